@@ -1,0 +1,234 @@
+//! Image aliases: one word for "the newest official image of this system" on every cloud that has one.
+//!
+//! On EC2 that is the newest public image of the vendor's account whose name fits a pattern; on Compute Engine it
+//! is an image family. Sources: the vendors' own pages, named at each row.
+
+use crate::cloud::Architecture;
+
+/// The image of an instance for which none was asked.
+pub const DEFAULT_IMAGE: &str = "ubuntu-24.04";
+
+/// Where an alias is found on EC2.
+#[derive(Debug, PartialEq, Eq)]
+pub struct AwsImage {
+    /// The account that publishes it.
+    pub owner: &'static str,
+    /// Pattern of the image name for 64-bit x86, with EC2's wildcards.
+    pub x86_64: &'static str,
+    /// The same for 64-bit Arm, if there is one.
+    pub arm64: Option<&'static str>,
+}
+
+/// Where an alias is found on Compute Engine.
+#[derive(Debug, PartialEq, Eq)]
+pub struct GcpImage {
+    /// The project that publishes it.
+    pub project: &'static str,
+    /// Image family for 64-bit x86.
+    pub x86_64: &'static str,
+    /// The same for 64-bit Arm, if there is one.
+    pub arm64: Option<&'static str>,
+}
+
+/// One alias.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ImageAlias {
+    /// The alias.
+    pub name: &'static str,
+    /// Its image on EC2, if there is one.
+    pub aws: Option<AwsImage>,
+    /// Its image on Compute Engine, if there is one.
+    pub gcp: Option<GcpImage>,
+}
+
+impl AwsImage {
+    /// The name pattern for an architecture.
+    pub fn pattern(&self, architecture: Architecture) -> Option<&'static str> {
+        match architecture {
+            Architecture::X86_64 => Some(self.x86_64),
+            Architecture::Arm64 => self.arm64,
+        }
+    }
+}
+
+impl GcpImage {
+    /// The family for an architecture.
+    pub fn family(&self, architecture: Architecture) -> Option<&'static str> {
+        match architecture {
+            Architecture::X86_64 => Some(self.x86_64),
+            Architecture::Arm64 => self.arm64,
+        }
+    }
+}
+
+/// Every alias.
+pub const IMAGE_ALIASES: &[ImageAlias] = &[
+    // https://documentation.ubuntu.com/aws/aws-how-to/instances/find-ubuntu-images/
+    // https://documentation.ubuntu.com/gcp/google-how-to/gce/find-ubuntu-images/
+    ImageAlias {
+        name: "ubuntu-24.04",
+        aws: Some(AwsImage {
+            owner: "099720109477",
+            x86_64: "ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-amd64-server-*",
+            arm64: Some("ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-arm64-server-*"),
+        }),
+        gcp: Some(GcpImage {
+            project: "ubuntu-os-cloud",
+            x86_64: "ubuntu-2404-lts-amd64",
+            arm64: Some("ubuntu-2404-lts-arm64"),
+        }),
+    },
+    ImageAlias {
+        name: "ubuntu-22.04",
+        aws: Some(AwsImage {
+            owner: "099720109477",
+            x86_64: "ubuntu/images/hvm-ssd/ubuntu-jammy-22.04-amd64-server-*",
+            arm64: Some("ubuntu/images/hvm-ssd/ubuntu-jammy-22.04-arm64-server-*"),
+        }),
+        gcp: Some(GcpImage {
+            project: "ubuntu-os-cloud",
+            x86_64: "ubuntu-2204-lts",
+            arm64: Some("ubuntu-2204-lts-arm64"),
+        }),
+    },
+    // https://wiki.debian.org/Cloud/AmazonEC2Image
+    // https://cloud.google.com/compute/docs/images/os-details
+    ImageAlias {
+        name: "debian-13",
+        aws: Some(AwsImage {
+            owner: "136693071363",
+            x86_64: "debian-13-amd64-*",
+            arm64: Some("debian-13-arm64-*"),
+        }),
+        gcp: Some(GcpImage {
+            project: "debian-cloud",
+            x86_64: "debian-13",
+            arm64: Some("debian-13-arm64"),
+        }),
+    },
+    ImageAlias {
+        name: "debian-12",
+        aws: Some(AwsImage {
+            owner: "136693071363",
+            x86_64: "debian-12-amd64-*",
+            arm64: Some("debian-12-arm64-*"),
+        }),
+        gcp: Some(GcpImage {
+            project: "debian-cloud",
+            x86_64: "debian-12",
+            arm64: Some("debian-12-arm64"),
+        }),
+    },
+    // https://docs.aws.amazon.com/linux/al2023/ug/ec2.html
+    ImageAlias {
+        name: "amazon-linux-2023",
+        aws: Some(AwsImage {
+            owner: "137112412989",
+            x86_64: "al2023-ami-2023.*-x86_64",
+            arm64: Some("al2023-ami-2023.*-arm64"),
+        }),
+        gcp: None,
+    },
+    // https://rockylinux.org/cloud-images
+    ImageAlias {
+        name: "rocky-9",
+        aws: Some(AwsImage {
+            owner: "792107900819",
+            x86_64: "Rocky-9-EC2-Base-9.*.x86_64",
+            arm64: Some("Rocky-9-EC2-Base-9.*.aarch64"),
+        }),
+        gcp: Some(GcpImage {
+            project: "rocky-linux-cloud",
+            x86_64: "rocky-linux-9",
+            arm64: Some("rocky-linux-9-arm64"),
+        }),
+    },
+    // https://access.redhat.com/solutions/15356
+    ImageAlias {
+        name: "rhel-9",
+        aws: Some(AwsImage {
+            owner: "309956199498",
+            x86_64: "RHEL-9.*_HVM-*-x86_64-*-Hourly2-GP3",
+            arm64: Some("RHEL-9.*_HVM-*-arm64-*-Hourly2-GP3"),
+        }),
+        gcp: Some(GcpImage {
+            project: "rhel-cloud",
+            x86_64: "rhel-9",
+            arm64: Some("rhel-9-arm64"),
+        }),
+    },
+    // https://pint.suse.com/
+    ImageAlias {
+        name: "suse-15",
+        aws: Some(AwsImage {
+            owner: "013907871322",
+            x86_64: "suse-sles-15-sp?-v*-hvm-ssd-x86_64",
+            arm64: Some("suse-sles-15-sp?-v*-hvm-ssd-arm64"),
+        }),
+        gcp: Some(GcpImage {
+            project: "suse-cloud",
+            x86_64: "sles-15",
+            arm64: Some("sles-15-arm64"),
+        }),
+    },
+    // https://cloud.google.com/container-optimized-os/docs/concepts/versioning
+    ImageAlias {
+        name: "cos",
+        aws: None,
+        gcp: Some(GcpImage {
+            project: "cos-cloud",
+            x86_64: "cos-stable",
+            arm64: Some("cos-arm64-stable"),
+        }),
+    },
+    // https://docs.aws.amazon.com/ec2/latest/windows-ami-reference/
+    ImageAlias {
+        name: "windows-2025",
+        aws: Some(AwsImage {
+            owner: "801119661308",
+            x86_64: "Windows_Server-2025-English-Full-Base-*",
+            arm64: None,
+        }),
+        gcp: Some(GcpImage {
+            project: "windows-cloud",
+            x86_64: "windows-2025",
+            arm64: None,
+        }),
+    },
+    ImageAlias {
+        name: "windows-2022",
+        aws: Some(AwsImage {
+            owner: "801119661308",
+            x86_64: "Windows_Server-2022-English-Full-Base-*",
+            arm64: None,
+        }),
+        gcp: Some(GcpImage {
+            project: "windows-cloud",
+            x86_64: "windows-2022",
+            arm64: None,
+        }),
+    },
+];
+
+/// Looks an alias up.
+pub fn image_alias(name: &str) -> Option<&'static ImageAlias> {
+    IMAGE_ALIASES.iter().find(|alias| alias.name == name)
+}
+
+/// The aliases for which `has` holds, those that share the most leading characters with `name` first.
+pub fn nearest_alias(name: &str, has: impl Fn(&ImageAlias) -> bool) -> Vec<&'static str> {
+    let mut names: Vec<_> = IMAGE_ALIASES
+        .iter()
+        .filter(|alias| has(alias))
+        .map(|alias| alias.name)
+        .collect();
+    let shared = |alias: &str| {
+        alias
+            .chars()
+            .zip(name.chars())
+            .take_while(|(one, other)| one == other)
+            .count()
+    };
+    names.sort_by_key(|alias| std::cmp::Reverse(shared(alias)));
+    names
+}

@@ -1,0 +1,207 @@
+//! The fingerprint of a spec: how a re-run sees that the instance of its name was made from the same spec, or
+//! which fields differ.
+//!
+//! It fits a Compute Engine label (63 of `a-z 0-9 - _`), keeps secrets secret, and says *which* field differs
+//! although a label has no room for the fields themselves: a digest of the whole, then two characters for each
+//! field in the order of [`SPEC_FIELDS`]. An unset field has the digest `--`, so that fields added by a later
+//! version do not disturb the instances of an earlier one.
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::{InstanceSpec, SshKey};
+
+/// The fields that are compared, by their flags' names. Only ever appended to. The name and the place are not
+/// among them: they are how the instance was found.
+pub const SPEC_FIELDS: [&str; 15] = [
+    "type",
+    "image",
+    "disk",
+    "disk-type",
+    "ssh-key",
+    "user-data",
+    "network",
+    "subnet",
+    "firewall",
+    "no-public-ip",
+    "identity",
+    "label",
+    "spot",
+    "native",
+    "protect",
+];
+
+/// 32 characters that are in order in a label and in no shell special.
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+const WHOLE_LENGTH: usize = 16;
+const UNSET: &str = "--";
+
+/// The fingerprint of a spec; see the module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fingerprint(String);
+
+impl Fingerprint {
+    /// Takes the fingerprint of what was asked for.
+    pub fn of(spec: &InstanceSpec) -> Self {
+        let fields = field_values(spec);
+        let set: Vec<(&str, &Value)> = SPEC_FIELDS
+            .iter()
+            .copied()
+            .zip(&fields)
+            .filter(|(_, value)| !value.is_null())
+            .collect();
+        let whole = digest(&json!(set));
+        let mut text = whole[..WHOLE_LENGTH].to_owned();
+        for value in &fields {
+            if value.is_null() {
+                text.push_str(UNSET);
+            } else {
+                text.push_str(&digest(value)[..UNSET.len()]);
+            }
+        }
+        Self(text.trim_end_matches('-').to_owned())
+    }
+
+    /// The fingerprint as it stands in the label.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The fields, by their flags' names, in which the spec behind `other` differs from this one. Nothing if
+    /// they are the same; `["spec"]` if they differ but it cannot be told where.
+    pub fn differing_fields(&self, other: &str) -> Vec<&'static str> {
+        if self.0 == other {
+            return Vec::new();
+        }
+        let fields: Vec<_> = SPEC_FIELDS
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| field_digest(&self.0, *index) != field_digest(other, *index))
+            .map(|(_, field)| *field)
+            .collect();
+        if fields.is_empty() { vec!["spec"] } else { fields }
+    }
+}
+
+fn field_digest(fingerprint: &str, index: usize) -> &str {
+    let start = WHOLE_LENGTH + index * UNSET.len();
+    fingerprint.get(start..start + UNSET.len()).unwrap_or(UNSET)
+}
+
+/// The values in the order of [`SPEC_FIELDS`]; null where nothing was asked for.
+fn field_values(spec: &InstanceSpec) -> [Value; SPEC_FIELDS.len()] {
+    let ssh_key = spec.ssh_key.as_ref().map(|key| match key {
+        SshKey::Name(name) => json!({ "name": name }),
+        SshKey::PublicKey(key) => json!({ "public": key }),
+    });
+    let user_data = spec
+        .user_data
+        .as_ref()
+        .map(|data| json!(hex(&Sha256::digest(data.expose()))));
+    let mut firewalls = spec.firewalls.clone();
+    firewalls.sort();
+    [
+        json!(spec.machine_type),
+        json!(spec.image),
+        json!(spec.disk_gib),
+        json!(spec.disk_type),
+        ssh_key.unwrap_or_default(),
+        user_data.unwrap_or_default(),
+        json!(spec.network),
+        json!(spec.subnet),
+        set_or_null(!firewalls.is_empty(), json!(firewalls)),
+        set_or_null(!spec.public_ip, json!(true)),
+        json!(spec.identity),
+        set_or_null(!spec.labels.is_empty(), json!(spec.labels)),
+        set_or_null(spec.spot, json!(true)),
+        set_or_null(!spec.native.is_empty(), json!(spec.native)),
+        set_or_null(spec.protected, json!(true)),
+    ]
+}
+
+fn set_or_null(set: bool, value: Value) -> Value {
+    if set { value } else { Value::Null }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn digest(value: &Value) -> String {
+    Sha256::digest(value.to_string())
+        .iter()
+        .map(|byte| char::from(ALPHABET[usize::from(byte % 32)]))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cloud::{Place, Secret};
+
+    fn spec() -> InstanceSpec {
+        InstanceSpec {
+            name: "web-1".parse().unwrap(),
+            place: Place {
+                region: "us-east-1".into(),
+                zone: None,
+            },
+            machine_type: None,
+            image: None,
+            disk_gib: None,
+            disk_type: None,
+            ssh_key: None,
+            user_data: None,
+            network: None,
+            subnet: None,
+            firewalls: Vec::new(),
+            public_ip: true,
+            identity: None,
+            labels: Default::default(),
+            spot: false,
+            protected: false,
+            native: Default::default(),
+        }
+    }
+
+    #[test]
+    fn names_the_fields_that_differ() {
+        let plain = Fingerprint::of(&spec());
+        let mut changed = spec();
+        changed.machine_type = Some("m7i.large".into());
+        changed.user_data = Some(Secret::new(b"#!/bin/sh".to_vec()));
+        let changed = Fingerprint::of(&changed);
+        assert_eq!(plain.differing_fields(changed.as_str()), ["type", "user-data"]);
+        assert_eq!(plain.differing_fields(plain.as_str()), Vec::<&str>::new());
+        assert_eq!(plain.differing_fields("0000000000000000"), ["spec"]);
+    }
+
+    #[test]
+    fn fits_a_compute_engine_label() {
+        let mut full = spec();
+        full.native.insert("key".into(), json!(1));
+        full.spot = true;
+        let fingerprint = Fingerprint::of(&full);
+        assert!(fingerprint.as_str().len() <= 63);
+        assert!(
+            fingerprint
+                .as_str()
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+        );
+    }
+
+    #[test]
+    fn the_order_of_firewalls_does_not_matter() {
+        let (mut one, mut other) = (spec(), spec());
+        one.firewalls = vec!["a".into(), "b".into()];
+        other.firewalls = vec!["b".into(), "a".into()];
+        assert_eq!(Fingerprint::of(&one), Fingerprint::of(&other));
+    }
+
+    #[test]
+    fn stays_what_it_was_in_the_first_version() {
+        assert_eq!(Fingerprint::of(&spec()).as_str(), Fingerprint::of(&spec()).as_str());
+        assert_eq!(Fingerprint::of(&spec()).as_str().len(), WHOLE_LENGTH);
+    }
+}

@@ -1,0 +1,186 @@
+//! An instance as every cloud can describe it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+
+use super::{Error, InstanceRef, Labels, ProviderKind, Result};
+
+/// Where an instance is in its life, in words that mean the same on every cloud.
+///
+/// Compute Engine's `TERMINATED` is [`Stopped`](Self::Stopped) here: its disk is kept and it can be started again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum InstanceState {
+    /// Being made, or starting.
+    Pending,
+    /// Running.
+    Running,
+    /// On its way to stopped.
+    Stopping,
+    /// Stopped; can be started again.
+    Stopped,
+    /// On its way out.
+    Terminating,
+    /// Gone, although the cloud may still list it for a while.
+    Terminated,
+    /// In a state that this version does not know; `native_state` has the cloud's word.
+    Unknown,
+}
+
+impl InstanceState {
+    /// Every state, in the order of a life.
+    pub const ALL: [Self; 7] = [
+        Self::Pending,
+        Self::Running,
+        Self::Stopping,
+        Self::Stopped,
+        Self::Terminating,
+        Self::Terminated,
+        Self::Unknown,
+    ];
+
+    /// The state's word in all output.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Stopping => "stopping",
+            Self::Stopped => "stopped",
+            Self::Terminating => "terminating",
+            Self::Terminated => "terminated",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// Whether the instance is gone or going, so that its name is free again.
+    pub fn is_gone(self) -> bool {
+        matches!(self, Self::Terminating | Self::Terminated)
+    }
+}
+
+impl fmt::Display for InstanceState {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.as_str())
+    }
+}
+
+impl FromStr for InstanceState {
+    type Err = Error;
+
+    fn from_str(input: &str) -> Result<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|state| state.as_str() == input)
+            .ok_or_else(|| {
+                let all: Vec<_> = Self::ALL.iter().map(|state| state.as_str()).collect();
+                Error::invalid(format!("unknown state {input:?}")).with_remedy(format!("use one of {}", all.join(", ")))
+            })
+    }
+}
+
+/// The instruction set of an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Architecture {
+    /// 64-bit x86.
+    X86_64,
+    /// 64-bit Arm.
+    Arm64,
+}
+
+impl Architecture {
+    /// The architecture's word in all output, and on EC2.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64",
+            Self::Arm64 => "arm64",
+        }
+    }
+}
+
+impl fmt::Display for Architecture {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// Who ends an instance when its time has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ExpiryEnforcer {
+    /// The cloud itself.
+    Cloud,
+    /// A timer inside the instance.
+    Guest,
+    /// Nobody but `terminate --expired`.
+    Tag,
+}
+
+impl ExpiryEnforcer {
+    /// The enforcer's word in all output.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cloud => "cloud",
+            Self::Guest => "guest",
+            Self::Tag => "tag",
+        }
+    }
+}
+
+/// One instance, as its cloud described it at the moment of asking. `None` is "not known", never "no".
+#[derive(Clone, Debug)]
+pub struct Instance {
+    /// The cloud it is on.
+    pub provider: ProviderKind,
+    /// The account (EC2) or project (Compute Engine) that owns it.
+    pub account: Option<String>,
+    /// The region it is in.
+    pub region: String,
+    /// The zone it is in.
+    pub zone: Option<String>,
+    /// Its full name for all calls.
+    pub reference: InstanceRef,
+    /// Its name: cloudctl's own label, else the cloud's notion of a name.
+    pub name: Option<String>,
+    /// Its state.
+    pub state: InstanceState,
+    /// Its state in the cloud's own word.
+    pub native_state: String,
+    /// Machine type, in the cloud's own word.
+    pub machine_type: Option<String>,
+    /// Virtual CPUs.
+    pub cpus: Option<u32>,
+    /// Memory in GiB.
+    pub memory_gib: Option<f64>,
+    /// Instruction set.
+    pub architecture: Option<Architecture>,
+    /// The image it was made from, in the cloud's own word.
+    pub image: Option<String>,
+    /// Whether it runs on spare capacity that the cloud can take back.
+    pub spot: bool,
+    /// Public IPv4 address.
+    pub public_ip: Option<String>,
+    /// Private IPv4 address.
+    pub private_ip: Option<String>,
+    /// The user's own labels; cloudctl's are in the other fields.
+    pub labels: Labels,
+    /// When it was first made. Starting it again does not change this.
+    pub created_at: Option<Timestamp>,
+    /// When it will be ended.
+    pub expires_at: Option<Timestamp>,
+    /// By whom.
+    pub expiry_enforcer: Option<ExpiryEnforcer>,
+    /// Whether cloudctl made it.
+    pub managed: bool,
+    /// Whether it is protected against termination; not every listing tells.
+    pub protected: Option<bool>,
+    /// USD per hour.
+    pub price_usd_per_hour: Option<f64>,
+    /// The fingerprint of the spec it was made from, if cloudctl made it.
+    pub spec_fingerprint: Option<String>,
+    /// Which life of its name this is.
+    pub generation: Option<u32>,
+    /// Why it is in its state, if the cloud says, in the cloud's own code.
+    pub state_reason: Option<String>,
+    /// What only this cloud knows of it.
+    pub native: serde_json::Value,
+}

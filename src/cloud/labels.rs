@@ -1,0 +1,34 @@
+//! Labels: the user's own, and the few that cloudctl puts on what it makes so that it can be found again.
+
+use std::collections::BTreeMap;
+
+use super::{Error, Result};
+
+/// Labels of an instance, or that it shall have, in the order of their keys.
+pub type Labels = BTreeMap<String, String>;
+
+/// What all of cloudctl's own keys begin with; users cannot set such keys.
+pub const RESERVED_PREFIX: &str = "cloudctl-";
+/// `true` on everything that cloudctl made.
+pub const LABEL_MANAGED: &str = "cloudctl-managed";
+/// The instance's name, its idempotency key.
+pub const LABEL_NAME: &str = "cloudctl-name";
+/// The [`Fingerprint`](super::Fingerprint) of the spec it was made from.
+pub const LABEL_SPEC: &str = "cloudctl-spec";
+/// Which life of its name this is, from 0: a name can be used again once its instance is gone.
+pub const LABEL_GENERATION: &str = "cloudctl-generation";
+
+/// Checks a label key for what no cloud takes.
+///
+/// # Errors
+/// `InvalidSpec` for an empty key, control characters, and cloudctl's own keys.
+pub fn check_label_key(key: &str) -> Result<()> {
+    if key.is_empty() || key.chars().any(char::is_control) {
+        return Err(Error::invalid(format!("invalid label key {key:?}")).with_remedy("write labels as key=value"));
+    }
+    if key.starts_with(RESERVED_PREFIX) {
+        return Err(Error::invalid(format!("the label {key} is one of cloudctl's own"))
+            .with_remedy(format!("use a key that does not begin with {RESERVED_PREFIX}")));
+    }
+    Ok(())
+}

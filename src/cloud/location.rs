@@ -1,0 +1,73 @@
+//! Where instances are: the part of a cloud that one listing covers, and the place where one instance goes.
+
+use std::fmt;
+
+/// What one listing covers.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Location {
+    /// All of a cloud, for clouds that list all of themselves at once.
+    Everywhere,
+    /// One region.
+    Region(String),
+    /// One zone, and the region it is in.
+    Zone {
+        /// The region.
+        region: String,
+        /// The zone.
+        zone: String,
+    },
+}
+
+impl Location {
+    /// Whether an instance in this region and zone is in this location.
+    pub fn contains(&self, region: &str, zone: Option<&str>) -> bool {
+        match self {
+            Self::Everywhere => true,
+            Self::Region(own) => own == region,
+            Self::Zone { zone: own, .. } => Some(own.as_str()) == zone,
+        }
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Everywhere => "all regions",
+            Self::Region(region) => region,
+            Self::Zone { zone, .. } => zone,
+        })
+    }
+}
+
+/// Where an instance goes: a region, and a zone if it matters.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Place {
+    /// The region.
+    pub region: String,
+    /// The zone; without one the driver, or the cloud, picks one by a rule that gives the same answer every time.
+    pub zone: Option<String>,
+}
+
+impl Place {
+    /// The location that a name is unique in: the region, also where a zone is asked for.
+    pub fn region_location(&self) -> Location {
+        Location::Region(self.region.clone())
+    }
+
+    /// The location that a listing limited to this place covers.
+    pub fn location(&self) -> Location {
+        match &self.zone {
+            Some(zone) => Location::Zone {
+                region: self.region.clone(),
+                zone: zone.clone(),
+            },
+            None => self.region_location(),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.zone.as_deref().unwrap_or(&self.region))
+    }
+}

@@ -1,0 +1,30 @@
+//! The contract: what a cloud is to cloudctl, in values and one trait.
+//!
+//! Nothing here does I/O, knows an SDK, or names a flag. The drivers under `providers` implement
+//! [`Provider`]; everything above it speaks only the types of this module.
+
+mod error;
+mod fingerprint;
+mod instance;
+mod labels;
+mod location;
+mod name;
+mod plan;
+mod provider;
+mod reference;
+mod secret;
+mod spec;
+mod token;
+
+pub use error::{Error, ErrorKind, Result};
+pub use fingerprint::{Fingerprint, SPEC_FIELDS};
+pub use instance::{Architecture, ExpiryEnforcer, Instance, InstanceState};
+pub use labels::{LABEL_GENERATION, LABEL_MANAGED, LABEL_NAME, LABEL_SPEC, Labels, RESERVED_PREFIX, check_label_key};
+pub use location::{Location, Place};
+pub use name::InstanceName;
+pub use plan::Plan;
+pub use provider::{Clock, Created, Identity, ListFilter, Listing, Outcome, Provider, ProviderKind};
+pub use reference::{InstanceRef, Reference};
+pub use secret::Secret;
+pub use spec::{InstanceSpec, SshKey};
+pub use token::IdempotencyToken;

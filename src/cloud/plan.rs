@@ -1,0 +1,30 @@
+//! What a create would make, once every default is filled in and every alias resolved.
+
+use super::{Architecture, InstanceName, Place, ProviderKind};
+
+/// The answer to `create --dry-run`: nothing was made.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The cloud.
+    pub provider: ProviderKind,
+    /// The instance's name.
+    pub name: InstanceName,
+    /// Where it would go; the zone is `None` where the cloud picks it.
+    pub place: Place,
+    /// Machine type, in the cloud's own word.
+    pub machine_type: String,
+    /// Its instruction set.
+    pub architecture: Option<Architecture>,
+    /// The image in the cloud's own word: an id on EC2, a path on Compute Engine.
+    pub image: String,
+    /// The image's name, if the cloud gave one.
+    pub image_name: Option<String>,
+    /// Boot disk in GiB; `None` is the image's own size.
+    pub disk_gib: Option<u32>,
+    /// Type of the boot disk, in the cloud's own word.
+    pub disk_type: String,
+    /// Whether it would run on spare capacity.
+    pub spot: bool,
+    /// USD per hour; `None` is unknown, never free.
+    pub price_usd_per_hour: Option<f64>,
+}

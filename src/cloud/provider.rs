@@ -1,0 +1,208 @@
+//! The one trait that every cloud implements.
+
+use std::fmt;
+use std::str::FromStr;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::{Error, Instance, InstanceRef, InstanceSpec, Location, Place, Plan, Result};
+
+/// The clouds there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ProviderKind {
+    /// Amazon EC2.
+    Aws,
+    /// Google Compute Engine.
+    Gcp,
+    /// The small cloud in a file.
+    Mock,
+}
+
+impl ProviderKind {
+    /// Every cloud.
+    pub const ALL: [Self; 3] = [Self::Aws, Self::Gcp, Self::Mock];
+
+    /// The cloud's word on the command line and in all output.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Aws => "aws",
+            Self::Gcp => "gcp",
+            Self::Mock => "mock",
+        }
+    }
+}
+
+impl fmt::Display for ProviderKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.as_str())
+    }
+}
+
+impl FromStr for ProviderKind {
+    type Err = Error;
+
+    fn from_str(input: &str) -> Result<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.as_str() == input)
+            .ok_or_else(|| Error::invalid(format!("unknown provider {input:?}")).with_remedy("use aws, gcp or mock"))
+    }
+}
+
+/// The time of day, handed in so that a test can set it.
+pub trait Clock: Send + Sync {
+    /// Now.
+    fn now(&self) -> Timestamp;
+}
+
+/// Who is asking, as the cloud sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The account (EC2) or project (Compute Engine) that calls go to.
+    pub account: String,
+    /// The user, role or service account; `None` where the credentials do not say.
+    pub principal: Option<String>,
+}
+
+/// Which instances a listing is about. An empty filter admits all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListFilter {
+    /// With `names`: only instances that have one of these ids or one of those names.
+    pub ids: Vec<String>,
+    /// See `ids`.
+    pub names: Vec<String>,
+    /// Only what cloudctl made.
+    pub managed: bool,
+}
+
+impl ListFilter {
+    /// What cloudctl made under this name.
+    pub fn managed_name(name: &str) -> Self {
+        Self {
+            names: vec![name.to_owned()],
+            managed: true,
+            ..Self::default()
+        }
+    }
+
+    /// Whether the filter admits this instance. Drivers push down to the cloud what it can do, and end with this.
+    pub fn admits(&self, instance: &Instance) -> bool {
+        let anyone = self.ids.is_empty() && self.names.is_empty();
+        let named = instance.name.as_ref().is_some_and(|name| self.names.contains(name));
+        (anyone || named || self.ids.contains(&instance.reference.id)) && (instance.managed || !self.managed)
+    }
+}
+
+/// The answer to a listing of one location.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// What was found, from every page.
+    pub instances: Vec<Instance>,
+    /// Parts of the location that did not answer, each an error with its place. Not empty: the listing is incomplete.
+    pub gaps: Vec<Error>,
+}
+
+/// What became of one target of a batch.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The target.
+    pub target: InstanceRef,
+    /// Whether the cloud took it on.
+    pub result: Result<()>,
+}
+
+/// What a create call came to.
+#[derive(Debug)]
+pub enum Created {
+    /// The instance, new or replayed: it exists now.
+    Instance(Box<Instance>),
+    /// The token belongs to an instance that is gone; the next generation's is free.
+    TokenSpent,
+}
+
+/// A cloud.
+///
+/// Every driver keeps these promises, and the conformance suite holds each of them to it:
+///
+/// - an error says by its kind whether the call can have had an effect: only `UnknownOutcome` can;
+/// - a spec field is honoured or refused, never ignored;
+/// - a listing is complete, or says what is missing, or is an error.
+#[async_trait]
+pub trait Provider: Send + Sync {
+    /// Which cloud this is.
+    fn kind(&self) -> ProviderKind;
+
+    /// Who is asking.
+    ///
+    /// # Errors
+    /// `Unauthenticated` without usable credentials; `PermissionDenied`, `Network`.
+    async fn identity(&self) -> Result<Identity>;
+
+    /// The place that the cloud's own configuration names, for when the user names none.
+    ///
+    /// # Errors
+    /// `InvalidSpec` if that configuration cannot be read.
+    async fn home(&self) -> Result<Option<Place>>;
+
+    /// Makes a place of a region and a zone that a user typed; at least one is given.
+    ///
+    /// # Errors
+    /// `InvalidSpec` if there is no such region or zone, or the zone is not in the region; the message names it.
+    async fn locate(&self, region: Option<&str>, zone: Option<&str>) -> Result<Place>;
+
+    /// The locations that together are all of the cloud that this account can use.
+    ///
+    /// # Errors
+    /// Those of any call.
+    async fn locations(&self) -> Result<Vec<Location>>;
+
+    /// Resolves a spec to what [`create`](Self::create) would make, and asks the cloud whether it would let us,
+    /// where the cloud can be asked. Changes nothing.
+    ///
+    /// # Errors
+    /// `InvalidSpec` and `Unsupported` for what this cloud cannot make; those of any call.
+    async fn plan(&self, spec: &InstanceSpec) -> Result<Plan>;
+
+    /// Makes the instance, marked as ours by the very call that makes it.
+    ///
+    /// Replaying the same name, place and `generation` never makes a second instance: it gives the first one, even
+    /// if that was made from another spec (compare [`Instance::spec_fingerprint`]).
+    ///
+    /// # Errors
+    /// `InvalidSpec`, `Unsupported`, `Quota`, `Capacity`, `Throttled`, `Network` and the like: nothing was made.
+    /// `AlreadyExists`: the name is taken by what is not ours. `UnknownOutcome`: it may have been made.
+    async fn create(&self, spec: &InstanceSpec, generation: u32) -> Result<Created>;
+
+    /// One instance, with all that the cloud will tell of it.
+    ///
+    /// # Errors
+    /// `NotFound` if the cloud does not know it, or no longer.
+    async fn get(&self, target: &InstanceRef) -> Result<Instance>;
+
+    /// Every page of one location, or an error: never a silently partial list. Instances that are gone but still
+    /// listed by the cloud are in it, as `Terminated`.
+    ///
+    /// # Errors
+    /// Those of any call; the whole location is then missing.
+    async fn list(&self, location: &Location, filter: &ListFilter) -> Result<Listing>;
+
+    /// Ends instances, in as few calls as the cloud allows. One outcome for each target, in the same order: `Ok`
+    /// once deletion is under way or done, `NotFound` if there is nothing left to delete, `Protected`.
+    async fn terminate(&self, targets: &[InstanceRef]) -> Vec<Outcome>;
+
+    /// Starts stopped instances. `Ok` if it is running already or on its way; `Refused` in a state that forbids it.
+    async fn start(&self, targets: &[InstanceRef]) -> Vec<Outcome>;
+
+    /// Stops running instances, keeping their disks. `Ok` if it is stopped already or on its way.
+    async fn stop(&self, targets: &[InstanceRef]) -> Vec<Outcome>;
+
+    /// Restarts running instances.
+    async fn reboot(&self, targets: &[InstanceRef]) -> Vec<Outcome>;
+
+    /// What the instance wrote to its console, as far as the cloud keeps it; empty if it wrote nothing yet.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such instance.
+    async fn console_output(&self, target: &InstanceRef) -> Result<Vec<u8>>;
+}

@@ -1,0 +1,110 @@
+//! How an instance is named: by the clouds, in full, and by people, in short.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::{Error, Instance, ProviderKind, Result};
+
+/// One instance, in full: `aws/us-east-1/i-0ab…`, `gcp/us-central1-a/123…`. It never means another one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct InstanceRef {
+    /// The cloud.
+    pub provider: ProviderKind,
+    /// The region on EC2 and the mock, the zone on Compute Engine: the scope of the id.
+    pub place: String,
+    /// The cloud's own id.
+    pub id: String,
+    /// The cloud's own name, where its calls take names and not ids (Compute Engine).
+    pub native_name: Option<String>,
+}
+
+impl fmt::Display for InstanceRef {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}/{}", self.provider, self.place, self.id)
+    }
+}
+
+/// What a person types for an instance: a name, an id, or the full form with either in its last part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reference {
+    /// The cloud and the region or zone, if said.
+    pub scope: Option<(ProviderKind, String)>,
+    /// A name or an id.
+    pub name_or_id: String,
+}
+
+impl Reference {
+    /// Whether this reference means that instance.
+    pub fn fits(&self, instance: &Instance) -> bool {
+        let scope_fits = self.scope.as_ref().is_none_or(|(provider, place)| {
+            instance.provider == *provider
+                && (*place == instance.reference.place
+                    || *place == instance.region
+                    || instance.zone.as_ref() == Some(place))
+        });
+        scope_fits && (instance.reference.id == self.name_or_id || instance.name.as_ref() == Some(&self.name_or_id))
+    }
+}
+
+impl FromStr for Reference {
+    type Err = Error;
+
+    fn from_str(input: &str) -> Result<Self> {
+        let parts: Vec<&str> = input.split('/').collect();
+        let (scope, name_or_id) = match parts.as_slice() {
+            [only] => (None, *only),
+            [provider, place, last] => (Some((provider.parse()?, (*place).to_owned())), *last),
+            _ => (None, ""),
+        };
+        let place_missing = scope.as_ref().is_some_and(|(_, place): &(_, String)| place.is_empty());
+        if name_or_id.is_empty() || place_missing || input.chars().any(char::is_control) {
+            return Err(Error::invalid(format!("invalid instance reference {input:?}"))
+                .with_remedy("give a name, an id, or provider/region/id as `cloudctl list -o ref` prints it"));
+        }
+        Ok(Self {
+            scope,
+            name_or_id: name_or_id.to_owned(),
+        })
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.scope {
+            Some((provider, place)) => write!(formatter, "{provider}/{place}/{}", self.name_or_id),
+            None => formatter.write_str(&self.name_or_id),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parses_short_and_full_forms_and_prints_them_back() {
+        for text in [
+            "web-1",
+            "i-0ab12cd34",
+            "aws/us-east-1/i-0ab12cd34",
+            "gcp/us-central1-a/123",
+        ] {
+            assert_eq!(text.parse::<Reference>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_neither() {
+        for text in [
+            "",
+            "aws/us-east-1",
+            "aws/us-east-1/",
+            "aws//i-1",
+            "azure/x/y",
+            "a/b/c/d",
+            "a\u{1b}b",
+        ] {
+            assert!(text.parse::<Reference>().is_err(), "{text:?}");
+        }
+    }
+}

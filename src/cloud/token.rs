@@ -1,0 +1,54 @@
+//! The token under which a create call can be replayed without making a second instance.
+
+use sha2::{Digest, Sha256};
+
+use super::{InstanceName, ProviderKind};
+
+/// Derived from the place and the name and never from the spec: were the spec in it, the same name with an
+/// edited spec would make a second instance. Every cloudctl process derives the same token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IdempotencyToken([u8; 32]);
+
+impl IdempotencyToken {
+    /// The token for one life (`generation`, from 0) of `name` in `scope`: a region, with the project before it
+    /// where the cloud has projects.
+    pub fn derive(provider: ProviderKind, scope: &str, name: &InstanceName, generation: u32) -> Self {
+        // The leading word versions the derivation: a change of it would make every re-run a new instance.
+        let text = format!("cloudctl-1\n{provider}\n{scope}\n{name}\n{generation}");
+        Self(Sha256::digest(text).into())
+    }
+
+    /// 64 hexadecimal digits, the longest token that EC2 takes.
+    pub fn to_hex(self) -> String {
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The token as bytes, for clouds that want a UUID.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_the_same_in_every_version() {
+        let name = "web-1".parse().unwrap();
+        let token = IdempotencyToken::derive(ProviderKind::Aws, "us-east-1", &name, 0);
+        assert_eq!(token.to_hex().len(), 64);
+        assert_eq!(
+            token,
+            IdempotencyToken::derive(ProviderKind::Aws, "us-east-1", &name, 0)
+        );
+        assert_ne!(
+            token,
+            IdempotencyToken::derive(ProviderKind::Aws, "us-east-1", &name, 1)
+        );
+        assert_ne!(
+            token,
+            IdempotencyToken::derive(ProviderKind::Aws, "us-east-2", &name, 0)
+        );
+    }
+}

@@ -1,0 +1,46 @@
+//! The process environment as a value, so that nothing below `context` reads the real one.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// A snapshot of the environment variables.
+#[derive(Clone, Default)]
+pub struct Environment(BTreeMap<String, String>);
+
+impl Environment {
+    /// Takes the variables; those that are not Unicode cannot be ours and are left out by the caller.
+    pub fn new(variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self(variables.into_iter().collect())
+    }
+
+    /// The value of a variable; one that is set to nothing counts as not set.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// Whether a switch such as `NO_COLOR` is set to anything.
+    pub fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// The user's home folder.
+    pub fn home(&self) -> Option<PathBuf> {
+        self.get("HOME").or_else(|| self.get("USERPROFILE")).map(PathBuf::from)
+    }
+
+    /// A folder of the XDG base directory specification: the variable if it holds an absolute path, else
+    /// `fallback` under the home folder. <https://specifications.freedesktop.org/basedir-spec/latest/>
+    pub fn xdg_folder(&self, variable: &str, fallback: &str) -> Option<PathBuf> {
+        self.get(variable)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+            .or_else(|| Some(self.home()?.join(fallback)))
+    }
+}
+
+impl std::fmt::Debug for Environment {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Values can be credentials.
+        formatter.debug_list().entries(self.0.keys()).finish()
+    }
+}

@@ -1,0 +1,116 @@
+//! The configuration file: contexts, each a set of defaults under a name.
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind as IoErrorKind;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::cloud::{Error, Result};
+
+/// The whole file, `cloudctl/config.toml`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConfigFile {
+    /// The context that holds when none is named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub current: Option<String>,
+    /// The contexts by name.
+    #[serde(default)]
+    pub contexts: BTreeMap<String, ContextEntry>,
+}
+
+/// One context.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContextEntry {
+    /// The provider that `create` uses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// The providers that the other verbs ask.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub providers: Option<Vec<String>>,
+    /// The output format.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
+    /// Settings for EC2.
+    #[serde(default)]
+    pub aws: AwsEntry,
+    /// Settings for Compute Engine.
+    #[serde(default)]
+    pub gcp: GcpEntry,
+    /// Settings for the mock cloud.
+    #[serde(default)]
+    pub mock: MockEntry,
+}
+
+/// A context's settings for EC2.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct AwsEntry {
+    /// Profile of the shared AWS configuration files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// Region of new instances.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// The only account in which anything may be changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expect_account: Option<String>,
+}
+
+/// A context's settings for Compute Engine.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct GcpEntry {
+    /// Project.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// Region of new instances.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// Zone of new instances.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+    /// The only project in which anything may be changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expect_project: Option<String>,
+}
+
+/// A context's settings for the mock cloud.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct MockEntry {
+    /// Region of new instances.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+}
+
+impl ConfigFile {
+    /// Reads the file. A file that is not there is an empty one; one that must be there (`required`) is an error.
+    ///
+    /// # Errors
+    /// `InvalidSpec` if it cannot be read, is not TOML, or has an unknown key; the message has the line and key.
+    pub fn read(path: &Path, required: bool) -> Result<Self> {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == IoErrorKind::NotFound && !required => return Ok(Self::default()),
+            Err(error) => {
+                return Err(Error::invalid(format!(
+                    "cannot read the configuration file {}: {error}",
+                    path.display()
+                ))
+                .with_remedy("mend the file, or point CLOUDCTL_CONFIG at another"));
+            }
+        };
+        toml::from_str(&text).map_err(|error| {
+            let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
+            Error::invalid(format!(
+                "{}:{line}: {}",
+                path.display(),
+                error.message().replace('\n', "; ")
+            ))
+            .with_remedy("mend that line of the configuration file; `cloudctl help context` lists the keys")
+        })
+    }
+}

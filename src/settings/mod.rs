@@ -1,0 +1,302 @@
+//! Settings: flag, `CLOUDCTL_*` variable, context in the configuration file, in this order, resolved once into
+//! plain values. What the clouds' own configuration says comes after that, and is the drivers' business.
+
+mod environment;
+mod file;
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+pub use environment::Environment;
+pub use file::{AwsEntry, ConfigFile, ContextEntry, GcpEntry, MockEntry};
+
+use crate::cloud::{Error, ProviderKind, Result};
+
+/// The flags that mean the same under every verb.
+#[derive(Args, Clone, Debug, Default)]
+pub struct GlobalArgs {
+    /// Cloud to use; may be given several times where several can be asked [possible values: aws, gcp, mock]
+    #[arg(
+        short,
+        long = "provider",
+        value_name = "PROVIDER",
+        global = true,
+        help_heading = "Global options"
+    )]
+    pub providers: Vec<ProviderKind>,
+    /// Region; may be given several times where several can be asked
+    #[arg(
+        short,
+        long = "region",
+        value_name = "REGION",
+        global = true,
+        help_heading = "Global options"
+    )]
+    pub regions: Vec<String>,
+    /// Zone
+    #[arg(short, long, value_name = "ZONE", global = true, help_heading = "Global options")]
+    pub zone: Option<String>,
+    /// Output format: table, wide, json, jsonl, yaml, csv, name, id, ref, or columns=a,b
+    #[arg(short, long, value_name = "FORMAT", global = true, help_heading = "Global options")]
+    pub output: Option<String>,
+    /// Print ids alone
+    #[arg(short, long, global = true, help_heading = "Global options")]
+    pub quiet: bool,
+    /// Context of the configuration file to use
+    #[arg(long, value_name = "NAME", global = true, help_heading = "Global options")]
+    pub context: Option<String>,
+    /// Log to stderr; -vv logs more. CLOUDCTL_LOG takes a filter such as `cloudctl=debug`
+    #[arg(short, long, action = clap::ArgAction::Count, global = true, help_heading = "Global options")]
+    pub verbose: u8,
+}
+
+/// Where a setting came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A flag of the command line.
+    Flag(&'static str),
+    /// An environment variable.
+    Variable(&'static str),
+    /// A context of the configuration file.
+    Context(String),
+    /// Nothing says it.
+    Unset,
+}
+
+impl std::fmt::Display for Source {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Flag(name) => write!(formatter, "flag {name}"),
+            Self::Variable(name) => write!(formatter, "variable {name}"),
+            Self::Context(name) => write!(formatter, "context {name}"),
+            Self::Unset => formatter.write_str("not set"),
+        }
+    }
+}
+
+/// A value and where it came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting<T> {
+    /// The value, if anything says it.
+    pub value: Option<T>,
+    /// Where it came from.
+    pub source: Source,
+}
+
+impl<T> Default for Setting<T> {
+    fn default() -> Self {
+        Self {
+            value: None,
+            source: Source::Unset,
+        }
+    }
+}
+
+impl<T> Setting<T> {
+    fn or(self, value: Option<T>, source: Source) -> Self {
+        match (self.value, value) {
+            (None, Some(value)) => Self {
+                value: Some(value),
+                source,
+            },
+            (value, _) => Self {
+                value,
+                source: self.source,
+            },
+        }
+    }
+}
+
+/// Settings for EC2.
+#[derive(Clone, Debug, Default)]
+pub struct AwsSettings {
+    /// Profile of the shared AWS configuration files.
+    pub profile: Setting<String>,
+    /// Region of new instances.
+    pub region: Setting<String>,
+    /// The only account in which anything may be changed.
+    pub expect_account: Setting<String>,
+}
+
+/// Settings for Compute Engine.
+#[derive(Clone, Debug, Default)]
+pub struct GcpSettings {
+    /// Project.
+    pub project: Setting<String>,
+    /// Region of new instances.
+    pub region: Setting<String>,
+    /// Zone of new instances.
+    pub zone: Setting<String>,
+    /// The only project in which anything may be changed.
+    pub expect_project: Setting<String>,
+}
+
+/// Settings for the mock cloud.
+#[derive(Clone, Debug, Default)]
+pub struct MockSettings {
+    /// Region of new instances.
+    pub region: Setting<String>,
+    /// The file that the mock cloud lives in; `None` without a home folder.
+    pub state_file: Option<PathBuf>,
+    /// Faults on demand, as `CLOUDCTL_MOCK` has them.
+    pub faults: Option<String>,
+}
+
+/// All settings of one run.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// The providers that were named; none are named is `None`.
+    pub providers: Setting<Vec<ProviderKind>>,
+    /// The regions that were named.
+    pub regions: Setting<Vec<String>>,
+    /// The zone that was named.
+    pub zone: Setting<String>,
+    /// The output format's name.
+    pub output: Setting<String>,
+    /// Whether ids alone are printed.
+    pub quiet: bool,
+    /// Settings for EC2.
+    pub aws: AwsSettings,
+    /// Settings for Compute Engine.
+    pub gcp: GcpSettings,
+    /// Settings for the mock cloud.
+    pub mock: MockSettings,
+    /// The context that holds.
+    pub context: Setting<String>,
+    /// Where the configuration file is, whether or not it exists; `None` without a home folder.
+    pub config_path: Option<PathBuf>,
+    /// The configuration file as it stands.
+    pub config: ConfigFile,
+    /// The environment, for the clouds' own variables.
+    pub environment: Environment,
+}
+
+impl Settings {
+    /// Resolves the settings. Reads the configuration file and nothing else.
+    ///
+    /// # Errors
+    /// `InvalidSpec` for a broken configuration file, a context that is not in it, or a variable with no sense.
+    pub fn resolve(args: &GlobalArgs, environment: Environment) -> Result<Self> {
+        let explicit_path = environment.get("CLOUDCTL_CONFIG").map(PathBuf::from);
+        let config_path = explicit_path.clone().or_else(|| {
+            Some(
+                environment
+                    .xdg_folder("XDG_CONFIG_HOME", ".config")?
+                    .join("cloudctl/config.toml"),
+            )
+        });
+        let config = match &config_path {
+            // `context use` and the like may make the file that the variable names.
+            Some(path) => ConfigFile::read(path, false)?,
+            None => ConfigFile::default(),
+        };
+        let variable = |name: &'static str| (environment.get(name).map(str::to_owned), Source::Variable(name));
+        let flag = |value: &Option<String>, name| Setting::default().or(value.clone(), Source::Flag(name));
+        let with_variable = |setting: Setting<String>, name| {
+            let (value, source) = variable(name);
+            setting.or(value, source)
+        };
+
+        let context = with_variable(flag(&args.context, "--context"), "CLOUDCTL_CONTEXT")
+            .or(config.current.clone(), Source::Context("current".to_owned()));
+        let entry = match &context.value {
+            Some(name) => config
+                .contexts
+                .get(name)
+                .cloned()
+                .ok_or_else(|| unknown_context(name, &config))?,
+            None => ContextEntry::default(),
+        };
+        let in_context = Source::Context(context.value.clone().unwrap_or_default());
+        let list = |values: &[String]| (!values.is_empty()).then(|| values.to_vec());
+
+        let providers = Setting::default()
+            .or(
+                (!args.providers.is_empty()).then(|| args.providers.clone()),
+                Source::Flag("--provider"),
+            )
+            .or(
+                environment
+                    .get("CLOUDCTL_PROVIDER")
+                    .map(|text| providers_of(text.split(',')))
+                    .transpose()?,
+                Source::Variable("CLOUDCTL_PROVIDER"),
+            )
+            .or(context_providers(&entry)?, in_context.clone());
+        let (region, region_source) = variable("CLOUDCTL_REGION");
+        let regions = Setting::default().or(list(&args.regions), Source::Flag("--region")).or(
+            region.map(|region| region.split(',').map(str::to_owned).collect()),
+            region_source,
+        );
+
+        Ok(Self {
+            providers,
+            regions,
+            zone: with_variable(flag(&args.zone, "--zone"), "CLOUDCTL_ZONE"),
+            output: with_variable(flag(&args.output, "--output"), "CLOUDCTL_OUTPUT")
+                .or(entry.output, in_context.clone()),
+            quiet: args.quiet,
+            aws: AwsSettings {
+                profile: Setting::default().or(entry.aws.profile, in_context.clone()),
+                region: Setting::default().or(entry.aws.region, in_context.clone()),
+                expect_account: with_variable(Setting::default(), "CLOUDCTL_EXPECT_ACCOUNT")
+                    .or(entry.aws.expect_account, in_context.clone()),
+            },
+            gcp: GcpSettings {
+                project: Setting::default().or(entry.gcp.project, in_context.clone()),
+                region: Setting::default().or(entry.gcp.region, in_context.clone()),
+                zone: Setting::default().or(entry.gcp.zone, in_context.clone()),
+                expect_project: with_variable(Setting::default(), "CLOUDCTL_EXPECT_PROJECT")
+                    .or(entry.gcp.expect_project, in_context.clone()),
+            },
+            mock: MockSettings {
+                region: Setting::default().or(entry.mock.region, in_context),
+                state_file: environment.get("CLOUDCTL_MOCK_STATE").map(PathBuf::from).or_else(|| {
+                    Some(
+                        environment
+                            .xdg_folder("XDG_STATE_HOME", ".local/state")?
+                            .join("cloudctl/mock.json"),
+                    )
+                }),
+                faults: environment.get("CLOUDCTL_MOCK").map(str::to_owned),
+            },
+            context,
+            config_path,
+            config,
+            environment,
+        })
+    }
+
+    /// The only account or project in which anything may be changed on that cloud, if one is pinned.
+    pub fn expected_account(&self, kind: ProviderKind) -> Option<&str> {
+        match kind {
+            ProviderKind::Aws => self.aws.expect_account.value.as_deref(),
+            ProviderKind::Gcp => self.gcp.expect_project.value.as_deref(),
+            ProviderKind::Mock => None,
+        }
+    }
+}
+
+fn context_providers(entry: &ContextEntry) -> Result<Option<Vec<ProviderKind>>> {
+    let names = match (&entry.providers, &entry.provider) {
+        (Some(names), _) => names.clone(),
+        (None, Some(name)) => vec![name.clone()],
+        (None, None) => return Ok(None),
+    };
+    providers_of(names.iter().map(String::as_str)).map(Some)
+}
+
+fn providers_of<'a>(names: impl Iterator<Item = &'a str>) -> Result<Vec<ProviderKind>> {
+    names.map(|name| name.trim().parse()).collect()
+}
+
+fn unknown_context(name: &str, config: &ConfigFile) -> Error {
+    let known: Vec<_> = config.contexts.keys().map(String::as_str).collect();
+    let remedy = if known.is_empty() {
+        "the configuration file has no contexts; `cloudctl help context` shows how to write one".to_owned()
+    } else {
+        format!("the configuration file has {}", known.join(", "))
+    };
+    Error::invalid(format!("unknown context {name:?}")).with_remedy(remedy)
+}

@@ -1,0 +1,393 @@
+//! The HTTP side that both emulators share: a keep-alive server on a free loopback port, a log of the calls
+//! it got, and faults that strike before or after a call takes effect.
+//!
+//! An emulator is a [`Service`]: it names the operation of a request, and answers it from its own state.
+//! Everything that a network or a sick cloud does to that answer happens here, so that no emulator
+//! needs to know about faults.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, combinators::BoxBody};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+/// A request, read to its end.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub method: String,
+    pub path: String,
+    /// The raw query string, without the question mark.
+    pub query: String,
+    /// Header names in lower case.
+    pub headers: BTreeMap<String, String>,
+    pub body: Vec<u8>,
+}
+
+/// What an emulator answers.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+/// What a request asks for, in the words of the emulated API: `RunInstances` in `us-east-1`, or
+/// `instances.insert` in `us-central1-a`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Operation {
+    pub name: String,
+    /// Region or zone; empty where the call has none.
+    pub place: String,
+}
+
+/// An emulated cloud. Both methods see the same request; `answer` may change the cloud's state.
+pub trait Service: Send + Sync + 'static {
+    fn operation(&self, request: &Request) -> Operation;
+    fn answer(&self, request: &Request) -> Reply;
+    /// The service's own error shape, for faults that answer with an error instead.
+    fn error(&self, status: u16, code: &str, message: &str) -> Reply;
+}
+
+/// What goes wrong. `…After` means that the call took its effect first.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// An error answer in the service's own shape; nothing happened.
+    ErrorBefore { status: u16, code: String },
+    /// The same, although the call took effect.
+    ErrorAfter { status: u16, code: String },
+    /// The connection is closed without an answer; nothing happened.
+    ResetBefore,
+    ResetAfter,
+    /// No answer ever comes; nothing happened.
+    HangBefore,
+    HangAfter,
+    /// The call takes effect; half the body arrives, then the connection closes.
+    Truncate,
+    /// The call takes effect; the body is not what the API promises.
+    Garbage,
+    /// The call takes effect and is answered late.
+    Delay(Duration),
+}
+
+/// A rule: which calls an [`Effect`] strikes.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    /// An operation's name; `None` strikes them all.
+    pub operation: Option<String>,
+    /// A region or zone; `None` strikes everywhere.
+    pub place: Option<String>,
+    /// So many matching calls go through first.
+    pub skip: usize,
+    /// So many are struck; `None` is no end.
+    pub times: Option<usize>,
+    /// The share of the remaining calls that is struck, 0 to 1.
+    pub probability: f64,
+    pub effect: Effect,
+}
+
+impl Fault {
+    /// Strikes every call of `operation`.
+    pub fn on(operation: &str, effect: Effect) -> Self {
+        Self {
+            operation: Some(operation.to_owned()),
+            place: None,
+            skip: 0,
+            times: None,
+            probability: 1.0,
+            effect,
+        }
+    }
+
+    /// Strikes every call of every operation.
+    pub fn on_all(effect: Effect) -> Self {
+        Self {
+            operation: None,
+            ..Self::on("", effect)
+        }
+    }
+
+    pub fn times(mut self, times: usize) -> Self {
+        self.times = Some(times);
+        self
+    }
+
+    pub fn skip(mut self, skip: usize) -> Self {
+        self.skip = skip;
+        self
+    }
+
+    pub fn at(mut self, place: &str) -> Self {
+        self.place = Some(place.to_owned());
+        self
+    }
+
+    pub fn probability(mut self, probability: f64) -> Self {
+        self.probability = probability;
+        self
+    }
+}
+
+/// One call that was made, in order of arrival.
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub operation: Operation,
+    pub request: Request,
+    /// The status answered; `None` while in flight, or where the connection was cut.
+    pub status: Option<u16>,
+}
+
+#[derive(Default)]
+struct Control {
+    faults: Vec<Fault>,
+    calls: Vec<Call>,
+    /// State of a small xorshift generator, so that a seeded run can be repeated.
+    random: u64,
+}
+
+impl Control {
+    fn strike(&mut self, operation: &Operation) -> Option<Effect> {
+        for index in 0..self.faults.len() {
+            let roll = self.roll();
+            let fault = &mut self.faults[index];
+            if fault.operation.as_ref().is_some_and(|name| *name != operation.name)
+                || fault.place.as_ref().is_some_and(|place| *place != operation.place)
+            {
+                continue;
+            }
+            if fault.skip > 0 {
+                fault.skip -= 1;
+                continue;
+            }
+            if fault.times == Some(0) || roll >= fault.probability {
+                continue;
+            }
+            if let Some(times) = &mut fault.times {
+                *times -= 1;
+            }
+            return Some(fault.effect.clone());
+        }
+        None
+    }
+
+    fn roll(&mut self) -> f64 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        (self.random >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
+
+/// A running emulator; the server stops when this is dropped.
+pub struct Server<S> {
+    pub service: Arc<S>,
+    address: SocketAddr,
+    control: Arc<Mutex<Control>>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl<S: Service> Server<S> {
+    /// Serves on a free loopback port, from a thread of its own.
+    pub fn start(service: S) -> Self {
+        Self::start_on(service, 0)
+    }
+
+    /// Serves on the given loopback port; 0 is any free one.
+    pub fn start_on(service: S, port: u16) -> Self {
+        let service = Arc::new(service);
+        let control = Arc::new(Mutex::new(Control {
+            random: 0x9E37_79B9_7F4A_7C15,
+            ..Control::default()
+        }));
+        let (stop, stopped) = oneshot::channel();
+        let (ready, address) = std::sync::mpsc::channel();
+        let (served, controlled) = (Arc::clone(&service), Arc::clone(&control));
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("a runtime for the emulator");
+            runtime.block_on(async move {
+                let listener = TcpListener::bind(("127.0.0.1", port)).await.expect("a free port");
+                ready.send(listener.local_addr().expect("its address")).expect("the starter waits");
+                tokio::select! {
+                    () = serve(listener, served, controlled) => {}
+                    _ = stopped => {}
+                }
+            });
+        });
+        let address = address.recv().expect("the emulator starts");
+        Self {
+            service,
+            address,
+            control,
+            stop: Some(stop),
+            thread: Some(thread),
+        }
+    }
+
+    /// `http://127.0.0.1:PORT`, without a slash at its end.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Adds a fault; rules are tried in the order they were added, and the first that strikes wins.
+    pub fn inject(&self, fault: Fault) {
+        self.control.lock().expect("control").faults.push(fault);
+    }
+
+    pub fn clear_faults(&self) {
+        self.control.lock().expect("control").faults.clear();
+    }
+
+    /// Every call since the start or the last [`Server::forget_calls`].
+    pub fn calls(&self) -> Vec<Call> {
+        self.control.lock().expect("control").calls.clone()
+    }
+
+    /// How often an operation was called.
+    pub fn count(&self, operation: &str) -> usize {
+        let control = self.control.lock().expect("control");
+        control.calls.iter().filter(|call| call.operation.name == operation).count()
+    }
+
+    pub fn forget_calls(&self) {
+        self.control.lock().expect("control").calls.clear();
+    }
+}
+
+impl<S> Drop for Server<S> {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn serve<S: Service>(listener: TcpListener, service: Arc<S>, control: Arc<Mutex<Control>>) {
+    loop {
+        let Ok((stream, _)) = listener.accept().await else { continue };
+        // Two small writes an answer would otherwise wait for each other's acknowledgement (Nagle).
+        let _ = stream.set_nodelay(true);
+        let (service, control) = (Arc::clone(&service), Arc::clone(&control));
+        tokio::spawn(async move {
+            let handler = service_fn(move |request| handle(request, Arc::clone(&service), Arc::clone(&control)));
+            let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), handler).await;
+        });
+    }
+}
+
+type Answer = hyper::Response<BoxBody<Bytes, std::io::Error>>;
+
+async fn handle<S: Service>(
+    request: hyper::Request<Incoming>,
+    service: Arc<S>,
+    control: Arc<Mutex<Control>>,
+) -> Result<Answer, std::io::Error> {
+    let (parts, body) = request.into_parts();
+    let body = body.collect().await.map_err(std::io::Error::other)?.to_bytes().to_vec();
+    let headers = parts
+        .headers
+        .iter()
+        .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        .collect();
+    let request = Request {
+        method: parts.method.to_string(),
+        path: parts.uri.path().to_owned(),
+        query: parts.uri.query().unwrap_or_default().to_owned(),
+        headers,
+        body,
+    };
+    let operation = service.operation(&request);
+    let (effect, index) = {
+        let mut control = control.lock().expect("control");
+        let effect = control.strike(&operation);
+        control.calls.push(Call {
+            operation,
+            request: request.clone(),
+            status: None,
+        });
+        (effect, control.calls.len() - 1)
+    };
+    let cut = || std::io::Error::other("the fault cuts the connection");
+    let reply = match &effect {
+        Some(Effect::ResetBefore) => return Err(cut()),
+        Some(Effect::HangBefore) => return std::future::pending().await,
+        Some(Effect::ErrorBefore { status, code }) => service.error(*status, code, "injected"),
+        _ => service.answer(&request),
+    };
+    let mut truncate = false;
+    let reply = match effect {
+        Some(Effect::ResetAfter) => return Err(cut()),
+        Some(Effect::HangAfter) => return std::future::pending().await,
+        Some(Effect::ErrorAfter { status, code }) => service.error(status, &code, "injected"),
+        Some(Effect::Garbage) => Reply {
+            body: b"\x00<<{not what was promised".to_vec(),
+            ..reply
+        },
+        Some(Effect::Delay(delay)) => {
+            tokio::time::sleep(delay).await;
+            reply
+        }
+        Some(Effect::Truncate) => {
+            truncate = true;
+            reply
+        }
+        _ => reply,
+    };
+    if let Some(call) = control.lock().expect("control").calls.get_mut(index) {
+        call.status = Some(reply.status);
+    }
+    let mut answer = hyper::Response::builder().status(reply.status);
+    for (name, value) in &reply.headers {
+        answer = answer.header(name, value);
+    }
+    let bytes = Bytes::from(reply.body);
+    let body = if truncate { Half::of(&bytes).boxed() } else { Full::new(bytes).map_err(|never: Infallible| match never {}).boxed() };
+    answer.body(body).map_err(std::io::Error::other)
+}
+
+/// A body that promises its whole length, gives half, and fails.
+struct Half {
+    first: Option<Bytes>,
+    promised: u64,
+}
+
+impl Half {
+    fn of(whole: &Bytes) -> Self {
+        Self {
+            first: Some(whole.slice(..whole.len() / 2)),
+            promised: whole.len() as u64,
+        }
+    }
+}
+
+impl Body for Half {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+        Poll::Ready(Some(match self.first.take() {
+            Some(bytes) => Ok(Frame::data(bytes)),
+            None => Err(std::io::Error::other("the fault truncates the body")),
+        }))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.promised)
+    }
+}
