@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::client::{Client, Failure, prepared};
-use super::error::{Fate, fate, location, of_call, of_operation, reason};
+use super::error::{Fate, fate, field_at_fault, location, of_call, of_operation};
 use super::get::{by_name, described, is_going};
 use super::instance::{instance, is_managed, with_machine_type};
 use super::operation::{self, is_done, is_older};
@@ -26,6 +26,8 @@ const OPERATION_DEADLINE: Duration = Duration::from_secs(180);
 const NAME_DEADLINE: Duration = Duration::from_secs(180);
 /// How long what a failed operation left is given to vanish.
 const CLEANUP_DEADLINE: Duration = Duration::from_secs(15);
+/// How often a name may be taken by nothing that is to be seen.
+const MOST_UNSEEN: u32 = 4;
 const PAUSE: Duration = Duration::from_secs(2);
 
 /// One create call on its way.
@@ -48,17 +50,22 @@ pub(super) async fn create(client: &Client, spec: &InstanceSpec, generation: u32
         began: Timestamp::now(),
         start: Instant::now(),
     };
+    let mut unseen = 0;
     loop {
         let failure = match creation.insert().await {
             Ok(operation) => return creation.settle(operation).await,
             Err(failure) => failure,
         };
-        if reason(&failure.error) != Some("alreadyExists") {
+        if failure.error.http_status_code() != Some(409) {
             return creation.failed_call(failure).await;
         }
         let Some(holder) = creation.holder().await? else {
-            // It went away between the two calls, so that the name is free.
-            creation.pause_for_the_name().await?;
+            // It went away between the two calls, so that the name is free; or it is the boot disk's that is taken.
+            if unseen > MOST_UNSEEN {
+                return Err(of_call(failure.error, &creation.attempted, &creation.request.zone));
+            }
+            unseen += 1;
+            tokio::time::sleep(PAUSE).await;
             continue;
         };
         if !is_going(client, &creation.request.zone, &holder).await {
@@ -145,25 +152,26 @@ impl Creation<'_> {
     /// The call was refused, or never answered so that one could be sure.
     async fn failed_call(&self, failure: Failure) -> Result<Created> {
         let last = fate(&failure.error);
-        let error = self.refined(of_call(failure.error, &self.attempted, &self.request.zone));
-        if !failure.unanswered && !failure.faulty {
-            return Err(error);
-        }
+        let field = field_at_fault(&failure.error).map(str::to_owned);
+        let error = of_call(failure.error, &self.attempted, &self.request.zone);
         // A refusal under the same request id says that no earlier attempt was taken on.
         let refused = last == Fate::Refused && error.kind() != ErrorKind::Unauthenticated;
-        let certain = refused || !failure.unanswered;
+        if !failure.unanswered && !failure.faulty && error.kind() != ErrorKind::InvalidSpec {
+            return Err(self.refined(error, field.as_deref()));
+        }
         for look in 0..2 {
             match self.holder().await {
                 Ok(Some(holder)) => return self.adopt(holder).await,
-                Ok(None) if certain => return Err(error),
+                // The id was used before, for another spec, and what it made is gone.
+                Ok(None) if field.as_deref() == Some("requestId") => return Ok(Created::TokenSpent),
+                Ok(None) if refused || !failure.unanswered => return Err(self.refined(error, field.as_deref())),
                 // An attempt may still be on its way.
                 Ok(None) if look == 0 => tokio::time::sleep(PAUSE).await,
+                Err(_) if !failure.unanswered && !failure.faulty => return Err(self.refined(error, field.as_deref())),
                 _ => break,
             }
         }
-        Err(error
-            .as_kind(ErrorKind::UnknownOutcome)
-            .with_remedy("run the same command again: it finds the instance, or makes it"))
+        Err(self.unknown(None, error))
     }
 
     /// The call was taken on: follows its operation and looks at what came of it.
@@ -252,7 +260,7 @@ impl Creation<'_> {
                 Ok(Some(_)) if start.elapsed() < CLEANUP_DEADLINE => tokio::time::sleep(PAUSE).await,
                 Ok(Some(_)) => return Err(self.unknown(operation.target_id, error)),
                 Ok(None) if remembered => return Ok(Created::TokenSpent),
-                Ok(None) | Err(_) => return Err(self.refined(error)),
+                Ok(None) | Err(_) => return Err(self.refined(error, None)),
             }
         }
     }
@@ -273,18 +281,18 @@ impl Creation<'_> {
 
     /// What a refusal means for this very spec. By the time of the call the machine type, the image, labels and tags
     /// are known to be good: if nothing else was asked for, only the default network is left to be wrong.
-    fn refined(&self, error: Error) -> Error {
+    fn refined(&self, error: Error, field: Option<&str>) -> Error {
         if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidSpec) {
             return error;
         }
         let spec = self.spec;
-        let default_network = spec.network.is_none() && spec.subnet.is_none();
         let nothing_else = spec.identity.is_none()
             && spec.disk_gib.is_none()
             && spec.disk_type.is_none()
             && spec.native.is_empty()
             && !spec.spot;
-        if default_network && nothing_else {
+        let network_at_fault = field.map_or(nothing_else, |field| field.starts_with("resource.networkInterfaces"));
+        if spec.network.is_none() && spec.subnet.is_none() && network_at_fault {
             return error.as_kind(ErrorKind::Refused).with_remedy(
                 "the project seems to have no default network: name one with --network or --subnet, or run \
                  `gcloud compute networks create default`",

@@ -58,11 +58,19 @@ pub(super) fn retry_after(error: &SdkError) -> Option<Duration> {
 
 /// The cloud's own code for what went wrong.
 pub(super) fn reason(error: &SdkError) -> Option<&str> {
-    let reasons = error.status()?.details.iter().filter_map(|detail| match detail {
+    error.status()?.details.iter().find_map(|detail| match detail {
         StatusDetails::ErrorInfo(info) if !info.reason.is_empty() => Some(info.reason.as_str()),
         _ => None,
-    });
-    reasons.into_iter().next()
+    })
+}
+
+/// The field of the request that the cloud found fault with, such as `requestId`, where it says so in a field of its
+/// own.
+pub(super) fn field_at_fault(error: &SdkError) -> Option<&str> {
+    error.status()?.details.iter().find_map(|detail| match detail {
+        StatusDetails::ErrorInfo(info) => info.metadata.get("field").map(String::as_str),
+        _ => None,
+    })
 }
 
 /// Makes an error of a failed call. `attempted` says what was wanted, such as `cannot stop web-1`; `place` is the
@@ -177,7 +185,7 @@ fn kind_of_reason(reason: Option<&str>) -> Option<ErrorKind> {
         | "insufficientPermissions"
         | "CONSUMER_INVALID" => ErrorKind::PermissionDenied,
         "notFound" => ErrorKind::NotFound,
-        "alreadyExists" | "duplicate" => ErrorKind::AlreadyExists,
+        "alreadyExists" | "duplicate" | "ALREADY_EXISTS" | "RESOURCE_ALREADY_EXISTS" => ErrorKind::AlreadyExists,
         "invalidResourceUsage" | "resourceNotReady" | "resourceInUseByAnotherResource" | "conditionNotMet" => {
             ErrorKind::Refused
         }

@@ -48,16 +48,17 @@ pub(super) async fn by_name(client: &Client, zone: &str, name: &str) -> Result<O
 pub(super) async fn by_reference(client: &Client, target: &InstanceRef) -> Result<model::Instance> {
     let zone = &target.place;
     let found = match &target.native_name {
-        Some(name) => by_name(client, zone, name).await?,
+        Some(name) => by_name(client, zone, name).await,
         None if target.id.parse::<u64>().is_ok() => {
-            let expression = format!("id = {}", target.id);
-            match list::raw_in_zone(client, zone, &expression).await {
-                Ok(found) => found.into_iter().next(),
-                Err(error) if error.kind() == ErrorKind::NotFound => None,
-                Err(error) => return Err(error),
-            }
+            let found = list::raw_in_zone(client, zone, &format!("id = {}", target.id)).await;
+            found.map(|found| found.into_iter().next())
         }
-        None => None,
+        None => Ok(None),
+    };
+    let found = match found {
+        // An unknown zone is one or the other; nothing is in it.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidSpec) => None,
+        found => found?,
     };
     found
         .filter(|api| api.id.is_some_and(|id| id.to_string() == target.id))

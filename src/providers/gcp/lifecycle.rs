@@ -12,7 +12,7 @@ use google_cloud_compute_v1::model::instance::Status;
 use google_cloud_gax::Result as SdkResult;
 
 use super::client::{Client, Failure, prepared};
-use super::error::{location, of_call, of_operation, reason};
+use super::error::{location, of_call, of_operation};
 use super::get::{by_reference, is_going};
 use super::operation;
 use crate::cloud::{Error, ErrorKind, InstanceRef, Outcome, Result};
@@ -170,7 +170,6 @@ async fn after_failure(
     attempted: &str,
 ) -> Result<()> {
     let uncertain = failure.unanswered || failure.faulty;
-    let resource_usage = reason(&failure.error) == Some("invalidResourceUsage");
     let error = of_call(failure.error, attempted, &target.place);
     if error.kind() == ErrorKind::NotFound {
         // It was there a moment ago: it is gone by this very call if one got no answer, else by somebody else's.
@@ -181,7 +180,9 @@ async fn after_failure(
             Err(Error::not_found(target).at(location(&target.place)))
         };
     }
-    if !uncertain && !resource_usage {
+    // Refused for what it is by now: its state or its protection changed since the look before the call.
+    let by_state = matches!(error.kind(), ErrorKind::Refused | ErrorKind::InvalidSpec);
+    if !uncertain && !by_state {
         return Err(error);
     }
     let now = match by_reference(client, target).await {
@@ -197,7 +198,7 @@ async fn after_failure(
     match now {
         // A restart leaves no trace to go by.
         Ok(None) if change != Change::Reboot => Ok(()),
-        Err(why) if resource_usage => Err(refusal(change, target, &why)),
+        Err(why) if by_state => Err(refusal(change, target, &why)),
         _ if failure.unanswered => Err(error.as_kind(ErrorKind::UnknownOutcome).with_leftover(target.clone())),
         _ => Err(error),
     }
