@@ -262,12 +262,12 @@ fn sentence(message: &str) -> String {
         .unwrap_or_default();
     let line: String = line.chars().take(LONGEST).collect();
     let line = line.trim_end_matches('.');
-    let mut characters = line.chars();
-    match (characters.next(), characters.next()) {
-        // "The resource …", but not "VM instance …".
-        (Some(first), Some(second)) if first.is_uppercase() && second.is_lowercase() => {
-            format!("{}{}", first.to_lowercase(), &line[first.len_utf8()..])
-        }
+    let mut words = line.split(' ');
+    let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    // "The resource …", but neither "VM instance …" nor "Compute Engine …".
+    let is_plain = first.chars().skip(1).all(char::is_lowercase) && !second.starts_with(char::is_uppercase);
+    match line.chars().next() {
+        Some(start) if is_plain => format!("{}{}", start.to_lowercase(), &line[start.len_utf8()..]),
         _ => line.to_owned(),
     }
 }
@@ -346,6 +346,22 @@ mod tests {
         let error = of_call(error, "cannot list", "");
         assert_eq!(error.message(), "cannot list: the answer was HTTP status 502");
         assert!(std::error::Error::source(&error).is_none());
+    }
+
+    #[test]
+    fn messages_are_brought_into_form() {
+        for (message, expected) in [
+            (
+                "The resource 'x' was not found.\nmore",
+                "the resource 'x' was not found",
+            ),
+            ("Compute Engine API is off.", "Compute Engine API is off"),
+            ("VM instance is gone", "VM instance is gone"),
+            ("Quota 'CPUS' exceeded.", "quota 'CPUS' exceeded"),
+            ("", ""),
+        ] {
+            assert_eq!(sentence(message), expected);
+        }
     }
 
     #[test]

@@ -57,8 +57,9 @@ pub(super) async fn list(client: &Client, wanted: &Location, filter: &ListFilter
 /// The instances of one zone that an expression admits, as the API has them.
 pub(super) async fn raw_in_zone(client: &Client, zone: &str, expression: &str) -> Result<Vec<model::Instance>> {
     let page = |all: &mut Vec<model::Instance>, page: InstanceList| {
+        let rows = page.items.len();
         all.extend(page.items);
-        Ok(Page::followed_by(page.next_page_token))
+        Ok(Page::of(rows, page.next_page_token))
     };
     zone_pages(client, zone, Some(expression.to_owned()), page).await
 }
@@ -70,8 +71,9 @@ async fn in_zone(client: &Client, zone: &str, filter: &ListFilter) -> Result<Fou
         zone,
         expression(filter),
         |found: &mut Found, page: InstanceList| {
+            let rows = page.items.len();
             take_in(found, page.items, project, &Location::Everywhere, filter)?;
-            Ok(Page::followed_by(page.next_page_token))
+            Ok(Page::of(rows, page.next_page_token))
         },
     )
     .await
@@ -120,7 +122,9 @@ async fn everywhere(client: &Client, wanted: &Location, filter: &ListFilter) -> 
         found
             .silent
             .extend(page.unreachables.iter().map(|scope| last_segment(scope).to_owned()));
+        let mut rows = 0;
         for (scope, part) in page.items {
+            rows += part.instances.len();
             if part
                 .warning
                 .is_some_and(|warning| warning.code == Some(instances_scoped_list::warning::Code::Unreachable))
@@ -134,7 +138,7 @@ async fn everywhere(client: &Client, wanted: &Location, filter: &ListFilter) -> 
             // Something is missing, and the answer does not say what.
             found.silent.insert("a part of the project".to_owned());
         }
-        Ok(Page::followed_by(page.next_page_token))
+        Ok(Page::of(rows, page.next_page_token))
     })
     .await
 }

@@ -99,8 +99,9 @@ async fn deletions(client: &Client, zone: &str, expression: &str) -> Result<Vec<
         })
     };
     let found = all_pages(fetch, |all: &mut Vec<Operation>, page| {
+        let rows = page.items.len();
         all.extend(page.items);
-        Ok(Page::followed_by(page.next_page_token))
+        Ok(Page::of(rows, page.next_page_token))
     });
     let mut found = found.await?;
     found.retain(|operation| operation.operation_type.as_deref() == Some("delete"));

@@ -5,16 +5,21 @@ use std::future::Future;
 
 use crate::cloud::{Error, ErrorKind, Result};
 
-/// What comes after a page.
+/// How often a page without rows may bring a token that was there before: the cloud is still looking.
+const MOST_IDLE: u32 = 10;
+
+/// What a page was.
 pub(super) struct Page {
     next: Option<String>,
+    rows: usize,
 }
 
 impl Page {
-    /// A page with this token of the next one; an empty token is none.
-    pub(super) fn followed_by(token: Option<String>) -> Self {
+    /// A page of so many rows, with this token of the next one; an empty token is none.
+    pub(super) fn of(rows: usize, token: Option<String>) -> Self {
         Self {
             next: token.filter(|token| !token.is_empty()),
+            rows,
         }
     }
 }
@@ -32,7 +37,8 @@ where
     A: Default,
     F: Future<Output = Result<P>>,
 {
-    let (mut all, mut token, mut seen, mut restarted) = (A::default(), None, HashSet::new(), false);
+    let (mut all, mut token, mut restarted) = (A::default(), None, false);
+    let (mut seen, mut idle) = (HashSet::new(), 0);
     loop {
         let page = match fetch(token.clone()).await {
             Ok(page) => page,
@@ -43,15 +49,16 @@ where
             }
             Err(error) => return Err(error),
         };
-        token = take_in(&mut all, page)?.next;
-        match &token {
-            None => return Ok(all),
-            Some(next) if !seen.insert(next.clone()) => {
+        let page = take_in(&mut all, page)?;
+        let Some(next) = page.next else { return Ok(all) };
+        if !seen.insert(next.clone()) {
+            idle += 1;
+            if page.rows > 0 || idle > MOST_IDLE {
                 let message = "the listing never ends: the cloud gave a page token a second time";
                 return Err(Error::new(ErrorKind::Network, message).at("gcp"));
             }
-            Some(_) => {}
         }
+        token = Some(next);
     }
 }
 
@@ -69,6 +76,7 @@ mod tests {
 
     use super::*;
 
+    /// Item 0 is none.
     async fn run(answers: Vec<Result<(u8, &'static str)>>) -> Result<Vec<u8>> {
         let answers = RefCell::new(answers.into_iter());
         let fetch = |_| {
@@ -76,8 +84,8 @@ mod tests {
             async move { answer }
         };
         all_pages(fetch, |all: &mut Vec<u8>, (item, token): (u8, &str)| {
-            all.push(item);
-            Ok(Page::followed_by(Some(token.to_owned())))
+            all.extend(std::iter::once(item).filter(|item| *item > 0));
+            Ok(Page::of(usize::from(item > 0), Some(token.to_owned())))
         })
         .await
     }
@@ -94,6 +102,13 @@ mod tests {
     async fn a_repeated_token_is_an_error() {
         let error = run(vec![Ok((1, "a")), Ok((2, "b")), Ok((3, "a"))]).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Network);
+    }
+
+    #[tokio::test]
+    async fn empty_pages_are_sat_out_but_not_for_ever() {
+        let idle = |times: usize| (0..times).map(|_| Ok((0, "a")));
+        assert_eq!(run(idle(5).chain([Ok((1, ""))]).collect()).await.unwrap(), [1]);
+        assert!(run(idle(20).collect()).await.is_err());
     }
 
     #[tokio::test]

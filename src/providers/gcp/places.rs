@@ -46,6 +46,7 @@ impl Client {
                     })
                 },
                 |entries: &mut Vec<ZoneEntry>, page| {
+                    let rows = page.items.len();
                     entries.extend(page.items.into_iter().filter_map(|zone| {
                         let name = zone.name?;
                         Some(ZoneEntry {
@@ -54,7 +55,7 @@ impl Client {
                             name,
                         })
                     }));
-                    Ok(Page::followed_by(page.next_page_token))
+                    Ok(Page::of(rows, page.next_page_token))
                 },
             )
             .await?;
