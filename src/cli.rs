@@ -27,15 +27,13 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// The verbs.
+/// The verbs; what each does is said at its arguments, which is where clap takes its help from.
+#[expect(missing_docs, reason = "a comment here would take the place of the help at the arguments")]
 #[derive(Clone, Debug, Subcommand)]
 #[expect(clippy::large_enum_variant, reason = "there is one value of it in a run")]
 pub enum Command {
-    /// Create.
     Create(create::Args),
-    /// List.
     List(list::Args),
-    /// Describe.
     Describe(describe::Args),
     /// Start stopped VMs
     Start(power::Args),
@@ -43,22 +41,13 @@ pub enum Command {
     Stop(power::Args),
     /// Restart running VMs
     Reboot(power::Args),
-    /// Terminate.
     Terminate(terminate::Args),
-    /// Wait.
     Wait(wait::Args),
-    /// Console.
     Console(console::Args),
-    /// Whoami.
     Whoami(whoami::Args),
-    /// Doctor.
     Doctor(doctor::Args),
-    /// Context.
     Context(context::Args),
-    /// Completion.
     Completion(completion::Args),
-    /// Man.
     Man(man::Args),
-    /// Help.
     Help(help::Args),
 }

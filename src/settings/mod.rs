@@ -46,7 +46,7 @@ pub struct GlobalArgs {
     /// Context of the configuration file to use
     #[arg(long, value_name = "NAME", global = true, help_heading = "Global options")]
     pub context: Option<String>,
-    /// Log to stderr; -vv logs more. CLOUDCTL_LOG takes a filter such as `cloudctl=debug`
+    /// Log to stderr; -vv and -vvv log more, and so does CLOUDCTL_LOG=info, debug or trace
     #[arg(short, long, action = clap::ArgAction::Count, global = true, help_heading = "Global options")]
     pub verbose: u8,
 }
