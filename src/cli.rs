@@ -28,7 +28,10 @@ pub struct Cli {
 }
 
 /// The verbs; what each does is said at its arguments, which is where clap takes its help from.
-#[expect(missing_docs, reason = "a comment here would take the place of the help at the arguments")]
+#[expect(
+    missing_docs,
+    reason = "a comment here would take the place of the help at the arguments"
+)]
 #[derive(Clone, Debug, Subcommand)]
 #[expect(clippy::large_enum_variant, reason = "there is one value of it in a run")]
 pub enum Command {

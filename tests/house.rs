@@ -1,5 +1,7 @@
 //! Holds the sources to the map in the crate's documentation: who may import whom, and who may know what.
 
+#![allow(clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +16,18 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("output", &["cloud", "exit"]),
     ("providers", &["cloud", "catalog", "settings"]),
     ("context", &["cloud", "settings", "providers", "output"]),
-    ("commands", &["cloud", "catalog", "context", "exit", "operations", "output", "settings"]),
+    (
+        "commands",
+        &[
+            "cloud",
+            "catalog",
+            "context",
+            "exit",
+            "operations",
+            "output",
+            "settings",
+        ],
+    ),
     ("cli", &["commands", "settings"]),
 ];
 
@@ -52,7 +65,12 @@ fn sources() -> Vec<Source> {
         .map(|file| {
             let below = file.strip_prefix(&root).expect("it is below src");
             let path = below.to_string_lossy().replace('\\', "/");
-            let room = path.split('/').next().unwrap_or_default().trim_end_matches(".rs").to_owned();
+            let room = path
+                .split('/')
+                .next()
+                .unwrap_or_default()
+                .trim_end_matches(".rs")
+                .to_owned();
             let text = fs::read_to_string(&file).expect("a source file");
             let code = text
                 .lines()
@@ -136,7 +154,9 @@ fn what_is_known_stays_in_its_room() {
     let mut wrong = Vec::new();
     for source in sources() {
         for (word, places) in MAY_KNOW {
-            let allowed = places.iter().any(|place| source.path == *place || source.path.starts_with(&format!("{place}/")));
+            let allowed = places
+                .iter()
+                .any(|place| source.path == *place || source.path.starts_with(&format!("{place}/")));
             if source.code.contains(word) && !allowed {
                 wrong.push(format!("{} knows {word}", source.path));
             }
@@ -152,7 +172,11 @@ fn the_map_is_the_one_in_the_documentation() {
         let row = lib.lines().find(|line| line.starts_with(&format!("//! | [`{room}`]")));
         let row = row.unwrap_or_else(|| panic!("the documentation has no row for {room}"));
         let listed = row.trim_end_matches('|').rsplit('|').next().unwrap_or_default().trim();
-        let expected = if imports.is_empty() { "–".to_owned() } else { imports.join(", ") };
+        let expected = if imports.is_empty() {
+            "–".to_owned()
+        } else {
+            imports.join(", ")
+        };
         assert_eq!(listed, expected, "{room}");
     }
 }

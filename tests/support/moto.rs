@@ -70,12 +70,18 @@ impl Moto {
         stream.write_all(request.as_bytes()).expect("moto reads");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("moto answers");
-        answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()
+        answer
+            .split_once("\r\n\r\n")
+            .map(|(_, body)| body.to_owned())
+            .unwrap_or_default()
     }
 }
 
 fn start() -> Server {
-    let port = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr()).expect("a port").port();
+    let port = TcpListener::bind(("127.0.0.1", 0))
+        .and_then(|listener| listener.local_addr())
+        .expect("a port")
+        .port();
     let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
     let images = folder.join(format!("moto-images-{port}.json"));
     std::fs::write(&images, image_file().to_string()).expect("the image file");

@@ -17,7 +17,10 @@ pub fn programs() -> &'static Path {
 /// Google's description of the Compute Engine API, which the package google-api-python-client carries.
 pub fn discovery_document() -> PathBuf {
     let script = "import googleapiclient, pathlib; print(pathlib.Path(googleapiclient.__file__).parent)";
-    let output = Command::new(programs().join("python")).args(["-c", script]).output().expect("python runs");
+    let output = Command::new(programs().join("python"))
+        .args(["-c", script])
+        .output()
+        .expect("python runs");
     let package = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
     package.join("discovery_cache/documents/compute.v1.json")
 }
@@ -43,7 +46,14 @@ fn make() -> Result<PathBuf, String> {
     eprintln!("making a Python environment below target (once)");
     run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
     run(Command::new(programs.join("python"))
-        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"])
+        .args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--requirement",
+        ])
         .arg(&requirements))?;
     File::create(complete).map_err(|error| error.to_string())?;
     Ok(programs)

@@ -28,7 +28,10 @@ impl Sandbox {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let home = folder.path().join("home");
         std::fs::create_dir(&home).expect("a home folder");
-        let mut sandbox = Self { folder, variables: BTreeMap::new() };
+        let mut sandbox = Self {
+            folder,
+            variables: BTreeMap::new(),
+        };
         sandbox.set("HOME", &home.to_string_lossy());
         sandbox.set("PATH", &std::env::var("PATH").unwrap_or_default());
         sandbox.set("LANG", "C.UTF-8");
@@ -67,7 +70,11 @@ impl Sandbox {
     /// The binary with these arguments, for tests that steer the process themselves.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cloudctl"));
-        command.args(arguments).env_clear().envs(&self.variables).current_dir(self.folder());
+        command
+            .args(arguments)
+            .env_clear()
+            .envs(&self.variables)
+            .current_dir(self.folder());
         command
     }
 
@@ -99,7 +106,11 @@ impl Run {
     /// Checks the exit code; on a mismatch shows everything.
     #[track_caller]
     pub fn expect(self, code: i32) -> Self {
-        assert_eq!(self.code, code, "exit code\n--- stdout\n{}\n--- stderr\n{}", self.stdout, self.stderr);
+        assert_eq!(
+            self.code, code,
+            "exit code\n--- stdout\n{}\n--- stderr\n{}",
+            self.stdout, self.stderr
+        );
         assert!(!self.stderr.contains("panicked"), "a panic:\n{}", self.stderr);
         self
     }
@@ -123,13 +134,22 @@ impl Run {
     #[track_caller]
     pub fn item(&self) -> Value {
         let items = self.items();
-        assert_eq!(items.len(), 1, "one item in\n{}\n--- stderr\n{}", self.stdout, self.stderr);
+        assert_eq!(
+            items.len(),
+            1,
+            "one item in\n{}\n--- stderr\n{}",
+            self.stdout,
+            self.stderr
+        );
         items[0].clone()
     }
 
     /// The kinds in the envelope's errors.
     pub fn error_kinds(&self) -> Vec<String> {
         let errors = self.json()["errors"].as_array().cloned().unwrap_or_default();
-        errors.iter().map(|error| error["kind"].as_str().unwrap_or_default().to_owned()).collect()
+        errors
+            .iter()
+            .map(|error| error["kind"].as_str().unwrap_or_default().to_owned())
+            .collect()
     }
 }

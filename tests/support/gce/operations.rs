@@ -199,7 +199,7 @@ pub fn get(context: &mut Context, call: &Call) -> Result<Value, ApiError> {
 }
 
 /// The service promises no wait at all ("might return after zero seconds"), and this one never blocks
-/// here: [`super::Service::hold`] says how long the server should hold the call back first.
+/// here: [`super::Service::hold_back`] says how long the server should hold the call back first.
 pub fn wait(context: &mut Context, call: &Call) -> Result<Value, ApiError> {
     get(context, call)
 }

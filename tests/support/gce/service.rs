@@ -69,7 +69,7 @@ impl Service {
 
     /// How much longer the server should hold a call back before it answers: `operations.wait` blocks until
     /// the operation is done, at most two minutes. Asked again after each part of that time.
-    pub fn hold(&self, request: &Request, waited: Duration) -> Option<Duration> {
+    pub fn hold_back(&self, request: &Request, waited: Duration) -> Option<Duration> {
         const LONGEST: Duration = Duration::from_secs(120);
         const STEP: Duration = Duration::from_millis(20);
         let call = Call::of(request).filter(|call| call.name().ends_with("Operations.wait"))?;
@@ -155,6 +155,10 @@ impl http::Service for Service {
         let date = state.now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
         reply.headers.push(("date".to_owned(), date));
         reply
+    }
+
+    fn hold(&self, request: &Request, waited: Duration) -> Option<Duration> {
+        self.hold_back(request, waited)
     }
 
     fn error(&self, status: u16, code: &str, message: &str) -> Reply {
