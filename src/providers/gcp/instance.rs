@@ -76,6 +76,7 @@ pub(super) fn instance(api: model::Instance, project: &str, being_deleted: bool)
         spec_fingerprint: label(LABEL_SPEC),
         generation: label(LABEL_GENERATION).and_then(|generation| generation.parse().ok()),
         state_reason: None,
+        failure: None,
         native: native(&api),
     })
 }

@@ -1,24 +1,169 @@
-//! Stub, replaced by the driver.
+//! A small cloud in a file, for people who try cloudctl, or test their pipelines, without an account. It has
+//! regions, names, protection and states over time like the real ones, and [faults](faults) on demand.
+
+mod catalogue;
+mod create;
+mod faults;
+mod geography;
+mod lifecycle;
+mod options;
+mod request;
+mod state;
+mod store;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::join_all;
+use jiff::Timestamp;
+use tokio::time::sleep;
 
+use self::faults::{Faults, Site};
+use self::lifecycle::Action;
+use self::request::Order;
+use self::store::Store;
 use crate::cloud::{
-    Created, Error, Identity, Instance, InstanceRef, InstanceSpec, ListFilter, Listing, Location, Outcome, Place, Plan,
-    Provider, ProviderKind, Result,
+    Clock, Created, Error, ErrorKind, Identity, Instance, InstanceRef, InstanceSpec, ListFilter, Listing, Location,
+    Outcome, Place, Plan, Provider, ProviderKind, Result,
 };
 use crate::settings::Settings;
 
+/// How often a call that is turned away is tried.
+const ATTEMPTS: u32 = 5;
+/// The pause after the first time; it doubles each time, and a random part of it is waited.
+const BACKOFF: Duration = Duration::from_millis(50);
+
 /// The driver.
-pub(super) struct Mock;
+pub(super) struct Mock {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    faults: Option<String>,
+    region: Option<String>,
+    user: String,
+}
 
 impl Mock {
-    pub(super) fn new(_settings: &Settings, _clock: std::sync::Arc<dyn crate::cloud::Clock>) -> Self {
-        Self
+    /// The mock cloud of these settings; nothing is touched before the first call.
+    pub(super) fn new(settings: &Settings, clock: Arc<dyn Clock>) -> Self {
+        let user = ["USER", "LOGNAME", "USERNAME"]
+            .iter()
+            .find_map(|name| settings.environment.get(name));
+        Self {
+            store: Store::new(settings.mock.state_file.clone()),
+            clock,
+            faults: settings.mock.faults.clone(),
+            region: settings.mock.region.value.clone(),
+            user: user.unwrap_or("you").to_owned(),
+        }
+    }
+
+    fn faults(&self) -> Result<Faults> {
+        Faults::parse(self.faults.as_deref())
+    }
+
+    /// Does something to instances, in one call for each region.
+    async fn act_on(&self, action: Action, targets: &[InstanceRef]) -> Vec<Outcome> {
+        let mut regions: Vec<&str> = targets.iter().map(|target| target.place.as_str()).collect();
+        regions.sort_unstable();
+        regions.dedup();
+        let calls = regions.iter().map(|region| self.act_in(action, region, targets));
+        let mut results: Vec<Option<Result<()>>> = targets.iter().map(|_| None).collect();
+        for (index, result) in join_all(calls).await.into_iter().flatten() {
+            results[index] = Some(result);
+        }
+        targets
+            .iter()
+            .zip(results)
+            .map(|(target, result)| Outcome {
+                target: target.clone(),
+                result: result.unwrap_or_else(|| Err(Error::not_found(target))),
+            })
+            .collect()
+    }
+
+    /// The results of those targets that are in the region, each with the target's index.
+    async fn act_in(&self, action: Action, region: &str, targets: &[InstanceRef]) -> Vec<(usize, Result<()>)> {
+        let own: Vec<_> = targets
+            .iter()
+            .enumerate()
+            .filter(|(_, target)| target.place == region)
+            .collect();
+        let done = async {
+            let faults = self.faults()?;
+            call(&faults, Site::region(region), action.as_str()).await?;
+            let locked = self.store.lock().await?;
+            let now = self.clock.now();
+            locked.change(|state| {
+                state.forget_gone(now);
+                let act = |(index, target): &(usize, &InstanceRef)| {
+                    (*index, lifecycle::act(state, action, target, &faults, now))
+                };
+                Ok(own.iter().map(act).collect())
+            })
+        };
+        done.await
+            .unwrap_or_else(|error: Error| own.iter().map(|(index, _)| (*index, Err(again(&error)))).collect())
+    }
+
+    /// What `look` finds of one instance.
+    async fn look_at<T>(
+        &self,
+        target: &InstanceRef,
+        operation: &str,
+        look: impl FnOnce(&state::Record, Timestamp) -> T,
+    ) -> Result<T> {
+        let faults = self.faults()?;
+        call(&faults, Site::region(&target.place), operation).await?;
+        let state = self.store.read()?;
+        let now = self.clock.now();
+        let record = state.find(target, now).ok_or_else(|| Error::not_found(target))?;
+        match faults.refusal(Site::zone(&record.region, &record.zone)) {
+            Some(error) => Err(error),
+            None => Ok(look(record, now)),
+        }
     }
 }
 
-fn stub<T>() -> Result<T> {
-    Err(Error::unsupported("stub"))
+/// What every call goes through on its way, whatever it is: latency, refusals, and throttling with its retries.
+async fn call(faults: &Faults, site: Site<'_>, operation: &str) -> Result<()> {
+    for attempt in 1..=ATTEMPTS {
+        tracing::debug!(operation, place = site.name(), attempt, "call");
+        let latency = faults.latency(site);
+        if !latency.is_zero() {
+            sleep(latency).await;
+        }
+        if let Some(error) = faults.refusal(site) {
+            return Err(error);
+        }
+        if fastrand::f64() >= faults.throttle(site) {
+            return Ok(());
+        }
+        if attempt < ATTEMPTS {
+            sleep((BACKOFF * 2u32.pow(attempt)).mul_f64(fastrand::f64())).await;
+        }
+    }
+    let message = format!("too many requests: {operation} was turned away {ATTEMPTS} times");
+    Err(Error::new(ErrorKind::Throttled, message)
+        .with_code("RequestLimitExceeded")
+        .at(site.name()))
+}
+
+/// The same failure once more, for another target of the same call.
+fn again(error: &Error) -> Error {
+    let mut copy = Error::new(error.kind(), error.message());
+    if let Some(code) = error.code() {
+        copy = copy.with_code(code);
+    }
+    if let Some(location) = error.location() {
+        copy = copy.at(location);
+    }
+    match error.remedy() {
+        Some(remedy) => copy.with_remedy(remedy),
+        None => copy,
+    }
 }
 
 #[async_trait]
@@ -26,43 +171,107 @@ impl Provider for Mock {
     fn kind(&self) -> ProviderKind {
         ProviderKind::Mock
     }
+
     async fn identity(&self) -> Result<Identity> {
-        stub()
+        call(&self.faults()?, Site::default(), "identity").await?;
+        Ok(Identity {
+            account: state::ACCOUNT.to_owned(),
+            principal: Some(self.user.clone()),
+        })
     }
+
     async fn home(&self) -> Result<Option<Place>> {
-        stub()
+        self.faults()?;
+        let region = self.region.as_deref().unwrap_or(geography::DEFAULT_REGION);
+        geography::locate(Some(region), None).map(Some)
     }
-    async fn locate(&self, _: Option<&str>, _: Option<&str>) -> Result<Place> {
-        stub()
+
+    async fn locate(&self, region: Option<&str>, zone: Option<&str>) -> Result<Place> {
+        self.faults()?;
+        geography::locate(region, zone)
     }
+
     async fn locations(&self) -> Result<Vec<Location>> {
-        stub()
+        call(&self.faults()?, Site::default(), "locations").await?;
+        let regions = geography::REGIONS.iter();
+        Ok(regions.map(|region| Location::Region(region.name.to_owned())).collect())
     }
-    async fn plan(&self, _: &InstanceSpec) -> Result<Plan> {
-        stub()
+
+    async fn plan(&self, spec: &InstanceSpec) -> Result<Plan> {
+        let faults = self.faults()?;
+        let order = Order::resolve(spec)?;
+        call(&faults, Site::zone(order.region, order.zone), "plan").await?;
+        Ok(order.plan(spec))
     }
-    async fn create(&self, _: &InstanceSpec, _: u32) -> Result<Created> {
-        stub()
+
+    async fn create(&self, spec: &InstanceSpec, generation: u32) -> Result<Created> {
+        let faults = self.faults()?;
+        let order = Order::resolve(spec)?;
+        let site = Site::zone(order.region, order.zone);
+        call(&faults, site, "create").await?;
+        let locked = self.store.lock().await?;
+        let now = self.clock.now();
+        let created = locked.change(|state| {
+            state.forget_gone(now);
+            create::create(state, spec, &order, generation, &faults, now)
+        })?;
+        match faults.lost_reply(site) {
+            Some(error) => Err(error),
+            None => Ok(created),
+        }
     }
-    async fn get(&self, _: &InstanceRef) -> Result<Instance> {
-        stub()
+
+    async fn get(&self, target: &InstanceRef) -> Result<Instance> {
+        self.look_at(target, "get", state::Record::instance).await
     }
-    async fn list(&self, _: &Location, _: &ListFilter) -> Result<Listing> {
-        stub()
+
+    async fn list(&self, location: &Location, filter: &ListFilter) -> Result<Listing> {
+        let faults = self.faults()?;
+        check(location)?;
+        call(&faults, Site::of(location), "list").await?;
+        let now = self.clock.now();
+        let state = self.store.read()?;
+        let instances = state
+            .instances
+            .iter()
+            .filter(|record| record.phase.is_listed(now) && location.contains(&record.region, Some(&record.zone)))
+            .filter(|record| faults.refusal(Site::zone(&record.region, &record.zone)).is_none())
+            .map(|record| record.instance(now))
+            .filter(|instance| filter.admits(instance))
+            .collect();
+        Ok(Listing {
+            instances,
+            gaps: faults.gaps(location),
+        })
     }
-    async fn terminate(&self, _: &[InstanceRef]) -> Vec<Outcome> {
-        Vec::new()
+
+    async fn terminate(&self, targets: &[InstanceRef]) -> Vec<Outcome> {
+        self.act_on(Action::Terminate, targets).await
     }
-    async fn start(&self, _: &[InstanceRef]) -> Vec<Outcome> {
-        Vec::new()
+
+    async fn start(&self, targets: &[InstanceRef]) -> Vec<Outcome> {
+        self.act_on(Action::Start, targets).await
     }
-    async fn stop(&self, _: &[InstanceRef]) -> Vec<Outcome> {
-        Vec::new()
+
+    async fn stop(&self, targets: &[InstanceRef]) -> Vec<Outcome> {
+        self.act_on(Action::Stop, targets).await
     }
-    async fn reboot(&self, _: &[InstanceRef]) -> Vec<Outcome> {
-        Vec::new()
+
+    async fn reboot(&self, targets: &[InstanceRef]) -> Vec<Outcome> {
+        self.act_on(Action::Reboot, targets).await
     }
-    async fn console_output(&self, _: &InstanceRef) -> Result<Vec<u8>> {
-        stub()
+
+    async fn console_output(&self, target: &InstanceRef) -> Result<Vec<u8>> {
+        self.look_at(target, "console", |record, now| record.console(now).into_bytes())
+            .await
+    }
+}
+
+/// Refuses a location that there is not.
+fn check(location: &Location) -> Result<()> {
+    match location {
+        Location::Everywhere => Ok(()),
+        Location::Region(region) => geography::region(region).map(|_| ()),
+        Location::Zone { region, zone } => geography::locate(Some(region), Some(zone)).map(|_| ()),
     }
 }

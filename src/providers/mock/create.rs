@@ -1,0 +1,106 @@
+//! Making an instance once, however often it is asked for.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::faults::{Faults, Site};
+use super::lifecycle::{BOOT, Death, Phase};
+use super::request::{self, NETWORK, Order};
+use super::state::{Record, State, private_address, public_address};
+use crate::cloud::{Created, Error, ErrorKind, IdempotencyToken, InstanceSpec, ProviderKind, Result};
+
+/// Makes the instance, unless its token or its name is there already.
+///
+/// # Errors
+/// `Capacity` and `Quota` if the faults ask for them; `AlreadyExists` if the name is somebody else's.
+pub(super) fn create(
+    state: &mut State,
+    spec: &InstanceSpec,
+    order: &Order,
+    generation: u32,
+    faults: &Faults,
+    now: Timestamp,
+) -> Result<Created> {
+    let token = IdempotencyToken::derive(ProviderKind::Mock, order.region, &spec.name, generation).to_hex();
+    if let Some(first) = state.instances.iter().find(|record| record.token == token) {
+        return Ok(if first.phase.state(now).is_gone() {
+            Created::TokenSpent
+        } else {
+            Created::Instance(Box::new(first.instance(now)))
+        });
+    }
+    // A name means one living instance in its region, as on Compute Engine; also for one of another generation.
+    let namesake = state.instances.iter().find(|record| {
+        record.region == order.region && record.name == spec.name.as_str() && !record.phase.state(now).is_gone()
+    });
+    if let Some(namesake) = namesake {
+        return if namesake.is_managed() {
+            Ok(Created::Instance(Box::new(namesake.instance(now))))
+        } else {
+            let message = format!(
+                "the name {} belongs to {}, which cloudctl did not make",
+                spec.name,
+                namesake.reference()
+            );
+            Err(Error::new(ErrorKind::AlreadyExists, message)
+                .with_code("AlreadyExists")
+                .at(format!("mock/{}", order.region)))
+        };
+    }
+    if let Some(error) = faults.shortage(Site::zone(order.region, order.zone)) {
+        return Err(error);
+    }
+    let record = record(state, spec, order, generation, token, faults, now);
+    let made = record.instance(now);
+    state.instances.push(record);
+    Ok(Created::Instance(Box::new(made)))
+}
+
+fn record(
+    state: &mut State,
+    spec: &InstanceSpec,
+    order: &Order,
+    generation: u32,
+    token: String,
+    faults: &Faults,
+    now: Timestamp,
+) -> Record {
+    let site = Site::zone(order.region, order.zone);
+    let boot = faults.slow_boot(site).or(order.options.boot()).unwrap_or(BOOT);
+    let address = state.next_address();
+    Record {
+        id: state.fresh_id(),
+        name: spec.name.to_string(),
+        token,
+        region: order.region.to_owned(),
+        zone: order.zone.to_owned(),
+        machine_type: order.machine.name.to_owned(),
+        image: order.image.id.clone(),
+        disk_gib: order.disk_gib,
+        disk_type: order.disk_type.to_owned(),
+        network: NETWORK.to_owned(),
+        subnet: order.subnet.clone(),
+        firewalls: spec.firewalls.clone(),
+        identity: spec.identity.clone(),
+        ssh_key: order.ssh_key.clone(),
+        user_data_bytes: spec.user_data.as_ref().map(|data| data.expose().len()),
+        spot: spec.spot,
+        protected: spec.protected,
+        labels: request::labels(spec, generation),
+        public_ip: spec.public_ip.then(|| public_address(address)),
+        private_ip: private_address(address),
+        created_at: now,
+        booted_at: now,
+        phase: Phase::started(now, boot, death(faults.boot_failure(site), boot, order)),
+    }
+}
+
+/// How the instance shall die by itself, if it shall.
+fn death(boot_failure: bool, boot: Duration, order: &Order) -> Option<Death> {
+    if boot_failure {
+        return Some(Death::after(boot, "Server.InternalError"));
+    }
+    let time = order.options.fail_after()?;
+    Some(Death::after(time, "Server.SpotInstanceTermination"))
+}

@@ -1,0 +1,137 @@
+//! Where things are on the mock cloud: a few regions, and the zones in each.
+
+use sha2::{Digest, Sha256};
+
+use crate::cloud::{Error, InstanceName, Place, Result};
+
+/// A region and its zones, in order.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Region {
+    /// The region's name.
+    pub(super) name: &'static str,
+    /// Its zones' full names.
+    pub(super) zones: &'static [&'static str],
+}
+
+/// Every region. The names are EC2's, so that a script can be tried here first.
+pub(super) const REGIONS: &[Region] = &[
+    Region {
+        name: "us-east-1",
+        zones: &["us-east-1a", "us-east-1b", "us-east-1c"],
+    },
+    Region {
+        name: "eu-west-1",
+        zones: &["eu-west-1a", "eu-west-1b", "eu-west-1c"],
+    },
+    Region {
+        name: "ap-south-1",
+        zones: &["ap-south-1a", "ap-south-1b"],
+    },
+];
+
+/// The region of new instances for which none was named: the mock costs nothing, so it may be guessed.
+pub(super) const DEFAULT_REGION: &str = "us-east-1";
+
+/// Looks a region up.
+///
+/// # Errors
+/// `InvalidSpec` naming it, with the regions there are.
+pub(super) fn region(name: &str) -> Result<&'static Region> {
+    REGIONS.iter().find(|region| region.name == name).ok_or_else(|| {
+        Error::invalid(format!("the mock cloud has no region {name:?}"))
+            .with_remedy(format!("use one of {}", join(REGIONS.iter().map(|region| region.name))))
+    })
+}
+
+/// The region that a zone is in.
+///
+/// # Errors
+/// `InvalidSpec` naming it, with the zones there are.
+pub(super) fn region_of_zone(zone: &str) -> Result<&'static Region> {
+    REGIONS
+        .iter()
+        .find(|region| region.zones.contains(&zone))
+        .ok_or_else(|| {
+            let zones = REGIONS.iter().flat_map(|region| region.zones).copied();
+            Error::invalid(format!("the mock cloud has no zone {zone:?}"))
+                .with_remedy(format!("use one of {}", join(zones)))
+        })
+}
+
+/// Makes a place of what a user typed.
+///
+/// # Errors
+/// `InvalidSpec` for an unknown region or zone, a zone outside the region, and nothing at all.
+pub(super) fn locate(region_name: Option<&str>, zone: Option<&str>) -> Result<Place> {
+    let named = region_name.map(region).transpose()?;
+    let found =
+        match (named, zone) {
+            (Some(region), None) => region,
+            (None, Some(zone)) => region_of_zone(zone)?,
+            (Some(region), Some(zone)) if region.zones.contains(&zone) => region,
+            (Some(region), Some(zone)) => {
+                region_of_zone(zone)?;
+                return Err(
+                    Error::invalid(format!("the zone {zone} is not in the region {}", region.name))
+                        .with_remedy(format!("{} has {}", region.name, join(region.zones.iter().copied()))),
+                );
+            }
+            (None, None) => return Err(Error::invalid("neither a region nor a zone is given")),
+        };
+    Ok(Place {
+        region: found.name.to_owned(),
+        zone: zone.map(str::to_owned),
+    })
+}
+
+/// The zone of an instance for which only the region was given: always the same one for the same name, so that
+/// processes that race for a name meet in one zone.
+pub(super) fn zone_for(name: &InstanceName, region: &Region) -> &'static str {
+    let digest = Sha256::digest(name.as_str());
+    region.zones[usize::from(digest[0]) % region.zones.len()]
+}
+
+fn join<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    names.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_zone_alone_tells_its_region() {
+        let place = locate(None, Some("eu-west-1b")).unwrap();
+        assert_eq!(
+            (place.region.as_str(), place.to_string().as_str()),
+            ("eu-west-1", "eu-west-1b")
+        );
+    }
+
+    #[test]
+    fn what_is_not_there_is_named_with_what_is() {
+        for (region, zone, words) in [
+            (Some("mars-1"), None, ["mars-1", "ap-south-1"]),
+            (None, Some("us-east-1z"), ["us-east-1z", "ap-south-1b"]),
+            (Some("us-east-1"), Some("eu-west-1a"), ["eu-west-1a", "us-east-1c"]),
+            (Some("us-east-1"), Some("nowhere"), ["nowhere", "us-east-1c"]),
+        ] {
+            let error = locate(region, zone).unwrap_err();
+            let text = format!("{} {}", error.message(), error.remedy().unwrap());
+            for word in words {
+                assert!(text.contains(word), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_always_goes_to_the_same_zone_and_names_spread() {
+        let region = region("us-east-1").unwrap();
+        let zones: std::collections::BTreeSet<_> = (0..20)
+            .map(|index| zone_for(&format!("web-{index}").parse().unwrap(), region))
+            .collect();
+        assert_eq!(zones.len(), 3);
+        let name = "web-1".parse().unwrap();
+        assert_eq!(zone_for(&name, region), zone_for(&name, region));
+    }
+}

@@ -1,0 +1,223 @@
+//! Where an instance is in its life: computed from the time of its last change, so that nothing runs in the
+//! background.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::faults::{Faults, Site};
+use super::state::{Record, State, public_address};
+use crate::cloud::{Error, ErrorKind, InstanceRef, InstanceState, Result};
+
+/// How long an instance is pending unless something else is said: short, but long enough to be seen.
+pub(super) const BOOT: Duration = Duration::from_secs(1);
+/// How long stopping and terminating take.
+const SHUTDOWN: SignedDuration = SignedDuration::from_secs(1);
+/// How long a terminated instance is still listed, as on EC2:
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/how-ec2-instance-termination-works.html>
+const LISTED: SignedDuration = SignedDuration::from_hours(1);
+
+/// The last change of an instance, and when it was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) enum Phase {
+    /// It was made or started.
+    Started {
+        /// When.
+        at: Timestamp,
+        /// How long it takes to boot.
+        boot_milliseconds: u32,
+        /// After how long it dies by itself, if it does, and why.
+        death: Option<Death>,
+    },
+    /// It was stopped.
+    Stopped {
+        /// When.
+        at: Timestamp,
+    },
+    /// It was terminated.
+    Terminated {
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// How an instance dies by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Death {
+    /// How long after its start.
+    pub(super) after_milliseconds: u32,
+    /// Why, as the cloud's code.
+    pub(super) reason: String,
+}
+
+impl Death {
+    /// A death of this reason, so long after the start.
+    pub(super) fn after(time: Duration, reason: &str) -> Self {
+        Self {
+            after_milliseconds: milliseconds(time),
+            reason: reason.to_owned(),
+        }
+    }
+}
+
+impl Phase {
+    /// The phase of an instance that is made or started at `at`.
+    pub(super) fn started(at: Timestamp, boot: Duration, death: Option<Death>) -> Self {
+        Self::Started {
+            at,
+            boot_milliseconds: milliseconds(boot),
+            death,
+        }
+    }
+
+    /// Its state at this time.
+    pub(super) fn state(&self, now: Timestamp) -> InstanceState {
+        let (at, time, before, afterwards) = match self {
+            _ if self.death(now).is_some() => return InstanceState::Terminated,
+            Self::Started {
+                at, boot_milliseconds, ..
+            } => (
+                at,
+                span(*boot_milliseconds),
+                InstanceState::Pending,
+                InstanceState::Running,
+            ),
+            Self::Stopped { at } => (at, SHUTDOWN, InstanceState::Stopping, InstanceState::Stopped),
+            Self::Terminated { at } => (at, SHUTDOWN, InstanceState::Terminating, InstanceState::Terminated),
+        };
+        if now.duration_since(*at) < time {
+            before
+        } else {
+            afterwards
+        }
+    }
+
+    /// Why it is in its state, in the cloud's code.
+    pub(super) fn reason(&self, now: Timestamp) -> Option<&str> {
+        match (self, self.death(now)) {
+            (_, Some((_, death))) => Some(&death.reason),
+            (Self::Terminated { .. }, None) => Some("Client.UserInitiatedShutdown"),
+            _ => None,
+        }
+    }
+
+    /// Whether it ended by itself, without anybody's asking.
+    pub(super) fn died(&self, now: Timestamp) -> bool {
+        self.death(now).is_some()
+    }
+
+    /// Whether the cloud still lists it: the terminated are forgotten after a while.
+    pub(super) fn is_listed(&self, now: Timestamp) -> bool {
+        let end = match (self, self.death(now)) {
+            (_, Some((at, _))) => at,
+            (Self::Terminated { at }, None) => *at,
+            _ => return true,
+        };
+        now.duration_since(end) < SHUTDOWN + LISTED
+    }
+
+    /// When and how it died by itself, if it has.
+    fn death(&self, now: Timestamp) -> Option<(Timestamp, &Death)> {
+        let Self::Started {
+            at, death: Some(death), ..
+        } = self
+        else {
+            return None;
+        };
+        let died_at = at.checked_add(span(death.after_milliseconds)).ok()?;
+        (died_at <= now).then_some((died_at, death))
+    }
+}
+
+/// A time as the file has it; a day at most, which the options see to.
+fn milliseconds(time: Duration) -> u32 {
+    u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
+}
+
+fn span(milliseconds: u32) -> SignedDuration {
+    SignedDuration::from_millis(milliseconds.into())
+}
+
+/// What can be done to an instance that exists.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Action {
+    /// End it.
+    Terminate,
+    /// Start it.
+    Start,
+    /// Stop it.
+    Stop,
+    /// Restart it.
+    Reboot,
+}
+
+impl Action {
+    /// The action's word.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Terminate => "terminate",
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Reboot => "reboot",
+        }
+    }
+}
+
+/// Does `action` to one instance.
+///
+/// # Errors
+/// `NotFound`; `Protected`; `Refused` in a state that forbids it; what the faults ask for in its zone.
+pub(super) fn act(
+    state: &mut State,
+    action: Action,
+    target: &InstanceRef,
+    faults: &Faults,
+    now: Timestamp,
+) -> Result<()> {
+    let address = state.addresses;
+    let record = state.find_mut(target, now).ok_or_else(|| Error::not_found(target))?;
+    let site = Site::zone(&record.region, &record.zone);
+    if let Some(error) = faults.refusal(site) {
+        return Err(error.context(format!("cannot {} {target}", action.as_str())));
+    }
+    match (action, record.phase.state(now)) {
+        (Action::Terminate, InstanceState::Terminating | InstanceState::Terminated) => {}
+        (Action::Terminate, _) if record.protected => {
+            return Err(Error::new(
+                ErrorKind::Protected,
+                format!("{target} is protected against termination"),
+            )
+            .with_code("OperationNotPermitted"));
+        }
+        (Action::Terminate, _) => record.phase = Phase::Terminated { at: now },
+        (Action::Start, InstanceState::Pending | InstanceState::Running) => {}
+        (Action::Start, InstanceState::Stopped) => {
+            if let Some(error) = faults.no_capacity(site) {
+                return Err(error.context(format!("cannot start {target}")));
+            }
+            record.phase = Phase::started(now, faults.slow_boot(site).unwrap_or(BOOT), None);
+            record.booted_at = now;
+            // As on the clouds, the address of before is not kept.
+            if record.public_ip.is_some() {
+                record.public_ip = Some(public_address(address));
+                state.next_address();
+            }
+        }
+        (Action::Stop, InstanceState::Stopping | InstanceState::Stopped) => {}
+        (Action::Stop, InstanceState::Running) => record.phase = Phase::Stopped { at: now },
+        (Action::Reboot, InstanceState::Running) => record.booted_at = now,
+        (_, current) => return Err(wrong_state(record, action, current)),
+    }
+    Ok(())
+}
+
+fn wrong_state(record: &Record, action: Action, current: InstanceState) -> Error {
+    Error::new(
+        ErrorKind::Refused,
+        format!("cannot {} {}: it is {current}", action.as_str(), record.reference()),
+    )
+    .with_code("IncorrectInstanceState")
+}

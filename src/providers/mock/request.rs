@@ -1,0 +1,208 @@
+//! From a spec to what is made of it: every name looked up, every default filled in, every limit held.
+
+use super::catalogue::{self, Image, MachineType};
+use super::geography;
+use super::options::Options;
+use crate::cloud::{
+    Error, Fingerprint, InstanceSpec, LABEL_GENERATION, LABEL_MANAGED, LABEL_NAME, LABEL_SPEC, Labels, Place, Plan,
+    ProviderKind, Result, SshKey, check_label_key,
+};
+
+/// The only network.
+pub(super) const NETWORK: &str = "default";
+/// As on EC2. <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html>
+const USER_DATA_LIMIT: usize = 16 * 1024;
+/// As on EC2, and cloudctl's own labels count. <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html>
+const LABEL_LIMIT: usize = 50;
+/// Longest key of a label, in characters.
+const LABEL_KEY_LIMIT: usize = 128;
+/// Longest value of a label, in characters.
+const LABEL_VALUE_LIMIT: usize = 256;
+/// What the public keys of OpenSSH begin with.
+const KEY_TYPES: [&str; 4] = ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-sha2-"];
+
+/// A spec, resolved.
+#[derive(Debug)]
+pub(super) struct Order {
+    /// The region.
+    pub(super) region: &'static str,
+    /// The zone, chosen if none was given.
+    pub(super) zone: &'static str,
+    /// The machine type.
+    pub(super) machine: &'static MachineType,
+    /// The image.
+    pub(super) image: Image,
+    /// Boot disk in GiB.
+    pub(super) disk_gib: u32,
+    /// Type of the boot disk.
+    pub(super) disk_type: &'static str,
+    /// The subnet.
+    pub(super) subnet: String,
+    /// The key to log in with: a name, or a public key.
+    pub(super) ssh_key: Option<String>,
+    /// The mock's own options.
+    pub(super) options: Options,
+}
+
+impl Order {
+    /// Resolves a spec.
+    ///
+    /// # Errors
+    /// `InvalidSpec` naming what this cloud does not have or does not take.
+    pub(super) fn resolve(spec: &InstanceSpec) -> Result<Self> {
+        let (region, zone) = zone(spec)?;
+        let machine = catalogue::machine_type(spec.machine_type.as_deref())?;
+        let image = catalogue::image(spec.image.as_deref(), machine)?;
+        let disk_gib = catalogue::disk_gib(spec.disk_gib, &image)?;
+        let disk_type = catalogue::disk_type(spec.disk_type.as_deref())?;
+        if let Some(network) = spec.network.as_deref().filter(|network| *network != NETWORK) {
+            return Err(Error::invalid(format!("the mock cloud has no network {network:?}"))
+                .with_remedy(format!("use {NETWORK}, the only one")));
+        }
+        check_words("firewall", &spec.firewalls)?;
+        check_words("identity", spec.identity.as_slice())?;
+        check_user_data(spec)?;
+        check_labels(&spec.labels)?;
+        Ok(Self {
+            region,
+            zone,
+            machine,
+            image,
+            disk_gib,
+            disk_type,
+            subnet: subnet_of(zone),
+            ssh_key: ssh_key(spec)?,
+            options: Options::read(&spec.native)?,
+        })
+    }
+
+    /// The plan as the contract has it.
+    pub(super) fn plan(self, spec: &InstanceSpec) -> Plan {
+        Plan {
+            provider: ProviderKind::Mock,
+            name: spec.name.clone(),
+            place: Place {
+                region: self.region.to_owned(),
+                zone: Some(self.zone.to_owned()),
+            },
+            machine_type: self.machine.name.to_owned(),
+            architecture: Some(self.machine.architecture),
+            image_name: Some(self.image.alias.to_owned()),
+            image: self.image.id,
+            disk_gib: Some(self.disk_gib),
+            disk_type: self.disk_type.to_owned(),
+            spot: spec.spot,
+            price_usd_per_hour: Some(self.machine.price(spec.spot)),
+        }
+    }
+}
+
+/// The labels of a new instance: the user's, and cloudctl's own.
+pub(super) fn labels(spec: &InstanceSpec, generation: u32) -> Labels {
+    let mut labels = spec.labels.clone();
+    labels.extend([
+        (LABEL_MANAGED.to_owned(), "true".to_owned()),
+        (LABEL_NAME.to_owned(), spec.name.to_string()),
+        (LABEL_SPEC.to_owned(), Fingerprint::of(spec).as_str().to_owned()),
+        (LABEL_GENERATION.to_owned(), generation.to_string()),
+    ]);
+    labels
+}
+
+/// How many labels of its own cloudctl adds.
+const OWN_LABELS: usize = 4;
+
+fn subnet_of(zone: &str) -> String {
+    format!("{NETWORK}-{zone}")
+}
+
+/// The region and the zone: the one that was given, that of the subnet, or one by the name.
+fn zone(spec: &InstanceSpec) -> Result<(&'static str, &'static str)> {
+    let place = geography::locate(Some(&spec.place.region), spec.place.zone.as_deref())?;
+    let region = geography::region(&place.region)?;
+    let zones = || region.zones.iter().copied();
+    let given = place.zone.and_then(|zone| zones().find(|known| *known == zone));
+    let Some(subnet) = spec.subnet.as_deref() else {
+        return Ok((
+            region.name,
+            given.unwrap_or_else(|| geography::zone_for(&spec.name, region)),
+        ));
+    };
+    let fitting: Vec<_> = zones()
+        .filter(|zone| given.is_none_or(|given| given == *zone))
+        .collect();
+    let zone = fitting.iter().find(|zone| subnet_of(zone) == subnet).ok_or_else(|| {
+        let subnets: Vec<_> = fitting.iter().map(|zone| subnet_of(zone)).collect();
+        Error::invalid(format!("there is no subnet {subnet:?} in {}", spec.place))
+            .with_remedy(format!("use one of {}", subnets.join(", ")))
+    })?;
+    Ok((region.name, zone))
+}
+
+fn check_words(field: &str, words: &[String]) -> Result<()> {
+    match words
+        .iter()
+        .find(|word| word.trim().is_empty() || word.chars().any(char::is_control))
+    {
+        Some(word) => Err(Error::invalid(format!("invalid {field} {word:?}"))),
+        None => Ok(()),
+    }
+}
+
+fn check_user_data(spec: &InstanceSpec) -> Result<()> {
+    let length = spec.user_data.as_ref().map_or(0, |data| data.expose().len());
+    if length > USER_DATA_LIMIT {
+        return Err(Error::invalid(format!(
+            "the user data has {length} bytes, and the mock cloud takes {USER_DATA_LIMIT}"
+        ))
+        .with_remedy("let a short script fetch the rest"));
+    }
+    Ok(())
+}
+
+fn check_labels(labels: &Labels) -> Result<()> {
+    for (key, value) in labels {
+        check_label_key(key)?;
+        if key.chars().count() > LABEL_KEY_LIMIT || value.chars().count() > LABEL_VALUE_LIMIT {
+            return Err(
+                Error::invalid(format!("the label {key:?} is too long")).with_remedy(format!(
+                    "a key has up to {LABEL_KEY_LIMIT} characters, and a value up to {LABEL_VALUE_LIMIT}"
+                )),
+            );
+        }
+    }
+    if labels.len() + OWN_LABELS > LABEL_LIMIT {
+        return Err(
+            Error::invalid(format!("{} labels are too many", labels.len())).with_remedy(format!(
+                "give up to {}: an instance has up to {LABEL_LIMIT}, {OWN_LABELS} of them cloudctl's own",
+                LABEL_LIMIT - OWN_LABELS
+            )),
+        );
+    }
+    Ok(())
+}
+
+/// The key as it is kept. What is not a public key is not shown: it may be a private one.
+fn ssh_key(spec: &InstanceSpec) -> Result<Option<String>> {
+    let key = match &spec.ssh_key {
+        None => return Ok(None),
+        Some(SshKey::Name(name)) => {
+            check_words("ssh-key", std::slice::from_ref(name))?;
+            name
+        }
+        Some(SshKey::PublicKey(key)) => {
+            let key = key.trim_end();
+            let is_public = KEY_TYPES.iter().any(|start| key.starts_with(start))
+                && key.split_whitespace().count() >= 2
+                && !key.contains('\n');
+            if !is_public {
+                return Err(
+                    Error::invalid("the SSH key is not a public key in OpenSSH's one-line form")
+                        .with_remedy("give the .pub file that ssh-keygen wrote"),
+                );
+            }
+            key
+        }
+    };
+    Ok(Some(key.to_owned()))
+}

@@ -1,0 +1,256 @@
+//! What the mock cloud's file holds: the instances, as JSON that a person can read, and edit to make a case.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::catalogue;
+use super::lifecycle::Phase;
+use crate::cloud::{
+    ErrorKind, Instance, InstanceRef, InstanceState, LABEL_GENERATION, LABEL_MANAGED, LABEL_NAME, LABEL_SPEC, Labels,
+    ProviderKind, RESERVED_PREFIX,
+};
+
+/// The account that everything is in.
+pub(super) const ACCOUNT: &str = "mock";
+/// The version of the file that this cloudctl reads and writes.
+pub(super) const SCHEMA: &str = "cloudctl-mock/1";
+
+/// The whole cloud.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct State {
+    /// [`SCHEMA`].
+    pub(super) schema: String,
+    /// How many addresses were handed out.
+    pub(super) addresses: u32,
+    /// The instances, oldest first.
+    pub(super) instances: Vec<Record>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            schema: SCHEMA.to_owned(),
+            addresses: 0,
+            instances: Vec::new(),
+        }
+    }
+}
+
+/// One instance.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Record {
+    /// Its id, `m-` and 16 hexadecimal digits.
+    pub(super) id: String,
+    /// Its name.
+    pub(super) name: String,
+    /// The token of the call that made it.
+    pub(super) token: String,
+    /// The region it is in.
+    pub(super) region: String,
+    /// The zone it is in.
+    pub(super) zone: String,
+    /// Machine type.
+    pub(super) machine_type: String,
+    /// Id of its image.
+    pub(super) image: String,
+    /// Boot disk in GiB.
+    pub(super) disk_gib: u32,
+    /// Type of the boot disk.
+    pub(super) disk_type: String,
+    /// Network.
+    pub(super) network: String,
+    /// Subnet.
+    pub(super) subnet: String,
+    /// Firewalls.
+    pub(super) firewalls: Vec<String>,
+    /// What it acts as.
+    pub(super) identity: Option<String>,
+    /// The key to log in with: a name, or a public key.
+    pub(super) ssh_key: Option<String>,
+    /// How long its user data is, in bytes. The data itself may be secret and is not kept.
+    pub(super) user_data_bytes: Option<usize>,
+    /// Whether it runs on spare capacity.
+    pub(super) spot: bool,
+    /// Whether it is protected against termination.
+    pub(super) protected: bool,
+    /// All labels, cloudctl's own among them. Without those it is somebody else's.
+    pub(super) labels: Labels,
+    /// Public address, if it has one while it runs.
+    pub(super) public_ip: Option<String>,
+    /// Private address.
+    pub(super) private_ip: String,
+    /// When it was made.
+    pub(super) created_at: Timestamp,
+    /// When it last began to boot.
+    pub(super) booted_at: Timestamp,
+    /// Where it is in its life.
+    pub(super) phase: Phase,
+}
+
+impl Record {
+    /// Its full name.
+    pub(super) fn reference(&self) -> InstanceRef {
+        InstanceRef {
+            provider: ProviderKind::Mock,
+            place: self.region.clone(),
+            id: self.id.clone(),
+            native_name: None,
+        }
+    }
+
+    /// Whether cloudctl made it.
+    pub(super) fn is_managed(&self) -> bool {
+        self.labels.get(LABEL_MANAGED).is_some_and(|value| value == "true") && self.labels.contains_key(LABEL_NAME)
+    }
+
+    /// The instance as the contract has it, at this time.
+    pub(super) fn instance(&self, now: Timestamp) -> Instance {
+        let state = self.phase.state(now);
+        let machine = catalogue::known_machine_type(&self.machine_type);
+        let has_public_ip = matches!(state, InstanceState::Running | InstanceState::Stopping);
+        Instance {
+            provider: ProviderKind::Mock,
+            account: Some(ACCOUNT.to_owned()),
+            region: self.region.clone(),
+            zone: Some(self.zone.clone()),
+            reference: self.reference(),
+            name: Some(self.labels.get(LABEL_NAME).unwrap_or(&self.name).clone()),
+            state,
+            native_state: state.as_str().to_owned(),
+            machine_type: Some(self.machine_type.clone()),
+            cpus: machine.map(|machine| machine.cpus),
+            memory_gib: machine.map(|machine| machine.memory_gib),
+            architecture: machine.map(|machine| machine.architecture),
+            image: Some(self.image.clone()),
+            spot: self.spot,
+            public_ip: self.public_ip.clone().filter(|_| has_public_ip),
+            private_ip: (state != InstanceState::Terminated).then(|| self.private_ip.clone()),
+            labels: self
+                .labels
+                .iter()
+                .filter(|(key, _)| !key.starts_with(RESERVED_PREFIX))
+                .map(|(key, value)| (key.clone(), value.clone()))
+                .collect(),
+            created_at: Some(self.created_at),
+            expires_at: None,
+            expiry_enforcer: None,
+            managed: self.is_managed(),
+            protected: Some(self.protected),
+            price_usd_per_hour: machine.map(|machine| machine.price(self.spot)),
+            spec_fingerprint: self.labels.get(LABEL_SPEC).cloned(),
+            generation: self.labels.get(LABEL_GENERATION).and_then(|text| text.parse().ok()),
+            state_reason: self.phase.reason(now).map(str::to_owned),
+            failure: self.phase.died(now).then_some(ErrorKind::Capacity),
+            native: json!({
+                "disk_gib": self.disk_gib,
+                "disk_type": self.disk_type,
+                "network": self.network,
+                "subnet": self.subnet,
+                "firewalls": self.firewalls,
+                "identity": self.identity,
+                "ssh_key": self.ssh_key,
+                "user_data_bytes": self.user_data_bytes,
+                "gpus": machine.map(|machine| machine.gpus),
+            }),
+        }
+    }
+
+    /// What it wrote to its console since it last booted.
+    pub(super) fn console(&self, now: Timestamp) -> String {
+        let state = self.phase.state(now);
+        if state == InstanceState::Pending {
+            return String::new();
+        }
+        let cpus = catalogue::known_machine_type(&self.machine_type).map_or(1, |machine| machine.cpus);
+        let mut lines = vec![
+            format!("[    0.000000] Linux version 6.8.0-mock ({}) #1 SMP", self.image),
+            format!("[    0.012345] smp: Brought up 1 node, {cpus} CPUs"),
+            format!("[    0.345678] sda: {} GiB disk ({})", self.disk_gib, self.disk_type),
+        ];
+        if let Some(reason) = self.phase.reason(now) {
+            lines.push(format!("[    0.400000] Kernel panic - not syncing: {reason}"));
+        } else {
+            lines.push(format!("[    0.456789] eth0: {} in {}", self.private_ip, self.subnet));
+            lines.push(format!(
+                "[    0.500000] cloud-init: instance {} is {}",
+                self.id, self.name
+            ));
+            if let Some(bytes) = self.user_data_bytes {
+                lines.push(format!("[    0.600000] cloud-init: user data of {bytes} bytes ran"));
+            }
+            lines.push(format!(
+                "[    0.987654] cloud-init: finished, booted at {}",
+                self.booted_at
+            ));
+            lines.push(format!("{} login:", self.name));
+        }
+        if matches!(state, InstanceState::Stopped | InstanceState::Terminated) {
+            lines.push("reboot: Power down".to_owned());
+        }
+        lines.join("\n") + "\n"
+    }
+}
+
+impl State {
+    /// The instance of this reference, if the cloud still lists it.
+    pub(super) fn find(&self, target: &InstanceRef, now: Timestamp) -> Option<&Record> {
+        self.instances
+            .iter()
+            .find(|record| record.reference() == *target && record.phase.is_listed(now))
+    }
+
+    /// The same, to change it.
+    pub(super) fn find_mut(&mut self, target: &InstanceRef, now: Timestamp) -> Option<&mut Record> {
+        self.instances
+            .iter_mut()
+            .find(|record| record.reference() == *target && record.phase.is_listed(now))
+    }
+
+    /// Drops what the cloud no longer lists.
+    pub(super) fn forget_gone(&mut self, now: Timestamp) {
+        self.instances.retain(|record| record.phase.is_listed(now));
+    }
+
+    /// An id that no instance has.
+    pub(super) fn fresh_id(&self) -> String {
+        loop {
+            let id = format!("m-{:016x}", fastrand::u64(..));
+            if self.instances.iter().all(|record| record.id != id) {
+                return id;
+            }
+        }
+    }
+
+    /// The number of the next pair of addresses.
+    pub(super) fn next_address(&mut self) -> u32 {
+        let number = self.addresses;
+        self.addresses = self.addresses.wrapping_add(1);
+        number
+    }
+}
+
+/// A public address that nobody has: first from the ranges for documentation, then from the one for benchmarks.
+/// <https://www.rfc-editor.org/rfc/rfc5737> <https://www.rfc-editor.org/rfc/rfc2544#appendix-C.2.2>
+pub(super) fn public_address(number: u32) -> String {
+    const HOSTS: u32 = 254;
+    let host = number % HOSTS + 1;
+    match number / HOSTS {
+        0 => format!("203.0.113.{host}"),
+        1 => format!("198.51.100.{host}"),
+        2 => format!("192.0.2.{host}"),
+        net => format!("198.{}.{}.{host}", 18 + net / 256 % 2, net % 256),
+    }
+}
+
+/// A private address.
+pub(super) fn private_address(number: u32) -> String {
+    format!(
+        "10.{}.{}.{}",
+        number / 62_500 % 256,
+        number / 250 % 250,
+        number % 250 + 4
+    )
+}

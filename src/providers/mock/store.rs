@@ -1,0 +1,235 @@
+//! The file that the mock cloud is in. Only the mock has this file.
+//!
+//! Readers take no lock: the file is only ever replaced as a whole, so that they see all of one state. Who changes
+//! it holds the lock of a sibling file from reading to replacing.
+
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind as IoErrorKind, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tempfile::NamedTempFile;
+use tokio::time::{Instant, sleep};
+
+use super::state::{SCHEMA, State};
+use crate::cloud::{Error, ErrorKind, Result};
+
+/// How long a change waits for those of others.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The file.
+#[derive(Debug)]
+pub(super) struct Store {
+    path: Option<PathBuf>,
+    patience: Duration,
+}
+
+/// The file, held so that nobody else changes it.
+#[derive(Debug)]
+pub(super) struct Locked<'a> {
+    path: &'a Path,
+    // Closing the file gives the lock back, also when the process is killed.
+    _lock: File,
+}
+
+impl Store {
+    /// The store at this path; nothing is touched yet.
+    pub(super) fn new(path: Option<PathBuf>) -> Self {
+        Self {
+            path,
+            patience: PATIENCE,
+        }
+    }
+
+    fn path(&self) -> Result<&Path> {
+        self.path.as_deref().ok_or_else(|| {
+            Error::invalid("there is no place for the mock cloud's file: no home folder is known")
+                .with_remedy("set CLOUDCTL_MOCK_STATE to a file")
+        })
+    }
+
+    /// The state as it is. A file that is not there is an empty cloud.
+    ///
+    /// # Errors
+    /// `Refused` for a file that is not ours to read: broken, a symbolic link, somebody else's; `Internal` if
+    /// reading fails.
+    pub(super) fn read(&self) -> Result<State> {
+        let path = self.path()?;
+        match read_text(path)? {
+            Some(text) => parse(path, &text),
+            None => Ok(State::default()),
+        }
+    }
+
+    /// Waits for the lock.
+    ///
+    /// # Errors
+    /// `Throttled` if others hold it for too long; those of [`read`](Self::read) for the lock and its folder.
+    pub(super) async fn lock(&self) -> Result<Locked<'_>> {
+        let path = self.path()?;
+        let lock = open_lock(path)?;
+        let deadline = Instant::now() + self.patience;
+        let mut pause = Duration::from_millis(1);
+        loop {
+            match lock.try_lock() {
+                Ok(()) => return Ok(Locked { path, _lock: lock }),
+                Err(TryLockError::Error(error)) => return Err(failed("lock", path, error)),
+                Err(TryLockError::WouldBlock) if Instant::now() >= deadline => {
+                    let message = format!("the mock cloud's file {} is in use by another process", path.display());
+                    return Err(Error::new(ErrorKind::Throttled, message)
+                        .with_remedy("try again, or point CLOUDCTL_MOCK_STATE at another file"));
+                }
+                Err(TryLockError::WouldBlock) => sleep(pause.mul_f64(fastrand::f64())).await,
+            }
+            pause = (pause * 2).min(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Locked<'_> {
+    /// Reads, lets `change` work, and replaces the file if that changed anything. An error of `change` is given
+    /// on, with nothing written.
+    ///
+    /// # Errors
+    /// Those of [`Store::read`], and the like for writing; the file is then as it was.
+    pub(super) fn change<T>(self, change: impl FnOnce(&mut State) -> Result<T>) -> Result<T> {
+        let before = read_text(self.path)?;
+        let mut state = match &before {
+            Some(text) => parse(self.path, text)?,
+            None => State::default(),
+        };
+        let result = change(&mut state)?;
+        let mut text = serde_json::to_vec_pretty(&state).map_err(|error| failed("write", self.path, error.into()))?;
+        text.push(b'\n');
+        if before.as_ref() != Some(&text) {
+            replace(self.path, &text).map_err(|error| failed("write", self.path, error))?;
+        }
+        Ok(result)
+    }
+}
+
+/// The whole file, or nothing if there is none.
+fn read_text(path: &Path) -> Result<Option<Vec<u8>>> {
+    if !check_kind(path)? {
+        return Ok(None);
+    }
+    let mut file = match File::open(path) {
+        Err(error) if error.kind() == IoErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(|error| failed("read", path, error))?,
+    };
+    let metadata = file.metadata().map_err(|error| failed("read", path, error))?;
+    if is_foreign(path, &metadata) {
+        return Err(refused(path, "belongs to another user"));
+    }
+    let mut text = Vec::new();
+    file.read_to_end(&mut text)
+        .map_err(|error| failed("read", path, error))?;
+    Ok(Some(text))
+}
+
+/// Whether the file is there; refuses what is no plain file, so that nobody can lead us elsewhere by a link.
+fn check_kind(path: &Path) -> Result<bool> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_symlink() => Err(refused(path, "is a symbolic link")),
+        Ok(metadata) if !metadata.is_file() => Err(refused(path, "is not a plain file")),
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == IoErrorKind::NotFound => Ok(false),
+        Err(error) => Err(failed("read", path, error)),
+    }
+}
+
+fn parse(path: &Path, text: &[u8]) -> Result<State> {
+    // What `mktemp` made is an empty cloud too.
+    if text.is_empty() {
+        return Ok(State::default());
+    }
+    let state: State = serde_json::from_slice(text).map_err(|error| {
+        refused(path, &format!("is not one of this version of cloudctl: {error}")).with_source(error)
+    })?;
+    if state.schema != SCHEMA {
+        let reason = format!(
+            "has the schema {:?}, and this version of cloudctl has {SCHEMA:?}",
+            state.schema
+        );
+        return Err(refused(path, &reason));
+    }
+    Ok(state)
+}
+
+fn open_lock(path: &Path) -> Result<File> {
+    let folder = folder_of(path);
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+        builder.mode(0o700);
+        options.mode(0o600);
+    }
+    builder
+        .create(folder)
+        .map_err(|error| failed("make the folder of", path, error))?;
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".lock");
+    let lock = path.with_file_name(name);
+    check_kind(&lock)?;
+    options.open(&lock).map_err(|error| failed("lock", path, error))
+}
+
+/// Puts a new file, readable by its owner alone, in the place of the old one.
+fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
+    let mut file = NamedTempFile::new_in(folder_of(path))?;
+    file.write_all(text)?;
+    file.persist(path)?;
+    Ok(())
+}
+
+/// The folder of a file; that of a bare name is the current one.
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// Whether the file belongs to another user than the files that we make.
+#[cfg(unix)]
+fn is_foreign(path: &Path, metadata: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    // The standard library does not tell who we are, but a file of ours does; a nameless one, gone when closed.
+    let ours = tempfile::tempfile_in(folder_of(path)).or_else(|_| tempfile::tempfile());
+    ours.and_then(|file| file.metadata())
+        .is_ok_and(|ours| ours.uid() != metadata.uid())
+}
+
+#[cfg(not(unix))]
+fn is_foreign(_: &Path, _: &Metadata) -> bool {
+    false
+}
+
+const REMEDY: &str = "point CLOUDCTL_MOCK_STATE at another file, or move this one away: ";
+
+fn refused(path: &Path, reason: &str) -> Error {
+    Error::new(
+        ErrorKind::Refused,
+        format!("the mock cloud's file {} {reason}", path.display()),
+    )
+    .with_remedy(format!("{REMEDY}{}", path.display()))
+}
+
+fn failed(attempted: &str, path: &Path, error: io::Error) -> Error {
+    let kind = match error.kind() {
+        IoErrorKind::PermissionDenied | IoErrorKind::ReadOnlyFilesystem | IoErrorKind::NotADirectory => {
+            ErrorKind::Refused
+        }
+        _ => ErrorKind::Internal,
+    };
+    Error::new(
+        kind,
+        format!("cannot {attempted} the mock cloud's file {}: {error}", path.display()),
+    )
+    .with_remedy(format!("{REMEDY}{}", path.display()))
+    .with_source(error)
+}
