@@ -1,37 +1,19 @@
-//! The connection to Compute Engine: configuration, credentials, clients made on first use, and the one loop in
-//! which every call is tried and tried again.
+//! The connection to Compute Engine: configuration, credentials, and clients made on first use.
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::sync::Mutex;
-use std::time::Duration;
 
 use google_cloud_auth::credentials::Credentials;
 use google_cloud_compute_v1::client::{Images, Instances, MachineTypes, ZoneOperations, Zones};
 use google_cloud_compute_v1::model::MachineType;
-use google_cloud_gax::Result as SdkResult;
-use google_cloud_gax::error::Error as SdkError;
-use google_cloud_gax::options::RequestOptionsBuilder;
-use google_cloud_gax::retry_policy::NeverRetry;
 use tokio::sync::OnceCell;
-use tokio::time::Instant;
 
 use super::credentials::{self, Found};
-use super::error::{Fate, fate, of_call, retry_after};
 use super::gcloud_configuration::GcloudConfiguration;
 use super::places::{ZoneEntry, region_of};
+use super::replay::prepared;
 use crate::cloud::{Error, ErrorKind, Identity, Place, Result};
 use crate::settings::Settings;
-
-/// How long one attempt of a call may take; the SDK itself would wait for ever.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a call is tried again: a minute of heavy throttling must be sat out.
-const READ_DEADLINE: Duration = Duration::from_secs(120);
-const CHANGE_DEADLINE: Duration = Duration::from_secs(60);
-/// How often a call that reads is sent when it fails for other reasons than throttling.
-const READ_ATTEMPTS: u32 = 5;
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 
 /// Everything that is asked of Compute Engine goes through here.
 pub(super) struct Client {
@@ -50,16 +32,6 @@ pub(super) struct Client {
     pub(super) zone_entries: OnceCell<Vec<ZoneEntry>>,
     /// Machine types by zone and name, asked for once each.
     pub(super) known_types: Mutex<BTreeMap<(String, String), MachineType>>,
-}
-
-/// A call that did not succeed, and what it may have done.
-pub(super) struct Failure {
-    /// The last attempt's error.
-    pub(super) error: SdkError,
-    /// Whether an attempt got no answer, so that it may take effect even now.
-    pub(super) unanswered: bool,
-    /// Whether an attempt was answered with a server's fault, so that it may have taken effect.
-    pub(super) faulty: bool,
 }
 
 /// Makes an accessor that builds one of the SDK's clients on first use: each loads the TLS roots again.
@@ -186,87 +158,6 @@ impl Client {
         })
     }
 
-    /// Sends a call that changes nothing until it is answered, within limits. `attempted` completes "cannot …".
-    pub(super) async fn read<T, F, S>(&self, attempted: &str, place: &str, send: S) -> Result<T>
-    where
-        S: Fn() -> F + Send + Sync,
-        F: Future<Output = SdkResult<T>> + Send,
-    {
-        let failed = |failure: Failure| of_call(failure.error, &format!("cannot {attempted}"), place);
-        self.attempt(attempted, place, READ_DEADLINE, READ_ATTEMPTS, send)
-            .await
-            .map_err(failed)
-    }
-
-    /// Sends a call that changes something, and is made to be repeated by its request id, until its outcome is
-    /// certain or a minute is over.
-    pub(super) async fn change<T, F, S>(&self, attempted: &str, place: &str, send: S) -> Result<T, Failure>
-    where
-        S: Fn() -> F + Send + Sync,
-        F: Future<Output = SdkResult<T>> + Send,
-    {
-        self.attempt(attempted, place, CHANGE_DEADLINE, u32::MAX, send).await
-    }
-
-    /// Sends a call that changes nothing one single time.
-    pub(super) async fn once<T, F, S>(&self, attempted: &str, place: &str, send: S) -> Result<T, Failure>
-    where
-        S: Fn() -> F + Send + Sync,
-        F: Future<Output = SdkResult<T>> + Send,
-    {
-        self.attempt(attempted, place, ATTEMPT_TIMEOUT, 1, send).await
-    }
-
-    async fn attempt<T, F, S>(
-        &self,
-        attempted: &str,
-        place: &str,
-        deadline: Duration,
-        attempts: u32,
-        send: S,
-    ) -> Result<T, Failure>
-    where
-        S: Fn() -> F + Send + Sync,
-        F: Future<Output = SdkResult<T>> + Send,
-    {
-        let start = Instant::now();
-        let (mut unanswered, mut faulty, mut failures) = (false, false, 0);
-        let mut attempt = 0_u32;
-        loop {
-            attempt = attempt.saturating_add(1);
-            // Around the SDK's own timeout, because fetching a token has none.
-            let error = match tokio::time::timeout(ATTEMPT_TIMEOUT + FIRST_PAUSE, send()).await {
-                Ok(Ok(answer)) => {
-                    tracing::debug!(attempted, place, attempt, "answered");
-                    return Ok(answer);
-                }
-                Ok(Err(error)) => error,
-                Err(elapsed) => SdkError::timeout(elapsed),
-            };
-            let fate = fate(&error);
-            tracing::debug!(
-                attempted,
-                place,
-                attempt,
-                ?fate,
-                status = error.http_status_code(),
-                "failed"
-            );
-            unanswered |= fate == Fate::Unanswered;
-            faulty |= fate == Fate::Faulty;
-            failures += u32::from(fate != Fate::Throttled);
-            let pause = pause(attempt).max(retry_after(&error).unwrap_or_default());
-            if fate == Fate::Refused || failures >= attempts || start.elapsed() + pause >= deadline {
-                return Err(Failure {
-                    error,
-                    unanswered,
-                    faulty,
-                });
-            }
-            tokio::time::sleep(pause).await;
-        }
-    }
-
     async fn gcloud(&self) -> Result<&GcloudConfiguration> {
         let read = || async { GcloudConfiguration::read(&self.settings.environment) };
         self.gcloud.get_or_try_init(read).await
@@ -290,20 +181,6 @@ impl Client {
         };
         endpoint_of(named)
     }
-}
-
-/// What every call carries: one attempt each, since the loop above tries again, and knows what may have happened.
-pub(super) fn prepared<B: RequestOptionsBuilder>(call: B) -> B {
-    call.with_retry_policy(NeverRetry)
-        .with_attempt_timeout(ATTEMPT_TIMEOUT)
-        .with_idempotency(true)
-        .with_user_agent(concat!("cloudctl/", env!("CARGO_PKG_VERSION")))
-}
-
-/// Exponential, with full jitter.
-fn pause(attempt: u32) -> Duration {
-    let longest = FIRST_PAUSE.saturating_mul(1 << attempt.min(10)).min(LONGEST_PAUSE);
-    longest.mul_f64(fastrand::f64())
 }
 
 fn place(region: Option<&str>, zone: Option<&str>) -> Option<Place> {

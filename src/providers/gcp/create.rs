@@ -12,11 +12,12 @@ use google_cloud_gax::error::Error as SdkError;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::client::{Client, Failure, prepared};
+use super::client::Client;
 use super::error::{Fate, fate, field_at_fault, location, of_call, of_operation};
 use super::get::{by_name, described, is_going};
 use super::instance::{instance, is_managed, with_machine_type};
 use super::operation::{self, is_done, is_older};
+use super::replay::{Failure, prepared};
 use super::request::{Request, prepare};
 use crate::cloud::{Created, Error, ErrorKind, InstanceRef, InstanceSpec, ProviderKind, Result};
 

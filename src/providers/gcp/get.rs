@@ -3,9 +3,10 @@
 use google_cloud_compute_v1::model;
 use google_cloud_compute_v1::model::instance::Status;
 
-use super::client::{Client, prepared};
+use super::client::Client;
 use super::error::location;
 use super::instance::{instance, with_machine_type};
+use super::replay::prepared;
 use super::{list, machine_type, operation};
 use crate::cloud::{Error, ErrorKind, Instance, InstanceRef, Result};
 

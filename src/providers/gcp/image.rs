@@ -3,9 +3,10 @@
 use google_cloud_compute_v1::model::Image;
 use google_cloud_compute_v1::model::image::Architecture as ImageArchitecture;
 
-use super::client::{Client, prepared};
+use super::client::Client;
 use super::labels::is_resource_name;
 use super::places::last_segment;
+use super::replay::prepared;
 use crate::catalog::{image_alias, nearest_alias};
 use crate::cloud::{Architecture, Error, ErrorKind, Result};
 

@@ -11,10 +11,11 @@ use google_cloud_compute_v1::model::Operation;
 use google_cloud_compute_v1::model::instance::Status;
 use google_cloud_gax::Result as SdkResult;
 
-use super::client::{Client, Failure, prepared};
+use super::client::Client;
 use super::error::{location, of_call, of_operation};
 use super::get::{by_reference, is_going};
 use super::operation;
+use super::replay::{Failure, prepared};
 use crate::cloud::{Error, ErrorKind, InstanceRef, Outcome, Result};
 
 /// How many calls are under way at once: well below the API's rate for one project.

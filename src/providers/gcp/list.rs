@@ -8,12 +8,13 @@ use google_cloud_compute_v1::model::{
     self, InstanceAggregatedList, InstanceList, instance_aggregated_list, instances_scoped_list,
 };
 
-use super::client::{Client, prepared};
+use super::client::Client;
 use super::error::location;
 use super::instance::instance;
 use super::operation;
 use super::pages::{Page, all_pages};
 use super::places::{last_segment, region_of};
+use super::replay::prepared;
 use crate::cloud::{Error, ErrorKind, Instance, InstanceState, ListFilter, Listing, Location, Result};
 
 /// The most that the API gives in one page.

@@ -3,9 +3,10 @@
 
 use google_cloud_compute_v1::model::{MachineType, MachineTypeAggregatedList, MachineTypeList};
 
-use super::client::{Client, prepared};
+use super::client::Client;
 use super::labels::is_resource_name;
 use super::places::{last_segment, nearest, region_of};
+use super::replay::prepared;
 use crate::cloud::{Error, ErrorKind, Result};
 
 /// What the API says of a machine type in a zone; asked once.

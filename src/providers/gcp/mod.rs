@@ -20,12 +20,14 @@ mod operation;
 mod options;
 mod pages;
 mod places;
+mod replay;
 mod request;
 
 use async_trait::async_trait;
 
-use self::client::{Client, prepared};
+use self::client::Client;
 use self::lifecycle::{Change, change_all};
+use self::replay::prepared;
 use crate::cloud::{
     Created, Error, ErrorKind, Identity, Instance, InstanceRef, InstanceSpec, ListFilter, Listing, Location, Outcome,
     Place, Plan, Provider, ProviderKind, Result,

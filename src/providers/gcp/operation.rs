@@ -9,8 +9,9 @@ use google_cloud_compute_v1::model::operation::Status;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::client::{Client, prepared};
+use super::client::Client;
 use super::pages::{Page, all_pages};
+use super::replay::prepared;
 use crate::cloud::{Error, ErrorKind, Result};
 
 /// Between two waits: the call may return at once, and must not be made in a tight loop.

@@ -6,9 +6,10 @@ use sha2::{Digest, Sha256};
 
 use google_cloud_compute_v1::model::zone::Status;
 
-use super::client::{Client, prepared};
+use super::client::Client;
 use super::error::location;
 use super::pages::{Page, all_pages};
+use super::replay::prepared;
 use crate::cloud::{Error, ErrorKind, InstanceName, Place, Result};
 
 /// A zone that the project can use.

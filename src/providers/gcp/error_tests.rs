@@ -1,0 +1,134 @@
+//! Tests of [`super`]: the tables of statuses, reasons and codes.
+
+use google_cloud_compute_v1::model::operation;
+use google_cloud_gax::error::rpc::Status;
+use http::HeaderMap;
+use serde_json::json;
+
+use super::*;
+
+fn answer(status: u16, error: serde_json::Value) -> SdkError {
+    let body = bytes::Bytes::from(json!({ "error": error }).to_string());
+    match Status::try_from(&body) {
+        Ok(parsed) => SdkError::service_with_http_metadata(parsed, Some(status), Some(HeaderMap::new())),
+        Err(_) => SdkError::http(status, HeaderMap::new(), body),
+    }
+}
+
+fn with_reason(status: u16, reason: &str) -> SdkError {
+    let errors = json!([{ "message": "No.", "domain": "global", "reason": reason }]);
+    answer(status, json!({ "code": status, "message": "No.", "errors": errors }))
+}
+
+#[test]
+fn calls_are_mapped_by_status_and_reason() {
+    for (status, reason, kind) in [
+        (400, "invalid", ErrorKind::InvalidSpec),
+        (400, "invalidResourceUsage", ErrorKind::Refused),
+        (400, "resourceNotReady", ErrorKind::Refused),
+        (401, "authError", ErrorKind::Unauthenticated),
+        (401, "required", ErrorKind::Unauthenticated),
+        (403, "forbidden", ErrorKind::PermissionDenied),
+        (403, "accessNotConfigured", ErrorKind::PermissionDenied),
+        (403, "rateLimitExceeded", ErrorKind::Throttled),
+        (403, "quotaExceeded", ErrorKind::Quota),
+        (404, "notFound", ErrorKind::NotFound),
+        (409, "alreadyExists", ErrorKind::AlreadyExists),
+        (412, "conditionNotMet", ErrorKind::Refused),
+        (429, "rateLimitExceeded", ErrorKind::Throttled),
+        (500, "backendError", ErrorKind::Network),
+        (503, "backendError", ErrorKind::Network),
+    ] {
+        let error = of_call(with_reason(status, reason), "cannot do it", "us-central1-a");
+        assert_eq!(error.kind(), kind, "{status} {reason}");
+        assert_eq!(error.code(), Some(reason));
+        assert_eq!(error.message(), "cannot do it: no");
+        assert_eq!(error.location(), Some("gcp/us-central1-a"));
+    }
+}
+
+#[test]
+fn a_disabled_api_names_what_to_enable() {
+    let details = json!([
+        { "@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "SERVICE_DISABLED", "domain": "googleapis.com" },
+    ]);
+    let error = answer(
+        403,
+        json!({ "code": 403, "message": "x", "status": "PERMISSION_DENIED", "details": details }),
+    );
+    let error = of_call(error, "cannot list", "");
+    assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+    assert!(
+        error
+            .remedy()
+            .is_some_and(|remedy| remedy.contains("compute.googleapis.com"))
+    );
+}
+
+#[test]
+fn a_page_of_html_is_not_quoted() {
+    let error = SdkError::http(502, HeaderMap::new(), bytes::Bytes::from("<html>secret</html>"));
+    assert_eq!(fate(&error), Fate::Faulty);
+    let error = of_call(error, "cannot list", "");
+    assert_eq!(error.message(), "cannot list: the answer was HTTP status 502");
+    assert!(std::error::Error::source(&error).is_none());
+}
+
+#[test]
+fn messages_are_brought_into_form() {
+    for (message, expected) in [
+        (
+            "The resource 'x' was not found.\nmore",
+            "the resource 'x' was not found",
+        ),
+        ("Compute Engine API is off.", "Compute Engine API is off"),
+        ("VM instance is gone", "VM instance is gone"),
+        ("Quota 'CPUS' exceeded.", "quota 'CPUS' exceeded"),
+        ("", ""),
+    ] {
+        assert_eq!(sentence(message), expected);
+    }
+}
+
+#[test]
+fn fates() {
+    for (error, expected) in [
+        (with_reason(429, "x"), Fate::Throttled),
+        (with_reason(403, "rateLimitExceeded"), Fate::Throttled),
+        (with_reason(403, "quotaExceeded"), Fate::Refused),
+        (with_reason(500, "x"), Fate::Faulty),
+        (SdkError::connect("x"), Fate::NotSent),
+        (SdkError::io("x"), Fate::Unanswered),
+        (SdkError::timeout("x"), Fate::Unanswered),
+        (SdkError::deser("x"), Fate::Unanswered),
+        (
+            SdkError::authentication(CredentialsError::from_msg(true, "x")),
+            Fate::NotSent,
+        ),
+        (
+            SdkError::authentication(CredentialsError::from_msg(false, "x")),
+            Fate::Refused,
+        ),
+    ] {
+        assert_eq!(fate(&error), expected, "{error}");
+    }
+}
+
+#[test]
+fn operations_are_mapped_by_code() {
+    for (code, kind) in [
+        ("ZONE_RESOURCE_POOL_EXHAUSTED", ErrorKind::Capacity),
+        ("ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS", ErrorKind::Capacity),
+        ("QUOTA_EXCEEDED", ErrorKind::Quota),
+        ("RESOURCE_ALREADY_EXISTS", ErrorKind::AlreadyExists),
+        ("INTERNAL_ERROR", ErrorKind::Network),
+        ("SOMETHING_NEW", ErrorKind::Internal),
+    ] {
+        let errors = operation::Error::new().set_errors([operation::error::Errors::new().set_code(code)]);
+        let failed = Operation::new().set_name("operation-1").set_error(errors);
+        let error = of_operation(&failed, "cannot create web-1", "z").unwrap();
+        assert_eq!((error.kind(), error.code()), (kind, Some(code)));
+        assert_eq!(error.request_id(), Some("operation-1"));
+    }
+    assert!(of_operation(&Operation::new().set_name("operation-1"), "x", "z").is_none());
+}
