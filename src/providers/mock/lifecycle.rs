@@ -106,12 +106,17 @@ impl Phase {
 
     /// Whether the cloud still lists it: the terminated are forgotten after a while.
     pub(super) fn is_listed(&self, now: Timestamp) -> bool {
-        let end = match (self, self.death(now)) {
-            (_, Some((at, _))) => at,
-            (Self::Terminated { at }, None) => *at,
-            _ => return true,
-        };
-        now.duration_since(end) < SHUTDOWN + LISTED
+        match (self, self.death(now)) {
+            (_, Some((died_at, _))) => now.duration_since(died_at) < LISTED,
+            (Self::Terminated { at }, None) => now.duration_since(*at) < SHUTDOWN + LISTED,
+            _ => true,
+        }
+    }
+
+    /// Whether it dies before it has booted.
+    pub(super) fn fails_to_boot(&self) -> bool {
+        matches!(self, Self::Started { boot_milliseconds, death: Some(death), .. }
+            if death.after_milliseconds <= *boot_milliseconds)
     }
 
     /// When and how it died by itself, if it has.

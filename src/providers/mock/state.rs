@@ -169,8 +169,8 @@ impl Record {
             format!("[    0.012345] smp: Brought up 1 node, {cpus} CPUs"),
             format!("[    0.345678] sda: {} GiB disk ({})", self.disk_gib, self.disk_type),
         ];
-        if let Some(reason) = self.phase.reason(now) {
-            lines.push(format!("[    0.400000] Kernel panic - not syncing: {reason}"));
+        if self.phase.fails_to_boot() {
+            lines.push("[    0.400000] Kernel panic - not syncing: No working init found".to_owned());
         } else {
             lines.push(format!("[    0.456789] eth0: {} in {}", self.private_ip, self.subnet));
             lines.push(format!(
