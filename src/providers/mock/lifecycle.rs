@@ -178,7 +178,9 @@ pub(super) fn act(
     now: Timestamp,
 ) -> Result<()> {
     let address = state.addresses;
-    let record = state.find_mut(target, now).ok_or_else(|| Error::not_found(target))?;
+    let record = state
+        .find_mut(target, now)
+        .ok_or_else(|| Error::not_found(target).at(Site::region(&target.place).name()))?;
     let site = Site::zone(&record.region, &record.zone);
     if let Some(error) = faults.refusal(site) {
         return Err(error.context(format!("cannot {} {target}", action.as_str())));
@@ -190,7 +192,8 @@ pub(super) fn act(
                 ErrorKind::Protected,
                 format!("{target} is protected against termination"),
             )
-            .with_code("OperationNotPermitted"));
+            .with_code("OperationNotPermitted")
+            .at(site.name()));
         }
         (Action::Terminate, _) => record.phase = Phase::Terminated { at: now },
         (Action::Start, InstanceState::Pending | InstanceState::Running) => {}
@@ -220,4 +223,5 @@ fn wrong_state(record: &Record, action: Action, current: InstanceState) -> Error
         format!("cannot {} {}: it is {current}", action.as_str(), record.reference()),
     )
     .with_code("IncorrectInstanceState")
+    .at(Site::zone(&record.region, &record.zone).name())
 }

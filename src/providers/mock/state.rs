@@ -101,6 +101,11 @@ impl Record {
         }
     }
 
+    /// Whether it is the one that is meant, and the cloud still lists it.
+    fn is(&self, target: &InstanceRef, now: Timestamp) -> bool {
+        self.id == target.id && self.region == target.place && self.phase.is_listed(now)
+    }
+
     /// Whether cloudctl made it.
     pub(super) fn is_managed(&self) -> bool {
         self.labels.get(LABEL_MANAGED).is_some_and(|value| value == "true") && self.labels.contains_key(LABEL_NAME)
@@ -196,16 +201,12 @@ impl Record {
 impl State {
     /// The instance of this reference, if the cloud still lists it.
     pub(super) fn find(&self, target: &InstanceRef, now: Timestamp) -> Option<&Record> {
-        self.instances
-            .iter()
-            .find(|record| record.reference() == *target && record.phase.is_listed(now))
+        self.instances.iter().find(|record| record.is(target, now))
     }
 
     /// The same, to change it.
     pub(super) fn find_mut(&mut self, target: &InstanceRef, now: Timestamp) -> Option<&mut Record> {
-        self.instances
-            .iter_mut()
-            .find(|record| record.reference() == *target && record.phase.is_listed(now))
+        self.instances.iter_mut().find(|record| record.is(target, now))
     }
 
     /// Drops what the cloud no longer lists.

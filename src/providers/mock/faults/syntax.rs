@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use super::super::geography;
 use super::{Effect, Fault};
 use crate::cloud::{Error, Result};
-use crate::providers::mock::geography;
 
 /// Every fault, with what it does.
 pub(super) const KNOWN: [(&str, &str); 10] = [
