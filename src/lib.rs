@@ -1,5 +1,186 @@
-//! cloudctl.
+//! # cloudctl
+//!
+//! Virtual machines on AWS EC2, Google Compute Engine and a mock cloud, through one [`cloud::Provider`] contract.
+//!
+//! ## The rooms of the house
+//!
+//! | room | what is in it | may import |
+//! |---|---|---|
+//! | [`cloud`] | the contract: `Provider`, `InstanceSpec`, `Instance`, `InstanceState`, `Error`. No SDK, clap, tokio or I/O | – |
+//! | [`catalog`] | what is known of the clouds without asking: image aliases | cloud |
+//! | [`exit`] | `ErrorKind` to exit code; merging a batch's outcomes | cloud |
+//! | [`settings`] | flag > env > file, resolved once into plain values | cloud |
+//! | [`operations`] | true of every cloud: fan-out, create once, wait, select, terminate guard | cloud, catalog |
+//! | [`output`] | what the user reads: tables, JSON, errors and hints, progress | cloud, exit |
+//! | [`providers`] | `connect(kind)`, and a folder for each cloud | cloud, catalog, settings |
+//! | [`context`] | the outside world, injected: streams, environment, clock, terminal | cloud, settings, providers, output |
+//! | [`commands`] | one file for each verb: its `Args`, then `run(args, context)` | cloud, catalog, context, exit, operations, output, settings |
+//! | [`cli`] | what can be typed | commands, settings |
+//!
+//! `tests/house.rs` reads the sources and fails on any other edge.
+//!
+//! ## How a line of code knows its room
+//!
+//! It knows a flag: `commands` or `settings`. It knows an SDK type or a cloud's field: that provider's folder. It is
+//! true of every cloud and pure: `cloud`; it needs time or concurrency: `operations`. It chooses a word the user
+//! reads: `output`. It reads the environment, clock or terminal: `context`.
+
 pub mod catalog;
+pub mod cli;
 pub mod cloud;
+pub mod commands;
+pub mod context;
+pub mod exit;
+pub mod operations;
+pub mod output;
 pub mod providers;
 pub mod settings;
+
+use std::ffi::OsString;
+use std::io;
+
+use clap::error::{ContextKind, ErrorKind as UsageKind};
+use clap::{CommandFactory, Parser};
+
+use crate::cli::{Cli, Command};
+use crate::cloud::{Error, ErrorKind};
+use crate::context::{Context, World};
+use crate::exit::ExitStatus;
+use crate::operations::BatchAction;
+use crate::output::Printer;
+use crate::settings::Settings;
+
+/// Runs one command line in the given world, and gives the exit status. `arguments` begin with the program's name.
+pub fn run(arguments: impl IntoIterator<Item = OsString>, world: World) -> ExitStatus {
+    let World {
+        streams,
+        input,
+        environment,
+        terminal,
+        clock,
+    } = world;
+    let mut printer = Printer::new(streams, terminal);
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => return explain_usage(&error, &mut printer),
+    };
+    let may_lack_context = matches!(&cli.command, Command::Context(args) if args.is_choice());
+    let settings = match Settings::resolve(&cli.global, environment, may_lack_context) {
+        Ok(settings) => settings,
+        Err(error) => return fail(error, &mut printer),
+    };
+    start_log(cli.global.verbose, settings.environment.get("CLOUDCTL_LOG"));
+    if let Err(error) = printer.set_format(settings.output.value.as_deref(), settings.quiet) {
+        return fail(error, &mut printer);
+    }
+    let mut context = Context::new(settings, printer, input, clock);
+    match execute(cli.command, &mut context) {
+        Ok(status) => status,
+        Err(error) => match error.downcast::<Error>() {
+            Ok(error) => fail(error, &mut context.printer),
+            Err(error) => fail_otherwise(error, &mut context.printer),
+        },
+    }
+}
+
+fn execute(command: Command, context: &mut Context) -> anyhow::Result<ExitStatus> {
+    // What needs no cloud starts no runtime.
+    match command {
+        Command::Completion(args) => commands::completion::run(&args, Cli::command(), context),
+        Command::Man(args) => commands::man::run(&args, Cli::command(), context),
+        Command::Help(args) => commands::help::run(&args, Cli::command(), context),
+        command => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let result = runtime.block_on(execute_with_clouds(command, context));
+            // A blocking look-up of a host name that nobody waits for any more must not hold up the exit.
+            runtime.shutdown_background();
+            result
+        }
+    }
+}
+
+async fn execute_with_clouds(command: Command, context: &mut Context) -> anyhow::Result<ExitStatus> {
+    match command {
+        Command::Create(args) => commands::create::run(args, context).await,
+        Command::List(args) => commands::list::run(args, context).await,
+        Command::Describe(args) => commands::describe::run(args, context).await,
+        Command::Start(args) => commands::power::run(args, BatchAction::Start, context).await,
+        Command::Stop(args) => commands::power::run(args, BatchAction::Stop, context).await,
+        Command::Reboot(args) => commands::power::run(args, BatchAction::Reboot, context).await,
+        Command::Terminate(args) => commands::terminate::run(args, context).await,
+        Command::Wait(args) => commands::wait::run(args, context).await,
+        Command::Console(args) => commands::console::run(args, context).await,
+        Command::Whoami(args) => commands::whoami::run(args, context).await,
+        Command::Doctor(args) => commands::doctor::run(args, context).await,
+        Command::Context(args) => commands::context::run(args, context).await,
+        Command::Completion(_) | Command::Man(_) | Command::Help(_) => Ok(ExitStatus::DONE),
+    }
+}
+
+fn fail(error: Error, printer: &mut Printer) -> ExitStatus {
+    let status = ExitStatus::of(error.kind());
+    printer.failure(error);
+    status
+}
+
+/// Failures that no cloud is part of: reading and writing.
+fn fail_otherwise(error: anyhow::Error, printer: &mut Printer) -> ExitStatus {
+    let closed = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
+    if error.downcast_ref::<io::Error>().is_some_and(closed) {
+        // Whoever read our output has seen enough.
+        return ExitStatus::DONE;
+    }
+    fail(Error::new(ErrorKind::Internal, format!("{error:#}")), printer)
+}
+
+/// One line for what is wrong with the command line, and a hint; help and version go to stdout as they are.
+fn explain_usage(error: &clap::Error, printer: &mut Printer) -> ExitStatus {
+    if matches!(error.kind(), UsageKind::DisplayHelp | UsageKind::DisplayVersion) {
+        return match printer.text(error.render().to_string().as_bytes()) {
+            Ok(()) => ExitStatus::DONE,
+            Err(error) => fail_otherwise(error.into(), printer),
+        };
+    }
+    if error.kind() == UsageKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let _ = printer.text(error.render().to_string().as_bytes());
+        return ExitStatus::USAGE;
+    }
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<Error>());
+    let rendered = error.render().to_string();
+    let paragraph = rendered.split("\n\n").next().unwrap_or_default();
+    let lines: Vec<&str> = paragraph.lines().map(str::trim).collect();
+    let message = lines.join(" ");
+    let message = message.trim_start_matches("error: ");
+    let tip = rendered.lines().find_map(|line| line.trim().strip_prefix("tip: "));
+    let usage = error.get(ContextKind::Usage).map(ToString::to_string);
+    let hint = match (cause.and_then(Error::remedy), tip, usage) {
+        (Some(remedy), _, _) => remedy.to_owned(),
+        (None, Some(tip), _) => tip.to_owned(),
+        (None, None, Some(usage)) => usage.lines().map(str::trim).collect::<Vec<_>>().join(" "),
+        (None, None, None) => "see `cloudctl --help`".to_owned(),
+    };
+    fail(Error::invalid(message).with_remedy(hint), printer)
+}
+
+/// Logs to stderr, events of cloudctl alone: the SDKs' own would show request bodies, and with them user data.
+fn start_log(verbosity: u8, variable: Option<&str>) {
+    use tracing::level_filters::LevelFilter;
+    use tracing_subscriber::filter::Targets;
+    use tracing_subscriber::prelude::*;
+    let level = match (variable.and_then(|level| level.parse::<LevelFilter>().ok()), verbosity) {
+        (Some(level), 0) => level,
+        (_, 0) => return,
+        (_, 1) => LevelFilter::INFO,
+        (_, 2) => LevelFilter::DEBUG,
+        (_, _) => LevelFilter::TRACE,
+    };
+    let events = tracing_subscriber::fmt::layer()
+        .with_writer(io::stderr)
+        .with_ansi(false)
+        .with_target(false);
+    let only_ours = Targets::new().with_target("cloudctl", level);
+    // A second run in the same process, as in tests, keeps the first one's.
+    let _ = tracing_subscriber::registry()
+        .with(events.with_filter(only_ours))
+        .try_init();
+}

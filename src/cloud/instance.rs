@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 
-use super::{Error, InstanceRef, Labels, ProviderKind, Result};
+use super::{Error, ErrorKind, InstanceRef, Labels, ProviderKind, Result};
 
 /// Where an instance is in its life, in words that mean the same on every cloud.
 ///
@@ -181,6 +181,8 @@ pub struct Instance {
     pub generation: Option<u32>,
     /// Why it is in its state, if the cloud says, in the cloud's own code.
     pub state_reason: Option<String>,
+    /// What kind of failure that reason is, where the cloud ended the instance and nobody asked for it.
+    pub failure: Option<ErrorKind>,
     /// What only this cloud knows of it.
     pub native: serde_json::Value,
 }

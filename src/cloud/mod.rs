@@ -4,6 +4,7 @@
 //! [`Provider`]; everything above it speaks only the types of this module.
 
 mod error;
+mod field;
 mod fingerprint;
 mod instance;
 mod labels;
@@ -17,6 +18,7 @@ mod spec;
 mod token;
 
 pub use error::{Error, ErrorKind, Result};
+pub use field::Field;
 pub use fingerprint::{Fingerprint, SPEC_FIELDS};
 pub use instance::{Architecture, ExpiryEnforcer, Instance, InstanceState};
 pub use labels::{LABEL_GENERATION, LABEL_MANAGED, LABEL_NAME, LABEL_SPEC, Labels, RESERVED_PREFIX, check_label_key};

@@ -110,7 +110,18 @@ impl ConfigFile {
                 path.display(),
                 error.message().replace('\n', "; ")
             ))
-            .with_remedy("mend that line of the configuration file; `cloudctl help context` lists the keys")
+            .with_remedy("mend that line of the configuration file; `cloudctl help context-file` lists the keys")
         })
+    }
+
+    /// The error for a context that is not in the file; it names those that are.
+    pub fn unknown_context(&self, name: &str) -> Error {
+        let known: Vec<_> = self.contexts.keys().map(String::as_str).collect();
+        let remedy = if known.is_empty() {
+            "the configuration file has no contexts; `cloudctl help context-file` shows how to write one".to_owned()
+        } else {
+            format!("the configuration file has {}", known.join(", "))
+        };
+        Error::invalid(format!("unknown context {name:?}")).with_remedy(remedy)
     }
 }

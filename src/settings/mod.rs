@@ -11,7 +11,7 @@ use clap::Args;
 pub use environment::Environment;
 pub use file::{AwsEntry, ConfigFile, ContextEntry, GcpEntry, MockEntry};
 
-use crate::cloud::{Error, ProviderKind, Result};
+use crate::cloud::{ProviderKind, Result};
 
 /// The flags that mean the same under every verb.
 #[derive(Args, Clone, Debug, Default)]
@@ -46,7 +46,7 @@ pub struct GlobalArgs {
     /// Context of the configuration file to use
     #[arg(long, value_name = "NAME", global = true, help_heading = "Global options")]
     pub context: Option<String>,
-    /// Log to stderr; -vv logs more. CLOUDCTL_LOG takes a filter such as `cloudctl=debug`
+    /// Log to stderr; -vv and -vvv log more, and so does CLOUDCTL_LOG=info, debug or trace
     #[arg(short, long, action = clap::ArgAction::Count, global = true, help_heading = "Global options")]
     pub verbose: u8,
 }
@@ -146,8 +146,10 @@ pub struct MockSettings {
 /// All settings of one run.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    /// The providers that were named; none are named is `None`.
+    /// The providers that were named, to be asked; `None` if none were.
     pub providers: Setting<Vec<ProviderKind>>,
+    /// The provider that the context names for new instances.
+    pub create_provider: Setting<ProviderKind>,
     /// The regions that were named.
     pub regions: Setting<Vec<String>>,
     /// The zone that was named.
@@ -173,11 +175,12 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Resolves the settings. Reads the configuration file and nothing else.
+    /// Resolves the settings. Reads the configuration file and nothing else. With `may_lack_context` a context
+    /// that is not in the file is taken for none, so that another can be chosen.
     ///
     /// # Errors
     /// `InvalidSpec` for a broken configuration file, a context that is not in it, or a variable with no sense.
-    pub fn resolve(args: &GlobalArgs, environment: Environment) -> Result<Self> {
+    pub fn resolve(args: &GlobalArgs, environment: Environment, may_lack_context: bool) -> Result<Self> {
         let explicit_path = environment.get("CLOUDCTL_CONFIG").map(PathBuf::from);
         let config_path = explicit_path.clone().or_else(|| {
             Some(
@@ -201,12 +204,9 @@ impl Settings {
         let context = with_variable(flag(&args.context, "--context"), "CLOUDCTL_CONTEXT")
             .or(config.current.clone(), Source::Context("current".to_owned()));
         let entry = match &context.value {
-            Some(name) => config
-                .contexts
-                .get(name)
-                .cloned()
-                .ok_or_else(|| unknown_context(name, &config))?,
-            None => ContextEntry::default(),
+            Some(name) if config.contexts.contains_key(name) => config.contexts[name].clone(),
+            Some(name) if !may_lack_context => return Err(config.unknown_context(name)),
+            _ => ContextEntry::default(),
         };
         let in_context = Source::Context(context.value.clone().unwrap_or_default());
         let list = |values: &[String]| (!values.is_empty()).then(|| values.to_vec());
@@ -232,6 +232,10 @@ impl Settings {
 
         Ok(Self {
             providers,
+            create_provider: Setting::default().or(
+                entry.provider.as_deref().map(str::parse).transpose()?,
+                in_context.clone(),
+            ),
             regions,
             zone: with_variable(flag(&args.zone, "--zone"), "CLOUDCTL_ZONE"),
             output: with_variable(flag(&args.output, "--output"), "CLOUDCTL_OUTPUT")
@@ -289,14 +293,4 @@ fn context_providers(entry: &ContextEntry) -> Result<Option<Vec<ProviderKind>>> 
 
 fn providers_of<'a>(names: impl Iterator<Item = &'a str>) -> Result<Vec<ProviderKind>> {
     names.map(|name| name.trim().parse()).collect()
-}
-
-fn unknown_context(name: &str, config: &ConfigFile) -> Error {
-    let known: Vec<_> = config.contexts.keys().map(String::as_str).collect();
-    let remedy = if known.is_empty() {
-        "the configuration file has no contexts; `cloudctl help context` shows how to write one".to_owned()
-    } else {
-        format!("the configuration file has {}", known.join(", "))
-    };
-    Error::invalid(format!("unknown context {name:?}")).with_remedy(remedy)
 }

@@ -54,6 +54,11 @@ pub struct Operation {
 pub trait Service: Send + Sync + 'static {
     fn operation(&self, request: &Request) -> Operation;
     fn answer(&self, request: &Request) -> Reply;
+    /// How long to hold a request back before it is answered; asked again after that time, with what was
+    /// waited in all, until it is `None`.
+    fn hold(&self, _request: &Request, _waited: Duration) -> Option<Duration> {
+        None
+    }
     /// The service's own error shape, for faults that answer with an error instead.
     fn error(&self, status: u16, code: &str, message: &str) -> Reply;
 }
@@ -62,9 +67,15 @@ pub trait Service: Send + Sync + 'static {
 #[derive(Clone, Debug)]
 pub enum Effect {
     /// An error answer in the service's own shape; nothing happened.
-    ErrorBefore { status: u16, code: String },
+    ErrorBefore {
+        status: u16,
+        code: String,
+    },
     /// The same, although the call took effect.
-    ErrorAfter { status: u16, code: String },
+    ErrorAfter {
+        status: u16,
+        code: String,
+    },
     /// The connection is closed without an answer; nothing happened.
     ResetBefore,
     ResetAfter,
@@ -219,7 +230,9 @@ impl<S: Service> Server<S> {
                 .expect("a runtime for the emulator");
             runtime.block_on(async move {
                 let listener = TcpListener::bind(("127.0.0.1", port)).await.expect("a free port");
-                ready.send(listener.local_addr().expect("its address")).expect("the starter waits");
+                ready
+                    .send(listener.local_addr().expect("its address"))
+                    .expect("the starter waits");
                 tokio::select! {
                     () = serve(listener, served, controlled) => {}
                     _ = stopped => {}
@@ -258,7 +271,11 @@ impl<S: Service> Server<S> {
     /// How often an operation was called.
     pub fn count(&self, operation: &str) -> usize {
         let control = self.control.lock().expect("control");
-        control.calls.iter().filter(|call| call.operation.name == operation).count()
+        control
+            .calls
+            .iter()
+            .filter(|call| call.operation.name == operation)
+            .count()
     }
 
     pub fn forget_calls(&self) {
@@ -277,13 +294,17 @@ impl<S> Drop for Server<S> {
 
 async fn serve<S: Service>(listener: TcpListener, service: Arc<S>, control: Arc<Mutex<Control>>) {
     loop {
-        let Ok((stream, _)) = listener.accept().await else { continue };
+        let Ok((stream, _)) = listener.accept().await else {
+            continue;
+        };
         // Two small writes an answer would otherwise wait for each other's acknowledgement (Nagle).
         let _ = stream.set_nodelay(true);
         let (service, control) = (Arc::clone(&service), Arc::clone(&control));
         tokio::spawn(async move {
             let handler = service_fn(move |request| handle(request, Arc::clone(&service), Arc::clone(&control)));
-            let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), handler).await;
+            let _ = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), handler)
+                .await;
         });
     }
 }
@@ -325,7 +346,13 @@ async fn handle<S: Service>(
         Some(Effect::ResetBefore) => return Err(cut()),
         Some(Effect::HangBefore) => return std::future::pending().await,
         Some(Effect::ErrorBefore { status, code }) => service.error(*status, code, "injected"),
-        _ => service.answer(&request),
+        _ => {
+            let arrived = tokio::time::Instant::now();
+            while let Some(pause) = service.hold(&request, arrived.elapsed()) {
+                tokio::time::sleep(pause).await;
+            }
+            service.answer(&request)
+        }
     };
     let mut truncate = false;
     let reply = match effect {
@@ -354,7 +381,11 @@ async fn handle<S: Service>(
         answer = answer.header(name, value);
     }
     let bytes = Bytes::from(reply.body);
-    let body = if truncate { Half::of(&bytes).boxed() } else { Full::new(bytes).map_err(|never: Infallible| match never {}).boxed() };
+    let body = if truncate {
+        Half::of(&bytes).boxed()
+    } else {
+        Full::new(bytes).map_err(|never: Infallible| match never {}).boxed()
+    };
     answer.body(body).map_err(std::io::Error::other)
 }
 

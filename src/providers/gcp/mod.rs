@@ -1,29 +1,55 @@
-//! Stub, replaced by the driver.
+//! Compute Engine.
+//!
+//! Names are unique in a zone only, so a region's zone is picked by the name's hash, and every call that takes a name
+//! is checked against the id. A new instance acts as no service account unless one is asked for.
+
+mod client;
+mod create;
+mod credentials;
+mod error;
+mod gcloud_configuration;
+mod get;
+mod image;
+mod instance;
+mod labels;
+mod lifecycle;
+mod list;
+mod machine_type;
+mod metadata;
+mod operation;
+mod options;
+mod pages;
+mod places;
+mod request;
 
 use async_trait::async_trait;
 
+use self::client::{Client, prepared};
+use self::lifecycle::{Change, change_all};
 use crate::cloud::{
-    Created, Error, Identity, Instance, InstanceRef, InstanceSpec, ListFilter, Listing, Location, Outcome, Place, Plan,
-    Provider, ProviderKind, Result,
+    Created, Error, ErrorKind, Identity, Instance, InstanceRef, InstanceSpec, ListFilter, Listing, Location, Outcome,
+    Place, Plan, Provider, ProviderKind, Result,
 };
 use crate::settings::Settings;
 
 /// The driver.
-pub(super) struct Gcp;
+pub(super) struct Gcp {
+    client: Client,
+}
 
 impl Gcp {
-    pub(super) fn new(_settings: &Settings) -> Self {
-        Self
+    /// Reads and connects nothing.
+    pub(super) fn new(settings: &Settings) -> Self {
+        Self {
+            client: Client::new(settings),
+        }
     }
 }
 
-/// Whether credentials are found.
-pub(super) fn has_credentials(_settings: &Settings) -> bool {
-    false
-}
-
-fn stub<T>() -> Result<T> {
-    Err(Error::unsupported("stub"))
+/// Whether credentials are found; asks no network. A credentials file that is there but broken counts: its error is
+/// better than silence.
+pub(super) fn has_credentials(settings: &Settings) -> bool {
+    !matches!(credentials::find(&settings.environment), Ok(None))
 }
 
 #[async_trait]
@@ -31,43 +57,73 @@ impl Provider for Gcp {
     fn kind(&self) -> ProviderKind {
         ProviderKind::Gcp
     }
+
     async fn identity(&self) -> Result<Identity> {
-        stub()
+        self.client.identity().await
     }
+
     async fn home(&self) -> Result<Option<Place>> {
-        stub()
+        self.client.home().await
     }
-    async fn locate(&self, _: Option<&str>, _: Option<&str>) -> Result<Place> {
-        stub()
+
+    async fn locate(&self, region: Option<&str>, zone: Option<&str>) -> Result<Place> {
+        self.client.locate(region, zone).await
     }
+
+    /// One call lists all zones.
     async fn locations(&self) -> Result<Vec<Location>> {
-        stub()
+        Ok(vec![Location::Everywhere])
     }
-    async fn plan(&self, _: &InstanceSpec) -> Result<Plan> {
-        stub()
+
+    /// Compute Engine cannot be asked whether it would: what can be looked up is looked up.
+    async fn plan(&self, spec: &InstanceSpec) -> Result<Plan> {
+        Ok(request::prepare(&self.client, spec, 0).await?.plan)
     }
-    async fn create(&self, _: &InstanceSpec, _: u32) -> Result<Created> {
-        stub()
+
+    async fn create(&self, spec: &InstanceSpec, generation: u32) -> Result<Created> {
+        create::create(&self.client, spec, generation).await
     }
-    async fn get(&self, _: &InstanceRef) -> Result<Instance> {
-        stub()
+
+    async fn get(&self, target: &InstanceRef) -> Result<Instance> {
+        get::get(&self.client, target).await
     }
-    async fn list(&self, _: &Location, _: &ListFilter) -> Result<Listing> {
-        stub()
+
+    async fn list(&self, location: &Location, filter: &ListFilter) -> Result<Listing> {
+        list::list(&self.client, location, filter).await
     }
-    async fn terminate(&self, _: &[InstanceRef]) -> Vec<Outcome> {
-        Vec::new()
+
+    async fn terminate(&self, targets: &[InstanceRef]) -> Vec<Outcome> {
+        change_all(&self.client, targets, Change::Terminate).await
     }
-    async fn start(&self, _: &[InstanceRef]) -> Vec<Outcome> {
-        Vec::new()
+
+    async fn start(&self, targets: &[InstanceRef]) -> Vec<Outcome> {
+        change_all(&self.client, targets, Change::Start).await
     }
-    async fn stop(&self, _: &[InstanceRef]) -> Vec<Outcome> {
-        Vec::new()
+
+    async fn stop(&self, targets: &[InstanceRef]) -> Vec<Outcome> {
+        change_all(&self.client, targets, Change::Stop).await
     }
-    async fn reboot(&self, _: &[InstanceRef]) -> Vec<Outcome> {
-        Vec::new()
+
+    async fn reboot(&self, targets: &[InstanceRef]) -> Vec<Outcome> {
+        change_all(&self.client, targets, Change::Reboot).await
     }
-    async fn console_output(&self, _: &InstanceRef) -> Result<Vec<u8>> {
-        stub()
+
+    /// What the first serial port has, the most recent megabyte of it.
+    async fn console_output(&self, target: &InstanceRef) -> Result<Vec<u8>> {
+        let api = get::by_reference(&self.client, target).await?;
+        let name = api.name.unwrap_or_default();
+        let (project, instances) = (self.client.project().await?, self.client.instances().await?);
+        let answer = self.client.read("read the console", &target.place, || {
+            let call = instances
+                .get_serial_port_output()
+                .set_project(project)
+                .set_zone(&target.place);
+            prepared(call.set_instance(&name).set_port(1)).send()
+        });
+        match answer.await {
+            Ok(output) => Ok(output.contents.unwrap_or_default().into_bytes()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(Error::not_found(target)),
+            Err(error) => Err(error),
+        }
     }
 }

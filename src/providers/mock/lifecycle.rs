@@ -104,6 +104,11 @@ impl Phase {
         }
     }
 
+    /// Whether it ended by itself, without anybody's asking.
+    pub(super) fn died(&self, now: Timestamp) -> bool {
+        self.death(now).is_some()
+    }
+
     /// Whether the cloud still lists it: the terminated are forgotten after a while.
     pub(super) fn is_listed(&self, now: Timestamp) -> bool {
         match (self, self.death(now)) {

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::catalogue;
 use super::lifecycle::Phase;
 use crate::cloud::{
-    Instance, InstanceRef, InstanceState, LABEL_GENERATION, LABEL_MANAGED, LABEL_NAME, LABEL_SPEC, Labels,
+    ErrorKind, Instance, InstanceRef, InstanceState, LABEL_GENERATION, LABEL_MANAGED, LABEL_NAME, LABEL_SPEC, Labels,
     ProviderKind, RESERVED_PREFIX,
 };
 
@@ -148,6 +148,7 @@ impl Record {
             spec_fingerprint: self.labels.get(LABEL_SPEC).cloned(),
             generation: self.labels.get(LABEL_GENERATION).and_then(|text| text.parse().ok()),
             state_reason: self.phase.reason(now).map(str::to_owned),
+            failure: self.phase.died(now).then_some(ErrorKind::Capacity),
             native: json!({
                 "disk_gib": self.disk_gib,
                 "disk_type": self.disk_type,

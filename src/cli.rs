@@ -1,0 +1,56 @@
+//! What can be typed. Parsing only: what it means is in `commands`.
+
+use clap::{Parser, Subcommand};
+
+use crate::commands::{
+    completion, console, context, create, describe, doctor, help, list, man, power, terminate, wait, whoami,
+};
+use crate::settings::GlobalArgs;
+
+/// Virtual machines on AWS EC2 and Google Compute Engine, through one command line
+///
+/// A name is an idempotency key: running the same command again never makes a second VM. Results go to stdout,
+/// everything else to stderr; `cloudctl help exit-codes` lists what a script can tell from the exit code.
+#[derive(Clone, Debug, Parser)]
+#[command(
+    name = "cloudctl",
+    version,
+    disable_help_subcommand = true,
+    arg_required_else_help = true
+)]
+pub struct Cli {
+    /// The flags that mean the same under every verb.
+    #[command(flatten)]
+    pub global: GlobalArgs,
+    /// The verb.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The verbs; what each does is said at its arguments, which is where clap takes its help from.
+#[expect(
+    missing_docs,
+    reason = "a comment here would take the place of the help at the arguments"
+)]
+#[derive(Clone, Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one value of it in a run")]
+pub enum Command {
+    Create(create::Args),
+    List(list::Args),
+    Describe(describe::Args),
+    /// Start stopped VMs
+    Start(power::Args),
+    /// Stop running VMs, keeping their disks
+    Stop(power::Args),
+    /// Restart running VMs
+    Reboot(power::Args),
+    Terminate(terminate::Args),
+    Wait(wait::Args),
+    Console(console::Args),
+    Whoami(whoami::Args),
+    Doctor(doctor::Args),
+    Context(context::Args),
+    Completion(completion::Args),
+    Man(man::Args),
+    Help(help::Args),
+}

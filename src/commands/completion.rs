@@ -1,0 +1,22 @@
+//! `cloudctl completion`
+
+use clap::Command;
+use clap_complete::Shell;
+
+use crate::context::Context;
+use crate::exit::ExitStatus;
+
+/// Print a completion script for a shell
+#[derive(clap::Args, Clone, Debug)]
+pub struct Args {
+    /// The shell
+    shell: Shell,
+}
+
+/// Prints the script for the whole command line.
+pub fn run(args: &Args, mut command: Command, context: &mut Context) -> anyhow::Result<ExitStatus> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut command, "cloudctl", &mut script);
+    context.printer.text(&script)?;
+    Ok(ExitStatus::DONE)
+}

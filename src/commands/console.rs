@@ -1,0 +1,30 @@
+//! `cloudctl console`
+
+use super::targets::find_all;
+use crate::cloud::{Error, Reference};
+use crate::context::Context;
+use crate::exit::ExitStatus;
+
+/// Print what a VM wrote to its serial console
+#[derive(clap::Args, Clone, Debug)]
+pub struct Args {
+    /// Name, id, or provider/region/id of a VM
+    #[arg(value_name = "REF")]
+    reference: Reference,
+}
+
+/// Prints the console's output as the VM wrote it; control characters are written out on a terminal.
+pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
+    let found = find_all(std::slice::from_ref(&args.reference), context).await?;
+    let instance = found.first().ok_or_else(|| Error::invalid("no VM is named"))?;
+    let output = context
+        .clouds()
+        .get(instance.provider)
+        .console_output(&instance.reference)
+        .await?;
+    if output.is_empty() {
+        context.printer.note("the console is empty so far");
+    }
+    context.printer.raw(&output)?;
+    Ok(ExitStatus::DONE)
+}

@@ -1,0 +1,184 @@
+//! `cloudctl context`
+
+use std::io::Write;
+use std::path::Path;
+
+use clap::Subcommand;
+use serde_json::json;
+
+use crate::cloud::{Error, ProviderKind, Result};
+use crate::context::Context;
+use crate::exit::ExitStatus;
+use crate::output::{CONTEXTS, Record, Report, SETTINGS};
+use crate::settings::{ConfigFile, Setting};
+
+/// Show and choose contexts of the configuration file
+#[derive(clap::Args, Clone, Debug)]
+pub struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+enum Verb {
+    /// List the contexts
+    List,
+    /// Make a context the current one
+    Use {
+        /// The context
+        name: String,
+    },
+    /// Show each setting and where it comes from
+    Show,
+}
+
+/// Shows or chooses contexts.
+pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
+    match args.verb {
+        Verb::List => list(context),
+        Verb::Use { name } => choose(&name, context),
+        Verb::Show => show(context).await,
+    }
+}
+
+impl Args {
+    /// Whether this chooses another context, so that the current one need not make sense.
+    pub fn is_choice(&self) -> bool {
+        !matches!(self.verb, Verb::Show)
+    }
+}
+
+fn list(context: &mut Context) -> anyhow::Result<ExitStatus> {
+    context.printer.check(&CONTEXTS)?;
+    let current = context.settings.context.value.clone();
+    let items = context.settings.config.contexts.iter().map(|(name, entry)| {
+        let providers = entry.providers.clone().or_else(|| Some(vec![entry.provider.clone()?]));
+        Record::new(vec![
+            ("name", json!(name)),
+            ("current", json!(current.as_ref() == Some(name))),
+            ("providers", json!(providers)),
+        ])
+    });
+    let report = Report {
+        items: items.collect(),
+        errors: Vec::new(),
+    };
+    if report.items.is_empty() {
+        context
+            .printer
+            .note("no contexts; `cloudctl help context-file` shows how to write one");
+    }
+    let now = context.now();
+    context.printer.report(&report, &CONTEXTS, now)?;
+    Ok(ExitStatus::DONE)
+}
+
+fn choose(name: &str, context: &mut Context) -> anyhow::Result<ExitStatus> {
+    let settings = &context.settings;
+    if !settings.config.contexts.contains_key(name) {
+        return Err(settings.config.unknown_context(name).into());
+    }
+    let path = settings
+        .config_path
+        .as_deref()
+        .ok_or_else(|| Error::invalid("there is no configuration folder"))?;
+    write_current(path, name)?;
+    context.printer.note(&format!("current context: {name}"));
+    Ok(ExitStatus::DONE)
+}
+
+/// Sets `current` and leaves every other line of the file as its owner wrote it.
+fn write_current(path: &Path, name: &str) -> Result<()> {
+    let cannot = |error: &dyn std::fmt::Display| {
+        Error::invalid(format!(
+            "cannot write the configuration file {}: {error}",
+            path.display()
+        ))
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| cannot(&error))?;
+    let mut document: toml_edit::DocumentMut = text.parse().map_err(|error| cannot(&error))?;
+    document["current"] = toml_edit::value(name);
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|error| cannot(&error))?;
+    file.write_all(document.to_string().as_bytes())
+        .map_err(|error| cannot(&error))?;
+    // A link stays a link, and the file keeps its mode.
+    let target = path.canonicalize().map_err(|error| cannot(&error))?;
+    let permissions = std::fs::metadata(&target)
+        .map_err(|error| cannot(&error))?
+        .permissions();
+    file.as_file()
+        .set_permissions(permissions)
+        .map_err(|error| cannot(&error))?;
+    file.persist(target).map_err(|error| cannot(&error))?;
+    Ok(())
+}
+
+async fn show(context: &mut Context) -> anyhow::Result<ExitStatus> {
+    context.printer.check(&SETTINGS)?;
+    let settings = &context.settings;
+    let providers = Setting {
+        value: settings.providers.value.as_ref().map(|kinds| {
+            let names: Vec<_> = kinds.iter().map(|kind| kind.as_str()).collect();
+            names.join(",")
+        }),
+        source: settings.providers.source.clone(),
+    };
+    let regions = Setting {
+        value: settings.regions.value.as_ref().map(|regions| regions.join(",")),
+        source: settings.regions.source.clone(),
+    };
+    let mut items = vec![
+        Record::new(vec![
+            ("setting", json!("file")),
+            (
+                "value",
+                json!(settings.config_path.as_ref().map(|path| path.display().to_string())),
+            ),
+            (
+                "source",
+                json!(if settings.config == ConfigFile::default() {
+                    "not there or empty"
+                } else {
+                    "read"
+                }),
+            ),
+        ]),
+        row("context", &settings.context),
+        row("providers", &providers),
+        row("region", &regions),
+        row("zone", &settings.zone),
+        row("output", &settings.output),
+        row("aws.profile", &settings.aws.profile),
+        row("aws.region", &settings.aws.region),
+        row("aws.expect_account", &settings.aws.expect_account),
+        row("gcp.project", &settings.gcp.project),
+        row("gcp.region", &settings.gcp.region),
+        row("gcp.zone", &settings.gcp.zone),
+        row("gcp.expect_project", &settings.gcp.expect_project),
+        row("mock.region", &settings.mock.region),
+    ];
+    let mut errors = Vec::new();
+    for kind in ProviderKind::ALL {
+        match context.clouds().get(kind).home().await {
+            Ok(place) => items.push(Record::new(vec![
+                ("setting", json!(format!("{kind}: place of new VMs"))),
+                ("value", json!(place.map(|place| place.to_string()))),
+                ("source", json!("context, else the cloud's own configuration")),
+            ])),
+            Err(error) => errors.push(error.at(kind.as_str())),
+        }
+    }
+    let status = ExitStatus::of_batch(items.len(), &errors);
+    let now = context.now();
+    context.printer.report(&Report { items, errors }, &SETTINGS, now)?;
+    Ok(status)
+}
+
+fn row(name: &'static str, setting: &Setting<String>) -> Record {
+    Record::new(vec![
+        ("setting", json!(name)),
+        ("value", json!(setting.value)),
+        ("source", json!(setting.source.to_string())),
+    ])
+}

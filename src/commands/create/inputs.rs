@@ -1,0 +1,232 @@
+//! From flags, spec file and the files they name to one spec for each VM. Asks no cloud.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::Args;
+use super::spec_file::SpecFile;
+use crate::cloud::{Error, InstanceName, InstanceSpec, Labels, Place, Result, Secret, SshKey, check_label_key};
+use crate::context::Context;
+
+/// More than any cloud takes (Compute Engine: 256 KiB); how much each takes is its driver's to say.
+const MOST_USER_DATA: u64 = 1024 * 1024;
+
+/// What is asked for, before it is known where it goes.
+pub(super) struct Request {
+    names: Vec<InstanceName>,
+    /// The region that the file names.
+    pub(super) region: Option<String>,
+    /// The zone that the file names.
+    pub(super) zone: Option<String>,
+    template: Template,
+}
+
+/// A spec without its name and place.
+struct Template {
+    machine_type: Option<String>,
+    image: Option<String>,
+    disk_gib: Option<u32>,
+    disk_type: Option<String>,
+    ssh_key: Option<SshKey>,
+    user_data: Option<Secret<Vec<u8>>>,
+    network: Option<String>,
+    subnet: Option<String>,
+    firewalls: Vec<String>,
+    public_ip: bool,
+    identity: Option<String>,
+    labels: Labels,
+    spot: bool,
+    protected: bool,
+    native: BTreeMap<String, Value>,
+}
+
+impl Request {
+    /// Puts flags and file together; a flag overrides the file.
+    ///
+    /// # Errors
+    /// `InvalidSpec`, naming the flag, key or file that makes no sense.
+    pub(super) fn of(args: Args, file: SpecFile, context: &mut Context) -> Result<Self> {
+        let names = names(&args, &file)?;
+        let mut labels = Labels::new();
+        for (key, value) in file.label {
+            check_label_key(&key)?;
+            labels.insert(key, value);
+        }
+        for label in &args.labels {
+            let (key, value) = key_and_value("label", label)?;
+            check_label_key(key)?;
+            labels.insert(key.to_owned(), value.to_owned());
+        }
+        let mut native = file.native;
+        for option in &args.native {
+            let (key, value) = key_and_value("native option", option)?;
+            native.insert(key.to_owned(), Value::from(value));
+        }
+        let in_folder = |name: &str| file.folder.join(name);
+        let ssh_key = match (&args.ssh_key, &file.ssh_key) {
+            (Some(key), _) => Some(ssh_key(key, Path::new(key))?),
+            (None, Some(key)) => Some(ssh_key(key, &in_folder(key))?),
+            (None, None) => None,
+        };
+        let user_data = match (&args.user_data, &file.user_data) {
+            (Some(source), _) if source == "-" => Some(user_data_of_input(context)?),
+            (Some(source), _) => Some(user_data_of_file(PathBuf::from(source))?),
+            (None, Some(source)) => Some(user_data_of_file(in_folder(source))?),
+            (None, None) => None,
+        };
+        Ok(Self {
+            names,
+            region: file.region,
+            zone: file.zone,
+            template: Template {
+                machine_type: args.machine_type.or(file.machine_type),
+                image: args.image.or(file.image),
+                disk_gib: args.disk.or(file.disk),
+                disk_type: args.disk_type.or(file.disk_type),
+                ssh_key,
+                user_data,
+                network: args.network.or(file.network),
+                subnet: args.subnet.or(file.subnet),
+                firewalls: if args.firewalls.is_empty() {
+                    file.firewall
+                } else {
+                    args.firewalls
+                },
+                public_ip: !(args.no_public_ip || file.no_public_ip),
+                identity: args.identity.or(file.identity),
+                labels,
+                spot: args.spot || file.spot,
+                protected: args.protect || file.protect,
+                native,
+            },
+        })
+    }
+
+    /// One spec for each VM.
+    pub(super) fn specs(self, place: &Place) -> Vec<InstanceSpec> {
+        let template = self.template;
+        let spec = |name: InstanceName| InstanceSpec {
+            name,
+            place: place.clone(),
+            machine_type: template.machine_type.clone(),
+            image: template.image.clone(),
+            disk_gib: template.disk_gib,
+            disk_type: template.disk_type.clone(),
+            ssh_key: template.ssh_key.clone(),
+            user_data: template.user_data.clone(),
+            network: template.network.clone(),
+            subnet: template.subnet.clone(),
+            firewalls: template.firewalls.clone(),
+            public_ip: template.public_ip,
+            identity: template.identity.clone(),
+            labels: template.labels.clone(),
+            spot: template.spot,
+            protected: template.protected,
+            native: template.native.clone(),
+        };
+        self.names.into_iter().map(spec).collect()
+    }
+}
+
+fn names(args: &Args, file: &SpecFile) -> Result<Vec<InstanceName>> {
+    let name = match (&args.name, &file.name) {
+        (Some(given), Some(named)) => {
+            return Err(Error::invalid(format!(
+                "the name {given:?} is given, but the spec file names {named:?}"
+            ))
+            .with_remedy("leave one of the two out"));
+        }
+        (Some(name), None) | (None, Some(name)) => name.parse()?,
+        (None, None) => fresh_name()?,
+    };
+    match args.count.or(file.count) {
+        None | Some(1) => Ok(vec![name]),
+        Some(count @ 2..=1000) => (1..=count).map(|index| name.member(index)).collect(),
+        Some(count) => Err(Error::invalid(format!("invalid count {count}")).with_remedy("use 1 to 1000")),
+    }
+}
+
+/// A name that people can say and that no other VM has: two words and enough letters.
+fn fresh_name() -> Result<InstanceName> {
+    let words = petname::petname(2, "-").unwrap_or_else(|| "vm".to_owned());
+    let suffix: String = (0..4).map(|_| fastrand::lowercase()).collect();
+    format!("{words}-{suffix}").parse()
+}
+
+fn key_and_value<'a>(what: &str, text: &'a str) -> Result<(&'a str, &'a str)> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key, value)),
+        _ => Err(Error::invalid(format!("invalid {what} {text:?}")).with_remedy("write it as key=value")),
+    }
+}
+
+/// A file that is there or looks like a path is a public key; anything else is the name of a key pair.
+fn ssh_key(given: &str, path: &Path) -> Result<SshKey> {
+    let looks_like_path = given.contains(['/', '\\']) || path.extension().is_some_and(|extension| extension == "pub");
+    if !looks_like_path && !path.is_file() {
+        return Ok(SshKey::Name(given.to_owned()));
+    }
+    let cannot = |error: io::Error| Error::invalid(format!("cannot read the key file {}: {error}", path.display()));
+    let mut text = String::new();
+    File::open(path)
+        .map_err(cannot)?
+        .take(64 * 1024)
+        .read_to_string(&mut text)
+        .map_err(cannot)?;
+    if text.contains("PRIVATE KEY") {
+        return Err(Error::invalid(format!("{} is a private key", path.display()))
+            .with_remedy(format!("pass the public one: --ssh-key {}.pub", path.display())));
+    }
+    let line = text
+        .lines()
+        .map(str::trim)
+        .find(|line| !line.is_empty() && !line.starts_with('#'))
+        .unwrap_or_default();
+    let kinds = [
+        "ssh-ed25519 ",
+        "ssh-rsa ",
+        "ecdsa-sha2-",
+        "sk-ssh-ed25519@openssh.com ",
+        "sk-ecdsa-sha2-",
+    ];
+    if !kinds.iter().any(|kind| line.starts_with(kind)) || line.split_whitespace().count() < 2 {
+        return Err(
+            Error::invalid(format!("{} is not a public key in OpenSSH's form", path.display()))
+                .with_remedy("make one with ssh-keygen and pass the .pub file"),
+        );
+    }
+    Ok(SshKey::PublicKey(line.to_owned()))
+}
+
+fn user_data_of_file(path: PathBuf) -> Result<Secret<Vec<u8>>> {
+    let cannot =
+        |error: io::Error| Error::invalid(format!("cannot read the user data file {}: {error}", path.display()));
+    let mut bytes = Vec::new();
+    File::open(&path)
+        .map_err(cannot)?
+        .take(MOST_USER_DATA + 1)
+        .read_to_end(&mut bytes)
+        .map_err(cannot)?;
+    within_limit(bytes, &path.display().to_string())
+}
+
+fn user_data_of_input(context: &mut Context) -> Result<Secret<Vec<u8>>> {
+    let bytes = context
+        .read_input(MOST_USER_DATA + 1)
+        .map_err(|error| Error::invalid(format!("cannot read user data from standard input: {error}")))?;
+    within_limit(bytes, "standard input")
+}
+
+fn within_limit(bytes: Vec<u8>, source: &str) -> Result<Secret<Vec<u8>>> {
+    if bytes.len() as u64 > MOST_USER_DATA {
+        return Err(Error::invalid(format!(
+            "the user data of {source} is over 1 MiB, more than any cloud takes"
+        ))
+        .with_remedy("fetch the rest from within the VM"));
+    }
+    Ok(Secret::new(bytes))
+}

@@ -1,0 +1,258 @@
+//! `cloudctl create`
+
+mod inputs;
+mod spec_file;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clap::ValueEnum;
+use futures_util::StreamExt;
+
+use self::spec_file::SpecFile;
+use super::targets::{DEFAULT_TIMEOUT, check_account_of, duration_argument};
+use super::wait::wait_with_steps;
+use crate::cloud::{Error, ErrorKind, Instance, InstanceSpec, InstanceState, Place, Provider, Result};
+use crate::context::Context;
+use crate::exit::ExitStatus;
+use crate::operations::{Creation, Goal, create_once};
+use crate::output::{INSTANCES, PLANS, Record, Report};
+use crate::settings::Source;
+
+/// Create a VM, or several
+///
+/// The name is the key: running the same command again gives the same VM and never a second one. Where it goes is
+/// never guessed: pass -p and -r or -z, or have them in a context or the cloud's own configuration.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Args {
+    /// Name of the VM; a fresh one is made up if it is left out
+    name: Option<String>,
+    /// Machine type in the cloud's own word [default: a small general-purpose one]
+    #[arg(long = "type", value_name = "TYPE")]
+    machine_type: Option<String>,
+    /// Image: an alias such as ubuntu-24.04, or the cloud's own id [default: ubuntu-24.04]
+    #[arg(long, value_name = "IMAGE")]
+    image: Option<String>,
+    /// Boot disk in GiB [default: the image's own size]
+    #[arg(long, value_name = "GIB", value_parser = clap::value_parser!(u32).range(1..))]
+    disk: Option<u32>,
+    /// Type of the boot disk in the cloud's own word [default: its general-purpose SSD]
+    #[arg(long, value_name = "TYPE")]
+    disk_type: Option<String>,
+    /// How many VMs; above 1 they are called NAME-1 to NAME-N [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    count: Option<u32>,
+    /// Public key file, or the name of a key pair that the cloud has
+    #[arg(long, value_name = "FILE|NAME")]
+    ssh_key: Option<String>,
+    /// File whose content the VM's cloud-init runs at first boot; - is standard input
+    #[arg(long, value_name = "FILE|-")]
+    user_data: Option<String>,
+    /// Network (gcp) or VPC (aws) [default: the default one]
+    #[arg(long, value_name = "NETWORK")]
+    network: Option<String>,
+    /// Subnet
+    #[arg(long, value_name = "SUBNET")]
+    subnet: Option<String>,
+    /// Security group (aws) or network tag (gcp); may be given several times
+    #[arg(long = "firewall", value_name = "FIREWALL")]
+    firewalls: Vec<String>,
+    /// No public address
+    #[arg(long)]
+    no_public_ip: bool,
+    /// Instance profile (aws) or service account (gcp) that the VM acts as
+    #[arg(long, value_name = "IDENTITY")]
+    identity: Option<String>,
+    /// Label; may be given several times
+    #[arg(short = 'l', long = "label", value_name = "KEY=VALUE")]
+    labels: Vec<String>,
+    /// Run on spare capacity that the cloud can take back
+    #[arg(long)]
+    spot: bool,
+    /// Protect it against termination
+    #[arg(long)]
+    protect: bool,
+    /// An option of this provider alone; may be given several times
+    #[arg(long, value_name = "KEY=VALUE")]
+    native: Vec<String>,
+    /// Read the VM's description from a TOML file whose keys are the flags' names; flags override it
+    #[arg(short, long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// What to wait for [default: running]
+    #[arg(long, value_name = "STATE")]
+    wait: Option<WaitArgument>,
+    /// How long to wait at most
+    #[arg(long, value_name = "DURATION", default_value = DEFAULT_TIMEOUT, value_parser = duration_argument)]
+    timeout: Duration,
+    /// Show what would be made, and make nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// What `create` waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WaitArgument {
+    /// Nothing: the cloud took it on
+    None,
+    /// It runs
+    Running,
+}
+
+/// As many creates are under way at once; more would only meet the clouds' rate limits.
+const AT_ONCE: usize = 16;
+
+/// Creates what is asked for, once.
+pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
+    context.printer.check(if args.dry_run { &PLANS } else { &INSTANCES })?;
+    let file = args
+        .file
+        .as_deref()
+        .map(SpecFile::read)
+        .transpose()?
+        .unwrap_or_default();
+    let wait = args.wait.or(file.wait).unwrap_or(WaitArgument::Running);
+    let (dry_run, timeout) = (args.dry_run, args.timeout);
+    let provider = provider(&file, context)?;
+    // All that can be checked without asking anybody comes before anybody is asked.
+    let request = inputs::Request::of(args, file, context)?;
+    let place = place(provider.as_ref(), &request, context).await?;
+    let specs = request.specs(&place);
+    if dry_run {
+        return show_plans(provider.as_ref(), &specs, context).await;
+    }
+    check_account_of(Arc::clone(&provider), context).await?;
+    let (mut instances, mut errors) = create_all(provider.as_ref(), &specs, context).await;
+    if wait == WaitArgument::Running {
+        // An instance that somebody stopped will not start by itself.
+        let (waiting, stopped): (Vec<_>, Vec<_>) = instances
+            .into_iter()
+            .partition(|instance| !matches!(instance.state, InstanceState::Stopping | InstanceState::Stopped));
+        let waited = wait_with_steps(&waiting, Goal::Running, timeout, context).await;
+        instances = waited.reached.into_iter().chain(waited.unreached).collect();
+        errors.extend(waited.errors);
+        for instance in stopped {
+            let name = instance.name.clone().unwrap_or_default();
+            let error = Error::new(
+                ErrorKind::Timeout,
+                format!("{} exists but is {}", instance.reference, instance.state),
+            );
+            errors.push(error.with_remedy(format!("start it: cloudctl start {name}")));
+            instances.push(instance);
+        }
+        instances.sort_by(|one, other| one.reference.cmp(&other.reference));
+    }
+    let alive = instances.iter().filter(|instance| !instance.state.is_gone()).count();
+    let status = match ExitStatus::of_batch(alive, &errors) {
+        // One VM that exists and is not ready is not a part of something.
+        ExitStatus::PARTIAL if specs.len() == 1 => ExitStatus::of(errors[0].kind()),
+        status => status,
+    };
+    finish(&instances, errors, context)?;
+    Ok(status)
+}
+
+/// Prints the result. If stdout is gone, the VMs are named on stderr: they exist.
+fn finish(instances: &[Instance], errors: Vec<Error>, context: &mut Context) -> anyhow::Result<()> {
+    let now = context.now();
+    let printed = context
+        .printer
+        .report(&Report::of_instances(instances, errors), &INSTANCES, now);
+    if printed.is_err() {
+        for instance in instances {
+            context
+                .printer
+                .warning(&format!("stdout cannot be written; {} exists", instance.reference));
+        }
+    }
+    Ok(printed?)
+}
+
+fn provider(file: &SpecFile, context: &Context) -> Result<Arc<dyn Provider>> {
+    match (&file.provider, &context.settings.providers.source) {
+        // A flag overrides the file; the file overrides the rest.
+        (Some(name), source) if !matches!(source, Source::Flag(_)) => Ok(context.clouds().get(name.parse()?)),
+        _ => context.provider_for_create(),
+    }
+}
+
+async fn place(provider: &dyn Provider, request: &inputs::Request, context: &Context) -> Result<Place> {
+    let regions = context.settings.regions.value.as_deref().unwrap_or_default();
+    let zone = context.settings.zone.value.as_deref().or(request.zone.as_deref());
+    let region = match regions {
+        [] => request.region.as_deref(),
+        [region] => Some(region.as_str()),
+        _ => return Err(Error::invalid("several regions are given, but a VM goes to one").with_remedy("pass one -r")),
+    };
+    if region.is_some() || zone.is_some() {
+        return provider.locate(region, zone).await;
+    }
+    match provider.home().await? {
+        Some(home) => provider.locate(Some(&home.region), home.zone.as_deref()).await,
+        None => Err(Error::invalid(format!(
+            "no region is given for {}, and where a VM goes is never guessed",
+            provider.kind()
+        ))
+        .with_remedy("pass -r REGION or -z ZONE, or set one in the cloud's own configuration")),
+    }
+}
+
+async fn show_plans(
+    provider: &dyn Provider,
+    specs: &[InstanceSpec],
+    context: &mut Context,
+) -> anyhow::Result<ExitStatus> {
+    let mut report = Report::default();
+    for spec in specs {
+        match provider.plan(spec).await {
+            Ok(plan) => report.items.push(Record::from(&plan)),
+            Err(error) => report.errors.push(error),
+        }
+    }
+    let status = ExitStatus::of_batch(report.items.len(), &report.errors);
+    let now = context.now();
+    context.printer.report(&report, &PLANS, now)?;
+    context.printer.note("dry run: nothing was created");
+    Ok(status)
+}
+
+async fn create_all(
+    provider: &dyn Provider,
+    specs: &[InstanceSpec],
+    context: &mut Context,
+) -> (Vec<Instance>, Vec<Error>) {
+    let started = Instant::now();
+    let mut creations = futures_util::stream::iter(specs)
+        .map(|spec| create_once(provider, spec))
+        .buffered(AT_ONCE);
+    let (mut instances, mut errors) = (Vec::new(), Vec::new());
+    while let Some(creation) = creations.next().await {
+        match creation {
+            Ok(creation) => {
+                announce(&creation, started, context);
+                instances.push(creation.instance);
+            }
+            Err(error) => errors.push(error),
+        }
+    }
+    (instances, errors)
+}
+
+fn announce(creation: &Creation, started: Instant, context: &mut Context) {
+    let instance = &creation.instance;
+    if creation.adopted {
+        let name = instance.name.as_deref().unwrap_or_default();
+        context
+            .printer
+            .note(&format!("{name} exists already with this spec: {}", instance.reference));
+        return;
+    }
+    let machine_type = instance.machine_type.as_deref().unwrap_or_default();
+    let zone = instance.zone.as_deref().unwrap_or(&instance.region);
+    let seconds = started.elapsed().as_secs();
+    context.printer.step(
+        "created",
+        &format!("{seconds}s   {}   {machine_type}   {zone}", instance.reference),
+    );
+}

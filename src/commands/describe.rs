@@ -1,0 +1,33 @@
+//! `cloudctl describe`
+
+use super::targets::{References, find_all};
+use crate::context::Context;
+use crate::exit::ExitStatus;
+use crate::output::{INSTANCES, Report};
+
+/// Show all that is known of VMs
+#[derive(clap::Args, Clone, Debug)]
+pub struct Args {
+    #[command(flatten)]
+    targets: References,
+}
+
+/// Shows each VM whole.
+pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
+    context.printer.check(&INSTANCES)?;
+    let found = find_all(&args.targets.references, context).await?;
+    let mut instances = Vec::new();
+    let mut errors = Vec::new();
+    for instance in found {
+        match context.clouds().get(instance.provider).get(&instance.reference).await {
+            Ok(instance) => instances.push(instance),
+            Err(error) => errors.push(error),
+        }
+    }
+    let status = ExitStatus::of_batch(instances.len(), &errors);
+    let now = context.now();
+    context
+        .printer
+        .details(&Report::of_instances(&instances, errors), &INSTANCES, now)?;
+    Ok(status)
+}

@@ -1,0 +1,111 @@
+//! `cloudctl doctor`
+
+use std::time::Instant;
+
+use serde_json::json;
+
+use super::targets::check_account_of;
+use crate::cloud::{Error, ErrorKind, Provider, ProviderKind};
+use crate::context::Context;
+use crate::exit::ExitStatus;
+use crate::operations::{Scope, take_inventory};
+use crate::output::{DOCTOR, Record, Report};
+
+/// Check credentials, account, default place and reach of each cloud
+#[derive(clap::Args, Clone, Debug)]
+pub struct Args {}
+
+/// Looks at each cloud and says what works; changes nothing.
+pub async fn run(_: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
+    context.printer.check(&DOCTOR)?;
+    let named = context.settings.providers.value.clone();
+    let kinds = named
+        .clone()
+        .unwrap_or_else(|| vec![ProviderKind::Aws, ProviderKind::Gcp]);
+    let mut report = Report::default();
+    for kind in kinds {
+        if named.is_none() && !context.has_credentials(kind) {
+            report
+                .items
+                .push(row(kind, "credentials", "none", "none found; this cloud is not asked"));
+            continue;
+        }
+        look_at(kind, context, &mut report).await;
+    }
+    let good = report.items.iter().filter(|item| item.get("result") == "ok").count();
+    let status = ExitStatus::of_batch(good, &report.errors);
+    let now = context.now();
+    context.printer.report(&report, &DOCTOR, now)?;
+    Ok(status)
+}
+
+async fn look_at(kind: ProviderKind, context: &Context, report: &mut Report) {
+    let provider = context.clouds().get(kind);
+    match provider.identity().await {
+        Ok(identity) => {
+            let who = identity
+                .principal
+                .map(|principal| format!(" as {principal}"))
+                .unwrap_or_default();
+            report
+                .items
+                .push(row(kind, "credentials", "ok", &format!("{}{who}", identity.account)));
+        }
+        // Without credentials every other check would fail for the same reason.
+        Err(error) => return fail(kind, "credentials", error, report),
+    }
+    if context.settings.expected_account(kind).is_some() {
+        match check_account_of(provider.clone(), context).await {
+            Ok(()) => report.items.push(row(kind, "account", "ok", "the expected one")),
+            Err(error) => fail(kind, "account", error, report),
+        }
+    }
+    match provider.home().await {
+        Ok(Some(place)) => report.items.push(row(kind, "default place", "ok", &place.to_string())),
+        Ok(None) => report
+            .items
+            .push(row(kind, "default place", "none", "create needs --region")),
+        Err(error) => fail(kind, "default place", error, report),
+    }
+    look_at_reach(provider, report).await;
+}
+
+async fn look_at_reach(provider: std::sync::Arc<dyn Provider>, report: &mut Report) {
+    let kind = provider.kind();
+    let started = Instant::now();
+    match take_inventory(&[provider], &Scope::default(), &Default::default()).await {
+        Ok(inventory) => {
+            let (asked, found) = (inventory.asked, inventory.instances.len());
+            let millis = started.elapsed().as_millis();
+            let result = if inventory.gaps.is_empty() { "ok" } else { "warning" };
+            let detail = format!(
+                "{} of {asked} locations answered in {millis} ms, {found} VMs",
+                inventory.answered
+            );
+            report.items.push(row(kind, "reach", result, &detail));
+            report.errors.extend(inventory.gaps);
+        }
+        Err(error) => fail(kind, "reach", error, report),
+    }
+}
+
+fn fail(kind: ProviderKind, check: &str, error: Error, report: &mut Report) {
+    report
+        .items
+        .push(row(kind, check, "failed", ErrorKind::as_str(error.kind())));
+    let error = if error.location().is_some() {
+        error
+    } else {
+        error.at(kind.as_str())
+    };
+    report.errors.push(error);
+}
+
+fn row(kind: ProviderKind, check: &str, result: &str, detail: &str) -> Record {
+    Record::new(vec![
+        ("provider", json!(kind.as_str())),
+        ("check", json!(check)),
+        ("result", json!(result)),
+        ("detail", json!(detail)),
+    ])
+}

@@ -1,0 +1,72 @@
+//! `cloudctl help`: of commands, and of topics that are no command.
+
+use clap::Command;
+
+use crate::cloud::{Error, Result};
+use crate::context::Context;
+use crate::exit::ExitStatus;
+
+/// Show help on a command or a topic (exit-codes, context-file)
+#[derive(clap::Args, Clone, Debug)]
+pub struct Args {
+    /// A command, or one of exit-codes, context-file
+    #[arg(value_name = "COMMAND|TOPIC")]
+    path: Vec<String>,
+}
+
+const CONTEXT_FILE: &str = "\
+The configuration file is cloudctl/config.toml under the XDG configuration folder; CLOUDCTL_CONFIG names another.
+Every key is optional, and an unknown key is an error.
+
+  current = \"dev\"                    # the context that holds unless --context names another
+
+  [contexts.dev]
+  provider = \"aws\"                   # where `create` makes VMs
+  providers = [\"aws\", \"gcp\"]         # what the other commands ask
+  output = \"table\"
+
+  [contexts.dev.aws]
+  profile = \"dev\"                    # a profile of ~/.aws/config
+  region = \"eu-west-1\"               # where `create` makes VMs
+  expect_account = \"123456789012\"    # in any other account nothing is changed
+
+  [contexts.dev.gcp]
+  project = \"acme-dev\"
+  region = \"europe-west1\"
+  zone = \"europe-west1-b\"
+  expect_project = \"acme-dev\"
+
+  [contexts.dev.mock]
+  region = \"eu-west-1\"
+";
+
+/// Prints the help asked for.
+pub fn run(args: &Args, command: Command, context: &mut Context) -> anyhow::Result<ExitStatus> {
+    let text = match args.path.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["exit-codes"] => ExitStatus::MEANINGS
+            .iter()
+            .map(|(code, meaning)| format!("{code:>3}  {meaning}\n"))
+            .collect(),
+        ["context-file"] => CONTEXT_FILE.to_owned(),
+        _ => find_command(command, &args.path)?.render_long_help().to_string(),
+    };
+    context.printer.text(text.as_bytes())?;
+    Ok(ExitStatus::DONE)
+}
+
+/// The command behind a path such as `context use`.
+pub(super) fn find_command(root: Command, path: &[String]) -> Result<Command> {
+    let mut command = root;
+    command.build();
+    for name in path {
+        let names: Vec<_> = command
+            .get_subcommands()
+            .map(|known| known.get_name().to_owned())
+            .collect();
+        command = command.find_subcommand(name).cloned().ok_or_else(|| {
+            Error::invalid(format!("there is no command {name:?}"))
+                .with_remedy(format!("use one of {}", names.join(", ")))
+        })?;
+    }
+    Ok(command)
+}

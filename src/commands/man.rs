@@ -1,0 +1,24 @@
+//! `cloudctl man`
+
+use clap::Command;
+
+use super::help::find_command;
+use crate::context::Context;
+use crate::exit::ExitStatus;
+
+/// Print a manual page
+#[derive(clap::Args, Clone, Debug)]
+pub struct Args {
+    /// The command whose page is wanted, such as `create`; none is cloudctl itself
+    #[arg(value_name = "COMMAND")]
+    path: Vec<String>,
+}
+
+/// Prints the page in roff, for `man -l -`.
+pub fn run(args: &Args, command: Command, context: &mut Context) -> anyhow::Result<ExitStatus> {
+    let command = find_command(command, &args.path)?;
+    let mut page = Vec::new();
+    clap_mangen::Man::new(command).render(&mut page)?;
+    context.printer.text(&page)?;
+    Ok(ExitStatus::DONE)
+}

@@ -1,0 +1,16 @@
+//! One file for each verb: its arguments, and what it does with them.
+
+pub mod completion;
+pub mod console;
+pub mod context;
+pub mod create;
+pub mod describe;
+pub mod doctor;
+pub mod help;
+pub mod list;
+pub mod man;
+pub mod power;
+mod targets;
+pub mod terminate;
+pub mod wait;
+pub mod whoami;

@@ -1,0 +1,84 @@
+//! Arguments and steps that several verbs share: naming instances, and where to look for them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::cloud::{Error, Instance, Provider, ProviderKind, Reference, Result};
+use crate::context::Context;
+use crate::operations::{Scope, Selection, check_account, find_references, parse_duration};
+
+/// How long is waited where nothing else is said.
+pub(super) const DEFAULT_TIMEOUT: &str = "5m";
+
+/// Instances by name or id.
+#[derive(Args, Clone, Debug)]
+pub(super) struct References {
+    /// Name, id, or provider/region/id of a VM
+    #[arg(value_name = "REF", required = true)]
+    pub references: Vec<Reference>,
+}
+
+/// A duration on the command line.
+pub(super) fn duration_argument(text: &str) -> Result<Duration> {
+    parse_duration(text)
+}
+
+/// The scope that -r and -z set.
+pub(super) fn scope(context: &Context) -> Scope {
+    Scope {
+        regions: context.settings.regions.value.clone().unwrap_or_default(),
+        zone: context.settings.zone.value.clone(),
+    }
+}
+
+/// Finds what the references mean. Unseen locations are warned of.
+pub(super) async fn find(references: &[Reference], context: &mut Context) -> Result<Selection> {
+    let providers = if references.iter().all(|reference| reference.scope.is_some()) {
+        Vec::new()
+    } else {
+        context.providers_to_ask()?
+    };
+    let scope = scope(context);
+    let clouds = context.clouds();
+    let selection = find_references(references, &providers, &|kind| clouds.get(kind), &scope).await?;
+    for gap in &selection.gaps {
+        warn_of_gap(gap, context);
+    }
+    Ok(selection)
+}
+
+/// Finds what the references mean, every one of them.
+///
+/// # Errors
+/// `NotFound` if one means nothing.
+pub(super) async fn find_all(references: &[Reference], context: &mut Context) -> Result<Vec<Instance>> {
+    let selection = find(references, context).await?;
+    match selection.missing_error() {
+        Some(error) => Err(error),
+        None => Ok(selection.instances),
+    }
+}
+
+/// Checks the account pins of every cloud that one of these instances is on, before any of them is changed.
+pub(super) async fn check_accounts(instances: &[Instance], context: &Context) -> Result<()> {
+    for kind in ProviderKind::ALL {
+        if instances.iter().any(|instance| instance.provider == kind) {
+            check_account_of(context.clouds().get(kind), context).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Checks the account pin of one cloud.
+pub(super) async fn check_account_of(provider: Arc<dyn Provider>, context: &Context) -> Result<()> {
+    check_account(provider.as_ref(), context.settings.expected_account(provider.kind())).await
+}
+
+/// Warns that a location did not answer.
+pub(super) fn warn_of_gap(gap: &Error, context: &mut Context) {
+    let place = gap.location().unwrap_or("a location");
+    let code = gap.code().map(|code| format!(" ({code})")).unwrap_or_default();
+    context.printer.warning(&format!("{place}: {}{code}", gap.message()));
+}

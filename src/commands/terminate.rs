@@ -1,0 +1,214 @@
+//! `cloudctl terminate`
+
+use std::time::Duration;
+
+use super::targets::{DEFAULT_TIMEOUT, check_accounts, duration_argument, find, scope};
+use super::wait::wait_with_steps;
+use crate::cloud::{Error, ErrorKind, Instance, ListFilter, ProviderKind, Reference, Result};
+use crate::context::Context;
+use crate::exit::ExitStatus;
+use crate::operations::{Goal, LabelSelector, TerminationPlan, plan_termination, take_inventory, terminate};
+use crate::output::{INSTANCES, Report};
+
+/// Terminate VMs for good, with their disks
+///
+/// By name or id, or all VMs made by cloudctl that a label selector fits. Asks before it does so; a script passes -y.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Args {
+    /// Name, id, or provider/region/id of a VM
+    #[arg(value_name = "REF", conflicts_with = "selectors")]
+    references: Vec<Reference>,
+    /// All of cloudctl's VMs with these labels: key=value, key!=value, key, !key
+    #[arg(short = 'l', long = "label", value_name = "SELECTOR")]
+    selectors: Vec<LabelSelector>,
+    /// Do not ask
+    #[arg(short, long)]
+    yes: bool,
+    /// Show what would be terminated, and terminate nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Refuse unless exactly so many VMs are selected
+    #[arg(long, value_name = "N")]
+    expect: Option<usize>,
+    /// Wait until they are gone
+    #[arg(long)]
+    wait: bool,
+    /// How long to wait at most
+    #[arg(long, value_name = "DURATION", default_value = DEFAULT_TIMEOUT, value_parser = duration_argument)]
+    timeout: Duration,
+    /// Do not fail for a REF that does not exist (any more)
+    #[arg(long)]
+    ignore_not_found: bool,
+    /// Also VMs that cloudctl did not make
+    #[arg(long)]
+    include_unmanaged: bool,
+}
+
+/// Above this many VMs the answer to the question is their number, and a script must say `--expect`.
+const MANY: usize = 10;
+
+/// Selects, plans, asks, terminates, and reads back.
+pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
+    context.printer.check(&INSTANCES)?;
+    if args.references.is_empty() && args.selectors.is_empty() {
+        return Err(Error::invalid("nothing is selected to be terminated")
+            .with_remedy("name VMs, or select them by label with -l key=value")
+            .into());
+    }
+    let selected = select(&args, context).await?;
+    let plan = plan_termination(selected, args.include_unmanaged, args.expect)?;
+    let now = context.now();
+    if args.dry_run {
+        let doomed = Report::of_instances(plan.doomed(), Vec::new());
+        context.printer.note(&format!(
+            "would terminate {}; nothing was terminated",
+            count(plan.doomed())
+        ));
+        context.printer.report(&doomed, &INSTANCES, now)?;
+        return Ok(ExitStatus::DONE);
+    }
+    if !plan.doomed().is_empty() {
+        check_accounts(plan.doomed(), context).await?;
+        if !args.yes {
+            confirm(&plan, context)?;
+        } else if !args.selectors.is_empty() && args.expect.is_none() && plan.doomed().len() > MANY {
+            require_expect(&plan, context)?;
+        }
+    }
+
+    let clouds = context.clouds();
+    let (mut ended, mut errors) = terminate(&|kind| clouds.get(kind), plan).await;
+    for instance in &ended {
+        context
+            .printer
+            .step(instance.state.as_str(), &instance.reference.to_string());
+    }
+    if args.wait {
+        let waited = wait_with_steps(&ended, Goal::Terminated, args.timeout, context).await;
+        ended = waited.reached.into_iter().chain(waited.unreached).collect();
+        errors.extend(waited.errors);
+    }
+    let status = ExitStatus::of_batch(ended.len(), &errors);
+    let now = context.now();
+    context
+        .printer
+        .report(&Report::of_instances(&ended, errors), &INSTANCES, now)?;
+    Ok(status)
+}
+
+async fn select(args: &Args, context: &mut Context) -> anyhow::Result<Vec<Instance>> {
+    if args.selectors.is_empty() {
+        let selection = find(&args.references, context).await?;
+        return match selection.missing_error() {
+            Some(error) if args.ignore_not_found && error.kind() == ErrorKind::NotFound => {
+                context.printer.note(error.message());
+                Ok(selection.instances)
+            }
+            Some(error) => Err(error.into()),
+            None => Ok(selection.instances),
+        };
+    }
+    let providers = context.providers_to_ask()?;
+    let filter = ListFilter {
+        managed: !args.include_unmanaged,
+        ..ListFilter::default()
+    };
+    let inventory = take_inventory(&providers, &scope(context), &filter).await?;
+    if inventory.is_blind() {
+        return Err(inventory
+            .gaps
+            .into_iter()
+            .next()
+            .unwrap_or_else(|| Error::invalid("no location"))
+            .into());
+    }
+    if let Some(gap) = inventory.gaps.first() {
+        let place = gap.location().unwrap_or_default();
+        return Err(Error::new(
+            ErrorKind::Refused,
+            format!("{place} did not answer, so the selection may be incomplete; nothing was terminated: {gap}"),
+        )
+        .with_remedy("limit it to the regions that answer with --region, or name the VMs")
+        .into());
+    }
+    let admits = |instance: &Instance| args.selectors.iter().all(|selector| selector.admits(instance));
+    Ok(inventory.instances.into_iter().filter(admits).collect())
+}
+
+/// Asks on the terminal; elsewhere the answer is no.
+fn confirm(plan: &TerminationPlan, context: &mut Context) -> anyhow::Result<()> {
+    let doomed = plan.doomed();
+    let what = format!("{} in {}", count(doomed), accounts(doomed));
+    if !context.printer.terminal().input {
+        return Err(
+            Error::invalid(format!("this would terminate {what}; pass -y to confirm"))
+                .with_remedy("look at them with --dry-run, then pass -y")
+                .into(),
+        );
+    }
+    for instance in doomed.iter().take(MANY) {
+        let name = instance.name.as_deref().unwrap_or("-");
+        context
+            .printer
+            .note(&format!("  {}  {name}  {}", instance.reference, instance.state));
+    }
+    let many = doomed.len() > MANY;
+    let question = if many {
+        format!("terminate {what} for good? Type the number to confirm:")
+    } else {
+        format!("terminate {what} for good? [y/N]")
+    };
+    let answer = context.ask(&question)?.unwrap_or_default();
+    let agreed = if many {
+        answer == doomed.len().to_string()
+    } else {
+        matches!(answer.to_lowercase().as_str(), "y" | "yes")
+    };
+    if agreed {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Refused, "not confirmed; nothing was terminated").into())
+}
+
+fn require_expect(plan: &TerminationPlan, context: &Context) -> Result<()> {
+    if context.printer.terminal().input {
+        return Ok(());
+    }
+    let doomed = plan.doomed();
+    Err(Error::invalid(format!(
+        "this would terminate {} in {}; pass --expect {} to confirm so many",
+        count(doomed),
+        accounts(doomed),
+        doomed.len()
+    ))
+    .with_remedy("look at them with --dry-run"))
+}
+
+fn count(instances: &[Instance]) -> String {
+    match instances.len() {
+        1 => "1 VM".to_owned(),
+        many => format!("{many} VMs"),
+    }
+}
+
+/// The accounts that instances are in: `aws 123456789012 (us-east-1), gcp acme-dev (us-central1)`.
+fn accounts(instances: &[Instance]) -> String {
+    let mut accounts: Vec<(ProviderKind, String, Vec<&str>)> = Vec::new();
+    for instance in instances {
+        let account = instance.account.clone().unwrap_or_default();
+        let region = instance.region.as_str();
+        match accounts
+            .iter_mut()
+            .find(|(kind, known, _)| *kind == instance.provider && *known == account)
+        {
+            Some((_, _, regions)) if regions.contains(&region) => {}
+            Some((_, _, regions)) => regions.push(region),
+            None => accounts.push((instance.provider, account, vec![region])),
+        }
+    }
+    let accounts: Vec<_> = accounts
+        .iter()
+        .map(|(kind, account, regions)| format!("{} ({})", format!("{kind} {account}").trim_end(), regions.join(", ")))
+        .collect();
+    accounts.join(", ")
+}

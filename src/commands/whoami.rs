@@ -1,0 +1,29 @@
+//! `cloudctl whoami`
+
+use futures_util::future::join_all;
+
+use crate::context::Context;
+use crate::exit::ExitStatus;
+use crate::output::{IDENTITIES, Record, Report};
+
+/// Show the account or project and the user of each cloud
+#[derive(clap::Args, Clone, Debug)]
+pub struct Args {}
+
+/// Asks every cloud who we are to it.
+pub async fn run(_: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
+    context.printer.check(&IDENTITIES)?;
+    let providers = context.providers_to_ask()?;
+    let mut report = Report::default();
+    let answers = join_all(providers.iter().map(|provider| provider.identity())).await;
+    for (provider, answer) in providers.iter().zip(answers) {
+        match answer {
+            Ok(identity) => report.items.push(Record::of_identity(provider.kind(), &identity)),
+            Err(error) => report.errors.push(error.at(provider.kind().as_str())),
+        }
+    }
+    let status = ExitStatus::of_batch(report.items.len(), &report.errors);
+    let now = context.now();
+    context.printer.report(&report, &IDENTITIES, now)?;
+    Ok(status)
+}

@@ -1,0 +1,204 @@
+//! The outside world, injected: streams, environment, clock, terminal, settings, and the clouds. Nothing else reads
+//! them from the process.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufRead, IsTerminal, Read};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+
+use crate::cloud::{Clock, Error, ErrorKind, Provider, ProviderKind, Result};
+use crate::output::{Printer, Streams, Terminal};
+use crate::providers;
+use crate::settings::{Environment, Settings, Source};
+
+/// What a run needs of the process it runs in.
+pub struct World {
+    /// Standard output and error.
+    pub streams: Streams,
+    /// Standard input.
+    pub input: Box<dyn BufRead + Send>,
+    /// The environment variables.
+    pub environment: Environment,
+    /// Which streams are terminals.
+    pub terminal: Terminal,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+}
+
+struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
+impl World {
+    /// The world of this process.
+    pub fn of_process() -> Self {
+        // A variable that is not Unicode cannot be one of ours; the SDKs read theirs themselves.
+        let variables =
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let environment = Environment::new(variables);
+        Self {
+            terminal: terminal_of_process(&environment),
+            streams: Streams {
+                stdout: Box::new(io::stdout()),
+                stderr: Box::new(io::stderr()),
+            },
+            input: Box::new(io::BufReader::new(io::stdin())),
+            environment,
+            clock: Arc::new(SystemClock),
+        }
+    }
+}
+
+/// <https://no-color.org> and <https://bixense.com/clicolors/>
+fn terminal_of_process(environment: &Environment) -> Terminal {
+    let (output, errors) = (io::stdout().is_terminal(), io::stderr().is_terminal());
+    let dumb = environment.get("TERM") == Some("dumb");
+    let forced = environment.get("CLICOLOR_FORCE").is_some_and(|value| value != "0");
+    let wanted = !environment.has("NO_COLOR") && !dumb;
+    Terminal {
+        input: io::stdin().is_terminal(),
+        output,
+        errors,
+        width: if output {
+            terminal_size::terminal_size().map(|(width, _)| usize::from(width.0))
+        } else {
+            None
+        },
+        colour_output: wanted && (output || forced),
+        colour_errors: wanted && (errors || forced),
+    }
+}
+
+/// What every command gets.
+pub struct Context {
+    /// The settings of this run.
+    pub settings: Settings,
+    /// Where output goes.
+    pub printer: Printer,
+    clock: Arc<dyn Clock>,
+    input: Box<dyn BufRead + Send>,
+    clouds: Clouds,
+}
+
+/// The drivers, each connected when it is first asked for.
+pub struct Clouds {
+    settings: Settings,
+    clock: Arc<dyn Clock>,
+    connected: Mutex<BTreeMap<ProviderKind, Arc<dyn Provider>>>,
+}
+
+impl Clouds {
+    /// The driver of a cloud.
+    pub fn get(&self, kind: ProviderKind) -> Arc<dyn Provider> {
+        let mut connected = self.connected.lock().unwrap_or_else(PoisonError::into_inner);
+        let connect = || providers::connect(kind, &self.settings, Arc::clone(&self.clock));
+        Arc::clone(connected.entry(kind).or_insert_with(connect))
+    }
+}
+
+impl Context {
+    /// Puts a context together.
+    pub fn new(settings: Settings, printer: Printer, input: Box<dyn BufRead + Send>, clock: Arc<dyn Clock>) -> Self {
+        let clouds = Clouds {
+            settings: settings.clone(),
+            clock: Arc::clone(&clock),
+            connected: Mutex::default(),
+        };
+        Self {
+            settings,
+            printer,
+            clock,
+            input,
+            clouds,
+        }
+    }
+
+    /// The time of day.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The clouds.
+    pub fn clouds(&self) -> &Clouds {
+        &self.clouds
+    }
+
+    /// The printer and the clouds, for showing steps while the clouds are at work.
+    pub fn split(&mut self) -> (&mut Printer, &Clouds) {
+        (&mut self.printer, &self.clouds)
+    }
+
+    /// The clouds to ask: those named, else every one whose credentials are found.
+    ///
+    /// # Errors
+    /// `Unauthenticated` if none is named and no credentials are found.
+    pub fn providers_to_ask(&self) -> Result<Vec<Arc<dyn Provider>>> {
+        let found = || {
+            let kinds = ProviderKind::ALL.into_iter();
+            kinds
+                .filter(|kind| providers::has_credentials(*kind, &self.settings))
+                .collect::<Vec<_>>()
+        };
+        let mut kinds = self.settings.providers.value.clone().unwrap_or_else(found);
+        kinds.sort();
+        kinds.dedup();
+        if kinds.is_empty() {
+            return Err(
+                Error::new(ErrorKind::Unauthenticated, "no credentials of any cloud were found")
+                    .with_remedy("sign in to AWS or Google Cloud, or try -p mock, which needs no account"),
+            );
+        }
+        Ok(kinds.into_iter().map(|kind| self.clouds.get(kind)).collect())
+    }
+
+    /// The one cloud in which something is to be made. It is never guessed.
+    ///
+    /// # Errors
+    /// `InvalidSpec` if none or several are named.
+    pub fn provider_for_create(&self) -> Result<Arc<dyn Provider>> {
+        let settings = &self.settings;
+        let named = match (&settings.providers.source, settings.create_provider.value) {
+            (Source::Context(_), Some(kind)) => vec![kind],
+            _ => settings.providers.value.clone().unwrap_or_default(),
+        };
+        match named.as_slice() {
+            [kind] => Ok(self.clouds.get(*kind)),
+            [] => Err(
+                Error::invalid("no provider is given, and where a VM goes is never guessed")
+                    .with_remedy("pass -p aws, -p gcp or -p mock, or set CLOUDCTL_PROVIDER"),
+            ),
+            _ => Err(Error::invalid("several providers are given, but a VM is made on one").with_remedy("pass one -p")),
+        }
+    }
+
+    /// Whether these credentials were found, without asking a network.
+    pub fn has_credentials(&self, kind: ProviderKind) -> bool {
+        providers::has_credentials(kind, &self.settings)
+    }
+
+    /// Asks a question on the terminal and gives the line answered, or nothing at the end of the input.
+    ///
+    /// # Errors
+    /// Those of reading and writing.
+    pub fn ask(&mut self, question: &str) -> io::Result<Option<String>> {
+        self.printer.question(question)?;
+        let mut answer = String::new();
+        let read = self.input.read_line(&mut answer)?;
+        Ok((read > 0).then(|| answer.trim().to_owned()))
+    }
+
+    /// Reads at most `limit` bytes of standard input.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn read_input(&mut self, limit: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        Read::take(&mut self.input, limit).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+}

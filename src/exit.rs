@@ -1,0 +1,107 @@
+//! Exit codes: what a script may conclude from each, and which one an error or a batch of outcomes comes to.
+
+use crate::cloud::{Error, ErrorKind};
+
+/// How a run ended, as the calling script sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExitStatus(u8);
+
+impl ExitStatus {
+    /// Done.
+    pub const DONE: Self = Self(0);
+    /// A fault of cloudctl, or one that fits no other code.
+    pub const INTERNAL: Self = Self(1);
+    /// The command line or a file has a mistake; nothing was called.
+    pub const USAGE: Self = Self(2);
+    /// Not found, or ambiguous.
+    pub const NOT_FOUND: Self = Self(3);
+    /// Credentials or permission.
+    pub const DENIED: Self = Self(4);
+    /// Capacity or quota.
+    pub const NO_ROOM: Self = Self(5);
+    /// Refused: conflict, protected, not ours, wrong account, plan differs.
+    pub const REFUSED: Self = Self(6);
+    /// Partial or incomplete.
+    pub const PARTIAL: Self = Self(7);
+    /// Outcome unknown, or it exists but is not ready.
+    pub const UNKNOWN: Self = Self(8);
+    /// Unavailable, definitely without effect.
+    pub const UNAVAILABLE: Self = Self(9);
+
+    /// Every code with its meaning, as `cloudctl help exit-codes` prints them.
+    pub const MEANINGS: [(u8, &'static str); 12] = [
+        (0, "done"),
+        (1, "a bug, or a failure that fits no other code"),
+        (2, "usage: a flag, file or value has a mistake; nothing was called"),
+        (3, "not found, or more than one fits"),
+        (4, "credentials or permission"),
+        (5, "no capacity, or a quota is reached"),
+        (
+            6,
+            "refused: conflict, protected, not ours, wrong account, or the plan differs",
+        ),
+        (7, "partial or incomplete: what is missing is named"),
+        (
+            8,
+            "outcome unknown, or it exists but is not ready: a VM may exist, its id is printed if known",
+        ),
+        (9, "unavailable, definitely without effect: run the same command again"),
+        (130, "interrupted (SIGINT) with nothing in flight"),
+        (143, "terminated (SIGTERM) with nothing in flight"),
+    ];
+
+    /// The code of one kind of error.
+    pub fn of(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::InvalidSpec | ErrorKind::Unsupported => Self::USAGE,
+            ErrorKind::NotFound | ErrorKind::Ambiguous => Self::NOT_FOUND,
+            ErrorKind::Unauthenticated | ErrorKind::PermissionDenied => Self::DENIED,
+            ErrorKind::Quota | ErrorKind::Capacity => Self::NO_ROOM,
+            ErrorKind::AlreadyExists | ErrorKind::Protected | ErrorKind::Refused => Self::REFUSED,
+            ErrorKind::Incomplete => Self::PARTIAL,
+            ErrorKind::Timeout | ErrorKind::UnknownOutcome => Self::UNKNOWN,
+            ErrorKind::Throttled | ErrorKind::Network => Self::UNAVAILABLE,
+            ErrorKind::Internal => Self::INTERNAL,
+        }
+    }
+
+    /// The code of a batch in which `succeeded` went well and `errors` did not. An unknown outcome outweighs all,
+    /// since a VM may exist; some of each is partial; nothing but failures is the first failure's code.
+    pub fn of_batch(succeeded: usize, errors: &[Error]) -> Self {
+        let unknown = errors.iter().find(|error| Self::of(error.kind()) == Self::UNKNOWN);
+        match (unknown, errors.first()) {
+            (Some(_), _) => Self::UNKNOWN,
+            (None, None) => Self::DONE,
+            (None, Some(_)) if succeeded > 0 => Self::PARTIAL,
+            (None, Some(first)) => Self::of(first.kind()),
+        }
+    }
+
+    /// The number for the operating system.
+    pub fn code(self) -> u8 {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_a_code_with_a_meaning() {
+        for kind in ErrorKind::ALL {
+            let code = ExitStatus::of(kind).code();
+            assert!(ExitStatus::MEANINGS.iter().any(|(known, _)| *known == code), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_batch_is_partial_unless_something_may_be_left_over() {
+        let quota = || Error::new(ErrorKind::Quota, "x");
+        assert_eq!(ExitStatus::of_batch(3, &[]), ExitStatus::DONE);
+        assert_eq!(ExitStatus::of_batch(3, &[quota()]), ExitStatus::PARTIAL);
+        assert_eq!(ExitStatus::of_batch(0, &[quota()]), ExitStatus::NO_ROOM);
+        let unknown = Error::new(ErrorKind::UnknownOutcome, "x");
+        assert_eq!(ExitStatus::of_batch(3, &[quota(), unknown]), ExitStatus::UNKNOWN);
+    }
+}

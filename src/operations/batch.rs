@@ -1,0 +1,148 @@
+//! Starting, stopping and rebooting: one call for each cloud, then a look at what became of it.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+
+use crate::cloud::{Error, Instance, InstanceRef, ListFilter, Location, Outcome, Provider, ProviderKind};
+
+/// A change of power.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BatchAction {
+    /// Start.
+    Start,
+    /// Stop.
+    Stop,
+    /// Reboot.
+    Reboot,
+    /// Terminate; through the guard of `terminate` only.
+    Terminate,
+}
+
+/// Does one thing to many instances. Gives those for which it went well, as they are now, and an error for each other.
+pub async fn change_power(
+    connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
+    targets: &[Instance],
+    action: BatchAction,
+) -> (Vec<Instance>, Vec<Error>) {
+    let outcomes = act(connect, targets, action).await;
+    let mut errors = Vec::new();
+    let mut done = Vec::new();
+    for outcome in outcomes {
+        match outcome.result {
+            Ok(()) => done.extend(
+                targets
+                    .iter()
+                    .filter(|target| target.reference == outcome.target)
+                    .cloned(),
+            ),
+            Err(error) => errors.push(with_target(error, &outcome.target)),
+        }
+    }
+    let fresh = refresh(connect, &done).await;
+    (
+        done.iter().map(|instance| newest(instance, &fresh.instances)).collect(),
+        errors,
+    )
+}
+
+/// Sends the action, each cloud its own targets, all clouds at once.
+pub(super) async fn act(
+    connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
+    targets: &[Instance],
+    action: BatchAction,
+) -> Vec<Outcome> {
+    let groups = ProviderKind::ALL.into_iter().filter_map(|kind| {
+        let references: Vec<InstanceRef> = targets
+            .iter()
+            .filter(|target| target.provider == kind)
+            .map(|target| target.reference.clone())
+            .collect();
+        (!references.is_empty()).then(|| (connect(kind), references))
+    });
+    let calls = groups.map(|(provider, references)| async move {
+        match action {
+            BatchAction::Start => provider.start(&references).await,
+            BatchAction::Stop => provider.stop(&references).await,
+            BatchAction::Reboot => provider.reboot(&references).await,
+            BatchAction::Terminate => provider.terminate(&references).await,
+        }
+    });
+    join_all(calls).await.into_iter().flatten().collect()
+}
+
+/// A second look at some instances.
+pub(super) struct Fresh {
+    /// Those that are still listed.
+    pub(super) instances: Vec<Instance>,
+    /// Why a location could not be listed, wholly or in part.
+    pub(super) errors: Vec<Error>,
+    /// Whether every location answered, so that what is not listed is gone.
+    pub(super) complete: bool,
+}
+
+/// Lists the given instances again, with one listing for each of their regions.
+pub(super) async fn refresh(
+    connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
+    instances: &[Instance],
+) -> Fresh {
+    let mut groups: Vec<(ProviderKind, Location, ListFilter)> = Vec::new();
+    for instance in instances {
+        let location = Location::Region(instance.region.clone());
+        let id = instance.reference.id.clone();
+        match groups
+            .iter_mut()
+            .find(|(kind, known, _)| *kind == instance.provider && *known == location)
+        {
+            Some((_, _, filter)) => filter.ids.push(id),
+            None => {
+                groups.push((
+                    instance.provider,
+                    location,
+                    ListFilter {
+                        ids: vec![id],
+                        ..ListFilter::default()
+                    },
+                ));
+            }
+        }
+    }
+    let listings = groups.iter().map(|(kind, location, filter)| {
+        let provider = connect(*kind);
+        async move { provider.list(location, filter).await }
+    });
+    let mut fresh = Fresh {
+        instances: Vec::new(),
+        errors: Vec::new(),
+        complete: true,
+    };
+    for listing in join_all(listings).await {
+        match listing {
+            Ok(listing) => {
+                fresh.instances.extend(listing.instances);
+                fresh.errors.extend(listing.gaps);
+            }
+            Err(error) => fresh.errors.push(error),
+        }
+    }
+    fresh.complete = fresh.errors.is_empty();
+    fresh
+}
+
+/// The instance as it was listed last.
+pub(super) fn newest(instance: &Instance, refreshed: &[Instance]) -> Instance {
+    refreshed
+        .iter()
+        .find(|known| known.reference == instance.reference)
+        .unwrap_or(instance)
+        .clone()
+}
+
+/// Every error of a batch names its target.
+pub(super) fn with_target(error: Error, target: &InstanceRef) -> Error {
+    if error.message().contains(&target.id) {
+        error
+    } else {
+        error.context(target)
+    }
+}

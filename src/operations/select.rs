@@ -1,0 +1,146 @@
+//! From what people type to the instances they mean: exactly one for each reference, or an error that says why not.
+
+use std::sync::Arc;
+
+use super::inventory::{Inventory, Scope, take_inventory};
+use crate::cloud::{Error, ErrorKind, Instance, ListFilter, Provider, ProviderKind, Reference, Result};
+
+/// What the references came to.
+#[derive(Debug, Default)]
+pub struct Selection {
+    /// One instance for each reference that was found, without repetitions, in the order typed.
+    pub instances: Vec<Instance>,
+    /// The references for which there is no living instance.
+    pub missing: Vec<Reference>,
+    /// The locations that did not answer.
+    pub gaps: Vec<Error>,
+}
+
+impl Selection {
+    /// The error for the references that were not found, if there are any. Where a location did not answer, that
+    /// is not "not found" but "incomplete".
+    pub fn missing_error(&self) -> Option<Error> {
+        let names: Vec<_> = self.missing.iter().map(ToString::to_string).collect();
+        let names = names.join(", ");
+        if self.missing.is_empty() {
+            return None;
+        }
+        Some(match self.gaps.first() {
+            None => Error::new(ErrorKind::NotFound, format!("no VM is called {names}")),
+            Some(gap) => Error::new(
+                ErrorKind::Incomplete,
+                format!("no VM called {names} was seen, but not every location answered: {gap}"),
+            )
+            .at(gap.location().unwrap_or_default()),
+        })
+    }
+}
+
+/// Finds the instance behind each reference. A name means a living instance; an id also one that is gone but still
+/// listed. Asks all of `providers`, and for a reference in full form that provider alone, by way of `connect`.
+///
+/// # Errors
+/// `Ambiguous` if a reference fits two instances; the message lists both in full form. `InvalidSpec` if the scope
+/// names no known place. Whatever every location answered, if none answered well.
+pub async fn find_references(
+    references: &[Reference],
+    providers: &[Arc<dyn Provider>],
+    connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
+    scope: &Scope,
+) -> Result<Selection> {
+    let mut selection = Selection::default();
+    let mut found = Inventory::default();
+    let (full, short): (Vec<_>, Vec<_>) = references.iter().partition(|reference| reference.scope.is_some());
+
+    if !short.is_empty() {
+        found.merge(take_inventory(providers, scope, &filter_for(&short)).await?);
+    }
+    for reference in full {
+        let Some((kind, place)) = &reference.scope else {
+            continue;
+        };
+        let provider = connect(*kind);
+        let scope = scope_of_place(provider.as_ref(), place).await?;
+        found.merge(take_inventory(&[provider], &scope, &filter_for(&[reference])).await?);
+    }
+    if found.is_blind() {
+        return Err(found.gaps.swap_remove(0));
+    }
+
+    for reference in references {
+        match one_that_fits(reference, &found.instances)? {
+            Some(instance) => {
+                if !selection
+                    .instances
+                    .iter()
+                    .any(|known| known.reference == instance.reference)
+                {
+                    selection.instances.push(instance.clone());
+                }
+            }
+            None => selection.missing.push(reference.clone()),
+        }
+    }
+    selection.gaps = found.gaps;
+    Ok(selection)
+}
+
+/// The place of a full reference is a zone on Compute Engine and a region elsewhere; a driver knows which.
+async fn scope_of_place(provider: &dyn Provider, place: &str) -> Result<Scope> {
+    let as_region = Scope {
+        regions: vec![place.to_owned()],
+        zone: None,
+    };
+    let as_zone = Scope {
+        regions: Vec::new(),
+        zone: Some(place.to_owned()),
+    };
+    match provider.locate(Some(place), None).await {
+        Ok(_) => Ok(as_region),
+        Err(error) if error.kind() == ErrorKind::InvalidSpec => provider
+            .locate(None, Some(place))
+            .await
+            .map(|_| as_zone)
+            .map_err(|_| error),
+        Err(error) => Err(error),
+    }
+}
+
+fn filter_for(references: &[&Reference]) -> ListFilter {
+    let names: Vec<_> = references
+        .iter()
+        .map(|reference| reference.name_or_id.clone())
+        .collect();
+    ListFilter {
+        ids: names.clone(),
+        names,
+        managed: false,
+    }
+}
+
+fn one_that_fits<'a>(reference: &Reference, instances: &'a [Instance]) -> Result<Option<&'a Instance>> {
+    let mut fitting: Vec<&Instance> = instances.iter().filter(|instance| reference.fits(instance)).collect();
+    fitting.sort_by(|one, other| one.reference.cmp(&other.reference));
+    fitting.dedup_by(|one, other| one.reference == other.reference);
+    let living: Vec<&Instance> = fitting
+        .iter()
+        .copied()
+        .filter(|instance| !instance.state.is_gone())
+        .collect();
+    if let [_, _, ..] = living.as_slice() {
+        let all: Vec<_> = living.iter().map(|instance| instance.reference.to_string()).collect();
+        return Err(Error::new(
+            ErrorKind::Ambiguous,
+            format!("{reference} fits {} VMs: {}", all.len(), all.join(", ")),
+        )
+        .with_remedy("name one of them in full"));
+    }
+    // An id means one instance whatever its state; a name is free again once its instance is gone.
+    let by_id = || {
+        fitting
+            .iter()
+            .copied()
+            .find(|instance| instance.reference.id == reference.name_or_id)
+    };
+    Ok(living.first().copied().or_else(by_id))
+}

@@ -1,0 +1,179 @@
+//! Waiting until instances are in a state: one listing for each location and round, however many instances there are.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::batch::{newest, refresh};
+use crate::cloud::{Error, ErrorKind, Instance, InstanceState, Provider, ProviderKind};
+
+/// The pause after the first look; it grows by half each round.
+const FIRST_PAUSE: Duration = Duration::from_millis(400);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// What is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goal {
+    /// Running.
+    Running,
+    /// Stopped.
+    Stopped,
+    /// Gone.
+    Terminated,
+}
+
+impl Goal {
+    /// The goal's word.
+    pub fn as_str(self) -> &'static str {
+        self.state().as_str()
+    }
+
+    fn state(self) -> InstanceState {
+        match self {
+            Self::Running => InstanceState::Running,
+            Self::Stopped => InstanceState::Stopped,
+            Self::Terminated => InstanceState::Terminated,
+        }
+    }
+}
+
+/// What the waiting came to.
+#[derive(Debug, Default)]
+pub struct Waited {
+    /// The instances that got there, as they are now.
+    pub reached: Vec<Instance>,
+    /// Those that did not, as they were seen last.
+    pub unreached: Vec<Instance>,
+    /// Why they did not: `Timeout`, or what ended them.
+    pub errors: Vec<Error>,
+}
+
+/// Waits until every target is in the goal's state, or can no longer get there, or `timeout` has passed.
+/// `on_reached` is told of each as it gets there.
+pub async fn wait_for(
+    connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
+    targets: &[Instance],
+    goal: Goal,
+    timeout: Duration,
+    on_reached: &mut (dyn FnMut(&Instance) + Send),
+) -> Waited {
+    let deadline = Instant::now() + timeout;
+    let mut waited = Waited::default();
+    let mut waiting: Vec<Waiting> = targets
+        .iter()
+        .map(|target| Waiting {
+            instance: target.clone(),
+            was_seen: false,
+        })
+        .collect();
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let mut still = Vec::new();
+        for one in waiting {
+            match one.step(goal) {
+                Step::Reached(instance) => {
+                    on_reached(&instance);
+                    waited.reached.push(instance);
+                }
+                Step::Failed(instance, error) => {
+                    waited.unreached.push(instance);
+                    waited.errors.push(error);
+                }
+                Step::Waiting(one) => still.push(one),
+            }
+        }
+        waiting = still;
+        if waiting.is_empty() {
+            return waited;
+        }
+        if Instant::now() + pause > deadline {
+            tokio::time::sleep_until(deadline).await;
+            return give_up(waited, waiting, goal, timeout);
+        }
+        // Full jitter over the last half, so that a hundred pipelines do not ask in step.
+        tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
+        pause = (pause * 3 / 2).min(LONGEST_PAUSE);
+
+        let instances: Vec<_> = waiting.iter().map(|one| one.instance.clone()).collect();
+        let Ok(fresh) = tokio::time::timeout_at(deadline, refresh(connect, &instances)).await else {
+            return give_up(waited, waiting, goal, timeout);
+        };
+        let lasting = fresh.errors.into_iter().find(|error| !is_passing(error.kind()));
+        if let Some(error) = lasting {
+            waited.unreached.extend(instances);
+            waited.errors.push(error);
+            return waited;
+        }
+        for one in &mut waiting {
+            one.look(&fresh.instances, fresh.complete, goal);
+        }
+    }
+}
+
+struct Waiting {
+    instance: Instance,
+    /// Right after its creation an instance may not be listed yet; once it was, its absence means that it is gone.
+    was_seen: bool,
+}
+
+enum Step {
+    Reached(Instance),
+    Failed(Instance, Error),
+    Waiting(Waiting),
+}
+
+impl Waiting {
+    fn look(&mut self, fresh: &[Instance], complete: bool, goal: Goal) {
+        let is_listed = fresh.iter().any(|known| known.reference == self.instance.reference);
+        if is_listed {
+            self.instance = newest(&self.instance, fresh);
+            self.was_seen = true;
+        } else if complete && (self.was_seen || goal == Goal::Terminated) {
+            self.instance.state = InstanceState::Terminated;
+        }
+    }
+
+    fn step(self, goal: Goal) -> Step {
+        let state = self.instance.state;
+        if state == goal.state() {
+            return Step::Reached(self.instance);
+        }
+        if state.is_gone() && goal != Goal::Terminated {
+            let reason = self.instance.state_reason.clone();
+            let kind = self.instance.failure.unwrap_or(ErrorKind::NotFound);
+            let error = Error::new(
+                kind,
+                format!("{} ended before it was {}", self.instance.reference, goal.as_str()),
+            );
+            let error = match reason {
+                Some(reason) => error.with_code(reason),
+                None => error,
+            };
+            return Step::Failed(self.instance, error);
+        }
+        Step::Waiting(self)
+    }
+}
+
+fn give_up(mut waited: Waited, waiting: Vec<Waiting>, goal: Goal, timeout: Duration) -> Waited {
+    for Waiting { instance, .. } in waiting {
+        let message = format!(
+            "{} is {} and not {} after {} s",
+            instance.reference,
+            instance.state,
+            goal.as_str(),
+            timeout.as_secs()
+        );
+        waited
+            .errors
+            .push(Error::new(ErrorKind::Timeout, message).with_leftover(instance.reference.clone()));
+        waited.unreached.push(instance);
+    }
+    waited
+}
+
+/// Whether asking again later can help.
+fn is_passing(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Network | ErrorKind::Throttled | ErrorKind::Incomplete)
+}

@@ -1,0 +1,45 @@
+//! Every hint there is: the next step after each kind of error, by cloud.
+
+use crate::cloud::{Error, ErrorKind, ProviderKind};
+
+/// The next step after an error: what the error itself knows, else what helps with its kind on its cloud.
+pub fn hint_for(error: &Error) -> Option<String> {
+    if let Some(remedy) = error.remedy() {
+        return Some(remedy.to_owned());
+    }
+    let provider = error
+        .location()
+        .and_then(|location| location.split('/').next()?.parse::<ProviderKind>().ok());
+    general_hint(error.kind(), provider).map(str::to_owned)
+}
+
+fn general_hint(kind: ErrorKind, provider: Option<ProviderKind>) -> Option<&'static str> {
+    use ProviderKind::{Aws, Gcp};
+    Some(match (kind, provider) {
+        (ErrorKind::Unauthenticated, Some(Aws)) => {
+            "sign in with `aws sso login`, or set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        }
+        (ErrorKind::Unauthenticated, Some(Gcp)) => {
+            "sign in with `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS"
+        }
+        (ErrorKind::Unauthenticated, _) => "sign in to the cloud, then `cloudctl doctor`",
+        (ErrorKind::PermissionDenied, _) => "ask for that permission; `cloudctl whoami` shows who you are to the cloud",
+        (ErrorKind::NotFound, _) => "look for it with `cloudctl list --all`",
+        (ErrorKind::Ambiguous, _) => "name one of them in full, as `cloudctl list -o ref` prints it",
+        (ErrorKind::AlreadyExists, _) => "use another name",
+        (ErrorKind::Protected, _) => "take the protection off in the cloud's console first",
+        (ErrorKind::Quota, Some(Aws)) => "terminate something, or ask for a higher limit in Service Quotas",
+        (ErrorKind::Quota, Some(Gcp)) => "terminate something, or ask for a higher quota in IAM & Admin > Quotas",
+        (ErrorKind::Quota, _) => "terminate something, or ask for a higher limit",
+        (ErrorKind::Capacity, _) => "try another --zone, --type or --region",
+        (ErrorKind::Throttled, _) => "run the same command again in a minute",
+        (ErrorKind::Network, _) => "run the same command again; `cloudctl doctor` shows what can be reached",
+        (ErrorKind::Timeout, _) => "it exists: wait longer with `cloudctl wait`, or terminate it",
+        (ErrorKind::UnknownOutcome, _) => {
+            "a VM may exist: run the same command again, which never makes a second one, or terminate it by name"
+        }
+        (ErrorKind::Incomplete, _) => "run it again, or limit it to the regions that answer with --region",
+        (ErrorKind::Internal, _) => "run it again with -vv and report what it prints",
+        (ErrorKind::InvalidSpec | ErrorKind::Unsupported | ErrorKind::Refused, _) => return None,
+    })
+}

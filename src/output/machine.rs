@@ -1,0 +1,95 @@
+//! Formats that programs read.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::record::{Record, Report};
+use super::text::cell;
+
+/// The version of the envelope; fields are only ever added.
+const SCHEMA: &str = "cloudctl/v1";
+
+#[derive(Serialize)]
+struct Envelope<'a> {
+    schema: &'static str,
+    items: &'a [Record],
+    errors: Vec<Record>,
+}
+
+impl<'a> Envelope<'a> {
+    fn of(report: &'a Report) -> Self {
+        Self {
+            schema: SCHEMA,
+            items: &report.items,
+            errors: report.errors.iter().map(Record::of_error).collect(),
+        }
+    }
+}
+
+pub(super) fn write_json(out: &mut dyn Write, report: &Report) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, &Envelope::of(report))?;
+    writeln!(out)
+}
+
+pub(super) fn write_jsonl(out: &mut dyn Write, records: &[Record]) -> io::Result<()> {
+    for record in records {
+        serde_json::to_writer(&mut *out, record)?;
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+pub(super) fn write_yaml(out: &mut dyn Write, report: &Report) -> io::Result<()> {
+    yaml_serde::to_writer(&mut *out, &Envelope::of(report)).map_err(io::Error::other)
+}
+
+pub(super) fn write_csv(out: &mut dyn Write, fields: &[&str], records: &[Record]) -> io::Result<()> {
+    let mut writer = csv::Writer::from_writer(out);
+    // Names computed for people only, such as `age`, are in no record.
+    let fields: Vec<&str> = fields
+        .iter()
+        .copied()
+        .filter(|field| !matches!(*field, "age" | "expires"))
+        .collect();
+    writer.write_record(&fields)?;
+    for record in records {
+        writer.write_record(fields.iter().map(|field| csv_cell(record.get(field))))?;
+    }
+    writer.flush()
+}
+
+/// A cell that no spreadsheet takes for a formula: text that begins like one gets an apostrophe before it.
+fn csv_cell(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => defuse(text.clone()),
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
+        Value::Array(_) | Value::Object(_) => defuse(match cell(value).as_str() {
+            "-" => String::new(),
+            text => text.to_owned(),
+        }),
+    }
+}
+
+fn defuse(text: String) -> String {
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        format!("'{text}")
+    } else {
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn formulas_are_defused() {
+        assert_eq!(csv_cell(&json!("=cmd|' /C calc'!A0")), "'=cmd|' /C calc'!A0");
+        assert_eq!(csv_cell(&json!(-3)), "-3");
+        assert_eq!(csv_cell(&json!({"a": "b"})), "a=b");
+    }
+}

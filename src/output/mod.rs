@@ -1,0 +1,20 @@
+//! What the user reads: results on stdout in the format asked for, everything else on stderr.
+//!
+//! Renderers are pure functions to a `Write`; what goes to which stream is decided in [`Printer`].
+
+mod errors;
+mod format;
+mod hints;
+mod machine;
+mod printer;
+mod record;
+mod table;
+mod text;
+
+pub use errors::error_text;
+pub use format::Format;
+pub use hints::hint_for;
+pub use printer::{Printer, Streams, Terminal};
+pub use record::{Record, Report};
+pub use table::{CONTEXTS, Column, DOCTOR, IDENTITIES, INSTANCES, PLANS, SETTINGS, View};
+pub use text::{age, escape};

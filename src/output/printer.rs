@@ -1,0 +1,276 @@
+//! The two output streams, and what goes to which.
+
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+use jiff::Timestamp;
+
+use super::errors::error_text;
+use super::format::Format;
+use super::machine::{write_csv, write_json, write_jsonl, write_yaml};
+use super::record::{Record, Report};
+use super::table::{Layout, View, write_named, write_record, write_table};
+use super::text::{escape, escape_lines};
+use crate::cloud::{Error, Result};
+
+/// Which streams are terminals, how wide they are, and whether colours are wanted there.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Terminal {
+    /// Standard input is a terminal, so questions can be asked.
+    pub input: bool,
+    /// Standard output is a terminal.
+    pub output: bool,
+    /// Standard error is a terminal, so progress can be shown.
+    pub errors: bool,
+    /// The terminal's width in columns; `None` is no limit.
+    pub width: Option<usize>,
+    /// Colours on standard output.
+    pub colour_output: bool,
+    /// Colours on standard error.
+    pub colour_errors: bool,
+}
+
+/// Where output goes.
+pub struct Streams {
+    /// Results.
+    pub stdout: Box<dyn Write + Send>,
+    /// Everything else.
+    pub stderr: Box<dyn Write + Send>,
+}
+
+/// Writes results to stdout and everything else to stderr.
+pub struct Printer {
+    streams: Streams,
+    terminal: Terminal,
+    format: Option<Format>,
+    quiet: bool,
+}
+
+impl Printer {
+    /// A printer for these streams. `quiet` prints keys alone, whatever the format.
+    pub fn new(streams: Streams, terminal: Terminal) -> Self {
+        Self {
+            streams,
+            terminal,
+            format: None,
+            quiet: false,
+        }
+    }
+
+    /// Sets the format asked for, by name, and whether keys alone are printed.
+    ///
+    /// # Errors
+    /// `InvalidSpec` for an unknown format.
+    pub fn set_format(&mut self, name: Option<&str>, quiet: bool) -> Result<()> {
+        self.format = name.map(str::parse).transpose()?;
+        self.quiet = quiet;
+        Ok(())
+    }
+
+    /// What is known of the terminal.
+    pub fn terminal(&self) -> &Terminal {
+        &self.terminal
+    }
+
+    /// Checks that the format asked for can show records of this view. To be called before anything is done.
+    ///
+    /// # Errors
+    /// `InvalidSpec` for a column or single field that such records do not have.
+    pub fn check(&self, view: &View) -> Result<()> {
+        let missing = |what: &str| {
+            Err(Error::invalid(format!("this command has no {what} to print")).with_remedy("use -o table or -o json"))
+        };
+        match self.format() {
+            Format::Columns(names) => view.check_columns(&names),
+            Format::Name if view.name.is_none() => missing("names"),
+            Format::Ref if view.reference.is_none() => missing("references"),
+            _ => Ok(()),
+        }
+    }
+
+    fn format(&self) -> Format {
+        if self.quiet {
+            Format::Id
+        } else {
+            self.format.clone().unwrap_or(Format::Table)
+        }
+    }
+
+    /// Whether progress may be shown: people are reading, on a terminal.
+    pub fn shows_progress(&self) -> bool {
+        self.terminal.errors && self.format().is_for_people()
+    }
+
+    /// Prints a result in the format asked for, and its errors: on stdout if the format has a place for them, and
+    /// on stderr for people.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn report(&mut self, report: &Report, view: &View, now: Timestamp) -> io::Result<()> {
+        self.items(report, view, now)?;
+        for error in &report.errors {
+            self.error(error);
+        }
+        Ok(())
+    }
+
+    /// Prints the results in the format asked for, with errors only where the format has a place for them.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn items(&mut self, report: &Report, view: &View, now: Timestamp) -> io::Result<()> {
+        let layout = Layout {
+            width: self.terminal.width,
+            colour: self.terminal.colour_output,
+            now,
+        };
+        let items = &report.items;
+        let format = self.format();
+        let out = &mut *self.streams.stdout;
+        match format {
+            Format::Table if items.is_empty() => {}
+            Format::Table => write_table(out, view.columns, items, &layout)?,
+            Format::Wide if items.is_empty() => {}
+            Format::Wide => write_table(out, view.wide, items, &layout)?,
+            Format::Columns(names) => write_named(out, &names, items, &layout)?,
+            Format::Json => write_json(out, report)?,
+            Format::Jsonl => write_jsonl(out, items)?,
+            Format::Yaml => write_yaml(out, report)?,
+            Format::Csv => write_csv(out, view.fields, items)?,
+            Format::Name => write_field(out, view.name.unwrap_or(view.key), items)?,
+            Format::Id => write_field(out, view.key, items)?,
+            Format::Ref => write_field(out, view.reference.unwrap_or(view.key), items)?,
+        }
+        out.flush()
+    }
+
+    /// Prints each result whole, a field a line, where a table was asked for; else as [`report`](Self::report).
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn details(&mut self, report: &Report, view: &View, now: Timestamp) -> io::Result<()> {
+        if self.format() != Format::Table {
+            return self.report(report, view, now);
+        }
+        for (index, record) in report.items.iter().enumerate() {
+            if index > 0 {
+                writeln!(self.streams.stdout)?;
+            }
+            write_record(&mut *self.streams.stdout, record)?;
+        }
+        self.streams.stdout.flush()?;
+        for error in &report.errors {
+            self.error(error);
+        }
+        Ok(())
+    }
+
+    /// Prints the failure of a whole command: on stderr, and in the envelope if the format has one.
+    pub fn failure(&mut self, error: Error) {
+        self.error(&error);
+        if self.format().has_envelope() {
+            let report = Report {
+                items: Vec::new(),
+                errors: vec![error],
+            };
+            let format = self.format();
+            let out = &mut *self.streams.stdout;
+            // The exit code tells the rest; there is nowhere left to say that this failed too.
+            let _ = match format {
+                Format::Yaml => write_yaml(out, &report),
+                _ => write_json(out, &report),
+            };
+            let _ = self.streams.stdout.flush();
+        }
+    }
+
+    /// Prints raw bytes, such as a console's output: as they are into a pipe, escaped on a terminal.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn raw(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.terminal.output {
+            let text = escape_lines(&String::from_utf8_lossy(bytes));
+            self.streams.stdout.write_all(text.as_bytes())?;
+            if !text.is_empty() && !text.ends_with('\n') {
+                writeln!(self.streams.stdout)?;
+            }
+        } else {
+            self.streams.stdout.write_all(bytes)?;
+        }
+        self.streams.stdout.flush()
+    }
+
+    /// Prints text of our own, such as help.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn text(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.streams.stdout.write_all(bytes)?;
+        self.streams.stdout.flush()
+    }
+
+    /// Prints an error for people.
+    pub fn error(&mut self, error: &Error) {
+        let mut lines = error_text(error).into_iter();
+        let first = lines.next().unwrap_or_default();
+        self.prefixed("error:", AnsiColor::Red, &first);
+        for line in lines {
+            match line.strip_prefix("hint: ") {
+                Some(hint) => self.prefixed("hint:", AnsiColor::Cyan, hint),
+                None => self.line(&line),
+            }
+        }
+    }
+
+    /// Prints a warning for people.
+    pub fn warning(&mut self, text: &str) {
+        self.prefixed("warning:", AnsiColor::Yellow, &escape(text));
+    }
+
+    /// Prints a remark for people, unless keys alone were asked for.
+    pub fn note(&mut self, text: &str) {
+        if !self.quiet {
+            self.line(&escape(text));
+        }
+    }
+
+    /// Prints a step that was reached, on a terminal only: `✓ running   14s`.
+    pub fn step(&mut self, word: &str, detail: &str) {
+        if self.shows_progress() {
+            self.prefixed("✓", AnsiColor::Green, &format!("{word:<9} {}", escape(detail)));
+        }
+    }
+
+    /// Prints a question, without a new line after it.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn question(&mut self, text: &str) -> io::Result<()> {
+        write!(self.streams.stderr, "{} ", escape(text))?;
+        self.streams.stderr.flush()
+    }
+
+    fn prefixed(&mut self, prefix: &str, colour: AnsiColor, text: &str) {
+        if self.terminal.colour_errors {
+            let style = Style::new().bold().fg_color(Some(colour.into()));
+            self.line(&format!("{style}{prefix}{style:#} {text}"));
+        } else {
+            self.line(&format!("{prefix} {text}"));
+        }
+    }
+
+    fn line(&mut self, text: &str) {
+        // A closed stderr must not stop what is being done.
+        let _ = writeln!(self.streams.stderr, "{text}");
+        let _ = self.streams.stderr.flush();
+    }
+}
+
+fn write_field(out: &mut dyn Write, field: &str, records: &[Record]) -> io::Result<()> {
+    for record in records {
+        // An absent name is an empty line, so that lines and records stay in step.
+        writeln!(out, "{}", record.get(field).as_str().map(escape).unwrap_or_default())?;
+    }
+    Ok(())
+}

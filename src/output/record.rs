@@ -1,0 +1,116 @@
+//! What commands give to be shown: records of named values, whatever they describe.
+
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+use serde_json::{Value, json};
+
+use super::hints::hint_for;
+use crate::cloud::{Error, Field, Identity, Instance, Plan, ProviderKind};
+
+/// One result: its fields by name, in the order they are shown.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record(Vec<(&'static str, Value)>);
+
+impl Record {
+    /// A record of these fields.
+    pub fn new(fields: Vec<(&'static str, Value)>) -> Self {
+        Self(fields)
+    }
+
+    /// The value of a field; null if there is none of that name.
+    pub fn get(&self, name: &str) -> &Value {
+        self.0
+            .iter()
+            .find(|(field, _)| *field == name)
+            .map_or(&Value::Null, |(_, value)| value)
+    }
+
+    /// The fields in order.
+    pub fn fields(&self) -> &[(&'static str, Value)] {
+        &self.0
+    }
+
+    /// Who is asking, of one cloud.
+    pub fn of_identity(kind: ProviderKind, identity: &Identity) -> Self {
+        Self(vec![
+            ("provider", json!(kind.as_str())),
+            ("account", json!(identity.account)),
+            ("principal", json!(identity.principal)),
+        ])
+    }
+
+    /// The fields of an error entry.
+    pub fn of_error(error: &Error) -> Self {
+        Self(vec![
+            ("location", json!(error.location())),
+            ("kind", json!(error.kind().as_str())),
+            ("code", json!(error.code())),
+            ("request_id", json!(error.request_id())),
+            ("message", json!(error.message())),
+            ("hint", json!(hint_for(error))),
+            ("leftover", json!(error.leftover().map(ToString::to_string))),
+        ])
+    }
+}
+
+impl From<&Instance> for Record {
+    fn from(instance: &Instance) -> Self {
+        Self(
+            Field::ALL
+                .iter()
+                .map(|field| (field.name(), field.value(instance)))
+                .collect(),
+        )
+    }
+}
+
+impl From<&Plan> for Record {
+    fn from(plan: &Plan) -> Self {
+        Self(vec![
+            ("provider", json!(plan.provider.as_str())),
+            ("name", json!(plan.name.as_str())),
+            ("region", json!(plan.place.region)),
+            ("zone", json!(plan.place.zone)),
+            ("machine_type", json!(plan.machine_type)),
+            (
+                "architecture",
+                json!(plan.architecture.map(|architecture| architecture.as_str())),
+            ),
+            ("image", json!(plan.image)),
+            ("image_name", json!(plan.image_name)),
+            ("disk_gib", json!(plan.disk_gib)),
+            ("disk_type", json!(plan.disk_type)),
+            ("spot", json!(plan.spot)),
+            ("price_usd_per_hour", json!(plan.price_usd_per_hour)),
+        ])
+    }
+}
+
+impl Serialize for Record {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, value) in &self.0 {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
+/// The result of a command: what there is, and what went wrong beside it.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// The results.
+    pub items: Vec<Record>,
+    /// The failures and gaps.
+    pub errors: Vec<Error>,
+}
+
+impl Report {
+    /// A report on instances.
+    pub fn of_instances(instances: &[Instance], errors: Vec<Error>) -> Self {
+        Self {
+            items: instances.iter().map(Record::from).collect(),
+            errors,
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Text that is safe on a terminal, and values as people read them.
+
+use jiff::Timestamp;
+use serde_json::Value;
+use unicode_width::UnicodeWidthStr;
+
+/// The widest a cell gets that is neither a name nor an id.
+const WIDEST_CELL: usize = 60;
+
+/// Writes out what could steer a terminal or turn the direction of the text: control characters (C0, C1, DEL),
+/// line and paragraph separators, and bidirectional marks. Clouds let anybody put those in a tag.
+pub fn escape(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
+        if is_unsafe(character) {
+            safe.extend(character.escape_unicode());
+        } else {
+            safe.push(character);
+        }
+    }
+    safe
+}
+
+/// The same for text of several lines: newlines and tabs stay.
+pub(super) fn escape_lines(text: &str) -> String {
+    text.split_inclusive(['\n', '\t'])
+        .map(|piece| match piece.strip_suffix(['\n', '\t']) {
+            Some(line) => format!("{}{}", escape(line.trim_end_matches('\r')), &piece[line.len()..]),
+            None => escape(piece),
+        })
+        .collect()
+}
+
+fn is_unsafe(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+/// A value as a table shows it: `-` for unknown, `yes` and `no`, `key=value` pairs.
+pub(super) fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::Bool(true) => "yes".to_owned(),
+        Value::Bool(false) => "no".to_owned(),
+        Value::Number(number) => number.to_string(),
+        Value::String(text) => escape(text),
+        Value::Array(values) => values.iter().map(cell).collect::<Vec<_>>().join(","),
+        Value::Object(entries) if entries.is_empty() => "-".to_owned(),
+        Value::Object(entries) => entries
+            .iter()
+            .map(|(key, value)| format!("{}={}", escape(key), cell(value)))
+            .collect::<Vec<_>>()
+            .join(","),
+    }
+}
+
+/// The same, cut to a width that leaves room for others.
+pub(super) fn short_cell(value: &Value) -> String {
+    let whole = cell(value);
+    if whole.width() <= WIDEST_CELL {
+        return whole;
+    }
+    let mut short: String = whole.chars().take(WIDEST_CELL - 1).collect();
+    while short.width() > WIDEST_CELL - 1 {
+        short.pop();
+    }
+    short.push('…');
+    short
+}
+
+/// How long ago, or how long until: `45s`, `3m`, `1h57m`, `9d`.
+pub fn age(from: Timestamp, to: Timestamp) -> String {
+    let seconds = (to.as_second() - from.as_second()).max(0);
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds}s"),
+        (0, 0, _) => format!("{minutes}m"),
+        (0, 1..=9, _) if minutes % 60 != 0 => format!("{hours}h{}m", minutes % 60),
+        (0, _, _) => format!("{hours}h"),
+        _ => format!("{days}d"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_steers_a_terminal_gets_through() {
+        assert_eq!(escape("a\u{1b}[31mb"), "a\\u{1b}[31mb");
+        assert_eq!(escape("\u{202e}evil\u{9b}x\u{7f}"), "\\u{202e}evil\\u{9b}x\\u{7f}");
+        assert_eq!(escape("naïve 日本"), "naïve 日本");
+        assert_eq!(escape_lines("one\r\n\ttwo\u{7}"), "one\n\ttwo\\u{7}");
+    }
+
+    #[test]
+    fn ages_are_short() {
+        let at = |seconds| Timestamp::from_second(seconds).unwrap();
+        for (seconds, text) in [
+            (0, "0s"),
+            (59, "59s"),
+            (185, "3m"),
+            (7020, "1h57m"),
+            (7200, "2h"),
+            (800_000, "9d"),
+        ] {
+            assert_eq!(age(at(0), at(seconds)), text);
+        }
+    }
+
+    #[test]
+    fn long_cells_are_cut_by_width() {
+        assert!(short_cell(&Value::from("日".repeat(4000))).width() <= WIDEST_CELL);
+    }
+}

@@ -1,0 +1,370 @@
+//! The connection to Compute Engine: configuration, credentials, clients made on first use, and the one loop in
+//! which every call is tried and tried again.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use google_cloud_auth::credentials::Credentials;
+use google_cloud_compute_v1::client::{Images, Instances, MachineTypes, ZoneOperations, Zones};
+use google_cloud_compute_v1::model::MachineType;
+use google_cloud_gax::Result as SdkResult;
+use google_cloud_gax::error::Error as SdkError;
+use google_cloud_gax::options::RequestOptionsBuilder;
+use google_cloud_gax::retry_policy::NeverRetry;
+use tokio::sync::OnceCell;
+use tokio::time::Instant;
+
+use super::credentials::{self, Found};
+use super::error::{Fate, fate, of_call, retry_after};
+use super::gcloud_configuration::GcloudConfiguration;
+use super::places::{ZoneEntry, region_of};
+use crate::cloud::{Error, ErrorKind, Identity, Place, Result};
+use crate::settings::Settings;
+
+/// How long one attempt of a call may take; the SDK itself would wait for ever.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a call is tried again: a minute of heavy throttling must be sat out.
+const READ_DEADLINE: Duration = Duration::from_secs(120);
+const CHANGE_DEADLINE: Duration = Duration::from_secs(60);
+/// How often a call that reads is sent when it fails for other reasons than throttling.
+const READ_ATTEMPTS: u32 = 5;
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(8);
+
+/// Everything that is asked of Compute Engine goes through here.
+pub(super) struct Client {
+    settings: Settings,
+    gcloud: OnceCell<GcloudConfiguration>,
+    found: OnceCell<Found>,
+    project: OnceCell<String>,
+    credentials: OnceCell<Credentials>,
+    instances: OnceCell<Instances>,
+    listing: OnceCell<Instances>,
+    zones: OnceCell<Zones>,
+    machine_types: OnceCell<MachineTypes>,
+    images: OnceCell<Images>,
+    operations: OnceCell<ZoneOperations>,
+    /// The zones of the project, asked for once.
+    pub(super) zone_entries: OnceCell<Vec<ZoneEntry>>,
+    /// Machine types by zone and name, asked for once each.
+    pub(super) known_types: Mutex<BTreeMap<(String, String), MachineType>>,
+}
+
+/// A call that did not succeed, and what it may have done.
+pub(super) struct Failure {
+    /// The last attempt's error.
+    pub(super) error: SdkError,
+    /// Whether an attempt got no answer, so that it may take effect even now.
+    pub(super) unanswered: bool,
+    /// Whether an attempt was answered with a server's fault, so that it may have taken effect.
+    pub(super) faulty: bool,
+}
+
+/// Makes an accessor that builds one of the SDK's clients on first use: each loads the TLS roots again.
+macro_rules! client_on_first_use {
+    ($(#[$doc:meta])* $name:ident: $type:ident, $suffix:literal) => {
+        $(#[$doc])*
+        pub(super) async fn $name(&self) -> Result<&$type> {
+            let build = || async {
+                let builder = $type::builder().with_credentials(self.credentials().await?.clone());
+                let endpoint = self.endpoint().await?;
+                let client = builder.with_endpoint(format!("{endpoint}{}", $suffix)).build().await;
+                client.map_err(|error| {
+                    let message = format!("cannot prepare the connection to {endpoint}");
+                    Error::new(ErrorKind::InvalidSpec, message).with_source(error)
+                })
+            };
+            self.$name.get_or_try_init(build).await
+        }
+    };
+}
+
+impl Client {
+    /// Reads and connects nothing.
+    pub(super) fn new(settings: &Settings) -> Self {
+        Self {
+            settings: settings.clone(),
+            gcloud: OnceCell::new(),
+            found: OnceCell::new(),
+            project: OnceCell::new(),
+            credentials: OnceCell::new(),
+            instances: OnceCell::new(),
+            listing: OnceCell::new(),
+            zones: OnceCell::new(),
+            machine_types: OnceCell::new(),
+            images: OnceCell::new(),
+            operations: OnceCell::new(),
+            zone_entries: OnceCell::new(),
+            known_types: Mutex::default(),
+        }
+    }
+
+    client_on_first_use!(instances: Instances, "");
+    client_on_first_use!(
+        /// For aggregated lists: the SDK's builder lacks this parameter, and a query in the endpoint stays on every
+        /// call.
+        listing: Instances, "/?returnPartialSuccess=true"
+    );
+    client_on_first_use!(zones: Zones, "");
+    client_on_first_use!(machine_types: MachineTypes, "");
+    client_on_first_use!(images: Images, "");
+    client_on_first_use!(operations: ZoneOperations, "");
+
+    /// The project that all calls go to.
+    ///
+    /// # Errors
+    /// `InvalidSpec` if nothing names one.
+    pub(super) async fn project(&self) -> Result<&str> {
+        let project = self.project.get_or_try_init(|| async {
+            let environment = &self.settings.environment;
+            let gcloud = self.gcloud().await?;
+            let named = [
+                self.settings.gcp.project.value.as_deref(),
+                environment.get("GOOGLE_CLOUD_PROJECT"),
+                environment.get("CLOUDSDK_CORE_PROJECT"),
+                environment.get("GCLOUD_PROJECT"),
+                gcloud.in_file("core", "project"),
+            ];
+            if let Some(project) = named.into_iter().flatten().next() {
+                return Ok(project.to_owned());
+            }
+            if let Some(project) = self.found().await.ok().and_then(Found::project) {
+                return Ok(project.to_owned());
+            }
+            let on_google_cloud = credentials::on_google_cloud(environment);
+            let own = on_google_cloud
+                .then(|| credentials::metadata_project(environment))
+                .flatten();
+            own.ok_or_else(|| {
+                Error::invalid("no Google Cloud project is named")
+                    .with_remedy("set GOOGLE_CLOUD_PROJECT, or run `gcloud config set project PROJECT`")
+            })
+        });
+        project.await.map(String::as_str)
+    }
+
+    /// The place that cloudctl's settings, or else gcloud's, name for new instances.
+    pub(super) async fn home(&self) -> Result<Option<Place>> {
+        let gcp = &self.settings.gcp;
+        if let Some(place) = place(gcp.region.value.as_deref(), gcp.zone.value.as_deref()) {
+            if gcp.region.value.as_ref().is_some_and(|region| *region != place.region) {
+                return Err(Error::invalid(format!(
+                    "the zone {place} is not in the region {}; both are set for gcp",
+                    gcp.region.value.as_deref().unwrap_or_default()
+                )));
+            }
+            return Ok(Some(place));
+        }
+        // gcloud takes its zone and its region each for itself; where they differ, an instance follows the zone.
+        let gcloud = self.gcloud().await?;
+        Ok(place(
+            gcloud.property("compute", "region"),
+            gcloud.property("compute", "zone"),
+        ))
+    }
+
+    /// Who is asking, checked by a small call.
+    pub(super) async fn identity(&self) -> Result<Identity> {
+        let project = self.project().await?;
+        let zones = self.zones().await?;
+        self.read("identify the caller", "", || {
+            let call = zones.list().set_project(project).set_max_results(1_u32);
+            prepared(call).send()
+        })
+        .await
+        .map_err(|error| match error.kind() {
+            ErrorKind::NotFound => error.as_kind(ErrorKind::InvalidSpec).with_remedy(format!(
+                "check the project's name; `gcloud projects describe {project}` shows it"
+            )),
+            _ => error,
+        })?;
+        Ok(Identity {
+            account: project.to_owned(),
+            principal: self.found().await?.principal(),
+        })
+    }
+
+    /// Sends a call that changes nothing until it is answered, within limits. `attempted` completes "cannot …".
+    pub(super) async fn read<T, F, S>(&self, attempted: &str, place: &str, send: S) -> Result<T>
+    where
+        S: Fn() -> F + Send + Sync,
+        F: Future<Output = SdkResult<T>> + Send,
+    {
+        let failed = |failure: Failure| of_call(failure.error, &format!("cannot {attempted}"), place);
+        self.attempt(attempted, place, READ_DEADLINE, READ_ATTEMPTS, send)
+            .await
+            .map_err(failed)
+    }
+
+    /// Sends a call that changes something, and is made to be repeated by its request id, until its outcome is
+    /// certain or a minute is over.
+    pub(super) async fn change<T, F, S>(&self, attempted: &str, place: &str, send: S) -> Result<T, Failure>
+    where
+        S: Fn() -> F + Send + Sync,
+        F: Future<Output = SdkResult<T>> + Send,
+    {
+        self.attempt(attempted, place, CHANGE_DEADLINE, u32::MAX, send).await
+    }
+
+    /// Sends a call that changes nothing one single time.
+    pub(super) async fn once<T, F, S>(&self, attempted: &str, place: &str, send: S) -> Result<T, Failure>
+    where
+        S: Fn() -> F + Send + Sync,
+        F: Future<Output = SdkResult<T>> + Send,
+    {
+        self.attempt(attempted, place, ATTEMPT_TIMEOUT, 1, send).await
+    }
+
+    async fn attempt<T, F, S>(
+        &self,
+        attempted: &str,
+        place: &str,
+        deadline: Duration,
+        attempts: u32,
+        send: S,
+    ) -> Result<T, Failure>
+    where
+        S: Fn() -> F + Send + Sync,
+        F: Future<Output = SdkResult<T>> + Send,
+    {
+        let start = Instant::now();
+        let (mut unanswered, mut faulty, mut failures) = (false, false, 0);
+        let mut attempt = 0_u32;
+        loop {
+            attempt = attempt.saturating_add(1);
+            // Around the SDK's own timeout, because fetching a token has none.
+            let error = match tokio::time::timeout(ATTEMPT_TIMEOUT + FIRST_PAUSE, send()).await {
+                Ok(Ok(answer)) => {
+                    tracing::debug!(attempted, place, attempt, "answered");
+                    return Ok(answer);
+                }
+                Ok(Err(error)) => error,
+                Err(elapsed) => SdkError::timeout(elapsed),
+            };
+            let fate = fate(&error);
+            tracing::debug!(
+                attempted,
+                place,
+                attempt,
+                ?fate,
+                status = error.http_status_code(),
+                "failed"
+            );
+            unanswered |= fate == Fate::Unanswered;
+            faulty |= fate == Fate::Faulty;
+            failures += u32::from(fate != Fate::Throttled);
+            let pause = pause(attempt).max(retry_after(&error).unwrap_or_default());
+            if fate == Fate::Refused || failures >= attempts || start.elapsed() + pause >= deadline {
+                return Err(Failure {
+                    error,
+                    unanswered,
+                    faulty,
+                });
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn gcloud(&self) -> Result<&GcloudConfiguration> {
+        let read = || async { GcloudConfiguration::read(&self.settings.environment) };
+        self.gcloud.get_or_try_init(read).await
+    }
+
+    async fn found(&self) -> Result<&Found> {
+        let find = || async { credentials::find(&self.settings.environment)?.ok_or_else(credentials::missing) };
+        self.found.get_or_try_init(find).await
+    }
+
+    async fn credentials(&self) -> Result<&Credentials> {
+        let build = || async { self.found().await?.credentials(&self.settings.environment) };
+        self.credentials.get_or_try_init(build).await
+    }
+
+    /// The address of the API, which gcloud's own override moves; without its last slash.
+    async fn endpoint(&self) -> Result<String> {
+        let gcloud = self.gcloud().await?;
+        let Some(named) = gcloud.property("api_endpoint_overrides", "compute") else {
+            return Ok("https://compute.googleapis.com".to_owned());
+        };
+        endpoint_of(named)
+    }
+}
+
+/// What every call carries: one attempt each, since the loop above tries again, and knows what may have happened.
+pub(super) fn prepared<B: RequestOptionsBuilder>(call: B) -> B {
+    call.with_retry_policy(NeverRetry)
+        .with_attempt_timeout(ATTEMPT_TIMEOUT)
+        .with_idempotency(true)
+        .with_user_agent(concat!("cloudctl/", env!("CARGO_PKG_VERSION")))
+}
+
+/// Exponential, with full jitter.
+fn pause(attempt: u32) -> Duration {
+    let longest = FIRST_PAUSE.saturating_mul(1 << attempt.min(10)).min(LONGEST_PAUSE);
+    longest.mul_f64(fastrand::f64())
+}
+
+fn place(region: Option<&str>, zone: Option<&str>) -> Option<Place> {
+    match (region, zone) {
+        (_, Some(zone)) => Some(Place {
+            region: region_of(zone).to_owned(),
+            zone: Some(zone.to_owned()),
+        }),
+        (Some(region), None) => Some(Place {
+            region: region.to_owned(),
+            zone: None,
+        }),
+        (None, None) => None,
+    }
+}
+
+/// gcloud's form has the API's path in it (`https://host/compute/v1/`), which the SDK adds by itself.
+fn endpoint_of(named: &str) -> Result<String> {
+    let trimmed = named.trim_end_matches('/');
+    let endpoint = trimmed.strip_suffix("/compute/v1").unwrap_or(trimmed);
+    let address = endpoint
+        .strip_prefix("https://")
+        .or_else(|| endpoint.strip_prefix("http://"));
+    if address.is_none_or(|address| address.is_empty() || address.contains(['?', '#', '@'])) {
+        return Err(
+            Error::invalid(format!("invalid Compute Engine endpoint {named:?}")).with_remedy(
+                "set CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE to a URL such as http://127.0.0.1:8080/compute/v1/",
+            ),
+        );
+    }
+    Ok(endpoint.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_endpoint_loses_the_path_that_the_sdk_adds() {
+        for (named, endpoint) in [
+            ("http://127.0.0.1:1/compute/v1/", "http://127.0.0.1:1"),
+            ("http://127.0.0.1:1/compute/v1", "http://127.0.0.1:1"),
+            ("http://127.0.0.1:1/", "http://127.0.0.1:1"),
+            ("https://host.test/prefix/compute/v1/", "https://host.test/prefix"),
+        ] {
+            assert_eq!(endpoint_of(named).unwrap(), endpoint);
+        }
+        for named in [
+            "127.0.0.1:1",
+            "ftp://host",
+            "http://",
+            "https://a@b/",
+            "https://host/?x=y",
+        ] {
+            assert!(endpoint_of(named).is_err(), "{named}");
+        }
+    }
+
+    #[test]
+    fn a_zone_names_its_region() {
+        let place = place(None, Some("us-central1-a")).unwrap();
+        assert_eq!(place.region, "us-central1");
+    }
+}

@@ -1,0 +1,308 @@
+//! The create call: sent under a request id until its outcome is certain, then followed to the end of its operation,
+//! then read back.
+//!
+//! An HTTP 200 is no success yet, and a success may be an old one: the cloud remembers a request id's operation, also
+//! a failed one, and also after its instance is gone.
+
+use std::time::Duration;
+
+use google_cloud_compute_v1::model::instance::Status;
+use google_cloud_compute_v1::model::{self, Operation};
+use google_cloud_gax::error::Error as SdkError;
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::client::{Client, Failure, prepared};
+use super::error::{Fate, fate, field_at_fault, location, of_call, of_operation};
+use super::get::{by_name, described, is_going};
+use super::instance::{instance, is_managed, with_machine_type};
+use super::operation::{self, is_done, is_older};
+use super::request::{Request, prepare};
+use crate::cloud::{Created, Error, ErrorKind, InstanceRef, InstanceSpec, ProviderKind, Result};
+
+/// How long the operation is waited for. An instance is there within seconds, or refused within a minute or two.
+const OPERATION_DEADLINE: Duration = Duration::from_secs(180);
+/// How long a name is waited for that an instance on its way out still holds.
+const NAME_DEADLINE: Duration = Duration::from_secs(180);
+/// How long what a failed operation left is given to vanish.
+const CLEANUP_DEADLINE: Duration = Duration::from_secs(15);
+/// How often a name may be taken by nothing that is to be seen.
+const MOST_UNSEEN: u32 = 4;
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// One create call on its way.
+struct Creation<'a> {
+    client: &'a Client,
+    spec: &'a InstanceSpec,
+    request: Request,
+    attempted: String,
+    began: Timestamp,
+    start: Instant,
+}
+
+/// Makes the instance of that generation; see [`Provider::create`](crate::cloud::Provider::create).
+pub(super) async fn create(client: &Client, spec: &InstanceSpec, generation: u32) -> Result<Created> {
+    let creation = Creation {
+        client,
+        spec,
+        request: prepare(client, spec, generation).await?,
+        attempted: format!("cannot create {}", spec.name),
+        began: Timestamp::now(),
+        start: Instant::now(),
+    };
+    let mut unseen = 0;
+    loop {
+        let failure = match creation.insert().await {
+            Ok(operation) => return creation.settle(operation).await,
+            Err(failure) => failure,
+        };
+        if failure.error.http_status_code() != Some(409) {
+            return creation.failed_call(failure).await;
+        }
+        let Some(holder) = creation.holder().await? else {
+            // It went away between the two calls, so that the name is free; or it is the boot disk's that is taken.
+            if unseen > MOST_UNSEEN {
+                return Err(of_call(failure.error, &creation.attempted, &creation.request.zone));
+            }
+            unseen += 1;
+            tokio::time::sleep(PAUSE).await;
+            continue;
+        };
+        if !is_going(client, &creation.request.zone, &holder).await {
+            return creation.adopt(holder).await;
+        }
+        creation.pause_for_the_name().await?;
+    }
+}
+
+impl Creation<'_> {
+    async fn insert(&self) -> Result<Operation, Failure> {
+        let request = &self.request;
+        let instances = self.client.instances().await.map_err(|error| Failure {
+            error: SdkError::ser(error),
+            unanswered: false,
+            faulty: false,
+        })?;
+        let attempted = format!("create {}", self.spec.name);
+        self.client
+            .change(&attempted, &request.zone, || {
+                let call = instances.insert().set_project(&request.project).set_zone(&request.zone);
+                let call = prepared(call.set_request_id(&request.request_id).set_body(request.body.clone()));
+                async move {
+                    let operation = call.send().await?;
+                    // Some answer that is no operation: as good as none.
+                    let named = operation.name.is_some();
+                    if named {
+                        Ok(operation)
+                    } else {
+                        Err(SdkError::deser("no operation"))
+                    }
+                }
+            })
+            .await
+    }
+
+    /// What holds the name.
+    async fn holder(&self) -> Result<Option<model::Instance>> {
+        by_name(self.client, &self.request.zone, self.spec.name.as_str()).await
+    }
+
+    /// An instance that was there before this call, or that another process made.
+    async fn adopt(&self, holder: model::Instance) -> Result<Created> {
+        if is_managed(&holder) {
+            return self.made(holder).await;
+        }
+        let message = format!(
+            "{}: an instance of that name exists that cloudctl did not make",
+            self.attempted
+        );
+        Err(Error::new(ErrorKind::AlreadyExists, message)
+            .with_code("alreadyExists")
+            .at(location(&self.request.zone))
+            .with_remedy("choose another name"))
+    }
+
+    async fn made(&self, api: model::Instance) -> Result<Created> {
+        let read = described(self.client, api).await?;
+        if read.state.is_gone() {
+            return Ok(Created::TokenSpent);
+        }
+        let same_type = read.machine_type.as_deref() == Some(self.request.plan.machine_type.as_str());
+        Ok(Created::Instance(Box::new(if same_type {
+            with_machine_type(read, &self.request.machine_type)
+        } else {
+            read
+        })))
+    }
+
+    async fn pause_for_the_name(&self) -> Result<()> {
+        if self.start.elapsed() > NAME_DEADLINE {
+            let message = format!(
+                "{}: the instance that had this name is still being deleted",
+                self.attempted
+            );
+            return Err(Error::new(ErrorKind::Refused, message)
+                .at(location(&self.request.zone))
+                .with_remedy("run the same command again in a minute"));
+        }
+        tokio::time::sleep(PAUSE).await;
+        Ok(())
+    }
+
+    /// The call was refused, or never answered so that one could be sure.
+    async fn failed_call(&self, failure: Failure) -> Result<Created> {
+        let last = fate(&failure.error);
+        let field = field_at_fault(&failure.error).map(str::to_owned);
+        let error = of_call(failure.error, &self.attempted, &self.request.zone);
+        // A refusal under the same request id says that no earlier attempt was taken on.
+        let refused = last == Fate::Refused && error.kind() != ErrorKind::Unauthenticated;
+        if !failure.unanswered && !failure.faulty && error.kind() != ErrorKind::InvalidSpec {
+            return Err(self.refined(error, field.as_deref()));
+        }
+        for look in 0..2 {
+            match self.holder().await {
+                Ok(Some(holder)) => return self.adopt(holder).await,
+                // The id was used before, for another spec, and what it made is gone.
+                Ok(None) if field.as_deref() == Some("requestId") => return Ok(Created::TokenSpent),
+                Ok(None) if refused || !failure.unanswered => return Err(self.refined(error, field.as_deref())),
+                // An attempt may still be on its way.
+                Ok(None) if look == 0 => tokio::time::sleep(PAUSE).await,
+                Err(_) if !failure.unanswered && !failure.faulty => return Err(self.refined(error, field.as_deref())),
+                _ => break,
+            }
+        }
+        Err(self.unknown(None, error))
+    }
+
+    /// The call was taken on: follows its operation and looks at what came of it.
+    async fn settle(&self, operation: Operation) -> Result<Created> {
+        let zone = &self.request.zone;
+        // Only what was over when it was answered can be of an earlier call.
+        let remembered = is_done(&operation) && is_older(&operation, self.began, self.start.elapsed());
+        let target = operation.target_id;
+        let operation = match operation::finished(self.client, zone, operation, OPERATION_DEADLINE).await {
+            Ok(operation) => operation,
+            Err(error) => return self.lost_operation(target, error).await,
+        };
+        if let Some(error) = of_operation(&operation, &self.attempted, zone) {
+            return self.failed_operation(&operation, error, remembered).await;
+        }
+        match self.holder().await {
+            Ok(Some(holder)) if same_instance(holder.id, target) => self.made(holder).await,
+            Ok(Some(holder)) => self.adopt(holder).await,
+            Ok(None) if remembered => Ok(Created::TokenSpent),
+            Ok(None) => self.unseen(&operation).await,
+            Err(error) if is_done(&operation) => {
+                tracing::debug!(%error, "the new instance could not be read back");
+                self.as_asked_for(&operation)
+            }
+            Err(error) => Err(self.unknown(target, error)),
+        }
+    }
+
+    /// The operation succeeded, and yet the instance is not to be seen: deleted meanwhile, or not shown yet.
+    async fn unseen(&self, operation: &Operation) -> Result<Created> {
+        let (zone, Some(id)) = (&self.request.zone, operation.target_id) else {
+            let error = Error::new(
+                ErrorKind::UnknownOutcome,
+                format!("{}: it is not to be seen", self.attempted),
+            );
+            return Err(error.at(location(&self.request.zone)));
+        };
+        if operation::was_deleted(self.client, zone, id).await.unwrap_or(false) {
+            return Ok(Created::TokenSpent);
+        }
+        if is_done(operation) {
+            return self.as_asked_for(operation);
+        }
+        let error = Error::new(
+            ErrorKind::Timeout,
+            format!("{}: its operation does not end", self.attempted),
+        );
+        Err(self.unknown(Some(id), error))
+    }
+
+    /// The instance as it was asked for, with the id that the answer has.
+    fn as_asked_for(&self, operation: &Operation) -> Result<Created> {
+        let api = self
+            .request
+            .body
+            .clone()
+            .set_or_clear_id(operation.target_id)
+            .set_zone(&self.request.zone)
+            .set_status(Status::Provisioning)
+            .set_or_clear_creation_timestamp(operation.insert_time.clone());
+        let made = instance(api, &self.request.project, false)?;
+        Ok(Created::Instance(Box::new(with_machine_type(
+            made,
+            &self.request.machine_type,
+        ))))
+    }
+
+    /// The operation cannot be followed; the instance may be there all the same.
+    async fn lost_operation(&self, target: Option<u64>, error: Error) -> Result<Created> {
+        match self.holder().await {
+            Ok(Some(holder)) if same_instance(holder.id, target) => self.made(holder).await,
+            Ok(Some(holder)) => self.adopt(holder).await,
+            _ => Err(self.unknown(target, error)),
+        }
+    }
+
+    /// The operation failed. What it made vanishes by itself; `remembered` is the failure of an earlier call, which
+    /// says nothing of now, and which this request id will get for as long as the cloud remembers it.
+    async fn failed_operation(&self, operation: &Operation, error: Error, remembered: bool) -> Result<Created> {
+        let start = Instant::now();
+        loop {
+            match self.holder().await {
+                Ok(Some(holder)) if !same_instance(holder.id, operation.target_id) => {
+                    return self.adopt(holder).await;
+                }
+                Ok(Some(_)) if start.elapsed() < CLEANUP_DEADLINE => tokio::time::sleep(PAUSE).await,
+                Ok(Some(_)) => return Err(self.unknown(operation.target_id, error)),
+                Ok(None) if remembered => return Ok(Created::TokenSpent),
+                Ok(None) | Err(_) => return Err(self.refined(error, None)),
+            }
+        }
+    }
+
+    fn unknown(&self, target: Option<u64>, error: Error) -> Error {
+        let error = error.as_kind(ErrorKind::UnknownOutcome);
+        let error = error.with_remedy("run the same command again: it finds the instance, or makes it");
+        match target {
+            Some(id) => error.with_leftover(InstanceRef {
+                provider: ProviderKind::Gcp,
+                place: self.request.zone.clone(),
+                id: id.to_string(),
+                native_name: Some(self.spec.name.as_str().to_owned()),
+            }),
+            None => error,
+        }
+    }
+
+    /// What a refusal means for this very spec. By the time of the call the machine type, the image, labels and tags
+    /// are known to be good: if nothing else was asked for, only the default network is left to be wrong.
+    fn refined(&self, error: Error, field: Option<&str>) -> Error {
+        if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidSpec) {
+            return error;
+        }
+        let spec = self.spec;
+        let nothing_else = spec.identity.is_none()
+            && spec.disk_gib.is_none()
+            && spec.disk_type.is_none()
+            && spec.native.is_empty()
+            && !spec.spot;
+        let network_at_fault = field.map_or(nothing_else, |field| field.starts_with("resource.networkInterfaces"));
+        if spec.network.is_none() && spec.subnet.is_none() && network_at_fault {
+            return error.as_kind(ErrorKind::Refused).with_remedy(
+                "the project seems to have no default network: name one with --network or --subnet, or run \
+                 `gcloud compute networks create default`",
+            );
+        }
+        // Something that the spec names is not there, or not so.
+        error.as_kind(ErrorKind::InvalidSpec)
+    }
+}
+
+fn same_instance(id: Option<u64>, target: Option<u64>) -> bool {
+    target.is_none() || id == target
+}

@@ -1,0 +1,393 @@
+//! Errors of the SDK and of operations, by HTTP status and reason code and never by message text.
+//!
+//! Reasons stand in an answer as `error.errors[].reason` (`alreadyExists`) or in an ErrorInfo (`SERVICE_DISABLED`);
+//! operations have codes of their own (`QUOTA_EXCEEDED`).
+//! <https://cloud.google.com/compute/docs/troubleshooting/troubleshooting-vm-creation>
+
+use std::time::Duration;
+
+use google_cloud_auth::errors::CredentialsError;
+use google_cloud_compute_v1::model::Operation;
+use google_cloud_gax::error::Error as SdkError;
+use google_cloud_gax::error::rpc::StatusDetails;
+
+use crate::cloud::{Error, ErrorKind};
+
+/// What a failed attempt says about its effect and about trying again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It was answered with a no; the same call would get the same answer.
+    Refused,
+    /// It was answered with "too many"; nothing happened.
+    Throttled,
+    /// It did not leave this machine.
+    NotSent,
+    /// It was answered with a fault of the server; it may have had its effect.
+    Faulty,
+    /// It got no answer, or none that can be read; it may have had its effect, or have it yet.
+    Unanswered,
+}
+
+/// Tells the fate of an attempt.
+pub(super) fn fate(error: &SdkError) -> Fate {
+    if let Some(cause) = credentials_error(error) {
+        return if cause.is_transient() {
+            Fate::NotSent
+        } else {
+            Fate::Refused
+        };
+    }
+    if error.is_connect() {
+        return Fate::NotSent;
+    }
+    match error.http_status_code() {
+        Some(429) => Fate::Throttled,
+        Some(403) if kind_of_reason(reason(error)) == Some(ErrorKind::Throttled) => Fate::Throttled,
+        Some(408 | 500 | 502..=599) => Fate::Faulty,
+        Some(status) if status >= 300 => Fate::Refused,
+        _ if error.is_binding() || error.is_serialization() => Fate::Refused,
+        _ => Fate::Unanswered,
+    }
+}
+
+/// How long the cloud asks to wait before the next attempt.
+pub(super) fn retry_after(error: &SdkError) -> Option<Duration> {
+    let seconds = error.http_headers()?.get("retry-after")?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+/// The cloud's own code for what went wrong.
+pub(super) fn reason(error: &SdkError) -> Option<&str> {
+    error.status()?.details.iter().find_map(|detail| match detail {
+        StatusDetails::ErrorInfo(info) if !info.reason.is_empty() => Some(info.reason.as_str()),
+        _ => None,
+    })
+}
+
+/// The field of the request that the cloud found fault with, such as `requestId`, where it says so in a field of its
+/// own.
+pub(super) fn field_at_fault(error: &SdkError) -> Option<&str> {
+    error.status()?.details.iter().find_map(|detail| match detail {
+        StatusDetails::ErrorInfo(info) => info.metadata.get("field").map(String::as_str),
+        _ => None,
+    })
+}
+
+/// Makes an error of a failed call. `attempted` says what was wanted, such as `cannot stop web-1`; `place` is the
+/// region or zone that was asked, or empty.
+pub(super) fn of_call(error: SdkError, attempted: &str, place: &str) -> Error {
+    let reason = reason(&error).map(str::to_owned);
+    let kind = kind_of_call(&error, reason.as_deref());
+    let why = match (error.status(), kind) {
+        (Some(status), _) if !status.message.is_empty() => sentence(&status.message),
+        (_, ErrorKind::Unauthenticated) => "the credentials were not accepted".to_owned(),
+        _ => match error.http_status_code() {
+            Some(status) if status >= 300 => format!("the answer was HTTP status {status}"),
+            _ if error.is_timeout() => "there was no answer in time".to_owned(),
+            _ if error.is_deserialization() => "the answer made no sense".to_owned(),
+            _ => "Compute Engine could not be reached".to_owned(),
+        },
+    };
+    let mut made = Error::new(kind, format!("{attempted}: {why}")).at(location(place));
+    if let Some(remedy) = reason.as_deref().and_then(remedy_of_reason) {
+        made = made.with_remedy(remedy);
+    }
+    if let Some(reason) = reason {
+        made = made.with_code(reason);
+    }
+    // An answer's whole body would come along as the source; its message is above already.
+    let answered = error.http_status_code().is_some_and(|status| status >= 300);
+    if answered { made } else { made.with_source(error) }
+}
+
+/// The error of an operation that the cloud took on and that then failed; `None` if it did not fail.
+pub(super) fn of_operation(operation: &Operation, attempted: &str, place: &str) -> Option<Error> {
+    let first = operation.error.as_ref().and_then(|error| error.errors.first());
+    if first.is_none() && operation.error.is_none() && operation.http_error_status_code.is_none_or(|code| code < 400) {
+        return None;
+    }
+    let code = first.and_then(|error| error.code.clone());
+    let message = first.and_then(|error| error.message.as_deref());
+    let message = message
+        .or(operation.http_error_message.as_deref())
+        .unwrap_or("the operation failed");
+    let kind = match (&code, operation.http_error_status_code) {
+        (Some(code), _) => kind_of_operation_code(code),
+        (None, Some(status)) => u16::try_from(status).map_or(ErrorKind::Internal, kind_of_status),
+        (None, None) => ErrorKind::Internal,
+    };
+    let mut made = Error::new(kind, format!("{attempted}: {}", sentence(message))).at(location(place));
+    if let Some(code) = code {
+        made = made.with_code(code);
+    }
+    if let Some(name) = &operation.name {
+        // Operations are what the cloud's support asks for; calls have no ids of their own.
+        made = made.with_request_id(name);
+    }
+    Some(made)
+}
+
+/// `gcp/us-central1-a`, or `gcp` for what is in no place.
+pub(super) fn location(place: &str) -> String {
+    if place.is_empty() {
+        "gcp".to_owned()
+    } else {
+        format!("gcp/{place}")
+    }
+}
+
+fn credentials_error(error: &SdkError) -> Option<&CredentialsError> {
+    let source = std::error::Error::source(error)?;
+    if error.is_authentication() {
+        source.downcast_ref()
+    } else {
+        None
+    }
+}
+
+fn kind_of_call(error: &SdkError, reason: Option<&str>) -> ErrorKind {
+    match fate(error) {
+        Fate::Throttled => return ErrorKind::Throttled,
+        Fate::NotSent | Fate::Faulty => return ErrorKind::Network,
+        Fate::Unanswered if error.is_deserialization() => return ErrorKind::Internal,
+        Fate::Unanswered => return ErrorKind::Network,
+        Fate::Refused => {}
+    }
+    if error.is_authentication() {
+        return ErrorKind::Unauthenticated;
+    }
+    if error.is_binding() {
+        // A name that fits into no path: it came from the user.
+        return ErrorKind::InvalidSpec;
+    }
+    kind_of_reason(reason).unwrap_or_else(|| error.http_status_code().map_or(ErrorKind::Internal, kind_of_status))
+}
+
+/// <https://cloud.google.com/storage/docs/json_api/v1/status-codes> lists the reasons that all these APIs share.
+fn kind_of_reason(reason: Option<&str>) -> Option<ErrorKind> {
+    Some(match reason? {
+        "rateLimitExceeded"
+        | "userRateLimitExceeded"
+        | "RATE_LIMIT_EXCEEDED"
+        | "RESOURCE_OPERATION_RATE_EXCEEDED"
+        | "operationRateExceeded"
+        | "resourceOperationRateExceeded" => ErrorKind::Throttled,
+        "quotaExceeded" | "QUOTA_EXCEEDED" | "dailyLimitExceeded" | "limitExceeded" => ErrorKind::Quota,
+        "authError" | "ACCESS_TOKEN_EXPIRED" | "CREDENTIALS_MISSING" | "ACCESS_TOKEN_TYPE_UNSUPPORTED" => {
+            ErrorKind::Unauthenticated
+        }
+        "accessNotConfigured"
+        | "SERVICE_DISABLED"
+        | "BILLING_DISABLED"
+        | "forbidden"
+        | "IAM_PERMISSION_DENIED"
+        | "ACCESS_TOKEN_SCOPE_INSUFFICIENT"
+        | "insufficientPermissions"
+        | "CONSUMER_INVALID" => ErrorKind::PermissionDenied,
+        "notFound" => ErrorKind::NotFound,
+        "alreadyExists" | "duplicate" | "ALREADY_EXISTS" | "RESOURCE_ALREADY_EXISTS" => ErrorKind::AlreadyExists,
+        "invalidResourceUsage" | "resourceNotReady" | "resourceInUseByAnotherResource" | "conditionNotMet" => {
+            ErrorKind::Refused
+        }
+        code if is_stock_out(code) => ErrorKind::Capacity,
+        _ => return None,
+    })
+}
+
+fn kind_of_status(status: u16) -> ErrorKind {
+    match status {
+        400 | 413 | 422 => ErrorKind::InvalidSpec,
+        401 => ErrorKind::Unauthenticated,
+        403 => ErrorKind::PermissionDenied,
+        404 | 410 => ErrorKind::NotFound,
+        409 | 412 => ErrorKind::Refused,
+        429 => ErrorKind::Throttled,
+        501 => ErrorKind::Unsupported,
+        500.. => ErrorKind::Network,
+        _ => ErrorKind::Internal,
+    }
+}
+
+/// Codes of operations. <https://cloud.google.com/compute/docs/troubleshooting/troubleshooting-resource-availability>
+fn kind_of_operation_code(code: &str) -> ErrorKind {
+    match code {
+        "QUOTA_EXCEEDED" | "LIMIT_EXCEEDED" => ErrorKind::Quota,
+        "RATE_LIMIT_EXCEEDED" | "RESOURCE_OPERATION_RATE_EXCEEDED" => ErrorKind::Throttled,
+        "RESOURCE_ALREADY_EXISTS" => ErrorKind::AlreadyExists,
+        "RESOURCE_NOT_FOUND" => ErrorKind::NotFound,
+        "PERMISSIONS_ERROR" | "PERMISSION_DENIED" | "FORBIDDEN" => ErrorKind::PermissionDenied,
+        "RESOURCE_IN_USE_BY_ANOTHER_RESOURCE" | "RESOURCE_NOT_READY" | "CONDITION_NOT_MET" | "INVALID_USAGE" => {
+            ErrorKind::Refused
+        }
+        "UNSUPPORTED_OPERATION" | "INVALID_FIELD_VALUE" | "INVALID_PARAMETER_COMBINATION" | "INVALID_ARGUMENT" => {
+            ErrorKind::InvalidSpec
+        }
+        "INTERNAL_ERROR" | "BACKEND_ERROR" | "UNAVAILABLE" | "TIMEOUT" => ErrorKind::Network,
+        code if is_stock_out(code) => ErrorKind::Capacity,
+        _ => ErrorKind::Internal,
+    }
+}
+
+/// By prefix: `…_WITH_DETAILS` and the like come with it.
+fn is_stock_out(code: &str) -> bool {
+    let prefixes = [
+        "ZONE_RESOURCE_POOL_EXHAUSTED",
+        "RESOURCE_POOL_EXHAUSTED",
+        "IP_SPACE_EXHAUSTED",
+        "STOCKOUT",
+    ];
+    prefixes.iter().any(|prefix| code.starts_with(prefix))
+}
+
+fn remedy_of_reason(reason: &str) -> Option<&'static str> {
+    Some(match reason {
+        "accessNotConfigured" | "SERVICE_DISABLED" => {
+            "enable the Compute Engine API: `gcloud services enable compute.googleapis.com`"
+        }
+        "BILLING_DISABLED" => "link a billing account to the project, then run the same command again",
+        "ACCESS_TOKEN_SCOPE_INSUFFICIENT" | "insufficientPermissions" => {
+            "log in with the scope https://www.googleapis.com/auth/cloud-platform"
+        }
+        _ => return None,
+    })
+}
+
+/// One line in the house's form out of the cloud's own message.
+fn sentence(message: &str) -> String {
+    const LONGEST: usize = 500;
+    let line = message
+        .lines()
+        .map(str::trim)
+        .find(|line| !line.is_empty())
+        .unwrap_or_default();
+    let line: String = line.chars().take(LONGEST).collect();
+    let line = line.trim_end_matches('.');
+    let mut characters = line.chars();
+    match (characters.next(), characters.next()) {
+        // "The resource …", but not "VM instance …".
+        (Some(first), Some(second)) if first.is_uppercase() && second.is_lowercase() => {
+            format!("{}{}", first.to_lowercase(), &line[first.len_utf8()..])
+        }
+        _ => line.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use google_cloud_compute_v1::model::operation;
+    use google_cloud_gax::error::rpc::Status;
+    use http::HeaderMap;
+    use serde_json::json;
+
+    use super::*;
+
+    fn answer(status: u16, error: serde_json::Value) -> SdkError {
+        let body = bytes::Bytes::from(json!({ "error": error }).to_string());
+        match Status::try_from(&body) {
+            Ok(parsed) => SdkError::service_with_http_metadata(parsed, Some(status), Some(HeaderMap::new())),
+            Err(_) => SdkError::http(status, HeaderMap::new(), body),
+        }
+    }
+
+    fn with_reason(status: u16, reason: &str) -> SdkError {
+        let errors = json!([{ "message": "No.", "domain": "global", "reason": reason }]);
+        answer(status, json!({ "code": status, "message": "No.", "errors": errors }))
+    }
+
+    #[test]
+    fn calls_are_mapped_by_status_and_reason() {
+        for (status, reason, kind) in [
+            (400, "invalid", ErrorKind::InvalidSpec),
+            (400, "invalidResourceUsage", ErrorKind::Refused),
+            (400, "resourceNotReady", ErrorKind::Refused),
+            (401, "authError", ErrorKind::Unauthenticated),
+            (401, "required", ErrorKind::Unauthenticated),
+            (403, "forbidden", ErrorKind::PermissionDenied),
+            (403, "accessNotConfigured", ErrorKind::PermissionDenied),
+            (403, "rateLimitExceeded", ErrorKind::Throttled),
+            (403, "quotaExceeded", ErrorKind::Quota),
+            (404, "notFound", ErrorKind::NotFound),
+            (409, "alreadyExists", ErrorKind::AlreadyExists),
+            (412, "conditionNotMet", ErrorKind::Refused),
+            (429, "rateLimitExceeded", ErrorKind::Throttled),
+            (500, "backendError", ErrorKind::Network),
+            (503, "backendError", ErrorKind::Network),
+        ] {
+            let error = of_call(with_reason(status, reason), "cannot do it", "us-central1-a");
+            assert_eq!(error.kind(), kind, "{status} {reason}");
+            assert_eq!(error.code(), Some(reason));
+            assert_eq!(error.message(), "cannot do it: no");
+            assert_eq!(error.location(), Some("gcp/us-central1-a"));
+        }
+    }
+
+    #[test]
+    fn a_disabled_api_names_what_to_enable() {
+        let details = json!([
+            { "@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "SERVICE_DISABLED", "domain": "googleapis.com" },
+        ]);
+        let error = answer(
+            403,
+            json!({ "code": 403, "message": "x", "status": "PERMISSION_DENIED", "details": details }),
+        );
+        let error = of_call(error, "cannot list", "");
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+        assert!(
+            error
+                .remedy()
+                .is_some_and(|remedy| remedy.contains("compute.googleapis.com"))
+        );
+    }
+
+    #[test]
+    fn a_page_of_html_is_not_quoted() {
+        let error = SdkError::http(502, HeaderMap::new(), bytes::Bytes::from("<html>secret</html>"));
+        assert_eq!(fate(&error), Fate::Faulty);
+        let error = of_call(error, "cannot list", "");
+        assert_eq!(error.message(), "cannot list: the answer was HTTP status 502");
+        assert!(std::error::Error::source(&error).is_none());
+    }
+
+    #[test]
+    fn fates() {
+        for (error, expected) in [
+            (with_reason(429, "x"), Fate::Throttled),
+            (with_reason(403, "rateLimitExceeded"), Fate::Throttled),
+            (with_reason(403, "quotaExceeded"), Fate::Refused),
+            (with_reason(500, "x"), Fate::Faulty),
+            (SdkError::connect("x"), Fate::NotSent),
+            (SdkError::io("x"), Fate::Unanswered),
+            (SdkError::timeout("x"), Fate::Unanswered),
+            (SdkError::deser("x"), Fate::Unanswered),
+            (
+                SdkError::authentication(CredentialsError::from_msg(true, "x")),
+                Fate::NotSent,
+            ),
+            (
+                SdkError::authentication(CredentialsError::from_msg(false, "x")),
+                Fate::Refused,
+            ),
+        ] {
+            assert_eq!(fate(&error), expected, "{error}");
+        }
+    }
+
+    #[test]
+    fn operations_are_mapped_by_code() {
+        for (code, kind) in [
+            ("ZONE_RESOURCE_POOL_EXHAUSTED", ErrorKind::Capacity),
+            ("ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS", ErrorKind::Capacity),
+            ("QUOTA_EXCEEDED", ErrorKind::Quota),
+            ("RESOURCE_ALREADY_EXISTS", ErrorKind::AlreadyExists),
+            ("INTERNAL_ERROR", ErrorKind::Network),
+            ("SOMETHING_NEW", ErrorKind::Internal),
+        ] {
+            let errors = operation::Error::new().set_errors([operation::error::Errors::new().set_code(code)]);
+            let failed = Operation::new().set_name("operation-1").set_error(errors);
+            let error = of_operation(&failed, "cannot create web-1", "z").unwrap();
+            assert_eq!((error.kind(), error.code()), (kind, Some(code)));
+            assert_eq!(error.request_id(), Some("operation-1"));
+        }
+        assert!(of_operation(&Operation::new().set_name("operation-1"), "x", "z").is_none());
+    }
+}

@@ -1,0 +1,239 @@
+//! What the API says of an instance, in the contract's terms.
+
+use google_cloud_compute_v1::model::attached_disk::Architecture as DiskArchitecture;
+use google_cloud_compute_v1::model::instance::Status;
+use google_cloud_compute_v1::model::scheduling::ProvisioningModel;
+use google_cloud_compute_v1::model::{self, MachineType, machine_type};
+use serde_json::json;
+
+use super::places::{last_segment, region_of};
+use crate::cloud::{
+    Architecture, Error, ErrorKind, Instance, InstanceRef, InstanceState, LABEL_GENERATION, LABEL_MANAGED, LABEL_NAME,
+    LABEL_SPEC, Labels, ProviderKind, RESERVED_PREFIX, Result,
+};
+
+/// Makes the contract's instance. `being_deleted` says what the API's own answer does not: an instance that is being
+/// deleted shows the same `STOPPING` as one that is being stopped.
+///
+/// # Errors
+/// `Internal` for an answer without a name, id or zone.
+pub(super) fn instance(api: model::Instance, project: &str, being_deleted: bool) -> Result<Instance> {
+    let (Some(name), Some(id), Some(zone)) = (&api.name, api.id, &api.zone) else {
+        let message = "Compute Engine described an instance without a name, id or zone";
+        return Err(Error::new(ErrorKind::Internal, message).at("gcp"));
+    };
+    let zone = last_segment(zone).to_owned();
+    let state = if being_deleted {
+        InstanceState::Terminating
+    } else {
+        state(api.status.as_ref())
+    };
+    let label = |key: &str| api.labels.get(key).cloned();
+    let interface = api.network_interfaces.first();
+    let public_ip = interface.and_then(|interface| interface.access_configs.first()?.nat_ip.clone());
+    let boot_disk = api.disks.iter().find(|disk| disk.boot == Some(true));
+    Ok(Instance {
+        provider: ProviderKind::Gcp,
+        account: Some(project.to_owned()),
+        region: region_of(&zone).to_owned(),
+        zone: Some(zone.clone()),
+        reference: InstanceRef {
+            provider: ProviderKind::Gcp,
+            place: zone,
+            id: id.to_string(),
+            native_name: Some(name.clone()),
+        },
+        name: Some(name.clone()),
+        state,
+        native_state: api
+            .status
+            .as_ref()
+            .and_then(Status::name)
+            .unwrap_or("UNKNOWN")
+            .to_owned(),
+        machine_type: api.machine_type.as_deref().map(|url| last_segment(url).to_owned()),
+        cpus: None,
+        memory_gib: None,
+        architecture: boot_disk.and_then(|disk| match disk.architecture {
+            Some(DiskArchitecture::X8664) => Some(Architecture::X86_64),
+            Some(DiskArchitecture::Arm64) => Some(Architecture::Arm64),
+            _ => None,
+        }),
+        // The API does not say: the disk that came of the image does, and only on a call of its own.
+        image: None,
+        spot: api.scheduling.as_ref().is_some_and(|scheduling| {
+            scheduling.provisioning_model == Some(ProvisioningModel::Spot) || scheduling.preemptible == Some(true)
+        }),
+        public_ip: public_ip.filter(|address| !address.is_empty()),
+        private_ip: interface.and_then(|interface| interface.network_ip.clone()),
+        labels: users_labels(&api),
+        created_at: api.creation_timestamp.as_deref().and_then(|time| time.parse().ok()),
+        expires_at: None,
+        expiry_enforcer: None,
+        managed: is_managed(&api),
+        protected: api.deletion_protection,
+        price_usd_per_hour: None,
+        spec_fingerprint: label(LABEL_SPEC),
+        generation: label(LABEL_GENERATION).and_then(|generation| generation.parse().ok()),
+        state_reason: None,
+        failure: None,
+        native: native(&api),
+    })
+}
+
+/// Whether cloudctl made it.
+pub(super) fn is_managed(api: &model::Instance) -> bool {
+    let managed = api.labels.get(LABEL_MANAGED).is_some_and(|value| value == "true");
+    managed && api.labels.contains_key(LABEL_NAME)
+}
+
+/// The state in the contract's words. `TERMINATED` is stopped, and a suspended instance is as good as stopped: both
+/// can be started again. <https://cloud.google.com/compute/docs/instances/instance-lifecycle>
+pub(super) fn state(status: Option<&Status>) -> InstanceState {
+    match status {
+        Some(Status::Pending | Status::Provisioning | Status::Staging) => InstanceState::Pending,
+        Some(Status::Running | Status::Repairing) => InstanceState::Running,
+        Some(Status::PendingStop | Status::Stopping | Status::Suspending) => InstanceState::Stopping,
+        Some(Status::Stopped | Status::Suspended | Status::Terminated) => InstanceState::Stopped,
+        Some(Status::Deprovisioning) => InstanceState::Terminating,
+        _ => InstanceState::Unknown,
+    }
+}
+
+/// The instruction set of a machine type, by its own word or else by its family.
+/// <https://cloud.google.com/compute/docs/instances/arm-on-compute>
+pub(super) fn architecture_of(machine_type: &MachineType, name: &str) -> Architecture {
+    match machine_type.architecture {
+        Some(machine_type::Architecture::Arm64) => Architecture::Arm64,
+        Some(machine_type::Architecture::X8664) => Architecture::X86_64,
+        _ => match name.split('-').next() {
+            Some("t2a" | "c4a" | "n4a" | "a4x") => Architecture::Arm64,
+            _ => Architecture::X86_64,
+        },
+    }
+}
+
+/// Fills in what the machine type says.
+pub(super) fn with_machine_type(mut instance: Instance, machine_type: &MachineType) -> Instance {
+    instance.cpus = machine_type.guest_cpus.and_then(|cpus| cpus.try_into().ok());
+    instance.memory_gib = machine_type.memory_mb.map(|memory| f64::from(memory) / 1024.0);
+    let name = instance.machine_type.as_deref().unwrap_or_default();
+    instance.architecture = instance
+        .architecture
+        .or_else(|| Some(architecture_of(machine_type, name)));
+    instance
+}
+
+fn users_labels(api: &model::Instance) -> Labels {
+    let own = api.labels.iter().filter(|(key, _)| !key.starts_with(RESERVED_PREFIX));
+    own.map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+fn native(api: &model::Instance) -> serde_json::Value {
+    let interface = api.network_interfaces.first();
+    let name_of = |url: Option<&String>| url.map(|url| last_segment(url).to_owned());
+    let disks: Vec<_> = api
+        .disks
+        .iter()
+        .filter_map(|disk| name_of(disk.source.as_ref()))
+        .collect();
+    json!({
+        "self_link": api.self_link,
+        "network": name_of(interface.and_then(|interface| interface.network.as_ref())),
+        "subnet": name_of(interface.and_then(|interface| interface.subnetwork.as_ref())),
+        "tags": api.tags.as_ref().map(|tags| tags.items.clone()).unwrap_or_default(),
+        "service_account": api.service_accounts.first().and_then(|account| account.email.clone()),
+        "cpu_platform": api.cpu_platform,
+        "disks": disks,
+        "last_start": api.last_start_timestamp,
+        "status_message": api.status_message,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use google_cloud_compute_v1::model::{AccessConfig, AttachedDisk, NetworkInterface, Scheduling};
+
+    use super::*;
+
+    fn api() -> model::Instance {
+        let prefix = "https://www.googleapis.com/compute/v1/projects/acme/zones/us-central1-a";
+        model::Instance::new()
+            .set_name("web-1")
+            .set_id(42_u64)
+            .set_zone(prefix)
+            .set_status("RUNNING")
+            .set_machine_type(format!("{prefix}/machineTypes/e2-small"))
+            .set_creation_timestamp("2026-11-23T01:02:03.456-08:00")
+            .set_labels([
+                ("env", "ci"),
+                (LABEL_MANAGED, "true"),
+                (LABEL_NAME, "web-1"),
+                (LABEL_GENERATION, "2"),
+            ])
+            .set_scheduling(Scheduling::new().set_provisioning_model(ProvisioningModel::Spot))
+            .set_disks([AttachedDisk::new()
+                .set_boot(true)
+                .set_architecture(DiskArchitecture::Arm64)])
+            .set_network_interfaces([NetworkInterface::new()
+                .set_network_ip("10.0.0.2")
+                .set_access_configs([AccessConfig::new().set_nat_ip("203.0.113.7")])])
+    }
+
+    #[test]
+    fn an_instance_is_read() {
+        let read = instance(api(), "acme", false).unwrap();
+        assert_eq!(read.reference.to_string(), "gcp/us-central1-a/42");
+        assert_eq!(read.reference.native_name.as_deref(), Some("web-1"));
+        assert_eq!(
+            (read.region.as_str(), read.zone.as_deref()),
+            ("us-central1", Some("us-central1-a"))
+        );
+        assert_eq!(read.machine_type.as_deref(), Some("e2-small"));
+        assert_eq!(read.labels, Labels::from([("env".to_owned(), "ci".to_owned())]));
+        assert_eq!((read.managed, read.generation, read.spot), (true, Some(2), true));
+        assert_eq!(read.public_ip.as_deref(), Some("203.0.113.7"));
+        assert_eq!(read.created_at.unwrap().to_string(), "2026-11-23T09:02:03.456Z");
+        assert_eq!(read.architecture, Some(Architecture::Arm64));
+        assert_eq!(
+            (read.state, read.native_state.as_str()),
+            (InstanceState::Running, "RUNNING")
+        );
+    }
+
+    #[test]
+    fn a_delete_in_progress_is_told_from_a_stop() {
+        let stopping = || api().set_status("STOPPING");
+        assert_eq!(
+            instance(stopping(), "acme", false).unwrap().state,
+            InstanceState::Stopping
+        );
+        let deleted = instance(stopping(), "acme", true).unwrap();
+        assert_eq!(
+            (deleted.state, deleted.native_state.as_str()),
+            (InstanceState::Terminating, "STOPPING")
+        );
+    }
+
+    #[test]
+    fn states() {
+        for (word, expected) in [
+            ("PROVISIONING", InstanceState::Pending),
+            ("STAGING", InstanceState::Pending),
+            ("REPAIRING", InstanceState::Running),
+            ("SUSPENDED", InstanceState::Stopped),
+            ("TERMINATED", InstanceState::Stopped),
+            ("DEPROVISIONING", InstanceState::Terminating),
+            ("SOMETHING_NEW", InstanceState::Unknown),
+        ] {
+            assert_eq!(state(Some(&Status::from(word))), expected, "{word}");
+        }
+    }
+
+    #[test]
+    fn a_label_alone_does_not_make_it_ours() {
+        let mut forged = api();
+        forged.labels.remove(LABEL_NAME);
+        assert!(!is_managed(&forged));
+    }
+}

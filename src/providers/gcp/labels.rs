@@ -1,0 +1,161 @@
+//! Labels and network tags by Compute Engine's rules, which are narrower than the contract's. Only Compute Engine:
+//! EC2's tags take nearly anything.
+//!
+//! <https://cloud.google.com/compute/docs/labeling-resources#requirements>
+
+use crate::cloud::{
+    Error, Fingerprint, InstanceSpec, LABEL_GENERATION, LABEL_MANAGED, LABEL_NAME, LABEL_SPEC, Labels, Result,
+    check_label_key,
+};
+
+const LONGEST: usize = 63;
+const MOST: usize = 64;
+
+/// All labels of a new instance: the user's own, and ours.
+///
+/// # Errors
+/// `InvalidSpec` naming the label, and the nearest that would do.
+pub(super) fn labels_of(spec: &InstanceSpec, generation: u32) -> Result<Labels> {
+    for (key, value) in &spec.labels {
+        check_label_key(key)?;
+        if !is_valid(key) || !key.starts_with(is_letter) {
+            let rule = "a key is at most 63 lower-case letters, digits, _ and -, the first a letter";
+            return Err(refusal(
+                &format!("invalid label key {key:?} for gcp: {rule}"),
+                &nearest_key(key),
+            ));
+        }
+        if !is_valid(value) {
+            let rule = "a value is at most 63 lower-case letters, digits, _ and -";
+            let message = format!("invalid value {value:?} of the label {key} for gcp: {rule}");
+            return Err(refusal(&message, &nearest_value(value)));
+        }
+    }
+    let mut labels = spec.labels.clone();
+    let fingerprint = Fingerprint::of(spec);
+    for (key, value) in [
+        (LABEL_MANAGED, "true"),
+        (LABEL_NAME, spec.name.as_str()),
+        (LABEL_SPEC, fingerprint.as_str()),
+        (LABEL_GENERATION, &generation.to_string()),
+    ] {
+        labels.insert(key.to_owned(), value.to_owned());
+    }
+    if labels.len() > MOST {
+        return Err(Error::invalid(format!(
+            "{} labels are too many for gcp: it takes {MOST}, of which cloudctl needs 4",
+            spec.labels.len()
+        )));
+    }
+    Ok(labels)
+}
+
+/// Checks network tags, which are what firewall rules go by.
+/// <https://cloud.google.com/vpc/docs/add-remove-network-tags#restrictions>
+///
+/// # Errors
+/// `InvalidSpec` naming the tag.
+pub(super) fn check_network_tags(tags: &[String]) -> Result<()> {
+    if let Some(tag) = tags.iter().find(|tag| !is_resource_name(tag)) {
+        return Err(Error::invalid(format!("invalid network tag {tag:?} for gcp"))
+            .with_remedy("a firewall on gcp is a network tag: a lower-case letter, then letters, digits and hyphens"));
+    }
+    if tags.len() > MOST {
+        return Err(Error::invalid(format!(
+            "{} network tags are too many for gcp: it takes {MOST}",
+            tags.len()
+        )));
+    }
+    Ok(())
+}
+
+/// Whether text is a resource's name: `[a-z]([-a-z0-9]*[a-z0-9])?`, at most 63.
+/// <https://cloud.google.com/compute/docs/naming-resources>
+pub(super) fn is_resource_name(text: &str) -> bool {
+    let clean = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    text.len() <= LONGEST
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.chars().all(clean)
+        && !text.ends_with('-')
+}
+
+/// Letters of scripts that have no case count as lower-case.
+fn is_letter(character: char) -> bool {
+    character.is_alphabetic() && !character.is_uppercase()
+}
+
+fn is_allowed(character: char) -> bool {
+    is_letter(character) || character.is_numeric() || character == '_' || character == '-'
+}
+
+fn is_valid(text: &str) -> bool {
+    text.chars().all(is_allowed) && text.chars().count() <= LONGEST
+}
+
+fn nearest_value(text: &str) -> String {
+    let characters = text.to_lowercase();
+    let characters = characters.chars().map(|c| if is_allowed(c) { c } else { '-' });
+    characters.take(LONGEST).collect()
+}
+
+fn nearest_key(text: &str) -> String {
+    nearest_value(text).trim_start_matches(|c| !is_letter(c)).to_owned()
+}
+
+fn refusal(message: &str, nearest: &str) -> Error {
+    let error = Error::invalid(message);
+    if nearest.is_empty() {
+        error
+    } else {
+        error.with_remedy(format!("use {nearest}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::request::tests::spec;
+    use super::*;
+
+    fn with_label(key: &str, value: &str) -> Result<Labels> {
+        let mut spec = spec("web-1");
+        spec.labels.insert(key.to_owned(), value.to_owned());
+        labels_of(&spec, 3)
+    }
+
+    #[test]
+    fn ours_are_added() {
+        let labels = with_label("env", "").unwrap();
+        assert_eq!(labels["env"], "");
+        assert_eq!(labels[LABEL_MANAGED], "true");
+        assert_eq!(labels[LABEL_NAME], "web-1");
+        assert_eq!(labels[LABEL_GENERATION], "3");
+        assert!(labels.values().all(|value| is_valid(value)));
+    }
+
+    #[test]
+    fn what_the_cloud_would_refuse_is_named_with_the_nearest() {
+        for (key, value, nearest) in [
+            ("Env", "ci", "use env"),
+            ("1st", "ci", "use st"),
+            ("a.b/c", "ci", "use a-b-c"),
+            ("env", "CI run", "use ci-run"),
+            ("env", &"x".repeat(64), &format!("use {}", "x".repeat(63))),
+        ] {
+            assert_eq!(
+                with_label(key, value).unwrap_err().remedy(),
+                Some(nearest),
+                "{key}={value}"
+            );
+        }
+        assert!(with_label("cloudctl-name", "x").is_err());
+        assert!(with_label("größe", "klein_1").is_ok());
+    }
+
+    #[test]
+    fn network_tags() {
+        assert!(check_network_tags(&["web".into(), "allow-ssh".into()]).is_ok());
+        for tag in ["", "Web", "a_b", "a-", "sg-0123 4"] {
+            assert!(check_network_tags(&[tag.to_owned()]).is_err(), "{tag}");
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! Ending, stopping and starting: one call for each instance, a few at a time, since the API has no batches.
+//!
+//! The calls take names. Each is preceded by a look whether the name still means the instance of that id, and what its
+//! operation says it hit is compared afterwards.
+
+use std::time::Duration;
+
+use futures_util::stream::{self, StreamExt};
+use google_cloud_compute_v1::model;
+use google_cloud_compute_v1::model::Operation;
+use google_cloud_compute_v1::model::instance::Status;
+use google_cloud_gax::Result as SdkResult;
+
+use super::client::{Client, Failure, prepared};
+use super::error::{location, of_call, of_operation};
+use super::get::{by_reference, is_going};
+use super::operation;
+use crate::cloud::{Error, ErrorKind, InstanceRef, Outcome, Result};
+
+/// How many calls are under way at once: well below the API's rate for one project.
+const AT_ONCE: usize = 20;
+/// How long a start is waited for, which may end in a stock-out.
+const START_DEADLINE: Duration = Duration::from_secs(120);
+
+/// What to do with instances.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// Delete it, and the disks that go with it.
+    Terminate,
+    /// Start it, or resume it if it is suspended.
+    Start,
+    /// Stop it; its disks stay.
+    Stop,
+    /// Restart it at once.
+    Reboot,
+}
+
+/// Changes every target; one outcome for each, in the same order.
+pub(super) async fn change_all(client: &Client, targets: &[InstanceRef], change: Change) -> Vec<Outcome> {
+    let changes: Vec<_> = targets.iter().map(|target| outcome(client, target, change)).collect();
+    stream::iter(changes).buffered(AT_ONCE).collect().await
+}
+
+async fn outcome(client: &Client, target: &InstanceRef, change: Change) -> Outcome {
+    Outcome {
+        target: target.clone(),
+        result: change_one(client, target, change).await,
+    }
+}
+
+async fn change_one(client: &Client, target: &InstanceRef, change: Change) -> Result<()> {
+    let api = by_reference(client, target).await?;
+    let going = is_going(client, &target.place, &api).await;
+    let Some(call) = call_for(change, &api, going).map_err(|why| refusal(change, target, &why))? else {
+        return Ok(());
+    };
+    let (Some(name), Some(id)) = (api.name, api.id) else {
+        return Err(Error::new(
+            ErrorKind::Internal,
+            "Compute Engine described an instance without a name",
+        )
+        .at("gcp"));
+    };
+    let attempted = format!("{} {name}", change.verb());
+    // Random, so that a later command is not answered with this one's failure; the same for every attempt.
+    let request_id = uuid::Builder::from_random_bytes(fastrand::u128(..).to_be_bytes())
+        .into_uuid()
+        .to_string();
+    let sent = client.change(&attempted, &target.place, || {
+        send(client, call, &target.place, &name, &request_id)
+    });
+    match sent.await {
+        Ok(operation) => {
+            if operation.target_id.is_some_and(|hit| hit != id) {
+                return Err(hit_another(change, target, &operation));
+            }
+            let operation = if change == Change::Start {
+                operation::finished(client, &target.place, operation, START_DEADLINE).await?
+            } else {
+                operation
+            };
+            of_operation(&operation, &format!("cannot {attempted}"), &target.place).map_or(Ok(()), Err)
+        }
+        Err(failure) => after_failure(client, target, change, failure, &format!("cannot {attempted}")).await,
+    }
+}
+
+/// The API's calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Call {
+    Delete,
+    Start,
+    Resume,
+    Stop,
+    Reset,
+}
+
+/// Which call a change takes in this state: none if it is so already, an error's reason if the state forbids it.
+fn call_for(change: Change, api: &model::Instance, going: bool) -> Result<Option<Call>, String> {
+    let status = api.status.as_ref();
+    let word = status.and_then(Status::name).unwrap_or("UNKNOWN");
+    let wrong_state = || {
+        if going {
+            "it is being deleted".to_owned()
+        } else {
+            format!("it is {word}")
+        }
+    };
+    match change {
+        Change::Terminate if going => Ok(None),
+        Change::Terminate if api.deletion_protection == Some(true) => Err("it is protected".to_owned()),
+        Change::Terminate => Ok(Some(Call::Delete)),
+        _ if going => Err(wrong_state()),
+        Change::Start => match status {
+            Some(Status::Terminated | Status::Stopped) => Ok(Some(Call::Start)),
+            Some(Status::Suspended) => Ok(Some(Call::Resume)),
+            Some(Status::Running | Status::Repairing | Status::Pending | Status::Provisioning | Status::Staging) => {
+                Ok(None)
+            }
+            _ => Err(wrong_state()),
+        },
+        Change::Stop => match status {
+            Some(
+                Status::Terminated
+                | Status::Stopped
+                | Status::Suspended
+                | Status::Stopping
+                | Status::PendingStop
+                | Status::Suspending,
+            ) => Ok(None),
+            _ => Ok(Some(Call::Stop)),
+        },
+        Change::Reboot => match status {
+            Some(Status::Running | Status::Repairing) => Ok(Some(Call::Reset)),
+            _ => Err(wrong_state()),
+        },
+    }
+}
+
+async fn send(client: &Client, call: Call, zone: &str, name: &str, request_id: &str) -> SdkResult<Operation> {
+    use google_cloud_gax::error::Error as SdkError;
+    // Both were asked for before, so that they are there.
+    let project = client.project().await.map_err(SdkError::ser)?;
+    let instances = client.instances().await.map_err(SdkError::ser)?;
+    macro_rules! send {
+        ($call:expr) => {{
+            let call = $call
+                .set_project(project)
+                .set_zone(zone)
+                .set_instance(name)
+                .set_request_id(request_id);
+            prepared(call).send().await
+        }};
+    }
+    match call {
+        Call::Delete => send!(instances.delete()),
+        Call::Start => send!(instances.start()),
+        Call::Resume => send!(instances.resume()),
+        Call::Stop => send!(instances.stop()),
+        Call::Reset => send!(instances.reset()),
+    }
+}
+
+/// Looks at the instance again where the call's failure leaves open what happened.
+async fn after_failure(
+    client: &Client,
+    target: &InstanceRef,
+    change: Change,
+    failure: Failure,
+    attempted: &str,
+) -> Result<()> {
+    let uncertain = failure.unanswered || failure.faulty;
+    let error = of_call(failure.error, attempted, &target.place);
+    if error.kind() == ErrorKind::NotFound {
+        // It was there a moment ago: it is gone by this very call if one got no answer, else by somebody else's.
+        let by_us = uncertain && change == Change::Terminate;
+        return if by_us {
+            Ok(())
+        } else {
+            Err(Error::not_found(target).at(location(&target.place)))
+        };
+    }
+    // Refused for what it is by now: its state or its protection changed since the look before the call.
+    let by_state = matches!(error.kind(), ErrorKind::Refused | ErrorKind::InvalidSpec);
+    if !uncertain && !by_state {
+        return Err(error);
+    }
+    let now = match by_reference(client, target).await {
+        Ok(api) => {
+            let going = is_going(client, &target.place, &api).await;
+            call_for(change, &api, going)
+        }
+        Err(gone) if gone.kind() == ErrorKind::NotFound && change == Change::Terminate => return Ok(()),
+        Err(gone) if gone.kind() == ErrorKind::NotFound => return Err(gone),
+        Err(_) if uncertain => return Err(error.as_kind(ErrorKind::UnknownOutcome).with_leftover(target.clone())),
+        Err(_) => return Err(error),
+    };
+    match now {
+        // A restart leaves no trace to go by.
+        Ok(None) if change != Change::Reboot => Ok(()),
+        Err(why) if by_state => Err(refusal(change, target, &why)),
+        _ if failure.unanswered => Err(error.as_kind(ErrorKind::UnknownOutcome).with_leftover(target.clone())),
+        _ => Err(error),
+    }
+}
+
+fn refusal(change: Change, target: &InstanceRef, why: &str) -> Error {
+    let name = target.native_name.as_deref().unwrap_or(&target.id);
+    // Terminating is refused for one reason only.
+    let kind = if change == Change::Terminate {
+        ErrorKind::Protected
+    } else {
+        ErrorKind::Refused
+    };
+    Error::new(kind, format!("cannot {} {name}: {why}", change.verb())).at(location(&target.place))
+}
+
+/// The name came to mean another instance between the look and the call.
+fn hit_another(change: Change, target: &InstanceRef, operation: &Operation) -> Error {
+    let hit = InstanceRef {
+        id: operation.target_id.unwrap_or_default().to_string(),
+        ..target.clone()
+    };
+    let message = format!(
+        "cannot {} {target}: it was replaced under the same name in that moment, and the call hit {hit}",
+        change.verb()
+    );
+    Error::new(ErrorKind::Refused, message)
+        .at(location(&target.place))
+        .with_leftover(hit)
+}
+
+impl Change {
+    fn verb(self) -> &'static str {
+        match self {
+            Self::Terminate => "terminate",
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Reboot => "reboot",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_takes_the_call_that_its_state_needs() {
+        let in_state = |word: &str| model::Instance::new().set_status(word);
+        for (change, word, expected) in [
+            (Change::Start, "TERMINATED", Ok(Some(Call::Start))),
+            (Change::Start, "SUSPENDED", Ok(Some(Call::Resume))),
+            (Change::Start, "RUNNING", Ok(None)),
+            (Change::Start, "STAGING", Ok(None)),
+            (Change::Start, "STOPPING", Err("it is STOPPING".to_owned())),
+            (Change::Stop, "RUNNING", Ok(Some(Call::Stop))),
+            (Change::Stop, "TERMINATED", Ok(None)),
+            (Change::Stop, "STOPPING", Ok(None)),
+            (Change::Reboot, "RUNNING", Ok(Some(Call::Reset))),
+            (Change::Reboot, "TERMINATED", Err("it is TERMINATED".to_owned())),
+            (Change::Terminate, "TERMINATED", Ok(Some(Call::Delete))),
+        ] {
+            assert_eq!(call_for(change, &in_state(word), false), expected, "{change:?} {word}");
+        }
+    }
+
+    #[test]
+    fn what_is_on_its_way_out_is_let_go() {
+        let going = model::Instance::new()
+            .set_status("STOPPING")
+            .set_deletion_protection(true);
+        assert_eq!(call_for(Change::Terminate, &going, true), Ok(None));
+        assert!(call_for(Change::Start, &going, true).is_err());
+        assert!(call_for(Change::Stop, &going, true).is_err());
+        assert_eq!(
+            call_for(Change::Terminate, &going, false),
+            Err("it is protected".to_owned())
+        );
+    }
+}

@@ -1,0 +1,166 @@
+//! Machine types: whether a zone has one, and what follows from its family. Only Compute Engine: EC2 answers these
+//! questions in the create call itself.
+
+use google_cloud_compute_v1::model::{MachineType, MachineTypeAggregatedList, MachineTypeList};
+
+use super::client::{Client, prepared};
+use super::labels::is_resource_name;
+use super::places::{last_segment, nearest, region_of};
+use crate::cloud::{Error, ErrorKind, Result};
+
+/// What the API says of a machine type in a zone; asked once.
+///
+/// # Errors
+/// `NotFound` if the zone does not have it.
+pub(super) async fn described(client: &Client, zone: &str, name: &str) -> Result<MachineType> {
+    let key = (zone.to_owned(), name.to_owned());
+    let known = client
+        .known_types
+        .lock()
+        .ok()
+        .and_then(|types| types.get(&key).cloned());
+    if let Some(known) = known {
+        return Ok(known);
+    }
+    let (project, types) = (client.project().await?, client.machine_types().await?);
+    let answer = client.read("look up the machine type", zone, || {
+        let call = types.get().set_project(project).set_zone(zone).set_machine_type(name);
+        prepared(call).send()
+    });
+    let found = answer.await?;
+    if let Ok(mut types) = client.known_types.lock() {
+        types.insert(key, found.clone());
+    }
+    Ok(found)
+}
+
+/// The same for a type that a user named.
+///
+/// # Errors
+/// `InvalidSpec` naming the type and the zone, with the zones that have it or the types that come near.
+pub(super) async fn checked(client: &Client, zone: &str, name: &str) -> Result<MachineType> {
+    // Custom types (`n2-custom-4-8192-ext`) are resource names, too.
+    if !is_resource_name(name) {
+        return Err(Error::invalid(format!("invalid machine type {name:?} for gcp"))
+            .with_remedy("use a type such as e2-small, n2-standard-4 or n2-custom-4-8192"));
+    }
+    match described(client, zone, name).await {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let error = Error::invalid(format!("the zone {zone} has no machine type {name:?}"));
+            Err(match remedy(client, zone, name).await {
+                Some(remedy) => error.with_remedy(remedy),
+                None => error,
+            })
+        }
+        answer => answer,
+    }
+}
+
+/// Where the type is to be had, or what the zone has that is called nearly so; nothing if that cannot be told.
+async fn remedy(client: &Client, zone: &str, name: &str) -> Option<String> {
+    let (project, types) = (client.project().await.ok()?, client.machine_types().await.ok()?);
+    let answer: MachineTypeAggregatedList = client
+        .read("look for the machine type", "", || {
+            let call = types
+                .aggregated_list()
+                .set_project(project)
+                .set_filter(format!("name = \"{name}\""));
+            prepared(call.set_max_results(500_u32)).send()
+        })
+        .await
+        .ok()?;
+    let having = answer.items.iter().filter(|(_, part)| {
+        let mut names = part.machine_types.iter().filter_map(|found| found.name.as_deref());
+        names.any(|found| found == name)
+    });
+    let mut zones: Vec<_> = having.map(|(scope, _)| last_segment(scope)).collect();
+    // Those of the same region first.
+    zones.sort_by_key(|found| (region_of(found) != region_of(zone), *found));
+    zones.truncate(5);
+    if !zones.is_empty() {
+        return Some(format!("it is in {}; choose with --zone", zones.join(", ")));
+    }
+    let answer: MachineTypeList = client
+        .read("list the machine types", zone, || {
+            prepared(
+                types
+                    .list()
+                    .set_project(project)
+                    .set_zone(zone)
+                    .set_max_results(500_u32),
+            )
+            .send()
+        })
+        .await
+        .ok()?;
+    let names = answer.items.iter().filter_map(|found| found.name.as_deref());
+    let nearest = nearest(name, names);
+    (!nearest.is_empty()).then(|| format!("the nearest are {}", nearest.join(", ")))
+}
+
+/// The general-purpose SSD that goes with a family: since the fourth generation, only hyperdisks do.
+/// <https://cloud.google.com/compute/docs/machine-resource#machine_type_comparison>
+pub(super) fn default_disk_type(machine_type: &str) -> &'static str {
+    let family = machine_type.split('-').next().unwrap_or_default();
+    let generation = family.chars().find_map(|character| character.to_digit(10));
+    let hyperdisk_only = generation.is_some_and(|generation| generation >= 4) || machine_type.starts_with("a3-ultra");
+    if hyperdisk_only {
+        "hyperdisk-balanced"
+    } else {
+        "pd-balanced"
+    }
+}
+
+/// Whether such a machine is stopped when its host is serviced: those with GPUs or TPUs, bare metal, and the families
+/// for high-performance computing.
+/// <https://cloud.google.com/compute/docs/instances/live-migration-process#limitations>
+pub(super) fn cannot_migrate(machine_type: &MachineType, name: &str) -> bool {
+    let family = name.split('-').next().unwrap_or_default();
+    !machine_type.accelerators.is_empty()
+        || matches!(family, "a2" | "a3" | "a4" | "a4x" | "g2" | "g4" | "h3" | "h4d")
+        || family.starts_with("ct")
+        || name.ends_with("-metal")
+}
+
+#[cfg(test)]
+mod tests {
+    use google_cloud_compute_v1::model::machine_type::Accelerators;
+
+    use super::*;
+
+    #[test]
+    fn the_disk_type_follows_the_family() {
+        for (machine_type, disk_type) in [
+            ("e2-small", "pd-balanced"),
+            ("n1-standard-1", "pd-balanced"),
+            ("f1-micro", "pd-balanced"),
+            ("c3-standard-4", "pd-balanced"),
+            ("t2a-standard-1", "pd-balanced"),
+            ("c4-standard-2", "hyperdisk-balanced"),
+            ("c4a-standard-1", "hyperdisk-balanced"),
+            ("n4-custom-4-16384", "hyperdisk-balanced"),
+            ("a3-ultragpu-8g", "hyperdisk-balanced"),
+            ("custom-4-8192", "pd-balanced"),
+        ] {
+            assert_eq!(default_disk_type(machine_type), disk_type, "{machine_type}");
+        }
+    }
+
+    #[test]
+    fn machines_that_cannot_migrate() {
+        let plain = MachineType::new();
+        for (name, expected) in [
+            ("e2-small", false),
+            ("n2-standard-4", false),
+            ("a2-highgpu-1g", true),
+            ("g2-standard-4", true),
+            ("h3-standard-88", true),
+            ("c3-standard-192-metal", true),
+            ("ct5lp-hightpu-1t", true),
+        ] {
+            assert_eq!(cannot_migrate(&plain, name), expected, "{name}");
+        }
+        let with_gpu = MachineType::new().set_accelerators([Accelerators::new()]);
+        assert!(cannot_migrate(&with_gpu, "new-1"));
+    }
+}

@@ -1,0 +1,197 @@
+//! Metadata: how user data and public keys reach the guest. Only Compute Engine: EC2 has a field for each.
+//!
+//! User data goes where the image looks for it:
+//!
+//! - Ubuntu's and Container-Optimized OS's images have cloud-init: all of it is `user-data`, run at first boot.
+//! - On every other image a script (`#!`) is the `startup-script`, which Google's guest agent runs at **every** boot,
+//!   as root; write it so that running it again does no harm.
+//! - Anything else (`#cloud-config`, MIME) needs cloud-init: refused for images that are known to have none, and
+//!   `user-data` on images of one's own.
+//!
+//! <https://cloud.google.com/compute/docs/instances/startup-scripts/linux>,
+//! <https://docs.cloud-init.io/en/latest/reference/datasources/gce.html>
+
+use google_cloud_compute_v1::model::Metadata;
+use google_cloud_compute_v1::model::metadata::Items;
+
+use super::options::Options;
+use crate::cloud::{Error, InstanceSpec, Result, SshKey};
+
+/// The most that one value may have, and all of them. <https://cloud.google.com/compute/docs/metadata/overview#limits>
+const LONGEST_VALUE: usize = 256 * 1024;
+const LONGEST_ALL: usize = 512 * 1024;
+
+/// The metadata of a new instance. `image_project` is where its image comes from.
+///
+/// # Errors
+/// `InvalidSpec` for user data that is no text, too long, or of a kind that the image does not run; `Unsupported` for
+/// a key by name.
+pub(super) fn metadata_of(spec: &InstanceSpec, options: &Options, image_project: &str) -> Result<Option<Metadata>> {
+    let mut items = Vec::new();
+    if let Some(data) = &spec.user_data {
+        let (key, text) = user_data(data.expose(), image_project)?;
+        items.push((key, text.to_owned()));
+    }
+    if let Some(key) = &spec.ssh_key {
+        items.push(("ssh-keys", ssh_key(key)?));
+    }
+    if let Some((taken, _)) = items.iter().find(|(key, _)| options.metadata.contains_key(*key)) {
+        return Err(Error::invalid(format!(
+            "the native option metadata has {taken}, which user data or an SSH key sets already"
+        )));
+    }
+    let own = options
+        .metadata
+        .iter()
+        .map(|(key, value)| (key.as_str(), value.clone()));
+    let items: Vec<_> = items.into_iter().chain(own).collect();
+    check(&items)?;
+    let items: Vec<_> = items
+        .into_iter()
+        .map(|(key, value)| Items::new().set_key(key).set_value(value))
+        .collect();
+    Ok((!items.is_empty()).then(|| Metadata::new().set_items(items)))
+}
+
+fn user_data<'a>(data: &'a [u8], image_project: &str) -> Result<(&'static str, &'a str)> {
+    let text = std::str::from_utf8(data).map_err(|_| {
+        Error::invalid("the user data is not UTF-8 text, which is all that gcp takes")
+            .with_remedy("have a script or a #cloud-config fetch or decode what is binary")
+    })?;
+    let is_script = text.starts_with("#!");
+    match image_project {
+        "ubuntu-os-cloud" | "ubuntu-os-pro-cloud" | "cos-cloud" => Ok(("user-data", text)),
+        "windows-cloud" | "windows-sql-cloud" => Err(Error::invalid("user data is not run by Windows images on gcp")
+            .with_remedy("give a script as metadata: --native metadata='{\"sysprep-specialize-script-ps1\": \"…\"}'")),
+        _ if is_script => Ok(("startup-script", text)),
+        "debian-cloud" => Err(Error::invalid(
+            "this user data needs cloud-init, which Debian's images on gcp do not have",
+        )
+        .with_remedy("give a script that begins with #!, or use the image ubuntu-24.04")),
+        _ => Ok(("user-data", text)),
+    }
+}
+
+/// `USER:KEY`, as the guest agent wants it. The user is the key's comment up to its `@`, else `cloudctl`.
+/// <https://cloud.google.com/compute/docs/connect/add-ssh-keys#metadata>
+fn ssh_key(key: &SshKey) -> Result<String> {
+    let key = match key {
+        SshKey::PublicKey(key) => key.trim(),
+        SshKey::Name(name) => {
+            return Err(Error::unsupported(format!(
+                "gcp keeps no SSH keys by name, so {name:?} means nothing to it"
+            ))
+            .with_remedy("give the file of a public key, such as --ssh-key ~/.ssh/id_ed25519.pub"));
+        }
+    };
+    let mut words = key.split_whitespace();
+    let (algorithm, body) = (words.next(), words.next());
+    if algorithm.is_none() || body.is_none() || key.chars().any(char::is_control) {
+        return Err(
+            Error::invalid("the SSH key is not a public key in OpenSSH's one-line form")
+                .with_remedy("give a .pub file that ssh-keygen wrote"),
+        );
+    }
+    let user = words.next().map(|comment| comment.split('@').next().unwrap_or(comment));
+    let user = user.and_then(user_name).unwrap_or_else(|| "cloudctl".to_owned());
+    Ok(format!("{user}:{key}"))
+}
+
+/// A Linux user of that name, or of what is left of it; the guest agent makes no root.
+fn user_name(text: &str) -> Option<String> {
+    const LONGEST: usize = 32;
+    let lower = text.to_lowercase();
+    let clean = lower
+        .chars()
+        .filter(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '_' || *c == '-');
+    let name: String = clean.skip_while(|c| !c.is_ascii_lowercase()).take(LONGEST).collect();
+    (!name.is_empty() && name != "root").then_some(name)
+}
+
+fn check(items: &[(&str, String)]) -> Result<()> {
+    for (key, value) in items {
+        let clean = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if key.is_empty() || key.len() > 128 || !key.chars().all(clean) {
+            return Err(Error::invalid(format!("invalid metadata key {key:?} for gcp"))
+                .with_remedy("a metadata key is at most 128 letters, digits, _ and -"));
+        }
+        if value.len() > LONGEST_VALUE {
+            let what = if *key == "user-data" || *key == "startup-script" {
+                "user data"
+            } else {
+                key
+            };
+            return Err(Error::invalid(format!(
+                "the {what} has {} bytes; gcp takes at most {LONGEST_VALUE}",
+                value.len()
+            ))
+            .with_remedy("have it fetch the larger part from somewhere"));
+        }
+    }
+    let all: usize = items.iter().map(|(key, value)| key.len() + value.len()).sum();
+    if all > LONGEST_ALL {
+        return Err(Error::invalid(format!(
+            "the metadata has {all} bytes; gcp takes at most {LONGEST_ALL}"
+        )));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::request::tests::spec;
+    use super::*;
+    use crate::cloud::{ErrorKind, Secret};
+
+    fn key_of(data: &[u8], project: &str) -> Result<String> {
+        let mut spec = spec("web-1");
+        spec.user_data = Some(Secret::new(data.to_vec()));
+        let metadata = metadata_of(&spec, &Options::default(), project)?;
+        Ok(metadata.unwrap().items.remove(0).key.unwrap())
+    }
+
+    #[test]
+    fn user_data_goes_where_the_image_looks() {
+        assert_eq!(key_of(b"#!/bin/sh", "ubuntu-os-cloud").unwrap(), "user-data");
+        assert_eq!(key_of(b"#cloud-config\n", "cos-cloud").unwrap(), "user-data");
+        assert_eq!(key_of(b"#!/bin/sh", "debian-cloud").unwrap(), "startup-script");
+        assert_eq!(key_of(b"#!/bin/sh", "acme").unwrap(), "startup-script");
+        assert_eq!(key_of(b"#cloud-config\n", "acme").unwrap(), "user-data");
+        assert!(key_of(b"#cloud-config\n", "debian-cloud").is_err());
+        assert!(key_of(b"#!/bin/sh", "windows-cloud").is_err());
+    }
+
+    #[test]
+    fn user_data_has_limits() {
+        assert!(key_of(&[0xff, 0xfe], "ubuntu-os-cloud").is_err());
+        assert!(key_of(&vec![b'x'; LONGEST_VALUE], "ubuntu-os-cloud").is_ok());
+        let error = key_of(&vec![b'x'; LONGEST_VALUE + 1], "ubuntu-os-cloud").unwrap_err();
+        assert!(error.message().contains("user data has 262145 bytes"));
+    }
+
+    #[test]
+    fn a_key_gets_its_user_from_its_comment() {
+        for (key, expected) in [
+            ("ssh-ed25519 AAAA ada@laptop", "ada:ssh-ed25519 AAAA ada@laptop"),
+            ("ssh-ed25519 AAAA Ada.L@x\n", "adal:ssh-ed25519 AAAA Ada.L@x"),
+            ("ssh-ed25519 AAAA", "cloudctl:ssh-ed25519 AAAA"),
+            ("ssh-ed25519 AAAA root@x", "cloudctl:ssh-ed25519 AAAA root@x"),
+            ("ssh-ed25519 AAAA 007", "cloudctl:ssh-ed25519 AAAA 007"),
+        ] {
+            assert_eq!(ssh_key(&SshKey::PublicKey(key.into())).unwrap(), expected);
+        }
+        let by_name = ssh_key(&SshKey::Name("mine".into())).unwrap_err();
+        assert_eq!(by_name.kind(), ErrorKind::Unsupported);
+        assert!(ssh_key(&SshKey::PublicKey("-----BEGIN".into())).is_err());
+    }
+
+    #[test]
+    fn metadata_is_not_set_twice() {
+        let mut spec = spec("web-1");
+        spec.user_data = Some(Secret::new(b"#!/bin/sh".to_vec()));
+        let mut options = Options::default();
+        options.metadata.insert("user-data".into(), "x".into());
+        assert!(metadata_of(&spec, &options, "ubuntu-os-cloud").is_err());
+        assert!(metadata_of(&spec, &options, "debian-cloud").is_ok());
+    }
+}

@@ -1,0 +1,141 @@
+//! Operations: what a change on Compute Engine is until it is done. Only Compute Engine: EC2's calls are their own
+//! answer.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use google_cloud_compute_v1::model::Operation;
+use google_cloud_compute_v1::model::operation::Status;
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::client::{Client, prepared};
+use super::pages::{Page, all_pages};
+use crate::cloud::{Error, ErrorKind, Result};
+
+/// Between two waits: the call may return at once, and must not be made in a tight loop.
+const FLOOR: Duration = Duration::from_millis(500);
+
+/// Whether nothing more will come of it.
+pub(super) fn is_done(operation: &Operation) -> bool {
+    operation.status == Some(Status::Done)
+}
+
+/// Waits until an operation is done and gives its last state, whose `error` is still to be read; at the deadline, the
+/// state it has then.
+///
+/// # Errors
+/// Those of the calls; the operation goes on regardless.
+pub(super) async fn finished(
+    client: &Client,
+    zone: &str,
+    mut operation: Operation,
+    deadline: Duration,
+) -> Result<Operation> {
+    let (start, project) = (Instant::now(), client.project().await?);
+    let operations = client.operations().await?;
+    let Some(name) = operation.name.clone() else {
+        return Err(Error::new(ErrorKind::Internal, "Compute Engine gave an operation without a name").at("gcp"));
+    };
+    while !is_done(&operation) && start.elapsed() < deadline {
+        let asked = Instant::now();
+        let wait = client.once("wait for the operation", zone, || {
+            let call = operations
+                .wait()
+                .set_project(project)
+                .set_zone(zone)
+                .set_operation(&name);
+            prepared(call).send()
+        });
+        // The cloud may hold the call for longer than an attempt may take, so that no answer means nothing.
+        operation = match wait.await {
+            Ok(answer) => answer,
+            Err(_) => {
+                let get = client.read("see how the operation stands", zone, || {
+                    let call = operations
+                        .get()
+                        .set_project(project)
+                        .set_zone(zone)
+                        .set_operation(&name);
+                    prepared(call).send()
+                });
+                get.await?
+            }
+        };
+        if !is_done(&operation) {
+            tokio::time::sleep(FLOOR.saturating_sub(asked.elapsed())).await;
+        }
+    }
+    Ok(operation)
+}
+
+/// The ids of the instances of a zone that are being deleted.
+pub(super) async fn deletions_under_way(client: &Client, zone: &str) -> Result<BTreeSet<String>> {
+    let operations = deletions(client, zone, "(operationType = \"delete\") AND (status != \"DONE\")").await?;
+    let under_way = operations.into_iter().filter(|operation| !is_done(operation));
+    Ok(under_way
+        .filter_map(|operation| Some(operation.target_id?.to_string()))
+        .collect())
+}
+
+/// Whether somebody has deleted the instance of this id, or is about to. Operations are kept for two weeks at least.
+pub(super) async fn was_deleted(client: &Client, zone: &str, id: u64) -> Result<bool> {
+    let expression = format!("(operationType = \"delete\") AND (targetId = {id})");
+    let operations = deletions(client, zone, &expression).await?;
+    Ok(operations.iter().any(|operation| operation.target_id == Some(id)))
+}
+
+async fn deletions(client: &Client, zone: &str, expression: &str) -> Result<Vec<Operation>> {
+    let (project, operations) = (client.project().await?, client.operations().await?);
+    let fetch = |token: Option<String>| {
+        client.read("list the operations", zone, move || {
+            let call = operations
+                .list()
+                .set_project(project)
+                .set_zone(zone)
+                .set_max_results(500_u32);
+            let call = call.set_filter(expression).set_or_clear_page_token(token.clone());
+            prepared(call).send()
+        })
+    };
+    let found = all_pages(fetch, |all: &mut Vec<Operation>, page| {
+        all.extend(page.items);
+        Ok(Page::followed_by(page.next_page_token))
+    });
+    let mut found = found.await?;
+    found.retain(|operation| operation.operation_type.as_deref() == Some("delete"));
+    Ok(found)
+}
+
+/// Whether an operation is the remembered one of an earlier call under the same request id, and not of a call that
+/// began at `began` and has lasted for `elapsed`: it was put in before that, or has itself lasted longer. The latter
+/// holds even if this machine's clock is wrong.
+pub(super) fn is_older(operation: &Operation, began: Timestamp, elapsed: Duration) -> bool {
+    let time = |text: &Option<String>| text.as_deref().and_then(|text| text.parse::<Timestamp>().ok());
+    let inserted = time(&operation.insert_time);
+    let before = inserted.is_some_and(|inserted| inserted < began);
+    let longer = inserted
+        .zip(time(&operation.end_time))
+        .is_some_and(|(inserted, ended)| {
+            Duration::try_from(ended.duration_since(inserted)).is_ok_and(|lasted| lasted > elapsed)
+        });
+    before || longer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_older_operation_is_told_by_its_times() {
+        let operation = |inserted: &str, ended: &str| Operation::new().set_insert_time(inserted).set_end_time(ended);
+        let began: Timestamp = "2026-11-23T12:00:00Z".parse().unwrap();
+        let second = Duration::from_secs(1);
+        let older = |inserted, ended| is_older(&operation(inserted, ended), began, second);
+        assert!(older("2026-11-23T03:59:00.000-08:00", "2026-11-23T03:59:09.000-08:00"));
+        assert!(!older("2026-11-23T04:00:00.100-08:00", "2026-11-23T04:00:00.900-08:00"));
+        // This machine's clock is behind, but nine seconds do not fit into one.
+        assert!(older("2026-11-23T04:10:00.000-08:00", "2026-11-23T04:10:09.000-08:00"));
+        assert!(!is_older(&Operation::new(), began, second));
+    }
+}

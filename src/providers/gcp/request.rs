@@ -1,0 +1,385 @@
+//! From a spec to the request that makes the instance: every default filled in, every alias resolved, and everything
+//! refused that the cloud would refuse, as far as that can be known before.
+
+use google_cloud_compute_v1::model::access_config::{NetworkTier as ApiNetworkTier, Type as AccessType};
+use google_cloud_compute_v1::model::scheduling::{
+    InstanceTerminationAction, OnHostMaintenance as ApiOnHostMaintenance, ProvisioningModel,
+};
+use google_cloud_compute_v1::model::{
+    AccessConfig, AdvancedMachineFeatures, AttachedDisk, AttachedDiskInitializeParams, CustomerEncryptionKey, Instance,
+    MachineType, NetworkInterface, Scheduling, ServiceAccount, ShieldedInstanceConfig, Tags,
+};
+
+use super::client::Client;
+use super::image::{self, ResolvedImage};
+use super::instance::architecture_of;
+use super::labels::{check_network_tags, is_resource_name, labels_of};
+use super::machine_type;
+use super::metadata::metadata_of;
+use super::options::{NetworkTier, OnHostMaintenance, Options};
+use crate::catalog::DEFAULT_IMAGE;
+use crate::cloud::{Error, IdempotencyToken, InstanceSpec, Labels, Place, Plan, ProviderKind, Result};
+
+const DEFAULT_MACHINE_TYPE: &str = "e2-small";
+/// All that IAM grants the service account: scopes are the older mechanism and only cut down.
+const ALL_SCOPES: &str = "https://www.googleapis.com/auth/cloud-platform";
+
+/// A create call, ready to be sent.
+pub(super) struct Request {
+    /// What it would make.
+    pub(super) plan: Plan,
+    /// The project it goes to.
+    pub(super) project: String,
+    /// The zone it goes to.
+    pub(super) zone: String,
+    /// The same for every replay of the same name and generation.
+    pub(super) request_id: String,
+    /// The instance.
+    pub(super) body: Instance,
+    /// What its machine type has.
+    pub(super) machine_type: MachineType,
+}
+
+/// Prepares the create call. Changes nothing.
+///
+/// # Errors
+/// `InvalidSpec`, `Unsupported`, and those of any call.
+pub(super) async fn prepare(client: &Client, spec: &InstanceSpec, generation: u32) -> Result<Request> {
+    let options = Options::of(spec)?;
+    let labels = labels_of(spec, generation)?;
+    check_network_tags(&spec.firewalls)?;
+    let account = service_account(spec, &options)?;
+    let project = client.project().await?.to_owned();
+    let zone = client.zone_for(&spec.place, &spec.name).await?;
+
+    let type_name = spec.machine_type.as_deref().unwrap_or(DEFAULT_MACHINE_TYPE);
+    let machine_type = machine_type::checked(client, &zone, type_name).await?;
+    let architecture = architecture_of(&machine_type, type_name);
+    let wanted_image = spec.image.as_deref().unwrap_or(DEFAULT_IMAGE);
+    let image = image::resolve(client, wanted_image, architecture).await?;
+    let disk_type = spec
+        .disk_type
+        .as_deref()
+        .unwrap_or_else(|| machine_type::default_disk_type(type_name));
+
+    let body = Instance::new()
+        .set_name(spec.name.as_str())
+        .set_machine_type(format!("zones/{zone}/machineTypes/{type_name}"))
+        .set_labels(labels.clone())
+        .set_disks([boot_disk(spec, &options, &image, &zone, disk_type, labels)?])
+        .set_network_interfaces([network_interface(spec, &options)?])
+        .set_scheduling(scheduling(spec, &options, &machine_type, type_name)?)
+        .set_service_accounts(account)
+        .set_deletion_protection(spec.protected)
+        .set_or_clear_metadata(metadata_of(spec, &options, &image.project)?)
+        .set_or_clear_tags((!spec.firewalls.is_empty()).then(|| Tags::new().set_items(spec.firewalls.clone())))
+        .set_or_clear_can_ip_forward(options.can_ip_forward)
+        .set_or_clear_min_cpu_platform(options.min_cpu_platform.clone())
+        .set_or_clear_hostname(options.hostname.clone())
+        .set_or_clear_shielded_instance_config(
+            options
+                .shielded_secure_boot
+                .map(|on| ShieldedInstanceConfig::new().set_enable_secure_boot(on)),
+        )
+        .set_or_clear_advanced_machine_features(
+            options
+                .nested_virtualization
+                .map(|on| AdvancedMachineFeatures::new().set_enable_nested_virtualization(on)),
+        );
+    Ok(Request {
+        plan: Plan {
+            provider: ProviderKind::Gcp,
+            name: spec.name.clone(),
+            place: Place {
+                region: spec.place.region.clone(),
+                zone: Some(zone.clone()),
+            },
+            machine_type: type_name.to_owned(),
+            architecture: Some(architecture),
+            image: image.path,
+            image_name: Some(image.name),
+            disk_gib: spec.disk_gib,
+            disk_type: disk_type.to_owned(),
+            spot: spec.spot,
+            price_usd_per_hour: None,
+        },
+        request_id: request_id(&project, spec, generation),
+        project,
+        zone,
+        body,
+        machine_type,
+    })
+}
+
+/// A UUID, which is all that the API takes.
+fn request_id(project: &str, spec: &InstanceSpec, generation: u32) -> String {
+    let scope = format!("{project}/{}", spec.place.region);
+    let token = IdempotencyToken::derive(ProviderKind::Gcp, &scope, &spec.name, generation);
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&token.as_bytes()[..16]);
+    uuid::Builder::from_sha1_bytes(bytes).into_uuid().to_string()
+}
+
+fn boot_disk(
+    spec: &InstanceSpec,
+    options: &Options,
+    image: &ResolvedImage,
+    zone: &str,
+    disk_type: &str,
+    labels: Labels,
+) -> Result<AttachedDisk> {
+    if let (Some(wanted), Some(least)) = (spec.disk_gib, image.disk_gib)
+        && wanted < least
+    {
+        return Err(Error::invalid(format!(
+            "a disk of {wanted} GiB is too small for the image {}, which needs {least}",
+            image.name
+        ))
+        .with_remedy(format!("use --disk {least} or more")));
+    }
+    if !is_resource_name(disk_type) {
+        return Err(Error::invalid(format!("invalid disk type {disk_type:?} for gcp"))
+            .with_remedy("use pd-balanced, pd-ssd, pd-standard or hyperdisk-balanced"));
+    }
+    let parameters = AttachedDiskInitializeParams::new()
+        .set_source_image(&image.path)
+        .set_disk_type(format!("zones/{zone}/diskTypes/{disk_type}"))
+        .set_or_clear_disk_size_gb(spec.disk_gib)
+        .set_labels(labels);
+    let key = options
+        .disk_kms_key
+        .as_ref()
+        .map(|key| CustomerEncryptionKey::new().set_kms_key_name(key));
+    Ok(AttachedDisk::new()
+        .set_boot(true)
+        // Without this, the disk outlives the instance and costs on.
+        .set_auto_delete(true)
+        .set_initialize_params(parameters)
+        .set_or_clear_disk_encryption_key(key))
+}
+
+fn network_interface(spec: &InstanceSpec, options: &Options) -> Result<NetworkInterface> {
+    let region = &spec.place.region;
+    let network = path_of("network", spec.network.as_deref(), |name| {
+        format!("global/networks/{name}")
+    })?;
+    let subnet = path_of("subnet", spec.subnet.as_deref(), |name| {
+        format!("regions/{region}/subnetworks/{name}")
+    })?;
+    // A subnet implies its network.
+    let network = network.or_else(|| subnet.is_none().then(|| "global/networks/default".to_owned()));
+    let access = AccessConfig::new()
+        .set_name("External NAT")
+        .set_type(AccessType::OneToOneNat)
+        .set_or_clear_network_tier(options.network_tier.map(|tier| match tier {
+            NetworkTier::Premium => ApiNetworkTier::Premium,
+            NetworkTier::Standard => ApiNetworkTier::Standard,
+        }));
+    Ok(NetworkInterface::new()
+        .set_or_clear_network(network)
+        .set_or_clear_subnetwork(subnet)
+        .set_access_configs(spec.public_ip.then_some(access)))
+}
+
+/// A name becomes a path; a path or URL (a shared VPC's, say) is taken as it is.
+fn path_of(what: &str, given: Option<&str>, of_name: impl Fn(&str) -> String) -> Result<Option<String>> {
+    let Some(given) = given else { return Ok(None) };
+    if is_resource_name(given) {
+        return Ok(Some(of_name(given)));
+    }
+    let is_path = ["projects/", "global/", "regions/", "https://"]
+        .iter()
+        .any(|start| given.starts_with(start));
+    let clean = given.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:".contains(c));
+    if is_path && clean {
+        return Ok(Some(given.to_owned()));
+    }
+    Err(Error::invalid(format!("invalid {what} {given:?} for gcp"))
+        .with_remedy(format!("give the {what}'s name, or its path beginning with projects/")))
+}
+
+/// Without an identity the instance has none: it cannot act on the project.
+fn service_account(spec: &InstanceSpec, options: &Options) -> Result<Option<ServiceAccount>> {
+    let Some(email) = &spec.identity else { return Ok(None) };
+    if email != "default" && !email.contains('@') {
+        return Err(Error::invalid(format!("{email:?} is not a service account"))
+            .with_remedy("give its e-mail, NAME@PROJECT.iam.gserviceaccount.com, or `default`"));
+    }
+    let scopes = options
+        .service_account_scopes
+        .clone()
+        .unwrap_or_else(|| vec![ALL_SCOPES.to_owned()]);
+    Ok(Some(ServiceAccount::new().set_email(email).set_scopes(scopes)))
+}
+
+fn scheduling(
+    spec: &InstanceSpec,
+    options: &Options,
+    machine_type: &MachineType,
+    type_name: &str,
+) -> Result<Scheduling> {
+    if spec.spot {
+        // <https://cloud.google.com/compute/docs/instances/create-use-spot>
+        return Ok(Scheduling::new()
+            .set_provisioning_model(ProvisioningModel::Spot)
+            .set_instance_termination_action(InstanceTerminationAction::Delete)
+            .set_on_host_maintenance(ApiOnHostMaintenance::Terminate)
+            .set_automatic_restart(false));
+    }
+    let cannot_migrate = machine_type::cannot_migrate(machine_type, type_name);
+    if cannot_migrate && options.on_host_maintenance == Some(OnHostMaintenance::Migrate) {
+        return Err(Error::invalid(format!(
+            "a machine of type {type_name} cannot migrate, as the native option on_host_maintenance wants it to"
+        ))
+        .with_remedy("use TERMINATE, or leave it out"));
+    }
+    let on_host_maintenance = match options.on_host_maintenance {
+        Some(OnHostMaintenance::Migrate) => Some(ApiOnHostMaintenance::Migrate),
+        Some(OnHostMaintenance::Terminate) => Some(ApiOnHostMaintenance::Terminate),
+        None => cannot_migrate.then_some(ApiOnHostMaintenance::Terminate),
+    };
+    Ok(Scheduling::new()
+        .set_provisioning_model(ProvisioningModel::Standard)
+        .set_or_clear_on_host_maintenance(on_host_maintenance)
+        .set_or_clear_automatic_restart(options.automatic_restart))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::cloud::ErrorKind;
+
+    /// A spec of which nothing is said but the name and the region.
+    pub(in crate::providers::gcp) fn spec(name: &str) -> InstanceSpec {
+        InstanceSpec {
+            name: name.parse().unwrap(),
+            place: Place {
+                region: "us-central1".into(),
+                zone: None,
+            },
+            machine_type: None,
+            image: None,
+            disk_gib: None,
+            disk_type: None,
+            ssh_key: None,
+            user_data: None,
+            network: None,
+            subnet: None,
+            firewalls: Vec::new(),
+            public_ip: true,
+            identity: None,
+            labels: Labels::new(),
+            spot: false,
+            protected: false,
+            native: Default::default(),
+        }
+    }
+
+    fn image() -> ResolvedImage {
+        ResolvedImage {
+            path: "projects/p/global/images/n".into(),
+            project: "p".into(),
+            name: "n".into(),
+            disk_gib: Some(10),
+        }
+    }
+
+    #[test]
+    fn the_request_id_is_a_stable_uuid() {
+        let id = request_id("acme", &spec("web-1"), 0);
+        assert_eq!(id, request_id("acme", &spec("web-1"), 0));
+        assert_eq!(id.parse::<uuid::Uuid>().unwrap().get_version_num(), 5);
+        for other in [
+            request_id("acme", &spec("web-1"), 1),
+            request_id("other", &spec("web-1"), 0),
+        ] {
+            assert_ne!(id, other);
+        }
+        let mut elsewhere = spec("web-1");
+        elsewhere.place.zone = Some("us-central1-f".into());
+        assert_eq!(id, request_id("acme", &elsewhere, 0));
+    }
+
+    #[test]
+    fn the_boot_disk_goes_with_the_instance() {
+        let labels = labels_of(&spec("web-1"), 0).unwrap();
+        let disk =
+            |spec: &InstanceSpec| boot_disk(spec, &Options::default(), &image(), "z", "pd-balanced", labels.clone());
+        let made = disk(&spec("web-1")).unwrap();
+        assert_eq!((made.boot, made.auto_delete), (Some(true), Some(true)));
+        let parameters = made.initialize_params.unwrap();
+        assert_eq!(parameters.labels["cloudctl-name"], "web-1");
+        assert_eq!(parameters.disk_size_gb, None);
+        let mut small = spec("web-1");
+        small.disk_gib = Some(9);
+        assert_eq!(disk(&small).unwrap_err().kind(), ErrorKind::InvalidSpec);
+    }
+
+    #[test]
+    fn networks_are_names_or_paths() {
+        let options = Options::default();
+        let plain = network_interface(&spec("web-1"), &options).unwrap();
+        assert_eq!(plain.network.as_deref(), Some("global/networks/default"));
+        assert_eq!(plain.access_configs.len(), 1);
+        let mut own = spec("web-1");
+        own.subnet = Some("inner".into());
+        own.public_ip = false;
+        let made = network_interface(&own, &options).unwrap();
+        assert_eq!(
+            made.subnetwork.as_deref(),
+            Some("regions/us-central1/subnetworks/inner")
+        );
+        assert_eq!((made.network, made.access_configs.len()), (None, 0));
+        own.subnet = Some("projects/host/regions/us-central1/subnetworks/shared".into());
+        assert_eq!(network_interface(&own, &options).unwrap().subnetwork, own.subnet);
+        own.network = Some("vpc 1".into());
+        assert!(
+            network_interface(&own, &options)
+                .unwrap_err()
+                .message()
+                .contains("vpc 1")
+        );
+    }
+
+    #[test]
+    fn spot_is_deleted_when_it_is_taken_back() {
+        let mut spot = spec("web-1");
+        spot.spot = true;
+        let made = scheduling(&spot, &Options::default(), &MachineType::new(), "e2-small").unwrap();
+        assert_eq!(made.provisioning_model, Some(ProvisioningModel::Spot));
+        assert_eq!(
+            made.instance_termination_action,
+            Some(InstanceTerminationAction::Delete)
+        );
+        assert_eq!(made.automatic_restart, Some(false));
+    }
+
+    #[test]
+    fn a_machine_that_cannot_migrate_is_not_asked_to() {
+        let made = scheduling(
+            &spec("web-1"),
+            &Options::default(),
+            &MachineType::new(),
+            "a2-highgpu-1g",
+        )
+        .unwrap();
+        assert_eq!(made.on_host_maintenance, Some(ApiOnHostMaintenance::Terminate));
+        let options = Options {
+            on_host_maintenance: Some(OnHostMaintenance::Migrate),
+            ..Options::default()
+        };
+        assert!(scheduling(&spec("web-1"), &options, &MachineType::new(), "a2-highgpu-1g").is_err());
+    }
+
+    #[test]
+    fn without_an_identity_there_is_no_service_account() {
+        let options = Options::default();
+        assert_eq!(service_account(&spec("web-1"), &options).unwrap(), None);
+        let mut identified = spec("web-1");
+        identified.identity = Some("ci@acme.iam.gserviceaccount.com".into());
+        let account = service_account(&identified, &options).unwrap().unwrap();
+        assert_eq!(account.scopes, [ALL_SCOPES]);
+        identified.identity = Some("my-profile".into());
+        assert!(service_account(&identified, &options).is_err());
+    }
+}

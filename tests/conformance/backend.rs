@@ -1,0 +1,360 @@
+//! The backends: how the binary is pointed at each, and how each cloud's own memory is read.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::support::moto::Moto;
+use crate::support::sandbox::{Run, Sandbox};
+use crate::support::{ec2, gce, python};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BackendKind {
+    Mock,
+    Ec2Emulator,
+    Moto,
+    GceEmulator,
+}
+
+impl BackendKind {
+    pub const ALL: &'static [Self] = &[Self::Mock, Self::Ec2Emulator, Self::Moto, Self::GceEmulator];
+    /// Those whose faults and state a test can steer.
+    pub const STEERED: &'static [Self] = &[Self::Mock, Self::Ec2Emulator, Self::GceEmulator];
+    pub const EMULATORS: &'static [Self] = &[Self::Ec2Emulator, Self::GceEmulator];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mock => "mock",
+            Self::Ec2Emulator => "ec2-emulator",
+            Self::Moto => "moto",
+            Self::GceEmulator => "gce-emulator",
+        }
+    }
+}
+
+/// A VM in a cloud's own memory, in cloudctl's words.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seen {
+    pub name: String,
+    pub id: String,
+    pub state: String,
+    pub region: String,
+    /// Labels or tags, cloudctl's own among them.
+    pub labels: BTreeMap<String, String>,
+}
+
+enum Cloud {
+    Mock,
+    Ec2(ec2::Emulator),
+    Moto(Moto),
+    Gce(gce::Emulator),
+}
+
+pub struct Backend {
+    pub kind: BackendKind,
+    pub sandbox: Sandbox,
+    cloud: Cloud,
+}
+
+impl Backend {
+    pub fn start(kind: BackendKind) -> Self {
+        let mut sandbox = Sandbox::new();
+        let cloud = match kind {
+            BackendKind::Mock => Cloud::Mock,
+            BackendKind::Ec2Emulator => {
+                let emulator = ec2::Emulator::start();
+                point_at_aws(&mut sandbox, &emulator.url());
+                Cloud::Ec2(emulator)
+            }
+            BackendKind::Moto => {
+                let moto = Moto::start();
+                point_at_aws(&mut sandbox, &moto.url());
+                Cloud::Moto(moto)
+            }
+            BackendKind::GceEmulator => {
+                let emulator = gce::Emulator::start_with_discovery(&python::discovery_document());
+                sandbox.set(
+                    "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE",
+                    &format!("{}/compute/v1/", emulator.url()),
+                );
+                sandbox.set("CLOUDSDK_AUTH_ACCESS_TOKEN", "a-token");
+                sandbox.set("CLOUDSDK_CORE_PROJECT", gce::PROJECT);
+                sandbox.set("CLOUDSDK_COMPUTE_REGION", "us-central1");
+                Cloud::Gce(emulator)
+            }
+        };
+        Self { kind, sandbox, cloud }
+    }
+
+    /// The word for `-p`.
+    pub fn provider(&self) -> &'static str {
+        match self.kind {
+            BackendKind::Mock => "mock",
+            BackendKind::Ec2Emulator | BackendKind::Moto => "aws",
+            BackendKind::GceEmulator => "gcp",
+        }
+    }
+
+    pub fn home_region(&self) -> &'static str {
+        if self.kind == BackendKind::GceEmulator {
+            "us-central1"
+        } else {
+            "us-east-1"
+        }
+    }
+
+    pub fn other_region(&self) -> &'static str {
+        if self.kind == BackendKind::GceEmulator {
+            "europe-west1"
+        } else {
+            "eu-west-1"
+        }
+    }
+
+    pub fn home_zone(&self) -> &'static str {
+        if self.kind == BackendKind::GceEmulator {
+            "us-central1-a"
+        } else {
+            "us-east-1a"
+        }
+    }
+
+    /// A machine type that is not the default one.
+    pub fn other_type(&self) -> &'static str {
+        match self.kind {
+            BackendKind::Mock => "large",
+            BackendKind::Ec2Emulator | BackendKind::Moto => "m7i.large",
+            BackendKind::GceEmulator => "e2-standard-4",
+        }
+    }
+
+    /// Runs `cloudctl ARGUMENTS -p PROVIDER -o json`.
+    pub fn json(&self, arguments: &[&str]) -> Run {
+        self.run(&[arguments, &["-o", "json"]].concat())
+    }
+
+    /// Runs `cloudctl ARGUMENTS -p PROVIDER`.
+    pub fn run(&self, arguments: &[&str]) -> Run {
+        self.sandbox.run(&[arguments, &["-p", self.provider()]].concat())
+    }
+
+    /// What the cloud itself remembers, without what is gone.
+    pub fn alive(&self) -> Vec<Seen> {
+        self.seen()
+            .into_iter()
+            .filter(|seen| !matches!(seen.state.as_str(), "terminated" | "terminating"))
+            .collect()
+    }
+
+    /// What the cloud itself remembers.
+    pub fn seen(&self) -> Vec<Seen> {
+        match &self.cloud {
+            Cloud::Mock => self.mock_file()["instances"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|one| self.seen_on_mock(one))
+                .collect(),
+            Cloud::Ec2(emulator) => emulator
+                .instances()
+                .into_iter()
+                .map(|one| Seen {
+                    name: one.tags.get("Name").cloned().unwrap_or_default(),
+                    id: one.id,
+                    state: common_state(one.state),
+                    region: one.region,
+                    labels: one.tags,
+                })
+                .collect(),
+            Cloud::Moto(moto) => self.seen_on_moto(moto),
+            Cloud::Gce(emulator) => emulator
+                .instances()
+                .into_iter()
+                .map(|one| Seen {
+                    name: one.name,
+                    id: one.id,
+                    state: common_state(&one.status),
+                    region: one
+                        .zone
+                        .rsplit_once('-')
+                        .map(|(region, _)| region.to_owned())
+                        .unwrap_or_default(),
+                    labels: one.labels,
+                })
+                .collect(),
+        }
+    }
+
+    fn mock_path(&self) -> std::path::PathBuf {
+        self.sandbox.home().join(".local/state/cloudctl/mock.json")
+    }
+
+    fn mock_file(&self) -> Value {
+        let text = std::fs::read_to_string(self.mock_path()).unwrap_or_else(|_| "{}".to_owned());
+        serde_json::from_str(&text).expect("the mock's file")
+    }
+
+    /// The mock's states are a matter of time; its own view of them is asked for through another process.
+    fn seen_on_mock(&self, one: &Value) -> Seen {
+        let text = |key: &str| one[key].as_str().unwrap_or_default().to_owned();
+        let labels: BTreeMap<String, String> = serde_json::from_value(one["labels"].clone()).unwrap_or_default();
+        let listed = self.json(&["list", "--all"]).items();
+        let listed = listed.iter().find(|item| item["id"] == one["id"]);
+        Seen {
+            name: text("name"),
+            id: text("id"),
+            state: listed
+                .and_then(|item| item["state"].as_str())
+                .unwrap_or("terminated")
+                .to_owned(),
+            region: text("region"),
+            labels,
+        }
+    }
+
+    /// moto's instances, as the AWS command line sees them.
+    fn seen_on_moto(&self, moto: &Moto) -> Vec<Seen> {
+        let mut all = Vec::new();
+        for region in [self.home_region(), self.other_region()] {
+            let answer = aws(&moto.url(), &["ec2", "describe-instances", "--region", region]);
+            for reservation in answer["Reservations"].as_array().into_iter().flatten() {
+                for one in reservation["Instances"].as_array().into_iter().flatten() {
+                    let tags = one["Tags"].as_array().into_iter().flatten();
+                    let labels: BTreeMap<String, String> = tags
+                        .map(|tag| {
+                            (
+                                tag["Key"].as_str().unwrap_or_default().to_owned(),
+                                tag["Value"].as_str().unwrap_or_default().to_owned(),
+                            )
+                        })
+                        .collect();
+                    all.push(Seen {
+                        name: labels.get("Name").cloned().unwrap_or_default(),
+                        id: one["InstanceId"].as_str().unwrap_or_default().to_owned(),
+                        state: common_state(one["State"]["Name"].as_str().unwrap_or_default()),
+                        region: region.to_owned(),
+                        labels,
+                    });
+                }
+            }
+        }
+        all
+    }
+
+    /// Makes a VM that is not ours, and gives its id.
+    pub fn create_from_outside(&self, name: &str) -> String {
+        match &self.cloud {
+            Cloud::Mock => {
+                let made = self.json(&["create", name]).expect(0).item();
+                let mut file = self.mock_file();
+                for one in file["instances"].as_array_mut().into_iter().flatten() {
+                    if one["id"] == made["id"] {
+                        one["labels"] = serde_json::json!({});
+                    }
+                }
+                std::fs::write(self.mock_path(), file.to_string()).expect("the mock's file");
+                made["id"].as_str().unwrap_or_default().to_owned()
+            }
+            Cloud::Ec2(emulator) => {
+                let image = emulator
+                    .image_id(
+                        self.home_region(),
+                        "ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-amd64-server-20251022",
+                    )
+                    .expect("the image");
+                run_instance(&emulator.url(), &image, name)
+            }
+            Cloud::Moto(moto) => run_instance(&moto.url(), "ami-0aaaaaaaaaaaaaa01", name),
+            Cloud::Gce(emulator) => {
+                emulator.create_from_outside(self.home_zone(), name, &[]);
+                emulator.instance(name).expect("the VM").id
+            }
+        }
+    }
+
+    /// The EC2 emulator, where this backend is it.
+    pub fn ec2(&self) -> Option<&ec2::Emulator> {
+        if let Cloud::Ec2(emulator) = &self.cloud {
+            Some(emulator)
+        } else {
+            None
+        }
+    }
+
+    /// The Compute Engine emulator, where this backend is it.
+    pub fn gce(&self) -> Option<&gce::Emulator> {
+        if let Cloud::Gce(emulator) = &self.cloud {
+            Some(emulator)
+        } else {
+            None
+        }
+    }
+
+    /// Every request fitted Google's description of the API, and so did the emulator's own answers.
+    pub fn check_honesty(&self) {
+        if let Cloud::Gce(emulator) = &self.cloud {
+            assert_eq!(emulator.violations(), Vec::<String>::new());
+        }
+    }
+}
+
+fn point_at_aws(sandbox: &mut Sandbox, url: &str) {
+    sandbox.set("AWS_ENDPOINT_URL", url);
+    sandbox.set("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE");
+    sandbox.set("AWS_SECRET_ACCESS_KEY", "a-secret");
+    sandbox.set("AWS_REGION", "us-east-1");
+}
+
+fn common_state(native: &str) -> String {
+    let common = match native {
+        "shutting-down" => "terminating",
+        "PROVISIONING" | "STAGING" => "pending",
+        "RUNNING" => "running",
+        "STOPPING" => "stopping",
+        "TERMINATED" => "stopped",
+        other => other,
+    };
+    common.to_owned()
+}
+
+/// Runs the AWS command line of the Python environment, and gives its JSON.
+pub fn aws(url: &str, arguments: &[&str]) -> Value {
+    let output = Command::new(python::programs().join("aws"))
+        .args(["--endpoint-url", url, "--output", "json"])
+        .args(arguments)
+        .env("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+        .env("AWS_SECRET_ACCESS_KEY", "a-secret")
+        .env("AWS_DEFAULT_REGION", "us-east-1")
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env("AWS_CONFIG_FILE", "/dev/null")
+        .output()
+        .expect("aws starts");
+    assert!(
+        output.status.success(),
+        "aws {arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    serde_json::from_slice(&output.stdout).unwrap_or_default()
+}
+
+fn run_instance(url: &str, image: &str, name: &str) -> String {
+    let tags = format!("ResourceType=instance,Tags=[{{Key=Name,Value={name}}}]");
+    let answer = aws(
+        url,
+        &[
+            "ec2",
+            "run-instances",
+            "--image-id",
+            image,
+            "--instance-type",
+            "t3.small",
+            "--tag-specifications",
+            &tags,
+        ],
+    );
+    answer["Instances"][0]["InstanceId"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned()
+}

@@ -1,0 +1,248 @@
+//! Each kind of failure: its exit code, and what is in the cloud afterwards.
+
+use super::cases;
+use crate::Case;
+use crate::backend::{Backend, BackendKind};
+use crate::support::http::{Effect, Fault};
+
+pub fn cases() -> Vec<Case> {
+    let mut all = Vec::from(cases![BackendKind::STEERED;
+        no_capacity,
+        quota,
+        permission_denied,
+        unauthenticated,
+        throttled_for_good,
+        throttled_for_a_while,
+        unreachable,
+        a_lost_reply_is_replayed_and_makes_one,
+        the_wrong_account_changes_nothing,
+    ]);
+    all.extend(cases![BackendKind::EMULATORS;
+        no_credentials,
+        an_answer_cut_in_half_is_replayed_and_makes_one,
+        an_error_after_the_effect_is_replayed_and_makes_one,
+        a_vm_that_is_not_listed_yet_is_not_made_again,
+    ]);
+    all
+}
+
+/// The create call's name.
+fn create_call(backend: &Backend) -> &'static str {
+    if backend.gce().is_some() {
+        "instances.insert"
+    } else {
+        "RunInstances"
+    }
+}
+
+fn list_call(backend: &Backend) -> &'static str {
+    if backend.gce().is_some() {
+        "instances.aggregatedList"
+    } else {
+        "DescribeInstances"
+    }
+}
+
+fn inject(backend: &Backend, fault: Fault) {
+    if let Some(emulator) = backend.ec2() {
+        emulator.inject(fault);
+    } else if let Some(emulator) = backend.gce() {
+        emulator.inject(fault);
+    }
+}
+
+/// Runs on the mock with faults, and elsewhere as it is.
+fn run_with(backend: &Backend, mock_faults: &str, arguments: &[&str]) -> crate::support::sandbox::Run {
+    let mut command = backend
+        .sandbox
+        .command(&[arguments, &["-p", backend.provider(), "-o", "json"]].concat());
+    if backend.kind == BackendKind::Mock {
+        command.env("CLOUDCTL_MOCK", mock_faults);
+    }
+    let output = command.output().expect("the binary runs");
+    crate::support::sandbox::Run {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+fn no_capacity(backend: &Backend) {
+    if let Some(emulator) = backend.ec2() {
+        emulator.exhaust_zone(backend.home_zone());
+    }
+    if let Some(emulator) = backend.gce() {
+        emulator.exhaust_zone(backend.home_zone());
+    }
+    let fault = format!("capacity@{}", backend.home_zone());
+    let run = run_with(backend, &fault, &["create", "web-1", "-z", backend.home_zone()]).expect(5);
+    assert_eq!(run.error_kinds(), ["capacity"]);
+    assert_eq!(backend.alive(), []);
+}
+
+fn quota(backend: &Backend) {
+    if let Some(emulator) = backend.ec2() {
+        emulator.set_vcpu_limit(1);
+    }
+    if let Some(emulator) = backend.gce() {
+        emulator.set_quota_exceeded(true);
+    }
+    let run = run_with(backend, "quota", &["create", "web-1"]).expect(5);
+    assert_eq!(run.error_kinds(), ["quota"]);
+    assert_eq!(backend.alive(), []);
+}
+
+fn permission_denied(backend: &Backend) {
+    if let Some(emulator) = backend.ec2() {
+        emulator.remove_account_permission("RunInstances");
+    }
+    if let Some(emulator) = backend.gce() {
+        emulator.deny("compute.instances.create");
+    }
+    let run = run_with(backend, "denied", &["create", "web-1"]).expect(4);
+    assert_eq!(run.error_kinds(), ["permission_denied"]);
+    assert_eq!(backend.alive(), []);
+}
+
+fn unauthenticated(backend: &Backend) {
+    if let Some(emulator) = backend.ec2() {
+        emulator.expire_credentials();
+    }
+    if let Some(emulator) = backend.gce() {
+        emulator.expire_token();
+    }
+    let run = run_with(backend, "unauthenticated", &["create", "web-1"]).expect(4);
+    assert_eq!(run.error_kinds(), ["unauthenticated"]);
+    run_with(backend, "unauthenticated", &["list"]).expect(4);
+}
+
+fn no_credentials(backend: &Backend) {
+    let mut sandbox = crate::support::sandbox::Sandbox::new();
+    for (name, value) in [
+        ("AWS_REGION", "us-east-1"),
+        ("CLOUDSDK_CORE_PROJECT", "p"),
+        ("CLOUDSDK_COMPUTE_REGION", "us-central1"),
+    ] {
+        sandbox.set(name, value);
+    }
+    let run = sandbox
+        .run(&["create", "web-1", "-p", backend.provider(), "-o", "json"])
+        .expect(4);
+    assert_eq!(run.error_kinds(), ["unauthenticated"]);
+    assert!(run.stderr.contains("hint: "), "{}", run.stderr);
+}
+
+fn throttled_for_good(backend: &Backend) {
+    let code = if backend.gce().is_some() {
+        "rateLimitExceeded"
+    } else {
+        "RequestLimitExceeded"
+    };
+    let status = if backend.gce().is_some() { 403 } else { 503 };
+    inject(
+        backend,
+        Fault::on(
+            list_call(backend),
+            Effect::ErrorBefore {
+                status,
+                code: code.to_owned(),
+            },
+        ),
+    );
+    let run = run_with(backend, "throttle=1.0", &["list", "-r", backend.home_region()]).expect(9);
+    assert_eq!(run.error_kinds(), ["throttled"]);
+}
+
+fn throttled_for_a_while(backend: &Backend) {
+    let code = if backend.gce().is_some() {
+        "rateLimitExceeded"
+    } else {
+        "RequestLimitExceeded"
+    };
+    let status = if backend.gce().is_some() { 403 } else { 503 };
+    let effect = || Effect::ErrorBefore {
+        status,
+        code: code.to_owned(),
+    };
+    inject(backend, Fault::on(list_call(backend), effect()).times(2));
+    inject(backend, Fault::on(create_call(backend), effect()).times(2));
+    run_with(backend, "throttle=0.2", &["create", "web-1"]).expect(0);
+    assert_eq!(backend.alive().len(), 1);
+}
+
+fn unreachable(backend: &Backend) {
+    inject(backend, Fault::on_all(Effect::ResetBefore));
+    let fault = format!("unreachable={}", backend.home_region());
+    let run = run_with(backend, &fault, &["list", "-r", backend.home_region()]).expect(9);
+    assert_eq!(run.error_kinds(), ["network"]);
+    run_with(backend, &fault, &["create", "web-1", "-r", backend.home_region()]).expect(9);
+    assert!(backend.kind == BackendKind::Mock || backend.alive().is_empty());
+}
+
+fn a_lost_reply_is_replayed_and_makes_one(backend: &Backend) {
+    inject(backend, Fault::on(create_call(backend), Effect::ResetAfter).times(1));
+    let run = run_with(backend, "lost-reply", &["create", "web-1"]);
+    if backend.kind == BackendKind::Mock {
+        // The mock loses every reply, so the outcome stays unknown until the next run.
+        assert_eq!(run.expect(8).error_kinds(), ["unknown_outcome"]);
+        backend.run(&["create", "web-1"]).expect(0);
+    } else {
+        run.expect(0);
+    }
+    assert_eq!(backend.alive().len(), 1);
+}
+
+fn an_answer_cut_in_half_is_replayed_and_makes_one(backend: &Backend) {
+    inject(backend, Fault::on(create_call(backend), Effect::Truncate).times(1));
+    backend.run(&["create", "web-1"]).expect(0);
+    assert_eq!(backend.alive().len(), 1);
+}
+
+fn an_error_after_the_effect_is_replayed_and_makes_one(backend: &Backend) {
+    let code = if backend.gce().is_some() {
+        "backendError"
+    } else {
+        "InternalError"
+    };
+    let effect = Effect::ErrorAfter {
+        status: 500,
+        code: code.to_owned(),
+    };
+    inject(backend, Fault::on(create_call(backend), effect).times(1));
+    backend.run(&["create", "web-1"]).expect(0);
+    assert_eq!(backend.alive().len(), 1);
+}
+
+fn a_vm_that_is_not_listed_yet_is_not_made_again(backend: &Backend) {
+    let lag = std::time::Duration::from_secs(3);
+    if let Some(emulator) = backend.ec2() {
+        emulator.set_lag(lag);
+    }
+    if let Some(emulator) = backend.gce() {
+        emulator.set_lag(lag);
+    }
+    backend.run(&["create", "web-1", "--wait", "none"]).expect(0);
+    backend.run(&["create", "web-1"]).expect(0);
+    assert_eq!(backend.alive().len(), 1);
+}
+
+fn the_wrong_account_changes_nothing(backend: &Backend) {
+    let mut command = backend.sandbox.command(&["create", "web-1", "-p", backend.provider()]);
+    let output = command
+        .env("CLOUDCTL_EXPECT_ACCOUNT", "999999999999")
+        .env("CLOUDCTL_EXPECT_PROJECT", "another-project")
+        .output()
+        .expect("the binary runs");
+    if backend.kind == BackendKind::Mock {
+        // The mock has one account and no pin.
+        assert_eq!(output.status.code(), Some(0));
+        return;
+    }
+    assert_eq!(
+        output.status.code(),
+        Some(6),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert_eq!(backend.seen(), []);
+}

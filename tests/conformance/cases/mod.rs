@@ -1,0 +1,47 @@
+//! The cases, by what they are about.
+
+mod create;
+mod errors;
+mod lifecycle;
+mod list;
+mod refusals;
+mod terminate;
+
+use serde_json::Value;
+
+use crate::Case;
+use crate::backend::BackendKind;
+
+/// A case for the given backends.
+macro_rules! cases {
+    ($on:expr; $($run:ident),* $(,)?) => {
+        [$(crate::Case { name: stringify!($run), run: $run, on: $on },)*]
+    };
+}
+use cases;
+
+pub fn all() -> Vec<Case> {
+    let mut all = Vec::new();
+    all.extend(create::cases());
+    all.extend(lifecycle::cases());
+    all.extend(list::cases());
+    all.extend(terminate::cases());
+    all.extend(refusals::cases());
+    all.extend(errors::cases());
+    assert!(
+        BackendKind::ALL
+            .iter()
+            .all(|kind| all.iter().any(|case| case.on.contains(kind)))
+    );
+    all
+}
+
+fn text<'a>(item: &'a Value, field: &str) -> &'a str {
+    item[field].as_str().unwrap_or_default()
+}
+
+fn names(items: &[Value]) -> Vec<&str> {
+    let mut names: Vec<_> = items.iter().map(|item| text(item, "name")).collect();
+    names.sort_unstable();
+    names
+}

@@ -1,0 +1,182 @@
+//! Holds the sources to the map in the crate's documentation: who may import whom, and who may know what.
+
+#![allow(clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Which rooms a room may import. `lib` and `main` put everything together and may import all.
+const MAY_IMPORT: &[(&str, &[&str])] = &[
+    ("cloud", &[]),
+    ("catalog", &["cloud"]),
+    ("exit", &["cloud"]),
+    ("settings", &["cloud"]),
+    ("operations", &["cloud", "catalog"]),
+    ("output", &["cloud", "exit"]),
+    ("providers", &["cloud", "catalog", "settings"]),
+    ("context", &["cloud", "settings", "providers", "output"]),
+    (
+        "commands",
+        &[
+            "cloud",
+            "catalog",
+            "context",
+            "exit",
+            "operations",
+            "output",
+            "settings",
+        ],
+    ),
+    ("cli", &["commands", "settings"]),
+];
+
+/// Words that only these files or folders may use.
+const MAY_KNOW: &[(&str, &[&str])] = &[
+    ("aws_config::", &["providers/aws"]),
+    ("aws_sdk_", &["providers/aws"]),
+    ("aws_smithy_", &["providers/aws"]),
+    ("google_cloud_", &["providers/gcp"]),
+    ("clap::", &["cli.rs", "commands", "settings", "lib.rs"]),
+    ("tokio::", &["operations", "providers", "lib.rs"]),
+    ("std::env", &["context.rs", "main.rs"]),
+    ("println!", &[]),
+    ("providers::aws", &["providers/mod.rs"]),
+    ("aws::Aws", &["providers/mod.rs"]),
+    ("gcp::Gcp", &["providers/mod.rs"]),
+    ("mock::Mock", &["providers/mod.rs"]),
+];
+
+struct Source {
+    /// Below `src`, with forward slashes.
+    path: String,
+    room: String,
+    /// Code without comments and without the test modules at the ends of files.
+    code: String,
+}
+
+fn sources() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    collect(&root, &mut files);
+    assert!(files.len() > 20, "the sources were found");
+    files
+        .into_iter()
+        .map(|file| {
+            let below = file.strip_prefix(&root).expect("it is below src");
+            let path = below.to_string_lossy().replace('\\', "/");
+            let room = path
+                .split('/')
+                .next()
+                .unwrap_or_default()
+                .trim_end_matches(".rs")
+                .to_owned();
+            let text = fs::read_to_string(&file).expect("a source file");
+            let code = text
+                .lines()
+                .take_while(|line| line.trim() != "#[cfg(test)]")
+                .filter(|line| !line.trim_start().starts_with("//"))
+                .collect::<Vec<_>>()
+                .join("\n");
+            Source { path, room, code }
+        })
+        .collect()
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).expect("a folder of sources") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            collect(&path, files);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+}
+
+/// The rooms that a file names: by `crate::`, or by climbing out of its own with `super::`.
+fn rooms_named(source: &Source) -> BTreeSet<String> {
+    let depth = source.path.matches('/').count() + usize::from(!source.path.ends_with("mod.rs"));
+    let climb = format!("{}::", vec!["super"; depth].join("::"));
+    let mut rooms = BTreeSet::new();
+    for prefix in ["crate::", &climb] {
+        for (at, _) in source.code.match_indices(prefix) {
+            let before = source.code[..at].chars().next_back();
+            if before.is_some_and(|character| character.is_alphanumeric() || character == '_' || character == ':') {
+                continue;
+            }
+            let rest = &source.code[at + prefix.len()..];
+            let name: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            assert!(!name.is_empty(), "{}: name one room in each `use crate::`", source.path);
+            rooms.insert(name);
+        }
+    }
+    rooms.remove(&source.room);
+    rooms
+}
+
+#[test]
+fn rooms_import_only_what_the_map_allows() {
+    let mut wrong = Vec::new();
+    for source in sources() {
+        if source.room == "lib" || source.room == "main" {
+            continue;
+        }
+        let allowed = MAY_IMPORT.iter().find(|(room, _)| *room == source.room);
+        let (_, allowed) = allowed.unwrap_or_else(|| panic!("{} is in no room of the map", source.path));
+        for room in rooms_named(&source) {
+            if !allowed.contains(&room.as_str()) {
+                wrong.push(format!("{} imports {room}", source.path));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "not on the map:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_map_has_no_cycles() {
+    let edges: BTreeMap<&str, &[&str]> = MAY_IMPORT.iter().copied().collect();
+    fn visit<'a>(room: &'a str, edges: &BTreeMap<&'a str, &'a [&'a str]>, path: &mut Vec<&'a str>) {
+        assert!(!path.contains(&room), "a cycle: {path:?} -> {room}");
+        path.push(room);
+        for next in edges[room] {
+            visit(next, edges, path);
+        }
+        path.pop();
+    }
+    for room in edges.keys() {
+        visit(room, &edges, &mut Vec::new());
+    }
+}
+
+#[test]
+fn what_is_known_stays_in_its_room() {
+    let mut wrong = Vec::new();
+    for source in sources() {
+        for (word, places) in MAY_KNOW {
+            let allowed = places
+                .iter()
+                .any(|place| source.path == *place || source.path.starts_with(&format!("{place}/")));
+            if source.code.contains(word) && !allowed {
+                wrong.push(format!("{} knows {word}", source.path));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_map_is_the_one_in_the_documentation() {
+    let lib = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).expect("lib.rs");
+    for (room, imports) in MAY_IMPORT {
+        let row = lib.lines().find(|line| line.starts_with(&format!("//! | [`{room}`]")));
+        let row = row.unwrap_or_else(|| panic!("the documentation has no row for {room}"));
+        let listed = row.trim_end_matches('|').rsplit('|').next().unwrap_or_default().trim();
+        let expected = if imports.is_empty() {
+            "–".to_owned()
+        } else {
+            imports.join(", ")
+        };
+        assert_eq!(listed, expected, "{room}");
+    }
+}

@@ -1,0 +1,254 @@
+//! The emulator as a test holds it: views of its memory, and knobs that make the cloud less kind.
+
+use std::ops::Deref;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::region::OptIn;
+use super::service::Service;
+use super::state::{Knobs, State};
+use super::views::{InstanceView, VolumeView};
+use crate::support::http::Server;
+
+/// A running EC2; it stops when this is dropped. Every knob may be turned at any time.
+pub struct Emulator {
+    server: Server<Service>,
+}
+
+impl Deref for Emulator {
+    type Target = Server<Service>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.server
+    }
+}
+
+impl Emulator {
+    pub fn start() -> Self {
+        Self::start_on(0)
+    }
+
+    pub fn start_on(port: u16) -> Self {
+        Self {
+            server: Server::start_on(Service::new(), port),
+        }
+    }
+
+    pub(super) fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        change(&mut self.server.service.state())
+    }
+
+    pub(super) fn turn(&self, change: impl FnOnce(&mut Knobs)) {
+        self.with(|state| change(&mut state.knobs));
+    }
+
+    // --- what is there
+
+    /// Every instance of every region that EC2 still shows, by region and launch.
+    pub fn instances(&self) -> Vec<InstanceView> {
+        self.with(|state| {
+            let regions = state.regions.values();
+            let views = regions.flat_map(|region| {
+                region
+                    .instances
+                    .values()
+                    .map(|instance| InstanceView::of(region, instance))
+            });
+            views.collect()
+        })
+    }
+
+    /// The instances that are neither terminated nor on the way there.
+    pub fn alive(&self) -> Vec<InstanceView> {
+        let mut instances = self.instances();
+        instances.retain(InstanceView::is_alive);
+        instances
+    }
+
+    pub fn instance(&self, id: &str) -> Option<InstanceView> {
+        self.with(|state| {
+            let mut regions = state.regions.values();
+            regions.find_map(|region| Some(InstanceView::of(region, region.instance(id)?)))
+        })
+    }
+
+    /// Every volume, attached or left behind.
+    pub fn volumes(&self) -> Vec<VolumeView> {
+        self.with(|state| {
+            let regions = state.regions.values();
+            let views = regions.flat_map(|region| region.volumes.values().map(|volume| VolumeView::of(region, volume)));
+            views.collect()
+        })
+    }
+
+    /// The id of the image with this name in a region.
+    pub fn image_id(&self, region: &str, name: &str) -> Option<String> {
+        self.with(|state| {
+            let mut images = state.regions.get(region)?.images.iter();
+            Some(images.find(|image| image.name == name)?.id.clone())
+        })
+    }
+
+    // --- time
+
+    /// The lifecycle clock.
+    pub fn now(&self) -> Timestamp {
+        self.with(|state| state.now())
+    }
+
+    /// Moves the lifecycle clock on, and lets happen what is due. The `Date` header stays with the real clock.
+    pub fn advance(&self, by: Duration) {
+        self.with(|state| state.advanced += by);
+        self.with(State::tick);
+    }
+
+    /// Finishes every change of state that is under way, without moving the clock.
+    pub fn settle(&self) {
+        self.with(State::settle);
+    }
+
+    /// How long `pending`, `stopping` and `shutting-down` last from now on; 200 ms at first.
+    pub fn set_transition(&self, delay: Duration) {
+        self.turn(|knobs| knobs.transition = delay);
+    }
+
+    /// Puts the clock that dates answers and judges `X-Amz-Date` off by so much.
+    pub fn set_date_offset(&self, offset: SignedDuration) {
+        self.with(|state| state.date_offset = offset);
+    }
+
+    /// Reads do not see a new instance for so long.
+    pub fn set_lag(&self, lag: Duration) {
+        self.turn(|knobs| knobs.lag = lag);
+    }
+
+    /// Reads do not see a change of tags for so long. It holds for changes made from now on.
+    pub fn set_tag_lag(&self, lag: Duration) {
+        self.turn(|knobs| knobs.tag_lag = lag);
+    }
+
+    // --- capacity, quota, network
+
+    /// No room is left in this zone.
+    pub fn exhaust_zone(&self, zone: &str) {
+        self.set_capacity(zone, 0);
+    }
+
+    /// No room is left for this type, in any zone.
+    pub fn exhaust_type(&self, kind: &str) {
+        self.set_capacity(kind, 0);
+    }
+
+    /// Room for so many more launches in a `zone`, of a `type`, or of a type in a zone: `zone/type`.
+    pub fn set_capacity(&self, pool: &str, room: usize) {
+        self.turn(|knobs| {
+            knobs.capacity.insert(pool.to_owned(), room);
+        });
+    }
+
+    pub fn restore_capacity(&self) {
+        self.turn(|knobs| knobs.capacity.clear());
+    }
+
+    /// The quota of on-demand vCPUs, in each region.
+    pub fn set_vcpu_limit(&self, limit: u32) {
+        self.turn(|knobs| knobs.vcpu_limit = Some(limit));
+    }
+
+    pub fn disable_default_vpc(&self, region: &str) {
+        self.with(|state| state.region(region).remove_default_vpc());
+    }
+
+    /// Adds a VPC of the account's own; gives its id and its subnets, one for each zone in order.
+    pub fn add_vpc(&self, region: &str, name: &str) -> (String, Vec<String>) {
+        self.with(|state| state.region(region).add_vpc(name, false))
+    }
+
+    /// How many addresses a subnet has left.
+    pub fn set_free_addresses(&self, subnet: &str, free: u32) {
+        self.with(|state| {
+            for region in state.regions.values_mut() {
+                if let Some(subnet) = region.subnets.get_mut(subnet) {
+                    subnet.free = free;
+                }
+            }
+        });
+    }
+
+    pub fn set_opt_in(&self, region: &str, status: OptIn) {
+        self.with(|state| state.region(region).opt_in = status);
+    }
+
+    // --- account
+
+    /// The account may no longer do this; `RunInstances`, say.
+    pub fn remove_account_permission(&self, action: &str) {
+        self.turn(|knobs| {
+            knobs.denied.insert(action.to_owned());
+        });
+    }
+
+    pub fn expire_credentials(&self) {
+        self.turn(|knobs| knobs.credentials_expired = true);
+    }
+
+    pub fn renew_credentials(&self) {
+        self.turn(|knobs| knobs.credentials_expired = false);
+    }
+
+    /// Makes an instance profile known; `app` is from the start.
+    pub fn add_instance_profile(&self, name: &str) {
+        self.turn(|knobs| {
+            knobs.profiles.insert(name.to_owned());
+        });
+    }
+
+    // --- pages
+
+    /// The longest page, whatever MaxResults says; 1,000 at first.
+    pub fn page_size_cap(&self, size: usize) {
+        self.turn(|knobs| knobs.page_size = size.max(1));
+    }
+
+    /// Puts an empty page with a token before every page that is not empty.
+    pub fn set_empty_pages(&self, on: bool) {
+        self.turn(|knobs| knobs.empty_pages = on);
+    }
+
+    /// Answers every token with the same token, for ever.
+    pub fn set_repeat_page_token(&self, on: bool) {
+        self.turn(|knobs| knobs.repeat_page_token = on);
+    }
+
+    /// Refuses the next so many requests with a token.
+    pub fn refuse_page_tokens(&self, times: usize) {
+        self.turn(|knobs| knobs.refuse_page_tokens = times);
+    }
+
+    /// Voids all tokens that were handed out so far.
+    pub fn expire_page_tokens(&self) {
+        self.turn(|knobs| knobs.page_epoch += 1);
+    }
+
+    // --- client tokens
+
+    /// Before 2025: the token of a terminated instance gives that instance.
+    pub fn set_return_dead_for_old_token(&self, on: bool) {
+        self.turn(|knobs| knobs.return_dead_for_old_token = on);
+    }
+
+    /// A token with changed parameters silently gives the old instance.
+    pub fn set_return_old_for_changed_launch(&self, on: bool) {
+        self.turn(|knobs| knobs.return_old_for_changed_launch = on);
+    }
+}
+
+impl Knobs {
+    /// The fate of the next instance.
+    pub fn take_doom(&mut self) -> Option<(String, String)> {
+        let (code, message, times) = self.doom.as_mut().filter(|(.., times)| *times > 0)?;
+        *times -= 1;
+        Some((code.clone(), message.clone()))
+    }
+}

@@ -1,0 +1,62 @@
+//! An EC2 in the test process: stateful, strict, and with faults on demand.
+//!
+//! It speaks the query protocol of API version 2016-11-15, and STS on the same URL. One emulator serves
+//! every region; the region of a request is that of its credential scope. What the real service refuses is
+//! refused with the real code. What the real service does and the emulator does not is refused too, with
+//! `UnsupportedOperation`, so that no test rests on a parameter that was dropped.
+//!
+//! [`Emulator`] is the way in. It dereferences to the HTTP server that both emulators share, which has the
+//! URL, the log of calls and the faults of the network.
+//!
+//! The files: `service` takes requests in; `parameters`, `query`, `auth` judge their form; `state` is the memory
+//! and the clock; the others are the nouns of the API. `tests/vouch/ec2_boto3.py` holds it against boto3.
+
+// Each integration test compiles this module for itself and uses another part of it; `pub` says what a file
+// offers the others; and a broken promise between two of these files shall fail the test loudly.
+#![allow(dead_code, unused_imports, unreachable_pub, clippy::expect_used, clippy::panic)]
+
+mod account;
+mod attributes;
+mod auth;
+mod describe;
+mod disks;
+mod encoding;
+mod errors;
+mod filters;
+mod groups;
+mod idempotency;
+mod images;
+mod instance;
+mod keys;
+mod knobs;
+mod launch;
+mod lifecycle;
+mod mishaps;
+mod network;
+mod offerings;
+mod pages;
+mod parameters;
+mod placement;
+mod publishers;
+mod query;
+mod region;
+mod regions;
+mod render;
+mod request;
+mod rules;
+mod seed;
+mod service;
+mod state;
+mod tags;
+mod types;
+mod views;
+mod volumes;
+mod xml;
+
+pub use knobs::Emulator;
+pub use region::OptIn;
+pub use service::Service;
+pub use views::{InstanceView, VolumeView};
+
+/// The account that every emulator belongs to.
+pub const ACCOUNT: &str = state::ACCOUNT;

@@ -1,0 +1,141 @@
+//! What a test sees of the cloud's memory: plain values, copied out.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::encoding::from_base64;
+use super::instance::Instance;
+use super::region::Region;
+use super::volumes::Volume;
+
+#[derive(Clone, Debug)]
+pub struct InstanceView {
+    pub id: String,
+    pub region: String,
+    pub zone: String,
+    /// `pending`, `running`, `shutting-down`, `terminated`, `stopping`, `stopped`.
+    pub state: &'static str,
+    pub state_reason: Option<String>,
+    pub instance_type: &'static str,
+    pub image: String,
+    pub image_name: String,
+    /// All tags, without any lag.
+    pub tags: BTreeMap<String, String>,
+    /// Attached ones only; a terminated instance has none.
+    pub volumes: Vec<VolumeView>,
+    pub vpc: Option<String>,
+    pub subnet: Option<String>,
+    /// Ids.
+    pub security_groups: Vec<String>,
+    pub key_name: Option<String>,
+    /// Decoded.
+    pub user_data: Option<Vec<u8>>,
+    pub iam_profile: Option<String>,
+    pub protected: bool,
+    pub spot: bool,
+    pub http_tokens: String,
+    /// `stop` or `terminate`.
+    pub shutdown_behaviour: String,
+    pub public_ip: Option<String>,
+    pub private_ip: Option<String>,
+    pub client_token: Option<String>,
+    pub reservation: String,
+    pub launch_index: usize,
+    /// When it was made.
+    pub created: Timestamp,
+    /// When it was started last.
+    pub launched: Timestamp,
+}
+
+impl InstanceView {
+    /// Neither terminated nor on the way there.
+    pub fn is_alive(&self) -> bool {
+        !matches!(self.state, "shutting-down" | "terminated")
+    }
+
+    pub fn name(&self) -> Option<&str> {
+        self.tags.get("Name").map(String::as_str)
+    }
+
+    pub(super) fn of(region: &Region, instance: &Instance) -> Self {
+        let interface = instance.interface.as_ref();
+        let volumes = instance
+            .disks
+            .iter()
+            .filter_map(|disk| region.volumes.get(&disk.volume));
+        Self {
+            id: instance.id.clone(),
+            region: region.info.name.to_owned(),
+            zone: instance.zone.clone(),
+            state: instance.phase.name(),
+            state_reason: instance.reason.as_ref().map(|reason| reason.code.clone()),
+            instance_type: instance.kind.name,
+            image: instance.image.id.clone(),
+            image_name: instance.image.name.clone(),
+            tags: region
+                .tags
+                .get(&instance.id)
+                .map(|tags| tags.current.clone())
+                .unwrap_or_default(),
+            volumes: volumes.map(|volume| VolumeView::of(region, volume)).collect(),
+            vpc: interface.map(|interface| interface.vpc.clone()),
+            subnet: interface.map(|interface| interface.subnet.clone()),
+            security_groups: instance.groups.clone(),
+            key_name: instance.key_name.clone(),
+            user_data: instance.user_data.as_deref().and_then(from_base64),
+            iam_profile: instance.profile.clone(),
+            protected: instance.protected,
+            spot: instance.spot.is_some(),
+            http_tokens: instance.metadata.tokens.clone(),
+            shutdown_behaviour: instance.on_shutdown.clone(),
+            public_ip: interface.and_then(|interface| interface.public_ip.clone()),
+            private_ip: interface.map(|interface| interface.private_ip.clone()),
+            client_token: instance.client_token.clone(),
+            reservation: instance.reservation.clone(),
+            launch_index: instance.launch_index,
+            created: instance.created,
+            launched: instance.launched,
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct VolumeView {
+    pub id: String,
+    pub region: String,
+    pub zone: String,
+    /// `in-use` or `available`.
+    pub state: &'static str,
+    pub size_gib: i64,
+    pub volume_type: String,
+    pub encrypted: bool,
+    pub tags: BTreeMap<String, String>,
+    /// Of an attached one.
+    pub instance: Option<String>,
+    pub device: Option<String>,
+    pub delete_on_termination: Option<bool>,
+}
+
+impl VolumeView {
+    pub(super) fn of(region: &Region, volume: &Volume) -> Self {
+        let attachment = volume.attachment.as_ref();
+        Self {
+            id: volume.id.clone(),
+            region: region.info.name.to_owned(),
+            zone: volume.zone.clone(),
+            state: volume.state(),
+            size_gib: volume.size_gib,
+            volume_type: volume.kind.clone(),
+            encrypted: volume.encrypted,
+            tags: region
+                .tags
+                .get(&volume.id)
+                .map(|tags| tags.current.clone())
+                .unwrap_or_default(),
+            instance: attachment.map(|attachment| attachment.instance.clone()),
+            device: attachment.map(|attachment| attachment.device.clone()),
+            delete_on_termination: attachment.map(|attachment| attachment.delete_on_termination),
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! What a test turns to make the cloud sick, and what it does behind the client's back.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::Emulator;
+use super::instance::{Instance, Status};
+use super::operations::RequestIdMismatch;
+use super::state::{Delays, Key, State};
+
+/// The settings of an emulator; each has its method on [`Emulator`].
+pub struct Knobs {
+    pub delays: Delays,
+    pub exhausted_zones: BTreeSet<String>,
+    pub quota_exceeded: bool,
+    pub quota_refused: bool,
+    pub api_disabled: bool,
+    pub token_expired: bool,
+    pub unreachable_zones: BTreeSet<String>,
+    pub denied: BTreeSet<String>,
+    pub projects: Option<BTreeSet<String>>,
+    pub unknown_place_is_not_found: bool,
+    pub lag: Duration,
+    pub page_size_cap: Option<usize>,
+    pub empty_pages: usize,
+    pub repeat_page_token: bool,
+    /// Tokens of an earlier epoch have expired.
+    pub page_epoch: u64,
+    pub wait_returns_early: bool,
+    pub request_id_mismatch: RequestIdMismatch,
+    /// VMs whose disks survive them, whatever autoDelete says.
+    pub left_disks: BTreeSet<String>,
+    pub replace_before_delete: BTreeSet<String>,
+}
+
+impl Default for Knobs {
+    fn default() -> Self {
+        Self {
+            delays: Delays::of(Duration::from_millis(200)),
+            exhausted_zones: BTreeSet::new(),
+            quota_exceeded: false,
+            quota_refused: false,
+            api_disabled: false,
+            token_expired: false,
+            unreachable_zones: BTreeSet::new(),
+            denied: BTreeSet::new(),
+            projects: None,
+            unknown_place_is_not_found: false,
+            lag: Duration::ZERO,
+            page_size_cap: None,
+            empty_pages: 0,
+            repeat_page_token: false,
+            page_epoch: 0,
+            wait_returns_early: false,
+            request_id_mismatch: RequestIdMismatch::default(),
+            left_disks: BTreeSet::new(),
+            replace_before_delete: BTreeSet::new(),
+        }
+    }
+}
+
+/// Time, and the answers to calls.
+impl Emulator {
+    /// About how long each transition takes; see [`Delays::of`].
+    pub fn set_transition_time(&self, total: Duration) {
+        self.set_delays(Delays::of(total));
+    }
+
+    /// Holds for what begins from now on. A delay of hours makes a VM that is stuck.
+    pub fn set_delays(&self, delays: Delays) {
+        self.state().knobs.delays = delays;
+    }
+
+    /// Moves the emulator's clock ahead; everything due by then happens, each thing at its own time.
+    pub fn advance(&self, by: Duration) {
+        self.state().advance(by);
+    }
+
+    /// Inserts and starts in this zone are accepted, and then fail for want of machines.
+    pub fn exhaust_zone(&self, zone: &str) {
+        self.state().knobs.exhausted_zones.insert(zone.to_owned());
+    }
+
+    pub fn restock_zone(&self, zone: &str) {
+        self.state().knobs.exhausted_zones.remove(zone);
+    }
+
+    /// Inserts and starts are accepted, and their operation fails with QUOTA_EXCEEDED.
+    pub fn set_quota_exceeded(&self, exceeded: bool) {
+        self.state().knobs.quota_exceeded = exceeded;
+    }
+
+    /// Inserts are refused at once, with a 403 of reason quotaExceeded.
+    pub fn set_quota_refused(&self, refused: bool) {
+        self.state().knobs.quota_refused = refused;
+    }
+
+    pub fn set_api_disabled(&self, disabled: bool) {
+        self.state().knobs.api_disabled = disabled;
+    }
+
+    /// Every token counts as expired, until [`Emulator::renew_token`].
+    pub fn expire_token(&self) {
+        self.state().knobs.token_expired = true;
+    }
+
+    pub fn renew_token(&self) {
+        self.state().knobs.token_expired = false;
+    }
+
+    /// Calls in this zone fail; aggregated lists fail, or are partial for those who asked for that.
+    pub fn mark_unreachable(&self, zone: &str) {
+        self.state().knobs.unreachable_zones.insert(zone.to_owned());
+    }
+
+    pub fn mark_reachable(&self, zone: &str) {
+        self.state().knobs.unreachable_zones.remove(zone);
+    }
+
+    /// Takes away a permission such as `compute.instances.delete`.
+    pub fn deny(&self, permission: &str) {
+        self.state().knobs.denied.insert(permission.to_owned());
+    }
+
+    /// From now on only these projects exist, besides those of the public images.
+    pub fn only_projects(&self, projects: &[&str]) {
+        let projects = projects.iter().map(|project| (*project).to_owned()).collect();
+        self.state().knobs.projects = Some(projects);
+    }
+
+    /// An unknown zone gives 404 everywhere, as newer parts of the service have it, and not 400.
+    pub fn set_unknown_place_is_not_found(&self, not_found: bool) {
+        self.state().knobs.unknown_place_is_not_found = not_found;
+    }
+
+    /// Reads do not see a VM until it is that old. Inserts of its name know of it all the same.
+    pub fn set_lag(&self, lag: Duration) {
+        self.state().knobs.lag = lag;
+    }
+
+    /// Pages hold no more than this, whatever the client asks for.
+    pub fn page_size_cap(&self, rows: usize) {
+        self.state().knobs.page_size_cap = Some(rows);
+    }
+
+    /// So many list calls get a page without rows, but with a token.
+    pub fn empty_pages(&self, pages: usize) {
+        self.state().knobs.empty_pages = pages;
+    }
+
+    /// Every list answers its first page for ever, with a token that leads back to it.
+    pub fn repeat_page_token(&self, repeat: bool) {
+        self.state().knobs.repeat_page_token = repeat;
+    }
+
+    /// The tokens given out so far are no longer valid.
+    pub fn expire_page_tokens(&self) {
+        self.state().knobs.page_epoch += 1;
+    }
+
+    /// `operations.wait` answers at once, with an operation that may still run.
+    pub fn set_wait_returns_early(&self, early: bool) {
+        self.state().knobs.wait_returns_early = early;
+    }
+
+    pub fn forget_request_ids(&self) {
+        self.state().remembered.clear();
+    }
+
+    pub fn set_request_id_mismatch(&self, mismatch: RequestIdMismatch) {
+        self.state().knobs.request_id_mismatch = mismatch;
+    }
+}
+
+/// Things and people.
+impl Emulator {
+    /// The disks of this VM survive its delete, autoDelete or not.
+    pub fn leave_disk(&self, instance: &str) {
+        self.state().knobs.left_disks.insert(instance.to_owned());
+    }
+
+    /// Somebody else deletes every VM of this name; it is gone at once.
+    pub fn delete_from_outside(&self, name: &str) {
+        let mut state = self.state();
+        for key in state.keys_named(name) {
+            state.remove(&key, false);
+        }
+    }
+
+    /// Somebody else makes a running e2-micro.
+    pub fn create_from_outside(&self, zone: &str, name: &str, labels: &[(&str, &str)]) {
+        let labels = labels
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect();
+        self.state().seed(zone, name, labels);
+    }
+
+    /// Just before the next delete of this name takes effect, somebody replaces the VM by one of their own.
+    pub fn replace_before_delete(&self, name: &str) {
+        self.state().knobs.replace_before_delete.insert(name.to_owned());
+    }
+
+    pub fn set_deletion_protection(&self, name: &str, protect: bool) {
+        let mut state = self.state();
+        for key in state.keys_named(name) {
+            if let Some(instance) = state.instances.get_mut(&key) {
+                instance
+                    .body_mut()
+                    .insert("deletionProtection".to_owned(), protect.into());
+            }
+        }
+    }
+
+    /// The guest shuts itself down: the VM is stopped, at once.
+    pub fn shut_down_from_inside(&self, name: &str) {
+        let mut state = self.state();
+        let now = state.now();
+        for key in state.keys_named(name) {
+            if let Some(instance) = state.instances.get_mut(&key) {
+                instance.status = Status::Terminated;
+                instance.stopped = Some(now);
+                instance.expires = None;
+            }
+        }
+    }
+
+    /// What the guest writes to its first serial port.
+    pub fn write_to_console(&self, name: &str, text: &str) {
+        let mut state = self.state();
+        for key in state.keys_named(name) {
+            if let Some(instance) = state.instances.get_mut(&key) {
+                instance.console.push_str(text);
+            }
+        }
+    }
+
+    /// Running VMs `seed-000000` and on, with no disks of their own in [`Emulator::disks`].
+    pub fn seed_instances(&self, zone: &str, count: usize) {
+        self.seed_instances_with(zone, count, |_| Vec::new());
+    }
+
+    /// The same with labels, made from each VM's number.
+    pub fn seed_instances_with(&self, zone: &str, count: usize, labels: impl Fn(usize) -> Vec<(String, String)>) {
+        let mut state = self.state();
+        for number in 0..count {
+            state.seed(zone, &format!("seed-{number:06}"), labels(number).into_iter().collect());
+        }
+    }
+
+    pub fn remove_default_network(&self) {
+        self.state().networks.remove("default");
+    }
+
+    /// A network in custom mode, with subnetworks given as region and name.
+    pub fn add_network(&self, name: &str, subnetworks: &[(&str, &str)]) {
+        self.state().networks.add(name, subnetworks);
+    }
+}
+
+impl State {
+    fn keys_named(&self, name: &str) -> Vec<Key> {
+        self.instances.keys().filter(|key| key.name == name).cloned().collect()
+    }
+
+    fn seed(&mut self, zone: &str, name: &str, labels: BTreeMap<String, String>) {
+        let id = self.fresh_id();
+        let key = Key::new(super::PROJECT, zone, name);
+        let instance = Instance::seeded(key.clone(), id, self.now(), labels);
+        self.instances.insert(key, instance);
+    }
+
+    /// Puts another incarnation in a VM's place: another id, and none of its labels.
+    pub fn replace(&mut self, key: &Key) {
+        let Some(old) = self.instances.get(key) else {
+            return;
+        };
+        let body = old.body().into_owned();
+        let id = self.fresh_id();
+        let mut instance = Instance::new(key.clone(), id, self.now(), body);
+        instance.status = Status::Running;
+        instance.boots = 1;
+        instance.started = Some(instance.created);
+        instance.set_labels(&json!({}));
+        self.instances.insert(key.clone(), instance);
+    }
+}

@@ -1,0 +1,127 @@
+//! An in-process Compute Engine: the REST API that `cloudctl`, `gcloud` and Google's client libraries speak,
+//! with VMs that come up and go down over time.
+//!
+//! It is strict: what the real service refuses it refuses, with that service's status and reason. Given Google's
+//! discovery document it also holds every request against it, and every answer of its own, and keeps what does
+//! not fit in [`Emulator::violations`].
+//!
+//! ```text
+//! mod         Emulator: start it, look into it          views       what a test sees
+//! knobs       what a test turns                         service     auth, checks, who answers
+//! route       paths to methods                          discovery   the check against Google's document
+//! state       what there is; the clock                  lifecycle   how VMs change state
+//! insert, insert_disks, scheduling, bulk                new VMs
+//! instance, instances, disks, operations, images, machine_types, networks, zones   one noun each
+//! power                                                 delete, start, stop, reset
+//! paging, filter, filter_parser, pattern                lists
+//! checks, errors, failures, encoding                    rules, refusals, failed operations, fingerprints
+//! ```
+
+// Every test binary compiles this whole module and uses its own part of it.
+#![allow(dead_code, unused_imports)]
+
+mod bulk;
+mod checks;
+mod discovery;
+mod disks;
+mod encoding;
+mod errors;
+mod failures;
+mod filter;
+mod filter_parser;
+mod images;
+mod insert;
+mod insert_disks;
+mod instance;
+mod instances;
+mod knobs;
+mod lifecycle;
+mod machine_types;
+mod networks;
+mod operations;
+mod paging;
+mod pattern;
+mod power;
+mod route;
+mod scheduling;
+mod service;
+mod state;
+mod views;
+mod zones;
+
+use std::path::Path;
+use std::sync::MutexGuard;
+
+pub use operations::RequestIdMismatch;
+pub use service::Service;
+pub use state::Delays;
+pub use views::{AttachedDiskView, DiskView, InstanceView, OperationView, SchedulingView};
+
+use crate::support::http::{Call, Fault, Server};
+use discovery::Discovery;
+use state::State;
+
+/// The project that seeded VMs are in. Clients may use any other.
+pub const PROJECT: &str = "test-project";
+
+/// A running emulator; it stops when this is dropped.
+pub struct Emulator {
+    server: Server<Service>,
+}
+
+impl Emulator {
+    /// Without the check against the discovery document.
+    pub fn start() -> Self {
+        Self::start_on(0, None)
+    }
+
+    /// With it; the file is `googleapiclient/discovery_cache/documents/compute.v1.json` of the Python
+    /// package google-api-python-client.
+    pub fn start_with_discovery(path: &Path) -> Self {
+        Self::start_on(0, Some(path))
+    }
+
+    /// On a given port; 0 is any free one.
+    pub fn start_on(port: u16, discovery: Option<&Path>) -> Self {
+        let service = Service::new(discovery.map(Discovery::load));
+        Self {
+            server: Server::start_on(service, port),
+        }
+    }
+
+    /// What a client takes as its endpoint: `http://127.0.0.1:PORT`. gcloud wants `/compute/v1/` after it.
+    pub fn url(&self) -> String {
+        self.server.url()
+    }
+
+    pub fn inject(&self, fault: Fault) {
+        self.server.inject(fault);
+    }
+
+    pub fn clear_faults(&self) {
+        self.server.clear_faults();
+    }
+
+    /// Every call so far, by the API's name of its method: `instances.insert` in `us-east1-b`.
+    pub fn calls(&self) -> Vec<Call> {
+        self.server.calls()
+    }
+
+    /// How often a method was called.
+    pub fn count(&self, method: &str) -> usize {
+        self.server.count(method)
+    }
+
+    pub fn forget_calls(&self) {
+        self.server.forget_calls();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.server.service.state()
+    }
+}
+
+/// The URL of a resource path, as the service writes it whatever endpoint it was reached at.
+fn link(path: &str) -> String {
+    format!("https://www.googleapis.com/compute/v1/{path}")
+}

@@ -1,0 +1,80 @@
+//! The rules of `scheduling`: spot, run limits, host maintenance.
+
+use serde_json::{Value, json};
+
+use super::errors::ApiError;
+use super::instances::object;
+use super::lifecycle::run_limit;
+use super::machine_types::MachineType;
+
+/// 30 seconds to 120 days.
+const RUN_LIMITS: std::ops::RangeInclusive<u64> = 30..=120 * 24 * 60 * 60;
+
+/// Checks what was asked for, and fills in what was not.
+pub fn check(asked: &Value, machine_type: &MachineType) -> Result<Value, ApiError> {
+    let invalid = |name: &str, value: &Value, why: &str| {
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        ApiError::invalid(&format!("resource.scheduling.{name}"), &text, why)
+    };
+    let spot = asked["provisioningModel"] == "SPOT";
+    let short_lived = spot || asked["preemptible"] == true;
+    if spot && asked["preemptible"] == false {
+        let why = "A Spot VM is preemptible; leave the field out or set it to true.";
+        return Err(invalid("preemptible", &asked["preemptible"], why));
+    }
+    let no_migration = short_lived || machine_type.has_accelerators();
+    let maintenance = &asked["onHostMaintenance"];
+    if short_lived && asked["automaticRestart"] == true {
+        let why = "A preemptible VM cannot restart automatically.";
+        return Err(invalid("automaticRestart", &asked["automaticRestart"], why));
+    }
+    if short_lived && maintenance == "MIGRATE" {
+        return Err(invalid(
+            "onHostMaintenance",
+            maintenance,
+            "A preemptible VM cannot migrate.",
+        ));
+    }
+    if machine_type.has_accelerators() && maintenance != "TERMINATE" && !short_lived {
+        let message = "Instances with guest accelerators do not support live migration.";
+        return Err(ApiError::new(400, "badRequest", message));
+    }
+    let limit = &asked["maxRunDuration"];
+    if !limit.is_null() {
+        let seconds = run_limit(asked).map(|limit| limit.as_secs());
+        if !seconds.is_some_and(|seconds| RUN_LIMITS.contains(&seconds)) {
+            let why = "Must be between 30 and 10368000 seconds, inclusive.";
+            return Err(invalid("maxRunDuration.seconds", &limit["seconds"], why));
+        }
+    }
+    if !asked["terminationTime"].is_null() {
+        return Err(ApiError::new(
+            501,
+            "notImplemented",
+            "The emulator has no terminationTime.",
+        ));
+    }
+    let action = &asked["instanceTerminationAction"];
+    if !action.is_null() && limit.is_null() && !spot {
+        let why = "You cannot specify a termination action for a VM instance that has the standard \
+                   provisioning model (default).";
+        return Err(invalid("instanceTerminationAction", action, why));
+    }
+    let mut scheduling = object(asked);
+    let defaults = [
+        (
+            "onHostMaintenance",
+            json!(if no_migration { "TERMINATE" } else { "MIGRATE" }),
+        ),
+        ("automaticRestart", json!(!short_lived)),
+        ("preemptible", json!(short_lived)),
+        ("provisioningModel", json!("STANDARD")),
+    ];
+    for (name, value) in defaults {
+        scheduling.entry(name).or_insert(value);
+    }
+    if !limit.is_null() || spot {
+        scheduling.entry("instanceTerminationAction").or_insert(json!("STOP"));
+    }
+    Ok(scheduling.into())
+}

@@ -1,0 +1,221 @@
+//! What a test sees of the emulator's state, as plain values.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::Emulator;
+use super::instance::Instance;
+use super::lifecycle::run_limit;
+use super::state::{Key, State};
+
+/// A VM.
+#[derive(Clone, Debug)]
+pub struct InstanceView {
+    pub project: String,
+    pub zone: String,
+    pub name: String,
+    pub id: String,
+    /// `RUNNING` and the like; a stopped VM is `TERMINATED`.
+    pub status: String,
+    /// The bare name.
+    pub machine_type: String,
+    pub description: String,
+    /// The URL of the image its boot disk was made from.
+    pub source_image: Option<String>,
+    pub labels: BTreeMap<String, String>,
+    pub tags: Vec<String>,
+    pub metadata: BTreeMap<String, String>,
+    pub disks: Vec<AttachedDiskView>,
+    /// The bare name, as is the subnetwork's.
+    pub network: String,
+    pub subnetwork: String,
+    pub internal_ip: Option<String>,
+    /// `None` also while it is stopped.
+    pub external_ip: Option<String>,
+    pub wants_external_ip: bool,
+    pub service_account: Option<String>,
+    pub scopes: Vec<String>,
+    pub deletion_protection: bool,
+    pub scheduling: SchedulingView,
+    pub created: Timestamp,
+    /// When its run limit ends the present run.
+    pub expires: Option<Timestamp>,
+    /// The whole resource, as `instances.get` answers it.
+    pub resource: Value,
+}
+
+#[derive(Clone, Debug)]
+pub struct SchedulingView {
+    pub provisioning_model: String,
+    pub max_run_duration: Option<Duration>,
+    pub instance_termination_action: Option<String>,
+    pub on_host_maintenance: String,
+    pub automatic_restart: bool,
+}
+
+/// A disk as its VM has it.
+#[derive(Clone, Debug)]
+pub struct AttachedDiskView {
+    /// The disk's own name.
+    pub name: String,
+    pub boot: bool,
+    pub auto_delete: bool,
+    pub size_gb: u64,
+    /// What only the disk itself knows; `None` for the disks of seeded VMs.
+    pub disk: Option<DiskView>,
+}
+
+/// A disk.
+#[derive(Clone, Debug)]
+pub struct DiskView {
+    pub project: String,
+    pub zone: String,
+    pub name: String,
+    pub id: String,
+    pub size_gb: u64,
+    /// `pd-balanced` and the like.
+    pub kind: String,
+    pub source_image: Option<String>,
+    pub labels: BTreeMap<String, String>,
+    /// The name of the VM that has it.
+    pub user: Option<String>,
+}
+
+/// An operation.
+#[derive(Clone, Debug)]
+pub struct OperationView {
+    pub name: String,
+    pub zone: String,
+    pub target_id: String,
+    /// As `zoneOperations.get` answers it.
+    pub resource: Value,
+}
+
+impl Emulator {
+    /// All VMs, by project, zone and name.
+    pub fn instances(&self) -> Vec<InstanceView> {
+        let state = self.state();
+        state
+            .instances
+            .values()
+            .map(|instance| view(&state, instance))
+            .collect()
+    }
+
+    /// The VM of a name, in whatever zone; `None` if there is none.
+    pub fn instance(&self, name: &str) -> Option<InstanceView> {
+        let state = self.state();
+        let found = state.instances.values().find(|instance| instance.key.name == name)?;
+        Some(view(&state, found))
+    }
+
+    /// How many VMs there are; cheaper than to look at them all.
+    pub fn instance_count(&self) -> usize {
+        self.state().instances.len()
+    }
+
+    pub fn disks(&self) -> Vec<DiskView> {
+        let state = self.state();
+        state.disks.keys().filter_map(|key| disk_view(&state, key)).collect()
+    }
+
+    pub fn operations(&self) -> Vec<OperationView> {
+        let state = self.state();
+        let operations = state.operations.values().map(|operation| OperationView {
+            name: operation.key.name.clone(),
+            zone: operation.key.zone.clone(),
+            target_id: operation.target_id.to_string(),
+            resource: operation.render(),
+        });
+        operations.collect()
+    }
+
+    /// What did not fit the API, requests and the emulator's own answers alike.
+    pub fn violations(&self) -> Vec<String> {
+        self.state().violations.clone()
+    }
+
+    /// The emulator's clock.
+    pub fn now(&self) -> Timestamp {
+        self.state().now()
+    }
+}
+
+fn view(state: &State, instance: &Instance) -> InstanceView {
+    let resource = instance.render();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let maybe = |value: &Value| value.as_str().map(str::to_owned);
+    let base = |value: &Value| text(value).rsplit('/').next().unwrap_or_default().to_owned();
+    let rows = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let disks: Vec<AttachedDiskView> = rows(&resource["disks"])
+        .iter()
+        .map(|disk| {
+            let name = base(&disk["source"]);
+            let key = Key::new(&instance.key.project, &instance.key.zone, &name);
+            AttachedDiskView {
+                boot: disk["boot"] == true,
+                auto_delete: disk["autoDelete"] == true,
+                size_gb: text(&disk["diskSizeGb"]).parse().unwrap_or(0),
+                disk: disk_view(state, &key),
+                name,
+            }
+        })
+        .collect();
+    let interface = &resource["networkInterfaces"][0];
+    let account = &resource["serviceAccounts"][0];
+    let scheduling = &resource["scheduling"];
+    let metadata = rows(&resource["metadata"]["items"]);
+    InstanceView {
+        project: instance.key.project.clone(),
+        zone: instance.key.zone.clone(),
+        name: instance.key.name.clone(),
+        id: instance.id.to_string(),
+        status: instance.status.as_str().to_owned(),
+        machine_type: base(&resource["machineType"]),
+        description: text(&resource["description"]),
+        source_image: disks.first().and_then(|disk| disk.disk.as_ref()?.source_image.clone()),
+        labels: serde_json::from_value(resource["labels"].clone()).unwrap_or_default(),
+        tags: rows(&resource["tags"]["items"]).iter().map(text).collect(),
+        metadata: metadata
+            .iter()
+            .map(|item| (text(&item["key"]), text(&item["value"])))
+            .collect(),
+        disks,
+        network: base(&interface["network"]),
+        subnetwork: base(&interface["subnetwork"]),
+        internal_ip: maybe(&interface["networkIP"]),
+        external_ip: maybe(&interface["accessConfigs"][0]["natIP"]),
+        wants_external_ip: !interface["accessConfigs"].is_null(),
+        service_account: maybe(&account["email"]),
+        scopes: rows(&account["scopes"]).iter().map(text).collect(),
+        deletion_protection: resource["deletionProtection"] == true,
+        scheduling: SchedulingView {
+            provisioning_model: text(&scheduling["provisioningModel"]),
+            max_run_duration: run_limit(scheduling),
+            instance_termination_action: maybe(&scheduling["instanceTerminationAction"]),
+            on_host_maintenance: text(&scheduling["onHostMaintenance"]),
+            automatic_restart: scheduling["automaticRestart"] == true,
+        },
+        created: instance.created,
+        expires: instance.expires,
+        resource,
+    }
+}
+
+fn disk_view(state: &State, key: &Key) -> Option<DiskView> {
+    let disk = state.disks.get(key)?;
+    Some(DiskView {
+        project: key.project.clone(),
+        zone: key.zone.clone(),
+        name: key.name.clone(),
+        id: disk.id.to_string(),
+        size_gb: disk.size_gb,
+        kind: disk.kind.clone(),
+        source_image: disk.image.clone(),
+        labels: disk.labels.clone(),
+        user: disk.user.as_ref().map(|user| user.name.clone()),
+    })
+}

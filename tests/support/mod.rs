@@ -1,0 +1,8 @@
+//! What the integration tests share: a sandbox for the real binary, and clouds to point it at.
+
+pub mod ec2;
+pub mod gce;
+pub mod http;
+pub mod moto;
+pub mod python;
+pub mod sandbox;

@@ -1,0 +1,155 @@
+//! The real binary in a world of its own: an empty home folder, and no variable but those that a test sets.
+
+// Each test binary uses another part of it.
+#![allow(dead_code)]
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+pub struct Sandbox {
+    folder: tempfile::TempDir,
+    variables: BTreeMap<String, String>,
+}
+
+/// What a run of the binary came to.
+#[derive(Debug)]
+pub struct Run {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Sandbox {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let home = folder.path().join("home");
+        std::fs::create_dir(&home).expect("a home folder");
+        let mut sandbox = Self {
+            folder,
+            variables: BTreeMap::new(),
+        };
+        sandbox.set("HOME", &home.to_string_lossy());
+        sandbox.set("PATH", &std::env::var("PATH").unwrap_or_default());
+        sandbox.set("LANG", "C.UTF-8");
+        // Without this a run without credentials would call the link-local address of the metadata service.
+        sandbox.set("AWS_EC2_METADATA_DISABLED", "true");
+        sandbox.set("AWS_MAX_ATTEMPTS", "3");
+        sandbox
+    }
+
+    pub fn set(&mut self, name: &str, value: &str) -> &mut Self {
+        self.variables.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    pub fn unset(&mut self, name: &str) -> &mut Self {
+        self.variables.remove(name);
+        self
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn home(&self) -> PathBuf {
+        self.folder().join("home")
+    }
+
+    /// Writes a file below the sandbox's folder, and gives its path.
+    pub fn write(&self, name: &str, content: &str) -> String {
+        let path = self.folder().join(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("the folder");
+        std::fs::write(&path, content).expect("a file in the sandbox");
+        path.to_string_lossy().into_owned()
+    }
+
+    /// The binary with these arguments, for tests that steer the process themselves.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cloudctl"));
+        command
+            .args(arguments)
+            .env_clear()
+            .envs(&self.variables)
+            .current_dir(self.folder());
+        command
+    }
+
+    /// Runs the binary with nothing on its standard input.
+    pub fn run(&self, arguments: &[&str]) -> Run {
+        self.run_with_input(arguments, "")
+    }
+
+    pub fn run_with_input(&self, arguments: &[&str], input: &str) -> Run {
+        let mut command = self.command(arguments);
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        // A run that does not read its input closes the pipe.
+        let _ = child.stdin.take().expect("its input").write_all(input.as_bytes());
+        let output = child.wait_with_output().expect("the binary ends");
+        Run {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+impl Run {
+    /// Checks the exit code; on a mismatch shows everything.
+    #[track_caller]
+    pub fn expect(self, code: i32) -> Self {
+        assert_eq!(
+            self.code, code,
+            "exit code\n--- stdout\n{}\n--- stderr\n{}",
+            self.stdout, self.stderr
+        );
+        assert!(!self.stderr.contains("panicked"), "a panic:\n{}", self.stderr);
+        self
+    }
+
+    /// The envelope on stdout.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        let value: Value = serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("{error} in\n{}\n--- stderr\n{}", self.stdout, self.stderr));
+        assert_eq!(value["schema"], "cloudctl/v1");
+        value
+    }
+
+    /// The items of the envelope.
+    #[track_caller]
+    pub fn items(&self) -> Vec<Value> {
+        self.json()["items"].as_array().cloned().unwrap_or_default()
+    }
+
+    /// The one item of the envelope.
+    #[track_caller]
+    pub fn item(&self) -> Value {
+        let items = self.items();
+        assert_eq!(
+            items.len(),
+            1,
+            "one item in\n{}\n--- stderr\n{}",
+            self.stdout,
+            self.stderr
+        );
+        items[0].clone()
+    }
+
+    /// The kinds in the envelope's errors.
+    pub fn error_kinds(&self) -> Vec<String> {
+        let errors = self.json()["errors"].as_array().cloned().unwrap_or_default();
+        errors
+            .iter()
+            .map(|error| error["kind"].as_str().unwrap_or_default().to_owned())
+            .collect()
+    }
+}
