@@ -92,15 +92,19 @@ fn record(
         private_ip: private_address(address),
         created_at: now,
         booted_at: now,
-        phase: Phase::started(now, boot, death(faults.boot_failure(site), boot, order)),
+        phase: Phase::started(now, boot, death(faults.boot_failure(site), boot, spec, order)),
     }
 }
 
 /// How the instance shall die by itself, if it shall.
-fn death(boot_failure: bool, boot: Duration, order: &Order) -> Option<Death> {
+fn death(boot_failure: bool, boot: Duration, spec: &InstanceSpec, order: &Order) -> Option<Death> {
     if boot_failure {
         return Some(Death::after(boot, "Server.InternalError"));
     }
-    let time = order.options.fail_after()?;
-    Some(Death::after(time, "Server.SpotInstanceTermination"))
+    let reason = if spec.spot {
+        "Server.SpotInstanceTermination"
+    } else {
+        "Server.InternalError"
+    };
+    Some(Death::after(order.options.fail_after()?, reason))
 }

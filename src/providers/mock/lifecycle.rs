@@ -111,12 +111,17 @@ impl Phase {
 
     /// Whether the cloud still lists it: the terminated are forgotten after a while.
     pub(super) fn is_listed(&self, now: Timestamp) -> bool {
-        let end = match (self, self.death(now)) {
-            (_, Some((at, _))) => at,
-            (Self::Terminated { at }, None) => *at,
-            _ => return true,
-        };
-        now.duration_since(end) < SHUTDOWN + LISTED
+        match (self, self.death(now)) {
+            (_, Some((died_at, _))) => now.duration_since(died_at) < LISTED,
+            (Self::Terminated { at }, None) => now.duration_since(*at) < SHUTDOWN + LISTED,
+            _ => true,
+        }
+    }
+
+    /// Whether it dies before it has booted.
+    pub(super) fn fails_to_boot(&self) -> bool {
+        matches!(self, Self::Started { boot_milliseconds, death: Some(death), .. }
+            if death.after_milliseconds <= *boot_milliseconds)
     }
 
     /// When and how it died by itself, if it has.
@@ -178,7 +183,9 @@ pub(super) fn act(
     now: Timestamp,
 ) -> Result<()> {
     let address = state.addresses;
-    let record = state.find_mut(target, now).ok_or_else(|| Error::not_found(target))?;
+    let record = state
+        .find_mut(target, now)
+        .ok_or_else(|| Error::not_found(target).at(Site::region(&target.place).name()))?;
     let site = Site::zone(&record.region, &record.zone);
     if let Some(error) = faults.refusal(site) {
         return Err(error.context(format!("cannot {} {target}", action.as_str())));
@@ -190,7 +197,8 @@ pub(super) fn act(
                 ErrorKind::Protected,
                 format!("{target} is protected against termination"),
             )
-            .with_code("OperationNotPermitted"));
+            .with_code("OperationNotPermitted")
+            .at(site.name()));
         }
         (Action::Terminate, _) => record.phase = Phase::Terminated { at: now },
         (Action::Start, InstanceState::Pending | InstanceState::Running) => {}
@@ -220,4 +228,5 @@ fn wrong_state(record: &Record, action: Action, current: InstanceState) -> Error
         format!("cannot {} {}: it is {current}", action.as_str(), record.reference()),
     )
     .with_code("IncorrectInstanceState")
+    .at(Site::zone(&record.region, &record.zone).name())
 }

@@ -119,7 +119,9 @@ impl Mock {
         call(&faults, Site::region(&target.place), operation).await?;
         let state = self.store.read()?;
         let now = self.clock.now();
-        let record = state.find(target, now).ok_or_else(|| Error::not_found(target))?;
+        let record = state
+            .find(target, now)
+            .ok_or_else(|| Error::not_found(target).at(Site::region(&target.place).name()))?;
         match faults.refusal(Site::zone(&record.region, &record.zone)) {
             Some(error) => Err(error),
             None => Ok(look(record, now)),

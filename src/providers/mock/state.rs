@@ -101,6 +101,11 @@ impl Record {
         }
     }
 
+    /// Whether it is the one that is meant, and the cloud still lists it.
+    fn is(&self, target: &InstanceRef, now: Timestamp) -> bool {
+        self.id == target.id && self.region == target.place && self.phase.is_listed(now)
+    }
+
     /// Whether cloudctl made it.
     pub(super) fn is_managed(&self) -> bool {
         self.labels.get(LABEL_MANAGED).is_some_and(|value| value == "true") && self.labels.contains_key(LABEL_NAME)
@@ -170,8 +175,8 @@ impl Record {
             format!("[    0.012345] smp: Brought up 1 node, {cpus} CPUs"),
             format!("[    0.345678] sda: {} GiB disk ({})", self.disk_gib, self.disk_type),
         ];
-        if let Some(reason) = self.phase.reason(now) {
-            lines.push(format!("[    0.400000] Kernel panic - not syncing: {reason}"));
+        if self.phase.fails_to_boot() {
+            lines.push("[    0.400000] Kernel panic - not syncing: No working init found".to_owned());
         } else {
             lines.push(format!("[    0.456789] eth0: {} in {}", self.private_ip, self.subnet));
             lines.push(format!(
@@ -197,16 +202,12 @@ impl Record {
 impl State {
     /// The instance of this reference, if the cloud still lists it.
     pub(super) fn find(&self, target: &InstanceRef, now: Timestamp) -> Option<&Record> {
-        self.instances
-            .iter()
-            .find(|record| record.reference() == *target && record.phase.is_listed(now))
+        self.instances.iter().find(|record| record.is(target, now))
     }
 
     /// The same, to change it.
     pub(super) fn find_mut(&mut self, target: &InstanceRef, now: Timestamp) -> Option<&mut Record> {
-        self.instances
-            .iter_mut()
-            .find(|record| record.reference() == *target && record.phase.is_listed(now))
+        self.instances.iter_mut().find(|record| record.is(target, now))
     }
 
     /// Drops what the cloud no longer lists.

@@ -41,6 +41,12 @@ impl Store {
         }
     }
 
+    /// The same, with another time to wait for the lock.
+    #[cfg(test)]
+    pub(super) fn with_patience(path: Option<PathBuf>, patience: Duration) -> Self {
+        Self { path, patience }
+    }
+
     fn path(&self) -> Result<&Path> {
         self.path.as_deref().ok_or_else(|| {
             Error::invalid("there is no place for the mock cloud's file: no home folder is known")

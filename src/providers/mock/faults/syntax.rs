@@ -1,0 +1,141 @@
+//! How a fault is written, and which there are.
+
+use std::time::Duration;
+
+use super::super::geography;
+use super::{Effect, Fault};
+use crate::cloud::{Error, Result};
+
+/// Every fault, with what it does.
+pub(super) const KNOWN: [(&str, &str); 10] = [
+    ("capacity", "create and start find no room (Capacity)"),
+    ("quota", "create reaches a limit of the account (Quota)"),
+    ("latency=200ms", "every call takes that much longer (ms, s or m)"),
+    (
+        "throttle=0.3",
+        "that part of all calls, from 0 to 1, is turned away and tried again",
+    ),
+    ("unreachable=eu-west-1", "no call gets through (Network)"),
+    ("denied", "every call lacks permission (PermissionDenied)"),
+    ("unauthenticated", "every call lacks credentials (Unauthenticated)"),
+    (
+        "lost-reply",
+        "create takes effect, but the answer is lost (UnknownOutcome)",
+    ),
+    ("slow-boot=30s", "a new or started instance is pending for that long"),
+    ("boot-failure", "a new instance dies instead of running"),
+];
+
+/// Longest time that a fault can ask for.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Reads one fault.
+///
+/// # Errors
+/// `InvalidSpec` naming it and the known ones.
+pub(super) fn parse(text: &str) -> Result<Fault> {
+    let (head, place) = match text.split_once('@') {
+        Some((head, place)) => (head, Some(place)),
+        None => (text, None),
+    };
+    let (name, value) = match head.split_once('=') {
+        Some((name, value)) => (name, Some(value)),
+        None => (head, None),
+    };
+    // `unreachable` has no value of its own, so that it may be given its place as one.
+    let (value, place) = match (name, value, place) {
+        ("unreachable", Some(value), None) => (None, Some(value)),
+        _ => (value, place),
+    };
+    let effect = match (name, value) {
+        ("capacity", None) => Some(Effect::Capacity),
+        ("quota", None) => Some(Effect::Quota),
+        ("unreachable", None) => Some(Effect::Unreachable),
+        ("denied", None) => Some(Effect::Denied),
+        ("unauthenticated", None) => Some(Effect::Unauthenticated),
+        ("lost-reply", None) => Some(Effect::LostReply),
+        ("boot-failure", None) => Some(Effect::BootFailure),
+        ("latency", Some(value)) => parse_time(value).map(Effect::Latency),
+        ("slow-boot", Some(value)) => parse_time(value).map(Effect::SlowBoot),
+        ("throttle", Some(value)) => value
+            .parse()
+            .ok()
+            .filter(|part| (0.0..=1.0).contains(part))
+            .map(Effect::Throttle),
+        _ => None,
+    };
+    let Some(effect) = effect else {
+        let known: Vec<_> = KNOWN.iter().map(|(fault, does)| format!("{fault}: {does}")).collect();
+        return Err(
+            Error::invalid(format!("invalid fault {text:?} in CLOUDCTL_MOCK")).with_remedy(format!(
+                "the faults, each with @region or @zone if it is to happen only there, are {}",
+                known.join("; ")
+            )),
+        );
+    };
+    if let Some(place) = place
+        && geography::region_of_zone(place).is_err()
+    {
+        geography::region(place).map_err(|error| error.context(format!("invalid fault {text:?} in CLOUDCTL_MOCK")))?;
+    }
+    Ok(Fault {
+        effect,
+        place: place.map(str::to_owned),
+        text: text.to_owned(),
+    })
+}
+
+/// `200ms`, `30s`, `2m`.
+fn parse_time(text: &str) -> Option<Duration> {
+    let digits = text.find(|character: char| !character.is_ascii_digit())?;
+    let (number, unit) = text.split_at(digits);
+    let milliseconds: u64 = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        _ => return None,
+    };
+    let time = Duration::from_millis(number.parse::<u64>().ok()?.checked_mul(milliseconds)?);
+    (time <= LONGEST).then_some(time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cloud::ErrorKind;
+
+    #[test]
+    fn every_known_fault_is_read_with_and_without_a_place() {
+        for (text, _) in KNOWN {
+            parse(text).unwrap();
+            if !text.starts_with("unreachable") {
+                parse(&format!("{text}@ap-south-1")).unwrap();
+            }
+        }
+        for text in ["unreachable", "unreachable@us-east-1b", "unreachable=us-east-1b"] {
+            parse(text).unwrap();
+        }
+    }
+
+    #[test]
+    fn anything_else_is_refused_by_name() {
+        for text in [
+            "capactiy",
+            "capacity=1",
+            "latency",
+            "latency=fast",
+            "latency=99999999999999999999s",
+            "latency=25h",
+            "throttle=2",
+            "throttle=NaN",
+            "quota@mars-1",
+            "unreachable=us-east-1@us-east-1",
+            "@us-east-1",
+        ] {
+            let error = parse(text).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidSpec);
+            assert!(error.message().contains(&format!("{text:?}")), "{error}");
+            assert!(error.remedy().is_some());
+        }
+    }
+}

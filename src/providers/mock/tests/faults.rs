@@ -1,0 +1,119 @@
+//! What the faults do to calls.
+
+use std::fs;
+
+use serde_json::json;
+
+use super::*;
+
+#[test]
+fn faults_have_their_kinds_and_no_effect() {
+    let mut sandbox = Sandbox::new();
+    let target = sandbox.create(&spec("there")).reference;
+    let before = fs::read(sandbox.file()).unwrap();
+    for (faults, expected) in [
+        ("capacity", ErrorKind::Capacity),
+        ("quota@us-east-1", ErrorKind::Quota),
+        ("throttle=1", ErrorKind::Throttled),
+        ("unreachable=us-east-1", ErrorKind::Network),
+        ("denied@us-east-1", ErrorKind::PermissionDenied),
+        ("unauthenticated", ErrorKind::Unauthenticated),
+        ("nonsense", ErrorKind::InvalidSpec),
+    ] {
+        sandbox.faults(faults);
+        assert_eq!(sandbox.refusal(&spec("new")).kind(), expected, "{faults}");
+        if !matches!(expected, ErrorKind::Capacity | ErrorKind::Quota) {
+            assert_eq!(kind(sandbox.list("us-east-1")), expected, "{faults}");
+            assert_eq!(kind(sandbox.get(&target)), expected, "{faults}");
+            let twice = [target.clone(), target.clone()];
+            for outcome in run(sandbox.mock.terminate(&twice)) {
+                assert_eq!(kind(outcome.result), expected, "{faults}");
+            }
+        }
+        assert_eq!(fs::read(sandbox.file()).unwrap(), before, "{faults}");
+    }
+    sandbox.faults("unreachable=eu-west-1,throttle=0.1,latency=1ms");
+    assert!(sandbox.list("us-east-1").is_ok());
+    assert_eq!(kind(sandbox.list("eu-west-1")), ErrorKind::Network);
+}
+
+#[test]
+fn a_zone_that_is_down_is_a_gap_in_its_region_and_no_more() {
+    let mut sandbox = Sandbox::new();
+    let lost = sandbox.create(&in_zone("lost", "us-east-1a")).reference;
+    let kept = sandbox.create(&in_zone("kept", "us-east-1b")).reference;
+    sandbox.faults("unreachable=us-east-1a,capacity@us-east-1c");
+    let listing = sandbox.list("us-east-1").unwrap();
+    assert_eq!(listing.instances.len(), 1);
+    assert_eq!(listing.instances[0].reference, kept);
+    assert_eq!(listing.gaps.len(), 1);
+    assert_eq!(listing.gaps[0].location(), Some("mock/us-east-1a"));
+    assert_eq!(kind(sandbox.get(&lost)), ErrorKind::Network);
+    let outcomes = run(sandbox.mock.terminate(&[lost, kept]));
+    let first = outcomes[0].result.as_ref().unwrap_err();
+    assert_eq!(first.kind(), ErrorKind::Network);
+    assert!(outcomes[1].result.is_ok());
+    assert_eq!(
+        sandbox.refusal(&in_zone("new", "us-east-1c")).kind(),
+        ErrorKind::Capacity
+    );
+    sandbox.create(&in_zone("new", "us-east-1b"));
+}
+
+#[test]
+fn a_start_needs_capacity_too() {
+    let mut sandbox = Sandbox::new();
+    let target = sandbox.create(&spec("web-1")).reference;
+    sandbox.pass(1);
+    sandbox.act(Action::Stop, &target).unwrap();
+    sandbox.pass(1);
+    sandbox.faults("capacity");
+    assert_eq!(kind(sandbox.act(Action::Start, &target)), ErrorKind::Capacity);
+    assert_eq!(sandbox.state(&target), InstanceState::Stopped);
+}
+
+#[test]
+fn a_lost_reply_leaves_one_instance_to_be_found() {
+    let mut sandbox = Sandbox::new();
+    sandbox.faults("lost-reply");
+    for _ in 0..2 {
+        assert_eq!(sandbox.refusal(&spec("web-1")).kind(), ErrorKind::UnknownOutcome);
+    }
+    assert_eq!(sandbox.list("us-east-1").unwrap().instances.len(), 1);
+}
+
+#[test]
+fn slow_boots_failed_boots_and_early_deaths() {
+    let mut sandbox = Sandbox::new();
+    sandbox.faults("slow-boot=30s");
+    let slow = sandbox.create(&spec("slow")).reference;
+    sandbox.pass(29);
+    assert_eq!(sandbox.state(&slow), InstanceState::Pending);
+    sandbox.pass(1);
+    assert_eq!(sandbox.state(&slow), InstanceState::Running);
+
+    sandbox.faults("boot-failure");
+    let failed = sandbox.create(&spec("failed")).reference;
+    assert_eq!(sandbox.state(&failed), InstanceState::Pending);
+    sandbox.pass(1);
+    let dead = sandbox.get(&failed).unwrap();
+    assert_eq!(dead.state, InstanceState::Terminated);
+    assert_eq!(dead.state_reason.as_deref(), Some("Server.InternalError"));
+    assert!(sandbox.console(&failed).contains("panic"));
+
+    sandbox.faults("");
+    let spot = with("spot", |spec| {
+        spec.spot = true;
+        spec.native.insert("fail_after_seconds".into(), json!(60));
+    });
+    let spot = sandbox.create(&spot).reference;
+    sandbox.pass(59);
+    assert_eq!(sandbox.state(&spot), InstanceState::Running);
+    sandbox.pass(1);
+    let dead = sandbox.get(&spot).unwrap();
+    assert_eq!(dead.state, InstanceState::Terminated);
+    assert_eq!(dead.state_reason.as_deref(), Some("Server.SpotInstanceTermination"));
+    assert!(sandbox.console(&spot).contains("login:"));
+    sandbox.pass(3600);
+    assert_eq!(kind(sandbox.get(&spot)), ErrorKind::NotFound);
+}

@@ -1,0 +1,149 @@
+//! The mock cloud as a whole, on a temporary file and with a clock that only the test moves.
+
+mod faults;
+mod file;
+mod life;
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+use jiff::SignedDuration;
+use tempfile::TempDir;
+
+use super::*;
+use crate::cloud::InstanceState;
+
+struct FakeClock(Mutex<Timestamp>);
+
+impl Clock for FakeClock {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap()
+    }
+}
+
+/// A cloud in a folder that goes with it.
+struct Sandbox {
+    mock: Arc<Mock>,
+    clock: Arc<FakeClock>,
+    folder: TempDir,
+}
+
+impl Sandbox {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(FakeClock(Mutex::new("2026-11-01T12:00:00Z".parse().unwrap())));
+        let mut sandbox = Self {
+            mock: Arc::new(Mock::new(&Settings::default(), clock.clone())),
+            clock,
+            folder,
+        };
+        sandbox.faults("");
+        sandbox
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("deep/er/mock.json")
+    }
+
+    /// The same cloud with these faults.
+    fn faults(&mut self, faults: &str) {
+        let mut settings = Settings::default();
+        settings.mock.state_file = Some(self.file());
+        settings.mock.faults = Some(faults.to_owned());
+        self.mock = Arc::new(Mock::new(&settings, self.clock.clone()));
+    }
+
+    fn pass(&self, seconds: i64) {
+        let mut now = self.clock.0.lock().unwrap();
+        *now = now.checked_add(SignedDuration::from_secs(seconds)).unwrap();
+    }
+
+    fn create(&self, spec: &InstanceSpec) -> Instance {
+        match run(self.mock.create(spec, 0)).unwrap() {
+            Created::Instance(instance) => *instance,
+            Created::TokenSpent => panic!("the token is spent"),
+        }
+    }
+
+    /// The error that a create of this spec gives.
+    fn refusal(&self, spec: &InstanceSpec) -> Error {
+        run(self.mock.create(spec, 0)).unwrap_err()
+    }
+
+    /// Does something to one instance.
+    fn act(&self, action: Action, target: &InstanceRef) -> Result<()> {
+        let targets = std::slice::from_ref(target);
+        let outcomes = run(async {
+            match action {
+                Action::Terminate => self.mock.terminate(targets).await,
+                Action::Start => self.mock.start(targets).await,
+                Action::Stop => self.mock.stop(targets).await,
+                Action::Reboot => self.mock.reboot(targets).await,
+            }
+        });
+        let [outcome] = <[Outcome; 1]>::try_from(outcomes).unwrap();
+        outcome.result
+    }
+
+    fn get(&self, target: &InstanceRef) -> Result<Instance> {
+        run(self.mock.get(target))
+    }
+
+    fn state(&self, target: &InstanceRef) -> InstanceState {
+        self.get(target).unwrap().state
+    }
+
+    fn console(&self, target: &InstanceRef) -> String {
+        String::from_utf8(run(self.mock.console_output(target)).unwrap()).unwrap()
+    }
+
+    fn list(&self, region: &str) -> Result<Listing> {
+        let location = Location::Region(region.to_owned());
+        run(self.mock.list(&location, &ListFilter::default()))
+    }
+}
+
+fn run<T>(future: impl Future<Output = T>) -> T {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_time().build().unwrap().block_on(future)
+}
+
+fn kind<T: std::fmt::Debug>(result: Result<T>) -> ErrorKind {
+    result.unwrap_err().kind()
+}
+
+fn spec(name: &str) -> InstanceSpec {
+    InstanceSpec {
+        name: name.parse().unwrap(),
+        place: Place {
+            region: "us-east-1".into(),
+            zone: None,
+        },
+        machine_type: None,
+        image: None,
+        disk_gib: None,
+        disk_type: None,
+        ssh_key: None,
+        user_data: None,
+        network: None,
+        subnet: None,
+        firewalls: Vec::new(),
+        public_ip: true,
+        identity: None,
+        labels: Default::default(),
+        spot: false,
+        protected: false,
+        native: Default::default(),
+    }
+}
+
+fn with(name: &str, change: impl FnOnce(&mut InstanceSpec)) -> InstanceSpec {
+    let mut spec = spec(name);
+    change(&mut spec);
+    spec
+}
+
+fn in_zone(name: &str, zone: &str) -> InstanceSpec {
+    with(name, |spec| spec.place.zone = Some(zone.to_owned()))
+}
