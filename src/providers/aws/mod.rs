@@ -1,29 +1,51 @@
-//! Stub, replaced by the driver.
+//! Amazon EC2.
+//!
+//! `InstanceRef::place` is the region: EC2's ids are unique there, and its calls go there.
+
+mod client;
+mod create;
+mod error;
+mod http;
+mod image;
+mod instance;
+mod lifecycle;
+mod list;
+mod network;
+mod options;
+mod places;
+mod replay;
+mod request;
 
 use async_trait::async_trait;
 
+use self::client::Clients;
+use self::error::{Call, translate};
+use self::lifecycle::{Verb, act};
 use crate::cloud::{
     Created, Error, Identity, Instance, InstanceRef, InstanceSpec, ListFilter, Listing, Location, Outcome, Place, Plan,
     Provider, ProviderKind, Result,
 };
 use crate::settings::Settings;
 
-/// The driver.
-pub(super) struct Aws;
+/// Whether credentials are found where AWS's tools keep them; asks no network.
+pub(super) fn has_credentials(settings: &Settings) -> bool {
+    client::has_credentials(settings)
+}
+
+/// The driver. It holds configuration and clients, and no state of the cloud.
+pub(super) struct Aws {
+    clients: Clients,
+    region: Option<String>,
+}
 
 impl Aws {
-    pub(super) fn new(_settings: &Settings) -> Self {
-        Self
+    /// Makes the driver; nothing is read or connected before the first call.
+    pub(super) fn new(settings: &Settings) -> Self {
+        Self {
+            clients: Clients::new(settings),
+            region: settings.aws.region.value.clone(),
+        }
     }
-}
-
-/// Whether credentials are found.
-pub(super) fn has_credentials(_settings: &Settings) -> bool {
-    false
-}
-
-fn stub<T>() -> Result<T> {
-    Err(Error::unsupported("stub"))
 }
 
 #[async_trait]
@@ -31,43 +53,71 @@ impl Provider for Aws {
     fn kind(&self) -> ProviderKind {
         ProviderKind::Aws
     }
+
     async fn identity(&self) -> Result<Identity> {
-        stub()
+        let region = self.clients.any_region().await;
+        tracing::debug!(operation = "GetCallerIdentity", place = region, "call");
+        let answer = self.clients.sts(&region).await.get_caller_identity().send().await;
+        let output = answer.map_err(|error| translate(&error, Call::Read, "cannot tell who is asking", &region))?;
+        Ok(Identity {
+            account: output.account.unwrap_or_default(),
+            principal: output.arn,
+        })
     }
+
     async fn home(&self) -> Result<Option<Place>> {
-        stub()
+        let region = match &self.region {
+            Some(region) => Some(region.clone()),
+            None => self.clients.home().await,
+        };
+        Ok(region.map(|region| Place { region, zone: None }))
     }
-    async fn locate(&self, _: Option<&str>, _: Option<&str>) -> Result<Place> {
-        stub()
+
+    async fn locate(&self, region: Option<&str>, zone: Option<&str>) -> Result<Place> {
+        places::locate(&self.clients, region, zone).await
     }
+
     async fn locations(&self) -> Result<Vec<Location>> {
-        stub()
+        places::locations(&self.clients).await
     }
-    async fn plan(&self, _: &InstanceSpec) -> Result<Plan> {
-        stub()
+
+    async fn plan(&self, spec: &InstanceSpec) -> Result<Plan> {
+        create::plan(&self.clients.ec2(&spec.place.region).await, spec).await
     }
-    async fn create(&self, _: &InstanceSpec, _: u32) -> Result<Created> {
-        stub()
+
+    async fn create(&self, spec: &InstanceSpec, generation: u32) -> Result<Created> {
+        create::create(&self.clients.ec2(&spec.place.region).await, spec, generation).await
     }
-    async fn get(&self, _: &InstanceRef) -> Result<Instance> {
-        stub()
+
+    async fn get(&self, target: &InstanceRef) -> Result<Instance> {
+        list::get(&self.clients.ec2(&target.place).await, target).await
     }
-    async fn list(&self, _: &Location, _: &ListFilter) -> Result<Listing> {
-        stub()
+
+    async fn list(&self, location: &Location, filter: &ListFilter) -> Result<Listing> {
+        let region = match location {
+            Location::Region(region) | Location::Zone { region, .. } => region,
+            Location::Everywhere => return Err(Error::unsupported("ec2 lists one region at a time")),
+        };
+        list::list(&self.clients.ec2(region).await, region, location, filter).await
     }
-    async fn terminate(&self, _: &[InstanceRef]) -> Vec<Outcome> {
-        Vec::new()
+
+    async fn terminate(&self, targets: &[InstanceRef]) -> Vec<Outcome> {
+        act(&self.clients, Verb::Terminate, targets).await
     }
-    async fn start(&self, _: &[InstanceRef]) -> Vec<Outcome> {
-        Vec::new()
+
+    async fn start(&self, targets: &[InstanceRef]) -> Vec<Outcome> {
+        act(&self.clients, Verb::Start, targets).await
     }
-    async fn stop(&self, _: &[InstanceRef]) -> Vec<Outcome> {
-        Vec::new()
+
+    async fn stop(&self, targets: &[InstanceRef]) -> Vec<Outcome> {
+        act(&self.clients, Verb::Stop, targets).await
     }
-    async fn reboot(&self, _: &[InstanceRef]) -> Vec<Outcome> {
-        Vec::new()
+
+    async fn reboot(&self, targets: &[InstanceRef]) -> Vec<Outcome> {
+        act(&self.clients, Verb::Reboot, targets).await
     }
-    async fn console_output(&self, _: &InstanceRef) -> Result<Vec<u8>> {
-        stub()
+
+    async fn console_output(&self, target: &InstanceRef) -> Result<Vec<u8>> {
+        list::console_output(&self.clients.ec2(&target.place).await, target).await
     }
 }

@@ -1,0 +1,305 @@
+//! SDK errors as cloudctl's: the kind by the cloud's code, never by message text.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io::ErrorKind as IoErrorKind;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+use crate::cloud::{Error, ErrorKind};
+
+/// What the SDK gives when a call of operation error `E` fails.
+pub(super) type SdkError<E> = aws_smithy_runtime_api::client::result::SdkError<E, HttpResponse>;
+
+/// Whether a call can have had an effect, which decides what a lost answer means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Call {
+    /// It only reads: whatever happened to the answer, nothing happened in the cloud.
+    Read,
+    /// It changes something: without an answer it may have taken effect.
+    Change,
+}
+
+/// The driver's words for a failure: `attempted` is what it could not do, `place` the region.
+pub(super) fn translate<E>(error: &SdkError<E>, call: Call, attempted: impl fmt::Display, place: &str) -> Error
+where
+    E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+{
+    let kind = match kind(error) {
+        ErrorKind::Network if call == Call::Change && !never_sent(error) => ErrorKind::UnknownOutcome,
+        kind => kind,
+    };
+    let reason = match (error.message(), kind) {
+        (Some(message), _) => message.trim_end_matches('.').to_owned(),
+        (None, ErrorKind::Unauthenticated) if error.code().is_none() => {
+            format!("no usable credentials: {}", chain(error))
+        }
+        (None, _) => error.code().map_or_else(|| chain(error), str::to_owned),
+    };
+    let mut translated = Error::new(kind, format!("{attempted}: {reason}")).at(format!("aws/{place}"));
+    if let Some(code) = error.code() {
+        translated = translated.with_code(code);
+        if let Some(remedy) = remedy_of(code) {
+            translated = translated.with_remedy(remedy);
+        }
+    }
+    if let Some(request_id) = request_id(error) {
+        translated = translated.with_request_id(request_id);
+    }
+    translated.with_source(Cause(chain(error)))
+}
+
+/// The kind of a failure as if the call only read: `Network` is whatever left no definite answer.
+pub(super) fn kind<E>(error: &SdkError<E>) -> ErrorKind
+where
+    E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+{
+    if find::<E, CredentialsError>(error).is_some() {
+        return ErrorKind::Unauthenticated;
+    }
+    match error {
+        SdkError::ConstructionFailure(_) => ErrorKind::Internal,
+        SdkError::ServiceError(service) => error
+            .code()
+            .and_then(kind_of_code)
+            .unwrap_or_else(|| kind_of_status(service.raw().status().as_u16())),
+        // An answer that cannot be read says nothing of what was done, whatever its status.
+        _ => ErrorKind::Network,
+    }
+}
+
+/// The kind that one of EC2's or STS's codes stands for; nothing for a code that fits no known one.
+///
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>
+pub(super) fn kind_of_code(code: &str) -> Option<ErrorKind> {
+    Some(match code {
+        "InvalidInstanceID.NotFound" | "InvalidInstanceID.Malformed" => ErrorKind::NotFound,
+        "IdempotentParameterMismatch" => ErrorKind::AlreadyExists,
+        "OperationNotPermitted" => ErrorKind::Protected,
+        "IncorrectInstanceState"
+        | "IncorrectState"
+        | "VPCIdNotSpecified"
+        | "MissingInput"
+        | "IdempotentInstanceTerminated"
+        | "NoDefaultVpc"
+        | "DefaultVpcDoesNotExist" => ErrorKind::Refused,
+        "InsufficientInstanceCapacity"
+        | "InsufficientHostCapacity"
+        | "InsufficientReservedInstanceCapacity"
+        | "InsufficientCapacity"
+        | "InsufficientCapacityOnHost"
+        | "InsufficientCapacityOnOutpost"
+        | "InsufficientFreeAddressesInSubnet"
+        | "InsufficientAddressCapacity"
+        | "InsufficientVolumeCapacity"
+        | "ReservationCapacityExceeded"
+        | "SpotMaxPriceTooLow"
+        | "Unsupported" => ErrorKind::Capacity,
+        "AuthFailure"
+        | "RequestExpired"
+        | "ExpiredToken"
+        | "ExpiredTokenException"
+        | "InvalidClientTokenId"
+        | "InvalidAccessKeyId"
+        | "InvalidSecurity"
+        | "IncompleteSignature"
+        | "MissingAuthenticationToken"
+        | "RequestTimeTooSkewed"
+        | "SignatureDoesNotMatch"
+        | "UnrecognizedClientException" => ErrorKind::Unauthenticated,
+        "UnauthorizedOperation"
+        | "AccessDenied"
+        | "AccessDeniedException"
+        | "OptInRequired"
+        | "PendingVerification"
+        | "PendingVerificationTimeout"
+        | "Blocked"
+        | "RegionDisabledException" => ErrorKind::PermissionDenied,
+        "RequestLimitExceeded"
+        | "Throttling"
+        | "ThrottlingException"
+        | "ThrottledException"
+        | "RequestThrottled"
+        | "RequestThrottledException"
+        | "EC2ThrottledException"
+        | "SlowDown"
+        | "TooManyRequestsException"
+        | "BandwidthLimitExceeded"
+        | "PriorRequestNotComplete" => ErrorKind::Throttled,
+        "InternalError"
+        | "InternalFailure"
+        | "InternalServerError"
+        | "ServerInternal"
+        | "ServiceUnavailable"
+        | "Unavailable"
+        | "RequestTimeout"
+        | "RequestTimeoutException"
+        | "InvalidNextToken"
+        | "InvalidPaginationToken" => ErrorKind::Network,
+        "UnsupportedOperation" | "UnsupportedHibernationConfiguration" | "UnsupportedInstanceAttribute" => {
+            ErrorKind::Unsupported
+        }
+        "InvalidAction" | "FilterLimitExceeded" => ErrorKind::Internal,
+        "TagLimitExceeded"
+        | "MissingParameter"
+        | "UnknownParameter"
+        | "ValidationError"
+        | "EncryptedVolumesNotSupported"
+        | "VolumeTypeNotAvailableInZone" => ErrorKind::InvalidSpec,
+        // VcpuLimitExceeded, InstanceLimitExceeded, VolumeLimitExceeded and their like.
+        "MaxSpotInstanceCountExceeded" => ErrorKind::Quota,
+        _ if code.ends_with("LimitExceeded") => ErrorKind::Quota,
+        // InvalidAMIID.NotFound, InvalidParameterValue, InvalidKeyPair.NotFound and many more.
+        _ if code.starts_with("Invalid") => ErrorKind::InvalidSpec,
+        _ => return None,
+    })
+}
+
+fn kind_of_status(status: u16) -> ErrorKind {
+    match status {
+        401 => ErrorKind::Unauthenticated,
+        403 => ErrorKind::PermissionDenied,
+        429 => ErrorKind::Throttled,
+        500.. => ErrorKind::Network,
+        _ => ErrorKind::Internal,
+    }
+}
+
+fn remedy_of(code: &str) -> Option<&'static str> {
+    match code {
+        "VPCIdNotSpecified" | "MissingInput" | "NoDefaultVpc" | "DefaultVpcDoesNotExist" => Some(NO_DEFAULT_VPC),
+        // https://docs.aws.amazon.com/STS/latest/APIReference/API_DecodeAuthorizationMessage.html
+        "UnauthorizedOperation" => {
+            Some("ask for the permission; `aws sts decode-authorization-message` tells which one is missing")
+        }
+        "OptInRequired" | "RegionDisabledException" => {
+            Some("enable the region for the account, or use another with --region")
+        }
+        _ => None,
+    }
+}
+
+/// What to do in a region whose default VPC was deleted.
+pub(super) const NO_DEFAULT_VPC: &str =
+    "name a subnet with --subnet, or make a default VPC with `aws ec2 create-default-vpc`";
+
+/// Whether the request cannot have reached the cloud.
+pub(super) fn never_sent<E>(error: &SdkError<E>) -> bool
+where
+    E: StdError + Send + Sync + 'static,
+{
+    match error {
+        SdkError::ConstructionFailure(_) => true,
+        SdkError::DispatchFailure(_) => {
+            find::<E, CredentialsError>(error).is_some()
+                || find::<E, std::io::Error>(error).is_some_and(|error| {
+                    matches!(
+                        error.kind(),
+                        IoErrorKind::ConnectionRefused | IoErrorKind::HostUnreachable | IoErrorKind::NetworkUnreachable
+                    )
+                })
+        }
+        _ => false,
+    }
+}
+
+/// The request id, from where the protocol's error document has it.
+fn request_id<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Option<&str> {
+    error.meta().extra("aws_request_id")
+}
+
+fn find<E, Wanted>(error: &SdkError<E>) -> Option<&Wanted>
+where
+    E: StdError + Send + Sync + 'static,
+    Wanted: StdError + 'static,
+{
+    links(error).find_map(|error| error.downcast_ref())
+}
+
+fn links<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
+}
+
+/// What each error of the chain displays. The SDK's errors themselves are not kept: their `Debug` has whole
+/// answers in it.
+fn chain<E: StdError + Send + Sync + 'static>(error: &SdkError<E>) -> String {
+    let mut words: Vec<String> = Vec::new();
+    for link in links(error) {
+        let text = link.to_string();
+        if words.last().is_none_or(|last| !last.contains(&text)) {
+            words.push(text);
+        }
+    }
+    words.join(": ")
+}
+
+/// The chain of causes behind an error, as text.
+#[derive(Debug)]
+struct Cause(String);
+
+impl fmt::Display for Cause {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl StdError for Cause {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_documented_code_has_its_kind() {
+        for (kind, codes) in [
+            (
+                ErrorKind::Capacity,
+                "InsufficientInstanceCapacity InsufficientHostCapacity InsufficientFreeAddressesInSubnet \
+                 SpotMaxPriceTooLow Unsupported",
+            ),
+            (
+                ErrorKind::Quota,
+                "VcpuLimitExceeded InstanceLimitExceeded MaxSpotInstanceCountExceeded VolumeLimitExceeded",
+            ),
+            (
+                ErrorKind::Unauthenticated,
+                "AuthFailure RequestExpired ExpiredToken InvalidClientTokenId SignatureDoesNotMatch",
+            ),
+            (
+                ErrorKind::PermissionDenied,
+                "UnauthorizedOperation OptInRequired PendingVerification Blocked",
+            ),
+            (ErrorKind::Throttled, "RequestLimitExceeded Throttling"),
+            (
+                ErrorKind::NotFound,
+                "InvalidInstanceID.NotFound InvalidInstanceID.Malformed",
+            ),
+            (ErrorKind::Protected, "OperationNotPermitted"),
+            (
+                ErrorKind::Refused,
+                "IncorrectInstanceState VPCIdNotSpecified MissingInput",
+            ),
+            (ErrorKind::Network, "InternalError Unavailable InvalidPaginationToken"),
+            (ErrorKind::AlreadyExists, "IdempotentParameterMismatch"),
+            (
+                ErrorKind::InvalidSpec,
+                "InvalidAMIID.NotFound InvalidParameterValue InvalidKeyPair.NotFound InvalidSubnetID.NotFound",
+            ),
+            (ErrorKind::Unsupported, "UnsupportedOperation"),
+        ] {
+            for code in codes.split_whitespace() {
+                assert_eq!(kind_of_code(code), Some(kind), "{code}");
+            }
+        }
+        assert_eq!(kind_of_code("SomethingNew"), None);
+    }
+
+    #[test]
+    fn an_unknown_code_goes_by_its_status() {
+        assert_eq!(kind_of_status(403), ErrorKind::PermissionDenied);
+        assert_eq!(kind_of_status(503), ErrorKind::Network);
+        assert_eq!(kind_of_status(400), ErrorKind::Internal);
+    }
+}

@@ -1,0 +1,334 @@
+//! Images and machine types: from the user's words to what EC2 has.
+
+use aws_sdk_ec2::Client;
+use aws_sdk_ec2::types::{self as ec2, ArchitectureValues, DeviceType, Filter, ImageState, InstanceType};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use futures_util::future;
+
+use super::error::{Call, translate};
+use super::instance::{architecture_of, architecture_of_type};
+use crate::catalog::{AwsImage, DEFAULT_IMAGE, image_alias, nearest_alias};
+use crate::cloud::{Architecture, Error, ErrorKind, Result};
+
+/// The machine type of an instance for which none was asked.
+const DEFAULT_TYPE: &str = "t3.small";
+/// Words that set an image apart from the plain one whose name pattern it fits as well.
+const VARIANTS: [&str; 9] = [
+    "backports",
+    "beta",
+    "byos",
+    "daily",
+    "ecs",
+    "eks",
+    "minimal",
+    "pro",
+    "sap",
+];
+
+/// A machine type.
+#[derive(Debug)]
+pub(super) struct Machine {
+    pub(super) name: String,
+    pub(super) architecture: Architecture,
+    pub(super) cpus: Option<u32>,
+    pub(super) memory_gib: Option<f64>,
+}
+
+/// An image.
+#[derive(Debug)]
+pub(super) struct Image {
+    pub(super) id: String,
+    pub(super) name: Option<String>,
+    pub(super) root_device: String,
+    /// Size of its own boot disk in GiB, which no smaller disk can hold.
+    pub(super) disk_gib: Option<u32>,
+}
+
+/// The name of the machine type that is asked for.
+pub(super) fn machine_type(asked: Option<&str>) -> &str {
+    asked.unwrap_or(DEFAULT_TYPE)
+}
+
+/// Looks up the machine type and, at the same time, the image for it.
+pub(super) async fn resolve(
+    client: &Client,
+    region: &str,
+    machine_type: &str,
+    image: Option<&str>,
+) -> Result<(Machine, Image)> {
+    let wanted = image.unwrap_or(DEFAULT_IMAGE);
+    let expected = expected_architecture(machine_type);
+    let (machine, image) = future::join(
+        machine(client, region, machine_type),
+        find(client, region, wanted, expected),
+    )
+    .await;
+    let machine = machine?;
+    // An image is asked for before the type's architecture is known. If the name misled, ask again.
+    let image = if machine.architecture == expected {
+        image?
+    } else {
+        find(client, region, wanted, machine.architecture).await?
+    };
+    let of_image = image.architecture().map(architecture_of);
+    if of_image
+        .flatten()
+        .is_some_and(|architecture| architecture != machine.architecture)
+    {
+        return Err(Error::invalid(format!(
+            "image {wanted} is for {}, but machine type {machine_type} is {}",
+            image
+                .architecture()
+                .map_or("another architecture", ArchitectureValues::as_str),
+            machine.architecture
+        )));
+    }
+    Ok((machine, bootable(&image, wanted)?))
+}
+
+/// Arm types have a `g` among the letters after their generation: `t4g`, `m7gd`, `x2gd`; `a1` was the first.
+///
+/// <https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html>
+fn expected_architecture(machine_type: &str) -> Architecture {
+    let family = machine_type.split('.').next().unwrap_or_default();
+    let letters = family
+        .trim_start_matches(|letter: char| !letter.is_ascii_digit())
+        .trim_start_matches(|letter: char| letter.is_ascii_digit());
+    let letters = letters.split('-').next().unwrap_or_default();
+    if family == "a1" || letters.contains('g') {
+        Architecture::Arm64
+    } else {
+        Architecture::X86_64
+    }
+}
+
+async fn machine(client: &Client, region: &str, name: &str) -> Result<Machine> {
+    let unknown = || {
+        Error::invalid(format!("unknown machine type {name:?} in {region}"))
+            .at(format!("aws/{region}"))
+            .with_remedy("use one such as t3.small or m7g.large; `aws ec2 describe-instance-type-offerings` lists them")
+    };
+    tracing::debug!(operation = "DescribeInstanceTypes", place = region, "call");
+    let answer = client
+        .describe_instance_types()
+        .instance_types(InstanceType::from(name))
+        .send()
+        .await;
+    let output = answer.map_err(|error| match error.code() {
+        Some("InvalidInstanceType" | "InvalidParameterValue") => unknown().with_code(error.code().unwrap_or_default()),
+        _ => translate(
+            &error,
+            Call::Read,
+            format!("cannot look up machine type {name}"),
+            region,
+        ),
+    })?;
+    let found = output
+        .instance_types()
+        .iter()
+        .find(|info| info.instance_type().is_some_and(|machine| machine.as_str() == name))
+        .ok_or_else(unknown)?;
+    let architecture = found
+        .processor_info()
+        .and_then(|processor| {
+            processor
+                .supported_architectures()
+                .iter()
+                .find_map(architecture_of_type)
+        })
+        .ok_or_else(|| Error::unsupported(format!("machine type {name} has no 64-bit architecture")))?;
+    let memory_mib = found.memory_info().and_then(|memory| memory.size_in_mib());
+    let cpus = found.v_cpu_info().and_then(|cpus| cpus.default_v_cpus());
+    Ok(Machine {
+        name: name.to_owned(),
+        architecture,
+        cpus: cpus.and_then(|cpus| u32::try_from(cpus).ok()),
+        // Exact: no machine has more than 2^52 MiB.
+        memory_gib: memory_mib.map(|mib| mib as f64 / 1024.0),
+    })
+}
+
+/// The image that is meant by an id or an alias.
+async fn find(client: &Client, region: &str, wanted: &str, architecture: Architecture) -> Result<ec2::Image> {
+    if is_image_id(wanted) {
+        return by_id(client, region, wanted).await;
+    }
+    let Some(alias) = image_alias(wanted) else {
+        let nearest = nearest_alias(wanted, |alias| alias.aws.is_some()).join(", ");
+        return Err(Error::invalid(format!("unknown image {wanted:?}"))
+            .with_remedy(format!("use an id such as ami-0abc…, or one of {nearest}")));
+    };
+    let Some(publisher) = &alias.aws else {
+        let others = nearest_alias(wanted, |alias| alias.aws.is_some()).join(", ");
+        return Err(Error::unsupported(format!("there is no image {wanted} on ec2"))
+            .with_remedy(format!("use one of {others}")));
+    };
+    by_alias(client, region, wanted, publisher, architecture).await
+}
+
+fn is_image_id(text: &str) -> bool {
+    text.strip_prefix("ami-")
+        .is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
+}
+
+async fn by_id(client: &Client, region: &str, id: &str) -> Result<ec2::Image> {
+    let absent = || {
+        Error::invalid(format!("image {id} does not exist in {region}"))
+            .at(format!("aws/{region}"))
+            .with_remedy("an image id holds for one region only; an alias such as ubuntu-24.04 holds everywhere")
+    };
+    tracing::debug!(operation = "DescribeImages", place = region, "call");
+    let answer = client
+        .describe_images()
+        .image_ids(id)
+        .include_deprecated(true)
+        .send()
+        .await;
+    let output = answer.map_err(|error| match error.code() {
+        Some(code) if code.starts_with("InvalidAMIID") => absent().with_code(code),
+        _ => translate(&error, Call::Read, format!("cannot look up image {id}"), region),
+    })?;
+    let found = output.images.unwrap_or_default();
+    let image = found
+        .into_iter()
+        .find(|image| image.image_id() == Some(id))
+        .ok_or_else(absent)?;
+    match image.state() {
+        Some(ImageState::Available) | None => Ok(image),
+        Some(state) => Err(Error::invalid(format!("image {id} is {}", state.as_str())).at(format!("aws/{region}"))),
+    }
+}
+
+/// The newest image of a publisher that fits an alias.
+async fn by_alias(
+    client: &Client,
+    region: &str,
+    alias: &str,
+    publisher: &AwsImage,
+    architecture: Architecture,
+) -> Result<ec2::Image> {
+    let pattern = publisher
+        .pattern(architecture)
+        .ok_or_else(|| Error::invalid(format!("there is no image {alias} for {architecture}")))?;
+    let filter = |name: &str, value: &str| Filter::builder().name(name).values(value).build();
+    tracing::debug!(operation = "DescribeImages", place = region, alias, "call");
+    let answer = client
+        .describe_images()
+        .owners(publisher.owner)
+        .filters(filter("name", pattern))
+        .filters(filter("architecture", architecture.as_str()))
+        .filters(filter("state", "available"))
+        .send()
+        .await;
+    let output =
+        answer.map_err(|error| translate(&error, Call::Read, format!("cannot look up image {alias}"), region))?;
+    newest(output.images.unwrap_or_default(), pattern).ok_or_else(|| {
+        Error::invalid(format!("there is no image {alias} for {architecture} in {region}"))
+            .at(format!("aws/{region}"))
+            .with_remedy("use an image id such as ami-0abc…")
+    })
+}
+
+/// The newest plain image. The dates are ISO 8601 in UTC, so their order is that of their text; the name settles
+/// a tie, so that every process picks the same.
+fn newest(images: Vec<ec2::Image>, pattern: &str) -> Option<ec2::Image> {
+    images
+        .into_iter()
+        .filter(|image| image.name().is_some_and(|name| is_plain(name, pattern)))
+        .max_by(|one, other| {
+            let key = |image: &ec2::Image| {
+                let date = image.creation_date().unwrap_or_default().to_owned();
+                (date, image.name().unwrap_or_default().to_owned())
+            };
+            key(one).cmp(&key(other))
+        })
+}
+
+/// Whether a name that fits the pattern has none of the words that make it another product.
+fn is_plain(name: &str, pattern: &str) -> bool {
+    let words = |text: &str| -> Vec<String> {
+        text.split(|letter: char| !letter.is_ascii_alphanumeric())
+            .map(str::to_ascii_lowercase)
+            .collect()
+    };
+    let own = words(pattern);
+    !words(name)
+        .iter()
+        .any(|word| VARIANTS.contains(&word.as_str()) && !own.contains(word))
+}
+
+/// What is needed of an image to boot from it.
+fn bootable(image: &ec2::Image, wanted: &str) -> Result<Image> {
+    if image.root_device_type() == Some(&DeviceType::InstanceStore) {
+        return Err(Error::unsupported(format!(
+            "image {wanted} boots from an instance store, which cloudctl does not support"
+        )));
+    }
+    let (Some(id), Some(root_device)) = (image.image_id(), image.root_device_name()) else {
+        return Err(Error::new(
+            ErrorKind::Internal,
+            format!("ec2 names no root device of image {wanted}"),
+        ));
+    };
+    let size = image
+        .block_device_mappings()
+        .iter()
+        .find(|mapping| mapping.device_name() == Some(root_device))
+        .and_then(|mapping| mapping.ebs()?.volume_size());
+    Ok(Image {
+        id: id.to_owned(),
+        name: image.name().map(str::to_owned),
+        root_device: root_device.to_owned(),
+        disk_gib: size.and_then(|size| u32::try_from(size).ok()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_architecture_shows_in_the_name() {
+        for (machine, architecture) in [
+            ("t3.small", Architecture::X86_64),
+            ("g4dn.xlarge", Architecture::X86_64),
+            ("g6.xlarge", Architecture::X86_64),
+            ("p5.48xlarge", Architecture::X86_64),
+            ("u-6tb1.metal", Architecture::X86_64),
+            ("t4g.small", Architecture::Arm64),
+            ("m7gd.large", Architecture::Arm64),
+            ("im4gn.large", Architecture::Arm64),
+            ("g5g.xlarge", Architecture::Arm64),
+            ("a1.medium", Architecture::Arm64),
+        ] {
+            assert_eq!(expected_architecture(machine), architecture, "{machine}");
+        }
+    }
+
+    fn image(name: &str, date: &str) -> ec2::Image {
+        ec2::Image::builder().name(name).creation_date(date).build()
+    }
+
+    #[test]
+    fn the_newest_plain_image_wins() {
+        let pattern = "suse-sles-15-sp?-v*-hvm-ssd-x86_64";
+        let images = vec![
+            image("suse-sles-15-sp6-v20250101-hvm-ssd-x86_64", "2025-01-01T00:00:00.000Z"),
+            image("suse-sles-15-sp6-v20250601-hvm-ssd-x86_64", "2025-06-01T00:00:00.000Z"),
+            image(
+                "suse-sles-15-sp6-v20250701-ecs-hvm-ssd-x86_64",
+                "2025-07-01T00:00:00.000Z",
+            ),
+        ];
+        let newest = newest(images, pattern).unwrap();
+        assert_eq!(newest.name(), Some("suse-sles-15-sp6-v20250601-hvm-ssd-x86_64"));
+        assert!(is_plain("my-minimal-1", "my-minimal-*"));
+    }
+
+    #[test]
+    fn an_image_id_is_told_from_an_alias() {
+        assert!(is_image_id("ami-0abc123"));
+        assert!(!is_image_id("ami-"));
+        assert!(!is_image_id("ubuntu-24.04"));
+    }
+}

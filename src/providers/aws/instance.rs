@@ -1,0 +1,239 @@
+//! An instance as EC2 describes it, as cloudctl's.
+
+use aws_sdk_ec2::types::{self as ec2, ArchitectureType, ArchitectureValues, InstanceLifecycleType, InstanceStateName};
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::cloud::{
+    Architecture, Instance, InstanceRef, InstanceState, LABEL_GENERATION, LABEL_MANAGED, LABEL_NAME, LABEL_SPEC,
+    Labels, ProviderKind, RESERVED_PREFIX,
+};
+
+/// The tag that the console shows as an instance's name.
+pub(super) const TAG_NAME: &str = "Name";
+
+/// Turns an instance of `region`, owned by `account`, into cloudctl's; nothing if EC2 gave it no id.
+pub(super) fn from_ec2(instance: &ec2::Instance, region: &str, account: Option<&str>) -> Option<Instance> {
+    let id = instance.instance_id()?;
+    let tags: Labels = instance
+        .tags()
+        .iter()
+        .filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned())))
+        .collect();
+    let managed = tags.get(LABEL_MANAGED).is_some_and(|value| value == "true") && tags.contains_key(LABEL_NAME);
+    let name = tags.get(LABEL_NAME).or_else(|| tags.get(TAG_NAME)).cloned();
+    let state = instance.state().and_then(|state| state.name());
+    let primary = instance
+        .network_interfaces()
+        .iter()
+        .filter_map(|interface| interface.attachment())
+        .find(|attachment| attachment.device_index() == Some(0));
+    // A start resets the launch time; the primary interface stays attached from the first launch on.
+    let created_at = primary
+        .and_then(|attachment| attachment.attach_time())
+        .or(instance.launch_time());
+    Some(Instance {
+        provider: ProviderKind::Aws,
+        account: account.map(str::to_owned),
+        region: region.to_owned(),
+        zone: instance
+            .placement()
+            .and_then(|placement| placement.availability_zone())
+            .map(str::to_owned),
+        reference: reference(region, id),
+        state: state.map_or(InstanceState::Unknown, state_of),
+        native_state: state.map_or("unknown", |state| state.as_str()).to_owned(),
+        machine_type: instance.instance_type().map(|machine| machine.as_str().to_owned()),
+        cpus: cpus(instance),
+        memory_gib: None,
+        architecture: instance.architecture().and_then(architecture_of),
+        image: instance.image_id().map(str::to_owned),
+        spot: instance.instance_lifecycle() == Some(&InstanceLifecycleType::Spot),
+        public_ip: instance.public_ip_address().map(str::to_owned),
+        private_ip: instance.private_ip_address().map(str::to_owned),
+        created_at: created_at.and_then(timestamp),
+        expires_at: None,
+        expiry_enforcer: None,
+        managed,
+        protected: None,
+        price_usd_per_hour: None,
+        spec_fingerprint: tags.get(LABEL_SPEC).cloned(),
+        generation: tags.get(LABEL_GENERATION).and_then(|text| text.parse().ok()),
+        state_reason: instance
+            .state_reason()
+            .and_then(|reason| reason.code())
+            .map(str::to_owned),
+        native: native(instance),
+        labels: user_labels(&tags, name.as_deref()),
+        name,
+    })
+}
+
+/// The reference of an instance.
+pub(super) fn reference(region: &str, id: &str) -> InstanceRef {
+    InstanceRef {
+        provider: ProviderKind::Aws,
+        place: region.to_owned(),
+        id: id.to_owned(),
+        native_name: None,
+    }
+}
+
+/// The state for EC2's word.
+///
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-instance-lifecycle.html>
+pub(super) fn state_of(name: &InstanceStateName) -> InstanceState {
+    match name {
+        InstanceStateName::Pending => InstanceState::Pending,
+        InstanceStateName::Running => InstanceState::Running,
+        InstanceStateName::Stopping => InstanceState::Stopping,
+        InstanceStateName::Stopped => InstanceState::Stopped,
+        InstanceStateName::ShuttingDown => InstanceState::Terminating,
+        InstanceStateName::Terminated => InstanceState::Terminated,
+        _ => InstanceState::Unknown,
+    }
+}
+
+/// The architecture for an image's or instance's word; nothing for 32-bit x86.
+pub(super) fn architecture_of(value: &ArchitectureValues) -> Option<Architecture> {
+    match value {
+        ArchitectureValues::X8664 | ArchitectureValues::X8664Mac => Some(Architecture::X86_64),
+        ArchitectureValues::Arm64 | ArchitectureValues::Arm64Mac => Some(Architecture::Arm64),
+        _ => None,
+    }
+}
+
+/// The architecture for a machine type's word; old types have 32-bit x86 beside a 64-bit one.
+pub(super) fn architecture_of_type(value: &ArchitectureType) -> Option<Architecture> {
+    match value {
+        ArchitectureType::X8664 | ArchitectureType::X8664Mac => Some(Architecture::X86_64),
+        ArchitectureType::Arm64 | ArchitectureType::Arm64Mac => Some(Architecture::Arm64),
+        _ => None,
+    }
+}
+
+/// The tags that are the user's own: not cloudctl's, and not the name that is shown anyway.
+fn user_labels(tags: &Labels, name: Option<&str>) -> Labels {
+    tags.iter()
+        .filter(|(key, value)| {
+            let shown = *key == TAG_NAME && Some(value.as_str()) == name;
+            !shown && !key.starts_with(RESERVED_PREFIX)
+        })
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
+}
+
+fn cpus(instance: &ec2::Instance) -> Option<u32> {
+    let options = instance.cpu_options()?;
+    u32::try_from(options.core_count()?.checked_mul(options.threads_per_core()?)?).ok()
+}
+
+fn timestamp(time: &aws_smithy_types::DateTime) -> Option<Timestamp> {
+    Timestamp::new(time.secs(), i32::try_from(time.subsec_nanos()).ok()?).ok()
+}
+
+fn native(instance: &ec2::Instance) -> serde_json::Value {
+    let groups: Vec<_> = instance
+        .security_groups()
+        .iter()
+        .map(|group| json!({ "id": group.group_id(), "name": group.group_name() }))
+        .collect();
+    let volumes: Vec<_> = instance
+        .block_device_mappings()
+        .iter()
+        .filter_map(|mapping| mapping.ebs()?.volume_id())
+        .collect();
+    let placement = instance.placement();
+    json!({
+        "vpc_id": instance.vpc_id(),
+        "subnet_id": instance.subnet_id(),
+        "security_groups": groups,
+        "key_name": instance.key_name(),
+        "iam_instance_profile": instance.iam_instance_profile().and_then(|profile| profile.arn()),
+        "launch_time": instance.launch_time().and_then(timestamp).map(|time| time.to_string()),
+        "platform": instance.platform_details(),
+        "root_device": instance.root_device_name(),
+        "volumes": volumes,
+        "http_tokens": instance.metadata_options().and_then(|options| options.http_tokens()).map(|tokens| tokens.as_str()),
+        "tenancy": placement.and_then(|placement| placement.tenancy()).map(|tenancy| tenancy.as_str()),
+        "placement_group": placement.and_then(|placement| placement.group_name()).filter(|name| !name.is_empty()),
+        "public_dns": instance.public_dns_name().filter(|name| !name.is_empty()),
+        "private_dns": instance.private_dns_name().filter(|name| !name.is_empty()),
+        "ipv6": instance.ipv6_address(),
+        "spot_request": instance.spot_instance_request_id(),
+        "state_transition_reason": instance.state_transition_reason().filter(|reason| !reason.is_empty()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_smithy_types::DateTime;
+
+    use super::*;
+
+    fn tag(key: &str, value: &str) -> ec2::Tag {
+        ec2::Tag::builder().key(key).value(value).build()
+    }
+
+    fn tagged(tags: Vec<ec2::Tag>) -> Instance {
+        let instance = ec2::Instance::builder().instance_id("i-1").set_tags(Some(tags)).build();
+        from_ec2(&instance, "us-east-1", Some("123456789012")).unwrap()
+    }
+
+    #[test]
+    fn our_own_tags_are_fields_and_not_labels() {
+        let instance = tagged(vec![
+            tag("Name", "web-1"),
+            tag("cloudctl-managed", "true"),
+            tag("cloudctl-name", "web-1"),
+            tag("cloudctl-spec", "abc"),
+            tag("cloudctl-generation", "2"),
+            tag("env", "ci"),
+        ]);
+        assert!(instance.managed);
+        assert_eq!(instance.name.as_deref(), Some("web-1"));
+        assert_eq!(instance.spec_fingerprint.as_deref(), Some("abc"));
+        assert_eq!(instance.generation, Some(2));
+        assert_eq!(instance.labels, Labels::from([("env".into(), "ci".into())]));
+        assert_eq!(instance.reference.to_string(), "aws/us-east-1/i-1");
+    }
+
+    #[test]
+    fn a_name_tag_of_its_own_is_kept_and_a_forged_mark_is_not_ours() {
+        let renamed = tagged(vec![tag("Name", "front"), tag("cloudctl-name", "web-1")]);
+        assert_eq!(renamed.labels.get("Name").map(String::as_str), Some("front"));
+        assert!(!renamed.managed);
+        assert!(!tagged(vec![tag("cloudctl-managed", "true")]).managed);
+        let foreign = tagged(vec![tag("Name", "db")]);
+        assert_eq!(foreign.name.as_deref(), Some("db"));
+        assert!(foreign.labels.is_empty());
+    }
+
+    #[test]
+    fn a_start_does_not_change_when_it_was_created() {
+        let attachment = ec2::InstanceNetworkInterfaceAttachment::builder()
+            .device_index(0)
+            .attach_time(DateTime::from_secs(1_000))
+            .build();
+        let instance = ec2::Instance::builder()
+            .instance_id("i-1")
+            .launch_time(DateTime::from_secs(2_000))
+            .network_interfaces(ec2::InstanceNetworkInterface::builder().attachment(attachment).build())
+            .build();
+        let created = from_ec2(&instance, "us-east-1", None).unwrap().created_at;
+        assert_eq!(created, Timestamp::new(1_000, 0).ok());
+    }
+
+    #[test]
+    fn states_have_their_words() {
+        for (native, state) in [
+            ("pending", InstanceState::Pending),
+            ("shutting-down", InstanceState::Terminating),
+            ("terminated", InstanceState::Terminated),
+            ("stopped", InstanceState::Stopped),
+            ("hovering", InstanceState::Unknown),
+        ] {
+            assert_eq!(state_of(&InstanceStateName::from(native)), state, "{native}");
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! Terminate, start, stop and reboot: batches in, one outcome for each target out.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use aws_sdk_ec2::Client;
+use aws_sdk_ec2::types::{InstanceStateChange, InstanceStateName};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use futures_util::stream::{self, StreamExt};
+
+use super::client::{Clients, one_attempt};
+use super::error::{Call, translate};
+use super::instance::reference;
+use super::list::not_found;
+use super::replay::{Failure, replay};
+use crate::cloud::{Error, ErrorKind, InstanceRef, Outcome, ProviderKind, Result};
+
+/// EC2 takes 1,000 ids, and advises at most 100.
+const BATCH: usize = 100;
+const CONCURRENT_BATCHES: usize = 4;
+
+/// What is to be done to instances.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verb {
+    Terminate,
+    Start,
+    Stop,
+    Reboot,
+}
+
+impl Verb {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Terminate => "terminate",
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Reboot => "reboot",
+        }
+    }
+}
+
+/// Does it to all targets: regions side by side, each in batches.
+pub(super) async fn act(clients: &Clients, verb: Verb, targets: &[InstanceRef]) -> Vec<Outcome> {
+    let mut regions: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for target in targets.iter().filter(|target| is_ours(target)) {
+        regions
+            .entry(target.place.clone())
+            .or_default()
+            .insert(target.id.clone());
+    }
+    let settled: HashMap<String, HashMap<String, Settled>> = stream::iter(regions)
+        .map(|(region, ids)| async move {
+            let client = clients.ec2(&region).await;
+            let settled = in_region(&client, verb, &region, ids.into_iter().collect()).await;
+            (region, settled)
+        })
+        .buffer_unordered(CONCURRENT_BATCHES)
+        .collect()
+        .await;
+    targets
+        .iter()
+        .map(|target| Outcome {
+            target: target.clone(),
+            result: match settled.get(&target.place).and_then(|region| region.get(&target.id)) {
+                Some(settled) => settled.result(target),
+                None => Err(Error::invalid(format!("{target} is not an instance of ec2"))),
+            },
+        })
+        .collect()
+}
+
+fn is_ours(target: &InstanceRef) -> bool {
+    target.provider == ProviderKind::Aws && !target.id.is_empty() && !target.place.is_empty()
+}
+
+/// What became of one id. Kept as parts, since the same id can stand for several targets.
+enum Settled {
+    Done,
+    Gone,
+    Failed(Report),
+}
+
+/// The parts of an error that is to be given to many targets.
+#[derive(Clone)]
+struct Report {
+    kind: ErrorKind,
+    message: String,
+    code: Option<String>,
+    request_id: Option<String>,
+    remedy: Option<String>,
+}
+
+impl Settled {
+    fn result(&self, target: &InstanceRef) -> Result<()> {
+        match self {
+            Self::Done => Ok(()),
+            Self::Gone => Err(Error::not_found(target).at(format!("aws/{}", target.place))),
+            Self::Failed(report) => Err(report.error(target)),
+        }
+    }
+}
+
+impl Report {
+    fn of(error: &Error) -> Self {
+        Self {
+            kind: error.kind(),
+            message: error.message().to_owned(),
+            code: error.code().map(str::to_owned),
+            request_id: error.request_id().map(str::to_owned),
+            remedy: error.remedy().map(str::to_owned),
+        }
+    }
+
+    fn error(&self, target: &InstanceRef) -> Error {
+        let mut error = Error::new(self.kind, self.message.clone()).at(format!("aws/{}", target.place));
+        if let Some(code) = &self.code {
+            error = error.with_code(code);
+        }
+        if let Some(request_id) = &self.request_id {
+            error = error.with_request_id(request_id);
+        }
+        if let Some(remedy) = &self.remedy {
+            error = error.with_remedy(remedy);
+        }
+        match self.kind {
+            ErrorKind::NotFound => not_found(target, &error),
+            _ => error,
+        }
+    }
+}
+
+/// Some ids of one region that go into one call.
+struct Batch {
+    ids: Vec<String>,
+    /// Whether a failed call may have done its work on some of them already.
+    may_be_done: bool,
+}
+
+/// One stale or protected id fails the call for all that are with it. So a failed batch is halved, and each half
+/// tried again, until only the ids that fail by themselves are left.
+async fn in_region(client: &Client, verb: Verb, region: &str, ids: Vec<String>) -> HashMap<String, Settled> {
+    let mut settled = HashMap::with_capacity(ids.len());
+    let mut round: Vec<Batch> = ids
+        .chunks(BATCH)
+        .map(|ids| Batch {
+            ids: ids.to_vec(),
+            may_be_done: false,
+        })
+        .collect();
+    while !round.is_empty() {
+        let answers: Vec<_> = stream::iter(round)
+            .map(|batch| async move {
+                let answer = call(client, verb, region, &batch.ids).await;
+                (batch, answer)
+            })
+            .buffer_unordered(CONCURRENT_BATCHES)
+            .collect()
+            .await;
+        round = Vec::new();
+        for (batch, answer) in answers {
+            match answer {
+                Ok(changes) => {
+                    settled.extend(
+                        batch
+                            .ids
+                            .iter()
+                            .map(|id| (id.clone(), judge(verb, &batch, &changes, id))),
+                    );
+                }
+                Err(error) if batch.ids.len() > 1 && concerns_single_ids(error.kind()) => {
+                    let half = batch.ids.len().div_ceil(2);
+                    // Of a batch with protected ids EC2 still terminates those in other zones.
+                    let may_be_done = batch.may_be_done || error.kind() == ErrorKind::Protected;
+                    round.extend(batch.ids.chunks(half).map(|ids| Batch {
+                        ids: ids.to_vec(),
+                        may_be_done,
+                    }));
+                }
+                Err(error) => {
+                    let report = Report::of(&error);
+                    settled.extend(batch.ids.into_iter().map(|id| (id, Settled::Failed(report.clone()))));
+                }
+            }
+        }
+    }
+    settled
+}
+
+/// Whether a failure is one of some ids of the call, rather than of the caller or the cloud.
+fn concerns_single_ids(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::NotFound
+            | ErrorKind::Protected
+            | ErrorKind::Refused
+            | ErrorKind::InvalidSpec
+            | ErrorKind::Unsupported
+            | ErrorKind::Capacity
+            | ErrorKind::Quota
+    )
+}
+
+/// What a successful call did to one id.
+fn judge(verb: Verb, batch: &Batch, changes: &[InstanceStateChange], id: &str) -> Settled {
+    let before = changes
+        .iter()
+        .find(|change| change.instance_id() == Some(id))
+        .and_then(|change| change.previous_state()?.name());
+    match (verb, before) {
+        (Verb::Terminate, Some(InstanceStateName::Terminated)) if !batch.may_be_done => Settled::Gone,
+        _ => Settled::Done,
+    }
+}
+
+/// One call for some ids, replayed until its outcome is known: all four leave what is already done as it is.
+async fn call(client: &Client, verb: Verb, region: &str, ids: &[String]) -> Result<Vec<InstanceStateChange>> {
+    match verb {
+        Verb::Terminate => {
+            let request = client.terminate_instances().set_instance_ids(Some(ids.to_vec()));
+            replay("TerminateInstances", region, || {
+                request.clone().customize().config_override(one_attempt()).send()
+            })
+            .await
+            .map(|output| output.terminating_instances.unwrap_or_default())
+            .map_err(|failure| explain(&failure, verb, region, ids))
+        }
+        Verb::Start => {
+            let request = client.start_instances().set_instance_ids(Some(ids.to_vec()));
+            replay("StartInstances", region, || {
+                request.clone().customize().config_override(one_attempt()).send()
+            })
+            .await
+            .map(|output| output.starting_instances.unwrap_or_default())
+            .map_err(|failure| explain(&failure, verb, region, ids))
+        }
+        Verb::Stop => {
+            let request = client.stop_instances().set_instance_ids(Some(ids.to_vec()));
+            replay("StopInstances", region, || {
+                request.clone().customize().config_override(one_attempt()).send()
+            })
+            .await
+            .map(|output| output.stopping_instances.unwrap_or_default())
+            .map_err(|failure| explain(&failure, verb, region, ids))
+        }
+        Verb::Reboot => {
+            let request = client.reboot_instances().set_instance_ids(Some(ids.to_vec()));
+            replay("RebootInstances", region, || {
+                request.clone().customize().config_override(one_attempt()).send()
+            })
+            .await
+            .map(|_| Vec::new())
+            .map_err(|failure| explain(&failure, verb, region, ids))
+        }
+    }
+}
+
+fn explain<E>(failure: &Failure<E>, verb: Verb, region: &str, ids: &[String]) -> Error
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    let verb = verb.as_str();
+    let attempted = match ids {
+        [id] => format!("cannot {verb} {}", reference(region, id)),
+        ids => format!("cannot {verb} {} instances in {region}", ids.len()),
+    };
+    let error = translate(&failure.error, Call::Change, attempted, region);
+    if failure.may_have_worked {
+        return error.as_kind(ErrorKind::UnknownOutcome);
+    }
+    error
+}

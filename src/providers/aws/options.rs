@@ -1,0 +1,256 @@
+//! The provider's own options: `--native key=value`, typed and checked.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use aws_sdk_ec2::types::VolumeType;
+use serde::Deserialize;
+use serde::de::{self, Deserializer, Visitor};
+use serde_json::{Value, json};
+
+use crate::cloud::{Error, Result};
+
+/// What EC2 has and other clouds have not. On the command line every value is text, so text is taken for all.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Options {
+    /// Whether the boot disk is encrypted; `true` unless said otherwise.
+    /// <https://docs.aws.amazon.com/ebs/latest/userguide/ebs-encryption.html>
+    #[serde(deserialize_with = "flag")]
+    pub(super) encrypted: Option<bool>,
+    /// Key to encrypt the boot disk with: id, ARN or `alias/…`; the account's default one otherwise.
+    /// <https://docs.aws.amazon.com/ebs/latest/userguide/ebs-encryption.html>
+    pub(super) kms_key: Option<String>,
+    /// I/O operations per second of the boot disk; io1 and io2 need it.
+    /// <https://docs.aws.amazon.com/ebs/latest/userguide/provisioned-iops.html>
+    #[serde(deserialize_with = "number")]
+    pub(super) iops: Option<i32>,
+    /// Throughput of a gp3 boot disk in MiB/s.
+    /// <https://docs.aws.amazon.com/ebs/latest/userguide/general-purpose.html>
+    #[serde(deserialize_with = "number")]
+    pub(super) throughput: Option<i32>,
+    /// `required` (the default: IMDSv2 only) or `optional`.
+    /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-instance-metadata-service.html>
+    pub(super) http_tokens: Option<HttpTokens>,
+    /// Name of a placement group.
+    /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/placement-groups.html>
+    pub(super) placement_group: Option<String>,
+    /// `default`, `dedicated` or `host`.
+    /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/dedicated-instance.html>
+    pub(super) tenancy: Option<Tenancy>,
+    /// `standard` or `unlimited`, for burstable types.
+    /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/burstable-performance-instances-unlimited-mode.html>
+    pub(super) cpu_credits: Option<CpuCredits>,
+    /// Whether a type that is not always EBS-optimised shall be.
+    /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ebs-optimized.html>
+    #[serde(deserialize_with = "flag")]
+    pub(super) ebs_optimized: Option<bool>,
+    /// Whether metrics come each minute instead of every five.
+    /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/manage-detailed-monitoring.html>
+    #[serde(deserialize_with = "flag")]
+    pub(super) monitoring: Option<bool>,
+    /// Whether it can be hibernated.
+    /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Hibernate.html>
+    #[serde(deserialize_with = "flag")]
+    pub(super) hibernation: Option<bool>,
+}
+
+/// Whether the metadata service asks for a session token.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum HttpTokens {
+    #[default]
+    Required,
+    Optional,
+}
+
+/// What else may run on the same hardware.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Tenancy {
+    Default,
+    Dedicated,
+    Host,
+}
+
+/// What a burstable type does once its credits are spent.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum CpuCredits {
+    Standard,
+    Unlimited,
+}
+
+impl Tenancy {
+    /// EC2's word.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Dedicated => "dedicated",
+            Self::Host => "host",
+        }
+    }
+}
+
+impl CpuCredits {
+    /// EC2's word.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::Unlimited => "unlimited",
+        }
+    }
+}
+
+impl Options {
+    /// Reads the options, and refuses unknown keys, wrong values and combinations that make no sense.
+    pub(super) fn read(native: &BTreeMap<String, Value>, disk_type: &VolumeType) -> Result<Self> {
+        // One by one, so that the message can name the key that is wrong.
+        for (key, value) in native {
+            Self::deserialize(json!({ key: value }))
+                .map_err(|error| Error::invalid(format!("native option {key} for aws: {error}")))?;
+        }
+        let options = Self::deserialize(json!(native))
+            .map_err(|error| Error::invalid(format!("native options for aws: {error}")))?;
+        options.check(disk_type)?;
+        Ok(options)
+    }
+
+    /// Whether the boot disk is encrypted.
+    pub(super) fn encrypted(&self) -> bool {
+        self.encrypted.unwrap_or(true)
+    }
+
+    fn check(&self, disk_type: &VolumeType) -> Result<()> {
+        let disk = disk_type.as_str();
+        let has_iops = matches!(disk_type, VolumeType::Gp3 | VolumeType::Io1 | VolumeType::Io2);
+        if self.iops.is_some() && !has_iops {
+            return Err(
+                Error::invalid(format!("native option iops: a {disk} disk does not take it"))
+                    .with_remedy("use --disk-type gp3, io1 or io2"),
+            );
+        }
+        if self.iops.is_none() && matches!(disk_type, VolumeType::Io1 | VolumeType::Io2) {
+            return Err(
+                Error::invalid(format!("a {disk} disk needs its number of I/O operations per second"))
+                    .with_remedy("add --native iops=3000"),
+            );
+        }
+        if self.throughput.is_some() && *disk_type != VolumeType::Gp3 {
+            return Err(
+                Error::invalid(format!("native option throughput: a {disk} disk does not take it"))
+                    .with_remedy("use --disk-type gp3"),
+            );
+        }
+        for (key, set) in [
+            ("kms_key", self.kms_key.is_some()),
+            ("hibernation", self.hibernation == Some(true)),
+        ] {
+            if set && !self.encrypted() {
+                return Err(Error::invalid(format!(
+                    "native option {key} needs an encrypted boot disk, but encrypted=false was given"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+    struct Flag;
+    impl Visitor<'_> for Flag {
+        type Value = bool;
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("true or false")
+        }
+        fn visit_bool<E: de::Error>(self, value: bool) -> Result<bool, E> {
+            Ok(value)
+        }
+        fn visit_str<E: de::Error>(self, value: &str) -> Result<bool, E> {
+            value
+                .parse()
+                .map_err(|_| E::invalid_value(de::Unexpected::Str(value), &self))
+        }
+    }
+    deserializer.deserialize_any(Flag).map(Some)
+}
+
+fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i32>, D::Error> {
+    struct Number;
+    impl Visitor<'_> for Number {
+        type Value = i32;
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("a whole number above 0")
+        }
+        fn visit_u64<E: de::Error>(self, value: u64) -> Result<i32, E> {
+            i32::try_from(value)
+                .ok()
+                .filter(|number| *number > 0)
+                .ok_or_else(|| E::invalid_value(de::Unexpected::Unsigned(value), &self))
+        }
+        fn visit_str<E: de::Error>(self, value: &str) -> Result<i32, E> {
+            match value.parse() {
+                Ok(number) => self.visit_u64(number),
+                Err(_) => Err(E::invalid_value(de::Unexpected::Str(value), &self)),
+            }
+        }
+    }
+    deserializer.deserialize_any(Number).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(native: Value, disk: VolumeType) -> Result<Options> {
+        Options::read(&serde_json::from_value(native).unwrap(), &disk)
+    }
+
+    #[test]
+    fn text_and_typed_values_mean_the_same() {
+        for native in [
+            json!({ "encrypted": "false", "iops": "4000", "tenancy": "dedicated", "http_tokens": "optional" }),
+            json!({ "encrypted": false, "iops": 4000, "tenancy": "dedicated", "http_tokens": "optional" }),
+        ] {
+            let options = read(native, VolumeType::Gp3).unwrap();
+            assert!(!options.encrypted());
+            assert_eq!(options.iops, Some(4000));
+            assert_eq!(options.tenancy, Some(Tenancy::Dedicated));
+            assert_eq!(options.http_tokens, Some(HttpTokens::Optional));
+        }
+        assert!(read(json!({}), VolumeType::Gp3).unwrap().encrypted());
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_what_is_known() {
+        for (native, disk, words) in [
+            (
+                json!({ "encryptd": true }),
+                VolumeType::Gp3,
+                "unknown field `encryptd`, expected one of `encrypted`",
+            ),
+            (
+                json!({ "iops": "many" }),
+                VolumeType::Gp3,
+                "native option iops for aws: invalid value",
+            ),
+            (json!({ "iops": -3 }), VolumeType::Gp3, "native option iops for aws"),
+            (
+                json!({ "tenancy": "alone" }),
+                VolumeType::Gp3,
+                "expected one of `default`, `dedicated`, `host`",
+            ),
+            (json!({ "iops": 3000 }), VolumeType::Gp2, "a gp2 disk does not take it"),
+            (json!({}), VolumeType::Io2, "needs its number of I/O operations"),
+            (json!({ "throughput": 125, "iops": 100 }), VolumeType::Io1, "throughput"),
+            (
+                json!({ "kms_key": "alias/x", "encrypted": false }),
+                VolumeType::Gp3,
+                "kms_key needs an encrypted",
+            ),
+        ] {
+            let error = read(native, disk).unwrap_err();
+            assert!(error.message().contains(words), "{}", error.message());
+        }
+    }
+}

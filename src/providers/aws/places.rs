@@ -1,0 +1,255 @@
+//! Regions and zones: what exists, and what a user may have meant.
+
+use aws_sdk_ec2::Client;
+use aws_sdk_ec2::types::AvailabilityZone;
+
+use super::client::Clients;
+use super::error::{Call, translate};
+use crate::cloud::{Error, Location, Place, Result};
+
+/// Regions that need no call to be believed.
+///
+/// <https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html>
+const REGIONS: [&str; 38] = [
+    "af-south-1",
+    "ap-east-1",
+    "ap-east-2",
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-northeast-3",
+    "ap-south-1",
+    "ap-south-2",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ap-southeast-3",
+    "ap-southeast-4",
+    "ap-southeast-5",
+    "ap-southeast-6",
+    "ap-southeast-7",
+    "ca-central-1",
+    "ca-west-1",
+    "cn-north-1",
+    "cn-northwest-1",
+    "eu-central-1",
+    "eu-central-2",
+    "eu-north-1",
+    "eu-south-1",
+    "eu-south-2",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-west-3",
+    "il-central-1",
+    "me-central-1",
+    "me-south-1",
+    "mx-central-1",
+    "sa-east-1",
+    "us-east-1",
+    "us-east-2",
+    "us-gov-east-1",
+    "us-gov-west-1",
+    "us-west-1",
+    "us-west-2",
+];
+
+/// Makes a place of what a user typed.
+pub(super) async fn locate(clients: &Clients, region: Option<&str>, zone: Option<&str>) -> Result<Place> {
+    let of_zone = zone.map(|zone| region_of_zone(zone).ok_or_else(|| not_a_zone(zone)));
+    let of_zone = of_zone.transpose()?;
+    let region = match (region, of_zone) {
+        (Some(region), Some(of_zone)) if region != of_zone => {
+            let zone = zone.unwrap_or_default();
+            return Err(Error::invalid(format!("zone {zone} is not in region {region}"))
+                .with_remedy(format!("use --region {of_zone}, or leave the region out")));
+        }
+        (Some(region), _) => region.to_owned(),
+        (None, Some(of_zone)) => of_zone,
+        (None, None) => return Err(Error::invalid("neither a region nor a zone was given")),
+    };
+    check_region(clients, &region).await?;
+    if let Some(zone) = zone {
+        check_zone(&clients.ec2(&region).await, &region, zone).await?;
+    }
+    Ok(Place {
+        region,
+        zone: zone.map(str::to_owned),
+    })
+}
+
+/// The regions that the account has enabled.
+pub(super) async fn locations(clients: &Clients) -> Result<Vec<Location>> {
+    let regions = regions(clients, false).await?;
+    Ok(regions.into_iter().map(Location::Region).collect())
+}
+
+/// The region's names, sorted; with `all`, also those that the account has not enabled.
+async fn regions(clients: &Clients, all: bool) -> Result<Vec<String>> {
+    let asked = clients.any_region().await;
+    tracing::debug!(operation = "DescribeRegions", place = asked, "call");
+    let answer = clients
+        .ec2(&asked)
+        .await
+        .describe_regions()
+        .all_regions(all)
+        .send()
+        .await;
+    let output = answer.map_err(|error| translate(&error, Call::Read, "cannot list the regions", &asked))?;
+    let mut names: Vec<String> = output
+        .regions()
+        .iter()
+        .filter_map(|region| region.region_name().map(str::to_owned))
+        .collect();
+    names.sort_unstable();
+    Ok(names)
+}
+
+async fn check_region(clients: &Clients, region: &str) -> Result<()> {
+    if REGIONS.contains(&region) {
+        return Ok(());
+    }
+    // What is not even shaped like a region is refused without a call, which needs credentials.
+    if !is_region_shaped(region) {
+        return Err(unknown("region", region, REGIONS));
+    }
+    let all = regions(clients, true).await?;
+    if all.iter().any(|known| known == region) {
+        return Ok(());
+    }
+    Err(unknown("region", region, all.iter().map(String::as_str)))
+}
+
+/// Refuses a zone that the account cannot use.
+pub(super) async fn check_zone(client: &Client, region: &str, zone: &str) -> Result<()> {
+    tracing::debug!(operation = "DescribeAvailabilityZones", place = region, "call");
+    let answer = client
+        .describe_availability_zones()
+        .all_availability_zones(true)
+        .send()
+        .await;
+    let output =
+        answer.map_err(|error| translate(&error, Call::Read, format!("cannot list the zones of {region}"), region))?;
+    let zones = output.availability_zones();
+    let Some(found) = zones.iter().find(|known| known.zone_name() == Some(zone)) else {
+        let names = zones
+            .iter()
+            .filter(|zone| is_enabled(zone))
+            .filter_map(AvailabilityZone::zone_name);
+        return Err(unknown("zone", zone, names).at(format!("aws/{region}")));
+    };
+    if is_enabled(found) {
+        return Ok(());
+    }
+    let group = found.group_name().unwrap_or(zone);
+    Err(Error::invalid(format!("zone {zone} is not enabled for this account"))
+        .at(format!("aws/{region}"))
+        .with_remedy(format!(
+            "enable it with `aws ec2 modify-availability-zone-group --group-name {group} --opt-in-status opted-in`"
+        )))
+}
+
+fn is_enabled(zone: &AvailabilityZone) -> bool {
+    zone.opt_in_status()
+        .is_none_or(|status| status.as_str() != "not-opted-in")
+}
+
+/// The region of a zone by its name: `us-east-1a`, the local zone `us-west-2-lax-1a`, the Wavelength zone
+/// `us-east-1-wl1-bos-wlz-1`. The region's number is the first part that begins with a digit.
+fn region_of_zone(zone: &str) -> Option<String> {
+    let mut region = Vec::new();
+    for part in zone.split('-') {
+        let digits: String = part.chars().take_while(char::is_ascii_digit).collect();
+        if digits.is_empty() {
+            region.push(part);
+            continue;
+        }
+        region.push(&digits);
+        let region = region.join("-");
+        return (is_region_shaped(&region) && zone.len() > region.len()).then_some(region);
+    }
+    None
+}
+
+/// Whether it is words, then a number: `us-east-1`, `us-gov-west-1`.
+fn is_region_shaped(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let Some((number, words)) = parts.split_last() else {
+        return false;
+    };
+    words.len() >= 2
+        && words
+            .iter()
+            .all(|word| !word.is_empty() && word.bytes().all(|letter| letter.is_ascii_lowercase()))
+        && !number.is_empty()
+        && number.bytes().all(|digit| digit.is_ascii_digit())
+}
+
+fn not_a_zone(zone: &str) -> Error {
+    Error::invalid(format!("unknown zone {zone:?}")).with_remedy("write a zone such as us-east-1a")
+}
+
+/// An unknown name, with the known ones nearest to it.
+fn unknown<'a>(what: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> Error {
+    let error = Error::invalid(format!("unknown {what} {name:?}"));
+    let mut known: Vec<&str> = known.into_iter().collect();
+    if known.is_empty() {
+        return error;
+    }
+    known.sort_by_key(|known| (distance(name, known), *known));
+    known.truncate(6);
+    error.with_remedy(format!("the nearest are {}", known.join(", ")))
+}
+
+/// How many letters must change, come or go.
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (line, letter) in one.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = line + 1;
+        for (column, against) in other.iter().enumerate() {
+            let change = diagonal + usize::from(letter != *against);
+            diagonal = row[column + 1];
+            row[column + 1] = change.min(diagonal + 1).min(row[column] + 1);
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_zone_gives_its_region() {
+        for (zone, region) in [
+            ("us-east-1a", Some("us-east-1")),
+            ("us-gov-west-1b", Some("us-gov-west-1")),
+            ("us-west-2-lax-1a", Some("us-west-2")),
+            ("us-east-1-wl1-bos-wlz-1", Some("us-east-1")),
+            ("us-east-1", None),
+            ("us-central1-a", None),
+            ("nowhere", None),
+            ("", None),
+        ] {
+            assert_eq!(region_of_zone(zone).as_deref(), region, "{zone}");
+        }
+    }
+
+    #[test]
+    fn every_known_region_has_the_shape() {
+        assert!(REGIONS.iter().all(|region| is_region_shaped(region)));
+        for text in ["", "us", "us-1", "us-east-", "US-EAST-1", "us-east-1a", "--1"] {
+            assert!(!is_region_shaped(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_typo_gets_the_nearest_names() {
+        let error = unknown("region", "us-esat-1", REGIONS);
+        assert_eq!(error.message(), "unknown region \"us-esat-1\"");
+        assert!(
+            error.remedy().unwrap().starts_with("the nearest are us-east-1, us-"),
+            "{:?}",
+            error.remedy()
+        );
+    }
+}

@@ -1,0 +1,377 @@
+//! From a spec to the request that makes it: everything is checked and resolved, nothing is changed.
+
+use aws_sdk_ec2::Client;
+use aws_sdk_ec2::operation::run_instances::builders::RunInstancesFluentBuilder;
+use aws_sdk_ec2::types::{
+    BlockDeviceMapping, CreditSpecificationRequest, EbsBlockDevice, HibernationOptionsRequest, HttpTokensState,
+    IamInstanceProfileSpecification, InstanceInterruptionBehavior, InstanceMarketOptionsRequest,
+    InstanceMetadataOptionsRequest, InstanceType, MarketType, Placement, ResourceType, RunInstancesMonitoringEnabled,
+    SpotInstanceType, SpotMarketOptions, Tag, TagSpecification, VolumeType,
+};
+use aws_smithy_types::base64;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use futures_util::future;
+use sha2::{Digest, Sha256};
+
+use super::error::{Call, translate};
+use super::image::{self, Image, Machine};
+use super::instance::TAG_NAME;
+use super::network::{self, Network};
+use super::options::{HttpTokens, Options, Tenancy};
+use super::places;
+use crate::cloud::{
+    Error, Fingerprint, IdempotencyToken, InstanceSpec, LABEL_GENERATION, LABEL_MANAGED, LABEL_NAME, LABEL_SPEC,
+    Labels, Plan, ProviderKind, Result, SshKey,
+};
+
+/// What EC2 takes before base64.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html>
+const USER_DATA_BYTES: usize = 16 * 1024;
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html#tag-restrictions>
+const TAGS: usize = 50;
+const TAG_KEY_CHARACTERS: usize = 128;
+const TAG_VALUE_CHARACTERS: usize = 256;
+/// The volume types that can be booted from.
+/// <https://docs.aws.amazon.com/ebs/latest/userguide/ebs-volume-types.html>
+const BOOT_DISK_TYPES: [VolumeType; 5] = [
+    VolumeType::Gp3,
+    VolumeType::Gp2,
+    VolumeType::Io1,
+    VolumeType::Io2,
+    VolumeType::Standard,
+];
+
+/// A spec, resolved.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) machine: Machine,
+    image: Image,
+    network: Network,
+    disk_type: VolumeType,
+    options: Options,
+}
+
+/// A key pair to import, under a name that follows from the key.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct PublicKey {
+    pub(super) name: String,
+    pub(super) material: String,
+}
+
+impl Request {
+    /// Checks the spec by itself, then looks up what it names; makes no call before the spec makes sense.
+    pub(super) async fn resolve(client: &Client, spec: &InstanceSpec) -> Result<Self> {
+        let disk_type = disk_type(spec.disk_type.as_deref())?;
+        let options = Options::read(&spec.native, &disk_type)?;
+        check(spec)?;
+        let region = &spec.place.region;
+        let machine_type = image::machine_type(spec.machine_type.as_deref());
+        let zone = async {
+            match &spec.place.zone {
+                Some(zone) => places::check_zone(client, region, zone).await,
+                None => Ok(()),
+            }
+        };
+        let key = async {
+            match &spec.ssh_key {
+                Some(SshKey::Name(name)) => network::check_key_pair(client, region, name).await,
+                _ => Ok(()),
+            }
+        };
+        let ((machine, image), network, (), ()) = future::try_join4(
+            image::resolve(client, region, machine_type, spec.image.as_deref()),
+            network::resolve(client, spec, machine_type),
+            zone,
+            key,
+        )
+        .await?;
+        if let (Some(asked), Some(least)) = (spec.disk_gib, image.disk_gib)
+            && asked < least
+        {
+            return Err(Error::invalid(format!(
+                "a disk of {asked} GiB is too small for image {}, which needs {least} GiB",
+                image.name.as_ref().unwrap_or(&image.id)
+            ))
+            .with_remedy(format!("use --disk {least} or more, or leave it out")));
+        }
+        Ok(Self {
+            machine,
+            image,
+            network,
+            disk_type,
+            options,
+        })
+    }
+
+    /// What creating it would make.
+    pub(super) fn plan(&self, spec: &InstanceSpec) -> Plan {
+        Plan {
+            provider: ProviderKind::Aws,
+            name: spec.name.clone(),
+            place: spec.place.clone(),
+            machine_type: self.machine.name.clone(),
+            architecture: Some(self.machine.architecture),
+            image: self.image.id.clone(),
+            image_name: self.image.name.clone(),
+            disk_gib: spec.disk_gib.or(self.image.disk_gib),
+            disk_type: self.disk_type.as_str().to_owned(),
+            spot: spec.spot,
+            price_usd_per_hour: None,
+        }
+    }
+
+    /// The call that makes it, but for its token and an imported key.
+    pub(super) fn call(&self, client: &Client, spec: &InstanceSpec, generation: u32) -> RunInstancesFluentBuilder {
+        let tags = Some(ec2_tags(&tags(spec, generation)));
+        let tagged = |what| {
+            TagSpecification::builder()
+                .resource_type(what)
+                .set_tags(tags.clone())
+                .build()
+        };
+        let mut call = client
+            .run_instances()
+            .min_count(1)
+            .max_count(1)
+            .image_id(&self.image.id)
+            .instance_type(InstanceType::from(self.machine.name.as_str()))
+            .block_device_mappings(self.boot_disk(spec))
+            .metadata_options(self.metadata_options())
+            .set_placement(self.placement(spec))
+            .tag_specifications(tagged(ResourceType::Instance))
+            .tag_specifications(tagged(ResourceType::Volume))
+            .set_ebs_optimized(self.options.ebs_optimized);
+        call = match self.network.interface() {
+            // With an interface, subnet and groups must stand there and nowhere else.
+            Some(interface) => call.network_interfaces(interface),
+            None => call.set_security_group_ids((!self.network.groups.is_empty()).then(|| self.network.groups.clone())),
+        };
+        if let Some(SshKey::Name(name)) = &spec.ssh_key {
+            call = call.key_name(name);
+        }
+        if let Some(data) = &spec.user_data {
+            call = call.user_data(base64::encode(data.expose()));
+        }
+        if let Some(identity) = &spec.identity {
+            let profile = IamInstanceProfileSpecification::builder();
+            let profile = match identity.starts_with("arn:") {
+                true => profile.arn(identity),
+                false => profile.name(identity),
+            };
+            call = call.iam_instance_profile(profile.build());
+        }
+        if spec.protected {
+            call = call.disable_api_termination(true);
+        }
+        if spec.spot {
+            call = call.instance_market_options(spot());
+        }
+        if let Some(credits) = self.options.cpu_credits {
+            call = call.credit_specification(
+                CreditSpecificationRequest::builder()
+                    .cpu_credits(credits.as_str())
+                    .build(),
+            );
+        }
+        if let Some(enabled) = self.options.monitoring {
+            call = call.monitoring(RunInstancesMonitoringEnabled::builder().enabled(enabled).build());
+        }
+        if let Some(configured) = self.options.hibernation {
+            call = call.hibernation_options(HibernationOptionsRequest::builder().configured(configured).build());
+        }
+        call
+    }
+
+    fn boot_disk(&self, spec: &InstanceSpec) -> BlockDeviceMapping {
+        let disk = EbsBlockDevice::builder()
+            .volume_type(self.disk_type.clone())
+            .set_volume_size(spec.disk_gib.and_then(|gib| i32::try_from(gib).ok()))
+            .encrypted(self.options.encrypted())
+            .set_kms_key_id(self.options.kms_key.clone())
+            .set_iops(self.options.iops)
+            .set_throughput(self.options.throughput)
+            .delete_on_termination(true);
+        BlockDeviceMapping::builder()
+            .device_name(&self.image.root_device)
+            .ebs(disk.build())
+            .build()
+    }
+
+    fn metadata_options(&self) -> InstanceMetadataOptionsRequest {
+        let tokens = match self.options.http_tokens.unwrap_or_default() {
+            HttpTokens::Required => HttpTokensState::Required,
+            HttpTokens::Optional => HttpTokensState::Optional,
+        };
+        InstanceMetadataOptionsRequest::builder().http_tokens(tokens).build()
+    }
+
+    fn placement(&self, spec: &InstanceSpec) -> Option<Placement> {
+        // A subnet is in one zone and decides it.
+        let zone = spec.place.zone.clone().filter(|_| self.network.subnet.is_none());
+        let (group, tenancy) = (self.options.placement_group.clone(), self.options.tenancy);
+        (zone.is_some() || group.is_some() || tenancy.is_some()).then(|| {
+            Placement::builder()
+                .set_availability_zone(zone)
+                .set_group_name(group)
+                .set_tenancy(tenancy.map(Tenancy::as_str).map(Into::into))
+                .build()
+        })
+    }
+}
+
+/// The token of one life of a name. It stands for the region, as EC2 remembers it.
+pub(super) fn token(spec: &InstanceSpec, generation: u32) -> String {
+    IdempotencyToken::derive(ProviderKind::Aws, &spec.place.region, &spec.name, generation).to_hex()
+}
+
+/// What can be said of a spec without asking anyone.
+fn check(spec: &InstanceSpec) -> Result<()> {
+    if let Some(data) = &spec.user_data
+        && data.expose().len() > USER_DATA_BYTES
+    {
+        let bytes = data.expose().len();
+        return Err(Error::invalid(format!(
+            "the user data has {bytes} bytes, and ec2 takes at most {USER_DATA_BYTES}"
+        ))
+        .with_remedy("compress it with gzip, or let a short script fetch the rest"));
+    }
+    if spec.spot && spec.protected {
+        // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_ChangingDisableAPITermination.html
+        return Err(
+            Error::unsupported("a spot instance on ec2 cannot be protected against termination")
+                .with_remedy("leave out --spot or --protect"),
+        );
+    }
+    if spec.disk_gib == Some(0) || spec.disk_gib.is_some_and(|gib| i32::try_from(gib).is_err()) {
+        let gib = spec.disk_gib.unwrap_or_default();
+        return Err(Error::invalid(format!("a disk of {gib} GiB cannot be made")));
+    }
+    if let Some(identity) = &spec.identity
+        && (identity.is_empty() || (identity.starts_with("arn:") && !identity.contains(":instance-profile/")))
+    {
+        return Err(
+            Error::invalid(format!("identity {identity:?} is not an instance profile"))
+                .with_remedy("give the name or ARN of an instance profile; a role is put into one first"),
+        );
+    }
+    if let Some(SshKey::PublicKey(key)) = &spec.ssh_key {
+        PublicKey::parse(key)?;
+    }
+    check_tags(&tags(spec, 0))
+}
+
+fn check_tags(tags: &Labels) -> Result<()> {
+    for (key, value) in tags {
+        let what = if key.chars().count() > TAG_KEY_CHARACTERS {
+            format!("label key {key:?} has more than {TAG_KEY_CHARACTERS} characters")
+        } else if value.chars().count() > TAG_VALUE_CHARACTERS {
+            format!("the value of label {key} has more than {TAG_VALUE_CHARACTERS} characters")
+        } else if key.to_ascii_lowercase().starts_with("aws:") {
+            format!("label key {key:?} begins with aws:, which ec2 keeps for itself")
+        } else {
+            continue;
+        };
+        return Err(Error::invalid(what));
+    }
+    if tags.len() > TAGS {
+        let ours = 5;
+        return Err(Error::invalid(format!(
+            "{} labels are too many: ec2 takes {TAGS} tags, of which cloudctl needs {ours}",
+            tags.len() - ours
+        )));
+    }
+    Ok(())
+}
+
+fn disk_type(asked: Option<&str>) -> Result<VolumeType> {
+    let Some(asked) = asked else {
+        return Ok(VolumeType::Gp3);
+    };
+    let known = BOOT_DISK_TYPES.into_iter().find(|known| known.as_str() == asked);
+    known.ok_or_else(|| {
+        let all = BOOT_DISK_TYPES.each_ref().map(VolumeType::as_str).join(", ");
+        Error::invalid(format!("ec2 cannot boot from a disk of type {asked:?}"))
+            .with_remedy(format!("use one of {all}"))
+    })
+}
+
+/// All that the instance and its disk are tagged with.
+fn tags(spec: &InstanceSpec, generation: u32) -> Labels {
+    // The user's own `Name` wins: the name that counts stands in the label of ours.
+    let mut tags = Labels::from([(TAG_NAME.to_owned(), spec.name.to_string())]);
+    tags.extend(spec.labels.clone());
+    tags.extend([
+        (LABEL_MANAGED.to_owned(), "true".to_owned()),
+        (LABEL_NAME.to_owned(), spec.name.to_string()),
+        (LABEL_SPEC.to_owned(), Fingerprint::of(spec).as_str().to_owned()),
+        (LABEL_GENERATION.to_owned(), generation.to_string()),
+    ]);
+    tags
+}
+
+fn ec2_tags(tags: &Labels) -> Vec<Tag> {
+    tags.iter()
+        .map(|(key, value)| Tag::builder().key(key).value(value).build())
+        .collect()
+}
+
+/// One-time, and ended when the capacity is taken back: what is stopped instead would keep its name.
+fn spot() -> InstanceMarketOptionsRequest {
+    let options = SpotMarketOptions::builder()
+        .spot_instance_type(SpotInstanceType::OneTime)
+        .instance_interruption_behavior(InstanceInterruptionBehavior::Terminate);
+    InstanceMarketOptionsRequest::builder()
+        .market_type(MarketType::Spot)
+        .spot_options(options.build())
+        .build()
+}
+
+impl PublicKey {
+    /// Reads a public key in OpenSSH's one-line form.
+    pub(super) fn parse(line: &str) -> Result<Self> {
+        let mut words = line.split_whitespace();
+        let (kind, body) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        if !matches!(kind, "ssh-rsa" | "ssh-ed25519") || body.is_empty() {
+            // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-key-pairs.html
+            return Err(
+                Error::invalid("ec2 imports public keys of the kinds ssh-rsa and ssh-ed25519 only")
+                    .with_remedy("make one with `ssh-keygen -t ed25519`"),
+            );
+        }
+        // The comment behind the key says who made it, not what it is.
+        let material = format!("{kind} {body}");
+        let digest = Sha256::digest(&material);
+        let digits: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        Ok(Self {
+            name: format!("cloudctl-{digits}"),
+            material,
+        })
+    }
+
+    /// Makes the key known to the region. That another run did so already is as good.
+    pub(super) async fn import(&self, client: &Client, region: &str) -> Result<()> {
+        let mark = Tag::builder().key(LABEL_MANAGED).value("true").build();
+        let tags = TagSpecification::builder()
+            .resource_type(ResourceType::KeyPair)
+            .tags(mark);
+        tracing::debug!(operation = "ImportKeyPair", place = region, "call");
+        let answer = client
+            .import_key_pair()
+            .key_name(&self.name)
+            .public_key_material(aws_smithy_types::Blob::new(self.material.as_bytes()))
+            .tag_specifications(tags.build())
+            .send()
+            .await;
+        match answer {
+            Err(error) if error.code() != Some("InvalidKeyPair.Duplicate") => {
+                // A key pair that came of a lost answer costs nothing and is found the next time: as good as a read.
+                Err(translate(&error, Call::Read, "cannot import the public key", region))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "request_tests.rs"]
+mod tests;

@@ -1,0 +1,81 @@
+use crate::cloud::{ErrorKind, Place, Secret};
+
+use super::*;
+
+fn spec() -> InstanceSpec {
+    InstanceSpec {
+        name: "web-1".parse().unwrap(),
+        place: Place {
+            region: "us-east-1".into(),
+            zone: None,
+        },
+        machine_type: None,
+        image: None,
+        disk_gib: None,
+        disk_type: None,
+        ssh_key: None,
+        user_data: None,
+        network: None,
+        subnet: None,
+        firewalls: Vec::new(),
+        public_ip: true,
+        identity: None,
+        labels: Labels::new(),
+        spot: false,
+        protected: false,
+        native: Default::default(),
+    }
+}
+
+fn refusal(change: impl FnOnce(&mut InstanceSpec)) -> Error {
+    let mut spec = spec();
+    change(&mut spec);
+    check(&spec).unwrap_err()
+}
+
+#[test]
+fn what_ec2_cannot_take_is_refused_without_asking_it() {
+    check(&spec()).unwrap();
+    let long = refusal(|spec| spec.user_data = Some(Secret::new(vec![b'x'; USER_DATA_BYTES + 1])));
+    assert!(long.message().contains("16385 bytes"));
+    let both = refusal(|spec| (spec.spot, spec.protected) = (true, true));
+    assert_eq!(both.kind(), ErrorKind::Unsupported);
+    refusal(|spec| spec.disk_gib = Some(0));
+    refusal(|spec| spec.identity = Some("arn:aws:iam::123456789012:role/web".into()));
+    refusal(|spec| drop(spec.labels.insert("k".repeat(129), "v".into())));
+    refusal(|spec| drop(spec.labels.insert("k".into(), "v".repeat(257))));
+    refusal(|spec| drop(spec.labels.insert("aws:x".into(), "v".into())));
+    refusal(|spec| spec.labels = (0..46).map(|number| (format!("k{number}"), String::new())).collect());
+    refusal(|spec| spec.ssh_key = Some(SshKey::PublicKey("ecdsa-sha2-nistp256 AAAA me@here".into())));
+}
+
+#[test]
+fn disk_types_that_boot() {
+    assert_eq!(disk_type(None).unwrap(), VolumeType::Gp3);
+    assert_eq!(disk_type(Some("io2")).unwrap(), VolumeType::Io2);
+    for wrong in ["st1", "pd-ssd", ""] {
+        assert!(disk_type(Some(wrong)).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn tags_mark_it_as_ours_and_the_users_name_tag_wins() {
+    let mut spec = spec();
+    spec.labels.insert("env".into(), "ci".into());
+    let plain = tags(&spec, 3);
+    assert_eq!(plain["Name"], "web-1");
+    assert_eq!(plain[LABEL_NAME], "web-1");
+    assert_eq!(plain[LABEL_MANAGED], "true");
+    assert_eq!(plain[LABEL_GENERATION], "3");
+    assert_eq!(plain["env"], "ci");
+    spec.labels.insert("Name".into(), "front".into());
+    assert_eq!(tags(&spec, 0)["Name"], "front");
+}
+
+#[test]
+fn a_key_has_one_name_whatever_its_comment() {
+    let one = PublicKey::parse("ssh-ed25519 AAAAC3Nz me@here\n").unwrap();
+    let other = PublicKey::parse("ssh-ed25519 AAAAC3Nz").unwrap();
+    assert_eq!(one, other);
+    assert!(one.name.starts_with("cloudctl-") && one.name.len() == "cloudctl-".len() + 16);
+}
