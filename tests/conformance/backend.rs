@@ -139,8 +139,16 @@ impl Backend {
         self.sandbox.run(&[arguments, &["-p", self.provider()]].concat())
     }
 
-    /// What the cloud itself remembers, without what is gone.
+    /// What the cloud itself remembers, without what is gone. Compute Engine's word for a VM that is being deleted
+    /// is the one for a VM that is being stopped, so there both are given a moment to end.
     pub fn alive(&self) -> Vec<Seen> {
+        if let Cloud::Gce(emulator) = &self.cloud {
+            let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
+            let on_the_way = || emulator.instances().iter().any(|one| one.status == "STOPPING");
+            while on_the_way() && std::time::Instant::now() < deadline {
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+        }
         self.seen()
             .into_iter()
             .filter(|seen| !matches!(seen.state.as_str(), "terminated" | "terminating"))

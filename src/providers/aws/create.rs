@@ -164,7 +164,7 @@ fn fingerprint(spec: &InstanceSpec) -> String {
 /// ended, or whose spare capacity was taken back after it had run.
 ///
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_StateReason.html>
-fn failed_launch(reason: &str) -> Option<(ErrorKind, &str)> {
+pub(super) fn failed_launch(reason: &str) -> Option<(ErrorKind, &str)> {
     let code = reason.split_once('.').map_or(reason, |(_, code)| code);
     let kind = match reason {
         "Client.UserInitiatedShutdown"

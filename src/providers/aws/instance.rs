@@ -4,6 +4,7 @@ use aws_sdk_ec2::types::{self as ec2, ArchitectureType, ArchitectureValues, Inst
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::create::failed_launch;
 use crate::cloud::{
     Architecture, Instance, InstanceRef, InstanceState, LABEL_GENERATION, LABEL_MANAGED, LABEL_NAME, LABEL_SPEC,
     Labels, ProviderKind, RESERVED_PREFIX,
@@ -63,6 +64,12 @@ pub(super) fn from_ec2(instance: &ec2::Instance, region: &str, account: Option<&
             .state_reason()
             .and_then(|reason| reason.code())
             .map(str::to_owned),
+        failure: instance
+            .state_reason()
+            .and_then(|reason| reason.code())
+            .filter(|_| state.map(state_of).is_some_and(InstanceState::is_gone))
+            .and_then(failed_launch)
+            .map(|(kind, _)| kind),
         native: native(instance),
         labels: user_labels(&tags, name.as_deref()),
         name,

@@ -150,7 +150,7 @@ fn every_field_of_the_spec_reaches_the_cloud(backend: &Backend) {
         "--type",
         backend.other_type(),
         "--image",
-        "debian-12",
+        "ubuntu-22.04",
         "--disk",
         "50",
         "--ssh-key",
@@ -167,7 +167,11 @@ fn every_field_of_the_spec_reaches_the_cloud(backend: &Backend) {
     if let Some(emulator) = backend.ec2() {
         let made = &emulator.alive()[0];
         assert_eq!(made.instance_type, backend.other_type());
-        assert!(made.image_name.starts_with("debian-12-amd64-"), "{}", made.image_name);
+        assert!(
+            made.image_name.contains("ubuntu-jammy-22.04-amd64"),
+            "{}",
+            made.image_name
+        );
         assert_eq!(
             made.user_data.as_deref(),
             Some(b"#cloud-config\npackages: [jq]\n".as_slice())
@@ -212,7 +216,7 @@ fn every_field_of_the_spec_reaches_the_cloud(backend: &Backend) {
         assert!(
             own.source_image
                 .as_deref()
-                .is_some_and(|image| image.contains("debian-12")),
+                .is_some_and(|image| image.contains("ubuntu-2204")),
             "{own:?}"
         );
     }

@@ -84,11 +84,7 @@ fn an_unknown_native_option_is_refused_by_name(backend: &Backend) {
 
 fn user_data_that_is_too_long_is_refused(backend: &Backend) {
     let data = backend.sandbox.write("long", &"x".repeat(300 * 1024));
-    refused(
-        backend,
-        &["create", "web-1", "--user-data", &data],
-        &["user data"],
-    );
+    refused(backend, &["create", "web-1", "--user-data", &data], &["user data"]);
 }
 
 fn a_native_reference_to_nothing_is_not_found(backend: &Backend) {
