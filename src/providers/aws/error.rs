@@ -31,24 +31,33 @@ where
         ErrorKind::Network if call == Call::Change && !never_sent(error) => ErrorKind::UnknownOutcome,
         kind => kind,
     };
-    let reason = match (error.message(), kind) {
+    let reason = match (error.message(), error.code()) {
         (Some(message), _) => message.trim_end_matches('.').to_owned(),
-        (None, ErrorKind::Unauthenticated) if error.code().is_none() => {
-            format!("no usable credentials: {}", chain(error))
-        }
-        (None, _) => error.code().map_or_else(|| chain(error), str::to_owned),
+        (None, Some(code)) => code.to_owned(),
+        (None, None) if kind == ErrorKind::Unauthenticated => format!("no usable credentials: {}", root(error)),
+        (None, None) => root(error),
     };
-    let mut translated = Error::new(kind, format!("{attempted}: {reason}")).at(format!("aws/{place}"));
-    if let Some(code) = error.code() {
-        translated = translated.with_code(code);
-        if let Some(remedy) = remedy_of(code) {
-            translated = translated.with_remedy(remedy);
-        }
+    let mut translated = told(Error::new(kind, format!("{attempted}: {reason}")), error).at(format!("aws/{place}"));
+    if let Some(remedy) = error.code().and_then(remedy_of) {
+        translated = translated.with_remedy(remedy);
     }
-    if let Some(request_id) = request_id(error) {
-        translated = translated.with_request_id(request_id);
+    match error {
+        // The message, the code and the request id are all that the cloud told.
+        SdkError::ServiceError(_) => translated,
+        _ => translated.with_source(Cause(chain(error))),
     }
-    translated.with_source(Cause(chain(error)))
+}
+
+/// Adds the cloud's own code and request id.
+pub(super) fn told<E: ProvideErrorMetadata>(mut error: Error, by: &SdkError<E>) -> Error {
+    if let Some(code) = by.code() {
+        error = error.with_code(code);
+    }
+    // Where the protocol's error document has it.
+    if let Some(request_id) = by.meta().extra("aws_request_id") {
+        error = error.with_request_id(request_id);
+    }
+    error
 }
 
 /// The kind of a failure as if the call only read: `Network` is whatever left no definite answer.
@@ -205,11 +214,6 @@ where
     }
 }
 
-/// The request id, from where the protocol's error document has it.
-fn request_id<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Option<&str> {
-    error.meta().extra("aws_request_id")
-}
-
 fn find<E, Wanted>(error: &SdkError<E>) -> Option<&Wanted>
 where
     E: StdError + Send + Sync + 'static,
@@ -220,6 +224,11 @@ where
 
 fn links<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |&error| error.source())
+}
+
+/// What the innermost error displays, which mostly is the real cause.
+fn root<E: StdError + Send + Sync + 'static>(error: &SdkError<E>) -> String {
+    links(error).last().map(ToString::to_string).unwrap_or_default()
 }
 
 /// What each error of the chain displays. The SDK's errors themselves are not kept: their `Debug` has whole

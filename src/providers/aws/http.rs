@@ -1,5 +1,6 @@
-//! Only aws has this file: the SDK's HTTP client with its connector built on first use. The SDK's own builds one
-//! when a client is made, which loads the TLS roots, and throws it away. The Compute Engine SDK takes no client.
+//! Only aws has this file: the SDK's HTTP client, with two differences. Its connector is built on first use: the
+//! SDK builds one when a client is made, which loads the TLS roots, and throws it away. And an answer that was cut
+//! short is an error: the SDK reads half a list as a whole one. The Compute Engine SDK takes no client of ours.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -9,8 +10,14 @@ use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
-use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::byte_stream::ByteStream;
 
 /// Connect and read timeout, which a connector is built with.
 type Timeouts = (Option<Duration>, Option<Duration>);
@@ -40,12 +47,88 @@ impl HttpClient for LazyHttpClient {
                     // HTTPS_PROXY and NO_PROXY hold, as in the SDK's own client.
                     .proxy_config(ProxyConfig::from_env());
                 builder.set_sleep_impl(components.sleep_impl());
-                SharedHttpConnector::new(builder.build())
+                SharedHttpConnector::new(WholeAnswers(SharedHttpConnector::new(builder.build())))
             });
         connector.clone()
     }
 
     fn connector_metadata(&self) -> Option<ConnectorMetadata> {
         Some(ConnectorMetadata::new("hyper", Some("1.x".into())))
+    }
+}
+
+/// Reads each answer to its end before it hands it on. All of EC2's answers are read whole in any case.
+#[derive(Debug)]
+struct WholeAnswers(SharedHttpConnector);
+
+impl HttpConnector for WholeAnswers {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let answer = self.0.call(request);
+        HttpConnectorFuture::new(async move {
+            let mut response = answer.await?;
+            let body = ByteStream::new(response.take_body()).collect().await;
+            let body = body.map_err(|error| ConnectorError::io(error.into()))?.into_bytes();
+            if is_cut_short(&body) {
+                return Err(ConnectorError::io("the answer was cut short".into()));
+            }
+            *response.body_mut() = SdkBody::from(body);
+            Ok(response)
+        })
+    }
+}
+
+/// Whether it is one of EC2's or STS's documents without its end. Their root elements are all named `…Response`.
+fn is_cut_short(body: &[u8]) -> bool {
+    let body = body.trim_ascii();
+    let Ok(text) = std::str::from_utf8(body) else {
+        // Cut within a character, or not one of theirs: those start with ASCII.
+        return body.starts_with(b"<");
+    };
+    let Some(document) = text.strip_prefix('<') else {
+        return false;
+    };
+    let root = match document.strip_prefix('?') {
+        None => document,
+        Some(declaration) => match declaration.split_once("?>") {
+            Some((_, rest)) => rest.trim_start().strip_prefix('<').unwrap_or_default(),
+            None => return true,
+        },
+    };
+    let Some(end) = root.find(|letter: char| letter.is_ascii_whitespace() || letter == '>') else {
+        return true;
+    };
+    let name = &root[..end];
+    let complete = text
+        .strip_suffix('>')
+        .and_then(|text| text.strip_suffix(name)?.strip_suffix("</"));
+    name.ends_with("Response") && complete.is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_without_its_end_is_not_taken_for_a_whole_one() {
+        let whole = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<DescribeRegionsResponse xmlns=\"x\"><requestId>1</requestId>\
+                     <name>naïve</name></DescribeRegionsResponse>\n";
+        assert!(!is_cut_short(whole.as_bytes()));
+        for end in 1..whole.trim_end().len() {
+            assert!(is_cut_short(&whole.as_bytes()[..end]), "{end}");
+        }
+    }
+
+    #[test]
+    fn other_documents_are_left_alone() {
+        for body in [
+            "",
+            "{\"Token\":",
+            "us-east-1",
+            "<!doctype html>\n<title>500</title>",
+            "<html><body>",
+        ] {
+            assert!(!is_cut_short(body.as_bytes()), "{body}");
+        }
+        assert!(!is_cut_short(b"<Response><Errors/></Response>"));
     }
 }

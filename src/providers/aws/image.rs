@@ -5,7 +5,7 @@ use aws_sdk_ec2::types::{self as ec2, ArchitectureValues, DeviceType, Filter, Im
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use futures_util::future;
 
-use super::error::{Call, translate};
+use super::error::{Call, told, translate};
 use super::instance::{architecture_of, architecture_of_type};
 use crate::catalog::{AwsImage, DEFAULT_IMAGE, image_alias, nearest_alias};
 use crate::cloud::{Architecture, Error, ErrorKind, Result};
@@ -115,7 +115,7 @@ async fn machine(client: &Client, region: &str, name: &str) -> Result<Machine> {
         .send()
         .await;
     let output = answer.map_err(|error| match error.code() {
-        Some("InvalidInstanceType" | "InvalidParameterValue") => unknown().with_code(error.code().unwrap_or_default()),
+        Some("InvalidInstanceType" | "InvalidParameterValue") => told(unknown(), &error),
         _ => translate(
             &error,
             Call::Read,
@@ -185,7 +185,7 @@ async fn by_id(client: &Client, region: &str, id: &str) -> Result<ec2::Image> {
         .send()
         .await;
     let output = answer.map_err(|error| match error.code() {
-        Some(code) if code.starts_with("InvalidAMIID") => absent().with_code(code),
+        Some(code) if code.starts_with("InvalidAMIID") => told(absent(), &error),
         _ => translate(&error, Call::Read, format!("cannot look up image {id}"), region),
     })?;
     let found = output.images.unwrap_or_default();

@@ -63,6 +63,7 @@ pub(super) fn from_ec2(instance: &ec2::Instance, region: &str, account: Option<&
         state_reason: instance
             .state_reason()
             .and_then(|reason| reason.code())
+            .filter(|code| !code.is_empty())
             .map(str::to_owned),
         failure: instance
             .state_reason()

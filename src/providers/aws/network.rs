@@ -8,7 +8,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use futures_util::future;
 use sha2::{Digest, Sha256};
 
-use super::error::{Call, NO_DEFAULT_VPC, translate};
+use super::error::{Call, NO_DEFAULT_VPC, told, translate};
 use super::list::equal;
 use crate::cloud::{Error, ErrorKind, InstanceSpec, Result};
 
@@ -243,11 +243,11 @@ pub(super) async fn check_key_pair(client: &Client, region: &str, name: &str) ->
     tracing::debug!(operation = "DescribeKeyPairs", place = region, "call");
     let answer = client.describe_key_pairs().key_names(name).send().await;
     answer.map(drop).map_err(|error| match error.code() {
-        Some(code @ "InvalidKeyPair.NotFound") => {
-            Error::invalid(format!("key pair {name:?} does not exist in {region}"))
-                .with_code(code)
+        Some("InvalidKeyPair.NotFound") => {
+            let absent = Error::invalid(format!("key pair {name:?} does not exist in {region}"))
                 .at(format!("aws/{region}"))
-                .with_remedy("give the file of a public key instead, and cloudctl imports it")
+                .with_remedy("give the file of a public key instead, and cloudctl imports it");
+            told(absent, &error)
         }
         _ => translate(&error, Call::Read, format!("cannot look up key pair {name}"), region),
     })

@@ -126,19 +126,19 @@ impl Options {
         let has_iops = matches!(disk_type, VolumeType::Gp3 | VolumeType::Io1 | VolumeType::Io2);
         if self.iops.is_some() && !has_iops {
             return Err(
-                Error::invalid(format!("native option iops: a {disk} disk does not take it"))
+                Error::invalid(format!("native option iops: disk type {disk} does not take it"))
                     .with_remedy("use --disk-type gp3, io1 or io2"),
             );
         }
         if self.iops.is_none() && matches!(disk_type, VolumeType::Io1 | VolumeType::Io2) {
-            return Err(
-                Error::invalid(format!("a {disk} disk needs its number of I/O operations per second"))
-                    .with_remedy("add --native iops=3000"),
-            );
+            return Err(Error::invalid(format!(
+                "disk type {disk} needs its number of I/O operations per second"
+            ))
+            .with_remedy("add --native iops=3000"));
         }
         if self.throughput.is_some() && *disk_type != VolumeType::Gp3 {
             return Err(
-                Error::invalid(format!("native option throughput: a {disk} disk does not take it"))
+                Error::invalid(format!("native option throughput: disk type {disk} does not take it"))
                     .with_remedy("use --disk-type gp3"),
             );
         }
@@ -240,7 +240,11 @@ mod tests {
                 VolumeType::Gp3,
                 "expected one of `default`, `dedicated`, `host`",
             ),
-            (json!({ "iops": 3000 }), VolumeType::Gp2, "a gp2 disk does not take it"),
+            (
+                json!({ "iops": 3000 }),
+                VolumeType::Gp2,
+                "disk type gp2 does not take it",
+            ),
             (json!({}), VolumeType::Io2, "needs its number of I/O operations"),
             (json!({ "throughput": 125, "iops": 100 }), VolumeType::Io1, "throughput"),
             (

@@ -183,9 +183,10 @@ impl Request {
     }
 
     fn boot_disk(&self, spec: &InstanceSpec) -> BlockDeviceMapping {
+        let size = spec.disk_gib.or(self.image.disk_gib);
         let disk = EbsBlockDevice::builder()
             .volume_type(self.disk_type.clone())
-            .set_volume_size(spec.disk_gib.and_then(|gib| i32::try_from(gib).ok()))
+            .set_volume_size(size.and_then(|gib| i32::try_from(gib).ok()))
             .encrypted(self.options.encrypted())
             .set_kms_key_id(self.options.kms_key.clone())
             .set_iops(self.options.iops)
