@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use google_cloud_compute_v1::client::Instances;
 use google_cloud_compute_v1::model::instance::Status;
 use google_cloud_compute_v1::model::{self, Operation};
 use google_cloud_gax::error::Error as SdkError;
@@ -34,6 +35,7 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// One create call on its way.
 struct Creation<'a> {
     client: &'a Client,
+    instances: &'a Instances,
     spec: &'a InstanceSpec,
     request: Request,
     attempted: String,
@@ -43,10 +45,12 @@ struct Creation<'a> {
 
 /// Makes the instance of that generation; see [`Provider::create`](crate::cloud::Provider::create).
 pub(super) async fn create(client: &Client, spec: &InstanceSpec, generation: u32) -> Result<Created> {
+    let request = prepare(client, spec, generation).await?;
     let creation = Creation {
         client,
+        instances: client.instances().await?,
         spec,
-        request: prepare(client, spec, generation).await?,
+        request,
         attempted: format!("cannot create {}", spec.name),
         began: Timestamp::now(),
         start: Instant::now(),
@@ -78,12 +82,7 @@ pub(super) async fn create(client: &Client, spec: &InstanceSpec, generation: u32
 
 impl Creation<'_> {
     async fn insert(&self) -> Result<Operation, Failure> {
-        let request = &self.request;
-        let instances = self.client.instances().await.map_err(|error| Failure {
-            error: SdkError::ser(error),
-            unanswered: false,
-            faulty: false,
-        })?;
+        let (request, instances) = (&self.request, self.instances);
         let attempted = format!("create {}", self.spec.name);
         self.client
             .change(&attempted, &request.zone, || {

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
+use google_cloud_compute_v1::client::Instances;
 use google_cloud_compute_v1::model;
 use google_cloud_compute_v1::model::Operation;
 use google_cloud_compute_v1::model::instance::Status;
@@ -62,13 +63,14 @@ async fn change_one(client: &Client, target: &InstanceRef, change: Change) -> Re
         )
         .at("gcp"));
     };
+    let to = (client.project().await?, client.instances().await?);
     let attempted = format!("{} {name}", change.verb());
     // Random, so that a later command is not answered with this one's failure; the same for every attempt.
     let request_id = uuid::Builder::from_random_bytes(fastrand::u128(..).to_be_bytes())
         .into_uuid()
         .to_string();
     let sent = client.change(&attempted, &target.place, || {
-        send(client, call, &target.place, &name, &request_id)
+        send(to, call, &target.place, &name, &request_id)
     });
     match sent.await {
         Ok(operation) => {
@@ -138,11 +140,13 @@ fn call_for(change: Change, api: &model::Instance, going: bool) -> Result<Option
     }
 }
 
-async fn send(client: &Client, call: Call, zone: &str, name: &str, request_id: &str) -> SdkResult<Operation> {
-    use google_cloud_gax::error::Error as SdkError;
-    // Both were asked for before, so that they are there.
-    let project = client.project().await.map_err(SdkError::ser)?;
-    let instances = client.instances().await.map_err(SdkError::ser)?;
+async fn send(
+    (project, instances): (&str, &Instances),
+    call: Call,
+    zone: &str,
+    name: &str,
+    request_id: &str,
+) -> SdkResult<Operation> {
     macro_rules! send {
         ($call:expr) => {{
             let call = $call

@@ -16,8 +16,9 @@ use crate::cloud::Result;
 
 /// How long one attempt of a call may take; the SDK itself would wait for ever.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a call is tried again: a minute of heavy throttling must be sat out.
-const READ_DEADLINE: Duration = Duration::from_secs(120);
+/// How long a call is tried again: most of a minute of heavy throttling must be sat out. A read ends before those who
+/// wait for a whole location give up, so that they hear why.
+const READ_DEADLINE: Duration = Duration::from_secs(50);
 const CHANGE_DEADLINE: Duration = Duration::from_secs(60);
 /// How often a call that reads is sent when it fails for other reasons than throttling.
 const READ_ATTEMPTS: u32 = 5;
