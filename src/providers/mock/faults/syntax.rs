@@ -6,24 +6,28 @@ use super::super::geography;
 use super::{Effect, Fault};
 use crate::cloud::{Error, Result};
 
-/// Every fault, with what it does.
-pub(super) const KNOWN: [(&str, &str); 10] = [
-    ("capacity", "create and start find no room (Capacity)"),
-    ("quota", "create reaches a limit of the account (Quota)"),
-    ("latency=200ms", "every call takes that much longer (ms, s or m)"),
-    (
-        "throttle=0.3",
-        "that part of all calls, from 0 to 1, is turned away and tried again",
-    ),
-    ("unreachable=eu-west-1", "no call gets through (Network)"),
-    ("denied", "every call lacks permission (PermissionDenied)"),
-    ("unauthenticated", "every call lacks credentials (Unauthenticated)"),
-    (
-        "lost-reply",
-        "create takes effect, but the answer is lost (UnknownOutcome)",
-    ),
-    ("slow-boot=30s", "a new or started instance is pending for that long"),
-    ("boot-failure", "a new instance dies instead of running"),
+/// Every fault, as it may be written.
+pub(super) const KNOWN: [&str; 10] = [
+    // Create and start find no room (`Capacity`).
+    "capacity",
+    // Create reaches a limit of the account (`Quota`).
+    "quota",
+    // Every call takes that much longer: `ms`, `s` or `m`.
+    "latency=200ms",
+    // That part of all calls, from 0 to 1, is turned away, and tried again a few times (`Throttled`).
+    "throttle=0.3",
+    // No call gets through (`Network`).
+    "unreachable=eu-west-1",
+    // Every call lacks permission (`PermissionDenied`).
+    "denied",
+    // Every call lacks credentials (`Unauthenticated`).
+    "unauthenticated",
+    // Create takes effect, but the answer is lost (`UnknownOutcome`).
+    "lost-reply",
+    // A new or started instance is pending for that long.
+    "slow-boot=30s",
+    // A new instance dies instead of running.
+    "boot-failure",
 ];
 
 /// Longest time that a fault can ask for.
@@ -65,11 +69,10 @@ pub(super) fn parse(text: &str) -> Result<Fault> {
         _ => None,
     };
     let Some(effect) = effect else {
-        let known: Vec<_> = KNOWN.iter().map(|(fault, does)| format!("{fault}: {does}")).collect();
         return Err(
             Error::invalid(format!("invalid fault {text:?} in CLOUDCTL_MOCK")).with_remedy(format!(
-                "the faults, each with @region or @zone if it is to happen only there, are {}",
-                known.join("; ")
+                "use {}; each can end in @region or @zone, to happen only there",
+                KNOWN.join(", ")
             )),
         );
     };
@@ -106,7 +109,7 @@ mod tests {
 
     #[test]
     fn every_known_fault_is_read_with_and_without_a_place() {
-        for (text, _) in KNOWN {
+        for text in KNOWN {
             parse(text).unwrap();
             if !text.starts_with("unreachable") {
                 parse(&format!("{text}@ap-south-1")).unwrap();
