@@ -65,7 +65,10 @@ pub(super) async fn locate(clients: &Clients, region: Option<&str>, zone: Option
         (None, Some(of_zone)) => of_zone,
         (None, None) => return Err(Error::invalid("neither a region nor a zone was given")),
     };
-    check_region(clients, &region).await?;
+    check_region(clients, &region).await.map_err(|error| match zone {
+        Some(zone) => error.context(format!("unknown zone {zone:?}")),
+        None => error,
+    })?;
     if let Some(zone) = zone {
         check_zone(&clients.ec2(&region).await, &region, zone).await?;
     }

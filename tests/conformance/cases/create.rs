@@ -18,7 +18,7 @@ pub fn cases() -> Vec<Case> {
         wait_none_returns_at_once,
         spec_file_is_read_and_flags_override_it,
     ]);
-    all.extend(cases![BackendKind::EMULATORS; every_field_of_the_spec_reaches_the_cloud]);
+    all.extend(cases![BackendKind::EMULATORS; every_field_of_the_spec_reaches_the_cloud, spot_is_spot_and_ends_rather_than_stops]);
     all
 }
 
@@ -158,7 +158,6 @@ fn every_field_of_the_spec_reaches_the_cloud(backend: &Backend) {
         "--user-data",
         &data,
         "--no-public-ip",
-        "--spot",
         "--protect",
         "--wait",
         "none",
@@ -177,7 +176,7 @@ fn every_field_of_the_spec_reaches_the_cloud(backend: &Backend) {
             Some(b"#cloud-config\npackages: [jq]\n".as_slice())
         );
         assert!(
-            made.key_name.is_some() && made.spot && made.protected && made.public_ip.is_none(),
+            made.key_name.is_some() && made.protected && made.public_ip.is_none(),
             "{made:?}"
         );
         assert_eq!(made.http_tokens, "required");
@@ -205,7 +204,6 @@ fn every_field_of_the_spec_reaches_the_cloud(backend: &Backend) {
                 .is_some_and(|keys| keys.contains("AAAAC3NzaC1lZDI1NTE5"))
         );
         assert!(!made.wants_external_ip && made.deletion_protection);
-        assert_eq!(made.scheduling.provisioning_model, "SPOT");
         let [disk] = made.disks.as_slice() else {
             panic!("one disk: {:?}", made.disks)
         };
@@ -219,5 +217,18 @@ fn every_field_of_the_spec_reaches_the_cloud(backend: &Backend) {
                 .is_some_and(|image| image.contains("ubuntu-2204")),
             "{own:?}"
         );
+    }
+}
+
+fn spot_is_spot_and_ends_rather_than_stops(backend: &Backend) {
+    let made = backend.json(&["create", "web-1", "--spot"]).expect(0).item();
+    assert_eq!(made["spot"], true);
+    if let Some(emulator) = backend.ec2() {
+        assert!(emulator.alive()[0].spot);
+    }
+    if let Some(emulator) = backend.gce() {
+        let scheduling = emulator.instance("web-1").expect("the VM").scheduling;
+        assert_eq!(scheduling.provisioning_model, "SPOT");
+        assert_eq!(scheduling.instance_termination_action.as_deref(), Some("DELETE"));
     }
 }
