@@ -1,11 +1,11 @@
 //! The backends: how the binary is pointed at each, and how each cloud's own memory is read.
 
 use std::collections::BTreeMap;
-use std::process::Command;
 
 use serde_json::Value;
 
 use crate::support::moto::Moto;
+use crate::support::outside::aws;
 use crate::support::sandbox::{Run, Sandbox};
 use crate::support::{ec2, gce, python};
 
@@ -64,23 +64,17 @@ impl Backend {
             BackendKind::Mock => Cloud::Mock,
             BackendKind::Ec2Emulator => {
                 let emulator = ec2::Emulator::start();
-                point_at_aws(&mut sandbox, &emulator.url());
+                sandbox.point_at_aws(&emulator.url());
                 Cloud::Ec2(emulator)
             }
             BackendKind::Moto => {
                 let moto = Moto::start();
-                point_at_aws(&mut sandbox, &moto.url());
+                sandbox.point_at_aws(&moto.url());
                 Cloud::Moto(moto)
             }
             BackendKind::GceEmulator => {
                 let emulator = gce::Emulator::start_with_discovery(&python::discovery_document());
-                sandbox.set(
-                    "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE",
-                    &format!("{}/compute/v1/", emulator.url()),
-                );
-                sandbox.set("CLOUDSDK_AUTH_ACCESS_TOKEN", "a-token");
-                sandbox.set("CLOUDSDK_CORE_PROJECT", gce::PROJECT);
-                sandbox.set("CLOUDSDK_COMPUTE_REGION", "us-central1");
+                sandbox.point_at_gcp(&emulator.url(), gce::PROJECT);
                 Cloud::Gce(emulator)
             }
         };
@@ -307,13 +301,6 @@ impl Backend {
     }
 }
 
-fn point_at_aws(sandbox: &mut Sandbox, url: &str) {
-    sandbox.set("AWS_ENDPOINT_URL", url);
-    sandbox.set("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE");
-    sandbox.set("AWS_SECRET_ACCESS_KEY", "a-secret");
-    sandbox.set("AWS_REGION", "us-east-1");
-}
-
 fn common_state(native: &str) -> String {
     let common = match native {
         "shutting-down" => "terminating",
@@ -324,26 +311,6 @@ fn common_state(native: &str) -> String {
         other => other,
     };
     common.to_owned()
-}
-
-/// Runs the AWS command line of the Python environment, and gives its JSON.
-pub fn aws(url: &str, arguments: &[&str]) -> Value {
-    let output = Command::new(python::programs().join("aws"))
-        .args(["--endpoint-url", url, "--output", "json"])
-        .args(arguments)
-        .env("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
-        .env("AWS_SECRET_ACCESS_KEY", "a-secret")
-        .env("AWS_DEFAULT_REGION", "us-east-1")
-        .env("AWS_EC2_METADATA_DISABLED", "true")
-        .env("AWS_CONFIG_FILE", "/dev/null")
-        .output()
-        .expect("aws starts");
-    assert!(
-        output.status.success(),
-        "aws {arguments:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    serde_json::from_slice(&output.stdout).unwrap_or_default()
 }
 
 fn run_instance(url: &str, image: &str, name: &str) -> String {

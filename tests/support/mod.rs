@@ -4,5 +4,6 @@ pub mod ec2;
 pub mod gce;
 pub mod http;
 pub mod moto;
+pub mod outside;
 pub mod python;
 pub mod sandbox;

@@ -51,6 +51,22 @@ impl Sandbox {
         self
     }
 
+    /// Points `-p aws` at an EC2 other than the real one.
+    pub fn point_at_aws(&mut self, url: &str) -> &mut Self {
+        self.set("AWS_ENDPOINT_URL", url)
+            .set("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+            .set("AWS_SECRET_ACCESS_KEY", "a-secret")
+            .set("AWS_REGION", "us-east-1")
+    }
+
+    /// Points `-p gcp` at a Compute Engine other than the real one.
+    pub fn point_at_gcp(&mut self, url: &str, project: &str) -> &mut Self {
+        self.set("CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE", &format!("{url}/compute/v1/"))
+            .set("CLOUDSDK_AUTH_ACCESS_TOKEN", "a-token")
+            .set("CLOUDSDK_CORE_PROJECT", project)
+            .set("CLOUDSDK_COMPUTE_REGION", "us-central1")
+    }
+
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
