@@ -2,7 +2,7 @@
 
 use clap::Args as ClapArgs;
 
-use super::targets::{scope, warn_of_gap};
+use super::targets::{note_left_out, scope, warn_of_gap};
 use crate::cloud::{InstanceState, ListFilter};
 use crate::context::Context;
 use crate::exit::ExitStatus;
@@ -46,6 +46,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         ..ListFilter::default()
     };
     let mut inventory = take_inventory(&providers, &scope(context), &filter).await?;
+    note_left_out(&inventory.left_out, context);
     let now = context.now();
     inventory.instances.retain(|instance| {
         (args.all || instance.state != InstanceState::Terminated)

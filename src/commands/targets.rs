@@ -43,6 +43,7 @@ pub(super) async fn find(references: &[Reference], context: &mut Context) -> Res
     let scope = scope(context);
     let clouds = context.clouds();
     let selection = find_references(references, &providers, &|kind| clouds.get(kind), &scope).await?;
+    note_left_out(&selection.left_out, context);
     for gap in &selection.gaps {
         warn_of_gap(gap, context);
     }
@@ -81,4 +82,14 @@ pub(super) fn warn_of_gap(gap: &Error, context: &mut Context) {
     let place = gap.location().unwrap_or("a location");
     let code = gap.code().map(|code| format!(" ({code})")).unwrap_or_default();
     context.printer.warning(&format!("{place}: {}{code}", gap.message()));
+}
+
+/// Says which clouds were not asked, and why.
+pub(super) fn note_left_out(left_out: &[Error], context: &mut Context) {
+    for error in left_out {
+        let cloud = error.location().unwrap_or("a cloud");
+        context
+            .printer
+            .note(&format!("{cloud} is left out: {}", error.message()));
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::targets::{DEFAULT_TIMEOUT, check_accounts, duration_argument, find, scope};
+use super::targets::{DEFAULT_TIMEOUT, check_accounts, duration_argument, find, note_left_out, scope};
 use super::wait::wait_with_steps;
 use crate::cloud::{Error, ErrorKind, Instance, ListFilter, ProviderKind, Reference, Result};
 use crate::context::Context;
@@ -114,6 +114,7 @@ async fn select(args: &Args, context: &mut Context) -> anyhow::Result<Vec<Instan
         ..ListFilter::default()
     };
     let inventory = take_inventory(&providers, &scope(context), &filter).await?;
+    note_left_out(&inventory.left_out, context);
     if inventory.is_blind() {
         return Err(inventory
             .gaps

@@ -1,85 +1,13 @@
-//! Label selectors, field filters and sort orders, over instances that are already here.
+//! Field filters and sort orders, over instances that are already here.
 
 use std::cmp::Ordering;
 use std::str::FromStr;
-use std::time::Duration;
 
-use jiff::{Span, SpanRelativeTo, Timestamp};
+use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::cloud::{Error, Field, Instance, Result};
-
-/// Reads a duration such as `90s`, `15m`, `2h` or `7d`.
-///
-/// # Errors
-/// `InvalidSpec` for anything else, naming it.
-pub fn parse_duration(text: &str) -> Result<Duration> {
-    let error = || Error::invalid(format!("invalid duration {text:?}")).with_remedy("write it as 90s, 15m, 2h or 7d");
-    let span: Span = text.parse().map_err(|_| error())?;
-    if span.get_years() != 0 || span.get_months() != 0 {
-        return Err(error());
-    }
-    let duration = span
-        .to_duration(SpanRelativeTo::days_are_24_hours())
-        .map_err(|_| error())?;
-    Duration::try_from(duration).map_err(|_| error())
-}
-
-/// A label selector: `env=ci,team!=web,gpu,!temporary`, all of which must hold.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LabelSelector(Vec<Requirement>);
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Requirement {
-    Is(String, String),
-    IsNot(String, String),
-    Has(String),
-    HasNot(String),
-}
-
-impl LabelSelector {
-    /// Whether the instance's labels are as selected.
-    pub fn admits(&self, instance: &Instance) -> bool {
-        let labels = &instance.labels;
-        self.0.iter().all(|requirement| match requirement {
-            Requirement::Is(key, value) => labels.get(key) == Some(value),
-            Requirement::IsNot(key, value) => labels.get(key) != Some(value),
-            Requirement::Has(key) => labels.contains_key(key),
-            Requirement::HasNot(key) => !labels.contains_key(key),
-        })
-    }
-}
-
-impl FromStr for LabelSelector {
-    type Err = Error;
-
-    fn from_str(input: &str) -> Result<Self> {
-        let requirements: Vec<_> = input
-            .split(',')
-            .map(|part| {
-                let part = part.trim();
-                if let Some((key, value)) = part.split_once("!=") {
-                    Requirement::IsNot(key.to_owned(), value.to_owned())
-                } else if let Some((key, value)) = part.split_once('=') {
-                    Requirement::Is(key.to_owned(), value.trim_start_matches('=').to_owned())
-                } else if let Some(key) = part.strip_prefix('!') {
-                    Requirement::HasNot(key.to_owned())
-                } else {
-                    Requirement::Has(part.to_owned())
-                }
-            })
-            .collect();
-        let has_empty_key = requirements.iter().any(|requirement| match requirement {
-            Requirement::Is(key, _) | Requirement::IsNot(key, _) => key.is_empty(),
-            Requirement::Has(key) | Requirement::HasNot(key) => key.is_empty(),
-        });
-        if has_empty_key {
-            return Err(Error::invalid(format!("invalid label selector {input:?}"))
-                .with_remedy("write it as key=value, key!=value, key or !key, separated by commas"));
-        }
-        Ok(Self(requirements))
-    }
-}
+use super::duration::parse_duration;
+use crate::cloud::{Error, Field, Instance, InstanceState, Result};
 
 /// A filter over fields: `state=running,age>2h`, all of which must hold. Text compares with `=` and `!=`, and with
 /// `~` for "contains"; numbers, times and `age` also with `<`, `<=`, `>`, `>=`. `label.KEY` is a label.
@@ -183,7 +111,7 @@ impl Comparison {
             Subject::Age if ordered => parse_duration(&self.operand).map(|_| self),
             Subject::Age => Err(Error::invalid("age compares with <, <=, > and >= only").with_remedy("try age>2h")),
             Subject::Field(field) if field.name() == "state" && !ordered && self.operator != Operator::Contains => {
-                self.operand.parse::<crate::cloud::InstanceState>().map(|_| self)
+                self.operand.parse::<InstanceState>().map(|_| self)
             }
             _ => Ok(self),
         }
@@ -298,29 +226,6 @@ impl FromStr for SortOrder {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn reads_durations() {
-        for (text, seconds) in [
-            ("90s", 90),
-            ("15m", 900),
-            ("2h", 7200),
-            ("7d", 604_800),
-            ("1h30m", 5400),
-        ] {
-            assert_eq!(parse_duration(text).unwrap(), Duration::from_secs(seconds), "{text}");
-        }
-        for text in ["", "5", "h", "-2h", "1y", "2 parsecs"] {
-            assert!(parse_duration(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn refuses_selectors_that_would_select_everything() {
-        for text in ["", ",", "=x", "!", "a=b,"] {
-            assert!(text.parse::<LabelSelector>().is_err(), "{text:?}");
-        }
-    }
 
     #[test]
     fn refuses_filters_without_sense() {

@@ -32,6 +32,8 @@ pub struct Inventory {
     pub instances: Vec<Instance>,
     /// One error for each location that did not answer, with its place. Not empty: the inventory is incomplete.
     pub gaps: Vec<Error>,
+    /// Why a cloud was left out: it has no such region or zone, or cannot tell. Another one has it.
+    pub left_out: Vec<Error>,
     /// How many locations were asked.
     pub asked: usize,
     /// How many of them answered, wholly or in part.
@@ -48,6 +50,7 @@ impl Inventory {
     pub(super) fn merge(&mut self, other: Self) {
         self.instances.extend(other.instances);
         self.gaps.extend(other.gaps);
+        self.left_out.extend(other.left_out);
         self.asked += other.asked;
         self.answered += other.answered;
     }
@@ -67,13 +70,14 @@ impl Inventory {
 pub async fn take_inventory(providers: &[Arc<dyn Provider>], scope: &Scope, filter: &ListFilter) -> Result<Inventory> {
     let located = join_all(providers.iter().map(|provider| locations_in(provider.as_ref(), scope))).await;
     let mut inventory = Inventory::default();
-    let mut refusal = None;
     let mut asked = Vec::new();
     for (provider, locations) in providers.iter().zip(located) {
         match locations {
             Ok(locations) => asked.extend(locations.into_iter().map(|location| (provider, location))),
             // A region of one cloud is unknown to the others: it is an error only if it is unknown to all.
-            Err(error) if error.kind() == ErrorKind::InvalidSpec => refusal = refusal.or(Some(error)),
+            Err(error) if error.kind() == ErrorKind::InvalidSpec => {
+                inventory.left_out.push(error.at(provider.kind().as_str()));
+            }
             Err(error) => {
                 inventory.asked += 1;
                 let location = error
@@ -83,8 +87,8 @@ pub async fn take_inventory(providers: &[Arc<dyn Provider>], scope: &Scope, filt
             }
         }
     }
-    if let (true, true, Some(refusal)) = (asked.is_empty(), inventory.gaps.is_empty(), refusal) {
-        return Err(refusal);
+    if asked.is_empty() && inventory.gaps.is_empty() && !inventory.left_out.is_empty() {
+        return Err(inventory.left_out.swap_remove(0));
     }
 
     inventory.asked += asked.len();

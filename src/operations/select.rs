@@ -14,6 +14,8 @@ pub struct Selection {
     pub missing: Vec<Reference>,
     /// The locations that did not answer.
     pub gaps: Vec<Error>,
+    /// Why a cloud was left out.
+    pub left_out: Vec<Error>,
 }
 
 impl Selection {
@@ -82,6 +84,7 @@ pub async fn find_references(
         }
     }
     selection.gaps = found.gaps;
+    selection.left_out = found.left_out;
     Ok(selection)
 }
 

@@ -10,11 +10,12 @@ mod printer;
 mod record;
 mod table;
 mod text;
+mod views;
 
 pub use errors::error_text;
 pub use format::Format;
 pub use hints::hint_for;
 pub use printer::{Printer, Streams, Terminal};
 pub use record::{Record, Report};
-pub use table::{CONTEXTS, Column, DOCTOR, IDENTITIES, INSTANCES, PLANS, SETTINGS, View};
 pub use text::{age, escape};
+pub use views::{CONTEXTS, Column, DOCTOR, IDENTITIES, INSTANCES, PLANS, SETTINGS, View};

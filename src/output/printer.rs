@@ -9,8 +9,9 @@ use super::errors::error_text;
 use super::format::Format;
 use super::machine::{write_csv, write_json, write_jsonl, write_yaml};
 use super::record::{Record, Report};
-use super::table::{Layout, View, write_named, write_record, write_table};
+use super::table::{Layout, write_named, write_record, write_table};
 use super::text::{escape, escape_lines};
+use super::views::View;
 use crate::cloud::{Error, Result};
 
 /// Which streams are terminals, how wide they are, and whether colours are wanted there.

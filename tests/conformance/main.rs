@@ -44,8 +44,8 @@ fn main() -> ExitCode {
     // A failure is reported once, with its case; not also where it happens.
     std::panic::set_hook(Box::new(|_| {}));
     let mut arguments = Arguments::from_args();
-    // The binary runs in processes of its own; two at once keep both cores of a small machine busy.
-    arguments.test_threads.get_or_insert(4);
+    // Most of a case is waiting for a cloud, so there can be more of them than cores.
+    arguments.test_threads.get_or_insert(8);
     let mut trials = Vec::new();
     for case in cases::all() {
         for backend in case.on {

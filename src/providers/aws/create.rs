@@ -9,11 +9,12 @@ use tokio::time::{sleep, timeout};
 
 use super::client::one_attempt;
 use super::error::{Call, kind_of_code, translate};
-use super::image::Machine;
 use super::instance;
+use super::key_pair::PublicKey;
 use super::list;
+use super::machine::Machine;
 use super::replay::{Failure, replay};
-use super::request::{PublicKey, Request, token};
+use super::request::{Request, token};
 use crate::cloud::{Created, Error, ErrorKind, Instance, InstanceSpec, Plan, Result, SshKey};
 
 /// How long an instance is looked for that may or may not be there, and that EC2 may list late.

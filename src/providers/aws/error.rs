@@ -34,8 +34,12 @@ where
     let reason = match (error.message(), error.code()) {
         (Some(message), _) => message.trim_end_matches('.').to_owned(),
         (None, Some(code)) => code.to_owned(),
-        (None, None) if kind == ErrorKind::Unauthenticated => format!("no usable credentials: {}", root(error)),
-        (None, None) => root(error),
+        (None, None) => match find::<E, CredentialsError>(error) {
+            // It goes on for a line for each place that was looked at; those are in the source.
+            Some(CredentialsError::CredentialsNotLoaded(_)) => "no credentials were found".to_owned(),
+            Some(_) => format!("no usable credentials: {}", root(error)),
+            None => root(error),
+        },
     };
     let mut translated = told(Error::new(kind, format!("{attempted}: {reason}")), error).at(format!("aws/{place}"));
     if let Some(remedy) = error.code().and_then(remedy_of) {
@@ -228,7 +232,8 @@ fn links<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (d
 
 /// What the innermost error displays, which mostly is the real cause.
 fn root<E: StdError + Send + Sync + 'static>(error: &SdkError<E>) -> String {
-    links(error).last().map(ToString::to_string).unwrap_or_default()
+    let text = links(error).last().map(ToString::to_string).unwrap_or_default();
+    text.lines().map(str::trim).collect::<Vec<_>>().join("; ")
 }
 
 /// What each error of the chain displays. The SDK's errors themselves are not kept: their `Debug` has whole

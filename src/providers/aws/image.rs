@@ -1,17 +1,16 @@
-//! Images and machine types: from the user's words to what EC2 has.
+//! Images: from an alias or an id to what EC2 has.
 
 use aws_sdk_ec2::Client;
-use aws_sdk_ec2::types::{self as ec2, ArchitectureValues, DeviceType, Filter, ImageState, InstanceType};
+use aws_sdk_ec2::types::{self as ec2, ArchitectureValues, DeviceType, Filter, ImageState};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use futures_util::future;
 
 use super::error::{Call, told, translate};
-use super::instance::{architecture_of, architecture_of_type};
+use super::instance::architecture_of;
+use super::machine::{self, Machine};
 use crate::catalog::{AwsImage, DEFAULT_IMAGE, image_alias, nearest_alias};
 use crate::cloud::{Architecture, Error, ErrorKind, Result};
 
-/// The machine type of an instance for which none was asked.
-const DEFAULT_TYPE: &str = "t3.small";
 /// Words that set an image apart from the plain one whose name pattern it fits as well.
 const VARIANTS: [&str; 9] = [
     "backports",
@@ -25,15 +24,6 @@ const VARIANTS: [&str; 9] = [
     "sap",
 ];
 
-/// A machine type.
-#[derive(Debug)]
-pub(super) struct Machine {
-    pub(super) name: String,
-    pub(super) architecture: Architecture,
-    pub(super) cpus: Option<u32>,
-    pub(super) memory_gib: Option<f64>,
-}
-
 /// An image.
 #[derive(Debug)]
 pub(super) struct Image {
@@ -44,11 +34,6 @@ pub(super) struct Image {
     pub(super) disk_gib: Option<u32>,
 }
 
-/// The name of the machine type that is asked for.
-pub(super) fn machine_type(asked: Option<&str>) -> &str {
-    asked.unwrap_or(DEFAULT_TYPE)
-}
-
 /// Looks up the machine type and, at the same time, the image for it.
 pub(super) async fn resolve(
     client: &Client,
@@ -57,9 +42,9 @@ pub(super) async fn resolve(
     image: Option<&str>,
 ) -> Result<(Machine, Image)> {
     let wanted = image.unwrap_or(DEFAULT_IMAGE);
-    let expected = expected_architecture(machine_type);
+    let expected = machine::expected_architecture(machine_type);
     let (machine, image) = future::join(
-        machine(client, region, machine_type),
+        machine::find(client, region, machine_type),
         find(client, region, wanted, expected),
     )
     .await;
@@ -84,68 +69,6 @@ pub(super) async fn resolve(
         )));
     }
     Ok((machine, bootable(&image, wanted)?))
-}
-
-/// Arm types have a `g` among the letters after their generation: `t4g`, `m7gd`, `x2gd`; `a1` was the first.
-///
-/// <https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html>
-fn expected_architecture(machine_type: &str) -> Architecture {
-    let family = machine_type.split('.').next().unwrap_or_default();
-    let letters = family
-        .trim_start_matches(|letter: char| !letter.is_ascii_digit())
-        .trim_start_matches(|letter: char| letter.is_ascii_digit());
-    let letters = letters.split('-').next().unwrap_or_default();
-    if family == "a1" || letters.contains('g') {
-        Architecture::Arm64
-    } else {
-        Architecture::X86_64
-    }
-}
-
-async fn machine(client: &Client, region: &str, name: &str) -> Result<Machine> {
-    let unknown = || {
-        Error::invalid(format!("unknown machine type {name:?} in {region}"))
-            .at(format!("aws/{region}"))
-            .with_remedy("use one such as t3.small or m7g.large; `aws ec2 describe-instance-type-offerings` lists them")
-    };
-    tracing::debug!(operation = "DescribeInstanceTypes", place = region, "call");
-    let answer = client
-        .describe_instance_types()
-        .instance_types(InstanceType::from(name))
-        .send()
-        .await;
-    let output = answer.map_err(|error| match error.code() {
-        Some("InvalidInstanceType" | "InvalidParameterValue") => told(unknown(), &error),
-        _ => translate(
-            &error,
-            Call::Read,
-            format!("cannot look up machine type {name}"),
-            region,
-        ),
-    })?;
-    let found = output
-        .instance_types()
-        .iter()
-        .find(|info| info.instance_type().is_some_and(|machine| machine.as_str() == name))
-        .ok_or_else(unknown)?;
-    let architecture = found
-        .processor_info()
-        .and_then(|processor| {
-            processor
-                .supported_architectures()
-                .iter()
-                .find_map(architecture_of_type)
-        })
-        .ok_or_else(|| Error::unsupported(format!("machine type {name} has no 64-bit architecture")))?;
-    let memory_mib = found.memory_info().and_then(|memory| memory.size_in_mib());
-    let cpus = found.v_cpu_info().and_then(|cpus| cpus.default_v_cpus());
-    Ok(Machine {
-        name: name.to_owned(),
-        architecture,
-        cpus: cpus.and_then(|cpus| u32::try_from(cpus).ok()),
-        // Exact: no machine has more than 2^52 MiB.
-        memory_gib: memory_mib.map(|mib| mib as f64 / 1024.0),
-    })
 }
 
 /// The image that is meant by an id or an alias.
@@ -286,24 +209,6 @@ fn bootable(image: &ec2::Image, wanted: &str) -> Result<Image> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_architecture_shows_in_the_name() {
-        for (machine, architecture) in [
-            ("t3.small", Architecture::X86_64),
-            ("g4dn.xlarge", Architecture::X86_64),
-            ("g6.xlarge", Architecture::X86_64),
-            ("p5.48xlarge", Architecture::X86_64),
-            ("u-6tb1.metal", Architecture::X86_64),
-            ("t4g.small", Architecture::Arm64),
-            ("m7gd.large", Architecture::Arm64),
-            ("im4gn.large", Architecture::Arm64),
-            ("g5g.xlarge", Architecture::Arm64),
-            ("a1.medium", Architecture::Arm64),
-        ] {
-            assert_eq!(expected_architecture(machine), architecture, "{machine}");
-        }
-    }
 
     fn image(name: &str, date: &str) -> ec2::Image {
         ec2::Image::builder().name(name).creation_date(date).build()

@@ -1,6 +1,6 @@
 //! An instance as EC2 describes it, as cloudctl's.
 
-use aws_sdk_ec2::types::{self as ec2, ArchitectureType, ArchitectureValues, InstanceLifecycleType, InstanceStateName};
+use aws_sdk_ec2::types::{self as ec2, ArchitectureValues, InstanceLifecycleType, InstanceStateName};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -107,15 +107,6 @@ pub(super) fn architecture_of(value: &ArchitectureValues) -> Option<Architecture
     match value {
         ArchitectureValues::X8664 | ArchitectureValues::X8664Mac => Some(Architecture::X86_64),
         ArchitectureValues::Arm64 | ArchitectureValues::Arm64Mac => Some(Architecture::Arm64),
-        _ => None,
-    }
-}
-
-/// The architecture for a machine type's word; old types have 32-bit x86 beside a 64-bit one.
-pub(super) fn architecture_of_type(value: &ArchitectureType) -> Option<Architecture> {
-    match value {
-        ArchitectureType::X8664 | ArchitectureType::X8664Mac => Some(Architecture::X86_64),
-        ArchitectureType::Arm64 | ArchitectureType::Arm64Mac => Some(Architecture::Arm64),
         _ => None,
     }
 }

@@ -4,11 +4,10 @@ use std::collections::HashSet;
 
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{Filter, InstanceNetworkInterfaceSpecification, LocationType, SecurityGroup, Subnet};
-use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use futures_util::future;
 use sha2::{Digest, Sha256};
 
-use super::error::{Call, NO_DEFAULT_VPC, told, translate};
+use super::error::{Call, NO_DEFAULT_VPC, translate};
 use super::list::equal;
 use crate::cloud::{Error, ErrorKind, InstanceSpec, Result};
 
@@ -236,21 +235,6 @@ async fn security_groups(client: &Client, region: &str, vpc: &str, wanted: &[Str
         }
     }
     Ok(groups)
-}
-
-/// Refuses a key pair that does not exist.
-pub(super) async fn check_key_pair(client: &Client, region: &str, name: &str) -> Result<()> {
-    tracing::debug!(operation = "DescribeKeyPairs", place = region, "call");
-    let answer = client.describe_key_pairs().key_names(name).send().await;
-    answer.map(drop).map_err(|error| match error.code() {
-        Some("InvalidKeyPair.NotFound") => {
-            let absent = Error::invalid(format!("key pair {name:?} does not exist in {region}"))
-                .at(format!("aws/{region}"))
-                .with_remedy("give the file of a public key instead, and cloudctl imports it");
-            told(absent, &error)
-        }
-        _ => translate(&error, Call::Read, format!("cannot look up key pair {name}"), region),
-    })
 }
 
 #[cfg(test)]

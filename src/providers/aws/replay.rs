@@ -13,6 +13,8 @@ use crate::cloud::ErrorKind;
 
 /// How long a changing call is replayed before its outcome is called unknown.
 const DEADLINE: Duration = Duration::from_secs(60);
+/// How long a cloud is tried that cannot even be reached.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_millis(300);
 const FIRST_PAUSE_THROTTLED: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
@@ -58,7 +60,11 @@ where
         );
         let pause = pause(kind, attempt, asked_pause(&error));
         let worthwhile = matches!(kind, ErrorKind::Network | ErrorKind::Throttled);
-        if !worthwhile || started.elapsed() + pause > DEADLINE {
+        let deadline = match kind {
+            ErrorKind::Network if !may_have_worked => CONNECT_DEADLINE,
+            _ => DEADLINE,
+        };
+        if !worthwhile || started.elapsed() + pause > deadline {
             return Err(Failure {
                 // A refusal of the request itself also answers for the attempts before it; one of the
                 // caller comes before the request is looked at.

@@ -9,13 +9,12 @@ use aws_sdk_ec2::types::{
     SpotInstanceType, SpotMarketOptions, Tag, TagSpecification, VolumeType,
 };
 use aws_smithy_types::base64;
-use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use futures_util::future;
-use sha2::{Digest, Sha256};
 
-use super::error::{Call, translate};
-use super::image::{self, Image, Machine};
+use super::image::{self, Image};
 use super::instance::TAG_NAME;
+use super::key_pair::{self, PublicKey};
+use super::machine::{self, Machine};
 use super::network::{self, Network};
 use super::options::{HttpTokens, Options, Tenancy};
 use super::places;
@@ -51,13 +50,6 @@ pub(super) struct Request {
     options: Options,
 }
 
-/// A key pair to import, under a name that follows from the key.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct PublicKey {
-    pub(super) name: String,
-    pub(super) material: String,
-}
-
 impl Request {
     /// Checks the spec by itself, then looks up what it names; makes no call before the spec makes sense.
     pub(super) async fn resolve(client: &Client, spec: &InstanceSpec) -> Result<Self> {
@@ -65,7 +57,7 @@ impl Request {
         let options = Options::read(&spec.native, &disk_type)?;
         check(spec)?;
         let region = &spec.place.region;
-        let machine_type = image::machine_type(spec.machine_type.as_deref());
+        let machine_type = machine::name(spec.machine_type.as_deref());
         let zone = async {
             match &spec.place.zone {
                 Some(zone) => places::check_zone(client, region, zone).await,
@@ -74,7 +66,7 @@ impl Request {
         };
         let key = async {
             match &spec.ssh_key {
-                Some(SshKey::Name(name)) => network::check_key_pair(client, region, name).await,
+                Some(SshKey::Name(name)) => key_pair::check(client, region, name).await,
                 _ => Ok(()),
             }
         };
@@ -325,52 +317,6 @@ fn spot() -> InstanceMarketOptionsRequest {
         .market_type(MarketType::Spot)
         .spot_options(options.build())
         .build()
-}
-
-impl PublicKey {
-    /// Reads a public key in OpenSSH's one-line form.
-    pub(super) fn parse(line: &str) -> Result<Self> {
-        let mut words = line.split_whitespace();
-        let (kind, body) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-        if !matches!(kind, "ssh-rsa" | "ssh-ed25519") || body.is_empty() {
-            // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-key-pairs.html
-            return Err(
-                Error::invalid("ec2 imports public keys of the kinds ssh-rsa and ssh-ed25519 only")
-                    .with_remedy("make one with `ssh-keygen -t ed25519`"),
-            );
-        }
-        // The comment behind the key says who made it, not what it is.
-        let material = format!("{kind} {body}");
-        let digest = Sha256::digest(&material);
-        let digits: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        Ok(Self {
-            name: format!("cloudctl-{digits}"),
-            material,
-        })
-    }
-
-    /// Makes the key known to the region. That another run did so already is as good.
-    pub(super) async fn import(&self, client: &Client, region: &str) -> Result<()> {
-        let mark = Tag::builder().key(LABEL_MANAGED).value("true").build();
-        let tags = TagSpecification::builder()
-            .resource_type(ResourceType::KeyPair)
-            .tags(mark);
-        tracing::debug!(operation = "ImportKeyPair", place = region, "call");
-        let answer = client
-            .import_key_pair()
-            .key_name(&self.name)
-            .public_key_material(aws_smithy_types::Blob::new(self.material.as_bytes()))
-            .tag_specifications(tags.build())
-            .send()
-            .await;
-        match answer {
-            Err(error) if error.code() != Some("InvalidKeyPair.Duplicate") => {
-                // A key pair that came of a lost answer costs nothing and is found the next time: as good as a read.
-                Err(translate(&error, Call::Read, "cannot import the public key", region))
-            }
-            _ => Ok(()),
-        }
-    }
 }
 
 #[cfg(test)]

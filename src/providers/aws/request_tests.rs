@@ -71,11 +71,3 @@ fn tags_mark_it_as_ours_and_the_users_name_tag_wins() {
     spec.labels.insert("Name".into(), "front".into());
     assert_eq!(tags(&spec, 0)["Name"], "front");
 }
-
-#[test]
-fn a_key_has_one_name_whatever_its_comment() {
-    let one = PublicKey::parse("ssh-ed25519 AAAAC3Nz me@here\n").unwrap();
-    let other = PublicKey::parse("ssh-ed25519 AAAAC3Nz").unwrap();
-    assert_eq!(one, other);
-    assert!(one.name.starts_with("cloudctl-") && one.name.len() == "cloudctl-".len() + 16);
-}

@@ -1,0 +1,90 @@
+//! Only aws has this file: key pairs, which EC2 keeps under names. Compute Engine takes the key itself.
+
+use aws_sdk_ec2::Client;
+use aws_sdk_ec2::types::{ResourceType, Tag, TagSpecification};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use sha2::{Digest, Sha256};
+
+use super::error::{Call, told, translate};
+use crate::cloud::{Error, LABEL_MANAGED, Result};
+
+/// A key pair to import, under a name that follows from the key.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct PublicKey {
+    pub(super) name: String,
+    pub(super) material: String,
+}
+
+impl PublicKey {
+    /// Reads a public key in OpenSSH's one-line form.
+    pub(super) fn parse(line: &str) -> Result<Self> {
+        let mut words = line.split_whitespace();
+        let (kind, body) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        if !matches!(kind, "ssh-rsa" | "ssh-ed25519") || body.is_empty() {
+            // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-key-pairs.html
+            return Err(
+                Error::invalid("ec2 imports public keys of the kinds ssh-rsa and ssh-ed25519 only")
+                    .with_remedy("make one with `ssh-keygen -t ed25519`"),
+            );
+        }
+        // The comment behind the key says who made it, not what it is.
+        let material = format!("{kind} {body}");
+        let digest = Sha256::digest(&material);
+        let digits: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        Ok(Self {
+            name: format!("cloudctl-{digits}"),
+            material,
+        })
+    }
+
+    /// Makes the key known to the region. That another run did so already is as good.
+    pub(super) async fn import(&self, client: &Client, region: &str) -> Result<()> {
+        let mark = Tag::builder().key(LABEL_MANAGED).value("true").build();
+        let tags = TagSpecification::builder()
+            .resource_type(ResourceType::KeyPair)
+            .tags(mark);
+        tracing::debug!(operation = "ImportKeyPair", place = region, "call");
+        let answer = client
+            .import_key_pair()
+            .key_name(&self.name)
+            .public_key_material(aws_smithy_types::Blob::new(self.material.as_bytes()))
+            .tag_specifications(tags.build())
+            .send()
+            .await;
+        match answer {
+            Err(error) if error.code() != Some("InvalidKeyPair.Duplicate") => {
+                // A key pair that came of a lost answer costs nothing and is found the next time: as good as a read.
+                Err(translate(&error, Call::Read, "cannot import the public key", region))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Refuses a key pair that does not exist.
+pub(super) async fn check(client: &Client, region: &str, name: &str) -> Result<()> {
+    tracing::debug!(operation = "DescribeKeyPairs", place = region, "call");
+    let answer = client.describe_key_pairs().key_names(name).send().await;
+    answer.map(drop).map_err(|error| match error.code() {
+        Some("InvalidKeyPair.NotFound") => {
+            let absent = Error::invalid(format!("key pair {name:?} does not exist in {region}"))
+                .at(format!("aws/{region}"))
+                .with_remedy("give the file of a public key instead, and cloudctl imports it");
+            told(absent, &error)
+        }
+        _ => translate(&error, Call::Read, format!("cannot look up key pair {name}"), region),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_has_one_name_whatever_its_comment() {
+        let one = PublicKey::parse("ssh-ed25519 AAAAC3Nz me@here\n").unwrap();
+        let other = PublicKey::parse("ssh-ed25519 AAAAC3Nz").unwrap();
+        assert_eq!(one, other);
+        assert!(one.name.starts_with("cloudctl-") && one.name.len() == "cloudctl-".len() + 16);
+    }
+}
