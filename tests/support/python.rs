@@ -1,7 +1,7 @@
 //! A Python environment for the clients and the emulator that we did not write, made below `target` on first use.
 
 // Each test binary uses another part of it.
-#![allow(dead_code, clippy::print_stderr)]
+#![allow(dead_code)]
 
 use std::fs::File;
 use std::io::Write;
