@@ -34,7 +34,9 @@ where
     let reason = match (error.message(), error.code()) {
         (Some(message), _) => message.trim_end_matches('.').to_owned(),
         (None, Some(code)) => code.to_owned(),
-        (None, None) if kind == ErrorKind::Unauthenticated => format!("no usable credentials: {}", root(error)),
+        (None, None) if kind == ErrorKind::Unauthenticated => {
+            format!("no usable credentials: {}", why_no_credentials(error))
+        }
         (None, None) => root(error),
     };
     let mut translated = told(Error::new(kind, format!("{attempted}: {reason}")), error).at(format!("aws/{place}"));
@@ -229,6 +231,16 @@ fn links<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (d
 /// What the innermost error displays, which mostly is the real cause.
 fn root<E: StdError + Send + Sync + 'static>(error: &SdkError<E>) -> String {
     links(error).last().map(ToString::to_string).unwrap_or_default()
+}
+
+/// Why there are no credentials, in one line. Where there are simply none, the SDK tells at length where it looked.
+fn why_no_credentials<E: StdError + Send + Sync + 'static>(error: &SdkError<E>) -> String {
+    match find::<E, CredentialsError>(error) {
+        Some(CredentialsError::CredentialsNotLoaded(_)) => {
+            "none are found in the environment, the AWS profile or the metadata of this machine".to_owned()
+        }
+        _ => root(error).split_whitespace().collect::<Vec<_>>().join(" "),
+    }
 }
 
 /// What each error of the chain displays. The SDK's errors themselves are not kept: their `Debug` has whole
