@@ -39,7 +39,7 @@ pub mod settings;
 use std::ffi::OsString;
 use std::io;
 
-use clap::error::{ContextKind, ErrorKind as UsageKind};
+use clap::error::{ContextKind, ContextValue, ErrorKind as UsageKind};
 use clap::{CommandFactory, Parser};
 
 use crate::cli::{Cli, Command};
@@ -48,7 +48,7 @@ use crate::context::{Context, World};
 use crate::exit::ExitStatus;
 use crate::operations::BatchAction;
 use crate::output::Printer;
-use crate::settings::Settings;
+use crate::settings::{Settings, Source};
 
 /// Runs one command line in the given world, and gives the exit status. `arguments` begin with the program's name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>, world: World) -> ExitStatus {
@@ -60,10 +60,18 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, world: World) -> ExitS
         clock,
     } = world;
     let mut printer = Printer::new(streams, terminal);
-    let cli = match Cli::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    // Errors have the form that was asked for even if they come before it is known whether that makes sense.
+    let early_format = format_asked_for(&arguments).or(environment.get("CLOUDCTL_OUTPUT"));
+    let _ = printer.set_format(early_format, false);
+    let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
-        Err(error) => return explain_usage(&error, &mut printer),
+        Err(error) => return explain_usage(&error, &arguments, &mut printer),
     };
+    // Help must work whatever the configuration file says, not least when it is broken.
+    if let Some(result) = execute_without_settings(&cli.command, &mut printer) {
+        return result.unwrap_or_else(|error| fail_with(error, &mut printer));
+    }
     let may_lack_context = matches!(&cli.command, Command::Context(args) if args.is_choice());
     let settings = match Settings::resolve(&cli.global, environment, may_lack_context) {
         Ok(settings) => settings,
@@ -71,32 +79,32 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, world: World) -> ExitS
     };
     start_log(cli.global.verbose, settings.environment.get("CLOUDCTL_LOG"));
     if let Err(error) = printer.set_format(settings.output.value.as_deref(), settings.quiet) {
+        let error = match &settings.output.source {
+            Source::Flag(_) => error,
+            source => error.context(source),
+        };
         return fail(error, &mut printer);
     }
     let mut context = Context::new(settings, printer, input, clock);
-    match execute(cli.command, &mut context) {
-        Ok(status) => status,
-        Err(error) => match error.downcast::<Error>() {
-            Ok(error) => fail(error, &mut context.printer),
-            Err(error) => fail_otherwise(error, &mut context.printer),
-        },
+    execute(cli.command, &mut context).unwrap_or_else(|error| fail_with(error, &mut context.printer))
+}
+
+/// What needs neither settings nor a cloud; nothing for the other commands.
+fn execute_without_settings(command: &Command, printer: &mut Printer) -> Option<anyhow::Result<ExitStatus>> {
+    match command {
+        Command::Completion(args) => Some(commands::completion::run(args, Cli::command(), printer)),
+        Command::Man(args) => Some(commands::man::run(args, Cli::command(), printer)),
+        Command::Help(args) => Some(commands::help::run(args, Cli::command(), printer)),
+        _ => None,
     }
 }
 
 fn execute(command: Command, context: &mut Context) -> anyhow::Result<ExitStatus> {
-    // What needs no cloud starts no runtime.
-    match command {
-        Command::Completion(args) => commands::completion::run(&args, Cli::command(), context),
-        Command::Man(args) => commands::man::run(&args, Cli::command(), context),
-        Command::Help(args) => commands::help::run(&args, Cli::command(), context),
-        command => {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            let result = runtime.block_on(execute_with_clouds(command, context));
-            // A blocking look-up of a host name that nobody waits for any more must not hold up the exit.
-            runtime.shutdown_background();
-            result
-        }
-    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let result = runtime.block_on(execute_with_clouds(command, context));
+    // A blocking look-up of a host name that nobody waits for any more must not hold up the exit.
+    runtime.shutdown_background();
+    result
 }
 
 async fn execute_with_clouds(command: Command, context: &mut Context) -> anyhow::Result<ExitStatus> {
@@ -123,43 +131,107 @@ fn fail(error: Error, printer: &mut Printer) -> ExitStatus {
     status
 }
 
+fn fail_with(error: anyhow::Error, printer: &mut Printer) -> ExitStatus {
+    match error.downcast::<Error>() {
+        Ok(error) => fail(error, printer),
+        Err(error) => fail_otherwise(error, printer),
+    }
+}
+
 /// Failures that no cloud is part of: reading and writing.
 fn fail_otherwise(error: anyhow::Error, printer: &mut Printer) -> ExitStatus {
-    let closed = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
-    if error.downcast_ref::<io::Error>().is_some_and(closed) {
+    let failure = match error.downcast_ref::<io::Error>() {
         // Whoever read our output has seen enough.
-        return ExitStatus::DONE;
-    }
-    fail(Error::new(ErrorKind::Internal, format!("{error:#}")), printer)
+        Some(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitStatus::DONE,
+        Some(error) => Error::new(ErrorKind::Internal, format!("cannot write the results: {error}"))
+            .with_remedy("send them elsewhere and run the same command again"),
+        None => Error::new(ErrorKind::Internal, format!("{error:#}")),
+    };
+    fail(failure, printer)
 }
 
 /// One line for what is wrong with the command line, and a hint; help and version go to stdout as they are.
-fn explain_usage(error: &clap::Error, printer: &mut Printer) -> ExitStatus {
-    if matches!(error.kind(), UsageKind::DisplayHelp | UsageKind::DisplayVersion) {
-        return match printer.text(error.render().to_string().as_bytes()) {
-            Ok(()) => ExitStatus::DONE,
-            Err(error) => fail_otherwise(error.into(), printer),
-        };
+fn explain_usage(error: &clap::Error, arguments: &[OsString], printer: &mut Printer) -> ExitStatus {
+    match error.kind() {
+        UsageKind::DisplayHelp | UsageKind::DisplayVersion => {
+            return match printer.text(error.render().to_string().as_bytes()) {
+                Ok(()) => ExitStatus::DONE,
+                Err(error) => fail_otherwise(error.into(), printer),
+            };
+        }
+        UsageKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            printer.unasked_help(&error.render().to_string());
+            return ExitStatus::USAGE;
+        }
+        _ => {}
     }
-    if error.kind() == UsageKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        let _ = printer.text(error.render().to_string().as_bytes());
-        return ExitStatus::USAGE;
-    }
-    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<Error>());
     let rendered = error.render().to_string();
     let paragraph = rendered.split("\n\n").next().unwrap_or_default();
-    let lines: Vec<&str> = paragraph.lines().map(str::trim).collect();
+    let lines = paragraph.lines().map(str::trim);
+    // The hint lists them.
+    let lines: Vec<&str> = lines.filter(|line| !line.starts_with("[possible values:")).collect();
     let message = lines.join(" ");
     let message = message.trim_start_matches("error: ");
-    let tip = rendered.lines().find_map(|line| line.trim().strip_prefix("tip: "));
-    let usage = error.get(ContextKind::Usage).map(ToString::to_string);
-    let hint = match (cause.and_then(Error::remedy), tip, usage) {
-        (Some(remedy), _, _) => remedy.to_owned(),
-        (None, Some(tip), _) => tip.to_owned(),
-        (None, None, Some(usage)) => usage.lines().map(str::trim).collect::<Vec<_>>().join(" "),
-        (None, None, None) => "see `cloudctl --help`".to_owned(),
+    fail(
+        Error::invalid(message).with_remedy(usage_hint(error, arguments)),
+        printer,
+    )
+}
+
+/// The next step after a mistake on the command line.
+fn usage_hint(error: &clap::Error, arguments: &[OsString]) -> String {
+    let strings = |kind| match error.get(kind) {
+        Some(ContextValue::String(one)) => vec![one.clone()],
+        Some(ContextValue::Strings(several)) => several.clone(),
+        _ => Vec::new(),
     };
-    fail(Error::invalid(message).with_remedy(hint), printer)
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<Error>());
+    if let Some(remedy) = cause.and_then(Error::remedy) {
+        return remedy.to_owned();
+    }
+    let command = Cli::command();
+    let verbs: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
+    let verb = arguments
+        .iter()
+        .find(|argument| verbs.iter().any(|verb| argument == verb));
+    let see_help = || match verb {
+        Some(verb) => format!("see `cloudctl {} --help`", verb.display()),
+        None => "see `cloudctl --help`".to_owned(),
+    };
+    match error.kind() {
+        UsageKind::InvalidValue => match strings(ContextKind::ValidValue).as_slice() {
+            [] => see_help(),
+            values => format!("use {}", values.join(", ")),
+        },
+        UsageKind::InvalidSubcommand if verb.is_none() => format!("use one of {}", verbs.join(", ")),
+        UsageKind::UnknownArgument => match strings(ContextKind::SuggestedArg).first() {
+            Some(similar) => format!("did you mean {similar}?"),
+            None => see_help(),
+        },
+        UsageKind::ArgumentConflict => "leave one of them out".to_owned(),
+        UsageKind::MissingRequiredArgument => match error.get(ContextKind::Usage) {
+            Some(usage) => usage.to_string().replace("Usage: ", "usage: "),
+            None => see_help(),
+        },
+        _ => see_help(),
+    }
+}
+
+/// The output format on a command line that has a mistake somewhere: a script that wants JSON gets its errors so.
+fn format_asked_for(arguments: &[OsString]) -> Option<&str> {
+    let mut words = arguments
+        .iter()
+        .filter_map(|word| word.to_str())
+        .take_while(|word| *word != "--");
+    let mut format = None;
+    while let Some(word) = words.next() {
+        let value = match word {
+            "-o" | "--output" => words.next(),
+            _ => word.strip_prefix("--output=").or_else(|| word.strip_prefix("-o")),
+        };
+        format = value.map(|value| value.trim_start_matches('=')).or(format);
+    }
+    format
 }
 
 /// Logs to stderr, events of cloudctl alone: the SDKs' own would show request bodies, and with them user data.

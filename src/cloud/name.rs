@@ -26,7 +26,15 @@ impl InstanceName {
     /// # Errors
     /// `InvalidSpec` if that is too long for a name.
     pub fn member(&self, index: u32) -> Result<Self> {
-        format!("{self}-{index}").parse()
+        let name = format!("{self}-{index}");
+        name.parse().map_err(|_| {
+            let room = Self::MAX_LENGTH - (name.len() - self.0.len());
+            Error::invalid(format!(
+                "the name {name} would have more than {} characters",
+                Self::MAX_LENGTH
+            ))
+            .with_remedy(format!("shorten {self} to {room} characters"))
+        })
     }
 
     /// The valid name nearest to `input`, or nothing if no letter is left of it.

@@ -50,6 +50,15 @@ impl FromStr for ProviderKind {
     }
 }
 
+impl<'de> serde::Deserialize<'de> for ProviderKind {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        // A format's error has no room for a remedy of its own.
+        let told = |error: Error| format!("{error}; {}", error.remedy().unwrap_or_default());
+        name.parse().map_err(|error| serde::de::Error::custom(told(error)))
+    }
+}
+
 /// The time of day, handed in so that a test can set it.
 pub trait Clock: Send + Sync {
     /// Now.

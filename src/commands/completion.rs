@@ -3,8 +3,8 @@
 use clap::Command;
 use clap_complete::Shell;
 
-use crate::context::Context;
 use crate::exit::ExitStatus;
+use crate::output::Printer;
 
 /// Print a completion script for a shell
 #[derive(clap::Args, Clone, Debug)]
@@ -14,9 +14,9 @@ pub struct Args {
 }
 
 /// Prints the script for the whole command line.
-pub fn run(args: &Args, mut command: Command, context: &mut Context) -> anyhow::Result<ExitStatus> {
+pub fn run(args: &Args, mut command: Command, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, "cloudctl", &mut script);
-    context.printer.text(&script)?;
+    printer.text(&script)?;
     Ok(ExitStatus::DONE)
 }

@@ -52,7 +52,8 @@ fn list(context: &mut Context) -> anyhow::Result<ExitStatus> {
     context.printer.check(&CONTEXTS)?;
     let current = context.settings.context.value.clone();
     let items = context.settings.config.contexts.iter().map(|(name, entry)| {
-        let providers = entry.providers.clone().or_else(|| Some(vec![entry.provider.clone()?]));
+        let asked = entry.asked();
+        let providers = asked.map(|kinds| kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>());
         Record::new(vec![
             ("name", json!(name)),
             ("current", json!(current.as_ref() == Some(name))),
@@ -81,7 +82,7 @@ fn choose(name: &str, context: &mut Context) -> anyhow::Result<ExitStatus> {
     let path = settings
         .config_path
         .as_deref()
-        .ok_or_else(|| Error::invalid("there is no configuration folder"))?;
+        .ok_or_else(|| Error::invalid("there is no configuration folder").with_remedy("set HOME or CLOUDCTL_CONFIG"))?;
     write_current(path, name)?;
     context.printer.note(&format!("current context: {name}"));
     Ok(ExitStatus::DONE)
@@ -94,10 +95,16 @@ fn write_current(path: &Path, name: &str) -> Result<()> {
             "cannot write the configuration file {}: {error}",
             path.display()
         ))
+        .with_remedy(format!("pass --context {name} instead, or set CLOUDCTL_CONTEXT"))
     };
     let text = std::fs::read_to_string(path).map_err(|error| cannot(&error))?;
     let mut document: toml_edit::DocumentMut = text.parse().map_err(|error| cannot(&error))?;
-    document["current"] = toml_edit::value(name);
+    let mut current = toml_edit::Value::from(name);
+    // The comment behind the old value stays.
+    if let Some(old) = document.get("current").and_then(toml_edit::Item::as_value) {
+        current.decor_mut().clone_from(old.decor());
+    }
+    document["current"] = toml_edit::Item::Value(current);
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|error| cannot(&error))?;
     file.write_all(document.to_string().as_bytes())

@@ -3,8 +3,8 @@
 use clap::Command;
 
 use crate::cloud::{Error, Result};
-use crate::context::Context;
 use crate::exit::ExitStatus;
+use crate::output::Printer;
 
 /// Show help on a command or a topic (exit-codes, context-file)
 #[derive(clap::Args, Clone, Debug)]
@@ -41,7 +41,7 @@ Every key is optional, and an unknown key is an error.
 ";
 
 /// Prints the help asked for.
-pub fn run(args: &Args, command: Command, context: &mut Context) -> anyhow::Result<ExitStatus> {
+pub fn run(args: &Args, command: Command, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
     let text = match args.path.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["exit-codes"] => ExitStatus::MEANINGS
             .iter()
@@ -50,7 +50,7 @@ pub fn run(args: &Args, command: Command, context: &mut Context) -> anyhow::Resu
         ["context-file"] => CONTEXT_FILE.to_owned(),
         _ => find_command(command, &args.path)?.render_long_help().to_string(),
     };
-    context.printer.text(text.as_bytes())?;
+    printer.text(text.as_bytes())?;
     Ok(ExitStatus::DONE)
 }
 

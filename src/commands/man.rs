@@ -3,8 +3,8 @@
 use clap::Command;
 
 use super::help::find_command;
-use crate::context::Context;
 use crate::exit::ExitStatus;
+use crate::output::Printer;
 
 /// Print a manual page
 #[derive(clap::Args, Clone, Debug)]
@@ -15,10 +15,10 @@ pub struct Args {
 }
 
 /// Prints the page in roff, for `man -l -`.
-pub fn run(args: &Args, command: Command, context: &mut Context) -> anyhow::Result<ExitStatus> {
+pub fn run(args: &Args, command: Command, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
     let command = find_command(command, &args.path)?;
     let mut page = Vec::new();
     clap_mangen::Man::new(command).render(&mut page)?;
-    context.printer.text(&page)?;
+    printer.text(&page)?;
     Ok(ExitStatus::DONE)
 }

@@ -168,7 +168,13 @@ fn confirm(plan: &TerminationPlan, context: &mut Context) -> anyhow::Result<()> 
     if agreed {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::Refused, "not confirmed; nothing was terminated").into())
+    Err(Error::new(ErrorKind::Refused, "not confirmed; nothing was terminated")
+        .with_remedy(if many {
+            "answer with their number, or pass -y"
+        } else {
+            "answer y, or pass -y"
+        })
+        .into())
 }
 
 fn require_expect(plan: &TerminationPlan, context: &Context) -> Result<()> {

@@ -24,8 +24,6 @@ pub fn error_text(error: &Error) -> Vec<String> {
     {
         lines.push(format!("  it may exist: {leftover}"));
     }
-    if let Some(hint) = hint_for(error) {
-        lines.push(format!("hint: {}", escape(&hint)));
-    }
+    lines.push(format!("hint: {}", escape(&hint_for(error))));
     lines
 }

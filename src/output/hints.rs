@@ -3,19 +3,19 @@
 use crate::cloud::{Error, ErrorKind, ProviderKind};
 
 /// The next step after an error: what the error itself knows, else what helps with its kind on its cloud.
-pub fn hint_for(error: &Error) -> Option<String> {
+pub fn hint_for(error: &Error) -> String {
     if let Some(remedy) = error.remedy() {
-        return Some(remedy.to_owned());
+        return remedy.to_owned();
     }
     let provider = error
         .location()
         .and_then(|location| location.split('/').next()?.parse::<ProviderKind>().ok());
-    general_hint(error.kind(), provider).map(str::to_owned)
+    general_hint(error.kind(), provider).to_owned()
 }
 
-fn general_hint(kind: ErrorKind, provider: Option<ProviderKind>) -> Option<&'static str> {
+fn general_hint(kind: ErrorKind, provider: Option<ProviderKind>) -> &'static str {
     use ProviderKind::{Aws, Gcp};
-    Some(match (kind, provider) {
+    match (kind, provider) {
         (ErrorKind::Unauthenticated, Some(Aws)) => {
             "sign in with `aws sso login`, or set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         }
@@ -40,6 +40,8 @@ fn general_hint(kind: ErrorKind, provider: Option<ProviderKind>) -> Option<&'sta
         }
         (ErrorKind::Incomplete, _) => "run it again, or limit it to the regions that answer with --region",
         (ErrorKind::Internal, _) => "run it again with -vv and report what it prints",
-        (ErrorKind::InvalidSpec | ErrorKind::Unsupported | ErrorKind::Refused, _) => return None,
-    })
+        (ErrorKind::InvalidSpec, _) => "change that value; each command's --help says what it takes",
+        (ErrorKind::Unsupported, _) => "leave it out, or use another provider",
+        (ErrorKind::Refused, _) => "look at the VM with `cloudctl describe`, and at who you are with `cloudctl whoami`",
+    }
 }

@@ -42,11 +42,14 @@ pub(super) fn write_jsonl(out: &mut dyn Write, records: &[Record]) -> io::Result
 }
 
 pub(super) fn write_yaml(out: &mut dyn Write, report: &Report) -> io::Result<()> {
-    yaml_serde::to_writer(&mut *out, &Envelope::of(report)).map_err(io::Error::other)
+    // Written in one piece: the serializer's own error would hide that a pipe is closed.
+    let text = yaml_serde::to_string(&Envelope::of(report)).map_err(io::Error::other)?;
+    out.write_all(text.as_bytes())
 }
 
 pub(super) fn write_csv(out: &mut dyn Write, fields: &[&str], records: &[Record]) -> io::Result<()> {
-    let mut writer = csv::Writer::from_writer(out);
+    // As with YAML, so that a closed pipe is seen as one.
+    let mut writer = csv::Writer::from_writer(Vec::new());
     // Names computed for people only, such as `age`, are in no record.
     let fields: Vec<&str> = fields
         .iter()
@@ -57,7 +60,8 @@ pub(super) fn write_csv(out: &mut dyn Write, fields: &[&str], records: &[Record]
     for record in records {
         writer.write_record(fields.iter().map(|field| csv_cell(record.get(field))))?;
     }
-    writer.flush()
+    let text = writer.into_inner().map_err(|error| error.into_error())?;
+    out.write_all(&text)
 }
 
 /// A cell that no spreadsheet takes for a formula: text that begins like one gets an apostrophe before it.

@@ -211,6 +211,11 @@ impl Printer {
         self.streams.stdout.flush()
     }
 
+    /// Prints help that was not asked for, beside the results.
+    pub fn unasked_help(&mut self, text: &str) {
+        self.line(text.trim_end());
+    }
+
     /// Prints an error for people.
     pub fn error(&mut self, error: &Error) {
         let mut lines = error_text(error).into_iter();

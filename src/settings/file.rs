@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind as IoErrorKind;
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use crate::cloud::{Error, Result};
+use super::parse_toml;
+use crate::cloud::{Error, ProviderKind, Result};
 
 /// The whole file, `cloudctl/config.toml`.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConfigFile {
     /// The context that holds when none is named.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub current: Option<String>,
     /// The contexts by name.
     #[serde(default)]
@@ -21,17 +21,14 @@ pub struct ConfigFile {
 }
 
 /// One context.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ContextEntry {
     /// The provider that `create` uses.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub provider: Option<String>,
+    pub provider: Option<ProviderKind>,
     /// The providers that the other verbs ask.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub providers: Option<Vec<String>>,
+    pub providers: Option<Vec<ProviderKind>>,
     /// The output format.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
     /// Settings for EC2.
     #[serde(default)]
@@ -45,45 +42,44 @@ pub struct ContextEntry {
 }
 
 /// A context's settings for EC2.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AwsEntry {
     /// Profile of the shared AWS configuration files.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
     /// Region of new instances.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
     /// The only account in which anything may be changed.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub expect_account: Option<String>,
 }
 
 /// A context's settings for Compute Engine.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GcpEntry {
     /// Project.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,
     /// Region of new instances.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
     /// Zone of new instances.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub zone: Option<String>,
     /// The only project in which anything may be changed.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub expect_project: Option<String>,
 }
 
 /// A context's settings for the mock cloud.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MockEntry {
     /// Region of new instances.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
+}
+
+impl ContextEntry {
+    /// The providers that verbs other than `create` ask, if the context says.
+    pub fn asked(&self) -> Option<Vec<ProviderKind>> {
+        self.providers.clone().or_else(|| Some(vec![self.provider?]))
+    }
 }
 
 impl ConfigFile {
@@ -94,7 +90,10 @@ impl ConfigFile {
     pub fn read(path: &Path, required: bool) -> Result<Self> {
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
-            Err(error) if error.kind() == IoErrorKind::NotFound && !required => return Ok(Self::default()),
+            // A home that is no folder, as service accounts have, has no file either.
+            Err(error) if matches!(error.kind(), IoErrorKind::NotFound | IoErrorKind::NotADirectory) && !required => {
+                return Ok(Self::default());
+            }
             Err(error) => {
                 return Err(Error::invalid(format!(
                     "cannot read the configuration file {}: {error}",
@@ -103,14 +102,8 @@ impl ConfigFile {
                 .with_remedy("mend the file, or point CLOUDCTL_CONFIG at another"));
             }
         };
-        toml::from_str(&text).map_err(|error| {
-            let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
-            Error::invalid(format!(
-                "{}:{line}: {}",
-                path.display(),
-                error.message().replace('\n', "; ")
-            ))
-            .with_remedy("mend that line of the configuration file; `cloudctl help context-file` lists the keys")
+        parse_toml(&text, path.display()).map_err(|error| {
+            error.with_remedy("mend that line of the configuration file; `cloudctl help context-file` lists the keys")
         })
     }
 

@@ -3,6 +3,7 @@
 
 mod environment;
 mod file;
+mod toml_text;
 
 use std::path::PathBuf;
 
@@ -10,8 +11,9 @@ use clap::Args;
 
 pub use environment::Environment;
 pub use file::{AwsEntry, ConfigFile, ContextEntry, GcpEntry, MockEntry};
+pub use toml_text::parse_toml;
 
-use crate::cloud::{ProviderKind, Result};
+use crate::cloud::{Error, ProviderKind, Result};
 
 /// The flags that mean the same under every verb.
 #[derive(Args, Clone, Debug, Default)]
@@ -190,8 +192,8 @@ impl Settings {
             )
         });
         let config = match &config_path {
-            // `context use` and the like may make the file that the variable names.
-            Some(path) => ConfigFile::read(path, false)?,
+            // Going on without the file that was named would go on without the account it pins.
+            Some(path) => ConfigFile::read(path, explicit_path.is_some())?,
             None => ConfigFile::default(),
         };
         let variable = |name: &'static str| (environment.get(name).map(str::to_owned), Source::Variable(name));
@@ -205,7 +207,14 @@ impl Settings {
             .or(config.current.clone(), Source::Context("current".to_owned()));
         let entry = match &context.value {
             Some(name) if config.contexts.contains_key(name) => config.contexts[name].clone(),
-            Some(name) if !may_lack_context => return Err(config.unknown_context(name)),
+            Some(name) if !may_lack_context => {
+                let error = config.unknown_context(name);
+                return Err(match (&context.source, &config_path) {
+                    (Source::Flag(_), _) => error,
+                    (Source::Context(_), Some(path)) => error.context(path.display()),
+                    (source, _) => error.context(source),
+                });
+            }
             _ => ContextEntry::default(),
         };
         let in_context = Source::Context(context.value.clone().unwrap_or_default());
@@ -219,11 +228,12 @@ impl Settings {
             .or(
                 environment
                     .get("CLOUDCTL_PROVIDER")
-                    .map(|text| providers_of(text.split(',')))
-                    .transpose()?,
+                    .map(|text| text.split(',').map(|name| name.trim().parse()).collect::<Result<_>>())
+                    .transpose()
+                    .map_err(|error: Error| error.context("CLOUDCTL_PROVIDER"))?,
                 Source::Variable("CLOUDCTL_PROVIDER"),
             )
-            .or(context_providers(&entry)?, in_context.clone());
+            .or(entry.asked(), in_context.clone());
         let (region, region_source) = variable("CLOUDCTL_REGION");
         let regions = Setting::default().or(list(&args.regions), Source::Flag("--region")).or(
             region.map(|region| region.split(',').map(str::to_owned).collect()),
@@ -232,10 +242,7 @@ impl Settings {
 
         Ok(Self {
             providers,
-            create_provider: Setting::default().or(
-                entry.provider.as_deref().map(str::parse).transpose()?,
-                in_context.clone(),
-            ),
+            create_provider: Setting::default().or(entry.provider, in_context.clone()),
             regions,
             zone: with_variable(flag(&args.zone, "--zone"), "CLOUDCTL_ZONE"),
             output: with_variable(flag(&args.output, "--output"), "CLOUDCTL_OUTPUT")
@@ -280,17 +287,4 @@ impl Settings {
             ProviderKind::Mock => None,
         }
     }
-}
-
-fn context_providers(entry: &ContextEntry) -> Result<Option<Vec<ProviderKind>>> {
-    let names = match (&entry.providers, &entry.provider) {
-        (Some(names), _) => names.clone(),
-        (None, Some(name)) => vec![name.clone()],
-        (None, None) => return Ok(None),
-    };
-    providers_of(names.iter().map(String::as_str)).map(Some)
-}
-
-fn providers_of<'a>(names: impl Iterator<Item = &'a str>) -> Result<Vec<ProviderKind>> {
-    names.map(|name| name.trim().parse()).collect()
 }

@@ -170,7 +170,10 @@ fn ssh_key(given: &str, path: &Path) -> Result<SshKey> {
     if !looks_like_path && !path.is_file() {
         return Ok(SshKey::Name(given.to_owned()));
     }
-    let cannot = |error: io::Error| Error::invalid(format!("cannot read the key file {}: {error}", path.display()));
+    let cannot = |error: io::Error| {
+        Error::invalid(format!("cannot read the key file {}: {error}", path.display()))
+            .with_remedy("make one with ssh-keygen and pass the .pub file")
+    };
     let mut text = String::new();
     File::open(path)
         .map_err(cannot)?
@@ -203,8 +206,10 @@ fn ssh_key(given: &str, path: &Path) -> Result<SshKey> {
 }
 
 fn user_data_of_file(path: PathBuf) -> Result<Secret<Vec<u8>>> {
-    let cannot =
-        |error: io::Error| Error::invalid(format!("cannot read the user data file {}: {error}", path.display()));
+    let cannot = |error: io::Error| {
+        Error::invalid(format!("cannot read the user data file {}: {error}", path.display()))
+            .with_remedy("pass a file that is there and can be read, or - for standard input")
+    };
     let mut bytes = Vec::new();
     File::open(&path)
         .map_err(cannot)?

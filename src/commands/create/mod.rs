@@ -172,7 +172,7 @@ fn finish(instances: &[Instance], errors: Vec<Error>, context: &mut Context) -> 
 fn provider(file: &SpecFile, context: &Context) -> Result<Arc<dyn Provider>> {
     match (&file.provider, &context.settings.providers.source) {
         // A flag overrides the file; the file overrides the rest.
-        (Some(name), source) if !matches!(source, Source::Flag(_)) => Ok(context.clouds().get(name.parse()?)),
+        (Some(kind), source) if !matches!(source, Source::Flag(_)) => Ok(context.clouds().get(*kind)),
         _ => context.provider_for_create(),
     }
 }

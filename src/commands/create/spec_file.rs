@@ -7,14 +7,15 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::WaitArgument;
-use crate::cloud::{Error, Result};
+use crate::cloud::{Error, ProviderKind, Result};
+use crate::settings::parse_toml;
 
 /// What a file can say.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct SpecFile {
     pub(super) name: Option<String>,
-    pub(super) provider: Option<String>,
+    pub(super) provider: Option<ProviderKind>,
     pub(super) region: Option<String>,
     pub(super) zone: Option<String>,
     #[serde(rename = "type")]
@@ -55,25 +56,11 @@ impl SpecFile {
     pub(super) fn read(path: &Path) -> Result<Self> {
         let shown = path.display();
         let text = std::fs::read_to_string(path)
-            .map_err(|error| Error::invalid(format!("cannot read the spec file {shown}: {error}")))?;
-        let mut spec: Self = toml::from_str(&text).map_err(|error| {
-            let start = error.span().map_or(0, |span| span.start.min(text.len()));
-            let line = text.get(..start).unwrap_or_default().matches('\n').count() + 1;
-            let key = key_of_line(&text, line);
-            let message = error.message().replace('\n', "; ");
-            let named = key
-                .filter(|key| !message.contains(key))
-                .map(|key| format!("{key}: "))
-                .unwrap_or_default();
-            Error::invalid(format!("{shown}:{line}: {named}{message}"))
-                .with_remedy("the keys are the long flags of `cloudctl create --help`")
-        })?;
+            .map_err(|error| Error::invalid(format!("cannot read the spec file {shown}: {error}")))
+            .map_err(|error| error.with_remedy("pass a file that is there and can be read"))?;
+        let mut spec: Self = parse_toml(&text, shown)
+            .map_err(|error| error.with_remedy("the keys are the long flags of `cloudctl create --help`"))?;
         spec.folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
         Ok(spec)
     }
-}
-
-fn key_of_line(text: &str, line: usize) -> Option<&str> {
-    let (key, _) = text.lines().nth(line.checked_sub(1)?)?.split_once('=')?;
-    Some(key.trim())
 }

@@ -3,18 +3,20 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::de::{Deserialize, Deserializer, Error as _};
 use serde_json::Value;
 
 use crate::cloud::{Error, Result};
 
-/// What `native` of a spec can say on the mock cloud.
-#[derive(Debug, Default, Deserialize)]
+/// What `native` of a spec can say on the mock cloud. On the command line every value is text.
+#[derive(Debug, Default, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Options {
     /// How many seconds the instance is pending before it runs, from 0 to 86400, fractions allowed; default 1.
+    #[serde(deserialize_with = "seconds")]
     pub(super) boot_seconds: Option<f64>,
     /// After how many seconds the instance dies by itself, as one does whose spare capacity is taken back.
+    #[serde(deserialize_with = "seconds")]
     pub(super) fail_after_seconds: Option<f64>,
 }
 
@@ -59,6 +61,15 @@ impl Options {
     }
 }
 
+fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    let number = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok());
+    match number.filter(|number| number.is_finite()) {
+        Some(number) => Ok(Some(number)),
+        None => Err(D::Error::custom(format!("{value} is not a number"))),
+    }
+}
+
 fn invalid(key: &str, reason: &str) -> Error {
     Error::invalid(format!("invalid native option {key}: {reason}")).with_remedy(KNOWN)
 }
@@ -75,6 +86,7 @@ mod tests {
 
     #[test]
     fn reads_seconds() {
+        assert_eq!(read("boot_seconds", json!("0")).unwrap().boot(), Some(Duration::ZERO));
         assert_eq!(
             read("boot_seconds", json!(0.5)).unwrap().boot(),
             Some(Duration::from_millis(500))
@@ -91,6 +103,7 @@ mod tests {
         for (key, value) in [
             ("boot_second", json!(1)),
             ("boot_seconds", json!("soon")),
+            ("boot_seconds", json!("nan")),
             ("boot_seconds", json!(-1)),
             ("fail_after_seconds", json!(1e9)),
         ] {
