@@ -1,0 +1,126 @@
+//! What cannot be created.
+
+use super::{check, with_vms};
+use crate::support::sandbox::Sandbox;
+
+/// 62 characters: a name, but with two more it is none.
+const LONG: &str = "a234567890123456789012345678901234567890123456789012345678901x";
+
+#[test]
+fn flags_and_their_values() {
+    check(
+        &with_vms(),
+        &[
+            (2, "--bogus", &["create", "x", "-p", "mock", "--bogus"]),
+            (2, "--regoin", &["create", "x", "-p", "mock", "--regoin", "us-east-1"]),
+            (2, "azure", &["create", "x", "-p", "azure"]),
+            (2, "mars-1", &["create", "x", "-p", "mock", "-r", "mars-1"]),
+            (2, "\"\"", &["create", "x", "-p", "mock", "-r", ""]),
+            (2, "mars-1a", &["create", "x", "-p", "mock", "-z", "mars-1a"]),
+            (2, "huge", &["create", "x", "-p", "mock", "--type", "huge"]),
+            (2, "\"\"", &["create", "x", "-p", "mock", "--type", ""]),
+            (2, "beos", &["create", "x", "-p", "mock", "--image", "beos"]),
+            (
+                2,
+                "does not run",
+                &[
+                    "create",
+                    "x",
+                    "-p",
+                    "mock",
+                    "--type",
+                    "arm-small",
+                    "--image",
+                    "windows-2025",
+                ],
+            ),
+            (2, "novalue", &["create", "x", "-p", "mock", "-l", "novalue"]),
+            (2, "=v", &["create", "x", "-p", "mock", "-l", "=v"]),
+            (
+                2,
+                "cloudctl-managed",
+                &["create", "x", "-p", "mock", "-l", "cloudctl-managed=no"],
+            ),
+            (2, "big", &["create", "x", "-p", "mock", "--disk", "big"]),
+            (2, "10TB", &["create", "x", "-p", "mock", "--disk", "10TB"]),
+            (2, "'0'", &["create", "x", "-p", "mock", "--disk", "0"]),
+            (2, "1 GiB", &["create", "x", "-p", "mock", "--disk", "1"]),
+            (2, "99999 GiB", &["create", "x", "-p", "mock", "--disk", "99999"]),
+            (2, "gp9", &["create", "x", "-p", "mock", "--disk-type", "gp9"]),
+            (2, "5 parsecs", &["create", "x", "-p", "mock", "--timeout", "5 parsecs"]),
+            (2, "'5'", &["create", "x", "-p", "mock", "--timeout", "5"]),
+            (2, "forever", &["create", "x", "-p", "mock", "--wait", "forever"]),
+            (2, "warp", &["create", "x", "-p", "mock", "--native", "warp=9"]),
+            (2, "warp", &["create", "x", "-p", "mock", "--native", "warp"]),
+            (
+                2,
+                "boot_seconds",
+                &["create", "x", "-p", "mock", "--native", "boot_seconds=soon"],
+            ),
+            (2, "nowhere", &["create", "x", "-p", "mock", "--network", "nowhere"]),
+            (2, "nowhere", &["create", "x", "-p", "mock", "--subnet", "nowhere"]),
+            (2, "firewall", &["create", "x", "-p", "mock", "--firewall", " "]),
+            (2, "identity", &["create", "x", "-p", "mock", "--identity", ""]),
+        ],
+    );
+}
+
+#[test]
+fn names_and_numbers() {
+    check(
+        &with_vms(),
+        &[
+            (2, "\"\"", &["create", "", "-p", "mock"]),
+            (2, "Web_1", &["create", "Web_1", "-p", "mock"]),
+            (2, "1st", &["create", "1st", "-p", "mock"]),
+            (2, "web-", &["create", "web-", "-p", "mock"]),
+            (2, "日本", &["create", "日本", "-p", "mock"]),
+            (2, "a\\u{1b}b", &["create", "a\u{1b}b", "-p", "mock"]),
+            (2, "'0'", &["create", "x", "-p", "mock", "--count", "0"]),
+            (2, "'1001'", &["create", "x", "-p", "mock", "--count", "1001"]),
+            (2, "'-1'", &["create", "x", "-p", "mock", "--count=-1"]),
+            (2, "many", &["create", "x", "-p", "mock", "--count", "many"]),
+            (2, LONG, &["create", LONG, "-p", "mock", "--count", "2"]),
+            (6, "web-1", &["create", "web-1", "-p", "mock", "--type", "large"]),
+        ],
+    );
+}
+
+#[test]
+fn contradictions() {
+    check(
+        &with_vms(),
+        &[
+            (
+                2,
+                "eu-west-1a",
+                &["create", "x", "-p", "mock", "-r", "us-east-1", "-z", "eu-west-1a"],
+            ),
+            (2, "several providers", &["create", "x", "-p", "mock", "-p", "aws"]),
+            (
+                2,
+                "several regions",
+                &["create", "x", "-p", "mock", "-r", "us-east-1", "-r", "eu-west-1"],
+            ),
+            (2, "no provider", &["create", "x"]),
+            (2, "no region", &["create", "x", "-p", "aws"]),
+            (2, "no region", &["create", "x", "-p", "gcp"]),
+            (
+                2,
+                "--zone",
+                &["create", "x", "-p", "mock", "-z", "us-east-1a", "-z", "us-east-1b"],
+            ),
+            (2, "two", &["create", "one", "two", "-p", "mock"]),
+        ],
+    );
+}
+
+#[test]
+fn the_name_that_does_fit_is_offered() {
+    assert_eq!(LONG.len(), 62);
+    let sandbox = Sandbox::new();
+    let run = sandbox.run(&["create", "Web_1", "-p", "mock"]).expect(2);
+    assert!(run.stderr.contains("hint: use web-1\n"), "{}", run.stderr);
+    let run = sandbox.run(&["create", LONG, "-p", "mock", "--count", "2"]).expect(2);
+    assert!(run.stderr.contains("to 61 characters"), "{}", run.stderr);
+}

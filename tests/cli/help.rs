@@ -1,0 +1,191 @@
+//! Help in all its forms. `reference.txt` is the whole command line as people see it: a change of it is seen in
+//! review. `SNAPSHOTS=overwrite cargo test --test cli` writes it anew.
+
+use snapbox::{assert_data_eq, file};
+
+use crate::support::sandbox::Sandbox;
+
+/// A sandbox whose configuration file makes no sense, so that a command that reads it fails.
+fn with_broken_config() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.write("home/.config/cloudctl/config.toml", "this is no TOML\n");
+    sandbox.run(&["list", "-p", "mock"]).expect(2);
+    sandbox
+}
+
+/// Every command as its words, the empty one first, found by reading the help.
+fn commands(sandbox: &Sandbox) -> Vec<Vec<String>> {
+    let mut all = vec![Vec::new()];
+    let mut next = 0;
+    while let Some(command) = all.get(next).cloned() {
+        for verb in verbs_in(&help_of(sandbox, &command)) {
+            all.push([&command[..], &[verb]].concat());
+        }
+        next += 1;
+    }
+    all.sort();
+    all
+}
+
+fn verbs_in(help: &str) -> Vec<String> {
+    let section = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let entries = section.take_while(|line| !line.is_empty());
+    // The lines of a long description are further in.
+    let entries = entries.filter_map(|line| line.strip_prefix("  ").filter(|entry| !entry.starts_with(' ')));
+    entries
+        .filter_map(|entry| entry.split_whitespace().next().map(str::to_owned))
+        .collect()
+}
+
+fn help_of(sandbox: &Sandbox, command: &[String]) -> String {
+    let words: Vec<&str> = command.iter().map(String::as_str).chain(["--help"]).collect();
+    let run = sandbox.run(&words).expect(0);
+    assert_eq!(run.stderr, "", "{words:?}");
+    run.stdout
+}
+
+#[test]
+fn the_whole_command_line_is_as_it_was() {
+    let sandbox = with_broken_config();
+    let mut reference = String::new();
+    for command in commands(&sandbox) {
+        let shown = [&["cloudctl".to_owned()], &command[..], &["--help".to_owned()]]
+            .concat()
+            .join(" ");
+        reference.push_str(&format!("$ {shown}\n{}\n", help_of(&sandbox, &command)));
+    }
+    for topic in ["exit-codes", "context-file"] {
+        let text = sandbox.run(&["help", topic]).expect(0).stdout;
+        reference.push_str(&format!("$ cloudctl help {topic}\n{text}\n"));
+    }
+    // clap leaves white space at the ends of lines, which editors take off.
+    let reference: String = reference.lines().map(|line| format!("{}\n", line.trim_end())).collect();
+    // Raw: brackets are brackets, and not snapbox's wildcards.
+    assert_data_eq!(reference, file!["reference.txt"].raw());
+}
+
+#[test]
+fn the_verbs_of_the_design_are_there() {
+    let all = commands(&Sandbox::new());
+    for verb in [
+        "create",
+        "list",
+        "describe",
+        "terminate",
+        "start",
+        "stop",
+        "reboot",
+        "wait",
+        "console",
+        "whoami",
+        "doctor",
+        "completion",
+        "man",
+        "help",
+    ] {
+        assert!(all.contains(&vec![verb.to_owned()]), "{verb}");
+    }
+    for verb in ["list", "use", "show"] {
+        assert!(all.contains(&vec!["context".to_owned(), verb.to_owned()]), "{verb}");
+    }
+}
+
+#[test]
+fn help_and_the_like_need_no_configuration() {
+    let sandbox = with_broken_config();
+    for arguments in [
+        &["--help"][..],
+        &["-h"],
+        &["--version"],
+        &["help"],
+        &["help", "create"],
+        &["help", "context", "use"],
+        &["help", "exit-codes"],
+        &["help", "context-file"],
+        &["completion", "bash"],
+        &["man"],
+        &["man", "create"],
+    ] {
+        let run = sandbox.run(arguments).expect(0);
+        assert!(
+            !run.stdout.is_empty() && run.stderr.is_empty(),
+            "{arguments:?}: {run:?}"
+        );
+    }
+    for arguments in [&["--bogus"][..], &["list", "--bogus"], &["help", "bogus"]] {
+        let run = sandbox.run(arguments).expect(2);
+        assert!(
+            run.stderr.contains("bogus") && !run.stderr.contains("config.toml"),
+            "{run:?}"
+        );
+    }
+}
+
+/// What was not asked for is not a result.
+#[test]
+fn a_command_that_is_not_whole_shows_its_help_on_stderr() {
+    for arguments in [&[][..], &["context"]] {
+        let run = Sandbox::new().run(arguments).expect(2);
+        assert_eq!(run.stdout, "");
+        assert!(run.stderr.contains("Usage: cloudctl"), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn every_exit_code_is_explained() {
+    let text = Sandbox::new().run(&["help", "exit-codes"]).expect(0).stdout;
+    for code in ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "130", "143"] {
+        let explained = text.lines().any(|line| line.split_whitespace().next() == Some(code));
+        assert!(explained, "{code} in\n{text}");
+    }
+}
+
+/// The example is a file that cloudctl takes, with no key forgotten.
+#[test]
+fn the_example_of_a_context_file_is_one() {
+    let sandbox = Sandbox::new();
+    let text = sandbox.run(&["help", "context-file"]).expect(0).stdout;
+    let example: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("  ")).collect();
+    sandbox.write("home/.config/cloudctl/config.toml", &example.join("\n"));
+    let show = sandbox.run(&["context", "show", "-o", "json"]).expect(0);
+    for item in show.items() {
+        let name = item["setting"].as_str().unwrap_or_default();
+        let is_of_the_file = name.starts_with("aws.") || name.starts_with("gcp.");
+        assert!(!is_of_the_file || item["source"] == "context dev", "{item}");
+    }
+}
+
+#[test]
+fn completions_know_the_verbs_and_flags() {
+    let sandbox = Sandbox::new();
+    for (shell, sign) in [
+        ("bash", "complete -F"),
+        ("zsh", "#compdef cloudctl"),
+        ("fish", "complete -c cloudctl"),
+    ] {
+        let script = sandbox.run(&["completion", shell]).expect(0).stdout;
+        for word in [sign, "terminate", "ignore-not-found", "user-data"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
+    let script = sandbox.run(&["completion", "bash"]).expect(0).stdout;
+    let file = sandbox.write("cloudctl.bash", &script);
+    let status = std::process::Command::new("bash")
+        .args(["-n", &file])
+        .status()
+        .expect("bash runs");
+    assert!(status.success());
+}
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let sandbox = Sandbox::new();
+    for command in commands(&sandbox) {
+        let words: Vec<&str> = ["man"].into_iter().chain(command.iter().map(String::as_str)).collect();
+        let page = sandbox.run(&words).expect(0).stdout;
+        let title = [&["cloudctl".to_owned()], &command[..]].concat().join("\\-");
+        for part in [".TH", ".SH NAME", ".SH SYNOPSIS", &title] {
+            assert!(page.contains(part), "{words:?}: {part}\n{page}");
+        }
+    }
+}

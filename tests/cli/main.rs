@@ -1,0 +1,53 @@
+//! The real binary as people and scripts meet it: what it says to a mistake, on a terminal, into pipes that break,
+//! what it takes from its configuration, its help, and what it never shows.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    missing_docs,
+    unreachable_pub,
+    reason = "tests"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bad_input;
+mod contexts;
+mod help;
+mod secrets;
+mod streams;
+mod terminal;
+
+use serde_json::Value;
+
+use support::sandbox::Sandbox;
+
+/// Creates a VM on the mock cloud and gives it as it is printed.
+fn create(sandbox: &Sandbox, arguments: &[&str]) -> Value {
+    let all = [
+        &["create", "-p", "mock", "-o", "json", "--native", "boot_seconds=0"],
+        arguments,
+    ]
+    .concat();
+    sandbox.run(&all).expect(0).item()
+}
+
+/// The names of the VMs that are on the mock cloud and not on their way out.
+fn names(sandbox: &Sandbox) -> Vec<String> {
+    let items = sandbox.run(&["list", "-p", "mock", "-o", "json"]).expect(0).items();
+    let living = items.iter().filter(|item| item["state"] != "terminating");
+    living
+        .map(|item| item["name"].as_str().unwrap_or_default().to_owned())
+        .collect()
+}
+
+/// The file that the mock cloud is in; nothing if it was never changed.
+fn mock_file(sandbox: &Sandbox) -> Option<String> {
+    std::fs::read_to_string(mock_path(sandbox)).ok()
+}
+
+fn mock_path(sandbox: &Sandbox) -> std::path::PathBuf {
+    sandbox.home().join(".local/state/cloudctl/mock.json")
+}

@@ -1,0 +1,216 @@
+//! Pipes that close, disks that are full, homes that are not there, and VMs whose owners mean harm.
+
+use std::fs::OpenOptions;
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+
+use crate::support::sandbox::{Run, Sandbox};
+use crate::{create, mock_file, mock_path, names};
+
+/// Runs with nobody at the other end of its standard output.
+fn run_unheard(sandbox: &Sandbox, arguments: &[&str]) -> Run {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    run_into(sandbox, writer.into(), arguments)
+}
+
+fn run_into(sandbox: &Sandbox, stdout: Stdio, arguments: &[&str]) -> Run {
+    let mut command = sandbox.command(arguments);
+    let output = command
+        .stdin(Stdio::null())
+        .stdout(stdout)
+        .output()
+        .expect("the binary runs");
+    Run {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+#[test]
+fn a_closed_stdout_ends_a_list_quietly() {
+    let sandbox = Sandbox::new();
+    create(&sandbox, &["web-1"]);
+    for format in [
+        "table",
+        "wide",
+        "json",
+        "jsonl",
+        "yaml",
+        "csv",
+        "name",
+        "columns=name,state",
+    ] {
+        let run = run_unheard(&sandbox, &["list", "-p", "mock", "-o", format]).expect(0);
+        assert_eq!(run.stderr, "", "{format}");
+    }
+    for arguments in [
+        &["describe", "-p", "mock", "web-1"][..],
+        &["--help"],
+        &["man"],
+        &["help", "exit-codes"],
+    ] {
+        let run = run_unheard(&sandbox, arguments).expect(0);
+        assert_eq!(run.stderr, "", "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_closed_stdout_does_not_stop_a_create() {
+    for format in ["table", "json", "jsonl", "yaml", "csv", "ref"] {
+        let sandbox = Sandbox::new();
+        let run = run_unheard(&sandbox, &["create", "web-1", "-p", "mock", "-o", format]).expect(0);
+        let made = sandbox
+            .run(&["describe", "-p", "mock", "web-1", "-o", "json"])
+            .expect(0)
+            .item();
+        let reference = made["ref"].as_str().expect("a reference");
+        assert!(run.stderr.contains(reference), "{format}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn a_full_disk_is_an_error_and_the_vm_exists() {
+    let sandbox = Sandbox::new();
+    let full = || {
+        OpenOptions::new()
+            .write(true)
+            .open("/dev/full")
+            .expect("/dev/full")
+            .into()
+    };
+    for format in ["table", "json", "csv"] {
+        let name = format!("in-{format}");
+        let run = run_into(&sandbox, full(), &["create", &name, "-p", "mock", "-o", format]).expect(1);
+        let made = sandbox
+            .run(&["describe", "-p", "mock", &name, "-o", "json"])
+            .expect(0)
+            .item();
+        let reference = made["ref"].as_str().expect("a reference");
+        assert!(run.stderr.contains(reference), "{format}: {}", run.stderr);
+        assert_eq!(run.stderr.matches("error: ").count(), 1, "{format}: {}", run.stderr);
+        let run = run_into(&sandbox, full(), &["list", "-p", "mock", "-o", format]).expect(1);
+        assert!(
+            run.stderr.contains("cannot write the results"),
+            "{format}: {}",
+            run.stderr
+        );
+    }
+}
+
+#[test]
+fn a_closed_stderr_does_not_stop_a_create() {
+    let sandbox = Sandbox::new();
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut command = sandbox.command(&["create", "web-1", "-p", "mock", "-vvv"]);
+    let output = command
+        .stdin(Stdio::null())
+        .stderr(writer)
+        .output()
+        .expect("the binary runs");
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(names(&sandbox), ["web-1"]);
+}
+
+#[test]
+fn no_home_is_needed() {
+    // /proc is a folder in which nobody can make a file, not even root.
+    for home in [Some("/absent/home"), Some("/proc"), Some("/dev/null"), None] {
+        let mut sandbox = Sandbox::new();
+        let state = sandbox.folder().join("elsewhere/mock.json");
+        sandbox.set("CLOUDCTL_MOCK_STATE", &state.to_string_lossy());
+        match home {
+            Some(home) => sandbox.set("HOME", home),
+            None => sandbox.unset("HOME"),
+        };
+        create(&sandbox, &["web-1"]);
+        assert_eq!(names(&sandbox), ["web-1"], "{home:?}");
+        sandbox.run(&["context", "list"]).expect(0);
+        sandbox.run(&["terminate", "-p", "mock", "web-1", "-y"]).expect(0);
+        assert_eq!(names(&sandbox), [""; 0], "{home:?}");
+    }
+}
+
+/// Names that steer terminals, turn text round, begin formulas, and never end.
+fn hostile() -> Vec<String> {
+    vec![
+        "\u{1b}[31mred\u{7}".to_owned(),
+        "\u{202e}gnitirw\u{2066}\u{200f}".to_owned(),
+        "two\r\nlines\u{85}\u{2028}".to_owned(),
+        "=HYPERLINK(\"http://evil.example\")".to_owned(),
+        "+1".to_owned(),
+        "@SUM(1)".to_owned(),
+        "x".repeat(4096),
+    ]
+}
+
+fn with_hostile_vms() -> Sandbox {
+    let sandbox = Sandbox::new();
+    for index in 0..hostile().len() {
+        create(&sandbox, &[&format!("vm-{index}")]);
+    }
+    let mut file: Value = serde_json::from_str(&mock_file(&sandbox).expect("the file")).expect("JSON");
+    for (instance, name) in file["instances"].as_array_mut().expect("VMs").iter_mut().zip(hostile()) {
+        instance["labels"]["cloudctl-name"] = json!(name);
+        instance["labels"]["note"] = json!(name);
+        instance["labels"][&name] = json!("key");
+    }
+    std::fs::write(mock_path(&sandbox), file.to_string()).expect("the file");
+    sandbox
+}
+
+fn is_harmless(text: &str) -> bool {
+    text.chars().all(|character| {
+        character == '\n'
+            || !(character.is_control()
+                || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
+    })
+}
+
+#[test]
+fn hostile_names_are_escaped_where_people_read_them() {
+    let sandbox = with_hostile_vms();
+    for format in ["table", "wide", "columns=name,labels,native", "name", "id", "ref"] {
+        let run = sandbox.run(&["list", "-p", "mock", "-o", format]).expect(0);
+        assert!(is_harmless(&run.stdout), "{format}: {:?}", run.stdout);
+        let rows = hostile().len() + usize::from(!matches!(format, "name" | "id" | "ref"));
+        assert_eq!(run.stdout.lines().count(), rows, "{format}: {:?}", run.stdout);
+    }
+    let ids = sandbox.run(&["list", "-p", "mock", "-o", "ref"]).expect(0).stdout;
+    for reference in ids.lines() {
+        let run = sandbox.run(&["describe", reference]).expect(0);
+        assert!(is_harmless(&run.stdout), "{:?}", run.stdout);
+        let run = sandbox.run(&["terminate", reference, "--dry-run"]).expect(0);
+        assert!(is_harmless(&run.stdout) && is_harmless(&run.stderr), "{run:?}");
+    }
+}
+
+#[test]
+fn hostile_names_are_exact_in_json_and_defused_in_csv() {
+    let sandbox = with_hostile_vms();
+    let items = sandbox.run(&["list", "-p", "mock", "-o", "json"]).expect(0).items();
+    let mut names: Vec<_> = items
+        .iter()
+        .map(|item| item["name"].as_str().unwrap_or_default())
+        .collect();
+    let mut expected = hostile();
+    names.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(names, expected);
+    for item in &items {
+        assert_eq!(item["labels"]["note"], item["name"]);
+        assert_eq!(item["labels"][item["name"].as_str().unwrap_or_default()], "key");
+    }
+    let table = sandbox.run(&["list", "-p", "mock", "-o", "csv"]).expect(0).stdout;
+    for dangerous in ["=HYPERLINK", "+1", "@SUM"] {
+        let found = table
+            .match_indices(dangerous)
+            .map(|(at, _)| table[..at].chars().next_back());
+        // At the start of a cell, plain or quoted, it would be a formula.
+        let starts = found.filter(|before| matches!(before, Some(',' | '"' | '\n'))).count();
+        assert_eq!(starts, 0, "{dangerous}: {table}");
+    }
+}

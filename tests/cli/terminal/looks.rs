@@ -1,0 +1,112 @@
+//! Tables that fit, colours, and progress.
+
+use super::on_terminal;
+use crate::create;
+use crate::support::sandbox::Sandbox;
+
+const LONG: &str = "a-name-that-is-so-long-that-it-needs-most-of-a-line";
+const LIST: &[&str] = &["list", "-p", "mock"];
+
+fn with_one(name: &str) -> Sandbox {
+    let sandbox = Sandbox::new();
+    create(&sandbox, &[name]);
+    sandbox
+}
+
+#[test]
+fn tables_fit_the_terminal_and_never_cut_a_name() {
+    let sandbox = with_one(LONG);
+    sandbox.run(&["wait", "-p", "mock", LONG]).expect(0);
+    let mut widths = Vec::new();
+    for columns in [200, 80, 64, 20] {
+        // Colours would count as width here, though not on the terminal.
+        let run = on_terminal(&sandbox, columns, "", &[LIST, &["-o", "table"]].concat()).expect(0);
+        let text = without_colours(&run.stdout);
+        let row = text.lines().find(|line| line.contains(LONG));
+        let row = row.unwrap_or_else(|| panic!("{columns}: the name is cut in\n{text}"));
+        assert!(row.contains("running"), "{columns}: {row}");
+        if columns >= 64 {
+            let fits = text.lines().all(|line| line.len() <= usize::from(columns));
+            assert!(fits, "{columns}:\n{text}");
+        }
+        widths.push(row.len());
+    }
+    assert!(widths.is_sorted_by(|wide, narrow| wide >= narrow), "{widths:?}");
+    let wide = on_terminal(&sandbox, 80, "", &[LIST, &["-o", "wide"]].concat()).expect(0);
+    assert!(wide.stdout.contains(LONG), "{}", wide.stdout);
+    // A pipe has no width.
+    let piped = sandbox.run(LIST).expect(0);
+    assert!(piped.stdout.contains("EXPIRES"), "{}", piped.stdout);
+}
+
+#[test]
+fn colours_are_for_terminals_and_for_who_wants_them() {
+    let cases: [(&[(&str, &str)], bool, bool); 8] = [
+        // variables, coloured on a terminal, coloured into a pipe
+        (&[], true, false),
+        (&[("NO_COLOR", "1")], false, false),
+        (&[("NO_COLOR", "")], true, false),
+        (&[("TERM", "dumb")], false, false),
+        (&[("CLICOLOR_FORCE", "1")], true, true),
+        (&[("CLICOLOR_FORCE", "0")], true, false),
+        (&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], false, false),
+        (&[("CLICOLOR_FORCE", "1"), ("TERM", "dumb")], false, false),
+    ];
+    let mut sandbox = with_one("web-1");
+    for (variables, on_a_terminal, piped) in cases {
+        for (name, value) in variables {
+            sandbox.set(name, value);
+        }
+        for arguments in [LIST, &["describe", "-p", "mock", "absent"]] {
+            let shown = on_terminal(&sandbox, 100, "", arguments);
+            assert_eq!(
+                shown.stdout.contains('\u{1b}'),
+                on_a_terminal,
+                "{variables:?} {shown:?}"
+            );
+            let run = sandbox.run(arguments);
+            let text = run.stdout + &run.stderr;
+            assert_eq!(text.contains('\u{1b}'), piped, "{variables:?} {text}");
+        }
+        for (name, _) in variables {
+            sandbox.unset(name);
+        }
+    }
+}
+
+#[test]
+fn what_programs_read_is_never_coloured() {
+    let mut sandbox = with_one("web-1");
+    sandbox.set("CLICOLOR_FORCE", "1");
+    for format in ["json", "jsonl", "yaml", "csv", "name", "id", "ref"] {
+        let run = on_terminal(&sandbox, 100, "", &[LIST, &["-o", format]].concat()).expect(0);
+        assert!(!run.stdout.contains('\u{1b}'), "{format}: {}", run.stdout);
+    }
+}
+
+#[test]
+fn progress_is_for_people_at_a_terminal() {
+    let sandbox = Sandbox::new();
+    fn create(name: &str) -> [&str; 4] {
+        ["create", name, "-p", "mock"]
+    }
+    let shown = on_terminal(&sandbox, 100, "", &create("one")).expect(0);
+    let shown = without_colours(&shown.stdout);
+    assert!(shown.contains("✓ created") && shown.contains("✓ running"), "{shown}");
+    let piped = sandbox.run(&create("two")).expect(0);
+    assert!(!piped.stderr.contains('✓') && !piped.stdout.contains('✓'), "{piped:?}");
+    for format in ["json", "ref"] {
+        let name = format!("for-{format}");
+        let run = on_terminal(&sandbox, 100, "", &[&create(&name)[..], &["-o", format]].concat()).expect(0);
+        assert!(!run.stdout.contains('✓'), "{}", run.stdout);
+    }
+}
+
+fn without_colours(text: &str) -> String {
+    let mut pieces = text.split('\u{1b}');
+    let mut plain = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        plain.push_str(piece.split_once('m').map_or(piece, |(_, rest)| rest));
+    }
+    plain
+}

@@ -1,0 +1,53 @@
+//! On a real terminal: questions, widths, colours and progress.
+
+mod looks;
+mod questions;
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use serde_json::json;
+
+use crate::support::sandbox::{Run, Sandbox};
+
+/// Runs the binary on a terminal of so many columns, where a question gets `answer`. Both streams are in `stdout`,
+/// as they are on a terminal.
+fn on_terminal(sandbox: &Sandbox, columns: u16, answer: &str, arguments: &[&str]) -> Run {
+    let command = sandbox.command(arguments);
+    let program = command.get_program().to_string_lossy().into_owned();
+    let arguments = command
+        .get_args()
+        .map(|argument| argument.to_string_lossy().into_owned());
+    let variables = command.get_envs().filter_map(|(name, value)| {
+        let (name, value) = (name.to_string_lossy(), value?.to_string_lossy());
+        Some((name.into_owned(), json!(value)))
+    });
+    let mut environment: serde_json::Map<_, _> = variables.collect();
+    environment.entry("TERM").or_insert(json!("xterm-256color"));
+    let description = json!({
+        "command": std::iter::once(program).chain(arguments).collect::<Vec<_>>(),
+        "environment": environment,
+        "folder": sandbox.folder(),
+        "columns": columns,
+        "answer": answer,
+    });
+    let mut python = Command::new("python3")
+        .args(["-c", include_str!("pty.py")])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("python3 starts");
+    let mut input = python.stdin.take().expect("its input");
+    input.write_all(description.to_string().as_bytes()).expect("it reads");
+    drop(input);
+    let output = python.wait_with_output().expect("python3 ends");
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!errors.contains("Traceback"), "{errors}");
+    Run {
+        code: output.status.code().unwrap_or(-1),
+        // A terminal ends its lines so.
+        stdout: String::from_utf8_lossy(&output.stdout).replace("\r\n", "\n"),
+        stderr: errors,
+    }
+}

@@ -1,0 +1,62 @@
+//! The question before VMs are terminated.
+
+use super::on_terminal;
+use crate::support::sandbox::Sandbox;
+use crate::{create, names};
+
+const TERMINATE: &[&str] = &["terminate", "-p", "mock", "one", "two"];
+
+fn with_two() -> Sandbox {
+    let sandbox = Sandbox::new();
+    create(&sandbox, &["one"]);
+    create(&sandbox, &["two", "-r", "eu-west-1"]);
+    sandbox
+}
+
+#[test]
+fn it_names_count_account_and_regions_and_defaults_to_no() {
+    let sandbox = with_two();
+    // A new line alone, the end of the input, and what is not a yes.
+    for answer in ["\n", "\u{4}", "n\n", "no\n", "2\n", "yess\n"] {
+        let run = on_terminal(&sandbox, 100, answer, TERMINATE).expect(6);
+        for word in ["2 VMs", "mock mock", "us-east-1", "eu-west-1", "[y/N]", "one", "two"] {
+            assert!(run.stdout.contains(word), "{answer:?}: {word}\n{}", run.stdout);
+        }
+        assert!(run.stdout.contains("nothing was terminated"), "{}", run.stdout);
+        assert_eq!(names(&sandbox).len(), 2, "{answer:?}");
+    }
+}
+
+#[test]
+fn a_yes_terminates() {
+    for answer in ["y\n", "Y\n", "yes\n", " y \n"] {
+        let sandbox = with_two();
+        on_terminal(&sandbox, 100, answer, TERMINATE).expect(0);
+        assert_eq!(names(&sandbox), [""; 0], "{answer:?}");
+    }
+}
+
+#[test]
+fn above_ten_the_answer_is_the_number() {
+    let sandbox = Sandbox::new();
+    let create = [
+        "create", "x", "-p", "mock", "--count", "11", "-l", "a=b", "--wait", "none", "-q",
+    ];
+    sandbox.run(&create).expect(0);
+    let terminate = ["terminate", "-p", "mock", "-l", "a=b"];
+    for answer in ["y\n", "yes\n", "\n", "10\n", "011\n"] {
+        let run = on_terminal(&sandbox, 100, answer, &terminate).expect(6);
+        assert!(run.stdout.contains("11 VMs"), "{}", run.stdout);
+        assert_eq!(names(&sandbox).len(), 11, "{answer:?}");
+    }
+    on_terminal(&sandbox, 100, "11\n", &terminate).expect(0);
+    assert_eq!(names(&sandbox), [""; 0]);
+}
+
+#[test]
+fn who_passes_y_is_not_asked() {
+    let sandbox = with_two();
+    let run = on_terminal(&sandbox, 100, "n\n", &[TERMINATE, &["-y"]].concat()).expect(0);
+    assert!(!run.stdout.contains("[y/N]"), "{}", run.stdout);
+    assert_eq!(names(&sandbox), [""; 0]);
+}
