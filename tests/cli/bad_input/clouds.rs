@@ -14,10 +14,10 @@ fn no_credentials() {
             (4, "no credentials", &["terminate", "web-1", "-y"]),
             (
                 4,
-                "no usable credentials",
+                "no credentials were found",
                 &["create", "x", "-p", "aws", "-r", "us-east-1"],
             ),
-            (4, "no usable credentials", &["list", "-p", "aws", "-r", "us-east-1"]),
+            (4, "no credentials were found", &["list", "-p", "aws", "-r", "us-east-1"]),
             (2, "project", &["create", "x", "-p", "gcp", "-r", "us-central1"]),
         ],
     );
