@@ -15,7 +15,7 @@
 //! | [`providers`] | `connect(kind)`, and a folder for each cloud | cloud, catalog, settings |
 //! | [`context`] | the outside world, injected: streams, environment, clock, terminal | cloud, settings, providers, output |
 //! | [`commands`] | one file for each verb: its `Args`, then `run(args, context)` | cloud, catalog, context, exit, operations, output, settings |
-//! | [`cli`] | what can be typed | commands, settings |
+//! | [`cli`] | what can be typed, and mistakes in it | cloud, commands, settings |
 //!
 //! `tests/house.rs` reads the sources and fails on any other edge.
 //!
@@ -39,7 +39,7 @@ pub mod settings;
 use std::ffi::OsString;
 use std::io;
 
-use clap::error::{ContextKind, ContextValue, ErrorKind as UsageKind};
+use clap::error::ErrorKind as UsageKind;
 use clap::{CommandFactory, Parser};
 
 use crate::cli::{Cli, Command};
@@ -62,7 +62,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, world: World) -> ExitS
     let mut printer = Printer::new(streams, terminal);
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     // Errors have the form that was asked for even if they come before it is known whether that makes sense.
-    let early_format = format_asked_for(&arguments).or(environment.get("CLOUDCTL_OUTPUT"));
+    let early_format = cli::format_asked_for(&arguments).or(environment.get("CLOUDCTL_OUTPUT"));
     let _ = printer.set_format(early_format, false);
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
@@ -165,73 +165,7 @@ fn explain_usage(error: &clap::Error, arguments: &[OsString], printer: &mut Prin
         }
         _ => {}
     }
-    let rendered = error.render().to_string();
-    let paragraph = rendered.split("\n\n").next().unwrap_or_default();
-    let lines = paragraph.lines().map(str::trim);
-    // The hint lists them.
-    let lines: Vec<&str> = lines.filter(|line| !line.starts_with("[possible values:")).collect();
-    let message = lines.join(" ");
-    let message = message.trim_start_matches("error: ");
-    fail(
-        Error::invalid(message).with_remedy(usage_hint(error, arguments)),
-        printer,
-    )
-}
-
-/// The next step after a mistake on the command line.
-fn usage_hint(error: &clap::Error, arguments: &[OsString]) -> String {
-    let strings = |kind| match error.get(kind) {
-        Some(ContextValue::String(one)) => vec![one.clone()],
-        Some(ContextValue::Strings(several)) => several.clone(),
-        _ => Vec::new(),
-    };
-    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<Error>());
-    if let Some(remedy) = cause.and_then(Error::remedy) {
-        return remedy.to_owned();
-    }
-    let command = Cli::command();
-    let verbs: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
-    let verb = arguments
-        .iter()
-        .find(|argument| verbs.iter().any(|verb| argument == verb));
-    let see_help = || match verb {
-        Some(verb) => format!("see `cloudctl {} --help`", verb.display()),
-        None => "see `cloudctl --help`".to_owned(),
-    };
-    match error.kind() {
-        UsageKind::InvalidValue => match strings(ContextKind::ValidValue).as_slice() {
-            [] => see_help(),
-            values => format!("use {}", values.join(", ")),
-        },
-        UsageKind::InvalidSubcommand if verb.is_none() => format!("use one of {}", verbs.join(", ")),
-        UsageKind::UnknownArgument => match strings(ContextKind::SuggestedArg).first() {
-            Some(similar) => format!("did you mean {similar}?"),
-            None => see_help(),
-        },
-        UsageKind::ArgumentConflict => "leave one of them out".to_owned(),
-        UsageKind::MissingRequiredArgument => match error.get(ContextKind::Usage) {
-            Some(usage) => usage.to_string().replace("Usage: ", "usage: "),
-            None => see_help(),
-        },
-        _ => see_help(),
-    }
-}
-
-/// The output format on a command line that has a mistake somewhere: a script that wants JSON gets its errors so.
-fn format_asked_for(arguments: &[OsString]) -> Option<&str> {
-    let mut words = arguments
-        .iter()
-        .filter_map(|word| word.to_str())
-        .take_while(|word| *word != "--");
-    let mut format = None;
-    while let Some(word) = words.next() {
-        let value = match word {
-            "-o" | "--output" => words.next(),
-            _ => word.strip_prefix("--output=").or_else(|| word.strip_prefix("-o")),
-        };
-        format = value.map(|value| value.trim_start_matches('=')).or(format);
-    }
-    format
+    fail(cli::explain(error, arguments), printer)
 }
 
 /// Logs to stderr, events of cloudctl alone: the SDKs' own would show request bodies, and with them user data.

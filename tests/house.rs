@@ -28,7 +28,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "settings",
         ],
     ),
-    ("cli", &["commands", "settings"]),
+    ("cli", &["cloud", "commands", "settings"]),
 ];
 
 /// Words that only these files or folders may use.
@@ -37,7 +37,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("aws_sdk_", &["providers/aws"]),
     ("aws_smithy_", &["providers/aws"]),
     ("google_cloud_", &["providers/gcp"]),
-    ("clap::", &["cli.rs", "commands", "settings", "lib.rs"]),
+    ("clap::", &["cli", "commands", "settings", "lib.rs"]),
     ("tokio::", &["operations", "providers", "lib.rs"]),
     ("std::env", &["context.rs", "main.rs"]),
     ("println!", &[]),

@@ -17,7 +17,11 @@ fn no_credentials() {
                 "no credentials were found",
                 &["create", "x", "-p", "aws", "-r", "us-east-1"],
             ),
-            (4, "no credentials were found", &["list", "-p", "aws", "-r", "us-east-1"]),
+            (
+                4,
+                "no credentials were found",
+                &["list", "-p", "aws", "-r", "us-east-1"],
+            ),
             (2, "project", &["create", "x", "-p", "gcp", "-r", "us-central1"]),
         ],
     );

@@ -1,6 +1,10 @@
 //! What can be typed. Parsing only: what it means is in `commands`.
 
+mod mistakes;
+
 use clap::{Parser, Subcommand};
+
+pub use mistakes::{explain, format_asked_for};
 
 use crate::commands::{
     completion, console, context, create, describe, doctor, help, list, man, power, terminate, wait, whoami,

@@ -1,0 +1,77 @@
+//! Mistakes on the command line, explained: what is wrong, and what to type instead.
+
+use std::ffi::OsString;
+
+use clap::CommandFactory;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use super::Cli;
+use crate::cloud::Error;
+
+/// One line for what is wrong with the command line, and a hint.
+pub fn explain(error: &clap::Error, arguments: &[OsString]) -> Error {
+    let rendered = error.render().to_string();
+    let paragraph = rendered.split("\n\n").next().unwrap_or_default();
+    let lines = paragraph.lines().map(str::trim);
+    // The hint lists them.
+    let lines: Vec<&str> = lines.filter(|line| !line.starts_with("[possible values:")).collect();
+    let message = lines.join(" ");
+    let message = message.trim_start_matches("error: ");
+    Error::invalid(message).with_remedy(hint(error, arguments))
+}
+
+/// The next step after a mistake on the command line.
+fn hint(error: &clap::Error, arguments: &[OsString]) -> String {
+    let strings = |kind| match error.get(kind) {
+        Some(ContextValue::String(one)) => vec![one.clone()],
+        Some(ContextValue::Strings(several)) => several.clone(),
+        _ => Vec::new(),
+    };
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<Error>());
+    if let Some(remedy) = cause.and_then(Error::remedy) {
+        return remedy.to_owned();
+    }
+    let command = Cli::command();
+    let verbs: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
+    let verb = arguments
+        .iter()
+        .find(|argument| verbs.iter().any(|verb| argument == verb));
+    let see_help = || match verb {
+        Some(verb) => format!("see `cloudctl {} --help`", verb.display()),
+        None => "see `cloudctl --help`".to_owned(),
+    };
+    match error.kind() {
+        ErrorKind::InvalidValue => match strings(ContextKind::ValidValue).as_slice() {
+            [] => see_help(),
+            values => format!("use {}", values.join(", ")),
+        },
+        ErrorKind::InvalidSubcommand if verb.is_none() => format!("use one of {}", verbs.join(", ")),
+        ErrorKind::UnknownArgument => match strings(ContextKind::SuggestedArg).first() {
+            Some(similar) => format!("did you mean {similar}?"),
+            None => see_help(),
+        },
+        ErrorKind::ArgumentConflict => "leave one of them out".to_owned(),
+        ErrorKind::MissingRequiredArgument => match error.get(ContextKind::Usage) {
+            Some(usage) => usage.to_string().replace("Usage: ", "usage: "),
+            None => see_help(),
+        },
+        _ => see_help(),
+    }
+}
+
+/// The output format on a command line that has a mistake somewhere: a script that wants JSON gets its errors so.
+pub fn format_asked_for(arguments: &[OsString]) -> Option<&str> {
+    let mut words = arguments
+        .iter()
+        .filter_map(|word| word.to_str())
+        .take_while(|word| *word != "--");
+    let mut format = None;
+    while let Some(word) = words.next() {
+        let value = match word {
+            "-o" | "--output" => words.next(),
+            _ => word.strip_prefix("--output=").or_else(|| word.strip_prefix("-o")),
+        };
+        format = value.map(|value| value.trim_start_matches('=')).or(format);
+    }
+    format
+}
