@@ -5,6 +5,8 @@ use crate::create;
 use crate::support::sandbox::Sandbox;
 
 const LONG: &str = "a-name-that-is-so-long-that-it-needs-most-of-a-line";
+type Variables = &'static [(&'static str, &'static str)];
+
 const LIST: &[&str] = &["list", "-p", "mock"];
 
 fn with_one(name: &str) -> Sandbox {
@@ -41,7 +43,7 @@ fn tables_fit_the_terminal_and_never_cut_a_name() {
 
 #[test]
 fn colours_are_for_terminals_and_for_who_wants_them() {
-    let cases: [(&[(&str, &str)], bool, bool); 8] = [
+    let cases: [(Variables, bool, bool); 8] = [
         // variables, coloured on a terminal, coloured into a pipe
         (&[], true, false),
         (&[("NO_COLOR", "1")], false, false),
