@@ -1,5 +1,7 @@
 //! `cloudctl describe`
 
+use futures_util::future::join_all;
+
 use super::targets::{References, find_all};
 use crate::context::Context;
 use crate::exit::ExitStatus;
@@ -18,8 +20,13 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     let found = find_all(&args.targets.references, context).await?;
     let mut instances = Vec::new();
     let mut errors = Vec::new();
-    for instance in found {
-        match context.clouds().get(instance.provider).get(&instance.reference).await {
+    let clouds = context.clouds();
+    let details = found.iter().map(|instance| {
+        let provider = clouds.get(instance.provider);
+        async move { provider.get(&instance.reference).await }
+    });
+    for answer in join_all(details).await {
+        match answer {
             Ok(instance) => instances.push(instance),
             Err(error) => errors.push(error),
         }

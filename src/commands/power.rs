@@ -1,6 +1,6 @@
 //! `cloudctl start`, `cloudctl stop`, `cloudctl reboot`
 
-use super::targets::{References, check_accounts, find_all};
+use super::targets::{References, check_accounts, find_to_change};
 use crate::context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::{BatchAction, change_power};
@@ -16,7 +16,7 @@ pub struct Args {
 /// Changes the power of each VM, and shows what it is now.
 pub async fn run(args: Args, action: BatchAction, context: &mut Context) -> anyhow::Result<ExitStatus> {
     context.printer.check(&INSTANCES)?;
-    let targets = find_all(&args.targets.references, context).await?;
+    let targets = find_to_change(&args.targets.references, context).await?;
     check_accounts(&targets, context).await?;
     let clouds = context.clouds();
     let (done, errors) = change_power(&|kind| clouds.get(kind), &targets, action).await;

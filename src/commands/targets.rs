@@ -62,6 +62,16 @@ pub(super) async fn find_all(references: &[Reference], context: &mut Context) ->
     }
 }
 
+/// The same for a change: `Refused` if a name may mean another instance in a place that did not answer.
+pub(super) async fn find_to_change(references: &[Reference], context: &mut Context) -> Result<Vec<Instance>> {
+    let selection = find(references, context).await?;
+    selection.check_certain(references)?;
+    match selection.missing_error() {
+        Some(error) => Err(error),
+        None => Ok(selection.instances),
+    }
+}
+
 /// Checks the account pins of every cloud that one of these instances is on, before any of them is changed.
 pub(super) async fn check_accounts(instances: &[Instance], context: &Context) -> Result<()> {
     for kind in ProviderKind::ALL {

@@ -67,6 +67,9 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         context.printer.report(&doomed, &INSTANCES, now)?;
         return Ok(ExitStatus::DONE);
     }
+    if plan.doomed().is_empty() && plan.protected().is_empty() {
+        context.printer.note("nothing to terminate");
+    }
     if !plan.doomed().is_empty() {
         check_accounts(plan.doomed(), context).await?;
         if !args.yes {
@@ -99,6 +102,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
 async fn select(args: &Args, context: &mut Context) -> anyhow::Result<Vec<Instance>> {
     if args.selectors.is_empty() {
         let selection = find(&args.references, context).await?;
+        selection.check_certain(&args.references)?;
         return match selection.missing_error() {
             Some(error) if args.ignore_not_found && error.kind() == ErrorKind::NotFound => {
                 context.printer.note(error.message());
@@ -182,11 +186,12 @@ fn require_expect(plan: &TerminationPlan, context: &Context) -> Result<()> {
         return Ok(());
     }
     let doomed = plan.doomed();
+    // What is protected counts as selected.
+    let selected = doomed.len() + plan.protected().len();
     Err(Error::invalid(format!(
-        "this would terminate {} in {}; pass --expect {} to confirm so many",
+        "this would terminate {} in {}; pass --expect {selected} to confirm so many",
         count(doomed),
         accounts(doomed),
-        doomed.len()
     ))
     .with_remedy("look at them with --dry-run"))
 }

@@ -1,5 +1,6 @@
 //! Asking every location of every cloud at once, and knowing what did not answer.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,13 +71,30 @@ impl Inventory {
 pub async fn take_inventory(providers: &[Arc<dyn Provider>], scope: &Scope, filter: &ListFilter) -> Result<Inventory> {
     let located = join_all(providers.iter().map(|provider| locations_in(provider.as_ref(), scope))).await;
     let mut inventory = Inventory::default();
-    let mut asked = Vec::new();
-    for (provider, locations) in providers.iter().zip(located) {
-        match locations {
-            Ok(locations) => asked.extend(locations.into_iter().map(|location| (provider, location))),
-            // A region of one cloud is unknown to the others: it is an error only if it is unknown to all.
-            Err(error) if error.kind() == ErrorKind::InvalidSpec => {
-                inventory.left_out.push(error.at(provider.kind().as_str()));
+    let mut asked: Vec<(&Arc<dyn Provider>, Location)> = Vec::new();
+    // By the region's place in the scope: a region of one cloud is unknown to the others, and a mistake only if it is
+    // unknown to all.
+    let mut known = BTreeSet::new();
+    let mut refused = Vec::new();
+    for (provider, located) in providers.iter().zip(located) {
+        match located {
+            Ok(locations) => {
+                for (index, location) in locations.into_iter().enumerate() {
+                    match location {
+                        Ok(location) => {
+                            known.insert(index);
+                            let pair = (provider, location);
+                            // A zone's region may be named beside it, and a region twice.
+                            if !asked
+                                .iter()
+                                .any(|(one, other)| one.kind() == pair.0.kind() && *other == pair.1)
+                            {
+                                asked.push(pair);
+                            }
+                        }
+                        Err(error) => refused.push((index, error)),
+                    }
+                }
             }
             Err(error) => {
                 inventory.asked += 1;
@@ -87,8 +105,12 @@ pub async fn take_inventory(providers: &[Arc<dyn Provider>], scope: &Scope, filt
             }
         }
     }
-    if asked.is_empty() && inventory.gaps.is_empty() && !inventory.left_out.is_empty() {
-        return Err(inventory.left_out.swap_remove(0));
+    for (index, error) in refused {
+        // A cloud that did not answer may know it.
+        if !known.contains(&index) && inventory.gaps.is_empty() {
+            return Err(error);
+        }
+        inventory.left_out.push(error);
     }
 
     inventory.asked += asked.len();
@@ -108,18 +130,27 @@ pub async fn take_inventory(providers: &[Arc<dyn Provider>], scope: &Scope, filt
     Ok(inventory)
 }
 
-async fn locations_in(provider: &dyn Provider, scope: &Scope) -> Result<Vec<Location>> {
+/// The locations of one cloud that the scope names: one answer for each of its regions, the refusal of a region that
+/// this cloud does not know among them.
+async fn locations_in(provider: &dyn Provider, scope: &Scope) -> Result<Vec<Result<Location>>> {
     if scope.is_everything() {
-        return within_deadline(provider, &Location::Everywhere, provider.locations()).await;
+        let all = within_deadline(provider, &Location::Everywhere, provider.locations()).await?;
+        return Ok(all.into_iter().map(Ok).collect());
     }
-    if scope.regions.is_empty() {
-        return Ok(vec![provider.locate(None, scope.zone.as_deref()).await?.location()]);
-    }
+    let regions: Vec<Option<&str>> = match scope.regions.as_slice() {
+        [] => vec![None],
+        several => several.iter().map(|region| Some(region.as_str())).collect(),
+    };
     let mut locations = Vec::new();
-    for region in &scope.regions {
-        locations.push(provider.locate(Some(region), scope.zone.as_deref()).await?.location());
+    for region in regions {
+        match provider.locate(region, scope.zone.as_deref()).await {
+            Ok(place) => locations.push(Ok(place.location())),
+            Err(error) if error.kind() == ErrorKind::InvalidSpec => {
+                locations.push(Err(error.at(provider.kind().as_str())));
+            }
+            Err(error) => return Err(error),
+        }
     }
-    locations.dedup();
     Ok(locations)
 }
 

@@ -19,6 +19,31 @@ pub struct Selection {
 }
 
 impl Selection {
+    /// Checks that nothing else can be meant. A name that was seen once may be there again where nobody answered; an
+    /// id, and a reference in full, mean one instance.
+    ///
+    /// # Errors
+    /// `Refused`, naming the name and the place.
+    pub fn check_certain(&self, references: &[Reference]) -> Result<()> {
+        let by_name = |reference: &&Reference| {
+            let means_name = |instance: &Instance| instance.reference.id != reference.name_or_id;
+            reference.scope.is_none()
+                && self
+                    .instances
+                    .iter()
+                    .any(|instance| reference.fits(instance) && means_name(instance))
+        };
+        let (Some(gap), Some(name)) = (self.gaps.first(), references.iter().find(by_name)) else {
+            return Ok(());
+        };
+        let place = gap.location().unwrap_or_default();
+        Err(Error::new(
+            ErrorKind::Refused,
+            format!("{place} did not answer and may have another VM called {name}; nothing was changed: {gap}"),
+        )
+        .with_remedy("name its region with --region, or the VM by its id"))
+    }
+
     /// The error for the references that were not found, if there are any. Where a location did not answer, that
     /// is not "not found" but "incomplete".
     pub fn missing_error(&self) -> Option<Error> {

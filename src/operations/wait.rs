@@ -11,6 +11,8 @@ use crate::cloud::{Error, ErrorKind, Instance, InstanceState, Provider, Provider
 /// The pause after the first look; it grows by half each round.
 const FIRST_PAUSE: Duration = Duration::from_millis(400);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// How long the last look may take.
+const LAST_LOOK: Duration = Duration::from_secs(5);
 
 /// What is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +67,7 @@ pub async fn wait_for(
         .map(|target| Waiting {
             instance: target.clone(),
             was_seen: false,
+            absences: 0,
         })
         .collect();
     let mut pause = FIRST_PAUSE;
@@ -87,16 +90,17 @@ pub async fn wait_for(
         if waiting.is_empty() {
             return waited;
         }
-        if Instant::now() + pause > deadline {
-            tokio::time::sleep_until(deadline).await;
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
             return give_up(waited, waiting, goal, timeout);
         }
         // Full jitter over the last half, so that a hundred pipelines do not ask in step.
-        tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
+        tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0).min(left)).await;
         pause = (pause * 3 / 2).min(LONGEST_PAUSE);
 
         let instances: Vec<_> = waiting.iter().map(|one| one.instance.clone()).collect();
-        let Ok(fresh) = tokio::time::timeout_at(deadline, refresh(connect, &instances)).await else {
+        // The last look comes when the time is up, and is given a moment of its own.
+        let Ok(fresh) = tokio::time::timeout_at(deadline + LAST_LOOK, refresh(connect, &instances)).await else {
             return give_up(waited, waiting, goal, timeout);
         };
         let lasting = fresh.errors.into_iter().find(|error| !is_passing(error.kind()));
@@ -111,10 +115,16 @@ pub async fn wait_for(
     }
 }
 
+/// So many complete listings in a row without an instance that was listed before mean that it is gone; one alone may
+/// be a listing that lags.
+const ABSENCES: u32 = 3;
+
 struct Waiting {
     instance: Instance,
-    /// Right after its creation an instance may not be listed yet; once it was, its absence means that it is gone.
+    /// Right after its creation an instance may not be listed yet.
     was_seen: bool,
+    /// In how many listings in a row it was missing.
+    absences: u32,
 }
 
 enum Step {
@@ -129,8 +139,13 @@ impl Waiting {
         if is_listed {
             self.instance = newest(&self.instance, fresh);
             self.was_seen = true;
-        } else if complete && (self.was_seen || goal == Goal::Terminated) {
-            self.instance.state = InstanceState::Terminated;
+            self.absences = 0;
+        } else if complete {
+            self.absences += 1;
+            let was_going = goal == Goal::Terminated && self.instance.state.is_gone();
+            if was_going || (self.absences >= ABSENCES && (self.was_seen || goal == Goal::Terminated)) {
+                self.instance.state = InstanceState::Terminated;
+            }
         }
     }
 

@@ -45,6 +45,7 @@ pub struct Printer {
     terminal: Terminal,
     format: Option<Format>,
     quiet: bool,
+    is_closed: bool,
 }
 
 impl Printer {
@@ -55,6 +56,7 @@ impl Printer {
             terminal,
             format: None,
             quiet: false,
+            is_closed: false,
         }
     }
 
@@ -108,11 +110,27 @@ impl Printer {
     /// # Errors
     /// Those of writing.
     pub fn report(&mut self, report: &Report, view: &View, now: Timestamp) -> io::Result<()> {
-        self.items(report, view, now)?;
+        let printed = self.items(report, view, now);
+        // What went wrong must be said wherever it still can be.
         for error in &report.errors {
             self.error(error);
         }
-        Ok(())
+        printed
+    }
+
+    /// Whether whoever reads stdout has gone away. That is no failure: what was to be done is done all the same.
+    pub fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+
+    fn tolerate_closed(&mut self, printed: io::Result<()>) -> io::Result<()> {
+        match printed {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.is_closed = true;
+                Ok(())
+            }
+            printed => printed,
+        }
     }
 
     /// Prints the results in the format asked for, with errors only where the format has a place for them.
@@ -120,6 +138,11 @@ impl Printer {
     /// # Errors
     /// Those of writing.
     pub fn items(&mut self, report: &Report, view: &View, now: Timestamp) -> io::Result<()> {
+        let printed = self.write_items(report, view, now);
+        self.tolerate_closed(printed)
+    }
+
+    fn write_items(&mut self, report: &Report, view: &View, now: Timestamp) -> io::Result<()> {
         let layout = Layout {
             width: self.terminal.width,
             colour: self.terminal.colour_output,
@@ -153,17 +176,21 @@ impl Printer {
         if self.format() != Format::Table {
             return self.report(report, view, now);
         }
-        for (index, record) in report.items.iter().enumerate() {
+        let printed = self.write_details(&report.items);
+        for error in &report.errors {
+            self.error(error);
+        }
+        self.tolerate_closed(printed)
+    }
+
+    fn write_details(&mut self, records: &[Record]) -> io::Result<()> {
+        for (index, record) in records.iter().enumerate() {
             if index > 0 {
                 writeln!(self.streams.stdout)?;
             }
             write_record(&mut *self.streams.stdout, record)?;
         }
-        self.streams.stdout.flush()?;
-        for error in &report.errors {
-            self.error(error);
-        }
-        Ok(())
+        self.streams.stdout.flush()
     }
 
     /// Prints the failure of a whole command: on stderr, and in the envelope if the format has one.

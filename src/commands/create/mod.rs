@@ -131,7 +131,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
             .partition(|instance| !matches!(instance.state, InstanceState::Stopping | InstanceState::Stopped));
         let waited = wait_with_steps(&waiting, Goal::Running, timeout, context).await;
         instances = waited.reached.into_iter().chain(waited.unreached).collect();
-        errors.extend(waited.errors);
+        errors.extend(waited.errors.into_iter().map(not_ready));
         for instance in stopped {
             let name = instance.name.clone().unwrap_or_default();
             let error = Error::new(
@@ -153,13 +153,21 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     Ok(status)
 }
 
+/// Whatever kept us from seeing it run, the VM exists: only what ended it is a failure of its own.
+fn not_ready(error: Error) -> Error {
+    match ExitStatus::of(error.kind()) {
+        ExitStatus::DENIED | ExitStatus::UNAVAILABLE | ExitStatus::PARTIAL => error.as_kind(ErrorKind::Timeout),
+        _ => error,
+    }
+}
+
 /// Prints the result. If stdout is gone, the VMs are named on stderr: they exist.
 fn finish(instances: &[Instance], errors: Vec<Error>, context: &mut Context) -> anyhow::Result<()> {
     let now = context.now();
     let printed = context
         .printer
         .report(&Report::of_instances(instances, errors), &INSTANCES, now);
-    if printed.is_err() {
+    if printed.is_err() || context.printer.is_closed() {
         for instance in instances {
             context
                 .printer
@@ -177,16 +185,32 @@ fn provider(file: &SpecFile, context: &Context) -> Result<Arc<dyn Provider>> {
     }
 }
 
+/// Flags go before the file, and the file before variables. Who names a region or a zone names the whole place.
 async fn place(provider: &dyn Provider, request: &inputs::Request, context: &Context) -> Result<Place> {
-    let regions = context.settings.regions.value.as_deref().unwrap_or_default();
-    let zone = context.settings.zone.value.as_deref().or(request.zone.as_deref());
-    let region = match regions {
-        [] => request.region.as_deref(),
-        [region] => Some(region.as_str()),
-        _ => return Err(Error::invalid("several regions are given, but a VM goes to one").with_remedy("pass one -r")),
+    let (regions, zone) = (&context.settings.regions, &context.settings.zone);
+    let named = |is_flag: bool| {
+        let regions = regions
+            .value
+            .as_deref()
+            .filter(|_| matches!(regions.source, Source::Flag(_)) == is_flag);
+        let zone = zone
+            .value
+            .as_deref()
+            .filter(|_| matches!(zone.source, Source::Flag(_)) == is_flag);
+        (regions.unwrap_or_default(), zone)
     };
-    if region.is_some() || zone.is_some() {
-        return provider.locate(region, zone).await;
+    let in_file = (request.region.as_slice(), request.zone.as_deref());
+    for (regions, zone) in [named(true), in_file, named(false)] {
+        match (regions, zone) {
+            ([], None) => {}
+            ([], zone) => return provider.locate(None, zone).await,
+            ([region], zone) => return provider.locate(Some(region), zone).await,
+            _ => {
+                return Err(
+                    Error::invalid("several regions are given, but a VM goes to one").with_remedy("pass one -r")
+                );
+            }
+        }
     }
     match provider.home().await? {
         Some(home) => provider.locate(Some(&home.region), home.zone.as_deref()).await,
