@@ -14,6 +14,7 @@
 mod support;
 
 mod bad_input;
+mod certainty;
 mod contexts;
 mod help;
 mod secrets;

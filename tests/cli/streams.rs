@@ -214,3 +214,24 @@ fn hostile_names_are_exact_in_json_and_defused_in_csv() {
         assert_eq!(starts, 0, "{dangerous}: {table}");
     }
 }
+
+#[test]
+fn a_closed_stdout_hides_neither_an_error_nor_the_exit_code() {
+    let sandbox = Sandbox::new();
+    let arguments = [
+        "create",
+        "web-1",
+        "-p",
+        "mock",
+        "--native",
+        "boot_seconds=60",
+        "--timeout",
+        "0s",
+    ];
+    let run = run_unheard(&sandbox, &arguments).expect(8);
+    assert!(
+        run.stderr.contains("error: ") && run.stderr.contains("mock/us-east-1/"),
+        "{}",
+        run.stderr
+    );
+}

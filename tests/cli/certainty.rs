@@ -1,0 +1,104 @@
+//! Nothing is changed and nothing is called whole while a part of the world does not answer.
+
+use serde_json::Value;
+
+use crate::support::ec2;
+use crate::support::sandbox::Sandbox;
+use crate::{create, names};
+
+#[test]
+fn a_name_that_may_be_elsewhere_too_changes_nothing() {
+    let mut sandbox = Sandbox::new();
+    let made = create(&sandbox, &["web-1"]);
+    create(&sandbox, &["web-1", "-r", "eu-west-1"]);
+    sandbox.set("CLOUDCTL_MOCK", "unreachable=eu-west-1");
+    for verb in [&["terminate", "-y"][..], &["stop"], &["reboot"]] {
+        let refused = sandbox.run(&[verb, &["web-1", "-p", "mock"]].concat()).expect(6);
+        assert!(refused.stderr.contains("mock/eu-west-1"), "{}", refused.stderr);
+    }
+    let id = made["id"].as_str().unwrap();
+    sandbox.run(&["terminate", id, "-y", "-p", "mock", "--wait"]).expect(0);
+    sandbox.unset("CLOUDCTL_MOCK");
+    assert_eq!(names(&sandbox), ["web-1"], "the other one is alive");
+}
+
+#[test]
+fn a_name_that_was_not_seen_is_not_called_absent() {
+    let mut sandbox = Sandbox::new();
+    sandbox.set("CLOUDCTL_MOCK", "unreachable=eu-west-1");
+    sandbox
+        .run(&["terminate", "web-1", "-y", "--ignore-not-found", "-p", "mock"])
+        .expect(7);
+}
+
+#[test]
+fn each_region_is_asked_of_every_cloud_that_has_it() {
+    let emulator = ec2::Emulator::start();
+    let mut sandbox = Sandbox::new();
+    sandbox.set("AWS_ENDPOINT_URL", &emulator.url());
+    sandbox
+        .set("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+        .set("AWS_SECRET_ACCESS_KEY", "a-secret");
+    create(&sandbox, &["here"]);
+    emulator.seed_instances("us-west-2", 1);
+    let both = [
+        "list",
+        "-p",
+        "mock",
+        "-p",
+        "aws",
+        "-r",
+        "us-east-1",
+        "-r",
+        "us-west-2",
+        "-o",
+        "json",
+    ];
+    let run = sandbox.run(&both).expect(0);
+    let mut providers: Vec<_> = run.items().iter().map(|item| item["provider"].clone()).collect();
+    providers.sort_by_key(Value::to_string);
+    assert_eq!(providers, ["aws", "mock"]);
+    assert!(
+        run.stderr.contains("mock is left out") && run.stderr.contains("us-west-2"),
+        "{}",
+        run.stderr
+    );
+    let unknown = sandbox
+        .run(&["list", "-p", "mock", "-p", "aws", "-r", "us-east-1", "-r", "moon-1"])
+        .expect(2);
+    assert!(unknown.stderr.contains("moon-1"), "{}", unknown.stderr);
+}
+
+#[test]
+fn the_place_is_that_of_the_flag_then_the_file_then_the_variable() {
+    let mut sandbox = Sandbox::new();
+    sandbox
+        .set("CLOUDCTL_REGION", "us-east-1")
+        .set("CLOUDCTL_ZONE", "us-east-1a");
+    let spec = sandbox.write("spec.toml", "region = \"eu-west-1\"\n");
+    assert_eq!(create(&sandbox, &["one"])["zone"], "us-east-1a");
+    assert_eq!(create(&sandbox, &["two", "-f", &spec])["region"], "eu-west-1");
+    assert_eq!(
+        create(&sandbox, &["three", "-f", &spec, "-z", "ap-south-1a"])["zone"],
+        "ap-south-1a"
+    );
+    assert_eq!(create(&sandbox, &["four", "-r", "ap-south-1"])["region"], "ap-south-1");
+}
+
+#[test]
+fn the_number_to_expect_is_the_one_that_is_taken() {
+    let sandbox = Sandbox::new();
+    create(&sandbox, &["safe", "--protect", "-l", "env=ci"]);
+    let many = [
+        "create", "-p", "mock", "web", "--count", "11", "-l", "env=ci", "--wait", "none",
+    ];
+    sandbox.run(&many).expect(0);
+    let asked = sandbox
+        .run(&["terminate", "-l", "env=ci", "-y", "-p", "mock"])
+        .expect(2);
+    assert!(asked.stderr.contains("pass --expect 12"), "{}", asked.stderr);
+    sandbox
+        .run(&["terminate", "-l", "env=ci", "-y", "-p", "mock", "--expect", "12"])
+        .expect(7);
+    assert_eq!(names(&sandbox), ["safe"]);
+}
