@@ -106,7 +106,12 @@ async fn after_failure(
     if !mismatch && !failure.may_have_worked {
         return Err(error);
     }
-    match timeout(SEARCH_TIMEOUT, search(client, region, token)).await {
+    match timeout(SEARCH_TIMEOUT, search(client, region, token, mismatch)).await {
+        // What EC2 says differs can be compared only by the tag, and without it is not taken for the asked one.
+        Ok(Some(found)) if mismatch && !is_comparable(&found) => Err(error
+            .context(format!("{} was asked for with another spec", spec.name))
+            .with_leftover(found.reference)
+            .with_remedy("repeat it with the flags of that time, or use another name")),
         Ok(Some(found)) => Ok(found),
         _ if mismatch => Err(error
             .context(format!("{} was asked for with another spec", spec.name))
@@ -118,19 +123,28 @@ async fn after_failure(
     }
 }
 
-/// The instance that was made under a token, preferably one that is alive.
-async fn search(client: &Client, region: &str, token: &str) -> Option<Instance> {
+/// Whether its spec is known, or does not matter any more. Tags can be listed later than the instance itself.
+fn is_comparable(instance: &Instance) -> bool {
+    instance.spec_fingerprint.is_some() || instance.state.is_gone()
+}
+
+/// The instance that was made under a token, preferably one that is alive; if asked, with some patience for its tags.
+async fn search(client: &Client, region: &str, token: &str, comparable: bool) -> Option<Instance> {
+    let mut seen = None;
     for attempt in 1..=SEARCHES {
         let found = list::query(client, region, vec![list::equal("client-token", [token])]).await;
         let found = found.unwrap_or_default();
         if let Some(instance) = found.into_iter().min_by_key(|instance| instance.state.is_gone()) {
-            return Some(instance);
+            if !comparable || is_comparable(&instance) {
+                return Some(instance);
+            }
+            seen = Some(instance);
         }
         if attempt < SEARCHES {
             sleep(Duration::from_secs(u64::from(attempt))).await;
         }
     }
-    None
+    seen
 }
 
 /// Tells an instance that lives from one that is gone, and one that was ended from one that never came up.
