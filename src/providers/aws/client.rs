@@ -17,6 +17,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use tokio::sync::OnceCell;
 
 use super::http::LazyHttpClient;
+use super::patience::{self, Patience};
 use super::places::may_be_asked;
 use crate::settings::{Environment, Settings};
 
@@ -26,12 +27,6 @@ const FALLBACK_REGION: &str = "us-east-1";
 pub(super) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 /// The same for a call with all its attempts.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(120);
-/// More than the SDK's 3, for the half of all calls that is throttled when a region has an event, but with shorter
-/// pauses than its 20 s, so that a region that is down is given up in a quarter of a minute.
-const READ_ATTEMPTS: u32 = 8;
-const FIRST_READ_PAUSE: Duration = Duration::from_millis(300);
-const LONGEST_READ_PAUSE: Duration = Duration::from_secs(5);
-
 /// The clients of one run.
 pub(super) struct Clients {
     settings: Settings,
@@ -76,12 +71,7 @@ impl Clients {
         }
         let config = loader
             .region(region)
-            .retry_config(
-                RetryConfig::standard()
-                    .with_max_attempts(READ_ATTEMPTS)
-                    .with_initial_backoff(FIRST_READ_PAUSE)
-                    .with_max_backoff(LONGEST_READ_PAUSE),
-            )
+            .retry_config(patience::retries())
             .timeout_config(
                 TimeoutConfig::builder()
                     .operation_attempt_timeout(ATTEMPT_TIMEOUT)
@@ -113,7 +103,7 @@ impl Clients {
         let mut clients = self.by_region.lock().unwrap_or_else(PoisonError::into_inner);
         let client = clients.entry(region.to_owned()).or_insert_with(|| {
             let config = aws_sdk_ec2::config::Builder::from(config).region(Region::new(region.to_owned()));
-            aws_sdk_ec2::Client::from_conf(config.build())
+            aws_sdk_ec2::Client::from_conf(config.interceptor(Patience).build())
         });
         client.clone()
     }
@@ -121,7 +111,7 @@ impl Clients {
     /// The client that is asked who is asking.
     pub(super) async fn sts(&self, region: &str) -> aws_sdk_sts::Client {
         let config = aws_sdk_sts::config::Builder::from(self.config().await).region(Region::new(region.to_owned()));
-        aws_sdk_sts::Client::from_conf(config.build())
+        aws_sdk_sts::Client::from_conf(config.interceptor(Patience).build())
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::operation::run_instances::{RunInstancesError, RunInstancesOutput};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::{sleep, timeout};
 
 use super::client::one_attempt;
@@ -40,6 +41,7 @@ pub(super) async fn plan(client: &Client, spec: &InstanceSpec) -> Result<Plan> {
 /// Makes the instance, or finds the one that this life of its name has already.
 pub(super) async fn create(client: &Client, spec: &InstanceSpec, generation: u32) -> Result<Created> {
     let region = &spec.place.region;
+    let started = Timestamp::now();
     let token = token(spec, generation);
     let request = Request::resolve(client, spec).await?;
     let mut call = request.call(client, spec, generation).client_token(&token);
@@ -59,7 +61,7 @@ pub(super) async fn create(client: &Client, spec: &InstanceSpec, generation: u32
             _ => after_failure(client, spec, &token, &failure).await?,
         },
     };
-    settle(made, &request.machine, spec)
+    settle(made, &request.machine, spec, started)
 }
 
 /// A read-back instance is what counts; where EC2 does not list it yet, what the call itself answered.
@@ -147,10 +149,15 @@ async fn search(client: &Client, region: &str, token: &str, comparable: bool) ->
     seen
 }
 
+/// How long before this run an instance was launched at most that counts as launched by it; clocks differ.
+const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(30);
+
 /// Tells an instance that lives from one that is gone, and one that was ended from one that never came up.
-fn settle(mut made: Instance, machine: &Machine, spec: &InstanceSpec) -> Result<Created> {
+fn settle(mut made: Instance, machine: &Machine, spec: &InstanceSpec, started: Timestamp) -> Result<Created> {
     if made.state.is_gone() {
-        return match made.state_reason.as_deref().and_then(failed_launch) {
+        let reason = made.state_reason.as_deref();
+        let is_new = made.created_at.is_some_and(|created| created >= started - CLOCK_SKEW);
+        return match reason.and_then(|reason| failed_launch(reason).or_else(|| reclaimed(reason).filter(|_| is_new))) {
             Some((kind, code)) => Err(Error::new(
                 kind,
                 format!("{} was made and ended by ec2 at once: {code}", made.reference),
@@ -194,6 +201,17 @@ pub(super) fn failed_launch(reason: &str) -> Option<(ErrorKind, &str)> {
         _ => kind_of_code(code).unwrap_or(ErrorKind::Internal),
     };
     Some((kind, code))
+}
+
+/// The kind and code of a state reason that means EC2 took spare capacity back. For an instance that has just been
+/// launched there was none; one of an earlier life has had its time.
+pub(super) fn reclaimed(reason: &str) -> Option<(ErrorKind, &str)> {
+    match reason.split_once('.') {
+        Some(("Server", code @ ("SpotInstanceShutdown" | "SpotInstanceTermination"))) => {
+            Some((ErrorKind::Capacity, code))
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]
