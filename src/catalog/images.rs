@@ -124,8 +124,8 @@ pub const IMAGE_ALIASES: &[ImageAlias] = &[
         name: "amazon-linux-2023",
         aws: Some(AwsImage {
             owner: "137112412989",
-            x86_64: "al2023-ami-2023.*-x86_64",
-            arm64: Some("al2023-ami-2023.*-arm64"),
+            x86_64: "al2023-ami-2023.*-kernel-6.1-x86_64",
+            arm64: Some("al2023-ami-2023.*-kernel-6.1-arm64"),
         }),
         gcp: None,
     },

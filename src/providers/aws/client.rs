@@ -8,13 +8,17 @@ use std::time::Duration;
 use aws_config::environment::region::EnvironmentVariableRegionProvider;
 use aws_config::imds::region::ImdsRegionProvider;
 use aws_config::meta::region::RegionProviderChain;
-use aws_config::profile::ProfileFileRegionProvider;
+use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
+use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::SharedCredentialsProvider;
 use tokio::sync::OnceCell;
 
 use super::http::LazyHttpClient;
+use super::patience::{self, Patience};
+use super::places::may_be_asked;
 use crate::settings::{Environment, Settings};
 
 /// The region for calls that are about none, if nothing names another.
@@ -23,12 +27,6 @@ const FALLBACK_REGION: &str = "us-east-1";
 pub(super) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 /// The same for a call with all its attempts.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(120);
-/// More than the SDK's 3, for the half of all calls that is throttled when a region has an event, but with shorter
-/// pauses than its 20 s, so that a region that is down is given up in a quarter of a minute.
-const READ_ATTEMPTS: u32 = 8;
-const FIRST_READ_PAUSE: Duration = Duration::from_millis(300);
-const LONGEST_READ_PAUSE: Duration = Duration::from_secs(5);
-
 /// The clients of one run.
 pub(super) struct Clients {
     settings: Settings,
@@ -71,14 +69,9 @@ impl Clients {
         if let Ok(name) = AppName::new("cloudctl") {
             loader = loader.app_name(name);
         }
-        loader
+        let config = loader
             .region(region)
-            .retry_config(
-                RetryConfig::standard()
-                    .with_max_attempts(READ_ATTEMPTS)
-                    .with_initial_backoff(FIRST_READ_PAUSE)
-                    .with_max_backoff(LONGEST_READ_PAUSE),
-            )
+            .retry_config(patience::retries())
             .timeout_config(
                 TimeoutConfig::builder()
                     .operation_attempt_timeout(ATTEMPT_TIMEOUT)
@@ -86,7 +79,11 @@ impl Clients {
                     .build(),
             )
             .load()
-            .await
+            .await;
+        match profile {
+            Some(profile) => with_profile(config, profile),
+            None => config,
+        }
     }
 
     /// The region that the settings or AWS's own configuration names.
@@ -94,9 +91,10 @@ impl Clients {
         self.config().await.region().map(|region| region.as_ref().to_owned())
     }
 
-    /// The region for calls that are about none.
+    /// The region for calls that are about none. A mistyped home has no server that could be asked.
     pub(super) async fn any_region(&self) -> String {
-        self.home().await.unwrap_or_else(|| FALLBACK_REGION.to_owned())
+        let home = self.home().await.filter(|home| may_be_asked(home));
+        home.unwrap_or_else(|| FALLBACK_REGION.to_owned())
     }
 
     /// The client of a region.
@@ -105,7 +103,7 @@ impl Clients {
         let mut clients = self.by_region.lock().unwrap_or_else(PoisonError::into_inner);
         let client = clients.entry(region.to_owned()).or_insert_with(|| {
             let config = aws_sdk_ec2::config::Builder::from(config).region(Region::new(region.to_owned()));
-            aws_sdk_ec2::Client::from_conf(config.build())
+            aws_sdk_ec2::Client::from_conf(config.interceptor(Patience).build())
         });
         client.clone()
     }
@@ -113,8 +111,36 @@ impl Clients {
     /// The client that is asked who is asking.
     pub(super) async fn sts(&self, region: &str) -> aws_sdk_sts::Client {
         let config = aws_sdk_sts::config::Builder::from(self.config().await).region(Region::new(region.to_owned()));
-        aws_sdk_sts::Client::from_conf(config.build())
+        aws_sdk_sts::Client::from_conf(config.interceptor(Patience).build())
     }
+}
+
+/// The configuration with the credentials of a profile and no others: the SDK's own chain asks the environment first,
+/// and would act in the account of an AWS_ACCESS_KEY_ID that happens to be there.
+fn with_profile(config: SdkConfig, profile: &str) -> SdkConfig {
+    // For the calls that a role or a single sign-on takes.
+    let mut provider = ProviderConfig::without_region()
+        .with_region(config.region().cloned())
+        .with_use_fips(config.use_fips())
+        .with_use_dual_stack(config.use_dual_stack())
+        .with_behavior_version(config.behavior_version());
+    if let Some(http) = config.http_client() {
+        provider = provider.with_http_client(http);
+    }
+    if let Some(retry) = config.retry_config() {
+        provider = provider.with_retry_config(retry.clone());
+    }
+    if let Some(timeout) = config.timeout_config() {
+        provider = provider.with_timeout_config(timeout.clone());
+    }
+    let credentials = ProfileFileCredentialsProvider::builder()
+        .profile_name(profile)
+        .configure(&provider)
+        .build();
+    config
+        .into_builder()
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .build()
 }
 
 /// What a changing call adds to its client's configuration: one attempt, since [`super::replay`] must see each.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::operation::run_instances::{RunInstancesError, RunInstancesOutput};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::{sleep, timeout};
 
 use super::client::one_attempt;
@@ -40,6 +41,7 @@ pub(super) async fn plan(client: &Client, spec: &InstanceSpec) -> Result<Plan> {
 /// Makes the instance, or finds the one that this life of its name has already.
 pub(super) async fn create(client: &Client, spec: &InstanceSpec, generation: u32) -> Result<Created> {
     let region = &spec.place.region;
+    let started = Timestamp::now();
     let token = token(spec, generation);
     let request = Request::resolve(client, spec).await?;
     let mut call = request.call(client, spec, generation).client_token(&token);
@@ -59,7 +61,7 @@ pub(super) async fn create(client: &Client, spec: &InstanceSpec, generation: u32
             _ => after_failure(client, spec, &token, &failure).await?,
         },
     };
-    settle(made, &request.machine, spec)
+    settle(made, &request.machine, spec, started)
 }
 
 /// A read-back instance is what counts; where EC2 does not list it yet, what the call itself answered.
@@ -106,7 +108,12 @@ async fn after_failure(
     if !mismatch && !failure.may_have_worked {
         return Err(error);
     }
-    match timeout(SEARCH_TIMEOUT, search(client, region, token)).await {
+    match timeout(SEARCH_TIMEOUT, search(client, region, token, mismatch)).await {
+        // What EC2 says differs can be compared only by the tag, and without it is not taken for the asked one.
+        Ok(Some(found)) if mismatch && !is_comparable(&found) => Err(error
+            .context(format!("{} was asked for with another spec", spec.name))
+            .with_leftover(found.reference)
+            .with_remedy("repeat it with the flags of that time, or use another name")),
         Ok(Some(found)) => Ok(found),
         _ if mismatch => Err(error
             .context(format!("{} was asked for with another spec", spec.name))
@@ -118,25 +125,39 @@ async fn after_failure(
     }
 }
 
-/// The instance that was made under a token, preferably one that is alive.
-async fn search(client: &Client, region: &str, token: &str) -> Option<Instance> {
+/// Whether its spec is known, or does not matter any more. Tags can be listed later than the instance itself.
+fn is_comparable(instance: &Instance) -> bool {
+    instance.spec_fingerprint.is_some() || instance.state.is_gone()
+}
+
+/// The instance that was made under a token, preferably one that is alive; if asked, with some patience for its tags.
+async fn search(client: &Client, region: &str, token: &str, comparable: bool) -> Option<Instance> {
+    let mut seen = None;
     for attempt in 1..=SEARCHES {
         let found = list::query(client, region, vec![list::equal("client-token", [token])]).await;
         let found = found.unwrap_or_default();
         if let Some(instance) = found.into_iter().min_by_key(|instance| instance.state.is_gone()) {
-            return Some(instance);
+            if !comparable || is_comparable(&instance) {
+                return Some(instance);
+            }
+            seen = Some(instance);
         }
         if attempt < SEARCHES {
             sleep(Duration::from_secs(u64::from(attempt))).await;
         }
     }
-    None
+    seen
 }
 
+/// How long before this run an instance was launched at most that counts as launched by it; clocks differ.
+const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(30);
+
 /// Tells an instance that lives from one that is gone, and one that was ended from one that never came up.
-fn settle(mut made: Instance, machine: &Machine, spec: &InstanceSpec) -> Result<Created> {
+fn settle(mut made: Instance, machine: &Machine, spec: &InstanceSpec, started: Timestamp) -> Result<Created> {
     if made.state.is_gone() {
-        return match made.state_reason.as_deref().and_then(failed_launch) {
+        let reason = made.state_reason.as_deref();
+        let is_new = made.created_at.is_some_and(|created| created >= started - CLOCK_SKEW);
+        return match reason.and_then(|reason| failed_launch(reason).or_else(|| reclaimed(reason).filter(|_| is_new))) {
             Some((kind, code)) => Err(Error::new(
                 kind,
                 format!("{} was made and ended by ec2 at once: {code}", made.reference),
@@ -180,6 +201,17 @@ pub(super) fn failed_launch(reason: &str) -> Option<(ErrorKind, &str)> {
         _ => kind_of_code(code).unwrap_or(ErrorKind::Internal),
     };
     Some((kind, code))
+}
+
+/// The kind and code of a state reason that means EC2 took spare capacity back. For an instance that has just been
+/// launched there was none; one of an earlier life has had its time.
+pub(super) fn reclaimed(reason: &str) -> Option<(ErrorKind, &str)> {
+    match reason.split_once('.') {
+        Some(("Server", code @ ("SpotInstanceShutdown" | "SpotInstanceTermination"))) => {
+            Some((ErrorKind::Capacity, code))
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -83,6 +83,17 @@ where
     }
 }
 
+/// The kind that an error document of EC2's or STS's stands for, where the SDK has not typed it yet.
+pub(super) fn kind_of_answer(status: u16, body: &[u8]) -> Option<ErrorKind> {
+    let code = std::str::from_utf8(body)
+        .ok()
+        .and_then(|body| body.split_once("<Code>")?.1.split_once("</Code>"));
+    match code {
+        Some((code, _)) => kind_of_code(code.trim()),
+        None => Some(kind_of_status(status)),
+    }
+}
+
 /// The kind that one of EC2's or STS's codes stands for; nothing for a code that fits no known one.
 ///
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>

@@ -34,6 +34,25 @@ pub(super) struct Image {
     pub(super) disk_gib: Option<u32>,
 }
 
+/// The machine type to use: the one that was asked for, else the default for the image. An alias is there for more
+/// than one architecture; an image by its id has one, and is looked at.
+pub(super) async fn machine_type<'a>(
+    client: &Client,
+    region: &str,
+    asked: Option<&'a str>,
+    image: Option<&str>,
+) -> Result<&'a str> {
+    let architecture = match (asked, image) {
+        (Some(asked), _) => return Ok(asked),
+        (None, Some(id)) if is_image_id(id) => {
+            let image = by_id(client, region, id).await?;
+            image.architecture().and_then(architecture_of)
+        }
+        (None, _) => None,
+    };
+    Ok(machine::default_type(architecture.unwrap_or(Architecture::X86_64)))
+}
+
 /// Looks up the machine type and, at the same time, the image for it.
 pub(super) async fn resolve(
     client: &Client,
@@ -66,7 +85,14 @@ pub(super) async fn resolve(
                 .architecture()
                 .map_or("another architecture", ArchitectureValues::as_str),
             machine.architecture
-        )));
+        ))
+        .with_remedy(match of_image.flatten() {
+            Some(architecture) => format!(
+                "leave the machine type out, or use one for {architecture} such as {}",
+                machine::default_type(architecture)
+            ),
+            None => format!("use an image for {}", machine.architecture),
+        }));
     }
     Ok((machine, bootable(&image, wanted)?))
 }

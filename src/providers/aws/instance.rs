@@ -4,7 +4,7 @@ use aws_sdk_ec2::types::{self as ec2, ArchitectureValues, InstanceLifecycleType,
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::create::failed_launch;
+use super::create::{failed_launch, reclaimed};
 use crate::cloud::{
     Architecture, Instance, InstanceRef, InstanceState, LABEL_GENERATION, LABEL_MANAGED, LABEL_NAME, LABEL_SPEC,
     Labels, ProviderKind, RESERVED_PREFIX,
@@ -69,7 +69,7 @@ pub(super) fn from_ec2(instance: &ec2::Instance, region: &str, account: Option<&
             .state_reason()
             .and_then(|reason| reason.code())
             .filter(|_| state.map(state_of).is_some_and(InstanceState::is_gone))
-            .and_then(failed_launch)
+            .and_then(|reason| failed_launch(reason).or_else(|| reclaimed(reason)))
             .map(|(kind, _)| kind),
         native: native(instance),
         labels: user_labels(&tags, name.as_deref()),

@@ -7,9 +7,6 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use super::error::{Call, told, translate};
 use crate::cloud::{Architecture, Error, Result};
 
-/// The machine type of an instance for which none was asked.
-const DEFAULT_TYPE: &str = "t3.small";
-
 /// A machine type.
 #[derive(Debug)]
 pub(super) struct Machine {
@@ -19,9 +16,12 @@ pub(super) struct Machine {
     pub(super) memory_gib: Option<f64>,
 }
 
-/// The name of the machine type that is asked for.
-pub(super) fn name(asked: Option<&str>) -> &str {
-    asked.unwrap_or(DEFAULT_TYPE)
+/// The machine type of an instance for which none was asked.
+pub(super) fn default_type(architecture: Architecture) -> &'static str {
+    match architecture {
+        Architecture::X86_64 => "t3.small",
+        Architecture::Arm64 => "t4g.small",
+    }
 }
 
 /// Arm types have a `g` among the letters after their generation: `t4g`, `m7gd`, `x2gd`; `a1` was the first.

@@ -14,6 +14,7 @@ mod list;
 mod machine;
 mod network;
 mod options;
+mod patience;
 mod places;
 mod replay;
 mod request;

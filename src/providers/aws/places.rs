@@ -51,6 +51,16 @@ const REGIONS: [&str; 38] = [
     "us-west-2",
 ];
 
+/// How the regions begin that other regions know nothing of, being partitions with accounts of their own.
+///
+/// <https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html>
+const APART: [&str; 3] = ["us-iso", "eu-iso", "eusc-"];
+
+/// Whether a region is known well enough to be asked for others, or is the only one that could be.
+pub(super) fn may_be_asked(region: &str) -> bool {
+    REGIONS.contains(&region) || APART.iter().any(|apart| region.starts_with(apart))
+}
+
 /// Makes a place of what a user typed.
 pub(super) async fn locate(clients: &Clients, region: Option<&str>, zone: Option<&str>) -> Result<Place> {
     let of_zone = zone.map(|zone| region_of_zone(zone).ok_or_else(|| not_a_zone(zone)));
@@ -113,7 +123,9 @@ async fn check_region(clients: &Clients, region: &str) -> Result<()> {
     if !is_region_shaped(region) {
         return Err(unknown("region", region, REGIONS));
     }
-    let all = regions(clients, true).await?;
+    let all = regions(clients, true)
+        .await
+        .map_err(|error| error.context(format!("cannot tell whether region {region:?} exists")))?;
     if all.iter().any(|known| known == region) {
         return Ok(());
     }
@@ -242,6 +254,19 @@ mod tests {
         assert!(REGIONS.iter().all(|region| is_region_shaped(region)));
         for text in ["", "us", "us-1", "us-east-", "US-EAST-1", "us-east-1a", "--1"] {
             assert!(!is_region_shaped(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_mistyped_region_is_not_asked() {
+        for (region, asked) in [
+            ("eu-west-1", true),
+            ("cn-north-1", true),
+            ("eusc-de-east-1", true),
+            ("us-iso-east-1", true),
+            ("us-esat-1", false),
+        ] {
+            assert_eq!(may_be_asked(region), asked, "{region}");
         }
     }
 

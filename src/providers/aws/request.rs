@@ -14,7 +14,7 @@ use futures_util::future;
 use super::image::{self, Image};
 use super::instance::TAG_NAME;
 use super::key_pair::{self, PublicKey};
-use super::machine::{self, Machine};
+use super::machine::Machine;
 use super::network::{self, Network};
 use super::options::{HttpTokens, Options, Tenancy};
 use super::places;
@@ -57,7 +57,8 @@ impl Request {
         let options = Options::read(&spec.native, &disk_type)?;
         check(spec)?;
         let region = &spec.place.region;
-        let machine_type = machine::name(spec.machine_type.as_deref());
+        let image = spec.image.as_deref();
+        let machine_type = image::machine_type(client, region, spec.machine_type.as_deref(), image).await?;
         let zone = async {
             match &spec.place.zone {
                 Some(zone) => places::check_zone(client, region, zone).await,
@@ -71,7 +72,7 @@ impl Request {
             }
         };
         let ((machine, image), network, (), ()) = future::try_join4(
-            image::resolve(client, region, machine_type, spec.image.as_deref()),
+            image::resolve(client, region, machine_type, image),
             network::resolve(client, spec, machine_type),
             zone,
             key,
@@ -212,7 +213,10 @@ impl Request {
     }
 }
 
-/// The token of one life of a name. It stands for the region, as EC2 remembers it.
+/// The token of one life of a name. It stands for the region: EC2 remembers it there, but apart for each zone when
+/// the call names a zone or subnet, so that there it does not keep two zones from having one instance each.
+///
+/// <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html>
 pub(super) fn token(spec: &InstanceSpec, generation: u32) -> String {
     IdempotencyToken::derive(ProviderKind::Aws, &spec.place.region, &spec.name, generation).to_hex()
 }

@@ -1,0 +1,115 @@
+//! Only aws has this file: how long a reading call is retried. The SDK counts attempts, whatever they failed of. Here
+//! a region that throttles is asked for as long as is bearable, and one that cannot be reached is given up soon.
+
+use std::time::Duration;
+
+use aws_sdk_ec2::config::interceptors::{BeforeSerializationInterceptorContextRef, FinalizerInterceptorContextMut};
+use aws_sdk_ec2::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_ec2::error::BoxError;
+use aws_smithy_types::config_bag::{Storable, StoreReplace};
+use aws_smithy_types::retry::RetryConfig;
+use tokio::time::Instant;
+
+use super::error::kind_of_answer;
+use crate::cloud::ErrorKind;
+
+/// How long a throttled call is repeated; the last pause comes on top.
+const THROTTLED_DEADLINE: Duration = Duration::from_secs(45);
+/// After how many failures of another kind a call is given up: about 10 s, by the pauses in [`retries`].
+const OTHER_FAILURES: u32 = 8;
+/// More than fit in the time.
+const MOST_ATTEMPTS: u32 = 200;
+const FIRST_PAUSE: Duration = Duration::from_millis(300);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// The SDK's retries, exponential with full jitter, for [`Patience`] to end.
+pub(super) fn retries() -> RetryConfig {
+    RetryConfig::standard()
+        .with_max_attempts(MOST_ATTEMPTS)
+        .with_initial_backoff(FIRST_PAUSE)
+        .with_max_backoff(LONGEST_PAUSE)
+}
+
+/// Ends the retries of a call in time. It never makes more of them: a call without retries stays so.
+#[derive(Debug)]
+pub(super) struct Patience;
+
+/// How far a call has come.
+#[derive(Clone, Copy, Debug)]
+struct Progress {
+    started: Instant,
+    other_failures: u32,
+}
+
+impl Storable for Progress {
+    type Storer = StoreReplace<Self>;
+}
+
+impl Progress {
+    /// Counts a failure of a kind; gives whether it was the last to be borne.
+    fn exhausted_by(&mut self, kind: Option<ErrorKind>) -> bool {
+        if kind == Some(ErrorKind::Throttled) {
+            return self.started.elapsed() >= THROTTLED_DEADLINE;
+        }
+        self.other_failures += 1;
+        self.other_failures >= OTHER_FAILURES
+    }
+}
+
+impl Intercept for Patience {
+    fn name(&self) -> &'static str {
+        "Patience"
+    }
+
+    fn read_before_execution(
+        &self,
+        _: &BeforeSerializationInterceptorContextRef<'_>,
+        state: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        state.interceptor_state().store_put(Progress {
+            started: Instant::now(),
+            other_failures: 0,
+        });
+        Ok(())
+    }
+
+    fn modify_before_attempt_completion(
+        &self,
+        context: &mut FinalizerInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        state: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if !matches!(context.output_or_error(), Some(Err(_))) {
+            return Ok(());
+        }
+        let Some(mut progress) = state.load::<Progress>().copied() else {
+            return Ok(());
+        };
+        let kind = context
+            .response()
+            .and_then(|answer| kind_of_answer(answer.status().as_u16(), answer.body().bytes()?));
+        if progress.exhausted_by(kind) {
+            state.interceptor_state().store_put(RetryConfig::disabled());
+        }
+        state.interceptor_state().store_put(progress);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn throttling_is_borne_by_time_and_other_failures_by_number() {
+        let mut progress = Progress {
+            started: Instant::now(),
+            other_failures: 0,
+        };
+        assert!((0..100).all(|_| !progress.exhausted_by(Some(ErrorKind::Throttled))));
+        assert!((1..OTHER_FAILURES).all(|_| !progress.exhausted_by(None)));
+        assert!(progress.exhausted_by(Some(ErrorKind::Network)));
+        progress.started = Instant::now() - THROTTLED_DEADLINE;
+        assert!(progress.exhausted_by(Some(ErrorKind::Throttled)));
+    }
+}
