@@ -279,8 +279,8 @@ impl Creation<'_> {
         }
     }
 
-    /// What a refusal means for this very spec. By the time of the call the machine type, the image, labels and tags
-    /// are known to be good: if nothing else was asked for, only the default network is left to be wrong.
+    /// What a refusal means for this very spec. By the time of the call the machine type and the image are known to be
+    /// there: if nothing else was asked for, only the default network is left to be missing.
     fn refined(&self, error: Error, field: Option<&str>) -> Error {
         if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidSpec) {
             return error;
@@ -291,7 +291,8 @@ impl Creation<'_> {
             && spec.disk_type.is_none()
             && spec.native.is_empty()
             && !spec.spot;
-        let network_at_fault = field.map_or(nothing_else, |field| field.starts_with("resource.networkInterfaces"));
+        let missing = error.kind() == ErrorKind::NotFound && nothing_else;
+        let network_at_fault = field.map_or(missing, |field| field.starts_with("resource.networkInterfaces"));
         if spec.network.is_none() && spec.subnet.is_none() && network_at_fault {
             return error.as_kind(ErrorKind::Refused).with_remedy(
                 "the project seems to have no default network: name one with --network or --subnet, or run \

@@ -3,8 +3,6 @@
 //! The calls take names. Each is preceded by a look whether the name still means the instance of that id, and what its
 //! operation says it hit is compared afterwards.
 
-use std::time::Duration;
-
 use futures_util::stream::{self, StreamExt};
 use google_cloud_compute_v1::client::Instances;
 use google_cloud_compute_v1::model;
@@ -13,16 +11,14 @@ use google_cloud_compute_v1::model::instance::Status;
 use google_cloud_gax::Result as SdkResult;
 
 use super::client::Client;
-use super::error::{location, of_call, of_operation};
+use super::error::{location, of_call};
+use super::follow;
 use super::get::{by_reference, is_going};
-use super::operation;
 use super::replay::{Failure, prepared};
 use crate::cloud::{Error, ErrorKind, InstanceRef, Outcome, Result};
 
 /// How many calls are under way at once: well below the API's rate for one project.
 const AT_ONCE: usize = 20;
-/// How long a start is waited for, which may end in a stock-out.
-const START_DEADLINE: Duration = Duration::from_secs(120);
 
 /// What to do with instances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,12 +73,7 @@ async fn change_one(client: &Client, target: &InstanceRef, change: Change) -> Re
             if operation.target_id.is_some_and(|hit| hit != id) {
                 return Err(hit_another(change, target, &operation));
             }
-            let operation = if change == Change::Start {
-                operation::finished(client, &target.place, operation, START_DEADLINE).await?
-            } else {
-                operation
-            };
-            of_operation(&operation, &format!("cannot {attempted}"), &target.place).map_or(Ok(()), Err)
+            follow::settled(client, target, change, operation, &format!("cannot {attempted}")).await
         }
         Err(failure) => after_failure(client, target, change, failure, &format!("cannot {attempted}")).await,
     }
@@ -204,7 +195,9 @@ async fn after_failure(
         // A restart leaves no trace to go by.
         Ok(None) if change != Change::Reboot => Ok(()),
         Err(why) if by_state => Err(refusal(change, target, &why)),
-        _ if failure.unanswered => Err(error.as_kind(ErrorKind::UnknownOutcome).with_leftover(target.clone())),
+        _ if failure.unanswered || change == Change::Reboot && failure.faulty => {
+            Err(error.as_kind(ErrorKind::UnknownOutcome).with_leftover(target.clone()))
+        }
         _ => Err(error),
     }
 }

@@ -7,6 +7,7 @@ mod client;
 mod create;
 mod credentials;
 mod error;
+mod follow;
 mod gcloud_configuration;
 mod get;
 mod image;

@@ -51,23 +51,26 @@ pub(super) async fn finished(
         // The cloud may hold the call for longer than an attempt may take, so that no answer means nothing.
         operation = match wait.await {
             Ok(answer) => answer,
-            Err(_) => {
-                let get = client.read("see how the operation stands", zone, || {
-                    let call = operations
-                        .get()
-                        .set_project(project)
-                        .set_zone(zone)
-                        .set_operation(&name);
-                    prepared(call).send()
-                });
-                get.await?
-            }
+            Err(_) => standing(client, zone, &name).await?,
         };
         if !is_done(&operation) {
             tokio::time::sleep(FLOOR.saturating_sub(asked.elapsed())).await;
         }
     }
     Ok(operation)
+}
+
+/// How the operation of that name stands now.
+///
+/// # Errors
+/// Those of the call.
+pub(super) async fn standing(client: &Client, zone: &str, name: &str) -> Result<Operation> {
+    let (project, operations) = (client.project().await?, client.operations().await?);
+    let get = client.read("see how the operation stands", zone, || {
+        let call = operations.get().set_project(project).set_zone(zone).set_operation(name);
+        prepared(call).send()
+    });
+    get.await
 }
 
 /// The ids of the instances of a zone that are being deleted.

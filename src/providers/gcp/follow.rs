@@ -1,0 +1,142 @@
+//! Following a change that the cloud has taken on, which may still fail. Only Compute Engine: EC2's calls are their own
+//! answer.
+
+use std::time::Duration;
+
+use google_cloud_compute_v1::model::Operation;
+use google_cloud_compute_v1::model::instance::Status;
+
+use super::client::Client;
+use super::error::of_operation;
+use super::get::by_reference;
+use super::lifecycle::Change;
+use super::operation::{self, is_done};
+use crate::cloud::{Error, ErrorKind, InstanceRef, Result};
+
+/// How long a start is waited for, which may end in a stock-out.
+const START_DEADLINE: Duration = Duration::from_secs(120);
+/// How long any other change is watched: what is under way for so long without an error is taken to go well.
+const WATCH_DEADLINE: Duration = Duration::from_secs(10);
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// Says whether a change goes well that the cloud answered with `operation`. `attempted` is as in `cannot stop web-1`.
+///
+/// # Errors
+/// Those of the operation; `UnknownOutcome` if neither it nor the instance tells what came of it.
+pub(super) async fn settled(
+    client: &Client,
+    target: &InstanceRef,
+    change: Change,
+    operation: Operation,
+    attempted: &str,
+) -> Result<()> {
+    let mut last = Ok(operation.clone());
+    if change == Change::Start {
+        last = operation::finished(client, &target.place, operation, START_DEADLINE).await;
+    } else {
+        let watch = watch(client, target, change, &mut last, attempted);
+        if let Ok(result) = tokio::time::timeout(WATCH_DEADLINE, watch).await {
+            return result;
+        }
+    }
+    match last {
+        Ok(operation) => of_operation(&operation, attempted, &target.place).map_or(Ok(()), Err),
+        Err(error) => without_operation(client, target, change, error).await,
+    }
+}
+
+/// Looks until the operation is over, or the instance shows that the change has begun. `last` is how the operation
+/// stood at the last look.
+async fn watch(
+    client: &Client,
+    target: &InstanceRef,
+    change: Change,
+    last: &mut Result<Operation>,
+    attempted: &str,
+) -> Result<()> {
+    let name = last.as_ref().ok().and_then(|operation| operation.name.clone());
+    let mut pause = FIRST_PAUSE;
+    loop {
+        if let Ok(operation) = &*last {
+            if let Some(error) = of_operation(operation, attempted, &target.place) {
+                return Err(error);
+            }
+            if is_done(operation) {
+                return Ok(());
+            }
+        }
+        if let Some(result) = shown(client, target, change).await {
+            return result;
+        }
+        *last = match &name {
+            Some(name) => operation::standing(client, &target.place, name).await,
+            None => Err(Error::new(
+                ErrorKind::Internal,
+                format!("{attempted}: Compute Engine gave an operation without a name"),
+            )
+            .at("gcp")),
+        };
+        if !last.as_ref().is_ok_and(is_done) {
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+}
+
+/// What the instance itself shows of the change; nothing if it does not.
+async fn shown(client: &Client, target: &InstanceRef, change: Change) -> Option<Result<()>> {
+    if change == Change::Reboot {
+        // A restart leaves no trace to go by.
+        return None;
+    }
+    match by_reference(client, target).await {
+        Ok(api) => shows(change, api.status.as_ref()).then_some(Ok(())),
+        Err(gone) if gone.kind() == ErrorKind::NotFound && change == Change::Terminate => Some(Ok(())),
+        Err(gone) if gone.kind() == ErrorKind::NotFound => Some(Err(gone)),
+        Err(_) => None,
+    }
+}
+
+fn shows(change: Change, status: Option<&Status>) -> bool {
+    match change {
+        Change::Terminate => matches!(status, Some(Status::Stopping | Status::Deprovisioning)),
+        Change::Stop => matches!(
+            status,
+            Some(Status::PendingStop | Status::Stopping | Status::Stopped | Status::Terminated)
+        ),
+        // On its way up it can still fail.
+        Change::Start => status == Some(&Status::Running),
+        Change::Reboot => false,
+    }
+}
+
+/// The operation cannot be read: the change was taken on all the same.
+async fn without_operation(client: &Client, target: &InstanceRef, change: Change, error: Error) -> Result<()> {
+    match shown(client, target, change).await {
+        Some(result) => result,
+        None => Err(error.as_kind(ErrorKind::UnknownOutcome).with_leftover(target.clone())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_shows_in_the_state() {
+        for (change, word, expected) in [
+            (Change::Terminate, "STOPPING", true),
+            (Change::Terminate, "TERMINATED", false),
+            (Change::Terminate, "RUNNING", false),
+            (Change::Stop, "STOPPING", true),
+            (Change::Stop, "TERMINATED", true),
+            (Change::Stop, "RUNNING", false),
+            (Change::Start, "STAGING", false),
+            (Change::Start, "RUNNING", true),
+            (Change::Reboot, "RUNNING", false),
+        ] {
+            assert_eq!(shows(change, Some(&Status::from(word))), expected, "{change:?} {word}");
+        }
+    }
+}
