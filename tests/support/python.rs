@@ -26,7 +26,6 @@ pub fn discovery_document() -> PathBuf {
     package.join("discovery_cache/documents/compute.v1.json")
 }
 
-#[expect(clippy::print_stderr, reason = "it takes a minute in which a test seems to hang")]
 fn make() -> Result<PathBuf, String> {
     let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/requirements.txt");
     let pinned = std::fs::read_to_string(&requirements).map_err(|error| error.to_string())?;
