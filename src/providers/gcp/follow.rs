@@ -42,7 +42,7 @@ pub(super) async fn settled(
     }
     match last {
         Ok(operation) => of_operation(&operation, attempted, &target.place).map_or(Ok(()), Err),
-        Err(error) => without_operation(client, target, change, error).await,
+        Err(error) => without_operation(client, target, change, error, attempted).await,
     }
 }
 
@@ -112,11 +112,23 @@ fn shows(change: Change, status: Option<&Status>) -> bool {
 }
 
 /// The operation cannot be read: the change was taken on all the same.
-async fn without_operation(client: &Client, target: &InstanceRef, change: Change, error: Error) -> Result<()> {
-    match shown(client, target, change).await {
-        Some(result) => result,
-        None => Err(error.as_kind(ErrorKind::UnknownOutcome).with_leftover(target.clone())),
+async fn without_operation(
+    client: &Client,
+    target: &InstanceRef,
+    change: Change,
+    why: Error,
+    attempted: &str,
+) -> Result<()> {
+    if let Some(result) = shown(client, target, change).await {
+        return result;
     }
+    Err(why
+        .context(format!(
+            "{attempted}: it was accepted, and what came of it cannot be seen"
+        ))
+        .as_kind(ErrorKind::UnknownOutcome)
+        .with_remedy("look at the VM with `cloudctl describe`, and run the same command again if need be")
+        .with_leftover(target.clone()))
 }
 
 #[cfg(test)]

@@ -35,26 +35,33 @@ pub(super) async fn described(client: &Client, zone: &str, name: &str) -> Result
     Ok(found)
 }
 
-/// The same for a type that a user named.
+/// The first of `zones` that has a type that a user named, and what the API says of it there. Asks one zone after the
+/// other: most have most types, and no list has the custom ones.
 ///
 /// # Errors
-/// `InvalidSpec` naming the type and the zone, with the zones that have it or the types that come near.
-pub(super) async fn checked(client: &Client, zone: &str, name: &str) -> Result<MachineType> {
+/// `InvalidSpec` naming the type and the place, with the zones that have it or the types that come near.
+pub(super) async fn first_with(client: &Client, zones: &[String], name: &str) -> Result<(String, MachineType)> {
     // Custom types (`n2-custom-4-8192-ext`) are resource names, too.
     if !is_resource_name(name) {
         return Err(Error::invalid(format!("invalid machine type {name:?} for gcp"))
             .with_remedy("use a type such as e2-small, n2-standard-4 or n2-custom-4-8192"));
     }
-    match described(client, zone, name).await {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            let error = Error::invalid(format!("the zone {zone} has no machine type {name:?}"));
-            Err(match remedy(client, zone, name).await {
-                Some(remedy) => error.with_remedy(remedy),
-                None => error,
-            })
+    for zone in zones {
+        match described(client, zone, name).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            answer => return Ok((zone.clone(), answer?)),
         }
-        answer => answer,
     }
+    let zone = zones.first().map_or("", String::as_str);
+    let place = match zones {
+        [zone] => format!("zone {zone}"),
+        _ => format!("region {}", region_of(zone)),
+    };
+    let error = Error::invalid(format!("the {place} has no machine type {name:?}"));
+    Err(match remedy(client, zone, name).await {
+        Some(remedy) => error.with_remedy(remedy),
+        None => error,
+    })
 }
 
 /// Where the type is to be had, or what the zone has that is called nearly so; nothing if that cannot be told.

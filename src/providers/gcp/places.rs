@@ -72,27 +72,29 @@ impl Client {
         place_among(zones, region, zone)
     }
 
-    /// The zone for a new instance: the one asked for, or one picked by the name's hash, so that processes that
-    /// race for a name meet in one zone, where it is unique.
-    pub(super) async fn zone_for(&self, place: &Place, name: &InstanceName) -> Result<String> {
+    /// The zones for a new instance, the first to be preferred: the one asked for, or those of the region that are up,
+    /// from one on that is picked by the name's hash. So processes that race for a name meet in one zone, where it is
+    /// unique.
+    pub(super) async fn zones_for(&self, place: &Place, name: &InstanceName) -> Result<Vec<String>> {
         if let Some(zone) = &place.zone {
-            return Ok(zone.clone());
+            return Ok(vec![zone.clone()]);
         }
         let zones = self.all_zones().await?;
         place_among(zones, Some(&place.region), None)?;
-        let candidates: Vec<_> = zones
-            .iter()
-            .filter(|zone| zone.region == place.region && zone.up)
-            .collect();
+        let candidates = zones.iter().filter(|zone| zone.region == place.region && zone.up);
+        let mut candidates: Vec<_> = candidates.map(|zone| zone.name.clone()).collect();
+        if candidates.is_empty() {
+            let message = format!("no zone of {} is up", place.region);
+            return Err(Error::new(ErrorKind::Capacity, message).at(location(&place.region)));
+        }
         let digest = Sha256::digest(name.as_str());
         let number = digest
             .iter()
             .take(8)
             .fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
-        let index = usize::try_from(number % candidates.len().max(1) as u64).unwrap_or_default();
-        candidates.get(index).map(|zone| zone.name.clone()).ok_or_else(|| {
-            Error::new(ErrorKind::Capacity, format!("no zone of {} is up", place.region)).at(location(&place.region))
-        })
+        let index = usize::try_from(number % candidates.len() as u64).unwrap_or_default();
+        candidates.rotate_left(index);
+        Ok(candidates)
     }
 }
 

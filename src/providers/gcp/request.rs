@@ -50,10 +50,10 @@ pub(super) async fn prepare(client: &Client, spec: &InstanceSpec, generation: u3
     check_network_tags(&spec.firewalls)?;
     let account = service_account(spec, &options)?;
     let project = client.project().await?.to_owned();
-    let zone = client.zone_for(&spec.place, &spec.name).await?;
+    let zones = client.zones_for(&spec.place, &spec.name).await?;
 
     let type_name = spec.machine_type.as_deref().unwrap_or(DEFAULT_MACHINE_TYPE);
-    let machine_type = machine_type::checked(client, &zone, type_name).await?;
+    let (zone, machine_type) = machine_type::first_with(client, &zones, type_name).await?;
     let architecture = architecture_of(&machine_type, type_name);
     let wanted_image = spec.image.as_deref().unwrap_or(DEFAULT_IMAGE);
     let image = image::resolve(client, wanted_image, architecture).await?;

@@ -23,6 +23,12 @@ pub fn cases() -> Vec<Case> {
         an_error_after_the_effect_is_replayed_and_makes_one,
         a_vm_that_is_not_listed_yet_is_not_made_again,
     ]);
+    all.extend(cases![&[BackendKind::GceEmulator];
+        a_change_that_fails_after_it_was_accepted_is_an_error,
+        a_start_that_cannot_be_followed_is_no_failure_without_effect,
+        a_create_that_is_refused_is_not_taken_for_a_missing_network,
+        a_region_gives_a_zone_that_has_the_machine_type,
+    ]);
     all
 }
 
@@ -224,6 +230,59 @@ fn a_vm_that_is_not_listed_yet_is_not_made_again(backend: &Backend) {
     backend.run(&["create", "web-1", "--wait", "none"]).expect(0);
     backend.run(&["create", "web-1"]).expect(0);
     assert_eq!(backend.alive().len(), 1);
+}
+
+fn a_change_that_fails_after_it_was_accepted_is_an_error(backend: &Backend) {
+    backend.run(&["create", "web-1"]).expect(0);
+    if let Some(emulator) = backend.gce() {
+        emulator.set_changes_fail(true);
+    }
+    for command in [
+        &["reboot", "web-1"][..],
+        &["stop", "web-1"],
+        &["terminate", "web-1", "-y"],
+    ] {
+        let run = backend.json(command).expect(6);
+        assert_eq!(run.error_kinds(), ["refused"], "{command:?}");
+    }
+    assert_eq!(backend.alive().len(), 1);
+}
+
+fn fault(status: u16, code: &str) -> Effect {
+    Effect::ErrorBefore {
+        status,
+        code: code.to_owned(),
+    }
+}
+
+fn a_start_that_cannot_be_followed_is_no_failure_without_effect(backend: &Backend) {
+    backend.run(&["create", "web-1"]).expect(0);
+    backend.run(&["stop", "web-1"]).expect(0);
+    backend.run(&["wait", "web-1", "--for", "stopped"]).expect(0);
+    for call in ["zoneOperations.wait", "zoneOperations.get"] {
+        inject(backend, Fault::on(call, fault(503, "backendError")));
+    }
+    if let Some(emulator) = backend.gce() {
+        emulator.set_transition_time(std::time::Duration::from_secs(120));
+    }
+    let run = backend.json(&["start", "web-1"]).expect(8);
+    assert_eq!(run.error_kinds(), ["unknown_outcome"]);
+}
+
+fn a_create_that_is_refused_is_not_taken_for_a_missing_network(backend: &Backend) {
+    inject(backend, Fault::on(create_call(backend), fault(400, "invalid")));
+    let run = backend.json(&["create", "web-1"]).expect(2);
+    assert_eq!(run.error_kinds(), ["invalid_spec"]);
+    assert!(!run.stderr.contains("network"), "{}", run.stderr);
+}
+
+fn a_region_gives_a_zone_that_has_the_machine_type(backend: &Backend) {
+    for name in ["gpu-1", "gpu-2", "gpu-3", "gpu-4"] {
+        let arguments = ["create", name, "-r", "us-central1", "--type", "a2-highgpu-1g"];
+        backend.run(&arguments).expect(0);
+        backend.run(&arguments).expect(0);
+    }
+    assert_eq!(backend.alive().len(), 4);
 }
 
 fn the_wrong_account_changes_nothing(backend: &Backend) {

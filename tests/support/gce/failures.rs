@@ -77,6 +77,18 @@ impl Failure {
         }
     }
 
+    /// The VM is not in the state that the operation needs.
+    pub fn not_ready(resource: &str) -> Self {
+        Self {
+            status: 400,
+            status_text: "BAD REQUEST",
+            error: json!({
+                "code": "RESOURCE_NOT_READY",
+                "message": format!("The resource '{resource}' is not ready"),
+            }),
+        }
+    }
+
     /// The VM was deleted while the operation was at work on it.
     pub fn cancelled() -> Self {
         Self {

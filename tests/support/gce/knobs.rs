@@ -33,6 +33,7 @@ pub struct Knobs {
     /// VMs whose disks survive them, whatever autoDelete says.
     pub left_disks: BTreeSet<String>,
     pub replace_before_delete: BTreeSet<String>,
+    pub changes_fail: bool,
 }
 
 impl Default for Knobs {
@@ -57,6 +58,7 @@ impl Default for Knobs {
             request_id_mismatch: RequestIdMismatch::default(),
             left_disks: BTreeSet::new(),
             replace_before_delete: BTreeSet::new(),
+            changes_fail: false,
         }
     }
 }
@@ -95,6 +97,11 @@ impl Emulator {
     /// Inserts are refused at once, with a 403 of reason quotaExceeded.
     pub fn set_quota_refused(&self, refused: bool) {
         self.state().knobs.quota_refused = refused;
+    }
+
+    /// Deletes, stops and resets are accepted, and their operation fails; the VM stays as it is.
+    pub fn set_changes_fail(&self, fail: bool) {
+        self.state().knobs.changes_fail = fail;
     }
 
     pub fn set_api_disabled(&self, disabled: bool) {

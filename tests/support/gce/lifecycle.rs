@@ -17,6 +17,7 @@ pub enum Event {
     Begin(Key),
     /// An operation that moves no VM is done.
     End(Key),
+    Fail(Key, Failure),
     Stage(Key, u64),
     Run(Key, u64, Key),
     /// A VM that was to start does not come up. One that is new vanishes, disks and all.
@@ -45,6 +46,7 @@ impl State {
         match event {
             Event::Begin(operation) => self.run(&operation),
             Event::End(operation) => self.end(&operation, None),
+            Event::Fail(operation, failure) => self.end(&operation, Some(failure)),
             Event::Stage(key, id) => {
                 if self.status_of(&key, id) == Some(Status::Provisioning) {
                     self.set_status(&key, Status::Staging);
@@ -257,6 +259,15 @@ impl State {
         }
         let elsewhere: Vec<String> = zones::in_region(region).filter(|zone| !exhausted(zone)).collect();
         Some(Failure::exhausted(&key.project, &key.zone, machine_type, &elsewhere))
+    }
+
+    /// An operation that fails after a moment, and changes nothing.
+    pub fn doomed(&mut self, kind: &'static str, key: &Key, id: u64, call: &Call) -> Key {
+        let operation = self.begin(kind, &target(key, id), Some(call));
+        let failure = Failure::not_ready(&key.path("instances"));
+        let delay = self.knobs.delays.change;
+        self.after(delay, Event::Fail(operation.clone(), failure));
+        operation
     }
 
     /// An operation that changes no state of a VM, and is done after a moment.

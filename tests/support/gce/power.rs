@@ -24,6 +24,9 @@ pub fn delete(context: &mut Context, call: &Call) -> Result<Key, ApiError> {
         ));
     }
     let id = instance.id;
+    if state.knobs.changes_fail {
+        return Ok(state.doomed("delete", &key, id, call));
+    }
     Ok(state.start_deleting(&key, id, Some(call)))
 }
 
@@ -53,6 +56,7 @@ pub fn stop(context: &mut Context, call: &Call) -> Result<Key, ApiError> {
     let (key, id) = (instance.key.clone(), instance.id);
     match instance.status {
         Status::Terminated if !instance.deleting => Ok(state.brief("stop", &key, id, call)),
+        Status::Running if state.knobs.changes_fail => Ok(state.doomed("stop", &key, id, call)),
         Status::Running => Ok(state.start_stopping(&key, id, Some(call))),
         _ => Err(ApiError::not_ready(&instance.path())),
     }
@@ -65,6 +69,9 @@ pub fn reset(context: &mut Context, call: &Call) -> Result<Key, ApiError> {
         return Err(ApiError::not_ready(&instance.path()));
     }
     let (key, id) = (instance.key.clone(), instance.id);
+    if state.knobs.changes_fail {
+        return Ok(state.doomed("reset", &key, id, call));
+    }
     let operation = state.brief("reset", &key, id, call);
     if let Some(instance) = state.instances.get_mut(&key) {
         instance
