@@ -140,28 +140,13 @@ mod tests {
     use crate::cloud::{Place, Secret};
 
     fn spec() -> InstanceSpec {
-        InstanceSpec {
-            name: "web-1".parse().unwrap(),
-            place: Place {
+        InstanceSpec::plain(
+            "web-1".parse().unwrap(),
+            Place {
                 region: "us-east-1".into(),
                 zone: None,
             },
-            machine_type: None,
-            image: None,
-            disk_gib: None,
-            disk_type: None,
-            ssh_key: None,
-            user_data: None,
-            network: None,
-            subnet: None,
-            firewalls: Vec::new(),
-            public_ip: true,
-            identity: None,
-            labels: Default::default(),
-            spot: false,
-            protected: false,
-            native: Default::default(),
-        }
+        )
     }
 
     #[test]

@@ -54,3 +54,28 @@ pub struct InstanceSpec {
     /// The provider's own options; the driver reads them into its `options` type and refuses unknown keys.
     pub native: BTreeMap<String, Value>,
 }
+
+impl InstanceSpec {
+    /// A spec of which nothing is said but the name and the place.
+    pub fn plain(name: InstanceName, place: Place) -> Self {
+        Self {
+            name,
+            place,
+            machine_type: None,
+            image: None,
+            disk_gib: None,
+            disk_type: None,
+            ssh_key: None,
+            user_data: None,
+            network: None,
+            subnet: None,
+            firewalls: Vec::new(),
+            public_ip: true,
+            identity: None,
+            labels: Labels::new(),
+            spot: false,
+            protected: false,
+            native: BTreeMap::new(),
+        }
+    }
+}

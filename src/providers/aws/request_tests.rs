@@ -3,28 +3,13 @@ use crate::cloud::{ErrorKind, Place, Secret};
 use super::*;
 
 fn spec() -> InstanceSpec {
-    InstanceSpec {
-        name: "web-1".parse().unwrap(),
-        place: Place {
+    InstanceSpec::plain(
+        "web-1".parse().unwrap(),
+        Place {
             region: "us-east-1".into(),
             zone: None,
         },
-        machine_type: None,
-        image: None,
-        disk_gib: None,
-        disk_type: None,
-        ssh_key: None,
-        user_data: None,
-        network: None,
-        subnet: None,
-        firewalls: Vec::new(),
-        public_ip: true,
-        identity: None,
-        labels: Labels::new(),
-        spot: false,
-        protected: false,
-        native: Default::default(),
-    }
+    )
 }
 
 fn refusal(change: impl FnOnce(&mut InstanceSpec)) -> Error {

@@ -5,28 +5,13 @@ use crate::cloud::ErrorKind;
 
 /// A spec of which nothing is said but the name and the region.
 pub(in crate::providers::gcp) fn spec(name: &str) -> InstanceSpec {
-    InstanceSpec {
-        name: name.parse().unwrap(),
-        place: Place {
+    InstanceSpec::plain(
+        name.parse().unwrap(),
+        Place {
             region: "us-central1".into(),
             zone: None,
         },
-        machine_type: None,
-        image: None,
-        disk_gib: None,
-        disk_type: None,
-        ssh_key: None,
-        user_data: None,
-        network: None,
-        subnet: None,
-        firewalls: Vec::new(),
-        public_ip: true,
-        identity: None,
-        labels: Labels::new(),
-        spot: false,
-        protected: false,
-        native: Default::default(),
-    }
+    )
 }
 
 fn image() -> ResolvedImage {

@@ -114,28 +114,13 @@ fn kind<T: std::fmt::Debug>(result: Result<T>) -> ErrorKind {
 }
 
 fn spec(name: &str) -> InstanceSpec {
-    InstanceSpec {
-        name: name.parse().unwrap(),
-        place: Place {
+    InstanceSpec::plain(
+        name.parse().unwrap(),
+        Place {
             region: "us-east-1".into(),
             zone: None,
         },
-        machine_type: None,
-        image: None,
-        disk_gib: None,
-        disk_type: None,
-        ssh_key: None,
-        user_data: None,
-        network: None,
-        subnet: None,
-        firewalls: Vec::new(),
-        public_ip: true,
-        identity: None,
-        labels: Default::default(),
-        spot: false,
-        protected: false,
-        native: Default::default(),
-    }
+    )
 }
 
 fn with(name: &str, change: impl FnOnce(&mut InstanceSpec)) -> InstanceSpec {
