@@ -148,10 +148,7 @@ impl Context {
         kinds.sort();
         kinds.dedup();
         if kinds.is_empty() {
-            return Err(
-                Error::new(ErrorKind::Unauthenticated, "no credentials of any cloud were found")
-                    .with_remedy("sign in to AWS or Google Cloud, or try -p mock, which needs no account"),
-            );
+            return Err(no_credentials());
         }
         Ok(kinds.into_iter().map(|kind| self.clouds.get(kind)).collect())
     }
@@ -201,4 +198,10 @@ impl Context {
         Read::take(&mut self.input, limit).read_to_end(&mut bytes)?;
         Ok(bytes)
     }
+}
+
+/// The error for when no cloud can be asked.
+pub fn no_credentials() -> Error {
+    Error::new(ErrorKind::Unauthenticated, "no credentials of any cloud were found")
+        .with_remedy("sign in to AWS or Google Cloud, or try -p mock, which needs no account")
 }

@@ -95,16 +95,16 @@ fn the_sessions_of_the_readme_are_what_happens() {
 fn every_command_of_the_readme_can_be_typed() {
     let mut commands = 0;
     for block in blocks(&readme(), "sh") {
-        for line in block.lines() {
-            let line = line.replace("cargo run --", "cloudctl");
-            let words: Vec<&str> = line
+        for part in block.lines().flat_map(|line| line.split(" | ")) {
+            let part = part.replace("cargo run --", "cloudctl").replace("xargs -r ", "");
+            let words: Vec<&str> = part
                 .split_whitespace()
                 .map(|word| word.trim_matches(['"', '\'']))
                 .collect();
             if words.first() == Some(&"cloudctl") {
                 commands += 1;
                 if let Err(error) = Cli::try_parse_from(&words) {
-                    panic!("{line}\n{error}");
+                    panic!("{part}\n{error}");
                 }
             }
         }

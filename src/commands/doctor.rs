@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::targets::check_account_of;
 use crate::cloud::{Error, ErrorKind, Provider, ProviderKind};
-use crate::context::Context;
+use crate::context::{Context, no_credentials};
 use crate::exit::ExitStatus;
 use crate::operations::{Scope, take_inventory};
 use crate::output::{DOCTOR, Record, Report};
@@ -31,6 +31,10 @@ pub async fn run(_: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
             continue;
         }
         look_at(kind, context, &mut report).await;
+    }
+    let all_absent = report.items.iter().all(|item| item.get("result") == "none");
+    if all_absent {
+        report.errors.push(no_credentials());
     }
     let good = report.items.iter().filter(|item| item.get("result") == "ok").count();
     let status = ExitStatus::of_batch(good, &report.errors);

@@ -6,13 +6,32 @@ use crate::cloud::{Error, Result};
 use crate::exit::ExitStatus;
 use crate::output::Printer;
 
-/// Show help on a command or a topic (exit-codes, context-file)
+/// Show help on a command or a topic (exit-codes, context-file, environment)
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
-    /// A command, or one of exit-codes, context-file
+    /// A command, or one of exit-codes, context-file, environment
     #[arg(value_name = "COMMAND|TOPIC")]
     path: Vec<String>,
 }
+
+const ENVIRONMENT: &str = "\
+A flag goes before a variable, and a variable before the context of the configuration file.
+
+  CLOUDCTL_PROVIDER        as --provider; several are separated by commas
+  CLOUDCTL_REGION          as --region; several are separated by commas
+  CLOUDCTL_ZONE            as --zone
+  CLOUDCTL_OUTPUT          as --output
+  CLOUDCTL_CONTEXT         as --context
+  CLOUDCTL_CONFIG          the configuration file
+  CLOUDCTL_LOG             what is logged to stderr: error, warn, info, debug or trace
+  CLOUDCTL_EXPECT_ACCOUNT  the only AWS account in which anything is changed
+  CLOUDCTL_EXPECT_PROJECT  the only Google Cloud project in which anything is changed
+  CLOUDCTL_MOCK            faults of the mock cloud, such as capacity@us-east-1a,latency=200ms
+  CLOUDCTL_MOCK_STATE      the file that the mock cloud is in
+
+NO_COLOR, CLICOLOR_FORCE and TERM=dumb are honoured, and so are the clouds' own variables: AWS_PROFILE, AWS_REGION,
+AWS_ENDPOINT_URL and the like, GOOGLE_APPLICATION_CREDENTIALS, GOOGLE_CLOUD_PROJECT, CLOUDSDK_* and the like.
+";
 
 const CONTEXT_FILE: &str = "\
 The configuration file is cloudctl/config.toml under the XDG configuration folder; CLOUDCTL_CONFIG names another.
@@ -47,6 +66,7 @@ pub fn run(args: &Args, command: Command, printer: &mut Printer) -> anyhow::Resu
             .iter()
             .map(|(code, meaning)| format!("{code:>3}  {meaning}\n"))
             .collect(),
+        ["environment"] => ENVIRONMENT.to_owned(),
         ["context-file"] => CONTEXT_FILE.to_owned(),
         _ => find_command(command, &args.path)?.render_long_help().to_string(),
     };

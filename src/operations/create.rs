@@ -105,20 +105,19 @@ fn adopt(instance: Instance, spec: &InstanceSpec) -> Result<Creation> {
             adopted: true,
         });
     }
+    let reference = instance.reference;
     Err(Error::new(
         ErrorKind::AlreadyExists,
         format!(
-            "{} exists as {} with another spec: {}",
+            "{} exists as {reference} with another spec: {}",
             spec.name,
-            instance.reference,
             differences.join("; ")
         ),
     )
-    .with_leftover(instance.reference)
     .with_remedy(format!(
-        "use another name, or terminate it first: cloudctl terminate {}",
-        spec.name
-    )))
+        "use another name, or terminate it first: cloudctl terminate {reference}"
+    ))
+    .with_leftover(reference))
 }
 
 /// What differs in one field, with both values where they can be known and are not secret.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::inventory::{Inventory, Scope, take_inventory};
-use crate::cloud::{Error, ErrorKind, Instance, ListFilter, Provider, ProviderKind, Reference, Result};
+use crate::cloud::{Error, ErrorKind, Instance, InstanceState, ListFilter, Provider, ProviderKind, Reference, Result};
 
 /// What the references came to.
 #[derive(Debug, Default)]
@@ -163,12 +163,23 @@ fn one_that_fits<'a>(reference: &Reference, instances: &'a [Instance]) -> Result
         )
         .with_remedy("name one of them in full"));
     }
-    // An id means one instance whatever its state; a name is free again once its instance is gone.
+    // An id means one instance whatever its state. A name is free again once its instance is going, but while it is
+    // still on its way that is the one that is meant.
+    let going: Vec<&Instance> = fitting
+        .iter()
+        .copied()
+        .filter(|instance| instance.state == InstanceState::Terminating)
+        .collect();
+    let on_its_way = if let [only] = going.as_slice() {
+        Some(*only)
+    } else {
+        None
+    };
     let by_id = || {
         fitting
             .iter()
             .copied()
             .find(|instance| instance.reference.id == reference.name_or_id)
     };
-    Ok(living.first().copied().or_else(by_id))
+    Ok(living.first().copied().or_else(by_id).or(on_its_way))
 }

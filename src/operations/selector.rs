@@ -48,11 +48,11 @@ impl FromStr for LabelSelector {
                 }
             })
             .collect();
-        let has_empty_key = requirements.iter().any(|requirement| match requirement {
-            Requirement::Is(key, _) | Requirement::IsNot(key, _) => key.is_empty(),
-            Requirement::Has(key) | Requirement::HasNot(key) => key.is_empty(),
+        let has_no_key = requirements.iter().any(|requirement| match requirement {
+            Requirement::Is(key, _) | Requirement::IsNot(key, _) => is_no_key(key),
+            Requirement::Has(key) | Requirement::HasNot(key) => is_no_key(key),
         });
-        if has_empty_key {
+        if has_no_key {
             return Err(Error::invalid(format!("invalid label selector {input:?}"))
                 .with_remedy("write it as key=value, key!=value, key or !key, separated by commas"));
         }
@@ -60,13 +60,18 @@ impl FromStr for LabelSelector {
     }
 }
 
+/// A selector in another tool's language, such as `env in (a,b)`, must not become one that selects nothing.
+fn is_no_key(key: &str) -> bool {
+    key.is_empty() || key.contains(|character: char| character.is_whitespace() || "()<>~".contains(character))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn refuses_selectors_that_would_select_everything() {
-        for text in ["", ",", "=x", "!", "a=b,"] {
+    fn refuses_what_is_no_selector() {
+        for text in ["", ",", "=x", "!", "a=b,", "env in (ci,dev)", "env: ci", "age>2h"] {
             assert!(text.parse::<LabelSelector>().is_err(), "{text:?}");
         }
     }

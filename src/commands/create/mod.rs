@@ -13,7 +13,7 @@ use futures_util::StreamExt;
 use self::spec_file::SpecFile;
 use super::targets::{DEFAULT_TIMEOUT, check_account_of, duration_argument};
 use super::wait::wait_with_steps;
-use crate::cloud::{Error, ErrorKind, Instance, InstanceSpec, InstanceState, Place, Provider, Result};
+use crate::cloud::{Error, ErrorKind, Instance, InstanceName, InstanceSpec, InstanceState, Place, Provider, Result};
 use crate::context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::{Creation, Goal, create_once};
@@ -133,15 +133,19 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         instances = waited.reached.into_iter().chain(waited.unreached).collect();
         errors.extend(waited.errors.into_iter().map(not_ready));
         for instance in stopped {
-            let name = instance.name.clone().unwrap_or_default();
             let error = Error::new(
                 ErrorKind::Timeout,
                 format!("{} exists but is {}", instance.reference, instance.state),
             );
-            errors.push(error.with_remedy(format!("start it: cloudctl start {name}")));
+            errors.push(error.with_remedy(format!("start it: cloudctl start {}", instance.reference)));
             instances.push(instance);
         }
-        instances.sort_by(|one, other| one.reference.cmp(&other.reference));
+        let order = |instance: &Instance| {
+            specs
+                .iter()
+                .position(|spec| instance.name.as_deref() == Some(spec.name.as_str()))
+        };
+        instances.sort_by_key(order);
     }
     let alive = instances.iter().filter(|instance| !instance.state.is_gone()).count();
     let status = match ExitStatus::of_batch(alive, &errors) {
@@ -250,13 +254,17 @@ async fn create_all(
     let mut creations = futures_util::stream::iter(specs)
         .map(|spec| create_once(provider, spec))
         .buffered(AT_ONCE);
+    let mut names = specs.iter().map(|spec| &spec.name);
     let (mut instances, mut errors) = (Vec::new(), Vec::new());
     while let Some(creation) = creations.next().await {
+        let name = names.next().map(InstanceName::as_str).unwrap_or_default();
         match creation {
             Ok(creation) => {
                 announce(&creation, started, context);
                 instances.push(creation.instance);
             }
+            // Of several it must be told which.
+            Err(error) if specs.len() > 1 && !error.message().contains(name) => errors.push(error.context(name)),
             Err(error) => errors.push(error),
         }
     }
