@@ -55,21 +55,14 @@ pub(super) async fn find(references: &[Reference], context: &mut Context) -> Res
 /// # Errors
 /// `NotFound` if one means nothing.
 pub(super) async fn find_all(references: &[Reference], context: &mut Context) -> Result<Vec<Instance>> {
-    let selection = find(references, context).await?;
-    match selection.missing_error() {
-        Some(error) => Err(error),
-        None => Ok(selection.instances),
-    }
+    find(references, context).await?.into_all()
 }
 
 /// The same for a change: `Refused` if a name may mean another instance in a place that did not answer.
 pub(super) async fn find_to_change(references: &[Reference], context: &mut Context) -> Result<Vec<Instance>> {
     let selection = find(references, context).await?;
     selection.check_certain(references)?;
-    match selection.missing_error() {
-        Some(error) => Err(error),
-        None => Ok(selection.instances),
-    }
+    selection.into_all()
 }
 
 /// Checks the account pins of every cloud that one of these instances is on, before any of them is changed.

@@ -19,6 +19,17 @@ pub struct Selection {
 }
 
 impl Selection {
+    /// The instances, if every reference means one.
+    ///
+    /// # Errors
+    /// As [`missing_error`](Self::missing_error).
+    pub fn into_all(self) -> Result<Vec<Instance>> {
+        match self.missing_error() {
+            Some(error) => Err(error),
+            None => Ok(self.instances),
+        }
+    }
+
     /// Checks that nothing else can be meant. A name that was seen once may be there again where nobody answered; an
     /// id, and a reference in full, mean one instance.
     ///
