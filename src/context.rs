@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::Timestamp;
 
 use crate::cloud::{Clock, Error, ErrorKind, Provider, ProviderKind, Result};
+use crate::interrupt::Interrupt;
 use crate::output::{Printer, Streams, Terminal};
 use crate::providers;
 use crate::settings::{Environment, Settings, Source};
@@ -80,6 +81,8 @@ pub struct Context {
     pub settings: Settings,
     /// Where output goes.
     pub printer: Printer,
+    /// The wish to stop, and what is in flight.
+    pub interrupt: Interrupt,
     clock: Arc<dyn Clock>,
     input: Box<dyn BufRead + Send>,
     clouds: Clouds,
@@ -112,6 +115,7 @@ impl Context {
         Self {
             settings,
             printer,
+            interrupt: Interrupt::default(),
             clock,
             input,
             clouds,

@@ -28,6 +28,11 @@ impl ExitStatus {
     /// Unavailable, definitely without effect.
     pub const UNAVAILABLE: Self = Self(9);
 
+    /// Interrupted with nothing in flight.
+    pub const INTERRUPTED: Self = Self(130);
+    /// Terminated with nothing in flight.
+    pub const TERMINATED: Self = Self(143);
+
     /// Every code with its meaning, as `cloudctl help exit-codes` prints them.
     pub const MEANINGS: [(u8, &'static str); 12] = [
         (0, "done"),
@@ -61,6 +66,7 @@ impl ExitStatus {
             ErrorKind::Incomplete => Self::PARTIAL,
             ErrorKind::Timeout | ErrorKind::UnknownOutcome => Self::UNKNOWN,
             ErrorKind::Throttled | ErrorKind::Network => Self::UNAVAILABLE,
+            ErrorKind::Interrupted => Self::INTERRUPTED,
             ErrorKind::Internal => Self::INTERNAL,
         }
     }

@@ -9,12 +9,13 @@
 //! | [`cloud`] | the contract: `Provider`, `InstanceSpec`, `Instance`, `InstanceState`, `Error`. No SDK, clap, tokio or I/O | – |
 //! | [`catalog`] | what is known of the clouds without asking: image aliases | cloud |
 //! | [`exit`] | `ErrorKind` to exit code; merging a batch's outcomes | cloud |
+//! | [`interrupt`] | signals, and what is in flight when one comes | cloud, exit |
 //! | [`settings`] | flag > env > file, resolved once into plain values | cloud |
-//! | [`operations`] | true of every cloud: fan-out, create once, wait, select, terminate guard | cloud, catalog |
+//! | [`operations`] | true of every cloud: fan-out, create once, wait, select, terminate guard, expiry | cloud, catalog, interrupt |
 //! | [`output`] | what the user reads: tables, JSON, errors and hints, progress | cloud, exit |
 //! | [`providers`] | `connect(kind)`, and a folder for each cloud | cloud, catalog, settings |
-//! | [`context`] | the outside world, injected: streams, environment, clock, terminal | cloud, settings, providers, output |
-//! | [`commands`] | one file for each verb: its `Args`, then `run(args, context)` | cloud, catalog, context, exit, operations, output, settings |
+//! | [`context`] | the outside world, injected: streams, environment, clock, terminal | cloud, interrupt, settings, providers, output |
+//! | [`commands`] | one file for each verb: its `Args`, then `run(args, context)` | cloud, catalog, context, exit, interrupt, operations, output, settings |
 //! | [`cli`] | what can be typed, and mistakes in it | cloud, commands, settings |
 //!
 //! `tests/house.rs` reads the sources and fails on any other edge.
@@ -31,6 +32,7 @@ pub mod cloud;
 pub mod commands;
 pub mod context;
 pub mod exit;
+pub mod interrupt;
 pub mod operations;
 pub mod output;
 pub mod providers;
@@ -86,7 +88,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, world: World) -> ExitS
         return fail(error, &mut printer);
     }
     let mut context = Context::new(settings, printer, input, clock);
-    execute(cli.command, &mut context).unwrap_or_else(|error| fail_with(error, &mut context.printer))
+    context.interrupt.listen();
+    let status = execute(cli.command, &mut context).unwrap_or_else(|error| fail_with(error, &mut context.printer));
+    match context.interrupt.status() {
+        // Which signal it was tells one code from the other.
+        Some(by_signal) if status == ExitStatus::INTERRUPTED => by_signal,
+        _ => status,
+    }
 }
 
 /// What needs neither settings nor a cloud; nothing for the other commands.
@@ -115,6 +123,9 @@ async fn execute_with_clouds(command: Command, context: &mut Context) -> anyhow:
         Command::Start(args) => commands::power::run(args, BatchAction::Start, context).await,
         Command::Stop(args) => commands::power::run(args, BatchAction::Stop, context).await,
         Command::Reboot(args) => commands::power::run(args, BatchAction::Reboot, context).await,
+        Command::Protect(args) => commands::power::run(args, BatchAction::Protect, context).await,
+        Command::Unprotect(args) => commands::power::run(args, BatchAction::Unprotect, context).await,
+        Command::Extend(args) => commands::extend::run(args, context).await,
         Command::Terminate(args) => commands::terminate::run(args, context).await,
         Command::Wait(args) => commands::wait::run(args, context).await,
         Command::Console(args) => commands::console::run(args, context).await,

@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 pub use mistakes::{explain, format_asked_for};
 
 use crate::commands::{
-    completion, console, context, create, describe, doctor, help, list, man, power, terminate, wait, whoami,
+    completion, console, context, create, describe, doctor, extend, help, list, man, power, terminate, wait, whoami,
 };
 use crate::settings::GlobalArgs;
 
@@ -49,6 +49,11 @@ pub enum Command {
     /// Restart running VMs
     Reboot(power::Args),
     Terminate(terminate::Args),
+    Extend(extend::Args),
+    /// Protect VMs against termination
+    Protect(power::Args),
+    /// Lift the protection of VMs against termination
+    Unprotect(power::Args),
     Wait(wait::Args),
     Console(console::Args),
     Whoami(whoami::Args),

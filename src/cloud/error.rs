@@ -44,13 +44,15 @@ pub enum ErrorKind {
     Incomplete,
     /// The call may have taken effect.
     UnknownOutcome,
+    /// A signal asked to stop before it had any effect.
+    Interrupted,
     /// A fault of cloudctl, or an answer that fits nothing known.
     Internal,
 }
 
 impl ErrorKind {
     /// Every kind, for tables and tests.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::InvalidSpec,
         Self::Unsupported,
         Self::NotFound,
@@ -67,6 +69,7 @@ impl ErrorKind {
         Self::Timeout,
         Self::Incomplete,
         Self::UnknownOutcome,
+        Self::Interrupted,
         Self::Internal,
     ];
 
@@ -89,13 +92,14 @@ impl ErrorKind {
             Self::Timeout => "timeout",
             Self::Incomplete => "incomplete",
             Self::UnknownOutcome => "unknown_outcome",
+            Self::Interrupted => "interrupted",
             Self::Internal => "internal",
         }
     }
 }
 
 /// A failure: its kind and message, the cloud's own code and request id, where it happened, its source chain,
-/// and the instance that may have been left behind.
+/// and what may have been left behind.
 pub struct Error {
     // Boxed, so that a Result stays small on the path where nothing fails.
     inner: Box<Inner>,
@@ -108,7 +112,7 @@ struct Inner {
     request_id: Option<String>,
     location: Option<String>,
     remedy: Option<String>,
-    leftover: Option<InstanceRef>,
+    leftover: Option<String>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -173,10 +177,10 @@ impl Error {
         self
     }
 
-    /// Adds the instance that exists, or may exist, although this failed.
+    /// Adds what exists, or may exist, although this failed: an instance in full form, or a disk.
     #[must_use]
-    pub fn with_leftover(mut self, leftover: InstanceRef) -> Self {
-        self.inner.leftover = Some(leftover);
+    pub fn with_leftover(mut self, leftover: impl fmt::Display) -> Self {
+        self.inner.leftover = Some(leftover.to_string());
         self
     }
 
@@ -231,9 +235,9 @@ impl Error {
         self.inner.remedy.as_deref()
     }
 
-    /// The instance that exists, or may exist, although this failed.
-    pub fn leftover(&self) -> Option<&InstanceRef> {
-        self.inner.leftover.as_ref()
+    /// What exists, or may exist, although this failed: an instance in full form, or a disk.
+    pub fn leftover(&self) -> Option<&str> {
+        self.inner.leftover.as_deref()
     }
 }
 

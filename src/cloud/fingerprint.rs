@@ -13,7 +13,7 @@ use super::{InstanceSpec, SshKey};
 
 /// The fields that are compared, by their flags' names. Only ever appended to. The name and the place are not
 /// among them: they are how the instance was found.
-pub const SPEC_FIELDS: [&str; 15] = [
+pub const SPEC_FIELDS: [&str; 16] = [
     "type",
     "image",
     "disk",
@@ -29,6 +29,7 @@ pub const SPEC_FIELDS: [&str; 15] = [
     "spot",
     "native",
     "protect",
+    "ttl",
 ];
 
 /// 32 characters that are in order in a label and in no shell special.
@@ -65,6 +66,20 @@ impl Fingerprint {
     /// The fingerprint as it stands in the label.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether a text can be a fingerprint.
+    pub fn is_plausible(text: &str) -> bool {
+        let clean = |letter: u8| ALPHABET.contains(&letter) || letter == b'-';
+        text.len() >= WHOLE_LENGTH
+            && text.len() <= WHOLE_LENGTH + SPEC_FIELDS.len() * UNSET.len()
+            && text.bytes().all(clean)
+    }
+
+    /// Whether the spec behind a fingerprint said something of a field, by its flag's name.
+    pub fn is_set(fingerprint: &str, field: &str) -> bool {
+        let index = SPEC_FIELDS.iter().position(|known| *known == field);
+        index.is_some_and(|index| field_digest(fingerprint, index) != UNSET)
     }
 
     /// The fields, by their flags' names, in which the spec behind `other` differs from this one. Nothing if
@@ -116,6 +131,7 @@ fn field_values(spec: &InstanceSpec) -> [Value; SPEC_FIELDS.len()] {
         set_or_null(spec.spot, json!(true)),
         set_or_null(!spec.native.is_empty(), json!(spec.native)),
         set_or_null(spec.protected, json!(true)),
+        json!(spec.ttl.map(|ttl| ttl.as_secs())),
     ]
 }
 

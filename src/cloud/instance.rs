@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Error, ErrorKind, InstanceRef, Labels, ProviderKind, Result};
+use super::{Disk, Error, ErrorKind, InstanceRef, Labels, ProviderKind, Result};
 
 /// Where an instance is in its life, in words that mean the same on every cloud.
 ///
@@ -177,6 +178,12 @@ pub struct Instance {
     pub price_usd_per_hour: Option<f64>,
     /// The fingerprint of the spec it was made from, if cloudctl made it.
     pub spec_fingerprint: Option<String>,
+    /// How long it may live, counted from its creation, as its label says.
+    pub ttl: Option<Duration>,
+    /// Why its labels of cloudctl's own are not to be believed, if they are not.
+    pub doubt: Option<String>,
+    /// Its disks, as far as the listing tells.
+    pub disks: Vec<Disk>,
     /// Which life of its name this is.
     pub generation: Option<u32>,
     /// Why it is in its state, if the cloud says, in the cloud's own code.
@@ -185,4 +192,49 @@ pub struct Instance {
     pub failure: Option<ErrorKind>,
     /// What only this cloud knows of it.
     pub native: serde_json::Value,
+}
+
+impl Instance {
+    /// An instance of which nothing is known but its id and the region or zone that the id is unique in.
+    pub fn only_known(provider: ProviderKind, place: String, id: String) -> Self {
+        Self {
+            provider,
+            account: None,
+            region: place.clone(),
+            zone: None,
+            reference: InstanceRef {
+                provider,
+                place,
+                id,
+                zone: None,
+                native_name: None,
+            },
+            name: None,
+            state: InstanceState::Unknown,
+            native_state: "unknown".to_owned(),
+            machine_type: None,
+            cpus: None,
+            memory_gib: None,
+            architecture: None,
+            image: None,
+            spot: false,
+            public_ip: None,
+            private_ip: None,
+            labels: Labels::new(),
+            created_at: None,
+            expires_at: None,
+            expiry_enforcer: None,
+            managed: false,
+            protected: None,
+            price_usd_per_hour: None,
+            spec_fingerprint: None,
+            ttl: None,
+            doubt: None,
+            disks: Vec::new(),
+            generation: None,
+            state_reason: None,
+            failure: None,
+            native: serde_json::Value::Null,
+        }
+    }
 }

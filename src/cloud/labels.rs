@@ -15,6 +15,9 @@ pub const LABEL_MANAGED: &str = "cloudctl-managed";
 pub const LABEL_NAME: &str = "cloudctl-name";
 /// The [`Fingerprint`](super::Fingerprint) of the spec it was made from.
 pub const LABEL_SPEC: &str = "cloudctl-spec";
+/// How long the instance may live, counted from its creation, as [`format_duration`](super::format_duration) writes it.
+/// A duration and never a time, so that a re-run asks for the same.
+pub const LABEL_TTL: &str = "cloudctl-ttl";
 /// Which life of its name this is, from 0: a name can be used again once its instance is gone.
 pub const LABEL_GENERATION: &str = "cloudctl-generation";
 

@@ -3,6 +3,8 @@
 //! Nothing here does I/O, knows an SDK, or names a flag. The drivers under `providers` implement
 //! [`Provider`]; everything above it speaks only the types of this module.
 
+mod disk;
+mod duration;
 mod error;
 mod field;
 mod fingerprint;
@@ -10,6 +12,7 @@ mod instance;
 mod labels;
 mod location;
 mod name;
+mod ownership;
 mod plan;
 mod provider;
 mod reference;
@@ -17,13 +20,18 @@ mod secret;
 mod spec;
 mod token;
 
+pub use disk::{Disk, SurvivingDisk};
+pub use duration::{format_duration, parse_duration};
 pub use error::{Error, ErrorKind, Result};
 pub use field::Field;
 pub use fingerprint::{Fingerprint, SPEC_FIELDS};
 pub use instance::{Architecture, ExpiryEnforcer, Instance, InstanceState};
-pub use labels::{LABEL_GENERATION, LABEL_MANAGED, LABEL_NAME, LABEL_SPEC, Labels, RESERVED_PREFIX, check_label_key};
+pub use labels::{
+    LABEL_GENERATION, LABEL_MANAGED, LABEL_NAME, LABEL_SPEC, LABEL_TTL, Labels, RESERVED_PREFIX, check_label_key,
+};
 pub use location::{Location, Place};
 pub use name::InstanceName;
+pub use ownership::{Ownership, own_labels};
 pub use plan::Plan;
 pub use provider::{Clock, Created, Identity, ListFilter, Listing, Outcome, Provider, ProviderKind};
 pub use reference::{InstanceRef, Reference};

@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::{Error, Instance, InstanceRef, InstanceSpec, Location, Place, Plan, Result};
+use super::{Error, Instance, InstanceRef, InstanceSpec, Location, Place, Plan, Result, SurvivingDisk};
 
 /// The clouds there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -208,6 +209,38 @@ pub trait Provider: Send + Sync {
 
     /// Restarts running instances.
     async fn reboot(&self, targets: &[InstanceRef]) -> Vec<Outcome>;
+
+    /// The time by the cloud's own clock. What decides over the end of an instance goes by it, and never by this
+    /// machine's clock alone.
+    ///
+    /// # Errors
+    /// Those of any call; `Network` too if the cloud's answers have no time.
+    async fn time(&self) -> Result<Timestamp>;
+
+    /// The zones of the spec's region that have its machine type, each as a place, in the order in which they are to be
+    /// tried: the same in every process. With a zone in the spec that zone alone.
+    ///
+    /// # Errors
+    /// `InvalidSpec` if no zone has it; those of any call.
+    async fn zones_for(&self, spec: &InstanceSpec) -> Result<Vec<Place>>;
+
+    /// Sets how long an instance may live, counted from its creation: its label, and whatever ends it then, as far as
+    /// that can be moved.
+    ///
+    /// # Errors
+    /// `NotFound`. `Refused` if what ends the instance cannot be moved as it is now; then nothing was changed.
+    /// `UnknownOutcome`; those of any call.
+    async fn set_ttl(&self, target: &InstanceRef, ttl: Duration) -> Result<()>;
+
+    /// Protects instances against termination, or lifts that. One outcome for each target, in the same order. `Ok` if
+    /// it is so already.
+    async fn set_protection(&self, targets: &[InstanceRef], protected: bool) -> Vec<Outcome>;
+
+    /// Those disks of instances that are gone which are still there, by [`Instance::disks`] as they were listed before.
+    ///
+    /// # Errors
+    /// Those of any call.
+    async fn surviving_disks(&self, gone: &[Instance]) -> Result<Vec<SurvivingDisk>>;
 
     /// What the instance wrote to its console, as far as the cloud keeps it; empty if it wrote nothing yet.
     ///

@@ -14,6 +14,8 @@ pub struct InstanceRef {
     pub place: String,
     /// The cloud's own id.
     pub id: String,
+    /// The zone, where calls for many instances are better made zone by zone (EC2).
+    pub zone: Option<String>,
     /// The cloud's own name, where its calls take names and not ids (Compute Engine).
     pub native_name: Option<String>,
 }

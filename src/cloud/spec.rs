@@ -1,6 +1,7 @@
 //! What an instance shall be, as it was asked for: nothing is resolved, and what was not said is `None`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -51,6 +52,8 @@ pub struct InstanceSpec {
     pub spot: bool,
     /// Whether it is protected against termination.
     pub protected: bool,
+    /// How long it may live, counted from its creation; `None` is until it is terminated.
+    pub ttl: Option<Duration>,
     /// The provider's own options; the driver reads them into its `options` type and refuses unknown keys.
     pub native: BTreeMap<String, Value>,
 }
@@ -75,6 +78,7 @@ impl InstanceSpec {
             labels: Labels::new(),
             spot: false,
             protected: false,
+            ttl: None,
             native: BTreeMap::new(),
         }
     }

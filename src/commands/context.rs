@@ -156,6 +156,7 @@ async fn show(context: &mut Context) -> anyhow::Result<ExitStatus> {
         row("region", &regions),
         row("zone", &settings.zone),
         row("output", &settings.output),
+        row("ttl", &settings.ttl),
         row("aws.profile", &settings.aws.profile),
         row("aws.region", &settings.aws.region),
         row("aws.expect_account", &settings.aws.expect_account),

@@ -21,6 +21,7 @@ A flag goes before a variable, and a variable before the context of the configur
   CLOUDCTL_REGION          as --region; several are separated by commas
   CLOUDCTL_ZONE            as --zone
   CLOUDCTL_OUTPUT          as --output
+  CLOUDCTL_TTL             as --ttl of create
   CLOUDCTL_CONTEXT         as --context
   CLOUDCTL_CONFIG          the configuration file
   CLOUDCTL_LOG             what is logged to stderr: error, warn, info, debug or trace
@@ -43,6 +44,7 @@ Every key is optional, and an unknown key is an error.
   provider = \"aws\"                   # where `create` makes VMs
   providers = [\"aws\", \"gcp\"]         # what the other commands ask
   output = \"table\"
+  ttl = \"8h\"                         # how long new VMs live, unless --ttl says something else
 
   [contexts.dev.aws]
   profile = \"dev\"                    # a profile of ~/.aws/config

@@ -6,6 +6,7 @@ pub mod context;
 pub mod create;
 pub mod describe;
 pub mod doctor;
+pub mod extend;
 pub mod help;
 pub mod list;
 pub mod man;

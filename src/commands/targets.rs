@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::cloud::{Error, Instance, Provider, ProviderKind, Reference, Result};
+use crate::cloud::{Error, Instance, Provider, ProviderKind, Reference, Result, parse_duration};
 use crate::context::Context;
-use crate::operations::{Scope, Selection, check_account, find_references, parse_duration};
+use crate::operations::{Scope, Selection, check_account, find_references};
 
 /// How long is waited where nothing else is said.
 pub(super) const DEFAULT_TIMEOUT: &str = "5m";

@@ -7,12 +7,16 @@ use super::wait::wait_with_steps;
 use crate::cloud::{Error, ErrorKind, Instance, ListFilter, ProviderKind, Reference, Result};
 use crate::context::Context;
 use crate::exit::ExitStatus;
-use crate::operations::{Goal, LabelSelector, TerminationPlan, plan_termination, take_inventory, terminate};
+use crate::operations::{
+    Expired, Goal, LabelSelector, TerminationPlan, find_expired, plan_termination, report_surviving_disks,
+    take_inventory, terminate,
+};
 use crate::output::{INSTANCES, Report};
 
 /// Terminate VMs for good, with their disks
 ///
-/// By name or id, or all VMs made by cloudctl that a label selector fits. Asks before it does so; a script passes -y.
+/// By name or id, or all VMs made by cloudctl that a label selector fits or whose time is over. Asks before it does so;
+/// a script passes -y.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     /// Name, id, or provider/region/id of a VM
@@ -21,6 +25,9 @@ pub struct Args {
     /// All of cloudctl's VMs with these labels: key=value, key!=value, key, !key
     #[arg(short = 'l', long = "label", value_name = "SELECTOR")]
     selectors: Vec<LabelSelector>,
+    /// All of cloudctl's VMs that are past their TTL by their cloud's own clock; with -l those of them that it selects
+    #[arg(long, conflicts_with = "references")]
+    expired: bool,
     /// Do not ask
     #[arg(short, long)]
     yes: bool,
@@ -50,22 +57,26 @@ const MANY: usize = 10;
 /// Selects, plans, asks, terminates, and reads back.
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     context.printer.check(&INSTANCES)?;
-    if args.references.is_empty() && args.selectors.is_empty() {
+    if args.references.is_empty() && args.selectors.is_empty() && !args.expired {
         return Err(Error::invalid("nothing is selected to be terminated")
-            .with_remedy("name VMs, or select them by label with -l key=value")
+            .with_remedy("name VMs, select them by label with -l key=value, or pass --expired")
             .into());
     }
-    let selected = select(&args, context).await?;
+    let Expired {
+        instances: selected,
+        doubtful,
+    } = select(&args, context).await?;
     let plan = plan_termination(selected, args.include_unmanaged, args.expect)?;
     let now = context.now();
     if args.dry_run {
-        let doomed = Report::of_instances(plan.doomed(), Vec::new());
+        let status = partial_if(&doubtful);
         context.printer.note(&format!(
             "would terminate {}; nothing was terminated",
             count(plan.doomed())
         ));
+        let doomed = Report::of_instances(plan.doomed(), doubtful);
         context.printer.report(&doomed, &INSTANCES, now)?;
-        return Ok(ExitStatus::DONE);
+        return Ok(status);
     }
     if plan.doomed().is_empty() && plan.protected().is_empty() {
         context.printer.note("nothing to terminate");
@@ -74,13 +85,15 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         check_accounts(plan.doomed(), context).await?;
         if !args.yes {
             confirm(&plan, context)?;
-        } else if !args.selectors.is_empty() && args.expect.is_none() && plan.doomed().len() > MANY {
+        } else if !args.selectors.is_empty() && !args.expired && args.expect.is_none() && plan.doomed().len() > MANY {
             require_expect(&plan, context)?;
         }
     }
 
     let clouds = context.clouds();
-    let (mut ended, mut errors) = terminate(&|kind| clouds.get(kind), plan).await;
+    let plan = context.interrupt.stops(plan.recheck(&|kind| clouds.get(kind))).await?;
+    let _change = context.interrupt.begin_change()?;
+    let (mut ended, mut errors) = terminate(&|kind| clouds.get(kind), plan, &context.interrupt).await;
     for instance in &ended {
         context
             .printer
@@ -88,10 +101,22 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     }
     if args.wait {
         let waited = wait_with_steps(&ended, Goal::Terminated, args.timeout, context).await;
-        ended = waited.reached.into_iter().chain(waited.unreached).collect();
         errors.extend(waited.errors);
+        let disks = ended;
+        ended = waited.reached.into_iter().chain(waited.unreached).collect();
+        for instance in &mut ended {
+            let before = disks.iter().find(|known| known.reference == instance.reference);
+            instance.disks = before.map(|known| known.disks.clone()).unwrap_or_default();
+        }
     }
-    let status = ExitStatus::of_batch(ended.len(), &errors);
+    let clouds = context.clouds();
+    errors.extend(report_surviving_disks(&|kind| clouds.get(kind), &ended, &context.interrupt).await);
+    errors.extend(doubtful);
+    let status = match ExitStatus::of_batch(ended.len(), &errors) {
+        // Nothing was to be terminated but what cannot be believed.
+        ExitStatus::DONE => partial_if(&errors),
+        status => status,
+    };
     let now = context.now();
     context
         .printer
@@ -99,22 +124,32 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     Ok(status)
 }
 
-async fn select(args: &Args, context: &mut Context) -> anyhow::Result<Vec<Instance>> {
-    if args.selectors.is_empty() {
+/// Whatever was left out makes the outcome a part of what was asked for.
+fn partial_if(left_out: &[Error]) -> ExitStatus {
+    ExitStatus::of_batch(1, left_out)
+}
+
+async fn select(args: &Args, context: &mut Context) -> anyhow::Result<Expired> {
+    let found = |instances| Expired {
+        instances,
+        doubtful: Vec::new(),
+    };
+    if args.selectors.is_empty() && !args.expired {
         let selection = find(&args.references, context).await?;
         selection.check_certain(&args.references)?;
         return match selection.missing_error() {
             Some(error) if args.ignore_not_found && error.kind() == ErrorKind::NotFound => {
                 context.printer.note(error.message());
-                Ok(selection.instances)
+                Ok(found(selection.instances))
             }
             Some(error) => Err(error.into()),
-            None => Ok(selection.instances),
+            None => Ok(found(selection.instances)),
         };
     }
     let providers = context.providers_to_ask()?;
     let filter = ListFilter {
-        managed: !args.include_unmanaged,
+        // What claims to be ours and is not must be seen to be said.
+        managed: !args.include_unmanaged && !args.expired,
         ..ListFilter::default()
     };
     let inventory = take_inventory(&providers, &scope(context), &filter).await?;
@@ -137,7 +172,12 @@ async fn select(args: &Args, context: &mut Context) -> anyhow::Result<Vec<Instan
         .into());
     }
     let admits = |instance: &Instance| args.selectors.iter().all(|selector| selector.admits(instance));
-    Ok(inventory.instances.into_iter().filter(admits).collect())
+    let selected: Vec<_> = inventory.instances.into_iter().filter(admits).collect();
+    if !args.expired {
+        return Ok(found(selected));
+    }
+    let clouds = context.clouds();
+    Ok(find_expired(&|kind| clouds.get(kind), selected).await?)
 }
 
 /// Asks on the terminal; elsewhere the answer is no.

@@ -81,6 +81,7 @@ pub(super) async fn wait_with_steps(
 ) -> Waited {
     let started = std::time::Instant::now();
     let several = instances.len() > 1;
+    let interrupt = context.interrupt.clone();
     let (printer, clouds) = context.split();
     let mut on_reached = |instance: &Instance| {
         let name = instance.name.as_deref().filter(|_| several).unwrap_or_default();
@@ -88,5 +89,13 @@ pub(super) async fn wait_with_steps(
         let detail = format!("{}s   {name} {address}", started.elapsed().as_secs());
         printer.step(goal.as_str(), detail.trim_end());
     };
-    wait_for(&|kind| clouds.get(kind), instances, goal, timeout, &mut on_reached).await
+    wait_for(
+        &|kind| clouds.get(kind),
+        instances,
+        goal,
+        timeout,
+        &interrupt,
+        &mut on_reached,
+    )
+    .await
 }

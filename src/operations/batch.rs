@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 
-use crate::cloud::{Error, Instance, InstanceRef, ListFilter, Location, Outcome, Provider, ProviderKind};
+use crate::cloud::{Error, ErrorKind, Instance, InstanceRef, ListFilter, Location, Outcome, Provider, ProviderKind};
+use crate::interrupt::Interrupt;
 
-/// A change of power.
+/// What is done to many instances at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BatchAction {
     /// Start.
@@ -15,17 +16,22 @@ pub enum BatchAction {
     Stop,
     /// Reboot.
     Reboot,
+    /// Protect against termination.
+    Protect,
+    /// Lift that protection.
+    Unprotect,
     /// Terminate; through the guard of `terminate` only.
     Terminate,
 }
 
 /// Does one thing to many instances. Gives those for which it went well, as they are now, and an error for each other.
-pub async fn change_power(
+pub async fn change_all(
     connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
     targets: &[Instance],
     action: BatchAction,
+    interrupt: &Interrupt,
 ) -> (Vec<Instance>, Vec<Error>) {
-    let outcomes = act(connect, targets, action).await;
+    let outcomes = act(connect, targets, action, interrupt).await;
     let mut errors = Vec::new();
     let mut done = Vec::new();
     for outcome in outcomes {
@@ -39,7 +45,7 @@ pub async fn change_power(
             Err(error) => errors.push(with_target(error, &outcome.target)),
         }
     }
-    let fresh = refresh(connect, &done).await;
+    let fresh = look_again(connect, &done, interrupt).await;
     (
         done.iter().map(|instance| newest(instance, &fresh.instances)).collect(),
         errors,
@@ -51,6 +57,7 @@ pub(super) async fn act(
     connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
     targets: &[Instance],
     action: BatchAction,
+    interrupt: &Interrupt,
 ) -> Vec<Outcome> {
     let groups = ProviderKind::ALL.into_iter().filter_map(|kind| {
         let references: Vec<InstanceRef> = targets
@@ -61,14 +68,44 @@ pub(super) async fn act(
         (!references.is_empty()).then(|| (connect(kind), references))
     });
     let calls = groups.map(|(provider, references)| async move {
-        match action {
-            BatchAction::Start => provider.start(&references).await,
-            BatchAction::Stop => provider.stop(&references).await,
-            BatchAction::Reboot => provider.reboot(&references).await,
-            BatchAction::Terminate => provider.terminate(&references).await,
-        }
+        let call = async {
+            match action {
+                BatchAction::Start => provider.start(&references).await,
+                BatchAction::Stop => provider.stop(&references).await,
+                BatchAction::Reboot => provider.reboot(&references).await,
+                BatchAction::Protect => provider.set_protection(&references, true).await,
+                BatchAction::Unprotect => provider.set_protection(&references, false).await,
+                BatchAction::Terminate => provider.terminate(&references).await,
+            }
+        };
+        let outcomes = interrupt.settles(call).await;
+        outcomes.unwrap_or_else(|| references.iter().map(unsettled).collect())
     });
     join_all(calls).await.into_iter().flatten().collect()
+}
+
+/// What became of a target whose call was still under way when there was no more time.
+fn unsettled(target: &InstanceRef) -> Outcome {
+    let message = format!("{target}: interrupted before it was known what came of it");
+    let error = Error::new(ErrorKind::UnknownOutcome, message).with_leftover(target);
+    Outcome {
+        target: target.clone(),
+        result: Err(error.with_remedy("run the same command again: it does what is left to do")),
+    }
+}
+
+/// A second look after a change; after a signal there is no time for it.
+pub(super) async fn look_again(
+    connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
+    instances: &[Instance],
+    interrupt: &Interrupt,
+) -> Fresh {
+    let look = async { Ok(refresh(connect, instances).await) };
+    interrupt.stops(look).await.unwrap_or_else(|error| Fresh {
+        instances: Vec::new(),
+        errors: vec![error],
+        complete: false,
+    })
 }
 
 /// A second look at some instances.

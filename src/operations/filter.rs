@@ -6,8 +6,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::duration::parse_duration;
-use crate::cloud::{Error, Field, Instance, InstanceState, Result};
+use crate::cloud::{Error, Field, Instance, InstanceState, Result, parse_duration};
 
 /// A filter over fields: `state=running,age>2h`, all of which must hold. Text compares with `=` and `!=`, and with
 /// `~` for "contains"; numbers, times and `age` also with `<`, `<=`, `>`, `>=`. `label.KEY` is a label.

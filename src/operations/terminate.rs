@@ -1,16 +1,18 @@
-//! The one way to end instances. Every path goes through [`plan_termination`], which fixes the ids, and
-//! [`terminate`], which ends those and no others.
+//! The one way to end instances. Every path goes through [`plan_termination`], which fixes the ids, then
+//! [`TerminationPlan::recheck`], which looks at those once more, and [`terminate`], which ends those and no others.
 
 use std::sync::Arc;
 
-use super::batch::{BatchAction, act, newest, refresh, with_target};
-use crate::cloud::{Error, ErrorKind, Instance, InstanceState, Provider, ProviderKind, Result};
+use super::batch::{BatchAction, act, look_again, newest, refresh, with_target};
+use crate::cloud::{Disk, Error, ErrorKind, Instance, InstanceState, Provider, ProviderKind, Result, SurvivingDisk};
+use crate::interrupt::Interrupt;
 
 /// Exactly what will be ended; made by [`plan_termination`] only.
 #[derive(Debug)]
 pub struct TerminationPlan {
     doomed: Vec<Instance>,
     protected: Vec<Error>,
+    include_unmanaged: bool,
 }
 
 impl TerminationPlan {
@@ -22,6 +24,30 @@ impl TerminationPlan {
     /// One error for each instance that is left out because it is protected.
     pub fn protected(&self) -> &[Error] {
         &self.protected
+    }
+
+    /// Looks at the fixed ids once more, right before they are ended: between the plan and the answer to a question
+    /// much can happen. What is gone is let go, what is protected by now is left out.
+    ///
+    /// # Errors
+    /// `Refused` if one is not ours any more, or cannot be looked at; then nothing is ended.
+    pub async fn recheck(self, connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync)) -> Result<Self> {
+        let fresh = refresh(connect, &self.doomed).await;
+        if let Some(error) = fresh.errors.into_iter().next() {
+            return Err(error
+                .context("cannot look at the VMs once more; nothing was terminated")
+                .as_kind(ErrorKind::Refused)
+                .with_remedy("run the same command again"));
+        }
+        let seen: Vec<_> = self
+            .doomed
+            .iter()
+            .map(|instance| newest(instance, &fresh.instances))
+            .collect();
+        let mut plan = plan_termination(seen, self.include_unmanaged, None)?;
+        let known: Vec<_> = self.protected;
+        plan.protected.extend(known);
+        Ok(plan)
     }
 }
 
@@ -81,7 +107,11 @@ pub fn plan_termination(
         .iter()
         .map(|instance| Error::new(ErrorKind::Protected, format!("{} is protected", instance.reference)))
         .collect();
-    Ok(TerminationPlan { doomed, protected })
+    Ok(TerminationPlan {
+        doomed,
+        protected,
+        include_unmanaged,
+    })
 }
 
 /// Ends what was planned, and reads it back by id. Gives what is going or gone, as it is now, and an error for each
@@ -89,8 +119,9 @@ pub fn plan_termination(
 pub async fn terminate(
     connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
     plan: TerminationPlan,
+    interrupt: &Interrupt,
 ) -> (Vec<Instance>, Vec<Error>) {
-    let outcomes = act(connect, &plan.doomed, BatchAction::Terminate).await;
+    let outcomes = act(connect, &plan.doomed, BatchAction::Terminate, interrupt).await;
     let mut errors = plan.protected;
     let mut going = Vec::new();
     for outcome in outcomes {
@@ -105,20 +136,87 @@ pub async fn terminate(
             ),
         }
     }
-    let fresh = refresh(connect, &going).await;
+    let fresh = look_again(connect, &going, interrupt).await;
     let ended = going.iter().map(|instance| {
         let is_listed = fresh
             .instances
             .iter()
             .any(|known| known.reference == instance.reference);
-        let mut instance = newest(instance, &fresh.instances);
+        let mut now = newest(instance, &fresh.instances);
         if !is_listed && fresh.complete {
-            instance.state = InstanceState::Terminated;
-        } else if !instance.state.is_gone() {
+            now.state = InstanceState::Terminated;
+        } else if !now.state.is_gone() {
             // The cloud took it on; its listing lags.
-            instance.state = InstanceState::Terminating;
+            now.state = InstanceState::Terminating;
         }
-        instance
+        // What is gone is listed without its disks.
+        now.disks.clone_from(&instance.disks);
+        now
     });
     (ended.collect(), errors)
+}
+
+/// The disks that outlive instances which are going or gone: those that were never to go with them, and, of instances
+/// that are gone, those that are still there. One error for each instance, so that nothing costs on unseen.
+pub async fn report_surviving_disks(
+    connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
+    ended: &[Instance],
+    interrupt: &Interrupt,
+) -> Vec<Error> {
+    let mut errors = Vec::new();
+    let (gone, going): (Vec<_>, Vec<_>) = ended
+        .iter()
+        .filter(|instance| !instance.disks.is_empty())
+        .cloned()
+        .partition(|instance| instance.state == InstanceState::Terminated);
+    let stays = |disk: &&Disk| !disk.goes_with_instance;
+    for instance in &going {
+        errors.extend(
+            instance
+                .disks
+                .iter()
+                .filter(stays)
+                .map(|disk| survivor(instance, &disk.id, "stays")),
+        );
+    }
+    for kind in ProviderKind::ALL {
+        let own: Vec<_> = gone
+            .iter()
+            .filter(|instance| instance.provider == kind)
+            .cloned()
+            .collect();
+        if own.is_empty() {
+            continue;
+        }
+        let provider = connect(kind);
+        match interrupt.stops(provider.surviving_disks(&own)).await {
+            Ok(survivors) => errors.extend(survivors.iter().filter_map(|SurvivingDisk { instance, id }| {
+                let owner = own.iter().find(|known| known.reference == *instance)?;
+                Some(survivor(owner, id, "is still there"))
+            })),
+            // They cannot be looked for; those that were to stay are known all the same.
+            Err(error) => {
+                tracing::debug!(%error, "the disks could not be looked for");
+                for instance in &own {
+                    errors.extend(
+                        instance
+                            .disks
+                            .iter()
+                            .filter(stays)
+                            .map(|disk| survivor(instance, &disk.id, "stays")),
+                    );
+                }
+            }
+        }
+    }
+    errors
+}
+
+fn survivor(instance: &Instance, disk: &str, what: &str) -> Error {
+    let place = instance.zone.as_deref().unwrap_or(&instance.region);
+    let message = format!("the disk {disk} of {} {what} and costs on", instance.reference);
+    Error::new(ErrorKind::Incomplete, message)
+        .at(format!("{}/{place}", instance.provider))
+        .with_leftover(format_args!("{}/{place}/{disk}", instance.provider))
+        .with_remedy("delete the disk in its cloud, if nobody needs it")
 }

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::batch::{newest, refresh};
 use crate::cloud::{Error, ErrorKind, Instance, InstanceState, Provider, ProviderKind};
+use crate::interrupt::Interrupt;
 
 /// The pause after the first look; it grows by half each round.
 const FIRST_PAUSE: Duration = Duration::from_millis(400);
@@ -51,16 +52,18 @@ pub struct Waited {
     pub errors: Vec<Error>,
 }
 
-/// Waits until every target is in the goal's state, or can no longer get there, or `timeout` has passed.
-/// `on_reached` is told of each as it gets there.
+/// Waits until every target is in the goal's state, or can no longer get there, or `timeout` has passed, or a signal
+/// has come. `on_reached` is told of each as it gets there.
 pub async fn wait_for(
     connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
     targets: &[Instance],
     goal: Goal,
     timeout: Duration,
+    interrupt: &Interrupt,
     on_reached: &mut (dyn FnMut(&Instance) + Send),
 ) -> Waited {
-    let deadline = Instant::now() + timeout;
+    let start = Instant::now();
+    let deadline = start + timeout;
     let mut waited = Waited::default();
     let mut waiting: Vec<Waiting> = targets
         .iter()
@@ -91,17 +94,21 @@ pub async fn wait_for(
             return waited;
         }
         let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return give_up(waited, waiting, goal, timeout);
+        if left.is_zero() || interrupt.status().is_some() {
+            return give_up(waited, waiting, goal, start.elapsed());
         }
         // Full jitter over the last half, so that a hundred pipelines do not ask in step.
-        tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0).min(left)).await;
+        let rest = pause.mul_f64(0.5 + fastrand::f64() / 2.0).min(left);
         pause = (pause * 3 / 2).min(LONGEST_PAUSE);
 
         let instances: Vec<_> = waiting.iter().map(|one| one.instance.clone()).collect();
-        // The last look comes when the time is up, and is given a moment of its own.
-        let Ok(fresh) = tokio::time::timeout_at(deadline + LAST_LOOK, refresh(connect, &instances)).await else {
-            return give_up(waited, waiting, goal, timeout);
+        let look = async {
+            tokio::time::sleep(rest).await;
+            // The last look comes when the time is up, and is given a moment of its own.
+            Ok(tokio::time::timeout_at(deadline + LAST_LOOK, refresh(connect, &instances)).await)
+        };
+        let Ok(Ok(fresh)) = interrupt.stops(look).await else {
+            return give_up(waited, waiting, goal, start.elapsed());
         };
         let lasting = fresh.errors.into_iter().find(|error| !is_passing(error.kind()));
         if let Some(error) = lasting {
@@ -171,18 +178,18 @@ impl Waiting {
     }
 }
 
-fn give_up(mut waited: Waited, waiting: Vec<Waiting>, goal: Goal, timeout: Duration) -> Waited {
+fn give_up(mut waited: Waited, waiting: Vec<Waiting>, goal: Goal, elapsed: Duration) -> Waited {
     for Waiting { instance, .. } in waiting {
         let message = format!(
             "{} is {} and not {} after {} s",
             instance.reference,
             instance.state,
             goal.as_str(),
-            timeout.as_secs()
+            elapsed.as_secs()
         );
         waited
             .errors
-            .push(Error::new(ErrorKind::Timeout, message).with_leftover(instance.reference.clone()));
+            .push(Error::new(ErrorKind::Timeout, message).with_leftover(&instance.reference));
         waited.unreached.push(instance);
     }
     waited

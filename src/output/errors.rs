@@ -18,11 +18,12 @@ pub fn error_text(error: &Error) -> Vec<String> {
         let request = error.request_id().map(|id| format!(" (request {})", escape(id)));
         lines.push(format!("  {}{}", escape(code), request.unwrap_or_default()));
     }
-    if let Some(leftover) = error
-        .leftover()
-        .filter(|leftover| !error.message().contains(&leftover.id))
-    {
-        lines.push(format!("  it may exist: {leftover}"));
+    if let Some(leftover) = error.leftover().filter(|leftover| {
+        !error
+            .message()
+            .contains(leftover.rsplit('/').next().unwrap_or_default())
+    }) {
+        lines.push(format!("  it may exist: {}", escape(leftover)));
     }
     lines.push(format!("hint: {}", escape(&hint_for(error))));
     lines

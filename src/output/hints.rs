@@ -27,7 +27,7 @@ fn general_hint(kind: ErrorKind, provider: Option<ProviderKind>) -> &'static str
         (ErrorKind::NotFound, _) => "look for it with `cloudctl list --all`",
         (ErrorKind::Ambiguous, _) => "name one of them in full, as `cloudctl list -o ref` prints it",
         (ErrorKind::AlreadyExists, _) => "use another name",
-        (ErrorKind::Protected, _) => "take the protection off in the cloud's console first",
+        (ErrorKind::Protected, _) => "take the protection off first: `cloudctl unprotect`",
         (ErrorKind::Quota, Some(Aws)) => "terminate something, or ask for a higher limit in Service Quotas",
         (ErrorKind::Quota, Some(Gcp)) => "terminate something, or ask for a higher quota in IAM & Admin > Quotas",
         (ErrorKind::Quota, _) => "terminate something, or ask for a higher limit",
@@ -39,6 +39,7 @@ fn general_hint(kind: ErrorKind, provider: Option<ProviderKind>) -> &'static str
             "a VM may exist: run the same command again, which never makes a second one, or terminate it by name"
         }
         (ErrorKind::Incomplete, _) => "run it again, or limit it to the regions that answer with --region",
+        (ErrorKind::Interrupted, _) => "run the same command again",
         (ErrorKind::Internal, _) => "run it again with -vv and report what it prints",
         (ErrorKind::InvalidSpec, _) => "change that value; each command's --help says what it takes",
         (ErrorKind::Unsupported, _) => "leave it out, or use another provider",

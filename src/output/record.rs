@@ -48,7 +48,7 @@ impl Record {
             ("request_id", json!(error.request_id())),
             ("message", json!(error.message())),
             ("hint", json!(hint_for(error))),
-            ("leftover", json!(error.leftover().map(ToString::to_string))),
+            ("leftover", json!(error.leftover())),
         ])
     }
 }

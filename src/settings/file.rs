@@ -30,6 +30,8 @@ pub struct ContextEntry {
     pub providers: Option<Vec<ProviderKind>>,
     /// The output format.
     pub output: Option<String>,
+    /// How long new instances may live, unless something else is said.
+    pub ttl: Option<String>,
     /// Settings for EC2.
     #[serde(default)]
     pub aws: AwsEntry,

@@ -158,6 +158,8 @@ pub struct Settings {
     pub zone: Setting<String>,
     /// The output format's name.
     pub output: Setting<String>,
+    /// How long new instances may live, unless something else is said.
+    pub ttl: Setting<String>,
     /// Whether ids alone are printed.
     pub quiet: bool,
     /// Settings for EC2.
@@ -247,6 +249,7 @@ impl Settings {
             zone: with_variable(flag(&args.zone, "--zone"), "CLOUDCTL_ZONE"),
             output: with_variable(flag(&args.output, "--output"), "CLOUDCTL_OUTPUT")
                 .or(entry.output, in_context.clone()),
+            ttl: with_variable(Setting::default(), "CLOUDCTL_TTL").or(entry.ttl, in_context.clone()),
             quiet: args.quiet,
             aws: AwsSettings {
                 profile: Setting::default().or(entry.aws.profile, in_context.clone()),

@@ -4,16 +4,22 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::Value;
 
 use super::Args;
 use super::spec_file::SpecFile;
-use crate::cloud::{Error, InstanceName, InstanceSpec, Labels, Place, Result, Secret, SshKey, check_label_key};
+use crate::cloud::{
+    Error, InstanceName, InstanceSpec, Labels, Place, Result, Secret, SshKey, check_label_key, parse_duration,
+};
 use crate::context::Context;
 
 /// More than any cloud takes (Compute Engine: 256 KiB); how much each takes is its driver's to say.
 const MOST_USER_DATA: u64 = 1024 * 1024;
+
+/// The TTL of what has no end.
+const NO_END: &str = "never";
 
 /// What is asked for, before it is known where it goes.
 pub(super) struct Request {
@@ -41,6 +47,7 @@ struct Template {
     labels: Labels,
     spot: bool,
     protected: bool,
+    ttl: Option<Duration>,
     native: BTreeMap<String, Value>,
 }
 
@@ -51,6 +58,7 @@ impl Request {
     /// `InvalidSpec`, naming the flag, key or file that makes no sense.
     pub(super) fn of(args: Args, file: SpecFile, context: &mut Context) -> Result<Self> {
         let names = names(&args, &file)?;
+        let ttl = ttl(&args, &file, context)?;
         let mut labels = Labels::new();
         for (key, value) in file.label {
             check_label_key(&key)?;
@@ -101,6 +109,7 @@ impl Request {
                 labels,
                 spot: args.spot || file.spot,
                 protected: args.protect || file.protect,
+                ttl,
                 native,
             },
         })
@@ -126,10 +135,34 @@ impl Request {
             labels: template.labels.clone(),
             spot: template.spot,
             protected: template.protected,
+            ttl: template.ttl,
             native: template.native.clone(),
         };
         self.names.into_iter().map(spec).collect()
     }
+}
+
+/// The lifetime that was asked for: by the flag, the file, or the settings. `never` takes back what a context says.
+fn ttl(args: &Args, file: &SpecFile, context: &Context) -> Result<Option<Duration>> {
+    let setting = &context.settings.ttl;
+    let (text, source) = match (&args.ttl, &file.ttl, &setting.value) {
+        (Some(text), ..) => (text, None),
+        (None, Some(text), _) => (text, Some("the spec file".to_owned())),
+        (None, None, Some(text)) => (text, Some(setting.source.to_string())),
+        (None, None, None) => return Ok(None),
+    };
+    if text == NO_END {
+        return Ok(None);
+    }
+    let ttl = parse_duration(text).and_then(|ttl| match ttl.as_secs() {
+        0 => Err(Error::invalid(format!("a TTL of {text} would end the VM at once"))
+            .with_remedy("give it time, such as 2h, or leave --ttl out")),
+        _ => Ok(ttl),
+    });
+    ttl.map(Some).map_err(|error| match source {
+        Some(source) => error.context(source),
+        None => error,
+    })
 }
 
 fn names(args: &Args, file: &SpecFile) -> Result<Vec<InstanceName>> {

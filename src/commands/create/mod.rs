@@ -13,10 +13,12 @@ use futures_util::StreamExt;
 use self::spec_file::SpecFile;
 use super::targets::{DEFAULT_TIMEOUT, check_account_of, duration_argument};
 use super::wait::wait_with_steps;
-use crate::cloud::{Error, ErrorKind, Instance, InstanceName, InstanceSpec, InstanceState, Place, Provider, Result};
+use crate::cloud::{
+    Error, ErrorKind, Instance, InstanceName, InstanceSpec, InstanceState, Place, Provider, Reference, Result,
+};
 use crate::context::Context;
 use crate::exit::ExitStatus;
-use crate::operations::{Creation, Goal, create_once};
+use crate::operations::{Creation, Fallback, Goal, create_once};
 use crate::output::{INSTANCES, PLANS, Record, Report};
 use crate::settings::Source;
 
@@ -73,6 +75,12 @@ pub struct Args {
     /// Protect it against termination
     #[arg(long)]
     protect: bool,
+    /// How long it may live, such as 2h; its cloud ends it then, or a timer inside it (aws). `never` is no limit
+    #[arg(long, value_name = "DURATION")]
+    ttl: Option<String>,
+    /// Where to go on looking for room when there is none: zone is the other zones of the region
+    #[arg(long, value_name = "WHERE", value_delimiter = ',')]
+    fallback: Vec<FallbackArgument>,
     /// An option of this provider alone; may be given several times
     #[arg(long, value_name = "KEY=VALUE")]
     native: Vec<String>,
@@ -100,6 +108,22 @@ pub enum WaitArgument {
     Running,
 }
 
+/// Where `create` goes on looking for room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FallbackArgument {
+    /// In the other zones of the region
+    Zone,
+}
+
+impl From<FallbackArgument> for Fallback {
+    fn from(argument: FallbackArgument) -> Self {
+        match argument {
+            FallbackArgument::Zone => Self::Zone,
+        }
+    }
+}
+
 /// As many creates are under way at once; more would only meet the clouds' rate limits.
 const AT_ONCE: usize = 16;
 
@@ -114,6 +138,13 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         .unwrap_or_default();
     let wait = args.wait.or(file.wait).unwrap_or(WaitArgument::Running);
     let (dry_run, timeout) = (args.dry_run, args.timeout);
+    let fallback = if args.fallback.is_empty() {
+        &file.fallback
+    } else {
+        &args.fallback
+    };
+    let fallback: Vec<_> = fallback.iter().copied().map(Fallback::from).collect();
+    let has_ttl_choice = args.ttl.is_some() || file.ttl.is_some() || context.settings.ttl.value.is_some();
     let provider = provider(&file, context)?;
     // All that can be checked without asking anybody comes before anybody is asked.
     let request = inputs::Request::of(args, file, context)?;
@@ -123,7 +154,20 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         return show_plans(provider.as_ref(), &specs, context).await;
     }
     check_account_of(Arc::clone(&provider), context).await?;
-    let (mut instances, mut errors) = create_all(provider.as_ref(), &specs, context).await;
+    if !has_ttl_choice
+        && context
+            .settings
+            .environment
+            .get("CI")
+            .is_some_and(|value| value != "false")
+    {
+        context
+            .printer
+            .note("no --ttl is given: what this job leaves behind runs until somebody terminates it");
+    }
+    // Until it is printed what exists by now.
+    let _change = context.interrupt.begin_change()?;
+    let (mut instances, mut errors) = create_all(provider.as_ref(), &specs, &fallback, context).await;
     if wait == WaitArgument::Running {
         // An instance that somebody stopped will not start by itself.
         let (waiting, stopped): (Vec<_>, Vec<_>) = instances
@@ -149,12 +193,24 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     }
     let alive = instances.iter().filter(|instance| !instance.state.is_gone()).count();
     let status = match ExitStatus::of_batch(alive, &errors) {
+        _ if alive > 0 && context.interrupt.status().is_some() => ExitStatus::UNKNOWN,
         // One VM that exists and is not ready is not a part of something.
         ExitStatus::PARTIAL if specs.len() == 1 => ExitStatus::of(errors[0].kind()),
         status => status,
     };
+    instances.extend(errors.iter().filter_map(|error| only_known(error, provider.as_ref())));
     finish(&instances, errors, context)?;
     Ok(status)
+}
+
+/// The VM that an error says may exist: all that is known of it is its id, which belongs on stdout.
+fn only_known(error: &Error, provider: &dyn Provider) -> Option<Instance> {
+    if error.kind() != ErrorKind::UnknownOutcome {
+        return None;
+    }
+    let reference: Reference = error.leftover()?.parse().ok()?;
+    let (_, place) = reference.scope?;
+    Some(Instance::only_known(provider.kind(), place, reference.name_or_id))
 }
 
 /// Whatever kept us from seeing it run, the VM exists: only what ended it is a failure of its own.
@@ -248,11 +304,13 @@ async fn show_plans(
 async fn create_all(
     provider: &dyn Provider,
     specs: &[InstanceSpec],
+    fallback: &[Fallback],
     context: &mut Context,
 ) -> (Vec<Instance>, Vec<Error>) {
     let started = Instant::now();
+    let interrupt = context.interrupt.clone();
     let mut creations = futures_util::stream::iter(specs)
-        .map(|spec| create_once(provider, spec))
+        .map(|spec| create_once(provider, spec, fallback, &interrupt))
         .buffered(AT_ONCE);
     let mut names = specs.iter().map(|spec| &spec.name);
     let (mut instances, mut errors) = (Vec::new(), Vec::new());
@@ -273,6 +331,9 @@ async fn create_all(
 
 fn announce(creation: &Creation, started: Instant, context: &mut Context) {
     let instance = &creation.instance;
+    for refusal in &creation.tried {
+        context.printer.note(&format!("no room: {refusal}"));
+    }
     if creation.adopted {
         let name = instance.name.as_deref().unwrap_or_default();
         context

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::WaitArgument;
+use super::{FallbackArgument, WaitArgument};
 use crate::cloud::{Error, ProviderKind, Result};
 use crate::settings::parse_toml;
 
@@ -39,6 +39,9 @@ pub(super) struct SpecFile {
     pub(super) spot: bool,
     #[serde(default)]
     pub(super) protect: bool,
+    pub(super) ttl: Option<String>,
+    #[serde(default)]
+    pub(super) fallback: Vec<FallbackArgument>,
     #[serde(default)]
     pub(super) native: BTreeMap<String, Value>,
     pub(super) wait: Option<WaitArgument>,

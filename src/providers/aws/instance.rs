@@ -6,8 +6,7 @@ use serde_json::json;
 
 use super::create::{failed_launch, reclaimed};
 use crate::cloud::{
-    Architecture, Instance, InstanceRef, InstanceState, LABEL_GENERATION, LABEL_MANAGED, LABEL_NAME, LABEL_SPEC,
-    Labels, ProviderKind, RESERVED_PREFIX,
+    Architecture, Instance, InstanceRef, InstanceState, Labels, Ownership, ProviderKind, RESERVED_PREFIX,
 };
 
 /// The tag that the console shows as an instance's name.
@@ -21,8 +20,8 @@ pub(super) fn from_ec2(instance: &ec2::Instance, region: &str, account: Option<&
         .iter()
         .filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned())))
         .collect();
-    let managed = tags.get(LABEL_MANAGED).is_some_and(|value| value == "true") && tags.contains_key(LABEL_NAME);
-    let name = tags.get(LABEL_NAME).or_else(|| tags.get(TAG_NAME)).cloned();
+    let ownership = Ownership::read(&tags, None);
+    let name = ownership.name.clone().or_else(|| tags.get(TAG_NAME).cloned());
     let state = instance.state().and_then(|state| state.name());
     let primary = instance
         .network_interfaces()
@@ -55,11 +54,14 @@ pub(super) fn from_ec2(instance: &ec2::Instance, region: &str, account: Option<&
         created_at: created_at.and_then(timestamp),
         expires_at: None,
         expiry_enforcer: None,
-        managed,
+        managed: ownership.managed,
         protected: None,
         price_usd_per_hour: None,
-        spec_fingerprint: tags.get(LABEL_SPEC).cloned(),
-        generation: tags.get(LABEL_GENERATION).and_then(|text| text.parse().ok()),
+        spec_fingerprint: ownership.spec_fingerprint,
+        ttl: ownership.ttl,
+        doubt: ownership.doubt,
+        disks: Vec::new(),
+        generation: ownership.generation,
         state_reason: instance
             .state_reason()
             .and_then(|reason| reason.code())
@@ -83,6 +85,7 @@ pub(super) fn reference(region: &str, id: &str) -> InstanceRef {
         provider: ProviderKind::Aws,
         place: region.to_owned(),
         id: id.to_owned(),
+        zone: None,
         native_name: None,
     }
 }
@@ -185,13 +188,13 @@ mod tests {
             tag("Name", "web-1"),
             tag("cloudctl-managed", "true"),
             tag("cloudctl-name", "web-1"),
-            tag("cloudctl-spec", "abc"),
+            tag("cloudctl-spec", "fkd1cbac3mvztyb5"),
             tag("cloudctl-generation", "2"),
             tag("env", "ci"),
         ]);
         assert!(instance.managed);
         assert_eq!(instance.name.as_deref(), Some("web-1"));
-        assert_eq!(instance.spec_fingerprint.as_deref(), Some("abc"));
+        assert_eq!(instance.spec_fingerprint.as_deref(), Some("fkd1cbac3mvztyb5"));
         assert_eq!(instance.generation, Some(2));
         assert_eq!(instance.labels, Labels::from([("env".into(), "ci".into())]));
         assert_eq!(instance.reference.to_string(), "aws/us-east-1/i-1");

@@ -120,6 +120,32 @@ impl Provider for Aws {
         act(&self.clients, Verb::Reboot, targets).await
     }
 
+    async fn time(&self) -> Result<jiff::Timestamp> {
+        Err(Error::unsupported("not built yet"))
+    }
+
+    async fn zones_for(&self, _spec: &InstanceSpec) -> Result<Vec<Place>> {
+        Err(Error::unsupported("not built yet"))
+    }
+
+    async fn set_ttl(&self, _target: &InstanceRef, _ttl: std::time::Duration) -> Result<()> {
+        Err(Error::unsupported("not built yet"))
+    }
+
+    async fn set_protection(&self, targets: &[InstanceRef], _protected: bool) -> Vec<Outcome> {
+        targets
+            .iter()
+            .map(|target| Outcome {
+                target: target.clone(),
+                result: Err(Error::unsupported("not built yet")),
+            })
+            .collect()
+    }
+
+    async fn surviving_disks(&self, _gone: &[Instance]) -> Result<Vec<crate::cloud::SurvivingDisk>> {
+        Err(Error::unsupported("not built yet"))
+    }
+
     async fn console_output(&self, target: &InstanceRef) -> Result<Vec<u8>> {
         list::console_output(&self.clients.ec2(&target.place).await, target).await
     }

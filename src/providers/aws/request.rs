@@ -18,10 +18,7 @@ use super::machine::Machine;
 use super::network::{self, Network};
 use super::options::{HttpTokens, Options, Tenancy};
 use super::places;
-use crate::cloud::{
-    Error, Fingerprint, IdempotencyToken, InstanceSpec, LABEL_GENERATION, LABEL_MANAGED, LABEL_NAME, LABEL_SPEC,
-    Labels, Plan, ProviderKind, Result, SshKey,
-};
+use crate::cloud::{Error, IdempotencyToken, InstanceSpec, Labels, Plan, ProviderKind, Result, SshKey, own_labels};
 
 /// What EC2 takes before base64.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html>
@@ -297,12 +294,7 @@ fn tags(spec: &InstanceSpec, generation: u32) -> Labels {
     // The user's own `Name` wins: the name that counts stands in the label of ours.
     let mut tags = Labels::from([(TAG_NAME.to_owned(), spec.name.to_string())]);
     tags.extend(spec.labels.clone());
-    tags.extend([
-        (LABEL_MANAGED.to_owned(), "true".to_owned()),
-        (LABEL_NAME.to_owned(), spec.name.to_string()),
-        (LABEL_SPEC.to_owned(), Fingerprint::of(spec).as_str().to_owned()),
-        (LABEL_GENERATION.to_owned(), generation.to_string()),
-    ]);
+    tags.extend(own_labels(spec, generation));
     tags
 }
 

@@ -1,6 +1,7 @@
 use crate::cloud::{ErrorKind, Place, Secret};
 
 use super::*;
+use crate::cloud::{LABEL_GENERATION, LABEL_MANAGED, LABEL_NAME};
 
 fn spec() -> InstanceSpec {
     InstanceSpec::plain(

@@ -273,6 +273,7 @@ impl Creation<'_> {
                 provider: ProviderKind::Gcp,
                 place: self.request.zone.clone(),
                 id: id.to_string(),
+                zone: None,
                 native_name: Some(self.spec.name.as_str().to_owned()),
             }),
             None => error,

@@ -128,7 +128,7 @@ async fn without_operation(
         ))
         .as_kind(ErrorKind::UnknownOutcome)
         .with_remedy("look at the VM with `cloudctl describe`, and run the same command again if need be")
-        .with_leftover(target.clone()))
+        .with_leftover(target))
 }
 
 #[cfg(test)]

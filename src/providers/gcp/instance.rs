@@ -8,8 +8,8 @@ use serde_json::json;
 
 use super::places::{last_segment, region_of};
 use crate::cloud::{
-    Architecture, Error, ErrorKind, Instance, InstanceRef, InstanceState, LABEL_GENERATION, LABEL_MANAGED, LABEL_NAME,
-    LABEL_SPEC, Labels, ProviderKind, RESERVED_PREFIX, Result,
+    Architecture, Error, ErrorKind, Instance, InstanceRef, InstanceState, Labels, Ownership, ProviderKind,
+    RESERVED_PREFIX, Result,
 };
 
 /// Makes the contract's instance. `being_deleted` says what the API's own answer does not: an instance that is being
@@ -28,7 +28,7 @@ pub(super) fn instance(api: model::Instance, project: &str, being_deleted: bool)
     } else {
         state(api.status.as_ref())
     };
-    let label = |key: &str| api.labels.get(key).cloned();
+    let ownership = ownership(&api);
     let interface = api.network_interfaces.first();
     let public_ip = interface.and_then(|interface| interface.access_configs.first()?.nat_ip.clone());
     let boot_disk = api.disks.iter().find(|disk| disk.boot == Some(true));
@@ -41,6 +41,7 @@ pub(super) fn instance(api: model::Instance, project: &str, being_deleted: bool)
             provider: ProviderKind::Gcp,
             place: zone,
             id: id.to_string(),
+            zone: None,
             native_name: Some(name.clone()),
         },
         name: Some(name.clone()),
@@ -70,11 +71,14 @@ pub(super) fn instance(api: model::Instance, project: &str, being_deleted: bool)
         created_at: api.creation_timestamp.as_deref().and_then(|time| time.parse().ok()),
         expires_at: None,
         expiry_enforcer: None,
-        managed: is_managed(&api),
+        managed: ownership.managed,
         protected: api.deletion_protection,
         price_usd_per_hour: None,
-        spec_fingerprint: label(LABEL_SPEC),
-        generation: label(LABEL_GENERATION).and_then(|generation| generation.parse().ok()),
+        spec_fingerprint: ownership.spec_fingerprint,
+        ttl: ownership.ttl,
+        doubt: ownership.doubt,
+        disks: Vec::new(),
+        generation: ownership.generation,
         state_reason: None,
         failure: None,
         native: native(&api),
@@ -83,8 +87,12 @@ pub(super) fn instance(api: model::Instance, project: &str, being_deleted: bool)
 
 /// Whether cloudctl made it.
 pub(super) fn is_managed(api: &model::Instance) -> bool {
-    let managed = api.labels.get(LABEL_MANAGED).is_some_and(|value| value == "true");
-    managed && api.labels.contains_key(LABEL_NAME)
+    ownership(api).managed
+}
+
+fn ownership(api: &model::Instance) -> Ownership {
+    let labels: Labels = api.labels.clone().into_iter().collect();
+    Ownership::read(&labels, api.name.as_deref())
 }
 
 /// The state in the contract's words. `TERMINATED` is stopped, and a suspended instance is as good as stopped: both
@@ -155,6 +163,7 @@ mod tests {
     use google_cloud_compute_v1::model::{AccessConfig, AttachedDisk, NetworkInterface, Scheduling};
 
     use super::*;
+    use crate::cloud::{LABEL_GENERATION, LABEL_MANAGED, LABEL_NAME, LABEL_SPEC};
 
     fn api() -> model::Instance {
         let prefix = "https://www.googleapis.com/compute/v1/projects/acme/zones/us-central1-a";
@@ -169,6 +178,7 @@ mod tests {
                 ("env", "ci"),
                 (LABEL_MANAGED, "true"),
                 (LABEL_NAME, "web-1"),
+                (LABEL_SPEC, "fkd1cbac3mvztyb5"),
                 (LABEL_GENERATION, "2"),
             ])
             .set_scheduling(Scheduling::new().set_provisioning_model(ProvisioningModel::Spot))

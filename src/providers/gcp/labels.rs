@@ -3,10 +3,7 @@
 //!
 //! <https://cloud.google.com/compute/docs/labeling-resources#requirements>
 
-use crate::cloud::{
-    Error, Fingerprint, InstanceSpec, LABEL_GENERATION, LABEL_MANAGED, LABEL_NAME, LABEL_SPEC, Labels, Result,
-    check_label_key,
-};
+use crate::cloud::{Error, InstanceSpec, Labels, Result, check_label_key, own_labels};
 
 const LONGEST: usize = 63;
 const MOST: usize = 64;
@@ -32,18 +29,12 @@ pub(super) fn labels_of(spec: &InstanceSpec, generation: u32) -> Result<Labels> 
         }
     }
     let mut labels = spec.labels.clone();
-    let fingerprint = Fingerprint::of(spec);
-    for (key, value) in [
-        (LABEL_MANAGED, "true"),
-        (LABEL_NAME, spec.name.as_str()),
-        (LABEL_SPEC, fingerprint.as_str()),
-        (LABEL_GENERATION, &generation.to_string()),
-    ] {
-        labels.insert(key.to_owned(), value.to_owned());
-    }
+    let own = own_labels(spec, generation);
+    let needed = own.len();
+    labels.extend(own);
     if labels.len() > MOST {
         return Err(Error::invalid(format!(
-            "{} labels are too many for gcp: it takes {MOST}, of which cloudctl needs 4",
+            "{} labels are too many for gcp: it takes {MOST}, of which cloudctl needs {needed}",
             spec.labels.len()
         )));
     }
@@ -115,6 +106,7 @@ fn refusal(message: &str, nearest: &str) -> Error {
 mod tests {
     use super::super::request::tests::spec;
     use super::*;
+    use crate::cloud::{LABEL_GENERATION, LABEL_MANAGED, LABEL_NAME};
 
     fn with_label(key: &str, value: &str) -> Result<Labels> {
         let mut spec = spec("web-1");

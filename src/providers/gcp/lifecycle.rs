@@ -188,7 +188,7 @@ async fn after_failure(
         }
         Err(gone) if gone.kind() == ErrorKind::NotFound && change == Change::Terminate => return Ok(()),
         Err(gone) if gone.kind() == ErrorKind::NotFound => return Err(gone),
-        Err(_) if uncertain => return Err(error.as_kind(ErrorKind::UnknownOutcome).with_leftover(target.clone())),
+        Err(_) if uncertain => return Err(error.as_kind(ErrorKind::UnknownOutcome).with_leftover(target)),
         Err(_) => return Err(error),
     };
     match now {
@@ -196,7 +196,7 @@ async fn after_failure(
         Ok(None) if change != Change::Reboot => Ok(()),
         Err(why) if by_state => Err(refusal(change, target, &why)),
         _ if failure.unanswered || change == Change::Reboot && failure.faulty => {
-            Err(error.as_kind(ErrorKind::UnknownOutcome).with_leftover(target.clone()))
+            Err(error.as_kind(ErrorKind::UnknownOutcome).with_leftover(target))
         }
         _ => Err(error),
     }

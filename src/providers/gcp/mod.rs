@@ -111,6 +111,32 @@ impl Provider for Gcp {
         change_all(&self.client, targets, Change::Reboot).await
     }
 
+    async fn time(&self) -> Result<jiff::Timestamp> {
+        Err(Error::unsupported("not built yet"))
+    }
+
+    async fn zones_for(&self, _spec: &InstanceSpec) -> Result<Vec<Place>> {
+        Err(Error::unsupported("not built yet"))
+    }
+
+    async fn set_ttl(&self, _target: &InstanceRef, _ttl: std::time::Duration) -> Result<()> {
+        Err(Error::unsupported("not built yet"))
+    }
+
+    async fn set_protection(&self, targets: &[InstanceRef], _protected: bool) -> Vec<Outcome> {
+        targets
+            .iter()
+            .map(|target| Outcome {
+                target: target.clone(),
+                result: Err(Error::unsupported("not built yet")),
+            })
+            .collect()
+    }
+
+    async fn surviving_disks(&self, _gone: &[Instance]) -> Result<Vec<crate::cloud::SurvivingDisk>> {
+        Err(Error::unsupported("not built yet"))
+    }
+
     /// What the first serial port has, the most recent megabyte of it.
     async fn console_output(&self, target: &InstanceRef) -> Result<Vec<u8>> {
         let api = get::by_reference(&self.client, target).await?;

@@ -263,6 +263,32 @@ impl Provider for Mock {
         self.act_on(Action::Reboot, targets).await
     }
 
+    async fn time(&self) -> Result<jiff::Timestamp> {
+        Err(Error::unsupported("not built yet"))
+    }
+
+    async fn zones_for(&self, _spec: &InstanceSpec) -> Result<Vec<Place>> {
+        Err(Error::unsupported("not built yet"))
+    }
+
+    async fn set_ttl(&self, _target: &InstanceRef, _ttl: std::time::Duration) -> Result<()> {
+        Err(Error::unsupported("not built yet"))
+    }
+
+    async fn set_protection(&self, targets: &[InstanceRef], _protected: bool) -> Vec<Outcome> {
+        targets
+            .iter()
+            .map(|target| Outcome {
+                target: target.clone(),
+                result: Err(Error::unsupported("not built yet")),
+            })
+            .collect()
+    }
+
+    async fn surviving_disks(&self, _gone: &[Instance]) -> Result<Vec<crate::cloud::SurvivingDisk>> {
+        Err(Error::unsupported("not built yet"))
+    }
+
     async fn console_output(&self, target: &InstanceRef) -> Result<Vec<u8>> {
         self.look_at(target, "console", |record, now| record.console(now).into_bytes())
             .await

@@ -4,8 +4,7 @@ use super::catalogue::{self, Image, MachineType};
 use super::geography;
 use super::options::Options;
 use crate::cloud::{
-    Error, Fingerprint, InstanceSpec, LABEL_GENERATION, LABEL_MANAGED, LABEL_NAME, LABEL_SPEC, Labels, Place, Plan,
-    ProviderKind, Result, SshKey, check_label_key,
+    Error, InstanceSpec, Labels, Place, Plan, ProviderKind, Result, SshKey, check_label_key, own_labels,
 };
 
 /// The only network.
@@ -100,17 +99,12 @@ impl Order {
 /// The labels of a new instance: the user's, and cloudctl's own.
 pub(super) fn labels(spec: &InstanceSpec, generation: u32) -> Labels {
     let mut labels = spec.labels.clone();
-    labels.extend([
-        (LABEL_MANAGED.to_owned(), "true".to_owned()),
-        (LABEL_NAME.to_owned(), spec.name.to_string()),
-        (LABEL_SPEC.to_owned(), Fingerprint::of(spec).as_str().to_owned()),
-        (LABEL_GENERATION.to_owned(), generation.to_string()),
-    ]);
+    labels.extend(own_labels(spec, generation));
     labels
 }
 
 /// How many labels of its own cloudctl adds.
-const OWN_LABELS: usize = 4;
+const OWN_LABELS: usize = 5;
 
 fn subnet_of(zone: &str) -> String {
     format!("{NETWORK}-{zone}")

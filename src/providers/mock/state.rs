@@ -6,10 +6,7 @@ use serde_json::json;
 
 use super::catalogue;
 use super::lifecycle::Phase;
-use crate::cloud::{
-    ErrorKind, Instance, InstanceRef, InstanceState, LABEL_GENERATION, LABEL_MANAGED, LABEL_NAME, LABEL_SPEC, Labels,
-    ProviderKind, RESERVED_PREFIX,
-};
+use crate::cloud::{ErrorKind, Instance, InstanceRef, InstanceState, Labels, Ownership, ProviderKind, RESERVED_PREFIX};
 
 /// The account that everything is in.
 pub(super) const ACCOUNT: &str = "mock";
@@ -97,6 +94,7 @@ impl Record {
             provider: ProviderKind::Mock,
             place: self.region.clone(),
             id: self.id.clone(),
+            zone: None,
             native_name: None,
         }
     }
@@ -108,12 +106,18 @@ impl Record {
 
     /// Whether cloudctl made it.
     pub(super) fn is_managed(&self) -> bool {
-        self.labels.get(LABEL_MANAGED).is_some_and(|value| value == "true") && self.labels.contains_key(LABEL_NAME)
+        self.ownership().managed
+    }
+
+    /// What cloudctl's own labels say of it.
+    fn ownership(&self) -> Ownership {
+        Ownership::read(&self.labels, None)
     }
 
     /// The instance as the contract has it, at this time.
     pub(super) fn instance(&self, now: Timestamp) -> Instance {
         let state = self.phase.state(now);
+        let ownership = self.ownership();
         let machine = catalogue::known_machine_type(&self.machine_type);
         let has_public_ip = matches!(state, InstanceState::Running | InstanceState::Stopping);
         Instance {
@@ -122,7 +126,7 @@ impl Record {
             region: self.region.clone(),
             zone: Some(self.zone.clone()),
             reference: self.reference(),
-            name: Some(self.labels.get(LABEL_NAME).unwrap_or(&self.name).clone()),
+            name: Some(ownership.name.unwrap_or_else(|| self.name.clone())),
             state,
             native_state: state.as_str().to_owned(),
             machine_type: Some(self.machine_type.clone()),
@@ -142,11 +146,14 @@ impl Record {
             created_at: Some(self.created_at),
             expires_at: None,
             expiry_enforcer: None,
-            managed: self.is_managed(),
+            managed: ownership.managed,
             protected: Some(self.protected),
             price_usd_per_hour: machine.map(|machine| machine.price(self.spot)),
-            spec_fingerprint: self.labels.get(LABEL_SPEC).cloned(),
-            generation: self.labels.get(LABEL_GENERATION).and_then(|text| text.parse().ok()),
+            spec_fingerprint: ownership.spec_fingerprint,
+            ttl: ownership.ttl,
+            doubt: ownership.doubt,
+            disks: Vec::new(),
+            generation: ownership.generation,
             state_reason: self.phase.reason(now).map(str::to_owned),
             failure: self.phase.died(now).then_some(ErrorKind::Capacity),
             native: json!({

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::{Span, SpanRelativeTo};
 
-use crate::cloud::{Error, Result};
+use super::{Error, Result};
 
 /// Reads a duration such as `90s`, `15m`, `2h` or `7d`.
 ///
@@ -22,9 +22,37 @@ pub fn parse_duration(text: &str) -> Result<Duration> {
     Duration::try_from(duration).map_err(|_| error())
 }
 
+/// Writes a duration as people write them, in whole seconds: `2h`, `1h30m`, `7d`; what [`parse_duration`] reads back.
+pub fn format_duration(duration: Duration) -> String {
+    let mut left = duration.as_secs();
+    let mut text = String::new();
+    for (unit, seconds) in [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)] {
+        if left >= seconds {
+            text.push_str(&format!("{}{unit}", left / seconds));
+            left %= seconds;
+        }
+    }
+    if text.is_empty() { "0s".to_owned() } else { text }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn writes_what_it_reads() {
+        for (seconds, text) in [
+            (0, "0s"),
+            (90, "1m30s"),
+            (7_200, "2h"),
+            (5_400, "1h30m"),
+            (604_800, "7d"),
+            (90_061, "1d1h1m1s"),
+        ] {
+            assert_eq!(format_duration(Duration::from_secs(seconds)), text);
+            assert_eq!(parse_duration(text).unwrap(), Duration::from_secs(seconds), "{text}");
+        }
+    }
 
     #[test]
     fn reads_durations() {

@@ -1,0 +1,77 @@
+//! `cloudctl extend`
+
+use std::time::Duration;
+
+use super::targets::{References, check_accounts, duration_argument, find_to_change};
+use crate::cloud::{Error, ErrorKind, Instance, Result};
+use crate::context::Context;
+use crate::exit::ExitStatus;
+use crate::interrupt::Interrupt;
+use crate::operations::extended_ttl;
+use crate::output::{INSTANCES, Report};
+
+/// Give VMs more time to live
+///
+/// They then end that long from now, and never sooner than before. A VM that had no end gets one.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Args {
+    #[command(flatten)]
+    targets: References,
+    /// How long they shall live from now on
+    #[arg(long, value_name = "DURATION", required = true, value_parser = duration_argument)]
+    ttl: Duration,
+}
+
+/// Extends each VM, and shows when it ends now.
+pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
+    context.printer.check(&INSTANCES)?;
+    let targets = find_to_change(&args.targets.references, context).await?;
+    check_accounts(&targets, context).await?;
+    if let Some(foreign) = targets.iter().find(|target| !target.managed) {
+        let why = foreign
+            .doubt
+            .as_deref()
+            .map(|doubt| format!(" ({doubt})"))
+            .unwrap_or_default();
+        let message = format!(
+            "{} was not made by cloudctl{why}; nothing was changed",
+            foreign.reference
+        );
+        return Err(Error::new(ErrorKind::Refused, message)
+            .with_remedy("only what cloudctl made has a TTL")
+            .into());
+    }
+    let _change = context.interrupt.begin_change()?;
+    let (mut done, mut errors) = (Vec::new(), Vec::new());
+    for target in &targets {
+        match extend(target, args.ttl, context, &context.interrupt).await {
+            Ok(extended) => done.push(extended),
+            Err(error) => errors.push(error),
+        }
+    }
+    let status = ExitStatus::of_batch(done.len(), &errors);
+    let now = context.now();
+    context
+        .printer
+        .report(&Report::of_instances(&done, errors), &INSTANCES, now)?;
+    Ok(status)
+}
+
+async fn extend(target: &Instance, lifetime: Duration, context: &Context, interrupt: &Interrupt) -> Result<Instance> {
+    let provider = context.clouds().get(target.provider);
+    interrupt.check()?;
+    // What was listed may lack what only a look at one instance tells.
+    let current = provider.get(&target.reference).await?;
+    let ttl = extended_ttl(&current, lifetime, provider.time().await?)?;
+    match interrupt.settles(provider.set_ttl(&target.reference, ttl)).await {
+        Some(result) => result?,
+        None => {
+            let message = format!(
+                "{}: interrupted before it was known whether it was extended",
+                target.reference
+            );
+            return Err(Error::new(ErrorKind::UnknownOutcome, message).with_leftover(&target.reference));
+        }
+    }
+    provider.get(&target.reference).await
+}

@@ -1,0 +1,234 @@
+//! The wish to stop: a signal, and what it means by what is in flight.
+//!
+//! With nothing in flight the first SIGINT or SIGTERM ends the process at once, with 130 or 143. While a change is in
+//! flight it is a wish: no other change begins, waiting ends, and what is in flight gets [`SETTLE`] to come to an end,
+//! so that what exists can be named. A second signal ends the process at once; running the command again then finds
+//! what the first run did.
+
+use std::io::Write;
+use std::process;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::cloud::{Error, ErrorKind, Result};
+use crate::exit::ExitStatus;
+
+/// How long what is in flight may take to settle after a signal.
+pub const SETTLE: Duration = Duration::from_secs(5);
+/// The part of it that calls under way get; the rest is for looking at what came of them.
+const CALLS: Duration = Duration::from_millis(3_500);
+
+/// The wish to stop, shared by all of a run. Clones are the same wish.
+#[derive(Clone, Debug)]
+pub struct Interrupt {
+    flight: Arc<Mutex<Flight>>,
+    wish: watch::Sender<Option<ExitStatus>>,
+}
+
+#[derive(Debug, Default)]
+struct Flight {
+    changes: usize,
+    wished: Option<ExitStatus>,
+}
+
+/// While this lives a change counts as in flight: from before it begins until what came of it is printed.
+#[derive(Debug)]
+pub struct Change(Arc<Mutex<Flight>>);
+
+impl Drop for Change {
+    fn drop(&mut self) {
+        lock(&self.0).changes -= 1;
+    }
+}
+
+impl Default for Interrupt {
+    fn default() -> Self {
+        Self {
+            flight: Arc::default(),
+            wish: watch::Sender::new(None),
+        }
+    }
+}
+
+impl Interrupt {
+    /// Says that a change begins.
+    ///
+    /// # Errors
+    /// `Interrupted` if a signal has come, and the change must not begin.
+    pub fn begin_change(&self) -> Result<Change> {
+        let mut flight = lock(&self.flight);
+        if flight.wished.is_some() {
+            return Err(interrupted());
+        }
+        flight.changes += 1;
+        Ok(Change(Arc::clone(&self.flight)))
+    }
+
+    /// Checks that no signal has come.
+    ///
+    /// # Errors
+    /// `Interrupted` if one has.
+    pub fn check(&self) -> Result<()> {
+        match self.status() {
+            Some(_) => Err(interrupted()),
+            None => Ok(()),
+        }
+    }
+
+    /// The exit status that the signal asks for where nothing was in flight; `None` if no signal has come.
+    pub fn status(&self) -> Option<ExitStatus> {
+        lock(&self.flight).wished
+    }
+
+    /// Waits for a signal, for ever if none comes.
+    pub async fn wished(&self) {
+        let mut wish = self.wish.subscribe();
+        // The sender lives as long as this does.
+        let _ = wish.wait_for(Option::is_some).await;
+    }
+
+    /// Runs what changes nothing, up to the first signal.
+    ///
+    /// # Errors
+    /// `Interrupted` at a signal; those of `work`.
+    pub async fn stops<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::select! {
+            result = work => result,
+            () = self.wished() => Err(interrupted()),
+        }
+    }
+
+    /// Runs what changes something to its end, or after a signal for as long as it is given to settle; then it is
+    /// `None` what came of it.
+    pub async fn settles<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let patience = async {
+            self.wished().await;
+            tokio::time::sleep(CALLS).await;
+        };
+        tokio::select! {
+            result = work => Some(result),
+            () = patience => None,
+        }
+    }
+
+    /// Listens for signals from here on, in a thread of its own, so that they are heard while the rest of the process
+    /// waits for an answer on the terminal.
+    pub fn listen(&self) {
+        let interrupt = self.clone();
+        // Without the thread the signals do what they do by default: end the process.
+        let _ = std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            if let Ok(runtime) = runtime {
+                runtime.block_on(interrupt.hear());
+            }
+        });
+    }
+
+    async fn hear(&self) {
+        let Some(mut signals) = Signals::new() else { return };
+        let first = signals.next().await;
+        {
+            let mut flight = lock(&self.flight);
+            flight.wished = Some(first);
+            if flight.changes == 0 {
+                // The lock is still held: no change can begin any more.
+                say("interrupted; nothing was in flight");
+                process::exit(i32::from(first.code()));
+            }
+        }
+        say("interrupted: ending what is in flight; once more to leave at once");
+        self.wish.send_replace(Some(first));
+        tokio::select! {
+            second = signals.next() => process::exit(i32::from(second.code())),
+            () = tokio::time::sleep(SETTLE) => {
+                say("error: interrupted while a change was in flight: it is not known what came of it");
+                say("hint: run the same command again: it finds what was done and does the rest");
+                process::exit(i32::from(ExitStatus::UNKNOWN.code()));
+            }
+        }
+    }
+}
+
+/// The error for what a signal kept from beginning.
+pub fn interrupted() -> Error {
+    Error::new(ErrorKind::Interrupted, "interrupted before anything was done")
+}
+
+fn lock(flight: &Mutex<Flight>) -> MutexGuard<'_, Flight> {
+    flight.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn say(line: &str) {
+    // A closed stderr must not stop what is being done.
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> Option<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Some(Self {
+            interrupt: signal(SignalKind::interrupt()).ok()?,
+            terminate: signal(SignalKind::terminate()).ok()?,
+        })
+    }
+
+    async fn next(&mut self) -> ExitStatus {
+        tokio::select! {
+            _ = self.interrupt.recv() => ExitStatus::INTERRUPTED,
+            _ = self.terminate.recv() => ExitStatus::TERMINATED,
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> Option<Self> {
+        Some(Self)
+    }
+
+    async fn next(&mut self) -> ExitStatus {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        ExitStatus::INTERRUPTED
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_change_begins_after_a_signal() {
+        let interrupt = Interrupt::default();
+        let change = interrupt.begin_change().unwrap();
+        assert_eq!(lock(&interrupt.flight).changes, 1);
+        drop(change);
+        assert_eq!(lock(&interrupt.flight).changes, 0);
+        lock(&interrupt.flight).wished = Some(ExitStatus::INTERRUPTED);
+        assert_eq!(interrupt.begin_change().unwrap_err().kind(), ErrorKind::Interrupted);
+        assert!(interrupt.check().is_err());
+    }
+
+    #[tokio::test]
+    async fn a_signal_ends_reading_at_once_and_lets_a_change_settle() {
+        let interrupt = Interrupt::default();
+        interrupt.wish.send_replace(Some(ExitStatus::INTERRUPTED));
+        let quick = tokio::time::sleep(Duration::from_millis(5));
+        assert!(interrupt.settles(quick).await.is_some());
+        let read = std::future::pending::<Result<()>>();
+        assert_eq!(interrupt.stops(read).await.unwrap_err().kind(), ErrorKind::Interrupted);
+    }
+}

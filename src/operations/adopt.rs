@@ -1,0 +1,98 @@
+//! Taking an instance that exists for the one that is asked for, or saying in which fields it differs.
+
+use super::create::Creation;
+use crate::cloud::{Error, ErrorKind, Fingerprint, Instance, InstanceSpec, Result, SshKey, format_duration};
+
+/// Takes the existing instance for the asked one if it was made from the same spec.
+pub(super) fn adopt(instance: Instance, spec: &InstanceSpec) -> Result<Creation> {
+    let mut differences = Vec::new();
+    if let Some(zone) = spec
+        .place
+        .zone
+        .as_ref()
+        .filter(|zone| instance.zone.as_ref().is_some_and(|own| own != *zone))
+    {
+        differences.push(difference("zone", instance.zone.as_deref(), Some(zone.clone())));
+    }
+    // Tags can lag behind the instance; an id that the cloud just returned for our own token is trusted.
+    if let Some(existing) = &instance.spec_fingerprint {
+        let fields = Fingerprint::of(spec).differing_fields(existing);
+        differences.extend(
+            fields
+                .into_iter()
+                .map(|field| describe_difference(field, &instance, spec)),
+        );
+    }
+    if differences.is_empty() {
+        return Ok(Creation {
+            instance,
+            adopted: true,
+            tried: Vec::new(),
+        });
+    }
+    let reference = instance.reference;
+    Err(Error::new(
+        ErrorKind::AlreadyExists,
+        format!(
+            "{} exists as {reference} with another spec: {}",
+            spec.name,
+            differences.join("; ")
+        ),
+    )
+    .with_remedy(format!(
+        "use another name, or terminate it first: cloudctl terminate {reference}"
+    ))
+    .with_leftover(&reference))
+}
+
+/// What differs in one field, with both values where they can be known and are not secret.
+fn describe_difference(field: &str, existing: &Instance, spec: &InstanceSpec) -> String {
+    let list = |values: &[String]| (!values.is_empty()).then(|| values.join(","));
+    let yes = |set: bool| set.then(|| "yes".to_owned());
+    let (has, asked) = match field {
+        "type" => (existing.machine_type.as_deref(), spec.machine_type.clone()),
+        "image" => (existing.image.as_deref(), spec.image.clone()),
+        "disk" => (None, spec.disk_gib.map(|size| format!("{size} GiB"))),
+        "disk-type" => (None, spec.disk_type.clone()),
+        "ssh-key" => (
+            None,
+            spec.ssh_key.as_ref().map(|key| match key {
+                SshKey::Name(name) => name.clone(),
+                SshKey::PublicKey(_) => "a public key".to_owned(),
+            }),
+        ),
+        "user-data" => (None, spec.user_data.as_ref().map(|_| "other data".to_owned())),
+        "network" => (None, spec.network.clone()),
+        "subnet" => (None, spec.subnet.clone()),
+        "firewall" => (None, list(&spec.firewalls)),
+        "no-public-ip" => (None, yes(!spec.public_ip)),
+        "identity" => (None, spec.identity.clone()),
+        "label" => {
+            let labels: Vec<_> = spec
+                .labels
+                .iter()
+                .map(|(key, value)| format!("{key}={value}"))
+                .collect();
+            let existing: Vec<_> = existing
+                .labels
+                .iter()
+                .map(|(key, value)| format!("{key}={value}"))
+                .collect();
+            return difference(field, list(&existing).as_deref(), list(&labels));
+        }
+        "spot" => (Some(if existing.spot { "yes" } else { "no" }), yes(spec.spot)),
+        "protect" => (None, yes(spec.protected)),
+        "ttl" => (None, spec.ttl.map(format_duration)),
+        _ => (None, None),
+    };
+    difference(field, has, asked)
+}
+
+fn difference(field: &str, existing: Option<&str>, asked: Option<String>) -> String {
+    match (existing, asked) {
+        (Some(existing), Some(asked)) => format!("{field} is {existing}, not {asked}"),
+        (Some(existing), None) => format!("{field} is {existing}, and was asked for then but not now"),
+        (None, Some(asked)) => format!("{field} differs from {asked}"),
+        (None, None) => format!("{field} differs"),
+    }
+}

@@ -1,0 +1,82 @@
+//! Whose time is over: by the clouds' own clocks and timestamps, and only where the labels can be believed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::cloud::{Error, ErrorKind, Instance, Provider, ProviderKind, Result};
+
+/// What of a listing is past its time.
+#[derive(Debug, Default)]
+pub struct Expired {
+    /// Ours, alive, and past their time.
+    pub instances: Vec<Instance>,
+    /// One error for each instance whose labels of cloudctl's own are not to be believed; those are left alone.
+    pub doubtful: Vec<Error>,
+}
+
+/// Finds what is past its time. Asks each cloud on which something has a TTL what time it is.
+///
+/// # Errors
+/// Those of asking: without the cloud's own time nothing can be called expired.
+pub async fn find_expired(
+    connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
+    instances: Vec<Instance>,
+) -> Result<Expired> {
+    let mut expired = Expired::default();
+    for kind in ProviderKind::ALL {
+        let own = instances
+            .iter()
+            .filter(|instance| instance.provider == kind && !instance.state.is_gone());
+        let (doubtful, sound): (Vec<_>, Vec<_>) = own.partition(|instance| instance.doubt.is_some());
+        expired.doubtful.extend(doubtful.into_iter().map(doubt));
+        let timed: Vec<_> = sound
+            .into_iter()
+            .filter(|instance| instance.managed && instance.expires_at.is_some())
+            .collect();
+        if timed.is_empty() {
+            continue;
+        }
+        let now = connect(kind).time().await?;
+        let over = timed
+            .into_iter()
+            .filter(|instance| instance.expires_at.is_some_and(|end| end <= now));
+        expired.instances.extend(over.cloned());
+    }
+    Ok(expired)
+}
+
+fn doubt(instance: &Instance) -> Error {
+    let reason = instance.doubt.as_deref().unwrap_or_default();
+    Error::new(
+        ErrorKind::Incomplete,
+        format!("{} is left alone: {reason}", instance.reference),
+    )
+    .with_leftover(&instance.reference)
+    .with_remedy("look at it with `cloudctl describe`, and terminate it by its reference if it is to go")
+}
+
+/// The TTL, counted from an instance's creation, with which it ends `lifetime` from `now`.
+///
+/// # Errors
+/// `Refused` if it would end sooner than it does now, or its creation is not known.
+pub fn extended_ttl(instance: &Instance, lifetime: Duration, now: Timestamp) -> Result<Duration> {
+    let refused = |message: String| Error::new(ErrorKind::Refused, message);
+    let created = instance
+        .created_at
+        .ok_or_else(|| refused(format!("it is not known when {} was made", instance.reference)))?;
+    let end = SignedDuration::try_from(lifetime)
+        .ok()
+        .and_then(|lifetime| now.checked_add(lifetime).ok())
+        .ok_or_else(|| Error::invalid("that is more time than there is"))?;
+    if let Some(current) = instance.expires_at.filter(|current| *current > end) {
+        return Err(refused(format!(
+            "{} would end sooner than it does now, at {current}",
+            instance.reference
+        ))
+        .with_remedy("give more time, or terminate it when it is no longer needed"));
+    }
+    let ttl = end.duration_since(created.min(end));
+    Ok(Duration::from_secs(u64::try_from(ttl.as_secs()).unwrap_or_default()))
+}
