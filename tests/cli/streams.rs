@@ -183,7 +183,9 @@ fn hostile_names_are_escaped_where_people_read_them() {
     for reference in ids.lines() {
         let run = sandbox.run(&["describe", reference]).expect(0);
         assert!(is_harmless(&run.stdout), "{:?}", run.stdout);
-        let run = sandbox.run(&["terminate", reference, "--dry-run"]).expect(0);
+        let run = sandbox
+            .run(&["terminate", reference, "--dry-run", "--include-unmanaged"])
+            .expect(0);
         assert!(is_harmless(&run.stdout) && is_harmless(&run.stderr), "{run:?}");
     }
 }

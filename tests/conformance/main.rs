@@ -16,14 +16,13 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-mod backend;
 mod cases;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
-use backend::{Backend, BackendKind};
 use libtest_mimic::{Arguments, Failed, Trial};
+use support::backend::{Backend, BackendKind};
 
 /// A case, and the backends that it makes sense for.
 pub struct Case {

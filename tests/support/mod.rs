@@ -1,5 +1,6 @@
 //! What the integration tests share: a sandbox for the real binary, and clouds to point it at.
 
+pub mod backend;
 pub mod ec2;
 pub mod gce;
 pub mod http;

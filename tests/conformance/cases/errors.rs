@@ -2,7 +2,7 @@
 
 use super::cases;
 use crate::Case;
-use crate::backend::{Backend, BackendKind};
+use crate::support::backend::{Backend, BackendKind};
 use crate::support::http::{Effect, Fault};
 
 pub fn cases() -> Vec<Case> {
@@ -32,28 +32,10 @@ pub fn cases() -> Vec<Case> {
     all
 }
 
-/// The create call's name.
-fn create_call(backend: &Backend) -> &'static str {
-    if backend.gce().is_some() {
-        "instances.insert"
-    } else {
-        "RunInstances"
-    }
-}
-
-fn list_call(backend: &Backend) -> &'static str {
-    if backend.gce().is_some() {
-        "instances.aggregatedList"
-    } else {
-        "DescribeInstances"
-    }
-}
-
+/// Injects a fault; the mock has its own way, by [`run_with`].
 fn inject(backend: &Backend, fault: Fault) {
-    if let Some(emulator) = backend.ec2() {
-        emulator.inject(fault);
-    } else if let Some(emulator) = backend.gce() {
-        emulator.inject(fault);
+    if backend.kind != BackendKind::Mock {
+        backend.inject(fault);
     }
 }
 
@@ -148,7 +130,7 @@ fn throttled_for_good(backend: &Backend) {
     inject(
         backend,
         Fault::on(
-            list_call(backend),
+            backend.list_call(),
             Effect::ErrorBefore {
                 status,
                 code: code.to_owned(),
@@ -170,8 +152,8 @@ fn throttled_for_a_while(backend: &Backend) {
         status,
         code: code.to_owned(),
     };
-    inject(backend, Fault::on(list_call(backend), effect()).times(2));
-    inject(backend, Fault::on(create_call(backend), effect()).times(2));
+    inject(backend, Fault::on(backend.list_call(), effect()).times(2));
+    inject(backend, Fault::on(backend.create_call(), effect()).times(2));
     run_with(backend, "throttle=0.2", &["create", "web-1"]).expect(0);
     assert_eq!(backend.alive().len(), 1);
 }
@@ -186,7 +168,7 @@ fn unreachable(backend: &Backend) {
 }
 
 fn a_lost_reply_is_replayed_and_makes_one(backend: &Backend) {
-    inject(backend, Fault::on(create_call(backend), Effect::ResetAfter).times(1));
+    inject(backend, Fault::on(backend.create_call(), Effect::ResetAfter).times(1));
     let run = run_with(backend, "lost-reply", &["create", "web-1"]);
     if backend.kind == BackendKind::Mock {
         // The mock loses every reply, so the outcome stays unknown until the next run.
@@ -199,7 +181,7 @@ fn a_lost_reply_is_replayed_and_makes_one(backend: &Backend) {
 }
 
 fn an_answer_cut_in_half_is_replayed_and_makes_one(backend: &Backend) {
-    inject(backend, Fault::on(create_call(backend), Effect::Truncate).times(1));
+    inject(backend, Fault::on(backend.create_call(), Effect::Truncate).times(1));
     backend.run(&["create", "web-1"]).expect(0);
     assert_eq!(backend.alive().len(), 1);
 }
@@ -214,7 +196,7 @@ fn an_error_after_the_effect_is_replayed_and_makes_one(backend: &Backend) {
         status: 500,
         code: code.to_owned(),
     };
-    inject(backend, Fault::on(create_call(backend), effect).times(1));
+    inject(backend, Fault::on(backend.create_call(), effect).times(1));
     backend.run(&["create", "web-1"]).expect(0);
     assert_eq!(backend.alive().len(), 1);
 }
@@ -270,7 +252,7 @@ fn a_start_that_cannot_be_followed_is_no_failure_without_effect(backend: &Backen
 }
 
 fn a_create_that_is_refused_is_not_taken_for_a_missing_network(backend: &Backend) {
-    inject(backend, Fault::on(create_call(backend), fault(400, "invalid")));
+    inject(backend, Fault::on(backend.create_call(), fault(400, "invalid")));
     let run = backend.json(&["create", "web-1"]).expect(2);
     assert_eq!(run.error_kinds(), ["invalid_spec"]);
     assert!(!run.stderr.contains("network"), "{}", run.stderr);

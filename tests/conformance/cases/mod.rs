@@ -10,7 +10,7 @@ mod terminate;
 use serde_json::Value;
 
 use crate::Case;
-use crate::backend::BackendKind;
+use crate::support::backend::BackendKind;
 
 /// A case for the given backends.
 macro_rules! cases {

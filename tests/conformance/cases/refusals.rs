@@ -2,7 +2,7 @@
 
 use super::cases;
 use crate::Case;
-use crate::backend::{Backend, BackendKind};
+use crate::support::backend::{Backend, BackendKind};
 
 pub fn cases() -> Vec<Case> {
     let mut all = Vec::from(cases![BackendKind::ALL;

@@ -1,13 +1,17 @@
 //! The backends: how the binary is pointed at each, and how each cloud's own memory is read.
 
+// Each test binary uses another part of it.
+#![allow(dead_code)]
+
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::support::moto::Moto;
-use crate::support::outside::aws;
-use crate::support::sandbox::{Run, Sandbox};
-use crate::support::{ec2, gce, python};
+use super::http::{Call, Fault};
+use super::moto::Moto;
+use super::outside::aws;
+use super::sandbox::{Run, Sandbox};
+use super::{ec2, gce, python};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BackendKind {
@@ -290,6 +294,86 @@ impl Backend {
             Some(emulator)
         } else {
             None
+        }
+    }
+
+    /// Injects a fault into this backend's emulator.
+    pub fn inject(&self, fault: Fault) {
+        match &self.cloud {
+            Cloud::Ec2(emulator) => emulator.inject(fault),
+            Cloud::Gce(emulator) => emulator.inject(fault),
+            Cloud::Mock | Cloud::Moto(_) => panic!("{:?} takes no faults", self.kind),
+        }
+    }
+
+    /// Takes all faults back.
+    pub fn clear_faults(&self) {
+        match &self.cloud {
+            Cloud::Ec2(emulator) => emulator.clear_faults(),
+            Cloud::Gce(emulator) => emulator.clear_faults(),
+            Cloud::Mock | Cloud::Moto(_) => {}
+        }
+    }
+
+    /// Every call that this backend's emulator got.
+    pub fn calls(&self) -> Vec<Call> {
+        match &self.cloud {
+            Cloud::Ec2(emulator) => emulator.calls(),
+            Cloud::Gce(emulator) => emulator.calls(),
+            Cloud::Mock | Cloud::Moto(_) => panic!("{:?} has no log of calls", self.kind),
+        }
+    }
+
+    /// How often an operation was called.
+    pub fn count(&self, operation: &str) -> usize {
+        self.calls()
+            .iter()
+            .filter(|call| call.operation.name == operation)
+            .count()
+    }
+
+    /// Moves the emulator's clock on.
+    pub fn advance(&self, by: std::time::Duration) {
+        match &self.cloud {
+            Cloud::Ec2(emulator) => emulator.advance(by),
+            Cloud::Gce(emulator) => emulator.advance(by),
+            Cloud::Mock | Cloud::Moto(_) => panic!("{:?} has no clock of its own", self.kind),
+        }
+    }
+
+    /// The create call's name in the API.
+    pub fn create_call(&self) -> &'static str {
+        if self.gce().is_some() {
+            "instances.insert"
+        } else {
+            "RunInstances"
+        }
+    }
+
+    /// The name in the API of the call that lists a region.
+    pub fn list_call(&self) -> &'static str {
+        if self.gce().is_some() {
+            "instances.aggregatedList"
+        } else {
+            "DescribeInstances"
+        }
+    }
+
+    /// The name in the API of the call that ends instances.
+    pub fn terminate_call(&self) -> &'static str {
+        if self.gce().is_some() {
+            "instances.delete"
+        } else {
+            "TerminateInstances"
+        }
+    }
+
+    /// The disks that are there, attached or left behind, by their own ids.
+    pub fn disks(&self) -> Vec<String> {
+        match &self.cloud {
+            Cloud::Ec2(emulator) => emulator.volumes().into_iter().map(|volume| volume.id).collect(),
+            Cloud::Gce(emulator) => emulator.disks().into_iter().map(|disk| disk.name).collect(),
+            Cloud::Mock | Cloud::Moto(_) => Vec::new(),
         }
     }
 
