@@ -10,6 +10,7 @@ mod field;
 mod fingerprint;
 mod instance;
 mod labels;
+mod listing;
 mod location;
 mod name;
 mod ownership;
@@ -29,11 +30,12 @@ pub use instance::{Architecture, ExpiryEnforcer, Instance, InstanceState};
 pub use labels::{
     LABEL_GENERATION, LABEL_MANAGED, LABEL_NAME, LABEL_SPEC, LABEL_TTL, Labels, RESERVED_PREFIX, check_label_key,
 };
+pub use listing::{ListFilter, Listing, Pages};
 pub use location::{Location, Place};
 pub use name::InstanceName;
 pub use ownership::{Ownership, own_labels};
 pub use plan::Plan;
-pub use provider::{Clock, Created, Identity, ListFilter, Listing, Outcome, Provider, ProviderKind};
+pub use provider::{Clock, Created, Identity, Outcome, Provider, ProviderKind};
 pub use reference::{InstanceRef, Reference};
 pub use secret::Secret;
 pub use spec::{InstanceSpec, SshKey};

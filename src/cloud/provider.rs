@@ -7,7 +7,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::{Error, Instance, InstanceRef, InstanceSpec, Location, Place, Plan, Result, SurvivingDisk};
+use super::{
+    Error, Instance, InstanceRef, InstanceSpec, ListFilter, Listing, Location, Pages, Place, Plan, Result,
+    SurvivingDisk,
+};
 
 /// The clouds there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -73,44 +76,6 @@ pub struct Identity {
     pub account: String,
     /// The user, role or service account; `None` where the credentials do not say.
     pub principal: Option<String>,
-}
-
-/// Which instances a listing is about. An empty filter admits all.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ListFilter {
-    /// With `names`: only instances that have one of these ids or one of those names.
-    pub ids: Vec<String>,
-    /// See `ids`.
-    pub names: Vec<String>,
-    /// Only what cloudctl made.
-    pub managed: bool,
-}
-
-impl ListFilter {
-    /// What cloudctl made under this name.
-    pub fn managed_name(name: &str) -> Self {
-        Self {
-            names: vec![name.to_owned()],
-            managed: true,
-            ..Self::default()
-        }
-    }
-
-    /// Whether the filter admits this instance. Drivers push down to the cloud what it can do, and end with this.
-    pub fn admits(&self, instance: &Instance) -> bool {
-        let anyone = self.ids.is_empty() && self.names.is_empty();
-        let named = instance.name.as_ref().is_some_and(|name| self.names.contains(name));
-        (anyone || named || self.ids.contains(&instance.reference.id)) && (instance.managed || !self.managed)
-    }
-}
-
-/// The answer to a listing of one location.
-#[derive(Debug, Default)]
-pub struct Listing {
-    /// What was found, from every page.
-    pub instances: Vec<Instance>,
-    /// Parts of the location that did not answer, each an error with its place. Not empty: the listing is incomplete.
-    pub gaps: Vec<Error>,
 }
 
 /// What became of one target of a batch.
@@ -190,12 +155,25 @@ pub trait Provider: Send + Sync {
     /// `NotFound` if the cloud does not know it, or no longer.
     async fn get(&self, target: &InstanceRef) -> Result<Instance>;
 
-    /// Every page of one location, or an error: never a silently partial list. Instances that are gone but still
-    /// listed by the cloud are in it, as `Terminated`.
+    /// Reads every page of a location and puts each into `pages` as it comes. Gives the parts of the location that did
+    /// not answer, each an error with its place: with any of them the listing is incomplete. Instances that are gone
+    /// but still listed by the cloud are in it, as `Terminated`.
     ///
     /// # Errors
-    /// Those of any call; the whole location is then missing.
-    async fn list(&self, location: &Location, filter: &ListFilter) -> Result<Listing>;
+    /// Those of any call. What was put into `pages` by then is true, but the listing is incomplete.
+    async fn list_pages(&self, pages: &Pages<'_>) -> Result<Vec<Error>>;
+
+    /// Every page of one location, gathered, or an error: never a silently partial list.
+    ///
+    /// # Errors
+    /// As [`list_pages`](Self::list_pages); the whole location is then missing.
+    async fn list(&self, location: &Location, filter: &ListFilter) -> Result<Listing> {
+        let mut instances = Vec::new();
+        let mut gather = |page: Vec<Instance>| instances.extend(page);
+        let gaps = self.list_pages(&Pages::new(location, filter, &mut gather)).await?;
+        instances.sort_by(|one, other| one.reference.cmp(&other.reference));
+        Ok(Listing { instances, gaps })
+    }
 
     /// Ends instances, in as few calls as the cloud allows. One outcome for each target, in the same order: `Ok`
     /// once deletion is under way or done, `NotFound` if there is nothing left to delete, `Protected`.

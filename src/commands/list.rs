@@ -1,13 +1,17 @@
 //! `cloudctl list`
 
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
 use clap::Args as ClapArgs;
+use jiff::Timestamp;
 
 use super::targets::{note_left_out, scope, warn_of_gap};
-use crate::cloud::{InstanceState, ListFilter};
+use crate::cloud::{Instance, InstanceState, ListFilter, Provider};
 use crate::context::Context;
 use crate::exit::ExitStatus;
-use crate::operations::{Filter, LabelSelector, SortOrder, take_inventory};
-use crate::output::{INSTANCES, Report};
+use crate::operations::{Filter, Inventory, LabelSelector, SortOrder, stream_inventory, take_inventory};
+use crate::output::{INSTANCES, Record, Report};
 
 /// List VMs of all regions of all clouds
 ///
@@ -21,20 +25,28 @@ pub struct Args {
     /// Only VMs whose fields are so: state=running,age>2h,label.env~ci
     #[arg(long, value_name = "FILTER")]
     filter: Vec<Filter>,
-    /// Order by these fields; a hyphen turns one round
-    #[arg(
-        long,
-        value_name = "FIELDS",
-        default_value = "provider,region,name,id",
-        allow_hyphen_values = true
-    )]
-    sort: SortOrder,
+    /// Order by these fields; a hyphen turns one round [default: provider,region,name,id]
+    ///
+    /// With -o jsonl the default is no order: each VM is printed as soon as its region answers.
+    #[arg(long, value_name = "FIELDS", allow_hyphen_values = true)]
+    sort: Option<SortOrder>,
     /// Also VMs that are gone but still listed by their cloud
     #[arg(short, long)]
     all: bool,
     /// Only VMs made by cloudctl
     #[arg(long)]
     managed: bool,
+}
+
+/// The order where none is asked for.
+const DEFAULT_SORT: &str = "provider,region,name,id";
+
+impl Args {
+    fn admits(&self, instance: &Instance, now: Timestamp) -> bool {
+        (self.all || instance.state != InstanceState::Terminated)
+            && self.selectors.iter().all(|selector| selector.admits(instance))
+            && self.filter.iter().all(|filter| filter.admits(instance, now))
+    }
 }
 
 /// Lists, and names what is missing.
@@ -45,31 +57,79 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         managed: args.managed,
         ..ListFilter::default()
     };
+    if args.sort.is_none() && context.printer.streams() {
+        return match stream(&args, &providers, &filter, context).await? {
+            Some((inventory, count)) => conclude(inventory, count, context),
+            // Whoever reads along has seen enough.
+            None => Ok(ExitStatus::DONE),
+        };
+    }
     let mut inventory = take_inventory(&providers, &scope(context), &filter).await?;
+    let now = context.now();
+    inventory.instances.retain(|instance| args.admits(instance, now));
+    let sort = args.sort.map_or_else(|| DEFAULT_SORT.parse(), Ok)?;
+    sort.sort(&mut inventory.instances, now);
+    conclude(inventory, 0, context)
+}
+
+/// Prints each page as it comes, and keeps none. Gives what else there is to say and how many VMs were printed; nothing
+/// if nobody reads any more.
+async fn stream(
+    args: &Args,
+    providers: &[Arc<dyn Provider>],
+    filter: &ListFilter,
+    context: &mut Context,
+) -> anyhow::Result<Option<(Inventory, usize)>> {
+    let (scope, now, printer) = (scope(context), context.now(), &mut context.printer);
+    let (mut count, mut failure) = (0, None);
+    let mut print = |page: Vec<Instance>| {
+        let admitted = page.iter().filter(|instance| args.admits(instance, now));
+        let part = Report {
+            items: admitted.map(Record::from).collect(),
+            errors: Vec::new(),
+        };
+        count += part.items.len();
+        failure = printer.items(&part, &INSTANCES, now).err();
+        if failure.is_some() || printer.is_closed() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    };
+    let inventory = stream_inventory(providers, &scope, filter, &mut print).await?;
+    match failure {
+        Some(failure) => Err(failure.into()),
+        None => Ok(inventory.map(|inventory| (inventory, count))),
+    }
+}
+
+/// Prints what is not printed yet, and says what is missing.
+fn conclude(inventory: Inventory, printed: usize, context: &mut Context) -> anyhow::Result<ExitStatus> {
     note_left_out(&inventory.left_out, context);
     let now = context.now();
-    inventory.instances.retain(|instance| {
-        (args.all || instance.state != InstanceState::Terminated)
-            && args.selectors.iter().all(|selector| selector.admits(instance))
-            && args.filter.iter().all(|filter| filter.admits(instance, now))
-    });
-    args.sort.sort(&mut inventory.instances, now);
-
-    let status = if inventory.is_blind() {
+    let blind = inventory.is_blind();
+    let status = if blind {
         ExitStatus::of_batch(0, &inventory.gaps)
     } else if inventory.gaps.is_empty() {
         ExitStatus::DONE
     } else {
         ExitStatus::PARTIAL
     };
-    let (blind, asked) = (inventory.is_blind(), inventory.asked);
-    let report = Report::of_instances(&inventory.instances, inventory.gaps);
+    let report = Report {
+        // Each instance goes as its record comes: there may be very many.
+        items: inventory
+            .instances
+            .into_iter()
+            .map(|instance| Record::from(&instance))
+            .collect(),
+        errors: inventory.gaps,
+    };
     if blind {
         context.printer.report(&report, &INSTANCES, now)?;
         return Ok(status);
     }
     context.printer.items(&report, &INSTANCES, now)?;
-    if report.items.is_empty() && report.errors.is_empty() {
+    if report.items.is_empty() && printed == 0 && report.errors.is_empty() {
         context.printer.note("no VMs");
     }
     for gap in &report.errors {
@@ -79,7 +139,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         0 => {}
         missing => context.printer.warning(&format!(
             "the list is incomplete: {missing} of {} did not answer",
-            locations(asked.max(missing))
+            locations(inventory.asked.max(missing))
         )),
     }
     Ok(status)

@@ -1,5 +1,6 @@
 //! Starting, stopping and rebooting: one call for each cloud, then a look at what became of it.
 
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -32,24 +33,25 @@ pub async fn change_all(
     interrupt: &Interrupt,
 ) -> (Vec<Instance>, Vec<Error>) {
     let outcomes = act(connect, targets, action, interrupt).await;
+    let known = by_reference(targets);
     let mut errors = Vec::new();
     let mut done = Vec::new();
     for outcome in outcomes {
         match outcome.result {
-            Ok(()) => done.extend(
-                targets
-                    .iter()
-                    .filter(|target| target.reference == outcome.target)
-                    .cloned(),
-            ),
+            Ok(()) => done.extend(known.get(&outcome.target).map(|target| (*target).clone())),
             Err(error) => errors.push(with_target(error, &outcome.target)),
         }
     }
     let fresh = look_again(connect, &done, interrupt).await;
-    (
-        done.iter().map(|instance| newest(instance, &fresh.instances)).collect(),
-        errors,
-    )
+    (done.iter().map(|instance| fresh.newest(instance)).collect(), errors)
+}
+
+/// Instances by what they are called in all calls: there may be thousands.
+pub(super) fn by_reference(instances: &[Instance]) -> HashMap<&InstanceRef, &Instance> {
+    instances
+        .iter()
+        .map(|instance| (&instance.reference, instance))
+        .collect()
 }
 
 /// Sends the action, each cloud its own targets, all clouds at once.
@@ -102,7 +104,7 @@ pub(super) async fn look_again(
 ) -> Fresh {
     let look = async { Ok(refresh(connect, instances).await) };
     interrupt.stops(look).await.unwrap_or_else(|error| Fresh {
-        instances: Vec::new(),
+        instances: HashMap::new(),
         errors: vec![error],
         complete: false,
     })
@@ -111,11 +113,23 @@ pub(super) async fn look_again(
 /// A second look at some instances.
 pub(super) struct Fresh {
     /// Those that are still listed.
-    pub(super) instances: Vec<Instance>,
+    instances: HashMap<InstanceRef, Instance>,
     /// Why a location could not be listed, wholly or in part.
     pub(super) errors: Vec<Error>,
     /// Whether every location answered, so that what is not listed is gone.
     pub(super) complete: bool,
+}
+
+impl Fresh {
+    /// The instance as it was listed now; `None` if it was not.
+    pub(super) fn listed(&self, instance: &Instance) -> Option<&Instance> {
+        self.instances.get(&instance.reference)
+    }
+
+    /// The instance as it was listed last.
+    pub(super) fn newest(&self, instance: &Instance) -> Instance {
+        self.listed(instance).unwrap_or(instance).clone()
+    }
 }
 
 /// Lists the given instances again, with one listing for each of their regions.
@@ -123,40 +137,27 @@ pub(super) async fn refresh(
     connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
     instances: &[Instance],
 ) -> Fresh {
-    let mut groups: Vec<(ProviderKind, Location, ListFilter)> = Vec::new();
+    let mut groups: BTreeMap<(ProviderKind, &str), ListFilter> = BTreeMap::new();
     for instance in instances {
-        let location = Location::Region(instance.region.clone());
-        let id = instance.reference.id.clone();
-        match groups
-            .iter_mut()
-            .find(|(kind, known, _)| *kind == instance.provider && *known == location)
-        {
-            Some((_, _, filter)) => filter.ids.push(id),
-            None => {
-                groups.push((
-                    instance.provider,
-                    location,
-                    ListFilter {
-                        ids: vec![id],
-                        ..ListFilter::default()
-                    },
-                ));
-            }
-        }
+        let group = groups.entry((instance.provider, &instance.region)).or_default();
+        group.ids.push(instance.reference.id.clone());
     }
-    let listings = groups.iter().map(|(kind, location, filter)| {
-        let provider = connect(*kind);
-        async move { provider.list(location, filter).await }
+    let listings = groups.iter().map(|((kind, region), filter)| {
+        let (provider, location) = (connect(*kind), Location::Region((*region).to_owned()));
+        async move { provider.list(&location, filter).await }
     });
     let mut fresh = Fresh {
-        instances: Vec::new(),
+        instances: HashMap::new(),
         errors: Vec::new(),
         complete: true,
     };
     for listing in join_all(listings).await {
         match listing {
             Ok(listing) => {
-                fresh.instances.extend(listing.instances);
+                let listed = listing.instances.into_iter();
+                fresh
+                    .instances
+                    .extend(listed.map(|instance| (instance.reference.clone(), instance)));
                 fresh.errors.extend(listing.gaps);
             }
             Err(error) => fresh.errors.push(error),
@@ -164,15 +165,6 @@ pub(super) async fn refresh(
     }
     fresh.complete = fresh.errors.is_empty();
     fresh
-}
-
-/// The instance as it was listed last.
-pub(super) fn newest(instance: &Instance, refreshed: &[Instance]) -> Instance {
-    refreshed
-        .iter()
-        .find(|known| known.reference == instance.reference)
-        .unwrap_or(instance)
-        .clone()
 }
 
 /// Every error of a batch names its target.

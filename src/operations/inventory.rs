@@ -1,15 +1,20 @@
 //! Asking every location of every cloud at once, and knowing what did not answer.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::future::poll_fn;
+use std::ops::ControlFlow;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use crate::cloud::{Error, ErrorKind, Instance, ListFilter, Listing, Location, Provider, Result};
+use super::silence::{Silence, Stopwatch};
+use crate::cloud::{Error, ErrorKind, Instance, ListFilter, Location, Pages, Provider, Result};
 
-/// How long one location may take to answer with all its pages.
-const LOCATION_DEADLINE: Duration = Duration::from_secs(60);
+/// How long one location may say nothing, before its first page and between any two.
+const LONGEST_SILENCE: Duration = Duration::from_secs(60);
 
 /// Which parts of the clouds are asked.
 #[derive(Clone, Debug, Default)]
@@ -56,53 +61,138 @@ impl Inventory {
         self.answered += other.answered;
     }
 
-    fn absorb(&mut self, listing: Listing) {
-        self.answered += 1;
-        self.instances.extend(listing.instances);
-        self.gaps.extend(listing.gaps);
+    /// What there is to tell of a location that was asked.
+    fn of_location(instances: Vec<Instance>, heard: bool, listed: Result<Vec<Error>>) -> Self {
+        let answered = usize::from(heard || listed.is_ok());
+        Self {
+            instances,
+            gaps: listed.unwrap_or_else(|error| vec![error]),
+            left_out: Vec::new(),
+            asked: 1,
+            answered,
+        }
+    }
+
+    /// What there is to tell of a cloud that would not say which locations it has.
+    fn of_silent_cloud(provider: &dyn Provider, error: Error) -> Self {
+        let location = error
+            .location()
+            .map_or_else(|| provider.kind().to_string(), str::to_owned);
+        Self {
+            gaps: vec![error.at(location)],
+            asked: 1,
+            ..Self::default()
+        }
     }
 }
 
-/// Lists everything in scope that the filter admits. Locations that fail or take too long become gaps; they never
-/// hold up or hide the rest.
+/// Lists everything in scope that the filter admits. Locations that fail or fall silent become gaps; they never
+/// hold up or hide the rest. Nothing is taken of a location that failed half-way.
 ///
 /// # Errors
 /// `InvalidSpec` if no cloud has the region or zone that the scope names.
 pub async fn take_inventory(providers: &[Arc<dyn Provider>], scope: &Scope, filter: &ListFilter) -> Result<Inventory> {
-    let located = join_all(providers.iter().map(|provider| locations_in(provider.as_ref(), scope))).await;
+    let watch = Stopwatch::start();
+    let list = async |provider: &dyn Provider, location: &Location| {
+        let mut instances = Vec::new();
+        let mut gather = |page: Vec<Instance>| instances.extend(page);
+        let listed = list_in_time(provider, location, filter, &watch, &mut gather).await;
+        if listed.is_err() {
+            instances.clear();
+        }
+        Inventory::of_location(instances, false, listed)
+    };
+    let mut inventory = ask_all(providers, scope, &list).await?;
+    // The order must not depend on who answered first.
+    inventory
+        .instances
+        .sort_by(|one, other| one.reference.cmp(&other.reference));
+    Ok(inventory)
+}
+
+/// The same without gathering: each page of each location goes to `on_page` as it comes, in no order, and
+/// [`Inventory::instances`] stays empty. What a location gave before it failed stands, and the location is a gap.
+/// `None` if `on_page` wanted no more.
+///
+/// # Errors
+/// As [`take_inventory`].
+pub async fn stream_inventory(
+    providers: &[Arc<dyn Provider>],
+    scope: &Scope,
+    filter: &ListFilter,
+    on_page: &mut (dyn FnMut(Vec<Instance>) -> ControlFlow<()> + Send),
+) -> Result<Option<Inventory>> {
+    let watch = Stopwatch::start();
+    let printing = Mutex::new((on_page, ControlFlow::Continue(())));
+    let lock = || printing.lock().unwrap_or_else(PoisonError::into_inner);
+    let list = async |provider: &dyn Provider, location: &Location| {
+        let mut heard = false;
+        let mut hand_on = |page: Vec<Instance>| {
+            let mut printing = lock();
+            if !page.is_empty() && printing.1.is_continue() {
+                heard = true;
+                printing.1 = watch.pause(|| (printing.0)(page));
+            }
+        };
+        let listed = list_in_time(provider, location, filter, &watch, &mut hand_on).await;
+        Inventory::of_location(Vec::new(), heard, listed)
+    };
+    let mut asking = pin!(ask_all(providers, scope, &list));
+    poll_fn(|task| match asking.as_mut().poll(task) {
+        // Nobody waits for the rest.
+        _ if lock().1.is_break() => Poll::Ready(Ok(None)),
+        answer => answer.map_ok(Some),
+    })
+    .await
+}
+
+/// Asks every location in scope with `list`, all at once, and puts the answers together.
+async fn ask_all(
+    providers: &[Arc<dyn Provider>],
+    scope: &Scope,
+    list: &impl AsyncFn(&dyn Provider, &Location) -> Inventory,
+) -> Result<Inventory> {
     let mut inventory = Inventory::default();
-    let mut asked: Vec<(&Arc<dyn Provider>, Location)> = Vec::new();
+    if scope.is_everything() {
+        // No cloud waits for another one to say where it is.
+        let clouds = providers.iter().map(|provider| async move {
+            let provider = provider.as_ref();
+            match within_deadline(provider, &Location::Everywhere, provider.locations()).await {
+                Ok(locations) => join_all(locations.iter().map(|location| list(provider, location))).await,
+                Err(error) => vec![Inventory::of_silent_cloud(provider, error)],
+            }
+        });
+        for part in join_all(clouds).await.into_iter().flatten() {
+            inventory.merge(part);
+        }
+        return Ok(inventory);
+    }
+    let located = join_all(providers.iter().map(|provider| locations_in(provider.as_ref(), scope))).await;
+    let mut asked: Vec<(&dyn Provider, Location)> = Vec::new();
     // By the region's place in the scope: a region of one cloud is unknown to the others, and a mistake only if it is
     // unknown to all.
     let mut known = BTreeSet::new();
     let mut refused = Vec::new();
-    for (provider, located) in providers.iter().zip(located) {
+    for (provider, located) in providers.iter().map(Arc::as_ref).zip(located) {
         match located {
             Ok(locations) => {
                 for (index, location) in locations.into_iter().enumerate() {
                     match location {
                         Ok(location) => {
                             known.insert(index);
-                            let pair = (provider, location);
                             // A zone's region may be named beside it, and a region twice.
                             if !asked
                                 .iter()
-                                .any(|(one, other)| one.kind() == pair.0.kind() && *other == pair.1)
+                                .any(|(one, other)| one.kind() == provider.kind() && *other == location)
                             {
-                                asked.push(pair);
+                                asked.push((provider, location));
                             }
                         }
                         Err(error) => refused.push((index, error)),
                     }
                 }
             }
-            Err(error) => {
-                inventory.asked += 1;
-                let location = error
-                    .location()
-                    .map_or_else(|| provider.kind().to_string(), str::to_owned);
-                inventory.gaps.push(error.at(location));
-            }
+            Err(error) => inventory.merge(Inventory::of_silent_cloud(provider, error)),
         }
     }
     for (index, error) in refused {
@@ -112,31 +202,16 @@ pub async fn take_inventory(providers: &[Arc<dyn Provider>], scope: &Scope, filt
         }
         inventory.left_out.push(error);
     }
-
-    inventory.asked += asked.len();
-    let listings = asked
-        .iter()
-        .map(|(provider, location)| list_in_time(provider.as_ref(), location, filter));
-    for listing in join_all(listings).await {
-        match listing {
-            Ok(listing) => inventory.absorb(listing),
-            Err(error) => inventory.gaps.push(error),
-        }
+    let listings = asked.iter().map(|(provider, location)| list(*provider, location));
+    for part in join_all(listings).await {
+        inventory.merge(part);
     }
-    // The order must not depend on who answered first.
-    inventory
-        .instances
-        .sort_by(|one, other| one.reference.cmp(&other.reference));
     Ok(inventory)
 }
 
 /// The locations of one cloud that the scope names: one answer for each of its regions, the refusal of a region that
 /// this cloud does not know among them.
 async fn locations_in(provider: &dyn Provider, scope: &Scope) -> Result<Vec<Result<Location>>> {
-    if scope.is_everything() {
-        let all = within_deadline(provider, &Location::Everywhere, provider.locations()).await?;
-        return Ok(all.into_iter().map(Ok).collect());
-    }
     let regions: Vec<Option<&str>> = match scope.regions.as_slice() {
         [] => vec![None],
         several => several.iter().map(|region| Some(region.as_str())).collect(),
@@ -154,14 +229,25 @@ async fn locations_in(provider: &dyn Provider, scope: &Scope) -> Result<Vec<Resu
     Ok(locations)
 }
 
-async fn list_in_time(provider: &dyn Provider, location: &Location, filter: &ListFilter) -> Result<Listing> {
-    let place = place_name(provider, location);
-    within_deadline(provider, location, provider.list(location, filter))
-        .await
-        .map_err(|error| match error.location() {
-            Some(_) => error,
-            None => error.at(place),
-        })
+/// Lists one location for as long as it goes on saying something.
+async fn list_in_time(
+    provider: &dyn Provider,
+    location: &Location,
+    filter: &ListFilter,
+    watch: &Stopwatch,
+    hand_on: &mut (dyn FnMut(Vec<Instance>) + Send),
+) -> Result<Vec<Error>> {
+    let silence = Silence::begins(watch, LONGEST_SILENCE);
+    let mut listen = |page: Vec<Instance>| {
+        // A cloud that says the same again and again, or nothing page after page, might as well be silent.
+        let is_news = !page.is_empty();
+        hand_on(page);
+        if is_news {
+            silence.breaks();
+        }
+    };
+    let pages = Pages::new(location, filter, &mut listen);
+    in_time(provider, location, &silence, provider.list_pages(&pages)).await
 }
 
 async fn within_deadline<T>(
@@ -169,9 +255,25 @@ async fn within_deadline<T>(
     location: &Location,
     call: impl Future<Output = Result<T>>,
 ) -> Result<T> {
-    tokio::time::timeout(LOCATION_DEADLINE, call).await.unwrap_or_else(|_| {
-        let seconds = LOCATION_DEADLINE.as_secs();
-        Err(Error::new(ErrorKind::Network, format!("no answer within {seconds} s")).at(place_name(provider, location)))
+    let watch = Stopwatch::start();
+    in_time(provider, location, &Silence::begins(&watch, LONGEST_SILENCE), call).await
+}
+
+/// Ends a call when its silence has lasted too long; its errors name the place.
+async fn in_time<T>(
+    provider: &dyn Provider,
+    location: &Location,
+    silence: &Silence<'_>,
+    call: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let place = place_name(provider, location);
+    let answer = silence.bounds(call).await.unwrap_or_else(|| {
+        let seconds = LONGEST_SILENCE.as_secs();
+        Err(Error::new(ErrorKind::Network, format!("no answer within {seconds} s")))
+    });
+    answer.map_err(|error| match error.location() {
+        Some(_) => error,
+        None => error.at(place),
     })
 }
 

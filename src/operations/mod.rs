@@ -9,6 +9,7 @@ mod filter;
 mod inventory;
 mod select;
 mod selector;
+mod silence;
 mod terminate;
 mod wait;
 
@@ -16,7 +17,7 @@ pub use batch::{BatchAction, change_all};
 pub use create::{Creation, Fallback, create_once};
 pub use expiry::{Expired, extended_ttl, find_expired};
 pub use filter::{Filter, SortOrder};
-pub use inventory::{Inventory, Scope, take_inventory};
+pub use inventory::{Inventory, Scope, stream_inventory, take_inventory};
 pub use select::{Selection, find_references};
 pub use selector::LabelSelector;
 pub use terminate::{TerminationPlan, check_account, plan_termination, report_surviving_disks, terminate};

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::batch::{BatchAction, act, look_again, newest, refresh, with_target};
+use super::batch::{BatchAction, act, by_reference, look_again, refresh, with_target};
 use crate::cloud::{Disk, Error, ErrorKind, Instance, InstanceState, Provider, ProviderKind, Result, SurvivingDisk};
 use crate::interrupt::Interrupt;
 
@@ -32,18 +32,14 @@ impl TerminationPlan {
     /// # Errors
     /// `Refused` if one is not ours any more, or cannot be looked at; then nothing is ended.
     pub async fn recheck(self, connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync)) -> Result<Self> {
-        let fresh = refresh(connect, &self.doomed).await;
-        if let Some(error) = fresh.errors.into_iter().next() {
+        let mut fresh = refresh(connect, &self.doomed).await;
+        if let Some(error) = fresh.errors.pop() {
             return Err(error
                 .context("cannot look at the VMs once more; nothing was terminated")
                 .as_kind(ErrorKind::Refused)
                 .with_remedy("run the same command again"));
         }
-        let seen: Vec<_> = self
-            .doomed
-            .iter()
-            .map(|instance| newest(instance, &fresh.instances))
-            .collect();
+        let seen: Vec<_> = self.doomed.iter().map(|instance| fresh.newest(instance)).collect();
         let mut plan = plan_termination(seen, self.include_unmanaged, None)?;
         let known: Vec<_> = self.protected;
         plan.protected.extend(known);
@@ -122,28 +118,20 @@ pub async fn terminate(
     interrupt: &Interrupt,
 ) -> (Vec<Instance>, Vec<Error>) {
     let outcomes = act(connect, &plan.doomed, BatchAction::Terminate, interrupt).await;
+    let known = by_reference(&plan.doomed);
     let mut errors = plan.protected;
     let mut going = Vec::new();
     for outcome in outcomes {
         match outcome.result {
             Err(error) if error.kind() != ErrorKind::NotFound => errors.push(with_target(error, &outcome.target)),
             // Nothing left to delete is what was wanted.
-            _ => going.extend(
-                plan.doomed
-                    .iter()
-                    .filter(|instance| instance.reference == outcome.target)
-                    .cloned(),
-            ),
+            _ => going.extend(known.get(&outcome.target).map(|instance| (*instance).clone())),
         }
     }
     let fresh = look_again(connect, &going, interrupt).await;
     let ended = going.iter().map(|instance| {
-        let is_listed = fresh
-            .instances
-            .iter()
-            .any(|known| known.reference == instance.reference);
-        let mut now = newest(instance, &fresh.instances);
-        if !is_listed && fresh.complete {
+        let mut now = fresh.newest(instance);
+        if fresh.listed(instance).is_none() && fresh.complete {
             now.state = InstanceState::Terminated;
         } else if !now.state.is_gone() {
             // The cloud took it on; its listing lags.

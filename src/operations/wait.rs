@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::batch::{newest, refresh};
+use super::batch::{Fresh, refresh};
 use crate::cloud::{Error, ErrorKind, Instance, InstanceState, Provider, ProviderKind};
 use crate::interrupt::Interrupt;
 
@@ -107,17 +107,18 @@ pub async fn wait_for(
             // The last look comes when the time is up, and is given a moment of its own.
             Ok(tokio::time::timeout_at(deadline + LAST_LOOK, refresh(connect, &instances)).await)
         };
-        let Ok(Ok(fresh)) = interrupt.stops(look).await else {
+        let Ok(Ok(mut fresh)) = interrupt.stops(look).await else {
             return give_up(waited, waiting, goal, start.elapsed());
         };
-        let lasting = fresh.errors.into_iter().find(|error| !is_passing(error.kind()));
-        if let Some(error) = lasting {
+        let lasting = fresh.errors.iter().position(|error| !is_passing(error.kind()));
+        if let Some(index) = lasting {
+            let error = fresh.errors.swap_remove(index);
             waited.unreached.extend(instances);
             waited.errors.push(error);
             return waited;
         }
         for one in &mut waiting {
-            one.look(&fresh.instances, fresh.complete, goal);
+            one.look(&fresh, goal);
         }
     }
 }
@@ -141,13 +142,12 @@ enum Step {
 }
 
 impl Waiting {
-    fn look(&mut self, fresh: &[Instance], complete: bool, goal: Goal) {
-        let is_listed = fresh.iter().any(|known| known.reference == self.instance.reference);
-        if is_listed {
-            self.instance = newest(&self.instance, fresh);
+    fn look(&mut self, fresh: &Fresh, goal: Goal) {
+        if let Some(listed) = fresh.listed(&self.instance) {
+            self.instance = listed.clone();
             self.was_seen = true;
             self.absences = 0;
-        } else if complete {
+        } else if fresh.complete {
             self.absences += 1;
             let was_going = goal == Goal::Terminated && self.instance.state.is_gone();
             if was_going || (self.absences >= ABSENCES && (self.was_seen || goal == Goal::Terminated)) {

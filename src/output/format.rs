@@ -37,6 +37,11 @@ impl Format {
         matches!(self, Self::Json | Self::Yaml)
     }
 
+    /// Whether results can be printed as they come, because each stands for itself and their order says nothing.
+    pub fn streams(&self) -> bool {
+        matches!(self, Self::Jsonl)
+    }
+
     /// Whether people are meant to read it, so that progress may be shown beside it.
     pub fn is_for_people(&self) -> bool {
         matches!(self, Self::Table | Self::Wide | Self::Columns(_))

@@ -34,9 +34,13 @@ pub(super) fn write_json(out: &mut dyn Write, report: &Report) -> io::Result<()>
 }
 
 pub(super) fn write_jsonl(out: &mut dyn Write, records: &[Record]) -> io::Result<()> {
+    // A line in one write, so that whoever reads along never sees half of one for long.
+    let mut line = Vec::new();
     for record in records {
-        serde_json::to_writer(&mut *out, record)?;
-        writeln!(out)?;
+        line.clear();
+        serde_json::to_writer(&mut line, record)?;
+        line.push(b'\n');
+        out.write_all(&line)?;
     }
     Ok(())
 }

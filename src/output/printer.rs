@@ -99,6 +99,11 @@ impl Printer {
         }
     }
 
+    /// Whether results may be printed in parts, as they come.
+    pub fn streams(&self) -> bool {
+        self.format().streams()
+    }
+
     /// Whether progress may be shown: people are reading, on a terminal.
     pub fn shows_progress(&self) -> bool {
         self.terminal.errors && self.format().is_for_people()

@@ -1,7 +1,9 @@
 //! Pipes that close, disks that are full, homes that are not there, and VMs whose owners mean harm.
 
 use std::fs::OpenOptions;
+use std::io::{BufRead, BufReader};
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -57,6 +59,60 @@ fn a_closed_stdout_ends_a_list_quietly() {
     }
 }
 
+/// A VM in each of two regions, and the later one to answer is the first by name.
+fn with_a_slow_region(latency: &str) -> Sandbox {
+    let mut sandbox = Sandbox::new();
+    create(&sandbox, &["a-slow", "-r", "eu-west-1"]);
+    create(&sandbox, &["b-quick", "-r", "us-east-1"]);
+    sandbox.set("CLOUDCTL_MOCK", &format!("latency={latency}@eu-west-1"));
+    sandbox
+}
+
+#[test]
+fn jsonl_comes_as_regions_answer() {
+    let sandbox = with_a_slow_region("3s");
+    let mut command = sandbox.command(&["list", "-p", "mock", "-o", "jsonl"]);
+    let mut child = command.stdout(Stdio::piped()).spawn().expect("the binary starts");
+    let lines = BufReader::new(child.stdout.take().expect("its output")).lines();
+    let came: Vec<(Value, Instant)> = lines
+        .map(|line| {
+            (
+                serde_json::from_str(&line.expect("a line")).expect("an item"),
+                Instant::now(),
+            )
+        })
+        .collect();
+    assert_eq!(child.wait().expect("the binary ends").code(), Some(0));
+    let [(first, early), (second, late)] = &came[..] else {
+        panic!("{came:?}");
+    };
+    assert_eq!((&first["name"], &second["name"]), (&json!("b-quick"), &json!("a-slow")));
+    let apart = late.duration_since(*early);
+    assert!(apart > Duration::from_millis(1_500), "{apart:?}");
+}
+
+#[test]
+fn jsonl_is_sorted_where_that_is_asked_for() {
+    let sandbox = with_a_slow_region("300ms");
+    let listed = ["list", "-p", "mock", "-o", "jsonl", "--sort"];
+    for (order, expected) in [("name", ["a-slow", "b-quick"]), ("-name", ["b-quick", "a-slow"])] {
+        let run = sandbox.run(&[&listed[..], &[order]].concat()).expect(0);
+        let items = run.stdout.lines().map(serde_json::from_str);
+        let items: Vec<Value> = items.collect::<Result<_, _>>().expect("items");
+        let names: Vec<_> = items.iter().map(|item| item["name"].as_str()).collect();
+        assert_eq!(names, expected.map(Some), "{order}");
+    }
+}
+
+#[test]
+fn a_reader_that_has_gone_is_not_waited_for() {
+    let sandbox = with_a_slow_region("60s");
+    let began = Instant::now();
+    let run = run_unheard(&sandbox, &["list", "-p", "mock", "-o", "jsonl"]).expect(0);
+    assert_eq!(run.stderr, "");
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+}
+
 #[test]
 fn a_closed_stdout_does_not_stop_a_create() {
     for format in ["table", "json", "jsonl", "yaml", "csv", "ref"] {
@@ -81,7 +137,7 @@ fn a_full_disk_is_an_error_and_the_vm_exists() {
             .expect("/dev/full")
             .into()
     };
-    for format in ["table", "json", "csv"] {
+    for format in ["table", "json", "jsonl", "csv"] {
         let name = format!("in-{format}");
         let run = run_into(&sandbox, full(), &["create", &name, "-p", "mock", "-o", format]).expect(1);
         let made = sandbox

@@ -13,6 +13,7 @@
     reason = "tests"
 )]
 
+mod big_listings;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -43,7 +44,10 @@ macro_rules! rows {
 const ROWS: u8 = 65;
 
 fn rows() -> Vec<Row> {
-    Vec::new()
+    let modules = [
+        big_listings::rows(), //
+    ];
+    modules.into_iter().flatten().collect()
 }
 
 fn main() -> ExitCode {

@@ -1,18 +1,18 @@
 //! Finding instances: listings with every page, one instance, and what an instance wrote to its console.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::operation::describe_instances::{DescribeInstancesError, DescribeInstancesOutput};
 use aws_sdk_ec2::types::{Filter, InstanceAttributeName};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use futures_util::future;
-use futures_util::stream::{self, StreamExt, TryStreamExt};
+use futures_util::stream::{self, TryStreamExt};
 
 use super::error::{Call, SdkError, translate};
 use super::instance::{self, TAG_NAME};
 use crate::cloud::{
-    Error, ErrorKind, Instance, InstanceRef, LABEL_MANAGED, LABEL_NAME, ListFilter, Listing, Location, Result,
+    Error, ErrorKind, Instance, InstanceRef, LABEL_MANAGED, LABEL_NAME, ListFilter, Location, Pages, Result,
 };
 
 /// The most that DescribeInstances takes for one page.
@@ -21,34 +21,24 @@ const PAGE_SIZE: i32 = 1000;
 const FILTER_VALUES: usize = 200;
 const CONCURRENT_QUERIES: usize = 4;
 
-/// Every instance of a region, or of one zone in it, that the filter admits.
-pub(super) async fn list(client: &Client, region: &str, location: &Location, filter: &ListFilter) -> Result<Listing> {
+/// Puts every instance of a region, or of one zone in it, that the filter admits into `pages`.
+pub(super) async fn list(client: &Client, region: &str, pages: &Pages<'_>) -> Result<Vec<Error>> {
     let mut common = Vec::new();
-    if let Location::Zone { zone, .. } = location {
+    if let Location::Zone { zone, .. } = pages.location {
         common.push(equal("availability-zone", [zone]));
     }
-    if filter.managed {
+    if pages.filter.managed {
         common.push(equal(&tag_filter(LABEL_MANAGED), ["true"]));
     }
-    let pages = stream::iter(selections(filter))
-        .map(|selection| {
-            let filters = common.iter().cloned().chain(selection).collect();
-            query(client, region, filters)
-        })
-        .buffer_unordered(CONCURRENT_QUERIES)
-        .try_collect::<Vec<_>>()
-        .await?;
+    let common = &common;
     // Names and ids are asked for apart, and one instance can fit both.
-    let found: BTreeMap<String, Instance> = pages
-        .into_iter()
-        .flatten()
-        .filter(|instance| filter.admits(instance) && location.contains(&instance.region, instance.zone.as_deref()))
-        .map(|instance| (instance.reference.id.clone(), instance))
-        .collect();
-    Ok(Listing {
-        instances: found.into_values().collect(),
-        gaps: Vec::new(),
-    })
+    stream::iter(selections(pages.filter).into_iter().map(Ok))
+        .try_for_each_concurrent(CONCURRENT_QUERIES, |selection| async move {
+            let filters: Vec<_> = common.iter().cloned().chain(selection).collect();
+            every_page(client, region, &filters, pages).await
+        })
+        .await?;
+    Ok(Vec::new())
 }
 
 /// What to ask for, each alternative by itself: filters of one call add up, so it takes several calls.
@@ -96,10 +86,19 @@ fn literal(value: &str) -> String {
     literal
 }
 
-/// Every page of one query. A page token that is too old makes it begin anew, once.
+/// What one query finds in a region, from every page.
 pub(super) async fn query(client: &Client, region: &str, filters: Vec<Filter>) -> Result<Vec<Instance>> {
-    match pages(client, region, &filters).await {
-        Err(Stop::TokenRefused(_)) => pages(client, region, &filters).await,
+    let mut found = Vec::new();
+    let mut gather = |page: Vec<Instance>| found.extend(page);
+    let (location, filter) = (Location::Region(region.to_owned()), ListFilter::default());
+    every_page(client, region, &filters, &Pages::new(&location, &filter, &mut gather)).await?;
+    Ok(found)
+}
+
+/// Every page of one query. A page token that is too old makes it begin anew, once.
+async fn every_page(client: &Client, region: &str, filters: &[Filter], pages: &Pages<'_>) -> Result<()> {
+    match read_pages(client, region, filters, pages).await {
+        Err(Stop::TokenRefused(_)) => read_pages(client, region, filters, pages).await,
         other => other,
     }
     .map_err(|stop| match stop {
@@ -113,8 +112,7 @@ enum Stop {
     Other(Error),
 }
 
-async fn pages(client: &Client, region: &str, filters: &[Filter]) -> Result<Vec<Instance>, Stop> {
-    let mut found = Vec::new();
+async fn read_pages(client: &Client, region: &str, filters: &[Filter], pages: &Pages<'_>) -> Result<(), Stop> {
     let mut token: Option<String> = None;
     let mut seen = HashSet::new();
     loop {
@@ -132,11 +130,13 @@ async fn pages(client: &Client, region: &str, filters: &[Filter]) -> Result<Vec<
             .send()
             .await
             .map_err(|error| stop(&error, region, token.is_some()))?;
-        found.extend(instances(&page, region));
+        let found = instances(&page, region);
+        let next = page.next_token.clone().filter(|token| !token.is_empty());
+        // The SDK's page is the bigger one of the two.
+        drop(page);
+        pages.take(found);
         // A page can be empty although more follow.
-        let Some(next) = page.next_token.filter(|token| !token.is_empty()) else {
-            return Ok(found);
-        };
+        let Some(next) = next else { return Ok(()) };
         if !seen.insert(next.clone()) {
             let error = Error::new(
                 ErrorKind::Network,

@@ -25,8 +25,8 @@ use self::client::Clients;
 use self::error::{Call, translate};
 use self::lifecycle::{Verb, act};
 use crate::cloud::{
-    Created, Error, Identity, Instance, InstanceRef, InstanceSpec, ListFilter, Listing, Location, Outcome, Place, Plan,
-    Provider, ProviderKind, Result,
+    Created, Error, Identity, Instance, InstanceRef, InstanceSpec, Location, Outcome, Pages, Place, Plan, Provider,
+    ProviderKind, Result,
 };
 use crate::settings::Settings;
 
@@ -96,12 +96,12 @@ impl Provider for Aws {
         list::get(&self.clients.ec2(&target.place).await, target).await
     }
 
-    async fn list(&self, location: &Location, filter: &ListFilter) -> Result<Listing> {
-        let region = match location {
+    async fn list_pages(&self, pages: &Pages<'_>) -> Result<Vec<Error>> {
+        let region = match pages.location {
             Location::Region(region) | Location::Zone { region, .. } => region,
             Location::Everywhere => return Err(Error::unsupported("ec2 lists one region at a time")),
         };
-        list::list(&self.clients.ec2(region).await, region, location, filter).await
+        list::list(&self.clients.ec2(region).await, region, pages).await
     }
 
     async fn terminate(&self, targets: &[InstanceRef]) -> Vec<Outcome> {

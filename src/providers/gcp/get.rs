@@ -75,7 +75,7 @@ pub(super) async fn described(client: &Client, api: model::Instance) -> Result<I
         return Ok(read);
     }
     let mut one = [read];
-    list::mark_deleted(client, &mut one).await;
+    list::mark_deleted(client, &mut one, &list::Deletions::default()).await;
     let [read] = one;
     Ok(read)
 }

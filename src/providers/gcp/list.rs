@@ -1,6 +1,7 @@
 //! Listing: everywhere at once, or one zone.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures_util::stream::{self, StreamExt};
 use google_cloud_compute_v1::model::instance::Status;
@@ -15,100 +16,93 @@ use super::operation;
 use super::pages::{Page, all_pages};
 use super::places::{last_segment, region_of};
 use super::replay::prepared;
-use crate::cloud::{Error, ErrorKind, Instance, InstanceState, ListFilter, Listing, Location, Result};
+use crate::cloud::{Error, ErrorKind, Instance, InstanceState, ListFilter, Location, Pages, Result};
 
 /// The most that the API gives in one page.
 const PAGE_SIZE: u32 = 500;
 /// Beyond these, everything is fetched and looked through here, so that no URL gets too long.
 const MOST_TERMS: usize = 30;
 
-#[derive(Default)]
-struct Found {
+/// One page, read.
+struct Part {
     instances: Vec<Instance>,
     /// Scopes that did not answer, such as `us-central1-a`.
     silent: BTreeSet<String>,
+    page: Page,
 }
 
-/// Every instance of a location that the filter admits.
-pub(super) async fn list(client: &Client, wanted: &Location, filter: &ListFilter) -> Result<Listing> {
-    let mut found = match wanted {
-        Location::Zone { zone, .. } => in_zone(client, zone, filter).await?,
-        Location::Everywhere | Location::Region(_) => everywhere(client, wanted, filter).await?,
+/// Puts every instance of a location that the filter admits into `pages`, and gives what did not answer.
+pub(super) async fn list(client: &Client, pages: &Pages<'_>) -> Result<Vec<Error>> {
+    let wanted = pages.location;
+    let silent = match wanted {
+        Location::Zone { zone, .. } => in_zone(client, zone, pages).await?,
+        Location::Everywhere | Location::Region(_) => everywhere(client, pages).await?,
     };
-    mark_deleted(client, &mut found.instances).await;
-    found
-        .instances
-        .sort_by(|one, other| (&one.zone, &one.name).cmp(&(&other.zone, &other.name)));
-    let gaps = found
-        .silent
-        .iter()
-        .filter(|scope| concerns(wanted, scope))
-        .map(|scope| {
-            let message = format!("{scope} did not answer; its instances are missing from the listing");
-            Error::new(ErrorKind::Network, message)
-                .with_code("UNREACHABLE")
-                .at(location(scope))
-        });
-    Ok(Listing {
-        gaps: gaps.collect(),
-        instances: found.instances,
-    })
+    let gaps = silent.iter().filter(|scope| concerns(wanted, scope)).map(|scope| {
+        let message = format!("{scope} did not answer; its instances are missing from the listing");
+        Error::new(ErrorKind::Network, message)
+            .with_code("UNREACHABLE")
+            .at(location(scope))
+    });
+    Ok(gaps.collect())
 }
 
 /// The instances of one zone that an expression admits, as the API has them.
 pub(super) async fn raw_in_zone(client: &Client, zone: &str, expression: &str) -> Result<Vec<model::Instance>> {
-    let page = |all: &mut Vec<model::Instance>, page: InstanceList| {
+    let expression = Some(expression.to_owned());
+    let fetch = |token: Option<String>| zone_page(client, zone, &expression, token);
+    all_pages(fetch, |all: &mut Vec<model::Instance>, page: InstanceList| {
         let rows = page.items.len();
         all.extend(page.items);
         Ok(Page::of(rows, page.next_page_token))
-    };
-    zone_pages(client, zone, Some(expression.to_owned()), page).await
-}
-
-async fn in_zone(client: &Client, zone: &str, filter: &ListFilter) -> Result<Found> {
-    let project = client.project().await?;
-    zone_pages(
-        client,
-        zone,
-        expression(filter),
-        |found: &mut Found, page: InstanceList| {
-            let rows = page.items.len();
-            take_in(found, page.items, project, &Location::Everywhere, filter)?;
-            Ok(Page::of(rows, page.next_page_token))
-        },
-    )
+    })
     .await
 }
 
-async fn zone_pages<A: Default>(
+async fn zone_page(
     client: &Client,
     zone: &str,
-    expression: Option<String>,
-    take_in: impl Fn(&mut A, InstanceList) -> Result<Page>,
-) -> Result<A> {
+    expression: &Option<String>,
+    token: Option<String>,
+) -> Result<InstanceList> {
     let (project, instances) = (client.project().await?, client.instances().await?);
-    let expression = &expression;
-    let fetch = |token: Option<String>| {
-        client.read("list the instances", zone, move || {
-            let call = instances
-                .list()
-                .set_project(project)
-                .set_zone(zone)
-                .set_max_results(PAGE_SIZE);
-            let call = call
-                .set_or_clear_filter(expression.clone())
-                .set_or_clear_page_token(token.clone());
-            prepared(call).send()
-        })
+    let call = || {
+        let call = instances
+            .list()
+            .set_project(project)
+            .set_zone(zone)
+            .set_max_results(PAGE_SIZE);
+        let call = call
+            .set_or_clear_filter(expression.clone())
+            .set_or_clear_page_token(token.clone());
+        prepared(call).send()
     };
-    all_pages(fetch, take_in).await
+    client.read("list the instances", zone, call).await
 }
 
-async fn everywhere(client: &Client, wanted: &Location, filter: &ListFilter) -> Result<Found> {
+async fn in_zone(client: &Client, zone: &str, pages: &Pages<'_>) -> Result<BTreeSet<String>> {
+    let project = client.project().await?;
+    let (expression, deletions) = (&expression(pages.filter), &Deletions::default());
+    let fetch = |token: Option<String>| async move {
+        let page = zone_page(client, zone, expression, token).await?;
+        let rows = page.items.len();
+        let mut instances = Vec::new();
+        read_into(&mut instances, page.items, project, pages)?;
+        mark_deleted(client, &mut instances, deletions).await;
+        Ok(Part {
+            instances,
+            silent: BTreeSet::new(),
+            page: Page::of(rows, page.next_page_token),
+        })
+    };
+    all_pages(fetch, |silent, part| Ok(hand_on(silent, part, pages))).await
+}
+
+async fn everywhere(client: &Client, pages: &Pages<'_>) -> Result<BTreeSet<String>> {
     let (project, instances) = (client.project().await?, client.listing().await?);
-    let expression = &expression(filter);
-    let fetch = |token: Option<String>| {
-        client.read("list the instances", "", move || {
+    let (expression, deletions) = (&expression(pages.filter), &Deletions::default());
+    let fetch = |token: Option<String>| async move {
+        let call = || {
             let call = instances
                 .aggregated_list()
                 .set_project(project)
@@ -117,44 +111,56 @@ async fn everywhere(client: &Client, wanted: &Location, filter: &ListFilter) -> 
                 .set_or_clear_filter(expression.clone())
                 .set_or_clear_page_token(token.clone());
             prepared(call).send()
-        })
+        };
+        let page = client.read("list the instances", "", call).await?;
+        let mut part = part_of(page, project, pages)?;
+        mark_deleted(client, &mut part.instances, deletions).await;
+        Ok(part)
     };
-    all_pages(fetch, |found: &mut Found, page: InstanceAggregatedList| {
-        found
-            .silent
-            .extend(page.unreachables.iter().map(|scope| last_segment(scope).to_owned()));
-        let mut rows = 0;
-        for (scope, part) in page.items {
-            rows += part.instances.len();
-            if part
-                .warning
-                .is_some_and(|warning| warning.code == Some(instances_scoped_list::warning::Code::Unreachable))
-            {
-                found.silent.insert(last_segment(&scope).to_owned());
-            }
-            take_in(found, part.instances, project, wanted, filter)?;
-        }
-        let unreachable = instance_aggregated_list::warning::Code::Unreachable;
-        if page.warning.is_some_and(|warning| warning.code == Some(unreachable)) && found.silent.is_empty() {
-            // Something is missing, and the answer does not say what.
-            found.silent.insert("a part of the project".to_owned());
-        }
-        Ok(Page::of(rows, page.next_page_token))
-    })
-    .await
+    all_pages(fetch, |silent, part| Ok(hand_on(silent, part, pages))).await
 }
 
-fn take_in(
-    found: &mut Found,
-    page: Vec<model::Instance>,
-    project: &str,
-    wanted: &Location,
-    filter: &ListFilter,
-) -> Result<()> {
-    for api in page {
-        let read = instance(api, project, false)?;
-        if wanted.contains(&read.region, read.zone.as_deref()) && filter.admits(&read) {
-            found.instances.push(read);
+fn hand_on(silent: &mut BTreeSet<String>, part: Part, pages: &Pages<'_>) -> Page {
+    silent.extend(part.silent);
+    pages.take(part.instances);
+    part.page
+}
+
+fn part_of(page: InstanceAggregatedList, project: &str, pages: &Pages<'_>) -> Result<Part> {
+    let mut silent: BTreeSet<String> = page
+        .unreachables
+        .iter()
+        .map(|scope| last_segment(scope).to_owned())
+        .collect();
+    let (mut instances, mut rows) = (Vec::new(), 0);
+    for (scope, part) in page.items {
+        rows += part.instances.len();
+        if part
+            .warning
+            .is_some_and(|warning| warning.code == Some(instances_scoped_list::warning::Code::Unreachable))
+        {
+            silent.insert(last_segment(&scope).to_owned());
+        }
+        read_into(&mut instances, part.instances, project, pages)?;
+    }
+    let unreachable = instance_aggregated_list::warning::Code::Unreachable;
+    if page.warning.is_some_and(|warning| warning.code == Some(unreachable)) && silent.is_empty() {
+        // Something is missing, and the answer does not say what.
+        silent.insert("a part of the project".to_owned());
+    }
+    Ok(Part {
+        instances,
+        silent,
+        page: Page::of(rows, page.next_page_token),
+    })
+}
+
+/// Reads what the listing is about.
+fn read_into(read: &mut Vec<Instance>, rows: Vec<model::Instance>, project: &str, pages: &Pages<'_>) -> Result<()> {
+    for api in rows {
+        let instance = instance(api, project, false)?;
+        if pages.wants(&instance) {
+            read.push(instance);
         }
     }
     Ok(())
@@ -169,35 +175,48 @@ fn concerns(wanted: &Location, scope: &str) -> bool {
     }
 }
 
+/// The ids of the instances that are being deleted, by zone, as far as was asked: once in a listing.
+#[derive(Default)]
+pub(super) struct Deletions(Mutex<BTreeMap<String, BTreeSet<String>>>);
+
+impl Deletions {
+    fn known(&self) -> MutexGuard<'_, BTreeMap<String, BTreeSet<String>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn ask(&self, client: &Client, zone: String) {
+        let asked = operation::deletions_under_way(client, &zone).await;
+        let targets = asked.unwrap_or_else(|error| {
+            // "Stopping" is true of them all; the listing is no worse for it.
+            tracing::debug!(zone, %error, "the zone's operations could not be listed");
+            BTreeSet::new()
+        });
+        self.known().insert(zone, targets);
+    }
+}
+
 /// Tells those that are being deleted from those that are being stopped: the API shows both as `STOPPING`, and only
 /// the zone's running operations know.
-pub(super) async fn mark_deleted(client: &Client, instances: &mut [Instance]) {
-    let mut stopping: BTreeMap<String, Vec<&mut Instance>> = BTreeMap::new();
-    let stopping_word = Status::Stopping.name().unwrap_or_default().to_owned();
-    for instance in instances
+pub(super) async fn mark_deleted(client: &Client, instances: &mut [Instance], deletions: &Deletions) {
+    let stopping_word = Status::Stopping.name().unwrap_or_default();
+    let mut stopping: Vec<&mut Instance> = instances
         .iter_mut()
         .filter(|instance| instance.native_state == stopping_word)
-    {
-        stopping
-            .entry(instance.reference.place.clone())
-            .or_default()
-            .push(instance);
-    }
-    let asked = stopping.into_iter().map(|(zone, instances)| async move {
-        match operation::deletions_under_way(client, &zone).await {
-            Ok(targets) => {
-                for instance in instances {
-                    if targets.contains(&instance.reference.id) {
-                        instance.state = InstanceState::Terminating;
-                    }
-                }
-            }
-            // "Stopping" is true of them all; the listing is no worse for it.
-            Err(error) => tracing::debug!(zone, %error, "the zone's operations could not be listed"),
-        }
-    });
-    let asked: Vec<_> = asked.collect();
+        .collect();
+    let zones: BTreeSet<String> = stopping
+        .iter()
+        .map(|instance| instance.reference.place.clone())
+        .filter(|zone| !deletions.known().contains_key(zone))
+        .collect();
+    let asked: Vec<_> = zones.into_iter().map(|zone| deletions.ask(client, zone)).collect();
     stream::iter(asked).buffer_unordered(10).collect::<Vec<()>>().await;
+    let known = deletions.known();
+    for instance in &mut stopping {
+        let targets = known.get(&instance.reference.place);
+        if targets.is_some_and(|targets| targets.contains(&instance.reference.id)) {
+            instance.state = InstanceState::Terminating;
+        }
+    }
 }
 
 /// What of the filter the API can do. Its language joins terms by one operator only, without nesting: names and ids

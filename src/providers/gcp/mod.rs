@@ -30,8 +30,8 @@ use self::client::Client;
 use self::lifecycle::{Change, change_all};
 use self::replay::prepared;
 use crate::cloud::{
-    Created, Error, ErrorKind, Identity, Instance, InstanceRef, InstanceSpec, ListFilter, Listing, Location, Outcome,
-    Place, Plan, Provider, ProviderKind, Result,
+    Created, Error, ErrorKind, Identity, Instance, InstanceRef, InstanceSpec, Location, Outcome, Pages, Place, Plan,
+    Provider, ProviderKind, Result,
 };
 use crate::settings::Settings;
 
@@ -91,8 +91,8 @@ impl Provider for Gcp {
         get::get(&self.client, target).await
     }
 
-    async fn list(&self, location: &Location, filter: &ListFilter) -> Result<Listing> {
-        list::list(&self.client, location, filter).await
+    async fn list_pages(&self, pages: &Pages<'_>) -> Result<Vec<Error>> {
+        list::list(&self.client, pages).await
     }
 
     async fn terminate(&self, targets: &[InstanceRef]) -> Vec<Outcome> {

@@ -26,8 +26,8 @@ use self::lifecycle::Action;
 use self::request::Order;
 use self::store::Store;
 use crate::cloud::{
-    Clock, Created, Error, ErrorKind, Identity, Instance, InstanceRef, InstanceSpec, ListFilter, Listing, Location,
-    Outcome, Place, Plan, Provider, ProviderKind, Result,
+    Clock, Created, Error, ErrorKind, Identity, Instance, InstanceRef, InstanceSpec, Location, Outcome, Pages, Place,
+    Plan, Provider, ProviderKind, Result,
 };
 use crate::settings::Settings;
 
@@ -227,24 +227,21 @@ impl Provider for Mock {
         self.look_at(target, "get", state::Record::instance).await
     }
 
-    async fn list(&self, location: &Location, filter: &ListFilter) -> Result<Listing> {
+    async fn list_pages(&self, pages: &Pages<'_>) -> Result<Vec<Error>> {
         let faults = self.faults()?;
-        check(location)?;
-        call(&faults, Site::of(location), "list").await?;
+        check(pages.location)?;
+        call(&faults, Site::of(pages.location), "list").await?;
         let now = self.clock.now();
         let state = self.store.read()?;
-        let instances = state
+        let listed = state
             .instances
             .iter()
-            .filter(|record| record.phase.is_listed(now) && location.contains(&record.region, Some(&record.zone)))
+            .filter(|record| record.phase.is_listed(now))
+            .filter(|record| pages.location.contains(&record.region, Some(&record.zone)))
             .filter(|record| faults.refusal(Site::zone(&record.region, &record.zone)).is_none())
-            .map(|record| record.instance(now))
-            .filter(|instance| filter.admits(instance))
-            .collect();
-        Ok(Listing {
-            instances,
-            gaps: faults.gaps(location),
-        })
+            .map(|record| record.instance(now));
+        pages.take(listed.collect());
+        Ok(faults.gaps(pages.location))
     }
 
     async fn terminate(&self, targets: &[InstanceRef]) -> Vec<Outcome> {
