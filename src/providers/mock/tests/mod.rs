@@ -12,7 +12,7 @@ use jiff::SignedDuration;
 use tempfile::TempDir;
 
 use super::*;
-use crate::cloud::InstanceState;
+use crate::cloud::{InstanceState, ListFilter, Listing};
 
 struct FakeClock(Mutex<Timestamp>);
 
