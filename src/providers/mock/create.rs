@@ -24,7 +24,7 @@ pub(super) fn create(
 ) -> Result<Created> {
     let token = IdempotencyToken::derive(ProviderKind::Mock, order.region, &spec.name, generation).to_hex();
     if let Some(first) = state.instances.iter().find(|record| record.token == token) {
-        return Ok(if first.phase.state(now).is_gone() {
+        return Ok(if first.phase_at(now).state(now).is_gone() {
             Created::TokenSpent
         } else {
             Created::Instance(Box::new(first.instance(now)))
@@ -32,7 +32,7 @@ pub(super) fn create(
     }
     // A name means one living instance in its region, as on Compute Engine; also for one of another generation.
     let namesake = state.instances.iter().find(|record| {
-        record.region == order.region && record.name == spec.name.as_str() && !record.phase.state(now).is_gone()
+        record.region == order.region && record.name == spec.name.as_str() && !record.phase_at(now).state(now).is_gone()
     });
     if let Some(namesake) = namesake {
         return if namesake.is_managed() {
@@ -51,7 +51,10 @@ pub(super) fn create(
     if let Some(error) = faults.shortage(Site::zone(order.region, order.zone)) {
         return Err(error);
     }
-    let record = record(state, spec, order, generation, token, faults, now);
+    let mut record = record(state, spec, order, generation, token, faults, now);
+    if let Some(ttl) = spec.ttl {
+        record.set_ttl(ttl)?;
+    }
     let made = record.instance(now);
     state.instances.push(record);
     Ok(Created::Instance(Box::new(made)))
@@ -92,6 +95,7 @@ fn record(
         private_ip: private_address(address),
         created_at: now,
         booted_at: now,
+        ends_at: None,
         phase: Phase::started(now, boot, death(faults.boot_failure(site), boot, spec, order)),
     }
 }

@@ -41,6 +41,12 @@ pub(super) enum Phase {
         /// When.
         at: Timestamp,
     },
+    /// Its time was over, and the cloud ended it. Never in the file: the end alone is, and this is computed from it.
+    #[serde(skip)]
+    Expired {
+        /// When.
+        at: Timestamp,
+    },
 }
 
 /// How an instance dies by itself.
@@ -87,6 +93,7 @@ impl Phase {
             ),
             Self::Stopped { at } => (at, SHUTDOWN, InstanceState::Stopping, InstanceState::Stopped),
             Self::Terminated { at } => (at, SHUTDOWN, InstanceState::Terminating, InstanceState::Terminated),
+            Self::Expired { .. } => return InstanceState::Terminated,
         };
         if now.duration_since(*at) < time {
             before
@@ -100,11 +107,12 @@ impl Phase {
         match (self, self.death(now)) {
             (_, Some((_, death))) => Some(&death.reason),
             (Self::Terminated { .. }, None) => Some("Client.UserInitiatedShutdown"),
+            (Self::Expired { .. }, None) => Some("Cloud.Expired"),
             _ => None,
         }
     }
 
-    /// Whether it ended by itself, without anybody's asking.
+    /// Whether it ended by itself, without anybody's asking. That its time was over is no failure.
     pub(super) fn died(&self, now: Timestamp) -> bool {
         self.death(now).is_some()
     }
@@ -114,8 +122,14 @@ impl Phase {
         match (self, self.death(now)) {
             (_, Some((died_at, _))) => now.duration_since(died_at) < LISTED,
             (Self::Terminated { at }, None) => now.duration_since(*at) < SHUTDOWN + LISTED,
+            (Self::Expired { at }, None) => now.duration_since(*at) < LISTED,
             _ => true,
         }
+    }
+
+    /// Whether it was on its way out, or gone, before this time.
+    pub(super) fn ended_before(&self, end: Timestamp) -> bool {
+        matches!(self, Self::Terminated { at } if *at < end) || self.died(end)
     }
 
     /// Whether it dies before it has booted.
@@ -157,6 +171,12 @@ pub(super) enum Action {
     Stop,
     /// Restart it.
     Reboot,
+    /// Protect it against termination.
+    Protect,
+    /// Lift that.
+    Unprotect,
+    /// Set how long it may live, counted from its creation.
+    SetTtl(Duration),
 }
 
 impl Action {
@@ -167,6 +187,9 @@ impl Action {
             Self::Start => "start",
             Self::Stop => "stop",
             Self::Reboot => "reboot",
+            Self::Protect => "protect",
+            Self::Unprotect => "unprotect",
+            Self::SetTtl(_) => "set the TTL of",
         }
     }
 }
@@ -190,7 +213,7 @@ pub(super) fn act(
     if let Some(error) = faults.refusal(site) {
         return Err(error.context(format!("cannot {} {target}", action.as_str())));
     }
-    match (action, record.phase.state(now)) {
+    match (action, record.phase_at(now).state(now)) {
         (Action::Terminate, InstanceState::Terminating | InstanceState::Terminated) => {}
         (Action::Terminate, _) if record.protected => {
             return Err(Error::new(
@@ -201,6 +224,12 @@ pub(super) fn act(
             .at(site.name()));
         }
         (Action::Terminate, _) => record.phase = Phase::Terminated { at: now },
+        (_, current @ (InstanceState::Terminating | InstanceState::Terminated)) => {
+            return Err(wrong_state(record, action, current));
+        }
+        (Action::Protect, _) => record.protected = true,
+        (Action::Unprotect, _) => record.protected = false,
+        (Action::SetTtl(ttl), _) => record.set_ttl(ttl)?,
         (Action::Start, InstanceState::Pending | InstanceState::Running) => {}
         (Action::Start, InstanceState::Stopped) => {
             if let Some(error) = faults.no_capacity(site) {

@@ -1,5 +1,8 @@
 //! A small cloud in a file, for people who try cloudctl, or test their pipelines, without an account. It has
-//! regions, names, protection and states over time like the real ones, and [faults](faults) on demand.
+//! regions, names, protection, states over time and ends like the real ones, and [faults](faults) on demand.
+//!
+//! An instance with a TTL is ended by this cloud itself, by its own clock: from that moment on it is terminated,
+//! whoever looks, and whether or not it is stopped or protected.
 
 mod catalogue;
 mod create;
@@ -27,7 +30,7 @@ use self::request::Order;
 use self::store::Store;
 use crate::cloud::{
     Clock, Created, Error, ErrorKind, Identity, Instance, InstanceRef, InstanceSpec, Location, Outcome, Pages, Place,
-    Plan, Provider, ProviderKind, Result,
+    Plan, Provider, ProviderKind, Result, SurvivingDisk,
 };
 use crate::settings::Settings;
 
@@ -236,7 +239,7 @@ impl Provider for Mock {
         let listed = state
             .instances
             .iter()
-            .filter(|record| record.phase.is_listed(now))
+            .filter(|record| record.is_listed(now))
             .filter(|record| pages.location.contains(&record.region, Some(&record.zone)))
             .filter(|record| faults.refusal(Site::zone(&record.region, &record.zone)).is_none())
             .map(|record| record.instance(now));
@@ -260,30 +263,34 @@ impl Provider for Mock {
         self.act_on(Action::Reboot, targets).await
     }
 
-    async fn time(&self) -> Result<jiff::Timestamp> {
-        Err(Error::unsupported("not built yet"))
+    async fn time(&self) -> Result<Timestamp> {
+        call(&self.faults()?, Site::default(), "time").await?;
+        Ok(self.clock.now())
     }
 
-    async fn zones_for(&self, _spec: &InstanceSpec) -> Result<Vec<Place>> {
-        Err(Error::unsupported("not built yet"))
+    async fn zones_for(&self, spec: &InstanceSpec) -> Result<Vec<Place>> {
+        let faults = self.faults()?;
+        let order = Order::resolve(spec)?;
+        call(&faults, Site::region(order.region), "zones").await?;
+        Ok(order.places(spec))
     }
 
-    async fn set_ttl(&self, _target: &InstanceRef, _ttl: std::time::Duration) -> Result<()> {
-        Err(Error::unsupported("not built yet"))
+    async fn set_ttl(&self, target: &InstanceRef, ttl: Duration) -> Result<()> {
+        let outcomes = self
+            .act_on(Action::SetTtl(ttl), std::slice::from_ref(target))
+            .await
+            .into_iter();
+        outcomes.map(|outcome| outcome.result).collect()
     }
 
-    async fn set_protection(&self, targets: &[InstanceRef], _protected: bool) -> Vec<Outcome> {
-        targets
-            .iter()
-            .map(|target| Outcome {
-                target: target.clone(),
-                result: Err(Error::unsupported("not built yet")),
-            })
-            .collect()
+    async fn set_protection(&self, targets: &[InstanceRef], protected: bool) -> Vec<Outcome> {
+        let action = if protected { Action::Protect } else { Action::Unprotect };
+        self.act_on(action, targets).await
     }
 
-    async fn surviving_disks(&self, _gone: &[Instance]) -> Result<Vec<crate::cloud::SurvivingDisk>> {
-        Err(Error::unsupported("not built yet"))
+    async fn surviving_disks(&self, _gone: &[Instance]) -> Result<Vec<SurvivingDisk>> {
+        // Every disk here goes with its instance.
+        Ok(Vec::new())
     }
 
     async fn console_output(&self, target: &InstanceRef) -> Result<Vec<u8>> {

@@ -1,10 +1,13 @@
 //! From a spec to what is made of it: every name looked up, every default filled in, every limit held.
 
+use std::time::Duration;
+
 use super::catalogue::{self, Image, MachineType};
 use super::geography;
 use super::options::Options;
 use crate::cloud::{
-    Error, InstanceSpec, Labels, Place, Plan, ProviderKind, Result, SshKey, check_label_key, own_labels,
+    Error, InstanceSpec, Labels, Place, Plan, ProviderKind, Result, SshKey, check_label_key, format_duration,
+    own_labels,
 };
 
 /// The only network.
@@ -17,6 +20,8 @@ const LABEL_LIMIT: usize = 50;
 const LABEL_KEY_LIMIT: usize = 128;
 /// Longest value of a label, in characters.
 const LABEL_VALUE_LIMIT: usize = 256;
+/// As on Compute Engine. <https://cloud.google.com/compute/docs/instances/limit-vm-runtime>
+const LONGEST_TTL: Duration = Duration::from_secs(120 * 24 * 3600);
 /// What the public keys of OpenSSH begin with.
 const KEY_TYPES: [&str; 4] = ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-sha2-"];
 
@@ -61,6 +66,7 @@ impl Order {
         check_words("firewall", &spec.firewalls)?;
         check_words("identity", spec.identity.as_slice())?;
         check_user_data(spec)?;
+        check_ttl(spec)?;
         check_labels(&spec.labels)?;
         Ok(Self {
             region,
@@ -73,6 +79,23 @@ impl Order {
             ssh_key: ssh_key(spec)?,
             options: Options::read(&spec.native)?,
         })
+    }
+
+    /// The zones that the spec may go to, the one that is chosen for it first and the others after it, in a circle.
+    pub(super) fn places(&self, spec: &InstanceSpec) -> Vec<Place> {
+        let all = geography::region(self.region).map_or(&[][..], |region| region.zones);
+        let is_bound = spec.place.zone.is_some() || spec.subnet.is_some();
+        let first = all.iter().position(|zone| *zone == self.zone).unwrap_or_default();
+        let zones = all
+            .iter()
+            .cycle()
+            .skip(first)
+            .take(if is_bound { 1 } else { all.len() });
+        let place = |zone: &&str| Place {
+            region: self.region.to_owned(),
+            zone: Some((*zone).to_owned()),
+        };
+        zones.map(place).collect()
     }
 
     /// The plan as the contract has it.
@@ -152,6 +175,17 @@ fn check_user_data(spec: &InstanceSpec) -> Result<()> {
         .with_remedy("let a short script fetch the rest"));
     }
     Ok(())
+}
+
+fn check_ttl(spec: &InstanceSpec) -> Result<()> {
+    match spec.ttl.filter(|ttl| *ttl > LONGEST_TTL) {
+        Some(ttl) => Err(Error::invalid(format!(
+            "a TTL of {} is longer than the mock cloud takes",
+            format_duration(ttl)
+        ))
+        .with_remedy(format!("give up to {}, or no TTL", format_duration(LONGEST_TTL)))),
+        None => Ok(()),
+    }
 }
 
 fn check_labels(labels: &Labels) -> Result<()> {

@@ -1,12 +1,18 @@
 //! What the mock cloud's file holds: the instances, as JSON that a person can read, and edit to make a case.
 
-use jiff::Timestamp;
+use std::borrow::Cow;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::catalogue;
 use super::lifecycle::Phase;
-use crate::cloud::{ErrorKind, Instance, InstanceRef, InstanceState, Labels, Ownership, ProviderKind, RESERVED_PREFIX};
+use crate::cloud::{
+    Error, ErrorKind, ExpiryEnforcer, Instance, InstanceRef, InstanceState, LABEL_TTL, Labels, Ownership, ProviderKind,
+    RESERVED_PREFIX, Result, format_duration,
+};
 
 /// The account that everything is in.
 pub(super) const ACCOUNT: &str = "mock";
@@ -83,8 +89,24 @@ pub(super) struct Record {
     pub(super) created_at: Timestamp,
     /// When it last began to boot.
     pub(super) booted_at: Timestamp,
-    /// Where it is in its life.
+    /// When the cloud ends it, if it was given a time: also while it is stopped, and also if it is protected, which is
+    /// against requests alone, as on EC2:
+    /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_ChangingDisableAPITermination.html>.
+    /// Files of before there were such ends have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) ends_at: Option<Timestamp>,
+    /// Its last change; [`Record::phase_at`] is where it is in its life.
     pub(super) phase: Phase,
+}
+
+/// When an instance that was made at `created_at` ends by its TTL.
+///
+/// # Errors
+/// `InvalidSpec` if there is no such time.
+pub(super) fn end_of(created_at: Timestamp, ttl: Duration) -> Result<Timestamp> {
+    SignedDuration::try_from(ttl)
+        .and_then(|ttl| created_at.checked_add(ttl))
+        .map_err(|_| Error::invalid("that is more time than there is").with_remedy("give less time, such as 30d"))
 }
 
 impl Record {
@@ -99,9 +121,32 @@ impl Record {
         }
     }
 
+    /// Where it is in its life: its last change, or its end if that has come since.
+    pub(super) fn phase_at(&self, now: Timestamp) -> Cow<'_, Phase> {
+        match self.ends_at.filter(|end| *end <= now) {
+            Some(end) if !self.phase.ended_before(end) => Cow::Owned(Phase::Expired { at: end }),
+            _ => Cow::Borrowed(&self.phase),
+        }
+    }
+
+    /// Whether the cloud still lists it.
+    pub(super) fn is_listed(&self, now: Timestamp) -> bool {
+        self.phase_at(now).is_listed(now)
+    }
+
     /// Whether it is the one that is meant, and the cloud still lists it.
     fn is(&self, target: &InstanceRef, now: Timestamp) -> bool {
-        self.id == target.id && self.region == target.place && self.phase.is_listed(now)
+        self.id == target.id && self.region == target.place && self.is_listed(now)
+    }
+
+    /// Sets how long it may live, counted from its creation.
+    ///
+    /// # Errors
+    /// As [`end_of`].
+    pub(super) fn set_ttl(&mut self, ttl: Duration) -> Result<()> {
+        self.ends_at = Some(end_of(self.created_at, ttl)?);
+        self.labels.insert(LABEL_TTL.to_owned(), format_duration(ttl));
+        Ok(())
     }
 
     /// Whether cloudctl made it.
@@ -116,8 +161,10 @@ impl Record {
 
     /// The instance as the contract has it, at this time.
     pub(super) fn instance(&self, now: Timestamp) -> Instance {
-        let state = self.phase.state(now);
+        let phase = self.phase_at(now);
+        let state = phase.state(now);
         let ownership = self.ownership();
+        let by_label = ownership.expires_at(Some(self.created_at));
         let machine = catalogue::known_machine_type(&self.machine_type);
         let has_public_ip = matches!(state, InstanceState::Running | InstanceState::Stopping);
         Instance {
@@ -144,8 +191,12 @@ impl Record {
                 .map(|(key, value)| (key.clone(), value.clone()))
                 .collect(),
             created_at: Some(self.created_at),
-            expires_at: None,
-            expiry_enforcer: None,
+            expires_at: self.ends_at.or(by_label),
+            // A label that somebody put on by hand ends nothing.
+            expiry_enforcer: match self.ends_at {
+                Some(_) => Some(ExpiryEnforcer::Cloud),
+                None => by_label.map(|_| ExpiryEnforcer::Tag),
+            },
             managed: ownership.managed,
             protected: Some(self.protected),
             price_usd_per_hour: machine.map(|machine| machine.price(self.spot)),
@@ -154,8 +205,8 @@ impl Record {
             doubt: ownership.doubt,
             disks: Vec::new(),
             generation: ownership.generation,
-            state_reason: self.phase.reason(now).map(str::to_owned),
-            failure: self.phase.died(now).then_some(ErrorKind::Capacity),
+            state_reason: phase.reason(now).map(str::to_owned),
+            failure: phase.died(now).then_some(ErrorKind::Capacity),
             native: json!({
                 "disk_gib": self.disk_gib,
                 "disk_type": self.disk_type,
@@ -172,7 +223,7 @@ impl Record {
 
     /// What it wrote to its console since it last booted.
     pub(super) fn console(&self, now: Timestamp) -> String {
-        let state = self.phase.state(now);
+        let state = self.phase_at(now).state(now);
         if state == InstanceState::Pending {
             return String::new();
         }
@@ -219,7 +270,7 @@ impl State {
 
     /// Drops what the cloud no longer lists.
     pub(super) fn forget_gone(&mut self, now: Timestamp) {
-        self.instances.retain(|record| record.phase.is_listed(now));
+        self.instances.retain(|record| record.is_listed(now));
     }
 
     /// An id that no instance has.

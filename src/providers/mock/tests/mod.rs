@@ -1,5 +1,6 @@
 //! The mock cloud as a whole, on a temporary file and with a clock that only the test moves.
 
+mod expiry;
 mod faults;
 mod file;
 mod life;
@@ -80,6 +81,9 @@ impl Sandbox {
                 Action::Start => self.mock.start(targets).await,
                 Action::Stop => self.mock.stop(targets).await,
                 Action::Reboot => self.mock.reboot(targets).await,
+                Action::Protect => self.mock.set_protection(targets, true).await,
+                Action::Unprotect => self.mock.set_protection(targets, false).await,
+                Action::SetTtl(_) => unreachable!("it is no batch"),
             }
         });
         let [outcome] = <[Outcome; 1]>::try_from(outcomes).unwrap();

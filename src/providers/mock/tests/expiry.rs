@@ -1,0 +1,191 @@
+//! Ends, protection, the clock and the order of zones.
+
+use std::fs;
+
+use super::*;
+use crate::cloud::{ExpiryEnforcer, LABEL_TTL};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn with_ttl(name: &str, ttl: Duration) -> InstanceSpec {
+    with(name, |spec| spec.ttl = Some(ttl))
+}
+
+#[test]
+fn an_instance_ends_at_its_ttl_whatever_it_is_doing() {
+    let sandbox = Sandbox::new();
+    let running = sandbox.create(&with_ttl("running", HOUR)).reference;
+    let stopped = sandbox.create(&with_ttl("stopped", HOUR)).reference;
+    let protected = sandbox.create(&with("protected", |spec| {
+        spec.ttl = Some(HOUR);
+        spec.protected = true;
+    }));
+    let protected = protected.reference;
+    let endless = sandbox.create(&spec("endless")).reference;
+    sandbox.pass(60);
+    sandbox.act(Action::Stop, &stopped).unwrap();
+    sandbox.pass(3539);
+    for alive in [&running, &stopped, &protected] {
+        let seen = sandbox.get(alive).unwrap();
+        assert!(!seen.state.is_gone());
+        assert_eq!(seen.expires_at, seen.created_at.map(|made| made + HOUR));
+        assert_eq!(seen.expiry_enforcer, Some(ExpiryEnforcer::Cloud));
+    }
+    sandbox.pass(1);
+    for gone in [&running, &stopped, &protected] {
+        let seen = sandbox.get(gone).unwrap();
+        assert_eq!(seen.state, InstanceState::Terminated);
+        assert_eq!(seen.state_reason.as_deref(), Some("Cloud.Expired"));
+        assert_eq!((seen.failure, seen.public_ip), (None, None));
+        sandbox.act(Action::Terminate, gone).unwrap();
+        assert_eq!(kind(sandbox.act(Action::Start, gone)), ErrorKind::Refused);
+        assert_eq!(kind(sandbox.act(Action::Protect, gone)), ErrorKind::Refused);
+        assert_eq!(kind(run(sandbox.mock.set_ttl(gone, 2 * HOUR))), ErrorKind::Refused);
+    }
+    let seen = sandbox.get(&endless).unwrap();
+    assert_eq!(
+        (seen.state, seen.expires_at, seen.expiry_enforcer),
+        (InstanceState::Running, None, None)
+    );
+    sandbox.pass(3600);
+    assert_eq!(kind(sandbox.get(&running)), ErrorKind::NotFound);
+    assert_eq!(sandbox.list("us-east-1").unwrap().instances.len(), 1);
+}
+
+#[test]
+fn an_end_does_not_change_how_an_instance_ended_before_it() {
+    let sandbox = Sandbox::new();
+    let ended = sandbox.create(&with_ttl("ended", HOUR)).reference;
+    let died = sandbox.create(&with("died", |spec| {
+        spec.ttl = Some(HOUR);
+        spec.native.insert("fail_after_seconds".into(), serde_json::json!(60));
+    }));
+    let died = died.reference;
+    sandbox.pass(3599);
+    sandbox.act(Action::Terminate, &ended).unwrap();
+    sandbox.pass(2);
+    let reason = |target| sandbox.get(target).map(|one| (one.state_reason.unwrap(), one.failure));
+    let by_user = ("Client.UserInitiatedShutdown".to_owned(), None);
+    assert_eq!(reason(&ended).unwrap(), by_user);
+    let by_itself = ("Server.InternalError".to_owned(), Some(ErrorKind::Capacity));
+    assert_eq!(reason(&died).unwrap(), by_itself);
+}
+
+#[test]
+fn a_name_is_free_again_once_its_time_is_over() {
+    let sandbox = Sandbox::new();
+    let first = sandbox.create(&with_ttl("web-1", HOUR)).reference;
+    sandbox.pass(3600);
+    let spec = with_ttl("web-1", HOUR);
+    assert!(matches!(
+        run(sandbox.mock.create(&spec, 0)).unwrap(),
+        Created::TokenSpent
+    ));
+    let Created::Instance(second) = run(sandbox.mock.create(&spec, 1)).unwrap() else {
+        panic!("the next generation is free");
+    };
+    assert_ne!(second.reference, first);
+    assert_eq!(sandbox.state(&second.reference), InstanceState::Pending);
+}
+
+#[test]
+fn a_ttl_is_set_with_its_label_and_its_end() {
+    let sandbox = Sandbox::new();
+    let timed = sandbox.create(&with_ttl("timed", HOUR));
+    let endless = sandbox.create(&spec("endless"));
+    sandbox.pass(1800);
+    for made in [&timed, &endless] {
+        run(sandbox.mock.set_ttl(&made.reference, 3 * HOUR)).unwrap();
+        let seen = sandbox.get(&made.reference).unwrap();
+        assert_eq!(seen.expires_at, made.created_at.map(|at| at + 3 * HOUR));
+        assert_eq!(
+            (seen.expiry_enforcer, seen.ttl),
+            (Some(ExpiryEnforcer::Cloud), Some(3 * HOUR))
+        );
+        assert_eq!(
+            seen.spec_fingerprint, made.spec_fingerprint,
+            "the spec is what was asked"
+        );
+    }
+    let centuries = Duration::from_secs(u64::MAX / 4);
+    let error = run(sandbox.mock.set_ttl(&timed.reference, centuries)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidSpec);
+    let stale = InstanceRef {
+        id: "m-0000000000000000".into(),
+        ..timed.reference.clone()
+    };
+    assert_eq!(kind(run(sandbox.mock.set_ttl(&stale, HOUR))), ErrorKind::NotFound);
+    sandbox.pass(3 * 3600);
+    assert_eq!(sandbox.state(&timed.reference), InstanceState::Terminated);
+    assert_eq!(
+        sandbox.refusal(&with_ttl("web-1", 121 * 24 * HOUR)).kind(),
+        ErrorKind::InvalidSpec
+    );
+}
+
+#[test]
+fn a_label_that_somebody_put_on_by_hand_ends_nothing() {
+    let sandbox = Sandbox::new();
+    let made = sandbox.create(&spec("web-1")).reference;
+    let text = fs::read_to_string(sandbox.file()).unwrap();
+    assert!(!text.contains("ends_at"), "a file without ends is as it always was");
+    let labelled = text.replace(
+        "\"cloudctl-spec\"",
+        &format!("\"{LABEL_TTL}\": \"1h\", \"cloudctl-spec\""),
+    );
+    fs::write(sandbox.file(), labelled).unwrap();
+    sandbox.pass(2 * 3600);
+    let seen = sandbox.get(&made).unwrap();
+    assert_eq!(seen.state, InstanceState::Running);
+    assert_eq!(seen.expires_at, seen.created_at.map(|at| at + HOUR));
+    assert_eq!(seen.expiry_enforcer, Some(ExpiryEnforcer::Tag));
+}
+
+#[test]
+fn protection_is_put_on_and_lifted() {
+    let sandbox = Sandbox::new();
+    let target = sandbox.create(&spec("web-1")).reference;
+    for _ in 0..2 {
+        sandbox.act(Action::Protect, &target).unwrap();
+        assert_eq!(sandbox.get(&target).unwrap().protected, Some(true));
+        assert_eq!(kind(sandbox.act(Action::Terminate, &target)), ErrorKind::Protected);
+    }
+    for _ in 0..2 {
+        sandbox.act(Action::Unprotect, &target).unwrap();
+        assert_eq!(sandbox.get(&target).unwrap().protected, Some(false));
+    }
+    sandbox.act(Action::Terminate, &target).unwrap();
+}
+
+#[test]
+fn the_time_is_that_of_its_clock() {
+    let mut sandbox = Sandbox::new();
+    let before = run(sandbox.mock.time()).unwrap();
+    sandbox.pass(90);
+    assert_eq!(run(sandbox.mock.time()).unwrap(), before + Duration::from_secs(90));
+    sandbox.faults("unreachable");
+    assert_eq!(kind(run(sandbox.mock.time())), ErrorKind::Network);
+}
+
+#[test]
+fn zones_are_tried_from_the_one_that_a_name_goes_to_by_itself() {
+    let sandbox = Sandbox::new();
+    let zones = |spec: &InstanceSpec| -> Vec<String> {
+        let places = run(sandbox.mock.zones_for(spec)).unwrap();
+        places.into_iter().filter_map(|place| place.zone).collect()
+    };
+    for name in ["web-1", "web-2", "web-3", "web-4"] {
+        let order = zones(&spec(name));
+        assert_eq!(Some(&order[0]), sandbox.create(&spec(name)).zone.as_ref());
+        let mut sorted = order.clone();
+        sorted.sort();
+        assert_eq!(sorted, ["us-east-1a", "us-east-1b", "us-east-1c"]);
+        assert_eq!(order, zones(&spec(name)));
+    }
+    assert_eq!(zones(&in_zone("web-1", "us-east-1c")), ["us-east-1c"]);
+    let in_subnet = with("web-1", |spec| spec.subnet = Some("default-us-east-1b".into()));
+    assert_eq!(zones(&in_subnet), ["us-east-1b"]);
+    let unknown = with("web-1", |spec| spec.machine_type = Some("t3.small".into()));
+    assert_eq!(kind(run(sandbox.mock.zones_for(&unknown))), ErrorKind::InvalidSpec);
+    assert!(run(sandbox.mock.surviving_disks(&[])).unwrap().is_empty());
+}
