@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use google_cloud_auth::credentials::Credentials;
-use google_cloud_compute_v1::client::{Images, Instances, MachineTypes, ZoneOperations, Zones};
+use google_cloud_compute_v1::client::{Disks, Images, Instances, MachineTypes, ZoneOperations, Zones};
 use google_cloud_compute_v1::model::MachineType;
+use jiff::Timestamp;
 use tokio::sync::OnceCell;
+use tokio::time::Instant;
 
 use super::credentials::{self, Found};
 use super::gcloud_configuration::GcloudConfiguration;
@@ -28,6 +30,9 @@ pub(super) struct Client {
     machine_types: OnceCell<MachineTypes>,
     images: OnceCell<Images>,
     operations: OnceCell<ZoneOperations>,
+    disks: OnceCell<Disks>,
+    /// What the cloud's clock showed, and when it was asked.
+    pub(super) clock: OnceCell<(Timestamp, Instant)>,
     /// The zones of the project, asked for once.
     pub(super) zone_entries: OnceCell<Vec<ZoneEntry>>,
     /// Machine types by zone and name, asked for once each.
@@ -68,6 +73,8 @@ impl Client {
             machine_types: OnceCell::new(),
             images: OnceCell::new(),
             operations: OnceCell::new(),
+            disks: OnceCell::new(),
+            clock: OnceCell::new(),
             zone_entries: OnceCell::new(),
             known_types: Mutex::default(),
         }
@@ -83,6 +90,7 @@ impl Client {
     client_on_first_use!(machine_types: MachineTypes, "");
     client_on_first_use!(images: Images, "");
     client_on_first_use!(operations: ZoneOperations, "");
+    client_on_first_use!(disks: Disks, "");
 
     /// The project that all calls go to.
     ///

@@ -10,14 +10,16 @@ use google_cloud_compute_v1::client::Instances;
 use google_cloud_compute_v1::model::instance::Status;
 use google_cloud_compute_v1::model::{self, Operation};
 use google_cloud_gax::error::Error as SdkError;
-use jiff::Timestamp;
+use jiff::SignedDuration;
 use tokio::time::Instant;
 
 use super::client::Client;
+use super::disks;
 use super::error::{Fate, fate, field_at_fault, location, of_call, of_operation};
 use super::get::{by_name, described, is_going};
 use super::instance::{instance, is_managed, with_machine_type};
 use super::operation::{self, is_done, is_older};
+use super::places::last_segment;
 use super::replay::{Failure, prepared};
 use super::request::{Request, prepare};
 use crate::cloud::{Created, Error, ErrorKind, InstanceRef, InstanceSpec, ProviderKind, Result};
@@ -28,6 +30,8 @@ const OPERATION_DEADLINE: Duration = Duration::from_secs(180);
 const NAME_DEADLINE: Duration = Duration::from_secs(180);
 /// How long what a failed operation left is given to vanish.
 const CLEANUP_DEADLINE: Duration = Duration::from_secs(15);
+/// How long an instance is looked for that must be there if its operation, which cannot be seen, went well.
+const SIGHT_DEADLINE: Duration = Duration::from_secs(10);
 /// How often a name may be taken by nothing that is to be seen.
 const MOST_UNSEEN: u32 = 4;
 const PAUSE: Duration = Duration::from_secs(2);
@@ -39,7 +43,6 @@ struct Creation<'a> {
     spec: &'a InstanceSpec,
     request: Request,
     attempted: String,
-    began: Timestamp,
     start: Instant,
 }
 
@@ -52,7 +55,6 @@ pub(super) async fn create(client: &Client, spec: &InstanceSpec, generation: u32
         spec,
         request,
         attempted: format!("cannot create {}", spec.name),
-        began: Timestamp::now(),
         start: Instant::now(),
     };
     let mut unseen = 0;
@@ -67,7 +69,8 @@ pub(super) async fn create(client: &Client, spec: &InstanceSpec, generation: u32
         let Some(holder) = creation.holder().await? else {
             // It went away between the two calls, so that the name is free; or it is the boot disk's that is taken.
             if unseen > MOST_UNSEEN {
-                return Err(of_call(failure.error, &creation.attempted, &creation.request.zone));
+                let error = of_call(failure.error, &creation.attempted, &creation.request.zone);
+                return Err(creation.disk_in_the_way(error));
             }
             unseen += 1;
             tokio::time::sleep(PAUSE).await;
@@ -177,8 +180,11 @@ impl Creation<'_> {
     /// The call was taken on: follows its operation and looks at what came of it.
     async fn settle(&self, operation: Operation) -> Result<Created> {
         let zone = &self.request.zone;
-        // Only what was over when it was answered can be of an earlier call.
-        let remembered = is_done(&operation) && is_older(&operation, self.began, self.start.elapsed());
+        if operation.zone.as_deref().is_some_and(|own| last_segment(own) != zone) {
+            // The id was used before, in another zone of the region.
+            return Ok(Created::TokenSpent);
+        }
+        let remembered = self.is_remembered(&operation).await;
         let target = operation.target_id;
         let operation = match operation::finished(self.client, zone, operation, OPERATION_DEADLINE).await {
             Ok(operation) => operation,
@@ -198,6 +204,19 @@ impl Creation<'_> {
             }
             Err(error) => Err(self.unknown(target, error)),
         }
+    }
+
+    /// Whether the operation is that of an earlier call: only what was over when it was answered can be. This machine's
+    /// clock may be wrong, so it is held against the cloud's.
+    async fn is_remembered(&self, operation: &Operation) -> bool {
+        let elapsed = self.start.elapsed();
+        if !is_done(operation) || is_older(operation, None, elapsed) {
+            return is_done(operation);
+        }
+        let now = self.client.time().await.ok();
+        let lasted = SignedDuration::try_from(self.start.elapsed()).unwrap_or_default();
+        let began = now.and_then(|now| now.checked_sub(lasted).ok());
+        is_older(operation, began, elapsed)
     }
 
     /// The operation succeeded, and yet the instance is not to be seen: deleted meanwhile, or not shown yet.
@@ -241,10 +260,15 @@ impl Creation<'_> {
 
     /// The operation cannot be followed; the instance may be there all the same.
     async fn lost_operation(&self, target: Option<u64>, error: Error) -> Result<Created> {
-        match self.holder().await {
-            Ok(Some(holder)) if same_instance(holder.id, target) => self.made(holder).await,
-            Ok(Some(holder)) => self.adopt(holder).await,
-            _ => Err(self.unknown(target, error)),
+        let start = Instant::now();
+        loop {
+            match self.holder().await {
+                Ok(Some(holder)) if same_instance(holder.id, target) => return self.made(holder).await,
+                Ok(Some(holder)) => return self.adopt(holder).await,
+                // It may not be shown yet.
+                Ok(None) if start.elapsed() < SIGHT_DEADLINE => tokio::time::sleep(PAUSE).await,
+                _ => return Err(self.unknown(target, error)),
+            }
         }
     }
 
@@ -260,9 +284,18 @@ impl Creation<'_> {
                 Ok(Some(_)) if start.elapsed() < CLEANUP_DEADLINE => tokio::time::sleep(PAUSE).await,
                 Ok(Some(_)) => return Err(self.unknown(operation.target_id, error)),
                 Ok(None) if remembered => return Ok(Created::TokenSpent),
-                Ok(None) | Err(_) => return Err(self.refined(error, None)),
+                Ok(None) | Err(_) => break,
             }
         }
+        let error = self.refined(error, None);
+        let since = operation.insert_time.as_deref().and_then(|time| time.parse().ok());
+        let patience = CLEANUP_DEADLINE.saturating_sub(start.elapsed());
+        Err(
+            match disks::left_by(self.client, &self.request.zone, self.spec, since, patience).await {
+                Some(disk) => error.with_leftover(format_args!("gcp/{}/{disk}", self.request.zone)),
+                None => error,
+            },
+        )
     }
 
     fn unknown(&self, target: Option<u64>, error: Error) -> Error {
@@ -283,6 +316,10 @@ impl Creation<'_> {
     /// What a refusal means for this very spec. By the time of the call the machine type and the image are known to be
     /// there: if nothing else was asked for, only the default network is left to be missing.
     fn refined(&self, error: Error, field: Option<&str>) -> Error {
+        if error.kind() == ErrorKind::AlreadyExists {
+            // No instance has the name, so that it is its boot disk's.
+            return self.disk_in_the_way(error);
+        }
         if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidSpec) {
             return error;
         }
@@ -302,6 +339,16 @@ impl Creation<'_> {
         }
         // Something that the spec names is not there, or not so.
         error.as_kind(ErrorKind::InvalidSpec)
+    }
+}
+
+impl Creation<'_> {
+    fn disk_in_the_way(&self, error: Error) -> Error {
+        let (name, zone) = (self.spec.name.as_str(), &self.request.zone);
+        error.with_remedy(format!(
+            "a disk of that name seems to be left: delete it with `gcloud compute disks delete {name} --zone {zone}`, \
+             or choose another name"
+        ))
     }
 }
 

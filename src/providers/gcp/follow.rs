@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use google_cloud_compute_v1::model::Operation;
 use google_cloud_compute_v1::model::instance::Status;
+use google_cloud_compute_v1::model::{Instance, Operation};
 
 use super::client::Client;
-use super::error::of_operation;
+use super::error::{location, of_operation};
 use super::get::by_reference;
 use super::lifecycle::Change;
 use super::operation::{self, is_done};
@@ -41,6 +41,11 @@ pub(super) async fn settled(
         }
     }
     match last {
+        // Whether it is protected must not be taken for granted.
+        Ok(operation) if matches!(change, Change::Protect(_)) && !is_done(&operation) => {
+            let error = Error::new(ErrorKind::Timeout, "its operation does not end").at(location(&target.place));
+            without_operation(client, target, change, error, attempted).await
+        }
         Ok(operation) => of_operation(&operation, attempted, &target.place).map_or(Ok(()), Err),
         Err(error) => without_operation(client, target, change, error, attempted).await,
     }
@@ -91,14 +96,15 @@ async fn shown(client: &Client, target: &InstanceRef, change: Change) -> Option<
         return None;
     }
     match by_reference(client, target).await {
-        Ok(api) => shows(change, api.status.as_ref()).then_some(Ok(())),
+        Ok(api) => shows(change, &api).then_some(Ok(())),
         Err(gone) if gone.kind() == ErrorKind::NotFound && change == Change::Terminate => Some(Ok(())),
         Err(gone) if gone.kind() == ErrorKind::NotFound => Some(Err(gone)),
         Err(_) => None,
     }
 }
 
-fn shows(change: Change, status: Option<&Status>) -> bool {
+fn shows(change: Change, api: &Instance) -> bool {
+    let status = api.status.as_ref();
     match change {
         Change::Terminate => matches!(status, Some(Status::Stopping | Status::Deprovisioning)),
         Change::Stop => matches!(
@@ -107,6 +113,7 @@ fn shows(change: Change, status: Option<&Status>) -> bool {
         ),
         // On its way up it can still fail.
         Change::Start => status == Some(&Status::Running),
+        Change::Protect(wanted) => api.deletion_protection.unwrap_or_default() == wanted,
         Change::Reboot => false,
     }
 }
@@ -148,7 +155,8 @@ mod tests {
             (Change::Start, "RUNNING", true),
             (Change::Reboot, "RUNNING", false),
         ] {
-            assert_eq!(shows(change, Some(&Status::from(word))), expected, "{change:?} {word}");
+            let api = Instance::new().set_status(word);
+            assert_eq!(shows(change, &api), expected, "{change:?} {word}");
         }
     }
 }

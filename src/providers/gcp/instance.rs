@@ -6,9 +6,10 @@ use google_cloud_compute_v1::model::scheduling::ProvisioningModel;
 use google_cloud_compute_v1::model::{self, MachineType, machine_type};
 use serde_json::json;
 
+use super::expiry::expiry;
 use super::places::{last_segment, region_of};
 use crate::cloud::{
-    Architecture, Error, ErrorKind, Instance, InstanceRef, InstanceState, Labels, Ownership, ProviderKind,
+    Architecture, Disk, Error, ErrorKind, Instance, InstanceRef, InstanceState, Labels, Ownership, ProviderKind,
     RESERVED_PREFIX, Result,
 };
 
@@ -29,6 +30,8 @@ pub(super) fn instance(api: model::Instance, project: &str, being_deleted: bool)
         state(api.status.as_ref())
     };
     let ownership = ownership(&api);
+    let created_at = api.creation_timestamp.as_deref().and_then(|time| time.parse().ok());
+    let expiry = expiry(&api, &ownership, created_at);
     let interface = api.network_interfaces.first();
     let public_ip = interface.and_then(|interface| interface.access_configs.first()?.nat_ip.clone());
     let boot_disk = api.disks.iter().find(|disk| disk.boot == Some(true));
@@ -68,21 +71,32 @@ pub(super) fn instance(api: model::Instance, project: &str, being_deleted: bool)
         public_ip: public_ip.filter(|address| !address.is_empty()),
         private_ip: interface.and_then(|interface| interface.network_ip.clone()),
         labels: users_labels(&api),
-        created_at: api.creation_timestamp.as_deref().and_then(|time| time.parse().ok()),
-        expires_at: None,
-        expiry_enforcer: None,
+        created_at,
+        expires_at: expiry.map(|(end, _)| end),
+        expiry_enforcer: expiry.map(|(_, enforcer)| enforcer),
         managed: ownership.managed,
         protected: api.deletion_protection,
         price_usd_per_hour: None,
         spec_fingerprint: ownership.spec_fingerprint,
         ttl: ownership.ttl,
         doubt: ownership.doubt,
-        disks: Vec::new(),
+        disks: disks_of(&api),
         generation: ownership.generation,
         state_reason: None,
         failure: None,
         native: native(&api),
     })
+}
+
+/// Its disks that are resources of their own; local ones have no source, and go with it.
+fn disks_of(api: &model::Instance) -> Vec<Disk> {
+    let named = api.disks.iter().filter_map(|disk| {
+        Some(Disk {
+            id: last_segment(disk.source.as_deref()?).to_owned(),
+            goes_with_instance: disk.auto_delete == Some(true),
+        })
+    });
+    named.collect()
 }
 
 /// Whether cloudctl made it.

@@ -1,20 +1,17 @@
-//! Ending, stopping and starting: one call for each instance, a few at a time, since the API has no batches.
+//! Ending, stopping, starting and protecting: one call for each instance, a few at a time, since the API has no batches.
 //!
 //! The calls take names. Each is preceded by a look whether the name still means the instance of that id, and what its
 //! operation says it hit is compared afterwards.
 
 use futures_util::stream::{self, StreamExt};
-use google_cloud_compute_v1::client::Instances;
-use google_cloud_compute_v1::model;
 use google_cloud_compute_v1::model::Operation;
-use google_cloud_compute_v1::model::instance::Status;
-use google_cloud_gax::Result as SdkResult;
 
+use super::call::{call_for, send};
 use super::client::Client;
 use super::error::{location, of_call};
 use super::follow;
 use super::get::{by_reference, is_going};
-use super::replay::{Failure, prepared};
+use super::replay::Failure;
 use crate::cloud::{Error, ErrorKind, InstanceRef, Outcome, Result};
 
 /// How many calls are under way at once: well below the API's rate for one project.
@@ -31,6 +28,8 @@ pub(super) enum Change {
     Stop,
     /// Restart it at once.
     Reboot,
+    /// Protect it against deletion, or lift that.
+    Protect(bool),
 }
 
 /// Changes every target; one outcome for each, in the same order.
@@ -61,17 +60,14 @@ async fn change_one(client: &Client, target: &InstanceRef, change: Change) -> Re
     };
     let to = (client.project().await?, client.instances().await?);
     let attempted = format!("{} {name}", change.verb());
-    // Random, so that a later command is not answered with this one's failure; the same for every attempt.
-    let request_id = uuid::Builder::from_random_bytes(fastrand::u128(..).to_be_bytes())
-        .into_uuid()
-        .to_string();
+    let request_id = fresh_request_id();
     let sent = client.change(&attempted, &target.place, || {
         send(to, call, &target.place, &name, &request_id)
     });
     match sent.await {
         Ok(operation) => {
             if operation.target_id.is_some_and(|hit| hit != id) {
-                return Err(hit_another(change, target, &operation));
+                return Err(hit_another(change.verb(), target, &operation));
             }
             follow::settled(client, target, change, operation, &format!("cannot {attempted}")).await
         }
@@ -79,82 +75,10 @@ async fn change_one(client: &Client, target: &InstanceRef, change: Change) -> Re
     }
 }
 
-/// The API's calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Call {
-    Delete,
-    Start,
-    Resume,
-    Stop,
-    Reset,
-}
-
-/// Which call a change takes in this state: none if it is so already, an error's reason if the state forbids it.
-fn call_for(change: Change, api: &model::Instance, going: bool) -> Result<Option<Call>, String> {
-    let status = api.status.as_ref();
-    let word = status.and_then(Status::name).unwrap_or("UNKNOWN");
-    let wrong_state = || {
-        if going {
-            "it is being deleted".to_owned()
-        } else {
-            format!("it is {word}")
-        }
-    };
-    match change {
-        Change::Terminate if going => Ok(None),
-        Change::Terminate if api.deletion_protection == Some(true) => Err("it is protected".to_owned()),
-        Change::Terminate => Ok(Some(Call::Delete)),
-        _ if going => Err(wrong_state()),
-        Change::Start => match status {
-            Some(Status::Terminated | Status::Stopped) => Ok(Some(Call::Start)),
-            Some(Status::Suspended) => Ok(Some(Call::Resume)),
-            Some(Status::Running | Status::Repairing | Status::Pending | Status::Provisioning | Status::Staging) => {
-                Ok(None)
-            }
-            _ => Err(wrong_state()),
-        },
-        Change::Stop => match status {
-            Some(
-                Status::Terminated
-                | Status::Stopped
-                | Status::Suspended
-                | Status::Stopping
-                | Status::PendingStop
-                | Status::Suspending,
-            ) => Ok(None),
-            _ => Ok(Some(Call::Stop)),
-        },
-        Change::Reboot => match status {
-            Some(Status::Running | Status::Repairing) => Ok(Some(Call::Reset)),
-            _ => Err(wrong_state()),
-        },
-    }
-}
-
-async fn send(
-    (project, instances): (&str, &Instances),
-    call: Call,
-    zone: &str,
-    name: &str,
-    request_id: &str,
-) -> SdkResult<Operation> {
-    macro_rules! send {
-        ($call:expr) => {{
-            let call = $call
-                .set_project(project)
-                .set_zone(zone)
-                .set_instance(name)
-                .set_request_id(request_id);
-            prepared(call).send().await
-        }};
-    }
-    match call {
-        Call::Delete => send!(instances.delete()),
-        Call::Start => send!(instances.start()),
-        Call::Resume => send!(instances.resume()),
-        Call::Stop => send!(instances.stop()),
-        Call::Reset => send!(instances.reset()),
-    }
+/// Random, so that a later command is not answered with this one's failure; the same for every attempt.
+pub(super) fn fresh_request_id() -> String {
+    let random = fastrand::u128(..).to_be_bytes();
+    uuid::Builder::from_random_bytes(random).into_uuid().to_string()
 }
 
 /// Looks at the instance again where the call's failure leaves open what happened.
@@ -214,15 +138,13 @@ fn refusal(change: Change, target: &InstanceRef, why: &str) -> Error {
 }
 
 /// The name came to mean another instance between the look and the call.
-fn hit_another(change: Change, target: &InstanceRef, operation: &Operation) -> Error {
+pub(super) fn hit_another(verb: &str, target: &InstanceRef, operation: &Operation) -> Error {
     let hit = InstanceRef {
         id: operation.target_id.unwrap_or_default().to_string(),
         ..target.clone()
     };
-    let message = format!(
-        "cannot {} {target}: it was replaced under the same name in that moment, and the call hit {hit}",
-        change.verb()
-    );
+    let message =
+        format!("cannot {verb} {target}: it was replaced under the same name in that moment, and the call hit {hit}");
     Error::new(ErrorKind::Refused, message)
         .at(location(&target.place))
         .with_leftover(hit)
@@ -235,45 +157,8 @@ impl Change {
             Self::Start => "start",
             Self::Stop => "stop",
             Self::Reboot => "reboot",
+            Self::Protect(true) => "protect",
+            Self::Protect(false) => "unprotect",
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_change_takes_the_call_that_its_state_needs() {
-        let in_state = |word: &str| model::Instance::new().set_status(word);
-        for (change, word, expected) in [
-            (Change::Start, "TERMINATED", Ok(Some(Call::Start))),
-            (Change::Start, "SUSPENDED", Ok(Some(Call::Resume))),
-            (Change::Start, "RUNNING", Ok(None)),
-            (Change::Start, "STAGING", Ok(None)),
-            (Change::Start, "STOPPING", Err("it is STOPPING".to_owned())),
-            (Change::Stop, "RUNNING", Ok(Some(Call::Stop))),
-            (Change::Stop, "TERMINATED", Ok(None)),
-            (Change::Stop, "STOPPING", Ok(None)),
-            (Change::Reboot, "RUNNING", Ok(Some(Call::Reset))),
-            (Change::Reboot, "TERMINATED", Err("it is TERMINATED".to_owned())),
-            (Change::Terminate, "TERMINATED", Ok(Some(Call::Delete))),
-        ] {
-            assert_eq!(call_for(change, &in_state(word), false), expected, "{change:?} {word}");
-        }
-    }
-
-    #[test]
-    fn what_is_on_its_way_out_is_let_go() {
-        let going = model::Instance::new()
-            .set_status("STOPPING")
-            .set_deletion_protection(true);
-        assert_eq!(call_for(Change::Terminate, &going, true), Ok(None));
-        assert!(call_for(Change::Start, &going, true).is_err());
-        assert!(call_for(Change::Stop, &going, true).is_err());
-        assert_eq!(
-            call_for(Change::Terminate, &going, false),
-            Err("it is protected".to_owned())
-        );
     }
 }

@@ -1,6 +1,7 @@
 //! Machine types: whether a zone has one, and what follows from its family. Only Compute Engine: EC2 answers these
 //! questions in the create call itself.
 
+use futures_util::future::join_all;
 use google_cloud_compute_v1::model::{MachineType, MachineTypeAggregatedList, MachineTypeList};
 
 use super::client::Client;
@@ -41,27 +42,57 @@ pub(super) async fn described(client: &Client, zone: &str, name: &str) -> Result
 /// # Errors
 /// `InvalidSpec` naming the type and the place, with the zones that have it or the types that come near.
 pub(super) async fn first_with(client: &Client, zones: &[String], name: &str) -> Result<(String, MachineType)> {
-    // Custom types (`n2-custom-4-8192-ext`) are resource names, too.
-    if !is_resource_name(name) {
-        return Err(Error::invalid(format!("invalid machine type {name:?} for gcp"))
-            .with_remedy("use a type such as e2-small, n2-standard-4 or n2-custom-4-8192"));
-    }
+    check_name(name)?;
     for zone in zones {
         match described(client, zone, name).await {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             answer => return Ok((zone.clone(), answer?)),
         }
     }
+    Err(in_none_of(client, zones, name).await)
+}
+
+/// All of `zones` that have it, in the same order.
+///
+/// # Errors
+/// As for [`first_with`].
+pub(super) async fn all_with(client: &Client, zones: &[String], name: &str) -> Result<Vec<String>> {
+    check_name(name)?;
+    let answers = join_all(zones.iter().map(|zone| described(client, zone, name))).await;
+    let mut having = Vec::new();
+    for (zone, answer) in zones.iter().zip(answers) {
+        match answer {
+            Ok(_) => having.push(zone.clone()),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    match having.is_empty() {
+        true => Err(in_none_of(client, zones, name).await),
+        false => Ok(having),
+    }
+}
+
+fn check_name(name: &str) -> Result<()> {
+    // Custom types (`n2-custom-4-8192-ext`) are resource names, too.
+    if is_resource_name(name) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("invalid machine type {name:?} for gcp"))
+        .with_remedy("use a type such as e2-small, n2-standard-4 or n2-custom-4-8192"))
+}
+
+async fn in_none_of(client: &Client, zones: &[String], name: &str) -> Error {
     let zone = zones.first().map_or("", String::as_str);
     let place = match zones {
         [zone] => format!("zone {zone}"),
         _ => format!("region {}", region_of(zone)),
     };
     let error = Error::invalid(format!("the {place} has no machine type {name:?}"));
-    Err(match remedy(client, zone, name).await {
+    match remedy(client, zone, name).await {
         Some(remedy) => error.with_remedy(remedy),
         None => error,
-    })
+    }
 }
 
 /// Where the type is to be had, or what the zone has that is called nearly so; nothing if that cannot be told.

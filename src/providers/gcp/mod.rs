@@ -3,10 +3,14 @@
 //! Names are unique in a zone only, so a region's zone is picked by the name's hash, and every call that takes a name
 //! is checked against the id. A new instance acts as no service account unless one is asked for.
 
+mod call;
 mod client;
+mod clock;
 mod create;
 mod credentials;
+mod disks;
 mod error;
+mod expiry;
 mod follow;
 mod gcloud_configuration;
 mod get;
@@ -23,15 +27,19 @@ mod pages;
 mod places;
 mod replay;
 mod request;
+mod ttl;
+
+use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use self::client::Client;
 use self::lifecycle::{Change, change_all};
 use self::replay::prepared;
 use crate::cloud::{
     Created, Error, ErrorKind, Identity, Instance, InstanceRef, InstanceSpec, Location, Outcome, Pages, Place, Plan,
-    Provider, ProviderKind, Result,
+    Provider, ProviderKind, Result, SurvivingDisk,
 };
 use crate::settings::Settings;
 
@@ -111,30 +119,30 @@ impl Provider for Gcp {
         change_all(&self.client, targets, Change::Reboot).await
     }
 
-    async fn time(&self) -> Result<jiff::Timestamp> {
-        Err(Error::unsupported("not built yet"))
+    async fn time(&self) -> Result<Timestamp> {
+        self.client.time().await
     }
 
-    async fn zones_for(&self, _spec: &InstanceSpec) -> Result<Vec<Place>> {
-        Err(Error::unsupported("not built yet"))
+    async fn zones_for(&self, spec: &InstanceSpec) -> Result<Vec<Place>> {
+        let zones = self.client.zones_for(&spec.place, &spec.name).await?;
+        let zones = machine_type::all_with(&self.client, &zones, request::machine_type_of(spec)).await?;
+        let place = |zone| Place {
+            region: spec.place.region.clone(),
+            zone: Some(zone),
+        };
+        Ok(zones.into_iter().map(place).collect())
     }
 
-    async fn set_ttl(&self, _target: &InstanceRef, _ttl: std::time::Duration) -> Result<()> {
-        Err(Error::unsupported("not built yet"))
+    async fn set_ttl(&self, target: &InstanceRef, ttl: Duration) -> Result<()> {
+        ttl::set_ttl(&self.client, target, ttl).await
     }
 
-    async fn set_protection(&self, targets: &[InstanceRef], _protected: bool) -> Vec<Outcome> {
-        targets
-            .iter()
-            .map(|target| Outcome {
-                target: target.clone(),
-                result: Err(Error::unsupported("not built yet")),
-            })
-            .collect()
+    async fn set_protection(&self, targets: &[InstanceRef], protected: bool) -> Vec<Outcome> {
+        change_all(&self.client, targets, Change::Protect(protected)).await
     }
 
-    async fn surviving_disks(&self, _gone: &[Instance]) -> Result<Vec<crate::cloud::SurvivingDisk>> {
-        Err(Error::unsupported("not built yet"))
+    async fn surviving_disks(&self, gone: &[Instance]) -> Result<Vec<SurvivingDisk>> {
+        disks::surviving(&self.client, gone).await
     }
 
     /// What the first serial port has, the most recent megabyte of it.

@@ -40,6 +40,7 @@ pub(super) async fn finished(
     };
     while !is_done(&operation) && start.elapsed() < deadline {
         let asked = Instant::now();
+        let left = deadline.saturating_sub(start.elapsed());
         let wait = client.once("wait for the operation", zone, || {
             let call = operations
                 .wait()
@@ -49,10 +50,16 @@ pub(super) async fn finished(
             prepared(call).send()
         });
         // The cloud may hold the call for longer than an attempt may take, so that no answer means nothing.
-        operation = match wait.await {
-            Ok(answer) => answer,
-            Err(_) => standing(client, zone, &name).await?,
+        let look = async {
+            match wait.await {
+                Ok(answer) => Ok(answer),
+                Err(_) => standing(client, zone, &name).await,
+            }
         };
+        let Ok(answer) = tokio::time::timeout(left, look).await else {
+            break;
+        };
+        operation = answer?;
         if !is_done(&operation) {
             tokio::time::sleep(FLOOR.saturating_sub(asked.elapsed())).await;
         }
@@ -89,6 +96,14 @@ pub(super) async fn was_deleted(client: &Client, zone: &str, id: u64) -> Result<
     Ok(operations.iter().any(|operation| operation.target_id == Some(id)))
 }
 
+/// When the deletion of the instance of this id began, if somebody has deleted it.
+pub(super) async fn deleted_at(client: &Client, zone: &str, id: u64) -> Result<Option<Timestamp>> {
+    let expression = format!("(operationType = \"delete\") AND (targetId = {id})");
+    let operations = deletions(client, zone, &expression).await?;
+    let own = operations.iter().filter(|operation| operation.target_id == Some(id));
+    Ok(own.filter_map(|operation| time(operation.insert_time.as_ref())).min())
+}
+
 async fn deletions(client: &Client, zone: &str, expression: &str) -> Result<Vec<Operation>> {
     let (project, operations) = (client.project().await?, client.operations().await?);
     let fetch = |token: Option<String>| {
@@ -112,15 +127,18 @@ async fn deletions(client: &Client, zone: &str, expression: &str) -> Result<Vec<
     Ok(found)
 }
 
+fn time(text: Option<&String>) -> Option<Timestamp> {
+    text?.parse().ok()
+}
+
 /// Whether an operation is the remembered one of an earlier call under the same request id, and not of a call that
-/// began at `began` and has lasted for `elapsed`: it was put in before that, or has itself lasted longer. The latter
-/// holds even if this machine's clock is wrong.
-pub(super) fn is_older(operation: &Operation, began: Timestamp, elapsed: Duration) -> bool {
-    let time = |text: &Option<String>| text.as_deref().and_then(|text| text.parse::<Timestamp>().ok());
-    let inserted = time(&operation.insert_time);
-    let before = inserted.is_some_and(|inserted| inserted < began);
+/// began at `began` by the cloud's clock, if that is known, and has lasted for `elapsed`: it was put in before that, or
+/// has itself lasted longer.
+pub(super) fn is_older(operation: &Operation, began: Option<Timestamp>, elapsed: Duration) -> bool {
+    let inserted = time(operation.insert_time.as_ref());
+    let before = inserted.zip(began).is_some_and(|(inserted, began)| inserted < began);
     let longer = inserted
-        .zip(time(&operation.end_time))
+        .zip(time(operation.end_time.as_ref()))
         .is_some_and(|(inserted, ended)| {
             Duration::try_from(ended.duration_since(inserted)).is_ok_and(|lasted| lasted > elapsed)
         });
@@ -136,11 +154,13 @@ mod tests {
         let operation = |inserted: &str, ended: &str| Operation::new().set_insert_time(inserted).set_end_time(ended);
         let began: Timestamp = "2026-11-23T12:00:00Z".parse().unwrap();
         let second = Duration::from_secs(1);
-        let older = |inserted, ended| is_older(&operation(inserted, ended), began, second);
+        let older = |inserted, ended| is_older(&operation(inserted, ended), Some(began), second);
         assert!(older("2026-11-23T03:59:00.000-08:00", "2026-11-23T03:59:09.000-08:00"));
         assert!(!older("2026-11-23T04:00:00.100-08:00", "2026-11-23T04:00:00.900-08:00"));
-        // This machine's clock is behind, but nine seconds do not fit into one.
+        // The clock was read wrong, but nine seconds do not fit into one.
         assert!(older("2026-11-23T04:10:00.000-08:00", "2026-11-23T04:10:09.000-08:00"));
-        assert!(!is_older(&Operation::new(), began, second));
+        assert!(!is_older(&Operation::new(), Some(began), second));
+        let quick = operation("2026-11-23T03:00:00.000-08:00", "2026-11-23T03:00:00.500-08:00");
+        assert!(is_older(&quick, Some(began), second) && !is_older(&quick, None, second));
     }
 }

@@ -43,9 +43,16 @@ impl Client {
         F: Future<Output = SdkResult<T>> + Send,
     {
         let failed = |failure: Failure| of_call(failure.error, &format!("cannot {attempted}"), place);
-        self.attempt(attempted, place, READ_DEADLINE, READ_ATTEMPTS, send)
-            .await
-            .map_err(failed)
+        self.probe(attempted, place, send).await.map_err(failed)
+    }
+
+    /// The same for a call whose refusal is of interest.
+    pub(super) async fn probe<T, F, S>(&self, attempted: &str, place: &str, send: S) -> Result<T, Failure>
+    where
+        S: Fn() -> F + Send + Sync,
+        F: Future<Output = SdkResult<T>> + Send,
+    {
+        self.attempt(attempted, place, READ_DEADLINE, READ_ATTEMPTS, send).await
     }
 
     /// Sends a call that changes something, and is made to be repeated by its request id, until its outcome is

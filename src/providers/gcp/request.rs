@@ -11,6 +11,7 @@ use google_cloud_compute_v1::model::{
 };
 
 use super::client::Client;
+use super::expiry::{check_limit, limited};
 use super::image::{self, ResolvedImage};
 use super::instance::architecture_of;
 use super::labels::{check_network_tags, is_resource_name, labels_of};
@@ -48,11 +49,12 @@ pub(super) async fn prepare(client: &Client, spec: &InstanceSpec, generation: u3
     let options = Options::of(spec)?;
     let labels = labels_of(spec, generation)?;
     check_network_tags(&spec.firewalls)?;
+    spec.ttl.map_or(Ok(()), check_limit)?;
     let account = service_account(spec, &options)?;
     let project = client.project().await?.to_owned();
     let zones = client.zones_for(&spec.place, &spec.name).await?;
 
-    let type_name = spec.machine_type.as_deref().unwrap_or(DEFAULT_MACHINE_TYPE);
+    let type_name = machine_type_of(spec);
     let (zone, machine_type) = machine_type::first_with(client, &zones, type_name).await?;
     let architecture = architecture_of(&machine_type, type_name);
     let wanted_image = spec.image.as_deref().unwrap_or(DEFAULT_IMAGE);
@@ -109,6 +111,11 @@ pub(super) async fn prepare(client: &Client, spec: &InstanceSpec, generation: u3
         body,
         machine_type,
     })
+}
+
+/// The machine type that a spec comes to.
+pub(super) fn machine_type_of(spec: &InstanceSpec) -> &str {
+    spec.machine_type.as_deref().unwrap_or(DEFAULT_MACHINE_TYPE)
 }
 
 /// A UUID, which is all that the API takes.
@@ -218,9 +225,14 @@ fn scheduling(
     machine_type: &MachineType,
     type_name: &str,
 ) -> Result<Scheduling> {
+    let scheduling = Scheduling::new();
+    let scheduling = match spec.ttl {
+        Some(ttl) => limited(scheduling, ttl),
+        None => scheduling,
+    };
     if spec.spot {
         // <https://cloud.google.com/compute/docs/instances/create-use-spot>
-        return Ok(Scheduling::new()
+        return Ok(scheduling
             .set_provisioning_model(ProvisioningModel::Spot)
             .set_instance_termination_action(InstanceTerminationAction::Delete)
             .set_on_host_maintenance(ApiOnHostMaintenance::Terminate)
@@ -238,7 +250,7 @@ fn scheduling(
         Some(OnHostMaintenance::Terminate) => Some(ApiOnHostMaintenance::Terminate),
         None => cannot_migrate.then_some(ApiOnHostMaintenance::Terminate),
     };
-    Ok(Scheduling::new()
+    Ok(scheduling
         .set_provisioning_model(ProvisioningModel::Standard)
         .set_or_clear_on_host_maintenance(on_host_maintenance)
         .set_or_clear_automatic_restart(options.automatic_restart))

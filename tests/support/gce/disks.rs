@@ -50,6 +50,23 @@ pub fn smallest(kind: &str) -> Option<u64> {
 }
 
 impl Disk {
+    /// A small one with nothing on it.
+    pub fn empty(key: Key, id: u64, created: Timestamp, user: Option<Key>) -> Self {
+        Self {
+            key,
+            id,
+            size_gb: 10,
+            kind: "pd-balanced".to_owned(),
+            image: None,
+            architecture: None,
+            licenses: Vec::new(),
+            labels: BTreeMap::new(),
+            description: None,
+            created,
+            user,
+        }
+    }
+
     pub fn render(&self) -> Value {
         let zone = format!("projects/{}/zones/{}", self.key.project, self.key.zone);
         let mut body = json!({

@@ -152,6 +152,14 @@ impl ApiError {
         }
     }
 
+    /// More requests than the project may make.
+    pub fn rate_limited() -> Self {
+        Self {
+            message: "Rate Limit Exceeded".into(),
+            ..Self::injected(403, "rateLimitExceeded", "")
+        }
+    }
+
     pub fn quota_exceeded(region: &str) -> Self {
         Self {
             domain: "usageLimits",

@@ -54,7 +54,15 @@ pub fn get(context: &mut Context, call: &Call) -> Result<Value, ApiError> {
     if !Sight::of(context.state).sees(instance) {
         return Err(ApiError::not_found(&call.resource()));
     }
-    Ok(instance.render())
+    Ok(shown(instance, context.state.knobs.hide_termination))
+}
+
+fn shown(instance: &Instance, hide_termination: bool) -> Value {
+    let mut body = instance.render();
+    if hide_termination && let Some(body) = body.as_object_mut() {
+        body.remove("resourceStatus");
+    }
+    body
 }
 
 pub fn list(context: &mut Context, call: &Call) -> Result<Value, ApiError> {
@@ -81,6 +89,7 @@ pub fn aggregated_list(context: &mut Context, call: &Call) -> Result<Value, ApiE
 fn page_of(context: &mut Context, call: &Call, zone: &str, unreachable: &[String], paging: &Paging) -> paging::Page {
     let sight = Sight::of(context.state);
     let State { instances, knobs, .. } = &mut *context.state;
+    let hide = knobs.hide_termination;
     let project = call.project();
     // Rows before the page are skipped by the map, not one by one.
     let start = match paging.after.as_deref().and_then(|after| after.split_once('/')) {
@@ -93,7 +102,7 @@ fn page_of(context: &mut Context, call: &Call, zone: &str, unreachable: &[String
         .filter(|(key, instance)| sight.sees(instance) && !unreachable.contains(&key.zone))
         .map(|(key, instance)| {
             let scope = format!("zones/{}", key.zone);
-            (scope, format!("{}/{}", key.zone, key.name), || instance.render())
+            (scope, format!("{}/{}", key.zone, key.name), || shown(instance, hide))
         });
     paging.fill(knobs, rows)
 }
@@ -166,7 +175,7 @@ pub fn set_disk_auto_delete(context: &mut Context, call: &Call) -> Result<Key, A
     })
 }
 
-fn change(
+pub fn change(
     context: &mut Context,
     call: &Call,
     kind: &'static str,

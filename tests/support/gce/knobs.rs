@@ -1,11 +1,12 @@
 //! What a test turns to make the cloud sick, and what it does behind the client's back.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
 use super::Emulator;
+use super::disks::Disk;
 use super::instance::{Instance, Status};
 use super::operations::RequestIdMismatch;
 use super::state::{Delays, Key, State};
@@ -34,6 +35,42 @@ pub struct Knobs {
     pub left_disks: BTreeSet<String>,
     pub replace_before_delete: BTreeSet<String>,
     pub changes_fail: bool,
+    pub live_scheduling: LiveScheduling,
+    pub hide_termination: bool,
+    pub rate: Option<Rate>,
+}
+
+/// What `instances.setScheduling` does with a VM that is not stopped. Google documents the first; the others are what
+/// a client must be ready for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LiveScheduling {
+    #[default]
+    Refuse,
+    /// The run limit of the present run moves.
+    Allow,
+    /// It is accepted, and holds from the next start on.
+    NextRun,
+}
+
+/// A bucket of tokens, one for each request; real time fills it.
+pub struct Rate {
+    per_second: f64,
+    tokens: f64,
+    filled: Instant,
+}
+
+impl Rate {
+    /// Whether one more request is within the rate. A second's worth may come at once.
+    pub fn admits(&mut self) -> bool {
+        let now = Instant::now();
+        let fresh = now.duration_since(self.filled).as_secs_f64() * self.per_second;
+        (self.tokens, self.filled) = ((self.tokens + fresh).min(self.per_second), now);
+        let admitted = self.tokens >= 1.0;
+        if admitted {
+            self.tokens -= 1.0;
+        }
+        admitted
+    }
 }
 
 impl Default for Knobs {
@@ -59,6 +96,9 @@ impl Default for Knobs {
             left_disks: BTreeSet::new(),
             replace_before_delete: BTreeSet::new(),
             changes_fail: false,
+            live_scheduling: LiveScheduling::default(),
+            hide_termination: false,
+            rate: None,
         }
     }
 }
@@ -102,6 +142,25 @@ impl Emulator {
     /// Deletes, stops and resets are accepted, and their operation fails; the VM stays as it is.
     pub fn set_changes_fail(&self, fail: bool) {
         self.state().knobs.changes_fail = fail;
+    }
+
+    pub fn set_live_scheduling(&self, live: LiveScheduling) {
+        self.state().knobs.live_scheduling = live;
+    }
+
+    /// VMs do not show when their run limit ends them, as in answers of an older API.
+    pub fn set_hide_termination(&self, hide: bool) {
+        self.state().knobs.hide_termination = hide;
+    }
+
+    /// Requests beyond this rate are refused with a 403 of reason rateLimitExceeded.
+    pub fn limit_rate(&self, requests_per_second: u32) {
+        let per_second = f64::from(requests_per_second);
+        self.state().knobs.rate = Some(Rate {
+            per_second,
+            tokens: per_second,
+            filled: Instant::now(),
+        });
     }
 
     pub fn set_api_disabled(&self, disabled: bool) {
@@ -183,7 +242,7 @@ impl Emulator {
 
 /// Things and people.
 impl Emulator {
-    /// The disks of this VM survive its delete, autoDelete or not.
+    /// The disks of this VM survive its delete, autoDelete or not, and its failure to come up.
     pub fn leave_disk(&self, instance: &str) {
         self.state().knobs.left_disks.insert(instance.to_owned());
     }
@@ -203,6 +262,21 @@ impl Emulator {
             .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
             .collect();
         self.state().seed(zone, name, labels);
+    }
+
+    /// Somebody else makes a disk, used by a VM of that name or by none.
+    pub fn create_disk_from_outside(&self, zone: &str, name: &str, user: Option<&str>) {
+        let mut state = self.state();
+        let id = state.fresh_id();
+        let key = Key::new(super::PROJECT, zone, name);
+        let user = user.map(|user| Key::new(super::PROJECT, zone, user));
+        let disk = Disk::empty(key.clone(), id, state.now(), user);
+        state.disks.insert(key, disk);
+    }
+
+    /// Somebody else deletes a disk that no VM has.
+    pub fn delete_disk_from_outside(&self, name: &str) {
+        self.state().disks.retain(|key, _| key.name != name);
     }
 
     /// Just before the next delete of this name takes effect, somebody replaces the VM by one of their own.

@@ -135,10 +135,21 @@ impl State {
         instance.console.push_str(&format!(
             "[    0.000000] Linux version 6.8.0-1014-gcp\r\n{name} login: (boot {boots})\r\n"
         ));
+        self.limit_run(key);
+    }
+
+    /// Sets when the present run ends, by the limit that the VM has now and counted from the start of that run.
+    pub fn limit_run(&mut self, key: &Key) {
+        let now = self.now();
+        let Some(instance) = self.instances.get_mut(key) else {
+            return;
+        };
         let limit = instance.body().get("scheduling").and_then(run_limit);
-        if let Some(limit) = limit {
-            instance.expires = Some(now + limit);
-            self.after(limit, Event::Expire(key.clone(), id, boots));
+        let (id, boots) = (instance.id, instance.boots);
+        instance.expires = limit.zip(instance.started).map(|(limit, started)| started + limit);
+        if let Some(expires) = instance.expires {
+            let left = Duration::try_from(expires.duration_since(now)).unwrap_or_default();
+            self.after(left, Event::Expire(key.clone(), id, boots));
         }
     }
 
@@ -147,6 +158,8 @@ impl State {
             .instances
             .get(key)
             .filter(|instance| instance.id == id && instance.boots == boot && instance.status == Status::Running)
+            // The limit may have been moved, so that another event is to come.
+            .filter(|instance| instance.expires.is_some_and(|expires| expires <= self.now()))
         else {
             return;
         };
@@ -187,7 +200,7 @@ impl State {
             };
             let made_with_it = disk.created == instance.created;
             let goes = if new {
-                made_with_it
+                made_with_it && !kept
             } else {
                 attached["autoDelete"] == true && !kept
             };

@@ -52,6 +52,7 @@ mod zones;
 use std::path::Path;
 use std::sync::MutexGuard;
 
+pub use knobs::LiveScheduling;
 pub use operations::RequestIdMismatch;
 pub use service::Service;
 pub use state::Delays;

@@ -3,9 +3,14 @@
 use serde_json::{Value, json};
 
 use super::errors::ApiError;
-use super::instances::object;
+use super::instance::Status;
+use super::instances::{change, find, object};
+use super::knobs::LiveScheduling;
 use super::lifecycle::run_limit;
-use super::machine_types::MachineType;
+use super::machine_types::{self, MachineType};
+use super::route::Call;
+use super::service::Context;
+use super::state::Key;
 
 /// 30 seconds to 120 days.
 const RUN_LIMITS: std::ops::RangeInclusive<u64> = 30..=120 * 24 * 60 * 60;
@@ -77,4 +82,30 @@ pub fn check(asked: &Value, machine_type: &MachineType) -> Result<Value, ApiErro
         scheduling.entry("instanceTerminationAction").or_insert(json!("STOP"));
     }
     Ok(scheduling.into())
+}
+
+/// `instances.setScheduling`: "you can only call this method on a stopped instance".
+pub fn set(context: &mut Context, call: &Call) -> Result<Key, ApiError> {
+    let live = context.state.knobs.live_scheduling;
+    let instance = find(context.state, call)?;
+    let running = instance.status == Status::Running;
+    if instance.status != Status::Terminated && (live == LiveScheduling::Refuse || !running) {
+        return Err(ApiError::not_ready(&instance.path()));
+    }
+    let body = instance.body();
+    let machine_type = body["machineType"].as_str().and_then(|link| link.rsplit('/').next());
+    let machine_type = machine_types::find(call.zone(), machine_type.unwrap_or_default())
+        .ok_or_else(|| ApiError::not_found(&instance.path()))?;
+    let scheduling = check(&call.body, &machine_type)?;
+    if scheduling["preemptible"] != body["scheduling"]["preemptible"] {
+        return Err(ApiError::usage("A VM cannot become preemptible, or cease to be."));
+    }
+    let key = instance.key.clone();
+    let operation = change(context, call, "setScheduling", |instance| {
+        instance.body_mut().insert("scheduling".to_owned(), scheduling);
+    })?;
+    if running && live == LiveScheduling::Allow {
+        context.state.limit_run(&key);
+    }
+    Ok(operation)
 }

@@ -7,10 +7,11 @@ use serde_json::Value;
 
 use super::discovery::Discovery;
 use super::errors::{ApiError, reply};
+use super::knobs::Rate;
 use super::operations::once;
 use super::route::Call;
 use super::state::{Key, State};
-use super::{bulk, disks, images, insert, instances, machine_types, networks, operations, power, zones};
+use super::{bulk, disks, images, insert, instances, machine_types, networks, operations, power, scheduling, zones};
 use crate::support::http::{self, Operation, Reply, Request};
 
 /// The emulated service: its state, and the discovery document if there is one.
@@ -80,6 +81,9 @@ impl Service {
     }
 
     fn respond(&self, state: &mut State, request: &Request) -> Result<Value, ApiError> {
+        if !state.knobs.rate.as_mut().is_none_or(Rate::admits) {
+            return Err(ApiError::rate_limited());
+        }
         authenticate(state, request)?;
         let Some(mut call) = Call::of(request) else {
             return Err(self.no_route(state, request));
@@ -232,6 +236,7 @@ fn answer(context: &mut Context, call: &Call) -> Result<Value, ApiError> {
         "instances.stop" => once(context, call, power::stop),
         "instances.reset" => once(context, call, power::reset),
         "instances.setLabels" => once(context, call, instances::set_labels),
+        "instances.setScheduling" => once(context, call, scheduling::set),
         "instances.setMetadata" => once(context, call, instances::set_metadata),
         "instances.setDeletionProtection" => once(context, call, instances::set_deletion_protection),
         "instances.setDiskAutoDelete" => once(context, call, instances::set_disk_auto_delete),
