@@ -16,6 +16,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod kills;
+mod process;
+mod races;
+
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -43,7 +47,14 @@ macro_rules! rows {
 const ROWS: u8 = 65;
 
 fn rows() -> Vec<Row> {
-    Vec::new()
+    // One module a line.
+    [
+        kills::rows(),
+        races::rows(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn main() -> ExitCode {
