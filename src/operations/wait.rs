@@ -134,6 +134,26 @@ struct Waiting {
     absences: u32,
 }
 
+/// Labels can be listed later than the instance itself. One that is known to be ours is so still if it is listed without
+/// any.
+fn with_marks_of(known: &Instance, fresh: Instance) -> Instance {
+    let is_bare = !fresh.managed && fresh.doubt.is_none() && fresh.labels.is_empty();
+    if !known.managed || !is_bare {
+        return fresh;
+    }
+    Instance {
+        name: known.name.clone(),
+        labels: known.labels.clone(),
+        managed: true,
+        spec_fingerprint: known.spec_fingerprint.clone(),
+        generation: known.generation,
+        ttl: known.ttl,
+        expires_at: known.expires_at,
+        expiry_enforcer: known.expiry_enforcer,
+        ..fresh
+    }
+}
+
 enum Step {
     Reached(Instance),
     Failed(Instance, Error),
@@ -144,7 +164,7 @@ impl Waiting {
     fn look(&mut self, fresh: &[Instance], complete: bool, goal: Goal) {
         let is_listed = fresh.iter().any(|known| known.reference == self.instance.reference);
         if is_listed {
-            self.instance = newest(&self.instance, fresh);
+            self.instance = with_marks_of(&self.instance, newest(&self.instance, fresh));
             self.was_seen = true;
             self.absences = 0;
         } else if complete {

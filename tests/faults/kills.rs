@@ -4,11 +4,11 @@ use std::io::Write;
 use std::time::Duration;
 
 use super::process::{
-    Process, assert_ours, calls_of, id_of, kill_at, nothing, only, only_one_at_all, until,
+    Process, assert_ours, calls_of, id_of, is_answered, kill_at, nothing, only, only_one_at_all, until,
 };
+use crate::Row;
 use crate::support::backend::{Backend, BackendKind};
 use crate::support::http::{Effect, Fault, Gate, Side};
-use crate::Row;
 
 pub fn rows() -> Vec<Row> {
     crate::rows![BackendKind::EMULATORS;
@@ -76,14 +76,12 @@ pub fn kill_after_each_effect_then_adopt(backend: &Backend) {
             let held = Gate::new(Side::Before);
             next.reset([Fault::on(backend.create_call(), Effect::Hold(held.clone())).times(1)]);
             let again = Process::start(&mut backend.command_through(&next, &["create", &name, "-o", "json"]));
-            until("the next run creates", || held.has_arrival_within(Duration::from_millis(50)));
+            until("the next run creates", || {
+                held.has_arrival_within(Duration::from_millis(50))
+            });
             gate.open();
             held.open();
-            until("the create is answered", || {
-                let calls = next.calls();
-                let mut creates = calls.iter().filter(|call| call.operation.name == backend.create_call());
-                creates.any(|create| create.status.is_some())
-            });
+            until("the create is answered", || is_answered(backend, &next));
             backend.advance(LAG + Duration::from_secs(1));
             let second = id_of(&again.end().expect(0));
             let third = id_of(&backend.json(&["create", &name]).expect(0));
@@ -101,7 +99,9 @@ fn kill_before_printing_then_print_the_same_id(backend: &Backend) {
     let door = backend.door();
     // A pipe that is full, and that nobody reads: the process stops where it prints.
     let (reader, mut writer) = std::io::pipe().expect("a pipe");
-    writer.write_all(&[b' '; 65_536]).expect("room for all that a pipe holds");
+    writer
+        .write_all(&[b' '; 65_536])
+        .expect("room for all that a pipe holds");
     let mut command = backend.command_through(&door, &["create", "web-1", "-o", "json"]);
     let mut process = Process::start_as_it_is(command.stdin(std::process::Stdio::null()).stdout(writer));
     until("it runs", || backend.alive().iter().any(|seen| seen.state == "running"));
@@ -130,14 +130,18 @@ fn kill_before_printing_then_print_the_same_id(backend: &Backend) {
 fn kill_in_a_terminate_batch_then_finish(backend: &Backend) {
     quick(backend);
     let door = backend.door();
-    backend.run(&["create", "spared", "--count", "2", "-l", "batch=spared"]).expect(0);
+    backend
+        .run(&["create", "spared", "--count", "2", "-l", "batch=spared"])
+        .expect(0);
     let spared = backend.alive();
     for side in [Side::Before, Side::After] {
         let mut call = 0;
         loop {
             let name = format!("doomed-{call}-{}", if side == Side::After { "after" } else { "before" });
             let label = format!("batch={name}");
-            backend.run(&["create", &name, "--count", "3", "-l", &label, "--wait", "none"]).expect(0);
+            backend
+                .run(&["create", &name, "--count", "3", "-l", &label, "--wait", "none"])
+                .expect(0);
             let terminate = ["terminate", "-l", &label, "-y", "--wait", "--ignore-not-found"];
             let was_killed = kill_at(backend, &door, &terminate, call, side).is_some();
             if was_killed {
@@ -154,6 +158,8 @@ fn kill_in_a_terminate_batch_then_finish(backend: &Backend) {
         }
         assert!(call >= 3, "a terminate makes {call} calls");
     }
-    backend.run(&["terminate", "-l", "batch=spared", "-y", "--wait"]).expect(0);
+    backend
+        .run(&["terminate", "-l", "batch=spared", "-y", "--wait"])
+        .expect(0);
     nothing(backend);
 }

@@ -4,7 +4,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::support::backend::{Backend, Seen};
-use crate::support::http::{Door, Effect, Fault, Gate, Side};
+use crate::support::http::{Call, Door, Effect, Fault, Gate, Side};
 use crate::support::sandbox::Run;
 
 /// Longer than anything takes that is not stuck.
@@ -141,6 +141,43 @@ pub fn nothing(backend: &Backend) {
 #[track_caller]
 pub fn id_of(run: &Run) -> String {
     run.item()["id"].as_str().unwrap_or_default().to_owned()
+}
+
+/// Runs `cloudctl ARGUMENTS -o json` while reads see nothing new, until its first create call is answered; from then on
+/// they see all.
+#[track_caller]
+pub fn run_unseen(backend: &Backend, arguments: &[&str]) -> Run {
+    let lag = Duration::from_secs(600);
+    backend.set_lag(lag);
+    let door = backend.door();
+    let arguments = [arguments, &["-o", "json"]].concat();
+    let mut process = Process::start(&mut backend.command_through(&door, &arguments));
+    until("the create is answered", || {
+        is_answered(backend, &door) || process.has_ended()
+    });
+    backend.advance(lag + Duration::from_secs(1));
+    process.end()
+}
+
+/// Whether a create call that came through a door has been answered.
+pub fn is_answered(backend: &Backend, door: &Door) -> bool {
+    let calls = door.calls();
+    let mut creates = calls.iter().filter(|call| call.operation.name == backend.create_call());
+    creates.any(|create| create.status.is_some())
+}
+
+/// The token of a create call: EC2's ClientToken or Compute Engine's requestId.
+pub fn token_of(call: &Call) -> String {
+    let body = String::from_utf8_lossy(&call.request.body).into_owned();
+    let pairs = call.request.query.split('&').chain(body.split('&'));
+    let mut tokens = pairs.filter_map(|pair| pair.strip_prefix("ClientToken=").or(pair.strip_prefix("requestId=")));
+    tokens.next().unwrap_or_default().to_owned()
+}
+
+/// The tokens of the create calls, in order.
+pub fn tokens(backend: &Backend, calls: &[Call]) -> Vec<String> {
+    let creates = calls.iter().filter(|call| call.operation.name == backend.create_call());
+    creates.map(token_of).collect()
 }
 
 /// An error answer of the service, before or after the call took effect.

@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::process::{Process, assert_ours, id_of, only, until};
-use crate::support::backend::{Backend, BackendKind};
 use crate::Row;
+use crate::support::backend::{Backend, BackendKind};
+use crate::support::http::{Effect, Fault, Gate, Side};
 
 pub fn rows() -> Vec<Row> {
     crate::rows![BackendKind::EMULATORS;
         52 => fifty_processes_make_one,
         53 => of_two_specs_one_wins,
+        53 => of_two_zones_one_stays,
     ]
 }
 
@@ -47,10 +49,7 @@ pub fn fifty_processes_make_one(backend: &Backend) {
 }
 
 /// Starts all at once, lets none see what another one has made before every one has asked for it, and waits for all.
-fn race<'a>(
-    backend: &Backend,
-    commands: impl Iterator<Item = &'a [&'a str]>,
-) -> Vec<crate::support::sandbox::Run> {
+fn race<'a>(backend: &Backend, commands: impl Iterator<Item = &'a [&'a str]>) -> Vec<crate::support::sandbox::Run> {
     backend.set_lag(LAG);
     let before = backend.count(backend.create_call());
     let mut processes: Vec<Process> = commands
@@ -62,7 +61,11 @@ fn race<'a>(
     let all = processes.len();
     until("all processes have asked", || {
         // One that has lost may have ended by then.
-        let ended = processes.iter_mut().map(Process::has_ended).filter(|ended| *ended).count();
+        let ended = processes
+            .iter_mut()
+            .map(Process::has_ended)
+            .filter(|ended| *ended)
+            .count();
         std::thread::sleep(Duration::from_millis(20));
         ended == all || backend.count(backend.create_call()) - before >= all
     });
@@ -91,5 +94,51 @@ fn of_two_specs_one_wins(backend: &Backend) {
     for run in runs.iter().filter(|run| run.code == 0) {
         assert_eq!(id_of(run), winner.id);
     }
+    assert_eq!(backend.orphan_disks(), Vec::<String>::new());
+}
+
+/// Nothing that the two share in the cloud tells one of the other: not a token, and not a name.
+fn of_two_zones_one_stays(backend: &Backend) {
+    let (one, other) = match backend.gce() {
+        Some(_) => ("us-central1-a", "us-central1-b"),
+        None => ("us-east-1a", "us-east-1b"),
+    };
+    let cases: [(&str, [&[&str]; 2], bool); 2] = [
+        // Two zones are two specs.
+        ("apart", [&["-z", one], &["-z", other]], false),
+        (
+            "anywhere",
+            [&["-z", one, "--fallback", "zone"], &["-z", other, "--fallback", "zone"]],
+            true,
+        ),
+    ];
+    for (name, places, converge) in cases {
+        let doors = [backend.door(), backend.door()];
+        let gates = [Gate::new(Side::After), Gate::new(Side::After)];
+        let mut processes = Vec::new();
+        for ((door, gate), place) in doors.iter().zip(&gates).zip(places) {
+            door.reset([Fault::on(backend.create_call(), Effect::Hold(gate.clone())).times(1)]);
+            let arguments = [&["create", name, "-o", "json"], place].concat();
+            processes.push(Process::start(&mut backend.command_through(door, &arguments)));
+        }
+        until("both have made one", || {
+            let both = gates
+                .iter()
+                .all(|gate| gate.has_arrival_within(Duration::from_millis(20)));
+            both || processes.iter_mut().any(Process::has_ended)
+        });
+        gates.iter().for_each(|gate| gate.open());
+        let runs: Vec<_> = processes.into_iter().map(Process::end).collect();
+        let seen = only(backend, name);
+        assert_ours(&seen);
+        let mut codes: Vec<_> = runs.iter().map(|run| run.code).collect();
+        codes.sort_unstable();
+        let all: String = runs.iter().map(|run| run.stderr.as_str()).collect();
+        assert_eq!(codes, if converge { [0, 0] } else { [0, 6] }, "{all}");
+        for run in runs.iter().filter(|run| run.code == 0) {
+            assert_eq!(id_of(run), seen.id);
+        }
+    }
+    assert_eq!(backend.alive().len(), cases.len());
     assert_eq!(backend.orphan_disks(), Vec::<String>::new());
 }

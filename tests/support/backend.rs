@@ -387,10 +387,7 @@ impl Backend {
             }
             Cloud::Gce(emulator) => {
                 let disks = emulator.disks().into_iter();
-                disks
-                    .filter(|disk| disk.user.is_none())
-                    .map(|disk| disk.name)
-                    .collect()
+                disks.filter(|disk| disk.user.is_none()).map(|disk| disk.name).collect()
             }
             Cloud::Mock | Cloud::Moto(_) => Vec::new(),
         }

@@ -376,6 +376,11 @@ impl Door {
         control.calls.clear();
     }
 
+    /// Adds a fault.
+    pub fn inject(&self, fault: Fault) {
+        self.control.lock().expect("control").faults.push(fault);
+    }
+
     pub fn calls(&self) -> Vec<Call> {
         self.control.lock().expect("control").calls.clone()
     }
