@@ -149,6 +149,12 @@ pub trait Provider: Send + Sync {
     /// `AlreadyExists`: the name is taken by what is not ours. `UnknownOutcome`: it may have been made.
     async fn create(&self, spec: &InstanceSpec, generation: u32) -> Result<Created>;
 
+    /// Whether a create call of this spec meets only those of its name that go to the same zone: then two that race for
+    /// a name in different zones both make an instance.
+    fn is_token_zonal(&self, spec: &InstanceSpec) -> bool {
+        spec.place.zone.is_some()
+    }
+
     /// One instance, with all that the cloud will tell of it.
     ///
     /// # Errors

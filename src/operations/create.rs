@@ -2,12 +2,17 @@
 
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::adopt::adopt;
 use crate::cloud::{Created, Error, ErrorKind, Instance, InstanceSpec, ListFilter, Place, Provider, Result};
 use crate::interrupt::Interrupt;
 
 /// A name that was created and terminated more often than this within the clouds' memory is a loop somewhere.
 const MOST_GENERATIONS: u32 = 1_000;
+
+/// For how long what a create call gave can be what a race made: longer than the call may take.
+const JUST_MADE: SignedDuration = SignedDuration::from_mins(10);
 
 /// How long the last look may take after a signal.
 const LAST_LOOK: Duration = Duration::from_millis(1_200);
@@ -131,10 +136,12 @@ async fn create_here(
         interrupt.check()?;
         match interrupt.settles(provider.create(spec, generation)).await {
             Some(Ok(Created::TokenSpent)) => tracing::debug!(%generation, "token spent"),
-            Some(Ok(Created::Instance(instance))) if spec.place.zone.is_some() => {
-                return without_twin(provider, spec, *instance).await;
+            // After a signal there is no time for it.
+            Some(Ok(Created::Instance(made))) if provider.is_token_zonal(spec) && interrupt.status().is_none() => {
+                let alone = interrupt.settles(without_twin(provider, spec, &made)).await;
+                return alone.unwrap_or(Ok(*made));
             }
-            Some(Ok(Created::Instance(instance))) => return Ok(*instance),
+            Some(Ok(Created::Instance(made))) => return Ok(*made),
             Some(Err(error)) => return Err(error),
             None => return unsettled(provider, spec).await,
         }
@@ -142,37 +149,55 @@ async fn create_here(
     Err(internal())
 }
 
-/// Processes that race for a name in different zones meet in no token and no namespace. So whoever named a zone looks
-/// once more, and of two the younger one goes, by the hand of the very run that made it.
-async fn without_twin(provider: &dyn Provider, spec: &InstanceSpec, made: Instance) -> Result<Instance> {
+/// Processes that race for a name in different zones meet in no token and no namespace. So each looks once more, and of
+/// two instances the younger one goes, by the hand of the very run that made it. Gives the one that stays.
+async fn without_twin(provider: &dyn Provider, spec: &InstanceSpec, made: &Instance) -> Result<Instance> {
     let Ok(seen) = look_up(provider, spec).await else {
         // It exists, by the answer; not being able to look is no reason to say otherwise.
-        return Ok(made);
+        return Ok(made.clone());
     };
+    // Every process must compare the same times: those of the listing, where it has them.
+    let own = seen.iter().find(|other| other.reference.id == made.reference.id);
     let age = |instance: &Instance| (instance.created_at, instance.reference.id.clone());
-    let elder = seen
-        .into_iter()
-        .filter(|other| !other.state.is_gone() && other.reference.id != made.reference.id)
-        .find(|other| age(other) < age(&made));
-    let Some(elder) = elder else { return Ok(made) };
-    let outcomes = provider.terminate(std::slice::from_ref(&made.reference)).await;
-    let message = format!(
-        "{} was made at the same time in another zone, as {}",
-        spec.name, elder.reference
-    );
-    match outcomes.into_iter().find_map(|outcome| outcome.result.err()) {
-        Some(error) if error.kind() != ErrorKind::NotFound => {
-            let message = format!("{message}; {} could not be ended again: {error}", made.reference);
-            Err(Error::new(ErrorKind::Ambiguous, message)
-                .with_leftover(&made.reference)
-                .with_remedy(format!("terminate one of them: cloudctl terminate {}", made.reference)))
-        }
-        _ => Err(Error::new(
-            ErrorKind::AlreadyExists,
-            format!("{message}; {} was ended again", made.reference),
+    let own_age = age(own.unwrap_or(made));
+    let others = seen
+        .iter()
+        .filter(|other| !other.state.is_gone() && other.reference.id != made.reference.id);
+    let elder = others
+        .min_by_key(|other| age(other))
+        .filter(|other| age(other) < own_age);
+    let Some(elder) = elder else {
+        return Ok(made.clone());
+    };
+    let outcome = if was_just_made(provider, own_age.0).await {
+        let outcomes = provider.terminate(std::slice::from_ref(&made.reference)).await;
+        outcomes.into_iter().find_map(|outcome| outcome.result.err())
+    } else {
+        Some(Error::new(ErrorKind::Refused, "it was not made just now"))
+    };
+    match outcome {
+        Some(error) if error.kind() != ErrorKind::NotFound => Err(Error::new(
+            ErrorKind::Ambiguous,
+            format!(
+                "{} is there twice, as {} and as {}, which was not ended again: {error}",
+                spec.name, elder.reference, made.reference
+            ),
         )
-        .with_leftover(&elder.reference)
-        .with_remedy("name the same zone in every run, or none")),
+        .with_leftover(&made.reference)
+        .with_remedy(format!("terminate one of them: cloudctl terminate {}", made.reference))),
+        _ => {
+            tracing::info!(elder = %elder.reference, younger = %made.reference, "made twice; the younger one was ended");
+            Ok(elder.clone())
+        }
+    }
+}
+
+/// Whether an instance is so young that only a race can have made it, by the cloud's own clock. What has been there for
+/// a while is not ours to end, whatever the call said that seemed to make it.
+async fn was_just_made(provider: &dyn Provider, created_at: Option<Timestamp>) -> bool {
+    match (provider.time().await, created_at) {
+        (Ok(now), Some(created_at)) => now.duration_since(created_at) < JUST_MADE,
+        _ => false,
     }
 }
 

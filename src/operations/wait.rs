@@ -135,6 +135,26 @@ struct Waiting {
     absences: u32,
 }
 
+/// Labels can be listed later than the instance itself. One that is known to be ours is so still if it is listed without
+/// any.
+fn with_marks_of(known: &Instance, fresh: Instance) -> Instance {
+    let is_bare = !fresh.managed && fresh.doubt.is_none() && fresh.labels.is_empty();
+    if !known.managed || !is_bare {
+        return fresh;
+    }
+    Instance {
+        name: known.name.clone(),
+        labels: known.labels.clone(),
+        managed: true,
+        spec_fingerprint: known.spec_fingerprint.clone(),
+        generation: known.generation,
+        ttl: known.ttl,
+        expires_at: known.expires_at,
+        expiry_enforcer: known.expiry_enforcer,
+        ..fresh
+    }
+}
+
 enum Step {
     Reached(Instance),
     Failed(Instance, Error),
@@ -144,7 +164,7 @@ enum Step {
 impl Waiting {
     fn look(&mut self, fresh: &Fresh, goal: Goal) {
         if let Some(listed) = fresh.listed(&self.instance) {
-            self.instance = listed.clone();
+            self.instance = with_marks_of(&self.instance, listed.clone());
             self.was_seen = true;
             self.absences = 0;
         } else if fresh.complete {

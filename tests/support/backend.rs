@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::http::{Call, Fault};
+use super::http::{Call, Door, Fault};
 use super::moto::Moto;
 use super::outside::aws;
 use super::sandbox::{Run, Sandbox};
@@ -375,6 +375,62 @@ impl Backend {
             Cloud::Gce(emulator) => emulator.disks().into_iter().map(|disk| disk.name).collect(),
             Cloud::Mock | Cloud::Moto(_) => Vec::new(),
         }
+    }
+
+    /// The disks that no VM has, by their own ids.
+    pub fn orphan_disks(&self) -> Vec<String> {
+        match &self.cloud {
+            Cloud::Ec2(emulator) => {
+                let volumes = emulator.volumes().into_iter();
+                let free = volumes.filter(|volume| volume.instance.is_none());
+                free.map(|volume| volume.id).collect()
+            }
+            Cloud::Gce(emulator) => {
+                let disks = emulator.disks().into_iter();
+                disks.filter(|disk| disk.user.is_none()).map(|disk| disk.name).collect()
+            }
+            Cloud::Mock | Cloud::Moto(_) => Vec::new(),
+        }
+    }
+
+    /// Reads do not see a new VM for so long.
+    pub fn set_lag(&self, lag: std::time::Duration) {
+        match &self.cloud {
+            Cloud::Ec2(emulator) => emulator.set_lag(lag),
+            Cloud::Gce(emulator) => emulator.set_lag(lag),
+            Cloud::Mock | Cloud::Moto(_) => panic!("{:?} does not lag", self.kind),
+        }
+    }
+
+    /// How long a VM takes from one state to the next.
+    pub fn set_transition(&self, time: std::time::Duration) {
+        match &self.cloud {
+            Cloud::Ec2(emulator) => emulator.set_transition(time),
+            Cloud::Gce(emulator) => emulator.set_transition_time(time),
+            Cloud::Mock | Cloud::Moto(_) => panic!("{:?} has a pace of its own", self.kind),
+        }
+    }
+
+    /// A way in for one process, with faults and a log of calls of its own.
+    pub fn door(&self) -> Door {
+        match &self.cloud {
+            Cloud::Ec2(emulator) => emulator.door(),
+            Cloud::Gce(emulator) => emulator.door(),
+            Cloud::Mock | Cloud::Moto(_) => panic!("{:?} has no doors", self.kind),
+        }
+    }
+
+    /// `cloudctl ARGUMENTS -p PROVIDER` through a door, for tests that steer the process themselves.
+    pub fn command_through(&self, door: &Door, arguments: &[&str]) -> std::process::Command {
+        let mut command = self.sandbox.command(&[arguments, &["-p", self.provider()]].concat());
+        match &self.cloud {
+            Cloud::Gce(_) => command.env(
+                "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE",
+                format!("{}/compute/v1/", door.url),
+            ),
+            _ => command.env("AWS_ENDPOINT_URL", &door.url),
+        };
+        command
     }
 
     /// Every request fitted Google's description of the API, and so did the emulator's own answers.

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 /// A request, read to its end.
 #[derive(Clone, Debug)]
@@ -91,6 +91,68 @@ pub enum Effect {
     Garbage,
     /// The call takes effect and is answered late.
     Delay(Duration),
+    /// The call stops at a [`Gate`].
+    Hold(Arc<Gate>),
+}
+
+/// On which side of its effect a call is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Before it reaches the service; what the client does meanwhile decides: a call whose client has died never does.
+    Before,
+    /// Before it reaches the service, but on its way there: it takes effect when the gate is opened, also if its
+    /// client has died.
+    OnItsWay,
+    /// After its effect, before its answer.
+    After,
+}
+
+/// Where a call is held until the test lets it go on.
+#[derive(Debug)]
+pub struct Gate {
+    side: Side,
+    state: Mutex<(bool, bool)>,
+    arrival: Condvar,
+    opening: Notify,
+}
+
+impl Gate {
+    pub fn new(side: Side) -> Arc<Self> {
+        Arc::new(Self {
+            side,
+            state: Mutex::default(),
+            arrival: Condvar::new(),
+            opening: Notify::new(),
+        })
+    }
+
+    /// Whether a call stands at the gate by now, with its effect if that is the gate's side; waits for one for so long.
+    pub fn has_arrival_within(&self, time: Duration) -> bool {
+        let state = self.state.lock().expect("gate");
+        let waiting = self.arrival.wait_timeout_while(state, time, |(arrived, _)| !*arrived);
+        waiting.expect("gate").0.0
+    }
+
+    /// Lets go on what stands at the gate, and whatever comes.
+    pub fn open(&self) {
+        self.state.lock().expect("gate").1 = true;
+        self.opening.notify_waiters();
+    }
+
+    async fn pass(&self) {
+        let opening = self.opening.notified();
+        tokio::pin!(opening);
+        opening.as_mut().enable();
+        {
+            let mut state = self.state.lock().expect("gate");
+            state.0 = true;
+            self.arrival.notify_all();
+            if state.1 {
+                return;
+            }
+        }
+        opening.await;
+    }
 }
 
 /// A rule: which calls an [`Effect`] strikes.
@@ -218,7 +280,20 @@ impl<S: Service> Server<S> {
 
     /// Serves on the given loopback port; 0 is any free one.
     pub fn start_on(service: S, port: u16) -> Self {
-        let service = Arc::new(service);
+        Self::open(Arc::new(service), port)
+    }
+
+    /// Another way into the same service, for one process among many.
+    pub fn door(&self) -> Door {
+        let server = Self::open(Arc::clone(&self.service), 0);
+        Door {
+            url: server.url(),
+            control: Arc::clone(&server.control),
+            _server: Box::new(server),
+        }
+    }
+
+    fn open(service: Arc<S>, port: u16) -> Self {
         let control = Arc::new(Mutex::new(Control {
             random: 0x9E37_79B9_7F4A_7C15,
             ..Control::default()
@@ -286,6 +361,45 @@ impl<S: Service> Server<S> {
     }
 }
 
+/// A way into a service with faults and a log of calls of its own; it closes when this is dropped.
+pub struct Door {
+    pub url: String,
+    control: Arc<Mutex<Control>>,
+    _server: Box<dyn std::any::Any + Send>,
+}
+
+impl Door {
+    /// Forgets the calls and the faults so far, and adds these.
+    pub fn reset(&self, faults: impl IntoIterator<Item = Fault>) {
+        let mut control = self.control.lock().expect("control");
+        control.faults = faults.into_iter().collect();
+        control.calls.clear();
+    }
+
+    /// Adds a fault.
+    pub fn inject(&self, fault: Fault) {
+        self.control.lock().expect("control").faults.push(fault);
+    }
+
+    pub fn calls(&self) -> Vec<Call> {
+        self.control.lock().expect("control").calls.clone()
+    }
+
+    /// How often an operation was called.
+    pub fn count(&self, operation: &str) -> usize {
+        let control = self.control.lock().expect("control");
+        let calls = control.calls.iter();
+        calls.filter(|call| call.operation.name == operation).count()
+    }
+
+    /// How many calls came in, and whether all of them are answered.
+    pub fn traffic(&self) -> (usize, bool) {
+        let control = self.control.lock().expect("control");
+        let is_over = control.calls.iter().all(|call| call.status.is_some());
+        (control.calls.len(), is_over)
+    }
+}
+
 impl<S> Drop for Server<S> {
     fn drop(&mut self) {
         drop(self.stop.take());
@@ -349,6 +463,28 @@ async fn handle<S: Service>(
         Some(Effect::ResetBefore) => return Err(cut()),
         Some(Effect::HangBefore) => return std::future::pending().await,
         Some(Effect::ErrorBefore { status, code }) => service.error(*status, code, "injected"),
+        Some(Effect::Hold(gate)) => {
+            // By itself, so that it goes on although its client is gone.
+            let (gate, on_its_way, request) = (Arc::clone(gate), Arc::clone(&service), request.clone());
+            let last = async move {
+                match gate.side {
+                    Side::Before | Side::OnItsWay => {
+                        gate.pass().await;
+                        on_its_way.answer(&request)
+                    }
+                    Side::After => {
+                        let reply = on_its_way.answer(&request);
+                        gate.pass().await;
+                        reply
+                    }
+                }
+            };
+            if matches!(&effect, Some(Effect::Hold(gate)) if gate.side == Side::Before) {
+                last.await
+            } else {
+                tokio::spawn(last).await.map_err(std::io::Error::other)?
+            }
+        }
         _ => {
             let arrived = tokio::time::Instant::now();
             while let Some(pause) = service.hold(&request, arrived.elapsed()) {

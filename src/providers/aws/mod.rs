@@ -101,7 +101,10 @@ impl Provider for Aws {
             Location::Region(region) | Location::Zone { region, .. } => region,
             Location::Everywhere => return Err(Error::unsupported("ec2 lists one region at a time")),
         };
-        list::list(&self.clients.ec2(region).await, region, pages).await
+        match list::list(&self.clients.ec2(region).await, region, pages).await {
+            Err(error) => Err(places::explained(&self.clients, region, error).await),
+            listing => listing,
+        }
     }
 
     async fn terminate(&self, targets: &[InstanceRef]) -> Vec<Outcome> {

@@ -95,6 +95,11 @@ impl Provider for Gcp {
         create::create(&self.client, spec, generation).await
     }
 
+    fn is_token_zonal(&self, _spec: &InstanceSpec) -> bool {
+        // Names are unique in a zone, and the zone that is picked hangs on the machine type and on what is up.
+        true
+    }
+
     async fn get(&self, target: &InstanceRef) -> Result<Instance> {
         get::get(&self.client, target).await
     }

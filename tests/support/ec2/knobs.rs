@@ -242,6 +242,11 @@ impl Emulator {
     pub fn set_return_old_for_changed_launch(&self, on: bool) {
         self.turn(|knobs| knobs.return_old_for_changed_launch = on);
     }
+
+    /// Treats every launch as if it had a token of its own: the shim that shows that the checks can fail.
+    pub fn forget_client_tokens(&self) {
+        self.turn(|knobs| knobs.forget_client_tokens = true);
+    }
 }
 
 impl Knobs {

@@ -48,6 +48,7 @@ pub struct Knobs {
     pub credentials_expired: bool,
     pub return_dead_for_old_token: bool,
     pub return_old_for_changed_launch: bool,
+    pub forget_client_tokens: bool,
     /// The state reason of launches that shall fail while pending, and how many are left.
     pub doom: Option<(String, String, usize)>,
     pub profiles: BTreeSet<String>,
@@ -98,6 +99,7 @@ impl State {
                 credentials_expired: false,
                 return_dead_for_old_token: false,
                 return_old_for_changed_launch: false,
+                forget_client_tokens: false,
                 doom: None,
                 profiles: BTreeSet::from(["app".to_owned()]),
             },

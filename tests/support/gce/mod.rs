@@ -58,7 +58,7 @@ pub use service::Service;
 pub use state::Delays;
 pub use views::{AttachedDiskView, DiskView, InstanceView, OperationView, SchedulingView};
 
-use crate::support::http::{Call, Fault, Server};
+use crate::support::http::{Call, Door, Fault, Server};
 use discovery::Discovery;
 use state::State;
 
@@ -119,6 +119,11 @@ impl Emulator {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.server.service.state()
+    }
+
+    /// Another way in, with faults and a log of calls of its own.
+    pub fn door(&self) -> Door {
+        self.server.door()
     }
 }
 

@@ -1,0 +1,146 @@
+//! What only Compute Engine does: operations that end later than their call, and names that are taken.
+
+use std::time::Duration;
+
+use super::process::{Process, assert_ours, id_of, kill_at, nothing, only, only_one_at_all, run_unseen, until};
+use crate::Row;
+use crate::support::backend::{Backend, BackendKind};
+use crate::support::http::{Effect, Fault, Gate, Side};
+
+pub fn rows() -> Vec<Row> {
+    crate::rows![&[BackendKind::GceEmulator];
+        24 => an_operation_that_fails_after_200_is_told_by_its_code,
+        25 => a_wait_that_returns_early_is_not_hurried,
+        26 => an_operation_that_cannot_be_read_is_looked_up_by_name,
+        27 => a_name_taken_by_ours_is_adopted,
+        28 => a_name_taken_by_others_is_refused,
+        29 => a_forgotten_request_id_is_caught_by_the_name,
+    ]
+}
+
+const ZONE: &str = "us-central1-a";
+
+fn an_operation_that_fails_after_200_is_told_by_its_code(backend: &Backend) {
+    let emulator = backend.gce().expect("the emulator");
+    emulator.exhaust_zone(ZONE);
+    for round in 0..2 {
+        let run = backend.json(&["create", "web-1", "-z", ZONE]).expect(5);
+        assert!(run.stderr.contains("ZONE_RESOURCE_POOL_EXHAUSTED"), "{}", run.stderr);
+        nothing(backend);
+        assert!(backend.count("instances.insert") > round, "it was accepted");
+    }
+    emulator.restock_zone(ZONE);
+    emulator.set_quota_exceeded(true);
+    let run = backend.json(&["create", "web-1", "-z", ZONE]).expect(5);
+    assert!(run.stderr.contains("QUOTA_EXCEEDED"), "{}", run.stderr);
+    nothing(backend);
+    let accepted = backend
+        .calls()
+        .into_iter()
+        .filter(|call| call.operation.name == "instances.insert");
+    assert!(accepted.map(|call| call.status).all(|status| status == Some(200)));
+
+    // A failure that is remembered is not the answer for ever.
+    emulator.set_quota_exceeded(false);
+    let made = backend.json(&["create", "web-1", "-z", ZONE]).expect(0);
+    assert_eq!(only_one_at_all(backend, "web-1").id, id_of(&made));
+}
+
+fn a_wait_that_returns_early_is_not_hurried(backend: &Backend) {
+    let emulator = backend.gce().expect("the emulator");
+    emulator.set_wait_returns_early(true);
+    emulator.set_transition_time(Duration::from_secs(5));
+    let run = backend.json(&["create", "web-1"]).expect(0);
+    assert_eq!(only_one_at_all(backend, "web-1").id, id_of(&run));
+    let waits = backend.count("zoneOperations.wait");
+    // Every half second at most.
+    assert!((2..=12).contains(&waits), "{waits} waits within five seconds");
+}
+
+fn an_operation_that_cannot_be_read_is_looked_up_by_name(backend: &Backend) {
+    let emulator = backend.gce().expect("the emulator");
+    let failure = |status, code: &str| Effect::ErrorBefore {
+        status,
+        code: code.to_owned(),
+    };
+    let effects = [
+        failure(404, "notFound"),
+        failure(503, "backendError"),
+        failure(403, "forbidden"),
+        Effect::ResetBefore,
+    ];
+    for (number, effect) in effects.into_iter().enumerate() {
+        let door = backend.door();
+        door.reset(["zoneOperations.wait", "zoneOperations.get"].map(|call| Fault::on(call, effect.clone())));
+        let name = format!("web-{number}");
+        let run = Process::start(&mut backend.command_through(&door, &["create", &name, "-o", "json"])).end();
+        let seen = only(backend, &name);
+        assert_eq!(id_of(&run.expect(0)), seen.id);
+        assert_ours(&seen);
+        assert_eq!(door.count("instances.insert"), 1);
+    }
+    assert_eq!(emulator.instance_count(), 4);
+    assert_eq!(backend.orphan_disks(), Vec::<String>::new());
+}
+
+fn a_name_taken_by_ours_is_adopted(backend: &Backend) {
+    let emulator = backend.gce().expect("the emulator");
+    // Its look-up is over when another process makes the VM.
+    let (door, gate) = (backend.door(), Gate::new(Side::Before));
+    door.reset([Fault::on("instances.insert", Effect::Hold(gate.clone())).times(1)]);
+    let late = Process::start(&mut backend.command_through(&door, &["create", "web-1", "-o", "json"]));
+    until("the late one creates", || {
+        gate.has_arrival_within(Duration::from_millis(50))
+    });
+    let first = id_of(&backend.json(&["create", "web-1"]).expect(0));
+    emulator.forget_request_ids();
+    gate.open();
+    assert_eq!(id_of(&late.end().expect(0)), first);
+    assert_eq!(only_one_at_all(backend, "web-1").id, first);
+    let inserts = door
+        .calls()
+        .into_iter()
+        .filter(|call| call.operation.name == "instances.insert");
+    assert_eq!(inserts.map(|call| call.status).collect::<Vec<_>>(), [Some(409)]);
+}
+
+fn a_name_taken_by_others_is_refused(backend: &Backend) {
+    let emulator = backend.gce().expect("the emulator");
+    // One has nothing of ours, one has our labels copied from another VM.
+    emulator.create_from_outside(ZONE, "web-1", &[("team", "theirs")]);
+    let copied = [
+        ("cloudctl-managed", "true"),
+        ("cloudctl-name", "web-9"),
+        ("cloudctl-spec", "0123456789abcdef"),
+    ];
+    emulator.create_from_outside(ZONE, "web-2", &copied);
+    let before = backend.seen();
+    for name in ["web-1", "web-2"] {
+        let run = backend.json(&["create", name, "-z", ZONE]).expect(6);
+        assert_eq!(run.error_kinds(), ["already_exists"]);
+        assert!(run.stderr.contains(name), "{}", run.stderr);
+        assert_eq!(backend.seen(), before, "untouched");
+    }
+}
+
+fn a_forgotten_request_id_is_caught_by_the_name(backend: &Backend) {
+    let emulator = backend.gce().expect("the emulator");
+    let door = backend.door();
+    let create = ["create", "web-1"];
+    backend.set_lag(Duration::from_secs(600));
+    let mut call = 0;
+    // Killed right after the effect of its insert.
+    while emulator.instance_count() == 0 {
+        assert!(kill_at(backend, &door, &create, call, Side::After).is_some());
+        call += 1;
+    }
+    emulator.forget_request_ids();
+    let first = emulator.instance("web-1").expect("the VM").id;
+    let run = run_unseen(backend, &create).expect(0);
+    assert_eq!(id_of(&run), first);
+    assert_eq!(only_one_at_all(backend, "web-1").id, first);
+    // And without any lag, once it is known that it is there.
+    emulator.forget_request_ids();
+    assert_eq!(id_of(&backend.json(&create).expect(0)), first);
+    assert_eq!(only_one_at_all(backend, "web-1").id, first);
+}

@@ -1,0 +1,144 @@
+//! Many processes after one name.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use super::process::{Process, assert_ours, id_of, only, until};
+use crate::Row;
+use crate::support::backend::{Backend, BackendKind};
+use crate::support::http::{Effect, Fault, Gate, Side};
+
+pub fn rows() -> Vec<Row> {
+    crate::rows![BackendKind::EMULATORS;
+        52 => fifty_processes_make_one,
+        53 => of_two_specs_one_wins,
+        53 => of_two_zones_one_stays,
+    ]
+}
+
+const PROCESSES: usize = 50;
+/// Nobody sees what another one made before the test says so.
+const LAG: Duration = Duration::from_secs(600);
+
+/// How many rounds; 1, or as CLOUDCTL_RACE_ROUNDS says.
+fn rounds() -> usize {
+    let asked = std::env::var("CLOUDCTL_RACE_ROUNDS").ok();
+    asked.map_or(1, |text| text.parse().expect("CLOUDCTL_RACE_ROUNDS is a number"))
+}
+
+pub fn fifty_processes_make_one(backend: &Backend) {
+    let rounds = rounds();
+    let start = Instant::now();
+    for round in 0..rounds {
+        let name = format!("race-{round}");
+        let arguments = ["create", name.as_str(), "-o", "json"];
+        let runs = race(backend, std::iter::repeat_n(arguments.as_slice(), PROCESSES));
+        let ids: BTreeSet<String> = runs.into_iter().map(|run| id_of(&run.expect(0))).collect();
+        assert_eq!(ids.len(), 1, "the ids that {PROCESSES} processes printed: {ids:?}");
+        let seen = only(backend, &name);
+        assert!(ids.contains(&seen.id), "{seen:?} in {ids:?}");
+        assert_ours(&seen);
+        assert_eq!(backend.alive().len(), round + 1);
+    }
+    assert_eq!(backend.orphan_disks(), Vec::<String>::new());
+    println!(
+        "{}: {rounds} round(s) of {PROCESSES} processes creating one name: one VM each, {} s",
+        backend.kind.name(),
+        start.elapsed().as_secs()
+    );
+}
+
+/// Starts all at once, lets none see what another one has made before every one has asked for it, and waits for all.
+fn race<'a>(backend: &Backend, commands: impl Iterator<Item = &'a [&'a str]>) -> Vec<crate::support::sandbox::Run> {
+    backend.set_lag(LAG);
+    let before = backend.count(backend.create_call());
+    let mut processes: Vec<Process> = commands
+        .map(|arguments| {
+            let arguments = [arguments, &["-p", backend.provider()]].concat();
+            Process::start(&mut backend.sandbox.command(&arguments))
+        })
+        .collect();
+    let all = processes.len();
+    until("all processes have asked", || {
+        // One that has lost may have ended by then.
+        let ended = processes
+            .iter_mut()
+            .map(Process::has_ended)
+            .filter(|ended| *ended)
+            .count();
+        std::thread::sleep(Duration::from_millis(20));
+        ended == all || backend.count(backend.create_call()) - before >= all
+    });
+    backend.advance(LAG + Duration::from_secs(1));
+    processes.into_iter().map(Process::end).collect()
+}
+
+fn of_two_specs_one_wins(backend: &Backend) {
+    let plain = ["create", "web-1", "-o", "json"];
+    let other = ["create", "web-1", "-o", "json", "--type", backend.other_type()];
+    let commands = (0..20).map(|number| if number % 2 == 0 { plain.as_slice() } else { &other });
+    let runs = race(backend, commands);
+    let winner = only(backend, "web-1");
+    assert_eq!(backend.alive().len(), 1);
+    assert_ours(&winner);
+    let codes: Vec<_> = runs.iter().map(|run| run.code).collect();
+    let side = |number: usize| codes.iter().skip(number).step_by(2).copied().collect::<BTreeSet<_>>();
+    let (plain, other) = (side(0), side(1));
+    assert!(
+        (plain.contains(&0) || other.contains(&0)) && plain.union(&other).all(|code| [0, 6].contains(code)),
+        "{codes:?}: {}",
+        runs.iter().map(|run| run.stderr.as_str()).collect::<String>()
+    );
+    // Who asked for one spec is never given the other.
+    assert!(!(plain.contains(&0) && other.contains(&0)), "{codes:?}");
+    for run in runs.iter().filter(|run| run.code == 0) {
+        assert_eq!(id_of(run), winner.id);
+    }
+    assert_eq!(backend.orphan_disks(), Vec::<String>::new());
+}
+
+/// Nothing that the two share in the cloud tells one of the other: not a token, and not a name.
+fn of_two_zones_one_stays(backend: &Backend) {
+    let (one, other) = match backend.gce() {
+        Some(_) => ("us-central1-a", "us-central1-b"),
+        None => ("us-east-1a", "us-east-1b"),
+    };
+    let cases: [(&str, [&[&str]; 2], bool); 2] = [
+        // Two zones are two specs.
+        ("apart", [&["-z", one], &["-z", other]], false),
+        (
+            "anywhere",
+            [&["-z", one, "--fallback", "zone"], &["-z", other, "--fallback", "zone"]],
+            true,
+        ),
+    ];
+    for (name, places, converge) in cases {
+        let doors = [backend.door(), backend.door()];
+        let gates = [Gate::new(Side::After), Gate::new(Side::After)];
+        let mut processes = Vec::new();
+        for ((door, gate), place) in doors.iter().zip(&gates).zip(places) {
+            door.reset([Fault::on(backend.create_call(), Effect::Hold(gate.clone())).times(1)]);
+            let arguments = [&["create", name, "-o", "json"], place].concat();
+            processes.push(Process::start(&mut backend.command_through(door, &arguments)));
+        }
+        until("both have made one", || {
+            let both = gates
+                .iter()
+                .all(|gate| gate.has_arrival_within(Duration::from_millis(20)));
+            both || processes.iter_mut().any(Process::has_ended)
+        });
+        gates.iter().for_each(|gate| gate.open());
+        let runs: Vec<_> = processes.into_iter().map(Process::end).collect();
+        let seen = only(backend, name);
+        assert_ours(&seen);
+        let mut codes: Vec<_> = runs.iter().map(|run| run.code).collect();
+        codes.sort_unstable();
+        let all: String = runs.iter().map(|run| run.stderr.as_str()).collect();
+        assert_eq!(codes, if converge { [0, 0] } else { [0, 6] }, "{all}");
+        for run in runs.iter().filter(|run| run.code == 0) {
+            assert_eq!(id_of(run), seen.id);
+        }
+    }
+    assert_eq!(backend.alive().len(), cases.len());
+    assert_eq!(backend.orphan_disks(), Vec::<String>::new());
+}

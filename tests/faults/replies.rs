@@ -1,0 +1,177 @@
+//! Answers that are lost, late, damaged, or errors.
+
+use std::time::Duration;
+
+use super::process::{Process, assert_ours, id_of, nothing, only, only_one_at_all, refusal, tokens, until};
+use crate::Row;
+use crate::support::backend::{Backend, BackendKind};
+use crate::support::http::{Effect, Fault};
+
+pub fn rows() -> Vec<Row> {
+    crate::rows![BackendKind::EMULATORS;
+        5 => reset_after_the_effect_is_replayed,
+        6 => reset_on_every_attempt_is_unknown,
+        7 => no_answer_is_replayed,
+        8 => a_damaged_answer_is_replayed,
+        9 => an_error_with_effect_is_replayed,
+        10 => an_error_without_effect_is_retried,
+    ]
+}
+
+pub fn reset_after_the_effect_is_replayed(backend: &Backend) {
+    backend.inject(Fault::on(backend.create_call(), Effect::ResetAfter).times(2));
+    let run = backend.json(&["create", "web-1"]).expect(0);
+    assert_eq!(only_one_at_all(backend, "web-1").id, id_of(&run));
+    let tokens = tokens(backend, &backend.calls());
+    assert_eq!(tokens.len(), 3);
+    assert!(
+        !tokens[0].is_empty() && tokens.iter().all(|token| *token == tokens[0]),
+        "{tokens:?}"
+    );
+}
+
+fn reset_on_every_attempt_is_unknown(backend: &Backend) {
+    // One is cut off from everything, the other one from its create alone, and its look-up sees nothing yet.
+    backend.set_lag(Duration::from_secs(600));
+    let doors = [backend.door(), backend.door()];
+    let names = ["cut-off", "unseen"];
+    let processes: Vec<_> = doors
+        .iter()
+        .zip(names)
+        .map(|(door, name)| {
+            door.reset([Fault::on(backend.create_call(), Effect::ResetAfter)]);
+            Process::start(&mut backend.command_through(door, &["create", name, "-o", "json"]))
+        })
+        .collect();
+    until("it creates", || doors[0].count(backend.create_call()) > 0);
+    doors[0].inject(Fault::on_all(Effect::ResetAfter));
+    for (process, name) in processes.into_iter().zip(names) {
+        let run = process.end().expect(8);
+        assert_eq!(run.error_kinds(), ["unknown_outcome"], "{name}");
+        assert!(run.stderr.contains("hint: "), "{}", run.stderr);
+        assert_ours(&only(backend, name));
+    }
+    for door in &doors {
+        let tokens = tokens(backend, &door.calls());
+        assert!(
+            tokens.len() > 3 && tokens.iter().all(|token| *token == tokens[0]),
+            "{tokens:?}"
+        );
+    }
+    backend.advance(Duration::from_secs(601));
+    for name in names {
+        let id = only(backend, name).id;
+        assert_eq!(id_of(&backend.json(&["create", name]).expect(0)), id);
+        assert_eq!(only(backend, name).id, id);
+    }
+    assert_eq!(backend.alive().len(), names.len());
+}
+
+/// Both at once, for an attempt takes half a minute to be given up.
+fn no_answer_is_replayed(backend: &Backend) {
+    each(
+        backend,
+        [
+            (
+                "with-effect",
+                Fault::on(backend.create_call(), Effect::HangAfter).times(1),
+                &[0],
+            ),
+            (
+                "without",
+                Fault::on(backend.create_call(), Effect::HangBefore).times(1),
+                &[0],
+            ),
+        ],
+    );
+}
+
+fn a_damaged_answer_is_replayed(backend: &Backend) {
+    each(
+        backend,
+        [
+            (
+                "truncated",
+                Fault::on(backend.create_call(), Effect::Truncate).times(2),
+                &[0],
+            ),
+            (
+                "garbage",
+                Fault::on(backend.create_call(), Effect::Garbage).times(2),
+                &[0],
+            ),
+            ("always", Fault::on(backend.create_call(), Effect::Garbage), &[0, 8]),
+        ],
+    );
+}
+
+fn an_error_with_effect_is_replayed(backend: &Backend) {
+    let failure = |status, ec2, gce| match refusal(backend, status, ec2, gce) {
+        Effect::ErrorBefore { status, code } => Effect::ErrorAfter { status, code },
+        other => other,
+    };
+    each(
+        backend,
+        [
+            (
+                "internal",
+                Fault::on(backend.create_call(), failure(500, "InternalError", "backendError")).times(2),
+                &[0],
+            ),
+            (
+                "unavailable",
+                Fault::on(backend.create_call(), failure(503, "Unavailable", "backendError")).times(2),
+                &[0],
+            ),
+        ],
+    );
+}
+
+/// Creates one VM for each fault, all at once; each ends in one of these codes, and with one VM.
+fn each<const N: usize>(backend: &Backend, cases: [(&str, Fault, &[i32]); N]) {
+    let started = cases.map(|(name, fault, codes)| {
+        let door = backend.door();
+        door.reset([fault]);
+        let process = Process::start(&mut backend.command_through(&door, &["create", name, "-o", "json"]));
+        (name, codes, door, process)
+    });
+    for (name, codes, door, process) in started {
+        let run = process.end();
+        assert!(
+            codes.contains(&run.code),
+            "{name}: exit code {}\n{}",
+            run.code,
+            run.stderr
+        );
+        let seen = only(backend, name);
+        assert_ours(&seen);
+        if run.code == 0 {
+            assert_eq!(id_of(&run), seen.id);
+        }
+        let tokens = tokens(backend, &door.calls());
+        assert!(tokens.len() > 1, "{name}: it was replayed");
+        assert!(tokens.iter().all(|token| *token == tokens[0]), "{name}: {tokens:?}");
+    }
+    assert_eq!(backend.alive().len(), N);
+    assert_eq!(backend.orphan_disks(), Vec::<String>::new());
+}
+
+fn an_error_without_effect_is_retried(backend: &Backend) {
+    let failure = || refusal(backend, 500, "InternalError", "backendError");
+    let door = backend.door();
+    door.reset([Fault::on(backend.create_call(), failure())]);
+    let lasting = Process::start(&mut backend.command_through(&door, &["create", "lasting", "-o", "json"]));
+    backend.inject(Fault::on(backend.create_call(), failure()).times(3));
+    backend.run(&["create", "passing"]).expect(0);
+    only(backend, "passing");
+    backend.run(&["terminate", "passing", "-y", "--wait"]).expect(0);
+
+    let run = lasting.end();
+    assert!([0, 9].contains(&run.code), "exit code {}\n{}", run.code, run.stderr);
+    assert!(door.count(backend.create_call()) > 3, "it was retried");
+    if run.code == 9 {
+        nothing(backend);
+    }
+    let again = backend.json(&["create", "lasting"]).expect(0);
+    assert_eq!(only_one_at_all(backend, "lasting").id, id_of(&again));
+}
