@@ -16,6 +16,18 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod clocks;
+mod credentials;
+mod deletes;
+mod guard;
+mod listings;
+mod metadata;
+mod running;
+mod seeds;
+mod signals;
+mod streams;
+mod throttling;
+
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -43,7 +55,20 @@ macro_rules! rows {
 const ROWS: u8 = 65;
 
 fn rows() -> Vec<Row> {
-    Vec::new()
+    [
+        clocks::rows(),
+        credentials::rows(),
+        deletes::rows(),
+        guard::rows(),
+        listings::rows(),
+        metadata::rows(),
+        signals::rows(),
+        streams::rows(),
+        throttling::rows(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn main() -> ExitCode {
