@@ -18,14 +18,25 @@ mod support;
 
 mod big_listings;
 mod capacity;
+mod clocks;
 mod compute_engine;
+mod credentials;
+mod deletes;
+mod guard;
 mod kill_points;
 mod kills;
 mod lag;
+mod listings;
+mod metadata;
 mod process;
 mod races;
 mod refusals;
 mod replies;
+mod running;
+mod seeds;
+mod signals;
+mod streams;
+mod throttling;
 mod tokens;
 
 use std::collections::BTreeSet;
@@ -59,13 +70,22 @@ fn rows() -> Vec<Row> {
     [
         big_listings::rows(),
         capacity::rows(),
+        clocks::rows(),
         compute_engine::rows(),
+        credentials::rows(),
+        deletes::rows(),
+        guard::rows(),
         kill_points::rows(),
         kills::rows(),
         lag::rows(),
+        listings::rows(),
+        metadata::rows(),
         races::rows(),
         refusals::rows(),
         replies::rows(),
+        signals::rows(),
+        streams::rows(),
+        throttling::rows(),
         tokens::rows(),
     ]
     .into_iter()

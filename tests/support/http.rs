@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex};
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, combinators::BoxBody};
@@ -168,6 +168,8 @@ pub struct Fault {
     pub times: Option<usize>,
     /// The share of the remaining calls that is struck, 0 to 1.
     pub probability: f64,
+    /// When it is over; `None` is never.
+    pub until: Option<Instant>,
     pub effect: Effect,
 }
 
@@ -180,6 +182,7 @@ impl Fault {
             skip: 0,
             times: None,
             probability: 1.0,
+            until: None,
             effect,
         }
     }
@@ -211,6 +214,12 @@ impl Fault {
         self.probability = probability;
         self
     }
+
+    /// Strikes from now on for so long, by the real clock.
+    pub fn lasting(mut self, time: Duration) -> Self {
+        self.until = Some(Instant::now() + time);
+        self
+    }
 }
 
 /// One call that was made, in order of arrival.
@@ -237,6 +246,7 @@ impl Control {
             let fault = &mut self.faults[index];
             if fault.operation.as_ref().is_some_and(|name| *name != operation.name)
                 || fault.place.as_ref().is_some_and(|place| *place != operation.place)
+                || fault.until.is_some_and(|end| Instant::now() >= end)
             {
                 continue;
             }

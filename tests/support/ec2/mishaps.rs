@@ -93,4 +93,21 @@ impl Emulator {
     pub fn seed_tagged(&self, region: &str, count: usize, tags: &BTreeMap<String, String>) -> Vec<String> {
         self.with(|state| state.seed(region, count, tags))
     }
+
+    /// It is gone, and EC2 knows nothing of it any more.
+    pub fn forget(&self, id: &str) {
+        let region = self.instance(id).unwrap_or_else(|| panic!("no instance {id}")).region;
+        self.with(|state| {
+            let region = state.region(&region);
+            if let Some(serial) = region.serials.remove(id) {
+                region.instances.remove(&serial);
+            }
+            region.tags.remove(id);
+        });
+    }
+
+    /// Somebody protects it against termination.
+    pub fn protect_from_outside(&self, id: &str) {
+        self.each(id, |instance| instance.protected = true);
+    }
 }

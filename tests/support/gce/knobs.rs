@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Emulator;
 use super::disks::Disk;
@@ -366,5 +366,41 @@ impl State {
         instance.started = Some(instance.created);
         instance.set_labels(&json!({}));
         self.instances.insert(key.clone(), instance);
+    }
+}
+
+impl Emulator {
+    /// Somebody attaches a data disk that is to outlive the VM.
+    pub fn attach_lasting_disk(&self, instance: &str, disk: &str) {
+        let mut state = self.state();
+        for key in state.keys_named(instance) {
+            let disk_key = Key::new(&key.project, &key.zone, disk);
+            let boot = state
+                .disks
+                .values()
+                .find(|known| known.user.as_ref() == Some(&key))
+                .cloned();
+            let data = Disk {
+                key: disk_key.clone(),
+                id: state.fresh_id(),
+                image: None,
+                ..boot.expect("a boot disk")
+            };
+            state.disks.insert(disk_key.clone(), data);
+            let body = state.instances.get_mut(&key).expect("just found").body_mut();
+            let attached = body.get_mut("disks").and_then(Value::as_array_mut).expect("its disks");
+            attached.push(json!({
+                "kind": "compute#attachedDisk",
+                "type": "PERSISTENT",
+                "mode": "READ_WRITE",
+                "source": disk_key.link("disks"),
+                "deviceName": disk,
+                "index": attached.len(),
+                "boot": false,
+                "autoDelete": false,
+                "interface": "SCSI",
+                "diskSizeGb": "10",
+            }));
+        }
     }
 }

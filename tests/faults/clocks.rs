@@ -1,0 +1,99 @@
+//! A machine whose clock is wrong: the cloud's own time counts.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use crate::Row;
+use crate::seeds::{alive_ids, own, seed};
+use crate::support::backend::{Backend, BackendKind};
+
+pub fn rows() -> Vec<Row> {
+    let mut rows = crate::rows![BackendKind::EMULATORS;
+        42 => the_clock_is_twenty_minutes_late,
+    ];
+    rows.extend(crate::rows![&[BackendKind::Ec2Emulator];
+        42 => the_clock_is_twenty_minutes_early,
+    ]);
+    rows
+}
+
+const TWENTY_MINUTES: Duration = Duration::from_secs(20 * 60);
+
+fn time(item: &Value, field: &str) -> Timestamp {
+    let text = item[field].as_str().unwrap_or_default();
+    text.parse().unwrap_or_else(|error| panic!("{field} {text:?}: {error}"))
+}
+
+/// A VM of ours with such a TTL, made now.
+fn seed_with_ttl(backend: &Backend, name: &str, ttl: &str) -> String {
+    let mut labels = own(name);
+    labels.insert("cloudctl-ttl".to_owned(), ttl.to_owned());
+    seed(backend, name, &labels)
+}
+
+/// When the VM of that name was made, as its cloud has it.
+fn created(backend: &Backend, name: &str) -> Timestamp {
+    if let Some(emulator) = backend.ec2() {
+        let mut all = emulator.instances().into_iter();
+        return all.find(|one| one.name() == Some(name)).expect("the VM").created;
+    }
+    backend
+        .gce()
+        .expect("an emulator")
+        .instance(name)
+        .expect("the VM")
+        .created
+}
+
+fn assert_created_with_ttl(backend: &Backend) {
+    let made = backend.json(&["create", "web-1", "--ttl", "2h"]).expect(0).item();
+    let shown = backend.json(&["describe", "web-1"]).expect(0).item();
+    let end = created(backend, "web-1") + Duration::from_secs(7_200);
+    for item in [&made, &shown] {
+        let off = time(item, "expires_at").duration_since(end).abs();
+        assert!(off < SignedDuration::from_secs(31), "{off:?} off: {item}");
+    }
+    let same = backend.json(&["create", "web-1", "--ttl", "2h"]).expect(0).item();
+    assert_eq!(same["id"], made["id"]);
+}
+
+/// The cloud is ahead of this machine: what is over there is over, whatever the time is here.
+fn the_clock_is_twenty_minutes_late(backend: &Backend) {
+    let over = seed_with_ttl(backend, "over", "10m");
+    let young = seed_with_ttl(backend, "young", "30m");
+    if let Some(emulator) = backend.ec2() {
+        emulator.set_date_offset(SignedDuration::from_mins(20));
+    }
+    backend.advance(TWENTY_MINUTES);
+    let plan = backend.json(&["terminate", "--expired", "--dry-run"]).expect(0);
+    assert_eq!(plan.item()["id"], over.as_str());
+    backend.run(&["terminate", "--expired", "-y"]).expect(0);
+    assert_eq!(alive_ids(backend), [young]);
+    assert_created_with_ttl(backend);
+    backend.run(&["terminate", "--expired", "-y"]).expect(0);
+    assert_eq!(backend.alive().len(), 2);
+    // It is extended by the cloud's time, too.
+    let extended = backend.json(&["extend", "young", "--ttl", "1h"]).expect(0).item();
+    let now = if let Some(emulator) = backend.ec2() {
+        emulator.now()
+    } else {
+        backend.gce().expect("an emulator").now()
+    };
+    let end = now + Duration::from_secs(3_600);
+    let off = time(&extended, "expires_at").duration_since(end).abs();
+    assert!(off < SignedDuration::from_secs(31), "{off:?} off: {extended}");
+}
+
+/// The cloud is behind this machine: what is over here only is not over.
+fn the_clock_is_twenty_minutes_early(backend: &Backend) {
+    let emulator = backend.ec2().expect("the emulator");
+    let first = seed_with_ttl(backend, "only-here", "10m");
+    // Eleven minutes later; and the cloud's clock is nine minutes behind the time when it was made.
+    backend.advance(Duration::from_secs(11 * 60));
+    emulator.set_date_offset(SignedDuration::from_mins(-20));
+    let run = backend.run(&["terminate", "--expired", "-y"]).expect(0);
+    assert_eq!(alive_ids(backend), [first], "{}", run.stderr);
+    assert_created_with_ttl(backend);
+}

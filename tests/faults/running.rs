@@ -1,0 +1,100 @@
+//! A run of the binary that is steered while it goes: held at a call, while something happens, and sent signals.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::support::backend::Backend;
+use crate::support::http::{Effect, Fault};
+use crate::support::sandbox::{Run, Sandbox};
+
+/// No run of these tests takes that long.
+const LONGEST_RUN: Duration = Duration::from_secs(240);
+
+pub struct Running {
+    child: Child,
+}
+
+impl Running {
+    pub fn start(sandbox: &Sandbox, arguments: &[&str]) -> Self {
+        let child = sandbox
+            .command(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        Self { child }
+    }
+
+    /// `cloudctl ARGUMENTS -p PROVIDER -o json`
+    pub fn json(backend: &Backend, arguments: &[&str]) -> Self {
+        let arguments = [arguments, &["-p", backend.provider(), "-o", "json"]].concat();
+        Self::start(&backend.sandbox, &arguments)
+    }
+
+    /// Sends `INT`, `TERM` or `KILL`.
+    pub fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args([&format!("-{name}"), &id]).status();
+        assert!(sent.expect("kill runs").success(), "no process {id} to send {name}");
+    }
+
+    /// Waits for its end. What a signal ended has the signal's number with a minus.
+    pub fn end(mut self) -> Run {
+        let deadline = Instant::now() + LONGEST_RUN;
+        while self.child.try_wait().expect("the state of a child").is_none() {
+            if Instant::now() > deadline {
+                let _ = self.child.kill();
+                let output = self.child.wait_with_output().expect("the binary ends");
+                panic!(
+                    "it does not end\n{}{}",
+                    String::from_utf8_lossy(&output.stdout),
+                    String::from_utf8_lossy(&output.stderr)
+                );
+            }
+            sleep(Duration::from_millis(10));
+        }
+        let output = self.child.wait_with_output().expect("the binary ends");
+        let status = output.status;
+        Run {
+            code: status
+                .code()
+                .unwrap_or_else(|| -status.signal().unwrap_or(i32::from(u8::MAX))),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+/// Waits until an operation was called so often.
+pub fn wait_for_calls(backend: &Backend, operation: &str, times: usize) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while backend.count(operation) < times {
+        assert!(Instant::now() < deadline, "{operation} was not called {times} times");
+        sleep(Duration::from_millis(5));
+    }
+}
+
+/// How long a call is held while something happens.
+const HOLD: Duration = Duration::from_millis(1_500);
+
+/// Runs a command, and lets something happen while the answer to its call of `operation` after `skip` others is under
+/// way.
+pub fn while_held(
+    backend: &Backend,
+    operation: &str,
+    skip: usize,
+    arguments: &[&str],
+    happens: impl FnOnce(&Backend),
+) -> Run {
+    let before = backend.count(operation);
+    backend.inject(Fault::on(operation, Effect::Delay(HOLD)).skip(skip).times(1));
+    let running = Running::json(backend, arguments);
+    wait_for_calls(backend, operation, before + skip + 1);
+    // The call is logged before it is answered.
+    sleep(Duration::from_millis(100));
+    happens(backend);
+    running.end()
+}

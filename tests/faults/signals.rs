@@ -1,0 +1,271 @@
+//! Real signals to the real process.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::Row;
+use crate::running::{Running, wait_for_calls};
+use crate::seeds::{own, seed};
+use crate::support::backend::{Backend, BackendKind};
+use crate::support::http::{Effect, Fault};
+use crate::support::sandbox::Run;
+
+pub fn rows() -> Vec<Row> {
+    crate::rows![BackendKind::EMULATORS;
+        45 => ctrl_c_while_the_create_has_worked_unheard,
+        45 => ctrl_c_while_the_create_has_not_arrived,
+        45 => ctrl_c_while_the_answer_is_under_way,
+        45 => ctrl_c_while_nothing_answers_any_more,
+        45 => ctrl_c_before_the_create,
+        45 => ctrl_c_while_it_is_waited_for,
+        45 => ctrl_c_in_the_middle_of_several,
+        45 => ctrl_c_while_a_terminate_is_in_flight,
+        45 => ctrl_c_at_any_moment,
+        46 => a_second_ctrl_c_leaves_at_once,
+        47 => sigterm_and_ten_seconds_later_sigkill,
+        47 => sigterm_before_the_create,
+    ]
+}
+
+/// Time for what was sent to be heard.
+const MOMENT: Duration = Duration::from_millis(200);
+const IN_TIME: Duration = Duration::from_millis(5_500);
+
+/// Sends the signal, and gives the run, which ends in time.
+fn signal(running: Running, name: &str) -> Run {
+    let sent = Instant::now();
+    running.signal(name);
+    let run = running.end();
+    let took = sent.elapsed();
+    assert!(took < IN_TIME, "{took:?} after SIG{name}: {}", run.stderr);
+    run
+}
+
+/// A create whose create call is struck, at that call.
+fn create_in_flight(backend: &Backend, effect: Effect) -> Running {
+    backend.inject(Fault::on(backend.create_call(), effect).times(1));
+    let running = Running::json(backend, &["create", "web-1"]);
+    wait_for_calls(backend, backend.create_call(), 1);
+    sleep(MOMENT);
+    running
+}
+
+/// The run printed the one VM that is there, and the next run finds it.
+fn assert_named_and_adopted(backend: &Backend, run: &Run) {
+    assert_eq!(run.code, 8, "{}", run.stderr);
+    let alive = backend.alive();
+    assert_eq!(alive.len(), 1);
+    assert_eq!(run.item()["id"], alive[0].id.as_str(), "{}", run.stderr);
+    assert_found_or_made(backend);
+    assert_eq!(backend.alive()[0].id, alive[0].id);
+}
+
+fn assert_found_or_made(backend: &Backend) {
+    assert!(backend.alive().len() <= 1);
+    backend.clear_faults();
+    let made = backend.json(&["create", "web-1"]).expect(0).item();
+    let alive = backend.alive();
+    assert_eq!(alive.len(), 1);
+    assert_eq!(made["id"], alive[0].id.as_str());
+}
+
+fn ctrl_c_while_the_create_has_worked_unheard(backend: &Backend) {
+    let run = signal(create_in_flight(backend, Effect::HangAfter), "INT");
+    assert_named_and_adopted(backend, &run);
+}
+
+fn ctrl_c_while_the_create_has_not_arrived(backend: &Backend) {
+    let run = signal(create_in_flight(backend, Effect::HangBefore), "INT").expect(8);
+    assert_eq!(run.error_kinds(), ["unknown_outcome"]);
+    assert_eq!(run.items(), Vec::<serde_json::Value>::new());
+    assert_eq!(backend.alive(), []);
+    assert_found_or_made(backend);
+}
+
+fn ctrl_c_while_the_answer_is_under_way(backend: &Backend) {
+    let run = signal(create_in_flight(backend, Effect::Delay(Duration::from_secs(2))), "INT");
+    assert_named_and_adopted(backend, &run);
+}
+
+fn ctrl_c_while_nothing_answers_any_more(backend: &Backend) {
+    let running = create_in_flight(backend, Effect::HangAfter);
+    backend.inject(Fault::on_all(Effect::HangBefore));
+    let run = signal(running, "INT").expect(8);
+    assert!(run.stderr.contains("hint: "), "{}", run.stderr);
+    assert_eq!(backend.alive().len(), 1);
+    assert_found_or_made(backend);
+}
+
+fn ctrl_c_before_the_create(backend: &Backend) {
+    backend.inject(Fault::on(backend.list_call(), Effect::HangBefore).times(1));
+    let running = Running::json(backend, &["create", "web-1"]);
+    wait_for_calls(backend, backend.list_call(), 1);
+    sleep(MOMENT);
+    let sent = Instant::now();
+    signal(running, "INT").expect(130);
+    assert!(sent.elapsed() < Duration::from_secs(1), "nothing is to be settled");
+    assert_eq!(backend.count(backend.create_call()), 0);
+    assert_eq!(backend.alive(), []);
+    assert_found_or_made(backend);
+}
+
+fn ctrl_c_while_it_is_waited_for(backend: &Backend) {
+    if let Some(emulator) = backend.ec2() {
+        emulator.set_transition(Duration::from_secs(3_600));
+    }
+    if let Some(emulator) = backend.gce() {
+        emulator.set_transition_time(Duration::from_secs(3_600));
+    }
+    let running = Running::json(backend, &["create", "web-1"]);
+    wait_for_calls(backend, backend.create_call(), 1);
+    sleep(Duration::from_secs(2));
+    let run = signal(running, "INT").expect(8);
+    let alive = backend.alive();
+    assert_eq!(alive.len(), 1);
+    assert_eq!(run.item()["id"], alive[0].id.as_str(), "{}", run.stderr);
+}
+
+/// Of several some are there, one is in flight, and others were not begun: none of those is begun any more.
+fn ctrl_c_in_the_middle_of_several(backend: &Backend) {
+    let call = backend.create_call();
+    backend.inject(Fault::on(call, Effect::HangAfter).skip(20).times(1));
+    backend.inject(Fault::on(call, Effect::Delay(Duration::from_millis(500))));
+    let running = Running::json(backend, &["create", "ci", "--count", "60", "--wait", "none"]);
+    wait_for_calls(backend, call, 22);
+    let run = signal(running, "INT").expect(8);
+    let alive: Vec<_> = backend.alive().into_iter().map(|one| one.id).collect();
+    let printed: Vec<_> = run
+        .items()
+        .iter()
+        .map(|item| item["id"].as_str().unwrap_or_default().to_owned())
+        .collect();
+    assert!(alive.len() < 60, "all were made");
+    for id in &printed {
+        assert!(alive.contains(id), "{id} is not there");
+    }
+    for id in &alive {
+        assert!(printed.contains(id), "{id} was not printed: {}", run.stderr);
+    }
+    backend.clear_faults();
+    backend
+        .run(&["create", "ci", "--count", "60", "--wait", "none"])
+        .expect(0);
+    assert_eq!(backend.alive().len(), 60);
+}
+
+fn ctrl_c_while_a_terminate_is_in_flight(backend: &Backend) {
+    let call = backend.terminate_call();
+    for (number, effect) in [Effect::HangAfter, Effect::HangBefore].into_iter().enumerate() {
+        let name = format!("web-{number}");
+        let id = seed(backend, &name, &own(&name));
+        let other = seed(backend, "other", &own("other"));
+        let before = backend.count(call);
+        backend.inject(Fault::on(call, effect).times(1));
+        let running = Running::json(backend, &["terminate", &name, "-y"]);
+        wait_for_calls(backend, call, before + 1);
+        sleep(MOMENT);
+        let run = signal(running, "INT").expect(8);
+        assert_eq!(run.error_kinds(), ["unknown_outcome"]);
+        assert!(run.stderr.contains(&id), "{}", run.stderr);
+        backend
+            .run(&["terminate", &name, "-y", "--ignore-not-found", "--wait"])
+            .expect(0);
+        let alive: Vec<_> = backend.alive().into_iter().map(|one| one.id).collect();
+        assert_eq!(alive, [other.as_str()]);
+        backend.run(&["terminate", "other", "-y", "--wait"]).expect(0);
+    }
+}
+
+/// Wherever it strikes: 130 means that nothing was made, 0 that it is there, 8 that it may be.
+fn ctrl_c_at_any_moment(backend: &Backend) {
+    let mut random = fastrand::Rng::with_seed(45);
+    let started = Instant::now();
+    backend.run(&["create", "first"]).expect(0);
+    let whole = started.elapsed().max(Duration::from_millis(500));
+    backend.run(&["terminate", "first", "-y", "--wait"]).expect(0);
+    let (mut before, mut unknown, mut done) = (0, 0, 0);
+    for _ in 0..24 {
+        let running = Running::json(backend, &["create", "web-1"]);
+        let moment = whole.mul_f64(random.f64());
+        sleep(moment);
+        let name = if random.bool() { "INT" } else { "TERM" };
+        let run = signal(running, name);
+        let alive = backend.alive();
+        let printed = || run.items().iter().any(|item| item["id"] == alive[0].id.as_str());
+        match run.code {
+            // By the system itself, before the first call.
+            130 | 143 | -2 | -15 => {
+                assert_eq!(alive, [], "after {moment:?}: {}", run.stderr);
+                before += 1;
+            }
+            8 => {
+                assert!(alive.len() <= 1);
+                assert!(alive.is_empty() || printed(), "after {moment:?}: {}", run.stderr);
+                unknown += 1;
+            }
+            0 => {
+                assert!(alive.len() == 1 && printed(), "after {moment:?}: {}", run.stderr);
+                done += 1;
+            }
+            other => panic!("{other} after {moment:?}: {}", run.stderr),
+        }
+        assert_found_or_made(backend);
+        backend.run(&["terminate", "web-1", "-y", "--wait"]).expect(0);
+    }
+    println!(
+        "{}: 24 signals: {before} before anything was made, {unknown} in flight or waiting, {done} too late",
+        backend.kind.name()
+    );
+    assert!(before > 0 && unknown > 0, "{before} {unknown} {done}");
+}
+
+fn a_second_ctrl_c_leaves_at_once(backend: &Backend) {
+    for (effect, second, code) in [
+        (Effect::HangAfter, "INT", 130),
+        (Effect::HangBefore, "INT", 130),
+        (Effect::HangAfter, "TERM", 143),
+    ] {
+        let running = {
+            let calls = backend.count(backend.create_call());
+            backend.inject(Fault::on(backend.create_call(), effect).times(1));
+            let running = Running::json(backend, &["create", "web-1"]);
+            wait_for_calls(backend, backend.create_call(), calls + 1);
+            sleep(MOMENT);
+            running
+        };
+        running.signal("INT");
+        sleep(MOMENT);
+        let sent = Instant::now();
+        running.signal(second);
+        let run = running.end().expect(code);
+        assert!(sent.elapsed() < Duration::from_secs(1), "{}", run.stderr);
+        // As after a kill: the next run finds what is there.
+        assert_found_or_made(backend);
+        backend.run(&["terminate", "web-1", "-y", "--wait"]).expect(0);
+    }
+}
+
+/// What a container's stop does; the second signal meets nobody.
+fn sigterm_and_ten_seconds_later_sigkill(backend: &Backend) {
+    let run = signal(create_in_flight(backend, Effect::HangAfter), "TERM");
+    assert_named_and_adopted(backend, &run);
+    backend.run(&["terminate", "web-1", "-y", "--wait"]).expect(0);
+    let calls = backend.count(backend.create_call());
+    backend.inject(Fault::on(backend.create_call(), Effect::HangBefore).times(1));
+    let running = Running::json(backend, &["create", "web-1"]);
+    wait_for_calls(backend, backend.create_call(), calls + 1);
+    sleep(MOMENT);
+    signal(running, "TERM").expect(8);
+    assert_eq!(backend.alive(), []);
+    assert_found_or_made(backend);
+}
+
+fn sigterm_before_the_create(backend: &Backend) {
+    backend.inject(Fault::on(backend.list_call(), Effect::HangBefore).times(1));
+    let running = Running::json(backend, &["create", "web-1"]);
+    wait_for_calls(backend, backend.list_call(), 1);
+    sleep(MOMENT);
+    signal(running, "TERM").expect(143);
+    assert_eq!(backend.alive(), []);
+    assert_found_or_made(backend);
+}
