@@ -1,7 +1,7 @@
 //! Images: from an alias or an id to what EC2 has.
 
 use aws_sdk_ec2::Client;
-use aws_sdk_ec2::types::{self as ec2, ArchitectureValues, DeviceType, Filter, ImageState};
+use aws_sdk_ec2::types::{self as ec2, ArchitectureValues, DeviceType, Filter, ImageState, PlatformValues};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use futures_util::future;
 
@@ -32,6 +32,8 @@ pub(super) struct Image {
     pub(super) root_device: String,
     /// Size of its own boot disk in GiB, which no smaller disk can hold.
     pub(super) disk_gib: Option<u32>,
+    /// Whether it is Windows, which has no cloud-init.
+    pub(super) is_windows: bool,
 }
 
 /// The machine type to use: the one that was asked for, else the default for the image. An alias is there for more
@@ -229,6 +231,7 @@ fn bootable(image: &ec2::Image, wanted: &str) -> Result<Image> {
         name: image.name().map(str::to_owned),
         root_device: root_device.to_owned(),
         disk_gib: size.and_then(|size| u32::try_from(size).ok()),
+        is_windows: image.platform() == Some(&PlatformValues::Windows),
     })
 }
 

@@ -5,6 +5,7 @@
 mod client;
 mod create;
 mod error;
+mod gzip;
 mod http;
 mod image;
 mod instance;
@@ -18,6 +19,8 @@ mod patience;
 mod places;
 mod replay;
 mod request;
+mod tags;
+mod user_data;
 
 use async_trait::async_trait;
 

@@ -1,32 +1,32 @@
 //! From a spec to the request that makes it: everything is checked and resolved, nothing is changed.
 
+use std::time::Duration;
+
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::operation::run_instances::builders::RunInstancesFluentBuilder;
 use aws_sdk_ec2::types::{
     BlockDeviceMapping, CreditSpecificationRequest, EbsBlockDevice, HibernationOptionsRequest, HttpTokensState,
     IamInstanceProfileSpecification, InstanceInterruptionBehavior, InstanceMarketOptionsRequest,
-    InstanceMetadataOptionsRequest, InstanceType, MarketType, Placement, ResourceType, RunInstancesMonitoringEnabled,
-    SpotInstanceType, SpotMarketOptions, Tag, TagSpecification, VolumeType,
+    InstanceMetadataOptionsRequest, InstanceMetadataTagsState, InstanceType, MarketType, Placement, ResourceType,
+    RunInstancesMonitoringEnabled, ShutdownBehavior, SpotInstanceType, SpotMarketOptions, TagSpecification, VolumeType,
 };
 use aws_smithy_types::base64;
 use futures_util::future;
 
 use super::image::{self, Image};
-use super::instance::TAG_NAME;
 use super::key_pair::{self, PublicKey};
 use super::machine::Machine;
 use super::network::{self, Network};
 use super::options::{HttpTokens, Options, Tenancy};
 use super::places;
-use crate::cloud::{Error, IdempotencyToken, InstanceSpec, Labels, Plan, ProviderKind, Result, SshKey, own_labels};
+use super::tags::{check_tags, ec2_tags, fit_metadata, tags};
+use super::user_data::{USER_DATA_BYTES, with_timer};
+use crate::cloud::{
+    Error, IdempotencyToken, InstanceSpec, Plan, ProviderKind, Result, Secret, SshKey, format_duration,
+};
 
-/// What EC2 takes before base64.
-/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html>
-const USER_DATA_BYTES: usize = 16 * 1024;
-/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html#tag-restrictions>
-const TAGS: usize = 50;
-const TAG_KEY_CHARACTERS: usize = 128;
-const TAG_VALUE_CHARACTERS: usize = 256;
+/// The timer of an instance looks once a minute whether its time is over.
+const SHORTEST_TTL: Duration = Duration::from_secs(60);
 /// The volume types that can be booted from.
 /// <https://docs.aws.amazon.com/ebs/latest/userguide/ebs-volume-types.html>
 const BOOT_DISK_TYPES: [VolumeType; 5] = [
@@ -45,6 +45,9 @@ pub(super) struct Request {
     network: Network,
     disk_type: VolumeType,
     options: Options,
+    user_data: Option<Secret<Vec<u8>>>,
+    /// Whether a timer in the instance ends it.
+    timed: bool,
 }
 
 impl Request {
@@ -84,12 +87,20 @@ impl Request {
             ))
             .with_remedy(format!("use --disk {least} or more, or leave it out")));
         }
+        // On Windows nothing would run the timer.
+        let ttl = spec.ttl.filter(|_| !image.is_windows);
+        let own = spec.user_data.as_ref();
         Ok(Self {
             machine,
             image,
             network,
             disk_type,
             options,
+            user_data: match ttl {
+                Some(ttl) => Some(Secret::new(with_timer(ttl, own.map(|data| data.expose().as_slice()))?)),
+                None => own.cloned(),
+            },
+            timed: ttl.is_some(),
         })
     }
 
@@ -112,13 +123,16 @@ impl Request {
 
     /// The call that makes it, but for its token and an imported key.
     pub(super) fn call(&self, client: &Client, spec: &InstanceSpec, generation: u32) -> RunInstancesFluentBuilder {
-        let tags = Some(ec2_tags(&tags(spec, generation)));
+        let tags = tags(spec, generation);
+        let sdk_tags = Some(ec2_tags(&tags));
         let tagged = |what| {
             TagSpecification::builder()
                 .resource_type(what)
-                .set_tags(tags.clone())
+                .set_tags(sdk_tags.clone())
                 .build()
         };
+        // So that the timer sees when it is given more time. Where the tags do not fit, it goes by what it was born with.
+        let shows_tags = self.timed && fit_metadata(&tags);
         let mut call = client
             .run_instances()
             .min_count(1)
@@ -126,7 +140,7 @@ impl Request {
             .image_id(&self.image.id)
             .instance_type(InstanceType::from(self.machine.name.as_str()))
             .block_device_mappings(self.boot_disk(spec))
-            .metadata_options(self.metadata_options())
+            .metadata_options(self.metadata_options(shows_tags))
             .set_placement(self.placement(spec))
             .tag_specifications(tagged(ResourceType::Instance))
             .tag_specifications(tagged(ResourceType::Volume))
@@ -139,8 +153,11 @@ impl Request {
         if let Some(SshKey::Name(name)) = &spec.ssh_key {
             call = call.key_name(name);
         }
-        if let Some(data) = &spec.user_data {
+        if let Some(data) = &self.user_data {
             call = call.user_data(base64::encode(data.expose()));
+        }
+        if self.timed {
+            call = call.instance_initiated_shutdown_behavior(ShutdownBehavior::Terminate);
         }
         if let Some(identity) = &spec.identity {
             let profile = IamInstanceProfileSpecification::builder();
@@ -188,12 +205,15 @@ impl Request {
             .build()
     }
 
-    fn metadata_options(&self) -> InstanceMetadataOptionsRequest {
+    fn metadata_options(&self, shows_tags: bool) -> InstanceMetadataOptionsRequest {
         let tokens = match self.options.http_tokens.unwrap_or_default() {
             HttpTokens::Required => HttpTokensState::Required,
             HttpTokens::Optional => HttpTokensState::Optional,
         };
-        InstanceMetadataOptionsRequest::builder().http_tokens(tokens).build()
+        InstanceMetadataOptionsRequest::builder()
+            .http_tokens(tokens)
+            .set_instance_metadata_tags(shows_tags.then_some(InstanceMetadataTagsState::Enabled))
+            .build()
     }
 
     fn placement(&self, spec: &InstanceSpec) -> Option<Placement> {
@@ -229,6 +249,13 @@ fn check(spec: &InstanceSpec) -> Result<()> {
         ))
         .with_remedy("compress it with gzip, or let a short script fetch the rest"));
     }
+    if let Some(ttl) = spec.ttl.filter(|ttl| *ttl < SHORTEST_TTL) {
+        let (asked, shortest) = (format_duration(ttl), format_duration(SHORTEST_TTL));
+        return Err(
+            Error::invalid(format!("a TTL of {asked} is too short: on ec2 it is at least {shortest}"))
+                .with_remedy(format!("use --ttl {shortest} or more")),
+        );
+    }
     if spec.spot && spec.protected {
         // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_ChangingDisableAPITermination.html
         return Err(
@@ -251,30 +278,7 @@ fn check(spec: &InstanceSpec) -> Result<()> {
     if let Some(SshKey::PublicKey(key)) = &spec.ssh_key {
         PublicKey::parse(key)?;
     }
-    check_tags(&tags(spec, 0))
-}
-
-fn check_tags(tags: &Labels) -> Result<()> {
-    for (key, value) in tags {
-        let what = if key.chars().count() > TAG_KEY_CHARACTERS {
-            format!("label key {key:?} has more than {TAG_KEY_CHARACTERS} characters")
-        } else if value.chars().count() > TAG_VALUE_CHARACTERS {
-            format!("the value of label {key} has more than {TAG_VALUE_CHARACTERS} characters")
-        } else if key.to_ascii_lowercase().starts_with("aws:") {
-            format!("label key {key:?} begins with aws:, which ec2 keeps for itself")
-        } else {
-            continue;
-        };
-        return Err(Error::invalid(what));
-    }
-    if tags.len() > TAGS {
-        let ours = 5;
-        return Err(Error::invalid(format!(
-            "{} labels are too many: ec2 takes {TAGS} tags, of which cloudctl needs {ours}",
-            tags.len() - ours
-        )));
-    }
-    Ok(())
+    check_tags(spec)
 }
 
 fn disk_type(asked: Option<&str>) -> Result<VolumeType> {
@@ -287,21 +291,6 @@ fn disk_type(asked: Option<&str>) -> Result<VolumeType> {
         Error::invalid(format!("ec2 cannot boot from a disk of type {asked:?}"))
             .with_remedy(format!("use one of {all}"))
     })
-}
-
-/// All that the instance and its disk are tagged with.
-fn tags(spec: &InstanceSpec, generation: u32) -> Labels {
-    // The user's own `Name` wins: the name that counts stands in the label of ours.
-    let mut tags = Labels::from([(TAG_NAME.to_owned(), spec.name.to_string())]);
-    tags.extend(spec.labels.clone());
-    tags.extend(own_labels(spec, generation));
-    tags
-}
-
-fn ec2_tags(tags: &Labels) -> Vec<Tag> {
-    tags.iter()
-        .map(|(key, value)| Tag::builder().key(key).value(value).build())
-        .collect()
 }
 
 /// One-time, and ended when the capacity is taken back: what is stopped instead would keep its name.

@@ -1,7 +1,6 @@
 use crate::cloud::{ErrorKind, Place, Secret};
 
 use super::*;
-use crate::cloud::{LABEL_GENERATION, LABEL_MANAGED, LABEL_NAME};
 
 fn spec() -> InstanceSpec {
     InstanceSpec::plain(
@@ -26,6 +25,8 @@ fn what_ec2_cannot_take_is_refused_without_asking_it() {
     assert!(long.message().contains("16385 bytes"));
     let both = refusal(|spec| (spec.spot, spec.protected) = (true, true));
     assert_eq!(both.kind(), ErrorKind::Unsupported);
+    let short = refusal(|spec| spec.ttl = Some(Duration::from_secs(59)));
+    assert!(short.message().contains("at least 1m"), "{}", short.message());
     refusal(|spec| spec.disk_gib = Some(0));
     refusal(|spec| spec.identity = Some("arn:aws:iam::123456789012:role/web".into()));
     refusal(|spec| drop(spec.labels.insert("k".repeat(129), "v".into())));
@@ -42,18 +43,4 @@ fn disk_types_that_boot() {
     for wrong in ["st1", "pd-ssd", ""] {
         assert!(disk_type(Some(wrong)).is_err(), "{wrong}");
     }
-}
-
-#[test]
-fn tags_mark_it_as_ours_and_the_users_name_tag_wins() {
-    let mut spec = spec();
-    spec.labels.insert("env".into(), "ci".into());
-    let plain = tags(&spec, 3);
-    assert_eq!(plain["Name"], "web-1");
-    assert_eq!(plain[LABEL_NAME], "web-1");
-    assert_eq!(plain[LABEL_MANAGED], "true");
-    assert_eq!(plain[LABEL_GENERATION], "3");
-    assert_eq!(plain["env"], "ci");
-    spec.labels.insert("Name".into(), "front".into());
-    assert_eq!(tags(&spec, 0)["Name"], "front");
 }

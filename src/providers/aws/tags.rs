@@ -1,0 +1,101 @@
+//! The tags of what is made: the user's labels and cloudctl's own, and what EC2 says to them.
+
+use aws_sdk_ec2::types::Tag;
+
+use super::instance::TAG_NAME;
+use crate::cloud::{Error, InstanceSpec, Labels, Result, own_labels};
+
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html#tag-restrictions>
+const TAGS: usize = 50;
+const TAG_KEY_CHARACTERS: usize = 128;
+const TAG_VALUE_CHARACTERS: usize = 256;
+
+/// All that an instance and its disk are tagged with.
+pub(super) fn tags(spec: &InstanceSpec, generation: u32) -> Labels {
+    // The user's own `Name` wins: the name that counts stands in the label of ours.
+    let mut tags = Labels::from([(TAG_NAME.to_owned(), spec.name.to_string())]);
+    tags.extend(spec.labels.clone());
+    tags.extend(own_labels(spec, generation));
+    tags
+}
+
+/// Tags in the SDK's form.
+pub(super) fn ec2_tags(tags: &Labels) -> Vec<Tag> {
+    tags.iter()
+        .map(|(key, value)| Tag::builder().key(key).value(value).build())
+        .collect()
+}
+
+/// Refuses what EC2 does not take as tags.
+///
+/// # Errors
+/// `InvalidSpec`, naming the label.
+pub(super) fn check_tags(spec: &InstanceSpec) -> Result<()> {
+    let tags = tags(spec, 0);
+    for (key, value) in &tags {
+        let what = if key.chars().count() > TAG_KEY_CHARACTERS {
+            format!("label key {key:?} has more than {TAG_KEY_CHARACTERS} characters")
+        } else if value.chars().count() > TAG_VALUE_CHARACTERS {
+            format!("the value of label {key} has more than {TAG_VALUE_CHARACTERS} characters")
+        } else if key.to_ascii_lowercase().starts_with("aws:") {
+            format!("label key {key:?} begins with aws:, which ec2 keeps for itself")
+        } else {
+            continue;
+        };
+        return Err(Error::invalid(what));
+    }
+    if tags.len() > TAGS {
+        let users = spec.labels.len();
+        return Err(Error::invalid(format!(
+            "{users} labels are too many: ec2 takes {TAGS} tags, of which cloudctl needs {}",
+            tags.len() - users
+        )));
+    }
+    Ok(())
+}
+
+/// Whether an instance with these tags may see them in its metadata: EC2 refuses the whole launch where one key does
+/// not fit into a path.
+///
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/work-with-tags-in-IMDS.html>
+pub(super) fn fit_metadata(tags: &Labels) -> bool {
+    let fits = |letter: char| letter.is_ascii_alphanumeric() || "+-=.,_:@".contains(letter);
+    tags.keys()
+        .all(|key| key.chars().all(fits) && !matches!(key.as_str(), "." | ".." | "_index"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cloud::{LABEL_GENERATION, LABEL_MANAGED, LABEL_NAME, LABEL_TTL, Place};
+
+    #[test]
+    fn they_mark_it_as_ours_and_the_users_name_tag_wins() {
+        let place = Place {
+            region: "us-east-1".into(),
+            zone: None,
+        };
+        let mut spec = InstanceSpec::plain("web-1".parse().unwrap(), place);
+        spec.labels.insert("env".into(), "ci".into());
+        spec.ttl = Some(std::time::Duration::from_secs(7_200));
+        let plain = tags(&spec, 3);
+        assert_eq!(plain["Name"], "web-1");
+        assert_eq!(plain[LABEL_NAME], "web-1");
+        assert_eq!(plain[LABEL_MANAGED], "true");
+        assert_eq!(plain[LABEL_GENERATION], "3");
+        assert_eq!(plain[LABEL_TTL], "2h");
+        assert_eq!(plain["env"], "ci");
+        assert!(fit_metadata(&plain));
+        spec.labels.insert("Name".into(), "front".into());
+        assert_eq!(tags(&spec, 0)["Name"], "front");
+    }
+
+    #[test]
+    fn keys_that_make_no_path_keep_tags_out_of_the_metadata() {
+        let fits = |key: &str| fit_metadata(&Labels::from([(key.to_owned(), String::new())]));
+        assert!(fits("a+b-c=d.e,f_g:h@i"));
+        for key in ["a b", "a/b", ".", "..", "_index", "ämt"] {
+            assert!(!fits(key), "{key}");
+        }
+    }
+}
