@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use sha2::{Digest, Sha256};
+
 use super::{Error, Result};
 
 /// A name that every cloud takes: a lower-case letter, then up to 62 lower-case letters, digits and hyphens,
@@ -35,6 +37,21 @@ impl InstanceName {
             ))
             .with_remedy(format!("shorten {self} to {room} characters"))
         })
+    }
+
+    /// Turns a list of places so that the one that this name prefers is first: the same one in every process, another one
+    /// for other names. Processes that race for a name so meet in one place.
+    pub fn prefer<T>(&self, places: &mut [T]) {
+        if places.is_empty() {
+            return;
+        }
+        let digest = Sha256::digest(&self.0);
+        let number = digest
+            .iter()
+            .take(8)
+            .fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+        let first = usize::try_from(number % places.len() as u64).unwrap_or_default();
+        places.rotate_left(first);
     }
 
     /// The valid name nearest to `input`, or nothing if no letter is left of it.
@@ -113,6 +130,19 @@ mod tests {
             }
         }
         assert!("x".repeat(64).parse::<InstanceName>().is_err());
+    }
+
+    #[test]
+    fn a_name_prefers_one_place_and_names_spread() {
+        let first = |name: &str| {
+            let mut places = ["a", "b", "c"];
+            name.parse::<InstanceName>().unwrap().prefer(&mut places);
+            places[0]
+        };
+        let firsts: std::collections::BTreeSet<_> = (0..20).map(|index| first(&format!("web-{index}"))).collect();
+        assert_eq!(firsts.len(), 3);
+        assert_eq!(first("web-1"), first("web-1"));
+        "web-1".parse::<InstanceName>().unwrap().prefer::<u8>(&mut []);
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! An instance as EC2 describes it, as cloudctl's.
 
-use aws_sdk_ec2::types::{self as ec2, ArchitectureValues, InstanceLifecycleType, InstanceStateName};
+use aws_sdk_ec2::types::{self as ec2, ArchitectureValues, InstanceLifecycleType, InstanceStateName, PlatformValues};
 use jiff::Timestamp;
 use serde_json::json;
 
 use super::create::{failed_launch, reclaimed};
 use crate::cloud::{
-    Architecture, Instance, InstanceRef, InstanceState, Labels, Ownership, ProviderKind, RESERVED_PREFIX,
+    Architecture, Disk, ExpiryEnforcer, Instance, InstanceRef, InstanceState, Labels, Ownership, ProviderKind,
+    RESERVED_PREFIX,
 };
 
 /// The tag that the console shows as an instance's name.
@@ -15,11 +16,7 @@ pub(super) const TAG_NAME: &str = "Name";
 /// Turns an instance of `region`, owned by `account`, into cloudctl's; nothing if EC2 gave it no id.
 pub(super) fn from_ec2(instance: &ec2::Instance, region: &str, account: Option<&str>) -> Option<Instance> {
     let id = instance.instance_id()?;
-    let tags: Labels = instance
-        .tags()
-        .iter()
-        .filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned())))
-        .collect();
+    let tags = all_tags(instance);
     let ownership = Ownership::read(&tags, None);
     let name = ownership.name.clone().or_else(|| tags.get(TAG_NAME).cloned());
     let state = instance.state().and_then(|state| state.name());
@@ -32,15 +29,18 @@ pub(super) fn from_ec2(instance: &ec2::Instance, region: &str, account: Option<&
     let created_at = primary
         .and_then(|attachment| attachment.attach_time())
         .or(instance.launch_time());
+    let created_at = created_at.and_then(timestamp);
+    let expires_at = ownership.expires_at(created_at);
+    let zone = instance.placement().and_then(|placement| placement.availability_zone());
     Some(Instance {
         provider: ProviderKind::Aws,
         account: account.map(str::to_owned),
         region: region.to_owned(),
-        zone: instance
-            .placement()
-            .and_then(|placement| placement.availability_zone())
-            .map(str::to_owned),
-        reference: reference(region, id),
+        zone: zone.map(str::to_owned),
+        reference: InstanceRef {
+            zone: zone.map(str::to_owned),
+            ..reference(region, id)
+        },
         state: state.map_or(InstanceState::Unknown, state_of),
         native_state: state.map_or("unknown", |state| state.as_str()).to_owned(),
         machine_type: instance.instance_type().map(|machine| machine.as_str().to_owned()),
@@ -51,16 +51,19 @@ pub(super) fn from_ec2(instance: &ec2::Instance, region: &str, account: Option<&
         spot: instance.instance_lifecycle() == Some(&InstanceLifecycleType::Spot),
         public_ip: instance.public_ip_address().map(str::to_owned),
         private_ip: instance.private_ip_address().map(str::to_owned),
-        created_at: created_at.and_then(timestamp),
-        expires_at: None,
-        expiry_enforcer: None,
+        created_at,
+        expires_at,
+        expiry_enforcer: expires_at.map(|_| match has_timer(instance, &ownership) {
+            true => ExpiryEnforcer::Guest,
+            false => ExpiryEnforcer::Tag,
+        }),
         managed: ownership.managed,
         protected: None,
         price_usd_per_hour: None,
         spec_fingerprint: ownership.spec_fingerprint,
         ttl: ownership.ttl,
         doubt: ownership.doubt,
-        disks: Vec::new(),
+        disks: disks(instance),
         generation: ownership.generation,
         state_reason: instance
             .state_reason()
@@ -112,6 +115,30 @@ pub(super) fn architecture_of(value: &ArchitectureValues) -> Option<Architecture
         ArchitectureValues::Arm64 | ArchitectureValues::Arm64Mac => Some(Architecture::Arm64),
         _ => None,
     }
+}
+
+/// Whether a timer in the instance ends it: it was made with a TTL, and it is not Windows, which would not run one.
+pub(super) fn has_timer(instance: &ec2::Instance, ownership: &Ownership) -> bool {
+    ownership.born_with_ttl && instance.platform() != Some(&PlatformValues::Windows)
+}
+
+/// The tags of an instance, cloudctl's own among them.
+pub(super) fn all_tags(instance: &ec2::Instance) -> Labels {
+    let tags = instance.tags().iter();
+    tags.filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned())))
+        .collect()
+}
+
+fn disks(instance: &ec2::Instance) -> Vec<Disk> {
+    let mappings = instance.block_device_mappings().iter();
+    let volumes = mappings.filter_map(|mapping| mapping.ebs());
+    let disk = |volume: &ec2::EbsInstanceBlockDevice| {
+        Some(Disk {
+            id: volume.volume_id()?.to_owned(),
+            goes_with_instance: volume.delete_on_termination().unwrap_or_default(),
+        })
+    };
+    volumes.filter_map(disk).collect()
 }
 
 /// The tags that are the user's own: not cloudctl's, and not the name that is shown anyway.

@@ -38,29 +38,35 @@ impl Verb {
     }
 }
 
-/// Does it to all targets: regions side by side, each in batches.
+/// Does it to all targets: zones side by side, each in batches. One protected instance spoils a call for its whole zone,
+/// and no other.
 pub(super) async fn act(clients: &Clients, verb: Verb, targets: &[InstanceRef]) -> Vec<Outcome> {
-    let mut regions: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut zones: BTreeMap<(String, Option<String>), BTreeSet<String>> = BTreeMap::new();
     for target in targets.iter().filter(|target| is_ours(target)) {
-        regions
-            .entry(target.place.clone())
-            .or_default()
-            .insert(target.id.clone());
+        let zone = (target.place.clone(), target.zone.clone());
+        zones.entry(zone).or_default().insert(target.id.clone());
     }
-    let settled: HashMap<String, HashMap<String, Settled>> = stream::iter(regions)
-        .map(|(region, ids)| async move {
+    let in_zones: Vec<_> = stream::iter(zones)
+        .map(|((region, _), ids)| async move {
             let client = clients.ec2(&region).await;
-            let settled = in_region(&client, verb, &region, ids.into_iter().collect()).await;
+            let settled = in_zone(&client, verb, &region, ids.into_iter().collect()).await;
             (region, settled)
         })
         .buffer_unordered(CONCURRENT_BATCHES)
         .collect()
         .await;
+    let mut settled: HashMap<String, HashMap<String, Settled>> = HashMap::new();
+    for (region, ids) in in_zones {
+        settled.entry(region).or_default().extend(ids);
+    }
     targets
         .iter()
         .map(|target| Outcome {
             target: target.clone(),
-            result: match settled.get(&target.place).and_then(|region| region.get(&target.id)) {
+            result: match settled
+                .get(target.place.as_str())
+                .and_then(|region| region.get(&target.id))
+            {
                 Some(settled) => settled.result(target),
                 None => Err(Error::invalid(format!("{target} is not an instance of ec2"))),
             },
@@ -128,7 +134,7 @@ impl Report {
     }
 }
 
-/// Some ids of one region that go into one call.
+/// Some ids of one zone that go into one call.
 struct Batch {
     ids: Vec<String>,
     /// Whether a failed call may have done its work on some of them already.
@@ -137,7 +143,7 @@ struct Batch {
 
 /// One stale or protected id fails the call for all that are with it. So a failed batch is halved, and each half
 /// tried again, until only the ids that fail by themselves are left.
-async fn in_region(client: &Client, verb: Verb, region: &str, ids: Vec<String>) -> HashMap<String, Settled> {
+async fn in_zone(client: &Client, verb: Verb, region: &str, ids: Vec<String>) -> HashMap<String, Settled> {
     let mut settled = HashMap::with_capacity(ids.len());
     let mut round: Vec<Batch> = ids
         .chunks(BATCH)

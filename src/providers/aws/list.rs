@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::operation::describe_instances::{DescribeInstancesError, DescribeInstancesOutput};
-use aws_sdk_ec2::types::{Filter, InstanceAttributeName};
+use aws_sdk_ec2::types::{self as ec2, Filter, InstanceAttributeName};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use futures_util::future;
 use futures_util::stream::{self, TryStreamExt};
@@ -178,6 +178,13 @@ fn instances(output: &DescribeInstancesOutput, region: &str) -> Vec<Instance> {
 
 /// One instance by its id; without its protection, which is an attribute of its own.
 pub(super) async fn find(client: &Client, target: &InstanceRef) -> Result<Instance> {
+    let (api, owner) = describe(client, target).await?;
+    instance::from_ec2(&api, &target.place, owner.as_deref())
+        .ok_or_else(|| Error::not_found(target).at(format!("aws/{}", target.place)))
+}
+
+/// One instance as EC2 has it, and its owner.
+pub(super) async fn describe(client: &Client, target: &InstanceRef) -> Result<(ec2::Instance, Option<String>)> {
     let region = &target.place;
     tracing::debug!(operation = "DescribeInstances", place = region, "call");
     let output = client
@@ -186,9 +193,16 @@ pub(super) async fn find(client: &Client, target: &InstanceRef) -> Result<Instan
         .send()
         .await
         .map_err(|error| describe_error(&error, target, "describe"))?;
-    instances(&output, region)
+    let mut all = output
+        .reservations
+        .unwrap_or_default()
         .into_iter()
-        .find(|instance| instance.reference.id == target.id)
+        .flat_map(|reservation| {
+            let owner = reservation.owner_id;
+            let instances = reservation.instances.unwrap_or_default();
+            instances.into_iter().map(move |instance| (instance, owner.clone()))
+        });
+    all.find(|(instance, _)| instance.instance_id() == Some(target.id.as_str()))
         .ok_or_else(|| Error::not_found(target).at(format!("aws/{region}")))
 }
 

@@ -17,10 +17,16 @@ mod network;
 mod options;
 mod patience;
 mod places;
+mod protection;
 mod replay;
 mod request;
 mod tags;
+mod ttl;
 mod user_data;
+mod volumes;
+mod zones;
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -29,7 +35,7 @@ use self::error::{Call, translate};
 use self::lifecycle::{Verb, act};
 use crate::cloud::{
     Created, Error, Identity, Instance, InstanceRef, InstanceSpec, Location, Outcome, Pages, Place, Plan, Provider,
-    ProviderKind, Result,
+    ProviderKind, Result, SurvivingDisk,
 };
 use crate::settings::Settings;
 
@@ -130,26 +136,20 @@ impl Provider for Aws {
         Err(Error::unsupported("not built yet"))
     }
 
-    async fn zones_for(&self, _spec: &InstanceSpec) -> Result<Vec<Place>> {
-        Err(Error::unsupported("not built yet"))
+    async fn zones_for(&self, spec: &InstanceSpec) -> Result<Vec<Place>> {
+        zones::zones_for(&self.clients.ec2(&spec.place.region).await, spec).await
     }
 
-    async fn set_ttl(&self, _target: &InstanceRef, _ttl: std::time::Duration) -> Result<()> {
-        Err(Error::unsupported("not built yet"))
+    async fn set_ttl(&self, target: &InstanceRef, ttl: Duration) -> Result<()> {
+        ttl::set_ttl(&self.clients.ec2(&target.place).await, target, ttl).await
     }
 
-    async fn set_protection(&self, targets: &[InstanceRef], _protected: bool) -> Vec<Outcome> {
-        targets
-            .iter()
-            .map(|target| Outcome {
-                target: target.clone(),
-                result: Err(Error::unsupported("not built yet")),
-            })
-            .collect()
+    async fn set_protection(&self, targets: &[InstanceRef], protected: bool) -> Vec<Outcome> {
+        protection::set_protection(&self.clients, targets, protected).await
     }
 
-    async fn surviving_disks(&self, _gone: &[Instance]) -> Result<Vec<crate::cloud::SurvivingDisk>> {
-        Err(Error::unsupported("not built yet"))
+    async fn surviving_disks(&self, gone: &[Instance]) -> Result<Vec<SurvivingDisk>> {
+        volumes::surviving(&self.clients, gone).await
     }
 
     async fn console_output(&self, target: &InstanceRef) -> Result<Vec<u8>> {

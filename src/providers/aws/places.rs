@@ -1,10 +1,8 @@
 //! Regions and zones: what exists, and what a user may have meant.
 
-use aws_sdk_ec2::Client;
-use aws_sdk_ec2::types::AvailabilityZone;
-
 use super::client::Clients;
 use super::error::{Call, translate};
+use super::zones::check_zone;
 use crate::cloud::{Error, ErrorKind, Location, Place, Result};
 
 /// Regions that need no call to be believed.
@@ -79,10 +77,10 @@ pub(super) async fn locate(clients: &Clients, region: Option<&str>, zone: Option
         Some(zone) => error.context(format!("unknown zone {zone:?}")),
         None => error,
     })?;
-    if let Some(zone) = zone {
-        if let Err(error) = check_zone(&clients.ec2(&region).await, &region, zone).await {
-            return Err(explained(clients, &region, error).await);
-        }
+    if let Some(zone) = zone
+        && let Err(error) = check_zone(&clients.ec2(&region).await, &region, zone).await
+    {
+        return Err(explained(clients, &region, error).await);
     }
     Ok(Place {
         region,
@@ -168,40 +166,6 @@ async fn check_region(clients: &Clients, region: &str) -> Result<()> {
     Err(unknown("region", region, all.iter().map(String::as_str)))
 }
 
-/// Refuses a zone that the account cannot use.
-pub(super) async fn check_zone(client: &Client, region: &str, zone: &str) -> Result<()> {
-    tracing::debug!(operation = "DescribeAvailabilityZones", place = region, "call");
-    let answer = client
-        .describe_availability_zones()
-        .all_availability_zones(true)
-        .send()
-        .await;
-    let output =
-        answer.map_err(|error| translate(&error, Call::Read, format!("cannot list the zones of {region}"), region))?;
-    let zones = output.availability_zones();
-    let Some(found) = zones.iter().find(|known| known.zone_name() == Some(zone)) else {
-        let names = zones
-            .iter()
-            .filter(|zone| is_enabled(zone))
-            .filter_map(AvailabilityZone::zone_name);
-        return Err(unknown("zone", zone, names).at(format!("aws/{region}")));
-    };
-    if is_enabled(found) {
-        return Ok(());
-    }
-    let group = found.group_name().unwrap_or(zone);
-    Err(Error::invalid(format!("zone {zone} is not enabled for this account"))
-        .at(format!("aws/{region}"))
-        .with_remedy(format!(
-            "enable it with `aws ec2 modify-availability-zone-group --group-name {group} --opt-in-status opted-in`"
-        )))
-}
-
-fn is_enabled(zone: &AvailabilityZone) -> bool {
-    zone.opt_in_status()
-        .is_none_or(|status| status.as_str() != "not-opted-in")
-}
-
 /// The region of a zone by its name: `us-east-1a`, the local zone `us-west-2-lax-1a`, the Wavelength zone
 /// `us-east-1-wl1-bos-wlz-1`. The region's number is the first part that begins with a digit.
 fn region_of_zone(zone: &str) -> Option<String> {
@@ -238,7 +202,7 @@ fn not_a_zone(zone: &str) -> Error {
 }
 
 /// An unknown name, with the known ones nearest to it.
-fn unknown<'a>(what: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> Error {
+pub(super) fn unknown<'a>(what: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> Error {
     let error = Error::invalid(format!("unknown {what} {name:?}"));
     let mut known: Vec<&str> = known.into_iter().collect();
     if known.is_empty() {

@@ -18,9 +18,9 @@ use super::key_pair::{self, PublicKey};
 use super::machine::Machine;
 use super::network::{self, Network};
 use super::options::{HttpTokens, Options, Tenancy};
-use super::places;
 use super::tags::{check_tags, ec2_tags, fit_metadata, tags};
 use super::user_data::{USER_DATA_BYTES, with_timer};
+use super::zones::check_zone;
 use crate::cloud::{
     Error, IdempotencyToken, InstanceSpec, Plan, ProviderKind, Result, Secret, SshKey, format_duration,
 };
@@ -61,7 +61,7 @@ impl Request {
         let machine_type = image::machine_type(client, region, spec.machine_type.as_deref(), image).await?;
         let zone = async {
             match &spec.place.zone {
-                Some(zone) => places::check_zone(client, region, zone).await,
+                Some(zone) => check_zone(client, region, zone).await,
                 None => Ok(()),
             }
         };
@@ -251,10 +251,10 @@ fn check(spec: &InstanceSpec) -> Result<()> {
     }
     if let Some(ttl) = spec.ttl.filter(|ttl| *ttl < SHORTEST_TTL) {
         let (asked, shortest) = (format_duration(ttl), format_duration(SHORTEST_TTL));
-        return Err(
-            Error::invalid(format!("a TTL of {asked} is too short: on ec2 it is at least {shortest}"))
-                .with_remedy(format!("use --ttl {shortest} or more")),
-        );
+        return Err(Error::invalid(format!(
+            "a TTL of {asked} is too short: on ec2 it is at least {shortest}"
+        ))
+        .with_remedy(format!("use --ttl {shortest} or more")));
     }
     if spec.spot && spec.protected {
         // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_ChangingDisableAPITermination.html

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use sha2::{Digest, Sha256};
-
 use google_cloud_compute_v1::model::zone::Status;
 
 use super::client::Client;
@@ -87,13 +85,7 @@ impl Client {
             let message = format!("no zone of {} is up", place.region);
             return Err(Error::new(ErrorKind::Capacity, message).at(location(&place.region)));
         }
-        let digest = Sha256::digest(name.as_str());
-        let number = digest
-            .iter()
-            .take(8)
-            .fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
-        let index = usize::try_from(number % candidates.len() as u64).unwrap_or_default();
-        candidates.rotate_left(index);
+        name.prefer(&mut candidates);
         Ok(candidates)
     }
 }
