@@ -14,35 +14,31 @@ use jiff::SignedDuration;
 use tokio::time::Instant;
 
 use super::client::Client;
-use super::disks;
-use super::error::{Fate, fate, field_at_fault, location, of_call, of_operation};
+use super::error::{location, of_call, of_operation};
 use super::get::{by_name, described, is_going};
 use super::instance::{instance, is_managed, with_machine_type};
 use super::operation::{self, is_done, is_older};
 use super::places::last_segment;
 use super::replay::{Failure, prepared};
 use super::request::{Request, prepare};
-use crate::cloud::{Created, Error, ErrorKind, InstanceRef, InstanceSpec, ProviderKind, Result};
+use crate::cloud::{Created, Error, ErrorKind, InstanceSpec, Result};
 
 /// How long the operation is waited for. An instance is there within seconds, or refused within a minute or two.
 const OPERATION_DEADLINE: Duration = Duration::from_secs(180);
 /// How long a name is waited for that an instance on its way out still holds.
 const NAME_DEADLINE: Duration = Duration::from_secs(180);
-/// How long what a failed operation left is given to vanish.
-const CLEANUP_DEADLINE: Duration = Duration::from_secs(15);
-/// How long an instance is looked for that must be there if its operation, which cannot be seen, went well.
-const SIGHT_DEADLINE: Duration = Duration::from_secs(10);
 /// How often a name may be taken by nothing that is to be seen.
 const MOST_UNSEEN: u32 = 4;
-const PAUSE: Duration = Duration::from_secs(2);
+/// Between two looks.
+pub(super) const PAUSE: Duration = Duration::from_secs(2);
 
 /// One create call on its way.
-struct Creation<'a> {
-    client: &'a Client,
+pub(super) struct Creation<'a> {
+    pub(super) client: &'a Client,
     instances: &'a Instances,
-    spec: &'a InstanceSpec,
-    request: Request,
-    attempted: String,
+    pub(super) spec: &'a InstanceSpec,
+    pub(super) request: Request,
+    pub(super) attempted: String,
     start: Instant,
 }
 
@@ -106,12 +102,12 @@ impl Creation<'_> {
     }
 
     /// What holds the name.
-    async fn holder(&self) -> Result<Option<model::Instance>> {
+    pub(super) async fn holder(&self) -> Result<Option<model::Instance>> {
         by_name(self.client, &self.request.zone, self.spec.name.as_str()).await
     }
 
     /// An instance that was there before this call, or that another process made.
-    async fn adopt(&self, holder: model::Instance) -> Result<Created> {
+    pub(super) async fn adopt(&self, holder: model::Instance) -> Result<Created> {
         if is_managed(&holder) {
             return self.made(holder).await;
         }
@@ -125,7 +121,7 @@ impl Creation<'_> {
             .with_remedy("choose another name"))
     }
 
-    async fn made(&self, api: model::Instance) -> Result<Created> {
+    pub(super) async fn made(&self, api: model::Instance) -> Result<Created> {
         let read = described(self.client, api).await?;
         if read.state.is_gone() {
             return Ok(Created::TokenSpent);
@@ -150,31 +146,6 @@ impl Creation<'_> {
         }
         tokio::time::sleep(PAUSE).await;
         Ok(())
-    }
-
-    /// The call was refused, or never answered so that one could be sure.
-    async fn failed_call(&self, failure: Failure) -> Result<Created> {
-        let last = fate(&failure.error);
-        let field = field_at_fault(&failure.error).map(str::to_owned);
-        let error = of_call(failure.error, &self.attempted, &self.request.zone);
-        // A refusal under the same request id says that no earlier attempt was taken on.
-        let refused = last == Fate::Refused && error.kind() != ErrorKind::Unauthenticated;
-        if !failure.unanswered && !failure.faulty && error.kind() != ErrorKind::InvalidSpec {
-            return Err(self.refined(error, field.as_deref()));
-        }
-        for look in 0..2 {
-            match self.holder().await {
-                Ok(Some(holder)) => return self.adopt(holder).await,
-                // The id was used before, for another spec, and what it made is gone.
-                Ok(None) if field.as_deref() == Some("requestId") => return Ok(Created::TokenSpent),
-                Ok(None) if refused || !failure.unanswered => return Err(self.refined(error, field.as_deref())),
-                // An attempt may still be on its way.
-                Ok(None) if look == 0 => tokio::time::sleep(PAUSE).await,
-                Err(_) if !failure.unanswered && !failure.faulty => return Err(self.refined(error, field.as_deref())),
-                _ => break,
-            }
-        }
-        Err(self.unknown(None, error))
     }
 
     /// The call was taken on: follows its operation and looks at what came of it.
@@ -257,101 +228,9 @@ impl Creation<'_> {
             &self.request.machine_type,
         ))))
     }
-
-    /// The operation cannot be followed; the instance may be there all the same.
-    async fn lost_operation(&self, target: Option<u64>, error: Error) -> Result<Created> {
-        let start = Instant::now();
-        loop {
-            match self.holder().await {
-                Ok(Some(holder)) if same_instance(holder.id, target) => return self.made(holder).await,
-                Ok(Some(holder)) => return self.adopt(holder).await,
-                // It may not be shown yet.
-                Ok(None) if start.elapsed() < SIGHT_DEADLINE => tokio::time::sleep(PAUSE).await,
-                _ => return Err(self.unknown(target, error)),
-            }
-        }
-    }
-
-    /// The operation failed. What it made vanishes by itself; `remembered` is the failure of an earlier call, which
-    /// says nothing of now, and which this request id will get for as long as the cloud remembers it.
-    async fn failed_operation(&self, operation: &Operation, error: Error, remembered: bool) -> Result<Created> {
-        let start = Instant::now();
-        loop {
-            match self.holder().await {
-                Ok(Some(holder)) if !same_instance(holder.id, operation.target_id) => {
-                    return self.adopt(holder).await;
-                }
-                Ok(Some(_)) if start.elapsed() < CLEANUP_DEADLINE => tokio::time::sleep(PAUSE).await,
-                Ok(Some(_)) => return Err(self.unknown(operation.target_id, error)),
-                Ok(None) if remembered => return Ok(Created::TokenSpent),
-                Ok(None) | Err(_) => break,
-            }
-        }
-        let error = self.refined(error, None);
-        let since = operation.insert_time.as_deref().and_then(|time| time.parse().ok());
-        let patience = CLEANUP_DEADLINE.saturating_sub(start.elapsed());
-        Err(
-            match disks::left_by(self.client, &self.request.zone, self.spec, since, patience).await {
-                Some(disk) => error.with_leftover(format_args!("gcp/{}/{disk}", self.request.zone)),
-                None => error,
-            },
-        )
-    }
-
-    fn unknown(&self, target: Option<u64>, error: Error) -> Error {
-        let error = error.as_kind(ErrorKind::UnknownOutcome);
-        let error = error.with_remedy("run the same command again: it finds the instance, or makes it");
-        match target {
-            Some(id) => error.with_leftover(InstanceRef {
-                provider: ProviderKind::Gcp,
-                place: self.request.zone.clone(),
-                id: id.to_string(),
-                zone: None,
-                native_name: Some(self.spec.name.as_str().to_owned()),
-            }),
-            None => error,
-        }
-    }
-
-    /// What a refusal means for this very spec. By the time of the call the machine type and the image are known to be
-    /// there: if nothing else was asked for, only the default network is left to be missing.
-    fn refined(&self, error: Error, field: Option<&str>) -> Error {
-        if error.kind() == ErrorKind::AlreadyExists {
-            // No instance has the name, so that it is its boot disk's.
-            return self.disk_in_the_way(error);
-        }
-        if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidSpec) {
-            return error;
-        }
-        let spec = self.spec;
-        let nothing_else = spec.identity.is_none()
-            && spec.disk_gib.is_none()
-            && spec.disk_type.is_none()
-            && spec.native.is_empty()
-            && !spec.spot;
-        let missing = error.kind() == ErrorKind::NotFound && nothing_else;
-        let network_at_fault = field.map_or(missing, |field| field.starts_with("resource.networkInterfaces"));
-        if spec.network.is_none() && spec.subnet.is_none() && network_at_fault {
-            return error.as_kind(ErrorKind::Refused).with_remedy(
-                "the project seems to have no default network: name one with --network or --subnet, or run \
-                 `gcloud compute networks create default`",
-            );
-        }
-        // Something that the spec names is not there, or not so.
-        error.as_kind(ErrorKind::InvalidSpec)
-    }
 }
 
-impl Creation<'_> {
-    fn disk_in_the_way(&self, error: Error) -> Error {
-        let (name, zone) = (self.spec.name.as_str(), &self.request.zone);
-        error.with_remedy(format!(
-            "a disk of that name seems to be left: delete it with `gcloud compute disks delete {name} --zone {zone}`, \
-             or choose another name"
-        ))
-    }
-}
-
-fn same_instance(id: Option<u64>, target: Option<u64>) -> bool {
+/// Whether an instance's id is the one that an operation says it made; an operation may not say.
+pub(super) fn same_instance(id: Option<u64>, target: Option<u64>) -> bool {
     target.is_none() || id == target
 }

@@ -11,6 +11,7 @@ use google_cloud_compute_v1::model::Operation;
 use google_cloud_gax::error::Error as SdkError;
 use google_cloud_gax::error::rpc::StatusDetails;
 
+use super::clock::{date_of, parse_date};
 use crate::cloud::{Error, ErrorKind};
 
 /// What a failed attempt says about its effect and about trying again.
@@ -52,8 +53,13 @@ pub(super) fn fate(error: &SdkError) -> Fate {
 
 /// How long the cloud asks to wait before the next attempt.
 pub(super) fn retry_after(error: &SdkError) -> Option<Duration> {
-    let seconds = error.http_headers()?.get("retry-after")?.to_str().ok()?.parse().ok()?;
-    Some(Duration::from_secs(seconds))
+    let text = error.http_headers()?.get("retry-after")?.to_str().ok()?;
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    // Or a date, which is by the cloud's clock as the answer's own is.
+    let until = parse_date(text)?.duration_since(date_of(error)?);
+    Duration::try_from(until).ok()
 }
 
 /// The cloud's own code for what went wrong.

@@ -31,7 +31,10 @@ fn calls_are_mapped_by_status_and_reason() {
         (403, "forbidden", ErrorKind::PermissionDenied),
         (403, "accessNotConfigured", ErrorKind::PermissionDenied),
         (403, "rateLimitExceeded", ErrorKind::Throttled),
+        (403, "userRateLimitExceeded", ErrorKind::Throttled),
+        (403, "RESOURCE_OPERATION_RATE_EXCEEDED", ErrorKind::Throttled),
         (403, "quotaExceeded", ErrorKind::Quota),
+        (403, "QUOTA_EXCEEDED", ErrorKind::Quota),
         (404, "notFound", ErrorKind::NotFound),
         (409, "alreadyExists", ErrorKind::AlreadyExists),
         (412, "conditionNotMet", ErrorKind::Refused),
@@ -45,6 +48,22 @@ fn calls_are_mapped_by_status_and_reason() {
         assert_eq!(error.message(), "cannot do it: no");
         assert_eq!(error.location(), Some("gcp/us-central1-a"));
     }
+}
+
+#[test]
+fn the_cloud_says_when_to_come_again() {
+    let with = |wait: &'static str| {
+        let value = |text: &'static str| http::HeaderValue::from_static(text);
+        let headers = HeaderMap::from_iter([
+            (http::header::DATE, value("Sun, 06 Nov 1994 08:49:37 GMT")),
+            (http::header::RETRY_AFTER, value(wait)),
+        ]);
+        retry_after(&SdkError::http(429, headers, bytes::Bytes::new()))
+    };
+    assert_eq!(with("7"), Some(Duration::from_secs(7)));
+    assert_eq!(with("Sun, 06 Nov 1994 08:49:47 GMT"), Some(Duration::from_secs(10)));
+    assert_eq!(with("Sun, 06 Nov 1994 08:49:27 GMT"), None);
+    assert_eq!(with("soon"), None);
 }
 
 #[test]
@@ -120,6 +139,8 @@ fn operations_are_mapped_by_code() {
         ("ZONE_RESOURCE_POOL_EXHAUSTED", ErrorKind::Capacity),
         ("ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS", ErrorKind::Capacity),
         ("QUOTA_EXCEEDED", ErrorKind::Quota),
+        ("RATE_LIMIT_EXCEEDED", ErrorKind::Throttled),
+        ("RESOURCE_OPERATION_RATE_EXCEEDED", ErrorKind::Throttled),
         ("RESOURCE_ALREADY_EXISTS", ErrorKind::AlreadyExists),
         ("INTERNAL_ERROR", ErrorKind::Network),
         ("SOMETHING_NEW", ErrorKind::Internal),

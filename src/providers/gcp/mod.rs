@@ -3,6 +3,7 @@
 //! Names are unique in a zone only, so a region's zone is picked by the name's hash, and every call that takes a name
 //! is checked against the id. A new instance acts as no service account unless one is asked for.
 
+mod aftermath;
 mod call;
 mod client;
 mod clock;

@@ -120,3 +120,19 @@ fn without_an_identity_there_is_no_service_account() {
     identified.identity = Some("my-profile".into());
     assert!(service_account(&identified, &options).is_err());
 }
+
+#[test]
+fn a_ttl_limits_the_run_of_every_kind_of_machine() {
+    for spot in [false, true] {
+        let mut limited = spec("web-1");
+        (limited.spot, limited.ttl) = (spot, Some(std::time::Duration::from_secs(7_200)));
+        let made = scheduling(&limited, &Options::default(), &MachineType::new(), "e2-small").unwrap();
+        assert_eq!(made.max_run_duration.and_then(|limit| limit.seconds), Some(7_200));
+        assert_eq!(
+            made.instance_termination_action,
+            Some(InstanceTerminationAction::Delete)
+        );
+    }
+    let made = scheduling(&spec("web-1"), &Options::default(), &MachineType::new(), "e2-small").unwrap();
+    assert_eq!((made.max_run_duration, made.instance_termination_action), (None, None));
+}

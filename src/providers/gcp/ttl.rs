@@ -88,11 +88,11 @@ impl Extension<'_> {
         }
         let scheduling = api.scheduling.clone().unwrap_or_default();
         let wanted = limited(scheduling.clone(), left).set_or_clear_termination_time(None::<String>);
-        match self.carry_out(api, &Edit::Scheduling(wanted)).await {
+        match self.carry_out(api, &Edit::Scheduling(Box::new(wanted))).await {
             Ok(()) if self.shows_limit(left).await? => Ok(true),
             Ok(()) => {
                 // It would hold for the next run alone: the cloud is left as it was.
-                let put_back = self.carry_out(api, &Edit::Scheduling(scheduling)).await;
+                let put_back = self.carry_out(api, &Edit::Scheduling(Box::new(scheduling))).await;
                 let error = self.immovable(api, None);
                 match put_back {
                     Ok(()) => Err(error),
@@ -261,7 +261,7 @@ impl Extension<'_> {
 /// One change of an instance that names it, and is followed.
 enum Edit {
     /// All of its scheduling: what is left out is reset.
-    Scheduling(Scheduling),
+    Scheduling(Box<Scheduling>),
     /// All of its labels.
     Labels(InstancesSetLabelsRequest),
 }
@@ -278,7 +278,7 @@ impl Edit {
             Self::Scheduling(scheduling) => {
                 let call = instances.set_scheduling().set_project(project).set_zone(zone);
                 let call = call.set_instance(name).set_request_id(request_id);
-                prepared(call.set_body(scheduling.clone())).send().await
+                prepared(call.set_body(scheduling.as_ref().clone())).send().await
             }
             Self::Labels(labels) => {
                 let call = instances.set_labels().set_project(project).set_zone(zone);

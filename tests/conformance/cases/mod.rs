@@ -2,6 +2,8 @@
 
 mod create;
 mod errors;
+mod gce;
+mod gce_ttl;
 mod lifecycle;
 mod list;
 mod refusals;
@@ -28,6 +30,8 @@ pub fn all() -> Vec<Case> {
     all.extend(terminate::cases());
     all.extend(refusals::cases());
     all.extend(errors::cases());
+    all.extend(gce::cases());
+    all.extend(gce_ttl::cases());
     assert!(
         BackendKind::ALL
             .iter()

@@ -7,9 +7,9 @@
 //!
 //! ```text
 //! mod         Emulator: start it, look into it          views       what a test sees
-//! knobs       what a test turns                         service     auth, checks, who answers
+//! knobs, rate, outside   what a test turns and does     service     auth, checks, who answers
 //! route       paths to methods                          discovery   the check against Google's document
-//! state       what there is; the clock                  lifecycle   how VMs change state
+//! state       what there is; the clock                  lifecycle, runs   how VMs change state
 //! insert, insert_disks, scheduling, bulk                new VMs
 //! instance, instances, disks, operations, images, machine_types, networks, zones   one noun each
 //! power                                                 delete, start, stop, reset
@@ -39,10 +39,13 @@ mod lifecycle;
 mod machine_types;
 mod networks;
 mod operations;
+mod outside;
 mod paging;
 mod pattern;
 mod power;
+mod rate;
 mod route;
+mod runs;
 mod scheduling;
 mod service;
 mod state;

@@ -6,9 +6,9 @@ use super::errors::ApiError;
 use super::instance::Status;
 use super::instances::{change, find, object};
 use super::knobs::LiveScheduling;
-use super::lifecycle::run_limit;
 use super::machine_types::{self, MachineType};
 use super::route::Call;
+use super::runs::run_limit;
 use super::service::Context;
 use super::state::Key;
 
