@@ -132,7 +132,7 @@ async fn create_here(
         match interrupt.settles(provider.create(spec, generation)).await {
             Some(Ok(Created::TokenSpent)) => tracing::debug!(%generation, "token spent"),
             Some(Ok(Created::Instance(instance))) if spec.place.zone.is_some() => {
-                return without_twin(provider, spec, *instance).await;
+                return without_twin(provider, spec, *instance, interrupt).await;
             }
             Some(Ok(Created::Instance(instance))) => return Ok(*instance),
             Some(Err(error)) => return Err(error),
@@ -144,9 +144,14 @@ async fn create_here(
 
 /// Processes that race for a name in different zones meet in no token and no namespace. So whoever named a zone looks
 /// once more, and of two the younger one goes, by the hand of the very run that made it.
-async fn without_twin(provider: &dyn Provider, spec: &InstanceSpec, made: Instance) -> Result<Instance> {
-    let Ok(seen) = look_up(provider, spec).await else {
-        // It exists, by the answer; not being able to look is no reason to say otherwise.
+async fn without_twin(
+    provider: &dyn Provider,
+    spec: &InstanceSpec,
+    made: Instance,
+    interrupt: &Interrupt,
+) -> Result<Instance> {
+    let Ok(seen) = interrupt.stops(look_up(provider, spec)).await else {
+        // It exists, by the answer; not being able to look, or a signal, is no reason to say otherwise.
         return Ok(made);
     };
     let age = |instance: &Instance| (instance.created_at, instance.reference.id.clone());
@@ -155,11 +160,16 @@ async fn without_twin(provider: &dyn Provider, spec: &InstanceSpec, made: Instan
         .filter(|other| !other.state.is_gone() && other.reference.id != made.reference.id)
         .find(|other| age(other) < age(&made));
     let Some(elder) = elder else { return Ok(made) };
-    let outcomes = provider.terminate(std::slice::from_ref(&made.reference)).await;
+    let call = provider.terminate(std::slice::from_ref(&made.reference));
+    let outcomes = interrupt.settles(call).await;
     let message = format!(
         "{} was made at the same time in another zone, as {}",
         spec.name, elder.reference
     );
+    let outcomes = outcomes.ok_or_else(|| {
+        let message = format!("{message}; it is not known whether {} was ended again", made.reference);
+        Error::new(ErrorKind::UnknownOutcome, message).with_leftover(&made.reference)
+    })?;
     match outcomes.into_iter().find_map(|outcome| outcome.result.err()) {
         Some(error) if error.kind() != ErrorKind::NotFound => {
             let message = format!("{message}; {} could not be ended again: {error}", made.reference);
