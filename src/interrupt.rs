@@ -117,17 +117,23 @@ impl Interrupt {
     /// waits for an answer on the terminal.
     pub fn listen(&self) {
         let interrupt = self.clone();
-        // Without the thread the signals do what they do by default: end the process.
-        let _ = std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            if let Ok(runtime) = runtime {
-                runtime.block_on(interrupt.hear());
-            }
-        });
+        // Without a runtime the signals do what they do by default: end the process.
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+            return;
+        };
+        // Here and not in the thread: no change may begin before they are heard.
+        let signals = {
+            let _inside = runtime.enter();
+            Signals::new()
+        };
+        if let Some(signals) = signals {
+            let _ = std::thread::Builder::new()
+                .name("signals".to_owned())
+                .spawn(move || runtime.block_on(interrupt.hear(signals)));
+        }
     }
 
-    async fn hear(&self) {
-        let Some(mut signals) = Signals::new() else { return };
+    async fn hear(&self, mut signals: Signals) {
         let first = signals.next().await;
         {
             let mut flight = lock(&self.flight);

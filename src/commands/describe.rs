@@ -31,6 +31,14 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
             Err(error) => errors.push(error),
         }
     }
+    for instance in &instances {
+        if let Some(doubt) = &instance.doubt {
+            let who = &instance.reference;
+            context
+                .printer
+                .warning(&format!("{who}: cloudctl's own labels on it make no sense: {doubt}"));
+        }
+    }
     let status = ExitStatus::of_batch(instances.len(), &errors);
     let now = context.now();
     context

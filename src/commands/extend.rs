@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::targets::{References, check_accounts, duration_argument, find_to_change};
+use super::targets::{References, check_accounts, find_to_change, tell_ends, ttl_argument};
 use crate::cloud::{Error, ErrorKind, Instance, Result};
 use crate::context::Context;
 use crate::exit::ExitStatus;
@@ -18,7 +18,7 @@ pub struct Args {
     #[command(flatten)]
     targets: References,
     /// How long they shall live from now on
-    #[arg(long, value_name = "DURATION", required = true, value_parser = duration_argument)]
+    #[arg(long, value_name = "DURATION", required = true, value_parser = ttl_argument)]
     ttl: Duration,
 }
 
@@ -49,6 +49,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
             Err(error) => errors.push(error),
         }
     }
+    tell_ends(&done, context);
     let status = ExitStatus::of_batch(done.len(), &errors);
     let now = context.now();
     context

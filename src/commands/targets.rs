@@ -8,6 +8,7 @@ use clap::Args;
 use crate::cloud::{Error, Instance, Provider, ProviderKind, Reference, Result, parse_duration};
 use crate::context::Context;
 use crate::operations::{Scope, Selection, check_account, find_references};
+use crate::output::{expiry_text, unenforced_text};
 
 /// How long is waited where nothing else is said.
 pub(super) const DEFAULT_TIMEOUT: &str = "5m";
@@ -23,6 +24,31 @@ pub(super) struct References {
 /// A duration on the command line.
 pub(super) fn duration_argument(text: &str) -> Result<Duration> {
     parse_duration(text)
+}
+
+/// How long something shall live: a duration in whole seconds, and not none at all.
+pub(super) fn ttl_argument(text: &str) -> Result<Duration> {
+    let ttl = parse_duration(text)?;
+    if ttl.is_zero() {
+        return Err(Error::invalid(format!("a TTL of {text} would end the VM at once"))
+            .with_remedy("give it time, such as 2h, or end it with `cloudctl terminate`"));
+    }
+    if ttl.subsec_nanos() != 0 {
+        return Err(Error::invalid(format!("a TTL of {text} is not in whole seconds"))
+            .with_remedy("write it as 90s, 15m, 2h or 7d"));
+    }
+    Ok(ttl)
+}
+
+/// Says when VMs that were just made or given more time end. That nothing but cloudctl ends one is said in any case.
+pub(super) fn tell_ends(instances: &[Instance], context: &mut Context) {
+    let now = context.now();
+    if let Some(text) = expiry_text(instances, now) {
+        context.printer.remark(&text);
+    }
+    if let Some(text) = unenforced_text(instances) {
+        context.printer.warning(&text);
+    }
 }
 
 /// The scope that -r and -z set.

@@ -11,7 +11,7 @@ use crate::operations::{
     Expired, Goal, LabelSelector, TerminationPlan, find_expired, plan_termination, report_surviving_disks,
     take_inventory, terminate,
 };
-use crate::output::{INSTANCES, Report};
+use crate::output::{INSTANCES, Report, shown_name};
 
 /// Terminate VMs for good, with their disks
 ///
@@ -66,20 +66,15 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         instances: selected,
         doubtful,
     } = select(&args, context).await?;
-    let plan = plan_termination(selected, args.include_unmanaged, args.expect)?;
-    let now = context.now();
-    if args.dry_run {
-        let status = partial_if(&doubtful);
-        context.printer.note(&format!(
-            "would terminate {}; nothing was terminated",
-            count(plan.doomed())
-        ));
-        let doomed = Report::of_instances(plan.doomed(), doubtful);
-        context.printer.report(&doomed, &INSTANCES, now)?;
-        return Ok(status);
+    let mut plan = plan_termination(selected, args.include_unmanaged, args.expect)?;
+    if args.expired {
+        plan = plan.only_overdue();
     }
-    if plan.doomed().is_empty() && plan.protected().is_empty() {
+    if plan.doomed().is_empty() && plan.spared().is_empty() {
         context.printer.note("nothing to terminate");
+    }
+    if args.dry_run {
+        return show(plan, doubtful, context);
     }
     if !plan.doomed().is_empty() {
         check_accounts(plan.doomed(), context).await?;
@@ -112,11 +107,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     let clouds = context.clouds();
     errors.extend(report_surviving_disks(&|kind| clouds.get(kind), &ended, &context.interrupt).await);
     errors.extend(doubtful);
-    let status = match ExitStatus::of_batch(ended.len(), &errors) {
-        // Nothing was to be terminated but what cannot be believed.
-        ExitStatus::DONE => partial_if(&errors),
-        status => status,
-    };
+    let status = ExitStatus::of_batch(ended.len(), &errors);
     let now = context.now();
     context
         .printer
@@ -124,9 +115,21 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     Ok(status)
 }
 
-/// Whatever was left out makes the outcome a part of what was asked for.
-fn partial_if(left_out: &[Error]) -> ExitStatus {
-    ExitStatus::of_batch(1, left_out)
+/// Shows what a plan comes to, with the exit code that carrying it out would have.
+fn show(plan: TerminationPlan, doubtful: Vec<Error>, context: &mut Context) -> anyhow::Result<ExitStatus> {
+    let doomed = plan.doomed().to_vec();
+    let errors: Vec<_> = plan.into_spared().into_iter().chain(doubtful).collect();
+    if !doomed.is_empty() {
+        context
+            .printer
+            .note(&format!("would terminate {}; nothing was terminated", count(&doomed)));
+    }
+    let status = ExitStatus::of_batch(doomed.len(), &errors);
+    let now = context.now();
+    context
+        .printer
+        .report(&Report::of_instances(&doomed, errors), &INSTANCES, now)?;
+    Ok(status)
 }
 
 async fn select(args: &Args, context: &mut Context) -> anyhow::Result<Expired> {
@@ -192,10 +195,13 @@ fn confirm(plan: &TerminationPlan, context: &mut Context) -> anyhow::Result<()> 
         );
     }
     for instance in doomed.iter().take(MANY) {
-        let name = instance.name.as_deref().unwrap_or("-");
+        let name = shown_name(instance.name.as_deref().unwrap_or("-"));
         context
             .printer
             .note(&format!("  {}  {name}  {}", instance.reference, instance.state));
+    }
+    for error in plan.spared() {
+        context.printer.note(&format!("  left out: {}", error.message()));
     }
     let many = doomed.len() > MANY;
     let question = if many {
@@ -227,7 +233,7 @@ fn require_expect(plan: &TerminationPlan, context: &Context) -> Result<()> {
     }
     let doomed = plan.doomed();
     // What is protected counts as selected.
-    let selected = doomed.len() + plan.protected().len();
+    let selected = doomed.len() + plan.spared().len();
     Err(Error::invalid(format!(
         "this would terminate {} in {}; pass --expect {selected} to confirm so many",
         count(doomed),

@@ -30,7 +30,13 @@ pub(super) fn adopt(instance: Instance, spec: &InstanceSpec) -> Result<Creation>
             tried: Vec::new(),
         });
     }
+    let is_ttl_alone = differences.len() == 1 && differences[0].starts_with("ttl ");
     let reference = instance.reference;
+    let remedy = if is_ttl_alone {
+        format!("ask for the same TTL, or give it more time: cloudctl extend {reference} --ttl DURATION")
+    } else {
+        format!("use another name, or terminate it first: cloudctl terminate {reference}")
+    };
     Err(Error::new(
         ErrorKind::AlreadyExists,
         format!(
@@ -39,9 +45,7 @@ pub(super) fn adopt(instance: Instance, spec: &InstanceSpec) -> Result<Creation>
             differences.join("; ")
         ),
     )
-    .with_remedy(format!(
-        "use another name, or terminate it first: cloudctl terminate {reference}"
-    ))
+    .with_remedy(remedy)
     .with_leftover(&reference))
 }
 
@@ -82,7 +86,10 @@ fn describe_difference(field: &str, existing: &Instance, spec: &InstanceSpec) ->
         }
         "spot" => (Some(if existing.spot { "yes" } else { "no" }), yes(spec.spot)),
         "protect" => (None, yes(spec.protected)),
-        "ttl" => (None, spec.ttl.map(format_duration)),
+        "ttl" => {
+            let existing = existing.ttl.map(format_duration);
+            return difference(field, existing.as_deref(), spec.ttl.map(format_duration));
+        }
         _ => (None, None),
     };
     difference(field, has, asked)

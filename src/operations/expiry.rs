@@ -72,8 +72,9 @@ pub fn extended_ttl(instance: &Instance, lifetime: Duration, now: Timestamp) -> 
         .ok_or_else(|| Error::invalid("that is more time than there is"))?;
     if let Some(current) = instance.expires_at.filter(|current| *current > end) {
         return Err(refused(format!(
-            "{} would end sooner than it does now, at {current}",
-            instance.reference
+            "{} would end sooner than it does now, at {}",
+            instance.reference,
+            Timestamp::from_second(current.as_second()).unwrap_or(current)
         ))
         .with_remedy("give more time, or terminate it when it is no longer needed"));
     }

@@ -11,8 +11,9 @@ use crate::interrupt::Interrupt;
 #[derive(Debug)]
 pub struct TerminationPlan {
     doomed: Vec<Instance>,
-    protected: Vec<Error>,
+    spared: Vec<Error>,
     include_unmanaged: bool,
+    only_overdue: bool,
 }
 
 impl TerminationPlan {
@@ -21,9 +22,23 @@ impl TerminationPlan {
         &self.doomed
     }
 
-    /// One error for each instance that is left out because it is protected.
-    pub fn protected(&self) -> &[Error] {
-        &self.protected
+    /// One error for each selected instance that is left out: it is protected, or was given more time meanwhile.
+    pub fn spared(&self) -> &[Error] {
+        &self.spared
+    }
+
+    /// The same, of a plan that nobody carries out.
+    pub fn into_spared(self) -> Vec<Error> {
+        self.spared
+    }
+
+    /// The same plan, of instances that are ended only because their time is over: whoever gets more time before they
+    /// are is left out.
+    pub fn only_overdue(self) -> Self {
+        Self {
+            only_overdue: true,
+            ..self
+        }
     }
 
     /// Looks at the fixed ids once more, right before they are ended: between the plan and the answer to a question
@@ -39,11 +54,25 @@ impl TerminationPlan {
                 .as_kind(ErrorKind::Refused)
                 .with_remedy("run the same command again"));
         }
-        let seen: Vec<_> = self.doomed.iter().map(|instance| fresh.newest(instance)).collect();
-        let mut plan = plan_termination(seen, self.include_unmanaged, None)?;
-        let known: Vec<_> = self.protected;
-        plan.protected.extend(known);
+        let seen = self.doomed.iter().map(|planned| (planned, fresh.newest(planned)));
+        let (reprieved, still): (Vec<_>, Vec<_>) =
+            seen.partition(|(planned, now)| self.only_overdue && has_more_time(planned, now));
+        let still = still.into_iter().map(|(_, now)| now).collect();
+        let mut plan = plan_termination(still, self.include_unmanaged, None)?;
+        plan.only_overdue = self.only_overdue;
+        plan.spared.extend(reprieved.into_iter().map(|(_, now)| {
+            let message = format!("{} was given more time meanwhile and is left alone", now.reference);
+            Error::new(ErrorKind::Refused, message)
+        }));
+        plan.spared.extend(self.spared);
         Ok(plan)
+    }
+}
+
+fn has_more_time(planned: &Instance, now: &Instance) -> bool {
+    match (planned.expires_at, now.expires_at) {
+        (Some(end), Some(later)) => later > end,
+        (planned, now) => planned.is_some() && now.is_none(),
     }
 }
 
@@ -91,22 +120,33 @@ pub fn plan_termination(
         .with_remedy("look at them with --dry-run"));
     }
     if let (Some(foreign), false) = (alive.iter().find(|instance| !instance.managed), include_unmanaged) {
+        let doubt = foreign.doubt.as_deref().map(|doubt| format!(" ({doubt})"));
         return Err(Error::new(
             ErrorKind::Refused,
-            format!("{} was not made by cloudctl; nothing was terminated", foreign.reference),
+            format!(
+                "{} was not made by cloudctl{}; nothing was terminated",
+                foreign.reference,
+                doubt.unwrap_or_default()
+            ),
         )
         .with_remedy("pass --include-unmanaged to terminate it all the same"));
     }
     let (protected, doomed): (Vec<_>, Vec<_>) =
         alive.into_iter().partition(|instance| instance.protected == Some(true));
-    let protected: Vec<_> = protected
+    let spared = protected
         .iter()
-        .map(|instance| Error::new(ErrorKind::Protected, format!("{} is protected", instance.reference)))
+        .map(|instance| {
+            Error::new(ErrorKind::Protected, format!("{} is protected", instance.reference)).with_remedy(format!(
+                "take the protection off first: cloudctl unprotect {}",
+                instance.reference
+            ))
+        })
         .collect();
     Ok(TerminationPlan {
         doomed,
-        protected,
+        spared,
         include_unmanaged,
+        only_overdue: false,
     })
 }
 
@@ -119,7 +159,7 @@ pub async fn terminate(
 ) -> (Vec<Instance>, Vec<Error>) {
     let outcomes = act(connect, &plan.doomed, BatchAction::Terminate, interrupt).await;
     let known = by_reference(&plan.doomed);
-    let mut errors = plan.protected;
+    let mut errors = plan.spared;
     let mut going = Vec::new();
     for outcome in outcomes {
         match outcome.result {

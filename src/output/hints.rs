@@ -31,7 +31,7 @@ fn general_hint(kind: ErrorKind, provider: Option<ProviderKind>) -> &'static str
         (ErrorKind::Quota, Some(Aws)) => "terminate something, or ask for a higher limit in Service Quotas",
         (ErrorKind::Quota, Some(Gcp)) => "terminate something, or ask for a higher quota in IAM & Admin > Quotas",
         (ErrorKind::Quota, _) => "terminate something, or ask for a higher limit",
-        (ErrorKind::Capacity, _) => "try another --zone, --type or --region",
+        (ErrorKind::Capacity, _) => "let it look further with --fallback zone, or try another --type or --region",
         (ErrorKind::Throttled, _) => "run the same command again in a minute",
         (ErrorKind::Network, _) => "run the same command again; `cloudctl doctor` shows what can be reached",
         (ErrorKind::Timeout, _) => "it exists: wait longer with `cloudctl wait`, or terminate it",

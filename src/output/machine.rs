@@ -4,9 +4,10 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 use serde_json::Value;
+use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter, Serializer};
 
 use super::record::{Record, Report};
-use super::text::cell;
+use super::text::{cell, escape, is_unsafe};
 
 /// The version of the envelope; fields are only ever added.
 const SCHEMA: &str = "cloudctl/v1";
@@ -28,9 +29,54 @@ impl<'a> Envelope<'a> {
     }
 }
 
-pub(super) fn write_json(out: &mut dyn Write, report: &Report) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, &Envelope::of(report))?;
+/// JSON in which every character that could steer a terminal is written as `\u….`: the same values, and harmless.
+struct Harmless<F>(F);
+
+macro_rules! as_before {
+    ($($name:ident($($value:ident: $type:ty),*);)*) => {
+        $(fn $name<W: ?Sized + Write>(&mut self, writer: &mut W $(, $value: $type)*) -> io::Result<()> {
+            self.0.$name(writer $(, $value)*)
+        })*
+    };
+}
+
+impl<F: Formatter> Formatter for Harmless<F> {
+    as_before! {
+        begin_array();
+        end_array();
+        begin_array_value(first: bool);
+        end_array_value();
+        begin_object();
+        end_object();
+        begin_object_key(first: bool);
+        end_object_key();
+        begin_object_value();
+        end_object_value();
+    }
+
+    fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        for piece in fragment.split_inclusive(is_unsafe) {
+            let last = piece.chars().next_back().filter(|last| is_unsafe(*last));
+            let seen = last.map_or(piece, |last| &piece[..piece.len() - last.len_utf8()]);
+            writer.write_all(seen.as_bytes())?;
+            for unit in last
+                .into_iter()
+                .flat_map(|last| last.encode_utf16(&mut [0; 2]).to_vec())
+            {
+                write!(writer, "\\u{unit:04x}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn write_value<F: Formatter>(out: &mut dyn Write, value: &impl Serialize, formatter: F) -> io::Result<()> {
+    value.serialize(&mut Serializer::with_formatter(&mut *out, Harmless(formatter)))?;
     writeln!(out)
+}
+
+pub(super) fn write_json(out: &mut dyn Write, report: &Report) -> io::Result<()> {
+    write_value(out, &Envelope::of(report), PrettyFormatter::new())
 }
 
 pub(super) fn write_jsonl(out: &mut dyn Write, records: &[Record]) -> io::Result<()> {
@@ -38,8 +84,7 @@ pub(super) fn write_jsonl(out: &mut dyn Write, records: &[Record]) -> io::Result
     let mut line = Vec::new();
     for record in records {
         line.clear();
-        serde_json::to_writer(&mut line, record)?;
-        line.push(b'\n');
+        write_value(&mut line, record, CompactFormatter)?;
         out.write_all(&line)?;
     }
     Ok(())
@@ -48,6 +93,10 @@ pub(super) fn write_jsonl(out: &mut dyn Write, records: &[Record]) -> io::Result
 pub(super) fn write_yaml(out: &mut dyn Write, report: &Report) -> io::Result<()> {
     // Written in one piece: the serializer's own error would hide that a pipe is closed.
     let text = yaml_serde::to_string(&Envelope::of(report)).map_err(io::Error::other)?;
+    if text.contains(|character| character != '\n' && is_unsafe(character)) {
+        // JSON is YAML too, and has a way to write them that every reader knows: <https://yaml.org/spec/1.2.2/#12-json>
+        return write_json(out, report);
+    }
     out.write_all(text.as_bytes())
 }
 
@@ -72,7 +121,7 @@ pub(super) fn write_csv(out: &mut dyn Write, fields: &[&str], records: &[Record]
 fn csv_cell(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
-        Value::String(text) => defuse(text.clone()),
+        Value::String(text) => defuse(escape(text)),
         Value::Bool(_) | Value::Number(_) => value.to_string(),
         Value::Array(_) | Value::Object(_) => defuse(match cell(value).as_str() {
             "-" => String::new(),
@@ -82,7 +131,8 @@ fn csv_cell(value: &Value) -> String {
 }
 
 fn defuse(text: String) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+    // The wide forms are formulas too to a spreadsheet that is set to Japanese or Chinese.
+    if text.starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']) {
         format!("'{text}")
     } else {
         text
@@ -97,7 +147,40 @@ mod tests {
     #[test]
     fn formulas_are_defused() {
         assert_eq!(csv_cell(&json!("=cmd|' /C calc'!A0")), "'=cmd|' /C calc'!A0");
+        assert_eq!(csv_cell(&json!("＝1+1")), "'＝1+1");
+        assert_eq!(csv_cell(&json!("\t=1+1\u{1b}")), "\\u{9}=1+1\\u{1b}");
         assert_eq!(csv_cell(&json!(-3)), "-3");
         assert_eq!(csv_cell(&json!({"a": "b"})), "a=b");
+    }
+    /// A report on one VM with this name.
+    fn report(name: &str) -> Report {
+        Report {
+            items: vec![Record::new(vec![
+                ("name", json!(name)),
+                ("labels", json!({ name: 1.5 })),
+            ])],
+            errors: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn json_and_yaml_are_exact_and_harmless() {
+        type Writer = fn(&mut dyn Write, &Report) -> io::Result<()>;
+        let jsonl: Writer = |out, report| write_jsonl(out, &report.items);
+        for name in [
+            "plain \"quoted\" \\ naïve 日本 🦀",
+            "\u{1b}[31m\u{9b}2J\u{7f}\u{202e}\u{200b}\u{85}\u{feff}\u{e0041}\ttab\nline\r",
+        ] {
+            let writers: [(Writer, bool); 3] = [(write_json, true), (jsonl, false), (write_yaml, true)];
+            for (write, has_envelope) in writers {
+                let mut out = Vec::new();
+                write(&mut out, &report(name)).unwrap();
+                let text = String::from_utf8(out).unwrap();
+                assert!(!text.contains(|seen| seen != '\n' && is_unsafe(seen)), "{text:?}");
+                let read: Value = yaml_serde::from_str(&text).unwrap();
+                let item = if has_envelope { &read["items"][0] } else { &read };
+                assert_eq!((&item["name"], &item["labels"][name]), (&json!(name), &json!(1.5)));
+            }
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! Renderers are pure functions to a `Write`; what goes to which stream is decided in [`Printer`].
 
 mod errors;
+mod expiry;
 mod format;
 mod hints;
 mod machine;
@@ -13,9 +14,10 @@ mod text;
 mod views;
 
 pub use errors::error_text;
+pub use expiry::{expiry_text, unenforced_text};
 pub use format::Format;
 pub use hints::hint_for;
 pub use printer::{Printer, Streams, Terminal};
 pub use record::{Record, Report};
-pub use text::{age, escape};
+pub use text::{age, escape, shown_name};
 pub use views::{CONTEXTS, Column, DOCTOR, IDENTITIES, INSTANCES, PLANS, SETTINGS, View};

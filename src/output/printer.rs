@@ -280,6 +280,13 @@ impl Printer {
         }
     }
 
+    /// Prints a remark that belongs to the steps, on a terminal only.
+    pub fn remark(&mut self, text: &str) {
+        if self.shows_progress() {
+            self.line(&escape(text));
+        }
+    }
+
     /// Prints a question, without a new line after it.
     ///
     /// # Errors

@@ -3,13 +3,16 @@
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use unicode_width::UnicodeWidthStr;
 
 use super::record::Record;
-use super::text::{age, cell, short_cell};
+use super::text::{age, cell, short_cell, shown_name, time_left};
 use super::views::{Column, Fill};
+
+/// Times are shown in whole seconds, and end up to one later.
+const SECOND: SignedDuration = SignedDuration::from_secs(1);
 
 /// How a table is laid out.
 pub(super) struct Layout {
@@ -140,19 +143,26 @@ impl Fill {
                 .and_then(|text| text.parse::<Timestamp>().ok())
         };
         match self {
-            Self::Whole(fields) => {
+            Self::Whole(fields) | Self::Name(fields) => {
                 let known = fields
                     .iter()
                     .map(|field| record.get(field))
                     .find(|value| !value.is_null());
-                known.map_or_else(|| "-".to_owned(), cell)
+                match (self, known) {
+                    (_, None) => "-".to_owned(),
+                    (Self::Name(_), Some(Value::String(name))) => shown_name(name),
+                    (_, Some(value)) => cell(value),
+                }
             }
             Self::Short(field) => short_cell(record.get(field)),
             Self::Since(field) => time(field).map_or_else(|| "-".to_owned(), |then| age(then, now)),
-            Self::Until(field) => match (record.get(field), time(field)) {
-                (Value::Null, _) => "never".to_owned(),
-                (_, Some(then)) => age(now, then),
-                (other, None) => cell(other),
+            Self::Until(field) => match (record.get(field), time(field), record.get("state").as_str()) {
+                // Of what was not seen it is not known, and what is gone ends no more.
+                (_, _, Some("terminating" | "terminated")) | (Value::Null, _, Some("unknown")) => "-".to_owned(),
+                (Value::Null, ..) => "never".to_owned(),
+                (_, Some(then), _) if now.duration_since(then) >= SECOND => "overdue".to_owned(),
+                (_, Some(then), _) => time_left(now, then),
+                (other, None, _) => cell(other),
             },
         }
     }
@@ -179,6 +189,25 @@ mod tests {
         let mut out = Vec::new();
         write_table(&mut out, INSTANCES.columns, &[record], &layout).unwrap();
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn the_end_is_told_as_far_as_it_is_known() {
+        let expires = |state: &str, end: Value| {
+            let record = Record::new(vec![("state", json!(state)), ("expires_at", end)]);
+            Fill::Until("expires_at").text(&record, "2026-01-01T00:00:00Z".parse().unwrap())
+        };
+        for (state, end, text) in [
+            ("running", Value::Null, "never"),
+            ("running", json!("2026-01-01T01:59:59Z"), "2h"),
+            ("running", json!("2026-01-01T00:00:00Z"), "0s"),
+            ("stopped", json!("2025-12-31T23:59:59Z"), "overdue"),
+            ("terminating", json!("2026-01-01T01:00:00Z"), "-"),
+            ("terminated", Value::Null, "-"),
+            ("unknown", Value::Null, "-"),
+        ] {
+            assert_eq!(expires(state, end), text, "{state}");
+        }
     }
 
     #[test]

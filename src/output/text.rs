@@ -6,9 +6,13 @@ use unicode_width::UnicodeWidthStr;
 
 /// The widest a cell gets that is neither a name nor an id.
 const WIDEST_CELL: usize = 60;
+/// The longest name that is shown whole, in characters: no cloud gives a longer one (EC2: the value of a tag).
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html#tag-restrictions>
+const LONGEST_NAME: usize = 256;
 
-/// Writes out what could steer a terminal or turn the direction of the text: control characters (C0, C1, DEL),
-/// line and paragraph separators, and bidirectional marks. Clouds let anybody put those in a tag.
+/// Writes out what could steer a terminal, turn the direction of the text or hide in it: control characters (C0, C1,
+/// DEL), line and paragraph separators, bidirectional marks, and what has no width. Clouds let anybody put those in a
+/// tag.
 pub fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
@@ -31,10 +35,26 @@ pub(super) fn escape_lines(text: &str) -> String {
         .collect()
 }
 
-fn is_unsafe(character: char) -> bool {
+/// Whether a character does something else than being seen: control characters, and what Unicode calls default
+/// ignorable, with separators and annotations.
+/// <https://www.unicode.org/reports/tr44/#Default_Ignorable_Code_Point>
+pub(super) fn is_unsafe(character: char) -> bool {
     character.is_control()
         || matches!(character,
-            '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// A name as it stands in a list: whole, unless it is longer than any cloud's.
+pub fn shown_name(name: &str) -> String {
+    let safe = escape(name);
+    match safe.char_indices().nth(LONGEST_NAME) {
+        Some((cut, _)) => format!("{}…", &safe[..cut]),
+        None => safe,
+    }
 }
 
 /// A value as a table shows it: `-` for unknown, `yes` and `no`, `key=value` pairs.
@@ -69,6 +89,17 @@ pub(super) fn short_cell(value: &Value) -> String {
     short
 }
 
+/// How long until: as [`age`], to the nearest minute, so that what was given two hours a second ago has `2h`.
+pub(super) fn time_left(now: Timestamp, end: Timestamp) -> String {
+    let seconds = (end.as_second() - now.as_second()).max(0);
+    let rounded = if seconds < 60 {
+        seconds
+    } else {
+        (seconds + 30) / 60 * 60
+    };
+    age(now, Timestamp::from_second(now.as_second() + rounded).unwrap_or(end))
+}
+
 /// How long ago, or how long until: `45s`, `3m`, `1h57m`, `9d`.
 pub fn age(from: Timestamp, to: Timestamp) -> String {
     let seconds = (to.as_second() - from.as_second()).max(0);
@@ -92,6 +123,53 @@ mod tests {
         assert_eq!(escape("\u{202e}evil\u{9b}x\u{7f}"), "\\u{202e}evil\\u{9b}x\\u{7f}");
         assert_eq!(escape("naïve 日本"), "naïve 日本");
         assert_eq!(escape_lines("one\r\n\ttwo\u{7}"), "one\n\ttwo\\u{7}");
+    }
+
+    #[test]
+    fn nothing_that_cannot_be_seen_gets_through() {
+        for hidden in [
+            '\u{ad}',
+            '\u{34f}',
+            '\u{115f}',
+            '\u{180e}',
+            '\u{200d}',
+            '\u{2060}',
+            '\u{206f}',
+            '\u{3164}',
+            '\u{fe0f}',
+            '\u{feff}',
+            '\u{ffa0}',
+            '\u{fff9}',
+            '\u{1d173}',
+            '\u{e0041}',
+            '\u{e0100}',
+        ] {
+            let shown = escape(&format!("a{hidden}b"));
+            assert_eq!(shown, format!("a{}b", hidden.escape_unicode()));
+        }
+        // Accents are seen, wherever they are put.
+        assert_eq!(escape("e\u{301}"), "e\u{301}");
+    }
+
+    #[test]
+    fn a_name_is_cut_where_no_cloud_has_one_so_long() {
+        assert_eq!(shown_name(&"日".repeat(256)), "日".repeat(256));
+        assert_eq!(shown_name(&"x".repeat(4096)).chars().count(), 257);
+    }
+
+    #[test]
+    fn the_time_left_is_that_to_the_nearest_minute() {
+        let at = |seconds| Timestamp::from_second(seconds).unwrap();
+        for (seconds, text) in [
+            (-5, "0s"),
+            (59, "59s"),
+            (89, "1m"),
+            (7_199, "2h"),
+            (7_020, "1h57m"),
+            (604_790, "7d"),
+        ] {
+            assert_eq!(time_left(at(1_000), at(1_000 + seconds)), text);
+        }
     }
 
     #[test]

@@ -17,11 +17,13 @@ pub struct Column {
 pub(super) enum Fill {
     /// The first of these fields that is known, whole.
     Whole(&'static [&'static str]),
+    /// The same for names: whole, unless it is longer than any name.
+    Name(&'static [&'static str]),
     /// A field, cut if it is long.
     Short(&'static str),
     /// The time since a field's.
     Since(&'static str),
-    /// The time until a field's; `never` without one.
+    /// The time until a field's: `never` without one, `overdue` if it has passed, nothing for what is gone or unknown.
     Until(&'static str),
 }
 
@@ -47,6 +49,14 @@ const fn whole(header: &'static str, fields: &'static [&'static str], dispensabi
         header,
         fill: Fill::Whole(fields),
         dispensability,
+    }
+}
+
+const fn name(fields: &'static [&'static str]) -> Column {
+    Column {
+        header: "NAME",
+        fill: Fill::Name(fields),
+        dispensability: 0,
     }
 }
 
@@ -78,7 +88,7 @@ const fn until(header: &'static str, field: &'static str, dispensability: u8) ->
 pub const INSTANCES: View = View {
     columns: &[
         // An instance without a name is shown by what one must type to reach it.
-        whole("NAME", &["name", "id"], 0),
+        name(&["name", "id"]),
         short("PROVIDER", "provider", 2),
         whole("ZONE", &["zone", "region"], 3),
         short("TYPE", "machine_type", 4),
@@ -88,7 +98,7 @@ pub const INSTANCES: View = View {
         until("EXPIRES", "expires_at", 7),
     ],
     wide: &[
-        whole("NAME", &["name"], 0),
+        name(&["name"]),
         whole("ID", &["id"], 0),
         short("PROVIDER", "provider", 2),
         whole("ZONE", &["zone", "region"], 3),
@@ -105,6 +115,7 @@ pub const INSTANCES: View = View {
         short("OURS", "managed", 10),
         since("AGE", "created_at", 6),
         until("EXPIRES", "expires_at", 7),
+        short("ENDS BY", "expiry_enforcer", 7),
         short("USD/H", "price_usd_per_hour", 17),
         short("LABELS", "labels", 8),
     ],

@@ -17,6 +17,7 @@ mod bad_input;
 mod certainty;
 mod contexts;
 mod help;
+mod interrupts;
 mod secrets;
 mod streams;
 mod terminal;

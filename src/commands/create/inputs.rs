@@ -10,9 +10,8 @@ use serde_json::Value;
 
 use super::Args;
 use super::spec_file::SpecFile;
-use crate::cloud::{
-    Error, InstanceName, InstanceSpec, Labels, Place, Result, Secret, SshKey, check_label_key, parse_duration,
-};
+use crate::cloud::{Error, InstanceName, InstanceSpec, Labels, Place, Result, Secret, SshKey, check_label_key};
+use crate::commands::targets::ttl_argument;
 use crate::context::Context;
 
 /// More than any cloud takes (Compute Engine: 256 KiB); how much each takes is its driver's to say.
@@ -154,12 +153,7 @@ fn ttl(args: &Args, file: &SpecFile, context: &Context) -> Result<Option<Duratio
     if text == NO_END {
         return Ok(None);
     }
-    let ttl = parse_duration(text).and_then(|ttl| match ttl.as_secs() {
-        0 => Err(Error::invalid(format!("a TTL of {text} would end the VM at once"))
-            .with_remedy("give it time, such as 2h, or leave --ttl out")),
-        _ => Ok(ttl),
-    });
-    ttl.map(Some).map_err(|error| match source {
+    ttl_argument(text).map(Some).map_err(|error| match source {
         Some(source) => error.context(source),
         None => error,
     })

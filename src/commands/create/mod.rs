@@ -11,7 +11,7 @@ use clap::ValueEnum;
 use futures_util::StreamExt;
 
 use self::spec_file::SpecFile;
-use super::targets::{DEFAULT_TIMEOUT, check_account_of, duration_argument};
+use super::targets::{DEFAULT_TIMEOUT, check_account_of, duration_argument, tell_ends};
 use super::wait::wait_with_steps;
 use crate::cloud::{
     Error, ErrorKind, Instance, InstanceName, InstanceSpec, InstanceState, Place, Provider, Reference, Result,
@@ -198,6 +198,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         ExitStatus::PARTIAL if specs.len() == 1 => ExitStatus::of(errors[0].kind()),
         status => status,
     };
+    tell_ends(&instances, context);
     instances.extend(errors.iter().filter_map(|error| only_known(error, provider.as_ref())));
     finish(&instances, errors, context)?;
     Ok(status)

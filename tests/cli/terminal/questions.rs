@@ -60,3 +60,15 @@ fn who_passes_y_is_not_asked() {
     assert!(!run.stdout.contains("[y/N]"), "{}", run.stdout);
     assert_eq!(names(&sandbox), [""; 0]);
 }
+
+#[test]
+fn ctrl_c_at_the_question_is_no_and_ends_at_once() {
+    let sandbox = with_two();
+    let run = on_terminal(&sandbox, 100, "\u{3}", TERMINATE).expect(130);
+    assert!(
+        run.stdout.contains("interrupted; nothing was in flight"),
+        "{}",
+        run.stdout
+    );
+    assert_eq!(names(&sandbox).len(), 2);
+}

@@ -1,0 +1,86 @@
+//! When VMs end and by whom, in a sentence.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::text::time_left;
+use crate::cloud::{ExpiryEnforcer, Instance, format_duration};
+
+/// A VM that was given its time so recently has all of it, to a reader.
+const MOMENT: Duration = Duration::from_secs(60);
+
+/// `expires in 2h (guest timer)`, of several VMs that of the first to end; nothing if none has an end.
+pub fn expiry_text(instances: &[Instance], now: Timestamp) -> Option<String> {
+    let ends = |instance: &Instance| instance.expires_at.filter(|_| !instance.state.is_gone());
+    let first = instances
+        .iter()
+        .filter(|instance| ends(instance).is_some())
+        .min_by_key(|instance| ends(instance))?;
+    let end = first.expires_at?;
+    let left = Duration::try_from(end.duration_since(now)).unwrap_or_default();
+    let time = match first.ttl {
+        Some(ttl) if left <= ttl && ttl - left < MOMENT => format_duration(ttl),
+        _ => time_left(now, end),
+    };
+    let by = match first.expiry_enforcer {
+        Some(ExpiryEnforcer::Cloud) => " (by its cloud)",
+        Some(ExpiryEnforcer::Guest) => " (guest timer)",
+        Some(ExpiryEnforcer::Tag) => " (only by `cloudctl terminate --expired`)",
+        None => "",
+    };
+    let who = if instances.len() > 1 {
+        "the first expires"
+    } else {
+        "expires"
+    };
+    Some(format!("{who} in {time}{by}"))
+}
+
+/// What is to be known of VMs that nothing ends at their time; nothing if there are none.
+pub fn unenforced_text(instances: &[Instance]) -> Option<String> {
+    let unenforced: Vec<_> = instances
+        .iter()
+        .filter(|instance| instance.expiry_enforcer == Some(ExpiryEnforcer::Tag) && !instance.state.is_gone())
+        .map(|instance| instance.reference.to_string())
+        .collect();
+    let ended = "at its time but `cloudctl terminate --expired`, which is for you to run";
+    (!unenforced.is_empty()).then(|| format!("nothing ends {} {ended}", unenforced.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cloud::{InstanceState, ProviderKind};
+
+    fn instance(left: i64, ttl: u64, enforcer: ExpiryEnforcer) -> Instance {
+        let mut one = Instance::only_known(ProviderKind::Aws, "us-east-1".into(), format!("i-{left}"));
+        one.state = InstanceState::Running;
+        one.expires_at = Timestamp::from_second(1_000 + left).ok();
+        one.ttl = Some(Duration::from_secs(ttl));
+        one.expiry_enforcer = Some(enforcer);
+        one
+    }
+
+    #[test]
+    fn the_end_and_who_sees_to_it_are_told() {
+        let now = Timestamp::from_second(1_000).unwrap();
+        let new = instance(5_395, 5_400, ExpiryEnforcer::Guest);
+        let old = instance(1_800, 5_400, ExpiryEnforcer::Cloud);
+        let told = |instances: &[Instance]| expiry_text(instances, now).unwrap_or_default();
+        assert_eq!(told(std::slice::from_ref(&new)), "expires in 1h30m (guest timer)");
+        assert_eq!(
+            told(&[new.clone(), old.clone()]),
+            "the first expires in 30m (by its cloud)"
+        );
+        assert_eq!(told(&[]), "");
+        assert_eq!(unenforced_text(&[new, old]), None);
+        let loose = instance(60, 60, ExpiryEnforcer::Tag);
+        assert!(told(std::slice::from_ref(&loose)).contains("only by `cloudctl terminate --expired`"));
+        let warning = unenforced_text(&[loose]).unwrap();
+        assert!(
+            warning.contains("aws/us-east-1/i-60") && warning.contains("terminate --expired"),
+            "{warning}"
+        );
+    }
+}
