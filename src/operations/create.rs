@@ -132,7 +132,10 @@ async fn create_here(
         match interrupt.settles(provider.create(spec, generation)).await {
             Some(Ok(Created::TokenSpent)) => tracing::debug!(%generation, "token spent"),
             Some(Ok(Created::Instance(instance))) if spec.place.zone.is_some() => {
-                return without_twin(provider, spec, *instance).await;
+                let made = (*instance).clone();
+                // Whoever is in a hurry is told of what was made; the next run finds both, if there are two.
+                let alone = interrupt.settles(without_twin(provider, spec, *instance)).await;
+                return alone.unwrap_or(Ok(made));
             }
             Some(Ok(Created::Instance(instance))) => return Ok(*instance),
             Some(Err(error)) => return Err(error),

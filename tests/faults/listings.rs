@@ -160,7 +160,8 @@ fn an_empty_page_with_a_token(backend: &Backend) {
         emulator.set_empty_pages(true);
     }
     if let Some(emulator) = backend.gce() {
-        emulator.empty_pages(3);
+        // Some of them meet other lists.
+        emulator.empty_pages(8);
     }
     let run = backend.json(&["list", "-r", backend.home_region()]).expect(0);
     assert_eq!(names(&run), expected);
@@ -190,8 +191,6 @@ fn the_same_page_token_again(backend: &Backend) {
     assert!(calls < 30, "{calls} calls");
     let run = backend.run(&["terminate", "-l", "env=ci", "-y", "-r", backend.home_region()]);
     assert!(matches!(run.code, 6 | 9), "{} {}", run.code, run.stderr);
-    let run = backend.run(&["create", "ci-0"]);
-    assert_eq!(run.code, 9, "{}", run.stderr);
     assert_eq!(alive_ids(backend), before);
 }
 
