@@ -160,12 +160,13 @@ fn an_empty_page_with_a_token(backend: &Backend) {
         emulator.set_empty_pages(true);
     }
     if let Some(emulator) = backend.gce() {
-        // Some of them meet other lists.
-        emulator.empty_pages(8);
+        emulator.empty_pages(3);
     }
-    let run = backend.json(&["list", "-r", backend.home_region()]).expect(0);
+    // Without a region, so that no list of zones uses up the empty pages.
+    let run = backend.json(&["list"]).expect(0);
     assert_eq!(names(&run), expected);
-    assert!(backend.count(backend.list_call()) >= 5, "pages were followed");
+    let calls = backend.count(backend.list_call());
+    assert!(calls >= 5, "pages were followed: {calls} calls");
     // A selector acts on all pages or none.
     if let Some(emulator) = backend.gce() {
         emulator.empty_pages(3);
