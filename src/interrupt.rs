@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::cloud::{Error, ErrorKind, Result};
 use crate::exit::ExitStatus;
@@ -24,7 +25,8 @@ const CALLS: Duration = Duration::from_millis(3_500);
 #[derive(Clone, Debug)]
 pub struct Interrupt {
     flight: Arc<Mutex<Flight>>,
-    wish: watch::Sender<Option<ExitStatus>>,
+    /// When the signal came.
+    wish: watch::Sender<Option<Instant>>,
 }
 
 #[derive(Debug, Default)]
@@ -84,9 +86,14 @@ impl Interrupt {
 
     /// Waits for a signal, for ever if none comes.
     pub async fn wished(&self) {
+        self.wished_at().await;
+    }
+
+    async fn wished_at(&self) -> Instant {
         let mut wish = self.wish.subscribe();
         // The sender lives as long as this does.
-        let _ = wish.wait_for(Option::is_some).await;
+        let came = wish.wait_for(Option::is_some).await.ok().and_then(|wish| *wish);
+        came.unwrap_or_else(Instant::now)
     }
 
     /// Runs what changes nothing, up to the first signal.
@@ -100,12 +107,12 @@ impl Interrupt {
         }
     }
 
-    /// Runs what changes something to its end, or after a signal for as long as it is given to settle; then it is
-    /// `None` what came of it.
+    /// Runs what changes something to its end, or after a signal for as long as it is given to settle, counted from the
+    /// signal however many steps it takes; then it is `None` what came of it.
     pub async fn settles<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         let patience = async {
-            self.wished().await;
-            tokio::time::sleep(CALLS).await;
+            let came = self.wished_at().await;
+            tokio::time::sleep_until(came + CALLS).await;
         };
         tokio::select! {
             result = work => Some(result),
@@ -145,10 +152,11 @@ impl Interrupt {
             }
         }
         say("interrupted: ending what is in flight; once more to leave at once");
-        self.wish.send_replace(Some(first));
+        let came = Instant::now();
+        self.wish.send_replace(Some(came));
         tokio::select! {
             second = signals.next() => process::exit(i32::from(second.code())),
-            () = tokio::time::sleep(SETTLE) => {
+            () = tokio::time::sleep_until(came + SETTLE) => {
                 say("error: interrupted while a change was in flight: it is not known what came of it");
                 say("hint: run the same command again: it finds what was done and does the rest");
                 process::exit(i32::from(ExitStatus::UNKNOWN.code()));
@@ -231,10 +239,20 @@ mod tests {
     #[tokio::test]
     async fn a_signal_ends_reading_at_once_and_lets_a_change_settle() {
         let interrupt = Interrupt::default();
-        interrupt.wish.send_replace(Some(ExitStatus::INTERRUPTED));
+        interrupt.wish.send_replace(Some(Instant::now()));
         let quick = tokio::time::sleep(Duration::from_millis(5));
         assert!(interrupt.settles(quick).await.is_some());
         let read = std::future::pending::<Result<()>>();
         assert_eq!(interrupt.stops(read).await.unwrap_err().kind(), ErrorKind::Interrupted);
+    }
+
+    #[tokio::test]
+    async fn a_later_step_has_only_what_is_left_of_the_time() {
+        let interrupt = Interrupt::default();
+        let now = Instant::now();
+        let came = now.checked_sub(CALLS - Duration::from_millis(50)).unwrap();
+        interrupt.wish.send_replace(Some(came));
+        assert!(interrupt.settles(std::future::pending::<()>()).await.is_none());
+        assert!(now.elapsed() < CALLS / 2);
     }
 }

@@ -59,7 +59,7 @@ impl FromStr for Reference {
             _ => (None, ""),
         };
         let place_missing = scope.as_ref().is_some_and(|(_, place): &(_, String)| place.is_empty());
-        if name_or_id.is_empty() || place_missing || input.chars().any(char::is_control) {
+        if name_or_id.trim().is_empty() || place_missing || input.chars().any(char::is_control) {
             return Err(Error::invalid(format!("invalid instance reference {input:?}"))
                 .with_remedy("give a name, an id, or provider/region/id as `cloudctl list -o ref` prints it"));
         }
@@ -99,6 +99,7 @@ mod tests {
     fn refuses_what_is_neither() {
         for text in [
             "",
+            " ",
             "aws/us-east-1",
             "aws/us-east-1/",
             "aws//i-1",

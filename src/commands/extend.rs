@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
+
 use super::targets::{References, check_accounts, find_to_change, tell_ends, ttl_argument};
 use crate::cloud::{Error, ErrorKind, Instance, Result};
 use crate::context::Context;
@@ -62,8 +64,8 @@ async fn extend(target: &Instance, lifetime: Duration, context: &Context, interr
     let provider = context.clouds().get(target.provider);
     interrupt.check()?;
     // What was listed may lack what only a look at one instance tells.
-    let current = provider.get(&target.reference).await?;
-    let ttl = extended_ttl(&current, lifetime, provider.time().await?)?;
+    let current = interrupt.stops(provider.get(&target.reference)).await?;
+    let ttl = extended_ttl(&current, lifetime, interrupt.stops(provider.time()).await?)?;
     match interrupt.settles(provider.set_ttl(&target.reference, ttl)).await {
         Some(result) => result?,
         None => {
@@ -74,5 +76,15 @@ async fn extend(target: &Instance, lifetime: Duration, context: &Context, interr
             return Err(Error::new(ErrorKind::UnknownOutcome, message).with_leftover(&target.reference));
         }
     }
-    provider.get(&target.reference).await
+    // The cloud took it on: whatever keeps us from seeing that is no reason to say otherwise.
+    Ok(match interrupt.stops(provider.get(&target.reference)).await {
+        Ok(extended) => extended,
+        Err(_) => Instance {
+            ttl: Some(ttl),
+            expires_at: current
+                .created_at
+                .and_then(|created| created.checked_add(SignedDuration::try_from(ttl).ok()?).ok()),
+            ..current
+        },
+    })
 }

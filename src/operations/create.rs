@@ -233,12 +233,14 @@ fn no_room(spec: &InstanceSpec, tried: &[Error]) -> Error {
         spec.place.region,
         refusals.join(", ")
     );
-    let error = Error::new(ErrorKind::Capacity, message);
-    match tried.last().and_then(Error::code) {
-        Some(code) => error.with_code(code),
+    let mut error = Error::new(ErrorKind::Capacity, message).with_remedy("use another --type or --region");
+    if let Some(code) = tried.last().and_then(Error::code) {
+        error = error.with_code(code);
+    }
+    match tried.iter().find_map(Error::leftover) {
+        Some(leftover) => error.with_leftover(leftover),
         None => error,
     }
-    .with_remedy("use another --type or --region")
 }
 
 fn internal() -> Error {

@@ -45,14 +45,21 @@ impl TerminationPlan {
     /// much can happen. What is gone is let go, what is protected by now is left out.
     ///
     /// # Errors
-    /// `Refused` if one is not ours any more, or cannot be looked at; then nothing is ended.
+    /// `Refused` if one is not ours any more, or cannot be looked at; those of credentials and throttling as they are.
+    /// Then nothing is ended.
     pub async fn recheck(self, connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync)) -> Result<Self> {
         let mut fresh = refresh(connect, &self.doomed).await;
         if let Some(error) = fresh.errors.pop() {
-            return Err(error
-                .context("cannot look at the VMs once more; nothing was terminated")
-                .as_kind(ErrorKind::Refused)
-                .with_remedy("run the same command again"));
+            let kind = match error.kind() {
+                // Of a caller who is not heard, rather than of the plan.
+                kind @ (ErrorKind::Unauthenticated | ErrorKind::PermissionDenied | ErrorKind::Throttled) => kind,
+                _ => ErrorKind::Refused,
+            };
+            let error = error.context("cannot look at the VMs once more; nothing was terminated");
+            return Err(match kind {
+                ErrorKind::Refused => error.as_kind(kind).with_remedy("run the same command again"),
+                _ => error,
+            });
         }
         let seen = self.doomed.iter().map(|planned| (planned, fresh.newest(planned)));
         let (reprieved, still): (Vec<_>, Vec<_>) =

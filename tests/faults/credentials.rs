@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::Row;
-use crate::running::while_held;
+use crate::running::{lists_before_recheck, while_held};
 use crate::seeds::alive_ids;
 use crate::support::backend::{Backend, BackendKind};
 
@@ -35,14 +35,16 @@ fn renew(backend: &Backend) {
 fn they_expire_before_the_change(backend: &Backend) {
     backend.run(&["create", "web-1"]).expect(0);
     let before = alive_ids(backend);
-    // Between the look-up and the change; for a terminate between the plan and the last look, and after that.
+    // After the last call before the change.
+    let looks = lists_before_recheck(backend, true);
     for (arguments, lists) in [
         (&["create", "web-2"][..], 0),
-        (&["terminate", "web-1", "-y"], 1),
-        (&["stop", "web-1"], 0),
-        (&["reboot", "web-1"], 0),
+        (&["terminate", "web-1", "-y"], looks),
+        (&["stop", "web-1"], looks - 1),
+        (&["reboot", "web-1"], looks - 1),
     ] {
-        let run = while_held(backend, backend.list_call(), lists, arguments, expire);
+        let arguments = [arguments, &["-r", backend.home_region()]].concat();
+        let run = while_held(backend, backend.list_call(), lists, &arguments, expire);
         assert_eq!(run.code, 4, "{arguments:?}: {}", run.stderr);
         assert_eq!(run.error_kinds(), ["unauthenticated"], "{arguments:?}");
         assert!(run.stderr.contains("hint: "), "{}", run.stderr);
@@ -56,8 +58,8 @@ fn they_expire_before_the_change(backend: &Backend) {
         assert!(emulator.instances().iter().all(|one| one.status == "RUNNING"));
     }
     // A plan that cannot be looked at once more is not carried out.
-    let run = while_held(backend, backend.list_call(), 0, &["terminate", "web-1", "-y"], expire);
-    assert!(matches!(run.code, 4 | 6), "{} {}", run.code, run.stderr);
+    let arguments = ["terminate", "web-1", "-y", "-r", backend.home_region()];
+    while_held(backend, backend.list_call(), looks - 1, &arguments, expire).expect(4);
     renew(backend);
     assert_eq!(alive_ids(backend), before);
     backend.run(&["create", "web-2"]).expect(0);

@@ -162,9 +162,11 @@ fn an_empty_page_with_a_token(backend: &Backend) {
     if let Some(emulator) = backend.gce() {
         emulator.empty_pages(3);
     }
-    let run = backend.json(&["list", "-r", backend.home_region()]).expect(0);
+    // Without a region, so that no list of zones uses up the empty pages.
+    let run = backend.json(&["list"]).expect(0);
     assert_eq!(names(&run), expected);
-    assert!(backend.count(backend.list_call()) >= 5, "pages were followed");
+    let calls = backend.count(backend.list_call());
+    assert!(calls >= 5, "pages were followed: {calls} calls");
     // A selector acts on all pages or none.
     if let Some(emulator) = backend.gce() {
         emulator.empty_pages(3);
@@ -190,8 +192,6 @@ fn the_same_page_token_again(backend: &Backend) {
     assert!(calls < 30, "{calls} calls");
     let run = backend.run(&["terminate", "-l", "env=ci", "-y", "-r", backend.home_region()]);
     assert!(matches!(run.code, 6 | 9), "{} {}", run.code, run.stderr);
-    let run = backend.run(&["create", "ci-0"]);
-    assert_eq!(run.code, 9, "{}", run.stderr);
     assert_eq!(alive_ids(backend), before);
 }
 

@@ -1,8 +1,9 @@
 //! A run of the binary that is steered while it goes: held at a call, while something happens, and sent signals.
 
+use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
-use std::thread::sleep;
+use std::thread::{JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
 use crate::support::backend::Backend;
@@ -14,18 +15,33 @@ const LONGEST_RUN: Duration = Duration::from_secs(240);
 
 pub struct Running {
     child: Child,
+    /// What it prints, read as it comes: a pipe that is full would hold it up.
+    stdout: JoinHandle<String>,
+    stderr: JoinHandle<String>,
+}
+
+fn read(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        pipe.read_to_end(&mut bytes).expect("a pipe");
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
 }
 
 impl Running {
     pub fn start(sandbox: &Sandbox, arguments: &[&str]) -> Self {
-        let child = sandbox
+        let mut child = sandbox
             .command(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .expect("the binary starts");
-        Self { child }
+        Self {
+            stdout: read(child.stdout.take().expect("its output")),
+            stderr: read(child.stderr.take().expect("its errors")),
+            child,
+        }
     }
 
     /// `cloudctl ARGUMENTS -p PROVIDER -o json`
@@ -44,27 +60,25 @@ impl Running {
     /// Waits for its end. What a signal ended has the signal's number with a minus.
     pub fn end(mut self) -> Run {
         let deadline = Instant::now() + LONGEST_RUN;
-        while self.child.try_wait().expect("the state of a child").is_none() {
+        let (status, in_time) = loop {
+            if let Some(status) = self.child.try_wait().expect("the state of a child") {
+                break (status, true);
+            }
             if Instant::now() > deadline {
                 let _ = self.child.kill();
-                let output = self.child.wait_with_output().expect("the binary ends");
-                panic!(
-                    "it does not end\n{}{}",
-                    String::from_utf8_lossy(&output.stdout),
-                    String::from_utf8_lossy(&output.stderr)
-                );
+                break (self.child.wait().expect("it is killed"), false);
             }
             sleep(Duration::from_millis(10));
-        }
-        let output = self.child.wait_with_output().expect("the binary ends");
-        let status = output.status;
-        Run {
+        };
+        let run = Run {
             code: status
                 .code()
                 .unwrap_or_else(|| -status.signal().unwrap_or(i32::from(u8::MAX))),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+            stdout: self.stdout.join().expect("its output"),
+            stderr: self.stderr.join().expect("its errors"),
+        };
+        assert!(in_time, "it does not end: {run:?}");
+        run
     }
 }
 
@@ -97,4 +111,10 @@ pub fn while_held(
     sleep(Duration::from_millis(100));
     happens(backend);
     running.end()
+}
+
+/// How many lists come before the last look of a `terminate` in the home region, by names or by a selector. EC2 is
+/// asked for names twice: by our own label, and by the console's.
+pub fn lists_before_recheck(backend: &Backend, by_name: bool) -> usize {
+    if by_name && backend.ec2().is_some() { 2 } else { 1 }
 }

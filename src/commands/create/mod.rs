@@ -333,7 +333,12 @@ async fn create_all(
 fn announce(creation: &Creation, started: Instant, context: &mut Context) {
     let instance = &creation.instance;
     for refusal in &creation.tried {
-        context.printer.note(&format!("no room: {refusal}"));
+        match refusal.leftover() {
+            Some(leftover) => context
+                .printer
+                .warning(&format!("no room: {refusal}; {leftover} is left over")),
+            None => context.printer.note(&format!("no room: {refusal}")),
+        }
     }
     if creation.adopted {
         let name = instance.name.as_deref().unwrap_or_default();

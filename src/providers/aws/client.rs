@@ -103,7 +103,8 @@ impl Clients {
         let mut clients = self.by_region.lock().unwrap_or_else(PoisonError::into_inner);
         let client = clients.entry(region.to_owned()).or_insert_with(|| {
             let config = aws_sdk_ec2::config::Builder::from(config).region(Region::new(region.to_owned()));
-            aws_sdk_ec2::Client::from_conf(config.interceptor(Patience).build())
+            let config = config.retry_partition(patience::unrationed()).interceptor(Patience);
+            aws_sdk_ec2::Client::from_conf(config.build())
         });
         client.clone()
     }
@@ -111,7 +112,8 @@ impl Clients {
     /// The client that is asked who is asking.
     pub(super) async fn sts(&self, region: &str) -> aws_sdk_sts::Client {
         let config = aws_sdk_sts::config::Builder::from(self.config().await).region(Region::new(region.to_owned()));
-        aws_sdk_sts::Client::from_conf(config.interceptor(Patience).build())
+        let config = config.retry_partition(patience::unrationed()).interceptor(Patience);
+        aws_sdk_sts::Client::from_conf(config.build())
     }
 }
 

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use aws_sdk_ec2::config::interceptors::{BeforeSerializationInterceptorContextRef, FinalizerInterceptorContextMut};
+use aws_sdk_ec2::config::retry::{RetryPartition, TokenBucket};
 use aws_sdk_ec2::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_ec2::error::BoxError;
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
@@ -28,6 +29,14 @@ pub(super) fn retries() -> RetryConfig {
         .with_max_attempts(MOST_ATTEMPTS)
         .with_initial_backoff(FIRST_PAUSE)
         .with_max_backoff(LONGEST_PAUSE)
+}
+
+/// The SDK also rations the retries of all calls together, so that a hundred calls under throttling would give up one
+/// after the other, however long each was ready to wait. Here each call has its own limit, and no more.
+pub(super) fn unrationed() -> RetryPartition {
+    RetryPartition::custom("cloudctl")
+        .token_bucket(TokenBucket::unlimited())
+        .build()
 }
 
 /// Ends the retries of a call in time. It never makes more of them: a call without retries stays so.

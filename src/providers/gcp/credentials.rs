@@ -61,7 +61,8 @@ pub(super) fn find(environment: &Environment) -> Result<Option<Found>> {
         let path = folder.join("application_default_credentials.json");
         match std::fs::read_to_string(&path) {
             Ok(text) => return file(path, &text).map(Some),
-            Err(error) if error.kind() == IoErrorKind::NotFound => {}
+            // A home that is no folder, /dev/null say, holds no files.
+            Err(error) if matches!(error.kind(), IoErrorKind::NotFound | IoErrorKind::NotADirectory) => {}
             Err(error) => return Err(unreadable(&path, &error)),
         }
     }

@@ -88,7 +88,8 @@ fn active_file(environment: &Environment, folder: &Path) -> Result<BTreeMap<(Str
 fn text_of(path: &Path) -> Result<Option<String>> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == IoErrorKind::NotFound => Ok(None),
+        // A home that is no folder, /dev/null say, holds no files.
+        Err(error) if matches!(error.kind(), IoErrorKind::NotFound | IoErrorKind::NotADirectory) => Ok(None),
         Err(error) => Err(Error::invalid(format!(
             "cannot read gcloud's file {}: {error}",
             path.display()

@@ -10,7 +10,7 @@ use super::call::{call_for, send};
 use super::client::Client;
 use super::error::{location, of_call};
 use super::follow;
-use super::get::{by_reference, is_going};
+use super::get::{by_name, by_reference, is_going};
 use super::replay::Failure;
 use crate::cloud::{Error, ErrorKind, InstanceRef, Outcome, Result};
 
@@ -46,7 +46,7 @@ async fn outcome(client: &Client, target: &InstanceRef, change: Change) -> Outco
 }
 
 async fn change_one(client: &Client, target: &InstanceRef, change: Change) -> Result<()> {
-    let api = by_reference(client, target).await?;
+    let api = still_there(client, target, change).await?;
     let going = is_going(client, &target.place, &api).await;
     let Some(call) = call_for(change, &api, going).map_err(|why| refusal(change, target, &why))? else {
         return Ok(());
@@ -124,6 +124,36 @@ async fn after_failure(
         }
         _ => Err(error),
     }
+}
+
+/// The very instance that a reference means, right before it is changed.
+///
+/// # Errors
+/// `NotFound` if it is gone; `Refused` if another one has its name by now: whoever named it may mean that one.
+async fn still_there(
+    client: &Client,
+    target: &InstanceRef,
+    change: Change,
+) -> Result<google_cloud_compute_v1::model::Instance> {
+    let gone = match by_reference(client, target).await {
+        Err(gone) if gone.kind() == ErrorKind::NotFound => gone,
+        found => return found,
+    };
+    let other = match &target.native_name {
+        Some(name) => by_name(client, &target.place, name).await.ok().flatten(),
+        None => None,
+    };
+    let Some(other) = other.and_then(|other| other.id).map(|id| id.to_string()) else {
+        return Err(gone);
+    };
+    if other == target.id {
+        return Err(gone);
+    }
+    let message = format!(
+        "cannot {} {target}: it is gone, and {other} has its name by now; that one was left alone",
+        change.verb()
+    );
+    Err(Error::new(ErrorKind::Refused, message).at(location(&target.place)))
 }
 
 fn refusal(change: Change, target: &InstanceRef, why: &str) -> Error {
