@@ -200,22 +200,6 @@ impl Creation<'_> {
         }
     }
 
-    /// An earlier call made the instance, and it is not to be seen: it is gone, or so new that it is not shown yet.
-    async fn gone_or_not_shown(&self, operation: &Operation) -> Result<Created> {
-        let zone = &self.request.zone;
-        let was_deleted = match operation.target_id {
-            Some(id) => operation::was_deleted(self.client, zone, id).await.unwrap_or(false),
-            None => true,
-        };
-        while !was_deleted && operation::is_new(operation) && self.start.elapsed() < operation::NEW {
-            tokio::time::sleep(PAUSE).await;
-            if let Ok(Some(holder)) = self.holder().await {
-                return self.adopt(holder).await;
-            }
-        }
-        Ok(Created::TokenSpent)
-    }
-
     /// The operation succeeded, and yet the instance is not to be seen: deleted meanwhile, or not shown yet.
     async fn unseen(&self, operation: &Operation) -> Result<Created> {
         let (zone, Some(id)) = (&self.request.zone, operation.target_id) else {
@@ -236,6 +220,22 @@ impl Creation<'_> {
             format!("{}: its operation does not end", self.attempted),
         );
         Err(self.unknown(Some(id), error))
+    }
+
+    /// An earlier call made the instance, and it is not to be seen: it is gone, or so new that it is not shown yet.
+    async fn gone_or_not_shown(&self, operation: &Operation) -> Result<Created> {
+        let zone = &self.request.zone;
+        let was_deleted = match operation.target_id {
+            Some(id) => operation::was_deleted(self.client, zone, id).await.unwrap_or(false),
+            None => true,
+        };
+        while !was_deleted && operation::is_new(operation) && self.start.elapsed() < operation::NEW {
+            tokio::time::sleep(PAUSE).await;
+            if let Ok(Some(holder)) = self.holder().await {
+                return self.adopt(holder).await;
+            }
+        }
+        Ok(Created::TokenSpent)
     }
 
     /// The instance as it was asked for, with the id that the answer has.
