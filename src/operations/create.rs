@@ -136,10 +136,8 @@ async fn create_here(
         interrupt.check()?;
         match interrupt.settles(provider.create(spec, generation)).await {
             Some(Ok(Created::TokenSpent)) => tracing::debug!(%generation, "token spent"),
-            // After a signal there is no time for it.
-            Some(Ok(Created::Instance(made))) if provider.is_token_zonal(spec) && interrupt.status().is_none() => {
-                let alone = interrupt.settles(without_twin(provider, spec, &made)).await;
-                return alone.unwrap_or(Ok(*made));
+            Some(Ok(Created::Instance(made))) if provider.is_token_zonal(spec) => {
+                return without_twin(provider, spec, *made, interrupt).await;
             }
             Some(Ok(Created::Instance(made))) => return Ok(*made),
             Some(Err(error)) => return Err(error),
@@ -151,31 +149,42 @@ async fn create_here(
 
 /// Processes that race for a name in different zones meet in no token and no namespace. So each looks once more, and of
 /// two instances the younger one goes, by the hand of the very run that made it. Gives the one that stays.
-async fn without_twin(provider: &dyn Provider, spec: &InstanceSpec, made: &Instance) -> Result<Instance> {
-    let Ok(seen) = look_up(provider, spec).await else {
-        // It exists, by the answer; not being able to look is no reason to say otherwise.
-        return Ok(made.clone());
+async fn without_twin(
+    provider: &dyn Provider,
+    spec: &InstanceSpec,
+    made: Instance,
+    interrupt: &Interrupt,
+) -> Result<Instance> {
+    let Ok(seen) = interrupt.stops(look_up(provider, spec)).await else {
+        // It exists, by the answer; not being able to look, or a signal, is no reason to say otherwise.
+        return Ok(made);
     };
     // Every process must compare the same times: those of the listing, where it has them.
     let own = seen.iter().find(|other| other.reference.id == made.reference.id);
     let age = |instance: &Instance| (instance.created_at, instance.reference.id.clone());
-    let own_age = age(own.unwrap_or(made));
+    let own_age = age(own.unwrap_or(&made));
     let others = seen
         .iter()
         .filter(|other| !other.state.is_gone() && other.reference.id != made.reference.id);
     let elder = others
         .min_by_key(|other| age(other))
         .filter(|other| age(other) < own_age);
-    let Some(elder) = elder else {
-        return Ok(made.clone());
-    };
-    let outcome = if was_just_made(provider, own_age.0).await {
+    let Some(elder) = elder else { return Ok(made) };
+    let end = async {
+        if !was_just_made(provider, own_age.0).await {
+            return Some(Error::new(ErrorKind::Refused, "it was not made just now"));
+        }
         let outcomes = provider.terminate(std::slice::from_ref(&made.reference)).await;
         outcomes.into_iter().find_map(|outcome| outcome.result.err())
-    } else {
-        Some(Error::new(ErrorKind::Refused, "it was not made just now"))
     };
-    match outcome {
+    let failure = interrupt.settles(end).await.ok_or_else(|| {
+        let message = format!(
+            "{} is there twice, and it is not known whether {} was ended again",
+            spec.name, made.reference
+        );
+        Error::new(ErrorKind::UnknownOutcome, message).with_leftover(&made.reference)
+    })?;
+    match failure {
         Some(error) if error.kind() != ErrorKind::NotFound => Err(Error::new(
             ErrorKind::Ambiguous,
             format!(

@@ -15,6 +15,7 @@ pub fn rows() -> Vec<Row> {
         27 => a_name_taken_by_ours_is_adopted,
         28 => a_name_taken_by_others_is_refused,
         29 => a_forgotten_request_id_is_caught_by_the_name,
+        53 => of_two_specs_that_go_to_different_zones_one_stays,
     ]
 }
 
@@ -143,4 +144,38 @@ fn a_forgotten_request_id_is_caught_by_the_name(backend: &Backend) {
     emulator.forget_request_ids();
     assert_eq!(id_of(&backend.json(&create).expect(0)), first);
     assert_eq!(only_one_at_all(backend, "web-1").id, first);
+}
+
+/// The zone that is picked for a name hangs on the machine type, and in two zones a name is two.
+fn of_two_specs_that_go_to_different_zones_one_stays(backend: &Backend) {
+    let gpu = ["--type", "a2-highgpu-1g"];
+    let zone_of = |name: &str, more: &[&str]| {
+        let plan = backend.json(&[&["create", name, "--dry-run"], more].concat()).expect(0);
+        plan.item()["zone"].clone()
+    };
+    let names = (1..20).map(|number| format!("web-{number}"));
+    let mut apart = names.filter(|name| zone_of(name, &[]) != zone_of(name, &gpu));
+    let name = apart.next().expect("a name whose zone has no such type");
+    let mut held = Vec::new();
+    for more in [&[][..], &gpu] {
+        let (door, gate) = (backend.door(), Gate::new(Side::After));
+        door.reset([Fault::on("instances.insert", Effect::Hold(gate.clone())).times(1)]);
+        let arguments = [&["create", name.as_str(), "-o", "json"], more].concat();
+        held.push((
+            Process::start(&mut backend.command_through(&door, &arguments)),
+            door,
+            gate,
+        ));
+    }
+    until("both have made one", || {
+        held.iter()
+            .all(|(.., gate)| gate.has_arrival_within(Duration::from_millis(20)))
+    });
+    held.iter().for_each(|(.., gate)| gate.open());
+    // The doors stay open until both have ended.
+    let (processes, _doors): (Vec<_>, Vec<_>) = held.into_iter().map(|(process, door, _)| (process, door)).unzip();
+    let mut codes: Vec<_> = processes.into_iter().map(|process| process.end().code).collect();
+    codes.sort_unstable();
+    assert_eq!(codes, [0, 6]);
+    assert_ours(&only_one_at_all(backend, &name));
 }

@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
-use super::process::{Process, assert_ours, id_of, is_answered, only_one_at_all, tokens, until};
+use super::process::{Process, assert_ours, id_of, is_answered, kill_at, only_one_at_all, tokens, until};
 use crate::Row;
 use crate::support::backend::{Backend, BackendKind};
+use crate::support::http::Side;
 
 pub fn rows() -> Vec<Row> {
-    let mut rows = crate::rows![BackendKind::EMULATORS; 11 => describe_lags_behind_the_create,];
+    let mut rows = crate::rows![BackendKind::EMULATORS;
+        11 => describe_lags_behind_the_create,
+        11 => describe_lags_behind_the_create_of_a_killed_run,
+    ];
     // Compute Engine's labels are a part of the instance.
     rows.extend(crate::rows![&[BackendKind::Ec2Emulator]; 12 => tags_lag_behind_the_create,]);
     rows
@@ -33,6 +37,24 @@ fn describe_lags_behind_the_create(backend: &Backend) {
     let first = tokens(backend, &first.calls());
     assert_eq!(first.len(), 1, "it never creates again");
     assert_eq!(tokens(backend, &second.calls())[0], first[0]);
+}
+
+/// The create is over and done with when the next run comes, and still nothing is to be seen of it for a while.
+fn describe_lags_behind_the_create_of_a_killed_run(backend: &Backend) {
+    backend.set_transition(Duration::from_millis(20));
+    backend.set_lag(Duration::from_secs(25));
+    let door = backend.door();
+    let mut call = 0;
+    while backend.alive().is_empty() {
+        let gate = kill_at(backend, &door, &["create", "web-1"], call, Side::After);
+        assert!(gate.is_some(), "it is killed before it is done");
+        call += 1;
+    }
+    std::thread::sleep(Duration::from_secs(2));
+    let first = only_one_at_all(backend, "web-1");
+    let again = backend.json(&["create", "web-1"]).expect(0);
+    assert_eq!(id_of(&again), first.id);
+    assert_eq!(only_one_at_all(backend, "web-1"), first);
 }
 
 fn tags_lag_behind_the_create(backend: &Backend) {

@@ -125,12 +125,12 @@ fn main() -> ExitCode {
 /// With the tokens switched off in the emulator, as if every request had another one, the checks of the rows 2, 5 and 52
 /// must go red. On Compute Engine there is no such test: it is the name that guards there, and it cannot be switched off.
 fn guard() -> Result<(), Failed> {
-    let checks: [(u8, fn(&Backend)); 3] = [
-        (2, kills::kill_after_each_effect_then_adopt),
-        (5, replies::reset_after_the_effect_is_replayed),
-        (52, races::fifty_processes_make_one),
+    let rows = rows![BackendKind::EMULATORS;
+        2 => kills::kill_after_each_effect_then_adopt,
+        5 => replies::reset_after_the_effect_is_replayed,
+        52 => races::fifty_processes_make_one,
     ];
-    for (number, run) in checks {
+    for Row { number, run, .. } in rows {
         let backend = Backend::start(BackendKind::Ec2Emulator);
         backend.ec2().expect("the emulator").forget_client_tokens();
         let Err(failed) = check(|| run(&backend)) else {

@@ -14,6 +14,7 @@ mod lifecycle;
 mod list;
 mod machine;
 mod network;
+mod opt_in;
 mod options;
 mod patience;
 mod places;
@@ -111,7 +112,7 @@ impl Provider for Aws {
             Location::Everywhere => return Err(Error::unsupported("ec2 lists one region at a time")),
         };
         match list::list(&self.clients.ec2(region).await, region, pages).await {
-            Err(error) => Err(places::explained(&self.clients, region, error).await),
+            Err(error) => Err(opt_in::explained(&self.clients, region, error).await),
             listing => listing,
         }
     }

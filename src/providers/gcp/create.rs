@@ -167,7 +167,7 @@ impl Creation<'_> {
         match self.holder().await {
             Ok(Some(holder)) if same_instance(holder.id, target) => self.made(holder).await,
             Ok(Some(holder)) => self.adopt(holder).await,
-            Ok(None) if remembered => Ok(Created::TokenSpent),
+            Ok(None) if remembered => self.gone_or_not_shown(&operation).await,
             Ok(None) => self.unseen(&operation).await,
             Err(error) if is_done(&operation) => {
                 tracing::debug!(%error, "the new instance could not be read back");
@@ -210,6 +210,22 @@ impl Creation<'_> {
             format!("{}: its operation does not end", self.attempted),
         );
         Err(self.unknown(Some(id), error))
+    }
+
+    /// An earlier call made the instance, and it is not to be seen: it is gone, or so new that it is not shown yet.
+    async fn gone_or_not_shown(&self, operation: &Operation) -> Result<Created> {
+        let zone = &self.request.zone;
+        let was_deleted = match operation.target_id {
+            Some(id) => operation::was_deleted(self.client, zone, id).await.unwrap_or(false),
+            None => true,
+        };
+        while !was_deleted && operation::is_new(operation) && self.start.elapsed() < operation::NEW {
+            tokio::time::sleep(PAUSE).await;
+            if let Ok(Some(holder)) = self.holder().await {
+                return self.adopt(holder).await;
+            }
+        }
+        Ok(Created::TokenSpent)
     }
 
     /// The instance as it was asked for, with the id that the answer has.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use google_cloud_compute_v1::model::Operation;
 use google_cloud_compute_v1::model::operation::Status;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use super::client::Client;
@@ -143,6 +143,21 @@ pub(super) fn is_older(operation: &Operation, began: Option<Timestamp>, elapsed:
             Duration::try_from(ended.duration_since(inserted)).is_ok_and(|lasted| lasted > elapsed)
         });
     before || longer
+}
+
+/// For so long what an operation did may not be shown everywhere.
+pub(super) const NEW: Duration = Duration::from_secs(90);
+/// How far this machine's clock may be behind the cloud's without anybody noticing.
+const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(5);
+
+/// Whether it ended so lately that what it did may not be shown yet.
+pub(super) fn is_new(operation: &Operation) -> bool {
+    let ended = operation.end_time.as_deref();
+    let ended = ended.and_then(|text| text.parse::<Timestamp>().ok());
+    ended.is_some_and(|ended| {
+        let age = Timestamp::now().duration_since(ended);
+        age > -CLOCK_SKEW && Duration::try_from(age.max(SignedDuration::ZERO)).is_ok_and(|age| age < NEW)
+    })
 }
 
 #[cfg(test)]
