@@ -30,7 +30,9 @@ pub(super) fn stored(data: &[u8]) -> Vec<u8> {
 /// CRC-32.
 fn checksum(data: &[u8]) -> u32 {
     let step = |sum: u32, _| (sum >> 1) ^ (0xedb8_8320 & (sum & 1).wrapping_neg());
-    !data.iter().fold(u32::MAX, |sum, byte| (0..8).fold(sum ^ u32::from(*byte), step))
+    !data
+        .iter()
+        .fold(u32::MAX, |sum, byte| (0..8).fold(sum ^ u32::from(*byte), step))
 }
 
 /// The first bytes of what packed data unpacks to, at least `wanted` if there are so many; nothing if it is damaged.
@@ -132,7 +134,10 @@ impl Bits<'_> {
             let count = usize::from(*count);
             value |= self.take(1)?;
             if value < first + count {
-                return code.symbols.get(index + value - first).map(|symbol| usize::from(*symbol));
+                return code
+                    .symbols
+                    .get(index + value - first)
+                    .map(|symbol| usize::from(*symbol));
             }
             index += count;
             first = (first + count) << 1;
@@ -189,7 +194,11 @@ impl Bits<'_> {
                     let extra = *EXTRA_LENGTH.get(index)?;
                     let before: usize = EXTRA_LENGTH[..index].iter().map(|extra| 1 << extra).sum();
                     // The last one stands for 258, which the one before it could say too.
-                    let length = if index == 28 { 258 } else { 3 + before + self.take(extra)? };
+                    let length = if index == 28 {
+                        258
+                    } else {
+                        3 + before + self.take(extra)?
+                    };
                     let index = self.symbol(distances)?;
                     let extra = |index: usize| (index / 2).saturating_sub(1);
                     let before: usize = (0..index).map(|index| 1 << extra(index)).sum();

@@ -19,6 +19,7 @@ mod patience;
 mod places;
 mod replay;
 mod request;
+mod server_time;
 mod tags;
 mod user_data;
 
@@ -127,7 +128,7 @@ impl Provider for Aws {
     }
 
     async fn time(&self) -> Result<jiff::Timestamp> {
-        Err(Error::unsupported("not built yet"))
+        self.clients.time().await
     }
 
     async fn zones_for(&self, _spec: &InstanceSpec) -> Result<Vec<Place>> {
