@@ -43,6 +43,9 @@ use std::io;
 
 use clap::error::ErrorKind as UsageKind;
 use clap::{CommandFactory, Parser};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
 
 use crate::cli::{Cli, Command};
 use crate::cloud::{Error, ErrorKind};
@@ -179,25 +182,49 @@ fn explain_usage(error: &clap::Error, arguments: &[OsString], printer: &mut Prin
     fail(cli::explain(error, arguments), printer)
 }
 
-/// Logs to stderr, events of cloudctl alone: the SDKs' own would show request bodies, and with them user data.
+/// Logs to stderr, events of cloudctl alone: the SDKs' own would show request bodies, and with them user data. Nobody
+/// need ask for its warnings.
 fn start_log(verbosity: u8, variable: Option<&str>) {
     use tracing::level_filters::LevelFilter;
     use tracing_subscriber::filter::Targets;
     use tracing_subscriber::prelude::*;
     let level = match (variable.and_then(|level| level.parse::<LevelFilter>().ok()), verbosity) {
         (Some(level), 0) => level,
-        (_, 0) => return,
+        (_, 0) => LevelFilter::WARN,
         (_, 1) => LevelFilter::INFO,
         (_, 2) => LevelFilter::DEBUG,
         (_, _) => LevelFilter::TRACE,
     };
     let events = tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)
-        .with_ansi(false)
-        .with_target(false);
+        .with_ansi(false);
+    let events = match (variable, verbosity) {
+        (None, 0) => events.event_format(PlainWarning).boxed(),
+        _ => events.with_target(false).boxed(),
+    };
     let only_ours = Targets::new().with_target("cloudctl", level);
     // A second run in the same process, as in tests, keeps the first one's.
     let _ = tracing_subscriber::registry()
         .with(events.with_filter(only_ours))
         .try_init();
+}
+
+/// The form that warnings have where no log was asked for: that of all other warnings.
+struct PlainWarning;
+
+impl<S, N> FormatEvent<S, N> for PlainWarning
+where
+    S: tracing::Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &tracing::Event<'_>,
+    ) -> std::fmt::Result {
+        writer.write_str("warning: ")?;
+        context.field_format().format_fields(writer.by_ref(), event)?;
+        writeln!(writer)
+    }
 }

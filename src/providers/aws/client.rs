@@ -14,11 +14,16 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_async::time::SharedTimeSource;
+use jiff::Timestamp;
 use tokio::sync::OnceCell;
 
+use super::error::{Call, translate};
 use super::http::LazyHttpClient;
-use super::patience::{self, Patience};
+use super::patience::{self, Patience, WrongDate};
 use super::places::may_be_asked;
+use super::server_time::ServerTime;
+use crate::cloud::{Error, ErrorKind, Result};
 use crate::settings::{Environment, Settings};
 
 /// The region for calls that are about none, if nothing names another.
@@ -27,9 +32,11 @@ const FALLBACK_REGION: &str = "us-east-1";
 pub(super) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 /// The same for a call with all its attempts.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(120);
+
 /// The clients of one run.
 pub(super) struct Clients {
     settings: Settings,
+    clock: ServerTime,
     config: OnceCell<SdkConfig>,
     by_region: Mutex<HashMap<String, aws_sdk_ec2::Client>>,
 }
@@ -39,6 +46,7 @@ impl Clients {
     pub(super) fn new(settings: &Settings) -> Self {
         Self {
             settings: settings.clone(),
+            clock: ServerTime::default(),
             config: OnceCell::new(),
             by_region: Mutex::default(),
         }
@@ -52,7 +60,7 @@ impl Clients {
     async fn load(&self) -> SdkConfig {
         let profile = self.settings.aws.profile.value.as_deref();
         let mut profile_region = ProfileFileRegionProvider::builder();
-        let http = LazyHttpClient::shared();
+        let http = LazyHttpClient::shared(&self.clock);
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12()).http_client(http);
         if let Some(profile) = profile {
             profile_region = profile_region.profile_name(profile);
@@ -102,18 +110,65 @@ impl Clients {
         let config = self.config().await;
         let mut clients = self.by_region.lock().unwrap_or_else(PoisonError::into_inner);
         let client = clients.entry(region.to_owned()).or_insert_with(|| {
-            let config = aws_sdk_ec2::config::Builder::from(config).region(Region::new(region.to_owned()));
-            let config = config.retry_partition(patience::unrationed()).interceptor(Patience);
-            aws_sdk_ec2::Client::from_conf(config.build())
+            let builder = aws_sdk_ec2::config::Builder::from(config).region(Region::new(region.to_owned()));
+            let builder = builder
+                .disable_clock_skew_correction(true)
+                .time_source(self.time_source(config));
+            let builder = builder
+                .retry_partition(patience::unrationed())
+                .interceptor(Patience)
+                .retry_classifier(WrongDate);
+            aws_sdk_ec2::Client::from_conf(builder.build())
         });
         client.clone()
     }
 
     /// The client that is asked who is asking.
     pub(super) async fn sts(&self, region: &str) -> aws_sdk_sts::Client {
-        let config = aws_sdk_sts::config::Builder::from(self.config().await).region(Region::new(region.to_owned()));
-        let config = config.retry_partition(patience::unrationed()).interceptor(Patience);
-        aws_sdk_sts::Client::from_conf(config.build())
+        let config = self.config().await;
+        let builder = aws_sdk_sts::config::Builder::from(config).region(Region::new(region.to_owned()));
+        let builder = builder
+            .disable_clock_skew_correction(true)
+            .time_source(self.time_source(config));
+        let builder = builder
+            .retry_partition(patience::unrationed())
+            .interceptor(Patience)
+            .retry_classifier(WrongDate);
+        aws_sdk_sts::Client::from_conf(builder.build())
+    }
+
+    /// What requests are dated by, instead of by the SDK's own correction. Who turned that off gets none.
+    fn time_source(&self, config: &SdkConfig) -> SharedTimeSource {
+        match config.disable_clock_skew_correction() {
+            Some(true) => SharedTimeSource::default(),
+            _ => SharedTimeSource::new(self.clock.clone()),
+        }
+    }
+
+    /// The cloud's time, by its latest answer; if there was none yet, one is asked for.
+    ///
+    /// # Errors
+    /// Those of a call that gets no answer; `Network` if the answers have no date.
+    pub(super) async fn time(&self) -> Result<Timestamp> {
+        if let Some(now) = self.clock.now() {
+            return Ok(now);
+        }
+        let region = self.any_region().await;
+        tracing::debug!(operation = "GetCallerIdentity", place = region, "call");
+        let answer = self.sts(&region).await.get_caller_identity().send().await;
+        let attempted = "cannot ask the cloud for its time";
+        match (self.clock.now(), answer) {
+            // A refusal has a date, too.
+            (Some(now), _) => Ok(now),
+            (None, Err(error)) if error.raw_response().is_none() => {
+                Err(translate(&error, Call::Read, attempted, &region))
+            }
+            (None, _) => Err(
+                Error::new(ErrorKind::Network, format!("{attempted}: its answers have no date"))
+                    .at(format!("aws/{region}"))
+                    .with_remedy("run the same command where no proxy takes the `Date` header out of answers"),
+            ),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
+use super::server_time::remedy_of_clock;
 use crate::cloud::{Error, ErrorKind};
 
 /// What the SDK gives when a call of operation error `E` fails.
@@ -43,6 +44,10 @@ where
     };
     let mut translated = told(Error::new(kind, format!("{attempted}: {reason}")), error).at(format!("aws/{place}"));
     if let Some(remedy) = error.code().and_then(remedy_of) {
+        translated = translated.with_remedy(remedy);
+    }
+    let answer = error.raw_response().filter(|_| kind == ErrorKind::Unauthenticated);
+    if let Some(remedy) = answer.and_then(remedy_of_clock) {
         translated = translated.with_remedy(remedy);
     }
     match error {
@@ -85,13 +90,16 @@ where
 
 /// The kind that an error document of EC2's or STS's stands for, where the SDK has not typed it yet.
 pub(super) fn kind_of_answer(status: u16, body: &[u8]) -> Option<ErrorKind> {
-    let code = std::str::from_utf8(body)
-        .ok()
-        .and_then(|body| body.split_once("<Code>")?.1.split_once("</Code>"));
-    match code {
-        Some((code, _)) => kind_of_code(code.trim()),
+    match code_of_answer(body) {
+        Some(code) => kind_of_code(code),
         None => Some(kind_of_status(status)),
     }
+}
+
+/// The code that an error document of EC2's or STS's has.
+pub(super) fn code_of_answer(body: &[u8]) -> Option<&str> {
+    let (_, rest) = std::str::from_utf8(body).ok()?.split_once("<Code>")?;
+    Some(rest.split_once("</Code>")?.0.trim())
 }
 
 /// The kind that one of EC2's or STS's codes stands for; nothing for a code that fits no known one.

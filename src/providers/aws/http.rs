@@ -1,6 +1,7 @@
-//! Only aws has this file: the SDK's HTTP client, with two differences. Its connector is built on first use: the
+//! Only aws has this file: the SDK's HTTP client, with three differences. Its connector is built on first use: the
 //! SDK builds one when a client is made, which loads the TLS roots, and throws it away. And an answer that was cut
-//! short is an error: the SDK reads half a list as a whole one. The Compute Engine SDK takes no client of ours.
+//! short is an error: the SDK reads half a list as a whole one. And of each answer it is heard what time it is. The
+//! Compute Engine SDK takes no client of ours.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -19,19 +20,25 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
 
+use super::server_time::{self, ServerTime};
+
 /// Connect and read timeout, which a connector is built with.
 type Timeouts = (Option<Duration>, Option<Duration>);
 
 /// Gives each call the connector for its timeouts, and makes it only then.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct LazyHttpClient {
+    clock: ServerTime,
     connectors: Mutex<HashMap<Timeouts, SharedHttpConnector>>,
 }
 
 impl LazyHttpClient {
-    /// One client, to be shared by all services and regions.
-    pub(super) fn shared() -> SharedHttpClient {
-        SharedHttpClient::new(Self::default())
+    /// One client, to be shared by all services and regions, that tells the clock what it hears.
+    pub(super) fn shared(clock: &ServerTime) -> SharedHttpClient {
+        SharedHttpClient::new(Self {
+            clock: clock.clone(),
+            connectors: Mutex::default(),
+        })
     }
 }
 
@@ -47,7 +54,10 @@ impl HttpClient for LazyHttpClient {
                     // HTTPS_PROXY and NO_PROXY hold, as in the SDK's own client.
                     .proxy_config(ProxyConfig::from_env());
                 builder.set_sleep_impl(components.sleep_impl());
-                SharedHttpConnector::new(WholeAnswers(SharedHttpConnector::new(builder.build())))
+                SharedHttpConnector::new(WholeAnswers {
+                    connector: SharedHttpConnector::new(builder.build()),
+                    clock: self.clock.clone(),
+                })
             });
         connector.clone()
     }
@@ -59,13 +69,21 @@ impl HttpClient for LazyHttpClient {
 
 /// Reads each answer to its end before it hands it on. All of EC2's answers are read whole in any case.
 #[derive(Debug)]
-struct WholeAnswers(SharedHttpConnector);
+struct WholeAnswers {
+    connector: SharedHttpConnector,
+    clock: ServerTime,
+}
 
 impl HttpConnector for WholeAnswers {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let answer = self.0.call(request);
+        let requested = server_time::date_of(&request);
+        let answer = self.connector.call(request);
+        let clock = self.clock.clone();
         HttpConnectorFuture::new(async move {
             let mut response = answer.await?;
+            if let Some(requested) = requested {
+                clock.hear(requested, &mut response);
+            }
             let body = ByteStream::new(response.take_body()).collect().await;
             let body = body.map_err(|error| ConnectorError::io(error.into()))?.into_bytes();
             if is_cut_short(&body) {

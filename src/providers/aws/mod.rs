@@ -21,6 +21,7 @@ mod places;
 mod protection;
 mod replay;
 mod request;
+mod server_time;
 mod tags;
 mod ttl;
 mod user_data;
@@ -134,7 +135,7 @@ impl Provider for Aws {
     }
 
     async fn time(&self) -> Result<jiff::Timestamp> {
-        Err(Error::unsupported("not built yet"))
+        self.clients.time().await
     }
 
     async fn zones_for(&self, spec: &InstanceSpec) -> Result<Vec<Place>> {

@@ -7,11 +7,15 @@ use aws_sdk_ec2::config::interceptors::{BeforeSerializationInterceptorContextRef
 use aws_sdk_ec2::config::retry::{RetryPartition, TokenBucket};
 use aws_sdk_ec2::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_ec2::error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
-use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::retry::{ErrorKind as RetryKind, RetryConfig};
 use tokio::time::Instant;
 
-use super::error::kind_of_answer;
+use super::error::{code_of_answer, kind_of_answer};
+use super::server_time::refused_for_its_date;
 use crate::cloud::ErrorKind;
 
 /// How long a throttled call is repeated; the last pause comes on top.
@@ -48,6 +52,7 @@ pub(super) struct Patience;
 struct Progress {
     started: Instant,
     other_failures: u32,
+    has_been_dated_anew: bool,
 }
 
 impl Storable for Progress {
@@ -78,6 +83,7 @@ impl Intercept for Patience {
         state.interceptor_state().store_put(Progress {
             started: Instant::now(),
             other_failures: 0,
+            has_been_dated_anew: false,
         });
         Ok(())
     }
@@ -97,12 +103,38 @@ impl Intercept for Patience {
         let kind = context
             .response()
             .and_then(|answer| kind_of_answer(answer.status().as_u16(), answer.body().bytes()?));
-        if progress.exhausted_by(kind) {
+        let exhausted = if context.response().is_some_and(has_wrong_date) {
+            std::mem::replace(&mut progress.has_been_dated_anew, true)
+        } else {
+            progress.exhausted_by(kind)
+        };
+        if exhausted {
             state.interceptor_state().store_put(RetryConfig::disabled());
         }
         state.interceptor_state().store_put(progress);
         Ok(())
     }
+}
+
+/// Has a call repeated that was refused for its date.
+#[derive(Debug)]
+pub(super) struct WrongDate;
+
+impl ClassifyRetry for WrongDate {
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        if context.response().is_some_and(has_wrong_date) {
+            return RetryAction::retryable_error(RetryKind::ServerError);
+        }
+        RetryAction::NoActionIndicated
+    }
+
+    fn name(&self) -> &'static str {
+        "WrongDate"
+    }
+}
+
+fn has_wrong_date(answer: &HttpResponse) -> bool {
+    refused_for_its_date(answer, answer.body().bytes().and_then(code_of_answer))
 }
 
 #[cfg(test)]
@@ -114,6 +146,7 @@ mod tests {
         let mut progress = Progress {
             started: Instant::now(),
             other_failures: 0,
+            has_been_dated_anew: false,
         };
         assert!((0..100).all(|_| !progress.exhausted_by(Some(ErrorKind::Throttled))));
         assert!((1..OTHER_FAILURES).all(|_| !progress.exhausted_by(None)));

@@ -9,6 +9,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use tokio::time::{Instant, sleep};
 
 use super::error::{self, SdkError};
+use super::server_time::refused_for_its_date;
 use crate::cloud::ErrorKind;
 
 /// How long a changing call is replayed before its outcome is called unknown.
@@ -40,6 +41,7 @@ where
 {
     let started = Instant::now();
     let mut may_have_worked = false;
+    let mut dated_anew = false;
     let mut attempt = 0;
     loop {
         attempt += 1;
@@ -58,6 +60,11 @@ where
             code = error.code(),
             "failed"
         );
+        let answer = error.raw_response();
+        if !dated_anew && answer.is_some_and(|answer| refused_for_its_date(answer, error.code())) {
+            dated_anew = true;
+            continue;
+        }
         let pause = pause(kind, attempt, asked_pause(&error));
         let worthwhile = matches!(kind, ErrorKind::Network | ErrorKind::Throttled);
         let deadline = match kind {
