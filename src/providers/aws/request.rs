@@ -251,10 +251,10 @@ fn check(spec: &InstanceSpec) -> Result<()> {
     }
     if let Some(ttl) = spec.ttl.filter(|ttl| *ttl < SHORTEST_TTL) {
         let (asked, shortest) = (format_duration(ttl), format_duration(SHORTEST_TTL));
-        return Err(
-            Error::invalid(format!("a TTL of {asked} is too short: on ec2 it is at least {shortest}"))
-                .with_remedy(format!("use --ttl {shortest} or more")),
-        );
+        return Err(Error::invalid(format!(
+            "a TTL of {asked} is too short: on ec2 it is at least {shortest}"
+        ))
+        .with_remedy(format!("use --ttl {shortest} or more")));
     }
     if spec.spot && spec.protected {
         // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_ChangingDisableAPITermination.html

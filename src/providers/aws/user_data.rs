@@ -62,9 +62,7 @@ impl Form {
     fn headers(self) -> &'static str {
         match self {
             Self::Text => "Content-Type: text/plain; charset=\"utf-8\"\n\n",
-            Self::EncodedText => {
-                "Content-Type: text/plain; charset=\"utf-8\"\nContent-Transfer-Encoding: base64\n\n"
-            }
+            Self::EncodedText => "Content-Type: text/plain; charset=\"utf-8\"\nContent-Transfer-Encoding: base64\n\n",
             Self::Message | Self::PackedMessage => "",
             Self::Packed => "Content-Type: application/gzip\nContent-Transfer-Encoding: base64\n\n",
             Self::Binary => "Content-Type: application/octet-stream\nContent-Transfer-Encoding: base64\n\n",

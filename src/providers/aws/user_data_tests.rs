@@ -34,7 +34,10 @@ fn parts(data: &[u8]) -> Vec<(String, Vec<u8>)> {
     let (kind, timer) = parts.remove(0);
     let timer = String::from_utf8(base64::decode(&timer).unwrap()).unwrap();
     assert_eq!(kind, "text/cloud-boothook");
-    assert!(timer.starts_with("#cloud-boothook\n#!/bin/sh\n") && timer.contains("\nseconds 2h\n"), "{timer}");
+    assert!(
+        timer.starts_with("#cloud-boothook\n#!/bin/sh\n") && timer.contains("\nseconds 2h\n"),
+        "{timer}"
+    );
     assert!(timer.ends_with("done\n"), "{timer}");
     parts
         .into_iter()
@@ -58,7 +61,10 @@ fn python(script: &str, input: &[u8]) -> Vec<u8> {
 }
 
 fn packed(data: &[u8]) -> Vec<u8> {
-    python("import gzip, sys; sys.stdout.buffer.write(gzip.compress(sys.stdin.buffer.read()))", data)
+    python(
+        "import gzip, sys; sys.stdout.buffer.write(gzip.compress(sys.stdin.buffer.read()))",
+        data,
+    )
 }
 
 #[test]
@@ -109,13 +115,19 @@ fn a_message_becomes_a_part_with_its_own_parts() {
     assert_eq!(parts(single.as_bytes()), [script]);
     // cloud-init takes this one for a message too, and finds the script that it is.
     let script = "#!/bin/sh\nsendmail <<END\nMIME-Version: 1.0\nEND\n";
-    assert_eq!(parts(script.as_bytes()), [("text/plain".to_owned(), script.as_bytes().to_vec())]);
+    assert_eq!(
+        parts(script.as_bytes()),
+        [("text/plain".to_owned(), script.as_bytes().to_vec())]
+    );
 }
 
 #[test]
 fn packed_data_stays_packed() {
     let script = b"#!/bin/sh\necho packed\n".repeat(500);
-    assert_eq!(parts(&packed(&script)), [("application/gzip".to_owned(), script.clone())]);
+    assert_eq!(
+        parts(&packed(&script)),
+        [("application/gzip".to_owned(), script.clone())]
+    );
     // cloud-init unpacks a part, but does not look for parts in it: the message must not be one.
     let long = MESSAGE.replace("echo one", &"echo one\n".repeat(2_000));
     let inner = parts(&packed(long.as_bytes()));
@@ -138,7 +150,11 @@ fn the_boundary_stands_nowhere_in_the_data() {
 fn what_is_too_long_with_the_timer_is_refused_with_its_size() {
     let error = with_timer(TTL, Some(&vec![b'x'; USER_DATA_BYTES])).unwrap_err();
     let own = with_timer(TTL, Some(b"#!/bin/sh\n")).unwrap().len() - 10;
-    assert!(error.message().contains(&format!("takes {own} more")), "{}", error.message());
+    assert!(
+        error.message().contains(&format!("takes {own} more")),
+        "{}",
+        error.message()
+    );
     assert!(own < 3_072, "{own} bytes");
     let fits = vec![b'x'; USER_DATA_BYTES - own];
     assert_eq!(with_timer(TTL, Some(&fits)).unwrap().len(), USER_DATA_BYTES);
@@ -150,11 +166,15 @@ fn gzip_unpacks_what_python_packs() {
     let noise: Vec<u8> = (0..3_000).map(|_| random.u8(..)).collect();
     for data in [b"abc".to_vec(), b"abcabcabc ".repeat(400), noise] {
         for level in [0, 1, 9] {
-            let script = format!("import gzip, sys; sys.stdout.buffer.write(gzip.compress(sys.stdin.buffer.read(), {level}))");
+            let script =
+                format!("import gzip, sys; sys.stdout.buffer.write(gzip.compress(sys.stdin.buffer.read(), {level}))");
             let unpacked = gzip::unpacked_prefix(&python(&script, &data), usize::MAX).unwrap();
             assert_eq!(unpacked, data, "level {level}");
         }
-        let again = python("import gzip, sys; sys.stdout.buffer.write(gzip.decompress(sys.stdin.buffer.read()))", &gzip::stored(&data));
+        let again = python(
+            "import gzip, sys; sys.stdout.buffer.write(gzip.decompress(sys.stdin.buffer.read()))",
+            &gzip::stored(&data),
+        );
         assert_eq!(again, data);
     }
 }
@@ -178,10 +198,22 @@ impl Machine {
         machine.write("proc/uptime", "30.51 12.00\n");
         machine.write("now", "1000030\n");
         machine.program("date", "cat $CLOUDCTL_ROOT/now");
-        machine.program("sleep", "now=$(cat $CLOUDCTL_ROOT/now); echo $((now + $1)) >$CLOUDCTL_ROOT/now");
-        machine.program("curl", "case \"$*\" in *api/token*) echo key ;; *) cat $CLOUDCTL_ROOT/tag ;; esac");
-        machine.program("shutdown", "echo \"$(cat $CLOUDCTL_ROOT/now) shutdown $*\" >>$CLOUDCTL_ROOT/log");
-        machine.program("poweroff", "echo \"$(cat $CLOUDCTL_ROOT/now) poweroff $*\" >>$CLOUDCTL_ROOT/log; kill $PPID");
+        machine.program(
+            "sleep",
+            "now=$(cat $CLOUDCTL_ROOT/now); echo $((now + $1)) >$CLOUDCTL_ROOT/now",
+        );
+        machine.program(
+            "curl",
+            "case \"$*\" in *api/token*) echo key ;; *) cat $CLOUDCTL_ROOT/tag ;; esac",
+        );
+        machine.program(
+            "shutdown",
+            "echo \"$(cat $CLOUDCTL_ROOT/now) shutdown $*\" >>$CLOUDCTL_ROOT/log",
+        );
+        machine.program(
+            "poweroff",
+            "echo \"$(cat $CLOUDCTL_ROOT/now) poweroff $*\" >>$CLOUDCTL_ROOT/log; kill $PPID",
+        );
         machine.program("systemd-run", "echo \"systemd-run $*\" >>$CLOUDCTL_ROOT/log; exit 1");
         machine.program("setsid", "echo \"setsid $*\" >>$CLOUDCTL_ROOT/log");
         machine
@@ -255,6 +287,7 @@ fn the_timer_remembers_the_first_boot_and_runs_detached() {
 fn the_timer_powers_off_at_its_time_and_harder_if_that_does_not_help() {
     let machine = Machine::new();
     machine.write("tag", "2h\n");
+    machine.write("now", "1006900\n");
     machine.run(&["watch", "1000000"]);
     assert_eq!(machine.read("log"), "1007200 shutdown -P now\n1007260 poweroff -f\n");
 }
@@ -263,21 +296,33 @@ fn the_timer_powers_off_at_its_time_and_harder_if_that_does_not_help() {
 fn the_timer_goes_by_the_tag_and_by_what_it_said_last() {
     let machine = Machine::new();
     machine.write("tag", "1d2h3m4s\n");
+    machine.write("now", "1093500\n");
     machine.run(&["watch", "1000000"]);
     assert_eq!(machine.read("log"), "1093784 shutdown -P now\n1093844 poweroff -f\n");
     // The metadata service is silent after a reboot: the longer time still holds, and after it the machine goes.
-    machine.write("now", "1050000\n");
+    machine.write("now", "1093600\n");
     machine.write("log", "");
     std::fs::remove_file(machine.root.path().join("tag")).unwrap();
     machine.run(&["watch", "1000000"]);
     let log = machine.read("log");
     assert!(log.starts_with("1093799 shutdown"), "{log}");
+    assert_eq!(machine.read("var/lib/cloudctl/i-1/ttl"), "1d2h3m4s\n");
 }
 
 #[test]
 fn the_timer_has_its_own_time_where_the_tag_cannot_be_read_or_makes_no_sense() {
-    for tag in [None, Some("soon"), Some("08h"), Some("h"), Some("5"), Some("0s"), Some("99999999999d"), Some("1h$(reboot)")] {
+    for tag in [
+        None,
+        Some("soon"),
+        Some("08h"),
+        Some("h"),
+        Some("5"),
+        Some("0s"),
+        Some("99999999999d"),
+        Some("1h$(reboot)"),
+    ] {
         let machine = Machine::new();
+        machine.write("now", "1007000\n");
         if let Some(tag) = tag {
             machine.write("tag", tag);
         }
@@ -296,10 +341,10 @@ fn the_timer_powers_off_at_once_at_a_boot_past_its_time() {
     assert!(machine.read("log").starts_with("2000000 shutdown -P now\n"));
     // Unless it was given more time while it was off.
     let machine = Machine::new();
-    machine.write("tag", "20d\n");
+    machine.write("tag", "11d13h56m40s\n");
     machine.write("now", "2000000\n");
     machine.run(&["watch", "1000000"]);
-    assert!(machine.read("log").starts_with("2728000 shutdown -P now\n"));
+    assert!(machine.read("log").starts_with("2000600 shutdown -P now\n"));
 }
 
 #[test]
