@@ -1,6 +1,7 @@
 //! The cases, by what they are about.
 
 mod create;
+mod ec2_ttl;
 mod errors;
 mod lifecycle;
 mod list;
@@ -28,6 +29,7 @@ pub fn all() -> Vec<Case> {
     all.extend(terminate::cases());
     all.extend(refusals::cases());
     all.extend(errors::cases());
+    all.extend(ec2_ttl::cases());
     assert!(
         BackendKind::ALL
             .iter()
