@@ -313,6 +313,8 @@ def refusals(ec2, image, arm, subnets, group):
     run("InvalidParameterValue", UserData="x" * 16385)
     run("InvalidParameterValue", MetadataOptions={"HttpTokens": "sometimes"})
     run("InvalidParameterValue", MetadataOptions={"HttpPutResponseHopLimit": 65})
+    for key in ["Patch Group", "kubernetes.io/cluster", "_index"]:
+        run("InvalidParameterValue", MetadataOptions={"InstanceMetadataTags": "enabled"}, TagSpecifications=tags((key, "x")))
     run("InvalidParameterValue", InstanceInitiatedShutdownBehavior="explode")
     run("InvalidParameterValue", IamInstanceProfile={"Name": "nobody"})
     run("InvalidParameterCombination", IamInstanceProfile={"Name": "app", "Arn": "arn:aws:iam::1:x"})
@@ -606,6 +608,14 @@ def filters(ec2, image):
 
     options = ec2.modify_instance_metadata_options(InstanceId=identifier, HttpTokens="required")
     equal(options["InstanceMetadataOptions"]["HttpTokens"], "required", "ModifyInstanceMetadataOptions")
+    spaced = {"Resources": [identifier], "Tags": [{"Key": "Patch Group", "Value": "x"}]}
+    ec2.create_tags(**spaced)
+    shown = {"InstanceId": identifier, "InstanceMetadataTags": "enabled"}
+    refused("InvalidParameterValue", ec2.modify_instance_metadata_options, **shown)
+    ec2.delete_tags(**spaced)
+    options = ec2.modify_instance_metadata_options(**shown)
+    equal(options["InstanceMetadataOptions"]["InstanceMetadataTags"], "enabled", "tags in the metadata")
+    refused("InvalidParameterValue", ec2.create_tags, **spaced)
     ec2.terminate_instances(InstanceIds=[identifier, other])
 
 

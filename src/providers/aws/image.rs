@@ -1,7 +1,7 @@
 //! Images: from an alias or an id to what EC2 has.
 
 use aws_sdk_ec2::Client;
-use aws_sdk_ec2::types::{self as ec2, ArchitectureValues, DeviceType, Filter, ImageState, PlatformValues};
+use aws_sdk_ec2::types::{self as ec2, ArchitectureValues, DeviceType, Filter, ImageState};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use futures_util::future;
 
@@ -231,7 +231,10 @@ fn bootable(image: &ec2::Image, wanted: &str) -> Result<Image> {
         name: image.name().map(str::to_owned),
         root_device: root_device.to_owned(),
         disk_gib: size.and_then(|size| u32::try_from(size).ok()),
-        is_windows: image.platform() == Some(&PlatformValues::Windows),
+        // The SDK knows it as `Windows`; EC2 says `windows`.
+        is_windows: image
+            .platform()
+            .is_some_and(|platform| platform.as_str().eq_ignore_ascii_case("windows")),
     })
 }
 

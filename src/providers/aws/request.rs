@@ -131,8 +131,12 @@ impl Request {
                 .set_tags(sdk_tags.clone())
                 .build()
         };
-        // So that the timer sees when it is given more time. Where the tags do not fit, it goes by what it was born with.
-        let shows_tags = self.timed && fit_metadata(&tags);
+        // So that the timer sees when it is given more time. Where the tags do not fit, it goes by what it was born with,
+        // and an account whose default is to show them must not spoil the launch.
+        let shows_tags = self.timed.then(|| match fit_metadata(&tags) {
+            true => InstanceMetadataTagsState::Enabled,
+            false => InstanceMetadataTagsState::Disabled,
+        });
         let mut call = client
             .run_instances()
             .min_count(1)
@@ -205,14 +209,14 @@ impl Request {
             .build()
     }
 
-    fn metadata_options(&self, shows_tags: bool) -> InstanceMetadataOptionsRequest {
+    fn metadata_options(&self, shows_tags: Option<InstanceMetadataTagsState>) -> InstanceMetadataOptionsRequest {
         let tokens = match self.options.http_tokens.unwrap_or_default() {
             HttpTokens::Required => HttpTokensState::Required,
             HttpTokens::Optional => HttpTokensState::Optional,
         };
         InstanceMetadataOptionsRequest::builder()
             .http_tokens(tokens)
-            .set_instance_metadata_tags(shows_tags.then_some(InstanceMetadataTagsState::Enabled))
+            .set_instance_metadata_tags(shows_tags)
             .build()
     }
 

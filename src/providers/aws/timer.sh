@@ -4,9 +4,9 @@
 PATH=$PATH:/usr/sbin:/usr/bin:/sbin:/bin
 root=${CLOUDCTL_ROOT-}
 mine=$root/var/lib/cloudctl/${INSTANCE_ID:-instance}
+mkdir -p "$mine"
 
 if [ "$1" != watch ]; then
-  mkdir -p "$mine"
   born=$(cat "$mine/born" 2>/dev/null)
   case $born in '' | *[!0-9]*)
     read -r up _ <"$root/proc/uptime"

@@ -287,6 +287,7 @@ fn the_timer_remembers_the_first_boot_and_runs_detached() {
 fn the_timer_powers_off_at_its_time_and_harder_if_that_does_not_help() {
     let machine = Machine::new();
     machine.write("tag", "2h\n");
+    machine.write("now", "1006900\n");
     machine.run(&["watch", "1000000"]);
     assert_eq!(machine.read("log"), "1007200 shutdown -P now\n1007260 poweroff -f\n");
 }
@@ -295,15 +296,17 @@ fn the_timer_powers_off_at_its_time_and_harder_if_that_does_not_help() {
 fn the_timer_goes_by_the_tag_and_by_what_it_said_last() {
     let machine = Machine::new();
     machine.write("tag", "1d2h3m4s\n");
+    machine.write("now", "1093500\n");
     machine.run(&["watch", "1000000"]);
     assert_eq!(machine.read("log"), "1093784 shutdown -P now\n1093844 poweroff -f\n");
     // The metadata service is silent after a reboot: the longer time still holds, and after it the machine goes.
-    machine.write("now", "1050000\n");
+    machine.write("now", "1093600\n");
     machine.write("log", "");
     std::fs::remove_file(machine.root.path().join("tag")).unwrap();
     machine.run(&["watch", "1000000"]);
     let log = machine.read("log");
     assert!(log.starts_with("1093799 shutdown"), "{log}");
+    assert_eq!(machine.read("var/lib/cloudctl/i-1/ttl"), "1d2h3m4s\n");
 }
 
 #[test]
@@ -319,6 +322,7 @@ fn the_timer_has_its_own_time_where_the_tag_cannot_be_read_or_makes_no_sense() {
         Some("1h$(reboot)"),
     ] {
         let machine = Machine::new();
+        machine.write("now", "1007000\n");
         if let Some(tag) = tag {
             machine.write("tag", tag);
         }
@@ -337,10 +341,10 @@ fn the_timer_powers_off_at_once_at_a_boot_past_its_time() {
     assert!(machine.read("log").starts_with("2000000 shutdown -P now\n"));
     // Unless it was given more time while it was off.
     let machine = Machine::new();
-    machine.write("tag", "20d\n");
+    machine.write("tag", "11d13h56m40s\n");
     machine.write("now", "2000000\n");
     machine.run(&["watch", "1000000"]);
-    assert!(machine.read("log").starts_with("2728000 shutdown -P now\n"));
+    assert!(machine.read("log").starts_with("2000600 shutdown -P now\n"));
 }
 
 #[test]

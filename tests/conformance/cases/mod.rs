@@ -1,6 +1,7 @@
 //! The cases, by what they are about.
 
 mod create;
+mod ec2_ttl;
 mod errors;
 mod gce;
 mod gce_ttl;
@@ -32,6 +33,7 @@ pub fn all() -> Vec<Case> {
     all.extend(errors::cases());
     all.extend(gce::cases());
     all.extend(gce_ttl::cases());
+    all.extend(ec2_ttl::cases());
     assert!(
         BackendKind::ALL
             .iter()

@@ -7,7 +7,7 @@ use super::instance::{Instance, MetadataOptions, Phase};
 use super::query::Node;
 use super::render;
 use super::state::Context;
-use super::tags::done;
+use super::tags::{done, fit_metadata};
 use super::types;
 use super::xml::Xml;
 
@@ -237,7 +237,16 @@ pub fn modify_instance_metadata_options(context: &mut Context) -> Answer<Xml> {
             ),
         ));
     }
-    instance.metadata = metadata_options(query, instance.metadata.clone())?;
+    let wanted = metadata_options(query, instance.metadata.clone())?;
+    let id = instance.id.clone();
+    let region = context.region();
+    if wanted.tags == "enabled"
+        && let Some(tags) = region.tags.get(&id)
+    {
+        fit_metadata(tags.current.keys())?;
+    }
+    let instance = region.instance_mut(&id).expect("found before");
+    instance.metadata = wanted;
     let mut xml = Xml::default();
     xml.text("instanceId", &instance.id);
     render::metadata(&mut xml, "instanceMetadataOptions", &instance.metadata, true);

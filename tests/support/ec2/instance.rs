@@ -157,6 +157,11 @@ pub struct Instance {
 }
 
 impl Instance {
+    /// Whether its metadata has its tags.
+    pub fn sees_tags(&self) -> bool {
+        self.metadata.tags == "enabled"
+    }
+
     /// Where a test can see the phase right after asking for another one.
     pub fn begin(&mut self, phase: Phase, reason: Option<Reason>) {
         self.epoch += 1;

@@ -204,6 +204,11 @@ impl Emulator {
         });
     }
 
+    /// The account's default is that instances see their tags in their metadata, as far as a launch does not say.
+    pub fn set_metadata_tags_by_default(&self, on: bool) {
+        self.turn(|knobs| knobs.metadata_tags_by_default = on);
+    }
+
     // --- pages
 
     /// The longest page, whatever MaxResults says; 1,000 at first.

@@ -90,10 +90,18 @@ impl Request {
             metadata.hop_limit = 2;
             "required".clone_into(&mut metadata.tokens);
         }
+        if context.state.knobs.metadata_tags_by_default {
+            "enabled".clone_into(&mut metadata.tags);
+        }
         let metadata = match query.node("MetadataOptions") {
             Some(node) => metadata_options(node, metadata)?,
             None => metadata,
         };
+        if metadata.tags == "enabled"
+            && let Some(tags) = tags.get("instance")
+        {
+            tags::fit_metadata(tags.keys())?;
+        }
         Ok(Self {
             minimum,
             maximum,

@@ -52,6 +52,7 @@ pub struct Knobs {
     /// The state reason of launches that shall fail while pending, and how many are left.
     pub doom: Option<(String, String, usize)>,
     pub profiles: BTreeSet<String>,
+    pub metadata_tags_by_default: bool,
 }
 
 pub struct State {
@@ -102,6 +103,7 @@ impl State {
                 forget_client_tokens: false,
                 doom: None,
                 profiles: BTreeSet::from(["app".to_owned()]),
+                metadata_tags_by_default: false,
             },
             advanced: Duration::ZERO,
             date_offset: SignedDuration::ZERO,

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::encoding::is_identifier;
 use super::errors::{Answer, Refusal};
 use super::filters::{Filterable, Filters};
+use super::instance::Instance;
 use super::pages::Page;
 use super::query::Node;
 use super::state::{Context, State};
@@ -106,6 +107,19 @@ fn within_limit(tags: &Tags) -> Answer<()> {
     Ok(())
 }
 
+/// Whether an instance can see tags with these keys in its metadata, where each is a part of a path.
+pub fn fit_metadata<'a>(keys: impl IntoIterator<Item = &'a String>) -> Answer<()> {
+    let allowed = |letter: char| letter.is_ascii_alphanumeric() || "-_+=,.@:".contains(letter);
+    let mut keys = keys.into_iter();
+    match keys.find(|key| !key.chars().all(allowed) || matches!(key.as_str(), "." | ".." | "_index")) {
+        None => Ok(()),
+        Some(key) => Err(Refusal::value(format!(
+            "'{key}' is not a valid tag key. Tag keys must match pattern ([0-9a-zA-Z\\\\-_+=,.@:]{{1,255}}), and must \
+             not be a reserved name ('.', '..', '_index')"
+        ))),
+    }
+}
+
 const KINDS: &[(&str, &str)] = &[
     ("i", "instance"),
     ("vol", "volume"),
@@ -177,6 +191,9 @@ pub fn create_tags(context: &mut Context) -> Answer<Xml> {
             .unwrap_or_default();
         all.extend(tags.clone());
         within_limit(&all)?;
+        if context.region().instance(id).is_some_and(Instance::sees_tags) {
+            fit_metadata(tags.keys())?;
+        }
     }
     for id in &ids {
         context

@@ -35,6 +35,8 @@ pub struct InstanceView {
     pub protected: bool,
     pub spot: bool,
     pub http_tokens: String,
+    /// Whether it sees its tags in its metadata.
+    pub sees_tags: bool,
     /// `stop` or `terminate`.
     pub shutdown_behaviour: String,
     pub public_ip: Option<String>,
@@ -88,6 +90,7 @@ impl InstanceView {
             protected: instance.protected,
             spot: instance.spot.is_some(),
             http_tokens: instance.metadata.tokens.clone(),
+            sees_tags: instance.sees_tags(),
             shutdown_behaviour: instance.on_shutdown.clone(),
             public_ip: interface.and_then(|interface| interface.public_ip.clone()),
             private_ip: interface.map(|interface| interface.private_ip.clone()),
