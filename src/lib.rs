@@ -195,7 +195,9 @@ fn start_log(verbosity: u8, variable: Option<&str>) {
         (_, 2) => LevelFilter::DEBUG,
         (_, _) => LevelFilter::TRACE,
     };
-    let events = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(false);
+    let events = tracing_subscriber::fmt::layer()
+        .with_writer(io::stderr)
+        .with_ansi(false);
     let events = match (variable, verbosity) {
         (None, 0) => events.event_format(PlainWarning).boxed(),
         _ => events.with_target(false).boxed(),
