@@ -52,6 +52,8 @@ pub struct Knobs {
     /// The state reason of launches that shall fail while pending, and how many are left.
     pub doom: Option<(String, String, usize)>,
     pub profiles: BTreeSet<String>,
+    /// What stands in the tags for bytes that are written as they are, and those.
+    pub raw_values: Vec<(String, Vec<u8>)>,
 }
 
 pub struct State {
@@ -93,6 +95,7 @@ impl State {
                 repeat_page_token: false,
                 refuse_page_tokens: 0,
                 page_epoch: 0,
+                raw_values: Vec::new(),
                 capacity: BTreeMap::new(),
                 vcpu_limit: None,
                 denied: BTreeSet::new(),
