@@ -15,6 +15,7 @@ pub fn rows() -> Vec<Row> {
     ];
     rows.extend(crate::rows![&[BackendKind::Ec2Emulator];
         42 => the_clock_is_twenty_minutes_early,
+        42 => a_wrong_clock_is_told_of,
     ]);
     rows
 }
@@ -96,4 +97,59 @@ fn the_clock_is_twenty_minutes_early(backend: &Backend) {
     let run = backend.run(&["terminate", "--expired", "-y"]).expect(0);
     assert_eq!(alive_ids(backend), [first], "{}", run.stderr);
     assert_created_with_ttl(backend);
+}
+
+/// Once, and with what to do where it still is in the way.
+fn a_wrong_clock_is_told_of(backend: &Backend) {
+    let emulator = backend.ec2().expect("the emulator");
+    let told = |text: &str, word: &str| text.matches(word).count();
+    seed(backend, "web-1", &own("web-1"));
+    for (minutes, words) in [(20, "20 minutes slow"), (-20, "20 minutes fast"), (3, "")] {
+        emulator.set_date_offset(SignedDuration::from_mins(minutes));
+        let run = backend.run(&["list"]).expect(0);
+        let warning = format!("warning: this machine's clock is {words} by the time of aws\n");
+        assert_eq!(
+            told(&run.stderr, &warning),
+            usize::from(!words.is_empty()),
+            "{}",
+            run.stderr
+        );
+        assert_eq!(
+            told(&run.stderr, "clock"),
+            usize::from(!words.is_empty()),
+            "{}",
+            run.stderr
+        );
+    }
+    emulator.set_date_offset(SignedDuration::from_mins(20));
+    let quiet = backend
+        .command(&["list"])
+        .env("CLOUDCTL_LOG", "off")
+        .output()
+        .expect("a run");
+    assert_eq!(
+        (quiet.status.code(), String::from_utf8_lossy(&quiet.stderr).as_ref()),
+        (Some(0), "")
+    );
+    // Who has the SDKs leave dates alone is refused, once, and told why.
+    emulator.forget_calls();
+    let mut command = backend.command(&["list", "-r", backend.home_region()]);
+    let refused = command
+        .env("AWS_DISABLE_CLOCK_SKEW_CORRECTION", "true")
+        .output()
+        .expect("a run");
+    let stderr = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(4), "{stderr}");
+    assert!(
+        stderr.contains("hint: set this machine's clock: it is 20 minutes slow"),
+        "{stderr}"
+    );
+    assert!(
+        emulator.count("DescribeInstances") <= 2,
+        "{}",
+        emulator.count("DescribeInstances")
+    );
+    emulator.expire_credentials();
+    let run = backend.run(&["list", "-r", backend.home_region()]).expect(4);
+    assert!(run.stderr.contains("hint: set this machine's clock"), "{}", run.stderr);
 }

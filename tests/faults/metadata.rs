@@ -7,10 +7,15 @@ use crate::seeds::{alive_ids, labels, own, seed};
 use crate::support::backend::{Backend, BackendKind};
 
 pub fn rows() -> Vec<Row> {
-    crate::rows![BackendKind::EMULATORS;
+    let mut rows = crate::rows![BackendKind::EMULATORS;
         64 => hostile_values_are_harmless_to_read,
         65 => forged_and_damaged_labels_prune_nothing,
-    ]
+    ];
+    // The other cloud's answers are JSON, which has a form for everything.
+    rows.extend(crate::rows![&[BackendKind::Ec2Emulator];
+        64 => bytes_that_are_no_text_hide_nothing,
+    ]);
+    rows
 }
 
 /// Values that steer terminals, turn text round, begin formulas, and never end.
@@ -105,6 +110,36 @@ fn hostile_values_are_harmless_to_read(backend: &Backend) {
         emulator.set_console_output(&before[0], &console);
         backend.run(&["console", &before[0], "-r", region]).expect(0);
     }
+}
+
+fn bytes_that_are_no_text_hide_nothing(backend: &Backend) {
+    let emulator = backend.ec2().expect("the emulator");
+    let raw: &[(&str, &[u8], &str)] = &[
+        ("latin", b"caf\xe9", "caf\u{fffd}"),
+        ("half", b"\xf0\x9f\x92", "\u{fffd}"),
+        ("escape", b"\x1b[2J\x00\x07", "\u{1b}[2J\0\u{7}"),
+        ("reference", b"&#x1b;[2J&#8238;", "\u{1b}[2J\u{202e}"),
+        ("nobody", b"a&#xD800;b&#1114112;", "a\u{fffd}b\u{fffd}"),
+        ("forbidden", b"\xef\xbf\xbe&amp;", "\u{fffe}&"),
+    ];
+    let id = seed(backend, "web-1", &own("web-1"));
+    for (key, bytes, _) in raw {
+        emulator.force_raw_tag(&id, key, bytes);
+    }
+    let region = backend.home_region();
+    let item = backend.json(&["list", "-r", region]).expect(0).item();
+    for (key, _, value) in raw {
+        assert_eq!(item["labels"][key], *value, "{key}");
+    }
+    for arguments in [
+        &["list", "-r", region, "-o", "columns=name,labels"][..],
+        &["describe", &id, "-r", region],
+    ] {
+        let run = backend.run(arguments).expect(0);
+        assert!(is_harmless(&run.stdout) && is_harmless(&run.stderr), "{run:?}");
+    }
+    backend.run(&["terminate", "web-1", "-y"]).expect(0);
+    assert_eq!(alive_ids(backend), Vec::<String>::new());
 }
 
 fn forged_and_damaged_labels_prune_nothing(backend: &Backend) {

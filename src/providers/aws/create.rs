@@ -41,9 +41,9 @@ pub(super) async fn plan(client: &Client, spec: &InstanceSpec) -> Result<Plan> {
 /// Makes the instance, or finds the one that this life of its name has already.
 pub(super) async fn create(client: &Client, spec: &InstanceSpec, generation: u32) -> Result<Created> {
     let region = &spec.place.region;
-    let started = Timestamp::now();
     let token = token(spec, generation);
     let request = Request::resolve(client, spec).await?;
+    let started = now(client);
     let mut call = request.call(client, spec, generation).client_token(&token);
     if let Some(SshKey::PublicKey(key)) = &spec.ssh_key {
         let key = PublicKey::parse(key)?;
@@ -108,20 +108,49 @@ async fn after_failure(
     if !mismatch && !failure.may_have_worked {
         return Err(error);
     }
-    match timeout(SEARCH_TIMEOUT, search(client, region, token, mismatch)).await {
+    let found = match timeout(SEARCH_TIMEOUT, search(client, region, token, mismatch)).await {
+        Ok(Ok(found)) => Found::of(found),
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "it cannot be seen whether an instance was made");
+            Found::Unknown
+        }
+        Err(_) => Found::Unknown,
+    };
+    match found {
         // What EC2 says differs can be compared only by the tag, and without it is not taken for the asked one.
-        Ok(Some(found)) if mismatch && !is_comparable(&found) => Err(error
+        Found::Instance(found) if mismatch && !is_comparable(&found) => Err(error
             .context(format!("{} was asked for with another spec", spec.name))
             .with_leftover(found.reference)
             .with_remedy("repeat it with the flags of that time, or use another name")),
-        Ok(Some(found)) => Ok(found),
+        Found::Instance(found) => Ok(*found),
         _ if mismatch => Err(error
             .context(format!("{} was asked for with another spec", spec.name))
             .with_remedy("repeat it with the flags of that time, or use another name")),
+        // Every attempt is over, by the server's own word, and so long after the last one EC2 would list it.
+        Found::Nothing if !failure.unanswered => Err(match error.kind() {
+            ErrorKind::UnknownOutcome => error
+                .context("nothing was created")
+                .as_kind(ErrorKind::Network)
+                .with_remedy("run the same command again"),
+            _ => error,
+        }),
         _ => Err(error
             .context("it is not known whether an instance was made")
             .as_kind(ErrorKind::UnknownOutcome)
             .with_remedy("run the same command again: it finds the instance, or makes it")),
+    }
+}
+
+/// What the search for an instance came to.
+enum Found {
+    Instance(Box<Instance>),
+    Nothing,
+    Unknown,
+}
+
+impl Found {
+    fn of(found: Option<Instance>) -> Self {
+        found.map_or(Self::Nothing, |found| Self::Instance(Box::new(found)))
     }
 }
 
@@ -131,16 +160,18 @@ fn is_comparable(instance: &Instance) -> bool {
 }
 
 /// The instance that was made under a token, preferably one that is alive; if asked, with some patience for its tags.
-async fn search(client: &Client, region: &str, token: &str, comparable: bool) -> Option<Instance> {
-    let mut seen = None;
+///
+/// # Errors
+/// That of the last look, if no look saw one: then it may be there all the same.
+async fn search(client: &Client, region: &str, token: &str, comparable: bool) -> Result<Option<Instance>> {
+    let mut seen = Ok(None);
     for attempt in 1..=SEARCHES {
         let found = list::query(client, region, vec![list::equal("client-token", [token])]).await;
-        let found = found.unwrap_or_default();
-        if let Some(instance) = found.into_iter().min_by_key(|instance| instance.state.is_gone()) {
-            if !comparable || is_comparable(&instance) {
-                return Some(instance);
-            }
-            seen = Some(instance);
+        match found.map(|found| found.into_iter().min_by_key(|instance| instance.state.is_gone())) {
+            Ok(Some(instance)) if !comparable || is_comparable(&instance) => return Ok(Some(instance)),
+            Ok(Some(instance)) => seen = Ok(Some(instance)),
+            other if !matches!(seen, Ok(Some(_))) => seen = other,
+            _ => {}
         }
         if attempt < SEARCHES {
             sleep(Duration::from_secs(u64::from(attempt))).await;
@@ -151,6 +182,13 @@ async fn search(client: &Client, region: &str, token: &str, comparable: bool) ->
 
 /// How long before this run an instance was launched at most that counts as launched by it; clocks differ.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(30);
+
+/// The time that requests are dated by.
+fn now(client: &Client) -> Timestamp {
+    let time = client.config().time_source().map(|source| source.now());
+    time.and_then(|time| Timestamp::try_from(time).ok())
+        .unwrap_or_else(Timestamp::now)
+}
 
 /// Tells an instance that lives from one that is gone, and one that was ended from one that never came up.
 fn settle(mut made: Instance, machine: &Machine, spec: &InstanceSpec, started: Timestamp) -> Result<Created> {

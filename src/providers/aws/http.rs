@@ -1,8 +1,10 @@
-//! Only aws has this file: the SDK's HTTP client, with three differences. Its connector is built on first use: the
+//! Only aws has this file: the SDK's HTTP client, with some differences. Its connector is built on first use: the
 //! SDK builds one when a client is made, which loads the TLS roots, and throws it away. And an answer that was cut
-//! short is an error: the SDK reads half a list as a whole one. And of each answer it is heard what time it is. The
+//! short is an error: the SDK reads half a list as a whole one. And of each answer it is heard what time it is, and mended what
+//! its reader of XML would stumble over. The
 //! Compute Engine SDK takes no client of ours.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -86,21 +88,78 @@ impl HttpConnector for WholeAnswers {
             }
             let body = ByteStream::new(response.take_body()).collect().await;
             let body = body.map_err(|error| ConnectorError::io(error.into()))?.into_bytes();
-            if is_cut_short(&body) {
+            let mended = mended(&body);
+            if is_cut_short(mended.as_deref().unwrap_or(&body)) {
                 return Err(ConnectorError::io("the answer was cut short".into()));
             }
-            *response.body_mut() = SdkBody::from(body);
+            *response.body_mut() = match mended {
+                Some(mended) => SdkBody::from(mended),
+                None => SdkBody::from(body),
+            };
             Ok(response)
         })
     }
+}
+
+/// A document that the SDK's reader of XML would refuse, in a form that it takes: one odd character in a tag must not
+/// hide a whole region. Nothing if there is nothing to mend.
+fn mended(body: &[u8]) -> Option<Vec<u8>> {
+    if !body.trim_ascii_start().starts_with(b"<") {
+        return None;
+    }
+    let text = String::from_utf8_lossy(body);
+    let is_sound = !text.contains("&#") && !text.contains(is_no_xml);
+    if is_sound {
+        return match text {
+            Cow::Owned(text) => Some(text.into_bytes()),
+            Cow::Borrowed(_) => None,
+        };
+    }
+    let mut mended = String::with_capacity(text.len());
+    let mut rest = text.as_ref();
+    while let Some(at) = rest.find(|letter| letter == '&' || is_no_xml(letter)) {
+        mended.push_str(&rest[..at]);
+        rest = &rest[at..];
+        if let Some(after) = without_empty_reference(rest) {
+            mended.push(char::REPLACEMENT_CHARACTER);
+            rest = after;
+        } else if let Some(letter) = rest.chars().next() {
+            match letter {
+                '&' => mended.push('&'),
+                // As a reference it is taken.
+                letter => mended.push_str(&format!("&#{};", u32::from(letter))),
+            }
+            rest = &rest[letter.len_utf8()..];
+        }
+    }
+    mended.push_str(rest);
+    Some(mended.into_bytes())
+}
+
+/// What must not stand in a document as it is. <https://www.w3.org/TR/xml/#charsets>
+fn is_no_xml(letter: char) -> bool {
+    matches!(letter, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}')
+}
+
+/// What follows a reference to a number that is no character.
+fn without_empty_reference(text: &str) -> Option<&str> {
+    let (number, after) = text.strip_prefix("&#")?.split_once(';')?;
+    if !number.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return None;
+    }
+    let code = match number.strip_prefix('x') {
+        Some(digits) => u32::from_str_radix(digits, 16),
+        None => number.parse(),
+    };
+    code.ok().and_then(char::from_u32).is_none().then_some(after)
 }
 
 /// Whether it is one of EC2's or STS's documents without its end. Their root elements are all named `…Response`.
 fn is_cut_short(body: &[u8]) -> bool {
     let body = body.trim_ascii();
     let Ok(text) = std::str::from_utf8(body) else {
-        // Cut within a character, or not one of theirs: those start with ASCII.
-        return body.starts_with(b"<");
+        // No document: those were mended.
+        return false;
     };
     let Some(document) = text.strip_prefix('<') else {
         return false;
@@ -148,5 +207,26 @@ mod tests {
             assert!(!is_cut_short(body.as_bytes()), "{body}");
         }
         assert!(!is_cut_short(b"<Response><Errors/></Response>"));
+    }
+
+    #[test]
+    fn what_the_reader_of_xml_would_refuse_is_mended() {
+        for (document, expected) in [
+            (&b"<a>caf\xe9</a>"[..], "<a>caf\u{fffd}</a>"),
+            (b"<a>\x1b[31m\0\t\r\n</a>", "<a>&#27;[31m&#0;\t\r\n</a>"),
+            (b"<a>\xef\xbf\xbf&amp;#x1b;</a>", "<a>&#65535;&amp;#x1b;</a>"),
+            (b"<a>&#</a><b>&#;</b>", "<a>&#</a><b>\u{fffd}</b>"),
+            (
+                b"<a>&#x1b;&#8238;&#xD83D;&#xDE00;&#4294967296;</a>",
+                "<a>&#x1b;&#8238;\u{fffd}\u{fffd}\u{fffd}</a>",
+            ),
+        ] {
+            let mended = mended(document).unwrap();
+            assert_eq!(String::from_utf8(mended).unwrap(), expected);
+        }
+        for sound in ["<a>na\u{ef}ve \u{202e}&lt;</a>", "", "{\"Token\": \"\u{1b}\"}"] {
+            assert_eq!(mended(sound.as_bytes()), None, "{sound:?}");
+        }
+        assert_eq!(mended(b"\xff"), None);
     }
 }

@@ -5,7 +5,6 @@
 mod client;
 mod create;
 mod error;
-mod gzip;
 mod http;
 mod image;
 mod instance;

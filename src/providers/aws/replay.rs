@@ -24,6 +24,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 pub(super) struct Failure<E> {
     /// What the last attempt came to.
     pub(super) error: SdkError<E>,
+    /// Whether an attempt got no answer, so that it may take effect even now.
+    pub(super) unanswered: bool,
     /// Whether an attempt may have taken effect nevertheless.
     pub(super) may_have_worked: bool,
 }
@@ -40,7 +42,7 @@ where
     Attempt: Future<Output = Result<T, SdkError<E>>>,
 {
     let started = Instant::now();
-    let mut may_have_worked = false;
+    let (mut unanswered, mut faulty) = (false, false);
     let mut dated_anew = false;
     let mut attempt = 0;
     loop {
@@ -51,7 +53,12 @@ where
             Err(error) => error,
         };
         let kind = error::kind(&error);
-        may_have_worked |= kind == ErrorKind::Network && !error::never_sent(&error);
+        if kind == ErrorKind::Network && !error::never_sent(&error) {
+            let told = is_servers_fault(&error);
+            faulty |= told;
+            unanswered |= !told;
+        }
+        let may_have_worked = unanswered || faulty;
         tracing::debug!(
             operation,
             place,
@@ -76,11 +83,18 @@ where
                 // A refusal of the request itself also answers for the attempts before it; one of the
                 // caller comes before the request is looked at.
                 may_have_worked: may_have_worked && !answers_for_all(kind),
+                unanswered,
                 error,
             });
         }
         sleep(pause).await;
     }
+}
+
+/// Whether the answer is a server's own word that it failed: the call is over, with or without effect.
+fn is_servers_fault<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+    let status = error.raw_response().map(|answer| answer.status().as_u16());
+    matches!(error, SdkError::ServiceError(_)) && error.code().is_some() && status.is_some_and(|status| status >= 500)
 }
 
 fn answers_for_all(kind: ErrorKind) -> bool {
@@ -118,7 +132,59 @@ fn asked_pause<E>(error: &SdkError<E>) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
+    use aws_sdk_ec2::operation::run_instances::RunInstancesError;
+    use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+    use aws_smithy_types::body::SdkBody;
+    use aws_smithy_types::error::ErrorMetadata;
+    use jiff::{SignedDuration, Timestamp};
+
+    use super::super::server_time::ServerTime;
     use super::*;
+
+    /// An answer of an hour's difference to the request.
+    fn refusal(status: u16, code: &str) -> SdkError<RunInstancesError> {
+        let mut answer = HttpResponse::new(status.try_into().unwrap(), SdkBody::empty());
+        let date = Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        answer.headers_mut().insert("date", date);
+        ServerTime::default().hear(Timestamp::now() - SignedDuration::from_hours(1), &mut answer);
+        let error = RunInstancesError::generic(ErrorMetadata::builder().code(code).build());
+        SdkError::service_error(error, answer)
+    }
+
+    #[tokio::test]
+    async fn a_change_that_is_refused_for_its_date_is_dated_anew_once() {
+        let calls = Cell::new(0);
+        let call = |refusals: u32, code: &'static str| {
+            let calls = &calls;
+            calls.set(0);
+            replay("RunInstances", "eu-west-1", move || {
+                calls.set(calls.get() + 1);
+                let answer = if calls.get() > refusals {
+                    Ok(())
+                } else {
+                    Err(refusal(400, code))
+                };
+                std::future::ready(answer)
+            })
+        };
+        assert!(call(1, "RequestExpired").await.is_ok());
+        let failure = call(9, "RequestExpired").await.unwrap_err();
+        assert_eq!(calls.get(), 2);
+        assert!(!failure.may_have_worked && !failure.unanswered);
+        assert!(call(1, "UnauthorizedOperation").await.is_err());
+        assert_eq!(calls.get(), 1);
+    }
+
+    #[test]
+    fn a_servers_word_that_it_failed_is_an_answer() {
+        assert!(is_servers_fault(&refusal(500, "InternalError")));
+        assert!(!is_servers_fault(&refusal(400, "InternalError")));
+        let nothing = HttpResponse::new(502.try_into().unwrap(), SdkBody::from("<html>"));
+        let unreadable = RunInstancesError::generic(ErrorMetadata::builder().build());
+        assert!(!is_servers_fault(&SdkError::service_error(unreadable, nothing)));
+    }
 
     #[test]
     fn pauses_stay_within_bounds_and_honour_the_server() {

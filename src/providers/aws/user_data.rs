@@ -5,19 +5,23 @@
 //! <https://cloudinit.readthedocs.io/en/latest/explanation/format.html>, and how a part is told from another:
 //! `cloudinit/user_data.py` of cloud-init.
 
+use std::io::{self, Read};
 use std::time::Duration;
 
 use aws_smithy_types::base64;
+use flate2::bufread::MultiGzDecoder;
+use flate2::{Compression, GzBuilder};
 use sha2::{Digest, Sha256};
 
-use super::gzip;
-use crate::cloud::{Error, Result, format_duration};
+use crate::cloud::{Error, ErrorKind, Result, format_duration};
 
 /// What EC2 takes before base64.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html>
 pub(super) const USER_DATA_BYTES: usize = 16 * 1024;
 /// cloud-init looks that far for what makes its data MIME.
 const MIME_PREFIX: usize = 4096;
+/// How data that is packed with gzip begins. <https://www.rfc-editor.org/rfc/rfc1952#section-2.3.1>
+const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
 /// <https://www.rfc-editor.org/rfc/rfc2045#section-6.8>
 const BASE64_LINE: usize = 76;
 
@@ -40,9 +44,9 @@ enum Form {
 
 impl Form {
     fn of(data: &[u8]) -> Self {
-        if data.starts_with(gzip::MAGIC) {
-            return match gzip::unpacked_prefix(data, MIME_PREFIX) {
-                Some(inside) if is_message(&inside) => Self::PackedMessage,
+        if data.starts_with(GZIP_MAGIC) {
+            return match unpacked_prefix(data) {
+                Ok(inside) if is_message(&inside) => Self::PackedMessage,
                 _ => Self::Packed,
             };
         }
@@ -92,12 +96,7 @@ pub(super) fn with_timer(ttl: Duration, data: Option<&[u8]>) -> Result<Vec<u8>> 
         Form::EncodedText | Form::Packed | Form::Binary => [head, start, in_lines(data), end].concat().into_bytes(),
         // What is packed apart and put together is unpacked together: the message need not be opened.
         // https://www.rfc-editor.org/rfc/rfc1952#section-2.2
-        Form::PackedMessage => [
-            gzip::stored([head, start].concat().as_bytes()),
-            data.to_vec(),
-            gzip::stored(end.as_bytes()),
-        ]
-        .concat(),
+        Form::PackedMessage => [packed(&[head, start].concat())?, data.to_vec(), packed(&end)?].concat(),
     };
     if merged.len() > USER_DATA_BYTES {
         let (all, own) = (merged.len(), data.len());
@@ -123,6 +122,26 @@ fn boundary(data: &[u8], timer: &str) -> String {
         }
         digest = Sha256::digest(digest);
     }
+}
+
+/// As much of packed data as cloud-init looks at.
+fn unpacked_prefix(data: &[u8]) -> io::Result<Vec<u8>> {
+    let mut prefix = Vec::new();
+    MultiGzDecoder::new(data)
+        .take(MIME_PREFIX as u64)
+        .read_to_end(&mut prefix)?;
+    Ok(prefix)
+}
+
+/// Packs text, without a time, so that the same text always gives the same bytes.
+fn packed(text: &str) -> Result<Vec<u8>> {
+    let mut packed = Vec::new();
+    let mut reader = GzBuilder::new().mtime(0).read(text.as_bytes(), Compression::best());
+    reader.read_to_end(&mut packed).map_err(|error| {
+        let message = "cannot put the timer for --ttl before the user data";
+        Error::new(ErrorKind::Internal, message).with_source(error)
+    })?;
+    Ok(packed)
 }
 
 /// Whether cloud-init takes it for a message, or could if it had the header for it.

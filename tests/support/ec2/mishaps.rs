@@ -77,6 +77,17 @@ impl Emulator {
         });
     }
 
+    /// The same with bytes that go into every answer as they are: no UTF-8, or no XML.
+    pub fn force_raw_tag(&self, id: &str, key: &str, value: &[u8]) {
+        let mut stand_in = String::new();
+        self.turn(|knobs| {
+            // Private characters, so that nothing else looks like it.
+            stand_in = format!("\u{f8f0}{}\u{f8f1}", knobs.raw_values.len());
+            knobs.raw_values.push((stand_in.clone(), value.to_vec()));
+        });
+        self.force_tag(id, key, &stand_in);
+    }
+
     fn each(&self, id: &str, change: impl FnOnce(&mut Instance)) {
         self.with(|state| {
             let instance = state.regions.values_mut().find_map(|region| region.instance_mut(id));

@@ -161,6 +161,9 @@ impl http::Service for Service {
         };
         reply.headers.push(("date".to_owned(), http_date(state.date())));
         reply.headers.push(("x-amzn-requestid".to_owned(), id));
+        for (stand_in, value) in &state.knobs.raw_values {
+            reply.body = replaced(&reply.body, stand_in.as_bytes(), value);
+        }
         reply
     }
 
@@ -195,4 +198,16 @@ fn sts_document(action: &str, request_id: &str, result: Xml) -> Reply {
         xml.inside("ResponseMetadata", |xml| xml.text("RequestId", request_id));
     });
     errors::reply(200, xml)
+}
+
+fn replaced(text: &[u8], word: &[u8], by: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.windows(word.len()).position(|window| window == word) {
+        out.extend_from_slice(&rest[..at]);
+        out.extend_from_slice(by);
+        rest = &rest[at + word.len()..];
+    }
+    out.extend_from_slice(rest);
+    out
 }

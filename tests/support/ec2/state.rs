@@ -53,6 +53,8 @@ pub struct Knobs {
     pub doom: Option<(String, String, usize)>,
     pub profiles: BTreeSet<String>,
     pub metadata_tags_by_default: bool,
+    /// What stands in the tags for bytes that are written as they are, and those.
+    pub raw_values: Vec<(String, Vec<u8>)>,
 }
 
 pub struct State {
@@ -94,6 +96,7 @@ impl State {
                 repeat_page_token: false,
                 refuse_page_tokens: 0,
                 page_epoch: 0,
+                raw_values: Vec::new(),
                 capacity: BTreeMap::new(),
                 vcpu_limit: None,
                 denied: BTreeSet::new(),
