@@ -2,6 +2,8 @@
 
 mod create;
 mod errors;
+mod expiry;
+mod fallback;
 mod lifecycle;
 mod list;
 mod refusals;
@@ -27,6 +29,8 @@ pub fn all() -> Vec<Case> {
     all.extend(list::cases());
     all.extend(terminate::cases());
     all.extend(refusals::cases());
+    all.extend(expiry::cases());
+    all.extend(fallback::cases());
     all.extend(errors::cases());
     assert!(
         BackendKind::ALL
