@@ -87,8 +87,8 @@ fn describe_difference(field: &str, existing: &Instance, spec: &InstanceSpec) ->
         "spot" => (Some(if existing.spot { "yes" } else { "no" }), yes(spec.spot)),
         "protect" => (None, yes(spec.protected)),
         "ttl" => {
-            let existing = existing.ttl.map(format_duration);
-            return difference(field, existing.as_deref(), spec.ttl.map(format_duration));
+            let existing = existing.ttl.map_or_else(|| "never".to_owned(), format_duration);
+            return difference(field, Some(&existing), spec.ttl.map(format_duration));
         }
         _ => (None, None),
     };

@@ -1,14 +1,9 @@
 //! When VMs end and by whom, in a sentence.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 
 use super::text::time_left;
-use crate::cloud::{ExpiryEnforcer, Instance, format_duration};
-
-/// A VM that was given its time so recently has all of it, to a reader.
-const MOMENT: Duration = Duration::from_secs(60);
+use crate::cloud::{ExpiryEnforcer, Instance};
 
 /// `expires in 2h (guest timer)`, of several VMs that of the first to end; nothing if none has an end.
 pub fn expiry_text(instances: &[Instance], now: Timestamp) -> Option<String> {
@@ -17,12 +12,7 @@ pub fn expiry_text(instances: &[Instance], now: Timestamp) -> Option<String> {
         .iter()
         .filter(|instance| ends(instance).is_some())
         .min_by_key(|instance| ends(instance))?;
-    let end = first.expires_at?;
-    let left = Duration::try_from(end.duration_since(now)).unwrap_or_default();
-    let time = match first.ttl {
-        Some(ttl) if left <= ttl && ttl - left < MOMENT => format_duration(ttl),
-        _ => time_left(now, end),
-    };
+    let time = time_left(now, first.expires_at?);
     let by = match first.expiry_enforcer {
         Some(ExpiryEnforcer::Cloud) => " (by its cloud)",
         Some(ExpiryEnforcer::Guest) => " (guest timer)",
@@ -53,11 +43,10 @@ mod tests {
     use super::*;
     use crate::cloud::{InstanceState, ProviderKind};
 
-    fn instance(left: i64, ttl: u64, enforcer: ExpiryEnforcer) -> Instance {
+    fn instance(left: i64, enforcer: ExpiryEnforcer) -> Instance {
         let mut one = Instance::only_known(ProviderKind::Aws, "us-east-1".into(), format!("i-{left}"));
         one.state = InstanceState::Running;
         one.expires_at = Timestamp::from_second(1_000 + left).ok();
-        one.ttl = Some(Duration::from_secs(ttl));
         one.expiry_enforcer = Some(enforcer);
         one
     }
@@ -65,8 +54,8 @@ mod tests {
     #[test]
     fn the_end_and_who_sees_to_it_are_told() {
         let now = Timestamp::from_second(1_000).unwrap();
-        let new = instance(5_395, 5_400, ExpiryEnforcer::Guest);
-        let old = instance(1_800, 5_400, ExpiryEnforcer::Cloud);
+        let new = instance(5_395, ExpiryEnforcer::Guest);
+        let old = instance(1_800, ExpiryEnforcer::Cloud);
         let told = |instances: &[Instance]| expiry_text(instances, now).unwrap_or_default();
         assert_eq!(told(std::slice::from_ref(&new)), "expires in 1h30m (guest timer)");
         assert_eq!(
@@ -75,7 +64,7 @@ mod tests {
         );
         assert_eq!(told(&[]), "");
         assert_eq!(unenforced_text(&[new, old]), None);
-        let loose = instance(60, 60, ExpiryEnforcer::Tag);
+        let loose = instance(60, ExpiryEnforcer::Tag);
         assert!(told(std::slice::from_ref(&loose)).contains("only by `cloudctl terminate --expired`"));
         let warning = unenforced_text(&[loose]).unwrap();
         assert!(

@@ -11,6 +11,9 @@ use super::record::Record;
 use super::text::{age, cell, short_cell, shown_name, time_left};
 use super::views::{Column, Fill};
 
+/// What is wider spoils its own row alone, not the columns of all the others. No name that cloudctl gives is.
+const WIDEST_ALIGNED: usize = 72;
+
 /// Times are shown in whole seconds, and end up to one later.
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
 
@@ -87,6 +90,7 @@ fn write_columns(out: &mut dyn Write, mut columns: Vec<(String, u8, Vec<String>)
             .2
             .iter()
             .map(|cell| cell.width())
+            .filter(|width| *width <= WIDEST_ALIGNED)
             .chain([column.0.width()])
             .max()
             .unwrap_or_default()
@@ -116,7 +120,7 @@ fn write_columns(out: &mut dyn Write, mut columns: Vec<(String, u8, Vec<String>)
             } else {
                 line.push_str(text);
             }
-            line.extend(std::iter::repeat_n(' ', width - text.width() + GAP));
+            line.extend(std::iter::repeat_n(' ', width.saturating_sub(text.width()) + GAP));
         }
         writeln!(out, "{}", line.trim_end())?;
     }

@@ -113,7 +113,9 @@ fn what_only_looks_ends_at_once() {
             &["terminate", "web-1", "-y"],
             &["extend", "web-1", "--ttl", "1h"],
         ] {
-            let run = start(&sandbox, "latency=60s", arguments).until("list").signal(signal);
+            let run = start(&sandbox, "latency=60s", arguments)
+                .until("locations")
+                .signal(signal);
             let run = run.ends_within(AT_ONCE).expect(code);
             assert!(run.stderr.contains("nothing was in flight"), "{}", run.stderr);
             assert_eq!(run.stdout, "");

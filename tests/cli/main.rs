@@ -16,6 +16,8 @@ mod support;
 mod bad_input;
 mod certainty;
 mod contexts;
+mod expiry;
+mod guard;
 mod help;
 mod interrupts;
 mod secrets;
@@ -43,6 +45,25 @@ fn names(sandbox: &Sandbox) -> Vec<String> {
     living
         .map(|item| item["name"].as_str().unwrap_or_default().to_owned())
         .collect()
+}
+
+/// Changes what the mock cloud has on file of the VM of this name.
+fn edit(sandbox: &Sandbox, name: &str, change: impl Fn(&mut Value)) {
+    let text = mock_file(sandbox).expect("the mock's file");
+    let mut file: Value = serde_json::from_str(&text).expect("JSON");
+    let instances = file["instances"].as_array_mut().expect("VMs");
+    let mut found = instances.iter_mut().filter(|one| one["name"] == name);
+    change(found.next().expect("the VM"));
+    std::fs::write(mock_path(sandbox), file.to_string()).expect("the mock's file");
+}
+
+/// Takes the cloud's own end off a VM, so that only its label says that its time is over.
+fn leave_to_the_label(sandbox: &Sandbox, name: &str) {
+    edit(sandbox, name, |one| {
+        one["ends_at"] = Value::Null;
+        one["labels"]["cloudctl-ttl"] = "1s".into();
+        one["created_at"] = "2026-01-01T00:00:00Z".into();
+    });
 }
 
 /// The file that the mock cloud is in; nothing if it was never changed.

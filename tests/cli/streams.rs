@@ -196,6 +196,9 @@ fn hostile() -> Vec<String> {
         "\u{1b}[31mred\u{7}".to_owned(),
         "\u{202e}gnitirw\u{2066}\u{200f}".to_owned(),
         "two\r\nlines\u{85}\u{2028}".to_owned(),
+        "\u{9b}2J\u{9d}0;title\u{9c}\u{7f}".to_owned(),
+        "hid\u{200b}den\u{ad}\u{e0041}\u{3164}\u{feff}".to_owned(),
+        "日本🦀".repeat(300),
         "=HYPERLINK(\"http://evil.example\")".to_owned(),
         "+1".to_owned(),
         "@SUM(1)".to_owned(),
@@ -222,7 +225,8 @@ fn is_harmless(text: &str) -> bool {
     text.chars().all(|character| {
         character == '\n'
             || !(character.is_control()
-                || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
+                || matches!(character, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+                    | '\u{3164}' | '\u{feff}' | '\u{e0000}'..='\u{e0fff}'))
     })
 }
 
@@ -262,6 +266,11 @@ fn hostile_names_are_exact_in_json_and_defused_in_csv() {
         assert_eq!(item["labels"]["note"], item["name"]);
         assert_eq!(item["labels"][item["name"].as_str().unwrap_or_default()], "key");
     }
+    // Exact by what they say, and harmless by how it is written.
+    for format in ["json", "jsonl", "yaml", "csv"] {
+        let text = sandbox.run(&["list", "-p", "mock", "-o", format]).expect(0).stdout;
+        assert!(is_harmless(&text), "{format}: {text:?}");
+    }
     let table = sandbox.run(&["list", "-p", "mock", "-o", "csv"]).expect(0).stdout;
     for dangerous in ["=HYPERLINK", "+1", "@SUM"] {
         let found = table
@@ -270,6 +279,55 @@ fn hostile_names_are_exact_in_json_and_defused_in_csv() {
         // At the start of a cell, plain or quoted, it would be a formula.
         let starts = found.filter(|before| matches!(before, Some(',' | '"' | '\n'))).count();
         assert_eq!(starts, 0, "{dangerous}: {table}");
+    }
+}
+
+#[test]
+fn a_hostile_name_does_not_spoil_the_table_of_the_others() {
+    let sandbox = with_hostile_vms();
+    let table = sandbox.run(&["list", "-p", "mock"]).expect(0).stdout;
+    // The rows that are short are as they would be without the others.
+    let short: Vec<_> = table.lines().filter(|line| line.chars().count() < 150).collect();
+    assert_eq!(short.len(), 1 + hostile().len() - 2, "{table}");
+    let columns: Vec<_> = short
+        .iter()
+        .filter_map(|line| line.find("us-east-1").or(line.find("ZONE")))
+        .collect();
+    assert!(
+        columns.iter().all(|column| *column == columns[0]) && columns[0] < 90,
+        "{table}"
+    );
+    assert!(table.contains(&format!("{}…  mock", "x".repeat(256))), "{table}");
+}
+
+#[test]
+fn hostile_names_are_escaped_in_errors_and_logs() {
+    let sandbox = with_hostile_vms();
+    create(&sandbox, &["plain"]);
+    let id = |name: &str| {
+        let found = sandbox.run(&["list", "-p", "mock", "-o", "json"]).expect(0).items();
+        let found = found.iter().find(|item| item["name"] == name).cloned();
+        found.expect("the VM")["id"].as_str().unwrap_or_default().to_owned()
+    };
+    for name in hostile() {
+        let id = id(&name);
+        // Named by what was read of it, in every stream and at every verbosity.
+        for arguments in [
+            &["extend", &id, "--ttl", "1h"][..],
+            &["terminate", &id, "-y"],
+            &["terminate", "--expired", "-y"],
+            &["protect", &id],
+            &["stop", &id],
+            &["wait", &id, "--for", "terminated", "--timeout", "0s"],
+            &["describe", &id],
+            &["describe", &name],
+        ] {
+            let run = sandbox.run(&[arguments, &["-p", "mock", "-vvv"]].concat());
+            assert!(
+                is_harmless(&run.stdout) && is_harmless(&run.stderr),
+                "{arguments:?}: {run:?}"
+            );
+        }
     }
 }
 

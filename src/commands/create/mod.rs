@@ -1,6 +1,7 @@
 //! `cloudctl create`
 
 mod inputs;
+mod place;
 mod spec_file;
 
 use std::path::PathBuf;
@@ -10,17 +11,15 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 use futures_util::StreamExt;
 
+use self::place::{place, provider};
 use self::spec_file::SpecFile;
 use super::targets::{DEFAULT_TIMEOUT, check_account_of, duration_argument, tell_ends};
 use super::wait::wait_with_steps;
-use crate::cloud::{
-    Error, ErrorKind, Instance, InstanceName, InstanceSpec, InstanceState, Place, Provider, Reference, Result,
-};
+use crate::cloud::{Error, ErrorKind, Instance, InstanceName, InstanceSpec, InstanceState, Provider, Reference};
 use crate::context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::{Creation, Fallback, Goal, create_once};
 use crate::output::{INSTANCES, PLANS, Record, Report};
-use crate::settings::Source;
 
 /// Create a VM, or several
 ///
@@ -238,51 +237,6 @@ fn finish(instances: &[Instance], errors: Vec<Error>, context: &mut Context) -> 
     Ok(printed?)
 }
 
-fn provider(file: &SpecFile, context: &Context) -> Result<Arc<dyn Provider>> {
-    match (&file.provider, &context.settings.providers.source) {
-        // A flag overrides the file; the file overrides the rest.
-        (Some(kind), source) if !matches!(source, Source::Flag(_)) => Ok(context.clouds().get(*kind)),
-        _ => context.provider_for_create(),
-    }
-}
-
-/// Flags go before the file, and the file before variables. Who names a region or a zone names the whole place.
-async fn place(provider: &dyn Provider, request: &inputs::Request, context: &Context) -> Result<Place> {
-    let (regions, zone) = (&context.settings.regions, &context.settings.zone);
-    let named = |is_flag: bool| {
-        let regions = regions
-            .value
-            .as_deref()
-            .filter(|_| matches!(regions.source, Source::Flag(_)) == is_flag);
-        let zone = zone
-            .value
-            .as_deref()
-            .filter(|_| matches!(zone.source, Source::Flag(_)) == is_flag);
-        (regions.unwrap_or_default(), zone)
-    };
-    let in_file = (request.region.as_slice(), request.zone.as_deref());
-    for (regions, zone) in [named(true), in_file, named(false)] {
-        match (regions, zone) {
-            ([], None) => {}
-            ([], zone) => return provider.locate(None, zone).await,
-            ([region], zone) => return provider.locate(Some(region), zone).await,
-            _ => {
-                return Err(
-                    Error::invalid("several regions are given, but a VM goes to one").with_remedy("pass one -r")
-                );
-            }
-        }
-    }
-    match provider.home().await? {
-        Some(home) => provider.locate(Some(&home.region), home.zone.as_deref()).await,
-        None => Err(Error::invalid(format!(
-            "no region is given for {}, and where a VM goes is never guessed",
-            provider.kind()
-        ))
-        .with_remedy("pass -r REGION or -z ZONE, or set one in the cloud's own configuration")),
-    }
-}
-
 async fn show_plans(
     provider: &dyn Provider,
     specs: &[InstanceSpec],
@@ -315,6 +269,7 @@ async fn create_all(
         .buffered(AT_ONCE);
     let mut names = specs.iter().map(|spec| &spec.name);
     let (mut instances, mut errors) = (Vec::new(), Vec::new());
+    let mut unbegun = 0;
     while let Some(creation) = creations.next().await {
         let name = names.next().map(InstanceName::as_str).unwrap_or_default();
         match creation {
@@ -322,10 +277,16 @@ async fn create_all(
                 announce(&creation, started, context);
                 instances.push(creation.instance);
             }
+            Err(error) if specs.len() > 1 && error.kind() == ErrorKind::Interrupted => unbegun += 1,
             // Of several it must be told which.
             Err(error) if specs.len() > 1 && !error.message().contains(name) => errors.push(error.context(name)),
             Err(error) => errors.push(error),
         }
+    }
+    if unbegun > 0 {
+        let message = format!("interrupted before {unbegun} of {} VMs were begun", specs.len());
+        let error = Error::new(ErrorKind::Interrupted, message);
+        errors.push(error.with_remedy("run the same command again: it makes those that are missing"));
     }
     (instances, errors)
 }

@@ -42,6 +42,8 @@ fn configuration_files() {
             "[contexts.a.aws]\nexpect_account = 123456789012\n",
             "config.toml:2: expect_account: invalid type",
         ),
+        ("[contexts.a]\nttl = 8\n", "config.toml:2: ttl: invalid type"),
+        ("[contexts.a.aws]\nttl = \"8h\"\n", "config.toml:2: unknown field `ttl`"),
         ("current = \"b\"\n[contexts.a]\n", "config.toml: unknown context \"b\""),
     ] {
         sandbox.write(FILE, text);
@@ -73,6 +75,27 @@ fn contexts() {
             (2, "mars-1", &["create", "x", "-p", "mock"]),
         ],
     );
+}
+
+#[test]
+fn how_long_new_vms_live() {
+    let mut sandbox = with_vms();
+    sandbox.write(FILE, "current = \"a\"\n[contexts.a]\nttl = \"soon\"\n");
+    let create: &[&str] = &["create", "x", "-p", "mock"];
+    check(&sandbox, &[(2, "context a: invalid duration \"soon\"", create)]);
+    // Who says something else needs none of the context's, and who makes nothing none at all.
+    sandbox
+        .run(&["create", "y", "-p", "mock", "--ttl", "1h", "--dry-run"])
+        .expect(0);
+    sandbox.run(&["list", "-p", "mock"]).expect(0);
+    for (value, named) in [
+        ("banana", "variable CLOUDCTL_TTL: invalid duration \"banana\""),
+        ("0s", "variable CLOUDCTL_TTL: a TTL of 0s"),
+        ("2", "variable CLOUDCTL_TTL: invalid duration \"2\""),
+    ] {
+        sandbox.set("CLOUDCTL_TTL", value);
+        check(&sandbox, &[(2, named, create)]);
+    }
 }
 
 #[test]

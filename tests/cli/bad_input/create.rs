@@ -66,6 +66,47 @@ fn flags_and_their_values() {
 }
 
 #[test]
+fn how_long_it_lives_and_where_else_it_may_go() {
+    check(
+        &with_vms(),
+        &[
+            (2, "\"\"", &["create", "x", "-p", "mock", "--ttl", ""]),
+            (2, "\"2\"", &["create", "x", "-p", "mock", "--ttl", "2"]),
+            (2, "\"banana\"", &["create", "x", "-p", "mock", "--ttl", "banana"]),
+            (2, "\"Never\"", &["create", "x", "-p", "mock", "--ttl", "Never"]),
+            (2, "\"-2h\"", &["create", "x", "-p", "mock", "--ttl=-2h"]),
+            (2, "\"1y\"", &["create", "x", "-p", "mock", "--ttl", "1y"]),
+            (2, "\"2h\\u{1b}\"", &["create", "x", "-p", "mock", "--ttl", "2h\u{1b}"]),
+            (2, "0s", &["create", "x", "-p", "mock", "--ttl", "0s"]),
+            (2, "1500ms", &["create", "x", "-p", "mock", "--ttl", "1500ms"]),
+            (2, "99999999d", &["create", "x", "-p", "mock", "--ttl", "99999999d"]),
+            (2, "121d", &["create", "x", "-p", "mock", "--ttl", "121d"]),
+            (2, "121d", &["create", "x", "-p", "mock", "--ttl", "121d", "--dry-run"]),
+            (2, "--ttl", &["create", "x", "-p", "mock", "--ttl"]),
+            (2, "--ttl", &["create", "x", "-p", "mock", "--ttl", "1h", "--ttl", "2h"]),
+            (2, "'moon'", &["create", "x", "-p", "mock", "--fallback", "moon"]),
+            (2, "'moon'", &["create", "x", "-p", "mock", "--fallback", "zone,moon"]),
+            (2, "--fallback", &["create", "x", "-p", "mock", "--fallback", ""]),
+            (2, "--fallback", &["create", "x", "-p", "mock", "--fallback"]),
+            (
+                6,
+                "ttl is never, not 1h",
+                &[
+                    "create",
+                    "web-1",
+                    "-p",
+                    "mock",
+                    "--ttl",
+                    "1h",
+                    "--native",
+                    "boot_seconds=0",
+                ],
+            ),
+        ],
+    );
+}
+
+#[test]
 fn names_and_numbers() {
     check(
         &with_vms(),

@@ -19,6 +19,10 @@ fn spec_files() {
         ("count.toml", "name = \"a\"\ncount = 0\n"),
         ("zone.toml", "zone = \"mars-1a\"\n"),
         ("data.toml", "user-data = \"not-there.sh\"\n"),
+        ("ttl.toml", "name = \"a\"\nttl = \"banana\"\n"),
+        ("seconds.toml", "name = \"a\"\nttl = 7200\n"),
+        ("fallback.toml", "name = \"a\"\nfallback = [\"moon\"]\n"),
+        ("bare.toml", "name = \"a\"\nfallback = \"zone\"\n"),
     ] {
         sandbox.write(name, text);
     }
@@ -59,6 +63,26 @@ fn spec_files() {
             (2, "count 0", &["create", "-p", "mock", "-f", "count.toml"]),
             (2, "mars-1a", &["create", "-p", "mock", "-f", "zone.toml"]),
             (2, "not-there.sh", &["create", "-p", "mock", "-f", "data.toml"]),
+            (
+                2,
+                "the spec file: invalid duration \"banana\"",
+                &["create", "-p", "mock", "-f", "ttl.toml"],
+            ),
+            (
+                2,
+                "seconds.toml:2: ttl: ",
+                &["create", "-p", "mock", "-f", "seconds.toml"],
+            ),
+            (
+                2,
+                "fallback.toml:2: fallback: unknown variant `moon`",
+                &["create", "-p", "mock", "-f", "fallback.toml"],
+            ),
+            (
+                2,
+                "bare.toml:2: fallback: ",
+                &["create", "-p", "mock", "-f", "bare.toml"],
+            ),
             (2, "absent.toml", &["create", "-p", "mock", "-f", "absent.toml"]),
             (2, "/dev", &["create", "-p", "mock", "-f", "/dev"]),
         ],

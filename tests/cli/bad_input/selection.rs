@@ -57,6 +57,46 @@ fn selections() {
 }
 
 #[test]
+fn more_time_and_protection() {
+    check(
+        &with_vms(),
+        &[
+            (2, "--ttl", &["extend", "web-1", "-p", "mock"]),
+            (2, "<REF>", &["extend", "--ttl", "1h", "-p", "mock"]),
+            (2, "\"never\"", &["extend", "web-1", "--ttl", "never", "-p", "mock"]),
+            (2, "\"\"", &["extend", "web-1", "--ttl", "", "-p", "mock"]),
+            (2, "\"-1h\"", &["extend", "web-1", "--ttl=-1h", "-p", "mock"]),
+            (2, "0s", &["extend", "web-1", "--ttl", "0s", "-p", "mock"]),
+            (2, "1500ms", &["extend", "web-1", "--ttl", "1500ms", "-p", "mock"]),
+            (2, "99999999d", &["extend", "web-1", "--ttl", "99999999d", "-p", "mock"]),
+            (3, "absent", &["extend", "web-1", "absent", "--ttl", "1h", "-p", "mock"]),
+            (3, "twin", &["extend", "twin", "--ttl", "1h", "-p", "mock"]),
+            (2, "<REF>", &["protect", "-p", "mock"]),
+            (2, "<REF>", &["unprotect", "-p", "mock"]),
+            (2, "--ttl", &["protect", "web-1", "--ttl", "1h", "-p", "mock"]),
+            (3, "absent", &["protect", "web-1", "absent", "-p", "mock"]),
+            (3, "twin", &["unprotect", "twin", "-p", "mock"]),
+            (2, "--expired", &["terminate", "web-1", "--expired", "-y", "-p", "mock"]),
+            (
+                2,
+                "mars-1",
+                &["terminate", "--expired", "-y", "-p", "mock", "-r", "mars-1"],
+            ),
+            (
+                2,
+                "'a=b,'",
+                &["terminate", "--expired", "-l", "a=b,", "-y", "-p", "mock"],
+            ),
+            (
+                6,
+                "1 are expected",
+                &["terminate", "--expired", "-y", "--expect", "1", "-p", "mock"],
+            ),
+        ],
+    );
+}
+
+#[test]
 fn an_ambiguous_reference_lists_each_in_full() {
     let sandbox = with_vms();
     let all = sandbox.run(&["list", "-p", "mock", "-o", "json"]).expect(0).items();

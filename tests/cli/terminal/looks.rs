@@ -104,6 +104,30 @@ fn progress_is_for_people_at_a_terminal() {
     }
 }
 
+#[test]
+fn the_end_of_a_new_vm_is_told_to_people_at_a_terminal() {
+    let sandbox = Sandbox::new();
+    for (arguments, text) in [
+        (
+            &["create", "one", "--ttl", "2h"][..],
+            "\nexpires in 2h (by its cloud)\n",
+        ),
+        (
+            &["create", "two", "--ttl", "2h", "--count", "2"],
+            "\nthe first expires in 2h (by its cloud)\n",
+        ),
+        (&["extend", "one", "--ttl", "3h"], "expires in 3h (by its cloud)\n"),
+    ] {
+        let all = [arguments, &["-p", "mock"]].concat();
+        let shown = without_colours(&on_terminal(&sandbox, 100, "", &all).expect(0).stdout);
+        assert!(shown.contains(text), "{shown}");
+        let machine = on_terminal(&sandbox, 100, "", &[&all[..], &["-o", "json"]].concat()).expect(0);
+        assert!(!machine.stdout.contains("expires in"), "{}", machine.stdout);
+    }
+    let endless = on_terminal(&sandbox, 100, "", &["create", "endless", "-p", "mock"]).expect(0);
+    assert!(!endless.stdout.contains("expires in"), "{}", endless.stdout);
+}
+
 fn without_colours(text: &str) -> String {
     let mut pieces = text.split('\u{1b}');
     let mut plain = pieces.next().unwrap_or_default().to_owned();

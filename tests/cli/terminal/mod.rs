@@ -1,6 +1,7 @@
 //! On a real terminal: questions, widths, colours and progress.
 
 mod looks;
+mod meanwhile;
 mod questions;
 
 use std::io::Write;
@@ -13,6 +14,11 @@ use crate::support::sandbox::{Run, Sandbox};
 /// Runs the binary on a terminal of so many columns, where a question gets `answer`. Both streams are in `stdout`,
 /// as they are on a terminal.
 fn on_terminal(sandbox: &Sandbox, columns: u16, answer: &str, arguments: &[&str]) -> Run {
+    on_terminal_while(sandbox, columns, answer, arguments, ":")
+}
+
+/// The same, where a shell does something between the question and the answer; `$CLOUDCTL` is the binary there.
+fn on_terminal_while(sandbox: &Sandbox, columns: u16, answer: &str, arguments: &[&str], meanwhile: &str) -> Run {
     let command = sandbox.command(arguments);
     let program = command.get_program().to_string_lossy().into_owned();
     let arguments = command
@@ -30,6 +36,7 @@ fn on_terminal(sandbox: &Sandbox, columns: u16, answer: &str, arguments: &[&str]
         "folder": sandbox.folder(),
         "columns": columns,
         "answer": answer,
+        "meanwhile": meanwhile,
     });
     let mut python = Command::new("python3")
         .args(["-c", include_str!("pty.py")])

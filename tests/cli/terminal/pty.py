@@ -1,6 +1,7 @@
 """Runs a command on a terminal of its own, answers one question, and passes on all that it showed.
 
-The command is described by JSON on standard input: command, environment, folder, columns, answer.
+The command is described by JSON on standard input: command, environment, folder, columns, answer, and what a shell
+is to do before the answer is given (meanwhile).
 """
 
 import fcntl
@@ -8,6 +9,7 @@ import json
 import os
 import pty
 import struct
+import subprocess
 import sys
 import termios
 
@@ -31,6 +33,10 @@ while True:
     shown += piece
     if not answered and shown.endswith((b"[y/N] ", b"confirm: ")):
         answered = True
+        environment = {**asked["environment"], "CLOUDCTL": asked["command"][0]}
+        # What it says must not get in between.
+        quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": sys.stderr}
+        subprocess.run(["sh", "-ec", asked["meanwhile"]], env=environment, check=True, **quiet)
         os.write(terminal, asked["answer"].encode())
 
 _, status = os.waitpid(child, 0)

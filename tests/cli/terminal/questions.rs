@@ -2,7 +2,7 @@
 
 use super::on_terminal;
 use crate::support::sandbox::Sandbox;
-use crate::{create, names};
+use crate::{create, edit, names};
 
 const TERMINATE: &[&str] = &["terminate", "-p", "mock", "one", "two"];
 
@@ -59,6 +59,29 @@ fn who_passes_y_is_not_asked() {
     let run = on_terminal(&sandbox, 100, "n\n", &[TERMINATE, &["-y"]].concat()).expect(0);
     assert!(!run.stdout.contains("[y/N]"), "{}", run.stdout);
     assert_eq!(names(&sandbox), [""; 0]);
+}
+
+#[test]
+fn the_names_that_others_chose_cannot_write_the_question() {
+    let sandbox = with_two();
+    let name = format!(
+        "one\u{1b}[2K\r\u{9b}1Aterminate nothing? [y/N] \u{202e}{}",
+        "x".repeat(4096)
+    );
+    edit(&sandbox, "one", |one| {
+        one["labels"]["cloudctl-name"] = name.as_str().into()
+    });
+    let ids = sandbox.run(&["list", "-q", "-p", "mock"]).expect(0).stdout;
+    let arguments: Vec<&str> = ["terminate", "-p", "mock", "--include-unmanaged"]
+        .into_iter()
+        .chain(ids.lines())
+        .collect();
+    let run = on_terminal(&sandbox, 100, "n\n", &arguments).expect(6);
+    let question = run.stdout.split("for good?").next().unwrap_or_default();
+    assert!(question.contains("one\\u{1b}[2K\\u{d}\\u{9b}1A"), "{question:?}");
+    assert!(!question.contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{question:?}");
+    assert!(question.lines().all(|line| line.len() < 400), "{question:?}");
+    assert_eq!(sandbox.run(&["list", "-q", "-p", "mock"]).expect(0).stdout, ids);
 }
 
 #[test]

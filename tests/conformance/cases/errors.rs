@@ -40,7 +40,7 @@ fn inject(backend: &Backend, fault: Fault) {
 }
 
 /// Runs on the mock with faults, and elsewhere as it is.
-fn run_with(backend: &Backend, mock_faults: &str, arguments: &[&str]) -> crate::support::sandbox::Run {
+pub(super) fn run_with(backend: &Backend, mock_faults: &str, arguments: &[&str]) -> crate::support::sandbox::Run {
     let mut command = backend
         .sandbox
         .command(&[arguments, &["-p", backend.provider(), "-o", "json"]].concat());

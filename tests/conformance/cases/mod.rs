@@ -5,6 +5,8 @@ mod ec2_ttl;
 mod errors;
 mod gce;
 mod gce_ttl;
+mod expiry;
+mod fallback;
 mod lifecycle;
 mod list;
 mod refusals;
@@ -30,6 +32,8 @@ pub fn all() -> Vec<Case> {
     all.extend(list::cases());
     all.extend(terminate::cases());
     all.extend(refusals::cases());
+    all.extend(expiry::cases());
+    all.extend(fallback::cases());
     all.extend(errors::cases());
     all.extend(gce::cases());
     all.extend(gce_ttl::cases());

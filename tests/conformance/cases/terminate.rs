@@ -14,6 +14,7 @@ pub fn cases() -> Vec<Case> {
         terminate_what_is_not_there,
         terminate_checks_the_expected_number,
         terminate_refuses_what_is_protected,
+        protection_is_put_on_and_lifted,
         terminate_dry_run_ends_nothing,
         wait_for_terminated,
     ])
@@ -115,6 +116,27 @@ fn terminate_refuses_what_is_protected(backend: &Backend) {
     assert_eq!(partial.error_kinds(), ["protected"]);
     let alive = backend.alive();
     assert_eq!((alive.len(), alive[0].name.as_str()), (1, "safe"));
+}
+
+fn protection_is_put_on_and_lifted(backend: &Backend) {
+    backend.run(&["create", "web-1"]).expect(0);
+    backend.run(&["create", "web-2"]).expect(0);
+    let protected = |name: &str| backend.json(&["describe", name]).expect(0).item()["protected"].clone();
+    for _ in 0..2 {
+        backend.run(&["protect", "web-1"]).expect(0);
+        assert_eq!((protected("web-1"), protected("web-2")), (true.into(), false.into()));
+    }
+    let refused = backend.json(&["terminate", "web-1", "-y"]).expect(6);
+    assert_eq!(refused.error_kinds(), ["protected"]);
+    assert_eq!(backend.alive().len(), 2);
+    for _ in 0..2 {
+        backend.run(&["unprotect", "web-1", "web-2"]).expect(0);
+        assert_eq!(protected("web-1"), false);
+    }
+    backend.run(&["terminate", "web-1", "-y"]).expect(0);
+    let alive = backend.alive();
+    assert_eq!((alive.len(), alive[0].name.as_str()), (1, "web-2"));
+    backend.run(&["protect", "web-3"]).expect(3);
 }
 
 fn terminate_dry_run_ends_nothing(backend: &Backend) {

@@ -1,0 +1,184 @@
+//! What must not be ended is not, by whichever way it is asked.
+
+use crate::support::sandbox::{Run, Sandbox};
+use crate::{create, edit, leave_to_the_label, names};
+
+fn terminate(sandbox: &Sandbox, arguments: &[&str]) -> Run {
+    sandbox.run(&[&["terminate", "-p", "mock"], arguments].concat())
+}
+
+/// `ours` and `theirs`, both with the label env=ci.
+fn with_theirs() -> Sandbox {
+    let sandbox = Sandbox::new();
+    create(&sandbox, &["ours", "-l", "env=ci"]);
+    create(&sandbox, &["theirs", "-l", "env=ci"]);
+    edit(&sandbox, "theirs", |one| {
+        one["labels"] = serde_json::json!({"env": "ci"})
+    });
+    sandbox
+}
+
+#[test]
+fn one_that_is_not_ours_keeps_all_that_are_named_alive() {
+    let sandbox = with_theirs();
+    let refused = terminate(&sandbox, &["ours", "theirs", "-y"]).expect(6);
+    assert!(refused.stderr.contains("--include-unmanaged"), "{}", refused.stderr);
+    terminate(&sandbox, &["ours", "theirs", "--dry-run"]).expect(6);
+    assert_eq!(names(&sandbox), ["ours", "theirs"]);
+    terminate(&sandbox, &["ours", "theirs", "-y", "--include-unmanaged"]).expect(0);
+    assert_eq!(names(&sandbox), [""; 0]);
+}
+
+#[test]
+fn a_selector_takes_others_only_if_that_is_said() {
+    let sandbox = with_theirs();
+    terminate(&sandbox, &["-l", "env=ci", "-y"]).expect(0);
+    assert_eq!(names(&sandbox), ["theirs"]);
+    terminate(&sandbox, &["-l", "env=ci", "-y", "--include-unmanaged"]).expect(0);
+    assert_eq!(names(&sandbox), [""; 0]);
+}
+
+#[test]
+fn expired_is_never_what_is_not_ours() {
+    let sandbox = with_theirs();
+    edit(&sandbox, "theirs", |one| {
+        one["created_at"] = "2026-01-01T00:00:00Z".into();
+        one["ends_at"] = "2099-01-01T00:00:00Z".into();
+    });
+    leave_to_the_label(&sandbox, "ours");
+    terminate(&sandbox, &["--expired", "-y", "--include-unmanaged"]).expect(0);
+    assert_eq!(names(&sandbox), ["theirs"]);
+}
+
+/// What is wrong with the labels of a VM, in the words of the warning, and how they came to be so.
+const FORGERIES: [(&str, &str, Option<&str>); 5] = [
+    ("cloudctl-managed is \"yes\"", "cloudctl-managed", Some("yes")),
+    ("no label cloudctl-managed", "cloudctl-managed", None),
+    ("cloudctl-name is \"Web 1\"", "cloudctl-name", Some("Web 1")),
+    ("cloudctl-spec is \"?\"", "cloudctl-spec", Some("?")),
+    ("no label cloudctl-spec", "cloudctl-spec", None),
+];
+
+#[test]
+fn labels_that_make_no_sense_are_warned_of_and_keep_their_vm_alive() {
+    for (words, key, value) in FORGERIES {
+        let sandbox = Sandbox::new();
+        let forged = create(&sandbox, &["forged"]);
+        create(&sandbox, &["due"]);
+        leave_to_the_label(&sandbox, "forged");
+        leave_to_the_label(&sandbox, "due");
+        edit(&sandbox, "forged", |one| match value {
+            Some(value) => one["labels"][key] = value.into(),
+            None => drop(one["labels"].as_object_mut().expect("labels").remove(key)),
+        });
+        let plan = terminate(&sandbox, &["--expired", "--dry-run", "-o", "json"]).expect(7);
+        assert_eq!(
+            (&plan.item()["name"], plan.error_kinds()),
+            (&"due".into(), vec!["incomplete".to_owned()])
+        );
+        for _ in 0..2 {
+            let run = terminate(&sandbox, &["--expired", "-y"]).expect(7);
+            assert!(run.stderr.contains(words), "{words}\n{}", run.stderr);
+            assert_eq!(
+                sandbox
+                    .run(&["list", "-q", "-p", "mock", "--filter", "state=running"])
+                    .expect(0)
+                    .stdout
+                    .trim(),
+                forged["id"]
+            );
+        }
+        let id = forged["id"].as_str().expect("an id");
+        let refused = terminate(&sandbox, &[id, "-y"]).expect(6);
+        assert!(refused.stderr.contains(words), "{}", refused.stderr);
+        let told = sandbox.run(&["describe", id, "-p", "mock"]).expect(0);
+        assert!(
+            told.stderr.contains("warning: ") && told.stderr.contains(words),
+            "{}",
+            told.stderr
+        );
+        for verb in [
+            &["extend", id, "--ttl", "1h"][..],
+            &["extend", id, "--ttl", "9h", "-o", "json"],
+        ] {
+            let refused = sandbox.run(&[verb, &["-p", "mock"]].concat()).expect(6);
+            assert!(refused.stderr.contains("nothing was changed"), "{}", refused.stderr);
+        }
+    }
+}
+
+#[test]
+fn a_ttl_that_makes_no_sense_is_none() {
+    let sandbox = Sandbox::new();
+    create(&sandbox, &["web-1", "--ttl", "1h"]);
+    edit(&sandbox, "web-1", |one| {
+        one["ends_at"] = serde_json::Value::Null;
+        one["labels"]["cloudctl-ttl"] = "banana".into();
+    });
+    let run = terminate(&sandbox, &["--expired", "-y"]).expect(7);
+    assert!(run.stderr.contains("cloudctl-ttl is \"banana\""), "{}", run.stderr);
+    assert_eq!(names(&sandbox), ["web-1"]);
+    // It is ours all the same, and whoever names it may end it.
+    terminate(&sandbox, &["web-1", "-y"]).expect(0);
+}
+
+#[test]
+fn expired_is_asked_like_everything_else() {
+    let sandbox = Sandbox::new();
+    let many = [
+        "create", "-p", "mock", "web", "--count", "12", "-l", "env=ci", "--wait", "none", "-q",
+    ];
+    sandbox.run(&many).expect(0);
+    create(&sandbox, &["young", "--ttl", "1h"]);
+    create(&sandbox, &["other"]);
+    for index in 1..=12 {
+        leave_to_the_label(&sandbox, &format!("web-{index}"));
+    }
+    leave_to_the_label(&sandbox, "other");
+    let refused = terminate(&sandbox, &["--expired"]).expect(2);
+    assert!(refused.stderr.contains("13 VMs in mock mock"), "{}", refused.stderr);
+    terminate(&sandbox, &["--expired", "-y", "--expect", "12"]).expect(6);
+    assert_eq!(names(&sandbox).len(), 14);
+    let plan = terminate(&sandbox, &["--expired", "-l", "env=ci", "--dry-run", "-q"]).expect(0);
+    assert_eq!(plan.stdout.lines().count(), 12);
+    // A cron job knows no number.
+    terminate(&sandbox, &["--expired", "-l", "env=ci", "-y"]).expect(0);
+    assert_eq!(names(&sandbox), ["other", "young"]);
+    terminate(&sandbox, &["--expired", "-y", "--expect", "1"]).expect(0);
+    let again = terminate(&sandbox, &["--expired", "-y"]).expect(0);
+    assert!(again.stderr.contains("nothing to terminate"), "{}", again.stderr);
+    assert_eq!(names(&sandbox), ["young"]);
+}
+
+#[test]
+fn what_is_protected_outlives_its_label_and_is_said() {
+    let sandbox = Sandbox::new();
+    create(&sandbox, &["safe", "--protect"]);
+    leave_to_the_label(&sandbox, "safe");
+    let run = terminate(&sandbox, &["--expired", "-y"]).expect(6);
+    assert!(
+        run.stderr
+            .contains("hint: take the protection off first: cloudctl unprotect mock/"),
+        "{}",
+        run.stderr
+    );
+    terminate(&sandbox, &["--expired", "--dry-run"]).expect(6);
+    assert_eq!(names(&sandbox), ["safe"]);
+}
+
+#[test]
+fn where_a_region_does_not_answer_nothing_is_selected() {
+    let mut sandbox = Sandbox::new();
+    create(&sandbox, &["due", "-l", "env=ci"]);
+    leave_to_the_label(&sandbox, "due");
+    sandbox.set("CLOUDCTL_MOCK", "unreachable=eu-west-1");
+    for arguments in [
+        &["--expired", "-y"][..],
+        &["-l", "env=ci", "-y"],
+        &["--expired", "--dry-run"],
+    ] {
+        let refused = terminate(&sandbox, arguments).expect(6);
+        assert!(refused.stderr.contains("nothing was terminated"), "{}", refused.stderr);
+    }
+    terminate(&sandbox, &["--expired", "-y", "-r", "us-east-1"]).expect(0);
+}
