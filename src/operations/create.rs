@@ -5,7 +5,9 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::adopt::adopt;
-use crate::cloud::{Created, Error, ErrorKind, Instance, InstanceSpec, ListFilter, Place, Provider, Result};
+use crate::cloud::{
+    Created, Error, ErrorKind, Instance, InstanceSpec, InstanceState, ListFilter, Place, Provider, Result,
+};
 use crate::interrupt::Interrupt;
 
 /// A name that was created and terminated more often than this within the clouds' memory is a loop somewhere.
@@ -108,7 +110,14 @@ pub async fn create_once(
 /// What there is of the spec's name in its region, dead or alive.
 async fn look_up(provider: &dyn Provider, spec: &InstanceSpec) -> Result<Vec<Instance>> {
     let filter = ListFilter::managed_name(spec.name.as_str());
-    let listing = provider.list(&spec.place.region_location(), &filter).await?;
+    let place = spec.place.region_location();
+    let mut listing = provider.list(&place, &filter).await?;
+    let is_stopping = |instance: &Instance| instance.state == InstanceState::Stopping;
+    if listing.instances.iter().any(is_stopping) {
+        // Compute Engine shows what is being deleted as stopping, and what tells them apart can be over before it is
+        // asked for: then the instance is gone by now.
+        listing = provider.list(&place, &filter).await?;
+    }
     match listing.gaps.into_iter().next() {
         Some(gap) => Err(gap.context(format_args!("cannot tell whether {} exists", spec.name))),
         None => Ok(listing.instances),
