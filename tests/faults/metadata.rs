@@ -144,34 +144,31 @@ fn bytes_that_are_no_text_hide_nothing(backend: &Backend) {
 
 fn forged_and_damaged_labels_prune_nothing(backend: &Backend) {
     // Every one of them would be over by a careless reading.
-    type Changes = &'static [(&'static str, Option<&'static str>)];
-    let forged: &[(&str, Changes)] = &[
-        ("not-marked", &[("cloudctl-managed", None)]),
-        ("marked-otherwise", &[("cloudctl-managed", Some("yes"))]),
-        ("marked-false", &[("cloudctl-managed", Some("false"))]),
-        ("no-name", &[("cloudctl-name", None)]),
-        ("empty-name", &[("cloudctl-name", Some(""))]),
-        ("no-spec", &[("cloudctl-spec", None)]),
-        ("short-spec", &[("cloudctl-spec", Some("0123"))]),
-        ("odd-spec", &[("cloudctl-spec", Some("oooooooooooooooo"))]),
-        ("word", &[("cloudctl-ttl", Some("banana"))]),
-        ("empty-ttl", &[("cloudctl-ttl", Some(""))]),
-        ("negative", &[("cloudctl-ttl", Some("-1h"))]),
-        ("plain-number", &[("cloudctl-ttl", Some("60"))]),
-        ("a-date", &[("cloudctl-ttl", Some("2020-01-01"))]),
-        ("endless", &[("cloudctl-ttl", Some("99999999999999999999h"))]),
+    let forged = [
+        ("not-marked", "cloudctl-managed", None),
+        ("marked-otherwise", "cloudctl-managed", Some("yes")),
+        ("marked-false", "cloudctl-managed", Some("false")),
+        ("no-name", "cloudctl-name", None),
+        ("empty-name", "cloudctl-name", Some("")),
+        ("no-spec", "cloudctl-spec", None),
+        ("short-spec", "cloudctl-spec", Some("0123")),
+        ("odd-spec", "cloudctl-spec", Some("oooooooooooooooo")),
+        ("word", "cloudctl-ttl", Some("banana")),
+        ("empty-ttl", "cloudctl-ttl", Some("")),
+        ("negative", "cloudctl-ttl", Some("-1h")),
+        ("plain-number", "cloudctl-ttl", Some("60")),
+        ("a-date", "cloudctl-ttl", Some("2020-01-01")),
+        ("endless", "cloudctl-ttl", Some("99999999999999999999h")),
     ];
     let mut expected = Vec::new();
-    for (name, changes) in forged {
+    for (name, key, value) in forged {
         let mut labels = own(name);
         labels.insert("cloudctl-ttl".to_owned(), "1s".to_owned());
-        for (key, value) in *changes {
-            match value {
-                Some(value) => labels.insert((*key).to_owned(), (*value).to_owned()),
-                None => labels.remove(*key),
-            };
-        }
-        expected.push(((*name).to_owned(), seed(backend, name, &labels)));
+        match value {
+            Some(value) => labels.insert(key.to_owned(), value.to_owned()),
+            None => labels.remove(key),
+        };
+        expected.push((name.to_owned(), seed(backend, name, &labels)));
     }
     if backend.gce().is_some() {
         // A console copies the labels of one VM to another.
