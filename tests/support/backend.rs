@@ -435,9 +435,14 @@ impl Backend {
         }
     }
 
-    /// `cloudctl ARGUMENTS -p PROVIDER` through a door, for tests that steer the process themselves.
+    /// `cloudctl ARGUMENTS -p PROVIDER`, for tests that steer the process themselves.
+    pub fn command(&self, arguments: &[&str]) -> std::process::Command {
+        self.sandbox.command(&[arguments, &["-p", self.provider()]].concat())
+    }
+
+    /// The same through a door.
     pub fn command_through(&self, door: &Door, arguments: &[&str]) -> std::process::Command {
-        let mut command = self.sandbox.command(&[arguments, &["-p", self.provider()]].concat());
+        let mut command = self.command(arguments);
         match &self.cloud {
             Cloud::Gce(_) => command.env(
                 "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE",

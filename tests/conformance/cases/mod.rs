@@ -3,10 +3,10 @@
 mod create;
 mod ec2_ttl;
 mod errors;
-mod gce;
-mod gce_ttl;
 mod expiry;
 mod fallback;
+mod gce;
+mod gce_ttl;
 mod lifecycle;
 mod list;
 mod refusals;
