@@ -11,6 +11,7 @@ pub fn rows() -> Vec<Row> {
     crate::rows![BackendKind::EMULATORS;
         5 => reset_after_the_effect_is_replayed,
         6 => reset_on_every_attempt_is_unknown,
+        6 => reset_on_every_attempt_names_what_is_seen,
         7 => no_answer_is_replayed,
         8 => a_damaged_answer_is_replayed,
         9 => an_error_with_effect_is_replayed,
@@ -65,6 +66,19 @@ fn reset_on_every_attempt_is_unknown(backend: &Backend) {
         assert_eq!(only(backend, name).id, id);
     }
     assert_eq!(backend.alive().len(), names.len());
+}
+
+/// What the look-up sees is reported: its id is on stdout.
+fn reset_on_every_attempt_names_what_is_seen(backend: &Backend) {
+    backend.inject(Fault::on(backend.create_call(), Effect::ResetAfter));
+    let run = backend.json(&["create", "seen"]).expect(8);
+    assert_eq!(run.error_kinds(), ["unknown_outcome"]);
+    let made = only(backend, "seen");
+    assert_ours(&made);
+    assert_eq!(run.item()["id"], made.id.as_str());
+    backend.clear_faults();
+    assert_eq!(id_of(&backend.json(&["create", "seen"]).expect(0)), made.id);
+    assert_eq!(backend.alive().len(), 1);
 }
 
 /// Both at once, for an attempt takes half a minute to be given up.

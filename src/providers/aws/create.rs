@@ -122,6 +122,15 @@ async fn after_failure(
             .context(format!("{} was asked for with another spec", spec.name))
             .with_leftover(found.reference)
             .with_remedy("repeat it with the flags of that time, or use another name")),
+        // It is there by its token, but no answer ever told what the call came to.
+        Found::Instance(found)
+            if error.kind() == ErrorKind::UnknownOutcome && failure.unanswered && !found.state.is_gone() =>
+        {
+            Err(error
+                .context(format!("{} is there, but no attempt was answered", found.reference))
+                .with_leftover(found.reference)
+                .with_remedy(AGAIN))
+        }
         Found::Instance(found) => Ok(*found),
         _ if mismatch => Err(error
             .context(format!("{} was asked for with another spec", spec.name))
@@ -137,9 +146,12 @@ async fn after_failure(
         _ => Err(error
             .context("it is not known whether an instance was made")
             .as_kind(ErrorKind::UnknownOutcome)
-            .with_remedy("run the same command again: it finds the instance, or makes it")),
+            .with_remedy(AGAIN)),
     }
 }
+
+/// What to do where the outcome is unknown.
+const AGAIN: &str = "run the same command again: it finds the instance, or makes it";
 
 /// What the search for an instance came to.
 enum Found {

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::create::{Creation, PAUSE, same_instance};
 use super::disks;
 use super::error::{Fate, fate, field_at_fault, of_call};
+use super::instance::is_managed;
 use super::replay::Failure;
 use crate::cloud::{Created, Error, ErrorKind, InstanceRef, ProviderKind, Result};
 
@@ -29,6 +30,10 @@ impl Creation<'_> {
         }
         for look in 0..2 {
             match self.holder().await {
+                // It is there, but no answer ever told what the call came to.
+                Ok(Some(holder)) if last == Fate::Unanswered && is_managed(&holder) => {
+                    return Err(self.unknown(holder.id, error));
+                }
                 Ok(Some(holder)) => return self.adopt(holder).await,
                 // The id was used before, for another spec, and what it made is gone.
                 Ok(None) if field.as_deref() == Some("requestId") => return Ok(Created::TokenSpent),
