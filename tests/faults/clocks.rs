@@ -123,6 +123,7 @@ fn a_wrong_clock_is_told_of(backend: &Backend) {
     }
     emulator.set_date_offset(SignedDuration::from_mins(20));
     let quiet = backend
+        .sandbox
         .command(&["list"])
         .env("CLOUDCTL_LOG", "off")
         .output()
@@ -133,7 +134,7 @@ fn a_wrong_clock_is_told_of(backend: &Backend) {
     );
     // Who has the SDKs leave dates alone is refused, once, and told why.
     emulator.forget_calls();
-    let mut command = backend.command(&["list", "-r", backend.home_region()]);
+    let mut command = backend.sandbox.command(&["list", "-r", backend.home_region()]);
     let refused = command
         .env("AWS_DISABLE_CLOCK_SKEW_CORRECTION", "true")
         .output()

@@ -158,8 +158,8 @@ fn without_empty_reference(text: &str) -> Option<&str> {
 fn is_cut_short(body: &[u8]) -> bool {
     let body = body.trim_ascii();
     let Ok(text) = std::str::from_utf8(body) else {
-        // No document: those were mended.
-        return false;
+        // Cut within a character, or not one of theirs: those start with ASCII.
+        return body.starts_with(b"<");
     };
     let Some(document) = text.strip_prefix('<') else {
         return false;
