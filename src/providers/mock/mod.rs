@@ -279,11 +279,8 @@ impl Provider for Mock {
     }
 
     async fn set_ttl(&self, target: &InstanceRef, ttl: Duration) -> Result<()> {
-        let outcomes = self
-            .act_on(Action::SetTtl(ttl), std::slice::from_ref(target))
-            .await
-            .into_iter();
-        outcomes.map(|outcome| outcome.result).collect()
+        let outcomes = self.act_on(Action::SetTtl(ttl), std::slice::from_ref(target)).await;
+        outcomes.into_iter().try_for_each(|outcome| outcome.result)
     }
 
     async fn set_protection(&self, targets: &[InstanceRef], protected: bool) -> Vec<Outcome> {
