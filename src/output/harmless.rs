@@ -10,21 +10,30 @@ use super::text::is_unsafe;
 
 /// How a character beyond 16 bits is escaped, in which the two languages differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Language {
+enum Language {
     /// As two halves: <https://www.rfc-editor.org/rfc/rfc8259#section-7>
     Json,
     /// In one piece: <https://yaml.org/spec/1.2.2/#57-escaped-characters>
     Yaml,
 }
 
-/// Writes a value and a new line.
-pub(super) fn write_value<F: Formatter>(
+/// Writes a value as JSON, and a new line.
+pub(super) fn write_value<F: Formatter>(out: &mut dyn Write, value: &impl Serialize, formatter: F) -> io::Result<()> {
+    let language = Language::Json;
+    write(out, value, Harmless { formatter, language })
+}
+
+/// Writes a value as YAML in its flow style, and a new line.
+pub(super) fn write_flow_yaml<F: Formatter>(
     out: &mut dyn Write,
     value: &impl Serialize,
     formatter: F,
-    language: Language,
 ) -> io::Result<()> {
-    let harmless = Harmless { formatter, language };
+    let language = Language::Yaml;
+    write(out, value, Harmless { formatter, language })
+}
+
+fn write<F: Formatter>(out: &mut dyn Write, value: &impl Serialize, harmless: Harmless<F>) -> io::Result<()> {
     value.serialize(&mut Serializer::with_formatter(&mut *out, harmless))?;
     writeln!(out)
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::ser::{CompactFormatter, PrettyFormatter};
 
-use super::harmless::{Language, write_value};
+use super::harmless::{write_flow_yaml, write_value};
 use super::record::{Record, Report};
 use super::text::{cell, escape, is_unsafe};
 
@@ -31,12 +31,12 @@ impl<'a> Envelope<'a> {
 }
 
 pub(super) fn write_json(out: &mut dyn Write, report: &Report) -> io::Result<()> {
-    write_value(out, &Envelope::of(report), PrettyFormatter::new(), Language::Json)
+    write_value(out, &Envelope::of(report), PrettyFormatter::new())
 }
 
 pub(super) fn write_jsonl(out: &mut dyn Write, records: &[Record]) -> io::Result<()> {
     for record in records {
-        write_value(out, record, CompactFormatter, Language::Json)?;
+        write_value(out, record, CompactFormatter)?;
     }
     Ok(())
 }
@@ -46,7 +46,7 @@ pub(super) fn write_yaml(out: &mut dyn Write, report: &Report) -> io::Result<()>
     let text = yaml_serde::to_string(&Envelope::of(report)).map_err(io::Error::other)?;
     if text.contains(|character| character != '\n' && is_unsafe(character)) {
         // YAML too, in the style of JSON, which has a way to write them: <https://yaml.org/spec/1.2.2/#74-flow-collection-styles>
-        return write_value(out, &Envelope::of(report), PrettyFormatter::new(), Language::Yaml);
+        return write_flow_yaml(out, &Envelope::of(report), PrettyFormatter::new());
     }
     out.write_all(text.as_bytes())
 }
