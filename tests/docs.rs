@@ -94,7 +94,14 @@ fn the_sessions_of_the_readme_are_what_happens() {
 #[test]
 fn every_command_of_the_readme_can_be_typed() {
     let mut commands = 0;
-    for block in blocks(&readme(), "sh") {
+    let crontabs = blocks(&readme(), "crontab");
+    // The first five words of a cron job say when.
+    let jobs = crontabs.iter().flat_map(|block| block.lines());
+    let jobs: Vec<String> = jobs
+        .map(|line| line.splitn(6, ' ').nth(5).unwrap_or_default().to_owned())
+        .collect();
+    assert!(!jobs.is_empty(), "the README shows a cron job");
+    for block in blocks(&readme(), "sh").into_iter().chain(jobs) {
         for part in block.lines().flat_map(|line| line.split(" | ")) {
             let part = part.replace("cargo run --", "cloudctl").replace("xargs -r ", "");
             let words: Vec<&str> = part
@@ -129,6 +136,44 @@ fn the_exit_codes_of_the_readme_are_those_of_the_program() {
     let readme = readme();
     for (code, meaning) in ExitStatus::MEANINGS.iter().filter(|(code, _)| *code < 100) {
         assert!(readme.contains(&format!("| {code} | {meaning} |")), "{code} {meaning}");
+    }
+}
+
+/// All Rust sources below a folder, one after the other.
+fn sources(folder: &Path) -> String {
+    let mut all = String::new();
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            all.push_str(&sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            all.push_str(&fs::read_to_string(&path).expect("a source"));
+        }
+    }
+    all
+}
+
+#[test]
+fn every_promise_of_the_readme_has_a_test_that_exists() {
+    let readme = readme();
+    let section = readme.split("## What cloudctl promises").nth(1).expect("the section");
+    let section = section.split("\n## ").next().unwrap_or_default();
+    let promises: Vec<&str> = section.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    assert!(promises.len() > 10, "{promises:?}");
+    let tests = sources(&root().join("tests")) + &sources(&root().join("src"));
+    for promise in promises {
+        let held_by = promise.split(" | ").nth(1).unwrap_or_default();
+        let names: Vec<&str> = held_by.split('`').skip(1).step_by(2).collect();
+        assert!(!names.is_empty(), "nothing holds: {promise}");
+        for name in names {
+            // That each row of the matrix has a test is held by the matrix itself.
+            let row = name.strip_prefix("row_").and_then(|number| number.parse::<u8>().ok());
+            let exists = match row {
+                Some(number) => (1..=65).contains(&number) && name.len() == "row_05".len(),
+                None => tests.contains(&format!("fn {name}(")),
+            };
+            assert!(exists, "there is no test {name}, which is to hold: {promise}");
+        }
     }
 }
 

@@ -4,8 +4,9 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 use serde_json::Value;
-use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter, Serializer};
+use serde_json::ser::{CompactFormatter, PrettyFormatter};
 
+use super::harmless::{write_flow_yaml, write_value};
 use super::record::{Record, Report};
 use super::text::{cell, escape, is_unsafe};
 
@@ -29,52 +30,6 @@ impl<'a> Envelope<'a> {
     }
 }
 
-/// JSON in which every character that could steer a terminal is written as `\u….`: the same values, and harmless.
-struct Harmless<F>(F);
-
-macro_rules! as_before {
-    ($($name:ident($($value:ident: $type:ty),*);)*) => {
-        $(fn $name<W: ?Sized + Write>(&mut self, writer: &mut W $(, $value: $type)*) -> io::Result<()> {
-            self.0.$name(writer $(, $value)*)
-        })*
-    };
-}
-
-impl<F: Formatter> Formatter for Harmless<F> {
-    as_before! {
-        begin_array();
-        end_array();
-        begin_array_value(first: bool);
-        end_array_value();
-        begin_object();
-        end_object();
-        begin_object_key(first: bool);
-        end_object_key();
-        begin_object_value();
-        end_object_value();
-    }
-
-    fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
-        for piece in fragment.split_inclusive(is_unsafe) {
-            let last = piece.chars().next_back().filter(|last| is_unsafe(*last));
-            let seen = last.map_or(piece, |last| &piece[..piece.len() - last.len_utf8()]);
-            writer.write_all(seen.as_bytes())?;
-            for unit in last
-                .into_iter()
-                .flat_map(|last| last.encode_utf16(&mut [0; 2]).to_vec())
-            {
-                write!(writer, "\\u{unit:04x}")?;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn write_value<F: Formatter>(out: &mut dyn Write, value: &impl Serialize, formatter: F) -> io::Result<()> {
-    value.serialize(&mut Serializer::with_formatter(&mut *out, Harmless(formatter)))?;
-    writeln!(out)
-}
-
 pub(super) fn write_json(out: &mut dyn Write, report: &Report) -> io::Result<()> {
     write_value(out, &Envelope::of(report), PrettyFormatter::new())
 }
@@ -94,8 +49,8 @@ pub(super) fn write_yaml(out: &mut dyn Write, report: &Report) -> io::Result<()>
     // Written in one piece: the serializer's own error would hide that a pipe is closed.
     let text = yaml_serde::to_string(&Envelope::of(report)).map_err(io::Error::other)?;
     if text.contains(|character| character != '\n' && is_unsafe(character)) {
-        // JSON is YAML too, and has a way to write them that every reader knows: <https://yaml.org/spec/1.2.2/#12-json>
-        return write_json(out, report);
+        // YAML too, in the style of JSON, which has a way to write them: <https://yaml.org/spec/1.2.2/#74-flow-collection-styles>
+        return write_flow_yaml(out, &Envelope::of(report), PrettyFormatter::new());
     }
     out.write_all(text.as_bytes())
 }
@@ -171,13 +126,21 @@ mod tests {
             "plain \"quoted\" \\ naïve 日本 🦀",
             "\u{1b}[31m\u{9b}2J\u{7f}\u{202e}\u{200b}\u{85}\u{feff}\u{e0041}\ttab\nline\r",
         ] {
-            let writers: [(Writer, bool); 3] = [(write_json, true), (jsonl, false), (write_yaml, true)];
-            for (write, has_envelope) in writers {
+            let writers: [(Writer, bool, bool); 3] = [
+                (write_json, true, false),
+                (jsonl, false, false),
+                (write_yaml, true, true),
+            ];
+            for (write, has_envelope, is_yaml) in writers {
                 let mut out = Vec::new();
                 write(&mut out, &report(name)).unwrap();
                 let text = String::from_utf8(out).unwrap();
                 assert!(!text.contains(|seen| seen != '\n' && is_unsafe(seen)), "{text:?}");
-                let read: Value = yaml_serde::from_str(&text).unwrap();
+                let read: Value = if is_yaml {
+                    yaml_serde::from_str(&text).unwrap()
+                } else {
+                    serde_json::from_str(&text).unwrap()
+                };
                 let item = if has_envelope { &read["items"][0] } else { &read };
                 assert_eq!((&item["name"], &item["labels"][name]), (&json!(name), &json!(1.5)));
             }

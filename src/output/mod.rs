@@ -5,6 +5,7 @@
 mod errors;
 mod expiry;
 mod format;
+mod harmless;
 mod hints;
 mod machine;
 mod printer;

@@ -1,0 +1,85 @@
+//! JSON, and YAML in its form, in which every character that could steer a terminal is written as an escape: the same
+//! values, and harmless wherever they are shown.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+use serde_json::ser::{Formatter, Serializer};
+
+use super::text::is_unsafe;
+
+/// How a character beyond 16 bits is escaped, in which the two languages differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Language {
+    /// As two halves: <https://www.rfc-editor.org/rfc/rfc8259#section-7>
+    Json,
+    /// In one piece: <https://yaml.org/spec/1.2.2/#57-escaped-characters>
+    Yaml,
+}
+
+/// Writes a value as JSON, and a new line.
+pub(super) fn write_value<F: Formatter>(out: &mut dyn Write, value: &impl Serialize, formatter: F) -> io::Result<()> {
+    let language = Language::Json;
+    write(out, value, Harmless { formatter, language })
+}
+
+/// Writes a value as YAML in its flow style, and a new line.
+pub(super) fn write_flow_yaml<F: Formatter>(
+    out: &mut dyn Write,
+    value: &impl Serialize,
+    formatter: F,
+) -> io::Result<()> {
+    let language = Language::Yaml;
+    write(out, value, Harmless { formatter, language })
+}
+
+fn write<F: Formatter>(out: &mut dyn Write, value: &impl Serialize, harmless: Harmless<F>) -> io::Result<()> {
+    value.serialize(&mut Serializer::with_formatter(&mut *out, harmless))?;
+    writeln!(out)
+}
+
+struct Harmless<F> {
+    formatter: F,
+    language: Language,
+}
+
+macro_rules! as_before {
+    ($($name:ident($($value:ident: $type:ty),*);)*) => {
+        $(fn $name<W: ?Sized + Write>(&mut self, writer: &mut W $(, $value: $type)*) -> io::Result<()> {
+            self.formatter.$name(writer $(, $value)*)
+        })*
+    };
+}
+
+impl<F: Formatter> Formatter for Harmless<F> {
+    as_before! {
+        begin_array();
+        end_array();
+        begin_array_value(first: bool);
+        end_array_value();
+        begin_object();
+        end_object();
+        begin_object_key(first: bool);
+        end_object_key();
+        begin_object_value();
+        end_object_value();
+    }
+
+    fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        for piece in fragment.split_inclusive(is_unsafe) {
+            let Some(last) = piece.chars().next_back().filter(|last| is_unsafe(*last)) else {
+                writer.write_all(piece.as_bytes())?;
+                continue;
+            };
+            writer.write_all(&piece.as_bytes()[..piece.len() - last.len_utf8()])?;
+            if self.language == Language::Yaml && u32::from(last) > 0xffff {
+                write!(writer, "\\U{:08x}", u32::from(last))?;
+                continue;
+            }
+            for unit in last.encode_utf16(&mut [0; 2]) {
+                write!(writer, "\\u{unit:04x}")?;
+            }
+        }
+        Ok(())
+    }
+}
