@@ -18,8 +18,10 @@ use crate::exit::ExitStatus;
 
 /// How long what is in flight may take to settle after a signal.
 pub const SETTLE: Duration = Duration::from_secs(5);
-/// The part of it that calls under way get; the rest is for looking at what came of them.
-const CALLS: Duration = Duration::from_millis(3_500);
+/// When the calls under way have had their time; what follows is for looking at what came of them.
+const CALLS: Duration = Duration::from_millis(3_000);
+/// When that has had its time, too. What is known must then still be printed, on a machine that may be busy.
+const LOOKS: Duration = Duration::from_millis(4_200);
 
 /// The wish to stop, shared by all of a run. Clones are the same wish.
 #[derive(Clone, Debug)]
@@ -116,6 +118,18 @@ impl Interrupt {
         };
         tokio::select! {
             result = work => Some(result),
+            () = patience => None,
+        }
+    }
+
+    /// Looks, after a signal, at what came of a call that did not settle; `None` if there is no time left for it.
+    pub async fn last_look<T>(&self, look: impl Future<Output = T>) -> Option<T> {
+        let patience = async {
+            let came = self.wished_at().await;
+            tokio::time::sleep_until(came + LOOKS).await;
+        };
+        tokio::select! {
+            seen = look => Some(seen),
             () = patience => None,
         }
     }

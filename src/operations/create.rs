@@ -1,7 +1,5 @@
 //! Creating once: the name is the idempotency key, whoever asks and however often.
 
-use std::time::Duration;
-
 use jiff::{SignedDuration, Timestamp};
 
 use super::adopt::adopt;
@@ -15,9 +13,6 @@ const MOST_GENERATIONS: u32 = 1_000;
 
 /// For how long what a create call gave can be what a race made: longer than the call may take.
 const JUST_MADE: SignedDuration = SignedDuration::from_mins(10);
-
-/// How long the last look may take after a signal.
-const LAST_LOOK: Duration = Duration::from_millis(1_200);
 
 /// An instance of the asked name and spec.
 #[derive(Debug)]
@@ -150,7 +145,7 @@ async fn create_here(
             }
             Some(Ok(Created::Instance(made))) => return Ok(*made),
             Some(Err(error)) => return Err(error),
-            None => return unsettled(provider, spec).await,
+            None => return unsettled(provider, spec, interrupt).await,
         }
     }
     Err(internal())
@@ -220,9 +215,9 @@ async fn was_just_made(provider: &dyn Provider, created_at: Option<Timestamp>) -
 }
 
 /// The call is still under way, and there is no more time: what can be seen of it?
-async fn unsettled(provider: &dyn Provider, spec: &InstanceSpec) -> Result<Instance> {
-    let look = tokio::time::timeout(LAST_LOOK, look_up(provider, spec)).await;
-    let seen = look.ok().and_then(Result::ok).unwrap_or_default();
+async fn unsettled(provider: &dyn Provider, spec: &InstanceSpec, interrupt: &Interrupt) -> Result<Instance> {
+    let look = interrupt.last_look(look_up(provider, spec)).await;
+    let seen = look.and_then(Result::ok).unwrap_or_default();
     seen.into_iter()
         .find(|instance| !instance.state.is_gone())
         .ok_or_else(|| {

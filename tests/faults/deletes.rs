@@ -233,31 +233,21 @@ fn a_thousand_vms_of_which_some_are_protected(backend: &Backend) {
 
 /// Somebody ends one of them after it was planned.
 fn one_of_a_batch_is_gone_already(backend: &Backend) {
-    let mut made = Vec::new();
-    for name in ["web-1", "web-2", "web-3"] {
-        made.push(backend.json(&["create", name, "-l", "env=ci"]).expect(0).item());
-    }
-    for (arguments, by_name) in [
-        (&["terminate", "web-1", "web-2", "web-3", "-y"][..], true),
-        (&["terminate", "-l", "env=ci", "-y"], false),
-    ] {
-        let stale = made.pop().expect("one of them");
-        let arguments = [arguments, &["-r", backend.home_region()]].concat();
+    for (names, by_name) in [(["web-1", "web-2", "web-3"], true), (["ci-1", "ci-2", "ci-3"], false)] {
+        let made = names.map(|name| backend.json(&["create", name, "-l", "env=ci"]).expect(0).item());
+        let selected = if by_name { &names[..] } else { &["-l", "env=ci"] };
+        let arguments = [&["terminate", "-y", "-r", backend.home_region()], selected].concat();
         let lists = lists_before_recheck(backend, by_name);
         let run = while_held(backend, backend.list_call(), lists, &arguments, |backend| {
             if let Some(emulator) = backend.ec2() {
-                emulator.forget(text(&stale, "id"));
+                emulator.forget(text(&made[1], "id"));
             }
             if let Some(emulator) = backend.gce() {
-                emulator.delete_from_outside(text(&stale, "name"));
+                emulator.delete_from_outside(names[1]);
             }
         });
         run.expect(0);
         assert_eq!(backend.alive(), []);
-        made = vec![
-            backend.json(&["create", "web-1", "-l", "env=ci"]).expect(0).item(),
-            backend.json(&["create", "web-2", "-l", "env=ci"]).expect(0).item(),
-        ];
     }
 }
 

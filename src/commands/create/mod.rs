@@ -217,6 +217,10 @@ fn only_known(error: &Error, provider: &dyn Provider) -> Option<Instance> {
 fn not_ready(error: Error) -> Error {
     match ExitStatus::of(error.kind()) {
         ExitStatus::DENIED | ExitStatus::UNAVAILABLE | ExitStatus::PARTIAL => error.as_kind(ErrorKind::Timeout),
+        // Nothing failed: somebody else wanted otherwise.
+        ExitStatus::NOT_FOUND => error
+            .as_kind(ErrorKind::Refused)
+            .with_remedy("somebody terminated it while it came up; run the same command again to make it anew"),
         _ => error,
     }
 }

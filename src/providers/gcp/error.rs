@@ -222,9 +222,12 @@ fn kind_of_operation_code(code: &str) -> ErrorKind {
         "RESOURCE_ALREADY_EXISTS" => ErrorKind::AlreadyExists,
         "RESOURCE_NOT_FOUND" => ErrorKind::NotFound,
         "PERMISSIONS_ERROR" | "PERMISSION_DENIED" | "FORBIDDEN" => ErrorKind::PermissionDenied,
-        "RESOURCE_IN_USE_BY_ANOTHER_RESOURCE" | "RESOURCE_NOT_READY" | "CONDITION_NOT_MET" | "INVALID_USAGE" => {
-            ErrorKind::Refused
-        }
+        // Canceled: what was being made is deleted, or what was being changed.
+        "RESOURCE_IN_USE_BY_ANOTHER_RESOURCE"
+        | "RESOURCE_NOT_READY"
+        | "CONDITION_NOT_MET"
+        | "INVALID_USAGE"
+        | "OPERATION_CANCELED_BY_USER" => ErrorKind::Refused,
         "UNSUPPORTED_OPERATION" | "INVALID_FIELD_VALUE" | "INVALID_PARAMETER_COMBINATION" | "INVALID_ARGUMENT" => {
             ErrorKind::InvalidSpec
         }

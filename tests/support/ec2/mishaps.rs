@@ -113,6 +113,14 @@ impl Emulator {
             if let Some(serial) = region.serials.remove(id) {
                 region.instances.remove(&serial);
             }
+            // Its disks went with it.
+            region.volumes.retain(|_, volume| {
+                let owner = volume
+                    .attachment
+                    .as_ref()
+                    .map(|attachment| attachment.instance.as_str());
+                owner != Some(id)
+            });
             region.tags.remove(id);
         });
     }
