@@ -1,6 +1,6 @@
 //! Formats that programs read.
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -29,8 +29,11 @@ impl<'a> Envelope<'a> {
 }
 
 pub(super) fn write_json(out: &mut dyn Write, report: &Report) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, &Envelope::of(report))?;
-    writeln!(out)
+    // Standard output is written line by line, and there can be millions of lines.
+    let mut out = BufWriter::new(out);
+    serde_json::to_writer_pretty(&mut out, &Envelope::of(report))?;
+    writeln!(out)?;
+    out.flush()
 }
 
 pub(super) fn write_jsonl(out: &mut dyn Write, records: &[Record]) -> io::Result<()> {
