@@ -185,14 +185,27 @@ pub struct SortOrder(Vec<(Subject, bool)>);
 
 impl SortOrder {
     /// Sorts in place; what is unknown comes last either way.
-    pub fn sort(&self, instances: &mut [Instance], now: Timestamp) {
-        instances.sort_by(|one, other| {
-            self.0
-                .iter()
-                .map(|(subject, descending)| order(&subject.value(one, now), &subject.value(other, now), *descending))
-                .find(|order| *order != Ordering::Equal)
-                .unwrap_or(Ordering::Equal)
-        });
+    pub fn sort(&self, instances: &mut Vec<Instance>, now: Timestamp) {
+        // Values are read once for each instance, and not for each comparison.
+        let mut keyed: Vec<(Vec<Value>, Instance)> = std::mem::take(instances)
+            .into_iter()
+            .map(|instance| (self.key(&instance, now), instance))
+            .collect();
+        keyed.sort_by(|(one, _), (other, _)| self.compare(one, other));
+        instances.extend(keyed.into_iter().map(|(_, instance)| instance));
+    }
+
+    fn key(&self, instance: &Instance, now: Timestamp) -> Vec<Value> {
+        self.0.iter().map(|(subject, _)| subject.value(instance, now)).collect()
+    }
+
+    fn compare(&self, one: &[Value], other: &[Value]) -> Ordering {
+        self.0
+            .iter()
+            .zip(one.iter().zip(other))
+            .map(|((_, descending), (one, other))| order(one, other, *descending))
+            .find(|order| *order != Ordering::Equal)
+            .unwrap_or(Ordering::Equal)
     }
 }
 
@@ -205,6 +218,7 @@ fn order(one: &Value, other: &Value, descending: bool) -> Ordering {
             .as_f64()
             .unwrap_or_default()
             .total_cmp(&other.as_f64().unwrap_or_default()),
+        (Value::String(one), Value::String(other)) => one.cmp(other),
         (one, other) => plain_text(one).cmp(&plain_text(other)),
     };
     if descending { order.reverse() } else { order }

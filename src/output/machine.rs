@@ -1,6 +1,6 @@
 //! Formats that programs read.
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -31,7 +31,10 @@ impl<'a> Envelope<'a> {
 }
 
 pub(super) fn write_json(out: &mut dyn Write, report: &Report) -> io::Result<()> {
-    write_value(out, &Envelope::of(report), PrettyFormatter::new())
+    // Standard output is written line by line, and there can be millions of lines.
+    let mut out = BufWriter::new(out);
+    write_value(&mut out, &Envelope::of(report), PrettyFormatter::new())?;
+    out.flush()
 }
 
 pub(super) fn write_jsonl(out: &mut dyn Write, records: &[Record]) -> io::Result<()> {
