@@ -40,7 +40,7 @@ fn ttl_goes_in_with_the_launch(backend: &Backend) {
     assert!(
         made.volumes
             .iter()
-            .all(|volume| volume.tags.get("cloudctl-ttl").is_some())
+            .all(|volume| volume.tags.contains_key("cloudctl-ttl"))
     );
     assert_eq!((made.shutdown_behaviour.as_str(), made.sees_tags), ("terminate", true));
     let data = user_data(&made);
