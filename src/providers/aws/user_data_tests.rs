@@ -231,11 +231,10 @@ impl Machine {
 
     /// Runs the timer, to its end.
     fn run(&self, arguments: &[&str]) {
-        let path = std::env::var("PATH").unwrap();
+        let start = "PATH=$CLOUDCTL_ROOT/bin:$PATH exec sh \"$CLOUDCTL_ROOT/timer\" \"$@\"";
         let status = Command::new("sh")
-            .arg(self.root.path().join("timer"))
+            .args(["-c", start, "sh"])
             .args(arguments)
-            .env("PATH", format!("{}:{path}", self.root.path().join("bin").display()))
             .env("CLOUDCTL_ROOT", self.root.path())
             .env("INSTANCE_ID", "i-1")
             .stdin(Stdio::null())
