@@ -1,12 +1,15 @@
 //! How an instance is named: by the clouds, in full, and by people, in short.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 use super::{Error, Instance, ProviderKind, Result};
 
-/// One instance, in full: `aws/us-east-1/i-0ab…`, `gcp/us-central1-a/123…`. It never means another one.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// One instance, in full: `aws/us-east-1/i-0ab…`, `gcp/us-central1-a/123…`. It never means another one. Two are the same
+/// if they mean the same instance, whatever else is known of it.
+#[derive(Clone, Debug)]
 pub struct InstanceRef {
     /// The cloud.
     pub provider: ProviderKind,
@@ -18,6 +21,38 @@ pub struct InstanceRef {
     pub zone: Option<String>,
     /// The cloud's own name, where its calls take names and not ids (Compute Engine).
     pub native_name: Option<String>,
+}
+
+impl InstanceRef {
+    fn identity(&self) -> (ProviderKind, &str, &str) {
+        (self.provider, &self.place, &self.id)
+    }
+}
+
+impl PartialEq for InstanceRef {
+    fn eq(&self, other: &Self) -> bool {
+        self.identity() == other.identity()
+    }
+}
+
+impl Eq for InstanceRef {}
+
+impl Hash for InstanceRef {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.identity().hash(state);
+    }
+}
+
+impl PartialOrd for InstanceRef {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for InstanceRef {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.identity().cmp(&other.identity())
+    }
 }
 
 impl fmt::Display for InstanceRef {

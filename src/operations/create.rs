@@ -95,7 +95,10 @@ pub async fn create_once(
                     ..creation
                 });
             }
-            Err(error) if error.kind() == ErrorKind::Capacity && may_move => tried.push(error),
+            // Drivers may know no more than the region.
+            Err(error) if error.kind() == ErrorKind::Capacity && may_move => {
+                tried.push(error.at(format!("{}/{}", provider.kind(), here.place)));
+            }
             Err(error) => return Err(error),
         }
     }

@@ -65,6 +65,13 @@ macro_rules! rows {
 
 /// How many rows the matrix has.
 const ROWS: u8 = 65;
+/// What takes both cores for a while. It comes after the others, of which some are about seconds.
+const HEAVY: &[&str] = &[
+    "row_01_random_kill_points",
+    "row_41_fifty_thousand_vms",
+    "row_52_fifty_processes",
+    "row_60_",
+];
 
 fn rows() -> Vec<Row> {
     // One module a line.
@@ -119,7 +126,16 @@ fn main() -> ExitCode {
             trials.push(Trial::test(name, move || check(|| run_row(run, kind))));
         }
     }
-    libtest_mimic::run(&arguments, trials).exit_code()
+    let is_heavy = |trial: &Trial| HEAVY.iter().any(|start| trial.name().starts_with(start));
+    let (heavy, light): (Vec<_>, Vec<_>) = trials.into_iter().partition(is_heavy);
+    let light = libtest_mimic::run(&arguments, light);
+    arguments.test_threads = arguments.test_threads.map(|threads| threads.min(2));
+    let heavy = libtest_mimic::run(&arguments, heavy);
+    if light.has_failed() {
+        light.exit_code()
+    } else {
+        heavy.exit_code()
+    }
 }
 
 /// With the tokens switched off in the emulator, as if every request had another one, the checks of the rows 2, 5 and 52

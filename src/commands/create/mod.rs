@@ -298,11 +298,12 @@ async fn create_all(
 fn announce(creation: &Creation, started: Instant, context: &mut Context) {
     let instance = &creation.instance;
     for refusal in &creation.tried {
+        let place = refusal.location().unwrap_or_default();
         match refusal.leftover() {
             Some(leftover) => context
                 .printer
-                .warning(&format!("no room: {refusal}; {leftover} is left over")),
-            None => context.printer.note(&format!("no room: {refusal}")),
+                .warning(&format!("no room in {place}: {refusal}; {leftover} is left over")),
+            None => context.printer.note(&format!("no room in {place}: {refusal}")),
         }
     }
     if creation.adopted {

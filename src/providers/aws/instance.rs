@@ -119,7 +119,9 @@ pub(super) fn architecture_of(value: &ArchitectureValues) -> Option<Architecture
 
 /// Whether a timer in the instance ends it: it was made with a TTL, and it is not Windows, which would not run one.
 pub(super) fn has_timer(instance: &ec2::Instance, ownership: &Ownership) -> bool {
-    ownership.born_with_ttl && instance.platform() != Some(&PlatformValues::Windows)
+    // EC2 writes it in lower case, and not as the SDK expects it.
+    let is_windows = |platform: &PlatformValues| platform.as_str().eq_ignore_ascii_case("windows");
+    ownership.born_with_ttl && !instance.platform().is_some_and(is_windows)
 }
 
 /// The tags of an instance, cloudctl's own among them.

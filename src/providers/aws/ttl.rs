@@ -29,8 +29,8 @@ pub(super) async fn set_ttl(client: &Client, target: &InstanceRef, ttl: Duration
     if has_timer(&api, &Ownership::read(&all_tags(&api), None)) && !tags_are_seen {
         let message = format!("cannot extend {target}: its timer does not see its tags, and goes by its first TTL");
         return Err(refused(message).with_remedy(format!(
-            "let it see them: aws ec2 modify-instance-metadata-options --region {region} --instance-id {} \
-             --instance-metadata-tags enabled",
+            "let it see them, which takes tags with plain keys alone: aws ec2 modify-instance-metadata-options \
+             --region {region} --instance-id {} --instance-metadata-tags enabled",
             target.id
         )));
     }
