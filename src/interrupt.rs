@@ -34,6 +34,8 @@ pub struct Interrupt {
 #[derive(Debug, Default)]
 struct Flight {
     changes: usize,
+    /// Whether a change has come to its end: what is left is to leave, with its own exit status.
+    landed: bool,
     wished: Option<ExitStatus>,
 }
 
@@ -43,7 +45,9 @@ pub struct Change(Arc<Mutex<Flight>>);
 
 impl Drop for Change {
     fn drop(&mut self) {
-        lock(&self.0).changes -= 1;
+        let mut flight = lock(&self.0);
+        flight.changes -= 1;
+        flight.landed = true;
     }
 }
 
@@ -159,7 +163,7 @@ impl Interrupt {
         {
             let mut flight = lock(&self.flight);
             flight.wished = Some(first);
-            if flight.changes == 0 {
+            if flight.changes == 0 && !flight.landed {
                 // The lock is still held: no change can begin any more.
                 say("interrupted; nothing was in flight");
                 process::exit(i32::from(first.code()));
