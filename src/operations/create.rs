@@ -93,7 +93,10 @@ pub async fn create_once(
                     ..creation
                 });
             }
-            Err(error) if error.kind() == ErrorKind::Capacity && may_move => tried.push(error),
+            Err(error) if error.kind() == ErrorKind::Capacity && may_move => {
+                // Of a cloud that answers for a region it would not be told which zone it was.
+                tried.push(error.at(format!("{}/{}", provider.kind(), here.place)));
+            }
             Err(error) => return Err(error),
         }
     }

@@ -78,6 +78,33 @@ pub fn extended_ttl(instance: &Instance, lifetime: Duration, now: Timestamp) -> 
         ))
         .with_remedy("give more time, or terminate it when it is no longer needed"));
     }
-    let ttl = end.duration_since(created.min(end));
-    Ok(Duration::from_secs(u64::try_from(ttl.as_secs()).unwrap_or_default()))
+    // A cloud's clock may be told in whole seconds, and so be behind its own time of creation.
+    let ttl = Duration::try_from(end.duration_since(created.min(end))).unwrap_or_default();
+    let whole = Duration::from_secs(ttl.as_secs() + u64::from(ttl.subsec_nanos() > 0));
+    Ok(whole.max(lifetime))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_time_is_all_of_the_time_that_was_asked_for() {
+        let time = |text: &str| -> Timestamp { text.parse().unwrap() };
+        let mut instance = Instance::only_known(ProviderKind::Gcp, "us-central1-a".into(), "1".into());
+        instance.created_at = Some(time("2026-01-01T00:00:00.900Z"));
+        let hour = Duration::from_secs(3_600);
+        for (now, seconds) in [
+            ("2026-01-01T00:00:00Z", 3_600),
+            ("2026-01-01T00:00:01Z", 3_601),
+            ("2026-01-01T00:10:00.900Z", 4_200),
+        ] {
+            let ttl = extended_ttl(&instance, hour, time(now)).unwrap();
+            assert_eq!(ttl, Duration::from_secs(seconds), "{now}");
+        }
+        instance.expires_at = Some(time("2026-01-01T02:00:00Z"));
+        let sooner = extended_ttl(&instance, hour, time("2026-01-01T00:59:59Z")).unwrap_err();
+        assert_eq!(sooner.kind(), ErrorKind::Refused);
+        assert!(extended_ttl(&instance, hour, time("2026-01-01T01:00:00Z")).is_ok());
+    }
 }
