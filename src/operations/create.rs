@@ -93,8 +93,8 @@ pub async fn create_once(
                     ..creation
                 });
             }
+            // Drivers may know no more than the region.
             Err(error) if error.kind() == ErrorKind::Capacity && may_move => {
-                // Of a cloud that answers for a region it would not be told which zone it was.
                 tried.push(error.at(format!("{}/{}", provider.kind(), here.place)));
             }
             Err(error) => return Err(error),
