@@ -57,6 +57,9 @@ fn doubt(instance: &Instance) -> Error {
     .with_remedy("look at it with `cloudctl describe`, and terminate it by its reference if it is to go")
 }
 
+/// TTLs are in whole seconds, rounded up: an end may be later by so much than what was asked for.
+const INEXACT: SignedDuration = SignedDuration::from_secs(1);
+
 /// The TTL, counted from an instance's creation, with which it ends `lifetime` from `now`.
 ///
 /// # Errors
@@ -70,7 +73,10 @@ pub fn extended_ttl(instance: &Instance, lifetime: Duration, now: Timestamp) -> 
         .ok()
         .and_then(|lifetime| now.checked_add(lifetime).ok())
         .ok_or_else(|| Error::invalid("that is more time than there is"))?;
-    if let Some(current) = instance.expires_at.filter(|current| *current > end) {
+    if let Some(current) = instance
+        .expires_at
+        .filter(|current| current.duration_since(end) > INEXACT)
+    {
         return Err(refused(format!(
             "{} would end sooner than it does now, at {}",
             instance.reference,
@@ -78,6 +84,37 @@ pub fn extended_ttl(instance: &Instance, lifetime: Duration, now: Timestamp) -> 
         ))
         .with_remedy("give more time, or terminate it when it is no longer needed"));
     }
-    let ttl = end.duration_since(created.min(end));
-    Ok(Duration::from_secs(u64::try_from(ttl.as_secs()).unwrap_or_default()))
+    // A cloud's clock may be told in whole seconds, and so be behind its own time of creation.
+    let end = instance.expires_at.map_or(end, |current| current.max(end));
+    let ttl = Duration::try_from(end.duration_since(created.min(end))).unwrap_or_default();
+    let whole = Duration::from_secs(ttl.as_secs() + u64::from(ttl.subsec_nanos() > 0));
+    Ok(whole.max(lifetime))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_time_is_all_of_the_time_that_was_asked_for() {
+        let time = |text: &str| -> Timestamp { text.parse().unwrap() };
+        let mut instance = Instance::only_known(ProviderKind::Gcp, "us-central1-a".into(), "1".into());
+        instance.created_at = Some(time("2026-01-01T00:00:00.900Z"));
+        let hour = Duration::from_secs(3_600);
+        for (now, seconds) in [
+            ("2026-01-01T00:00:00Z", 3_600),
+            ("2026-01-01T00:00:01Z", 3_601),
+            ("2026-01-01T00:10:00.900Z", 4_200),
+        ] {
+            let ttl = extended_ttl(&instance, hour, time(now)).unwrap();
+            assert_eq!(ttl, Duration::from_secs(seconds), "{now}");
+        }
+        instance.expires_at = Some(time("2026-01-01T02:00:00Z"));
+        let sooner = extended_ttl(&instance, hour, time("2026-01-01T00:59:58Z")).unwrap_err();
+        assert_eq!(sooner.kind(), ErrorKind::Refused);
+        // A moment after the same was asked for: no sooner, and no refusal.
+        instance.expires_at = Some(time("2026-01-01T01:00:00.900Z"));
+        let again = extended_ttl(&instance, hour, time("2026-01-01T00:00:00Z")).unwrap();
+        assert_eq!(again, hour);
+    }
 }
