@@ -204,16 +204,7 @@ pub async fn report_surviving_disks(
         .filter(|instance| !instance.disks.is_empty())
         .cloned()
         .partition(|instance| instance.state == InstanceState::Terminated);
-    let stays = |disk: &&Disk| !disk.goes_with_instance;
-    for instance in &going {
-        errors.extend(
-            instance
-                .disks
-                .iter()
-                .filter(stays)
-                .map(|disk| survivor(instance, &disk.id, "stays")),
-        );
-    }
+    errors.extend(going.iter().flat_map(those_that_stay));
     for kind in ProviderKind::ALL {
         let own: Vec<_> = gone
             .iter()
@@ -232,19 +223,18 @@ pub async fn report_surviving_disks(
             // They cannot be looked for; those that were to stay are known all the same.
             Err(error) => {
                 tracing::debug!(%error, "the disks could not be looked for");
-                for instance in &own {
-                    errors.extend(
-                        instance
-                            .disks
-                            .iter()
-                            .filter(stays)
-                            .map(|disk| survivor(instance, &disk.id, "stays")),
-                    );
-                }
+                errors.extend(own.iter().flat_map(those_that_stay));
             }
         }
     }
     errors
+}
+
+/// The disks of an instance that were never to go with it.
+fn those_that_stay(instance: &Instance) -> impl Iterator<Item = Error> {
+    let stays = |disk: &&Disk| !disk.goes_with_instance;
+    let disks = instance.disks.iter().filter(stays);
+    disks.map(|disk| survivor(instance, &disk.id, "stays"))
 }
 
 fn survivor(instance: &Instance, disk: &str, what: &str) -> Error {
