@@ -222,7 +222,7 @@ pub async fn report_surviving_disks(
             })),
             // They cannot be looked for; those that were to stay are known all the same.
             Err(error) => {
-                tracing::debug!(%error, "the disks could not be looked for");
+                tracing::warn!(%error, "it could not be seen whether disks are left over");
                 errors.extend(own.iter().flat_map(those_that_stay));
             }
         }

@@ -102,6 +102,11 @@ impl Provider for Aws {
         create::create(&self.clients.ec2(&spec.place.region).await, spec, generation).await
     }
 
+    fn is_token_zonal(&self, _spec: &InstanceSpec) -> bool {
+        // A call with a zone or a subnet has a zonal token, and races also with those that name neither.
+        true
+    }
+
     async fn get(&self, target: &InstanceRef) -> Result<Instance> {
         list::get(&self.clients.ec2(&target.place).await, target).await
     }

@@ -78,7 +78,7 @@ where
             ErrorKind::Network if !may_have_worked => CONNECT_DEADLINE,
             _ => DEADLINE,
         };
-        if !worthwhile || started.elapsed() + pause > deadline {
+        if !worthwhile || pause > deadline.saturating_sub(started.elapsed()) {
             return Err(Failure {
                 // A refusal of the request itself also answers for the attempts before it; one of the
                 // caller comes before the request is looked at.

@@ -24,7 +24,12 @@ impl Creation<'_> {
         let field = field_at_fault(&failure.error).map(str::to_owned);
         let error = of_call(failure.error, &self.attempted, &self.request.zone);
         // A refusal under the same request id says that no earlier attempt was taken on.
-        let refused = last == Fate::Refused && error.kind() != ErrorKind::Unauthenticated;
+        // A refusal of the caller comes before the request is looked at, and says nothing.
+        let of_caller = matches!(
+            error.kind(),
+            ErrorKind::Unauthenticated | ErrorKind::PermissionDenied | ErrorKind::Internal
+        );
+        let refused = last == Fate::Refused && !of_caller;
         if !failure.unanswered && !failure.faulty && error.kind() != ErrorKind::InvalidSpec {
             return Err(self.refined(error, field.as_deref()));
         }

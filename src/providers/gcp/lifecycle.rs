@@ -3,6 +3,8 @@
 //! The calls take names. Each is preceded by a look whether the name still means the instance of that id, and what its
 //! operation says it hit is compared afterwards.
 
+use std::time::Duration;
+
 use futures_util::stream::{self, StreamExt};
 use google_cloud_compute_v1::model::Operation;
 
@@ -16,6 +18,9 @@ use crate::cloud::{Error, ErrorKind, InstanceRef, Outcome, Result};
 
 /// How many calls are under way at once: well below the API's rate for one project.
 const AT_ONCE: usize = 20;
+/// How often, and how far apart, an instance is looked at that is not ready to be deleted and not seen to be going.
+const LOOKS: u32 = 3;
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// What to do with instances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,11 +110,25 @@ async fn after_failure(
     if !uncertain && !by_state {
         return Err(error);
     }
-    let now = match by_reference(client, target).await {
-        Ok(api) => {
-            let going = is_going(client, &target.place, &api).await;
-            call_for(change, &api, going)
+    let mut looks = 0;
+    let now = loop {
+        let found = match by_reference(client, target).await {
+            Ok(api) => {
+                let going = is_going(client, &target.place, &api).await;
+                Ok(call_for(change, &api, going))
+            }
+            Err(error) => Err(error),
+        };
+        looks += 1;
+        // A deletion that ends between the look and the list of deletions shows in neither.
+        let may_be_going = change == Change::Terminate && by_state && matches!(found, Ok(Ok(Some(_))));
+        if !may_be_going || looks == LOOKS {
+            break found;
         }
+        tokio::time::sleep(PAUSE).await;
+    };
+    let now = match now {
+        Ok(now) => now,
         Err(gone) if gone.kind() == ErrorKind::NotFound && change == Change::Terminate => return Ok(()),
         Err(gone) if gone.kind() == ErrorKind::NotFound => return Err(gone),
         Err(_) if uncertain => return Err(error.as_kind(ErrorKind::UnknownOutcome).with_leftover(target)),

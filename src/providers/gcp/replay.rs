@@ -113,7 +113,7 @@ impl Client {
             faulty |= fate == Fate::Faulty;
             failures += u32::from(fate != Fate::Throttled);
             let pause = pause(attempt).max(retry_after(&error).unwrap_or_default());
-            if fate == Fate::Refused || failures >= attempts || start.elapsed() + pause >= deadline {
+            if fate == Fate::Refused || failures >= attempts || pause >= deadline.saturating_sub(start.elapsed()) {
                 return Err(Failure {
                     error,
                     unanswered,

@@ -89,7 +89,8 @@ impl Extension<'_> {
         let scheduling = api.scheduling.clone().unwrap_or_default();
         let wanted = limited(scheduling.clone(), left).set_or_clear_termination_time(None::<String>);
         match self.carry_out(api, &Edit::Scheduling(Box::new(wanted))).await {
-            Ok(()) if self.shows_limit(left).await? => Ok(true),
+            // The cloud took it on: a look that fails now leaves open what it does with it.
+            Ok(()) if self.shows_limit(left).await.map_err(|error| self.unknown(error))? => Ok(true),
             Ok(()) => {
                 // It would hold for the next run alone: the cloud is left as it was.
                 let put_back = self.carry_out(api, &Edit::Scheduling(Box::new(scheduling))).await;
