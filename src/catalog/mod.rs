@@ -1,5 +1,7 @@
-//! What is known of the clouds without asking them: image aliases.
+//! What is known of the clouds without asking them: image aliases, machine types and prices.
 
 mod images;
+mod prices;
 
 pub use images::{AwsImage, DEFAULT_IMAGE, GcpImage, IMAGE_ALIASES, ImageAlias, image_alias, nearest_alias};
+pub use prices::{Catalog, Price};

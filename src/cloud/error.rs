@@ -113,6 +113,7 @@ struct Inner {
     location: Option<String>,
     remedy: Option<String>,
     leftover: Option<String>,
+    room_in: Vec<String>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -128,6 +129,7 @@ impl Error {
                 location: None,
                 remedy: None,
                 leftover: None,
+                room_in: Vec::new(),
                 source: None,
             }),
         }
@@ -184,6 +186,13 @@ impl Error {
         self
     }
 
+    /// Adds the zones that, by the cloud's own word, have the room that was lacking here.
+    #[must_use]
+    pub fn with_room_in(mut self, zones: Vec<String>) -> Self {
+        self.inner.room_in = zones;
+        self
+    }
+
     /// Adds the cause.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
@@ -208,6 +217,11 @@ impl Error {
     /// What to act on.
     pub fn kind(&self) -> ErrorKind {
         self.inner.kind
+    }
+
+    /// The zones that have the room that was lacking, if the cloud named any.
+    pub fn room_in(&self) -> &[String] {
+        &self.inner.room_in
     }
 
     /// What failed.

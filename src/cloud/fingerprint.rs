@@ -13,7 +13,7 @@ use super::{InstanceSpec, SshKey};
 
 /// The fields that are compared, by their flags' names. Only ever appended to. The name and the place are not
 /// among them: they are how the instance was found.
-pub const SPEC_FIELDS: [&str; 16] = [
+pub const SPEC_FIELDS: [&str; 21] = [
     "type",
     "image",
     "disk",
@@ -30,6 +30,11 @@ pub const SPEC_FIELDS: [&str; 16] = [
     "native",
     "protect",
     "ttl",
+    "cpus",
+    "memory",
+    "arch",
+    "gpu",
+    "open",
 ];
 
 /// 32 characters that are in order in a label and in no shell special.
@@ -115,6 +120,8 @@ fn field_values(spec: &InstanceSpec) -> [Value; SPEC_FIELDS.len()] {
         .map(|data| json!(hex(&Sha256::digest(data.expose()))));
     let mut firewalls = spec.firewalls.clone();
     firewalls.sort();
+    let mut openings: Vec<_> = spec.openings.iter().map(ToString::to_string).collect();
+    openings.sort();
     [
         json!(spec.machine_type),
         json!(spec.image),
@@ -132,6 +139,11 @@ fn field_values(spec: &InstanceSpec) -> [Value; SPEC_FIELDS.len()] {
         set_or_null(!spec.native.is_empty(), json!(spec.native)),
         set_or_null(spec.protected, json!(true)),
         json!(spec.ttl.map(|ttl| ttl.as_secs())),
+        json!(spec.need.cpus),
+        json!(spec.need.memory_gib),
+        json!(spec.need.architecture.map(|architecture| architecture.as_str())),
+        json!(spec.need.gpu.as_ref().map(ToString::to_string)),
+        set_or_null(!openings.is_empty(), json!(openings)),
     ]
 }
 

@@ -81,11 +81,13 @@ impl FromStr for InstanceState {
 }
 
 /// The instruction set of an instance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Deserialize)]
 pub enum Architecture {
     /// 64-bit x86.
+    #[serde(rename = "x86_64")]
     X86_64,
     /// 64-bit Arm.
+    #[serde(rename = "arm64")]
     Arm64,
 }
 
@@ -96,6 +98,17 @@ impl Architecture {
             Self::X86_64 => "x86_64",
             Self::Arm64 => "arm64",
         }
+    }
+}
+
+impl FromStr for Architecture {
+    type Err = Error;
+
+    fn from_str(input: &str) -> Result<Self> {
+        [Self::X86_64, Self::Arm64]
+            .into_iter()
+            .find(|architecture| architecture.as_str() == input)
+            .ok_or_else(|| Error::invalid(format!("unknown architecture {input:?}")).with_remedy("use x86_64 or arm64"))
     }
 }
 
@@ -184,6 +197,9 @@ pub struct Instance {
     pub doubt: Option<String>,
     /// Its disks, as far as the listing tells.
     pub disks: Vec<Disk>,
+    /// What was made to open ports to it, in the cloud's own word: security groups (EC2), network tags (Compute Engine)
+    /// that cloudctl named.
+    pub openings: Vec<String>,
     /// Which life of its name this is.
     pub generation: Option<u32>,
     /// Why it is in its state, if the cloud says, in the cloud's own code.
@@ -231,6 +247,7 @@ impl Instance {
             ttl: None,
             doubt: None,
             disks: Vec::new(),
+            openings: Vec::new(),
             generation: None,
             state_reason: None,
             failure: None,

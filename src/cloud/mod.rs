@@ -3,16 +3,21 @@
 //! Nothing here does I/O, knows an SDK, or names a flag. The drivers under `providers` implement
 //! [`Provider`]; everything above it speaks only the types of this module.
 
+mod area;
 mod disk;
 mod duration;
 mod error;
 mod field;
 mod fingerprint;
+mod image;
 mod instance;
 mod labels;
 mod listing;
 mod location;
+mod machine;
+mod members;
 mod name;
+mod opening;
 mod ownership;
 mod plan;
 mod provider;
@@ -21,21 +26,27 @@ mod secret;
 mod spec;
 mod token;
 
+pub use area::Area;
 pub use disk::{Disk, SurvivingDisk};
 pub use duration::{format_duration, parse_duration};
 pub use error::{Error, ErrorKind, Result};
 pub use field::Field;
 pub use fingerprint::{Fingerprint, SPEC_FIELDS};
+pub use image::Image;
 pub use instance::{Architecture, ExpiryEnforcer, Instance, InstanceState};
 pub use labels::{
-    LABEL_GENERATION, LABEL_MANAGED, LABEL_NAME, LABEL_SPEC, LABEL_TTL, Labels, RESERVED_PREFIX, check_label_key,
+    LABEL_GENERATION, LABEL_MANAGED, LABEL_MEMBERS, LABEL_NAME, LABEL_SPEC, LABEL_TTL, Labels, RESERVED_PREFIX,
+    check_label_key,
 };
 pub use listing::{ListFilter, Listing, Pages};
 pub use location::{Location, Place};
+pub use machine::{Gpu, MachineNeed, MachineType, plain_gpu_kind};
+pub use members::Members;
 pub use name::InstanceName;
-pub use ownership::{Ownership, own_labels};
+pub use opening::Opening;
+pub use ownership::{NativeName, Ownership, own_labels};
 pub use plan::Plan;
-pub use provider::{Clock, Created, Identity, Outcome, Provider, ProviderKind};
+pub use provider::{Clock, Created, Identity, Outcome, Provider, ProviderKind, PublishedPrice};
 pub use reference::{InstanceRef, Reference};
 pub use secret::Secret;
 pub use spec::{InstanceSpec, SshKey};

@@ -8,8 +8,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Fingerprint, InstanceName, InstanceSpec, LABEL_GENERATION, LABEL_MANAGED, LABEL_NAME, LABEL_SPEC, LABEL_TTL,
-    Labels, format_duration, parse_duration,
+    Fingerprint, InstanceName, InstanceSpec, LABEL_GENERATION, LABEL_MANAGED, LABEL_MEMBERS, LABEL_NAME, LABEL_SPEC,
+    LABEL_TTL, Labels, Members, format_duration, parse_duration,
 };
 
 /// The labels of cloudctl's own for a new instance and its disks. Part of the very call that makes them.
@@ -20,6 +20,9 @@ pub fn own_labels(spec: &InstanceSpec, generation: u32) -> Labels {
         (LABEL_SPEC.to_owned(), Fingerprint::of(spec).as_str().to_owned()),
         (LABEL_GENERATION.to_owned(), generation.to_string()),
     ]);
+    if let Some(members) = &spec.members {
+        labels.insert(LABEL_MEMBERS.to_owned(), members.to_string());
+    }
     if let Some(ttl) = spec.ttl {
         labels.insert(LABEL_TTL.to_owned(), format_duration(ttl));
     }
@@ -31,7 +34,7 @@ pub fn own_labels(spec: &InstanceSpec, generation: u32) -> Labels {
 pub struct Ownership {
     /// Whether cloudctl made it: every label that it gives from birth is there and makes sense.
     pub managed: bool,
-    /// The name that it was made under, whether or not that makes sense.
+    /// The name that it was made under, whether or not that makes sense; a member's own, not that of its group.
     pub name: Option<String>,
     /// The fingerprint of the spec that it was made from.
     pub spec_fingerprint: Option<String>,
@@ -45,12 +48,40 @@ pub struct Ownership {
     pub doubt: Option<String>,
 }
 
+/// What a cloud itself knows of an instance's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NativeName<'a> {
+    /// Names are labels and nothing more; this is its place, from 0, among those that one call made, where the cloud
+    /// keeps it (EC2).
+    Label(Option<usize>),
+    /// The cloud's own name of it, which is bound to be the one that it was made under (Compute Engine).
+    Is(&'a str),
+}
+
+/// The name of a group's member; nothing if the labels do not make sense for this one.
+fn member_name(group: &str, members: &str, native: NativeName<'_>) -> Option<String> {
+    let (group, members): (InstanceName, Members) = (group.parse().ok()?, members.parse().ok()?);
+    let index = match native {
+        NativeName::Label(position) => members.at(position?)?,
+        NativeName::Is(name) => {
+            let index = name.strip_prefix(group.as_str())?.strip_prefix('-')?.parse().ok()?;
+            members.indexes().binary_search(&index).ok()?;
+            index
+        }
+    };
+    group.member(index).ok().map(|name| name.to_string())
+}
+
 impl Ownership {
-    /// Reads the labels of an instance. `native_name` is the cloud's own name of it where that is bound to be the
-    /// name that it was made under (Compute Engine): a copy of our labels on another name is none of ours.
-    pub fn read(labels: &Labels, native_name: Option<&str>) -> Self {
+    /// Reads the labels of an instance. `native` says what the cloud itself knows of its name: a copy of our labels on
+    /// another name is none of ours.
+    pub fn read(labels: &Labels, native: NativeName<'_>) -> Self {
         let text = |key: &str| labels.get(key).cloned();
-        let (name, fingerprint) = (text(LABEL_NAME), text(LABEL_SPEC));
+        let fingerprint = text(LABEL_SPEC);
+        let name = match labels.get(LABEL_MEMBERS) {
+            Some(members) => text(LABEL_NAME).map(|group| member_name(&group, members, native).unwrap_or(group)),
+            None => text(LABEL_NAME),
+        };
         let is_marked = labels.get(LABEL_MANAGED).is_some_and(|value| value == "true");
         let ttl = labels.get(LABEL_TTL).map(|text| parse_duration(text));
         let wrong = |key: &str, value: Option<&String>| match value {
@@ -65,8 +96,10 @@ impl Ownership {
             (has_any || labels.contains_key(LABEL_MANAGED)).then(|| wrong(LABEL_MANAGED, labels.get(LABEL_MANAGED)))
         } else if name.as_ref().is_none_or(|name| name.parse::<InstanceName>().is_err()) {
             Some(wrong(LABEL_NAME, name.as_ref()))
-        } else if native_name.is_some() && native_name != name.as_deref() {
+        } else if matches!(native, NativeName::Is(native) if Some(native) != name.as_deref()) {
             Some(wrong(LABEL_NAME, name.as_ref()) + ", which is not its name")
+        } else if labels.contains_key(LABEL_MEMBERS) && name == text(LABEL_NAME) {
+            Some(wrong(LABEL_MEMBERS, labels.get(LABEL_MEMBERS)))
         } else if !fingerprint.as_deref().is_some_and(Fingerprint::is_plausible) {
             Some(wrong(LABEL_SPEC, fingerprint.as_ref()))
         } else {
@@ -103,6 +136,8 @@ mod tests {
     use super::*;
     use crate::cloud::Place;
 
+    const ANY: NativeName<'_> = NativeName::Label(None);
+
     fn labels(ttl: Option<u64>) -> Labels {
         let place = Place {
             region: "us-east-1".into(),
@@ -115,14 +150,14 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        let plain = Ownership::read(&labels(None), None);
+        let plain = Ownership::read(&labels(None), ANY);
         assert!(plain.managed && plain.doubt.is_none() && !plain.born_with_ttl);
         assert_eq!((plain.ttl, plain.generation), (None, Some(2)));
-        let short = Ownership::read(&labels(Some(7_200)), Some("web-1"));
+        let short = Ownership::read(&labels(Some(7_200)), NativeName::Is("web-1"));
         assert!(short.managed && short.born_with_ttl);
         let created = Timestamp::from_second(1_000).unwrap();
         assert_eq!(short.expires_at(Some(created)), Timestamp::from_second(8_200).ok());
-        assert_eq!(Ownership::read(&Labels::new(), None), Ownership::default());
+        assert_eq!(Ownership::read(&Labels::new(), ANY), Ownership::default());
     }
 
     #[test]
@@ -140,18 +175,40 @@ mod tests {
                 Some(value) => forged.insert(key.to_owned(), value.to_owned()),
                 None => forged.remove(key),
             };
-            let read = Ownership::read(&forged, None);
+            let read = Ownership::read(&forged, ANY);
             assert!(!read.managed && read.ttl.is_none(), "{key}={value:?}");
             assert!(read.doubt.is_some_and(|doubt| doubt.contains(key)), "{key}={value:?}");
         }
-        assert!(!Ownership::read(&labels(None), Some("web-1-copy")).managed);
+        assert!(!Ownership::read(&labels(None), NativeName::Is("web-1-copy")).managed);
+    }
+
+    #[test]
+    fn a_member_has_the_name_of_its_place_in_the_group() {
+        let mut member = labels(None);
+        member.insert(LABEL_MEMBERS.to_owned(), "1-2_7".to_owned());
+        let name = |labels: &Labels, native| {
+            let read = Ownership::read(labels, native);
+            (read.managed, read.name.unwrap_or_default())
+        };
+        assert_eq!(name(&member, NativeName::Label(Some(2))), (true, "web-1-7".to_owned()));
+        assert_eq!(name(&member, NativeName::Is("web-1-2")), (true, "web-1-2".to_owned()));
+        for native in [
+            NativeName::Label(None),
+            NativeName::Label(Some(3)),
+            NativeName::Is("web-1-3"),
+            NativeName::Is("web-1"),
+        ] {
+            assert!(!name(&member, native).0, "{native:?}");
+        }
+        member.insert(LABEL_MEMBERS.to_owned(), "all".to_owned());
+        assert!(!name(&member, NativeName::Label(Some(0))).0);
     }
 
     #[test]
     fn a_damaged_ttl_is_none_and_is_said() {
         let mut damaged = labels(Some(60));
         damaged.insert(LABEL_TTL.to_owned(), "banana".to_owned());
-        let read = Ownership::read(&damaged, None);
+        let read = Ownership::read(&damaged, ANY);
         assert!(read.managed && read.ttl.is_none());
         assert!(read.doubt.unwrap().contains("banana"));
     }

@@ -1,6 +1,8 @@
 //! What a create would make, once every default is filled in and every alias resolved.
 
-use super::{Architecture, InstanceName, Place, ProviderKind};
+use std::time::Duration;
+
+use super::{Architecture, Gpu, InstanceName, Place, ProviderKind};
 
 /// The answer to `create --dry-run`: nothing was made.
 #[derive(Clone, Debug)]
@@ -13,6 +15,12 @@ pub struct Plan {
     pub place: Place,
     /// Machine type, in the cloud's own word.
     pub machine_type: String,
+    /// Virtual CPUs; `None` where the cloud does not say.
+    pub cpus: Option<u32>,
+    /// Memory in GiB; `None` where the cloud does not say.
+    pub memory_gib: Option<f64>,
+    /// Its accelerators, and those attached to it.
+    pub gpu: Option<Gpu>,
     /// Its instruction set.
     pub architecture: Option<Architecture>,
     /// The image in the cloud's own word: an id on EC2, a path on Compute Engine.
@@ -25,6 +33,8 @@ pub struct Plan {
     pub disk_type: String,
     /// Whether it would run on spare capacity.
     pub spot: bool,
-    /// USD per hour; `None` is unknown, never free.
+    /// USD per hour for the machine, without disk and traffic; `None` is unknown, never free.
     pub price_usd_per_hour: Option<f64>,
+    /// How long it may live.
+    pub ttl: Option<Duration>,
 }

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::{
-    Error, Instance, InstanceRef, InstanceSpec, ListFilter, Listing, Location, Pages, Place, Plan, Result,
-    SurvivingDisk,
+    Error, Image, Instance, InstanceRef, InstanceSpec, ListFilter, Listing, Location, MachineType, Pages, Place, Plan,
+    Result, SurvivingDisk,
 };
 
 /// The clouds there are.
@@ -96,6 +96,19 @@ pub enum Created {
     TokenSpent,
 }
 
+/// What a cloud asks for a machine type in a region.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PublishedPrice {
+    /// The region.
+    pub region: String,
+    /// The machine type, in the cloud's own word.
+    pub machine_type: String,
+    /// Whether it is that of spare capacity.
+    pub spot: bool,
+    /// USD per hour, with Linux and without disk and traffic.
+    pub usd_per_hour: f64,
+}
+
 /// A cloud.
 ///
 /// Every driver keeps these promises, and the conformance suite holds each of them to it:
@@ -148,6 +161,78 @@ pub trait Provider: Send + Sync {
     /// `InvalidSpec`, `Unsupported`, `Quota`, `Capacity`, `Throttled`, `Network` and the like: nothing was made.
     /// `AlreadyExists`: the name is taken by what is not ours. `UnknownOutcome`: it may have been made.
     async fn create(&self, spec: &InstanceSpec, generation: u32) -> Result<Created>;
+
+    /// Makes the members of a group, in one call, marked as ours by that very call: all of them or none.
+    ///
+    /// Replaying the same name, members, place and `generation` never makes more: it gives those that the first call
+    /// made and that are there still. None at all means that this generation is spent, and the next one's is free.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create). `InvalidSpec` for more than [`most_members`](Self::most_members).
+    async fn create_members(&self, spec: &InstanceSpec, generation: u32) -> Result<Vec<Instance>> {
+        let _ = (spec, generation);
+        Err(Error::unsupported("not built yet"))
+    }
+
+    /// How many instances one call makes at most.
+    fn most_members(&self) -> usize {
+        100
+    }
+
+    /// The regions that this account can use, sorted by name.
+    ///
+    /// # Errors
+    /// Those of any call.
+    async fn regions(&self) -> Result<Vec<String>> {
+        Err(Error::unsupported("not built yet"))
+    }
+
+    /// The machine types that a region has, as the cloud says now, in no order. With `among` only those of these names,
+    /// as far as they are there, in fewer calls.
+    ///
+    /// # Errors
+    /// Those of any call.
+    async fn machine_types(&self, region: &str, among: &[String]) -> Result<Vec<MachineType>> {
+        let _ = (region, among);
+        Err(Error::unsupported("not built yet"))
+    }
+
+    /// What the image aliases mean in a region now, for each architecture that they come for. Those that are not to be
+    /// found are left out.
+    ///
+    /// # Errors
+    /// Those of any call.
+    async fn images(&self, region: &str) -> Result<Vec<Image>> {
+        let _ = region;
+        Err(Error::unsupported("not built yet"))
+    }
+
+    /// What spare capacity of a machine type costs in a place now, in USD per hour; `None` where the cloud does not say.
+    ///
+    /// # Errors
+    /// Those of any call.
+    async fn spot_price(&self, place: &Place, machine_type: &str) -> Result<Option<f64>> {
+        let _ = (place, machine_type);
+        Ok(None)
+    }
+
+    /// Every price that the cloud publishes for its machine types.
+    ///
+    /// # Errors
+    /// `Unsupported` if it publishes none; those of any call.
+    async fn published_prices(&self) -> Result<Vec<PublishedPrice>> {
+        Err(Error::unsupported("not built yet"))
+    }
+
+    /// Removes what was made to open ports to instances that are gone, as far as no other instance uses it. Gives what
+    /// stays because an instance uses it still, in the cloud's own words.
+    ///
+    /// # Errors
+    /// Those of any call.
+    async fn remove_openings(&self, gone: &[Instance]) -> Result<Vec<String>> {
+        let _ = gone;
+        Ok(Vec::new())
+    }
 
     /// Whether a create call of this spec meets only those of its name that go to the same zone: then two that race for
     /// a name in different zones both make an instance.

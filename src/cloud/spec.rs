@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{InstanceName, Labels, Place, Secret};
+use super::{InstanceName, Labels, MachineNeed, Members, Opening, Place, Result, Secret};
 
 /// A public key for the image's login user.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,12 +20,19 @@ pub enum SshKey {
 /// changes something.
 #[derive(Clone, Debug)]
 pub struct InstanceSpec {
-    /// The name, which is the idempotency key.
+    /// The name, which is the idempotency key; that of the group where there are `members`.
     pub name: InstanceName,
+    /// The members of the group to make; `None` is one instance of the name itself.
+    pub members: Option<Members>,
     /// Where it goes.
     pub place: Place,
     /// Machine type in the cloud's own word; `None` is a small general-purpose one.
     pub machine_type: Option<String>,
+    /// What the machine must have at least. With a machine type it is what that type must have.
+    pub need: MachineNeed,
+    /// The machine type that was picked for the need, or in place of the asked one where that has no room. Like the
+    /// place it is where an instance goes and no part of what was asked for.
+    pub chosen_type: Option<String>,
     /// Image alias, or the cloud's own id; `None` is the default alias.
     pub image: Option<String>,
     /// Boot disk in GiB; `None` is the image's own size.
@@ -34,6 +41,11 @@ pub struct InstanceSpec {
     pub disk_type: Option<String>,
     /// Public key to log in with.
     pub ssh_key: Option<SshKey>,
+    /// The user's own public key in OpenSSH's one-line form, for when `ssh_key` says nothing. It hangs on the machine
+    /// that cloudctl runs on, so it is no part of what was asked for, and is left out where the cloud will not have it.
+    pub default_ssh_key: Option<String>,
+    /// Ports that are opened to it.
+    pub openings: Vec<Opening>,
     /// What the image's cloud-init (or its like) runs at first boot.
     pub user_data: Option<Secret<Vec<u8>>>,
     /// Network (Compute Engine) or VPC (EC2); `None` is the default one.
@@ -64,11 +76,16 @@ impl InstanceSpec {
         Self {
             name,
             place,
+            members: None,
             machine_type: None,
+            need: MachineNeed::default(),
+            chosen_type: None,
             image: None,
             disk_gib: None,
             disk_type: None,
             ssh_key: None,
+            default_ssh_key: None,
+            openings: Vec::new(),
             user_data: None,
             network: None,
             subnet: None,
@@ -80,6 +97,21 @@ impl InstanceSpec {
             protected: false,
             ttl: None,
             native: BTreeMap::new(),
+        }
+    }
+    /// The machine type that it goes on, where one is picked or named.
+    pub fn effective_type(&self) -> Option<&str> {
+        self.chosen_type.as_deref().or(self.machine_type.as_deref())
+    }
+
+    /// The names of all that it makes: its own, or those of the members.
+    ///
+    /// # Errors
+    /// `InvalidSpec` if a member's name is too long.
+    pub fn names(&self) -> Result<Vec<InstanceName>> {
+        match &self.members {
+            Some(members) => members.names(&self.name),
+            None => Ok(vec![self.name.clone()]),
         }
     }
 }

@@ -30,6 +30,12 @@ pub struct Creation {
 pub enum Fallback {
     /// To the region's other zones.
     Zone,
+    /// To other machine types that have at least as much.
+    Type,
+    /// To other regions of the same area.
+    Region,
+    /// To other clouds.
+    Provider,
 }
 
 /// Gives the one instance of the spec's name in its region, making it if it is not there. Goes on to another place, as

@@ -1,6 +1,5 @@
 //! From flags, spec file and the files they name to one spec for each VM. Asks no cloud.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -10,7 +9,9 @@ use serde_json::Value;
 
 use super::Args;
 use super::spec_file::SpecFile;
-use crate::cloud::{Error, InstanceName, InstanceSpec, Labels, Place, Result, Secret, SshKey, check_label_key};
+use crate::cloud::{
+    Error, InstanceName, InstanceSpec, Labels, MachineNeed, Place, Result, Secret, SshKey, check_label_key,
+};
 use crate::commands::targets::ttl_argument;
 use crate::context::Context;
 
@@ -22,32 +23,16 @@ const NO_END: &str = "never";
 
 /// What is asked for, before it is known where it goes.
 pub(super) struct Request {
-    names: Vec<InstanceName>,
+    /// The name: of the VM, or of the group.
+    name: InstanceName,
+    /// How many, where they are a group.
+    count: Option<u32>,
     /// The region that the file names.
     pub(super) region: Option<String>,
     /// The zone that the file names.
     pub(super) zone: Option<String>,
-    template: Template,
-}
-
-/// A spec without its name and place.
-struct Template {
-    machine_type: Option<String>,
-    image: Option<String>,
-    disk_gib: Option<u32>,
-    disk_type: Option<String>,
-    ssh_key: Option<SshKey>,
-    user_data: Option<Secret<Vec<u8>>>,
-    network: Option<String>,
-    subnet: Option<String>,
-    firewalls: Vec<String>,
-    public_ip: bool,
-    identity: Option<String>,
-    labels: Labels,
-    spot: bool,
-    protected: bool,
-    ttl: Option<Duration>,
-    native: BTreeMap<String, Value>,
+    /// The spec, but for its place.
+    template: InstanceSpec,
 }
 
 impl Request {
@@ -56,7 +41,7 @@ impl Request {
     /// # Errors
     /// `InvalidSpec`, naming the flag, key or file that makes no sense.
     pub(super) fn of(args: Args, file: SpecFile, context: &mut Context) -> Result<Self> {
-        let names = names(&args, &file)?;
+        let (name, count) = name(&args, &file)?;
         let ttl = ttl(&args, &file, context)?;
         let mut labels = Labels::new();
         for (key, value) in file.label {
@@ -85,12 +70,30 @@ impl Request {
             (None, Some(source)) => Some(user_data_of_file(in_folder(source))?),
             (None, None) => None,
         };
+        let openings = match args.openings.is_empty() {
+            true => file.open.iter().map(|text| text.parse()).collect::<Result<_>>()?,
+            false => args.openings,
+        };
+        let nowhere = Place {
+            region: String::new(),
+            zone: None,
+        };
         Ok(Self {
-            names,
+            count,
             region: file.region,
             zone: file.zone,
-            template: Template {
+            template: InstanceSpec {
                 machine_type: args.machine_type.or(file.machine_type),
+                need: MachineNeed {
+                    cpus: args.cpus.or(file.cpus),
+                    memory_gib: args.memory.or(file.memory),
+                    architecture: args.arch.or(file.arch),
+                    gpu: match args.gpu {
+                        Some(gpu) => Some(gpu),
+                        None => file.gpu.as_deref().map(str::parse).transpose()?,
+                    },
+                },
+                openings,
                 image: args.image.or(file.image),
                 disk_gib: args.disk.or(file.disk),
                 disk_type: args.disk_type.or(file.disk_type),
@@ -110,34 +113,29 @@ impl Request {
                 protected: args.protect || file.protect,
                 ttl,
                 native,
+                ..InstanceSpec::plain(name.clone(), nowhere)
             },
+            name,
         })
     }
 
     /// One spec for each VM.
-    pub(super) fn specs(self, place: &Place) -> Vec<InstanceSpec> {
-        let template = self.template;
+    ///
+    /// # Errors
+    /// `InvalidSpec` if a member's name is too long.
+    pub(super) fn specs(self, place: &Place) -> Result<Vec<InstanceSpec>> {
+        let names = match self.count {
+            Some(count) => (1..=count)
+                .map(|index| self.name.member(index))
+                .collect::<Result<_>>()?,
+            None => vec![self.name],
+        };
         let spec = |name: InstanceName| InstanceSpec {
             name,
             place: place.clone(),
-            machine_type: template.machine_type.clone(),
-            image: template.image.clone(),
-            disk_gib: template.disk_gib,
-            disk_type: template.disk_type.clone(),
-            ssh_key: template.ssh_key.clone(),
-            user_data: template.user_data.clone(),
-            network: template.network.clone(),
-            subnet: template.subnet.clone(),
-            firewalls: template.firewalls.clone(),
-            public_ip: template.public_ip,
-            identity: template.identity.clone(),
-            labels: template.labels.clone(),
-            spot: template.spot,
-            protected: template.protected,
-            ttl: template.ttl,
-            native: template.native.clone(),
+            ..self.template.clone()
         };
-        self.names.into_iter().map(spec).collect()
+        Ok(names.into_iter().map(spec).collect())
     }
 }
 
@@ -159,7 +157,8 @@ fn ttl(args: &Args, file: &SpecFile, context: &Context) -> Result<Option<Duratio
     })
 }
 
-fn names(args: &Args, file: &SpecFile) -> Result<Vec<InstanceName>> {
+/// The name, and how many where it is that of a group.
+fn name(args: &Args, file: &SpecFile) -> Result<(InstanceName, Option<u32>)> {
     let name = match (&args.name, &file.name) {
         (Some(given), Some(named)) => {
             return Err(Error::invalid(format!(
@@ -171,8 +170,8 @@ fn names(args: &Args, file: &SpecFile) -> Result<Vec<InstanceName>> {
         (None, None) => fresh_name()?,
     };
     match args.count.or(file.count) {
-        None | Some(1) => Ok(vec![name]),
-        Some(count @ 2..=1000) => (1..=count).map(|index| name.member(index)).collect(),
+        None | Some(1) => Ok((name, None)),
+        Some(count @ 2..=1000) => name.member(count).map(|_| (name, Some(count))),
         Some(count) => Err(Error::invalid(format!("invalid count {count}")).with_remedy("use 1 to 1000")),
     }
 }

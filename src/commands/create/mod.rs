@@ -15,7 +15,10 @@ use self::place::{place, provider};
 use self::spec_file::SpecFile;
 use super::targets::{DEFAULT_TIMEOUT, check_account_of, duration_argument, tell_ends};
 use super::wait::wait_with_steps;
-use crate::cloud::{Error, ErrorKind, Instance, InstanceName, InstanceSpec, InstanceState, Provider, Reference};
+use crate::cloud::{
+    Architecture, Error, ErrorKind, Gpu, Instance, InstanceName, InstanceSpec, InstanceState, Opening, Provider,
+    Reference, Result,
+};
 use crate::context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::{Creation, Fallback, Goal, create_once};
@@ -32,6 +35,24 @@ pub struct Args {
     /// Machine type in the cloud's own word [default: a small general-purpose one]
     #[arg(long = "type", value_name = "TYPE")]
     machine_type: Option<String>,
+    /// At least so many virtual CPUs; the cheapest machine type that fits is taken
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    cpus: Option<u32>,
+    /// At least so much memory in GiB
+    #[arg(long, value_name = "GIB", value_parser = memory_argument)]
+    memory: Option<f64>,
+    /// Instruction set [possible values: x86_64, arm64]
+    #[arg(long, value_name = "ARCH")]
+    arch: Option<Architecture>,
+    /// GPUs, such as t4 or l4:2
+    #[arg(long, value_name = "KIND[:N]")]
+    gpu: Option<Gpu>,
+    /// Most that it may cost, in USD per hour: refused if nothing that fits costs less or its price is not known
+    #[arg(long, value_name = "USD", value_parser = usd_argument)]
+    max_price: Option<f64>,
+    /// Most that it may cost in all, in USD: the time it may live is what this buys
+    #[arg(long, value_name = "USD", value_parser = usd_argument, conflicts_with = "ttl")]
+    budget: Option<f64>,
     /// Image: an alias such as ubuntu-24.04, or the cloud's own id [default: ubuntu-24.04]
     #[arg(long, value_name = "IMAGE")]
     image: Option<String>,
@@ -59,6 +80,9 @@ pub struct Args {
     /// Security group (aws) or network tag (gcp); may be given several times
     #[arg(long = "firewall", value_name = "FIREWALL")]
     firewalls: Vec<String>,
+    /// Ports to open to it, from everywhere or from a network only, such as 22,443/203.0.113.0/24
+    #[arg(long = "open", value_name = "PORT[/CIDR]", value_delimiter = ',')]
+    openings: Vec<Opening>,
     /// No public address
     #[arg(long)]
     no_public_ip: bool,
@@ -77,7 +101,8 @@ pub struct Args {
     /// How long it may live, such as 2h; its cloud ends it then, or a timer inside it (aws). `never` is no limit
     #[arg(long, value_name = "DURATION")]
     ttl: Option<String>,
-    /// Where to go on looking for room when there is none: zone is the other zones of the region
+    /// Where to go on looking for room when there is none, and in this order: the region's other zones, other machine
+    /// types that fit, the area's other regions, other providers
     #[arg(long, value_name = "WHERE", value_delimiter = ',')]
     fallback: Vec<FallbackArgument>,
     /// An option of this provider alone; may be given several times
@@ -113,14 +138,42 @@ pub enum WaitArgument {
 pub enum FallbackArgument {
     /// In the other zones of the region
     Zone,
+    /// On other machine types that have at least as much
+    Type,
+    /// In the other regions of the same area
+    Region,
+    /// On the other providers whose credentials are found
+    Provider,
 }
 
 impl From<FallbackArgument> for Fallback {
     fn from(argument: FallbackArgument) -> Self {
         match argument {
             FallbackArgument::Zone => Self::Zone,
+            FallbackArgument::Type => Self::Type,
+            FallbackArgument::Region => Self::Region,
+            FallbackArgument::Provider => Self::Provider,
         }
     }
+}
+
+/// An amount of memory in GiB.
+fn memory_argument(text: &str) -> Result<f64> {
+    positive(text).ok_or_else(|| {
+        Error::invalid(format!("invalid memory {text:?}")).with_remedy("give it in GiB, such as 16 or 0.5")
+    })
+}
+
+/// An amount of money in USD.
+fn usd_argument(text: &str) -> Result<f64> {
+    positive(text)
+        .ok_or_else(|| Error::invalid(format!("invalid amount {text:?}")).with_remedy("give it in USD, such as 0.30"))
+}
+
+fn positive(text: &str) -> Option<f64> {
+    text.parse()
+        .ok()
+        .filter(|number: &f64| number.is_finite() && *number > 0.0)
 }
 
 /// As many creates are under way at once; more would only meet the clouds' rate limits.
@@ -148,7 +201,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     // All that can be checked without asking anybody comes before anybody is asked.
     let request = inputs::Request::of(args, file, context)?;
     let place = place(provider.as_ref(), &request, context).await?;
-    let specs = request.specs(&place);
+    let specs = request.specs(&place)?;
     if dry_run {
         return show_plans(provider.as_ref(), &specs, context).await;
     }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{FallbackArgument, WaitArgument};
-use crate::cloud::{Error, ProviderKind, Result};
+use crate::cloud::{Architecture, Error, ProviderKind, Result};
 use crate::settings::parse_toml;
 
 /// What a file can say.
@@ -20,6 +20,12 @@ pub(super) struct SpecFile {
     pub(super) zone: Option<String>,
     #[serde(rename = "type")]
     pub(super) machine_type: Option<String>,
+    pub(super) cpus: Option<u32>,
+    pub(super) memory: Option<f64>,
+    pub(super) arch: Option<Architecture>,
+    pub(super) gpu: Option<String>,
+    pub(super) max_price: Option<f64>,
+    pub(super) budget: Option<f64>,
     pub(super) image: Option<String>,
     pub(super) disk: Option<u32>,
     pub(super) disk_type: Option<String>,
@@ -30,6 +36,8 @@ pub(super) struct SpecFile {
     pub(super) subnet: Option<String>,
     #[serde(default)]
     pub(super) firewall: Vec<String>,
+    #[serde(default)]
+    pub(super) open: Vec<String>,
     #[serde(default)]
     pub(super) no_public_ip: bool,
     pub(super) identity: Option<String>,

@@ -6,18 +6,26 @@ use serde_json::json;
 
 use super::create::{failed_launch, reclaimed};
 use crate::cloud::{
-    Architecture, Disk, ExpiryEnforcer, Instance, InstanceRef, InstanceState, Labels, Ownership, ProviderKind,
-    RESERVED_PREFIX,
+    Architecture, Disk, ExpiryEnforcer, Instance, InstanceRef, InstanceState, Labels, NativeName, Ownership,
+    ProviderKind, RESERVED_PREFIX,
 };
 
 /// The tag that the console shows as an instance's name.
 pub(super) const TAG_NAME: &str = "Name";
 
+/// Its place, from 0, among those that one RunInstances made.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Instance.html>
+pub(super) fn position(instance: &ec2::Instance) -> Option<usize> {
+    instance
+        .ami_launch_index()
+        .and_then(|index| usize::try_from(index).ok())
+}
+
 /// Turns an instance of `region`, owned by `account`, into cloudctl's; nothing if EC2 gave it no id.
 pub(super) fn from_ec2(instance: &ec2::Instance, region: &str, account: Option<&str>) -> Option<Instance> {
     let id = instance.instance_id()?;
     let tags = all_tags(instance);
-    let ownership = Ownership::read(&tags, None);
+    let ownership = Ownership::read(&tags, NativeName::Label(position(instance)));
     let name = ownership.name.clone().or_else(|| tags.get(TAG_NAME).cloned());
     let state = instance.state().and_then(|state| state.name());
     let primary = instance
@@ -64,6 +72,7 @@ pub(super) fn from_ec2(instance: &ec2::Instance, region: &str, account: Option<&
         ttl: ownership.ttl,
         doubt: ownership.doubt,
         disks: disks(instance),
+        openings: Vec::new(),
         generation: ownership.generation,
         state_reason: instance
             .state_reason()

@@ -58,7 +58,7 @@ impl Request {
         check(spec)?;
         let region = &spec.place.region;
         let image = spec.image.as_deref();
-        let machine_type = image::machine_type(client, region, spec.machine_type.as_deref(), image).await?;
+        let machine_type = image::machine_type(client, region, spec.effective_type(), image).await?;
         let zone = async {
             match &spec.place.zone {
                 Some(zone) => check_zone(client, region, zone).await,
@@ -111,6 +111,9 @@ impl Request {
             name: spec.name.clone(),
             place: spec.place.clone(),
             machine_type: self.machine.name.clone(),
+            cpus: self.machine.cpus,
+            memory_gib: self.machine.memory_gib,
+            gpu: None,
             architecture: Some(self.machine.architecture),
             image: self.image.id.clone(),
             image_name: self.image.name.clone(),
@@ -118,6 +121,7 @@ impl Request {
             disk_type: self.disk_type.as_str().to_owned(),
             spot: spec.spot,
             price_usd_per_hour: None,
+            ttl: spec.ttl,
         }
     }
 

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use super::client::one_attempt;
 use super::error::{Call, translate};
-use super::instance::{all_tags, from_ec2, has_timer};
+use super::instance::{all_tags, from_ec2, has_timer, position};
 use super::list;
 use super::replay::replay;
-use crate::cloud::{Error, ErrorKind, InstanceRef, LABEL_TTL, Ownership, Result, format_duration};
+use crate::cloud::{Error, ErrorKind, InstanceRef, LABEL_TTL, NativeName, Ownership, Result, format_duration};
 
 /// Sets how long an instance may live; see [`Provider::set_ttl`](crate::cloud::Provider::set_ttl).
 ///
@@ -26,7 +26,11 @@ pub(super) async fn set_ttl(client: &Client, target: &InstanceRef, ttl: Duration
     let tags_are_seen = api
         .metadata_options()
         .is_some_and(|options| options.instance_metadata_tags() == Some(&InstanceMetadataTagsState::Enabled));
-    if has_timer(&api, &Ownership::read(&all_tags(&api), None)) && !tags_are_seen {
+    if has_timer(
+        &api,
+        &Ownership::read(&all_tags(&api), NativeName::Label(position(&api))),
+    ) && !tags_are_seen
+    {
         let message = format!("cannot extend {target}: its timer does not see its tags, and goes by its first TTL");
         return Err(refused(message).with_remedy(format!(
             "let it see them, which takes tags with plain keys alone: aws ec2 modify-instance-metadata-options \

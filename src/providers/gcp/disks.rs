@@ -16,7 +16,7 @@ use super::operation;
 use super::pages::{Page, all_pages};
 use super::places::last_segment;
 use super::replay::prepared;
-use crate::cloud::{Disk, Instance, InstanceSpec, Ownership, Result, SurvivingDisk};
+use crate::cloud::{Disk, Instance, InstanceSpec, NativeName, Ownership, Result, SurvivingDisk};
 
 /// How long disks are given to go that go with their instance.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -96,7 +96,7 @@ pub(super) async fn left_by(
             .ok()?
             .remove(name)?;
         let labels = disk.labels.clone().into_iter().collect();
-        let made_by_us = Ownership::read(&labels, Some(name)).managed;
+        let made_by_us = Ownership::read(&labels, NativeName::Is(name)).managed;
         let at_that_time = created(&disk)
             .zip(since)
             .is_none_or(|(created, since)| created.duration_since(since).abs() < ONE_CALL);

@@ -9,8 +9,8 @@ use serde_json::json;
 use super::expiry::expiry;
 use super::places::{last_segment, region_of};
 use crate::cloud::{
-    Architecture, Disk, Error, ErrorKind, Instance, InstanceRef, InstanceState, Labels, Ownership, ProviderKind,
-    RESERVED_PREFIX, Result,
+    Architecture, Disk, Error, ErrorKind, Instance, InstanceRef, InstanceState, Labels, NativeName, Ownership,
+    ProviderKind, RESERVED_PREFIX, Result,
 };
 
 /// Makes the contract's instance. `being_deleted` says what the API's own answer does not: an instance that is being
@@ -81,6 +81,7 @@ pub(super) fn instance(api: model::Instance, project: &str, being_deleted: bool)
         ttl: ownership.ttl,
         doubt: ownership.doubt,
         disks: disks_of(&api),
+        openings: Vec::new(),
         generation: ownership.generation,
         state_reason: None,
         failure: None,
@@ -106,7 +107,7 @@ pub(super) fn is_managed(api: &model::Instance) -> bool {
 
 fn ownership(api: &model::Instance) -> Ownership {
     let labels: Labels = api.labels.clone().into_iter().collect();
-    Ownership::read(&labels, api.name.as_deref())
+    Ownership::read(&labels, NativeName::Is(api.name.as_deref().unwrap_or_default()))
 }
 
 /// The state in the contract's words. `TERMINATED` is stopped, and a suspended instance is as good as stopped: both

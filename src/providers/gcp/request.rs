@@ -97,6 +97,9 @@ pub(super) async fn prepare(client: &Client, spec: &InstanceSpec, generation: u3
                 zone: Some(zone.clone()),
             },
             machine_type: type_name.to_owned(),
+            cpus: machine_type.guest_cpus.and_then(|cpus| u32::try_from(cpus).ok()),
+            memory_gib: machine_type.memory_mb.map(|mib| f64::from(mib) / 1024.0),
+            gpu: None,
             architecture: Some(architecture),
             image: image.path,
             image_name: Some(image.name),
@@ -104,6 +107,7 @@ pub(super) async fn prepare(client: &Client, spec: &InstanceSpec, generation: u3
             disk_type: disk_type.to_owned(),
             spot: spec.spot,
             price_usd_per_hour: None,
+            ttl: spec.ttl,
         },
         request_id: request_id(&project, spec, generation),
         project,
@@ -115,7 +119,7 @@ pub(super) async fn prepare(client: &Client, spec: &InstanceSpec, generation: u3
 
 /// The machine type that a spec comes to.
 pub(super) fn machine_type_of(spec: &InstanceSpec) -> &str {
-    spec.machine_type.as_deref().unwrap_or(DEFAULT_MACHINE_TYPE)
+    spec.effective_type().unwrap_or(DEFAULT_MACHINE_TYPE)
 }
 
 /// A UUID, which is all that the API takes.

@@ -55,7 +55,7 @@ impl Order {
     /// `InvalidSpec` naming what this cloud does not have or does not take.
     pub(super) fn resolve(spec: &InstanceSpec) -> Result<Self> {
         let (region, zone) = zone(spec)?;
-        let machine = catalogue::machine_type(spec.machine_type.as_deref())?;
+        let machine = catalogue::machine_type(spec.effective_type())?;
         let image = catalogue::image(spec.image.as_deref(), machine)?;
         let disk_gib = catalogue::disk_gib(spec.disk_gib, &image)?;
         let disk_type = catalogue::disk_type(spec.disk_type.as_deref())?;
@@ -108,6 +108,9 @@ impl Order {
                 zone: Some(self.zone.to_owned()),
             },
             machine_type: self.machine.name.to_owned(),
+            cpus: Some(self.machine.cpus),
+            memory_gib: Some(self.machine.memory_gib),
+            gpu: None,
             architecture: Some(self.machine.architecture),
             image_name: Some(self.image.alias.to_owned()),
             image: self.image.id,
@@ -115,6 +118,7 @@ impl Order {
             disk_type: self.disk_type.to_owned(),
             spot: spec.spot,
             price_usd_per_hour: Some(self.machine.price(spec.spot)),
+            ttl: spec.ttl,
         }
     }
 }

@@ -10,8 +10,8 @@ use serde_json::json;
 use super::catalogue;
 use super::lifecycle::Phase;
 use crate::cloud::{
-    Error, ErrorKind, ExpiryEnforcer, Instance, InstanceRef, InstanceState, LABEL_TTL, Labels, Ownership, ProviderKind,
-    RESERVED_PREFIX, Result, format_duration,
+    Error, ErrorKind, ExpiryEnforcer, Instance, InstanceRef, InstanceState, LABEL_TTL, Labels, NativeName, Ownership,
+    ProviderKind, RESERVED_PREFIX, Result, format_duration,
 };
 
 /// The account that everything is in.
@@ -156,7 +156,7 @@ impl Record {
 
     /// What cloudctl's own labels say of it.
     fn ownership(&self) -> Ownership {
-        Ownership::read(&self.labels, None)
+        Ownership::read(&self.labels, NativeName::Label(None))
     }
 
     /// The instance as the contract has it, at this time.
@@ -204,6 +204,7 @@ impl Record {
             ttl: ownership.ttl,
             doubt: ownership.doubt,
             disks: Vec::new(),
+            openings: Vec::new(),
             generation: ownership.generation,
             state_reason: phase.reason(now).map(str::to_owned),
             failure: phase.died(now).then_some(ErrorKind::Capacity),

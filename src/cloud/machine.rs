@@ -1,0 +1,186 @@
+//! Machine types, and what somebody may need of one without caring what a cloud calls it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::{Architecture, Error, Result};
+
+/// A machine type, in words that mean the same on every cloud.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MachineType {
+    /// Its name, in the cloud's own word.
+    pub name: String,
+    /// Virtual CPUs.
+    pub cpus: u32,
+    /// Memory in GiB.
+    pub memory_gib: f64,
+    /// Instruction set.
+    pub architecture: Architecture,
+    /// Its accelerators; none for most.
+    pub gpu: Option<Gpu>,
+    /// Whether it is of a generation that the cloud still recommends.
+    pub is_current: bool,
+    /// Whether it can run on spare capacity.
+    pub has_spot: bool,
+}
+
+/// Accelerators of one kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gpu {
+    /// The kind in lower case without its maker, such as `t4`, `l4`, `a10g` or `a100-80gb`.
+    pub kind: String,
+    /// How many.
+    pub count: u32,
+}
+
+impl FromStr for Gpu {
+    type Err = Error;
+
+    /// Reads `KIND` or `KIND:N`; makers' names (`nvidia-tesla-t4`) and case do not matter.
+    fn from_str(input: &str) -> Result<Self> {
+        let invalid = || {
+            Error::invalid(format!("invalid GPU {input:?}"))
+                .with_remedy("write it as KIND or KIND:N, such as t4 or l4:2")
+        };
+        let (kind, count) = match input.split_once(':') {
+            Some((kind, count)) => (kind, count.parse().ok().filter(|count| *count > 0).ok_or_else(invalid)?),
+            None => (input, 1),
+        };
+        let kind = plain_gpu_kind(kind);
+        let clean = kind.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+        if kind.is_empty() || !clean {
+            return Err(invalid());
+        }
+        Ok(Self { kind, count })
+    }
+}
+
+impl fmt::Display for Gpu {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.count {
+            1 => formatter.write_str(&self.kind),
+            count => write!(formatter, "{}:{count}", self.kind),
+        }
+    }
+}
+
+/// A cloud's word for an accelerator without its maker and line: `nvidia-tesla-t4` and `T4` are both `t4`.
+pub fn plain_gpu_kind(word: &str) -> String {
+    let lower = word.trim().to_lowercase().replace([' ', '_'], "-");
+    let mut kind = lower.as_str();
+    for maker in ["nvidia-", "amd-", "aws-", "google-", "tesla-"] {
+        kind = kind.strip_prefix(maker).unwrap_or(kind);
+    }
+    kind.to_owned()
+}
+
+/// What a machine must have at least.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MachineNeed {
+    /// Virtual CPUs.
+    pub cpus: Option<u32>,
+    /// Memory in GiB.
+    pub memory_gib: Option<f64>,
+    /// Instruction set.
+    pub architecture: Option<Architecture>,
+    /// Accelerators.
+    pub gpu: Option<Gpu>,
+}
+
+impl MachineNeed {
+    /// Whether nothing is needed in particular.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether a machine type has all of it. More is as good, but a machine with accelerators is none for a need
+    /// without: nobody wants to pay for them unasked.
+    pub fn is_met_by(&self, machine: &MachineType) -> bool {
+        let has_gpu = match (&self.gpu, &machine.gpu) {
+            (None, has) => has.is_none(),
+            (Some(_), None) => false,
+            (Some(need), Some(has)) => need.kind == has.kind && need.count <= has.count,
+        };
+        has_gpu
+            && self.cpus.is_none_or(|cpus| cpus <= machine.cpus)
+            && self.memory_gib.is_none_or(|memory| memory <= machine.memory_gib)
+            && self
+                .architecture
+                .is_none_or(|architecture| architecture == machine.architecture)
+    }
+}
+
+impl fmt::Display for MachineNeed {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = [
+            self.cpus.map(|cpus| format!("{cpus} CPUs")),
+            self.memory_gib.map(|memory| format!("{memory} GiB")),
+            self.architecture.map(|architecture| architecture.to_string()),
+            self.gpu.as_ref().map(|gpu| format!("GPU {gpu}")),
+        ];
+        let parts: Vec<_> = parts.into_iter().flatten().collect();
+        formatter.write_str(&parts.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn machine(cpus: u32, memory_gib: f64, gpu: Option<&str>) -> MachineType {
+        MachineType {
+            name: "m".to_owned(),
+            cpus,
+            memory_gib,
+            architecture: Architecture::X86_64,
+            gpu: gpu.map(|gpu| gpu.parse().unwrap()),
+            is_current: true,
+            has_spot: true,
+        }
+    }
+
+    #[test]
+    fn a_gpu_is_read_whatever_its_maker() {
+        for (text, kind, count) in [
+            ("t4", "t4", 1),
+            ("T4:2", "t4", 2),
+            ("nvidia-tesla-t4", "t4", 1),
+            ("NVIDIA L4:8", "l4", 8),
+            ("nvidia-a100-80gb", "a100-80gb", 1),
+        ] {
+            assert_eq!(
+                text.parse::<Gpu>().unwrap(),
+                Gpu {
+                    kind: kind.to_owned(),
+                    count
+                },
+                "{text}"
+            );
+        }
+        for text in ["", ":2", "t4:0", "t4:many", "t4;x"] {
+            assert!(text.parse::<Gpu>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn needs_are_minimums() {
+        let need = MachineNeed {
+            cpus: Some(4),
+            memory_gib: Some(16.0),
+            ..MachineNeed::default()
+        };
+        assert!(need.is_met_by(&machine(4, 16.0, None)));
+        assert!(need.is_met_by(&machine(8, 32.0, None)));
+        assert!(!need.is_met_by(&machine(4, 15.0, None)));
+        assert!(!need.is_met_by(&machine(2, 16.0, None)));
+        assert!(!need.is_met_by(&machine(8, 32.0, Some("t4"))));
+        let gpu = MachineNeed {
+            gpu: Some("t4:2".parse().unwrap()),
+            ..MachineNeed::default()
+        };
+        assert!(gpu.is_met_by(&machine(8, 32.0, Some("t4:4"))));
+        assert!(!gpu.is_met_by(&machine(8, 32.0, Some("t4"))));
+        assert!(!gpu.is_met_by(&machine(8, 32.0, Some("l4:2"))));
+        assert_eq!(need.to_string(), "4 CPUs, 16 GiB");
+    }
+}

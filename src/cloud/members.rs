@@ -1,0 +1,139 @@
+//! The members of a group that one call makes: which names of `NAME-1` to `NAME-N` are among them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::{Error, InstanceName, Result};
+
+/// Indexes of members, ascending, each once. As text they are ranges joined by `_`, such as `1-98_100`, which every
+/// cloud takes as a label's value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Members(Vec<u32>);
+
+/// The longest value of a Compute Engine label, in characters.
+const LONGEST_TEXT: usize = 63;
+
+impl Members {
+    /// These indexes, taken apart into as few groups as can be written down, of at most `most` members each.
+    pub fn groups(indexes: &[u32], most: usize) -> Vec<Self> {
+        let mut indexes = indexes.to_vec();
+        indexes.sort_unstable();
+        indexes.dedup();
+        let mut groups: Vec<Self> = Vec::new();
+        for index in indexes {
+            match groups.last_mut() {
+                Some(group) if group.0.len() < most => {
+                    group.0.push(index);
+                    if group.to_string().len() > LONGEST_TEXT {
+                        group.0.pop();
+                        groups.push(Self(vec![index]));
+                    }
+                }
+                _ => groups.push(Self(vec![index])),
+            }
+        }
+        groups
+    }
+
+    /// The indexes, ascending.
+    pub fn indexes(&self) -> &[u32] {
+        &self.0
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The index of the member that a cloud made at this position, counted from 0.
+    pub fn at(&self, position: usize) -> Option<u32> {
+        self.0.get(position).copied()
+    }
+
+    /// The names of all members of the group `base`.
+    ///
+    /// # Errors
+    /// `InvalidSpec` if one is too long for a name.
+    pub fn names(&self, base: &InstanceName) -> Result<Vec<InstanceName>> {
+        self.0.iter().map(|index| base.member(*index)).collect()
+    }
+}
+
+impl fmt::Display for Members {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let runs = self.0.chunk_by(|one, next| one + 1 == *next);
+        for (position, run) in runs.enumerate() {
+            if position > 0 {
+                formatter.write_str("_")?;
+            }
+            match run {
+                [only] => write!(formatter, "{only}")?,
+                [first, .., last] => write!(formatter, "{first}-{last}")?,
+                [] => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for Members {
+    type Err = Error;
+
+    /// Reads what `to_string` writes. Nothing else is trusted: people can edit labels.
+    fn from_str(input: &str) -> Result<Self> {
+        let invalid = || Error::invalid(format!("invalid members {input:?}"));
+        let mut indexes: Vec<u32> = Vec::new();
+        for run in input.split('_') {
+            let (first, last) = run.split_once('-').unwrap_or((run, run));
+            let (first, last): (u32, u32) = (
+                first.parse().map_err(|_| invalid())?,
+                last.parse().map_err(|_| invalid())?,
+            );
+            let is_sane = first > 0 && first <= last && last <= 1_000_000 && last - first < 10_000;
+            if !is_sane || indexes.last().is_some_and(|before| *before >= first) {
+                return Err(invalid());
+            }
+            indexes.extend(first..=last);
+        }
+        Ok(Self(indexes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        for text in ["1", "1-100", "3_7", "1-98_100"] {
+            assert_eq!(text.parse::<Members>().unwrap().to_string(), text);
+        }
+        for text in ["", "0", "2-1", "1_1", "5_3", "a", "1-", "-1", "1-99999999", "1,2"] {
+            assert!(text.parse::<Members>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn groups_are_small_enough_for_a_call_and_for_a_label() {
+        let all: Vec<u32> = (1..=250).collect();
+        let groups = Members::groups(&all, 100);
+        let texts: Vec<_> = groups.iter().map(ToString::to_string).collect();
+        assert_eq!(texts, ["1-100", "101-200", "201-250"]);
+        let odd: Vec<u32> = (1..=199).step_by(2).collect();
+        let groups = Members::groups(&odd, 100);
+        assert!(groups.iter().all(|group| group.to_string().len() <= LONGEST_TEXT));
+        assert_eq!(groups.iter().flat_map(|group| group.indexes()).count(), odd.len());
+        assert!(Members::groups(&[], 100).is_empty());
+    }
+
+    #[test]
+    fn members_have_names() {
+        let members: Members = "2_4".parse().unwrap();
+        let names = members.names(&"web".parse().unwrap()).unwrap();
+        assert_eq!(
+            names.iter().map(InstanceName::as_str).collect::<Vec<_>>(),
+            ["web-2", "web-4"]
+        );
+        assert_eq!((members.at(1), members.at(2)), (Some(4), None));
+    }
+}
