@@ -216,6 +216,11 @@ pub trait Provider: Send + Sync {
         Ok(None)
     }
 
+    /// What a machine type costs in USD per hour, for clouds whose prices need no asking; no real one.
+    fn own_price(&self, _machine_type: &str) -> Option<f64> {
+        None
+    }
+
     /// Every price that the cloud publishes for its machine types.
     ///
     /// # Errors

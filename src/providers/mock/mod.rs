@@ -29,11 +29,13 @@ use self::lifecycle::Action;
 use self::request::Order;
 use self::store::Store;
 use crate::cloud::{
-    Clock, Created, Error, ErrorKind, Identity, Instance, InstanceRef, InstanceSpec, Location, Outcome, Pages, Place,
-    Plan, Provider, ProviderKind, Result, SurvivingDisk,
+    Clock, Created, Error, ErrorKind, Identity, Image, Instance, InstanceRef, InstanceSpec, Location, MachineType,
+    Outcome, Pages, Place, Plan, Provider, ProviderKind, PublishedPrice, Result, SurvivingDisk,
 };
 use crate::settings::Settings;
 
+/// As many instances are made by one call, as on Compute Engine.
+const MOST_MEMBERS: usize = 1_000;
 /// How often a call that is turned away is tried.
 const ATTEMPTS: u32 = 5;
 /// The pause after the first time; it doubles each time, and a random part of it is waited.
@@ -224,6 +226,67 @@ impl Provider for Mock {
             Some(error) => Err(error),
             None => Ok(created),
         }
+    }
+
+    async fn create_members(&self, spec: &InstanceSpec, generation: u32) -> Result<Vec<Instance>> {
+        let faults = self.faults()?;
+        let order = Order::resolve(spec)?;
+        let site = Site::zone(order.region, order.zone);
+        call(&faults, site, "create").await?;
+        let locked = self.store.lock().await?;
+        let now = self.clock.now();
+        let made = locked.change(|state| {
+            state.forget_gone(now);
+            create::create_members(state, spec, &order, generation, &faults, now)
+        })?;
+        match faults.lost_reply(site) {
+            Some(error) => Err(error),
+            None => Ok(made),
+        }
+    }
+
+    fn most_members(&self) -> usize {
+        MOST_MEMBERS
+    }
+
+    async fn regions(&self) -> Result<Vec<String>> {
+        call(&self.faults()?, Site::default(), "regions").await?;
+        let mut names: Vec<_> = geography::REGIONS.iter().map(|region| region.name.to_owned()).collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    async fn machine_types(&self, region: &str, among: &[String]) -> Result<Vec<MachineType>> {
+        let region = geography::region(region)?;
+        call(&self.faults()?, Site::region(region.name), "machine_types").await?;
+        let mut machines = catalogue::machine_types();
+        machines.retain(|machine| among.is_empty() || among.contains(&machine.name));
+        Ok(machines)
+    }
+
+    async fn images(&self, region: &str) -> Result<Vec<Image>> {
+        let region = geography::region(region)?;
+        call(&self.faults()?, Site::region(region.name), "images").await?;
+        Ok(catalogue::images())
+    }
+
+    async fn spot_price(&self, _place: &Place, machine_type: &str) -> Result<Option<f64>> {
+        Ok(catalogue::known_machine_type(machine_type).map(|machine| machine.price(true)))
+    }
+
+    fn own_price(&self, machine_type: &str) -> Option<f64> {
+        catalogue::known_machine_type(machine_type).map(|machine| machine.price(false))
+    }
+
+    async fn published_prices(&self) -> Result<Vec<PublishedPrice>> {
+        Err(Error::unsupported(
+            "the mock cloud publishes no prices: it knows them by itself",
+        ))
+    }
+
+    async fn remove_openings(&self, _gone: &[Instance]) -> Result<Vec<String>> {
+        // They went with their instances.
+        Ok(Vec::new())
     }
 
     async fn get(&self, target: &InstanceRef) -> Result<Instance> {

@@ -1,0 +1,437 @@
+//! Offers: which machine types fit what is asked for in a place, and what they cost.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use crate::catalog::Catalog;
+use crate::cloud::{Architecture, Error, ErrorKind, InstanceSpec, MachineNeed, MachineType, Place, Provider, Result};
+
+/// As many of the known types that fit are looked up in the cloud, the cheapest first.
+const MOST_LOOKED_UP: usize = 40;
+/// As many machine types are tried in one place where others than the first may be.
+const MOST_TYPES: usize = 6;
+/// Another type in place of the asked one costs so many times as much at most, unless a price is set.
+const DEAREST_SUBSTITUTE: f64 = 2.0;
+/// The shortest life that a budget may come to.
+const SHORTEST_LIFE: Duration = Duration::from_secs(60);
+
+/// What is asked for, wherever it goes.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// The spec, but for its place.
+    pub spec: InstanceSpec,
+    /// The most that it may cost in USD per hour.
+    pub max_price: Option<f64>,
+    /// The most that one instance may cost in all, in USD; the time it may live follows from it.
+    pub budget: Option<f64>,
+}
+
+impl Wish {
+    /// Whether prices decide over anything.
+    fn is_priced(&self) -> bool {
+        self.max_price.is_some() || self.budget.is_some()
+    }
+
+    /// The need with what is understood by itself: a program for one instruction set does not run on another, so
+    /// nobody gets Arm who did not ask for it.
+    fn need(&self) -> MachineNeed {
+        let mut need = self.spec.need.clone();
+        need.architecture.get_or_insert(Architecture::X86_64);
+        need
+    }
+}
+
+/// A machine type in a place.
+#[derive(Clone)]
+pub struct Offer {
+    /// The cloud.
+    pub provider: Arc<dyn Provider>,
+    /// Where.
+    pub place: Place,
+    /// The machine type, where one was looked up; else it is the asked one, or the cloud's default.
+    pub machine: Option<MachineType>,
+    /// USD per hour; `None` is unknown, never free.
+    pub usd_per_hour: Option<f64>,
+}
+
+impl std::fmt::Debug for Offer {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Offer")
+            .field("place", &self.location())
+            .field("machine", &self.machine)
+            .field("usd_per_hour", &self.usd_per_hour)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Offer {
+    /// The place in full, such as `aws/us-east-1`.
+    pub fn location(&self) -> String {
+        format!("{}/{}", self.provider.kind(), self.place)
+    }
+
+    /// The spec of an instance that takes the offer.
+    pub fn spec(&self, wish: &Wish) -> Result<InstanceSpec> {
+        let ttl = match wish.budget {
+            Some(budget) => Some(self.life(budget)?),
+            None => wish.spec.ttl,
+        };
+        Ok(InstanceSpec {
+            place: self.place.clone(),
+            chosen_type: self.machine.as_ref().map(|machine| machine.name.clone()),
+            ttl,
+            ..wish.spec.clone()
+        })
+    }
+
+    /// How long a budget lasts, in whole minutes.
+    fn life(&self, budget: f64) -> Result<Duration> {
+        let name = self
+            .machine
+            .as_ref()
+            .map_or("the machine type", |machine| &machine.name);
+        let Some(price) = self.usd_per_hour else {
+            let message = format!(
+                "the price of {name} in {} is not known, so a budget cannot be kept",
+                self.location()
+            );
+            return Err(
+                Error::new(ErrorKind::Refused, message).with_remedy("use --ttl, or a machine type with a known price")
+            );
+        };
+        let minutes = Duration::try_from_secs_f64((budget / price * 60.0).floor() * 60.0).unwrap_or(Duration::MAX);
+        if minutes < SHORTEST_LIFE {
+            let message = format!("{budget} USD buy less than a minute of {name} in {}", self.location());
+            return Err(Error::new(ErrorKind::Refused, message).with_remedy("raise the budget, or ask for less"));
+        }
+        Ok(minutes)
+    }
+}
+
+/// The offers of one place, the best first: current generations before older ones, and of those the cheapest. One
+/// alone, unless `several` may be tried. What was asked for by name comes first.
+///
+/// # Errors
+/// `InvalidSpec` if nothing there fits, with what comes nearest; `Refused` if nothing that fits is known to cost little
+/// enough, with the cheapest; those of any call.
+pub(super) async fn offers_in(
+    provider: &Arc<dyn Provider>,
+    place: &Place,
+    wish: &Wish,
+    several: bool,
+    is_compared: bool,
+    catalog: &Catalog,
+) -> Result<Vec<Offer>> {
+    let market = Market {
+        provider,
+        place,
+        wish,
+        catalog,
+    };
+    let (mut offers, most) = match &wish.spec.machine_type {
+        None if !wish.spec.need.is_empty() => (
+            market.fitting(&wish.need()).await?,
+            if several { MOST_TYPES } else { 1 },
+        ),
+        asked => {
+            if !several && !is_compared && !wish.is_priced() {
+                return Ok(vec![market.unseen()]);
+            }
+            let first = market.named(asked.as_deref()).await?;
+            let others = if several {
+                market.substitutes(&first).await?
+            } else {
+                Vec::new()
+            };
+            let most = 1 + if several { MOST_TYPES } else { 0 };
+            (std::iter::once(first).chain(others).collect(), most)
+        }
+    };
+    if let Some(most) = wish.max_price {
+        offers = cheap_enough(offers, most)?;
+    }
+    offers.truncate(most);
+    Ok(offers)
+}
+
+/// One place, and what is looked for there.
+struct Market<'a> {
+    provider: &'a Arc<dyn Provider>,
+    place: &'a Place,
+    wish: &'a Wish,
+    catalog: &'a Catalog,
+}
+
+impl Market<'_> {
+    fn offer(&self, machine: Option<MachineType>, usd_per_hour: Option<f64>) -> Offer {
+        Offer {
+            provider: Arc::clone(self.provider),
+            place: self.place.clone(),
+            machine,
+            usd_per_hour,
+        }
+    }
+
+    /// What was asked for by name, or the default, without looking at it: the create call does.
+    fn unseen(&self) -> Offer {
+        self.offer(None, None)
+    }
+
+    /// The type that was asked for by name, or else the cloud's default.
+    async fn named(&self, asked: Option<&str>) -> Result<Offer> {
+        let name = match asked {
+            Some(name) => name.to_owned(),
+            None => {
+                let spec = self.unseen().spec(&Wish {
+                    budget: None,
+                    ..self.wish.clone()
+                })?;
+                self.provider.plan(&spec).await?.machine_type
+            }
+        };
+        let known = match self.catalog.machine_type(self.provider.kind(), &name) {
+            Some(known) => Some(known),
+            None => {
+                let live = self
+                    .provider
+                    .machine_types(&self.place.region, std::slice::from_ref(&name))
+                    .await?;
+                live.into_iter().find(|machine| machine.name == name)
+            }
+        };
+        let Some(mut machine) = known else {
+            let message = format!(
+                "unknown machine type {name:?} in {}/{}",
+                self.provider.kind(),
+                self.place
+            );
+            return Err(Error::invalid(message).with_remedy(format!(
+                "`cloudctl type list -p {} -r {}` lists those that are there",
+                self.provider.kind(),
+                self.place.region
+            )));
+        };
+        self.attach(&mut machine, &self.wish.spec.need);
+        let price = self.price(&machine).await;
+        Ok(self.offer(Some(machine), price))
+    }
+
+    /// The types that have at least as much as the first, without the first.
+    async fn substitutes(&self, first: &Offer) -> Result<Vec<Offer>> {
+        let Some(machine) = &first.machine else {
+            return Ok(Vec::new());
+        };
+        let need = MachineNeed {
+            cpus: Some(machine.cpus),
+            memory_gib: Some(machine.memory_gib),
+            architecture: Some(machine.architecture),
+            gpu: machine.gpu.clone(),
+        };
+        let dearest = first.usd_per_hour.map(|price| price * DEAREST_SUBSTITUTE);
+        let mut others = self.fitting(&need).await?;
+        others.retain(|other| {
+            let is_other = other.machine.as_ref().is_some_and(|other| other.name != machine.name);
+            let is_dear = match (dearest, other.usd_per_hour) {
+                (Some(dearest), Some(price)) => price > dearest,
+                (Some(_), None) => true,
+                (None, _) => false,
+            };
+            is_other && (self.wish.max_price.is_some() || !is_dear)
+        });
+        Ok(others)
+    }
+
+    /// The types that fit a need, the best first.
+    async fn fitting(&self, need: &MachineNeed) -> Result<Vec<Offer>> {
+        let (kind, region) = (self.provider.kind(), self.place.region.as_str());
+        let known = self.fit(self.catalog.machine_types(kind, region), need);
+        let names: Vec<_> = known
+            .iter()
+            .take(MOST_LOOKED_UP)
+            .map(|machine| machine.name.clone())
+            .collect();
+        let mut all = None;
+        let mut machines = Vec::new();
+        if !names.is_empty() {
+            machines = match self.provider.machine_types(region, &names).await {
+                Ok(live) => self.fit(live, need),
+                // Who may make instances but not look types up still has what cloudctl knows by itself.
+                Err(error) if error.kind() == ErrorKind::PermissionDenied => known,
+                Err(error) => return Err(error),
+            };
+        }
+        if machines.is_empty() {
+            let live = self.provider.machine_types(region, &[]).await?;
+            machines = self.fit(live.clone(), need);
+            all = Some(live);
+        }
+        if machines.is_empty() {
+            return Err(self.impossible(need, &all.unwrap_or_default()));
+        }
+        if machines.iter().any(|machine| machine.is_current) {
+            machines.retain(|machine| machine.is_current);
+        }
+        if self.wish.spec.spot {
+            machines.retain(|machine| machine.has_spot);
+        }
+        // Spare capacity has a price of the moment, which is asked for type by type.
+        if self.wish.spec.spot {
+            let on_demand = |machine: &MachineType| self.catalog.price(kind, region, machine, false);
+            machines.sort_by(|one, other| {
+                let price = |machine| on_demand(machine).map_or(f64::INFINITY, |price| price.usd_per_hour);
+                price(one).total_cmp(&price(other))
+            });
+            machines.truncate(MOST_TYPES * 2);
+        }
+        let prices = join_all(machines.iter().map(|machine| self.price(machine))).await;
+        let mut offers: Vec<_> = machines
+            .into_iter()
+            .map(Some)
+            .zip(prices)
+            .map(|(machine, price)| self.offer(machine, price))
+            .collect();
+        offers.sort_by(better);
+        Ok(offers)
+    }
+
+    fn fit(&self, machines: Vec<MachineType>, need: &MachineNeed) -> Vec<MachineType> {
+        let mut machines = machines;
+        for machine in &mut machines {
+            self.attach(machine, need);
+        }
+        machines.retain(|machine| need.is_met_by(machine));
+        machines
+    }
+
+    /// Adds the accelerators that are needed to a machine that takes them.
+    fn attach(&self, machine: &mut MachineType, need: &MachineNeed) {
+        if let (None, Some(gpu)) = (&machine.gpu, &need.gpu)
+            && self.catalog.can_attach(self.provider.kind(), machine, gpu)
+        {
+            machine.gpu = Some(gpu.clone());
+        }
+    }
+
+    async fn price(&self, machine: &MachineType) -> Option<f64> {
+        let (kind, spot) = (self.provider.kind(), self.wish.spec.spot);
+        let live = match spot {
+            true => self.provider.spot_price(self.place, &machine.name).await.ok().flatten(),
+            false => self.provider.own_price(&machine.name),
+        };
+        let known = || self.catalog.price(kind, &self.place.region, machine, spot);
+        live.or_else(|| known().map(|price| price.usd_per_hour))
+    }
+
+    /// The error for a need that nothing there meets.
+    fn impossible(&self, need: &MachineNeed, all: &[MachineType]) -> Error {
+        let location = format!("{}/{}", self.provider.kind(), self.place.region);
+        let error = Error::invalid(format!("no machine type in {location} has {need}")).at(location);
+        let nearest = all
+            .iter()
+            .min_by(|one, other| shortfall(need, one).total_cmp(&shortfall(need, other)));
+        match nearest {
+            Some(nearest) => error.with_remedy(format!("ask for less: the nearest is {}", describe(nearest))),
+            None => error.with_remedy("use another --region"),
+        }
+    }
+}
+
+/// By generation, then by price, the unknown one last; then the smaller one, so that every process finds the same order.
+fn better(one: &Offer, other: &Offer) -> std::cmp::Ordering {
+    let price = |offer: &Offer| offer.usd_per_hour.unwrap_or(f64::INFINITY);
+    let size = |offer: &Offer| {
+        offer
+            .machine
+            .as_ref()
+            .map_or((0, 0.0), |machine| (machine.cpus, machine.memory_gib))
+    };
+    let name = |offer: &Offer| offer.machine.as_ref().map(|machine| machine.name.clone());
+    price(one)
+        .total_cmp(&price(other))
+        .then(size(one).0.cmp(&size(other).0))
+        .then(size(one).1.total_cmp(&size(other).1))
+        .then(name(one).cmp(&name(other)))
+}
+
+/// Puts the offers of several places into one order.
+pub(super) fn sort_offers(offers: &mut [Offer]) {
+    offers.sort_by(|one, other| better(one, other).then(one.location().cmp(&other.location())));
+}
+
+/// The offers that are known to cost no more.
+fn cheap_enough(offers: Vec<Offer>, most: f64) -> Result<Vec<Offer>> {
+    let (cheap, dear): (Vec<_>, Vec<_>) = offers
+        .into_iter()
+        .partition(|offer| offer.usd_per_hour.is_some_and(|price| price <= most));
+    if !cheap.is_empty() {
+        return Ok(cheap);
+    }
+    let cheapest = dear
+        .iter()
+        .filter(|offer| offer.usd_per_hour.is_some())
+        .min_by(|one, other| better(one, other));
+    let name = |offer: &Offer| {
+        offer
+            .machine
+            .as_ref()
+            .map(|machine| machine.name.clone())
+            .unwrap_or_default()
+    };
+    let message = match (cheapest, dear.first()) {
+        (Some(cheapest), _) => format!(
+            "nothing that fits costs {most} USD an hour or less; the cheapest is {} in {} for {}",
+            name(cheapest),
+            cheapest.location(),
+            usd(cheapest.usd_per_hour.unwrap_or_default())
+        ),
+        (None, Some(unknown)) => format!(
+            "the price of {} in {} is not known, so it may be above {most} USD an hour",
+            name(unknown),
+            unknown.location()
+        ),
+        (None, None) => format!("nothing that fits is known to cost {most} USD an hour or less"),
+    };
+    Err(Error::new(ErrorKind::Refused, message).with_remedy("raise --max-price, or ask for less"))
+}
+
+/// An amount of USD, as short as it can be said: four decimals at most.
+pub fn usd(amount: f64) -> String {
+    let text = format!("{amount:.4}");
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    text.to_owned()
+}
+
+/// A machine type in words: `r7i.48xlarge with 192 CPUs and 1536 GiB`.
+fn describe(machine: &MachineType) -> String {
+    let gpu = machine
+        .gpu
+        .as_ref()
+        .map(|gpu| format!(", GPU {gpu}"))
+        .unwrap_or_default();
+    format!(
+        "{} with {} CPUs and {} GiB, {}{gpu}",
+        machine.name, machine.cpus, machine.memory_gib, machine.architecture
+    )
+}
+
+/// How far a machine type is from a need; the wrong architecture or accelerator is farther than any size.
+fn shortfall(need: &MachineNeed, machine: &MachineType) -> f64 {
+    let lacking = |asked: Option<f64>, has: f64| asked.map_or(0.0, |asked| (asked / has).max(1.0).ln());
+    let architecture = need
+        .architecture
+        .is_some_and(|architecture| architecture != machine.architecture);
+    let gpu = match (&need.gpu, &machine.gpu) {
+        (None, Some(_)) => 50.0,
+        (Some(_), None) => 200.0,
+        (Some(need), Some(has)) if need.kind != has.kind => 100.0,
+        (Some(need), Some(has)) => lacking(Some(f64::from(need.count)), f64::from(has.count)),
+        (None, None) => 0.0,
+    };
+    lacking(need.cpus.map(f64::from), f64::from(machine.cpus))
+        + lacking(need.memory_gib, machine.memory_gib)
+        + gpu
+        + if architecture { 1_000.0 } else { 0.0 }
+}
