@@ -160,14 +160,10 @@ fn contradictions() {
             ),
             (
                 2,
-                "--fallback type,provider",
+                "no other provider has the machine type small",
                 &["create", "x", "-p", "mock", "--type", "small", "--fallback", "provider"],
             ),
-            (
-                2,
-                "xlarge with 8 CPUs",
-                &["create", "x", "-p", "mock", "--memory", "5000"],
-            ),
+            (2, "5000 GiB", &["create", "x", "-p", "mock", "--memory", "5000"]),
             (
                 2,
                 "does not have what is needed",
