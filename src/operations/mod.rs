@@ -9,6 +9,7 @@ mod filter;
 mod inventory;
 mod look_up;
 mod make;
+mod market;
 mod offer;
 mod openings;
 mod select;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 
-use super::offer::{Offer, Wish, offers_in, sort_offers};
+use super::market::offers_in;
+use super::offer::{Offer, Wish, sort_offers};
 use crate::catalog::Catalog;
 use crate::cloud::{Area, Error, ErrorKind, Location, Place, Provider, Result};
 

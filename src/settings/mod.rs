@@ -3,6 +3,7 @@
 
 mod environment;
 mod file;
+mod provider_choice;
 mod toml_text;
 
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use clap::Args;
 
 pub use environment::Environment;
 pub use file::{AwsEntry, ConfigFile, ContextEntry, GcpEntry, MockEntry};
+pub use provider_choice::ProviderChoice;
 pub use toml_text::parse_toml;
 
 use crate::cloud::{Error, ProviderKind, Result};
@@ -51,26 +53,6 @@ pub struct GlobalArgs {
     /// Log to stderr; -vv and -vvv log more, and so does CLOUDCTL_LOG=info, debug or trace
     #[arg(short, long, action = clap::ArgAction::Count, global = true, help_heading = "Global options")]
     pub verbose: u8,
-}
-
-/// A cloud, or whichever there are credentials for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProviderChoice {
-    /// Every cloud whose credentials are found.
-    Any,
-    /// This one.
-    One(ProviderKind),
-}
-
-impl std::str::FromStr for ProviderChoice {
-    type Err = Error;
-
-    fn from_str(input: &str) -> Result<Self> {
-        match input {
-            "any" => Ok(Self::Any),
-            name => name.parse().map(Self::One),
-        }
-    }
 }
 
 /// Where a setting came from.

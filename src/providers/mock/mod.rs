@@ -4,6 +4,7 @@
 //! An instance with a TTL is ended by this cloud itself, by its own clock: from that moment on it is terminated,
 //! whoever looks, and whether or not it is stopped or protected.
 
+mod calls;
 mod catalogue;
 mod create;
 mod faults;
@@ -22,25 +23,20 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use tokio::time::sleep;
 
+use self::calls::{again, call};
 use self::faults::{Faults, Site};
 use self::lifecycle::Action;
 use self::request::Order;
 use self::store::Store;
 use crate::cloud::{
-    Clock, Created, Error, ErrorKind, Identity, Image, Instance, InstanceRef, InstanceSpec, Location, MachineType,
-    Outcome, Pages, Place, Plan, Provider, ProviderKind, PublishedPrice, Result, SurvivingDisk,
+    Clock, Created, Error, Identity, Image, Instance, InstanceRef, InstanceSpec, Location, MachineType, Outcome, Pages,
+    Place, Plan, Provider, ProviderKind, PublishedPrice, Result, SurvivingDisk,
 };
 use crate::settings::Settings;
 
 /// As many instances are made by one call, as on Compute Engine.
 const MOST_MEMBERS: usize = 1_000;
-/// How often a call that is turned away is tried.
-const ATTEMPTS: u32 = 5;
-/// The pause after the first time; it doubles each time, and a random part of it is waited.
-const BACKOFF: Duration = Duration::from_millis(50);
-
 /// The driver.
 pub(super) struct Mock {
     store: Store,
@@ -131,45 +127,6 @@ impl Mock {
             Some(error) => Err(error),
             None => Ok(look(record, now)),
         }
-    }
-}
-
-/// What every call goes through on its way, whatever it is: latency, refusals, and throttling with its retries.
-async fn call(faults: &Faults, site: Site<'_>, operation: &str) -> Result<()> {
-    for attempt in 1..=ATTEMPTS {
-        tracing::debug!(operation, place = site.name(), attempt, "call");
-        let latency = faults.latency(site);
-        if !latency.is_zero() {
-            sleep(latency).await;
-        }
-        if let Some(error) = faults.refusal(site) {
-            return Err(error);
-        }
-        if fastrand::f64() >= faults.throttle(site) {
-            return Ok(());
-        }
-        if attempt < ATTEMPTS {
-            sleep((BACKOFF * 2u32.pow(attempt)).mul_f64(fastrand::f64())).await;
-        }
-    }
-    let message = format!("too many requests: {operation} was turned away {ATTEMPTS} times");
-    Err(Error::new(ErrorKind::Throttled, message)
-        .with_code("RequestLimitExceeded")
-        .at(site.name()))
-}
-
-/// The same failure once more, for another target of the same call.
-fn again(error: &Error) -> Error {
-    let mut copy = Error::new(error.kind(), error.message());
-    if let Some(code) = error.code() {
-        copy = copy.with_code(code);
-    }
-    if let Some(location) = error.location() {
-        copy = copy.at(location);
-    }
-    match error.remedy() {
-        Some(remedy) => copy.with_remedy(remedy),
-        None => copy,
     }
 }
 
