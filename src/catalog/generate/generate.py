@@ -14,7 +14,8 @@ What the two files are worth:
   it is only where other sizes of its family bear it out; where they show that it is not the price of shared tenancy,
   that is reckoned from theirs; and where too few of them agree, the price is unknown.
 - the same, `gce_instances`: core and memory prices by family. SKUs were told apart by words of their description, and
-  some custom types got another family's: those that are not about 5 per cent above the predefined ones are left out.
+  some custom types got another family's. A custom type costs 5 per cent more than a predefined one
+  (https://cloud.google.com/compute/vm-instance-pricing): where it seems not to, that is what it is put down as.
 """
 
 import collections
@@ -258,14 +259,20 @@ def gce_lines(libcloud_prices):
     table = libcloud_prices["gce_instances"]
     parts = {}
     for family, kinds in table.items():
+        if family == "e2_custom":
+            # It costs what e2 costs.
+            continue
         for kind, usages in kinds.items():
             for usage, spot in (("on_demand", "on-demand"), ("preemptible", "spot")):
                 prices = {region: entry["price"] for region, entry in usages.get(usage, {}).items() if entry["price"]}
                 base, _, custom = family.partition("_")
-                if custom == "custom" and base != "e2":
+                if custom == "custom":
                     plain = table[base][kind][usage]
                     above = {region: prices[region] / plain[region]["price"] for region in prices if region in plain}
-                    prices = {region: prices[region] for region, ratio in above.items() if 1.04 <= ratio <= 1.06}
+                    prices = {
+                        region: prices[region] if 1.04 <= ratio <= 1.06 else round(plain[region]["price"] * 1.05, 8)
+                        for region, ratio in above.items()
+                    }
                 # A small machine has one price for all of it.
                 part = "whole" if family in ("f1", "g1") else {"cpu": "core", "ram": "memory"}[kind]
                 parts[f"{family.replace('_', '-')} {part}", spot] = prices

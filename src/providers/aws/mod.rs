@@ -17,6 +17,7 @@ mod opt_in;
 mod options;
 mod patience;
 mod places;
+mod prices;
 mod protection;
 mod replay;
 mod request;
@@ -36,7 +37,7 @@ use self::error::{Call, translate};
 use self::lifecycle::{Verb, act};
 use crate::cloud::{
     Created, Error, Identity, Instance, InstanceRef, InstanceSpec, Location, Outcome, Pages, Place, Plan, Provider,
-    ProviderKind, Result, SurvivingDisk,
+    ProviderKind, PublishedPrice, Result, SurvivingDisk,
 };
 use crate::settings::Settings;
 
@@ -160,5 +161,9 @@ impl Provider for Aws {
 
     async fn console_output(&self, target: &InstanceRef) -> Result<Vec<u8>> {
         list::console_output(&self.clients.ec2(&target.place).await, target).await
+    }
+
+    async fn published_prices(&self) -> Result<Vec<PublishedPrice>> {
+        prices::published(&self.clients).await
     }
 }

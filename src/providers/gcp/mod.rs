@@ -26,6 +26,7 @@ mod operation;
 mod options;
 mod pages;
 mod places;
+mod prices;
 mod replay;
 mod request;
 mod ttl;
@@ -40,7 +41,7 @@ use self::lifecycle::{Change, change_all};
 use self::replay::prepared;
 use crate::cloud::{
     Created, Error, ErrorKind, Identity, Instance, InstanceRef, InstanceSpec, Location, Outcome, Pages, Place, Plan,
-    Provider, ProviderKind, Result, SurvivingDisk,
+    Provider, ProviderKind, PublishedPrice, Result, SurvivingDisk,
 };
 use crate::settings::Settings;
 
@@ -168,5 +169,9 @@ impl Provider for Gcp {
             Err(error) if error.kind() == ErrorKind::NotFound => Err(Error::not_found(target)),
             Err(error) => Err(error),
         }
+    }
+
+    async fn published_prices(&self) -> Result<Vec<PublishedPrice>> {
+        prices::published(&self.client).await
     }
 }
