@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 
+use crate::catalog::Catalog;
 use crate::cloud::{Clock, Error, ErrorKind, Provider, ProviderKind, Result};
 use crate::interrupt::Interrupt;
 use crate::output::{Printer, Streams, Terminal};
@@ -127,6 +128,11 @@ impl Context {
         self.clock.now()
     }
 
+    /// What is known of machine types and prices.
+    pub fn catalog(&self) -> Arc<Catalog> {
+        Arc::new(Catalog::default())
+    }
+
     /// The clouds.
     pub fn clouds(&self) -> &Clouds {
         &self.clouds
@@ -142,39 +148,58 @@ impl Context {
     /// # Errors
     /// `Unauthenticated` if none is named and no credentials are found.
     pub fn providers_to_ask(&self) -> Result<Vec<Arc<dyn Provider>>> {
-        let found = || {
-            let kinds = ProviderKind::ALL.into_iter();
-            kinds
-                .filter(|kind| providers::has_credentials(*kind, &self.settings))
-                .collect::<Vec<_>>()
+        let providers = match self.settings.providers.value.clone() {
+            Some(mut kinds) => {
+                kinds.sort();
+                kinds.dedup();
+                kinds.into_iter().map(|kind| self.clouds.get(kind)).collect()
+            }
+            None => self.found_providers(),
         };
-        let mut kinds = self.settings.providers.value.clone().unwrap_or_else(found);
-        kinds.sort();
-        kinds.dedup();
-        if kinds.is_empty() {
-            return Err(no_credentials());
+        match providers.is_empty() {
+            true => Err(no_credentials()),
+            false => Ok(providers),
         }
-        Ok(kinds.into_iter().map(|kind| self.clouds.get(kind)).collect())
     }
 
-    /// The one cloud in which something is to be made. It is never guessed.
+    /// Every cloud whose credentials are found; the mock needs none, and is never among them.
+    pub fn found_providers(&self) -> Vec<Arc<dyn Provider>> {
+        let kinds = ProviderKind::ALL.into_iter();
+        let found = kinds.filter(|kind| providers::has_credentials(*kind, &self.settings));
+        found.map(|kind| self.clouds.get(kind)).collect()
+    }
+
+    /// The clouds in which something may be made. They are never guessed.
     ///
     /// # Errors
-    /// `InvalidSpec` if none or several are named.
-    pub fn provider_for_create(&self) -> Result<Arc<dyn Provider>> {
+    /// `InvalidSpec` if none is named; `Unauthenticated` if any will do and no credentials are found.
+    pub fn providers_for_create(&self) -> Result<Vec<Arc<dyn Provider>>> {
         let settings = &self.settings;
-        let named = match (&settings.providers.source, settings.create_provider.value) {
+        let mut named = match (&settings.providers.source, settings.create_provider.value) {
             (Source::Context(_), Some(kind)) => vec![kind],
             _ => settings.providers.value.clone().unwrap_or_default(),
         };
-        match named.as_slice() {
-            [kind] => Ok(self.clouds.get(*kind)),
-            [] => Err(
-                Error::invalid("no provider is given, and where a VM goes is never guessed")
-                    .with_remedy("pass -p aws, -p gcp or -p mock, or set CLOUDCTL_PROVIDER"),
-            ),
-            _ => Err(Error::invalid("several providers are given, but a VM is made on one").with_remedy("pass one -p")),
+        named.sort();
+        named.dedup();
+        if settings.any_provider {
+            let found = self.found_providers();
+            return if found.is_empty() {
+                Err(no_credentials())
+            } else {
+                Ok(found)
+            };
         }
+        if named.is_empty() {
+            return Err(
+                Error::invalid("no provider is given, and where a VM goes is never guessed")
+                    .with_remedy("pass -p aws, -p gcp, -p mock or -p any, or set CLOUDCTL_PROVIDER"),
+            );
+        }
+        if named.len() > 1 && !matches!(settings.providers.source, Source::Flag(_)) {
+            let error = Error::invalid("several providers are given, and not by a flag of this command");
+            return Err(error.with_remedy("pass one -p, or several to take the cheapest, or -p any"));
+        }
+        Ok(named.into_iter().map(|kind| self.clouds.get(kind)).collect())
     }
 
     /// Whether these credentials were found, without asking a network.

@@ -2,7 +2,7 @@
 
 use jiff::civil::Date;
 
-use crate::cloud::{MachineType, ProviderKind};
+use crate::cloud::{Gpu, MachineType, ProviderKind};
 
 /// A price, and when it was true.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,5 +31,10 @@ impl Catalog {
     /// The price of a machine in a region, with the accelerators that it says it has. `None` is unknown, never free.
     pub fn price(&self, _provider: ProviderKind, _region: &str, _machine: &MachineType, _spot: bool) -> Option<Price> {
         None
+    }
+
+    /// Whether accelerators that a machine type does not come with can be attached to it.
+    pub fn can_attach(&self, _provider: ProviderKind, _machine: &MachineType, _gpu: &Gpu) -> bool {
+        false
     }
 }

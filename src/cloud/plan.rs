@@ -38,3 +38,12 @@ pub struct Plan {
     /// How long it may live.
     pub ttl: Option<Duration>,
 }
+
+impl Plan {
+    /// What it would cost in USD until its time is over, without disk and traffic, in hundredths of a cent; `None` without
+    /// a TTL or a known price.
+    pub fn price_usd_for_ttl(&self) -> Option<f64> {
+        let cost = self.price_usd_per_hour? * self.ttl?.as_secs_f64() / 3_600.0;
+        Some((cost * 10_000.0).round() / 10_000.0)
+    }
+}

@@ -1,7 +1,5 @@
 //! The one trait that every cloud implements.
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,59 +7,8 @@ use jiff::Timestamp;
 
 use super::{
     Error, Image, Instance, InstanceRef, InstanceSpec, ListFilter, Listing, Location, MachineType, Pages, Place, Plan,
-    Result, SurvivingDisk,
+    ProviderKind, Result, SurvivingDisk,
 };
-
-/// The clouds there are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum ProviderKind {
-    /// Amazon EC2.
-    Aws,
-    /// Google Compute Engine.
-    Gcp,
-    /// The small cloud in a file.
-    Mock,
-}
-
-impl ProviderKind {
-    /// Every cloud.
-    pub const ALL: [Self; 3] = [Self::Aws, Self::Gcp, Self::Mock];
-
-    /// The cloud's word on the command line and in all output.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Aws => "aws",
-            Self::Gcp => "gcp",
-            Self::Mock => "mock",
-        }
-    }
-}
-
-impl fmt::Display for ProviderKind {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(self.as_str())
-    }
-}
-
-impl FromStr for ProviderKind {
-    type Err = Error;
-
-    fn from_str(input: &str) -> Result<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|kind| kind.as_str() == input)
-            .ok_or_else(|| Error::invalid(format!("unknown provider {input:?}")).with_remedy("use aws, gcp or mock"))
-    }
-}
-
-impl<'de> serde::Deserialize<'de> for ProviderKind {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let name = String::deserialize(deserializer)?;
-        // A format's error has no room for a remedy of its own.
-        let told = |error: Error| format!("{error}; {}", error.remedy().unwrap_or_default());
-        name.parse().map_err(|error| serde::de::Error::custom(told(error)))
-    }
-}
 
 /// The time of day, handed in so that a test can set it.
 pub trait Clock: Send + Sync {
@@ -214,6 +161,11 @@ pub trait Provider: Send + Sync {
     async fn spot_price(&self, place: &Place, machine_type: &str) -> Result<Option<f64>> {
         let _ = (place, machine_type);
         Ok(None)
+    }
+
+    /// What a machine type costs in USD per hour, for clouds whose prices need no asking; no real one.
+    fn own_price(&self, _machine_type: &str) -> Option<f64> {
+        None
     }
 
     /// Every price that the cloud publishes for its machine types.

@@ -8,8 +8,8 @@ use crate::cloud::{Error, ErrorKind, Instance, ListFilter, ProviderKind, Referen
 use crate::context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::{
-    Expired, Goal, LabelSelector, TerminationPlan, find_expired, plan_termination, report_surviving_disks,
-    take_inventory, terminate,
+    Expired, Goal, LabelSelector, TerminationPlan, close_openings, find_expired, plan_termination,
+    report_surviving_disks, take_inventory, terminate,
 };
 use crate::output::{INSTANCES, Report, shown_name};
 
@@ -102,10 +102,14 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         for instance in &mut ended {
             let before = disks.iter().find(|known| known.reference == instance.reference);
             instance.disks = before.map(|known| known.disks.clone()).unwrap_or_default();
+            instance.openings = before.map(|known| known.openings.clone()).unwrap_or_default();
         }
     }
     let clouds = context.clouds();
     errors.extend(report_surviving_disks(&|kind| clouds.get(kind), &ended, &context.interrupt).await);
+    for kept in close_openings(&|kind| clouds.get(kind), &ended, &context.interrupt).await {
+        context.printer.note(&kept);
+    }
     errors.extend(doubtful);
     let status = ExitStatus::of_batch(ended.len(), &errors);
     let now = context.now();

@@ -1,34 +1,33 @@
 //! Taking an instance that exists for the one that is asked for, or saying in which fields it differs.
 
-use super::create::Creation;
-use crate::cloud::{Error, ErrorKind, Fingerprint, Instance, InstanceSpec, Result, SshKey, format_duration};
+use super::offer::Wish;
+use super::widen::{Fallback, Reach, Site};
+use crate::cloud::{
+    Error, ErrorKind, Fingerprint, Instance, InstanceName, InstanceSpec, Result, SshKey, format_duration,
+};
 
-/// Takes the existing instance for the asked one if it was made from the same spec.
-pub(super) fn adopt(instance: Instance, spec: &InstanceSpec) -> Result<Creation> {
+/// Takes the existing instance for the asked one if it was made from the same spec. What may go elsewhere may be there.
+pub(super) fn adopt(instance: Instance, wish: &Wish, name: &InstanceName, reach: &Reach<'_>) -> Result<Instance> {
+    let mut spec = wish.spec.clone();
+    if wish.budget.is_some() {
+        // The time that a budget comes to follows from the price of that moment.
+        spec.ttl = instance.ttl;
+    }
     let mut differences = Vec::new();
-    if let Some(zone) = spec
-        .place
-        .zone
-        .as_ref()
-        .filter(|zone| instance.zone.as_ref().is_some_and(|own| own != *zone))
-    {
-        differences.push(difference("zone", instance.zone.as_deref(), Some(zone.clone())));
+    if let Some(zone) = asked_zone(&instance, reach) {
+        differences.push(difference("zone", instance.zone.as_deref(), Some(zone)));
     }
     // Tags can lag behind the instance; an id that the cloud just returned for our own token is trusted.
     if let Some(existing) = &instance.spec_fingerprint {
-        let fields = Fingerprint::of(spec).differing_fields(existing);
+        let fields = Fingerprint::of(&spec).differing_fields(existing);
         differences.extend(
             fields
                 .into_iter()
-                .map(|field| describe_difference(field, &instance, spec)),
+                .map(|field| describe_difference(field, &instance, &spec)),
         );
     }
     if differences.is_empty() {
-        return Ok(Creation {
-            instance,
-            adopted: true,
-            tried: Vec::new(),
-        });
+        return Ok(instance);
     }
     let is_ttl_alone = differences.len() == 1 && differences[0].starts_with("ttl ");
     let reference = instance.reference;
@@ -40,13 +39,23 @@ pub(super) fn adopt(instance: Instance, spec: &InstanceSpec) -> Result<Creation>
     Err(Error::new(
         ErrorKind::AlreadyExists,
         format!(
-            "{} exists as {reference} with another spec: {}",
-            spec.name,
+            "{name} exists as {reference} with another spec: {}",
             differences.join("; ")
         ),
     )
     .with_remedy(remedy)
     .with_leftover(&reference))
+}
+
+/// The zone that was asked for, if the instance is in another one and may not be.
+fn asked_zone(instance: &Instance, reach: &Reach<'_>) -> Option<String> {
+    if reach.allows(Fallback::Zone) {
+        return None;
+    }
+    let in_region = |(provider, place): &&Site| provider.kind() == instance.provider && place.region == instance.region;
+    let (_, place) = reach.asked.iter().find(in_region)?;
+    let own = instance.zone.as_ref()?;
+    place.zone.clone().filter(|zone| zone != own)
 }
 
 /// What differs in one field, with both values where they can be known and are not secret.
@@ -83,6 +92,17 @@ fn describe_difference(field: &str, existing: &Instance, spec: &InstanceSpec) ->
                 .map(|(key, value)| format!("{key}={value}"))
                 .collect();
             return difference(field, list(&existing).as_deref(), list(&labels));
+        }
+        "cpus" => (None, spec.need.cpus.map(|cpus| cpus.to_string())),
+        "memory" => (None, spec.need.memory_gib.map(|memory| format!("{memory} GiB"))),
+        "arch" => (
+            None,
+            spec.need.architecture.map(|architecture| architecture.to_string()),
+        ),
+        "gpu" => (None, spec.need.gpu.as_ref().map(ToString::to_string)),
+        "open" => {
+            let openings: Vec<_> = spec.openings.iter().map(ToString::to_string).collect();
+            (None, list(&openings))
         }
         "spot" => (Some(if existing.spot { "yes" } else { "no" }), yes(spec.spot)),
         "protect" => (None, yes(spec.protected)),

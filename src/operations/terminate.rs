@@ -184,8 +184,9 @@ pub async fn terminate(
             // The cloud took it on; its listing lags.
             now.state = InstanceState::Terminating;
         }
-        // What is gone is listed without its disks.
+        // What is gone is listed without its disks, and without what was opened to it.
         now.disks.clone_from(&instance.disks);
+        now.openings.clone_from(&instance.openings);
         now
     });
     (ended.collect(), errors)

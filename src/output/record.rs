@@ -5,7 +5,7 @@ use serde::ser::{SerializeMap, Serializer};
 use serde_json::{Value, json};
 
 use super::hints::hint_for;
-use crate::cloud::{Error, Field, Identity, Instance, Plan, ProviderKind};
+use crate::cloud::{Error, Field, Identity, Instance, Plan, ProviderKind, format_duration};
 
 /// One result: its fields by name, in the order they are shown.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,6 +72,9 @@ impl From<&Plan> for Record {
             ("region", json!(plan.place.region)),
             ("zone", json!(plan.place.zone)),
             ("machine_type", json!(plan.machine_type)),
+            ("cpus", json!(plan.cpus)),
+            ("memory_gib", json!(plan.memory_gib)),
+            ("gpu", json!(plan.gpu.as_ref().map(ToString::to_string))),
             (
                 "architecture",
                 json!(plan.architecture.map(|architecture| architecture.as_str())),
@@ -82,6 +85,8 @@ impl From<&Plan> for Record {
             ("disk_type", json!(plan.disk_type)),
             ("spot", json!(plan.spot)),
             ("price_usd_per_hour", json!(plan.price_usd_per_hour)),
+            ("ttl", json!(plan.ttl.map(format_duration))),
+            ("price_usd_for_ttl", json!(plan.price_usd_for_ttl())),
         ])
     }
 }

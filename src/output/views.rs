@@ -158,11 +158,16 @@ const PLAN_COLUMNS: &[Column] = &[
     short("PROVIDER", "provider", 1),
     whole("ZONE", &["zone", "region"], 0),
     short("TYPE", "machine_type", 0),
+    short("CPUS", "cpus", 4),
+    short("GIB", "memory_gib", 4),
+    short("GPU", "gpu", 7),
     whole("IMAGE", &["image_name", "image"], 3),
     short("DISK GIB", "disk_gib", 4),
     short("DISK TYPE", "disk_type", 5),
     short("SPOT", "spot", 6),
     short("USD/H", "price_usd_per_hour", 2),
+    short("TTL", "ttl", 5),
+    short("USD/TTL", "price_usd_for_ttl", 5),
 ];
 
 /// What a create would make.
@@ -178,6 +183,9 @@ pub const PLANS: View = View {
         "region",
         "zone",
         "machine_type",
+        "cpus",
+        "memory_gib",
+        "gpu",
         "architecture",
         "image",
         "image_name",
@@ -185,6 +193,8 @@ pub const PLANS: View = View {
         "disk_type",
         "spot",
         "price_usd_per_hour",
+        "ttl",
+        "price_usd_for_ttl",
     ],
 };
 

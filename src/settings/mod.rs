@@ -3,6 +3,7 @@
 
 mod environment;
 mod file;
+mod provider_choice;
 mod toml_text;
 
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use clap::Args;
 
 pub use environment::Environment;
 pub use file::{AwsEntry, ConfigFile, ContextEntry, GcpEntry, MockEntry};
+pub use provider_choice::ProviderChoice;
 pub use toml_text::parse_toml;
 
 use crate::cloud::{Error, ProviderKind, Result};
@@ -18,7 +20,7 @@ use crate::cloud::{Error, ProviderKind, Result};
 /// The flags that mean the same under every verb.
 #[derive(Args, Clone, Debug, Default)]
 pub struct GlobalArgs {
-    /// Cloud to use; may be given several times where several can be asked [possible values: aws, gcp, mock]
+    /// Cloud to use; may be given several times where several can be asked [possible values: aws, gcp, mock, any]
     #[arg(
         short,
         long = "provider",
@@ -26,7 +28,7 @@ pub struct GlobalArgs {
         global = true,
         help_heading = "Global options"
     )]
-    pub providers: Vec<ProviderKind>,
+    pub providers: Vec<ProviderChoice>,
     /// Region; may be given several times where several can be asked
     #[arg(
         short,
@@ -150,6 +152,8 @@ pub struct MockSettings {
 pub struct Settings {
     /// The providers that were named, to be asked; `None` if none were.
     pub providers: Setting<Vec<ProviderKind>>,
+    /// Whether `any` was named: every cloud whose credentials are found.
+    pub any_provider: bool,
     /// The provider that the context names for new instances.
     pub create_provider: Setting<ProviderKind>,
     /// The regions that were named.
@@ -222,20 +226,36 @@ impl Settings {
         let in_context = Source::Context(context.value.clone().unwrap_or_default());
         let list = |values: &[String]| (!values.is_empty()).then(|| values.to_vec());
 
-        let providers = Setting::default()
+        let in_variable: Option<Vec<ProviderChoice>> = environment
+            .get("CLOUDCTL_PROVIDER")
+            .map(|text| text.split(',').map(|name| name.trim().parse()).collect::<Result<_>>())
+            .transpose()
+            .map_err(|error: Error| error.context("CLOUDCTL_PROVIDER"))?;
+        let choice = Setting::default()
             .or(
                 (!args.providers.is_empty()).then(|| args.providers.clone()),
                 Source::Flag("--provider"),
             )
-            .or(
-                environment
-                    .get("CLOUDCTL_PROVIDER")
-                    .map(|text| text.split(',').map(|name| name.trim().parse()).collect::<Result<_>>())
-                    .transpose()
-                    .map_err(|error: Error| error.context("CLOUDCTL_PROVIDER"))?,
-                Source::Variable("CLOUDCTL_PROVIDER"),
-            )
-            .or(entry.asked(), in_context.clone());
+            .or(in_variable, Source::Variable("CLOUDCTL_PROVIDER"));
+        let any_provider = choice
+            .value
+            .as_ref()
+            .is_some_and(|choice| choice.contains(&ProviderChoice::Any));
+        let kind = |choice: &ProviderChoice| match choice {
+            ProviderChoice::One(kind) => Some(*kind),
+            ProviderChoice::Any => None,
+        };
+        let providers = Setting {
+            value: choice
+                .value
+                .filter(|_| !any_provider)
+                .map(|choice| choice.iter().filter_map(kind).collect()),
+            source: choice.source,
+        };
+        let providers = match any_provider {
+            true => providers,
+            false => providers.or(entry.asked(), in_context.clone()),
+        };
         let (region, region_source) = variable("CLOUDCTL_REGION");
         let regions = Setting::default().or(list(&args.regions), Source::Flag("--region")).or(
             region.map(|region| region.split(',').map(str::to_owned).collect()),
@@ -244,6 +264,7 @@ impl Settings {
 
         Ok(Self {
             providers,
+            any_provider,
             create_provider: Setting::default().or(entry.provider, in_context.clone()),
             regions,
             zone: with_variable(flag(&args.zone, "--zone"), "CLOUDCTL_ZONE"),

@@ -13,6 +13,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod any_cloud;
 mod bad_input;
 mod certainty;
 mod contexts;

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::Args;
 use super::spec_file::SpecFile;
 use crate::cloud::{
-    Error, InstanceName, InstanceSpec, Labels, MachineNeed, Place, Result, Secret, SshKey, check_label_key,
+    Error, InstanceName, InstanceSpec, Labels, MachineNeed, Members, Place, Result, Secret, SshKey, check_label_key,
 };
 use crate::commands::targets::ttl_argument;
 use crate::context::Context;
@@ -23,8 +23,6 @@ const NO_END: &str = "never";
 
 /// What is asked for, before it is known where it goes.
 pub(super) struct Request {
-    /// The name: of the VM, or of the group.
-    name: InstanceName,
     /// How many, where they are a group.
     count: Option<u32>,
     /// The region that the file names.
@@ -113,29 +111,28 @@ impl Request {
                 protected: args.protect || file.protect,
                 ttl,
                 native,
-                ..InstanceSpec::plain(name.clone(), nowhere)
+                ..InstanceSpec::plain(name, nowhere)
             },
-            name,
         })
     }
 
-    /// One spec for each VM.
+    /// The machine type that is named.
+    pub(super) fn machine_type(&self) -> Option<&str> {
+        self.template.machine_type.as_deref()
+    }
+
+    /// The spec of the VM or the group, without a place.
     ///
     /// # Errors
     /// `InvalidSpec` if a member's name is too long.
-    pub(super) fn specs(self, place: &Place) -> Result<Vec<InstanceSpec>> {
-        let names = match self.count {
-            Some(count) => (1..=count)
-                .map(|index| self.name.member(index))
-                .collect::<Result<_>>()?,
-            None => vec![self.name],
+    pub(super) fn spec(self) -> Result<InstanceSpec> {
+        let indexes: Vec<u32> = (1..=self.count.unwrap_or_default()).collect();
+        let spec = InstanceSpec {
+            members: Members::groups(&indexes, indexes.len()).into_iter().next(),
+            ..self.template
         };
-        let spec = |name: InstanceName| InstanceSpec {
-            name,
-            place: place.clone(),
-            ..self.template.clone()
-        };
-        Ok(names.into_iter().map(spec).collect())
+        spec.names()?;
+        Ok(spec)
     }
 }
 

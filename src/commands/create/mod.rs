@@ -1,28 +1,30 @@
 //! `cloudctl create`
 
 mod inputs;
+mod making;
+mod order;
 mod place;
+mod plans;
 mod spec_file;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::ValueEnum;
-use futures_util::StreamExt;
 
-use self::place::{place, provider};
+use self::making::create_all;
+use self::order::Order;
 use self::spec_file::SpecFile;
 use super::targets::{DEFAULT_TIMEOUT, check_account_of, duration_argument, tell_ends};
 use super::wait::wait_with_steps;
 use crate::cloud::{
-    Architecture, Error, ErrorKind, Gpu, Instance, InstanceName, InstanceSpec, InstanceState, Opening, Provider,
-    Reference, Result,
+    Architecture, Error, ErrorKind, Gpu, Instance, InstanceName, InstanceState, Opening, Provider, Reference, Result,
 };
 use crate::context::Context;
 use crate::exit::ExitStatus;
-use crate::operations::{Creation, Fallback, Goal, create_once};
-use crate::output::{INSTANCES, PLANS, Record, Report};
+use crate::operations::{Fallback, Goal};
+use crate::output::{INSTANCES, PLANS, Report};
 
 /// Create a VM, or several
 ///
@@ -176,50 +178,34 @@ fn positive(text: &str) -> Option<f64> {
         .filter(|number: &f64| number.is_finite() && *number > 0.0)
 }
 
-/// As many creates are under way at once; more would only meet the clouds' rate limits.
-const AT_ONCE: usize = 16;
-
 /// Creates what is asked for, once.
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     context.printer.check(if args.dry_run { &PLANS } else { &INSTANCES })?;
-    let file = args
-        .file
-        .as_deref()
-        .map(SpecFile::read)
-        .transpose()?
-        .unwrap_or_default();
-    let wait = args.wait.or(file.wait).unwrap_or(WaitArgument::Running);
-    let (dry_run, timeout) = (args.dry_run, args.timeout);
-    let fallback = if args.fallback.is_empty() {
-        &file.fallback
-    } else {
-        &args.fallback
+    let files = match args.file.as_deref() {
+        Some(path) => vec![SpecFile::read(path)?],
+        None => vec![SpecFile::default()],
     };
-    let fallback: Vec<_> = fallback.iter().copied().map(Fallback::from).collect();
-    let has_ttl_choice = args.ttl.is_some() || file.ttl.is_some() || context.settings.ttl.value.is_some();
-    let provider = provider(&file, context)?;
-    // All that can be checked without asking anybody comes before anybody is asked.
-    let request = inputs::Request::of(args, file, context)?;
-    let place = place(provider.as_ref(), &request, context).await?;
-    let specs = request.specs(&place)?;
-    if dry_run {
-        return show_plans(provider.as_ref(), &specs, context).await;
+    let wait = args.wait.or(files[0].wait).unwrap_or(WaitArgument::Running);
+    let (dry_run, timeout) = (args.dry_run, args.timeout);
+    let mut orders = Vec::new();
+    for file in files {
+        orders.push(Order::of(&args, file, context).await?);
     }
-    check_account_of(Arc::clone(&provider), context).await?;
-    if !has_ttl_choice
-        && context
-            .settings
-            .environment
-            .get("CI")
-            .is_some_and(|value| value != "false")
-    {
+    if dry_run {
+        return plans::show(&orders, context).await;
+    }
+    for provider in providers_of(&orders) {
+        check_account_of(provider, context).await?;
+    }
+    if orders.iter().any(|order| !order.has_ttl_choice) && is_in_pipeline(context) {
         context
             .printer
             .note("no --ttl is given: what this job leaves behind runs until somebody terminates it");
     }
     // Until it is printed what exists by now.
     let _change = context.interrupt.begin_change()?;
-    let (mut instances, mut errors) = create_all(provider.as_ref(), &specs, &fallback, context).await;
+    let (mut instances, mut errors) = create_all(&orders, context).await;
+    let names = names_of(&orders)?;
     if wait == WaitArgument::Running {
         // An instance that somebody stopped will not start by itself.
         let (waiting, stopped): (Vec<_>, Vec<_>) = instances
@@ -227,6 +213,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
             .partition(|instance| !matches!(instance.state, InstanceState::Stopping | InstanceState::Stopped));
         let waited = wait_with_steps(&waiting, Goal::Running, timeout, context).await;
         instances = waited.reached.into_iter().chain(waited.unreached).collect();
+        with_prices(&mut instances, &waiting);
         errors.extend(waited.errors.into_iter().map(not_ready));
         for instance in stopped {
             let error = Error::new(
@@ -236,34 +223,76 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
             errors.push(error.with_remedy(format!("start it: cloudctl start {}", instance.reference)));
             instances.push(instance);
         }
-        let order = |instance: &Instance| {
-            specs
-                .iter()
-                .position(|spec| instance.name.as_deref() == Some(spec.name.as_str()))
-        };
-        instances.sort_by_key(order);
     }
+    let order = |instance: &Instance| {
+        names
+            .iter()
+            .position(|name| instance.name.as_deref() == Some(name.as_str()))
+    };
+    instances.sort_by_cached_key(order);
     let alive = instances.iter().filter(|instance| !instance.state.is_gone()).count();
     let status = match ExitStatus::of_batch(alive, &errors) {
         _ if alive > 0 && context.interrupt.status().is_some() => ExitStatus::UNKNOWN,
         // One VM that exists and is not ready is not a part of something.
-        ExitStatus::PARTIAL if specs.len() == 1 => ExitStatus::of(errors[0].kind()),
+        ExitStatus::PARTIAL if names.len() == 1 => ExitStatus::of(errors[0].kind()),
         status => status,
     };
     tell_ends(&instances, context);
-    instances.extend(errors.iter().filter_map(|error| only_known(error, provider.as_ref())));
+    instances.extend(errors.iter().filter_map(only_known));
     finish(&instances, errors, context)?;
     Ok(status)
 }
 
+/// Whether this runs in a pipeline: <https://docs.github.com/en/actions/reference/workflows-and-actions/variables>
+fn is_in_pipeline(context: &Context) -> bool {
+    context
+        .settings
+        .environment
+        .get("CI")
+        .is_some_and(|value| value != "false")
+}
+
+fn providers_of(orders: &[Order]) -> Vec<Arc<dyn Provider>> {
+    let asked = orders
+        .iter()
+        .flat_map(|order| order.sites.iter().map(|(provider, _)| provider));
+    let all = asked.chain(orders.iter().flat_map(|order| &order.others));
+    let mut providers: Vec<Arc<dyn Provider>> = Vec::new();
+    for provider in all {
+        if !providers.iter().any(|known| known.kind() == provider.kind()) {
+            providers.push(Arc::clone(provider));
+        }
+    }
+    providers
+}
+
+fn names_of(orders: &[Order]) -> Result<Vec<InstanceName>> {
+    let names: Vec<_> = orders
+        .iter()
+        .map(|order| order.wish.spec.names())
+        .collect::<Result<_>>()?;
+    Ok(names.concat())
+}
+
+/// What is known of the price of an instance does not come from the listing that saw it run.
+fn with_prices(instances: &mut [Instance], known: &[Instance]) {
+    for instance in instances
+        .iter_mut()
+        .filter(|instance| instance.price_usd_per_hour.is_none())
+    {
+        let same = known.iter().find(|known| known.reference == instance.reference);
+        instance.price_usd_per_hour = same.and_then(|known| known.price_usd_per_hour);
+    }
+}
+
 /// The VM that an error says may exist: all that is known of it is its id, which belongs on stdout.
-fn only_known(error: &Error, provider: &dyn Provider) -> Option<Instance> {
+fn only_known(error: &Error) -> Option<Instance> {
     if error.kind() != ErrorKind::UnknownOutcome {
         return None;
     }
     let reference: Reference = error.leftover()?.parse().ok()?;
-    let (_, place) = reference.scope?;
-    Some(Instance::only_known(provider.kind(), place, reference.name_or_id))
+    let (kind, place) = reference.scope?;
+    Some(Instance::only_known(kind, place, reference.name_or_id))
 }
 
 /// Whatever kept us from seeing it run, the VM exists: only what ended it is a failure of its own.
@@ -292,85 +321,4 @@ fn finish(instances: &[Instance], errors: Vec<Error>, context: &mut Context) -> 
         }
     }
     Ok(printed?)
-}
-
-async fn show_plans(
-    provider: &dyn Provider,
-    specs: &[InstanceSpec],
-    context: &mut Context,
-) -> anyhow::Result<ExitStatus> {
-    let mut report = Report::default();
-    for spec in specs {
-        match provider.plan(spec).await {
-            Ok(plan) => report.items.push(Record::from(&plan)),
-            Err(error) => report.errors.push(error),
-        }
-    }
-    let status = ExitStatus::of_batch(report.items.len(), &report.errors);
-    let now = context.now();
-    context.printer.report(&report, &PLANS, now)?;
-    context.printer.note("dry run: nothing was created");
-    Ok(status)
-}
-
-async fn create_all(
-    provider: &dyn Provider,
-    specs: &[InstanceSpec],
-    fallback: &[Fallback],
-    context: &mut Context,
-) -> (Vec<Instance>, Vec<Error>) {
-    let started = Instant::now();
-    let interrupt = context.interrupt.clone();
-    let mut creations = futures_util::stream::iter(specs)
-        .map(|spec| create_once(provider, spec, fallback, &interrupt))
-        .buffered(AT_ONCE);
-    let mut names = specs.iter().map(|spec| &spec.name);
-    let (mut instances, mut errors) = (Vec::new(), Vec::new());
-    let mut unbegun = 0;
-    while let Some(creation) = creations.next().await {
-        let name = names.next().map(InstanceName::as_str).unwrap_or_default();
-        match creation {
-            Ok(creation) => {
-                announce(&creation, started, context);
-                instances.push(creation.instance);
-            }
-            Err(error) if specs.len() > 1 && error.kind() == ErrorKind::Interrupted => unbegun += 1,
-            // Of several it must be told which.
-            Err(error) if specs.len() > 1 && !error.message().contains(name) => errors.push(error.context(name)),
-            Err(error) => errors.push(error),
-        }
-    }
-    if unbegun > 0 {
-        let message = format!("interrupted before {unbegun} of {} VMs were begun", specs.len());
-        let error = Error::new(ErrorKind::Interrupted, message);
-        errors.push(error.with_remedy("run the same command again: it makes those that are missing"));
-    }
-    (instances, errors)
-}
-
-fn announce(creation: &Creation, started: Instant, context: &mut Context) {
-    let instance = &creation.instance;
-    for refusal in &creation.tried {
-        let place = refusal.location().unwrap_or_default();
-        match refusal.leftover() {
-            Some(leftover) => context
-                .printer
-                .warning(&format!("no room in {place}: {refusal}; {leftover} is left over")),
-            None => context.printer.note(&format!("no room in {place}: {refusal}")),
-        }
-    }
-    if creation.adopted {
-        let name = instance.name.as_deref().unwrap_or_default();
-        context
-            .printer
-            .note(&format!("{name} exists already with this spec: {}", instance.reference));
-        return;
-    }
-    let machine_type = instance.machine_type.as_deref().unwrap_or_default();
-    let zone = instance.zone.as_deref().unwrap_or(&instance.region);
-    let seconds = started.elapsed().as_secs();
-    context.printer.step(
-        "created",
-        &format!("{seconds}s   {}   {machine_type}   {zone}", instance.reference),
-    );
 }

@@ -1,8 +1,8 @@
 //! What the mock cloud sells: machine types, images, disk types. Only the mock has this file: the others' shelves
 //! are on the far side of an API.
 
-use crate::catalog::{DEFAULT_IMAGE, ImageAlias, image_alias, nearest_alias};
-use crate::cloud::{Architecture, Error, Result};
+use crate::catalog::{DEFAULT_IMAGE, IMAGE_ALIASES, ImageAlias, image_alias, nearest_alias};
+use crate::cloud::{self, Architecture, Error, Gpu, MachineNeed, ProviderKind, Result};
 
 /// A machine type.
 #[derive(Debug, PartialEq)]
@@ -15,7 +15,7 @@ pub(super) struct MachineType {
     pub(super) memory_gib: f64,
     /// Instruction set.
     pub(super) architecture: Architecture,
-    /// Graphics cards.
+    /// Accelerators: how many of [`GPU_KIND`].
     pub(super) gpus: u32,
     /// USD per hour on demand: play money, in the order of what the clouds ask.
     pub(super) price: f64,
@@ -55,6 +55,8 @@ const MACHINE_TYPES: &[MachineType] = &[
 ];
 
 const DEFAULT_MACHINE_TYPE: &str = "small";
+/// The only kind of accelerator.
+const GPU_KIND: &str = "t4";
 /// What spare capacity costs, as a part of the price on demand.
 const SPOT_FACTOR: f64 = 0.3;
 
@@ -63,6 +65,27 @@ impl MachineType {
     pub(super) fn price(&self, spot: bool) -> f64 {
         if spot { self.price * SPOT_FACTOR } else { self.price }
     }
+
+    /// The machine type as the contract has it.
+    pub(super) fn described(&self) -> cloud::MachineType {
+        cloud::MachineType {
+            name: self.name.to_owned(),
+            cpus: self.cpus,
+            memory_gib: self.memory_gib,
+            architecture: self.architecture,
+            gpu: (self.gpus > 0).then(|| Gpu {
+                kind: GPU_KIND.to_owned(),
+                count: self.gpus,
+            }),
+            is_current: true,
+            has_spot: true,
+        }
+    }
+}
+
+/// Every machine type as the contract has it.
+pub(super) fn machine_types() -> Vec<cloud::MachineType> {
+    MACHINE_TYPES.iter().map(MachineType::described).collect()
 }
 
 /// Looks a machine type up, for records whose type this version may not know.
@@ -70,17 +93,24 @@ pub(super) fn known_machine_type(name: &str) -> Option<&'static MachineType> {
     MACHINE_TYPES.iter().find(|machine| machine.name == name)
 }
 
-/// The machine type that was asked for, or the default one.
+/// The machine type that was asked for, or the default one. It must have what is needed.
 ///
 /// # Errors
 /// `InvalidSpec` naming it, with the types there are.
-pub(super) fn machine_type(name: Option<&str>) -> Result<&'static MachineType> {
-    let name = name.unwrap_or(DEFAULT_MACHINE_TYPE);
-    known_machine_type(name).ok_or_else(|| {
+pub(super) fn machine_type(name: Option<&str>, need: &MachineNeed) -> Result<&'static MachineType> {
+    let asked = name.unwrap_or(DEFAULT_MACHINE_TYPE);
+    let machine = known_machine_type(asked).ok_or_else(|| {
         let names: Vec<_> = MACHINE_TYPES.iter().map(|machine| machine.name).collect();
-        Error::invalid(format!("the mock cloud has no machine type {name:?}"))
+        Error::invalid(format!("the mock cloud has no machine type {asked:?}"))
             .with_remedy(format!("use one of {}", names.join(", ")))
-    })
+    })?;
+    if need.is_empty() || need.is_met_by(&machine.described()) {
+        return Ok(machine);
+    }
+    Err(
+        Error::invalid(format!("the machine type {asked} does not have what is needed: {need}"))
+            .with_remedy("leave the machine type out, and the cheapest that has it is taken"),
+    )
 }
 
 /// An image.
@@ -118,7 +148,7 @@ pub(super) fn image(wanted: Option<&str>, machine: &MachineType) -> Result<Image
     Ok(Image {
         id: id_of(alias, architecture),
         alias: alias.name,
-        disk_gib: if alias.name.starts_with("windows") { 30 } else { 8 },
+        disk_gib: least_disk_gib(alias.name),
     })
 }
 
@@ -140,6 +170,32 @@ fn image_of_id(id: &str) -> Option<(&'static ImageAlias, Architecture)> {
         .find(|known| known.as_str() == architecture)?;
     let alias = image_alias(name).filter(|alias| exists_for(alias, architecture))?;
     Some((alias, architecture))
+}
+
+/// Every image as the contract has it.
+pub(super) fn images() -> Vec<cloud::Image> {
+    let image = |alias: &ImageAlias, architecture| cloud::Image {
+        provider: ProviderKind::Mock,
+        alias: alias.name.to_owned(),
+        architecture,
+        id: id_of(alias, architecture),
+        name: id_of(alias, architecture),
+        disk_gib: Some(least_disk_gib(alias.name)),
+        created_at: None,
+    };
+    let architectures = [Architecture::X86_64, Architecture::Arm64];
+    let of_alias = |alias: &'static ImageAlias| {
+        let has = architectures
+            .into_iter()
+            .filter(|architecture| exists_for(alias, *architecture));
+        has.map(move |architecture| image(alias, architecture))
+    };
+    IMAGE_ALIASES.iter().flat_map(of_alias).collect()
+}
+
+/// The smallest disk that an image fits on, in GiB.
+fn least_disk_gib(alias: &str) -> u32 {
+    if alias.starts_with("windows") { 30 } else { 8 }
 }
 
 fn unknown_image(wanted: &str) -> Error {
@@ -187,10 +243,9 @@ pub(super) fn disk_gib(wanted: Option<u32>, image: &Image) -> Result<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::IMAGE_ALIASES;
 
     fn small() -> &'static MachineType {
-        machine_type(None).unwrap()
+        machine_type(None, &MachineNeed::default()).unwrap()
     }
 
     #[test]
@@ -204,7 +259,7 @@ mod tests {
 
     #[test]
     fn an_image_of_another_architecture_is_refused() {
-        let arm = machine_type(Some("arm-small")).unwrap();
+        let arm = machine_type(Some("arm-small"), &MachineNeed::default()).unwrap();
         assert_eq!(image(None, arm).unwrap().id, "img-ubuntu-24.04-arm64");
         assert!(image(Some("img-ubuntu-24.04-arm64"), small()).is_err());
         assert!(image(Some("img-ubuntu-24.04-x86_64"), arm).is_err());
@@ -214,7 +269,7 @@ mod tests {
 
     #[test]
     fn what_is_not_sold_is_named_with_what_is() {
-        let error = machine_type(Some("t3.small")).unwrap_err();
+        let error = machine_type(Some("t3.small"), &MachineNeed::default()).unwrap_err();
         assert!(error.message().contains("\"t3.small\""));
         assert!(error.remedy().unwrap().contains("small"));
         let error = image(Some("ubuntu-24.10"), small()).unwrap_err();

@@ -8,7 +8,7 @@ use super::faults::{Faults, Site};
 use super::lifecycle::{BOOT, Death, Phase};
 use super::request::{self, NETWORK, Order};
 use super::state::{Record, State, private_address, public_address};
-use crate::cloud::{Created, Error, ErrorKind, IdempotencyToken, InstanceSpec, ProviderKind, Result};
+use crate::cloud::{Created, Error, ErrorKind, IdempotencyToken, Instance, InstanceSpec, ProviderKind, Result};
 
 /// Makes the instance, unless its token or its name is there already.
 ///
@@ -60,6 +60,38 @@ pub(super) fn create(
     Ok(Created::Instance(Box::new(made)))
 }
 
+/// Makes the members of a group, all of them or none, each as one of its name.
+///
+/// # Errors
+/// As [`create`].
+pub(super) fn create_members(
+    state: &mut State,
+    spec: &InstanceSpec,
+    order: &Order,
+    generation: u32,
+    faults: &Faults,
+    now: Timestamp,
+) -> Result<Vec<Instance>> {
+    let before = state.instances.len();
+    let mut made = Vec::new();
+    for name in spec.names()? {
+        let member = InstanceSpec {
+            name,
+            members: None,
+            ..spec.clone()
+        };
+        match create(state, &member, order, generation, faults, now) {
+            Ok(Created::Instance(instance)) => made.push(*instance),
+            Ok(Created::TokenSpent) => {}
+            Err(error) => {
+                state.instances.truncate(before);
+                return Err(error);
+            }
+        }
+    }
+    Ok(made)
+}
+
 fn record(
     state: &mut State,
     spec: &InstanceSpec,
@@ -85,6 +117,7 @@ fn record(
         network: NETWORK.to_owned(),
         subnet: order.subnet.clone(),
         firewalls: spec.firewalls.clone(),
+        openings: spec.openings.iter().map(ToString::to_string).collect(),
         identity: spec.identity.clone(),
         ssh_key: order.ssh_key.clone(),
         user_data_bytes: spec.user_data.as_ref().map(|data| data.expose().len()),

@@ -4,6 +4,7 @@
 //! An instance with a TTL is ended by this cloud itself, by its own clock: from that moment on it is terminated,
 //! whoever looks, and whether or not it is stopped or protected.
 
+mod calls;
 mod catalogue;
 mod create;
 mod faults;
@@ -22,23 +23,20 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use tokio::time::sleep;
 
+use self::calls::{again, call};
 use self::faults::{Faults, Site};
 use self::lifecycle::Action;
 use self::request::Order;
 use self::store::Store;
 use crate::cloud::{
-    Clock, Created, Error, ErrorKind, Identity, Instance, InstanceRef, InstanceSpec, Location, Outcome, Pages, Place,
-    Plan, Provider, ProviderKind, Result, SurvivingDisk,
+    Clock, Created, Error, Identity, Image, Instance, InstanceRef, InstanceSpec, Location, MachineType, Outcome, Pages,
+    Place, Plan, Provider, ProviderKind, PublishedPrice, Result, SurvivingDisk,
 };
 use crate::settings::Settings;
 
-/// How often a call that is turned away is tried.
-const ATTEMPTS: u32 = 5;
-/// The pause after the first time; it doubles each time, and a random part of it is waited.
-const BACKOFF: Duration = Duration::from_millis(50);
-
+/// As many instances are made by one call, as on Compute Engine.
+const MOST_MEMBERS: usize = 1_000;
 /// The driver.
 pub(super) struct Mock {
     store: Store,
@@ -132,45 +130,6 @@ impl Mock {
     }
 }
 
-/// What every call goes through on its way, whatever it is: latency, refusals, and throttling with its retries.
-async fn call(faults: &Faults, site: Site<'_>, operation: &str) -> Result<()> {
-    for attempt in 1..=ATTEMPTS {
-        tracing::debug!(operation, place = site.name(), attempt, "call");
-        let latency = faults.latency(site);
-        if !latency.is_zero() {
-            sleep(latency).await;
-        }
-        if let Some(error) = faults.refusal(site) {
-            return Err(error);
-        }
-        if fastrand::f64() >= faults.throttle(site) {
-            return Ok(());
-        }
-        if attempt < ATTEMPTS {
-            sleep((BACKOFF * 2u32.pow(attempt)).mul_f64(fastrand::f64())).await;
-        }
-    }
-    let message = format!("too many requests: {operation} was turned away {ATTEMPTS} times");
-    Err(Error::new(ErrorKind::Throttled, message)
-        .with_code("RequestLimitExceeded")
-        .at(site.name()))
-}
-
-/// The same failure once more, for another target of the same call.
-fn again(error: &Error) -> Error {
-    let mut copy = Error::new(error.kind(), error.message());
-    if let Some(code) = error.code() {
-        copy = copy.with_code(code);
-    }
-    if let Some(location) = error.location() {
-        copy = copy.at(location);
-    }
-    match error.remedy() {
-        Some(remedy) => copy.with_remedy(remedy),
-        None => copy,
-    }
-}
-
 #[async_trait]
 impl Provider for Mock {
     fn kind(&self) -> ProviderKind {
@@ -224,6 +183,67 @@ impl Provider for Mock {
             Some(error) => Err(error),
             None => Ok(created),
         }
+    }
+
+    async fn create_members(&self, spec: &InstanceSpec, generation: u32) -> Result<Vec<Instance>> {
+        let faults = self.faults()?;
+        let order = Order::resolve(spec)?;
+        let site = Site::zone(order.region, order.zone);
+        call(&faults, site, "create").await?;
+        let locked = self.store.lock().await?;
+        let now = self.clock.now();
+        let made = locked.change(|state| {
+            state.forget_gone(now);
+            create::create_members(state, spec, &order, generation, &faults, now)
+        })?;
+        match faults.lost_reply(site) {
+            Some(error) => Err(error),
+            None => Ok(made),
+        }
+    }
+
+    fn most_members(&self) -> usize {
+        MOST_MEMBERS
+    }
+
+    async fn regions(&self) -> Result<Vec<String>> {
+        call(&self.faults()?, Site::default(), "regions").await?;
+        let mut names: Vec<_> = geography::REGIONS.iter().map(|region| region.name.to_owned()).collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    async fn machine_types(&self, region: &str, among: &[String]) -> Result<Vec<MachineType>> {
+        let region = geography::region(region)?;
+        call(&self.faults()?, Site::region(region.name), "machine_types").await?;
+        let mut machines = catalogue::machine_types();
+        machines.retain(|machine| among.is_empty() || among.contains(&machine.name));
+        Ok(machines)
+    }
+
+    async fn images(&self, region: &str) -> Result<Vec<Image>> {
+        let region = geography::region(region)?;
+        call(&self.faults()?, Site::region(region.name), "images").await?;
+        Ok(catalogue::images())
+    }
+
+    async fn spot_price(&self, _place: &Place, machine_type: &str) -> Result<Option<f64>> {
+        Ok(catalogue::known_machine_type(machine_type).map(|machine| machine.price(true)))
+    }
+
+    fn own_price(&self, machine_type: &str) -> Option<f64> {
+        catalogue::known_machine_type(machine_type).map(|machine| machine.price(false))
+    }
+
+    async fn published_prices(&self) -> Result<Vec<PublishedPrice>> {
+        Err(Error::unsupported(
+            "the mock cloud publishes no prices: it knows them by itself",
+        ))
+    }
+
+    async fn remove_openings(&self, _gone: &[Instance]) -> Result<Vec<String>> {
+        // They went with their instances.
+        Ok(Vec::new())
     }
 
     async fn get(&self, target: &InstanceRef) -> Result<Instance> {

@@ -55,7 +55,7 @@ impl Order {
     /// `InvalidSpec` naming what this cloud does not have or does not take.
     pub(super) fn resolve(spec: &InstanceSpec) -> Result<Self> {
         let (region, zone) = zone(spec)?;
-        let machine = catalogue::machine_type(spec.effective_type())?;
+        let machine = catalogue::machine_type(spec.effective_type(), &spec.need)?;
         let image = catalogue::image(spec.image.as_deref(), machine)?;
         let disk_gib = catalogue::disk_gib(spec.disk_gib, &image)?;
         let disk_type = catalogue::disk_type(spec.disk_type.as_deref())?;
@@ -110,7 +110,7 @@ impl Order {
             machine_type: self.machine.name.to_owned(),
             cpus: Some(self.machine.cpus),
             memory_gib: Some(self.machine.memory_gib),
-            gpu: None,
+            gpu: self.machine.described().gpu,
             architecture: Some(self.machine.architecture),
             image_name: Some(self.image.alias.to_owned()),
             image: self.image.id,
@@ -217,7 +217,7 @@ fn check_labels(labels: &Labels) -> Result<()> {
 /// The key as it is kept. What is not a public key is not shown: it may be a private one.
 fn ssh_key(spec: &InstanceSpec) -> Result<Option<String>> {
     let key = match &spec.ssh_key {
-        None => return Ok(None),
+        None => return Ok(spec.default_ssh_key.clone()),
         Some(SshKey::Name(name)) => {
             check_words("ssh-key", std::slice::from_ref(name))?;
             name

@@ -69,6 +69,9 @@ pub(super) struct Record {
     pub(super) subnet: String,
     /// Firewalls.
     pub(super) firewalls: Vec<String>,
+    /// The ports that are open to it. Files of before they could be asked for have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) openings: Vec<String>,
     /// What it acts as.
     pub(super) identity: Option<String>,
     /// The key to log in with: a name, or a public key.
@@ -204,6 +207,7 @@ impl Record {
             ttl: ownership.ttl,
             doubt: ownership.doubt,
             disks: Vec::new(),
+            // They go with it.
             openings: Vec::new(),
             generation: ownership.generation,
             state_reason: phase.reason(now).map(str::to_owned),
@@ -214,6 +218,7 @@ impl Record {
                 "network": self.network,
                 "subnet": self.subnet,
                 "firewalls": self.firewalls,
+                "openings": self.openings,
                 "identity": self.identity,
                 "ssh_key": self.ssh_key,
                 "user_data_bytes": self.user_data_bytes,

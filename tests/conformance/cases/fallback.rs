@@ -22,7 +22,7 @@ fn zones(backend: &Backend) -> [String; 3] {
 }
 
 /// Leaves no room in these zones, and gives the mock's way to say so.
-fn exhaust(backend: &Backend, zones: &[String]) -> String {
+pub(super) fn exhaust(backend: &Backend, zones: &[String]) -> String {
     for zone in zones {
         if let Some(emulator) = backend.ec2() {
             emulator.exhaust_zone(zone);

@@ -1,5 +1,6 @@
 //! The cases, by what they are about.
 
+mod choosing;
 mod create;
 mod ec2_ttl;
 mod errors;
@@ -7,6 +8,7 @@ mod expiry;
 mod fallback;
 mod gce;
 mod gce_ttl;
+mod groups;
 mod lifecycle;
 mod list;
 mod refusals;
@@ -34,6 +36,8 @@ pub fn all() -> Vec<Case> {
     all.extend(refusals::cases());
     all.extend(expiry::cases());
     all.extend(fallback::cases());
+    all.extend(choosing::cases());
+    all.extend(groups::cases());
     all.extend(errors::cases());
     all.extend(gce::cases());
     all.extend(gce_ttl::cases());

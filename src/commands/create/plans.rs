@@ -1,0 +1,100 @@
+//! What `create --dry-run` shows, and the words for why a place was chosen.
+
+use super::order::Order;
+use crate::cloud::{Error, ErrorKind, InstanceSpec, MachineType, Plan, Result};
+use crate::context::Context;
+use crate::exit::ExitStatus;
+use crate::operations::{Offer, Wish, offers, usd};
+use crate::output::{PLANS, Record, Report};
+
+/// Shows what would be made, and makes nothing.
+pub(super) async fn show(orders: &[Order], context: &mut Context) -> anyhow::Result<ExitStatus> {
+    let mut report = Report::default();
+    for order in orders {
+        match plans(order, context).await {
+            Ok(plans) => report.items.extend(plans.iter().map(Record::from)),
+            Err(error) => report.errors.push(error),
+        }
+    }
+    let status = ExitStatus::of_batch(report.items.len(), &report.errors);
+    let now = context.now();
+    context.printer.report(&report, &PLANS, now)?;
+    context.printer.note("dry run: nothing was created");
+    Ok(status)
+}
+
+/// What an order would come to: the plan of each VM.
+async fn plans(order: &Order, context: &mut Context) -> Result<Vec<Plan>> {
+    let catalog = context.catalog();
+    let offers = offers(&order.reach(&catalog), &order.wish).await?;
+    let mut refusal = None;
+    for (position, offer) in offers.iter().enumerate() {
+        let mut plan = match plan(offer, &order.wish).await {
+            Ok(plan) => plan,
+            Err(error) if is_of_the_place(&error) && position + 1 < offers.len() => {
+                refusal.get_or_insert(error);
+                continue;
+            }
+            Err(error) => return Err(refusal.unwrap_or(error)),
+        };
+        if let Some(choice) = describe_choice(offer, offers.get(position + 1)) {
+            context.printer.note(&choice);
+        }
+        let machine = offer.machine.clone().or_else(|| machine_of(&plan));
+        plan.price_usd_per_hour = offer.usd_per_hour.or(plan.price_usd_per_hour);
+        if let (None, Some(machine)) = (plan.price_usd_per_hour, &machine) {
+            let price = catalog.price(plan.provider, &plan.place.region, machine, plan.spot);
+            plan.price_usd_per_hour = price.map(|price| price.usd_per_hour);
+        }
+        let names = order.wish.spec.names()?;
+        let named = |name| Plan { name, ..plan.clone() };
+        return Ok(names.into_iter().map(named).collect());
+    }
+    Err(refusal.unwrap_or_else(|| Error::invalid("no place is left to try")))
+}
+
+/// One plan stands for all members: they are the same but for their names.
+async fn plan(offer: &Offer, wish: &Wish) -> Result<Plan> {
+    let spec = InstanceSpec {
+        members: None,
+        ..offer.spec(wish)?
+    };
+    offer.provider.plan(&spec).await
+}
+
+fn is_of_the_place(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::InvalidSpec | ErrorKind::Unsupported | ErrorKind::Capacity | ErrorKind::Quota
+    )
+}
+
+/// What a plan says of its machine.
+fn machine_of(plan: &Plan) -> Option<MachineType> {
+    Some(MachineType {
+        name: plan.machine_type.clone(),
+        cpus: plan.cpus?,
+        memory_gib: plan.memory_gib?,
+        architecture: plan.architecture?,
+        gpu: plan.gpu.clone(),
+        is_current: true,
+        has_spot: true,
+    })
+}
+
+/// Why an offer was taken, where something had to be chosen.
+pub(super) fn describe_choice(best: &Offer, next: Option<&Offer>) -> Option<String> {
+    let say = |offer: &Offer| {
+        let name = offer.machine.as_ref().map(|machine| machine.name.as_str())?;
+        let price = match offer.usd_per_hour {
+            Some(price) => format!("{} USD an hour", usd(price)),
+            None => "an unknown price".to_owned(),
+        };
+        Some(format!("{name} in {} at {price}", offer.location()))
+    };
+    let next = next
+        .and_then(say)
+        .map(|next| format!("; next is {next}"))
+        .unwrap_or_default();
+    Some(format!("the cheapest that fits is {}{next}", say(best)?))
+}

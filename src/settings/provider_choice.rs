@@ -1,0 +1,25 @@
+//! Clouds as they are chosen on the command line.
+
+use std::str::FromStr;
+
+use crate::cloud::{Error, ProviderKind, Result};
+
+/// A cloud, or whichever there are credentials for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProviderChoice {
+    /// Every cloud whose credentials are found.
+    Any,
+    /// This one.
+    One(ProviderKind),
+}
+
+impl FromStr for ProviderChoice {
+    type Err = Error;
+
+    fn from_str(input: &str) -> Result<Self> {
+        match input {
+            "any" => Ok(Self::Any),
+            name => name.parse().map(Self::One),
+        }
+    }
+}
