@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{InstanceName, ProviderKind};
+use super::{InstanceName, Members, ProviderKind};
 
 /// Derived from the place and the name and never from the spec: were the spec in it, the same name with an
 /// edited spec would make a second instance. Every cloudctl process derives the same token.
@@ -15,6 +15,19 @@ impl IdempotencyToken {
     pub fn derive(provider: ProviderKind, scope: &str, name: &InstanceName, generation: u32) -> Self {
         // The leading word versions the derivation: a change of it would make every re-run a new instance.
         let text = format!("cloudctl-1\n{provider}\n{scope}\n{name}\n{generation}");
+        Self(Sha256::digest(text).into())
+    }
+
+    /// The same for those members of the group `name` that one call makes; other members have another token, and so has
+    /// an instance that has the group's name for its own.
+    pub fn derive_for_members(
+        provider: ProviderKind,
+        scope: &str,
+        name: &InstanceName,
+        members: &Members,
+        generation: u32,
+    ) -> Self {
+        let text = format!("cloudctl-1\n{provider}\n{scope}\n{name}\n{generation}\n{members}");
         Self(Sha256::digest(text).into())
     }
 
@@ -50,5 +63,15 @@ mod tests {
             token,
             IdempotencyToken::derive(ProviderKind::Aws, "us-east-2", &name, 0)
         );
+        let of_members = |members: &str| {
+            let members = members.parse().unwrap();
+            IdempotencyToken::derive_for_members(ProviderKind::Aws, "us-east-1", &name, &members, 0)
+        };
+        assert_eq!(
+            of_members("1-3").to_hex(),
+            "4cb1f7f9b83c118a689aaeebc2c5fd3277dd49f328b0d904e5c33f4fe0512c1c"
+        );
+        assert_ne!(of_members("1-3"), of_members("1-2"));
+        assert_ne!(of_members("1-3"), token);
     }
 }

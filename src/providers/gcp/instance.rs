@@ -7,6 +7,7 @@ use google_cloud_compute_v1::model::{self, MachineType, machine_type};
 use serde_json::json;
 
 use super::expiry::expiry;
+use super::firewall_rule;
 use super::places::{last_segment, region_of};
 use crate::cloud::{
     Architecture, Disk, Error, ErrorKind, Instance, InstanceRef, InstanceState, Labels, NativeName, Ownership,
@@ -81,12 +82,20 @@ pub(super) fn instance(api: model::Instance, project: &str, being_deleted: bool)
         ttl: ownership.ttl,
         doubt: ownership.doubt,
         disks: disks_of(&api),
-        openings: Vec::new(),
+        openings: openings_of(&api),
         generation: ownership.generation,
         state_reason: None,
         failure: None,
         native: native(&api),
     })
+}
+
+/// Those of its network tags that firewall rules of ours go by.
+fn openings_of(api: &model::Instance) -> Vec<String> {
+    let tags = api.tags.iter().flat_map(|tags| &tags.items);
+    tags.filter(|tag| tag.starts_with(firewall_rule::PREFIX))
+        .cloned()
+        .collect()
 }
 
 /// Its disks that are resources of their own; local ones have no source, and go with it.
@@ -175,7 +184,7 @@ fn native(api: &model::Instance) -> serde_json::Value {
 
 #[cfg(test)]
 mod tests {
-    use google_cloud_compute_v1::model::{AccessConfig, AttachedDisk, NetworkInterface, Scheduling};
+    use google_cloud_compute_v1::model::{AccessConfig, AttachedDisk, NetworkInterface, Scheduling, Tags};
 
     use super::*;
     use crate::cloud::{LABEL_GENERATION, LABEL_MANAGED, LABEL_NAME, LABEL_SPEC};
@@ -196,6 +205,7 @@ mod tests {
                 (LABEL_SPEC, "fkd1cbac3mvztyb5"),
                 (LABEL_GENERATION, "2"),
             ])
+            .set_tags(Tags::new().set_items(["web", "cloudctl-open-0123456789abcdef"]))
             .set_scheduling(Scheduling::new().set_provisioning_model(ProvisioningModel::Spot))
             .set_disks([AttachedDisk::new()
                 .set_boot(true)
@@ -217,6 +227,7 @@ mod tests {
         assert_eq!(read.machine_type.as_deref(), Some("e2-small"));
         assert_eq!(read.labels, Labels::from([("env".to_owned(), "ci".to_owned())]));
         assert_eq!((read.managed, read.generation, read.spot), (true, Some(2), true));
+        assert_eq!(read.openings, ["cloudctl-open-0123456789abcdef"]);
         assert_eq!(read.public_ip.as_deref(), Some("203.0.113.7"));
         assert_eq!(read.created_at.unwrap().to_string(), "2026-11-23T09:02:03.456Z");
         assert_eq!(read.architecture, Some(Architecture::Arm64));
