@@ -1,5 +1,6 @@
 //! One file for each verb: its arguments, and what it does with them.
 
+pub mod catalog;
 pub mod completion;
 pub mod console;
 pub mod context;
@@ -9,8 +10,11 @@ pub mod doctor;
 pub mod extend;
 pub mod help;
 pub mod list;
+pub mod machine_type;
 pub mod man;
+mod need;
 pub mod power;
+pub mod price;
 pub mod schema;
 mod targets;
 pub mod terminate;

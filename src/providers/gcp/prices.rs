@@ -245,10 +245,8 @@ mod tests {
 
     fn sku(usage: &str, nanos: &[i32], unit: &str) -> Sku {
         let rates = nanos.iter().map(|nanos| {
-            let mut rate = TierRate::new().set_unit_price(Default::default());
-            if let Some(money) = rate.unit_price.as_mut() {
-                money.nanos = *nanos;
-            }
+            let mut rate = TierRate::new();
+            rate.unit_price.get_or_insert_default().nanos = *nanos;
             rate
         });
         let expression = PricingExpression::new().set_usage_unit(unit).set_tiered_rates(rates);
