@@ -16,6 +16,7 @@ mod need;
 pub mod power;
 pub mod price;
 pub mod schema;
+mod shelf;
 mod targets;
 pub mod terminate;
 pub mod wait;

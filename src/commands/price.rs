@@ -54,7 +54,7 @@ impl Row {
             ("region", json!(self.region)),
             ("machine_type", json!(self.machine.name)),
             ("cpus", json!(self.machine.cpus)),
-            ("memory_gib", json!(self.machine.memory_gib)),
+            ("memory_gib", json!(short_gib(self.machine.memory_gib))),
             ("architecture", json!(self.machine.architecture.as_str())),
             ("gpu", json!(self.machine.gpu.as_ref().map(ToString::to_string))),
             ("spot", json!(spot)),
@@ -63,6 +63,11 @@ impl Row {
             ("as_of", json!(self.price.map(|price| price.as_of.to_string()))),
         ])
     }
+}
+
+/// Memory as it is shown: types of Compute Engine have odd parts of a GiB.
+pub(super) fn short_gib(memory_gib: f64) -> f64 {
+    (memory_gib * 100.0).round() / 100.0
 }
 
 /// What an hourly price comes to in a month, in cents.
@@ -148,7 +153,9 @@ fn rows_of(kind: ProviderKind, words: &[String], need: &MachineNeed, args: &Args
             shown.insert(region.clone(), rows);
         }
     }
-    if shown.is_empty() && words.is_empty() {
+    // Where nothing is priced no region goes before another.
+    let is_priced = |row: &Row| row.rank().is_finite() || row.on_demand.is_finite();
+    if words.is_empty() && !shown.values().flatten().any(is_priced) {
         return nowhere(kind, need, args, limit, catalog);
     }
     shown.into_values().flatten().collect()
@@ -206,6 +213,8 @@ fn compare(one: &Row, other: &Row) -> std::cmp::Ordering {
     let by_price = one.rank().total_cmp(&other.rank());
     by_price
         .then(one.on_demand.total_cmp(&other.on_demand))
+        .then(one.machine.cpus.cmp(&other.machine.cpus))
+        .then(one.machine.memory_gib.total_cmp(&other.machine.memory_gib))
         .then_with(|| one.machine.name.cmp(&other.machine.name))
 }
 

@@ -15,6 +15,7 @@ mod support;
 
 mod any_cloud;
 mod bad_input;
+mod catalogue;
 mod certainty;
 mod contexts;
 mod expiry;

@@ -6,5 +6,6 @@ pub mod gce;
 pub mod http;
 pub mod moto;
 pub mod outside;
+pub mod price_lists;
 pub mod python;
 pub mod sandbox;

@@ -214,7 +214,10 @@ def shared_prices(table, older, types):
                     result[name][region] = price
                     counts["as published"] += 1
                 elif not price or 1.02 < price / reckoned <= DEDICATED_AT_MOST:
-                    result[name][region] = round(reckoned, 5)
+                    # Many regions have the same prices, and those that were published are exact.
+                    published = [other for other in cells[name].values() if abs(other / reckoned - 1) <= TOLERANCE / 5]
+                    nearest = min(published, key=lambda other: (abs(other / reckoned - 1), other), default=reckoned)
+                    result[name][region] = round(nearest, 5)
                     counts["reckoned"] += 1
                 else:
                     counts["unknown"] += 1
