@@ -2,10 +2,16 @@
 
 mod inputs;
 mod making;
+mod nearest;
 mod order;
 mod place;
 mod plans;
+mod schema;
 mod spec_file;
+mod spec_source;
+mod spec_text;
+mod spec_values;
+mod ssh_key;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,13 +19,16 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
+pub(super) use self::inputs::own_key;
 use self::making::create_all;
 use self::order::Order;
+pub(super) use self::schema::spec_schema;
 use self::spec_file::SpecFile;
 use super::targets::{DEFAULT_TIMEOUT, check_account_of, duration_argument, tell_ends};
 use super::wait::wait_with_steps;
 use crate::cloud::{
     Architecture, Error, ErrorKind, Gpu, Instance, InstanceName, InstanceState, Opening, Provider, Reference, Result,
+    Secret,
 };
 use crate::context::Context;
 use crate::exit::ExitStatus;
@@ -67,8 +76,8 @@ pub struct Args {
     /// How many VMs; above 1 they are called NAME-1 to NAME-N [default: 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     count: Option<u32>,
-    /// Public key file, or the name of a key pair that the cloud has
-    #[arg(long, value_name = "FILE|NAME")]
+    /// Public key file, or the name of a key pair that the cloud has; `none` is no key [default: your own public key]
+    #[arg(long, value_name = "FILE|NAME|none")]
     ssh_key: Option<String>,
     /// File whose content the VM's cloud-init runs at first boot; - is standard input
     #[arg(long, value_name = "FILE|-")]
@@ -110,9 +119,13 @@ pub struct Args {
     /// An option of this provider alone; may be given several times
     #[arg(long, value_name = "KEY=VALUE")]
     native: Vec<String>,
-    /// Read the VM's description from a TOML file whose keys are the flags' names; flags override it
-    #[arg(short, long, value_name = "FILE")]
+    /// Read what to create from a TOML, YAML or JSON file whose keys are the flags' names; - is standard input. Flags
+    /// override it. Several VMs are a list `vm`
+    #[arg(short, long, value_name = "FILE|-")]
     file: Option<PathBuf>,
+    /// What standard input has of user data.
+    #[arg(skip)]
+    input: Option<Secret<Vec<u8>>>,
     /// What to wait for [default: running]
     #[arg(long, value_name = "STATE")]
     wait: Option<WaitArgument>,
@@ -125,7 +138,7 @@ pub struct Args {
 }
 
 /// What `create` waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum WaitArgument {
     /// Nothing: the cloud took it on
@@ -135,7 +148,7 @@ pub enum WaitArgument {
 }
 
 /// Where `create` goes on looking for room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum FallbackArgument {
     /// In the other zones of the region
@@ -182,9 +195,10 @@ fn positive(text: &str) -> Option<f64> {
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     context.printer.check(if args.dry_run { &PLANS } else { &INSTANCES })?;
     let files = match args.file.as_deref() {
-        Some(path) => vec![SpecFile::read(path)?],
+        Some(path) => SpecFile::read(path, context)?,
         None => vec![SpecFile::default()],
     };
+    let args = inputs::with_input(args, &files, context)?;
     let wait = args.wait.or(files[0].wait).unwrap_or(WaitArgument::Running);
     let (dry_run, timeout) = (args.dry_run, args.timeout);
     let mut orders = Vec::new();

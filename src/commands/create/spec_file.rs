@@ -1,77 +1,158 @@
-//! The description of a VM in a TOML file, whose keys are the flags' names.
+//! What a file can say of VMs: the flags of `create`, by their names.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::num::NonZeroU32;
+use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{FallbackArgument, WaitArgument};
-use crate::cloud::{Architecture, Error, ProviderKind, Result};
-use crate::settings::parse_toml;
+use super::spec_values::{
+    self, amount_schema, architecture_schema, gpu_schema, openings_schema, provider_schema, said,
+};
+use super::{Args, FallbackArgument, WaitArgument};
+use crate::cloud::{Architecture, Gpu, Opening, ProviderKind};
 
-/// What a file can say.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct SpecFile {
-    pub(super) name: Option<String>,
-    pub(super) provider: Option<ProviderKind>,
-    pub(super) region: Option<String>,
-    pub(super) zone: Option<String>,
+/// The same keys twice: for one VM, and for the whole file, which may have a list of VMs beside them.
+macro_rules! spec_file {
+    ($($(#[$attribute:meta])* $key:ident($reader:literal): $type:ty,)*) => {
+        /// The description of one VM, or of a group of them.
+        #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+        #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+        #[schemars(rename = "vm")]
+        pub(super) struct SpecFile {
+            $(
+                $(#[$attribute])*
+                #[serde(default, deserialize_with = $reader)]
+                pub(super) $key: Option<$type>,
+            )*
+            /// The folder of the file, which the files it names are relative to.
+            #[serde(skip)]
+            pub(super) folder: PathBuf,
+            /// The file, for messages.
+            #[serde(skip)]
+            pub(super) source: String,
+        }
+
+        /// A whole file.
+        #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+        #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+        pub(super) struct Document {
+            $(
+                $(#[$attribute])*
+                #[serde(default, deserialize_with = $reader)]
+                $key: Option<$type>,
+            )*
+            /// Several VMs. The keys beside this list hold for each of them that does not say otherwise.
+            #[serde(default, deserialize_with = "said")]
+            #[schemars(length(min = 1))]
+            vm: Option<Vec<SpecFile>>,
+        }
+
+        impl Document {
+            /// What stands beside the list, and the list.
+            pub(super) fn split(self) -> (SpecFile, Option<Vec<SpecFile>>) {
+                let beside = SpecFile {
+                    $($key: self.$key,)*
+                    folder: PathBuf::new(),
+                    source: String::new(),
+                };
+                (beside, self.vm)
+            }
+        }
+
+        impl SpecFile {
+            /// The same, with what is not said here taken from elsewhere.
+            fn or(self, other: &Self) -> Self {
+                Self {
+                    $($key: self.$key.or_else(|| other.$key.clone()),)*
+                    ..self
+                }
+            }
+        }
+    };
+}
+
+spec_file! {
+    name("said"): String,
+    #[schemars(schema_with = "provider_schema")]
+    provider("said"): ProviderKind,
+    region("said"): String,
+    zone("said"): String,
     #[serde(rename = "type")]
-    pub(super) machine_type: Option<String>,
-    pub(super) cpus: Option<u32>,
-    pub(super) memory: Option<f64>,
-    pub(super) arch: Option<Architecture>,
-    pub(super) gpu: Option<String>,
-    pub(super) max_price: Option<f64>,
-    pub(super) budget: Option<f64>,
-    pub(super) image: Option<String>,
-    pub(super) disk: Option<u32>,
-    pub(super) disk_type: Option<String>,
-    pub(super) count: Option<u32>,
-    pub(super) ssh_key: Option<String>,
-    pub(super) user_data: Option<String>,
-    pub(super) network: Option<String>,
-    pub(super) subnet: Option<String>,
-    #[serde(default)]
-    pub(super) firewall: Vec<String>,
-    #[serde(default)]
-    pub(super) open: Vec<String>,
-    #[serde(default)]
-    pub(super) no_public_ip: bool,
-    pub(super) identity: Option<String>,
-    #[serde(default)]
-    pub(super) label: BTreeMap<String, String>,
-    #[serde(default)]
-    pub(super) spot: bool,
-    #[serde(default)]
-    pub(super) protect: bool,
-    pub(super) ttl: Option<String>,
-    #[serde(default)]
-    pub(super) fallback: Vec<FallbackArgument>,
-    #[serde(default)]
-    pub(super) native: BTreeMap<String, Value>,
-    pub(super) wait: Option<WaitArgument>,
-    /// The folder of the file, which the files it names are relative to.
-    #[serde(skip)]
-    pub(super) folder: PathBuf,
+    machine_type("said"): String,
+    cpus("said"): NonZeroU32,
+    #[schemars(schema_with = "amount_schema")]
+    memory("spec_values::memory"): f64,
+    #[schemars(schema_with = "architecture_schema")]
+    arch("said"): Architecture,
+    #[schemars(schema_with = "gpu_schema")]
+    gpu("spec_values::gpu"): Gpu,
+    #[schemars(schema_with = "amount_schema")]
+    max_price("spec_values::usd"): f64,
+    #[schemars(schema_with = "amount_schema")]
+    budget("spec_values::usd"): f64,
+    image("said"): String,
+    disk("said"): NonZeroU32,
+    disk_type("said"): String,
+    #[schemars(range(min = 1, max = 1000))]
+    count("said"): u32,
+    ssh_key("said"): String,
+    user_data("said"): String,
+    network("said"): String,
+    subnet("said"): String,
+    firewall("said"): Vec<String>,
+    #[schemars(schema_with = "openings_schema")]
+    open("spec_values::openings"): Vec<Opening>,
+    no_public_ip("said"): bool,
+    identity("said"): String,
+    label("said"): BTreeMap<String, String>,
+    spot("said"): bool,
+    protect("said"): bool,
+    ttl("said"): String,
+    fallback("said"): Vec<FallbackArgument>,
+    native("said"): BTreeMap<String, Value>,
+    wait("said"): WaitArgument,
 }
 
 impl SpecFile {
-    /// Reads a file.
-    ///
-    /// # Errors
-    /// `InvalidSpec` if it cannot be read, is not TOML, has an unknown key or a value of the wrong type; the message
-    /// has the line and names the key.
-    pub(super) fn read(path: &Path) -> Result<Self> {
-        let shown = path.display();
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| Error::invalid(format!("cannot read the spec file {shown}: {error}")))
-            .map_err(|error| error.with_remedy("pass a file that is there and can be read"))?;
-        let mut spec: Self = parse_toml(&text, shown)
-            .map_err(|error| error.with_remedy("the keys are the long flags of `cloudctl create --help`"))?;
-        spec.folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
-        Ok(spec)
+    /// The same, with what is not said here taken from what holds for all VMs of the file. Labels and native options are
+    /// put together; what says the opposite of something that is said here is left out.
+    pub(super) fn with_defaults(mut self, defaults: &Self) -> Self {
+        let mut defaults = defaults.clone();
+        // Who names a region or a zone names the whole place.
+        if self.region.is_some() || self.zone.is_some() {
+            (defaults.region, defaults.zone) = (None, None);
+        }
+        // Both say how long it lives.
+        if self.ttl.is_some() || self.budget.is_some() {
+            (defaults.ttl, defaults.budget) = (None, None);
+        }
+        self.label = merged(self.label, defaults.label.as_ref());
+        self.native = merged(self.native, defaults.native.as_ref());
+        self.or(&defaults)
+    }
+
+    /// The same without what a flag says the opposite of: how long it lives.
+    pub(super) fn overridden_by(mut self, args: &Args) -> Self {
+        if args.ttl.is_some() || args.budget.is_some() {
+            (self.ttl, self.budget) = (None, None);
+        }
+        self
+    }
+}
+
+fn merged<T: Clone>(
+    own: Option<BTreeMap<String, T>>,
+    defaults: Option<&BTreeMap<String, T>>,
+) -> Option<BTreeMap<String, T>> {
+    match (own, defaults) {
+        (Some(own), Some(defaults)) => {
+            let mut all = defaults.clone();
+            all.extend(own);
+            Some(all)
+        }
+        (own, _) => own,
     }
 }
