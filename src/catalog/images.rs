@@ -3,7 +3,7 @@
 //! On EC2 that is the newest public image of the vendor's account whose name fits a pattern; on Compute Engine it
 //! is an image family. Sources: the vendors' own pages, named at each row.
 
-use crate::cloud::Architecture;
+use crate::cloud::{Architecture, ProviderKind};
 
 /// The image of an instance for which none was asked.
 pub const DEFAULT_IMAGE: &str = "ubuntu-24.04";
@@ -30,11 +30,24 @@ pub struct GcpImage {
     pub arm64: Option<&'static str>,
 }
 
+/// How people log in to what is made from an image.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Login {
+    /// Over SSH, as this user of the image, who has the key. On Compute Engine the key brings its user along.
+    /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/managing-users.html#ami-default-user-names>
+    Key(&'static str),
+    /// By a password that the cloud is asked for, as this user.
+    /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/connect-rdp.html>
+    Password(&'static str),
+}
+
 /// One alias.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ImageAlias {
     /// The alias.
     pub name: &'static str,
+    /// Who logs in.
+    pub login: Login,
     /// Its image on EC2, if there is one.
     pub aws: Option<AwsImage>,
     /// Its image on Compute Engine, if there is one.
@@ -66,7 +79,22 @@ pub const IMAGE_ALIASES: &[ImageAlias] = &[
     // https://documentation.ubuntu.com/aws/aws-how-to/instances/find-ubuntu-images/
     // https://documentation.ubuntu.com/gcp/google-how-to/gce/find-ubuntu-images/
     ImageAlias {
+        name: "ubuntu-26.04",
+        login: Login::Key("ubuntu"),
+        aws: Some(AwsImage {
+            owner: "099720109477",
+            x86_64: "ubuntu/images/hvm-ssd-gp3/ubuntu-resolute-26.04-amd64-server-*",
+            arm64: Some("ubuntu/images/hvm-ssd-gp3/ubuntu-resolute-26.04-arm64-server-*"),
+        }),
+        gcp: Some(GcpImage {
+            project: "ubuntu-os-cloud",
+            x86_64: "ubuntu-2604-lts-amd64",
+            arm64: Some("ubuntu-2604-lts-arm64"),
+        }),
+    },
+    ImageAlias {
         name: "ubuntu-24.04",
+        login: Login::Key("ubuntu"),
         aws: Some(AwsImage {
             owner: "099720109477",
             x86_64: "ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-amd64-server-*",
@@ -80,6 +108,7 @@ pub const IMAGE_ALIASES: &[ImageAlias] = &[
     },
     ImageAlias {
         name: "ubuntu-22.04",
+        login: Login::Key("ubuntu"),
         aws: Some(AwsImage {
             owner: "099720109477",
             x86_64: "ubuntu/images/hvm-ssd/ubuntu-jammy-22.04-amd64-server-*",
@@ -95,6 +124,7 @@ pub const IMAGE_ALIASES: &[ImageAlias] = &[
     // https://cloud.google.com/compute/docs/images/os-details
     ImageAlias {
         name: "debian-13",
+        login: Login::Key("admin"),
         aws: Some(AwsImage {
             owner: "136693071363",
             x86_64: "debian-13-amd64-*",
@@ -108,6 +138,7 @@ pub const IMAGE_ALIASES: &[ImageAlias] = &[
     },
     ImageAlias {
         name: "debian-12",
+        login: Login::Key("admin"),
         aws: Some(AwsImage {
             owner: "136693071363",
             x86_64: "debian-12-amd64-*",
@@ -122,6 +153,7 @@ pub const IMAGE_ALIASES: &[ImageAlias] = &[
     // https://docs.aws.amazon.com/linux/al2023/ug/ec2.html
     ImageAlias {
         name: "amazon-linux-2023",
+        login: Login::Key("ec2-user"),
         aws: Some(AwsImage {
             owner: "137112412989",
             x86_64: "al2023-ami-2023.*-kernel-6.1-x86_64",
@@ -132,6 +164,7 @@ pub const IMAGE_ALIASES: &[ImageAlias] = &[
     // https://rockylinux.org/cloud-images
     ImageAlias {
         name: "rocky-9",
+        login: Login::Key("rocky"),
         aws: Some(AwsImage {
             owner: "792107900819",
             x86_64: "Rocky-9-EC2-Base-9.*.x86_64",
@@ -143,9 +176,26 @@ pub const IMAGE_ALIASES: &[ImageAlias] = &[
             arm64: Some("rocky-linux-9-arm64"),
         }),
     },
+    // https://wiki.almalinux.org/cloud/AWS.html
+    // https://wiki.almalinux.org/cloud/Google.html
+    ImageAlias {
+        name: "alma-9",
+        login: Login::Key("ec2-user"),
+        aws: Some(AwsImage {
+            owner: "764336703387",
+            x86_64: "AlmaLinux OS 9.*x86_64*",
+            arm64: Some("AlmaLinux OS 9.*aarch64*"),
+        }),
+        gcp: Some(GcpImage {
+            project: "almalinux-cloud",
+            x86_64: "almalinux-9",
+            arm64: Some("almalinux-9-arm64"),
+        }),
+    },
     // https://access.redhat.com/solutions/15356
     ImageAlias {
         name: "rhel-9",
+        login: Login::Key("ec2-user"),
         aws: Some(AwsImage {
             owner: "309956199498",
             x86_64: "RHEL-9.*_HVM-*-x86_64-*-Hourly2-GP3",
@@ -160,6 +210,7 @@ pub const IMAGE_ALIASES: &[ImageAlias] = &[
     // https://pint.suse.com/
     ImageAlias {
         name: "suse-15",
+        login: Login::Key("ec2-user"),
         aws: Some(AwsImage {
             owner: "013907871322",
             x86_64: "suse-sles-15-sp?-v*-hvm-ssd-x86_64",
@@ -174,6 +225,7 @@ pub const IMAGE_ALIASES: &[ImageAlias] = &[
     // https://cloud.google.com/container-optimized-os/docs/concepts/versioning
     ImageAlias {
         name: "cos",
+        login: Login::Key("chronos"),
         aws: None,
         gcp: Some(GcpImage {
             project: "cos-cloud",
@@ -184,6 +236,7 @@ pub const IMAGE_ALIASES: &[ImageAlias] = &[
     // https://docs.aws.amazon.com/ec2/latest/windows-ami-reference/
     ImageAlias {
         name: "windows-2025",
+        login: Login::Password("Administrator"),
         aws: Some(AwsImage {
             owner: "801119661308",
             x86_64: "Windows_Server-2025-English-Full-Base-*",
@@ -197,6 +250,7 @@ pub const IMAGE_ALIASES: &[ImageAlias] = &[
     },
     ImageAlias {
         name: "windows-2022",
+        login: Login::Password("Administrator"),
         aws: Some(AwsImage {
             owner: "801119661308",
             x86_64: "Windows_Server-2022-English-Full-Base-*",
@@ -209,6 +263,21 @@ pub const IMAGE_ALIASES: &[ImageAlias] = &[
         }),
     },
 ];
+
+impl ImageAlias {
+    /// Whether people log in with a key.
+    pub fn has_key_login(&self) -> bool {
+        matches!(self.login, Login::Key(_))
+    }
+
+    /// The user who logs in on a cloud; `None` where that hangs on the key or on who asks for the password.
+    pub fn login_user(&self, provider: ProviderKind) -> Option<&'static str> {
+        match (&self.login, provider) {
+            (Login::Key(user) | Login::Password(user), ProviderKind::Aws | ProviderKind::Mock) => Some(user),
+            (_, ProviderKind::Gcp) => None,
+        }
+    }
+}
 
 /// Looks an alias up.
 pub fn image_alias(name: &str) -> Option<&'static ImageAlias> {

@@ -3,5 +3,5 @@
 mod images;
 mod prices;
 
-pub use images::{AwsImage, DEFAULT_IMAGE, GcpImage, IMAGE_ALIASES, ImageAlias, image_alias, nearest_alias};
+pub use images::{AwsImage, DEFAULT_IMAGE, GcpImage, IMAGE_ALIASES, ImageAlias, Login, image_alias, nearest_alias};
 pub use prices::{Catalog, Price};

@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand};
 pub use mistakes::{explain, format_asked_for};
 
 use crate::commands::{
-    completion, console, context, create, describe, doctor, extend, help, list, man, power, schema, terminate, wait,
-    whoami,
+    completion, console, context, create, describe, doctor, extend, help, image, list, man, power, region, schema,
+    terminate, wait, whoami,
 };
 use crate::settings::GlobalArgs;
 
@@ -57,6 +57,8 @@ pub enum Command {
     Unprotect(power::Args),
     Wait(wait::Args),
     Console(console::Args),
+    Image(image::Args),
+    Region(region::Args),
     Whoami(whoami::Args),
     Doctor(doctor::Args),
     Context(context::Args),

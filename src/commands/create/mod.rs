@@ -2,11 +2,16 @@
 
 mod inputs;
 mod making;
+mod nearest;
 mod order;
 mod place;
 mod plans;
+mod schema;
 mod spec_file;
+mod spec_source;
 mod spec_text;
+mod spec_values;
+mod ssh_key;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,13 +19,16 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
+pub(super) use self::inputs::own_key;
 use self::making::create_all;
 use self::order::Order;
+pub(super) use self::schema::spec_schema;
 use self::spec_file::SpecFile;
 use super::targets::{DEFAULT_TIMEOUT, check_account_of, duration_argument, tell_ends};
 use super::wait::wait_with_steps;
 use crate::cloud::{
     Architecture, Error, ErrorKind, Gpu, Instance, InstanceName, InstanceState, Opening, Provider, Reference, Result,
+    Secret,
 };
 use crate::context::Context;
 use crate::exit::ExitStatus;
@@ -68,8 +76,8 @@ pub struct Args {
     /// How many VMs; above 1 they are called NAME-1 to NAME-N [default: 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     count: Option<u32>,
-    /// Public key file, or the name of a key pair that the cloud has
-    #[arg(long, value_name = "FILE|NAME")]
+    /// Public key file, or the name of a key pair that the cloud has; `none` is no key [default: your own public key]
+    #[arg(long, value_name = "FILE|NAME|none")]
     ssh_key: Option<String>,
     /// File whose content the VM's cloud-init runs at first boot; - is standard input
     #[arg(long, value_name = "FILE|-")]
@@ -111,10 +119,13 @@ pub struct Args {
     /// An option of this provider alone; may be given several times
     #[arg(long, value_name = "KEY=VALUE")]
     native: Vec<String>,
-    /// Read the description of one VM or several from a TOML, YAML or JSON file whose keys are the flags' names; flags
-    /// override it, and - is standard input
-    #[arg(short, long, value_name = "FILE")]
+    /// Read what to create from a TOML, YAML or JSON file whose keys are the flags' names; - is standard input. Flags
+    /// override it. Several VMs are a list `vm`
+    #[arg(short, long, value_name = "FILE|-")]
     file: Option<PathBuf>,
+    /// What standard input has of user data.
+    #[arg(skip)]
+    input: Option<Secret<Vec<u8>>>,
     /// What to wait for [default: running]
     #[arg(long, value_name = "STATE")]
     wait: Option<WaitArgument>,
@@ -180,11 +191,6 @@ fn positive(text: &str) -> Option<f64> {
         .filter(|number: &f64| number.is_finite() && *number > 0.0)
 }
 
-/// The JSON Schema of a spec file.
-pub(super) fn spec_schema() -> serde_json::Value {
-    schemars::schema_for!(SpecFile).into()
-}
-
 /// Creates what is asked for, once.
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     context.printer.check(if args.dry_run { &PLANS } else { &INSTANCES })?;
@@ -192,13 +198,8 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         Some(path) => SpecFile::read(path, context)?,
         None => vec![SpecFile::default()],
     };
-    let wait = args
-        .wait
-        .or(files.iter().find_map(|file| file.wait))
-        .unwrap_or(WaitArgument::Running);
-    if files.len() > 1 {
-        refuse_for_several(&args)?;
-    }
+    let args = inputs::with_input(args, &files, context)?;
+    let wait = args.wait.or(files[0].wait).unwrap_or(WaitArgument::Running);
     let (dry_run, timeout) = (args.dry_run, args.timeout);
     let mut orders = Vec::new();
     for file in files {
@@ -254,19 +255,6 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     instances.extend(errors.iter().filter_map(only_known));
     finish(&instances, errors, context)?;
     Ok(status)
-}
-
-/// A flag holds for every VM of a file, and these make no sense for more than one.
-fn refuse_for_several(args: &Args) -> Result<()> {
-    for (flag, is_given) in [("NAME", args.name.is_some()), ("--count", args.count.is_some())] {
-        if is_given {
-            return Err(
-                Error::invalid(format!("{flag} is given, but the spec file has several VMs"))
-                    .with_remedy("say it for each VM in the file"),
-            );
-        }
-    }
-    Ok(())
 }
 
 /// Whether this runs in a pipeline: <https://docs.github.com/en/actions/reference/workflows-and-actions/variables>

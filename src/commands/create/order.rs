@@ -31,10 +31,11 @@ impl Order {
     /// # Errors
     /// `InvalidSpec` naming what makes no sense; those of finding places.
     pub(super) async fn of(args: &Args, file: SpecFile, context: &mut Context) -> Result<Self> {
+        let file = file.overridden_by(args);
         let fallback = if args.fallback.is_empty() {
-            &file.fallback
+            file.fallback.as_deref().unwrap_or_default()
         } else {
-            &args.fallback
+            args.fallback.as_slice()
         };
         let fallback: Vec<_> = fallback.iter().copied().map(Fallback::from).collect();
         let budget = args.budget.or(file.budget);

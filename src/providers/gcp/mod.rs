@@ -142,6 +142,10 @@ impl Provider for Gcp {
         true
     }
 
+    fn login_user(&self, key: Option<&str>) -> Option<String> {
+        Some(metadata::login_user(key.unwrap_or_default()))
+    }
+
     async fn get(&self, target: &InstanceRef) -> Result<Instance> {
         get::get(&self.client, target).await
     }

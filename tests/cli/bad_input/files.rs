@@ -31,29 +31,29 @@ fn spec_files() {
         &[
             (
                 2,
-                "unknown.toml:2: unknown field `provder`",
+                "unknown.toml:2:1: unknown key `provder`",
                 &["create", "-f", "unknown.toml"],
             ),
             (
                 2,
-                "number.toml:3: count: ",
+                "number.toml:3:9: count: ",
                 &["create", "-p", "mock", "-f", "number.toml"],
             ),
-            (2, "label.toml:3: a: ", &["create", "-p", "mock", "-f", "label.toml"]),
-            (2, "list.toml:2: label: ", &["create", "-p", "mock", "-f", "list.toml"]),
+            (2, "label.toml:3:5: a: ", &["create", "-p", "mock", "-f", "label.toml"]),
             (
                 2,
-                "wait.toml:1: wait: unknown variant `forever`",
+                "list.toml:2:9: label: ",
+                &["create", "-p", "mock", "-f", "list.toml"],
+            ),
+            (
+                2,
+                "wait.toml:1:8: wait: unknown variant `forever`",
                 &["create", "-p", "mock", "-f", "wait.toml"],
             ),
+            (2, "syntax.toml:1:", &["create", "-p", "mock", "-f", "syntax.toml"]),
             (
                 2,
-                "syntax.toml:1: name: ",
-                &["create", "-p", "mock", "-f", "syntax.toml"],
-            ),
-            (
-                2,
-                "provider.toml:1: provider: unknown provider \"azure\"",
+                "provider.toml:1:12: provider: unknown provider \"azure\"",
                 &["create", "-f", "provider.toml"],
             ),
             (2, "boot_secs", &["create", "-p", "mock", "-f", "native.toml"]),
@@ -65,22 +65,22 @@ fn spec_files() {
             (2, "not-there.sh", &["create", "-p", "mock", "-f", "data.toml"]),
             (
                 2,
-                "the spec file: invalid duration \"banana\"",
+                "ttl.toml: invalid duration \"banana\"",
                 &["create", "-p", "mock", "-f", "ttl.toml"],
             ),
             (
                 2,
-                "seconds.toml:2: ttl: ",
+                "seconds.toml:2:7: ttl: ",
                 &["create", "-p", "mock", "-f", "seconds.toml"],
             ),
             (
                 2,
-                "fallback.toml:2: fallback: unknown variant `moon`",
+                "fallback.toml:2:13: fallback: unknown variant `moon`",
                 &["create", "-p", "mock", "-f", "fallback.toml"],
             ),
             (
                 2,
-                "bare.toml:2: fallback: ",
+                "bare.toml:2:12: fallback: ",
                 &["create", "-p", "mock", "-f", "bare.toml"],
             ),
             (2, "absent.toml", &["create", "-p", "mock", "-f", "absent.toml"]),
