@@ -77,6 +77,8 @@ pub(super) fn from_ec2(instance: &ec2::Instance, region: &str, account: Option<&
         doubt: ownership.doubt,
         disks: disks(instance),
         openings: openings(instance),
+        attached_gpu: None,
+        has_other_price: has_other_price(instance),
         generation: ownership.generation,
         state_reason: instance
             .state_reason()
@@ -184,6 +186,16 @@ fn cpus(instance: &ec2::Instance) -> Option<u32> {
 
 fn timestamp(time: &aws_smithy_types::DateTime) -> Option<Timestamp> {
     Timestamp::new(time.secs(), i32::try_from(time.subsec_nanos()).ok()?).ok()
+}
+
+/// Whether it is no plain Linux on shared hosts.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/billing-info-fields.html>
+fn has_other_price(instance: &ec2::Instance) -> bool {
+    let is_licensed = instance
+        .platform_details()
+        .is_some_and(|details| details != "Linux/UNIX");
+    let tenancy = instance.placement().and_then(|placement| placement.tenancy());
+    is_licensed || tenancy.is_some_and(|tenancy| *tenancy != ec2::Tenancy::Default)
 }
 
 fn native(instance: &ec2::Instance) -> serde_json::Value {

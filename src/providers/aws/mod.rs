@@ -27,6 +27,7 @@ mod options;
 mod outcome;
 mod patience;
 mod places;
+mod prices;
 mod protection;
 mod reasons;
 mod replay;
@@ -48,7 +49,7 @@ use self::error::{Call, translate};
 use self::lifecycle::{Verb, act};
 use crate::cloud::{
     Created, Error, Identity, Image, Instance, InstanceRef, InstanceSpec, Location, MachineType, Outcome, Pages, Place,
-    Plan, Provider, ProviderKind, Result, SurvivingDisk,
+    Plan, Provider, ProviderKind, PublishedPrice, Result, SurvivingDisk,
 };
 use crate::settings::Settings;
 
@@ -200,5 +201,9 @@ impl Provider for Aws {
 
     async fn console_output(&self, target: &InstanceRef) -> Result<Vec<u8>> {
         find::console_output(&self.clients.ec2(&target.place).await, target).await
+    }
+
+    async fn published_prices(&self) -> Result<Vec<PublishedPrice>> {
+        prices::published(&self.clients).await
     }
 }

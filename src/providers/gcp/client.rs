@@ -187,7 +187,7 @@ impl Client {
         })
     }
 
-    async fn gcloud(&self) -> Result<&GcloudConfiguration> {
+    pub(super) async fn gcloud(&self) -> Result<&GcloudConfiguration> {
         let read = || async { GcloudConfiguration::read(&self.settings.environment) };
         self.gcloud.get_or_try_init(read).await
     }
@@ -197,7 +197,7 @@ impl Client {
         self.found.get_or_try_init(find).await
     }
 
-    async fn credentials(&self) -> Result<&Credentials> {
+    pub(super) async fn credentials(&self) -> Result<&Credentials> {
         let build = || async { self.found().await?.credentials(&self.settings.environment) };
         self.credentials.get_or_try_init(build).await
     }

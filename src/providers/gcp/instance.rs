@@ -10,8 +10,8 @@ use super::expiry::expiry;
 use super::firewall_rule;
 use super::places::{last_segment, region_of};
 use crate::cloud::{
-    Architecture, Disk, Error, ErrorKind, Instance, InstanceRef, InstanceState, Labels, NativeName, Ownership,
-    ProviderKind, RESERVED_PREFIX, Result,
+    Architecture, Disk, Error, ErrorKind, Gpu, Instance, InstanceRef, InstanceState, Labels, NativeName, Ownership,
+    ProviderKind, RESERVED_PREFIX, Result, plain_gpu_kind,
 };
 
 /// Makes the contract's instance. `being_deleted` says what the API's own answer does not: an instance that is being
@@ -83,6 +83,8 @@ pub(super) fn instance(api: model::Instance, project: &str, being_deleted: bool)
         doubt: ownership.doubt,
         disks: disks_of(&api),
         openings: openings_of(&api),
+        attached_gpu: attached_gpu(&api),
+        has_other_price: has_other_price(&api),
         generation: ownership.generation,
         state_reason: None,
         failure: None,
@@ -159,6 +161,42 @@ pub(super) fn with_machine_type(mut instance: Instance, machine_type: &MachineTy
 fn users_labels(api: &model::Instance) -> Labels {
     let own = api.labels.iter().filter(|(key, _)| !key.starts_with(RESERVED_PREFIX));
     own.map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+/// The accelerators of an instance whose type comes with none of its own.
+fn attached_gpu(api: &model::Instance) -> Option<Gpu> {
+    let [one] = api.guest_accelerators.as_slice() else {
+        return None;
+    };
+    Some(Gpu {
+        kind: plain_gpu_kind(last_segment(one.accelerator_type.as_deref()?)),
+        count: u32::try_from(one.accelerator_count?).ok()?,
+    })
+}
+
+/// The projects that publish the licences that are charged for. <https://cloud.google.com/compute/disks-image-pricing>
+const CHARGING_PROJECTS: [&str; 7] = [
+    "windows-cloud",
+    "windows-sql-cloud",
+    "rhel-cloud",
+    "rhel-sap-cloud",
+    "suse-cloud",
+    "suse-sap-cloud",
+    "ubuntu-os-pro-cloud",
+];
+
+/// Whether it has a licence that is charged for, a node of its own, or accelerators of several kinds.
+fn has_other_price(api: &model::Instance) -> bool {
+    let mut licences = api.disks.iter().flat_map(|disk| &disk.licenses);
+    let is_charged = licences.any(|licence| {
+        let mut parts = licence.split('/').skip_while(|part| *part != "projects").skip(1);
+        parts.next().is_some_and(|project| CHARGING_PROJECTS.contains(&project))
+    });
+    let has_own_node = api
+        .scheduling
+        .as_ref()
+        .is_some_and(|scheduling| !scheduling.node_affinities.is_empty());
+    is_charged || has_own_node || api.guest_accelerators.len() > 1
 }
 
 fn native(api: &model::Instance) -> serde_json::Value {

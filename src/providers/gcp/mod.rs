@@ -36,6 +36,7 @@ mod options;
 mod os_login;
 mod pages;
 mod places;
+mod prices;
 mod replay;
 mod request;
 mod scheduling;
@@ -53,7 +54,7 @@ use self::lifecycle::{Change, change_all};
 use self::replay::prepared;
 use crate::cloud::{
     Created, Error, ErrorKind, Identity, Image, Instance, InstanceRef, InstanceSpec, Location, MachineType, Outcome,
-    Pages, Place, Plan, Provider, ProviderKind, Result, SurvivingDisk,
+    Pages, Place, Plan, Provider, ProviderKind, PublishedPrice, Result, SurvivingDisk,
 };
 use crate::settings::Settings;
 
@@ -213,5 +214,9 @@ impl Provider for Gcp {
             Err(error) if error.kind() == ErrorKind::NotFound => Err(Error::not_found(target)),
             Err(error) => Err(error),
         }
+    }
+
+    async fn published_prices(&self) -> Result<Vec<PublishedPrice>> {
+        prices::published(&self.client).await
     }
 }
