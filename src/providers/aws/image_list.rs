@@ -41,10 +41,7 @@ pub(super) async fn images(client: &Client, region: &str) -> Result<Vec<Image>> 
         .into_iter()
         .map(|(owner, wanted)| of_owner(client, region, owner, wanted))
         .collect();
-    let found: Vec<Vec<Image>> = stream::iter(calls)
-        .buffered(CONCURRENT_OWNERS)
-        .try_collect()
-        .await?;
+    let found: Vec<Vec<Image>> = stream::iter(calls).buffered(CONCURRENT_OWNERS).try_collect().await?;
     Ok(found.into_iter().flatten().collect())
 }
 
