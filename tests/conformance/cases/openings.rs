@@ -9,8 +9,10 @@ use crate::support::ec2::Emulator;
 use crate::support::outside::aws;
 
 pub fn cases() -> Vec<Case> {
-    Vec::from(cases![&[BackendKind::Ec2Emulator];
+    let mut all = Vec::from(cases![&[BackendKind::Ec2Emulator, BackendKind::Moto];
         openings_are_one_group_that_goes_with_the_last_vm,
+    ]);
+    all.extend(cases![&[BackendKind::Ec2Emulator];
         openings_come_beside_the_groups_that_are_named,
         a_dry_run_opens_nothing,
         a_group_that_is_not_ours_is_not_taken,
@@ -19,7 +21,8 @@ pub fn cases() -> Vec<Case> {
         a_token_that_the_lost_group_spoiled_is_let_go,
         a_group_that_is_going_with_its_vms_is_waited_for,
         two_vms_at_once_share_a_group,
-    ])
+    ]);
+    all
 }
 
 fn emulator(backend: &Backend) -> &Emulator {
@@ -28,7 +31,7 @@ fn emulator(backend: &Backend) -> &Emulator {
 
 /// All security groups but the default ones, as a client sees them that we did not write.
 fn groups(backend: &Backend) -> Vec<Value> {
-    let answer = aws(&emulator(backend).url(), &["ec2", "describe-security-groups"]);
+    let answer = aws(&backend.url(), &["ec2", "describe-security-groups"]);
     let groups = answer["SecurityGroups"].as_array().cloned().unwrap_or_default();
     groups
         .into_iter()
@@ -38,7 +41,7 @@ fn groups(backend: &Backend) -> Vec<Value> {
 
 fn default_group(backend: &Backend) -> String {
     let answer = aws(
-        &emulator(backend).url(),
+        &backend.url(),
         &[
             "ec2",
             "describe-security-groups",
@@ -84,7 +87,7 @@ fn openings_are_one_group_that_goes_with_the_last_vm(backend: &Backend) {
         serde_json::json!([{ "Key": "cloudctl-managed", "Value": "true" }])
     );
     assert_eq!(rules(group), ["22/0.0.0.0/0", "22/::/0", "443/10.0.0.0/8"]);
-    for instance in emulator(backend).alive() {
+    for instance in backend.ec2().into_iter().flat_map(Emulator::alive) {
         assert_eq!(
             instance.security_groups,
             [default_group(backend), text(group, "GroupId").to_owned()]
@@ -100,7 +103,7 @@ fn openings_are_one_group_that_goes_with_the_last_vm(backend: &Backend) {
 fn openings_come_beside_the_groups_that_are_named(backend: &Backend) {
     let (vpc, subnets) = emulator(backend).add_vpc("us-east-1", "own");
     let own = aws(
-        &emulator(backend).url(),
+        &backend.url(),
         &[
             "ec2",
             "create-security-group",
@@ -167,7 +170,7 @@ fn make_group(backend: &Backend, name: &str, tags: &[&str]) {
         "--description",
         "by hand",
     ];
-    aws(&emulator(backend).url(), &[&make[..], tags].concat());
+    aws(&backend.url(), &[&make[..], tags].concat());
 }
 
 fn a_group_that_is_not_ours_is_not_taken(backend: &Backend) {
