@@ -71,6 +71,11 @@ impl Sandbox {
             .set("CLOUDSDK_COMPUTE_REGION", "us-central1")
     }
 
+    /// All that a process in the sandbox finds in its environment.
+    pub fn variables(&self) -> &BTreeMap<String, String> {
+        &self.variables
+    }
+
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }

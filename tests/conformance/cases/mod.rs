@@ -2,6 +2,7 @@
 
 mod choosing;
 mod create;
+mod ec2_groups;
 mod ec2_ttl;
 mod errors;
 mod expiry;
@@ -11,6 +12,8 @@ mod gce_ttl;
 mod groups;
 mod lifecycle;
 mod list;
+mod offered;
+mod openings;
 mod refusals;
 mod terminate;
 
@@ -42,6 +45,9 @@ pub fn all() -> Vec<Case> {
     all.extend(gce::cases());
     all.extend(gce_ttl::cases());
     all.extend(ec2_ttl::cases());
+    all.extend(ec2_groups::cases());
+    all.extend(openings::cases());
+    all.extend(offered::cases());
     assert!(
         BackendKind::ALL
             .iter()
