@@ -17,7 +17,7 @@ use super::bulk::bulk_of;
 use super::client::Client;
 use super::create::{Creation, OPERATION_DEADLINE, PAUSE};
 use super::filter::members_of;
-use super::instance::{instance, is_managed};
+use super::instance::instance;
 use super::lifecycle::{Change, change_all};
 use super::list::{self, Deletions, mark_deleted};
 use super::openings;
@@ -122,14 +122,27 @@ impl Group<'_> {
                     BTreeSet::new()
                 }
             };
-            let living = self.living(seen.unwrap_or_default()).await?;
+            let mut living = self.living(seen.unwrap_or_default()).await?;
+            living.retain(|instance| instance.managed);
             let missing = self.names.iter().filter(|name| !shown.contains(name.as_str()));
             let missing: Vec<_> = missing.collect();
-            if missing.is_empty() || remembered && !operation::is_new(operation) {
+            if missing.is_empty() {
                 return Ok(living);
             }
-            if let Some(unshown) = self.unshown(operation, &missing).await {
-                return Ok(self.in_order(living.into_iter().chain(unshown).collect()));
+            let unshown = self.unshown(operation, &missing).await;
+            match unshown {
+                // Long past, or deleted by all accounts; else it is so new that it may not be shown yet.
+                _ if remembered && (!operation::is_new(operation) || start.elapsed() > operation::NEW) => {
+                    return Ok(living);
+                }
+                Some(unshown) if unshown.is_empty() || !remembered => {
+                    return Ok(self.in_order(living.into_iter().chain(unshown).collect()));
+                }
+                _ if remembered => {
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                }
+                _ => {}
             }
             if start.elapsed() > SIGHT_DEADLINE {
                 let message = format!("{}: not all of them are to be seen", creation.attempted);
@@ -208,13 +221,11 @@ impl Group<'_> {
         Err(creation.with_disks_left(error, &self.names, operation, start).await)
     }
 
-    /// Those of ours that are there, in the order of the names.
+    /// Those that are there and not on their way out, in the order of the names.
     async fn living(&self, holders: Vec<model::Instance>) -> Result<Vec<Instance>> {
         let (client, project) = (self.creation.client, &self.creation.request.project);
-        let ours = holders.into_iter().filter(is_managed);
-        let mut read = ours
-            .map(|api| instance(api, project, false))
-            .collect::<Result<Vec<_>>>()?;
+        let read = holders.into_iter().map(|api| instance(api, project, false));
+        let mut read = read.collect::<Result<Vec<_>>>()?;
         mark_deleted(client, &mut read, &Deletions::default()).await;
         let living = read.into_iter().filter(|instance| !instance.state.is_gone());
         let living = living.map(|instance| self.creation.with_type(instance));
@@ -276,11 +287,14 @@ impl Wanted for Group<'_> {
     }
 
     async fn adopt(&self, holders: Vec<model::Instance>) -> Result<Vec<Instance>> {
-        if let Some(other) = holders.iter().find(|holder| !is_managed(holder)) {
-            let name = other.name.as_deref().unwrap_or_default();
-            return Err(self.creation.taken(&format!("the name {name}")));
+        let living = self.living(holders).await?;
+        match living.iter().find(|instance| !instance.managed) {
+            Some(other) => {
+                let name = other.name.as_deref().unwrap_or_default();
+                Err(self.creation.taken(&format!("the name {name}")))
+            }
+            None => Ok(living),
         }
-        self.living(holders).await
     }
 
     fn spent(&self) -> Vec<Instance> {

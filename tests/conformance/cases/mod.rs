@@ -7,6 +7,9 @@ mod errors;
 mod expiry;
 mod fallback;
 mod gce;
+mod gce_access;
+mod gce_groups;
+mod gce_machines;
 mod gce_ttl;
 mod groups;
 mod lifecycle;
@@ -41,6 +44,9 @@ pub fn all() -> Vec<Case> {
     all.extend(errors::cases());
     all.extend(gce::cases());
     all.extend(gce_ttl::cases());
+    all.extend(gce_groups::cases());
+    all.extend(gce_access::cases());
+    all.extend(gce_machines::cases());
     all.extend(ec2_ttl::cases());
     assert!(
         BackendKind::ALL
