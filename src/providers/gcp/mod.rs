@@ -26,6 +26,7 @@ mod lifecycle;
 mod list;
 mod machine_type;
 mod members;
+mod members_aftermath;
 mod metadata;
 mod network;
 mod offer;
@@ -39,6 +40,7 @@ mod places;
 mod replay;
 mod request;
 mod scheduling;
+mod settle;
 mod tags;
 mod ttl;
 

@@ -2,11 +2,10 @@
 
 use cloudctl::cloud::InstanceSpec;
 
-use super::gce_groups::{provider, run, spec};
+use super::driver::{ZONE, emulator, provider, run, spec};
 use super::{cases, text};
 use crate::Case;
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::gce::Emulator;
 
 pub fn cases() -> Vec<Case> {
     Vec::from(cases![&[BackendKind::GceEmulator];
@@ -24,12 +23,7 @@ pub fn cases() -> Vec<Case> {
     ])
 }
 
-const ZONE: &str = "us-central1-a";
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGPKSUTyz1HwHReFVvD5obVsALAgJRNarH4TRpNePnAS ada@laptop";
-
-fn emulator(backend: &Backend) -> &Emulator {
-    backend.gce().expect("a Compute Engine")
-}
 
 fn gce_what_is_opened_is_shared_and_goes_with_the_last_vm(backend: &Backend) {
     let cloud = emulator(backend);

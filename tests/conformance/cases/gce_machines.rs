@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 
 use cloudctl::cloud::{Architecture, ErrorKind};
 
-use super::gce_groups::{provider, run, spec};
+use super::driver::{emulator, provider, run, spec};
 use super::{cases, text};
 use crate::Case;
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::gce::Emulator;
 
 pub fn cases() -> Vec<Case> {
     Vec::from(cases![&[BackendKind::GceEmulator];
@@ -20,10 +19,6 @@ pub fn cases() -> Vec<Case> {
         gce_a_stock_out_names_where_there_is_room,
         gce_a_plan_says_what_the_machine_has,
     ])
-}
-
-fn emulator(backend: &Backend) -> &Emulator {
-    backend.gce().expect("a Compute Engine")
 }
 
 fn gce_a_region_has_the_types_of_all_its_zones(backend: &Backend) {

@@ -2,12 +2,14 @@
 
 mod choosing;
 mod create;
+mod driver;
 mod ec2_ttl;
 mod errors;
 mod expiry;
 mod fallback;
 mod gce;
 mod gce_access;
+mod gce_group_troubles;
 mod gce_groups;
 mod gce_machines;
 mod gce_ttl;
@@ -45,6 +47,7 @@ pub fn all() -> Vec<Case> {
     all.extend(gce::cases());
     all.extend(gce_ttl::cases());
     all.extend(gce_groups::cases());
+    all.extend(gce_group_troubles::cases());
     all.extend(gce_access::cases());
     all.extend(gce_machines::cases());
     all.extend(ec2_ttl::cases());
