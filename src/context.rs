@@ -169,6 +169,19 @@ impl Context {
         found.map(|kind| self.clouds.get(kind)).collect()
     }
 
+    /// Every cloud whose credentials are found, at least one.
+    ///
+    /// # Errors
+    /// `Unauthenticated` if there is none.
+    pub fn any_providers(&self) -> Result<Vec<Arc<dyn Provider>>> {
+        let found = self.found_providers();
+        if found.is_empty() {
+            Err(no_credentials())
+        } else {
+            Ok(found)
+        }
+    }
+
     /// The clouds in which something may be made. They are never guessed.
     ///
     /// # Errors

@@ -105,6 +105,7 @@ fn execute_without_settings(command: &Command, printer: &mut Printer) -> Option<
     match command {
         Command::Completion(args) => Some(commands::completion::run(args, Cli::command(), printer)),
         Command::Man(args) => Some(commands::man::run(args, Cli::command(), printer)),
+        Command::Schema(args) => Some(commands::schema::run(args, printer)),
         Command::Help(args) => Some(commands::help::run(args, Cli::command(), printer)),
         _ => None,
     }
@@ -135,7 +136,7 @@ async fn execute_with_clouds(command: Command, context: &mut Context) -> anyhow:
         Command::Whoami(args) => commands::whoami::run(args, context).await,
         Command::Doctor(args) => commands::doctor::run(args, context).await,
         Command::Context(args) => commands::context::run(args, context).await,
-        Command::Completion(_) | Command::Man(_) | Command::Help(_) => Ok(ExitStatus::DONE),
+        Command::Schema(_) | Command::Completion(_) | Command::Man(_) | Command::Help(_) => Ok(ExitStatus::DONE),
     }
 }
 

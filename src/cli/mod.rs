@@ -7,7 +7,8 @@ use clap::{Parser, Subcommand};
 pub use mistakes::{explain, format_asked_for};
 
 use crate::commands::{
-    completion, console, context, create, describe, doctor, extend, help, list, man, power, terminate, wait, whoami,
+    completion, console, context, create, describe, doctor, extend, help, list, man, power, schema, terminate, wait,
+    whoami,
 };
 use crate::settings::GlobalArgs;
 
@@ -59,6 +60,7 @@ pub enum Command {
     Whoami(whoami::Args),
     Doctor(doctor::Args),
     Context(context::Args),
+    Schema(schema::Args),
     Completion(completion::Args),
     Man(man::Args),
     Help(help::Args),

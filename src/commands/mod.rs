@@ -11,6 +11,7 @@ pub mod help;
 pub mod list;
 pub mod man;
 pub mod power;
+pub mod schema;
 mod targets;
 pub mod terminate;
 pub mod wait;

@@ -19,6 +19,6 @@ pub use expiry::{expiry_text, unenforced_text};
 pub use format::Format;
 pub use hints::hint_for;
 pub use printer::{Printer, Streams, Terminal};
-pub use record::{Record, Report};
+pub use record::{ERROR_FIELDS, Record, Report};
 pub use text::{age, escape, shown_name};
 pub use views::{CONTEXTS, Column, DOCTOR, IDENTITIES, INSTANCES, PLANS, SETTINGS, View};

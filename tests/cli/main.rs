@@ -22,6 +22,7 @@ mod guard;
 mod help;
 mod interrupts;
 mod secrets;
+mod spec_files;
 mod streams;
 mod terminal;
 

@@ -25,8 +25,8 @@ const NO_END: &str = "never";
 pub(super) struct Request {
     /// How many, where they are a group.
     count: Option<u32>,
-    /// The region that the file names.
-    pub(super) region: Option<String>,
+    /// The regions that the file names.
+    pub(super) regions: Vec<String>,
     /// The zone that the file names.
     pub(super) zone: Option<String>,
     /// The spec, but for its place.
@@ -78,7 +78,7 @@ impl Request {
         };
         Ok(Self {
             count,
-            region: file.region,
+            regions: file.region,
             zone: file.zone,
             template: InstanceSpec {
                 machine_type: args.machine_type.or(file.machine_type),

@@ -6,6 +6,7 @@ mod order;
 mod place;
 mod plans;
 mod spec_file;
+mod spec_text;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -110,7 +111,8 @@ pub struct Args {
     /// An option of this provider alone; may be given several times
     #[arg(long, value_name = "KEY=VALUE")]
     native: Vec<String>,
-    /// Read the VM's description from a TOML file whose keys are the flags' names; flags override it
+    /// Read the description of one VM or several from a TOML, YAML or JSON file whose keys are the flags' names; flags
+    /// override it, and - is standard input
     #[arg(short, long, value_name = "FILE")]
     file: Option<PathBuf>,
     /// What to wait for [default: running]
@@ -125,7 +127,7 @@ pub struct Args {
 }
 
 /// What `create` waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum WaitArgument {
     /// Nothing: the cloud took it on
@@ -135,7 +137,7 @@ pub enum WaitArgument {
 }
 
 /// Where `create` goes on looking for room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum FallbackArgument {
     /// In the other zones of the region
@@ -178,14 +180,25 @@ fn positive(text: &str) -> Option<f64> {
         .filter(|number: &f64| number.is_finite() && *number > 0.0)
 }
 
+/// The JSON Schema of a spec file.
+pub(super) fn spec_schema() -> serde_json::Value {
+    schemars::schema_for!(SpecFile).into()
+}
+
 /// Creates what is asked for, once.
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     context.printer.check(if args.dry_run { &PLANS } else { &INSTANCES })?;
     let files = match args.file.as_deref() {
-        Some(path) => vec![SpecFile::read(path)?],
+        Some(path) => SpecFile::read(path, context)?,
         None => vec![SpecFile::default()],
     };
-    let wait = args.wait.or(files[0].wait).unwrap_or(WaitArgument::Running);
+    let wait = args
+        .wait
+        .or(files.iter().find_map(|file| file.wait))
+        .unwrap_or(WaitArgument::Running);
+    if files.len() > 1 {
+        refuse_for_several(&args)?;
+    }
     let (dry_run, timeout) = (args.dry_run, args.timeout);
     let mut orders = Vec::new();
     for file in files {
@@ -241,6 +254,19 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     instances.extend(errors.iter().filter_map(only_known));
     finish(&instances, errors, context)?;
     Ok(status)
+}
+
+/// A flag holds for every VM of a file, and these make no sense for more than one.
+fn refuse_for_several(args: &Args) -> Result<()> {
+    for (flag, is_given) in [("NAME", args.name.is_some()), ("--count", args.count.is_some())] {
+        if is_given {
+            return Err(
+                Error::invalid(format!("{flag} is given, but the spec file has several VMs"))
+                    .with_remedy("say it for each VM in the file"),
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Whether this runs in a pipeline: <https://docs.github.com/en/actions/reference/workflows-and-actions/variables>
