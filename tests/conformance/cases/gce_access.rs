@@ -48,9 +48,9 @@ fn gce_what_is_opened_is_shared_and_goes_with_the_last_vm(backend: &Backend) {
         (shared.network.as_str(), &shared.source_ranges[..]),
         ("default", &["0.0.0.0/0".to_owned()][..])
     );
-    assert_eq!(shared.target_tags, [shared.name.clone()]);
+    assert_eq!(shared.target_tags, [shared.name.as_str()]);
     assert_eq!(cloud.instance("web-1").expect("the VM").tags, ["theirs", &shared.name]);
-    assert_eq!(cloud.instance("web-2").expect("the VM").tags, [shared.name.clone()]);
+    assert_eq!(cloud.instance("web-2").expect("the VM").tags, [shared.name.as_str()]);
 
     backend.run(&["terminate", "web-1", "-y"]).expect(0);
     assert_eq!(cloud.firewall_rules().len(), 2);
