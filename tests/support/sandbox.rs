@@ -103,6 +103,12 @@ impl Sandbox {
         command
     }
 
+    /// The settings that the binary would have here, for tests of what no command line says.
+    pub fn settings(&self) -> cloudctl::settings::Settings {
+        let environment = cloudctl::settings::Environment::new(self.variables.clone());
+        cloudctl::settings::Settings::resolve(&Default::default(), environment, false).expect("settings")
+    }
+
     /// Runs the binary with nothing on its standard input.
     pub fn run(&self, arguments: &[&str]) -> Run {
         self.run_with_input(arguments, "")

@@ -26,6 +26,7 @@ mod lifecycle;
 mod list;
 mod machine_type;
 mod members;
+mod members_aftermath;
 mod metadata;
 mod network;
 mod offer;
@@ -40,6 +41,7 @@ mod prices;
 mod replay;
 mod request;
 mod scheduling;
+mod settle;
 mod tags;
 mod ttl;
 
