@@ -2,6 +2,7 @@
 //!
 //! Renderers are pure functions to a `Write`; what goes to which stream is decided in [`Printer`].
 
+mod connect;
 mod errors;
 mod expiry;
 mod format;
@@ -15,6 +16,7 @@ mod table;
 mod text;
 mod views;
 
+pub use connect::{connect_text, password_text};
 pub use errors::error_text;
 pub use expiry::{expiry_text, unenforced_text};
 pub use format::Format;

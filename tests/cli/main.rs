@@ -13,6 +13,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod access;
 mod any_cloud;
 mod bad_input;
 mod certainty;
@@ -22,6 +23,7 @@ mod guard;
 mod help;
 mod interrupts;
 mod secrets;
+mod spec_files;
 mod streams;
 mod terminal;
 
