@@ -167,7 +167,7 @@ fn refused_by(schema: &Value, documents: &[(String, Value)]) -> Vec<String> {
                   given = json.load(sys.stdin)\n\
                   jsonschema.Draft202012Validator.check_schema(given['schema'])\n\
                   check = jsonschema.Draft202012Validator(given['schema'])\n\
-                  print('\\n'.join(name for name, one in given['documents'] if not check.is_valid(one)))";
+                  print('\\n'.join(name for name, one in given['documents'] if not check.is_valid(one)), end='')";
     let mut child = Command::new(python::programs().join("python"))
         .args(["-c", script])
         .stdin(Stdio::piped())

@@ -21,6 +21,14 @@ pub(super) fn said<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer:
     T::deserialize(deserializer).map(Some)
 }
 
+/// Text that is there. YAML has nothing for empty text, and no key takes either.
+pub(super) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    match String::deserialize(deserializer)? {
+        text if text.is_empty() => Err(serde::de::Error::custom("there is nothing behind this key")),
+        text => Ok(Some(text)),
+    }
+}
+
 /// GPUs, as `--gpu` takes them.
 pub(super) fn gpu<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Gpu>, D::Error> {
     String::deserialize(deserializer)?.parse().map(Some).map_err(told)

@@ -133,7 +133,7 @@ fn spec_files_of_every_format() {
         ("inner.yaml", "inner.yaml:3:5: unknown key `vm`"),
         ("type.yaml", "type.yaml:2:7: cpus: invalid type"),
         ("type.json", "type.json:1:23: spot: invalid type"),
-        ("null.yaml", "null.yaml:2:"),
+        ("null.yaml", "null.yaml:2:5: ttl: there is nothing behind this key"),
         ("null.json", "null.json:1:26: ttl: invalid type: null"),
         ("syntax.yaml", "syntax.yaml:"),
         ("syntax.json", "syntax.json:1:12: "),
