@@ -3,6 +3,7 @@
 //! Renderers are pure functions to a `Write`; what goes to which stream is decided in [`Printer`].
 
 mod catalogue_views;
+mod connect;
 mod errors;
 mod expiry;
 mod format;
@@ -17,6 +18,7 @@ mod text;
 mod views;
 
 pub use catalogue_views::{CATALOGUES, COSTS, MACHINE_TYPES, PRICES, UPDATES};
+pub use connect::{connect_text, password_text};
 pub use errors::error_text;
 pub use expiry::{expiry_text, unenforced_text};
 pub use format::Format;

@@ -1,5 +1,6 @@
 //! `cloudctl create`
 
+mod connect;
 mod inputs;
 mod making;
 mod nearest;
@@ -12,7 +13,9 @@ mod spec_source;
 mod spec_text;
 mod spec_values;
 mod ssh_key;
+mod waiting;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,14 +28,12 @@ use self::order::Order;
 pub(super) use self::schema::spec_schema;
 use self::spec_file::SpecFile;
 use super::targets::{DEFAULT_TIMEOUT, check_account_of, duration_argument, tell_ends};
-use super::wait::wait_with_steps;
 use crate::cloud::{
-    Architecture, Error, ErrorKind, Gpu, Instance, InstanceName, InstanceState, Opening, Provider, Reference, Result,
-    Secret,
+    Architecture, Error, ErrorKind, Gpu, Instance, InstanceName, Opening, Provider, Reference, Result, Secret,
 };
 use crate::context::Context;
 use crate::exit::ExitStatus;
-use crate::operations::{Fallback, Goal};
+use crate::operations::{Fallback, SSH_PORT};
 use crate::output::{INSTANCES, PLANS, Report};
 
 /// Create a VM, or several
@@ -132,6 +133,9 @@ pub struct Args {
     /// How long to wait at most
     #[arg(long, value_name = "DURATION", default_value = DEFAULT_TIMEOUT, value_parser = duration_argument)]
     timeout: Duration,
+    /// The port that SSH is waited for on
+    #[arg(long, value_name = "PORT", default_value_t = SSH_PORT, value_parser = clap::value_parser!(u16).range(1..))]
+    ssh_port: u16,
     /// Show what would be made, and make nothing
     #[arg(long)]
     dry_run: bool,
@@ -145,6 +149,8 @@ pub enum WaitArgument {
     None,
     /// It runs
     Running,
+    /// It runs, and answers by SSH
+    Ssh,
 }
 
 /// Where `create` goes on looking for room.
@@ -199,12 +205,12 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         None => vec![SpecFile::default()],
     };
     let args = inputs::with_input(args, &files, context)?;
-    let wait = args.wait.or(files[0].wait).unwrap_or(WaitArgument::Running);
     let (dry_run, timeout) = (args.dry_run, args.timeout);
     let mut orders = Vec::new();
     for file in files {
         orders.push(Order::of(&args, file, context).await?);
     }
+    let names = names_of(&orders)?;
     if dry_run {
         return plans::show(&orders, context).await;
     }
@@ -219,25 +225,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     // Until it is printed what exists by now.
     let _change = context.interrupt.begin_change()?;
     let (mut instances, mut errors) = create_all(&orders, context).await;
-    let names = names_of(&orders)?;
-    if wait == WaitArgument::Running {
-        // An instance that somebody stopped will not start by itself.
-        let (waiting, stopped): (Vec<_>, Vec<_>) = instances
-            .into_iter()
-            .partition(|instance| !matches!(instance.state, InstanceState::Stopping | InstanceState::Stopped));
-        let waited = wait_with_steps(&waiting, Goal::Running, timeout, context).await;
-        instances = waited.reached.into_iter().chain(waited.unreached).collect();
-        with_prices(&mut instances, &waiting);
-        errors.extend(waited.errors.into_iter().map(not_ready));
-        for instance in stopped {
-            let error = Error::new(
-                ErrorKind::Timeout,
-                format!("{} exists but is {}", instance.reference, instance.state),
-            );
-            errors.push(error.with_remedy(format!("start it: cloudctl start {}", instance.reference)));
-            instances.push(instance);
-        }
-    }
+    instances = waiting::wait(&orders, instances, timeout, &mut errors, context).await;
     let order = |instance: &Instance| {
         names
             .iter()
@@ -252,6 +240,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         status => status,
     };
     tell_ends(&instances, context);
+    connect::tell(&orders, &instances, context);
     instances.extend(errors.iter().filter_map(only_known));
     finish(&instances, errors, context)?;
     Ok(status)
@@ -280,22 +269,18 @@ fn providers_of(orders: &[Order]) -> Vec<Arc<dyn Provider>> {
     providers
 }
 
+/// The names of all that is ordered; no two of them are the same.
 fn names_of(orders: &[Order]) -> Result<Vec<InstanceName>> {
     let names: Vec<_> = orders
         .iter()
         .map(|order| order.wish.spec.names())
         .collect::<Result<_>>()?;
-    Ok(names.concat())
-}
-
-/// What is known of the price of an instance does not come from the listing that saw it run.
-fn with_prices(instances: &mut [Instance], known: &[Instance]) {
-    for instance in instances
-        .iter_mut()
-        .filter(|instance| instance.price_usd_per_hour.is_none())
-    {
-        let same = known.iter().find(|known| known.reference == instance.reference);
-        instance.price_usd_per_hour = same.and_then(|known| known.price_usd_per_hour);
+    let names = names.concat();
+    let mut seen = BTreeSet::new();
+    match names.iter().find(|name| !seen.insert(name.as_str())) {
+        None => Ok(names),
+        Some(twice) => Err(Error::invalid(format!("two VMs would be called {twice}"))
+            .with_remedy("a group's members are called NAME-1 to NAME-N: give the VM or the group another name")),
     }
 }
 
@@ -307,18 +292,6 @@ fn only_known(error: &Error) -> Option<Instance> {
     let reference: Reference = error.leftover()?.parse().ok()?;
     let (kind, place) = reference.scope?;
     Some(Instance::only_known(kind, place, reference.name_or_id))
-}
-
-/// Whatever kept us from seeing it run, the VM exists: only what ended it is a failure of its own.
-fn not_ready(error: Error) -> Error {
-    match ExitStatus::of(error.kind()) {
-        ExitStatus::DENIED | ExitStatus::UNAVAILABLE | ExitStatus::PARTIAL => error.as_kind(ErrorKind::Timeout),
-        // Nothing failed: somebody else wanted otherwise.
-        ExitStatus::NOT_FOUND => error
-            .as_kind(ErrorKind::Refused)
-            .with_remedy("somebody terminated it while it came up; run the same command again to make it anew"),
-        _ => error,
-    }
 }
 
 /// Prints the result. If stdout is gone, the VMs are named on stderr: they exist.

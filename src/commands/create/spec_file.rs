@@ -76,14 +76,14 @@ macro_rules! spec_file {
 }
 
 spec_file! {
-    name("said"): String,
+    name("spec_values::text"): String,
     #[schemars(schema_with = "provider_schema")]
     provider("said"): ProviderChoice,
     #[schemars(schema_with = "words_schema")]
     region("spec_values::words"): Vec<String>,
-    zone("said"): String,
+    zone("spec_values::text"): String,
     #[serde(rename = "type")]
-    machine_type("said"): String,
+    machine_type("spec_values::text"): String,
     cpus("said"): NonZeroU32,
     #[schemars(schema_with = "amount_schema")]
     memory("spec_values::memory"): f64,
@@ -95,24 +95,24 @@ spec_file! {
     max_price("spec_values::usd"): f64,
     #[schemars(schema_with = "amount_schema")]
     budget("spec_values::usd"): f64,
-    image("said"): String,
+    image("spec_values::text"): String,
     disk("said"): NonZeroU32,
-    disk_type("said"): String,
+    disk_type("spec_values::text"): String,
     #[schemars(range(min = 1, max = 1000))]
     count("said"): u32,
-    ssh_key("said"): String,
-    user_data("said"): String,
-    network("said"): String,
-    subnet("said"): String,
+    ssh_key("spec_values::text"): String,
+    user_data("spec_values::text"): String,
+    network("spec_values::text"): String,
+    subnet("spec_values::text"): String,
     firewall("said"): Vec<String>,
     #[schemars(schema_with = "openings_schema")]
     open("spec_values::openings"): Vec<Opening>,
     no_public_ip("said"): bool,
-    identity("said"): String,
+    identity("spec_values::text"): String,
     label("said"): BTreeMap<String, String>,
     spot("said"): bool,
     protect("said"): bool,
-    ttl("said"): String,
+    ttl("spec_values::text"): String,
     fallback("said"): Vec<FallbackArgument>,
     native("said"): BTreeMap<String, Value>,
     wait("said"): WaitArgument,

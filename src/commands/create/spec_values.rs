@@ -48,6 +48,14 @@ impl<'de> Visitor<'de> for WordsVisitor {
     }
 }
 
+/// Text that is there. YAML has nothing for empty text, and no key takes either.
+pub(super) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    match String::deserialize(deserializer)? {
+        text if text.is_empty() => Err(serde::de::Error::custom("there is nothing behind this key")),
+        text => Ok(Some(text)),
+    }
+}
+
 /// GPUs, as `--gpu` takes them.
 pub(super) fn gpu<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Gpu>, D::Error> {
     String::deserialize(deserializer)?.parse().map(Some).map_err(told)

@@ -2,8 +2,8 @@
 
 mod choosing;
 mod create;
-mod ec2_groups;
 mod driver;
+mod ec2_groups;
 mod ec2_ttl;
 mod errors;
 mod expiry;

@@ -43,6 +43,15 @@ impl Emulator {
         self.with(|state| change(&mut state.knobs));
     }
 
+    /// Gives every instance that starts from now on this public address, such as that of a server in the test.
+    pub fn reach_at(&self, address: &str) {
+        self.with(|state| {
+            for region in state.regions.values_mut() {
+                region.public_address = Some(address.to_owned());
+            }
+        });
+    }
+
     // --- what is there
 
     /// Every instance of every region that EC2 still shows, by region and launch.
