@@ -127,11 +127,23 @@ impl Request {
 /// the call names a zone or subnet, so that there it does not keep two zones from having one instance each.
 ///
 /// <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html>
+///
+/// A machine type that was picked is where an instance goes, like a zone, and has its own: EC2 remembers a token with the
+/// type that it had no room for, and refuses any other under it. The type that was asked for, or the default, has none,
+/// so that what is asked for by name is one instance whatever its type.
 pub(super) fn token(spec: &InstanceSpec, generation: u32) -> String {
-    let (region, name) = (&spec.place.region, &spec.name);
+    let picked = spec
+        .chosen_type
+        .as_ref()
+        .filter(|picked| Some(*picked) != spec.machine_type.as_ref());
+    let scope = match picked {
+        Some(picked) => format!("{}/{picked}", spec.place.region),
+        None => spec.place.region.clone(),
+    };
+    let name = &spec.name;
     let token = match &spec.members {
-        Some(members) => IdempotencyToken::derive_for_members(ProviderKind::Aws, region, name, members, generation),
-        None => IdempotencyToken::derive(ProviderKind::Aws, region, name, generation),
+        Some(members) => IdempotencyToken::derive_for_members(ProviderKind::Aws, &scope, name, members, generation),
+        None => IdempotencyToken::derive(ProviderKind::Aws, &scope, name, generation),
     };
     token.to_hex()
 }

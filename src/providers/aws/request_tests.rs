@@ -44,3 +44,22 @@ fn disk_types_that_boot() {
         assert!(disk_type(Some(wrong)).is_err(), "{wrong}");
     }
 }
+
+#[test]
+fn a_picked_type_has_a_token_of_its_own_and_an_asked_one_has_not() {
+    let plain = token(&spec(), 0);
+    let with = |asked: Option<&str>, picked: Option<&str>| {
+        let mut spec = spec();
+        (spec.machine_type, spec.chosen_type) = (asked.map(str::to_owned), picked.map(str::to_owned));
+        token(&spec, 0)
+    };
+    // Made by versions that knew no picked types, too.
+    assert_eq!(
+        plain,
+        "11fe0466e44b642dd21568452871c266cf546cc6fa44f253ce5770ba54f1d750"
+    );
+    assert_eq!(with(Some("m5.large"), None), plain);
+    assert_eq!(with(Some("m5.large"), Some("m5.large")), plain);
+    assert_ne!(with(Some("m5.large"), Some("m7i.large")), plain);
+    assert_ne!(with(None, Some("m5.large")), with(None, Some("m7i.large")));
+}
