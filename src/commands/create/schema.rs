@@ -20,11 +20,11 @@ pub(crate) fn spec_schema() -> Value {
             "What `cloudctl create -f` takes. The keys are its flags' names; a flag overrides the file.".into(),
         );
     }
+    without_null(&mut schema);
     describe(&mut schema, &help);
     if let Some(vm) = schema.pointer_mut("/$defs/vm") {
         describe(vm, &help);
     }
-    without_null(&mut schema);
     schema
 }
 
@@ -52,13 +52,21 @@ fn help() -> Map<String, Value> {
         .collect()
 }
 
+/// Puts the flags' words to the keys.
 fn describe(schema: &mut Value, help: &Map<String, Value>) {
     let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else {
         return;
     };
     for (key, property) in properties {
-        if let (Some(property), Some(text)) = (property.as_object_mut(), help.get(key)) {
+        let Some(property) = property.as_object_mut() else {
+            continue;
+        };
+        if let Some(text) = help.get(key) {
             property.insert("description".to_owned(), text.clone());
+        }
+        // Empty text is nothing.
+        if property.get("type") == Some(&Value::from("string")) && !property.contains_key("enum") {
+            property.insert("minLength".to_owned(), 1.into());
         }
     }
 }

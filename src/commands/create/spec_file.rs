@@ -46,7 +46,7 @@ macro_rules! spec_file {
                 $key: Option<$type>,
             )*
             /// Several VMs. The keys beside this list hold for each of them that does not say otherwise.
-            #[serde(default, deserialize_with = "said")]
+            #[serde(default, deserialize_with = "spec_values::list")]
             #[schemars(length(min = 1))]
             vm: Option<Vec<SpecFile>>,
         }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::schema::keys;
 use super::spec_file::{Document, SpecFile};
 use super::spec_text::{Format, parse};
+use super::spec_values::Keyed;
 use crate::cloud::{Error, Result};
 use crate::context::Context;
 
@@ -62,8 +63,8 @@ fn of_text(text: &str, path: Option<&Path>, shown: &str, folder: &Path) -> Resul
         return Err(Error::invalid(format!("the spec file {shown} is empty"))
             .with_remedy("write at least one key into it, such as the image"));
     }
-    let document: Document = parse(Format::of(path, text), text, shown, &keys())?;
-    let (beside, list) = document.split();
+    let document: Keyed<Document> = parse(Format::of(path, text), text, shown, keys)?;
+    let (beside, list) = document.0.split();
     let several = list.is_some();
     let mut files: Vec<SpecFile> = match list {
         None => vec![beside],

@@ -57,11 +57,16 @@ struct Fault {
     column: usize,
 }
 
-/// Reads the text of the file that is `shown` so, whose keys are `keys`.
+/// Reads the text of the file that is `shown` so; `keys` gives the keys that it may have.
 ///
 /// # Errors
 /// `InvalidSpec` with file, line, column and key; for an unknown key the nearest that there is.
-pub(super) fn parse<T: DeserializeOwned>(format: Format, text: &str, shown: &str, keys: &[String]) -> Result<T> {
+pub(super) fn parse<T: DeserializeOwned>(
+    format: Format,
+    text: &str,
+    shown: &str,
+    keys: fn() -> Vec<String>,
+) -> Result<T> {
     let parsed = match format {
         Format::Toml => toml::from_str(text).map_err(|error| of_toml(&error, text)),
         Format::Yaml => yaml_serde::from_str(text).map_err(|error| of_yaml(&error)),
@@ -112,12 +117,12 @@ fn of_yaml(error: &yaml_serde::Error) -> Fault {
 /// What serde itself says of a key that a struct does not have, in every format.
 const UNKNOWN: &str = "unknown field `";
 
-fn explain(fault: &Fault, format: Format, text: &str, shown: &str, keys: &[String]) -> Error {
+fn explain(fault: &Fault, format: Format, text: &str, shown: &str, keys: fn() -> Vec<String>) -> Error {
     let Fault { message, line, column } = fault;
     let place = format!("{shown}:{line}:{column}");
     if let Some(unknown) = message.split_once(UNKNOWN).and_then(|(_, rest)| rest.split('`').next()) {
         let error = Error::invalid(format!("{place}: unknown key `{unknown}`"));
-        return match nearest(unknown, keys) {
+        return match nearest(unknown, &keys()) {
             Some(nearest) => error.with_remedy(format!("did you mean `{nearest}`?")),
             None => error.with_remedy("the keys are the long flags of `cloudctl create --help`"),
         };

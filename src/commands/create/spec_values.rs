@@ -1,13 +1,15 @@
 //! Values of a spec file that are more than text and numbers: how they are read, and what a schema says of them.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::str::FromStr;
 
 use schemars::{Schema, SchemaGenerator, json_schema};
-use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::{memory_argument, usd_argument};
-use crate::cloud::{Architecture, Error, Gpu, Opening, ProviderKind};
+use crate::cloud::{Architecture, Error, Gpu, Opening, ProviderKind, Result as CloudResult};
 
 /// A format's error has no room for a remedy of its own.
 fn told<E: serde::de::Error>(error: Error) -> E {
@@ -50,27 +52,95 @@ impl<'de> Visitor<'de> for WordsVisitor {
 
 /// Text that is there. YAML has nothing for empty text, and no key takes either.
 pub(super) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    match String::deserialize(deserializer)? {
-        text if text.is_empty() => Err(serde::de::Error::custom("there is nothing behind this key")),
-        text => Ok(Some(text)),
-    }
+    let read = |text: &str| match text {
+        "" => Err(Error::invalid("there is nothing behind this key")),
+        text => Ok(text.to_owned()),
+    };
+    deserializer.deserialize_str(Text(read)).map(Some)
 }
 
 /// GPUs, as `--gpu` takes them.
 pub(super) fn gpu<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Gpu>, D::Error> {
-    String::deserialize(deserializer)?.parse().map(Some).map_err(told)
+    deserializer.deserialize_str(Text(str::parse)).map(Some)
 }
 
 /// An amount of memory in GiB.
 pub(super) fn memory<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
-    let number = f64::deserialize(deserializer)?;
-    memory_argument(&number.to_string()).map(Some).map_err(told)
+    deserializer.deserialize_f64(Number(memory_argument)).map(Some)
 }
 
 /// An amount of money in USD.
 pub(super) fn usd<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
-    let number = f64::deserialize(deserializer)?;
-    usd_argument(&number.to_string()).map(Some).map_err(told)
+    deserializer.deserialize_f64(Number(usd_argument)).map(Some)
+}
+
+/// What is read from text. A format knows the place of what goes wrong in here, and not of what goes wrong later.
+struct Text<F>(F);
+
+impl<T, F: Fn(&str) -> CloudResult<T>> Visitor<'_> for Text<F> {
+    type Value = T;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("text")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+        (self.0)(text).map_err(told)
+    }
+}
+
+/// The same from a number.
+struct Number<F>(F);
+
+impl<T, F: Fn(&str) -> CloudResult<T>> Visitor<'_> for Number<F> {
+    type Value = T;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a number")
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<T, E> {
+        (self.0)(&number.to_string()).map_err(told)
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<T, E> {
+        (self.0)(&number.to_string()).map_err(told)
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<T, E> {
+        (self.0)(&number.to_string()).map_err(told)
+    }
+}
+
+/// What has keys. A plain structure would be read from a list as well, by the order of its fields.
+pub(super) struct Keyed<T>(pub(super) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Keyed<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(KeyedVisitor(PhantomData)).map(Self)
+    }
+}
+
+struct KeyedVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for KeyedVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("keys and values")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map))
+    }
+}
+
+/// A list of what has keys.
+pub(super) fn list<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<T>>, D::Error> {
+    let list = Vec::<Keyed<T>>::deserialize(deserializer)?;
+    Ok(Some(list.into_iter().map(|keyed| keyed.0).collect()))
 }
 
 /// Ports, as `--open` takes them, or as numbers.

@@ -134,7 +134,7 @@ fn spec_files_of_every_format() {
         ("type.yaml", "type.yaml:2:7: cpus: invalid type"),
         ("type.json", "type.json:1:23: spot: invalid type"),
         ("null.yaml", "null.yaml:2:5: ttl: there is nothing behind this key"),
-        ("null.json", "null.json:1:26: ttl: invalid type: null"),
+        ("null.json", "null.json:1:25: ttl: invalid type: null"),
         ("syntax.yaml", "syntax.yaml:"),
         ("syntax.json", "syntax.json:1:12: "),
         (
