@@ -104,8 +104,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, world: World) -> ExitS
 fn execute_without_settings(command: &Command, printer: &mut Printer) -> Option<anyhow::Result<ExitStatus>> {
     match command {
         Command::Completion(args) => Some(commands::completion::run(args, Cli::command(), printer)),
-        Command::Man(args) => Some(commands::man::run(args, Cli::command(), printer)),
         Command::Schema(args) => Some(commands::schema::run(args, printer)),
+        Command::Man(args) => Some(commands::man::run(args, Cli::command(), printer)),
         Command::Help(args) => Some(commands::help::run(args, Cli::command(), printer)),
         _ => None,
     }
@@ -133,6 +133,8 @@ async fn execute_with_clouds(command: Command, context: &mut Context) -> anyhow:
         Command::Terminate(args) => commands::terminate::run(args, context).await,
         Command::Wait(args) => commands::wait::run(args, context).await,
         Command::Console(args) => commands::console::run(args, context).await,
+        Command::Image(args) => commands::image::run(args, context).await,
+        Command::Region(args) => commands::region::run(args, context).await,
         Command::Price(args) => commands::price::run(args, context).await,
         Command::Type(args) => commands::machine_type::run(args, context).await,
         Command::Catalog(args) => commands::catalog::run(args, context).await,

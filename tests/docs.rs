@@ -63,6 +63,8 @@ fn the_sessions_of_the_readme_are_what_happens() {
         .expect("its folder")
         .to_path_buf();
     let sandbox = Sandbox::new();
+    // What a session writes stays there, and what it reads is found.
+    std::os::unix::fs::symlink(root().join("examples"), sandbox.folder().join("examples")).expect("the examples");
     let sessions = blocks(&readme(), "console");
     assert!(sessions.len() >= 2, "the README shows sessions");
     for session in sessions {
@@ -71,6 +73,7 @@ fn the_sessions_of_the_readme_are_what_happens() {
             let output = Command::new("sh")
                 .args(["-c", &format!("exec 2>&1; {command}")])
                 .env_clear()
+                .current_dir(sandbox.folder())
                 .env("HOME", sandbox.home())
                 .env(
                     "PATH",
@@ -202,8 +205,8 @@ fn the_examples_make_what_they_say() {
         run.expect(0).items()
     };
     let fleet = made("fleet.yaml");
-    let roles: Vec<_> = fleet.iter().map(|item| item["labels"]["role"].clone()).collect();
-    assert_eq!(roles, ["worker", "worker", "gateway"]);
+    let names: Vec<_> = fleet.iter().map(|item| item["name"].clone()).collect();
+    assert_eq!(names, ["api", "worker-1", "worker-2", "worker-3", "db"]);
     let trainer = &made("trainer.json")[0];
     assert!(trainer["spot"] == true && !trainer["expires_at"].is_null(), "{trainer}");
 

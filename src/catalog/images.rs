@@ -3,6 +3,7 @@
 //! On EC2 that is the newest public image of the vendor's account whose name fits a pattern; on Compute Engine it
 //! is an image family. Sources: the vendors' own pages, named at each row.
 
+use super::login::Login;
 use crate::cloud::Architecture;
 
 /// The image of an instance for which none was asked.
@@ -35,6 +36,8 @@ pub struct GcpImage {
 pub struct ImageAlias {
     /// The alias.
     pub name: &'static str,
+    /// Who logs in.
+    pub login: Login,
     /// Its image on EC2, if there is one.
     pub aws: Option<AwsImage>,
     /// Its image on Compute Engine, if there is one.
@@ -66,7 +69,22 @@ pub const IMAGE_ALIASES: &[ImageAlias] = &[
     // https://documentation.ubuntu.com/aws/aws-how-to/instances/find-ubuntu-images/
     // https://documentation.ubuntu.com/gcp/google-how-to/gce/find-ubuntu-images/
     ImageAlias {
+        name: "ubuntu-26.04",
+        login: Login::Key("ubuntu"),
+        aws: Some(AwsImage {
+            owner: "099720109477",
+            x86_64: "ubuntu/images/hvm-ssd-gp3/ubuntu-resolute-26.04-amd64-server-*",
+            arm64: Some("ubuntu/images/hvm-ssd-gp3/ubuntu-resolute-26.04-arm64-server-*"),
+        }),
+        gcp: Some(GcpImage {
+            project: "ubuntu-os-cloud",
+            x86_64: "ubuntu-2604-lts-amd64",
+            arm64: Some("ubuntu-2604-lts-arm64"),
+        }),
+    },
+    ImageAlias {
         name: "ubuntu-24.04",
+        login: Login::Key("ubuntu"),
         aws: Some(AwsImage {
             owner: "099720109477",
             x86_64: "ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-amd64-server-*",
@@ -80,6 +98,7 @@ pub const IMAGE_ALIASES: &[ImageAlias] = &[
     },
     ImageAlias {
         name: "ubuntu-22.04",
+        login: Login::Key("ubuntu"),
         aws: Some(AwsImage {
             owner: "099720109477",
             x86_64: "ubuntu/images/hvm-ssd/ubuntu-jammy-22.04-amd64-server-*",
@@ -95,6 +114,7 @@ pub const IMAGE_ALIASES: &[ImageAlias] = &[
     // https://cloud.google.com/compute/docs/images/os-details
     ImageAlias {
         name: "debian-13",
+        login: Login::Key("admin"),
         aws: Some(AwsImage {
             owner: "136693071363",
             x86_64: "debian-13-amd64-*",
@@ -108,6 +128,7 @@ pub const IMAGE_ALIASES: &[ImageAlias] = &[
     },
     ImageAlias {
         name: "debian-12",
+        login: Login::Key("admin"),
         aws: Some(AwsImage {
             owner: "136693071363",
             x86_64: "debian-12-amd64-*",
@@ -122,6 +143,7 @@ pub const IMAGE_ALIASES: &[ImageAlias] = &[
     // https://docs.aws.amazon.com/linux/al2023/ug/ec2.html
     ImageAlias {
         name: "amazon-linux-2023",
+        login: Login::Key("ec2-user"),
         aws: Some(AwsImage {
             owner: "137112412989",
             x86_64: "al2023-ami-2023.*-kernel-6.1-x86_64",
@@ -132,6 +154,7 @@ pub const IMAGE_ALIASES: &[ImageAlias] = &[
     // https://rockylinux.org/cloud-images
     ImageAlias {
         name: "rocky-9",
+        login: Login::Key("rocky"),
         aws: Some(AwsImage {
             owner: "792107900819",
             x86_64: "Rocky-9-EC2-Base-9.*.x86_64",
@@ -143,9 +166,26 @@ pub const IMAGE_ALIASES: &[ImageAlias] = &[
             arm64: Some("rocky-linux-9-arm64"),
         }),
     },
+    // https://wiki.almalinux.org/cloud/AWS.html
+    // https://wiki.almalinux.org/cloud/Google.html
+    ImageAlias {
+        name: "alma-9",
+        login: Login::Key("ec2-user"),
+        aws: Some(AwsImage {
+            owner: "764336703387",
+            x86_64: "AlmaLinux OS 9.*x86_64*",
+            arm64: Some("AlmaLinux OS 9.*aarch64*"),
+        }),
+        gcp: Some(GcpImage {
+            project: "almalinux-cloud",
+            x86_64: "almalinux-9",
+            arm64: Some("almalinux-9-arm64"),
+        }),
+    },
     // https://access.redhat.com/solutions/15356
     ImageAlias {
         name: "rhel-9",
+        login: Login::Key("ec2-user"),
         aws: Some(AwsImage {
             owner: "309956199498",
             x86_64: "RHEL-9.*_HVM-*-x86_64-*-Hourly2-GP3",
@@ -160,6 +200,7 @@ pub const IMAGE_ALIASES: &[ImageAlias] = &[
     // https://pint.suse.com/
     ImageAlias {
         name: "suse-15",
+        login: Login::Key("ec2-user"),
         aws: Some(AwsImage {
             owner: "013907871322",
             x86_64: "suse-sles-15-sp?-v*-hvm-ssd-x86_64",
@@ -174,6 +215,7 @@ pub const IMAGE_ALIASES: &[ImageAlias] = &[
     // https://cloud.google.com/container-optimized-os/docs/concepts/versioning
     ImageAlias {
         name: "cos",
+        login: Login::Key("chronos"),
         aws: None,
         gcp: Some(GcpImage {
             project: "cos-cloud",
@@ -184,6 +226,7 @@ pub const IMAGE_ALIASES: &[ImageAlias] = &[
     // https://docs.aws.amazon.com/ec2/latest/windows-ami-reference/
     ImageAlias {
         name: "windows-2025",
+        login: Login::Password("Administrator"),
         aws: Some(AwsImage {
             owner: "801119661308",
             x86_64: "Windows_Server-2025-English-Full-Base-*",
@@ -197,6 +240,7 @@ pub const IMAGE_ALIASES: &[ImageAlias] = &[
     },
     ImageAlias {
         name: "windows-2022",
+        login: Login::Password("Administrator"),
         aws: Some(AwsImage {
             owner: "801119661308",
             x86_64: "Windows_Server-2022-English-Full-Base-*",

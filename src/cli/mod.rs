@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand};
 pub use mistakes::{explain, format_asked_for};
 
 use crate::commands::{
-    catalog, completion, console, context, create, describe, doctor, extend, help, list, machine_type, man, power,
-    price, schema, terminate, wait, whoami,
+    catalog, completion, console, context, create, describe, doctor, extend, help, image, list, machine_type, man,
+    power, price, region, schema, terminate, wait, whoami,
 };
 use crate::settings::GlobalArgs;
 
@@ -57,6 +57,8 @@ pub enum Command {
     Unprotect(power::Args),
     Wait(wait::Args),
     Console(console::Args),
+    Image(image::Args),
+    Region(region::Args),
     Price(price::Args),
     Type(machine_type::Args),
     Catalog(catalog::Args),

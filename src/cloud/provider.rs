@@ -193,6 +193,19 @@ pub trait Provider: Send + Sync {
         spec.place.zone.is_some()
     }
 
+    /// The user that a key, or any key, logs in as on this cloud, where that is not the image's own word.
+    fn login_user(&self, key: Option<&str>) -> Option<String> {
+        let _ = key;
+        None
+    }
+
+    /// Whether an instance answers on its SSH port, by the word of a cloud whose instances cannot be connected to; `None`
+    /// where they can.
+    fn answers_ssh(&self, instance: &Instance) -> Option<bool> {
+        let _ = instance;
+        None
+    }
+
     /// One instance, with all that the cloud will tell of it.
     ///
     /// # Errors

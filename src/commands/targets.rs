@@ -7,8 +7,9 @@ use clap::Args;
 
 use crate::cloud::{Error, Instance, Provider, ProviderKind, Reference, Result, parse_duration};
 use crate::context::Context;
+use crate::exit::ExitStatus;
 use crate::operations::{Scope, Selection, check_account, find_references};
-use crate::output::{expiry_text, unenforced_text};
+use crate::output::{Record, Report, View, expiry_text, unenforced_text};
 
 /// How long is waited where nothing else is said.
 pub(super) const DEFAULT_TIMEOUT: &str = "5m";
@@ -121,4 +122,37 @@ pub(super) fn note_left_out(left_out: &[Error], context: &mut Context) {
             .printer
             .note(&format!("{cloud} is left out: {}", error.message()));
     }
+}
+
+/// Prints what clouds listed of themselves, and names those that did not answer. With gaps the exit code is that of an
+/// incomplete list; if nothing answered, that of the failures.
+///
+/// # Errors
+/// Those of writing.
+pub(super) fn conclude_listing(
+    items: Vec<Record>,
+    gaps: Vec<Error>,
+    view: &View,
+    context: &mut Context,
+) -> anyhow::Result<ExitStatus> {
+    let is_blind = items.is_empty() && !gaps.is_empty();
+    let status = match (is_blind, gaps.is_empty()) {
+        (true, _) => ExitStatus::of_batch(0, &gaps),
+        (false, true) => ExitStatus::DONE,
+        (false, false) => ExitStatus::PARTIAL,
+    };
+    let report = Report { items, errors: gaps };
+    let now = context.now();
+    if is_blind {
+        context.printer.report(&report, view, now)?;
+        return Ok(status);
+    }
+    context.printer.items(&report, view, now)?;
+    for gap in &report.errors {
+        warn_of_gap(gap, context);
+    }
+    if !report.errors.is_empty() {
+        context.printer.warning("the list is incomplete");
+    }
+    Ok(status)
 }

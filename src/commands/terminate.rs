@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::targets::{DEFAULT_TIMEOUT, check_accounts, duration_argument, find, note_left_out, scope};
-use super::wait::wait_with_steps;
+use super::wait::{all_to, wait_with_steps};
 use crate::cloud::{Error, ErrorKind, Instance, ListFilter, ProviderKind, Reference, Result};
 use crate::context::Context;
 use crate::exit::ExitStatus;
@@ -95,7 +95,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
             .step(instance.state.as_str(), &instance.reference.to_string());
     }
     if args.wait {
-        let waited = wait_with_steps(&ended, Goal::Terminated, args.timeout, context).await;
+        let waited = wait_with_steps(all_to(Goal::Terminated, &ended), args.timeout, context).await;
         errors.extend(waited.errors);
         let disks = ended;
         ended = waited.reached.into_iter().chain(waited.unreached).collect();

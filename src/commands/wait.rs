@@ -8,7 +8,7 @@ use super::targets::{DEFAULT_TIMEOUT, References, duration_argument, find};
 use crate::cloud::{Instance, Reference};
 use crate::context::Context;
 use crate::exit::ExitStatus;
-use crate::operations::{Goal, Waited, wait_for};
+use crate::operations::{Goal, SSH_PORT, Waited, wait_for};
 use crate::output::{INSTANCES, Report};
 
 /// Wait until VMs are in a state
@@ -22,6 +22,9 @@ pub struct Args {
     /// How long to wait at most
     #[arg(long, value_name = "DURATION", default_value = DEFAULT_TIMEOUT, value_parser = duration_argument)]
     timeout: Duration,
+    /// The port that SSH is waited for on
+    #[arg(long, value_name = "PORT", default_value_t = SSH_PORT, value_parser = clap::value_parser!(u16).range(1..))]
+    ssh_port: u16,
 }
 
 /// A state that can be waited for.
@@ -33,14 +36,17 @@ pub enum GoalArgument {
     Stopped,
     /// It is gone
     Terminated,
+    /// It runs, and answers by SSH
+    Ssh,
 }
 
-impl From<GoalArgument> for Goal {
-    fn from(argument: GoalArgument) -> Self {
-        match argument {
-            GoalArgument::Running => Self::Running,
-            GoalArgument::Stopped => Self::Stopped,
-            GoalArgument::Terminated => Self::Terminated,
+impl GoalArgument {
+    fn goal(self, ssh_port: u16) -> Goal {
+        match self {
+            Self::Running => Goal::Running,
+            Self::Stopped => Goal::Stopped,
+            Self::Terminated => Goal::Terminated,
+            Self::Ssh => Goal::Ssh(ssh_port),
         }
     }
 }
@@ -49,14 +55,14 @@ impl From<GoalArgument> for Goal {
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     context.printer.check(&INSTANCES)?;
     let selection = find(&args.targets.references, context).await?;
-    let goal = Goal::from(args.goal);
+    let goal = args.goal.goal(args.ssh_port);
     match selection.missing_error() {
         // What is not there any more is what was waited for.
         Some(_) if goal == Goal::Terminated && selection.gaps.is_empty() => note_absent(&selection.missing, context),
         Some(error) => return Err(error.into()),
         None => {}
     }
-    let waited = wait_with_steps(&selection.instances, goal, args.timeout, context).await;
+    let waited = wait_with_steps(all_to(goal, &selection.instances), args.timeout, context).await;
     let status = ExitStatus::of_batch(waited.reached.len(), &waited.errors);
     let now = context.now();
     let shown: Vec<Instance> = waited.reached.into_iter().chain(waited.unreached).collect();
@@ -72,30 +78,26 @@ fn note_absent(missing: &[Reference], context: &mut Context) {
     }
 }
 
+/// The same goal for all of them.
+pub(super) fn all_to(goal: Goal, instances: &[Instance]) -> Vec<(Instance, Goal)> {
+    instances.iter().map(|instance| (instance.clone(), goal)).collect()
+}
+
 /// Waits, and shows each arrival as a step on the terminal.
 pub(super) async fn wait_with_steps(
-    instances: &[Instance],
-    goal: Goal,
+    targets: Vec<(Instance, Goal)>,
     timeout: Duration,
     context: &mut Context,
 ) -> Waited {
     let started = std::time::Instant::now();
-    let several = instances.len() > 1;
+    let several = targets.len() > 1;
     let interrupt = context.interrupt.clone();
     let (printer, clouds) = context.split();
-    let mut on_reached = |instance: &Instance| {
+    let mut on_reached = |goal: Goal, instance: &Instance| {
         let name = instance.name.as_deref().filter(|_| several).unwrap_or_default();
         let address = instance.public_ip.as_deref().unwrap_or_default();
         let detail = format!("{}s   {name} {address}", started.elapsed().as_secs());
         printer.step(goal.as_str(), detail.trim_end());
     };
-    wait_for(
-        &|kind| clouds.get(kind),
-        instances,
-        goal,
-        timeout,
-        &interrupt,
-        &mut on_reached,
-    )
-    .await
+    wait_for(&|kind| clouds.get(kind), targets, timeout, &interrupt, &mut on_reached).await
 }

@@ -1,17 +1,23 @@
 //! Waiting until instances are in a state: one listing for each location and round, however many instances there are.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use tokio::time::Instant;
 
 use super::batch::{Fresh, refresh};
-use crate::cloud::{Error, ErrorKind, Instance, InstanceState, Provider, ProviderKind};
+use super::ssh::{Silence, address, try_each};
+use super::waiting::{Step, Waiting};
+use crate::cloud::{Error, ErrorKind, Instance, InstanceState, Provider, ProviderKind, Result};
 use crate::interrupt::Interrupt;
 
 /// The pause after the first look; it grows by half each round.
 const FIRST_PAUSE: Duration = Duration::from_millis(400);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// How long a try to reach one by SSH may take at least.
+const SHORTEST_TRY: Duration = Duration::from_secs(1);
 /// How long the last look may take.
 const LAST_LOOK: Duration = Duration::from_secs(5);
 
@@ -24,17 +30,23 @@ pub enum Goal {
     Stopped,
     /// Gone.
     Terminated,
+    /// Running, and answering on this port by SSH.
+    Ssh(u16),
 }
 
 impl Goal {
     /// The goal's word.
     pub fn as_str(self) -> &'static str {
-        self.state().as_str()
+        match self {
+            Self::Ssh(_) => "ssh",
+            _ => self.state().as_str(),
+        }
     }
 
-    fn state(self) -> InstanceState {
+    /// The state that it takes.
+    pub(super) fn state(self) -> InstanceState {
         match self {
-            Self::Running => InstanceState::Running,
+            Self::Running | Self::Ssh(_) => InstanceState::Running,
             Self::Stopped => InstanceState::Stopped,
             Self::Terminated => InstanceState::Terminated,
         }
@@ -52,34 +64,32 @@ pub struct Waited {
     pub errors: Vec<Error>,
 }
 
-/// Waits until every target is in the goal's state, or can no longer get there, or `timeout` has passed, or a signal
-/// has come. `on_reached` is told of each as it gets there.
+/// Waits until every target has reached its goal, or can no longer get there, or `timeout` has passed, or a signal has
+/// come. `on_reached` is told of each as it gets there, and of one that is to answer by SSH also when it runs.
 pub async fn wait_for(
     connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
-    targets: &[Instance],
-    goal: Goal,
+    targets: Vec<(Instance, Goal)>,
     timeout: Duration,
     interrupt: &Interrupt,
-    on_reached: &mut (dyn FnMut(&Instance) + Send),
+    on_reached: &mut (dyn FnMut(Goal, &Instance) + Send),
 ) -> Waited {
     let start = Instant::now();
     let deadline = start + timeout;
     let mut waited = Waited::default();
-    let mut waiting: Vec<Waiting> = targets
-        .iter()
-        .map(|target| Waiting {
-            instance: target.clone(),
-            was_seen: false,
-            absences: 0,
-        })
-        .collect();
+    let targets = targets.into_iter();
+    let mut waiting: Vec<_> = targets.map(|(instance, goal)| Waiting::new(instance, goal)).collect();
     let mut pause = FIRST_PAUSE;
     loop {
         let mut still = Vec::new();
-        for one in waiting {
-            match one.step(goal) {
+        for mut one in waiting {
+            if one.port().is_some() && !one.is_told {
+                on_reached(Goal::Running, &one.instance);
+                one.is_told = true;
+            }
+            let goal = one.goal;
+            match one.step() {
                 Step::Reached(instance) => {
-                    on_reached(&instance);
+                    on_reached(goal, &instance);
                     waited.reached.push(instance);
                 }
                 Step::Failed(instance, error) => {
@@ -95,20 +105,24 @@ pub async fn wait_for(
         }
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() || interrupt.status().is_some() {
-            return give_up(waited, waiting, goal, start.elapsed());
+            return give_up(waited, waiting, start.elapsed());
         }
         // Full jitter over the last half, so that a hundred pipelines do not ask in step.
         let rest = pause.mul_f64(0.5 + fastrand::f64() / 2.0).min(left);
         pause = (pause * 3 / 2).min(LONGEST_PAUSE);
 
         let instances: Vec<_> = waiting.iter().map(|one| one.instance.clone()).collect();
-        let look = async {
-            tokio::time::sleep(rest).await;
-            // The last look comes when the time is up, and is given a moment of its own.
-            Ok(tokio::time::timeout_at(deadline + LAST_LOOK, refresh(connect, &instances)).await)
+        let round = round(connect, &waiting, &instances, rest, deadline);
+        let Ok((answers, fresh)) = interrupt.stops(round).await else {
+            return give_up(waited, waiting, start.elapsed());
         };
-        let Ok(Ok(mut fresh)) = interrupt.stops(look).await else {
-            return give_up(waited, waiting, goal, start.elapsed());
+        for (position, answer) in answers {
+            waiting[position].hear(answer);
+        }
+        let mut fresh = match fresh {
+            Look::Unneeded => continue,
+            Look::Late => return give_up(waited, waiting, start.elapsed()),
+            Look::Fresh(fresh) => fresh,
         };
         let lasting = fresh.errors.iter().position(|error| !is_passing(error.kind()));
         if let Some(index) = lasting {
@@ -118,98 +132,91 @@ pub async fn wait_for(
             return waited;
         }
         for one in &mut waiting {
-            one.look(&fresh, goal);
+            one.look(&fresh);
         }
     }
 }
 
-/// So many complete listings in a row without an instance that was listed before mean that it is gone; one alone may
-/// be a listing that lags.
-const ABSENCES: u32 = 3;
-
-struct Waiting {
-    instance: Instance,
-    /// Right after its creation an instance may not be listed yet.
-    was_seen: bool,
-    /// In how many listings in a row it was missing.
-    absences: u32,
+/// What a listing came to.
+enum Look {
+    /// Nobody was left to look for.
+    Unneeded,
+    /// It took too long.
+    Late,
+    Fresh(Fresh),
 }
 
-/// Labels can be listed later than the instance itself. One that is known to be ours is so still if it is listed without
-/// any.
-fn with_marks_of(known: &Instance, fresh: Instance) -> Instance {
-    let is_bare = !fresh.managed && fresh.doubt.is_none() && fresh.labels.is_empty();
-    if !known.managed || !is_bare {
-        return fresh;
+/// What each that was tried answered to SSH, by its position.
+type Answers = Vec<(usize, std::result::Result<(), Silence>)>;
+
+/// Tries those that run by SSH, and meanwhile rests and looks at all of them.
+async fn round(
+    connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
+    waiting: &[Waiting],
+    instances: &[Instance],
+    rest: Duration,
+    deadline: Instant,
+) -> Result<(Answers, Look)> {
+    let attempts = pin!(try_ssh(connect, waiting, deadline));
+    let look = pin!(async {
+        tokio::time::sleep(rest).await;
+        // The last look comes when the time is up, and is given a moment of its own.
+        match tokio::time::timeout_at(deadline + LAST_LOOK, refresh(connect, instances)).await {
+            Ok(fresh) => Look::Fresh(fresh),
+            Err(_) => Look::Late,
+        }
+    });
+    Ok(match select(attempts, look).await {
+        Either::Left((answers, _)) if answers.iter().filter(|(_, answer)| answer.is_ok()).count() == waiting.len() => {
+            (answers, Look::Unneeded)
+        }
+        Either::Left((answers, look)) => (answers, look.await),
+        Either::Right((look, attempts)) => (attempts.await, look),
+    })
+}
+
+async fn try_ssh(
+    connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
+    waiting: &[Waiting],
+    deadline: Instant,
+) -> Answers {
+    let (mut answers, mut attempts) = (Vec::new(), Vec::new());
+    for (position, one) in waiting.iter().enumerate() {
+        let Some(port) = one.port() else { continue };
+        match connect(one.instance.provider).answers_ssh(&one.instance) {
+            Some(true) => answers.push((position, Ok(()))),
+            Some(false) => answers.push((position, Err(Silence::NoAnswer))),
+            None => attempts.push((position, address(&one.instance).map(str::to_owned), port)),
+        }
     }
-    Instance {
-        name: known.name.clone(),
-        labels: known.labels.clone(),
-        managed: true,
-        spec_fingerprint: known.spec_fingerprint.clone(),
-        generation: known.generation,
-        ttl: known.ttl,
-        expires_at: known.expires_at,
-        expiry_enforcer: known.expiry_enforcer,
-        ..fresh
-    }
+    // One that is begun is given a moment.
+    answers.extend(try_each(attempts, deadline.max(Instant::now() + SHORTEST_TRY)).await);
+    answers
 }
 
-enum Step {
-    Reached(Instance),
-    Failed(Instance, Error),
-    Waiting(Waiting),
-}
-
-impl Waiting {
-    fn look(&mut self, fresh: &Fresh, goal: Goal) {
-        if let Some(listed) = fresh.listed(&self.instance) {
-            self.instance = with_marks_of(&self.instance, listed.clone());
-            self.was_seen = true;
-            self.absences = 0;
-        } else if fresh.complete {
-            self.absences += 1;
-            let was_going = goal == Goal::Terminated && self.instance.state.is_gone();
-            if was_going || (self.absences >= ABSENCES && (self.was_seen || goal == Goal::Terminated)) {
-                self.instance.state = InstanceState::Terminated;
+fn give_up(mut waited: Waited, waiting: Vec<Waiting>, elapsed: Duration) -> Waited {
+    for one in waiting {
+        let port = one.port();
+        let Waiting {
+            instance, goal, answer, ..
+        } = one;
+        let error = match (port, answer) {
+            (Some(port), answer) => {
+                let silence = answer.and_then(|answer| answer.err()).unwrap_or(Silence::NoAnswer);
+                silence.error(&instance, port, elapsed)
             }
-        }
-    }
-
-    fn step(self, goal: Goal) -> Step {
-        let state = self.instance.state;
-        if state == goal.state() {
-            return Step::Reached(self.instance);
-        }
-        if state.is_gone() && goal != Goal::Terminated {
-            let reason = self.instance.state_reason.clone();
-            let kind = self.instance.failure.unwrap_or(ErrorKind::NotFound);
-            let error = Error::new(
-                kind,
-                format!("{} ended before it was {}", self.instance.reference, goal.as_str()),
-            );
-            let error = match reason {
-                Some(reason) => error.with_code(reason),
-                None => error,
-            };
-            return Step::Failed(self.instance, error);
-        }
-        Step::Waiting(self)
-    }
-}
-
-fn give_up(mut waited: Waited, waiting: Vec<Waiting>, goal: Goal, elapsed: Duration) -> Waited {
-    for Waiting { instance, .. } in waiting {
-        let message = format!(
-            "{} is {} and not {} after {} s",
-            instance.reference,
-            instance.state,
-            goal.as_str(),
-            elapsed.as_secs()
-        );
-        waited
-            .errors
-            .push(Error::new(ErrorKind::Timeout, message).with_leftover(&instance.reference));
+            (None, _) => {
+                let message = format!(
+                    "{} is {} and not {} after {} s",
+                    instance.reference,
+                    instance.state,
+                    goal.state().as_str(),
+                    elapsed.as_secs()
+                );
+                Error::new(ErrorKind::Timeout, message).with_leftover(&instance.reference)
+            }
+        };
+        waited.errors.push(error);
         waited.unreached.push(instance);
     }
     waited

@@ -3,6 +3,7 @@
 //! Renderers are pure functions to a `Write`; what goes to which stream is decided in [`Printer`].
 
 mod catalogue_views;
+mod connect;
 mod errors;
 mod expiry;
 mod format;
@@ -11,16 +12,19 @@ mod hints;
 mod machine;
 mod printer;
 mod record;
+mod schemas;
 mod table;
 mod text;
 mod views;
 
 pub use catalogue_views::{CATALOGUES, COSTS, MACHINE_TYPES, PRICES, UPDATES};
+pub use connect::{connect_text, password_text};
 pub use errors::error_text;
 pub use expiry::{expiry_text, unenforced_text};
 pub use format::Format;
 pub use hints::hint_for;
 pub use printer::{Printer, Streams, Terminal};
-pub use record::{ERROR_FIELDS, Record, Report};
+pub use record::{Record, Report};
+pub use schemas::{error_schema, instance_schema};
 pub use text::{age, escape, shown_name};
-pub use views::{CONTEXTS, Column, DOCTOR, IDENTITIES, INSTANCES, PLANS, SETTINGS, View};
+pub use views::{CONTEXTS, Column, DOCTOR, IDENTITIES, IMAGES, INSTANCES, PLANS, REGIONS, SETTINGS, View};

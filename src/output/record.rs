@@ -5,10 +5,10 @@ use serde::ser::{SerializeMap, Serializer};
 use serde_json::{Value, json};
 
 use super::hints::hint_for;
-use crate::cloud::{Error, Field, Identity, Instance, Plan, ProviderKind, format_duration};
+use crate::cloud::{Area, Error, Field, Identity, Image, Instance, Plan, ProviderKind, format_duration};
 
 /// The fields of an error entry, in order.
-pub const ERROR_FIELDS: [&str; 7] = ["location", "kind", "code", "request_id", "message", "hint", "leftover"];
+pub(super) const ERROR_FIELDS: [&str; 7] = ["location", "kind", "code", "request_id", "message", "hint", "leftover"];
 
 /// One result: its fields by name, in the order they are shown.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +39,30 @@ impl Record {
             ("provider", json!(kind.as_str())),
             ("account", json!(identity.account)),
             ("principal", json!(identity.principal)),
+        ])
+    }
+
+    /// What an image alias means in a region, and who logs in to what is made from it.
+    pub fn of_image(image: &Image, region: &str, login_user: Option<&str>) -> Self {
+        Self(vec![
+            ("provider", json!(image.provider.as_str())),
+            ("region", json!(region)),
+            ("alias", json!(image.alias)),
+            ("architecture", json!(image.architecture.as_str())),
+            ("login_user", json!(login_user)),
+            ("id", json!(image.id)),
+            ("name", json!(image.name)),
+            ("disk_gib", json!(image.disk_gib)),
+            ("created_at", json!(image.created_at.map(|time| time.to_string()))),
+        ])
+    }
+
+    /// A region.
+    pub fn of_region(provider: ProviderKind, name: &str) -> Self {
+        Self(vec![
+            ("provider", json!(provider.as_str())),
+            ("name", json!(name)),
+            ("area", json!(Area::of_region(provider, name).map(Area::as_str))),
         ])
     }
 

@@ -208,6 +208,54 @@ pub const PLANS: View = View {
     ],
 };
 
+const IMAGE_COLUMNS: &[Column] = &[
+    whole("ALIAS", &["alias"], 0),
+    short("PROVIDER", "provider", 1),
+    short("ARCH", "architecture", 2),
+    short("LOGIN", "login_user", 3),
+    whole("ID", &["id"], 0),
+    short("NAME", "name", 5),
+    short("MIN GIB", "disk_gib", 4),
+    since("AGE", "created_at", 6),
+];
+
+/// What the image aliases mean.
+pub const IMAGES: View = View {
+    columns: IMAGE_COLUMNS,
+    wide: IMAGE_COLUMNS,
+    key: "id",
+    name: Some("alias"),
+    reference: None,
+    fields: &[
+        "provider",
+        "region",
+        "alias",
+        "architecture",
+        "login_user",
+        "id",
+        "name",
+        "disk_gib",
+        "created_at",
+        "age",
+    ],
+};
+
+const REGION_COLUMNS: &[Column] = &[
+    whole("NAME", &["name"], 0),
+    short("AREA", "area", 0),
+    short("PROVIDER", "provider", 0),
+];
+
+/// Regions.
+pub const REGIONS: View = View {
+    columns: REGION_COLUMNS,
+    wide: REGION_COLUMNS,
+    key: "name",
+    name: Some("name"),
+    reference: None,
+    fields: &["provider", "name", "area"],
+};
+
 const IDENTITY_COLUMNS: &[Column] = &[
     whole("PROVIDER", &["provider"], 0),
     whole("ACCOUNT", &["account"], 0),

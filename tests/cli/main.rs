@@ -13,6 +13,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod access;
 mod any_cloud;
 mod bad_input;
 mod catalogue;
@@ -24,6 +25,7 @@ mod help;
 mod interrupts;
 mod secrets;
 mod spec_files;
+mod spec_formats;
 mod streams;
 mod terminal;
 

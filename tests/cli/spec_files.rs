@@ -1,245 +1,268 @@
-//! Files that describe VMs: three formats that say the same, several VMs in one, and mistakes that are named by line.
+//! Files that describe VMs, in each of their formats, and the schemas of what is read and printed.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::names;
-use crate::support::sandbox::{Run, Sandbox};
+use crate::support::python;
+use crate::support::sandbox::Sandbox;
+use crate::{create, names};
 
-/// Runs `create -f FILE ARGUMENTS` on the mock.
-fn create(sandbox: &Sandbox, file: &str, text: &str, arguments: &[&str]) -> Run {
-    sandbox.write(file, text);
-    let path = sandbox.folder().join(file);
-    let path = path.to_str().expect("a path");
-    sandbox.run(&[&["create", "-p", "mock", "-o", "json", "-f", path], arguments].concat())
+fn example(name: &str) -> String {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    root.join("examples").join(name).to_string_lossy().into_owned()
 }
 
-const TOML: &str = r#"
-name = "a"
-cpus = 4
-memory = 16
-region = "europe"
-open = ["22", "443/10.0.0.0/8"]
-ttl = "2h"
-[label]
-env = "dev"
-"#;
-const YAML: &str = r#"
-name: a
-cpus: 4
-memory: 16
-region: europe
-open: ["22", 443/10.0.0.0/8]
-ttl: 2h
-label: {env: dev}
-"#;
-const JSON: &str = r#"{
-  "name": "a", "cpus": 4, "memory": 16, "region": ["europe"], "open": ["22", "443/10.0.0.0/8"],
-  "ttl": "2h", "label": {"env": "dev"}
-}"#;
+/// What a dry run would make, by name.
+fn plans(sandbox: &Sandbox, arguments: &[&str]) -> Vec<Value> {
+    let all = [&["create", "-p", "mock", "--dry-run", "-o", "json"], arguments].concat();
+    sandbox.run(&all).expect(0).items()
+}
+
+fn names_of(items: &[Value]) -> Vec<&str> {
+    items.iter().filter_map(|item| item["name"].as_str()).collect()
+}
+
+/// The same VMs in every format.
+const SAME: [(&str, &str); 3] = [
+    (
+        "same.toml",
+        "spot = true\n[label]\nenv = \"a\"\nteam = \"x\"\n[[vm]]\nname = \"one\"\nspot = false\n\
+         [[vm]]\nname = \"two\"\ncount = 2\ndisk = 20\nopen = [22, \"443/10.0.0.0/8\"]\nlabel = { env = \"b\" }\n",
+    ),
+    (
+        "same.yml",
+        "spot: true\nlabel: {env: a, team: x}\nvm:\n- name: one\n  spot: false\n\
+         - name: two\n  count: 2\n  disk: 20\n  open: [22, 443/10.0.0.0/8]\n  label: {env: b}\n",
+    ),
+    (
+        "same.json",
+        "{\"spot\": true, \"label\": {\"env\": \"a\", \"team\": \"x\"}, \"vm\": [{\"name\": \"one\", \"spot\": false},\n\
+         {\"name\": \"two\", \"count\": 2, \"disk\": 20, \"open\": [22, \"443/10.0.0.0/8\"], \"label\": {\"env\": \"b\"}}]}\n",
+    ),
+];
 
 #[test]
-fn three_formats_say_the_same() {
-    let sandbox = Sandbox::new();
-    let made = create(&sandbox, "a.toml", TOML, &[]).expect(0).item();
-    assert_eq!(made["machine_type"], "large");
-    assert_eq!(made["region"], "eu-west-1");
-    assert_eq!(made["native"]["openings"], json!(["22", "443/10.0.0.0/8"]));
-    for (file, text) in [("a.yaml", YAML), ("a.json", JSON)] {
-        let same = create(&sandbox, file, text, &[]).expect(0).item();
-        assert_eq!(same["id"], made["id"], "{file}");
+fn one_file_makes_several_vms_whatever_its_format() {
+    for (name, text) in SAME {
+        for is_input in [false, true] {
+            let sandbox = Sandbox::new();
+            let path = sandbox.write(name, text);
+            let source = if is_input { "-" } else { &path };
+            let run = sandbox.run_with_input(&["create", "-p", "mock", "-o", "json", "-f", source], text);
+            let items = run.expect(0).items();
+            assert_eq!(names_of(&items), ["one", "two-1", "two-2"], "{name}");
+            let (one, two) = (&items[0], &items[2]);
+            assert_eq!((&one["spot"], &two["spot"]), (&false.into(), &true.into()), "{name}");
+            assert_eq!(one["labels"], serde_json::json!({"env": "a", "team": "x"}), "{name}");
+            assert_eq!(two["labels"], serde_json::json!({"env": "b", "team": "x"}), "{name}");
+            assert_eq!(two["native"]["disk_gib"], 20, "{name}");
+            assert_eq!(
+                two["native"]["openings"],
+                serde_json::json!(["22", "443/10.0.0.0/8"]),
+                "{name}"
+            );
+            // The same again makes nothing.
+            let again = sandbox
+                .run_with_input(&["create", "-p", "mock", "-q", "-f", source], text)
+                .expect(0);
+            assert_eq!(again.stdout.lines().count(), 3, "{name}");
+            assert_eq!(names(&sandbox).len(), 3, "{name}");
+        }
     }
-    assert_eq!(names(&sandbox), ["a"]);
-}
-
-#[test]
-fn several_vms_share_what_stands_at_the_top() {
-    let sandbox = Sandbox::new();
-    let text = r#"
-        image = "debian-12"
-        label = { env = "dev", team = "web" }
-        [[vm]]
-        name = "one"
-        label = { team = "db" }
-        [[vm]]
-        name = "two"
-        count = 2
-        image = "ubuntu-24.04"
-    "#;
-    let made = create(&sandbox, "several.toml", text, &[]).expect(0).items();
-    let of = |name: &str| made.iter().find(|item| item["name"] == name).expect("the VM");
-    assert_eq!(made.len(), 3);
-    assert_eq!(of("one")["labels"], json!({ "env": "dev", "team": "db" }));
-    assert_eq!(of("one")["image"], "img-debian-12-x86_64");
-    assert_eq!(of("two-1")["labels"], json!({ "env": "dev", "team": "web" }));
-    assert_eq!(of("two-2")["image"], "img-ubuntu-24.04-x86_64");
-    // Again, and nothing is made; a flag holds for all of them.
-    let again = create(&sandbox, "several.toml", text, &[]).expect(0).items();
-    assert_eq!(again.len(), 3);
-    let other = create(&sandbox, "several.toml", text, &["--image", "debian-13"]).expect(6);
-    assert_eq!(other.error_kinds(), ["already_exists"; 3]);
-    assert_eq!(names(&sandbox).len(), 3);
 }
 
 #[test]
 fn flags_go_before_the_file() {
     let sandbox = Sandbox::new();
-    let made = create(
-        &sandbox,
-        "a.toml",
-        TOML,
-        &["-r", "us-east-1", "--cpus", "8", "--ttl", "never"],
-    )
-    .expect(0)
-    .item();
-    assert_eq!(
-        (&made["region"], &made["machine_type"]),
-        (&json!("us-east-1"), &json!("xlarge"))
+    let (name, text) = SAME[0];
+    sandbox.write(name, text);
+    let run = [
+        "create", "-p", "mock", "-o", "json", "-f", name, "-l", "env=c", "--disk", "30", "--open", "80",
+    ];
+    for item in sandbox.run(&run).expect(0).items() {
+        assert_eq!(item["labels"]["env"], "c");
+        assert_eq!(item["native"]["disk_gib"], 30);
+        assert_eq!(item["native"]["openings"], serde_json::json!(["80"]));
+    }
+}
+
+#[test]
+fn a_budget_takes_the_place_of_a_ttl_and_a_ttl_that_of_a_budget() {
+    let sandbox = Sandbox::new();
+    sandbox.write("ttl.toml", "name = \"a\"\nttl = \"30d\"\n");
+    sandbox.write("budget.toml", "name = \"a\"\nbudget = 0.01\n");
+    sandbox.write("mixed.yaml", "ttl: 30d\nvm: [{name: a, budget: 0.01}]\n");
+    let ttl = |arguments: &[&str]| {
+        plans(&sandbox, arguments)[0]["ttl"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    assert_eq!(ttl(&["-f", "ttl.toml"]), "30d");
+    let bought = ttl(&["-f", "budget.toml"]);
+    assert!(!bought.is_empty() && bought != "30d", "{bought}");
+    assert_eq!(ttl(&["-f", "ttl.toml", "--budget", "0.01"]), bought);
+    assert_eq!(ttl(&["-f", "mixed.yaml"]), bought);
+    assert_eq!(ttl(&["-f", "budget.toml", "--ttl", "30d"]), "30d");
+}
+
+#[test]
+fn what_standard_input_has_of_user_data_is_for_every_vm() {
+    let sandbox = Sandbox::new();
+    let (name, text) = SAME[1];
+    sandbox.write(name, text);
+    let arguments = ["create", "-p", "mock", "-o", "json", "-f", name, "--user-data", "-"];
+    for item in sandbox.run_with_input(&arguments, "#!/bin/sh\n").expect(0).items() {
+        assert_eq!(item["native"]["user_data_bytes"], 10);
+    }
+    let both = ["create", "-p", "mock", "-f", "-", "--user-data", "-"];
+    let refused = sandbox.run_with_input(&both, text).expect(2);
+    assert!(refused.stderr.contains("standard input"), "{}", refused.stderr);
+}
+
+#[test]
+fn each_vm_is_waited_for_as_it_says() {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "mixed.toml",
+        "[[vm]]\nname = \"fast\"\nwait = \"none\"\n[[vm]]\nname = \"slow\"\nwait = \"ssh\"\n",
     );
-    assert_eq!(made["expires_at"], Value::Null);
+    let items = sandbox
+        .run(&["create", "-p", "mock", "-o", "json", "-f", "mixed.toml"])
+        .expect(0)
+        .items();
+    assert_eq!(
+        (&items[0]["state"], &items[1]["state"]),
+        (&"pending".into(), &"running".into())
+    );
 }
 
 #[test]
-fn a_file_can_come_on_standard_input() {
-    let sandbox = Sandbox::new();
-    for (text, name) in [
-        ("{\"name\": \"of-json\"}", "of-json"),
-        ("name: of-yaml\n", "of-yaml"),
-        ("name = \"of-toml\"\n", "of-toml"),
-    ] {
-        let run = sandbox.run_with_input(&["create", "-p", "mock", "-f", "-", "-o", "json"], text);
-        assert_eq!(run.expect(0).item()["name"], name);
+fn the_examples_can_be_created() {
+    for (name, count) in [("fleet.yaml", 5), ("pair.json", 2), ("web.toml", 1)] {
+        assert_eq!(plans(&Sandbox::new(), &["-f", &example(name)]).len(), count, "{name}");
     }
 }
 
 #[test]
-fn mistakes_are_named_by_file_line_and_key() {
-    let sandbox = Sandbox::new();
-    for (file, text, words) in [
-        (
-            "a.toml",
-            "name = \"a\"\nimge = \"x\"\n",
-            &["a.toml:2", "imge", "did you mean image?"][..],
-        ),
-        (
-            "a.yaml",
-            "name: a\nimge: x\n",
-            &["a.yaml:2", "imge", "did you mean image?"],
-        ),
-        (
-            "a.json",
-            "{\n\"name\": \"a\",\n\"imge\": \"x\"}",
-            &["a.json:3", "imge", "did you mean image?"],
-        ),
-        (
-            "b.toml",
-            "name = \"a\"\n[[vm]]\nname = \"b\"\ncuont = 2\n",
-            &["b.toml:4", "cuont", "did you mean count?"],
-        ),
-        ("b.yaml", "cpus: four\n", &["b.yaml:1", "cpus"]),
-        ("b.json", "{\"cpus\": ", &["b.json:1"]),
-        ("c.toml", "[[vm]]\nimage = \"x\"\n", &["number 1 has no name"]),
-        (
-            "d.toml",
-            "[[vm]]\nname = \"a\"\n[[vm]]\nname = \"a\"\n",
-            &["the name a stands twice"],
-        ),
-        (
-            "e.toml",
-            "[[vm]]\nname = \"a\"\n[[vm.vm]]\nname = \"b\"\n",
-            &["within another"],
-        ),
-        ("f.ini", "name = a\n", &[".ini", ".toml, .yaml or .json"]),
-        ("g.yaml", "open: {22: yes}\n", &["g.yaml:1"]),
-        ("h.toml", "gpu = \"t4:0\"\nname = \"a\"\n", &["t4:0"]),
-        ("i.toml", "open = [\"22/10.0.0.1/8\"]\nname = \"a\"\n", &["10.0.0.1/8"]),
-        ("j.toml", "fallback = [\"planet\"]\n", &["j.toml:1", "planet"]),
-    ] {
-        let run = create(&sandbox, file, text, &[]).expect(2);
-        for word in words {
-            assert!(run.stderr.contains(word), "{word} in {file}: {}", run.stderr);
-        }
-        assert_eq!(run.stderr.matches("error:").count(), 1, "{}", run.stderr);
-    }
-    let several = "[[vm]]\nname = \"a\"\n[[vm]]\nname = \"b\"\n";
-    for flags in [&["c"][..], &["--count", "2"]] {
-        let run = create(&sandbox, "k.toml", several, flags).expect(2);
-        assert!(run.stderr.contains("has several VMs"), "{}", run.stderr);
-    }
-    assert_eq!(names(&sandbox), [""; 0]);
-}
-
-#[test]
-fn the_committed_schema_is_the_one_that_is_printed_and_knows_every_key() {
-    let sandbox = Sandbox::new();
-    let printed = sandbox.run(&["schema", "spec"]).expect(0).stdout;
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/spec.schema.json");
-    if std::env::var_os("SNAPSHOTS").is_some_and(|value| value == "overwrite") {
+fn the_committed_schema_is_what_is_printed() {
+    let printed = Sandbox::new().run(&["schema", "spec"]).expect(0).stdout;
+    let path = example("spec.schema.json");
+    if std::env::var("SNAPSHOTS").is_ok_and(|what| what == "overwrite") {
         fs::write(&path, &printed).expect("the schema");
     }
-    assert_eq!(fs::read_to_string(path).expect("the schema"), printed);
-    let schema: Value = serde_json::from_str(&printed).expect("JSON");
-    assert_eq!(schema["additionalProperties"], false);
-    let has = |key: &str| schema["properties"].get(key).is_some();
-    // Every long flag that describes a VM is a key.
-    let help = sandbox.run(&["create", "--help"]).expect(0).stdout;
-    let section = help.split("Global options:").next().unwrap_or_default();
-    let flags = section.lines().filter_map(|line| {
-        line.trim_start()
-            .split("--")
-            .nth(1)
-            .filter(|_| line.trim_start().starts_with('-'))
-    });
-    let flags: Vec<&str> = flags.filter_map(|flag| flag.split([' ', '=', '[']).next()).collect();
-    assert!(flags.len() > 20, "{flags:?}");
-    for flag in flags {
-        let is_of_the_run = ["file", "timeout", "dry-run", "ssh-port", "help"].contains(&flag);
-        assert!(is_of_the_run || has(flag), "{flag}");
+    let committed = fs::read_to_string(&path).expect("the schema");
+    assert!(
+        committed == printed,
+        "examples/spec.schema.json is another one: run with SNAPSHOTS=overwrite"
+    );
+}
+
+/// Checks documents by a validator that we did not write. Gives those that it refuses.
+fn refused_by(schema: &Value, documents: &[(String, Value)]) -> Vec<String> {
+    let script = "import json, sys, jsonschema\n\
+                  given = json.load(sys.stdin)\n\
+                  jsonschema.Draft202012Validator.check_schema(given['schema'])\n\
+                  check = jsonschema.Draft202012Validator(given['schema'])\n\
+                  print('\\n'.join(name for name, one in given['documents'] if not check.is_valid(one)), end='')";
+    let mut child = Command::new(python::programs().join("python"))
+        .args(["-c", script])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("python");
+    let given = serde_json::json!({"schema": schema, "documents": documents});
+    serde_json::to_writer(child.stdin.take().expect("its input"), &given).expect("its input");
+    let output = child.wait_with_output().expect("python");
+    assert!(output.status.success(), "the schema is none");
+    let names = String::from_utf8_lossy(&output.stdout).into_owned();
+    names.lines().map(str::to_owned).collect()
+}
+
+fn schema(what: &str) -> Value {
+    let printed = Sandbox::new().run(&["schema", what]).expect(0).stdout;
+    serde_json::from_str(&printed).expect("JSON")
+}
+
+fn document(path: &Path) -> Option<Value> {
+    let text = fs::read_to_string(path).ok()?;
+    match path.extension()?.to_str()? {
+        "toml" => toml::from_str(&text).ok(),
+        "yaml" => yaml_serde::from_str(&text).ok(),
+        "json" => serde_json::from_str(&text).ok(),
+        _ => None,
     }
 }
 
 #[test]
-fn what_is_printed_is_what_the_schemas_say() {
+fn the_schema_takes_the_examples_and_refuses_mistakes() {
+    let files = [
+        "web.toml",
+        "aws-builder.toml",
+        "gcp-builder.toml",
+        "fleet.yaml",
+        "pair.json",
+    ];
+    let documents = files.map(|name| (name.to_owned(), document(Path::new(&example(name))).expect(name)));
+    let schema = schema("spec");
+    assert_eq!(refused_by(&schema, &documents), Vec::<String>::new());
+    let mistakes = [
+        serde_json::json!({"imgae": "x"}),
+        serde_json::json!({"cpus": 0}),
+        serde_json::json!({"cpus": "two"}),
+        serde_json::json!({"memory": -1}),
+        serde_json::json!({"count": 1001}),
+        serde_json::json!({"provider": "azure"}),
+        serde_json::json!({"arch": "vax"}),
+        serde_json::json!({"gpu": "t4:0"}),
+        serde_json::json!({"open": ["ssh"]}),
+        serde_json::json!({"open": 22}),
+        serde_json::json!({"label": {"a": 1}}),
+        serde_json::json!({"wait": "forever"}),
+        serde_json::json!({"fallback": ["moon"]}),
+        serde_json::json!({"ttl": null}),
+        serde_json::json!({"vm": []}),
+        serde_json::json!({"vm": [{"vm": []}]}),
+        serde_json::json!({"vm": [["a"]]}),
+        serde_json::json!({"image": ""}),
+        serde_json::json!(["a"]),
+        serde_json::json!([]),
+    ];
+    let mistakes: Vec<_> = mistakes.into_iter().map(|one| (one.to_string(), one)).collect();
     let sandbox = Sandbox::new();
-    let made = create(&sandbox, "a.toml", TOML, &[]).expect(0).item();
-    let schema: Value = serde_json::from_str(&sandbox.run(&["schema", "instance"]).expect(0).stdout).expect("JSON");
-    let keys = |value: &Value| {
-        value
-            .as_object()
-            .expect("an object")
-            .keys()
-            .cloned()
-            .collect::<Vec<_>>()
-    };
-    let mut printed = keys(&made);
-    printed.sort();
-    let mut described = keys(&schema["properties"]);
-    described.sort();
-    assert_eq!(printed, described);
-    for (key, value) in made.as_object().expect("an object") {
-        let of = &schema["properties"][key];
-        let name = match value {
-            Value::Null => "null",
-            Value::Bool(_) => "boolean",
-            Value::Number(number) if number.is_f64() => "number",
-            Value::Number(_) => "integer",
-            Value::String(_) => "string",
-            Value::Array(_) => "array",
-            Value::Object(_) => "object",
-        };
-        let types = of["type"]
-            .as_array()
-            .cloned()
-            .unwrap_or_else(|| vec![of["type"].clone()]);
-        let fits = of.get("type").is_none()
-            || types.contains(&json!(name))
-            || (name == "integer" && types.contains(&json!("number")));
-        let words = of["enum"].as_array();
-        assert!(
-            fits && words.is_none_or(|words| words.contains(value)),
-            "{key}: {value} against {of}"
-        );
+    for (name, mistake) in &mistakes {
+        // What the schema refuses is refused by cloudctl, and the other way round.
+        sandbox.write("mistake.json", &mistake.to_string());
+        let run = sandbox.run(&["create", "-p", "mock", "--dry-run", "-f", "mistake.json"]);
+        assert_eq!(run.code, 2, "{name}: {run:?}");
     }
+    assert_eq!(refused_by(&schema, &mistakes).len(), mistakes.len());
+}
+
+#[test]
+fn what_is_printed_is_of_the_schemas() {
+    let sandbox = Sandbox::new();
+    create(&sandbox, &["plain"]);
+    create(
+        &sandbox,
+        &["rich", "--ttl", "2h", "--protect", "--spot", "-l", "a=b", "--cpus", "4"],
+    );
+    let items = sandbox.run(&["list", "-p", "mock", "-o", "json"]).expect(0).items();
+    let documents: Vec<_> = items.into_iter().map(|item| (item["name"].to_string(), item)).collect();
+    assert_eq!(refused_by(&schema("instance"), &documents), Vec::<String>::new());
+    let failed = sandbox
+        .run(&["describe", "absent", "-p", "mock", "-o", "json"])
+        .expect(3);
+    let error = failed.json()["errors"][0].clone();
+    assert_eq!(
+        refused_by(&schema("error"), &[("error".to_owned(), error)]),
+        Vec::<String>::new()
+    );
+    assert_eq!(
+        refused_by(&schema("error"), &[("none".to_owned(), serde_json::json!({}))]),
+        ["none"]
+    );
 }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,14 +10,18 @@ use serde_json::Value;
 
 use super::Args;
 use super::spec_file::SpecFile;
+use super::ssh_key;
 use crate::cloud::{
-    Error, InstanceName, InstanceSpec, Labels, MachineNeed, Members, Place, Result, Secret, SshKey, check_label_key,
+    Error, InstanceName, InstanceSpec, Labels, MachineNeed, Members, Place, Result, Secret, check_label_key,
 };
 use crate::commands::targets::ttl_argument;
 use crate::context::Context;
 
 /// More than any cloud takes (Compute Engine: 256 KiB); how much each takes is its driver's to say.
 const MOST_USER_DATA: u64 = 1024 * 1024;
+
+/// The user data that is on standard input.
+const INPUT: &str = "-";
 
 /// The TTL of what has no end.
 const NO_END: &str = "never";
@@ -42,7 +47,7 @@ impl Request {
         let (name, count) = name(&args, &file)?;
         let ttl = ttl(&args, &file, context)?;
         let mut labels = Labels::new();
-        for (key, value) in file.label {
+        for (key, value) in file.label.unwrap_or_default() {
             check_label_key(&key)?;
             labels.insert(key, value);
         }
@@ -51,26 +56,27 @@ impl Request {
             check_label_key(key)?;
             labels.insert(key.to_owned(), value.to_owned());
         }
-        let mut native = file.native;
+        let mut native = file.native.unwrap_or_default();
         for option in &args.native {
             let (key, value) = key_and_value("native option", option)?;
             native.insert(key.to_owned(), Value::from(value));
         }
         let in_folder = |name: &str| file.folder.join(name);
+        let asked_key = args.ssh_key.as_ref().or(file.ssh_key.as_ref());
         let ssh_key = match (&args.ssh_key, &file.ssh_key) {
-            (Some(key), _) => Some(ssh_key(key, Path::new(key))?),
-            (None, Some(key)) => Some(ssh_key(key, &in_folder(key))?),
+            (Some(key), _) => ssh_key::asked_for(key, Path::new(key))?,
+            (None, Some(key)) => ssh_key::asked_for(key, &in_folder(key))?,
             (None, None) => None,
+        };
+        let default_ssh_key = match asked_key {
+            Some(_) => None,
+            None => own_key(context),
         };
         let user_data = match (&args.user_data, &file.user_data) {
-            (Some(source), _) if source == "-" => Some(user_data_of_input(context)?),
-            (Some(source), _) => Some(user_data_of_file(PathBuf::from(source))?),
-            (None, Some(source)) => Some(user_data_of_file(in_folder(source))?),
+            (Some(source), _) if source != INPUT => Some(user_data_of_file(PathBuf::from(source))?),
+            (None, Some(source)) if source != INPUT => Some(user_data_of_file(in_folder(source))?),
             (None, None) => None,
-        };
-        let openings = match args.openings.is_empty() {
-            true => file.open.iter().map(|text| text.parse()).collect::<Result<_>>()?,
-            false => args.openings,
+            _ => args.input.clone(),
         };
         let nowhere = Place {
             region: String::new(),
@@ -78,37 +84,41 @@ impl Request {
         };
         Ok(Self {
             count,
-            regions: file.region,
+            regions: file.region.unwrap_or_default(),
             zone: file.zone,
             template: InstanceSpec {
                 machine_type: args.machine_type.or(file.machine_type),
                 need: MachineNeed {
-                    cpus: args.cpus.or(file.cpus),
+                    cpus: args.cpus.or(file.cpus.map(NonZeroU32::get)),
                     memory_gib: args.memory.or(file.memory),
                     architecture: args.arch.or(file.arch),
                     gpu: match args.gpu {
                         Some(gpu) => Some(gpu),
-                        None => file.gpu.as_deref().map(str::parse).transpose()?,
+                        None => file.gpu,
                     },
                 },
-                openings,
+                openings: match args.openings.is_empty() {
+                    true => file.open.unwrap_or_default(),
+                    false => args.openings,
+                },
                 image: args.image.or(file.image),
-                disk_gib: args.disk.or(file.disk),
+                disk_gib: args.disk.or(file.disk.map(NonZeroU32::get)),
                 disk_type: args.disk_type.or(file.disk_type),
                 ssh_key,
+                default_ssh_key,
                 user_data,
                 network: args.network.or(file.network),
                 subnet: args.subnet.or(file.subnet),
                 firewalls: if args.firewalls.is_empty() {
-                    file.firewall
+                    file.firewall.unwrap_or_default()
                 } else {
                     args.firewalls
                 },
-                public_ip: !(args.no_public_ip || file.no_public_ip),
+                public_ip: !(args.no_public_ip || file.no_public_ip.unwrap_or_default()),
                 identity: args.identity.or(file.identity),
                 labels,
-                spot: args.spot || file.spot,
-                protected: args.protect || file.protect,
+                spot: args.spot || file.spot.unwrap_or_default(),
+                protected: args.protect || file.protect.unwrap_or_default(),
                 ttl,
                 native,
                 ..InstanceSpec::plain(name, nowhere)
@@ -141,7 +151,7 @@ fn ttl(args: &Args, file: &SpecFile, context: &Context) -> Result<Option<Duratio
     let setting = &context.settings.ttl;
     let (text, source) = match (&args.ttl, &file.ttl, &setting.value) {
         (Some(text), ..) => (text, None),
-        (None, Some(text), _) => (text, Some("the spec file".to_owned())),
+        (None, Some(text), _) => (text, Some(file.source.clone())),
         (None, None, Some(text)) => (text, Some(setting.source.to_string())),
         (None, None, None) => return Ok(None),
     };
@@ -159,7 +169,8 @@ fn name(args: &Args, file: &SpecFile) -> Result<(InstanceName, Option<u32>)> {
     let name = match (&args.name, &file.name) {
         (Some(given), Some(named)) => {
             return Err(Error::invalid(format!(
-                "the name {given:?} is given, but the spec file names {named:?}"
+                "the name {given:?} is given, but {} names {named:?}",
+                file.source
             ))
             .with_remedy("leave one of the two out"));
         }
@@ -187,47 +198,6 @@ fn key_and_value<'a>(what: &str, text: &'a str) -> Result<(&'a str, &'a str)> {
     }
 }
 
-/// A file that is there or looks like a path is a public key; anything else is the name of a key pair.
-fn ssh_key(given: &str, path: &Path) -> Result<SshKey> {
-    let looks_like_path = given.contains(['/', '\\']) || path.extension().is_some_and(|extension| extension == "pub");
-    if !looks_like_path && !path.is_file() {
-        return Ok(SshKey::Name(given.to_owned()));
-    }
-    let cannot = |error: io::Error| {
-        Error::invalid(format!("cannot read the key file {}: {error}", path.display()))
-            .with_remedy("make one with ssh-keygen and pass the .pub file")
-    };
-    let mut text = String::new();
-    File::open(path)
-        .map_err(cannot)?
-        .take(64 * 1024)
-        .read_to_string(&mut text)
-        .map_err(cannot)?;
-    if text.contains("PRIVATE KEY") {
-        return Err(Error::invalid(format!("{} is a private key", path.display()))
-            .with_remedy(format!("pass the public one: --ssh-key {}.pub", path.display())));
-    }
-    let line = text
-        .lines()
-        .map(str::trim)
-        .find(|line| !line.is_empty() && !line.starts_with('#'))
-        .unwrap_or_default();
-    let kinds = [
-        "ssh-ed25519 ",
-        "ssh-rsa ",
-        "ecdsa-sha2-",
-        "sk-ssh-ed25519@openssh.com ",
-        "sk-ecdsa-sha2-",
-    ];
-    if !kinds.iter().any(|kind| line.starts_with(kind)) || line.split_whitespace().count() < 2 {
-        return Err(
-            Error::invalid(format!("{} is not a public key in OpenSSH's form", path.display()))
-                .with_remedy("make one with ssh-keygen and pass the .pub file"),
-        );
-    }
-    Ok(SshKey::PublicKey(line.to_owned()))
-}
-
 fn user_data_of_file(path: PathBuf) -> Result<Secret<Vec<u8>>> {
     let cannot = |error: io::Error| {
         Error::invalid(format!("cannot read the user data file {}: {error}", path.display()))
@@ -240,6 +210,37 @@ fn user_data_of_file(path: PathBuf) -> Result<Secret<Vec<u8>>> {
         .read_to_end(&mut bytes)
         .map_err(cannot)?;
     within_limit(bytes, &path.display().to_string())
+}
+
+/// The user's own key. What is wrong with one is said, and keeps nobody from a VM.
+pub(in crate::commands) fn own_key(context: &mut Context) -> Option<String> {
+    let (key, unusable) = ssh_key::own(context.settings.environment.home());
+    for error in unusable {
+        context
+            .printer
+            .note(&format!("left out as a key to log in with: {error}"));
+    }
+    key
+}
+
+/// Reads the user data that is on standard input, once for all VMs, if any of them wants it.
+///
+/// # Errors
+/// `InvalidSpec` if the spec file comes from there too, or it is more than any cloud takes.
+pub(super) fn with_input(args: Args, files: &[SpecFile], context: &mut Context) -> Result<Args> {
+    let wanted = match &args.user_data {
+        Some(source) => source == INPUT,
+        None => files.iter().any(|file| file.user_data.as_deref() == Some(INPUT)),
+    };
+    if !wanted {
+        return Ok(args);
+    }
+    if args.file.as_deref() == Some(Path::new(INPUT)) {
+        let error = Error::invalid("the spec file and the user data are both to come from standard input");
+        return Err(error.with_remedy("put one of the two into a file"));
+    }
+    let input = Some(user_data_of_input(context)?);
+    Ok(Args { input, ..args })
 }
 
 fn user_data_of_input(context: &mut Context) -> Result<Secret<Vec<u8>>> {

@@ -1,30 +1,39 @@
 //! `cloudctl create`
 
+mod connect;
 mod inputs;
 mod making;
+mod nearest;
 mod order;
 mod place;
 mod plans;
+mod schema;
 mod spec_file;
+mod spec_source;
 mod spec_text;
+mod spec_values;
+mod ssh_key;
+mod waiting;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ValueEnum;
 
+pub(super) use self::inputs::own_key;
 use self::making::create_all;
 use self::order::Order;
+pub(super) use self::schema::spec_schema;
 use self::spec_file::SpecFile;
 use super::targets::{DEFAULT_TIMEOUT, check_account_of, duration_argument, tell_ends};
-use super::wait::wait_with_steps;
 use crate::cloud::{
-    Architecture, Error, ErrorKind, Gpu, Instance, InstanceName, InstanceState, Opening, Provider, Reference, Result,
+    Architecture, Error, ErrorKind, Gpu, Instance, InstanceName, Opening, Provider, Reference, Result, Secret,
 };
 use crate::context::Context;
 use crate::exit::ExitStatus;
-use crate::operations::{Fallback, Goal};
+use crate::operations::{Fallback, SSH_PORT};
 use crate::output::{INSTANCES, PLANS, Report};
 
 /// Create a VM, or several
@@ -68,8 +77,8 @@ pub struct Args {
     /// How many VMs; above 1 they are called NAME-1 to NAME-N [default: 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     count: Option<u32>,
-    /// Public key file, or the name of a key pair that the cloud has
-    #[arg(long, value_name = "FILE|NAME")]
+    /// Public key file, or the name of a key pair that the cloud has; `none` is no key [default: your own public key]
+    #[arg(long, value_name = "FILE|NAME|none")]
     ssh_key: Option<String>,
     /// File whose content the VM's cloud-init runs at first boot; - is standard input
     #[arg(long, value_name = "FILE|-")]
@@ -111,16 +120,22 @@ pub struct Args {
     /// An option of this provider alone; may be given several times
     #[arg(long, value_name = "KEY=VALUE")]
     native: Vec<String>,
-    /// Read the description of one VM or several from a TOML, YAML or JSON file whose keys are the flags' names; flags
-    /// override it, and - is standard input
-    #[arg(short, long, value_name = "FILE")]
+    /// Read what to create from a TOML, YAML or JSON file whose keys are the flags' names; - is standard input. Flags
+    /// override it. Several VMs are a list `vm`
+    #[arg(short, long, value_name = "FILE|-")]
     file: Option<PathBuf>,
+    /// What standard input has of user data.
+    #[arg(skip)]
+    input: Option<Secret<Vec<u8>>>,
     /// What to wait for [default: running]
     #[arg(long, value_name = "STATE")]
     wait: Option<WaitArgument>,
     /// How long to wait at most
     #[arg(long, value_name = "DURATION", default_value = DEFAULT_TIMEOUT, value_parser = duration_argument)]
     timeout: Duration,
+    /// The port that SSH is waited for on
+    #[arg(long, value_name = "PORT", default_value_t = SSH_PORT, value_parser = clap::value_parser!(u16).range(1..))]
+    ssh_port: u16,
     /// Show what would be made, and make nothing
     #[arg(long)]
     dry_run: bool,
@@ -134,6 +149,8 @@ pub enum WaitArgument {
     None,
     /// It runs
     Running,
+    /// It runs, and answers by SSH
+    Ssh,
 }
 
 /// Where `create` goes on looking for room.
@@ -180,11 +197,6 @@ fn positive(text: &str) -> Option<f64> {
         .filter(|number: &f64| number.is_finite() && *number > 0.0)
 }
 
-/// The JSON Schema of a spec file.
-pub(super) fn spec_schema() -> serde_json::Value {
-    schemars::schema_for!(SpecFile).into()
-}
-
 /// Creates what is asked for, once.
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     context.printer.check(if args.dry_run { &PLANS } else { &INSTANCES })?;
@@ -192,18 +204,13 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         Some(path) => SpecFile::read(path, context)?,
         None => vec![SpecFile::default()],
     };
-    let wait = args
-        .wait
-        .or(files.iter().find_map(|file| file.wait))
-        .unwrap_or(WaitArgument::Running);
-    if files.len() > 1 {
-        refuse_for_several(&args)?;
-    }
+    let args = inputs::with_input(args, &files, context)?;
     let (dry_run, timeout) = (args.dry_run, args.timeout);
     let mut orders = Vec::new();
     for file in files {
         orders.push(Order::of(&args, file, context).await?);
     }
+    let names = names_of(&orders)?;
     if dry_run {
         return plans::show(&orders, context).await;
     }
@@ -218,25 +225,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     // Until it is printed what exists by now.
     let _change = context.interrupt.begin_change()?;
     let (mut instances, mut errors) = create_all(&orders, context).await;
-    let names = names_of(&orders)?;
-    if wait == WaitArgument::Running {
-        // An instance that somebody stopped will not start by itself.
-        let (waiting, stopped): (Vec<_>, Vec<_>) = instances
-            .into_iter()
-            .partition(|instance| !matches!(instance.state, InstanceState::Stopping | InstanceState::Stopped));
-        let waited = wait_with_steps(&waiting, Goal::Running, timeout, context).await;
-        instances = waited.reached.into_iter().chain(waited.unreached).collect();
-        with_prices(&mut instances, &waiting);
-        errors.extend(waited.errors.into_iter().map(not_ready));
-        for instance in stopped {
-            let error = Error::new(
-                ErrorKind::Timeout,
-                format!("{} exists but is {}", instance.reference, instance.state),
-            );
-            errors.push(error.with_remedy(format!("start it: cloudctl start {}", instance.reference)));
-            instances.push(instance);
-        }
-    }
+    instances = waiting::wait(&orders, instances, timeout, &mut errors, context).await;
     let order = |instance: &Instance| {
         names
             .iter()
@@ -251,22 +240,10 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         status => status,
     };
     tell_ends(&instances, context);
+    connect::tell(&orders, &instances, context);
     instances.extend(errors.iter().filter_map(only_known));
     finish(&instances, errors, context)?;
     Ok(status)
-}
-
-/// A flag holds for every VM of a file, and these make no sense for more than one.
-fn refuse_for_several(args: &Args) -> Result<()> {
-    for (flag, is_given) in [("NAME", args.name.is_some()), ("--count", args.count.is_some())] {
-        if is_given {
-            return Err(
-                Error::invalid(format!("{flag} is given, but the spec file has several VMs"))
-                    .with_remedy("say it for each VM in the file"),
-            );
-        }
-    }
-    Ok(())
 }
 
 /// Whether this runs in a pipeline: <https://docs.github.com/en/actions/reference/workflows-and-actions/variables>
@@ -292,22 +269,18 @@ fn providers_of(orders: &[Order]) -> Vec<Arc<dyn Provider>> {
     providers
 }
 
+/// The names of all that is ordered; no two of them are the same.
 fn names_of(orders: &[Order]) -> Result<Vec<InstanceName>> {
     let names: Vec<_> = orders
         .iter()
         .map(|order| order.wish.spec.names())
         .collect::<Result<_>>()?;
-    Ok(names.concat())
-}
-
-/// What is known of the price of an instance does not come from the listing that saw it run.
-fn with_prices(instances: &mut [Instance], known: &[Instance]) {
-    for instance in instances
-        .iter_mut()
-        .filter(|instance| instance.price_usd_per_hour.is_none())
-    {
-        let same = known.iter().find(|known| known.reference == instance.reference);
-        instance.price_usd_per_hour = same.and_then(|known| known.price_usd_per_hour);
+    let names = names.concat();
+    let mut seen = BTreeSet::new();
+    match names.iter().find(|name| !seen.insert(name.as_str())) {
+        None => Ok(names),
+        Some(twice) => Err(Error::invalid(format!("two VMs would be called {twice}"))
+            .with_remedy("a group's members are called NAME-1 to NAME-N: give the VM or the group another name")),
     }
 }
 
@@ -319,18 +292,6 @@ fn only_known(error: &Error) -> Option<Instance> {
     let reference: Reference = error.leftover()?.parse().ok()?;
     let (kind, place) = reference.scope?;
     Some(Instance::only_known(kind, place, reference.name_or_id))
-}
-
-/// Whatever kept us from seeing it run, the VM exists: only what ended it is a failure of its own.
-fn not_ready(error: Error) -> Error {
-    match ExitStatus::of(error.kind()) {
-        ExitStatus::DENIED | ExitStatus::UNAVAILABLE | ExitStatus::PARTIAL => error.as_kind(ErrorKind::Timeout),
-        // Nothing failed: somebody else wanted otherwise.
-        ExitStatus::NOT_FOUND => error
-            .as_kind(ErrorKind::Refused)
-            .with_remedy("somebody terminated it while it came up; run the same command again to make it anew"),
-        _ => error,
-    }
 }
 
 /// Prints the result. If stdout is gone, the VMs are named on stderr: they exist.

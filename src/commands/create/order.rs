@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::inputs::Request;
 use super::place::{providers, sites};
 use super::spec_file::SpecFile;
-use super::{Args, Fallback};
+use super::{Args, Fallback, WaitArgument};
 use crate::catalog::Catalog;
 use crate::cloud::{Error, Provider, Result};
 use crate::context::Context;
@@ -21,6 +21,10 @@ pub(super) struct Order {
     pub(super) others: Vec<Arc<dyn Provider>>,
     /// How far to go on.
     fallback: Vec<Fallback>,
+    /// What is waited for.
+    pub(super) wait: WaitArgument,
+    /// The port to reach it at by SSH.
+    pub(super) ssh_port: u16,
     /// Whether something says how long it may live.
     pub(super) has_ttl_choice: bool,
 }
@@ -31,15 +35,17 @@ impl Order {
     /// # Errors
     /// `InvalidSpec` naming what makes no sense; those of finding places.
     pub(super) async fn of(args: &Args, file: SpecFile, context: &mut Context) -> Result<Self> {
+        let file = file.overridden_by(args);
         let fallback = if args.fallback.is_empty() {
-            &file.fallback
+            file.fallback.as_deref().unwrap_or_default()
         } else {
-            &args.fallback
+            args.fallback.as_slice()
         };
         let fallback: Vec<_> = fallback.iter().copied().map(Fallback::from).collect();
         let budget = args.budget.or(file.budget);
         let has_ttl_choice =
             budget.is_some() || args.ttl.is_some() || file.ttl.is_some() || context.settings.ttl.value.is_some();
+        let wait = args.wait.or(file.wait).unwrap_or(WaitArgument::Running);
         let max_price = args.max_price.or(file.max_price);
         let providers = providers(&file, context)?;
         // All that can be checked without asking anybody comes before anybody is asked.
@@ -65,6 +71,8 @@ impl Order {
             sites,
             others,
             fallback,
+            wait,
+            ssh_port: args.ssh_port,
             has_ttl_choice,
         })
     }

@@ -1,156 +1,186 @@
-//! The formats of a spec file, and what is wrong in one: file, line, key, and the key that was meant.
+//! The text of a spec file in its three formats, and where in it something is wrong.
 
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
 
-use crate::cloud::{Error, Result, distance};
-use crate::settings::parse_toml;
+use super::nearest::nearest;
+use crate::cloud::{Error, Result};
 
-/// A format.
+/// How a spec file is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
-    /// <https://toml.io>
+    /// <https://toml.io/en/v1.1.0>
     Toml,
-    /// <https://yaml.org>
+    /// <https://yaml.org/spec/1.2.2/>
     Yaml,
-    /// <https://www.json.org>
+    /// <https://www.rfc-editor.org/rfc/rfc8259>
     Json,
 }
 
 impl Format {
-    /// By the file's name, or for standard input, which has none, by how the text begins: an object is JSON, a line of
-    /// `key: value` is YAML, and the rest is TOML.
-    ///
-    /// # Errors
-    /// `InvalidSpec` for a name that says another format.
-    pub(super) fn of(path: &Path, text: &str) -> Result<Self> {
-        match path.extension().and_then(|extension| extension.to_str()) {
-            Some("toml") => Ok(Self::Toml),
-            Some("yaml" | "yml") => Ok(Self::Yaml),
-            Some("json") => Ok(Self::Json),
-            None => Ok(Self::guess(text)),
-            Some(other) => Err(
-                Error::invalid(format!("a spec file cannot be .{other}: {}", path.display()))
-                    .with_remedy("write it as .toml, .yaml or .json"),
-            ),
+    /// The format of a file: by the ending of its name, else by its first line that is no comment. One that begins with
+    /// `{` is JSON, one that begins with `[` or has an equals sign before any colon is TOML, and anything else is YAML.
+    pub(super) fn of(path: Option<&Path>, text: &str) -> Self {
+        let ending = path.and_then(Path::extension).map(|ending| ending.to_ascii_lowercase());
+        match ending.as_deref().and_then(|ending| ending.to_str()) {
+            Some("toml") => Self::Toml,
+            Some("yaml" | "yml") => Self::Yaml,
+            Some("json") => Self::Json,
+            _ => Self::of_text(text),
         }
     }
 
-    fn guess(text: &str) -> Self {
-        let mut lines = text
-            .lines()
-            .map(str::trim)
-            .filter(|line| !line.is_empty() && !line.starts_with('#'));
-        let first = lines.next().unwrap_or_default();
-        let key_end = first.find([':', '=']).and_then(|end| first.get(end..));
-        match (first.starts_with('{'), key_end) {
-            (true, _) => Self::Json,
-            (false, Some(rest)) if rest.starts_with(':') => Self::Yaml,
-            (false, _) if first == "---" => Self::Yaml,
-            _ => Self::Toml,
+    fn of_text(text: &str) -> Self {
+        let mut lines = text.lines().map(str::trim_start);
+        let first = lines.find(|line| !line.is_empty() && !line.starts_with('#'));
+        let first = first.unwrap_or_default();
+        match first.chars().next() {
+            Some('{') => Self::Json,
+            Some('[') => Self::Toml,
+            _ => match first.find(['=', ':']) {
+                Some(at) if first[at..].starts_with('=') => Self::Toml,
+                Some(_) => Self::Yaml,
+                None if first.starts_with("---") => Self::Yaml,
+                None => Self::Toml,
+            },
         }
     }
 }
 
-/// Reads a text.
+/// What a format's parser says is wrong, and where.
+struct Fault {
+    message: String,
+    /// From 1 on.
+    line: usize,
+    /// From 1 on.
+    column: usize,
+}
+
+/// Reads the text of the file that is `shown` so; `keys` gives the keys that it may have.
 ///
 /// # Errors
-/// `InvalidSpec` if it is not of that format, has an unknown key or a value of the wrong type; the message has the line
-/// and names the key, and the remedy the one that is nearest to it.
-pub(super) fn parse<T: DeserializeOwned>(text: &str, format: Format, shown: &str) -> Result<T> {
-    let at = |line: usize, message: String| Error::invalid(format!("{shown}:{line}: {}", message.replace('\n', "; ")));
+/// `InvalidSpec` with file, line, column and key; for an unknown key the nearest that there is.
+pub(super) fn parse<T: DeserializeOwned>(
+    format: Format,
+    text: &str,
+    shown: &str,
+    keys: fn() -> Vec<String>,
+) -> Result<T> {
     let parsed = match format {
-        Format::Toml => parse_toml(text, shown),
-        Format::Yaml => yaml_serde::from_str(text).map_err(|error| {
-            let line = error.location().map_or(1, |location| location.line());
-            at(line, without_place(&error.to_string()))
-        }),
-        Format::Json => serde_json::from_str(text).map_err(|error| at(error.line(), without_place(&error.to_string()))),
+        Format::Toml => toml::from_str(text).map_err(|error| of_toml(&error, text)),
+        Format::Yaml => yaml_serde::from_str(text).map_err(|error| of_yaml(&error)),
+        Format::Json => serde_json::from_str(text).map_err(|error| of_json(&error)),
     };
-    parsed.map_err(|error| {
-        let remedy = match nearest_key(error.message()) {
-            Some(nearest) => format!("did you mean {nearest}? The keys are the long flags of `cloudctl create --help`"),
-            None => "the keys are the long flags of `cloudctl create --help`".to_owned(),
+    parsed.map_err(|fault| explain(&fault, format, text, shown, keys))
+}
+
+fn of_toml(error: &toml::de::Error, text: &str) -> Fault {
+    let start = error.span().map_or(0, |span| span.start.min(text.len()));
+    let before = text.get(..start).unwrap_or_default();
+    Fault {
+        message: error.message().replace('\n', "; "),
+        line: before.matches('\n').count() + 1,
+        column: before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1,
+    }
+}
+
+fn of_json(error: &serde_json::Error) -> Fault {
+    let (line, column) = (error.line(), error.column());
+    let message = error.to_string();
+    let place = format!(" at line {line} column {column}");
+    Fault {
+        message: message.strip_suffix(&place).unwrap_or(&message).to_owned(),
+        line,
+        column,
+    }
+}
+
+fn of_yaml(error: &yaml_serde::Error) -> Fault {
+    let message = error.to_string();
+    let Some(location) = error.location() else {
+        return Fault {
+            message,
+            line: 1,
+            column: 1,
         };
-        error.with_remedy(remedy)
-    })
+    };
+    let (line, column) = (location.line(), location.column());
+    let place = format!(" at line {line} column {column}");
+    Fault {
+        message: message.strip_suffix(&place).unwrap_or(&message).to_owned(),
+        line,
+        column,
+    }
 }
 
-/// The message without the place at its end, which stands before it already.
-fn without_place(message: &str) -> String {
-    let end = message.rfind(" at line ").unwrap_or(message.len());
-    message.get(..end).unwrap_or(message).to_owned()
+/// What serde itself says of a key that a struct does not have, in every format.
+const UNKNOWN: &str = "unknown field `";
+
+fn explain(fault: &Fault, format: Format, text: &str, shown: &str, keys: fn() -> Vec<String>) -> Error {
+    let Fault { message, line, column } = fault;
+    let place = format!("{shown}:{line}:{column}");
+    if let Some(unknown) = message.split_once(UNKNOWN).and_then(|(_, rest)| rest.split('`').next()) {
+        let error = Error::invalid(format!("{place}: unknown key `{unknown}`"));
+        return match nearest(unknown, &keys()) {
+            Some(nearest) => error.with_remedy(format!("did you mean `{nearest}`?")),
+            None => error.with_remedy("the keys are the long flags of `cloudctl create --help`"),
+        };
+    }
+    // YAML's parser puts the way to the value before what is wrong with it; the others do not name its key.
+    let key = match format {
+        Format::Toml => key_in_toml(text, *line),
+        Format::Json => key_in_json(text, *line, *column),
+        Format::Yaml => None,
+    };
+    let key = key.filter(|key| !message.contains(&format!("`{key}`")));
+    let named = key.map(|key| format!("{key}: ")).unwrap_or_default();
+    Error::invalid(format!("{place}: {named}{message}")).with_remedy(
+        "the keys are the long flags of `cloudctl create --help`, and `cloudctl schema spec` has their types",
+    )
 }
 
-/// The known key that is nearest to the unknown one that serde's message names.
-fn nearest_key(message: &str) -> Option<&str> {
-    let (_, rest) = message.split_once("unknown field `")?;
-    let (unknown, rest) = rest.split_once('`')?;
-    let known = rest.split('`').skip(1).step_by(2);
-    let nearest = known.map(|key| (distance(unknown, key), key)).min()?;
-    // What differs in most of its letters was not meant.
-    (nearest.0 * 2 <= unknown.chars().count().max(2)).then_some(nearest.1)
+fn key_in_toml(text: &str, line: usize) -> Option<&str> {
+    let (key, _) = text.lines().nth(line.checked_sub(1)?)?.split_once('=')?;
+    Some(key.trim())
+}
+
+/// The last key before a place.
+fn key_in_json(text: &str, line: usize, column: usize) -> Option<&str> {
+    let before: usize = text
+        .split_inclusive('\n')
+        .take(line.saturating_sub(1))
+        .map(str::len)
+        .sum();
+    let before = text.get(..(before + column).min(text.len()))?;
+    let (mut last, mut rest) = (None, before);
+    while let Some((_, behind)) = rest.split_once('"') {
+        let (word, behind) = behind.split_once('"')?;
+        if behind.trim_start().starts_with(':') {
+            last = Some(word);
+        }
+        rest = behind;
+    }
+    last
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
-    use serde::Deserialize;
-
     use super::*;
 
-    #[derive(Debug, Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Sample {
-        #[serde(rename = "image")]
-        _image: Option<String>,
-        #[serde(rename = "count")]
-        _count: Option<u32>,
-        #[serde(rename = "label", default)]
-        _label: BTreeMap<String, String>,
-    }
-
     #[test]
-    fn line_and_key_are_named_in_every_format() {
-        for (format, text, message) in [
-            (Format::Toml, "count = 1\nimge = \"x\"\n", "f:2: unknown field `imge`"),
-            (Format::Yaml, "count: 1\nimge: x\n", "f:2: unknown field `imge`"),
-            (
-                Format::Json,
-                "{\n \"count\": 1,\n \"imge\": \"x\"\n}",
-                "f:3: unknown field `imge`",
-            ),
+    fn the_format_is_that_of_the_ending_or_else_of_the_first_line() {
+        for (name, text, format) in [
+            (Some("a.toml"), "{}", Format::Toml),
+            (Some("a.YML"), "", Format::Yaml),
+            (Some("a.json"), "a = 1", Format::Json),
+            (Some("spec"), "# what we need\n\nname = \"a: b\"", Format::Toml),
+            (None, "[[vm]]\nname = 'a'", Format::Toml),
+            (None, "  { \"name\": \"a\" }", Format::Json),
+            (None, "ttl: \"a=b\"", Format::Yaml),
+            (None, "---\nname: a", Format::Yaml),
         ] {
-            let error = parse::<Sample>(text, format, "f").unwrap_err();
-            assert!(error.message().contains(message), "{format:?}: {error}");
-            assert!(
-                error.remedy().unwrap().starts_with("did you mean image?"),
-                "{:?}",
-                error.remedy()
-            );
+            assert_eq!(Format::of(name.map(Path::new), text), format, "{name:?} {text:?}");
         }
-        for (format, text) in [
-            (Format::Toml, "count = \"two\"\n"),
-            (Format::Yaml, "count: two\n"),
-            (Format::Json, "{\"count\": \"two\"}"),
-        ] {
-            let error = parse::<Sample>(text, format, "f").unwrap_err();
-            assert!(error.message().starts_with("f:1: "), "{format:?}: {error}");
-            assert!(!error.remedy().unwrap().starts_with("did you mean"));
-        }
-    }
-
-    #[test]
-    fn the_format_is_that_of_the_name_or_of_the_text() {
-        let of = |name: &str, text: &str| Format::of(Path::new(name), text);
-        assert_eq!(of("a.toml", "").unwrap(), Format::Toml);
-        assert_eq!(of("a.yml", "").unwrap(), Format::Yaml);
-        assert_eq!(of("-", "{\"name\": \"a\"}").unwrap(), Format::Json);
-        assert_eq!(of("-", "# a VM\nname: a\n").unwrap(), Format::Yaml);
-        assert_eq!(of("-", "# a VM\nname = \"a:b\"\n").unwrap(), Format::Toml);
-        assert_eq!(of("-", "[[vm]]\nname = \"a\"\n").unwrap(), Format::Toml);
-        assert!(of("a.ini", "").is_err());
     }
 }

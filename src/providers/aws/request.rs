@@ -128,12 +128,7 @@ impl Request {
 ///
 /// <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html>
 pub(super) fn token(spec: &InstanceSpec, generation: u32) -> String {
-    let (region, name) = (&spec.place.region, &spec.name);
-    let token = match &spec.members {
-        Some(members) => IdempotencyToken::derive_for_members(ProviderKind::Aws, region, name, members, generation),
-        None => IdempotencyToken::derive(ProviderKind::Aws, region, name, generation),
-    };
-    token.to_hex()
+    IdempotencyToken::derive(ProviderKind::Aws, &spec.place.region, spec, generation).to_hex()
 }
 
 /// What can be said of a spec without asking anyone.

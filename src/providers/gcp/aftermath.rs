@@ -5,12 +5,13 @@ use std::time::Duration;
 use google_cloud_compute_v1::model::{self, Operation};
 use tokio::time::Instant;
 
-use super::create::{Creation, PAUSE, same_instance};
+use super::create::{Creation, PAUSE};
 use super::disks;
 use super::error::{Fate, fate, field_at_fault, of_call};
 use super::instance::is_managed;
 use super::network;
 use super::replay::Failure;
+use super::settle::same_instance;
 use crate::cloud::{Created, Error, ErrorKind, InstanceName, InstanceRef, ProviderKind, Result};
 
 /// How long what a failed operation left is given to vanish.

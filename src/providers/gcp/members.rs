@@ -9,30 +9,29 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use google_cloud_compute_v1::model::{self, BulkInsertInstanceResource, Operation};
-use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::aftermath::{CLEANUP_DEADLINE, SIGHT_DEADLINE, Wanted};
+use super::aftermath::{SIGHT_DEADLINE, Wanted};
 use super::bulk::bulk_of;
 use super::client::Client;
 use super::create::{Creation, OPERATION_DEADLINE, PAUSE};
 use super::filter::members_of;
-use super::instance::{instance, is_managed};
+use super::instance::instance;
 use super::lifecycle::{Change, change_all};
 use super::list::{self, Deletions, mark_deleted};
 use super::openings;
 use super::operation::{self, is_done};
 use super::operation_error::of_operation;
 use super::replay::{Failure, prepared};
-use crate::cloud::{Error, ErrorKind, Instance, InstanceName, InstanceRef, InstanceSpec, InstanceState, Result};
+use crate::cloud::{Error, ErrorKind, Instance, InstanceName, InstanceRef, InstanceSpec, Result};
 
 /// How many one call makes: five times as many would be taken, but a label cannot name just any of them.
 pub(super) const MOST: usize = 1_000;
 
 /// A create call for a group on its way.
-struct Group<'a> {
-    creation: Creation<'a>,
-    names: Vec<InstanceName>,
+pub(super) struct Group<'a> {
+    pub(super) creation: Creation<'a>,
+    pub(super) names: Vec<InstanceName>,
     body: BulkInsertInstanceResource,
 }
 
@@ -122,14 +121,27 @@ impl Group<'_> {
                     BTreeSet::new()
                 }
             };
-            let living = self.living(seen.unwrap_or_default()).await?;
+            let mut living = self.living(seen.unwrap_or_default()).await?;
+            living.retain(|instance| instance.managed);
             let missing = self.names.iter().filter(|name| !shown.contains(name.as_str()));
             let missing: Vec<_> = missing.collect();
-            if missing.is_empty() || remembered && !operation::is_new(operation) {
+            if missing.is_empty() {
                 return Ok(living);
             }
-            if let Some(unshown) = self.unshown(operation, &missing).await {
-                return Ok(self.in_order(living.into_iter().chain(unshown).collect()));
+            let unshown = self.unshown(operation, &missing).await;
+            match unshown {
+                // Long past, or deleted by all accounts; else it is so new that it may not be shown yet.
+                _ if remembered && (!operation::is_new(operation) || start.elapsed() > operation::NEW) => {
+                    return Ok(living);
+                }
+                Some(unshown) if unshown.is_empty() || !remembered => {
+                    return Ok(self.in_order(living.into_iter().chain(unshown).collect()));
+                }
+                _ if remembered => {
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                }
+                _ => {}
             }
             if start.elapsed() > SIGHT_DEADLINE {
                 let message = format!("{}: not all of them are to be seen", creation.attempted);
@@ -140,81 +152,11 @@ impl Group<'_> {
         }
     }
 
-    /// Those of the missing that were made and not deleted since, as they were asked for: what the call did has an
-    /// operation for each. Nothing if that cannot be told.
-    async fn unshown(&self, operation: &Operation, missing: &[&InstanceName]) -> Option<Vec<Instance>> {
-        let (client, zone) = (self.creation.client, &self.creation.request.zone);
-        let group = operation.operation_group_id.as_deref()?;
-        let ids: BTreeMap<String, u64> = operation::made_in_group(client, zone, group).await.ok()?;
-        let since: Option<Timestamp> = operation.insert_time.as_deref().and_then(|time| time.parse().ok());
-        let deleted = operation::deleted_since(client, zone, since).await.ok()?;
-        let mut unshown = Vec::new();
-        for name in missing {
-            let id = *ids.get(name.as_str())?;
-            if !deleted.contains(&id) {
-                unshown.push(self.creation.presumed(name.as_str(), Some(id), operation).ok()?);
-            }
-        }
-        Some(unshown)
-    }
-
-    /// The operation cannot be followed; what it makes may be there all the same.
-    async fn lost_operation(&self, error: Error) -> Result<Vec<Instance>> {
-        let start = Instant::now();
-        loop {
-            let holders = self.holders().await.unwrap_or_default();
-            let all_there = holders.len() == self.names.len();
-            if all_there {
-                return self.adopt(holders).await;
-            }
-            if start.elapsed() > SIGHT_DEADLINE {
-                return Err(self.creation.unknown(self.creation.references(&holders), error));
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-    }
-
-    /// The operation failed. What it made is deleted by itself, and given time for it; `remembered` is the failure of an
-    /// earlier call, which says nothing of now.
-    async fn failed_operation(&self, operation: &Operation, error: Error, remembered: bool) -> Result<Vec<Instance>> {
-        let (creation, start) = (&self.creation, Instant::now());
-        // Some names were taken before, so that others may be there for good.
-        let taken = error.kind() == ErrorKind::AlreadyExists || remembered;
-        let holders = loop {
-            let holders = match self.holders().await {
-                Ok(holders) => holders,
-                Err(_) => return Err(creation.unknown(Vec::new(), error)),
-            };
-            let may_go = match taken {
-                true => self.living(holders.clone()).await?.iter().any(is_unsettled),
-                false => !holders.is_empty(),
-            };
-            if !may_go || start.elapsed() > CLEANUP_DEADLINE {
-                break holders;
-            }
-            tokio::time::sleep(PAUSE).await;
-        };
-        if !taken && !holders.is_empty() {
-            return Err(creation.unknown(creation.references(&holders), error));
-        }
-        let living = self.adopt(holders).await?;
-        if !living.is_empty() || remembered {
-            return Ok(living);
-        }
-        let error = creation.refined(error, None).await;
-        if error.kind() == ErrorKind::AlreadyExists {
-            return Err(error);
-        }
-        Err(creation.with_disks_left(error, &self.names, operation, start).await)
-    }
-
-    /// Those of ours that are there, in the order of the names.
-    async fn living(&self, holders: Vec<model::Instance>) -> Result<Vec<Instance>> {
+    /// Those that are there and not on their way out, in the order of the names.
+    pub(super) async fn living(&self, holders: Vec<model::Instance>) -> Result<Vec<Instance>> {
         let (client, project) = (self.creation.client, &self.creation.request.project);
-        let ours = holders.into_iter().filter(is_managed);
-        let mut read = ours
-            .map(|api| instance(api, project, false))
-            .collect::<Result<Vec<_>>>()?;
+        let read = holders.into_iter().map(|api| instance(api, project, false));
+        let mut read = read.collect::<Result<Vec<_>>>()?;
         mark_deleted(client, &mut read, &Deletions::default()).await;
         let living = read.into_iter().filter(|instance| !instance.state.is_gone());
         let living = living.map(|instance| self.creation.with_type(instance));
@@ -259,10 +201,6 @@ impl Group<'_> {
     }
 }
 
-fn is_unsettled(instance: &Instance) -> bool {
-    matches!(instance.state, InstanceState::Pending | InstanceState::Stopping)
-}
-
 impl Wanted for Group<'_> {
     type Made = Vec<Instance>;
 
@@ -276,11 +214,14 @@ impl Wanted for Group<'_> {
     }
 
     async fn adopt(&self, holders: Vec<model::Instance>) -> Result<Vec<Instance>> {
-        if let Some(other) = holders.iter().find(|holder| !is_managed(holder)) {
-            let name = other.name.as_deref().unwrap_or_default();
-            return Err(self.creation.taken(&format!("the name {name}")));
+        let living = self.living(holders).await?;
+        match living.iter().find(|instance| !instance.managed) {
+            Some(other) => {
+                let name = other.name.as_deref().unwrap_or_default();
+                Err(self.creation.taken(&format!("the name {name}")))
+            }
+            None => Ok(living),
         }
-        self.living(holders).await
     }
 
     fn spent(&self) -> Vec<Instance> {

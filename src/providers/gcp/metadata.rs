@@ -99,9 +99,14 @@ pub(super) fn ssh_keys(key: &SshKey) -> Result<String> {
                 .with_remedy("give a .pub file that ssh-keygen wrote"),
         );
     }
-    let user = words.next().map(|comment| comment.split('@').next().unwrap_or(comment));
-    let user = user.and_then(user_name).unwrap_or_else(|| "cloudctl".to_owned());
-    Ok(format!("{user}:{key}"))
+    Ok(format!("{}:{key}", login_user(key)))
+}
+
+/// The user that a key in OpenSSH's one-line form logs in as; that of no key is the one of a key without a comment.
+pub(super) fn login_user(key: &str) -> String {
+    let user = key.split_whitespace().nth(2);
+    let user = user.map(|comment| comment.split('@').next().unwrap_or(comment));
+    user.and_then(user_name).unwrap_or_else(|| "cloudctl".to_owned())
 }
 
 /// A Linux user of that name, or of what is left of it; the guest agent makes no root.

@@ -26,6 +26,7 @@ mod lifecycle;
 mod list;
 mod machine_type;
 mod members;
+mod members_aftermath;
 mod metadata;
 mod network;
 mod offer;
@@ -40,6 +41,7 @@ mod prices;
 mod replay;
 mod request;
 mod scheduling;
+mod settle;
 mod tags;
 mod ttl;
 
@@ -141,6 +143,10 @@ impl Provider for Gcp {
     fn is_token_zonal(&self, _spec: &InstanceSpec) -> bool {
         // Names are unique in a zone, and the zone that is picked hangs on the machine type and on what is up.
         true
+    }
+
+    fn login_user(&self, key: Option<&str>) -> Option<String> {
+        Some(metadata::login_user(key.unwrap_or_default()))
     }
 
     async fn get(&self, target: &InstanceRef) -> Result<Instance> {

@@ -142,13 +142,8 @@ pub(super) fn machine_type_of(spec: &InstanceSpec) -> &str {
 
 /// A UUID, which is all that the API takes.
 fn request_id(project: &str, spec: &InstanceSpec, generation: u32) -> String {
-    let region = &spec.place.region;
-    // No region has a # in its name, so that a group's ids are nobody else's.
-    let scope = match &spec.members {
-        Some(members) => format!("{project}/{region}#{members}"),
-        None => format!("{project}/{region}"),
-    };
-    let token = IdempotencyToken::derive(ProviderKind::Gcp, &scope, &spec.name, generation);
+    let scope = format!("{project}/{}", spec.place.region);
+    let token = IdempotencyToken::derive(ProviderKind::Gcp, &scope, spec, generation);
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&token.as_bytes()[..16]);
     uuid::Builder::from_sha1_bytes(bytes).into_uuid().to_string()

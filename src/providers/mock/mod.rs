@@ -30,8 +30,8 @@ use self::lifecycle::Action;
 use self::request::Order;
 use self::store::Store;
 use crate::cloud::{
-    Clock, Created, Error, Identity, Image, Instance, InstanceRef, InstanceSpec, Location, MachineType, Outcome, Pages,
-    Place, Plan, Provider, ProviderKind, PublishedPrice, Result, SurvivingDisk,
+    Clock, Created, Error, Identity, Image, Instance, InstanceRef, InstanceSpec, InstanceState, Location, MachineType,
+    Outcome, Pages, Place, Plan, Provider, ProviderKind, PublishedPrice, Result, SurvivingDisk,
 };
 use crate::settings::Settings;
 
@@ -244,6 +244,11 @@ impl Provider for Mock {
     async fn remove_openings(&self, _gone: &[Instance]) -> Result<Vec<String>> {
         // They went with their instances.
         Ok(Vec::new())
+    }
+
+    fn answers_ssh(&self, instance: &Instance) -> Option<bool> {
+        // The addresses are made up, so nobody is there; what is up is taken to answer.
+        Some(instance.state == InstanceState::Running)
     }
 
     async fn get(&self, target: &InstanceRef) -> Result<Instance> {

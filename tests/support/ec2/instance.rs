@@ -193,7 +193,8 @@ impl Region {
                     && interface.wants_public_ip
                 {
                     let [a, b, c, ..] = hash((&instance.id, instance.epoch)).to_be_bytes();
-                    interface.public_ip = Some(format!("54.{a}.{b}.{c}"));
+                    let address = self.public_address.clone();
+                    interface.public_ip = Some(address.unwrap_or_else(|| format!("54.{a}.{b}.{c}")));
                 }
             }
             Phase::Stopped => {

@@ -48,6 +48,8 @@ pub struct Region {
     /// The tags of every resource, by its id.
     pub tags: HashMap<String, TagSet>,
     pub launches: HashMap<Scope, Launch>,
+    /// The public address of every new instance, in place of one of its own.
+    pub public_address: Option<String>,
 }
 
 impl Region {
@@ -69,6 +71,7 @@ impl Region {
             images: images::catalogue(info.name),
             tags: HashMap::new(),
             launches: HashMap::new(),
+            public_address: None,
         };
         region.add_vpc("default", true);
         region

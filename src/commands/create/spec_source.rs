@@ -1,0 +1,117 @@
+//! Reading a spec file: from a folder or standard input, one VM or several.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use super::schema::keys;
+use super::spec_file::{Document, SpecFile};
+use super::spec_text::{Format, parse};
+use super::spec_values::Keyed;
+use crate::cloud::{Error, Result};
+use crate::context::Context;
+
+/// More than anybody writes.
+const MOST_TEXT: u64 = 1024 * 1024;
+
+/// The name of standard input on the command line.
+const INPUT: &str = "-";
+
+impl SpecFile {
+    /// Reads a file, or standard input where `path` is `-`. Gives a description for each VM or group in it, at least one;
+    /// each of several has a name of its own.
+    ///
+    /// # Errors
+    /// `InvalidSpec` if it cannot be read, makes no sense, has an unknown key or a value of the wrong type; the message
+    /// has file, line, column and key.
+    pub(super) fn read(path: &Path, context: &mut Context) -> Result<Vec<Self>> {
+        let is_input = path == Path::new(INPUT);
+        let (bytes, shown) = match is_input {
+            true => (context.read_input(MOST_TEXT + 1), "standard input".to_owned()),
+            false => (bytes_of(path), path.display().to_string()),
+        };
+        let bytes = bytes.map_err(|error| {
+            Error::invalid(format!("cannot read the spec file {shown}: {error}"))
+                .with_remedy("pass a file that is there and can be read, or - for standard input")
+        })?;
+        if bytes.len() as u64 > MOST_TEXT {
+            return Err(Error::invalid(format!("the spec file {shown} is over 1 MiB"))
+                .with_remedy("split it: each file can have several VMs"));
+        }
+        let text = String::from_utf8(bytes).map_err(|_| {
+            Error::invalid(format!("the spec file {shown} is not UTF-8 text")).with_remedy("save it as UTF-8")
+        })?;
+        let folder = match is_input {
+            true => PathBuf::new(),
+            false => path.parent().map(Path::to_path_buf).unwrap_or_default(),
+        };
+        of_text(&text, (!is_input).then_some(path), &shown, &folder)
+    }
+}
+
+fn bytes_of(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MOST_TEXT + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn of_text(text: &str, path: Option<&Path>, shown: &str, folder: &Path) -> Result<Vec<SpecFile>> {
+    let text = text.trim_start_matches('\u{feff}');
+    // A template or a pipe that came to nothing is no wish for a VM like any other.
+    if text.trim().is_empty() {
+        return Err(Error::invalid(format!("the spec file {shown} is empty"))
+            .with_remedy("write at least one key into it, such as the image"));
+    }
+    let document: Keyed<Document> = parse(Format::of(path, text), text, shown, keys)?;
+    let (beside, list) = document.0.split();
+    let several = list.is_some();
+    let mut files: Vec<SpecFile> = match list {
+        None => vec![beside],
+        Some(list) => list.into_iter().map(|one| one.with_defaults(&beside)).collect(),
+    };
+    for file in &mut files {
+        folder.clone_into(&mut file.folder);
+        shown.clone_into(&mut file.source);
+    }
+    if several {
+        check_names(&files, shown)?;
+    }
+    if let Some(file) = files.iter().find(|file| file.ttl.is_some() && file.budget.is_some()) {
+        let name = file
+            .name
+            .as_ref()
+            .map(|name| format!(" of {name:?}"))
+            .unwrap_or_default();
+        return Err(
+            Error::invalid(format!("{shown}: both ttl and budget{name} say how long it lives"))
+                .with_remedy("leave one of the two out"),
+        );
+    }
+    Ok(files)
+}
+
+/// Names are what tells the VMs of a list apart, in this run and the next.
+fn check_names(files: &[SpecFile], shown: &str) -> Result<()> {
+    if files.is_empty() {
+        return Err(Error::invalid(format!("{shown}: the list `vm` is empty"))
+            .with_remedy("describe a VM in it, or leave it out"));
+    }
+    let mut names = BTreeSet::new();
+    for (index, file) in files.iter().enumerate() {
+        match &file.name {
+            None if files.len() > 1 => {
+                return Err(
+                    Error::invalid(format!("{shown}: number {} of the list `vm` has no name", index + 1))
+                        .with_remedy("give each of several VMs a name of its own"),
+                );
+            }
+            Some(name) if !names.insert(name) => {
+                return Err(Error::invalid(format!("{shown}: two VMs are called {name:?}"))
+                    .with_remedy("give each of several VMs a name of its own, or use count for a group of the same"));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,221 @@
+//! Values of a spec file that are more than text and numbers: how they are read, and what a schema says of them.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::str::FromStr;
+
+use schemars::{Schema, SchemaGenerator, json_schema};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+
+use super::{memory_argument, usd_argument};
+use crate::cloud::{Architecture, Error, Gpu, Opening, ProviderKind, Result as CloudResult};
+
+/// A format's error has no room for a remedy of its own.
+fn told<E: serde::de::Error>(error: Error) -> E {
+    let remedy = error.remedy().map(|remedy| format!("; {remedy}"));
+    E::custom(format!("{error}{}", remedy.unwrap_or_default()))
+}
+
+/// A value that is there. A key with nothing behind it, as a template leaves it whose variable is empty, says nothing
+/// that could be honoured.
+pub(super) fn said<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+/// One word, or several.
+pub(super) fn words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+    deserializer.deserialize_any(WordsVisitor).map(Some)
+}
+
+struct WordsVisitor;
+
+impl<'de> Visitor<'de> for WordsVisitor {
+    type Value = Vec<String>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a word, or a list of words")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<Vec<String>, E> {
+        Ok(vec![word.to_owned()])
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<String>, A::Error> {
+        let mut words = Vec::new();
+        while let Some(word) = list.next_element()? {
+            words.push(word);
+        }
+        Ok(words)
+    }
+}
+
+/// Text that is there. YAML has nothing for empty text, and no key takes either.
+pub(super) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let read = |text: &str| match text {
+        "" => Err(Error::invalid("there is nothing behind this key")),
+        text => Ok(text.to_owned()),
+    };
+    deserializer.deserialize_str(Text(read)).map(Some)
+}
+
+/// GPUs, as `--gpu` takes them.
+pub(super) fn gpu<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Gpu>, D::Error> {
+    deserializer.deserialize_str(Text(str::parse)).map(Some)
+}
+
+/// An amount of memory in GiB.
+pub(super) fn memory<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    deserializer.deserialize_f64(Number(memory_argument)).map(Some)
+}
+
+/// An amount of money in USD.
+pub(super) fn usd<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    deserializer.deserialize_f64(Number(usd_argument)).map(Some)
+}
+
+/// What is read from text. A format knows the place of what goes wrong in here, and not of what goes wrong later.
+struct Text<F>(F);
+
+impl<T, F: Fn(&str) -> CloudResult<T>> Visitor<'_> for Text<F> {
+    type Value = T;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("text")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+        (self.0)(text).map_err(told)
+    }
+}
+
+/// The same from a number.
+struct Number<F>(F);
+
+impl<T, F: Fn(&str) -> CloudResult<T>> Visitor<'_> for Number<F> {
+    type Value = T;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a number")
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<T, E> {
+        (self.0)(&number.to_string()).map_err(told)
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<T, E> {
+        (self.0)(&number.to_string()).map_err(told)
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<T, E> {
+        (self.0)(&number.to_string()).map_err(told)
+    }
+}
+
+/// What has keys. A plain structure would be read from a list as well, by the order of its fields.
+pub(super) struct Keyed<T>(pub(super) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Keyed<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(KeyedVisitor(PhantomData)).map(Self)
+    }
+}
+
+struct KeyedVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for KeyedVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("keys and values")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map))
+    }
+}
+
+/// A list of what has keys.
+pub(super) fn list<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<T>>, D::Error> {
+    let list = Vec::<Keyed<T>>::deserialize(deserializer)?;
+    Ok(Some(list.into_iter().map(|keyed| keyed.0).collect()))
+}
+
+/// Ports, as `--open` takes them, or as numbers.
+pub(super) fn openings<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Opening>>, D::Error> {
+    let ports = Vec::<Port>::deserialize(deserializer)?;
+    Ok(Some(ports.into_iter().map(|port| port.0).collect()))
+}
+
+struct Port(Opening);
+
+impl<'de> Deserialize<'de> for Port {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(PortVisitor)
+    }
+}
+
+struct PortVisitor;
+
+impl Visitor<'_> for PortVisitor {
+    type Value = Port;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a port, or PORT/CIDR")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Port, E> {
+        Opening::from_str(text).map(Port).map_err(told)
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Port, E> {
+        self.visit_str(&number.to_string())
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Port, E> {
+        self.visit_str(&number.to_string())
+    }
+}
+
+/// The clouds by name.
+pub(super) fn provider_schema(_: &mut SchemaGenerator) -> Schema {
+    let names: Vec<_> = ProviderKind::ALL
+        .iter()
+        .map(|kind| kind.as_str())
+        .chain(["any"])
+        .collect();
+    json_schema!({"type": "string", "enum": names})
+}
+
+/// A word or a list of words.
+pub(super) fn words_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]})
+}
+
+/// The instruction sets by name.
+pub(super) fn architecture_schema(_: &mut SchemaGenerator) -> Schema {
+    let names = [Architecture::X86_64, Architecture::Arm64].map(Architecture::as_str);
+    json_schema!({"type": "string", "enum": names})
+}
+
+/// A number above nothing.
+pub(super) fn amount_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "number", "exclusiveMinimum": 0})
+}
+
+/// A GPU, and how many.
+pub(super) fn gpu_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "pattern": "^[^:]+(:[1-9][0-9]*)?$"})
+}
+
+/// Ports, each with or without a network.
+pub(super) fn openings_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "array", "items": {
+        "anyOf": [
+            {"type": "integer", "minimum": 1, "maximum": 65_535},
+            {"type": "string", "pattern": "^[1-9][0-9]*(/.+)?$"},
+        ],
+    }})
+}

@@ -1,0 +1,141 @@
+//! `cloudctl image`
+
+use std::sync::Arc;
+
+use clap::Subcommand;
+use futures_util::future::join_all;
+
+use super::create::own_key;
+use super::targets::conclude_listing;
+use crate::catalog::{IMAGE_ALIASES, image_alias};
+use crate::cloud::{Architecture, Error, ErrorKind, Image, Provider, ProviderKind, Result};
+use crate::context::Context;
+use crate::exit::ExitStatus;
+use crate::output::{IMAGES, Record};
+
+/// Show the images that VMs can be made from
+#[derive(clap::Args, Clone, Debug)]
+pub struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+enum Verb {
+    /// List what the image aliases mean on each cloud now, and who logs in
+    ///
+    /// An image has an id of its own in each region of EC2: that of -r, else of the region where new VMs go.
+    List {
+        /// Only images for this instruction set [possible values: x86_64, arm64]
+        #[arg(long, value_name = "ARCH")]
+        arch: Option<Architecture>,
+    },
+}
+
+/// The region whose images are shown where nothing names one. That costs nothing, so it may be guessed.
+fn usual_region(provider: ProviderKind) -> &'static str {
+    match provider {
+        ProviderKind::Aws | ProviderKind::Mock => "us-east-1",
+        ProviderKind::Gcp => "us-central1",
+    }
+}
+
+/// Lists images.
+pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
+    let Verb::List { arch } = args.verb;
+    context.printer.check(&IMAGES)?;
+    let providers = context.providers_to_ask()?;
+    let named = context.settings.regions.value.clone().unwrap_or_default();
+    let zone = context.settings.zone.value.clone();
+    let asked = providers
+        .iter()
+        .map(|provider| images(provider, &named, zone.as_deref()));
+    let answers = join_all(asked).await;
+    let (mut found, mut gaps, mut refusals) = (Vec::new(), Vec::new(), Vec::new());
+    for (provider, answer) in providers.iter().zip(answers) {
+        match answer {
+            Ok(listed) => {
+                if listed.is_guessed {
+                    let (kind, region) = (provider.kind(), &listed.images[0].0);
+                    context
+                        .printer
+                        .note(&format!("{kind}: no region is given; these are the images of {region}"));
+                }
+                for (region, images) in listed.images {
+                    match images {
+                        Ok(images) => found.extend(images.into_iter().map(|image| (region.clone(), image))),
+                        Err(error) => gaps.push(placed(error, provider.kind(), &region)),
+                    }
+                }
+            }
+            // A region of another cloud.
+            Err(error) if providers.len() > 1 && error.kind() == ErrorKind::InvalidSpec => refusals.push(error),
+            Err(error) => gaps.push(placed(error, provider.kind(), "")),
+        }
+    }
+    if refusals.len() == providers.len()
+        && let Some(refusal) = refusals.pop()
+    {
+        return Err(refusal.into());
+    }
+    for refusal in refusals {
+        context.printer.note(&format!("a provider is left out: {refusal}"));
+    }
+    found.retain(|(_, image)| arch.is_none_or(|arch| arch == image.architecture));
+    found.sort_by_cached_key(|(region, image)| {
+        let position = IMAGE_ALIASES.iter().position(|alias| alias.name == image.alias);
+        (image.provider, region.clone(), position, image.architecture.as_str())
+    });
+    let key = own_key(context);
+    let user = |image: &Image| {
+        let provider = context.clouds().get(image.provider);
+        let of_image = image_alias(&image.alias).and_then(|alias| alias.login_user(image.provider));
+        let of_key = || provider.login_user(key.as_deref());
+        let has_key = image_alias(&image.alias).is_none_or(|alias| alias.has_key_login());
+        of_image.map(str::to_owned).or_else(|| of_key().filter(|_| has_key))
+    };
+    let items = found
+        .iter()
+        .map(|(region, image)| Record::of_image(image, region, user(image).as_deref()));
+    let items = items.collect();
+    conclude_listing(items, gaps, &IMAGES, context)
+}
+
+/// The images of each region of a cloud.
+struct Listed {
+    /// Whether nothing named a region.
+    is_guessed: bool,
+    images: Vec<(String, Result<Vec<Image>>)>,
+}
+
+async fn images(provider: &Arc<dyn Provider>, named: &[String], zone: Option<&str>) -> Result<Listed> {
+    let mut regions = Vec::new();
+    for region in named {
+        regions.push(provider.locate(Some(region), zone).await?.region);
+    }
+    if let (true, Some(zone)) = (named.is_empty(), zone) {
+        regions.push(provider.locate(None, Some(zone)).await?.region);
+    }
+    let mut is_guessed = false;
+    if regions.is_empty() {
+        let home = provider.home().await?.map(|home| home.region);
+        is_guessed = home.is_none();
+        regions.push(home.unwrap_or_else(|| usual_region(provider.kind()).to_owned()));
+    }
+    regions.sort_unstable();
+    regions.dedup();
+    let answers = join_all(regions.iter().map(|region| provider.images(region))).await;
+    Ok(Listed {
+        is_guessed,
+        images: regions.into_iter().zip(answers).collect(),
+    })
+}
+
+/// The error with the place where it happened.
+fn placed(error: Error, provider: ProviderKind, region: &str) -> Error {
+    match (error.location(), region) {
+        (Some(_), _) => error,
+        (None, "") => error.at(provider.as_str()),
+        (None, region) => error.at(format!("{provider}/{region}")),
+    }
+}
