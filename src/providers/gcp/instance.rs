@@ -310,4 +310,38 @@ mod tests {
         forged.labels.remove(LABEL_NAME);
         assert!(!is_managed(&forged));
     }
+
+    #[test]
+    fn what_costs_more_than_its_machine_is_known() {
+        let with_licence = |licence: &str| AttachedDisk::new().set_licenses([licence.to_owned()]);
+        let google = "https://www.googleapis.com/compute/v1/projects";
+        for (licence, expected) in [
+            (
+                format!("{google}/windows-cloud/global/licenses/windows-server-2022-dc"),
+                true,
+            ),
+            ("projects/rhel-cloud/global/licenses/rhel-9-server".to_owned(), true),
+            (
+                format!("{google}/debian-cloud/global/licenses/debian-12-bookworm"),
+                false,
+            ),
+        ] {
+            assert_eq!(
+                has_other_price(&api().set_disks([with_licence(&licence)])),
+                expected,
+                "{licence}"
+            );
+        }
+        let accelerator = |count: i32| {
+            let kind = "https://www.googleapis.com/compute/v1/projects/acme/zones/z/acceleratorTypes/nvidia-tesla-t4";
+            let accelerator = model::AcceleratorConfig::new().set_accelerator_type(kind);
+            accelerator.set_accelerator_count(count)
+        };
+        let with_gpus = api().set_guest_accelerators([accelerator(2)]);
+        assert_eq!(attached_gpu(&with_gpus).unwrap().to_string(), "t4:2");
+        assert_eq!(attached_gpu(&api()), None);
+        assert!(has_other_price(
+            &api().set_guest_accelerators([accelerator(1), accelerator(1)])
+        ));
+    }
 }
