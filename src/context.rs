@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, IsTerminal, Read};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Fetched};
 use crate::cloud::{Clock, Error, ErrorKind, Provider, ProviderKind, Result};
 use crate::interrupt::Interrupt;
 use crate::output::{Printer, Streams, Terminal};
@@ -87,6 +88,7 @@ pub struct Context {
     clock: Arc<dyn Clock>,
     input: Box<dyn BufRead + Send>,
     clouds: Clouds,
+    catalog: Option<Arc<Catalog>>,
 }
 
 /// The drivers, each connected when it is first asked for.
@@ -120,6 +122,7 @@ impl Context {
             clock,
             input,
             clouds,
+            catalog: None,
         }
     }
 
@@ -128,9 +131,37 @@ impl Context {
         self.clock.now()
     }
 
-    /// What is known of machine types and prices.
-    pub fn catalog(&self) -> Arc<Catalog> {
-        Arc::new(Catalog::default())
+    /// What is known of machine types and prices, read when it is first asked for. A file of `catalog update` that makes
+    /// no sense is warned of and left aside: nothing fails for want of a price.
+    pub fn catalog(&mut self) -> Arc<Catalog> {
+        if let Some(catalog) = &self.catalog {
+            return Arc::clone(catalog);
+        }
+        let fetched = match self.catalog_path().map(|path| Fetched::read(&path)) {
+            Some(Ok(Some(fetched))) => fetched,
+            Some(Err(error)) => {
+                self.printer.warning(&format!("fetched prices are left aside: {error}"));
+                Fetched::default()
+            }
+            Some(Ok(None)) | None => Fetched::default(),
+        };
+        let catalog = Arc::new(Catalog::new(fetched));
+        self.catalog = Some(Arc::clone(&catalog));
+        catalog
+    }
+
+    /// Where `catalog update` keeps what it fetched: what `CLOUDCTL_CATALOG` names, else a file in the user's cache folder;
+    /// `None` without a home folder.
+    pub fn catalog_path(&self) -> Option<PathBuf> {
+        let environment = &self.settings.environment;
+        let named = environment.get("CLOUDCTL_CATALOG").map(PathBuf::from);
+        named.or_else(|| {
+            Some(
+                environment
+                    .xdg_folder("XDG_CACHE_HOME", ".cache")?
+                    .join("cloudctl/prices.tsv"),
+            )
+        })
     }
 
     /// The clouds.
@@ -167,6 +198,19 @@ impl Context {
         let kinds = ProviderKind::ALL.into_iter();
         let found = kinds.filter(|kind| providers::has_credentials(*kind, &self.settings));
         found.map(|kind| self.clouds.get(kind)).collect()
+    }
+
+    /// Every cloud whose credentials are found, at least one.
+    ///
+    /// # Errors
+    /// `Unauthenticated` if there is none.
+    pub fn any_providers(&self) -> Result<Vec<Arc<dyn Provider>>> {
+        let found = self.found_providers();
+        if found.is_empty() {
+            Err(no_credentials())
+        } else {
+            Ok(found)
+        }
     }
 
     /// The clouds in which something may be made. They are never guessed.

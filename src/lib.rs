@@ -7,14 +7,14 @@
 //! | room | what is in it | may import |
 //! |---|---|---|
 //! | [`cloud`] | the contract: `Provider`, `InstanceSpec`, `Instance`, `InstanceState`, `Error`. No SDK, clap, tokio or I/O | – |
-//! | [`catalog`] | what is known of the clouds without asking: image aliases | cloud |
+//! | [`catalog`] | what is known of the clouds without asking: image aliases, machine types, prices | cloud |
 //! | [`exit`] | `ErrorKind` to exit code; merging a batch's outcomes | cloud |
 //! | [`interrupt`] | signals, and what is in flight when one comes | cloud, exit |
 //! | [`settings`] | flag > env > file, resolved once into plain values | cloud |
 //! | [`operations`] | true of every cloud: fan-out, create once, wait, select, terminate guard, expiry | cloud, catalog, interrupt |
 //! | [`output`] | what the user reads: tables, JSON, errors and hints, progress | cloud, exit |
 //! | [`providers`] | `connect(kind)`, and a folder for each cloud | cloud, catalog, settings |
-//! | [`context`] | the outside world, injected: streams, environment, clock, terminal | cloud, interrupt, settings, providers, output |
+//! | [`context`] | the outside world, injected: streams, environment, clock, terminal | cloud, catalog, interrupt, settings, providers, output |
 //! | [`commands`] | one file for each verb: its `Args`, then `run(args, context)` | cloud, catalog, context, exit, interrupt, operations, output, settings |
 //! | [`cli`] | what can be typed, and mistakes in it | cloud, commands, settings |
 //!
@@ -135,6 +135,9 @@ async fn execute_with_clouds(command: Command, context: &mut Context) -> anyhow:
         Command::Console(args) => commands::console::run(args, context).await,
         Command::Image(args) => commands::image::run(args, context).await,
         Command::Region(args) => commands::region::run(args, context).await,
+        Command::Price(args) => commands::price::run(args, context).await,
+        Command::Type(args) => commands::machine_type::run(args, context).await,
+        Command::Catalog(args) => commands::catalog::run(args, context).await,
         Command::Whoami(args) => commands::whoami::run(args, context).await,
         Command::Doctor(args) => commands::doctor::run(args, context).await,
         Command::Context(args) => commands::context::run(args, context).await,

@@ -199,6 +199,17 @@ fn the_examples_make_what_they_say() {
         .item();
     assert_eq!((&web["name"], &web["labels"]["team"]), (&"web-1".into(), &"web".into()));
 
+    let sandbox = Sandbox::new();
+    let made = |name: &str| {
+        let run = sandbox.run(&["create", "-f", &example(name), "-p", "mock", "-o", "json"]);
+        run.expect(0).items()
+    };
+    let fleet = made("fleet.yaml");
+    let names: Vec<_> = fleet.iter().map(|item| item["name"].clone()).collect();
+    assert_eq!(names, ["api", "worker-1", "worker-2", "worker-3", "db"]);
+    let trainer = &made("trainer.json")[0];
+    assert!(trainer["spot"] == true && !trainer["expires_at"].is_null(), "{trainer}");
+
     let emulator = ec2::Emulator::start();
     let mut sandbox = Sandbox::new();
     sandbox.set("AWS_ENDPOINT_URL", &emulator.url());

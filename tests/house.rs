@@ -16,7 +16,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("operations", &["cloud", "catalog", "interrupt"]),
     ("output", &["cloud", "exit"]),
     ("providers", &["cloud", "catalog", "settings"]),
-    ("context", &["cloud", "interrupt", "settings", "providers", "output"]),
+    (
+        "context",
+        &["cloud", "catalog", "interrupt", "settings", "providers", "output"],
+    ),
     (
         "commands",
         &[

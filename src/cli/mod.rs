@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand};
 pub use mistakes::{explain, format_asked_for};
 
 use crate::commands::{
-    completion, console, context, create, describe, doctor, extend, help, image, list, man, power, region, schema,
-    terminate, wait, whoami,
+    catalog, completion, console, context, create, describe, doctor, extend, help, image, list, machine_type, man,
+    power, price, region, schema, terminate, wait, whoami,
 };
 use crate::settings::GlobalArgs;
 
@@ -59,6 +59,9 @@ pub enum Command {
     Console(console::Args),
     Image(image::Args),
     Region(region::Args),
+    Price(price::Args),
+    Type(machine_type::Args),
+    Catalog(catalog::Args),
     Whoami(whoami::Args),
     Doctor(doctor::Args),
     Context(context::Args),

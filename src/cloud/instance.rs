@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Disk, Error, ErrorKind, InstanceRef, Labels, ProviderKind, Result};
+use super::{Disk, Error, ErrorKind, Gpu, InstanceRef, Labels, ProviderKind, Result};
 
 /// Where an instance is in its life, in words that mean the same on every cloud.
 ///
@@ -200,6 +200,11 @@ pub struct Instance {
     /// What was made to open ports to it, in the cloud's own word: security groups (EC2), network tags (Compute Engine)
     /// that cloudctl named.
     pub openings: Vec<String>,
+    /// The accelerators that were attached to it, as far as the listing tells; not those that its machine type comes with.
+    pub attached_gpu: Option<Gpu>,
+    /// Whether it costs something else than a plain machine of its type with Linux: its system has a licence that is
+    /// charged for, or it has a host of its own.
+    pub has_other_price: bool,
     /// Which life of its name this is.
     pub generation: Option<u32>,
     /// Why it is in its state, if the cloud says, in the cloud's own code.
@@ -248,6 +253,8 @@ impl Instance {
             doubt: None,
             disks: Vec::new(),
             openings: Vec::new(),
+            attached_gpu: None,
+            has_other_price: false,
             generation: None,
             state_reason: None,
             failure: None,

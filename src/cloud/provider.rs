@@ -48,7 +48,8 @@ pub enum Created {
 pub struct PublishedPrice {
     /// The region.
     pub region: String,
-    /// The machine type, in the cloud's own word.
+    /// The machine type, in the cloud's own word; of a cloud that charges for the parts of a machine, the part in the
+    /// catalogue's words.
     pub machine_type: String,
     /// Whether it is that of spare capacity.
     pub spot: bool,

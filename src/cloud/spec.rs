@@ -33,6 +33,8 @@ pub struct InstanceSpec {
     /// The machine type that was picked for the need, or in place of the asked one where that has no room. Like the
     /// place it is where an instance goes and no part of what was asked for.
     pub chosen_type: Option<String>,
+    /// Whether the chosen type stands in for one that had no room in this region.
+    pub is_substitute: bool,
     /// Image alias, or the cloud's own id; `None` is the default alias.
     pub image: Option<String>,
     /// Boot disk in GiB; `None` is the image's own size.
@@ -80,6 +82,7 @@ impl InstanceSpec {
             machine_type: None,
             need: MachineNeed::default(),
             chosen_type: None,
+            is_substitute: false,
             image: None,
             disk_gib: None,
             disk_type: None,

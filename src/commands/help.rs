@@ -24,6 +24,7 @@ A flag goes before a variable, and a variable before the context of the configur
   CLOUDCTL_TTL             as --ttl of create
   CLOUDCTL_CONTEXT         as --context
   CLOUDCTL_CONFIG          the configuration file
+  CLOUDCTL_CATALOG         the file in which `catalog update` keeps prices
   CLOUDCTL_LOG             what is logged to stderr: error, warn, info, debug or trace
   CLOUDCTL_EXPECT_ACCOUNT  the only AWS account in which anything is changed
   CLOUDCTL_EXPECT_PROJECT  the only Google Cloud project in which anything is changed

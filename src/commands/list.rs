@@ -5,13 +5,19 @@ use std::sync::Arc;
 
 use clap::Args as ClapArgs;
 use jiff::Timestamp;
+use serde_json::json;
 
+use super::price::a_month;
 use super::targets::{note_left_out, scope, warn_of_gap};
+use crate::catalog::Catalog;
 use crate::cloud::{Instance, InstanceState, ListFilter, Provider};
 use crate::context::Context;
 use crate::exit::ExitStatus;
-use crate::operations::{Filter, Inventory, LabelSelector, SortOrder, stream_inventory, take_inventory};
-use crate::output::{INSTANCES, Record, Report};
+use crate::operations::{
+    APPRAISED_FIELDS, Cost, Filter, Inventory, LabelSelector, SortOrder, appraise, costs, stream_inventory,
+    take_inventory,
+};
+use crate::output::{COSTS, INSTANCES, Record, Report};
 
 /// List VMs of all regions of all clouds
 ///
@@ -36,12 +42,28 @@ pub struct Args {
     /// Only VMs made by cloudctl
     #[arg(long)]
     managed: bool,
+    /// Sum what they cost by the values of this label, or by cloud if none is named
+    ///
+    /// Stopped VMs cost no more than their disks, and are counted apart. Those of unknown price are counted, and are not in
+    /// the sum: spare capacity on AWS, systems with a licence that is charged for, types that are not known.
+    #[arg(long, value_name = "LABEL", num_args = 0..=1, default_missing_value = "")]
+    cost: Option<String>,
 }
 
 /// The order where none is asked for.
 const DEFAULT_SORT: &str = "provider,region,name,id";
 
 impl Args {
+    /// Whether what is printed needs anything that the catalogue fills in.
+    fn needs_catalogue(&self, context: &Context) -> bool {
+        let is_compared = |field: &str| {
+            self.filter.iter().any(|filter| filter.reads(field)) || self.sort.iter().any(|sort| sort.reads(field))
+        };
+        self.cost.is_some()
+            || context.printer.shows_any(&INSTANCES, &APPRAISED_FIELDS)
+            || APPRAISED_FIELDS.into_iter().any(is_compared)
+    }
+
     fn admits(&self, instance: &Instance, now: Timestamp) -> bool {
         (self.all || instance.state != InstanceState::Terminated)
             && self.selectors.iter().all(|selector| selector.admits(instance))
@@ -51,25 +73,65 @@ impl Args {
 
 /// Lists, and names what is missing.
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
-    context.printer.check(&INSTANCES)?;
+    let view = if args.cost.is_some() { &COSTS } else { &INSTANCES };
+    context.printer.check(view)?;
+    let catalog = args.needs_catalogue(context).then(|| context.catalog());
+    let catalog = catalog.as_deref();
     let providers = context.providers_to_ask()?;
     let filter = ListFilter {
         managed: args.managed,
         ..ListFilter::default()
     };
-    if args.sort.is_none() && context.printer.streams() {
-        return match stream(&args, &providers, &filter, context).await? {
-            Some((inventory, count)) => conclude(inventory, count, context),
+    if args.sort.is_none() && args.cost.is_none() && context.printer.streams() {
+        return match stream(&args, &providers, &filter, catalog, context).await? {
+            Some((inventory, count)) => conclude(inventory, Shown::Instances { before: count }, context),
             // Whoever reads along has seen enough.
             None => Ok(ExitStatus::DONE),
         };
     }
     let mut inventory = take_inventory(&providers, &scope(context), &filter).await?;
     let now = context.now();
+    fill_in(&mut inventory.instances, catalog);
     inventory.instances.retain(|instance| args.admits(instance, now));
+    if let Some(label) = &args.cost {
+        let costs = costs(
+            &inventory.instances,
+            Some(label.as_str()).filter(|label| !label.is_empty()),
+        );
+        inventory.instances.clear();
+        return conclude(inventory, Shown::Costs(&costs), context);
+    }
     let sort = args.sort.map_or_else(|| DEFAULT_SORT.parse(), Ok)?;
     sort.sort(&mut inventory.instances, now);
-    conclude(inventory, 0, context)
+    conclude(inventory, Shown::Instances { before: 0 }, context)
+}
+
+/// Fills in what the catalogue knows, if it is wanted.
+fn fill_in(instances: &mut [Instance], catalog: Option<&Catalog>) {
+    if let Some(catalog) = catalog {
+        for instance in instances {
+            appraise(instance, catalog);
+        }
+    }
+}
+
+/// What the output is made of.
+enum Shown<'a> {
+    /// The instances of the inventory, and so many that were printed before.
+    Instances { before: usize },
+    /// What they cost.
+    Costs(&'a [Cost]),
+}
+
+fn cost_record(cost: &Cost) -> Record {
+    Record::new(vec![
+        ("group", json!(cost.group)),
+        ("running", json!(cost.running)),
+        ("unknown", json!(cost.unknown)),
+        ("stopped", json!(cost.stopped)),
+        ("usd_per_hour", json!(cost.usd_per_hour)),
+        ("usd_per_month", json!(cost.usd_per_hour.map(a_month))),
+    ])
 }
 
 /// Prints each page as it comes, and keeps none. Gives what else there is to say and how many VMs were printed; nothing
@@ -78,11 +140,13 @@ async fn stream(
     args: &Args,
     providers: &[Arc<dyn Provider>],
     filter: &ListFilter,
+    catalog: Option<&Catalog>,
     context: &mut Context,
 ) -> anyhow::Result<Option<(Inventory, usize)>> {
     let (scope, now, printer) = (scope(context), context.now(), &mut context.printer);
     let (mut count, mut failure) = (0, None);
-    let mut print = |page: Vec<Instance>| {
+    let mut print = |mut page: Vec<Instance>| {
+        fill_in(&mut page, catalog);
         let admitted = page.iter().filter(|instance| args.admits(instance, now));
         let part = Report {
             items: admitted.map(Record::from).collect(),
@@ -104,7 +168,7 @@ async fn stream(
 }
 
 /// Prints what is not printed yet, and says what is missing.
-fn conclude(inventory: Inventory, printed: usize, context: &mut Context) -> anyhow::Result<ExitStatus> {
+fn conclude(inventory: Inventory, shown: Shown<'_>, context: &mut Context) -> anyhow::Result<ExitStatus> {
     note_left_out(&inventory.left_out, context);
     let now = context.now();
     let blind = inventory.is_blind();
@@ -117,18 +181,25 @@ fn conclude(inventory: Inventory, printed: usize, context: &mut Context) -> anyh
     };
     let report = Report {
         // Each instance goes as its record comes: there may be very many.
-        items: inventory
-            .instances
-            .into_iter()
-            .map(|instance| Record::from(&instance))
-            .collect(),
+        items: match &shown {
+            Shown::Costs(costs) => costs.iter().map(cost_record).collect(),
+            Shown::Instances { .. } => inventory
+                .instances
+                .into_iter()
+                .map(|instance| Record::from(&instance))
+                .collect(),
+        },
         errors: inventory.gaps,
     };
+    let (view, printed) = match shown {
+        Shown::Costs(_) => (&COSTS, 0),
+        Shown::Instances { before } => (&INSTANCES, before),
+    };
     if blind {
-        context.printer.report(&report, &INSTANCES, now)?;
+        context.printer.report(&report, view, now)?;
         return Ok(status);
     }
-    context.printer.items(&report, &INSTANCES, now)?;
+    context.printer.items(&report, view, now)?;
     if report.items.is_empty() && printed == 0 && report.errors.is_empty() {
         context.printer.note("no VMs");
     }

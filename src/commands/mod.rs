@@ -1,5 +1,6 @@
 //! One file for each verb: its arguments, and what it does with them.
 
+pub mod catalog;
 pub mod completion;
 pub mod console;
 pub mod context;
@@ -10,8 +11,11 @@ pub mod extend;
 pub mod help;
 pub mod image;
 pub mod list;
+pub mod machine_type;
 pub mod man;
+mod need;
 pub mod power;
+pub mod price;
 pub mod region;
 pub mod schema;
 mod targets;

@@ -71,6 +71,11 @@ const OPERATORS: [(&str, Operator); 7] = [
 ];
 
 impl Filter {
+    /// Whether it looks at a field.
+    pub fn reads(&self, name: &str) -> bool {
+        self.0.iter().any(|comparison| comparison.subject.is(name))
+    }
+
     /// Whether everything holds for the instance. What is unknown fits no comparison but `!=`.
     pub fn admits(&self, instance: &Instance, now: Timestamp) -> bool {
         self.0.iter().all(|comparison| comparison.holds(instance, now))
@@ -118,6 +123,10 @@ impl Comparison {
 }
 
 impl Subject {
+    fn is(&self, name: &str) -> bool {
+        matches!(self, Self::Field(field) if field.name() == name)
+    }
+
     fn value(&self, instance: &Instance, now: Timestamp) -> Value {
         match self {
             Self::Field(field) => field.value(instance),
@@ -184,6 +193,11 @@ fn plain_text(value: &Value) -> Option<String> {
 pub struct SortOrder(Vec<(Subject, bool)>);
 
 impl SortOrder {
+    /// Whether it looks at a field.
+    pub fn reads(&self, name: &str) -> bool {
+        self.0.iter().any(|(subject, _)| subject.is(name))
+    }
+
     /// Sorts in place; what is unknown comes last either way.
     pub fn sort(&self, instances: &mut Vec<Instance>, now: Timestamp) {
         // Values are read once for each instance, and not for each comparison.

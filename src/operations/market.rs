@@ -75,6 +75,7 @@ impl Market<'_> {
             place: self.place.clone(),
             machine,
             usd_per_hour,
+            is_substitute: false,
         }
     }
 

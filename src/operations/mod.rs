@@ -2,7 +2,9 @@
 //! Everything here speaks to [`Provider`](crate::cloud::Provider) and to nothing more concrete.
 
 mod adopt;
+mod appraise;
 mod batch;
+mod costs;
 mod create;
 mod expiry;
 mod filter;
@@ -22,7 +24,9 @@ mod wait;
 mod waiting;
 mod widen;
 
+pub use appraise::{APPRAISED_FIELDS, appraise};
 pub use batch::{BatchAction, change_all};
+pub use costs::{Cost, costs};
 pub use create::{Creation, Creations, create_once};
 pub use expiry::{Expired, extended_ttl, find_expired};
 pub use filter::{Filter, SortOrder};

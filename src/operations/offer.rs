@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cloud::{Architecture, Error, ErrorKind, InstanceSpec, MachineNeed, MachineType, Place, Provider, Result};
+use crate::cloud::{
+    Architecture, Error, ErrorKind, InstanceSpec, MachineNeed, MachineType, Place, Provider, ProviderKind, Result,
+};
 
 /// The shortest life that a budget may come to.
 const SHORTEST_LIFE: Duration = Duration::from_secs(60);
@@ -45,6 +47,8 @@ pub struct Offer {
     pub machine: Option<MachineType>,
     /// USD per hour; `None` is unknown, never free.
     pub usd_per_hour: Option<f64>,
+    /// Whether another machine type comes before it in its region.
+    pub is_substitute: bool,
 }
 
 impl std::fmt::Debug for Offer {
@@ -73,6 +77,7 @@ impl Offer {
         Ok(InstanceSpec {
             place: self.place.clone(),
             chosen_type: self.machine.as_ref().map(|machine| machine.name.clone()),
+            is_substitute: self.is_substitute,
             ttl,
             ..wish.spec.clone()
         })
@@ -165,4 +170,14 @@ pub fn usd(amount: f64) -> String {
     let text = format!("{amount:.4}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
     text.to_owned()
+}
+
+/// Says of each offer whether another one comes before it in its region.
+pub(super) fn mark_substitutes(offers: &mut [Offer]) {
+    let mut seen: Vec<(ProviderKind, String)> = Vec::new();
+    for offer in offers {
+        let region = (offer.provider.kind(), offer.place.region.clone());
+        offer.is_substitute = seen.contains(&region);
+        seen.push(region);
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 
 use super::market::offers_in;
-use super::offer::{Offer, Wish, sort_offers};
+use super::offer::{Offer, Wish, mark_substitutes, sort_offers};
 use crate::catalog::Catalog;
 use crate::cloud::{Area, Error, ErrorKind, Location, Place, Provider, Result};
 
@@ -150,6 +150,7 @@ impl Reach<'_> {
         if is_compared {
             sort_offers(&mut offers);
         }
+        mark_substitutes(&mut offers);
         Ok(offers)
     }
 }

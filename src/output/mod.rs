@@ -2,6 +2,7 @@
 //!
 //! Renderers are pure functions to a `Write`; what goes to which stream is decided in [`Printer`].
 
+mod catalogue_views;
 mod connect;
 mod errors;
 mod expiry;
@@ -16,6 +17,7 @@ mod table;
 mod text;
 mod views;
 
+pub use catalogue_views::{CATALOGUES, COSTS, MACHINE_TYPES, PRICES, UPDATES};
 pub use connect::{connect_text, password_text};
 pub use errors::error_text;
 pub use expiry::{expiry_text, unenforced_text};

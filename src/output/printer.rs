@@ -91,6 +91,21 @@ impl Printer {
         }
     }
 
+    /// Whether the format asked for shows one of these fields of records of this view.
+    pub fn shows_any(&self, view: &View, fields: &[&str]) -> bool {
+        match self.format() {
+            Format::Json | Format::Jsonl | Format::Yaml | Format::Csv => true,
+            Format::Columns(names) => names.iter().any(|name| fields.contains(&name.as_str())),
+            Format::Table => fields
+                .iter()
+                .any(|field| view.columns.iter().any(|column| column.shows(field))),
+            Format::Wide => fields
+                .iter()
+                .any(|field| view.wide.iter().any(|column| column.shows(field))),
+            Format::Name | Format::Id | Format::Ref => false,
+        }
+    }
+
     fn format(&self) -> Format {
         if self.quiet {
             Format::Id

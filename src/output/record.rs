@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 use super::hints::hint_for;
 use crate::cloud::{Area, Error, Field, Identity, Image, Instance, Plan, ProviderKind, format_duration};
 
+/// The fields of an error entry, in order.
+pub(super) const ERROR_FIELDS: [&str; 7] = ["location", "kind", "code", "request_id", "message", "hint", "leftover"];
+
 /// One result: its fields by name, in the order they are shown.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record(Vec<(&'static str, Value)>);
@@ -65,15 +68,16 @@ impl Record {
 
     /// The fields of an error entry.
     pub fn of_error(error: &Error) -> Self {
-        Self(vec![
-            ("location", json!(error.location())),
-            ("kind", json!(error.kind().as_str())),
-            ("code", json!(error.code())),
-            ("request_id", json!(error.request_id())),
-            ("message", json!(error.message())),
-            ("hint", json!(hint_for(error))),
-            ("leftover", json!(error.leftover())),
-        ])
+        let values = [
+            json!(error.location()),
+            json!(error.kind().as_str()),
+            json!(error.code()),
+            json!(error.request_id()),
+            json!(error.message()),
+            json!(hint_for(error)),
+            json!(error.leftover()),
+        ];
+        Self(ERROR_FIELDS.into_iter().zip(values).collect())
     }
 }
 

@@ -12,6 +12,16 @@ pub struct Column {
     pub(super) dispensability: u8,
 }
 
+impl Column {
+    /// Whether it shows a field.
+    pub(super) fn shows(&self, wanted: &str) -> bool {
+        match &self.fill {
+            Fill::Whole(fields) | Fill::Name(fields) => fields.contains(&wanted),
+            Fill::Short(field) | Fill::Since(field) | Fill::Until(field) => *field == wanted,
+        }
+    }
+}
+
 /// What a column shows of a record.
 #[derive(Debug)]
 pub(super) enum Fill {
@@ -44,7 +54,7 @@ pub struct View {
     pub fields: &'static [&'static str],
 }
 
-const fn whole(header: &'static str, fields: &'static [&'static str], dispensability: u8) -> Column {
+pub(super) const fn whole(header: &'static str, fields: &'static [&'static str], dispensability: u8) -> Column {
     Column {
         header,
         fill: Fill::Whole(fields),
@@ -60,7 +70,7 @@ const fn name(fields: &'static [&'static str]) -> Column {
     }
 }
 
-const fn short(header: &'static str, field: &'static str, dispensability: u8) -> Column {
+pub(super) const fn short(header: &'static str, field: &'static str, dispensability: u8) -> Column {
     Column {
         header,
         fill: Fill::Short(field),

@@ -24,6 +24,7 @@ mod help;
 mod interrupts;
 mod secrets;
 mod spec_files;
+mod spec_formats;
 mod streams;
 mod terminal;
 

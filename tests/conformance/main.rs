@@ -17,6 +17,7 @@
 mod support;
 
 mod cases;
+mod driver;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -40,6 +41,9 @@ const KNOWN_GAPS: &[(&str, BackendKind, &str)] = &[(
 )];
 
 fn main() -> ExitCode {
+    if driver::main() {
+        return ExitCode::SUCCESS;
+    }
     // A failure is reported once, with its case; not also where it happens.
     std::panic::set_hook(Box::new(|_| {}));
     let mut arguments = Arguments::from_args();

@@ -294,6 +294,15 @@ impl Backend {
         }
     }
 
+    /// Where EC2 is, for a client that we did not write.
+    pub fn url(&self) -> String {
+        match &self.cloud {
+            Cloud::Ec2(emulator) => emulator.url(),
+            Cloud::Moto(moto) => moto.url(),
+            Cloud::Mock | Cloud::Gce(_) => panic!("{:?} is no EC2", self.kind),
+        }
+    }
+
     /// The EC2 emulator, where this backend is it.
     pub fn ec2(&self) -> Option<&ec2::Emulator> {
         if let Cloud::Ec2(emulator) = &self.cloud {

@@ -71,6 +71,11 @@ impl Sandbox {
             .set("CLOUDSDK_COMPUTE_REGION", "us-central1")
     }
 
+    /// All that a process in the sandbox finds in its environment.
+    pub fn variables(&self) -> &BTreeMap<String, String> {
+        &self.variables
+    }
+
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -96,6 +101,12 @@ impl Sandbox {
             .envs(&self.variables)
             .current_dir(self.folder());
         command
+    }
+
+    /// The settings that the binary would have here, for tests of what no command line says.
+    pub fn settings(&self) -> cloudctl::settings::Settings {
+        let environment = cloudctl::settings::Environment::new(self.variables.clone());
+        cloudctl::settings::Settings::resolve(&Default::default(), environment, false).expect("settings")
     }
 
     /// Runs the binary with nothing on its standard input.

@@ -543,6 +543,25 @@ def batches(ec2, image):
     wait(ec2, "instance_terminated", *batch)
 
 
+def spot_prices(ec2):
+    now = datetime.datetime.now(datetime.timezone.utc)
+    asked = {"InstanceTypes": ["m5.large"], "ProductDescriptions": ["Linux/UNIX"]}
+    current = ec2.describe_spot_price_history(StartTime=now, **asked)["SpotPriceHistory"]
+    zones = [price["AvailabilityZone"] for price in current]
+    equal(len(zones), len(set(zones)), "a history that begins now has one price for each zone")
+    check(all(float(price["SpotPrice"]) > 0 and price["Timestamp"] < now for price in current), "and it is in force")
+    history = ec2.describe_spot_price_history(AvailabilityZone="us-east-1a", **asked)["SpotPriceHistory"]
+    check(len(history) > 1 and len({price["Timestamp"] for price in history}) == len(history), "older prices are kept")
+    pages = ec2.get_paginator("describe_spot_price_history").paginate(StartTime=now, PaginationConfig={"PageSize": 3}, **asked)
+    equal(sorted(p["AvailabilityZone"] for page in pages for p in page["SpotPriceHistory"]), sorted(zones), "in pages")
+    metal = ec2.describe_instance_types(InstanceTypes=["mac1.metal"])["InstanceTypes"][0]
+    equal((metal["SupportedUsageClasses"], metal["BareMetal"]), (["on-demand"], True), "metal is no spare capacity")
+    none = ec2.describe_spot_price_history(StartTime=now, InstanceTypes=["mac1.metal"])["SpotPriceHistory"]
+    equal(none, [], "and has no price as such")
+    gpu = ec2.describe_instance_types(Filters=[{"Name": "instance-type", "Values": ["g5.xlarge", "q9.huge"]}])
+    equal([kind["GpuInfo"]["Gpus"][0]["Name"] for kind in gpu["InstanceTypes"]], ["A10G"], "an unknown type in a filter")
+
+
 def spot(ec2, image):
     market = {"MarketType": "spot", "SpotOptions": {"SpotInstanceType": "one-time"}}
     identifier = run(ec2, image, InstanceMarketOptions=market)[0]
@@ -710,6 +729,7 @@ def main():
     tokens(ec2, image, subnets)
     batches(ec2, image)
     spot(ec2, image)
+    spot_prices(ec2)
     filters(ec2, image)
     interfaces(ec2, image, subnets, group)
     identifier = run(ec2, amazon)[0]

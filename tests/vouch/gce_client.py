@@ -96,9 +96,13 @@ class Cloud:
         self.networks = compute.NetworksClient(**options)
         self.subnetworks = compute.SubnetworksClient(**options)
         self.projects = compute.ProjectsClient(**options)
+        self.firewalls = compute.FirewallsClient(**options)
+        self.global_operations = compute.GlobalOperationsClient(**options)
         # The clients poll their operations through a client of their own, which forgets the endpoint.
         for client in (self.instances, self.disks):
             client.transport._extended_operations_services["zone_operations"] = self.operations
+
+        self.firewalls.transport._extended_operations_services["global_operations"] = self.global_operations
 
     def insert(self, instance, zone=ZONE, request_id=None):
         request = compute.InsertInstanceRequest(
@@ -446,11 +450,59 @@ def bulk(cloud):
         cloud.delete(name)
 
 
+def firewalls(cloud):
+    def rule(name, sources, **fields):
+        allowed = [compute.Allowed(I_p_protocol="tcp", ports=["22", "8000-8080"])]
+        return compute.Firewall(name=name, source_ranges=sources, allowed=allowed, target_tags=["web"], **fields)
+
+    def insert(resource):
+        return cloud.firewalls.insert(project=PROJECT, firewall_resource=resource)
+
+    finish(insert(rule("open-web", ["10.0.0.0/8"])))
+    found = cloud.firewalls.get(project=PROJECT, firewall="open-web")
+    check("a firewall rule", found.direction == "INGRESS" and list(found.target_tags) == ["web"]
+          and found.network.endswith(f"/projects/{PROJECT}/global/networks/default"), found)
+    names = [one.name for one in cloud.firewalls.list(
+        request=compute.ListFirewallsRequest(project=PROJECT, filter='name eq "open-.*"'))]
+    check("firewall rules by pattern", names == ["open-web"], names)
+    refused("a rule that is there", exceptions.Conflict, "alreadyExists", "already exists",
+            lambda: insert(rule("open-web", ["10.0.0.0/8"])))
+    refused("a rule on a network that is not", exceptions.NotFound, "notFound", "global/networks/nowhere",
+            lambda: insert(rule("x", ["10.0.0.0/8"], network="global/networks/nowhere")))
+    refused("a rule on another project's network", exceptions.BadRequest, "invalid", "Cross-project",
+            lambda: insert(rule("x", ["10.0.0.0/8"], network="projects/other/global/networks/default")))
+    refused("both versions of IP in a rule", exceptions.BadRequest, "invalid", "mixed",
+            lambda: insert(rule("x", ["10.0.0.0/8", "::/0"])))
+    refused("host bits in a rule", exceptions.BadRequest, "invalid", "CIDR", lambda: insert(rule("x", ["10.0.0.1/8"])))
+    finish(cloud.firewalls.delete(project=PROJECT, firewall="open-web"))
+    refused("a rule that is gone", exceptions.NotFound, "notFound", "open-web",
+            lambda: cloud.firewalls.get(project=PROJECT, firewall="open-web"))
+
+
+def accelerators(cloud):
+    def attached(name, kind, machine_type="n1-standard-4", **fields):
+        path = f"zones/{ZONE}/acceleratorTypes/{kind}"
+        gpu = compute.AcceleratorConfig(accelerator_type=path, accelerator_count=1)
+        stays = compute.Scheduling(on_host_maintenance="TERMINATE")
+        return vm(name, machine_type=machine_type, guest_accelerators=[gpu], **{"scheduling": stays, **fields})
+
+    finish(cloud.insert(attached("gpu-1", "nvidia-tesla-t4")))
+    found = cloud.get("gpu-1").guest_accelerators
+    check("an attached GPU", found[0].accelerator_type.endswith("/nvidia-tesla-t4"), found)
+    cloud.delete("gpu-1")
+    refused("a GPU that the zone lacks", exceptions.NotFound, "notFound", "acceleratorTypes/nvidia-tesla-p100",
+            lambda: cloud.insert(attached("gpu-2", "nvidia-tesla-p100")))
+    refused("a GPU on a machine that takes none", exceptions.BadRequest, "badRequest", "not compatible",
+            lambda: cloud.insert(attached("gpu-2", "nvidia-tesla-t4", machine_type="e2-standard-4")))
+    refused("a GPU that shall migrate", exceptions.BadRequest, "badRequest", "live migration",
+            lambda: cloud.insert(attached("gpu-2", "nvidia-tesla-t4", scheduling=compute.Scheduling())))
+
+
 def main():
     cloud = Cloud(sys.argv[1])
     check("the project is empty", [
         one for _, listed in cloud.instances.aggregated_list(project=PROJECT) for one in listed.instances] == [])
-    for part in (lifecycle, refusals, request_ids, operations, lists, catalogue, bulk):
+    for part in (lifecycle, refusals, request_ids, operations, lists, catalogue, bulk, firewalls, accelerators):
         part(cloud)
     print("ok - all")
 

@@ -37,7 +37,7 @@ fn boto3_vouches_for_the_ec2_emulator() {
 fn google_cloud_compute_vouches_for_the_gce_emulator() {
     let emulator = gce::Emulator::start_with_discovery(&python::discovery_document());
     let mut script = outside::script("gce_client.py");
-    vouch(script.arg(emulator.url()), 110);
+    vouch(script.arg(emulator.url()), 120);
     assert_eq!(emulator.violations(), Vec::<String>::new());
 }
 

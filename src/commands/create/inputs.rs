@@ -30,8 +30,8 @@ const NO_END: &str = "never";
 pub(super) struct Request {
     /// How many, where they are a group.
     count: Option<u32>,
-    /// The region that the file names.
-    pub(super) region: Option<String>,
+    /// The regions that the file names.
+    pub(super) regions: Vec<String>,
     /// The zone that the file names.
     pub(super) zone: Option<String>,
     /// The spec, but for its place.
@@ -84,7 +84,7 @@ impl Request {
         };
         Ok(Self {
             count,
-            region: file.region,
+            regions: file.region.unwrap_or_default(),
             zone: file.zone,
             template: InstanceSpec {
                 machine_type: args.machine_type.or(file.machine_type),

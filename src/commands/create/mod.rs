@@ -179,7 +179,7 @@ impl From<FallbackArgument> for Fallback {
 }
 
 /// An amount of memory in GiB.
-fn memory_argument(text: &str) -> Result<f64> {
+pub(super) fn memory_argument(text: &str) -> Result<f64> {
     positive(text).ok_or_else(|| {
         Error::invalid(format!("invalid memory {text:?}")).with_remedy("give it in GiB, such as 16 or 0.5")
     })

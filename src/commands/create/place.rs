@@ -7,7 +7,7 @@ use super::spec_file::SpecFile;
 use crate::cloud::{Area, Error, ErrorKind, Place, Provider, Result};
 use crate::context::Context;
 use crate::operations::Site;
-use crate::settings::Source;
+use crate::settings::{ProviderChoice, Source};
 
 /// The clouds to make VMs on. A flag overrides the file; the file overrides the rest.
 ///
@@ -15,7 +15,10 @@ use crate::settings::Source;
 /// `InvalidSpec` if none is named; `Unauthenticated` if any will do and no credentials are found.
 pub(super) fn providers(file: &SpecFile, context: &Context) -> Result<Vec<Arc<dyn Provider>>> {
     match (&file.provider, &context.settings.providers.source) {
-        (Some(kind), source) if !matches!(source, Source::Flag(_)) => Ok(vec![context.clouds().get(*kind)]),
+        (Some(ProviderChoice::One(kind)), source) if !matches!(source, Source::Flag(_)) => {
+            Ok(vec![context.clouds().get(*kind)])
+        }
+        (Some(ProviderChoice::Any), source) if !matches!(source, Source::Flag(_)) => context.any_providers(),
         _ => context.providers_for_create(),
     }
 }
@@ -81,7 +84,7 @@ fn words<'a>(request: &'a Request, context: &'a Context) -> Words<'a> {
             .filter(|_| matches!(zone.source, Source::Flag(_)) == is_flag),
     };
     let in_file = Words {
-        regions: request.region.as_slice(),
+        regions: &request.regions,
         zone: request.zone.as_deref(),
     };
     let said = [named(true), in_file, named(false)];

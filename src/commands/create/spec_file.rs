@@ -9,10 +9,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::spec_values::{
-    self, amount_schema, architecture_schema, gpu_schema, openings_schema, provider_schema, said,
+    self, amount_schema, architecture_schema, gpu_schema, openings_schema, provider_schema, said, words_schema,
 };
 use super::{Args, FallbackArgument, WaitArgument};
-use crate::cloud::{Architecture, Gpu, Opening, ProviderKind};
+use crate::cloud::{Architecture, Gpu, Opening};
+use crate::settings::ProviderChoice;
 
 /// The same keys twice: for one VM, and for the whole file, which may have a list of VMs beside them.
 macro_rules! spec_file {
@@ -77,8 +78,9 @@ macro_rules! spec_file {
 spec_file! {
     name("spec_values::text"): String,
     #[schemars(schema_with = "provider_schema")]
-    provider("said"): ProviderKind,
-    region("spec_values::text"): String,
+    provider("said"): ProviderChoice,
+    #[schemars(schema_with = "words_schema")]
+    region("spec_values::words"): Vec<String>,
     zone("spec_values::text"): String,
     #[serde(rename = "type")]
     machine_type("spec_values::text"): String,

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::{memory_argument, usd_argument};
 use crate::cloud::{Architecture, Error, Gpu, Opening, ProviderKind, Result as CloudResult};
@@ -21,6 +21,33 @@ fn told<E: serde::de::Error>(error: Error) -> E {
 /// that could be honoured.
 pub(super) fn said<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
+}
+
+/// One word, or several.
+pub(super) fn words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+    deserializer.deserialize_any(WordsVisitor).map(Some)
+}
+
+struct WordsVisitor;
+
+impl<'de> Visitor<'de> for WordsVisitor {
+    type Value = Vec<String>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a word, or a list of words")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<Vec<String>, E> {
+        Ok(vec![word.to_owned()])
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<String>, A::Error> {
+        let mut words = Vec::new();
+        while let Some(word) = list.next_element()? {
+            words.push(word);
+        }
+        Ok(words)
+    }
 }
 
 /// Text that is there. YAML has nothing for empty text, and no key takes either.
@@ -154,7 +181,17 @@ impl Visitor<'_> for PortVisitor {
 
 /// The clouds by name.
 pub(super) fn provider_schema(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({"type": "string", "enum": ProviderKind::ALL.map(ProviderKind::as_str)})
+    let names: Vec<_> = ProviderKind::ALL
+        .iter()
+        .map(|kind| kind.as_str())
+        .chain(["any"])
+        .collect();
+    json_schema!({"type": "string", "enum": names})
+}
+
+/// A word or a list of words.
+pub(super) fn words_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]})
 }
 
 /// The instruction sets by name.

@@ -53,7 +53,7 @@ impl Clients {
     }
 
     /// The SDK's configuration, from the environment, the profile and the settings. It is read once.
-    async fn config(&self) -> &SdkConfig {
+    pub(super) async fn config(&self) -> &SdkConfig {
         self.config.get_or_init(|| self.load()).await
     }
 
@@ -138,7 +138,7 @@ impl Clients {
     }
 
     /// What requests are dated by, instead of by the SDK's own correction. Who turned that off gets none.
-    fn time_source(&self, config: &SdkConfig) -> SharedTimeSource {
+    pub(super) fn time_source(&self, config: &SdkConfig) -> SharedTimeSource {
         match config.disable_clock_skew_correction() {
             Some(true) => SharedTimeSource::default(),
             _ => SharedTimeSource::new(self.clock.clone()),

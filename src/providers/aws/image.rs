@@ -9,7 +9,7 @@ use super::error::{Call, told, translate};
 use super::instance::architecture_of;
 use super::machine::{self, Machine};
 use crate::catalog::{AwsImage, DEFAULT_IMAGE, image_alias, nearest_alias};
-use crate::cloud::{Architecture, Error, ErrorKind, Result};
+use crate::cloud::{Architecture, Error, ErrorKind, InstanceSpec, Result};
 
 /// Words that set an image apart from the plain one whose name pattern it fits as well.
 const VARIANTS: [&str; 9] = [
@@ -38,14 +38,11 @@ pub(super) struct Image {
 
 /// The machine type to use: the one that was asked for, else the default for the image. An alias is there for more
 /// than one architecture; an image by its id has one, and is looked at.
-pub(super) async fn machine_type<'a>(
-    client: &Client,
-    region: &str,
-    asked: Option<&'a str>,
-    image: Option<&str>,
-) -> Result<&'a str> {
-    let architecture = match (asked, image) {
+pub(super) async fn machine_type<'a>(client: &Client, region: &str, spec: &'a InstanceSpec) -> Result<&'a str> {
+    let needed = spec.need.architecture;
+    let architecture = match (spec.effective_type(), spec.image.as_deref()) {
         (Some(asked), _) => return Ok(asked),
+        (None, _) if needed.is_some() => needed,
         (None, Some(id)) if is_image_id(id) => {
             let image = by_id(client, region, id).await?;
             image.architecture().and_then(architecture_of)
@@ -72,10 +69,15 @@ pub(super) async fn resolve(
     let machine = machine?;
     // An image is asked for before the type's architecture is known. If the name misled, ask again.
     let image = if machine.architecture == expected {
-        image?
+        image
     } else {
-        find(client, region, wanted, machine.architecture).await?
+        find(client, region, wanted, machine.architecture).await
     };
+    // Of an alias that is there for one architecture alone, it is the type that does not fit.
+    let image = image.map_err(|error| match machine.architecture {
+        Architecture::X86_64 => error,
+        Architecture::Arm64 => error.context(format!("machine type {machine_type} is arm64")),
+    })?;
     let of_image = image.architecture().map(architecture_of);
     if of_image
         .flatten()
@@ -182,7 +184,7 @@ async fn by_alias(
 
 /// The newest plain image. The dates are ISO 8601 in UTC, so their order is that of their text; the name settles
 /// a tie, so that every process picks the same.
-fn newest(images: Vec<ec2::Image>, pattern: &str) -> Option<ec2::Image> {
+pub(super) fn newest(images: impl IntoIterator<Item = ec2::Image>, pattern: &str) -> Option<ec2::Image> {
     images
         .into_iter()
         .filter(|image| image.name().is_some_and(|name| is_plain(name, pattern)))
@@ -209,7 +211,10 @@ fn is_plain(name: &str, pattern: &str) -> bool {
 }
 
 /// What is needed of an image to boot from it.
-fn bootable(image: &ec2::Image, wanted: &str) -> Result<Image> {
+///
+/// # Errors
+/// `Unsupported` if it has no disk of its own to boot from.
+pub(super) fn bootable(image: &ec2::Image, wanted: &str) -> Result<Image> {
     if image.root_device_type() == Some(&DeviceType::InstanceStore) {
         return Err(Error::unsupported(format!(
             "image {wanted} boots from an instance store, which cloudctl does not support"

@@ -4,10 +4,11 @@ use aws_sdk_ec2::types::{self as ec2, ArchitectureValues, InstanceLifecycleType,
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::create::{failed_launch, reclaimed};
+use super::openings::OPENINGS;
+use super::reasons::{failed_launch, reclaimed};
 use crate::cloud::{
-    Architecture, Disk, ExpiryEnforcer, Instance, InstanceRef, InstanceState, Labels, NativeName, Ownership,
-    ProviderKind, RESERVED_PREFIX,
+    Architecture, Disk, ExpiryEnforcer, Instance, InstanceRef, InstanceState, LABEL_MEMBERS, LABEL_NAME, Labels,
+    NativeName, Ownership, ProviderKind, RESERVED_PREFIX,
 };
 
 /// The tag that the console shows as an instance's name.
@@ -26,6 +27,9 @@ pub(super) fn from_ec2(instance: &ec2::Instance, region: &str, account: Option<&
     let id = instance.instance_id()?;
     let tags = all_tags(instance);
     let ownership = Ownership::read(&tags, NativeName::Label(position(instance)));
+    // Until each member has its own, the console's name is that of the group.
+    let group = tags.get(LABEL_NAME).filter(|_| tags.contains_key(LABEL_MEMBERS));
+    let group = group.map(String::as_str).filter(|_| ownership.managed);
     let name = ownership.name.clone().or_else(|| tags.get(TAG_NAME).cloned());
     let state = instance.state().and_then(|state| state.name());
     let primary = instance
@@ -72,7 +76,9 @@ pub(super) fn from_ec2(instance: &ec2::Instance, region: &str, account: Option<&
         ttl: ownership.ttl,
         doubt: ownership.doubt,
         disks: disks(instance),
-        openings: Vec::new(),
+        openings: openings(instance),
+        attached_gpu: None,
+        has_other_price: has_other_price(instance),
         generation: ownership.generation,
         state_reason: instance
             .state_reason()
@@ -86,7 +92,7 @@ pub(super) fn from_ec2(instance: &ec2::Instance, region: &str, account: Option<&
             .and_then(|reason| failed_launch(reason).or_else(|| reclaimed(reason)))
             .map(|(kind, _)| kind),
         native: native(instance),
-        labels: user_labels(&tags, name.as_deref()),
+        labels: user_labels(&tags, &[name.as_deref(), group]),
         name,
     })
 }
@@ -140,6 +146,16 @@ pub(super) fn all_tags(instance: &ec2::Instance) -> Labels {
         .collect()
 }
 
+/// The names of the security groups that open ports to it by cloudctl's hand.
+fn openings(instance: &ec2::Instance) -> Vec<String> {
+    let groups = instance.security_groups().iter();
+    let names = groups.filter_map(|group| group.group_name());
+    names
+        .filter(|name| name.starts_with(OPENINGS))
+        .map(str::to_owned)
+        .collect()
+}
+
 fn disks(instance: &ec2::Instance) -> Vec<Disk> {
     let mappings = instance.block_device_mappings().iter();
     let volumes = mappings.filter_map(|mapping| mapping.ebs());
@@ -153,10 +169,10 @@ fn disks(instance: &ec2::Instance) -> Vec<Disk> {
 }
 
 /// The tags that are the user's own: not cloudctl's, and not the name that is shown anyway.
-fn user_labels(tags: &Labels, name: Option<&str>) -> Labels {
+fn user_labels(tags: &Labels, names: &[Option<&str>]) -> Labels {
     tags.iter()
         .filter(|(key, value)| {
-            let shown = *key == TAG_NAME && Some(value.as_str()) == name;
+            let shown = *key == TAG_NAME && names.contains(&Some(value.as_str()));
             !shown && !key.starts_with(RESERVED_PREFIX)
         })
         .map(|(key, value)| (key.clone(), value.clone()))
@@ -170,6 +186,16 @@ fn cpus(instance: &ec2::Instance) -> Option<u32> {
 
 fn timestamp(time: &aws_smithy_types::DateTime) -> Option<Timestamp> {
     Timestamp::new(time.secs(), i32::try_from(time.subsec_nanos()).ok()?).ok()
+}
+
+/// Whether it is no plain Linux on shared hosts.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/billing-info-fields.html>
+fn has_other_price(instance: &ec2::Instance) -> bool {
+    let is_licensed = instance
+        .platform_details()
+        .is_some_and(|details| details != "Linux/UNIX");
+    let tenancy = instance.placement().and_then(|placement| placement.tenancy());
+    is_licensed || tenancy.is_some_and(|tenancy| *tenancy != ec2::Tenancy::Default)
 }
 
 fn native(instance: &ec2::Instance) -> serde_json::Value {

@@ -6,7 +6,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use sha2::{Digest, Sha256};
 
 use super::error::{Call, told, translate};
-use crate::cloud::{Error, LABEL_MANAGED, Result};
+use crate::cloud::{Error, ErrorKind, InstanceSpec, LABEL_MANAGED, Result, SshKey};
 
 /// A key pair to import, under a name that follows from the key.
 #[derive(Debug, PartialEq, Eq)]
@@ -58,6 +58,47 @@ impl PublicKey {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// The name of the key pair that a spec names.
+pub(super) fn named(spec: &InstanceSpec) -> Option<String> {
+    match &spec.ssh_key {
+        Some(SshKey::Name(name)) => Some(name.clone()),
+        _ => None,
+    }
+}
+
+/// Imports the key that an instance is to have, and gives its name; nothing if it is to have none, or if it names one.
+/// The user's own key by default is left out where EC2 will not have it: nobody asked for it.
+pub(super) async fn import_for(client: &Client, spec: &InstanceSpec, is_windows: bool) -> Result<Option<String>> {
+    let region = &spec.place.region;
+    match (&spec.ssh_key, &spec.default_ssh_key) {
+        (Some(SshKey::PublicKey(key)), _) => {
+            let key = PublicKey::parse(key)?;
+            key.import(client, region).await?;
+            Ok(Some(key.name))
+        }
+        (None, Some(key)) => {
+            let imported = match PublicKey::parse(key) {
+                // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-key-pairs.html
+                Ok(key) if is_windows && key.material.starts_with("ssh-ed25519 ") => {
+                    tracing::debug!("Windows takes no key of the kind ssh-ed25519");
+                    return Ok(None);
+                }
+                Ok(key) => key.import(client, region).await.map(|()| key.name),
+                Err(error) => Err(error),
+            };
+            match imported {
+                Ok(name) => Ok(Some(name)),
+                Err(error) if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::InvalidSpec) => {
+                    tracing::warn!("{} is made without your own public key: {error}", spec.name);
+                    Ok(None)
+                }
+                Err(error) => Err(error),
+            }
+        }
+        _ => Ok(None),
     }
 }
 

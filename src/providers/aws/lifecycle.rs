@@ -9,8 +9,8 @@ use futures_util::stream::{self, StreamExt};
 
 use super::client::{Clients, one_attempt};
 use super::error::{Call, translate};
+use super::find::not_found;
 use super::instance::reference;
-use super::list::not_found;
 use super::replay::{Failure, replay};
 use crate::cloud::{Error, ErrorKind, InstanceRef, Outcome, ProviderKind, Result};
 

@@ -3,24 +3,37 @@
 //! `InstanceRef::place` is the region: EC2's ids are unique there, and its calls go there.
 
 mod client;
+mod closing;
+mod codes;
+mod console_names;
 mod create;
 mod error;
+mod filters;
+mod find;
 mod http;
 mod image;
+mod image_list;
 mod instance;
 mod key_pair;
+mod launch;
 mod lifecycle;
 mod list;
 mod machine;
+mod machine_types;
 mod network;
+mod openings;
 mod opt_in;
 mod options;
+mod outcome;
 mod patience;
 mod places;
+mod prices;
 mod protection;
+mod reasons;
 mod replay;
 mod request;
 mod server_time;
+mod spot_price;
 mod tags;
 mod ttl;
 mod user_data;
@@ -35,8 +48,8 @@ use self::client::Clients;
 use self::error::{Call, translate};
 use self::lifecycle::{Verb, act};
 use crate::cloud::{
-    Created, Error, Identity, Instance, InstanceRef, InstanceSpec, Location, Outcome, Pages, Place, Plan, Provider,
-    ProviderKind, Result, SurvivingDisk,
+    Created, Error, Identity, Image, Instance, InstanceRef, InstanceSpec, Location, MachineType, Outcome, Pages, Place,
+    Plan, Provider, ProviderKind, PublishedPrice, Result, SurvivingDisk,
 };
 use crate::settings::Settings;
 
@@ -102,13 +115,41 @@ impl Provider for Aws {
         create::create(&self.clients.ec2(&spec.place.region).await, spec, generation).await
     }
 
+    async fn create_members(&self, spec: &InstanceSpec, generation: u32) -> Result<Vec<Instance>> {
+        create::create_members(&self.clients.ec2(&spec.place.region).await, spec, generation).await
+    }
+
+    fn most_members(&self) -> usize {
+        request::MOST_MEMBERS
+    }
+
+    async fn regions(&self) -> Result<Vec<String>> {
+        places::regions(&self.clients, false).await
+    }
+
+    async fn machine_types(&self, region: &str, among: &[String]) -> Result<Vec<MachineType>> {
+        machine_types::machine_types(&self.clients.ec2(region).await, region, among).await
+    }
+
+    async fn images(&self, region: &str) -> Result<Vec<Image>> {
+        image_list::images(&self.clients.ec2(region).await, region).await
+    }
+
+    async fn spot_price(&self, place: &Place, machine_type: &str) -> Result<Option<f64>> {
+        spot_price::spot_price(&self.clients.ec2(&place.region).await, place, machine_type).await
+    }
+
+    async fn remove_openings(&self, gone: &[Instance]) -> Result<Vec<String>> {
+        closing::remove(&self.clients, gone).await
+    }
+
     fn is_token_zonal(&self, _spec: &InstanceSpec) -> bool {
         // A call with a zone or a subnet has a zonal token, and races also with those that name neither.
         true
     }
 
     async fn get(&self, target: &InstanceRef) -> Result<Instance> {
-        list::get(&self.clients.ec2(&target.place).await, target).await
+        find::get(&self.clients.ec2(&target.place).await, target).await
     }
 
     async fn list_pages(&self, pages: &Pages<'_>) -> Result<Vec<Error>> {
@@ -159,6 +200,10 @@ impl Provider for Aws {
     }
 
     async fn console_output(&self, target: &InstanceRef) -> Result<Vec<u8>> {
-        list::console_output(&self.clients.ec2(&target.place).await, target).await
+        find::console_output(&self.clients.ec2(&target.place).await, target).await
+    }
+
+    async fn published_prices(&self) -> Result<Vec<PublishedPrice>> {
+        prices::published(&self.clients).await
     }
 }

@@ -7,26 +7,34 @@ use aws_sdk_ec2::types::{Filter, InstanceNetworkInterfaceSpecification, Location
 use futures_util::future;
 use sha2::{Digest, Sha256};
 
-use super::error::{Call, NO_DEFAULT_VPC, translate};
-use super::list::equal;
+use super::codes::NO_DEFAULT_VPC;
+use super::error::{Call, translate};
+use super::filters::equal;
 use crate::cloud::{Error, ErrorKind, InstanceSpec, Result};
+
+/// The security group that every VPC has, and that cannot be deleted.
+/// <https://docs.aws.amazon.com/vpc/latest/userguide/default-security-group.html>
+const DEFAULT_GROUP: &str = "default";
 
 /// What the request says of the network. Without a subnet EC2 takes a default one.
 #[derive(Debug, Default)]
 pub(super) struct Network {
     pub(super) subnet: Option<String>,
+    /// The VPC, where something in it has to be named.
+    pub(super) vpc: Option<String>,
+    /// The security groups that the spec means; none is the VPC's default one.
     pub(super) groups: Vec<String>,
     public_ip: bool,
 }
 
 impl Network {
     /// The network interface, where there must be one: only it can say whether there is a public address.
-    pub(super) fn interface(&self) -> Option<InstanceNetworkInterfaceSpecification> {
+    pub(super) fn interface(&self, groups: &[String]) -> Option<InstanceNetworkInterfaceSpecification> {
         let subnet = self.subnet.as_ref()?;
         let interface = InstanceNetworkInterfaceSpecification::builder()
             .device_index(0)
             .subnet_id(subnet)
-            .set_groups((!self.groups.is_empty()).then(|| self.groups.clone()))
+            .set_groups((!groups.is_empty()).then(|| groups.to_vec()))
             .associate_public_ip_address(self.public_ip)
             .delete_on_termination(true);
         Some(interface.build())
@@ -42,16 +50,25 @@ pub(super) async fn resolve(client: &Client, spec: &InstanceSpec, machine_type: 
         None if spec.network.is_some() || !spec.public_ip => Some(pick_subnet(client, spec, machine_type).await?),
         None => None,
     };
-    let groups = if spec.firewalls.is_empty() {
-        Vec::new()
+    let (vpc, groups) = if spec.firewalls.is_empty() && spec.openings.is_empty() {
+        (None, Vec::new())
     } else {
         let vpc = match subnet.as_ref().and_then(Subnet::vpc_id) {
             Some(vpc) => vpc.to_owned(),
             None => default_vpc(client, region).await?,
         };
-        security_groups(client, region, &vpc, &spec.firewalls).await?
+        // A group for openings comes beside what the instance would have without: naming it alone would take that away.
+        let default = [DEFAULT_GROUP.to_owned()];
+        let wanted = if spec.firewalls.is_empty() {
+            &default[..]
+        } else {
+            &spec.firewalls
+        };
+        let groups = security_groups(client, region, &vpc, wanted).await?;
+        (Some(vpc), groups)
     };
     Ok(Network {
+        vpc,
         subnet: subnet.and_then(|subnet| subnet.subnet_id),
         groups,
         public_ip: spec.public_ip,

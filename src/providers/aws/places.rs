@@ -96,7 +96,7 @@ pub(super) async fn locations(clients: &Clients) -> Result<Vec<Location>> {
 }
 
 /// The region's names, sorted; with `all`, also those that the account has not enabled.
-async fn regions(clients: &Clients, all: bool) -> Result<Vec<String>> {
+pub(super) async fn regions(clients: &Clients, all: bool) -> Result<Vec<String>> {
     let asked = clients.any_region().await;
     tracing::debug!(operation = "DescribeRegions", place = asked, "call");
     let answer = clients

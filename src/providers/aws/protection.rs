@@ -7,7 +7,7 @@ use futures_util::stream::{self, StreamExt};
 
 use super::client::{Clients, one_attempt};
 use super::error::{Call, translate};
-use super::list::not_found;
+use super::find::not_found;
 use super::replay::replay;
 use crate::cloud::{ErrorKind, InstanceRef, Outcome, Result};
 

@@ -3,22 +3,15 @@
 use std::time::Duration;
 
 use aws_sdk_ec2::Client;
-use aws_sdk_ec2::operation::run_instances::builders::RunInstancesFluentBuilder;
-use aws_sdk_ec2::types::{
-    BlockDeviceMapping, CreditSpecificationRequest, EbsBlockDevice, HibernationOptionsRequest, HttpTokensState,
-    IamInstanceProfileSpecification, InstanceInterruptionBehavior, InstanceMarketOptionsRequest,
-    InstanceMetadataOptionsRequest, InstanceMetadataTagsState, InstanceType, MarketType, Placement, ResourceType,
-    RunInstancesMonitoringEnabled, ShutdownBehavior, SpotInstanceType, SpotMarketOptions, TagSpecification, VolumeType,
-};
-use aws_smithy_types::base64;
+use aws_sdk_ec2::types::VolumeType;
 use futures_util::future;
 
 use super::image::{self, Image};
 use super::key_pair::{self, PublicKey};
-use super::machine::Machine;
+use super::machine::{Machine, check_need};
 use super::network::{self, Network};
-use super::options::{HttpTokens, Options, Tenancy};
-use super::tags::{check_tags, ec2_tags, fit_metadata, tags};
+use super::options::Options;
+use super::tags::check_tags;
 use super::user_data::{USER_DATA_BYTES, with_timer};
 use super::zones::check_zone;
 use crate::cloud::{
@@ -27,6 +20,9 @@ use crate::cloud::{
 
 /// The timer of an instance looks once a minute whether its time is over.
 const SHORTEST_TTL: Duration = Duration::from_secs(60);
+/// The most instances that one call makes.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RunInstances.html>
+pub(super) const MOST_MEMBERS: usize = 100;
 /// The volume types that can be booted from.
 /// <https://docs.aws.amazon.com/ebs/latest/userguide/ebs-volume-types.html>
 const BOOT_DISK_TYPES: [VolumeType; 5] = [
@@ -41,13 +37,13 @@ const BOOT_DISK_TYPES: [VolumeType; 5] = [
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) machine: Machine,
-    image: Image,
-    network: Network,
-    disk_type: VolumeType,
-    options: Options,
-    user_data: Option<Secret<Vec<u8>>>,
+    pub(super) image: Image,
+    pub(super) network: Network,
+    pub(super) disk_type: VolumeType,
+    pub(super) options: Options,
+    pub(super) user_data: Option<Secret<Vec<u8>>>,
     /// Whether a timer in the instance ends it.
-    timed: bool,
+    pub(super) timed: bool,
 }
 
 impl Request {
@@ -58,7 +54,7 @@ impl Request {
         check(spec)?;
         let region = &spec.place.region;
         let image = spec.image.as_deref();
-        let machine_type = image::machine_type(client, region, spec.effective_type(), image).await?;
+        let machine_type = image::machine_type(client, region, spec).await?;
         let zone = async {
             match &spec.place.zone {
                 Some(zone) => check_zone(client, region, zone).await,
@@ -78,6 +74,7 @@ impl Request {
             key,
         )
         .await?;
+        check_need(&machine, &spec.need)?;
         if let (Some(asked), Some(least)) = (spec.disk_gib, image.disk_gib)
             && asked < least
         {
@@ -113,7 +110,7 @@ impl Request {
             machine_type: self.machine.name.clone(),
             cpus: self.machine.cpus,
             memory_gib: self.machine.memory_gib,
-            gpu: None,
+            gpu: self.machine.gpu.clone(),
             architecture: Some(self.machine.architecture),
             image: self.image.id.clone(),
             image_name: self.image.name.clone(),
@@ -124,118 +121,6 @@ impl Request {
             ttl: spec.ttl,
         }
     }
-
-    /// The call that makes it, but for its token and an imported key.
-    pub(super) fn call(&self, client: &Client, spec: &InstanceSpec, generation: u32) -> RunInstancesFluentBuilder {
-        let tags = tags(spec, generation);
-        let sdk_tags = Some(ec2_tags(&tags));
-        let tagged = |what| {
-            TagSpecification::builder()
-                .resource_type(what)
-                .set_tags(sdk_tags.clone())
-                .build()
-        };
-        // So that the timer sees when it is given more time. Where the tags do not fit, it goes by what it was born with,
-        // and an account whose default is to show them must not spoil the launch.
-        let shows_tags = self.timed.then(|| match fit_metadata(&tags) {
-            true => InstanceMetadataTagsState::Enabled,
-            false => InstanceMetadataTagsState::Disabled,
-        });
-        let mut call = client
-            .run_instances()
-            .min_count(1)
-            .max_count(1)
-            .image_id(&self.image.id)
-            .instance_type(InstanceType::from(self.machine.name.as_str()))
-            .block_device_mappings(self.boot_disk(spec))
-            .metadata_options(self.metadata_options(shows_tags))
-            .set_placement(self.placement(spec))
-            .tag_specifications(tagged(ResourceType::Instance))
-            .tag_specifications(tagged(ResourceType::Volume))
-            .set_ebs_optimized(self.options.ebs_optimized);
-        call = match self.network.interface() {
-            // With an interface, subnet and groups must stand there and nowhere else.
-            Some(interface) => call.network_interfaces(interface),
-            None => call.set_security_group_ids((!self.network.groups.is_empty()).then(|| self.network.groups.clone())),
-        };
-        if let Some(SshKey::Name(name)) = &spec.ssh_key {
-            call = call.key_name(name);
-        }
-        if let Some(data) = &self.user_data {
-            call = call.user_data(base64::encode(data.expose()));
-        }
-        if self.timed {
-            call = call.instance_initiated_shutdown_behavior(ShutdownBehavior::Terminate);
-        }
-        if let Some(identity) = &spec.identity {
-            let profile = IamInstanceProfileSpecification::builder();
-            let profile = match identity.starts_with("arn:") {
-                true => profile.arn(identity),
-                false => profile.name(identity),
-            };
-            call = call.iam_instance_profile(profile.build());
-        }
-        if spec.protected {
-            call = call.disable_api_termination(true);
-        }
-        if spec.spot {
-            call = call.instance_market_options(spot());
-        }
-        if let Some(credits) = self.options.cpu_credits {
-            call = call.credit_specification(
-                CreditSpecificationRequest::builder()
-                    .cpu_credits(credits.as_str())
-                    .build(),
-            );
-        }
-        if let Some(enabled) = self.options.monitoring {
-            call = call.monitoring(RunInstancesMonitoringEnabled::builder().enabled(enabled).build());
-        }
-        if let Some(configured) = self.options.hibernation {
-            call = call.hibernation_options(HibernationOptionsRequest::builder().configured(configured).build());
-        }
-        call
-    }
-
-    fn boot_disk(&self, spec: &InstanceSpec) -> BlockDeviceMapping {
-        let size = spec.disk_gib.or(self.image.disk_gib);
-        let disk = EbsBlockDevice::builder()
-            .volume_type(self.disk_type.clone())
-            .set_volume_size(size.and_then(|gib| i32::try_from(gib).ok()))
-            .encrypted(self.options.encrypted())
-            .set_kms_key_id(self.options.kms_key.clone())
-            .set_iops(self.options.iops)
-            .set_throughput(self.options.throughput)
-            .delete_on_termination(true);
-        BlockDeviceMapping::builder()
-            .device_name(&self.image.root_device)
-            .ebs(disk.build())
-            .build()
-    }
-
-    fn metadata_options(&self, shows_tags: Option<InstanceMetadataTagsState>) -> InstanceMetadataOptionsRequest {
-        let tokens = match self.options.http_tokens.unwrap_or_default() {
-            HttpTokens::Required => HttpTokensState::Required,
-            HttpTokens::Optional => HttpTokensState::Optional,
-        };
-        InstanceMetadataOptionsRequest::builder()
-            .http_tokens(tokens)
-            .set_instance_metadata_tags(shows_tags)
-            .build()
-    }
-
-    fn placement(&self, spec: &InstanceSpec) -> Option<Placement> {
-        // A subnet is in one zone and decides it.
-        let zone = spec.place.zone.clone().filter(|_| self.network.subnet.is_none());
-        let (group, tenancy) = (self.options.placement_group.clone(), self.options.tenancy);
-        (zone.is_some() || group.is_some() || tenancy.is_some()).then(|| {
-            Placement::builder()
-                .set_availability_zone(zone)
-                .set_group_name(group)
-                .set_tenancy(tenancy.map(Tenancy::as_str).map(Into::into))
-                .build()
-        })
-    }
 }
 
 /// The token of one life of a name. It stands for the region: EC2 remembers it there, but apart for each zone when
@@ -243,11 +128,18 @@ impl Request {
 ///
 /// <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html>
 pub(super) fn token(spec: &InstanceSpec, generation: u32) -> String {
-    IdempotencyToken::derive(ProviderKind::Aws, &spec.place.region, &spec.name, generation).to_hex()
+    IdempotencyToken::derive(ProviderKind::Aws, &spec.place.region, spec, generation).to_hex()
 }
 
 /// What can be said of a spec without asking anyone.
 fn check(spec: &InstanceSpec) -> Result<()> {
+    if let Some(members) = spec.members.as_ref().filter(|members| members.count() > MOST_MEMBERS) {
+        return Err(Error::invalid(format!(
+            "{} members are too many for one call: ec2 makes at most {MOST_MEMBERS}",
+            members.count()
+        )));
+    }
+    spec.names()?;
     if let Some(data) = &spec.user_data
         && data.expose().len() > USER_DATA_BYTES
     {
@@ -299,17 +191,6 @@ fn disk_type(asked: Option<&str>) -> Result<VolumeType> {
         Error::invalid(format!("ec2 cannot boot from a disk of type {asked:?}"))
             .with_remedy(format!("use one of {all}"))
     })
-}
-
-/// One-time, and ended when the capacity is taken back: what is stopped instead would keep its name.
-fn spot() -> InstanceMarketOptionsRequest {
-    let options = SpotMarketOptions::builder()
-        .spot_instance_type(SpotInstanceType::OneTime)
-        .instance_interruption_behavior(InstanceInterruptionBehavior::Terminate);
-    InstanceMarketOptionsRequest::builder()
-        .market_type(MarketType::Spot)
-        .spot_options(options.build())
-        .build()
 }
 
 #[cfg(test)]

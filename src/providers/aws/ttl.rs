@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::client::one_attempt;
 use super::error::{Call, translate};
+use super::find;
 use super::instance::{all_tags, from_ec2, has_timer, position};
-use super::list;
 use super::replay::replay;
 use crate::cloud::{Error, ErrorKind, InstanceRef, LABEL_TTL, NativeName, Ownership, Result, format_duration};
 
@@ -18,7 +18,7 @@ use crate::cloud::{Error, ErrorKind, InstanceRef, LABEL_TTL, NativeName, Ownersh
 /// `Refused` for an instance whose timer cannot see its tags.
 pub(super) async fn set_ttl(client: &Client, target: &InstanceRef, ttl: Duration) -> Result<()> {
     let region = &target.place;
-    let (api, owner) = list::describe(client, target).await?;
+    let (api, owner) = find::describe(client, target).await?;
     let refused = |message: String| Error::new(ErrorKind::Refused, message).at(format!("aws/{region}"));
     if from_ec2(&api, region, owner.as_deref()).is_none_or(|instance| instance.state.is_gone()) {
         return Err(refused(format!("cannot extend {target}: it is being terminated")));

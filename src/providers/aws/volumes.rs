@@ -9,11 +9,9 @@ use tokio::time::{Instant, sleep};
 
 use super::client::Clients;
 use super::error::{Call, translate};
-use super::list::equal;
+use super::filters::{FILTER_VALUES, equal};
 use crate::cloud::{Instance, InstanceRef, Result, SurvivingDisk};
 
-/// The most values that one filter takes.
-const FILTER_VALUES: usize = 200;
 /// How long volumes are given that are on their way out; EC2 deletes them after their instance.
 const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_secs(1);

@@ -7,8 +7,8 @@ use aws_sdk_ec2::types::{AvailabilityZone, AvailabilityZoneState, LocationType};
 use futures_util::future;
 
 use super::error::{Call, translate};
+use super::filters::equal;
 use super::image;
-use super::list::equal;
 use super::places::unknown;
 use crate::cloud::{Error, InstanceSpec, Place, Result};
 
@@ -54,7 +54,7 @@ pub(super) async fn zones_for(client: &Client, spec: &InstanceSpec) -> Result<Ve
     if spec.place.zone.is_some() || spec.subnet.is_some() {
         return Ok(vec![spec.place.clone()]);
     }
-    let machine_type = image::machine_type(client, region, spec.effective_type(), spec.image.as_deref()).await?;
+    let machine_type = image::machine_type(client, region, spec).await?;
     let (zones, having) = future::try_join(all_zones(client, region), zones_with(client, region, machine_type)).await?;
     let takes_instances = |zone: &&AvailabilityZone| {
         is_enabled(zone)

@@ -2,24 +2,41 @@
 
 use std::time::Duration;
 
-use google_cloud_compute_v1::model::Operation;
+use google_cloud_compute_v1::model::{self, Operation};
 use tokio::time::Instant;
 
-use super::create::{Creation, PAUSE, same_instance};
+use super::create::{Creation, PAUSE};
 use super::disks;
 use super::error::{Fate, fate, field_at_fault, of_call};
 use super::instance::is_managed;
+use super::network;
 use super::replay::Failure;
-use crate::cloud::{Created, Error, ErrorKind, InstanceRef, ProviderKind, Result};
+use super::settle::same_instance;
+use crate::cloud::{Created, Error, ErrorKind, InstanceName, InstanceRef, ProviderKind, Result};
 
 /// How long what a failed operation left is given to vanish.
-const CLEANUP_DEADLINE: Duration = Duration::from_secs(15);
+pub(super) const CLEANUP_DEADLINE: Duration = Duration::from_secs(15);
 /// How long an instance is looked for that must be there if its operation, which cannot be seen, went well.
-const SIGHT_DEADLINE: Duration = Duration::from_secs(10);
+pub(super) const SIGHT_DEADLINE: Duration = Duration::from_secs(10);
+
+/// What a create call is to make: one instance, or the members of a group.
+pub(super) trait Wanted {
+    /// What is given of it.
+    type Made;
+
+    /// What holds the names now.
+    async fn holders(&self) -> Result<Vec<model::Instance>>;
+
+    /// Gives what holds the names, if it is ours.
+    async fn adopt(&self, holders: Vec<model::Instance>) -> Result<Self::Made>;
+
+    /// That this generation was used up.
+    fn spent(&self) -> Self::Made;
+}
 
 impl Creation<'_> {
     /// The call was refused, or never answered so that one could be sure.
-    pub(super) async fn failed_call(&self, failure: Failure) -> Result<Created> {
+    pub(super) async fn failed_call<W: Wanted>(&self, wanted: &W, failure: Failure) -> Result<W::Made> {
         let last = fate(&failure.error);
         let field = field_at_fault(&failure.error).map(str::to_owned);
         let error = of_call(failure.error, &self.attempted, &self.request.zone);
@@ -31,25 +48,27 @@ impl Creation<'_> {
         );
         let refused = last == Fate::Refused && !of_caller;
         if !failure.unanswered && !failure.faulty && error.kind() != ErrorKind::InvalidSpec {
-            return Err(self.refined(error, field.as_deref()));
+            return Err(self.refined(error, field.as_deref()).await);
         }
         for look in 0..2 {
-            match self.holder().await {
+            match wanted.holders().await {
                 // It is there, but no answer ever told what the call came to.
-                Ok(Some(holder)) if last == Fate::Unanswered && is_managed(&holder) => {
-                    return Err(self.unknown(holder.id, error));
+                Ok(holders) if last == Fate::Unanswered && holders.iter().any(is_managed) => {
+                    return Err(self.unknown(self.references(&holders), error));
                 }
-                Ok(Some(holder)) => return self.adopt(holder).await,
+                Ok(holders) if !holders.is_empty() => return wanted.adopt(holders).await,
                 // The id was used before, for another spec, and what it made is gone.
-                Ok(None) if field.as_deref() == Some("requestId") => return Ok(Created::TokenSpent),
-                Ok(None) if refused || !failure.unanswered => return Err(self.refined(error, field.as_deref())),
+                Ok(_) if field.as_deref() == Some("requestId") => return Ok(wanted.spent()),
+                Ok(_) if refused || !failure.unanswered => return Err(self.refined(error, field.as_deref()).await),
                 // An attempt may still be on its way.
-                Ok(None) if look == 0 => tokio::time::sleep(PAUSE).await,
-                Err(_) if !failure.unanswered && !failure.faulty => return Err(self.refined(error, field.as_deref())),
+                Ok(_) if look == 0 => tokio::time::sleep(PAUSE).await,
+                Err(_) if !failure.unanswered && !failure.faulty => {
+                    return Err(self.refined(error, field.as_deref()).await);
+                }
                 _ => break,
             }
         }
-        Err(self.unknown(None, error))
+        Err(self.unknown(Vec::new(), error))
     }
 
     /// The operation cannot be followed; the instance may be there all the same.
@@ -61,7 +80,7 @@ impl Creation<'_> {
                 Ok(Some(holder)) => return self.adopt(holder).await,
                 // It may not be shown yet.
                 Ok(None) if start.elapsed() < SIGHT_DEADLINE => tokio::time::sleep(PAUSE).await,
-                _ => return Err(self.unknown(target, error)),
+                _ => return Err(self.unknown(self.left(target), error)),
             }
         }
     }
@@ -81,43 +100,82 @@ impl Creation<'_> {
                     return self.adopt(holder).await;
                 }
                 Ok(Some(_)) if start.elapsed() < CLEANUP_DEADLINE => tokio::time::sleep(PAUSE).await,
-                Ok(Some(_)) => return Err(self.unknown(operation.target_id, error)),
+                Ok(Some(_)) => {
+                    return Err(self.unknown(self.left(operation.target_id), error));
+                }
                 Ok(None) if remembered => return Ok(Created::TokenSpent),
                 Ok(None) | Err(_) => break,
             }
         }
-        let error = self.refined(error, None);
+        let error = self.refined(error, None).await;
         if error.kind() == ErrorKind::AlreadyExists {
             return Err(error);
         }
-        let since = operation.insert_time.as_deref().and_then(|time| time.parse().ok());
-        let patience = CLEANUP_DEADLINE.saturating_sub(start.elapsed());
-        Err(
-            match disks::left_by(self.client, &self.request.zone, self.spec, since, patience).await {
-                Some(disk) => error.with_leftover(format_args!("gcp/{}/{disk}", self.request.zone)),
-                None => error,
-            },
-        )
+        let names = [self.spec.name.clone()];
+        Err(self.with_disks_left(error, &names, operation, start).await)
     }
 
-    pub(super) fn unknown(&self, target: Option<u64>, error: Error) -> Error {
+    /// The error of a failed operation, with the disks of these names that it left although it was given time.
+    pub(super) async fn with_disks_left(
+        &self,
+        error: Error,
+        names: &[InstanceName],
+        operation: &Operation,
+        start: Instant,
+    ) -> Error {
+        let since = operation.insert_time.as_deref().and_then(|time| time.parse().ok());
+        let patience = CLEANUP_DEADLINE.saturating_sub(start.elapsed());
+        let disks = disks::left_by(self.client, &self.request.zone, names, since, patience).await;
+        let disks: Vec<_> = disks
+            .iter()
+            .map(|disk| format!("gcp/{}/{disk}", self.request.zone))
+            .collect();
+        if disks.is_empty() {
+            error
+        } else {
+            error.with_leftover(disks.join(", "))
+        }
+    }
+
+    /// The error of a call of which it is not known whether it made something; `left` is there, or may be.
+    pub(super) fn unknown(&self, left: Vec<InstanceRef>, error: Error) -> Error {
         let error = error.as_kind(ErrorKind::UnknownOutcome);
-        let error = error.with_remedy("run the same command again: it finds the instance, or makes it");
-        match target {
-            Some(id) => error.with_leftover(InstanceRef {
-                provider: ProviderKind::Gcp,
-                place: self.request.zone.clone(),
-                id: id.to_string(),
-                zone: None,
-                native_name: Some(self.spec.name.as_str().to_owned()),
-            }),
-            None => error,
+        let error = error.with_remedy("run the same command again: it finds what is there, and makes the rest");
+        let left: Vec<_> = left.iter().map(ToString::to_string).collect();
+        if left.is_empty() {
+            error
+        } else {
+            error.with_leftover(left.join(", "))
+        }
+    }
+
+    /// The one instance of that id.
+    pub(super) fn left(&self, id: Option<u64>) -> Vec<InstanceRef> {
+        id.map(|id| self.reference(self.spec.name.as_str(), id))
+            .into_iter()
+            .collect()
+    }
+
+    pub(super) fn references(&self, holders: &[model::Instance]) -> Vec<InstanceRef> {
+        let named = holders
+            .iter()
+            .filter_map(|holder| Some((holder.name.as_deref()?, holder.id?)));
+        named.map(|(name, id)| self.reference(name, id)).collect()
+    }
+
+    fn reference(&self, name: &str, id: u64) -> InstanceRef {
+        InstanceRef {
+            provider: ProviderKind::Gcp,
+            place: self.request.zone.clone(),
+            id: id.to_string(),
+            zone: None,
+            native_name: Some(name.to_owned()),
         }
     }
 
     /// What a refusal means for this very spec. By the time of the call the machine type and the image are known to be
-    /// there: if nothing else was asked for, only the default network is left to be missing.
-    pub(super) fn refined(&self, error: Error, field: Option<&str>) -> Error {
+    /// there.
+    pub(super) async fn refined(&self, error: Error, field: Option<&str>) -> Error {
         if error.kind() == ErrorKind::AlreadyExists {
             // No instance has the name, so that it is its boot disk's.
             return self.disk_in_the_way(error);
@@ -126,17 +184,31 @@ impl Creation<'_> {
             return error;
         }
         let spec = self.spec;
-        let nothing_else = spec.identity.is_none()
-            && spec.disk_gib.is_none()
-            && spec.disk_type.is_none()
-            && spec.native.is_empty()
-            && !spec.spot;
-        let missing = error.kind() == ErrorKind::NotFound && nothing_else;
-        let network_at_fault = field.map_or(missing, |field| field.starts_with("resource.networkInterfaces"));
-        if spec.network.is_none() && spec.subnet.is_none() && network_at_fault {
-            return error.as_kind(ErrorKind::Refused).with_remedy(
-                "the project seems to have no default network: name one with --network or --subnet, or run \
-                 `gcloud compute networks create default`",
+        let field = field.map(|field| {
+            let field = field.strip_prefix("resource.").unwrap_or(field);
+            field.strip_prefix("instanceProperties.").unwrap_or(field)
+        });
+        let missing = error.kind() == ErrorKind::NotFound && field.is_none();
+        let at_fault = |part: &str| field.is_some_and(|field| field.starts_with(part));
+        let accelerators = &self.request.body.guest_accelerators;
+        if spec.network.is_none() && spec.subnet.is_none() {
+            // If nothing else was asked for, nothing else is left to be missing.
+            let nothing_else = spec.identity.is_none()
+                && spec.disk_gib.is_none()
+                && spec.disk_type.is_none()
+                && spec.native.is_empty()
+                && accelerators.is_empty()
+                && !spec.spot;
+            let is_network = at_fault("networkInterfaces")
+                || missing && network::lacks_default(self.client).await.unwrap_or(nothing_else);
+            if is_network {
+                return network::without_default(error);
+            }
+        }
+        if !accelerators.is_empty() && (at_fault("guestAccelerators") || missing) {
+            // That there are such, and that the machine takes them, is known.
+            return error.as_kind(ErrorKind::Capacity).with_remedy(
+                "the zone has no such GPU: let it look further with --fallback zone, or name another --zone",
             );
         }
         // Something that the spec names is not there, or not so.
@@ -144,7 +216,11 @@ impl Creation<'_> {
     }
 
     pub(super) fn disk_in_the_way(&self, error: Error) -> Error {
-        let (name, zone) = (self.spec.name.as_str(), &self.request.zone);
+        let zone = &self.request.zone;
+        let name = match &self.spec.members {
+            Some(_) => "NAME",
+            None => self.spec.name.as_str(),
+        };
         error.with_remedy(format!(
             "a disk of that name seems to be left: delete it with `gcloud compute disks delete {name} --zone {zone}`, \
              or choose another name"

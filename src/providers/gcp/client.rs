@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use google_cloud_auth::credentials::Credentials;
-use google_cloud_compute_v1::client::{Disks, Images, Instances, MachineTypes, ZoneOperations, Zones};
+use google_cloud_compute_v1::client::{
+    Disks, Firewalls, GlobalOperations, Images, Instances, MachineTypes, Networks, Projects, ZoneOperations, Zones,
+};
 use google_cloud_compute_v1::model::MachineType;
 use jiff::Timestamp;
 use tokio::sync::OnceCell;
@@ -31,6 +33,11 @@ pub(super) struct Client {
     images: OnceCell<Images>,
     operations: OnceCell<ZoneOperations>,
     disks: OnceCell<Disks>,
+    tags: OnceCell<Instances>,
+    firewalls: OnceCell<Firewalls>,
+    networks: OnceCell<Networks>,
+    projects: OnceCell<Projects>,
+    global_operations: OnceCell<GlobalOperations>,
     /// What the cloud's clock showed, and when it was asked.
     pub(super) clock: OnceCell<(Timestamp, Instant)>,
     /// The zones of the project, asked for once.
@@ -74,6 +81,11 @@ impl Client {
             images: OnceCell::new(),
             operations: OnceCell::new(),
             disks: OnceCell::new(),
+            tags: OnceCell::new(),
+            firewalls: OnceCell::new(),
+            networks: OnceCell::new(),
+            projects: OnceCell::new(),
+            global_operations: OnceCell::new(),
             clock: OnceCell::new(),
             zone_entries: OnceCell::new(),
             known_types: Mutex::default(),
@@ -91,6 +103,15 @@ impl Client {
     client_on_first_use!(images: Images, "");
     client_on_first_use!(operations: ZoneOperations, "");
     client_on_first_use!(disks: Disks, "");
+    client_on_first_use!(
+        /// For aggregated lists of which the network tags are all that matters, in a project of any size.
+        tags: Instances, "/?returnPartialSuccess=true&fields=nextPageToken,unreachables,warning,\
+                          items/*/warning,items/*/instances(id,name,zone,status,tags/items)"
+    );
+    client_on_first_use!(firewalls: Firewalls, "");
+    client_on_first_use!(networks: Networks, "");
+    client_on_first_use!(projects: Projects, "");
+    client_on_first_use!(global_operations: GlobalOperations, "");
 
     /// The project that all calls go to.
     ///
@@ -166,7 +187,7 @@ impl Client {
         })
     }
 
-    async fn gcloud(&self) -> Result<&GcloudConfiguration> {
+    pub(super) async fn gcloud(&self) -> Result<&GcloudConfiguration> {
         let read = || async { GcloudConfiguration::read(&self.settings.environment) };
         self.gcloud.get_or_try_init(read).await
     }
@@ -176,7 +197,7 @@ impl Client {
         self.found.get_or_try_init(find).await
     }
 
-    async fn credentials(&self) -> Result<&Credentials> {
+    pub(super) async fn credentials(&self) -> Result<&Credentials> {
         let build = || async { self.found().await?.credentials(&self.settings.environment) };
         self.credentials.get_or_try_init(build).await
     }

@@ -16,7 +16,7 @@ use super::operation;
 use super::pages::{Page, all_pages};
 use super::places::last_segment;
 use super::replay::prepared;
-use crate::cloud::{Disk, Instance, InstanceSpec, NativeName, Ownership, Result, SurvivingDisk};
+use crate::cloud::{Disk, Instance, InstanceName, NativeName, Ownership, Result, SurvivingDisk};
 
 /// How long disks are given to go that go with their instance.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -79,32 +79,39 @@ async fn in_zone(client: &Client, zone: &str, mut wanted: Vec<(&Instance, &Disk)
     Ok(surviving)
 }
 
-/// The disk that a failed insert of that spec has left, put in at `since`, after it was given some time to go.
+/// The disks of these names that a failed create call has left, put in at `since`, after they were given some time to
+/// go.
 pub(super) async fn left_by(
     client: &Client,
     zone: &str,
-    spec: &InstanceSpec,
+    names: &[InstanceName],
     since: Option<Timestamp>,
     patience: Duration,
-) -> Option<String> {
-    let (start, name) = (Instant::now(), spec.name.as_str());
+) -> Vec<String> {
+    let (start, names) = (
+        Instant::now(),
+        names.iter().map(InstanceName::as_str).collect::<Vec<_>>(),
+    );
     let mut pause = FIRST_PAUSE;
     loop {
-        let found = named(client, zone, &[name]).await;
-        let disk = found
-            .inspect_err(|error| tracing::debug!(%error, "no disk could be looked for"))
-            .ok()?
-            .remove(name)?;
-        let labels = disk.labels.clone().into_iter().collect();
-        let made_by_us = Ownership::read(&labels, NativeName::Is(name)).managed;
-        let at_that_time = created(&disk)
-            .zip(since)
-            .is_none_or(|(created, since)| created.duration_since(since).abs() < ONE_CALL);
-        if !made_by_us || !at_that_time || !disk.users.is_empty() {
-            return None;
-        }
-        if start.elapsed() + pause > patience {
-            return disk.name;
+        let found = match named(client, zone, &names).await {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::debug!(%error, "no disks could be looked for");
+                return Vec::new();
+            }
+        };
+        let is_left = |(name, disk): &(String, model::Disk)| {
+            let labels = disk.labels.clone().into_iter().collect();
+            let made_by_us = Ownership::read(&labels, NativeName::Is(name)).managed;
+            let at_that_time = created(disk)
+                .zip(since)
+                .is_none_or(|(created, since)| created.duration_since(since).abs() < ONE_CALL);
+            made_by_us && at_that_time && disk.users.is_empty()
+        };
+        let left: Vec<String> = found.into_iter().filter(is_left).map(|(name, _)| name).collect();
+        if left.is_empty() || start.elapsed() + pause > patience {
+            return left;
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);

@@ -1,13 +1,12 @@
 //! Errors of the SDK and of operations, by HTTP status and reason code and never by message text.
 //!
 //! Reasons stand in an answer as `error.errors[].reason` (`alreadyExists`) or in an ErrorInfo (`SERVICE_DISABLED`);
-//! operations have codes of their own (`QUOTA_EXCEEDED`).
+//! what operations have instead is in [`operation_error`](super::operation_error).
 //! <https://cloud.google.com/compute/docs/troubleshooting/troubleshooting-vm-creation>
 
 use std::time::Duration;
 
 use google_cloud_auth::errors::CredentialsError;
-use google_cloud_compute_v1::model::Operation;
 use google_cloud_gax::error::Error as SdkError;
 use google_cloud_gax::error::rpc::StatusDetails;
 
@@ -73,10 +72,20 @@ pub(super) fn reason(error: &SdkError) -> Option<&str> {
 /// The field of the request that the cloud found fault with, such as `requestId`, where it says so in a field of its
 /// own.
 pub(super) fn field_at_fault(error: &SdkError) -> Option<&str> {
+    detail(error, "field")
+}
+
+fn detail<'e>(error: &'e SdkError, key: &str) -> Option<&'e str> {
     error.status()?.details.iter().find_map(|detail| match detail {
-        StatusDetails::ErrorInfo(info) => info.metadata.get("field").map(String::as_str),
+        StatusDetails::ErrorInfo(info) => info.metadata.get(key).map(String::as_str),
         _ => None,
     })
+}
+
+/// The zones in a list with commas, which is how details name those that have room.
+pub(super) fn zones_in(list: &str) -> Vec<String> {
+    let zones = list.split(',').map(str::trim).filter(|zone| !zone.is_empty());
+    zones.map(str::to_owned).collect()
 }
 
 /// Makes an error of a failed call. `attempted` says what was wanted, such as `cannot stop web-1`; `place` is the
@@ -101,36 +110,12 @@ pub(super) fn of_call(error: SdkError, attempted: &str, place: &str) -> Error {
     if let Some(reason) = reason {
         made = made.with_code(reason);
     }
+    if let Some(zones) = detail(&error, "zonesAvailable") {
+        made = made.with_room_in(zones_in(zones));
+    }
     // An answer's whole body would come along as the source; its message is above already.
     let answered = error.http_status_code().is_some_and(|status| status >= 300);
     if answered { made } else { made.with_source(error) }
-}
-
-/// The error of an operation that the cloud took on and that then failed; `None` if it did not fail.
-pub(super) fn of_operation(operation: &Operation, attempted: &str, place: &str) -> Option<Error> {
-    let first = operation.error.as_ref().and_then(|error| error.errors.first());
-    if first.is_none() && operation.error.is_none() && operation.http_error_status_code.is_none_or(|code| code < 400) {
-        return None;
-    }
-    let code = first.and_then(|error| error.code.clone());
-    let message = first.and_then(|error| error.message.as_deref());
-    let message = message
-        .or(operation.http_error_message.as_deref())
-        .unwrap_or("the operation failed");
-    let kind = match (&code, operation.http_error_status_code) {
-        (Some(code), _) => kind_of_operation_code(code),
-        (None, Some(status)) => u16::try_from(status).map_or(ErrorKind::Internal, kind_of_status),
-        (None, None) => ErrorKind::Internal,
-    };
-    let mut made = Error::new(kind, format!("{attempted}: {}", sentence(message))).at(location(place));
-    if let Some(code) = code {
-        made = made.with_code(code);
-    }
-    if let Some(name) = &operation.name {
-        // Operations are what the cloud's support asks for; calls have no ids of their own.
-        made = made.with_request_id(name);
-    }
-    Some(made)
 }
 
 /// `gcp/us-central1-a`, or `gcp` for what is in no place.
@@ -200,7 +185,7 @@ fn kind_of_reason(reason: Option<&str>) -> Option<ErrorKind> {
     })
 }
 
-fn kind_of_status(status: u16) -> ErrorKind {
+pub(super) fn kind_of_status(status: u16) -> ErrorKind {
     match status {
         400 | 413 | 422 => ErrorKind::InvalidSpec,
         401 => ErrorKind::Unauthenticated,
@@ -214,31 +199,8 @@ fn kind_of_status(status: u16) -> ErrorKind {
     }
 }
 
-/// Codes of operations. <https://cloud.google.com/compute/docs/troubleshooting/troubleshooting-resource-availability>
-fn kind_of_operation_code(code: &str) -> ErrorKind {
-    match code {
-        "QUOTA_EXCEEDED" | "LIMIT_EXCEEDED" => ErrorKind::Quota,
-        "RATE_LIMIT_EXCEEDED" | "RESOURCE_OPERATION_RATE_EXCEEDED" => ErrorKind::Throttled,
-        "RESOURCE_ALREADY_EXISTS" => ErrorKind::AlreadyExists,
-        "RESOURCE_NOT_FOUND" => ErrorKind::NotFound,
-        "PERMISSIONS_ERROR" | "PERMISSION_DENIED" | "FORBIDDEN" => ErrorKind::PermissionDenied,
-        // Canceled: what was being made is deleted, or what was being changed.
-        "RESOURCE_IN_USE_BY_ANOTHER_RESOURCE"
-        | "RESOURCE_NOT_READY"
-        | "CONDITION_NOT_MET"
-        | "INVALID_USAGE"
-        | "OPERATION_CANCELED_BY_USER" => ErrorKind::Refused,
-        "UNSUPPORTED_OPERATION" | "INVALID_FIELD_VALUE" | "INVALID_PARAMETER_COMBINATION" | "INVALID_ARGUMENT" => {
-            ErrorKind::InvalidSpec
-        }
-        "INTERNAL_ERROR" | "BACKEND_ERROR" | "UNAVAILABLE" | "TIMEOUT" => ErrorKind::Network,
-        code if is_stock_out(code) => ErrorKind::Capacity,
-        _ => ErrorKind::Internal,
-    }
-}
-
 /// By prefix: `…_WITH_DETAILS` and the like come with it.
-fn is_stock_out(code: &str) -> bool {
+pub(super) fn is_stock_out(code: &str) -> bool {
     let prefixes = [
         "ZONE_RESOURCE_POOL_EXHAUSTED",
         "RESOURCE_POOL_EXHAUSTED",
@@ -262,7 +224,7 @@ fn remedy_of_reason(reason: &str) -> Option<&'static str> {
 }
 
 /// One line in the house's form out of the cloud's own message.
-fn sentence(message: &str) -> String {
+pub(super) fn sentence(message: &str) -> String {
     const LONGEST: usize = 500;
     let line = message
         .lines()

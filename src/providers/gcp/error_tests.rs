@@ -1,6 +1,5 @@
 //! Tests of [`super`]: the tables of statuses, reasons and codes.
 
-use google_cloud_compute_v1::model::operation;
 use google_cloud_gax::error::rpc::Status;
 use http::HeaderMap;
 use serde_json::json;
@@ -131,25 +130,4 @@ fn fates() {
     ] {
         assert_eq!(fate(&error), expected, "{error}");
     }
-}
-
-#[test]
-fn operations_are_mapped_by_code() {
-    for (code, kind) in [
-        ("ZONE_RESOURCE_POOL_EXHAUSTED", ErrorKind::Capacity),
-        ("ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS", ErrorKind::Capacity),
-        ("QUOTA_EXCEEDED", ErrorKind::Quota),
-        ("RATE_LIMIT_EXCEEDED", ErrorKind::Throttled),
-        ("RESOURCE_OPERATION_RATE_EXCEEDED", ErrorKind::Throttled),
-        ("RESOURCE_ALREADY_EXISTS", ErrorKind::AlreadyExists),
-        ("INTERNAL_ERROR", ErrorKind::Network),
-        ("SOMETHING_NEW", ErrorKind::Internal),
-    ] {
-        let errors = operation::Error::new().set_errors([operation::error::Errors::new().set_code(code)]);
-        let failed = Operation::new().set_name("operation-1").set_error(errors);
-        let error = of_operation(&failed, "cannot create web-1", "z").unwrap();
-        assert_eq!((error.kind(), error.code()), (kind, Some(code)));
-        assert_eq!(error.request_id(), Some("operation-1"));
-    }
-    assert!(of_operation(&Operation::new().set_name("operation-1"), "x", "z").is_none());
 }

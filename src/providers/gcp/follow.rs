@@ -7,10 +7,11 @@ use google_cloud_compute_v1::model::instance::Status;
 use google_cloud_compute_v1::model::{Instance, Operation};
 
 use super::client::Client;
-use super::error::{location, of_operation};
+use super::error::location;
 use super::get::by_reference;
 use super::lifecycle::Change;
 use super::operation::{self, is_done};
+use super::operation_error::of_operation;
 use crate::cloud::{Error, ErrorKind, InstanceRef, Result};
 
 /// How long a start is waited for, which may end in a stock-out.

@@ -89,13 +89,18 @@ fn checked(image: Image, project: &str, wanted: &str, architecture: Architecture
         ))
         .with_remedy("use a machine type of the image's architecture, or another image"));
     }
+    Ok(resolved(image, project, wanted))
+}
+
+/// An image of a project in the form that calls take it in.
+pub(super) fn resolved(image: Image, project: &str, wanted: &str) -> ResolvedImage {
     let name = image.name.unwrap_or_else(|| last_segment(wanted).to_owned());
-    Ok(ResolvedImage {
+    ResolvedImage {
         path: format!("projects/{project}/global/images/{name}"),
         project: project.to_owned(),
         disk_gib: image.disk_size_gb.and_then(|size| size.try_into().ok()),
         name,
-    })
+    }
 }
 
 async fn by_name(client: &Client, project: &str, name: &str) -> Result<Option<Image>> {
@@ -106,7 +111,11 @@ async fn by_name(client: &Client, project: &str, name: &str) -> Result<Option<Im
     or_none(answer.await)
 }
 
-async fn newest(client: &Client, project: &str, family: &str) -> Result<Option<Image>> {
+/// The newest image of a family; nothing if it has none.
+///
+/// # Errors
+/// Those of the call.
+pub(super) async fn newest(client: &Client, project: &str, family: &str) -> Result<Option<Image>> {
     let images = client.images().await?;
     let answer = client.read("look up the image family", "", || {
         prepared(images.get_from_family().set_project(project).set_family(family)).send()

@@ -7,10 +7,11 @@ use google_cloud_compute_v1::model::{self, MachineType, machine_type};
 use serde_json::json;
 
 use super::expiry::expiry;
+use super::firewall_rule;
 use super::places::{last_segment, region_of};
 use crate::cloud::{
-    Architecture, Disk, Error, ErrorKind, Instance, InstanceRef, InstanceState, Labels, NativeName, Ownership,
-    ProviderKind, RESERVED_PREFIX, Result,
+    Architecture, Disk, Error, ErrorKind, Gpu, Instance, InstanceRef, InstanceState, Labels, NativeName, Ownership,
+    ProviderKind, RESERVED_PREFIX, Result, plain_gpu_kind,
 };
 
 /// Makes the contract's instance. `being_deleted` says what the API's own answer does not: an instance that is being
@@ -81,12 +82,22 @@ pub(super) fn instance(api: model::Instance, project: &str, being_deleted: bool)
         ttl: ownership.ttl,
         doubt: ownership.doubt,
         disks: disks_of(&api),
-        openings: Vec::new(),
+        openings: openings_of(&api),
+        attached_gpu: attached_gpu(&api),
+        has_other_price: has_other_price(&api),
         generation: ownership.generation,
         state_reason: None,
         failure: None,
         native: native(&api),
     })
+}
+
+/// Those of its network tags that firewall rules of ours go by.
+fn openings_of(api: &model::Instance) -> Vec<String> {
+    let tags = api.tags.iter().flat_map(|tags| &tags.items);
+    tags.filter(|tag| tag.starts_with(firewall_rule::PREFIX))
+        .cloned()
+        .collect()
 }
 
 /// Its disks that are resources of their own; local ones have no source, and go with it.
@@ -152,6 +163,42 @@ fn users_labels(api: &model::Instance) -> Labels {
     own.map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
+/// The accelerators of an instance whose type comes with none of its own.
+fn attached_gpu(api: &model::Instance) -> Option<Gpu> {
+    let [one] = api.guest_accelerators.as_slice() else {
+        return None;
+    };
+    Some(Gpu {
+        kind: plain_gpu_kind(last_segment(one.accelerator_type.as_deref()?)),
+        count: u32::try_from(one.accelerator_count?).ok()?,
+    })
+}
+
+/// The projects that publish the licences that are charged for. <https://cloud.google.com/compute/disks-image-pricing>
+const CHARGING_PROJECTS: [&str; 7] = [
+    "windows-cloud",
+    "windows-sql-cloud",
+    "rhel-cloud",
+    "rhel-sap-cloud",
+    "suse-cloud",
+    "suse-sap-cloud",
+    "ubuntu-os-pro-cloud",
+];
+
+/// Whether it has a licence that is charged for, a node of its own, or accelerators of several kinds.
+fn has_other_price(api: &model::Instance) -> bool {
+    let mut licences = api.disks.iter().flat_map(|disk| &disk.licenses);
+    let is_charged = licences.any(|licence| {
+        let mut parts = licence.split('/').skip_while(|part| *part != "projects").skip(1);
+        parts.next().is_some_and(|project| CHARGING_PROJECTS.contains(&project))
+    });
+    let has_own_node = api
+        .scheduling
+        .as_ref()
+        .is_some_and(|scheduling| !scheduling.node_affinities.is_empty());
+    is_charged || has_own_node || api.guest_accelerators.len() > 1
+}
+
 fn native(api: &model::Instance) -> serde_json::Value {
     let interface = api.network_interfaces.first();
     let name_of = |url: Option<&String>| url.map(|url| last_segment(url).to_owned());
@@ -175,7 +222,7 @@ fn native(api: &model::Instance) -> serde_json::Value {
 
 #[cfg(test)]
 mod tests {
-    use google_cloud_compute_v1::model::{AccessConfig, AttachedDisk, NetworkInterface, Scheduling};
+    use google_cloud_compute_v1::model::{AccessConfig, AttachedDisk, NetworkInterface, Scheduling, Tags};
 
     use super::*;
     use crate::cloud::{LABEL_GENERATION, LABEL_MANAGED, LABEL_NAME, LABEL_SPEC};
@@ -196,6 +243,7 @@ mod tests {
                 (LABEL_SPEC, "fkd1cbac3mvztyb5"),
                 (LABEL_GENERATION, "2"),
             ])
+            .set_tags(Tags::new().set_items(["web", "cloudctl-open-0123456789abcdef"]))
             .set_scheduling(Scheduling::new().set_provisioning_model(ProvisioningModel::Spot))
             .set_disks([AttachedDisk::new()
                 .set_boot(true)
@@ -217,6 +265,7 @@ mod tests {
         assert_eq!(read.machine_type.as_deref(), Some("e2-small"));
         assert_eq!(read.labels, Labels::from([("env".to_owned(), "ci".to_owned())]));
         assert_eq!((read.managed, read.generation, read.spot), (true, Some(2), true));
+        assert_eq!(read.openings, ["cloudctl-open-0123456789abcdef"]);
         assert_eq!(read.public_ip.as_deref(), Some("203.0.113.7"));
         assert_eq!(read.created_at.unwrap().to_string(), "2026-11-23T09:02:03.456Z");
         assert_eq!(read.architecture, Some(Architecture::Arm64));

@@ -3,6 +3,7 @@
 //!
 //! <https://cloud.google.com/compute/docs/labeling-resources#requirements>
 
+use super::firewall_rule::PREFIX;
 use crate::cloud::{Error, InstanceSpec, Labels, Result, check_label_key, own_labels};
 
 const LONGEST: usize = 63;
@@ -41,7 +42,7 @@ pub(super) fn labels_of(spec: &InstanceSpec, generation: u32) -> Result<Labels> 
     Ok(labels)
 }
 
-/// Checks network tags, which are what firewall rules go by.
+/// Checks network tags, which are what firewall rules go by. Those that openings have are ours to give.
 /// <https://cloud.google.com/vpc/docs/add-remove-network-tags#restrictions>
 ///
 /// # Errors
@@ -51,9 +52,16 @@ pub(super) fn check_network_tags(tags: &[String]) -> Result<()> {
         return Err(Error::invalid(format!("invalid network tag {tag:?} for gcp"))
             .with_remedy("a firewall on gcp is a network tag: a lower-case letter, then letters, digits and hyphens"));
     }
-    if tags.len() > MOST {
+    if let Some(tag) = tags.iter().find(|tag| tag.starts_with(PREFIX)) {
+        return Err(
+            Error::invalid(format!("the network tag {tag} is one of cloudctl's own"))
+                .with_remedy("open ports with --open, or use a tag that does not begin with cloudctl-open-"),
+        );
+    }
+    // One more is for what is opened.
+    if tags.len() >= MOST {
         return Err(Error::invalid(format!(
-            "{} network tags are too many for gcp: it takes {MOST}",
+            "{} network tags are too many for gcp: it takes {MOST}, of which cloudctl needs one",
             tags.len()
         )));
     }

@@ -11,17 +11,16 @@ use google_cloud_compute_v1::model::{
 
 use super::client::Client;
 use super::error::location;
+use super::filter::expression;
 use super::instance::instance;
 use super::operation;
 use super::pages::{Page, all_pages};
 use super::places::{last_segment, region_of};
 use super::replay::prepared;
-use crate::cloud::{Error, ErrorKind, Instance, InstanceState, ListFilter, Location, Pages, Result};
+use crate::cloud::{Error, ErrorKind, Instance, InstanceState, Location, Pages, Result};
 
 /// The most that the API gives in one page.
-const PAGE_SIZE: u32 = 500;
-/// Beyond these, everything is fetched and looked through here, so that no URL gets too long.
-const MOST_TERMS: usize = 30;
+pub(super) const PAGE_SIZE: u32 = 500;
 
 /// One page, read.
 struct Part {
@@ -127,32 +126,35 @@ fn hand_on(silent: &mut BTreeSet<String>, part: Part, pages: &Pages<'_>) -> Page
 }
 
 fn part_of(page: InstanceAggregatedList, project: &str, pages: &Pages<'_>) -> Result<Part> {
-    let mut silent: BTreeSet<String> = page
-        .unreachables
-        .iter()
-        .map(|scope| last_segment(scope).to_owned())
-        .collect();
+    let silent = silent_in(&page);
     let (mut instances, mut rows) = (Vec::new(), 0);
-    for (scope, part) in page.items {
+    for part in page.items.into_values() {
         rows += part.instances.len();
-        if part
-            .warning
-            .is_some_and(|warning| warning.code == Some(instances_scoped_list::warning::Code::Unreachable))
-        {
-            silent.insert(last_segment(&scope).to_owned());
-        }
         read_into(&mut instances, part.instances, project, pages)?;
-    }
-    let unreachable = instance_aggregated_list::warning::Code::Unreachable;
-    if page.warning.is_some_and(|warning| warning.code == Some(unreachable)) && silent.is_empty() {
-        // Something is missing, and the answer does not say what.
-        silent.insert("a part of the project".to_owned());
     }
     Ok(Part {
         instances,
         silent,
         page: Page::of(rows, page.next_page_token),
     })
+}
+
+/// The scopes that are missing from a page because they did not answer.
+pub(super) fn silent_in(page: &InstanceAggregatedList) -> BTreeSet<String> {
+    let unreachable = instances_scoped_list::warning::Code::Unreachable;
+    let warned = page.items.iter().filter(|(_, part)| {
+        let code = part.warning.as_ref().and_then(|warning| warning.code.as_ref());
+        code == Some(&unreachable)
+    });
+    let scopes = page.unreachables.iter().chain(warned.map(|(scope, _)| scope));
+    let mut silent: BTreeSet<String> = scopes.map(|scope| last_segment(scope).to_owned()).collect();
+    let unreachable = instance_aggregated_list::warning::Code::Unreachable;
+    let code = page.warning.as_ref().and_then(|warning| warning.code.as_ref());
+    if code == Some(&unreachable) && silent.is_empty() {
+        // Something is missing, and the answer does not say what.
+        silent.insert("a part of the project".to_owned());
+    }
+    silent
 }
 
 /// Reads what the listing is about.
@@ -219,50 +221,9 @@ pub(super) async fn mark_deleted(client: &Client, instances: &mut [Instance], de
     }
 }
 
-/// What of the filter the API can do. Its language joins terms by one operator only, without nesting: names and ids
-/// come first, because they cut down the most. <https://cloud.google.com/compute/docs/reference/rest/v1/instances/list>
-fn expression(filter: &ListFilter) -> Option<String> {
-    let plain = |text: &&String| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
-    let numeric = |text: &&String| text.parse::<u64>().is_ok();
-    let names = filter
-        .names
-        .iter()
-        .filter(plain)
-        .map(|name| format!("(name = \"{name}\")"));
-    let ids = filter.ids.iter().filter(numeric).map(|id| format!("(id = {id})"));
-    let terms: Vec<_> = names.chain(ids).collect();
-    match terms.len() {
-        0 if filter.managed => Some("labels.cloudctl-managed = \"true\"".to_owned()),
-        1..=MOST_TERMS => Some(terms.join(" OR ")),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn filters_are_pushed_down_as_far_as_the_api_goes() {
-        let filter = |names: &[&str], ids: &[&str], managed| ListFilter {
-            names: names.iter().map(|name| (*name).to_owned()).collect(),
-            ids: ids.iter().map(|id| (*id).to_owned()).collect(),
-            managed,
-        };
-        let web = "(name = \"web\")";
-        assert_eq!(expression(&filter(&[], &[], false)), None);
-        assert_eq!(expression(&filter(&["web"], &[], true)).as_deref(), Some(web));
-        assert_eq!(
-            expression(&filter(&["web"], &["7", "i-7"], false)),
-            Some(format!("{web} OR (id = 7)"))
-        );
-        assert_eq!(
-            expression(&filter(&[], &[], true)).as_deref(),
-            Some("labels.cloudctl-managed = \"true\"")
-        );
-        assert_eq!(expression(&filter(&["a\" OR \"b"], &[], false)), None);
-        assert_eq!(expression(&filter(&["a"; 31], &[], false)), None);
-    }
 
     #[test]
     fn only_gaps_inside_the_location_count() {

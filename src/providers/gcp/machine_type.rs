@@ -2,6 +2,7 @@
 //! questions in the create call itself.
 
 use futures_util::future::join_all;
+use google_cloud_compute_v1::model::deprecation_status::State as DeprecationState;
 use google_cloud_compute_v1::model::{MachineType, MachineTypeAggregatedList, MachineTypeList};
 
 use super::client::Client;
@@ -140,7 +141,7 @@ async fn remedy(client: &Client, zone: &str, name: &str) -> Option<String> {
 /// The general-purpose SSD that goes with a family: since the fourth generation, only hyperdisks do.
 /// <https://cloud.google.com/compute/docs/machine-resource#machine_type_comparison>
 pub(super) fn default_disk_type(machine_type: &str) -> &'static str {
-    let family = machine_type.split('-').next().unwrap_or_default();
+    let family = family(machine_type);
     let generation = family.chars().find_map(|character| character.to_digit(10));
     let hyperdisk_only = generation.is_some_and(|generation| generation >= 4) || machine_type.starts_with("a3-ultra");
     if hyperdisk_only {
@@ -154,15 +155,32 @@ pub(super) fn default_disk_type(machine_type: &str) -> &'static str {
 /// for high-performance computing.
 /// <https://cloud.google.com/compute/docs/instances/live-migration-process#limitations>
 pub(super) fn cannot_migrate(machine_type: &MachineType, name: &str) -> bool {
-    let family = name.split('-').next().unwrap_or_default();
+    let family = family(name);
     !machine_type.accelerators.is_empty()
         || matches!(family, "a2" | "a3" | "a4" | "a4x" | "g2" | "g4" | "h3" | "h4d")
         || family.starts_with("ct")
         || name.ends_with("-metal")
 }
 
+/// The family that a type's name begins with, such as `n2`.
+pub(super) fn family(name: &str) -> &str {
+    name.split('-').next().unwrap_or_default()
+}
+
+/// Whether the cloud still recommends a type: it is not marked as on its way out, and its family is not of the first
+/// generation. <https://cloud.google.com/compute/docs/machine-resource>
+pub(super) fn is_current(machine_type: &MachineType, name: &str) -> bool {
+    let state = machine_type
+        .deprecated
+        .as_ref()
+        .and_then(|status| status.state.as_ref());
+    let goes = state.is_some_and(|state| *state != DeprecationState::Active);
+    !goes && !matches!(family(name), "n1" | "custom" | "f1" | "g1" | "m1")
+}
+
 #[cfg(test)]
 mod tests {
+    use google_cloud_compute_v1::model::DeprecationStatus;
     use google_cloud_compute_v1::model::machine_type::Accelerators;
 
     use super::*;
@@ -183,6 +201,23 @@ mod tests {
         ] {
             assert_eq!(default_disk_type(machine_type), disk_type, "{machine_type}");
         }
+    }
+
+    #[test]
+    fn older_and_deprecated_types_are_not_current() {
+        let plain = MachineType::new();
+        for (name, expected) in [
+            ("e2-small", true),
+            ("n2-standard-4", true),
+            ("m3-ultramem-32", true),
+            ("n1-standard-1", false),
+            ("g1-small", false),
+            ("m1-megamem-96", false),
+        ] {
+            assert_eq!(is_current(&plain, name), expected, "{name}");
+        }
+        let deprecated = DeprecationStatus::new().set_state(DeprecationState::Deprecated);
+        assert!(!is_current(&plain.set_deprecated(deprecated), "e2-small"));
     }
 
     #[test]

@@ -21,19 +21,23 @@ use crate::cloud::{Error, InstanceSpec, Result, SshKey};
 const LONGEST_VALUE: usize = 256 * 1024;
 const LONGEST_ALL: usize = 512 * 1024;
 
-/// The metadata of a new instance. `image_project` is where its image comes from.
+/// The metadata of a new instance. `image_project` is where its image comes from, `ssh_keys` the value of that name.
 ///
 /// # Errors
-/// `InvalidSpec` for user data that is no text, too long, or of a kind that the image does not run; `Unsupported` for
-/// a key by name.
-pub(super) fn metadata_of(spec: &InstanceSpec, options: &Options, image_project: &str) -> Result<Option<Metadata>> {
+/// `InvalidSpec` for user data that is no text, too long, or of a kind that the image does not run.
+pub(super) fn metadata_of(
+    spec: &InstanceSpec,
+    options: &Options,
+    image_project: &str,
+    ssh_keys: Option<String>,
+) -> Result<Option<Metadata>> {
     let mut items = Vec::new();
     if let Some(data) = &spec.user_data {
         let (key, text) = user_data(data.expose(), image_project)?;
         items.push((key, text.to_owned()));
     }
-    if let Some(key) = &spec.ssh_key {
-        items.push(("ssh-keys", ssh_key(key)?));
+    if let Some(keys) = ssh_keys {
+        items.push(("ssh-keys", keys));
     }
     if let Some((taken, _)) = items.iter().find(|(key, _)| options.metadata.contains_key(*key)) {
         return Err(Error::invalid(format!(
@@ -74,7 +78,10 @@ fn user_data<'a>(data: &'a [u8], image_project: &str) -> Result<(&'static str, &
 
 /// `USER:KEY`, as the guest agent wants it. The user is the key's comment up to its `@`, else `cloudctl`.
 /// <https://cloud.google.com/compute/docs/connect/add-ssh-keys#metadata>
-fn ssh_key(key: &SshKey) -> Result<String> {
+///
+/// # Errors
+/// `InvalidSpec` for what is no public key; `Unsupported` for a key by name.
+pub(super) fn ssh_keys(key: &SshKey) -> Result<String> {
     let key = match key {
         SshKey::PublicKey(key) => key.trim(),
         SshKey::Name(name) => {
@@ -151,7 +158,7 @@ mod tests {
     fn key_of(data: &[u8], project: &str) -> Result<String> {
         let mut spec = spec("web-1");
         spec.user_data = Some(Secret::new(data.to_vec()));
-        let metadata = metadata_of(&spec, &Options::default(), project)?;
+        let metadata = metadata_of(&spec, &Options::default(), project, None)?;
         Ok(metadata.unwrap().items.remove(0).key.unwrap())
     }
 
@@ -183,11 +190,11 @@ mod tests {
             ("ssh-ed25519 AAAA root@x", "cloudctl:ssh-ed25519 AAAA root@x"),
             ("ssh-ed25519 AAAA 007", "cloudctl:ssh-ed25519 AAAA 007"),
         ] {
-            assert_eq!(ssh_key(&SshKey::PublicKey(key.into())).unwrap(), expected);
+            assert_eq!(ssh_keys(&SshKey::PublicKey(key.into())).unwrap(), expected);
         }
-        let by_name = ssh_key(&SshKey::Name("mine".into())).unwrap_err();
+        let by_name = ssh_keys(&SshKey::Name("mine".into())).unwrap_err();
         assert_eq!(by_name.kind(), ErrorKind::Unsupported);
-        assert!(ssh_key(&SshKey::PublicKey("-----BEGIN".into())).is_err());
+        assert!(ssh_keys(&SshKey::PublicKey("-----BEGIN".into())).is_err());
     }
 
     #[test]
@@ -196,7 +203,7 @@ mod tests {
         spec.user_data = Some(Secret::new(b"#!/bin/sh".to_vec()));
         let mut options = Options::default();
         options.metadata.insert("user-data".into(), "x".into());
-        assert!(metadata_of(&spec, &options, "ubuntu-os-cloud").is_err());
-        assert!(metadata_of(&spec, &options, "debian-cloud").is_ok());
+        assert!(metadata_of(&spec, &options, "ubuntu-os-cloud", None).is_err());
+        assert!(metadata_of(&spec, &options, "debian-cloud", None).is_ok());
     }
 }

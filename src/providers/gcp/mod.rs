@@ -3,7 +3,9 @@
 //! Names are unique in a zone only, so a region's zone is picked by the name's hash, and every call that takes a name
 //! is checked against the id. A new instance acts as no service account unless one is asked for.
 
+mod accelerators;
 mod aftermath;
+mod bulk;
 mod call;
 mod client;
 mod clock;
@@ -12,6 +14,8 @@ mod credentials;
 mod disks;
 mod error;
 mod expiry;
+mod filter;
+mod firewall_rule;
 mod follow;
 mod gcloud_configuration;
 mod get;
@@ -21,15 +25,27 @@ mod labels;
 mod lifecycle;
 mod list;
 mod machine_type;
+mod members;
+mod members_aftermath;
 mod metadata;
+mod network;
+mod offer;
+mod openings;
 mod operation;
+mod operation_error;
 mod options;
+mod os_login;
 mod pages;
 mod places;
+mod prices;
 mod replay;
 mod request;
+mod scheduling;
+mod settle;
+mod tags;
 mod ttl;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -39,8 +55,8 @@ use self::client::Client;
 use self::lifecycle::{Change, change_all};
 use self::replay::prepared;
 use crate::cloud::{
-    Created, Error, ErrorKind, Identity, Instance, InstanceRef, InstanceSpec, Location, Outcome, Pages, Place, Plan,
-    Provider, ProviderKind, Result, SurvivingDisk,
+    Created, Error, ErrorKind, Identity, Image, Instance, InstanceRef, InstanceSpec, Location, MachineType, Outcome,
+    Pages, Place, Plan, Provider, ProviderKind, PublishedPrice, Result, SurvivingDisk,
 };
 use crate::settings::Settings;
 
@@ -94,6 +110,34 @@ impl Provider for Gcp {
 
     async fn create(&self, spec: &InstanceSpec, generation: u32) -> Result<Created> {
         create::create(&self.client, spec, generation).await
+    }
+
+    /// In one zone, by one call.
+    async fn create_members(&self, spec: &InstanceSpec, generation: u32) -> Result<Vec<Instance>> {
+        members::create(&self.client, spec, generation).await
+    }
+
+    fn most_members(&self) -> usize {
+        members::MOST
+    }
+
+    async fn regions(&self) -> Result<Vec<String>> {
+        let zones = self.client.all_zones().await?.iter();
+        let regions: BTreeSet<String> = zones.map(|zone| zone.region.clone()).collect();
+        Ok(regions.into_iter().collect())
+    }
+
+    async fn machine_types(&self, region: &str, among: &[String]) -> Result<Vec<MachineType>> {
+        offer::machine_types(&self.client, region, among).await
+    }
+
+    /// The same everywhere.
+    async fn images(&self, _region: &str) -> Result<Vec<Image>> {
+        offer::images(&self.client).await
+    }
+
+    async fn remove_openings(&self, gone: &[Instance]) -> Result<Vec<String>> {
+        openings::remove(&self.client, gone).await
     }
 
     fn is_token_zonal(&self, _spec: &InstanceSpec) -> bool {
@@ -172,5 +216,9 @@ impl Provider for Gcp {
             Err(error) if error.kind() == ErrorKind::NotFound => Err(Error::not_found(target)),
             Err(error) => Err(error),
         }
+    }
+
+    async fn published_prices(&self) -> Result<Vec<PublishedPrice>> {
+        prices::published(&self.client).await
     }
 }

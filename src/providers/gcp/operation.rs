@@ -1,7 +1,7 @@
 //! Operations: what a change on Compute Engine is until it is done. Only Compute Engine: EC2's calls are their own
-//! answer.
+//! answer. Those of no zone (`""`) are the global ones.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use google_cloud_compute_v1::model::Operation;
@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::client::Client;
 use super::pages::{Page, all_pages};
+use super::places::last_segment;
 use super::replay::prepared;
 use crate::cloud::{Error, ErrorKind, Result};
 
@@ -33,27 +34,19 @@ pub(super) async fn finished(
     mut operation: Operation,
     deadline: Duration,
 ) -> Result<Operation> {
-    let (start, project) = (Instant::now(), client.project().await?);
-    let operations = client.operations().await?;
+    let start = Instant::now();
     let Some(name) = operation.name.clone() else {
         return Err(Error::new(ErrorKind::Internal, "Compute Engine gave an operation without a name").at("gcp"));
     };
     while !is_done(&operation) && start.elapsed() < deadline {
         let asked = Instant::now();
         let left = deadline.saturating_sub(start.elapsed());
-        let wait = client.once("wait for the operation", zone, || {
-            let call = operations
-                .wait()
-                .set_project(project)
-                .set_zone(zone)
-                .set_operation(&name);
-            prepared(call).send()
-        });
+        let wait = waited(client, zone, &name);
         // The cloud may hold the call for longer than an attempt may take, so that no answer means nothing.
         let look = async {
-            match wait.await {
-                Ok(answer) => Ok(answer),
-                Err(_) => standing(client, zone, &name).await,
+            match wait.await? {
+                Some(answer) => Ok(answer),
+                None => standing(client, zone, &name).await,
             }
         };
         let Ok(answer) = tokio::time::timeout(left, look).await else {
@@ -67,12 +60,40 @@ pub(super) async fn finished(
     Ok(operation)
 }
 
+/// How the operation stands once the cloud has held the call for as long as it likes; nothing if it did not answer.
+async fn waited(client: &Client, zone: &str, name: &str) -> Result<Option<Operation>> {
+    let (attempted, project) = ("wait for the operation", client.project().await?);
+    let answer = if zone.is_empty() {
+        let operations = client.global_operations().await?;
+        let wait = client.once(attempted, zone, || {
+            prepared(operations.wait().set_project(project).set_operation(name)).send()
+        });
+        wait.await
+    } else {
+        let operations = client.operations().await?;
+        let wait = client.once(attempted, zone, || {
+            let call = operations.wait().set_project(project).set_zone(zone);
+            prepared(call.set_operation(name)).send()
+        });
+        wait.await
+    };
+    Ok(answer.ok())
+}
+
 /// How the operation of that name stands now.
 ///
 /// # Errors
 /// Those of the call.
 pub(super) async fn standing(client: &Client, zone: &str, name: &str) -> Result<Operation> {
-    let (project, operations) = (client.project().await?, client.operations().await?);
+    let project = client.project().await?;
+    if zone.is_empty() {
+        let operations = client.global_operations().await?;
+        let get = client.read("see how the operation stands", zone, || {
+            prepared(operations.get().set_project(project).set_operation(name)).send()
+        });
+        return get.await;
+    }
+    let operations = client.operations().await?;
     let get = client.read("see how the operation stands", zone, || {
         let call = operations.get().set_project(project).set_zone(zone).set_operation(name);
         prepared(call).send()
@@ -104,7 +125,38 @@ pub(super) async fn deleted_at(client: &Client, zone: &str, id: u64) -> Result<O
     Ok(own.filter_map(|operation| time(operation.insert_time.as_ref())).min())
 }
 
+/// The ids of those instances of a zone that somebody has deleted or is about to, since that time.
+pub(super) async fn deleted_since(client: &Client, zone: &str, since: Option<Timestamp>) -> Result<BTreeSet<u64>> {
+    let operations = deletions(client, zone, "operationType = \"delete\"").await?;
+    let later = |operation: &Operation| {
+        let inserted = time(operation.insert_time.as_ref());
+        inserted.zip(since).is_none_or(|(inserted, since)| inserted >= since)
+    };
+    let own = operations.into_iter().filter(later);
+    Ok(own.filter_map(|operation| operation.target_id).collect())
+}
+
+/// The names and ids of the instances that the operations of a group make, which is what a bulk insert is.
+pub(super) async fn made_in_group(client: &Client, zone: &str, group: &str) -> Result<BTreeMap<String, u64>> {
+    let operations = all_of(client, zone, &format!("operationGroupId = \"{group}\"")).await?;
+    let inserts = operations.into_iter().filter(|operation| {
+        operation.operation_type.as_deref() == Some("insert") && operation.operation_group_id.as_deref() == Some(group)
+    });
+    Ok(inserts
+        .filter_map(|operation| {
+            let name = last_segment(operation.target_link.as_deref()?).to_owned();
+            Some((name, operation.target_id?))
+        })
+        .collect())
+}
+
 async fn deletions(client: &Client, zone: &str, expression: &str) -> Result<Vec<Operation>> {
+    let mut found = all_of(client, zone, expression).await?;
+    found.retain(|operation| operation.operation_type.as_deref() == Some("delete"));
+    Ok(found)
+}
+
+async fn all_of(client: &Client, zone: &str, expression: &str) -> Result<Vec<Operation>> {
     let (project, operations) = (client.project().await?, client.operations().await?);
     let fetch = |token: Option<String>| {
         client.read("list the operations", zone, move || {
@@ -122,9 +174,7 @@ async fn deletions(client: &Client, zone: &str, expression: &str) -> Result<Vec<
         all.extend(page.items);
         Ok(Page::of(rows, page.next_page_token))
     });
-    let mut found = found.await?;
-    found.retain(|operation| operation.operation_type.as_deref() == Some("delete"));
-    Ok(found)
+    found.await
 }
 
 fn time(text: Option<&String>) -> Option<Timestamp> {

@@ -1,23 +1,23 @@
 //! From a spec to the request that makes the instance: every default filled in, every alias resolved, and everything
 //! refused that the cloud would refuse, as far as that can be known before.
 
-use google_cloud_compute_v1::model::access_config::{NetworkTier as ApiNetworkTier, Type as AccessType};
-use google_cloud_compute_v1::model::scheduling::{
-    InstanceTerminationAction, OnHostMaintenance as ApiOnHostMaintenance, ProvisioningModel,
-};
 use google_cloud_compute_v1::model::{
-    AccessConfig, AdvancedMachineFeatures, AttachedDisk, AttachedDiskInitializeParams, CustomerEncryptionKey, Instance,
-    MachineType, NetworkInterface, Scheduling, ServiceAccount, ShieldedInstanceConfig, Tags,
+    AdvancedMachineFeatures, AttachedDisk, AttachedDiskInitializeParams, CustomerEncryptionKey, Instance, MachineType,
+    ServiceAccount, ShieldedInstanceConfig, Tags,
 };
 
+use super::accelerators::equipped;
 use super::client::Client;
-use super::expiry::{check_limit, limited};
+use super::expiry::check_limit;
+use super::firewall_rule::Openings;
 use super::image::{self, ResolvedImage};
-use super::instance::architecture_of;
 use super::labels::{check_network_tags, is_resource_name, labels_of};
 use super::machine_type;
 use super::metadata::metadata_of;
-use super::options::{NetworkTier, OnHostMaintenance, Options};
+use super::network::{network_interface, own_network};
+use super::options::Options;
+use super::os_login::keys_for;
+use super::scheduling::scheduling;
 use crate::catalog::DEFAULT_IMAGE;
 use crate::cloud::{Error, IdempotencyToken, InstanceSpec, Labels, Place, Plan, ProviderKind, Result};
 
@@ -35,8 +35,10 @@ pub(super) struct Request {
     pub(super) zone: String,
     /// The same for every replay of the same name and generation.
     pub(super) request_id: String,
-    /// The instance.
+    /// The instance; of members, all of it but what each has for itself.
     pub(super) body: Instance,
+    /// What is to be opened to it.
+    pub(super) openings: Option<Openings>,
     /// What its machine type has.
     pub(super) machine_type: MachineType,
 }
@@ -51,30 +53,45 @@ pub(super) async fn prepare(client: &Client, spec: &InstanceSpec, generation: u3
     check_network_tags(&spec.firewalls)?;
     spec.ttl.map_or(Ok(()), check_limit)?;
     let account = service_account(spec, &options)?;
+    let interface = network_interface(spec, &options)?;
+    let openings = match spec.openings.as_slice() {
+        [] => None,
+        wanted => Openings::of(&own_network(client, spec).await?, wanted),
+    };
     let project = client.project().await?.to_owned();
     let zones = client.zones_for(&spec.place, &spec.name).await?;
 
     let type_name = machine_type_of(spec);
     let (zone, machine_type) = machine_type::first_with(client, &zones, type_name).await?;
-    let architecture = architecture_of(&machine_type, type_name);
+    let (machine, accelerator) = equipped(spec, &machine_type, type_name, &zone)?;
     let wanted_image = spec.image.as_deref().unwrap_or(DEFAULT_IMAGE);
-    let image = image::resolve(client, wanted_image, architecture).await?;
+    let (image, ssh_keys) = tokio::try_join!(
+        image::resolve(client, wanted_image, machine.architecture),
+        keys_for(client, spec, &options)
+    )?;
     let disk_type = spec
         .disk_type
         .as_deref()
         .unwrap_or_else(|| machine_type::default_disk_type(type_name));
+    let migrates = accelerator.is_none() && !machine_type::cannot_migrate(&machine_type, type_name);
+    let tags = spec
+        .firewalls
+        .iter()
+        .chain(openings.as_ref().map(|openings| &openings.tag));
+    let tags: Vec<String> = tags.cloned().collect();
 
     let body = Instance::new()
         .set_name(spec.name.as_str())
         .set_machine_type(format!("zones/{zone}/machineTypes/{type_name}"))
         .set_labels(labels.clone())
         .set_disks([boot_disk(spec, &options, &image, &zone, disk_type, labels)?])
-        .set_network_interfaces([network_interface(spec, &options)?])
-        .set_scheduling(scheduling(spec, &options, &machine_type, type_name)?)
+        .set_network_interfaces([interface])
+        .set_scheduling(scheduling(spec, &options, type_name, migrates)?)
+        .set_guest_accelerators(accelerator)
         .set_service_accounts(account)
         .set_deletion_protection(spec.protected)
-        .set_or_clear_metadata(metadata_of(spec, &options, &image.project)?)
-        .set_or_clear_tags((!spec.firewalls.is_empty()).then(|| Tags::new().set_items(spec.firewalls.clone())))
+        .set_or_clear_metadata(metadata_of(spec, &options, &image.project, ssh_keys)?)
+        .set_or_clear_tags((!tags.is_empty()).then(|| Tags::new().set_items(tags)))
         .set_or_clear_can_ip_forward(options.can_ip_forward)
         .set_or_clear_min_cpu_platform(options.min_cpu_platform.clone())
         .set_or_clear_hostname(options.hostname.clone())
@@ -97,13 +114,13 @@ pub(super) async fn prepare(client: &Client, spec: &InstanceSpec, generation: u3
                 zone: Some(zone.clone()),
             },
             machine_type: type_name.to_owned(),
-            cpus: machine_type.guest_cpus.and_then(|cpus| u32::try_from(cpus).ok()),
-            memory_gib: machine_type.memory_mb.map(|mib| f64::from(mib) / 1024.0),
-            gpu: None,
-            architecture: Some(architecture),
+            cpus: machine_type.guest_cpus.map(|_| machine.cpus),
+            memory_gib: machine_type.memory_mb.map(|_| machine.memory_gib),
+            gpu: machine.gpu,
+            architecture: Some(machine.architecture),
             image: image.path,
             image_name: Some(image.name),
-            disk_gib: spec.disk_gib,
+            disk_gib: spec.disk_gib.or(image.disk_gib),
             disk_type: disk_type.to_owned(),
             spot: spec.spot,
             price_usd_per_hour: None,
@@ -113,6 +130,7 @@ pub(super) async fn prepare(client: &Client, spec: &InstanceSpec, generation: u3
         project,
         zone,
         body,
+        openings,
         machine_type,
     })
 }
@@ -125,7 +143,7 @@ pub(super) fn machine_type_of(spec: &InstanceSpec) -> &str {
 /// A UUID, which is all that the API takes.
 fn request_id(project: &str, spec: &InstanceSpec, generation: u32) -> String {
     let scope = format!("{project}/{}", spec.place.region);
-    let token = IdempotencyToken::derive(ProviderKind::Gcp, &scope, &spec.name, generation);
+    let token = IdempotencyToken::derive(ProviderKind::Gcp, &scope, spec, generation);
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&token.as_bytes()[..16]);
     uuid::Builder::from_sha1_bytes(bytes).into_uuid().to_string()
@@ -169,46 +187,6 @@ fn boot_disk(
         .set_or_clear_disk_encryption_key(key))
 }
 
-fn network_interface(spec: &InstanceSpec, options: &Options) -> Result<NetworkInterface> {
-    let region = &spec.place.region;
-    let network = path_of("network", spec.network.as_deref(), |name| {
-        format!("global/networks/{name}")
-    })?;
-    let subnet = path_of("subnet", spec.subnet.as_deref(), |name| {
-        format!("regions/{region}/subnetworks/{name}")
-    })?;
-    // A subnet implies its network.
-    let network = network.or_else(|| subnet.is_none().then(|| "global/networks/default".to_owned()));
-    let access = AccessConfig::new()
-        .set_name("External NAT")
-        .set_type(AccessType::OneToOneNat)
-        .set_or_clear_network_tier(options.network_tier.map(|tier| match tier {
-            NetworkTier::Premium => ApiNetworkTier::Premium,
-            NetworkTier::Standard => ApiNetworkTier::Standard,
-        }));
-    Ok(NetworkInterface::new()
-        .set_or_clear_network(network)
-        .set_or_clear_subnetwork(subnet)
-        .set_access_configs(spec.public_ip.then_some(access)))
-}
-
-/// A name becomes a path; a path or URL (a shared VPC's, say) is taken as it is.
-fn path_of(what: &str, given: Option<&str>, of_name: impl Fn(&str) -> String) -> Result<Option<String>> {
-    let Some(given) = given else { return Ok(None) };
-    if is_resource_name(given) {
-        return Ok(Some(of_name(given)));
-    }
-    let is_path = ["projects/", "global/", "regions/", "https://"]
-        .iter()
-        .any(|start| given.starts_with(start));
-    let clean = given.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:".contains(c));
-    if is_path && clean {
-        return Ok(Some(given.to_owned()));
-    }
-    Err(Error::invalid(format!("invalid {what} {given:?} for gcp"))
-        .with_remedy(format!("give the {what}'s name, or its path beginning with projects/")))
-}
-
 /// Without an identity the instance has none: it cannot act on the project.
 fn service_account(spec: &InstanceSpec, options: &Options) -> Result<Option<ServiceAccount>> {
     let Some(email) = &spec.identity else { return Ok(None) };
@@ -221,43 +199,6 @@ fn service_account(spec: &InstanceSpec, options: &Options) -> Result<Option<Serv
         .clone()
         .unwrap_or_else(|| vec![ALL_SCOPES.to_owned()]);
     Ok(Some(ServiceAccount::new().set_email(email).set_scopes(scopes)))
-}
-
-fn scheduling(
-    spec: &InstanceSpec,
-    options: &Options,
-    machine_type: &MachineType,
-    type_name: &str,
-) -> Result<Scheduling> {
-    let scheduling = Scheduling::new();
-    let scheduling = match spec.ttl {
-        Some(ttl) => limited(scheduling, ttl),
-        None => scheduling,
-    };
-    if spec.spot {
-        // <https://cloud.google.com/compute/docs/instances/create-use-spot>
-        return Ok(scheduling
-            .set_provisioning_model(ProvisioningModel::Spot)
-            .set_instance_termination_action(InstanceTerminationAction::Delete)
-            .set_on_host_maintenance(ApiOnHostMaintenance::Terminate)
-            .set_automatic_restart(false));
-    }
-    let cannot_migrate = machine_type::cannot_migrate(machine_type, type_name);
-    if cannot_migrate && options.on_host_maintenance == Some(OnHostMaintenance::Migrate) {
-        return Err(Error::invalid(format!(
-            "a machine of type {type_name} cannot migrate, as the native option on_host_maintenance wants it to"
-        ))
-        .with_remedy("use TERMINATE, or leave it out"));
-    }
-    let on_host_maintenance = match options.on_host_maintenance {
-        Some(OnHostMaintenance::Migrate) => Some(ApiOnHostMaintenance::Migrate),
-        Some(OnHostMaintenance::Terminate) => Some(ApiOnHostMaintenance::Terminate),
-        None => cannot_migrate.then_some(ApiOnHostMaintenance::Terminate),
-    };
-    Ok(scheduling
-        .set_provisioning_model(ProvisioningModel::Standard)
-        .set_or_clear_on_host_maintenance(on_host_maintenance)
-        .set_or_clear_automatic_restart(options.automatic_restart))
 }
 
 #[cfg(test)]

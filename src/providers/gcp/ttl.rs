@@ -13,11 +13,12 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use super::client::Client;
-use super::error::{location, of_call, of_operation};
+use super::error::{location, of_call};
 use super::expiry::{SHORTEST, announced_end, check_limit, limited, run_limit, run_start};
 use super::get::{by_reference, is_going};
 use super::lifecycle::{fresh_request_id, hit_another};
 use super::operation::{self, is_done};
+use super::operation_error::of_operation;
 use super::replay::prepared;
 use crate::cloud::{Error, ErrorKind, InstanceRef, LABEL_TTL, Result, format_duration};
 

@@ -22,7 +22,7 @@ pub(super) fn create(
     faults: &Faults,
     now: Timestamp,
 ) -> Result<Created> {
-    let token = IdempotencyToken::derive(ProviderKind::Mock, order.region, &spec.name, generation).to_hex();
+    let token = IdempotencyToken::derive(ProviderKind::Mock, order.region, spec, generation).to_hex();
     if let Some(first) = state.instances.iter().find(|record| record.token == token) {
         return Ok(if first.phase_at(now).state(now).is_gone() {
             Created::TokenSpent

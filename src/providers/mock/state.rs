@@ -209,6 +209,8 @@ impl Record {
             disks: Vec::new(),
             // They go with it.
             openings: Vec::new(),
+            attached_gpu: None,
+            has_other_price: false,
             generation: ownership.generation,
             state_reason: phase.reason(now).map(str::to_owned),
             failure: phase.died(now).then_some(ErrorKind::Capacity),

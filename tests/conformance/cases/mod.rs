@@ -2,15 +2,23 @@
 
 mod choosing;
 mod create;
+mod driver;
+mod ec2_groups;
 mod ec2_ttl;
 mod errors;
 mod expiry;
 mod fallback;
 mod gce;
+mod gce_access;
+mod gce_group_troubles;
+mod gce_groups;
+mod gce_machines;
 mod gce_ttl;
 mod groups;
 mod lifecycle;
 mod list;
+mod offered;
+mod openings;
 mod refusals;
 mod terminate;
 
@@ -41,7 +49,14 @@ pub fn all() -> Vec<Case> {
     all.extend(errors::cases());
     all.extend(gce::cases());
     all.extend(gce_ttl::cases());
+    all.extend(gce_groups::cases());
+    all.extend(gce_group_troubles::cases());
+    all.extend(gce_access::cases());
+    all.extend(gce_machines::cases());
     all.extend(ec2_ttl::cases());
+    all.extend(ec2_groups::cases());
+    all.extend(openings::cases());
+    all.extend(offered::cases());
     assert!(
         BackendKind::ALL
             .iter()

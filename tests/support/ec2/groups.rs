@@ -192,6 +192,26 @@ pub fn create_security_group(context: &mut Context) -> Answer<Xml> {
     Ok(xml)
 }
 
+impl Context<'_> {
+    /// Lets somebody else remove groups at the worst moment, if a test wants it.
+    pub fn lose_groups(&mut self) {
+        let Some((beginning, times)) = self.state.knobs.lost_groups.as_mut().filter(|(_, times)| *times > 0) else {
+            return;
+        };
+        *times -= 1;
+        let beginning = beginning.clone();
+        let region = self.region();
+        let used: Vec<String> = region
+            .instances
+            .values()
+            .flat_map(|instance| instance.groups.clone())
+            .collect();
+        region
+            .groups
+            .retain(|id, group| used.contains(id) || !group.name.starts_with(&beginning));
+    }
+}
+
 pub fn delete_security_group(context: &mut Context) -> Answer<Xml> {
     let id = named(context)?;
     let region = context.region();

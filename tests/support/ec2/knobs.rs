@@ -165,6 +165,18 @@ impl Emulator {
         self.turn(|knobs| knobs.vcpu_limit = Some(limit));
     }
 
+    /// What spare capacity of a type costs in a zone now, in USD per hour.
+    pub fn set_spot_price(&self, zone: &str, kind: &str, price: f64) {
+        self.turn(|knobs| {
+            knobs.spot_prices.insert(format!("{zone}/{kind}"), price);
+        });
+    }
+
+    /// The next so many launches find that somebody has just removed the unused groups whose names begin so.
+    pub fn lose_groups(&self, beginning: &str, times: usize) {
+        self.turn(|knobs| knobs.lost_groups = Some((beginning.to_owned(), times)));
+    }
+
     pub fn disable_default_vpc(&self, region: &str) {
         self.with(|state| state.region(region).remove_default_vpc());
     }
@@ -195,6 +207,13 @@ impl Emulator {
     pub fn remove_account_permission(&self, action: &str) {
         self.turn(|knobs| {
             knobs.denied.insert(action.to_owned());
+        });
+    }
+
+    /// It may again.
+    pub fn give_account_permission(&self, action: &str) {
+        self.turn(|knobs| {
+            knobs.denied.remove(action);
         });
     }
 
@@ -255,6 +274,11 @@ impl Emulator {
     /// A token with changed parameters silently gives the old instance.
     pub fn set_return_old_for_changed_launch(&self, on: bool) {
         self.turn(|knobs| knobs.return_old_for_changed_launch = on);
+    }
+
+    /// A launch that is refused for what it names spends its token, as one does that finds no room.
+    pub fn let_refusals_spend_tokens(&self) {
+        self.turn(|knobs| knobs.refusals_spend_tokens = true);
     }
 
     /// Treats every launch as if it had a token of its own: the shim that shows that the checks can fail.

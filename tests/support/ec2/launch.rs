@@ -18,7 +18,16 @@ pub fn run_instances(context: &mut Context) -> Answer<Xml> {
     {
         return Ok(answer(context, &ids));
     }
-    let request = Request::read(context)?;
+    context.lose_groups();
+    let request = match Request::read(context) {
+        Ok(request) => request,
+        Err(refusal) => {
+            if let Some(scope) = scope.filter(|_| context.state.knobs.refusals_spend_tokens) {
+                idempotency::remember(context, scope, Vec::new());
+            }
+            return Err(refusal);
+        }
+    };
     let granted = place(context, &request);
     let ids = match granted {
         Ok((subnet, count)) => launch(context, &request, &subnet, count),

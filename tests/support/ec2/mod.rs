@@ -46,6 +46,7 @@ mod request;
 mod rules;
 mod seed;
 mod service;
+mod spot_prices;
 mod state;
 mod tags;
 mod types;

@@ -110,10 +110,19 @@ fn read(token: &str) -> Option<(u64, u64, bool)> {
 impl Context<'_> {
     /// What a token is tied to: the region, and every parameter that chooses what is listed.
     fn mark(&self) -> u64 {
-        let chosen: Vec<_> = ["Filter", "Owner", "ImageId", "InstanceType", "LocationType", "VpcId"]
-            .iter()
-            .map(|name| format!("{:?}", self.query.node(name)))
-            .collect();
+        let chosen: Vec<_> = [
+            "Filter",
+            "Owner",
+            "ImageId",
+            "InstanceType",
+            "LocationType",
+            "VpcId",
+            "ProductDescription",
+            "AvailabilityZone",
+        ]
+        .iter()
+        .map(|name| format!("{:?}", self.query.node(name)))
+        .collect();
         hash((self.action, self.region, chosen, self.state.knobs.page_epoch))
     }
 }

@@ -61,6 +61,11 @@ const ACTIONS: &[(&str, &str)] = &[
         "DescribeInstanceTypeOfferings",
         "LocationType Filter.N.Name Filter.N.Value.N MaxResults=int NextToken",
     ),
+    (
+        "DescribeSpotPriceHistory",
+        "InstanceType.N ProductDescription.N StartTime EndTime AvailabilityZone Filter.N.Name Filter.N.Value.N \
+         MaxResults=int NextToken",
+    ),
     ("CreateTags", "ResourceId.N Tag.N.Key Tag.N.Value"),
     ("DeleteTags", "ResourceId.N Tag.N.Key Tag.N.Value"),
     (
@@ -139,6 +144,7 @@ const REAL_ONLY: &[(&str, &str)] = &[
     ("DescribeInstanceStatus", "IncludeManagedResources"),
     ("DescribeVolumes", "IncludeManagedResources"),
     ("DescribeInstanceTypes", "IncludeUnsupportedInRegion"),
+    ("DescribeSpotPriceHistory", "AvailabilityZoneId"),
     (
         "AuthorizeSecurityGroupIngress",
         "IpPermissions. SourceSecurityGroup TagSpecification.",

@@ -11,7 +11,7 @@ use super::state::{Context, State};
 use super::xml::Xml;
 use super::{
     account, attributes, auth, describe, groups, images, keys, launch, lifecycle, network, offerings, parameters,
-    regions, rules, tags, types, volumes,
+    regions, rules, spot_prices, tags, types, volumes,
 };
 use crate::support::http::{self, Operation, Reply, Request};
 
@@ -115,6 +115,7 @@ fn handle(context: &mut Context) -> Answer<Xml> {
         "DescribeKeyPairs" => keys::describe_key_pairs(context),
         "DescribeRegions" => regions::describe_regions(context),
         "DescribeSecurityGroups" => groups::describe_security_groups(context),
+        "DescribeSpotPriceHistory" => spot_prices::describe_spot_price_history(context),
         "DescribeSubnets" => network::describe_subnets(context),
         "DescribeTags" => tags::describe_tags(context),
         "DescribeVolumes" => volumes::describe_volumes(context),

@@ -43,6 +43,12 @@ pub struct Knobs {
     pub page_epoch: u64,
     /// Launches left in a zone or of a type; absent is no limit.
     pub capacity: BTreeMap<String, usize>,
+    /// Of `zone/type`, in USD per hour.
+    pub spot_prices: BTreeMap<String, f64>,
+    /// How many launches find that somebody has just removed the unused groups whose names begin so.
+    pub lost_groups: Option<(String, usize)>,
+    /// Whether a token is spent by a launch that is refused for what it names.
+    pub refusals_spend_tokens: bool,
     pub vcpu_limit: Option<u32>,
     pub denied: BTreeSet<String>,
     pub credentials_expired: bool,
@@ -98,6 +104,9 @@ impl State {
                 page_epoch: 0,
                 raw_values: Vec::new(),
                 capacity: BTreeMap::new(),
+                spot_prices: BTreeMap::new(),
+                lost_groups: None,
+                refusals_spend_tokens: false,
                 vcpu_limit: None,
                 denied: BTreeSet::new(),
                 credentials_expired: false,

@@ -18,6 +18,8 @@ pub struct InstanceType {
     /// Count, model and memory in MiB of each.
     gpu: Option<(u32, &'static str, u64)>,
     disk_gb: u64,
+    /// On hosts of one's own, and never as spare capacity.
+    is_metal: bool,
 }
 
 const fn plain(
@@ -36,6 +38,7 @@ const fn plain(
         network,
         gpu: None,
         disk_gb: 0,
+        is_metal: false,
     }
 }
 
@@ -55,6 +58,11 @@ pub static TYPES: &[InstanceType] = &[
         disk_gb: 125,
         ..plain("g4dn.xlarge", X86, 4, 16_384, "Up to 25 Gigabit")
     },
+    InstanceType {
+        gpu: Some((1, "A10G", 24_576)),
+        disk_gb: 250,
+        ..plain("g5.xlarge", X86, 4, 16_384, "Up to 10 Gigabit")
+    },
     plain("m1.small", X86, 1, 1740, "Low"),
     plain("m5.large", X86, 2, 8192, TEN),
     plain("m5.xlarge", X86, 4, 16_384, TEN),
@@ -64,6 +72,10 @@ pub static TYPES: &[InstanceType] = &[
         gpu: Some((8, "H100", 81_559)),
         disk_gb: 30_400,
         ..plain("p5.48xlarge", X86, 192, 2_097_152, "3200 Gigabit")
+    },
+    InstanceType {
+        is_metal: true,
+        ..plain("mac1.metal", "x86_64_mac", 12, 32_768, "10 Gigabit")
     },
     plain("r6i.large", X86, 2, 16_384, TWELVE),
     plain("t2.micro", X86, 1, 1024, "Low to Moderate"),
@@ -95,6 +107,18 @@ impl InstanceType {
     /// Too old for images of virtualization type hvm.
     pub fn is_first_generation(&self) -> bool {
         self.name.starts_with("m1.")
+    }
+
+    pub fn has_spot(&self) -> bool {
+        !self.is_metal
+    }
+
+    fn usage_classes(&self) -> &'static [&'static str] {
+        if self.has_spot() {
+            &["on-demand", "spot"]
+        } else {
+            &["on-demand"]
+        }
     }
 
     pub fn cores(&self) -> u32 {
@@ -135,7 +159,7 @@ impl Filterable for &'static InstanceType {
 
     fn field(&self, name: &str) -> Vec<String> {
         vec![match name {
-            "bare-metal" => "false".to_owned(),
+            "bare-metal" => self.is_metal.to_string(),
             "burstable-performance-supported" => self.is_burstable().to_string(),
             "current-generation" => (!self.is_first_generation()).to_string(),
             "free-tier-eligible" => is_free(self).to_string(),
@@ -145,7 +169,7 @@ impl Filterable for &'static InstanceType {
             "memory-info.size-in-mib" => self.memory_mib.to_string(),
             "processor-info.supported-architecture" => self.architecture.to_owned(),
             "vcpu-info.default-vcpus" => self.vcpus.to_string(),
-            _ => return vec!["on-demand".to_owned(), "spot".to_owned()],
+            _ => return self.usage_classes().iter().map(|class| (*class).to_owned()).collect(),
         }]
     }
 }
@@ -202,10 +226,10 @@ fn write(xml: &mut Xml, kind: &InstanceType) {
     xml.text("instanceType", kind.name);
     xml.text("currentGeneration", !kind.is_first_generation());
     xml.text("freeTierEligible", is_free(kind));
-    scalars(xml, "supportedUsageClasses", &["on-demand", "spot"]);
+    scalars(xml, "supportedUsageClasses", kind.usage_classes());
     scalars(xml, "supportedRootDeviceTypes", &["ebs"]);
     scalars(xml, "supportedVirtualizationTypes", &["hvm"]);
-    xml.text("bareMetal", false);
+    xml.text("bareMetal", kind.is_metal);
     xml.text("hypervisor", if kind.is_xen() { "xen" } else { "nitro" });
     xml.inside("processorInfo", |xml| {
         scalars(xml, "supportedArchitectures", &[kind.architecture]);

@@ -50,6 +50,18 @@ impl ApiError {
         }
     }
 
+    /// The same for what stands one level deeper in the body.
+    pub fn within(mut self, part: &str) -> Self {
+        for detail in &mut self.details {
+            if let Some(field) = detail.pointer_mut("/metadata/field")
+                && let Some(rest) = field.as_str().and_then(|field| field.strip_prefix("resource."))
+            {
+                *field = format!("resource.{part}.{rest}").into();
+            }
+        }
+        self
+    }
+
     /// `resource` is a path such as `projects/p/zones/z/instances/n`.
     pub fn not_found(resource: &str) -> Self {
         let message = format!("The resource '{resource}' was not found");

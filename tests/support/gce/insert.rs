@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::accelerators;
 use super::checks;
 use super::encoding;
 use super::errors::ApiError;
@@ -59,6 +60,7 @@ const REWRITTEN: &[&str] = &[
     "tags",
     "disks",
     "networkInterfaces",
+    "guestAccelerators",
     "machineType",
     "scheduling",
     "serviceAccounts",
@@ -81,7 +83,9 @@ impl Plan {
         checks::tags(&body["tags"])?;
         let attachments = insert_disks::check(state, &key, &body, &machine_type)?;
         let interfaces = state.networks.attach(&key, &body["networkInterfaces"])?;
-        let scheduling = scheduling::check(&body["scheduling"], &machine_type)?;
+        let accelerators = accelerators::check(&key, &body["guestAccelerators"], &machine_type)?;
+        let has_accelerators = machine_type.has_accelerators() || accelerators.is_some();
+        let scheduling = scheduling::check(&body["scheduling"], has_accelerators)?;
         let accounts = service_accounts(&key, &body["serviceAccounts"])?;
 
         let mut accepted = object(&body);
@@ -127,6 +131,9 @@ impl Plan {
         if !encoding::is_empty(&body["labels"]) {
             set("labels", body["labels"].clone());
         }
+        if let Some(accelerators) = accelerators {
+            set("guestAccelerators", accelerators);
+        }
         if let Some(accounts) = accounts {
             set("serviceAccounts", accounts);
         }
@@ -149,7 +156,10 @@ impl Plan {
         });
         let failure = match taken {
             Some(disk) => Some(Failure::already_exists(&disk)),
-            None => state.obstacle(&self.key, &self.machine_type.name),
+            None => {
+                let (key, name) = (&self.key, &self.machine_type.name);
+                state.obstacle(key, name).or_else(|| state.take_room(key, name))
+            }
         };
         for attachment in self.attachments {
             match attachment.new {

@@ -1,6 +1,6 @@
 //! What a test turns to make the cloud sick.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::Emulator;
@@ -12,6 +12,10 @@ use super::state::Delays;
 pub struct Knobs {
     pub delays: Delays,
     pub exhausted_zones: BTreeSet<String>,
+    /// How many more VMs a zone has room for, where that is counted.
+    pub room: BTreeMap<String, usize>,
+    /// A bulk insert of a name that is taken is accepted, and fails later.
+    pub bulk_conflicts_later: bool,
     pub quota_exceeded: bool,
     pub quota_refused: bool,
     pub api_disabled: bool,
@@ -55,6 +59,8 @@ impl Default for Knobs {
         Self {
             delays: Delays::of(Duration::from_millis(200)),
             exhausted_zones: BTreeSet::new(),
+            room: BTreeMap::new(),
+            bulk_conflicts_later: false,
             quota_exceeded: false,
             quota_refused: false,
             api_disabled: false,
@@ -103,8 +109,20 @@ impl Emulator {
         self.state().knobs.exhausted_zones.insert(zone.to_owned());
     }
 
+    /// This zone has room for so many more VMs, and fails inserts after that.
+    pub fn limit_room(&self, zone: &str, vms: usize) {
+        self.state().knobs.room.insert(zone.to_owned(), vms);
+    }
+
+    /// Google does not say when a bulk insert finds that a name is taken: at once, or in its operation.
+    pub fn set_bulk_conflicts_later(&self, later: bool) {
+        self.state().knobs.bulk_conflicts_later = later;
+    }
+
     pub fn restock_zone(&self, zone: &str) {
-        self.state().knobs.exhausted_zones.remove(zone);
+        let mut state = self.state();
+        state.knobs.exhausted_zones.remove(zone);
+        state.knobs.room.remove(zone);
     }
 
     /// Inserts and starts are accepted, and their operation fails with QUOTA_EXCEEDED.

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::bulk::BulkInsert;
 use super::failures::Failure;
 use super::instance::Status;
 use super::operations::{Progress, Target};
@@ -33,8 +34,8 @@ pub enum Event {
         id: u64,
         operation: Key,
     },
-    /// A bulk insert ends, with the failure of one of its group.
-    EndBulk(Key, String),
+    /// All VMs of a bulk insert have come up or failed.
+    EndBulk(BulkInsert),
     /// A run reaches its limit; the number says which run.
     Expire(Key, u64, u32),
 }
@@ -90,10 +91,7 @@ impl State {
                 }
                 self.end(&operation, None);
             }
-            Event::EndBulk(operation, group) => {
-                let failure = self.failure_in(&group);
-                self.end(&operation, failure);
-            }
+            Event::EndBulk(bulk) => self.end_bulk(&bulk),
             Event::Expire(key, id, boot) => self.expire(&key, id, boot),
         }
     }
@@ -218,6 +216,18 @@ impl State {
         }
         let elsewhere: Vec<String> = zones::in_region(region).filter(|zone| !exhausted(zone)).collect();
         Some(Failure::exhausted(&key.project, &key.zone, machine_type, &elsewhere))
+    }
+
+    /// Takes one of the places that are left in a zone where they are counted; a failure where none is.
+    pub fn take_room(&mut self, key: &Key, machine_type: &str) -> Option<Failure> {
+        let left = self.knobs.room.get_mut(&key.zone)?;
+        match left.checked_sub(1) {
+            Some(rest) => {
+                *left = rest;
+                None
+            }
+            None => Some(Failure::exhausted(&key.project, &key.zone, machine_type, &[])),
+        }
     }
 
     /// An operation that fails after a moment, and changes nothing.

@@ -10,16 +10,17 @@
 //! knobs, rate, outside   what a test turns and does     service     auth, checks, who answers
 //! route       paths to methods                          discovery   the check against Google's document
 //! state       what there is; the clock                  lifecycle, runs   how VMs change state
-//! insert, insert_disks, scheduling, bulk                new VMs
-//! instance, instances, disks, operations, images, machine_types, networks, zones   one noun each
+//! insert, insert_disks, accelerators, scheduling, bulk  new VMs
+//! instance, instances, disks, operations, images, machine_types, networks, firewalls, zones   one noun each
 //! power                                                 delete, start, stop, reset
-//! paging, filter, filter_parser, pattern                lists
+//! paging, filter, filter_parser, pattern, fields        lists, and parts of answers
 //! checks, errors, failures, encoding                    rules, refusals, failed operations, fingerprints
 //! ```
 
 // Every test binary compiles this whole module and uses its own part of it.
 #![allow(dead_code, unused_imports)]
 
+mod accelerators;
 mod bulk;
 mod checks;
 mod discovery;
@@ -27,8 +28,10 @@ mod disks;
 mod encoding;
 mod errors;
 mod failures;
+mod fields;
 mod filter;
 mod filter_parser;
+mod firewalls;
 mod images;
 mod insert;
 mod insert_disks;
@@ -59,7 +62,7 @@ pub use knobs::LiveScheduling;
 pub use operations::RequestIdMismatch;
 pub use service::Service;
 pub use state::Delays;
-pub use views::{AttachedDiskView, DiskView, InstanceView, OperationView, SchedulingView};
+pub use views::{AttachedDiskView, DiskView, FirewallView, InstanceView, OperationView, SchedulingView};
 
 use crate::support::http::{Call, Door, Fault, Server};
 use discovery::Discovery;

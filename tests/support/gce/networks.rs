@@ -45,6 +45,10 @@ impl Networks {
         self.networks.remove(name);
     }
 
+    pub fn has(&self, name: &str) -> bool {
+        self.networks.contains_key(name)
+    }
+
     /// A network in custom mode; its subnetworks are region and name.
     pub fn add(&mut self, name: &str, subnetworks: &[(&str, &str)]) {
         let subnetworks = subnetworks

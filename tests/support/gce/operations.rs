@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use super::bulk::BulkProgress;
 use super::errors::ApiError;
 use super::failures::Failure;
 use super::lifecycle::Event;
@@ -19,12 +20,13 @@ pub enum Progress {
     Done,
 }
 
-/// A change under way or done. All that this emulator makes are zonal.
+/// A change under way or done. Those of firewalls are global, all others zonal.
 #[derive(Clone, Debug)]
 pub struct Operation {
     pub key: Key,
     id: u64,
     kind: &'static str,
+    pub target_key: Key,
     target_link: String,
     /// Which incarnation of the name it hit.
     pub target_id: u64,
@@ -35,6 +37,8 @@ pub struct Operation {
     ended: Option<Timestamp>,
     pub failure: Option<Failure>,
     group: Option<String>,
+    /// How a bulk insert stands.
+    pub bulk: Option<BulkProgress>,
 }
 
 /// What a request id stands for.
@@ -80,6 +84,7 @@ impl State {
             key: key.clone(),
             id,
             kind,
+            target_key: target.key.clone(),
             target_link: target.key.link(target.collection),
             target_id: target.id,
             progress: Progress::Pending,
@@ -89,6 +94,7 @@ impl State {
             ended: None,
             failure: None,
             group: None,
+            bulk: None,
         };
         self.operations.insert(key.clone(), operation);
         self.after(self.knobs.delays.queue, Event::Begin(key.clone()));
@@ -119,13 +125,13 @@ impl State {
         }
     }
 
-    /// The failure that one operation of a group had.
-    pub fn failure_in(&self, group: &str) -> Option<Failure> {
-        let mut members = self
+    /// The operations of a group that make one VM each.
+    pub fn inserts_in(&self, group: &str) -> Vec<Operation> {
+        let members = self
             .operations
             .values()
             .filter(|one| one.group.as_deref() == Some(group));
-        members.find_map(|operation| operation.failure.clone())
+        members.filter(|one| one.kind == "insert").cloned().collect()
     }
 
     pub fn group(&mut self, key: &Key, group: &str) {
@@ -142,12 +148,10 @@ impl Operation {
             Progress::Running => ("RUNNING", 0),
             Progress::Done => ("DONE", 100),
         };
-        let zone = format!("projects/{}/zones/{}", self.key.project, self.key.zone);
         let mut body = json!({
             "kind": "compute#operation",
             "id": self.id.to_string(),
             "name": self.key.name,
-            "zone": super::link(&zone),
             "operationType": self.kind,
             "targetLink": self.target_link,
             "targetId": self.target_id.to_string(),
@@ -157,6 +161,13 @@ impl Operation {
             "insertTime": written(self.inserted),
             "selfLink": self.key.link("operations"),
         });
+        if !self.key.zone.is_empty() {
+            let zone = format!("projects/{}/zones/{}", self.key.project, self.key.zone);
+            body["zone"] = super::link(&zone).into();
+        }
+        if let Some(bulk) = &self.bulk {
+            body["instancesBulkInsertOperationMetadata"] = bulk.render(&self.key.zone, self.progress);
+        }
         if let Some(client_id) = &self.client_id {
             body["clientOperationId"] = client_id.as_str().into();
         }

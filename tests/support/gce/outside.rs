@@ -105,6 +105,23 @@ impl Emulator {
         }
     }
 
+    /// Somebody sets metadata for all VMs of the project.
+    pub fn set_common_metadata(&self, key: &str, value: &str) {
+        let mut state = self.state();
+        let own = state.common_metadata.entry(super::PROJECT.to_owned()).or_default();
+        own.insert(key.to_owned(), value.to_owned());
+    }
+
+    /// Somebody makes, or replaces, a firewall rule as the API has it.
+    pub fn put_firewall_rule(&self, name: &str, body: Value) {
+        self.state().put_firewall(super::PROJECT, name, body);
+    }
+
+    /// Somebody deletes a firewall rule.
+    pub fn delete_firewall_rule(&self, name: &str) {
+        self.state().firewalls.retain(|key, _| key.name != name);
+    }
+
     pub fn remove_default_network(&self) {
         self.state().networks.remove("default");
     }

@@ -6,7 +6,7 @@ use super::errors::ApiError;
 use super::instance::Status;
 use super::instances::{change, find, object};
 use super::knobs::LiveScheduling;
-use super::machine_types::{self, MachineType};
+use super::machine_types;
 use super::route::Call;
 use super::runs::run_limit;
 use super::service::Context;
@@ -16,7 +16,7 @@ use super::state::Key;
 const RUN_LIMITS: std::ops::RangeInclusive<u64> = 30..=120 * 24 * 60 * 60;
 
 /// Checks what was asked for, and fills in what was not.
-pub fn check(asked: &Value, machine_type: &MachineType) -> Result<Value, ApiError> {
+pub fn check(asked: &Value, has_accelerators: bool) -> Result<Value, ApiError> {
     let invalid = |name: &str, value: &Value, why: &str| {
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         ApiError::invalid(&format!("resource.scheduling.{name}"), &text, why)
@@ -27,7 +27,7 @@ pub fn check(asked: &Value, machine_type: &MachineType) -> Result<Value, ApiErro
         let why = "A Spot VM is preemptible; leave the field out or set it to true.";
         return Err(invalid("preemptible", &asked["preemptible"], why));
     }
-    let no_migration = short_lived || machine_type.has_accelerators();
+    let no_migration = short_lived || has_accelerators;
     let maintenance = &asked["onHostMaintenance"];
     if short_lived && asked["automaticRestart"] == true {
         let why = "A preemptible VM cannot restart automatically.";
@@ -40,7 +40,7 @@ pub fn check(asked: &Value, machine_type: &MachineType) -> Result<Value, ApiErro
             "A preemptible VM cannot migrate.",
         ));
     }
-    if machine_type.has_accelerators() && maintenance != "TERMINATE" && !short_lived {
+    if has_accelerators && maintenance != "TERMINATE" && !short_lived {
         let message = "Instances with guest accelerators do not support live migration.";
         return Err(ApiError::new(400, "badRequest", message));
     }
@@ -96,7 +96,10 @@ pub fn set(context: &mut Context, call: &Call) -> Result<Key, ApiError> {
     let machine_type = body["machineType"].as_str().and_then(|link| link.rsplit('/').next());
     let machine_type = machine_types::find(call.zone(), machine_type.unwrap_or_default())
         .ok_or_else(|| ApiError::not_found(&instance.path()))?;
-    let scheduling = check(&call.body, &machine_type)?;
+    let attached = body
+        .get("guestAccelerators")
+        .is_some_and(|attached| !attached.is_null());
+    let scheduling = check(&call.body, attached || machine_type.has_accelerators())?;
     if scheduling["preemptible"] != body["scheduling"]["preemptible"] {
         return Err(ApiError::usage("A VM cannot become preemptible, or cease to be."));
     }

@@ -11,7 +11,10 @@ use super::operations::once;
 use super::rate::Rate;
 use super::route::Call;
 use super::state::{Key, State};
-use super::{bulk, disks, images, insert, instances, machine_types, networks, operations, power, scheduling, zones};
+use super::{
+    bulk, disks, fields, firewalls, images, insert, instances, machine_types, networks, operations, power, scheduling,
+    zones,
+};
 use crate::support::http::{self, Operation, Reply, Request};
 
 /// The emulated service: its state, and the discovery document if there is one.
@@ -110,7 +113,10 @@ impl Service {
                 .violations
                 .push(format!("the emulator's own answer: {flaw}"));
         }
-        Ok(answer)
+        match call.query.get("fields").or_else(|| call.query.get("$fields")) {
+            Some(mask) => fields::cut(&answer, mask),
+            None => Ok(answer),
+        }
     }
 
     fn check(&self, call: &Call) -> Result<(), ApiError> {
@@ -200,8 +206,7 @@ fn authorize(context: &Context, call: &Call) -> Result<(), ApiError> {
     if knobs.api_disabled {
         return Err(ApiError::api_disabled(zones::project_number(project)));
     }
-    let denied = permissions(call).find(|permission| knobs.denied.contains(*permission));
-    if let Some(permission) = denied {
+    if let Some(permission) = permissions(call).find(|permission| knobs.denied.contains(*permission)) {
         return Err(ApiError::forbidden(permission, &call.resource()));
     }
     if knobs.unreachable_zones.contains(call.zone()) {
@@ -212,12 +217,20 @@ fn authorize(context: &Context, call: &Call) -> Result<(), ApiError> {
 
 /// What IAM wants of a call. An insert needs more with everything that the new VM is to have.
 fn permissions(call: &Call) -> impl Iterator<Item = &'static str> {
-    let has = |field: &str| !call.body[field].is_null();
-    let insert = call.name() == "instances.insert";
-    let external = call.body["networkInterfaces"]
+    let bulk = call.name() == "instances.bulkInsert";
+    let body = if bulk {
+        &call.body["instanceProperties"]
+    } else {
+        &call.body
+    };
+    let has = |field: &str| !body[field].is_null();
+    let insert = bulk || call.name() == "instances.insert";
+    let rule = matches!(call.name(), "firewalls.insert" | "firewalls.delete");
+    let external = body["networkInterfaces"]
         .as_array()
         .is_some_and(|interfaces| interfaces.iter().any(|interface| !interface["accessConfigs"].is_null()));
     let extra = [
+        ("compute.networks.updatePolicy", rule),
         ("compute.disks.create", insert),
         ("compute.subnetworks.use", insert),
         ("compute.subnetworks.useExternalIp", insert && external),
@@ -273,6 +286,10 @@ fn answer(context: &mut Context, call: &Call) -> Result<Value, ApiError> {
         "networks.list" => networks::list(context, call),
         "subnetworks.get" => networks::get_subnetwork(context, call),
         "subnetworks.list" => networks::list_subnetworks(context, call),
+        "firewalls.insert" => once(context, call, firewalls::insert),
+        "firewalls.get" => firewalls::get(context, call),
+        "firewalls.list" => firewalls::list(context, call),
+        "firewalls.delete" => once(context, call, firewalls::delete),
         "projects.get" => zones::get_project(context, call),
         other => Err(ApiError::new(
             501,

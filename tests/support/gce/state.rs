@@ -6,13 +6,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::disks::Disk;
+use super::firewalls::Firewall;
 use super::instance::Instance;
 use super::knobs::Knobs;
 use super::lifecycle::Event;
 use super::networks::Networks;
 use super::operations::{Operation, Remembered};
 
-/// The name of a zonal resource. The order of the fields makes a zone's rows neighbours.
+/// The name of a zonal resource, or with no zone of a global one. The order of the fields makes a zone's rows neighbours.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
     pub project: String,
@@ -32,7 +33,10 @@ impl Key {
     /// `projects/p/zones/z/instances/n`, for the collection `instances`.
     pub fn path(&self, collection: &str) -> String {
         let Self { project, zone, name } = self;
-        format!("projects/{project}/zones/{zone}/{collection}/{name}")
+        match zone.as_str() {
+            "" => format!("projects/{project}/global/{collection}/{name}"),
+            zone => format!("projects/{project}/zones/{zone}/{collection}/{name}"),
+        }
     }
 
     /// The same as a URL.
@@ -79,6 +83,9 @@ pub struct State {
     pub operations: BTreeMap<Key, Operation>,
     pub remembered: HashMap<(String, String), Remembered>,
     pub networks: Networks,
+    pub firewalls: BTreeMap<Key, Firewall>,
+    /// Metadata that all VMs of a project share, by project.
+    pub common_metadata: BTreeMap<String, BTreeMap<String, String>>,
     pub violations: Vec<String>,
     schedule: BTreeMap<(Timestamp, u64), Event>,
     /// How far the clock was moved ahead of real time.
@@ -97,6 +104,8 @@ impl Default for State {
             operations: BTreeMap::new(),
             remembered: HashMap::new(),
             networks: Networks::default(),
+            firewalls: BTreeMap::new(),
+            common_metadata: BTreeMap::new(),
             violations: Vec::new(),
             schedule: BTreeMap::new(),
             ahead: Duration::ZERO,

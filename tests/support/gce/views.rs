@@ -27,6 +27,8 @@ pub struct InstanceView {
     pub source_image: Option<String>,
     pub labels: BTreeMap<String, String>,
     pub tags: Vec<String>,
+    /// Kinds and numbers, as `nvidia-tesla-t4:2`.
+    pub accelerators: Vec<String>,
     pub metadata: BTreeMap<String, String>,
     pub disks: Vec<AttachedDiskView>,
     /// The bare name, as is the subnetwork's.
@@ -84,6 +86,20 @@ pub struct DiskView {
     pub user: Option<String>,
 }
 
+/// A firewall rule.
+#[derive(Clone, Debug)]
+pub struct FirewallView {
+    pub name: String,
+    /// The bare name.
+    pub network: String,
+    pub source_ranges: Vec<String>,
+    pub target_tags: Vec<String>,
+    /// As `tcp:22`.
+    pub allowed: Vec<String>,
+    /// As `firewalls.get` answers it.
+    pub resource: Value,
+}
+
 /// An operation.
 #[derive(Clone, Debug)]
 pub struct OperationView {
@@ -120,6 +136,16 @@ impl Emulator {
     pub fn disks(&self) -> Vec<DiskView> {
         let state = self.state();
         state.disks.keys().filter_map(|key| disk_view(&state, key)).collect()
+    }
+
+    /// All firewall rules that somebody made, by name.
+    pub fn firewall_rules(&self) -> Vec<FirewallView> {
+        let state = self.state();
+        state
+            .firewalls
+            .values()
+            .map(|rule| firewall_view(rule.render()))
+            .collect()
     }
 
     pub fn operations(&self) -> Vec<OperationView> {
@@ -179,6 +205,10 @@ fn view(state: &State, instance: &Instance) -> InstanceView {
         source_image: disks.first().and_then(|disk| disk.disk.as_ref()?.source_image.clone()),
         labels: serde_json::from_value(resource["labels"].clone()).unwrap_or_default(),
         tags: rows(&resource["tags"]["items"]).iter().map(text).collect(),
+        accelerators: rows(&resource["guestAccelerators"])
+            .iter()
+            .map(|one| format!("{}:{}", base(&one["acceleratorType"]), one["acceleratorCount"]))
+            .collect(),
         metadata: metadata
             .iter()
             .map(|item| (text(&item["key"]), text(&item["value"])))
@@ -201,6 +231,27 @@ fn view(state: &State, instance: &Instance) -> InstanceView {
         },
         created: instance.created,
         expires: instance.expires,
+        resource,
+    }
+}
+
+fn firewall_view(resource: Value) -> FirewallView {
+    let texts = |value: &Value| -> Vec<String> { serde_json::from_value(value.clone()).unwrap_or_default() };
+    let allowed = resource["allowed"].as_array().into_iter().flatten().flat_map(|entry| {
+        let protocol = entry["IPProtocol"].as_str().unwrap_or_default().to_owned();
+        let ports = texts(&entry["ports"]).into_iter();
+        ports.map(move |port| format!("{protocol}:{port}"))
+    });
+    FirewallView {
+        name: resource["name"].as_str().unwrap_or_default().to_owned(),
+        network: resource["network"]
+            .as_str()
+            .and_then(|link| link.rsplit('/').next())
+            .unwrap_or_default()
+            .to_owned(),
+        source_ranges: texts(&resource["sourceRanges"]),
+        target_tags: texts(&resource["targetTags"]),
+        allowed: allowed.collect(),
         resource,
     }
 }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::errors::ApiError;
+use super::instances::metadata;
 use super::paging::{self, Paging};
 use super::route::Call;
 use super::service::Context;
@@ -141,14 +142,16 @@ pub fn list_regions(context: &mut Context, call: &Call) -> Result<Value, ApiErro
     Ok(paging::list(call, "compute#regionList", page))
 }
 
-pub fn get_project(_: &mut Context, call: &Call) -> Result<Value, ApiError> {
+pub fn get_project(context: &mut Context, call: &Call) -> Result<Value, ApiError> {
     let project = call.project();
+    let common = context.state.common_metadata.get(project).into_iter().flatten();
+    let items: Vec<Value> = common.map(|(key, value)| json!({"key": key, "value": value})).collect();
     Ok(json!({
         "kind": "compute#project",
         "id": project_number(project).to_string(),
         "creationTimestamp": "2024-02-01T08:00:00.000-08:00",
         "name": project,
-        "commonInstanceMetadata": {"kind": "compute#metadata", "fingerprint": "42WmSpB8rSM="},
+        "commonInstanceMetadata": metadata(&items.into()),
         "quotas": [{"metric": "NETWORKS", "limit": 5.0, "usage": 1.0}],
         "defaultServiceAccount": default_service_account(project),
         "xpnProjectStatus": "UNSPECIFIED_XPN_PROJECT_STATUS",

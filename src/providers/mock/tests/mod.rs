@@ -13,7 +13,7 @@ use jiff::SignedDuration;
 use tempfile::TempDir;
 
 use super::*;
-use crate::cloud::{InstanceState, ListFilter, Listing};
+use crate::cloud::{ErrorKind, InstanceState, ListFilter, Listing};
 
 struct FakeClock(Mutex<Timestamp>);
 

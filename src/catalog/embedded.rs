@@ -1,0 +1,192 @@
+//! The data that cloudctl was built with, unpacked and read when it is first asked for.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+
+use flate2::read::GzDecoder;
+use jiff::civil::Date;
+
+use crate::cloud::{Architecture, Gpu, MachineType, plain_gpu_kind};
+
+/// The packed file, as `generate/generate.py` made it.
+pub(super) const PACKED: &[u8] = include_bytes!("data/catalogue.tsv.gz");
+/// Unpacked it is a fifth of this; more would not be our file.
+const MOST_UNPACKED: u64 = 1024 * 1024;
+const HEAD: &str = "cloudctl-catalogue\t1";
+/// The units of the numbers in the file, in one USD.
+const AWS_UNITS: f64 = 100_000.0;
+const GCP_UNITS: f64 = 100_000_000.0;
+
+/// What is known of one type in one region.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Cell {
+    /// It is not known to be there.
+    Absent,
+    /// It is there, at a price that is not known.
+    Unpriced,
+    /// USD per hour.
+    Price(f64),
+}
+
+/// The file's content.
+#[derive(Debug, Default)]
+pub(super) struct Embedded {
+    /// The day of its prices.
+    pub(super) as_of: Date,
+    /// The regions of EC2, in the order of each type's cells.
+    pub(super) aws_regions: Vec<String>,
+    /// The machine types of EC2 by name.
+    pub(super) aws: BTreeMap<String, (MachineType, Vec<Cell>)>,
+    /// The regions of Compute Engine, in the order of each part's prices.
+    pub(super) gcp_regions: Vec<String>,
+    /// USD per hour of the parts that Compute Engine charges for, by part and whether that is for spare capacity.
+    pub(super) gcp: BTreeMap<(String, bool), Vec<Option<f64>>>,
+}
+
+impl Embedded {
+    /// Unpacks and reads the file; `None` if it is not ours, which a test rules out.
+    pub(super) fn load() -> Option<Self> {
+        let mut text = String::new();
+        GzDecoder::new(PACKED)
+            .take(MOST_UNPACKED)
+            .read_to_string(&mut text)
+            .ok()?;
+        Self::parse(&text)
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut lines = text.lines();
+        if lines.next() != Some(HEAD) {
+            return None;
+        }
+        let mut read = Self::default();
+        for line in lines {
+            let fields: Vec<&str> = line.split('\t').collect();
+            match fields.as_slice() {
+                ["as-of", date] => read.as_of = date.parse().ok()?,
+                ["aws-regions", regions @ ..] => read.aws_regions = owned(regions),
+                ["gcp-regions", regions @ ..] => read.gcp_regions = owned(regions),
+                ["aws", name, facts @ .., cells] => {
+                    let cells = cells.split(',').map(aws_cell).collect::<Option<Vec<_>>>()?;
+                    if cells.len() != read.aws_regions.len() {
+                        return None;
+                    }
+                    read.aws.insert((*name).to_owned(), (machine(name, facts)?, cells));
+                }
+                ["gcp", part, usage, prices] => {
+                    let spot = match *usage {
+                        "spot" => true,
+                        "on-demand" => false,
+                        _ => return None,
+                    };
+                    let prices = prices.split(',').map(gcp_price).collect::<Option<Vec<_>>>()?;
+                    if prices.len() != read.gcp_regions.len() {
+                        return None;
+                    }
+                    read.gcp.insert(((*part).to_owned(), spot), prices);
+                }
+                _ => return None,
+            }
+        }
+        Some(read)
+    }
+}
+
+fn owned(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+fn machine(name: &str, facts: &[&str]) -> Option<MachineType> {
+    let [cpus, memory, architecture, gpu, flags] = facts else {
+        return None;
+    };
+    let gpu = match gpu.rsplit_once(':') {
+        None => None,
+        Some((kind, count)) => Some(Gpu {
+            kind: plain_gpu_kind(kind),
+            count: count.parse().ok()?,
+        }),
+    };
+    Some(MachineType {
+        name: name.to_owned(),
+        cpus: cpus.parse().ok()?,
+        memory_gib: memory.parse().ok()?,
+        architecture: architecture.parse::<Architecture>().ok()?,
+        gpu,
+        is_current: flags.contains('c'),
+        has_spot: flags.contains('s'),
+    })
+}
+
+fn aws_cell(cell: &str) -> Option<Cell> {
+    match cell {
+        "" => Some(Cell::Absent),
+        "?" => Some(Cell::Unpriced),
+        price => amount(price, AWS_UNITS).map(Cell::Price),
+    }
+}
+
+fn gcp_price(cell: &str) -> Option<Option<f64>> {
+    match cell {
+        "" => Some(None),
+        price => amount(price, GCP_UNITS).map(Some),
+    }
+}
+
+/// A price of nothing is a mistake of somebody's.
+fn amount(text: &str, units: f64) -> Option<f64> {
+    let whole: u32 = text.parse().ok()?;
+    (whole > 0).then(|| f64::from(whole) / units)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_data_is_small_and_every_row_of_it_makes_sense() {
+        assert!(PACKED.len() <= 200 * 1024, "{} bytes", PACKED.len());
+        let embedded = Embedded::load().unwrap();
+        assert!(embedded.aws.len() > 1_000, "{}", embedded.aws.len());
+        assert!(embedded.gcp.len() > 40, "{}", embedded.gcp.len());
+        assert_eq!(embedded.as_of, jiff::civil::date(2025, 3, 2));
+        for (name, (machine, cells)) in &embedded.aws {
+            assert!(machine.cpus > 0 && machine.memory_gib > 0.0, "{name}");
+            assert_eq!(cells.len(), embedded.aws_regions.len(), "{name}");
+        }
+    }
+
+    #[test]
+    fn gpus_have_the_same_words_as_on_the_command_line() {
+        let embedded = Embedded::load().unwrap();
+        let gpu = |name: &str| embedded.aws[name].0.gpu.as_ref().map(ToString::to_string);
+        for (name, expected) in [
+            ("g4dn.xlarge", Some("t4")),
+            ("g4dn.12xlarge", Some("t4:4")),
+            ("g5.xlarge", Some("a10g")),
+            ("g6.48xlarge", Some("l4:8")),
+            ("g6f.large", Some("l4-fraction")),
+            ("inf2.xlarge", None),
+            ("m5.large", None),
+        ] {
+            assert_eq!(gpu(name).as_deref(), expected, "{name}");
+        }
+        for (machine, _) in embedded.aws.values() {
+            if let Some(gpu) = &machine.gpu {
+                assert_eq!(gpu.to_string().parse::<Gpu>().unwrap(), *gpu, "{}", machine.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_of_another_kind_is_none() {
+        for text in [
+            "",
+            "cloudctl-catalogue\t2\n",
+            "cloudctl-catalogue\t1\nnonsense\n",
+            "cloudctl-catalogue\t1\naws-regions\ta\naws\tm\t2\t8\tx86_64\t\tcs\t0\n",
+        ] {
+            assert!(Embedded::parse(text).is_none(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! The file in which `catalog update` keeps what it fetched: a line for each cloud and each price.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::path::Path;
+
+use jiff::civil::Date;
+
+use crate::cloud::{Error, ErrorKind, ProviderKind, PublishedPrice, Result};
+
+const HEAD: &str = "cloudctl-prices\t1";
+/// Some ten times what both clouds publish.
+const MOST_BYTES: u64 = 64 * 1024 * 1024;
+/// No machine costs as much an hour.
+const MOST_USD: f64 = 100_000.0;
+
+/// What was fetched, by cloud.
+#[derive(Clone, Debug, Default)]
+pub struct Fetched(BTreeMap<ProviderKind, FetchedCloud>);
+
+/// What was fetched of one cloud.
+#[derive(Clone, Debug)]
+pub struct FetchedCloud {
+    /// The day on which that was.
+    pub as_of: Date,
+    prices: HashMap<String, HashMap<(String, bool), f64>>,
+}
+
+impl FetchedCloud {
+    /// The price of a machine type, or of a part that the cloud charges for, in USD per hour.
+    pub(super) fn price(&self, region: &str, name: &str, spot: bool) -> Option<f64> {
+        self.prices.get(region)?.get(&(name.to_owned(), spot)).copied()
+    }
+
+    /// The regions that have prices, in no order.
+    pub(super) fn regions(&self) -> impl Iterator<Item = &str> {
+        self.prices.keys().map(String::as_str)
+    }
+
+    /// How many prices there are.
+    pub fn len(&self) -> usize {
+        self.prices.values().map(HashMap::len).sum()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Fetched {
+    /// Each cloud of which something was fetched.
+    pub fn clouds(&self) -> impl Iterator<Item = (ProviderKind, &FetchedCloud)> {
+        self.0.iter().map(|(kind, cloud)| (*kind, cloud))
+    }
+
+    /// What was fetched of a cloud.
+    pub fn of(&self, kind: ProviderKind) -> Option<&FetchedCloud> {
+        self.0.get(&kind)
+    }
+
+    /// Puts a cloud's prices in the place of those that were there. Those that make no sense are left out: 0 is a price
+    /// that the cloud does not tell.
+    pub fn replace(&mut self, kind: ProviderKind, as_of: Date, published: &[PublishedPrice]) {
+        let mut prices: HashMap<String, HashMap<(String, bool), f64>> = HashMap::new();
+        for price in published {
+            let is_word = |word: &str| !word.is_empty() && !word.contains(['\t', '\n', '\r']);
+            if is_price(price.usd_per_hour) && is_word(&price.region) && is_word(&price.machine_type) {
+                let region = prices.entry(price.region.clone()).or_default();
+                region.insert((price.machine_type.clone(), price.spot), price.usd_per_hour);
+            }
+        }
+        self.0.insert(kind, FetchedCloud { as_of, prices });
+    }
+
+    /// Reads the file; `None` if there is none.
+    ///
+    /// # Errors
+    /// `InvalidSpec` if it cannot be read, or is not what `catalog update` writes.
+    pub fn read(path: &Path) -> Result<Option<Self>> {
+        let failed = |error: io::Error| {
+            Error::new(ErrorKind::InvalidSpec, format!("cannot read {}", path.display())).with_source(error)
+        };
+        match std::fs::metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed(error)),
+            // Anything else might never end.
+            Ok(metadata) if !metadata.is_file() => return Err(foreign(path, 0)),
+            Ok(_) => {}
+        }
+        let file = File::open(path).map_err(failed)?;
+        let mut fetched = Self::default();
+        for (index, line) in BufReader::new(file.take(MOST_BYTES)).lines().enumerate() {
+            let line = line.map_err(failed)?;
+            let known = if index == 0 {
+                line == HEAD
+            } else {
+                fetched.take_in(&line).is_some()
+            };
+            if !known {
+                return Err(foreign(path, index + 1));
+            }
+        }
+        Ok(Some(fetched))
+    }
+
+    fn take_in(&mut self, line: &str) -> Option<()> {
+        let fields: Vec<&str> = line.split('\t').collect();
+        match fields.as_slice() {
+            ["cloud", kind, as_of] => {
+                let cloud = FetchedCloud {
+                    as_of: as_of.parse().ok()?,
+                    prices: HashMap::new(),
+                };
+                self.0.insert(kind.parse().ok()?, cloud);
+            }
+            ["price", kind, region, name, usage, usd] => {
+                let cloud = self.0.get_mut(&kind.parse::<ProviderKind>().ok()?)?;
+                let usd = usd.parse().ok().filter(|usd| is_price(*usd))?;
+                let spot = match *usage {
+                    "spot" => true,
+                    "on-demand" => false,
+                    _ => return None,
+                };
+                let region = cloud.prices.entry((*region).to_owned()).or_default();
+                region.insert(((*name).to_owned(), spot), usd);
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// Writes the file, all of it or nothing; a link in its place is replaced and not followed.
+    ///
+    /// # Errors
+    /// `InvalidSpec` naming the file if that cannot be.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        self.try_write(path).map_err(|error| {
+            let error =
+                Error::new(ErrorKind::InvalidSpec, format!("cannot write {}", path.display())).with_source(error);
+            error.with_remedy("name a file that can be written with CLOUDCTL_CATALOG")
+        })
+    }
+
+    fn try_write(&self, path: &Path) -> io::Result<()> {
+        let folder = match path.parent() {
+            Some(folder) if folder != Path::new("") => folder,
+            _ => Path::new("."),
+        };
+        std::fs::create_dir_all(folder)?;
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        let mut out = BufWriter::new(&mut file);
+        writeln!(out, "{HEAD}")?;
+        for (kind, cloud) in &self.0 {
+            writeln!(out, "cloud\t{kind}\t{}", cloud.as_of)?;
+            let prices = cloud.prices.iter().flat_map(|(region, prices)| {
+                prices
+                    .iter()
+                    .map(move |((name, spot), usd)| (region, name, *spot, *usd))
+            });
+            let mut prices: Vec<_> = prices.collect();
+            prices.sort_by(|one, other| (one.0, one.1, one.2).cmp(&(other.0, other.1, other.2)));
+            for (region, name, spot, usd) in prices {
+                let usage = if spot { "spot" } else { "on-demand" };
+                writeln!(out, "price\t{kind}\t{region}\t{name}\t{usage}\t{usd}")?;
+            }
+        }
+        out.flush()?;
+        drop(out);
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|error| error.error)?;
+        Ok(())
+    }
+}
+
+fn is_price(usd: f64) -> bool {
+    usd.is_finite() && usd > 0.0 && usd < MOST_USD
+}
+
+fn foreign(path: &Path, line: usize) -> Error {
+    let message = match line {
+        0 => format!("{} is no file", path.display()),
+        line => format!(
+            "{} is no file of `cloudctl catalog update`: line {line} makes no sense",
+            path.display()
+        ),
+    };
+    Error::invalid(message).with_remedy("remove it, and fetch prices with `cloudctl catalog update`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn published(region: &str, name: &str, usd: f64) -> PublishedPrice {
+        PublishedPrice {
+            region: region.to_owned(),
+            machine_type: name.to_owned(),
+            spot: false,
+            usd_per_hour: usd,
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deep/prices.tsv");
+        assert!(Fetched::read(&path).unwrap().is_none());
+        let day = jiff::civil::date(2026, 1, 2);
+        let mut fetched = Fetched::default();
+        let zero = published("us-east-1", "free.large", 0.0);
+        fetched.replace(
+            ProviderKind::Aws,
+            day,
+            &[published("us-east-1", "m5.large", 0.0971), zero],
+        );
+        fetched.replace(ProviderKind::Gcp, day, &[published("us-central1", "n2 core", 0.031611)]);
+        fetched.write(&path).unwrap();
+        let again = Fetched::read(&path).unwrap().unwrap();
+        let aws = again.of(ProviderKind::Aws).unwrap();
+        assert_eq!((aws.as_of, aws.len()), (day, 1));
+        assert_eq!(aws.price("us-east-1", "m5.large", false), Some(0.0971));
+        assert_eq!(aws.price("us-east-1", "m5.large", true), None);
+        let gcp = again.of(ProviderKind::Gcp).unwrap();
+        assert_eq!(gcp.price("us-central1", "n2 core", false), Some(0.031611));
+    }
+
+    #[test]
+    fn a_foreign_file_is_refused_with_its_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("prices.tsv");
+        for (text, line) in [
+            ("hello\n", "line 1"),
+            ("cloudctl-prices\t1\nprice\taws\tr\tm\ton-demand\t1\n", "line 2"),
+            (
+                "cloudctl-prices\t1\ncloud\taws\t2026-01-02\nprice\taws\tr\tm\ton-demand\t0\n",
+                "line 3",
+            ),
+            (
+                "cloudctl-prices\t1\ncloud\taws\t2026-01-02\nprice\taws\tr\tm\ton-demand\tNaN\n",
+                "line 3",
+            ),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let error = Fetched::read(&path).unwrap_err();
+            assert!(error.message().contains(line), "{error}");
+        }
+        assert!(Fetched::read(folder.path()).is_err());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_is_replaced_and_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (other, path) = (folder.path().join("other"), folder.path().join("prices.tsv"));
+        std::fs::write(&other, "mine").unwrap();
+        std::os::unix::fs::symlink(&other, &path).unwrap();
+        Fetched::default().write(&path).unwrap();
+        assert_eq!(std::fs::read_to_string(&other).unwrap(), "mine");
+        assert!(Fetched::read(&path).unwrap().is_some());
+    }
+}

@@ -1,0 +1,134 @@
+//! `cloudctl catalog`
+
+use std::collections::BTreeSet;
+
+use clap::Subcommand;
+use futures_util::future::join_all;
+use jiff::tz::TimeZone;
+use serde_json::json;
+
+use crate::catalog::{Fetched, embedded_facts};
+use crate::cloud::{Error, ErrorKind, ProviderKind};
+use crate::context::Context;
+use crate::exit::ExitStatus;
+use crate::output::{CATALOGUES, Record, Report, UPDATES};
+
+/// Show and refresh what is known of machine types and prices
+#[derive(clap::Args, Clone, Debug)]
+pub struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+enum Verb {
+    /// Show the sources, licence, date and size of what is known
+    Show,
+    /// Fetch the prices that the clouds publish
+    ///
+    /// Needs credentials: on AWS for pricing:GetProducts, on Google Cloud for the Cloud Billing API. What is fetched is
+    /// kept in the cache folder, or in the file that CLOUDCTL_CATALOG names.
+    Update,
+}
+
+/// Shows or refreshes.
+pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
+    match args.verb {
+        Verb::Show => show(context),
+        Verb::Update => update(context).await,
+    }
+}
+
+/// Where a cloud's prices are fetched from.
+fn source_of(kind: ProviderKind) -> &'static str {
+    match kind {
+        ProviderKind::Aws => "AWS Price List API",
+        ProviderKind::Gcp => "Google Cloud Billing Catalog API",
+        ProviderKind::Mock => "mock",
+    }
+}
+
+fn show(context: &mut Context) -> anyhow::Result<ExitStatus> {
+    context.printer.check(&CATALOGUES)?;
+    let facts = embedded_facts();
+    let mut report = Report::default();
+    report.items.push(Record::new(vec![
+        ("part", json!("built in")),
+        ("source", json!(facts.source)),
+        ("licence", json!(facts.licence)),
+        ("as_of", json!(facts.as_of.to_string())),
+        ("rows", json!(facts.rows)),
+        ("prices", json!(facts.prices)),
+        ("bytes", json!(facts.bytes)),
+        ("file", json!(null)),
+    ]));
+    let catalog = context.catalog();
+    let path = context.catalog_path();
+    let bytes = path
+        .as_ref()
+        .and_then(|path| std::fs::metadata(path).ok())
+        .map(|metadata| metadata.len());
+    for (kind, cloud) in catalog.fetched().clouds() {
+        report.items.push(Record::new(vec![
+            ("part", json!(format!("fetched {kind}"))),
+            ("source", json!(source_of(kind))),
+            ("licence", json!(null)),
+            ("as_of", json!(cloud.as_of.to_string())),
+            ("rows", json!(null)),
+            ("prices", json!(cloud.len())),
+            ("bytes", json!(bytes)),
+            ("file", json!(path.as_ref().map(|path| path.display().to_string()))),
+        ]));
+    }
+    let now = context.now();
+    context.printer.report(&report, &CATALOGUES, now)?;
+    Ok(ExitStatus::DONE)
+}
+
+async fn update(context: &mut Context) -> anyhow::Result<ExitStatus> {
+    context.printer.check(&UPDATES)?;
+    let path = context.catalog_path().ok_or_else(|| {
+        Error::invalid("there is no home folder to keep prices in").with_remedy("name a file with CLOUDCTL_CATALOG")
+    })?;
+    let providers = context.providers_to_ask()?;
+    let catalog = context.catalog();
+    let answers = join_all(providers.iter().map(|provider| provider.published_prices())).await;
+    let today = context.now().to_zoned(TimeZone::UTC).date();
+    let mut fetched: Fetched = catalog.fetched().clone();
+    let mut report = Report::default();
+    for (provider, answer) in providers.iter().zip(answers) {
+        let kind = provider.kind();
+        match answer {
+            // A price list of nothing is no reason to forget the prices of before.
+            Ok(prices) if prices.is_empty() => {
+                let message = format!("{} gave no prices that are understood", source_of(kind));
+                report
+                    .errors
+                    .push(Error::new(ErrorKind::Incomplete, message).at(kind.as_str()));
+            }
+            Ok(prices) => {
+                let regions: BTreeSet<_> = prices.iter().map(|price| price.region.as_str()).collect();
+                fetched.replace(kind, today, &prices);
+                report.items.push(Record::new(vec![
+                    ("provider", json!(kind.as_str())),
+                    ("prices", json!(fetched.of(kind).map(|cloud| cloud.len()))),
+                    ("regions", json!(regions.len())),
+                    ("as_of", json!(today.to_string())),
+                    ("source", json!(source_of(kind))),
+                    ("file", json!(path.display().to_string())),
+                ]));
+            }
+            Err(error) => report.errors.push(match error.location() {
+                Some(_) => error,
+                None => error.at(kind.as_str()),
+            }),
+        }
+    }
+    if !report.items.is_empty() {
+        fetched.write(&path)?;
+    }
+    let status = ExitStatus::of_batch(report.items.len(), &report.errors);
+    let now = context.now();
+    context.printer.report(&report, &UPDATES, now)?;
+    Ok(status)
+}

@@ -1,0 +1,103 @@
+//! Saying what a machine must have, and where, to commands that look into the catalogue.
+
+use clap::Args;
+
+use super::create::memory_argument;
+use crate::catalog::Catalog;
+use crate::cloud::{Architecture, Area, Error, Gpu, MachineNeed, MachineType, ProviderKind, Result};
+use crate::context::Context;
+use crate::settings::Source;
+
+/// What a machine must have at least.
+#[derive(Args, Clone, Debug)]
+pub(super) struct NeedArguments {
+    /// At least so many virtual CPUs
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    cpus: Option<u32>,
+    /// At least so much memory in GiB
+    #[arg(long, value_name = "GIB", value_parser = memory_argument)]
+    memory: Option<f64>,
+    /// Instruction set [possible values: x86_64, arm64]
+    #[arg(long, value_name = "ARCH")]
+    arch: Option<Architecture>,
+    /// GPUs, such as t4 or l4:2
+    #[arg(long, value_name = "KIND[:N]")]
+    gpu: Option<Gpu>,
+}
+
+impl NeedArguments {
+    /// The need in words that mean the same on every cloud.
+    pub(super) fn need(&self) -> MachineNeed {
+        MachineNeed {
+            cpus: self.cpus,
+            memory_gib: self.memory,
+            architecture: self.arch,
+            gpu: self.gpu.clone(),
+        }
+    }
+}
+
+/// Adds the accelerators that are needed to a machine that takes them.
+pub(super) fn attach(machine: &mut MachineType, kind: ProviderKind, need: &MachineNeed, catalog: &Catalog) {
+    if let (None, Some(gpu)) = (&machine.gpu, &need.gpu)
+        && catalog.can_attach(kind, machine, gpu)
+    {
+        machine.gpu = Some(gpu.clone());
+    }
+}
+
+/// The clouds that were named, or else those that have prices.
+pub(super) fn kinds(context: &Context) -> Vec<ProviderKind> {
+    let named = context.settings.providers.value.clone();
+    let mut kinds = named.unwrap_or_else(|| vec![ProviderKind::Aws, ProviderKind::Gcp]);
+    kinds.sort();
+    kinds.dedup();
+    kinds
+}
+
+/// Refuses -z: machine types and prices are told by region.
+pub(super) fn refuse_zone(context: &Context) -> Result<()> {
+    let zone = &context.settings.zone;
+    match (&zone.value, &zone.source) {
+        (Some(zone), Source::Flag(_)) => {
+            let error = Error::invalid(format!("{zone} is a zone, and this is told by region"));
+            Err(error.with_remedy("pass -r REGION in the place of -z"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The regions and areas that were named, which must be known to one of these clouds at least.
+///
+/// # Errors
+/// `InvalidSpec` for a region that none of them is known to have, or a zone.
+pub(super) fn region_words(
+    kinds: &[ProviderKind],
+    known: &impl Fn(ProviderKind) -> Vec<String>,
+    context: &Context,
+) -> Result<Vec<String>> {
+    refuse_zone(context)?;
+    let words = context.settings.regions.value.clone().unwrap_or_default();
+    for word in &words {
+        let is_known =
+            |kind: &ProviderKind| !regions_meant(*kind, std::slice::from_ref(word), &known(*kind)).is_empty();
+        if !kinds.iter().any(is_known) {
+            let clouds: Vec<_> = kinds.iter().map(|kind| kind.as_str()).collect();
+            let areas = Area::ALL.map(Area::as_str).join(", ");
+            let error = Error::invalid(format!("no region {word:?} of {} is known", clouds.join(" or ")));
+            return Err(error.with_remedy(format!("name a region such as us-east-1, or one of {areas}")));
+        }
+    }
+    Ok(words)
+}
+
+/// Those regions of a cloud that are meant by names of regions and areas.
+pub(super) fn regions_meant(kind: ProviderKind, words: &[String], known: &[String]) -> Vec<String> {
+    let is_meant = |region: &&String| {
+        words.iter().any(|word| match word.parse::<Area>() {
+            Ok(area) => Area::of_region(kind, region) == Some(area),
+            Err(_) => word == *region,
+        })
+    };
+    known.iter().filter(is_meant).cloned().collect()
+}

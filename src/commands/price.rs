@@ -1,0 +1,249 @@
+//! `cloudctl price`
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::need::{NeedArguments, attach, kinds, region_words, regions_meant};
+use crate::catalog::{Catalog, Price};
+use crate::cloud::{Architecture, Error, MachineNeed, MachineType, ProviderKind};
+use crate::context::Context;
+use crate::exit::ExitStatus;
+use crate::output::{PRICES, Record, Report};
+
+/// Hours in a month, as the clouds' own calculators have it.
+pub(super) const HOURS_A_MONTH: f64 = 730.0;
+
+/// Compare what machines cost on AWS and Google Cloud, without asking them
+///
+/// Shows the cheapest machine types of each cloud that have what is needed: of the regions that -r names, of the cheapest
+/// region of an area such as europe, or else of the cheapest region of all. Prices are those that cloudctl was built
+/// with or that `catalog update` fetched; an unknown one is shown as unknown, as those of spare capacity on AWS are.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Args {
+    #[command(flatten)]
+    need: NeedArguments,
+    /// Prices of spare capacity, which the cloud can take back
+    #[arg(long)]
+    spot: bool,
+    /// How many machine types of each cloud and region to show
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
+}
+
+/// A machine in a region.
+struct Row {
+    kind: ProviderKind,
+    /// None where it is not known to be anywhere.
+    region: Option<String>,
+    machine: MachineType,
+    price: Option<Price>,
+    /// What rows are compared by where the price itself is unknown.
+    on_demand: f64,
+}
+
+impl Row {
+    fn rank(&self) -> f64 {
+        self.price.map_or(f64::INFINITY, |price| price.usd_per_hour)
+    }
+
+    fn record(&self, spot: bool) -> Record {
+        let usd = self.price.map(|price| price.usd_per_hour);
+        Record::new(vec![
+            ("provider", json!(self.kind.as_str())),
+            ("region", json!(self.region)),
+            ("machine_type", json!(self.machine.name)),
+            ("cpus", json!(self.machine.cpus)),
+            ("memory_gib", json!(self.machine.memory_gib)),
+            ("architecture", json!(self.machine.architecture.as_str())),
+            ("gpu", json!(self.machine.gpu.as_ref().map(ToString::to_string))),
+            ("spot", json!(spot)),
+            ("price_usd_per_hour", json!(usd)),
+            ("price_usd_per_month", json!(usd.map(a_month))),
+            ("as_of", json!(self.price.map(|price| price.as_of.to_string()))),
+        ])
+    }
+}
+
+/// What an hourly price comes to in a month, in cents.
+pub(super) fn a_month(usd_per_hour: f64) -> f64 {
+    (usd_per_hour * HOURS_A_MONTH * 100.0).round() / 100.0
+}
+
+/// Compares; asks no cloud.
+pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
+    context.printer.check(&PRICES)?;
+    let kinds = kinds(context);
+    if kinds.contains(&ProviderKind::Mock) {
+        let error = Error::invalid("the mock cloud has no prices to compare");
+        return Err(error
+            .with_remedy("`cloudctl type list -p mock` shows what it has")
+            .into());
+    }
+    let catalog = context.catalog();
+    let words = region_words(&kinds, &|kind| catalog.regions(kind), context)?;
+    let mut need = args.need.need();
+    // As `create` has it: nobody gets Arm who did not ask for it.
+    need.architecture.get_or_insert(Architecture::X86_64);
+    let mut rows = Vec::new();
+    for kind in &kinds {
+        rows.extend(rows_of(*kind, &words, &need, &args, &catalog));
+    }
+    if rows.is_empty() {
+        return Err(impossible(&need, &kinds, &catalog).into());
+    }
+    rows.sort_by(|one, other| one.rank().total_cmp(&other.rank()));
+    let report = Report {
+        items: rows.iter().map(|row| row.record(args.spot)).collect(),
+        errors: Vec::new(),
+    };
+    let now = context.now();
+    context.printer.report(&report, &PRICES, now)?;
+    for kind in kinds {
+        if !rows.iter().any(|row| row.kind == kind) {
+            context
+                .printer
+                .note(&format!("{kind}: no known machine type there has {need}"));
+        }
+    }
+    if let Some(oldest) = rows.iter().filter_map(|row| row.price).map(|price| price.as_of).min() {
+        let text = format!(
+            "prices with Linux, without disk and traffic, of {oldest}; `cloudctl catalog update` fetches new ones"
+        );
+        context.printer.remark(&text);
+    }
+    Ok(ExitStatus::DONE)
+}
+
+/// The rows of one cloud that are shown.
+fn rows_of(kind: ProviderKind, words: &[String], need: &MachineNeed, args: &Args, catalog: &Catalog) -> Vec<Row> {
+    let known = catalog.regions(kind);
+    let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
+    let in_region = |region: &String| {
+        let fitting = fit(catalog.machine_types(kind, region), kind, need, args.spot, catalog);
+        let mut rows: Vec<_> = fitting
+            .into_iter()
+            .map(|machine| row(kind, region, machine, args.spot, catalog))
+            .collect();
+        rows.sort_by(compare);
+        rows.truncate(limit);
+        rows
+    };
+    // Each region that was named has a place of its own; of all others the cheapest stands for its area, or the world.
+    let areas: Vec<Vec<String>> = if words.is_empty() {
+        vec![known.clone()]
+    } else {
+        words
+            .iter()
+            .map(|word| regions_meant(kind, std::slice::from_ref(word), &known))
+            .collect()
+    };
+    let mut shown: BTreeMap<String, Vec<Row>> = BTreeMap::new();
+    for regions in areas {
+        let all = regions.iter().map(|region| (region, in_region(region)));
+        let cheapest = all
+            .filter(|(_, rows)| !rows.is_empty())
+            .min_by(|(_, one), (_, other)| compare_first(one, other));
+        if let Some((region, rows)) = cheapest {
+            shown.insert(region.clone(), rows);
+        }
+    }
+    if shown.is_empty() && words.is_empty() {
+        return nowhere(kind, need, args, limit, catalog);
+    }
+    shown.into_values().flatten().collect()
+}
+
+/// What fits but is not known to be in any region.
+fn nowhere(kind: ProviderKind, need: &MachineNeed, args: &Args, limit: usize, catalog: &Catalog) -> Vec<Row> {
+    let mut machines = fit(catalog.all_machine_types(kind), kind, need, args.spot, catalog);
+    machines.sort_by(|one, other| {
+        let size = |machine: &MachineType| (machine.cpus, machine.memory_gib.ceil() as u64, machine.name.clone());
+        size(one).cmp(&size(other))
+    });
+    machines.truncate(limit);
+    let unknown = |machine| Row {
+        kind,
+        region: None,
+        machine,
+        price: None,
+        on_demand: f64::INFINITY,
+    };
+    machines.into_iter().map(unknown).collect()
+}
+
+/// The machines that fit, of current generations if there are such, as `create` has it.
+fn fit(
+    machines: Vec<MachineType>,
+    kind: ProviderKind,
+    need: &MachineNeed,
+    spot: bool,
+    catalog: &Catalog,
+) -> Vec<MachineType> {
+    let mut machines = machines;
+    for machine in &mut machines {
+        attach(machine, kind, need, catalog);
+    }
+    machines.retain(|machine| need.is_met_by(machine) && (machine.has_spot || !spot));
+    if machines.iter().any(|machine| machine.is_current) {
+        machines.retain(|machine| machine.is_current);
+    }
+    machines
+}
+
+fn row(kind: ProviderKind, region: &str, machine: MachineType, spot: bool, catalog: &Catalog) -> Row {
+    let usd = |spot| catalog.price(kind, region, &machine, spot);
+    Row {
+        price: usd(spot),
+        on_demand: usd(false).map_or(f64::INFINITY, |price| price.usd_per_hour),
+        kind,
+        region: Some(region.to_owned()),
+        machine,
+    }
+}
+
+fn compare(one: &Row, other: &Row) -> std::cmp::Ordering {
+    let by_price = one.rank().total_cmp(&other.rank());
+    by_price
+        .then(one.on_demand.total_cmp(&other.on_demand))
+        .then_with(|| one.machine.name.cmp(&other.machine.name))
+}
+
+fn compare_first(one: &[Row], other: &[Row]) -> std::cmp::Ordering {
+    let first = |rows: &[Row]| {
+        rows.first()
+            .map_or((f64::INFINITY, f64::INFINITY), |row| (row.rank(), row.on_demand))
+    };
+    let ((one, one_on_demand), (other, other_on_demand)) = (first(one), first(other));
+    one.total_cmp(&other).then(one_on_demand.total_cmp(&other_on_demand))
+}
+
+fn impossible(need: &MachineNeed, kinds: &[ProviderKind], catalog: &Catalog) -> Error {
+    let clouds: Vec<_> = kinds.iter().map(|kind| kind.as_str()).collect();
+    let error = Error::invalid(format!("no known machine type of {} has {need}", clouds.join(" or ")));
+    let all = kinds.iter().flat_map(|kind| catalog.all_machine_types(*kind));
+    let alike = all.filter(|machine| {
+        need.gpu.is_none() || need.gpu.as_ref().map(|gpu| &gpu.kind) == machine.gpu.as_ref().map(|gpu| &gpu.kind)
+    });
+    let largest = alike.max_by(|one, other| {
+        one.memory_gib
+            .total_cmp(&other.memory_gib)
+            .then(one.cpus.cmp(&other.cpus))
+    });
+    match largest {
+        Some(machine) => error.with_remedy(format!(
+            "ask for less: {} has {} CPUs and {} GiB",
+            machine.name, machine.cpus, machine.memory_gib
+        )),
+        None => {
+            let mut gpus: Vec<_> = kinds
+                .iter()
+                .flat_map(|kind| catalog.all_machine_types(*kind))
+                .filter_map(|machine| Some(machine.gpu?.kind))
+                .collect();
+            gpus.sort();
+            gpus.dedup();
+            error.with_remedy(format!("use one of {}", gpus.join(", ")))
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! What came of a create call that was taken on. Only Compute Engine: EC2's call is its own answer.
+
+use google_cloud_compute_v1::model::Operation;
+use google_cloud_compute_v1::model::instance::Status;
+use jiff::SignedDuration;
+
+use super::create::{Creation, OPERATION_DEADLINE, PAUSE};
+use super::error::location;
+use super::instance::{instance, with_machine_type};
+use super::operation::{self, is_done, is_older};
+use super::operation_error::of_operation;
+use super::places::last_segment;
+use crate::cloud::{Created, Error, ErrorKind, Instance, Result};
+
+impl Creation<'_> {
+    /// The call was taken on: follows its operation and looks at what came of it.
+    pub(super) async fn settle(&self, operation: Operation) -> Result<Created> {
+        let zone = &self.request.zone;
+        if self.is_elsewhere(&operation) {
+            return Ok(Created::TokenSpent);
+        }
+        let remembered = self.is_remembered(&operation).await;
+        let target = operation.target_id;
+        let operation = match operation::finished(self.client, zone, operation, OPERATION_DEADLINE).await {
+            Ok(operation) => operation,
+            Err(error) => return self.lost_operation(target, error).await,
+        };
+        if let Some(error) = of_operation(&operation, &self.attempted, zone) {
+            return self.failed_operation(&operation, error, remembered).await;
+        }
+        match self.holder().await {
+            Ok(Some(holder)) if same_instance(holder.id, target) => self.made(holder).await,
+            Ok(Some(holder)) => self.adopt(holder).await,
+            Ok(None) if remembered => self.gone_or_not_shown(&operation).await,
+            Ok(None) => self.unseen(&operation).await,
+            Err(error) if is_done(&operation) => {
+                tracing::debug!(%error, "the new instance could not be read back");
+                self.as_asked_for(&operation)
+            }
+            Err(error) => Err(self.unknown(self.left(target), error)),
+        }
+    }
+
+    /// Whether the id was used before, in another zone of the region.
+    pub(super) fn is_elsewhere(&self, operation: &Operation) -> bool {
+        let zone = operation.zone.as_deref().map(last_segment);
+        zone.is_some_and(|zone| zone != self.request.zone)
+    }
+
+    /// Whether the operation is that of an earlier call: only what was over when it was answered can be. This machine's
+    /// clock may be wrong, so it is held against the cloud's.
+    pub(super) async fn is_remembered(&self, operation: &Operation) -> bool {
+        let elapsed = self.start.elapsed();
+        if !is_done(operation) || is_older(operation, None, elapsed) {
+            return is_done(operation);
+        }
+        let now = self.client.time().await.ok();
+        let lasted = SignedDuration::try_from(self.start.elapsed()).unwrap_or_default();
+        let began = now.and_then(|now| now.checked_sub(lasted).ok());
+        is_older(operation, began, elapsed)
+    }
+
+    /// The operation succeeded, and yet the instance is not to be seen: deleted meanwhile, or not shown yet.
+    async fn unseen(&self, operation: &Operation) -> Result<Created> {
+        let (zone, Some(id)) = (&self.request.zone, operation.target_id) else {
+            let error = Error::new(
+                ErrorKind::UnknownOutcome,
+                format!("{}: it is not to be seen", self.attempted),
+            );
+            return Err(error.at(location(&self.request.zone)));
+        };
+        if operation::was_deleted(self.client, zone, id).await.unwrap_or(false) {
+            return Ok(Created::TokenSpent);
+        }
+        if is_done(operation) {
+            return self.as_asked_for(operation);
+        }
+        let error = Error::new(
+            ErrorKind::Timeout,
+            format!("{}: its operation does not end", self.attempted),
+        );
+        Err(self.unknown(self.left(Some(id)), error))
+    }
+
+    /// An earlier call made the instance, and it is not to be seen: it is gone, or so new that it is not shown yet.
+    async fn gone_or_not_shown(&self, operation: &Operation) -> Result<Created> {
+        let zone = &self.request.zone;
+        let was_deleted = match operation.target_id {
+            Some(id) => operation::was_deleted(self.client, zone, id).await.unwrap_or(false),
+            None => true,
+        };
+        while !was_deleted && operation::is_new(operation) && self.start.elapsed() < operation::NEW {
+            tokio::time::sleep(PAUSE).await;
+            if let Ok(Some(holder)) = self.holder().await {
+                return self.adopt(holder).await;
+            }
+        }
+        Ok(Created::TokenSpent)
+    }
+
+    /// The instance as it was asked for, with the id that the answer has.
+    fn as_asked_for(&self, operation: &Operation) -> Result<Created> {
+        let made = self.presumed(self.spec.name.as_str(), operation.target_id, operation)?;
+        Ok(Created::Instance(Box::new(made)))
+    }
+
+    /// What was made, as it was asked for.
+    pub(super) fn presumed(&self, name: &str, id: Option<u64>, operation: &Operation) -> Result<Instance> {
+        let api = self
+            .request
+            .body
+            .clone()
+            .set_name(name)
+            .set_or_clear_id(id)
+            .set_zone(&self.request.zone)
+            .set_status(Status::Provisioning)
+            .set_or_clear_creation_timestamp(operation.insert_time.clone());
+        let made = instance(api, &self.request.project, false)?;
+        Ok(with_machine_type(made, &self.request.machine_type))
+    }
+}
+
+/// Whether an instance's id is the one that an operation says it made; an operation may not say.
+pub(super) fn same_instance(id: Option<u64>, target: Option<u64>) -> bool {
+    target.is_none() || id == target
+}

@@ -1,0 +1,44 @@
+//! The Compute Engine driver itself, for cases about what no command line says.
+
+use std::sync::Arc;
+
+use cloudctl::cloud::{Clock, InstanceSpec, Place, Provider, ProviderKind};
+
+use crate::support::backend::Backend;
+use crate::support::gce::Emulator;
+
+pub(super) const ZONE: &str = "us-central1-a";
+
+pub(super) fn emulator(backend: &Backend) -> &Emulator {
+    backend.gce().expect("a Compute Engine")
+}
+
+struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> jiff::Timestamp {
+        jiff::Timestamp::now()
+    }
+}
+
+/// The driver itself, connected as the binary would be.
+pub(super) fn provider(backend: &Backend) -> Arc<dyn Provider> {
+    cloudctl::providers::connect(ProviderKind::Gcp, &backend.sandbox.settings(), Arc::new(SystemClock))
+}
+
+/// Runs a call of the driver to its end.
+pub(super) fn run<T>(call: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(call)
+}
+
+pub(super) fn spec(name: &str) -> InstanceSpec {
+    let place = Place {
+        region: "us-central1".to_owned(),
+        zone: Some(ZONE.to_owned()),
+    };
+    InstanceSpec::plain(name.parse().expect("a name"), place)
+}
