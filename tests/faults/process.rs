@@ -126,7 +126,12 @@ pub fn only_one_at_all(backend: &Backend, name: &str) -> Seen {
 pub fn assert_ours(seen: &Seen) {
     let label = |key: &str| seen.labels.get(key).map(String::as_str);
     assert_eq!(label("cloudctl-managed"), Some("true"), "{seen:?}");
-    assert_eq!(label("cloudctl-name"), Some(seen.name.as_str()), "{seen:?}");
+    let name = label("cloudctl-name").unwrap_or_default();
+    match label("cloudctl-members") {
+        // What one call makes has the labels of the group.
+        Some(_) => assert!(seen.name.starts_with(&format!("{name}-")), "{seen:?}"),
+        None => assert_eq!(name, seen.name, "{seen:?}"),
+    }
     assert!(label("cloudctl-spec").is_some(), "{seen:?}");
 }
 

@@ -130,7 +130,13 @@ fn ctrl_c_in_the_middle_of_several(backend: &Backend) {
     let call = backend.create_call();
     backend.inject(Fault::on(call, Effect::HangAfter).skip(20).times(1));
     backend.inject(Fault::on(call, Effect::Delay(Duration::from_millis(500))));
-    let running = Running::json(backend, &["create", "ci", "--count", "60", "--wait", "none"]);
+    // VMs of a file are made by a call each.
+    let several: String = (1..=60)
+        .map(|number| format!("[[vm]]\nname = \"ci-{number}\"\n"))
+        .collect();
+    let file = backend.sandbox.write("several.toml", &several);
+    let all = ["create", "-f", &file, "--wait", "none"];
+    let running = Running::json(backend, &all);
     wait_for_calls(backend, call, 22);
     let run = signal(running, "INT").expect(8);
     let alive: Vec<_> = backend.alive().into_iter().map(|one| one.id).collect();
@@ -147,9 +153,7 @@ fn ctrl_c_in_the_middle_of_several(backend: &Backend) {
         assert!(printed.contains(id), "{id} was not printed: {}", run.stderr);
     }
     backend.clear_faults();
-    backend
-        .run(&["create", "ci", "--count", "60", "--wait", "none"])
-        .expect(0);
+    backend.run(&all).expect(0);
     assert_eq!(backend.alive().len(), 60);
 }
 

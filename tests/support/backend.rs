@@ -374,6 +374,15 @@ impl Backend {
         }
     }
 
+    /// The name in the API of the call that makes a group.
+    pub fn group_call(&self) -> &'static str {
+        if self.gce().is_some() {
+            "instances.bulkInsert"
+        } else {
+            "RunInstances"
+        }
+    }
+
     /// The name in the API of the call that lists a region.
     pub fn list_call(&self) -> &'static str {
         if self.gce().is_some() {

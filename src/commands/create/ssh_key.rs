@@ -91,7 +91,7 @@ fn read(path: &Path) -> Result<String> {
     let (Some(line), rest) = (lines.next(), lines.count()) else {
         return Err(invalid("is empty: there is no public key in it"));
     };
-    check(line).map_err(|why| invalid(why))?;
+    check(line).map_err(invalid)?;
     if rest > 0 {
         return Err(
             invalid("has several lines, but a VM gets one key").with_remedy("pass a file with one public key in it")

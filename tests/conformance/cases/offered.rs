@@ -113,7 +113,7 @@ fn every_alias_is_an_image_and_takes_one_call_for_each_publisher(backend: &Backe
             .iter()
             .all(|image| !image["disk_gib"].is_null() && !image["created_at"].is_null())
     );
-    assert_eq!(backend.count("DescribeImages"), 7, "one for each publisher");
+    assert_eq!(backend.count("DescribeImages"), 8, "one for each publisher");
 }
 
 fn an_alias_means_what_a_create_takes(backend: &Backend) {
