@@ -117,52 +117,36 @@ pub trait Provider: Send + Sync {
     ///
     /// # Errors
     /// As [`create`](Self::create). `InvalidSpec` for more than [`most_members`](Self::most_members).
-    async fn create_members(&self, spec: &InstanceSpec, generation: u32) -> Result<Vec<Instance>> {
-        let _ = (spec, generation);
-        Err(Error::unsupported("not built yet"))
-    }
+    async fn create_members(&self, spec: &InstanceSpec, generation: u32) -> Result<Vec<Instance>>;
 
     /// How many instances one call makes at most.
-    fn most_members(&self) -> usize {
-        100
-    }
+    fn most_members(&self) -> usize;
 
     /// The regions that this account can use, sorted by name.
     ///
     /// # Errors
     /// Those of any call.
-    async fn regions(&self) -> Result<Vec<String>> {
-        Err(Error::unsupported("not built yet"))
-    }
+    async fn regions(&self) -> Result<Vec<String>>;
 
     /// The machine types that a region has, as the cloud says now, in no order. With `among` only those of these names,
     /// as far as they are there, in fewer calls.
     ///
     /// # Errors
     /// Those of any call.
-    async fn machine_types(&self, region: &str, among: &[String]) -> Result<Vec<MachineType>> {
-        let _ = (region, among);
-        Err(Error::unsupported("not built yet"))
-    }
+    async fn machine_types(&self, region: &str, among: &[String]) -> Result<Vec<MachineType>>;
 
     /// What the image aliases mean in a region now, for each architecture that they come for. Those that are not to be
     /// found are left out.
     ///
     /// # Errors
     /// Those of any call.
-    async fn images(&self, region: &str) -> Result<Vec<Image>> {
-        let _ = region;
-        Err(Error::unsupported("not built yet"))
-    }
+    async fn images(&self, region: &str) -> Result<Vec<Image>>;
 
     /// What spare capacity of a machine type costs in a place now, in USD per hour; `None` where the cloud does not say.
     ///
     /// # Errors
     /// Those of any call.
-    async fn spot_price(&self, place: &Place, machine_type: &str) -> Result<Option<f64>> {
-        let _ = (place, machine_type);
-        Ok(None)
-    }
+    async fn spot_price(&self, place: &Place, machine_type: &str) -> Result<Option<f64>>;
 
     /// What a machine type costs in USD per hour, for clouds whose prices need no asking; no real one.
     fn own_price(&self, _machine_type: &str) -> Option<f64> {
@@ -173,19 +157,14 @@ pub trait Provider: Send + Sync {
     ///
     /// # Errors
     /// `Unsupported` if it publishes none; those of any call.
-    async fn published_prices(&self) -> Result<Vec<PublishedPrice>> {
-        Err(Error::unsupported("not built yet"))
-    }
+    async fn published_prices(&self) -> Result<Vec<PublishedPrice>>;
 
     /// Removes what was made to open ports to instances that are gone, as far as no other instance uses it. Gives what
     /// stays because an instance uses it still, in the cloud's own words.
     ///
     /// # Errors
     /// Those of any call.
-    async fn remove_openings(&self, gone: &[Instance]) -> Result<Vec<String>> {
-        let _ = gone;
-        Ok(Vec::new())
-    }
+    async fn remove_openings(&self, gone: &[Instance]) -> Result<Vec<String>>;
 
     /// Whether a create call of this spec meets only those of its name that go to the same zone: then two that race for
     /// a name in different zones both make an instance.

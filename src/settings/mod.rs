@@ -1,6 +1,7 @@
 //! Settings: flag, `CLOUDCTL_*` variable, context in the configuration file, in this order, resolved once into
 //! plain values. What the clouds' own configuration says comes after that, and is the drivers' business.
 
+mod clouds;
 mod environment;
 mod file;
 mod provider_choice;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+pub use clouds::{AwsSettings, GcpSettings, MockSettings};
 pub use environment::Environment;
 pub use file::{AwsEntry, ConfigFile, ContextEntry, GcpEntry, MockEntry};
 pub use provider_choice::ProviderChoice;
@@ -110,41 +112,6 @@ impl<T> Setting<T> {
             },
         }
     }
-}
-
-/// Settings for EC2.
-#[derive(Clone, Debug, Default)]
-pub struct AwsSettings {
-    /// Profile of the shared AWS configuration files.
-    pub profile: Setting<String>,
-    /// Region of new instances.
-    pub region: Setting<String>,
-    /// The only account in which anything may be changed.
-    pub expect_account: Setting<String>,
-}
-
-/// Settings for Compute Engine.
-#[derive(Clone, Debug, Default)]
-pub struct GcpSettings {
-    /// Project.
-    pub project: Setting<String>,
-    /// Region of new instances.
-    pub region: Setting<String>,
-    /// Zone of new instances.
-    pub zone: Setting<String>,
-    /// The only project in which anything may be changed.
-    pub expect_project: Setting<String>,
-}
-
-/// Settings for the mock cloud.
-#[derive(Clone, Debug, Default)]
-pub struct MockSettings {
-    /// Region of new instances.
-    pub region: Setting<String>,
-    /// The file that the mock cloud lives in; `None` without a home folder.
-    pub state_file: Option<PathBuf>,
-    /// Faults on demand, as `CLOUDCTL_MOCK` has them.
-    pub faults: Option<String>,
 }
 
 /// All settings of one run.

@@ -1,5 +1,6 @@
 //! `cloudctl create`
 
+mod amounts;
 mod connect;
 mod inputs;
 mod making;
@@ -22,6 +23,8 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
+pub(super) use self::amounts::memory_argument;
+use self::amounts::usd_argument;
 pub(super) use self::inputs::own_key;
 use self::making::create_all;
 use self::order::Order;
@@ -176,25 +179,6 @@ impl From<FallbackArgument> for Fallback {
             FallbackArgument::Provider => Self::Provider,
         }
     }
-}
-
-/// An amount of memory in GiB.
-pub(super) fn memory_argument(text: &str) -> Result<f64> {
-    positive(text).ok_or_else(|| {
-        Error::invalid(format!("invalid memory {text:?}")).with_remedy("give it in GiB, such as 16 or 0.5")
-    })
-}
-
-/// An amount of money in USD.
-fn usd_argument(text: &str) -> Result<f64> {
-    positive(text)
-        .ok_or_else(|| Error::invalid(format!("invalid amount {text:?}")).with_remedy("give it in USD, such as 0.30"))
-}
-
-fn positive(text: &str) -> Option<f64> {
-    text.parse()
-        .ok()
-        .filter(|number: &f64| number.is_finite() && *number > 0.0)
 }
 
 /// Creates what is asked for, once.

@@ -8,7 +8,7 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use super::{memory_argument, usd_argument};
+use super::amounts::{memory_argument, usd_argument};
 use crate::cloud::{Architecture, Error, Gpu, Opening, ProviderKind, Result as CloudResult};
 
 /// A format's error has no room for a remedy of its own.

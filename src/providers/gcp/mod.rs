@@ -218,6 +218,12 @@ impl Provider for Gcp {
         }
     }
 
+    /// Compute Engine's prices of spare capacity change once a month at most, and no API of its own tells them.
+    /// <https://cloud.google.com/compute/docs/instances/spot#pricing>
+    async fn spot_price(&self, _place: &Place, _machine_type: &str) -> Result<Option<f64>> {
+        Ok(None)
+    }
+
     async fn published_prices(&self) -> Result<Vec<PublishedPrice>> {
         prices::published(&self.client).await
     }
