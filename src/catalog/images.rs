@@ -254,6 +254,14 @@ pub const IMAGE_ALIASES: &[ImageAlias] = &[
     },
 ];
 
+/// Whether what is made from an alias costs more than its machine: its maker charges for it by the hour.
+/// <https://aws.amazon.com/ec2/pricing/on-demand/>, <https://cloud.google.com/compute/disks-image-pricing>
+pub fn is_licensed(alias: &str) -> bool {
+    ["windows-", "rhel-", "suse-"]
+        .iter()
+        .any(|maker| alias.starts_with(maker))
+}
+
 /// Looks an alias up.
 pub fn image_alias(name: &str) -> Option<&'static ImageAlias> {
     IMAGE_ALIASES.iter().find(|alias| alias.name == name)

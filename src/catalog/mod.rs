@@ -17,7 +17,9 @@ mod prices;
 
 pub use facts::{Facts, embedded_facts};
 pub use fetched::{Fetched, FetchedCloud};
-pub use images::{AwsImage, DEFAULT_IMAGE, GcpImage, IMAGE_ALIASES, ImageAlias, image_alias, nearest_alias};
+pub use images::{
+    AwsImage, DEFAULT_IMAGE, GcpImage, IMAGE_ALIASES, ImageAlias, image_alias, is_licensed, nearest_alias,
+};
 pub use login::Login;
 pub use parts::{Part, Sort};
 pub use prices::{Catalog, Price};

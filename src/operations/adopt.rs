@@ -1,7 +1,8 @@
 //! Taking an instance that exists for the one that is asked for, or saying in which fields it differs.
 
-use super::offer::Wish;
+use super::offer::{Wish, usd};
 use super::widen::{Fallback, Reach, Site};
+use crate::catalog::Catalog;
 use crate::cloud::{
     Error, ErrorKind, Fingerprint, Instance, InstanceName, InstanceSpec, Result, SshKey, format_duration,
 };
@@ -47,6 +48,48 @@ pub(super) fn adopt(instance: Instance, wish: &Wish, name: &InstanceName, reach:
     .with_leftover(&reference))
 }
 
+/// Refuses an instance that is there and is beyond the limits of this run: dearer than the price, or living longer than
+/// the budget lasts. What it costs is what is known of it.
+pub(super) fn check_limits(instance: &Instance, wish: &Wish, name: &InstanceName, catalog: &Catalog) -> Result<()> {
+    let machine = || catalog.machine_type(instance.provider, instance.machine_type.as_deref()?);
+    let known = || {
+        let price = catalog.price(instance.provider, &instance.region, &machine()?, instance.spot)?;
+        Some(price.usd_per_hour)
+    };
+    if wish.max_price.is_none() && wish.budget.is_none() {
+        return Ok(());
+    }
+    let price = instance.price_usd_per_hour.or_else(known);
+    let reference = &instance.reference;
+    let beyond = |why: String| {
+        let message = format!("{name} exists as {reference}, and {why}");
+        Err(Error::new(ErrorKind::AlreadyExists, message)
+            .with_remedy(format!(
+                "raise the limit, use another name, or terminate it first: cloudctl terminate {reference}"
+            ))
+            .with_leftover(reference))
+    };
+    match (wish.max_price, price) {
+        (Some(most), Some(price)) if price > most => {
+            return beyond(format!("costs {} USD an hour, not {} or less", usd(price), usd(most)));
+        }
+        _ => {}
+    }
+    match (wish.budget, instance.ttl, price) {
+        (Some(_), None, _) => beyond("it has no TTL, so that no budget holds".to_owned()),
+        // A minute is what a budget is rounded to.
+        (Some(budget), Some(ttl), Some(price)) if price * ttl.as_secs_f64() / 3_600.0 > budget + price / 60.0 => {
+            beyond(format!(
+                "costs {} USD in its {}, not {} or less",
+                usd(price * ttl.as_secs_f64() / 3_600.0),
+                format_duration(ttl),
+                usd(budget)
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The zone that was asked for, if the instance is in another one and may not be.
 fn asked_zone(instance: &Instance, reach: &Reach<'_>) -> Option<String> {
     if reach.allows(Fallback::Zone) {
@@ -63,6 +106,9 @@ fn describe_difference(field: &str, existing: &Instance, spec: &InstanceSpec) ->
     let list = |values: &[String]| (!values.is_empty()).then(|| values.join(","));
     let yes = |set: bool| set.then(|| "yes".to_owned());
     let (has, asked) = match field {
+        "type" if spec.machine_type.is_some() && existing.machine_type == spec.machine_type => {
+            return "type was not asked for then".to_owned();
+        }
         "type" => (existing.machine_type.as_deref(), spec.machine_type.clone()),
         "image" => (existing.image.as_deref(), spec.image.clone()),
         "disk" => (None, spec.disk_gib.map(|size| format!("{size} GiB"))),

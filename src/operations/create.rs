@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::adopt::adopt;
+use super::adopt::{adopt, check_limits};
 use super::look_up::{Part, Seen, look_up, only_one, some};
 use super::make::{Made, make};
 use super::offer::{Offer, Wish};
@@ -58,7 +58,7 @@ async fn create_missing(wish: &Wish, reach: &Reach<'_>, interrupt: &Interrupt, d
     for name in names {
         match only_one(&seen, &name) {
             Ok(None) => missing.push(name),
-            Ok(Some(instance)) => match adopt(instance, wish, &name, reach) {
+            Ok(Some(instance)) => match take_over(instance, wish, &name, reach).await {
                 Ok(instance) => done.creations.push(Creation {
                     instance,
                     adopted: true,
@@ -77,6 +77,23 @@ async fn create_missing(wish: &Wish, reach: &Reach<'_>, interrupt: &Interrupt, d
         missing,
     };
     search.run(done).await
+}
+
+/// Takes an instance that is there for the asked one: it must keep within the limits, too, and is given what the call
+/// that made it may not have come to.
+async fn take_over(instance: Instance, wish: &Wish, name: &InstanceName, reach: &Reach<'_>) -> Result<Instance> {
+    let mut instance = adopt(instance, wish, name, reach)?;
+    check_limits(&instance, wish, name, reach.catalog)?;
+    if wish.spec.protected && instance.protected == Some(false) {
+        // Compute Engine protects the members of a group after the call that makes them.
+        if let Some(provider) = reach.provider(instance.provider) {
+            let target = std::slice::from_ref(&instance.reference);
+            let outcomes = provider.set_protection(target, true).await;
+            outcomes.into_iter().try_for_each(|outcome| outcome.result)?;
+            instance.protected = Some(true);
+        }
+    }
+    Ok(instance)
 }
 
 /// The search for a place that has room for all that is missing.
@@ -119,8 +136,11 @@ impl Search<'_> {
         }
         // Where nothing was short of room, what is wrong is the spec.
         match done.tried.iter().any(|error| !is_elsewhere(error)) {
-            true => Err(no_room(self.wish, &self.missing, &done.tried)),
-            false => Err(done.tried.remove(0)),
+            true => Err(no_room(self.wish, self.reach, &self.missing, &done.tried)),
+            false => Err(match done.tried.is_empty() {
+                true => no_room(self.wish, self.reach, &self.missing, &done.tried),
+                false => done.tried.remove(0),
+            }),
         }
     }
 
@@ -142,7 +162,10 @@ impl Search<'_> {
         let is_only = is_last && done.tried.is_empty() && places.len() == 1 && !may_move;
         while let Some(place) = places.pop_front() {
             let here = InstanceSpec { place, ..spec.clone() };
-            let location = format!("{}/{}", offer.provider.kind(), here.place);
+            let location = match here.chosen_type.as_deref() {
+                Some(machine_type) => format!("{}/{} ({machine_type})", offer.provider.kind(), here.place),
+                None => format!("{}/{}", offer.provider.kind(), here.place),
+            };
             let failure = self.make_here(offer, &here, done).await.err();
             match failure {
                 None => return Ok(()),
@@ -224,15 +247,7 @@ impl Search<'_> {
             .and_then(|name| name.parse::<InstanceName>().ok());
         let name = name.unwrap_or_else(|| spec.name.clone());
         self.missing.retain(|missing| *missing != name);
-        let made = Wish {
-            spec: InstanceSpec {
-                ttl: spec.ttl,
-                ..self.wish.spec.clone()
-            },
-            budget: None,
-            ..self.wish.clone()
-        };
-        adopt(instance, &made, &name, self.reach)
+        adopt(instance, self.wish, &name, self.reach)
     }
 }
 
@@ -265,7 +280,7 @@ fn is_elsewhere(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::InvalidSpec | ErrorKind::Unsupported)
 }
 
-fn no_room(wish: &Wish, missing: &[InstanceName], tried: &[Error]) -> Error {
+fn no_room(wish: &Wish, reach: &Reach<'_>, missing: &[InstanceName], tried: &[Error]) -> Error {
     let refusals: Vec<_> = tried
         .iter()
         .map(|error| error.location().unwrap_or(error.message()))
@@ -280,8 +295,18 @@ fn no_room(wish: &Wish, missing: &[InstanceName], tried: &[Error]) -> Error {
         Some(ErrorKind::Quota) => ErrorKind::Quota,
         _ => ErrorKind::Capacity,
     };
-    let mut error =
-        Error::new(kind, message).with_remedy("let it look further with --fallback zone,type,region, or ask for less");
+    let further: Vec<_> = Fallback::ALL
+        .iter()
+        .filter(|fallback| !reach.allows(**fallback))
+        .map(|fallback| fallback.as_str())
+        .collect();
+    let mut error = Error::new(kind, message).with_remedy(match further.is_empty() {
+        true => "ask for less, or try again later".to_owned(),
+        false => format!(
+            "let it look further with --fallback {}, or ask for less",
+            further.join(",")
+        ),
+    });
     if let Some(code) = tried.iter().rev().find_map(Error::code) {
         error = error.with_code(code);
     }

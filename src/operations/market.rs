@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 
 use super::offer::{Offer, Wish, better, cheap_enough};
 use crate::catalog::Catalog;
-use crate::cloud::{Error, ErrorKind, MachineNeed, MachineType, Place, Provider, Result};
+use crate::cloud::{Error, ErrorKind, InstanceSpec, MachineNeed, MachineType, Place, Provider, Result};
 
 /// As many of the known types that fit are looked up in the cloud, the cheapest first.
 const MOST_LOOKED_UP: usize = 40;
@@ -53,6 +53,10 @@ pub(super) async fn offers_in(
             (std::iter::once(first).chain(others).collect(), most)
         }
     };
+    if wish.is_charged_otherwise() {
+        // The order by the machines' own prices stands; what it comes to is not known.
+        offers.iter_mut().for_each(|offer| offer.usd_per_hour = None);
+    }
     if let Some(most) = wish.max_price {
         offers = cheap_enough(offers, most)?;
     }
@@ -93,7 +97,9 @@ impl Market<'_> {
                     budget: None,
                     ..self.wish.clone()
                 })?;
-                self.provider.plan(&spec).await?.machine_type
+                // One member stands for all of a group, which may be more than one call makes.
+                let one = InstanceSpec { members: None, ..spec };
+                self.provider.plan(&one).await?.machine_type
             }
         };
         let known = match self.catalog.machine_type(self.provider.kind(), &name) {
@@ -140,8 +146,8 @@ impl Market<'_> {
             let is_other = other.machine.as_ref().is_some_and(|other| other.name != machine.name);
             let is_dear = match (dearest, other.usd_per_hour) {
                 (Some(dearest), Some(price)) => price > dearest,
-                (Some(_), None) => true,
-                (None, _) => false,
+                // What is not known may be dearer.
+                (Some(_), None) | (None, _) => true,
             };
             is_other && (self.wish.max_price.is_some() || !is_dear)
         });
@@ -178,9 +184,6 @@ impl Market<'_> {
         if machines.iter().any(|machine| machine.is_current) {
             machines.retain(|machine| machine.is_current);
         }
-        if self.wish.spec.spot {
-            machines.retain(|machine| machine.has_spot);
-        }
         // Spare capacity has a price of the moment, which is asked for type by type.
         if self.wish.spec.spot {
             let on_demand = |machine: &MachineType| self.catalog.price(kind, region, machine, false);
@@ -206,7 +209,8 @@ impl Market<'_> {
         for machine in &mut machines {
             self.attach(machine, need);
         }
-        machines.retain(|machine| need.is_met_by(machine));
+        let spot = self.wish.spec.spot;
+        machines.retain(|machine| need.is_met_by(machine) && (machine.has_spot || !spot));
         machines
     }
 

@@ -3,12 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::catalog::is_licensed;
 use crate::cloud::{
     Architecture, Error, ErrorKind, InstanceSpec, MachineNeed, MachineType, Place, Provider, ProviderKind, Result,
 };
 
 /// The shortest life that a budget may come to.
 const SHORTEST_LIFE: Duration = Duration::from_secs(60);
+/// The longest life that every cloud can be told: a shorter one keeps a budget, too.
+/// <https://cloud.google.com/compute/docs/instances/limit-vm-runtime>
+const LONGEST_LIFE: Duration = Duration::from_secs(120 * 24 * 3600);
 
 /// What is asked for, wherever it goes.
 #[derive(Clone, Debug)]
@@ -25,6 +29,17 @@ impl Wish {
     /// Whether prices decide over anything.
     pub(super) fn is_priced(&self) -> bool {
         self.max_price.is_some() || self.budget.is_some()
+    }
+
+    /// Whether it costs more than its machine: what the prices are for is Linux that is free, on shared hosts.
+    pub fn is_charged_otherwise(&self) -> bool {
+        let is_shared = |value: &serde_json::Value| value == "default";
+        self.spec.image.as_deref().is_some_and(is_licensed)
+            || self
+                .spec
+                .native
+                .get("tenancy")
+                .is_some_and(|tenancy| !is_shared(tenancy))
     }
 
     /// The need with what is understood by itself: a program for one instruction set does not run on another, so
@@ -98,7 +113,8 @@ impl Offer {
                 Error::new(ErrorKind::Refused, message).with_remedy("use --ttl, or a machine type with a known price")
             );
         };
-        let minutes = Duration::try_from_secs_f64((budget / price * 60.0).floor() * 60.0).unwrap_or(Duration::MAX);
+        let minutes = Duration::try_from_secs_f64((budget / price * 60.0).floor() * 60.0).unwrap_or(LONGEST_LIFE);
+        let minutes = minutes.min(LONGEST_LIFE);
         if minutes < SHORTEST_LIFE {
             let message = format!("{budget} USD buy less than a minute of {name} in {}", self.location());
             return Err(Error::new(ErrorKind::Refused, message).with_remedy("raise the budget, or ask for less"));

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use super::market::offers_in;
 use super::offer::{Offer, Wish, mark_substitutes, sort_offers};
 use crate::catalog::Catalog;
-use crate::cloud::{Area, Error, ErrorKind, Location, Place, Provider, Result};
+use crate::cloud::{Area, Error, ErrorKind, Location, Place, Provider, ProviderKind, Result};
 
 /// How far a create may look for room when the place it prefers has none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +20,21 @@ pub enum Fallback {
     Region,
     /// To other clouds.
     Provider,
+}
+
+impl Fallback {
+    /// Every way, in the order of widening.
+    pub const ALL: [Self; 4] = [Self::Zone, Self::Type, Self::Region, Self::Provider];
+
+    /// The way's word on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Zone => "zone",
+            Self::Type => "type",
+            Self::Region => "region",
+            Self::Provider => "provider",
+        }
+    }
 }
 
 /// A cloud, and a place in it.
@@ -52,6 +67,12 @@ impl Reach<'_> {
     /// Whether going on in this way is allowed.
     pub(super) fn allows(&self, fallback: Fallback) -> bool {
         self.fallback.contains(&fallback)
+    }
+
+    /// The cloud of this kind, if it is within reach.
+    pub(super) fn provider(&self, kind: ProviderKind) -> Option<&Arc<dyn Provider>> {
+        let asked = self.asked.iter().map(|(provider, _)| provider);
+        asked.chain(&self.others).find(|provider| provider.kind() == kind)
     }
 
     /// The steps that are allowed, in their order.

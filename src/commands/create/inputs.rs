@@ -97,9 +97,14 @@ impl Request {
                         None => file.gpu,
                     },
                 },
-                openings: match args.openings.is_empty() {
-                    true => file.open.unwrap_or_default(),
-                    false => args.openings,
+                openings: {
+                    let mut openings = match args.openings.is_empty() {
+                        true => file.open.unwrap_or_default(),
+                        false => args.openings,
+                    };
+                    openings.sort();
+                    openings.dedup();
+                    openings
                 },
                 image: args.image.or(file.image),
                 disk_gib: args.disk.or(file.disk.map(NonZeroU32::get)),

@@ -195,6 +195,13 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         orders.push(Order::of(&args, file, context).await?);
     }
     let names = names_of(&orders)?;
+    if let Some(budget) = args.budget {
+        let names = names_of(&orders)?.len();
+        for order in &mut orders {
+            // A flag is that of the whole command.
+            order.wish.budget = Some(budget / names as f64);
+        }
+    }
     if dry_run {
         return plans::show(&orders, context).await;
     }

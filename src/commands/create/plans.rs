@@ -42,7 +42,9 @@ async fn plans(order: &Order, context: &mut Context) -> Result<Vec<Plan>> {
         }
         let machine = offer.machine.clone().or_else(|| machine_of(&plan));
         plan.price_usd_per_hour = offer.usd_per_hour.or(plan.price_usd_per_hour);
-        if let (None, Some(machine)) = (plan.price_usd_per_hour, &machine) {
+        if order.wish.is_charged_otherwise() {
+            plan.price_usd_per_hour = None;
+        } else if let (None, Some(machine)) = (plan.price_usd_per_hour, &machine) {
             let price = catalog.price(plan.provider, &plan.place.region, machine, plan.spot);
             plan.price_usd_per_hour = price.map(|price| price.usd_per_hour);
         }

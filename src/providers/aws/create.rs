@@ -16,7 +16,7 @@ use super::outcome::{after_failure, read_back, search_all};
 use super::reasons::{failed_launch, reclaimed};
 use super::replay::replay;
 use super::request::{Request, token};
-use crate::cloud::{Created, Error, Fingerprint, Instance, InstanceSpec, Plan, Result};
+use crate::cloud::{Created, Error, ErrorKind, Fingerprint, Instance, InstanceSpec, Plan, Result};
 
 /// How often a launch is tried whose group for openings is not there, or not seen yet.
 const GROUP_ATTEMPTS: u32 = 5;
@@ -92,8 +92,11 @@ async fn launch(client: &Client, spec: &InstanceSpec, request: &Request, generat
     let mut was_refused = false;
     for attempt in 1.. {
         let mut groups = request.network.groups.clone();
+        let mut opened = None;
         if let (Some(vpc), false) = (&request.network.vpc, spec.openings.is_empty()) {
-            groups.push(openings::make(client, region, vpc, &spec.openings).await?);
+            let group = openings::make(client, region, vpc, &spec.openings).await?;
+            groups.push(group.clone());
+            opened = Some(group);
         }
         let mut call = request.call(client, spec, &groups, generation).client_token(&token);
         if let Some(key) = &key {
@@ -121,10 +124,29 @@ async fn launch(client: &Client, spec: &InstanceSpec, request: &Request, generat
                 }
                 return after_failure(client, spec, &token, &failure).await;
             }
-            _ => return after_failure(client, spec, &token, &failure).await,
+            _ => {
+                let outcome = after_failure(client, spec, &token, &failure).await;
+                if let (Some(group), true) = (opened, outcome.as_ref().is_err_and(|error| is_refusal(error.kind()))) {
+                    openings::drop_unused(client, region, &group).await;
+                }
+                return outcome;
+            }
         }
     }
     Ok(Vec::new())
+}
+
+/// Whether nothing was made, by EC2's own word.
+fn is_refusal(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::Capacity
+            | ErrorKind::Quota
+            | ErrorKind::InvalidSpec
+            | ErrorKind::Unsupported
+            | ErrorKind::PermissionDenied
+            | ErrorKind::Refused
+    )
 }
 
 /// How long before this run an instance was launched at most that counts as launched by it; clocks differ.

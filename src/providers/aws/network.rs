@@ -157,7 +157,7 @@ fn best(subnets: Vec<Subnet>, name: &str, public_ip: bool) -> Option<Subnet> {
     })
 }
 
-async fn subnets(client: &Client, region: &str, filters: Vec<Filter>) -> Result<Vec<Subnet>> {
+pub(super) async fn subnets(client: &Client, region: &str, filters: Vec<Filter>) -> Result<Vec<Subnet>> {
     tracing::debug!(operation = "DescribeSubnets", place = region, "call");
     let mut pages = client
         .describe_subnets()

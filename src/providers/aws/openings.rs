@@ -89,6 +89,15 @@ async fn find(client: &Client, region: &str, vpc: &str, name: &str) -> Result<Op
     Ok(output.security_groups.unwrap_or_default().into_iter().next())
 }
 
+/// Removes the group of a launch that was refused, if nothing uses it: EC2 itself refuses to delete one that is in use. A
+/// run that wants it at the same moment makes it again. What cannot be removed costs nothing and is found the next time.
+pub(super) async fn drop_unused(client: &Client, region: &str, id: &str) {
+    tracing::debug!(operation = "DeleteSecurityGroup", place = region, "call");
+    if let Err(error) = client.delete_security_group().group_id(id).send().await {
+        tracing::debug!(code = error.code(), "the security group stays");
+    }
+}
+
 /// Whether cloudctl made it.
 pub(super) fn is_ours(group: &SecurityGroup) -> bool {
     let is_mark = |tag: &Tag| tag.key() == Some(LABEL_MANAGED) && tag.value() == Some("true");

@@ -10,8 +10,8 @@ use super::create::now;
 use super::error::{Call, translate};
 use crate::cloud::{Place, Result};
 
-/// See [`Provider::spot_price`](crate::cloud::Provider::spot_price). Without a zone, the price in the cheapest one, where
-/// EC2 then mostly puts it.
+/// See [`Provider::spot_price`](crate::cloud::Provider::spot_price). Without a zone, the price in the dearest one:
+/// EC2 picks the zone by its room, and a limit must hold wherever that is.
 ///
 /// A history that begins now has the prices that hold now, one for each zone:
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSpotPriceHistory.html>
@@ -29,11 +29,11 @@ pub(super) async fn spot_price(client: &Client, place: &Place, machine_type: &st
         let attempted = format!("cannot look up the spot price of {machine_type}");
         translate(&error, Call::Read, attempted, region)
     })?;
-    Ok(cheapest(&history))
+    Ok(dearest(&history))
 }
 
-/// The lowest of the zones' latest prices.
-fn cheapest(history: &[SpotPrice]) -> Option<f64> {
+/// The highest of the zones' latest prices.
+fn dearest(history: &[SpotPrice]) -> Option<f64> {
     let mut latest: HashMap<&str, (i64, f64)> = HashMap::new();
     for entry in history {
         let price = entry.spot_price().and_then(|price| price.parse::<f64>().ok());
@@ -48,7 +48,7 @@ fn cheapest(history: &[SpotPrice]) -> Option<f64> {
             *zone = (at, price);
         }
     }
-    latest.into_values().map(|(_, price)| price).min_by(f64::total_cmp)
+    latest.into_values().map(|(_, price)| price).max_by(f64::total_cmp)
 }
 
 #[cfg(test)]
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_latest_price_of_the_cheapest_zone_counts() {
+    fn the_latest_price_of_the_dearest_zone_counts() {
         let entry = |zone: &str, at: i64, price: &str| {
             let entry = SpotPrice::builder().availability_zone(zone).spot_price(price);
             entry.timestamp(DateTime::from_secs(at)).build()
@@ -67,7 +67,7 @@ mod tests {
             entry("us-east-1b", 100, "0.0400"),
             entry("us-east-1c", 100, "soon"),
         ];
-        assert_eq!(cheapest(&history), Some(0.04));
-        assert_eq!(cheapest(&[]), None);
+        assert_eq!(dearest(&history), Some(0.05));
+        assert_eq!(dearest(&[]), None);
     }
 }

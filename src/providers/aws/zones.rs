@@ -9,6 +9,7 @@ use futures_util::future;
 use super::error::{Call, translate};
 use super::filters::equal;
 use super::image;
+use super::network;
 use super::places::unknown;
 use crate::cloud::{Error, InstanceSpec, Place, Result};
 
@@ -65,7 +66,11 @@ pub(super) async fn zones_for(client: &Client, spec: &InstanceSpec) -> Result<Ve
         .iter()
         .filter(takes_instances)
         .filter_map(AvailabilityZone::zone_name);
-    let mut names: Vec<&str> = usable.filter(|zone| having.contains(*zone)).collect();
+    let plugged = zones_with_subnets(client, spec).await?;
+    let mut names: Vec<&str> = usable
+        .filter(|zone| having.contains(*zone))
+        .filter(|zone| plugged.as_ref().is_none_or(|plugged| plugged.contains(*zone)))
+        .collect();
     if names.is_empty() {
         return Err(
             Error::invalid(format!("no zone of {region} has the machine type {machine_type}"))
@@ -80,6 +85,24 @@ pub(super) async fn zones_for(client: &Client, spec: &InstanceSpec) -> Result<Ve
         zone: Some(zone.to_owned()),
     };
     Ok(names.into_iter().map(place).collect())
+}
+
+/// The zones in which the network has a subnet, where the spec needs one to be picked; `None` where EC2 picks it.
+async fn zones_with_subnets(client: &Client, spec: &InstanceSpec) -> Result<Option<HashSet<String>>> {
+    let filter = match &spec.network {
+        Some(network) => equal("vpc-id", [network]),
+        None => equal("default-for-az", ["true"]),
+    };
+    if spec.network.is_none() && spec.public_ip {
+        return Ok(None);
+    }
+    let subnets = network::subnets(client, &spec.place.region, vec![filter]).await?;
+    Ok(Some(
+        subnets
+            .into_iter()
+            .filter_map(|subnet| subnet.availability_zone)
+            .collect(),
+    ))
 }
 
 async fn zones_with(client: &Client, region: &str, machine_type: &str) -> Result<HashSet<String>> {

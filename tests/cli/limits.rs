@@ -1,0 +1,99 @@
+//! Limits of what a VM may cost: they hold for what is there already, for every VM of a file together, and where a price
+//! is not known.
+
+use crate::names;
+use crate::support::sandbox::{Run, Sandbox};
+
+fn run(sandbox: &Sandbox, arguments: &[&str]) -> Run {
+    sandbox.run(&[&["create", "-p", "mock", "-o", "json"], arguments].concat())
+}
+
+#[test]
+fn what_is_there_must_keep_within_the_limits_too() {
+    let sandbox = Sandbox::new();
+    run(&sandbox, &["endless", "--type", "large"]).expect(0);
+    run(&sandbox, &["long", "--type", "large", "--ttl", "10d"]).expect(0);
+    for (arguments, words) in [
+        (&["endless", "--type", "large", "--budget", "5"][..], "it has no TTL"),
+        (
+            &["long", "--type", "large", "--ttl", "10d", "--max-price", "0.1"],
+            "costs 0.16 USD an hour",
+        ),
+        (
+            &["long", "--type", "large", "--budget", "5"],
+            "costs 38.4 USD in its 10d",
+        ),
+    ] {
+        let refused = run(&sandbox, arguments).expect(6);
+        assert!(refused.stderr.contains(words), "{words}: {}", refused.stderr);
+    }
+    let same = ["long", "--type", "large", "--ttl", "10d", "--max-price", "0.16"];
+    run(&sandbox, &same).expect(0);
+    assert_eq!(names(&sandbox), ["endless", "long"]);
+}
+
+#[test]
+fn a_budget_is_that_of_the_whole_command_and_no_life_is_longer_than_a_cloud_takes() {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "two.toml",
+        "type = \"large\"\n[[vm]]\nname = \"a\"\n[[vm]]\nname = \"b\"\n",
+    );
+    let file = sandbox.folder().join("two.toml");
+    let file = file.to_str().expect("a path");
+    let cost = |arguments: &[&str]| -> f64 {
+        let plans = run(&sandbox, &[arguments, &["--dry-run"]].concat()).expect(0).items();
+        plans.iter().filter_map(|plan| plan["price_usd_for_ttl"].as_f64()).sum()
+    };
+    for arguments in [
+        &["-f", file, "--budget", "2"][..],
+        &["c", "--type", "large", "--count", "4", "--budget", "2"],
+    ] {
+        let cost = cost(arguments);
+        assert!(cost > 1.9 && cost <= 2.0, "{cost} for {arguments:?}");
+    }
+    let plan = run(&sandbox, &["d", "--budget", "1000000", "--dry-run"])
+        .expect(0)
+        .item();
+    assert_eq!(plan["ttl"], "120d");
+}
+
+#[test]
+fn what_is_charged_for_otherwise_has_no_known_price() {
+    let sandbox = Sandbox::new();
+    for limit in [&["--max-price", "9"][..], &["--budget", "9"]] {
+        let refused = run(
+            &sandbox,
+            &[&["w", "--type", "large", "--image", "windows-2022"], limit].concat(),
+        )
+        .expect(6);
+        assert!(refused.stderr.contains("is not known"), "{}", refused.stderr);
+    }
+    assert_eq!(names(&sandbox), [""; 0]);
+}
+
+#[test]
+fn ports_that_are_named_twice_are_open_once() {
+    let sandbox = Sandbox::new();
+    let made = run(&sandbox, &["p", "--open", "443,22,443"]).expect(0).item();
+    let same = run(&sandbox, &["p", "--open", "22", "--open", "443"]).expect(0).item();
+    assert_eq!(same["id"], made["id"]);
+}
+
+#[test]
+fn the_hint_names_what_was_not_tried() {
+    let mut sandbox = Sandbox::new();
+    sandbox.set("CLOUDCTL_MOCK", "capacity");
+    let refused = run(&sandbox, &["x", "--fallback", "zone,type"]).expect(5);
+    assert!(
+        refused.stderr.contains("--fallback region,provider"),
+        "{}",
+        refused.stderr
+    );
+    // Each try says on which type.
+    assert!(
+        refused.stderr.contains("(small)") && refused.stderr.contains("(medium)"),
+        "{}",
+        refused.stderr
+    );
+}
