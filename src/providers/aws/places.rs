@@ -4,7 +4,7 @@ use super::client::Clients;
 use super::error::{Call, translate};
 use super::opt_in::explained;
 use super::zones::check_zone;
-use crate::cloud::{Error, Location, Place, Result};
+use crate::cloud::{Error, Location, Place, Result, nearest};
 
 /// Regions that need no call to be believed.
 ///
@@ -171,29 +171,11 @@ fn not_a_zone(zone: &str) -> Error {
 /// An unknown name, with the known ones nearest to it.
 pub(super) fn unknown<'a>(what: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> Error {
     let error = Error::invalid(format!("unknown {what} {name:?}"));
-    let mut known: Vec<&str> = known.into_iter().collect();
-    if known.is_empty() {
-        return error;
+    let nearest = nearest(name, known, 6);
+    match nearest.is_empty() {
+        true => error,
+        false => error.with_remedy(format!("the nearest are {}", nearest.join(", "))),
     }
-    known.sort_by_key(|known| (distance(name, known), *known));
-    known.truncate(6);
-    error.with_remedy(format!("the nearest are {}", known.join(", ")))
-}
-
-/// How many letters must change, come or go.
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (line, letter) in one.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = line + 1;
-        for (column, against) in other.iter().enumerate() {
-            let change = diagonal + usize::from(letter != *against);
-            diagonal = row[column + 1];
-            row[column + 1] = change.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]

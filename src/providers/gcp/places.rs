@@ -8,7 +8,7 @@ use super::client::Client;
 use super::error::location;
 use super::pages::{Page, all_pages};
 use super::replay::prepared;
-use crate::cloud::{Error, ErrorKind, InstanceName, Place, Result};
+use crate::cloud::{Error, ErrorKind, InstanceName, Place, Result, distance};
 
 /// A zone that the project can use.
 #[derive(Debug)]
@@ -132,21 +132,6 @@ pub(super) fn nearest<'a>(input: &str, candidates: impl IntoIterator<Item = &'a 
     candidates.sort_by_cached_key(|candidate| distance(input, candidate));
     candidates.truncate(3);
     candidates
-}
-
-/// How many characters to insert, delete or replace (Levenshtein).
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (line, left) in one.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], line + 1);
-        for (column, right) in other.iter().enumerate() {
-            let replaced = diagonal + usize::from(left != *right);
-            diagonal = row[column + 1];
-            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row[other.len()]
 }
 
 #[cfg(test)]
