@@ -1,6 +1,7 @@
 //! One error for every cloud: a kind to act on, the cloud's own words to look up, and what may be left over.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::InstanceRef;
 
@@ -99,12 +100,14 @@ impl ErrorKind {
 }
 
 /// A failure: its kind and message, the cloud's own code and request id, where it happened, its source chain,
-/// and what may have been left behind.
+/// and what may have been left behind. A copy is for another target that met the same.
+#[derive(Clone)]
 pub struct Error {
     // Boxed, so that a Result stays small on the path where nothing fails.
     inner: Box<Inner>,
 }
 
+#[derive(Clone)]
 struct Inner {
     kind: ErrorKind,
     message: String,
@@ -114,7 +117,7 @@ struct Inner {
     remedy: Option<String>,
     leftover: Option<String>,
     room_in: Vec<String>,
-    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Error {
@@ -196,7 +199,7 @@ impl Error {
     /// Adds the cause.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        self.inner.source = Some(source.into());
+        self.inner.source = Some(source.into().into());
         self
     }
 

@@ -93,6 +93,10 @@ pub trait Provider: Send + Sync {
     /// Those of any call.
     async fn locations(&self) -> Result<Vec<Location>>;
 
+    /// Those of them that every account has, so that they can be asked before the cloud has named its locations. Asks no
+    /// network beyond what credentials and configuration take.
+    async fn known_locations(&self) -> Vec<Location>;
+
     /// Resolves a spec to what [`create`](Self::create) would make, and asks the cloud whether it would let us,
     /// where the cloud can be asked. Changes nothing.
     ///

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
+use super::everywhere::{Asked, ask_everywhere};
 use super::silence::{Silence, Stopwatch};
 use crate::cloud::{Error, ErrorKind, Instance, ListFilter, Location, Pages, Provider, Result};
 
@@ -74,7 +75,7 @@ impl Inventory {
     }
 
     /// What there is to tell of a cloud that would not say which locations it has.
-    fn of_silent_cloud(provider: &dyn Provider, error: Error) -> Self {
+    pub(super) fn of_silent_cloud(provider: &dyn Provider, error: Error) -> Self {
         let location = error
             .location()
             .map_or_else(|| provider.kind().to_string(), str::to_owned);
@@ -93,10 +94,10 @@ impl Inventory {
 /// `InvalidSpec` if no cloud has the region or zone that the scope names.
 pub async fn take_inventory(providers: &[Arc<dyn Provider>], scope: &Scope, filter: &ListFilter) -> Result<Inventory> {
     let watch = Stopwatch::start();
-    let list = async |provider: &dyn Provider, location: &Location| {
+    let list = async |provider: &dyn Provider, asked: &Asked| {
         let mut instances = Vec::new();
         let mut gather = |page: Vec<Instance>| instances.extend(page);
-        let listed = list_in_time(provider, location, filter, &watch, &mut gather).await;
+        let listed = list_in_time(provider, asked, filter, &watch, &mut gather).await;
         if listed.is_err() {
             instances.clear();
         }
@@ -125,17 +126,15 @@ pub async fn stream_inventory(
     let watch = Stopwatch::start();
     let printing = Mutex::new((on_page, ControlFlow::Continue(())));
     let lock = || printing.lock().unwrap_or_else(PoisonError::into_inner);
-    let list = async |provider: &dyn Provider, location: &Location| {
-        let mut heard = false;
+    let list = async |provider: &dyn Provider, asked: &Asked| {
         let mut hand_on = |page: Vec<Instance>| {
             let mut printing = lock();
             if !page.is_empty() && printing.1.is_continue() {
-                heard = true;
                 printing.1 = watch.pause(|| (printing.0)(page));
             }
         };
-        let listed = list_in_time(provider, location, filter, &watch, &mut hand_on).await;
-        Inventory::of_location(Vec::new(), heard, listed)
+        let listed = list_in_time(provider, asked, filter, &watch, &mut hand_on).await;
+        Inventory::of_location(Vec::new(), asked.has_instances(), listed)
     };
     let mut asking = pin!(ask_all(providers, scope, &list));
     poll_fn(|task| match asking.as_mut().poll(task) {
@@ -150,18 +149,12 @@ pub async fn stream_inventory(
 async fn ask_all(
     providers: &[Arc<dyn Provider>],
     scope: &Scope,
-    list: &impl AsyncFn(&dyn Provider, &Location) -> Inventory,
+    list: &impl AsyncFn(&dyn Provider, &Asked) -> Inventory,
 ) -> Result<Inventory> {
     let mut inventory = Inventory::default();
     if scope.is_everything() {
         // No cloud waits for another one to say where it is.
-        let clouds = providers.iter().map(|provider| async move {
-            let provider = provider.as_ref();
-            match within_deadline(provider, &Location::Everywhere, provider.locations()).await {
-                Ok(locations) => join_all(locations.iter().map(|location| list(provider, location))).await,
-                Err(error) => vec![Inventory::of_silent_cloud(provider, error)],
-            }
-        });
+        let clouds = providers.iter().map(|provider| ask_everywhere(provider.as_ref(), list));
         for part in join_all(clouds).await.into_iter().flatten() {
             inventory.merge(part);
         }
@@ -202,7 +195,11 @@ async fn ask_all(
         }
         inventory.left_out.push(error);
     }
-    let listings = asked.iter().map(|(provider, location)| list(*provider, location));
+    let asked: Vec<_> = asked
+        .into_iter()
+        .map(|(provider, location)| (provider, Asked::new(location)))
+        .collect();
+    let listings = asked.iter().map(|(provider, asked)| list(*provider, asked));
     for part in join_all(listings).await {
         inventory.merge(part);
     }
@@ -232,7 +229,7 @@ async fn locations_in(provider: &dyn Provider, scope: &Scope) -> Result<Vec<Resu
 /// Lists one location for as long as it goes on saying something.
 async fn list_in_time(
     provider: &dyn Provider,
-    location: &Location,
+    asked: &Asked,
     filter: &ListFilter,
     watch: &Stopwatch,
     hand_on: &mut (dyn FnMut(Vec<Instance>) + Send),
@@ -241,16 +238,23 @@ async fn list_in_time(
     let mut listen = |page: Vec<Instance>| {
         // A cloud that says the same again and again, or nothing page after page, might as well be silent.
         let is_news = !page.is_empty();
+        if is_news {
+            asked.hear();
+        }
         hand_on(page);
         if is_news {
             silence.breaks();
         }
     };
-    let pages = Pages::new(location, filter, &mut listen);
-    in_time(provider, location, &silence, provider.list_pages(&pages)).await
+    let pages = Pages::new(&asked.location, filter, &mut listen);
+    in_time(provider, &asked.location, &silence, provider.list_pages(&pages)).await
 }
 
-async fn within_deadline<T>(
+/// Ends a call about a location that is silent for too long; its errors name the place.
+///
+/// # Errors
+/// `Network` after too long a silence; those of the call.
+pub(super) async fn within_deadline<T>(
     provider: &dyn Provider,
     location: &Location,
     call: impl Future<Output = Result<T>>,

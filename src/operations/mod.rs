@@ -6,6 +6,7 @@ mod appraise;
 mod batch;
 mod costs;
 mod create;
+mod everywhere;
 mod expiry;
 mod filter;
 mod inventory;

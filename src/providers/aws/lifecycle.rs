@@ -78,21 +78,11 @@ fn is_ours(target: &InstanceRef) -> bool {
     target.provider == ProviderKind::Aws && !target.id.is_empty() && !target.place.is_empty()
 }
 
-/// What became of one id. Kept as parts, since the same id can stand for several targets.
+/// What became of one id, which can stand for several targets.
 enum Settled {
     Done,
     Gone,
-    Failed(Report),
-}
-
-/// The parts of an error that is to be given to many targets.
-#[derive(Clone)]
-struct Report {
-    kind: ErrorKind,
-    message: String,
-    code: Option<String>,
-    request_id: Option<String>,
-    remedy: Option<String>,
+    Failed(Error),
 }
 
 impl Settled {
@@ -100,36 +90,8 @@ impl Settled {
         match self {
             Self::Done => Ok(()),
             Self::Gone => Err(Error::not_found(target).at(format!("aws/{}", target.place))),
-            Self::Failed(report) => Err(report.error(target)),
-        }
-    }
-}
-
-impl Report {
-    fn of(error: &Error) -> Self {
-        Self {
-            kind: error.kind(),
-            message: error.message().to_owned(),
-            code: error.code().map(str::to_owned),
-            request_id: error.request_id().map(str::to_owned),
-            remedy: error.remedy().map(str::to_owned),
-        }
-    }
-
-    fn error(&self, target: &InstanceRef) -> Error {
-        let mut error = Error::new(self.kind, self.message.clone()).at(format!("aws/{}", target.place));
-        if let Some(code) = &self.code {
-            error = error.with_code(code);
-        }
-        if let Some(request_id) = &self.request_id {
-            error = error.with_request_id(request_id);
-        }
-        if let Some(remedy) = &self.remedy {
-            error = error.with_remedy(remedy);
-        }
-        match self.kind {
-            ErrorKind::NotFound => not_found(target, &error),
-            _ => error,
+            Self::Failed(error) if error.kind() == ErrorKind::NotFound => Err(not_found(target, error)),
+            Self::Failed(error) => Err(error.clone()),
         }
     }
 }
@@ -182,8 +144,8 @@ async fn in_zone(client: &Client, verb: Verb, region: &str, ids: Vec<String>) ->
                     }));
                 }
                 Err(error) => {
-                    let report = Report::of(&error);
-                    settled.extend(batch.ids.into_iter().map(|id| (id, Settled::Failed(report.clone()))));
+                    let failed = |id| (id, Settled::Failed(error.clone()));
+                    settled.extend(batch.ids.into_iter().map(failed));
                 }
             }
         }

@@ -107,6 +107,10 @@ impl Provider for Aws {
         places::locations(&self.clients).await
     }
 
+    async fn known_locations(&self) -> Vec<Location> {
+        places::known_locations(&self.clients).await
+    }
+
     async fn plan(&self, spec: &InstanceSpec) -> Result<Plan> {
         create::plan(&self.clients.ec2(&spec.place.region).await, spec).await
     }

@@ -50,6 +50,29 @@ const REGIONS: [&str; 38] = [
     "us-west-2",
 ];
 
+/// Those of them that are enabled in every account of AWS proper, and cannot be disabled.
+///
+/// <https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html>
+const ALWAYS_ENABLED: [&str; 17] = [
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-northeast-3",
+    "ap-south-1",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ca-central-1",
+    "eu-central-1",
+    "eu-north-1",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-west-3",
+    "sa-east-1",
+    "us-east-1",
+    "us-east-2",
+    "us-west-1",
+    "us-west-2",
+];
+
 /// How the regions begin that other regions know nothing of, being partitions with accounts of their own.
 ///
 /// <https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html>
@@ -93,6 +116,34 @@ pub(super) async fn locate(clients: &Clients, region: Option<&str>, zone: Option
 pub(super) async fn locations(clients: &Clients) -> Result<Vec<Location>> {
     let regions = regions(clients, false).await?;
     Ok(regions.into_iter().map(Location::Region).collect())
+}
+
+/// The regions that are surely enabled: in the partition that the account is of, which its home region tells.
+pub(super) async fn known_locations(clients: &Clients) -> Vec<Location> {
+    let home = clients.any_region().await;
+    let regions = always_enabled(&home);
+    regions
+        .into_iter()
+        .map(|region| Location::Region(region.to_owned()))
+        .collect()
+}
+
+/// The regions that every account with this home has.
+fn always_enabled(home: &str) -> Vec<&str> {
+    let is_apart = |prefix: &&str| home.starts_with(prefix);
+    if let Some(partition) = ["cn-", "us-gov-"].iter().find(|prefix| is_apart(prefix)) {
+        let of_partition = REGIONS.into_iter().filter(|region| region.starts_with(partition));
+        return of_partition.collect();
+    }
+    if APART.iter().any(|prefix| is_apart(prefix)) {
+        return vec![home];
+    }
+    let mut regions = ALWAYS_ENABLED.to_vec();
+    // Whoever works in a region has enabled it.
+    if !regions.contains(&home) {
+        regions.push(home);
+    }
+    regions
 }
 
 /// The region's names, sorted; with `all`, also those that the account has not enabled.
@@ -217,6 +268,16 @@ mod tests {
         ] {
             assert_eq!(may_be_asked(region), asked, "{region}");
         }
+    }
+
+    #[test]
+    fn what_is_asked_before_discovery_is_of_the_accounts_own_partition() {
+        assert_eq!(always_enabled("us-east-1"), ALWAYS_ENABLED);
+        assert_eq!(always_enabled("me-central-1").len(), 18);
+        assert_eq!(always_enabled("cn-north-1"), ["cn-north-1", "cn-northwest-1"]);
+        assert_eq!(always_enabled("us-gov-west-1"), ["us-gov-east-1", "us-gov-west-1"]);
+        assert_eq!(always_enabled("eusc-de-east-1"), ["eusc-de-east-1"]);
+        assert!(ALWAYS_ENABLED.iter().all(|region| REGIONS.contains(region)));
     }
 
     #[test]

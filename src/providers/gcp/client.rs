@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::credentials::{self, Found};
 use super::gcloud_configuration::GcloudConfiguration;
+use super::pace::Pace;
 use super::places::{ZoneEntry, region_of};
 use super::replay::prepared;
 use crate::cloud::{Error, ErrorKind, Identity, Place, Result};
@@ -38,6 +39,8 @@ pub(super) struct Client {
     networks: OnceCell<Networks>,
     projects: OnceCell<Projects>,
     global_operations: OnceCell<GlobalOperations>,
+    /// The turns of calls that change something.
+    pub(super) pace: Pace,
     /// What the cloud's clock showed, and when it was asked.
     pub(super) clock: OnceCell<(Timestamp, Instant)>,
     /// The zones of the project, asked for once.
@@ -86,6 +89,7 @@ impl Client {
             networks: OnceCell::new(),
             projects: OnceCell::new(),
             global_operations: OnceCell::new(),
+            pace: Pace::default(),
             clock: OnceCell::new(),
             zone_entries: OnceCell::new(),
             known_types: Mutex::default(),

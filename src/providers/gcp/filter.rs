@@ -6,7 +6,7 @@ use super::labels::is_resource_name;
 use crate::cloud::ListFilter;
 
 /// Beyond these, more is fetched and looked through here, so that no URL gets too long.
-const MOST_TERMS: usize = 30;
+pub(super) const MOST_TERMS: usize = 30;
 
 /// What of the filter the API can do. Its language joins terms by one operator only, without nesting: names and ids
 /// come first, because they cut down the most.

@@ -9,38 +9,48 @@ use google_cloud_compute_v1::model::{Instance, Operation};
 use super::client::Client;
 use super::error::location;
 use super::get::by_reference;
-use super::lifecycle::Change;
+use super::lifecycle::{Change, Taken};
 use super::operation::{self, is_done};
 use super::operation_error::of_operation;
 use crate::cloud::{Error, ErrorKind, InstanceRef, Result};
 
 /// How long a start is waited for, which may end in a stock-out.
-const START_DEADLINE: Duration = Duration::from_secs(120);
+pub(super) const START_DEADLINE: Duration = Duration::from_secs(120);
 /// How long any other change is watched: what is under way for so long without an error is taken to go well.
-const WATCH_DEADLINE: Duration = Duration::from_secs(10);
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+pub(super) const WATCH_DEADLINE: Duration = Duration::from_secs(10);
+pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(500);
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// Says whether a change goes well that the cloud answered with `operation`. `attempted` is as in `cannot stop web-1`.
+/// Says whether a change goes well that the cloud has taken on.
 ///
 /// # Errors
 /// Those of the operation; `UnknownOutcome` if neither it nor the instance tells what came of it.
-pub(super) async fn settled(
-    client: &Client,
-    target: &InstanceRef,
-    change: Change,
-    operation: Operation,
-    attempted: &str,
-) -> Result<()> {
+pub(super) async fn settled(client: &Client, change: Change, taken: Taken<'_>) -> Result<()> {
+    let Taken {
+        target,
+        operation,
+        attempted,
+    } = taken;
     let mut last = Ok(operation.clone());
     if change == Change::Start {
         last = operation::finished(client, &target.place, operation, START_DEADLINE).await;
     } else {
-        let watch = watch(client, target, change, &mut last, attempted);
+        let watch = watch(client, target, change, &mut last, &attempted);
         if let Ok(result) = tokio::time::timeout(WATCH_DEADLINE, watch).await {
             return result;
         }
     }
+    concluded(client, target, change, last, &attempted).await
+}
+
+/// What a change came to that is watched no longer; `last` is how its operation stood at the last look.
+pub(super) async fn concluded(
+    client: &Client,
+    target: &InstanceRef,
+    change: Change,
+    last: Result<Operation>,
+    attempted: &str,
+) -> Result<()> {
     match last {
         // Whether it is protected must not be taken for granted.
         Ok(operation) if matches!(change, Change::Protect(_)) && !is_done(&operation) => {
@@ -64,13 +74,12 @@ async fn watch(
     let name = last.as_ref().ok().and_then(|operation| operation.name.clone());
     let mut pause = FIRST_PAUSE;
     loop {
-        if let Ok(operation) = &*last {
-            if let Some(error) = of_operation(operation, attempted, &target.place) {
-                return Err(error);
-            }
-            if is_done(operation) {
-                return Ok(());
-            }
+        if let Some(result) = last
+            .as_ref()
+            .ok()
+            .and_then(|operation| says(operation, target, attempted))
+        {
+            return result;
         }
         if let Some(result) = shown(client, target, change).await {
             return result;
@@ -90,6 +99,14 @@ async fn watch(
     }
 }
 
+/// What an operation says of its change; nothing while it is under way.
+pub(super) fn says(operation: &Operation, target: &InstanceRef, attempted: &str) -> Option<Result<()>> {
+    match of_operation(operation, attempted, &target.place) {
+        Some(error) => Some(Err(error)),
+        None => is_done(operation).then_some(Ok(())),
+    }
+}
+
 /// What the instance itself shows of the change; nothing if it does not.
 async fn shown(client: &Client, target: &InstanceRef, change: Change) -> Option<Result<()>> {
     if change == Change::Reboot {
@@ -104,7 +121,7 @@ async fn shown(client: &Client, target: &InstanceRef, change: Change) -> Option<
     }
 }
 
-fn shows(change: Change, api: &Instance) -> bool {
+pub(super) fn shows(change: Change, api: &Instance) -> bool {
     let status = api.status.as_ref();
     match change {
         Change::Terminate => matches!(status, Some(Status::Stopping | Status::Deprovisioning)),

@@ -1,11 +1,11 @@
-//! Ending, stopping, starting and protecting: one call for each instance, a few at a time, since the API has no batches.
+//! Ending, stopping, starting and protecting one instance.
 //!
 //! The calls take names. Each is preceded by a look whether the name still means the instance of that id, and what its
 //! operation says it hit is compared afterwards.
 
 use std::time::Duration;
 
-use futures_util::stream::{self, StreamExt};
+use google_cloud_compute_v1::model;
 use google_cloud_compute_v1::model::Operation;
 
 use super::call::{call_for, send};
@@ -14,10 +14,8 @@ use super::error::{location, of_call};
 use super::follow;
 use super::get::{by_name, by_reference, is_going};
 use super::replay::Failure;
-use crate::cloud::{Error, ErrorKind, InstanceRef, Outcome, Result};
+use crate::cloud::{Error, ErrorKind, InstanceRef, Result};
 
-/// How many calls are under way at once: well below the API's rate for one project.
-const AT_ONCE: usize = 20;
 /// How often, and how far apart, an instance is looked at that is not ready to be deleted and not seen to be going.
 const LOOKS: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(500);
@@ -37,24 +35,36 @@ pub(super) enum Change {
     Protect(bool),
 }
 
-/// Changes every target; one outcome for each, in the same order.
-pub(super) async fn change_all(client: &Client, targets: &[InstanceRef], change: Change) -> Vec<Outcome> {
-    let changes: Vec<_> = targets.iter().map(|target| outcome(client, target, change)).collect();
-    stream::iter(changes).buffered(AT_ONCE).collect().await
+/// A change that the cloud has taken on.
+pub(super) struct Taken<'a> {
+    pub(super) target: &'a InstanceRef,
+    /// Its operation, as it was answered or seen last.
+    pub(super) operation: Operation,
+    /// As in `cannot stop web-1`.
+    pub(super) attempted: String,
 }
 
-async fn outcome(client: &Client, target: &InstanceRef, change: Change) -> Outcome {
-    Outcome {
-        target: target.clone(),
-        result: change_one(client, target, change).await,
+/// Changes one target, and sees to it that the change goes well.
+pub(super) async fn change_one(client: &Client, target: &InstanceRef, change: Change) -> Result<()> {
+    let api = still_there(client, target, change).await?;
+    let going = is_going(client, &target.place, &api).await;
+    match begin(client, target, change, api, going).await? {
+        Some(taken) => follow::settled(client, change, taken).await,
+        None => Ok(()),
     }
 }
 
-async fn change_one(client: &Client, target: &InstanceRef, change: Change) -> Result<()> {
-    let api = still_there(client, target, change).await?;
-    let going = is_going(client, &target.place, &api).await;
+/// Sends the call that changes a target, which was looked at just now and is `going` if it is being deleted. Nothing if
+/// there is nothing to be done, or nothing more.
+pub(super) async fn begin<'a>(
+    client: &Client,
+    target: &'a InstanceRef,
+    change: Change,
+    api: model::Instance,
+    going: bool,
+) -> Result<Option<Taken<'a>>> {
     let Some(call) = call_for(change, &api, going).map_err(|why| refusal(change, target, &why))? else {
-        return Ok(());
+        return Ok(None);
     };
     let (Some(name), Some(id)) = (api.name, api.id) else {
         return Err(Error::new(
@@ -69,14 +79,21 @@ async fn change_one(client: &Client, target: &InstanceRef, change: Change) -> Re
     let sent = client.change(&attempted, &target.place, || {
         send(to, call, &target.place, &name, &request_id)
     });
-    match sent.await {
-        Ok(operation) => {
-            if operation.target_id.is_some_and(|hit| hit != id) {
-                return Err(hit_another(change.verb(), target, &operation));
-            }
-            follow::settled(client, target, change, operation, &format!("cannot {attempted}")).await
+    let sent = sent.await;
+    let attempted = format!("cannot {attempted}");
+    match sent {
+        Ok(operation) if operation.target_id.is_some_and(|hit| hit != id) => {
+            Err(hit_another(change.verb(), target, &operation))
         }
-        Err(failure) => after_failure(client, target, change, failure, &format!("cannot {attempted}")).await,
+        Ok(operation) => Ok(Some(Taken {
+            target,
+            operation,
+            attempted,
+        })),
+        Err(failure) => {
+            let settled = after_failure(client, target, change, failure, &attempted).await;
+            settled.map(|()| None)
+        }
     }
 }
 
@@ -149,11 +166,7 @@ async fn after_failure(
 ///
 /// # Errors
 /// `NotFound` if it is gone; `Refused` if another one has its name by now: whoever named it may mean that one.
-async fn still_there(
-    client: &Client,
-    target: &InstanceRef,
-    change: Change,
-) -> Result<google_cloud_compute_v1::model::Instance> {
+async fn still_there(client: &Client, target: &InstanceRef, change: Change) -> Result<model::Instance> {
     let gone = match by_reference(client, target).await {
         Err(gone) if gone.kind() == ErrorKind::NotFound => gone,
         found => return found,

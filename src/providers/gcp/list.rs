@@ -17,7 +17,7 @@ use super::operation;
 use super::pages::{Page, all_pages};
 use super::places::{last_segment, region_of};
 use super::replay::prepared;
-use crate::cloud::{Error, ErrorKind, Instance, InstanceState, Location, Pages, Result};
+use crate::cloud::{Error, ErrorKind, Instance, InstanceState, ListFilter, Location, Pages, Result};
 
 /// The most that the API gives in one page.
 pub(super) const PAGE_SIZE: u32 = 500;
@@ -55,6 +55,32 @@ pub(super) async fn raw_in_zone(client: &Client, zone: &str, expression: &str) -
         all.extend(page.items);
         Ok(Page::of(rows, page.next_page_token))
     })
+    .await
+}
+
+/// Those instances of a zone that have these ids, by id, as the API has them.
+pub(super) async fn raw_by_id(
+    client: &Client,
+    zone: &str,
+    ids: &BTreeSet<&str>,
+) -> Result<BTreeMap<String, model::Instance>> {
+    let expression = expression(&ListFilter {
+        ids: ids.iter().map(|id| (*id).to_owned()).collect(),
+        ..ListFilter::default()
+    });
+    let fetch = |token: Option<String>| zone_page(client, zone, &expression, token);
+    all_pages(
+        fetch,
+        |all: &mut BTreeMap<String, model::Instance>, page: InstanceList| {
+            let rows = page.items.len();
+            let found = page
+                .items
+                .into_iter()
+                .filter_map(|api| Some((api.id?.to_string(), api)));
+            all.extend(found.filter(|(id, _)| ids.contains(id.as_str())));
+            Ok(Page::of(rows, page.next_page_token))
+        },
+    )
     .await
 }
 

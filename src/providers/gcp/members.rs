@@ -13,11 +13,12 @@ use tokio::time::Instant;
 
 use super::aftermath::{SIGHT_DEADLINE, Wanted};
 use super::bulk::bulk_of;
+use super::changes::change_all;
 use super::client::Client;
 use super::create::{Creation, OPERATION_DEADLINE, PAUSE};
 use super::filter::members_of;
 use super::instance::instance;
-use super::lifecycle::{Change, change_all};
+use super::lifecycle::Change;
 use super::list::{self, Deletions, mark_deleted};
 use super::openings;
 use super::operation::{self, is_done};

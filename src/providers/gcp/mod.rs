@@ -7,6 +7,7 @@ mod accelerators;
 mod aftermath;
 mod bulk;
 mod call;
+mod changes;
 mod client;
 mod clock;
 mod create;
@@ -35,6 +36,7 @@ mod operation;
 mod operation_error;
 mod options;
 mod os_login;
+mod pace;
 mod pages;
 mod places;
 mod prices;
@@ -51,8 +53,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
+use self::changes::change_all;
 use self::client::Client;
-use self::lifecycle::{Change, change_all};
+use self::lifecycle::Change;
 use self::replay::prepared;
 use crate::cloud::{
     Created, Error, ErrorKind, Identity, Image, Instance, InstanceRef, InstanceSpec, Location, MachineType, Outcome,
@@ -101,6 +104,11 @@ impl Provider for Gcp {
     /// One call lists all zones.
     async fn locations(&self) -> Result<Vec<Location>> {
         Ok(vec![Location::Everywhere])
+    }
+
+    /// Those that there are can be told without asking.
+    async fn known_locations(&self) -> Vec<Location> {
+        Vec::new()
     }
 
     /// Compute Engine cannot be asked whether it would: what can be looked up is looked up.

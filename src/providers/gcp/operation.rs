@@ -110,6 +110,13 @@ pub(super) async fn deletions_under_way(client: &Client, zone: &str) -> Result<B
         .collect())
 }
 
+/// The names of a zone's operations that are not over.
+pub(super) async fn under_way(client: &Client, zone: &str) -> Result<BTreeSet<String>> {
+    let operations = all_of(client, zone, "status != \"DONE\"").await?;
+    let under_way = operations.into_iter().filter(|operation| !is_done(operation));
+    Ok(under_way.filter_map(|operation| operation.name).collect())
+}
+
 /// Whether somebody has deleted the instance of this id, or is about to. Operations are kept for two weeks at least.
 pub(super) async fn was_deleted(client: &Client, zone: &str, id: u64) -> Result<bool> {
     let expression = format!("(operationType = \"delete\") AND (targetId = {id})");

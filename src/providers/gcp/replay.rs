@@ -16,6 +16,13 @@ use crate::cloud::Result;
 
 /// How long one attempt of a call may take; the SDK itself would wait for ever.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long, and how often at most, a call is tried; whether it waits for its turn.
+struct Patience {
+    deadline: Duration,
+    attempts: u32,
+    takes_turns: bool,
+}
+
 /// How long a call is tried again: most of a minute of heavy throttling must be sat out. A read ends before those who
 /// wait for a whole location give up, so that they hear why.
 const READ_DEADLINE: Duration = Duration::from_secs(50);
@@ -52,7 +59,12 @@ impl Client {
         S: Fn() -> F + Send + Sync,
         F: Future<Output = SdkResult<T>> + Send,
     {
-        self.attempt(attempted, place, READ_DEADLINE, READ_ATTEMPTS, send).await
+        let patience = Patience {
+            deadline: READ_DEADLINE,
+            attempts: READ_ATTEMPTS,
+            takes_turns: false,
+        };
+        self.attempt(attempted, place, patience, send).await
     }
 
     /// Sends a call that changes something, and is made to be repeated by its request id, until its outcome is
@@ -62,7 +74,12 @@ impl Client {
         S: Fn() -> F + Send + Sync,
         F: Future<Output = SdkResult<T>> + Send,
     {
-        self.attempt(attempted, place, CHANGE_DEADLINE, u32::MAX, send).await
+        let patience = Patience {
+            deadline: CHANGE_DEADLINE,
+            attempts: u32::MAX,
+            takes_turns: true,
+        };
+        self.attempt(attempted, place, patience, send).await
     }
 
     /// Sends a call that changes nothing one single time.
@@ -71,26 +88,30 @@ impl Client {
         S: Fn() -> F + Send + Sync,
         F: Future<Output = SdkResult<T>> + Send,
     {
-        self.attempt(attempted, place, ATTEMPT_TIMEOUT, 1, send).await
+        let patience = Patience {
+            deadline: ATTEMPT_TIMEOUT,
+            attempts: 1,
+            takes_turns: false,
+        };
+        self.attempt(attempted, place, patience, send).await
     }
 
-    async fn attempt<T, F, S>(
-        &self,
-        attempted: &str,
-        place: &str,
-        deadline: Duration,
-        attempts: u32,
-        send: S,
-    ) -> Result<T, Failure>
+    async fn attempt<T, F, S>(&self, attempted: &str, place: &str, patience: Patience, send: S) -> Result<T, Failure>
     where
         S: Fn() -> F + Send + Sync,
         F: Future<Output = SdkResult<T>> + Send,
     {
-        let start = Instant::now();
+        // Waiting for others to have their turn is no fault of the cloud.
+        let (start, mut queued) = (Instant::now(), Duration::ZERO);
         let (mut unanswered, mut faulty, mut failures) = (false, false, 0);
         let mut attempt = 0_u32;
         loop {
             attempt = attempt.saturating_add(1);
+            if patience.takes_turns {
+                let came = Instant::now();
+                self.pace.turn().await;
+                queued += came.elapsed();
+            }
             // Around the SDK's own timeout, because fetching a token has none.
             let error = match tokio::time::timeout(ATTEMPT_TIMEOUT + FIRST_PAUSE, send()).await {
                 Ok(Ok(answer)) => {
@@ -112,8 +133,12 @@ impl Client {
             unanswered |= fate == Fate::Unanswered;
             faulty |= fate == Fate::Faulty;
             failures += u32::from(fate != Fate::Throttled);
+            if patience.takes_turns && fate == Fate::Throttled {
+                self.pace.refused();
+            }
             let pause = pause(attempt).max(retry_after(&error).unwrap_or_default());
-            if fate == Fate::Refused || failures >= attempts || pause >= deadline.saturating_sub(start.elapsed()) {
+            let left = (patience.deadline + queued).saturating_sub(start.elapsed());
+            if fate == Fate::Refused || failures >= patience.attempts || pause >= left {
                 return Err(Failure {
                     error,
                     unanswered,

@@ -161,6 +161,11 @@ impl Provider for Mock {
         Ok(regions.map(|region| Location::Region(region.name.to_owned())).collect())
     }
 
+    /// Those that there are can be told without asking.
+    async fn known_locations(&self) -> Vec<Location> {
+        Vec::new()
+    }
+
     async fn plan(&self, spec: &InstanceSpec) -> Result<Plan> {
         let faults = self.faults()?;
         let order = Order::resolve(spec)?;

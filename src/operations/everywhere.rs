@@ -1,0 +1,90 @@
+//! Asking the whole of a cloud: the locations that every account has at once, and the others as soon as the cloud has
+//! named them.
+
+use std::collections::BTreeSet;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+
+use super::inventory::{Inventory, within_deadline};
+use crate::cloud::{Location, Provider};
+
+/// A location, and what is heard of it while it is being listed.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) location: Location,
+    has_instances: AtomicBool,
+}
+
+impl Asked {
+    pub(super) fn new(location: Location) -> Self {
+        Self {
+            location,
+            has_instances: AtomicBool::new(false),
+        }
+    }
+
+    /// Instances were listed.
+    pub(super) fn hear(&self) {
+        self.has_instances.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether any were.
+    pub(super) fn has_instances(&self) -> bool {
+        self.has_instances.load(Ordering::Relaxed)
+    }
+}
+
+/// Asks every location of a cloud with `list`.
+///
+/// One that was asked before the cloud named its locations, and is none of them, counts only if it has instances: it is
+/// there, then.
+pub(super) async fn ask_everywhere(
+    provider: &dyn Provider,
+    list: &impl AsyncFn(&dyn Provider, &Asked) -> Inventory,
+) -> Vec<Inventory> {
+    let ask = |asked: Arc<Asked>| async move {
+        let part = list(provider, &asked).await;
+        (asked, part)
+    };
+    let known = provider.known_locations().await;
+    let mut open: Vec<_> = known.iter().cloned().map(|known| Arc::new(Asked::new(known))).collect();
+    let mut asking: FuturesUnordered<_> = open.iter().cloned().map(ask).collect();
+    let mut answers = Vec::new();
+    let mut discovery = pin!(within_deadline(provider, &Location::Everywhere, provider.locations()));
+    let named = loop {
+        tokio::select! {
+            named = &mut discovery => break named,
+            Some(answer) = asking.next() => answers.push(answer),
+        }
+    };
+    let named: BTreeSet<Location> = match named {
+        Ok(named) => named.into_iter().collect(),
+        Err(error) => {
+            answers.extend(asking.collect::<Vec<_>>().await);
+            let parts = answers.into_iter().map(|(_, part)| part);
+            // That the cloud is incomplete says all of those that did not answer.
+            let mut parts: Vec<_> = parts.filter(|part| part.answered > 0).collect();
+            parts.push(Inventory::of_silent_cloud(provider, error));
+            return parts;
+        }
+    };
+    for location in named.iter().filter(|location| !known.contains(location)) {
+        let asked = Arc::new(Asked::new(location.clone()));
+        open.push(Arc::clone(&asked));
+        asking.push(ask(asked));
+    }
+    let counts = |asked: &Arc<Asked>| named.contains(&asked.location) || asked.has_instances();
+    open.retain(|asked| !answers.iter().any(|(answered, _)| Arc::ptr_eq(answered, asked)));
+    while open.iter().any(counts) {
+        let Some((asked, part)) = asking.next().await else {
+            break;
+        };
+        open.retain(|open| !Arc::ptr_eq(open, &asked));
+        answers.push((asked, part));
+    }
+    let answers = answers.into_iter().filter(|(asked, _)| counts(asked));
+    answers.map(|(_, part)| part).collect()
+}

@@ -1,0 +1,236 @@
+//! Changing many instances: one call for each, since the API has no batches, but one look at many of them before, and
+//! one after. Only Compute Engine: EC2's calls take many instances each.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::future::join_all;
+use futures_util::stream::{self, StreamExt};
+use google_cloud_compute_v1::model;
+use google_cloud_compute_v1::model::instance::Status;
+use tokio::time::{sleep, timeout};
+
+use super::client::Client;
+use super::error::location;
+use super::filter::MOST_TERMS;
+use super::follow::{FIRST_PAUSE, LONGEST_PAUSE, START_DEADLINE, WATCH_DEADLINE, concluded, says, settled, shows};
+use super::lifecycle::{Change, Taken, begin, change_one};
+use super::{list, operation};
+use crate::cloud::{Error, ErrorKind, InstanceRef, Outcome, Result};
+
+/// So many instances are looked at by one list, and their calls sent right after it.
+const WAVE: usize = MOST_TERMS;
+/// How many waves of a zone are under way: while one is sent, the next one is looked at.
+const WAVES_AT_ONCE: usize = 2;
+/// How many operations are asked for at once by their names.
+const READS_AT_ONCE: usize = 10;
+
+/// Some of the targets, by their positions among all.
+type Part<'a> = Vec<(usize, &'a InstanceRef)>;
+/// What became of some of the targets, by their positions.
+type Results = Vec<(usize, Result<()>)>;
+
+/// Changes every target; one outcome for each, in the same order.
+pub(super) async fn change_all(client: &Client, targets: &[InstanceRef], change: Change) -> Vec<Outcome> {
+    let mut zones: BTreeMap<&str, Part<'_>> = BTreeMap::new();
+    for (position, target) in targets.iter().enumerate() {
+        zones.entry(&target.place).or_default().push((position, target));
+    }
+    let in_zones = zones
+        .into_iter()
+        .map(|(zone, part)| change_in_zone(client, zone, part, change));
+    let mut results: Vec<_> = join_all(in_zones).await.into_iter().flatten().collect();
+    results.sort_by_key(|(position, _)| *position);
+    let results = results.into_iter().map(|(position, result)| Outcome {
+        target: targets[position].clone(),
+        result,
+    });
+    results.collect()
+}
+
+async fn change_in_zone(client: &Client, zone: &str, part: Part<'_>, change: Change) -> Results {
+    if let [(position, target)] = part[..] {
+        return vec![(position, change_one(client, target, change).await)];
+    }
+    let waves: Vec<_> = part
+        .chunks(WAVE)
+        .map(|wave| begin_wave(client, zone, wave, change))
+        .collect();
+    let begun: Vec<_> = stream::iter(waves).buffer_unordered(WAVES_AT_ONCE).collect().await;
+    let (mut results, mut taken) = (Vec::new(), Vec::new());
+    for (position, begun) in begun.into_iter().flatten() {
+        match begun {
+            Ok(Some(change)) => taken.push((position, change)),
+            Ok(None) => results.push((position, Ok(()))),
+            Err(error) => results.push((position, Err(error))),
+        }
+    }
+    results.extend(follow(client, zone, taken, change).await);
+    results
+}
+
+/// Looks at some targets of a zone, and sends their calls.
+async fn begin_wave<'a>(
+    client: &Client,
+    zone: &str,
+    wave: &[(usize, &'a InstanceRef)],
+    change: Change,
+) -> Vec<(usize, Result<Option<Taken<'a>>>)> {
+    let looked = async {
+        let found = look(client, zone, wave.iter().map(|(_, target)| *target)).await?;
+        let is_stopping = |api: &model::Instance| api.status == Some(Status::Stopping);
+        let going = match found.values().any(is_stopping) {
+            // Which of those that stop are being deleted.
+            true => operation::deletions_under_way(client, zone).await.unwrap_or_default(),
+            false => BTreeSet::new(),
+        };
+        Ok((found, going))
+    };
+    let (found, going): (BTreeMap<String, model::Instance>, BTreeSet<String>) = match looked.await {
+        Ok(looked) => looked,
+        Err(error) => {
+            return wave
+                .iter()
+                .map(|(position, _)| (*position, Err(Error::clone(&error))))
+                .collect();
+        }
+    };
+    let begun = wave.iter().map(|(position, target)| {
+        let (found, going) = (&found, &going);
+        async move {
+            let begun = match found.get(&target.id) {
+                Some(api) => {
+                    let going = api.status == Some(Status::Deprovisioning) || going.contains(&target.id);
+                    begin(client, target, change, api.clone(), going).await
+                }
+                // Gone, or another one has its name by now: that is told apart one by one.
+                None => change_one(client, target, change).await.map(|()| None),
+            };
+            (*position, begun)
+        }
+    });
+    join_all(begun).await
+}
+
+/// Those of the targets that are there, by id. An unknown zone has none.
+async fn look<'a>(
+    client: &Client,
+    zone: &str,
+    targets: impl Iterator<Item = &'a InstanceRef>,
+) -> Result<BTreeMap<String, model::Instance>> {
+    let ids: BTreeSet<&str> = targets.map(|target| target.id.as_str()).collect();
+    match list::raw_by_id(client, zone, &ids).await {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidSpec) => Ok(BTreeMap::new()),
+        found => found,
+    }
+}
+
+/// A change that is watched until it is over, or shows in its instance.
+struct Watched<'a> {
+    position: usize,
+    taken: Taken<'a>,
+    /// Why its operation could not be read the last time.
+    unread: Option<Error>,
+}
+
+/// Watches changes that the cloud has taken on: one list of the zone's instances, and one of its operations, for all of
+/// them each time.
+async fn follow(client: &Client, zone: &str, taken: Vec<(usize, Taken<'_>)>, change: Change) -> Results {
+    if taken.len() < 2 {
+        let followed = taken
+            .into_iter()
+            .map(async |(position, taken)| (position, settled(client, change, taken).await));
+        return join_all(followed).await;
+    }
+    let watched = taken.into_iter().map(|(position, taken)| Watched {
+        position,
+        taken,
+        unread: None,
+    });
+    let (mut watched, mut results): (Vec<_>, _) = (watched.collect(), Results::new());
+    let patience = match change {
+        Change::Start => START_DEADLINE,
+        _ => WATCH_DEADLINE,
+    };
+    let rounds = async {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            look_again(client, zone, &mut watched, &mut results, change).await;
+            if watched.is_empty() {
+                return;
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    };
+    // What is left then is told by how its operation stood last.
+    let _ = timeout(patience, rounds).await;
+    let concluded = watched.into_iter().map(async |one| {
+        let Taken {
+            target,
+            operation,
+            attempted,
+        } = one.taken;
+        let last = one.unread.map_or(Ok(operation), Err);
+        (one.position, concluded(client, target, change, last, &attempted).await)
+    });
+    let concluded: Vec<_> = concluded.collect();
+    let concluded = stream::iter(concluded).buffer_unordered(READS_AT_ONCE);
+    results.extend(concluded.collect::<Vec<_>>().await);
+    results
+}
+
+/// One round: what is known of the operations, what the instances show, and how the operations stand of those that show
+/// nothing.
+async fn look_again(
+    client: &Client,
+    zone: &str,
+    watched: &mut Vec<Watched<'_>>,
+    results: &mut Results,
+    change: Change,
+) {
+    let is_said = |taken: &Taken<'_>| says(&taken.operation, taken.target, &taken.attempted);
+    sift(watched, results, is_said);
+    // A restart leaves no trace to go by.
+    if change != Change::Reboot
+        && !watched.is_empty()
+        && let Ok(found) = look(client, zone, watched.iter().map(|one| one.taken.target)).await
+    {
+        sift(watched, results, |taken| match found.get(&taken.target.id) {
+            Some(api) => shows(change, api).then_some(Ok(())),
+            None if change == Change::Terminate => Some(Ok(())),
+            None => Some(Err(Error::not_found(taken.target).at(location(zone)))),
+        });
+    }
+    if watched.is_empty() {
+        return;
+    }
+    let under_way = operation::under_way(client, zone).await.unwrap_or_default();
+    // Whoever is not among them is over, or not listed yet.
+    let over = watched.iter_mut().filter_map(|one| {
+        let name = one.taken.operation.name.clone()?;
+        (!under_way.contains(&name)).then_some((one, name))
+    });
+    let read = over.map(
+        async |(one, name)| match operation::standing(client, zone, &name).await {
+            Ok(operation) => (one.taken.operation, one.unread) = (operation, None),
+            Err(error) => one.unread = Some(error),
+        },
+    );
+    let read: Vec<_> = read.collect();
+    stream::iter(read)
+        .buffer_unordered(READS_AT_ONCE)
+        .collect::<Vec<()>>()
+        .await;
+    sift(watched, results, is_said);
+}
+
+/// Moves those to the results of which there is one.
+fn sift<'a>(watched: &mut Vec<Watched<'a>>, results: &mut Results, result: impl Fn(&Taken<'a>) -> Option<Result<()>>) {
+    watched.retain(|one| match result(&one.taken) {
+        Some(result) => {
+            results.push((one.position, result));
+            false
+        }
+        None => true,
+    });
+}
