@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 
-use crate::catalog::{Catalog, Fetched};
+use crate::catalog::Catalog;
 use crate::cloud::{Clock, Error, ErrorKind, Provider, ProviderKind, Result};
 use crate::interrupt::Interrupt;
 use crate::output::{Printer, Streams, Terminal};
@@ -131,23 +131,11 @@ impl Context {
         self.clock.now()
     }
 
-    /// What is known of machine types and prices, read when it is first asked for. A file of `catalog update` that makes
-    /// no sense is warned of and left aside: nothing fails for want of a price.
+    /// What is known of machine types and prices. Nothing of it is read before it is asked for.
     pub fn catalog(&mut self) -> Arc<Catalog> {
-        if let Some(catalog) = &self.catalog {
-            return Arc::clone(catalog);
-        }
-        let fetched = match self.catalog_path().map(|path| Fetched::read(&path)) {
-            Some(Ok(Some(fetched))) => fetched,
-            Some(Err(error)) => {
-                self.printer.warning(&format!("fetched prices are left aside: {error}"));
-                Fetched::default()
-            }
-            Some(Ok(None)) | None => Fetched::default(),
-        };
-        let catalog = Arc::new(Catalog::new(fetched));
-        self.catalog = Some(Arc::clone(&catalog));
-        catalog
+        let path = self.catalog_path();
+        let catalog = self.catalog.get_or_insert_with(|| Arc::new(Catalog::new(path)));
+        Arc::clone(catalog)
     }
 
     /// Where `catalog update` keeps what it fetched: what `CLOUDCTL_CATALOG` names, else a file in the user's cache folder;

@@ -36,11 +36,32 @@ pub(super) struct Embedded {
     /// The regions of EC2, in the order of each type's cells.
     pub(super) aws_regions: Vec<String>,
     /// The machine types of EC2 by name.
-    pub(super) aws: BTreeMap<String, (MachineType, Vec<Cell>)>,
+    pub(super) aws: BTreeMap<String, (MachineType, Cells)>,
     /// The regions of Compute Engine, in the order of each part's prices.
     pub(super) gcp_regions: Vec<String>,
     /// USD per hour of the parts that Compute Engine charges for, by part and whether that is for spare capacity.
-    pub(super) gcp: BTreeMap<(String, bool), Vec<Option<f64>>>,
+    pub(super) gcp: BTreeMap<(String, bool), Cells>,
+}
+
+/// What is known of one thing in each region, as the file has it: few of its many numbers are ever asked for.
+#[derive(Debug)]
+pub(super) struct Cells(String);
+
+impl Cells {
+    /// The cells of one line, one for each region; `None` if they are not.
+    fn of(text: &str, regions: usize) -> Option<Self> {
+        (text.split(',').count() == regions).then(|| Self(text.to_owned()))
+    }
+
+    /// Each cell of a type of EC2; `None` where it makes no sense.
+    pub(super) fn aws(&self) -> impl Iterator<Item = Option<Cell>> {
+        self.0.split(',').map(aws_cell)
+    }
+
+    /// Each price of a part of a machine of Compute Engine; `None` where it is not known.
+    pub(super) fn gcp(&self) -> impl Iterator<Item = Option<f64>> {
+        self.0.split(',').map(|cell| amount(cell, GCP_UNITS))
+    }
 }
 
 impl Embedded {
@@ -67,10 +88,7 @@ impl Embedded {
                 ["aws-regions", regions @ ..] => read.aws_regions = owned(regions),
                 ["gcp-regions", regions @ ..] => read.gcp_regions = owned(regions),
                 ["aws", name, facts @ .., cells] => {
-                    let cells = cells.split(',').map(aws_cell).collect::<Option<Vec<_>>>()?;
-                    if cells.len() != read.aws_regions.len() {
-                        return None;
-                    }
+                    let cells = Cells::of(cells, read.aws_regions.len())?;
                     read.aws.insert((*name).to_owned(), (machine(name, facts)?, cells));
                 }
                 ["gcp", part, usage, prices] => {
@@ -79,10 +97,7 @@ impl Embedded {
                         "on-demand" => false,
                         _ => return None,
                     };
-                    let prices = prices.split(',').map(gcp_price).collect::<Option<Vec<_>>>()?;
-                    if prices.len() != read.gcp_regions.len() {
-                        return None;
-                    }
+                    let prices = Cells::of(prices, read.gcp_regions.len())?;
                     read.gcp.insert(((*part).to_owned(), spot), prices);
                 }
                 _ => return None,
@@ -126,13 +141,6 @@ fn aws_cell(cell: &str) -> Option<Cell> {
     }
 }
 
-fn gcp_price(cell: &str) -> Option<Option<f64>> {
-    match cell {
-        "" => Some(None),
-        price => amount(price, GCP_UNITS).map(Some),
-    }
-}
-
 /// A price of nothing is a mistake of somebody's.
 fn amount(text: &str, units: f64) -> Option<f64> {
     let whole: u32 = text.parse().ok()?;
@@ -152,7 +160,15 @@ mod tests {
         assert_eq!(embedded.as_of, jiff::civil::date(2025, 3, 2));
         for (name, (machine, cells)) in &embedded.aws {
             assert!(machine.cpus > 0 && machine.memory_gib > 0.0, "{name}");
-            assert_eq!(cells.len(), embedded.aws_regions.len(), "{name}");
+            assert!(cells.aws().all(|cell| cell.is_some()), "{name}");
+            assert!(cells.aws().any(|cell| cell != Some(Cell::Absent)), "{name}");
+        }
+        for ((part, _), prices) in &embedded.gcp {
+            let known = prices.gcp().flatten().count();
+            assert!(
+                known > 0 && known == prices.0.split(',').filter(|cell| !cell.is_empty()).count(),
+                "{part}"
+            );
         }
     }
 
@@ -179,12 +195,24 @@ mod tests {
     }
 
     #[test]
+    fn a_price_of_nothing_is_none() {
+        let cells = Cells::of("0,,?,192000", 4).unwrap();
+        let read: Vec<_> = cells.aws().collect();
+        assert_eq!(
+            read,
+            [None, Some(Cell::Absent), Some(Cell::Unpriced), Some(Cell::Price(1.92))]
+        );
+        let read: Vec<_> = cells.gcp().collect();
+        assert_eq!(read, [None, None, None, Some(0.00192)]);
+    }
+
+    #[test]
     fn a_file_of_another_kind_is_none() {
         for text in [
             "",
             "cloudctl-catalogue\t2\n",
             "cloudctl-catalogue\t1\nnonsense\n",
-            "cloudctl-catalogue\t1\naws-regions\ta\naws\tm\t2\t8\tx86_64\t\tcs\t0\n",
+            "cloudctl-catalogue\t1\naws-regions\ta\naws\tm\t2\t8\tx86_64\t\tcs\t1,1\n",
         ] {
             assert!(Embedded::parse(text).is_none(), "{text:?}");
         }

@@ -28,12 +28,12 @@ pub struct Facts {
 /// Reads the embedded data for what it is.
 pub fn embedded_facts() -> Facts {
     let embedded = Embedded::load().unwrap_or_default();
-    let is_price = |cell: &&Cell| matches!(cell, Cell::Price(_));
+    let is_price = |cell: &Option<Cell>| matches!(cell, Some(Cell::Price(_)));
     let aws = embedded
         .aws
         .values()
-        .map(|(_, cells)| cells.iter().filter(is_price).count());
-    let gcp = embedded.gcp.values().map(|prices| prices.iter().flatten().count());
+        .map(|(_, cells)| cells.aws().filter(is_price).count());
+    let gcp = embedded.gcp.values().map(|prices| prices.gcp().flatten().count());
     Facts {
         source: SOURCE,
         licence: LICENCE,

@@ -4,6 +4,9 @@
 //!
 //! Not here: types with local disks (`-lssd`) and bare metal.
 
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
 use crate::cloud::{Architecture, Gpu, MachineType};
 
 /// Types of one line: so much memory for each CPU.
@@ -123,8 +126,14 @@ const SINGLES: &[Single] = &[
     ("a3-ultragpu-8g", 224, 2952.0, Some(("h200-141gb", 8))),
 ];
 
-/// Every predefined type.
-pub(super) fn all() -> Vec<MachineType> {
+/// Every predefined type by its name, put together when it is first asked for.
+pub(super) fn all() -> &'static BTreeMap<String, MachineType> {
+    static ALL: LazyLock<BTreeMap<String, MachineType>> =
+        LazyLock::new(|| every().map(|machine| (machine.name.clone(), machine)).collect());
+    &ALL
+}
+
+fn every() -> impl Iterator<Item = MachineType> {
     let lines = LINES.iter().flat_map(|line| {
         line.cpus.iter().map(|cpus| {
             let name = format!("{}-{cpus}", line.name);
@@ -138,7 +147,7 @@ pub(super) fn all() -> Vec<MachineType> {
         });
         machine((*name).to_owned(), *cpus, *memory_gib, gpu)
     });
-    lines.chain(singles).collect()
+    lines.chain(singles)
 }
 
 /// A type of Compute Engine, with what its family says of it.
@@ -168,16 +177,12 @@ pub(super) fn family(name: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
 
     #[test]
     fn shapes_are_there_once_and_as_the_vendor_has_them() {
-        let all = all();
-        let names: BTreeSet<_> = all.iter().map(|machine| machine.name.as_str()).collect();
-        assert_eq!(names.len(), all.len());
-        let find = |name: &str| all.iter().find(|machine| machine.name == name).unwrap();
+        assert_eq!(every().count(), all().len());
+        let find = |name: &str| &all()[name];
         for (name, cpus, memory) in [
             ("e2-standard-4", 4, 16.0),
             ("e2-micro", 2, 1.0),

@@ -109,7 +109,7 @@ fn what_was_fetched_goes_over_what_was_built_in() {
     );
     let parts = ["n1 core", "n1 memory", "gpu t4"].map(|part| published("us-central1", part, 0.25));
     fetched.replace(Gcp, day, &parts);
-    let catalog = Catalog::new(fetched);
+    let catalog = Catalog::with(fetched);
     assert_eq!(price(&catalog, Aws, "us-east-1", "m5.xlarge", false), Some(0.5));
     assert_eq!(price(&catalog, Aws, "us-east-1", "t3.small", false), Some(0.0208));
     let names: Vec<_> = catalog
@@ -138,6 +138,6 @@ fn what_was_fetched_before_cloudctl_was_built_is_left_alone() {
         jiff::civil::date(2024, 1, 2),
         &[published("us-east-1", "m5.xlarge", 0.5)],
     );
-    let catalog = Catalog::new(fetched);
+    let catalog = Catalog::with(fetched);
     assert_eq!(price(&catalog, Aws, "us-east-1", "m5.xlarge", false), Some(0.192));
 }

@@ -2,12 +2,13 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use jiff::civil::Date;
 
 use super::attachments;
-use super::embedded::{Cell, Embedded};
+use super::embedded::{Cell, Cells, Embedded};
 use super::fetched::Fetched;
 use super::gce_custom::Custom;
 use super::gce_shapes;
@@ -28,15 +29,26 @@ pub struct Price {
 #[derive(Debug, Default)]
 pub struct Catalog {
     embedded: OnceLock<Embedded>,
-    fetched: Fetched,
+    fetched: OnceLock<Fetched>,
+    file: Option<PathBuf>,
 }
 
 impl Catalog {
-    /// A catalogue with this over what cloudctl was built with.
-    pub fn new(fetched: Fetched) -> Self {
+    /// A catalogue with what is in this file over what cloudctl was built with, if it is there. One that makes no sense is
+    /// warned of and left aside: nothing fails for want of a price.
+    pub fn new(file: Option<PathBuf>) -> Self {
         Self {
-            embedded: OnceLock::new(),
-            fetched,
+            file,
+            ..Self::default()
+        }
+    }
+
+    /// A catalogue with this over what cloudctl was built with.
+    #[cfg(test)]
+    fn with(fetched: Fetched) -> Self {
+        Self {
+            fetched: OnceLock::from(fetched),
+            ..Self::default()
         }
     }
 
@@ -46,7 +58,14 @@ impl Catalog {
 
     /// What `catalog update` fetched.
     pub fn fetched(&self) -> &Fetched {
-        &self.fetched
+        self.fetched.get_or_init(|| {
+            let read = self.file.as_deref().map_or(Ok(None), Fetched::read);
+            read.unwrap_or_else(|error| {
+                tracing::warn!("fetched prices are left aside: {error}");
+                None
+            })
+            .unwrap_or_default()
+        })
     }
 
     /// The regions of which something is known, by name.
@@ -56,7 +75,11 @@ impl Catalog {
             ProviderKind::Gcp => self.embedded().gcp_regions.clone(),
             ProviderKind::Mock => Vec::new(),
         };
-        let fetched = self.fetched.of(provider).into_iter().flat_map(|cloud| cloud.regions());
+        let fetched = self
+            .fetched()
+            .of(provider)
+            .into_iter()
+            .flat_map(|cloud| cloud.regions());
         let all: BTreeSet<_> = embedded.into_iter().chain(fetched.map(str::to_owned)).collect();
         all.into_iter().collect()
     }
@@ -67,9 +90,9 @@ impl Catalog {
         let machines = match provider {
             ProviderKind::Aws => self.aws_types(region),
             ProviderKind::Gcp => {
-                let mut all = gce_shapes::all();
-                all.retain(|machine| self.part(region, chief_part(machine), false).is_some());
-                all
+                let all = gce_shapes::all().values();
+                let there = all.filter(|machine| self.part(region, chief_part(machine), false).is_some());
+                there.cloned().collect()
             }
             ProviderKind::Mock => Vec::new(),
         };
@@ -88,10 +111,10 @@ impl Catalog {
     fn aws_types(&self, region: &str) -> Vec<MachineType> {
         let embedded = self.embedded();
         let at = embedded.aws_regions.iter().position(|known| known == region);
-        let is_there = |name: &str, cells: &[Cell]| {
+        let is_there = |name: &str, cells: &Cells| {
             let known = at
-                .and_then(|at| cells.get(at))
-                .is_some_and(|cell| *cell != Cell::Absent);
+                .and_then(|at| cells.aws().nth(at)?)
+                .is_some_and(|cell| cell != Cell::Absent);
             known || self.fetched_price(ProviderKind::Aws, region, name, false).is_some()
         };
         let types = embedded.aws.iter().filter(|(name, (_, cells))| is_there(name, cells));
@@ -107,7 +130,7 @@ impl Catalog {
                 .values()
                 .map(|(machine, _)| machine.clone())
                 .collect(),
-            ProviderKind::Gcp => gce_shapes::all(),
+            ProviderKind::Gcp => gce_shapes::all().values().cloned().collect(),
             ProviderKind::Mock => Vec::new(),
         }
     }
@@ -118,7 +141,7 @@ impl Catalog {
             ProviderKind::Aws => self.embedded().aws.get(name).map(|(machine, _)| machine.clone()),
             ProviderKind::Gcp => match Custom::parse(name) {
                 Some(custom) => Some(custom.machine(name)),
-                None => gce_shapes::all().into_iter().find(|machine| machine.name == name),
+                None => gce_shapes::all().get(name).cloned(),
             },
             ProviderKind::Mock => None,
         }
@@ -145,7 +168,7 @@ impl Catalog {
 
     /// What was fetched, unless cloudctl was built later.
     fn fetched_price(&self, provider: ProviderKind, region: &str, name: &str, spot: bool) -> Option<Price> {
-        let cloud = self.fetched.of(provider)?;
+        let cloud = self.fetched().of(provider)?;
         let usd_per_hour = cloud.price(region, name, spot)?;
         let price = Price {
             usd_per_hour,
@@ -157,9 +180,9 @@ impl Catalog {
     fn embedded_aws_price(&self, region: &str, name: &str, spot: bool) -> Option<Price> {
         let embedded = self.embedded();
         let at = embedded.aws_regions.iter().position(|known| known == region)?;
-        match embedded.aws.get(name)?.1.get(at)? {
+        match embedded.aws.get(name)?.1.aws().nth(at)?? {
             Cell::Price(usd_per_hour) if !spot => Some(Price {
-                usd_per_hour: *usd_per_hour,
+                usd_per_hour,
                 as_of: embedded.as_of,
             }),
             _ => None,
@@ -194,7 +217,7 @@ impl Catalog {
         }
         let embedded = self.embedded();
         let at = embedded.gcp_regions.iter().position(|known| known == region)?;
-        let usd_per_hour = (*embedded.gcp.get(&(part, spot))?.get(at)?)?;
+        let usd_per_hour = embedded.gcp.get(&(part, spot))?.gcp().nth(at)??;
         Some(Price {
             usd_per_hour,
             as_of: embedded.as_of,

@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::{
     APPRAISED_FIELDS, Cost, Filter, Inventory, LabelSelector, SortOrder, appraise, costs, stream_inventory,
-    take_inventory,
+    watch_inventory,
 };
 use crate::output::{COSTS, INSTANCES, Record, Report};
 
@@ -89,7 +89,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
             None => Ok(ExitStatus::DONE),
         };
     }
-    let mut inventory = take_inventory(&providers, &scope(context), &filter).await?;
+    let mut inventory = gather(&providers, &filter, context).await?;
     let now = context.now();
     fill_in(&mut inventory.instances, catalog);
     inventory.instances.retain(|instance| args.admits(instance, now));
@@ -104,6 +104,23 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     let sort = args.sort.map_or_else(|| DEFAULT_SORT.parse(), Ok)?;
     sort.sort(&mut inventory.instances, now);
     conclude(inventory, Shown::Instances { before: 0 }, context)
+}
+
+/// Takes the inventory, and says meanwhile how far it is.
+async fn gather(
+    providers: &[Arc<dyn Provider>],
+    filter: &ListFilter,
+    context: &mut Context,
+) -> anyhow::Result<Inventory> {
+    let scope = scope(context);
+    let (mut answered, mut found) = (0, 0);
+    let printer = &mut context.printer;
+    let mut tell = |instances| {
+        answered += 1;
+        found += instances;
+        printer.progress(&format!("{} answered, VMs: {found}", locations(answered)));
+    };
+    Ok(watch_inventory(providers, &scope, filter, &mut tell).await?)
 }
 
 /// Fills in what the catalogue knows, if it is wanted.

@@ -4,38 +4,12 @@
 use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
-use super::inventory::{Inventory, within_deadline};
+use super::asking::{Asked, within_deadline};
+use super::inventory::Inventory;
 use crate::cloud::{Location, Provider};
-
-/// A location, and what is heard of it while it is being listed.
-#[derive(Debug)]
-pub(super) struct Asked {
-    pub(super) location: Location,
-    has_instances: AtomicBool,
-}
-
-impl Asked {
-    pub(super) fn new(location: Location) -> Self {
-        Self {
-            location,
-            has_instances: AtomicBool::new(false),
-        }
-    }
-
-    /// Instances were listed.
-    pub(super) fn hear(&self) {
-        self.has_instances.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether any were.
-    pub(super) fn has_instances(&self) -> bool {
-        self.has_instances.load(Ordering::Relaxed)
-    }
-}
 
 /// Asks every location of a cloud with `list`.
 ///

@@ -6,16 +6,13 @@ use std::ops::ControlFlow;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
-use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use super::everywhere::{Asked, ask_everywhere};
-use super::silence::{Silence, Stopwatch};
-use crate::cloud::{Error, ErrorKind, Instance, ListFilter, Location, Pages, Provider, Result};
-
-/// How long one location may say nothing, before its first page and between any two.
-const LONGEST_SILENCE: Duration = Duration::from_secs(60);
+use super::asking::{Asked, list_in_time};
+use super::everywhere::ask_everywhere;
+use super::silence::Stopwatch;
+use crate::cloud::{Error, ErrorKind, Instance, ListFilter, Location, Provider, Result};
 
 /// Which parts of the clouds are asked.
 #[derive(Clone, Debug, Default)]
@@ -93,13 +90,28 @@ impl Inventory {
 /// # Errors
 /// `InvalidSpec` if no cloud has the region or zone that the scope names.
 pub async fn take_inventory(providers: &[Arc<dyn Provider>], scope: &Scope, filter: &ListFilter) -> Result<Inventory> {
+    watch_inventory(providers, scope, filter, &mut |_| ()).await
+}
+
+/// The same; `on_answer` is told of each location, as soon as it has answered, how many instances were found there.
+///
+/// # Errors
+/// As [`take_inventory`].
+pub async fn watch_inventory(
+    providers: &[Arc<dyn Provider>],
+    scope: &Scope,
+    filter: &ListFilter,
+    on_answer: &mut (dyn FnMut(usize) + Send),
+) -> Result<Inventory> {
     let watch = Stopwatch::start();
+    let on_answer = Mutex::new(on_answer);
     let list = async |provider: &dyn Provider, asked: &Asked| {
         let mut instances = Vec::new();
         let mut gather = |page: Vec<Instance>| instances.extend(page);
         let listed = list_in_time(provider, asked, filter, &watch, &mut gather).await;
-        if listed.is_err() {
-            instances.clear();
+        match &listed {
+            Ok(_) => on_answer.lock().unwrap_or_else(PoisonError::into_inner)(instances.len()),
+            Err(_) => instances.clear(),
         }
         Inventory::of_location(instances, false, listed)
     };
@@ -224,66 +236,4 @@ async fn locations_in(provider: &dyn Provider, scope: &Scope) -> Result<Vec<Resu
         }
     }
     Ok(locations)
-}
-
-/// Lists one location for as long as it goes on saying something.
-async fn list_in_time(
-    provider: &dyn Provider,
-    asked: &Asked,
-    filter: &ListFilter,
-    watch: &Stopwatch,
-    hand_on: &mut (dyn FnMut(Vec<Instance>) + Send),
-) -> Result<Vec<Error>> {
-    let silence = Silence::begins(watch, LONGEST_SILENCE);
-    let mut listen = |page: Vec<Instance>| {
-        // A cloud that says the same again and again, or nothing page after page, might as well be silent.
-        let is_news = !page.is_empty();
-        if is_news {
-            asked.hear();
-        }
-        hand_on(page);
-        if is_news {
-            silence.breaks();
-        }
-    };
-    let pages = Pages::new(&asked.location, filter, &mut listen);
-    in_time(provider, &asked.location, &silence, provider.list_pages(&pages)).await
-}
-
-/// Ends a call about a location that is silent for too long; its errors name the place.
-///
-/// # Errors
-/// `Network` after too long a silence; those of the call.
-pub(super) async fn within_deadline<T>(
-    provider: &dyn Provider,
-    location: &Location,
-    call: impl Future<Output = Result<T>>,
-) -> Result<T> {
-    let watch = Stopwatch::start();
-    in_time(provider, location, &Silence::begins(&watch, LONGEST_SILENCE), call).await
-}
-
-/// Ends a call when its silence has lasted too long; its errors name the place.
-async fn in_time<T>(
-    provider: &dyn Provider,
-    location: &Location,
-    silence: &Silence<'_>,
-    call: impl Future<Output = Result<T>>,
-) -> Result<T> {
-    let place = place_name(provider, location);
-    let answer = silence.bounds(call).await.unwrap_or_else(|| {
-        let seconds = LONGEST_SILENCE.as_secs();
-        Err(Error::new(ErrorKind::Network, format!("no answer within {seconds} s")))
-    });
-    answer.map_err(|error| match error.location() {
-        Some(_) => error,
-        None => error.at(place),
-    })
-}
-
-fn place_name(provider: &dyn Provider, location: &Location) -> String {
-    match location {
-        Location::Everywhere => provider.kind().to_string(),
-        _ => format!("{}/{location}", provider.kind()),
-    }
 }

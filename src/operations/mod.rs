@@ -3,6 +3,7 @@
 
 mod adopt;
 mod appraise;
+mod asking;
 mod batch;
 mod costs;
 mod create;
@@ -31,7 +32,7 @@ pub use costs::{Cost, costs};
 pub use create::{Creation, Creations, create_once};
 pub use expiry::{Expired, extended_ttl, find_expired};
 pub use filter::{Filter, SortOrder};
-pub use inventory::{Inventory, Scope, stream_inventory, take_inventory};
+pub use inventory::{Inventory, Scope, stream_inventory, take_inventory, watch_inventory};
 pub use offer::{Offer, Wish, usd};
 pub use openings::close_openings;
 pub use select::{Selection, find_references};

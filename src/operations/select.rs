@@ -1,6 +1,9 @@
 //! From what people type to the instances they mean: exactly one for each reference, or an error that says why not.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use futures_util::future::join_all;
 
 use super::inventory::{Inventory, Scope, take_inventory};
 use crate::cloud::{Error, ErrorKind, Instance, InstanceState, ListFilter, Provider, ProviderKind, Reference, Result};
@@ -93,13 +96,20 @@ pub async fn find_references(
     if !short.is_empty() {
         found.merge(take_inventory(providers, scope, &filter_for(&short)).await?);
     }
+    // One listing for each place, however many are named in it.
+    let mut places: BTreeMap<(ProviderKind, &str), Vec<&Reference>> = BTreeMap::new();
     for reference in full {
-        let Some((kind, place)) = &reference.scope else {
-            continue;
-        };
-        let provider = connect(*kind);
+        if let Some((kind, place)) = &reference.scope {
+            places.entry((*kind, place)).or_default().push(reference);
+        }
+    }
+    let listings = places.into_iter().map(async |((kind, place), references)| {
+        let provider = connect(kind);
         let scope = scope_of_place(provider.as_ref(), place).await?;
-        found.merge(take_inventory(&[provider], &scope, &filter_for(&[reference])).await?);
+        take_inventory(&[provider], &scope, &filter_for(&references)).await
+    });
+    for listing in join_all(listings).await {
+        found.merge(listing?);
     }
     if found.is_blind() {
         return Err(found.gaps.swap_remove(0));

@@ -8,36 +8,13 @@ use jiff::Timestamp;
 use super::errors::error_text;
 use super::format::Format;
 use super::machine::{write_csv, write_json, write_jsonl, write_yaml};
+use super::progress::ProgressLine;
 use super::record::{Record, Report};
 use super::table::{Layout, write_named, write_record, write_table};
+use super::terminal::{Streams, Terminal};
 use super::text::{escape, escape_lines};
 use super::views::View;
 use crate::cloud::{Error, Result};
-
-/// Which streams are terminals, how wide they are, and whether colours are wanted there.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Terminal {
-    /// Standard input is a terminal, so questions can be asked.
-    pub input: bool,
-    /// Standard output is a terminal.
-    pub output: bool,
-    /// Standard error is a terminal, so progress can be shown.
-    pub errors: bool,
-    /// The terminal's width in columns; `None` is no limit.
-    pub width: Option<usize>,
-    /// Colours on standard output.
-    pub colour_output: bool,
-    /// Colours on standard error.
-    pub colour_errors: bool,
-}
-
-/// Where output goes.
-pub struct Streams {
-    /// Results.
-    pub stdout: Box<dyn Write + Send>,
-    /// Everything else.
-    pub stderr: Box<dyn Write + Send>,
-}
 
 /// Writes results to stdout and everything else to stderr.
 pub struct Printer {
@@ -46,6 +23,7 @@ pub struct Printer {
     format: Option<Format>,
     quiet: bool,
     is_closed: bool,
+    progress: ProgressLine,
 }
 
 impl Printer {
@@ -57,6 +35,7 @@ impl Printer {
             format: None,
             quiet: false,
             is_closed: false,
+            progress: ProgressLine::default(),
         }
     }
 
@@ -158,6 +137,7 @@ impl Printer {
     /// # Errors
     /// Those of writing.
     pub fn items(&mut self, report: &Report, view: &View, now: Timestamp) -> io::Result<()> {
+        self.progress.clear(&mut *self.streams.stderr);
         let printed = self.write_items(report, view, now);
         self.tolerate_closed(printed)
     }
@@ -302,6 +282,14 @@ impl Printer {
         }
     }
 
+    /// Says how far it is, on a terminal only, until something else is printed.
+    pub fn progress(&mut self, text: &str) {
+        if self.shows_progress() {
+            let columns = self.terminal.width.unwrap_or(80);
+            self.progress.show(&mut *self.streams.stderr, &escape(text), columns);
+        }
+    }
+
     /// Prints a question, without a new line after it.
     ///
     /// # Errors
@@ -321,6 +309,7 @@ impl Printer {
     }
 
     fn line(&mut self, text: &str) {
+        self.progress.clear(&mut *self.streams.stderr);
         // A closed stderr must not stop what is being done.
         let _ = writeln!(self.streams.stderr, "{text}");
         let _ = self.streams.stderr.flush();

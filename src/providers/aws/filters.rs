@@ -10,13 +10,14 @@ use crate::cloud::{LABEL_NAME, ListFilter};
 /// The most values that one filter takes.
 pub(super) const FILTER_VALUES: usize = 200;
 
-/// What to ask for, each alternative by itself: filters of one call add up, so it takes several calls.
+/// What to ask for, each alternative by itself: filters of one call add up, so it takes several calls. `None` is
+/// everything: more ids than one filter takes are looked for in it, so that it takes no call for each.
 pub(super) fn selections(filter: &ListFilter) -> Vec<Option<Filter>> {
-    if filter.names.is_empty() && filter.ids.is_empty() {
+    if filter.names.is_empty() && filter.ids.is_empty() || filter.ids.len() > FILTER_VALUES {
         return vec![None];
     }
     let ids: Vec<&String> = filter.ids.iter().filter(|id| is_instance_id(id)).collect();
-    let by_id = ids.chunks(FILTER_VALUES).map(|ids| equal("instance-id", ids));
+    let by_id = (!ids.is_empty()).then(|| equal("instance-id", ids));
     let own = own_names(&filter.names);
     let by_own = own
         .chunks(FILTER_VALUES)
@@ -26,7 +27,7 @@ pub(super) fn selections(filter: &ListFilter) -> Vec<Option<Filter>> {
     let by_console = foreign
         .chunks(FILTER_VALUES)
         .map(|names| equal(&tag_filter(TAG_NAME), names));
-    by_id.chain(by_own).chain(by_console).map(Some).collect()
+    by_id.into_iter().chain(by_own).chain(by_console).map(Some).collect()
 }
 
 /// What the tag of our own can be on instances of these names: the members of a group all have the group's.
@@ -109,12 +110,15 @@ mod tests {
     }
 
     #[test]
-    fn long_lists_are_cut_to_what_a_filter_takes() {
-        let filter = ListFilter {
-            ids: (0..450).map(|number| format!("i-{number:x}")).collect(),
+    fn more_ids_than_a_filter_takes_are_looked_for_in_everything() {
+        let filter = |count| ListFilter {
+            ids: (0..count).map(|number| format!("i-{number:x}")).collect(),
             ..ListFilter::default()
         };
-        assert_eq!(selections(&filter).len(), 3);
+        let all_of_them: Vec<_> = selections(&filter(200));
+        assert_eq!(all_of_them.len(), 1);
+        assert_eq!(all_of_them[0].as_ref().unwrap().values().len(), 200);
+        assert_eq!(selections(&filter(201)), [None]);
     }
 
     #[test]

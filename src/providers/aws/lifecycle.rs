@@ -38,25 +38,26 @@ impl Verb {
     }
 }
 
-/// Does it to all targets: zones side by side, each in batches. One protected instance spoils a call for its whole zone,
-/// and no other.
+/// Does it to all targets: regions side by side, each in batches. What is terminated goes by zones: one protected instance
+/// spoils a call for its whole zone, and no other.
 pub(super) async fn act(clients: &Clients, verb: Verb, targets: &[InstanceRef]) -> Vec<Outcome> {
-    let mut zones: BTreeMap<(String, Option<String>), BTreeSet<String>> = BTreeMap::new();
+    let mut places: BTreeMap<(String, Option<String>), BTreeSet<String>> = BTreeMap::new();
     for target in targets.iter().filter(|target| is_ours(target)) {
-        let zone = (target.place.clone(), target.zone.clone());
-        zones.entry(zone).or_default().insert(target.id.clone());
+        let zone = target.zone.clone().filter(|_| verb == Verb::Terminate);
+        let place = (target.place.clone(), zone);
+        places.entry(place).or_default().insert(target.id.clone());
     }
-    let in_zones: Vec<_> = stream::iter(zones)
+    let in_places: Vec<_> = stream::iter(places)
         .map(|((region, _), ids)| async move {
             let client = clients.ec2(&region).await;
-            let settled = in_zone(&client, verb, &region, ids.into_iter().collect()).await;
+            let settled = in_place(&client, verb, &region, ids.into_iter().collect()).await;
             (region, settled)
         })
         .buffer_unordered(CONCURRENT_BATCHES)
         .collect()
         .await;
     let mut settled: HashMap<String, HashMap<String, Settled>> = HashMap::new();
-    for (region, ids) in in_zones {
+    for (region, ids) in in_places {
         settled.entry(region).or_default().extend(ids);
     }
     targets
@@ -96,7 +97,7 @@ impl Settled {
     }
 }
 
-/// Some ids of one zone that go into one call.
+/// Some ids of one place that go into one call.
 struct Batch {
     ids: Vec<String>,
     /// Whether a failed call may have done its work on some of them already.
@@ -105,7 +106,7 @@ struct Batch {
 
 /// One stale or protected id fails the call for all that are with it. So a failed batch is halved, and each half
 /// tried again, until only the ids that fail by themselves are left.
-async fn in_zone(client: &Client, verb: Verb, region: &str, ids: Vec<String>) -> HashMap<String, Settled> {
+async fn in_place(client: &Client, verb: Verb, region: &str, ids: Vec<String>) -> HashMap<String, Settled> {
     let mut settled = HashMap::with_capacity(ids.len());
     let mut round: Vec<Batch> = ids
         .chunks(BATCH)

@@ -11,6 +11,7 @@ use futures_util::stream::{self, TryStreamExt};
 use super::error::{Call, SdkError, translate};
 use super::filters::{equal, selections, tag_filter};
 use super::instance;
+use super::lean::Lean;
 use crate::cloud::{Error, ErrorKind, Instance, LABEL_MANAGED, ListFilter, Location, Pages, Result};
 
 /// The most that DescribeInstances takes for one page.
@@ -78,6 +79,8 @@ async fn read_pages(client: &Client, region: &str, filters: &[Filter], pages: &P
             .set_filters((!filters.is_empty()).then(|| filters.to_vec()))
             .max_results(PAGE_SIZE)
             .set_next_token(token.clone())
+            .customize()
+            .interceptor(Lean)
             .send()
             .await
             .map_err(|error| stop(&error, region, token.is_some()))?;

@@ -16,6 +16,7 @@ mod image_list;
 mod instance;
 mod key_pair;
 mod launch;
+mod lean;
 mod lifecycle;
 mod list;
 mod machine;

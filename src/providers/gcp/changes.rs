@@ -21,7 +21,7 @@ use crate::cloud::{Error, ErrorKind, InstanceRef, Outcome, Result};
 const WAVE: usize = MOST_TERMS;
 /// How many waves of a zone are under way: while one is sent, the next one is looked at.
 const WAVES_AT_ONCE: usize = 2;
-/// How many operations are asked for at once by their names.
+/// How many reads are under way at once.
 const READS_AT_ONCE: usize = 10;
 
 /// Some of the targets, by their positions among all.
@@ -118,6 +118,7 @@ async fn look<'a>(
     targets: impl Iterator<Item = &'a InstanceRef>,
 ) -> Result<BTreeMap<String, model::Instance>> {
     let ids: BTreeSet<&str> = targets.map(|target| target.id.as_str()).collect();
+    client.pace.turn().await;
     match list::raw_by_id(client, zone, &ids).await {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidSpec) => Ok(BTreeMap::new()),
         found => found,
@@ -204,24 +205,37 @@ async fn look_again(
     if watched.is_empty() {
         return;
     }
+    read_operations(client, zone, watched).await;
+    sift(watched, results, is_said);
+}
+
+/// Reads how the operations stand that are over, or not listed yet.
+async fn read_operations(client: &Client, zone: &str, watched: &mut [Watched<'_>]) {
     let under_way = operation::under_way(client, zone).await.unwrap_or_default();
-    // Whoever is not among them is over, or not listed yet.
     let over = watched.iter_mut().filter_map(|one| {
         let name = one.taken.operation.name.clone()?;
-        (!under_way.contains(&name)).then_some((one, name))
+        (!under_way.contains(&name)).then_some((name, one))
     });
-    let read = over.map(
-        async |(one, name)| match operation::standing(client, zone, &name).await {
-            Ok(operation) => (one.taken.operation, one.unread) = (operation, None),
-            Err(error) => one.unread = Some(error),
-        },
-    );
-    let read: Vec<_> = read.collect();
-    stream::iter(read)
-        .buffer_unordered(READS_AT_ONCE)
-        .collect::<Vec<()>>()
-        .await;
-    sift(watched, results, is_said);
+    let mut over: BTreeMap<String, &mut Watched<'_>> = over.collect();
+    let names: Vec<String> = over.keys().cloned().collect();
+    let reads: Vec<_> = names
+        .chunks(MOST_TERMS)
+        .map(async |names| (names, operation::named(client, zone, names).await))
+        .collect();
+    let reads: Vec<_> = stream::iter(reads).buffer_unordered(READS_AT_ONCE).collect().await;
+    for (names, read) in reads {
+        let (mut read, missing) = match read {
+            Ok(read) => (read, Error::new(ErrorKind::NotFound, "its operation is not listed")),
+            Err(error) => (BTreeMap::new(), error),
+        };
+        for name in names {
+            let Some(one) = over.get_mut(name) else { continue };
+            match read.remove(name) {
+                Some(operation) => (one.taken.operation, one.unread) = (operation, None),
+                None => one.unread = Some(missing.clone()),
+            }
+        }
+    }
 }
 
 /// Moves those to the results of which there is one.

@@ -2,7 +2,7 @@
 //!
 //! An instance names its disks and does not give their ids, and a name can come to mean another disk.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use super::client::Client;
+use super::filter::MOST_TERMS;
 use super::get::by_name;
 use super::operation;
 use super::pages::{Page, all_pages};
@@ -22,8 +23,6 @@ use crate::cloud::{Disk, Instance, InstanceName, NativeName, Ownership, Result, 
 const PATIENCE: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// The most names that one filter holds, so that no URL gets too long.
-const MOST_TERMS: usize = 30;
 const AT_ONCE: usize = 10;
 /// By how much the times of two things may differ that one call makes.
 const ONE_CALL: SignedDuration = SignedDuration::from_mins(5);
@@ -53,6 +52,8 @@ pub(super) async fn surviving(client: &Client, gone: &[Instance]) -> Result<Vec<
 async fn in_zone(client: &Client, zone: &str, mut wanted: Vec<(&Instance, &Disk)>) -> Result<Vec<SurvivingDisk>> {
     let (start, mut pause) = (Instant::now(), FIRST_PAUSE);
     let left = loop {
+        // Right after many changes there may be no room for another call.
+        client.pace.turn().await;
         let names: Vec<_> = wanted.iter().map(|(_, disk)| disk.id.as_str()).collect();
         let found = named(client, zone, &names).await?;
         wanted.retain(|(_, disk)| found.contains_key(&disk.id));
@@ -150,36 +151,35 @@ fn created(disk: &model::Disk) -> Option<Timestamp> {
     disk.creation_timestamp.as_deref()?.parse().ok()
 }
 
-/// The disks of a zone that have one of these names.
+/// The disks of a zone that have one of these names: one list, however many they are.
 async fn named(client: &Client, zone: &str, names: &[&str]) -> Result<BTreeMap<String, model::Disk>> {
     let (project, disks) = (client.project().await?, client.disks().await?);
-    let mut all = BTreeMap::new();
-    for names in names.chunks(MOST_TERMS) {
-        let terms: Vec<_> = names.iter().map(|name| format!("(name = \"{name}\")")).collect();
-        let expression = &terms.join(" OR ");
-        let fetch = |token: Option<String>| {
-            client.read("list the disks", zone, move || {
-                let call = disks
-                    .list()
-                    .set_project(project)
-                    .set_zone(zone)
-                    .set_max_results(500_u32);
-                let call = call.set_filter(expression).set_or_clear_page_token(token.clone());
-                prepared(call).send()
-            })
-        };
-        let found = all_pages(fetch, |found: &mut Vec<model::Disk>, page: DiskList| {
-            let rows = page.items.len();
-            found.extend(page.items);
-            Ok(Page::of(rows, page.next_page_token))
-        });
-        let with_name = found
-            .await?
+    let names: BTreeSet<&str> = names.iter().copied().collect();
+    let terms = names.iter().map(|name| format!("(name = \"{name}\")"));
+    let expression = &(names.len() <= MOST_TERMS).then(|| terms.collect::<Vec<_>>().join(" OR "));
+    let fetch = |token: Option<String>| {
+        client.read("list the disks", zone, move || {
+            let call = disks
+                .list()
+                .set_project(project)
+                .set_zone(zone)
+                .set_max_results(500_u32);
+            let call = call
+                .set_or_clear_filter(expression.clone())
+                .set_or_clear_page_token(token.clone());
+            prepared(call).send()
+        })
+    };
+    let found = all_pages(fetch, |found: &mut BTreeMap<String, model::Disk>, page: DiskList| {
+        let rows = page.items.len();
+        let with_name = page
+            .items
             .into_iter()
             .filter_map(|disk| Some((disk.name.clone()?, disk)));
-        all.extend(with_name.filter(|(name, _)| names.contains(&name.as_str())));
-    }
-    Ok(all)
+        found.extend(with_name.filter(|(name, _)| names.contains(name.as_str())));
+        Ok(Page::of(rows, page.next_page_token))
+    });
+    found.await
 }
 
 #[cfg(test)]

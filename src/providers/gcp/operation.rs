@@ -117,6 +117,15 @@ pub(super) async fn under_way(client: &Client, zone: &str) -> Result<BTreeSet<St
     Ok(under_way.filter_map(|operation| operation.name).collect())
 }
 
+/// The operations of a zone that have these names, by name; few enough that a URL takes them.
+pub(super) async fn named(client: &Client, zone: &str, names: &[String]) -> Result<BTreeMap<String, Operation>> {
+    let terms: Vec<_> = names.iter().map(|name| format!("(name = \"{name}\")")).collect();
+    let operations = all_of(client, zone, &terms.join(" OR ")).await?.into_iter();
+    Ok(operations
+        .filter_map(|operation| Some((operation.name.clone()?, operation)))
+        .collect())
+}
+
 /// Whether somebody has deleted the instance of this id, or is about to. Operations are kept for two weeks at least.
 pub(super) async fn was_deleted(client: &Client, zone: &str, id: u64) -> Result<bool> {
     let expression = format!("(operationType = \"delete\") AND (targetId = {id})");

@@ -70,7 +70,7 @@ impl Pace {
         }
     }
 
-    /// A call was refused for coming too fast.
+    /// A call, of whatever kind, was refused for coming too fast.
     pub(super) fn refused(&self) {
         self.rate().refused(Instant::now());
     }

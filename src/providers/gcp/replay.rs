@@ -133,7 +133,7 @@ impl Client {
             unanswered |= fate == Fate::Unanswered;
             faulty |= fate == Fate::Faulty;
             failures += u32::from(fate != Fate::Throttled);
-            if patience.takes_turns && fate == Fate::Throttled {
+            if fate == Fate::Throttled {
                 self.pace.refused();
             }
             let pause = pause(attempt).max(retry_after(&error).unwrap_or_default());

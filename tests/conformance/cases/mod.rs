@@ -17,6 +17,7 @@ mod gce_ttl;
 mod groups;
 mod lifecycle;
 mod list;
+mod many;
 mod offered;
 mod openings;
 mod refusals;
@@ -40,6 +41,7 @@ pub fn all() -> Vec<Case> {
     all.extend(create::cases());
     all.extend(lifecycle::cases());
     all.extend(list::cases());
+    all.extend(many::cases());
     all.extend(terminate::cases());
     all.extend(refusals::cases());
     all.extend(expiry::cases());

@@ -1,0 +1,50 @@
+"""What must hold: how cloudctl has to compare."""
+
+from dataclasses import dataclass
+
+from scenarios import MILLISECONDS, SLOW_MILLISECONDS
+
+
+@dataclass(frozen=True)
+class Target:
+    """cloudctl's figure in a scenario is at most a factor of a peer's, or at most `factor` where there is no peer."""
+
+    scenario: str
+    figure: str
+    factor: float
+    peer: str | None = None
+
+    def described(self) -> str:
+        name, _, unit = self.figure.partition("_")
+        if self.peer is None:
+            return f"{self.scenario}: {name} at most {self.factor:g} {UNITS[unit]}"
+        share = f"{self.factor:g} ×" if self.factor >= 1 else f"1/{1 / self.factor:g} of"
+        return f"{self.scenario}: {name} at most {share} that of {self.peer}"
+
+    def verdict(self, figures: dict) -> tuple | None:
+        """What was measured and whether it holds, or nothing where it was not measured."""
+        ours = figures.get((self.scenario, "cloudctl", self.figure))
+        limit = figures.get((self.scenario, self.peer, self.figure)) if self.peer else 1.0
+        if ours is None or limit is None:
+            return None
+        unit = UNITS[self.figure.partition("_")[2]]
+        measured = f"{ours:.1f} {unit}"
+        if self.peer:
+            measured += f", {self.peer} {limit:.1f} {unit}"
+        return measured, ours <= self.factor * limit
+
+
+UNITS = {"ms": "ms", "mib": "MiB"}
+
+MUST_HOLD = [
+    Target("version", "wall_ms", 1 / 50, "aws v2"),
+    Target("version", "wall_ms", 10),
+    Target("ec2", "wall_ms", 1 / 20, "aws v2"),
+    Target("ec2", "peak_mib", 1 / 4, "aws v2"),
+    Target("ec2", "wall_ms", 3, "curl"),
+    Target("gce", "wall_ms", 1 / 20, "gcloud"),
+    Target("world", "wall_ms", 1.25 * SLOW_MILLISECONDS + MILLISECONDS),
+    Target("many", "wall_ms", 1 / 20, "boto3"),
+    Target("stream-ec2", "peak_mib", 100),
+    Target("stream-gce", "peak_mib", 100),
+]
