@@ -23,6 +23,7 @@ mod expiry;
 mod guard;
 mod help;
 mod interrupts;
+mod lazy;
 mod limits;
 mod secrets;
 mod spec_files;

@@ -108,7 +108,7 @@ fn mended(body: &[u8]) -> Option<Vec<u8>> {
     if !body.trim_ascii_start().starts_with(b"<") {
         return None;
     }
-    let text = String::from_utf8_lossy(body);
+    let text = std::str::from_utf8(body).map_or_else(|_| String::from_utf8_lossy(body), Cow::Borrowed);
     let is_sound = memmem::find(text.as_bytes(), b"&#").is_none() && !has_no_xml(&text);
     if is_sound {
         return match text {

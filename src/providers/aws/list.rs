@@ -11,7 +11,7 @@ use futures_util::stream::{self, TryStreamExt};
 use super::error::{Call, SdkError, translate};
 use super::filters::{equal, selections, tag_filter};
 use super::instance;
-use super::lean::Lean;
+use super::quick::{Page, QuickReader};
 use crate::cloud::{Error, ErrorKind, Instance, LABEL_MANAGED, ListFilter, Location, Pages, Result};
 
 /// The most that DescribeInstances takes for one page.
@@ -74,23 +74,28 @@ async fn read_pages(client: &Client, region: &str, filters: &[Filter], pages: &P
             page = seen.len() + 1,
             "call"
         );
-        let page = client
+        let quick = QuickReader::new(region);
+        let answer = client
             .describe_instances()
             .set_filters((!filters.is_empty()).then(|| filters.to_vec()))
             .max_results(PAGE_SIZE)
             .set_next_token(token.clone())
             .customize()
-            .interceptor(Lean)
+            .interceptor(quick.clone())
             .send()
             .await
             .map_err(|error| stop(&error, region, token.is_some()))?;
-        let found = instances(&page, region);
-        let next = page.next_token.clone().filter(|token| !token.is_empty());
+        let page = quick.page().unwrap_or_else(|| Page {
+            instances: instances(&answer, region),
+            next_token: answer.next_token.clone(),
+        });
         // The SDK's page is the bigger one of the two.
-        drop(page);
-        pages.take(found);
+        drop(answer);
+        pages.take(page.instances);
         // A page can be empty although more follow.
-        let Some(next) = next else { return Ok(()) };
+        let Some(next) = page.next_token.filter(|token| !token.is_empty()) else {
+            return Ok(());
+        };
         if !seen.insert(next.clone()) {
             let error = Error::new(
                 ErrorKind::Network,
@@ -116,7 +121,7 @@ fn stop(error: &SdkError<DescribeInstancesError>, region: &str, with_token: bool
 }
 
 /// The instances of one answer.
-fn instances(output: &DescribeInstancesOutput, region: &str) -> Vec<Instance> {
+pub(super) fn instances(output: &DescribeInstancesOutput, region: &str) -> Vec<Instance> {
     output
         .reservations()
         .iter()

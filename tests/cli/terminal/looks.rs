@@ -1,6 +1,6 @@
 //! Tables that fit, colours, and progress.
 
-use super::on_terminal;
+use super::{on_terminal, written_to_terminal};
 use crate::create;
 use crate::support::sandbox::Sandbox;
 
@@ -39,6 +39,20 @@ fn tables_fit_the_terminal_and_never_cut_a_name() {
     // A pipe has no width.
     let piped = sandbox.run(LIST).expect(0);
     assert!(piped.stdout.contains("EXPIRES"), "{}", piped.stdout);
+}
+
+#[test]
+fn a_list_says_how_far_it_is_and_leaves_nothing_of_that() {
+    let sandbox = with_one("web-1");
+    let run = on_terminal(&sandbox, 200, "", LIST).expect(0);
+    assert!(!run.stdout.contains("answered"), "{}", run.stdout);
+    let raw = written_to_terminal(&sandbox, 200, "", LIST, ":").stdout;
+    assert!(raw.contains("\r3 locations answered, VMs: 1"), "{raw}");
+    // Neither for scripts, nor where keys alone are asked for.
+    for arguments in [&["list", "-p", "mock", "-o", "json"][..], &["list", "-p", "mock", "-q"]] {
+        let raw = written_to_terminal(&sandbox, 200, "", arguments, ":").stdout;
+        assert!(!raw.contains("answered"), "{raw}");
+    }
 }
 
 #[test]

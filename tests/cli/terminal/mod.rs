@@ -11,6 +11,20 @@ use serde_json::json;
 
 use crate::support::sandbox::{Run, Sandbox};
 
+/// What is left to be read on a terminal, where a carriage return goes back to the line's beginning.
+fn shown(printed: &str) -> String {
+    let lines = printed.replace("\r\n", "\n");
+    let lines = lines.split('\n').map(|line| {
+        let written = line.split('\r').map(|part| part.chars().collect::<Vec<char>>());
+        let line = written.fold(Vec::new(), |mut line, part| {
+            line.splice(..part.len().min(line.len()), part);
+            line
+        });
+        String::from_iter(line).trim_end().to_owned()
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 /// Runs the binary on a terminal of so many columns, where a question gets `answer`. Both streams are in `stdout`,
 /// as they are on a terminal.
 fn on_terminal(sandbox: &Sandbox, columns: u16, answer: &str, arguments: &[&str]) -> Run {
@@ -19,6 +33,15 @@ fn on_terminal(sandbox: &Sandbox, columns: u16, answer: &str, arguments: &[&str]
 
 /// The same, where a shell does something between the question and the answer; `$CLOUDCTL` is the binary there.
 fn on_terminal_while(sandbox: &Sandbox, columns: u16, answer: &str, arguments: &[&str], meanwhile: &str) -> Run {
+    let run = written_to_terminal(sandbox, columns, answer, arguments, meanwhile);
+    Run {
+        stdout: shown(&run.stdout),
+        ..run
+    }
+}
+
+/// All that was written to the terminal, also what other things took the place of.
+fn written_to_terminal(sandbox: &Sandbox, columns: u16, answer: &str, arguments: &[&str], meanwhile: &str) -> Run {
     let command = sandbox.command(arguments);
     let program = command.get_program().to_string_lossy().into_owned();
     let arguments = command
@@ -53,8 +76,7 @@ fn on_terminal_while(sandbox: &Sandbox, columns: u16, answer: &str, arguments: &
     assert!(!errors.contains("Traceback"), "{errors}");
     Run {
         code: output.status.code().unwrap_or(-1),
-        // A terminal ends its lines so.
-        stdout: String::from_utf8_lossy(&output.stdout).replace("\r\n", "\n"),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
         stderr: errors,
     }
 }
