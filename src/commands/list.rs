@@ -120,7 +120,9 @@ async fn gather(
         found += instances;
         printer.progress(&format!("{} answered, VMs: {found}", locations(answered)));
     };
-    Ok(watch_inventory(providers, &scope, filter, &mut tell).await?)
+    let inventory = watch_inventory(providers, &scope, filter, &mut tell).await;
+    context.printer.end_progress();
+    Ok(inventory?)
 }
 
 /// Fills in what the catalogue knows, if it is wanted.

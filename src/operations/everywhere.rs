@@ -23,7 +23,11 @@ pub(super) async fn ask_everywhere(
         let part = list(provider, &asked).await;
         (asked, part)
     };
-    let known = provider.known_locations().await;
+    // Reading the configuration can take for ever, too, where home is on a network.
+    let known = async { Ok(provider.known_locations().await) };
+    let known = within_deadline(provider, &Location::Everywhere, known)
+        .await
+        .unwrap_or_default();
     let mut open: Vec<_> = known.iter().cloned().map(|known| Arc::new(Asked::new(known))).collect();
     let mut asking: FuturesUnordered<_> = open.iter().cloned().map(ask).collect();
     let mut answers = Vec::new();
@@ -38,9 +42,10 @@ pub(super) async fn ask_everywhere(
         Ok(named) => named.into_iter().collect(),
         Err(error) => {
             answers.extend(asking.collect::<Vec<_>>().await);
-            let parts = answers.into_iter().map(|(_, part)| part);
-            // That the cloud is incomplete says all of those that did not answer.
-            let mut parts: Vec<_> = parts.filter(|part| part.answered > 0).collect();
+            // Whoever failed of the same need not be named: the whole cloud is incomplete.
+            let tells_more = |part: &Inventory| part.gaps.iter().any(|gap| gap.kind() != error.kind());
+            answers.retain(|(asked, part)| part.answered > 0 || asked.has_instances() || tells_more(part));
+            let mut parts = in_order(answers);
             parts.push(Inventory::of_silent_cloud(provider, error));
             return parts;
         }
@@ -59,6 +64,12 @@ pub(super) async fn ask_everywhere(
         open.retain(|open| !Arc::ptr_eq(open, &asked));
         answers.push((asked, part));
     }
-    let answers = answers.into_iter().filter(|(asked, _)| counts(asked));
-    answers.map(|(_, part)| part).collect()
+    answers.retain(|(asked, _)| counts(asked));
+    in_order(answers)
+}
+
+/// The answers by their locations: who was first must make no difference.
+fn in_order(mut answers: Vec<(Arc<Asked>, Inventory)>) -> Vec<Inventory> {
+    answers.sort_by(|(one, _), (other, _)| one.location.cmp(&other.location));
+    answers.into_iter().map(|(_, part)| part).collect()
 }

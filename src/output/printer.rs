@@ -137,7 +137,7 @@ impl Printer {
     /// # Errors
     /// Those of writing.
     pub fn items(&mut self, report: &Report, view: &View, now: Timestamp) -> io::Result<()> {
-        self.progress.clear(&mut *self.streams.stderr);
+        self.end_progress();
         let printed = self.write_items(report, view, now);
         self.tolerate_closed(printed)
     }
@@ -290,6 +290,11 @@ impl Printer {
         }
     }
 
+    /// Takes back what it said of that, so that others than the printer can write there.
+    pub fn end_progress(&mut self) {
+        self.progress.clear(&mut *self.streams.stderr);
+    }
+
     /// Prints a question, without a new line after it.
     ///
     /// # Errors
@@ -309,7 +314,7 @@ impl Printer {
     }
 
     fn line(&mut self, text: &str) {
-        self.progress.clear(&mut *self.streams.stderr);
+        self.end_progress();
         // A closed stderr must not stop what is being done.
         let _ = writeln!(self.streams.stderr, "{text}");
         let _ = self.streams.stderr.flush();

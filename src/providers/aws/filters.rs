@@ -13,10 +13,10 @@ pub(super) const FILTER_VALUES: usize = 200;
 /// What to ask for, each alternative by itself: filters of one call add up, so it takes several calls. `None` is
 /// everything: more ids than one filter takes are looked for in it, so that it takes no call for each.
 pub(super) fn selections(filter: &ListFilter) -> Vec<Option<Filter>> {
-    if filter.names.is_empty() && filter.ids.is_empty() || filter.ids.len() > FILTER_VALUES {
+    let ids: Vec<&String> = filter.ids.iter().filter(|id| is_instance_id(id)).collect();
+    if filter.names.is_empty() && filter.ids.is_empty() || ids.len() > FILTER_VALUES {
         return vec![None];
     }
-    let ids: Vec<&String> = filter.ids.iter().filter(|id| is_instance_id(id)).collect();
     let by_id = (!ids.is_empty()).then(|| equal("instance-id", ids));
     let own = own_names(&filter.names);
     let by_own = own
@@ -119,6 +119,14 @@ mod tests {
         assert_eq!(all_of_them.len(), 1);
         assert_eq!(all_of_them[0].as_ref().unwrap().values().len(), 200);
         assert_eq!(selections(&filter(201)), [None]);
+        // What is no id is a name.
+        let names: Vec<String> = (0..201).map(|number| format!("web{number}")).collect();
+        let typed = ListFilter {
+            ids: names.clone(),
+            names,
+            managed: true,
+        };
+        assert_eq!(selections(&typed).len(), 2);
     }
 
     #[test]

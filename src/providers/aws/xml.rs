@@ -94,10 +94,11 @@ impl<'a> Walk<'a> {
             Some(end) => &content[..end],
             None => content,
         };
-        // A comment, CDATA, or an attribute in which anything can stand.
-        let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        let may_have_attributes = content.len() == name.len() || !content[name.len()..].contains(['<', '\'']);
-        (is_plain && !name.is_empty() && may_have_attributes).then_some(Tag::Start(name))
+        // No comment and no CDATA; and no attribute in which the end of a tag can stand.
+        let is_plain = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let attributes = &content[name.len()..];
+        let is_whole = !attributes.contains(['<', '\'']) && attributes.matches('"').count() % 2 == 0;
+        (is_plain && is_whole).then_some(Tag::Start(name))
     }
 }
 
@@ -193,6 +194,7 @@ mod tests {
             "<a><b>&#xD800;</b></a>",
             "<a><b>&</b></a>",
             "<a><c x='>'/></a>",
+            "<a><b x=\">\">1</b></a>",
             "<a></a><a/>",
             "<!DOCTYPE a><a/>",
             "<a",

@@ -2,15 +2,15 @@
 //! one after. Only Compute Engine: EC2's calls take many instances each.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
 use google_cloud_compute_v1::model;
 use google_cloud_compute_v1::model::instance::Status;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::client::Client;
-use super::error::location;
 use super::filter::MOST_TERMS;
 use super::follow::{FIRST_PAUSE, LONGEST_PAUSE, START_DEADLINE, WATCH_DEADLINE, concluded, says, settled, shows};
 use super::lifecycle::{Change, Taken, begin, change_one};
@@ -19,8 +19,12 @@ use crate::cloud::{Error, ErrorKind, InstanceRef, Outcome, Result};
 
 /// So many instances are looked at by one list, and their calls sent right after it.
 const WAVE: usize = MOST_TERMS;
-/// How many waves of a zone are under way: while one is sent, the next one is looked at.
-const WAVES_AT_ONCE: usize = 2;
+/// How many waves are under way: while one is sent, the next one is looked at.
+pub(super) const WAVES_AT_ONCE: usize = 2;
+/// How many calls of a wave are under way.
+const CALLS_AT_ONCE: usize = 10;
+/// For so long a look holds: then a name may have come to mean another instance.
+const FRESH: Duration = Duration::from_secs(5);
 /// How many reads are under way at once.
 const READS_AT_ONCE: usize = 10;
 
@@ -75,7 +79,11 @@ async fn begin_wave<'a>(
     wave: &[(usize, &'a InstanceRef)],
     change: Change,
 ) -> Vec<(usize, Result<Option<Taken<'a>>>)> {
-    let looked = async {
+    // Held until the last call is sent. Nobody closes it.
+    let _wave = client.waves.acquire().await;
+    client.pace.turn().await;
+    let looked_at = Instant::now();
+    let looked: Result<(BTreeMap<_, _>, BTreeSet<_>)> = async {
         let found = look(client, zone, wave.iter().map(|(_, target)| *target)).await?;
         let is_stopping = |api: &model::Instance| api.status == Some(Status::Stopping);
         let going = match found.values().any(is_stopping) {
@@ -84,9 +92,12 @@ async fn begin_wave<'a>(
             false => BTreeSet::new(),
         };
         Ok((found, going))
-    };
-    let (found, going): (BTreeMap<String, model::Instance>, BTreeSet<String>) = match looked.await {
+    }
+    .await;
+    let (found, going) = match looked {
         Ok(looked) => looked,
+        // An unknown zone has none of them.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidSpec) => Default::default(),
         Err(error) => {
             return wave
                 .iter()
@@ -97,32 +108,29 @@ async fn begin_wave<'a>(
     let begun = wave.iter().map(|(position, target)| {
         let (found, going) = (&found, &going);
         async move {
-            let begun = match found.get(&target.id) {
+            let begun = match found.get(&target.id).filter(|_| looked_at.elapsed() < FRESH) {
                 Some(api) => {
                     let going = api.status == Some(Status::Deprovisioning) || going.contains(&target.id);
                     begin(client, target, change, api.clone(), going).await
                 }
-                // Gone, or another one has its name by now: that is told apart one by one.
+                // Gone, or another one has its name by now, or has had the time to take it: that is told one by one.
                 None => change_one(client, target, change).await.map(|()| None),
             };
             (*position, begun)
         }
     });
-    join_all(begun).await
+    let begun: Vec<_> = begun.collect();
+    stream::iter(begun).buffer_unordered(CALLS_AT_ONCE).collect().await
 }
 
-/// Those of the targets that are there, by id. An unknown zone has none.
+/// Those of the targets that are there, by id.
 async fn look<'a>(
     client: &Client,
     zone: &str,
     targets: impl Iterator<Item = &'a InstanceRef>,
 ) -> Result<BTreeMap<String, model::Instance>> {
     let ids: BTreeSet<&str> = targets.map(|target| target.id.as_str()).collect();
-    client.pace.turn().await;
-    match list::raw_by_id(client, zone, &ids).await {
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidSpec) => Ok(BTreeMap::new()),
-        found => found,
-    }
+    list::raw_by_id(client, zone, &ids).await
 }
 
 /// A change that is watched until it is over, or shows in its instance.
@@ -152,15 +160,14 @@ async fn follow(client: &Client, zone: &str, taken: Vec<(usize, Taken<'_>)>, cha
         Change::Start => START_DEADLINE,
         _ => WATCH_DEADLINE,
     };
+    // Whatever it takes, once they are looked at.
+    look_again(client, zone, &mut watched, &mut results, change).await;
     let rounds = async {
         let mut pause = FIRST_PAUSE;
-        loop {
-            look_again(client, zone, &mut watched, &mut results, change).await;
-            if watched.is_empty() {
-                return;
-            }
+        while !watched.is_empty() {
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
+            look_again(client, zone, &mut watched, &mut results, change).await;
         }
     };
     // What is left then is told by how its operation stood last.
@@ -196,10 +203,12 @@ async fn look_again(
         && !watched.is_empty()
         && let Ok(found) = look(client, zone, watched.iter().map(|one| one.taken.target)).await
     {
-        sift(watched, results, |taken| match found.get(&taken.target.id) {
-            Some(api) => shows(change, api).then_some(Ok(())),
-            None if change == Change::Terminate => Some(Ok(())),
-            None => Some(Err(Error::not_found(taken.target).at(location(zone)))),
+        sift(watched, results, |taken| {
+            let shown = match found.get(&taken.target.id) {
+                Some(api) => shows(change, api),
+                None => change == Change::Terminate,
+            };
+            shown.then_some(Ok(()))
         });
     }
     if watched.is_empty() {
@@ -214,7 +223,11 @@ async fn read_operations(client: &Client, zone: &str, watched: &mut [Watched<'_>
     let under_way = operation::under_way(client, zone).await.unwrap_or_default();
     let over = watched.iter_mut().filter_map(|one| {
         let name = one.taken.operation.name.clone()?;
-        (!under_way.contains(&name)).then_some((name, one))
+        if under_way.contains(&name) {
+            one.unread = None;
+            return None;
+        }
+        Some((name, one))
     });
     let mut over: BTreeMap<String, &mut Watched<'_>> = over.collect();
     let names: Vec<String> = over.keys().cloned().collect();

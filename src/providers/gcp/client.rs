@@ -9,9 +9,10 @@ use google_cloud_compute_v1::client::{
 };
 use google_cloud_compute_v1::model::MachineType;
 use jiff::Timestamp;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::Instant;
 
+use super::changes::WAVES_AT_ONCE;
 use super::credentials::{self, Found};
 use super::gcloud_configuration::GcloudConfiguration;
 use super::pace::Pace;
@@ -41,6 +42,8 @@ pub(super) struct Client {
     global_operations: OnceCell<GlobalOperations>,
     /// The turns of calls that change something.
     pub(super) pace: Pace,
+    /// Who may look at a wave of instances and change them: calls must follow the look soon.
+    pub(super) waves: Semaphore,
     /// What the cloud's clock showed, and when it was asked.
     pub(super) clock: OnceCell<(Timestamp, Instant)>,
     /// The zones of the project, asked for once.
@@ -90,6 +93,7 @@ impl Client {
             projects: OnceCell::new(),
             global_operations: OnceCell::new(),
             pace: Pace::default(),
+            waves: Semaphore::new(WAVES_AT_ONCE),
             clock: OnceCell::new(),
             zone_entries: OnceCell::new(),
             known_types: Mutex::default(),

@@ -11,7 +11,11 @@ pub(super) const MOST_TERMS: usize = 30;
 /// What of the filter the API can do. Its language joins terms by one operator only, without nesting: names and ids
 /// come first, because they cut down the most.
 pub(super) fn expression(filter: &ListFilter) -> Option<String> {
-    let plain = |text: &&String| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    // A name begins with a letter; what does not is an id.
+    let plain = |text: &&String| {
+        text.starts_with(|first: char| first.is_ascii_alphabetic())
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+    };
     let numeric = |text: &&String| text.parse::<u64>().is_ok();
     let names = filter
         .names
@@ -69,6 +73,7 @@ mod tests {
             expression(&filter(&["web"], &["7", "i-7"], false)),
             Some(format!("{web} OR (id = 7)"))
         );
+        assert_eq!(expression(&filter(&["7"], &["7"], false)).as_deref(), Some("(id = 7)"));
         assert_eq!(
             expression(&filter(&[], &[], true)).as_deref(),
             Some("labels.cloudctl-managed = \"true\"")

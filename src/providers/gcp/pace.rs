@@ -25,11 +25,15 @@ const NEAR_REFUSAL: f64 = 0.95;
 const CAUTION: Duration = Duration::from_secs(20);
 /// For so long nothing is sent after a refusal.
 const REST: Duration = Duration::from_millis(250);
+/// When nothing but refusals came for so long, there is no use in waiting; then turns come at this rate, and each call
+/// is tried once.
+const HOPE: Duration = Duration::from_secs(60);
+const HOPELESS_RATE: f64 = 10.0;
 /// Calls that were under way together are refused together: that counts once.
 const TOGETHER: Duration = Duration::from_millis(500);
 
 /// The turns of calls.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Pace {
     /// Held by whoever is next, so that turns come in order, and each by the newest rate.
     queue: tokio::sync::Mutex<()>,
@@ -43,17 +47,17 @@ struct Rate {
     next: Option<Instant>,
     /// The last refusal that counted, and the rate that is kept after it.
     refusal: Option<(Instant, f64)>,
+    /// Since when there were nothing but refusals.
+    refused_since: Option<Instant>,
 }
 
-impl Default for Pace {
+impl Default for Rate {
     fn default() -> Self {
         Self {
-            queue: tokio::sync::Mutex::default(),
-            rate: Mutex::new(Rate {
-                per_second: FIRST_RATE,
-                next: None,
-                refusal: None,
-            }),
+            per_second: FIRST_RATE,
+            next: None,
+            refusal: None,
+            refused_since: None,
         }
     }
 }
@@ -70,9 +74,19 @@ impl Pace {
         }
     }
 
-    /// A call, of whatever kind, was refused for coming too fast.
+    /// A call was refused for coming too fast.
     pub(super) fn refused(&self) {
         self.rate().refused(Instant::now());
+    }
+
+    /// A call was not refused for that, whatever else came of it.
+    pub(super) fn answered(&self) {
+        self.rate().refused_since = None;
+    }
+
+    /// Whether waiting has no use any more.
+    pub(super) fn is_hopeless(&self) -> bool {
+        self.rate().is_hopeless(Instant::now())
     }
 
     fn rate(&self) -> MutexGuard<'_, Rate> {
@@ -89,7 +103,10 @@ impl Rate {
         if due > now {
             return Some(due);
         }
-        let spacing = 1.0 / self.per_second;
+        let spacing = match self.is_hopeless(now) {
+            true => 1.0 / HOPELESS_RATE,
+            false => 1.0 / self.per_second,
+        };
         self.next = Some(due + Duration::from_secs_f64(spacing));
         let (growth, most) = match self.refusal {
             Some((_, near)) if self.per_second < near => (RECOVERY, near),
@@ -100,7 +117,13 @@ impl Rate {
         None
     }
 
+    fn is_hopeless(&self, now: Instant) -> bool {
+        let since = self.refused_since;
+        since.is_some_and(|since| now.duration_since(since) >= HOPE)
+    }
+
     fn refused(&mut self, now: Instant) {
+        self.refused_since.get_or_insert(now);
         if self.refusal.is_some_and(|(at, _)| now.duration_since(at) < TOGETHER) {
             return;
         }
@@ -120,11 +143,7 @@ mod tests {
     fn run(calls: u32, limit: f64, burst: f64) -> (f64, u32) {
         let start = Instant::now();
         let (mut now, mut filled, mut tokens) = (start, start, burst);
-        let mut rate = Rate {
-            per_second: FIRST_RATE,
-            next: None,
-            refusal: None,
-        };
+        let mut rate = Rate::default();
         let (mut done, mut refused) = (0, 0);
         while done < calls {
             while let Some(due) = rate.due(now) {
@@ -160,23 +179,27 @@ mod tests {
 
     #[test]
     fn a_few_calls_do_not_wait() {
-        let mut rate = Rate {
-            per_second: FIRST_RATE,
-            next: None,
-            refusal: None,
-        };
+        let mut rate = Rate::default();
         let now = Instant::now();
         assert!((0..10).all(|_| rate.due(now).is_none()));
         assert!((0..2).any(|_| rate.due(now).is_some()));
     }
 
     #[test]
+    fn nothing_but_refusals_is_hopeless_after_a_while() {
+        let (mut rate, start) = (Rate::default(), Instant::now());
+        rate.refused(start);
+        assert!(!rate.is_hopeless(start + HOPE / 2));
+        rate.refused(start + HOPE / 2);
+        assert!(rate.is_hopeless(start + HOPE));
+        rate.refused_since = None;
+        rate.refused(start + HOPE);
+        assert!(!rate.is_hopeless(start + HOPE));
+    }
+
+    #[test]
     fn refusals_of_one_moment_count_once() {
-        let mut rate = Rate {
-            per_second: FIRST_RATE,
-            next: None,
-            refusal: None,
-        };
+        let mut rate = Rate::default();
         let now = Instant::now();
         for _ in 0..10 {
             rate.refused(now);

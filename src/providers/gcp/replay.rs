@@ -116,6 +116,9 @@ impl Client {
             let error = match tokio::time::timeout(ATTEMPT_TIMEOUT + FIRST_PAUSE, send()).await {
                 Ok(Ok(answer)) => {
                     tracing::debug!(attempted, place, attempt, "answered");
+                    if patience.takes_turns {
+                        self.pace.answered();
+                    }
                     return Ok(answer);
                 }
                 Ok(Err(error)) => error,
@@ -133,12 +136,16 @@ impl Client {
             unanswered |= fate == Fate::Unanswered;
             faulty |= fate == Fate::Faulty;
             failures += u32::from(fate != Fate::Throttled);
-            if fate == Fate::Throttled {
-                self.pace.refused();
+            if patience.takes_turns {
+                match fate {
+                    Fate::Throttled => self.pace.refused(),
+                    _ => self.pace.answered(),
+                }
             }
             let pause = pause(attempt).max(retry_after(&error).unwrap_or_default());
             let left = (patience.deadline + queued).saturating_sub(start.elapsed());
-            if fate == Fate::Refused || failures >= patience.attempts || pause >= left {
+            let is_hopeless = fate == Fate::Throttled && patience.takes_turns && self.pace.is_hopeless();
+            if is_hopeless || fate == Fate::Refused || failures >= patience.attempts || pause >= left {
                 return Err(Failure {
                     error,
                     unanswered,
