@@ -58,9 +58,19 @@ impl Cells {
         self.0.split(',').map(aws_cell)
     }
 
+    /// The cell of one region of EC2.
+    pub(super) fn aws_at(&self, region: usize) -> Option<Cell> {
+        self.0.split(',').nth(region).and_then(aws_cell)
+    }
+
     /// Each price of a part of a machine of Compute Engine; `None` where it is not known.
     pub(super) fn gcp(&self) -> impl Iterator<Item = Option<f64>> {
-        self.0.split(',').map(|cell| amount(cell, GCP_UNITS))
+        self.0.split(',').map(gcp_price)
+    }
+
+    /// The price in one region of Compute Engine.
+    pub(super) fn gcp_at(&self, region: usize) -> Option<f64> {
+        self.0.split(',').nth(region).and_then(gcp_price)
     }
 }
 
@@ -141,6 +151,10 @@ fn aws_cell(cell: &str) -> Option<Cell> {
     }
 }
 
+fn gcp_price(cell: &str) -> Option<f64> {
+    amount(cell, GCP_UNITS)
+}
+
 /// A price of nothing is a mistake of somebody's.
 fn amount(text: &str, units: f64) -> Option<f64> {
     let whole: u32 = text.parse().ok()?;
@@ -204,6 +218,8 @@ mod tests {
         );
         let read: Vec<_> = cells.gcp().collect();
         assert_eq!(read, [None, None, None, Some(0.00192)]);
+        assert_eq!((cells.aws_at(3), cells.aws_at(4)), (Some(Cell::Price(1.92)), None));
+        assert_eq!((cells.gcp_at(3), cells.gcp_at(0)), (Some(0.00192), None));
     }
 
     #[test]

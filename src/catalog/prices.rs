@@ -113,7 +113,7 @@ impl Catalog {
         let at = embedded.aws_regions.iter().position(|known| known == region);
         let is_there = |name: &str, cells: &Cells| {
             let known = at
-                .and_then(|at| cells.aws().nth(at)?)
+                .and_then(|at| cells.aws_at(at))
                 .is_some_and(|cell| cell != Cell::Absent);
             known || self.fetched_price(ProviderKind::Aws, region, name, false).is_some()
         };
@@ -180,7 +180,7 @@ impl Catalog {
     fn embedded_aws_price(&self, region: &str, name: &str, spot: bool) -> Option<Price> {
         let embedded = self.embedded();
         let at = embedded.aws_regions.iter().position(|known| known == region)?;
-        match embedded.aws.get(name)?.1.aws().nth(at)?? {
+        match embedded.aws.get(name)?.1.aws_at(at)? {
             Cell::Price(usd_per_hour) if !spot => Some(Price {
                 usd_per_hour,
                 as_of: embedded.as_of,
@@ -217,7 +217,7 @@ impl Catalog {
         }
         let embedded = self.embedded();
         let at = embedded.gcp_regions.iter().position(|known| known == region)?;
-        let usd_per_hour = embedded.gcp.get(&(part, spot))?.gcp().nth(at)??;
+        let usd_per_hour = embedded.gcp.get(&(part, spot))?.gcp_at(at)?;
         Some(Price {
             usd_per_hour,
             as_of: embedded.as_of,

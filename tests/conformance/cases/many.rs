@@ -20,6 +20,7 @@ pub fn cases() -> Vec<Case> {
     all.extend(cases![&[BackendKind::GceEmulator];
         terminate_keeps_to_the_clouds_rate,
         one_that_cannot_be_deleted_spoils_no_other,
+        changes_that_fail_afterwards_are_told_for_each,
     ]);
     all
 }
@@ -103,6 +104,20 @@ fn one_that_cannot_be_deleted_spoils_no_other(backend: &Backend) {
     assert_eq!(alive, ["seed-000007"]);
 }
 
+fn changes_that_fail_afterwards_are_told_for_each(backend: &Backend) {
+    seed_zone(backend, backend.home_zone(), 35);
+    let emulator = backend.gce().expect("Compute Engine");
+    emulator.set_changes_fail(true);
+    let references = backend.run(&["list", "-o", "ref"]).expect(0).stdout;
+    let references: Vec<&str> = references.lines().collect();
+    for arguments in [&["stop"][..], &["reboot"], &["terminate", "-y", "--expect", "35"]] {
+        let run = backend.json(&[arguments, references.as_slice()].concat());
+        assert_ne!(run.code, 0, "{}", run.stdout);
+        assert_eq!((run.items().len(), run.error_kinds().len()), (0, 35), "{arguments:?}");
+    }
+    assert_eq!(backend.alive().len(), 35);
+}
+
 fn many_are_changed_and_waited_for_by_the_list(backend: &Backend) {
     backend.set_transition(Duration::from_millis(700));
     backend.run(&["create", "fleet", "--count", "45", "-q"]).expect(0);
@@ -154,5 +169,16 @@ fn what_surely_exists_is_listed_though_the_regions_are_not_named(backend: &Backe
         let run = backend.run(&["list", "-o", format]).expect(7);
         assert!(run.stdout.contains("web-1"), "{}", run.stdout);
         assert!(run.stderr.contains("cannot list the regions"), "{}", run.stderr);
+    }
+    // What else is missing is named, too.
+    let refused = Effect::ErrorBefore {
+        status: 401,
+        code: "AuthFailure".to_owned(),
+    };
+    backend.inject(Fault::on("DescribeInstances", refused).at(backend.other_region()));
+    for format in ["json", "jsonl"] {
+        let run = backend.run(&["list", "-o", format]).expect(7);
+        assert!(run.stdout.contains("web-1"), "{}", run.stdout);
+        assert!(run.stderr.contains("aws/eu-west-1"), "{}", run.stderr);
     }
 }
