@@ -135,7 +135,7 @@ fn always_enabled(home: &str) -> Vec<&str> {
         let of_partition = REGIONS.into_iter().filter(|region| region.starts_with(partition));
         return of_partition.collect();
     }
-    if APART.iter().any(|prefix| is_apart(prefix)) {
+    if APART.iter().any(is_apart) {
         return vec![home];
     }
     let mut regions = ALWAYS_ENABLED.to_vec();

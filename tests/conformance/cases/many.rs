@@ -63,6 +63,7 @@ fn terminate_is_one_call_for_a_hundred_of_a_zone(backend: &Backend) {
 }
 
 /// `CLOUDCTL_MANY=1000` takes more of them.
+#[expect(clippy::print_stdout, reason = "what was measured")]
 fn terminate_keeps_to_the_clouds_rate(backend: &Backend) {
     const RATE: u32 = 20;
     let asked = std::env::var("CLOUDCTL_MANY");
