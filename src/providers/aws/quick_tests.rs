@@ -7,8 +7,8 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 
+use super::super::list::instances;
 use super::*;
-use crate::providers::aws::list::instances;
 
 const REGION: &str = "eu-west-1";
 /// The reservation that the benchmark's pages are made of, with its gaps.
