@@ -263,7 +263,7 @@ impl Backend {
         all
     }
 
-    /// Makes a VM that is not ours, and gives its id.
+    /// Makes a VM that is not ours, and gives its id when it runs: what it is then it stays by itself.
     pub fn create_from_outside(&self, name: &str) -> String {
         match &self.cloud {
             Cloud::Mock => {
@@ -284,7 +284,17 @@ impl Backend {
                         "ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-amd64-server-20251022",
                     )
                     .expect("the image");
-                run_instance(&emulator.url(), &image, name)
+                let id = run_instance(&emulator.url(), &image, name);
+                let starts = || {
+                    emulator
+                        .instances()
+                        .iter()
+                        .any(|one| one.id == id && one.state == "pending")
+                };
+                while starts() {
+                    std::thread::sleep(std::time::Duration::from_millis(20));
+                }
+                id
             }
             Cloud::Moto(moto) => run_instance(&moto.url(), "ami-0aaaaaaaaaaaaaa01", name),
             Cloud::Gce(emulator) => {
