@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use futures_util::future::try_join_all;
 
-use crate::cloud::{Error, ErrorKind, Instance, InstanceName, InstanceState, ListFilter, Location, Provider, Result};
+use crate::cloud::{
+    Error, ErrorKind, Instance, InstanceName, InstanceRef, InstanceState, ListFilter, Location, Provider, Result,
+};
 
 /// A cloud, and a part of it.
 pub(super) type Part = (Arc<dyn Provider>, Location);
@@ -18,6 +20,14 @@ impl Seen {
     /// All of a name, dead or alive.
     pub(super) fn of(&self, name: &InstanceName) -> &[Instance] {
         self.0.get(name.as_str()).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether this very instance was listed, dead or alive.
+    pub(super) fn shows(&self, reference: &InstanceRef) -> bool {
+        self.0
+            .values()
+            .flatten()
+            .any(|instance| instance.reference == *reference)
     }
 
     /// The living of a name.

@@ -1,6 +1,7 @@
 //! Ending what a race made twice.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -10,28 +11,46 @@ use crate::interrupt::Interrupt;
 
 /// For how long what a create call gave can be what a race made: longer than the call may take.
 const JUST_MADE: SignedDuration = SignedDuration::from_mins(10);
+/// How often, and how far apart, what was made is looked for that its cloud does not show yet.
+const LOOKS: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Processes that race for a name in different zones, regions or clouds meet in no token and no namespace. So each looks
 /// once more, and of two instances the younger one goes, by the hand of the very run that made it. Gives, for each that
 /// was made, the one that stays.
 pub(super) async fn without_twins(parts: &[Part], made: Vec<Instance>, interrupt: &Interrupt) -> Vec<Result<Instance>> {
-    let names: Vec<InstanceName> = made
-        .iter()
-        .filter_map(|instance| instance.name.as_deref()?.parse().ok())
-        .collect();
-    let Ok(seen) = interrupt.stops(look_up(parts, &names)).await else {
+    let Ok(seen) = interrupt.stops(look_past(parts, &made)).await else {
         // They exist, by the answer; not being able to look, or a signal, is no reason to say otherwise.
         return made.into_iter().map(Ok).collect();
     };
     let mut settled = Vec::new();
     for instance in made {
         let elder = elder_of(&instance, &seen);
+        let was_seen = seen.shows(&instance.reference);
         settled.push(match elder {
-            Some(elder) => end_younger(parts, instance, elder, interrupt).await,
+            Some(elder) => end_younger(parts, instance, was_seen, elder, interrupt).await,
             None => Ok(instance),
         });
     }
     settled
+}
+
+/// What there is of the names of what was made. A listing that does not show yet what this run made may also lack what
+/// another one made before, so it is asked for again, a few times.
+async fn look_past(parts: &[Part], made: &[Instance]) -> Result<Seen> {
+    let names = made
+        .iter()
+        .filter_map(|instance| instance.name.as_deref()?.parse().ok());
+    let names: Vec<InstanceName> = names.collect();
+    let mut looks = 1;
+    loop {
+        let seen = look_up(parts, &names).await?;
+        if looks == LOOKS || made.iter().all(|instance| seen.shows(&instance.reference)) {
+            return Ok(seen);
+        }
+        looks += 1;
+        tokio::time::sleep(PAUSE).await;
+    }
 }
 
 /// Another living instance of the name that was there before this one.
@@ -48,7 +67,15 @@ fn elder_of(made: &Instance, seen: &Seen) -> Option<Instance> {
         .cloned()
 }
 
-async fn end_younger(parts: &[Part], made: Instance, elder: Instance, interrupt: &Interrupt) -> Result<Instance> {
+/// Ends what this run made. What its cloud has shown and does not know any more is gone; what it has not shown yet is
+/// there, by the answer to the call that made it.
+async fn end_younger(
+    parts: &[Part],
+    made: Instance,
+    was_seen: bool,
+    elder: Instance,
+    interrupt: &Interrupt,
+) -> Result<Instance> {
     let name = made.name.clone().unwrap_or_default();
     let provider = parts
         .iter()
@@ -62,7 +89,8 @@ async fn end_younger(parts: &[Part], made: Instance, elder: Instance, interrupt:
             return Some(Error::new(ErrorKind::Refused, "it was not made just now"));
         }
         let outcomes = provider.terminate(std::slice::from_ref(&made.reference)).await;
-        outcomes.into_iter().find_map(|outcome| outcome.result.err())
+        let failure = outcomes.into_iter().find_map(|outcome| outcome.result.err());
+        failure.filter(|error| error.kind() != ErrorKind::NotFound || !was_seen)
     };
     let failure = interrupt.settles(end).await.ok_or_else(|| {
         let message = format!(
@@ -72,7 +100,7 @@ async fn end_younger(parts: &[Part], made: Instance, elder: Instance, interrupt:
         Error::new(ErrorKind::UnknownOutcome, message).with_leftover(&made.reference)
     })?;
     match failure {
-        Some(error) if error.kind() != ErrorKind::NotFound => {
+        Some(error) => {
             let message = format!(
                 "{name} is there twice, as {} and as {}, which was not ended again: {error}",
                 elder.reference, made.reference
@@ -81,7 +109,7 @@ async fn end_younger(parts: &[Part], made: Instance, elder: Instance, interrupt:
                 .with_leftover(&made.reference)
                 .with_remedy(format!("terminate one of them: cloudctl terminate {}", made.reference)))
         }
-        _ => {
+        None => {
             tracing::info!(elder = %elder.reference, younger = %made.reference, "made twice; the younger one was ended");
             Ok(elder)
         }

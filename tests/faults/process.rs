@@ -110,6 +110,15 @@ pub fn only(backend: &Backend, name: &str) -> Seen {
     found.remove(0)
 }
 
+/// The one VM of a name that there ever was, as far as the cloud remembers: EC2 still shows those that are gone.
+#[track_caller]
+pub fn only_ever(backend: &Backend, name: &str) -> Seen {
+    let mut all = backend.seen();
+    all.retain(|seen| seen.name == name);
+    assert_eq!(all.len(), 1, "VMs called {name}, gone ones included: {all:?}");
+    only(backend, name)
+}
+
 /// The one living VM there is, which has our marks from birth, and no disk without a VM.
 #[track_caller]
 pub fn only_one_at_all(backend: &Backend, name: &str) -> Seen {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use super::process::{Process, assert_ours, id_of, only, until};
+use super::process::{Process, assert_ours, id_of, only, only_ever, until};
 use crate::Row;
 use crate::support::backend::{Backend, BackendKind};
 use crate::support::http::{Effect, Fault, Gate, Side};
@@ -13,6 +13,7 @@ pub fn rows() -> Vec<Row> {
         52 => fifty_processes_make_one,
         53 => of_two_specs_one_wins,
         53 => of_two_zones_one_stays,
+        53 => of_two_zones_one_stays_although_both_show_late,
     ]
 }
 
@@ -35,7 +36,7 @@ pub fn fifty_processes_make_one(backend: &Backend) {
         let runs = race(backend, std::iter::repeat_n(arguments.as_slice(), PROCESSES));
         let ids: BTreeSet<String> = runs.into_iter().map(|run| id_of(&run.expect(0))).collect();
         assert_eq!(ids.len(), 1, "the ids that {PROCESSES} processes printed: {ids:?}");
-        let seen = only(backend, &name);
+        let seen = only_ever(backend, &name);
         assert!(ids.contains(&seen.id), "{seen:?} in {ids:?}");
         assert_ours(&seen);
         assert_eq!(backend.alive().len(), round + 1);
@@ -97,12 +98,16 @@ fn of_two_specs_one_wins(backend: &Backend) {
     assert_eq!(backend.orphan_disks(), Vec::<String>::new());
 }
 
+fn zones(backend: &Backend) -> [&'static str; 2] {
+    match backend.gce() {
+        Some(_) => ["us-central1-a", "us-central1-b"],
+        None => ["us-east-1a", "us-east-1b"],
+    }
+}
+
 /// Nothing that the two share in the cloud tells one of the other: not a token, and not a name.
 fn of_two_zones_one_stays(backend: &Backend) {
-    let (one, other) = match backend.gce() {
-        Some(_) => ("us-central1-a", "us-central1-b"),
-        None => ("us-east-1a", "us-east-1b"),
-    };
+    let [one, other] = zones(backend);
     let cases: [(&str, [&[&str]; 2], bool); 2] = [
         // Two zones are two specs.
         ("apart", [&["-z", one], &["-z", other]], false),
@@ -141,4 +146,23 @@ fn of_two_zones_one_stays(backend: &Backend) {
     }
     assert_eq!(backend.alive().len(), cases.len());
     assert_eq!(backend.orphan_disks(), Vec::<String>::new());
+}
+
+/// The later one makes its own when it can see neither; what it sees at last ends it.
+fn of_two_zones_one_stays_although_both_show_late(backend: &Backend) {
+    let [first, second] = zones(backend);
+    backend.set_lag(Duration::from_secs(2));
+    let door = backend.door();
+    let gate = Gate::new(Side::Before);
+    door.reset([Fault::on(backend.create_call(), Effect::Hold(gate.clone())).times(1)]);
+    let later = ["create", "web-1", "-o", "json", "-z", second];
+    let later = Process::start(&mut backend.command_through(&door, &later));
+    until("it creates", || gate.has_arrival_within(Duration::from_millis(20)));
+    let elder = ["create", "web-1", "-o", "json", "-z", first, "--wait", "none"];
+    let elder = id_of(&backend.run(&elder).expect(0));
+    gate.open();
+    let refused = later.end().expect(6);
+    assert_eq!(refused.error_kinds(), ["already_exists"], "{}", refused.stderr);
+    let stays = super::process::only_one_at_all(backend, "web-1");
+    assert_eq!(stays.id, elder);
 }

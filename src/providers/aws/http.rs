@@ -148,9 +148,10 @@ fn has_no_xml(text: &str) -> bool {
     let is_control = |byte: &u8| *byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r');
     let mut blocks = text.as_bytes().chunks(BLOCK);
     blocks.any(|block| block.iter().fold(false, |found, byte| found | is_control(byte)))
-        || ["\u{fffe}", "\u{ffff}"]
-            .into_iter()
-            .any(|letter| memmem::find(text.as_bytes(), letter.as_bytes()).is_some())
+        || !text.is_ascii()
+            && ["\u{fffe}", "\u{ffff}"]
+                .into_iter()
+                .any(|letter| memmem::find(text.as_bytes(), letter.as_bytes()).is_some())
 }
 
 /// What follows a reference to a number that is no character.
@@ -169,28 +170,30 @@ fn without_empty_reference(text: &str) -> Option<&str> {
 /// Whether it is one of EC2's or STS's documents without its end. Their root elements are all named `…Response`.
 fn is_cut_short(body: &[u8]) -> bool {
     let body = body.trim_ascii();
-    let Ok(text) = std::str::from_utf8(body) else {
-        // Cut within a character, or not one of theirs: those start with ASCII.
-        return body.starts_with(b"<");
-    };
-    let Some(document) = text.strip_prefix('<') else {
+    let Some(document) = body.strip_prefix(b"<") else {
         return false;
     };
-    let root = match document.strip_prefix('?') {
+    let root = match document.strip_prefix(b"?") {
         None => document,
-        Some(declaration) => match declaration.split_once("?>") {
-            Some((_, rest)) => rest.trim_start().strip_prefix('<').unwrap_or_default(),
+        Some(declaration) => match memmem::find(declaration, b"?>") {
+            Some(end) => {
+                let rest = declaration[end + 2..].trim_ascii_start();
+                rest.strip_prefix(b"<").unwrap_or_default()
+            }
             None => return true,
         },
     };
-    let Some(end) = root.find(|letter: char| letter.is_ascii_whitespace() || letter == '>') else {
+    let Some(end) = root
+        .iter()
+        .position(|letter| letter.is_ascii_whitespace() || *letter == b'>')
+    else {
         return true;
     };
     let name = &root[..end];
-    let complete = text
-        .strip_suffix('>')
-        .and_then(|text| text.strip_suffix(name)?.strip_suffix("</"));
-    name.ends_with("Response") && complete.is_none()
+    let complete = body
+        .strip_suffix(b">")
+        .and_then(|body| body.strip_suffix(name)?.strip_suffix(b"</"));
+    name.ends_with(b"Response") && complete.is_none()
 }
 
 #[cfg(test)]

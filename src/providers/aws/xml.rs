@@ -97,7 +97,8 @@ impl<'a> Walk<'a> {
         // No comment and no CDATA; and no attribute in which the end of a tag can stand.
         let is_plain = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
         let attributes = &content[name.len()..];
-        let is_whole = !attributes.contains(['<', '\'']) && attributes.matches('"').count().is_multiple_of(2);
+        let is_whole = attributes.is_empty()
+            || !attributes.contains(['<', '\'']) && attributes.matches('"').count().is_multiple_of(2);
         (is_plain && is_whole).then_some(Tag::Start(name))
     }
 }
