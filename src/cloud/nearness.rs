@@ -24,9 +24,49 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>, mo
     candidates
 }
 
+/// The candidate that somebody most likely meant by a word, if one is near enough: a few changes away, or longer by some
+/// part. Hyphens are as good as underscores.
+pub fn likely<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let plain = |word: &str| word.to_lowercase().replace('_', "-");
+    let word = plain(word);
+    let length = word.chars().count();
+    let ranked = candidates.into_iter().map(|candidate| {
+        let plain = plain(candidate);
+        let is_part = length > 3 && plain.contains(&word);
+        (if is_part { 0 } else { distance(&word, &plain) }, candidate)
+    });
+    let (changes, best) = ranked.min_by_key(|(changes, _)| *changes)?;
+    (changes <= (length / 3).max(2) && changes < length).then_some(best)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_word_that_was_meant_is_found() {
+        let keys = [
+            "image",
+            "memory",
+            "max-price",
+            "provider",
+            "label",
+            "open",
+            "machine_type",
+        ];
+        for (word, meant) in [
+            ("imgae", Some("image")),
+            ("provder", Some("provider")),
+            ("max_price", Some("max-price")),
+            ("labels", Some("label")),
+            ("Memory", Some("memory")),
+            ("type", Some("machine_type")),
+            ("colour", None),
+            ("x", None),
+        ] {
+            assert_eq!(likely(word, keys), meant, "{word}");
+        }
+    }
 
     #[test]
     fn the_nearest_takes_the_fewest_changes() {

@@ -12,6 +12,7 @@ use crate::cloud::{Architecture, Error, ErrorKind, Image, Provider, ProviderKind
 use crate::context::Context;
 use crate::exit::ExitStatus;
 use crate::output::{IMAGES, Record};
+use crate::settings::one_of;
 
 /// Show the images that VMs can be made from
 #[derive(clap::Args, Clone, Debug)]
@@ -26,8 +27,8 @@ enum Verb {
     ///
     /// An image has an id of its own in each region of EC2: that of -r, else of the region where new VMs go.
     List {
-        /// Only images for this instruction set [possible values: x86_64, arm64]
-        #[arg(long, value_name = "ARCH")]
+        /// Only images for this instruction set
+        #[arg(long, value_name = "ARCH", value_parser = one_of::<Architecture>(&["x86_64", "arm64"]))]
         arch: Option<Architecture>,
     },
 }

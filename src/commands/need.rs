@@ -6,7 +6,7 @@ use super::create::memory_argument;
 use crate::catalog::Catalog;
 use crate::cloud::{Architecture, Area, Error, Gpu, MachineNeed, MachineType, ProviderKind, Result};
 use crate::context::Context;
-use crate::settings::Source;
+use crate::settings::{Source, one_of};
 
 /// What a machine must have at least.
 #[derive(Args, Clone, Debug)]
@@ -17,8 +17,8 @@ pub(super) struct NeedArguments {
     /// At least so much memory in GiB
     #[arg(long, value_name = "GIB", value_parser = memory_argument)]
     memory: Option<f64>,
-    /// Instruction set [possible values: x86_64, arm64]
-    #[arg(long, value_name = "ARCH")]
+    /// Instruction set
+    #[arg(long, value_name = "ARCH", value_parser = one_of::<Architecture>(&["x86_64", "arm64"]))]
     arch: Option<Architecture>,
     /// GPUs, such as t4 or l4:2
     #[arg(long, value_name = "KIND[:N]")]

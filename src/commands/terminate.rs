@@ -64,7 +64,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     }
     let Expired {
         instances: selected,
-        doubtful,
+        untold,
     } = select(&args, context).await?;
     let mut plan = plan_termination(selected, args.include_unmanaged, args.expect)?;
     if args.expired {
@@ -74,7 +74,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         context.printer.note("nothing to terminate");
     }
     if args.dry_run {
-        return show(plan, doubtful, context);
+        return show(plan, untold, context);
     }
     if !plan.doomed().is_empty() {
         check_accounts(plan.doomed(), context).await?;
@@ -110,7 +110,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     for kept in close_openings(&|kind| clouds.get(kind), &ended, &context.interrupt).await {
         context.printer.note(&kept);
     }
-    errors.extend(doubtful);
+    errors.extend(untold);
     let status = ExitStatus::of_batch(ended.len(), &errors);
     let now = context.now();
     context
@@ -120,9 +120,9 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
 }
 
 /// Shows what a plan comes to, with the exit code that carrying it out would have.
-fn show(plan: TerminationPlan, doubtful: Vec<Error>, context: &mut Context) -> anyhow::Result<ExitStatus> {
+fn show(plan: TerminationPlan, untold: Vec<Error>, context: &mut Context) -> anyhow::Result<ExitStatus> {
     let doomed = plan.doomed().to_vec();
-    let errors: Vec<_> = plan.into_spared().into_iter().chain(doubtful).collect();
+    let errors: Vec<_> = plan.into_spared().into_iter().chain(untold).collect();
     if !doomed.is_empty() {
         context
             .printer
@@ -139,7 +139,7 @@ fn show(plan: TerminationPlan, doubtful: Vec<Error>, context: &mut Context) -> a
 async fn select(args: &Args, context: &mut Context) -> anyhow::Result<Expired> {
     let found = |instances| Expired {
         instances,
-        doubtful: Vec::new(),
+        untold: Vec::new(),
     };
     if args.selectors.is_empty() && !args.expired {
         let selection = find(&args.references, context).await?;
@@ -169,7 +169,8 @@ async fn select(args: &Args, context: &mut Context) -> anyhow::Result<Expired> {
             .unwrap_or_else(|| Error::invalid("no location"))
             .into());
     }
-    if let Some(gap) = inventory.gaps.first() {
+    // What is past its time is so whatever the others are; what labels select may be one of those that are not seen.
+    if let Some(gap) = inventory.gaps.first().filter(|_| !args.expired) {
         let place = gap.location().unwrap_or_default();
         return Err(Error::new(
             ErrorKind::Refused,
@@ -184,7 +185,14 @@ async fn select(args: &Args, context: &mut Context) -> anyhow::Result<Expired> {
         return Ok(found(selected));
     }
     let clouds = context.clouds();
-    Ok(find_expired(&|kind| clouds.get(kind), selected).await?)
+    let mut expired = find_expired(&|kind| clouds.get(kind), selected).await;
+    let gaps = inventory.gaps.into_iter();
+    expired.untold.extend(gaps.map(|gap| {
+        let place = gap.location().unwrap_or("a location").to_owned();
+        gap.as_kind(ErrorKind::Incomplete)
+            .context(format_args!("what is past its time in {place} is not known"))
+    }));
+    Ok(expired)
 }
 
 /// Asks on the terminal; elsewhere the answer is no.

@@ -110,7 +110,8 @@ fn describe_difference(field: &str, existing: &Instance, spec: &InstanceSpec) ->
             return "type was not asked for then".to_owned();
         }
         "type" => (existing.machine_type.as_deref(), spec.machine_type.clone()),
-        "image" => (existing.image.as_deref(), spec.image.clone()),
+        // Its id says nothing of the alias that was asked for.
+        "image" => (None, spec.image.clone()),
         "disk" => (None, spec.disk_gib.map(|size| format!("{size} GiB"))),
         "disk-type" => (None, spec.disk_type.clone()),
         "ssh-key" => (
@@ -165,7 +166,7 @@ fn difference(field: &str, existing: Option<&str>, asked: Option<String>) -> Str
     match (existing, asked) {
         (Some(existing), Some(asked)) => format!("{field} is {existing}, not {asked}"),
         (Some(existing), None) => format!("{field} is {existing}, and was asked for then but not now"),
-        (None, Some(asked)) => format!("{field} differs from {asked}"),
+        (None, Some(asked)) => format!("{field} was not asked for as {asked} then"),
         (None, None) => format!("{field} differs"),
     }
 }

@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 
-use super::adopt::{adopt, check_limits};
-use super::look_up::{Part, Seen, look_up, only_one, some};
+use super::adopt::adopt;
+use super::look_up::{Part, Seen, some};
 use super::make::{Made, make};
 use super::offer::{Offer, Wish};
+use super::standing::{Standing, look_before, standing};
 use super::twins::without_twins;
 use super::widen::{Fallback, Reach, Step, is_definite};
 use crate::cloud::{Error, ErrorKind, Instance, InstanceName, InstanceSpec, Members, Place, Result};
@@ -51,20 +52,19 @@ pub async fn create_once(wish: &Wish, reach: &Reach<'_>, interrupt: &Interrupt) 
 }
 
 async fn create_missing(wish: &Wish, reach: &Reach<'_>, interrupt: &Interrupt, done: &mut Creations) -> Result<()> {
-    let names = wish.spec.names()?;
-    let parts = interrupt.stops(reach.locations()).await?;
-    let seen = interrupt.stops(look_up(&parts, &names)).await?;
-    let mut missing = Vec::new();
-    for name in names {
-        match only_one(&seen, &name) {
-            Ok(None) => missing.push(name),
-            Ok(Some(instance)) => match take_over(instance, wish, &name, reach).await {
-                Ok(instance) => done.creations.push(Creation {
-                    instance,
-                    adopted: true,
-                }),
-                Err(error) => done.errors.push(error),
-            },
+    let (parts, seen) = interrupt.stops(look_before(wish, reach)).await?;
+    let Standing {
+        present,
+        missing,
+        errors,
+    } = standing(&seen, wish, reach)?;
+    done.errors.extend(errors);
+    for instance in present {
+        match complete(instance, wish, reach).await {
+            Ok(instance) => done.creations.push(Creation {
+                instance,
+                adopted: true,
+            }),
             Err(error) => done.errors.push(error),
         }
     }
@@ -79,11 +79,8 @@ async fn create_missing(wish: &Wish, reach: &Reach<'_>, interrupt: &Interrupt, d
     search.run(done).await
 }
 
-/// Takes an instance that is there for the asked one: it must keep within the limits, too, and is given what the call
-/// that made it may not have come to.
-async fn take_over(instance: Instance, wish: &Wish, name: &InstanceName, reach: &Reach<'_>) -> Result<Instance> {
-    let mut instance = adopt(instance, wish, name, reach)?;
-    check_limits(&instance, wish, name, reach.catalog)?;
+/// Gives an instance that is there what the call that made it may not have come to.
+async fn complete(mut instance: Instance, wish: &Wish, reach: &Reach<'_>) -> Result<Instance> {
     if wish.spec.protected && instance.protected == Some(false) {
         // Compute Engine protects the members of a group after the call that makes them.
         if let Some(provider) = reach.provider(instance.provider) {

@@ -12,25 +12,24 @@ use crate::cloud::{Error, ErrorKind, Instance, Provider, ProviderKind, Result};
 pub struct Expired {
     /// Ours, alive, and past their time.
     pub instances: Vec<Instance>,
-    /// One error for each instance whose labels of cloudctl's own are not to be believed; those are left alone.
-    pub doubtful: Vec<Error>,
+    /// One error for each instance that is left alone because its labels of cloudctl's own are not to be believed, for
+    /// each cloud that did not say what time it is, and for each location that did not answer.
+    pub untold: Vec<Error>,
 }
 
-/// Finds what is past its time. Asks each cloud on which something has a TTL what time it is.
-///
-/// # Errors
-/// Those of asking: without the cloud's own time nothing can be called expired.
+/// Finds what is past its time. Asks each cloud on which something has a TTL what time it is: without the cloud's own
+/// time nothing there can be called expired.
 pub async fn find_expired(
     connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
     instances: Vec<Instance>,
-) -> Result<Expired> {
+) -> Expired {
     let mut expired = Expired::default();
     for kind in ProviderKind::ALL {
         let own = instances
             .iter()
             .filter(|instance| instance.provider == kind && !instance.state.is_gone());
         let (doubtful, sound): (Vec<_>, Vec<_>) = own.partition(|instance| instance.doubt.is_some());
-        expired.doubtful.extend(doubtful.into_iter().map(doubt));
+        expired.untold.extend(doubtful.into_iter().map(doubt));
         let timed: Vec<_> = sound
             .into_iter()
             .filter(|instance| instance.managed && instance.expires_at.is_some())
@@ -38,13 +37,19 @@ pub async fn find_expired(
         if timed.is_empty() {
             continue;
         }
-        let now = connect(kind).time().await?;
+        let now = match connect(kind).time().await {
+            Ok(now) => now,
+            Err(error) => {
+                expired.untold.push(error);
+                continue;
+            }
+        };
         let over = timed
             .into_iter()
             .filter(|instance| instance.expires_at.is_some_and(|end| end <= now));
         expired.instances.extend(over.cloned());
     }
-    Ok(expired)
+    expired
 }
 
 fn doubt(instance: &Instance) -> Error {

@@ -1,4 +1,4 @@
-//! Field filters and sort orders, over instances that are already here.
+//! Field filters, over instances that are already here.
 
 use std::cmp::Ordering;
 use std::str::FromStr;
@@ -6,7 +6,8 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::cloud::{Error, Field, Instance, InstanceState, Result, parse_duration};
+use super::subject::{Subject, plain_text};
+use crate::cloud::{Error, FieldKind, Instance, Result, parse_duration};
 
 /// A filter over fields: `state=running,age>2h`, all of which must hold. Text compares with `=` and `!=`, and with
 /// `~` for "contains"; numbers, times and `age` also with `<`, `<=`, `>`, `>=`. `label.KEY` is a label.
@@ -17,14 +18,7 @@ pub struct Filter(Vec<Comparison>);
 struct Comparison {
     subject: Subject,
     operator: Operator,
-    operand: String,
-}
-
-#[derive(Clone, Debug)]
-enum Subject {
-    Field(Field),
-    Label(String),
-    Age,
+    operand: Operand,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,74 +77,119 @@ impl Filter {
 }
 
 impl Comparison {
+    fn new(subject: Subject, operator: Operator, operand: &str) -> Result<Self> {
+        let operand = Operand::of(&subject, operator, operand)?;
+        Ok(Self {
+            subject,
+            operator,
+            operand,
+        })
+    }
+
     fn holds(&self, instance: &Instance, now: Timestamp) -> bool {
         let value = self.subject.value(instance, now);
+        let order = self.operand.order_of(&value);
         match self.operator {
-            Operator::Equal => plain_text(&value).is_some_and(|text| text == self.operand),
-            Operator::NotEqual => plain_text(&value).is_none_or(|text| text != self.operand),
-            Operator::Contains => plain_text(&value).is_some_and(|text| text.contains(&self.operand)),
+            Operator::Equal => order == Some(Ordering::Equal),
+            Operator::NotEqual => order != Some(Ordering::Equal),
+            Operator::Contains => self.operand.is_part_of(&value),
             Operator::Ordered { less, or_equal } => {
                 let wanted = if less { Ordering::Less } else { Ordering::Greater };
-                self.compare(&value)
-                    .is_some_and(|order| order == wanted || (or_equal && order == Ordering::Equal))
+                order.is_some_and(|order| order == wanted || (or_equal && order == Ordering::Equal))
             }
-        }
-    }
-
-    fn compare(&self, value: &Value) -> Option<Ordering> {
-        match (&self.subject, value) {
-            (Subject::Age, Value::Number(seconds)) => {
-                let operand = parse_duration(&self.operand).ok()?;
-                seconds.as_f64()?.partial_cmp(&operand.as_secs_f64())
-            }
-            (_, Value::Number(number)) => number.as_f64()?.partial_cmp(&self.operand.parse::<f64>().ok()?),
-            (_, Value::String(text)) => Some(text.as_str().cmp(&self.operand)),
-            _ => None,
-        }
-    }
-
-    fn check(self) -> Result<Self> {
-        let ordered = matches!(self.operator, Operator::Ordered { .. });
-        match &self.subject {
-            Subject::Age if ordered => parse_duration(&self.operand).map(|_| self),
-            Subject::Age => Err(Error::invalid("age compares with <, <=, > and >= only").with_remedy("try age>2h")),
-            Subject::Field(field) if field.name() == "state" && !ordered && self.operator != Operator::Contains => {
-                self.operand.parse::<InstanceState>().map(|_| self)
-            }
-            _ => Ok(self),
         }
     }
 }
 
-impl Subject {
-    fn is(&self, name: &str) -> bool {
-        matches!(self, Self::Field(field) if field.name() == name)
+/// What a value is compared with.
+#[derive(Clone, Debug)]
+enum Operand {
+    Text(String),
+    Number(f64),
+    Truth(bool),
+    Time(Timestamp),
+}
+
+impl Operand {
+    /// Reads what the subject can be compared with in this way.
+    fn of(subject: &Subject, operator: Operator, text: &str) -> Result<Self> {
+        let ordered = matches!(operator, Operator::Ordered { .. });
+        let whole = || Ok(Self::Text(text.to_owned()));
+        let refused = |message: &str, remedy: &str| Err(Error::invalid(message.to_owned()).with_remedy(remedy));
+        let field = match subject {
+            Subject::Age if ordered => return Ok(Self::Number(parse_duration(text)?.as_secs_f64())),
+            Subject::Age => return refused("age compares with <, <=, > and >= only", "try age>2h"),
+            Subject::Label(_) => return whole(),
+            Subject::Field(field) => field,
+        };
+        let name = field.name();
+        match (field.kind(), operator) {
+            (FieldKind::Structure, _) => refused(
+                &format!("{name} has parts of its own, and compares with nothing"),
+                "compare one label: label.KEY=value",
+            ),
+            (FieldKind::Number | FieldKind::Truth, Operator::Contains) => {
+                refused(&format!("{name} contains no text"), "compare it with = or !=")
+            }
+            (FieldKind::Truth, Operator::Ordered { .. }) => refused(
+                &format!("{name} compares with = and != only"),
+                &format!("try {name}=yes"),
+            ),
+            (FieldKind::Truth, _) => match text {
+                "yes" | "true" => Ok(Self::Truth(true)),
+                "no" | "false" => Ok(Self::Truth(false)),
+                _ => refused(
+                    &format!("{name} is yes or no, not {text:?}"),
+                    &format!("try {name}=yes"),
+                ),
+            },
+            (FieldKind::Number, _) => match text.parse::<f64>() {
+                Ok(number) if number.is_finite() => Ok(Self::Number(number)),
+                _ => refused(&format!("{name} is a number, not {text:?}"), &format!("try {name}>=2")),
+            },
+            (FieldKind::Time, Operator::Contains) | (FieldKind::Text, _) => whole(),
+            (FieldKind::Time, _) => time(text).map(Self::Time).map_or_else(
+                || {
+                    refused(
+                        &format!("{name} is a point in time, not {text:?}"),
+                        &format!("write it as a day or a time: {name}<2026-01-31 or {name}<2026-01-31T12:00:00Z"),
+                    )
+                },
+                Ok,
+            ),
+            (FieldKind::Word(check), Operator::Equal | Operator::NotEqual) => check(text).and_then(|()| whole()),
+            (FieldKind::Word(_), _) => whole(),
+        }
     }
 
-    fn value(&self, instance: &Instance, now: Timestamp) -> Value {
+    /// How a value stands to it; nothing if that is unknown.
+    fn order_of(&self, value: &Value) -> Option<Ordering> {
+        match (self, value) {
+            (Self::Text(text), value) => Some(plain_text(value)?.as_str().cmp(text)),
+            (Self::Number(number), value) => value.as_f64()?.partial_cmp(number),
+            (Self::Truth(truth), value) => Some(value.as_bool()?.cmp(truth)),
+            (Self::Time(at), value) => Some(value.as_str()?.parse::<Timestamp>().ok()?.cmp(at)),
+        }
+    }
+
+    fn is_part_of(&self, value: &Value) -> bool {
         match self {
-            Self::Field(field) => field.value(instance),
-            Self::Label(key) => instance
-                .labels
-                .get(key)
-                .map_or(Value::Null, |value| Value::from(value.as_str())),
-            Self::Age => instance.created_at.map_or(Value::Null, |created| {
-                Value::from(now.as_second() - created.as_second())
-            }),
+            Self::Text(text) => plain_text(value).is_some_and(|value| value.contains(text)),
+            Self::Number(_) | Self::Truth(_) | Self::Time(_) => false,
         }
     }
 }
 
-impl FromStr for Subject {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        match name.strip_prefix("label.") {
-            Some(key) => Ok(Self::Label(key.to_owned())),
-            None if name == "age" => Ok(Self::Age),
-            None => name.parse().map(Self::Field),
-        }
-    }
+/// A point in time, or the begin of a day in UTC.
+fn time(text: &str) -> Option<Timestamp> {
+    let day = || {
+        let midnight = text
+            .parse::<jiff::civil::Date>()
+            .ok()?
+            .to_zoned(jiff::tz::TimeZone::UTC);
+        midnight.ok().map(|midnight| midnight.timestamp())
+    };
+    text.parse().ok().or_else(day)
 }
 
 impl FromStr for Filter {
@@ -167,98 +206,70 @@ impl FromStr for Filter {
                         .with_remedy("write it as field=value, such as state=running or age>2h")
                 })?;
             let subject = part[..at].trim().parse()?;
-            let operand = part[at + symbol.len()..].trim().to_owned();
-            Comparison {
-                subject,
-                operator,
-                operand,
-            }
-            .check()
+            Comparison::new(subject, operator, part[at + symbol.len()..].trim())
         });
         comparisons.collect::<Result<Vec<_>>>().map(Self)
-    }
-}
-
-/// The text of a value that is not a structure; nothing if it is unknown.
-fn plain_text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
-    }
-}
-
-/// A sort order: `name,-age`; a hyphen turns a field's order round.
-#[derive(Clone, Debug)]
-pub struct SortOrder(Vec<(Subject, bool)>);
-
-impl SortOrder {
-    /// Whether it looks at a field.
-    pub fn reads(&self, name: &str) -> bool {
-        self.0.iter().any(|(subject, _)| subject.is(name))
-    }
-
-    /// Sorts in place; what is unknown comes last either way.
-    pub fn sort(&self, instances: &mut Vec<Instance>, now: Timestamp) {
-        // Values are read once for each instance, and not for each comparison.
-        let mut keyed: Vec<(Vec<Value>, Instance)> = std::mem::take(instances)
-            .into_iter()
-            .map(|instance| (self.key(&instance, now), instance))
-            .collect();
-        keyed.sort_by(|(one, _), (other, _)| self.compare(one, other));
-        instances.extend(keyed.into_iter().map(|(_, instance)| instance));
-    }
-
-    fn key(&self, instance: &Instance, now: Timestamp) -> Vec<Value> {
-        self.0.iter().map(|(subject, _)| subject.value(instance, now)).collect()
-    }
-
-    fn compare(&self, one: &[Value], other: &[Value]) -> Ordering {
-        self.0
-            .iter()
-            .zip(one.iter().zip(other))
-            .map(|((_, descending), (one, other))| order(one, other, *descending))
-            .find(|order| *order != Ordering::Equal)
-            .unwrap_or(Ordering::Equal)
-    }
-}
-
-fn order(one: &Value, other: &Value, descending: bool) -> Ordering {
-    let order = match (one, other) {
-        (Value::Null, Value::Null) => return Ordering::Equal,
-        (Value::Null, _) => return Ordering::Greater,
-        (_, Value::Null) => return Ordering::Less,
-        (Value::Number(one), Value::Number(other)) => one
-            .as_f64()
-            .unwrap_or_default()
-            .total_cmp(&other.as_f64().unwrap_or_default()),
-        (Value::String(one), Value::String(other)) => one.cmp(other),
-        (one, other) => plain_text(one).cmp(&plain_text(other)),
-    };
-    if descending { order.reverse() } else { order }
-}
-
-impl FromStr for SortOrder {
-    type Err = Error;
-
-    fn from_str(input: &str) -> Result<Self> {
-        let keys = input.split(',').map(|key| match key.trim().strip_prefix('-') {
-            Some(name) => Ok((name.parse()?, true)),
-            None => Ok((key.trim().parse()?, false)),
-        });
-        keys.collect::<Result<Vec<_>>>().map(Self)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cloud::{InstanceState, ProviderKind};
 
     #[test]
     fn refuses_filters_without_sense() {
-        for text in ["", "state", "nonsense=1", "state=runing", "age=2h", "age>soon"] {
+        for text in [
+            "",
+            "state",
+            "nonsense=1",
+            "state=runing",
+            "age=2h",
+            "age>soon",
+            "protected=maybe",
+            "spot>no",
+            "managed~t",
+            "cpus=abc",
+            "cpus>abc",
+            "cpus=nan",
+            "cpus~4",
+            "memory_gib!=4 GiB",
+            "created_at>yesterday",
+            "provider=amazon",
+            "architecture!=x86",
+            "labels=env",
+            "native~vpc",
+        ] {
             assert!(text.parse::<Filter>().is_err(), "{text:?}");
         }
-        assert!("state=running,age>2h,label.env!=ci,cpus>=4".parse::<Filter>().is_ok());
+    }
+
+    #[test]
+    fn values_are_compared_for_what_they_are() {
+        let mut instance = Instance::only_known(ProviderKind::Aws, "us-east-1".into(), "i-1".into());
+        instance.state = InstanceState::Running;
+        instance.protected = Some(true);
+        instance.cpus = Some(4);
+        instance.memory_gib = Some(16.0);
+        instance.created_at = "2026-11-25T08:00:00Z".parse().ok();
+        let now = "2026-11-25T10:30:00Z".parse().unwrap();
+        for (text, expected) in [
+            ("protected=yes,protected!=no,protected=true", true),
+            ("protected!=yes", false),
+            ("spot=no,spot!=yes,spot=false", true),
+            // What is unknown is nothing, and differs from all.
+            ("price_usd_per_hour!=1", true),
+            ("price_usd_per_hour>0", false),
+            ("memory_gib=16,memory_gib=16.0,cpus>3,cpus<=4", true),
+            ("memory_gib!=16", false),
+            ("created_at>2026-11-25,created_at<2026-11-25T09:00:00+00:00", true),
+            ("created_at>=2026-11-25T10:00:00+02:00,created_at~2026-11", true),
+            ("created_at<2026-11-25", false),
+            ("age>2h,state=running,provider=aws,region~east,label.env!=ci", true),
+            ("label.env=ci", false),
+        ] {
+            let filter: Filter = text.parse().unwrap();
+            assert_eq!(filter.admits(&instance, now), expected, "{text}");
+        }
     }
 }

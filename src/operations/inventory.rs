@@ -9,15 +9,16 @@ use std::task::Poll;
 
 use futures_util::future::join_all;
 
+use super::area::regions_in;
 use super::asking::{Asked, list_in_time};
 use super::everywhere::ask_everywhere;
 use super::silence::Stopwatch;
-use crate::cloud::{Error, ErrorKind, Instance, ListFilter, Location, Provider, Result};
+use crate::cloud::{Area, Error, ErrorKind, Instance, ListFilter, Location, Provider, Result};
 
 /// Which parts of the clouds are asked.
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
-    /// These regions; empty is all.
+    /// These regions, and those of these areas; empty is all.
     pub regions: Vec<String>,
     /// This zone.
     pub zone: Option<String>,
@@ -181,7 +182,7 @@ async fn ask_all(
     for (provider, located) in providers.iter().map(Arc::as_ref).zip(located) {
         match located {
             Ok(locations) => {
-                for (index, location) in locations.into_iter().enumerate() {
+                for (index, location) in locations {
                     match location {
                         Ok(location) => {
                             known.insert(index);
@@ -218,19 +219,29 @@ async fn ask_all(
     Ok(inventory)
 }
 
-/// The locations of one cloud that the scope names: one answer for each of its regions, the refusal of a region that
-/// this cloud does not know among them.
-async fn locations_in(provider: &dyn Provider, scope: &Scope) -> Result<Vec<Result<Location>>> {
-    let regions: Vec<Option<&str>> = match scope.regions.as_slice() {
+/// The locations of one cloud that the scope names, each with the place of its word in the scope; the refusal of a region
+/// that this cloud does not know among them. An area is all of its regions.
+async fn locations_in(provider: &dyn Provider, scope: &Scope) -> Result<Vec<(usize, Result<Location>)>> {
+    let words: Vec<Option<&str>> = match scope.regions.as_slice() {
         [] => vec![None],
         several => several.iter().map(|region| Some(region.as_str())).collect(),
     };
     let mut locations = Vec::new();
-    for region in regions {
-        match provider.locate(region, scope.zone.as_deref()).await {
-            Ok(place) => locations.push(Ok(place.location())),
+    for (position, word) in words.into_iter().enumerate() {
+        let found = match word.map(str::parse::<Area>) {
+            Some(Ok(area)) if scope.zone.is_none() => {
+                let regions = regions_in(provider, area).await;
+                regions.map(|regions| regions.into_iter().map(Location::Region).collect())
+            }
+            _ => {
+                let place = provider.locate(word, scope.zone.as_deref()).await;
+                place.map(|place| vec![place.location()])
+            }
+        };
+        match found {
+            Ok(found) => locations.extend(found.into_iter().map(|location| (position, Ok(location)))),
             Err(error) if error.kind() == ErrorKind::InvalidSpec => {
-                locations.push(Err(error.at(provider.kind().as_str())));
+                locations.push((position, Err(error.at(provider.kind().as_str()))));
             }
             Err(error) => return Err(error),
         }

@@ -213,7 +213,13 @@ fn give_up(mut waited: Waited, waiting: Vec<Waiting>, elapsed: Duration) -> Wait
                     goal.state().as_str(),
                     elapsed.as_secs()
                 );
-                Error::new(ErrorKind::Timeout, message).with_leftover(&instance.reference)
+                let error = Error::new(ErrorKind::Timeout, message).with_leftover(&instance.reference);
+                match instance.state {
+                    InstanceState::Stopped if goal == Goal::Running => {
+                        error.with_remedy(format!("start it: cloudctl start {}", instance.reference))
+                    }
+                    _ => error,
+                }
             }
         };
         waited.errors.push(error);

@@ -1,7 +1,7 @@
 //! The columns of each sort of record: which there are, how they are filled, and which go first on a narrow terminal.
 
 use super::text::escape;
-use crate::cloud::{Error, Result};
+use crate::cloud::{Error, Result, likely};
 
 /// One column.
 #[derive(Debug)]
@@ -264,8 +264,17 @@ impl View {
     pub fn check_columns(&self, names: &[String]) -> Result<()> {
         match names.iter().find(|name| !self.fields.contains(&name.as_str())) {
             None => Ok(()),
-            Some(unknown) => Err(Error::invalid(format!("unknown column {:?}", escape(unknown)))
-                .with_remedy(format!("use columns of {}", self.fields.join(", ")))),
+            Some(unknown) => {
+                let all = self.fields.join(", ");
+                Err(
+                    Error::invalid(format!("unknown column {:?}", escape(unknown))).with_remedy(
+                        match likely(unknown, self.fields.iter().copied()) {
+                            Some(meant) => format!("did you mean {meant}? There are {all}"),
+                            None => format!("use columns of {all}"),
+                        },
+                    ),
+                )
+            }
         }
     }
 }

@@ -6,6 +6,7 @@ mod environment;
 mod file;
 mod provider_choice;
 mod toml_text;
+mod words;
 
 use std::path::PathBuf;
 
@@ -16,17 +17,19 @@ pub use environment::Environment;
 pub use file::{AwsEntry, ConfigFile, ContextEntry, GcpEntry, MockEntry};
 pub use provider_choice::ProviderChoice;
 pub use toml_text::parse_toml;
+pub use words::one_of;
 
 use crate::cloud::{Error, ProviderKind, Result};
 
 /// The flags that mean the same under every verb.
 #[derive(Args, Clone, Debug, Default)]
 pub struct GlobalArgs {
-    /// Cloud to use; may be given several times where several can be asked [possible values: aws, gcp, mock, any]
+    /// Cloud to use; may be given several times where several can be asked
     #[arg(
         short,
         long = "provider",
         value_name = "PROVIDER",
+        value_parser = one_of::<ProviderChoice>(&["aws", "gcp", "mock", "any"]),
         global = true,
         help_heading = "Global options"
     )]
@@ -44,7 +47,15 @@ pub struct GlobalArgs {
     #[arg(short, long, value_name = "ZONE", global = true, help_heading = "Global options")]
     pub zone: Option<String>,
     /// Output format: table, wide, json, jsonl, yaml, csv, name, id, ref, or columns=a,b
-    #[arg(short, long, value_name = "FORMAT", global = true, help_heading = "Global options")]
+    #[arg(
+        short,
+        long,
+        value_name = "FORMAT",
+        value_parser = one_of::<String>(&["table", "wide", "json", "jsonl", "yaml", "csv", "name", "id", "ref", "columns="]),
+        hide_possible_values = true,
+        global = true,
+        help_heading = "Global options"
+    )]
     pub output: Option<String>,
     /// Print ids alone
     #[arg(short, long, global = true, help_heading = "Global options")]

@@ -28,6 +28,20 @@ fn a_vm_ends_when_its_time_is_over_and_its_name_is_free() {
 }
 
 #[test]
+fn no_more_time_is_given_than_the_cloud_takes() {
+    let sandbox = Sandbox::new();
+    let made = create(&sandbox, &["web-1", "--ttl", "1h"]);
+    let refused = sandbox
+        .run(&["extend", "web-1", "-p", "mock", "--ttl", "200d"])
+        .expect(2);
+    assert!(refused.stderr.contains("up to 120d"), "{}", refused.stderr);
+    let now = sandbox
+        .run(&["describe", "web-1", "-p", "mock", "-o", "json"])
+        .expect(0);
+    assert_eq!(now.item()["expires_at"], made["expires_at"]);
+}
+
+#[test]
 fn the_ttl_is_that_of_flag_file_variable_and_context() {
     let mut sandbox = Sandbox::new();
     let spec = sandbox.write("spec.toml", "ttl = \"3h\"\n");

@@ -167,18 +167,36 @@ fn what_is_protected_outlives_its_label_and_is_said() {
 }
 
 #[test]
-fn where_a_region_does_not_answer_nothing_is_selected() {
+fn where_a_region_does_not_answer_nothing_is_selected_by_label() {
     let mut sandbox = Sandbox::new();
     create(&sandbox, &["due", "-l", "env=ci"]);
-    leave_to_the_label(&sandbox, "due");
     sandbox.set("CLOUDCTL_MOCK", "unreachable=eu-west-1");
-    for arguments in [
-        &["--expired", "-y"][..],
-        &["-l", "env=ci", "-y"],
-        &["--expired", "--dry-run"],
-    ] {
-        let refused = terminate(&sandbox, arguments).expect(6);
-        assert!(refused.stderr.contains("nothing was terminated"), "{}", refused.stderr);
+    let refused = terminate(&sandbox, &["-l", "env=ci", "-y"]).expect(6);
+    assert!(refused.stderr.contains("nothing was terminated"), "{}", refused.stderr);
+    sandbox.set("CLOUDCTL_MOCK", "");
+    assert_eq!(names(&sandbox), ["due"]);
+}
+
+#[test]
+fn where_a_region_does_not_answer_what_is_past_its_time_elsewhere_ends() {
+    let mut sandbox = Sandbox::new();
+    create(&sandbox, &["due", "-l", "env=ci"]);
+    create(&sandbox, &["due-too"]);
+    for name in ["due", "due-too"] {
+        leave_to_the_label(&sandbox, name);
     }
-    terminate(&sandbox, &["--expired", "-y", "-r", "us-east-1"]).expect(0);
+    sandbox.set("CLOUDCTL_MOCK", "unreachable=eu-west-1");
+    for (arguments, ended) in [
+        (&["--expired", "--dry-run"][..], 2),
+        (&["--expired", "-l", "env=ci", "-y"], 1),
+        (&["--expired", "-y"], 1),
+        (&["--expired", "-y"], 0),
+    ] {
+        let run = terminate(&sandbox, &[arguments, &["-o", "json"]].concat()).expect(7);
+        assert_eq!(run.items().len(), ended, "{arguments:?}");
+        assert_eq!(run.error_kinds(), ["incomplete"]);
+        assert!(run.stderr.contains("eu-west-1"), "{}", run.stderr);
+    }
+    sandbox.set("CLOUDCTL_MOCK", "");
+    assert_eq!(names(&sandbox), [""; 0]);
 }

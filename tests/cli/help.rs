@@ -169,6 +169,10 @@ fn completions_know_the_verbs_and_flags() {
         }
     }
     let script = sandbox.run(&["completion", "bash"]).expect(0).stdout;
+    // What is one of some words is completed with them, and not with the names of files.
+    for words in ["aws gcp mock any", "table wide json", "x86_64 arm64"] {
+        assert!(script.contains(&format!("compgen -W \"{words}")), "{words}");
+    }
     let file = sandbox.write("cloudctl.bash", &script);
     let status = std::process::Command::new("bash")
         .args(["-n", &file])

@@ -15,10 +15,12 @@ mod support;
 
 mod access;
 mod any_cloud;
+mod areas;
 mod bad_input;
 mod catalogue;
 mod certainty;
 mod contexts;
+mod dry_run;
 mod expiry;
 mod guard;
 mod help;
@@ -69,7 +71,8 @@ fn leave_to_the_label(sandbox: &Sandbox, name: &str) {
     edit(sandbox, name, |one| {
         one["ends_at"] = Value::Null;
         one["labels"]["cloudctl-ttl"] = "1s".into();
-        one["created_at"] = "2026-01-01T00:00:00Z".into();
+        let an_hour_ago = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(1);
+        one["created_at"] = an_hour_ago.to_string().into();
     });
 }
 

@@ -52,14 +52,11 @@ fn a_region_is_down_and_a_selector_is_given(backend: &Backend) {
         };
         backend.inject(Fault::on("DescribeInstances", effect).at(backend.other_region()));
     }
-    for arguments in [
-        &["terminate", "-l", "env=ci", "-y"][..],
-        &["terminate", "--expired", "-y"],
-        &["terminate", "-l", "env=ci", "--expired", "-y"],
-    ] {
-        let run = backend.run(arguments).expect(6);
-        assert!(run.stderr.contains(backend.other_region()), "{}", run.stderr);
-    }
+    let run = backend.run(&["terminate", "-l", "env=ci", "-y"]).expect(6);
+    assert!(run.stderr.contains(backend.other_region()), "{}", run.stderr);
+    // That nothing is past its time is not known of all.
+    let run = backend.run(&["terminate", "--expired", "-y"]).expect(7);
+    assert!(run.stderr.contains(backend.other_region()), "{}", run.stderr);
     assert_eq!((alive_ids(backend), changes(backend).len()), before);
     // Whoever limits it to what answers gets that.
     backend

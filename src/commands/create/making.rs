@@ -58,6 +58,21 @@ pub(super) async fn create_all(orders: &[Order], context: &mut Context) -> (Vec<
 /// So many VMs are told of one by one; more are counted.
 const MOST_TOLD: usize = 10;
 
+/// Says which VMs are there already.
+pub(super) fn tell_present<'a>(present: impl ExactSizeIterator<Item = &'a Instance>, context: &mut Context) {
+    if present.len() > MOST_TOLD {
+        let count = present.len();
+        return context
+            .printer
+            .note(&format!("{count} VMs exist already with this spec"));
+    }
+    for instance in present {
+        let name = instance.name.as_deref().unwrap_or_default();
+        let text = format!("{name} exists already with this spec: {}", instance.reference);
+        context.printer.note(&text);
+    }
+}
+
 fn announce(creations: &Creations, started: Instant, context: &mut Context) {
     for refusal in &creations.tried {
         let place = refusal.location().unwrap_or_default();
@@ -75,18 +90,7 @@ fn announce(creations: &Creations, started: Instant, context: &mut Context) {
     }
     let seconds = started.elapsed().as_secs();
     let (adopted, made): (Vec<_>, Vec<_>) = creations.creations.iter().partition(|creation| creation.adopted);
-    match adopted.as_slice() {
-        several if several.len() > MOST_TOLD => context
-            .printer
-            .note(&format!("{} VMs exist already with this spec", several.len())),
-        few => {
-            for Creation { instance, .. } in few {
-                let name = instance.name.as_deref().unwrap_or_default();
-                let text = format!("{name} exists already with this spec: {}", instance.reference);
-                context.printer.note(&text);
-            }
-        }
-    }
+    tell_present(adopted.iter().map(|creation| &creation.instance), context);
     match made.as_slice() {
         several if several.len() > MOST_TOLD => context
             .printer

@@ -4,7 +4,6 @@ mod amounts;
 mod connect;
 mod inputs;
 mod making;
-mod nearest;
 mod order;
 mod place;
 mod plans;
@@ -38,6 +37,7 @@ use crate::context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::{Fallback, SSH_PORT};
 use crate::output::{INSTANCES, PLANS, Report};
+use crate::settings::one_of;
 
 /// Create a VM, or several
 ///
@@ -56,8 +56,8 @@ pub struct Args {
     /// At least so much memory in GiB
     #[arg(long, value_name = "GIB", value_parser = memory_argument)]
     memory: Option<f64>,
-    /// Instruction set [possible values: x86_64, arm64]
-    #[arg(long, value_name = "ARCH")]
+    /// Instruction set
+    #[arg(long, value_name = "ARCH", value_parser = one_of::<Architecture>(&["x86_64", "arm64"]))]
     arch: Option<Architecture>,
     /// GPUs, such as t4 or l4:2
     #[arg(long, value_name = "KIND[:N]")]

@@ -6,7 +6,7 @@ use super::inputs::Request;
 use super::spec_file::SpecFile;
 use crate::cloud::{Area, Error, ErrorKind, Place, Provider, Result};
 use crate::context::Context;
-use crate::operations::Site;
+use crate::operations::{Site, regions_in};
 use crate::settings::{ProviderChoice, Source};
 
 /// The clouds to make VMs on. A flag overrides the file; the file overrides the rest.
@@ -141,19 +141,6 @@ async fn in_regions(provider: &dyn Provider, words: &[String]) -> Result<Vec<Pla
 }
 
 async fn in_area(provider: &dyn Provider, area: Area) -> Result<Vec<Place>> {
-    let regions = provider.regions().await?;
-    let is_there = |region: &String| Area::of_region(provider.kind(), region) == Some(area);
-    let places: Vec<_> = regions
-        .into_iter()
-        .filter(is_there)
-        .map(|region| Place { region, zone: None })
-        .collect();
-    if places.is_empty() {
-        return Err(Error::invalid(format!(
-            "{} has no region in {area} that this account can use",
-            provider.kind()
-        ))
-        .with_remedy("name another area, or a region"));
-    }
-    Ok(places)
+    let regions = regions_in(provider, area).await?.into_iter();
+    Ok(regions.map(|region| Place { region, zone: None }).collect())
 }

@@ -1,32 +1,48 @@
 //! What `create --dry-run` shows, and the words for why a place was chosen.
 
+use super::making::tell_present;
 use super::order::Order;
-use crate::cloud::{Error, ErrorKind, InstanceSpec, MachineType, Plan, Result};
+use crate::cloud::{Error, ErrorKind, Instance, InstanceSpec, MachineType, Plan, Result};
 use crate::context::Context;
 use crate::exit::ExitStatus;
-use crate::operations::{Offer, Wish, offers, usd};
+use crate::operations::{Offer, Wish, look_at_names, offers, usd};
 use crate::output::{PLANS, Record, Report};
 
 /// Shows what would be made, and makes nothing.
 pub(super) async fn show(orders: &[Order], context: &mut Context) -> anyhow::Result<ExitStatus> {
     let mut report = Report::default();
+    let mut present = Vec::new();
     for order in orders {
-        match plans(order, context).await {
+        match plans(order, &mut present, &mut report.errors, context).await {
             Ok(plans) => report.items.extend(plans.iter().map(Record::from)),
             Err(error) => report.errors.push(error),
         }
     }
-    let status = ExitStatus::of_batch(report.items.len(), &report.errors);
+    tell_present(present.iter(), context);
+    let status = ExitStatus::of_batch(report.items.len() + present.len(), &report.errors);
     let now = context.now();
     context.printer.report(&report, &PLANS, now)?;
     context.printer.note("dry run: nothing was created");
     Ok(status)
 }
 
-/// What an order would come to: the plan of each VM.
-async fn plans(order: &Order, context: &mut Context) -> Result<Vec<Plan>> {
+/// What an order would come to: the plan of each VM that is not there yet. Those that are, and what stands in the way of
+/// some, are put to the others.
+async fn plans(
+    order: &Order,
+    present: &mut Vec<Instance>,
+    errors: &mut Vec<Error>,
+    context: &mut Context,
+) -> Result<Vec<Plan>> {
     let catalog = context.catalog();
-    let offers = offers(&order.reach(&catalog), &order.wish).await?;
+    let reach = order.reach(&catalog);
+    let standing = look_at_names(&order.wish, &reach).await?;
+    present.extend(standing.present);
+    errors.extend(standing.errors);
+    if standing.missing.is_empty() {
+        return Ok(Vec::new());
+    }
+    let offers = offers(&reach, &order.wish).await?;
     let mut refusal = None;
     for (position, offer) in offers.iter().enumerate() {
         let mut plan = match plan(offer, &order.wish).await {
@@ -48,9 +64,8 @@ async fn plans(order: &Order, context: &mut Context) -> Result<Vec<Plan>> {
             let price = catalog.price(plan.provider, &plan.place.region, machine, plan.spot);
             plan.price_usd_per_hour = price.map(|price| price.usd_per_hour);
         }
-        let names = order.wish.spec.names()?;
         let named = |name| Plan { name, ..plan.clone() };
-        return Ok(names.into_iter().map(named).collect());
+        return Ok(standing.missing.into_iter().map(named).collect());
     }
     Err(refusal.unwrap_or_else(|| Error::invalid("no place is left to try")))
 }

@@ -4,8 +4,7 @@ use std::path::Path;
 
 use serde::de::DeserializeOwned;
 
-use super::nearest::nearest;
-use crate::cloud::{Error, Result};
+use crate::cloud::{Error, Result, likely};
 
 /// How a spec file is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,8 +121,9 @@ fn explain(fault: &Fault, format: Format, text: &str, shown: &str, keys: fn() ->
     let place = format!("{shown}:{line}:{column}");
     if let Some(unknown) = message.split_once(UNKNOWN).and_then(|(_, rest)| rest.split('`').next()) {
         let error = Error::invalid(format!("{place}: unknown key `{unknown}`"));
-        return match nearest(unknown, &keys()) {
-            Some(nearest) => error.with_remedy(format!("did you mean `{nearest}`?")),
+        let keys = keys();
+        return match likely(unknown, keys.iter().map(String::as_str)) {
+            Some(meant) => error.with_remedy(format!("did you mean `{meant}`?")),
             None => error.with_remedy("the keys are the long flags of `cloudctl create --help`"),
         };
     }

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::faults::{Faults, Site};
+use super::request::check_ttl;
 use super::state::{Record, State, public_address};
 use crate::cloud::{Error, ErrorKind, InstanceRef, InstanceState, Result};
 
@@ -229,7 +230,10 @@ pub(super) fn act(
         }
         (Action::Protect, _) => record.protected = true,
         (Action::Unprotect, _) => record.protected = false,
-        (Action::SetTtl(ttl), _) => record.set_ttl(ttl)?,
+        (Action::SetTtl(ttl), _) => {
+            check_ttl(Some(ttl))?;
+            record.set_ttl(ttl)?;
+        }
         (Action::Start, InstanceState::Pending | InstanceState::Running) => {}
         (Action::Start, InstanceState::Stopped) => {
             if let Some(error) = faults.no_capacity(site) {

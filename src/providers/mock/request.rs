@@ -66,7 +66,7 @@ impl Order {
         check_words("firewall", &spec.firewalls)?;
         check_words("identity", spec.identity.as_slice())?;
         check_user_data(spec)?;
-        check_ttl(spec)?;
+        check_ttl(spec.ttl)?;
         check_labels(&spec.labels)?;
         Ok(Self {
             region,
@@ -181,8 +181,9 @@ fn check_user_data(spec: &InstanceSpec) -> Result<()> {
     Ok(())
 }
 
-fn check_ttl(spec: &InstanceSpec) -> Result<()> {
-    match spec.ttl.filter(|ttl| *ttl > LONGEST_TTL) {
+/// Refuses a TTL, counted from the creation, that the cloud does not take.
+pub(super) fn check_ttl(ttl: Option<Duration>) -> Result<()> {
+    match ttl.filter(|ttl| *ttl > LONGEST_TTL) {
         Some(ttl) => Err(Error::invalid(format!(
             "a TTL of {} is longer than the mock cloud takes",
             format_duration(ttl)

@@ -24,11 +24,40 @@ fn formats_filters_and_orders() {
             (2, "age=2h", &["list", "-p", "mock", "--filter", "age=2h"]),
             (2, "soon", &["list", "-p", "mock", "--filter", "age>soon"]),
             (2, "''", &["list", "-p", "mock", "--filter", ""]),
+            (2, "maybe", &["list", "-p", "mock", "--filter", "protected!=maybe"]),
+            (2, "abc", &["list", "-p", "mock", "--filter", "cpus!=abc"]),
+            (
+                2,
+                "yesterday",
+                &["list", "-p", "mock", "--filter", "created_at>yesterday"],
+            ),
+            (2, "mok", &["list", "-p", "mock", "--filter", "provider=mok"]),
+            (2, "type", &["list", "-p", "mock", "--filter", "type=small"]),
+            (2, "labels.env", &["list", "-p", "mock", "--filter", "labels.env=ci"]),
+            (2, "type", &["list", "-p", "mock", "-o", "columns=name,type"]),
             (2, "bogus", &["list", "-p", "mock", "--sort", "bogus"]),
             (2, "''", &["list", "-p", "mock", "--sort", ""]),
             (2, "''", &["list", "-p", "mock", "-l", ""]),
         ],
     );
+}
+
+#[test]
+fn fields_that_are_not_there_are_told_from_those_that_were_meant() {
+    let sandbox = with_vms();
+    for (arguments, meant) in [
+        (["--filter", "type=small"], "machine_type"),
+        (["--filter", "expires>2026-01-31"], "expires_at"),
+        (["--filter", "labels.env=ci"], "label.env"),
+        (["--sort", "-create"], "created_at"),
+        (["-o", "columns=name,type"], "machine_type"),
+    ] {
+        let run = sandbox
+            .run(&[&["list", "-p", "mock"], &arguments[..]].concat())
+            .expect(2);
+        let hint = format!("hint: did you mean {meant}?");
+        assert!(run.stderr.contains(&hint), "{}", run.stderr);
+    }
 }
 
 #[test]

@@ -1,0 +1,52 @@
+//! What is there already of what is asked for, before anything is made.
+
+use super::adopt::{adopt, check_limits};
+use super::look_up::{Part, Seen, look_up, only_one};
+use super::offer::Wish;
+use super::widen::Reach;
+use crate::cloud::{Error, Instance, InstanceName, Result};
+
+/// How the asked names stand.
+#[derive(Debug, Default)]
+pub struct Standing {
+    /// The instances that are there, were made from the same spec, and keep within the limits.
+    pub present: Vec<Instance>,
+    /// The names of which there is no living instance.
+    pub missing: Vec<InstanceName>,
+    /// One error for each name that is taken by another spec or by what is not ours, or is there twice.
+    pub errors: Vec<Error>,
+}
+
+/// Looks how the asked names stand, and changes nothing.
+///
+/// # Errors
+/// That of a look-up that is incomplete: what cannot be seen may be there.
+pub async fn look_at_names(wish: &Wish, reach: &Reach<'_>) -> Result<Standing> {
+    let (_, seen) = look_before(wish, reach).await?;
+    standing(&seen, wish, reach)
+}
+
+/// What there is of the asked names, and where was looked for them: wherever they may be.
+pub(super) async fn look_before(wish: &Wish, reach: &Reach<'_>) -> Result<(Vec<Part>, Seen)> {
+    let names = wish.spec.names()?;
+    let parts = reach.locations().await?;
+    let seen = look_up(&parts, &names).await?;
+    Ok((parts, seen))
+}
+
+pub(super) fn standing(seen: &Seen, wish: &Wish, reach: &Reach<'_>) -> Result<Standing> {
+    let mut standing = Standing::default();
+    for name in wish.spec.names()? {
+        let fitting = |instance| {
+            let instance = adopt(instance, wish, &name, reach)?;
+            check_limits(&instance, wish, &name, reach.catalog)?;
+            Ok(instance)
+        };
+        match only_one(seen, &name).and_then(|one| one.map(fitting).transpose()) {
+            Ok(Some(instance)) => standing.present.push(instance),
+            Ok(None) => standing.missing.push(name),
+            Err(error) => standing.errors.push(error),
+        }
+    }
+    Ok(standing)
+}

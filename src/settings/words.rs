@@ -1,0 +1,40 @@
+//! Values of flags that are one of some words, which shells then complete.
+
+use std::ffi::OsStr;
+use std::marker::PhantomData;
+use std::str::FromStr;
+
+use clap::builder::{PossibleValue, TypedValueParser};
+use clap::{Arg, Command};
+
+/// Reads a value as its type does, and offers words to completion.
+#[derive(Clone, Debug)]
+pub struct Words<T> {
+    words: &'static [&'static str],
+    read: PhantomData<T>,
+}
+
+/// A parser of values that are one of these words, or what else their type takes.
+pub fn one_of<T: FromStr>(words: &'static [&'static str]) -> Words<T> {
+    Words {
+        words,
+        read: PhantomData,
+    }
+}
+
+impl<T> TypedValueParser for Words<T>
+where
+    T: FromStr + Clone + Send + Sync + 'static,
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
+    type Value = T;
+
+    fn parse_ref(&self, command: &Command, argument: Option<&Arg>, value: &OsStr) -> Result<T, clap::Error> {
+        let parse = |text: &str| text.parse::<T>();
+        parse.parse_ref(command, argument, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(self.words.iter().map(|word| PossibleValue::new(*word))))
+    }
+}

@@ -1,0 +1,50 @@
+//! An area stands for all of its regions, in every command alike.
+
+use crate::create;
+use crate::support::sandbox::Sandbox;
+
+fn made(sandbox: &Sandbox) {
+    create(sandbox, &["here", "-r", "europe", "-l", "env=ci"]);
+    create(sandbox, &["there", "-r", "us-east-1", "-l", "env=ci"]);
+}
+
+#[test]
+fn what_is_made_in_an_area_is_found_there_by_all_later_steps() {
+    let mut sandbox = Sandbox::new();
+    made(&sandbox);
+    sandbox.set("CLOUDCTL_REGION", "europe");
+    for arguments in [
+        &["list", "-p", "mock", "-o", "name"][..],
+        &["describe", "here", "-p", "mock", "-o", "name"],
+        &["wait", "here", "-p", "mock", "-o", "name"],
+        &["reboot", "here", "-p", "mock", "-o", "name"],
+        &[
+            "create",
+            "here",
+            "-p",
+            "mock",
+            "--native",
+            "boot_seconds=0",
+            "-l",
+            "env=ci",
+            "-o",
+            "name",
+        ],
+        &["terminate", "-l", "env=ci", "-y", "-p", "mock", "-o", "name"],
+    ] {
+        let run = sandbox.run(arguments).expect(0);
+        assert_eq!(run.stdout, "here\n", "{arguments:?}: {}", run.stderr);
+    }
+    let gone = sandbox.run(&["terminate", "there", "-y", "-p", "mock"]).expect(3);
+    assert!(gone.stderr.contains("no VM is called there"), "{}", gone.stderr);
+}
+
+#[test]
+fn an_area_without_a_region_is_refused() {
+    let sandbox = Sandbox::new();
+    made(&sandbox);
+    let refused = sandbox.run(&["list", "-p", "mock", "-r", "oceania"]).expect(2);
+    assert!(refused.stderr.contains("no region in oceania"), "{}", refused.stderr);
+    let refused = sandbox.run(&["list", "-p", "mock", "-r", "europe", "-z", "eu-west-1a"]);
+    refused.expect(2);
+}

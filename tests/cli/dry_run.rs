@@ -1,0 +1,42 @@
+//! What `create --dry-run` says of names that are taken.
+
+use crate::support::sandbox::Sandbox;
+use crate::{create, names};
+
+#[test]
+fn what_is_there_is_not_planned() {
+    let sandbox = Sandbox::new();
+    let group = ["create", "web", "-p", "mock", "--native", "boot_seconds=0"];
+    sandbox.run(&[&group[..], &["--count", "2"]].concat()).expect(0);
+    let plan = [&group[..], &["--dry-run"]].concat();
+    let grown = sandbox
+        .run(&[&plan[..], &["--count", "3", "-o", "name"]].concat())
+        .expect(0);
+    assert_eq!(grown.stdout, "web-3\n");
+    assert!(
+        grown.stderr.contains("web-1 exists already with this spec"),
+        "{}",
+        grown.stderr
+    );
+    let same = sandbox
+        .run(&[&plan[..], &["--count", "2", "-o", "json"]].concat())
+        .expect(0);
+    assert_eq!(same.items().len(), 0);
+    assert_eq!(names(&sandbox), ["web-1", "web-2"]);
+}
+
+#[test]
+fn what_would_be_refused_is_refused() {
+    let sandbox = Sandbox::new();
+    create(&sandbox, &["web"]);
+    let plan = ["create", "web", "-p", "mock", "--native", "boot_seconds=0", "--dry-run"];
+    let other = [&plan[..], &["--type", "large"]].concat();
+    let refused = sandbox.run(&other).expect(6);
+    assert!(
+        refused.stderr.contains("type is small, not large"),
+        "{}",
+        refused.stderr
+    );
+    let dear = [&plan[..], &["--max-price", "0.001"]].concat();
+    sandbox.run(&dear).expect(6);
+}
