@@ -11,6 +11,7 @@ use crate::catalog::{IMAGE_ALIASES, image_alias};
 use crate::cloud::{Architecture, Error, ErrorKind, Image, Provider, ProviderKind, Result};
 use crate::context::Context;
 use crate::exit::ExitStatus;
+use crate::operations::places_of;
 use crate::output::{IMAGES, Record};
 use crate::settings::one_of;
 
@@ -111,8 +112,12 @@ struct Listed {
 
 async fn images(provider: &Arc<dyn Provider>, named: &[String], zone: Option<&str>) -> Result<Listed> {
     let mut regions = Vec::new();
-    for region in named {
-        regions.push(provider.locate(Some(region), zone).await?.region);
+    for word in named {
+        let places = match zone {
+            None => places_of(provider.as_ref(), word).await?,
+            Some(_) => vec![provider.locate(Some(word), zone).await?],
+        };
+        regions.extend(places.into_iter().map(|place| place.region));
     }
     if let (true, Some(zone)) = (named.is_empty(), zone) {
         regions.push(provider.locate(None, Some(zone)).await?.region);

@@ -9,11 +9,11 @@ use std::task::Poll;
 
 use futures_util::future::join_all;
 
-use super::area::regions_in;
+use super::area::places_of;
 use super::asking::{Asked, list_in_time};
 use super::everywhere::ask_everywhere;
 use super::silence::Stopwatch;
-use crate::cloud::{Area, Error, ErrorKind, Instance, ListFilter, Location, Provider, Result};
+use crate::cloud::{Error, ErrorKind, Instance, ListFilter, Location, Provider, Result};
 
 /// Which parts of the clouds are asked.
 #[derive(Clone, Debug, Default)]
@@ -228,18 +228,12 @@ async fn locations_in(provider: &dyn Provider, scope: &Scope) -> Result<Vec<(usi
     };
     let mut locations = Vec::new();
     for (position, word) in words.into_iter().enumerate() {
-        let found = match word.map(str::parse::<Area>) {
-            Some(Ok(area)) if scope.zone.is_none() => {
-                let regions = regions_in(provider, area).await;
-                regions.map(|regions| regions.into_iter().map(Location::Region).collect())
-            }
-            _ => {
-                let place = provider.locate(word, scope.zone.as_deref()).await;
-                place.map(|place| vec![place.location()])
-            }
+        let found = match (word, scope.zone.as_deref()) {
+            (Some(word), None) => places_of(provider, word).await,
+            (region, zone) => provider.locate(region, zone).await.map(|place| vec![place]),
         };
         match found {
-            Ok(found) => locations.extend(found.into_iter().map(|location| (position, Ok(location)))),
+            Ok(found) => locations.extend(found.iter().map(|place| (position, Ok(place.location())))),
             Err(error) if error.kind() == ErrorKind::InvalidSpec => {
                 locations.push((position, Err(error.at(provider.kind().as_str()))));
             }

@@ -31,7 +31,7 @@ mod waiting;
 mod widen;
 
 pub use appraise::{APPRAISED_FIELDS, appraise};
-pub use area::regions_in;
+pub use area::places_of;
 pub use batch::{BatchAction, change_all};
 pub use costs::{Cost, costs};
 pub use create::{Creation, Creations, create_once};

@@ -35,6 +35,11 @@ fn what_is_made_in_an_area_is_found_there_by_all_later_steps() {
         let run = sandbox.run(arguments).expect(0);
         assert_eq!(run.stdout, "here\n", "{arguments:?}: {}", run.stderr);
     }
+    let images = sandbox
+        .run(&["image", "list", "-p", "mock", "-o", "json"])
+        .expect(0)
+        .items();
+    assert!(!images.is_empty() && images.iter().all(|image| image["region"] == "eu-west-1"));
     let gone = sandbox.run(&["terminate", "there", "-y", "-p", "mock"]).expect(3);
     assert!(gone.stderr.contains("no VM is called there"), "{}", gone.stderr);
 }

@@ -44,9 +44,12 @@ fn tell_of(order: &Order, instance: &Instance, context: &mut Context) {
         .map(str::to_owned);
     let of_key = || context.clouds().get(instance.provider).login_user(key_of(spec));
     let user = of_image.or_else(of_key);
-    context
-        .printer
-        .remark(&connect_text(user.as_deref(), address, order.ssh_port));
+    let text = connect_text(user.as_deref(), address, order.ssh_port);
+    match order.wait {
+        // Whoever waits for SSH wants to know, in a log too.
+        WaitArgument::Ssh => context.printer.note(&text),
+        WaitArgument::None | WaitArgument::Running => context.printer.remark(&text),
+    }
 }
 
 fn key_of(spec: &InstanceSpec) -> Option<&str> {

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::inputs::Request;
 use super::spec_file::SpecFile;
-use crate::cloud::{Area, Error, ErrorKind, Place, Provider, Result};
+use crate::cloud::{Error, ErrorKind, Place, Provider, Result};
 use crate::context::Context;
-use crate::operations::{Site, regions_in};
+use crate::operations::{Site, places_of};
 use crate::settings::{ProviderChoice, Source};
 
 /// The clouds to make VMs on. A flag overrides the file; the file overrides the rest.
@@ -119,11 +119,7 @@ async fn places(provider: &dyn Provider, words: Words<'_>) -> Result<Vec<Place>>
 async fn in_regions(provider: &dyn Provider, words: &[String]) -> Result<Vec<Place>> {
     let (mut places, mut refusal): (Vec<Place>, Option<Error>) = (Vec::new(), None);
     for word in words {
-        let found = match word.parse::<Area>() {
-            Ok(area) => in_area(provider, area).await,
-            Err(_) => provider.locate(Some(word), None).await.map(|place| vec![place]),
-        };
-        match found {
+        match places_of(provider, word).await {
             Ok(found) => places.extend(
                 found
                     .into_iter()
@@ -138,9 +134,4 @@ async fn in_regions(provider: &dyn Provider, words: &[String]) -> Result<Vec<Pla
         Some(refusal) if places.is_empty() => Err(refusal),
         _ => Ok(places),
     }
-}
-
-async fn in_area(provider: &dyn Provider, area: Area) -> Result<Vec<Place>> {
-    let regions = regions_in(provider, area).await?.into_iter();
-    Ok(regions.map(|region| Place { region, zone: None }).collect())
 }
