@@ -1,14 +1,14 @@
 //! `cloudctl wait`
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 
 use super::targets::{DEFAULT_TIMEOUT, References, duration_argument, find};
-use crate::cloud::{Instance, Reference};
+use crate::cloud::{Error, ErrorKind, Instance, Reference};
 use crate::context::Context;
 use crate::exit::ExitStatus;
-use crate::operations::{Goal, SSH_PORT, Waited, wait_for};
+use crate::operations::{Goal, LAST_LOOK, SSH_PORT, Waited, wait_for};
 use crate::output::{INSTANCES, Report};
 
 /// Wait until VMs are in a state
@@ -54,7 +54,19 @@ impl GoalArgument {
 /// Waits for each VM.
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     context.printer.check(&INSTANCES)?;
-    let selection = find(&args.targets.references, context).await?;
+    let started = Instant::now();
+    let found = find(&args.targets.references, context);
+    // A first look that begins in time is given a moment to end.
+    let Ok(selection) = tokio::time::timeout(args.timeout.saturating_add(LAST_LOOK), found).await else {
+        let names: Vec<_> = args.targets.references.iter().map(ToString::to_string).collect();
+        let message = format!(
+            "{} could not be looked at within {} s",
+            names.join(", "),
+            started.elapsed().as_secs()
+        );
+        return Err(Error::new(ErrorKind::Network, message).into());
+    };
+    let selection = selection?;
     let goal = args.goal.goal(args.ssh_port);
     match selection.missing_error() {
         // What is not there any more is what was waited for.
@@ -62,7 +74,8 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         Some(error) => return Err(error.into()),
         None => {}
     }
-    let waited = wait_with_steps(all_to(goal, &selection.instances), args.timeout, context).await;
+    let left = args.timeout.saturating_sub(started.elapsed());
+    let waited = wait_with_steps(all_to(goal, &selection.instances), left, context).await;
     let status = ExitStatus::of_batch(waited.reached.len(), &waited.errors);
     let now = context.now();
     let shown: Vec<Instance> = waited.reached.into_iter().chain(waited.unreached).collect();
@@ -89,7 +102,7 @@ pub(super) async fn wait_with_steps(
     timeout: Duration,
     context: &mut Context,
 ) -> Waited {
-    let started = std::time::Instant::now();
+    let started = Instant::now();
     let several = targets.len() > 1;
     let interrupt = context.interrupt.clone();
     let (printer, clouds) = context.split();

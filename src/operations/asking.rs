@@ -3,25 +3,59 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::silence::{Silence, Stopwatch};
 use crate::cloud::{Error, ErrorKind, Instance, ListFilter, Location, Pages, Provider, Result};
 
 /// How long one location may say nothing, before its first page and between any two.
 const LONGEST_SILENCE: Duration = Duration::from_secs(60);
 
+/// So many pages in a row may have nothing on them before a cloud counts as silent: filters can leave pages empty.
+const MOST_EMPTY: usize = 100;
+
 /// A location, and what is heard of it while it is being listed.
 #[derive(Debug)]
 pub(super) struct Asked {
     pub(super) location: Location,
     has_instances: AtomicBool,
+    /// Whether the cloud has it among its locations; `None` as long as it has not said.
+    is_named: watch::Sender<Option<bool>>,
 }
 
 impl Asked {
-    pub(super) fn new(location: Location) -> Self {
+    /// A location of which it is known that there is one.
+    pub(super) fn named(location: Location) -> Self {
         Self {
             location,
             has_instances: AtomicBool::new(false),
+            is_named: watch::Sender::new(Some(true)),
         }
+    }
+
+    /// A location that is asked before the cloud has named those that it has.
+    pub(super) fn early(location: Location) -> Self {
+        let asked = Self::named(location);
+        asked.decide(None);
+        asked
+    }
+
+    /// Says whether the cloud has named it.
+    pub(super) fn decide(&self, is_named: impl Into<Option<bool>>) {
+        self.is_named.send_replace(is_named.into());
+    }
+
+    /// Whether the cloud has named it; `None` as long as it has named none.
+    pub(super) fn is_named(&self) -> Option<bool> {
+        *self.is_named.borrow()
+    }
+
+    /// Waits until the cloud has named its locations; whether this is one of them.
+    pub(super) async fn decided(&self) -> bool {
+        let mut is_named = self.is_named.subscribe();
+        // The sender lives as long as this does.
+        let decided = is_named.wait_for(Option::is_some).await;
+        decided.is_ok_and(|decided| *decided == Some(true))
     }
 
     /// Instances were listed.
@@ -40,18 +74,19 @@ pub(super) async fn list_in_time(
     provider: &dyn Provider,
     asked: &Asked,
     filter: &ListFilter,
-    watch: &Stopwatch,
+    stopwatch: &Stopwatch,
     hand_on: &mut (dyn FnMut(Vec<Instance>) + Send),
 ) -> Result<Vec<Error>> {
-    let silence = Silence::begins(watch, LONGEST_SILENCE);
+    let silence = Silence::begins(stopwatch, LONGEST_SILENCE);
+    let mut empty = 0;
     let mut listen = |page: Vec<Instance>| {
-        // A cloud that says the same again and again, or nothing page after page, might as well be silent.
-        let is_news = !page.is_empty();
-        if is_news {
+        empty = if page.is_empty() { empty + 1 } else { 0 };
+        if empty == 0 {
             asked.hear();
         }
         hand_on(page);
-        if is_news {
+        // One that goes on for ever without saying anything might as well be silent.
+        if empty <= MOST_EMPTY {
             silence.breaks();
         }
     };

@@ -9,12 +9,12 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::asking::{Asked, within_deadline};
 use super::inventory::Inventory;
-use crate::cloud::{Location, Provider};
+use crate::cloud::{Error, ErrorKind, Location, Provider};
 
 /// Asks every location of a cloud with `list`.
 ///
-/// One that was asked before the cloud named its locations, and is none of them, counts only if it has instances: it is
-/// there, then.
+/// One that was asked before the cloud named its locations, and is none of them, does not count, whatever it answered:
+/// who is first must make no difference.
 pub(super) async fn ask_everywhere(
     provider: &dyn Provider,
     list: &impl AsyncFn(&dyn Provider, &Asked) -> Inventory,
@@ -28,7 +28,11 @@ pub(super) async fn ask_everywhere(
     let known = within_deadline(provider, &Location::Everywhere, known)
         .await
         .unwrap_or_default();
-    let mut open: Vec<_> = known.iter().cloned().map(|known| Arc::new(Asked::new(known))).collect();
+    let mut open: Vec<_> = known
+        .iter()
+        .cloned()
+        .map(|known| Arc::new(Asked::early(known)))
+        .collect();
     let mut asking: FuturesUnordered<_> = open.iter().cloned().map(ask).collect();
     let mut answers = Vec::new();
     let mut discovery = pin!(within_deadline(provider, &Location::Everywhere, provider.locations()));
@@ -38,9 +42,17 @@ pub(super) async fn ask_everywhere(
             Some(answer) = asking.next() => answers.push(answer),
         }
     };
+    let named = named.and_then(|named| match named.is_empty() {
+        true => Err(Error::new(
+            ErrorKind::Network,
+            "it named no region, and there is no such account",
+        )),
+        false => Ok(named),
+    });
     let named: BTreeSet<Location> = match named {
         Ok(named) => named.into_iter().collect(),
         Err(error) => {
+            open.iter().for_each(|asked| asked.decide(true));
             answers.extend(asking.collect::<Vec<_>>().await);
             // Whoever failed of the same need not be named: the whole cloud is incomplete.
             let tells_more = |part: &Inventory| part.gaps.iter().any(|gap| gap.kind() != error.kind());
@@ -50,12 +62,15 @@ pub(super) async fn ask_everywhere(
             return parts;
         }
     };
+    for asked in &open {
+        asked.decide(named.contains(&asked.location));
+    }
     for location in named.iter().filter(|location| !known.contains(location)) {
-        let asked = Arc::new(Asked::new(location.clone()));
+        let asked = Arc::new(Asked::named(location.clone()));
         open.push(Arc::clone(&asked));
         asking.push(ask(asked));
     }
-    let counts = |asked: &Arc<Asked>| named.contains(&asked.location) || asked.has_instances();
+    let counts = |asked: &Arc<Asked>| named.contains(&asked.location);
     open.retain(|asked| !answers.iter().any(|(answered, _)| Arc::ptr_eq(answered, asked)));
     while open.iter().any(counts) {
         let Some((asked, part)) = asking.next().await else {

@@ -111,8 +111,10 @@ pub async fn watch_inventory(
         let mut gather = |page: Vec<Instance>| instances.extend(page);
         let listed = list_in_time(provider, asked, filter, &watch, &mut gather).await;
         match &listed {
-            Ok(_) => on_answer.lock().unwrap_or_else(PoisonError::into_inner)(instances.len()),
-            Err(_) => instances.clear(),
+            Ok(_) if asked.decided().await => {
+                on_answer.lock().unwrap_or_else(PoisonError::into_inner)(instances.len());
+            }
+            _ => instances.clear(),
         }
         Inventory::of_location(instances, false, listed)
     };
@@ -140,13 +142,23 @@ pub async fn stream_inventory(
     let printing = Mutex::new((on_page, ControlFlow::Continue(())));
     let lock = || printing.lock().unwrap_or_else(PoisonError::into_inner);
     let list = async |provider: &dyn Provider, asked: &Asked| {
-        let mut hand_on = |page: Vec<Instance>| {
+        let print = |page: Vec<Instance>| {
             let mut printing = lock();
             if !page.is_empty() && printing.1.is_continue() {
                 printing.1 = watch.pause(|| (printing.0)(page));
             }
         };
+        // What is asked before the cloud has named its locations may be none of them.
+        let mut held = Vec::new();
+        let mut hand_on = |page: Vec<Instance>| match asked.is_named() {
+            None => held.push(page),
+            Some(true) => held.drain(..).chain([page]).for_each(print),
+            Some(false) => {}
+        };
         let listed = list_in_time(provider, asked, filter, &watch, &mut hand_on).await;
+        if asked.decided().await {
+            held.into_iter().for_each(print);
+        }
         Inventory::of_location(Vec::new(), asked.has_instances(), listed)
     };
     let mut asking = pin!(ask_all(providers, scope, &list));
@@ -210,7 +222,7 @@ async fn ask_all(
     }
     let asked: Vec<_> = asked
         .into_iter()
-        .map(|(provider, location)| (provider, Asked::new(location)))
+        .map(|(provider, location)| (provider, Asked::named(location)))
         .collect();
     let listings = asked.iter().map(|(provider, asked)| list(*provider, asked));
     for part in join_all(listings).await {

@@ -19,7 +19,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// How long a try to reach one by SSH may take at least.
 const SHORTEST_TRY: Duration = Duration::from_secs(1);
 /// How long the last look may take.
-const LAST_LOOK: Duration = Duration::from_secs(5);
+pub const LAST_LOOK: Duration = Duration::from_secs(5);
 
 /// What is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -102,3 +102,24 @@ fn the_number_to_expect_is_the_one_that_is_taken() {
         .expect(7);
     assert_eq!(names(&sandbox), ["safe"]);
 }
+
+#[test]
+fn a_wait_ends_in_time_although_the_cloud_is_silent() {
+    let mut sandbox = Sandbox::new();
+    create(&sandbox, &["web-1"]);
+    sandbox.set("CLOUDCTL_MOCK", "latency=120s");
+    let since = std::time::Instant::now();
+    let run = sandbox
+        .run(&["wait", "web-1", "-p", "mock", "--timeout", "1s"])
+        .expect(9);
+    assert!(
+        since.elapsed() < std::time::Duration::from_secs(30),
+        "{:?}",
+        since.elapsed()
+    );
+    assert!(
+        run.stderr.contains("web-1 could not be looked at within"),
+        "{}",
+        run.stderr
+    );
+}

@@ -16,6 +16,7 @@ pub fn cases() -> Vec<Case> {
     all.extend(cases![&[BackendKind::Ec2Emulator];
         terminate_is_one_call_for_a_hundred_of_a_zone,
         what_surely_exists_is_listed_though_the_regions_are_not_named,
+        the_regions_are_those_that_the_cloud_names_whoever_answers_first,
     ]);
     all.extend(cases![&[BackendKind::GceEmulator];
         terminate_keeps_to_the_clouds_rate,
@@ -182,4 +183,31 @@ fn what_surely_exists_is_listed_though_the_regions_are_not_named(backend: &Backe
         assert!(run.stdout.contains("web-1"), "{}", run.stdout);
         assert!(run.stderr.contains("aws/eu-west-1"), "{}", run.stderr);
     }
+}
+
+fn the_regions_are_those_that_the_cloud_names_whoever_answers_first(backend: &Backend) {
+    let emulator = backend.ec2().expect("EC2");
+    backend.run(&["create", "web-1"]).expect(0);
+    backend
+        .run(&["create", "web-2", "-r", backend.other_region()])
+        .expect(0);
+    emulator.list_only(&[backend.home_region()]);
+    for (slow, milliseconds) in [("DescribeRegions", 700), ("DescribeInstances", 300)] {
+        backend.clear_faults();
+        let slow = Fault::on(slow, Effect::Delay(Duration::from_millis(milliseconds)));
+        backend.inject(slow);
+        for format in ["json", "jsonl", "name"] {
+            let run = backend.run(&["list", "-o", format]).expect(0);
+            assert!(run.stdout.contains("web-1"), "{}", run.stdout);
+            assert!(!run.stdout.contains("web-2"), "{}", run.stdout);
+        }
+    }
+    // Who says a region means it.
+    let run = backend
+        .run(&["list", "-r", backend.other_region(), "-o", "name"])
+        .expect(0);
+    assert_eq!(run.stdout, "web-2\n");
+    emulator.list_only(&[]);
+    let run = backend.run(&["list"]).expect(7);
+    assert!(run.stderr.contains("it named no region"), "{}", run.stderr);
 }

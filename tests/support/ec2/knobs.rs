@@ -197,6 +197,15 @@ impl Emulator {
         });
     }
 
+    /// DescribeRegions names no others than these from now on, although all answer.
+    pub fn list_only(&self, regions: &[&str]) {
+        self.with(|state| {
+            for region in state.regions.values_mut() {
+                region.is_unlisted = !regions.contains(&region.info.name);
+            }
+        });
+    }
+
     pub fn set_opt_in(&self, region: &str, status: OptIn) {
         self.with(|state| state.region(region).opt_in = status);
     }

@@ -36,6 +36,8 @@ impl OptIn {
 pub struct Region {
     pub info: &'static RegionInfo,
     pub opt_in: OptIn,
+    /// Whether DescribeRegions leaves it out, although it answers.
+    pub is_unlisted: bool,
     /// In order of launch.
     pub instances: BTreeMap<u64, Instance>,
     pub serials: HashMap<String, u64>,
@@ -56,6 +58,7 @@ impl Region {
     pub fn new(info: &'static RegionInfo) -> Self {
         let mut region = Self {
             info,
+            is_unlisted: false,
             opt_in: if info.default {
                 OptIn::NotRequired
             } else {

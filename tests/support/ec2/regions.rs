@@ -115,7 +115,8 @@ pub fn describe_regions(context: &mut Context) -> Answer<Xml> {
     if let Some(unknown) = names.iter().find(|name| !context.state.regions.contains_key(**name)) {
         return Err(Refusal::value(format!("Invalid region name: [{unknown}]")));
     }
-    let listed = context.state.regions.values().map(|region| Listed {
+    let regions = context.state.regions.values().filter(|region| !region.is_unlisted);
+    let listed = regions.map(|region| Listed {
         name: region.info.name,
         endpoint: format!("ec2.{}.amazonaws.com", region.info.name),
         status: region.opt_in.name(),
