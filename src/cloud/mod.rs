@@ -4,6 +4,7 @@
 //! [`Provider`]; everything above it speaks only the types of this module.
 
 mod area;
+mod course;
 mod disk;
 mod duration;
 mod error;
@@ -29,6 +30,7 @@ mod spec;
 mod token;
 
 pub use area::Area;
+pub use course::Course;
 pub use disk::{Disk, SurvivingDisk};
 pub use duration::{format_duration, parse_duration};
 pub use error::{Error, ErrorKind, Result};

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::{
-    Error, Image, Instance, InstanceRef, InstanceSpec, ListFilter, Listing, Location, MachineType, Pages, Place, Plan,
-    ProviderKind, Result, SurvivingDisk,
+    Course, Error, Image, Instance, InstanceRef, InstanceSpec, ListFilter, Listing, Location, MachineType, Pages,
+    Place, Plan, ProviderKind, Result, SurvivingDisk,
 };
 
 /// The time of day, handed in so that a test can set it.
@@ -216,17 +216,18 @@ pub trait Provider: Send + Sync {
     }
 
     /// Ends instances, in as few calls as the cloud allows. One outcome for each target, in the same order: `Ok`
-    /// once deletion is under way or done, `NotFound` if there is nothing left to delete, `Protected`.
-    async fn terminate(&self, targets: &[InstanceRef]) -> Vec<Outcome>;
+    /// once deletion is under way or done, `NotFound` if there is nothing left to delete, `Protected`; `Interrupted`
+    /// where the course let no more begin, as with the other batches.
+    async fn terminate(&self, targets: &[InstanceRef], course: &Course<'_>) -> Vec<Outcome>;
 
     /// Starts stopped instances. `Ok` if it is running already or on its way; `Refused` in a state that forbids it.
-    async fn start(&self, targets: &[InstanceRef]) -> Vec<Outcome>;
+    async fn start(&self, targets: &[InstanceRef], course: &Course<'_>) -> Vec<Outcome>;
 
     /// Stops running instances, keeping their disks. `Ok` if it is stopped already or on its way.
-    async fn stop(&self, targets: &[InstanceRef]) -> Vec<Outcome>;
+    async fn stop(&self, targets: &[InstanceRef], course: &Course<'_>) -> Vec<Outcome>;
 
     /// Restarts running instances.
-    async fn reboot(&self, targets: &[InstanceRef]) -> Vec<Outcome>;
+    async fn reboot(&self, targets: &[InstanceRef], course: &Course<'_>) -> Vec<Outcome>;
 
     /// The time by the cloud's own clock. What decides over the end of an instance goes by it, and never by this
     /// machine's clock alone.
@@ -252,7 +253,7 @@ pub trait Provider: Send + Sync {
 
     /// Protects instances against termination, or lifts that. One outcome for each target, in the same order. `Ok` if
     /// it is so already.
-    async fn set_protection(&self, targets: &[InstanceRef], protected: bool) -> Vec<Outcome>;
+    async fn set_protection(&self, targets: &[InstanceRef], protected: bool, course: &Course<'_>) -> Vec<Outcome>;
 
     /// Those disks of instances that are gone which are still there, by [`Instance::disks`] as they were listed before.
     ///

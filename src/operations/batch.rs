@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 
-use crate::cloud::{Error, ErrorKind, Instance, InstanceRef, ListFilter, Location, Outcome, Provider, ProviderKind};
+use crate::cloud::{Course, Error, Instance, InstanceRef, ListFilter, Location, Outcome, Provider, ProviderKind};
 use crate::interrupt::Interrupt;
 
 /// What is done to many instances at once.
@@ -70,30 +70,22 @@ pub(super) async fn act(
         (!references.is_empty()).then(|| (connect(kind), references))
     });
     let calls = groups.map(|(provider, references)| async move {
+        let may_begin = || interrupt.status().is_none();
+        let course = Course::new(&may_begin);
         let call = async {
             match action {
-                BatchAction::Start => provider.start(&references).await,
-                BatchAction::Stop => provider.stop(&references).await,
-                BatchAction::Reboot => provider.reboot(&references).await,
-                BatchAction::Protect => provider.set_protection(&references, true).await,
-                BatchAction::Unprotect => provider.set_protection(&references, false).await,
-                BatchAction::Terminate => provider.terminate(&references).await,
+                BatchAction::Start => provider.start(&references, &course).await,
+                BatchAction::Stop => provider.stop(&references, &course).await,
+                BatchAction::Reboot => provider.reboot(&references, &course).await,
+                BatchAction::Protect => provider.set_protection(&references, true, &course).await,
+                BatchAction::Unprotect => provider.set_protection(&references, false, &course).await,
+                BatchAction::Terminate => provider.terminate(&references, &course).await,
             }
         };
         let outcomes = interrupt.settles(call).await;
-        outcomes.unwrap_or_else(|| references.iter().map(unsettled).collect())
+        outcomes.unwrap_or_else(|| course.cut_short(&references))
     });
     join_all(calls).await.into_iter().flatten().collect()
-}
-
-/// What became of a target whose call was still under way when there was no more time.
-fn unsettled(target: &InstanceRef) -> Outcome {
-    let message = format!("{target}: interrupted before it was known what came of it");
-    let error = Error::new(ErrorKind::UnknownOutcome, message).with_leftover(target);
-    Outcome {
-        target: target.clone(),
-        result: Err(error.with_remedy("run the same command again: it does what is left to do")),
-    }
 }
 
 /// A second look after a change; after a signal there is no time for it.

@@ -9,7 +9,7 @@ use super::offer::{Offer, Wish};
 use super::standing::{Standing, look_before, standing};
 use super::twins::without_twins;
 use super::widen::{Fallback, Reach, Step, is_definite};
-use crate::cloud::{Error, ErrorKind, Instance, InstanceName, InstanceSpec, Members, Place, Result};
+use crate::cloud::{Course, Error, ErrorKind, Instance, InstanceName, InstanceSpec, Members, Place, Result};
 use crate::interrupt::Interrupt;
 
 /// An instance of the asked name and spec.
@@ -85,7 +85,7 @@ async fn complete(mut instance: Instance, wish: &Wish, reach: &Reach<'_>) -> Res
         // Compute Engine protects the members of a group after the call that makes them.
         if let Some(provider) = reach.provider(instance.provider) {
             let target = std::slice::from_ref(&instance.reference);
-            let outcomes = provider.set_protection(target, true).await;
+            let outcomes = provider.set_protection(target, true, &Course::unhindered()).await;
             outcomes.into_iter().try_for_each(|outcome| outcome.result)?;
             instance.protected = Some(true);
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::look_up::{Part, Seen, look_up};
-use crate::cloud::{Error, ErrorKind, Instance, InstanceName, Provider, Result};
+use crate::cloud::{Course, Error, ErrorKind, Instance, InstanceName, Provider, Result};
 use crate::interrupt::Interrupt;
 
 /// For how long what a create call gave can be what a race made: longer than the call may take.
@@ -88,7 +88,9 @@ async fn end_younger(
         if !was_just_made(provider.as_ref(), made.created_at).await {
             return Some(Error::new(ErrorKind::Refused, "it was not made just now"));
         }
-        let outcomes = provider.terminate(std::slice::from_ref(&made.reference)).await;
+        let outcomes = provider
+            .terminate(std::slice::from_ref(&made.reference), &Course::unhindered())
+            .await;
         let failure = outcomes.into_iter().find_map(|outcome| outcome.result.err());
         failure.filter(|error| error.kind() != ErrorKind::NotFound || !was_seen)
     };

@@ -1,5 +1,6 @@
 //! Real signals to the real process.
 
+use std::collections::BTreeSet;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,7 @@ pub fn rows() -> Vec<Row> {
         45 => ctrl_c_while_it_is_waited_for,
         45 => ctrl_c_in_the_middle_of_several,
         45 => ctrl_c_while_a_terminate_is_in_flight,
+        45 => ctrl_c_in_the_middle_of_a_bulk_terminate,
         45 => ctrl_c_at_any_moment,
         46 => a_second_ctrl_c_leaves_at_once,
         47 => sigterm_and_ten_seconds_later_sigkill,
@@ -177,6 +179,48 @@ fn ctrl_c_while_a_terminate_is_in_flight(backend: &Backend) {
         let alive: Vec<_> = backend.alive().into_iter().map(|one| one.id).collect();
         assert_eq!(alive, [other.as_str()]);
         backend.run(&["terminate", "other", "-y", "--wait"]).expect(0);
+    }
+}
+
+/// What is under way comes to its end and is told; nothing else is begun, and that is told too.
+fn ctrl_c_in_the_middle_of_a_bulk_terminate(backend: &Backend) {
+    const ALL: usize = 450;
+    let labels = |name: &str| {
+        let mut labels = own(name);
+        labels.insert("env".to_owned(), "ci".to_owned());
+        labels
+    };
+    match (backend.ec2(), backend.gce()) {
+        (Some(emulator), _) => drop(emulator.seed_tagged(backend.home_region(), ALL, &labels("seeded"))),
+        (_, Some(emulator)) => {
+            let labels = |number| labels(&format!("seed-{number:06}")).into_iter().collect();
+            emulator.seed_instances_with(backend.home_zone(), ALL, labels);
+        }
+        (None, None) => {}
+    }
+    let call = backend.terminate_call();
+    backend.inject(Fault::on(call, Effect::Delay(Duration::from_millis(900))));
+    let terminate = ["terminate", "-l", "env=ci", "-y", "--expect", "450"];
+    let running = Running::json(backend, &terminate);
+    wait_for_calls(backend, call, 3);
+    sleep(MOMENT);
+    let begun = backend.count(call);
+    let run = signal(running, "INT").expect(7);
+    let late = backend.count(call) - begun;
+    assert!(late <= 2, "{late} calls were sent after the signal");
+    let alive: BTreeSet<String> = backend.alive().into_iter().map(|one| one.id).collect();
+    let ended = run.items().len();
+    assert!(ended > 0 && !alive.is_empty(), "{ended} of {ALL}");
+    assert_eq!(ended + alive.len(), ALL);
+    for item in run.items() {
+        assert!(!alive.contains(item["id"].as_str().unwrap_or_default()), "{item}");
+    }
+    let errors = run.json()["errors"].as_array().cloned().unwrap_or_default();
+    assert_eq!(errors.len(), alive.len());
+    for error in errors {
+        assert_eq!(error["kind"], "interrupted", "{error}");
+        let message = error["message"].as_str().unwrap_or_default();
+        assert!(alive.iter().any(|id| message.contains(id.as_str())), "{message}");
     }
 }
 

@@ -12,7 +12,7 @@ use super::error::{Call, translate};
 use super::find::not_found;
 use super::instance::reference;
 use super::replay::{Failure, replay};
-use crate::cloud::{Error, ErrorKind, InstanceRef, Outcome, ProviderKind, Result};
+use crate::cloud::{Course, Error, ErrorKind, InstanceRef, Outcome, ProviderKind, Result};
 
 /// EC2 takes 1,000 ids, and advises at most 100.
 const BATCH: usize = 100;
@@ -40,7 +40,7 @@ impl Verb {
 
 /// Does it to all targets: regions side by side, each in batches. What is terminated goes by zones: one protected instance
 /// spoils a call for its whole zone, and no other.
-pub(super) async fn act(clients: &Clients, verb: Verb, targets: &[InstanceRef]) -> Vec<Outcome> {
+pub(super) async fn act(clients: &Clients, verb: Verb, targets: &[InstanceRef], course: &Course<'_>) -> Vec<Outcome> {
     let mut places: BTreeMap<(String, Option<String>), BTreeSet<String>> = BTreeMap::new();
     for target in targets.iter().filter(|target| is_ours(target)) {
         let zone = target.zone.clone().filter(|_| verb == Verb::Terminate);
@@ -50,7 +50,7 @@ pub(super) async fn act(clients: &Clients, verb: Verb, targets: &[InstanceRef]) 
     let in_places: Vec<_> = stream::iter(places)
         .map(|((region, _), ids)| async move {
             let client = clients.ec2(&region).await;
-            let settled = in_place(&client, verb, &region, ids.into_iter().collect()).await;
+            let settled = in_place(&client, verb, &region, ids.into_iter().collect(), course).await;
             (region, settled)
         })
         .buffer_unordered(CONCURRENT_BATCHES)
@@ -106,7 +106,13 @@ struct Batch {
 
 /// One stale or protected id fails the call for all that are with it. So a failed batch is halved, and each half
 /// tried again, until only the ids that fail by themselves are left.
-async fn in_place(client: &Client, verb: Verb, region: &str, ids: Vec<String>) -> HashMap<String, Settled> {
+async fn in_place(
+    client: &Client,
+    verb: Verb,
+    region: &str,
+    ids: Vec<String>,
+    course: &Course<'_>,
+) -> HashMap<String, Settled> {
     let mut settled = HashMap::with_capacity(ids.len());
     let mut round: Vec<Batch> = ids
         .chunks(BATCH)
@@ -118,7 +124,20 @@ async fn in_place(client: &Client, verb: Verb, region: &str, ids: Vec<String>) -
     while !round.is_empty() {
         let answers: Vec<_> = stream::iter(round)
             .map(|batch| async move {
-                let answer = call(client, verb, region, &batch.ids).await;
+                let answer = match course.begin(region, batch.ids.iter().map(String::as_str)) {
+                    Ok(()) => call(client, verb, region, &batch.ids).await,
+                    Err(interrupted) => Err(interrupted),
+                };
+                let answer = answer.map(|changes| {
+                    let judged = batch
+                        .ids
+                        .iter()
+                        .map(|id| (id.clone(), judge(verb, &batch, &changes, id)));
+                    judged.collect::<Vec<_>>()
+                });
+                for (id, settled) in answer.iter().flatten() {
+                    course.settle(region, id, settled.result(&reference(region, id)));
+                }
                 (batch, answer)
             })
             .buffer_unordered(CONCURRENT_BATCHES)
@@ -127,14 +146,7 @@ async fn in_place(client: &Client, verb: Verb, region: &str, ids: Vec<String>) -
         round = Vec::new();
         for (batch, answer) in answers {
             match answer {
-                Ok(changes) => {
-                    settled.extend(
-                        batch
-                            .ids
-                            .iter()
-                            .map(|id| (id.clone(), judge(verb, &batch, &changes, id))),
-                    );
-                }
+                Ok(judged) => settled.extend(judged),
                 Err(error) if batch.ids.len() > 1 && concerns_single_ids(error.kind()) => {
                     let half = batch.ids.len().div_ceil(2);
                     // Of a batch with protected ids EC2 still terminates those in other zones.
@@ -168,14 +180,29 @@ fn concerns_single_ids(kind: ErrorKind) -> bool {
     )
 }
 
-/// What a successful call did to one id.
+/// What a successful call did to one id, by what it says of it. A restart is answered without a word.
 fn judge(verb: Verb, batch: &Batch, changes: &[InstanceStateChange], id: &str) -> Settled {
-    let before = changes
-        .iter()
-        .find(|change| change.instance_id() == Some(id))
-        .and_then(|change| change.previous_state()?.name());
-    match (verb, before) {
-        (Verb::Terminate, Some(InstanceStateName::Terminated)) if !batch.may_be_done => Settled::Gone,
+    use InstanceStateName::{Pending, Running, ShuttingDown, Stopped, Stopping, Terminated};
+    if verb == Verb::Reboot {
+        return Settled::Done;
+    }
+    let unknown = |what: &str| {
+        let message = format!("ec2 took the call to {} it, and {what}", verb.as_str());
+        Settled::Failed(Error::new(ErrorKind::UnknownOutcome, message))
+    };
+    let Some(change) = changes.iter().find(|change| change.instance_id() == Some(id)) else {
+        return unknown("says nothing of what came of it");
+    };
+    let before = change.previous_state().and_then(|state| state.name());
+    let now = change.current_state().and_then(|state| state.name());
+    match (verb, before, now) {
+        (Verb::Terminate, Some(Terminated), _) if !batch.may_be_done => Settled::Gone,
+        (Verb::Terminate, _, Some(Pending | Running | Stopping | Stopped))
+        | (Verb::Start, _, Some(ShuttingDown | Terminated | Stopping | Stopped))
+        | (Verb::Stop, _, Some(Pending | Running)) => {
+            let now = now.map(InstanceStateName::as_str).unwrap_or_default();
+            unknown(&format!("says that it is {now} still"))
+        }
         _ => Settled::Done,
     }
 }

@@ -50,8 +50,8 @@ use self::client::Clients;
 use self::error::{Call, translate};
 use self::lifecycle::{Verb, act};
 use crate::cloud::{
-    Created, Error, Identity, Image, Instance, InstanceRef, InstanceSpec, Location, MachineType, Outcome, Pages, Place,
-    Plan, Provider, ProviderKind, PublishedPrice, Result, SurvivingDisk,
+    Course, Created, Error, Identity, Image, Instance, InstanceRef, InstanceSpec, Location, MachineType, Outcome,
+    Pages, Place, Plan, Provider, ProviderKind, PublishedPrice, Result, SurvivingDisk,
 };
 use crate::settings::Settings;
 
@@ -169,20 +169,20 @@ impl Provider for Aws {
         }
     }
 
-    async fn terminate(&self, targets: &[InstanceRef]) -> Vec<Outcome> {
-        act(&self.clients, Verb::Terminate, targets).await
+    async fn terminate(&self, targets: &[InstanceRef], course: &Course<'_>) -> Vec<Outcome> {
+        act(&self.clients, Verb::Terminate, targets, course).await
     }
 
-    async fn start(&self, targets: &[InstanceRef]) -> Vec<Outcome> {
-        act(&self.clients, Verb::Start, targets).await
+    async fn start(&self, targets: &[InstanceRef], course: &Course<'_>) -> Vec<Outcome> {
+        act(&self.clients, Verb::Start, targets, course).await
     }
 
-    async fn stop(&self, targets: &[InstanceRef]) -> Vec<Outcome> {
-        act(&self.clients, Verb::Stop, targets).await
+    async fn stop(&self, targets: &[InstanceRef], course: &Course<'_>) -> Vec<Outcome> {
+        act(&self.clients, Verb::Stop, targets, course).await
     }
 
-    async fn reboot(&self, targets: &[InstanceRef]) -> Vec<Outcome> {
-        act(&self.clients, Verb::Reboot, targets).await
+    async fn reboot(&self, targets: &[InstanceRef], course: &Course<'_>) -> Vec<Outcome> {
+        act(&self.clients, Verb::Reboot, targets, course).await
     }
 
     async fn time(&self) -> Result<jiff::Timestamp> {
@@ -197,8 +197,8 @@ impl Provider for Aws {
         ttl::set_ttl(&self.clients.ec2(&target.place).await, target, ttl).await
     }
 
-    async fn set_protection(&self, targets: &[InstanceRef], protected: bool) -> Vec<Outcome> {
-        protection::set_protection(&self.clients, targets, protected).await
+    async fn set_protection(&self, targets: &[InstanceRef], protected: bool, course: &Course<'_>) -> Vec<Outcome> {
+        protection::set_protection(&self.clients, targets, protected, course).await
     }
 
     async fn surviving_disks(&self, gone: &[Instance]) -> Result<Vec<SurvivingDisk>> {

@@ -9,19 +9,29 @@ use super::client::{Clients, one_attempt};
 use super::error::{Call, translate};
 use super::find::not_found;
 use super::replay::replay;
-use crate::cloud::{ErrorKind, InstanceRef, Outcome, Result};
+use crate::cloud::{Course, ErrorKind, InstanceRef, Outcome, Result};
 
 /// There is no call for many; more at once would only meet the rate limit.
 const AT_ONCE: usize = 4;
 
 /// Protects instances, or lifts that; see [`Provider::set_protection`](crate::cloud::Provider::set_protection).
-pub(super) async fn set_protection(clients: &Clients, targets: &[InstanceRef], protected: bool) -> Vec<Outcome> {
+pub(super) async fn set_protection(
+    clients: &Clients,
+    targets: &[InstanceRef],
+    protected: bool,
+    course: &Course<'_>,
+) -> Vec<Outcome> {
     let changes: Vec<_> = targets
         .iter()
         .map(|target| async move {
+            let result = match course.begin(&target.place, [target.id.as_str()]) {
+                Ok(()) => set(clients, target, protected).await,
+                Err(interrupted) => Err(interrupted),
+            };
+            course.settle(&target.place, &target.id, result.clone());
             Outcome {
                 target: target.clone(),
-                result: set(clients, target, protected).await,
+                result,
             }
         })
         .collect();

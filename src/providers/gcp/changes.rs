@@ -15,7 +15,7 @@ use super::filter::MOST_TERMS;
 use super::follow::{FIRST_PAUSE, LONGEST_PAUSE, START_DEADLINE, WATCH_DEADLINE, concluded, says, settled, shows};
 use super::lifecycle::{Change, Taken, begin, change_one};
 use super::{list, operation};
-use crate::cloud::{Error, ErrorKind, InstanceRef, Outcome, Result};
+use crate::cloud::{Course, Error, ErrorKind, InstanceRef, Outcome, Result};
 
 /// So many instances are looked at by one list, and their calls sent right after it.
 const WAVE: usize = MOST_TERMS;
@@ -34,14 +34,19 @@ type Part<'a> = Vec<(usize, &'a InstanceRef)>;
 type Results = Vec<(usize, Result<()>)>;
 
 /// Changes every target; one outcome for each, in the same order.
-pub(super) async fn change_all(client: &Client, targets: &[InstanceRef], change: Change) -> Vec<Outcome> {
+pub(super) async fn change_all(
+    client: &Client,
+    targets: &[InstanceRef],
+    change: Change,
+    course: &Course<'_>,
+) -> Vec<Outcome> {
     let mut zones: BTreeMap<&str, Part<'_>> = BTreeMap::new();
     for (position, target) in targets.iter().enumerate() {
         zones.entry(&target.place).or_default().push((position, target));
     }
     let in_zones = zones
         .into_iter()
-        .map(|(zone, part)| change_in_zone(client, zone, part, change));
+        .map(|(zone, part)| change_in_zone(client, zone, part, change, course));
     let mut results: Vec<_> = join_all(in_zones).await.into_iter().flatten().collect();
     results.sort_by_key(|(position, _)| *position);
     let results = results.into_iter().map(|(position, result)| Outcome {
@@ -51,13 +56,15 @@ pub(super) async fn change_all(client: &Client, targets: &[InstanceRef], change:
     results.collect()
 }
 
-async fn change_in_zone(client: &Client, zone: &str, part: Part<'_>, change: Change) -> Results {
+async fn change_in_zone(client: &Client, zone: &str, part: Part<'_>, change: Change, course: &Course<'_>) -> Results {
     if let [(position, target)] = part[..] {
-        return vec![(position, change_one(client, target, change).await)];
+        let result = change_one(client, target, change, course).await;
+        course.settle(zone, &target.id, result.clone());
+        return vec![(position, result)];
     }
     let waves: Vec<_> = part
         .chunks(WAVE)
-        .map(|wave| begin_wave(client, zone, wave, change))
+        .map(|wave| begin_wave(client, zone, wave, change, course))
         .collect();
     let begun: Vec<_> = stream::iter(waves).buffer_unordered(WAVES_AT_ONCE).collect().await;
     let (mut results, mut taken) = (Vec::new(), Vec::new());
@@ -68,7 +75,7 @@ async fn change_in_zone(client: &Client, zone: &str, part: Part<'_>, change: Cha
             Err(error) => results.push((position, Err(error))),
         }
     }
-    results.extend(follow(client, zone, taken, change).await);
+    results.extend(follow(client, zone, taken, change, course).await);
     results
 }
 
@@ -78,12 +85,14 @@ async fn begin_wave<'a>(
     zone: &str,
     wave: &[(usize, &'a InstanceRef)],
     change: Change,
+    course: &Course<'_>,
 ) -> Vec<(usize, Result<Option<Taken<'a>>>)> {
     // Held until the last call is sent. Nobody closes it.
     let _wave = client.waves.acquire().await;
     client.pace.turn().await;
     let looked_at = Instant::now();
     let looked: Result<(BTreeMap<_, _>, BTreeSet<_>)> = async {
+        course.check()?;
         let found = look(client, zone, wave.iter().map(|(_, target)| *target)).await?;
         let is_stopping = |api: &model::Instance| api.status == Some(Status::Stopping);
         let going = match found.values().any(is_stopping) {
@@ -111,11 +120,16 @@ async fn begin_wave<'a>(
             let begun = match found.get(&target.id).filter(|_| looked_at.elapsed() < FRESH) {
                 Some(api) => {
                     let going = api.status == Some(Status::Deprovisioning) || going.contains(&target.id);
-                    begin(client, target, change, api.clone(), going).await
+                    begin(client, target, change, api.clone(), going, course).await
                 }
                 // Gone, or another one has its name by now, or has had the time to take it: that is told one by one.
-                None => change_one(client, target, change).await.map(|()| None),
+                None => change_one(client, target, change, course).await.map(|()| None),
             };
+            match &begun {
+                Ok(Some(_)) => {}
+                Ok(None) => course.settle(zone, &target.id, Ok(())),
+                Err(error) => course.settle(zone, &target.id, Err(error.clone())),
+            }
             (*position, begun)
         }
     });
@@ -143,7 +157,13 @@ struct Watched<'a> {
 
 /// Watches changes that the cloud has taken on: one list of the zone's instances, and one of its operations, for all of
 /// them each time.
-async fn follow(client: &Client, zone: &str, taken: Vec<(usize, Taken<'_>)>, change: Change) -> Results {
+async fn follow(
+    client: &Client,
+    zone: &str,
+    taken: Vec<(usize, Taken<'_>)>,
+    change: Change,
+    course: &Course<'_>,
+) -> Results {
     if taken.len() < 2 {
         let followed = taken
             .into_iter()
@@ -161,13 +181,13 @@ async fn follow(client: &Client, zone: &str, taken: Vec<(usize, Taken<'_>)>, cha
         _ => WATCH_DEADLINE,
     };
     // Whatever it takes, once they are looked at.
-    look_again(client, zone, &mut watched, &mut results, change).await;
+    look_again(client, zone, &mut watched, &mut results, change, course).await;
     let rounds = async {
         let mut pause = FIRST_PAUSE;
         while !watched.is_empty() {
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
-            look_again(client, zone, &mut watched, &mut results, change).await;
+            look_again(client, zone, &mut watched, &mut results, change, course).await;
         }
     };
     // What is left then is told by how its operation stood last.
@@ -195,15 +215,16 @@ async fn look_again(
     watched: &mut Vec<Watched<'_>>,
     results: &mut Results,
     change: Change,
+    course: &Course<'_>,
 ) {
     let is_said = |taken: &Taken<'_>| says(&taken.operation, taken.target, &taken.attempted);
-    sift(watched, results, is_said);
+    sift(watched, results, course, is_said);
     // A restart leaves no trace to go by.
     if change != Change::Reboot
         && !watched.is_empty()
         && let Ok(found) = look(client, zone, watched.iter().map(|one| one.taken.target)).await
     {
-        sift(watched, results, |taken| {
+        sift(watched, results, course, |taken| {
             let shown = match found.get(&taken.target.id) {
                 Some(api) => shows(change, api),
                 None => change == Change::Terminate,
@@ -215,7 +236,7 @@ async fn look_again(
         return;
     }
     read_operations(client, zone, watched).await;
-    sift(watched, results, is_said);
+    sift(watched, results, course, is_said);
 }
 
 /// Reads how the operations stand that are over, or not listed yet.
@@ -252,9 +273,16 @@ async fn read_operations(client: &Client, zone: &str, watched: &mut [Watched<'_>
 }
 
 /// Moves those to the results of which there is one.
-fn sift<'a>(watched: &mut Vec<Watched<'a>>, results: &mut Results, result: impl Fn(&Taken<'a>) -> Option<Result<()>>) {
+fn sift<'a>(
+    watched: &mut Vec<Watched<'a>>,
+    results: &mut Results,
+    course: &Course<'_>,
+    result: impl Fn(&Taken<'a>) -> Option<Result<()>>,
+) {
     watched.retain(|one| match result(&one.taken) {
         Some(result) => {
+            let target = one.taken.target;
+            course.settle(&target.place, &target.id, result.clone());
             results.push((one.position, result));
             false
         }

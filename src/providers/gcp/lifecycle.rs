@@ -14,7 +14,7 @@ use super::error::{location, of_call};
 use super::follow;
 use super::get::{by_name, by_reference, is_going};
 use super::replay::Failure;
-use crate::cloud::{Error, ErrorKind, InstanceRef, Result};
+use crate::cloud::{Course, Error, ErrorKind, InstanceRef, Result};
 
 /// How often, and how far apart, an instance is looked at that is not ready to be deleted and not seen to be going.
 const LOOKS: u32 = 3;
@@ -45,10 +45,16 @@ pub(super) struct Taken<'a> {
 }
 
 /// Changes one target, and sees to it that the change goes well.
-pub(super) async fn change_one(client: &Client, target: &InstanceRef, change: Change) -> Result<()> {
+pub(super) async fn change_one(
+    client: &Client,
+    target: &InstanceRef,
+    change: Change,
+    course: &Course<'_>,
+) -> Result<()> {
+    course.check()?;
     let api = still_there(client, target, change).await?;
     let going = is_going(client, &target.place, &api).await;
-    match begin(client, target, change, api, going).await? {
+    match begin(client, target, change, api, going, course).await? {
         Some(taken) => follow::settled(client, change, taken).await,
         None => Ok(()),
     }
@@ -62,6 +68,7 @@ pub(super) async fn begin<'a>(
     change: Change,
     api: model::Instance,
     going: bool,
+    course: &Course<'_>,
 ) -> Result<Option<Taken<'a>>> {
     let Some(call) = call_for(change, &api, going).map_err(|why| refusal(change, target, &why))? else {
         return Ok(None);
@@ -76,7 +83,9 @@ pub(super) async fn begin<'a>(
     let to = (client.project().await?, client.instances().await?);
     let attempted = format!("{} {name}", change.verb());
     let request_id = fresh_request_id();
-    let sent = client.change(&attempted, &target.place, || {
+    client.pace.turn().await;
+    course.begin(&target.place, [target.id.as_str()])?;
+    let sent = client.change_in_turn(&attempted, &target.place, || {
         send(to, call, &target.place, &name, &request_id)
     });
     let sent = sent.await;

@@ -24,7 +24,7 @@ use super::openings;
 use super::operation::{self, is_done};
 use super::operation_error::of_operation;
 use super::replay::{Failure, prepared};
-use crate::cloud::{Error, ErrorKind, Instance, InstanceName, InstanceRef, InstanceSpec, Result};
+use crate::cloud::{Course, Error, ErrorKind, Instance, InstanceName, InstanceRef, InstanceSpec, Result};
 
 /// How many one call makes: five times as many would be taken, but a label cannot name just any of them.
 pub(super) const MOST: usize = 1_000;
@@ -182,7 +182,13 @@ impl Group<'_> {
         }
         let open = made.iter().filter(|instance| instance.protected != Some(true));
         let open: Vec<InstanceRef> = open.map(|instance| instance.reference.clone()).collect();
-        let outcomes = change_all(self.creation.client, &open, Change::Protect(true)).await;
+        let outcomes = change_all(
+            self.creation.client,
+            &open,
+            Change::Protect(true),
+            &Course::unhindered(),
+        )
+        .await;
         let failed = outcomes
             .into_iter()
             .filter_map(|outcome| Some((outcome.target, outcome.result.err()?)));

@@ -58,8 +58,8 @@ use self::client::Client;
 use self::lifecycle::Change;
 use self::replay::prepared;
 use crate::cloud::{
-    Created, Error, ErrorKind, Identity, Image, Instance, InstanceRef, InstanceSpec, Location, MachineType, Outcome,
-    Pages, Place, Plan, Provider, ProviderKind, PublishedPrice, Result, SurvivingDisk,
+    Course, Created, Error, ErrorKind, Identity, Image, Instance, InstanceRef, InstanceSpec, Location, MachineType,
+    Outcome, Pages, Place, Plan, Provider, ProviderKind, PublishedPrice, Result, SurvivingDisk,
 };
 use crate::settings::Settings;
 
@@ -165,20 +165,20 @@ impl Provider for Gcp {
         list::list(&self.client, pages).await
     }
 
-    async fn terminate(&self, targets: &[InstanceRef]) -> Vec<Outcome> {
-        change_all(&self.client, targets, Change::Terminate).await
+    async fn terminate(&self, targets: &[InstanceRef], course: &Course<'_>) -> Vec<Outcome> {
+        change_all(&self.client, targets, Change::Terminate, course).await
     }
 
-    async fn start(&self, targets: &[InstanceRef]) -> Vec<Outcome> {
-        change_all(&self.client, targets, Change::Start).await
+    async fn start(&self, targets: &[InstanceRef], course: &Course<'_>) -> Vec<Outcome> {
+        change_all(&self.client, targets, Change::Start, course).await
     }
 
-    async fn stop(&self, targets: &[InstanceRef]) -> Vec<Outcome> {
-        change_all(&self.client, targets, Change::Stop).await
+    async fn stop(&self, targets: &[InstanceRef], course: &Course<'_>) -> Vec<Outcome> {
+        change_all(&self.client, targets, Change::Stop, course).await
     }
 
-    async fn reboot(&self, targets: &[InstanceRef]) -> Vec<Outcome> {
-        change_all(&self.client, targets, Change::Reboot).await
+    async fn reboot(&self, targets: &[InstanceRef], course: &Course<'_>) -> Vec<Outcome> {
+        change_all(&self.client, targets, Change::Reboot, course).await
     }
 
     async fn time(&self) -> Result<Timestamp> {
@@ -199,8 +199,8 @@ impl Provider for Gcp {
         ttl::set_ttl(&self.client, target, ttl).await
     }
 
-    async fn set_protection(&self, targets: &[InstanceRef], protected: bool) -> Vec<Outcome> {
-        change_all(&self.client, targets, Change::Protect(protected)).await
+    async fn set_protection(&self, targets: &[InstanceRef], protected: bool, course: &Course<'_>) -> Vec<Outcome> {
+        change_all(&self.client, targets, Change::Protect(protected), course).await
     }
 
     async fn surviving_disks(&self, gone: &[Instance]) -> Result<Vec<SurvivingDisk>> {

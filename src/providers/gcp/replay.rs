@@ -74,6 +74,16 @@ impl Client {
         S: Fn() -> F + Send + Sync,
         F: Future<Output = SdkResult<T>> + Send,
     {
+        self.pace.turn().await;
+        self.change_in_turn(attempted, place, send).await
+    }
+
+    /// The same for one that has waited for its [turn](super::pace::Pace::turn).
+    pub(super) async fn change_in_turn<T, F, S>(&self, attempted: &str, place: &str, send: S) -> Result<T, Failure>
+    where
+        S: Fn() -> F + Send + Sync,
+        F: Future<Output = SdkResult<T>> + Send,
+    {
         let patience = Patience {
             deadline: CHANGE_DEADLINE,
             attempts: u32::MAX,
@@ -107,7 +117,8 @@ impl Client {
         let mut attempt = 0_u32;
         loop {
             attempt = attempt.saturating_add(1);
-            if patience.takes_turns {
+            // It has waited for the first one.
+            if patience.takes_turns && attempt > 1 {
                 let came = Instant::now();
                 self.pace.turn().await;
                 queued += came.elapsed();

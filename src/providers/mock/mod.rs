@@ -30,8 +30,8 @@ use self::lifecycle::Action;
 use self::request::Order;
 use self::store::Store;
 use crate::cloud::{
-    Clock, Created, Error, Identity, Image, Instance, InstanceRef, InstanceSpec, InstanceState, Location, MachineType,
-    Outcome, Pages, Place, Plan, Provider, ProviderKind, PublishedPrice, Result, SurvivingDisk,
+    Clock, Course, Created, Error, Identity, Image, Instance, InstanceRef, InstanceSpec, InstanceState, Location,
+    MachineType, Outcome, Pages, Place, Plan, Provider, ProviderKind, PublishedPrice, Result, SurvivingDisk,
 };
 use crate::settings::Settings;
 
@@ -66,11 +66,20 @@ impl Mock {
     }
 
     /// Does something to instances, in one call for each region.
-    async fn act_on(&self, action: Action, targets: &[InstanceRef]) -> Vec<Outcome> {
+    async fn act_on(&self, action: Action, targets: &[InstanceRef], course: &Course<'_>) -> Vec<Outcome> {
         let mut regions: Vec<&str> = targets.iter().map(|target| target.place.as_str()).collect();
         regions.sort_unstable();
         regions.dedup();
-        let calls = regions.iter().map(|region| self.act_in(action, region, targets));
+        let calls = regions
+            .iter()
+            .map(|region| self.act_in(action, region, targets, course));
+        let calls = calls.map(|call| async {
+            let results = call.await;
+            for (index, result) in &results {
+                course.settle(&targets[*index].place, &targets[*index].id, result.clone());
+            }
+            results
+        });
         let mut results: Vec<Option<Result<()>>> = targets.iter().map(|_| None).collect();
         for (index, result) in join_all(calls).await.into_iter().flatten() {
             results[index] = Some(result);
@@ -86,7 +95,13 @@ impl Mock {
     }
 
     /// The results of those targets that are in the region, each with the target's index.
-    async fn act_in(&self, action: Action, region: &str, targets: &[InstanceRef]) -> Vec<(usize, Result<()>)> {
+    async fn act_in(
+        &self,
+        action: Action,
+        region: &str,
+        targets: &[InstanceRef],
+        course: &Course<'_>,
+    ) -> Vec<(usize, Result<()>)> {
         let own: Vec<_> = targets
             .iter()
             .enumerate()
@@ -94,6 +109,7 @@ impl Mock {
             .collect();
         let done = async {
             let faults = self.faults()?;
+            course.begin(region, own.iter().map(|(_, target)| target.id.as_str()))?;
             call(&faults, Site::region(region), action.as_str()).await?;
             let locked = self.store.lock().await?;
             let now = self.clock.now();
@@ -277,20 +293,20 @@ impl Provider for Mock {
         Ok(faults.gaps(pages.location))
     }
 
-    async fn terminate(&self, targets: &[InstanceRef]) -> Vec<Outcome> {
-        self.act_on(Action::Terminate, targets).await
+    async fn terminate(&self, targets: &[InstanceRef], course: &Course<'_>) -> Vec<Outcome> {
+        self.act_on(Action::Terminate, targets, course).await
     }
 
-    async fn start(&self, targets: &[InstanceRef]) -> Vec<Outcome> {
-        self.act_on(Action::Start, targets).await
+    async fn start(&self, targets: &[InstanceRef], course: &Course<'_>) -> Vec<Outcome> {
+        self.act_on(Action::Start, targets, course).await
     }
 
-    async fn stop(&self, targets: &[InstanceRef]) -> Vec<Outcome> {
-        self.act_on(Action::Stop, targets).await
+    async fn stop(&self, targets: &[InstanceRef], course: &Course<'_>) -> Vec<Outcome> {
+        self.act_on(Action::Stop, targets, course).await
     }
 
-    async fn reboot(&self, targets: &[InstanceRef]) -> Vec<Outcome> {
-        self.act_on(Action::Reboot, targets).await
+    async fn reboot(&self, targets: &[InstanceRef], course: &Course<'_>) -> Vec<Outcome> {
+        self.act_on(Action::Reboot, targets, course).await
     }
 
     async fn time(&self) -> Result<Timestamp> {
@@ -306,13 +322,15 @@ impl Provider for Mock {
     }
 
     async fn set_ttl(&self, target: &InstanceRef, ttl: Duration) -> Result<()> {
-        let outcomes = self.act_on(Action::SetTtl(ttl), std::slice::from_ref(target)).await;
+        let outcomes = self
+            .act_on(Action::SetTtl(ttl), std::slice::from_ref(target), &Course::unhindered())
+            .await;
         outcomes.into_iter().try_for_each(|outcome| outcome.result)
     }
 
-    async fn set_protection(&self, targets: &[InstanceRef], protected: bool) -> Vec<Outcome> {
+    async fn set_protection(&self, targets: &[InstanceRef], protected: bool, course: &Course<'_>) -> Vec<Outcome> {
         let action = if protected { Action::Protect } else { Action::Unprotect };
-        self.act_on(action, targets).await
+        self.act_on(action, targets, course).await
     }
 
     async fn surviving_disks(&self, _gone: &[Instance]) -> Result<Vec<SurvivingDisk>> {

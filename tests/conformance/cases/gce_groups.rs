@@ -150,7 +150,10 @@ fn gce_members_are_given_again_until_they_are_gone(backend: &Backend) {
         let next = provider.create_members(&group, 1).await.expect("the next");
         assert_eq!((next.len(), cloud.instance_count()), (3, 3));
         let targets: Vec<_> = next.iter().map(|instance| instance.reference.clone()).collect();
-        for outcome in provider.terminate(&targets).await {
+        for outcome in provider
+            .terminate(&targets, &cloudctl::cloud::Course::unhindered())
+            .await
+        {
             outcome.result.expect("on its way out");
         }
         // A moment later they are known to be deleted, or are going.

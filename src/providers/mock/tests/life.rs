@@ -161,7 +161,7 @@ fn each_target_of_a_batch_has_its_own_outcome_in_its_place() {
         ..plain.clone()
     };
     let targets = [far, stale, kept.clone(), nowhere, plain];
-    let outcomes = run(sandbox.mock.terminate(&targets));
+    let outcomes = run(sandbox.mock.terminate(&targets, &Course::unhindered()));
     let kinds: Vec<_> = outcomes
         .iter()
         .map(|outcome| outcome.result.as_ref().err().map(Error::kind))
@@ -170,7 +170,7 @@ fn each_target_of_a_batch_has_its_own_outcome_in_its_place() {
     assert_eq!(kinds, [None, missing, protected, missing, None]);
     assert!(outcomes.iter().map(|outcome| &outcome.target).eq(&targets));
     assert_eq!(sandbox.state(&kept), InstanceState::Pending);
-    assert!(run(sandbox.mock.terminate(&[])).is_empty());
+    assert!(run(sandbox.mock.terminate(&[], &Course::unhindered())).is_empty());
 }
 
 #[test]

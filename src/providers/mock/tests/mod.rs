@@ -77,12 +77,12 @@ impl Sandbox {
         let targets = std::slice::from_ref(target);
         let outcomes = run(async {
             match action {
-                Action::Terminate => self.mock.terminate(targets).await,
-                Action::Start => self.mock.start(targets).await,
-                Action::Stop => self.mock.stop(targets).await,
-                Action::Reboot => self.mock.reboot(targets).await,
-                Action::Protect => self.mock.set_protection(targets, true).await,
-                Action::Unprotect => self.mock.set_protection(targets, false).await,
+                Action::Terminate => self.mock.terminate(targets, &Course::unhindered()).await,
+                Action::Start => self.mock.start(targets, &Course::unhindered()).await,
+                Action::Stop => self.mock.stop(targets, &Course::unhindered()).await,
+                Action::Reboot => self.mock.reboot(targets, &Course::unhindered()).await,
+                Action::Protect => self.mock.set_protection(targets, true, &Course::unhindered()).await,
+                Action::Unprotect => self.mock.set_protection(targets, false, &Course::unhindered()).await,
                 Action::SetTtl(_) => unreachable!("it is no batch"),
             }
         });

@@ -1,0 +1,139 @@
+//! How far a batch of changes has come.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::{Error, ErrorKind, InstanceRef, Outcome, Result};
+
+/// The course of a batch of changes. A driver says of each target when the call that changes it is about to be sent, and
+/// what came of it; whoever asked for the batch says whether more may begin. So of a batch that is cut short it is known
+/// what was changed, what was left alone, and of what it is not known.
+pub struct Course<'a> {
+    may_begin: &'a (dyn Fn() -> bool + Sync),
+    targets: Mutex<Targets>,
+}
+
+/// By place and id.
+type Key = (String, String);
+
+#[derive(Default)]
+struct Targets {
+    begun: HashSet<Key>,
+    settled: HashMap<Key, Result<()>>,
+}
+
+impl<'a> Course<'a> {
+    /// A course on which changes begin for as long as `may_begin` says so.
+    pub fn new(may_begin: &'a (dyn Fn() -> bool + Sync)) -> Self {
+        Self {
+            may_begin,
+            targets: Mutex::default(),
+        }
+    }
+
+    /// A course that nobody cuts short.
+    pub fn unhindered() -> Self {
+        Self::new(&|| true)
+    }
+
+    /// Checks that more may begin.
+    ///
+    /// # Errors
+    /// `Interrupted` if not.
+    pub fn check(&self) -> Result<()> {
+        match (self.may_begin)() {
+            true => Ok(()),
+            false => Err(left_alone()),
+        }
+    }
+
+    /// Says that the call is about to be sent that changes these instances of a place.
+    ///
+    /// # Errors
+    /// `Interrupted` if it must not be sent.
+    pub fn begin<'i>(&self, place: &str, ids: impl IntoIterator<Item = &'i str>) -> Result<()> {
+        self.check()?;
+        let keys = ids.into_iter().map(|id| key(place, id));
+        self.targets().begun.extend(keys);
+        Ok(())
+    }
+
+    /// Says what came of an instance.
+    pub fn settle(&self, place: &str, id: &str, result: Result<()>) {
+        self.targets().settled.insert(key(place, id), result);
+    }
+
+    /// What is known of the targets of a batch that was given up: one outcome for each, in the same order.
+    /// `Interrupted` is what was left alone, `UnknownOutcome` what was begun and not settled.
+    pub fn cut_short(self, targets: &[InstanceRef]) -> Vec<Outcome> {
+        let mut known = self.targets.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let outcome = |target: &InstanceRef| {
+            let key = key(&target.place, &target.id);
+            let result = match (known.settled.remove(&key), known.begun.contains(&key)) {
+                (Some(result), _) => result,
+                (None, true) => Err(unsettled(target)),
+                (None, false) => Err(left_alone()),
+            };
+            Outcome {
+                target: target.clone(),
+                result,
+            }
+        };
+        targets.iter().map(outcome).collect()
+    }
+
+    fn targets(&self) -> MutexGuard<'_, Targets> {
+        self.targets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn key(place: &str, id: &str) -> Key {
+    (place.to_owned(), id.to_owned())
+}
+
+fn left_alone() -> Error {
+    Error::new(ErrorKind::Interrupted, "left alone: interrupted before it was begun")
+        .with_remedy("run the same command again: it does what is left to do")
+}
+
+fn unsettled(target: &InstanceRef) -> Error {
+    let message = format!("{target}: interrupted before it was known what came of it");
+    Error::new(ErrorKind::UnknownOutcome, message)
+        .with_leftover(target)
+        .with_remedy("run the same command again: it does what is left to do")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+    use crate::cloud::ProviderKind;
+
+    #[test]
+    fn what_was_left_alone_is_told_from_what_is_not_known() {
+        let goes_on = AtomicBool::new(true);
+        let may_begin = || goes_on.load(Ordering::Relaxed);
+        let course = Course::new(&may_begin);
+        course.begin("here", ["done", "open"]).unwrap();
+        course.settle("here", "done", Ok(()));
+        goes_on.store(false, Ordering::Relaxed);
+        assert_eq!(
+            course.begin("here", ["late"]).unwrap_err().kind(),
+            ErrorKind::Interrupted
+        );
+        let targets = ["done", "open", "late"].map(|id| InstanceRef {
+            provider: ProviderKind::Aws,
+            place: "here".to_owned(),
+            zone: None,
+            id: id.to_owned(),
+            native_name: None,
+        });
+        let kinds = course.cut_short(&targets).into_iter().map(|outcome| {
+            let error = outcome.result.err();
+            error.map(|error| error.kind())
+        });
+        let expected = [None, Some(ErrorKind::UnknownOutcome), Some(ErrorKind::Interrupted)];
+        assert_eq!(kinds.collect::<Vec<_>>(), expected);
+    }
+}
