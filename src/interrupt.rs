@@ -5,7 +5,7 @@
 //! so that what exists can be named. A second signal ends the process at once; running the command again then finds
 //! what the first run did.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -193,8 +193,11 @@ fn lock(flight: &Mutex<Flight>) -> MutexGuard<'_, Flight> {
 }
 
 fn say(line: &str) {
-    // A closed stderr must not stop what is being done.
-    let _ = writeln!(std::io::stderr(), "{line}");
+    let mut stderr = std::io::stderr();
+    // Where a terminal shows `^C`, and perhaps how far it is, a line of its own. A closed stderr must not stop what is
+    // being done.
+    let start = if stderr.is_terminal() { "\n" } else { "" };
+    let _ = writeln!(stderr, "{start}{line}");
 }
 
 #[cfg(unix)]

@@ -8,7 +8,7 @@ use super::targets::{DEFAULT_TIMEOUT, References, duration_argument, find};
 use crate::cloud::{Error, ErrorKind, Instance, Reference};
 use crate::context::Context;
 use crate::exit::ExitStatus;
-use crate::operations::{Goal, LAST_LOOK, SSH_PORT, Waited, wait_for};
+use crate::operations::{Goal, SSH_PORT, Waited, in_time, wait_for};
 use crate::output::{INSTANCES, Report};
 
 /// Wait until VMs are in a state
@@ -56,8 +56,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     context.printer.check(&INSTANCES)?;
     let started = Instant::now();
     let found = find(&args.targets.references, context);
-    // A first look that begins in time is given a moment to end.
-    let Ok(selection) = tokio::time::timeout(args.timeout.saturating_add(LAST_LOOK), found).await else {
+    let Some(selection) = in_time(args.timeout, found).await else {
         let names: Vec<_> = args.targets.references.iter().map(ToString::to_string).collect();
         let message = format!(
             "{} could not be looked at within {} s",

@@ -46,5 +46,5 @@ pub use sort_order::SortOrder;
 pub use ssh::SSH_PORT;
 pub use standing::{Standing, look_at_names};
 pub use terminate::{TerminationPlan, check_account, plan_termination, report_surviving_disks, terminate};
-pub use wait::{Goal, LAST_LOOK, Waited, wait_for};
+pub use wait::{Goal, Waited, in_time, wait_for};
 pub use widen::{Fallback, Reach, Site, offers};

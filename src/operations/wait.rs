@@ -19,7 +19,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// How long a try to reach one by SSH may take at least.
 const SHORTEST_TRY: Duration = Duration::from_secs(1);
 /// How long the last look may take.
-pub const LAST_LOOK: Duration = Duration::from_secs(5);
+const LAST_LOOK: Duration = Duration::from_secs(5);
 
 /// What is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +62,12 @@ pub struct Waited {
     pub unreached: Vec<Instance>,
     /// Why they did not: `Timeout`, or what ended them.
     pub errors: Vec<Error>,
+}
+
+/// A first look, which must begin within the time that is waited, and is given a moment of its own to end; `None` if it
+/// takes longer.
+pub async fn in_time<T>(timeout: Duration, look: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(timeout.saturating_add(LAST_LOOK), look).await.ok()
 }
 
 /// Waits until every target has reached its goal, or can no longer get there, or `timeout` has passed, or a signal has
