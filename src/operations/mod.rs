@@ -17,6 +17,7 @@ mod make;
 mod market;
 mod offer;
 mod openings;
+mod room;
 mod select;
 mod selector;
 mod silence;

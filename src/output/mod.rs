@@ -2,6 +2,7 @@
 //!
 //! Renderers are pure functions to a `Write`; what goes to which stream is decided in [`Printer`].
 
+mod beside;
 mod catalogue_views;
 mod connect;
 mod errors;

@@ -228,41 +228,6 @@ impl Record {
             }),
         }
     }
-
-    /// What it wrote to its console since it last booted.
-    pub(super) fn console(&self, now: Timestamp) -> String {
-        let state = self.phase_at(now).state(now);
-        if state == InstanceState::Pending {
-            return String::new();
-        }
-        let cpus = catalogue::known_machine_type(&self.machine_type).map_or(1, |machine| machine.cpus);
-        let mut lines = vec![
-            format!("[    0.000000] Linux version 6.8.0-mock ({}) #1 SMP", self.image),
-            format!("[    0.012345] smp: Brought up 1 node, {cpus} CPUs"),
-            format!("[    0.345678] sda: {} GiB disk ({})", self.disk_gib, self.disk_type),
-        ];
-        if self.phase.fails_to_boot() {
-            lines.push("[    0.400000] Kernel panic - not syncing: No working init found".to_owned());
-        } else {
-            lines.push(format!("[    0.456789] eth0: {} in {}", self.private_ip, self.subnet));
-            lines.push(format!(
-                "[    0.500000] cloud-init: instance {} is {}",
-                self.id, self.name
-            ));
-            if let Some(bytes) = self.user_data_bytes {
-                lines.push(format!("[    0.600000] cloud-init: user data of {bytes} bytes ran"));
-            }
-            lines.push(format!(
-                "[    0.987654] cloud-init: finished, booted at {}",
-                self.booted_at
-            ));
-            lines.push(format!("{} login:", self.name));
-        }
-        if matches!(state, InstanceState::Stopped | InstanceState::Terminated) {
-            lines.push("reboot: Power down".to_owned());
-        }
-        lines.join("\n") + "\n"
-    }
 }
 
 impl State {
@@ -297,27 +262,4 @@ impl State {
         self.addresses = self.addresses.wrapping_add(1);
         number
     }
-}
-
-/// A public address that nobody has: first from the ranges for documentation, then from the one for benchmarks.
-/// <https://www.rfc-editor.org/rfc/rfc5737> <https://www.rfc-editor.org/rfc/rfc2544#appendix-C.2.2>
-pub(super) fn public_address(number: u32) -> String {
-    const HOSTS: u32 = 254;
-    let host = number % HOSTS + 1;
-    match number / HOSTS {
-        0 => format!("203.0.113.{host}"),
-        1 => format!("198.51.100.{host}"),
-        2 => format!("192.0.2.{host}"),
-        net => format!("198.{}.{}.{host}", 18 + net / 256 % 2, net % 256),
-    }
-}
-
-/// A private address.
-pub(super) fn private_address(number: u32) -> String {
-    format!(
-        "10.{}.{}.{}",
-        number / 62_500 % 256,
-        number / 250 % 250,
-        number % 250 + 4
-    )
 }

@@ -1,0 +1,94 @@
+//! What is said beside the results, on stderr: mistakes, notes, steps, and how far it is.
+
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+
+use super::errors::error_text;
+use super::printer::Printer;
+use super::text::escape;
+use crate::cloud::Error;
+
+impl Printer {
+    /// Prints help that was not asked for, beside the results.
+    pub fn unasked_help(&mut self, text: &str) {
+        self.line(text.trim_end());
+    }
+
+    /// Prints an error for people.
+    pub fn error(&mut self, error: &Error) {
+        let mut lines = error_text(error).into_iter();
+        let first = lines.next().unwrap_or_default();
+        self.prefixed("error:", AnsiColor::Red, &first);
+        for line in lines {
+            match line.strip_prefix("hint: ") {
+                Some(hint) => self.prefixed("hint:", AnsiColor::Cyan, hint),
+                None => self.line(&line),
+            }
+        }
+    }
+
+    /// Prints a warning for people.
+    pub fn warning(&mut self, text: &str) {
+        self.prefixed("warning:", AnsiColor::Yellow, &escape(text));
+    }
+
+    /// Prints a remark for people, unless keys alone were asked for.
+    pub fn note(&mut self, text: &str) {
+        if !self.quiet {
+            self.line(&escape(text));
+        }
+    }
+
+    /// Prints a step that was reached, on a terminal only: `✓ running   14s`.
+    pub fn step(&mut self, word: &str, detail: &str) {
+        if self.shows_progress() {
+            self.prefixed("✓", AnsiColor::Green, &format!("{word:<9} {}", escape(detail)));
+        }
+    }
+
+    /// Prints a remark that belongs to the steps, on a terminal only.
+    pub fn remark(&mut self, text: &str) {
+        if self.shows_progress() {
+            self.line(&escape(text));
+        }
+    }
+
+    /// Says how far it is, on a terminal only, until something else is printed.
+    pub fn progress(&mut self, text: &str) {
+        if self.shows_progress() {
+            let columns = self.terminal.width.unwrap_or(80);
+            self.progress.show(&mut *self.streams.stderr, &escape(text), columns);
+        }
+    }
+
+    /// Takes back what it said of that, so that others than the printer can write there.
+    pub fn end_progress(&mut self) {
+        self.progress.clear(&mut *self.streams.stderr);
+    }
+
+    /// Prints a question, without a new line after it.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn question(&mut self, text: &str) -> io::Result<()> {
+        write!(self.streams.stderr, "{} ", escape(text))?;
+        self.streams.stderr.flush()
+    }
+
+    fn prefixed(&mut self, prefix: &str, colour: AnsiColor, text: &str) {
+        if self.terminal.colour_errors {
+            let style = Style::new().bold().fg_color(Some(colour.into()));
+            self.line(&format!("{style}{prefix}{style:#} {text}"));
+        } else {
+            self.line(&format!("{prefix} {text}"));
+        }
+    }
+
+    fn line(&mut self, text: &str) {
+        self.end_progress();
+        // A closed stderr must not stop what is being done.
+        let _ = writeln!(self.streams.stderr, "{text}");
+        let _ = self.streams.stderr.flush();
+    }
+}
