@@ -17,7 +17,22 @@ impl Printer {
 
     /// Prints an error for people.
     pub fn error(&mut self, error: &Error) {
-        let mut lines = error_text(error).into_iter();
+        self.error_lines(error_text(error));
+    }
+
+    /// Prints errors for people. What is to be done after several of them is said once.
+    pub(super) fn errors(&mut self, errors: &[Error]) {
+        let mut texts = errors.iter().map(error_text).peekable();
+        while let Some(mut lines) = texts.next() {
+            if texts.peek().is_some_and(|next| next.last() == lines.last()) {
+                lines.pop();
+            }
+            self.error_lines(lines);
+        }
+    }
+
+    fn error_lines(&mut self, lines: Vec<String>) {
+        let mut lines = lines.into_iter();
         let first = lines.next().unwrap_or_default();
         self.prefixed("error:", AnsiColor::Red, &first);
         for line in lines {

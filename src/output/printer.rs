@@ -109,9 +109,7 @@ impl Printer {
     pub fn report(&mut self, report: &Report, view: &View, now: Timestamp) -> io::Result<()> {
         let printed = self.items(report, view, now);
         // What went wrong must be said wherever it still can be.
-        for error in &report.errors {
-            self.error(error);
-        }
+        self.errors(&report.errors);
         printed
     }
 
@@ -175,9 +173,7 @@ impl Printer {
             return self.report(report, view, now);
         }
         let printed = self.write_details(&report.items);
-        for error in &report.errors {
-            self.error(error);
-        }
+        self.errors(&report.errors);
         self.tolerate_closed(printed)
     }
 
