@@ -115,7 +115,8 @@ pub fn only(backend: &Backend, name: &str) -> Seen {
 pub fn only_ever(backend: &Backend, name: &str) -> Seen {
     let mut all = backend.seen();
     all.retain(|seen| seen.name == name);
-    assert_eq!(all.len(), 1, "VMs called {name}, gone ones included: {all:?}");
+    let ids: Vec<_> = all.iter().map(|seen| &seen.id).collect();
+    assert_eq!(ids.len(), 1, "VMs called {name}, gone ones included: {ids:?}");
     only(backend, name)
 }
 
