@@ -89,6 +89,18 @@ pub enum Effect {
     Truncate,
     /// The call takes effect; the body is not what the API promises.
     Garbage,
+    /// Something on the way answers instead, a proxy say, with this status and body; nothing happened.
+    ForeignBefore {
+        status: u16,
+        body: String,
+    },
+    /// The same, although the call took effect.
+    ForeignAfter {
+        status: u16,
+        body: String,
+    },
+    /// The call takes effect; this is made of its answer's body.
+    Rewrite(fn(String) -> String),
     /// The call takes effect and is answered late.
     Delay(Duration),
     /// The call stops at a [`Gate`].
@@ -473,6 +485,7 @@ async fn handle<S: Service>(
         Some(Effect::ResetBefore) => return Err(cut()),
         Some(Effect::HangBefore) => return std::future::pending().await,
         Some(Effect::ErrorBefore { status, code }) => service.error(*status, code, "injected"),
+        Some(Effect::ForeignBefore { status, body }) => foreign(*status, body),
         Some(Effect::Hold(gate)) => {
             // By itself, so that it goes on although its client is gone.
             let (gate, on_its_way, request) = (Arc::clone(gate), Arc::clone(&service), request.clone());
@@ -508,6 +521,11 @@ async fn handle<S: Service>(
         Some(Effect::ResetAfter) => return Err(cut()),
         Some(Effect::HangAfter) => return std::future::pending().await,
         Some(Effect::ErrorAfter { status, code }) => service.error(status, &code, "injected"),
+        Some(Effect::ForeignAfter { status, body }) => foreign(status, &body),
+        Some(Effect::Rewrite(rewrite)) => Reply {
+            body: rewrite(String::from_utf8_lossy(&reply.body).into_owned()).into_bytes(),
+            ..reply
+        },
         Some(Effect::Garbage) => Reply {
             body: b"\x00<<{not what was promised".to_vec(),
             ..reply
@@ -536,6 +554,14 @@ async fn handle<S: Service>(
         Full::new(bytes).map_err(|never: Infallible| match never {}).boxed()
     };
     answer.body(body).map_err(std::io::Error::other)
+}
+
+fn foreign(status: u16, body: &str) -> Reply {
+    Reply {
+        status,
+        headers: vec![("content-type".to_owned(), "text/html".to_owned())],
+        body: body.as_bytes().to_vec(),
+    }
 }
 
 /// A body that promises its whole length, gives half, and fails.

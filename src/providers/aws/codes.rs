@@ -96,8 +96,6 @@ pub(super) fn kind_of_status(status: u16) -> ErrorKind {
         403 => ErrorKind::PermissionDenied,
         429 => ErrorKind::Throttled,
         500.. => ErrorKind::Network,
-        // A success that cannot be read: what was done is not known from it.
-        200..=299 => ErrorKind::Network,
         _ => ErrorKind::Internal,
     }
 }
@@ -175,6 +173,5 @@ mod tests {
         assert_eq!(kind_of_status(403), ErrorKind::PermissionDenied);
         assert_eq!(kind_of_status(503), ErrorKind::Network);
         assert_eq!(kind_of_status(400), ErrorKind::Internal);
-        assert_eq!(kind_of_status(200), ErrorKind::Network);
     }
 }

@@ -36,12 +36,7 @@ where
     let reason = match (error.message(), error.code()) {
         (Some(message), _) => message.trim_end_matches('.').to_owned(),
         (None, Some(code)) => code.to_owned(),
-        (None, None) => match find::<E, CredentialsError>(error) {
-            // It goes on for a line for each place that was looked at; those are in the source.
-            Some(CredentialsError::CredentialsNotLoaded(_)) => "no credentials were found".to_owned(),
-            Some(_) => format!("no usable credentials: {}", root(error)),
-            None => root(error),
-        },
+        (None, None) => reason_without_code(error),
     };
     let mut translated = told(Error::new(kind, format!("{attempted}: {reason}")), error).at(format!("aws/{place}"));
     if let Some(remedy) = error.code().and_then(remedy_of) {
@@ -55,6 +50,22 @@ where
         // The message, the code and the request id are all that the cloud told.
         SdkError::ServiceError(_) => translated,
         _ => translated.with_source(Cause(chain(error))),
+    }
+}
+
+/// Why a call failed of which the cloud itself told nothing.
+fn reason_without_code<E: StdError + Send + Sync + 'static>(error: &SdkError<E>) -> String {
+    if let SdkError::ServiceError(service) = error {
+        let status = service.raw().status().as_u16();
+        return format!(
+            "the answer was not one of aws's (HTTP {status}): perhaps it came from a proxy or a captive portal"
+        );
+    }
+    match find::<E, CredentialsError>(error) {
+        // It goes on for a line for each place that was looked at; those are in the source.
+        Some(CredentialsError::CredentialsNotLoaded(_)) => "no credentials were found".to_owned(),
+        Some(_) => format!("no usable credentials: {}", root(error)),
+        None => root(error),
     }
 }
 
@@ -80,10 +91,11 @@ where
     }
     match error {
         SdkError::ConstructionFailure(_) => ErrorKind::Internal,
-        SdkError::ServiceError(service) => error
-            .code()
-            .and_then(kind_of_code)
-            .unwrap_or_else(|| kind_of_status(service.raw().status().as_u16())),
+        SdkError::ServiceError(service) => match error.code() {
+            Some(code) => kind_of_code(code).unwrap_or_else(|| kind_of_status(service.raw().status().as_u16())),
+            // Something else has answered, and whether the cloud got the request is not known from it.
+            None => ErrorKind::Network,
+        },
         // An answer that cannot be read says nothing of what was done, whatever its status.
         _ => ErrorKind::Network,
     }

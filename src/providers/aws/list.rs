@@ -47,7 +47,8 @@ pub(super) async fn query(client: &Client, region: &str, filters: Vec<Filter>) -
     Ok(found)
 }
 
-/// Every page of one query. A page token that is too old makes it begin anew, once.
+/// Every page of one query. A page token that EC2 does not take any more makes it begin anew, once; of what comes again,
+/// `pages` hands nothing on.
 async fn every_page(client: &Client, region: &str, filters: &[Filter], pages: &Pages<'_>) -> Result<()> {
     match read_pages(client, region, filters, pages).await {
         Err(Stop::TokenRefused(_)) => read_pages(client, region, filters, pages).await,
@@ -115,7 +116,10 @@ fn stop(error: &SdkError<DescribeInstancesError>, region: &str, with_token: bool
         region,
     );
     match error.code() {
-        Some("InvalidPaginationToken" | "InvalidNextToken") if with_token => Stop::TokenRefused(translated),
+        // EC2 took the other values with the page before, so that it is the token that the last one is about.
+        Some("InvalidPaginationToken" | "InvalidNextToken" | "InvalidParameterValue") if with_token => {
+            Stop::TokenRefused(translated.as_kind(ErrorKind::Network))
+        }
         _ => Stop::Other(translated),
     }
 }

@@ -20,6 +20,7 @@ mod lifecycle;
 mod list;
 mod machine;
 mod machine_types;
+mod mending;
 mod network;
 mod openings;
 mod opt_in;

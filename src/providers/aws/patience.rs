@@ -1,6 +1,8 @@
-//! Only aws has this file: how long a reading call is retried. The SDK counts attempts, whatever they failed of. Here
-//! a region that throttles is asked for as long as is bearable, and one that cannot be reached is given up soon.
+//! Only aws has this file: how long a reading call is waited for and retried. The SDK counts attempts, whatever they
+//! failed of. Here a region that throttles is asked for as long as is bearable, and one that cannot be reached is given
+//! up soon.
 
+use std::fmt;
 use std::time::Duration;
 
 use aws_sdk_ec2::config::interceptors::{BeforeSerializationInterceptorContextRef, FinalizerInterceptorContextMut};
@@ -12,11 +14,11 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
 use aws_smithy_types::retry::{ErrorKind as RetryKind, RetryConfig};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::error::{code_of_answer, kind_of_answer};
 use super::server_time::refused_for_its_date;
-use crate::cloud::ErrorKind;
+use crate::cloud::{Error, ErrorKind, Result};
 
 /// How long a throttled call is repeated; the last pause comes on top.
 const THROTTLED_DEADLINE: Duration = Duration::from_secs(45);
@@ -26,6 +28,24 @@ const OTHER_FAILURES: u32 = 8;
 const MOST_ATTEMPTS: u32 = 200;
 const FIRST_PAUSE: Duration = Duration::from_millis(300);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// How long a command waits for the cloud's word on a place, as long as for a page of a listing.
+const LONGEST_SILENCE: Duration = Duration::from_secs(60);
+
+/// Ends a look-up that is silent for too long: `attempted` is what it could not do then, `place` the region it asked.
+///
+/// # Errors
+/// `Network` after too long a silence; those of the look-up.
+pub(super) async fn in_time<T>(
+    place: &str,
+    attempted: impl fmt::Display,
+    look_up: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    timeout(LONGEST_SILENCE, look_up).await.unwrap_or_else(|_| {
+        let seconds = LONGEST_SILENCE.as_secs();
+        let message = format!("{attempted}: no answer within {seconds} s");
+        Err(Error::new(ErrorKind::Network, message).at(format!("aws/{place}")))
+    })
+}
 
 /// The SDK's retries, exponential with full jitter, for [`Patience`] to end.
 pub(super) fn retries() -> RetryConfig {

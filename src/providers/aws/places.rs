@@ -3,6 +3,7 @@
 use super::client::Clients;
 use super::error::{Call, translate};
 use super::opt_in::explained;
+use super::patience::in_time;
 use super::zones::check_zone;
 use crate::cloud::{Error, Location, Place, Result, nearest};
 
@@ -101,10 +102,14 @@ pub(super) async fn locate(clients: &Clients, region: Option<&str>, zone: Option
         Some(zone) => error.context(format!("unknown zone {zone:?}")),
         None => error,
     })?;
-    if let Some(zone) = zone
-        && let Err(error) = check_zone(&clients.ec2(&region).await, &region, zone).await
-    {
-        return Err(explained(clients, &region, error).await);
+    if let Some(zone) = zone {
+        let check = async {
+            match check_zone(&clients.ec2(&region).await, &region, zone).await {
+                Err(error) => Err(explained(clients, &region, error).await),
+                checked => checked,
+            }
+        };
+        in_time(&region, format!("cannot tell whether zone {zone:?} exists"), check).await?;
     }
     Ok(Place {
         region,
@@ -175,9 +180,9 @@ async fn check_region(clients: &Clients, region: &str) -> Result<()> {
     if !is_region_shaped(region) {
         return Err(unknown("region", region, REGIONS));
     }
-    let all = regions(clients, true)
-        .await
-        .map_err(|error| error.context(format!("cannot tell whether region {region:?} exists")))?;
+    let attempted = format!("cannot tell whether region {region:?} exists");
+    let look_up = async { regions(clients, true).await.map_err(|error| error.context(&attempted)) };
+    let all = in_time(&clients.any_region().await, &attempted, look_up).await?;
     if all.iter().any(|known| known == region) {
         return Ok(());
     }

@@ -41,12 +41,12 @@ impl Creation<'_> {
         let field = field_at_fault(&failure.error).map(str::to_owned);
         let error = of_call(failure.error, &self.attempted, &self.request.zone);
         // A refusal under the same request id says that no earlier attempt was taken on.
-        // A refusal of the caller comes before the request is looked at, and says nothing.
-        let of_caller = matches!(
+        // One of the caller, or of something in between, comes before the request is looked at, and says nothing.
+        let says_nothing = matches!(
             error.kind(),
-            ErrorKind::Unauthenticated | ErrorKind::PermissionDenied | ErrorKind::Internal
+            ErrorKind::Unauthenticated | ErrorKind::PermissionDenied | ErrorKind::Internal | ErrorKind::Network
         );
-        let refused = last == Fate::Refused && !of_caller;
+        let refused = last == Fate::Refused && !says_nothing;
         if !failure.unanswered && !failure.faulty && error.kind() != ErrorKind::InvalidSpec {
             return Err(self.refined(error, field.as_deref()).await);
         }

@@ -13,16 +13,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use google_cloud_auth::build_errors::Error as BuildError;
-use google_cloud_auth::credentials::{
-    CacheableResource, Credentials, CredentialsProvider, EntityTag, external_account, impersonated, mds,
-    service_account, user_account,
-};
-use google_cloud_auth::errors::CredentialsError;
-use http::header::AUTHORIZATION;
-use http::{Extensions, HeaderMap, HeaderValue};
+use google_cloud_auth::credentials::{Credentials, external_account, impersonated, mds, service_account, user_account};
 use serde_json::Value;
 
 use super::gcloud_configuration;
+use super::token::{RenewedToken, StaticToken};
 use crate::cloud::{Error, ErrorKind, Result, Secret};
 use crate::settings::Environment;
 
@@ -96,14 +91,36 @@ impl Found {
     pub(super) fn credentials(&self, environment: &Environment) -> Result<Credentials> {
         match self {
             Self::Token(token) => StaticToken::new(token.expose()).map(Credentials::from),
-            Self::File(path, json) => match from_json(json.expose().clone(), environment) {
-                Some(Ok(credentials)) => Ok(credentials),
-                Some(Err(_)) => Err(unusable(&path.display(), "is not complete")),
-                None => Err(unusable(&path.display(), "has a type that is not supported")),
-            },
-            Self::MetadataServer => mds::Builder::default()
-                .build()
-                .map_err(|_| unusable(&"of the metadata server", "is not complete")),
+            Self::File(path, json) => {
+                let (json, quota_project) = (json.clone(), environment.get("GOOGLE_CLOUD_QUOTA_PROJECT"));
+                let quota_project = quota_project.map(str::to_owned);
+                let build = move || from_json(json.expose().clone(), quota_project.as_deref());
+                match build() {
+                    Some(Ok(first)) => Ok(RenewedToken::new(self.token_server(), first, move || build()?.ok()).into()),
+                    Some(Err(_)) => Err(unusable(&path.display(), "is not complete")),
+                    None => Err(unusable(&path.display(), "has a type that is not supported")),
+                }
+            }
+            Self::MetadataServer => {
+                let build = || mds::Builder::default().build();
+                let first = build().map_err(|_| unusable(&"of the metadata server", "is not complete"))?;
+                Ok(RenewedToken::new(self.token_server(), first, move || build().ok()).into())
+            }
+        }
+    }
+
+    /// Who gives the tokens, with its address if that is in the file.
+    fn token_server(&self) -> String {
+        let Self::File(_, json) = self else {
+            return "the metadata server".to_owned();
+        };
+        let url = ["token_uri", "token_url"]
+            .iter()
+            .find_map(|key| json.expose().get(key)?.as_str());
+        let host = url.and_then(|url| url.split("://").nth(1)?.split(['/', '?', '#']).next());
+        match host.and_then(|host| host.rsplit('@').next()) {
+            Some(host) => format!("the token server {host}"),
+            None => "the token server".to_owned(),
         }
     }
 
@@ -138,8 +155,7 @@ impl Found {
 }
 
 /// Nothing for a type that the SDK does not know.
-fn from_json(json: Value, environment: &Environment) -> Option<Result<Credentials, BuildError>> {
-    let quota_project = environment.get("GOOGLE_CLOUD_QUOTA_PROJECT");
+fn from_json(json: Value, quota_project: Option<&str>) -> Option<Result<Credentials, BuildError>> {
     // The builders of the SDK share their method names but no trait.
     macro_rules! build {
         ($builder:expr) => {{
@@ -163,43 +179,6 @@ fn from_json(json: Value, environment: &Environment) -> Option<Result<Credential
 fn unusable(which: &dyn fmt::Display, why: &str) -> Error {
     let message = format!("the credentials file {which} {why}");
     Error::new(ErrorKind::Unauthenticated, message).with_remedy(HOW_TO_LOG_IN)
-}
-
-/// A token that somebody else fetched and that nobody renews.
-struct StaticToken {
-    header: HeaderValue,
-}
-
-impl StaticToken {
-    fn new(token: &str) -> Result<Self> {
-        let mut header = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| {
-            Error::new(
-                ErrorKind::Unauthenticated,
-                "the access token has characters that no token has",
-            )
-        })?;
-        header.set_sensitive(true);
-        Ok(Self { header })
-    }
-}
-
-impl fmt::Debug for StaticToken {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("StaticToken([secret])")
-    }
-}
-
-impl CredentialsProvider for StaticToken {
-    async fn headers(&self, _: Extensions) -> Result<CacheableResource<HeaderMap>, CredentialsError> {
-        Ok(CacheableResource::New {
-            entity_tag: EntityTag::new(),
-            data: HeaderMap::from_iter([(AUTHORIZATION, self.header.clone())]),
-        })
-    }
-
-    async fn universe_domain(&self) -> Option<String> {
-        None
-    }
 }
 
 /// Whether this machine is Google's: its firmware says so on a VM, the environment on Cloud Run. Google's own
@@ -292,18 +271,8 @@ mod tests {
     }
 
     #[test]
-    fn no_secret_is_printed() {
-        let token = StaticToken::new("ya29.secret").unwrap();
-        assert!(!format!("{token:?} {:?}", Credentials::from(token.clone())).contains("ya29"));
+    fn no_secret_of_a_file_is_printed() {
         let broken = file("x".into(), "{\"private_key\": hunter2").err().unwrap();
         assert!(!format!("{broken} {broken:?}").contains("hunter2"));
-    }
-
-    impl Clone for StaticToken {
-        fn clone(&self) -> Self {
-            Self {
-                header: self.header.clone(),
-            }
-        }
     }
 }

@@ -171,13 +171,13 @@ async fn named(client: &Client, zone: &str, names: &[&str]) -> Result<BTreeMap<S
         })
     };
     let found = all_pages(fetch, |found: &mut BTreeMap<String, model::Disk>, page: DiskList| {
-        let rows = page.items.len();
+        let next = Page::whole(&page, zone)?;
         let with_name = page
             .items
             .into_iter()
             .filter_map(|disk| Some((disk.name.clone()?, disk)));
         found.extend(with_name.filter(|(name, _)| names.contains(name.as_str())));
-        Ok(Page::of(rows, page.next_page_token))
+        Ok(next)
     });
     found.await
 }

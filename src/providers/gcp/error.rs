@@ -11,6 +11,7 @@ use google_cloud_gax::error::Error as SdkError;
 use google_cloud_gax::error::rpc::StatusDetails;
 
 use super::clock::{date_of, parse_date};
+use super::token::NoToken;
 use crate::cloud::{Error, ErrorKind};
 
 /// What a failed attempt says about its effect and about trying again.
@@ -99,8 +100,11 @@ pub(super) fn of_call(error: SdkError, attempted: &str, place: &str) -> Error {
         _ => match error.http_status_code() {
             Some(status) if status >= 300 => format!("the answer was HTTP status {status}"),
             _ if error.is_timeout() => "there was no answer in time".to_owned(),
-            _ if error.is_deserialization() => "the answer made no sense".to_owned(),
-            _ => "Compute Engine could not be reached".to_owned(),
+            _ if error.is_deserialization() => {
+                "the answer was none of Compute Engine's; a proxy or the network's login page may have given it"
+                    .to_owned()
+            }
+            _ => no_token(&error).map_or_else(|| "Compute Engine could not be reached".to_owned(), ToString::to_string),
         },
     };
     let mut made = Error::new(kind, format!("{attempted}: {why}")).at(location(place));
@@ -116,6 +120,17 @@ pub(super) fn of_call(error: SdkError, attempted: &str, place: &str) -> Error {
     // An answer's whole body would come along as the source; its message is above already.
     let answered = error.http_status_code().is_some_and(|status| status >= 300);
     if answered { made } else { made.with_source(error) }
+}
+
+/// The error of a call for all of a project: only the project itself can be what is not found.
+pub(super) fn of_project(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::NotFound => error.with_remedy(
+            "check the project: GOOGLE_CLOUD_PROJECT, CLOUDSDK_CORE_PROJECT or `gcloud config set project PROJECT` \
+             names it, and `gcloud projects list` shows yours",
+        ),
+        _ => error,
+    }
 }
 
 /// `gcp/us-central1-a`, or `gcp` for what is in no place.
@@ -136,12 +151,15 @@ fn credentials_error(error: &SdkError) -> Option<&CredentialsError> {
     }
 }
 
+/// Why there is no token; the SDK's own words would quote the server's answer.
+fn no_token(error: &SdkError) -> Option<&NoToken> {
+    std::error::Error::source(credentials_error(error)?)?.downcast_ref()
+}
+
 fn kind_of_call(error: &SdkError, reason: Option<&str>) -> ErrorKind {
     match fate(error) {
         Fate::Throttled => return ErrorKind::Throttled,
-        Fate::NotSent | Fate::Faulty => return ErrorKind::Network,
-        Fate::Unanswered if error.is_deserialization() => return ErrorKind::Internal,
-        Fate::Unanswered => return ErrorKind::Network,
+        Fate::NotSent | Fate::Faulty | Fate::Unanswered => return ErrorKind::Network,
         Fate::Refused => {}
     }
     if error.is_authentication() {
@@ -150,6 +168,10 @@ fn kind_of_call(error: &SdkError, reason: Option<&str>) -> ErrorKind {
     if error.is_binding() {
         // A name that fits into no path: it came from the user.
         return ErrorKind::InvalidSpec;
+    }
+    if error.status().is_none() && matches!(error.http_status_code(), Some(404 | 410 | 501)) {
+        // Not in Compute Engine's form: something in between says it, of whatever that knows.
+        return ErrorKind::Network;
     }
     kind_of_reason(reason).unwrap_or_else(|| error.http_status_code().map_or(ErrorKind::Internal, kind_of_status))
 }

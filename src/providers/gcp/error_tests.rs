@@ -109,6 +109,16 @@ fn messages_are_brought_into_form() {
 }
 
 #[test]
+fn what_is_not_of_compute_engine_is_the_networks_fault() {
+    let page = |status| SdkError::http(status, HeaderMap::new(), bytes::Bytes::from("<html>Log in</html>"));
+    for error in [SdkError::deser("x"), page(404), page(410), page(501)] {
+        assert_eq!(of_call(error, "cannot list", "").kind(), ErrorKind::Network);
+    }
+    let error = of_call(with_reason(501, "notImplemented"), "cannot list", "");
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+}
+
+#[test]
 fn fates() {
     for (error, expected) in [
         (with_reason(429, "x"), Fate::Throttled),

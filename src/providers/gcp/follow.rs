@@ -57,6 +57,9 @@ pub(super) async fn concluded(
             let error = Error::new(ErrorKind::Timeout, "its operation does not end").at(location(&target.place));
             without_operation(client, target, change, error, attempted).await
         }
+        Ok(operation) if operation.name.is_none() && says(&operation, target, attempted).is_none() => {
+            without_operation(client, target, change, operation::nameless(), attempted).await
+        }
         Ok(operation) => of_operation(&operation, attempted, &target.place).map_or(Ok(()), Err),
         Err(error) => without_operation(client, target, change, error, attempted).await,
     }
@@ -86,11 +89,7 @@ async fn watch(
         }
         *last = match &name {
             Some(name) => operation::standing(client, &target.place, name).await,
-            None => Err(Error::new(
-                ErrorKind::Internal,
-                format!("{attempted}: Compute Engine gave an operation without a name"),
-            )
-            .at("gcp")),
+            None => Err(operation::nameless()),
         };
         if !last.as_ref().is_ok_and(is_done) {
             tokio::time::sleep(pause).await;

@@ -5,28 +5,29 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures_util::stream::{self, StreamExt};
 use google_cloud_compute_v1::model::instance::Status;
-use google_cloud_compute_v1::model::{
-    self, InstanceAggregatedList, InstanceList, instance_aggregated_list, instances_scoped_list,
-};
+use google_cloud_compute_v1::model::{self, InstanceAggregatedList, InstanceList};
 
 use super::client::Client;
-use super::error::location;
+use super::error::{location, of_project};
 use super::filter::expression;
 use super::instance::instance;
 use super::operation;
 use super::pages::{Page, all_pages};
 use super::places::{last_segment, region_of};
 use super::replay::prepared;
+use super::warning::{Listed, lack_of};
 use crate::cloud::{Error, ErrorKind, Instance, InstanceState, ListFilter, Location, Pages, Result};
 
 /// The most that the API gives in one page.
 pub(super) const PAGE_SIZE: u32 = 500;
 
+/// The scopes, such as `us-central1-a`, that did not answer or not in full, each with the code of its warning.
+pub(super) type Silent = BTreeMap<String, String>;
+
 /// One page, read.
 struct Part {
     instances: Vec<Instance>,
-    /// Scopes that did not answer, such as `us-central1-a`.
-    silent: BTreeSet<String>,
+    silent: Silent,
     page: Page,
 }
 
@@ -37,13 +38,15 @@ pub(super) async fn list(client: &Client, pages: &Pages<'_>) -> Result<Vec<Error
         Location::Zone { zone, .. } => in_zone(client, zone, pages).await?,
         Location::Everywhere | Location::Region(_) => everywhere(client, pages).await?,
     };
-    let gaps = silent.iter().filter(|scope| concerns(wanted, scope)).map(|scope| {
-        let message = format!("{scope} did not answer; its instances are missing from the listing");
-        Error::new(ErrorKind::Network, message)
-            .with_code("UNREACHABLE")
-            .at(location(scope))
-    });
-    Ok(gaps.collect())
+    let gaps = silent.iter().filter(|(scope, _)| concerns(wanted, scope));
+    Ok(gaps.map(|(scope, code)| gap(scope, code)).collect())
+}
+
+fn gap(scope: &str, code: &str) -> Error {
+    let message = format!("{scope} did not answer in full; instances of it may be missing from the listing");
+    Error::new(ErrorKind::Network, message)
+        .with_code(code)
+        .at(location(scope))
 }
 
 /// The instances of one zone that an expression admits, as the API has them.
@@ -51,9 +54,9 @@ pub(super) async fn raw_in_zone(client: &Client, zone: &str, expression: &str) -
     let expression = Some(expression.to_owned());
     let fetch = |token: Option<String>| zone_page(client, zone, &expression, token);
     all_pages(fetch, |all: &mut Vec<model::Instance>, page: InstanceList| {
-        let rows = page.items.len();
+        let next = Page::whole(&page, zone)?;
         all.extend(page.items);
-        Ok(Page::of(rows, page.next_page_token))
+        Ok(next)
     })
     .await
 }
@@ -72,13 +75,13 @@ pub(super) async fn raw_by_id(
     all_pages(
         fetch,
         |all: &mut BTreeMap<String, model::Instance>, page: InstanceList| {
-            let rows = page.items.len();
+            let next = Page::whole(&page, zone)?;
             let found = page
                 .items
                 .into_iter()
                 .filter_map(|api| Some((api.id?.to_string(), api)));
             all.extend(found.filter(|(id, _)| ids.contains(id.as_str())));
-            Ok(Page::of(rows, page.next_page_token))
+            Ok(next)
         },
     )
     .await
@@ -105,25 +108,26 @@ async fn zone_page(
     client.read("list the instances", zone, call).await
 }
 
-async fn in_zone(client: &Client, zone: &str, pages: &Pages<'_>) -> Result<BTreeSet<String>> {
+async fn in_zone(client: &Client, zone: &str, pages: &Pages<'_>) -> Result<Silent> {
     let project = client.project().await?;
     let (expression, deletions) = (&expression(pages.filter), &Deletions::default());
     let fetch = |token: Option<String>| async move {
         let page = zone_page(client, zone, expression, token).await?;
-        let rows = page.items.len();
+        let silent = page.lack().map(|code| (zone.to_owned(), code)).into_iter().collect();
+        let next = Page::of(page.rows(), page.token());
         let mut instances = Vec::new();
         read_into(&mut instances, page.items, project, pages)?;
         mark_deleted(client, &mut instances, deletions).await;
         Ok(Part {
             instances,
-            silent: BTreeSet::new(),
-            page: Page::of(rows, page.next_page_token),
+            silent,
+            page: next,
         })
     };
     all_pages(fetch, |silent, part| Ok(hand_on(silent, part, pages))).await
 }
 
-async fn everywhere(client: &Client, pages: &Pages<'_>) -> Result<BTreeSet<String>> {
+async fn everywhere(client: &Client, pages: &Pages<'_>) -> Result<Silent> {
     let (project, instances) = (client.project().await?, client.listing().await?);
     let (expression, deletions) = (&expression(pages.filter), &Deletions::default());
     let fetch = |token: Option<String>| async move {
@@ -137,7 +141,7 @@ async fn everywhere(client: &Client, pages: &Pages<'_>) -> Result<BTreeSet<Strin
                 .set_or_clear_page_token(token.clone());
             prepared(call).send()
         };
-        let page = client.read("list the instances", "", call).await?;
+        let page = client.read("list the instances", "", call).await.map_err(of_project)?;
         let mut part = part_of(page, project, pages)?;
         mark_deleted(client, &mut part.instances, deletions).await;
         Ok(part)
@@ -145,7 +149,7 @@ async fn everywhere(client: &Client, pages: &Pages<'_>) -> Result<BTreeSet<Strin
     all_pages(fetch, |silent, part| Ok(hand_on(silent, part, pages))).await
 }
 
-fn hand_on(silent: &mut BTreeSet<String>, part: Part, pages: &Pages<'_>) -> Page {
+fn hand_on(silent: &mut Silent, part: Part, pages: &Pages<'_>) -> Page {
     silent.extend(part.silent);
     pages.take(part.instances);
     part.page
@@ -165,20 +169,20 @@ fn part_of(page: InstanceAggregatedList, project: &str, pages: &Pages<'_>) -> Re
     })
 }
 
-/// The scopes that are missing from a page because they did not answer.
-pub(super) fn silent_in(page: &InstanceAggregatedList) -> BTreeSet<String> {
-    let unreachable = instances_scoped_list::warning::Code::Unreachable;
-    let warned = page.items.iter().filter(|(_, part)| {
-        let code = part.warning.as_ref().and_then(|warning| warning.code.as_ref());
-        code == Some(&unreachable)
-    });
-    let scopes = page.unreachables.iter().chain(warned.map(|(scope, _)| scope));
-    let mut silent: BTreeSet<String> = scopes.map(|scope| last_segment(scope).to_owned()).collect();
-    let unreachable = instance_aggregated_list::warning::Code::Unreachable;
-    let code = page.warning.as_ref().and_then(|warning| warning.code.as_ref());
-    if code == Some(&unreachable) && silent.is_empty() {
+/// The scopes that are missing from a page, or of which something is.
+pub(super) fn silent_in(page: &InstanceAggregatedList) -> Silent {
+    let unreachable = page.unreachables.iter().map(|scope| (scope, "UNREACHABLE".to_owned()));
+    let warned = page
+        .items
+        .iter()
+        .filter_map(|(scope, part)| Some((scope, lack_of!(part)?)));
+    let scopes = unreachable.chain(warned);
+    let mut silent: Silent = scopes
+        .map(|(scope, code)| (last_segment(scope).to_owned(), code))
+        .collect();
+    if let (true, Some(code)) = (silent.is_empty(), lack_of!(page)) {
         // Something is missing, and the answer does not say what.
-        silent.insert("a part of the project".to_owned());
+        silent.insert("a part of the project".to_owned(), code);
     }
     silent
 }

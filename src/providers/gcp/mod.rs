@@ -45,7 +45,9 @@ mod request;
 mod scheduling;
 mod settle;
 mod tags;
+mod token;
 mod ttl;
+mod warning;
 
 use std::collections::BTreeSet;
 use std::time::Duration;

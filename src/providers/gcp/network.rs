@@ -106,9 +106,9 @@ async fn all(client: &Client) -> Result<Vec<Network>> {
         })
     };
     all_pages(fetch, |all: &mut Vec<Network>, page: NetworkList| {
-        let rows = page.items.len();
+        let next = Page::whole(&page, "")?;
         all.extend(page.items);
-        Ok(Page::of(rows, page.next_page_token))
+        Ok(next)
     })
     .await
 }

@@ -56,9 +56,9 @@ async fn in_zone(client: &Client, zone: &str) -> Result<Vec<ApiMachineType>> {
         })
     };
     all_pages(fetch, |all: &mut Vec<ApiMachineType>, page: MachineTypeList| {
-        let rows = page.items.len();
+        let next = Page::whole(&page, zone)?;
         all.extend(page.items);
-        Ok(Page::of(rows, page.next_page_token))
+        Ok(next)
     })
     .await
 }

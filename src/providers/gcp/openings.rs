@@ -209,9 +209,9 @@ async fn ours(client: &Client, tags: &BTreeSet<String>) -> Result<Vec<Firewall>>
         })
     };
     let all = all_pages(fetch, |all: &mut Vec<Firewall>, page: FirewallList| {
-        let rows = page.items.len();
+        let next = Page::whole(&page, "")?;
         all.extend(page.items);
-        Ok(Page::of(rows, page.next_page_token))
+        Ok(next)
     });
     let mut rules = all.await?;
     rules.retain(|rule| tag_of(rule).is_some_and(|tag| tags.contains(tag)));

@@ -18,6 +18,11 @@ use crate::cloud::{Error, ErrorKind, Result};
 /// Between two waits: the call may return at once, and must not be made in a tight loop.
 const FLOOR: Duration = Duration::from_millis(500);
 
+/// Why an operation that has no name cannot be followed.
+pub(super) fn nameless() -> Error {
+    Error::new(ErrorKind::Internal, "Compute Engine gave an operation without a name").at("gcp")
+}
+
 /// Whether nothing more will come of it.
 pub(super) fn is_done(operation: &Operation) -> bool {
     operation.status == Some(Status::Done)
@@ -36,7 +41,7 @@ pub(super) async fn finished(
 ) -> Result<Operation> {
     let start = Instant::now();
     let Some(name) = operation.name.clone() else {
-        return Err(Error::new(ErrorKind::Internal, "Compute Engine gave an operation without a name").at("gcp"));
+        return Err(nameless());
     };
     while !is_done(&operation) && start.elapsed() < deadline {
         let asked = Instant::now();
@@ -186,9 +191,9 @@ async fn all_of(client: &Client, zone: &str, expression: &str) -> Result<Vec<Ope
         })
     };
     let found = all_pages(fetch, |all: &mut Vec<Operation>, page| {
-        let rows = page.items.len();
+        let next = Page::whole(&page, zone)?;
         all.extend(page.items);
-        Ok(Page::of(rows, page.next_page_token))
+        Ok(next)
     });
     found.await
 }

@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::future::Future;
 
+use super::error::location;
+use super::warning::Listed;
 use crate::cloud::{Error, ErrorKind, Result};
 
 /// How often a page without rows may bring a token that was there before: the cloud is still looking.
@@ -20,6 +22,22 @@ impl Page {
         Self {
             next: token.filter(|token| !token.is_empty()),
             rows,
+        }
+    }
+
+    /// What one of Compute Engine's lists of a place is a page of.
+    ///
+    /// # Errors
+    /// `Network` if something is missing from it: it would be taken for absent.
+    pub(super) fn whole(list: &impl Listed, place: &str) -> Result<Self> {
+        match list.lack() {
+            None => Ok(Self::of(list.rows(), list.token())),
+            Some(code) => Err(Error::new(
+                ErrorKind::Network,
+                format!("Compute Engine gave a part of a list only ({code})"),
+            )
+            .with_code(code)
+            .at(location(place))),
         }
     }
 }

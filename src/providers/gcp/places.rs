@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use google_cloud_compute_v1::model::zone::Status;
 
 use super::client::Client;
-use super::error::location;
+use super::error::{location, of_project};
 use super::pages::{Page, all_pages};
 use super::replay::prepared;
 use crate::cloud::{Error, ErrorKind, InstanceName, Place, Result, distance};
@@ -45,7 +45,7 @@ impl Client {
                     })
                 },
                 |entries: &mut Vec<ZoneEntry>, page| {
-                    let rows = page.items.len();
+                    let next = Page::whole(&page, "")?;
                     entries.extend(page.items.into_iter().filter_map(|zone| {
                         let name = zone.name?;
                         Some(ZoneEntry {
@@ -54,10 +54,11 @@ impl Client {
                             name,
                         })
                     }));
-                    Ok(Page::of(rows, page.next_page_token))
+                    Ok(next)
                 },
             )
-            .await?;
+            .await
+            .map_err(of_project)?;
             entries.sort_by(|one, other| one.name.cmp(&other.name));
             Ok(entries)
         };

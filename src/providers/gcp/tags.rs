@@ -6,7 +6,7 @@ use google_cloud_compute_v1::model::InstanceAggregatedList;
 use google_cloud_compute_v1::model::instance::Status;
 
 use super::client::Client;
-use super::list::{PAGE_SIZE, silent_in};
+use super::list::{PAGE_SIZE, Silent, silent_in};
 use super::pages::{Page, all_pages};
 use super::places::last_segment;
 use super::replay::prepared;
@@ -26,7 +26,7 @@ pub(super) struct Tagged {
 pub(super) struct Sighting {
     pub(super) instances: Vec<Tagged>,
     /// The scopes that did not answer.
-    pub(super) silent: BTreeSet<String>,
+    pub(super) silent: Silent,
 }
 
 /// Every instance of the project that has one of these tags. The API's filters know no tags, so all are looked through,

@@ -3,6 +3,7 @@
 mod choosing;
 mod create;
 mod driver;
+mod ec2_answers;
 mod ec2_groups;
 mod ec2_ttl;
 mod errors;
@@ -13,6 +14,7 @@ mod gce_access;
 mod gce_group_troubles;
 mod gce_groups;
 mod gce_machines;
+mod gce_strange_answers;
 mod gce_ttl;
 mod groups;
 mod lifecycle;
@@ -55,8 +57,10 @@ pub fn all() -> Vec<Case> {
     all.extend(gce_group_troubles::cases());
     all.extend(gce_access::cases());
     all.extend(gce_machines::cases());
+    all.extend(gce_strange_answers::cases());
     all.extend(ec2_ttl::cases());
     all.extend(ec2_groups::cases());
+    all.extend(ec2_answers::cases());
     all.extend(openings::cases());
     all.extend(offered::cases());
     assert!(

@@ -14,6 +14,7 @@
 //! instance, instances, disks, operations, images, machine_types, networks, firewalls, zones   one noun each
 //! power                                                 delete, start, stop, reset
 //! paging, filter, filter_parser, pattern, fields        lists, and parts of answers
+//! tokens                                                where clients get their tokens
 //! checks, errors, failures, encoding                    rules, refusals, failed operations, fingerprints
 //! ```
 
@@ -52,6 +53,7 @@ mod runs;
 mod scheduling;
 mod service;
 mod state;
+mod tokens;
 mod views;
 mod zones;
 
@@ -62,6 +64,7 @@ pub use knobs::LiveScheduling;
 pub use operations::RequestIdMismatch;
 pub use service::Service;
 pub use state::Delays;
+pub use tokens::TokenServer;
 pub use views::{AttachedDiskView, DiskView, FirewallView, InstanceView, OperationView, SchedulingView};
 
 use crate::support::http::{Call, Door, Fault, Server};
