@@ -58,9 +58,14 @@ impl<'a> Course<'a> {
         Ok(())
     }
 
-    /// Says what came of an instance.
-    pub fn settle(&self, place: &str, id: &str, result: Result<()>) {
-        self.targets().settled.insert(key(place, id), result);
+    /// Says what came of a target, and gives it back.
+    ///
+    /// # Errors
+    /// That which came of it.
+    pub fn settle(&self, target: &InstanceRef, result: Result<()>) -> Result<()> {
+        let key = key(&target.place, &target.id);
+        self.targets().settled.insert(key, result.clone());
+        result
     }
 
     /// What is known of the targets of a batch that was given up: one outcome for each, in the same order.
@@ -93,14 +98,14 @@ fn key(place: &str, id: &str) -> Key {
 
 fn left_alone() -> Error {
     Error::new(ErrorKind::Interrupted, "left alone: interrupted before it was begun")
-        .with_remedy("run the same command again: it does what is left to do")
+        .with_remedy("run it again for those that are left")
 }
 
 fn unsettled(target: &InstanceRef) -> Error {
     let message = format!("{target}: interrupted before it was known what came of it");
     Error::new(ErrorKind::UnknownOutcome, message)
         .with_leftover(target)
-        .with_remedy("run the same command again: it does what is left to do")
+        .with_remedy("look at it with `cloudctl describe`, and run it again if that is needed")
 }
 
 #[cfg(test)]
@@ -110,25 +115,29 @@ mod tests {
     use super::*;
     use crate::cloud::ProviderKind;
 
+    fn target(id: &str) -> InstanceRef {
+        InstanceRef {
+            provider: ProviderKind::Aws,
+            place: "here".to_owned(),
+            zone: None,
+            id: id.to_owned(),
+            native_name: None,
+        }
+    }
+
     #[test]
     fn what_was_left_alone_is_told_from_what_is_not_known() {
         let goes_on = AtomicBool::new(true);
         let may_begin = || goes_on.load(Ordering::Relaxed);
         let course = Course::new(&may_begin);
         course.begin("here", ["done", "open"]).unwrap();
-        course.settle("here", "done", Ok(()));
+        course.settle(&target("done"), Ok(())).unwrap();
         goes_on.store(false, Ordering::Relaxed);
         assert_eq!(
             course.begin("here", ["late"]).unwrap_err().kind(),
             ErrorKind::Interrupted
         );
-        let targets = ["done", "open", "late"].map(|id| InstanceRef {
-            provider: ProviderKind::Aws,
-            place: "here".to_owned(),
-            zone: None,
-            id: id.to_owned(),
-            native_name: None,
-        });
+        let targets = ["done", "open", "late"].map(target);
         let kinds = course.cut_short(&targets).into_iter().map(|outcome| {
             let error = outcome.result.err();
             error.map(|error| error.kind())

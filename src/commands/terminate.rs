@@ -169,8 +169,9 @@ async fn select(args: &Args, context: &mut Context) -> anyhow::Result<Expired> {
             .unwrap_or_else(|| Error::invalid("no location"))
             .into());
     }
-    // What is past its time is so whatever the others are; what labels select may be one of those that are not seen.
-    if let Some(gap) = inventory.gaps.first().filter(|_| !args.expired) {
+    // What is past its time is so whatever the others are; how many fit, and which by their labels, is not known then.
+    let is_whole_needed = !args.expired || args.expect.is_some();
+    if let Some(gap) = inventory.gaps.first().filter(|_| is_whole_needed) {
         let place = gap.location().unwrap_or_default();
         return Err(Error::new(
             ErrorKind::Refused,

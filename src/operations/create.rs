@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::adopt::adopt;
+use super::batch::with_target;
 use super::look_up::{Part, Seen};
 use super::make::{Made, make};
 use super::offer::{Offer, Wish};
@@ -61,7 +62,7 @@ async fn create_missing(wish: &Wish, reach: &Reach<'_>, interrupt: &Interrupt, d
     } = standing(&seen, wish, reach)?;
     done.errors.extend(errors);
     for instance in present {
-        match complete(instance, wish, reach).await {
+        match complete(instance, wish, reach, interrupt).await {
             Ok(instance) => done.creations.push(Creation {
                 instance,
                 adopted: true,
@@ -81,16 +82,20 @@ async fn create_missing(wish: &Wish, reach: &Reach<'_>, interrupt: &Interrupt, d
 }
 
 /// Gives an instance that is there what the call that made it may not have come to.
-async fn complete(mut instance: Instance, wish: &Wish, reach: &Reach<'_>) -> Result<Instance> {
-    if wish.spec.protected && instance.protected == Some(false) {
-        // Compute Engine protects the members of a group after the call that makes them.
-        if let Some(provider) = reach.provider(instance.provider) {
-            let target = std::slice::from_ref(&instance.reference);
-            let outcomes = provider.set_protection(target, true, &Course::unhindered()).await;
-            outcomes.into_iter().try_for_each(|outcome| outcome.result)?;
-            instance.protected = Some(true);
-        }
-    }
+async fn complete(mut instance: Instance, wish: &Wish, reach: &Reach<'_>, interrupt: &Interrupt) -> Result<Instance> {
+    let is_complete = !wish.spec.protected || instance.protected != Some(false);
+    let Some(provider) = reach.provider(instance.provider).filter(|_| !is_complete) else {
+        return Ok(instance);
+    };
+    // Compute Engine protects the members of a group after the call that makes them.
+    let target = std::slice::from_ref(&instance.reference);
+    let may_begin = || interrupt.status().is_none();
+    let course = Course::new(&may_begin);
+    let outcomes = interrupt.settles(provider.set_protection(target, true, &course)).await;
+    let outcomes = outcomes.unwrap_or_else(|| course.cut_short(target));
+    let protected = outcomes.into_iter().try_for_each(|outcome| outcome.result);
+    protected.map_err(|error| with_target(error, &instance.reference).with_leftover(&instance.reference))?;
+    instance.protected = Some(true);
     Ok(instance)
 }
 

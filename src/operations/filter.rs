@@ -114,15 +114,15 @@ impl Operand {
     /// Reads what the subject can be compared with in this way.
     fn of(subject: &Subject, operator: Operator, text: &str) -> Result<Self> {
         let ordered = matches!(operator, Operator::Ordered { .. });
-        let whole = || Ok(Self::Text(text.to_owned()));
         let refused = |message: &str, remedy: &str| Err(Error::invalid(message.to_owned()).with_remedy(remedy));
         let field = match subject {
             Subject::Age if ordered => return Ok(Self::Number(parse_duration(text)?.as_secs_f64())),
             Subject::Age => return refused("age compares with <, <=, > and >= only", "try age>2h"),
-            Subject::Label(_) => return whole(),
+            Subject::Label(key) => return whole(&format!("label.{key}"), operator, text),
             Subject::Field(field) => field,
         };
         let name = field.name();
+        let whole = || whole(name, operator, text);
         match (field.kind(), operator) {
             (FieldKind::Structure, _) => refused(
                 &format!("{name} has parts of its own, and compares with nothing"),
@@ -177,6 +177,17 @@ impl Operand {
             Self::Text(text) => plain_text(value).is_some_and(|value| value.contains(text)),
             Self::Number(_) | Self::Truth(_) | Self::Time(_) => false,
         }
+    }
+}
+
+/// Text to compare text with, which has no order that anybody means.
+fn whole(name: &str, operator: Operator, text: &str) -> Result<Operand> {
+    match operator {
+        Operator::Ordered { .. } => Err(
+            Error::invalid(format!("{name} is text, and compares with =, != and ~ only"))
+                .with_remedy(format!("try {name}={text}")),
+        ),
+        _ => Ok(Operand::Text(text.to_owned())),
     }
 }
 
@@ -238,6 +249,9 @@ mod tests {
             "provider=amazon",
             "architecture!=x86",
             "labels=env",
+            "label.cores>4",
+            "state<running",
+            "name>=a",
             "native~vpc",
         ] {
             assert!(text.parse::<Filter>().is_err(), "{text:?}");

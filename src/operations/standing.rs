@@ -13,7 +13,7 @@ pub struct Standing {
     pub present: Vec<Instance>,
     /// The names of which there is no living instance.
     pub missing: Vec<InstanceName>,
-    /// One error for each name that is taken by another spec or by what is not ours, or is there twice.
+    /// One error for each name that is taken by another spec, or is there twice.
     pub errors: Vec<Error>,
 }
 

@@ -19,7 +19,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// once more, and of two instances the younger one goes, by the hand of the very run that made it. Gives, for each that
 /// was made, the one that stays.
 pub(super) async fn without_twins(parts: &[Part], made: Vec<Instance>, interrupt: &Interrupt) -> Vec<Result<Instance>> {
-    let Ok(seen) = interrupt.stops(look_past(parts, &made)).await else {
+    let Some(seen) = look_past(parts, &made, interrupt).await else {
         // They exist, by the answer; not being able to look, or a signal, is no reason to say otherwise.
         return made.into_iter().map(Ok).collect();
     };
@@ -35,22 +35,26 @@ pub(super) async fn without_twins(parts: &[Part], made: Vec<Instance>, interrupt
     settled
 }
 
-/// What there is of the names of what was made. A listing that does not show yet what this run made may also lack what
-/// another one made before, so it is asked for again, a few times.
-async fn look_past(parts: &[Part], made: &[Instance]) -> Result<Seen> {
+/// What there is of the names of what was made; nothing if that cannot be seen. A listing that does not show yet what
+/// this run made may also lack what another one made before, so it is asked for again, a few times.
+async fn look_past(parts: &[Part], made: &[Instance], interrupt: &Interrupt) -> Option<Seen> {
     let names = made
         .iter()
         .filter_map(|instance| instance.name.as_deref()?.parse().ok());
     let names: Vec<InstanceName> = names.collect();
-    let mut looks = 1;
-    loop {
-        let seen = look_up(parts, &names).await?;
-        if looks == LOOKS || made.iter().all(|instance| seen.shows(&instance.reference)) {
-            return Ok(seen);
+    let mut last = None;
+    for look in 1..=LOOKS {
+        let Ok(seen) = interrupt.stops(look_up(parts, &names)).await else {
+            break;
+        };
+        let is_fresh = made.iter().all(|instance| seen.shows(&instance.reference));
+        last = Some(seen);
+        let rest = async { Ok(tokio::time::sleep(PAUSE).await) };
+        if is_fresh || look == LOOKS || interrupt.stops(rest).await.is_err() {
+            break;
         }
-        looks += 1;
-        tokio::time::sleep(PAUSE).await;
     }
+    last
 }
 
 /// Another living instance of the name that was there before this one.

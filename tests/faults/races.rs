@@ -9,12 +9,16 @@ use crate::support::backend::{Backend, BackendKind};
 use crate::support::http::{Effect, Fault, Gate, Side};
 
 pub fn rows() -> Vec<Row> {
-    crate::rows![BackendKind::EMULATORS;
+    let mut rows = crate::rows![BackendKind::EMULATORS;
         52 => fifty_processes_make_one,
         53 => of_two_specs_one_wins,
         53 => of_two_zones_one_stays,
         53 => of_two_zones_one_stays_although_both_show_late,
-    ]
+    ];
+    rows.extend(crate::rows![&[BackendKind::Ec2Emulator];
+        53 => what_was_seen_once_of_a_race_counts,
+    ]);
+    rows
 }
 
 const PROCESSES: usize = 50;
@@ -165,4 +169,29 @@ fn of_two_zones_one_stays_although_both_show_late(backend: &Backend) {
     assert_eq!(refused.error_kinds(), ["already_exists"], "{}", refused.stderr);
     let stays = super::process::only_one_at_all(backend, "web-1");
     assert_eq!(stays.id, elder);
+}
+
+/// The first look shows the elder and not yet what this run made; then nothing can be looked at any more.
+fn what_was_seen_once_of_a_race_counts(backend: &Backend) {
+    let [first, second] = zones(backend);
+    let lag = Duration::from_secs(2);
+    backend.set_lag(lag);
+    let door = backend.door();
+    let gate = Gate::new(Side::Before);
+    door.reset([Fault::on(backend.create_call(), Effect::Hold(gate.clone())).times(1)]);
+    let later = ["create", "web-1", "-o", "json", "-z", second, "--wait", "none"];
+    let later = Process::start(&mut backend.command_through(&door, &later));
+    until("it creates", || gate.has_arrival_within(Duration::from_millis(20)));
+    let elder = ["create", "web-1", "-o", "json", "-z", first, "--wait", "none"];
+    let elder = id_of(&backend.run(&elder).expect(0));
+    std::thread::sleep(lag);
+    let denied = Effect::ErrorBefore {
+        status: 403,
+        code: "UnauthorizedOperation".to_owned(),
+    };
+    // One that reads it back, and the first look.
+    door.inject(Fault::on(backend.list_call(), denied).skip(2));
+    gate.open();
+    later.end().expect(6);
+    assert_eq!(only(backend, "web-1").id, elder);
 }

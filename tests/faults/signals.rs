@@ -184,7 +184,7 @@ fn ctrl_c_while_a_terminate_is_in_flight(backend: &Backend) {
 
 /// What is under way comes to its end and is told; nothing else is begun, and that is told too.
 fn ctrl_c_in_the_middle_of_a_bulk_terminate(backend: &Backend) {
-    const ALL: usize = 450;
+    const ALL: usize = 1_000;
     let labels = |name: &str| {
         let mut labels = own(name);
         labels.insert("env".to_owned(), "ci".to_owned());
@@ -200,7 +200,7 @@ fn ctrl_c_in_the_middle_of_a_bulk_terminate(backend: &Backend) {
     }
     let call = backend.terminate_call();
     backend.inject(Fault::on(call, Effect::Delay(Duration::from_millis(900))));
-    let terminate = ["terminate", "-l", "env=ci", "-y", "--expect", "450"];
+    let terminate = ["terminate", "-l", "env=ci", "-y", "--expect", "1000"];
     let running = Running::json(backend, &terminate);
     wait_for_calls(backend, call, 3);
     sleep(MOMENT);

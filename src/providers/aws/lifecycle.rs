@@ -92,6 +92,9 @@ impl Settled {
             Self::Done => Ok(()),
             Self::Gone => Err(Error::not_found(target).at(format!("aws/{}", target.place))),
             Self::Failed(error) if error.kind() == ErrorKind::NotFound => Err(not_found(target, error)),
+            Self::Failed(error) if error.kind() == ErrorKind::UnknownOutcome => {
+                Err(error.clone().with_leftover(target))
+            }
             Self::Failed(error) => Err(error.clone()),
         }
     }
@@ -102,6 +105,30 @@ struct Batch {
     ids: Vec<String>,
     /// Whether a failed call may have done its work on some of them already.
     may_be_done: bool,
+}
+
+impl Batch {
+    /// Whether some of its ids may have failed the call for the others.
+    fn is_to_be_halved(&self, error: &Error) -> bool {
+        self.ids.len() > 1 && concerns_single_ids(error.kind())
+    }
+}
+
+/// Tells what is known of the ids of a batch after its call.
+fn tell(course: &Course<'_>, region: &str, batch: &Batch, answer: &Result<Vec<(String, Settled)>>) {
+    let settle = |id: &str, settled: &Settled| {
+        let target = reference(region, id);
+        // Whoever asked is given it at the end, too.
+        let _ = course.settle(&target, settled.result(&target));
+    };
+    match answer {
+        Ok(judged) => judged.iter().for_each(|(id, settled)| settle(id, settled)),
+        Err(error) if batch.is_to_be_halved(error) => {}
+        Err(error) => {
+            let failed = Settled::Failed(error.clone());
+            batch.ids.iter().for_each(|id| settle(id, &failed));
+        }
+    }
 }
 
 /// One stale or protected id fails the call for all that are with it. So a failed batch is halved, and each half
@@ -126,6 +153,8 @@ async fn in_place(
             .map(|batch| async move {
                 let answer = match course.begin(region, batch.ids.iter().map(String::as_str)) {
                     Ok(()) => call(client, verb, region, &batch.ids).await,
+                    // The call before this one may have ended some of them.
+                    Err(interrupted) if batch.may_be_done => Err(interrupted.as_kind(ErrorKind::UnknownOutcome)),
                     Err(interrupted) => Err(interrupted),
                 };
                 let answer = answer.map(|changes| {
@@ -135,9 +164,7 @@ async fn in_place(
                         .map(|id| (id.clone(), judge(verb, &batch, &changes, id)));
                     judged.collect::<Vec<_>>()
                 });
-                for (id, settled) in answer.iter().flatten() {
-                    course.settle(region, id, settled.result(&reference(region, id)));
-                }
+                tell(course, region, &batch, &answer);
                 (batch, answer)
             })
             .buffer_unordered(CONCURRENT_BATCHES)
@@ -147,7 +174,7 @@ async fn in_place(
         for (batch, answer) in answers {
             match answer {
                 Ok(judged) => settled.extend(judged),
-                Err(error) if batch.ids.len() > 1 && concerns_single_ids(error.kind()) => {
+                Err(error) if batch.is_to_be_halved(&error) => {
                     let half = batch.ids.len().div_ceil(2);
                     // Of a batch with protected ids EC2 still terminates those in other zones.
                     let may_be_done = batch.may_be_done || error.kind() == ErrorKind::Protected;

@@ -155,14 +155,12 @@ fn always_enabled(home: &str) -> Vec<&str> {
 pub(super) async fn regions(clients: &Clients, all: bool) -> Result<Vec<String>> {
     let asked = clients.any_region().await;
     tracing::debug!(operation = "DescribeRegions", place = asked, "call");
-    let answer = clients
-        .ec2(&asked)
-        .await
-        .describe_regions()
-        .all_regions(all)
-        .send()
-        .await;
-    let output = answer.map_err(|error| translate(&error, Call::Read, "cannot list the regions", &asked))?;
+    let call = async {
+        let request = clients.ec2(&asked).await.describe_regions().all_regions(all);
+        let answer = request.send().await;
+        answer.map_err(|error| translate(&error, Call::Read, "cannot list the regions", &asked))
+    };
+    let output = in_time(&asked, "cannot list the regions", call).await?;
     let mut names: Vec<String> = output
         .regions()
         .iter()
@@ -181,8 +179,7 @@ async fn check_region(clients: &Clients, region: &str) -> Result<()> {
         return Err(unknown("region", region, REGIONS));
     }
     let attempted = format!("cannot tell whether region {region:?} exists");
-    let look_up = async { regions(clients, true).await.map_err(|error| error.context(&attempted)) };
-    let all = in_time(&clients.any_region().await, &attempted, look_up).await?;
+    let all = regions(clients, true).await.map_err(|error| error.context(attempted))?;
     if all.iter().any(|known| known == region) {
         return Ok(());
     }

@@ -28,10 +28,9 @@ pub(super) async fn set_protection(
                 Ok(()) => set(clients, target, protected).await,
                 Err(interrupted) => Err(interrupted),
             };
-            course.settle(&target.place, &target.id, result.clone());
             Outcome {
                 target: target.clone(),
-                result,
+                result: course.settle(target, result),
             }
         })
         .collect();

@@ -59,8 +59,7 @@ pub(super) async fn change_all(
 async fn change_in_zone(client: &Client, zone: &str, part: Part<'_>, change: Change, course: &Course<'_>) -> Results {
     if let [(position, target)] = part[..] {
         let result = change_one(client, target, change, course).await;
-        course.settle(zone, &target.id, result.clone());
-        return vec![(position, result)];
+        return vec![(position, course.settle(target, result))];
     }
     let waves: Vec<_> = part
         .chunks(WAVE)
@@ -89,10 +88,11 @@ async fn begin_wave<'a>(
 ) -> Vec<(usize, Result<Option<Taken<'a>>>)> {
     // Held until the last call is sent. Nobody closes it.
     let _wave = client.waves.acquire().await;
-    client.pace.turn().await;
-    let looked_at = Instant::now();
+    let mut looked_at = Instant::now();
     let looked: Result<(BTreeMap<_, _>, BTreeSet<_>)> = async {
         course.check()?;
+        client.pace.turn().await;
+        looked_at = Instant::now();
         let found = look(client, zone, wave.iter().map(|(_, target)| *target)).await?;
         let is_stopping = |api: &model::Instance| api.status == Some(Status::Stopping);
         let going = match found.values().any(is_stopping) {
@@ -110,7 +110,7 @@ async fn begin_wave<'a>(
         Err(error) => {
             return wave
                 .iter()
-                .map(|(position, _)| (*position, Err(Error::clone(&error))))
+                .map(|(position, target)| (*position, course.settle(target, Err(error.clone())).map(|()| None)))
                 .collect();
         }
     };
@@ -125,11 +125,11 @@ async fn begin_wave<'a>(
                 // Gone, or another one has its name by now, or has had the time to take it: that is told one by one.
                 None => change_one(client, target, change, course).await.map(|()| None),
             };
-            match &begun {
-                Ok(Some(_)) => {}
-                Ok(None) => course.settle(zone, &target.id, Ok(())),
-                Err(error) => course.settle(zone, &target.id, Err(error.clone())),
-            }
+            let begun = match begun {
+                Ok(Some(taken)) => Ok(Some(taken)),
+                Ok(None) => course.settle(target, Ok(())).map(|()| None),
+                Err(error) => course.settle(target, Err(error)).map(|()| None),
+            };
             (*position, begun)
         }
     });
@@ -165,9 +165,10 @@ async fn follow(
     course: &Course<'_>,
 ) -> Results {
     if taken.len() < 2 {
-        let followed = taken
-            .into_iter()
-            .map(async |(position, taken)| (position, settled(client, change, taken).await));
+        let followed = taken.into_iter().map(async |(position, taken): (usize, Taken<'_>)| {
+            let target = taken.target;
+            (position, course.settle(target, settled(client, change, taken).await))
+        });
         return join_all(followed).await;
     }
     let watched = taken.into_iter().map(|(position, taken)| Watched {
@@ -199,7 +200,8 @@ async fn follow(
             attempted,
         } = one.taken;
         let last = one.unread.map_or(Ok(operation), Err);
-        (one.position, concluded(client, target, change, last, &attempted).await)
+        let result = concluded(client, target, change, last, &attempted).await;
+        (one.position, course.settle(target, result))
     });
     let concluded: Vec<_> = concluded.collect();
     let concluded = stream::iter(concluded).buffer_unordered(READS_AT_ONCE);
@@ -281,8 +283,7 @@ fn sift<'a>(
 ) {
     watched.retain(|one| match result(&one.taken) {
         Some(result) => {
-            let target = one.taken.target;
-            course.settle(&target.place, &target.id, result.clone());
+            let result = course.settle(one.taken.target, result);
             results.push((one.position, result));
             false
         }

@@ -83,6 +83,7 @@ pub(super) async fn begin<'a>(
     let to = (client.project().await?, client.instances().await?);
     let attempted = format!("{} {name}", change.verb());
     let request_id = fresh_request_id();
+    course.check()?;
     client.pace.turn().await;
     course.begin(&target.place, [target.id.as_str()])?;
     let sent = client.change_in_turn(&attempted, &target.place, || {

@@ -19,10 +19,8 @@ impl Mock {
             .map(|region| self.act_in(action, region, targets, course));
         let calls = calls.map(|call| async {
             let results = call.await;
-            for (index, result) in &results {
-                course.settle(&targets[*index].place, &targets[*index].id, result.clone());
-            }
-            results
+            let settle = |(index, result): (usize, _)| (index, course.settle(&targets[index], result));
+            results.into_iter().map(settle).collect::<Vec<_>>()
         });
         let mut results: Vec<Option<Result<()>>> = targets.iter().map(|_| None).collect();
         for (index, result) in join_all(calls).await.into_iter().flatten() {
