@@ -105,7 +105,7 @@ fn unsettled(target: &InstanceRef) -> Error {
     let message = format!("{target}: interrupted before it was known what came of it");
     Error::new(ErrorKind::UnknownOutcome, message)
         .with_leftover(target)
-        .with_remedy("look at it with `cloudctl describe`, and run it again if that is needed")
+        .with_remedy("run the same command again, if `cloudctl describe` shows that it is needed")
 }
 
 #[cfg(test)]

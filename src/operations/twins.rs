@@ -49,7 +49,10 @@ async fn look_past(parts: &[Part], made: &[Instance], interrupt: &Interrupt) -> 
         };
         let is_fresh = made.iter().all(|instance| seen.shows(&instance.reference));
         last = Some(seen);
-        let rest = async { Ok(tokio::time::sleep(PAUSE).await) };
+        let rest = async {
+            tokio::time::sleep(PAUSE).await;
+            Ok(())
+        };
         if is_fresh || look == LOOKS || interrupt.stops(rest).await.is_err() {
             break;
         }
