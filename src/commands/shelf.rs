@@ -7,7 +7,8 @@ use futures_util::future::join_all;
 
 use super::need::{attach, regions_meant};
 use crate::catalog::{Catalog, Price};
-use crate::cloud::{Area, Error, ErrorKind, MachineNeed, MachineType, Provider, ProviderKind, Result};
+use crate::cloud::{Error, ErrorKind, MachineNeed, MachineType, Provider, ProviderKind, Result};
+use crate::operations::places_of;
 
 /// A machine type of a region.
 pub(super) struct Row {
@@ -99,19 +100,10 @@ async fn regions(provider: &dyn Provider, words: &[String], shelf: &mut Shelf) -
     }
     let mut regions = Vec::new();
     for (index, word) in words.iter().enumerate() {
-        let meant = match word.parse::<Area>() {
-            Ok(_) => {
-                let all = provider.regions().await?;
-                let meant = regions_meant(provider.kind(), std::slice::from_ref(word), &all);
-                let none = || Error::invalid(format!("no region in {word} can be used"));
-                if meant.is_empty() { Err(none()) } else { Ok(meant) }
-            }
-            Err(_) => provider.locate(Some(word), None).await.map(|place| vec![place.region]),
-        };
-        match meant {
+        match places_of(provider, word).await {
             Ok(meant) => {
                 shelf.known.insert(index);
-                regions.extend(meant);
+                regions.extend(meant.into_iter().map(|place| place.region));
             }
             Err(error) if error.kind() == ErrorKind::InvalidSpec => shelf.unknown.push((index, error)),
             Err(error) => return Err(error),

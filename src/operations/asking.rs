@@ -26,23 +26,25 @@ pub(super) struct Asked {
 impl Asked {
     /// A location of which it is known that there is one.
     pub(super) fn named(location: Location) -> Self {
-        Self {
-            location,
-            has_instances: AtomicBool::new(false),
-            is_named: watch::Sender::new(Some(true)),
-        }
+        Self::new(location, Some(true))
     }
 
     /// A location that is asked before the cloud has named those that it has.
     pub(super) fn early(location: Location) -> Self {
-        let asked = Self::named(location);
-        asked.decide(None);
-        asked
+        Self::new(location, None)
+    }
+
+    fn new(location: Location, is_named: Option<bool>) -> Self {
+        Self {
+            location,
+            has_instances: AtomicBool::new(false),
+            is_named: watch::Sender::new(is_named),
+        }
     }
 
     /// Says whether the cloud has named it.
-    pub(super) fn decide(&self, is_named: impl Into<Option<bool>>) {
-        self.is_named.send_replace(is_named.into());
+    pub(super) fn decide(&self, is_named: bool) {
+        self.is_named.send_replace(Some(is_named));
     }
 
     /// Whether the cloud has named it; `None` as long as it has named none.

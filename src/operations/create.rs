@@ -1,9 +1,10 @@
 //! Creating once: the name is the idempotency key, whoever asks and however often.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::adopt::adopt;
-use super::batch::with_target;
+use super::batch::{BatchAction, act, with_target};
 use super::look_up::{Part, Seen};
 use super::make::{Made, make};
 use super::offer::{Offer, Wish};
@@ -11,7 +12,7 @@ use super::room::{is_elsewhere, no_room, prefer, zones};
 use super::standing::{Standing, look_before, standing};
 use super::twins::without_twins;
 use super::widen::{Fallback, Reach, Step, is_definite};
-use crate::cloud::{Course, Error, ErrorKind, Instance, InstanceName, InstanceSpec, Members, Result};
+use crate::cloud::{Error, ErrorKind, Instance, InstanceName, InstanceSpec, Members, Result};
 use crate::interrupt::Interrupt;
 
 /// An instance of the asked name and spec.
@@ -88,11 +89,8 @@ async fn complete(mut instance: Instance, wish: &Wish, reach: &Reach<'_>, interr
         return Ok(instance);
     };
     // Compute Engine protects the members of a group after the call that makes them.
-    let target = std::slice::from_ref(&instance.reference);
-    let may_begin = || interrupt.status().is_none();
-    let course = Course::new(&may_begin);
-    let outcomes = interrupt.settles(provider.set_protection(target, true, &course)).await;
-    let outcomes = outcomes.unwrap_or_else(|| course.cut_short(target));
+    let target = std::slice::from_ref(&instance);
+    let outcomes = act(&|_| Arc::clone(provider), target, BatchAction::Protect, interrupt).await;
     let protected = outcomes.into_iter().try_for_each(|outcome| outcome.result);
     protected.map_err(|error| with_target(error, &instance.reference).with_leftover(&instance.reference))?;
     instance.protected = Some(true);

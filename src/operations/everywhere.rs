@@ -70,7 +70,7 @@ pub(super) async fn ask_everywhere(
         open.push(Arc::clone(&asked));
         asking.push(ask(asked));
     }
-    let counts = |asked: &Arc<Asked>| named.contains(&asked.location);
+    let counts = |asked: &Arc<Asked>| asked.is_named() == Some(true);
     open.retain(|asked| !answers.iter().any(|(answered, _)| Arc::ptr_eq(answered, asked)));
     while open.iter().any(counts) {
         let Some((asked, part)) = asking.next().await else {

@@ -1,6 +1,7 @@
 //! `cloudctl create`
 
 mod amounts;
+mod choices;
 mod connect;
 mod inputs;
 mod making;
@@ -20,10 +21,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::ValueEnum;
-
 pub(super) use self::amounts::memory_argument;
 use self::amounts::usd_argument;
+pub use self::choices::{FallbackArgument, WaitArgument};
 pub(super) use self::inputs::own_key;
 use self::making::create_all;
 use self::order::Order;
@@ -35,7 +35,7 @@ use crate::cloud::{
 };
 use crate::context::Context;
 use crate::exit::ExitStatus;
-use crate::operations::{Fallback, SSH_PORT};
+use crate::operations::SSH_PORT;
 use crate::output::{INSTANCES, PLANS, Report};
 use crate::settings::one_of;
 
@@ -142,43 +142,6 @@ pub struct Args {
     /// Show what would be made, and make nothing
     #[arg(long)]
     dry_run: bool,
-}
-
-/// What `create` waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum WaitArgument {
-    /// Nothing: the cloud took it on
-    None,
-    /// It runs
-    Running,
-    /// It runs, and answers by SSH
-    Ssh,
-}
-
-/// Where `create` goes on looking for room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum FallbackArgument {
-    /// In the other zones of the region
-    Zone,
-    /// On other machine types that have at least as much
-    Type,
-    /// In the other regions of the same area
-    Region,
-    /// On the other providers whose credentials are found
-    Provider,
-}
-
-impl From<FallbackArgument> for Fallback {
-    fn from(argument: FallbackArgument) -> Self {
-        match argument {
-            FallbackArgument::Zone => Self::Zone,
-            FallbackArgument::Type => Self::Type,
-            FallbackArgument::Region => Self::Region,
-            FallbackArgument::Provider => Self::Provider,
-        }
-    }
 }
 
 /// Creates what is asked for, once.

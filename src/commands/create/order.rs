@@ -5,11 +5,11 @@ use std::sync::Arc;
 use super::inputs::Request;
 use super::place::{providers, sites};
 use super::spec_file::SpecFile;
-use super::{Args, Fallback, WaitArgument};
+use super::{Args, WaitArgument};
 use crate::catalog::Catalog;
 use crate::cloud::{Error, Provider, Result};
 use crate::context::Context;
-use crate::operations::{Reach, Site, Wish};
+use crate::operations::{Fallback, Reach, Site, Wish};
 
 /// One VM, or a group of them, and where it may go.
 pub(super) struct Order {

@@ -127,8 +127,7 @@ async fn begin_wave<'a>(
             };
             let begun = match begun {
                 Ok(Some(taken)) => Ok(Some(taken)),
-                Ok(None) => course.settle(target, Ok(())).map(|()| None),
-                Err(error) => course.settle(target, Err(error)).map(|()| None),
+                concluded => course.settle(target, concluded.map(drop)).map(|()| None),
             };
             (*position, begun)
         }
