@@ -26,6 +26,8 @@
 //! true of every cloud and pure: `cloud`; it needs time or concurrency: `operations`. It chooses a word the user
 //! reads: `output`. It reads the environment, clock or terminal: `context`.
 
+#![forbid(unsafe_code)]
+
 pub mod catalog;
 pub mod cli;
 pub mod cloud;

@@ -26,6 +26,7 @@ mod provider;
 mod provider_kind;
 mod reference;
 mod secret;
+mod shown;
 mod spec;
 mod token;
 
@@ -55,5 +56,6 @@ pub use provider::{Clock, Created, Identity, Outcome, Provider, PublishedPrice};
 pub use provider_kind::ProviderKind;
 pub use reference::{InstanceRef, Reference};
 pub use secret::Secret;
+pub use shown::{may_be_secret, path_text, quoted};
 pub use spec::{InstanceSpec, SshKey};
 pub use token::IdempotencyToken;

@@ -6,8 +6,8 @@ mod mock;
 
 use std::sync::Arc;
 
-use crate::cloud::{Clock, Provider, ProviderKind};
-use crate::settings::Settings;
+use crate::cloud::{Clock, Provider, ProviderKind, Result};
+use crate::settings::{ResolvedSetting, Settings, VendorSetting};
 
 /// Gives the driver of a cloud. Nothing is read or connected before its first call, so this cannot fail.
 pub fn connect(kind: ProviderKind, settings: &Settings, clock: Arc<dyn Clock>) -> Arc<dyn Provider> {
@@ -25,5 +25,26 @@ pub fn has_credentials(kind: ProviderKind, settings: &Settings) -> bool {
         ProviderKind::Aws => aws::has_credentials(settings),
         ProviderKind::Gcp => gcp::has_credentials(settings),
         ProviderKind::Mock => false,
+    }
+}
+
+/// The settings of a cloud's own tools, and what cloudctl does with each.
+pub fn vendor_settings(kind: ProviderKind) -> &'static [VendorSetting] {
+    match kind {
+        ProviderKind::Aws => aws::VENDOR_SETTINGS,
+        ProviderKind::Gcp => gcp::VENDOR_SETTINGS,
+        ProviderKind::Mock => &[],
+    }
+}
+
+/// What the settings of a cloud's own tools come to in this run, each with where it came from; asks no network.
+///
+/// # Errors
+/// `InvalidSpec` if a configuration file cannot be read; `Unauthenticated` if a credentials file cannot.
+pub fn resolved_settings(kind: ProviderKind, settings: &Settings) -> Result<Vec<ResolvedSetting>> {
+    match kind {
+        ProviderKind::Aws => aws::resolved_settings(settings),
+        ProviderKind::Gcp => gcp::resolved_settings(settings),
+        ProviderKind::Mock => Ok(Vec::new()),
     }
 }

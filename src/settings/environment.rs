@@ -3,6 +3,32 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+/// What the names of variables begin with that set something for cloudctl, the clouds' own tools or their SDKs.
+const PREFIXES: [&str; 8] = [
+    "AWS_",
+    "CLOUDCTL_",
+    "CLOUDSDK_",
+    "CLOUD_SDK_",
+    "GCE_",
+    "GCLOUD_",
+    "GOOGLE_",
+    "SSL_CERT_",
+];
+/// The others, in capitals; a proxy's may be in small letters, too.
+const NAMES: [&str; 6] = [
+    "ALL_PROXY",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_GCE_CHECK",
+    "NO_PROXY",
+    "REQUESTS_CA_BUNDLE",
+];
+
+/// Whether a variable of this name sets something for cloudctl, the clouds' own tools or their SDKs.
+pub fn is_setting(name: &str) -> bool {
+    PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
 /// A snapshot of the environment variables.
 #[derive(Clone, Default)]
 pub struct Environment(BTreeMap<String, String>);

@@ -6,6 +6,7 @@ mod environment;
 mod file;
 mod provider_choice;
 mod toml_text;
+mod vendor_setting;
 mod words;
 
 use std::path::PathBuf;
@@ -13,10 +14,11 @@ use std::path::PathBuf;
 use clap::Args;
 
 pub use clouds::{AwsSettings, GcpSettings, MockSettings};
-pub use environment::Environment;
+pub use environment::{Environment, is_setting};
 pub use file::{AwsEntry, ConfigFile, ContextEntry, GcpEntry, MockEntry};
 pub use provider_choice::ProviderChoice;
 pub use toml_text::parse_toml;
+pub use vendor_setting::{ResolvedSetting, SettingPlace, Topic, Treatment, VendorSetting, refuse_unsupported};
 pub use words::one_of;
 
 use crate::cloud::{Error, ProviderKind, Result};

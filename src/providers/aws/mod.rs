@@ -39,6 +39,7 @@ mod spot_price;
 mod tags;
 mod ttl;
 mod user_data;
+mod vendor_settings;
 mod volumes;
 mod xml;
 mod zones;
@@ -55,6 +56,8 @@ use crate::cloud::{
     Pages, Place, Plan, Provider, ProviderKind, PublishedPrice, Result, SurvivingDisk,
 };
 use crate::settings::Settings;
+
+pub(super) use self::vendor_settings::{VENDOR_SETTINGS, resolved_settings};
 
 /// Whether credentials are found where AWS's tools keep them; asks no network.
 pub(super) fn has_credentials(settings: &Settings) -> bool {

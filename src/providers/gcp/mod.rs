@@ -47,6 +47,7 @@ mod settle;
 mod tags;
 mod token;
 mod ttl;
+mod vendor_settings;
 mod warning;
 
 use std::collections::BTreeSet;
@@ -64,6 +65,8 @@ use crate::cloud::{
     Outcome, Pages, Place, Plan, Provider, ProviderKind, PublishedPrice, Result, SurvivingDisk,
 };
 use crate::settings::Settings;
+
+pub(super) use self::vendor_settings::{VENDOR_SETTINGS, resolved_settings};
 
 /// The driver.
 pub(super) struct Gcp {

@@ -1,0 +1,169 @@
+//! Values of the user's in messages. A value that may be a secret, put there by mistake, is withheld: its length is
+//! shown in its place.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+/// The longest value that is shown, in characters. File systems take longer paths, but people do not read them.
+const MAX_SHOWN: usize = 200;
+/// What tokens and keys of well-known services begin with.
+const TOKEN_PREFIXES: [&str; 15] = [
+    "ya29.",
+    "1//",
+    "GOCSPX-",
+    "AIza",
+    "AKIA",
+    "ASIA",
+    "eyJ",
+    "ghp_",
+    "gho_",
+    "ghs_",
+    "github_pat_",
+    "glpat-",
+    "xox",
+    "sk-",
+    "dop_v1_",
+];
+/// The length of an AWS secret access key.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_access-keys.html>
+const AWS_SECRET_LENGTH: usize = 40;
+/// From this length on a word of mixed letters and digits is taken for a token.
+const TOKEN_LENGTH: usize = 32;
+
+/// A value in quotes, as Rust writes a string; `a value of 2,318 characters` if it may be a secret.
+pub fn quoted(text: &str) -> String {
+    match may_be_secret(text) {
+        true => withheld(text),
+        false => format!("{text:?}"),
+    }
+}
+
+/// A path; `a value of 2,318 characters that is not a path` if it may be a secret or the content of a file.
+pub fn path_text(path: impl AsRef<Path>) -> String {
+    let text = path.as_ref().to_string_lossy();
+    match may_be_secret(&text) {
+        true => format!("{} that is not a path", withheld(&text)),
+        false => text.into_owned(),
+    }
+}
+
+/// Whether a value must not be shown: it has several lines, is overlong, or has the form of a document, a key or a
+/// token.
+pub fn may_be_secret(text: &str) -> bool {
+    let trimmed = text.trim();
+    text.chars().any(char::is_control)
+        || text.chars().count() > MAX_SHOWN
+        || trimmed.starts_with(['{', '[', '<', '#'])
+        || trimmed.contains("-----BEGIN")
+        || names_a_secret(trimmed)
+        || trimmed.split_whitespace().any(is_token)
+}
+
+fn withheld(text: &str) -> String {
+    format!("a value of {} characters", with_thousands(text.chars().count()))
+}
+
+/// `DB_PASSWORD=hunter2` and the like.
+fn names_a_secret(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    [
+        "password",
+        "passwd",
+        "secret",
+        "token",
+        "apikey",
+        "api_key",
+        "access_key",
+        "private_key",
+    ]
+    .iter()
+    .any(|word| {
+        lower.match_indices(word).any(|(at, _)| {
+            let rest = lower[at + word.len()..].trim_start_matches(['"', '\'', ' ']);
+            rest.strip_prefix(['=', ':']).is_some_and(|value| !value.is_empty())
+        })
+    })
+}
+
+fn is_token(word: &str) -> bool {
+    let is_mixed = |part: &str| {
+        part.contains(|c: char| c.is_ascii_lowercase())
+            && part.contains(|c: char| c.is_ascii_uppercase())
+            && part.contains(|c: char| c.is_ascii_digit())
+    };
+    let is_base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
+    let has_prefix = TOKEN_PREFIXES.iter().any(|prefix| {
+        let rest = word.strip_prefix(prefix);
+        rest.is_some_and(|rest| rest.len() >= 12 && !rest.contains('/'))
+    });
+    let is_aws_secret =
+        word.len() == AWS_SECRET_LENGTH && !word.starts_with('/') && word.chars().all(is_base64) && is_mixed(word);
+    let has_long_part = || {
+        let mut parts = word.split(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '+' | '=' | '_'));
+        parts.any(|part| part.len() >= TOKEN_LENGTH && is_mixed(part))
+    };
+    has_prefix || is_aws_secret || has_long_part()
+}
+
+fn with_thousands(number: usize) -> Cow<'static, str> {
+    let digits = number.to_string();
+    if digits.len() <= 3 {
+        return digits.into();
+    }
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ordinary_values_are_shown() {
+        for path in [
+            "key.pem",
+            "~/.ssh/id_ed25519.pub",
+            "/home/ada/My Documents/boot script.sh",
+            "C:\\Users\\ada\\key.pem",
+            "/nix/store/3n58xw4373jp0ljirf06d8077j15pc4j-cloud-init/boot.sh",
+            "/var/run/secrets/eks.amazonaws.com/serviceaccount/token",
+            "../keys/2026-11-27/0f8fad5b-d9cb-469f-a165-70867728950e.json",
+        ] {
+            assert_eq!(path_text(path), path);
+        }
+        assert_eq!(quoted("web 1"), "\"web 1\"");
+        assert_eq!(quoted(""), "\"\"");
+    }
+
+    #[test]
+    fn what_may_be_a_secret_is_withheld() {
+        let long = "a".repeat(2318);
+        for secret in [
+            "{\"type\": \"service_account\"}",
+            "-----BEGIN OPENSSH PRIVATE KEY-----",
+            "first\nsecond",
+            "carriage\r",
+            "#!/bin/sh",
+            "#cloud-config",
+            "ya29.a0AfB_byCabcdefghijkl",
+            "AKIAIOSFODNN7EXAMPLE",
+            "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKE7",
+            "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0",
+            "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
+            "DB_PASSWORD=hunter2",
+            "token: abc",
+            "b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW",
+            &long,
+        ] {
+            assert!(!quoted(secret).contains(&secret[..4]), "{secret}");
+            assert!(path_text(secret).ends_with("that is not a path"), "{secret}");
+        }
+        assert_eq!(path_text(&long), "a value of 2,318 characters that is not a path");
+    }
+}

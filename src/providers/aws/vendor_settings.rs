@@ -1,0 +1,12 @@
+//! The settings of the AWS CLI and SDKs that bear on EC2, and what cloudctl does with each.
+
+use crate::cloud::Result;
+use crate::settings::{ResolvedSetting, Settings, VendorSetting};
+
+/// All of them, by topic.
+pub(in crate::providers) const VENDOR_SETTINGS: &[VendorSetting] = &[];
+
+/// What they come to in this run.
+pub(in crate::providers) fn resolved_settings(_settings: &Settings) -> Result<Vec<ResolvedSetting>> {
+    Ok(Vec::new())
+}
