@@ -12,6 +12,7 @@ use crate::catalog::Catalog;
 use crate::cloud::{Clock, Error, ErrorKind, Provider, ProviderKind, Result};
 use crate::interrupt::Interrupt;
 use crate::output::{Printer, Streams, Terminal};
+use crate::panic_report::PanicReport;
 use crate::providers;
 use crate::settings::{Environment, Settings, Source};
 
@@ -27,6 +28,8 @@ pub struct World {
     pub terminal: Terminal,
     /// The time of day.
     pub clock: Arc<dyn Clock>,
+    /// What a panic is told of the run.
+    pub panics: PanicReport,
 }
 
 struct SystemClock;
@@ -38,8 +41,8 @@ impl Clock for SystemClock {
 }
 
 impl World {
-    /// The world of this process.
-    pub fn of_process() -> Self {
+    /// The world of this process, whose panics are reported so.
+    pub fn of_process(panics: PanicReport) -> Self {
         // A variable that is not Unicode cannot be one of ours; the SDKs read theirs themselves.
         let variables =
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
@@ -53,6 +56,7 @@ impl World {
             input: Box::new(io::BufReader::new(io::stdin())),
             environment,
             clock: Arc::new(SystemClock),
+            panics,
         }
     }
 }

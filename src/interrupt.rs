@@ -74,6 +74,11 @@ impl Interrupt {
         Ok(Change(Arc::clone(&self.flight)))
     }
 
+    /// Whether a change may be in flight. For a panic, which can come while the lock is held: then it may be.
+    pub fn may_be_changing(&self) -> bool {
+        self.flight.try_lock().map_or(true, |flight| flight.changes > 0)
+    }
+
     /// Checks that no signal has come.
     ///
     /// # Errors

@@ -13,8 +13,9 @@
 //! | [`settings`] | flag > env > file, resolved once into plain values | cloud |
 //! | [`operations`] | true of every cloud: fan-out, create once, wait, select, terminate guard, expiry | cloud, catalog, interrupt |
 //! | [`output`] | what the user reads: tables, JSON, errors and hints, progress | cloud, exit |
+//! | [`panic_report`] | what is said of a panic, the last line of defence | cloud, exit, interrupt, output |
 //! | [`providers`] | `connect(kind)`, and a folder for each cloud | cloud, catalog, settings |
-//! | [`context`] | the outside world, injected: streams, environment, clock, terminal | cloud, catalog, interrupt, settings, providers, output |
+//! | [`context`] | the outside world, injected: streams, environment, clock, terminal | cloud, catalog, interrupt, settings, providers, output, panic_report |
 //! | [`commands`] | one file for each verb: its `Args`, then `run(args, context)` | cloud, catalog, context, exit, interrupt, operations, output, settings |
 //! | [`cli`] | what can be typed, and mistakes in it | cloud, commands, settings |
 //!
@@ -37,6 +38,7 @@ pub mod exit;
 pub mod interrupt;
 pub mod operations;
 pub mod output;
+pub mod panic_report;
 pub mod providers;
 pub mod settings;
 
@@ -54,7 +56,7 @@ use crate::cloud::{Error, ErrorKind};
 use crate::context::{Context, World};
 use crate::exit::ExitStatus;
 use crate::operations::BatchAction;
-use crate::output::Printer;
+use crate::output::{Printer, Withheld};
 use crate::settings::{Settings, Source};
 
 /// Runs one command line in the given world, and gives the exit status. `arguments` begin with the program's name.
@@ -65,12 +67,17 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, world: World) -> ExitS
         environment,
         terminal,
         clock,
+        panics,
     } = world;
     let mut printer = Printer::new(streams, terminal);
     let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let words = arguments.iter().skip(1).filter_map(|argument| argument.to_str());
+    let withheld = Withheld::of(environment.secrets(), words);
+    printer.withhold(withheld.clone());
     // Errors have the form that was asked for even if they come before it is known whether that makes sense.
     let early_format = cli::format_asked_for(&arguments).or(environment.get("CLOUDCTL_OUTPUT"));
     let _ = printer.set_format(early_format, false);
+    panics.set_format(early_format);
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => return explain_usage(&error, &arguments, &mut printer),
@@ -84,7 +91,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, world: World) -> ExitS
         Ok(settings) => settings,
         Err(error) => return fail(error, &mut printer),
     };
-    start_log(cli.global.verbose, settings.environment.get("CLOUDCTL_LOG"));
+    start_log(cli.global.verbose, settings.environment.get("CLOUDCTL_LOG"), withheld);
+    panics.set_format(settings.output.value.as_deref().filter(|_| !settings.quiet));
     if let Err(error) = printer.set_format(settings.output.value.as_deref(), settings.quiet) {
         let error = match &settings.output.source {
             Source::Flag(_) => error,
@@ -93,6 +101,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, world: World) -> ExitS
         return fail(error, &mut printer);
     }
     let mut context = Context::new(settings, printer, input, clock);
+    panics.set_interrupt(&context.interrupt);
     context.interrupt.listen();
     let status = execute(cli.command, &mut context).unwrap_or_else(|error| fail_with(error, &mut context.printer));
     match context.interrupt.status() {
@@ -192,7 +201,7 @@ fn explain_usage(error: &clap::Error, arguments: &[OsString], printer: &mut Prin
 
 /// Logs to stderr, events of cloudctl alone: the SDKs' own would show request bodies, and with them user data. Nobody
 /// need ask for its warnings.
-fn start_log(verbosity: u8, variable: Option<&str>) {
+fn start_log(verbosity: u8, variable: Option<&str>, withheld: Withheld) {
     use tracing::level_filters::LevelFilter;
     use tracing_subscriber::filter::Targets;
     use tracing_subscriber::prelude::*;
@@ -204,7 +213,7 @@ fn start_log(verbosity: u8, variable: Option<&str>) {
         (_, _) => LevelFilter::TRACE,
     };
     let events = tracing_subscriber::fmt::layer()
-        .with_writer(io::stderr)
+        .with_writer(move || LogWriter(withheld.clone()))
         .with_ansi(false);
     let events = match (variable, verbosity) {
         (None, 0) => events.event_format(PlainWarning).boxed(),
@@ -215,6 +224,21 @@ fn start_log(verbosity: u8, variable: Option<&str>) {
     let _ = tracing_subscriber::registry()
         .with(events.with_filter(only_ours))
         .try_init();
+}
+
+/// Writes lines of the log to stderr, without secrets. Each comes in one piece.
+struct LogWriter(Withheld);
+
+impl io::Write for LogWriter {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(line);
+        io::stderr().write_all(self.0.hide(&text).as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
 }
 
 /// The form that warnings have where no log was asked for: that of all other warnings.

@@ -2,9 +2,13 @@
 
 use std::process::ExitCode;
 
+use cloudctl::context::World;
+use cloudctl::panic_report::PanicReport;
+
 fn main() -> ExitCode {
+    let panics = PanicReport::install();
     remove_empty_settings();
-    let status = cloudctl::run(std::env::args_os(), cloudctl::context::World::of_process());
+    let status = cloudctl::run(std::env::args_os(), World::of_process(panics));
     ExitCode::from(status.code())
 }
 

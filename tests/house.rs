@@ -15,10 +15,19 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("settings", &["cloud"]),
     ("operations", &["cloud", "catalog", "interrupt"]),
     ("output", &["cloud", "exit"]),
+    ("panic_report", &["cloud", "exit", "interrupt", "output"]),
     ("providers", &["cloud", "catalog", "settings"]),
     (
         "context",
-        &["cloud", "catalog", "interrupt", "settings", "providers", "output"],
+        &[
+            "cloud",
+            "catalog",
+            "interrupt",
+            "settings",
+            "providers",
+            "output",
+            "panic_report",
+        ],
     ),
     (
         "commands",

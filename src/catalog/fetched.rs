@@ -7,7 +7,7 @@ use std::path::Path;
 
 use jiff::civil::Date;
 
-use crate::cloud::{Error, ErrorKind, ProviderKind, PublishedPrice, Result};
+use crate::cloud::{Error, ErrorKind, ProviderKind, PublishedPrice, Result, path_text};
 
 const HEAD: &str = "cloudctl-prices\t1";
 /// Some ten times what both clouds publish.
@@ -80,7 +80,7 @@ impl Fetched {
     /// `InvalidSpec` if it cannot be read, or is not what `catalog update` writes.
     pub fn read(path: &Path) -> Result<Option<Self>> {
         let failed = |error: io::Error| {
-            Error::new(ErrorKind::InvalidSpec, format!("cannot read {}", path.display())).with_source(error)
+            Error::new(ErrorKind::InvalidSpec, format!("cannot read {}", path_text(path))).with_source(error)
         };
         match std::fs::metadata(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -138,7 +138,7 @@ impl Fetched {
     pub fn write(&self, path: &Path) -> Result<()> {
         self.try_write(path).map_err(|error| {
             let error =
-                Error::new(ErrorKind::InvalidSpec, format!("cannot write {}", path.display())).with_source(error);
+                Error::new(ErrorKind::InvalidSpec, format!("cannot write {}", path_text(path))).with_source(error);
             error.with_remedy("name a file that can be written with CLOUDCTL_CATALOG")
         })
     }
@@ -180,10 +180,10 @@ fn is_price(usd: f64) -> bool {
 
 fn foreign(path: &Path, line: usize) -> Error {
     let message = match line {
-        0 => format!("{} is no file", path.display()),
+        0 => format!("{} is no file", path_text(path)),
         line => format!(
             "{} is no file of `cloudctl catalog update`: line {line} makes no sense",
-            path.display()
+            path_text(path)
         ),
     };
     Error::invalid(message).with_remedy("remove it, and fetch prices with `cloudctl catalog update`")

@@ -6,11 +6,11 @@ use clap::CommandFactory;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::Cli;
-use crate::cloud::Error;
+use crate::cloud::{Error, may_be_secret, plain};
 
 /// One line for what is wrong with the command line, and a hint.
 pub fn explain(error: &clap::Error, arguments: &[OsString]) -> Error {
-    let rendered = error.render().to_string();
+    let rendered = without_secrets(error, error.render().to_string(), arguments);
     let paragraph = rendered.split("\n\n").next().unwrap_or_default();
     let lines = paragraph.lines().map(str::trim);
     // The hint lists them.
@@ -18,6 +18,36 @@ pub fn explain(error: &clap::Error, arguments: &[OsString]) -> Error {
     let message = lines.join(" ");
     let message = message.trim_start_matches("error: ");
     Error::invalid(message).with_remedy(hint(error, arguments))
+}
+
+/// The text without the values in it that may be secrets. Before it is cut into paragraphs: they may have empty lines.
+fn without_secrets(error: &clap::Error, rendered: String, arguments: &[OsString]) -> String {
+    // What was not given is one of our own names, such as `<REF>`.
+    let is_given = |value: &str| {
+        arguments
+            .iter()
+            .any(|argument| argument.to_string_lossy().contains(value))
+    };
+    let kinds = [
+        ContextKind::InvalidValue,
+        ContextKind::InvalidArg,
+        ContextKind::InvalidSubcommand,
+        ContextKind::PriorArg,
+        ContextKind::TrailingArg,
+    ];
+    let mut text = rendered;
+    for value in kinds.iter().filter_map(|kind| error.get(*kind)) {
+        let values = match value {
+            ContextValue::String(value) => std::slice::from_ref(value),
+            ContextValue::Strings(values) => values,
+            _ => continue,
+        };
+        for value in values.iter().filter(|value| may_be_secret(value) && is_given(value)) {
+            text = text.replace(&format!("'{value}'"), &plain(value));
+            text = text.replace(value.as_str(), &plain(value));
+        }
+    }
+    text
 }
 
 /// The next step after a mistake on the command line.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Error, ProviderKind, Result};
+use super::{Error, ProviderKind, Result, quoted};
 
 /// A part of the world that regions are in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -97,7 +97,7 @@ impl FromStr for Area {
             .find(|area| area.as_str() == input)
             .ok_or_else(|| {
                 let all = Self::ALL.map(Self::as_str).join(", ");
-                Error::invalid(format!("unknown area {input:?}")).with_remedy(format!("use one of {all}"))
+                Error::invalid(format!("unknown area {}", quoted(input))).with_remedy(format!("use one of {all}"))
             })
     }
 }

@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use jiff::{Span, SpanRelativeTo};
 
-use super::{Error, Result};
+use super::{Error, Result, quoted};
 
 /// Reads a duration such as `90s`, `15m`, `2h` or `7d`.
 ///
 /// # Errors
 /// `InvalidSpec` for anything else, naming it.
 pub fn parse_duration(text: &str) -> Result<Duration> {
-    let error = || Error::invalid(format!("invalid duration {text:?}")).with_remedy("write it as 90s, 15m, 2h or 7d");
+    let error =
+        || Error::invalid(format!("invalid duration {}", quoted(text))).with_remedy("write it as 90s, 15m, 2h or 7d");
     let span: Span = text.parse().map_err(|_| error())?;
     if span.get_years() != 0 || span.get_months() != 0 {
         return Err(error());

@@ -217,6 +217,23 @@ impl Error {
         self
     }
 
+    /// The same failure with each of its texts replaced by what `change` makes of it.
+    #[must_use]
+    pub fn map_texts(mut self, change: impl Fn(&str) -> String) -> Self {
+        let inner = &mut *self.inner;
+        inner.message = change(&inner.message);
+        for text in [
+            &mut inner.code,
+            &mut inner.request_id,
+            &mut inner.location,
+            &mut inner.remedy,
+            &mut inner.leftover,
+        ] {
+            *text = text.as_deref().map(&change);
+        }
+        self
+    }
+
     /// What to act on.
     pub fn kind(&self) -> ErrorKind {
         self.inner.kind

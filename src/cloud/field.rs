@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use serde_json::{Value, json};
 
-use super::{Architecture, Error, Instance, InstanceState, ProviderKind, Result};
+use super::{Architecture, Error, Instance, InstanceState, ProviderKind, Result, quoted};
 
 /// One field of an instance. The order is that of the output; fields are only ever added.
 #[derive(Clone, Copy, Debug)]
@@ -101,6 +101,6 @@ impl FromStr for Field {
         let found = Self::ALL.iter().find(|field| field.name == input);
         found
             .copied()
-            .ok_or_else(|| Error::invalid(format!("unknown field {input:?}")))
+            .ok_or_else(|| Error::invalid(format!("unknown field {}", quoted(input))))
     }
 }

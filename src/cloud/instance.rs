@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Disk, Error, ErrorKind, Gpu, InstanceRef, Labels, ProviderKind, Result};
+use super::{Disk, Error, ErrorKind, Gpu, InstanceRef, Labels, ProviderKind, Result, quoted};
 
 /// Where an instance is in its life, in words that mean the same on every cloud.
 ///
@@ -75,7 +75,8 @@ impl FromStr for InstanceState {
             .find(|state| state.as_str() == input)
             .ok_or_else(|| {
                 let all: Vec<_> = Self::ALL.iter().map(|state| state.as_str()).collect();
-                Error::invalid(format!("unknown state {input:?}")).with_remedy(format!("use one of {}", all.join(", ")))
+                Error::invalid(format!("unknown state {}", quoted(input)))
+                    .with_remedy(format!("use one of {}", all.join(", ")))
             })
     }
 }
@@ -108,7 +109,9 @@ impl FromStr for Architecture {
         [Self::X86_64, Self::Arm64]
             .into_iter()
             .find(|architecture| architecture.as_str() == input)
-            .ok_or_else(|| Error::invalid(format!("unknown architecture {input:?}")).with_remedy("use x86_64 or arm64"))
+            .ok_or_else(|| {
+                Error::invalid(format!("unknown architecture {}", quoted(input))).with_remedy("use x86_64 or arm64")
+            })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Error, Result};
+use super::{Error, Result, quoted};
 
 /// Labels of an instance, or that it shall have, in the order of their keys.
 pub type Labels = BTreeMap<String, String>;
@@ -31,7 +31,9 @@ pub const LABEL_MEMBERS: &str = "cloudctl-members";
 /// `InvalidSpec` for an empty key, control characters, and cloudctl's own keys.
 pub fn check_label_key(key: &str) -> Result<()> {
     if key.is_empty() || key.chars().any(char::is_control) {
-        return Err(Error::invalid(format!("invalid label key {key:?}")).with_remedy("write labels as key=value"));
+        return Err(
+            Error::invalid(format!("invalid label key {}", quoted(key))).with_remedy("write labels as key=value")
+        );
     }
     if key.starts_with(RESERVED_PREFIX) {
         return Err(Error::invalid(format!("the label {key} is one of cloudctl's own"))

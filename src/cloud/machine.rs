@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Architecture, Error, Result};
+use super::{Architecture, Error, Result, quoted};
 
 /// A machine type, in words that mean the same on every cloud.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,7 +39,7 @@ impl FromStr for Gpu {
     /// Reads `KIND` or `KIND:N`; makers' names (`nvidia-tesla-t4`) and case do not matter.
     fn from_str(input: &str) -> Result<Self> {
         let invalid = || {
-            Error::invalid(format!("invalid GPU {input:?}"))
+            Error::invalid(format!("invalid GPU {}", quoted(input)))
                 .with_remedy("write it as KIND or KIND:N, such as t4 or l4:2")
         };
         let (kind, count) = match input.split_once(':') {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Error, InstanceName, Result};
+use super::{Error, InstanceName, Result, quoted};
 
 /// Indexes of members, ascending, each once. As text they are ranges joined by `_`, such as `1-98_100`, which every
 /// cloud takes as a label's value.
@@ -81,7 +81,7 @@ impl FromStr for Members {
 
     /// Reads what `to_string` writes. Nothing else is trusted: people can edit labels.
     fn from_str(input: &str) -> Result<Self> {
-        let invalid = || Error::invalid(format!("invalid members {input:?}"));
+        let invalid = || Error::invalid(format!("invalid members {}", quoted(input)));
         let mut indexes: Vec<u32> = Vec::new();
         for run in input.split('_') {
             let (first, last) = run.split_once('-').unwrap_or((run, run));

@@ -56,6 +56,6 @@ pub use provider::{Clock, Created, Identity, Outcome, Provider, PublishedPrice};
 pub use provider_kind::ProviderKind;
 pub use reference::{InstanceRef, Reference};
 pub use secret::Secret;
-pub use shown::{may_be_secret, path_text, quoted};
+pub use shown::{is_content, is_plain_key, may_be_secret, parser_message, path_text, plain, quoted};
 pub use spec::{InstanceSpec, SshKey};
 pub use token::IdempotencyToken;

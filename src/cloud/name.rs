@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 
-use super::{Error, Result};
+use super::{Error, Result, quoted};
 
 /// A name that every cloud takes: a lower-case letter, then up to 62 lower-case letters, digits and hyphens,
 /// the last one no hyphen. It is Compute Engine's rule, the strictest of all, so that a script can change clouds.
@@ -87,8 +87,9 @@ impl FromStr for InstanceName {
             return Ok(Self(input.to_owned()));
         }
         let error = Error::invalid(format!(
-            "invalid name {input:?}: a name is a lower-case letter, then up to 62 lower-case letters, digits and \
-             hyphens, not ending in a hyphen"
+            "invalid name {}: a name is a lower-case letter, then up to 62 lower-case letters, digits and \
+             hyphens, not ending in a hyphen",
+            quoted(input)
         ));
         Err(match Self::nearest(input) {
             Some(nearest) => error.with_remedy(format!("use {nearest}")),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use super::{Error, Result};
+use super::{Error, Result, quoted};
 
 /// A TCP port, and from where it may be reached.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,7 +28,7 @@ impl FromStr for Opening {
             None => (input, ANYWHERE),
         };
         let port = port.parse().ok().filter(|port| *port > 0).ok_or_else(|| {
-            Error::invalid(format!("invalid port {port:?} to open"))
+            Error::invalid(format!("invalid port {} to open", quoted(port)))
                 .with_remedy("write it as PORT or PORT/CIDR, such as 22 or 22/203.0.113.0/24")
         })?;
         Ok(Self {
@@ -50,7 +50,7 @@ impl fmt::Display for Opening {
 /// A network in CIDR form whose host part is nothing, as the clouds want it.
 fn network(text: &str) -> Result<String> {
     let invalid = |why: &str| {
-        Error::invalid(format!("invalid network {text:?}: {why}"))
+        Error::invalid(format!("invalid network {}: {why}", quoted(text)))
             .with_remedy("write it in CIDR form, such as 203.0.113.0/24 or 203.0.113.7/32")
     };
     let (address, prefix) = match text.split_once('/') {

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     Fingerprint, InstanceName, InstanceSpec, LABEL_GENERATION, LABEL_MANAGED, LABEL_MEMBERS, LABEL_NAME, LABEL_SPEC,
-    LABEL_TTL, Labels, Members, format_duration, parse_duration,
+    LABEL_TTL, Labels, Members, format_duration, parse_duration, quoted,
 };
 
 /// The labels of cloudctl's own for a new instance and its disks. Part of the very call that makes them.
@@ -85,7 +85,7 @@ impl Ownership {
         let is_marked = labels.get(LABEL_MANAGED).is_some_and(|value| value == "true");
         let ttl = labels.get(LABEL_TTL).map(|text| parse_duration(text));
         let wrong = |key: &str, value: Option<&String>| match value {
-            Some(value) => format!("its label {key} is {value:?}"),
+            Some(value) => format!("its label {key} is {}", quoted(value)),
             None => format!("it has no label {key}"),
         };
         let doubt = if !is_marked {

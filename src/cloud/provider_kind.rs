@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Error, Result};
+use super::{Error, Result, quoted};
 
 /// The clouds there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -43,7 +43,9 @@ impl FromStr for ProviderKind {
         Self::ALL
             .into_iter()
             .find(|kind| kind.as_str() == input)
-            .ok_or_else(|| Error::invalid(format!("unknown provider {input:?}")).with_remedy("use aws, gcp or mock"))
+            .ok_or_else(|| {
+                Error::invalid(format!("unknown provider {}", quoted(input))).with_remedy("use aws, gcp or mock")
+            })
     }
 }
 

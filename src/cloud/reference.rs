@@ -5,7 +5,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
-use super::{Error, Instance, ProviderKind, Result};
+use super::{Error, Instance, ProviderKind, Result, quoted};
 
 /// One instance, in full: `aws/us-east-1/i-0ab…`, `gcp/us-central1-a/123…`. It never means another one. Two are the same
 /// if they mean the same instance, whatever else is known of it.
@@ -95,7 +95,7 @@ impl FromStr for Reference {
         };
         let place_missing = scope.as_ref().is_some_and(|(_, place): &(_, String)| place.is_empty());
         if name_or_id.trim().is_empty() || place_missing || input.chars().any(char::is_control) {
-            return Err(Error::invalid(format!("invalid instance reference {input:?}"))
+            return Err(Error::invalid(format!("invalid instance reference {}", quoted(input)))
                 .with_remedy("give a name, an id, or provider/region/id as `cloudctl list -o ref` prints it"));
         }
         Ok(Self {

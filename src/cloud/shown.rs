@@ -38,6 +38,87 @@ pub fn quoted(text: &str) -> String {
     }
 }
 
+/// A value as it is; `a value of 2,318 characters` if it may be a secret.
+pub fn plain(text: &str) -> Cow<'_, str> {
+    match may_be_secret(text) {
+        true => withheld(text).into(),
+        false => text.into(),
+    }
+}
+
+/// What a parser says is wrong, with each value in it that may be a secret withheld. Parsers repeat values in double
+/// quotes or in backticks.
+pub fn parser_message(message: &str) -> String {
+    let mut shown = String::with_capacity(message.len());
+    let mut rest = message;
+    while let Some(start) = rest.find(['"', '`']) {
+        let (before, opened) = rest.split_at(start);
+        shown.push_str(before);
+        let Some(length) = quoted_length(opened) else {
+            // A quote without an end: what is behind it may be anything.
+            rest = opened;
+            break;
+        };
+        let (value, behind) = opened.split_at(length);
+        let inner = &value[1..length - 1];
+        match value.starts_with('"') {
+            true if may_be_secret(&unescaped(inner)) => shown.push_str(&withheld(&unescaped(inner))),
+            false if may_be_secret(inner) => shown.push_str(&withheld(inner)),
+            _ => shown.push_str(value),
+        }
+        rest = behind;
+    }
+    match may_be_secret(rest) {
+        true => shown.push_str(&withheld(rest)),
+        false => shown.push_str(rest),
+    }
+    shown
+}
+
+/// The length of the quoted text that this begins with, quotes included.
+fn quoted_length(text: &str) -> Option<usize> {
+    let quote = text.chars().next()?;
+    let mut is_escaped = false;
+    for (at, character) in text.char_indices().skip(1) {
+        match character {
+            _ if is_escaped => is_escaped = false,
+            '\\' => is_escaped = quote == '"',
+            _ if character == quote => return Some(at + 1),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// A text that was written as Rust writes a string, near enough to tell what it is.
+fn unescaped(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' => plain.extend(characters.next().map(|escaped| match escaped {
+                'n' | 'r' | 't' | 'u' => '\n',
+                other => other,
+            })),
+            other => plain.push(other),
+        }
+    }
+    plain
+}
+
+/// Whether a value is the content of a file, put where its name belongs: it has several lines, or begins as a document
+/// or a key does.
+pub fn is_content(text: &str) -> bool {
+    let trimmed = text.trim();
+    trimmed.chars().any(char::is_control) || trimmed.starts_with(['{', '<', '#']) || trimmed.contains("-----BEGIN")
+}
+
+/// Whether a key of a file can be named as it is: words, perhaps in quotes.
+pub fn is_plain_key(key: &str) -> bool {
+    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '"' | '\'' | ' ');
+    key.chars().all(is_plain) && !may_be_secret(key)
+}
+
 /// A path; `a value of 2,318 characters that is not a path` if it may be a secret or the content of a file.
 pub fn path_text(path: impl AsRef<Path>) -> String {
     let text = path.as_ref().to_string_lossy();
@@ -60,7 +141,10 @@ pub fn may_be_secret(text: &str) -> bool {
 }
 
 fn withheld(text: &str) -> String {
-    format!("a value of {} characters", with_thousands(text.chars().count()))
+    match text.chars().count() {
+        1 => "a value of 1 character".to_owned(),
+        count => format!("a value of {} characters", with_thousands(count)),
+    }
 }
 
 /// `DB_PASSWORD=hunter2` and the like.
@@ -165,5 +249,28 @@ mod tests {
             assert!(path_text(secret).ends_with("that is not a path"), "{secret}");
         }
         assert_eq!(path_text(&long), "a value of 2,318 characters that is not a path");
+    }
+
+    #[test]
+    fn parser_message_keeps_what_is_harmless() {
+        let error = serde_json::from_str::<u32>("\"-----BEGIN KEY-----\\nabc\\\"def\\n\"").unwrap_err();
+        for (message, expected) in [
+            (
+                error.to_string().as_str(),
+                "invalid type: a value of 28 characters, expected u32 at line 1 column 33",
+            ),
+            (
+                "invalid type: string \"two\", expected u32",
+                "invalid type: string \"two\", expected u32",
+            ),
+            (
+                "unknown variant `ghp_16C7e42F292c6912E7710c838347Ae178B4a`, expected `zone` or `type`",
+                "unknown variant a value of 40 characters, expected `zone` or `type`",
+            ),
+            ("expected `\"`", "expected `\"`"),
+            ("a \"first\nsecond", "a a value of 13 characters"),
+        ] {
+            assert_eq!(parser_message(message).replace("string a value", "a value"), expected);
+        }
     }
 }

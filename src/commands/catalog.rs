@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use serde_json::json;
 
 use crate::catalog::{Fetched, embedded_facts};
-use crate::cloud::{Error, ErrorKind, ProviderKind};
+use crate::cloud::{Error, ErrorKind, ProviderKind, path_text};
 use crate::context::Context;
 use crate::exit::ExitStatus;
 use crate::output::{CATALOGUES, Record, Report, UPDATES};
@@ -77,7 +77,7 @@ fn show(context: &mut Context) -> anyhow::Result<ExitStatus> {
             ("rows", json!(null)),
             ("prices", json!(cloud.len())),
             ("bytes", json!(bytes)),
-            ("file", json!(path.as_ref().map(|path| path.display().to_string()))),
+            ("file", json!(path.as_ref().map(path_text))),
         ]));
     }
     let now = context.now();
@@ -115,7 +115,7 @@ async fn update(context: &mut Context) -> anyhow::Result<ExitStatus> {
                     ("regions", json!(regions.len())),
                     ("as_of", json!(today.to_string())),
                     ("source", json!(source_of(kind))),
-                    ("file", json!(path.display().to_string())),
+                    ("file", json!(path_text(&path))),
                 ]));
             }
             Err(error) => report.errors.push(match error.location() {

@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::Subcommand;
 use serde_json::json;
 
-use crate::cloud::{Error, ProviderKind, Result};
+use crate::cloud::{Error, ProviderKind, Result, path_text, plain};
 use crate::context::Context;
 use crate::exit::ExitStatus;
 use crate::output::{CONTEXTS, Record, Report, SETTINGS};
@@ -93,7 +93,7 @@ fn write_current(path: &Path, name: &str) -> Result<()> {
     let cannot = |error: &dyn std::fmt::Display| {
         Error::invalid(format!(
             "cannot write the configuration file {}: {error}",
-            path.display()
+            path_text(path)
         ))
         .with_remedy(format!("pass --context {name} instead, or set CLOUDCTL_CONTEXT"))
     };
@@ -140,7 +140,7 @@ async fn show(context: &mut Context) -> anyhow::Result<ExitStatus> {
             ("setting", json!("file")),
             (
                 "value",
-                json!(settings.config_path.as_ref().map(|path| path.display().to_string())),
+                json!(settings.config_path.as_ref().map(|path| path_text(path))),
             ),
             (
                 "source",
@@ -171,7 +171,10 @@ async fn show(context: &mut Context) -> anyhow::Result<ExitStatus> {
         match context.clouds().get(kind).home().await {
             Ok(place) => items.push(Record::new(vec![
                 ("setting", json!(format!("{kind}: place of new VMs"))),
-                ("value", json!(place.map(|place| place.to_string()))),
+                (
+                    "value",
+                    json!(place.map(|place| plain(&place.to_string()).into_owned())),
+                ),
                 ("source", json!("context, else the cloud's own configuration")),
             ])),
             Err(error) => errors.push(error.at(kind.as_str())),
@@ -186,7 +189,7 @@ async fn show(context: &mut Context) -> anyhow::Result<ExitStatus> {
 fn row(name: &'static str, setting: &Setting<String>) -> Record {
     Record::new(vec![
         ("setting", json!(name)),
-        ("value", json!(setting.value)),
-        ("source", json!(setting.source.to_string())),
+        ("value", json!(setting.value.as_deref().map(plain))),
+        ("source", json!(plain(&setting.source.to_string()))),
     ])
 }

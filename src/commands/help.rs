@@ -2,7 +2,7 @@
 
 use clap::Command;
 
-use crate::cloud::{Error, Result};
+use crate::cloud::{Error, Result, quoted};
 use crate::exit::ExitStatus;
 use crate::output::Printer;
 
@@ -87,7 +87,7 @@ pub(super) fn find_command(root: Command, path: &[String]) -> Result<Command> {
             .map(|known| known.get_name().to_owned())
             .collect();
         command = command.find_subcommand(name).cloned().ok_or_else(|| {
-            Error::invalid(format!("there is no command {name:?}"))
+            Error::invalid(format!("there is no command {}", quoted(name)))
                 .with_remedy(format!("use one of {}", names.join(", ")))
         })?;
     }

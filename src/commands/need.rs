@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::create::memory_argument;
 use crate::catalog::Catalog;
-use crate::cloud::{Architecture, Area, Error, Gpu, MachineNeed, MachineType, ProviderKind, Result};
+use crate::cloud::{Architecture, Area, Error, Gpu, MachineNeed, MachineType, ProviderKind, Result, quoted};
 use crate::context::Context;
 use crate::settings::{Source, one_of};
 
@@ -84,7 +84,11 @@ pub(super) fn region_words(
         if !kinds.iter().any(is_known) {
             let clouds: Vec<_> = kinds.iter().map(|kind| kind.as_str()).collect();
             let areas = Area::ALL.map(Area::as_str).join(", ");
-            let error = Error::invalid(format!("no region {word:?} of {} is known", clouds.join(" or ")));
+            let error = Error::invalid(format!(
+                "no region {} of {} is known",
+                quoted(word),
+                clouds.join(" or ")
+            ));
             return Err(error.with_remedy(format!("name a region such as us-east-1, or one of {areas}")));
         }
     }

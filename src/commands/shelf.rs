@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 
 use super::need::{attach, regions_meant};
 use crate::catalog::{Catalog, Price};
-use crate::cloud::{Error, ErrorKind, MachineNeed, MachineType, Provider, ProviderKind, Result};
+use crate::cloud::{Error, ErrorKind, MachineNeed, MachineType, Provider, ProviderKind, Result, quoted};
 use crate::operations::places_of;
 
 /// A machine type of a region.
@@ -127,7 +127,7 @@ fn known_shelf(kind: ProviderKind, words: &[String], need: &MachineNeed, catalog
     for (index, word) in words.iter().enumerate() {
         let regions = regions_meant(kind, std::slice::from_ref(word), &all);
         if regions.is_empty() {
-            let error = Error::invalid(format!("no region {word:?} of {kind} is known"));
+            let error = Error::invalid(format!("no region {} of {kind} is known", quoted(word)));
             shelf.unknown.push((
                 index,
                 error.with_remedy("name another region, or an area such as europe"),

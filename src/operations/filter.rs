@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::subject::{Subject, plain_text};
-use crate::cloud::{Error, FieldKind, Instance, Result, parse_duration};
+use crate::cloud::{Error, FieldKind, Instance, Result, parse_duration, quoted};
 
 /// A filter over fields: `state=running,age>2h`, all of which must hold. Text compares with `=` and `!=`, and with
 /// `~` for "contains"; numbers, times and `age` also with `<`, `<=`, `>`, `>=`. `label.KEY` is a label.
@@ -139,19 +139,22 @@ impl Operand {
                 "yes" | "true" => Ok(Self::Truth(true)),
                 "no" | "false" => Ok(Self::Truth(false)),
                 _ => refused(
-                    &format!("{name} is yes or no, not {text:?}"),
+                    &format!("{name} is yes or no, not {}", quoted(text)),
                     &format!("try {name}=yes"),
                 ),
             },
             (FieldKind::Number, _) => match text.parse::<f64>() {
                 Ok(number) if number.is_finite() => Ok(Self::Number(number)),
-                _ => refused(&format!("{name} is a number, not {text:?}"), &format!("try {name}>=2")),
+                _ => refused(
+                    &format!("{name} is a number, not {}", quoted(text)),
+                    &format!("try {name}>=2"),
+                ),
             },
             (FieldKind::Time, Operator::Contains) | (FieldKind::Text, _) => whole(),
             (FieldKind::Time, _) => time(text).map(Self::Time).map_or_else(
                 || {
                     refused(
-                        &format!("{name} is a point in time, not {text:?}"),
+                        &format!("{name} is a point in time, not {}", quoted(text)),
                         &format!("write it as a day or a time: {name}<2026-01-31 or {name}<2026-01-31T12:00:00Z"),
                     )
                 },
@@ -213,7 +216,7 @@ impl FromStr for Filter {
                 .filter_map(|operator| Some((part.find(operator.0)?, *operator)))
                 .min_by_key(|(at, (symbol, _))| (*at, std::cmp::Reverse(symbol.len())))
                 .ok_or_else(|| {
-                    Error::invalid(format!("invalid filter {part:?}"))
+                    Error::invalid(format!("invalid filter {}", quoted(part)))
                         .with_remedy("write it as field=value, such as state=running or age>2h")
                 })?;
             let subject = part[..at].trim().parse()?;

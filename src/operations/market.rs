@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 
 use super::offer::{Offer, Wish, better, cheap_enough};
 use crate::catalog::Catalog;
-use crate::cloud::{Error, ErrorKind, InstanceSpec, MachineNeed, MachineType, Place, Provider, Result};
+use crate::cloud::{Error, ErrorKind, InstanceSpec, MachineNeed, MachineType, Place, Provider, Result, quoted};
 
 /// As many of the known types that fit are looked up in the cloud, the cheapest first.
 const MOST_LOOKED_UP: usize = 40;
@@ -114,7 +114,8 @@ impl Market<'_> {
         };
         let Some(mut machine) = known else {
             let message = format!(
-                "unknown machine type {name:?} in {}/{}",
+                "unknown machine type {} in {}/{}",
+                quoted(&name),
                 self.provider.kind(),
                 self.place
             );

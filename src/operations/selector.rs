@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use crate::cloud::{Error, Instance, Result};
+use crate::cloud::{Error, Instance, Result, quoted};
 
 /// A label selector: `env=ci,team!=web,gpu,!temporary`, all of which must hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl FromStr for LabelSelector {
             Requirement::Has(key) | Requirement::HasNot(key) => is_no_key(key),
         });
         if has_no_key {
-            return Err(Error::invalid(format!("invalid label selector {input:?}"))
+            return Err(Error::invalid(format!("invalid label selector {}", quoted(input)))
                 .with_remedy("write it as key=value, key!=value, key or !key, separated by commas"));
         }
         Ok(Self(requirements))

@@ -73,7 +73,9 @@ impl Printer {
     pub fn progress(&mut self, text: &str) {
         if self.shows_progress() {
             let columns = self.terminal.width.unwrap_or(80);
-            self.progress.show(&mut *self.streams.stderr, &escape(text), columns);
+            let text = escape(text);
+            self.progress
+                .show(&mut *self.streams.stderr, &self.withheld.hide(&text), columns);
         }
     }
 
@@ -87,7 +89,7 @@ impl Printer {
     /// # Errors
     /// Those of writing.
     pub fn question(&mut self, text: &str) -> io::Result<()> {
-        write!(self.streams.stderr, "{} ", escape(text))?;
+        write!(self.streams.stderr, "{} ", self.withheld.hide(&escape(text)))?;
         self.streams.stderr.flush()
     }
 
@@ -103,7 +105,7 @@ impl Printer {
     fn line(&mut self, text: &str) {
         self.end_progress();
         // A closed stderr must not stop what is being done.
-        let _ = writeln!(self.streams.stderr, "{text}");
+        let _ = writeln!(self.streams.stderr, "{}", self.withheld.hide(text));
         let _ = self.streams.stderr.flush();
     }
 }

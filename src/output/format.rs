@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use crate::cloud::{Error, Result};
+use crate::cloud::{Error, Result, quoted};
 
 /// How results are shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,9 +70,8 @@ impl FromStr for Format {
                     Self::Columns(names.map(str::to_owned).collect())
                 }
                 _ => {
-                    return Err(
-                        Error::invalid(format!("unknown output format {input:?}")).with_remedy(format!("use {NAMES}"))
-                    );
+                    return Err(Error::invalid(format!("unknown output format {}", quoted(input)))
+                        .with_remedy(format!("use {NAMES}")));
                 }
             },
         })

@@ -7,8 +7,9 @@ use serde_json::Value;
 use serde_json::ser::{CompactFormatter, PrettyFormatter};
 
 use super::harmless::{write_flow_yaml, write_value};
-use super::record::{Record, Report};
+use super::record::Record;
 use super::text::{cell, escape, is_unsafe};
+use crate::cloud::Error;
 
 /// The version of the envelope; fields are only ever added.
 const SCHEMA: &str = "cloudctl/v1";
@@ -21,19 +22,19 @@ struct Envelope<'a> {
 }
 
 impl<'a> Envelope<'a> {
-    fn of(report: &'a Report) -> Self {
+    fn of(items: &'a [Record], errors: &[Error]) -> Self {
         Self {
             schema: SCHEMA,
-            items: &report.items,
-            errors: report.errors.iter().map(Record::of_error).collect(),
+            items,
+            errors: errors.iter().map(Record::of_error).collect(),
         }
     }
 }
 
-pub(super) fn write_json(out: &mut dyn Write, report: &Report) -> io::Result<()> {
+pub(super) fn write_json(out: &mut dyn Write, items: &[Record], errors: &[Error]) -> io::Result<()> {
     // Standard output is written line by line, and there can be millions of lines.
     let mut out = BufWriter::new(out);
-    write_value(&mut out, &Envelope::of(report), PrettyFormatter::new())?;
+    write_value(&mut out, &Envelope::of(items, errors), PrettyFormatter::new())?;
     out.flush()
 }
 
@@ -48,12 +49,12 @@ pub(super) fn write_jsonl(out: &mut dyn Write, records: &[Record]) -> io::Result
     Ok(())
 }
 
-pub(super) fn write_yaml(out: &mut dyn Write, report: &Report) -> io::Result<()> {
+pub(super) fn write_yaml(out: &mut dyn Write, items: &[Record], errors: &[Error]) -> io::Result<()> {
     // Written in one piece: the serializer's own error would hide that a pipe is closed.
-    let text = yaml_serde::to_string(&Envelope::of(report)).map_err(io::Error::other)?;
+    let text = yaml_serde::to_string(&Envelope::of(items, errors)).map_err(io::Error::other)?;
     if text.contains(|character| character != '\n' && is_unsafe(character)) {
         // YAML too, in the style of JSON, which has a way to write them: <https://yaml.org/spec/1.2.2/#74-flow-collection-styles>
-        return write_flow_yaml(out, &Envelope::of(report), PrettyFormatter::new());
+        return write_flow_yaml(out, &Envelope::of(items, errors), PrettyFormatter::new());
     }
     out.write_all(text.as_bytes())
 }
@@ -111,32 +112,28 @@ mod tests {
         assert_eq!(csv_cell(&json!({"a": "b"})), "a=b");
     }
     /// A report on one VM with this name.
-    fn report(name: &str) -> Report {
-        Report {
-            items: vec![Record::new(vec![
-                ("name", json!(name)),
-                ("labels", json!({ name: 1.5 })),
-            ])],
-            errors: Vec::new(),
-        }
+    fn records(name: &str) -> Vec<Record> {
+        vec![Record::new(vec![
+            ("name", json!(name)),
+            ("labels", json!({ name: 1.5 })),
+        ])]
     }
 
     #[test]
     fn json_and_yaml_are_exact_and_harmless() {
-        type Writer = fn(&mut dyn Write, &Report) -> io::Result<()>;
-        let jsonl: Writer = |out, report| write_jsonl(out, &report.items);
+        type Writer = fn(&mut dyn Write, &[Record]) -> io::Result<()>;
         for name in [
             "plain \"quoted\" \\ naïve 日本 🦀",
             "\u{1b}[31m\u{9b}2J\u{7f}\u{202e}\u{200b}\u{85}\u{feff}\u{e0041}\ttab\nline\r",
         ] {
             let writers: [(Writer, bool, bool); 3] = [
-                (write_json, true, false),
-                (jsonl, false, false),
-                (write_yaml, true, true),
+                (|out, items| write_json(out, items, &[]), true, false),
+                (|out, items| write_jsonl(out, items), false, false),
+                (|out, items| write_yaml(out, items, &[]), true, true),
             ];
             for (write, has_envelope, is_yaml) in writers {
                 let mut out = Vec::new();
-                write(&mut out, &report(name)).unwrap();
+                write(&mut out, &records(name)).unwrap();
                 let text = String::from_utf8(out).unwrap();
                 assert!(!text.contains(|seen| seen != '\n' && is_unsafe(seen)), "{text:?}");
                 let read: Value = if is_yaml {

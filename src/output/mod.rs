@@ -20,6 +20,7 @@ mod table;
 mod terminal;
 mod text;
 mod views;
+mod withheld;
 
 pub use catalogue_views::{CATALOGUES, COSTS, MACHINE_TYPES, PRICES, UPDATES};
 pub use connect::{connect_text, password_text};
@@ -34,3 +35,4 @@ pub use schemas::{error_schema, instance_schema};
 pub use terminal::{Streams, Terminal};
 pub use text::{age, escape, shown_name};
 pub use views::{Column, IMAGES, INSTANCES, PLANS, REGIONS, View};
+pub use withheld::Withheld;

@@ -12,6 +12,7 @@ use super::table::{Layout, write_named, write_record, write_table};
 use super::terminal::{Streams, Terminal};
 use super::text::{escape, escape_lines};
 use super::views::View;
+use super::withheld::Withheld;
 use crate::cloud::{Error, Result};
 
 /// Writes results to stdout and everything else to stderr.
@@ -22,6 +23,7 @@ pub struct Printer {
     pub(super) quiet: bool,
     is_closed: bool,
     pub(super) progress: ProgressLine,
+    pub(super) withheld: Withheld,
 }
 
 impl Printer {
@@ -34,7 +36,13 @@ impl Printer {
             quiet: false,
             is_closed: false,
             progress: ProgressLine::default(),
+            withheld: Withheld::default(),
         }
+    }
+
+    /// Sets what must not be shown in any message.
+    pub fn withhold(&mut self, withheld: Withheld) {
+        self.withheld = withheld;
     }
 
     /// Sets the format asked for, by name, and whether keys alone are printed.
@@ -146,6 +154,7 @@ impl Printer {
         };
         let items = &report.items;
         let format = self.format();
+        let errors = self.without_secrets(&report.errors);
         let out = &mut *self.streams.stdout;
         match format {
             Format::Table if items.is_empty() => {}
@@ -153,9 +162,9 @@ impl Printer {
             Format::Wide if items.is_empty() => {}
             Format::Wide => write_table(out, view.wide, items, &layout)?,
             Format::Columns(names) => write_named(out, &names, items, &layout)?,
-            Format::Json => write_json(out, report)?,
+            Format::Json => write_json(out, items, &errors)?,
             Format::Jsonl => write_jsonl(out, items)?,
-            Format::Yaml => write_yaml(out, report)?,
+            Format::Yaml => write_yaml(out, items, &errors)?,
             Format::Csv => write_csv(out, view.fields, items)?,
             Format::Name => write_field(out, view.name.unwrap_or(view.key), items)?,
             Format::Id => write_field(out, view.key, items)?,
@@ -191,19 +200,20 @@ impl Printer {
     pub fn failure(&mut self, error: Error) {
         self.error(&error);
         if self.format().has_envelope() {
-            let report = Report {
-                items: Vec::new(),
-                errors: vec![error],
-            };
+            let errors = self.without_secrets(&[error]);
             let format = self.format();
             let out = &mut *self.streams.stdout;
             // The exit code tells the rest; there is nowhere left to say that this failed too.
             let _ = match format {
-                Format::Yaml => write_yaml(out, &report),
-                _ => write_json(out, &report),
+                Format::Yaml => write_yaml(out, &[], &errors),
+                _ => write_json(out, &[], &errors),
             };
             let _ = self.streams.stdout.flush();
         }
+    }
+
+    fn without_secrets(&self, errors: &[Error]) -> Vec<Error> {
+        errors.iter().map(|error| self.withheld.hide_in(error)).collect()
     }
 
     /// Prints raw bytes, such as a console's output: as they are into a pipe, escaped on a terminal.

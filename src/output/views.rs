@@ -1,7 +1,6 @@
 //! The columns of each sort of record: which there are, how they are filled, and which go first on a narrow terminal.
 
-use super::text::escape;
-use crate::cloud::{Error, Result, likely};
+use crate::cloud::{Error, Result, likely, quoted};
 
 /// One column.
 #[derive(Debug)]
@@ -267,7 +266,7 @@ impl View {
             Some(unknown) => {
                 let all = self.fields.join(", ");
                 Err(
-                    Error::invalid(format!("unknown column {:?}", escape(unknown))).with_remedy(
+                    Error::invalid(format!("unknown column {}", quoted(unknown))).with_remedy(
                         match likely(unknown, self.fields.iter().copied()) {
                             Some(meant) => format!("did you mean {meant}? There are {all}"),
                             None => format!("use columns of {all}"),

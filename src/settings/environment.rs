@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use crate::cloud::may_be_secret;
+
 /// What the names of variables begin with that set something for cloudctl, the clouds' own tools or their SDKs.
 const PREFIXES: [&str; 8] = [
     "AWS_",
@@ -29,6 +31,23 @@ pub fn is_setting(name: &str) -> bool {
     PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
+/// Whether a variable of this name holds a credential itself, and not the name of a file that does.
+fn holds_credential(name: &str) -> bool {
+    let names_file = ["_FILE", "_PATH", "_URI", "_URL"]
+        .iter()
+        .any(|ending| name.ends_with(ending));
+    let names_secret = ["SECRET", "TOKEN", "PASSWORD"].iter().any(|word| name.contains(word));
+    names_secret && !names_file
+}
+
+/// The password in an address: `http://user:password@proxy:3128`.
+fn password_of(value: &str) -> Option<&str> {
+    let (_, rest) = value.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let (user, _) = authority.rsplit_once('@')?;
+    user.split_once(':').map(|(_, password)| password)
+}
+
 /// A snapshot of the environment variables.
 #[derive(Clone, Default)]
 pub struct Environment(BTreeMap<String, String>);
@@ -47,6 +66,18 @@ impl Environment {
     /// Whether a switch such as `NO_COLOR` is set to anything.
     pub fn has(&self, name: &str) -> bool {
         self.get(name).is_some()
+    }
+
+    /// The values that must not be shown: credentials, the passwords in addresses of proxies, and what may be a secret in
+    /// any other variable that sets something.
+    pub fn secrets(&self) -> Vec<&str> {
+        let settings = self.0.iter().filter(|(name, _)| is_setting(name));
+        let secret = settings.filter_map(|(name, value)| match password_of(value) {
+            Some(password) => Some(password),
+            None if holds_credential(name) || may_be_secret(value) => Some(value.as_str()),
+            None => None,
+        });
+        secret.collect()
     }
 
     /// The user's home folder.

@@ -4,16 +4,18 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind as IoErrorKind;
 use std::path::Path;
 
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 use super::parse_toml;
-use crate::cloud::{Error, ProviderKind, Result};
+use crate::cloud::{Error, ProviderKind, Result, is_content, path_text, plain, quoted};
 
 /// The whole file, `cloudctl/config.toml`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConfigFile {
     /// The context that holds when none is named.
+    #[serde(default, deserialize_with = "short_text")]
     pub current: Option<String>,
     /// The contexts by name.
     #[serde(default)]
@@ -29,8 +31,10 @@ pub struct ContextEntry {
     /// The providers that the other verbs ask.
     pub providers: Option<Vec<ProviderKind>>,
     /// The output format.
+    #[serde(default, deserialize_with = "short_text")]
     pub output: Option<String>,
     /// How long new instances may live, unless something else is said.
+    #[serde(default, deserialize_with = "short_text")]
     pub ttl: Option<String>,
     /// Settings for EC2.
     #[serde(default)]
@@ -48,10 +52,13 @@ pub struct ContextEntry {
 #[serde(deny_unknown_fields)]
 pub struct AwsEntry {
     /// Profile of the shared AWS configuration files.
+    #[serde(default, deserialize_with = "short_text")]
     pub profile: Option<String>,
     /// Region of new instances.
+    #[serde(default, deserialize_with = "short_text")]
     pub region: Option<String>,
     /// The only account in which anything may be changed.
+    #[serde(default, deserialize_with = "short_text")]
     pub expect_account: Option<String>,
 }
 
@@ -60,12 +67,16 @@ pub struct AwsEntry {
 #[serde(deny_unknown_fields)]
 pub struct GcpEntry {
     /// Project.
+    #[serde(default, deserialize_with = "short_text")]
     pub project: Option<String>,
     /// Region of new instances.
+    #[serde(default, deserialize_with = "short_text")]
     pub region: Option<String>,
     /// Zone of new instances.
+    #[serde(default, deserialize_with = "short_text")]
     pub zone: Option<String>,
     /// The only project in which anything may be changed.
+    #[serde(default, deserialize_with = "short_text")]
     pub expect_project: Option<String>,
 }
 
@@ -74,7 +85,20 @@ pub struct GcpEntry {
 #[serde(deny_unknown_fields)]
 pub struct MockEntry {
     /// Region of new instances.
+    #[serde(default, deserialize_with = "short_text")]
     pub region: Option<String>,
+}
+
+/// Text of one line. The content of a file, such as a key, is refused here, where its line is known.
+fn short_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    match is_content(&text) {
+        true => Err(D::Error::custom(format!(
+            "{} with several lines, or the content of a file, which this key does not take",
+            plain(&text)
+        ))),
+        false => Ok(Some(text)),
+    }
 }
 
 impl ContextEntry {
@@ -99,13 +123,14 @@ impl ConfigFile {
             Err(error) => {
                 return Err(Error::invalid(format!(
                     "cannot read the configuration file {}: {error}",
-                    path.display()
+                    path_text(path)
                 ))
-                .with_remedy("mend the file, or point CLOUDCTL_CONFIG at another"));
+                .with_remedy("correct the file, or point CLOUDCTL_CONFIG at another"));
             }
         };
-        parse_toml(&text, path.display()).map_err(|error| {
-            error.with_remedy("mend that line of the configuration file; `cloudctl help context-file` lists the keys")
+        parse_toml(&text, path_text(path)).map_err(|error| {
+            error
+                .with_remedy("correct that line of the configuration file; `cloudctl help context-file` lists the keys")
         })
     }
 
@@ -117,6 +142,6 @@ impl ConfigFile {
         } else {
             format!("the configuration file has {}", known.join(", "))
         };
-        Error::invalid(format!("unknown context {name:?}")).with_remedy(remedy)
+        Error::invalid(format!("unknown context {}", quoted(name))).with_remedy(remedy)
     }
 }

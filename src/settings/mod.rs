@@ -21,7 +21,7 @@ pub use toml_text::parse_toml;
 pub use vendor_setting::{ResolvedSetting, SettingPlace, Topic, Treatment, VendorSetting, refuse_unsupported};
 pub use words::one_of;
 
-use crate::cloud::{Error, ProviderKind, Result};
+use crate::cloud::{Error, ProviderKind, Result, path_text};
 
 /// The flags that mean the same under every verb.
 #[derive(Args, Clone, Debug, Default)]
@@ -197,7 +197,7 @@ impl Settings {
                 let error = config.unknown_context(name);
                 return Err(match (&context.source, &config_path) {
                     (Source::Flag(_), _) => error,
-                    (Source::Context(_), Some(path)) => error.context(path.display()),
+                    (Source::Context(_), Some(path)) => error.context(path_text(path)),
                     (source, _) => error.context(source),
                 });
             }

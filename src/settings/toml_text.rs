@@ -2,7 +2,7 @@
 
 use serde::de::DeserializeOwned;
 
-use crate::cloud::{Error, Result};
+use crate::cloud::{Error, Result, is_plain_key, parser_message};
 
 /// Reads the text of the file that is `shown` so.
 ///
@@ -15,9 +15,9 @@ pub fn parse_toml<T: DeserializeOwned>(text: &str, shown: impl std::fmt::Display
         let line = text.get(..start).unwrap_or_default().matches('\n').count() + 1;
         let message = error.message().replace('\n', "; ");
         // The parser names an unknown key itself, but not the key of a wrong value.
-        let key = key_of_line(text, line).filter(|key| !message.contains(&format!("`{key}`")));
+        let key = key_of_line(text, line).filter(|key| is_plain_key(key) && !message.contains(&format!("`{key}`")));
         let named = key.map(|key| format!("{key}: ")).unwrap_or_default();
-        Error::invalid(format!("{shown}:{line}: {named}{message}"))
+        Error::invalid(format!("{shown}:{line}: {named}{}", parser_message(&message)))
     })
 }
 

@@ -9,3 +9,4 @@ pub mod outside;
 pub mod price_lists;
 pub mod python;
 pub mod sandbox;
+pub mod threads;

@@ -12,7 +12,8 @@ use super::Args;
 use super::spec_file::SpecFile;
 use super::ssh_key;
 use crate::cloud::{
-    Error, InstanceName, InstanceSpec, Labels, MachineNeed, Members, Place, Result, Secret, check_label_key,
+    Error, InstanceName, InstanceSpec, Labels, MachineNeed, Members, Place, Result, Secret, check_label_key, path_text,
+    quoted,
 };
 use crate::commands::targets::ttl_argument;
 use crate::context::Context;
@@ -174,8 +175,10 @@ fn name(args: &Args, file: &SpecFile) -> Result<(InstanceName, Option<u32>)> {
     let name = match (&args.name, &file.name) {
         (Some(given), Some(named)) => {
             return Err(Error::invalid(format!(
-                "the name {given:?} is given, but {} names {named:?}",
-                file.source
+                "the name {} is given, but {} names {}",
+                quoted(given),
+                file.source,
+                quoted(named)
             ))
             .with_remedy("leave one of the two out"));
         }
@@ -199,14 +202,14 @@ fn fresh_name() -> Result<InstanceName> {
 fn key_and_value<'a>(what: &str, text: &'a str) -> Result<(&'a str, &'a str)> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key, value)),
-        _ => Err(Error::invalid(format!("invalid {what} {text:?}")).with_remedy("write it as key=value")),
+        _ => Err(Error::invalid(format!("invalid {what} {}", quoted(text))).with_remedy("write it as key=value")),
     }
 }
 
 fn user_data_of_file(path: PathBuf) -> Result<Secret<Vec<u8>>> {
     let cannot = |error: io::Error| {
-        Error::invalid(format!("cannot read the user data file {}: {error}", path.display()))
-            .with_remedy("pass a file that is there and can be read, or - for standard input")
+        Error::invalid(format!("cannot read the user data file {}: {error}", path_text(&path)))
+            .with_remedy("pass the name of a file that can be read, or - for standard input")
     };
     let mut bytes = Vec::new();
     File::open(&path)
@@ -214,7 +217,7 @@ fn user_data_of_file(path: PathBuf) -> Result<Secret<Vec<u8>>> {
         .take(MOST_USER_DATA + 1)
         .read_to_end(&mut bytes)
         .map_err(cannot)?;
-    within_limit(bytes, &path.display().to_string())
+    within_limit(bytes, &path_text(&path))
 }
 
 /// The user's own key. What is wrong with one is said, and keeps nobody from a VM.

@@ -100,8 +100,8 @@ spec_file! {
     disk_type("spec_values::text"): String,
     #[schemars(range(min = 1, max = 1000))]
     count("said"): u32,
-    ssh_key("spec_values::text"): String,
-    user_data("spec_values::text"): String,
+    ssh_key("spec_values::file_name"): String,
+    user_data("spec_values::file_name"): String,
     network("spec_values::text"): String,
     subnet("spec_values::text"): String,
     firewall("said"): Vec<String>,

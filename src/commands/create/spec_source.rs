@@ -9,7 +9,7 @@ use super::schema::keys;
 use super::spec_file::{Document, SpecFile};
 use super::spec_text::{Format, parse};
 use super::spec_values::Keyed;
-use crate::cloud::{Error, Result};
+use crate::cloud::{Error, Result, path_text, quoted};
 use crate::context::Context;
 
 /// More than anybody writes.
@@ -29,7 +29,7 @@ impl SpecFile {
         let is_input = path == Path::new(INPUT);
         let (bytes, shown) = match is_input {
             true => (context.read_input(MOST_TEXT + 1), "standard input".to_owned()),
-            false => (bytes_of(path), path.display().to_string()),
+            false => (bytes_of(path), path_text(path)),
         };
         let bytes = bytes.map_err(|error| {
             Error::invalid(format!("cannot read the spec file {shown}: {error}"))
@@ -81,7 +81,7 @@ fn of_text(text: &str, path: Option<&Path>, shown: &str, folder: &Path) -> Resul
         let name = file
             .name
             .as_ref()
-            .map(|name| format!(" of {name:?}"))
+            .map(|name| format!(" of {}", quoted(name)))
             .unwrap_or_default();
         return Err(
             Error::invalid(format!("{shown}: both ttl and budget{name} say how long it lives"))
@@ -107,7 +107,7 @@ fn check_names(files: &[SpecFile], shown: &str) -> Result<()> {
                 );
             }
             Some(name) if !names.insert(name) => {
-                return Err(Error::invalid(format!("{shown}: two VMs are called {name:?}"))
+                return Err(Error::invalid(format!("{shown}: two VMs are called {}", quoted(name)))
                     .with_remedy("give each of several VMs a name of its own, or use count for a group of the same"));
             }
             _ => {}

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::de::DeserializeOwned;
 
-use crate::cloud::{Error, Result, likely};
+use crate::cloud::{Error, Result, is_plain_key, likely, may_be_secret, parser_message, plain};
 
 /// How a spec file is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,7 +120,10 @@ fn explain(fault: &Fault, format: Format, text: &str, shown: &str, keys: fn() ->
     let Fault { message, line, column } = fault;
     let place = format!("{shown}:{line}:{column}");
     if let Some(unknown) = message.split_once(UNKNOWN).and_then(|(_, rest)| rest.split('`').next()) {
-        let error = Error::invalid(format!("{place}: unknown key `{unknown}`"));
+        let error = match may_be_secret(unknown) {
+            true => Error::invalid(format!("{place}: unknown key: {}", plain(unknown))),
+            false => Error::invalid(format!("{place}: unknown key `{unknown}`")),
+        };
         let keys = keys();
         return match likely(unknown, keys.iter().map(String::as_str)) {
             Some(meant) => error.with_remedy(format!("did you mean `{meant}`?")),
@@ -133,9 +136,9 @@ fn explain(fault: &Fault, format: Format, text: &str, shown: &str, keys: fn() ->
         Format::Json => key_in_json(text, *line, *column),
         Format::Yaml => None,
     };
-    let key = key.filter(|key| !message.contains(&format!("`{key}`")));
+    let key = key.filter(|key| is_plain_key(key) && !message.contains(&format!("`{key}`")));
     let named = key.map(|key| format!("{key}: ")).unwrap_or_default();
-    Error::invalid(format!("{place}: {named}{message}")).with_remedy(
+    Error::invalid(format!("{place}: {named}{}", parser_message(message))).with_remedy(
         "the keys are the long flags of `cloudctl create --help`, and `cloudctl schema spec` has their types",
     )
 }

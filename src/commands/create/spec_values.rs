@@ -9,7 +9,9 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::amounts::{memory_argument, usd_argument};
-use crate::cloud::{Architecture, Error, Gpu, Opening, ProviderKind, Result as CloudResult};
+use crate::cloud::{
+    Architecture, Error, Gpu, Opening, ProviderKind, Result as CloudResult, is_content, path_text, plain,
+};
 
 /// A format's error has no room for a remedy of its own.
 fn told<E: serde::de::Error>(error: Error) -> E {
@@ -54,6 +56,22 @@ impl<'de> Visitor<'de> for WordsVisitor {
 pub(super) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let read = |text: &str| match text {
         "" => Err(Error::invalid("there is nothing behind this key")),
+        text if is_content(text) => Err(Error::invalid(format!(
+            "{} with several lines, or the content of a file, which this key does not take",
+            plain(text)
+        ))),
+        text => Ok(text.to_owned()),
+    };
+    deserializer.deserialize_str(Text(read)).map(Some)
+}
+
+/// The name of a file.
+pub(super) fn file_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let read = |text: &str| match text {
+        "" => Err(Error::invalid("there is nothing behind this key")),
+        text if is_content(text) => {
+            Err(Error::invalid(path_text(text)).with_remedy("put it into a file, and name that file here"))
+        }
         text => Ok(text.to_owned()),
     };
     deserializer.deserialize_str(Text(read)).map(Some)

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use crate::cloud::{Error, Result, SshKey};
+use crate::cloud::{Error, Result, SshKey, is_content, path_text};
 
 /// What takes the place of a key where none is wanted.
 const NO_KEY: &str = "none";
@@ -36,6 +36,10 @@ pub(super) fn asked_for(given: &str, path: &Path) -> Result<Option<SshKey>> {
     if given == NO_KEY {
         return Ok(None);
     }
+    if is_content(given) && !path.is_file() {
+        return Err(Error::invalid(format!("--ssh-key is {}", path_text(given)))
+            .with_remedy("pass the name of a public key's file, such as ~/.ssh/id_ed25519.pub"));
+    }
     let looks_like_path = given.contains(['/', '\\']) || path.extension().is_some_and(|extension| extension == "pub");
     if !looks_like_path && !path.is_file() {
         return Ok(Some(SshKey::Name(given.to_owned())));
@@ -60,7 +64,7 @@ pub(super) fn own(home: Option<PathBuf>) -> (Option<String>, Vec<Error>) {
 
 /// The one public key of a file, in OpenSSH's one-line form.
 fn read(path: &Path) -> Result<String> {
-    let shown = path.display();
+    let shown = path_text(path);
     let invalid = |what: &str| {
         Error::invalid(format!("{shown} {what}")).with_remedy("make one with ssh-keygen and pass the .pub file")
     };

@@ -9,7 +9,7 @@ use super::error::{Call, told, translate};
 use super::instance::architecture_of;
 use super::machine::{self, Machine};
 use crate::catalog::{AwsImage, DEFAULT_IMAGE, image_alias, nearest_alias};
-use crate::cloud::{Architecture, Error, ErrorKind, InstanceSpec, Result};
+use crate::cloud::{Architecture, Error, ErrorKind, InstanceSpec, Result, quoted};
 
 /// Words that set an image apart from the plain one whose name pattern it fits as well.
 const VARIANTS: [&str; 9] = [
@@ -108,7 +108,7 @@ async fn find(client: &Client, region: &str, wanted: &str, architecture: Archite
     }
     let Some(alias) = image_alias(wanted) else {
         let nearest = nearest_alias(wanted, |alias| alias.aws.is_some()).join(", ");
-        return Err(Error::invalid(format!("unknown image {wanted:?}"))
+        return Err(Error::invalid(format!("unknown image {}", quoted(wanted)))
             .with_remedy(format!("use an id such as ami-0abc…, or one of {nearest}")));
     };
     let Some(publisher) = &alias.aws else {

@@ -6,7 +6,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use sha2::{Digest, Sha256};
 
 use super::error::{Call, told, translate};
-use crate::cloud::{Error, ErrorKind, InstanceSpec, LABEL_MANAGED, Result, SshKey};
+use crate::cloud::{Error, ErrorKind, InstanceSpec, LABEL_MANAGED, Result, SshKey, quoted};
 
 /// A key pair to import, under a name that follows from the key.
 #[derive(Debug, PartialEq, Eq)]
@@ -108,7 +108,7 @@ pub(super) async fn check(client: &Client, region: &str, name: &str) -> Result<(
     let answer = client.describe_key_pairs().key_names(name).send().await;
     answer.map(drop).map_err(|error| match error.code() {
         Some("InvalidKeyPair.NotFound") => {
-            let absent = Error::invalid(format!("key pair {name:?} does not exist in {region}"))
+            let absent = Error::invalid(format!("key pair {} does not exist in {region}", quoted(name)))
                 .at(format!("aws/{region}"))
                 .with_remedy("give the file of a public key instead, and cloudctl imports it");
             told(absent, &error)

@@ -5,7 +5,7 @@ use aws_sdk_ec2::types::{ArchitectureType, GpuDeviceInfo, GpuInfo, InstanceType,
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use super::error::{Call, told, translate};
-use crate::cloud::{Architecture, Error, Gpu, MachineNeed, MachineType, Result, plain_gpu_kind};
+use crate::cloud::{Architecture, Error, Gpu, MachineNeed, MachineType, Result, plain_gpu_kind, quoted};
 
 /// A machine type.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ pub(super) fn expected_architecture(machine_type: &str) -> Architecture {
 /// Looks a machine type up.
 pub(super) async fn find(client: &Client, region: &str, name: &str) -> Result<Machine> {
     let unknown = || {
-        Error::invalid(format!("unknown machine type {name:?} in {region}"))
+        Error::invalid(format!("unknown machine type {} in {region}", quoted(name)))
             .at(format!("aws/{region}"))
             .with_remedy("use one such as t3.small or m7g.large; `aws ec2 describe-instance-type-offerings` lists them")
     };

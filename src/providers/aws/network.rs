@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::codes::NO_DEFAULT_VPC;
 use super::error::{Call, translate};
 use super::filters::equal;
-use crate::cloud::{Error, ErrorKind, InstanceSpec, Result};
+use crate::cloud::{Error, ErrorKind, InstanceSpec, Result, quoted};
 
 /// The security group that every VPC has, and that cannot be deleted.
 /// <https://docs.aws.amazon.com/vpc/latest/userguide/default-security-group.html>
@@ -79,8 +79,14 @@ async fn subnet_by_id(client: &Client, spec: &InstanceSpec, id: &str) -> Result<
     let region = &spec.place.region;
     tracing::debug!(operation = "DescribeSubnets", place = region, "call");
     let answer = client.describe_subnets().subnet_ids(id).send().await;
-    let output =
-        answer.map_err(|error| translate(&error, Call::Read, format!("cannot look up subnet {id:?}"), region))?;
+    let output = answer.map_err(|error| {
+        translate(
+            &error,
+            Call::Read,
+            format!("cannot look up subnet {}", quoted(id)),
+            region,
+        )
+    })?;
     let subnet =
         output.subnets.unwrap_or_default().into_iter().next().ok_or_else(|| {
             Error::invalid(format!("subnet {id} does not exist in {region}")).at(format!("aws/{region}"))

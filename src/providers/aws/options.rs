@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
 use serde_json::{Value, json};
 
-use crate::cloud::{Error, Result};
+use crate::cloud::{Error, Result, parser_message, plain};
 
 /// What EC2 has and other clouds have not. On the command line every value is text, so text is taken for all.
 #[derive(Debug, Default, Deserialize)]
@@ -107,11 +107,20 @@ impl Options {
     pub(super) fn read(native: &BTreeMap<String, Value>, disk_type: &VolumeType) -> Result<Self> {
         // One by one, so that the message can name the key that is wrong.
         for (key, value) in native {
-            Self::deserialize(json!({ key: value }))
-                .map_err(|error| Error::invalid(format!("native option {key} for aws: {error}")))?;
+            Self::deserialize(json!({ key: value })).map_err(|error| {
+                Error::invalid(format!(
+                    "native option {} for aws: {}",
+                    plain(key),
+                    parser_message(&error.to_string())
+                ))
+            })?;
         }
-        let options = Self::deserialize(json!(native))
-            .map_err(|error| Error::invalid(format!("native options for aws: {error}")))?;
+        let options = Self::deserialize(json!(native)).map_err(|error| {
+            Error::invalid(format!(
+                "native options for aws: {}",
+                parser_message(&error.to_string())
+            ))
+        })?;
         options.check(disk_type)?;
         Ok(options)
     }

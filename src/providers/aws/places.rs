@@ -5,7 +5,7 @@ use super::error::{Call, translate};
 use super::opt_in::explained;
 use super::patience::in_time;
 use super::zones::check_zone;
-use crate::cloud::{Error, Location, Place, Result, nearest};
+use crate::cloud::{Error, Location, Place, Result, nearest, quoted};
 
 /// Regions that need no call to be believed.
 ///
@@ -99,7 +99,7 @@ pub(super) async fn locate(clients: &Clients, region: Option<&str>, zone: Option
         (None, None) => return Err(Error::invalid("neither a region nor a zone was given")),
     };
     check_region(clients, &region).await.map_err(|error| match zone {
-        Some(zone) => error.context(format!("unknown zone {zone:?}")),
+        Some(zone) => error.context(format!("unknown zone {}", quoted(zone))),
         None => error,
     })?;
     if let Some(zone) = zone {
@@ -109,7 +109,12 @@ pub(super) async fn locate(clients: &Clients, region: Option<&str>, zone: Option
                 checked => checked,
             }
         };
-        in_time(&region, format!("cannot tell whether zone {zone:?} exists"), check).await?;
+        in_time(
+            &region,
+            format!("cannot tell whether zone {} exists", quoted(zone)),
+            check,
+        )
+        .await?;
     }
     Ok(Place {
         region,
@@ -178,7 +183,7 @@ async fn check_region(clients: &Clients, region: &str) -> Result<()> {
     if !is_region_shaped(region) {
         return Err(unknown("region", region, REGIONS));
     }
-    let attempted = format!("cannot tell whether region {region:?} exists");
+    let attempted = format!("cannot tell whether region {} exists", quoted(region));
     let all = regions(clients, true).await.map_err(|error| error.context(attempted))?;
     if all.iter().any(|known| known == region) {
         return Ok(());
@@ -218,12 +223,12 @@ fn is_region_shaped(text: &str) -> bool {
 }
 
 fn not_a_zone(zone: &str) -> Error {
-    Error::invalid(format!("unknown zone {zone:?}")).with_remedy("write a zone such as us-east-1a")
+    Error::invalid(format!("unknown zone {}", quoted(zone))).with_remedy("write a zone such as us-east-1a")
 }
 
 /// An unknown name, with the known ones nearest to it.
 pub(super) fn unknown<'a>(what: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> Error {
-    let error = Error::invalid(format!("unknown {what} {name:?}"));
+    let error = Error::invalid(format!("unknown {what} {}", quoted(name)));
     let nearest = nearest(name, known, 6);
     match nearest.is_empty() {
         true => error,

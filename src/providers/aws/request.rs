@@ -15,7 +15,7 @@ use super::tags::check_tags;
 use super::user_data::{USER_DATA_BYTES, with_timer};
 use super::zones::check_zone;
 use crate::cloud::{
-    Error, IdempotencyToken, InstanceSpec, Plan, ProviderKind, Result, Secret, SshKey, format_duration,
+    Error, IdempotencyToken, InstanceSpec, Plan, ProviderKind, Result, Secret, SshKey, format_duration, quoted,
 };
 
 /// The timer of an instance looks once a minute whether its time is over.
@@ -171,7 +171,7 @@ fn check(spec: &InstanceSpec) -> Result<()> {
         && (identity.is_empty() || (identity.starts_with("arn:") && !identity.contains(":instance-profile/")))
     {
         return Err(
-            Error::invalid(format!("identity {identity:?} is not an instance profile"))
+            Error::invalid(format!("identity {} is not an instance profile", quoted(identity)))
                 .with_remedy("give the name or ARN of an instance profile; a role is put into one first"),
         );
     }
@@ -188,7 +188,7 @@ fn disk_type(asked: Option<&str>) -> Result<VolumeType> {
     let known = BOOT_DISK_TYPES.into_iter().find(|known| known.as_str() == asked);
     known.ok_or_else(|| {
         let all = BOOT_DISK_TYPES.each_ref().map(VolumeType::as_str).join(", ");
-        Error::invalid(format!("ec2 cannot boot from a disk of type {asked:?}"))
+        Error::invalid(format!("ec2 cannot boot from a disk of type {}", quoted(asked)))
             .with_remedy(format!("use one of {all}"))
     })
 }

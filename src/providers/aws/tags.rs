@@ -3,7 +3,7 @@
 use aws_sdk_ec2::types::Tag;
 
 use super::instance::TAG_NAME;
-use crate::cloud::{Error, InstanceSpec, Labels, Result, own_labels};
+use crate::cloud::{Error, InstanceSpec, Labels, Result, own_labels, quoted};
 
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html#tag-restrictions>
 const TAGS: usize = 50;
@@ -34,11 +34,14 @@ pub(super) fn check_tags(spec: &InstanceSpec) -> Result<()> {
     let tags = tags(spec, 0);
     for (key, value) in &tags {
         let what = if key.chars().count() > TAG_KEY_CHARACTERS {
-            format!("label key {key:?} has more than {TAG_KEY_CHARACTERS} characters")
+            format!(
+                "label key {} has more than {TAG_KEY_CHARACTERS} characters",
+                quoted(key)
+            )
         } else if value.chars().count() > TAG_VALUE_CHARACTERS {
             format!("the value of label {key} has more than {TAG_VALUE_CHARACTERS} characters")
         } else if key.to_ascii_lowercase().starts_with("aws:") {
-            format!("label key {key:?} begins with aws:, which ec2 keeps for itself")
+            format!("label key {} begins with aws:, which ec2 keeps for itself", quoted(key))
         } else {
             continue;
         };

@@ -7,7 +7,7 @@ use google_cloud_compute_v1::model::{
 };
 
 use super::places::last_segment;
-use crate::cloud::{Error, InstanceName, Result};
+use crate::cloud::{Error, InstanceName, Result, quoted};
 
 /// The call for instances of these names, all or none, which are as `body` is.
 ///
@@ -16,7 +16,8 @@ use crate::cloud::{Error, InstanceName, Result};
 pub(super) fn bulk_of(body: Instance, names: &[InstanceName]) -> Result<BulkInsertInstanceResource> {
     if let Some(hostname) = &body.hostname {
         return Err(Error::invalid(format!(
-            "the native option hostname gives {hostname:?} to {} VMs, and each must have its own",
+            "the native option hostname gives {} to {} VMs, and each must have its own",
+            quoted(hostname),
             names.len()
         ))
         .with_remedy("leave it out"));

@@ -8,7 +8,7 @@ use super::labels::is_resource_name;
 use super::places::last_segment;
 use super::replay::prepared;
 use crate::catalog::{image_alias, nearest_alias};
-use crate::cloud::{Architecture, Error, ErrorKind, Result};
+use crate::cloud::{Architecture, Error, ErrorKind, Result, quoted};
 
 /// An image that exists.
 #[derive(Debug)]
@@ -159,7 +159,7 @@ fn take_apart(wanted: &str) -> Option<Wanted<'_>> {
 fn unknown(wanted: &str, why: &str) -> Error {
     let mut aliases = nearest_alias(wanted, |alias| alias.gcp.is_some());
     aliases.truncate(3);
-    Error::invalid(format!("the image {wanted:?} {why}")).with_remedy(format!(
+    Error::invalid(format!("the image {} {why}", quoted(wanted))).with_remedy(format!(
         "use an alias such as {}, or projects/PROJECT/global/images/NAME",
         aliases.join(", ")
     ))

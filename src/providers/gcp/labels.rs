@@ -4,7 +4,7 @@
 //! <https://cloud.google.com/compute/docs/labeling-resources#requirements>
 
 use super::firewall_rule::PREFIX;
-use crate::cloud::{Error, InstanceSpec, Labels, Result, check_label_key, own_labels};
+use crate::cloud::{Error, InstanceSpec, Labels, Result, check_label_key, own_labels, quoted};
 
 const LONGEST: usize = 63;
 const MOST: usize = 64;
@@ -19,13 +19,13 @@ pub(super) fn labels_of(spec: &InstanceSpec, generation: u32) -> Result<Labels> 
         if !is_valid(key) || !key.starts_with(is_letter) {
             let rule = "a key is at most 63 lower-case letters, digits, _ and -, the first a letter";
             return Err(refusal(
-                &format!("invalid label key {key:?} for gcp: {rule}"),
+                &format!("invalid label key {} for gcp: {rule}", quoted(key)),
                 &nearest_key(key),
             ));
         }
         if !is_valid(value) {
             let rule = "a value is at most 63 lower-case letters, digits, _ and -";
-            let message = format!("invalid value {value:?} of the label {key} for gcp: {rule}");
+            let message = format!("invalid value {} of the label {key} for gcp: {rule}", quoted(value));
             return Err(refusal(&message, &nearest_value(value)));
         }
     }
@@ -49,7 +49,7 @@ pub(super) fn labels_of(spec: &InstanceSpec, generation: u32) -> Result<Labels> 
 /// `InvalidSpec` naming the tag.
 pub(super) fn check_network_tags(tags: &[String]) -> Result<()> {
     if let Some(tag) = tags.iter().find(|tag| !is_resource_name(tag)) {
-        return Err(Error::invalid(format!("invalid network tag {tag:?} for gcp"))
+        return Err(Error::invalid(format!("invalid network tag {} for gcp", quoted(tag)))
             .with_remedy("a firewall on gcp is a network tag: a lower-case letter, then letters, digits and hyphens"));
     }
     if let Some(tag) = tags.iter().find(|tag| tag.starts_with(PREFIX)) {

@@ -9,7 +9,7 @@ use super::client::Client;
 use super::labels::is_resource_name;
 use super::places::{last_segment, nearest, region_of};
 use super::replay::prepared;
-use crate::cloud::{Error, ErrorKind, Result};
+use crate::cloud::{Error, ErrorKind, Result, quoted};
 
 /// What the API says of a machine type in a zone; asked once.
 ///
@@ -79,7 +79,7 @@ fn check_name(name: &str) -> Result<()> {
     if is_resource_name(name) {
         return Ok(());
     }
-    Err(Error::invalid(format!("invalid machine type {name:?} for gcp"))
+    Err(Error::invalid(format!("invalid machine type {} for gcp", quoted(name)))
         .with_remedy("use a type such as e2-small, n2-standard-4 or n2-custom-4-8192"))
 }
 
@@ -89,7 +89,7 @@ async fn in_none_of(client: &Client, zones: &[String], name: &str) -> Error {
         [zone] => format!("zone {zone}"),
         _ => format!("region {}", region_of(zone)),
     };
-    let error = Error::invalid(format!("the {place} has no machine type {name:?}"));
+    let error = Error::invalid(format!("the {place} has no machine type {}", quoted(name)));
     match remedy(client, zone, name).await {
         Some(remedy) => error.with_remedy(remedy),
         None => error,

@@ -15,7 +15,7 @@ use google_cloud_compute_v1::model::Metadata;
 use google_cloud_compute_v1::model::metadata::Items;
 
 use super::options::Options;
-use crate::cloud::{Error, InstanceSpec, Result, SshKey};
+use crate::cloud::{Error, InstanceSpec, Result, SshKey, quoted};
 
 /// The most that one value may have, and all of them. <https://cloud.google.com/compute/docs/metadata/overview#limits>
 const LONGEST_VALUE: usize = 256 * 1024;
@@ -86,7 +86,8 @@ pub(super) fn ssh_keys(key: &SshKey) -> Result<String> {
         SshKey::PublicKey(key) => key.trim(),
         SshKey::Name(name) => {
             return Err(Error::unsupported(format!(
-                "gcp keeps no SSH keys by name, so {name:?} means nothing to it"
+                "gcp keeps no SSH keys by name, so {} means nothing to it",
+                quoted(name)
             ))
             .with_remedy("give the file of a public key, such as --ssh-key ~/.ssh/id_ed25519.pub"));
         }
@@ -124,7 +125,7 @@ fn check(items: &[(&str, String)]) -> Result<()> {
     for (key, value) in items {
         let clean = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if key.is_empty() || key.len() > 128 || !key.chars().all(clean) {
-            return Err(Error::invalid(format!("invalid metadata key {key:?} for gcp"))
+            return Err(Error::invalid(format!("invalid metadata key {} for gcp", quoted(key)))
                 .with_remedy("a metadata key is at most 128 letters, digits, _ and -"));
         }
         if value.len() > LONGEST_VALUE {

@@ -9,7 +9,7 @@ use super::options::{NetworkTier, Options};
 use super::pages::{Page, all_pages};
 use super::places::last_segment;
 use super::replay::prepared;
-use crate::cloud::{Error, ErrorKind, InstanceSpec, Result};
+use crate::cloud::{Error, ErrorKind, InstanceSpec, Result, quoted};
 
 /// The network interface of a new instance.
 ///
@@ -51,7 +51,7 @@ fn path_of(what: &str, given: Option<&str>, of_name: impl Fn(&str) -> String) ->
     if is_path && clean {
         return Ok(Some(given.to_owned()));
     }
-    Err(Error::invalid(format!("invalid {what} {given:?} for gcp"))
+    Err(Error::invalid(format!("invalid {what} {} for gcp", quoted(given)))
         .with_remedy(format!("give the {what}'s name, or its path beginning with projects/")))
 }
 
@@ -67,7 +67,8 @@ pub(super) async fn own_network(client: &Client, spec: &InstanceSpec) -> Result<
     let project = client.project().await?;
     if let Some(owner) = owner.filter(|owner| *owner != project) {
         return Err(Error::unsupported(format!(
-            "the network {path:?} is of the project {owner}, whose firewall cloudctl does not change to open ports"
+            "the network {} is of the project {owner}, whose firewall cloudctl does not change to open ports",
+            quoted(&path)
         ))
         .with_remedy(format!(
             "have a rule of its own made there (`gcloud compute firewall-rules create --project {owner}`), and leave \
@@ -84,8 +85,8 @@ pub(super) async fn own_network(client: &Client, spec: &InstanceSpec) -> Result<
     });
     having.and_then(|network| network.name).ok_or_else(|| {
         Error::invalid(format!(
-            "no network of the project has the subnet {:?}",
-            last_segment(rest)
+            "no network of the project has the subnet {}",
+            quoted(last_segment(rest))
         ))
     })
 }

@@ -7,7 +7,7 @@ use serde::de::{Deserializer, Error as _};
 use serde_json::Value;
 
 use super::places::nearest;
-use crate::cloud::{Error, InstanceSpec, Result};
+use crate::cloud::{Error, InstanceSpec, Result, parser_message, plain, quoted};
 
 /// All of them. A value may be given in its own type or, as a command line has it, as text.
 #[derive(Debug, Default, PartialEq, Deserialize)]
@@ -100,13 +100,18 @@ impl Options {
         for (key, value) in &spec.native {
             if !KNOWN.contains(&key.as_str()) {
                 let likely = nearest(key, KNOWN).first().copied().unwrap_or_default();
-                return Err(Error::invalid(format!("unknown native option {key:?} of gcp"))
+                return Err(Error::invalid(format!("unknown native option {} of gcp", quoted(key)))
                     .with_remedy(format!("did you mean {likely}? gcp has {}", KNOWN.join(", "))));
             }
             // Key by key, so that the error can say which.
             let one = Value::Object([(key.clone(), value.clone())].into_iter().collect());
-            let one: Self = serde_json::from_value(one)
-                .map_err(|error| Error::invalid(format!("invalid native option {key} of gcp: {error}")))?;
+            let one: Self = serde_json::from_value(one).map_err(|error| {
+                Error::invalid(format!(
+                    "invalid native option {} of gcp: {}",
+                    plain(key),
+                    parser_message(&error.to_string())
+                ))
+            })?;
             options.take(one);
         }
         options.check(spec)?;

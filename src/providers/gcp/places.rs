@@ -8,7 +8,7 @@ use super::client::Client;
 use super::error::{location, of_project};
 use super::pages::{Page, all_pages};
 use super::replay::prepared;
-use crate::cloud::{Error, ErrorKind, InstanceName, Place, Result, distance};
+use crate::cloud::{Error, ErrorKind, InstanceName, Place, Result, distance, quoted};
 
 /// A zone that the project can use.
 #[derive(Debug)]
@@ -95,7 +95,7 @@ fn place_among(zones: &[ZoneEntry], region: Option<&str>, zone: Option<&str>) ->
     let regions: BTreeSet<&str> = zones.iter().map(|zone| zone.region.as_str()).collect();
     if let Some(region) = region.filter(|region| !regions.contains(region)) {
         let zone_instead = zones.iter().any(|zone| zone.name == region);
-        let error = Error::invalid(format!("Compute Engine has no region {region:?}"));
+        let error = Error::invalid(format!("Compute Engine has no region {}", quoted(region)));
         return Err(error.with_remedy(if zone_instead {
             format!("that is a zone; use --zone {region}, or --region {}", region_of(region))
         } else {
@@ -114,7 +114,7 @@ fn place_among(zones: &[ZoneEntry], region: Option<&str>, zone: Option<&str>) ->
             .iter()
             .filter(|entry| region.is_none_or(|region| entry.region == region));
         let nearest = nearest(zone, own.map(|entry| entry.name.as_str()));
-        return Err(Error::invalid(format!("Compute Engine has no zone {zone:?}"))
+        return Err(Error::invalid(format!("Compute Engine has no zone {}", quoted(zone)))
             .with_remedy(format!("the nearest are {}", nearest.join(", "))));
     };
     if let Some(region) = region.filter(|region| *region != entry.region) {

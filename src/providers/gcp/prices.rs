@@ -14,7 +14,7 @@ use super::client::Client;
 use super::pages::{Page, all_pages};
 use super::replay::prepared;
 use crate::catalog::{Part, Sort};
-use crate::cloud::{Error, ErrorKind, PublishedPrice, Result, plain_gpu_kind};
+use crate::cloud::{Error, ErrorKind, PublishedPrice, Result, plain_gpu_kind, quoted};
 
 /// Compute Engine, among the services that have prices.
 const SERVICE: &str = "services/6F81-5844-456A";
@@ -74,8 +74,11 @@ fn endpoint_of(named: &str) -> Result<String> {
         .strip_prefix("https://")
         .or_else(|| endpoint.strip_prefix("http://"));
     if address.is_none_or(|address| address.is_empty() || address.contains(['?', '#', '@'])) {
-        return Err(Error::invalid(format!("invalid Cloud Billing endpoint {named:?}"))
-            .with_remedy("set CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDBILLING to a URL such as http://127.0.0.1:8080/"));
+        return Err(
+            Error::invalid(format!("invalid Cloud Billing endpoint {}", quoted(named))).with_remedy(
+                "set CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDBILLING to a URL such as http://127.0.0.1:8080/",
+            ),
+        );
     }
     Ok(endpoint.to_owned())
 }

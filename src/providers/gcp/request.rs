@@ -19,7 +19,7 @@ use super::options::Options;
 use super::os_login::keys_for;
 use super::scheduling::scheduling;
 use crate::catalog::DEFAULT_IMAGE;
-use crate::cloud::{Error, IdempotencyToken, InstanceSpec, Labels, Place, Plan, ProviderKind, Result};
+use crate::cloud::{Error, IdempotencyToken, InstanceSpec, Labels, Place, Plan, ProviderKind, Result, quoted};
 
 const DEFAULT_MACHINE_TYPE: &str = "e2-small";
 /// All that IAM grants the service account: scopes are the older mechanism and only cut down.
@@ -167,8 +167,10 @@ fn boot_disk(
         .with_remedy(format!("use --disk {least} or more")));
     }
     if !is_resource_name(disk_type) {
-        return Err(Error::invalid(format!("invalid disk type {disk_type:?} for gcp"))
-            .with_remedy("use pd-balanced, pd-ssd, pd-standard or hyperdisk-balanced"));
+        return Err(
+            Error::invalid(format!("invalid disk type {} for gcp", quoted(disk_type)))
+                .with_remedy("use pd-balanced, pd-ssd, pd-standard or hyperdisk-balanced"),
+        );
     }
     let parameters = AttachedDiskInitializeParams::new()
         .set_source_image(&image.path)
@@ -191,7 +193,7 @@ fn boot_disk(
 fn service_account(spec: &InstanceSpec, options: &Options) -> Result<Option<ServiceAccount>> {
     let Some(email) = &spec.identity else { return Ok(None) };
     if email != "default" && !email.contains('@') {
-        return Err(Error::invalid(format!("{email:?} is not a service account"))
+        return Err(Error::invalid(format!("{} is not a service account", quoted(email)))
             .with_remedy("give its e-mail, NAME@PROJECT.iam.gserviceaccount.com, or `default`"));
     }
     let scopes = options

@@ -2,7 +2,7 @@
 //! are on the far side of an API.
 
 use crate::catalog::{DEFAULT_IMAGE, IMAGE_ALIASES, ImageAlias, image_alias, nearest_alias};
-use crate::cloud::{self, Architecture, Error, Gpu, MachineNeed, ProviderKind, Result};
+use crate::cloud::{self, Architecture, Error, Gpu, MachineNeed, ProviderKind, Result, quoted};
 
 /// A machine type.
 #[derive(Debug, PartialEq)]
@@ -101,7 +101,7 @@ pub(super) fn machine_type(name: Option<&str>, need: &MachineNeed) -> Result<&'s
     let asked = name.unwrap_or(DEFAULT_MACHINE_TYPE);
     let machine = known_machine_type(asked).ok_or_else(|| {
         let names: Vec<_> = MACHINE_TYPES.iter().map(|machine| machine.name).collect();
-        Error::invalid(format!("the mock cloud has no machine type {asked:?}"))
+        Error::invalid(format!("the mock cloud has no machine type {}", quoted(asked)))
             .with_remedy(format!("use one of {}", names.join(", ")))
     })?;
     if need.is_empty() || need.is_met_by(&machine.described()) {
@@ -201,7 +201,7 @@ fn least_disk_gib(alias: &str) -> u32 {
 fn unknown_image(wanted: &str) -> Error {
     // An id that is not quite right is nearest to the alias in it.
     let names = nearest_alias(wanted.trim_start_matches("img-"), |_| true);
-    Error::invalid(format!("the mock cloud has no image {wanted:?}")).with_remedy(format!(
+    Error::invalid(format!("the mock cloud has no image {}", quoted(wanted))).with_remedy(format!(
         "use an alias ({}) or an id such as img-{DEFAULT_IMAGE}-x86_64",
         names.join(", ")
     ))
@@ -219,7 +219,7 @@ const LARGEST_DISK_GIB: u32 = 64 * 1024;
 pub(super) fn disk_type(wanted: Option<&str>) -> Result<&'static str> {
     let wanted = wanted.unwrap_or(DISK_TYPES[0]);
     DISK_TYPES.into_iter().find(|known| *known == wanted).ok_or_else(|| {
-        Error::invalid(format!("the mock cloud has no disk type {wanted:?}"))
+        Error::invalid(format!("the mock cloud has no disk type {}", quoted(wanted)))
             .with_remedy(format!("use one of {}", DISK_TYPES.join(", ")))
     })
 }

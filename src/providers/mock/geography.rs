@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::cloud::{Error, InstanceName, Place, Result};
+use crate::cloud::{Error, InstanceName, Place, Result, quoted};
 
 /// A region and its zones, in order.
 #[derive(Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub(super) const DEFAULT_REGION: &str = "us-east-1";
 /// `InvalidSpec` naming it, with the regions there are.
 pub(super) fn region(name: &str) -> Result<&'static Region> {
     REGIONS.iter().find(|region| region.name == name).ok_or_else(|| {
-        Error::invalid(format!("the mock cloud has no region {name:?}"))
+        Error::invalid(format!("the mock cloud has no region {}", quoted(name)))
             .with_remedy(format!("use one of {}", join(REGIONS.iter().map(|region| region.name))))
     })
 }
@@ -53,7 +53,7 @@ pub(super) fn region_of_zone(zone: &str) -> Result<&'static Region> {
         .find(|region| region.zones.contains(&zone))
         .ok_or_else(|| {
             let zones = REGIONS.iter().flat_map(|region| region.zones).copied();
-            Error::invalid(format!("the mock cloud has no zone {zone:?}"))
+            Error::invalid(format!("the mock cloud has no zone {}", quoted(zone)))
                 .with_remedy(format!("use one of {}", join(zones)))
         })
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::de::{Deserialize, Deserializer, Error as _};
 use serde_json::Value;
 
-use crate::cloud::{Error, Result};
+use crate::cloud::{Error, Result, parser_message, plain};
 
 /// What `native` of a spec can say on the mock cloud. On the command line every value is text.
 #[derive(Debug, Default, serde::Deserialize)]
@@ -66,12 +66,17 @@ fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D:
     let number = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok());
     match number.filter(|number| number.is_finite()) {
         Some(number) => Ok(Some(number)),
-        None => Err(D::Error::custom(format!("{value} is not a number"))),
+        None => Err(D::Error::custom(format!("`{value}` is not a number"))),
     }
 }
 
 fn invalid(key: &str, reason: &str) -> Error {
-    Error::invalid(format!("invalid native option {key}: {reason}")).with_remedy(KNOWN)
+    Error::invalid(format!(
+        "invalid native option {}: {}",
+        plain(key),
+        parser_message(reason)
+    ))
+    .with_remedy(KNOWN)
 }
 
 #[cfg(test)]

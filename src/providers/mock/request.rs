@@ -7,7 +7,7 @@ use super::geography;
 use super::options::Options;
 use crate::cloud::{
     Error, InstanceSpec, Labels, Place, Plan, ProviderKind, Result, SshKey, check_label_key, format_duration,
-    own_labels,
+    own_labels, quoted,
 };
 
 /// The only network.
@@ -60,8 +60,10 @@ impl Order {
         let disk_gib = catalogue::disk_gib(spec.disk_gib, &image)?;
         let disk_type = catalogue::disk_type(spec.disk_type.as_deref())?;
         if let Some(network) = spec.network.as_deref().filter(|network| *network != NETWORK) {
-            return Err(Error::invalid(format!("the mock cloud has no network {network:?}"))
-                .with_remedy(format!("use {NETWORK}, the only one")));
+            return Err(
+                Error::invalid(format!("the mock cloud has no network {}", quoted(network)))
+                    .with_remedy(format!("use {NETWORK}, the only one")),
+            );
         }
         check_words("firewall", &spec.firewalls)?;
         check_words("identity", spec.identity.as_slice())?;
@@ -154,7 +156,7 @@ fn zone(spec: &InstanceSpec) -> Result<(&'static str, &'static str)> {
         .collect();
     let zone = fitting.iter().find(|zone| subnet_of(zone) == subnet).ok_or_else(|| {
         let subnets: Vec<_> = fitting.iter().map(|zone| subnet_of(zone)).collect();
-        Error::invalid(format!("there is no subnet {subnet:?} in {}", spec.place))
+        Error::invalid(format!("there is no subnet {} in {}", quoted(subnet), spec.place))
             .with_remedy(format!("use one of {}", subnets.join(", ")))
     })?;
     Ok((region.name, zone))
@@ -165,7 +167,7 @@ fn check_words(field: &str, words: &[String]) -> Result<()> {
         .iter()
         .find(|word| word.trim().is_empty() || word.chars().any(char::is_control))
     {
-        Some(word) => Err(Error::invalid(format!("invalid {field} {word:?}"))),
+        Some(word) => Err(Error::invalid(format!("invalid {field} {}", quoted(word)))),
         None => Ok(()),
     }
 }
@@ -198,7 +200,7 @@ fn check_labels(labels: &Labels) -> Result<()> {
         check_label_key(key)?;
         if key.chars().count() > LABEL_KEY_LIMIT || value.chars().count() > LABEL_VALUE_LIMIT {
             return Err(
-                Error::invalid(format!("the label {key:?} is too long")).with_remedy(format!(
+                Error::invalid(format!("the label {} is too long", quoted(key))).with_remedy(format!(
                     "a key has up to {LABEL_KEY_LIMIT} characters, and a value up to {LABEL_VALUE_LIMIT}"
                 )),
             );

@@ -12,7 +12,7 @@ use tempfile::NamedTempFile;
 use tokio::time::{Instant, sleep};
 
 use super::state::{SCHEMA, State};
-use crate::cloud::{Error, ErrorKind, Result};
+use crate::cloud::{Error, ErrorKind, Result, parser_message, path_text, quoted};
 
 /// How long a change waits for those of others.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -81,7 +81,7 @@ impl Store {
                 Ok(()) => return Ok(Locked { path, _lock: lock }),
                 Err(TryLockError::Error(error)) => return Err(failed("lock", path, error)),
                 Err(TryLockError::WouldBlock) if Instant::now() >= deadline => {
-                    let message = format!("the mock cloud's file {} is in use by another process", path.display());
+                    let message = format!("the mock cloud's file {} is in use by another process", path_text(path));
                     return Err(Error::new(ErrorKind::Throttled, message)
                         .with_remedy("try again, or point CLOUDCTL_MOCK_STATE at another file"));
                 }
@@ -150,12 +150,19 @@ fn parse(path: &Path, text: &[u8]) -> Result<State> {
         return Ok(State::default());
     }
     let state: State = serde_json::from_slice(text).map_err(|error| {
-        refused(path, &format!("is not one of this version of cloudctl: {error}")).with_source(error)
+        refused(
+            path,
+            &format!(
+                "is not one of this version of cloudctl: {}",
+                parser_message(&error.to_string())
+            ),
+        )
+        .with_source(error)
     })?;
     if state.schema != SCHEMA {
         let reason = format!(
-            "has the schema {:?}, and this version of cloudctl has {SCHEMA:?}",
-            state.schema
+            "has the schema {}, and this version of cloudctl has {SCHEMA:?}",
+            quoted(&state.schema)
         );
         return Err(refused(path, &reason));
     }
@@ -220,9 +227,9 @@ const REMEDY: &str = "point CLOUDCTL_MOCK_STATE at another file, or move this on
 fn refused(path: &Path, reason: &str) -> Error {
     Error::new(
         ErrorKind::Refused,
-        format!("the mock cloud's file {} {reason}", path.display()),
+        format!("the mock cloud's file {} {reason}", path_text(path)),
     )
-    .with_remedy(format!("{REMEDY}{}", path.display()))
+    .with_remedy(format!("{REMEDY}{}", path_text(path)))
 }
 
 fn failed(attempted: &str, path: &Path, error: io::Error) -> Error {
@@ -234,8 +241,8 @@ fn failed(attempted: &str, path: &Path, error: io::Error) -> Error {
     };
     Error::new(
         kind,
-        format!("cannot {attempted} the mock cloud's file {}: {error}", path.display()),
+        format!("cannot {attempted} the mock cloud's file {}: {error}", path_text(path)),
     )
-    .with_remedy(format!("{REMEDY}{}", path.display()))
+    .with_remedy(format!("{REMEDY}{}", path_text(path)))
     .with_source(error)
 }

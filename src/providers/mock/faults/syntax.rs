@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::geography;
 use super::{Effect, Fault};
-use crate::cloud::{Error, Result};
+use crate::cloud::{Error, Result, quoted};
 
 /// Every fault, as it may be written.
 pub(super) const KNOWN: [&str; 10] = [
@@ -70,7 +70,7 @@ pub(super) fn parse(text: &str) -> Result<Fault> {
     };
     let Some(effect) = effect else {
         return Err(
-            Error::invalid(format!("invalid fault {text:?} in CLOUDCTL_MOCK")).with_remedy(format!(
+            Error::invalid(format!("invalid fault {} in CLOUDCTL_MOCK", quoted(text))).with_remedy(format!(
                 "use {}; each can end in @region or @zone, to happen only there",
                 KNOWN.join(", ")
             )),
@@ -79,7 +79,8 @@ pub(super) fn parse(text: &str) -> Result<Fault> {
     if let Some(place) = place
         && geography::region_of_zone(place).is_err()
     {
-        geography::region(place).map_err(|error| error.context(format!("invalid fault {text:?} in CLOUDCTL_MOCK")))?;
+        geography::region(place)
+            .map_err(|error| error.context(format!("invalid fault {} in CLOUDCTL_MOCK", quoted(text))))?;
     }
     Ok(Fault {
         effect,

@@ -1,0 +1,171 @@
+//! Panics: the last line of defence. The hook is tried in a process of its own, which is this test binary again: nothing in
+//! cloudctl panics on demand.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
+
+use cloudctl::interrupt::Interrupt;
+use cloudctl::panic_report::PanicReport;
+
+/// Names the scenario to the process that panics.
+const SCENARIO: &str = "CLOUDCTL_TEST_PANIC";
+/// What the panic's own message says.
+const CANARY: &str = "canary-in-a-panic-3f1b";
+
+struct Ended {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+fn command(scenario: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args([
+            "--exact",
+            "panics::process_that_panics",
+            "--nocapture",
+            "--test-threads=1",
+        ])
+        .env(SCENARIO, scenario)
+        .env_remove("RUST_BACKTRACE")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+fn panic_in(scenario: &str, backtrace: Option<&str>) -> Ended {
+    let mut command = command(scenario);
+    if let Some(backtrace) = backtrace {
+        command.env("RUST_BACKTRACE", backtrace);
+    }
+    let output = command.spawn().unwrap().wait_with_output().unwrap();
+    Ended {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// The process of the other tests. Without a scenario, as in an ordinary run of all tests, it has nothing to do.
+#[test]
+fn process_that_panics() {
+    let Ok(scenario) = std::env::var(SCENARIO) else {
+        return;
+    };
+    let report = PanicReport::install();
+    let interrupt = Interrupt::default();
+    report.set_interrupt(&interrupt);
+    let _change = match scenario.as_str() {
+        "change" => Some(interrupt.begin_change().unwrap()),
+        _ => None,
+    };
+    match scenario.as_str() {
+        "reader gone" => {
+            report.set_format(Some("json"));
+            println!("ready");
+            std::io::stdin().read_line(&mut String::new()).unwrap();
+        }
+        "json" | "yaml" | "jsonl" => report.set_format(Some(&scenario)),
+        _ => {}
+    }
+    match scenario.as_str() {
+        "thread" => drop(std::thread::spawn(|| panic!("{CANARY}")).join()),
+        "two threads" => {
+            let threads = [(); 2].map(|()| std::thread::spawn(|| panic!("{CANARY}")));
+            threads.into_iter().for_each(|thread| drop(thread.join()));
+        }
+        "task" => {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let _ = runtime.block_on(async { tokio::spawn(async { panic!("{CANARY}") }).await });
+        }
+        "caught" => drop(std::panic::catch_unwind(|| panic!("{CANARY}"))),
+        "nothing there" => drop(None::<u32>.expect(CANARY)),
+        _ => panic!("{CANARY}"),
+    }
+    unreachable!("the process has ended");
+}
+
+#[track_caller]
+fn assert_plain(ended: &Ended) {
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let first = ended.stderr.lines().next().unwrap_or_default();
+    assert!(
+        first.starts_with("error: cloudctl met a bug at tests/reports/panics.rs:"),
+        "{}",
+        ended.stderr
+    );
+    assert!(ended.stderr.contains("\nhint: "), "{}", ended.stderr);
+    assert!(
+        !ended.stderr.contains(CANARY) && !ended.stdout.contains(CANARY),
+        "{}",
+        ended.stderr
+    );
+    assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
+}
+
+#[test]
+fn panic_anywhere_is_one_plain_error() {
+    for scenario in ["main", "thread", "two threads", "task", "caught", "nothing there"] {
+        let ended = panic_in(scenario, None);
+        assert_plain(&ended);
+        assert_eq!(ended.stderr.lines().count(), 2, "{scenario}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn panic_is_an_entry_in_the_errors_where_the_format_has_them() {
+    let ended = panic_in("json", None);
+    assert_plain(&ended);
+    let start = ended.stdout.find('{').unwrap();
+    let envelope: serde_json::Value = serde_json::from_str(&ended.stdout[start..]).unwrap();
+    assert_eq!(envelope["errors"][0]["kind"], "internal");
+    assert!(
+        envelope["errors"][0]["message"]
+            .as_str()
+            .unwrap()
+            .starts_with("cloudctl met a bug")
+    );
+    let ended = panic_in("yaml", None);
+    assert_plain(&ended);
+    assert!(ended.stdout.contains("kind: internal"), "{}", ended.stdout);
+    let ended = panic_in("jsonl", None);
+    assert_plain(&ended);
+    assert!(!ended.stdout.contains('{'), "{}", ended.stdout);
+}
+
+#[test]
+fn panic_during_a_change_says_that_a_vm_may_exist() {
+    let ended = panic_in("change", None);
+    assert_plain(&ended);
+    assert!(ended.stderr.contains("a VM may exist"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("run the same command again"), "{}", ended.stderr);
+    let ended = panic_in("main", None);
+    assert!(!ended.stderr.contains("a VM may exist"), "{}", ended.stderr);
+}
+
+#[test]
+fn panic_is_reported_with_nobody_to_read_stdout() {
+    let mut child = command("reader gone").stdin(Stdio::piped()).spawn().unwrap();
+    // The test harness in there must have written what it writes.
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("ready")));
+    drop(lines);
+    child.stdin.take().unwrap().write_all(b"go\n").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_plain(&Ended {
+        code: output.status.code(),
+        stdout: String::new(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    });
+}
+
+#[test]
+fn panic_shows_where_it_came_from_only_if_asked() {
+    let ended = panic_in("main", Some("1"));
+    assert_plain(&ended);
+    assert!(ended.stderr.contains("process_that_panics"), "{}", ended.stderr);
+    let ended = panic_in("main", Some("0"));
+    assert_eq!(ended.stderr.lines().count(), 2, "{}", ended.stderr);
+}
