@@ -66,8 +66,12 @@ impl Configuration {
         };
         let shown = shown_name(name);
         let message = format!("the AWS profile {shown}, which {source} names, does not exist: {looked_in}");
-        let error = Error::new(ErrorKind::Unauthenticated, message.replace("neither is it in", "it is neither in"));
-        let is_meant = |(heading, _): &&(String, String)| heading == name || heading.strip_prefix("profile ") == Some(name);
+        let error = Error::new(
+            ErrorKind::Unauthenticated,
+            message.replace("neither is it in", "it is neither in"),
+        );
+        let is_meant =
+            |(heading, _): &&(String, String)| heading == name || heading.strip_prefix("profile ") == Some(name);
         if let Some((_, place)) = self.files.misnamed.iter().find(is_meant) {
             return error.with_remedy(format!("{place}: write the section's name as [profile {shown}]"));
         }

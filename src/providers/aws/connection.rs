@@ -65,7 +65,9 @@ impl Connection {
             let set = names.into_iter().find_map(|name| configuration.variable(name));
             set.as_ref().map(proxy_of).transpose()
         };
-        let exceptions = ["no_proxy", "NO_PROXY"].into_iter().find_map(|name| configuration.variable(name));
+        let exceptions = ["no_proxy", "NO_PROXY"]
+            .into_iter()
+            .find_map(|name| configuration.variable(name));
         Ok(Self {
             // The small letters count first, as in the AWS CLI and curl.
             http_proxy: proxy(["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"])?,
@@ -200,7 +202,10 @@ impl PastProxy {
 
     /// Whether a host is reached directly.
     pub(super) fn includes(&self, host: &str, port: u16) -> bool {
-        let host = host.trim_start_matches('[').trim_end_matches([']', '.']).to_ascii_lowercase();
+        let host = host
+            .trim_start_matches('[')
+            .trim_end_matches([']', '.'])
+            .to_ascii_lowercase();
         let address: Option<IpAddr> = host.parse().ok();
         self.0.iter().any(|rule| match rule {
             Rule::All => true,
@@ -299,9 +304,18 @@ mod tests {
                 source: "variable HTTPS_PROXY".to_owned(),
             })
         };
-        assert_eq!(proxy("http://ada:hunter2@proxy:3128").unwrap().shown(), "http://proxy:3128");
+        assert_eq!(
+            proxy("http://ada:hunter2@proxy:3128").unwrap().shown(),
+            "http://proxy:3128"
+        );
         assert_eq!(proxy("proxy:3128").unwrap().shown(), "http://proxy:3128");
-        for bad in ["socks5://ada:hunter2@proxy:1080", "http://", "http://ada:hunter2@", "http://ada:hunter2@p p", "proxy:port"] {
+        for bad in [
+            "socks5://ada:hunter2@proxy:1080",
+            "http://",
+            "http://ada:hunter2@",
+            "http://ada:hunter2@p p",
+            "proxy:port",
+        ] {
             let error = proxy(bad).unwrap_err();
             assert!(error.message().contains("HTTPS_PROXY"), "{bad}");
             assert!(!error.message().contains("hunter2"), "{bad}: {}", error.message());

@@ -87,7 +87,9 @@ impl fmt::Display for CredentialSource {
                     identity.arn.text
                 ),
             },
-            Self::Sso { profile, role, account, .. } => write!(
+            Self::Sso {
+                profile, role, account, ..
+            } => write!(
                 formatter,
                 "profile {}: single sign-on as {} in {}",
                 shown_name(profile),
@@ -134,7 +136,8 @@ impl CredentialSource {
                 .with_remedy("set both"));
             }
         }
-        let is_role = |section: &&Section| section.get("role_arn").is_some() && section.get("web_identity_token_file").is_none();
+        let is_role =
+            |section: &&Section| section.get("role_arn").is_some() && section.get("web_identity_token_file").is_none();
         if configuration.section().filter(is_role).is_some() && !has_web_identity(configuration) {
             return Self::of_profile(configuration, &profile.name, &mut Vec::new());
         }
@@ -180,7 +183,10 @@ impl CredentialSource {
         if section.get_any(&SSO).is_some() {
             return sso(configuration, name, section).map(Some);
         }
-        if section.get_any(&["aws_access_key_id", "aws_secret_access_key"]).is_some() {
+        if section
+            .get_any(&["aws_access_key_id", "aws_secret_access_key"])
+            .is_some()
+        {
             return Ok(Some(Self::keys(profile, section)?));
         }
         let process = section.get("credential_process").cloned();
@@ -214,11 +220,17 @@ impl CredentialSource {
         let shown = shown_name(name);
         let source = match (section.get("source_profile"), section.get("credential_source")) {
             (Some(source), Some(other)) => {
-                let message = format!("{} and {}: both source_profile and credential_source are set", source.source, other.source);
+                let message = format!(
+                    "{} and {}: both source_profile and credential_source are set",
+                    source.source, other.source
+                );
                 return Err(Error::invalid(message).with_remedy("remove one of them"));
             }
             (None, None) => {
-                let message = format!("{}: the profile {shown} has a role, and no source of credentials for it", arn.source);
+                let message = format!(
+                    "{}: the profile {shown} has a role, and no source of credentials for it",
+                    arn.source
+                );
                 return Err(Error::new(ErrorKind::Unauthenticated, message)
                     .with_remedy("add source_profile, credential_source or web_identity_token_file"));
             }
@@ -249,7 +261,13 @@ impl CredentialSource {
             None => None,
             Some(value) => match value.text.parse::<i32>() {
                 Ok(seconds) if (900..=43_200).contains(&seconds) => Some(seconds),
-                _ => return Err(wrong(value, "duration_seconds", "a number of seconds from 900 to 43200")),
+                _ => {
+                    return Err(wrong(
+                        value,
+                        "duration_seconds",
+                        "a number of seconds from 900 to 43200",
+                    ));
+                }
             },
         };
         Ok(Self::Role(Box::new(Role {
@@ -298,14 +316,19 @@ fn sso(configuration: &Configuration, name: &str, section: &Section) -> Result<C
             None => {
                 let missing = shown_name(&value.text);
                 let message = format!("{}: the section [sso-session {missing}] does not exist", value.source);
-                return Err(Error::new(ErrorKind::Unauthenticated, message).with_remedy("make it with `aws configure sso`"));
+                return Err(
+                    Error::new(ErrorKind::Unauthenticated, message).with_remedy("make it with `aws configure sso`")
+                );
             }
         },
     };
     let need = |key: &str| {
         let value = shared.and_then(|shared| shared.get(key)).or_else(|| section.get(key));
         value.cloned().ok_or_else(|| {
-            let message = format!("the AWS profile {} signs in with SSO, and lacks {key}", shown_name(name));
+            let message = format!(
+                "the AWS profile {} signs in with SSO, and lacks {key}",
+                shown_name(name)
+            );
             Error::new(ErrorKind::Unauthenticated, message).with_remedy("complete it with `aws configure sso`")
         })
     };
@@ -339,18 +362,25 @@ pub(super) fn is_container(configuration: &Configuration) -> Result<bool> {
         let value = configuration.environment.get(name).filter(|_| is_set);
         if value.is_some_and(|value| value.trim() != value || value.contains(char::is_control)) {
             let message = format!("{name} has white space around it, or characters that do not belong there");
-            return Err(Error::new(ErrorKind::Unauthenticated, message).with_remedy(format!("correct {name}, or unset it")));
+            return Err(
+                Error::new(ErrorKind::Unauthenticated, message).with_remedy(format!("correct {name}, or unset it"))
+            );
         }
     }
     if let Some(value) = &relative {
-        let is_path = value.text.starts_with('/') && value.text.parse::<Uri>().is_ok_and(|uri| uri.authority().is_none());
+        let is_path =
+            value.text.starts_with('/') && value.text.parse::<Uri>().is_ok_and(|uri| uri.authority().is_none());
         if !is_path {
             return Err(wrong(value, "", "a path such as /v2/credentials/…"));
         }
     } else if let Some(value) = &full {
         let address = value.text.split(['?', '#']).next().unwrap_or_default();
         if address_problem(address).is_some() || value.text.parse::<Uri>().is_err() {
-            return Err(wrong(value, "", "an address such as http://169.254.170.23/v1/credentials"));
+            return Err(wrong(
+                value,
+                "",
+                "an address such as http://169.254.170.23/v1/credentials",
+            ));
         }
     }
     Ok(is_set)
@@ -366,7 +396,11 @@ fn is_metadata_disabled(configuration: &Configuration) -> bool {
 pub(super) fn metadata_may_be_asked(configuration: &Configuration) -> Result<bool> {
     let endpoint = configuration.setting("AWS_EC2_METADATA_SERVICE_ENDPOINT", "ec2_metadata_service_endpoint");
     if let Some(value) = endpoint.as_ref().filter(|value| address_problem(&value.text).is_some()) {
-        return Err(wrong(value, "ec2_metadata_service_endpoint", "an address such as http://169.254.169.254"));
+        return Err(wrong(
+            value,
+            "ec2_metadata_service_endpoint",
+            "an address such as http://169.254.169.254",
+        ));
     }
     Ok(!is_metadata_disabled(configuration) && (endpoint.is_some() || on_ec2()))
 }

@@ -107,8 +107,11 @@ impl CredentialsOfRun {
         };
         let need = |name: &str| {
             part(name).ok_or_else(|| {
-                Error::new(ErrorKind::Unauthenticated, format!("{name} is not set, and the other half of the key is"))
-                    .with_remedy(format!("set {name}"))
+                Error::new(
+                    ErrorKind::Unauthenticated,
+                    format!("{name} is not set, and the other half of the key is"),
+                )
+                .with_remedy(format!("set {name}"))
             })
         };
         let id = need("AWS_ACCESS_KEY_ID")?;
@@ -137,10 +140,18 @@ impl CredentialsOfRun {
             match &role.mfa_serial {
                 // The cloud's word for a role that asks for it, and also for one that is simply not allowed.
                 Some(serial) if error.kind() == ErrorKind::PermissionDenied => {
-                    let command = format!("aws configure export-credentials --profile {}", shell_word(&role.profile));
+                    let command = format!(
+                        "aws configure export-credentials --profile {}",
+                        shell_word(&role.profile)
+                    );
                     error
-                        .context(format!("the profile asks for MFA ({}: mfa_serial {}), which cloudctl cannot ask for", serial.source, serial.text))
-                        .with_remedy(format!("get temporary credentials first: eval \"$({command} --format env)\""))
+                        .context(format!(
+                            "the profile asks for MFA ({}: mfa_serial {}), which cloudctl cannot ask for",
+                            serial.source, serial.text
+                        ))
+                        .with_remedy(format!(
+                            "get temporary credentials first: eval \"$({command} --format env)\""
+                        ))
                 }
                 None if error.kind() == ErrorKind::PermissionDenied => {
                     error.with_remedy("allow sts:AssumeRole to the one who asks, in the role's trust policy, too")
@@ -148,7 +159,10 @@ impl CredentialsOfRun {
                 _ => error,
             }
         })?;
-        of_answer(output.credentials, &format!("the answer of AssumeRole for the AWS profile {shown}"))
+        of_answer(
+            output.credentials,
+            &format!("the answer of AssumeRole for the AWS profile {shown}"),
+        )
     }
 
     async fn of_web_identity(&self, identity: &WebIdentity) -> Result<Credentials> {
@@ -159,7 +173,10 @@ impl CredentialsOfRun {
             Some(_) => format!("web_identity_token_file ({})", identity.token_file.source),
         };
         let refused = |why: &str| {
-            let message = format!("cannot read the token file {}, which {named} names: {why}", shown_path(&path, environment));
+            let message = format!(
+                "cannot read the token file {}, which {named} names: {why}",
+                shown_path(&path, environment)
+            );
             Error::new(ErrorKind::Unauthenticated, message).with_remedy(format!("correct {named}, or unset it"))
         };
         let token = std::fs::read(&path).map_err(|error| refused(&words_of_io(&error)))?;
@@ -182,7 +199,10 @@ impl CredentialsOfRun {
             Some(profile) => format!(" of the AWS profile {}", shown_name(profile)),
             None => format!(" ({})", identity.arn.source),
         };
-        let attempted = format!("cannot assume the role {}{by} with the token that {named} names", identity.arn.text);
+        let attempted = format!(
+            "cannot assume the role {}{by} with the token that {named} names",
+            identity.arn.text
+        );
         let output = answer.map_err(|error| {
             let error = translate(&error, Call::Read, &attempted, &region);
             match error.code() {
@@ -198,7 +218,11 @@ impl CredentialsOfRun {
     async fn of_container(&self) -> Result<Credentials> {
         const TOKEN_FILE: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
         let configuration = &self.configuration;
-        let mut variables = ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"].into_iter();
+        let mut variables = [
+            "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        ]
+        .into_iter();
         let Some(variable) = variables.find(|name| configuration.environment.has(name)) else {
             let message = "no container gives credentials: AWS_CONTAINER_CREDENTIALS_RELATIVE_URI is not set";
             return Err(Error::new(ErrorKind::Unauthenticated, message).with_remedy("use another credential_source"));
@@ -216,7 +240,11 @@ impl CredentialsOfRun {
         }
         let provider = EcsCredentialsProvider::builder().configure(&self.direct).build();
         let name = format!("the container's credentials ({variable})");
-        fetched(provider.provide_credentials().await, &name, &format!("correct {variable}, or unset it"))
+        fetched(
+            provider.provide_credentials().await,
+            &name,
+            &format!("correct {variable}, or unset it"),
+        )
     }
 
     async fn of_metadata(&self) -> Result<Credentials> {
@@ -226,7 +254,11 @@ impl CredentialsOfRun {
             .imds_client(client)
             .build();
         let answer = provider.provide_credentials().await;
-        fetched(answer, "the instance's credentials (metadata service)", "give the instance a role, or sign in")
+        fetched(
+            answer,
+            "the instance's credentials (metadata service)",
+            "give the instance a role, or sign in",
+        )
     }
 
     /// The region for a role: the command's own, unless the role is of another partition.
@@ -246,10 +278,19 @@ pub(super) fn metadata_client(configuration: &Configuration, provider: &Provider
     let mut builder = imds::Client::builder().configure(provider);
     let endpoint = configuration.setting("AWS_EC2_METADATA_SERVICE_ENDPOINT", "ec2_metadata_service_endpoint");
     if let Some(value) = endpoint {
-        let refused = |_| wrong(&value, "ec2_metadata_service_endpoint", "an address such as http://169.254.169.254");
+        let refused = |_| {
+            wrong(
+                &value,
+                "ec2_metadata_service_endpoint",
+                "an address such as http://169.254.169.254",
+            )
+        };
         builder = builder.endpoint(&value.text).map_err(refused)?;
     }
-    let mode = configuration.setting("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "ec2_metadata_service_endpoint_mode");
+    let mode = configuration.setting(
+        "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE",
+        "ec2_metadata_service_endpoint_mode",
+    );
     if let Some(value) = mode {
         let mode = match value.text.to_ascii_lowercase().as_str() {
             "ipv4" => EndpointMode::IpV4,
@@ -311,13 +352,22 @@ fn of_parts(id: Part, secret: Part, token: Option<Part>) -> Result<Credentials> 
     id.check()?;
     secret.check()?;
     token.as_ref().map_or(Ok(()), Part::check)?;
-    Ok(Credentials::new(id.text, secret.text, token.map(|token| token.text), None, "cloudctl"))
+    Ok(Credentials::new(
+        id.text,
+        secret.text,
+        token.map(|token| token.text),
+        None,
+        "cloudctl",
+    ))
 }
 
 fn of_keys(profile: &str, section: &Section) -> Result<Credentials> {
     let part = |key: &str| {
         let value: &Value = section.get(key)?;
-        Some(Part::new(&value.text, format!("{key} of the AWS profile {} ({})", shown_name(profile), value.source)))
+        Some(Part::new(
+            &value.text,
+            format!("{key} of the AWS profile {} ({})", shown_name(profile), value.source),
+        ))
     };
     let need = |key: &str| {
         part(key).ok_or_else(|| {

@@ -51,7 +51,10 @@ impl Endpoints {
                 check(&value)?;
             }
         }
-        let custom = [&endpoints.ec2, &endpoints.sts, &endpoints.pricing].into_iter().flatten().next();
+        let custom = [&endpoints.ec2, &endpoints.sts, &endpoints.pricing]
+            .into_iter()
+            .flatten()
+            .next();
         let switches = [(&endpoints.use_fips, "FIPS"), (&endpoints.use_dual_stack, "dual-stack")];
         for (switch, what) in switches {
             if let (Some(switch), Some(custom)) = (switch, custom) {
@@ -88,7 +91,10 @@ fn in_services(configuration: &Configuration, key: &str) -> Result<Option<Value>
     };
     let Some(section) = configuration.files.services.get(&named.text) else {
         let name = shown_name(&named.text);
-        let message = format!("{}: services names the section {name}, which does not exist", named.source);
+        let message = format!(
+            "{}: services names the section {name}, which does not exist",
+            named.source
+        );
         return Err(Error::invalid(message).with_remedy(format!("add a section [services {name}]")));
     };
     Ok(section.get_nested(key, "endpoint_url").map(|value| Value {
@@ -101,7 +107,10 @@ fn refuse_in_services(configuration: &Configuration, key: &str) -> Result<()> {
     match in_services(configuration, key)? {
         None => Ok(()),
         Some(value) => {
-            let message = format!("{} sets the address of {key}, which cloudctl does not support there", value.source);
+            let message = format!(
+                "{} sets the address of {key}, which cloudctl does not support there",
+                value.source
+            );
             let variable = format!("AWS_ENDPOINT_URL_{}", key.to_uppercase());
             Err(Error::invalid(message).with_remedy(format!("set the variable {variable} instead")))
         }
@@ -156,7 +165,10 @@ pub(super) fn is_host(host: &str) -> bool {
         Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
         None => {
             let label = |label: &str| {
-                !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+                !label.is_empty()
+                    && label
+                        .bytes()
+                        .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
             };
             host.len() <= 253 && host.strip_suffix('.').unwrap_or(host).split('.').all(label)
         }
@@ -190,7 +202,6 @@ pub(super) fn shown_address(text: &str) -> String {
     };
     quoted(&shown)
 }
-
 
 #[cfg(test)]
 mod tests {
@@ -234,7 +245,10 @@ mod tests {
 
     #[test]
     fn password_in_an_address_is_not_shown() {
-        assert_eq!(shown_address("http://ada:hunter2@proxy:3128"), "\"http://…@proxy:3128\"");
+        assert_eq!(
+            shown_address("http://ada:hunter2@proxy:3128"),
+            "\"http://…@proxy:3128\""
+        );
         assert_eq!(shown_address("ada:hun@ter2@proxy:3128"), "\"…@proxy:3128\"");
         assert_eq!(shown_address("localhost:4566"), "\"localhost:4566\"");
     }

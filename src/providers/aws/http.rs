@@ -129,7 +129,10 @@ impl HttpConnector for WholeAnswers {
         let uri: Uri = request.uri().parse().unwrap_or_default();
         let proxy = self.client.connection.proxy_for(&uri);
         let server = Server::of(&uri, proxy);
-        let answer = self.client.connector(proxy, &self.settings, &self.components).call(request);
+        let answer = self
+            .client
+            .connector(proxy, &self.settings, &self.components)
+            .call(request);
         let client = Arc::clone(&self.client);
         HttpConnectorFuture::new(async move {
             let whole = async {
@@ -153,9 +156,8 @@ impl HttpConnector for WholeAnswers {
                 Ok(response)
             };
             match timeout(ATTEMPT_TIMEOUT, whole).await {
-                Ok(answer) => answer.map_err(|error| {
-                    unreachable::explained(error, &server, client.connection.authorities.as_ref())
-                }),
+                Ok(answer) => answer
+                    .map_err(|error| unreachable::explained(error, &server, client.connection.authorities.as_ref())),
                 Err(_) => Err(unreachable::silent(&server, ATTEMPT_TIMEOUT)),
             }
         })

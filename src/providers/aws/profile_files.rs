@@ -110,7 +110,9 @@ impl ProfileFiles {
             }
             let wrong = |what: &str| Error::invalid(format!("{source}: {what}")).with_remedy(FORM);
             if let (Some(key), true) = (&key, line.starts_with([' ', '\t'])) {
-                let Some((_, section)) = sections.last_mut() else { continue };
+                let Some((_, section)) = sections.last_mut() else {
+                    continue;
+                };
                 section.go_on(key, trimmed, &source).map_err(wrong)?;
                 continue;
             }
@@ -164,8 +166,7 @@ impl Section {
             text: without_comment(below).to_owned(),
             source: source.to_owned(),
         };
-        self.nested
-            .insert((key.to_owned(), name.trim().to_lowercase()), value);
+        self.nested.insert((key.to_owned(), name.trim().to_lowercase()), value);
         Ok(())
     }
 }
@@ -328,15 +329,29 @@ mod tests {
         let text = "[services local]\nec2 =\n  endpoint_url = http://127.0.0.1:1\nsts =\n  endpoint_url = http://127.0.0.1:2\n";
         let files = parsed(text, FileKind::Config);
         let value = files.services["local"].get_nested("sts", "endpoint_url").unwrap();
-        assert_eq!((value.text.as_str(), value.source.as_str()), ("http://127.0.0.1:2", "config:5"));
+        assert_eq!(
+            (value.text.as_str(), value.source.as_str()),
+            ("http://127.0.0.1:2", "config:5")
+        );
     }
 
     #[test]
     fn broken_line_is_named() {
         for (text, line) in [("[default\n", 1), ("region = x\n", 1), ("[default]\n\nregion\n", 3)] {
-            let error = ProfileFiles::default().parse(text, "config", FileKind::Config).unwrap_err();
-            assert!(error.message().starts_with(&format!("config:{line}: ")), "{}", error.message());
+            let error = ProfileFiles::default()
+                .parse(text, "config", FileKind::Config)
+                .unwrap_err();
+            assert!(
+                error.message().starts_with(&format!("config:{line}: ")),
+                "{}",
+                error.message()
+            );
         }
-        assert!(text_of(b"a\n\xe9", "config").unwrap_err().message().contains("config:2"));
+        assert!(
+            text_of(b"a\n\xe9", "config")
+                .unwrap_err()
+                .message()
+                .contains("config:2")
+        );
     }
 }

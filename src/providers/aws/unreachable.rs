@@ -86,11 +86,7 @@ pub(super) fn silent(server: &Server, time: Duration) -> ConnectorError {
 }
 
 /// The error with its reason in words. What a repetition cannot cure is not repeated.
-pub(super) fn explained(
-    error: ConnectorError,
-    server: &Server,
-    authorities: Option<&Authorities>,
-) -> ConnectorError {
+pub(super) fn explained(error: ConnectorError, server: &Server, authorities: Option<&Authorities>) -> ConnectorError {
     let is_timeout = error.is_timeout();
     let is_io = error.is_io();
     let retry = error.as_other();
@@ -141,16 +137,15 @@ fn reason(
     }
     let root = super::error::root_words(error);
     match &server.proxy {
-        Some(proxy) => network(format!("no connection to {} through the proxy {proxy}: {root}", server.address)),
+        Some(proxy) => network(format!(
+            "no connection to {} through the proxy {proxy}: {root}",
+            server.address
+        )),
         None => network(format!("no whole answer from {}: {root}", server.address)),
     }
 }
 
-fn of_tls(
-    error: &TlsError,
-    server: &Server,
-    authorities: Option<&Authorities>,
-) -> (String, ErrorKind, Option<String>) {
+fn of_tls(error: &TlsError, server: &Server, authorities: Option<&Authorities>) -> (String, ErrorKind, Option<String>) {
     let address = &server.address;
     let wrong = |reason: String, remedy: &str| (reason, ErrorKind::InvalidSpec, Some(remedy.to_owned()));
     match error {
@@ -174,13 +169,18 @@ fn of_tls(
             format!("the certificate of {address} is for another name"),
             "use the name that the certificate is for",
         ),
-        TlsError::InvalidCertificate(other) => {
-            wrong(format!("the certificate of {address} is not valid: {other}"), "have it replaced")
-        }
+        TlsError::InvalidCertificate(other) => wrong(
+            format!("the certificate of {address} is not valid: {other}"),
+            "have it replaced",
+        ),
         TlsError::InvalidMessage(_) => wrong(
             format!("{address} does not speak TLS"),
             "write its address with http://, if that is meant, or correct its port",
         ),
-        other => (format!("no TLS connection to {address}: {other}"), ErrorKind::Network, None),
+        other => (
+            format!("no TLS connection to {address}: {other}"),
+            ErrorKind::Network,
+            None,
+        ),
     }
 }
