@@ -13,5 +13,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod aws_causes;
 mod aws_credentials;
 mod environment;
+mod tls;

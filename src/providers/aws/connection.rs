@@ -174,8 +174,9 @@ pub(super) fn unknown_authority(server: &str, authorities: Option<&Authorities>)
     let remedy = match authorities {
         None => "if you trust it, name its certificate with AWS_CA_BUNDLE, or with ca_bundle in the profile".to_owned(),
         Some(trusted) => format!(
-            "only the authorities in {} are trusted, which {} names: add the one of this server",
-            trusted.file, trusted.source
+            "only the authorities in {}, which {} names, are trusted: add the one of this server",
+            trusted.file,
+            trusted.source.trim_start_matches("variable ")
         ),
     };
     (ErrorKind::InvalidSpec, message, remedy)
