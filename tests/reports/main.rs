@@ -13,6 +13,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod aws_causes;
+mod aws_credentials;
 mod environment;
 mod panics;
 mod secrets;
+mod tls;

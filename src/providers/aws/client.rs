@@ -1,44 +1,85 @@
 //! Configuration, credentials and clients: loaded on first use, then shared by every call.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use aws_config::environment::region::EnvironmentVariableRegionProvider;
+use aws_config::identity::IdentityCache;
 use aws_config::imds::region::ImdsRegionProvider;
-use aws_config::meta::region::RegionProviderChain;
-use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
 use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_ec2::config::interceptors::BeforeSerializationInterceptorContextRef;
+use aws_sdk_ec2::config::{ConfigBag, Intercept};
+use aws_sdk_ec2::error::BoxError;
+use aws_smithy_async::rt::sleep::default_async_sleep;
 use aws_smithy_async::time::SharedTimeSource;
 use jiff::Timestamp;
 use tokio::sync::OnceCell;
 
+use super::configuration::Configuration;
+use super::connection::Connection;
+use super::credential_source::{CredentialSource, is_container, metadata_may_be_asked};
+use super::credentials::{CredentialsOfRun, metadata_client};
+use super::endpoints::Endpoints;
 use super::error::{Call, translate};
 use super::http::LazyHttpClient;
+use super::partition::Partition;
 use super::patience::{self, Patience, WrongDate};
-use super::places::may_be_asked;
+use super::places::{may_be_asked, region_of_zone};
 use super::server_time::ServerTime;
+use super::sts::StsClients;
+use super::vendor_settings;
 use crate::cloud::{Error, ErrorKind, Result};
-use crate::settings::{Environment, Settings};
+use crate::settings::Settings;
 
 /// The region for calls that are about none, if nothing names another.
 const FALLBACK_REGION: &str = "us-east-1";
-/// The SDK has no limit of its own on how long one attempt may take.
+/// How long one attempt may take: the SDK has no limit of its own.
 pub(super) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 /// The same for a call with all its attempts.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(120);
+const BEHAVIOR: fn() -> BehaviorVersion = BehaviorVersion::v2026_01_12;
 
 /// The clients of one run.
 pub(super) struct Clients {
     settings: Settings,
     clock: ServerTime,
-    config: OnceCell<SdkConfig>,
+    loaded: OnceCell<Loaded>,
     by_region: Mutex<HashMap<String, aws_sdk_ec2::Client>>,
+}
+
+/// What variables and files come to.
+struct Loaded {
+    config: SdkConfig,
+    endpoints: Endpoints,
+    sts: StsClients,
+    home: Option<String>,
+    any_region: String,
+    patience: Patience,
+    /// Why no call can be made.
+    refusal: Option<Error>,
+}
+
+/// Ends each call before anything is sent.
+#[derive(Debug)]
+struct Refusal(Error);
+
+impl Intercept for Refusal {
+    fn name(&self) -> &'static str {
+        "Refusal"
+    }
+
+    fn read_before_execution(
+        &self,
+        _: &BeforeSerializationInterceptorContextRef<'_>,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        Err(self.0.clone().into())
+    }
 }
 
 impl Clients {
@@ -47,76 +88,187 @@ impl Clients {
         Self {
             settings: settings.clone(),
             clock: ServerTime::default(),
-            config: OnceCell::new(),
+            loaded: OnceCell::new(),
             by_region: Mutex::default(),
         }
     }
 
-    /// The SDK's configuration, from the environment, the profile and the settings. It is read once.
-    pub(super) async fn config(&self) -> &SdkConfig {
-        self.config.get_or_init(|| self.load()).await
+    /// The SDK's configuration, from the environment, the profile and the settings. They are read once.
+    ///
+    /// # Errors
+    /// Those of settings that make no sense, or that cloudctl does not support.
+    pub(super) async fn config(&self) -> Result<&SdkConfig> {
+        let loaded = self.loaded().await;
+        match &loaded.refusal {
+            Some(error) => Err(error.clone()),
+            None => Ok(&loaded.config),
+        }
     }
 
-    async fn load(&self) -> SdkConfig {
-        let profile = self.settings.aws.profile.value.as_deref();
-        let mut profile_region = ProfileFileRegionProvider::builder();
-        let http = LazyHttpClient::shared(&self.clock);
-        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12()).http_client(http);
-        if let Some(profile) = profile {
-            profile_region = profile_region.profile_name(profile);
-            loader = loader.profile_name(profile);
-        }
-        let mut region = RegionProviderChain::first_try(self.settings.aws.region.value.clone().map(Region::new))
-            .or_else(EnvironmentVariableRegionProvider::new())
-            .or_else(profile_region.build());
-        // The SDK would ask the metadata service anywhere, and wait for it in vain anywhere but on EC2.
-        if on_ec2(&self.settings.environment) {
-            region = region.or_else(ImdsRegionProvider::builder().build());
-        }
-        let region = region.region().await;
-        if let Ok(name) = AppName::new("cloudctl") {
-            loader = loader.app_name(name);
-        }
-        let config = loader
-            .region(region)
-            .retry_config(patience::retries())
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-                    .operation_timeout(OPERATION_TIMEOUT)
-                    .build(),
-            )
-            .load()
-            .await;
-        match profile {
-            Some(profile) => with_profile(config, profile),
-            None => config,
+    /// Another address of the price list than its own, and how long its calls are repeated.
+    pub(super) async fn pricing(&self) -> (Option<String>, Patience) {
+        let loaded = self.loaded().await;
+        let endpoint = loaded.endpoints.pricing.as_ref().map(|value| value.text.clone());
+        (endpoint, loaded.patience)
+    }
+
+    async fn loaded(&self) -> &Loaded {
+        let load = async {
+            match self.load().await {
+                Ok(loaded) => loaded,
+                Err(error) => self.refused(error),
+            }
+        };
+        self.loaded.get_or_init(|| load).await
+    }
+
+    async fn load(&self) -> Result<Loaded> {
+        let configuration = Arc::new(Configuration::read(&self.settings)?);
+        vendor_settings::refuse(&configuration)?;
+        let endpoints = Endpoints::of(&configuration)?;
+        let connection = Connection::of(&configuration)?;
+        let patience = Patience::of(&configuration)?;
+        let direct = LazyHttpClient::shared(&self.clock, connection.without_proxies());
+        let http = LazyHttpClient::shared(&self.clock, connection);
+        let direct = provider_config(None, &endpoints).with_http_client(direct);
+        let home = self.find_home(&configuration, &direct).await?;
+        let any_region = self.any_region_near(home.as_deref());
+        let provider = provider_config(Some(&any_region), &endpoints).with_http_client(http.clone());
+
+        let mut config = SdkConfig::builder()
+            .behavior_version(BEHAVIOR())
+            .http_client(http)
+            .region(home.clone().map(Region::new))
+            .retry_config(patience.retries())
+            .timeout_config(timeouts())
+            .time_source(SharedTimeSource::default())
+            .identity_cache(IdentityCache::lazy().build());
+        config.set_sleep_impl(default_async_sleep());
+        config.set_app_name(AppName::new("cloudctl").ok());
+        config.set_use_fips(Some(endpoints.use_fips.is_some()));
+        config.set_use_dual_stack(Some(endpoints.use_dual_stack.is_some()));
+        let skew = configuration.switch("AWS_DISABLE_CLOCK_SKEW_CORRECTION", "disable_clock_skew_correction")?;
+        config.set_disable_clock_skew_correction(skew.map(|(is_disabled, _)| is_disabled));
+        let config = config.build();
+        let sts = StsClients {
+            config: config.clone(),
+            endpoint: endpoints.sts.as_ref().map(|value| value.text.clone()),
+            clock: self.clock.clone(),
+            patience,
+        };
+        let credentials = CredentialsOfRun {
+            configuration,
+            sts: sts.clone(),
+            provider,
+            direct,
+            region: any_region.clone(),
+        };
+        let credentials = SharedCredentialsProvider::new(credentials);
+        Ok(Loaded {
+            config: config.into_builder().credentials_provider(credentials).build(),
+            endpoints,
+            sts,
+            home,
+            any_region,
+            patience,
+            refusal: None,
+        })
+    }
+
+    /// What takes the place of a configuration that cannot be used: its calls end before anything is sent.
+    fn refused(&self, error: Error) -> Loaded {
+        let patience = Patience::default();
+        let mut config = SdkConfig::builder()
+            .behavior_version(BEHAVIOR())
+            .http_client(LazyHttpClient::shared(&self.clock, Connection::default()))
+            .retry_config(RetryConfig::disabled());
+        config.set_sleep_impl(default_async_sleep());
+        let config = config.build();
+        let home = self.settings.aws.region.value.clone();
+        Loaded {
+            sts: StsClients {
+                config: config.clone(),
+                endpoint: None,
+                clock: self.clock.clone(),
+                patience,
+            },
+            config,
+            endpoints: Endpoints::default(),
+            any_region: self.any_region_near(home.as_deref()),
+            home,
+            patience,
+            refusal: Some(error),
         }
     }
 
     /// The region that the settings or AWS's own configuration names.
-    pub(super) async fn home(&self) -> Option<String> {
-        self.config().await.region().map(|region| region.as_ref().to_owned())
+    async fn find_home(&self, configuration: &Configuration, direct: &ProviderConfig) -> Result<Option<String>> {
+        if let Some(region) = &self.settings.aws.region.value {
+            return Ok(Some(region.clone()));
+        }
+        if let Some(region) = configuration.region()? {
+            return Ok(Some(region.text));
+        }
+        // The SDK would ask the metadata service anywhere, and wait for it in vain anywhere but on EC2.
+        if !metadata_may_be_asked(configuration)? {
+            return Ok(None);
+        }
+        let client = metadata_client(configuration, direct)?;
+        let region = ImdsRegionProvider::builder().imds_client(client).build().region().await;
+        Ok(region.map(|region| region.as_ref().to_owned()))
     }
 
-    /// The region for calls that are about none. A mistyped home has no server that could be asked.
+    /// The region for calls that are about none: the home, if it is of the partition that the command is about, else a
+    /// region of that partition. A mistyped home has no server that could be asked.
+    fn any_region_near(&self, home: Option<&str>) -> String {
+        let home = home.filter(|home| may_be_asked(home));
+        let named = self.settings.regions.value.iter().flatten().map(String::as_str);
+        let zone = self.settings.zone.value.as_deref().and_then(region_of_zone);
+        let mut named = named.chain(zone.as_deref()).filter(|region| may_be_asked(region));
+        let (base, named) = (home.unwrap_or(FALLBACK_REGION), named.next());
+        match named {
+            Some(named) if Partition::of_region(named) != Partition::of_region(base) => named.to_owned(),
+            _ => base.to_owned(),
+        }
+    }
+
+    /// The region that the settings or AWS's own configuration names.
+    ///
+    /// # Errors
+    /// Those of [`Clients::config`].
+    pub(super) async fn home(&self) -> Result<Option<String>> {
+        self.config().await?;
+        Ok(self.loaded().await.home.clone())
+    }
+
+    /// The region for calls that are about none.
     pub(super) async fn any_region(&self) -> String {
-        let home = self.home().await.filter(|home| may_be_asked(home));
-        home.unwrap_or_else(|| FALLBACK_REGION.to_owned())
+        let loaded = self.loaded().await;
+        let any = loaded.any_region.clone();
+        // Nothing but a reference may have named the partition that the command is about.
+        let clients = self.by_region.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_other = |region: &&String| Partition::of_region(region) != Partition::of_region(&any);
+        match (clients.contains_key(&any), clients.keys().find(is_other)) {
+            (false, Some(other)) if loaded.home.is_none() => other.clone(),
+            _ => any,
+        }
     }
 
     /// The client of a region.
     pub(super) async fn ec2(&self, region: &str) -> aws_sdk_ec2::Client {
-        let config = self.config().await;
+        let loaded = self.loaded().await;
         let mut clients = self.by_region.lock().unwrap_or_else(PoisonError::into_inner);
         let client = clients.entry(region.to_owned()).or_insert_with(|| {
-            let builder = aws_sdk_ec2::config::Builder::from(config).region(Region::new(region.to_owned()));
+            let mut builder = aws_sdk_ec2::config::Builder::from(&loaded.config).region(Region::new(region.to_owned()));
+            builder.set_endpoint_url(loaded.endpoints.ec2.as_ref().map(|value| value.text.clone()));
+            if let Some(error) = &loaded.refusal {
+                builder = builder.interceptor(Refusal(error.clone()));
+            }
             let builder = builder
                 .disable_clock_skew_correction(true)
-                .time_source(self.time_source(config));
-            let builder = builder
+                .time_source(time_source(&loaded.config, &self.clock))
                 .retry_partition(patience::unrationed())
-                .interceptor(Patience)
+                .interceptor(loaded.patience)
                 .retry_classifier(WrongDate);
             aws_sdk_ec2::Client::from_conf(builder.build())
         });
@@ -124,25 +276,17 @@ impl Clients {
     }
 
     /// The client that is asked who is asking.
-    pub(super) async fn sts(&self, region: &str) -> aws_sdk_sts::Client {
-        let config = self.config().await;
-        let builder = aws_sdk_sts::config::Builder::from(config).region(Region::new(region.to_owned()));
-        let builder = builder
-            .disable_clock_skew_correction(true)
-            .time_source(self.time_source(config));
-        let builder = builder
-            .retry_partition(patience::unrationed())
-            .interceptor(Patience)
-            .retry_classifier(WrongDate);
-        aws_sdk_sts::Client::from_conf(builder.build())
+    ///
+    /// # Errors
+    /// Those of [`Clients::config`].
+    pub(super) async fn sts(&self, region: &str) -> Result<aws_sdk_sts::Client> {
+        let config = self.config().await?;
+        Ok(self.loaded().await.sts.with(config, region))
     }
 
-    /// What requests are dated by, instead of by the SDK's own correction. Who turned that off gets none.
+    /// What requests are dated by, instead of by the SDK's own correction.
     pub(super) fn time_source(&self, config: &SdkConfig) -> SharedTimeSource {
-        match config.disable_clock_skew_correction() {
-            Some(true) => SharedTimeSource::default(),
-            _ => SharedTimeSource::new(self.clock.clone()),
-        }
+        time_source(config, &self.clock)
     }
 
     /// The cloud's time, by its latest answer; if there was none yet, one is asked for.
@@ -155,7 +299,7 @@ impl Clients {
         }
         let region = self.any_region().await;
         tracing::debug!(operation = "GetCallerIdentity", place = region, "call");
-        let answer = self.sts(&region).await.get_caller_identity().send().await;
+        let answer = self.sts(&region).await?.get_caller_identity().send().await;
         let attempted = "cannot ask the cloud for its time";
         match (self.clock.now(), answer) {
             // A refusal has a date, too.
@@ -172,32 +316,30 @@ impl Clients {
     }
 }
 
-/// The configuration with the credentials of a profile and no others: the SDK's own chain asks the environment first,
-/// and would act in the account of an AWS_ACCESS_KEY_ID that happens to be there.
-fn with_profile(config: SdkConfig, profile: &str) -> SdkConfig {
-    // For the calls that a role or a single sign-on takes.
-    let mut provider = ProviderConfig::without_region()
-        .with_region(config.region().cloned())
-        .with_use_fips(config.use_fips())
-        .with_use_dual_stack(config.use_dual_stack())
-        .with_behavior_version(config.behavior_version());
-    if let Some(http) = config.http_client() {
-        provider = provider.with_http_client(http);
+/// What requests are dated by. Who turned the correction off gets none.
+pub(super) fn time_source(config: &SdkConfig, clock: &ServerTime) -> SharedTimeSource {
+    match config.disable_clock_skew_correction() {
+        Some(true) => SharedTimeSource::default(),
+        _ => SharedTimeSource::new(clock.clone()),
     }
-    if let Some(retry) = config.retry_config() {
-        provider = provider.with_retry_config(retry.clone());
-    }
-    if let Some(timeout) = config.timeout_config() {
-        provider = provider.with_timeout_config(timeout.clone());
-    }
-    let credentials = ProfileFileCredentialsProvider::builder()
-        .profile_name(profile)
-        .configure(&provider)
-        .build();
-    config
-        .into_builder()
-        .credentials_provider(SharedCredentialsProvider::new(credentials))
+}
+
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        // The HTTP client gives an attempt up a little earlier, with the server's address.
+        .operation_attempt_timeout(ATTEMPT_TIMEOUT + Duration::from_secs(1))
+        .operation_timeout(OPERATION_TIMEOUT)
         .build()
+}
+
+/// What the SDK's own sources of credentials are made with.
+fn provider_config(region: Option<&str>, endpoints: &Endpoints) -> ProviderConfig {
+    ProviderConfig::without_region()
+        .with_region(region.map(|region| Region::new(region.to_owned())))
+        .with_use_fips(Some(endpoints.use_fips.is_some()))
+        .with_use_dual_stack(Some(endpoints.use_dual_stack.is_some()))
+        .with_behavior_version(Some(BEHAVIOR()))
+        .with_timeout_config(timeouts())
 }
 
 /// What a changing call adds to its client's configuration: one attempt, since [`super::replay`] must see each.
@@ -205,47 +347,28 @@ pub(super) fn one_attempt() -> aws_sdk_ec2::config::Builder {
     aws_sdk_ec2::Config::builder().retry_config(RetryConfig::disabled())
 }
 
-/// Whether credentials are found where AWS's tools keep them; asks no network.
+/// Whether credentials are found where AWS's tools keep them; asks no network. Settings that make no sense count as
+/// found: the call that uses them says why.
 ///
 /// <https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html>
 pub(super) fn has_credentials(settings: &Settings) -> bool {
-    let environment = &settings.environment;
-    let file_exists = |variable: &str, under_home: &str| {
-        let path = match environment.get(variable) {
-            Some(path) => match (path.strip_prefix("~/"), environment.home()) {
-                (Some(rest), Some(home)) => Some(home.join(rest)),
-                _ => Some(PathBuf::from(path)),
-            },
-            None => environment.home().map(|home| home.join(under_home)),
-        };
-        path.is_some_and(|path| path.is_file())
+    let found = || {
+        let configuration = Configuration::read(settings)?;
+        let is_named = CredentialSource::named(&configuration)?.is_some();
+        Ok(is_named || is_container(&configuration)? || metadata_may_be_asked(&configuration)?)
     };
-    settings.aws.profile.value.is_some()
-        || [
-            "AWS_ACCESS_KEY_ID",
-            "AWS_PROFILE",
-            "AWS_WEB_IDENTITY_TOKEN_FILE",
-            "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-            "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-        ]
-        .into_iter()
-        .any(|variable| environment.has(variable))
-        || file_exists("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials")
-        || file_exists("AWS_CONFIG_FILE", ".aws/config")
-        || on_ec2(environment)
+    let found: Result<bool> = found();
+    found.unwrap_or(true)
 }
 
-/// Whether this machine is an EC2 instance whose metadata service may be asked.
+/// Whether this machine is an EC2 instance, which has a metadata service.
 ///
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/identify_ec2_instances.html>
-fn on_ec2(environment: &Environment) -> bool {
-    let disabled = environment
-        .get("AWS_EC2_METADATA_DISABLED")
-        .is_some_and(|value| value.eq_ignore_ascii_case("true"));
+pub(super) fn on_ec2() -> bool {
     let says = |file: &str, word: &str| {
         std::fs::read_to_string(Path::new("/sys/devices/virtual/dmi/id").join(file))
             .is_ok_and(|text| text.to_ascii_lowercase().contains(word))
     };
     // Nitro instances name their vendor, Xen ones have it in the version of their BIOS.
-    !disabled && (says("sys_vendor", "amazon ec2") || says("bios_version", "amazon"))
+    says("sys_vendor", "amazon ec2") || says("bios_version", "amazon")
 }

@@ -5,11 +5,15 @@ use std::fmt;
 use std::io::ErrorKind as IoErrorKind;
 
 use aws_credential_types::provider::error::CredentialsError;
+use aws_smithy_http::endpoint::ResolveEndpointError;
+use aws_smithy_runtime_api::client::dns::ResolveDnsError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_types::error::ErrorMetadata;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use super::codes::{kind_of_code, kind_of_status, remedy_of};
 use super::server_time::remedy_of_clock;
+use super::unreachable::Unreachable;
 use crate::cloud::{Error, ErrorKind};
 
 /// What the SDK gives when a call of operation error `E` fails.
@@ -29,6 +33,13 @@ pub(super) fn translate<E>(error: &SdkError<E>, call: Call, attempted: impl fmt:
 where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
 {
+    // Settings or credentials that do not serve: already in words, and true of every call.
+    if let Some(own) = find::<E, Error>(error) {
+        return match own.location() {
+            Some(_) => own.clone(),
+            None => own.clone().at("aws"),
+        };
+    }
     let kind = match kind(error) {
         ErrorKind::Network if call == Call::Change && !never_sent(error) => ErrorKind::UnknownOutcome,
         kind => kind,
@@ -40,6 +51,9 @@ where
     };
     let mut translated = told(Error::new(kind, format!("{attempted}: {reason}")), error).at(format!("aws/{place}"));
     if let Some(remedy) = error.code().and_then(remedy_of) {
+        translated = translated.with_remedy(remedy);
+    }
+    if let Some(remedy) = find::<E, Unreachable>(error).and_then(|unreachable| unreachable.remedy.as_ref()) {
         translated = translated.with_remedy(remedy);
     }
     let answer = error.raw_response().filter(|_| kind == ErrorKind::Unauthenticated);
@@ -64,8 +78,11 @@ fn reason_without_code<E: StdError + Send + Sync + 'static>(error: &SdkError<E>)
     match find::<E, CredentialsError>(error) {
         // It goes on for a line for each place that was looked at; those are in the source.
         Some(CredentialsError::CredentialsNotLoaded(_)) => "no credentials were found".to_owned(),
-        Some(_) => format!("no usable credentials: {}", root(error)),
-        None => root(error),
+        Some(_) => format!("no usable credentials: {}", root_words(error)),
+        None => match find::<E, Unreachable>(error) {
+            Some(unreachable) => unreachable.reason.clone(),
+            None => root_words(error),
+        },
     }
 }
 
@@ -86,8 +103,18 @@ pub(super) fn kind<E>(error: &SdkError<E>) -> ErrorKind
 where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
 {
+    if let Some(own) = find::<E, Error>(error) {
+        return own.kind();
+    }
     if find::<E, CredentialsError>(error).is_some() {
         return ErrorKind::Unauthenticated;
+    }
+    if let Some(unreachable) = find::<E, Unreachable>(error) {
+        return unreachable.kind;
+    }
+    // The SDK's own rules of addresses: no such service there, or switches that exclude each other.
+    if find::<E, ResolveEndpointError>(error).is_some() {
+        return ErrorKind::InvalidSpec;
     }
     match error {
         SdkError::ConstructionFailure(_) => ErrorKind::Internal,
@@ -124,6 +151,7 @@ where
         SdkError::ConstructionFailure(_) => true,
         SdkError::DispatchFailure(_) => {
             find::<E, CredentialsError>(error).is_some()
+                || find::<E, ResolveDnsError>(error).is_some()
                 || find::<E, std::io::Error>(error).is_some_and(|error| {
                     matches!(
                         error.kind(),
@@ -143,13 +171,26 @@ where
     links(error).find_map(|error| error.downcast_ref())
 }
 
-fn links<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |&error| error.source())
+/// An error and its causes. An `io::Error` hides what it was made of from `source`.
+pub(super) fn links<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |&error| match error.downcast_ref::<std::io::Error>() {
+        Some(io) => io.get_ref().map(|inner| inner as &(dyn StdError + 'static)),
+        None => error.source(),
+    })
 }
 
-/// What the innermost error displays, which mostly is the real cause.
-fn root<E: StdError + Send + Sync + 'static>(error: &SdkError<E>) -> String {
-    let text = links(error).last().map(ToString::to_string).unwrap_or_default();
+/// What the innermost error says, which mostly is the real cause. An answer of a cloud is told by its code and words: its
+/// error displays nothing but its debug form.
+pub(super) fn root_words(error: &(dyn StdError + 'static)) -> String {
+    if let Some(unreachable) = links(error).find_map(|link| link.downcast_ref::<Unreachable>()) {
+        return unreachable.reason.clone();
+    }
+    let told = links(error).find_map(|link| link.downcast_ref::<ErrorMetadata>());
+    let told = told.and_then(|meta| {
+        let words = [meta.code(), meta.message()].into_iter().flatten().collect::<Vec<_>>();
+        (!words.is_empty()).then(|| words.join(": "))
+    });
+    let text = told.unwrap_or_else(|| links(error).last().map(ToString::to_string).unwrap_or_default());
     text.lines().map(str::trim).collect::<Vec<_>>().join("; ")
 }
 

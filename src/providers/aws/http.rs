@@ -4,13 +4,14 @@
 //! its reader of XML would stumble over. The Compute Engine SDK takes no client of ours.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
+use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns, ResolveDnsError};
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
 };
@@ -19,52 +20,51 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
+use http::Uri;
 use memchr::memmem;
+use tokio::time::timeout;
 
+use super::client::ATTEMPT_TIMEOUT;
+use super::connection::{Connection, Proxy};
 use super::mending::mended;
 use super::server_time::{self, ServerTime};
+use super::unreachable::{self, Server};
 
 /// What some servers begin a text with, and no reader expects.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// Connect and read timeout, which a connector is built with.
-type Timeouts = (Option<Duration>, Option<Duration>);
+/// Connect and read timeout, and the proxy, which a connector is built with.
+type Key = (Option<Duration>, Option<Duration>, Option<Proxy>);
 
-/// Gives each call the connector for its timeouts, and makes it only then.
+/// Gives each call the connector for its timeouts and its proxy, and makes it only then.
+#[derive(Clone, Debug)]
+pub(super) struct LazyHttpClient(Arc<Inner>);
+
 #[derive(Debug)]
-pub(super) struct LazyHttpClient {
+struct Inner {
     clock: ServerTime,
-    connectors: Mutex<HashMap<Timeouts, SharedHttpConnector>>,
+    connection: Connection,
+    connectors: Mutex<HashMap<Key, SharedHttpConnector>>,
 }
 
 impl LazyHttpClient {
     /// One client, to be shared by all services and regions, that tells the clock what it hears.
-    pub(super) fn shared(clock: &ServerTime) -> SharedHttpClient {
-        SharedHttpClient::new(Self {
+    pub(super) fn shared(clock: &ServerTime, connection: Connection) -> SharedHttpClient {
+        SharedHttpClient::new(Self(Arc::new(Inner {
             clock: clock.clone(),
+            connection,
             connectors: Mutex::default(),
-        })
+        })))
     }
 }
 
 impl HttpClient for LazyHttpClient {
     fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
-        let mut connectors = self.connectors.lock().unwrap_or_else(PoisonError::into_inner);
-        let connector = connectors
-            .entry((settings.connect_timeout(), settings.read_timeout()))
-            .or_insert_with(|| {
-                let mut builder = Connector::builder()
-                    .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
-                    .connector_settings(settings.clone())
-                    // HTTPS_PROXY and NO_PROXY hold, as in the SDK's own client.
-                    .proxy_config(ProxyConfig::from_env());
-                builder.set_sleep_impl(components.sleep_impl());
-                SharedHttpConnector::new(WholeAnswers {
-                    connector: SharedHttpConnector::new(builder.build()),
-                    clock: self.clock.clone(),
-                })
-            });
-        connector.clone()
+        SharedHttpConnector::new(WholeAnswers {
+            client: Arc::clone(&self.0),
+            settings: settings.clone(),
+            components: components.clone(),
+        })
     }
 
     fn connector_metadata(&self) -> Option<ConnectorMetadata> {
@@ -72,37 +72,94 @@ impl HttpClient for LazyHttpClient {
     }
 }
 
+impl Inner {
+    fn connector(
+        &self,
+        proxy: Option<&Proxy>,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        let key = (settings.connect_timeout(), settings.read_timeout(), proxy.cloned());
+        let mut connectors = self.connectors.lock().unwrap_or_else(PoisonError::into_inner);
+        let connector = connectors.entry(key).or_insert_with(|| {
+            // Which proxy is asked, if any, is decided here for each request, not by the SDK.
+            let through = proxy.and_then(|proxy| ProxyConfig::all(proxy.uri.clone()).ok());
+            let mut builder = Connector::builder()
+                .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+                .connector_settings(settings.clone())
+                .proxy_config(through.unwrap_or_else(ProxyConfig::disabled));
+            let trusted = self.connection.authorities.as_ref().and_then(|authorities| {
+                let store = TrustStore::empty().with_pem_certificate(authorities.pem.clone());
+                TlsContext::builder().with_trust_store(store).build().ok()
+            });
+            if let Some(context) = trusted {
+                builder = builder.tls_context(context);
+            }
+            builder.set_sleep_impl(components.sleep_impl());
+            SharedHttpConnector::new(builder.build_with_resolver(SystemNames))
+        });
+        connector.clone()
+    }
+}
+
+/// Looks names up as the system does, and says by type that one does not resolve.
+#[derive(Clone, Debug)]
+struct SystemNames;
+
+impl ResolveDns for SystemNames {
+    fn resolve_dns<'a>(&'a self, name: &'a str) -> DnsFuture<'a> {
+        DnsFuture::new(async move {
+            let found = tokio::net::lookup_host((name, 0)).await.map_err(ResolveDnsError::new)?;
+            Ok(found.map(|address| address.ip()).collect())
+        })
+    }
+}
+
 /// Reads each answer to its end before it hands it on. All of EC2's answers are read whole in any case.
 #[derive(Debug)]
 struct WholeAnswers {
-    connector: SharedHttpConnector,
-    clock: ServerTime,
+    client: Arc<Inner>,
+    settings: HttpConnectorSettings,
+    components: RuntimeComponents,
 }
 
 impl HttpConnector for WholeAnswers {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let requested = server_time::date_of(&request);
-        let answer = self.connector.call(request);
-        let clock = self.clock.clone();
+        let uri: Uri = request.uri().parse().unwrap_or_default();
+        let proxy = self.client.connection.proxy_for(&uri);
+        let server = Server::of(&uri, proxy);
+        let answer = self
+            .client
+            .connector(proxy, &self.settings, &self.components)
+            .call(request);
+        let client = Arc::clone(&self.client);
         HttpConnectorFuture::new(async move {
-            let mut response = answer.await?;
-            if let Some(requested) = requested {
-                clock.hear(requested, &mut response);
-            }
-            let body = ByteStream::new(response.take_body()).collect().await;
-            let mut body = body.map_err(|error| ConnectorError::io(error.into()))?.into_bytes();
-            if body.starts_with(BYTE_ORDER_MARK) {
-                body = body.slice(BYTE_ORDER_MARK.len()..);
-            }
-            let mended = mended(&body);
-            if is_cut_short(mended.as_deref().unwrap_or(&body)) {
-                return Err(ConnectorError::io("the answer was cut short".into()));
-            }
-            *response.body_mut() = match mended {
-                Some(mended) => SdkBody::from(mended),
-                None => SdkBody::from(body),
+            let whole = async {
+                let mut response = answer.await?;
+                if let Some(requested) = requested {
+                    client.clock.hear(requested, &mut response);
+                }
+                let body = ByteStream::new(response.take_body()).collect().await;
+                let mut body = body.map_err(|error| ConnectorError::io(error.into()))?.into_bytes();
+                if body.starts_with(BYTE_ORDER_MARK) {
+                    body = body.slice(BYTE_ORDER_MARK.len()..);
+                }
+                let mended = mended(&body);
+                if is_cut_short(mended.as_deref().unwrap_or(&body)) {
+                    return Err(ConnectorError::io("the answer was cut short".into()));
+                }
+                *response.body_mut() = match mended {
+                    Some(mended) => SdkBody::from(mended),
+                    None => SdkBody::from(body),
+                };
+                Ok(response)
             };
-            Ok(response)
+            match timeout(ATTEMPT_TIMEOUT, whole).await {
+                Ok(answer) => answer
+                    .map_err(|error| unreachable::explained(error, &server, client.connection.authorities.as_ref())),
+                Err(_) => Err(unreachable::silent(&server, ATTEMPT_TIMEOUT)),
+            }
         })
     }
 }

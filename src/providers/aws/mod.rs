@@ -5,8 +5,13 @@
 mod client;
 mod closing;
 mod codes;
+mod configuration;
+mod connection;
 mod console_names;
 mod create;
+mod credential_source;
+mod credentials;
+mod endpoints;
 mod error;
 mod filters;
 mod find;
@@ -26,9 +31,11 @@ mod openings;
 mod opt_in;
 mod options;
 mod outcome;
+mod partition;
 mod patience;
 mod places;
 mod prices;
+mod profile_files;
 mod protection;
 mod quick;
 mod reasons;
@@ -36,8 +43,10 @@ mod replay;
 mod request;
 mod server_time;
 mod spot_price;
+mod sts;
 mod tags;
 mod ttl;
+mod unreachable;
 mod user_data;
 mod vendor_settings;
 mod volumes;
@@ -89,7 +98,7 @@ impl Provider for Aws {
     async fn identity(&self) -> Result<Identity> {
         let region = self.clients.any_region().await;
         tracing::debug!(operation = "GetCallerIdentity", place = region, "call");
-        let answer = self.clients.sts(&region).await.get_caller_identity().send().await;
+        let answer = self.clients.sts(&region).await?.get_caller_identity().send().await;
         let output = answer.map_err(|error| translate(&error, Call::Read, "cannot tell who is asking", &region))?;
         Ok(Identity {
             account: output.account.unwrap_or_default(),
@@ -100,7 +109,7 @@ impl Provider for Aws {
     async fn home(&self) -> Result<Option<Place>> {
         let region = match &self.region {
             Some(region) => Some(region.clone()),
-            None => self.clients.home().await,
+            None => self.clients.home().await?,
         };
         Ok(region.map(|region| Place { region, zone: None }))
     }

@@ -16,13 +16,14 @@ use aws_smithy_types::config_bag::{Storable, StoreReplace};
 use aws_smithy_types::retry::{ErrorKind as RetryKind, RetryConfig};
 use tokio::time::{Instant, timeout};
 
+use super::configuration::{Configuration, wrong};
 use super::error::{code_of_answer, kind_of_answer};
 use super::server_time::refused_for_its_date;
 use crate::cloud::{Error, ErrorKind, Result};
 
 /// How long a throttled call is repeated; the last pause comes on top.
 const THROTTLED_DEADLINE: Duration = Duration::from_secs(45);
-/// After how many failures of another kind a call is given up: about 10 s, by the pauses in [`retries`].
+/// After how many failures of another kind a call is given up: about 10 s, by the pauses in [`Patience::retries`].
 const OTHER_FAILURES: u32 = 8;
 /// More than fit in the time.
 const MOST_ATTEMPTS: u32 = 200;
@@ -47,14 +48,6 @@ pub(super) async fn in_time<T>(
     })
 }
 
-/// The SDK's retries, exponential with full jitter, for [`Patience`] to end.
-pub(super) fn retries() -> RetryConfig {
-    RetryConfig::standard()
-        .with_max_attempts(MOST_ATTEMPTS)
-        .with_initial_backoff(FIRST_PAUSE)
-        .with_max_backoff(LONGEST_PAUSE)
-}
-
 /// The SDK also rations the retries of all calls together, so that a hundred calls under throttling would give up one
 /// after the other, however long each was ready to wait. Here each call has its own limit, and no more.
 pub(super) fn unrationed() -> RetryPartition {
@@ -64,8 +57,60 @@ pub(super) fn unrationed() -> RetryPartition {
 }
 
 /// Ends the retries of a call in time. It never makes more of them: a call without retries stays so.
-#[derive(Debug)]
-pub(super) struct Patience;
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    /// After how many failures of another kind than throttling a call is given up.
+    failures: u32,
+    is_adaptive: bool,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            failures: OTHER_FAILURES,
+            is_adaptive: false,
+        }
+    }
+}
+
+impl Patience {
+    /// As `AWS_MAX_ATTEMPTS` and `AWS_RETRY_MODE` set it.
+    ///
+    /// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html>
+    ///
+    /// # Errors
+    /// `InvalidSpec` that names the setting, for a value that makes no sense.
+    pub(super) fn of(configuration: &Configuration) -> Result<Self> {
+        let failures = match configuration.setting("AWS_MAX_ATTEMPTS", "max_attempts") {
+            None => OTHER_FAILURES,
+            Some(value) => match value.text.parse::<u32>() {
+                Ok(attempts) if attempts > 0 => attempts.min(MOST_ATTEMPTS),
+                _ => return Err(wrong(&value, "max_attempts", "a number from 1 on")),
+            },
+        };
+        let is_adaptive = match configuration.setting("AWS_RETRY_MODE", "retry_mode") {
+            None => false,
+            Some(value) => match value.text.to_ascii_lowercase().as_str() {
+                "standard" | "legacy" => false,
+                "adaptive" => true,
+                _ => return Err(wrong(&value, "retry_mode", "one of standard, adaptive and legacy")),
+            },
+        };
+        Ok(Self { failures, is_adaptive })
+    }
+
+    /// The SDK's retries, exponential with full jitter, to be ended here. Who asks for one attempt gets no retry.
+    pub(super) fn retries(self) -> RetryConfig {
+        let retries = match self.is_adaptive {
+            true => RetryConfig::adaptive(),
+            false => RetryConfig::standard(),
+        };
+        retries
+            .with_max_attempts(if self.failures == 1 { 1 } else { MOST_ATTEMPTS })
+            .with_initial_backoff(FIRST_PAUSE)
+            .with_max_backoff(LONGEST_PAUSE)
+    }
+}
 
 /// How far a call has come.
 #[derive(Clone, Copy, Debug)]
@@ -81,12 +126,12 @@ impl Storable for Progress {
 
 impl Progress {
     /// Counts a failure of a kind; gives whether it was the last to be borne.
-    fn exhausted_by(&mut self, kind: Option<ErrorKind>) -> bool {
+    fn exhausted_by(&mut self, kind: Option<ErrorKind>, most: u32) -> bool {
         if kind == Some(ErrorKind::Throttled) {
             return self.started.elapsed() >= THROTTLED_DEADLINE;
         }
         self.other_failures += 1;
-        self.other_failures >= OTHER_FAILURES
+        self.other_failures >= most
     }
 }
 
@@ -126,7 +171,7 @@ impl Intercept for Patience {
         let exhausted = if context.response().is_some_and(has_wrong_date) {
             std::mem::replace(&mut progress.has_been_dated_anew, true)
         } else {
-            progress.exhausted_by(kind)
+            progress.exhausted_by(kind, self.failures)
         };
         if exhausted {
             state.interceptor_state().store_put(RetryConfig::disabled());
@@ -168,10 +213,10 @@ mod tests {
             other_failures: 0,
             has_been_dated_anew: false,
         };
-        assert!((0..100).all(|_| !progress.exhausted_by(Some(ErrorKind::Throttled))));
-        assert!((1..OTHER_FAILURES).all(|_| !progress.exhausted_by(None)));
-        assert!(progress.exhausted_by(Some(ErrorKind::Network)));
+        assert!((0..100).all(|_| !progress.exhausted_by(Some(ErrorKind::Throttled), OTHER_FAILURES)));
+        assert!((1..OTHER_FAILURES).all(|_| !progress.exhausted_by(None, OTHER_FAILURES)));
+        assert!(progress.exhausted_by(Some(ErrorKind::Network), OTHER_FAILURES));
         progress.started = Instant::now() - THROTTLED_DEADLINE;
-        assert!(progress.exhausted_by(Some(ErrorKind::Throttled)));
+        assert!(progress.exhausted_by(Some(ErrorKind::Throttled), OTHER_FAILURES));
     }
 }

@@ -193,7 +193,7 @@ async fn check_region(clients: &Clients, region: &str) -> Result<()> {
 
 /// The region of a zone by its name: `us-east-1a`, the local zone `us-west-2-lax-1a`, the Wavelength zone
 /// `us-east-1-wl1-bos-wlz-1`. The region's number is the first part that begins with a digit.
-fn region_of_zone(zone: &str) -> Option<String> {
+pub(super) fn region_of_zone(zone: &str) -> Option<String> {
     let mut region = Vec::new();
     for part in zone.split('-') {
         let digits: String = part.chars().take_while(char::is_ascii_digit).collect();

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::client::Clients;
 use super::error::{Call, translate};
-use super::patience::{self, Patience, WrongDate};
+use super::patience::{self, WrongDate};
 use crate::cloud::{Error, ErrorKind, PublishedPrice, Result};
 
 /// The region whose server tells the prices of all regions; there are few.
@@ -60,13 +60,16 @@ struct Dimension {
 
 /// Every price, with all pages of the list.
 pub(super) async fn published(clients: &Clients) -> Result<Vec<PublishedPrice>> {
-    let config = clients.config().await;
-    let builder = Builder::from(config)
+    let config = clients.config().await?;
+    let (endpoint, patience) = clients.pricing().await;
+    let mut builder = Builder::from(config);
+    builder.set_endpoint_url(endpoint);
+    let builder = builder
         .region(Region::new(SERVER))
         .disable_clock_skew_correction(true)
         .time_source(clients.time_source(config))
         .retry_partition(patience::unrationed())
-        .interceptor(Patience)
+        .interceptor(patience)
         .retry_classifier(WrongDate);
     let client = aws_sdk_pricing::Client::from_conf(builder.build());
     tracing::debug!(operation = "GetProducts", place = SERVER, "call");

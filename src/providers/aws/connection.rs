@@ -1,0 +1,325 @@
+//! How AWS is reached: through which proxy, and by which certificate authorities.
+//!
+//! <https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-proxy.html>
+
+use std::net::IpAddr;
+
+use http::Uri;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+use super::configuration::Configuration;
+use super::endpoints::{has_valid_port, is_host, shown_address};
+use super::profile_files::{Value, in_home, shown_path, words_of_io};
+use crate::cloud::{Error, ErrorKind, Result, path_text};
+
+/// The proxies, the hosts that go past them, and the authorities that are trusted.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Connection {
+    pub(super) http_proxy: Option<Proxy>,
+    pub(super) https_proxy: Option<Proxy>,
+    pub(super) past_proxy: PastProxy,
+    /// PEM certificates instead of the system's, and where they are set.
+    pub(super) authorities: Option<Authorities>,
+}
+
+/// A proxy.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct Proxy {
+    /// With user and password, if it takes them.
+    pub(super) uri: Uri,
+    pub(super) source: String,
+}
+
+impl Proxy {
+    /// Its address without user and password.
+    pub(super) fn shown(&self) -> String {
+        let authority = self.uri.authority().map_or("", |authority| authority.as_str());
+        let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+        format!("{}://{host}", self.uri.scheme_str().unwrap_or("http"))
+    }
+}
+
+impl std::fmt::Debug for Proxy {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.shown())
+    }
+}
+
+/// Certificates to trust instead of the system's.
+#[derive(Clone, Debug)]
+pub(super) struct Authorities {
+    pub(super) pem: Vec<u8>,
+    pub(super) file: String,
+    pub(super) source: String,
+}
+
+impl Connection {
+    /// Reads and checks what is set.
+    ///
+    /// # Errors
+    /// `InvalidSpec` that names the setting, for a proxy that is no address, or a file without certificates.
+    pub(super) fn of(configuration: &Configuration) -> Result<Self> {
+        let proxy = |names: [&'static str; 4]| {
+            let set = names.into_iter().find_map(|name| configuration.variable(name));
+            set.as_ref().map(proxy_of).transpose()
+        };
+        let exceptions = ["no_proxy", "NO_PROXY"]
+            .into_iter()
+            .find_map(|name| configuration.variable(name));
+        Ok(Self {
+            // The small letters count first, as in the AWS CLI and curl.
+            http_proxy: proxy(["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"])?,
+            https_proxy: proxy(["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"])?,
+            past_proxy: PastProxy::new(exceptions.map_or(String::new(), |value| value.text)),
+            authorities: authorities(configuration)?,
+        })
+    }
+
+    /// The same without proxies.
+    pub(super) fn without_proxies(&self) -> Self {
+        Self {
+            authorities: self.authorities.clone(),
+            ..Self::default()
+        }
+    }
+
+    /// The proxy for a request.
+    pub(super) fn proxy_for(&self, uri: &Uri) -> Option<&Proxy> {
+        let is_secure = uri.scheme_str() == Some("https");
+        let proxy = if is_secure { &self.https_proxy } else { &self.http_proxy };
+        let port = uri.port_u16().unwrap_or(if is_secure { 443 } else { 80 });
+        proxy
+            .as_ref()
+            .filter(|_| !self.past_proxy.includes(uri.host().unwrap_or_default(), port))
+    }
+}
+
+fn proxy_of(value: &Value) -> Result<Proxy> {
+    let refused = |why: &str| {
+        let shown = shown_address(&value.text);
+        Error::invalid(format!("{} is {shown}, which {why}", value.source))
+            .with_remedy("write it such as http://proxy.example.com:3128, or unset it")
+    };
+    let text = match value.text.contains("://") {
+        true => value.text.clone(),
+        false => format!("http://{}", value.text),
+    };
+    let uri: Uri = text.parse().map_err(|_| refused("is no address"))?;
+    match uri.scheme_str() {
+        Some("http" | "https") => {}
+        Some(_) => return Err(refused("is a proxy of a kind that cloudctl does not support")),
+        None => return Err(refused("is no address")),
+    }
+    let authority = uri.authority().ok_or_else(|| refused("names no host"))?;
+    if !is_host(authority.host()) {
+        return Err(refused("names no host"));
+    }
+    if !has_valid_port(authority.as_str(), authority.host()) {
+        return Err(refused("has a port that is none"));
+    }
+    Ok(Proxy {
+        uri,
+        source: value.source.clone(),
+    })
+}
+
+/// What botocore trusts instead of the system's authorities.
+///
+/// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-gen-config.html>
+fn authorities(configuration: &Configuration) -> Result<Option<Authorities>> {
+    if let Some(value) = configuration.setting("AWS_CA_BUNDLE", "ca_bundle") {
+        let name = match value.source.starts_with("variable ") {
+            true => value.source.clone(),
+            false => format!("{}: ca_bundle", value.source),
+        };
+        return bundle(configuration, &name, &value).map(Some);
+    }
+    // The SDK's HTTP client reads this one itself. A file without certificates would leave nothing to trust.
+    if let Some(value) = configuration.variable("SSL_CERT_FILE") {
+        bundle(configuration, &value.source, &value)?;
+    }
+    Ok(None)
+}
+
+fn bundle(configuration: &Configuration, name: &str, value: &Value) -> Result<Authorities> {
+    let path = in_home(&value.text, &configuration.environment);
+    let shown = shown_path(&path, &configuration.environment);
+    let refused = |why: &str| {
+        Error::invalid(format!("{name}: cannot trust the certificates in {shown}: {why}"))
+            .with_remedy("name a file of PEM certificates")
+    };
+    let pem = std::fs::read(&path).map_err(|error| refused(&words_of_io(&error)))?;
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let certificate = certificate.map_err(|_| refused("its PEM text is broken"))?;
+        roots
+            .add(certificate)
+            .map_err(|_| refused("one of its certificates is none"))?;
+    }
+    if roots.is_empty() {
+        return Err(refused("it has none"));
+    }
+    Ok(Authorities {
+        pem,
+        file: path_text(&path),
+        source: name.to_owned(),
+    })
+}
+
+/// The error for when no authority is trusted that a server's certificate is of.
+pub(super) fn unknown_authority(server: &str, authorities: Option<&Authorities>) -> (ErrorKind, String, String) {
+    let message = format!("the certificate of {server} is of an unknown authority");
+    let remedy = match authorities {
+        None => "if you trust it, name its certificate with AWS_CA_BUNDLE, or with ca_bundle in the profile".to_owned(),
+        Some(trusted) => format!(
+            "only the authorities in {}, which {} names, are trusted: add the one of this server",
+            trusted.file,
+            trusted.source.trim_start_matches("variable ")
+        ),
+    };
+    (ErrorKind::InvalidSpec, message, remedy)
+}
+
+/// The hosts that no proxy is asked for, as curl reads them, and address ranges.
+///
+/// <https://everything.curl.dev/usingcurl/proxies/env.html>
+#[derive(Clone, Debug, Default)]
+pub(super) struct PastProxy(Vec<Rule>);
+
+#[derive(Clone, Debug)]
+enum Rule {
+    All,
+    Range(IpAddr, u8),
+    Host(String, Option<u16>),
+}
+
+impl PastProxy {
+    fn new(text: String) -> Self {
+        let words = text.split(|letter: char| letter == ',' || letter.is_whitespace());
+        Self(words.filter(|word| !word.is_empty()).map(Rule::new).collect())
+    }
+
+    /// Whether a host is reached directly.
+    pub(super) fn includes(&self, host: &str, port: u16) -> bool {
+        let host = host
+            .trim_start_matches('[')
+            .trim_end_matches([']', '.'])
+            .to_ascii_lowercase();
+        let address: Option<IpAddr> = host.parse().ok();
+        self.0.iter().any(|rule| match rule {
+            Rule::All => true,
+            Rule::Range(base, bits) => address.is_some_and(|address| is_in_range(address, *base, *bits)),
+            Rule::Host(name, only) => {
+                let fits = match (name.parse::<IpAddr>(), address) {
+                    (Ok(one), Some(other)) => one == other,
+                    (Err(_), None) => {
+                        host == *name || host.strip_suffix(name.as_str()).is_some_and(|rest| rest.ends_with('.'))
+                    }
+                    _ => false,
+                };
+                fits && only.is_none_or(|only| only == port)
+            }
+        })
+    }
+}
+
+impl Rule {
+    fn new(word: &str) -> Self {
+        if word == "*" {
+            return Self::All;
+        }
+        if let Some((base, bits)) = word.split_once('/') {
+            let base = base.trim_start_matches('[').trim_end_matches(']');
+            if let (Ok(base), Ok(bits)) = (base.parse(), bits.parse()) {
+                return Self::Range(base, bits);
+            }
+        }
+        // An address of version 6 has colons of its own.
+        let (name, port) = match word.parse::<IpAddr>() {
+            Ok(_) => (word, None),
+            Err(_) => match word.rsplit_once(':') {
+                Some((name, port)) if port.parse::<u16>().is_ok() => (name, port.parse().ok()),
+                _ => (word, None),
+            },
+        };
+        let name = name.strip_prefix('*').unwrap_or(name).trim_start_matches('.');
+        let name = name.trim_start_matches('[').trim_end_matches([']', '.']);
+        Self::Host(name.to_ascii_lowercase(), port)
+    }
+}
+
+fn is_in_range(address: IpAddr, base: IpAddr, bits: u8) -> bool {
+    match (address, base) {
+        (IpAddr::V4(address), IpAddr::V4(base)) => {
+            let mask = u32::MAX.checked_shl(32 - u32::from(bits.min(32))).unwrap_or(0);
+            u32::from(address) & mask == u32::from(base) & mask
+        }
+        (IpAddr::V6(address), IpAddr::V6(base)) => {
+            let mask = u128::MAX.checked_shl(128 - u32::from(bits.min(128))).unwrap_or(0);
+            u128::from(address) & mask == u128::from(base) & mask
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exceptions_are_read_as_curl_does() {
+        for (rules, host, port, is_direct) in [
+            ("*", "ec2.us-east-1.amazonaws.com", 443, true),
+            ("127.0.0.1", "127.0.0.1", 4566, true),
+            ("127.0.0.0/8", "127.9.9.9", 80, true),
+            ("10.0.0.0/8, 127.0.0.0/8", "127.0.0.1", 80, true),
+            ("10.0.0.0/8", "127.0.0.1", 80, false),
+            ("0.0.0.0/0", "1.2.3.4", 80, true),
+            ("::1", "[::1]", 80, true),
+            ("[::1]:80", "[::1]", 80, true),
+            ("fd00::/8", "[fd00:ec2::254]", 80, true),
+            ("localhost", "localhost", 80, true),
+            (".amazonaws.com", "sts.amazonaws.com", 443, true),
+            ("amazonaws.com", "sts.amazonaws.com", 443, true),
+            ("*.amazonaws.com", "sts.amazonaws.com", 443, true),
+            ("AMAZONAWS.com.", "sts.amazonaws.com", 443, true),
+            ("amazonaws.com", "notamazonaws.com", 443, false),
+            ("localhost:4566", "localhost", 4566, true),
+            ("localhost:4566", "localhost", 80, false),
+            ("a.example b.example", "b.example", 80, true),
+            ("", "localhost", 80, false),
+            ("127.0.0.0/8", "localhost", 80, false),
+        ] {
+            let past = PastProxy::new(rules.to_owned());
+            assert_eq!(past.includes(host, port), is_direct, "{rules} {host}:{port}");
+        }
+    }
+
+    #[test]
+    fn proxy_is_checked_and_its_password_hidden() {
+        let proxy = |text: &str| {
+            proxy_of(&Value {
+                text: text.to_owned(),
+                source: "variable HTTPS_PROXY".to_owned(),
+            })
+        };
+        assert_eq!(
+            proxy("http://ada:hunter2@proxy:3128").unwrap().shown(),
+            "http://proxy:3128"
+        );
+        assert_eq!(proxy("proxy:3128").unwrap().shown(), "http://proxy:3128");
+        for bad in [
+            "socks5://ada:hunter2@proxy:1080",
+            "http://",
+            "http://ada:hunter2@",
+            "http://ada:hunter2@p p",
+            "proxy:port",
+        ] {
+            let error = proxy(bad).unwrap_err();
+            assert!(error.message().contains("HTTPS_PROXY"), "{bad}");
+            assert!(!error.message().contains("hunter2"), "{bad}: {}", error.message());
+        }
+    }
+}

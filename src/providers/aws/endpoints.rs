@@ -1,0 +1,255 @@
+//! Addresses of AWS's services other than their own: checked before any call.
+//!
+//! <https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html>
+
+use http::Uri;
+
+use super::configuration::Configuration;
+use super::profile_files::{Value, shown_name};
+use crate::cloud::{Error, Result, may_be_secret, quoted};
+
+/// The services that are called, by the end of their variables' names, and by their keys in a `services` section.
+pub(super) const SERVICES: [(&str, &str); 3] = [("EC2", "ec2"), ("STS", "sts"), ("PRICING", "pricing")];
+/// Those that the SDK asks for credentials, whose addresses only the variables can change.
+const SSO_SERVICES: [(&str, &str); 2] = [("SSO", "sso"), ("SSO_OIDC", "sso_oidc")];
+
+/// An address for each service that has one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Endpoints {
+    pub(super) ec2: Option<Value>,
+    pub(super) sts: Option<Value>,
+    pub(super) pricing: Option<Value>,
+    pub(super) use_fips: Option<Value>,
+    pub(super) use_dual_stack: Option<Value>,
+}
+
+impl Endpoints {
+    /// Finds and checks them.
+    ///
+    /// # Errors
+    /// `InvalidSpec` that names the setting, for an address that is none, or one that another setting excludes.
+    pub(super) fn of(configuration: &Configuration) -> Result<Self> {
+        let on = |switch: Option<(bool, Value)>| switch.and_then(|(is_on, value)| is_on.then_some(value));
+        let ignored = configuration.switch("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "ignore_configured_endpoint_urls")?;
+        let use_fips = on(configuration.switch("AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint")?);
+        let use_dual_stack = on(configuration.switch("AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint")?);
+        let mut endpoints = Self {
+            use_fips,
+            use_dual_stack,
+            ..Self::default()
+        };
+        if on(ignored).is_some() {
+            return Ok(endpoints);
+        }
+        let [ec2, sts, pricing] = SERVICES.map(|(variable, key)| endpoint(configuration, variable, key));
+        endpoints.ec2 = ec2?;
+        endpoints.sts = sts?;
+        endpoints.pricing = pricing?;
+        for (variable, key) in SSO_SERVICES {
+            refuse_in_services(configuration, key)?;
+            if let Some(value) = configuration.variable(&format!("AWS_ENDPOINT_URL_{variable}")) {
+                check(&value)?;
+            }
+        }
+        let custom = [&endpoints.ec2, &endpoints.sts, &endpoints.pricing]
+            .into_iter()
+            .flatten()
+            .next();
+        let switches = [(&endpoints.use_fips, "FIPS"), (&endpoints.use_dual_stack, "dual-stack")];
+        for (switch, what) in switches {
+            if let (Some(switch), Some(custom)) = (switch, custom) {
+                return Err(Error::invalid(format!(
+                    "{} asks for {what} endpoints, which an address of one's own, set by {}, excludes",
+                    switch.source, custom.source
+                ))
+                .with_remedy("unset one of the two"));
+            }
+        }
+        Ok(endpoints)
+    }
+}
+
+/// The address for a service: its own variable, the variable for all, its own key, the key for all.
+fn endpoint(configuration: &Configuration, variable: &str, key: &str) -> Result<Option<Value>> {
+    let value = configuration
+        .variable(&format!("AWS_ENDPOINT_URL_{variable}"))
+        .or_else(|| configuration.variable("AWS_ENDPOINT_URL"));
+    let value = match value {
+        Some(value) => Some(value),
+        None => in_services(configuration, key)?.or_else(|| configuration.key("endpoint_url")),
+    };
+    if let Some(value) = &value {
+        check(value)?;
+    }
+    Ok(value)
+}
+
+/// What the `services` section that the profile names says of a service.
+fn in_services(configuration: &Configuration, key: &str) -> Result<Option<Value>> {
+    let Some(named) = configuration.key("services") else {
+        return Ok(None);
+    };
+    let Some(section) = configuration.files.services.get(&named.text) else {
+        let name = shown_name(&named.text);
+        let message = format!(
+            "{}: services names the section {name}, which does not exist",
+            named.source
+        );
+        return Err(Error::invalid(message).with_remedy(format!("add a section [services {name}]")));
+    };
+    Ok(section.get_nested(key, "endpoint_url").map(|value| Value {
+        text: value.text.clone(),
+        source: format!("{}, [services {}]", value.source, named.text),
+    }))
+}
+
+fn refuse_in_services(configuration: &Configuration, key: &str) -> Result<()> {
+    match in_services(configuration, key)? {
+        None => Ok(()),
+        Some(value) => {
+            let message = format!(
+                "{} sets the address of {key}, which cloudctl does not support there",
+                value.source
+            );
+            let variable = format!("AWS_ENDPOINT_URL_{}", key.to_uppercase());
+            Err(Error::invalid(message).with_remedy(format!("set the variable {variable} instead")))
+        }
+    }
+}
+
+/// Whether it is an address: scheme, host, perhaps port and path, and nothing else.
+fn check(value: &Value) -> Result<()> {
+    let refused = |why: &str| {
+        let shown = shown_address(&value.text);
+        Error::invalid(format!("{} is {shown}, which {why}", value.source))
+            .with_remedy("write it such as http://localhost:4566 or https://ec2.us-east-1.amazonaws.com")
+    };
+    match address_problem(&value.text) {
+        Some(why) => Err(refused(why)),
+        None => Ok(()),
+    }
+}
+
+/// What is wrong with an address, if anything is.
+pub(super) fn address_problem(text: &str) -> Option<&'static str> {
+    let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+    match scheme.as_deref() {
+        Some("http" | "https") => {}
+        Some(_) => return Some("begins with neither http:// nor https://"),
+        None => return Some("has no scheme: it begins with neither http:// nor https://"),
+    }
+    let Ok(uri) = text.parse::<Uri>() else {
+        return Some("is no address");
+    };
+    let Some(authority) = uri.authority() else {
+        return Some("names no host");
+    };
+    if authority.as_str().contains('@') {
+        return Some("has a user in it, which no API takes");
+    }
+    if uri.host().is_none_or(|host| !is_host(host)) {
+        return Some("names no host");
+    }
+    if !has_valid_port(authority.as_str(), authority.host()) {
+        return Some("has a port that is none");
+    }
+    if text.contains(['?', '#']) {
+        return Some("has more in it than a path");
+    }
+    None
+}
+
+/// Whether a host is an address in brackets, or a name.
+pub(super) fn is_host(host: &str) -> bool {
+    match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => {
+            let label = |label: &str| {
+                !label.is_empty()
+                    && label
+                        .bytes()
+                        .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+            };
+            host.len() <= 253 && host.strip_suffix('.').unwrap_or(host).split('.').all(label)
+        }
+    }
+}
+
+/// Whether what stands behind the host is nothing, or a port.
+pub(super) fn has_valid_port(authority: &str, host: &str) -> bool {
+    let behind_user = authority.rsplit_once('@').map_or(authority, |(_, behind)| behind);
+    match behind_user.strip_prefix(host) {
+        Some("") => true,
+        Some(rest) => {
+            let port = rest.strip_prefix(':').and_then(|port| port.parse::<u16>().ok());
+            port.is_some_and(|port| port > 0)
+        }
+        None => false,
+    }
+}
+
+/// An address without the user and password that it may have.
+pub(super) fn shown_address(text: &str) -> String {
+    let shown = match text.rsplit_once('@') {
+        Some((before, after)) => {
+            let scheme = before.split_once("://").map_or("", |(scheme, _)| scheme);
+            match scheme.is_empty() || may_be_secret(scheme) {
+                true => format!("…@{after}"),
+                false => format!("{scheme}://…@{after}"),
+            }
+        }
+        None => text.to_owned(),
+    };
+    quoted(&shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn address_has_a_scheme_and_a_host() {
+        for good in [
+            "http://localhost:4566",
+            "HTTPS://ec2.us-east-1.amazonaws.com",
+            "http://127.0.0.1:1/",
+            "https://[::1]:443/path",
+            "http://my_host.",
+        ] {
+            assert_eq!(address_problem(good), None, "{good}");
+        }
+        for bad in [
+            "localhost:4566",
+            "127.0.0.1",
+            "ftp://host",
+            "http://",
+            "http:///path",
+            "http://host:",
+            "http://host:0",
+            "http://host:65536",
+            "http://host:port",
+            "http://a b",
+            "http://user:word@host",
+            "http://host?x",
+            "http://host#x",
+            "http://[::1",
+            "http://[fe80::zz]",
+            "http://-é",
+            "http://a..b",
+            "://",
+            "garbage",
+        ] {
+            assert!(address_problem(bad).is_some(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn password_in_an_address_is_not_shown() {
+        assert_eq!(
+            shown_address("http://ada:hunter2@proxy:3128"),
+            "\"http://…@proxy:3128\""
+        );
+        assert_eq!(shown_address("ada:hun@ter2@proxy:3128"), "\"…@proxy:3128\"");
+        assert_eq!(shown_address("localhost:4566"), "\"localhost:4566\"");
+    }
+}

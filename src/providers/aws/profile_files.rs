@@ -1,0 +1,357 @@
+//! AWS's shared configuration and credentials files. They are read here and not by the SDK, which knows no quoted
+//! names, stops at a byte order mark, and cannot say on which line a value is.
+//!
+//! <https://docs.aws.amazon.com/sdkref/latest/guide/file-format.html>
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::cloud::{Error, ErrorKind, Result, path_text, quoted};
+use crate::settings::Environment;
+
+/// A value and where it is set: `variable AWS_REGION`, `~/.aws/config:12`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Value {
+    pub(super) text: String,
+    pub(super) source: String,
+}
+
+/// The keys of a section, with those of both files for a profile.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Section {
+    keys: BTreeMap<String, Value>,
+    /// Indented keys below a key without a value: `ec2.endpoint_url`.
+    nested: BTreeMap<(String, String), Value>,
+}
+
+impl Section {
+    pub(super) fn get(&self, key: &str) -> Option<&Value> {
+        self.keys.get(key).filter(|value| !value.text.is_empty())
+    }
+
+    pub(super) fn get_nested(&self, key: &str, below: &str) -> Option<&Value> {
+        let value = self.nested.get(&(key.to_owned(), below.to_owned()));
+        value.filter(|value| !value.text.is_empty())
+    }
+
+    pub(super) fn get_any<'a>(&'a self, keys: &[&'a str]) -> Option<(&'a str, &'a Value)> {
+        keys.iter().find_map(|key| Some((*key, self.get(key)?)))
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.keys.extend(other.keys);
+        self.nested.extend(other.nested);
+    }
+}
+
+/// The content of both files.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ProfileFiles {
+    pub(super) profiles: BTreeMap<String, Section>,
+    pub(super) sso_sessions: BTreeMap<String, Section>,
+    pub(super) services: BTreeMap<String, Section>,
+    /// The files that were looked for, as they are shown.
+    pub(super) looked_in: Vec<String>,
+    /// Sections of the configuration file that are no profile for want of the word `profile` or of quotes, and where.
+    pub(super) misnamed: Vec<(String, String)>,
+}
+
+/// Which of the two files it is: they name sections differently.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum FileKind {
+    Config,
+    Credentials,
+}
+
+impl ProfileFiles {
+    /// Reads both files; one that is not there is empty.
+    ///
+    /// # Errors
+    /// `Unauthenticated` if a file cannot be read; `InvalidSpec` with file and line if it makes no sense.
+    pub(super) fn read(environment: &Environment) -> Result<Self> {
+        let mut files = Self::default();
+        for (variable, under_home, kind) in [
+            ("AWS_CONFIG_FILE", ".aws/config", FileKind::Config),
+            ("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials", FileKind::Credentials),
+        ] {
+            let path = match environment.get(variable) {
+                Some(path) => Some(in_home(path, environment)),
+                None => environment.home().map(|home| home.join(under_home)),
+            };
+            let Some(path) = path else { continue };
+            let shown = shown_path(&path, environment);
+            files.looked_in.push(shown.clone());
+            let bytes = match std::fs::read(&path) {
+                Ok(bytes) => bytes,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(error) => {
+                    let by = match environment.get(variable) {
+                        Some(_) => format!(", which {variable} names"),
+                        None => String::new(),
+                    };
+                    let message = format!("cannot read {shown}{by}: {}", words_of_io(&error));
+                    return Err(Error::new(ErrorKind::Unauthenticated, message)
+                        .with_remedy(format!("name a readable file with {variable}, or unset it")));
+                }
+            };
+            files.parse(&text_of(&bytes, &shown)?, &shown, kind)?;
+        }
+        Ok(files)
+    }
+
+    fn parse(&mut self, text: &str, file: &str, kind: FileKind) -> Result<()> {
+        let mut sections: Vec<(Heading, Section)> = Vec::new();
+        let mut key: Option<String> = None;
+        for (at, line) in text.lines().enumerate() {
+            let source = format!("{file}:{}", at + 1);
+            let trimmed = line.trim();
+            if trimmed.is_empty() || trimmed.starts_with(['#', ';']) {
+                continue;
+            }
+            let wrong = |what: &str| Error::invalid(format!("{source}: {what}")).with_remedy(FORM);
+            if let (Some(key), true) = (&key, line.starts_with([' ', '\t'])) {
+                let Some((_, section)) = sections.last_mut() else {
+                    continue;
+                };
+                section.go_on(key, trimmed, &source).map_err(wrong)?;
+                continue;
+            }
+            if let Some(rest) = trimmed.strip_prefix('[') {
+                let name = rest.rsplit_once(']').map(|(name, _)| name.trim());
+                let name = name.ok_or_else(|| wrong("a section's name has no `]`"))?;
+                sections.push((Heading::of(name, &source, kind), Section::default()));
+                key = None;
+                continue;
+            }
+            let (name, value) = trimmed
+                .split_once(['=', ':'])
+                .ok_or_else(|| wrong("neither a section, a comment nor a key with a value"))?;
+            let name = name.trim().to_lowercase();
+            let Some((_, section)) = sections.last_mut() else {
+                return Err(wrong("a key stands before the first section"));
+            };
+            let text = without_comment(value).to_owned();
+            section.keys.insert(name.clone(), Value { text, source });
+            key = Some(name);
+        }
+        // `[profile default]` counts more than `[default]`, wherever it stands.
+        sections.sort_by_key(|(heading, _)| matches!(heading, Heading::Profile { is_full: true, .. }));
+        for (heading, section) in sections {
+            match heading {
+                Heading::Profile { name, .. } => self.profiles.entry(name).or_default().merge(section),
+                Heading::SsoSession(name) => self.sso_sessions.entry(name).or_default().merge(section),
+                Heading::Services(name) => self.services.entry(name).or_default().merge(section),
+                Heading::Misnamed(name, source) => self.misnamed.push((name, source)),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Section {
+    /// Takes an indented line: a key of its own below a key without a value, else more of the value.
+    fn go_on(&mut self, key: &str, line: &str, source: &str) -> Result<(), &'static str> {
+        let Some(value) = self.keys.get_mut(key) else {
+            return Ok(());
+        };
+        if !value.text.is_empty() {
+            value.text.push('\n');
+            value.text.push_str(line);
+            return Ok(());
+        }
+        let (name, below) = line
+            .split_once(['=', ':'])
+            .ok_or("an indented line without a key and a value")?;
+        let value = Value {
+            text: without_comment(below).to_owned(),
+            source: source.to_owned(),
+        };
+        self.nested.insert((key.to_owned(), name.trim().to_lowercase()), value);
+        Ok(())
+    }
+}
+
+const FORM: &str = "sections are written [profile NAME], comments begin with #, and all else is KEY = VALUE";
+
+enum Heading {
+    Profile { name: String, is_full: bool },
+    SsoSession(String),
+    Services(String),
+    Misnamed(String, String),
+}
+
+impl Heading {
+    fn of(name: &str, source: &str, kind: FileKind) -> Self {
+        if kind == FileKind::Credentials {
+            let name = unquoted(name).unwrap_or_else(|| name.to_owned());
+            return Self::Profile { name, is_full: false };
+        }
+        if name == "default" {
+            let name = name.to_owned();
+            return Self::Profile { name, is_full: false };
+        }
+        let (word, rest) = name.split_once(char::is_whitespace).unwrap_or((name, ""));
+        let misnamed = || Self::Misnamed(name.to_owned(), source.to_owned());
+        let Some(rest) = unquoted(rest.trim()) else {
+            return misnamed();
+        };
+        match word {
+            "profile" => Self::Profile {
+                name: rest,
+                is_full: true,
+            },
+            "sso-session" => Self::SsoSession(rest),
+            "services" => Self::Services(rest),
+            _ => misnamed(),
+        }
+    }
+}
+
+/// A name without its quotes; `None` if it is empty, lacks a quote, or has a space outside of quotes.
+fn unquoted(name: &str) -> Option<String> {
+    let mut plain = String::new();
+    let mut open: Option<char> = None;
+    let mut letters = name.chars();
+    while let Some(letter) = letters.next() {
+        match (open, letter) {
+            (Some('"') | None, '\\') => plain.push(letters.next()?),
+            (Some(quote), _) if letter == quote => open = None,
+            (Some(_), _) => plain.push(letter),
+            (None, '"' | '\'') => open = Some(letter),
+            (None, _) if letter.is_whitespace() => return None,
+            (None, _) => plain.push(letter),
+        }
+    }
+    (open.is_none() && !plain.is_empty()).then_some(plain)
+}
+
+/// A comment behind a value begins with a space and `#` or `;`.
+fn without_comment(value: &str) -> &str {
+    let end = value
+        .char_indices()
+        .zip(value.chars().skip(1))
+        .find(|((_, before), letter)| before.is_whitespace() && matches!(letter, '#' | ';'));
+    let value = end.map_or(value, |((at, _), _)| &value[..at]);
+    value.trim()
+}
+
+/// A file's text, without the byte order mark that some editors put at its start.
+fn text_of(bytes: &[u8], file: &str) -> Result<String> {
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return Err(Error::invalid(format!("{file} is UTF-16 text")).with_remedy("save it as UTF-8"));
+    }
+    let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Ok(text.to_owned()),
+        Err(error) => {
+            let before = &bytes[..error.valid_up_to()];
+            let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+            Err(Error::invalid(format!("{file}:{line}: not UTF-8 text")).with_remedy("save it as UTF-8"))
+        }
+    }
+}
+
+/// A path in which `~/` stands for the home folder.
+pub(super) fn in_home(path: &str, environment: &Environment) -> PathBuf {
+    match (path.strip_prefix("~/"), environment.home()) {
+        (Some(rest), Some(home)) => home.join(rest),
+        _ => PathBuf::from(path),
+    }
+}
+
+/// A path as it is shown: with `~` for the home folder.
+pub(super) fn shown_path(path: &Path, environment: &Environment) -> String {
+    let below = environment
+        .home()
+        .and_then(|home| Some(path.strip_prefix(home).ok()?.to_owned()));
+    match below {
+        Some(below) => path_text(Path::new("~").join(below)),
+        None => path_text(path),
+    }
+}
+
+/// Why a file could not be read, in words.
+pub(super) fn words_of_io(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        std::io::ErrorKind::IsADirectory => "it is a folder".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// A profile's name as it is shown.
+pub(super) fn shown_name(name: &str) -> String {
+    quoted(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str, kind: FileKind) -> ProfileFiles {
+        let mut files = ProfileFiles::default();
+        files.parse(text, "config", kind).unwrap();
+        files
+    }
+
+    #[test]
+    fn names_may_be_quoted_and_unicode() {
+        let text = "[profile \"dev team\"]\nregion=a\n[profile 'x']\nregion=b\n[profile dév]\nregion: c\n[profile a b]\n[other]\n";
+        let files = parsed(text, FileKind::Config);
+        for (name, region) in [("dev team", "a"), ("x", "b"), ("dév", "c")] {
+            assert_eq!(files.profiles[name].get("region").unwrap().text, region, "{name}");
+        }
+        assert_eq!(
+            files.misnamed,
+            [
+                ("profile a b".to_owned(), "config:7".to_owned()),
+                ("other".to_owned(), "config:8".to_owned())
+            ]
+        );
+        let files = parsed("[dev team]\naws_access_key_id = A\n", FileKind::Credentials);
+        // A name with a space needs no quotes where nothing stands before it.
+        assert!(files.profiles.contains_key("dev team"));
+    }
+
+    #[test]
+    fn value_has_its_line_and_no_comment() {
+        let text = "# c\n[default]\nregion = eu-west-1 # near\ncredential_process = run 'a#b'\n\n[profile default]\nregion = x\n";
+        let files = parsed(text, FileKind::Config);
+        let region = files.profiles["default"].get("region").unwrap();
+        assert_eq!((region.text.as_str(), region.source.as_str()), ("x", "config:7"));
+        let process = files.profiles["default"].get("credential_process").unwrap();
+        assert_eq!(process.text, "run 'a#b'");
+    }
+
+    #[test]
+    fn services_have_indented_keys() {
+        let text = "[services local]\nec2 =\n  endpoint_url = http://127.0.0.1:1\nsts =\n  endpoint_url = http://127.0.0.1:2\n";
+        let files = parsed(text, FileKind::Config);
+        let value = files.services["local"].get_nested("sts", "endpoint_url").unwrap();
+        assert_eq!(
+            (value.text.as_str(), value.source.as_str()),
+            ("http://127.0.0.1:2", "config:5")
+        );
+    }
+
+    #[test]
+    fn broken_line_is_named() {
+        for (text, line) in [("[default\n", 1), ("region = x\n", 1), ("[default]\n\nregion\n", 3)] {
+            let error = ProfileFiles::default()
+                .parse(text, "config", FileKind::Config)
+                .unwrap_err();
+            assert!(
+                error.message().starts_with(&format!("config:{line}: ")),
+                "{}",
+                error.message()
+            );
+        }
+        assert!(
+            text_of(b"a\n\xe9", "config")
+                .unwrap_err()
+                .message()
+                .contains("config:2")
+        );
+    }
+}
