@@ -88,7 +88,7 @@ pub(super) async fn find_all(references: &[Reference], context: &mut Context) ->
 /// The same for a change: `Refused` if a name may mean another instance in a place that did not answer.
 pub(super) async fn find_to_change(references: &[Reference], context: &mut Context) -> Result<Vec<Instance>> {
     let selection = find(references, context).await?;
-    selection.check_certain(references)?;
+    selection.check_certain()?;
     selection.into_all()
 }
 

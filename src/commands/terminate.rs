@@ -143,7 +143,7 @@ async fn select(args: &Args, context: &mut Context) -> anyhow::Result<Expired> {
     };
     if args.selectors.is_empty() && !args.expired {
         let selection = find(&args.references, context).await?;
-        selection.check_certain(&args.references)?;
+        selection.check_certain()?;
         return match selection.missing_error() {
             Some(error) if args.ignore_not_found && error.kind() == ErrorKind::NotFound => {
                 context.printer.note(error.message());

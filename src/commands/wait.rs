@@ -67,14 +67,20 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     };
     let selection = selection?;
     let goal = args.goal.goal(args.ssh_port);
+    let mut unseen = None;
     match selection.missing_error() {
         // What is not there any more is what was waited for.
         Some(_) if goal == Goal::Terminated && selection.gaps.is_empty() => note_absent(&selection.missing, context),
+        // What a region that does not answer may have is no reason to leave the others alone.
+        Some(error) if error.kind() == ErrorKind::Incomplete && !selection.instances.is_empty() => {
+            unseen = Some(error);
+        }
         Some(error) => return Err(error.into()),
         None => {}
     }
     let left = args.timeout.saturating_sub(started.elapsed());
-    let waited = wait_with_steps(all_to(goal, &selection.instances), left, context).await;
+    let mut waited = wait_with_steps(all_to(goal, &selection.instances), left, context).await;
+    waited.errors.extend(unseen);
     let status = ExitStatus::of_batch(waited.reached.len(), &waited.errors);
     let now = context.now();
     let shown: Vec<Instance> = waited.reached.into_iter().chain(waited.unreached).collect();

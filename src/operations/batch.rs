@@ -97,19 +97,52 @@ pub(super) async fn look_again(
     let look = async { Ok(refresh(connect, instances).await) };
     interrupt.stops(look).await.unwrap_or_else(|error| Fresh {
         instances: HashMap::new(),
-        errors: vec![error],
-        complete: false,
+        gaps: vec![Gap {
+            region: None,
+            is_part: false,
+            error,
+        }],
     })
 }
 
 /// A second look at some instances.
+#[derive(Default)]
 pub(super) struct Fresh {
     /// Those that are still listed.
     instances: HashMap<InstanceRef, Instance>,
-    /// Why a location could not be listed, wholly or in part.
-    pub(super) errors: Vec<Error>,
-    /// Whether every location answered, so that what is not listed is gone.
-    pub(super) complete: bool,
+    /// What did not answer.
+    gaps: Vec<Gap>,
+}
+
+/// A region that could not be listed, or a part of it.
+struct Gap {
+    /// The region; nothing if it is about all of them.
+    region: Option<(ProviderKind, String)>,
+    /// Whether the rest of the region was listed.
+    is_part: bool,
+    error: Error,
+}
+
+impl Gap {
+    /// Whether it can hide that instance. A gap that names another zone of the region does not.
+    fn hides(&self, instance: &Instance) -> bool {
+        let Some((provider, region)) = &self.region else {
+            return true;
+        };
+        if *provider != instance.provider || *region != instance.region {
+            return false;
+        }
+        let whole = format!("{provider}/{region}");
+        let prefix = format!("{provider}/");
+        let (true, Some(part)) = (self.is_part, self.error.location()) else {
+            return true;
+        };
+        let of_instance = [instance.zone.as_deref(), Some(instance.reference.place.as_str())];
+        part == whole
+            || part
+                .strip_prefix(&prefix)
+                .is_none_or(|zone| of_instance.contains(&Some(zone)))
+    }
 }
 
 impl Fresh {
@@ -121,6 +154,20 @@ impl Fresh {
     /// The instance as it was listed last.
     pub(super) fn newest(&self, instance: &Instance) -> Instance {
         self.listed(instance).unwrap_or(instance).clone()
+    }
+
+    /// Why the instance may be there although it is not listed; `None` if it is listed, or is gone.
+    pub(super) fn trouble(&self, instance: &Instance) -> Option<&Error> {
+        if self.listed(instance).is_some() {
+            return None;
+        }
+        let gap = self.gaps.iter().find(|gap| gap.hides(instance))?;
+        Some(&gap.error)
+    }
+
+    /// Whether the instance is not there any more: all answered where it could be.
+    pub(super) fn is_absent(&self, instance: &Instance) -> bool {
+        self.listed(instance).is_none() && self.trouble(instance).is_none()
     }
 }
 
@@ -136,26 +183,28 @@ pub(super) async fn refresh(
     }
     let listings = groups.iter().map(|((kind, region), filter)| {
         let (provider, location) = (connect(*kind), Location::Region((*region).to_owned()));
-        async move { provider.list(&location, filter).await }
+        async move { ((*kind, *region), provider.list(&location, filter).await) }
     });
-    let mut fresh = Fresh {
-        instances: HashMap::new(),
-        errors: Vec::new(),
-        complete: true,
-    };
-    for listing in join_all(listings).await {
+    let mut fresh = Fresh::default();
+    for ((kind, region), listing) in join_all(listings).await {
+        let gap = |is_part: bool, error: Error| Gap {
+            region: Some((kind, region.to_owned())),
+            is_part,
+            error,
+        };
         match listing {
             Ok(listing) => {
                 let listed = listing.instances.into_iter();
                 fresh
                     .instances
                     .extend(listed.map(|instance| (instance.reference.clone(), instance)));
-                fresh.errors.extend(listing.gaps);
+                fresh
+                    .gaps
+                    .extend(listing.gaps.into_iter().map(|error| gap(true, error)));
             }
-            Err(error) => fresh.errors.push(error),
+            Err(error) => fresh.gaps.push(gap(false, error)),
         }
     }
-    fresh.complete = fresh.errors.is_empty();
     fresh
 }
 

@@ -15,6 +15,8 @@ pub struct Selection {
     pub instances: Vec<Instance>,
     /// The references for which there is no living instance.
     pub missing: Vec<Reference>,
+    /// The references that were looked for where not everything answered, each with what did not.
+    doubts: Vec<(Reference, Error)>,
     /// The locations that did not answer.
     pub gaps: Vec<Error>,
     /// Why a cloud was left out.
@@ -33,42 +35,49 @@ impl Selection {
         }
     }
 
-    /// Checks that nothing else can be meant. A name that was seen once may be there again where nobody answered; an
-    /// id, and a reference in full, mean one instance.
+    /// Checks that nothing else can be meant. A name that was seen once may be there again where a part of what was
+    /// looked at did not answer: a region of all of them, or a zone of the region that was named with it. An id means one
+    /// instance.
     ///
     /// # Errors
     /// `Refused`, naming the name and the place.
-    pub fn check_certain(&self, references: &[Reference]) -> Result<()> {
-        let by_name = |reference: &&Reference| {
+    pub fn check_certain(&self) -> Result<()> {
+        let by_name = |reference: &Reference| {
             let means_name = |instance: &Instance| instance.reference.id != reference.name_or_id;
-            reference.scope.is_none()
-                && self
-                    .instances
-                    .iter()
-                    .any(|instance| reference.fits(instance) && means_name(instance))
+            self.instances
+                .iter()
+                .any(|instance| reference.fits(instance) && means_name(instance))
         };
-        let (Some(gap), Some(name)) = (self.gaps.first(), references.iter().find(by_name)) else {
+        let Some((reference, gap)) = self.doubts.iter().find(|(reference, _)| by_name(reference)) else {
             return Ok(());
         };
         let place = gap.location().unwrap_or_default();
-        Err(Error::new(
-            ErrorKind::Refused,
-            format!("{place} did not answer and may have another VM called {name}; nothing was changed: {gap}"),
+        let message = format!(
+            "{place} did not answer and may have another VM called {}; nothing was changed: {gap}",
+            reference.name_or_id
+        );
+        Err(
+            Error::new(ErrorKind::Refused, message).with_remedy(match reference.scope {
+                Some(_) => {
+                    "name the VM by its id, or name its zone in place of the region where a name is one for each zone"
+                }
+                None => "name its region with --region, or the VM by its id",
+            }),
         )
-        .with_remedy("name its region with --region, or the VM by its id"))
     }
 
-    /// The error for the references that were not found, if there are any. Where a location did not answer, that
-    /// is not "not found" but "incomplete".
+    /// The error for the references that were not found, if there are any. Where a place that one may be in did not
+    /// answer, that is not "not found" but "incomplete".
     pub fn missing_error(&self) -> Option<Error> {
         let names: Vec<_> = self.missing.iter().map(ToString::to_string).collect();
-        let names = names.join(", ");
-        if self.missing.is_empty() {
+        if names.is_empty() {
             return None;
         }
-        Some(match self.gaps.first() {
+        let names = names.join(", ");
+        let is_missing = |(reference, _): &&(Reference, Error)| self.missing.contains(reference);
+        Some(match self.doubts.iter().find(is_missing) {
             None => Error::new(ErrorKind::NotFound, format!("no VM is called {names}")),
-            Some(gap) => Error::new(
+            Some((_, gap)) => Error::new(
                 ErrorKind::Incomplete,
                 format!("no VM called {names} was seen, but not every location answered: {gap}"),
             )
@@ -93,8 +102,16 @@ pub async fn find_references(
     let mut found = Inventory::default();
     let (full, short): (Vec<_>, Vec<_>) = references.iter().partition(|reference| reference.scope.is_some());
 
+    let mut doubts = Vec::new();
+    let mut doubt = |references: &[&Reference], listing: &Inventory| {
+        if let Some(gap) = listing.gaps.first() {
+            doubts.extend(references.iter().map(|&reference| (reference.clone(), gap.clone())));
+        }
+    };
     if !short.is_empty() {
-        found.merge(take_inventory(providers, scope, &filter_for(&short)).await?);
+        let listing = take_inventory(providers, scope, &filter_for(&short)).await?;
+        doubt(&short, &listing);
+        found.merge(listing);
     }
     // One listing for each place, however many are named in it.
     let mut places: BTreeMap<(ProviderKind, &str), Vec<&Reference>> = BTreeMap::new();
@@ -106,10 +123,13 @@ pub async fn find_references(
     let listings = places.into_iter().map(async |((kind, place), references)| {
         let provider = connect(kind);
         let scope = scope_of_place(provider.as_ref(), place).await?;
-        take_inventory(&[provider], &scope, &filter_for(&references)).await
+        let listing = take_inventory(&[provider], &scope, &filter_for(&references)).await?;
+        Ok((references, listing))
     });
     for listing in join_all(listings).await {
-        found.merge(listing?);
+        let (references, listing) = listing?;
+        doubt(&references, &listing);
+        found.merge(listing);
     }
     if found.is_blind() {
         return Err(found.gaps.swap_remove(0));
@@ -129,6 +149,7 @@ pub async fn find_references(
             None => selection.missing.push(reference.clone()),
         }
     }
+    selection.doubts = doubts;
     selection.gaps = found.gaps;
     selection.left_out = found.left_out;
     Ok(selection)

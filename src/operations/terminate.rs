@@ -48,8 +48,8 @@ impl TerminationPlan {
     /// `Refused` if one is not ours any more, or cannot be looked at; those of credentials and throttling as they are.
     /// Then nothing is ended.
     pub async fn recheck(self, connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync)) -> Result<Self> {
-        let mut fresh = refresh(connect, &self.doomed).await;
-        if let Some(error) = fresh.errors.pop() {
+        let fresh = refresh(connect, &self.doomed).await;
+        if let Some(error) = self.doomed.iter().find_map(|planned| fresh.trouble(planned)).cloned() {
             let kind = match error.kind() {
                 // Of a caller who is not heard, rather than of the plan.
                 kind @ (ErrorKind::Unauthenticated | ErrorKind::PermissionDenied | ErrorKind::Throttled) => kind,
@@ -178,7 +178,7 @@ pub async fn terminate(
     let fresh = look_again(connect, &going, interrupt).await;
     let ended = going.iter().map(|instance| {
         let mut now = fresh.newest(instance);
-        if fresh.listed(instance).is_none() && fresh.complete {
+        if fresh.is_absent(instance) {
             now.state = InstanceState::Terminated;
         } else if !now.state.is_gone() {
             // The cloud took it on; its listing lags.

@@ -1,5 +1,6 @@
 //! Waiting until instances are in a state: one listing for each location and round, however many instances there are.
 
+use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -125,22 +126,24 @@ pub async fn wait_for(
         for (position, answer) in answers {
             waiting[position].hear(answer);
         }
-        let mut fresh = match fresh {
+        let fresh = match fresh {
             Look::Unneeded => continue,
             Look::Late => return give_up(waited, waiting, start.elapsed()),
             Look::Fresh(fresh) => fresh,
         };
-        let lasting = fresh.errors.iter().position(|error| !is_passing(error.kind()));
-        if let Some(index) = lasting {
-            let error = fresh.errors.swap_remove(index);
-            waited.unreached.extend(instances);
-            waited.errors.push(error);
-            return waited;
-        }
         for one in &mut waiting {
             one.look(&fresh);
         }
+        // One region that refuses to be listed ends nothing while there is another one to wait for: it may come round.
+        if waiting.iter().all(is_hopeless) {
+            return give_up(waited, waiting, start.elapsed());
+        }
     }
+}
+
+/// Whether it cannot be seen, and asking again later cannot help.
+fn is_hopeless(one: &Waiting) -> bool {
+    one.trouble.as_ref().is_some_and(|error| !is_passing(error.kind()))
 }
 
 /// What a listing came to.
@@ -201,10 +204,35 @@ async fn try_ssh(
 }
 
 fn give_up(mut waited: Waited, waiting: Vec<Waiting>, elapsed: Duration) -> Waited {
+    // What keeps a region from being listed is told once, whatever is waited for there.
+    let (hopeless, waiting): (Vec<_>, Vec<_>) = waiting.into_iter().partition(is_hopeless);
+    let mut regions: BTreeMap<(ProviderKind, String), (Error, Vec<String>)> = BTreeMap::new();
+    for one in hopeless {
+        let Waiting { instance, trouble, .. } = one;
+        if let Some(trouble) = trouble {
+            let region = (instance.provider, instance.region.clone());
+            let (_, unseen) = regions.entry(region).or_insert_with(|| (trouble, Vec::new()));
+            unseen.push(instance.reference.to_string());
+        }
+        waited.unreached.push(instance);
+    }
+    for (error, unseen) in regions.into_values() {
+        let what = match unseen.as_slice() {
+            [only] => only.clone(),
+            [first, rest @ ..] => format!("{first} and {} more", rest.len()),
+            [] => continue,
+        };
+        let error = error.context(format_args!("{what} cannot be looked at any more"));
+        waited.errors.push(error);
+    }
     for one in waiting {
         let port = one.port();
         let Waiting {
-            instance, goal, answer, ..
+            instance,
+            goal,
+            answer,
+            trouble,
+            ..
         } = one;
         let error = match (port, answer) {
             (Some(port), answer) => {
@@ -212,13 +240,16 @@ fn give_up(mut waited: Waited, waiting: Vec<Waiting>, elapsed: Duration) -> Wait
                 silence.error(&instance, port, elapsed)
             }
             (None, _) => {
-                let message = format!(
+                let mut message = format!(
                     "{} is {} and not {} after {} s",
                     instance.reference,
                     instance.state,
                     goal.state().as_str(),
                     elapsed.as_secs()
                 );
+                if let Some(trouble) = trouble {
+                    message.push_str(&format!("; the last look at it failed: {trouble}"));
+                }
                 let error = Error::new(ErrorKind::Timeout, message).with_leftover(&instance.reference);
                 match instance.state {
                     InstanceState::Stopped if goal == Goal::Running => {

@@ -27,6 +27,8 @@ pub(super) struct Waiting {
     absences: u32,
     /// In how many looks in a row it had no address.
     homeless: u32,
+    /// Why the last look did not show it.
+    pub(super) trouble: Option<Error>,
 }
 
 /// Labels can be listed later than the instance itself. One that is known to be ours is so still if it is listed without
@@ -70,6 +72,7 @@ impl Waiting {
             was_seen: false,
             absences: 0,
             homeless: 0,
+            trouble: None,
         }
     }
 
@@ -93,11 +96,12 @@ impl Waiting {
     /// Takes in a listing.
     pub(super) fn look(&mut self, fresh: &Fresh) {
         let goal = self.goal;
+        self.trouble = fresh.trouble(&self.instance).cloned();
         if let Some(listed) = fresh.listed(&self.instance) {
             self.instance = with_marks_of(&self.instance, listed.clone());
             self.was_seen = true;
             self.absences = 0;
-        } else if fresh.complete {
+        } else if self.trouble.is_none() {
             self.absences += 1;
             let was_going = goal == Goal::Terminated && self.instance.state.is_gone();
             if was_going || (self.absences >= ABSENCES && (self.was_seen || goal == Goal::Terminated)) {

@@ -19,3 +19,6 @@ mod environment;
 mod panics;
 mod secrets;
 mod tls;
+mod certainty;
+mod environment;
+mod waiting;
