@@ -37,7 +37,7 @@ pub struct Args {
     /// Refuse unless exactly so many VMs are selected
     #[arg(long, value_name = "N")]
     expect: Option<usize>,
-    /// Wait until they are gone
+    /// Wait until they are gone, also those that are terminating already
     #[arg(long)]
     wait: bool,
     /// How long to wait at most
@@ -70,9 +70,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     if args.expired {
         plan = plan.only_overdue();
     }
-    if plan.doomed().is_empty() && plan.spared().is_empty() {
-        context.printer.note("nothing to terminate");
-    }
+    note_what_is_there(&plan, context);
     if args.dry_run {
         return show(plan, untold, context);
     }
@@ -87,6 +85,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
 
     let clouds = context.clouds();
     let plan = context.interrupt.stops(plan.recheck(&|kind| clouds.get(kind))).await?;
+    let plan = if args.wait { plan } else { plan.without_going() };
     let _change = context.interrupt.begin_change()?;
     let (mut ended, mut errors) = terminate(&|kind| clouds.get(kind), plan, &context.interrupt).await;
     for instance in &ended {
@@ -119,6 +118,22 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     Ok(status)
 }
 
+/// Says where there is nothing to do, or nothing more.
+fn note_what_is_there(plan: &TerminationPlan, context: &mut Context) {
+    let is_nothing = plan.doomed().is_empty() && plan.spared().is_empty();
+    let going = match plan.going() {
+        [] => None,
+        [one] => Some(format!("{} is terminating already", one.reference)),
+        several => Some(format!("{} are terminating already", count(several))),
+    };
+    match (is_nothing, going) {
+        (true, None) => context.printer.note("nothing to terminate"),
+        (true, Some(going)) => context.printer.note(&format!("nothing to terminate: {going}")),
+        (false, Some(going)) => context.printer.note(&going),
+        (false, None) => {}
+    }
+}
+
 /// Shows what a plan comes to, with the exit code that carrying it out would have.
 fn show(plan: TerminationPlan, untold: Vec<Error>, context: &mut Context) -> anyhow::Result<ExitStatus> {
     let doomed = plan.doomed().to_vec();
@@ -142,8 +157,16 @@ async fn select(args: &Args, context: &mut Context) -> anyhow::Result<Expired> {
         untold: Vec::new(),
     };
     if args.selectors.is_empty() && !args.expired {
-        let selection = find(&args.references, context).await?;
+        let mut selection = find(&args.references, context).await?;
         selection.check_certain()?;
+        // Several of a name may be terminating, beside one that lives or without it: all of them are to be gone.
+        let going = std::mem::take(&mut selection.going);
+        selection
+            .missing
+            .retain(|reference| !going.iter().any(|instance| reference.fits(instance)));
+        let is_new = |one: &Instance| !selection.instances.iter().any(|known| known.reference == one.reference);
+        let unnamed: Vec<_> = going.into_iter().filter(is_new).collect();
+        selection.instances.extend(unnamed);
         return match selection.missing_error() {
             Some(error) if args.ignore_not_found && error.kind() == ErrorKind::NotFound => {
                 context.printer.note(error.message());

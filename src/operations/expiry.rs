@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::cloud::{Error, ErrorKind, Instance, Provider, ProviderKind, Result};
+use crate::cloud::{Error, ErrorKind, Instance, InstanceState, Provider, ProviderKind, Result};
 
 /// What of a listing is past its time.
 #[derive(Debug, Default)]
 pub struct Expired {
-    /// Ours, alive, and past their time.
+    /// Ours, not gone yet, and past their time.
     pub instances: Vec<Instance>,
     /// One error for each instance that is left alone because its labels of cloudctl's own are not to be believed, for
     /// each cloud that did not say what time it is, and for each location that did not answer.
@@ -27,9 +27,10 @@ pub async fn find_expired(
     for kind in ProviderKind::ALL {
         let own = instances
             .iter()
-            .filter(|instance| instance.provider == kind && !instance.state.is_gone());
+            .filter(|instance| instance.provider == kind && instance.state != InstanceState::Terminated);
         let (doubtful, sound): (Vec<_>, Vec<_>) = own.partition(|instance| instance.doubt.is_some());
-        expired.untold.extend(doubtful.into_iter().map(doubt));
+        let doubtful = doubtful.into_iter().filter(|instance| !instance.state.is_gone());
+        expired.untold.extend(doubtful.map(doubt));
         let timed: Vec<_> = sound
             .into_iter()
             .filter(|instance| instance.managed && instance.expires_at.is_some())

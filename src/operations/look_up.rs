@@ -14,20 +14,30 @@ pub(super) type Part = (Arc<dyn Provider>, Location);
 
 /// What there is of some names.
 #[derive(Debug, Default)]
-pub(super) struct Seen(HashMap<String, Vec<Instance>>);
+pub(super) struct Seen {
+    ours: HashMap<String, Vec<Instance>>,
+    /// What cloudctl did not make, where that was looked for.
+    others: HashMap<String, Vec<Instance>>,
+}
 
 impl Seen {
-    /// All of a name, dead or alive.
+    /// All of ours of a name, dead or alive.
     pub(super) fn of(&self, name: &InstanceName) -> &[Instance] {
-        self.0.get(name.as_str()).map_or(&[], Vec::as_slice)
+        self.ours.get(name.as_str()).map_or(&[], Vec::as_slice)
     }
 
     /// Whether this very instance was listed, dead or alive.
     pub(super) fn shows(&self, reference: &InstanceRef) -> bool {
-        self.0
+        self.ours
             .values()
             .flatten()
             .any(|instance| instance.reference == *reference)
+    }
+
+    /// The living ones of a name that cloudctl did not make.
+    pub(super) fn living_others(&self, name: &InstanceName) -> impl Iterator<Item = &Instance> {
+        let all = self.others.get(name.as_str()).map_or(&[][..], Vec::as_slice);
+        all.iter().filter(|instance| !instance.state.is_gone())
     }
 
     /// The living of a name.
@@ -51,14 +61,26 @@ impl Seen {
     }
 }
 
-/// What there is of names, everywhere.
+/// What there is of ours of these names, everywhere.
 ///
 /// # Errors
 /// Those of listing; also where a part did not answer: what cannot be seen may be there.
 pub(super) async fn look_up(parts: &[Part], names: &[InstanceName]) -> Result<Seen> {
+    look_for(parts, names, true).await
+}
+
+/// The same, and what cloudctl did not make: a name that such a VM has is taken.
+///
+/// # Errors
+/// As [`look_up`].
+pub(super) async fn look_up_all(parts: &[Part], names: &[InstanceName]) -> Result<Seen> {
+    look_for(parts, names, false).await
+}
+
+async fn look_for(parts: &[Part], names: &[InstanceName], managed: bool) -> Result<Seen> {
     let filter = ListFilter {
         names: names.iter().map(ToString::to_string).collect(),
-        managed: true,
+        managed,
         ..ListFilter::default()
     };
     let listings = parts
@@ -67,7 +89,12 @@ pub(super) async fn look_up(parts: &[Part], names: &[InstanceName]) -> Result<Se
     let mut seen = Seen::default();
     for instance in try_join_all(listings).await?.into_iter().flatten() {
         if let Some(name) = instance.name.clone() {
-            seen.0.entry(name).or_default().push(instance);
+            let known = if instance.managed {
+                &mut seen.ours
+            } else {
+                &mut seen.others
+            };
+            known.entry(name).or_default().push(instance);
         }
     }
     Ok(seen)

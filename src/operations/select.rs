@@ -13,6 +13,8 @@ use crate::cloud::{Error, ErrorKind, Instance, InstanceState, ListFilter, Provid
 pub struct Selection {
     /// One instance for each reference that was found, without repetitions, in the order typed.
     pub instances: Vec<Instance>,
+    /// All that references fit and that is terminating, whether it is among `instances` or not.
+    pub going: Vec<Instance>,
     /// The references for which there is no living instance.
     pub missing: Vec<Reference>,
     /// The references that were looked for where not everything answered, each with what did not.
@@ -150,6 +152,16 @@ pub async fn find_references(
         }
     }
     selection.doubts = doubts;
+    let is_meant = |instance: &&Instance| references.iter().any(|reference| reference.fits(instance));
+    let going = found
+        .instances
+        .iter()
+        .filter(|instance| instance.state == InstanceState::Terminating);
+    selection.going = going.filter(is_meant).cloned().collect();
+    selection
+        .going
+        .sort_by(|one, other| one.reference.cmp(&other.reference));
+    selection.going.dedup_by(|one, other| one.reference == other.reference);
     selection.gaps = found.gaps;
     selection.left_out = found.left_out;
     Ok(selection)

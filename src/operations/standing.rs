@@ -1,19 +1,19 @@
 //! What is there already of what is asked for, before anything is made.
 
 use super::adopt::{adopt, check_limits};
-use super::look_up::{Part, Seen, look_up, only_one};
+use super::look_up::{Part, Seen, look_up_all, only_one};
 use super::offer::Wish;
 use super::widen::Reach;
-use crate::cloud::{Error, Instance, InstanceName, Result};
+use crate::cloud::{Error, ErrorKind, Instance, InstanceName, Result};
 
 /// How the asked names stand.
 #[derive(Debug, Default)]
 pub struct Standing {
     /// The instances that are there, were made from the same spec, and keep within the limits.
     pub present: Vec<Instance>,
-    /// The names of which there is no living instance.
+    /// The names of which there is no living instance; none if another VM has one of them, so that nothing is made.
     pub missing: Vec<InstanceName>,
-    /// One error for each name that is taken by another spec, or is there twice.
+    /// One error for each name that is taken by another spec or by what cloudctl did not make, or is there twice.
     pub errors: Vec<Error>,
 }
 
@@ -30,7 +30,7 @@ pub async fn look_at_names(wish: &Wish, reach: &Reach<'_>) -> Result<Standing> {
 pub(super) async fn look_before(wish: &Wish, reach: &Reach<'_>) -> Result<(Vec<Part>, Seen)> {
     let names = wish.spec.names()?;
     let parts = reach.locations().await?;
-    let seen = look_up(&parts, &names).await?;
+    let seen = look_up_all(&parts, &names).await?;
     Ok((parts, seen))
 }
 
@@ -48,5 +48,22 @@ pub(super) fn standing(seen: &Seen, wish: &Wish, reach: &Reach<'_>) -> Result<St
             Err(error) => standing.errors.push(error),
         }
     }
+    let taken = standing.missing.iter().flat_map(|name| {
+        let others = seen.living_others(name);
+        others.map(|other| taken_by(other, name))
+    });
+    let taken: Vec<_> = taken.collect();
+    if !taken.is_empty() {
+        standing.missing.clear();
+        standing.errors.extend(taken);
+    }
     Ok(standing)
+}
+
+/// The refusal where another VM has the name: in every later command the name would mean two.
+fn taken_by(other: &Instance, name: &InstanceName) -> Error {
+    let reference = &other.reference;
+    let message =
+        format!("the name {name} is taken by {reference}, which was not made by cloudctl; nothing was created");
+    Error::new(ErrorKind::AlreadyExists, message).with_remedy("use another name, or another region")
 }

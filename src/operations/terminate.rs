@@ -11,6 +11,7 @@ use crate::interrupt::Interrupt;
 #[derive(Debug)]
 pub struct TerminationPlan {
     doomed: Vec<Instance>,
+    going: Vec<Instance>,
     spared: Vec<Error>,
     include_unmanaged: bool,
     only_overdue: bool,
@@ -20,6 +21,19 @@ impl TerminationPlan {
     /// What will be ended.
     pub fn doomed(&self) -> &[Instance] {
         &self.doomed
+    }
+
+    /// What was selected and is terminating already: nothing has to be done to it, but it is not gone yet.
+    pub fn going(&self) -> &[Instance] {
+        &self.going
+    }
+
+    /// The same plan without what is terminating already, for a caller who does not wait until it is gone.
+    pub fn without_going(self) -> Self {
+        Self {
+            going: Vec::new(),
+            ..self
+        }
     }
 
     /// One error for each selected instance that is left out: it is protected, or was given more time meanwhile.
@@ -67,6 +81,7 @@ impl TerminationPlan {
         let still = still.into_iter().map(|(_, now)| now).collect();
         let mut plan = plan_termination(still, self.include_unmanaged, None)?;
         plan.only_overdue = self.only_overdue;
+        plan.going.extend(self.going);
         plan.spared.extend(reprieved.into_iter().map(|(_, now)| {
             let message = format!("{} was given more time meanwhile and is left alone", now.reference);
             Error::new(ErrorKind::Refused, message)
@@ -105,7 +120,8 @@ pub async fn check_account(provider: &dyn Provider, expected: Option<&str>) -> R
 }
 
 /// Fixes what will be ended, out of what was selected: not what is gone already, not what is protected, and nothing
-/// at all if one is not ours (unless `include_unmanaged`) or the number is not the expected one.
+/// at all if one is not ours (unless `include_unmanaged`) or the number is not the expected one. What is terminating
+/// already may be counted in that number or not, so that a command that is run again means the same.
 ///
 /// # Errors
 /// `Refused`, naming the instance that is not ours or the number that differs; `Protected` if all are.
@@ -114,11 +130,13 @@ pub fn plan_termination(
     include_unmanaged: bool,
     expected_count: Option<usize>,
 ) -> Result<TerminationPlan> {
-    let alive: Vec<_> = selected
+    let (gone, alive): (Vec<_>, Vec<_>) = selected.into_iter().partition(|instance| instance.state.is_gone());
+    let going: Vec<_> = gone
         .into_iter()
-        .filter(|instance| !instance.state.is_gone())
+        .filter(|instance| instance.state == InstanceState::Terminating)
         .collect();
-    if let Some(expected) = expected_count.filter(|expected| *expected != alive.len()) {
+    let counts = [alive.len(), alive.len() + going.len()];
+    if let Some(expected) = expected_count.filter(|expected| !counts.contains(expected)) {
         let count = alive.len();
         return Err(Error::new(
             ErrorKind::Refused,
@@ -151,14 +169,15 @@ pub fn plan_termination(
         .collect();
     Ok(TerminationPlan {
         doomed,
+        going,
         spared,
         include_unmanaged,
         only_overdue: false,
     })
 }
 
-/// Ends what was planned, and reads it back by id. Gives what is going or gone, as it is now, and an error for each
-/// instance that still stands.
+/// Ends what was planned, and reads it back by id. Gives what is going or gone, as it is now, with those of the
+/// plan that were terminating already, and an error for each instance that still stands.
 pub async fn terminate(
     connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
     plan: TerminationPlan,
@@ -167,7 +186,7 @@ pub async fn terminate(
     let outcomes = act(connect, &plan.doomed, BatchAction::Terminate, interrupt).await;
     let known = by_reference(&plan.doomed);
     let mut errors = plan.spared;
-    let mut going = Vec::new();
+    let mut going = plan.going;
     for outcome in outcomes {
         match outcome.result {
             Err(error) if error.kind() != ErrorKind::NotFound => errors.push(with_target(error, &outcome.target)),

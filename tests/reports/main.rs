@@ -15,10 +15,11 @@ mod support;
 
 mod aws_causes;
 mod aws_credentials;
-mod environment;
-mod panics;
-mod secrets;
-mod tls;
 mod certainty;
 mod environment;
+mod names;
+mod panics;
+mod secrets;
+mod terminating;
+mod tls;
 mod waiting;
