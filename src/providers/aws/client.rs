@@ -9,7 +9,6 @@ use aws_config::identity::IdentityCache;
 use aws_config::imds::region::ImdsRegionProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_ec2::config::interceptors::BeforeSerializationInterceptorContextRef;
@@ -40,8 +39,6 @@ use crate::settings::Settings;
 const FALLBACK_REGION: &str = "us-east-1";
 /// How long one attempt may take: the SDK has no limit of its own.
 pub(super) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
-/// The same for a call with all its attempts.
-const OPERATION_TIMEOUT: Duration = Duration::from_secs(120);
 const BEHAVIOR: fn() -> BehaviorVersion = BehaviorVersion::v2026_01_12;
 
 /// The clients of one run.
@@ -109,7 +106,7 @@ impl Clients {
     pub(super) async fn pricing(&self) -> (Option<String>, Patience) {
         let loaded = self.loaded().await;
         let endpoint = loaded.endpoints.pricing.as_ref().map(|value| value.text.clone());
-        (endpoint, loaded.patience)
+        (endpoint, loaded.patience.clone())
     }
 
     async fn loaded(&self) -> &Loaded {
@@ -132,7 +129,7 @@ impl Clients {
         let http = LazyHttpClient::shared(&self.clock, connection);
         let direct = provider_config(None, &endpoints).with_http_client(direct);
         let home = self.find_home(&configuration, &direct).await?;
-        let any_region = self.any_region_near(home.as_deref());
+        let any_region = any_region_near(&self.settings, home.as_deref());
         let provider = provider_config(Some(&any_region), &endpoints).with_http_client(http.clone());
 
         let mut config = SdkConfig::builder()
@@ -140,7 +137,7 @@ impl Clients {
             .http_client(http)
             .region(home.clone().map(Region::new))
             .retry_config(patience.retries())
-            .timeout_config(timeouts())
+            .timeout_config(patience.timeouts())
             .time_source(SharedTimeSource::default())
             .identity_cache(IdentityCache::lazy().build());
         config.set_sleep_impl(default_async_sleep());
@@ -154,7 +151,7 @@ impl Clients {
             config: config.clone(),
             endpoint: endpoints.sts.as_ref().map(|value| value.text.clone()),
             clock: self.clock.clone(),
-            patience,
+            patience: patience.clone(),
         };
         let credentials = CredentialsOfRun {
             configuration,
@@ -190,11 +187,11 @@ impl Clients {
                 config: config.clone(),
                 endpoint: None,
                 clock: self.clock.clone(),
-                patience,
+                patience: patience.clone(),
             },
             config,
             endpoints: Endpoints::default(),
-            any_region: self.any_region_near(home.as_deref()),
+            any_region: any_region_near(&self.settings, home.as_deref()),
             home,
             patience,
             refusal: Some(error),
@@ -216,20 +213,6 @@ impl Clients {
         let client = metadata_client(configuration, direct)?;
         let region = ImdsRegionProvider::builder().imds_client(client).build().region().await;
         Ok(region.map(|region| region.as_ref().to_owned()))
-    }
-
-    /// The region for calls that are about none: the home, if it is of the partition that the command is about, else a
-    /// region of that partition. A mistyped home has no server that could be asked.
-    fn any_region_near(&self, home: Option<&str>) -> String {
-        let home = home.filter(|home| may_be_asked(home));
-        let named = self.settings.regions.value.iter().flatten().map(String::as_str);
-        let zone = self.settings.zone.value.as_deref().and_then(region_of_zone);
-        let mut named = named.chain(zone.as_deref()).filter(|region| may_be_asked(region));
-        let (base, named) = (home.unwrap_or(FALLBACK_REGION), named.next());
-        match named {
-            Some(named) if Partition::of_region(named) != Partition::of_region(base) => named.to_owned(),
-            _ => base.to_owned(),
-        }
     }
 
     /// The region that the settings or AWS's own configuration names.
@@ -268,7 +251,7 @@ impl Clients {
                 .disable_clock_skew_correction(true)
                 .time_source(time_source(&loaded.config, &self.clock))
                 .retry_partition(patience::unrationed())
-                .interceptor(loaded.patience)
+                .interceptor(loaded.patience.clone())
                 .retry_classifier(WrongDate);
             aws_sdk_ec2::Client::from_conf(builder.build())
         });
@@ -316,20 +299,26 @@ impl Clients {
     }
 }
 
+/// The region for calls that are about none: the home, if it is of the partition that the command is about, else a
+/// region of that partition. A mistyped home has no server that could be asked.
+pub(super) fn any_region_near(settings: &Settings, home: Option<&str>) -> String {
+    let home = home.filter(|home| may_be_asked(home));
+    let named = settings.regions.value.iter().flatten().map(String::as_str);
+    let zone = settings.zone.value.as_deref().and_then(region_of_zone);
+    let mut named = named.chain(zone.as_deref()).filter(|region| may_be_asked(region));
+    let (base, named) = (home.unwrap_or(FALLBACK_REGION), named.next());
+    match named {
+        Some(named) if Partition::of_region(named) != Partition::of_region(base) => named.to_owned(),
+        _ => base.to_owned(),
+    }
+}
+
 /// What requests are dated by. Who turned the correction off gets none.
 pub(super) fn time_source(config: &SdkConfig, clock: &ServerTime) -> SharedTimeSource {
     match config.disable_clock_skew_correction() {
         Some(true) => SharedTimeSource::default(),
         _ => SharedTimeSource::new(clock.clone()),
     }
-}
-
-fn timeouts() -> TimeoutConfig {
-    TimeoutConfig::builder()
-        // The HTTP client gives an attempt up a little earlier, with the server's address.
-        .operation_attempt_timeout(ATTEMPT_TIMEOUT + Duration::from_secs(1))
-        .operation_timeout(OPERATION_TIMEOUT)
-        .build()
 }
 
 /// What the SDK's own sources of credentials are made with.
@@ -339,7 +328,7 @@ fn provider_config(region: Option<&str>, endpoints: &Endpoints) -> ProviderConfi
         .with_use_fips(Some(endpoints.use_fips.is_some()))
         .with_use_dual_stack(Some(endpoints.use_dual_stack.is_some()))
         .with_behavior_version(Some(BEHAVIOR()))
-        .with_timeout_config(timeouts())
+        .with_timeout_config(Patience::default().timeouts())
 }
 
 /// What a changing call adds to its client's configuration: one attempt, since [`super::replay`] must see each.

@@ -143,12 +143,17 @@ impl Configuration {
     }
 }
 
+/// A setting as messages name it: `AWS_REGION`, `~/.aws/config:2, [default]: region`.
+pub(super) fn name_of(value: &Value, key: &str) -> String {
+    match value.source.strip_prefix("variable ") {
+        Some(variable) => variable.to_owned(),
+        None => format!("{}: {key}", value.source),
+    }
+}
+
 /// The error for a setting whose value makes no sense.
 pub(super) fn wrong(value: &Value, key: &str, expected: &str) -> Error {
-    let name = match value.source.starts_with("variable ") {
-        true => value.source.clone(),
-        false => format!("{}: {key}", value.source),
-    };
+    let name = name_of(value, key);
     Error::invalid(format!("{name} is {}, which is not {expected}", quoted(&value.text)))
         .with_remedy("correct it, or unset it")
 }

@@ -9,7 +9,7 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use super::configuration::Configuration;
+use super::configuration::{Configuration, name_of};
 use super::endpoints::{has_valid_port, is_host, shown_address};
 use super::profile_files::{Value, in_home, shown_path, words_of_io};
 use crate::cloud::{Error, ErrorKind, Result, path_text};
@@ -20,6 +20,8 @@ pub(super) struct Connection {
     pub(super) http_proxy: Option<Proxy>,
     pub(super) https_proxy: Option<Proxy>,
     pub(super) past_proxy: PastProxy,
+    /// What says so.
+    pub(super) exceptions: Option<Value>,
     /// PEM certificates instead of the system's, and where they are set.
     pub(super) authorities: Option<Authorities>,
 }
@@ -53,6 +55,8 @@ pub(super) struct Authorities {
     pub(super) pem: Vec<u8>,
     pub(super) file: String,
     pub(super) source: String,
+    /// The setting, as messages name it.
+    name: String,
 }
 
 impl Connection {
@@ -72,7 +76,8 @@ impl Connection {
             // The small letters count first, as in the AWS CLI and curl.
             http_proxy: proxy(["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"])?,
             https_proxy: proxy(["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"])?,
-            past_proxy: PastProxy::new(exceptions.map_or(String::new(), |value| value.text)),
+            past_proxy: PastProxy::new(exceptions.as_ref().map_or("", |value| &value.text)),
+            exceptions,
             authorities: authorities(configuration)?,
         })
     }
@@ -99,7 +104,7 @@ impl Connection {
 fn proxy_of(value: &Value) -> Result<Proxy> {
     let refused = |why: &str| {
         let shown = shown_address(&value.text);
-        Error::invalid(format!("{} is {shown}, which {why}", value.source))
+        Error::invalid(format!("{} is {shown}, which {why}", name_of(value, "")))
             .with_remedy("write it such as http://proxy.example.com:3128, or unset it")
     };
     let text = match value.text.contains("://") {
@@ -130,20 +135,21 @@ fn proxy_of(value: &Value) -> Result<Proxy> {
 /// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-gen-config.html>
 fn authorities(configuration: &Configuration) -> Result<Option<Authorities>> {
     if let Some(value) = configuration.setting("AWS_CA_BUNDLE", "ca_bundle") {
-        let name = match value.source.starts_with("variable ") {
-            true => value.source.clone(),
-            false => format!("{}: ca_bundle", value.source),
-        };
-        return bundle(configuration, &name, &value).map(Some);
+        return bundle(configuration, &value).map(Some);
+    }
+    // As in botocore, which is made of `requests`.
+    if let Some(value) = configuration.variable("REQUESTS_CA_BUNDLE") {
+        return bundle(configuration, &value).map(Some);
     }
     // The SDK's HTTP client reads this one itself. A file without certificates would leave nothing to trust.
     if let Some(value) = configuration.variable("SSL_CERT_FILE") {
-        bundle(configuration, &value.source, &value)?;
+        bundle(configuration, &value)?;
     }
     Ok(None)
 }
 
-fn bundle(configuration: &Configuration, name: &str, value: &Value) -> Result<Authorities> {
+fn bundle(configuration: &Configuration, value: &Value) -> Result<Authorities> {
+    let name = name_of(value, "ca_bundle");
     let path = in_home(&value.text, &configuration.environment);
     let shown = shown_path(&path, &configuration.environment);
     let refused = |why: &str| {
@@ -164,7 +170,8 @@ fn bundle(configuration: &Configuration, name: &str, value: &Value) -> Result<Au
     Ok(Authorities {
         pem,
         file: path_text(&path),
-        source: name.to_owned(),
+        source: value.source.clone(),
+        name,
     })
 }
 
@@ -175,8 +182,7 @@ pub(super) fn unknown_authority(server: &str, authorities: Option<&Authorities>)
         None => "if you trust it, name its certificate with AWS_CA_BUNDLE, or with ca_bundle in the profile".to_owned(),
         Some(trusted) => format!(
             "only the authorities in {}, which {} names, are trusted: add the one of this server",
-            trusted.file,
-            trusted.source.trim_start_matches("variable ")
+            trusted.file, trusted.name
         ),
     };
     (ErrorKind::InvalidSpec, message, remedy)
@@ -196,7 +202,7 @@ enum Rule {
 }
 
 impl PastProxy {
-    fn new(text: String) -> Self {
+    fn new(text: &str) -> Self {
         let words = text.split(|letter: char| letter == ',' || letter.is_whitespace());
         Self(words.filter(|word| !word.is_empty()).map(Rule::new).collect())
     }
@@ -292,7 +298,7 @@ mod tests {
             ("", "localhost", 80, false),
             ("127.0.0.0/8", "localhost", 80, false),
         ] {
-            let past = PastProxy::new(rules.to_owned());
+            let past = PastProxy::new(rules);
             assert_eq!(past.includes(host, port), is_direct, "{rules} {host}:{port}");
         }
     }

@@ -7,7 +7,7 @@ use std::fmt;
 use http::Uri;
 
 use super::client::on_ec2;
-use super::configuration::{Configuration, is_host_label, wrong};
+use super::configuration::{Configuration, is_host_label, section_name, wrong};
 use super::endpoints::address_problem;
 use super::profile_files::{Section, Value, shown_name};
 use crate::cloud::{Error, ErrorKind, Result};
@@ -104,6 +104,30 @@ impl fmt::Display for CredentialSource {
 }
 
 impl CredentialSource {
+    /// Where it is set, for `context show`.
+    pub(super) fn place(&self, configuration: &Configuration) -> String {
+        let key = |value: &Value, profile: &str| format!("{}, [{}]", value.source, section_name(profile));
+        match self {
+            Self::Environment => "variable AWS_ACCESS_KEY_ID".to_owned(),
+            Self::Keys { profile, section } => match section.get("aws_access_key_id") {
+                Some(value) => key(value, profile),
+                None => section_name(profile),
+            },
+            Self::Role(role) => key(&role.arn, &role.profile),
+            Self::WebIdentity(identity) => match &identity.profile {
+                Some(profile) => key(&identity.token_file, profile),
+                None => identity.token_file.source.clone(),
+            },
+            Self::Sso { profile, role, .. } => key(role, profile),
+            Self::Process { profile, command } => key(command, profile),
+            Self::Container => match configuration.variable("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") {
+                Some(value) => value.source,
+                None => "variable AWS_CONTAINER_CREDENTIALS_FULL_URI".to_owned(),
+            },
+            Self::InstanceMetadata => "this machine".to_owned(),
+        }
+    }
+
     /// The source that holds in this run.
     ///
     /// # Errors

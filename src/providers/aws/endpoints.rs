@@ -4,7 +4,7 @@
 
 use http::Uri;
 
-use super::configuration::Configuration;
+use super::configuration::{Configuration, name_of};
 use super::profile_files::{Value, shown_name};
 use crate::cloud::{Error, Result, may_be_secret, quoted};
 
@@ -55,12 +55,16 @@ impl Endpoints {
             .into_iter()
             .flatten()
             .next();
-        let switches = [(&endpoints.use_fips, "FIPS"), (&endpoints.use_dual_stack, "dual-stack")];
-        for (switch, what) in switches {
+        let switches = [
+            (&endpoints.use_fips, "use_fips_endpoint", "FIPS"),
+            (&endpoints.use_dual_stack, "use_dualstack_endpoint", "dual-stack"),
+        ];
+        for (switch, key, what) in switches {
             if let (Some(switch), Some(custom)) = (switch, custom) {
                 return Err(Error::invalid(format!(
-                    "{} asks for {what} endpoints, which an address of one's own, set by {}, excludes",
-                    switch.source, custom.source
+                    "{} asks for {what} endpoints, which another address than AWS's own, set by {}, excludes",
+                    name_of(switch, key),
+                    name_of(custom, "endpoint_url")
                 ))
                 .with_remedy("unset one of the two"));
             }
@@ -121,7 +125,7 @@ fn refuse_in_services(configuration: &Configuration, key: &str) -> Result<()> {
 fn check(value: &Value) -> Result<()> {
     let refused = |why: &str| {
         let shown = shown_address(&value.text);
-        Error::invalid(format!("{} is {shown}, which {why}", value.source))
+        Error::invalid(format!("{} is {shown}, which {why}", name_of(value, "endpoint_url")))
             .with_remedy("write it such as http://localhost:4566 or https://ec2.us-east-1.amazonaws.com")
     };
     match address_problem(&value.text) {

@@ -14,8 +14,10 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
 use aws_smithy_types::retry::{ErrorKind as RetryKind, RetryConfig};
+use aws_smithy_types::timeout::TimeoutConfig;
 use tokio::time::{Instant, timeout};
 
+use super::client::ATTEMPT_TIMEOUT;
 use super::configuration::{Configuration, wrong};
 use super::error::{code_of_answer, kind_of_answer};
 use super::server_time::refused_for_its_date;
@@ -27,6 +29,10 @@ const THROTTLED_DEADLINE: Duration = Duration::from_secs(45);
 const OTHER_FAILURES: u32 = 8;
 /// More than fit in the time.
 const MOST_ATTEMPTS: u32 = 200;
+/// How long a call with all its attempts may take.
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(120);
+/// The SDK's own.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(3_100);
 const FIRST_PAUSE: Duration = Duration::from_millis(300);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// How long a command waits for the cloud's word on a place, as long as for a page of a listing.
@@ -57,11 +63,22 @@ pub(super) fn unrationed() -> RetryPartition {
 }
 
 /// Ends the retries of a call in time. It never makes more of them: a call without retries stays so.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Patience {
     /// After how many failures of another kind than throttling a call is given up.
     failures: u32,
     is_adaptive: bool,
+    /// How long a connection is waited for.
+    connect: Duration,
+    /// What sets the number of failures.
+    pub(super) source: String,
+}
+
+impl fmt::Display for Patience {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mode = if self.is_adaptive { "adaptive" } else { "standard" };
+        write!(formatter, "{} attempts, {mode}", self.failures)
+    }
 }
 
 impl Default for Patience {
@@ -69,6 +86,8 @@ impl Default for Patience {
         Self {
             failures: OTHER_FAILURES,
             is_adaptive: false,
+            connect: CONNECT_TIMEOUT,
+            source: "default".to_owned(),
         }
     }
 }
@@ -81,10 +100,10 @@ impl Patience {
     /// # Errors
     /// `InvalidSpec` that names the setting, for a value that makes no sense.
     pub(super) fn of(configuration: &Configuration) -> Result<Self> {
-        let failures = match configuration.setting("AWS_MAX_ATTEMPTS", "max_attempts") {
-            None => OTHER_FAILURES,
+        let (failures, source) = match configuration.setting("AWS_MAX_ATTEMPTS", "max_attempts") {
+            None => (OTHER_FAILURES, "default".to_owned()),
             Some(value) => match value.text.parse::<u32>() {
-                Ok(attempts) if attempts > 0 => attempts.min(MOST_ATTEMPTS),
+                Ok(attempts) if attempts > 0 => (attempts.min(MOST_ATTEMPTS), value.source),
                 _ => return Err(wrong(&value, "max_attempts", "a number from 1 on")),
             },
         };
@@ -96,11 +115,38 @@ impl Patience {
                 _ => return Err(wrong(&value, "retry_mode", "one of standard, adaptive and legacy")),
             },
         };
-        Ok(Self { failures, is_adaptive })
+        // https://docs.aws.amazon.com/sdkref/latest/guide/feature-smart-config-defaults.html
+        let connect = match configuration.setting("AWS_DEFAULTS_MODE", "defaults_mode") {
+            None => CONNECT_TIMEOUT,
+            Some(value) => match value.text.to_ascii_lowercase().as_str() {
+                "standard" | "legacy" | "cross-region" | "auto" => CONNECT_TIMEOUT,
+                "in-region" => Duration::from_millis(1_100),
+                "mobile" => Duration::from_secs(30),
+                _ => {
+                    let modes = "one of standard, in-region, cross-region, mobile, auto and legacy";
+                    return Err(wrong(&value, "defaults_mode", modes));
+                }
+            },
+        };
+        Ok(Self {
+            failures,
+            is_adaptive,
+            connect,
+            source,
+        })
+    }
+
+    pub(super) fn timeouts(&self) -> TimeoutConfig {
+        TimeoutConfig::builder()
+            .connect_timeout(self.connect)
+            // The HTTP client gives an attempt up a little earlier, with the server's address.
+            .operation_attempt_timeout(ATTEMPT_TIMEOUT + Duration::from_secs(1))
+            .operation_timeout(OPERATION_TIMEOUT)
+            .build()
     }
 
     /// The SDK's retries, exponential with full jitter, to be ended here. Who asks for one attempt gets no retry.
-    pub(super) fn retries(self) -> RetryConfig {
+    pub(super) fn retries(&self) -> RetryConfig {
         let retries = match self.is_adaptive {
             true => RetryConfig::adaptive(),
             false => RetryConfig::standard(),

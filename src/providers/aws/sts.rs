@@ -35,7 +35,7 @@ impl StsClients {
             .disable_clock_skew_correction(true)
             .time_source(time_source(config, &self.clock))
             .retry_partition(patience::unrationed())
-            .interceptor(self.patience)
+            .interceptor(self.patience.clone())
             .retry_classifier(WrongDate);
         aws_sdk_sts::Client::from_conf(builder.build())
     }
