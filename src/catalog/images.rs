@@ -12,7 +12,7 @@ pub const DEFAULT_IMAGE: &str = "ubuntu-24.04";
 /// Where an alias is found on EC2.
 #[derive(Debug, PartialEq, Eq)]
 pub struct AwsImage {
-    /// The account that publishes it.
+    /// The account that publishes it in the commercial partition.
     pub owner: &'static str,
     /// Pattern of the image name for 64-bit x86, with EC2's wildcards.
     pub x86_64: &'static str,
@@ -44,7 +44,38 @@ pub struct ImageAlias {
     pub gcp: Option<GcpImage>,
 }
 
+/// The accounts that publish in other partitions of AWS: by the account of the commercial one, in `aws-us-gov`, in
+/// `aws-cn`. Nobody else is known to publish there. In the remaining partitions only Amazon is.
+///
+/// <https://documentation.ubuntu.com/aws/aws-how-to/instances/find-ubuntu-images/>,
+/// <https://access.redhat.com/solutions/15356>,
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeImages.html>
+const OWNERS_ELSEWHERE: [(&str, Option<&str>, Option<&str>); 3] = [
+    ("099720109477", Some("513442679011"), Some("837727238323")),
+    ("309956199498", Some("219670896067"), Some("841258680906")),
+    ("013907871322", None, Some("841869936221")),
+];
+/// Amazon's accounts in the commercial partition, for Linux and Windows, and its name in every other.
+const AMAZON: [&str; 2] = ["137112412989", "801119661308"];
+const AMAZON_ELSEWHERE: &str = "amazon";
+
 impl AwsImage {
+    /// The account that publishes it in a partition such as `aws-us-gov`, if one is known.
+    pub fn owner_in(&self, partition: &str) -> Option<&'static str> {
+        if partition == "aws" {
+            return Some(self.owner);
+        }
+        if AMAZON.contains(&self.owner) {
+            return Some(AMAZON_ELSEWHERE);
+        }
+        let (_, gov_cloud, china) = OWNERS_ELSEWHERE.iter().find(|(owner, ..)| *owner == self.owner)?;
+        match partition {
+            "aws-us-gov" => *gov_cloud,
+            "aws-cn" => *china,
+            _ => None,
+        }
+    }
+
     /// The name pattern for an architecture.
     pub fn pattern(&self, architecture: Architecture) -> Option<&'static str> {
         match architecture {

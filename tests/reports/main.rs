@@ -16,6 +16,7 @@ mod support;
 mod aws_causes;
 mod aws_credentials;
 mod certainty;
+mod aws_partitions;
 mod aws_settings;
 mod environment;
 mod names;

@@ -35,8 +35,6 @@ use super::vendor_settings;
 use crate::cloud::{Error, ErrorKind, Result};
 use crate::settings::Settings;
 
-/// The region for calls that are about none, if nothing names another.
-const FALLBACK_REGION: &str = "us-east-1";
 /// How long one attempt may take: the SDK has no limit of its own.
 pub(super) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 const BEHAVIOR: fn() -> BehaviorVersion = BehaviorVersion::v2026_01_12;
@@ -226,13 +224,12 @@ impl Clients {
 
     /// The region for calls that are about none.
     pub(super) async fn any_region(&self) -> String {
-        let loaded = self.loaded().await;
-        let any = loaded.any_region.clone();
+        let any = self.loaded().await.any_region.clone();
         // Nothing but a reference may have named the partition that the command is about.
         let clients = self.by_region.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_other = |region: &&String| Partition::of_region(region) != Partition::of_region(&any);
-        match (clients.contains_key(&any), clients.keys().find(is_other)) {
-            (false, Some(other)) if loaded.home.is_none() => other.clone(),
+        let is_same = |region: &String| Partition::of_region(region) == Partition::of_region(&any);
+        match clients.keys().next() {
+            Some(other) if !clients.keys().any(is_same) => other.clone(),
             _ => any,
         }
     }
@@ -306,7 +303,7 @@ pub(super) fn any_region_near(settings: &Settings, home: Option<&str>) -> String
     let named = settings.regions.value.iter().flatten().map(String::as_str);
     let zone = settings.zone.value.as_deref().and_then(region_of_zone);
     let mut named = named.chain(zone.as_deref()).filter(|region| may_be_asked(region));
-    let (base, named) = (home.unwrap_or(FALLBACK_REGION), named.next());
+    let (base, named) = (home.unwrap_or(Partition::Commercial.main_region()), named.next());
     match named {
         Some(named) if Partition::of_region(named) != Partition::of_region(base) => named.to_owned(),
         _ => base.to_owned(),

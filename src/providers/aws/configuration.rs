@@ -62,7 +62,7 @@ impl Configuration {
     pub(super) fn no_profile(&self, name: &str, source: &str) -> Error {
         let looked_in = match self.files.looked_in.is_empty() {
             true => "there is no home folder to look in".to_owned(),
-            false => format!("neither is it in {}", self.files.looked_in.join(" nor in ")),
+            false => format!("it is neither in {}", self.files.looked_in.join(" nor in ")),
         };
         let shown = shown_name(name);
         let message = format!("the AWS profile {shown}, which {source} names, does not exist: {looked_in}");

@@ -8,7 +8,8 @@ use futures_util::future;
 use super::error::{Call, told, translate};
 use super::instance::architecture_of;
 use super::machine::{self, Machine};
-use crate::catalog::{AwsImage, DEFAULT_IMAGE, image_alias, nearest_alias};
+use super::partition::Partition;
+use crate::catalog::{AwsImage, DEFAULT_IMAGE, ImageAlias, image_alias, nearest_alias};
 use crate::cloud::{Architecture, Error, ErrorKind, InstanceSpec, Result, quoted};
 
 /// Words that set an image apart from the plain one whose name pattern it fits as well.
@@ -163,11 +164,26 @@ async fn by_alias(
     let pattern = publisher
         .pattern(architecture)
         .ok_or_else(|| Error::invalid(format!("there is no image {alias} for {architecture}")))?;
+    let partition = Partition::of_region(region).name();
+    let Some(owner) = publisher.owner_in(partition) else {
+        let there = |alias: &ImageAlias| {
+            alias
+                .aws
+                .as_ref()
+                .is_some_and(|image| image.owner_in(partition).is_some())
+        };
+        let others = nearest_alias(alias, there).join(", ");
+        return Err(Error::unsupported(format!(
+            "who publishes {alias} in the partition {partition} is not known"
+        ))
+        .at(format!("aws/{region}"))
+        .with_remedy(format!("use an image id such as ami-0abc…, or one of {others}")));
+    };
     let filter = |name: &str, value: &str| Filter::builder().name(name).values(value).build();
     tracing::debug!(operation = "DescribeImages", place = region, alias, "call");
     let answer = client
         .describe_images()
-        .owners(publisher.owner)
+        .owners(owner)
         .filters(filter("name", pattern))
         .filters(filter("architecture", architecture.as_str()))
         .filters(filter("state", "available"))

@@ -10,6 +10,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use super::error::{Call, translate};
 use super::image::{bootable, newest};
 use super::instance::architecture_of;
+use super::partition::Partition;
 use crate::catalog::IMAGE_ALIASES;
 use crate::cloud::{Architecture, Image, ProviderKind, Result};
 
@@ -24,12 +25,16 @@ struct Wanted {
 
 /// See [`Provider::images`](crate::cloud::Provider::images). One call for each publisher.
 pub(super) async fn images(client: &Client, region: &str) -> Result<Vec<Image>> {
+    let partition = Partition::of_region(region).name();
     let mut owners: BTreeMap<&str, Vec<Wanted>> = BTreeMap::new();
     for alias in IMAGE_ALIASES {
         let Some(publisher) = &alias.aws else { continue };
+        let Some(owner) = publisher.owner_in(partition) else {
+            continue;
+        };
         for architecture in [Architecture::X86_64, Architecture::Arm64] {
             if let Some(pattern) = publisher.pattern(architecture) {
-                owners.entry(publisher.owner).or_default().push(Wanted {
+                owners.entry(owner).or_default().push(Wanted {
                     alias: alias.name,
                     architecture,
                     pattern,

@@ -1,10 +1,8 @@
 //! Only aws has this file: regions that an account must enable before they know it.
 
 use super::client::Clients;
+use super::partition::Partition;
 use crate::cloud::{Error, ErrorKind};
-
-/// The region that every account of the common partition has, and that knows of the others.
-const ALWAYS_ENABLED: &str = "us-east-1";
 
 /// Says so if a region does not know the caller because the account has not enabled it: by its own words it could as
 /// well be the credentials.
@@ -18,7 +16,12 @@ pub(super) async fn explained(clients: &Clients, region: &str, error: Error) -> 
         return error;
     }
     let home = clients.any_region().await;
-    let asked = if home == region { ALWAYS_ENABLED } else { &home };
+    // Every account has its partition's main region, which knows of the others.
+    let partition = Partition::of_region(region);
+    let asked = match home == region || Partition::of_region(&home) != partition {
+        true => partition.main_region(),
+        false => &home,
+    };
     tracing::debug!(operation = "DescribeRegions", place = asked, "call");
     let call = clients.ec2(asked).await.describe_regions();
     let answer = call.region_names(region).all_regions(true).send().await;

@@ -3,6 +3,7 @@
 use super::client::Clients;
 use super::error::{Call, translate};
 use super::opt_in::explained;
+use super::partition::Partition;
 use super::patience::in_time;
 use super::zones::check_zone;
 use crate::cloud::{Error, Location, Place, Result, nearest, quoted};
@@ -74,14 +75,15 @@ const ALWAYS_ENABLED: [&str; 17] = [
     "us-west-2",
 ];
 
-/// How the regions begin that other regions know nothing of, being partitions with accounts of their own.
-///
-/// <https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html>
-const APART: [&str; 3] = ["us-iso", "eu-iso", "eusc-"];
-
-/// Whether a region is known well enough to be asked for others, or is the only one that could be.
+/// Whether a region is known well enough to be asked for others, or is of a partition of which none is known here.
 pub(super) fn may_be_asked(region: &str) -> bool {
-    REGIONS.contains(&region) || APART.iter().any(|apart| region.starts_with(apart))
+    REGIONS.contains(&region) || of_partition(Partition::of_region(region)).is_empty()
+}
+
+/// The known regions of a partition.
+fn of_partition(partition: Partition) -> Vec<&'static str> {
+    let is_of = |region: &&str| Partition::of_region(region) == partition;
+    REGIONS.into_iter().filter(is_of).collect()
 }
 
 /// Makes a place of what a user typed.
@@ -140,13 +142,10 @@ pub(super) async fn known_locations(clients: &Clients) -> Vec<Location> {
 
 /// The regions that every account with this home has.
 fn always_enabled(home: &str) -> Vec<&str> {
-    let is_apart = |prefix: &&str| home.starts_with(prefix);
-    if let Some(partition) = ["cn-", "us-gov-"].iter().find(|prefix| is_apart(prefix)) {
-        let of_partition = REGIONS.into_iter().filter(|region| region.starts_with(partition));
-        return of_partition.collect();
-    }
-    if APART.iter().any(is_apart) {
-        return vec![home];
+    let partition = Partition::of_region(home);
+    if partition != Partition::Commercial {
+        let known = of_partition(partition);
+        return if known.is_empty() { vec![home] } else { known };
     }
     let mut regions = ALWAYS_ENABLED.to_vec();
     // Whoever works in a region has enabled it.

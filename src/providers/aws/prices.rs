@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::client::Clients;
 use super::error::{Call, translate};
+use super::partition::Partition;
 use super::patience::{self, WrongDate};
 use crate::cloud::{Error, ErrorKind, PublishedPrice, Result};
 
@@ -61,6 +62,17 @@ struct Dimension {
 /// Every price, with all pages of the list.
 pub(super) async fn published(clients: &Clients) -> Result<Vec<PublishedPrice>> {
     let config = clients.config().await?;
+    // The others have no price list, or one in another currency.
+    let partition = Partition::of_region(&clients.any_region().await);
+    if partition != Partition::Commercial {
+        let message = format!(
+            "{ATTEMPTED}: there is no list in US dollars for the partition {}",
+            partition.name()
+        );
+        return Err(Error::unsupported(message)
+            .at("aws")
+            .with_remedy("ask with credentials of another partition"));
+    }
     let (endpoint, patience) = clients.pricing().await;
     let mut builder = Builder::from(config);
     builder.set_endpoint_url(endpoint);

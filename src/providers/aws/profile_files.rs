@@ -83,7 +83,8 @@ impl ProfileFiles {
             files.looked_in.push(shown.clone());
             let bytes = match std::fs::read(&path) {
                 Ok(bytes) => bytes,
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                // In a folder that may not be searched it is not there, either, as for the AWS CLI.
+                Err(_) if !path.is_file() && !path.is_dir() => continue,
                 Err(error) => {
                     let by = match environment.get(variable) {
                         Some(_) => format!(", which {variable} names"),

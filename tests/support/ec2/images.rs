@@ -7,6 +7,7 @@ use super::errors::{Answer, Refusal};
 use super::filters::{Filterable, Filters};
 use super::pages::Page;
 use super::publishers::PUBLISHED;
+use super::regions::partition;
 use super::state::{ACCOUNT, Context};
 use super::tags;
 use super::xml::Xml;
@@ -62,10 +63,31 @@ impl Platform {
     }
 }
 
+/// The account by which a publisher goes in a partition, if it publishes there.
+fn owner_in(partition: &str, owner: &'static str) -> Option<&'static str> {
+    match (partition, owner) {
+        ("aws", _) => Some(owner),
+        ("aws-us-gov", "099720109477") => Some("513442679011"),
+        ("aws-us-gov", "309956199498") => Some("219670896067"),
+        ("aws-us-gov", "137112412989") => Some("045324592363"),
+        ("aws-us-gov", "801119661308") => Some("077303321853"),
+        ("aws-cn", "099720109477") => Some("837727238323"),
+        ("aws-cn", "309956199498") => Some("841258680906"),
+        ("aws-cn", "013907871322") => Some("841869936221"),
+        ("aws-cn", "137112412989") => Some("141808717104"),
+        ("aws-cn", "801119661308") => Some("016951021795"),
+        _ => None,
+    }
+}
+
 /// The images of a region. Their ids differ from region to region, as the real ones do.
 pub fn catalogue(region: &str) -> Vec<Arc<Image>> {
     let images = PUBLISHED.iter().flat_map(|line| line.images());
     images
+        .filter_map(|image| {
+            let owner = owner_in(partition(region), image.owner)?;
+            Some(Image { owner, ..image })
+        })
         .map(|image| {
             Arc::new(Image {
                 id: identifier("ami", (region, &image.name, image.owner)),

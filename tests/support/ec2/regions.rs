@@ -47,7 +47,20 @@ pub const REGIONS: &[RegionInfo] = &[
     region("ap-southeast-3", "apse3", "abc", false),
     region("eu-south-1", "eus1", "abc", false),
     region("me-south-1", "mes1", "abc", false),
+    region("us-gov-east-1", "usge1", "abc", true),
+    region("us-gov-west-1", "usgw1", "abc", true),
+    region("cn-north-1", "cnn1", "abd", true),
+    region("cn-northwest-1", "cnnw1", "abc", true),
 ];
+
+/// The partition of a region: others know nothing of it.
+pub fn partition(region: &str) -> &'static str {
+    match region {
+        _ if region.starts_with("us-gov-") => "aws-us-gov",
+        _ if region.starts_with("cn-") => "aws-cn",
+        _ => "aws",
+    }
+}
 
 impl RegionInfo {
     pub fn zones(&self) -> impl Iterator<Item = Zone> + '_ {
@@ -115,7 +128,9 @@ pub fn describe_regions(context: &mut Context) -> Answer<Xml> {
     if let Some(unknown) = names.iter().find(|name| !context.state.regions.contains_key(**name)) {
         return Err(Refusal::value(format!("Invalid region name: [{unknown}]")));
     }
+    let asked = partition(context.region);
     let regions = context.state.regions.values().filter(|region| !region.is_unlisted);
+    let regions = regions.filter(|region| partition(region.info.name) == asked);
     let listed = regions.map(|region| Listed {
         name: region.info.name,
         endpoint: format!("ec2.{}.amazonaws.com", region.info.name),
