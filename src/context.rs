@@ -14,7 +14,7 @@ use crate::interrupt::Interrupt;
 use crate::output::{Printer, Streams, Terminal};
 use crate::panic_report::PanicReport;
 use crate::providers;
-use crate::settings::{Environment, Settings, Source};
+use crate::settings::{Environment, Settings, Source, is_setting_of};
 
 /// What a run needs of the process it runs in.
 pub struct World {
@@ -43,10 +43,7 @@ impl Clock for SystemClock {
 impl World {
     /// The world of this process, whose panics are reported so.
     pub fn of_process(panics: PanicReport) -> Self {
-        // A variable that is not Unicode cannot be one of ours; the SDKs read theirs themselves.
-        let variables =
-            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        let environment = Environment::new(variables);
+        let environment = Environment::of_process(std::env::vars_os());
         Self {
             terminal: terminal_of_process(&environment),
             streams: Streams {
@@ -71,6 +68,7 @@ fn terminal_of_process(environment: &Environment) -> Terminal {
         input: io::stdin().is_terminal(),
         output,
         errors,
+        redraws: !dumb,
         width: if output {
             terminal_size::terminal_size().map(|(width, _)| usize::from(width.0))
         } else {
@@ -166,6 +164,23 @@ impl Context {
         (&mut self.printer, &self.clouds)
     }
 
+    /// The driver of a cloud that is to be asked.
+    ///
+    /// # Errors
+    /// `InvalidSpec` for a variable of this cloud whose value is not Unicode.
+    pub fn cloud(&self, kind: ProviderKind) -> Result<Arc<dyn Provider>> {
+        let environment = &self.settings.environment;
+        environment.check_readable(|name| is_setting_of(kind, name))?;
+        Ok(self.clouds.get(kind))
+    }
+
+    /// The same check of all clouds: a variable that cannot be read may hold the credentials that are looked for.
+    fn check_variables(&self) -> Result<()> {
+        ProviderKind::ALL
+            .into_iter()
+            .try_for_each(|kind| self.cloud(kind).map(|_| ()))
+    }
+
     /// The clouds to ask: those named, else every one whose credentials are found.
     ///
     /// # Errors
@@ -175,9 +190,15 @@ impl Context {
             Some(mut kinds) => {
                 kinds.sort();
                 kinds.dedup();
-                kinds.into_iter().map(|kind| self.clouds.get(kind)).collect()
+                kinds
+                    .into_iter()
+                    .map(|kind| self.cloud(kind))
+                    .collect::<Result<Vec<_>>>()?
             }
-            None => self.found_providers(),
+            None => {
+                self.check_variables()?;
+                self.found_providers()
+            }
         };
         match providers.is_empty() {
             true => Err(no_credentials()),
@@ -197,6 +218,7 @@ impl Context {
     /// # Errors
     /// `Unauthenticated` if there is none.
     pub fn any_providers(&self) -> Result<Vec<Arc<dyn Provider>>> {
+        self.check_variables()?;
         let found = self.found_providers();
         if found.is_empty() {
             Err(no_credentials())
@@ -218,12 +240,7 @@ impl Context {
         named.sort();
         named.dedup();
         if settings.any_provider {
-            let found = self.found_providers();
-            return if found.is_empty() {
-                Err(no_credentials())
-            } else {
-                Ok(found)
-            };
+            return self.any_providers();
         }
         if named.is_empty() {
             return Err(
@@ -235,7 +252,7 @@ impl Context {
             let error = Error::invalid("several providers are given, and not by a flag of this command");
             return Err(error.with_remedy("pass one -p, or several to take the cheapest, or -p any"));
         }
-        Ok(named.into_iter().map(|kind| self.clouds.get(kind)).collect())
+        named.into_iter().map(|kind| self.cloud(kind)).collect()
     }
 
     /// Whether these credentials were found, without asking a network.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Architecture, Error, Result, quoted};
+use super::{Architecture, Error, Result, may_be_secret, quoted};
 
 /// A machine type, in words that mean the same on every cloud.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,7 +48,7 @@ impl FromStr for Gpu {
         };
         let kind = plain_gpu_kind(kind);
         let clean = kind.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
-        if kind.is_empty() || !clean {
+        if kind.is_empty() || !clean || may_be_secret(input) {
             return Err(invalid());
         }
         Ok(Self { kind, count })

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 
-use super::{Error, Result, quoted};
+use super::{Error, Result, may_be_secret, quoted};
 
 /// A name that every cloud takes: a lower-case letter, then up to 62 lower-case letters, digits and hyphens,
 /// the last one no hyphen. It is Compute Engine's rule, the strictest of all, so that a script can change clouds.
@@ -91,7 +91,8 @@ impl FromStr for InstanceName {
              hyphens, not ending in a hyphen",
             quoted(input)
         ));
-        Err(match Self::nearest(input) {
+        let nearest = Self::nearest(input).filter(|_| !may_be_secret(input));
+        Err(match nearest {
             Some(nearest) => error.with_remedy(format!("use {nearest}")),
             None => error.with_remedy("give a name such as web-1, or leave it out to get a fresh one"),
         })

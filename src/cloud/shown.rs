@@ -6,6 +6,8 @@ use std::path::Path;
 
 /// The longest value that is shown, in characters. File systems take longer paths, but people do not read them.
 const MAX_SHOWN: usize = 200;
+/// The longest with a control character in it, which is then written out. A longer one is no slip of the hand.
+const MAX_ESCAPED: usize = 32;
 /// What tokens and keys of well-known services begin with.
 const TOKEN_PREFIXES: [&str; 15] = [
     "ya29.",
@@ -110,7 +112,7 @@ fn unescaped(text: &str) -> String {
 /// or a key does.
 pub fn is_content(text: &str) -> bool {
     let trimmed = text.trim();
-    trimmed.chars().any(char::is_control) || trimmed.starts_with(['{', '<', '#']) || trimmed.contains("-----BEGIN")
+    trimmed.contains(is_line_end) || trimmed.starts_with(['{', '<', '#']) || trimmed.contains("-----BEGIN")
 }
 
 /// Whether a key of a file can be named as it is: words, perhaps in quotes.
@@ -132,12 +134,21 @@ pub fn path_text(path: impl AsRef<Path>) -> String {
 /// token.
 pub fn may_be_secret(text: &str) -> bool {
     let trimmed = text.trim();
-    text.chars().any(char::is_control)
-        || text.chars().count() > MAX_SHOWN
+    text.contains(is_line_end)
+        || text.chars().count()
+            > if text.contains(char::is_control) {
+                MAX_ESCAPED
+            } else {
+                MAX_SHOWN
+            }
         || trimmed.starts_with(['{', '[', '<', '#'])
         || trimmed.contains("-----BEGIN")
         || names_a_secret(trimmed)
         || trimmed.split_whitespace().any(is_token)
+}
+
+fn is_line_end(character: char) -> bool {
+    matches!(character, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
 fn withheld(text: &str) -> String {
@@ -222,6 +233,7 @@ mod tests {
             assert_eq!(path_text(path), path);
         }
         assert_eq!(quoted("web 1"), "\"web 1\"");
+        assert_eq!(quoted("2h\u{1b}"), "\"2h\\u{1b}\"");
         assert_eq!(quoted(""), "\"\"");
     }
 

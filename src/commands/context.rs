@@ -105,12 +105,13 @@ fn write_current(path: &Path, name: &str) -> Result<()> {
         current.decor_mut().clone_from(old.decor());
     }
     document["current"] = toml_edit::Item::Value(current);
-    let folder = path.parent().unwrap_or(Path::new("."));
+    // A link stays a link. Beside the file itself, which may be on another file system than the link.
+    let target = path.canonicalize().map_err(|error| cannot(&error))?;
+    let folder = target.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|error| cannot(&error))?;
     file.write_all(document.to_string().as_bytes())
         .map_err(|error| cannot(&error))?;
-    // A link stays a link, and the file keeps its mode.
-    let target = path.canonicalize().map_err(|error| cannot(&error))?;
+    // The file keeps its mode.
     let permissions = std::fs::metadata(&target)
         .map_err(|error| cannot(&error))?
         .permissions();

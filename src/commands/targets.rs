@@ -67,6 +67,9 @@ pub(super) async fn find(references: &[Reference], context: &mut Context) -> Res
     } else {
         context.providers_to_ask()?
     };
+    for scope in references.iter().filter_map(|reference| reference.scope.as_ref()) {
+        context.cloud(scope.0)?;
+    }
     let scope = scope(context);
     let clouds = context.clouds();
     let selection = find_references(references, &providers, &|kind| clouds.get(kind), &scope).await?;

@@ -69,9 +69,9 @@ impl Printer {
         }
     }
 
-    /// Says how far it is, on a terminal only, until something else is printed.
+    /// Says how far it is, on a terminal that can write over it, until something else is printed.
     pub fn progress(&mut self, text: &str) {
-        if self.shows_progress() {
+        if self.shows_progress() && self.terminal.redraws {
             let columns = self.terminal.width.unwrap_or(80);
             let text = escape(text);
             self.progress

@@ -9,8 +9,10 @@ pub struct Terminal {
     pub input: bool,
     /// Standard output is a terminal.
     pub output: bool,
-    /// Standard error is a terminal, so progress can be shown.
+    /// Standard error is a terminal, so steps can be shown.
     pub errors: bool,
+    /// What was written there can be written over. `TERM=dumb` says that it cannot.
+    pub redraws: bool,
     /// The terminal's width in columns; `None` is no limit.
     pub width: Option<usize>,
     /// Colours on standard output.

@@ -1,9 +1,10 @@
 //! The process environment as a value, so that nothing below `context` reads the real one.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use crate::cloud::may_be_secret;
+use crate::cloud::{Error, ProviderKind, Result, may_be_secret};
 
 /// What the names of variables begin with that set something for cloudctl, the clouds' own tools or their SDKs.
 const PREFIXES: [&str; 8] = [
@@ -31,6 +32,17 @@ pub fn is_setting(name: &str) -> bool {
     PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
+/// Whether a variable of this name sets something for a cloud: one of its own, or one of the network. Names of certificate
+/// files are not: any bytes can be one.
+pub fn is_setting_of(kind: ProviderKind, name: &str) -> bool {
+    let own: &[&str] = match kind {
+        ProviderKind::Aws => &["AWS_"],
+        ProviderKind::Gcp => &["CLOUDSDK_", "CLOUD_SDK_", "GCE_", "GCLOUD_", "GOOGLE_"],
+        ProviderKind::Mock => return false,
+    };
+    own.iter().any(|prefix| name.starts_with(prefix)) || NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
 /// Whether a variable of this name holds a credential itself, and not the name of a file that does.
 fn holds_credential(name: &str) -> bool {
     let names_file = ["_FILE", "_PATH", "_URI", "_URL"]
@@ -50,17 +62,57 @@ fn password_of(value: &str) -> Option<&str> {
 
 /// A snapshot of the environment variables.
 #[derive(Clone, Default)]
-pub struct Environment(BTreeMap<String, String>);
+pub struct Environment {
+    variables: BTreeMap<String, String>,
+    /// Names of variables that set something and whose values are not Unicode.
+    unreadable: Vec<String>,
+}
 
 impl Environment {
-    /// Takes the variables; those that are not Unicode cannot be ours and are left out by the caller.
+    /// Takes the variables whose values are Unicode.
     pub fn new(variables: impl IntoIterator<Item = (String, String)>) -> Self {
-        Self(variables.into_iter().collect())
+        Self {
+            variables: variables.into_iter().collect(),
+            unreadable: Vec::new(),
+        }
+    }
+
+    /// Takes the variables of the process.
+    pub fn of_process(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        let mut environment = Self::default();
+        for (name, value) in variables {
+            let Ok(name) = name.into_string() else { continue };
+            match value.into_string() {
+                Ok(value) => {
+                    environment.variables.insert(name, value);
+                }
+                Err(_) if is_setting(&name) => environment.unreadable.push(name),
+                Err(_) => {}
+            }
+        }
+        environment
+    }
+
+    /// Refuses a variable whose value is not Unicode, which nothing could be made of, among those that begin so.
+    ///
+    /// # Errors
+    /// `InvalidSpec` that names the variable.
+    pub fn check_readable(&self, is_meant: impl Fn(&str) -> bool) -> Result<()> {
+        match self.unreadable.iter().find(|name| is_meant(name)) {
+            Some(name) => Err(
+                Error::invalid(format!("the value of the variable {name} is not UTF-8 text"))
+                    .with_remedy(format!("set {name} to something else, or unset it")),
+            ),
+            None => Ok(()),
+        }
     }
 
     /// The value of a variable; one that is set to nothing counts as not set.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        self.variables
+            .get(name)
+            .map(String::as_str)
+            .filter(|value| !value.is_empty())
     }
 
     /// Whether a switch such as `NO_COLOR` is set to anything.
@@ -71,7 +123,7 @@ impl Environment {
     /// The values that must not be shown: credentials, the passwords in addresses of proxies, and what may be a secret in
     /// any other variable that sets something.
     pub fn secrets(&self) -> Vec<&str> {
-        let settings = self.0.iter().filter(|(name, _)| is_setting(name));
+        let settings = self.variables.iter().filter(|(name, _)| is_setting(name));
         let secret = settings.filter_map(|(name, value)| match password_of(value) {
             Some(password) => Some(password),
             None if holds_credential(name) || may_be_secret(value) => Some(value.as_str()),
@@ -98,6 +150,6 @@ impl Environment {
 impl std::fmt::Debug for Environment {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // Values can be credentials.
-        formatter.debug_list().entries(self.0.keys()).finish()
+        formatter.debug_list().entries(self.variables.keys()).finish()
     }
 }

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 pub use clouds::{AwsSettings, GcpSettings, MockSettings};
-pub use environment::{Environment, is_setting};
+pub use environment::{Environment, is_setting, is_setting_of};
 pub use file::{AwsEntry, ConfigFile, ContextEntry, GcpEntry, MockEntry};
 pub use provider_choice::ProviderChoice;
 pub use toml_text::parse_toml;
@@ -169,6 +169,7 @@ impl Settings {
     /// # Errors
     /// `InvalidSpec` for a broken configuration file, a context that is not in it, or a variable with no sense.
     pub fn resolve(args: &GlobalArgs, environment: Environment, may_lack_context: bool) -> Result<Self> {
+        environment.check_readable(|name| name.starts_with("CLOUDCTL_"))?;
         let explicit_path = environment.get("CLOUDCTL_CONFIG").map(PathBuf::from);
         let config_path = explicit_path.clone().or_else(|| {
             Some(
@@ -182,7 +183,9 @@ impl Settings {
             Some(path) => ConfigFile::read(path, explicit_path.is_some())?,
             None => ConfigFile::default(),
         };
-        let variable = |name: &'static str| (environment.get(name).map(str::to_owned), Source::Variable(name));
+        // A shell's `$(…)` and a line of a CI file leave white space around a value.
+        let text_of = |name: &str| environment.get(name).map(|text| text.trim().to_owned());
+        let variable = |name: &'static str| (text_of(name), Source::Variable(name));
         let flag = |value: &Option<String>, name| Setting::default().or(value.clone(), Source::Flag(name));
         let with_variable = |setting: Setting<String>, name| {
             let (value, source) = variable(name);
@@ -208,7 +211,7 @@ impl Settings {
 
         let in_variable: Option<Vec<ProviderChoice>> = environment
             .get("CLOUDCTL_PROVIDER")
-            .map(|text| text.split(',').map(|name| name.trim().parse()).collect::<Result<_>>())
+            .map(|text| entries(text)?.iter().map(|name| name.parse()).collect::<Result<_>>())
             .transpose()
             .map_err(|error: Error| error.context("CLOUDCTL_PROVIDER"))?;
         let choice = Setting::default()
@@ -236,18 +239,29 @@ impl Settings {
             true => providers,
             false => providers.or(entry.asked(), in_context.clone()),
         };
-        let (region, region_source) = variable("CLOUDCTL_REGION");
-        let regions = Setting::default().or(list(&args.regions), Source::Flag("--region")).or(
-            region.map(|region| region.split(',').map(str::to_owned).collect()),
-            region_source,
-        );
+        // A flag names the whole place: a region on the command line is not put together with a zone of a variable.
+        let has_place_flag = !args.regions.is_empty() || args.zone.is_some();
+        let place_variable = |name: &'static str| match has_place_flag {
+            true => None,
+            false => environment.get(name),
+        };
+        let in_region_variable = place_variable("CLOUDCTL_REGION")
+            .map(entries)
+            .transpose()
+            .map_err(|error| error.context("CLOUDCTL_REGION"))?;
+        let regions = Setting::default()
+            .or(list(&args.regions), Source::Flag("--region"))
+            .or(in_region_variable, Source::Variable("CLOUDCTL_REGION"));
 
         Ok(Self {
             providers,
             any_provider,
             create_provider: Setting::default().or(entry.provider, in_context.clone()),
             regions,
-            zone: with_variable(flag(&args.zone, "--zone"), "CLOUDCTL_ZONE"),
+            zone: flag(&args.zone, "--zone").or(
+                place_variable("CLOUDCTL_ZONE").map(|zone| zone.trim().to_owned()),
+                Source::Variable("CLOUDCTL_ZONE"),
+            ),
             output: with_variable(flag(&args.output, "--output"), "CLOUDCTL_OUTPUT")
                 .or(entry.output, in_context.clone()),
             ttl: with_variable(Setting::default(), "CLOUDCTL_TTL").or(entry.ttl, in_context.clone()),
@@ -290,5 +304,15 @@ impl Settings {
             ProviderKind::Gcp => self.gcp.expect_project.value.as_deref(),
             ProviderKind::Mock => None,
         }
+    }
+}
+
+/// The entries of a list in a variable, without the white space around them.
+fn entries(text: &str) -> Result<Vec<String>> {
+    let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
+    let entries: Vec<_> = entries.map(str::to_owned).collect();
+    match entries.is_empty() {
+        true => Err(Error::invalid("there is nothing in the list").with_remedy("name at least one, or unset it")),
+        false => Ok(entries),
     }
 }

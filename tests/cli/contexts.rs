@@ -176,3 +176,58 @@ fn the_file_can_be_elsewhere() {
     sandbox.set("CLOUDCTL_CONFIG", &other);
     assert_eq!(setting(&sandbox.run(&show).expect(0), "context").0, "o");
 }
+
+#[test]
+fn use_saves_through_a_link_to_another_file_system() {
+    use std::os::unix::fs::MetadataExt;
+
+    let sandbox = Sandbox::new();
+    let elsewhere = tempfile::tempdir_in("/dev/shm").expect("another file system");
+    let device = |path: &std::path::Path| std::fs::metadata(path).expect("a folder").dev();
+    assert_ne!(device(elsewhere.path()), device(sandbox.folder()));
+    let file = elsewhere.path().join("config.toml");
+    std::fs::write(&file, "current = \"a\"\n[contexts.a]\n[contexts.b]\n").expect("the file");
+    let link = sandbox.folder().join(FILE);
+    std::fs::create_dir_all(link.parent().expect("a folder")).expect("the folder");
+    std::os::unix::fs::symlink(&file, &link).expect("a link");
+    sandbox.run(&["context", "use", "b"]).expect(0);
+    assert!(
+        std::fs::read_to_string(&file)
+            .expect("the file")
+            .starts_with("current = \"b\"")
+    );
+    assert!(link.is_symlink());
+}
+
+#[test]
+fn flag_replaces_region_and_zone_of_variables_together() {
+    let mut sandbox = Sandbox::new();
+    sandbox.set("CLOUDCTL_PROVIDER", "mock");
+    for (name, value, flag, other) in [
+        ("CLOUDCTL_ZONE", "us-east-1a", "-r", "eu-west-1"),
+        ("CLOUDCTL_REGION", "us-east-1", "-z", "eu-west-1a"),
+    ] {
+        sandbox.set(name, value);
+        sandbox.run(&["list", flag, other]).expect(0);
+        sandbox.run(&["image", "list", flag, other]).expect(0);
+        sandbox.run(&["wait", "x", "--for", "gone", flag, other]).expect(0);
+        assert_eq!(planned_region(&sandbox, &[flag, other]), "eu-west-1");
+        sandbox.unset(name);
+    }
+}
+
+#[test]
+fn lists_in_variables_are_trimmed() {
+    let mut sandbox = Sandbox::new();
+    sandbox.set("CLOUDCTL_PROVIDER", " mock , ");
+    sandbox.set("CLOUDCTL_REGION", "us-east-1, eu-west-1,\n");
+    let show = sandbox.run(&["context", "show", "-o", "json"]).expect(0);
+    assert_eq!(setting(&show, "region").0, "us-east-1,eu-west-1");
+    sandbox.run(&["list"]).expect(0);
+    sandbox.unset("CLOUDCTL_REGION");
+    sandbox.set("CLOUDCTL_ZONE", "eu-west-1a\n");
+    assert_eq!(planned_region(&sandbox, &[]), "eu-west-1");
+    sandbox.set("CLOUDCTL_REGION", " , ");
+    let run = sandbox.run(&["list"]).expect(2);
+    assert!(run.stderr.contains("CLOUDCTL_REGION"), "{}", run.stderr);
+}

@@ -5,12 +5,14 @@
 
 use std::sync::Mutex;
 
+/// More than there are processors: a run may wait for an answer.
+const THREADS: usize = 6;
+
 /// Runs `check` on each case. Each thread has a world of its own that `make` gives it.
 pub fn in_threads<C: Send, W>(cases: Vec<C>, make: impl Fn() -> W + Sync, check: impl Fn(&mut W, &C) + Sync) {
-    let threads = std::thread::available_parallelism().map_or(2, |number| number.get().min(8));
     let cases = Mutex::new(cases.into_iter());
     std::thread::scope(|scope| {
-        for _ in 0..threads {
+        for _ in 0..THREADS {
             scope.spawn(|| {
                 let mut world = make();
                 loop {

@@ -16,7 +16,7 @@ use crate::settings::{ProviderChoice, Source};
 pub(super) fn providers(file: &SpecFile, context: &Context) -> Result<Vec<Arc<dyn Provider>>> {
     match (&file.provider, &context.settings.providers.source) {
         (Some(ProviderChoice::One(kind)), source) if !matches!(source, Source::Flag(_)) => {
-            Ok(vec![context.clouds().get(*kind)])
+            Ok(vec![context.cloud(*kind)?])
         }
         (Some(ProviderChoice::Any), source) if !matches!(source, Source::Flag(_)) => context.any_providers(),
         _ => context.providers_for_create(),

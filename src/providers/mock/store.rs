@@ -237,6 +237,7 @@ fn failed(attempted: &str, path: &Path, error: io::Error) -> Error {
         IoErrorKind::PermissionDenied | IoErrorKind::ReadOnlyFilesystem | IoErrorKind::NotADirectory => {
             ErrorKind::Refused
         }
+        IoErrorKind::InvalidFilename => ErrorKind::InvalidSpec,
         _ => ErrorKind::Internal,
     };
     Error::new(

@@ -43,7 +43,7 @@ fn tables_fit_the_terminal_and_never_cut_a_name() {
 
 #[test]
 fn a_list_says_how_far_it_is_and_leaves_nothing_of_that() {
-    let sandbox = with_one("web-1");
+    let mut sandbox = with_one("web-1");
     let run = on_terminal(&sandbox, 200, "", LIST).expect(0);
     assert!(!run.stdout.contains("answered"), "{}", run.stdout);
     let raw = written_to_terminal(&sandbox, 200, "", LIST, ":").stdout;
@@ -52,6 +52,16 @@ fn a_list_says_how_far_it_is_and_leaves_nothing_of_that() {
     for arguments in [&["list", "-p", "mock", "-o", "json"][..], &["list", "-p", "mock", "-q"]] {
         let raw = written_to_terminal(&sandbox, 200, "", arguments, ":").stdout;
         assert!(!raw.contains("answered"), "{raw}");
+    }
+    // A dumb terminal cannot take anything back.
+    sandbox.set("TERM", "dumb");
+    for arguments in [
+        LIST,
+        &["create", "web-2", "-p", "mock"],
+        &["wait", "web-2", "-p", "mock"],
+    ] {
+        let raw = written_to_terminal(&sandbox, 200, "", arguments, ":").stdout;
+        assert!(!raw.replace("\r\n", "\n").contains('\r'), "{raw:?}");
     }
 }
 
