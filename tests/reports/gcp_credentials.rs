@@ -31,7 +31,12 @@ fn user(token_uri: &str) -> Value {
 }
 
 fn token_server() -> crate::support::http::Server<StandIn> {
-    let token = json!({"access_token": "from-the-server", "expires_in": 3600, "token_type": "Bearer"});
+    let token = json!({
+        "access_token": "from-the-server",
+        "issued_token_type": "urn:ietf:params:oauth:token-type:access_token",
+        "expires_in": 3600,
+        "token_type": "Bearer",
+    });
     StandIn::start(200, &token)
 }
 

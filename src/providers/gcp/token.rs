@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::error::sentence;
-use super::unreachable::{Cause, cause_of};
+use super::unreachable::{Cause, cause_of, links};
 use crate::cloud::{Result, may_be_secret};
 
 /// How long a token is waited for: the SDK itself would wait for ever.
@@ -215,45 +215,28 @@ impl CredentialsProvider for RenewedToken {
 
 /// Whether a server has answered: then it could be reached.
 fn has_answer(error: &CredentialsError) -> bool {
-    let mut link: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = link {
-        let status = match error.downcast_ref::<reqwest::Error>() {
-            Some(error) => error.status().map(|status| status.as_u16()),
-            None => error
-                .downcast_ref::<google_cloud_gax::error::Error>()
-                .and_then(google_cloud_gax::error::Error::http_status_code),
-        };
-        if status.is_some() {
-            return true;
-        }
-        link = error.source();
-    }
-    false
+    links(error).any(|link| {
+        let of_request = link.downcast_ref::<reqwest::Error>().and_then(reqwest::Error::status);
+        let of_sdk = link
+            .downcast_ref::<google_cloud_gax::error::Error>()
+            .and_then(google_cloud_gax::error::Error::http_status_code);
+        of_request.is_some() || of_sdk.is_some()
+    })
 }
 
 /// What a token server has answered, in a line. The SDK keeps the answer's body in its own message, or in an error of
 /// its HTTP layer.
 fn answer_of(error: &CredentialsError) -> Option<String> {
-    let text = error.to_string();
-    let in_text = text
-        .split_once("body=<")
-        .and_then(|(_, rest)| Some(rest.rsplit_once('>')?.0));
-    let in_text = in_text.and_then(|body| serde_json::from_str::<Value>(body).ok());
-    in_text.or_else(|| payload_of(error)).as_ref().and_then(words_of)
+    links(error).filter_map(body_in).find_map(|body| words_of(&body))
 }
 
-fn payload_of(error: &CredentialsError) -> Option<Value> {
-    let mut link = std::error::Error::source(error);
-    while let Some(error) = link {
-        let payload = error
-            .downcast_ref::<google_cloud_gax::error::Error>()
-            .and_then(google_cloud_gax::error::Error::http_payload);
-        if let Some(value) = payload.and_then(|bytes| serde_json::from_slice(bytes).ok()) {
-            return Some(value);
-        }
-        link = error.source();
+fn body_in(error: &(dyn std::error::Error + 'static)) -> Option<Value> {
+    if let Some(error) = error.downcast_ref::<google_cloud_gax::error::Error>() {
+        return serde_json::from_slice(error.http_payload()?).ok();
     }
-    None
+    let text = error.downcast_ref::<CredentialsError>()?.to_string();
+    let body = text.split_once("body=<")?.1.rsplit_once('>')?.0;
+    serde_json::from_str(body).ok()
 }
 
 /// The words of an answer that refuses a token: OAuth's `{"error": CODE, "error_description": …}`, or Google's

@@ -61,6 +61,9 @@ pub(super) fn cause_of(error: &(dyn StdError + 'static)) -> Option<Cause> {
         }
         _ => {}
     }
+    if request.is_decode() {
+        return network(format!("the answer of {server} is not what was asked for"));
+    }
     if request.is_timeout() {
         return network(format!("there was no answer from {next} in time"));
     }
@@ -149,7 +152,7 @@ fn proxy_for(url: &str) -> Option<String> {
 }
 
 /// The errors of a chain. What an error of I/O is made of comes after it: its `source` would leave that out.
-fn links<'e>(error: &'e (dyn StdError + 'static)) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
+pub(super) fn links<'e>(error: &'e (dyn StdError + 'static)) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |link: &&'e (dyn StdError + 'static)| {
         let link: &'e (dyn StdError + 'static) = *link;
         let inner = link.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
