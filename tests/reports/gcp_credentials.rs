@@ -208,7 +208,7 @@ fn files_of_other_kinds_are_told_in_words() {
         (of_type("magic"), "the unknown type \"magic\""),
         (
             of_type("external_account_authorized_user"),
-            "the type external_account_authorized_user",
+            "has no \"client_secret\", which external_account_authorized_user needs",
         ),
         (of_type("gdch_service_account"), "the type gdch_service_account"),
         (of_type("authorized_user"), "has no \"client_secret\""),
@@ -292,6 +292,25 @@ fn all_forms_of_the_readme_sign() {
         iam.url()
     );
     let forms = [
+        (
+            external(json!({
+                "environment_id": "aws1",
+                "regional_cred_verification_url":
+                    "https://sts.{region}.amazonaws.com?Action=GetCallerIdentity&Version=2011-06-15",
+            })),
+            "from-the-server",
+        ),
+        (
+            json!({
+                "type": "external_account_authorized_user",
+                "audience": "//iam.googleapis.com/locations/global/workforcePools/p/providers/q",
+                "client_id": "a",
+                "client_secret": "b",
+                "refresh_token": "c",
+                "token_url": server.url(),
+            }),
+            "from-the-server",
+        ),
         (user(&server.url()), "from-the-server"),
         (external(json!({"file": subject})), "from-the-server"),
         (
@@ -313,7 +332,11 @@ fn all_forms_of_the_readme_sign() {
     ];
     for (json, token) in forms {
         let (emulator, mut sandbox) = cloud_without_credentials();
-        sandbox.set("GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES", "1");
+        sandbox
+            .set("GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES", "1")
+            .set("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+            .set("AWS_SECRET_ACCESS_KEY", "a-secret")
+            .set("AWS_REGION", "us-east-1");
         let path = sandbox.write("key.json", &json.to_string());
         sandbox.set("GOOGLE_APPLICATION_CREDENTIALS", &path);
         list(&sandbox).expect(0);
@@ -322,6 +345,18 @@ fn all_forms_of_the_readme_sign() {
             Some(format!("Bearer {token}")),
             "{json}"
         );
+    }
+    // A key signs by itself, also where a secret store wrote its line ends out.
+    let pem = include_str!("service_account_key.pem");
+    for private_key in [pem.to_owned(), pem.replace('\n', "\\n")] {
+        let mut key = service_account();
+        key["private_key"] = json!(private_key);
+        let (emulator, mut sandbox) = cloud_without_credentials();
+        let path = sandbox.write("key.json", &key.to_string());
+        sandbox.set("GOOGLE_APPLICATION_CREDENTIALS", &path);
+        list(&sandbox).expect(0);
+        let signed = header(&emulator, "authorization").unwrap_or_default();
+        assert!(signed.starts_with("Bearer eyJ") && signed.split('.').count() == 3);
     }
     // The README names these forms, and no test above is left out of it.
     let readme = include_str!("../../README.md");
@@ -353,6 +388,42 @@ fn external_accounts_that_cannot_work_are_refused_before_any_call() {
     ] {
         refused(list_with_file(external(source).to_string().as_bytes()), &[words]);
     }
+}
+
+#[test]
+fn workforce_login_sends_its_quota_project_and_tells_what_the_server_answered() {
+    let login = |url: &str| {
+        json!({"type": "external_account_authorized_user", "client_id": "a", "client_secret": "hunter2",
+               "refresh_token": "hunter2", "token_url": url, "quota_project_id": "acme-billing"})
+    };
+    let server = token_server();
+    let (emulator, mut sandbox) = cloud_without_credentials();
+    let path = sandbox.write("key.json", &login(&server.url()).to_string());
+    sandbox.set("GOOGLE_APPLICATION_CREDENTIALS", &path);
+    list(&sandbox).expect(0);
+    assert_eq!(
+        header(&emulator, "x-goog-user-project").as_deref(),
+        Some("acme-billing")
+    );
+    assert_eq!(server.calls().len(), 1);
+    let sent = server.calls()[0].request.clone();
+    assert_eq!(
+        String::from_utf8_lossy(&sent.body),
+        "grant_type=refresh_token&refresh_token=hunter2"
+    );
+    assert!(
+        sent.headers
+            .get("authorization")
+            .is_some_and(|header| header.starts_with("Basic "))
+    );
+    let denied = StandIn::start(
+        400,
+        &json!({"error": "invalid_grant", "error_description": "The session has ended."}),
+    );
+    refused(
+        list_with_file(login(&denied.url()).to_string().as_bytes()),
+        &["the token server 127.0.0.1", "invalid_grant: The session has ended"],
+    );
 }
 
 #[test]

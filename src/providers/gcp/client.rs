@@ -233,7 +233,10 @@ impl Client {
             let billed = match QuotaProject::of(&self.settings, gcloud)? {
                 Some(QuotaProject::Named(named)) => named.value,
                 Some(QuotaProject::Current(_)) => self.project().await?.to_owned(),
-                None => return Ok(signer),
+                None => match found.quota_project() {
+                    Some(project) => project.to_owned(),
+                    None => return Ok(signer),
+                },
             };
             Ok(BilledTo::new(signer, QuotaProject::header(&billed)?).into())
         };

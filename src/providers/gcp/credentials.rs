@@ -9,7 +9,6 @@
 
 use std::path::Path;
 
-use google_cloud_auth::build_errors::Error as BuildError;
 use google_cloud_auth::credentials::{Credentials, external_account, impersonated, service_account, user_account};
 use http::HeaderMap;
 use serde_json::Value;
@@ -18,6 +17,7 @@ use super::credentials_file::{self, CredentialsFile, Form};
 use super::gcloud_configuration::{self, GcloudConfiguration, Located};
 use super::metadata_server::{self, MetadataServer, MetadataToken};
 use super::token::{RenewedToken, StaticToken, bearer};
+use super::workforce::WorkforceToken;
 use crate::cloud::{Error, ErrorKind, Result};
 use crate::settings::Environment;
 
@@ -129,13 +129,13 @@ impl Found {
     pub(super) fn credentials(&self, environment: &Environment, universe: Option<&str>) -> Result<Credentials> {
         match self {
             Self::Token(headers, _) => Ok(StaticToken::new(headers.clone(), universe.map(str::to_owned)).into()),
+            Self::File(file) if file.form == Form::WorkforceUser => Ok(WorkforceToken::new(file)?.into()),
             Self::File(file) => {
                 let (json, form) = (file.json.clone(), file.form);
                 let build = move || from_json(json.expose().clone(), form);
                 match build() {
-                    Ok(first) => Ok(RenewedToken::new(file.token_server(), first, move || build().ok()).into()),
-                    // The SDK's own message could quote a value out of the file.
-                    Err(_) => Err(file.unusable("is not complete")),
+                    None => Err(file.unusable("is not complete")),
+                    Some(first) => Ok(RenewedToken::new(file.token_server(), first, build).into()),
                 }
             }
             Self::MetadataServer => {
@@ -159,6 +159,16 @@ impl Found {
     pub(super) fn universe(&self) -> Option<&str> {
         let Self::File(file) = self else { return None };
         file.text("universe_domain")
+    }
+
+    /// The project that is billed for calls with these credentials by their own file, where the SDK does not see to it.
+    pub(super) fn quota_project(&self) -> Option<&str> {
+        match self {
+            Self::File(file) if file.form == Form::WorkforceUser => file
+                .text("quota_project_id")
+                .or_else(|| file.text("workforce_pool_user_project")),
+            _ => None,
+        }
     }
 
     /// Whom the credentials stand for, if they say.
@@ -186,13 +196,16 @@ impl Found {
     }
 }
 
-fn from_json(json: Value, form: Form) -> Result<Credentials, BuildError> {
-    match form {
+/// Nothing for a file that the SDK does not take; its own message could quote a value out of it.
+fn from_json(json: Value, form: Form) -> Option<Credentials> {
+    let built = match form {
         Form::AuthorizedUser => user_account::Builder::new(json).build(),
         Form::ServiceAccount => service_account::Builder::new(json).build(),
         Form::ExternalAccount => external_account::Builder::new(json).build(),
         Form::ImpersonatedServiceAccount => impersonated::Builder::new(json).build(),
-    }
+        Form::WorkforceUser => return None,
+    };
+    built.ok()
 }
 
 #[cfg(test)]

@@ -14,21 +14,23 @@ use crate::settings::Environment;
 const OTHER_LOGIN: &str = "run `gcloud auth application-default login`, or set CLOUDSDK_AUTH_ACCESS_TOKEN to what \
                            `gcloud auth print-access-token` prints";
 
-/// The forms of credentials that google-cloud-auth takes from a file.
+/// The forms of credentials that are taken from a file: all that google-cloud-auth takes, and one more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
     AuthorizedUser,
     ServiceAccount,
     ExternalAccount,
     ImpersonatedServiceAccount,
+    WorkforceUser,
 }
 
 impl Form {
-    const ALL: [Self; 4] = [
+    const ALL: [Self; 5] = [
         Self::AuthorizedUser,
         Self::ServiceAccount,
         Self::ExternalAccount,
         Self::ImpersonatedServiceAccount,
+        Self::WorkforceUser,
     ];
 
     /// What the file's `type` is.
@@ -38,6 +40,7 @@ impl Form {
             Self::ServiceAccount => "service_account",
             Self::ExternalAccount => "external_account",
             Self::ImpersonatedServiceAccount => "impersonated_service_account",
+            Self::WorkforceUser => "external_account_authorized_user",
         }
     }
 
@@ -47,12 +50,13 @@ impl Form {
             Self::ServiceAccount => &["client_email", "private_key_id", "private_key", "project_id"],
             Self::ExternalAccount => &["audience", "subject_token_type", "token_url", "credential_source"],
             Self::ImpersonatedServiceAccount => &["service_account_impersonation_url", "source_credentials"],
+            Self::WorkforceUser => &["client_id", "client_secret", "refresh_token", "token_url"],
         }
     }
 }
 
-/// Types that Google's tools write and that cannot be taken.
-const REFUSED: [&str; 2] = ["external_account_authorized_user", "gdch_service_account"];
+/// Types that Google's tools know and that cannot be taken.
+const REFUSED: [&str; 1] = ["gdch_service_account"];
 
 /// A credentials file that has been checked.
 pub(super) struct CredentialsFile {
@@ -199,6 +203,10 @@ impl CredentialsFile {
 
     /// Who gives the tokens, with its address if that is in the file, and for whom.
     pub(super) fn token_server(&self) -> String {
+        if self.form == Form::ServiceAccount {
+            // Its tokens are signed on this machine.
+            return format!("the key of {} in {}", self.principal().unwrap_or_default(), self.name);
+        }
         let json = self.json.expose();
         let within = |key: &str| {
             json.get(key)
@@ -364,10 +372,16 @@ fn check(
                     let why = "has source_credentials of the type impersonated_service_account";
                     return Err(wrong(why, "list the service accounts in between in \"delegates\""));
                 }
+                if form == Form::WorkforceUser {
+                    let why = "has source_credentials of the type external_account_authorized_user";
+                    let remedy = "name the login's own file, and the service account in \
+                                  CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT";
+                    return Err(wrong(why, remedy));
+                }
                 check(inner, form, "source_credentials.", environment, wrong)?;
             }
         }
-        Form::AuthorizedUser => {}
+        Form::AuthorizedUser | Form::WorkforceUser => {}
     }
     Ok(())
 }

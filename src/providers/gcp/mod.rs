@@ -55,6 +55,7 @@ mod ttl;
 mod unreachable;
 mod vendor_settings;
 mod warning;
+mod workforce;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
