@@ -25,3 +25,8 @@ mod secrets;
 mod terminating;
 mod tls;
 mod waiting;
+mod gcp_causes;
+mod gcp_credentials;
+mod gcp_settings;
+mod gcp_stand_in;
+mod tls;

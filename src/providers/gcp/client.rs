@@ -8,6 +8,7 @@ use google_cloud_compute_v1::client::{
     Disks, Firewalls, GlobalOperations, Images, Instances, MachineTypes, Networks, Projects, ZoneOperations, Zones,
 };
 use google_cloud_compute_v1::model::MachineType;
+use google_cloud_gax::client_builder::Error as BuilderError;
 use jiff::Timestamp;
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::Instant;
@@ -15,10 +16,15 @@ use tokio::time::Instant;
 use super::changes::WAVES_AT_ONCE;
 use super::credentials::{self, Found};
 use super::gcloud_configuration::GcloudConfiguration;
+use super::impersonation::ImpersonatedToken;
+use super::metadata_server::{self, MetadataServer};
 use super::pace::Pace;
 use super::places::{ZoneEntry, region_of};
 use super::replay::prepared;
-use crate::cloud::{Error, ErrorKind, Identity, Place, Result};
+use super::resolved::{self, QuotaProject};
+use super::token::BilledTo;
+use super::vendor_settings;
+use crate::cloud::{Error, ErrorKind, Identity, Place, Result, path_text};
 use crate::settings::Settings;
 
 /// Everything that is asked of Compute Engine goes through here.
@@ -58,13 +64,11 @@ macro_rules! client_on_first_use {
         $(#[$doc])*
         pub(super) async fn $name(&self) -> Result<&$type> {
             let build = || async {
+                let endpoint = self.endpoint_of("compute", "/compute/v1").await?;
                 let builder = $type::builder().with_credentials(self.credentials().await?.clone());
-                let endpoint = self.endpoint().await?;
-                let client = builder.with_endpoint(format!("{endpoint}{}", $suffix)).build().await;
-                client.map_err(|error| {
-                    let message = format!("cannot prepare the connection to {endpoint}");
-                    Error::new(ErrorKind::InvalidSpec, message).with_source(error)
-                })
+                let builder = builder.with_endpoint(format!("{endpoint}{}", $suffix));
+                let client = builder.with_universe_domain(self.universe_or_default().await?).build().await;
+                client.map_err(|error| self.cannot_connect(&endpoint, error))
             };
             self.$name.get_or_try_init(build).await
         }
@@ -127,25 +131,15 @@ impl Client {
     /// `InvalidSpec` if nothing names one.
     pub(super) async fn project(&self) -> Result<&str> {
         let project = self.project.get_or_try_init(|| async {
+            let found = self.found().await.ok();
+            if let Some(project) = resolved::project(&self.settings, self.gcloud().await?, found)? {
+                return Ok(project.value);
+            }
             let environment = &self.settings.environment;
-            let gcloud = self.gcloud().await?;
-            let named = [
-                self.settings.gcp.project.value.as_deref(),
-                environment.get("GOOGLE_CLOUD_PROJECT"),
-                environment.get("CLOUDSDK_CORE_PROJECT"),
-                environment.get("GCLOUD_PROJECT"),
-                gcloud.in_file("core", "project"),
-            ];
-            if let Some(project) = named.into_iter().flatten().next() {
-                return Ok(project.to_owned());
-            }
-            if let Some(project) = self.found().await.ok().and_then(Found::project) {
-                return Ok(project.to_owned());
-            }
-            let on_google_cloud = credentials::on_google_cloud(environment);
-            let own = on_google_cloud
-                .then(|| credentials::metadata_project(environment))
-                .flatten();
+            let own = match metadata_server::is_here(environment) {
+                true => MetadataServer::new(environment)?.project().await,
+                false => None,
+            };
             own.ok_or_else(|| {
                 Error::invalid("no Google Cloud project is named")
                     .with_remedy("set GOOGLE_CLOUD_PROJECT, or run `gcloud config set project PROJECT`")
@@ -169,8 +163,8 @@ impl Client {
         // gcloud takes its zone and its region each for itself; where they differ, an instance follows the zone.
         let gcloud = self.gcloud().await?;
         Ok(place(
-            gcloud.property("compute", "region"),
-            gcloud.property("compute", "zone"),
+            gcloud.property("compute", "region").as_deref(),
+            gcloud.property("compute", "zone").as_deref(),
         ))
     }
 
@@ -191,32 +185,105 @@ impl Client {
         })?;
         Ok(Identity {
             account: project.to_owned(),
-            principal: self.found().await?.principal(),
+            principal: match resolved::impersonation(self.gcloud().await?)? {
+                Some(whom) => Some(whom.principal),
+                None => self.found().await?.principal(),
+            },
         })
     }
 
+    /// gcloud's configuration, without settings that cannot be honoured.
+    ///
+    /// # Errors
+    /// `InvalidSpec` that names such a setting, or a file that cannot be read.
     pub(super) async fn gcloud(&self) -> Result<&GcloudConfiguration> {
-        let read = || async { GcloudConfiguration::read(&self.settings.environment) };
+        let read = || async {
+            let gcloud = GcloudConfiguration::read(&self.settings.environment)?;
+            vendor_settings::check(&self.settings, &gcloud)?;
+            Ok(gcloud)
+        };
         self.gcloud.get_or_try_init(read).await
     }
 
     async fn found(&self) -> Result<&Found> {
-        let find = || async { credentials::find(&self.settings.environment)?.ok_or_else(credentials::missing) };
+        let find = || async {
+            let gcloud = self.gcloud().await?;
+            credentials::find(&self.settings.environment, gcloud)?.ok_or_else(credentials::missing)
+        };
         self.found.get_or_try_init(find).await
     }
 
+    /// What signs calls: the credentials that were found, as the service account and on the bill that settings name.
+    ///
+    /// # Errors
+    /// `Unauthenticated` if there are none; `InvalidSpec` for settings that do not go with them.
     pub(super) async fn credentials(&self) -> Result<&Credentials> {
-        let build = || async { self.found().await?.credentials(&self.settings.environment) };
+        let build = || async {
+            let (gcloud, found) = (self.gcloud().await?, self.found().await?);
+            resolved::check_account(&self.settings, found)?;
+            let universe = self.universe().await?;
+            let caller = found.credentials(&self.settings.environment, universe.as_deref())?;
+            let signer = match resolved::impersonation(gcloud)? {
+                Some(whom) => {
+                    let endpoint = self.endpoint_of("iamcredentials", "/v1").await?;
+                    ImpersonatedToken::new(caller, whom, endpoint)?.into()
+                }
+                None => caller,
+            };
+            let billed = match QuotaProject::of(&self.settings, gcloud)? {
+                Some(QuotaProject::Named(named)) => named.value,
+                Some(QuotaProject::Current(_)) => self.project().await?.to_owned(),
+                None => match found.quota_project() {
+                    Some(project) => project.to_owned(),
+                    None => return Ok(signer),
+                },
+            };
+            Ok(BilledTo::new(signer, QuotaProject::header(&billed)?).into())
+        };
         self.credentials.get_or_try_init(build).await
     }
 
-    /// The address of the API, which gcloud's own override moves; without its last slash.
-    async fn endpoint(&self) -> Result<String> {
-        let gcloud = self.gcloud().await?;
-        let Some(named) = gcloud.property("api_endpoint_overrides", "compute") else {
-            return Ok("https://compute.googleapis.com".to_owned());
+    /// The universe that is set or that the credentials are of.
+    async fn universe(&self) -> Result<Option<String>> {
+        let named = resolved::universe(&self.settings, self.gcloud().await?)?;
+        resolved::universe_of(self.found().await?, named.as_ref())
+    }
+
+    /// The same for the SDK's builders.
+    pub(super) async fn universe_or_default(&self) -> Result<String> {
+        let universe = match self.universe().await? {
+            Some(universe) => Some(universe),
+            // A machine of Google's knows its universe.
+            None => self.credentials().await?.universe_domain().await,
         };
-        endpoint_of(named)
+        Ok(universe.unwrap_or_else(|| resolved::DEFAULT_UNIVERSE.to_owned()))
+    }
+
+    /// The address of an API, which gcloud's own override moves; without its version and last slash.
+    ///
+    /// # Errors
+    /// `InvalidSpec` for settings that are no addresses.
+    pub(super) async fn endpoint_of(&self, api: &str, version: &str) -> Result<String> {
+        let (gcloud, universe) = (self.gcloud().await?, self.universe().await?);
+        resolved::endpoint(gcloud, api, version, universe.as_deref()).map(|located| located.value)
+    }
+
+    /// The error for a client that the SDK could not make.
+    pub(super) fn cannot_connect(&self, endpoint: &str, error: BuilderError) -> Error {
+        let authorities = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
+        let environment = &self.settings.environment;
+        let set = authorities.iter().find_map(|name| Some((name, environment.get(name)?)));
+        let message = format!("cannot prepare the connection to {endpoint}");
+        match set {
+            Some((name, path)) => {
+                let message = format!(
+                    "{message}: no certificates could be read; {name} is {}",
+                    path_text(path)
+                );
+                Error::invalid(message).with_remedy(format!("set {name} to PEM certificates, or unset it"))
+            }
+            None => Error::invalid(message).with_source(error),
+        }
     }
 }
 
@@ -234,47 +301,9 @@ fn place(region: Option<&str>, zone: Option<&str>) -> Option<Place> {
     }
 }
 
-/// gcloud's form has the API's path in it (`https://host/compute/v1/`), which the SDK adds by itself.
-fn endpoint_of(named: &str) -> Result<String> {
-    let trimmed = named.trim_end_matches('/');
-    let endpoint = trimmed.strip_suffix("/compute/v1").unwrap_or(trimmed);
-    let address = endpoint
-        .strip_prefix("https://")
-        .or_else(|| endpoint.strip_prefix("http://"));
-    if address.is_none_or(|address| address.is_empty() || address.contains(['?', '#', '@'])) {
-        return Err(
-            Error::invalid(format!("invalid Compute Engine endpoint {named:?}")).with_remedy(
-                "set CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE to a URL such as http://127.0.0.1:8080/compute/v1/",
-            ),
-        );
-    }
-    Ok(endpoint.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_endpoint_loses_the_path_that_the_sdk_adds() {
-        for (named, endpoint) in [
-            ("http://127.0.0.1:1/compute/v1/", "http://127.0.0.1:1"),
-            ("http://127.0.0.1:1/compute/v1", "http://127.0.0.1:1"),
-            ("http://127.0.0.1:1/", "http://127.0.0.1:1"),
-            ("https://host.test/prefix/compute/v1/", "https://host.test/prefix"),
-        ] {
-            assert_eq!(endpoint_of(named).unwrap(), endpoint);
-        }
-        for named in [
-            "127.0.0.1:1",
-            "ftp://host",
-            "http://",
-            "https://a@b/",
-            "https://host/?x=y",
-        ] {
-            assert!(endpoint_of(named).is_err(), "{named}");
-        }
-    }
 
     #[test]
     fn a_zone_names_its_region() {

@@ -12,6 +12,7 @@ use google_cloud_gax::error::rpc::StatusDetails;
 
 use super::clock::{date_of, parse_date};
 use super::token::NoToken;
+use super::unreachable::{cause_of, is_permanent};
 use crate::cloud::{Error, ErrorKind};
 
 /// What a failed attempt says about its effect and about trying again.
@@ -39,7 +40,12 @@ pub(super) fn fate(error: &SdkError) -> Fate {
         };
     }
     if error.is_connect() {
-        return Fate::NotSent;
+        // Such as a certificate that is not trusted: nothing was sent, and nothing would be.
+        return if is_permanent(error) {
+            Fate::Refused
+        } else {
+            Fate::NotSent
+        };
     }
     match error.http_status_code() {
         Some(429) => Fate::Throttled,
@@ -96,18 +102,39 @@ pub(super) fn of_call(error: SdkError, attempted: &str, place: &str) -> Error {
     let kind = kind_of_call(&error, reason.as_deref());
     let why = match (error.status(), kind) {
         (Some(status), _) if !status.message.is_empty() => sentence(&status.message),
-        (_, ErrorKind::Unauthenticated) => "the credentials were not accepted".to_owned(),
+        (_, ErrorKind::Unauthenticated) => {
+            no_token(&error).map_or_else(|| "the credentials were not accepted".to_owned(), ToString::to_string)
+        }
         _ => match error.http_status_code() {
+            Some(407) => "the proxy asks for a user and a password".to_owned(),
             Some(status) if status >= 300 => format!("the answer was HTTP status {status}"),
-            _ if error.is_timeout() => "there was no answer in time".to_owned(),
+            _ if error.is_timeout() => match cause_of(&error) {
+                Some(cause) => cause.text,
+                None => "there was no answer in time".to_owned(),
+            },
             _ if error.is_deserialization() => {
                 "the answer was none of Compute Engine's; a proxy or the network's login page may have given it"
                     .to_owned()
             }
-            _ => no_token(&error).map_or_else(|| "Compute Engine could not be reached".to_owned(), ToString::to_string),
+            _ => match (no_token(&error), cause_of(&error)) {
+                (Some(no_token), _) => no_token.to_string(),
+                (None, Some(cause)) => cause.text,
+                (None, None) => "Compute Engine could not be reached".to_owned(),
+            },
         },
     };
+    let cause_remedy = match no_token(&error) {
+        Some(no_token) => no_token.remedy().map(str::to_owned),
+        None if error.http_status_code() == Some(407) => {
+            Some("put them into HTTPS_PROXY: http://USER:PASSWORD@HOST:PORT".to_owned())
+        }
+        None if error.http_status_code().is_none() => cause_of(&error).and_then(|cause| cause.remedy),
+        None => None,
+    };
     let mut made = Error::new(kind, format!("{attempted}: {why}")).at(location(place));
+    if let Some(remedy) = cause_remedy {
+        made = made.with_remedy(remedy);
+    }
     if let Some(remedy) = reason.as_deref().and_then(remedy_of_reason) {
         made = made.with_remedy(remedy);
     }
@@ -163,7 +190,13 @@ fn kind_of_call(error: &SdkError, reason: Option<&str>) -> ErrorKind {
         Fate::Refused => {}
     }
     if error.is_authentication() {
-        return ErrorKind::Unauthenticated;
+        return match no_token(error) {
+            Some(no_token) if no_token.is_setting() => ErrorKind::InvalidSpec,
+            _ => ErrorKind::Unauthenticated,
+        };
+    }
+    if error.is_connect() {
+        return ErrorKind::InvalidSpec;
     }
     if error.is_binding() {
         // A name that fits into no path: it came from the user.
@@ -209,7 +242,8 @@ fn kind_of_reason(reason: Option<&str>) -> Option<ErrorKind> {
 
 pub(super) fn kind_of_status(status: u16) -> ErrorKind {
     match status {
-        400 | 413 | 422 => ErrorKind::InvalidSpec,
+        // 407 is a proxy's, whose setting is wrong.
+        400 | 407 | 413 | 422 => ErrorKind::InvalidSpec,
         401 => ErrorKind::Unauthenticated,
         403 => ErrorKind::PermissionDenied,
         404 | 410 => ErrorKind::NotFound,

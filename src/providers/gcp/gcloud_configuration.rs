@@ -1,20 +1,52 @@
 //! The configuration that `gcloud` keeps. Only Compute Engine: EC2's SDK reads the AWS files by itself, Google's
 //! reads credentials only.
 //!
-//! A property is, in this order, its environment variable (`CLOUDSDK_SECTION_KEY`) and its line in the active
-//! configuration's file. <https://cloud.google.com/sdk/docs/properties>
+//! A property is, in this order, its environment variable (`CLOUDSDK_SECTION_KEY`), its line in the active
+//! configuration's file, and its line in the `properties` file of gcloud's installation.
+//! <https://cloud.google.com/sdk/docs/properties>
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind as IoErrorKind;
 use std::path::{Path, PathBuf};
 
-use crate::cloud::{Error, Result};
+use crate::cloud::{Error, Result, path_text, quoted};
 use crate::settings::Environment;
 
 /// What `gcloud` would go by.
 pub(super) struct GcloudConfiguration {
     environment: Environment,
-    file: BTreeMap<(String, String), String>,
+    properties: BTreeMap<(String, String), InFile>,
+}
+
+/// A property's line in a file.
+struct InFile {
+    value: String,
+    path: PathBuf,
+    line: usize,
+}
+
+/// A value, and where it is set: `variable CLOUDSDK_CORE_PROJECT`, or `~/.config/…/config_default:2, [core]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Located {
+    pub(super) value: String,
+    pub(super) source: String,
+}
+
+impl Located {
+    /// What an environment variable says, without white space around it; `None` if that is nothing.
+    pub(super) fn variable(environment: &Environment, name: &str) -> Option<Self> {
+        let value = environment.get(name)?.trim();
+        (!value.is_empty()).then(|| Self {
+            value: value.to_owned(),
+            source: format!("variable {name}"),
+        })
+    }
+
+    /// Whether it switches something on. gcloud's words for no are False, No, Off and 0, in any letters.
+    pub(super) fn is_on(&self) -> bool {
+        let word = self.value.to_ascii_lowercase();
+        !matches!(word.as_str(), "false" | "no" | "off" | "0" | "none" | "n" | "f")
+    }
 }
 
 /// The folder that `gcloud` keeps its files in; `None` without a home folder.
@@ -28,91 +60,181 @@ pub(super) fn folder(environment: &Environment) -> Option<PathBuf> {
     Some(environment.home()?.join(".config/gcloud"))
 }
 
+/// A path as it is shown: below the home folder with a tilde.
+pub(super) fn shown(path: &Path, environment: &Environment) -> String {
+    match environment
+        .home()
+        .and_then(|home| path.strip_prefix(home).ok().map(Path::to_path_buf))
+    {
+        Some(below) => path_text(Path::new("~").join(below)),
+        None => path_text(path),
+    }
+}
+
 impl GcloudConfiguration {
     /// Reads the active configuration. One that nothing names need not exist.
     ///
     /// # Errors
-    /// `InvalidSpec` if a configuration is named that does not exist, or a file cannot be read.
+    /// `InvalidSpec` if a configuration is named that does not exist, or a file cannot be read or has a line that is no
+    /// property.
     pub(super) fn read(environment: &Environment) -> Result<Self> {
-        let file = match folder(environment) {
-            Some(folder) => active_file(environment, &folder)?,
-            None => BTreeMap::new(),
-        };
-        Ok(Self {
+        let mut configuration = Self::of_variables(environment);
+        if let Some(path) = installation_file(environment) {
+            configuration.take_file(&path)?;
+        }
+        if let Some(folder) = folder(environment)
+            && let Some(path) = active_file(environment, &folder)?
+        {
+            configuration.take_file(&path)?;
+        }
+        Ok(configuration)
+    }
+
+    /// What the variables alone say.
+    pub(super) fn of_variables(environment: &Environment) -> Self {
+        Self {
             environment: environment.clone(),
-            file,
+            properties: BTreeMap::new(),
+        }
+    }
+
+    /// A property and where it is set, such as `("compute", "zone")`.
+    pub(super) fn located(&self, section: &str, key: &str) -> Option<Located> {
+        let variable = variable_of(section, key);
+        Located::variable(&self.environment, &variable).or_else(|| self.located_in_file(section, key))
+    }
+
+    /// A property that a file sets, whatever the variables say.
+    pub(super) fn located_in_file(&self, section: &str, key: &str) -> Option<Located> {
+        let found = self.properties.get(&(section.to_owned(), key.to_owned()))?;
+        (!found.value.is_empty()).then(|| Located {
+            value: found.value.clone(),
+            source: format!("{}:{}, [{section}]", shown(&found.path, &self.environment), found.line),
         })
     }
 
     /// A property from the environment or else from the file, such as `("compute", "zone")`.
-    pub(super) fn property(&self, section: &str, key: &str) -> Option<&str> {
-        let variable = format!("CLOUDSDK_{section}_{key}").to_uppercase();
-        self.environment.get(&variable).or_else(|| self.in_file(section, key))
+    pub(super) fn property(&self, section: &str, key: &str) -> Option<String> {
+        self.located(section, key).map(|located| located.value)
     }
 
-    /// A property from the file alone.
-    pub(super) fn in_file(&self, section: &str, key: &str) -> Option<&str> {
-        let value = self.file.get(&(section.to_owned(), key.to_owned()))?;
-        (!value.is_empty()).then_some(value)
+    fn take_file(&mut self, path: &Path) -> Result<()> {
+        let Some(text) = text_of(path, &self.environment)? else {
+            return Ok(());
+        };
+        for ((section, key), line, value) in parse(&text, path, &self.environment)? {
+            let path = path.to_owned();
+            self.properties.insert((section, key), InFile { value, path, line });
+        }
+        Ok(())
     }
 }
 
-fn active_file(environment: &Environment, folder: &Path) -> Result<BTreeMap<(String, String), String>> {
+/// The variable of a property.
+pub(super) fn variable_of(section: &str, key: &str) -> String {
+    format!("CLOUDSDK_{section}_{key}").to_uppercase()
+}
+
+/// The file for everybody on this machine, in the folder that gcloud is installed in.
+fn installation_file(environment: &Environment) -> Option<PathBuf> {
+    let in_root = |root: &Path| root.join("properties");
+    if let Some(root) = environment.get("CLOUDSDK_ROOT_DIR") {
+        return Some(in_root(Path::new(root)));
+    }
+    let separator = if cfg!(windows) { ';' } else { ':' };
+    let name = if cfg!(windows) { "gcloud.cmd" } else { "gcloud" };
+    let mut folders = environment
+        .get("PATH")?
+        .split(separator)
+        .filter(|folder| !folder.is_empty());
+    // What is on the path is a link into that folder.
+    let program = folders.find_map(|folder| Path::new(folder).join(name).canonicalize().ok())?;
+    Some(in_root(program.parent()?.parent()?))
+}
+
+fn active_file(environment: &Environment, folder: &Path) -> Result<Option<PathBuf>> {
     let named = environment.get("CLOUDSDK_ACTIVE_CONFIG_NAME").map(str::to_owned);
-    let required = named.is_some();
-    let name = match named {
-        Some(name) => name,
-        None => text_of(&folder.join("active_config"))?.map_or_else(String::new, |text| text.trim().to_owned()),
+    let (name, source) = match named {
+        Some(name) => (name, Some("CLOUDSDK_ACTIVE_CONFIG_NAME".to_owned())),
+        None => {
+            let path = folder.join("active_config");
+            let name = text_of(&path, environment)?.unwrap_or_default().trim().to_owned();
+            (name, None)
+        }
     };
     // gcloud's own word for "no configuration at all".
     if name == "NONE" {
-        return Ok(BTreeMap::new());
+        return Ok(None);
     }
     let name = if name.is_empty() { "default" } else { &name };
+    let list = "`gcloud config configurations list` shows the names";
     if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') {
-        return Err(Error::invalid(format!("invalid gcloud configuration name {name:?}"))
-            .with_remedy("`gcloud config configurations list` shows the names"));
+        let source = source.unwrap_or_else(|| shown(&folder.join("active_config"), environment));
+        let message = format!("{source}: invalid name of a gcloud configuration: {}", quoted(name));
+        return Err(Error::invalid(message).with_remedy(list));
     }
     let path = folder.join("configurations").join(format!("config_{name}"));
-    match text_of(&path)? {
-        Some(text) => Ok(parse(&text)),
-        None if required => Err(Error::invalid(format!(
-            "the gcloud configuration {name} does not exist in {}",
-            folder.display()
-        ))
-        .with_remedy("mend CLOUDSDK_ACTIVE_CONFIG_NAME; `gcloud config configurations list` shows the names")),
-        None => Ok(BTreeMap::new()),
+    match source {
+        Some(source) if !path.exists() => {
+            let message = format!(
+                "{source}: the gcloud configuration {} does not exist in {}",
+                quoted(name),
+                shown(folder, environment)
+            );
+            Err(Error::invalid(message).with_remedy(format!("correct {source}; {list}")))
+        }
+        _ => Ok(Some(path)),
     }
 }
 
-fn text_of(path: &Path) -> Result<Option<String>> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
+fn text_of(path: &Path, environment: &Environment) -> Result<Option<String>> {
+    let cannot = |why: &dyn std::fmt::Display| {
+        Error::invalid(format!("cannot read gcloud's file {}: {why}", shown(path, environment)))
+            .with_remedy("correct the file, or name another configuration in CLOUDSDK_ACTIVE_CONFIG_NAME")
+    };
+    match std::fs::read(path) {
+        Ok(bytes) => match String::from_utf8(bytes) {
+            Ok(text) => Ok(Some(text)),
+            Err(_) => Err(cannot(&"it is not UTF-8 text")),
+        },
         // A home that is no folder, /dev/null say, holds no files.
         Err(error) if matches!(error.kind(), IoErrorKind::NotFound | IoErrorKind::NotADirectory) => Ok(None),
-        Err(error) => Err(Error::invalid(format!(
-            "cannot read gcloud's file {}: {error}",
-            path.display()
-        ))),
+        Err(error) => Err(cannot(&error)),
     }
 }
 
+type Line = ((String, String), usize, String);
+
 /// Python's configparser dialect, as far as gcloud writes it.
-fn parse(text: &str) -> BTreeMap<(String, String), String> {
-    let mut section = String::new();
-    let mut properties = BTreeMap::new();
-    for line in text.lines().map(str::trim) {
-        if line.starts_with(['#', ';']) {
+fn parse(text: &str, path: &Path, environment: &Environment) -> Result<Vec<Line>> {
+    let mut section: Option<String> = None;
+    let mut properties = Vec::new();
+    // Editors of Windows put a byte order mark there.
+    for (line, number) in text.trim_start_matches('\u{feff}').lines().zip(1..) {
+        let wrong = |why: &str| {
+            Error::invalid(format!("{}:{number}: {why}", shown(path, environment)))
+                .with_remedy("`gcloud config set SECTION/KEY VALUE` writes the file as gcloud reads it")
+        };
+        let line = line.trim();
+        if line.is_empty() || line.starts_with(['#', ';']) {
             continue;
         }
-        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            name.trim().clone_into(&mut section);
+        if let Some(name) = line.strip_prefix('[') {
+            let name = name
+                .strip_suffix(']')
+                .ok_or_else(|| wrong("the name of the section has no end"))?;
+            section = Some(name.trim().to_owned());
         } else if let Some((key, value)) = line.split_once(['=', ':']) {
+            let section = section
+                .clone()
+                .ok_or_else(|| wrong("there is no [section] before this property"))?;
             let key = key.trim().to_lowercase();
-            properties.insert((section.clone(), key), value.trim().to_owned());
+            properties.push(((section, key), number, value.trim().to_owned()));
+        } else {
+            return Err(wrong("this line is neither a [section] nor a key = value"));
         }
     }
-    properties
+    Ok(properties)
 }
 
 #[cfg(test)]
@@ -142,8 +264,11 @@ mod tests {
     fn the_active_configuration_is_read() {
         let folder = files();
         let configuration = GcloudConfiguration::read(&environment(folder.path(), &[])).unwrap();
-        assert_eq!(configuration.property("core", "project"), Some("acme"));
-        assert_eq!(configuration.property("compute", "zone"), Some("europe-west1-b"));
+        assert_eq!(configuration.property("core", "project"), Some("acme".to_owned()));
+        assert_eq!(
+            configuration.property("compute", "zone"),
+            Some("europe-west1-b".to_owned())
+        );
         assert_eq!(configuration.property("compute", "region"), None);
     }
 
@@ -155,8 +280,10 @@ mod tests {
             ("CLOUDSDK_CORE_PROJECT", "other"),
         ];
         let configuration = GcloudConfiguration::read(&environment(folder.path(), &variables)).unwrap();
-        assert_eq!(configuration.property("core", "project"), Some("other"));
-        assert_eq!(configuration.in_file("core", "project"), Some("toys"));
+        assert_eq!(configuration.property("core", "project"), Some("other".to_owned()));
+        let in_file = configuration.located_in_file("core", "project").unwrap();
+        assert_eq!(in_file.value, "toys");
+        assert!(in_file.source.ends_with("config_play:2, [core]"), "{}", in_file.source);
     }
 
     #[test]
@@ -168,5 +295,22 @@ mod tests {
         }
         let nothing = tempfile::tempdir().unwrap();
         assert!(GcloudConfiguration::read(&environment(nothing.path(), &[])).is_ok());
+    }
+
+    #[test]
+    fn lines_that_are_no_properties_are_named() {
+        for (text, at) in [
+            ("[core]\nproject acme\n", ":2:"),
+            ("project = acme\n", ":1:"),
+            ("\n[core\n", ":2:"),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::create_dir(folder.path().join("configurations")).unwrap();
+            std::fs::write(folder.path().join("configurations/config_default"), text).unwrap();
+            let error = GcloudConfiguration::read(&environment(folder.path(), &[]))
+                .err()
+                .unwrap();
+            assert!(error.message().contains(&format!("config_default{at}")), "{error}");
+        }
     }
 }

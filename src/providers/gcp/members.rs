@@ -130,9 +130,10 @@ impl Group<'_> {
                 return Ok(living);
             }
             let unshown = self.unshown(operation, &missing).await;
+            let is_new = start.elapsed() <= operation::NEW && operation::is_new(creation.client, operation).await;
             match unshown {
                 // Long past, or deleted by all accounts; else it is so new that it may not be shown yet.
-                _ if remembered && (!operation::is_new(operation) || start.elapsed() > operation::NEW) => {
+                _ if remembered && !is_new => {
                     return Ok(living);
                 }
                 Some(unshown) if unshown.is_empty() || !remembered => {

@@ -12,7 +12,9 @@ mod client;
 mod clock;
 mod create;
 mod credentials;
+mod credentials_file;
 mod disks;
+mod endpoint;
 mod error;
 mod expiry;
 mod filter;
@@ -21,6 +23,7 @@ mod follow;
 mod gcloud_configuration;
 mod get;
 mod image;
+mod impersonation;
 mod instance;
 mod labels;
 mod lifecycle;
@@ -29,6 +32,7 @@ mod machine_type;
 mod members;
 mod members_aftermath;
 mod metadata;
+mod metadata_server;
 mod network;
 mod offer;
 mod openings;
@@ -42,13 +46,16 @@ mod places;
 mod prices;
 mod replay;
 mod request;
+mod resolved;
 mod scheduling;
 mod settle;
 mod tags;
 mod token;
 mod ttl;
+mod unreachable;
 mod vendor_settings;
 mod warning;
+mod workforce;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -58,6 +65,7 @@ use jiff::Timestamp;
 
 use self::changes::change_all;
 use self::client::Client;
+use self::gcloud_configuration::GcloudConfiguration;
 use self::lifecycle::Change;
 use self::replay::prepared;
 use crate::cloud::{
@@ -85,7 +93,10 @@ impl Gcp {
 /// Whether credentials are found; asks no network. A credentials file that is there but broken counts: its error is
 /// better than silence.
 pub(super) fn has_credentials(settings: &Settings) -> bool {
-    !matches!(credentials::find(&settings.environment), Ok(None))
+    let environment = &settings.environment;
+    let gcloud = GcloudConfiguration::read(environment);
+    let gcloud = gcloud.unwrap_or_else(|_| GcloudConfiguration::of_variables(environment));
+    !matches!(credentials::find(environment, &gcloud), Ok(None))
 }
 
 #[async_trait]

@@ -218,17 +218,27 @@ pub(super) fn is_older(operation: &Operation, began: Option<Timestamp>, elapsed:
 
 /// For so long what an operation did may not be shown everywhere.
 pub(super) const NEW: Duration = Duration::from_secs(90);
-/// How far this machine's clock may be behind the cloud's without anybody noticing.
-const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(5);
+/// The date of an answer has no fractions of a second, and operations do.
+const DATE_PRECISION: SignedDuration = SignedDuration::from_secs(5);
 
-/// Whether it ended so lately that what it did may not be shown yet.
-pub(super) fn is_new(operation: &Operation) -> bool {
-    let ended = operation.end_time.as_deref();
-    let ended = ended.and_then(|text| text.parse::<Timestamp>().ok());
-    ended.is_some_and(|ended| {
-        let age = Timestamp::now().duration_since(ended);
-        age > -CLOCK_SKEW && Duration::try_from(age.max(SignedDuration::ZERO)).is_ok_and(|age| age < NEW)
-    })
+/// Whether it ended so lately, by the cloud's own clock, that what it did may not be shown yet. Where the cloud does not
+/// tell the time it is taken to have.
+pub(super) async fn is_new(client: &Client, operation: &Operation) -> bool {
+    let Some(ended) = time(operation.end_time.as_ref()) else {
+        return false;
+    };
+    match client.time().await {
+        Ok(now) => is_new_at(ended, now),
+        Err(error) => {
+            tracing::debug!(%error, "the age of an operation is not known");
+            true
+        }
+    }
+}
+
+fn is_new_at(ended: Timestamp, now: Timestamp) -> bool {
+    let age = now.duration_since(ended);
+    age > -DATE_PRECISION && Duration::try_from(age.max(SignedDuration::ZERO)).is_ok_and(|age| age < NEW)
 }
 
 #[cfg(test)]
@@ -248,5 +258,13 @@ mod tests {
         assert!(!is_older(&Operation::new(), Some(began), second));
         let quick = operation("2026-11-23T03:00:00.000-08:00", "2026-11-23T03:00:00.500-08:00");
         assert!(is_older(&quick, Some(began), second) && !is_older(&quick, None, second));
+    }
+
+    #[test]
+    fn age_of_an_operation_is_by_the_time_that_is_given() {
+        let ended: Timestamp = "2026-11-23T12:00:00.5Z".parse().unwrap();
+        let at = |seconds| is_new_at(ended, ended + SignedDuration::from_secs(seconds));
+        assert!(at(0) && at(89) && at(-1));
+        assert!(!at(90) && !at(3600) && !at(-3600));
     }
 }

@@ -14,7 +14,7 @@ use super::client::Client;
 use super::pages::{Page, all_pages};
 use super::replay::prepared;
 use crate::catalog::{Part, Sort};
-use crate::cloud::{Error, ErrorKind, PublishedPrice, Result, plain_gpu_kind, quoted};
+use crate::cloud::{PublishedPrice, Result, plain_gpu_kind};
 
 /// Compute Engine, among the services that have prices.
 const SERVICE: &str = "services/6F81-5844-456A";
@@ -25,19 +25,11 @@ type Prices = BTreeMap<(String, String, bool), f64>;
 
 /// Every price that is understood, with all pages of the list.
 pub(super) async fn published(client: &Client) -> Result<Vec<PublishedPrice>> {
-    let endpoint = match client
-        .gcloud()
-        .await?
-        .property("api_endpoint_overrides", "cloudbilling")
-    {
-        Some(named) => endpoint_of(named)?,
-        None => "https://cloudbilling.googleapis.com".to_owned(),
-    };
+    let endpoint = client.endpoint_of("cloudbilling", "/v1").await?;
     let builder = CloudCatalog::builder().with_credentials(client.credentials().await?.clone());
-    let catalog = builder.with_endpoint(endpoint.clone()).build().await.map_err(|error| {
-        let message = format!("cannot prepare the connection to {endpoint}");
-        Error::new(ErrorKind::InvalidSpec, message).with_source(error)
-    })?;
+    let builder = builder.with_universe_domain(client.universe_or_default().await?);
+    let catalog = builder.with_endpoint(endpoint.clone()).build().await;
+    let catalog = catalog.map_err(|error| client.cannot_connect(&endpoint, error))?;
     let fetch = |token: Option<String>| {
         let catalog = &catalog;
         async move {
@@ -64,23 +56,6 @@ pub(super) async fn published(client: &Client) -> Result<Vec<PublishedPrice>> {
         usd_per_hour,
     };
     Ok(prices.into_iter().map(price).collect())
-}
-
-/// The SDK adds the API's version by itself.
-fn endpoint_of(named: &str) -> Result<String> {
-    let trimmed = named.trim_end_matches('/');
-    let endpoint = trimmed.strip_suffix("/v1").unwrap_or(trimmed);
-    let address = endpoint
-        .strip_prefix("https://")
-        .or_else(|| endpoint.strip_prefix("http://"));
-    if address.is_none_or(|address| address.is_empty() || address.contains(['?', '#', '@'])) {
-        return Err(
-            Error::invalid(format!("invalid Cloud Billing endpoint {}", quoted(named))).with_remedy(
-                "set CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDBILLING to a URL such as http://127.0.0.1:8080/",
-            ),
-        );
-    }
-    Ok(endpoint.to_owned())
 }
 
 fn take_price(prices: &mut Prices, sku: &Sku) {

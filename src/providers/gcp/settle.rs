@@ -89,7 +89,8 @@ impl Creation<'_> {
             Some(id) => operation::was_deleted(self.client, zone, id).await.unwrap_or(false),
             None => true,
         };
-        while !was_deleted && operation::is_new(operation) && self.start.elapsed() < operation::NEW {
+        let is_new = !was_deleted && operation::is_new(self.client, operation).await;
+        while is_new && self.start.elapsed() < operation::NEW {
             tokio::time::sleep(PAUSE).await;
             if let Ok(Some(holder)) = self.holder().await {
                 return self.adopt(holder).await;

@@ -1,36 +1,54 @@
 //! Where calls have their tokens from. Only Compute Engine: aws-config does all of this by itself.
 
 use std::fmt;
+use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use google_cloud_auth::credentials::{CacheableResource, Credentials, CredentialsProvider, EntityTag};
 use google_cloud_auth::errors::CredentialsError;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, InvalidHeaderValue};
 use http::{Extensions, HeaderMap, HeaderValue};
+use serde_json::Value;
+use tokio::time::Instant;
 
-use crate::cloud::{Error, ErrorKind, Result};
+use super::error::sentence;
+use super::unreachable::{Cause, cause_of, links};
+use crate::cloud::{Result, may_be_secret};
 
 /// How long a token is waited for: the SDK itself would wait for ever.
-const PATIENCE: Duration = Duration::from_secs(25);
+const LONGEST: Duration = Duration::from_secs(25);
+/// So long before its end a token is not used any more.
+const MARGIN: Duration = Duration::from_secs(60);
+/// Names the project that is billed. <https://cloud.google.com/apis/docs/system-parameters>
+const USER_PROJECT: &str = "x-goog-user-project";
 
-/// A token that somebody else fetched and that nobody renews.
+/// The header that a token goes in.
+///
+/// # Errors
+/// If it has characters that no header takes.
+pub(super) fn bearer(token: &str) -> Result<HeaderMap, InvalidHeaderValue> {
+    let mut header = HeaderValue::from_str(&format!("Bearer {token}"))?;
+    header.set_sensitive(true);
+    Ok(HeaderMap::from_iter([(AUTHORIZATION, header)]))
+}
+
+fn resource(headers: HeaderMap) -> CacheableResource<HeaderMap> {
+    CacheableResource::New {
+        entity_tag: EntityTag::new(),
+        data: headers,
+    }
+}
+
+/// A token that was fetched by other means and that nothing renews.
 pub(super) struct StaticToken {
-    header: HeaderValue,
+    headers: HeaderMap,
+    universe: Option<String>,
 }
 
 impl StaticToken {
-    /// # Errors
-    /// `Unauthenticated` if it has characters that no header takes.
-    pub(super) fn new(token: &str) -> Result<Self> {
-        let mut header = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| {
-            Error::new(
-                ErrorKind::Unauthenticated,
-                "the access token has characters that no token has",
-            )
-        })?;
-        header.set_sensitive(true);
-        Ok(Self { header })
+    pub(super) fn new(headers: HeaderMap, universe: Option<String>) -> Self {
+        Self { headers, universe }
     }
 }
 
@@ -42,14 +60,70 @@ impl fmt::Debug for StaticToken {
 
 impl CredentialsProvider for StaticToken {
     async fn headers(&self, _: Extensions) -> Result<CacheableResource<HeaderMap>, CredentialsError> {
-        Ok(CacheableResource::New {
-            entity_tag: EntityTag::new(),
-            data: HeaderMap::from_iter([(AUTHORIZATION, self.header.clone())]),
+        Ok(resource(self.headers.clone()))
+    }
+
+    async fn universe_domain(&self) -> Option<String> {
+        self.universe.clone()
+    }
+}
+
+/// Credentials whose calls are billed to a project.
+pub(super) struct BilledTo {
+    credentials: Credentials,
+    project: HeaderValue,
+}
+
+impl BilledTo {
+    pub(super) fn new(credentials: Credentials, project: HeaderValue) -> Self {
+        Self { credentials, project }
+    }
+}
+
+impl fmt::Debug for BilledTo {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("BilledTo([secret])")
+    }
+}
+
+impl CredentialsProvider for BilledTo {
+    async fn headers(&self, extensions: Extensions) -> Result<CacheableResource<HeaderMap>, CredentialsError> {
+        Ok(match self.credentials.headers(extensions).await? {
+            CacheableResource::New { entity_tag, mut data } => {
+                data.insert(USER_PROJECT, self.project.clone());
+                CacheableResource::New { entity_tag, data }
+            }
+            unchanged @ CacheableResource::NotModified => unchanged,
         })
     }
 
     async fn universe_domain(&self) -> Option<String> {
-        None
+        self.credentials.universe_domain().await
+    }
+}
+
+/// A token that is fetched when there is none or when it is about to end.
+#[derive(Default)]
+pub(super) struct TokenCache {
+    current: tokio::sync::Mutex<Option<(HeaderMap, Instant)>>,
+}
+
+impl TokenCache {
+    /// The token's headers, fetched if need be; `fetch` gives them and for how long they hold.
+    pub(super) async fn headers(
+        &self,
+        fetch: impl Future<Output = Result<(HeaderMap, Duration), NoToken>> + Send,
+    ) -> Result<CacheableResource<HeaderMap>, CredentialsError> {
+        let mut current = self.current.lock().await;
+        if let Some((headers, end)) = current.as_ref()
+            && Instant::now() < *end
+        {
+            return Ok(resource(headers.clone()));
+        }
+        let asked = Instant::now();
+        let (headers, holds) = fetch.await.map_err(NoToken::into_error)?;
+        *current = Some((headers.clone(), asked + holds.saturating_sub(MARGIN)));
+        Ok(resource(headers))
     }
 }
 
@@ -65,7 +139,7 @@ pub(super) struct RenewedToken {
 }
 
 impl RenewedToken {
-    /// Of these credentials, which `build` makes again.
+    /// Of these credentials, which `build` makes again. `server` says who gives them to whom.
     pub(super) fn new(
         server: String,
         credentials: Credentials,
@@ -98,8 +172,17 @@ impl RenewedToken {
         }
     }
 
-    fn passing_failure(&self, what: &str) -> CredentialsError {
-        CredentialsError::from_source(true, NoToken(format!("{} {what}", self.server)))
+    fn failure(&self, error: &CredentialsError) -> NoToken {
+        let what = |why: String| format!("{}: {why}", self.server);
+        if let Some(cause) = cause_of(error).filter(|_| !has_answer(error)) {
+            return NoToken::unreachable(what, Some(cause));
+        }
+        match (answer_of(error), error.is_transient()) {
+            (Some(answer), true) => NoToken::passing(what(answer)),
+            (Some(answer), false) => NoToken::refused(what(answer)),
+            (None, true) => NoToken::passing(format!("{} cannot be reached or is out of order", self.server)),
+            (None, false) => NoToken::refused(what("the credentials were not accepted".to_owned())),
+        }
     }
 }
 
@@ -114,13 +197,15 @@ impl CredentialsProvider for RenewedToken {
         let Some(current) = self.current() else {
             return Err(CredentialsError::from_msg(false, "the credentials are not complete"));
         };
-        let failure = match tokio::time::timeout(PATIENCE, current.headers(extensions)).await {
-            Ok(Err(error)) if error.is_transient() => self.passing_failure("cannot be reached or is out of order"),
+        let failure = match tokio::time::timeout(LONGEST, current.headers(extensions)).await {
+            Ok(Err(error)) => self.failure(&error),
             Ok(result) => return result,
-            Err(_) => self.passing_failure("gave no answer in time"),
+            Err(_) => NoToken::passing(format!("{} gave no answer in time", self.server)),
         };
-        self.forget(&current);
-        Err(failure)
+        if failure.passing {
+            self.forget(&current);
+        }
+        Err(failure.into_error())
     }
 
     async fn universe_domain(&self) -> Option<String> {
@@ -128,13 +213,131 @@ impl CredentialsProvider for RenewedToken {
     }
 }
 
-/// Why there is no token just now.
+/// Whether a server has answered: then it could be reached.
+fn has_answer(error: &CredentialsError) -> bool {
+    links(error).any(|link| {
+        let of_request = link.downcast_ref::<reqwest::Error>().and_then(reqwest::Error::status);
+        let of_sdk = link
+            .downcast_ref::<google_cloud_gax::error::Error>()
+            .and_then(google_cloud_gax::error::Error::http_status_code);
+        of_request.is_some() || of_sdk.is_some()
+    })
+}
+
+/// What a token server has answered, in a line. The SDK keeps the answer's body in its own message, or in an error of
+/// its HTTP layer.
+fn answer_of(error: &CredentialsError) -> Option<String> {
+    links(error).filter_map(body_in).find_map(|body| words_of(&body))
+}
+
+fn body_in(error: &(dyn std::error::Error + 'static)) -> Option<Value> {
+    if let Some(error) = error.downcast_ref::<google_cloud_gax::error::Error>() {
+        return serde_json::from_slice(error.http_payload()?).ok();
+    }
+    let text = error.downcast_ref::<CredentialsError>()?.to_string();
+    let body = text.split_once("body=<")?.1.rsplit_once('>')?.0;
+    serde_json::from_str(body).ok()
+}
+
+/// The words of an answer that refuses a token: OAuth's `{"error": CODE, "error_description": …}`, or Google's
+/// `{"error": {"status": CODE, "message": …}}`. <https://www.rfc-editor.org/rfc/rfc6749#section-5.2>
+pub(super) fn words_of(body: &Value) -> Option<String> {
+    let code = text_in(body, &["error", "status"]).or_else(|| text_in(body, &["error"]));
+    let message = text_in(body, &["error", "message"]).or_else(|| text_in(body, &["error_description"]));
+    // A server may repeat what it was sent.
+    let shown = |text: Option<&str>| {
+        text.map(sentence)
+            .filter(|text| !text.is_empty() && !may_be_secret(text))
+    };
+    let whole = |text: Option<&str>| {
+        let line = text?.lines().next()?.trim().trim_end_matches('.');
+        (!line.is_empty() && !may_be_secret(line)).then(|| line.to_owned())
+    };
+    match (shown(code), whole(message)) {
+        (Some(code), Some(message)) => Some(format!("{code}: {message}")),
+        (one, other) => one.or(other),
+    }
+}
+
+/// The text at this path of keys.
+pub(super) fn text_in<'v>(value: &'v Value, path: &[&str]) -> Option<&'v str> {
+    path.iter().try_fold(value, |value, key| value.get(key))?.as_str()
+}
+
+/// Why there is no token.
 #[derive(Debug)]
-pub(super) struct NoToken(String);
+pub(super) struct NoToken {
+    text: String,
+    /// Whether another attempt may succeed.
+    passing: bool,
+    /// Whether the mistake is in the settings, and not in the credentials or the network.
+    is_setting: bool,
+    remedy: Option<String>,
+}
+
+impl NoToken {
+    /// Nothing answered; `what` puts the server before the reason.
+    pub(super) fn unreachable(what: impl Fn(String) -> String, cause: Option<Cause>) -> Self {
+        match cause {
+            Some(cause) => Self {
+                text: what(cause.text),
+                passing: !cause.permanent,
+                is_setting: cause.permanent,
+                remedy: cause.remedy,
+            },
+            None => Self::passing(what("it cannot be reached".to_owned())),
+        }
+    }
+
+    /// The server said no.
+    pub(super) fn refused(text: String) -> Self {
+        Self {
+            text,
+            passing: false,
+            is_setting: false,
+            remedy: None,
+        }
+    }
+
+    /// The server could not say.
+    pub(super) fn passing(text: String) -> Self {
+        Self {
+            passing: true,
+            ..Self::refused(text)
+        }
+    }
+
+    /// The server answered with this HTTP status.
+    pub(super) fn answered(status: u16, text: String) -> Self {
+        match status {
+            408 | 429 | 500.. => Self::passing(text),
+            _ => Self::refused(text),
+        }
+    }
+
+    /// The next step, if it is another than to log in again.
+    #[must_use]
+    pub(super) fn with_remedy(mut self, remedy: impl Into<String>) -> Self {
+        self.remedy = Some(remedy.into());
+        self
+    }
+
+    pub(super) fn is_setting(&self) -> bool {
+        self.is_setting
+    }
+
+    pub(super) fn remedy(&self) -> Option<&str> {
+        self.remedy.as_deref()
+    }
+
+    fn into_error(self) -> CredentialsError {
+        CredentialsError::from_source(self.passing, self)
+    }
+}
 
 impl fmt::Display for NoToken {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "could not get a token: {}", self.0)
+        write!(formatter, "could not get a token: {}", self.text)
     }
 }
 
@@ -142,11 +345,35 @@ impl std::error::Error for NoToken {}
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
     fn no_token_is_printed() {
-        let token = || StaticToken::new("ya29.secret").unwrap();
+        let token = || StaticToken::new(bearer("ya29.secret").unwrap(), None);
         assert!(!format!("{:?} {:?}", token(), Credentials::from(token())).contains("ya29"));
+    }
+
+    #[test]
+    fn words_of_an_answer_are_its_code_and_message() {
+        for (body, words) in [
+            (
+                json!({"error": "invalid_grant", "error_description": "Account has been deleted"}),
+                Some("invalid_grant: Account has been deleted"),
+            ),
+            (
+                json!({"error": {"code": 403, "status": "PERMISSION_DENIED", "message": "no.\nmore"}}),
+                Some("PERMISSION_DENIED: no"),
+            ),
+            (json!({"error": "invalid_client"}), Some("invalid_client")),
+            (
+                json!({"error": "denied", "error_description": "ya29.abcdefghijklmnop"}),
+                Some("denied"),
+            ),
+            (json!("page"), None),
+        ] {
+            assert_eq!(words_of(&body).as_deref(), words, "{body}");
+        }
     }
 }
