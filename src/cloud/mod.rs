@@ -12,6 +12,7 @@ mod field;
 mod fingerprint;
 mod image;
 mod instance;
+mod label_text;
 mod labels;
 mod listing;
 mod location;
@@ -39,6 +40,7 @@ pub use field::{Field, FieldKind};
 pub use fingerprint::{Fingerprint, SPEC_FIELDS};
 pub use image::Image;
 pub use instance::{Architecture, ExpiryEnforcer, Instance, InstanceState};
+pub use label_text::{Requirement, TypedLabel, check_selectable, label_text, parse_label, parse_requirements};
 pub use labels::{
     LABEL_GENERATION, LABEL_MANAGED, LABEL_MEMBERS, LABEL_NAME, LABEL_SPEC, LABEL_TTL, Labels, RESERVED_PREFIX,
     check_label_key,

@@ -14,3 +14,5 @@
 mod support;
 
 mod environment;
+mod labels;
+mod small;
