@@ -30,6 +30,7 @@ mod secret;
 mod shown;
 mod spec;
 mod token;
+mod user_data;
 
 pub use area::Area;
 pub use course::Course;
@@ -61,3 +62,4 @@ pub use secret::Secret;
 pub use shown::{may_be_secret, path_text, quoted};
 pub use spec::{InstanceSpec, SshKey};
 pub use token::IdempotencyToken;
+pub use user_data::{UserDataReader, ignored_user_data, is_gzip};

@@ -16,3 +16,4 @@ mod support;
 mod environment;
 mod labels;
 mod small;
+mod user_data;
