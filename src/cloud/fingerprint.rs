@@ -44,33 +44,26 @@ const UNSET: &str = "--";
 
 /// The fingerprint of a spec; see the module.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fingerprint(String);
+pub struct Fingerprint {
+    text: String,
+    /// What earlier versions gave the same spec: they counted the comment of a public key.
+    earlier: Option<String>,
+}
 
 impl Fingerprint {
     /// Takes the fingerprint of what was asked for.
     pub fn of(spec: &InstanceSpec) -> Self {
-        let fields = field_values(spec);
-        let set: Vec<(&str, &Value)> = SPEC_FIELDS
-            .iter()
-            .copied()
-            .zip(&fields)
-            .filter(|(_, value)| !value.is_null())
-            .collect();
-        let whole = digest(&json!(set));
-        let mut text = whole[..WHOLE_LENGTH].to_owned();
-        for value in &fields {
-            if value.is_null() {
-                text.push_str(UNSET);
-            } else {
-                text.push_str(&digest(value)[..UNSET.len()]);
-            }
+        let text = text_of(&field_values(spec, key_without_comment));
+        let earlier = text_of(&field_values(spec, str::to_owned));
+        Self {
+            earlier: (earlier != text).then_some(earlier),
+            text,
         }
-        Self(text.trim_end_matches('-').to_owned())
     }
 
     /// The fingerprint as it stands in the label.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// Whether a text can be a fingerprint.
@@ -90,16 +83,45 @@ impl Fingerprint {
     /// The fields, by their flags' names, in which the spec behind `other` differs from this one. Nothing if
     /// they are the same; `["spec"]` if they differ but it cannot be told where.
     pub fn differing_fields(&self, other: &str) -> Vec<&'static str> {
-        if self.0 == other {
+        let texts = || [Some(&self.text), self.earlier.as_ref()].into_iter().flatten();
+        if texts().any(|text| text == other) {
             return Vec::new();
         }
         let fields: Vec<_> = SPEC_FIELDS
             .iter()
             .enumerate()
-            .filter(|(index, _)| field_digest(&self.0, *index) != field_digest(other, *index))
+            .filter(|(index, _)| texts().all(|text| field_digest(text, *index) != field_digest(other, *index)))
             .map(|(_, field)| *field)
             .collect();
         if fields.is_empty() { vec!["spec"] } else { fields }
+    }
+}
+
+fn text_of(fields: &[Value; SPEC_FIELDS.len()]) -> String {
+    let set: Vec<(&str, &Value)> = SPEC_FIELDS
+        .iter()
+        .copied()
+        .zip(fields)
+        .filter(|(_, value)| !value.is_null())
+        .collect();
+    let whole = digest(&json!(set));
+    let mut text = whole[..WHOLE_LENGTH].to_owned();
+    for value in fields {
+        if value.is_null() {
+            text.push_str(UNSET);
+        } else {
+            text.push_str(&digest(value)[..UNSET.len()]);
+        }
+    }
+    text.trim_end_matches('-').to_owned()
+}
+
+/// The kind and the body of a public key. The comment behind them says who made it, not what it is.
+fn key_without_comment(key: &str) -> String {
+    let mut words = key.split_whitespace();
+    match (words.next(), words.next()) {
+        (Some(kind), Some(body)) => format!("{kind} {body}"),
+        _ => key.to_owned(),
     }
 }
 
@@ -109,10 +131,10 @@ fn field_digest(fingerprint: &str, index: usize) -> &str {
 }
 
 /// The values in the order of [`SPEC_FIELDS`]; null where nothing was asked for.
-fn field_values(spec: &InstanceSpec) -> [Value; SPEC_FIELDS.len()] {
+fn field_values(spec: &InstanceSpec, key_text: fn(&str) -> String) -> [Value; SPEC_FIELDS.len()] {
     let ssh_key = spec.ssh_key.as_ref().map(|key| match key {
         SshKey::Name(name) => json!({ "name": name }),
-        SshKey::PublicKey(key) => json!({ "public": key }),
+        SshKey::PublicKey(key) => json!({ "public": key_text(key) }),
     });
     let user_data = spec
         .user_data
@@ -219,5 +241,26 @@ mod tests {
         let mut typed = spec();
         typed.machine_type = Some("m7i.large".into());
         assert_eq!(Fingerprint::of(&typed).as_str(), "g49f6gpfpqqftbqg5w");
+    }
+
+    #[test]
+    fn comment_of_a_key_is_no_difference() {
+        let with_key = |key: &str| {
+            let mut spec = spec();
+            spec.ssh_key = Some(SshKey::PublicKey(key.to_owned()));
+            Fingerprint::of(&spec)
+        };
+        let me = with_key("ssh-ed25519 AAAA me@here");
+        assert_eq!(me.as_str(), with_key("ssh-ed25519 AAAA").as_str());
+        assert_eq!(me.as_str(), with_key("ssh-ed25519  AAAA you\n").as_str());
+        assert_eq!(me.differing_fields(with_key("ssh-ed25519 BBBB").as_str()), ["ssh-key"]);
+        // What version 56370be gave these: VMs that it made are still those of the same spec.
+        let (earlier, plain) = ("99n9xt8qk4rbamaj--------nc", "p8rrbakchnhzyper--------gg");
+        assert_eq!(me.differing_fields(earlier), Vec::<&str>::new());
+        assert_eq!(with_key("ssh-ed25519 AAAA").as_str(), plain);
+        assert_eq!(
+            with_key("ssh-ed25519 AAAA other").differing_fields(earlier),
+            ["ssh-key"]
+        );
     }
 }

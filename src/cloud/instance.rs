@@ -219,6 +219,14 @@ pub struct Instance {
 }
 
 impl Instance {
+    /// The value of a label. [`labels`](Self::labels) leaves out the label that only repeats the name.
+    pub fn label(&self, key: &str) -> Option<&String> {
+        let is_name = || self.provider.name_label() == Some(key);
+        self.labels
+            .get(key)
+            .or_else(|| self.name.as_ref().filter(|_| is_name()))
+    }
+
     /// An instance of which nothing is known but its id and the region or zone that the id is unique in.
     pub fn only_known(provider: ProviderKind, place: String, id: String) -> Self {
         Self {

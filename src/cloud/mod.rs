@@ -12,6 +12,7 @@ mod field;
 mod fingerprint;
 mod image;
 mod instance;
+mod label_text;
 mod labels;
 mod listing;
 mod location;
@@ -29,6 +30,7 @@ mod secret;
 mod shown;
 mod spec;
 mod token;
+mod user_data;
 
 pub use area::Area;
 pub use course::Course;
@@ -39,6 +41,7 @@ pub use field::{Field, FieldKind};
 pub use fingerprint::{Fingerprint, SPEC_FIELDS};
 pub use image::Image;
 pub use instance::{Architecture, ExpiryEnforcer, Instance, InstanceState};
+pub use label_text::{Requirement, TypedLabel, check_selectable, label_text, parse_label, parse_requirements};
 pub use labels::{
     LABEL_GENERATION, LABEL_MANAGED, LABEL_MEMBERS, LABEL_NAME, LABEL_SPEC, LABEL_TTL, Labels, RESERVED_PREFIX,
     check_label_key,
@@ -59,3 +62,4 @@ pub use secret::Secret;
 pub use shown::{is_content, is_plain_key, may_be_secret, parser_message, path_text, plain, quoted};
 pub use spec::{InstanceSpec, SshKey};
 pub use token::IdempotencyToken;
+pub use user_data::{UserDataReader, ignored_user_data, is_gzip};

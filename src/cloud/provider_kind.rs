@@ -28,6 +28,15 @@ impl ProviderKind {
             Self::Mock => "mock",
         }
     }
+
+    /// The label that the cloud's own tools show as the name, where names are labels.
+    /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html>
+    pub fn name_label(self) -> Option<&'static str> {
+        match self {
+            Self::Aws => Some("Name"),
+            Self::Gcp | Self::Mock => None,
+        }
+    }
 }
 
 impl fmt::Display for ProviderKind {

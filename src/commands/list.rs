@@ -10,11 +10,11 @@ use serde_json::json;
 use super::price::a_month;
 use super::targets::{note_left_out, scope, warn_of_gap};
 use crate::catalog::Catalog;
-use crate::cloud::{Instance, InstanceState, ListFilter, Provider};
+use crate::cloud::{Instance, InstanceState, ListFilter, Provider, check_selectable};
 use crate::context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::{
-    APPRAISED_FIELDS, Cost, Filter, Inventory, LabelSelector, SortOrder, appraise, costs, stream_inventory,
+    APPRAISED_FIELDS, Cost, Filter, Inventory, LabelSelector, Selectors, SortOrder, appraise, costs, stream_inventory,
     watch_inventory,
 };
 use crate::output::{COSTS, INSTANCES, Record, Report};
@@ -25,7 +25,10 @@ use crate::output::{COSTS, INSTANCES, Record, Report};
 /// named, and the exit code is then 7.
 #[derive(ClapArgs, Clone, Debug)]
 pub struct Args {
-    /// Only VMs with these labels: key=value, key!=value, key, !key
+    /// Only VMs with these labels: key=value, key!=value, key, !key, key in (a,b)
+    ///
+    /// Several are joined by "and". Text that was taken as a label by create selects it: Roles=app,web is one value.
+    /// Double quotes keep special characters in a value: Roles="a=1,b=2".
     #[arg(short = 'l', long = "label", value_name = "SELECTOR")]
     selectors: Vec<LabelSelector>,
     /// Only VMs whose fields are so: state=running,age>2h,label.env~ci
@@ -64,10 +67,10 @@ impl Args {
             || APPRAISED_FIELDS.into_iter().any(is_compared)
     }
 
-    fn admits(&self, instance: &Instance, now: Timestamp) -> bool {
+    fn admits(&self, instance: &Instance, selectors: &mut Selectors<'_>, now: Timestamp) -> bool {
         (self.all || instance.state != InstanceState::Terminated)
-            && self.selectors.iter().all(|selector| selector.admits(instance))
             && self.filter.iter().all(|filter| filter.admits(instance, now))
+            && selectors.admits(instance)
     }
 }
 
@@ -75,6 +78,10 @@ impl Args {
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     let view = if args.cost.is_some() { &COSTS } else { &INSTANCES };
     context.printer.check(view)?;
+    if let Some(label) = &args.cost {
+        check_selectable(label)?;
+    }
+    let mut selectors = Selectors::new(&args.selectors)?;
     let catalog = args.needs_catalogue(context).then(|| context.catalog());
     let catalog = catalog.as_deref();
     let providers = context.providers_to_ask()?;
@@ -83,8 +90,11 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         ..ListFilter::default()
     };
     if args.sort.is_none() && args.cost.is_none() && context.printer.streams() {
-        return match stream(&args, &providers, &filter, catalog, context).await? {
-            Some((inventory, count)) => conclude(inventory, Shown::Instances { before: count }, context),
+        return match stream(&args, &mut selectors, &providers, &filter, catalog, context).await? {
+            Some((inventory, count)) => {
+                selectors.check_meaning()?;
+                conclude(inventory, Shown::Instances { before: count }, context)
+            }
             // Whoever reads along has seen enough.
             None => Ok(ExitStatus::DONE),
         };
@@ -92,7 +102,10 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     let mut inventory = gather(&providers, &filter, context).await?;
     let now = context.now();
     fill_in(&mut inventory.instances, catalog);
-    inventory.instances.retain(|instance| args.admits(instance, now));
+    inventory
+        .instances
+        .retain(|instance| args.admits(instance, &mut selectors, now));
+    selectors.check_meaning()?;
     if let Some(label) = &args.cost {
         let costs = costs(
             &inventory.instances,
@@ -101,7 +114,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         inventory.instances.clear();
         return conclude(inventory, Shown::Costs(&costs), context);
     }
-    let sort = args.sort.map_or_else(|| DEFAULT_SORT.parse(), Ok)?;
+    let sort = args.sort.clone().map_or_else(|| DEFAULT_SORT.parse(), Ok)?;
     sort.sort(&mut inventory.instances, now);
     conclude(inventory, Shown::Instances { before: 0 }, context)
 }
@@ -157,6 +170,7 @@ fn cost_record(cost: &Cost) -> Record {
 /// if nobody reads any more.
 async fn stream(
     args: &Args,
+    selectors: &mut Selectors<'_>,
     providers: &[Arc<dyn Provider>],
     filter: &ListFilter,
     catalog: Option<&Catalog>,
@@ -166,7 +180,7 @@ async fn stream(
     let (mut count, mut failure) = (0, None);
     let mut print = |mut page: Vec<Instance>| {
         fill_in(&mut page, catalog);
-        let admitted = page.iter().filter(|instance| args.admits(instance, now));
+        let admitted = page.iter().filter(|instance| args.admits(instance, selectors, now));
         let part = Report {
             items: admitted.map(Record::from).collect(),
             errors: Vec::new(),

@@ -8,7 +8,7 @@ use crate::cloud::{Error, ErrorKind, Instance, ListFilter, ProviderKind, Referen
 use crate::context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::{
-    Expired, Goal, LabelSelector, TerminationPlan, close_openings, find_expired, plan_termination,
+    Expired, Goal, LabelSelector, Selectors, TerminationPlan, close_openings, find_expired, plan_termination,
     report_surviving_disks, take_inventory, terminate,
 };
 use crate::output::{INSTANCES, Report, shown_name};
@@ -22,7 +22,10 @@ pub struct Args {
     /// Name, id, or provider/region/id of a VM
     #[arg(value_name = "REF", conflicts_with = "selectors")]
     references: Vec<Reference>,
-    /// All of cloudctl's VMs with these labels: key=value, key!=value, key, !key
+    /// All of cloudctl's VMs with these labels: key=value, key!=value, key, !key, key in (a,b)
+    ///
+    /// Several are joined by "and". Text that was taken as a label by create selects it: Roles=app,web is one value.
+    /// Double quotes keep special characters in a value: Roles="a=1,b=2".
     #[arg(short = 'l', long = "label", value_name = "SELECTOR")]
     selectors: Vec<LabelSelector>,
     /// All of cloudctl's VMs that are past their TTL by their cloud's own clock; with -l those of them that it selects
@@ -176,6 +179,7 @@ async fn select(args: &Args, context: &mut Context) -> anyhow::Result<Expired> {
             None => Ok(found(selection.instances)),
         };
     }
+    let mut selectors = Selectors::new(&args.selectors)?;
     let providers = context.providers_to_ask()?;
     let filter = ListFilter {
         // What claims to be ours and is not must be seen to be said.
@@ -203,8 +207,9 @@ async fn select(args: &Args, context: &mut Context) -> anyhow::Result<Expired> {
         .with_remedy("limit it to the regions that answer with --region, or name the VMs")
         .into());
     }
-    let admits = |instance: &Instance| args.selectors.iter().all(|selector| selector.admits(instance));
-    let selected: Vec<_> = inventory.instances.into_iter().filter(admits).collect();
+    let selected = inventory.instances.into_iter();
+    let selected: Vec<_> = selected.filter(|instance| selectors.admits(instance)).collect();
+    selectors.check_meaning()?;
     if !args.expired {
         return Ok(found(selected));
     }

@@ -114,6 +114,7 @@ fn describe_difference(field: &str, existing: &Instance, spec: &InstanceSpec) ->
         "image" => (None, spec.image.clone()),
         "disk" => (None, spec.disk_gib.map(|size| format!("{size} GiB"))),
         "disk-type" => (None, spec.disk_type.clone()),
+        "ssh-key" if has_another_key(existing, spec) => return "ssh-key was another public key then".to_owned(),
         "ssh-key" => (
             None,
             spec.ssh_key.as_ref().map(|key| match key {
@@ -160,6 +161,12 @@ fn describe_difference(field: &str, existing: &Instance, spec: &InstanceSpec) ->
         _ => (None, None),
     };
     difference(field, has, asked)
+}
+
+fn has_another_key(existing: &Instance, spec: &InstanceSpec) -> bool {
+    let fingerprint = existing.spec_fingerprint.as_deref();
+    matches!(spec.ssh_key, Some(SshKey::PublicKey(_)))
+        && fingerprint.is_some_and(|fingerprint| Fingerprint::is_set(fingerprint, "ssh-key"))
 }
 
 fn difference(field: &str, existing: Option<&str>, asked: Option<String>) -> String {

@@ -24,7 +24,7 @@ pub fn costs(instances: &[Instance], label: Option<&str>) -> Vec<Cost> {
     let mut groups: BTreeMap<Option<String>, (Cost, f64)> = BTreeMap::new();
     for instance in instances.iter().filter(|instance| !instance.state.is_gone()) {
         let group = match label {
-            Some(key) => instance.labels.get(key).cloned(),
+            Some(key) => instance.label(key).cloned(),
             None => Some(instance.provider.to_string()),
         };
         let (cost, sum) = groups.entry(group).or_default();

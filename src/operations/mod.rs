@@ -42,7 +42,7 @@ pub use inventory::{Inventory, Scope, stream_inventory, take_inventory, watch_in
 pub use offer::{Offer, Wish, usd};
 pub use openings::close_openings;
 pub use select::{Selection, find_references};
-pub use selector::LabelSelector;
+pub use selector::{LabelSelector, Selectors};
 pub use sort_order::SortOrder;
 pub use ssh::SSH_PORT;
 pub use standing::{Standing, look_at_names};

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::cloud::{Error, Field, Instance, Result, likely};
+use crate::cloud::{Error, Field, Instance, Result, check_selectable, likely};
 
 /// A field by its name, a label as `label.KEY`, or the age.
 #[derive(Clone, Debug)]
@@ -26,8 +26,7 @@ impl Subject {
         match self {
             Self::Field(field) => field.value(instance),
             Self::Label(key) => instance
-                .labels
-                .get(key)
+                .label(key)
                 .map_or(Value::Null, |value| Value::from(value.as_str())),
             Self::Age => instance.created_at.map_or(Value::Null, |created| {
                 Value::from(now.as_second() - created.as_second())
@@ -41,7 +40,7 @@ impl FromStr for Subject {
 
     fn from_str(name: &str) -> Result<Self> {
         match name.strip_prefix("label.") {
-            Some(key) => Ok(Self::Label(key.to_owned())),
+            Some(key) => check_selectable(key).map(|()| Self::Label(key.to_owned())),
             None if name == "age" => Ok(Self::Age),
             None => name.parse().map(Self::Field).map_err(|error: Error| {
                 let names = || Field::ALL.iter().map(Field::name);

@@ -14,7 +14,7 @@ pub fn connect_text(user: Option<&str>, address: &str, port: u16) -> String {
 /// The command that asks the cloud for the password of a Windows VM; `None` where there is none.
 /// <https://docs.aws.amazon.com/cli/latest/reference/ec2/get-password-data.html>,
 /// <https://cloud.google.com/sdk/gcloud/reference/compute/reset-windows-password>
-pub fn password_text(instance: &Instance) -> Option<String> {
+pub fn password_text(instance: &Instance, has_key: bool) -> Option<String> {
     let (id, region) = (&instance.reference.id, &instance.region);
     let command = match instance.provider {
         ProviderKind::Aws => {
@@ -31,5 +31,16 @@ pub fn password_text(instance: &Instance) -> Option<String> {
         }
         ProviderKind::Mock => return None,
     };
+    if needs_key(instance) && !has_key {
+        return Some(format!(
+            "no password: the VM is made without a key, so there is none that `{command}` could decrypt; make it anew with \
+             --ssh-key and the file of an RSA key"
+        ));
+    }
     Some(format!("password, some minutes after it runs: {command}"))
+}
+
+/// Whether the password of a Windows VM on its cloud is encrypted with the key that it was made with.
+pub fn needs_key(instance: &Instance) -> bool {
+    instance.provider == ProviderKind::Aws
 }

@@ -23,7 +23,7 @@ mod views;
 mod withheld;
 
 pub use catalogue_views::{CATALOGUES, COSTS, MACHINE_TYPES, PRICES, UPDATES};
-pub use connect::{connect_text, password_text};
+pub use connect::{connect_text, needs_key, password_text};
 pub use errors::error_text;
 pub use expiry::{expiry_text, unenforced_text};
 pub use format::Format;

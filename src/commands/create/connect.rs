@@ -5,7 +5,7 @@ use super::order::Order;
 use crate::catalog::{DEFAULT_IMAGE, Login, image_alias};
 use crate::cloud::{Instance, InstanceSpec, SshKey};
 use crate::context::Context;
-use crate::output::{connect_text, password_text};
+use crate::output::{connect_text, needs_key, password_text};
 
 /// So many VMs are told of; whoever makes more has a list of them.
 const MOST_TOLD: usize = 10;
@@ -29,7 +29,13 @@ fn tell_of(order: &Order, instance: &Instance, context: &mut Context) {
     let spec = &order.wish.spec;
     let alias = image_alias(spec.image.as_deref().unwrap_or(DEFAULT_IMAGE));
     if let Some(Login::Password(_)) = alias.map(|alias| &alias.login) {
-        if let Some(text) = password_text(instance) {
+        // The driver has said that this key is left out.
+        let is_left_out = spec
+            .default_ssh_key
+            .as_deref()
+            .is_some_and(|key| !key.starts_with("ssh-rsa "));
+        let has_key = spec.ssh_key.is_some() || spec.default_ssh_key.is_some();
+        if let Some(text) = password_text(instance, has_key).filter(|_| !(is_left_out && needs_key(instance))) {
             context.printer.note(&text);
         }
         return;

@@ -1,5 +1,6 @@
 //! From flags, spec file and the files they name to one spec for each VM. Asks no cloud.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::num::NonZeroU32;
@@ -12,8 +13,8 @@ use super::Args;
 use super::spec_file::SpecFile;
 use super::ssh_key;
 use crate::cloud::{
-    Error, InstanceName, InstanceSpec, Labels, MachineNeed, Members, Place, Result, Secret, check_label_key, path_text,
-    quoted,
+    Error, InstanceName, InstanceSpec, Labels, MachineNeed, Members, Place, Result, Secret, check_label_key,
+    parse_label, path_text, quoted,
 };
 use crate::commands::targets::ttl_argument;
 use crate::context::Context;
@@ -52,16 +53,9 @@ impl Request {
             check_label_key(&key)?;
             labels.insert(key, value);
         }
-        for label in &args.labels {
-            let (key, value) = key_and_value("label", label)?;
-            check_label_key(key)?;
-            labels.insert(key.to_owned(), value.to_owned());
-        }
+        labels.extend(typed_labels(&args.labels, context)?);
         let mut native = file.native.unwrap_or_default();
-        for option in &args.native {
-            let (key, value) = key_and_value("native option", option)?;
-            native.insert(key.to_owned(), Value::from(value));
-        }
+        native.extend(typed_options(&args.native)?);
         let in_folder = |name: &str| file.folder.join(name);
         let asked_key = args.ssh_key.as_ref().or(file.ssh_key.as_ref());
         let ssh_key = match (&args.ssh_key, &file.ssh_key) {
@@ -197,6 +191,39 @@ fn fresh_name() -> Result<InstanceName> {
     let words = petname::petname(2, "-").unwrap_or_else(|| "vm".to_owned());
     let suffix: String = (0..4).map(|_| fastrand::lowercase()).collect();
     format!("{words}-{suffix}").parse()
+}
+
+/// The labels of the command line.
+fn typed_labels(texts: &[String], context: &mut Context) -> Result<Labels> {
+    let mut labels = Labels::new();
+    for text in texts {
+        let label = parse_label(text)?;
+        if label.was_quoted {
+            let text = quoted(&format!("{}={}", label.key, label.value));
+            context.printer.note(&format!("the label without its quotes: {text}"));
+        }
+        if labels.contains_key(&label.key) {
+            return Err(twice("the label", &label.key));
+        }
+        labels.insert(label.key, label.value);
+    }
+    Ok(labels)
+}
+
+/// The native options of the command line.
+fn typed_options(texts: &[String]) -> Result<BTreeMap<String, Value>> {
+    let mut options = BTreeMap::new();
+    for text in texts {
+        let (key, value) = key_and_value("native option", text)?;
+        if options.insert(key.to_owned(), Value::from(value)).is_some() {
+            return Err(twice("the native option", key));
+        }
+    }
+    Ok(options)
+}
+
+fn twice(what: &str, key: &str) -> Error {
+    Error::invalid(format!("{what} {} is given twice", quoted(key))).with_remedy("give each key one value")
 }
 
 fn key_and_value<'a>(what: &str, text: &'a str) -> Result<(&'a str, &'a str)> {

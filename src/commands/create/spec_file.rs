@@ -109,12 +109,12 @@ spec_file! {
     open("spec_values::openings"): Vec<Opening>,
     no_public_ip("said"): bool,
     identity("spec_values::text"): String,
-    label("said"): BTreeMap<String, String>,
+    label("spec_values::labels"): BTreeMap<String, String>,
     spot("said"): bool,
     protect("said"): bool,
     ttl("spec_values::text"): String,
     fallback("said"): Vec<FallbackArgument>,
-    native("said"): BTreeMap<String, Value>,
+    native("spec_values::options"): BTreeMap<String, Value>,
     wait("said"): WaitArgument,
 }
 

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::de::DeserializeOwned;
 
+use super::spec_values::WithoutNull;
 use crate::cloud::{Error, Result, is_plain_key, likely, may_be_secret, parser_message, plain};
 
 /// How a spec file is written.
@@ -68,7 +69,9 @@ pub(super) fn parse<T: DeserializeOwned>(
 ) -> Result<T> {
     let parsed = match format {
         Format::Toml => toml::from_str(text).map_err(|error| of_toml(&error, text)),
-        Format::Yaml => yaml_serde::from_str(text).map_err(|error| of_yaml(&error)),
+        Format::Yaml => yaml_serde::from_str::<WithoutNull>(text)
+            .and_then(|_| yaml_serde::from_str(text))
+            .map_err(|error| of_yaml(&error)),
         Format::Json => serde_json::from_str(text).map_err(|error| of_json(&error)),
     };
     parsed.map_err(|fault| explain(&fault, format, text, shown, keys))

@@ -1,16 +1,18 @@
 //! Values of a spec file that are more than text and numbers: how they are read, and what a schema says of them.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 use std::str::FromStr;
 
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
 
 use super::amounts::{memory_argument, usd_argument};
 use crate::cloud::{
-    Architecture, Error, Gpu, Opening, ProviderKind, Result as CloudResult, is_content, path_text, plain,
+    Architecture, Error, Gpu, Opening, ProviderKind, Result as CloudResult, is_content, path_text, plain, quoted,
 };
 
 /// A format's error has no room for a remedy of its own.
@@ -23,6 +25,111 @@ fn told<E: serde::de::Error>(error: Error) -> E {
 /// that could be honoured.
 pub(super) fn said<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
+}
+
+/// Labels: each key once, and each with text behind it.
+pub(super) fn labels<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<BTreeMap<String, String>>, D::Error> {
+    let labels: EachOnce<String> = EachOnce::deserialize(deserializer)?;
+    Ok(Some(labels.0))
+}
+
+/// Options of a provider: each key once, also in what is nested.
+pub(super) fn options<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<BTreeMap<String, Value>>, D::Error> {
+    let options: EachOnce<ValueOnce> = EachOnce::deserialize(deserializer)?;
+    Ok(Some(options.0.into_iter().map(|(key, value)| (key, value.0)).collect()))
+}
+
+/// Keys and values, where no key is there twice. By itself serde takes the last one.
+struct EachOnce<T>(BTreeMap<String, T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for EachOnce<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(EachOnceVisitor(PhantomData)).map(Self)
+    }
+}
+
+struct EachOnceVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for EachOnceVisitor<T> {
+    type Value = BTreeMap<String, T>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("keys and values")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut values = BTreeMap::new();
+        while let Some(key) = map.next_key::<String>()? {
+            if values.contains_key(&key) {
+                return Err(serde::de::Error::custom(format!(
+                    "the key {} is given twice",
+                    quoted(&key)
+                )));
+            }
+            values.insert(key, map.next_value()?);
+        }
+        Ok(values)
+    }
+}
+
+/// Any value in which no key is there twice.
+struct ValueOnce(Value);
+
+impl<'de> Deserialize<'de> for ValueOnce {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ValueOnceVisitor).map(Self)
+    }
+}
+
+struct ValueOnceVisitor;
+
+impl<'de> Visitor<'de> for ValueOnceVisitor {
+    type Value = Value;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a value")
+    }
+
+    fn visit_bool<E: serde::de::Error>(self, truth: bool) -> Result<Value, E> {
+        Ok(Value::from(truth))
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Value, E> {
+        Ok(Value::from(number))
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Value, E> {
+        Ok(Value::from(number))
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<Value, E> {
+        Ok(Value::from(number))
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Value, E> {
+        Ok(Value::from(text))
+    }
+
+    fn visit_unit<E: serde::de::Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_none<E: serde::de::Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
+        let mut values = Vec::new();
+        while let Some(ValueOnce(value)) = list.next_element()? {
+            values.push(value);
+        }
+        Ok(Value::Array(values))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Value, A::Error> {
+        let values = EachOnceVisitor::<ValueOnce>(PhantomData).visit_map(map)?;
+        Ok(values.into_iter().map(|(key, value)| (key, value.0)).collect())
+    }
 }
 
 /// One word, or several.
@@ -159,6 +266,69 @@ pub(super) fn list<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
 ) -> Result<Option<Vec<T>>, D::Error> {
     let list = Vec::<Keyed<T>>::deserialize(deserializer)?;
     Ok(Some(list.into_iter().map(|keyed| keyed.0).collect()))
+}
+
+/// Any value, in which no key has null behind it. YAML's parser takes `null` and `~` for text where text is read.
+pub(super) struct WithoutNull;
+
+impl<'de> Deserialize<'de> for WithoutNull {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(WithoutNullVisitor)
+    }
+}
+
+struct WithoutNullVisitor;
+
+impl<'de> Visitor<'de> for WithoutNullVisitor {
+    type Value = WithoutNull;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a value")
+    }
+
+    fn visit_unit<E: serde::de::Error>(self) -> Result<WithoutNull, E> {
+        Err(E::custom("there is nothing behind this key"))
+    }
+
+    fn visit_bool<E: serde::de::Error>(self, _: bool) -> Result<WithoutNull, E> {
+        Ok(WithoutNull)
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, _: i64) -> Result<WithoutNull, E> {
+        Ok(WithoutNull)
+    }
+
+    fn visit_i128<E: serde::de::Error>(self, _: i128) -> Result<WithoutNull, E> {
+        Ok(WithoutNull)
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, _: u64) -> Result<WithoutNull, E> {
+        Ok(WithoutNull)
+    }
+
+    fn visit_u128<E: serde::de::Error>(self, _: u128) -> Result<WithoutNull, E> {
+        Ok(WithoutNull)
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<WithoutNull, E> {
+        Ok(WithoutNull)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<WithoutNull, E> {
+        Ok(WithoutNull)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<WithoutNull, A::Error> {
+        while list.next_element::<WithoutNull>()?.is_some() {}
+        Ok(WithoutNull)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<WithoutNull, A::Error> {
+        while map.next_key::<IgnoredAny>()?.is_some() {
+            map.next_value::<WithoutNull>()?;
+        }
+        Ok(WithoutNull)
+    }
 }
 
 /// Ports, as `--open` takes them, or as numbers.

@@ -1,7 +1,7 @@
 //! Only aws has this file: key pairs, which EC2 keeps under names. Compute Engine takes the key itself.
 
 use aws_sdk_ec2::Client;
-use aws_sdk_ec2::types::{ResourceType, Tag, TagSpecification};
+use aws_sdk_ec2::types::{KeyType, ResourceType, Tag, TagSpecification};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use sha2::{Digest, Sha256};
 
@@ -83,7 +83,11 @@ pub(super) async fn import_for(client: &Client, spec: &InstanceSpec, is_windows:
             let imported = match PublicKey::parse(key) {
                 // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-key-pairs.html
                 Ok(key) if is_windows && key.material.starts_with("ssh-ed25519 ") => {
-                    tracing::debug!("Windows takes no key of the kind ssh-ed25519");
+                    tracing::warn!(
+                        "{} is made without your own public key: ec2 takes only RSA keys for Windows, and without a key \
+                         there is no password; pass one with --ssh-key",
+                        spec.name
+                    );
                     return Ok(None);
                 }
                 Ok(key) => key.import(client, region).await.map(|()| key.name),
@@ -102,19 +106,21 @@ pub(super) async fn import_for(client: &Client, spec: &InstanceSpec, is_windows:
     }
 }
 
-/// Refuses a key pair that does not exist.
-pub(super) async fn check(client: &Client, region: &str, name: &str) -> Result<()> {
+/// Refuses a key pair that does not exist, and gives the kind of one that does.
+pub(super) async fn check(client: &Client, region: &str, name: &str) -> Result<KeyType> {
     tracing::debug!(operation = "DescribeKeyPairs", place = region, "call");
     let answer = client.describe_key_pairs().key_names(name).send().await;
-    answer.map(drop).map_err(|error| match error.code() {
-        Some("InvalidKeyPair.NotFound") => {
-            let absent = Error::invalid(format!("key pair {} does not exist in {region}", quoted(name)))
-                .at(format!("aws/{region}"))
-                .with_remedy("give the file of a public key instead, and cloudctl imports it");
-            told(absent, &error)
-        }
-        _ => translate(&error, Call::Read, format!("cannot look up key pair {name}"), region),
-    })
+    let kind = answer.map(|answer| answer.key_pairs().first().and_then(|pair| pair.key_type().cloned()));
+    kind.map(|kind| kind.unwrap_or(KeyType::Rsa))
+        .map_err(|error| match error.code() {
+            Some("InvalidKeyPair.NotFound") => {
+                let absent = Error::invalid(format!("key pair {} does not exist in {region}", quoted(name)))
+                    .at(format!("aws/{region}"))
+                    .with_remedy("give the file of a public key instead, and cloudctl imports it");
+                told(absent, &error)
+            }
+            _ => translate(&error, Call::Read, format!("cannot look up key pair {name}"), region),
+        })
 }
 
 #[cfg(test)]

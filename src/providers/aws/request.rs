@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_ec2::Client;
-use aws_sdk_ec2::types::VolumeType;
+use aws_sdk_ec2::types::{KeyType, VolumeType};
 use futures_util::future;
 
 use super::image::{self, Image};
@@ -15,7 +15,8 @@ use super::tags::check_tags;
 use super::user_data::{USER_DATA_BYTES, with_timer};
 use super::zones::check_zone;
 use crate::cloud::{
-    Error, IdempotencyToken, InstanceSpec, Plan, ProviderKind, Result, Secret, SshKey, format_duration, quoted,
+    Error, IdempotencyToken, InstanceSpec, Plan, ProviderKind, Result, Secret, SshKey, UserDataReader, format_duration,
+    ignored_user_data, quoted,
 };
 
 /// The timer of an instance looks once a minute whether its time is over.
@@ -63,11 +64,11 @@ impl Request {
         };
         let key = async {
             match &spec.ssh_key {
-                Some(SshKey::Name(name)) => key_pair::check(client, region, name).await,
-                _ => Ok(()),
+                Some(SshKey::Name(name)) => key_pair::check(client, region, name).await.map(Some),
+                _ => Ok(None),
             }
         };
-        let ((machine, image), network, (), ()) = future::try_join4(
+        let ((machine, image), network, (), key) = future::try_join4(
             image::resolve(client, region, machine_type, image),
             network::resolve(client, spec, machine_type),
             zone,
@@ -75,6 +76,8 @@ impl Request {
         )
         .await?;
         check_need(&machine, &spec.need)?;
+        check_for_windows(spec, &image, key)?;
+        warn_of_user_data(spec, &image);
         if let (Some(asked), Some(least)) = (spec.disk_gib, image.disk_gib)
             && asked < least
         {
@@ -120,6 +123,35 @@ impl Request {
             price_usd_per_hour: None,
             ttl: spec.ttl,
         }
+    }
+}
+
+/// Refuses a key that was asked for and that Windows does not take: the password is encrypted with it, by RSA.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-key-pairs.html>
+fn check_for_windows(spec: &InstanceSpec, image: &Image, key_pair: Option<KeyType>) -> Result<()> {
+    let is_other_kind = match &spec.ssh_key {
+        Some(SshKey::PublicKey(key)) => !key.trim_start().starts_with("ssh-rsa "),
+        Some(SshKey::Name(_)) => key_pair == Some(KeyType::Ed25519),
+        None => false,
+    };
+    if image.is_windows && is_other_kind {
+        return Err(Error::invalid(
+            "ec2 takes only RSA keys for Windows, which encrypt the password, and this key is none",
+        )
+        .with_remedy("make one with `ssh-keygen -t rsa -m PEM`, and pass its .pub file with --ssh-key"));
+    }
+    Ok(())
+}
+
+/// Warns of user data that the image does nothing with.
+fn warn_of_user_data(spec: &InstanceSpec, image: &Image) {
+    let reader = match image.is_windows {
+        true => UserDataReader::Ec2Launch,
+        false => UserDataReader::CloudInit,
+    };
+    let data = spec.user_data.as_ref();
+    if let Some(why) = data.and_then(|data| ignored_user_data(data.expose(), reader)) {
+        tracing::warn!("{why}");
     }
 }
 

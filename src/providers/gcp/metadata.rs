@@ -3,6 +3,7 @@
 //! User data goes where the image looks for it:
 //!
 //! - Ubuntu's and Container-Optimized OS's images have cloud-init: all of it is `user-data`, run at first boot.
+//!   What is no text, such as packed data, is base64, and `user-data-encoding` says so.
 //! - On every other image a script (`#!`) is the `startup-script`, which Google's guest agent runs at **every** boot,
 //!   as root; write it so that running it again does no harm.
 //! - Anything else (`#cloud-config`, MIME) needs cloud-init: refused for images that are known to have none, and
@@ -11,11 +12,12 @@
 //! <https://cloud.google.com/compute/docs/instances/startup-scripts/linux>,
 //! <https://docs.cloud-init.io/en/latest/reference/datasources/gce.html>
 
+use base64::Engine as _;
 use google_cloud_compute_v1::model::Metadata;
 use google_cloud_compute_v1::model::metadata::Items;
 
 use super::options::Options;
-use crate::cloud::{Error, InstanceSpec, Result, SshKey, quoted};
+use crate::cloud::{Error, InstanceSpec, Result, SshKey, UserDataReader, ignored_user_data, is_gzip, quoted};
 
 /// The most that one value may have, and all of them. <https://cloud.google.com/compute/docs/metadata/overview#limits>
 const LONGEST_VALUE: usize = 256 * 1024;
@@ -33,8 +35,7 @@ pub(super) fn metadata_of(
 ) -> Result<Option<Metadata>> {
     let mut items = Vec::new();
     if let Some(data) = &spec.user_data {
-        let (key, text) = user_data(data.expose(), image_project)?;
-        items.push((key, text.to_owned()));
+        items.extend(user_data(data.expose(), image_project)?);
     }
     if let Some(keys) = ssh_keys {
         items.push(("ssh-keys", keys));
@@ -57,22 +58,83 @@ pub(super) fn metadata_of(
     Ok((!items.is_empty()).then(|| Metadata::new().set_items(items)))
 }
 
-fn user_data<'a>(data: &'a [u8], image_project: &str) -> Result<(&'static str, &'a str)> {
-    let text = std::str::from_utf8(data).map_err(|_| {
-        Error::invalid("the user data is not UTF-8 text, which is all that gcp takes")
-            .with_remedy("have a script or a #cloud-config fetch or decode what is binary")
-    })?;
+/// Projects of images that have cloud-init.
+const WITH_CLOUD_INIT: [&str; 3] = ["ubuntu-os-cloud", "ubuntu-os-pro-cloud", "cos-cloud"];
+/// Projects of images that have only Google's guest agent. <https://cloud.google.com/compute/docs/images/os-details>
+const WITHOUT_CLOUD_INIT: [&str; 9] = [
+    "debian-cloud",
+    "rocky-linux-cloud",
+    "rocky-linux-accelerator-cloud",
+    "centos-cloud",
+    "rhel-cloud",
+    "rhel-sap-cloud",
+    "almalinux-cloud",
+    "suse-cloud",
+    "suse-sap-cloud",
+];
+const WINDOWS: [&str; 2] = ["windows-cloud", "windows-sql-cloud"];
+
+/// Whether images of a project are Windows.
+pub(super) fn is_windows(image_project: &str) -> bool {
+    WINDOWS.contains(&image_project)
+}
+
+fn user_data(data: &[u8], image_project: &str) -> Result<Vec<(&'static str, String)>> {
+    if is_windows(image_project) {
+        return Err(Error::invalid("user data is not run by Windows images on gcp")
+            .with_remedy("give a script as metadata: --native metadata='{\"sysprep-specialize-script-ps1\": \"…\"}'"));
+    }
+    let has_cloud_init = WITH_CLOUD_INIT.contains(&image_project);
+    let has_none = WITHOUT_CLOUD_INIT.contains(&image_project);
+    let Ok(text) = std::str::from_utf8(data) else {
+        if has_none {
+            let what = if is_gzip(data) {
+                "is packed with gzip"
+            } else {
+                "is not UTF-8 text"
+            };
+            return Err(Error::invalid(format!(
+                "the user data {what}, and images of {image_project} have no cloud-init that could read it"
+            ))
+            .with_remedy("give a script that begins with #!, as text, or use the image ubuntu-24.04"));
+        }
+        warn(data);
+        let encoded = base64::engine::general_purpose::STANDARD.encode(data);
+        return Ok(vec![
+            ("user-data", encoded),
+            ("user-data-encoding", "base64".to_owned()),
+        ]);
+    };
     let is_script = text.starts_with("#!");
-    match image_project {
-        "ubuntu-os-cloud" | "ubuntu-os-pro-cloud" | "cos-cloud" => Ok(("user-data", text)),
-        "windows-cloud" | "windows-sql-cloud" => Err(Error::invalid("user data is not run by Windows images on gcp")
-            .with_remedy("give a script as metadata: --native metadata='{\"sysprep-specialize-script-ps1\": \"…\"}'")),
-        _ if is_script => Ok(("startup-script", text)),
-        "debian-cloud" => Err(Error::invalid(
-            "this user data needs cloud-init, which Debian's images on gcp do not have",
-        )
-        .with_remedy("give a script that begins with #!, or use the image ubuntu-24.04")),
-        _ => Ok(("user-data", text)),
+    if has_cloud_init || is_script {
+        warn(data);
+        let key = if has_cloud_init { "user-data" } else { "startup-script" };
+        return Ok(vec![(key, text.to_owned())]);
+    }
+    if image_project == "debian-cloud" {
+        let is_hidden_script = text.trim_start_matches('\u{feff}').trim_start().starts_with("#!");
+        return Err(match is_hidden_script {
+            true => Error::invalid("the user data is a script with something before its #!, so that no image runs it")
+                .with_remedy("save it as UTF-8 without a byte order mark, and with #! in its first line"),
+            false => Error::invalid("this user data needs cloud-init, which Debian's images on gcp do not have")
+                .with_remedy("give a script that begins with #!, or use the image ubuntu-24.04"),
+        });
+    }
+    if has_none {
+        tracing::warn!(
+            "images of {image_project} have no cloud-init, so nothing runs this user data: give a script that begins \
+             with #!, or --native metadata=startup-script=…"
+        );
+    } else {
+        warn(data);
+    }
+    Ok(vec![("user-data", text.to_owned())])
+}
+
+/// Warns of what a guest would do nothing with.
+fn warn(data: &[u8]) {
+    if let Some(why) = ignored_user_data(data, UserDataReader::CloudInit) {
+        tracing::warn!("{why}");
     }
 }
 
@@ -134,8 +196,10 @@ fn check(items: &[(&str, String)]) -> Result<()> {
             } else {
                 key
             };
+            let is_encoded = *key == "user-data" && items.iter().any(|(key, _)| *key == "user-data-encoding");
+            let form = if is_encoded { " in base64" } else { "" };
             return Err(Error::invalid(format!(
-                "the {what} has {} bytes; gcp takes at most {LONGEST_VALUE}",
+                "the {what} has {} bytes{form}; gcp takes at most {LONGEST_VALUE}",
                 value.len()
             ))
             .with_remedy("have it fetch the larger part from somewhere"));
@@ -176,7 +240,10 @@ mod tests {
 
     #[test]
     fn user_data_has_limits() {
-        assert!(key_of(&[0xff, 0xfe], "ubuntu-os-cloud").is_err());
+        assert_eq!(key_of(&[0xff, 0xfe], "ubuntu-os-cloud").unwrap(), "user-data");
+        assert!(key_of(&[0xff, 0xfe], "debian-cloud").is_err());
+        assert!(key_of(&[0x1f; 200_000], "ubuntu-os-cloud").is_ok());
+        assert!(key_of(&[0xff; 200_000], "ubuntu-os-cloud").is_err());
         assert!(key_of(&vec![b'x'; LONGEST_VALUE], "ubuntu-os-cloud").is_ok());
         let error = key_of(&vec![b'x'; LONGEST_VALUE + 1], "ubuntu-os-cloud").unwrap_err();
         assert!(error.message().contains("user data has 262145 bytes"));

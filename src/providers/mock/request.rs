@@ -5,9 +5,10 @@ use std::time::Duration;
 use super::catalogue::{self, Image, MachineType};
 use super::geography;
 use super::options::Options;
+use crate::catalog::{ImageAlias, image_alias};
 use crate::cloud::{
-    Error, InstanceSpec, Labels, Place, Plan, ProviderKind, Result, SshKey, check_label_key, format_duration,
-    own_labels, quoted,
+    Error, InstanceSpec, Labels, Place, Plan, ProviderKind, Result, SshKey, UserDataReader, check_label_key,
+    format_duration, ignored_user_data, own_labels, quoted,
 };
 
 /// The only network.
@@ -67,7 +68,7 @@ impl Order {
         }
         check_words("firewall", &spec.firewalls)?;
         check_words("identity", spec.identity.as_slice())?;
-        check_user_data(spec)?;
+        check_user_data(spec, image.alias)?;
         check_ttl(spec.ttl)?;
         check_labels(&spec.labels)?;
         Ok(Self {
@@ -172,13 +173,24 @@ fn check_words(field: &str, words: &[String]) -> Result<()> {
     }
 }
 
-fn check_user_data(spec: &InstanceSpec) -> Result<()> {
+fn check_user_data(spec: &InstanceSpec, alias: &str) -> Result<()> {
     let length = spec.user_data.as_ref().map_or(0, |data| data.expose().len());
     if length > USER_DATA_LIMIT {
         return Err(Error::invalid(format!(
             "the user data has {length} bytes, and the mock cloud takes {USER_DATA_LIMIT}"
         ))
         .with_remedy("let a short script fetch the rest"));
+    }
+    let reader = match image_alias(alias).is_none_or(ImageAlias::has_key_login) {
+        true => UserDataReader::CloudInit,
+        false => UserDataReader::Ec2Launch,
+    };
+    if let Some(why) = spec
+        .user_data
+        .as_ref()
+        .and_then(|data| ignored_user_data(data.expose(), reader))
+    {
+        tracing::warn!("{why}");
     }
     Ok(())
 }

@@ -1,0 +1,170 @@
+//! User data that nothing in the guest would run, and why.
+
+use std::io::Read;
+
+use flate2::bufread::MultiGzDecoder;
+
+/// How data that is packed with gzip begins. <https://www.rfc-editor.org/rfc/rfc1952#section-2.3.1>
+const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
+/// cloud-init looks that far for what makes its data MIME.
+const MIME_PREFIX: usize = 4096;
+/// What cloud-init tells its data by, in lower case. <https://docs.cloud-init.io/en/latest/explanation/format.html>
+const BEGINNINGS: [&str; 7] = [
+    "#!",
+    "#cloud-config",
+    "#include",
+    "#cloud-boothook",
+    "#upstart-job",
+    "#part-handler",
+    "## template:",
+];
+/// How `#!` and `#c` begin in base64.
+const BASE64_BEGINNINGS: [&str; 2] = ["IyE", "I2Ns"];
+
+/// What reads user data in a guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UserDataReader {
+    /// cloud-init, as on nearly every image of Linux.
+    CloudInit,
+    /// EC2Launch, on Windows images on EC2.
+    Ec2Launch,
+}
+
+/// Why a guest would do nothing with user data; `None` if it does something with it.
+pub fn ignored_user_data(data: &[u8], reader: UserDataReader) -> Option<String> {
+    if data.iter().all(u8::is_ascii_whitespace) {
+        return Some("the user data is empty, so nothing is run".to_owned());
+    }
+    if reader == UserDataReader::Ec2Launch {
+        return ignored_by_windows(data);
+    }
+    if !data.starts_with(GZIP_MAGIC) {
+        return ignored_text(data);
+    }
+    let mut inside = Vec::new();
+    let unpacked = MultiGzDecoder::new(data)
+        .take(MIME_PREFIX as u64)
+        .read_to_end(&mut inside);
+    match unpacked {
+        Err(_) => Some("the user data begins like gzip but cannot be unpacked, so nothing runs it".to_owned()),
+        Ok(_) => ignored_text(&inside).map(|why| format!("unpacked, {why}")),
+    }
+}
+
+/// Whether user data is packed with gzip.
+pub fn is_gzip(data: &[u8]) -> bool {
+    data.starts_with(GZIP_MAGIC)
+}
+
+fn ignored_text(data: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(&data[..data.len().min(MIME_PREFIX)]);
+    if data.starts_with(&[0xff, 0xfe]) || data.starts_with(&[0xfe, 0xff]) {
+        return Some(
+            "the user data is UTF-16 text, so nothing runs it: save it as UTF-8 without a byte order mark".to_owned(),
+        );
+    }
+    if text.starts_with('\u{feff}') {
+        return Some(
+            "the user data begins with a byte order mark, so nothing runs it: save it as UTF-8 without one".to_owned(),
+        );
+    }
+    if is_mime(&text) {
+        return None;
+    }
+    let first = text.lines().next().unwrap_or_default();
+    let lower = text.trim_start().to_ascii_lowercase();
+    let is_known = BEGINNINGS.iter().any(|beginning| lower.starts_with(beginning));
+    if is_known && text.trim_start().len() != text.len() {
+        return Some("the user data does not begin in its first line and column, so nothing may run it".to_owned());
+    }
+    if is_known {
+        let is_script = text.starts_with("#!");
+        let has_carriage_return = text.split('\n').next().is_some_and(|line| line.ends_with('\r'));
+        return (is_script && has_carriage_return).then(|| {
+            "the first line of the user data ends with a carriage return, and no interpreter has such a name: \
+                 save the script with Unix line ends"
+                .to_owned()
+        });
+    }
+    let hint = if first
+        .to_ascii_lowercase()
+        .replace(' ', "")
+        .trim_start_matches('#')
+        .starts_with("cloud-config")
+    {
+        "; did you mean #cloud-config, without a space?"
+    } else if BASE64_BEGINNINGS.iter().any(|beginning| first.starts_with(beginning)) {
+        "; it looks like base64: pass it as it is"
+    } else if lower.starts_with("<powershell>") || lower.starts_with("<script>") {
+        "; scripts in such tags are for Windows"
+    } else {
+        ""
+    };
+    Some(format!(
+        "the user data has no #! and no #cloud-config in its first line, so nothing runs it{hint}"
+    ))
+}
+
+/// Whether it is a message with headers.
+fn is_mime(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    let mut headers = lower.lines().take_while(|line| !line.is_empty());
+    lower.contains("mime-version:") || headers.any(|line| line.starts_with("content-type:"))
+}
+
+/// EC2Launch runs what stands in its tags, and tasks in YAML.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html#user-data-execution>
+fn ignored_by_windows(data: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(data).to_ascii_lowercase();
+    let text = text.trim_start_matches('\u{feff}');
+    let has_tags = |name: &str| {
+        let open = text.find(&format!("<{name}>"));
+        open.is_some_and(|at| text[at..].contains(&format!("</{name}>")))
+    };
+    if has_tags("script") || has_tags("powershell") {
+        return None;
+    }
+    let mut lines = text.lines().map(str::trim);
+    let first = lines.find(|line| !line.is_empty() && !line.starts_with('#') && *line != "---");
+    if first.is_some_and(|line| line.starts_with("version:")) && text.contains("tasks:") {
+        return None;
+    }
+    let is_open = ["<script>", "<powershell>"].iter().any(|tag| text.contains(tag));
+    Some(match is_open {
+        true => "the user data has an opening tag without its closing one, so Windows runs nothing of it".to_owned(),
+        false => "Windows runs user data in <script> or <powershell> tags, or tasks in YAML, and there are none, so \
+                  nothing runs it"
+            .to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cloud_init_reads_gets_no_warning() {
+        for data in [
+            "#!/bin/sh\n",
+            "#!/usr/bin/env python3\r",
+            "#cloud-config\r\npackages: [jq]\r\n",
+            "#Cloud-Config\n",
+            "#cloud-config-archive\n",
+            "#include-once\nhttps://example.com\n",
+            "#cloud-boothook\n",
+            "#upstart-job\n",
+            "#part-handler\n",
+            "## template: jinja\n#cloud-config\n",
+            "Content-Type: multipart/mixed; boundary=\"b\"\nMIME-Version: 1.0\n\n--b\n",
+            "MIME-Version: 1.0\nContent-Type: text/plain\n\n",
+            "From nobody\nContent-Type: multipart/mixed; boundary=b\n\n",
+        ] {
+            let is_crlf_script = data == "#!/usr/bin/env python3\r";
+            assert_eq!(
+                ignored_user_data(data.as_bytes(), UserDataReader::CloudInit).is_some(),
+                is_crlf_script,
+                "{data:?}"
+            );
+        }
+    }
+}
