@@ -15,4 +15,5 @@ mod support;
 
 mod certainty;
 mod environment;
+mod leftovers;
 mod waiting;
