@@ -13,7 +13,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod capacity_words;
 mod certainty;
 mod environment;
 mod leftovers;
+mod other_versions;
+mod spot_prices;
 mod waiting;
