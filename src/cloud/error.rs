@@ -115,7 +115,7 @@ struct Inner {
     request_id: Option<String>,
     location: Option<String>,
     remedy: Option<String>,
-    leftover: Option<String>,
+    leftovers: Vec<String>,
     room_in: Vec<String>,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
@@ -131,7 +131,7 @@ impl Error {
                 request_id: None,
                 location: None,
                 remedy: None,
-                leftover: None,
+                leftovers: Vec::new(),
                 room_in: Vec::new(),
                 source: None,
             }),
@@ -182,11 +182,21 @@ impl Error {
         self
     }
 
-    /// Adds what exists, or may exist, although this failed: an instance in full form, or a disk.
+    /// Adds something that exists, or may exist, although this failed: an instance in full form, or a disk, a firewall
+    /// rule or a security group. What is added twice is there once.
     #[must_use]
     pub fn with_leftover(mut self, leftover: impl fmt::Display) -> Self {
-        self.inner.leftover = Some(leftover.to_string());
+        let leftover = leftover.to_string();
+        if !self.inner.leftovers.contains(&leftover) {
+            self.inner.leftovers.push(leftover);
+        }
         self
+    }
+
+    /// Adds several of them.
+    #[must_use]
+    pub fn with_leftovers(self, leftovers: impl IntoIterator<Item = impl fmt::Display>) -> Self {
+        leftovers.into_iter().fold(self, Self::with_leftover)
     }
 
     /// Adds the zones that, by the cloud's own word, have the room that was lacking here.
@@ -269,9 +279,9 @@ impl Error {
         self.inner.remedy.as_deref()
     }
 
-    /// What exists, or may exist, although this failed: an instance in full form, or a disk.
-    pub fn leftover(&self) -> Option<&str> {
-        self.inner.leftover.as_deref()
+    /// What exists, or may exist, although this failed: instances in full form, disks, firewall rules, security groups.
+    pub fn leftovers(&self) -> &[String] {
+        &self.inner.leftovers
     }
 }
 

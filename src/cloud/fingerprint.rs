@@ -41,6 +41,8 @@ pub const SPEC_FIELDS: [&str; 21] = [
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 const WHOLE_LENGTH: usize = 16;
 const UNSET: &str = "--";
+/// As much as a label takes on every cloud.
+const LONGEST: usize = 63;
 
 /// The fingerprint of a spec; see the module.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,12 +68,16 @@ impl Fingerprint {
         &self.text
     }
 
-    /// Whether a text can be a fingerprint.
+    /// Whether a text can be a fingerprint, also one of a later version, which may have more fields.
     pub fn is_plausible(text: &str) -> bool {
         let clean = |letter: u8| ALPHABET.contains(&letter) || letter == b'-';
-        text.len() >= WHOLE_LENGTH
-            && text.len() <= WHOLE_LENGTH + SPEC_FIELDS.len() * UNSET.len()
-            && text.bytes().all(clean)
+        text.len() >= WHOLE_LENGTH && text.len() <= LONGEST && text.bytes().all(clean)
+    }
+
+    /// Whether all of a fingerprint is known here. One of a version with more fields cannot be compared.
+    pub fn is_known(text: &str) -> bool {
+        let fields = text.len().saturating_sub(WHOLE_LENGTH);
+        fields <= SPEC_FIELDS.len() * UNSET.len() && fields % UNSET.len() == 0
     }
 
     /// Whether the spec behind a fingerprint said something of a field, by its flag's name.
@@ -209,6 +215,19 @@ mod tests {
         assert_eq!(plain.differing_fields(changed.as_str()), ["type", "user-data"]);
         assert_eq!(plain.differing_fields(plain.as_str()), Vec::<&str>::new());
         assert_eq!(plain.differing_fields("0000000000000000"), ["spec"]);
+    }
+
+    #[test]
+    fn fingerprint_of_a_later_version_is_plausible_and_not_known() {
+        let own = "0123456789abcdef".to_owned() + &"ab".repeat(SPEC_FIELDS.len());
+        assert!(Fingerprint::is_plausible(&own) && Fingerprint::is_known(&own));
+        for later in [own.clone() + "cd", own.clone() + "cdef", "0123456789abcdef0".to_owned()] {
+            assert!(
+                Fingerprint::is_plausible(&later) && !Fingerprint::is_known(&later),
+                "{later}"
+            );
+        }
+        assert!(!Fingerprint::is_plausible(&"a".repeat(64)));
     }
 
     #[test]

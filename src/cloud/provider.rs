@@ -164,7 +164,8 @@ pub trait Provider: Send + Sync {
     async fn published_prices(&self) -> Result<Vec<PublishedPrice>>;
 
     /// Removes what was made to open ports to instances that are gone, as far as no other instance uses it. Gives what
-    /// stays because an instance uses it still, in the cloud's own words.
+    /// stays and why, in words: an instance uses it still, or it could not be removed, which keeps nothing else from
+    /// being removed.
     ///
     /// # Errors
     /// Those of any call.

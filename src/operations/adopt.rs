@@ -14,6 +14,22 @@ pub(super) fn adopt(instance: Instance, wish: &Wish, name: &InstanceName, reach:
         // The time that a budget comes to follows from the price of that moment.
         spec.ttl = instance.ttl;
     }
+    if instance
+        .spec_fingerprint
+        .as_deref()
+        .is_some_and(|existing| !Fingerprint::is_known(existing))
+    {
+        let reference = &instance.reference;
+        let message = format!(
+            "{name} exists as {reference}, made by another version of cloudctl, so that its spec cannot be compared with \
+             what is asked for"
+        );
+        return Err(Error::new(ErrorKind::AlreadyExists, message)
+            .with_remedy(format!(
+                "use that version or a newer one, or another name, or terminate it first: cloudctl terminate {reference}"
+            ))
+            .with_leftover(reference));
+    }
     let mut differences = Vec::new();
     if let Some(zone) = asked_zone(&instance, reach) {
         differences.push(difference("zone", instance.zone.as_deref(), Some(zone)));

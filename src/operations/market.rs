@@ -1,6 +1,7 @@
 //! The machine types of one place that fit what is asked for, with their prices.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::future::join_all;
 
@@ -33,6 +34,7 @@ pub(super) async fn offers_in(
         place,
         wish,
         catalog,
+        is_warned: AtomicBool::new(false),
     };
     let (mut offers, most) = match &wish.spec.machine_type {
         None if !wish.spec.need.is_empty() => (
@@ -70,22 +72,29 @@ struct Market<'a> {
     place: &'a Place,
     wish: &'a Wish,
     catalog: &'a Catalog,
+    /// Whether it was said that prices could not be looked up.
+    is_warned: AtomicBool,
 }
 
 impl Market<'_> {
-    fn offer(&self, machine: Option<MachineType>, usd_per_hour: Option<f64>) -> Offer {
+    fn offer(&self, machine: Option<MachineType>, price: Result<Option<f64>>) -> Offer {
+        let (usd_per_hour, unpriced) = match price {
+            Ok(price) => (price, None),
+            Err(error) => (None, Some(error)),
+        };
         Offer {
             provider: Arc::clone(self.provider),
             place: self.place.clone(),
             machine,
             usd_per_hour,
+            unpriced,
             is_substitute: false,
         }
     }
 
     /// What was asked for by name, or the default, without looking at it: the create call does.
     fn unseen(&self) -> Offer {
-        self.offer(None, None)
+        self.offer(None, Ok(None))
     }
 
     /// The type that was asked for by name, or else the cloud's default.
@@ -224,14 +233,24 @@ impl Market<'_> {
         }
     }
 
-    async fn price(&self, machine: &MachineType) -> Option<f64> {
+    /// What a machine costs here; `None` is unknown.
+    ///
+    /// # Errors
+    /// Why its price of this moment could not be looked up, which is said: no other price stands in for it.
+    async fn price(&self, machine: &MachineType) -> Result<Option<f64>> {
         let (kind, spot) = (self.provider.kind(), self.wish.spec.spot);
         let live = match spot {
-            true => self.provider.spot_price(self.place, &machine.name).await.ok().flatten(),
-            false => self.provider.own_price(&machine.name),
+            true => self.provider.spot_price(self.place, &machine.name).await,
+            false => Ok(self.provider.own_price(&machine.name)),
         };
+        if let Err(error) = &live
+            && !self.is_warned.swap(true, Ordering::Relaxed)
+        {
+            let region = &self.place.region;
+            tracing::warn!("spot prices of {kind}/{region} are not known, and are left out of the choice: {error}");
+        }
         let known = || self.catalog.price(kind, &self.place.region, machine, spot);
-        live.or_else(|| known().map(|price| price.usd_per_hour))
+        Ok(live?.or_else(|| known().map(|price| price.usd_per_hour)))
     }
 
     /// The error for a need that nothing there meets.

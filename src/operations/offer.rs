@@ -62,6 +62,8 @@ pub struct Offer {
     pub machine: Option<MachineType>,
     /// USD per hour; `None` is unknown, never free.
     pub usd_per_hour: Option<f64>,
+    /// Why the price could not be looked up, if it could not.
+    pub unpriced: Option<Error>,
     /// Whether another machine type comes before it in its region.
     pub is_substitute: bool,
 }
@@ -98,6 +100,12 @@ impl Offer {
         })
     }
 
+    /// Why the price could not be looked up, as the end of a message.
+    fn why_unpriced(&self) -> String {
+        let why = self.unpriced.as_ref().map(|error| format!(": {error}"));
+        why.unwrap_or_default()
+    }
+
     /// How long a budget lasts, in whole minutes.
     fn life(&self, budget: f64) -> Result<Duration> {
         let name = self
@@ -106,8 +114,9 @@ impl Offer {
             .map_or("the machine type", |machine| &machine.name);
         let Some(price) = self.usd_per_hour else {
             let message = format!(
-                "the price of {name} in {} is not known, so a budget cannot be kept",
-                self.location()
+                "the price of {name} in {} is not known, so a budget cannot be kept{}",
+                self.location(),
+                self.why_unpriced()
             );
             return Err(
                 Error::new(ErrorKind::Refused, message).with_remedy("use --ttl, or a machine type with a known price")
@@ -172,9 +181,10 @@ pub(super) fn cheap_enough(offers: Vec<Offer>, most: f64) -> Result<Vec<Offer>> 
             usd(cheapest.usd_per_hour.unwrap_or_default())
         ),
         (None, Some(unknown)) => format!(
-            "the price of {} in {} is not known, so it may be above {most} USD an hour",
+            "the price of {} in {} is not known, so it may be above {most} USD an hour{}",
             name(unknown),
-            unknown.location()
+            unknown.location(),
+            unknown.why_unpriced()
         ),
         (None, None) => format!("nothing that fits is known to cost {most} USD an hour or less"),
     };

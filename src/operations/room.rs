@@ -67,8 +67,5 @@ pub(super) fn no_room(wish: &Wish, reach: &Reach<'_>, missing: &[InstanceName], 
     if let Some(code) = tried.iter().rev().find_map(Error::code) {
         error = error.with_code(code);
     }
-    match tried.iter().find_map(Error::leftover) {
-        Some(leftover) => error.with_leftover(leftover),
-        None => error,
-    }
+    error.with_leftovers(tried.iter().flat_map(Error::leftovers))
 }

@@ -4,7 +4,7 @@ use super::hints::hint_for;
 use super::text::escape;
 use crate::cloud::Error;
 
-/// An error in up to three parts: what failed, the cloud's own code and request id, and the next step. Each is one
+/// An error in parts: what failed, the cloud's own code and request id, what is left over, and the next step. Each is one
 /// line without colours; the first has no prefix.
 pub fn error_text(error: &Error) -> Vec<String> {
     let place = error
@@ -18,12 +18,13 @@ pub fn error_text(error: &Error) -> Vec<String> {
         let request = error.request_id().map(|id| format!(" (request {})", escape(id)));
         lines.push(format!("  {}{}", escape(code), request.unwrap_or_default()));
     }
-    if let Some(leftover) = error.leftover().filter(|leftover| {
-        !error
+    for leftover in error.leftovers() {
+        let is_told = error
             .message()
-            .contains(leftover.rsplit('/').next().unwrap_or_default())
-    }) {
-        lines.push(format!("  it may exist: {}", escape(leftover)));
+            .contains(leftover.rsplit('/').next().unwrap_or_default());
+        if !is_told {
+            lines.push(format!("  it may exist: {}", escape(leftover)));
+        }
     }
     lines.push(format!("hint: {}", escape(&hint_for(error))));
     lines

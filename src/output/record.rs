@@ -8,7 +8,16 @@ use super::hints::hint_for;
 use crate::cloud::{Area, Error, Field, Identity, Image, Instance, Plan, ProviderKind, format_duration};
 
 /// The fields of an error entry, in order.
-pub(super) const ERROR_FIELDS: [&str; 7] = ["location", "kind", "code", "request_id", "message", "hint", "leftover"];
+pub(super) const ERROR_FIELDS: [&str; 8] = [
+    "location",
+    "kind",
+    "code",
+    "request_id",
+    "message",
+    "hint",
+    "leftover",
+    "leftovers",
+];
 
 /// One result: its fields by name, in the order they are shown.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,7 +84,8 @@ impl Record {
             json!(error.request_id()),
             json!(error.message()),
             json!(hint_for(error)),
-            json!(error.leftover()),
+            json!(error.leftovers().first()),
+            json!(error.leftovers()),
         ];
         Self(ERROR_FIELDS.into_iter().zip(values).collect())
     }

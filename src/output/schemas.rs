@@ -122,7 +122,13 @@ pub fn error_schema() -> Value {
             (
                 "leftover",
                 json!({"type": text_or_null}),
-                "What exists, or may exist, although this failed: a VM in full form, or a disk",
+                "What exists, or may exist, although this failed: a VM in full form, or a disk; the first of leftovers",
+            ),
+            (
+                "leftovers",
+                json!({"type": "array", "items": {"type": "string"}}),
+                "All that exists, or may exist, although this failed: VMs in full form, disks, firewall rules, security \
+                 groups",
             ),
         ],
     )

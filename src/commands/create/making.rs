@@ -76,11 +76,11 @@ pub(super) fn tell_present<'a>(present: impl ExactSizeIterator<Item = &'a Instan
 fn announce(creations: &Creations, started: Instant, context: &mut Context) {
     for refusal in &creations.tried {
         let place = refusal.location().unwrap_or_default();
-        match refusal.leftover() {
-            Some(leftover) => context
+        match refusal.leftovers() {
+            [] => context.printer.note(&format!("no room in {place}: {refusal}")),
+            left => context
                 .printer
-                .warning(&format!("no room in {place}: {refusal}; {leftover} is left over")),
-            None => context.printer.note(&format!("no room in {place}: {refusal}")),
+                .warning(&format!("no room in {place}: {refusal}; left over: {}", left.join(", "))),
         }
     }
     if let Some((best, next)) = &creations.taken

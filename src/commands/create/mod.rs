@@ -195,7 +195,12 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     };
     tell_ends(&instances, context);
     connect::tell(&orders, &instances, context);
-    instances.extend(errors.iter().filter_map(only_known));
+    let left: Vec<_> = errors.iter().flat_map(only_known).collect();
+    for instance in left {
+        if !instances.iter().any(|known| known.reference == instance.reference) {
+            instances.push(instance);
+        }
+    }
     finish(&instances, errors, context)?;
     Ok(status)
 }
@@ -238,14 +243,17 @@ fn names_of(orders: &[Order]) -> Result<Vec<InstanceName>> {
     }
 }
 
-/// The VM that an error says may exist: all that is known of it is its id, which belongs on stdout.
-fn only_known(error: &Error) -> Option<Instance> {
+/// The VMs that an error says may exist: all that is known of one is its id, which belongs on stdout.
+fn only_known(error: &Error) -> Vec<Instance> {
     if error.kind() != ErrorKind::UnknownOutcome {
-        return None;
+        return Vec::new();
     }
-    let reference: Reference = error.leftover()?.parse().ok()?;
-    let (kind, place) = reference.scope?;
-    Some(Instance::only_known(kind, place, reference.name_or_id))
+    let known = error.leftovers().iter().filter_map(|leftover| {
+        let reference: Reference = leftover.parse().ok()?;
+        let (kind, place) = reference.scope?;
+        Some(Instance::only_known(kind, place, reference.name_or_id))
+    });
+    known.collect()
 }
 
 /// Prints the result. If stdout is gone, the VMs are named on stderr: they exist.

@@ -35,8 +35,19 @@ pub(super) async fn remove(clients: &Clients, gone: &[cloud::Instance]) -> Resul
         }
         let client = clients.ec2(region).await;
         let deadline = Instant::now() + PATIENCE;
-        for group in groups(&client, region, &names).await? {
-            kept.extend(remove_one(&client, region, &group, &ids, deadline).await?);
+        // Whatever keeps one of them from going, here or in another region, the others go.
+        let groups = match groups(&client, region, &names).await {
+            Ok(groups) => groups,
+            Err(error) => {
+                let names: Vec<&str> = names.into_iter().collect();
+                let names = names.join(", ");
+                kept.push(format!("the security group {names} in {region} could not be removed: {error}"));
+                continue;
+            }
+        };
+        for group in groups {
+            let removed = remove_one(&client, region, &group, &ids, deadline).await;
+            kept.extend(removed.unwrap_or_else(|error| Some(format!("{error} ({region})"))));
         }
     }
     Ok(kept)

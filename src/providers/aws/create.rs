@@ -119,17 +119,18 @@ async fn launch(client: &Client, spec: &InstanceSpec, request: &Request, generat
             // Where EC2 remembers the parameters of what it refused, the token is of no more use. Another process may
             // have had success with it all the same.
             Some("IdempotentParameterMismatch") if was_refused => {
-                if search_all(client, spec, &token).await?.is_empty() {
+                if search_all(client, spec, &token).await.is_ok_and(|found| found.is_empty()) {
                     break;
                 }
                 return after_failure(client, spec, &token, &failure).await;
             }
             _ => {
-                let outcome = after_failure(client, spec, &token, &failure).await;
-                if let (Some(group), true) = (opened, outcome.as_ref().is_err_and(|error| is_refusal(error.kind()))) {
-                    openings::drop_unused(client, region, &group).await;
-                }
-                return outcome;
+                return match (after_failure(client, spec, &token, &failure).await, opened) {
+                    (Err(error), Some(group)) if is_refusal(error.kind()) => {
+                        Err(openings::drop_unused(client, region, &group, error).await)
+                    }
+                    (outcome, _) => outcome,
+                };
             }
         }
     }

@@ -1,4 +1,4 @@
-//! SDK errors as cloudctl's: the kind by the cloud's code, never by message text.
+//! SDK errors as cloudctl's: the kind by the cloud's code; `codes` says where its sentence counts.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -11,7 +11,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_types::error::ErrorMetadata;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use super::codes::{kind_of_code, kind_of_status, remedy_of};
+use super::codes::{kind_of, kind_of_code, kind_of_status, remedy_of};
 use super::server_time::remedy_of_clock;
 use super::unreachable::Unreachable;
 use crate::cloud::{Error, ErrorKind};
@@ -50,7 +50,7 @@ where
         (None, None) => reason_without_code(error),
     };
     let mut translated = told(Error::new(kind, format!("{attempted}: {reason}")), error).at(format!("aws/{place}"));
-    if let Some(remedy) = error.code().and_then(remedy_of) {
+    if let Some(remedy) = error.code().and_then(|code| remedy_of(code, error.message())) {
         translated = translated.with_remedy(remedy);
     }
     if let Some(remedy) = find::<E, Unreachable>(error).and_then(|unreachable| unreachable.remedy.as_ref()) {
@@ -119,7 +119,9 @@ where
     match error {
         SdkError::ConstructionFailure(_) => ErrorKind::Internal,
         SdkError::ServiceError(service) => match error.code() {
-            Some(code) => kind_of_code(code).unwrap_or_else(|| kind_of_status(service.raw().status().as_u16())),
+            Some(code) => {
+                kind_of(code, error.message()).unwrap_or_else(|| kind_of_status(service.raw().status().as_u16()))
+            }
             // Something else has answered, and whether the cloud got the request is not known from it.
             None => ErrorKind::Network,
         },

@@ -52,10 +52,14 @@ pub(super) async fn make(client: &Client, region: &str, vpc: &str, openings: &[O
             // A new group's tags can be seen later than the group.
             (Some(_), _) => {}
             (None, _) => {
-                if let Some(id) = create(client, region, vpc, &name).await?
-                    && authorize(client, region, &id, &openings.iter().copied().collect::<Vec<_>>()).await?
-                {
-                    return Ok(id);
+                if let Some(id) = create(client, region, vpc, &name).await? {
+                    let all: Vec<_> = openings.iter().copied().collect();
+                    match authorize(client, region, &id, &all).await {
+                        Ok(true) => return Ok(id),
+                        Ok(false) => {}
+                        // It opens nothing, and nothing has it yet.
+                        Err(error) => return Err(drop_unused(client, region, &id, error).await),
+                    }
                 }
             }
         }
@@ -90,11 +94,18 @@ async fn find(client: &Client, region: &str, vpc: &str, name: &str) -> Result<Op
 }
 
 /// Removes the group of a launch that was refused, if nothing uses it: EC2 itself refuses to delete one that is in use. A
-/// run that wants it at the same moment makes it again. What cannot be removed costs nothing and is found the next time.
-pub(super) async fn drop_unused(client: &Client, region: &str, id: &str) {
+/// run that wants it at the same moment makes it again. What cannot be removed costs nothing and is found the next time;
+/// the error of the launch tells of it.
+pub(super) async fn drop_unused(client: &Client, region: &str, id: &str, error: Error) -> Error {
     tracing::debug!(operation = "DeleteSecurityGroup", place = region, "call");
-    if let Err(error) = client.delete_security_group().group_id(id).send().await {
-        tracing::debug!(code = error.code(), "the security group stays");
+    match client.delete_security_group().group_id(id).send().await {
+        Ok(_) => error,
+        // Another instance has it, or another run removed it.
+        Err(kept) if kept.code() == Some("DependencyViolation") || is_gone(kept.code()) => error,
+        Err(kept) => {
+            tracing::debug!(code = kept.code(), "the security group stays");
+            error.with_leftover(format_args!("aws/{region}/{id}"))
+        }
     }
 }
 

@@ -157,11 +157,8 @@ fn unknown(error: Error) -> Error {
 }
 
 fn with_leftover(error: Error, all: &[Instance]) -> Error {
-    let living: Vec<_> = all.iter().filter(|found| !found.state.is_gone()).collect();
-    match living.first() {
-        Some(found) => error.with_leftover(&found.reference),
-        None => error,
-    }
+    let living = all.iter().filter(|found| !found.state.is_gone());
+    error.with_leftovers(living.map(|found| &found.reference))
 }
 
 /// What to do where the outcome is unknown.

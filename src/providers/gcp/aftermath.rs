@@ -126,27 +126,15 @@ impl Creation<'_> {
         let since = operation.insert_time.as_deref().and_then(|time| time.parse().ok());
         let patience = CLEANUP_DEADLINE.saturating_sub(start.elapsed());
         let disks = disks::left_by(self.client, &self.request.zone, names, since, patience).await;
-        let disks: Vec<_> = disks
-            .iter()
-            .map(|disk| format!("gcp/{}/{disk}", self.request.zone))
-            .collect();
-        if disks.is_empty() {
-            error
-        } else {
-            error.with_leftover(disks.join(", "))
-        }
+        error.with_leftovers(disks.iter().map(|disk| format!("gcp/{}/{disk}", self.request.zone)))
     }
 
     /// The error of a call of which it is not known whether it made something; `left` is there, or may be.
     pub(super) fn unknown(&self, left: Vec<InstanceRef>, error: Error) -> Error {
         let error = error.as_kind(ErrorKind::UnknownOutcome);
-        let error = error.with_remedy("run the same command again: it finds what is there, and makes the rest");
-        let left: Vec<_> = left.iter().map(ToString::to_string).collect();
-        if left.is_empty() {
-            error
-        } else {
-            error.with_leftover(left.join(", "))
-        }
+        error
+            .with_remedy("run the same command again: it finds what is there, and makes the rest")
+            .with_leftovers(left)
     }
 
     /// The one instance of that id.

@@ -45,7 +45,11 @@ pub(super) struct Creation<'a> {
 /// Makes the instance of that generation; see [`Provider::create`](crate::cloud::Provider::create).
 pub(super) async fn create(client: &Client, spec: &InstanceSpec, generation: u32) -> Result<Created> {
     let creation = Creation::prepare(client, spec, generation).await?;
-    openings::around(client, creation.request.openings.as_ref(), creation.make()).await
+    let reference = |made: &Created| match made {
+        Created::Instance(made) => vec![made.reference.clone()],
+        Created::TokenSpent => Vec::new(),
+    };
+    openings::around(client, creation.request.openings.as_ref(), creation.make(), reference).await
 }
 
 impl<'a> Creation<'a> {
@@ -147,7 +151,10 @@ impl Creation<'_> {
     }
 
     pub(super) async fn made(&self, api: model::Instance) -> Result<Created> {
-        let read = described(self.client, api).await?;
+        let id = api.id;
+        // It is there: that it cannot be described is no reason to lose its id.
+        let read = described(self.client, api).await;
+        let read = read.map_err(|error| self.unknown(self.left(id), error))?;
         if read.state.is_gone() {
             return Ok(Created::TokenSpent);
         }

@@ -50,7 +50,8 @@ pub(super) async fn create(client: &Client, spec: &InstanceSpec, generation: u32
     let creation = Creation::prepare(client, spec, generation).await?;
     let body = bulk_of(creation.request.body.clone(), &names)?;
     let group = Group { creation, names, body };
-    let made = openings::around(client, group.creation.request.openings.as_ref(), group.make()).await?;
+    let references = |made: &Vec<Instance>| made.iter().map(|one| one.reference.clone()).collect();
+    let made = openings::around(client, group.creation.request.openings.as_ref(), group.make(), references).await?;
     group.protected(made).await
 }
 
@@ -200,7 +201,7 @@ impl Group<'_> {
                 .context("they are made, but not all of them are protected")
                 .as_kind(ErrorKind::UnknownOutcome)
                 .with_remedy(format!("protect them: cloudctl protect {}", all.join(" ")))
-                .with_leftover(all.join(", ")));
+                .with_leftovers(made.iter().map(|instance| &instance.reference)));
         }
         for instance in &mut made {
             instance.protected = Some(true);

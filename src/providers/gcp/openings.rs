@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use google_cloud_compute_v1::model::instance::Status;
 use google_cloud_compute_v1::model::{Firewall, FirewallList, Operation};
 
@@ -19,7 +19,7 @@ use super::operation_error::of_operation;
 use super::pages::{Page, all_pages};
 use super::replay::{Failure, prepared};
 use super::tags::{Tagged, tagged};
-use crate::cloud::{Error, ErrorKind, Instance, Result};
+use crate::cloud::{Error, ErrorKind, Instance, InstanceRef, Result};
 
 /// How long a change of a rule is followed; most take ten seconds.
 const OPERATION_DEADLINE: Duration = Duration::from_secs(90);
@@ -28,41 +28,71 @@ const OPERATION_DEADLINE: Duration = Duration::from_secs(90);
 /// time may remove the rules in between. What was opened for an instance that was then refused is closed again.
 ///
 /// # Errors
-/// Those of `make`. `AlreadyExists` if a rule of the same name is not ours or was changed; those of any call.
+/// Those of `make`. `AlreadyExists` if a rule of the same name is not ours or was changed; `UnknownOutcome` with the
+/// references of what was made, by `references`, if its ports could not be seen to; those of any call, with the rules
+/// that they leave behind.
 pub(super) async fn around<T>(
     client: &Client,
     openings: Option<&Openings>,
     make: impl Future<Output = Result<T>>,
+    references: impl Fn(&T) -> Vec<InstanceRef>,
 ) -> Result<T> {
     let Some(openings) = openings else {
         return make.await;
     };
-    let opened = ensure(client, openings).await?;
+    let opened = match ensure(client, openings).await {
+        (opened, Ok(())) => opened,
+        (opened, Err(error)) => return Err(without_rules(client, openings, &opened, error).await),
+    };
     match make.await {
-        Ok(made) => match ensure(client, openings).await {
-            Ok(_) => Ok(made),
-            Err(error) => Err(error
-                .context("the VM is made, but its ports may not be open")
-                .as_kind(ErrorKind::UnknownOutcome)
-                .with_remedy("look at the VM with `cloudctl describe`; to begin anew, terminate it first")),
-        },
-        Err(error) => {
-            if opened && error.kind() != ErrorKind::UnknownOutcome {
-                let tags = BTreeSet::from([openings.tag.clone()]);
-                if let Err(error) = remove_unused(client, &tags, &BTreeSet::new()).await {
-                    tracing::warn!("the firewall rule {} is left: {error}", openings.tag);
-                }
+        Ok(made) => {
+            let made_now = references(&made);
+            if made_now.is_empty() {
+                return Ok(made);
             }
-            Err(error)
+            match ensure(client, openings).await.1 {
+                Ok(()) => Ok(made),
+                Err(error) => Err(error
+                    .context("the VM is made, but its ports may not be open")
+                    .as_kind(ErrorKind::UnknownOutcome)
+                    .with_remedy("look at the VM with `cloudctl describe`; to begin anew, terminate it first")
+                    .with_leftovers(made_now)),
+            }
         }
+        Err(error) if error.kind() == ErrorKind::UnknownOutcome => Err(error),
+        Err(error) => Err(without_rules(client, openings, &opened, error).await),
     }
 }
 
-/// Sees to it that the rules are there. Says whether any was made now.
-async fn ensure(client: &Client, openings: &Openings) -> Result<bool> {
+/// Removes the rules that were made for what was then refused. The error tells of those that stay.
+async fn without_rules(client: &Client, openings: &Openings, opened: &[String], error: Error) -> Error {
+    if opened.is_empty() {
+        return error;
+    }
+    let tags = BTreeSet::from([openings.tag.clone()]);
+    let left: Vec<String> = match remove_unused(client, &tags, &BTreeSet::new()).await {
+        Ok(removal) => removal.failed.into_iter().map(|(name, _)| name).collect(),
+        Err(trouble) => {
+            tracing::debug!(error = %trouble, "the firewall rules stay");
+            opened.to_vec()
+        }
+    };
+    error.with_leftovers(left.iter().map(|name| format!("gcp/global/firewalls/{name}")))
+}
+
+/// Sees to it that the rules are there. Gives the names of those that were made now, and what kept others from it.
+async fn ensure(client: &Client, openings: &Openings) -> (Vec<String>, Result<()>) {
     let rules = openings.rules();
-    let ensured = try_join_all(rules.iter().map(|rule| ensure_rule(client, rule))).await?;
-    Ok(ensured.contains(&true))
+    let ensured = join_all(rules.iter().map(|rule| ensure_rule(client, rule))).await;
+    let (mut opened, mut result) = (Vec::new(), Ok(()));
+    for (rule, ensured) in rules.iter().zip(ensured) {
+        match ensured {
+            Ok(true) => opened.extend(rule.name.clone()),
+            Ok(false) => {}
+            Err(error) => result = result.and(Err(error)),
+        }
+    }
+    (opened, result)
 }
 
 async fn ensure_rule(client: &Client, rule: &Firewall) -> Result<bool> {
@@ -151,23 +181,40 @@ pub(super) async fn remove(client: &Client, gone: &[Instance]) -> Result<Vec<Str
         .flat_map(|instance| instance.openings.iter().cloned())
         .collect();
     let ids = gone.iter().map(|instance| instance.reference.id.clone()).collect();
-    remove_unused(client, &tags, &ids).await
+    let Removal { used, failed } = remove_unused(client, &tags, &ids).await?;
+    let failed = failed.into_iter();
+    let failed = failed.map(|(name, error)| format!("the firewall rule {name} could not be removed: {error}"));
+    Ok(used.into_iter().chain(failed).collect())
 }
 
-async fn remove_unused(client: &Client, tags: &BTreeSet<String>, gone: &BTreeSet<String>) -> Result<Vec<String>> {
+/// What came of removing rules.
+#[derive(Default)]
+struct Removal {
+    /// The tags that an instance has still.
+    used: BTreeSet<String>,
+    /// The rules that no instance needs, and that could not be removed.
+    failed: Vec<(String, Error)>,
+}
+
+async fn remove_unused(client: &Client, tags: &BTreeSet<String>, gone: &BTreeSet<String>) -> Result<Removal> {
     if tags.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Removal::default());
     }
     let rules = ours(client, tags).await?;
     if rules.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Removal::default());
     }
     let used = used(client, tags, gone).await?;
     let unused = rules
         .iter()
         .filter(|rule| tag_of(rule).is_some_and(|tag| !used.contains(tag)));
-    try_join_all(unused.map(|rule| delete(client, rule.name.as_deref().unwrap_or_default()))).await?;
-    Ok(used.into_iter().collect())
+    let names: Vec<&str> = unused.filter_map(|rule| rule.name.as_deref()).collect();
+    // Whatever keeps one of them from going, the others go.
+    let deleted = join_all(names.iter().map(|name| delete(client, name))).await;
+    let failed = names.iter().zip(deleted);
+    let failed = failed.filter_map(|(name, deleted)| Some(((*name).to_owned(), deleted.err()?)));
+    let failed = failed.collect();
+    Ok(Removal { used, failed })
 }
 
 /// Those of the tags that an instance has which is neither among those that are gone nor going. All of them where a

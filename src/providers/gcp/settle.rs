@@ -101,7 +101,8 @@ impl Creation<'_> {
 
     /// The instance as it was asked for, with the id that the answer has.
     fn as_asked_for(&self, operation: &Operation) -> Result<Created> {
-        let made = self.presumed(self.spec.name.as_str(), operation.target_id, operation)?;
+        let made = self.presumed(self.spec.name.as_str(), operation.target_id, operation);
+        let made = made.map_err(|error| self.unknown(self.left(operation.target_id), error))?;
         Ok(Created::Instance(Box::new(made)))
     }
 
