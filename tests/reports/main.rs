@@ -15,4 +15,6 @@ mod support;
 
 mod environment;
 mod names;
+mod request_ids;
+mod same_spec;
 mod terminating;
