@@ -4,15 +4,16 @@ use super::offer::{Wish, usd};
 use super::widen::{Fallback, Reach, Site};
 use crate::catalog::{Catalog, DEFAULT_IMAGE};
 use crate::cloud::{
-    Error, ErrorKind, Fingerprint, Instance, InstanceName, InstanceSpec, InstanceState, Result, SshKey, format_duration,
+    Architecture, Error, ErrorKind, Fingerprint, Instance, InstanceName, InstanceSpec, InstanceState, Labels, Result,
+    SshKey, format_duration,
 };
 
-/// Takes the existing instance for the asked one if it is what is asked for: made from the same spec, or the same in
-/// every field that is asked for now. What may go elsewhere may be there.
+/// Takes the existing instance for the asked one if it is what would be made now: made from the same spec, or the same in
+/// every field in which the specs differ, by what the instance itself tells. What may go elsewhere may be there.
 ///
-/// A field that is not asked for now is not compared: whoever says nothing of it takes what is there. A flag that is
-/// given is met, or the difference is an error; so `--cpus 2` is no other wish for a machine of four that was made
-/// without a wish, but it is for one that was made by `--cpus 4`.
+/// A field of which nothing is said now means the default, then as now: an instance that was made with another value is
+/// another one, whether it was the type, the TTL or the user data. A need, such as `--cpus 2`, is met by a bigger machine
+/// that was made without one; but another need than the one then is another spec.
 pub(super) fn adopt(instance: Instance, wish: &Wish, name: &InstanceName, reach: &Reach<'_>) -> Result<Instance> {
     let mut spec = wish.spec.clone();
     if wish.budget.is_some() {
@@ -30,6 +31,9 @@ pub(super) fn adopt(instance: Instance, wish: &Wish, name: &InstanceName, reach:
             existing: &instance,
             made_from: existing,
             spec: &spec,
+            default_type: reach
+                .provider(instance.provider)
+                .map(|provider| provider.default_machine_type(instance.architecture.unwrap_or(Architecture::X86_64))),
             catalog: reach.catalog,
         };
         for field in asked.differing_fields(existing) {
@@ -37,6 +41,8 @@ pub(super) fn adopt(instance: Instance, wish: &Wish, name: &InstanceName, reach:
                 differences.push("the spec differs".to_owned());
             } else if Fingerprint::is_set(asked.as_str(), field) {
                 differences.extend(comparison.difference(field));
+            } else {
+                differences.extend(comparison.difference_to_default(field));
             }
         }
     }
@@ -120,6 +126,8 @@ struct Comparison<'a> {
     /// The fingerprint of the spec that it was made from.
     made_from: &'a str,
     spec: &'a InstanceSpec,
+    /// The machine type that is taken where none is asked for.
+    default_type: Option<&'static str>,
     catalog: &'a Catalog,
 }
 
@@ -138,14 +146,16 @@ impl Comparison<'_> {
             }
             "label" => {
                 let is_there = |(key, value): (&String, &String)| existing.labels.get(key) == Some(value);
-                if spec.labels.iter().all(is_there) {
+                let has_no_others = !self.was_asked_for(field) || spec.labels.len() == existing.labels.len();
+                if spec.labels.iter().all(is_there) && has_no_others {
                     return None;
                 }
-                // Those that are asked for, as they are.
-                let has = existing.labels.iter().filter(|(key, _)| spec.labels.contains_key(*key));
-                let has = has.map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>();
-                let asked = spec.labels.iter().map(|(key, value)| format!("{key}={value}"));
-                Some(shown(field, Some(&or_none(&has)), &asked.collect::<Vec<_>>().join(",")))
+                let has = label_list(&existing.labels);
+                Some(shown(
+                    field,
+                    Some(has.as_deref().unwrap_or("none")),
+                    &label_list(&spec.labels).unwrap_or_default(),
+                ))
             }
             "spot" => (!existing.spot).then(|| shown(field, Some("no"), "yes")),
             "protect" => match existing.protected {
@@ -187,6 +197,59 @@ impl Comparison<'_> {
             // What is in them is not shown.
             _ => Some(format!("{field} differs")),
         }
+    }
+
+    /// What differs in a field that was asked for then and is not now, so that the default is wanted; nothing if the
+    /// instance has it.
+    fn difference_to_default(&self, field: &str) -> Option<String> {
+        let existing = self.existing;
+        let is_default_type = self.default_type.is_some() && existing.machine_type.as_deref() == self.default_type;
+        let machine = || {
+            self.catalog
+                .machine_type(existing.provider, existing.machine_type.as_deref()?)
+        };
+        let setup = || existing.setup.get(field)?.first().cloned();
+        let has = match field {
+            "type" | "cpus" | "memory" | "arch" | "gpu" if is_default_type && self.spec.effective_type().is_none() => {
+                return None;
+            }
+            "type" => existing.machine_type.clone(),
+            "cpus" => existing
+                .cpus
+                .or_else(|| Some(machine()?.cpus))
+                .map(|cpus| cpus.to_string()),
+            "memory" => existing
+                .memory_gib
+                .or_else(|| Some(machine()?.memory_gib))
+                .map(|memory| format!("{memory} GiB")),
+            "arch" => existing.architecture.map(|architecture| architecture.to_string()),
+            "image" => {
+                let default = InstanceSpec {
+                    image: Some(DEFAULT_IMAGE.to_owned()),
+                    ..self.spec.clone()
+                };
+                if !Fingerprint::of(&default)
+                    .differing_fields(self.made_from)
+                    .contains(&field)
+                {
+                    return None;
+                }
+                existing.image.clone()
+            }
+            "label" => label_list(&existing.labels),
+            "spot" if !existing.spot => return None,
+            "protect" if existing.protected == Some(false) => return None,
+            "no-public-ip" if existing.public_ip.is_some() => return None,
+            "spot" | "protect" | "no-public-ip" => Some("yes".to_owned()),
+            "ttl" => Some(existing.ttl.map(format_duration)?),
+            // What is in them is not shown.
+            "user-data" | "native" | "ssh-key" => None,
+            _ => setup(),
+        };
+        Some(match has {
+            Some(has) => format!("{field} is {has}, and was asked for then but not now"),
+            None => format!("{field} differs: it was asked for then but not now"),
+        })
     }
 
     fn was_asked_for(&self, field: &str) -> bool {
@@ -273,10 +336,8 @@ fn shown(field: &str, existing: Option<&str>, asked: &str) -> String {
     }
 }
 
-fn or_none(words: &[String]) -> String {
-    if words.is_empty() {
-        "none".to_owned()
-    } else {
-        words.join(",")
-    }
+fn label_list(labels: &Labels) -> Option<String> {
+    let all = labels.iter().map(|(key, value)| format!("{key}={value}"));
+    let all = all.collect::<Vec<_>>();
+    (!all.is_empty()).then(|| all.join(","))
 }

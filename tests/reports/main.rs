@@ -13,6 +13,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod dry_run;
 mod environment;
 mod names;
 mod request_ids;

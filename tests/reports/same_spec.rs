@@ -51,8 +51,13 @@ fn type_that_the_default_gave_is_adopted() {
 #[test]
 fn type_that_is_the_default_need_not_be_said_again() {
     for kind in CLOUDS {
-        let machine_type = default_type(&Backend::start(*kind));
+        let backend = Backend::start(*kind);
+        let machine_type = default_type(&backend);
         is_adopted(*kind, &["--type", &machine_type], &[]);
+        // Another one is not what this command would make.
+        let other = backend.other_type();
+        let told = format!("type is {other}, and was asked for then but not now");
+        is_refused(*kind, &["--type", other], &[], &told);
     }
 }
 
@@ -81,7 +86,12 @@ fn size_that_the_machine_has_is_adopted() {
     for kind in CLOUDS {
         is_adopted(*kind, &[], &["--cpus", "1"]);
         is_adopted(*kind, &[], &["--cpus", "1", "--memory", "1"]);
-        is_adopted(*kind, &["--cpus", "2", "--memory", "4"], &["--cpus", "2"]);
+        is_refused(
+            *kind,
+            &["--cpus", "2", "--memory", "4"],
+            &["--cpus", "2"],
+            "and was asked for then but not now",
+        );
     }
 }
 
@@ -120,8 +130,18 @@ fn labels_are_compared_as_they_are() {
             "label is team=x, not team=y",
         );
         is_refused(*kind, &[], &["-l", "team=y"], "label is none, not team=y");
-        is_adopted(*kind, &["-l", "team=x", "-l", "env=ci"], &["-l", "env=ci"]);
-        is_adopted(*kind, &["-l", "team=x"], &[]);
+        is_refused(
+            *kind,
+            &["-l", "team=x", "-l", "env=ci"],
+            &["-l", "env=ci"],
+            "label is env=ci,team=x, not env=ci",
+        );
+        is_refused(
+            *kind,
+            &["-l", "team=x"],
+            &[],
+            "label is team=x, and was asked for then but not now",
+        );
     }
 }
 
@@ -142,8 +162,12 @@ fn label_that_was_put_on_later_is_adopted() {
 fn spot_is_compared_as_it_is() {
     for kind in CLOUDS {
         is_refused(*kind, &[], &["--spot"], "spot is no, not yes");
-        // What is not asked for is not compared.
-        is_adopted(*kind, &["--spot"], &[]);
+        is_refused(
+            *kind,
+            &["--spot"],
+            &[],
+            "spot is yes, and was asked for then but not now",
+        );
     }
 }
 
@@ -153,7 +177,12 @@ fn time_to_live_is_compared_as_it_is() {
         is_refused(*kind, &["--ttl", "2h"], &["--ttl", "3h"], "ttl is 2h, not 3h");
         is_refused(*kind, &[], &["--ttl", "3h"], "ttl is never, not 3h");
         is_adopted(*kind, &["--ttl", "120m"], &["--ttl", "2h"]);
-        is_adopted(*kind, &["--ttl", "2h"], &[]);
+        is_refused(
+            *kind,
+            &["--ttl", "2h"],
+            &[],
+            "ttl is 2h, and was asked for then but not now",
+        );
     }
 }
 

@@ -25,6 +25,9 @@ const GROUP_ATTEMPTS: u32 = 5;
 pub(super) async fn plan(client: &Client, spec: &InstanceSpec) -> Result<Plan> {
     let region = &spec.place.region;
     let request = Request::resolve(client, spec).await?;
+    if let (Some(vpc), false) = (&request.network.vpc, spec.openings.is_empty()) {
+        openings::check(client, region, vpc, &spec.openings).await?;
+    }
     tracing::debug!(operation = "RunInstances", place = region, dry_run = true, "call");
     let call = request.call(client, spec, &request.network.groups, 0);
     match call.dry_run(true).send().await {

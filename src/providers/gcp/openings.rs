@@ -58,6 +58,20 @@ pub(super) async fn around<T>(
     }
 }
 
+/// Checks that those of the rules that are there are ours and do what they should. Changes nothing.
+///
+/// # Errors
+/// `AlreadyExists` if one is not ours or was changed; those of any call.
+pub(super) async fn check(client: &Client, openings: Option<&Openings>) -> Result<()> {
+    for rule in openings.map(Openings::rules).unwrap_or_default() {
+        let name = rule.name.as_deref().unwrap_or_default();
+        if let Some(there) = by_name(client, name).await? {
+            fitting(name, &there, &rule)?;
+        }
+    }
+    Ok(())
+}
+
 /// Sees to it that the rules are there. Says whether any was made now.
 async fn ensure(client: &Client, openings: &Openings) -> Result<bool> {
     let rules = openings.rules();

@@ -23,7 +23,8 @@ use super::scheduling::scheduling;
 use crate::catalog::DEFAULT_IMAGE;
 use crate::cloud::{Error, InstanceSpec, Labels, Place, Plan, ProviderKind, Result};
 
-const DEFAULT_MACHINE_TYPE: &str = "e2-small";
+/// The machine type of an instance for which none was asked.
+pub(super) const DEFAULT_MACHINE_TYPE: &str = "e2-small";
 /// All that IAM grants the service account: scopes are the older mechanism and only cut down.
 const ALL_SCOPES: &str = "https://www.googleapis.com/auth/cloud-platform";
 
