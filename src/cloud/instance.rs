@@ -1,5 +1,6 @@
 //! An instance as every cloud can describe it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -208,6 +209,9 @@ pub struct Instance {
     /// Whether it costs something else than a plain machine of its type with Linux: its system has a licence that is
     /// charged for, or it has a host of its own.
     pub has_other_price: bool,
+    /// What else it was set up with, by the flags' names: each value in all the words in which it can be asked for, the
+    /// first of which is shown. What the listing does not tell is left out.
+    pub setup: BTreeMap<&'static str, Vec<String>>,
     /// Which life of its name this is.
     pub generation: Option<u32>,
     /// Why it is in its state, if the cloud says, in the cloud's own code.
@@ -266,6 +270,7 @@ impl Instance {
             openings: Vec::new(),
             attached_gpu: None,
             has_other_price: false,
+            setup: BTreeMap::new(),
             generation: None,
             state_reason: None,
             failure: None,

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::{
-    Course, Error, Image, Instance, InstanceRef, InstanceSpec, ListFilter, Listing, Location, MachineType, Pages,
-    Place, Plan, ProviderKind, Result, SurvivingDisk,
+    Architecture, Course, Error, Image, Instance, InstanceRef, InstanceSpec, ListFilter, Listing, Location,
+    MachineType, Pages, Place, Plan, ProviderKind, Result, SurvivingDisk,
 };
 
 /// The time of day, handed in so that a test can set it.
@@ -103,6 +103,9 @@ pub trait Provider: Send + Sync {
     /// # Errors
     /// `InvalidSpec` and `Unsupported` for what this cloud cannot make; those of any call.
     async fn plan(&self, spec: &InstanceSpec) -> Result<Plan>;
+
+    /// The machine type of an image of that architecture, where a spec asks for none.
+    fn default_machine_type(&self, architecture: Architecture) -> &'static str;
 
     /// Makes the instance, marked as ours by the very call that makes it.
     ///

@@ -5,7 +5,8 @@ use sha2::{Digest, Sha256};
 use super::{InstanceSpec, ProviderKind};
 
 /// Derived from the place and the name and never from the spec: were the spec in it, the same name with an
-/// edited spec would make a second instance. Every cloudctl process derives the same token.
+/// edited spec would make a second instance. Every cloudctl process derives the same token. Not for Compute Engine, where
+/// the name itself is unique.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IdempotencyToken([u8; 32]);
 

@@ -8,8 +8,8 @@ use crate::cloud::{Error, ErrorKind, Instance, ListFilter, ProviderKind, Referen
 use crate::context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::{
-    Expired, Goal, LabelSelector, Selectors, TerminationPlan, close_openings, find_expired, plan_termination,
-    report_surviving_disks, take_inventory, terminate,
+    Expired, Goal, LabelSelector, Selectors, TerminationPlan, close_openings, find_expired, foretell_protection,
+    plan_termination, report_surviving_disks, take_inventory, terminate,
 };
 use crate::output::{INSTANCES, Report, shown_name};
 
@@ -34,7 +34,8 @@ pub struct Args {
     /// Do not ask
     #[arg(short, long)]
     yes: bool,
-    /// Show what would be terminated, and terminate nothing
+    /// Show what would be terminated, and terminate nothing; with the exit code that terminating would have, but for a
+    /// missing -y
     #[arg(long)]
     dry_run: bool,
     /// Refuse unless exactly so many VMs are selected
@@ -69,20 +70,30 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         instances: selected,
         untold,
     } = select(&args, context).await?;
-    let mut plan = plan_termination(selected, args.include_unmanaged, args.expect)?;
+    let shown = if args.dry_run { selected.clone() } else { Vec::new() };
+    let mut plan = match plan_termination(selected, args.include_unmanaged, args.expect) {
+        Ok(plan) => plan,
+        Err(refusal) if args.dry_run => return show_refused(shown, refusal, context),
+        Err(refusal) => return Err(refusal.into()),
+    };
     if args.expired {
         plan = plan.only_overdue();
     }
     note_what_is_there(&plan, context);
     if args.dry_run {
-        return show(plan, untold, context);
+        let refusal = match check_accounts(plan.doomed(), context).await {
+            Ok(()) => check_number(&args, &plan, context).err(),
+            Err(refusal) => Some(refusal),
+        };
+        let clouds = context.clouds();
+        let plan = foretell_protection(&|kind| clouds.get(kind), plan, &context.interrupt).await?;
+        return show(plan, refusal, untold, context);
     }
     if !plan.doomed().is_empty() {
         check_accounts(plan.doomed(), context).await?;
-        if !args.yes {
-            confirm(&plan, context)?;
-        } else if !args.selectors.is_empty() && !args.expired && args.expect.is_none() && plan.doomed().len() > MANY {
-            require_expect(&plan, context)?;
+        match args.yes {
+            false => confirm(&plan, context)?,
+            true => check_number(&args, &plan, context)?,
         }
     }
 
@@ -137,20 +148,41 @@ fn note_what_is_there(plan: &TerminationPlan, context: &mut Context) {
     }
 }
 
-/// Shows what a plan comes to, with the exit code that carrying it out would have.
-fn show(plan: TerminationPlan, untold: Vec<Error>, context: &mut Context) -> anyhow::Result<ExitStatus> {
+/// Shows what a plan comes to, with the exit code that carrying it out would have: that of the refusal, if there is one.
+fn show(
+    plan: TerminationPlan,
+    refusal: Option<Error>,
+    untold: Vec<Error>,
+    context: &mut Context,
+) -> anyhow::Result<ExitStatus> {
     let doomed = plan.doomed().to_vec();
-    let errors: Vec<_> = plan.into_spared().into_iter().chain(untold).collect();
+    let refused = refusal.as_ref().map(|refusal| ExitStatus::of(refusal.kind()));
+    let spared = plan.into_spared().into_iter();
+    let errors: Vec<_> = refusal.into_iter().chain(spared).chain(untold).collect();
     if !doomed.is_empty() {
         context
             .printer
             .note(&format!("would terminate {}; nothing was terminated", count(&doomed)));
     }
-    let status = ExitStatus::of_batch(doomed.len(), &errors);
+    let status = refused.unwrap_or_else(|| ExitStatus::of_batch(doomed.len(), &errors));
     let now = context.now();
     context
         .printer
         .report(&Report::of_instances(&doomed, errors), &INSTANCES, now)?;
+    Ok(status)
+}
+
+/// Shows what was selected, and why none of it would be terminated.
+fn show_refused(selected: Vec<Instance>, refusal: Error, context: &mut Context) -> anyhow::Result<ExitStatus> {
+    let alive: Vec<_> = selected
+        .into_iter()
+        .filter(|instance| !instance.state.is_gone())
+        .collect();
+    let status = ExitStatus::of(refusal.kind());
+    let now = context.now();
+    context
+        .printer
+        .report(&Report::of_instances(&alive, vec![refusal]), &INSTANCES, now)?;
     Ok(status)
 }
 
@@ -268,8 +300,10 @@ fn confirm(plan: &TerminationPlan, context: &mut Context) -> anyhow::Result<()> 
         .into())
 }
 
-fn require_expect(plan: &TerminationPlan, context: &Context) -> Result<()> {
-    if context.printer.terminal().input {
+/// Where nobody can be asked, many that were selected by their labels are terminated only by their number.
+fn check_number(args: &Args, plan: &TerminationPlan, context: &Context) -> Result<()> {
+    let is_by_label = !args.selectors.is_empty() && !args.expired;
+    if !is_by_label || args.expect.is_some() || plan.doomed().len() <= MANY || context.printer.terminal().input {
         return Ok(());
     }
     let doomed = plan.doomed();

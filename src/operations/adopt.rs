@@ -2,12 +2,18 @@
 
 use super::offer::{Wish, usd};
 use super::widen::{Fallback, Reach, Site};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, DEFAULT_IMAGE};
 use crate::cloud::{
-    Error, ErrorKind, Fingerprint, Instance, InstanceName, InstanceSpec, Result, SshKey, format_duration,
+    Architecture, Error, ErrorKind, Fingerprint, Instance, InstanceName, InstanceSpec, InstanceState, Labels, Result,
+    SshKey, format_duration,
 };
 
-/// Takes the existing instance for the asked one if it was made from the same spec. What may go elsewhere may be there.
+/// Takes the existing instance for the asked one if it is what would be made now: made from the same spec, or the same in
+/// every field in which the specs differ, by what the instance itself tells. What may go elsewhere may be there.
+///
+/// A field of which nothing is said now means the default, then as now: an instance that was made with another value is
+/// another one, whether it was the type, the TTL or the user data. A need, such as `--cpus 2`, is met by a bigger machine
+/// that was made without one; but another need than the one then is another spec.
 pub(super) fn adopt(instance: Instance, wish: &Wish, name: &InstanceName, reach: &Reach<'_>) -> Result<Instance> {
     let mut spec = wish.spec.clone();
     if wish.budget.is_some() {
@@ -32,16 +38,29 @@ pub(super) fn adopt(instance: Instance, wish: &Wish, name: &InstanceName, reach:
     }
     let mut differences = Vec::new();
     if let Some(zone) = asked_zone(&instance, reach) {
-        differences.push(difference("zone", instance.zone.as_deref(), Some(zone)));
+        differences.push(shown("zone", instance.zone.as_deref(), &zone));
     }
     // Tags can lag behind the instance; an id that the cloud just returned for our own token is trusted.
     if let Some(existing) = &instance.spec_fingerprint {
-        let fields = Fingerprint::of(&spec).differing_fields(existing);
-        differences.extend(
-            fields
-                .into_iter()
-                .map(|field| describe_difference(field, &instance, &spec)),
-        );
+        let asked = Fingerprint::of(&spec);
+        let comparison = Comparison {
+            existing: &instance,
+            made_from: existing,
+            spec: &spec,
+            default_type: reach
+                .provider(instance.provider)
+                .map(|provider| provider.default_machine_type(instance.architecture.unwrap_or(Architecture::X86_64))),
+            catalog: reach.catalog,
+        };
+        for field in asked.differing_fields(existing) {
+            if field == "spec" {
+                differences.push("the spec differs".to_owned());
+            } else if Fingerprint::is_set(asked.as_str(), field) {
+                differences.extend(comparison.difference(field));
+            } else {
+                differences.extend(comparison.difference_to_default(field));
+            }
+        }
     }
     if differences.is_empty() {
         return Ok(instance);
@@ -117,79 +136,224 @@ fn asked_zone(instance: &Instance, reach: &Reach<'_>) -> Option<String> {
     place.zone.clone().filter(|zone| zone != own)
 }
 
-/// What differs in one field, with both values where they can be known and are not secret.
-fn describe_difference(field: &str, existing: &Instance, spec: &InstanceSpec) -> String {
-    let list = |values: &[String]| (!values.is_empty()).then(|| values.join(","));
-    let yes = |set: bool| set.then(|| "yes".to_owned());
-    let (has, asked) = match field {
-        "type" if spec.machine_type.is_some() && existing.machine_type == spec.machine_type => {
-            return "type was not asked for then".to_owned();
-        }
-        "type" => (existing.machine_type.as_deref(), spec.machine_type.clone()),
-        // Its id says nothing of the alias that was asked for.
-        "image" => (None, spec.image.clone()),
-        "disk" => (None, spec.disk_gib.map(|size| format!("{size} GiB"))),
-        "disk-type" => (None, spec.disk_type.clone()),
-        "ssh-key" if has_another_key(existing, spec) => return "ssh-key was another public key then".to_owned(),
-        "ssh-key" => (
-            None,
-            spec.ssh_key.as_ref().map(|key| match key {
-                SshKey::Name(name) => name.clone(),
-                SshKey::PublicKey(_) => "a public key".to_owned(),
-            }),
-        ),
-        "user-data" => (None, spec.user_data.as_ref().map(|_| "other data".to_owned())),
-        "network" => (None, spec.network.clone()),
-        "subnet" => (None, spec.subnet.clone()),
-        "firewall" => (None, list(&spec.firewalls)),
-        "no-public-ip" => (None, yes(!spec.public_ip)),
-        "identity" => (None, spec.identity.clone()),
-        "label" => {
-            let labels: Vec<_> = spec
-                .labels
-                .iter()
-                .map(|(key, value)| format!("{key}={value}"))
-                .collect();
-            let existing: Vec<_> = existing
-                .labels
-                .iter()
-                .map(|(key, value)| format!("{key}={value}"))
-                .collect();
-            return difference(field, list(&existing).as_deref(), list(&labels));
-        }
-        "cpus" => (None, spec.need.cpus.map(|cpus| cpus.to_string())),
-        "memory" => (None, spec.need.memory_gib.map(|memory| format!("{memory} GiB"))),
-        "arch" => (
-            None,
-            spec.need.architecture.map(|architecture| architecture.to_string()),
-        ),
-        "gpu" => (None, spec.need.gpu.as_ref().map(ToString::to_string)),
-        "open" => {
-            let openings: Vec<_> = spec.openings.iter().map(ToString::to_string).collect();
-            (None, list(&openings))
-        }
-        "spot" => (Some(if existing.spot { "yes" } else { "no" }), yes(spec.spot)),
-        "protect" => (None, yes(spec.protected)),
-        "ttl" => {
-            let existing = existing.ttl.map_or_else(|| "never".to_owned(), format_duration);
-            return difference(field, Some(&existing), spec.ttl.map(format_duration));
-        }
-        _ => (None, None),
-    };
-    difference(field, has, asked)
+/// An instance that is there beside a spec that it was not made from.
+struct Comparison<'a> {
+    existing: &'a Instance,
+    /// The fingerprint of the spec that it was made from.
+    made_from: &'a str,
+    spec: &'a InstanceSpec,
+    /// The machine type that is taken where none is asked for.
+    default_type: Option<&'static str>,
+    catalog: &'a Catalog,
 }
 
-fn has_another_key(existing: &Instance, spec: &InstanceSpec) -> bool {
-    let fingerprint = existing.spec_fingerprint.as_deref();
-    matches!(spec.ssh_key, Some(SshKey::PublicKey(_)))
-        && fingerprint.is_some_and(|fingerprint| Fingerprint::is_set(fingerprint, "ssh-key"))
-}
-
-fn difference(field: &str, existing: Option<&str>, asked: Option<String>) -> String {
-    match (existing, asked) {
-        (Some(existing), Some(asked)) => format!("{field} is {existing}, not {asked}"),
-        (Some(existing), None) => format!("{field} is {existing}, and was asked for then but not now"),
-        (None, Some(asked)) => format!("{field} was not asked for as {asked} then"),
-        (None, None) => format!("{field} differs"),
+impl Comparison<'_> {
+    /// What differs in one field that is asked for, by its flag's name; nothing if the instance is what is asked for.
+    fn difference(&self, field: &str) -> Option<String> {
+        let (existing, spec) = (self.existing, self.spec);
+        match field {
+            "type" => self.of_word(field, existing.machine_type.as_deref(), spec.machine_type.as_deref()),
+            "image" => {
+                let default = (!self.was_asked_for(field)).then_some(DEFAULT_IMAGE);
+                if default == spec.image.as_deref() {
+                    return None;
+                }
+                self.of_word(field, default.or(existing.image.as_deref()), spec.image.as_deref())
+            }
+            "label" => {
+                let is_there = |(key, value): (&String, &String)| existing.labels.get(key) == Some(value);
+                let has_no_others = !self.was_asked_for(field) || spec.labels.len() == existing.labels.len();
+                if spec.labels.iter().all(is_there) && has_no_others {
+                    return None;
+                }
+                let has = label_list(&existing.labels);
+                Some(shown(
+                    field,
+                    Some(has.as_deref().unwrap_or("none")),
+                    &label_list(&spec.labels).unwrap_or_default(),
+                ))
+            }
+            "spot" => (!existing.spot).then(|| shown(field, Some("no"), "yes")),
+            "protect" => match existing.protected {
+                Some(true) => None,
+                known => Some(shown(field, known.map(|_| "no"), "yes")),
+            },
+            "no-public-ip" => match (&existing.public_ip, existing.state) {
+                (None, InstanceState::Running) => None,
+                (known, _) => Some(shown(field, known.as_ref().map(|_| "no"), "yes")),
+            },
+            "ttl" => {
+                let has = existing.ttl.map_or_else(|| "never".to_owned(), format_duration);
+                let asked = spec.ttl.filter(|ttl| existing.ttl != Some(*ttl))?;
+                Some(shown(field, Some(&has), &format_duration(asked)))
+            }
+            "cpus" | "memory" | "arch" | "gpu" => self.of_need(field),
+            "ssh-key" => match &spec.ssh_key {
+                Some(SshKey::Name(name)) => self.of_setup(field, std::slice::from_ref(name)),
+                _ => Some(format!("{field} differs")),
+            },
+            "disk" => self.of_setup(
+                field,
+                &spec
+                    .disk_gib
+                    .map(|size| format!("{size} GiB"))
+                    .into_iter()
+                    .collect::<Vec<_>>(),
+            ),
+            "disk-type" => self.of_setup(field, spec.disk_type.as_slice()),
+            "network" => self.of_setup(field, spec.network.as_slice()),
+            "subnet" => self.of_setup(field, spec.subnet.as_slice()),
+            "identity" => self.of_setup(field, spec.identity.as_slice()),
+            "firewall" => self.of_setup(field, &spec.firewalls),
+            "open" => {
+                let asked = spec.openings.iter().map(ToString::to_string).collect::<Vec<_>>();
+                let none = (!self.was_asked_for(field)).then_some("none");
+                Some(shown(field, none, &asked.join(",")))
+            }
+            // What is in them is not shown.
+            _ => Some(format!("{field} differs")),
+        }
     }
+
+    /// What differs in a field that was asked for then and is not now, so that the default is wanted; nothing if the
+    /// instance has it.
+    fn difference_to_default(&self, field: &str) -> Option<String> {
+        let existing = self.existing;
+        let is_default_type = self.default_type.is_some() && existing.machine_type.as_deref() == self.default_type;
+        let machine = || {
+            self.catalog
+                .machine_type(existing.provider, existing.machine_type.as_deref()?)
+        };
+        let setup = || existing.setup.get(field)?.first().cloned();
+        let has = match field {
+            "type" | "cpus" | "memory" | "arch" | "gpu" if is_default_type && self.spec.effective_type().is_none() => {
+                return None;
+            }
+            "type" => existing.machine_type.clone(),
+            "cpus" => existing
+                .cpus
+                .or_else(|| Some(machine()?.cpus))
+                .map(|cpus| cpus.to_string()),
+            "memory" => existing
+                .memory_gib
+                .or_else(|| Some(machine()?.memory_gib))
+                .map(|memory| format!("{memory} GiB")),
+            "arch" => existing.architecture.map(|architecture| architecture.to_string()),
+            "image" => {
+                let default = InstanceSpec {
+                    image: Some(DEFAULT_IMAGE.to_owned()),
+                    ..self.spec.clone()
+                };
+                if !Fingerprint::of(&default)
+                    .differing_fields(self.made_from)
+                    .contains(&field)
+                {
+                    return None;
+                }
+                existing.image.clone()
+            }
+            "label" => label_list(&existing.labels),
+            "spot" if !existing.spot => return None,
+            "protect" if existing.protected == Some(false) => return None,
+            "no-public-ip" if existing.public_ip.is_some() => return None,
+            "spot" | "protect" | "no-public-ip" => Some("yes".to_owned()),
+            "ttl" => Some(existing.ttl.map(format_duration)?),
+            // What is in them is not shown.
+            "user-data" | "native" | "ssh-key" => None,
+            _ => setup(),
+        };
+        Some(match has {
+            Some(has) => format!("{field} is {has}, and was asked for then but not now"),
+            None => format!("{field} differs: it was asked for then but not now"),
+        })
+    }
+
+    fn was_asked_for(&self, field: &str) -> bool {
+        Fingerprint::is_set(self.made_from, field)
+    }
+
+    /// Of a field with one value, which the instance itself tells.
+    fn of_word(&self, field: &str, has: Option<&str>, asked: Option<&str>) -> Option<String> {
+        let asked = asked.filter(|asked| has != Some(*asked))?;
+        Some(shown(field, has, asked))
+    }
+
+    /// Of a field of which the listing tells more or less.
+    fn of_setup(&self, field: &str, asked: &[String]) -> Option<String> {
+        let known = self.existing.setup.get(field);
+        if known.is_some_and(|known| asked.iter().all(|word| known.contains(word))) {
+            return None;
+        }
+        let default = || (!self.was_asked_for(field)).then(|| "the default".to_owned());
+        let has = known.and_then(|known| known.first().cloned()).or_else(default);
+        Some(shown(field, has.as_deref(), &asked.join(",")))
+    }
+
+    /// Of what its machine must have. It is met by a machine that was made without such a need and has it; another need
+    /// than the one then is another spec.
+    fn of_need(&self, field: &str) -> Option<String> {
+        let (existing, need) = (self.existing, &self.spec.need);
+        let machine = || {
+            self.catalog
+                .machine_type(existing.provider, existing.machine_type.as_deref()?)
+        };
+        let gibibytes = |memory: f64| format!("{memory} GiB");
+        let gpu = || existing.attached_gpu.clone().or_else(|| machine()?.gpu);
+        let is_known = existing.attached_gpu.is_some() || machine().is_some();
+        let (has, asked, is_met) = match field {
+            "cpus" => {
+                let (has, asked) = (existing.cpus.or_else(|| Some(machine()?.cpus)), need.cpus?);
+                (
+                    has.map(|cpus| cpus.to_string()),
+                    asked.to_string(),
+                    has.is_some_and(|has| has >= asked),
+                )
+            }
+            "memory" => {
+                let (has, asked) = (
+                    existing.memory_gib.or_else(|| Some(machine()?.memory_gib)),
+                    need.memory_gib?,
+                );
+                (
+                    has.map(gibibytes),
+                    gibibytes(asked),
+                    has.is_some_and(|has| has >= asked),
+                )
+            }
+            "arch" => {
+                let has = existing.architecture.or_else(|| Some(machine()?.architecture));
+                let asked = need.architecture?;
+                (has.map(|has| has.to_string()), asked.to_string(), has == Some(asked))
+            }
+            _ => {
+                let (has, asked) = (gpu(), need.gpu.clone()?);
+                let is_met = has
+                    .as_ref()
+                    .is_some_and(|has| has.kind == asked.kind && has.count >= asked.count);
+                let has = has
+                    .map(|gpu| gpu.to_string())
+                    .or_else(|| is_known.then(|| "none".to_owned()));
+                (has, asked.to_string(), is_met)
+            }
+        };
+        match (is_met, self.was_asked_for(field), has) {
+            (true, false, _) => None,
+            (true, true, Some(has)) => Some(format!("{field} was not asked for as {asked} then, and is {has}")),
+            (_, _, has) => Some(shown(field, has.as_deref(), &asked)),
+        }
+    }
+}
+
+/// A difference, with both values where they are known.
+fn shown(field: &str, existing: Option<&str>, asked: &str) -> String {
+    match existing {
+        Some(existing) => format!("{field} is {existing}, not {asked}"),
+        None => format!("{field} was not asked for as {asked} then"),
+    }
+}
+
+fn label_list(labels: &Labels) -> Option<String> {
+    let all = labels.iter().map(|(key, value)| format!("{key}={value}"));
+    let all = all.collect::<Vec<_>>();
+    (!all.is_empty()).then(|| all.join(","))
 }

@@ -46,6 +46,8 @@ pub use selector::{LabelSelector, Selectors};
 pub use sort_order::SortOrder;
 pub use ssh::SSH_PORT;
 pub use standing::{Standing, look_at_names};
-pub use terminate::{TerminationPlan, check_account, plan_termination, report_surviving_disks, terminate};
+pub use terminate::{
+    TerminationPlan, check_account, foretell_protection, plan_termination, report_surviving_disks, terminate,
+};
 pub use wait::{Goal, Waited, in_time, wait_for};
 pub use widen::{Fallback, Reach, Site, offers};

@@ -3,9 +3,14 @@
 
 use std::sync::Arc;
 
+use futures_util::stream::{self, StreamExt};
+
 use super::batch::{BatchAction, act, by_reference, look_again, refresh, with_target};
 use crate::cloud::{Disk, Error, ErrorKind, Instance, InstanceState, Provider, ProviderKind, Result, SurvivingDisk};
 use crate::interrupt::Interrupt;
+
+/// So many instances are asked about at once: more would only meet the clouds' rate limits.
+const LOOKS_AT_ONCE: usize = 8;
 
 /// Exactly what will be ended; made by [`plan_termination`] only.
 #[derive(Debug)]
@@ -173,6 +178,33 @@ pub fn plan_termination(
         spared,
         include_unmanaged,
         only_overdue: false,
+    })
+}
+
+/// Asks the clouds whose listings do not tell it which of the doomed are protected, and leaves those out, as carrying
+/// out the plan would. What cannot be asked stays in the plan.
+pub async fn foretell_protection(
+    connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
+    plan: TerminationPlan,
+    interrupt: &Interrupt,
+) -> Result<TerminationPlan> {
+    let looks = plan.doomed.into_iter().map(async |instance| {
+        let known = match instance.protected {
+            None => connect(instance.provider).get(&instance.reference).await.ok(),
+            Some(_) => None,
+        };
+        let protected = known.and_then(|known| known.protected).or(instance.protected);
+        Instance { protected, ..instance }
+    });
+    let looks = stream::iter(looks).buffered(LOOKS_AT_ONCE).collect::<Vec<_>>();
+    let doomed = interrupt.stops(async { Ok(looks.await) }).await?;
+    let seen = plan_termination(doomed, plan.include_unmanaged, None)?;
+    Ok(TerminationPlan {
+        doomed: seen.doomed,
+        spared: plan.spared.into_iter().chain(seen.spared).collect(),
+        going: plan.going,
+        include_unmanaged: plan.include_unmanaged,
+        only_overdue: plan.only_overdue,
     })
 }
 

@@ -139,7 +139,7 @@ pub struct Args {
     /// The port that SSH is waited for on
     #[arg(long, value_name = "PORT", default_value_t = SSH_PORT, value_parser = clap::value_parser!(u16).range(1..))]
     ssh_port: u16,
-    /// Show what would be made, and make nothing
+    /// Show what would be made, and make nothing; with the exit code that making it would have, as far as the cloud says
     #[arg(long)]
     dry_run: bool,
 }
@@ -166,11 +166,10 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         }
     }
     if dry_run {
-        return plans::show(&orders, context).await;
+        let refusal = check_all_accounts(&orders, context).await.err();
+        return plans::show(&orders, refusal, context).await;
     }
-    for provider in providers_of(&orders) {
-        check_account_of(provider, context).await?;
-    }
+    check_all_accounts(&orders, context).await?;
     if orders.iter().any(|order| !order.has_ttl_choice) && is_in_pipeline(context) {
         context
             .printer
@@ -203,6 +202,14 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     }
     finish(&instances, errors, context)?;
     Ok(status)
+}
+
+/// Checks the account pin of every cloud that something may be made on.
+async fn check_all_accounts(orders: &[Order], context: &Context) -> Result<()> {
+    for provider in providers_of(orders) {
+        check_account_of(provider, context).await?;
+    }
+    Ok(())
 }
 
 /// Whether this runs in a pipeline: <https://docs.github.com/en/actions/reference/workflows-and-actions/variables>

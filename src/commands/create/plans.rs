@@ -8,9 +8,18 @@ use crate::exit::ExitStatus;
 use crate::operations::{Offer, Wish, look_at_names, offers, usd};
 use crate::output::{PLANS, Record, Report};
 
-/// Shows what would be made, and makes nothing.
-pub(super) async fn show(orders: &[Order], context: &mut Context) -> anyhow::Result<ExitStatus> {
-    let mut report = Report::default();
+/// Shows what would be made, and makes nothing. The exit code is the one that making it would have: that of the refusal,
+/// if there is one.
+pub(super) async fn show(
+    orders: &[Order],
+    refusal: Option<Error>,
+    context: &mut Context,
+) -> anyhow::Result<ExitStatus> {
+    let refused = refusal.as_ref().map(|refusal| ExitStatus::of(refusal.kind()));
+    let mut report = Report {
+        errors: refusal.into_iter().collect(),
+        ..Report::default()
+    };
     let mut present = Vec::new();
     for order in orders {
         match plans(order, &mut present, &mut report.errors, context).await {
@@ -19,7 +28,7 @@ pub(super) async fn show(orders: &[Order], context: &mut Context) -> anyhow::Res
         }
     }
     tell_present(present.iter(), context);
-    let status = ExitStatus::of_batch(report.items.len() + present.len(), &report.errors);
+    let status = refused.unwrap_or_else(|| ExitStatus::of_batch(report.items.len() + present.len(), &report.errors));
     let now = context.now();
     context.printer.report(&report, &PLANS, now)?;
     context.printer.note("dry run: nothing was created");

@@ -25,6 +25,9 @@ const GROUP_ATTEMPTS: u32 = 5;
 pub(super) async fn plan(client: &Client, spec: &InstanceSpec) -> Result<Plan> {
     let region = &spec.place.region;
     let request = Request::resolve(client, spec).await?;
+    if let (Some(vpc), false) = (&request.network.vpc, spec.openings.is_empty()) {
+        openings::check(client, region, vpc, &spec.openings).await?;
+    }
     tracing::debug!(operation = "RunInstances", place = region, dry_run = true, "call");
     let call = request.call(client, spec, &request.network.groups, 0);
     match call.dry_run(true).send().await {
@@ -119,7 +122,10 @@ async fn launch(client: &Client, spec: &InstanceSpec, request: &Request, generat
             // Where EC2 remembers the parameters of what it refused, the token is of no more use. Another process may
             // have had success with it all the same.
             Some("IdempotentParameterMismatch") if was_refused => {
-                if search_all(client, spec, &token).await.is_ok_and(|found| found.is_empty()) {
+                if search_all(client, spec, &token)
+                    .await
+                    .is_ok_and(|found| found.is_empty())
+                {
                     break;
                 }
                 return after_failure(client, spec, &token, &failure).await;

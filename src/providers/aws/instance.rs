@@ -1,5 +1,7 @@
 //! An instance as EC2 describes it, as cloudctl's.
 
+use std::collections::BTreeMap;
+
 use aws_sdk_ec2::types::{self as ec2, ArchitectureValues, InstanceLifecycleType, InstanceStateName, PlatformValues};
 use jiff::Timestamp;
 use serde_json::json;
@@ -79,6 +81,7 @@ pub(super) fn from_ec2(instance: &ec2::Instance, region: &str, account: Option<&
         openings: openings(instance),
         attached_gpu: None,
         has_other_price: has_other_price(instance),
+        setup: setup_of(instance),
         generation: ownership.generation,
         state_reason: instance
             .state_reason()
@@ -196,6 +199,27 @@ fn has_other_price(instance: &ec2::Instance) -> bool {
         .is_some_and(|details| details != "Linux/UNIX");
     let tenancy = instance.placement().and_then(|placement| placement.tenancy());
     is_licensed || tenancy.is_some_and(|tenancy| *tenancy != ec2::Tenancy::Default)
+}
+
+/// What it was set up with, in the words of `create`'s flags.
+fn setup_of(instance: &ec2::Instance) -> BTreeMap<&'static str, Vec<String>> {
+    let groups = instance.security_groups().iter();
+    let groups = groups.flat_map(|group| [group.group_name(), group.group_id()]);
+    // An instance profile can be asked for by its ARN and by its name, which is the ARN's last part.
+    let profile = instance.iam_instance_profile().and_then(|profile| profile.arn());
+    let profile_name = profile.map(|arn| arn.rsplit('/').next().unwrap_or(arn));
+    let fields = [
+        ("network", vec![instance.vpc_id()]),
+        ("subnet", vec![instance.subnet_id()]),
+        ("firewall", groups.collect()),
+        ("ssh-key", vec![instance.key_name()]),
+        ("identity", vec![profile_name, profile]),
+    ];
+    let words = fields.map(|(field, words)| (field, words.into_iter().flatten().map(str::to_owned).collect()));
+    words
+        .into_iter()
+        .filter(|(_, words): &(_, Vec<String>)| !words.is_empty())
+        .collect()
 }
 
 fn native(instance: &ec2::Instance) -> serde_json::Value {

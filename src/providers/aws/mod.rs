@@ -61,8 +61,8 @@ use self::client::Clients;
 use self::error::{Call, translate};
 use self::lifecycle::{Verb, act};
 use crate::cloud::{
-    Course, Created, Error, Identity, Image, Instance, InstanceRef, InstanceSpec, Location, MachineType, Outcome,
-    Pages, Place, Plan, Provider, ProviderKind, PublishedPrice, Result, SurvivingDisk,
+    Architecture, Course, Created, Error, Identity, Image, Instance, InstanceRef, InstanceSpec, Location, MachineType,
+    Outcome, Pages, Place, Plan, Provider, ProviderKind, PublishedPrice, Result, SurvivingDisk,
 };
 use crate::settings::Settings;
 
@@ -124,6 +124,10 @@ impl Provider for Aws {
 
     async fn known_locations(&self) -> Vec<Location> {
         places::known_locations(&self.clients).await
+    }
+
+    fn default_machine_type(&self, architecture: Architecture) -> &'static str {
+        machine::default_type(architecture)
     }
 
     async fn plan(&self, spec: &InstanceSpec) -> Result<Plan> {

@@ -68,11 +68,7 @@ pub(super) async fn make(client: &Client, region: &str, vpc: &str, openings: &[O
         }
     }
     let error = match find(client, region, vpc, &name).await? {
-        Some(group) if !is_ours(&group) => Error::new(
-            ErrorKind::AlreadyExists,
-            format!("the security group {name} in network {vpc} is not cloudctl's: it has no tag {LABEL_MANAGED}=true"),
-        )
-        .with_remedy("rename or delete that group, or open the ports with a group of your own and --firewall"),
+        Some(group) if !is_ours(&group) => not_ours(vpc, &name),
         _ => Error::new(
             ErrorKind::Network,
             format!("the security group {name} in network {vpc} does not stay"),
@@ -80,6 +76,26 @@ pub(super) async fn make(client: &Client, region: &str, vpc: &str, openings: &[O
         .with_remedy("run the same command again"),
     };
     Err(error.at(format!("aws/{region}")))
+}
+
+/// Checks that the group of these openings is ours, if it is there. Changes nothing.
+///
+/// # Errors
+/// `AlreadyExists` if it is not ours; those of any call.
+pub(super) async fn check(client: &Client, region: &str, vpc: &str, openings: &[Opening]) -> Result<()> {
+    let name = group_name(vpc, &openings.iter().collect());
+    match find(client, region, vpc, &name).await? {
+        Some(group) if !is_ours(&group) => Err(not_ours(vpc, &name).at(format!("aws/{region}"))),
+        _ => Ok(()),
+    }
+}
+
+fn not_ours(vpc: &str, name: &str) -> Error {
+    Error::new(
+        ErrorKind::AlreadyExists,
+        format!("the security group {name} in network {vpc} is not cloudctl's: it has no tag {LABEL_MANAGED}=true"),
+    )
+    .with_remedy("rename or delete that group, or open the ports with a group of your own and --firewall")
 }
 
 async fn find(client: &Client, region: &str, vpc: &str, name: &str) -> Result<Option<SecurityGroup>> {

@@ -59,6 +59,8 @@ impl Creation<'_> {
                 Ok(holders) if !holders.is_empty() => return wanted.adopt(holders).await,
                 // The id was used before, for another spec, and what it made is gone.
                 Ok(_) if field.as_deref() == Some("requestId") => return Ok(wanted.spent()),
+                // If the id was forgotten meanwhile, an attempt may be on its way in spite of the refusal.
+                Ok(_) if refused && failure.unanswered && look == 0 => tokio::time::sleep(PAUSE).await,
                 Ok(_) if refused || !failure.unanswered => return Err(self.refined(error, field.as_deref()).await),
                 // An attempt may still be on its way.
                 Ok(_) if look == 0 => tokio::time::sleep(PAUSE).await,

@@ -1,5 +1,7 @@
 //! What the API says of an instance, in the contract's terms.
 
+use std::collections::BTreeMap;
+
 use google_cloud_compute_v1::model::attached_disk::Architecture as DiskArchitecture;
 use google_cloud_compute_v1::model::instance::Status;
 use google_cloud_compute_v1::model::scheduling::ProvisioningModel;
@@ -85,6 +87,7 @@ pub(super) fn instance(api: model::Instance, project: &str, being_deleted: bool)
         openings: openings_of(&api),
         attached_gpu: attached_gpu(&api),
         has_other_price: has_other_price(&api),
+        setup: setup_of(&api),
         generation: ownership.generation,
         state_reason: None,
         failure: None,
@@ -197,6 +200,31 @@ fn has_other_price(api: &model::Instance) -> bool {
         .as_ref()
         .is_some_and(|scheduling| !scheduling.node_affinities.is_empty());
     is_charged || has_own_node || api.guest_accelerators.len() > 1
+}
+
+/// What it was set up with, in the words of `create`'s flags.
+fn setup_of(api: &model::Instance) -> BTreeMap<&'static str, Vec<String>> {
+    let interface = api.network_interfaces.first();
+    let words_of = |url: Option<&String>| url.map(|url| vec![last_segment(url).to_owned(), url.clone()]);
+    let boot_disk = api.disks.iter().find(|disk| disk.boot == Some(true));
+    let size = boot_disk.and_then(|disk| disk.disk_size_gb);
+    let tags = api.tags.as_ref().map(|tags| tags.items.clone());
+    let account = api.service_accounts.first().and_then(|account| account.email.clone());
+    let fields = [
+        ("disk", size.map(|size| vec![format!("{size} GiB")])),
+        (
+            "network",
+            words_of(interface.and_then(|interface| interface.network.as_ref())),
+        ),
+        (
+            "subnet",
+            words_of(interface.and_then(|interface| interface.subnetwork.as_ref())),
+        ),
+        ("firewall", tags),
+        ("identity", account.map(|account| vec![account])),
+    ];
+    let known = fields.into_iter().filter_map(|(field, words)| Some((field, words?)));
+    known.filter(|(_, words)| !words.is_empty()).collect()
 }
 
 fn native(api: &model::Instance) -> serde_json::Value {

@@ -69,8 +69,8 @@ use self::gcloud_configuration::GcloudConfiguration;
 use self::lifecycle::Change;
 use self::replay::prepared;
 use crate::cloud::{
-    Course, Created, Error, ErrorKind, Identity, Image, Instance, InstanceRef, InstanceSpec, Location, MachineType,
-    Outcome, Pages, Place, Plan, Provider, ProviderKind, PublishedPrice, Result, SurvivingDisk,
+    Architecture, Course, Created, Error, ErrorKind, Identity, Image, Instance, InstanceRef, InstanceSpec, Location,
+    MachineType, Outcome, Pages, Place, Plan, Provider, ProviderKind, PublishedPrice, Result, SurvivingDisk,
 };
 use crate::settings::Settings;
 
@@ -128,8 +128,14 @@ impl Provider for Gcp {
     }
 
     /// Compute Engine cannot be asked whether it would: what can be looked up is looked up.
+    fn default_machine_type(&self, _architecture: Architecture) -> &'static str {
+        request::DEFAULT_MACHINE_TYPE
+    }
+
     async fn plan(&self, spec: &InstanceSpec) -> Result<Plan> {
-        Ok(request::prepare(&self.client, spec, 0).await?.plan)
+        let request = request::prepare(&self.client, spec, 0).await?;
+        openings::check(&self.client, request.openings.as_ref()).await?;
+        Ok(request.plan)
     }
 
     async fn create(&self, spec: &InstanceSpec, generation: u32) -> Result<Created> {

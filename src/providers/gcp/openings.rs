@@ -80,6 +80,20 @@ async fn without_rules(client: &Client, openings: &Openings, opened: &[String], 
     error.with_leftovers(left.iter().map(|name| format!("gcp/global/firewalls/{name}")))
 }
 
+/// Checks that those of the rules that are there are ours and do what they should. Changes nothing.
+///
+/// # Errors
+/// `AlreadyExists` if one is not ours or was changed; those of any call.
+pub(super) async fn check(client: &Client, openings: Option<&Openings>) -> Result<()> {
+    for rule in openings.map(Openings::rules).unwrap_or_default() {
+        let name = rule.name.as_deref().unwrap_or_default();
+        if let Some(there) = by_name(client, name).await? {
+            fitting(name, &there, &rule)?;
+        }
+    }
+    Ok(())
+}
+
 /// Sees to it that the rules are there. Gives the names of those that were made now, and what kept others from it.
 async fn ensure(client: &Client, openings: &Openings) -> (Vec<String>, Result<()>) {
     let rules = openings.rules();

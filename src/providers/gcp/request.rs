@@ -6,6 +6,8 @@ use google_cloud_compute_v1::model::{
     ServiceAccount, ShieldedInstanceConfig, Tags,
 };
 
+use sha2::{Digest, Sha256};
+
 use super::accelerators::equipped;
 use super::client::Client;
 use super::expiry::check_limit;
@@ -21,7 +23,8 @@ use super::scheduling::scheduling;
 use crate::catalog::DEFAULT_IMAGE;
 use crate::cloud::{Error, IdempotencyToken, InstanceSpec, Labels, Place, Plan, ProviderKind, Result, quoted};
 
-const DEFAULT_MACHINE_TYPE: &str = "e2-small";
+/// The machine type of an instance for which none was asked.
+pub(super) const DEFAULT_MACHINE_TYPE: &str = "e2-small";
 /// All that IAM grants the service account: scopes are the older mechanism and only cut down.
 const ALL_SCOPES: &str = "https://www.googleapis.com/auth/cloud-platform";
 
@@ -33,7 +36,7 @@ pub(super) struct Request {
     pub(super) project: String,
     /// The zone it goes to.
     pub(super) zone: String,
-    /// The same for every replay of the same name and generation.
+    /// The same for every replay of this very call, and of no other.
     pub(super) request_id: String,
     /// The instance; of members, all of it but what each has for itself.
     pub(super) body: Instance,
@@ -105,6 +108,8 @@ pub(super) async fn prepare(client: &Client, spec: &InstanceSpec, generation: u3
                 .nested_virtualization
                 .map(|on| AdvancedMachineFeatures::new().set_enable_nested_virtualization(on)),
         );
+    let call = if spec.members.is_some() { "bulkInsert" } else { "insert" };
+    let request_id = request_id(call, &project, &zone, spec, generation, &body);
     Ok(Request {
         plan: Plan {
             provider: ProviderKind::Gcp,
@@ -126,7 +131,7 @@ pub(super) async fn prepare(client: &Client, spec: &InstanceSpec, generation: u3
             price_usd_per_hour: None,
             ttl: spec.ttl,
         },
-        request_id: request_id(&project, spec, generation),
+        request_id,
         project,
         zone,
         body,
@@ -140,12 +145,34 @@ pub(super) fn machine_type_of(spec: &InstanceSpec) -> &str {
     spec.effective_type().unwrap_or(DEFAULT_MACHINE_TYPE)
 }
 
-/// A UUID, which is all that the API takes.
-fn request_id(project: &str, spec: &InstanceSpec, generation: u32) -> String {
-    let scope = format!("{project}/{}", spec.place.region);
-    let token = IdempotencyToken::derive(ProviderKind::Gcp, &scope, spec, generation);
+/// The request id of a create call: a UUID, which is all that the API takes, of everything that the call says. The same
+/// call has the same id in every process, and another zone, machine type, spec, part of a group or life of the name has
+/// another one. So it is safe however long and however widely Google keeps ids, which it does not document:
+///
+/// - kept by project or by zone: no id comes twice with different requests, so none is refused for that, and a refused
+///   call in one zone is not remembered against another zone or type;
+/// - forgotten at once: a replayed call meets its own instance by the name.
+///
+/// The id is not what keeps a name to one instance, so that the spec may be in it. That is the name:
+///
+/// - in a zone it is unique, and whoever comes second is told 409, reads what is there, and compares the specs;
+/// - the zone follows from the hash of the name, so processes that race in a region meet in one zone, whatever their
+///   specs (rows 52 and 53 of the fault matrix);
+/// - before the call the name is looked for in the whole region, in which an earlier run may have gone to another zone;
+/// - where two that race were sent to different zones all the same, because a zone lacks one's machine type or by `-z`,
+///   both look once more after the call, and the younger instance is ended by the run that made it.
+///
+/// An instance of an earlier version, whose ids were of the name alone, is met by its name in the same way.
+fn request_id(call: &str, project: &str, zone: &str, spec: &InstanceSpec, generation: u32, body: &Instance) -> String {
+    let members = spec.members.as_ref().map(ToString::to_string).unwrap_or_default();
+    // The keys of JSON objects are sorted, so that every process hashes the same text.
+    let body = serde_json::to_value(body).unwrap_or_default();
+    let text = format!(
+        "cloudctl-2\n{call}\n{project}\n{zone}\n{}\n{members}\n{generation}\n{body}",
+        spec.name
+    );
     let mut bytes = [0; 16];
-    bytes.copy_from_slice(&token.as_bytes()[..16]);
+    bytes.copy_from_slice(&Sha256::digest(text)[..16]);
     uuid::Builder::from_sha1_bytes(bytes).into_uuid().to_string()
 }
 

@@ -24,26 +24,38 @@ fn image() -> ResolvedImage {
 }
 
 #[test]
-fn the_request_id_is_a_stable_uuid() {
-    let id = request_id("acme", &spec("web-1"), 0);
+fn request_id_is_a_stable_uuid_of_all_that_is_in_the_request() {
+    let zone = "us-central1-f";
+    let body = |machine_type: &str| {
+        let labels = [("b", "2"), ("a", "1"), ("c", "3")];
+        Instance::new()
+            .set_name("web-1")
+            .set_machine_type(machine_type)
+            .set_labels(labels)
+    };
+    let plain = spec("web-1");
+    let id = request_id("insert", "acme", zone, &plain, 0, &body("e2-small"));
     // A change of this value would make a re-run after an upgrade meet no memory of the first.
-    assert_eq!(id, "c7edebcc-1903-54c7-8ebc-b561f01cd3a9");
-    assert_eq!(id, request_id("acme", &spec("web-1"), 0));
+    assert_eq!(id, "906214f0-722c-5c07-a04f-b3ba86cfb58d");
     assert_eq!(id.parse::<uuid::Uuid>().unwrap().get_version_num(), 5);
-    for other in [
-        request_id("acme", &spec("web-1"), 1),
-        request_id("other", &spec("web-1"), 0),
-    ] {
-        assert_ne!(id, other);
+    for _ in 0..20 {
+        assert_eq!(id, request_id("insert", "acme", zone, &plain, 0, &body("e2-small")));
     }
-    let mut members = spec("web");
+    let mut members = spec("web-1");
+    let mut ids = vec![
+        id,
+        request_id("insert", "acme", zone, &plain, 1, &body("e2-small")),
+        request_id("insert", "other", zone, &plain, 0, &body("e2-small")),
+        request_id("insert", "acme", "us-central1-a", &plain, 0, &body("e2-small")),
+        request_id("insert", "acme", zone, &plain, 0, &body("e2-medium")),
+        request_id("bulkInsert", "acme", zone, &plain, 0, &body("e2-small")),
+    ];
     for text in ["1-3", "1-2"] {
         members.members = Some(text.parse().unwrap());
-        assert_ne!(request_id("acme", &members, 0), request_id("acme", &spec("web"), 0));
+        ids.push(request_id("bulkInsert", "acme", zone, &members, 0, &body("e2-small")));
     }
-    let mut elsewhere = spec("web-1");
-    elsewhere.place.zone = Some("us-central1-f".into());
-    assert_eq!(id, request_id("acme", &elsewhere, 0));
+    let different: std::collections::BTreeSet<_> = ids.iter().collect();
+    assert_eq!(different.len(), ids.len());
 }
 
 #[test]

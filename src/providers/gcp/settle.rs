@@ -41,10 +41,11 @@ impl Creation<'_> {
         }
     }
 
-    /// Whether the id was used before, in another zone of the region.
+    /// Whether the operation is that of another call, under whose id this one was answered: it is in another zone, or
+    /// about another instance.
     pub(super) fn is_elsewhere(&self, operation: &Operation) -> bool {
-        let zone = operation.zone.as_deref().map(last_segment);
-        zone.is_some_and(|zone| zone != self.request.zone)
+        let name = self.spec.members.is_none().then(|| self.spec.name.as_str());
+        is_of_another_call(operation, &self.request.zone, name)
     }
 
     /// Whether the operation is that of an earlier call: only what was over when it was answered can be. This machine's
@@ -122,7 +123,48 @@ impl Creation<'_> {
     }
 }
 
+/// Whether an operation is about another zone, or, where a name is given, another instance.
+fn is_of_another_call(operation: &Operation, zone: &str, name: Option<&str>) -> bool {
+    let target = operation.target_link.as_deref().unwrap_or_default();
+    let target_zone = target
+        .split_once("/zones/")
+        .map(|(_, rest)| rest.split('/').next().unwrap_or(rest));
+    let own_zone = operation.zone.as_deref().map(last_segment);
+    let target_name = target.contains("/instances/").then(|| last_segment(target));
+    let is_elsewhere = own_zone.into_iter().chain(target_zone).any(|other| other != zone);
+    is_elsewhere || name.zip(target_name).is_some_and(|(name, other)| name != other)
+}
+
 /// Whether an instance's id is the one that an operation says it made; an operation may not say.
 pub(super) fn same_instance(id: Option<u64>, target: Option<u64>) -> bool {
     target.is_none() || id == target
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operation_of_another_call_is_told_by_its_zone_and_target() {
+        let at = "https://compute.googleapis.com/compute/v1/projects/acme/zones";
+        let operation = |zone: &str, target: &str| {
+            let operation = Operation::new().set_zone(format!("{at}/{zone}"));
+            operation.set_target_link(format!("{at}/{target}"))
+        };
+        let is_another = |operation, name| is_of_another_call(&operation, "us-central1-a", name);
+        let own = || operation("us-central1-a", "us-central1-a/instances/web");
+        assert!(!is_another(own(), Some("web")) && !is_another(own(), None));
+        assert!(is_another(own(), Some("db")));
+        assert!(is_another(
+            operation("us-central1-b", "us-central1-b/instances/web"),
+            None
+        ));
+        assert!(is_another(
+            operation("us-central1-a", "us-central1-b/instances/web"),
+            None
+        ));
+        // Neither an operation that does not say, nor that of a group, whose target is the zone, is another's.
+        assert!(!is_another(Operation::new(), Some("web")));
+        assert!(!is_another(operation("us-central1-a", "us-central1-a"), Some("web")));
+    }
 }

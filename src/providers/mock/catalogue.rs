@@ -54,7 +54,8 @@ const MACHINE_TYPES: &[MachineType] = &[
     },
 ];
 
-const DEFAULT_MACHINE_TYPE: &str = "small";
+/// The machine type of an instance for which none was asked.
+pub(super) const DEFAULT_MACHINE_TYPE: &str = "small";
 /// The only kind of accelerator.
 const GPU_KIND: &str = "t4";
 /// What spare capacity costs, as a part of the price on demand.

@@ -32,8 +32,8 @@ use self::lifecycle::Action;
 use self::request::Order;
 use self::store::Store;
 use crate::cloud::{
-    Clock, Course, Created, Error, Identity, Image, Instance, InstanceRef, InstanceSpec, InstanceState, Location,
-    MachineType, Outcome, Pages, Place, Plan, Provider, ProviderKind, PublishedPrice, Result, SurvivingDisk,
+    Architecture, Clock, Course, Created, Error, Identity, Image, Instance, InstanceRef, InstanceSpec, InstanceState,
+    Location, MachineType, Outcome, Pages, Place, Plan, Provider, ProviderKind, PublishedPrice, Result, SurvivingDisk,
 };
 use crate::settings::Settings;
 
@@ -122,6 +122,10 @@ impl Provider for Mock {
     /// Those that there are can be told without asking.
     async fn known_locations(&self) -> Vec<Location> {
         Vec::new()
+    }
+
+    fn default_machine_type(&self, _architecture: Architecture) -> &'static str {
+        catalogue::DEFAULT_MACHINE_TYPE
     }
 
     async fn plan(&self, spec: &InstanceSpec) -> Result<Plan> {

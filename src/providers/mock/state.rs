@@ -1,6 +1,7 @@
 //! What the mock cloud's file holds: the instances, as JSON that a person can read, and edit to make a case.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -162,6 +163,17 @@ impl Record {
         Ownership::read(&self.labels, NativeName::Label(None))
     }
 
+    /// What it was set up with, in the words of `create`'s flags.
+    fn setup(&self) -> BTreeMap<&'static str, Vec<String>> {
+        BTreeMap::from([
+            ("disk", vec![format!("{} GiB", self.disk_gib)]),
+            ("disk-type", vec![self.disk_type.clone()]),
+            ("network", vec![self.network.clone()]),
+            ("subnet", vec![self.subnet.clone()]),
+            ("firewall", self.firewalls.clone()),
+        ])
+    }
+
     /// The instance as the contract has it, at this time.
     pub(super) fn instance(&self, now: Timestamp) -> Instance {
         let phase = self.phase_at(now);
@@ -211,6 +223,7 @@ impl Record {
             openings: Vec::new(),
             attached_gpu: None,
             has_other_price: false,
+            setup: self.setup(),
             generation: ownership.generation,
             state_reason: phase.reason(now).map(str::to_owned),
             failure: phase.died(now).then_some(ErrorKind::Capacity),

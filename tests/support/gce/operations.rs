@@ -48,12 +48,31 @@ pub struct Remembered {
     operation: Key,
 }
 
-/// What the service does when a request id comes again with another request. Google documents neither.
+/// How long and how widely the service keeps request ids, and what it does when one comes again with another request.
+/// Google documents none of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RequestIdMismatch {
+    /// Kept by project; another request, also in another zone, is refused.
     #[default]
     Refuse,
+    /// The same, without naming the field at fault.
+    RefuseWithoutField,
+    /// Kept by project; another request, also in another zone, is ignored and gets the first one's operation.
     ReturnOriginal,
+    /// Kept by zone; another request there is refused.
+    RefuseInZone,
+    /// Not kept: each request is a new one.
+    Forget,
+}
+
+impl RequestIdMismatch {
+    pub const ALL: [Self; 5] = [
+        Self::Refuse,
+        Self::RefuseWithoutField,
+        Self::ReturnOriginal,
+        Self::RefuseInZone,
+        Self::Forget,
+    ];
 }
 
 /// What an operation acts on.
@@ -247,12 +266,21 @@ pub fn once(
         return Err(ApiError::invalid("requestId", request_id, why));
     }
     let request = fingerprint(call);
-    let memory = (call.project().to_owned(), request_id.to_ascii_lowercase());
-    if let Some(known) = context.state.remembered.get(&memory) {
-        let refuse = context.state.knobs.request_id_mismatch == RequestIdMismatch::Refuse;
-        if known.request != request && refuse {
+    let on_mismatch = context.state.knobs.request_id_mismatch;
+    let scope = match on_mismatch {
+        RequestIdMismatch::RefuseInZone => format!("{} {}", call.project(), call.place()),
+        _ => call.project().to_owned(),
+    };
+    let memory = (scope, request_id.to_ascii_lowercase());
+    let known = context.state.remembered.get(&memory);
+    if let Some(known) = known.filter(|_| on_mismatch != RequestIdMismatch::Forget) {
+        if known.request != request && on_mismatch != RequestIdMismatch::ReturnOriginal {
             let why = "The request ID was already used with a different request.";
-            return Err(ApiError::invalid("requestId", request_id, why));
+            let field = match on_mismatch {
+                RequestIdMismatch::RefuseWithoutField => "",
+                _ => "requestId",
+            };
+            return Err(ApiError::invalid(field, request_id, why));
         }
         return rendered(context.state, &known.operation);
     }

@@ -1,0 +1,295 @@
+//! A VM that is what is asked for now is given, whatever was said when it was made; what differs is told with both
+//! values.
+
+use crate::support::backend::{Backend, BackendKind};
+use crate::support::sandbox::Run;
+
+const CLOUDS: &[BackendKind] = BackendKind::STEERED;
+
+fn create(backend: &Backend, words: &[&str]) -> Run {
+    backend.json(&[&["create", "same"], words].concat())
+}
+
+/// The machine type that nobody asked for.
+fn default_type(backend: &Backend) -> String {
+    let item = backend.json(&["create", "sample", "--dry-run"]).expect(0).item();
+    item["machine_type"].as_str().expect("a type").to_owned()
+}
+
+/// Makes a VM with the first words, and asks for it with the others, which gives the same one.
+#[track_caller]
+fn is_adopted(kind: BackendKind, first: &[&str], then: &[&str]) {
+    let backend = Backend::start(kind);
+    let made = create(&backend, first).expect(0).item();
+    let again = create(&backend, then).expect(0).item();
+    assert_eq!(again["id"], made["id"], "{kind:?} {first:?} {then:?}");
+    assert_eq!(backend.alive().len(), 1);
+    // A dry run says the same.
+    create(&backend, &[then, &["--dry-run"]].concat()).expect(0);
+}
+
+/// The same, which is refused with these words.
+#[track_caller]
+fn is_refused(kind: BackendKind, first: &[&str], then: &[&str], told: &str) {
+    let backend = Backend::start(kind);
+    create(&backend, first).expect(0);
+    for dry in [&[][..], &["--dry-run"]] {
+        let run = create(&backend, &[then, dry].concat()).expect(6);
+        assert!(run.stderr.contains(told), "{kind:?} {then:?}: {told}\n{}", run.stderr);
+    }
+    assert_eq!(backend.alive().len(), 1);
+}
+
+#[test]
+fn type_that_the_default_gave_is_adopted() {
+    for kind in CLOUDS {
+        let machine_type = default_type(&Backend::start(*kind));
+        is_adopted(*kind, &[], &["--type", &machine_type]);
+    }
+}
+
+#[test]
+fn type_that_is_the_default_need_not_be_said_again() {
+    for kind in CLOUDS {
+        let backend = Backend::start(*kind);
+        let machine_type = default_type(&backend);
+        is_adopted(*kind, &["--type", &machine_type], &[]);
+        // Another one is not what this command would make.
+        let other = backend.other_type();
+        let told = format!("type is {other}, and was asked for then but not now");
+        is_refused(*kind, &["--type", other], &[], &told);
+    }
+}
+
+#[test]
+fn another_type_is_refused_with_both() {
+    for kind in CLOUDS {
+        let backend = Backend::start(*kind);
+        let (machine_type, other) = (default_type(&backend), backend.other_type());
+        is_refused(
+            *kind,
+            &[],
+            &["--type", other],
+            &format!("type is {machine_type}, not {other}"),
+        );
+        is_refused(
+            *kind,
+            &["--type", other],
+            &["--type", &machine_type],
+            &format!("type is {other}, not {machine_type}"),
+        );
+    }
+}
+
+#[test]
+fn size_that_the_machine_has_is_adopted() {
+    for kind in CLOUDS {
+        is_adopted(*kind, &[], &["--cpus", "1"]);
+        is_adopted(*kind, &[], &["--cpus", "1", "--memory", "1"]);
+        is_refused(
+            *kind,
+            &["--cpus", "2", "--memory", "4"],
+            &["--cpus", "2"],
+            "and was asked for then but not now",
+        );
+    }
+}
+
+#[test]
+fn size_that_the_machine_lacks_is_refused_with_both() {
+    for kind in CLOUDS {
+        is_refused(*kind, &[], &["--cpus", "64"], "not 64");
+        is_refused(*kind, &[], &["--memory", "512"], "not 512 GiB");
+    }
+}
+
+#[test]
+fn architecture_that_the_machine_has_is_adopted() {
+    for kind in CLOUDS {
+        is_adopted(*kind, &[], &["--arch", "x86_64"]);
+        is_refused(*kind, &[], &["--arch", "arm64"], "arch is x86_64, not arm64");
+    }
+}
+
+#[test]
+fn image_that_the_default_gave_is_adopted() {
+    for kind in CLOUDS {
+        is_adopted(*kind, &[], &["--image", "ubuntu-24.04"]);
+        is_adopted(*kind, &["--image", "ubuntu-24.04"], &[]);
+        is_refused(*kind, &[], &["--image", "debian-12"], "not debian-12");
+    }
+}
+
+#[test]
+fn labels_are_compared_as_they_are() {
+    for kind in CLOUDS {
+        is_refused(
+            *kind,
+            &["-l", "team=x"],
+            &["-l", "team=y"],
+            "label is team=x, not team=y",
+        );
+        is_refused(*kind, &[], &["-l", "team=y"], "label is none, not team=y");
+        is_refused(
+            *kind,
+            &["-l", "team=x", "-l", "env=ci"],
+            &["-l", "env=ci"],
+            "label is env=ci,team=x, not env=ci",
+        );
+        is_refused(
+            *kind,
+            &["-l", "team=x"],
+            &[],
+            "label is team=x, and was asked for then but not now",
+        );
+    }
+}
+
+#[test]
+fn label_that_was_put_on_later_is_adopted() {
+    let backend = Backend::start(BackendKind::Ec2Emulator);
+    let made = create(&backend, &[]).expect(0).item();
+    let id = made["id"].as_str().unwrap_or_default();
+    crate::support::outside::aws(
+        &backend.url(),
+        &["ec2", "create-tags", "--resources", id, "--tags", "Key=team,Value=x"],
+    );
+    let again = create(&backend, &["-l", "team=x"]).expect(0).item();
+    assert_eq!(again["id"], made["id"]);
+}
+
+#[test]
+fn spot_is_compared_as_it_is() {
+    for kind in CLOUDS {
+        is_refused(*kind, &[], &["--spot"], "spot is no, not yes");
+        is_refused(
+            *kind,
+            &["--spot"],
+            &[],
+            "spot is yes, and was asked for then but not now",
+        );
+    }
+}
+
+#[test]
+fn time_to_live_is_compared_as_it_is() {
+    for kind in CLOUDS {
+        is_refused(*kind, &["--ttl", "2h"], &["--ttl", "3h"], "ttl is 2h, not 3h");
+        is_refused(*kind, &[], &["--ttl", "3h"], "ttl is never, not 3h");
+        is_adopted(*kind, &["--ttl", "120m"], &["--ttl", "2h"]);
+        is_refused(
+            *kind,
+            &["--ttl", "2h"],
+            &[],
+            "ttl is 2h, and was asked for then but not now",
+        );
+    }
+}
+
+#[test]
+fn zone_that_the_vm_is_in_is_adopted() {
+    for kind in CLOUDS {
+        let backend = Backend::start(*kind);
+        let made = create(&backend, &[]).expect(0).item();
+        let zone = made["zone"].as_str().unwrap_or_default();
+        let again = create(&backend, &["-z", zone]).expect(0).item();
+        assert_eq!(again["id"], made["id"]);
+    }
+}
+
+#[test]
+fn keys_and_user_data_are_said_to_differ_and_not_shown() {
+    for kind in BackendKind::EMULATORS {
+        let backend = Backend::start(*kind);
+        let one = backend.sandbox.write("one.sh", "#!/bin/sh\necho first-secret\n");
+        let other = backend.sandbox.write("other.sh", "#!/bin/sh\necho second-secret\n");
+        create(&backend, &["--user-data", &one]).expect(0);
+        let run = create(&backend, &["--user-data", &other]).expect(6);
+        assert!(run.stderr.contains("user-data differs"), "{}", run.stderr);
+        assert!(!run.stderr.contains("secret") && !run.stdout.contains("secret"));
+    }
+}
+
+#[test]
+fn members_of_a_group_are_adopted_as_they_are() {
+    for kind in CLOUDS {
+        let backend = Backend::start(*kind);
+        let machine_type = default_type(&backend);
+        let made = create(&backend, &["--count", "2"]).expect(0).items();
+        let again = create(&backend, &["--count", "2", "--type", &machine_type])
+            .expect(0)
+            .items();
+        let ids = |items: &[serde_json::Value]| items.iter().map(|item| item["id"].clone()).collect::<Vec<_>>();
+        assert_eq!(ids(&made), ids(&again), "{kind:?}");
+    }
+}
+
+#[test]
+fn network_that_the_default_gave_is_adopted() {
+    for kind in [BackendKind::Mock, BackendKind::GceEmulator] {
+        let backend = Backend::start(kind);
+        let made = create(&backend, &[]).expect(0).item();
+        for field in ["network", "subnet"] {
+            let Some(value) = made["native"][field].as_str() else {
+                continue;
+            };
+            let again = create(&backend, &[&format!("--{field}"), value]).expect(0).item();
+            assert_eq!(again["id"], made["id"], "{kind:?} {field}");
+        }
+        let other = create(&backend, &["--network", "other"]).expect(6);
+        assert!(
+            other.stderr.contains("network is default, not other"),
+            "{}",
+            other.stderr
+        );
+    }
+}
+
+#[test]
+fn security_group_and_subnet_that_the_default_gave_are_adopted() {
+    let backend = Backend::start(BackendKind::Ec2Emulator);
+    let made = create(&backend, &[]).expect(0).item();
+    let native = &made["native"];
+    let subnet = native["subnet_id"].as_str().expect("a subnet");
+    let again = create(&backend, &["--subnet", subnet]).expect(0).item();
+    assert_eq!(again["id"], made["id"]);
+    for group in native["security_groups"].as_array().into_iter().flatten() {
+        for word in ["id", "name"] {
+            let word = group[word].as_str().expect("a word");
+            let again = create(&backend, &["--firewall", word]).expect(0).item();
+            assert_eq!(again["id"], made["id"], "{word}");
+        }
+    }
+    let other = create(&backend, &["--subnet", "subnet-0123"]).expect(6);
+    assert!(
+        other.stderr.contains(&format!("subnet is {subnet}, not subnet-0123")),
+        "{}",
+        other.stderr
+    );
+}
+
+#[test]
+fn disk_that_the_default_gave_is_adopted() {
+    for kind in [BackendKind::Mock, BackendKind::GceEmulator] {
+        let backend = Backend::start(kind);
+        let plan = backend.json(&["create", "same", "--dry-run"]).expect(0).item();
+        let size = plan["disk_gib"].to_string();
+        let made = create(&backend, &[]).expect(0).item();
+        assert_eq!(create(&backend, &["--disk", &size]).expect(0).item()["id"], made["id"]);
+        let other = create(&backend, &["--disk", "99"]).expect(6);
+        let told = format!("disk is {size} GiB, not 99 GiB");
+        assert!(other.stderr.contains(&told), "{kind:?}: {told} in {}", other.stderr);
+    }
+}
+
+#[test]
+fn protection_and_public_address_are_compared_as_they_are() {
+    for kind in [BackendKind::Mock, BackendKind::GceEmulator] {
+        is_refused(kind, &[], &["--protect"], "protect is no, not yes");
+        is_refused(kind, &[], &["--no-public-ip"], "no-public-ip is no, not yes");
+    }
+    let backend = Backend::start(BackendKind::GceEmulator);
+    let made = create(&backend, &[]).expect(0).item();
+    backend.run(&["protect", "same"]).expect(0);
+    assert_eq!(create(&backend, &["--protect"]).expect(0).item()["id"], made["id"]);
+}
