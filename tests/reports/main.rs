@@ -20,6 +20,7 @@ mod environment;
 mod names;
 mod panics;
 mod secrets;
+mod settings_page;
 mod terminating;
 mod tls;
 mod waiting;
