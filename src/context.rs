@@ -14,7 +14,7 @@ use crate::interrupt::Interrupt;
 use crate::output::{Printer, Streams, Terminal};
 use crate::panic_report::PanicReport;
 use crate::providers;
-use crate::settings::{Environment, Settings, Source, is_setting_of};
+use crate::settings::{Environment, ResolvedSetting, Settings, Source, is_setting_of};
 
 /// What a run needs of the process it runs in.
 pub struct World {
@@ -172,6 +172,15 @@ impl Context {
         let environment = &self.settings.environment;
         environment.check_readable(|name| is_setting_of(kind, name))?;
         Ok(self.clouds.get(kind))
+    }
+
+    /// What the settings of a cloud's own tools come to; asks no network.
+    ///
+    /// # Errors
+    /// `InvalidSpec` or `Unauthenticated` for a variable or file that cannot be read.
+    pub fn resolved_settings(&self, kind: ProviderKind) -> Result<Vec<ResolvedSetting>> {
+        self.cloud(kind)?;
+        providers::resolved_settings(kind, &self.settings)
     }
 
     /// The same check of all clouds: a variable that cannot be read may hold the credentials that are looked for.

@@ -52,12 +52,12 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::cli::{Cli, Command};
-use crate::cloud::{Error, ErrorKind};
+use crate::cloud::{Error, ErrorKind, ProviderKind};
 use crate::context::{Context, World};
 use crate::exit::ExitStatus;
 use crate::operations::BatchAction;
 use crate::output::{Printer, Withheld};
-use crate::settings::{Settings, Source};
+use crate::settings::{Settings, Source, VendorSetting};
 
 /// Runs one command line in the given world, and gives the exit status. `arguments` begin with the program's name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>, world: World) -> ExitStatus {
@@ -117,9 +117,14 @@ fn execute_without_settings(command: &Command, printer: &mut Printer) -> Option<
         Command::Completion(args) => Some(commands::completion::run(args, Cli::command(), printer)),
         Command::Schema(args) => Some(commands::schema::run(args, printer)),
         Command::Man(args) => Some(commands::man::run(args, Cli::command(), printer)),
-        Command::Help(args) => Some(commands::help::run(args, Cli::command(), printer)),
+        Command::Help(args) => Some(commands::help::run(args, Cli::command(), &vendor_settings(), printer)),
         _ => None,
     }
+}
+
+/// Of each cloud, the settings of its own tools.
+pub fn vendor_settings() -> [(ProviderKind, &'static [VendorSetting]); 3] {
+    ProviderKind::ALL.map(|kind| (kind, providers::vendor_settings(kind)))
 }
 
 fn execute(command: Command, context: &mut Context) -> anyhow::Result<ExitStatus> {

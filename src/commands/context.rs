@@ -169,15 +169,9 @@ async fn show(context: &mut Context) -> anyhow::Result<ExitStatus> {
     ];
     let mut errors = Vec::new();
     for kind in ProviderKind::ALL {
-        match context.clouds().get(kind).home().await {
-            Ok(place) => items.push(Record::new(vec![
-                ("setting", json!(format!("{kind}: place of new VMs"))),
-                (
-                    "value",
-                    json!(place.map(|place| plain(&place.to_string()).into_owned())),
-                ),
-                ("source", json!("context, else the cloud's own configuration")),
-            ])),
+        match show_cloud(kind, &mut items, context).await {
+            Ok(()) => {}
+            Err(error) if error.location().is_some() => errors.push(error),
             Err(error) => errors.push(error.at(kind.as_str())),
         }
     }
@@ -187,10 +181,40 @@ async fn show(context: &mut Context) -> anyhow::Result<ExitStatus> {
     Ok(status)
 }
 
-fn row(name: &'static str, setting: &Setting<String>) -> Record {
+/// Adds what a cloud's own tools set. Rows of cloudctl's own settings of the same name give way: those are among it.
+async fn show_cloud(kind: ProviderKind, items: &mut Vec<Record>, context: &Context) -> Result<()> {
+    for setting in context.resolved_settings(kind)? {
+        let row = record(setting.name, setting.value.as_deref(), &setting.source);
+        match items.iter_mut().find(|item| *item.get("setting") == *setting.name) {
+            Some(item) => *item = row,
+            None => items.push(row),
+        }
+    }
+    let place = context.cloud(kind)?.home().await?;
+    let source = match &place {
+        None => "not set".to_owned(),
+        // Who says a zone says its region.
+        Some(_) => ["zone", "region"]
+            .iter()
+            .map(|what| format!("{kind}.{what}"))
+            .filter_map(|name| items.iter().find(|item| *item.get("setting") == *name))
+            .find(|item| !item.get("value").is_null())
+            .and_then(|item| item.get("source").as_str().map(str::to_owned))
+            .unwrap_or_else(|| "default".to_owned()),
+    };
+    let name = format!("{kind}: place of new VMs");
+    items.push(record(&name, place.map(|place| place.to_string()).as_deref(), &source));
+    Ok(())
+}
+
+fn row(name: &str, setting: &Setting<String>) -> Record {
+    record(name, setting.value.as_deref(), &setting.source.to_string())
+}
+
+fn record(name: &str, value: Option<&str>, source: &str) -> Record {
     Record::new(vec![
         ("setting", json!(name)),
-        ("value", json!(setting.value.as_deref().map(plain))),
-        ("source", json!(plain(&setting.source.to_string()))),
+        ("value", json!(value.map(plain))),
+        ("source", json!(plain(source))),
     ])
 }

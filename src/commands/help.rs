@@ -2,14 +2,15 @@
 
 use clap::Command;
 
-use crate::cloud::{Error, Result, quoted};
+use crate::cloud::{Error, ProviderKind, Result, quoted};
 use crate::exit::ExitStatus;
 use crate::output::Printer;
+use crate::settings::{VendorSetting, settings_text};
 
-/// Show help on a command or a topic (exit-codes, context-file, environment)
+/// Show help on a command or a topic (exit-codes, context-file, environment, settings)
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
-    /// A command, or one of exit-codes, context-file, environment
+    /// A command, or one of exit-codes, context-file, environment, settings
     #[arg(value_name = "COMMAND|TOPIC")]
     path: Vec<String>,
 }
@@ -32,7 +33,8 @@ A flag goes before a variable, and a variable before the context of the configur
   CLOUDCTL_MOCK_STATE      the file that the mock cloud is in
 
 NO_COLOR, CLICOLOR_FORCE and TERM=dumb are honoured, and so are the clouds' own variables: AWS_PROFILE, AWS_REGION,
-AWS_ENDPOINT_URL and the like, GOOGLE_APPLICATION_CREDENTIALS, GOOGLE_CLOUD_PROJECT, CLOUDSDK_* and the like.
+AWS_ENDPOINT_URL and the like, GOOGLE_APPLICATION_CREDENTIALS, GOOGLE_CLOUD_PROJECT, CLOUDSDK_* and the like: `cloudctl help settings`
+lists them all.
 ";
 
 const CONTEXT_FILE: &str = "\
@@ -62,14 +64,20 @@ Every key is optional, and an unknown key is an error.
   region = \"eu-west-1\"
 ";
 
-/// Prints the help asked for.
-pub fn run(args: &Args, command: Command, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
+/// Prints the help asked for; `settings` are those of the clouds' own tools.
+pub fn run(
+    args: &Args,
+    command: Command,
+    settings: &[(ProviderKind, &[VendorSetting])],
+    printer: &mut Printer,
+) -> anyhow::Result<ExitStatus> {
     let text = match args.path.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["exit-codes"] => ExitStatus::MEANINGS
             .iter()
             .map(|(code, meaning)| format!("{code:>3}  {meaning}\n"))
             .collect(),
         ["environment"] => ENVIRONMENT.to_owned(),
+        ["settings"] => settings_text(settings),
         ["context-file"] => CONTEXT_FILE.to_owned(),
         _ => find_command(command, &args.path)?.render_long_help().to_string(),
     };

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-use super::parse_toml;
+use super::toml_text::{lines_of_keys, parse_toml};
 use crate::cloud::{Error, ProviderKind, Result, is_content, path_text, plain, quoted};
 
 /// The whole file, `cloudctl/config.toml`.
@@ -20,6 +20,9 @@ pub struct ConfigFile {
     /// The contexts by name.
     #[serde(default)]
     pub contexts: BTreeMap<String, ContextEntry>,
+    /// The line of each key, by the words that lead to it.
+    #[serde(skip)]
+    lines: BTreeMap<Vec<String>, usize>,
 }
 
 /// One context.
@@ -128,10 +131,24 @@ impl ConfigFile {
                 .with_remedy("correct the file, or point CLOUDCTL_CONFIG at another"));
             }
         };
-        parse_toml(&text, path_text(path)).map_err(|error| {
+        let file: Self = parse_toml(&text, path_text(path)).map_err(|error| {
             error
                 .with_remedy("correct that line of the configuration file; `cloudctl help context-file` lists the keys")
+        })?;
+        Ok(Self {
+            lines: lines_of_keys(&text),
+            ..file
         })
+    }
+
+    /// Where a key stands in the file that is `shown` so: `~/.config/cloudctl/config.toml:7, [contexts.dev.aws]`.
+    pub(super) fn place_of(&self, shown: &str, keys: &[&str]) -> String {
+        let path: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
+        let line = self.lines.get(&path).map(|line| format!(":{line}")).unwrap_or_default();
+        match keys {
+            [sections @ .., _] if !sections.is_empty() => format!("{shown}{line}, [{}]", plain(&sections.join("."))),
+            _ => format!("{shown}{line}"),
+        }
     }
 
     /// The error for a context that is not in the file; it names those that are.

@@ -6,10 +6,11 @@ mod environment;
 mod file;
 mod provider_choice;
 mod toml_text;
+mod vendor_page;
 mod vendor_setting;
 mod words;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -18,6 +19,7 @@ pub use environment::{Environment, is_setting, is_setting_of};
 pub use file::{AwsEntry, ConfigFile, ContextEntry, GcpEntry, MockEntry};
 pub use provider_choice::ProviderChoice;
 pub use toml_text::parse_toml;
+pub use vendor_page::{settings_page, settings_text};
 pub use vendor_setting::{ResolvedSetting, SettingPlace, Topic, Treatment, VendorSetting, refuse_unsupported};
 pub use words::one_of;
 
@@ -77,7 +79,7 @@ pub enum Source {
     Flag(&'static str),
     /// An environment variable.
     Variable(&'static str),
-    /// A context of the configuration file.
+    /// The configuration file: its name, line and section.
     Context(String),
     /// Nothing says it.
     Unset,
@@ -88,7 +90,7 @@ impl std::fmt::Display for Source {
         match self {
             Self::Flag(name) => write!(formatter, "flag {name}"),
             Self::Variable(name) => write!(formatter, "variable {name}"),
-            Self::Context(name) => write!(formatter, "context {name}"),
+            Self::Context(place) => formatter.write_str(place),
             Self::Unset => formatter.write_str("not set"),
         }
     }
@@ -192,21 +194,23 @@ impl Settings {
             setting.or(value, source)
         };
 
+        let shown_path = shown_path(config_path.as_deref(), &environment);
+        let in_file = |keys: &[&str]| Source::Context(config.place_of(&shown_path, keys));
         let context = with_variable(flag(&args.context, "--context"), "CLOUDCTL_CONTEXT")
-            .or(config.current.clone(), Source::Context("current".to_owned()));
+            .or(config.current.clone(), in_file(&["current"]));
         let entry = match &context.value {
             Some(name) if config.contexts.contains_key(name) => config.contexts[name].clone(),
             Some(name) if !may_lack_context => {
                 let error = config.unknown_context(name);
-                return Err(match (&context.source, &config_path) {
-                    (Source::Flag(_), _) => error,
-                    (Source::Context(_), Some(path)) => error.context(path_text(path)),
-                    (source, _) => error.context(source),
+                return Err(match &context.source {
+                    Source::Flag(_) => error,
+                    source => error.context(source),
                 });
             }
             _ => ContextEntry::default(),
         };
-        let in_context = Source::Context(context.value.clone().unwrap_or_default());
+        let name = context.value.as_deref().unwrap_or_default();
+        let in_context = |keys: &[&str]| in_file(&[&["contexts", name], keys].concat());
         let list = |values: &[String]| (!values.is_empty()).then(|| values.to_vec());
 
         let in_variable: Option<Vec<ProviderChoice>> = environment
@@ -237,7 +241,14 @@ impl Settings {
         };
         let providers = match any_provider {
             true => providers,
-            false => providers.or(entry.asked(), in_context.clone()),
+            false => {
+                let key = if entry.providers.is_some() {
+                    "providers"
+                } else {
+                    "provider"
+                };
+                providers.or(entry.asked(), in_context(&[key]))
+            }
         };
         // A flag names the whole place: a region on the command line is not put together with a zone of a variable.
         let has_place_flag = !args.regions.is_empty() || args.zone.is_some();
@@ -256,31 +267,31 @@ impl Settings {
         Ok(Self {
             providers,
             any_provider,
-            create_provider: Setting::default().or(entry.provider, in_context.clone()),
+            create_provider: Setting::default().or(entry.provider, in_context(&["provider"])),
             regions,
             zone: flag(&args.zone, "--zone").or(
                 place_variable("CLOUDCTL_ZONE").map(|zone| zone.trim().to_owned()),
                 Source::Variable("CLOUDCTL_ZONE"),
             ),
             output: with_variable(flag(&args.output, "--output"), "CLOUDCTL_OUTPUT")
-                .or(entry.output, in_context.clone()),
-            ttl: with_variable(Setting::default(), "CLOUDCTL_TTL").or(entry.ttl, in_context.clone()),
+                .or(entry.output, in_context(&["output"])),
+            ttl: with_variable(Setting::default(), "CLOUDCTL_TTL").or(entry.ttl, in_context(&["ttl"])),
             quiet: args.quiet,
             aws: AwsSettings {
-                profile: Setting::default().or(entry.aws.profile, in_context.clone()),
-                region: Setting::default().or(entry.aws.region, in_context.clone()),
+                profile: Setting::default().or(entry.aws.profile, in_context(&["aws", "profile"])),
+                region: Setting::default().or(entry.aws.region, in_context(&["aws", "region"])),
                 expect_account: with_variable(Setting::default(), "CLOUDCTL_EXPECT_ACCOUNT")
-                    .or(entry.aws.expect_account, in_context.clone()),
+                    .or(entry.aws.expect_account, in_context(&["aws", "expect_account"])),
             },
             gcp: GcpSettings {
-                project: Setting::default().or(entry.gcp.project, in_context.clone()),
-                region: Setting::default().or(entry.gcp.region, in_context.clone()),
-                zone: Setting::default().or(entry.gcp.zone, in_context.clone()),
+                project: Setting::default().or(entry.gcp.project, in_context(&["gcp", "project"])),
+                region: Setting::default().or(entry.gcp.region, in_context(&["gcp", "region"])),
+                zone: Setting::default().or(entry.gcp.zone, in_context(&["gcp", "zone"])),
                 expect_project: with_variable(Setting::default(), "CLOUDCTL_EXPECT_PROJECT")
-                    .or(entry.gcp.expect_project, in_context.clone()),
+                    .or(entry.gcp.expect_project, in_context(&["gcp", "expect_project"])),
             },
             mock: MockSettings {
-                region: Setting::default().or(entry.mock.region, in_context),
+                region: Setting::default().or(entry.mock.region, in_context(&["mock", "region"])),
                 state_file: environment.get("CLOUDCTL_MOCK_STATE").map(PathBuf::from).or_else(|| {
                     Some(
                         environment
@@ -304,6 +315,20 @@ impl Settings {
             ProviderKind::Gcp => self.gcp.expect_project.value.as_deref(),
             ProviderKind::Mock => None,
         }
+    }
+}
+
+/// The path of the configuration file in messages, below the home folder as shells write it.
+fn shown_path(path: Option<&Path>, environment: &Environment) -> String {
+    let Some(path) = path else {
+        return String::new();
+    };
+    match environment
+        .home()
+        .and_then(|home| path.strip_prefix(home).ok().map(Path::to_path_buf))
+    {
+        Some(below) => format!("~/{}", path_text(below)),
+        None => path_text(path),
     }
 }
 

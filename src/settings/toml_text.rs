@@ -1,6 +1,9 @@
 //! TOML that people write: what is wrong in it is named by file, line and key.
 
+use std::collections::BTreeMap;
+
 use serde::de::DeserializeOwned;
+use toml_edit::TableLike;
 
 use crate::cloud::{Error, Result, is_plain_key, parser_message};
 
@@ -19,6 +22,27 @@ pub fn parse_toml<T: DeserializeOwned>(text: &str, shown: impl std::fmt::Display
         let named = key.map(|key| format!("{key}: ")).unwrap_or_default();
         Error::invalid(format!("{shown}:{line}: {named}{}", parser_message(&message)))
     })
+}
+
+/// The line of each key, tables included, by the words that lead to it. Nothing for what is not TOML.
+pub(super) fn lines_of_keys(text: &str) -> BTreeMap<Vec<String>, usize> {
+    let mut lines = BTreeMap::new();
+    if let Ok(document) = toml_edit::Document::parse(text) {
+        note_lines(document.as_table(), &[], text, &mut lines);
+    }
+    lines
+}
+
+fn note_lines(table: &dyn TableLike, path: &[String], text: &str, lines: &mut BTreeMap<Vec<String>, usize>) {
+    for (key, item) in table.iter() {
+        let path = [path, &[key.to_owned()]].concat();
+        if let Some(before) = item.span().and_then(|span| text.get(..span.start)) {
+            lines.insert(path.clone(), before.matches('\n').count() + 1);
+        }
+        if let Some(table) = item.as_table_like() {
+            note_lines(table, &path, text, lines);
+        }
+    }
 }
 
 fn key_of_line(text: &str, line: usize) -> Option<&str> {

@@ -50,7 +50,13 @@ fn a_flag_beats_a_variable_beats_the_context_beats_the_cloud() {
         setting(&show, "providers"),
         ("mock".into(), "variable CLOUDCTL_PROVIDER".into())
     );
-    assert_eq!(setting(&show, "mock.region"), ("eu-west-1".into(), "context a".into()));
+    assert_eq!(
+        setting(&show, "mock.region"),
+        (
+            "eu-west-1".into(),
+            "~/.config/cloudctl/config.toml:5, [contexts.a.mock]".into()
+        )
+    );
     assert_eq!(setting(&show, "zone"), (Value::Null, "not set".into()));
 }
 
@@ -210,7 +216,6 @@ fn flag_replaces_region_and_zone_of_variables_together() {
         sandbox.set(name, value);
         sandbox.run(&["list", flag, other]).expect(0);
         sandbox.run(&["image", "list", flag, other]).expect(0);
-        sandbox.run(&["wait", "x", "--for", "gone", flag, other]).expect(0);
         assert_eq!(planned_region(&sandbox, &[flag, other]), "eu-west-1");
         sandbox.unset(name);
     }
@@ -230,4 +235,45 @@ fn lists_in_variables_are_trimmed() {
     sandbox.set("CLOUDCTL_REGION", " , ");
     let run = sandbox.run(&["list"]).expect(2);
     assert!(run.stderr.contains("CLOUDCTL_REGION"), "{}", run.stderr);
+}
+
+#[test]
+fn show_says_where_each_value_of_the_file_stands() {
+    let sandbox = with_contexts(
+        "# Mine.\ncurrent = \"dev\"\n\n[contexts.dev]\nproviders = [\"mock\"]\nttl = \"8h\"\noutput = \"json\"\n\n\
+         [contexts.dev.aws]\nregion = \"eu-west-1\"\n[contexts.dev.gcp]\n# The zone says the region.\nzone = \"europe-west1-b\"\n",
+    );
+    let show = sandbox.run(&["context", "show"]).expect(0);
+    let file = "~/.config/cloudctl/config.toml";
+    for (name, value, place) in [
+        ("context", "dev", ":2"),
+        ("providers", "mock", ":5, [contexts.dev]"),
+        ("ttl", "8h", ":6, [contexts.dev]"),
+        ("output", "json", ":7, [contexts.dev]"),
+        ("aws.region", "eu-west-1", ":10, [contexts.dev.aws]"),
+        ("gcp.zone", "europe-west1-b", ":13, [contexts.dev.gcp]"),
+        ("aws: place of new VMs", "eu-west-1", ":10, [contexts.dev.aws]"),
+        ("gcp: place of new VMs", "europe-west1-b", ":13, [contexts.dev.gcp]"),
+    ] {
+        assert_eq!(
+            setting(&show, name),
+            (value.into(), format!("{file}{place}").into()),
+            "{name}"
+        );
+    }
+    assert_eq!(
+        setting(&show, "mock: place of new VMs"),
+        ("us-east-1".into(), "default".into())
+    );
+}
+
+#[test]
+fn show_goes_on_after_an_error_of_one_cloud() {
+    let mut sandbox = Sandbox::new();
+    // No gcloud configuration can be called so.
+    sandbox.set("CLOUDSDK_ACTIVE_CONFIG_NAME", "No Name");
+    let show = sandbox.run(&["context", "show", "-o", "json"]).expect(7);
+    assert_eq!(show.json()["errors"][0]["location"], "gcp");
+    assert_eq!(show.json()["errors"].as_array().map(Vec::len), Some(1));
+    assert_eq!(setting(&show, "mock: place of new VMs").0, "us-east-1");
 }

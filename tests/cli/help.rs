@@ -147,11 +147,25 @@ fn the_example_of_a_context_file_is_one() {
     let text = sandbox.run(&["help", "context-file"]).expect(0).stdout;
     let example: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("  ")).collect();
     sandbox.write("home/.config/cloudctl/config.toml", &example.join("\n"));
-    let show = sandbox.run(&["context", "show", "-o", "json"]).expect(0);
-    for item in show.items() {
-        let name = item["setting"].as_str().unwrap_or_default();
-        let is_of_the_file = name.starts_with("aws.") || name.starts_with("gcp.");
-        assert!(!is_of_the_file || item["source"] == "context dev", "{item}");
+    sandbox.write(
+        "home/.aws/config",
+        "[profile dev]\naws_access_key_id = AKIAEXAMPLE\naws_secret_access_key = a-secret\n",
+    );
+    let items = sandbox.run(&["context", "show", "-o", "json"]).expect(0).items();
+    let clouds = [
+        ("aws", &["profile", "region", "expect_account"][..]),
+        ("gcp", &["project", "region", "zone", "expect_project"]),
+        ("mock", &["region"]),
+    ];
+    for (cloud, keys) in clouds {
+        for key in keys {
+            let row = items.iter().find(|item| item["setting"] == format!("{cloud}.{key}"));
+            let source = row.and_then(|row| row["source"].as_str()).unwrap_or_default();
+            assert!(
+                source.ends_with(&format!("[contexts.dev.{cloud}]")),
+                "{cloud}.{key}: {source}"
+            );
+        }
     }
 }
 

@@ -37,6 +37,7 @@ mod same_spec;
 mod secrets;
 mod small;
 mod spot_prices;
+mod settings_page;
 mod terminating;
 mod tls;
 mod tls;

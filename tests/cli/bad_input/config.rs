@@ -44,14 +44,22 @@ fn configuration_files() {
         ),
         ("[contexts.a]\nttl = 8\n", "config.toml:2: ttl: invalid type"),
         ("[contexts.a.aws]\nttl = \"8h\"\n", "config.toml:2: unknown field `ttl`"),
-        ("current = \"b\"\n[contexts.a]\n", "config.toml: unknown context \"b\""),
+        (
+            "current = \"b\"\n[contexts.a]\n",
+            "config.toml:1: unknown context \"b\"",
+        ),
     ] {
         sandbox.write(FILE, text);
         check(&sandbox, &[(2, named, &["list", "-p", "mock"])]);
     }
     sandbox.write(FILE, "current = \"a\"\n[contexts.a]\noutput = \"ascii\"\n");
     let run = sandbox.run(&["list", "-p", "mock"]);
-    let faults = super::faults_of(&run, 2, "context a: unknown output format \"ascii\"", false);
+    let faults = super::faults_of(
+        &run,
+        2,
+        "config.toml:3, [contexts.a]: unknown output format \"ascii\"",
+        false,
+    );
     assert!(faults.is_empty(), "{faults:?}\n{run:#?}");
     // A format on the command line needs none of the context's.
     sandbox.run(&["list", "-p", "mock", "-o", "name"]).expect(0);
@@ -82,7 +90,10 @@ fn how_long_new_vms_live() {
     let mut sandbox = with_vms();
     sandbox.write(FILE, "current = \"a\"\n[contexts.a]\nttl = \"soon\"\n");
     let create: &[&str] = &["create", "x", "-p", "mock"];
-    check(&sandbox, &[(2, "context a: invalid duration \"soon\"", create)]);
+    check(
+        &sandbox,
+        &[(2, "config.toml:3, [contexts.a]: invalid duration \"soon\"", create)],
+    );
     // Who says something else needs none of the context's, and who makes nothing none at all.
     sandbox
         .run(&["create", "y", "-p", "mock", "--ttl", "1h", "--dry-run"])

@@ -1,0 +1,149 @@
+//! The table of the settings of the clouds' own tools: as a page of the documentation, and as help.
+
+use super::{SettingPlace, Topic, Treatment, VendorSetting};
+use crate::cloud::ProviderKind;
+
+/// Of each cloud, all settings that are known.
+type Tables<'a> = &'a [(ProviderKind, &'a [VendorSetting])];
+
+const INTRODUCTION: &str = "\
+cloudctl reads the settings of the AWS CLI, of gcloud and of their SDKs. Each setting below is either honoured, or
+refused: then the command ends with exit code 2 before any call, and the message names the setting. None is ignored.
+
+A flag of cloudctl goes before a CLOUDCTL_* variable, a variable before the context of cloudctl's own configuration
+file, and all of them before the settings below. Of these a variable goes before a file. A variable that is set to
+nothing counts as not set. `cloudctl context show` lists the values that hold, and where each is set.
+";
+
+/// The page `docs/settings.md`.
+pub fn settings_page(tables: Tables<'_>) -> String {
+    let mut page = format!("# Settings of the clouds' own tools\n\n{INTRODUCTION}");
+    for (kind, topic, settings) in groups(tables) {
+        let heading = format!("\n## {}\n", title_of(kind));
+        if !page.contains(&heading) {
+            page.push_str(&heading);
+        }
+        page.push_str(&format!("\n### {}\n\n", title_of_topic(topic)));
+        page.push_str("| setting | where | what cloudctl does |\n| --- | --- | --- |\n");
+        for setting in settings {
+            let cells = [format!("`{}`", setting.name), place_of(setting), treatment_of(setting)];
+            let cells = cells.map(|cell| cell.replace('|', "\\|"));
+            page.push_str(&format!("| {} |\n", cells.join(" | ")));
+        }
+    }
+    page
+}
+
+/// The same as plain text.
+pub fn settings_text(tables: Tables<'_>) -> String {
+    let mut text = INTRODUCTION.to_owned();
+    for (kind, topic, settings) in groups(tables) {
+        text.push_str(&format!(
+            "\n{}: {}\n",
+            title_of(kind),
+            title_of_topic(topic).to_lowercase()
+        ));
+        for setting in settings {
+            let place = place_of(setting).replace('`', "");
+            text.push_str(&format!(
+                "  {} ({place})\n      {}\n",
+                setting.name,
+                treatment_of(setting)
+            ));
+        }
+    }
+    text
+}
+
+/// The settings by cloud and topic, each in the order of its table.
+fn groups<'a>(tables: Tables<'a>) -> Vec<(ProviderKind, Topic, Vec<&'a VendorSetting>)> {
+    let mut groups: Vec<(ProviderKind, Topic, Vec<&VendorSetting>)> = Vec::new();
+    for (kind, settings) in tables {
+        let mut settings: Vec<_> = settings.iter().collect();
+        settings.sort_by_key(|setting| setting.topic);
+        for setting in settings {
+            match groups.last_mut() {
+                Some((known, topic, group)) if known == kind && *topic == setting.topic => group.push(setting),
+                _ => groups.push((*kind, setting.topic, vec![setting])),
+            }
+        }
+    }
+    groups
+}
+
+fn title_of(kind: ProviderKind) -> &'static str {
+    match kind {
+        ProviderKind::Aws => "AWS",
+        ProviderKind::Gcp => "Google Cloud",
+        ProviderKind::Mock => "The mock cloud",
+    }
+}
+
+fn title_of_topic(topic: Topic) -> &'static str {
+    match topic {
+        Topic::Credentials => "Credentials",
+        Topic::Account => "Account and project",
+        Topic::Place => "Region and zone",
+        Topic::Endpoint => "Endpoints",
+        Topic::Network => "Certificates and proxies",
+        Topic::Retries => "Retries and time limits",
+    }
+}
+
+fn place_of(setting: &VendorSetting) -> String {
+    match setting.place {
+        SettingPlace::Variable => "environment variable".to_owned(),
+        SettingPlace::AwsProfile => "profile in `~/.aws/config` or `~/.aws/credentials`".to_owned(),
+        SettingPlace::GcloudProperty => {
+            let variable = setting.name.replace('/', "_").to_uppercase();
+            format!("gcloud property, or `CLOUDSDK_{variable}`")
+        }
+    }
+}
+
+fn treatment_of(setting: &VendorSetting) -> String {
+    match setting.treatment {
+        Treatment::Honoured(effect) => effect.to_owned(),
+        Treatment::Refused(instead) => format!("refused: {instead}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SETTINGS: &[VendorSetting] = &[
+        VendorSetting {
+            topic: Topic::Network,
+            place: SettingPlace::Variable,
+            name: "HTTPS_PROXY",
+            treatment: Treatment::Honoured("calls go through it"),
+        },
+        VendorSetting {
+            topic: Topic::Credentials,
+            place: SettingPlace::GcloudProperty,
+            name: "auth/login_config_file",
+            treatment: Treatment::Refused("use a|b"),
+        },
+    ];
+
+    #[test]
+    fn page_and_text_have_each_setting_under_its_topic() {
+        let tables = [(ProviderKind::Gcp, SETTINGS), (ProviderKind::Mock, &[][..])];
+        let page = settings_page(&tables);
+        let rows = "## Google Cloud\n\n### Credentials\n\n| setting | where | what cloudctl does |\n| --- | --- | --- |\n\
+                    | `auth/login_config_file` | gcloud property, or `CLOUDSDK_AUTH_LOGIN_CONFIG_FILE` | refused: use a\\|b |\n\n\
+                    ### Certificates and proxies\n";
+        assert!(page.contains(rows), "{page}");
+        assert!(!page.contains("mock"), "{page}");
+        let text = settings_text(&tables);
+        assert!(
+            text.contains("Google Cloud: credentials\n  auth/login_config_file (gcloud property, or CLOUDSDK_"),
+            "{text}"
+        );
+        assert!(
+            text.ends_with("  HTTPS_PROXY (environment variable)\n      calls go through it\n"),
+            "{text}"
+        );
+    }
+}

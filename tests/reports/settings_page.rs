@@ -1,0 +1,32 @@
+//! The page of settings in the documentation: made from the drivers' tables.
+
+use std::path::Path;
+
+use cloudctl::settings::{settings_page, settings_text};
+use cloudctl::vendor_settings;
+
+use crate::support::sandbox::Sandbox;
+
+/// With this variable set the test writes the page in place of comparing it.
+const WRITE: &str = "CLOUDCTL_WRITE_DOCS";
+
+#[test]
+fn settings_page_is_what_the_code_says() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/settings.md");
+    let page = settings_page(&vendor_settings());
+    if std::env::var_os(WRITE).is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, &page).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        written == page,
+        "docs/settings.md is not what the tables say; write it again: {WRITE}=1 cargo test --test reports settings_page"
+    );
+}
+
+#[test]
+fn settings_help_is_the_same_table() {
+    let shown = Sandbox::new().run(&["help", "settings"]).expect(0).stdout;
+    assert_eq!(shown, settings_text(&vendor_settings()));
+}
