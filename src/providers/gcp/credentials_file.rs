@@ -214,7 +214,11 @@ impl CredentialsFile {
                 .as_str()
         };
         let url = within("token_uri").or_else(|| within("token_url"));
-        let host = url.and_then(|url| reqwest::Url::parse(url).ok()?.host_str().map(str::to_owned));
+        let host = url.and_then(|url| {
+            let url = reqwest::Url::parse(url).ok()?;
+            let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+            Some(format!("{}{port}", url.host_str()?))
+        });
         let server = match (host, self.form) {
             (Some(host), _) => format!("the token server {host}"),
             (None, Form::AuthorizedUser) => "the token server oauth2.googleapis.com".to_owned(),
