@@ -14,7 +14,7 @@ use crate::interrupt::Interrupt;
 use crate::output::{Printer, Streams, Terminal};
 use crate::panic_report::PanicReport;
 use crate::providers;
-use crate::settings::{Environment, Settings, Source};
+use crate::settings::{Environment, Settings, Source, is_setting};
 
 /// What a run needs of the process it runs in.
 pub struct World {
@@ -43,9 +43,16 @@ impl Clock for SystemClock {
 impl World {
     /// The world of this process, whose panics are reported so.
     pub fn of_process(panics: PanicReport) -> Self {
-        // A variable that is not Unicode cannot be one of ours; the SDKs read theirs themselves.
-        let variables =
-            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        // A setting that is not Unicode is kept with signs that no value has, so that it is refused by its name.
+        let variables = std::env::vars_os().filter_map(|(name, value)| {
+            let name = name.into_string().ok()?;
+            let value = match value.into_string() {
+                Ok(value) => value,
+                Err(value) if is_setting(&name) => value.to_string_lossy().into_owned(),
+                Err(_) => return None,
+            };
+            Some((name, value))
+        });
         let environment = Environment::new(variables);
         Self {
             terminal: terminal_of_process(&environment),

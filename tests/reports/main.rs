@@ -15,9 +15,9 @@ mod support;
 
 mod aws_causes;
 mod aws_credentials;
-mod certainty;
 mod aws_partitions;
 mod aws_settings;
+mod certainty;
 mod environment;
 mod names;
 mod panics;
