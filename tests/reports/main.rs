@@ -21,6 +21,7 @@ mod capacity_words;
 mod certainty;
 mod certainty;
 mod dry_run;
+mod certainty;
 mod environment;
 mod environment;
 mod gcp_causes;

@@ -125,10 +125,14 @@ impl Clients {
         let patience = Patience::of(&configuration)?;
         let direct = LazyHttpClient::shared(&self.clock, connection.without_proxies());
         let http = LazyHttpClient::shared(&self.clock, connection);
-        let direct = provider_config(None, &endpoints).with_http_client(direct);
+        let direct = provider_config(None, &endpoints)
+            .with_time_source(self.clock.clone())
+            .with_http_client(direct);
         let home = self.find_home(&configuration, &direct).await?;
         let any_region = any_region_near(&self.settings, home.as_deref());
-        let provider = provider_config(Some(&any_region), &endpoints).with_http_client(http.clone());
+        let provider = provider_config(Some(&any_region), &endpoints)
+            .with_time_source(self.clock.clone())
+            .with_http_client(http.clone());
 
         let mut config = SdkConfig::builder()
             .behavior_version(BEHAVIOR())
@@ -136,7 +140,7 @@ impl Clients {
             .region(home.clone().map(Region::new))
             .retry_config(patience.retries())
             .timeout_config(patience.timeouts())
-            .time_source(SharedTimeSource::default())
+            .time_source(self.clock.clone())
             .identity_cache(IdentityCache::lazy().build());
         config.set_sleep_impl(default_async_sleep());
         config.set_app_name(AppName::new("cloudctl").ok());
