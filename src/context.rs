@@ -144,7 +144,7 @@ impl Context {
     /// `None` without a home folder.
     pub fn catalog_path(&self) -> Option<PathBuf> {
         let environment = &self.settings.environment;
-        let named = environment.get("CLOUDCTL_CATALOG").map(PathBuf::from);
+        let named = environment.get("CLOUDCTL_CATALOG").map(|path| environment.path(path));
         named.or_else(|| {
             Some(
                 environment

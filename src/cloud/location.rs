@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::Error;
+
 /// What one listing covers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Location {
@@ -70,4 +72,9 @@ impl fmt::Display for Place {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.zone.as_deref().unwrap_or(&self.region))
     }
+}
+
+/// The error for a zone that is given in the place of a region.
+pub fn zone_for_region(zone: &str, region: &str) -> Error {
+    Error::invalid(format!("{zone} is a zone: use -z {zone}")).with_remedy(format!("or give its region: -r {region}"))
 }

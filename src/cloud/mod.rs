@@ -47,7 +47,7 @@ pub use labels::{
     check_label_key,
 };
 pub use listing::{ListFilter, Listing, Pages};
-pub use location::{Location, Place};
+pub use location::{Location, Place, zone_for_region};
 pub use machine::{Gpu, MachineNeed, MachineType, plain_gpu_kind};
 pub use members::Members;
 pub use name::InstanceName;

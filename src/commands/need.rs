@@ -82,6 +82,16 @@ pub(super) fn region_words(
         let is_known =
             |kind: &ProviderKind| !regions_meant(*kind, std::slice::from_ref(word), &known(*kind)).is_empty();
         if !kinds.iter().any(is_known) {
+            let all: Vec<_> = kinds.iter().flat_map(|kind| known(*kind)).collect();
+            let is_zone_of = |region: &&String| {
+                let rest = word.strip_prefix(region.as_str()).unwrap_or_default();
+                let mut letters = rest.trim_start_matches('-').chars();
+                letters.next().is_some_and(|letter| letter.is_ascii_lowercase())
+            };
+            if let Some(region) = all.iter().find(is_zone_of) {
+                let error = Error::invalid(format!("{word} is a zone, and this is told by region"));
+                return Err(error.with_remedy(format!("give its region: -r {region}")));
+            }
             let clouds: Vec<_> = kinds.iter().map(|kind| kind.as_str()).collect();
             let areas = Area::ALL.map(Area::as_str).join(", ");
             let error = Error::invalid(format!(

@@ -137,6 +137,18 @@ impl Environment {
         self.get("HOME").or_else(|| self.get("USERPROFILE")).map(PathBuf::from)
     }
 
+    /// A path as people write it: `~` and what is below `~/` are in the home folder, as in a shell, which does not see
+    /// files, variables and `--flag=~/x`.
+    pub fn path(&self, text: &str) -> PathBuf {
+        let below = text
+            .strip_prefix('~')
+            .filter(|rest| rest.is_empty() || rest.starts_with('/'));
+        match below.and_then(|below| Some(self.home()?.join(below.trim_start_matches('/')))) {
+            Some(path) => path,
+            None => PathBuf::from(text),
+        }
+    }
+
     /// A folder of the XDG base directory specification: the variable if it holds an absolute path, else
     /// `fallback` under the home folder. <https://specifications.freedesktop.org/basedir-spec/latest/>
     pub fn xdg_folder(&self, variable: &str, fallback: &str) -> Option<PathBuf> {

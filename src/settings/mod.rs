@@ -172,7 +172,7 @@ impl Settings {
     /// `InvalidSpec` for a broken configuration file, a context that is not in it, or a variable with no sense.
     pub fn resolve(args: &GlobalArgs, environment: Environment, may_lack_context: bool) -> Result<Self> {
         environment.check_readable(|name| name.starts_with("CLOUDCTL_"))?;
-        let explicit_path = environment.get("CLOUDCTL_CONFIG").map(PathBuf::from);
+        let explicit_path = environment.get("CLOUDCTL_CONFIG").map(|path| environment.path(path));
         let config_path = explicit_path.clone().or_else(|| {
             Some(
                 environment
@@ -292,13 +292,16 @@ impl Settings {
             },
             mock: MockSettings {
                 region: Setting::default().or(entry.mock.region, in_context(&["mock", "region"])),
-                state_file: environment.get("CLOUDCTL_MOCK_STATE").map(PathBuf::from).or_else(|| {
-                    Some(
-                        environment
-                            .xdg_folder("XDG_STATE_HOME", ".local/state")?
-                            .join("cloudctl/mock.json"),
-                    )
-                }),
+                state_file: environment
+                    .get("CLOUDCTL_MOCK_STATE")
+                    .map(|path| environment.path(path))
+                    .or_else(|| {
+                        Some(
+                            environment
+                                .xdg_folder("XDG_STATE_HOME", ".local/state")?
+                                .join("cloudctl/mock.json"),
+                        )
+                    }),
                 faults: environment.get("CLOUDCTL_MOCK").map(str::to_owned),
             },
             context,

@@ -1,6 +1,7 @@
 //! Small things that go another way than people expect.
 
 use crate::support::sandbox::Sandbox;
+use crate::support::{ec2, gce};
 
 #[test]
 fn null_in_a_spec_file_is_refused_with_its_place() {
@@ -173,5 +174,140 @@ fn text_of_another_type_is_refused_with_its_place() {
         };
         assert!(run.stderr.contains(place), "{}", run.stderr);
         assert!(run.stderr.contains(key), "{}", run.stderr);
+    }
+}
+
+const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl me";
+
+#[test]
+fn home_folder_is_meant_by_a_tilde_in_every_path() {
+    let mut sandbox = Sandbox::new();
+    sandbox.write("home/.ssh/id_work.pub", &format!("{KEY}\n"));
+    sandbox.write("home/boot.sh", "#!/bin/sh\n");
+    sandbox.write("home/vm.yaml", "name: from-home\n");
+    for (file, text) in [
+        (
+            "a.toml",
+            "ssh-key = \"~/.ssh/id_work.pub\"\nuser-data = \"~/boot.sh\"\n",
+        ),
+        ("b.yaml", "ssh-key: ~/.ssh/id_work.pub\nuser-data: ~/boot.sh\n"),
+        (
+            "c.json",
+            "{\"ssh-key\": \"~/.ssh/id_work.pub\", \"user-data\": \"~/boot.sh\"}",
+        ),
+        (
+            "below/d.yaml",
+            "vm: [{name: d, ssh-key: ~/.ssh/id_work.pub, user-data: ~/boot.sh}]\n",
+        ),
+    ] {
+        let path = sandbox.write(file, text);
+        let made = sandbox
+            .run(&["create", "-p", "mock", "-f", &path, "-o", "json"])
+            .expect(0)
+            .item();
+        assert_eq!(made["native"]["ssh_key"], KEY, "{file}");
+        assert_eq!(made["native"]["user_data_bytes"], 10, "{file}");
+    }
+    let flags = [
+        "create",
+        "web-1",
+        "-p",
+        "mock",
+        "--ssh-key=~/.ssh/id_work.pub",
+        "--user-data=~/boot.sh",
+        "-o",
+        "json",
+    ];
+    assert_eq!(sandbox.run(&flags).expect(0).item()["native"]["ssh_key"], KEY);
+    let made = sandbox
+        .run(&["create", "-p", "mock", "--file=~/vm.yaml", "-o", "json"])
+        .expect(0)
+        .item();
+    assert_eq!(made["name"], "from-home");
+    sandbox.set("CLOUDCTL_MOCK_STATE", "~/state.json");
+    sandbox.run(&["create", "web-1", "-p", "mock"]).expect(0);
+    assert!(sandbox.home().join("state.json").is_file());
+    sandbox.write(
+        "home/config.toml",
+        "current = \"dev\"\n[contexts.dev]\nproviders = [\"mock\"]\n",
+    );
+    sandbox.set("CLOUDCTL_CONFIG", "~/config.toml");
+    sandbox.run(&["list"]).expect(0);
+    sandbox
+        .run(&["create", "web-2", "-p", "mock", "--ssh-key", "~/absent.pub"])
+        .expect(2);
+}
+
+#[test]
+fn zone_in_the_place_of_a_region_is_said() {
+    let (ec2, gce) = (ec2::Emulator::start(), gce::Emulator::start());
+    let mut sandbox = Sandbox::new();
+    sandbox.point_at_aws(&ec2.url()).point_at_gcp(&gce.url(), "acme-dev");
+    for (cloud, zone) in [
+        ("aws", "us-east-1a"),
+        ("aws", "us-gov-west-1b"),
+        ("aws", "us-west-2-lax-1a"),
+        ("gcp", "us-central1-a"),
+        ("mock", "us-east-1a"),
+    ] {
+        for verb in [
+            &["create", "web-1"][..],
+            &["create", "web-1", "--dry-run"],
+            &["list"],
+            &["describe", "web-1"],
+            &["terminate", "web-1", "-y"],
+            &["wait", "web-1", "--for", "running"],
+            &["type", "list"],
+            &["image", "list"],
+        ] {
+            let run = sandbox.run(&[verb, &["-p", cloud, "-r", zone]].concat()).expect(2);
+            assert!(
+                run.stderr.contains(&format!("{zone} is a zone: use -z {zone}")),
+                "{verb:?}: {}",
+                run.stderr
+            );
+        }
+        if cloud != "mock" {
+            let run = sandbox
+                .run(&["price", "--cpus", "2", "-p", cloud, "-r", zone])
+                .expect(2);
+            assert!(run.stderr.contains(&format!("{zone} is a zone")), "{}", run.stderr);
+        }
+    }
+}
+
+/// What all planned VMs cost until their time is over, in USD.
+fn total(sandbox: &Sandbox, arguments: &[&str]) -> f64 {
+    let plan = ["create", "-p", "mock", "--dry-run", "-o", "json"];
+    let items = sandbox.run(&[&plan[..], arguments].concat()).expect(0).items();
+    items
+        .iter()
+        .map(|item| item["price_usd_for_ttl"].as_f64().unwrap())
+        .sum()
+}
+
+#[test]
+fn budget_is_for_all_together_as_a_flag_and_in_a_file() {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "three.toml",
+        "budget = 6\n[[vm]]\nname = \"a\"\n[[vm]]\nname = \"b\"\ncount = 2\n",
+    );
+    sandbox.write("group.toml", "name = \"g\"\ncount = 3\nbudget = 6\n");
+    sandbox.write(
+        "own.toml",
+        "budget = 6\n[[vm]]\nname = \"a\"\nbudget = 2\n[[vm]]\nname = \"b\"\ncount = 2\n",
+    );
+    sandbox.write("plain.toml", "[[vm]]\nname = \"a\"\n[[vm]]\nname = \"b\"\ncount = 2\n");
+    for (arguments, expected) in [
+        (&["g", "--count", "3", "--budget", "6"][..], 6.0),
+        (&["-f", "group.toml"], 6.0),
+        (&["-f", "three.toml"], 6.0),
+        (&["-f", "plain.toml", "--budget", "6"], 6.0),
+        (&["-f", "three.toml", "--budget", "3"], 3.0),
+        (&["-f", "own.toml"], 8.0),
+    ] {
+        let total = total(&sandbox, arguments);
+        assert!((total - expected).abs() < 0.05, "{arguments:?}: {total}");
     }
 }

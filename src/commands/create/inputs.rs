@@ -56,10 +56,12 @@ impl Request {
         labels.extend(typed_labels(&args.labels, context)?);
         let mut native = file.native.unwrap_or_default();
         native.extend(typed_options(&args.native)?);
-        let in_folder = |name: &str| file.folder.join(name);
+        let environment = context.settings.environment.clone();
+        let typed = |name: &str| environment.path(name);
+        let in_folder = |name: &str| file.folder.join(typed(name));
         let asked_key = args.ssh_key.as_ref().or(file.ssh_key.as_ref());
         let ssh_key = match (&args.ssh_key, &file.ssh_key) {
-            (Some(key), _) => ssh_key::asked_for(key, Path::new(key))?,
+            (Some(key), _) => ssh_key::asked_for(key, &typed(key))?,
             (None, Some(key)) => ssh_key::asked_for(key, &in_folder(key))?,
             (None, None) => None,
         };
@@ -68,7 +70,7 @@ impl Request {
             None => own_key(context),
         };
         let user_data = match (&args.user_data, &file.user_data) {
-            (Some(source), _) if source != INPUT => Some(user_data_of_file(PathBuf::from(source))?),
+            (Some(source), _) if source != INPUT => Some(user_data_of_file(typed(source))?),
             (None, Some(source)) if source != INPUT => Some(user_data_of_file(in_folder(source))?),
             (None, None) => None,
             _ => args.input.clone(),

@@ -65,7 +65,10 @@ pub struct Args {
     /// Most that it may cost, in USD per hour: refused if nothing that fits costs less or its price is not known
     #[arg(long, value_name = "USD", value_parser = usd_argument)]
     max_price: Option<f64>,
-    /// Most that it may cost in all, in USD: the time it may live is what this buys
+    /// Most that all VMs it is given for may cost together, in USD: how long they may live is what this buys
+    ///
+    /// As a flag it is for all VMs of the command. In a file it is for all VMs of the file, but for those of the list `vm`
+    /// that have a budget or a TTL of their own; there it is for that VM or that group.
     #[arg(long, value_name = "USD", value_parser = usd_argument, conflicts_with = "ttl")]
     budget: Option<f64>,
     /// Image: an alias such as ubuntu-24.04, or the cloud's own id [default: ubuntu-24.04]
@@ -148,7 +151,10 @@ pub struct Args {
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     context.printer.check(if args.dry_run { &PLANS } else { &INSTANCES })?;
     let files = match args.file.as_deref() {
-        Some(path) => SpecFile::read(path, context)?,
+        Some(path) => {
+            let home_path = path.to_str().map(|path| context.settings.environment.path(path));
+            SpecFile::read(home_path.as_deref().unwrap_or(path), context)?
+        }
         None => vec![SpecFile::default()],
     };
     let args = inputs::with_input(args, &files, context)?;

@@ -68,7 +68,7 @@ fn of_text(text: &str, path: Option<&Path>, shown: &str, folder: &Path) -> Resul
     let several = list.is_some();
     let mut files: Vec<SpecFile> = match list {
         None => vec![beside],
-        Some(list) => list.into_iter().map(|one| one.with_defaults(&beside)).collect(),
+        Some(list) => with_defaults(list, &beside),
     };
     for file in &mut files {
         folder.clone_into(&mut file.folder);
@@ -89,6 +89,23 @@ fn of_text(text: &str, path: Option<&Path>, shown: &str, folder: &Path) -> Resul
         );
     }
     Ok(files)
+}
+
+/// Each of a list, with what stands beside the list. A budget there is for all together that have no end of their own.
+fn with_defaults(list: Vec<SpecFile>, beside: &SpecFile) -> Vec<SpecFile> {
+    let count = |file: &SpecFile| f64::from(file.count.or(beside.count).unwrap_or(1));
+    let shares = |file: &&SpecFile| file.ttl.is_none() && file.budget.is_none();
+    let all: f64 = list.iter().filter(shares).map(count).sum();
+    let with_share = |file: SpecFile| {
+        let own = beside
+            .budget
+            .filter(|_| shares(&&file))
+            .map(|budget| budget * count(&file) / all);
+        let mut file = file.with_defaults(beside);
+        file.budget = own.or(file.budget);
+        file
+    };
+    list.into_iter().map(with_share).collect()
 }
 
 /// Names are what tells the VMs of a list apart, in this run and the next.

@@ -94,8 +94,8 @@ fn read(path: &Path) -> Result<String> {
     let text = String::from_utf8_lossy(&bytes);
     // PEM, OpenSSH's own form and that of the first version of SSH have these words; PuTTY's has a head of its own.
     if text.contains("PRIVATE KEY") || text.starts_with("PuTTY-User-Key-File-") {
-        let public = path_text(format!("{}.pub", path.display()));
-        let is_there = Path::new(&public).is_file();
+        let public = format!("{}.pub", path.display());
+        let (is_there, public) = (Path::new(&public).is_file(), path_text(&public));
         return Err(
             Error::invalid(format!("{shown} is a private key")).with_remedy(match is_there {
                 true => format!("pass the public one, which is beside it: --ssh-key {public}"),

@@ -6,7 +6,7 @@ use super::opt_in::explained;
 use super::partition::Partition;
 use super::patience::in_time;
 use super::zones::check_zone;
-use crate::cloud::{Error, Location, Place, Result, nearest, quoted};
+use crate::cloud::{Error, Location, Place, Result, nearest, quoted, zone_for_region};
 
 /// Regions that need no call to be believed.
 ///
@@ -179,6 +179,9 @@ async fn check_region(clients: &Clients, region: &str) -> Result<()> {
         return Ok(());
     }
     // What is not even shaped like a region is refused without a call, which needs credentials.
+    if let Some(own) = region_of_zone(region) {
+        return Err(zone_for_region(region, &own));
+    }
     if !is_region_shaped(region) {
         return Err(unknown("region", region, REGIONS));
     }

@@ -8,7 +8,7 @@ use super::client::Client;
 use super::error::{location, of_project};
 use super::pages::{Page, all_pages};
 use super::replay::prepared;
-use crate::cloud::{Error, ErrorKind, InstanceName, Place, Result, distance, quoted};
+use crate::cloud::{Error, ErrorKind, InstanceName, Place, Result, distance, quoted, zone_for_region};
 
 /// A zone that the project can use.
 #[derive(Debug)]
@@ -94,13 +94,11 @@ impl Client {
 fn place_among(zones: &[ZoneEntry], region: Option<&str>, zone: Option<&str>) -> Result<Place> {
     let regions: BTreeSet<&str> = zones.iter().map(|zone| zone.region.as_str()).collect();
     if let Some(region) = region.filter(|region| !regions.contains(region)) {
-        let zone_instead = zones.iter().any(|zone| zone.name == region);
+        if zones.iter().any(|zone| zone.name == region) {
+            return Err(zone_for_region(region, region_of(region)));
+        }
         let error = Error::invalid(format!("Compute Engine has no region {}", quoted(region)));
-        return Err(error.with_remedy(if zone_instead {
-            format!("that is a zone; use --zone {region}, or --region {}", region_of(region))
-        } else {
-            format!("the nearest are {}", nearest(region, regions).join(", "))
-        }));
+        return Err(error.with_remedy(format!("the nearest are {}", nearest(region, regions).join(", "))));
     }
     let Some(zone) = zone else {
         let region = region.ok_or_else(|| Error::invalid("neither a region nor a zone is given"))?;

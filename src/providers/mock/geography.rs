@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::cloud::{Error, InstanceName, Place, Result, quoted};
+use crate::cloud::{Error, InstanceName, Place, Result, quoted, zone_for_region};
 
 /// A region and its zones, in order.
 #[derive(Debug, PartialEq, Eq)]
@@ -38,6 +38,9 @@ pub(super) const DEFAULT_REGION: &str = "us-east-1";
 /// `InvalidSpec` naming it, with the regions there are.
 pub(super) fn region(name: &str) -> Result<&'static Region> {
     REGIONS.iter().find(|region| region.name == name).ok_or_else(|| {
+        if let Some(region) = REGIONS.iter().find(|region| region.zones.contains(&name)) {
+            return zone_for_region(name, region.name);
+        }
         Error::invalid(format!("the mock cloud has no region {}", quoted(name)))
             .with_remedy(format!("use one of {}", join(REGIONS.iter().map(|region| region.name))))
     })
