@@ -78,9 +78,10 @@ fn announce(creations: &Creations, started: Instant, context: &mut Context) {
         let place = refusal.location().unwrap_or_default();
         match refusal.leftovers() {
             [] => context.printer.note(&format!("no room in {place}: {refusal}")),
-            left => context
-                .printer
-                .warning(&format!("no room in {place}: {refusal}; left over: {}", left.join(", "))),
+            left => context.printer.warning(&format!(
+                "no room in {place}: {refusal}; left over: {}",
+                left.join(", ")
+            )),
         }
     }
     if let Some((best, next)) = &creations.taken

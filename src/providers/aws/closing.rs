@@ -41,7 +41,9 @@ pub(super) async fn remove(clients: &Clients, gone: &[cloud::Instance]) -> Resul
             Err(error) => {
                 let names: Vec<&str> = names.into_iter().collect();
                 let names = names.join(", ");
-                kept.push(format!("the security group {names} in {region} could not be removed: {error}"));
+                kept.push(format!(
+                    "the security group {names} in {region} could not be removed: {error}"
+                ));
                 continue;
             }
         };

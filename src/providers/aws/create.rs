@@ -119,7 +119,10 @@ async fn launch(client: &Client, spec: &InstanceSpec, request: &Request, generat
             // Where EC2 remembers the parameters of what it refused, the token is of no more use. Another process may
             // have had success with it all the same.
             Some("IdempotentParameterMismatch") if was_refused => {
-                if search_all(client, spec, &token).await.is_ok_and(|found| found.is_empty()) {
+                if search_all(client, spec, &token)
+                    .await
+                    .is_ok_and(|found| found.is_empty())
+                {
                     break;
                 }
                 return after_failure(client, spec, &token, &failure).await;

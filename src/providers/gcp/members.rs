@@ -51,7 +51,13 @@ pub(super) async fn create(client: &Client, spec: &InstanceSpec, generation: u32
     let body = bulk_of(creation.request.body.clone(), &names)?;
     let group = Group { creation, names, body };
     let references = |made: &Vec<Instance>| made.iter().map(|one| one.reference.clone()).collect();
-    let made = openings::around(client, group.creation.request.openings.as_ref(), group.make(), references).await?;
+    let made = openings::around(
+        client,
+        group.creation.request.openings.as_ref(),
+        group.make(),
+        references,
+    )
+    .await?;
     group.protected(made).await
 }
 
