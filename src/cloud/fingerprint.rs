@@ -77,7 +77,7 @@ impl Fingerprint {
     /// Whether all of a fingerprint is known here. One of a version with more fields cannot be compared.
     pub fn is_known(text: &str) -> bool {
         let fields = text.len().saturating_sub(WHOLE_LENGTH);
-        fields <= SPEC_FIELDS.len() * UNSET.len() && fields % UNSET.len() == 0
+        fields <= SPEC_FIELDS.len() * UNSET.len() && fields.is_multiple_of(UNSET.len())
     }
 
     /// Whether the spec behind a fingerprint said something of a field, by its flag's name.
