@@ -237,9 +237,11 @@ impl Error {
             &mut inner.request_id,
             &mut inner.location,
             &mut inner.remedy,
-            &mut inner.leftover,
         ] {
             *text = text.as_deref().map(&change);
+        }
+        for leftover in &mut inner.leftovers {
+            *leftover = change(leftover);
         }
         self
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::str::FromStr;
 
-use crate::cloud::{Error, Instance, Requirement, Result, label_text, may_be_secret, parse_requirements, quoted};
+use crate::cloud::{Error, Instance, Requirement, Result, label_text, may_be_secret, parse_requirements};
 
 /// A label selector: `env=ci,team!=web,gpu,!temporary`, all of which must hold.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -21,7 +21,7 @@ use super::options::Options;
 use super::os_login::keys_for;
 use super::scheduling::scheduling;
 use crate::catalog::DEFAULT_IMAGE;
-use crate::cloud::{Error, IdempotencyToken, InstanceSpec, Labels, Place, Plan, ProviderKind, Result, quoted};
+use crate::cloud::{Error, InstanceSpec, Labels, Place, Plan, ProviderKind, Result, quoted};
 
 /// The machine type of an instance for which none was asked.
 pub(super) const DEFAULT_MACHINE_TYPE: &str = "e2-small";
