@@ -139,10 +139,7 @@ async fn show(context: &mut Context) -> anyhow::Result<ExitStatus> {
     let mut items = vec![
         Record::new(vec![
             ("setting", json!("file")),
-            (
-                "value",
-                json!(settings.config_path.as_ref().map(|path| path_text(path))),
-            ),
+            ("value", json!(settings.config_path.as_ref().map(path_text))),
             (
                 "source",
                 json!(if settings.config == ConfigFile::default() {

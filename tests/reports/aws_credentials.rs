@@ -243,6 +243,7 @@ fn white_space_around_keys_in_variables_is_trimmed() {
 #[test]
 fn characters_that_no_key_has_are_refused_by_name() {
     let emulator = ec2::Emulator::start();
+    let long = "CANARY".repeat(5_000);
     for (name, value) in [
         ("AWS_ACCESS_KEY_ID", "AKIA\nCANARY"),
         ("AWS_ACCESS_KEY_ID", "AKIACANARYé"),
@@ -250,6 +251,8 @@ fn characters_that_no_key_has_are_refused_by_name() {
         ("AWS_SECRET_ACCESS_KEY", "CANARY\nsecond"),
         ("AWS_SECRET_ACCESS_KEY", "CANARY second"),
         ("AWS_SESSION_TOKEN", "CANARY\u{1b}[0m"),
+        ("AWS_ACCESS_KEY_ID", long.as_str()),
+        ("AWS_SESSION_TOKEN", long.as_str()),
     ] {
         let mut sandbox = sandbox_at(&emulator.url());
         sandbox

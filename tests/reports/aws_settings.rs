@@ -478,6 +478,7 @@ fn trial_of(row: &'static VendorSetting) -> Option<fn(&'static VendorSetting)> {
                 .sandbox
                 .set("AWS_ENDPOINT_URL", &server.url())
                 .unset("SSL_CERT_FILE");
+            trial.refuses("/var/run/absent").refuses("  ");
             trial.sandbox.write("roots/authority.pem", AUTHORITY);
             let folder = trial.sandbox.folder().join("roots");
             trial.set(&folder.to_string_lossy()).signs(ID);

@@ -141,11 +141,30 @@ fn authorities(configuration: &Configuration) -> Result<Option<Authorities>> {
     if let Some(value) = configuration.variable("REQUESTS_CA_BUNDLE") {
         return bundle(configuration, &value).map(Some);
     }
-    // The SDK's HTTP client reads this one itself. A file without certificates would leave nothing to trust.
-    if let Some(value) = configuration.variable("SSL_CERT_FILE") {
+    // The SDK's HTTP client reads these itself, white space and all. Without certificates nothing would be trusted.
+    let environment = &configuration.environment;
+    if let Some(path) = environment.get("SSL_CERT_FILE") {
+        let value = Value {
+            text: path.to_owned(),
+            source: "variable SSL_CERT_FILE".to_owned(),
+        };
         bundle(configuration, &value)?;
+    } else if let Some(folders) = environment.get("SSL_CERT_DIR")
+        && !folders.split(':').any(has_certificate)
+    {
+        let message = format!("SSL_CERT_DIR: there are no certificates in {}", path_text(folders));
+        return Err(Error::invalid(message).with_remedy("name a folder of PEM certificates, or unset it"));
     }
     Ok(None)
+}
+
+/// Whether a folder has a file of PEM certificates.
+fn has_certificate(folder: &str) -> bool {
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    files.filter_map(|file| std::fs::read(file.path()).ok()).any(|pem| {
+        let mut certificates = CertificateDer::pem_slice_iter(&pem).flatten();
+        certificates.any(|certificate| RootCertStore::empty().add(certificate).is_ok())
+    })
 }
 
 fn bundle(configuration: &Configuration, value: &Value) -> Result<Authorities> {

@@ -28,6 +28,11 @@ use crate::cloud::{Error, ErrorKind, Result};
 /// What a session is called in the cloud's logs unless the profile says.
 const SESSION_NAME: &str = "cloudctl";
 const LONGEST_SECONDS: u32 = 600;
+/// <https://docs.aws.amazon.com/STS/latest/APIReference/API_Credentials.html>
+const LONGEST_KEY_ID: usize = 128;
+const LONGEST_SECRET: usize = 1024;
+/// AWS sets no bound, but what its servers take of headers is bounded.
+const LONGEST_TOKEN: usize = 16 * 1024;
 
 /// Gives the SDK the credentials of this run.
 #[derive(Debug)]
@@ -332,14 +337,17 @@ impl Part {
         }
     }
 
-    /// What no header takes is refused: the SDK would panic.
-    fn check(&self) -> Result<()> {
+    /// What no header takes is refused: the SDK would panic. `most` is the longest that AWS could mean, in bytes.
+    fn check(&self, most: usize) -> Result<()> {
         let refused = |why: &str| {
             Err(Error::new(ErrorKind::Unauthenticated, format!("{} {why}", self.name))
                 .with_remedy("copy it anew, on one line and without anything around it"))
         };
         if self.text.is_empty() {
             return refused("is empty");
+        }
+        if self.text.len() > most {
+            return refused("is far too long");
         }
         match self.text.bytes().all(|byte| byte.is_ascii_graphic()) {
             true => Ok(()),
@@ -349,9 +357,9 @@ impl Part {
 }
 
 fn of_parts(id: Part, secret: Part, token: Option<Part>) -> Result<Credentials> {
-    id.check()?;
-    secret.check()?;
-    token.as_ref().map_or(Ok(()), Part::check)?;
+    id.check(LONGEST_KEY_ID)?;
+    secret.check(LONGEST_SECRET)?;
+    token.as_ref().map_or(Ok(()), |token| token.check(LONGEST_TOKEN))?;
     Ok(Credentials::new(
         id.text,
         secret.text,
