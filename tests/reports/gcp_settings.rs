@@ -728,3 +728,73 @@ fn resolved_settings_say_where_each_is_set() {
     assert_eq!(settings["gcp.ca_certs"].1, "variable SSL_CERT_FILE");
     assert!(!format!("{settings:?}").contains("hunter2"));
 }
+
+/// No value of a variable leads to a panic, to a secret in the output, or to an error of the network that is none.
+#[test]
+fn every_variable_takes_any_value_without_a_panic_or_a_leak() {
+    let mut names: Vec<String> = table()
+        .iter()
+        .map(|setting| match setting.place {
+            SettingPlace::GcloudProperty => variable_of(setting.name),
+            _ => setting.name.to_owned(),
+        })
+        .collect();
+    names.extend(
+        [
+            "http_proxy",
+            "https_proxy",
+            "all_proxy",
+            "no_proxy",
+            "CLOUDSDK_ROOT_DIR",
+        ]
+        .map(str::to_owned),
+    );
+    let long = format!("hunter2{}", "a".repeat(5_000));
+    let values = [
+        "",
+        " ",
+        "\n",
+        "\u{feff}",
+        "x\u{1}\u{2}\u{7f}",
+        "http://[",
+        "{\"private_key\": \"hunter2\"}",
+        "/dev/null",
+        &long,
+    ];
+    let (emulator, sandbox) = cloud();
+    let tried = |name: &str, value: &str, with_token: bool| {
+        let mut command = sandbox.command(&["list", "-p", "gcp", "-o", "json"]);
+        command.env(name, value);
+        if !with_token {
+            command.env_remove("CLOUDSDK_AUTH_ACCESS_TOKEN");
+        }
+        let output = command.output().expect("a run");
+        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        let code = output.status.code();
+        assert!(matches!(code, Some(0 | 2 | 4)), "{name}={value:?}: {code:?} {text}");
+        assert!(
+            !text.contains("hunter2") && !text.contains("panicked"),
+            "{name}={value:?}: {text}"
+        );
+    };
+    let of_endpoint = "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE";
+    std::thread::scope(|scope| {
+        for part in names.chunks(names.len().div_ceil(3)) {
+            let (tried, values) = (&tried, &values);
+            scope.spawn(move || {
+                for name in part {
+                    for value in values {
+                        // Without an override the real Compute Engine would be asked.
+                        if name != of_endpoint || !value.trim().is_empty() {
+                            tried(name, value, true);
+                        }
+                        if name.contains("FILE") || name.contains("CREDENTIALS") || name.contains("METADATA") {
+                            tried(name, value, false);
+                        }
+                    }
+                }
+            });
+        }
+    });
+    assert!(!emulator.calls().is_empty());
+}

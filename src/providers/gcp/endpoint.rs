@@ -33,8 +33,8 @@ pub(super) fn address_of(setting: &Located, version: &str) -> Result<String> {
     };
     // The parser takes any number of slashes, and makes slashes of backslashes.
     let rest = address.split_once("://").map_or("", |(_, rest)| rest);
-    if !url.has_host() || rest.starts_with('/') || address.contains('\\') {
-        return wrong("it has no host");
+    if !url.host_str().is_some_and(is_host) || rest.starts_with('/') || address.contains('\\') {
+        return wrong("it has no host, or one that no name can be");
     }
     if rest.contains('@') {
         return wrong("it has a user or password in it");
@@ -43,6 +43,11 @@ pub(super) fn address_of(setting: &Located, version: &str) -> Result<String> {
         return wrong("there is something after its path");
     }
     Ok(address.to_owned())
+}
+
+/// Whether a host can be one: names have a greatest length. <https://www.rfc-editor.org/rfc/rfc1035#section-2.3.4>
+pub(super) fn is_host(host: &str) -> bool {
+    !host.is_empty() && host.len() <= 253 && host.split('.').all(|label| label.len() <= 63)
 }
 
 #[cfg(test)]
@@ -83,6 +88,7 @@ mod tests {
             "https://a:secret@b/",
             "https://host/?x=y",
             "https://host/#x",
+            &format!("http://{}/", "a".repeat(64)),
         ] {
             let error = of(named).expect_err(named);
             assert!(error.message().starts_with("variable X: "), "{error}");

@@ -125,7 +125,7 @@ pub(super) fn universe(settings: &Settings, gcloud: &GcloudConfiguration) -> Res
         let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
         !label.is_empty() && label.len() < 64 && label.chars().all(is_plain) && !label.starts_with('-')
     };
-    if named.value.contains('.') && named.value.split('.').all(is_label) {
+    if named.value.contains('.') && named.value.len() <= 200 && named.value.split('.').all(is_label) {
         return Ok(Some(named));
     }
     Err(

@@ -2,7 +2,7 @@
 //! <https://cloud.google.com/sdk/docs/properties>
 
 use super::credentials;
-use super::endpoint::address_of;
+use super::endpoint::{address_of, is_host};
 use super::gcloud_configuration::{GcloudConfiguration, Located};
 use super::metadata_server;
 use super::resolved::{self, QuotaProject};
@@ -343,7 +343,7 @@ fn proxies(environment: &Environment) -> Vec<Located> {
 fn check_proxy(proxy: &Located) -> Result<()> {
     let parsed = proxy.value.parse::<http::Uri>().ok();
     let is_proxy = parsed.as_ref().is_some_and(|uri| {
-        uri.host().is_some_and(|host| !host.is_empty()) && matches!(uri.scheme_str(), None | Some("http" | "https"))
+        uri.host().is_some_and(is_host) && matches!(uri.scheme_str(), None | Some("http" | "https"))
     });
     if is_proxy {
         return Ok(());
