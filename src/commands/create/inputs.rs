@@ -14,7 +14,6 @@ use super::spec_file::SpecFile;
 use super::ssh_key;
 use crate::cloud::{
     Error, InstanceName, InstanceSpec, Labels, MachineNeed, Members, Place, Result, Secret, check_label_key,
-    Error, InstanceName, InstanceSpec, Labels, MachineNeed, Members, Place, Result, Secret, check_label_key,
     is_content, parse_label, path_text, quoted,
 };
 use crate::commands::targets::ttl_argument;
