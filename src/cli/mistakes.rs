@@ -6,10 +6,13 @@ use clap::CommandFactory;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::Cli;
-use crate::cloud::{Error, may_be_secret, plain};
+use crate::cloud::{Error, is_content, may_be_secret, path_text, plain};
 
 /// One line for what is wrong with the command line, and a hint.
 pub fn explain(error: &clap::Error, arguments: &[OsString]) -> Error {
+    if let Some(error) = content_for_a_flag(error, arguments) {
+        return error;
+    }
     let rendered = without_secrets(error, error.render().to_string(), arguments);
     let paragraph = rendered.split("\n\n").next().unwrap_or_default();
     let lines = paragraph.lines().map(str::trim);
@@ -18,6 +21,23 @@ pub fn explain(error: &clap::Error, arguments: &[OsString]) -> Error {
     let message = lines.join(" ");
     let message = message.trim_start_matches("error: ");
     Error::invalid(message).with_remedy(hint(error, arguments))
+}
+
+/// The error for the content of a file behind a flag, as in `--ssh-key "$(cat key)"`. A key begins with hyphens, so that
+/// the parser takes it for a flag itself.
+fn content_for_a_flag(error: &clap::Error, arguments: &[OsString]) -> Option<Error> {
+    if error.kind() != ErrorKind::UnknownArgument {
+        return None;
+    }
+    let words: Vec<_> = arguments.iter().map(|argument| argument.to_string_lossy()).collect();
+    let at = words
+        .iter()
+        .position(|word| word.starts_with("--") && is_content(word) && !word[2..].starts_with(char::is_alphabetic))?;
+    let flag = words
+        .get(at.checked_sub(1)?)
+        .filter(|word| word.starts_with('-') && !may_be_secret(word))?;
+    let message = format!("{flag} is {}", path_text(words[at].as_ref()));
+    Some(Error::invalid(message).with_remedy("if it is in a file, pass that file's name"))
 }
 
 /// The text without the values in it that may be secrets. Before it is cut into paragraphs: they may have empty lines.

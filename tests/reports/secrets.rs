@@ -231,6 +231,14 @@ fn content_given_as_a_path_is_refused_with_what_to_do() {
         assert!(run.stderr.contains("characters that is not a path"), "{}", run.stderr);
         assert!(run.stderr.contains(words), "{}", run.stderr);
     }
+    // Without an equals sign a key, which begins with hyphens, would be taken for a flag.
+    for flag in ["--ssh-key", "--user-data", "-f"] {
+        let run = sandbox
+            .run(&["create", "web-1", "-p", "mock", flag, &contents[0]])
+            .expect(2);
+        assert_withheld(&run, flag);
+        assert!(run.stderr.contains(&format!("{flag} is a value of ")), "{}", run.stderr);
+    }
 }
 
 #[test]

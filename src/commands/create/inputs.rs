@@ -14,7 +14,7 @@ use super::spec_file::SpecFile;
 use super::ssh_key;
 use crate::cloud::{
     Error, InstanceName, InstanceSpec, Labels, MachineNeed, Members, Place, Result, Secret, check_label_key,
-    parse_label, path_text, quoted,
+    is_content, parse_label, path_text, quoted,
 };
 use crate::commands::targets::ttl_argument;
 use crate::context::Context;
@@ -236,6 +236,10 @@ fn key_and_value<'a>(what: &str, text: &'a str) -> Result<(&'a str, &'a str)> {
 }
 
 fn user_data_of_file(path: PathBuf) -> Result<Secret<Vec<u8>>> {
+    if is_content(&path.to_string_lossy()) && !path.exists() {
+        return Err(Error::invalid(format!("--user-data is {}", path_text(&path)))
+            .with_remedy("pass the name of a file that can be read, or - for standard input"));
+    }
     let cannot = |error: io::Error| {
         Error::invalid(format!("cannot read the user data file {}: {error}", path_text(&path)))
             .with_remedy("pass the name of a file that can be read, or - for standard input")
