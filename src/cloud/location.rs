@@ -76,5 +76,6 @@ impl fmt::Display for Place {
 
 /// The error for a zone that is given in the place of a region.
 pub fn zone_for_region(zone: &str, region: &str) -> Error {
-    Error::invalid(format!("{zone} is a zone: use -z {zone}")).with_remedy(format!("or give its region: -r {region}"))
+    Error::invalid(format!("{zone} is a zone: use -z {zone}"))
+        .with_remedy(format!("pass --zone {zone}, or its region: --region {region}"))
 }
