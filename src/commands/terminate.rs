@@ -79,7 +79,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     if args.expired {
         plan = plan.only_overdue();
     }
-    note_what_is_there(&plan, context);
+    note_what_is_there(&plan, args.wait && !args.dry_run, context);
     if args.dry_run {
         let refusal = match check_accounts(plan.doomed(), context).await {
             Ok(()) => check_number(&args, &plan, context).err(),
@@ -132,8 +132,8 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     Ok(status)
 }
 
-/// Says where there is nothing to do, or nothing more.
-fn note_what_is_there(plan: &TerminationPlan, context: &mut Context) {
+/// Says where there is nothing to terminate, and what is terminating already. `waits` is whether that is waited for.
+fn note_what_is_there(plan: &TerminationPlan, waits: bool, context: &mut Context) {
     let is_nothing = plan.doomed().is_empty() && plan.spared().is_empty();
     let going = match plan.going() {
         [] => None,
@@ -142,8 +142,8 @@ fn note_what_is_there(plan: &TerminationPlan, context: &mut Context) {
     };
     match (is_nothing, going) {
         (true, None) => context.printer.note("nothing to terminate"),
-        (true, Some(going)) => context.printer.note(&format!("nothing to terminate: {going}")),
-        (false, Some(going)) => context.printer.note(&going),
+        (true, Some(going)) if !waits => context.printer.note(&format!("nothing to terminate: {going}")),
+        (_, Some(going)) => context.printer.note(&going),
         (false, None) => {}
     }
 }

@@ -190,6 +190,7 @@ impl Comparison<'_> {
             "cpus" | "memory" | "arch" | "gpu" => self.of_need(field),
             "ssh-key" => match &spec.ssh_key {
                 Some(SshKey::Name(name)) => self.of_setup(field, std::slice::from_ref(name)),
+                _ if self.was_asked_for(field) => Some(format!("{field} was another public key then")),
                 _ => Some(format!("{field} differs")),
             },
             "disk" => self.of_setup(

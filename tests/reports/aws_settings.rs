@@ -674,16 +674,16 @@ fn value_that_is_not_unicode_is_refused_by_name() {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
     let emulator = ec2::Emulator::start();
-    for (name, code) in [
-        ("AWS_ACCESS_KEY_ID", 4),
-        ("AWS_SECRET_ACCESS_KEY", 4),
-        ("AWS_SESSION_TOKEN", 4),
-        ("AWS_PROFILE", 4),
-        ("AWS_ENDPOINT_URL", 2),
-        ("AWS_REGION", 2),
-        ("AWS_CA_BUNDLE", 2),
-        ("HTTPS_PROXY", 2),
-        ("AWS_MAX_ATTEMPTS", 2),
+    for name in [
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "AWS_PROFILE",
+        "AWS_ENDPOINT_URL",
+        "AWS_REGION",
+        "AWS_CA_BUNDLE",
+        "HTTPS_PROXY",
+        "AWS_MAX_ATTEMPTS",
     ] {
         let mut sandbox = Sandbox::new();
         sandbox.point_at_aws(&emulator.url());
@@ -693,7 +693,7 @@ fn value_that_is_not_unicode_is_refused_by_name() {
             .output()
             .expect("it runs");
         let stderr = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(code), "{name}: {stderr}");
+        assert_eq!(output.status.code(), Some(2), "{name}: {stderr}");
         assert!(stderr.contains(name), "{name}: {stderr}");
     }
     assert!(emulator.calls().is_empty());

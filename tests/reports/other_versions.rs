@@ -90,7 +90,9 @@ fn fingerprint_of_odd_length_is_not_compared() {
 #[test]
 fn known_fingerprint_of_another_spec_names_what_differs() {
     for backend in clouds_with("0123456789abcdefzz") {
-        let run = backend.run(&["create", "web"]).expect(6);
+        let run = backend
+            .run(&["create", "web", "--type", backend.other_type()])
+            .expect(6);
         assert!(run.stderr.contains("another spec: type"), "{}", run.stderr);
     }
 }
