@@ -9,7 +9,7 @@ const MAX_SHOWN: usize = 200;
 /// The longest with a control character in it, which is then written out. A longer one is no slip of the hand.
 const MAX_ESCAPED: usize = 32;
 /// What tokens and keys of well-known services begin with.
-const TOKEN_PREFIXES: [&str; 15] = [
+const TOKEN_PREFIXES: [&str; 31] = [
     "ya29.",
     "1//",
     "GOCSPX-",
@@ -24,7 +24,23 @@ const TOKEN_PREFIXES: [&str; 15] = [
     "glpat-",
     "xox",
     "sk-",
+    "sk_live_",
+    "sk_test_",
+    "rk_live_",
     "dop_v1_",
+    "doo_v1_",
+    "dckr_pat_",
+    "ghu_",
+    "ghr_",
+    "glrt-",
+    "hvs.",
+    "hvb.",
+    "npm_",
+    "pypi-",
+    "FwoG",
+    "IQoJ",
+    "SG.",
+    "hf_",
 ];
 /// The length of an AWS secret access key.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_access-keys.html>
@@ -170,6 +186,10 @@ fn names_a_secret(text: &str) -> bool {
         "api_key",
         "access_key",
         "private_key",
+        "accountkey",
+        "accesskey",
+        "passphrase",
+        "pwd",
     ]
     .iter()
     .any(|word| {
@@ -197,7 +217,20 @@ fn is_token(word: &str) -> bool {
         let mut parts = word.split(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '+' | '=' | '_'));
         parts.any(|part| part.len() >= TOKEN_LENGTH && is_mixed(part))
     };
-    has_prefix || is_aws_secret || has_long_part()
+    // `http://user:password@proxy:3128`
+    let has_password = || {
+        let authority = word
+            .split_once("://")
+            .map(|(_, rest)| rest.split('/').next().unwrap_or_default());
+        let user = authority.and_then(|authority| authority.rsplit_once('@'));
+        user.is_some_and(|(user, _)| user.contains(':'))
+    };
+    // Keys of many services are written in hexadecimal digits.
+    let is_hexadecimal = word.len() >= TOKEN_LENGTH
+        && word.contains(|c: char| c.is_ascii_digit())
+        && word.contains(|c: char| c.is_ascii_alphabetic())
+        && word.chars().all(|c| c.is_ascii_hexdigit());
+    has_prefix || is_aws_secret || has_long_part() || has_password() || is_hexadecimal
 }
 
 fn with_thousands(number: usize) -> Cow<'static, str> {
@@ -253,6 +286,11 @@ mod tests {
             "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0",
             "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
             "DB_PASSWORD=hunter2",
+            "AccountKey=hunter2",
+            "http://ada:hunter2@proxy:3128",
+            "npm_abcdefghijklmnopqrstuvwxyz",
+            "hvs.CAESIAbcdefghijk",
+            "9f86d081884c7d659a2feaa0c55ad015",
             "token: abc",
             "b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW",
             &long,

@@ -1,6 +1,7 @@
 //! The drivers, and the only place that names a concrete one.
 
 mod aws;
+mod certificates;
 mod gcp;
 mod mock;
 

@@ -616,7 +616,7 @@ fn proxies_are_gone_through_and_past() {
         "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE",
         "https://compute.example.test/compute/v1/",
     );
-    let run = list(&sandbox).expect(9);
+    let run = list(&sandbox).expect(2);
     let address = proxy.url().trim_start_matches("http://").to_owned();
     assert!(run.stderr.contains(&format!("the proxy {address}")), "{}", run.stderr);
     assert!(run.stderr.contains("compute.example.test:443"), "{}", run.stderr);

@@ -38,5 +38,6 @@ mod small;
 mod spot_prices;
 mod terminating;
 mod tls;
+mod unusual_values;
 mod user_data;
 mod waiting;

@@ -3,6 +3,7 @@
 //! <https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-proxy.html>
 
 use std::net::IpAddr;
+use std::path::Path;
 
 use http::Uri;
 use rustls::RootCertStore;
@@ -13,6 +14,7 @@ use super::configuration::{Configuration, name_of};
 use super::endpoints::{has_valid_port, is_host, shown_address};
 use super::profile_files::{Value, in_home, shown_path, words_of_io};
 use crate::cloud::{Error, ErrorKind, Result, path_text};
+use crate::providers::certificates::has_system_authorities;
 
 /// The proxies, the hosts that go past them, and the authorities that are trusted.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +26,8 @@ pub(super) struct Connection {
     pub(super) exceptions: Option<Value>,
     /// PEM certificates instead of the system's, and where they are set.
     pub(super) authorities: Option<Authorities>,
+    /// Why a variable gives no authorities in place of the system's; told only where there are none and one is needed.
+    without_system: Option<Error>,
 }
 
 /// A proxy.
@@ -79,6 +83,7 @@ impl Connection {
             past_proxy: PastProxy::new(exceptions.as_ref().map_or("", |value| &value.text)),
             exceptions,
             authorities: authorities(configuration)?,
+            without_system: without_system(configuration),
         })
     }
 
@@ -86,8 +91,24 @@ impl Connection {
     pub(super) fn without_proxies(&self) -> Self {
         Self {
             authorities: self.authorities.clone(),
+            without_system: self.without_system.clone(),
             ..Self::default()
         }
+    }
+
+    /// Why no certificate can be checked, and what to do, if nothing is trusted at all. The SDK's client would panic.
+    pub(super) fn trusts_nothing(&self) -> Option<(String, String)> {
+        if self.authorities.is_some() || has_system_authorities() {
+            return None;
+        }
+        let remedy = "name a PEM file of authorities with AWS_CA_BUNDLE or SSL_CERT_FILE";
+        Some(match &self.without_system {
+            Some(error) => (error.message().to_owned(), format!("correct the variable, or {remedy}")),
+            None => (
+                "there are no certificate authorities on this machine to check the server by".to_owned(),
+                format!("install them (in most distributions the package ca-certificates), or {remedy}"),
+            ),
+        })
     }
 
     /// The proxy for a request.
@@ -141,57 +162,57 @@ fn authorities(configuration: &Configuration) -> Result<Option<Authorities>> {
     if let Some(value) = configuration.variable("REQUESTS_CA_BUNDLE") {
         return bundle(configuration, &value).map(Some);
     }
-    // The SDK's HTTP client reads these itself, white space and all. Without certificates nothing would be trusted.
-    let environment = &configuration.environment;
-    if let Some(path) = environment.get("SSL_CERT_FILE") {
-        let value = Value {
-            text: path.to_owned(),
-            source: "variable SSL_CERT_FILE".to_owned(),
-        };
-        bundle(configuration, &value)?;
-    } else if let Some(folders) = environment.get("SSL_CERT_DIR")
-        && !folders.split(':').any(has_certificate)
-    {
-        let message = format!("SSL_CERT_DIR: there are no certificates in {}", path_text(folders));
-        return Err(Error::invalid(message).with_remedy("name a folder of PEM certificates, or unset it"));
-    }
     Ok(None)
 }
 
-/// Whether a folder has a file of PEM certificates.
-fn has_certificate(folder: &str) -> bool {
-    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    files.filter_map(|file| std::fs::read(file.path()).ok()).any(|pem| {
-        let mut certificates = CertificateDer::pem_slice_iter(&pem).flatten();
-        certificates.any(|certificate| RootCertStore::empty().add(certificate).is_ok())
-    })
+/// What is wrong with the variables that take the place of the system's authorities. The SDK's HTTP client reads them
+/// itself, white space and all, and no tilde.
+fn without_system(configuration: &Configuration) -> Option<Error> {
+    let environment = &configuration.environment;
+    if let Some(path) = environment.get("SSL_CERT_FILE") {
+        let error = read_bundle(Path::new(path)).err()?;
+        let shown = shown_path(Path::new(path), environment);
+        let message = format!("SSL_CERT_FILE: cannot trust the certificates in {shown}: {error}");
+        return Some(Error::invalid(message));
+    }
+    let folders = environment.get("SSL_CERT_DIR")?;
+    let message = format!("SSL_CERT_DIR: there are no certificates in {}", path_text(folders));
+    Some(Error::invalid(message))
 }
 
 fn bundle(configuration: &Configuration, value: &Value) -> Result<Authorities> {
     let name = name_of(value, "ca_bundle");
     let path = in_home(&value.text, &configuration.environment);
-    let shown = shown_path(&path, &configuration.environment);
-    let refused = |why: &str| {
+    let pem = read_bundle(&path).map_err(|why| {
+        let shown = shown_path(&path, &configuration.environment);
         Error::invalid(format!("{name}: cannot trust the certificates in {shown}: {why}"))
             .with_remedy("name a file of PEM certificates")
-    };
-    let pem = std::fs::read(&path).map_err(|error| refused(&words_of_io(&error)))?;
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let certificate = certificate.map_err(|_| refused("its PEM text is broken"))?;
-        roots
-            .add(certificate)
-            .map_err(|_| refused("one of its certificates is none"))?;
-    }
-    if roots.is_empty() {
-        return Err(refused("it has none"));
-    }
+    })?;
     Ok(Authorities {
         pem,
         file: path_text(&path),
         source: value.source.clone(),
         name,
     })
+}
+
+/// The PEM text of a file that has certificates in it; else why not.
+fn read_bundle(path: &Path) -> Result<Vec<u8>, String> {
+    let pem = std::fs::read(path).map_err(|error| words_of_io(&error))?;
+    // The reader of PEM would pass over a first certificate behind a byte order mark.
+    let pem = pem
+        .strip_prefix("\u{feff}".as_bytes())
+        .map(<[u8]>::to_vec)
+        .unwrap_or(pem);
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let certificate = certificate.map_err(|_| "its PEM text is broken")?;
+        roots.add(certificate).map_err(|_| "one of its certificates is none")?;
+    }
+    match roots.is_empty() {
+        true => Err("it has none".to_owned()),
+        false => Ok(pem),
+    }
 }
 
 /// The error for when no authority is trusted that a server's certificate is of.
@@ -201,6 +222,21 @@ pub(super) fn unknown_authority(server: &str, authorities: Option<&Authorities>)
         None => "if you trust it, name its certificate with AWS_CA_BUNDLE, or with ca_bundle in the profile".to_owned(),
         Some(trusted) => format!(
             "only the authorities in {}, which {} names, are trusted: add the one of this server",
+            trusted.file, trusted.name
+        ),
+    };
+    (ErrorKind::InvalidSpec, message, remedy)
+}
+
+/// The error for a server that shows the certificate of an authority as its own.
+pub(super) fn own_authority(server: &str, authorities: Option<&Authorities>) -> (ErrorKind, String, String) {
+    let message =
+        format!("the certificate of {server} is of an unknown authority: it is self-signed, as an authority's own");
+    let make = "give the server a certificate that is no authority's itself (CA:FALSE)";
+    let remedy = match authorities {
+        None => format!("{make}, and name its authority with AWS_CA_BUNDLE, or with ca_bundle in the profile"),
+        Some(trusted) => format!(
+            "{make}, of an authority in {}, which {} names",
             trusted.file, trusted.name
         ),
     };

@@ -8,7 +8,7 @@ use http::Uri;
 
 use super::client::on_ec2;
 use super::configuration::{Configuration, is_host_label, section_name, wrong};
-use super::endpoints::address_problem;
+use super::endpoints::{address_problem, check_single_sign_on};
 use super::profile_files::{Section, Value, shown_name};
 use crate::cloud::{Error, ErrorKind, Result};
 
@@ -142,7 +142,17 @@ impl CredentialSource {
         if metadata_may_be_asked(configuration)? {
             return Ok(Self::InstanceMetadata);
         }
-        Err(Error::new(ErrorKind::Unauthenticated, "no credentials were found").with_remedy(NO_KEYS_REMEDY))
+        let profile = &configuration.profile;
+        let places = &configuration.files.looked_in;
+        let files = match places.is_empty() {
+            true => String::new(),
+            false => format!(" in {}", places.join(" or ")),
+        };
+        let message = format!(
+            "no credentials were found: AWS_ACCESS_KEY_ID is not set, and the profile {} has none{files}",
+            shown_name(&profile.name)
+        );
+        Err(Error::new(ErrorKind::Unauthenticated, message).with_remedy(NO_KEYS_REMEDY))
     }
 
     /// The source that variables or the profile name; nothing if only the machine itself is left to ask.
@@ -360,6 +370,7 @@ fn sso(configuration: &Configuration, name: &str, section: &Section) -> Result<C
     if !is_host_label(&region.text) {
         return Err(wrong(&region, "sso_region", "a region such as us-east-1"));
     }
+    check_single_sign_on(configuration)?;
     Ok(CredentialSource::Sso {
         profile: name.to_owned(),
         account: need("sso_account_id")?,

@@ -349,6 +349,13 @@ impl Part {
         if self.text.len() > most {
             return refused("is far too long");
         }
+        if self.text.len() > 1
+            && ['"', '\'']
+                .iter()
+                .any(|quote| self.text.starts_with(*quote) && self.text.ends_with(*quote))
+        {
+            return refused("has quotes around it");
+        }
         match self.text.bytes().all(|byte| byte.is_ascii_graphic()) {
             true => Ok(()),
             false => refused("has a space, a line end or another character that does not belong there"),
@@ -358,6 +365,12 @@ impl Part {
 
 fn of_parts(id: Part, secret: Part, token: Option<Part>) -> Result<Credentials> {
     id.check(LONGEST_KEY_ID)?;
+    // These part the fields of the header that it goes into.
+    if id.text.contains(['/', ',', '=']) {
+        let message = format!("{} has a character that no key id has", id.name);
+        return Err(Error::new(ErrorKind::Unauthenticated, message)
+            .with_remedy("a key id begins with AKIA or ASIA; the secret key has a setting of its own"));
+    }
     secret.check(LONGEST_SECRET)?;
     token.as_ref().map_or(Ok(()), |token| token.check(LONGEST_TOKEN))?;
     Ok(Credentials::new(

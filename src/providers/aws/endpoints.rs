@@ -73,6 +73,41 @@ impl Endpoints {
     }
 }
 
+/// Refuses settings that move single sign-on elsewhere than the variables do: the SDK asks the portal itself, and reads
+/// the variables alone.
+///
+/// # Errors
+/// `InvalidSpec` that names the setting.
+pub(super) fn check_single_sign_on(configuration: &Configuration) -> Result<()> {
+    let ignored = configuration.switch("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "ignore_configured_endpoint_urls")?;
+    let ignored = ignored.filter(|(is_on, _)| *is_on);
+    for (variable, _) in SSO_SERVICES {
+        let own = format!("AWS_ENDPOINT_URL_{variable}");
+        let set = configuration
+            .variable(&own)
+            .or_else(|| configuration.variable("AWS_ENDPOINT_URL"));
+        match (&ignored, set, configuration.key("endpoint_url")) {
+            (Some((_, switch)), Some(set), _) => {
+                let message = format!(
+                    "{} is set, which cloudctl does not support together with {} and single sign-on",
+                    name_of(switch, "ignore_configured_endpoint_urls"),
+                    name_of(&set, "endpoint_url")
+                );
+                return Err(Error::invalid(message).with_remedy("unset one of the two"));
+            }
+            (None, None, Some(key)) => {
+                let message = format!(
+                    "{} is set, which cloudctl does not support for single sign-on",
+                    name_of(&key, "endpoint_url")
+                );
+                return Err(Error::invalid(message).with_remedy(format!("set the variable {own} as well")));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// The address for a service: its own variable, the variable for all, its own key, the key for all.
 fn endpoint(configuration: &Configuration, variable: &str, key: &str) -> Result<Option<Value>> {
     let value = configuration

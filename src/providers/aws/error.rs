@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io::ErrorKind as IoErrorKind;
 
+use aws_config::imds::client::error::ImdsError;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_http::endpoint::ResolveEndpointError;
 use aws_smithy_runtime_api::client::dns::ResolveDnsError;
@@ -187,13 +188,23 @@ pub(super) fn root_words(error: &(dyn StdError + 'static)) -> String {
     if let Some(unreachable) = links(error).find_map(|link| link.downcast_ref::<Unreachable>()) {
         return unreachable.reason.clone();
     }
+    // It displays the whole answer in its debug form.
+    if let Some(ImdsError::ErrorResponse(answer)) = links(error).find_map(|link| link.downcast_ref::<ImdsError>()) {
+        let status = answer.response().status().as_u16();
+        return format!("the metadata service answered with HTTP status {status}");
+    }
     let told = links(error).find_map(|link| link.downcast_ref::<ErrorMetadata>());
     let told = told.and_then(|meta| {
         let words = [meta.code(), meta.message()].into_iter().flatten().collect::<Vec<_>>();
         (!words.is_empty()).then(|| words.join(": "))
     });
     let text = told.unwrap_or_else(|| links(error).last().map(ToString::to_string).unwrap_or_default());
-    text.lines().map(str::trim).collect::<Vec<_>>().join("; ")
+    let text = text.lines().map(str::trim).collect::<Vec<_>>().join("; ");
+    // The SDK's debug form of a status.
+    match text.split_once("StatusCode(") {
+        Some((before, after)) => format!("{before}HTTP status {}", after.replacen(')', "", 1)),
+        None => text,
+    }
 }
 
 /// What each error of the chain displays. The SDK's errors themselves are not kept: their `Debug` has whole

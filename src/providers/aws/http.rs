@@ -33,8 +33,11 @@ use super::unreachable::{self, Server};
 /// What some servers begin a text with, and no reader expects.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// Connect and read timeout, and the proxy, which a connector is built with.
-type Key = (Option<Duration>, Option<Duration>, Option<Proxy>);
+/// <https://www.rfc-editor.org/rfc/rfc9110#section-15.5.8>
+const PROXY_WANTS_PASSWORD: u16 = 407;
+
+/// Connect and read timeout, the proxy, and whether TLS is spoken, which a connector is built for.
+type Key = (Option<Duration>, Option<Duration>, Option<Proxy>, bool);
 
 /// Gives each call the connector for its timeouts and its proxy, and makes it only then.
 #[derive(Clone, Debug)]
@@ -76,10 +79,16 @@ impl Inner {
     fn connector(
         &self,
         proxy: Option<&Proxy>,
+        is_secure: bool,
         settings: &HttpConnectorSettings,
         components: &RuntimeComponents,
     ) -> SharedHttpConnector {
-        let key = (settings.connect_timeout(), settings.read_timeout(), proxy.cloned());
+        let key = (
+            settings.connect_timeout(),
+            settings.read_timeout(),
+            proxy.cloned(),
+            is_secure,
+        );
         let mut connectors = self.connectors.lock().unwrap_or_else(PoisonError::into_inner);
         let connector = connectors.entry(key).or_insert_with(|| {
             // Which proxy is asked, if any, is decided here for each request, not by the SDK.
@@ -88,10 +97,12 @@ impl Inner {
                 .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
                 .connector_settings(settings.clone())
                 .proxy_config(through.unwrap_or_else(ProxyConfig::disabled));
-            let trusted = self.connection.authorities.as_ref().and_then(|authorities| {
-                let store = TrustStore::empty().with_pem_certificate(authorities.pem.clone());
-                TlsContext::builder().with_trust_store(store).build().ok()
-            });
+            let store = match &self.connection.authorities {
+                Some(authorities) => Some(TrustStore::empty().with_pem_certificate(authorities.pem.clone())),
+                // The system's are not read where nothing is checked by them: the SDK panics if there are none.
+                None => (!is_secure).then(TrustStore::empty),
+            };
+            let trusted = store.and_then(|store| TlsContext::builder().with_trust_store(store).build().ok());
             if let Some(context) = trusted {
                 builder = builder.tls_context(context);
             }
@@ -129,14 +140,22 @@ impl HttpConnector for WholeAnswers {
         let uri: Uri = request.uri().parse().unwrap_or_default();
         let proxy = self.client.connection.proxy_for(&uri);
         let server = Server::of(&uri, proxy);
+        let is_secure = |uri: &Uri| uri.scheme_str() != Some("http");
+        let is_secure = is_secure(&uri) || proxy.is_some_and(|proxy| is_secure(&proxy.uri));
+        if is_secure && let Some((reason, remedy)) = self.client.connection.trusts_nothing() {
+            return HttpConnectorFuture::ready(Err(unreachable::refused(reason, remedy)));
+        }
         let answer = self
             .client
-            .connector(proxy, &self.settings, &self.components)
+            .connector(proxy, is_secure, &self.settings, &self.components)
             .call(request);
         let client = Arc::clone(&self.client);
         HttpConnectorFuture::new(async move {
             let whole = async {
                 let mut response = answer.await?;
+                if response.status().as_u16() == PROXY_WANTS_PASSWORD {
+                    return Err(unreachable::password_wanted(&server));
+                }
                 if let Some(requested) = requested {
                     client.clock.hear(requested, &mut response);
                 }

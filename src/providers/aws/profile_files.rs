@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::cloud::{Error, ErrorKind, Result, path_text, quoted};
+use crate::cloud::{Error, ErrorKind, Result, may_be_secret, path_text, quoted};
 use crate::settings::Environment;
 
 /// A value and where it is set: `variable AWS_REGION`, `~/.aws/config:12`.
@@ -75,7 +75,12 @@ impl ProfileFiles {
             ("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials", FileKind::Credentials),
         ] {
             let path = match environment.get(variable) {
-                Some(path) => Some(in_home(path, environment)),
+                Some(value) if may_be_secret(value) => {
+                    let message = format!("{variable} is {}", path_text(value));
+                    return Err(Error::new(ErrorKind::Unauthenticated, message)
+                        .with_remedy(format!("write the content to a file, and point {variable} at the file")));
+                }
+                Some(path) => Some(in_home(&with_variables(path, environment), environment)),
                 None => environment.home().map(|home| home.join(under_home)),
             };
             let Some(path) = path else { continue };
@@ -103,6 +108,8 @@ impl ProfileFiles {
     fn parse(&mut self, text: &str, file: &str, kind: FileKind) -> Result<()> {
         let mut sections: Vec<(Heading, Section)> = Vec::new();
         let mut key: Option<String> = None;
+        // A carriage return alone ends a line, too, as in the AWS CLI.
+        let text = text.replace("\r\n", "\n").replace('\r', "\n");
         for (at, line) in text.lines().enumerate() {
             let source = format!("{file}:{}", at + 1);
             let trimmed = line.trim();
@@ -250,6 +257,25 @@ fn text_of(bytes: &[u8], file: &str) -> Result<String> {
             Err(Error::invalid(format!("{file}:{line}: not UTF-8 text")).with_remedy("save it as UTF-8"))
         }
     }
+}
+
+/// A path in which `$NAME` and `${NAME}` stand for variables, as in the AWS CLI; those that are not set are left as they
+/// are.
+fn with_variables(path: &str, environment: &Environment) -> String {
+    let mut parts = path.split('$');
+    let mut expanded = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let in_braces = part.strip_prefix('{').and_then(|part| part.split_once('}'));
+        let (name, rest) = in_braces.unwrap_or_else(|| {
+            let end = part.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+            part.split_at(end.unwrap_or(part.len()))
+        });
+        match environment.get(name) {
+            Some(value) => expanded.extend([value, rest]),
+            None => expanded.extend(["$", part]),
+        }
+    }
+    expanded
 }
 
 /// A path in which `~/` stands for the home folder.

@@ -8,11 +8,15 @@ use std::time::Duration;
 use aws_smithy_runtime_api::client::dns::ResolveDnsError;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use http::Uri;
-use rustls::{CertificateError, Error as TlsError};
+use rustls::{AlertDescription, CertificateError, Error as TlsError};
 
 use super::connection::{Authorities, Proxy};
 use super::error::links;
 use crate::cloud::ErrorKind;
+use crate::providers::certificates::{is_authority_itself, words_of_certificate};
+
+/// What hyper-util says of a proxy that answers with HTTP status 407: the type of that error is not public.
+const PASSWORD_WANTED: &str = "tunnel error: proxy authorization required";
 
 /// A server as it is shown: `127.0.0.1:4566`, and the proxy that it is asked through.
 #[derive(Clone, Debug)]
@@ -85,8 +89,37 @@ pub(super) fn silent(server: &Server, time: Duration) -> ConnectorError {
     ConnectorError::timeout(unreachable.into())
 }
 
+/// The error for what no repetition can cure, in words and with the next step.
+pub(super) fn refused(reason: String, remedy: String) -> ConnectorError {
+    let unreachable = Unreachable {
+        reason,
+        kind: ErrorKind::InvalidSpec,
+        remedy: Some(remedy),
+        source: None,
+    };
+    ConnectorError::other(unreachable.into(), None)
+}
+
+/// The error for a proxy that answers with HTTP status 407.
+pub(super) fn password_wanted(server: &Server) -> ConnectorError {
+    let (reason, remedy) = words_of_password(server);
+    refused(reason, remedy)
+}
+
+fn words_of_password(server: &Server) -> (String, String) {
+    let remedy = "write the proxy's address as http://USER:PASSWORD@HOST:PORT, or add the server to NO_PROXY";
+    let reason = format!(
+        "{} asks for a user and a password, or does not take those it got",
+        server.next()
+    );
+    (reason, remedy.to_owned())
+}
+
 /// The error with its reason in words. What a repetition cannot cure is not repeated.
 pub(super) fn explained(error: ConnectorError, server: &Server, authorities: Option<&Authorities>) -> ConnectorError {
+    if links(&error).any(|link| link.is::<Unreachable>()) {
+        return error;
+    }
     let is_timeout = error.is_timeout();
     let is_io = error.is_io();
     let retry = error.as_other();
@@ -121,6 +154,10 @@ fn reason(
             None => format!("the name in {}", server.address),
         };
         return network(format!("{name} does not resolve"));
+    }
+    if links(error).any(|link| link.to_string() == PASSWORD_WANTED) {
+        let (reason, remedy) = words_of_password(server);
+        return (reason, ErrorKind::InvalidSpec, Some(remedy));
     }
     let io = links(error).find_map(|link| link.downcast_ref::<std::io::Error>().map(std::io::Error::kind));
     match io {
@@ -169,9 +206,25 @@ fn of_tls(error: &TlsError, server: &Server, authorities: Option<&Authorities>) 
             format!("the certificate of {address} is for another name"),
             "use the name that the certificate is for",
         ),
+        TlsError::InvalidCertificate(certificate) if is_authority_itself(certificate) => {
+            let (kind, reason, remedy) = super::connection::own_authority(address, authorities);
+            (reason, kind, Some(remedy))
+        }
         TlsError::InvalidCertificate(other) => wrong(
-            format!("the certificate of {address} is not valid: {other}"),
+            format!(
+                "the certificate of {address} is not valid: {}",
+                words_of_certificate(other)
+            ),
             "have it replaced",
+        ),
+        TlsError::PeerIncompatible(_)
+        | TlsError::AlertReceived(AlertDescription::ProtocolVersion | AlertDescription::HandshakeFailure) => wrong(
+            format!("{address} has no version of TLS and no cipher that cloudctl speaks"),
+            "have the server speak TLS 1.2 or 1.3",
+        ),
+        TlsError::AlertReceived(AlertDescription::CertificateRequired) => wrong(
+            format!("{address} asks for a certificate of the caller, and cloudctl has none to show"),
+            "use an address that needs none",
         ),
         TlsError::InvalidMessage(_) => wrong(
             format!("{address} does not speak TLS"),

@@ -9,7 +9,7 @@ use super::credential_source::CredentialSource;
 use super::endpoints::Endpoints;
 use super::patience::Patience;
 use super::profile_files::Value;
-use crate::cloud::Result;
+use crate::cloud::{Error, Result, quoted};
 use crate::settings::{ResolvedSetting, SettingPlace, Settings, Topic, Treatment, VendorSetting, refuse_unsupported};
 
 const fn variable(topic: Topic, name: &'static str, effect: &'static str) -> VendorSetting {
@@ -460,9 +460,25 @@ pub(super) fn refuse(configuration: &Configuration) -> Result<()> {
             return Err(wrong(&value, key, expected));
         }
     }
+    check_execution_environment(configuration)?;
     // These only have to make sense.
     configuration.switch("AWS_EC2_METADATA_V1_DISABLED", "ec2_metadata_v1_disabled")?;
     Ok(())
+}
+
+/// The SDK puts this variable into a header as it is, and takes the failure for one of the network.
+fn check_execution_environment(configuration: &Configuration) -> Result<()> {
+    const NAME: &str = "AWS_EXECUTION_ENV";
+    /// What servers take of a header is bounded.
+    const LONGEST: usize = 1000;
+    match configuration.environment.get(NAME) {
+        Some(text) if text.len() > LONGEST || text.contains(char::is_control) => Err(Error::invalid(format!(
+            "{NAME} is {}, which no header can hold",
+            quoted(text)
+        ))
+        .with_remedy("correct it, or unset it")),
+        _ => Ok(()),
+    }
 }
 
 /// What they come to in this run.

@@ -25,6 +25,7 @@ use super::resolved::{self, QuotaProject};
 use super::token::BilledTo;
 use super::vendor_settings;
 use crate::cloud::{Error, ErrorKind, Identity, Place, Result, path_text};
+use crate::providers::certificates::has_system_authorities;
 use crate::settings::Settings;
 
 /// Everything that is asked of Compute Engine goes through here.
@@ -282,6 +283,12 @@ impl Client {
                 );
                 Error::invalid(message).with_remedy(format!("set {name} to PEM certificates, or unset it"))
             }
+            None if !has_system_authorities() => Error::invalid(format!(
+                "{message}: there are no certificate authorities on this machine"
+            ))
+            .with_remedy(
+                "install them (in most distributions the package ca-certificates), or set SSL_CERT_FILE to PEM certificates",
+            ),
             None => Error::invalid(message).with_source(error),
         }
     }

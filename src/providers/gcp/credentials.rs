@@ -7,8 +7,6 @@
 //! `application_default_credentials.json` in gcloud's folder; the metadata server, on Google's own machines only.
 //! <https://cloud.google.com/docs/authentication/application-default-credentials>
 
-use std::path::Path;
-
 use google_cloud_auth::credentials::{Credentials, external_account, impersonated, service_account, user_account};
 use http::HeaderMap;
 use serde_json::Value;
@@ -47,7 +45,7 @@ pub(super) fn find(environment: &Environment, gcloud: &GcloudConfiguration) -> R
     let in_variable = |name| Located::variable(environment, name);
     let in_file = |key| gcloud.located_in_file("auth", key);
     if let Some(file) = in_variable("CLOUDSDK_AUTH_ACCESS_TOKEN_FILE") {
-        return token_file(&file).map(Some);
+        return token_file(&file, environment).map(Some);
     }
     let named =
         in_variable("GOOGLE_APPLICATION_CREDENTIALS").or_else(|| in_variable("CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE"));
@@ -55,7 +53,7 @@ pub(super) fn find(environment: &Environment, gcloud: &GcloudConfiguration) -> R
         return named_file(&named, environment).map(Some);
     }
     if let Some(file) = in_file("access_token_file") {
-        return token_file(&file).map(Some);
+        return token_file(&file, environment).map(Some);
     }
     if let Some(named) = in_file("credential_file_override") {
         return named_file(&named, environment).map(Some);
@@ -77,7 +75,15 @@ pub(super) fn missing() -> Error {
 }
 
 fn token_of(token: &str, source: String) -> Result<Found> {
-    let is_token = !token.is_empty() && token.chars().all(|c| c.is_ascii_graphic());
+    // Those of <https://www.rfc-editor.org/rfc/rfc6750#section-2.1>; Google's have 2,048 bytes at most.
+    const LONGEST: usize = 16 * 1024;
+    let belongs = |c: char| c.is_ascii_alphanumeric() || "-._~+/=".contains(c);
+    if token.len() > LONGEST {
+        let message = format!("{source} is far too long for an access token");
+        return Err(Error::new(ErrorKind::Unauthenticated, message)
+            .with_remedy("set it to what `gcloud auth print-access-token` prints, which is one word"));
+    }
+    let is_token = !token.is_empty() && token.chars().all(belongs);
     match bearer(token) {
         Ok(headers) if is_token => Ok(Found::Token(headers, source)),
         _ => Err(Error::new(
@@ -89,8 +95,8 @@ fn token_of(token: &str, source: String) -> Result<Found> {
 }
 
 /// The token in a file that a setting names.
-fn token_file(setting: &Located) -> Result<Found> {
-    let path = Path::new(&setting.value);
+fn token_file(setting: &Located, environment: &Environment) -> Result<Found> {
+    let path = &environment.path(&setting.value);
     let shown = credentials_file::shown_as_named(setting);
     let text = credentials_file::text_of(path, &shown)?.ok_or_else(|| {
         let remedy = match credentials_file::is_content(&setting.value) {
@@ -113,10 +119,11 @@ fn token_file(setting: &Located) -> Result<Found> {
 /// The credentials file that a setting names, which must be there.
 fn named_file(setting: &Located, environment: &Environment) -> Result<Found> {
     let shown = credentials_file::shown_as_named(setting);
-    let Some(text) = credentials_file::text_of(Path::new(&setting.value), &shown)? else {
+    let path = &environment.path(&setting.value);
+    let Some(text) = credentials_file::text_of(path, &shown)? else {
         return Err(credentials_file::absent(setting));
     };
-    let name = gcloud_configuration::shown(Path::new(&setting.value), environment);
+    let name = gcloud_configuration::shown(path, environment);
     let file = CredentialsFile::of(&text, name, shown, environment)?;
     Ok(Found::File(Box::new(file)))
 }

@@ -5,6 +5,8 @@
 use std::io::ErrorKind as IoErrorKind;
 use std::path::Path;
 
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
 
 use super::gcloud_configuration::Located;
@@ -88,13 +90,10 @@ pub(super) fn absent(setting: &Located) -> Error {
             source.trim_start_matches("variable ")
         ));
     }
-    let remedy = match value.starts_with('~') {
-        true => "write the whole path: the tilde is not replaced in a variable".to_owned(),
-        false => format!(
-            "correct {}, or log in: {OTHER_LOGIN}",
-            source.trim_start_matches("variable ")
-        ),
-    };
+    let remedy = format!(
+        "correct {}, or log in: {OTHER_LOGIN}",
+        source.trim_start_matches("variable ")
+    );
     refused(format!("{source}: there is no file {}", path_text(value))).with_remedy(remedy)
 }
 
@@ -131,6 +130,9 @@ pub(super) fn text_of(path: &Path, shown: &str) -> Result<Option<String>> {
         Err(_) if is_content(&path.to_string_lossy()) => return Ok(None),
         Err(error) => return Err(refused(format!("{shown}: cannot read the file: {error}")).with_remedy(OTHER_LOGIN)),
     };
+    if crate::cloud::is_gzip(&bytes) {
+        return wrong("is packed by gzip", "unpack it first: `gunzip`");
+    }
     if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) || bytes.contains(&0) && !is_der(&bytes) {
         return wrong("is UTF-16 text", "save it as UTF-8");
     }
@@ -149,6 +151,27 @@ pub(super) fn text_of(path: &Path, shown: &str) -> Result<Option<String>> {
 /// PKCS #12 and other binary keys begin with a long sequence.
 fn is_der(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0x30, 0x82]) || bytes.starts_with(&[0x30, 0x83])
+}
+
+/// Whether the bytes of a PEM key are as many as they say themselves.
+fn is_whole_key(pem: &str) -> bool {
+    let Ok(key) = PrivateKeyDer::from_pem_slice(pem.as_bytes()) else {
+        return false;
+    };
+    // A sequence begins with its tag and its length: in one byte, or the number of bytes and the length in those.
+    let Some((&[0x30, first], rest)) = key.secret_der().split_first_chunk::<2>() else {
+        return false;
+    };
+    let count = usize::from(first & 0x7f);
+    match first {
+        0..0x80 => rest.len() == count,
+        _ => match rest.split_at_checked(count) {
+            Some((length, content)) if count <= 4 => {
+                content.len() == length.iter().fold(0, |length, byte| length << 8 | usize::from(*byte))
+            }
+            _ => false,
+        },
+    }
 }
 
 /// Whether this is the base64 of a JSON object: nothing else begins so.
@@ -365,6 +388,10 @@ fn check(
                     &format!("has a \"{prefix}private_key\" that is no PEM key"),
                     again,
                 ));
+            }
+            if !key.is_some_and(is_whole_key) {
+                let why = format!("has a \"{prefix}private_key\" that is broken or cut short");
+                return Err(wrong(&why, again));
             }
         }
         Form::ExternalAccount => check_source(object.get("credential_source"), environment, wrong)?,

@@ -202,7 +202,12 @@ fn kind_of_call(error: &SdkError, reason: Option<&str>) -> ErrorKind {
         // A name that fits into no path: it came from the user.
         return ErrorKind::InvalidSpec;
     }
-    if error.status().is_none() && matches!(error.http_status_code(), Some(404 | 410 | 501)) {
+    if error.status().is_none()
+        && matches!(
+            error.http_status_code(),
+            Some(402 | 404..=406 | 410 | 414..=421 | 431 | 451 | 501 | 511)
+        )
+    {
         // Not in Compute Engine's form: something in between says it, of whatever that knows.
         return ErrorKind::Network;
     }

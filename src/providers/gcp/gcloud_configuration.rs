@@ -52,7 +52,7 @@ impl Located {
 /// The folder that `gcloud` keeps its files in; `None` without a home folder.
 pub(super) fn folder(environment: &Environment) -> Option<PathBuf> {
     if let Some(folder) = environment.get("CLOUDSDK_CONFIG") {
-        return Some(folder.into());
+        return Some(environment.path(folder));
     }
     if cfg!(windows) {
         return Some(Path::new(environment.get("APPDATA")?).join("gcloud"));

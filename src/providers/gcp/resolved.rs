@@ -45,7 +45,9 @@ pub(super) fn project(
 
 fn check_project(project: &Located) -> Result<()> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | ':' | '_');
-    match project.value.chars().all(is_plain) {
+    // An id has 30 characters at most, behind the name of a domain in old ones.
+    const LONGEST: usize = 300;
+    match project.value.len() <= LONGEST && project.value.chars().all(is_plain) {
         true => Ok(()),
         false => Err(Error::invalid(format!(
             "{}: {} is not the id of a project",

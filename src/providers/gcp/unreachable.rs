@@ -5,9 +5,10 @@ use std::error::Error as StdError;
 use std::io::ErrorKind as IoErrorKind;
 
 use hyper_util::client::proxy::matcher::Matcher;
-use rustls::{CertificateError, Error as TlsError};
+use rustls::{AlertDescription, CertificateError, Error as TlsError};
 
 use super::error::sentence;
+use crate::providers::certificates::{is_authority_itself, words_of_certificate};
 
 /// Why there was no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +20,9 @@ pub(super) struct Cause {
     /// Whether the same request would fail in the same way again.
     pub(super) permanent: bool,
 }
+
+/// What hyper-util says of a proxy that answers with HTTP status 407: the type of that error is not public.
+const PASSWORD_WANTED: &str = "tunnel error: proxy authorization required";
 
 /// What to do about an authority that is not trusted.
 const TRUST: &str =
@@ -69,6 +73,12 @@ pub(super) fn cause_of(error: &(dyn StdError + 'static)) -> Option<Cause> {
     }
     // An error of the system has a number; the look-up of a name gives one without, and is all that comes before that.
     if request.is_connect() && io.is_some_and(|io| io.raw_os_error().is_none()) {
+        // An address needs no look-up: the server has sent the call on to another.
+        if proxy.is_none() && url.domain().is_none() {
+            return network(format!(
+                "{server} sent the call on to an address that cannot be reached"
+            ));
+        }
         let name = match &proxy {
             Some(proxy) => format!("the name of the proxy {proxy}"),
             None => format!("the name {host}"),
@@ -76,6 +86,13 @@ pub(super) fn cause_of(error: &(dyn StdError + 'static)) -> Option<Cause> {
         return network(format!("{name} does not resolve"));
     }
     match &proxy {
+        Some(proxy) if links(request).any(|link| link.to_string() == PASSWORD_WANTED) => Some(Cause {
+            text: format!(
+                "the proxy {proxy} asks for a user and a password for {server}, or does not take those it got"
+            ),
+            remedy: Some("set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT, or add the host to NO_PROXY".to_owned()),
+            permanent: true,
+        }),
         // The proxy was reached, and has answered the request for a way through it with something else than yes.
         Some(proxy) if request.is_connect() => Some(Cause {
             text: format!(
@@ -114,12 +131,27 @@ fn of_tls(error: &TlsError, server: &str) -> Cause {
             format!("the certificate of {server} is for another name"),
             "use the name that the certificate is for",
         ),
+        TlsError::InvalidCertificate(certificate) if is_authority_itself(certificate) => (
+            format!(
+                "the certificate of {server} is of an authority that is not trusted: it is self-signed, as an authority's own"
+            ),
+            "give the server a certificate that is no authority's itself (CA:FALSE), and set SSL_CERT_FILE to its authority's",
+        ),
         TlsError::InvalidCertificate(other) => (
             format!(
                 "the certificate of {server} is not valid: {}",
-                sentence(&other.to_string())
+                words_of_certificate(other)
             ),
-            "have it replaced; if it is its own authority, set SSL_CERT_FILE to it",
+            "have it replaced",
+        ),
+        TlsError::PeerIncompatible(_)
+        | TlsError::AlertReceived(AlertDescription::ProtocolVersion | AlertDescription::HandshakeFailure) => (
+            format!("{server} has no version of TLS and no cipher that cloudctl speaks"),
+            "have the server speak TLS 1.2 or 1.3",
+        ),
+        TlsError::AlertReceived(AlertDescription::CertificateRequired) => (
+            format!("{server} asks for a certificate of the caller, and cloudctl has none to show"),
+            "use an address that needs none",
         ),
         TlsError::InvalidMessage(_) => (
             format!("{server} does not speak TLS"),

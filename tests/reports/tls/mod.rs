@@ -13,6 +13,9 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 /// The authority's certificate.
 pub const AUTHORITY: &str = include_str!("authority.pem");
 
+/// The certificate of the server that is its own authority.
+pub const SELF_SIGNED: &str = include_str!("self_signed.pem");
+
 /// The server. Its threads end with the test's process.
 pub struct TlsServer {
     address: SocketAddr,
@@ -22,9 +25,18 @@ pub struct TlsServer {
 impl TlsServer {
     /// Passes one request after the other on to the server at a plain address such as `http://127.0.0.1:80`.
     pub fn before(plain: &str) -> Self {
+        Self::with(include_bytes!("server.pem"), include_bytes!("server.key"), plain)
+    }
+
+    /// The same with the certificate of an authority as its own, as `openssl req -x509` makes it.
+    pub fn self_signed_before(plain: &str) -> Self {
+        Self::with(SELF_SIGNED.as_bytes(), include_bytes!("self_signed.key"), plain)
+    }
+
+    fn with(certificate: &[u8], key: &[u8], plain: &str) -> Self {
         let plain = plain.strip_prefix("http://").expect("a plain address").to_owned();
-        let certificate = CertificateDer::from_pem_slice(include_bytes!("server.pem")).expect("a certificate");
-        let key = PrivateKeyDer::from_pem_slice(include_bytes!("server.key")).expect("a key");
+        let certificate = CertificateDer::from_pem_slice(certificate).expect("a certificate");
+        let key = PrivateKeyDer::from_pem_slice(key).expect("a key");
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
