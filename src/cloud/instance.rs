@@ -209,9 +209,9 @@ pub struct Instance {
     /// Whether it costs something else than a plain machine of its type with Linux: its system has a licence that is
     /// charged for, or it has a host of its own.
     pub has_other_price: bool,
-    /// What else it was set up with, by the flags' names: each value in all the words in which it can be asked for, the
-    /// first of which is shown. What the listing does not tell is left out.
-    pub setup: BTreeMap<&'static str, Vec<String>>,
+    /// What else it was set up with, by the flags' names: a list of values, each with all the words in which it can be
+    /// asked for, the first of which is shown. What the listing does not tell is left out.
+    pub setup: BTreeMap<&'static str, Vec<Vec<String>>>,
     /// Which life of its name this is.
     pub generation: Option<u32>,
     /// Why it is in its state, if the cloud says, in the cloud's own code.

@@ -55,12 +55,12 @@ pub(super) fn kinds(context: &Context) -> Vec<ProviderKind> {
     kinds
 }
 
-/// Refuses -z: machine types and prices are told by region.
+/// Refuses -z: machine types and prices are by region.
 pub(super) fn refuse_zone(context: &Context) -> Result<()> {
     let zone = &context.settings.zone;
     match (&zone.value, &zone.source) {
         (Some(zone), Source::Flag(_)) => {
-            let error = Error::invalid(format!("{zone} is a zone, and this is told by region"));
+            let error = Error::invalid(format!("{zone} is a zone, and machine types and prices are by region"));
             Err(error.with_remedy("pass -r REGION in the place of -z"))
         }
         _ => Ok(()),
@@ -89,7 +89,7 @@ pub(super) fn region_words(
                 letters.next().is_some_and(|letter| letter.is_ascii_lowercase())
             };
             if let Some(region) = all.iter().find(is_zone_of) {
-                let error = Error::invalid(format!("{word} is a zone, and this is told by region"));
+                let error = Error::invalid(format!("{word} is a zone, and machine types and prices are by region"));
                 return Err(error.with_remedy(format!("give its region: -r {region}")));
             }
             let clouds: Vec<_> = kinds.iter().map(|kind| kind.as_str()).collect();

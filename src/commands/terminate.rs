@@ -8,7 +8,7 @@ use crate::cloud::{Error, ErrorKind, Instance, ListFilter, ProviderKind, Referen
 use crate::context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::{
-    Expired, Goal, LabelSelector, Selectors, TerminationPlan, close_openings, find_expired, foretell_protection,
+    Expired, Goal, LabelSelector, Selectors, TerminationPlan, close_openings, find_expired, leave_out_protected,
     plan_termination, report_surviving_disks, take_inventory, terminate,
 };
 use crate::output::{INSTANCES, Report, shown_name};
@@ -34,8 +34,7 @@ pub struct Args {
     /// Do not ask
     #[arg(short, long)]
     yes: bool,
-    /// Show what would be terminated, and terminate nothing; with the exit code that terminating would have, but for a
-    /// missing -y
+    /// Show what would be terminated, and terminate nothing; with the exit code that terminating with -y would have
     #[arg(long)]
     dry_run: bool,
     /// Refuse unless exactly so many VMs are selected
@@ -86,7 +85,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
             Err(refusal) => Some(refusal),
         };
         let clouds = context.clouds();
-        let plan = foretell_protection(&|kind| clouds.get(kind), plan, &context.interrupt).await?;
+        let plan = leave_out_protected(&|kind| clouds.get(kind), plan, &context.interrupt).await?;
         return show(plan, refusal, untold, context);
     }
     if !plan.doomed().is_empty() {
@@ -99,7 +98,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
 
     let clouds = context.clouds();
     let plan = context.interrupt.stops(plan.recheck(&|kind| clouds.get(kind))).await?;
-    let plan = if args.wait { plan } else { plan.without_going() };
+    let plan = if args.wait { plan } else { plan.without_terminating() };
     let _change = context.interrupt.begin_change()?;
     let (mut ended, mut errors) = terminate(&|kind| clouds.get(kind), plan, &context.interrupt).await;
     for instance in &ended {
@@ -135,7 +134,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
 /// Says where there is nothing to terminate, and what is terminating already. `waits` is whether that is waited for.
 fn note_what_is_there(plan: &TerminationPlan, waits: bool, context: &mut Context) {
     let is_nothing = plan.doomed().is_empty() && plan.spared().is_empty();
-    let going = match plan.going() {
+    let going = match plan.terminating() {
         [] => None,
         [one] => Some(format!("{} is terminating already", one.reference)),
         several => Some(format!("{} are terminating already", count(several))),
@@ -194,14 +193,7 @@ async fn select(args: &Args, context: &mut Context) -> anyhow::Result<Expired> {
     if args.selectors.is_empty() && !args.expired {
         let mut selection = find(&args.references, context).await?;
         selection.check_certain()?;
-        // Several of a name may be terminating, beside one that lives or without it: all of them are to be gone.
-        let going = std::mem::take(&mut selection.going);
-        selection
-            .missing
-            .retain(|reference| !going.iter().any(|instance| reference.fits(instance)));
-        let is_new = |one: &Instance| !selection.instances.iter().any(|known| known.reference == one.reference);
-        let unnamed: Vec<_> = going.into_iter().filter(is_new).collect();
-        selection.instances.extend(unnamed);
+        selection.add_terminating();
         return match selection.missing_error() {
             Some(error) if args.ignore_not_found && error.kind() == ErrorKind::NotFound => {
                 context.printer.note(error.message());

@@ -65,12 +65,17 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         );
         return Err(Error::new(ErrorKind::Network, message).into());
     };
-    let selection = selection?;
+    let mut selection = selection?;
     let goal = args.goal.goal(args.ssh_port);
+    if goal == Goal::Terminated {
+        selection.add_terminating();
+    }
     let mut unseen = None;
     match selection.missing_error() {
         // What is not there any more is what was waited for.
-        Some(_) if goal == Goal::Terminated && selection.gaps.is_empty() => note_absent(&selection.missing, context),
+        Some(error) if goal == Goal::Terminated && error.kind() == ErrorKind::NotFound => {
+            note_absent(&selection.missing, context);
+        }
         // What a region that does not answer may have is no reason to leave the others alone.
         Some(error) if error.kind() == ErrorKind::Incomplete && !selection.instances.is_empty() => {
             unseen = Some(error);

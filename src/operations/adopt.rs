@@ -2,7 +2,7 @@
 
 use super::offer::{Wish, usd};
 use super::widen::{Fallback, Reach, Site};
-use crate::catalog::{Catalog, DEFAULT_IMAGE};
+use crate::catalog::{Catalog, DEFAULT_IMAGE, image_alias};
 use crate::cloud::{
     Architecture, Error, ErrorKind, Fingerprint, Instance, InstanceName, InstanceSpec, InstanceState, Labels, Result,
     SshKey, format_duration,
@@ -49,7 +49,7 @@ pub(super) fn adopt(instance: Instance, wish: &Wish, name: &InstanceName, reach:
             spec: &spec,
             default_type: reach
                 .provider(instance.provider)
-                .map(|provider| provider.default_machine_type(instance.architecture.unwrap_or(Architecture::X86_64))),
+                .map(|provider| provider.default_machine_type(default_architecture(&spec, &instance))),
             catalog: reach.catalog,
         };
         for field in asked.differing_fields(existing) {
@@ -136,6 +136,14 @@ fn asked_zone(instance: &Instance, reach: &Reach<'_>) -> Option<String> {
     place.zone.clone().filter(|zone| zone != own)
 }
 
+/// The architecture of the machine type that is taken where none is asked for. An image by its id has one; an alias is
+/// there for several.
+fn default_architecture(spec: &InstanceSpec, existing: &Instance) -> Architecture {
+    let is_alias = image_alias(spec.image.as_deref().unwrap_or(DEFAULT_IMAGE)).is_some();
+    let of_image = existing.architecture.filter(|_| !is_alias);
+    spec.need.architecture.or(of_image).unwrap_or(Architecture::X86_64)
+}
+
 /// An instance that is there beside a spec that it was not made from.
 struct Comparison<'a> {
     existing: &'a Instance,
@@ -155,7 +163,7 @@ impl Comparison<'_> {
             "type" => self.of_word(field, existing.machine_type.as_deref(), spec.machine_type.as_deref()),
             "image" => {
                 let default = (!self.was_asked_for(field)).then_some(DEFAULT_IMAGE);
-                if default == spec.image.as_deref() {
+                if default == spec.image.as_deref() || existing.image == spec.image {
                     return None;
                 }
                 self.of_word(field, default.or(existing.image.as_deref()), spec.image.as_deref())
@@ -225,7 +233,6 @@ impl Comparison<'_> {
             self.catalog
                 .machine_type(existing.provider, existing.machine_type.as_deref()?)
         };
-        let setup = || existing.setup.get(field)?.first().cloned();
         let has = match field {
             "type" | "cpus" | "memory" | "arch" | "gpu" if is_default_type && self.spec.effective_type().is_none() => {
                 return None;
@@ -261,7 +268,7 @@ impl Comparison<'_> {
             "ttl" => Some(existing.ttl.map(format_duration)?),
             // What is in them is not shown.
             "user-data" | "native" | "ssh-key" => None,
-            _ => setup(),
+            _ => self.setup_text(field),
         };
         Some(match has {
             Some(has) => format!("{field} is {has}, and was asked for then but not now"),
@@ -281,13 +288,24 @@ impl Comparison<'_> {
 
     /// Of a field of which the listing tells more or less.
     fn of_setup(&self, field: &str, asked: &[String]) -> Option<String> {
-        let known = self.existing.setup.get(field);
-        if known.is_some_and(|known| asked.iter().all(|word| known.contains(word))) {
+        let is_same = |values: &Vec<Vec<String>>| {
+            let is_there = |word: &String| values.iter().any(|words| words.contains(word));
+            let is_asked_for = |words: &Vec<String>| words.iter().any(|word| asked.contains(word));
+            asked.iter().all(is_there) && values.iter().all(is_asked_for)
+        };
+        if self.existing.setup.get(field).is_some_and(is_same) {
             return None;
         }
         let default = || (!self.was_asked_for(field)).then(|| "the default".to_owned());
-        let has = known.and_then(|known| known.first().cloned()).or_else(default);
+        let has = self.setup_text(field).or_else(default);
         Some(shown(field, has.as_deref(), &asked.join(",")))
+    }
+
+    /// The values of such a field, as they are shown.
+    fn setup_text(&self, field: &str) -> Option<String> {
+        let values = self.existing.setup.get(field)?.iter();
+        let shown: Vec<&str> = values.filter_map(|words| words.first()).map(String::as_str).collect();
+        (!shown.is_empty()).then(|| shown.join(","))
     }
 
     /// Of what its machine must have. It is met by a machine that was made without such a need and has it; another need
@@ -339,7 +357,9 @@ impl Comparison<'_> {
         };
         match (is_met, self.was_asked_for(field), has) {
             (true, false, _) => None,
-            (true, true, Some(has)) => Some(format!("{field} was not asked for as {asked} then, and is {has}")),
+            (true, true, Some(has)) => Some(format!(
+                "{field} {asked} was not asked for when it was made, and it has {has}"
+            )),
             (_, _, has) => Some(shown(field, has.as_deref(), &asked)),
         }
     }
@@ -349,7 +369,7 @@ impl Comparison<'_> {
 fn shown(field: &str, existing: Option<&str>, asked: &str) -> String {
     match existing {
         Some(existing) => format!("{field} is {existing}, not {asked}"),
-        None => format!("{field} was not asked for as {asked} then"),
+        None => format!("{field} {asked} was not asked for when it was made"),
     }
 }
 

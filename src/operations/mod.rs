@@ -47,7 +47,7 @@ pub use sort_order::SortOrder;
 pub use ssh::SSH_PORT;
 pub use standing::{Standing, look_at_names};
 pub use terminate::{
-    TerminationPlan, check_account, foretell_protection, plan_termination, report_surviving_disks, terminate,
+    TerminationPlan, check_account, leave_out_protected, plan_termination, report_surviving_disks, terminate,
 };
 pub use wait::{Goal, Waited, in_time, wait_for};
 pub use widen::{Fallback, Reach, Site, offers};

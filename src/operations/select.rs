@@ -14,7 +14,7 @@ pub struct Selection {
     /// One instance for each reference that was found, without repetitions, in the order typed.
     pub instances: Vec<Instance>,
     /// All that references fit and that is terminating, whether it is among `instances` or not.
-    pub going: Vec<Instance>,
+    going: Vec<Instance>,
     /// The references for which there is no living instance.
     pub missing: Vec<Reference>,
     /// The references that were looked for where not everything answered, each with what did not.
@@ -34,6 +34,22 @@ impl Selection {
         match self.missing_error() {
             Some(error) => Err(error),
             None => Ok(self.instances),
+        }
+    }
+
+    /// Adds all that is terminating: several of a name may be, beside one that lives or without it. A name of which none
+    /// lives stays missing only if a place that did not answer may have one.
+    pub fn add_terminating(&mut self) {
+        let going = std::mem::take(&mut self.going);
+        let doubts = &self.doubts;
+        self.missing.retain(|reference| {
+            let is_doubted = doubts.iter().any(|(doubted, _)| doubted == reference);
+            is_doubted || !going.iter().any(|instance| reference.fits(instance))
+        });
+        for instance in going {
+            if !self.instances.iter().any(|known| known.reference == instance.reference) {
+                self.instances.push(instance);
+            }
         }
     }
 

@@ -29,12 +29,12 @@ impl TerminationPlan {
     }
 
     /// What was selected and is terminating already: nothing has to be done to it, but it is not gone yet.
-    pub fn going(&self) -> &[Instance] {
+    pub fn terminating(&self) -> &[Instance] {
         &self.going
     }
 
     /// The same plan without what is terminating already, for a caller who does not wait until it is gone.
-    pub fn without_going(self) -> Self {
+    pub fn without_terminating(self) -> Self {
         Self {
             going: Vec::new(),
             ..self
@@ -129,7 +129,7 @@ pub async fn check_account(provider: &dyn Provider, expected: Option<&str>) -> R
 /// already may be counted in that number or not, so that a command that is run again means the same.
 ///
 /// # Errors
-/// `Refused`, naming the instance that is not ours or the number that differs; `Protected` if all are.
+/// `Refused`, naming the instance that is not ours or the number that differs.
 pub fn plan_termination(
     selected: Vec<Instance>,
     include_unmanaged: bool,
@@ -183,7 +183,7 @@ pub fn plan_termination(
 
 /// Asks the clouds whose listings do not tell it which of the doomed are protected, and leaves those out, as carrying
 /// out the plan would. What cannot be asked stays in the plan.
-pub async fn foretell_protection(
+pub async fn leave_out_protected(
     connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
     plan: TerminationPlan,
     interrupt: &Interrupt,

@@ -32,15 +32,16 @@ pub fn is_setting(name: &str) -> bool {
     PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
-/// Whether a variable of this name sets something for a cloud: one of its own, or one of the network. Names of certificate
-/// files are not: any bytes can be one.
+/// Whether a variable of this name sets something for a cloud: one of its own, or one of the network.
 pub fn is_setting_of(kind: ProviderKind, name: &str) -> bool {
     let own: &[&str] = match kind {
         ProviderKind::Aws => &["AWS_"],
         ProviderKind::Gcp => &["CLOUDSDK_", "CLOUD_SDK_", "GCE_", "GCLOUD_", "GOOGLE_"],
         ProviderKind::Mock => return false,
     };
-    own.iter().any(|prefix| name.starts_with(prefix)) || NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))
+    let is_own = own.iter().any(|prefix| name.starts_with(prefix));
+    // The SDKs cannot use a file of certificates whose name is not Unicode.
+    is_own || name.starts_with("SSL_CERT_") || NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
 /// Whether a variable of this name holds a credential itself, and not the name of a file that does.

@@ -6,13 +6,30 @@ use crate::support::sandbox::Run;
 
 const CLOUDS: &[BackendKind] = BackendKind::STEERED;
 
+/// The calls so far that change something. What EC2 is asked as a dry run changes nothing.
+fn changes(backend: &Backend) -> Vec<String> {
+    if backend.kind == BackendKind::Mock {
+        return Vec::new();
+    }
+    let is_read = |name: &str| {
+        let verb = name.rsplit('.').next().unwrap_or_default();
+        let reads = ["Describe", "Get", "get", "list", "aggregatedList", "wait"];
+        reads.iter().any(|read| verb.starts_with(read))
+    };
+    let is_dry = |body: &[u8]| String::from_utf8_lossy(body).contains("DryRun=true");
+    let calls = backend.calls().into_iter();
+    let changing = calls.filter(|call| !is_read(&call.operation.name) && !is_dry(&call.request.body));
+    changing.map(|call| call.operation.name).collect()
+}
+
 /// Runs a command with --dry-run, then for real, and checks that both end with this exit code, for the same reason, and
 /// that neither changed anything. Gives the dry run.
 #[track_caller]
 fn both_are_refused(backend: &Backend, words: &[&str], code: i32) -> Run {
-    let before = backend.alive();
+    let (before, changed) = (backend.alive(), changes(backend));
     let dry = backend.json(&[words, &["--dry-run"]].concat());
     assert_eq!(backend.alive(), before, "a dry run changed something: {words:?}");
+    assert_eq!(changes(backend), changed, "a dry run changed something: {words:?}");
     let real = backend.json(words);
     let codes = (dry.code, real.code);
     assert_eq!(
@@ -40,7 +57,7 @@ fn pinned_to_another(kind: BackendKind) -> Backend {
 }
 
 #[test]
-fn account_pin_is_foretold_by_create() {
+fn account_pin_refuses_a_dry_run_of_create() {
     for kind in BackendKind::EMULATORS {
         let backend = pinned_to_another(*kind);
         let dry = both_are_refused(&backend, &["create", "new", "--ssh-key", "none"], 6);
@@ -52,7 +69,7 @@ fn account_pin_is_foretold_by_create() {
 }
 
 #[test]
-fn account_pin_is_foretold_by_terminate() {
+fn account_pin_refuses_a_dry_run_of_terminate() {
     for kind in BackendKind::EMULATORS {
         let backend = pinned_to_another(*kind);
         for words in [&["web"][..], &["-l", "team=x"]] {
@@ -76,7 +93,7 @@ fn account_that_is_the_expected_one_is_no_refusal() {
 }
 
 #[test]
-fn protection_is_foretold() {
+fn protection_refuses_a_dry_run() {
     for kind in CLOUDS {
         let backend = Backend::start(*kind);
         backend
@@ -99,7 +116,7 @@ fn protection_is_foretold() {
 }
 
 #[test]
-fn ownership_is_foretold() {
+fn ownership_refuses_a_dry_run() {
     for kind in CLOUDS {
         let backend = Backend::start(*kind);
         let id = backend.create_from_outside("theirs");
@@ -113,7 +130,7 @@ fn ownership_is_foretold() {
 }
 
 #[test]
-fn expected_number_is_foretold() {
+fn expected_number_refuses_a_dry_run() {
     for kind in CLOUDS {
         let backend = Backend::start(*kind);
         backend
@@ -130,7 +147,7 @@ fn expected_number_is_foretold() {
 }
 
 #[test]
-fn number_above_which_expect_is_needed_is_foretold() {
+fn number_above_which_expect_is_needed_refuses_a_dry_run() {
     for kind in CLOUDS {
         let backend = Backend::start(*kind);
         backend
@@ -148,7 +165,7 @@ fn number_above_which_expect_is_needed_is_foretold() {
 }
 
 #[test]
-fn absence_is_foretold() {
+fn absence_refuses_a_dry_run() {
     for kind in CLOUDS {
         let backend = Backend::start(*kind);
         both_are_refused(&backend, &["terminate", "absent", "-y"], 3);
@@ -158,7 +175,7 @@ fn absence_is_foretold() {
 }
 
 #[test]
-fn taken_name_is_foretold() {
+fn taken_name_refuses_a_dry_run() {
     for kind in CLOUDS {
         let backend = Backend::start(*kind);
         backend.create_from_outside("taken");
@@ -169,7 +186,7 @@ fn taken_name_is_foretold() {
 }
 
 #[test]
-fn another_spec_is_foretold() {
+fn another_spec_refuses_a_dry_run() {
     for kind in CLOUDS {
         let backend = Backend::start(*kind);
         backend.run(&["create", "web", "--ssh-key", "none"]).expect(0);
@@ -184,7 +201,7 @@ fn another_spec_is_foretold() {
 }
 
 #[test]
-fn price_and_budget_are_foretold() {
+fn price_and_budget_refuse_a_dry_run() {
     for kind in CLOUDS {
         let backend = Backend::start(*kind);
         for limit in ["--max-price", "--budget"] {
@@ -194,7 +211,7 @@ fn price_and_budget_are_foretold() {
 }
 
 #[test]
-fn wrong_places_types_and_images_are_foretold() {
+fn wrong_places_types_and_images_refuse_a_dry_run() {
     for kind in CLOUDS {
         let backend = Backend::start(*kind);
         for words in [
@@ -211,7 +228,7 @@ fn wrong_places_types_and_images_are_foretold() {
 }
 
 #[test]
-fn openings_that_are_not_ours_are_foretold() {
+fn openings_that_are_not_ours_refuse_a_dry_run() {
     let words = ["create", "web", "--open", "8080", "--ssh-key", "none"];
     let backend = Backend::start(BackendKind::Ec2Emulator);
     let made = backend.json(&words).expect(0).item();
@@ -235,4 +252,24 @@ fn openings_that_are_not_ours_are_foretold() {
     );
     let words = ["create", "db", "--open", "8080", "--ssh-key", "none"];
     both_are_refused(&backend, &words, 6);
+}
+
+#[test]
+fn dry_run_of_what_would_be_made_changes_nothing() {
+    for kind in CLOUDS {
+        let mut backend = Backend::start(*kind);
+        let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl me";
+        backend.sandbox.set("CLOUDCTL_TTL", "2h");
+        for words in [
+            &["web", "--ssh-key", key][..],
+            &["web", "--open", "22,443", "--ssh-key", "none"],
+            &["web", "--count", "3", "--fallback", "zone,type", "--cpus", "2"],
+            &["web", "--spot", "--open", "8080"],
+            &["web", "--protect"],
+        ] {
+            backend.json(&[&["create"], words, &["--dry-run"]].concat()).expect(0);
+            assert_eq!(changes(&backend), [""; 0], "{kind:?} {words:?}");
+        }
+        assert_eq!(backend.alive(), []);
+    }
 }

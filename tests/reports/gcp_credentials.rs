@@ -427,6 +427,27 @@ fn workforce_login_sends_its_quota_project_and_tells_what_the_server_answered() 
 }
 
 #[test]
+fn token_of_any_lifetime_is_taken() {
+    for lifetime in [
+        json!(0),
+        json!(u64::MAX),
+        json!(-1),
+        json!("soon"),
+        json!(null),
+        json!(1e300),
+    ] {
+        let answer = json!({"access_token": "a-token", "expires_in": lifetime, "token_type": "Bearer"});
+        let server = StandIn::start(200, &answer);
+        let login = json!({"type": "external_account_authorized_user", "client_id": "a", "client_secret": "b",
+                           "refresh_token": "c", "token_url": server.url()});
+        let (_emulator, mut sandbox) = cloud_without_credentials();
+        let path = sandbox.write("key.json", &login.to_string());
+        sandbox.set("GOOGLE_APPLICATION_CREDENTIALS", &path);
+        list(&sandbox).expect(0);
+    }
+}
+
+#[test]
 fn white_space_around_a_token_is_trimmed() {
     for variable in ["GOOGLE_OAUTH_ACCESS_TOKEN", "CLOUDSDK_AUTH_ACCESS_TOKEN"] {
         let (emulator, mut sandbox) = cloud_without_credentials();

@@ -115,6 +115,27 @@ fn lost_answer_is_asked_for_again_under_the_same_request_id() {
     }
 }
 
+#[test]
+fn lost_answer_whose_vm_cannot_be_read_is_an_unknown_outcome() {
+    for words in [&["web"][..], &["web", "--count", "2"]] {
+        let backend = Backend::start(BackendKind::GceEmulator);
+        let emulator = backend.gce().expect("Compute Engine");
+        emulator.set_request_id_mismatch(RequestIdMismatch::Forget);
+        for call in ["instances.insert", "instances.bulkInsert"] {
+            backend.inject(Fault::on(call, Effect::ResetAfter).times(1));
+        }
+        let denied = || Effect::ErrorBefore {
+            status: 403,
+            code: "forbidden".to_owned(),
+        };
+        backend.inject(Fault::on("instances.get", denied()));
+        backend.inject(Fault::on("instances.list", denied()));
+        let run = create(&backend, words).expect(8);
+        assert_eq!(run.error_kinds(), ["unknown_outcome"], "{words:?}: {}", run.stderr);
+        assert!(!backend.alive().is_empty(), "{words:?}");
+    }
+}
+
 /// Runs a create that sees nothing until its first insert is answered.
 fn create_unseen(backend: &Backend, words: &[&str]) -> Option<i32> {
     let lag = Duration::from_secs(600);

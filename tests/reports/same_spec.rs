@@ -293,3 +293,75 @@ fn protection_and_public_address_are_compared_as_they_are() {
     backend.run(&["protect", "same"]).expect(0);
     assert_eq!(create(&backend, &["--protect"]).expect(0).item()["id"], made["id"]);
 }
+
+#[test]
+fn arm_machine_is_not_taken_for_the_default() {
+    let kind = BackendKind::Ec2Emulator;
+    // It is the default of an Arm image, and no Arm image is asked for.
+    let told = "type is t4g.small, and was asked for then but not now";
+    is_refused(kind, &["--type", "t4g.small"], &[], told);
+    let told = "arch is arm64, and was asked for then but not now";
+    is_refused(kind, &["--arch", "arm64"], &[], told);
+}
+
+#[test]
+fn firewalls_are_compared_as_a_whole() {
+    for kind in [BackendKind::Mock, BackendKind::GceEmulator] {
+        let both = ["--firewall", "one", "--firewall", "two"];
+        is_refused(kind, &both, &["--firewall", "one"], "firewall is one,two, not one");
+        is_refused(kind, &["--firewall", "one"], &both, "firewall is one, not one,two");
+    }
+    let backend = Backend::start(BackendKind::Ec2Emulator);
+    let group = |name: &str| {
+        let words = [
+            "ec2",
+            "create-security-group",
+            "--group-name",
+            name,
+            "--description",
+            name,
+        ];
+        let made = crate::support::outside::aws(&backend.url(), &words);
+        made["GroupId"].as_str().expect("an id").to_owned()
+    };
+    let (one, two) = (group("one"), group("two"));
+    let made = create(&backend, &["--firewall", &one, "--firewall", &two])
+        .expect(0)
+        .item();
+    let part = create(&backend, &["--firewall", &one]).expect(6);
+    assert!(part.stderr.contains("firewall is one,two, not "), "{}", part.stderr);
+    // By their names they are the same two.
+    let again = create(&backend, &["--firewall", "two", "--firewall", "one"])
+        .expect(0)
+        .item();
+    assert_eq!(again["id"], made["id"]);
+}
+
+#[test]
+fn network_of_another_project_is_not_the_own_one_of_its_name() {
+    let kind = BackendKind::GceEmulator;
+    let shared = "projects/host-project/global/networks/default";
+    let own = format!("projects/{}/global/networks/default", crate::support::gce::PROJECT);
+    is_refused(
+        kind,
+        &["--network", shared],
+        &["--network", "default"],
+        &format!("network is {shared}, not default"),
+    );
+    is_refused(
+        kind,
+        &[],
+        &["--network", shared],
+        &format!("network is default, not {shared}"),
+    );
+    is_adopted(kind, &[], &["--network", &own]);
+}
+
+#[test]
+fn image_that_the_vm_has_is_adopted_by_its_id() {
+    let backend = Backend::start(BackendKind::Ec2Emulator);
+    let made = create(&backend, &[]).expect(0).item();
+    let image = made["image"].as_str().expect("an image");
+    let again = create(&backend, &["--image", image]).expect(0).item();
+    assert_eq!(again["id"], made["id"]);
+}

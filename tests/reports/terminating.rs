@@ -192,3 +192,45 @@ fn vm_that_is_only_being_stopped_is_terminated_on_compute_engine() {
     assert!(is_gone(&backend, "web"));
     assert_eq!(backend.count("instances.delete"), 1);
 }
+
+/// Compute Engine with two VMs called `web` in one region, both being terminated.
+fn with_two_terminating() -> Backend {
+    let backend = Backend::start(BackendKind::GceEmulator);
+    let emulator = backend.gce().expect("Compute Engine");
+    for zone in ["us-central1-a", "us-central1-b"] {
+        emulator.create_from_outside(zone, "web", &[]);
+    }
+    let ids: Vec<String> = emulator.instances().into_iter().map(|one| one.id).collect();
+    backend.set_transition(NEVER_ENDING);
+    for id in ids {
+        backend.run(&["terminate", &id, "-y", "--include-unmanaged"]).expect(0);
+    }
+    backend
+}
+
+#[test]
+fn name_of_two_terminating_vms_is_uncertain_where_a_zone_is_silent() {
+    let backend = with_two_terminating();
+    let reference = "gcp/us-central1/web";
+    backend.run(&["terminate", reference, "-y"]).expect(0);
+    backend.gce().expect("Compute Engine").mark_unreachable("us-central1-c");
+    // A third one may live there.
+    for words in [
+        &["-y"][..],
+        &["-y", "--ignore-not-found"],
+        &["-y", "--wait", "--timeout", "1s"],
+    ] {
+        let run = backend.run(&[&["terminate", reference], words].concat()).expect(7);
+        assert!(run.stderr.contains("gcp/us-central1-c"), "{words:?}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn wait_for_a_name_of_two_terminating_vms_waits_for_both() {
+    let backend = with_two_terminating();
+    let words = ["wait", "gcp/us-central1/web", "--for", "terminated", "--timeout", "1s"];
+    let stuck = backend.json(&words).expect(8);
+    assert_eq!(stuck.items().len(), 2, "{}", stuck.stderr);
+    backend.advance(NEVER_ENDING);
+    backend.run(&words).expect(0);
+}

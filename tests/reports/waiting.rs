@@ -27,14 +27,14 @@ fn two_pending_vms() -> Backend {
 }
 
 /// From the first look for the state on: finding them takes two calls.
-fn strike(backend: &Backend, region: &str, effect: Effect) {
+fn refuse_listings(backend: &Backend, region: &str, effect: Effect) {
     backend.inject(Fault::on("DescribeInstances", effect).at(region).skip(2));
 }
 
 #[test]
 fn region_that_denies_does_not_end_the_wait_for_another() {
     let backend = two_pending_vms();
-    strike(&backend, "eu-west-1", refusal(403, "UnauthorizedOperation"));
+    refuse_listings(&backend, "eu-west-1", refusal(403, "UnauthorizedOperation"));
     let run = backend
         .json(&[&NEAR_AND_FAR[..], &["--for", "running"]].concat())
         .expect(7);
@@ -48,7 +48,7 @@ fn region_that_denies_does_not_end_the_wait_for_another() {
 #[test]
 fn names_are_waited_for_although_one_of_their_regions_denies() {
     let backend = two_pending_vms();
-    strike(&backend, "eu-west-1", refusal(403, "UnauthorizedOperation"));
+    refuse_listings(&backend, "eu-west-1", refusal(403, "UnauthorizedOperation"));
     let run = backend.run(&["wait", "near", "far"]).expect(7);
     assert!(run.stdout.contains("running"), "{}", run.stdout);
 }
@@ -58,7 +58,7 @@ fn vms_of_a_region_that_denies_share_one_error() {
     let backend = two_pending_vms();
     let arguments = ["create", "group", "--count", "3", "-r", "eu-west-1", "--wait", "none"];
     backend.run(&arguments).expect(0);
-    strike(&backend, "eu-west-1", refusal(403, "UnauthorizedOperation"));
+    refuse_listings(&backend, "eu-west-1", refusal(403, "UnauthorizedOperation"));
     let members = [
         "aws/eu-west-1/group-1",
         "aws/eu-west-1/group-2",
@@ -94,7 +94,7 @@ fn vm_gone_in_one_region_is_seen_while_another_one_denies() {
     let backend = two_pending_vms();
     backend.advance(Duration::from_secs(60));
     backend.run(&["terminate", "aws/us-east-1/near", "-y"]).expect(0);
-    strike(&backend, "eu-west-1", refusal(403, "UnauthorizedOperation"));
+    refuse_listings(&backend, "eu-west-1", refusal(403, "UnauthorizedOperation"));
     let run = backend.json(&[&NEAR_AND_FAR[..], &["--for", "terminated", "--timeout", "60s"]].concat());
     let run = run.expect(7);
     assert_eq!(run.items()[0]["state"], "terminated", "{}", run.stdout);
@@ -141,7 +141,7 @@ fn region_that_denies_from_the_start_does_not_end_the_wait_for_another() {
 fn regions_that_all_deny_end_the_wait() {
     let backend = two_pending_vms();
     for region in ["us-east-1", "eu-west-1"] {
-        strike(&backend, region, refusal(403, "UnauthorizedOperation"));
+        refuse_listings(&backend, region, refusal(403, "UnauthorizedOperation"));
     }
     let run = backend.json(&NEAR_AND_FAR).expect(4);
     assert_eq!(run.error_kinds(), ["permission_denied", "permission_denied"]);

@@ -67,7 +67,7 @@ pub struct Args {
     max_price: Option<f64>,
     /// Most that all VMs it is given for may cost together, in USD: how long they may live is what this buys
     ///
-    /// As a flag it is for all VMs of the command. In a file it is for all VMs of the file, but for those of the list `vm`
+    /// As a flag it is for all VMs of the command. In a file it is for all VMs of the file, except those of the list `vm`
     /// that have a budget or a TTL of their own; there it is for that VM or that group.
     #[arg(long, value_name = "USD", value_parser = usd_argument, conflicts_with = "ttl")]
     budget: Option<f64>,

@@ -162,7 +162,7 @@ impl<'de> Visitor<'de> for WordsVisitor {
 /// Text that is there. YAML has nothing for empty text, and no key takes either.
 pub(super) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let read = |text: &str| match text {
-        "" => Err(Error::invalid("there is nothing behind this key")),
+        "" => Err(Error::invalid("this key has no value")),
         text if is_content(text) => Err(Error::invalid(format!(
             "{} with several lines, or the content of a file, which this key does not take",
             plain(text)
@@ -175,7 +175,7 @@ pub(super) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
 /// The name of a file.
 pub(super) fn file_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let read = |text: &str| match text {
-        "" => Err(Error::invalid("there is nothing behind this key")),
+        "" => Err(Error::invalid("this key has no value")),
         text if is_content(text) => {
             Err(Error::invalid(path_text(text)).with_remedy("put it into a file, and name that file here"))
         }
@@ -287,7 +287,7 @@ impl<'de> Visitor<'de> for WithoutNullVisitor {
     }
 
     fn visit_unit<E: serde::de::Error>(self) -> Result<WithoutNull, E> {
-        Err(E::custom("there is nothing behind this key"))
+        Err(E::custom("this key has no value"))
     }
 
     fn visit_bool<E: serde::de::Error>(self, _: bool) -> Result<WithoutNull, E> {

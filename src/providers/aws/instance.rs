@@ -202,24 +202,31 @@ fn has_other_price(instance: &ec2::Instance) -> bool {
 }
 
 /// What it was set up with, in the words of `create`'s flags.
-fn setup_of(instance: &ec2::Instance) -> BTreeMap<&'static str, Vec<String>> {
-    let groups = instance.security_groups().iter();
-    let groups = groups.flat_map(|group| [group.group_name(), group.group_id()]);
+fn setup_of(instance: &ec2::Instance) -> BTreeMap<&'static str, Vec<Vec<String>>> {
+    let words = |words: &[Option<&str>]| {
+        words
+            .iter()
+            .flatten()
+            .map(|word| (*word).to_owned())
+            .collect::<Vec<_>>()
+    };
+    // Those that open ports are what `--open` asked for.
+    let is_asked_for =
+        |group: &&ec2::GroupIdentifier| !group.group_name().is_some_and(|name| name.starts_with(OPENINGS));
+    let groups = instance.security_groups().iter().filter(is_asked_for);
+    let groups = groups.map(|group| words(&[group.group_name(), group.group_id()]));
     // An instance profile can be asked for by its ARN and by its name, which is the ARN's last part.
     let profile = instance.iam_instance_profile().and_then(|profile| profile.arn());
     let profile_name = profile.map(|arn| arn.rsplit('/').next().unwrap_or(arn));
     let fields = [
-        ("network", vec![instance.vpc_id()]),
-        ("subnet", vec![instance.subnet_id()]),
+        ("network", vec![words(&[instance.vpc_id()])]),
+        ("subnet", vec![words(&[instance.subnet_id()])]),
         ("firewall", groups.collect()),
-        ("ssh-key", vec![instance.key_name()]),
-        ("identity", vec![profile_name, profile]),
+        ("ssh-key", vec![words(&[instance.key_name()])]),
+        ("identity", vec![words(&[profile_name, profile])]),
     ];
-    let words = fields.map(|(field, words)| (field, words.into_iter().flatten().map(str::to_owned).collect()));
-    words
-        .into_iter()
-        .filter(|(_, words): &(_, Vec<String>)| !words.is_empty())
-        .collect()
+    let known = |(_, values): &(_, Vec<Vec<String>>)| values.iter().any(|words| !words.is_empty());
+    fields.into_iter().filter(known).collect()
 }
 
 fn native(instance: &ec2::Instance) -> serde_json::Value {

@@ -39,6 +39,7 @@ impl Creation<'_> {
     pub(super) async fn failed_call<W: Wanted>(&self, wanted: &W, failure: Failure) -> Result<W::Made> {
         let last = fate(&failure.error);
         let field = field_at_fault(&failure.error).map(str::to_owned);
+        let is_uncertain = failure.is_uncertain();
         let error = of_call(failure.error, &self.attempted, &self.request.zone);
         // A refusal under the same request id says that no earlier attempt was taken on.
         // One of the caller, or of something in between, comes before the request is looked at, and says nothing.
@@ -47,7 +48,7 @@ impl Creation<'_> {
             ErrorKind::Unauthenticated | ErrorKind::PermissionDenied | ErrorKind::Internal | ErrorKind::Network
         );
         let refused = last == Fate::Refused && !says_nothing;
-        if !failure.unanswered && !failure.faulty && error.kind() != ErrorKind::InvalidSpec {
+        if !is_uncertain && error.kind() != ErrorKind::InvalidSpec {
             return Err(self.refined(error, field.as_deref()).await);
         }
         for look in 0..2 {
@@ -64,7 +65,7 @@ impl Creation<'_> {
                 Ok(_) if refused || !failure.unanswered => return Err(self.refined(error, field.as_deref()).await),
                 // An attempt may still be on its way.
                 Ok(_) if look == 0 => tokio::time::sleep(PAUSE).await,
-                Err(_) if !failure.unanswered && !failure.faulty => {
+                Err(_) if !is_uncertain => {
                     return Err(self.refined(error, field.as_deref()).await);
                 }
                 _ => break,

@@ -72,7 +72,7 @@ impl<'a> Creation<'a> {
 
 impl Creation<'_> {
     async fn make(&self) -> Result<Created> {
-        let mut unseen = 0;
+        let (mut unseen, mut is_uncertain) = (0, false);
         loop {
             let failure = match self.insert().await {
                 Ok(operation) => return self.settle(operation).await,
@@ -81,7 +81,9 @@ impl Creation<'_> {
             if failure.error.http_status_code() != Some(409) {
                 return self.failed_call(self, failure).await;
             }
-            let Some(holder) = self.holder().await? else {
+            is_uncertain |= failure.is_uncertain();
+            let holder = self.holder().await;
+            let Some(holder) = holder.map_err(|error| self.unread(is_uncertain, error))? else {
                 self.pause_for_the_unseen(&mut unseen, failure).await?;
                 continue;
             };
@@ -123,6 +125,14 @@ impl Creation<'_> {
                 }
             })
             .await
+    }
+
+    /// The error where what holds the name cannot be read. If an attempt got no answer, that may be what it made.
+    pub(super) fn unread(&self, is_uncertain: bool, error: Error) -> Error {
+        match is_uncertain {
+            true => self.unknown(Vec::new(), error),
+            false => error,
+        }
     }
 
     /// What holds the name.

@@ -9,11 +9,10 @@ use std::time::Duration;
 use google_cloud_auth::credentials::{CacheableResource, Credentials, CredentialsProvider};
 use google_cloud_auth::errors::CredentialsError;
 use http::{Extensions, HeaderMap};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::gcloud_configuration::Located;
-use super::token::{NoToken, TokenCache, bearer, text_in, words_of};
-use super::unreachable::cause_of;
+use super::token::{NoToken, TokenAnswer, TokenCache};
 use crate::cloud::{Error, Result, quoted};
 
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
@@ -111,17 +110,10 @@ impl ImpersonatedToken {
         let lifetime = format!("{}s", LIFETIME.as_secs());
         let body = json!({"scope": [SCOPE], "lifetime": lifetime, "delegates": delegates});
         let ask = self.http.post(url).headers(caller).timeout(LONGEST).json(&body);
-        let answer = ask
-            .send()
-            .await
-            .map_err(|error| NoToken::unreachable(what, cause_of(&error)))?;
-        let status = answer.status().as_u16();
-        let body: Option<Value> = answer.json().await.ok();
-        if status != 200 {
-            let words = body.as_ref().and_then(words_of);
-            let why = words.unwrap_or_else(|| format!("the answer was HTTP status {status}"));
-            let failure = NoToken::answered(status, what(why));
-            return Err(match status {
+        let answer = TokenAnswer::to(ask, what).await?;
+        if answer.status != 200 {
+            let failure = NoToken::answered(answer.status, what(answer.reason()));
+            return Err(match answer.status {
                 403 | 404 => failure.with_remedy(format!(
                     "the caller needs roles/iam.serviceAccountTokenCreator on {principal}; or unset {}",
                     self.whom.source
@@ -129,10 +121,7 @@ impl ImpersonatedToken {
                 _ => failure,
             });
         }
-        let token = body.as_ref().and_then(|body| text_in(body, &["accessToken"]));
-        let headers = token.and_then(|token| bearer(token).ok());
-        let headers = headers.ok_or_else(|| NoToken::refused(what("the answer has no token".to_owned())))?;
-        Ok((headers, LIFETIME))
+        Ok((answer.header("accessToken", what)?, LIFETIME))
     }
 }
 

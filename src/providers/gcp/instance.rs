@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::expiry::expiry;
 use super::firewall_rule;
+use super::network::words_of_path;
 use super::places::{last_segment, region_of};
 use crate::cloud::{
     Architecture, Disk, Error, ErrorKind, Gpu, Instance, InstanceRef, InstanceState, Labels, NativeName, Ownership,
@@ -87,7 +88,7 @@ pub(super) fn instance(api: model::Instance, project: &str, being_deleted: bool)
         openings: openings_of(&api),
         attached_gpu: attached_gpu(&api),
         has_other_price: has_other_price(&api),
-        setup: setup_of(&api),
+        setup: setup_of(&api, project),
         generation: ownership.generation,
         state_reason: None,
         failure: None,
@@ -203,28 +204,34 @@ fn has_other_price(api: &model::Instance) -> bool {
 }
 
 /// What it was set up with, in the words of `create`'s flags.
-fn setup_of(api: &model::Instance) -> BTreeMap<&'static str, Vec<String>> {
+fn setup_of(api: &model::Instance, project: &str) -> BTreeMap<&'static str, Vec<Vec<String>>> {
     let interface = api.network_interfaces.first();
-    let words_of = |url: Option<&String>| url.map(|url| vec![last_segment(url).to_owned(), url.clone()]);
+    let network = interface.and_then(|interface| interface.network.as_ref());
+    let subnet = interface.and_then(|interface| interface.subnetwork.as_ref());
     let boot_disk = api.disks.iter().find(|disk| disk.boot == Some(true));
     let size = boot_disk.and_then(|disk| disk.disk_size_gb);
-    let tags = api.tags.as_ref().map(|tags| tags.items.clone());
+    // Those that open ports are what `--open` asked for.
+    let tags = api.tags.iter().flat_map(|tags| &tags.items);
+    let tags = tags.filter(|tag| !tag.starts_with(firewall_rule::PREFIX));
     let account = api.service_accounts.first().and_then(|account| account.email.clone());
-    let fields = [
-        ("disk", size.map(|size| vec![format!("{size} GiB")])),
+    let one = |word: String| vec![word];
+    let fields: [(_, Vec<Vec<String>>); 5] = [
+        (
+            "disk",
+            size.map(|size| one(format!("{size} GiB"))).into_iter().collect(),
+        ),
         (
             "network",
-            words_of(interface.and_then(|interface| interface.network.as_ref())),
+            network.map(|url| words_of_path(url, project)).into_iter().collect(),
         ),
         (
             "subnet",
-            words_of(interface.and_then(|interface| interface.subnetwork.as_ref())),
+            subnet.map(|url| words_of_path(url, project)).into_iter().collect(),
         ),
-        ("firewall", tags),
-        ("identity", account.map(|account| vec![account])),
+        ("firewall", tags.cloned().map(one).collect()),
+        ("identity", account.map(one).into_iter().collect()),
     ];
-    let known = fields.into_iter().filter_map(|(field, words)| Some((field, words?)));
-    known.filter(|(_, words)| !words.is_empty()).collect()
+    fields.into_iter().filter(|(_, values)| !values.is_empty()).collect()
 }
 
 fn native(api: &model::Instance) -> serde_json::Value {

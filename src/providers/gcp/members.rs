@@ -63,7 +63,7 @@ pub(super) async fn create(client: &Client, spec: &InstanceSpec, generation: u32
 
 impl Group<'_> {
     async fn make(&self) -> Result<Vec<Instance>> {
-        let (creation, mut unseen) = (&self.creation, 0);
+        let (creation, mut unseen, mut is_uncertain) = (&self.creation, 0, false);
         loop {
             let failure = match self.insert().await {
                 Ok(operation) => return self.settle(operation).await,
@@ -72,7 +72,9 @@ impl Group<'_> {
             if failure.error.http_status_code() != Some(409) {
                 return creation.failed_call(self, failure).await;
             }
-            let holders = self.holders().await?;
+            is_uncertain |= failure.is_uncertain();
+            let unread = |error| creation.unread(is_uncertain, error);
+            let holders = self.holders().await.map_err(unread)?;
             let some = !holders.is_empty();
             let living = self.adopt(holders).await?;
             match (living.is_empty(), some) {

@@ -8,11 +8,9 @@ use std::time::Duration;
 use google_cloud_auth::credentials::{CacheableResource, CredentialsProvider};
 use google_cloud_auth::errors::CredentialsError;
 use http::{Extensions, HeaderMap};
-use serde_json::Value;
 
-use super::token::{NoToken, TokenCache, bearer, text_in};
-use super::unreachable::cause_of;
-use crate::cloud::{Error, Result};
+use super::token::{NoToken, TokenAnswer, TokenCache};
+use crate::cloud::{Error, Result, quoted};
 use crate::settings::Environment;
 
 /// Where it is on every machine of Google's.
@@ -52,7 +50,7 @@ impl MetadataServer {
         let is_host = !host.contains(['/', '@', '?', '#', ' ', '\\'])
             && reqwest::Url::parse(&format!("http://{host}/")).is_ok_and(|url| url.has_host());
         if !is_host {
-            let message = format!("{source}: {} is not a host", crate::cloud::quoted(host));
+            let message = format!("{source}: {} is not a host", quoted(host));
             return Err(Error::invalid(message).with_remedy(format!("set {source} to HOST or HOST:PORT, or unset it")));
         }
         let http = reqwest::Client::builder().no_proxy().build().map_err(|error| {
@@ -90,24 +88,12 @@ impl MetadataServer {
         let ask = self
             .get("instance/service-accounts/default/token")
             .timeout(LONGEST_FOR_TOKEN);
-        let answer = ask
-            .send()
-            .await
-            .map_err(|error| NoToken::unreachable(what, cause_of(&error)))?;
-        let status = answer.status().as_u16();
-        let body: Option<Value> = answer.json().await.ok();
-        if status != 200 {
-            let why = match status {
-                404 => "this machine has no service account".to_owned(),
-                _ => format!("the answer was HTTP status {status}"),
-            };
-            return Err(NoToken::answered(status, what(why)));
+        let answer = TokenAnswer::to(ask, what).await?;
+        match answer.status {
+            200 => Ok((answer.header("access_token", what)?, answer.lifetime())),
+            404 => Err(NoToken::refused(what("this machine has no service account".to_owned()))),
+            status => Err(NoToken::answered(status, what(answer.reason()))),
         }
-        let token = body.as_ref().and_then(|body| text_in(body, &["access_token"]));
-        let headers = token.and_then(|token| bearer(token).ok());
-        let headers = headers.ok_or_else(|| NoToken::refused(what("the answer has no token".to_owned())))?;
-        let seconds = body.as_ref().and_then(|body| body.get("expires_in")?.as_u64());
-        Ok((headers, Duration::from_secs(seconds.unwrap_or_default())))
     }
 }
 

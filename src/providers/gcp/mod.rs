@@ -127,11 +127,11 @@ impl Provider for Gcp {
         Vec::new()
     }
 
-    /// Compute Engine cannot be asked whether it would: what can be looked up is looked up.
     fn default_machine_type(&self, _architecture: Architecture) -> &'static str {
         request::DEFAULT_MACHINE_TYPE
     }
 
+    /// Compute Engine cannot be asked whether it would: what can be looked up is looked up.
     async fn plan(&self, spec: &InstanceSpec) -> Result<Plan> {
         let request = request::prepare(&self.client, spec, 0).await?;
         openings::check(&self.client, request.openings.as_ref()).await?;

@@ -91,6 +91,17 @@ pub(super) async fn own_network(client: &Client, spec: &InstanceSpec) -> Result<
     })
 }
 
+/// All that a network or subnet can be asked for by, given its URL: its name alone means one of the own project.
+pub(super) fn words_of_path(url: &str, own_project: &str) -> Vec<String> {
+    let (owner, rest) = take_apart(url);
+    let path = format!("projects/{}/{rest}", owner.unwrap_or(own_project));
+    let url = url.to_owned();
+    if owner.is_some_and(|owner| owner != own_project) {
+        return vec![path, url];
+    }
+    vec![last_segment(rest).to_owned(), rest.to_owned(), path, url]
+}
+
 /// The project that a path names, and what follows it.
 fn take_apart(path: &str) -> (Option<&str>, &str) {
     let path = path.split_once("/compute/v1/").map_or(path, |(_, path)| path);

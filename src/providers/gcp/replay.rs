@@ -42,6 +42,13 @@ pub(super) struct Failure {
     pub(super) faulty: bool,
 }
 
+impl Failure {
+    /// Whether an attempt may have taken effect, or may yet.
+    pub(super) fn is_uncertain(&self) -> bool {
+        self.unanswered || self.faulty
+    }
+}
+
 impl Client {
     /// Sends a call that changes nothing until it is answered, within limits. `attempted` completes "cannot …".
     pub(super) async fn read<T, F, S>(&self, attempted: &str, place: &str, send: S) -> Result<T>

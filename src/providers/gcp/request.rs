@@ -210,7 +210,7 @@ fn boot_disk(
         .map(|key| CustomerEncryptionKey::new().set_kms_key_name(key));
     Ok(AttachedDisk::new()
         .set_boot(true)
-        // Without this, the disk outlives the instance and costs on.
+        // Without this, the disk stays, and costs money, when the instance is gone.
         .set_auto_delete(true)
         .set_initialize_params(parameters)
         .set_or_clear_disk_encryption_key(key))

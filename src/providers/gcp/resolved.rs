@@ -13,6 +13,9 @@ use crate::settings::{Setting, Settings};
 /// Google's own cloud, unless something else is said.
 pub(super) const DEFAULT_UNIVERSE: &str = "googleapis.com";
 
+/// No project's id is longer: a domain, a colon and 30 characters.
+const LONGEST_PROJECT: usize = 300;
+
 /// A setting of cloudctl's own.
 pub(super) fn own(setting: &Setting<String>) -> Option<Located> {
     setting.value.clone().map(|value| Located {
@@ -45,9 +48,8 @@ pub(super) fn project(
 
 fn check_project(project: &Located) -> Result<()> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | ':' | '_');
-    // An id has 30 characters at most, behind the name of a domain in old ones.
-    const LONGEST: usize = 300;
-    match project.value.len() <= LONGEST && project.value.chars().all(is_plain) {
+    let is_id = project.value.len() <= LONGEST_PROJECT && project.value.chars().all(is_plain);
+    match is_id {
         true => Ok(()),
         false => Err(Error::invalid(format!(
             "{}: {} is not the id of a project",

@@ -48,12 +48,15 @@ impl Creation<'_> {
         is_of_another_call(operation, &self.request.zone, name)
     }
 
-    /// Whether the operation is that of an earlier call: only what was over when it was answered can be. This machine's
-    /// clock may be wrong, so it is held against the cloud's.
+    /// Whether the operation is that of an earlier call: only one that was done when it was answered can be. This
+    /// machine's clock may be wrong, so its times are compared with the cloud's.
     pub(super) async fn is_remembered(&self, operation: &Operation) -> bool {
         let elapsed = self.start.elapsed();
-        if !is_done(operation) || is_older(operation, None, elapsed) {
-            return is_done(operation);
+        if !is_done(operation) {
+            return false;
+        }
+        if is_older(operation, None, elapsed) {
+            return true;
         }
         let now = self.client.time().await.ok();
         let lasted = SignedDuration::try_from(self.start.elapsed()).unwrap_or_default();

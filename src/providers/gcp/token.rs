@@ -20,6 +20,8 @@ use crate::cloud::{Result, may_be_secret};
 const LONGEST: Duration = Duration::from_secs(25);
 /// So long before its end a token is not used any more.
 const MARGIN: Duration = Duration::from_secs(60);
+/// A token is renewed after so long, whatever its server says of it.
+const LONGEST_LIFE: Duration = Duration::from_secs(24 * 3600);
 /// Names the project that is billed. <https://cloud.google.com/apis/docs/system-parameters>
 const USER_PROJECT: &str = "x-goog-user-project";
 
@@ -122,7 +124,8 @@ impl TokenCache {
         }
         let asked = Instant::now();
         let (headers, holds) = fetch.await.map_err(NoToken::into_error)?;
-        *current = Some((headers.clone(), asked + holds.saturating_sub(MARGIN)));
+        let end = asked + holds.min(LONGEST_LIFE).saturating_sub(MARGIN);
+        *current = Some((headers.clone(), end));
         Ok(resource(headers))
     }
 }
@@ -239,9 +242,46 @@ fn body_in(error: &(dyn std::error::Error + 'static)) -> Option<Value> {
     serde_json::from_str(body).ok()
 }
 
+/// What a server answered to a request for a token.
+pub(super) struct TokenAnswer {
+    pub(super) status: u16,
+    body: Option<Value>,
+}
+
+impl TokenAnswer {
+    /// Sends the request. `what` puts the server before a reason.
+    pub(super) async fn to(request: reqwest::RequestBuilder, what: impl Fn(String) -> String) -> Result<Self, NoToken> {
+        let answer = request.send().await;
+        let answer = answer.map_err(|error| NoToken::unreachable(what, cause_of(&error)))?;
+        Ok(Self {
+            status: answer.status().as_u16(),
+            body: answer.json().await.ok(),
+        })
+    }
+
+    /// Why the server refused, in its own words if it has some.
+    pub(super) fn reason(&self) -> String {
+        let words = self.body.as_ref().and_then(words_of);
+        words.unwrap_or_else(|| format!("the answer was HTTP status {}", self.status))
+    }
+
+    /// The header of the token that the answer has under this key.
+    pub(super) fn header(&self, key: &str, what: impl Fn(String) -> String) -> Result<HeaderMap, NoToken> {
+        let token = self.body.as_ref().and_then(|body| text_in(body, &[key]));
+        let header = token.and_then(|token| bearer(token).ok());
+        header.ok_or_else(|| NoToken::refused(what("the answer has no token".to_owned())))
+    }
+
+    /// For how long the token holds; no time at all if the answer does not say.
+    pub(super) fn lifetime(&self) -> Duration {
+        let seconds = self.body.as_ref().and_then(|body| body.get("expires_in")?.as_u64());
+        Duration::from_secs(seconds.unwrap_or_default())
+    }
+}
+
 /// The words of an answer that refuses a token: OAuth's `{"error": CODE, "error_description": …}`, or Google's
 /// `{"error": {"status": CODE, "message": …}}`. <https://www.rfc-editor.org/rfc/rfc6749#section-5.2>
-pub(super) fn words_of(body: &Value) -> Option<String> {
+fn words_of(body: &Value) -> Option<String> {
     let code = text_in(body, &["error", "status"]).or_else(|| text_in(body, &["error"]));
     let message = text_in(body, &["error", "message"]).or_else(|| text_in(body, &["error_description"]));
     // A server may repeat what it was sent.
@@ -260,7 +300,7 @@ pub(super) fn words_of(body: &Value) -> Option<String> {
 }
 
 /// The text at this path of keys.
-pub(super) fn text_in<'v>(value: &'v Value, path: &[&str]) -> Option<&'v str> {
+fn text_in<'v>(value: &'v Value, path: &[&str]) -> Option<&'v str> {
     path.iter().try_fold(value, |value, key| value.get(key))?.as_str()
 }
 

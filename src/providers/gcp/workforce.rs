@@ -8,11 +8,9 @@ use std::time::Duration;
 use google_cloud_auth::credentials::{CacheableResource, CredentialsProvider};
 use google_cloud_auth::errors::CredentialsError;
 use http::{Extensions, HeaderMap};
-use serde_json::Value;
 
 use super::credentials_file::CredentialsFile;
-use super::token::{NoToken, TokenCache, bearer, text_in, words_of};
-use super::unreachable::cause_of;
+use super::token::{NoToken, TokenAnswer, TokenCache};
 use crate::cloud::{Error, Result, Secret};
 
 const LONGEST: Duration = Duration::from_secs(25);
@@ -57,22 +55,11 @@ impl WorkforceToken {
         let form = [("grant_type", "refresh_token"), ("refresh_token", refresh_token)];
         let ask = self.http.post(&self.url).timeout(LONGEST).form(&form);
         let ask = ask.basic_auth(&self.client_id, Some(self.client_secret.expose()));
-        let answer = ask
-            .send()
-            .await
-            .map_err(|error| NoToken::unreachable(what, cause_of(&error)))?;
-        let status = answer.status().as_u16();
-        let body: Option<Value> = answer.json().await.ok();
-        if status != 200 {
-            let words = body.as_ref().and_then(words_of);
-            let why = words.unwrap_or_else(|| format!("the answer was HTTP status {status}"));
-            return Err(NoToken::answered(status, what(why)));
+        let answer = TokenAnswer::to(ask, what).await?;
+        if answer.status != 200 {
+            return Err(NoToken::answered(answer.status, what(answer.reason())));
         }
-        let token = body.as_ref().and_then(|body| text_in(body, &["access_token"]));
-        let headers = token.and_then(|token| bearer(token).ok());
-        let headers = headers.ok_or_else(|| NoToken::refused(what("the answer has no token".to_owned())))?;
-        let seconds = body.as_ref().and_then(|body| body.get("expires_in")?.as_u64());
-        Ok((headers, Duration::from_secs(seconds.unwrap_or_default())))
+        Ok((answer.header("access_token", what)?, answer.lifetime()))
     }
 }
 

@@ -164,13 +164,17 @@ impl Record {
     }
 
     /// What it was set up with, in the words of `create`'s flags.
-    fn setup(&self) -> BTreeMap<&'static str, Vec<String>> {
+    fn setup(&self) -> BTreeMap<&'static str, Vec<Vec<String>>> {
+        let one = |word: &String| vec![vec![word.clone()]];
         BTreeMap::from([
-            ("disk", vec![format!("{} GiB", self.disk_gib)]),
-            ("disk-type", vec![self.disk_type.clone()]),
-            ("network", vec![self.network.clone()]),
-            ("subnet", vec![self.subnet.clone()]),
-            ("firewall", self.firewalls.clone()),
+            ("disk", one(&format!("{} GiB", self.disk_gib))),
+            ("disk-type", one(&self.disk_type)),
+            ("network", one(&self.network)),
+            ("subnet", one(&self.subnet)),
+            (
+                "firewall",
+                self.firewalls.iter().map(|word| vec![word.clone()]).collect(),
+            ),
         ])
     }
 

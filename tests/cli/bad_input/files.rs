@@ -133,7 +133,7 @@ fn spec_files_of_every_format() {
         ("inner.yaml", "inner.yaml:3:5: unknown key `vm`"),
         ("type.yaml", "type.yaml:2:7: cpus: invalid type"),
         ("type.json", "type.json:1:23: spot: invalid type"),
-        ("null.yaml", "null.yaml:2:5: ttl: there is nothing behind this key"),
+        ("null.yaml", "null.yaml:2:5: ttl: this key has no value"),
         ("null.json", "null.json:1:25: ttl: invalid type: null"),
         ("syntax.yaml", "syntax.yaml:"),
         ("syntax.json", "syntax.json:1:12: "),

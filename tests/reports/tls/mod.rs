@@ -77,9 +77,15 @@ impl TlsServer {
 fn pass_on(mut client: StreamOwned<ServerConnection, TcpStream>, plain: &str) -> std::io::Result<()> {
     let mut request = Vec::new();
     let mut buffer = [0; 4096];
-    let end = loop {
+    let mut more = |client: &mut StreamOwned<ServerConnection, TcpStream>, request: &mut Vec<u8>| {
         let read = client.read(&mut buffer)?;
         request.extend_from_slice(&buffer[..read]);
+        // Without this, a client that goes away would keep a processor busy.
+        (read > 0).then_some(()).ok_or(std::io::ErrorKind::UnexpectedEof)?;
+        Ok::<_, std::io::Error>(())
+    };
+    let end = loop {
+        more(&mut client, &mut request)?;
         if let Some(end) = request.windows(4).position(|four| four == b"\r\n\r\n") {
             break end + 4;
         }
@@ -88,8 +94,7 @@ fn pass_on(mut client: StreamOwned<ServerConnection, TcpStream>, plain: &str) ->
     let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
     let length: usize = length.map_or(0, |length| length.trim().parse().unwrap_or(0));
     while request.len() < end + length {
-        let read = client.read(&mut buffer)?;
-        request.extend_from_slice(&buffer[..read]);
+        more(&mut client, &mut request)?;
     }
     let mut server = TcpStream::connect(plain)?;
     // The plain server is to close, so that the end of its answer is known.

@@ -86,22 +86,23 @@ impl Networks {
     fn interface(&self, instance: &Key, index: usize, asked: &Value) -> Result<Value, ApiError> {
         let field = |name: &str| format!("resource.networkInterfaces[{index}].{name}");
         let region = zones::region_of(&instance.zone);
-        let (network, subnetwork) = match asked["subnetwork"].as_str() {
+        // A shared network is another project's.
+        let (owner, network, subnetwork) = match asked["subnetwork"].as_str() {
             Some(text) => {
                 let form = format!("regions/{region}/subnetworks/");
-                let (_, name) = checks::referred(&field("subnetwork"), text, &instance.project, &form)?;
+                let (owner, name) = checks::referred(&field("subnetwork"), text, &instance.project, &form)?;
                 let found = self.in_region(region).find(|(known, _)| *known == name);
                 let (_, network) = found.ok_or_else(|| {
                     let why = "The referenced subnetwork resource cannot be found.";
                     ApiError::invalid(&field("subnetwork"), text, why)
                 })?;
-                (network.to_owned(), name)
+                (owner, network.to_owned(), name)
             }
             None => {
                 let text = asked["network"].as_str().unwrap_or("global/networks/default");
                 let form = "global/networks/";
-                let (_, name) = checks::referred(&field("network"), text, &instance.project, form)?;
-                let shown = super::link(&format!("projects/{}/{form}{name}", instance.project));
+                let (owner, name) = checks::referred(&field("network"), text, &instance.project, form)?;
+                let shown = super::link(&format!("projects/{owner}/{form}{name}"));
                 let found = self.networks.get(&name).ok_or_else(|| {
                     let why = "The referenced network resource cannot be found.";
                     ApiError::invalid(&field("network"), &shown, why)
@@ -111,13 +112,13 @@ impl Networks {
                         "Network interface must specify a subnet if the network resource is in custom subnet mode.";
                     return Err(ApiError::invalid(&field("subnetwork"), "", why));
                 }
-                (name.clone(), name)
+                (owner, name.clone(), name)
             }
         };
         let given = self.given.get();
         self.given.set(given + 1);
         let address = format!("10.128.{}.{}", given / 250 % 250, given % 250 + 2);
-        let path = |rest: String| super::link(&format!("projects/{}/{rest}", instance.project));
+        let path = |rest: String| super::link(&format!("projects/{owner}/{rest}"));
         let mut body = json!({
             "kind": "compute#networkInterface",
             "name": format!("nic{index}"),
