@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::expiry::expiry;
 use super::firewall_rule;
+use super::metadata::keys_of;
 use super::places::{last_segment, region_of};
 use crate::cloud::{
     Architecture, Disk, Error, ErrorKind, Gpu, Instance, InstanceRef, InstanceState, Labels, NativeName, Ownership,
@@ -210,7 +211,9 @@ fn setup_of(api: &model::Instance) -> BTreeMap<&'static str, Vec<String>> {
     let size = boot_disk.and_then(|disk| disk.disk_size_gb);
     let tags = api.tags.as_ref().map(|tags| tags.items.clone());
     let account = api.service_accounts.first().and_then(|account| account.email.clone());
+    let keys = keys_of(api);
     let fields = [
+        ("ssh-key", Some(keys)),
         ("disk", size.map(|size| vec![format!("{size} GiB")])),
         (
             "network",

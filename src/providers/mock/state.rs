@@ -12,7 +12,7 @@ use super::catalogue;
 use super::lifecycle::Phase;
 use crate::cloud::{
     Error, ErrorKind, ExpiryEnforcer, Instance, InstanceRef, InstanceState, LABEL_TTL, Labels, NativeName, Ownership,
-    ProviderKind, RESERVED_PREFIX, Result, format_duration,
+    ProviderKind, RESERVED_PREFIX, Result, format_duration, key_fingerprint,
 };
 
 /// The account that everything is in.
@@ -165,7 +165,10 @@ impl Record {
 
     /// What it was set up with, in the words of `create`'s flags.
     fn setup(&self) -> BTreeMap<&'static str, Vec<String>> {
+        let key = self.ssh_key.as_ref();
+        let key = key.map(|key| key_fingerprint(key).unwrap_or_else(|| key.clone()));
         BTreeMap::from([
+            ("ssh-key", key.into_iter().collect()),
             ("disk", vec![format!("{} GiB", self.disk_gib)]),
             ("disk-type", vec![self.disk_type.clone()]),
             ("network", vec![self.network.clone()]),
