@@ -377,7 +377,7 @@ impl Comparison<'_> {
         };
         match (is_met, self.was_asked_for(field), has) {
             (true, false, _) => None,
-            (true, true, Some(has)) => Some(format!("{field} is {has}, and was made for another need than {asked}")),
+            (true, true, Some(has)) => Some(format!("{field} is {has}, made for another --{field} than {asked}")),
             (_, _, has) => Some(shown(field, has.as_deref(), &asked)),
         }
     }
