@@ -42,8 +42,10 @@ pub mod panic_report;
 pub mod providers;
 pub mod settings;
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io;
+use std::sync::Mutex;
 
 use clap::error::ErrorKind as UsageKind;
 use clap::{CommandFactory, Parser};
@@ -221,7 +223,7 @@ fn start_log(verbosity: u8, variable: Option<&str>, withheld: Withheld) {
         .with_writer(move || LogWriter(withheld.clone()))
         .with_ansi(false);
     let events = match (variable, verbosity) {
-        (None, 0) => events.event_format(PlainWarning).boxed(),
+        (None, 0) => events.event_format(PlainWarning::default()).boxed(),
         _ => events.with_target(false).boxed(),
     };
     let only_ours = Targets::new().with_target("cloudctl", level);
@@ -246,8 +248,12 @@ impl io::Write for LogWriter {
     }
 }
 
-/// The form that warnings have where no log was asked for: that of all other warnings.
-struct PlainWarning;
+/// The form that warnings have where no log was asked for: that of all other warnings. Each text is printed once, however
+/// many zones and types are tried.
+#[derive(Default)]
+struct PlainWarning {
+    printed: Mutex<HashSet<String>>,
+}
 
 impl<S, N> FormatEvent<S, N> for PlainWarning
 where
@@ -260,8 +266,15 @@ where
         mut writer: Writer<'_>,
         event: &tracing::Event<'_>,
     ) -> std::fmt::Result {
-        writer.write_str("warning: ")?;
-        context.field_format().format_fields(writer.by_ref(), event)?;
-        writeln!(writer)
+        let mut text = String::new();
+        context.field_format().format_fields(Writer::new(&mut text), event)?;
+        let is_new = self
+            .printed
+            .lock()
+            .map_or(true, |mut printed| printed.insert(text.clone()));
+        match is_new {
+            true => writeln!(writer, "warning: {text}"),
+            false => Ok(()),
+        }
     }
 }

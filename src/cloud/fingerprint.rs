@@ -9,7 +9,7 @@
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{InstanceSpec, SshKey};
+use super::{InstanceSpec, SshKey, key_without_comment};
 
 /// The fields that are compared, by their flags' names. Only ever appended to. The name and the place are not
 /// among them: they are how the instance was found.
@@ -120,15 +120,6 @@ fn text_of(fields: &[Value; SPEC_FIELDS.len()]) -> String {
         }
     }
     text.trim_end_matches('-').to_owned()
-}
-
-/// The kind and the body of a public key. The comment behind them says who made it, not what it is.
-fn key_without_comment(key: &str) -> String {
-    let mut words = key.split_whitespace();
-    match (words.next(), words.next()) {
-        (Some(kind), Some(body)) => format!("{kind} {body}"),
-        _ => key.to_owned(),
-    }
 }
 
 fn field_digest(fingerprint: &str, index: usize) -> &str {

@@ -337,6 +337,18 @@ fn list_of(text: &str) -> Read<'_, BTreeSet<String>> {
     }
 }
 
+/// Reads a quoted value, of which the opening quote is read already, and nothing may follow.
+///
+/// # Errors
+/// `InvalidSpec` for one that does not end, or does not end there.
+pub fn parse_quoted(text: &str) -> Result<String> {
+    match quoted_text(text) {
+        Ok((value, "")) => Ok(value),
+        _ => Err(Error::invalid("a quoted value does not end with its closing quote")
+            .with_remedy("write it as \"value\", with \\\" and \\\\ for a quote and a backslash inside of it")),
+    }
+}
+
 /// Reads up to the closing quote.
 fn quoted_text(text: &str) -> Read<'_, String> {
     let mut read = String::new();

@@ -25,6 +25,7 @@ mod ownership;
 mod plan;
 mod provider;
 mod provider_kind;
+mod public_key;
 mod reference;
 mod secret;
 mod shown;
@@ -41,13 +42,15 @@ pub use field::{Field, FieldKind};
 pub use fingerprint::{Fingerprint, SPEC_FIELDS};
 pub use image::Image;
 pub use instance::{Architecture, ExpiryEnforcer, Instance, InstanceState};
-pub use label_text::{Requirement, TypedLabel, check_selectable, label_text, parse_label, parse_requirements};
+pub use label_text::{
+    Requirement, TypedLabel, check_selectable, label_text, parse_label, parse_quoted, parse_requirements,
+};
 pub use labels::{
     LABEL_GENERATION, LABEL_MANAGED, LABEL_MEMBERS, LABEL_NAME, LABEL_SPEC, LABEL_TTL, Labels, RESERVED_PREFIX,
     check_label_key,
 };
 pub use listing::{ListFilter, Listing, Pages};
-pub use location::{Location, Place, zone_for_region};
+pub use location::{Location, Place, region_for_zone, zone_for_region};
 pub use machine::{Gpu, MachineNeed, MachineType, plain_gpu_kind};
 pub use members::Members;
 pub use name::InstanceName;
@@ -57,6 +60,7 @@ pub use ownership::{NativeName, Ownership, own_labels};
 pub use plan::Plan;
 pub use provider::{Clock, Created, Identity, Outcome, Provider, PublishedPrice};
 pub use provider_kind::ProviderKind;
+pub use public_key::{key_fingerprint, key_without_comment};
 pub use reference::{InstanceRef, Reference};
 pub use secret::Secret;
 pub use shown::{is_content, is_plain_key, may_be_secret, parser_message, path_text, plain, quoted};

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{
     Architecture, Course, Error, Image, Instance, InstanceRef, InstanceSpec, ListFilter, Listing, Location,
-    MachineType, Pages, Place, Plan, ProviderKind, Result, SurvivingDisk,
+    MachineType, Pages, Place, Plan, ProviderKind, Result, SurvivingDisk, key_fingerprint,
 };
 
 /// The time of day, handed in so that a test can set it.
@@ -184,6 +184,12 @@ pub trait Provider: Send + Sync {
     fn login_user(&self, key: Option<&str>) -> Option<String> {
         let _ = key;
         None
+    }
+
+    /// What stands for a public key in the `ssh-key` of [`Instance::setup`]: its fingerprint, unless the cloud keeps keys
+    /// under names of their own.
+    fn key_word(&self, key: &str) -> Option<String> {
+        key_fingerprint(key)
     }
 
     /// Whether an instance answers on its SSH port, by the word of a cloud whose instances cannot be connected to; `None`

@@ -3,10 +3,13 @@
 use clap::Subcommand;
 use futures_util::future::join_all;
 
+use super::need::regions_meant;
 use super::targets::conclude_listing;
+use crate::cloud::{Error, quoted};
 use crate::context::Context;
 use crate::exit::ExitStatus;
 use crate::output::{REGIONS, Record};
+use crate::settings::{Setting, Source};
 
 /// Show the regions of the clouds
 #[derive(clap::Args, Clone, Debug)]
@@ -19,7 +22,7 @@ pub struct Args {
 enum Verb {
     /// List the regions that this account can use, and the areas they are in
     ///
-    /// An area stands for all of its regions: `create -r europe`.
+    /// An area stands for all of its regions: `create -r europe`. With -r, only those regions and areas.
     List,
 }
 
@@ -27,15 +30,38 @@ enum Verb {
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     let Verb::List = args.verb;
     context.printer.check(&REGIONS)?;
+    let named = match &context.settings.regions {
+        // What a variable or a context says is where VMs go, and narrows no list of all there is.
+        Setting {
+            value: Some(named),
+            source: Source::Flag(_),
+        } => named.clone(),
+        _ => Vec::new(),
+    };
     let providers = context.providers_to_ask()?;
     let asked = providers.iter().map(|provider| provider.regions());
     let (mut items, mut gaps) = (Vec::new(), Vec::new());
+    let mut unknown = named.clone();
     for (provider, answer) in providers.iter().zip(join_all(asked).await) {
+        let kind = provider.kind();
         match answer {
-            Ok(regions) => items.extend(regions.iter().map(|name| Record::of_region(provider.kind(), name))),
-            Err(error) if error.location().is_none() => gaps.push(error.at(provider.kind().as_str())),
+            Ok(mut regions) if !named.is_empty() => {
+                unknown.retain(|word| regions_meant(kind, std::slice::from_ref(word), &regions).is_empty());
+                regions = regions_meant(kind, &named, &regions);
+                items.extend(regions.iter().map(|name| Record::of_region(kind, name)));
+            }
+            Ok(regions) => items.extend(regions.iter().map(|name| Record::of_region(kind, name))),
+            Err(error) if error.location().is_none() => gaps.push(error.at(kind.as_str())),
             Err(error) => gaps.push(error),
         }
+    }
+    // A cloud that did not answer may have it.
+    if let (true, Some(word)) = (gaps.is_empty(), unknown.first()) {
+        for provider in &providers {
+            provider.locate(Some(word), None).await?;
+        }
+        let error = Error::invalid(format!("region {} is none that this account can use", quoted(word)));
+        return Err(error.with_remedy("leave -r out for all of them").into());
     }
     conclude_listing(items, gaps, &REGIONS, context)
 }

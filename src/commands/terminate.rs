@@ -37,7 +37,7 @@ pub struct Args {
     /// Show what would be terminated, and terminate nothing; with the exit code that terminating with -y would have
     #[arg(long)]
     dry_run: bool,
-    /// Refuse unless exactly so many VMs are selected
+    /// Refuse unless exactly so many VMs are selected; needed for more than 10 by label where nobody can be asked
     #[arg(long, value_name = "N")]
     expect: Option<usize>,
     /// Wait until they are gone, also those that are terminating already

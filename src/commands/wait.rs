@@ -35,6 +35,7 @@ pub enum GoalArgument {
     /// It is stopped
     Stopped,
     /// It is gone
+    #[value(aliases = ["gone", "deleted"])]
     Terminated,
     /// It runs, and answers by SSH
     Ssh,

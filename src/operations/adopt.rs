@@ -4,8 +4,8 @@ use super::offer::{Wish, usd};
 use super::widen::{Fallback, Reach, Site};
 use crate::catalog::{Catalog, DEFAULT_IMAGE, image_alias};
 use crate::cloud::{
-    Architecture, Error, ErrorKind, Fingerprint, Instance, InstanceName, InstanceSpec, InstanceState, Labels, Result,
-    SshKey, format_duration,
+    Architecture, Error, ErrorKind, Fingerprint, Instance, InstanceName, InstanceSpec, InstanceState, Labels, Provider,
+    Result, SshKey, format_duration,
 };
 
 /// Takes the existing instance for the asked one if it is what would be made now: made from the same spec, or the same in
@@ -47,9 +47,7 @@ pub(super) fn adopt(instance: Instance, wish: &Wish, name: &InstanceName, reach:
             existing: &instance,
             made_from: existing,
             spec: &spec,
-            default_type: reach
-                .provider(instance.provider)
-                .map(|provider| provider.default_machine_type(default_architecture(&spec, &instance))),
+            provider: reach.provider(instance.provider).map(AsRef::as_ref),
             catalog: reach.catalog,
         };
         for field in asked.differing_fields(existing) {
@@ -150,8 +148,8 @@ struct Comparison<'a> {
     /// The fingerprint of the spec that it was made from.
     made_from: &'a str,
     spec: &'a InstanceSpec,
-    /// The machine type that is taken where none is asked for.
-    default_type: Option<&'static str>,
+    /// The cloud that it is on.
+    provider: Option<&'a dyn Provider>,
     catalog: &'a Catalog,
 }
 
@@ -198,8 +196,11 @@ impl Comparison<'_> {
             "cpus" | "memory" | "arch" | "gpu" => self.of_need(field),
             "ssh-key" => match &spec.ssh_key {
                 Some(SshKey::Name(name)) => self.of_setup(field, std::slice::from_ref(name)),
-                _ if self.was_asked_for(field) => Some(format!("{field} was another public key then")),
-                _ => Some(format!("{field} differs")),
+                Some(SshKey::PublicKey(key)) => match self.key_word(key) {
+                    Some(word) => self.of_setup(field, &[word]),
+                    None => Some(format!("{field} differs")),
+                },
+                None => None,
             },
             "disk" => self.of_setup(
                 field,
@@ -228,52 +229,85 @@ impl Comparison<'_> {
     /// instance has it.
     fn difference_to_default(&self, field: &str) -> Option<String> {
         let existing = self.existing;
-        let is_default_type = self.default_type.is_some() && existing.machine_type.as_deref() == self.default_type;
+        let default_type = self.default_type();
+        let is_default_type = default_type.is_some() && existing.machine_type.as_deref() == default_type;
         let machine = || {
             self.catalog
                 .machine_type(existing.provider, existing.machine_type.as_deref()?)
         };
-        let has = match field {
+        let setup = || self.setup_text(field);
+        let (has, default) = match field {
             "type" | "cpus" | "memory" | "arch" | "gpu" if is_default_type && self.spec.effective_type().is_none() => {
                 return None;
             }
-            "type" => existing.machine_type.clone(),
-            "cpus" => existing
-                .cpus
-                .or_else(|| Some(machine()?.cpus))
-                .map(|cpus| cpus.to_string()),
-            "memory" => existing
-                .memory_gib
-                .or_else(|| Some(machine()?.memory_gib))
-                .map(|memory| format!("{memory} GiB")),
-            "arch" => existing.architecture.map(|architecture| architecture.to_string()),
+            // What its machine must have is compared by itself.
+            "type" if !self.spec.need.is_empty() => return None,
+            "type" => (existing.machine_type.clone(), default_type.map(str::to_owned)),
+            "cpus" => {
+                let cpus = existing.cpus.or_else(|| Some(machine()?.cpus));
+                (cpus.map(|cpus| cpus.to_string()), None)
+            }
+            "memory" => {
+                let memory = existing.memory_gib.or_else(|| Some(machine()?.memory_gib));
+                (memory.map(|memory| format!("{memory} GiB")), None)
+            }
+            "arch" => (existing.architecture.map(|architecture| architecture.to_string()), None),
             "image" => {
                 let default = InstanceSpec {
                     image: Some(DEFAULT_IMAGE.to_owned()),
                     ..self.spec.clone()
                 };
-                if !Fingerprint::of(&default)
-                    .differing_fields(self.made_from)
-                    .contains(&field)
-                {
+                if !self.differs(&default, field) {
                     return None;
                 }
-                existing.image.clone()
+                (existing.image.clone(), Some(DEFAULT_IMAGE.to_owned()))
             }
-            "label" => label_list(&existing.labels),
+            "ssh-key" => {
+                let own = self.spec.default_ssh_key.as_ref();
+                let default = InstanceSpec {
+                    ssh_key: own.cloned().map(SshKey::PublicKey),
+                    ..self.spec.clone()
+                };
+                if own.is_some() && !self.differs(&default, field) {
+                    return None;
+                }
+                let default = own.map_or_else(|| Some("none".to_owned()), |own| self.key_word(own));
+                if default.is_some() && default == setup() {
+                    return None;
+                }
+                (setup(), default)
+            }
             "spot" if !existing.spot => return None,
             "protect" if existing.protected == Some(false) => return None,
             "no-public-ip" if existing.public_ip.is_some() => return None,
-            "spot" | "protect" | "no-public-ip" => Some("yes".to_owned()),
-            "ttl" => Some(existing.ttl.map(format_duration)?),
+            "spot" | "protect" | "no-public-ip" => (Some("yes".to_owned()), Some("no".to_owned())),
+            "label" => (label_list(&existing.labels), Some("none".to_owned())),
+            "ttl" => (Some(existing.ttl.map(format_duration)?), Some("never".to_owned())),
             // What is in them is not shown.
-            "user-data" | "native" | "ssh-key" => None,
-            _ => self.setup_text(field),
+            "user-data" | "native" => (None, None),
+            _ => (setup(), None),
         };
-        Some(match has {
-            Some(has) => format!("{field} is {has}, and was asked for then but not now"),
-            None => format!("{field} differs: it was asked for then but not now"),
+        Some(match (has, default) {
+            (Some(has), Some(default)) => format!("{field} is {has}, not {default}"),
+            (Some(has), None) => format!("{field} is {has}, and is now left to the default"),
+            (None, _) => format!("{field} was given then, and is not given now"),
         })
+    }
+
+    /// The machine type that is taken where none is asked for.
+    fn default_type(&self) -> Option<&'static str> {
+        let architecture = default_architecture(self.spec, self.existing);
+        Some(self.provider?.default_machine_type(architecture))
+    }
+
+    /// What stands for a public key on the instance's cloud.
+    fn key_word(&self, key: &str) -> Option<String> {
+        self.provider?.key_word(key)
+    }
+
+    /// Whether the instance was made from a spec with another value of a field.
+    fn differs(&self, spec: &InstanceSpec, field: &str) -> bool {
+        Fingerprint::of(spec).differing_fields(self.made_from).contains(&field)
     }
 
     fn was_asked_for(&self, field: &str) -> bool {
@@ -296,9 +330,14 @@ impl Comparison<'_> {
         if self.existing.setup.get(field).is_some_and(is_same) {
             return None;
         }
-        let default = || (!self.was_asked_for(field)).then(|| "the default".to_owned());
-        let has = self.setup_text(field).or_else(default);
-        Some(shown(field, has.as_deref(), &asked.join(",")))
+        let asked = asked.join(",");
+        Some(match self.setup_text(field) {
+            Some(has) => shown(field, Some(&has), &asked),
+            // Every listing tells the keys.
+            None if field == "ssh-key" => shown(field, Some("none"), &asked),
+            None if !self.was_asked_for(field) => format!("{field} was left to the default, and is now {asked}"),
+            None => shown(field, None, &asked),
+        })
     }
 
     /// The values of such a field, as they are shown.
@@ -357,9 +396,7 @@ impl Comparison<'_> {
         };
         match (is_met, self.was_asked_for(field), has) {
             (true, false, _) => None,
-            (true, true, Some(has)) => Some(format!(
-                "{field} {asked} was not asked for when it was made, and it has {has}"
-            )),
+            (true, true, Some(has)) => Some(format!("{field} is {has}, made for another --{field} than {asked}")),
             (_, _, has) => Some(shown(field, has.as_deref(), &asked)),
         }
     }
@@ -369,7 +406,7 @@ impl Comparison<'_> {
 fn shown(field: &str, existing: Option<&str>, asked: &str) -> String {
     match existing {
         Some(existing) => format!("{field} is {existing}, not {asked}"),
-        None => format!("{field} {asked} was not asked for when it was made"),
+        None => format!("{field} had another value, and is now {asked}"),
     }
 }
 

@@ -153,7 +153,8 @@ impl Search<'_> {
             true => match self.interrupt.stops(zones(offer, &spec)).await {
                 Ok(places) => places,
                 Err(error) if !is_last && is_definite(error.kind()) => {
-                    done.tried.push(error);
+                    let place = format!("{}/{}", offer.provider.kind(), spec.place);
+                    done.tried.push(error.at(place));
                     return Ok(());
                 }
                 Err(error) => return Err(error),

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::subject::{Subject, plain_text};
-use crate::cloud::{Error, FieldKind, Instance, Result, parse_duration, quoted};
+use crate::cloud::{Error, FieldKind, Instance, Result, parse_duration, parse_quoted, quoted};
 
 /// A filter over fields: `state=running,age>2h`, all of which must hold. Text compares with `=` and `!=`, and with
 /// `~` for "contains"; numbers, times and `age` also with `<`, `<=`, `>`, `>=`. `label.KEY` is a label.
@@ -210,20 +210,51 @@ impl FromStr for Filter {
     type Err = Error;
 
     fn from_str(input: &str) -> Result<Self> {
-        let comparisons = input.split(',').map(|part| {
+        let comparisons = parts(input).into_iter().map(|part| {
             let (at, (symbol, operator)) = OPERATORS
                 .iter()
                 .filter_map(|operator| Some((part.find(operator.0)?, *operator)))
                 .min_by_key(|(at, (symbol, _))| (*at, std::cmp::Reverse(symbol.len())))
                 .ok_or_else(|| {
-                    Error::invalid(format!("invalid filter {}", quoted(part)))
-                        .with_remedy("write it as field=value, such as state=running or age>2h")
+                    let remedy = match input.contains("label.") {
+                        true => "write it as field=value, and a value with commas in quotes: label.roles=\"app,web\"",
+                        false => "write it as field=value, such as state=running or age>2h",
+                    };
+                    Error::invalid(format!("invalid filter {}", quoted(part))).with_remedy(remedy)
                 })?;
             let subject = part[..at].trim().parse()?;
-            Comparison::new(subject, operator, part[at + symbol.len()..].trim())
+            let operand = part[at + symbol.len()..].trim();
+            match operand.strip_prefix('"') {
+                Some(text) => Comparison::new(subject, operator, &parse_quoted(text)?),
+                None => Comparison::new(subject, operator, operand),
+            }
         });
         comparisons.collect::<Result<Vec<_>>>().map(Self)
     }
+}
+
+/// The comparisons, which commas part; one inside of quotes is part of its value.
+fn parts(input: &str) -> Vec<&str> {
+    let (mut parts, mut start) = (Vec::new(), 0);
+    let (mut is_quoted, mut is_escaped, mut before) = (false, false, ',');
+    for (at, letter) in input.char_indices() {
+        match letter {
+            _ if is_escaped => is_escaped = false,
+            '\\' if is_quoted => is_escaped = true,
+            '"' if is_quoted => is_quoted = false,
+            '"' => is_quoted = "=~<>".contains(before),
+            ',' if !is_quoted => {
+                parts.push(&input[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+        if !letter.is_whitespace() {
+            before = letter;
+        }
+    }
+    parts.push(&input[start..]);
+    parts
 }
 
 #[cfg(test)]
@@ -256,6 +287,9 @@ mod tests {
             "state<running",
             "name>=a",
             "native~vpc",
+            "label.roles=app,web",
+            "label.roles=\"app",
+            "label.roles=\"app\"x",
         ] {
             assert!(text.parse::<Filter>().is_err(), "{text:?}");
         }
@@ -267,6 +301,8 @@ mod tests {
         instance.state = InstanceState::Running;
         instance.protected = Some(true);
         instance.cpus = Some(4);
+        instance.labels.insert("roles".into(), "app,web".into());
+        instance.labels.insert("quote".into(), "say \"a,b\"".into());
         instance.memory_gib = Some(16.0);
         instance.created_at = "2026-11-25T08:00:00Z".parse().ok();
         let now = "2026-11-25T10:30:00Z".parse().unwrap();
@@ -284,6 +320,11 @@ mod tests {
             ("created_at<2026-11-25", false),
             ("age>2h,state=running,provider=aws,region~east,label.env!=ci", true),
             ("label.env=ci", false),
+            ("label.roles=\"app,web\",cpus=4", true),
+            ("label.roles = \"app,web\"", true),
+            ("label.roles!=\"app,web\"", false),
+            ("label.roles~\",\"", true),
+            ("label.quote=\"say \\\"a,b\\\"\"", true),
         ] {
             let filter: Filter = text.parse().unwrap();
             assert_eq!(filter.admits(&instance, now), expected, "{text}");

@@ -65,7 +65,7 @@ pub(super) enum Step {
 
 impl Reach<'_> {
     /// Whether going on in this way is allowed.
-    pub(super) fn allows(&self, fallback: Fallback) -> bool {
+    pub fn allows(&self, fallback: Fallback) -> bool {
         self.fallback.contains(&fallback)
     }
 

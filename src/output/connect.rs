@@ -32,10 +32,11 @@ pub fn password_text(instance: &Instance, has_key: bool) -> Option<String> {
         ProviderKind::Mock => return None,
     };
     if needs_key(instance) && !has_key {
-        return Some(format!(
-            "no password: the VM is made without a key, so there is none that `{command}` could decrypt; make it anew with \
+        return Some(
+            "no password: ec2 encrypts it with the key of the VM, and this one is made without; make it anew with \
              --ssh-key and the file of an RSA key"
-        ));
+                .to_owned(),
+        );
     }
     Some(format!("password, some minutes after it runs: {command}"))
 }

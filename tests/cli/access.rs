@@ -11,6 +11,7 @@ use crate::support::sandbox::Sandbox;
 use crate::{create, mock_file};
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl ada@example.com";
+const RSA_KEY: &str = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQDLN3Nuqf8YYwK9TTvKFD2n105W3GVu+5aHnoQHMRW4wist0j3FXpq3Z+f9yLa519iNS313AAURXXHKg6grhY/2mw/qYVLGssVtudvLNMgOijGnD9a2OXDaoHQQIOY5pQh43V4PTPqJss9hSOR91NAkuauFzwM+uvjBAIx6Ki8yHLE4GZduYCrgs2P1NMdjnHOqIE/VN6o/MFSCUyG5jrjKxovWmiHoqGgY1VLJkW0oH7uEThLYNZeMjmWL765AyTgPiC7hZg3jIkyXTbNvSInT/aHhiLhEdtPGtDCwvW2wmRkL6q32kCDfbI2e8qrEFkNQdzy1+MljtqMXP2SZVjhX";
 
 #[test]
 fn images_are_listed_with_who_logs_in() {
@@ -289,8 +290,9 @@ fn how_the_password_of_windows_is_asked_for_is_said() {
     let emulator = ec2::Emulator::start();
     let mut sandbox = Sandbox::new();
     sandbox.point_at_aws(&emulator.url());
+    let key = ["--ssh-key", RSA_KEY, "-o", "json"];
     let run = sandbox
-        .run(&["create", "w", "-p", "aws", "--image", "windows-2022", "-o", "json"])
+        .run(&[&["create", "w", "-p", "aws", "--image", "windows-2022"], &key[..]].concat())
         .expect(0);
     let id = run.item()["id"].as_str().unwrap_or_default().to_owned();
     let command = format!("aws ec2 get-password-data --region us-east-1 --instance-id {id}");

@@ -193,7 +193,7 @@ fn another_ttl_is_another_spec_and_the_hint_is_to_extend() {
     create(&sandbox, &["web-1", "--ttl", "2h"]);
     for (arguments, words) in [
         (&["--ttl", "3h"][..], "ttl is 2h, not 3h"),
-        (&[], "ttl is 2h, and was asked for"),
+        (&[], "ttl is 2h, not never"),
     ] {
         let all = [
             &["create", "web-1", "-p", "mock", "--native", "boot_seconds=0"],

@@ -156,3 +156,74 @@ fn account_that_is_held_up_gets_a_hint_of_its_own() {
         assert_eq!(backend.count("RunInstances"), 1, "{code}");
     }
 }
+
+/// A zone of its region that lacks a type, and that type.
+const LACKING: [(BackendKind, &str, &str); 2] = [
+    (BackendKind::Ec2Emulator, "us-east-1e", "t4g.small"),
+    (BackendKind::GceEmulator, "us-central1-c", "t2a-standard-1"),
+];
+
+#[test]
+fn zone_that_lacks_the_type_is_no_room_on_both_clouds() {
+    for (kind, zone, machine_type) in LACKING {
+        for dry in [&[][..], &["--dry-run"]] {
+            // EC2 tells it only when the VM is made.
+            if kind == BackendKind::Ec2Emulator && !dry.is_empty() {
+                continue;
+            }
+            let backend = Backend::start(kind);
+            let words = ["create", "web", "-z", zone, "--type", machine_type];
+            let run = backend.run(&[&words, dry].concat()).expect(5);
+            assert!(run.stderr.contains("--fallback zone"), "{kind:?}: {}", run.stderr);
+            assert!(backend.alive().is_empty());
+        }
+    }
+}
+
+#[test]
+fn zone_that_lacks_the_type_goes_on_to_one_of_its_region_that_has_it() {
+    for (kind, zone, machine_type) in LACKING {
+        for fallback in ["zone", "zone,region", "zone,type,region"] {
+            for group in [&[][..], &["--count", "2"]] {
+                let backend = Backend::start(kind);
+                let words = [
+                    "create",
+                    "web",
+                    "-z",
+                    zone,
+                    "--type",
+                    machine_type,
+                    "--fallback",
+                    fallback,
+                ];
+                let run = backend.json(&[&words, group].concat()).expect(0);
+                for item in run.items() {
+                    assert_eq!(item["region"], backend.home_region(), "{fallback}: {}", run.stderr);
+                    assert_eq!(item["machine_type"], machine_type, "{fallback}");
+                    assert_ne!(item["zone"], zone);
+                }
+                assert!(!run.stderr.contains("no room in :"), "{}", run.stderr);
+                let backend = Backend::start(kind);
+                backend.json(&[&words, group, &["--dry-run"]].concat()).expect(0);
+            }
+        }
+    }
+}
+
+#[test]
+fn type_that_no_zone_has_is_a_mistake_on_both_clouds() {
+    for (kind, zone, _) in LACKING {
+        let backend = Backend::start(kind);
+        let run = backend.run(&[
+            "create",
+            "web",
+            "-z",
+            zone,
+            "--type",
+            "nosuch-standard-1",
+            "--fallback",
+            "zone",
+        ]);
+        run.expect(2);
+    }
+}

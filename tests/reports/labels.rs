@@ -340,3 +340,50 @@ fn generated_labels_that_are_taken_select_exactly_their_vms() {
         }
     }
 }
+
+#[test]
+fn filter_takes_a_value_with_commas_in_quotes() {
+    for cloud in Cloud::all() {
+        if cloud.kind == "gcp" {
+            // Its labels have no commas.
+            continue;
+        }
+        cloud.create("web-1", &["Roles=app,web"]).expect(0);
+        cloud.create("web-2", &["Roles=app"]).expect(0);
+        let names = |filter: &str| cloud.run(&["list", "-o", "name", "--filter", filter]).expect(0).stdout;
+        assert_eq!(names("label.Roles=\"app,web\""), "web-1\n");
+        assert_eq!(names("label.Roles=\"app,web\",state!=stopped"), "web-1\n");
+        assert_eq!(names("label.Roles=\"app\""), "web-2\n");
+        let run = cloud.run(&["list", "--filter", "label.Roles=app,web"]).expect(2);
+        assert!(run.stderr.contains("in quotes"), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn label_that_the_names_of_a_group_would_overwrite_is_refused() {
+    let [_, aws, _] = Cloud::all();
+    for dry in [&[][..], &["--dry-run"]] {
+        let words = [&["create", "web", "--count", "2", "-l", "Name=web"], dry].concat();
+        let run = aws.run(&words).expect(2);
+        assert!(
+            run.stderr.contains("Name=web") && run.stderr.contains("web-1"),
+            "{}",
+            run.stderr
+        );
+    }
+    aws.run(&[
+        "create",
+        "web",
+        "--count",
+        "2",
+        "-l",
+        "Name=front",
+        "--wait",
+        "none",
+        "-q",
+    ])
+    .expect(0);
+    assert_eq!(aws.names(&["Name=front"]), ["web-1", "web-2"]);
+    aws.create("db", &["Name=db"]).expect(0);
+    assert_eq!(aws.names(&["Name=db"]), ["db"]);
+}

@@ -4,6 +4,9 @@
 use crate::support::backend::{Backend, BackendKind};
 use crate::support::sandbox::Run;
 
+const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl";
+const OTHER_KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIkFcXi3XI5mjUOw7XdtfZyD+X2rSLsv2RVU6cbPDOhI";
+
 const CLOUDS: &[BackendKind] = BackendKind::STEERED;
 
 fn create(backend: &Backend, words: &[&str]) -> Run {
@@ -56,7 +59,7 @@ fn type_that_is_the_default_need_not_be_said_again() {
         is_adopted(*kind, &["--type", &machine_type], &[]);
         // Another one is not what this command would make.
         let other = backend.other_type();
-        let told = format!("type is {other}, and was asked for then but not now");
+        let told = format!("type is {other}, not {machine_type}");
         is_refused(*kind, &["--type", other], &[], &told);
     }
 }
@@ -90,7 +93,7 @@ fn size_that_the_machine_has_is_adopted() {
             *kind,
             &["--cpus", "2", "--memory", "4"],
             &["--cpus", "2"],
-            "and was asked for then but not now",
+            "and is now left to the default",
         );
     }
 }
@@ -136,12 +139,7 @@ fn labels_are_compared_as_they_are() {
             &["-l", "env=ci"],
             "label is env=ci,team=x, not env=ci",
         );
-        is_refused(
-            *kind,
-            &["-l", "team=x"],
-            &[],
-            "label is team=x, and was asked for then but not now",
-        );
+        is_refused(*kind, &["-l", "team=x"], &[], "label is team=x, not none");
     }
 }
 
@@ -162,12 +160,7 @@ fn label_that_was_put_on_later_is_adopted() {
 fn spot_is_compared_as_it_is() {
     for kind in CLOUDS {
         is_refused(*kind, &[], &["--spot"], "spot is no, not yes");
-        is_refused(
-            *kind,
-            &["--spot"],
-            &[],
-            "spot is yes, and was asked for then but not now",
-        );
+        is_refused(*kind, &["--spot"], &[], "spot is yes, not no");
     }
 }
 
@@ -177,12 +170,7 @@ fn time_to_live_is_compared_as_it_is() {
         is_refused(*kind, &["--ttl", "2h"], &["--ttl", "3h"], "ttl is 2h, not 3h");
         is_refused(*kind, &[], &["--ttl", "3h"], "ttl is never, not 3h");
         is_adopted(*kind, &["--ttl", "120m"], &["--ttl", "2h"]);
-        is_refused(
-            *kind,
-            &["--ttl", "2h"],
-            &[],
-            "ttl is 2h, and was asked for then but not now",
-        );
+        is_refused(*kind, &["--ttl", "2h"], &[], "ttl is 2h, not never");
     }
 }
 
@@ -207,6 +195,80 @@ fn keys_and_user_data_are_said_to_differ_and_not_shown() {
         let run = create(&backend, &["--user-data", &other]).expect(6);
         assert!(run.stderr.contains("user-data differs"), "{}", run.stderr);
         assert!(!run.stderr.contains("secret") && !run.stdout.contains("secret"));
+    }
+}
+
+#[test]
+fn own_key_that_the_default_gave_is_adopted() {
+    for kind in CLOUDS {
+        for [first, then] in [[&[][..], &["--ssh-key"]], [&["--ssh-key"], &[]]] {
+            let backend = Backend::start(*kind);
+            let own = backend
+                .sandbox
+                .write("home/.ssh/id_ed25519.pub", &format!("{KEY} me@here\n"));
+            let key = |words: &[&'static str]| match words {
+                [flag] => vec![(*flag).to_owned(), own.clone()],
+                _ => Vec::new(),
+            };
+            let create = |words: &[&'static str]| {
+                let words = key(words);
+                create(&backend, &words.iter().map(String::as_str).collect::<Vec<_>>())
+            };
+            let made = create(first).expect(0).item();
+            let again = create(then).expect(0).item();
+            assert_eq!(again["id"], made["id"], "{kind:?} {first:?} {then:?}");
+            assert_eq!(backend.alive().len(), 1);
+        }
+    }
+}
+
+#[test]
+fn another_key_is_refused_with_both() {
+    for kind in CLOUDS {
+        let backend = Backend::start(*kind);
+        backend
+            .sandbox
+            .write("home/.ssh/id_ed25519.pub", &format!("{KEY} me@here\n"));
+        create(&backend, &[]).expect(0);
+        let run = create(&backend, &["--ssh-key", OTHER_KEY]).expect(6);
+        let words = if *kind == BackendKind::Ec2Emulator {
+            "cloudctl-"
+        } else {
+            "SHA256:"
+        };
+        assert!(run.stderr.contains(&format!("ssh-key is {words}")), "{}", run.stderr);
+        assert_eq!(run.stderr.matches(words).count(), 2, "{}", run.stderr);
+        let backend = Backend::start(*kind);
+        create(&backend, &["--ssh-key", OTHER_KEY]).expect(0);
+        for none in [&[][..], &["--ssh-key", "none"]] {
+            let run = create(&backend, none).expect(6);
+            assert!(run.stderr.contains(", not none"), "{kind:?}: {}", run.stderr);
+        }
+        let backend = Backend::start(*kind);
+        create(&backend, &["--ssh-key", "none"]).expect(0);
+        let run = create(&backend, &["--ssh-key", KEY]).expect(6);
+        assert!(run.stderr.contains("ssh-key is none, not "), "{kind:?}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn value_that_was_left_to_the_default_and_cannot_be_seen_is_said_to_be_so() {
+    let run = {
+        let backend = Backend::start(BackendKind::GceEmulator);
+        create(&backend, &[]).expect(0);
+        create(&backend, &["--disk-type", "pd-ssd"]).expect(6)
+    };
+    let told = "disk-type was left to the default, and is now pd-ssd";
+    assert!(run.stderr.contains(told), "{}", run.stderr);
+}
+
+#[test]
+fn type_that_has_what_is_needed_now_is_adopted() {
+    for kind in CLOUDS {
+        let backend = Backend::start(*kind);
+        let other = backend.other_type();
+        is_adopted(*kind, &["--type", other], &["--cpus", "1"]);
+        is_refused(*kind, &["--type", other], &["--cpus", "96"], "not 96");
     }
 }
 

@@ -311,3 +311,67 @@ fn budget_is_for_all_together_as_a_flag_and_in_a_file() {
         assert!((total - expected).abs() < 0.05, "{arguments:?}: {total}");
     }
 }
+
+#[test]
+fn region_in_the_place_of_a_zone_is_said() {
+    let (mut aws, mut gcp) = (Sandbox::new(), Sandbox::new());
+    let (ec2, gce) = (ec2::Emulator::start(), gce::Emulator::start());
+    aws.point_at_aws(&ec2.url());
+    gcp.point_at_gcp(&gce.url(), "acme-dev");
+    for (sandbox, cloud, region) in [
+        (&Sandbox::new(), "mock", "eu-west-1"),
+        (&aws, "aws", "us-gov-west-1"),
+        (&aws, "aws", "eu-west-1"),
+        (&gcp, "gcp", "europe-west1"),
+    ] {
+        for verb in [&["create", "web-1"][..], &["list"], &["terminate", "web-1", "-y"]] {
+            let run = sandbox.run(&[verb, &["-p", cloud, "-z", region]].concat()).expect(2);
+            let told = format!("{region} is a region: use -r {region}");
+            assert!(run.stderr.contains(&told), "{verb:?}: {}", run.stderr);
+        }
+    }
+}
+
+#[test]
+fn regions_are_listed_by_the_flag_and_not_by_where_vms_go() {
+    let mut sandbox = Sandbox::new();
+    let list = |sandbox: &Sandbox, words: &[&str], code| {
+        let run = sandbox
+            .run(&[&["region", "list", "-p", "mock"], words].concat())
+            .expect(code);
+        (run.stdout.lines().count(), run.stderr)
+    };
+    let all = list(&sandbox, &["-o", "name"], 0).0;
+    assert!(all > 1);
+    assert_eq!(list(&sandbox, &["-o", "name", "-r", "eu-west-1"], 0).0, 1);
+    assert_eq!(
+        list(&sandbox, &["-o", "name", "-r", "europe", "-r", "us-east-1"], 0).0,
+        2
+    );
+    for (word, told) in [
+        ("eu-west-1a", "is a zone: use -z eu-west-1a"),
+        ("eu-nowhere-1", "eu-nowhere-1"),
+    ] {
+        let (_, stderr) = list(&sandbox, &["-r", word], 2);
+        assert!(stderr.contains(told), "{stderr}");
+    }
+    sandbox.set("CLOUDCTL_REGION", "eu-west-1");
+    assert_eq!(list(&sandbox, &["-o", "name"], 0).0, all);
+}
+
+#[test]
+fn words_of_other_tools_for_a_vm_that_is_gone_are_understood() {
+    let sandbox = Sandbox::new();
+    for word in ["gone", "deleted", "terminated"] {
+        sandbox.run(&["wait", "web-1", "-p", "mock", "--for", word]).expect(0);
+    }
+}
+
+#[test]
+fn byte_order_mark_before_a_public_key_is_passed_over() {
+    let sandbox = Sandbox::new();
+    let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl me";
+    let path = sandbox.write("id.pub", &format!("\u{feff}{key}\r\n"));
+    let run = sandbox.run(&["create", "web-1", "-p", "mock", "--ssh-key", &path, "-o", "json"]);
+    assert_eq!(run.expect(0).item()["native"]["ssh_key"], key);
+}

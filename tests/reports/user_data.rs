@@ -2,6 +2,8 @@
 
 use std::io::Write;
 
+use crate::support::backend::{Backend, BackendKind};
+use crate::support::http::{Effect, Fault};
 use crate::support::sandbox::{Run, Sandbox};
 use crate::support::{ec2, gce};
 
@@ -237,6 +239,64 @@ fn windows_without_any_key_is_told_that_there_is_no_password() {
         ])
         .expect(0);
     assert!(run.stderr.contains("no password"), "{}", run.stderr);
+    // It could not work.
+    assert!(!run.stderr.contains("get-password-data"), "{}", run.stderr);
+}
+
+#[test]
+fn key_that_windows_on_gcp_does_nothing_with_gets_a_warning() {
+    let (gcp, _emulator) = gcp();
+    let path = gcp.write("id_ed25519.pub", &format!("{ED25519} me\n"));
+    let create = |more: &[&str]| {
+        let words = ["create", "win-1", "-p", "gcp", "--image", "windows-2022", "--dry-run"];
+        gcp.run(&[&words, more].concat()).expect(0).stderr
+    };
+    let warned = create(&["--ssh-key", &path]);
+    assert!(
+        warned.contains("warning: the key of --ssh-key does nothing on Windows"),
+        "{warned}"
+    );
+    // One's own key by default is nobody's wish, and where Windows runs an SSH server the key is of use.
+    let ssh = ["--native", "metadata=enable-windows-ssh=TRUE"];
+    for quiet in [create(&[]), create(&[&["--ssh-key", &path][..], &ssh].concat())] {
+        assert!(!quiet.contains("warning"), "{quiet}");
+    }
+}
+
+#[test]
+fn warning_of_user_data_is_printed_once_however_many_zones_are_tried() {
+    for (kind, zone) in [
+        (BackendKind::Ec2Emulator, "us-east-1a"),
+        (BackendKind::GceEmulator, "us-central1-a"),
+    ] {
+        let backend = Backend::start(kind);
+        match backend.gce() {
+            Some(gce) => gce.exhaust_zone(zone),
+            None => backend.inject(
+                Fault::on(
+                    "RunInstances",
+                    Effect::ErrorBefore {
+                        status: 500,
+                        code: "InsufficientInstanceCapacity".into(),
+                    },
+                )
+                .times(2),
+            ),
+        }
+        let path = backend.sandbox.write("setup.txt", "apt-get install -y nginx\n");
+        let run = backend.run(&[
+            "create",
+            "web",
+            "-z",
+            zone,
+            "--fallback",
+            "zone,type",
+            "--user-data",
+            &path,
+        ]);
+        let run = run.expect(0);
+        assert_eq!(run.stderr.matches("nothing runs it").count(), 1, "{}", run.stderr);
+    }
 }
 
 #[test]
@@ -297,7 +357,11 @@ fn comment_of_a_key_makes_no_other_spec() {
             assert_eq!(create(key).expect(0).item()["id"], first["id"]);
         }
         let run = create(&other).expect(6);
-        assert!(run.stderr.contains("another public key"), "{}", run.stderr);
+        assert!(
+            run.stderr.contains("ssh-key is ") && run.stderr.contains(", not "),
+            "{}",
+            run.stderr
+        );
     }
 }
 

@@ -75,13 +75,15 @@ pub(super) fn tell_present<'a>(present: impl ExactSizeIterator<Item = &'a Instan
 
 fn announce(creations: &Creations, started: Instant, context: &mut Context) {
     for refusal in &creations.tried {
-        let place = refusal.location().unwrap_or_default();
+        let place = refusal
+            .location()
+            .map(|place| format!(" in {place}"))
+            .unwrap_or_default();
         match refusal.leftovers() {
-            [] => context.printer.note(&format!("no room in {place}: {refusal}")),
-            left => context.printer.warning(&format!(
-                "no room in {place}: {refusal}; left over: {}",
-                left.join(", ")
-            )),
+            [] => context.printer.note(&format!("no room{place}: {refusal}")),
+            left => context
+                .printer
+                .warning(&format!("no room{place}: {refusal}; left over: {}", left.join(", "))),
         }
     }
     if let Some((best, next)) = &creations.taken

@@ -2,10 +2,10 @@
 
 use super::making::tell_present;
 use super::order::Order;
-use crate::cloud::{Error, ErrorKind, Instance, InstanceSpec, MachineType, Plan, Result};
+use crate::cloud::{Error, ErrorKind, Instance, InstanceSpec, MachineType, Members, Plan, Result};
 use crate::context::Context;
 use crate::exit::ExitStatus;
-use crate::operations::{Offer, Wish, look_at_names, offers, usd};
+use crate::operations::{Fallback, Offer, Wish, look_at_names, offers, usd};
 use crate::output::{PLANS, Record, Report};
 
 /// Shows what would be made, and makes nothing. The exit code is the one that making it would have: that of the refusal,
@@ -54,7 +54,7 @@ async fn plans(
     let offers = offers(&reach, &order.wish).await?;
     let mut refusal = None;
     for (position, offer) in offers.iter().enumerate() {
-        let mut plan = match plan(offer, &order.wish).await {
+        let mut plan = match plan(offer, &order.wish, reach.allows(Fallback::Zone)).await {
             Ok(plan) => plan,
             Err(error) if is_of_the_place(&error) && position + 1 < offers.len() => {
                 refusal.get_or_insert(error);
@@ -79,13 +79,22 @@ async fn plans(
     Err(refusal.unwrap_or_else(|| Error::invalid("no place is left to try")))
 }
 
-/// One plan stands for all members: they are the same but for their names.
-async fn plan(offer: &Offer, wish: &Wish) -> Result<Plan> {
-    let spec = InstanceSpec {
-        members: None,
-        ..offer.spec(wish)?
-    };
-    offer.provider.plan(&spec).await
+/// One plan stands for all members: they are the same but for their names. Where other zones are allowed, it is the plan
+/// for one of them if the zone that was asked for cannot have it.
+async fn plan(offer: &Offer, wish: &Wish, may_move: bool) -> Result<Plan> {
+    let spec = offer.spec(wish)?;
+    let first = spec
+        .members
+        .as_ref()
+        .and_then(|members| Members::groups(members.indexes(), 1).into_iter().next());
+    let mut spec = InstanceSpec { members: first, ..spec };
+    match offer.provider.plan(&spec).await {
+        Err(error) if may_move && error.kind() == ErrorKind::Capacity && spec.place.zone.is_some() => {
+            spec.place.zone = None;
+            offer.provider.plan(&spec).await
+        }
+        planned => planned,
+    }
 }
 
 fn is_of_the_place(error: &Error) -> bool {

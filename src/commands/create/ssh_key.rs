@@ -92,6 +92,7 @@ fn read(path: &Path) -> Result<String> {
         return Err(invalid("is over 64 KiB, more than any public key has"));
     }
     let text = String::from_utf8_lossy(&bytes);
+    let text = text.trim_start_matches('\u{feff}');
     // PEM, OpenSSH's own form and that of the first version of SSH have these words; PuTTY's has a head of its own.
     if text.contains("PRIVATE KEY") || text.starts_with("PuTTY-User-Key-File-") {
         let public = format!("{}.pub", path.display());

@@ -59,6 +59,7 @@ use async_trait::async_trait;
 
 use self::client::Clients;
 use self::error::{Call, translate};
+use self::key_pair::PublicKey;
 use self::lifecycle::{Verb, act};
 use crate::cloud::{
     Architecture, Course, Created, Error, Identity, Image, Instance, InstanceRef, InstanceSpec, Location, MachineType,
@@ -169,6 +170,10 @@ impl Provider for Aws {
     fn is_token_zonal(&self, _spec: &InstanceSpec) -> bool {
         // A call with a zone or a subnet has a zonal token, and races also with those that name neither.
         true
+    }
+
+    fn key_word(&self, key: &str) -> Option<String> {
+        Some(PublicKey::parse(key).ok()?.name)
     }
 
     async fn get(&self, target: &InstanceRef) -> Result<Instance> {

@@ -6,7 +6,7 @@ use super::opt_in::explained;
 use super::partition::Partition;
 use super::patience::in_time;
 use super::zones::check_zone;
-use crate::cloud::{Error, Location, Place, Result, nearest, quoted, zone_for_region};
+use crate::cloud::{Error, Location, Place, Result, nearest, quoted, region_for_zone, zone_for_region};
 
 /// Regions that need no call to be believed.
 ///
@@ -225,6 +225,9 @@ fn is_region_shaped(text: &str) -> bool {
 }
 
 fn not_a_zone(zone: &str) -> Error {
+    if is_region_shaped(zone) {
+        return region_for_zone(zone, &format!("{zone}a"));
+    }
     Error::invalid(format!("unknown zone {}", quoted(zone))).with_remedy("write a zone such as us-east-1a")
 }
 

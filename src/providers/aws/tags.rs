@@ -31,6 +31,14 @@ pub(super) fn ec2_tags(tags: &Labels) -> Vec<Tag> {
 /// # Errors
 /// `InvalidSpec`, naming the label.
 pub(super) fn check_tags(spec: &InstanceSpec) -> Result<()> {
+    if spec.members.is_some() && spec.labels.get(TAG_NAME).is_some_and(|name| name == spec.name.as_str()) {
+        let first = format!("{}-1", spec.name);
+        return Err(Error::invalid(format!(
+            "the label {TAG_NAME}={} would be lost: the tag {TAG_NAME} of each VM of a group is its own name, such as {first}",
+            spec.name
+        ))
+        .with_remedy("leave that label out, or use another key, such as group"));
+    }
     let tags = tags(spec, 0);
     for (key, value) in &tags {
         let what = if key.chars().count() > TAG_KEY_CHARACTERS {

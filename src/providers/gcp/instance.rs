@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::expiry::expiry;
 use super::firewall_rule;
+use super::metadata::keys_of;
 use super::network::words_of_path;
 use super::places::{last_segment, region_of};
 use crate::cloud::{
@@ -215,7 +216,8 @@ fn setup_of(api: &model::Instance, project: &str) -> BTreeMap<&'static str, Vec<
     let tags = tags.filter(|tag| !tag.starts_with(firewall_rule::PREFIX));
     let account = api.service_accounts.first().and_then(|account| account.email.clone());
     let one = |word: String| vec![word];
-    let fields: [(_, Vec<Vec<String>>); 5] = [
+    let fields: [(_, Vec<Vec<String>>); 6] = [
+        ("ssh-key", keys_of(api).into_iter().map(one).collect()),
         (
             "disk",
             size.map(|size| one(format!("{size} GiB"))).into_iter().collect(),

@@ -89,15 +89,39 @@ async fn in_none_of(client: &Client, zones: &[String], name: &str) -> Error {
         [zone] => format!("zone {zone}"),
         _ => format!("region {}", region_of(zone)),
     };
-    let error = Error::invalid(format!("the {place} has no machine type {}", quoted(name)));
-    match remedy(client, zone, name).await {
-        Some(remedy) => error.with_remedy(remedy),
+    let message = format!("the {place} has no machine type {}", quoted(name));
+    let having = zones_with(client, zone, name).await.unwrap_or_default();
+    // Another zone of the region can cure it, as on EC2, which says so in the same way.
+    let near: Vec<_> = having
+        .iter()
+        .filter(|found| region_of(found) == region_of(zone))
+        .cloned()
+        .collect();
+    if !near.is_empty() {
+        return Error::new(ErrorKind::Capacity, message)
+            .with_room_in(near)
+            .with_remedy(format!(
+                "it is in {}; choose with --zone, or let it look with --fallback zone",
+                shown(&having)
+            ));
+    }
+    let error = Error::invalid(message);
+    if !having.is_empty() {
+        return error.with_remedy(format!("it is in {}; choose with --zone", shown(&having)));
+    }
+    match nearest_in(client, zone, name).await {
+        Some(nearest) => error.with_remedy(format!("the nearest are {nearest}")),
         None => error,
     }
 }
 
-/// Where the type is to be had, or what the zone has that is called nearly so; nothing if that cannot be told.
-async fn remedy(client: &Client, zone: &str, name: &str) -> Option<String> {
+fn shown(zones: &[String]) -> String {
+    const MOST_SHOWN: usize = 5;
+    zones.iter().take(MOST_SHOWN).cloned().collect::<Vec<_>>().join(", ")
+}
+
+/// The zones where the type is to be had, those of the same region first; nothing if that cannot be told.
+async fn zones_with(client: &Client, zone: &str, name: &str) -> Option<Vec<String>> {
     let (project, types) = (client.project().await.ok()?, client.machine_types().await.ok()?);
     let answer: MachineTypeAggregatedList = client
         .read("look for the machine type", "", || {
@@ -113,13 +137,14 @@ async fn remedy(client: &Client, zone: &str, name: &str) -> Option<String> {
         let mut names = part.machine_types.iter().filter_map(|found| found.name.as_deref());
         names.any(|found| found == name)
     });
-    let mut zones: Vec<_> = having.map(|(scope, _)| last_segment(scope)).collect();
-    // Those of the same region first.
-    zones.sort_by_key(|found| (region_of(found) != region_of(zone), *found));
-    zones.truncate(5);
-    if !zones.is_empty() {
-        return Some(format!("it is in {}; choose with --zone", zones.join(", ")));
-    }
+    let mut zones: Vec<_> = having.map(|(scope, _)| last_segment(scope).to_owned()).collect();
+    zones.sort_by_key(|found| (region_of(found) != region_of(zone), found.clone()));
+    Some(zones)
+}
+
+/// What the zone has that is called nearly so; nothing if that cannot be told.
+async fn nearest_in(client: &Client, zone: &str, name: &str) -> Option<String> {
+    let (project, types) = (client.project().await.ok()?, client.machine_types().await.ok()?);
     let answer: MachineTypeList = client
         .read("list the machine types", zone, || {
             prepared(
@@ -135,7 +160,7 @@ async fn remedy(client: &Client, zone: &str, name: &str) -> Option<String> {
         .ok()?;
     let names = answer.items.iter().filter_map(|found| found.name.as_deref());
     let nearest = nearest(name, names);
-    (!nearest.is_empty()).then(|| format!("the nearest are {}", nearest.join(", ")))
+    (!nearest.is_empty()).then(|| nearest.join(", "))
 }
 
 /// The general-purpose SSD that goes with a family: since the fourth generation, only hyperdisks do.

@@ -13,11 +13,14 @@
 //! <https://docs.cloud-init.io/en/latest/reference/datasources/gce.html>
 
 use base64::Engine as _;
-use google_cloud_compute_v1::model::Metadata;
 use google_cloud_compute_v1::model::metadata::Items;
+use google_cloud_compute_v1::model::{Instance, Metadata};
 
 use super::options::Options;
-use crate::cloud::{Error, InstanceSpec, Result, SshKey, UserDataReader, ignored_user_data, is_gzip, quoted};
+use super::os_login::is_true;
+use crate::cloud::{
+    Error, InstanceSpec, Result, SshKey, UserDataReader, ignored_user_data, is_gzip, key_fingerprint, quoted,
+};
 
 /// The most that one value may have, and all of them. <https://cloud.google.com/compute/docs/metadata/overview#limits>
 const LONGEST_VALUE: usize = 256 * 1024;
@@ -38,6 +41,17 @@ pub(super) fn metadata_of(
         items.extend(user_data(data.expose(), image_project)?);
     }
     if let Some(keys) = ssh_keys {
+        let has_ssh = options
+            .metadata
+            .get("enable-windows-ssh")
+            .is_some_and(|value| is_true(value));
+        if spec.ssh_key.is_some() && is_windows(image_project) && !has_ssh {
+            // https://cloud.google.com/compute/docs/connect/windows-ssh
+            tracing::warn!(
+                "the key of --ssh-key does nothing on Windows, unless --native metadata=enable-windows-ssh=TRUE is \
+                 given and OpenSSH is installed in the VM"
+            );
+        }
         items.push(("ssh-keys", keys));
     }
     if let Some((taken, _)) = items.iter().find(|(key, _)| options.metadata.contains_key(*key)) {
@@ -163,6 +177,17 @@ pub(super) fn ssh_keys(key: &SshKey) -> Result<String> {
         );
     }
     Ok(format!("{}:{key}", login_user(key)))
+}
+
+/// The fingerprints of the keys that an instance was made with.
+pub(super) fn keys_of(instance: &Instance) -> Vec<String> {
+    let items = instance.metadata.iter().flat_map(|metadata| &metadata.items);
+    let keys = items.filter(|item| item.key.as_deref() == Some("ssh-keys"));
+    let lines = keys.filter_map(|item| item.value.as_deref()).flat_map(str::lines);
+    // Each is `USER:KEY`.
+    lines
+        .filter_map(|line| key_fingerprint(line.split_once(':')?.1))
+        .collect()
 }
 
 /// The user that a key in OpenSSH's one-line form logs in as; that of no key is the one of a key without a comment.

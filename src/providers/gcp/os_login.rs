@@ -78,7 +78,7 @@ async fn is_on_in_project(client: &Client) -> Result<bool> {
 }
 
 /// As the guest reads it. <https://cloud.google.com/compute/docs/metadata/predefined-metadata-keys>
-fn is_true(value: &str) -> bool {
+pub(super) fn is_true(value: &str) -> bool {
     ["true", "y", "yes", "1"].contains(&value.trim().to_lowercase().as_str())
 }
 

@@ -8,7 +8,7 @@ use super::client::Client;
 use super::error::{location, of_project};
 use super::pages::{Page, all_pages};
 use super::replay::prepared;
-use crate::cloud::{Error, ErrorKind, InstanceName, Place, Result, distance, quoted, zone_for_region};
+use crate::cloud::{Error, ErrorKind, InstanceName, Place, Result, distance, quoted, region_for_zone, zone_for_region};
 
 /// A zone that the project can use.
 #[derive(Debug)]
@@ -108,6 +108,9 @@ fn place_among(zones: &[ZoneEntry], region: Option<&str>, zone: Option<&str>) ->
         });
     };
     let Some(entry) = zones.iter().find(|entry| entry.name == zone) else {
+        if let Some(first) = zones.iter().find(|entry| entry.region == zone) {
+            return Err(region_for_zone(zone, &first.name));
+        }
         let own = zones
             .iter()
             .filter(|entry| region.is_none_or(|region| entry.region == region));

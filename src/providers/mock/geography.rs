@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::cloud::{Error, InstanceName, Place, Result, quoted, zone_for_region};
+use crate::cloud::{Error, InstanceName, Place, Result, quoted, region_for_zone, zone_for_region};
 
 /// A region and its zones, in order.
 #[derive(Debug, PartialEq, Eq)]
@@ -55,6 +55,9 @@ pub(super) fn region_of_zone(zone: &str) -> Result<&'static Region> {
         .iter()
         .find(|region| region.zones.contains(&zone))
         .ok_or_else(|| {
+            if let Some(region) = REGIONS.iter().find(|region| region.name == zone) {
+                return region_for_zone(zone, region.zones.first().unwrap_or(&"us-east-1a"));
+            }
             let zones = REGIONS.iter().flat_map(|region| region.zones).copied();
             Error::invalid(format!("the mock cloud has no zone {}", quoted(zone)))
                 .with_remedy(format!("use one of {}", join(zones)))

@@ -12,7 +12,7 @@ use super::catalogue;
 use super::lifecycle::Phase;
 use crate::cloud::{
     Error, ErrorKind, ExpiryEnforcer, Instance, InstanceRef, InstanceState, LABEL_TTL, Labels, NativeName, Ownership,
-    ProviderKind, RESERVED_PREFIX, Result, format_duration,
+    ProviderKind, RESERVED_PREFIX, Result, format_duration, key_fingerprint,
 };
 
 /// The account that everything is in.
@@ -166,7 +166,10 @@ impl Record {
     /// What it was set up with, in the words of `create`'s flags.
     fn setup(&self) -> BTreeMap<&'static str, Vec<Vec<String>>> {
         let one = |word: &String| vec![vec![word.clone()]];
+        let key = self.ssh_key.as_ref();
+        let key = key.map(|key| key_fingerprint(key).unwrap_or_else(|| key.clone()));
         BTreeMap::from([
+            ("ssh-key", key.iter().flat_map(one).collect()),
             ("disk", one(&format!("{} GiB", self.disk_gib))),
             ("disk-type", one(&self.disk_type)),
             ("network", one(&self.network)),

@@ -58,7 +58,11 @@ fn what_is_needed_is_what_is_there_and_a_re_run_finds_it(backend: &Backend) {
     let again = backend.json(&NEED).expect(0).item();
     assert_eq!(again["id"], made["id"]);
     let other = backend.json(&["create", "a", "--cpus", "2"]).expect(6);
-    assert!(other.stderr.contains("cpus was not asked for"), "{}", other.stderr);
+    assert!(
+        other.stderr.contains("made for another --cpus than"),
+        "{}",
+        other.stderr
+    );
     assert_eq!(backend.alive().len(), 1);
 }
 
