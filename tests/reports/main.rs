@@ -4,6 +4,8 @@
 #![allow(
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stdout,
+    clippy::unnecessary_literal_unwrap,
     clippy::unwrap_used,
     missing_docs,
     unreachable_pub,

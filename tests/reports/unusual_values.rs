@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::aws_credentials::{Answers, list as list_aws};
 use crate::gcp_stand_in::{cloud, cloud_without_credentials, header};
 use crate::support::ec2;
+use crate::support::http::{Operation, Reply, Request, Server, Service};
 use crate::support::sandbox::{Run, Sandbox};
 use crate::tls::{SELF_SIGNED, TlsServer};
 
@@ -227,7 +228,7 @@ fn answer_of_a_source_of_credentials_is_never_shown_in_debug_form() {
         }
     }
     let (metadata, mut sandbox) = (MetadataService, aws_without_keys("http://127.0.0.1:9"));
-    let server = crate::support::http::Server::start(metadata);
+    let server = Server::start(metadata);
     sandbox
         .unset("AWS_EC2_METADATA_DISABLED")
         .set("AWS_EC2_METADATA_SERVICE_ENDPOINT", &server.url());
@@ -239,22 +240,22 @@ fn answer_of_a_source_of_credentials_is_never_shown_in_debug_form() {
 /// Gives tokens and the name of a role, and no credentials of it.
 struct MetadataService;
 
-impl crate::support::http::Service for MetadataService {
-    fn operation(&self, request: &crate::support::http::Request) -> crate::support::http::Operation {
-        crate::support::http::Operation {
+impl Service for MetadataService {
+    fn operation(&self, request: &Request) -> Operation {
+        Operation {
             name: request.path.clone(),
             place: String::new(),
         }
     }
 
-    fn answer(&self, request: &crate::support::http::Request) -> crate::support::http::Reply {
+    fn answer(&self, request: &Request) -> Reply {
         let is_there = request.path.ends_with("/api/token") || request.path.ends_with("/security-credentials/");
         let status = if is_there { 200 } else { 404 };
         self.error(status, "", "")
     }
 
-    fn error(&self, status: u16, _: &str, _: &str) -> crate::support::http::Reply {
-        crate::support::http::Reply {
+    fn error(&self, status: u16, _: &str, _: &str) -> Reply {
+        Reply {
             status,
             headers: vec![("x-aws-ec2-metadata-token-ttl-seconds".to_owned(), "21600".to_owned())],
             body: b"token".to_vec(),
@@ -430,6 +431,81 @@ fn tokens_of_many_services_are_withheld_everywhere() {
                 "{arguments:?} {}",
                 run.stderr
             );
+        }
+    }
+}
+
+#[test]
+fn role_whose_keys_are_nowhere_says_what_to_set() {
+    let emulator = ec2::Emulator::start();
+    let mut sandbox = aws_without_keys(&emulator.url());
+    sandbox.write(
+        "home/.aws/config",
+        "[profile w]\nrole_arn = arn:aws:iam::123456789012:role/r\ncredential_source = Environment\n",
+    );
+    sandbox.set("AWS_PROFILE", "w");
+    let run = list_aws(&sandbox).expect(4);
+    says(
+        &run,
+        &[
+            "AWS_ACCESS_KEY_ID is not set",
+            "set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        ],
+    );
+    sandbox.set("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE");
+    says(&list_aws(&sandbox).expect(4), &["AWS_SECRET_ACCESS_KEY is not set"]);
+}
+
+#[test]
+fn carriage_return_ends_a_line_in_the_files_of_gcloud() {
+    for end in ["\r", "\r\n"] {
+        let (_, mut sandbox) = cloud();
+        let text = format!("[core]{end}project = not one{end}");
+        sandbox.write("home/.config/gcloud/configurations/config_default", &text);
+        sandbox.unset("CLOUDSDK_CORE_PROJECT");
+        says(&sandbox.run(&LIST_GCP).expect(2), &["config_default:2", "\"not one\""]);
+    }
+}
+
+#[test]
+fn call_that_is_sent_on_elsewhere_is_not_called_a_name_that_fails() {
+    let server = Redirect::start();
+    let (_, mut sandbox) = cloud();
+    sandbox.set(
+        "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE",
+        &format!("{}/compute/v1/", server.url()),
+    );
+    let run = sandbox.run(&LIST_GCP).expect(9);
+    assert!(run.stderr.contains("sent the call on"), "{}", run.stderr);
+    assert!(!run.stderr.contains("127.0.0.1 does not resolve"), "{}", run.stderr);
+}
+
+/// Sends every call on to a name that does not resolve.
+struct Redirect;
+
+impl Redirect {
+    fn start() -> Server<Self> {
+        Server::start(Self)
+    }
+}
+
+impl Service for Redirect {
+    fn operation(&self, request: &Request) -> Operation {
+        Operation {
+            name: request.path.clone(),
+            place: String::new(),
+        }
+    }
+
+    fn answer(&self, _: &Request) -> Reply {
+        self.error(302, "", "")
+    }
+
+    fn error(&self, status: u16, _: &str, _: &str) -> Reply {
+        Reply {
+            status,
+            headers: vec![("location".to_owned(), "https://elsewhere.absent.invalid/".to_owned())],
+            body: Vec::new(),
         }
     }
 }

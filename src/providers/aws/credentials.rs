@@ -112,11 +112,8 @@ impl CredentialsOfRun {
         };
         let need = |name: &str| {
             part(name).ok_or_else(|| {
-                Error::new(
-                    ErrorKind::Unauthenticated,
-                    format!("{name} is not set, and the other half of the key is"),
-                )
-                .with_remedy(format!("set {name}"))
+                Error::new(ErrorKind::Unauthenticated, format!("{name} is not set"))
+                    .with_remedy("set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
             })
         };
         let id = need("AWS_ACCESS_KEY_ID")?;

@@ -311,7 +311,7 @@ pub(in crate::providers) const VENDOR_SETTINGS: &[VendorSetting] = &[
     variable(
         Topic::Endpoint,
         "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
-        "no address but AWS's own is used",
+        "no address but AWS's own is used; an error with single sign-on and an address in a variable",
     ),
     variable(
         Topic::Endpoint,
@@ -331,7 +331,7 @@ pub(in crate::providers) const VENDOR_SETTINGS: &[VendorSetting] = &[
     key(
         Topic::Endpoint,
         "endpoint_url",
-        "the address of every service, after the variables",
+        "the address of every service, after the variables; an error with single sign-on, which goes by the variables",
     ),
     key(
         Topic::Endpoint,

@@ -194,7 +194,8 @@ fn text_of(path: &Path, environment: &Environment) -> Result<Option<String>> {
     };
     match std::fs::read(path) {
         Ok(bytes) => match String::from_utf8(bytes) {
-            Ok(text) => Ok(Some(text)),
+            // A carriage return alone ends a line, too, as in gcloud.
+            Ok(text) => Ok(Some(text.replace("\r\n", "\n").replace('\r', "\n"))),
             Err(_) => Err(cannot(&"it is not UTF-8 text")),
         },
         // A home that is no folder, /dev/null say, holds no files.
