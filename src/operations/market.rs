@@ -7,7 +7,9 @@ use futures_util::future::join_all;
 
 use super::offer::{Offer, Wish, better, cheap_enough};
 use crate::catalog::Catalog;
-use crate::cloud::{Error, ErrorKind, InstanceSpec, MachineNeed, MachineType, Place, Provider, Result, quoted};
+use crate::cloud::{
+    Architecture, Error, ErrorKind, InstanceSpec, MachineNeed, MachineType, Place, Provider, Result, quoted,
+};
 
 /// As many of the known types that fit are looked up in the cloud, the cheapest first.
 const MOST_LOOKED_UP: usize = 40;
@@ -108,7 +110,14 @@ impl Market<'_> {
                 })?;
                 // One member stands for all of a group, which may be more than one call makes.
                 let one = InstanceSpec { members: None, ..spec };
-                self.provider.plan(&one).await?.machine_type
+                match self.provider.plan(&one).await {
+                    // Whether there is room is for the call that makes it: only the name is asked for here.
+                    Err(error) if error.kind() == ErrorKind::Capacity => {
+                        let architecture = one.need.architecture.unwrap_or(Architecture::X86_64);
+                        self.provider.default_machine_type(architecture).to_owned()
+                    }
+                    planned => planned?.machine_type,
+                }
             }
         };
         let known = match self.catalog.machine_type(self.provider.kind(), &name) {

@@ -89,6 +89,18 @@ fn type_that_the_zone_lacks_is_looked_for_in_the_next_zone() {
 }
 
 #[test]
+fn want_of_room_that_a_dry_run_tells_is_no_reason_to_stop() {
+    // A fallback to other types asks EC2 for the default one by a dry run first.
+    for fallback in ["zone,type", "type,region", "zone,type,region"] {
+        let backend = Backend::start(BackendKind::Ec2Emulator);
+        backend.inject(Fault::on("RunInstances", answer(400, "Unsupported", IN_ZONE)).times(2));
+        let run = backend.json(&["create", "web", "-z", "us-east-1a", "--fallback", fallback]);
+        run.expect(0);
+        assert_eq!(backend.alive().len(), 1, "{fallback}");
+    }
+}
+
+#[test]
 fn type_that_the_zone_lacks_is_no_room_without_a_fallback() {
     let backend = Backend::start(BackendKind::Ec2Emulator);
     backend.inject(Fault::on("RunInstances", answer(400, "Unsupported", IN_ZONE)));
@@ -120,6 +132,19 @@ fn marketplace_product_names_its_page() {
         assert!(!hint.contains("region"), "{hint}");
         assert_eq!(backend.count("RunInstances"), 1);
     }
+}
+
+#[test]
+fn page_of_a_marketplace_product_may_be_without_tls() {
+    let page = "http://aws.amazon.com/marketplace/pp?sku=abc";
+    let (_, run) = create(
+        "OptInRequired",
+        &format!("To use this AWS Marketplace product, visit {page}."),
+        "zone",
+    );
+    let run = run.expect(4);
+    let hint = run.stderr.lines().find(|line| line.starts_with("hint: ")).unwrap();
+    assert!(hint.ends_with(page), "{hint}");
 }
 
 #[test]

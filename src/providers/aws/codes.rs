@@ -148,7 +148,7 @@ pub(super) fn remedy_of(code: &str, message: Option<&str>) -> Option<String> {
 
 /// The first address in a sentence.
 fn page_in(message: &str) -> Option<&str> {
-    let from = &message[message.find("https://")?..];
+    let from = &message[message.find("https://").or_else(|| message.find("http://"))?..];
     let end = from.find(|letter: char| letter.is_whitespace() || "\"'<>".contains(letter));
     let page = end.map_or(from, |end| &from[..end]);
     Some(page.trim_end_matches(['.', ',', ';', ':', ')']))
