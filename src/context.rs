@@ -28,7 +28,7 @@ pub struct World {
     pub terminal: Terminal,
     /// The time of day.
     pub clock: Arc<dyn Clock>,
-    /// What a panic is told of the run.
+    /// What is reported if the process panics.
     pub panics: PanicReport,
 }
 
@@ -41,7 +41,7 @@ impl Clock for SystemClock {
 }
 
 impl World {
-    /// The world of this process, whose panics are reported so.
+    /// The world of this process. `panics` is its panic hook's.
     pub fn of_process(panics: PanicReport) -> Self {
         let environment = Environment::of_process(std::env::vars_os());
         Self {

@@ -13,7 +13,7 @@
 //! | [`settings`] | flag > env > file, resolved once into plain values | cloud |
 //! | [`operations`] | true of every cloud: fan-out, create once, wait, select, terminate guard, expiry | cloud, catalog, interrupt |
 //! | [`output`] | what the user reads: tables, JSON, errors and hints, progress | cloud, exit |
-//! | [`panic_report`] | what is said of a panic, the last line of defence | cloud, exit, interrupt, output |
+//! | [`panic_report`] | what is printed for a panic | cloud, exit, interrupt, output |
 //! | [`providers`] | `connect(kind)`, and a folder for each cloud | cloud, catalog, settings |
 //! | [`context`] | the outside world, injected: streams, environment, clock, terminal | cloud, catalog, interrupt, settings, providers, output, panic_report |
 //! | [`commands`] | one file for each verb: its `Args`, then `run(args, context)` | cloud, catalog, context, exit, interrupt, operations, output, settings |

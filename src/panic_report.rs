@@ -1,5 +1,5 @@
-//! What is said of a panic: one plain error in the form that was asked for, and exit code 1. The last line of defence:
-//! any panic is a bug.
+//! What is printed for a panic, which is always a bug: one plain error in the output format that was asked for. The exit
+//! code is 1.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, Write};
@@ -13,7 +13,7 @@ use crate::exit::ExitStatus;
 use crate::interrupt::Interrupt;
 use crate::output::{Printer, Streams, Terminal};
 
-/// What a panic must know of the run. Clones are the same.
+/// What the report of a panic depends on. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct PanicReport(Arc<Mutex<Run>>);
 
@@ -43,18 +43,18 @@ impl PanicReport {
                 Err(_) => (None, None),
             };
             let may_have_changed = interrupt.is_some_and(|interrupt| interrupt.may_be_changing());
-            say(&error_of(panic.location(), may_have_changed), format.as_deref());
+            print(&error_of(panic.location(), may_have_changed), format.as_deref());
             process::exit(i32::from(ExitStatus::of(ErrorKind::Internal).code()));
         }));
         report
     }
 
-    /// Tells the output format that was asked for.
+    /// Sets the output format of the report; `None` is plain text.
     pub fn set_format(&self, format: Option<&str>) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).format = format.map(str::to_owned);
     }
 
-    /// Tells where it can be seen whether a change is in flight.
+    /// Sets where to look up whether a change is in flight.
     pub fn set_interrupt(&self, interrupt: &Interrupt) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).interrupt = Some(interrupt.clone());
     }
@@ -84,7 +84,7 @@ fn short(file: &str) -> &str {
     }
 }
 
-fn say(error: &Error, format: Option<&str>) {
+fn print(error: &Error, format: Option<&str>) {
     let streams = Streams {
         stdout: Box::new(io::stdout()),
         stderr: Box::new(io::stderr()),

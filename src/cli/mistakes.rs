@@ -23,8 +23,8 @@ pub fn explain(error: &clap::Error, arguments: &[OsString]) -> Error {
     Error::invalid(message).with_remedy(hint(error, arguments))
 }
 
-/// The error for the content of a file behind a flag, as in `--ssh-key "$(cat key)"`. A key begins with hyphens, so that
-/// the parser takes it for a flag itself.
+/// The error for a flag that was given the content of a file, as in `--ssh-key "$(cat key)"`. A key begins with hyphens,
+/// so the parser takes it for an unknown flag.
 fn content_for_a_flag(error: &clap::Error, arguments: &[OsString]) -> Option<Error> {
     if error.kind() != ErrorKind::UnknownArgument {
         return None;
@@ -40,7 +40,8 @@ fn content_for_a_flag(error: &clap::Error, arguments: &[OsString]) -> Option<Err
     Some(Error::invalid(message).with_remedy("if it is in a file, pass that file's name"))
 }
 
-/// The text without the values in it that may be secrets. Before it is cut into paragraphs: they may have empty lines.
+/// The text without the values in it that may be secrets. It must not be cut into paragraphs yet: a value can have empty
+/// lines.
 fn without_secrets(error: &clap::Error, rendered: String, arguments: &[OsString]) -> String {
     // What was not given is one of our own names, such as `<REF>`.
     let is_given = |value: &str| {

@@ -54,7 +54,7 @@ pub use location::{Location, Place, region_for_zone, zone_for_region};
 pub use machine::{Gpu, MachineNeed, MachineType, plain_gpu_kind};
 pub use members::Members;
 pub use name::InstanceName;
-pub use nearness::{distance, likely, nearest};
+pub use nearness::{likely, nearest};
 pub use opening::Opening;
 pub use ownership::{NativeName, Ownership, own_labels};
 pub use plan::Plan;

@@ -1,7 +1,7 @@
 //! How near words are to each other, to find the one that was meant.
 
 /// How many letters must change, come or go to make one word of the other.
-pub fn distance(one: &str, other: &str) -> usize {
+fn distance(one: &str, other: &str) -> usize {
     let other: Vec<char> = other.chars().collect();
     let mut row: Vec<usize> = (0..=other.len()).collect();
     for (line, letter) in one.chars().enumerate() {
@@ -24,8 +24,8 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>, mo
     candidates
 }
 
-/// The candidate that somebody most likely meant by a word, if one is near enough: a few changes away, or longer by some
-/// part. Hyphens are as good as underscores.
+/// The candidate that a mistyped word most likely stands for, if one is near enough: a few changes away, or one that
+/// contains the word. Hyphens and underscores count as the same.
 pub fn likely<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let plain = |word: &str| word.to_lowercase().replace('_', "-");
     let word = plain(word);

@@ -1,4 +1,4 @@
-//! Values of the user's in messages. A value that may be a secret, put there by mistake, is withheld: its length is
+//! How messages show values that a user gave. One that may be a secret, passed by mistake, is withheld: its length is
 //! shown in its place.
 
 use std::borrow::Cow;
@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// The longest value that is shown, in characters. File systems take longer paths, but people do not read them.
 const MAX_SHOWN: usize = 200;
-/// The longest with a control character in it, which is then written out. A longer one is no slip of the hand.
+/// The longest with a control character in it, which is shown escaped. A longer one is not a typing mistake.
 const MAX_ESCAPED: usize = 32;
 /// What tokens and keys of well-known services begin with.
 const TOKEN_PREFIXES: [&str; 31] = [
@@ -124,7 +124,7 @@ fn unescaped(text: &str) -> String {
     plain
 }
 
-/// Whether a value is the content of a file, put where its name belongs: it has several lines, or begins as a document
+/// Whether a value is the content of a file, passed where its name belongs: it has several lines, or begins as a document
 /// or a key does.
 pub fn is_content(text: &str) -> bool {
     let trimmed = text.trim();

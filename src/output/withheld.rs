@@ -1,5 +1,5 @@
-//! The last line of defence against secrets in messages: what is known to be secret in this run is replaced, wherever it
-//! stands. Results are not touched.
+//! Replaces what is known to be secret in this run, in every message, in case the code that made the message did not
+//! withhold it. Results are not changed.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use crate::cloud::{Error, may_be_secret};
 
 /// What takes the place of a secret.
 const PLACEHOLDER: &str = "[secret]";
-/// Shorter texts are no secrets, and stand in messages by chance.
+/// Shorter texts are not secrets, and appear in messages by chance.
 const SHORTEST: usize = 8;
 
 /// The secrets of one run.
@@ -22,8 +22,8 @@ impl std::fmt::Debug for Withheld {
 }
 
 impl Withheld {
-    /// Of the credentials in the environment, and of all that was given on the command line what may be a secret: each
-    /// argument, and what stands behind its equals signs.
+    /// The credentials in the environment, and those arguments of the command line, or parts of them after an equals
+    /// sign, that may be secrets.
     pub fn of<'a>(
         credentials: impl IntoIterator<Item = &'a str>,
         arguments: impl IntoIterator<Item = &'a str>,
@@ -58,7 +58,7 @@ impl Withheld {
     }
 }
 
-/// The lines of a value, as they are and as they stand in quotes. A message may show each by itself.
+/// The lines of a value, each as it is and as it is written in quotes: a message may show one alone.
 fn pieces(value: &str) -> Vec<String> {
     let lines = value.split(char::is_control).map(str::trim);
     let lines = lines.filter(|line| line.chars().count() >= SHORTEST);

@@ -4,6 +4,8 @@ mod aws;
 mod certificates;
 mod gcp;
 mod mock;
+mod network_address;
+mod unreachable;
 
 use std::sync::Arc;
 

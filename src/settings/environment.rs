@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::cloud::{Error, ProviderKind, Result, may_be_secret};
+use crate::cloud::{Error, ProviderKind, Result, may_be_secret, path_text};
 
-/// What the names of variables begin with that set something for cloudctl, the clouds' own tools or their SDKs.
+/// How the names begin of variables that set something for cloudctl, the clouds' own tools or their SDKs.
 const PREFIXES: [&str; 8] = [
     "AWS_",
     "CLOUDCTL_",
@@ -94,7 +94,7 @@ impl Environment {
         environment
     }
 
-    /// Refuses a variable whose value is not Unicode, which nothing could be made of, among those that begin so.
+    /// Refuses a variable whose value is not Unicode, among those for which `is_meant` holds.
     ///
     /// # Errors
     /// `InvalidSpec` that names the variable.
@@ -147,6 +147,15 @@ impl Environment {
         match below.and_then(|below| Some(self.home()?.join(below.trim_start_matches('/')))) {
             Some(path) => path,
             None => PathBuf::from(text),
+        }
+    }
+
+    /// A path as messages show it: `~` stands for the home folder, and what may be a secret is withheld.
+    pub fn shown_path(&self, path: &Path) -> String {
+        let home = self.home();
+        match home.as_deref().and_then(|home| path.strip_prefix(home).ok()) {
+            Some(below) => path_text(Path::new("~").join(below)),
+            None => path_text(path),
         }
     }
 

@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
+use super::file_text::{io_reason, utf8_text};
 use super::toml_text::{lines_of_keys, parse_toml};
 use crate::cloud::{Error, ProviderKind, Result, is_content, path_text, plain, quoted};
 
@@ -117,26 +118,25 @@ impl ConfigFile {
     /// # Errors
     /// `InvalidSpec` if it cannot be read, is not TOML, or has an unknown key; the message has the line and key.
     pub fn read(path: &Path, required: bool) -> Result<Self> {
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
+        let cannot = |why: String| {
+            Error::invalid(format!("cannot read the configuration file {}: {why}", path_text(path)))
+                .with_remedy("correct the file, or point CLOUDCTL_CONFIG at another")
+        };
+        let bytes = match std::fs::read(path) {
+            Ok(bytes) => bytes,
             // A home that is no folder, as service accounts have, has no file either.
             Err(error) if matches!(error.kind(), IoErrorKind::NotFound | IoErrorKind::NotADirectory) && !required => {
                 return Ok(Self::default());
             }
-            Err(error) => {
-                return Err(Error::invalid(format!(
-                    "cannot read the configuration file {}: {error}",
-                    path_text(path)
-                ))
-                .with_remedy("correct the file, or point CLOUDCTL_CONFIG at another"));
-            }
+            Err(error) => return Err(cannot(io_reason(&error))),
         };
-        let file: Self = parse_toml(&text, path_text(path)).map_err(|error| {
+        let text = utf8_text(&bytes).map_err(|not_text| cannot(not_text.to_string()))?;
+        let file: Self = parse_toml(text, path_text(path)).map_err(|error| {
             error
                 .with_remedy("correct that line of the configuration file; `cloudctl help context-file` lists the keys")
         })?;
         Ok(Self {
-            lines: lines_of_keys(&text),
+            lines: lines_of_keys(text),
             ..file
         })
     }

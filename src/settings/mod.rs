@@ -4,26 +4,30 @@
 mod clouds;
 mod environment;
 mod file;
+mod file_text;
+mod located;
 mod provider_choice;
 mod toml_text;
 mod vendor_page;
 mod vendor_setting;
 mod words;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
 pub use clouds::{AwsSettings, GcpSettings, MockSettings};
 pub use environment::{Environment, is_setting, is_setting_of};
 pub use file::{AwsEntry, ConfigFile, ContextEntry, GcpEntry, MockEntry};
+pub use file_text::{NotText, io_reason, utf8_text};
+pub use located::Located;
 pub use provider_choice::ProviderChoice;
 pub use toml_text::parse_toml;
 pub use vendor_page::{settings_page, settings_text};
 pub use vendor_setting::{ResolvedSetting, SettingPlace, Topic, Treatment, VendorSetting, refuse_unsupported};
 pub use words::one_of;
 
-use crate::cloud::{Error, ProviderKind, Result, path_text};
+use crate::cloud::{Error, ProviderKind, Result};
 
 /// The flags that mean the same under every verb.
 #[derive(Args, Clone, Debug, Default)]
@@ -194,7 +198,9 @@ impl Settings {
             setting.or(value, source)
         };
 
-        let shown_path = shown_path(config_path.as_deref(), &environment);
+        let shown_path = config_path
+            .as_deref()
+            .map_or(String::new(), |path| environment.shown_path(path));
         let in_file = |keys: &[&str]| Source::Context(config.place_of(&shown_path, keys));
         let context = with_variable(flag(&args.context, "--context"), "CLOUDCTL_CONTEXT")
             .or(config.current.clone(), in_file(&["current"]));
@@ -318,20 +324,6 @@ impl Settings {
             ProviderKind::Gcp => self.gcp.expect_project.value.as_deref(),
             ProviderKind::Mock => None,
         }
-    }
-}
-
-/// The path of the configuration file in messages, below the home folder as shells write it.
-fn shown_path(path: Option<&Path>, environment: &Environment) -> String {
-    let Some(path) = path else {
-        return String::new();
-    };
-    match environment
-        .home()
-        .and_then(|home| path.strip_prefix(home).ok().map(Path::to_path_buf))
-    {
-        Some(below) => format!("~/{}", path_text(below)),
-        None => path_text(path),
     }
 }
 

@@ -7,12 +7,12 @@ use crate::cloud::ProviderKind;
 type Tables<'a> = &'a [(ProviderKind, &'a [VendorSetting])];
 
 const INTRODUCTION: &str = "\
-cloudctl reads the settings of the AWS CLI, of gcloud and of their SDKs. Each setting below is either honoured, or
-refused: then the command ends with exit code 2 before any call, and the message names the setting. None is ignored.
+cloudctl reads the settings of the AWS CLI, of gcloud and of their SDKs. Each setting below either works as described, or
+is refused: the command ends with exit code 2 before any call, and the message names the setting. None is ignored.
 
-A flag of cloudctl goes before a CLOUDCTL_* variable, a variable before the context of cloudctl's own configuration
-file, and all of them before the settings below. Of these a variable goes before a file. A variable that is set to
-nothing counts as not set. `cloudctl context show` lists the values that hold, and where each is set.
+A flag of cloudctl goes before a CLOUDCTL_* variable, that variable before the context in cloudctl's configuration file,
+and all of them before the settings below. Of these, a variable goes before a file. An empty variable counts as not set.
+`cloudctl context show` lists the values in use, and where each is set.
 ";
 
 /// The page `docs/settings.md`.

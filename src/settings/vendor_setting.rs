@@ -1,6 +1,7 @@
-//! The settings of the clouds' own tools: what cloudctl does with each. A driver's table of them is what the
-//! documentation shows and what the tests walk, row by row.
+//! The settings of the clouds' own tools: what cloudctl does with each. The documentation is made from the drivers'
+//! tables of them, and the tests try every row.
 
+use super::Located;
 use crate::cloud::{Error, Result};
 
 /// One setting of a vendor's own tools.
@@ -16,7 +17,35 @@ pub struct VendorSetting {
     pub treatment: Treatment,
 }
 
-/// What a setting bears on.
+impl VendorSetting {
+    /// An environment variable.
+    pub const fn variable(topic: Topic, name: &'static str, treatment: Treatment) -> Self {
+        Self {
+            topic,
+            place: SettingPlace::Variable,
+            name,
+            treatment,
+        }
+    }
+
+    /// A key of a profile of AWS.
+    pub const fn key(topic: Topic, name: &'static str, treatment: Treatment) -> Self {
+        Self {
+            place: SettingPlace::AwsProfile,
+            ..Self::variable(topic, name, treatment)
+        }
+    }
+
+    /// A property of gcloud: `section/key`.
+    pub const fn property(topic: Topic, name: &'static str, treatment: Treatment) -> Self {
+        Self {
+            place: SettingPlace::GcloudProperty,
+            ..Self::variable(topic, name, treatment)
+        }
+    }
+}
+
+/// What a setting is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Topic {
     /// Who signs.
@@ -44,7 +73,7 @@ pub enum SettingPlace {
     GcloudProperty,
 }
 
-/// What cloudctl does with a setting. There is nothing between the two: none is ignored.
+/// What cloudctl does with a setting. There is no third way: none is ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Treatment {
     /// It has this effect.
@@ -62,6 +91,24 @@ pub struct ResolvedSetting {
     pub value: Option<String>,
     /// Where it came from: `variable AWS_PROFILE`, `~/.aws/config:12, [profile work]`, `default`.
     pub source: String,
+}
+
+impl ResolvedSetting {
+    /// The setting with this value; `otherwise` is the source where there is none.
+    pub fn of(name: &'static str, located: Option<Located>, otherwise: &str) -> Self {
+        match located {
+            Some(Located { value, source }) => Self {
+                name,
+                value: Some(value),
+                source,
+            },
+            None => Self {
+                name,
+                value: None,
+                source: otherwise.to_owned(),
+            },
+        }
+    }
 }
 
 /// Refuses settings that cannot be honoured. `source_of` says where a setting is set, if it is.

@@ -417,6 +417,22 @@ fn role_is_assumed_with_the_keys_of_its_source() {
 }
 
 #[test]
+fn role_of_the_profile_goes_before_the_token_of_the_environment() {
+    let emulator = ec2::Emulator::start();
+    let sts = Answers::start(200, assumed("AssumeRole", "ASIAROLEROLEROLEROLE"));
+    let mut sandbox = sandbox_at(&emulator.url());
+    sandbox
+        .set("AWS_ENDPOINT_URL_STS", &sts.url())
+        .set("AWS_PROFILE", "work")
+        .set("AWS_WEB_IDENTITY_TOKEN_FILE", "/var/run/absent")
+        .set("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/ci");
+    sandbox.write("home/.aws/config", ROLE);
+    sandbox.write("home/.aws/credentials", &format!("[default]\n{}", keys(ID)));
+    list(&sandbox).expect(0);
+    assert_eq!(signer(&emulator), "ASIAROLEROLEROLEROLE");
+}
+
+#[test]
 fn refused_role_is_told_in_words() {
     let emulator = ec2::Emulator::start();
     let words = "User: arn:aws:iam::123456789012:user/ada is not authorized to perform: sts:AssumeRole";

@@ -11,6 +11,7 @@ use super::spec_text::{Format, parse};
 use super::spec_values::Keyed;
 use crate::cloud::{Error, Result, path_text, quoted};
 use crate::context::Context;
+use crate::settings::{io_reason, utf8_text};
 
 /// More than anybody writes.
 const MOST_TEXT: u64 = 1024 * 1024;
@@ -32,21 +33,21 @@ impl SpecFile {
             false => (bytes_of(path), path_text(path)),
         };
         let bytes = bytes.map_err(|error| {
-            Error::invalid(format!("cannot read the spec file {shown}: {error}"))
+            Error::invalid(format!("cannot read the spec file {shown}: {}", io_reason(&error)))
                 .with_remedy("pass a file that is there and can be read, or - for standard input")
         })?;
         if bytes.len() as u64 > MOST_TEXT {
             return Err(Error::invalid(format!("the spec file {shown} is over 1 MiB"))
                 .with_remedy("split it: each file can have several VMs"));
         }
-        let text = String::from_utf8(bytes).map_err(|_| {
-            Error::invalid(format!("the spec file {shown} is not UTF-8 text")).with_remedy("save it as UTF-8")
+        let text = utf8_text(&bytes).map_err(|not_text| {
+            Error::invalid(format!("cannot read the spec file {shown}: {not_text}")).with_remedy("save it as UTF-8")
         })?;
         let folder = match is_input {
             true => PathBuf::new(),
             false => path.parent().map(Path::to_path_buf).unwrap_or_default(),
         };
-        of_text(&text, (!is_input).then_some(path), &shown, &folder)
+        of_text(text, (!is_input).then_some(path), &shown, &folder)
     }
 }
 
@@ -57,7 +58,6 @@ fn bytes_of(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 fn of_text(text: &str, path: Option<&Path>, shown: &str, folder: &Path) -> Result<Vec<SpecFile>> {
-    let text = text.trim_start_matches('\u{feff}');
     // A template or a pipe that came to nothing is no wish for a VM like any other.
     if text.trim().is_empty() {
         return Err(Error::invalid(format!("the spec file {shown} is empty"))

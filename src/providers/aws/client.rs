@@ -103,7 +103,7 @@ impl Clients {
     /// Another address of the price list than its own, and how long its calls are repeated.
     pub(super) async fn pricing(&self) -> (Option<String>, Patience) {
         let loaded = self.loaded().await;
-        let endpoint = loaded.endpoints.pricing.as_ref().map(|value| value.text.clone());
+        let endpoint = loaded.endpoints.pricing.as_ref().map(|setting| setting.value.clone());
         (endpoint, loaded.patience.clone())
     }
 
@@ -151,7 +151,7 @@ impl Clients {
         let config = config.build();
         let sts = StsClients {
             config: config.clone(),
-            endpoint: endpoints.sts.as_ref().map(|value| value.text.clone()),
+            endpoint: endpoints.sts.as_ref().map(|setting| setting.value.clone()),
             clock: self.clock.clone(),
             patience: patience.clone(),
         };
@@ -206,9 +206,9 @@ impl Clients {
             return Ok(Some(region.clone()));
         }
         if let Some(region) = configuration.region()? {
-            return Ok(Some(region.text));
+            return Ok(Some(region.value));
         }
-        // The SDK would ask the metadata service anywhere, and wait for it in vain anywhere but on EC2.
+        // The SDK would ask the metadata service anywhere, and outside EC2 wait until its time limit.
         if !metadata_may_be_asked(configuration)? {
             return Ok(None);
         }
@@ -244,7 +244,7 @@ impl Clients {
         let mut clients = self.by_region.lock().unwrap_or_else(PoisonError::into_inner);
         let client = clients.entry(region.to_owned()).or_insert_with(|| {
             let mut builder = aws_sdk_ec2::config::Builder::from(&loaded.config).region(Region::new(region.to_owned()));
-            builder.set_endpoint_url(loaded.endpoints.ec2.as_ref().map(|value| value.text.clone()));
+            builder.set_endpoint_url(loaded.endpoints.ec2.as_ref().map(|setting| setting.value.clone()));
             if let Some(error) = &loaded.refusal {
                 builder = builder.interceptor(Refusal(error.clone()));
             }
@@ -314,7 +314,7 @@ pub(super) fn any_region_near(settings: &Settings, home: Option<&str>) -> String
     }
 }
 
-/// What requests are dated by. Who turned the correction off gets none.
+/// The clock that requests are dated by: this machine's own if the correction of its time is turned off.
 pub(super) fn time_source(config: &SdkConfig, clock: &ServerTime) -> SharedTimeSource {
     match config.disable_clock_skew_correction() {
         Some(true) => SharedTimeSource::default(),

@@ -1,11 +1,11 @@
-//! AWS's own settings as they hold in this run: variables, then the profile in the shared files. The SDK reads none of
-//! them itself, so that each is checked, and named if it is wrong, before any call.
+//! AWS's own settings in this run: variables, then the profile in the shared files. They are read here and not by the
+//! SDK, so that each is checked before any call, and named if it is wrong.
 //!
 //! <https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html>
 
-use super::profile_files::{ProfileFiles, Section, Value, shown_name};
+use super::profile_files::{ProfileFiles, Section, shown_name};
 use crate::cloud::{Error, ErrorKind, Result, nearest, quoted};
-use crate::settings::{Environment, Settings};
+use crate::settings::{Environment, Located, Settings};
 
 /// The SDK puts this variable into a header of every call as it is.
 ///
@@ -28,17 +28,17 @@ fn check_execution_environment(environment: &Environment) -> Result<()> {
 const PROFILE_VARIABLES: [&str; 2] = ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"];
 const DEFAULT_PROFILE: &str = "default";
 
-/// Which profile holds.
+/// The profile of this run.
 #[derive(Clone, Debug)]
 pub(super) struct Profile {
     pub(super) name: String,
     /// What names it: `variable AWS_PROFILE`, `context work`, `default`.
     pub(super) source: String,
-    /// Whether a context names it. Then the keys in the environment do not count.
+    /// Whether a context names it. Then the keys in the environment are not used.
     pub(super) is_of_context: bool,
 }
 
-/// Variables and files, and the profile that holds.
+/// Variables, files, and the profile of this run.
 #[derive(Clone, Debug)]
 pub(super) struct Configuration {
     pub(super) environment: Environment,
@@ -84,10 +84,7 @@ impl Configuration {
         };
         let shown = shown_name(name);
         let message = format!("the AWS profile {shown}, which {source} names, does not exist: {looked_in}");
-        let error = Error::new(
-            ErrorKind::Unauthenticated,
-            message.replace("neither is it in", "it is neither in"),
-        );
+        let error = Error::new(ErrorKind::Unauthenticated, message);
         let is_meant =
             |(heading, _): &&(String, String)| heading == name || heading.strip_prefix("profile ") == Some(name);
         if let Some((_, place)) = self.files.misnamed.iter().find(is_meant) {
@@ -103,30 +100,26 @@ impl Configuration {
         }
     }
 
-    /// The keys of the profile that holds.
+    /// The keys of the profile of this run.
     pub(super) fn section(&self) -> Option<&Section> {
         self.files.profiles.get(&self.profile.name)
     }
 
     /// A variable, without white space around it.
-    pub(super) fn variable(&self, name: &str) -> Option<Value> {
-        let text = self.environment.get(name)?.trim();
-        (!text.is_empty()).then(|| Value {
-            text: text.to_owned(),
-            source: format!("variable {name}"),
-        })
+    pub(super) fn variable(&self, name: &str) -> Option<Located> {
+        Located::variable(&self.environment, name)
     }
 
-    /// A key of the profile that holds.
-    pub(super) fn key(&self, name: &str) -> Option<Value> {
-        self.section()?.get(name).map(|value| Value {
-            text: value.text.clone(),
-            source: format!("{}, [{}]", value.source, section_name(&self.profile.name)),
+    /// A key of the profile of this run.
+    pub(super) fn key(&self, name: &str) -> Option<Located> {
+        self.section()?.get(name).map(|setting| Located {
+            value: setting.value.clone(),
+            source: format!("{}, [{}]", setting.source, section_name(&self.profile.name)),
         })
     }
 
     /// The variable, else the key.
-    pub(super) fn setting(&self, variable: &str, key: &str) -> Option<Value> {
+    pub(super) fn setting(&self, variable: &str, key: &str) -> Option<Located> {
         self.variable(variable).or_else(|| self.key(key))
     }
 
@@ -134,14 +127,14 @@ impl Configuration {
     ///
     /// # Errors
     /// `InvalidSpec` for any other value.
-    pub(super) fn switch(&self, variable: &str, key: &str) -> Result<Option<(bool, Value)>> {
-        let Some(value) = self.setting(variable, key) else {
+    pub(super) fn switch(&self, variable: &str, key: &str) -> Result<Option<(bool, Located)>> {
+        let Some(setting) = self.setting(variable, key) else {
             return Ok(None);
         };
-        match value.text.to_ascii_lowercase().as_str() {
-            "true" => Ok(Some((true, value))),
-            "false" => Ok(Some((false, value))),
-            _ => Err(wrong(&value, key, "true or false")),
+        match setting.value.to_ascii_lowercase().as_str() {
+            "true" => Ok(Some((true, setting))),
+            "false" => Ok(Some((false, setting))),
+            _ => Err(wrong(&setting, key, "true or false")),
         }
     }
 
@@ -149,30 +142,32 @@ impl Configuration {
     ///
     /// # Errors
     /// `InvalidSpec` if it cannot be part of a host's name.
-    pub(super) fn region(&self) -> Result<Option<Value>> {
+    pub(super) fn region(&self) -> Result<Option<Located>> {
         let region = self
             .variable("AWS_REGION")
             .or_else(|| self.variable("AWS_DEFAULT_REGION"))
             .or_else(|| self.key("region"));
         match region {
-            Some(region) if !is_host_label(&region.text) => Err(wrong(&region, "region", "a region such as us-east-1")),
+            Some(region) if !is_host_label(&region.value) => {
+                Err(wrong(&region, "region", "a region such as us-east-1"))
+            }
             region => Ok(region),
         }
     }
 }
 
 /// A setting as messages name it: `AWS_REGION`, `~/.aws/config:2, [default]: region`.
-pub(super) fn name_of(value: &Value, key: &str) -> String {
-    match value.source.strip_prefix("variable ") {
+pub(super) fn name_of(setting: &Located, key: &str) -> String {
+    match setting.variable_name() {
         Some(variable) => variable.to_owned(),
-        None => format!("{}: {key}", value.source),
+        None => format!("{}: {key}", setting.source),
     }
 }
 
 /// The error for a setting whose value makes no sense.
-pub(super) fn wrong(value: &Value, key: &str, expected: &str) -> Error {
-    let name = name_of(value, key);
-    Error::invalid(format!("{name} is {}, which is not {expected}", quoted(&value.text)))
+pub(super) fn wrong(setting: &Located, key: &str, expected: &str) -> Error {
+    let name = name_of(setting, key);
+    Error::invalid(format!("{name} is {}, which is not {expected}", quoted(&setting.value)))
         .with_remedy("correct it, or unset it")
 }
 

@@ -10,21 +10,21 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
+use super::super::network_address::{has_valid_port, is_host, shown_address, shown_proxy};
 use super::configuration::{Configuration, name_of};
-use super::endpoints::{has_valid_port, is_host, shown_address};
-use super::profile_files::{Value, in_home, shown_path, words_of_io};
-use crate::cloud::{Error, ErrorKind, Result, path_text};
+use crate::cloud::{Error, Result, path_text};
 use crate::providers::certificates::has_system_authorities;
+use crate::settings::{Located, io_reason};
 
-/// The proxies, the hosts that go past them, and the authorities that are trusted.
+/// The proxies, the hosts that are reached without them, and the authorities that are trusted.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Connection {
     pub(super) http_proxy: Option<Proxy>,
     pub(super) https_proxy: Option<Proxy>,
     pub(super) past_proxy: PastProxy,
-    /// What says so.
-    pub(super) exceptions: Option<Value>,
-    /// PEM certificates instead of the system's, and where they are set.
+    /// What sets `past_proxy`.
+    pub(super) exceptions: Option<Located>,
+    /// What is trusted instead of the system's authorities.
     pub(super) authorities: Option<Authorities>,
     /// Why a variable gives no authorities in place of the system's; told only where there are none and one is needed.
     without_system: Option<Error>,
@@ -41,9 +41,7 @@ pub(super) struct Proxy {
 impl Proxy {
     /// Its address without user and password.
     pub(super) fn shown(&self) -> String {
-        let authority = self.uri.authority().map_or("", |authority| authority.as_str());
-        let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-        format!("{}://{host}", self.uri.scheme_str().unwrap_or("http"))
+        shown_proxy(&self.uri)
     }
 }
 
@@ -80,7 +78,7 @@ impl Connection {
             // The small letters count first, as in the AWS CLI and curl.
             http_proxy: proxy(["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"])?,
             https_proxy: proxy(["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"])?,
-            past_proxy: PastProxy::new(exceptions.as_ref().map_or("", |value| &value.text)),
+            past_proxy: PastProxy::new(exceptions.as_ref().map_or("", |setting| &setting.value)),
             exceptions,
             authorities: authorities(configuration)?,
             without_system: without_system(configuration),
@@ -122,32 +120,32 @@ impl Connection {
     }
 }
 
-fn proxy_of(value: &Value) -> Result<Proxy> {
+fn proxy_of(setting: &Located) -> Result<Proxy> {
     let refused = |why: &str| {
-        let shown = shown_address(&value.text);
-        Error::invalid(format!("{} is {shown}, which {why}", name_of(value, "")))
+        let shown = shown_address(&setting.value);
+        Error::invalid(format!("{} is {shown}, which {why}", name_of(setting, "")))
             .with_remedy("write it such as http://proxy.example.com:3128, or unset it")
     };
-    let text = match value.text.contains("://") {
-        true => value.text.clone(),
-        false => format!("http://{}", value.text),
+    let text = match setting.value.contains("://") {
+        true => setting.value.clone(),
+        false => format!("http://{}", setting.value),
     };
-    let uri: Uri = text.parse().map_err(|_| refused("is no address"))?;
+    let uri: Uri = text.parse().map_err(|_| refused("is not an address"))?;
     match uri.scheme_str() {
         Some("http" | "https") => {}
         Some(_) => return Err(refused("is a proxy of a kind that cloudctl does not support")),
-        None => return Err(refused("is no address")),
+        None => return Err(refused("is not an address")),
     }
     let authority = uri.authority().ok_or_else(|| refused("names no host"))?;
     if !is_host(authority.host()) {
         return Err(refused("names no host"));
     }
     if !has_valid_port(authority.as_str(), authority.host()) {
-        return Err(refused("has a port that is none"));
+        return Err(refused("has an invalid port"));
     }
     Ok(Proxy {
         uri,
-        source: value.source.clone(),
+        source: setting.source.clone(),
     })
 }
 
@@ -155,12 +153,12 @@ fn proxy_of(value: &Value) -> Result<Proxy> {
 ///
 /// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-gen-config.html>
 fn authorities(configuration: &Configuration) -> Result<Option<Authorities>> {
-    if let Some(value) = configuration.setting("AWS_CA_BUNDLE", "ca_bundle") {
-        return bundle(configuration, &value).map(Some);
+    if let Some(setting) = configuration.setting("AWS_CA_BUNDLE", "ca_bundle") {
+        return bundle(configuration, &setting).map(Some);
     }
     // As in botocore, which is made of `requests`.
-    if let Some(value) = configuration.variable("REQUESTS_CA_BUNDLE") {
-        return bundle(configuration, &value).map(Some);
+    if let Some(setting) = configuration.variable("REQUESTS_CA_BUNDLE") {
+        return bundle(configuration, &setting).map(Some);
     }
     Ok(None)
 }
@@ -171,7 +169,7 @@ fn without_system(configuration: &Configuration) -> Option<Error> {
     let environment = &configuration.environment;
     if let Some(path) = environment.get("SSL_CERT_FILE") {
         let error = read_bundle(Path::new(path)).err()?;
-        let shown = shown_path(Path::new(path), environment);
+        let shown = environment.shown_path(Path::new(path));
         let message = format!("SSL_CERT_FILE: cannot trust the certificates in {shown}: {error}");
         return Some(Error::invalid(message));
     }
@@ -180,25 +178,25 @@ fn without_system(configuration: &Configuration) -> Option<Error> {
     Some(Error::invalid(message))
 }
 
-fn bundle(configuration: &Configuration, value: &Value) -> Result<Authorities> {
-    let name = name_of(value, "ca_bundle");
-    let path = in_home(&value.text, &configuration.environment);
+fn bundle(configuration: &Configuration, setting: &Located) -> Result<Authorities> {
+    let name = name_of(setting, "ca_bundle");
+    let path = configuration.environment.path(&setting.value);
     let pem = read_bundle(&path).map_err(|why| {
-        let shown = shown_path(&path, &configuration.environment);
+        let shown = configuration.environment.shown_path(&path);
         Error::invalid(format!("{name}: cannot trust the certificates in {shown}: {why}"))
             .with_remedy("name a file of PEM certificates")
     })?;
     Ok(Authorities {
         pem,
         file: path_text(&path),
-        source: value.source.clone(),
+        source: setting.source.clone(),
         name,
     })
 }
 
 /// The PEM text of a file that has certificates in it; else why not.
 fn read_bundle(path: &Path) -> Result<Vec<u8>, String> {
-    let pem = std::fs::read(path).map_err(|error| words_of_io(&error))?;
+    let pem = std::fs::read(path).map_err(|error| io_reason(&error))?;
     // The reader of PEM would pass over a first certificate behind a byte order mark.
     let pem = pem
         .strip_prefix("\u{feff}".as_bytes())
@@ -215,35 +213,30 @@ fn read_bundle(path: &Path) -> Result<Vec<u8>, String> {
     }
 }
 
-/// The error for when no authority is trusted that a server's certificate is of.
-pub(super) fn unknown_authority(server: &str, authorities: Option<&Authorities>) -> (ErrorKind, String, String) {
-    let message = format!("the certificate of {server} is of an unknown authority");
-    let remedy = match authorities {
+/// What to do about a server whose certificate is of an authority that is not trusted.
+pub(super) fn how_to_trust(authorities: Option<&Authorities>) -> String {
+    match authorities {
         None => "if you trust it, name its certificate with AWS_CA_BUNDLE, or with ca_bundle in the profile".to_owned(),
         Some(trusted) => format!(
             "only the authorities in {}, which {} names, are trusted: add the one of this server",
             trusted.file, trusted.name
         ),
-    };
-    (ErrorKind::InvalidSpec, message, remedy)
+    }
 }
 
-/// The error for a server that shows the certificate of an authority as its own.
-pub(super) fn own_authority(server: &str, authorities: Option<&Authorities>) -> (ErrorKind, String, String) {
-    let message =
-        format!("the certificate of {server} is of an unknown authority: it is self-signed, as an authority's own");
+/// What to do about a server that shows the certificate of an authority as its own.
+pub(super) fn how_to_replace(authorities: Option<&Authorities>) -> String {
     let make = "give the server a certificate that is no authority's itself (CA:FALSE)";
-    let remedy = match authorities {
+    match authorities {
         None => format!("{make}, and name its authority with AWS_CA_BUNDLE, or with ca_bundle in the profile"),
         Some(trusted) => format!(
             "{make}, of an authority in {}, which {} names",
             trusted.file, trusted.name
         ),
-    };
-    (ErrorKind::InvalidSpec, message, remedy)
+    }
 }
 
-/// The hosts that no proxy is asked for, as curl reads them, and address ranges.
+/// The hosts that are reached without a proxy: a list as curl reads it, and address ranges.
 ///
 /// <https://everything.curl.dev/usingcurl/proxies/env.html>
 #[derive(Clone, Debug, Default)]
@@ -361,8 +354,8 @@ mod tests {
     #[test]
     fn proxy_is_checked_and_its_password_hidden() {
         let proxy = |text: &str| {
-            proxy_of(&Value {
-                text: text.to_owned(),
+            proxy_of(&Located {
+                value: text.to_owned(),
                 source: "variable HTTPS_PROXY".to_owned(),
             })
         };

@@ -1,4 +1,4 @@
-//! Where credentials come from, in the AWS CLI's order: found without a call, so that `context show` can tell it.
+//! Where credentials come from, in the AWS CLI's order. This takes no call, so that `context show` can show it.
 //!
 //! <https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-authentication.html>
 
@@ -9,8 +9,9 @@ use http::Uri;
 use super::client::on_ec2;
 use super::configuration::{Configuration, is_host_label, section_name, wrong};
 use super::endpoints::{address_problem, check_single_sign_on};
-use super::profile_files::{Section, Value, shown_name};
+use super::profile_files::{Section, shown_name};
 use crate::cloud::{Error, ErrorKind, Result};
+use crate::settings::Located;
 
 const NO_KEYS_REMEDY: &str = "sign in with `aws configure` or `aws sso login`, or set AWS_PROFILE";
 
@@ -26,15 +27,15 @@ pub(super) enum CredentialSource {
     WebIdentity(WebIdentity),
     Sso {
         profile: String,
-        account: Value,
-        role: Value,
-        start_url: Value,
-        region: Value,
+        account: Located,
+        role: Located,
+        start_url: Located,
+        region: Located,
         session: Option<String>,
     },
     Process {
         profile: String,
-        command: Value,
+        command: Located,
     },
     Container,
     InstanceMetadata,
@@ -44,11 +45,11 @@ pub(super) enum CredentialSource {
 #[derive(Clone, Debug)]
 pub(super) struct Role {
     pub(super) profile: String,
-    pub(super) arn: Value,
+    pub(super) arn: Located,
     pub(super) external_id: Option<String>,
     pub(super) session_name: Option<String>,
     pub(super) seconds: Option<i32>,
-    pub(super) mfa_serial: Option<Value>,
+    pub(super) mfa_serial: Option<Located>,
     pub(super) source: CredentialSource,
 }
 
@@ -56,8 +57,8 @@ pub(super) struct Role {
 #[derive(Clone, Debug)]
 pub(super) struct WebIdentity {
     pub(super) profile: Option<String>,
-    pub(super) arn: Value,
-    pub(super) token_file: Value,
+    pub(super) arn: Located,
+    pub(super) token_file: Located,
     pub(super) session_name: Option<String>,
 }
 
@@ -71,7 +72,7 @@ impl fmt::Display for CredentialSource {
                 formatter,
                 "profile {}: assume role {} with {}",
                 shown_name(&role.profile),
-                role.arn.text,
+                role.arn.value,
                 role.source
             ),
             Self::WebIdentity(identity) => match &identity.profile {
@@ -79,12 +80,12 @@ impl fmt::Display for CredentialSource {
                     formatter,
                     "profile {}: assume role {} with a web identity token",
                     shown_name(profile),
-                    identity.arn.text
+                    identity.arn.value
                 ),
                 None => write!(
                     formatter,
                     "environment: assume role {} with a web identity token",
-                    identity.arn.text
+                    identity.arn.value
                 ),
             },
             Self::Sso {
@@ -93,8 +94,8 @@ impl fmt::Display for CredentialSource {
                 formatter,
                 "profile {}: single sign-on as {} in {}",
                 shown_name(profile),
-                role.text,
-                account.text
+                role.value,
+                account.value
             ),
             Self::Process { profile, .. } => write!(formatter, "profile {}: credential_process", shown_name(profile)),
             Self::Container => formatter.write_str("container"),
@@ -106,11 +107,11 @@ impl fmt::Display for CredentialSource {
 impl CredentialSource {
     /// Where it is set, for `context show`.
     pub(super) fn place(&self, configuration: &Configuration) -> String {
-        let key = |value: &Value, profile: &str| format!("{}, [{}]", value.source, section_name(profile));
+        let key = |setting: &Located, profile: &str| format!("{}, [{}]", setting.source, section_name(profile));
         match self {
             Self::Environment => "variable AWS_ACCESS_KEY_ID".to_owned(),
             Self::Keys { profile, section } => match section.get("aws_access_key_id") {
-                Some(value) => key(value, profile),
+                Some(setting) => key(setting, profile),
                 None => section_name(profile),
             },
             Self::Role(role) => key(&role.arn, &role.profile),
@@ -121,14 +122,14 @@ impl CredentialSource {
             Self::Sso { profile, role, .. } => key(role, profile),
             Self::Process { profile, command } => key(command, profile),
             Self::Container => match configuration.variable("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") {
-                Some(value) => value.source,
+                Some(setting) => setting.source,
                 None => "variable AWS_CONTAINER_CREDENTIALS_FULL_URI".to_owned(),
             },
             Self::InstanceMetadata => "this machine".to_owned(),
         }
     }
 
-    /// The source that holds in this run.
+    /// The source of this run.
     ///
     /// # Errors
     /// `Unauthenticated` if there is none, or one that lacks a part; `InvalidSpec` for values that make no sense.
@@ -170,18 +171,11 @@ impl CredentialSource {
                 .with_remedy("set both"));
             }
         }
-        let is_role =
-            |section: &&Section| section.get("role_arn").is_some() && section.get("web_identity_token_file").is_none();
-        if configuration.section().filter(is_role).is_some() && !has_web_identity(configuration) {
-            return Self::of_profile(configuration, &profile.name, &mut Vec::new());
-        }
-        if has_web_identity(configuration) {
+        // Only a role of the profile goes before the token that variables name, as in the AWS CLI.
+        if has_web_identity(configuration) && !configuration.section().is_some_and(assumes_role) {
             return web_identity_of_environment(configuration).map(Some);
         }
-        match configuration.section() {
-            Some(_) => Self::of_profile(configuration, &profile.name, &mut Vec::new()),
-            None => Ok(None),
-        }
+        Self::of_profile(configuration, &profile.name, &mut Vec::new())
     }
 
     /// The source that a profile names. `seen` are the profiles that led here.
@@ -214,13 +208,10 @@ impl CredentialSource {
             return Self::role(configuration, name, section, arn, seen).map(Some);
         }
         const SSO: [&str; 4] = ["sso_session", "sso_start_url", "sso_account_id", "sso_role_name"];
-        if section.get_any(&SSO).is_some() {
+        if section.has_any(&SSO) {
             return sso(configuration, name, section).map(Some);
         }
-        if section
-            .get_any(&["aws_access_key_id", "aws_secret_access_key"])
-            .is_some()
-        {
+        if section.has_any(&["aws_access_key_id", "aws_secret_access_key"]) {
             return Ok(Some(Self::keys(profile, section)?));
         }
         let process = section.get("credential_process").cloned();
@@ -232,8 +223,8 @@ impl CredentialSource {
             ("aws_access_key_id", "aws_secret_access_key"),
             ("aws_secret_access_key", "aws_access_key_id"),
         ] {
-            if let (Some(value), None) = (section.get(key), section.get(other)) {
-                let message = format!("{}: {key} is set, and {other} is not", value.source);
+            if let (Some(setting), None) = (section.get(key), section.get(other)) {
+                let message = format!("{}: {key} is set, and {other} is not", setting.source);
                 return Err(Error::new(ErrorKind::Unauthenticated, message)
                     .with_remedy(format!("add {other} to the profile {}", shown_name(&profile))));
             }
@@ -248,76 +239,92 @@ impl CredentialSource {
         configuration: &Configuration,
         name: &str,
         section: &Section,
-        arn: &Value,
+        arn: &Located,
         seen: &mut Vec<String>,
     ) -> Result<Self> {
-        let shown = shown_name(name);
-        let source = match (section.get("source_profile"), section.get("credential_source")) {
-            (Some(source), Some(other)) => {
-                let message = format!(
-                    "{} and {}: both source_profile and credential_source are set",
-                    source.source, other.source
-                );
-                return Err(Error::invalid(message).with_remedy("remove one of them"));
-            }
-            (None, None) => {
-                let message = format!(
-                    "{}: the profile {shown} has a role, and no source of credentials for it",
-                    arn.source
-                );
-                return Err(Error::new(ErrorKind::Unauthenticated, message)
-                    .with_remedy("add source_profile, credential_source or web_identity_token_file"));
-            }
-            (Some(source), None) => {
-                if !configuration.files.profiles.contains_key(&source.text) {
-                    return Err(configuration.no_profile(&source.text, &format!("{}, source_profile,", source.source)));
-                }
-                Self::of_profile(configuration, &source.text, seen)?.ok_or_else(|| {
-                    let message = format!(
-                        "the AWS profile {}, which {} names as source_profile, has no credentials",
-                        shown_name(&source.text),
-                        source.source
-                    );
-                    Error::new(ErrorKind::Unauthenticated, message).with_remedy(NO_KEYS_REMEDY)
-                })?
-            }
-            (None, Some(source)) => match source.text.to_ascii_lowercase().as_str() {
-                "environment" => Self::Environment,
-                "ec2instancemetadata" => Self::InstanceMetadata,
-                "ecscontainer" => Self::Container,
-                _ => {
-                    let sources = "one of Environment, Ec2InstanceMetadata and EcsContainer";
-                    return Err(wrong(source, "credential_source", sources));
-                }
-            },
-        };
-        let seconds = match section.get("duration_seconds") {
-            None => None,
-            Some(value) => match value.text.parse::<i32>() {
-                Ok(seconds) if (900..=43_200).contains(&seconds) => Some(seconds),
-                _ => {
-                    return Err(wrong(
-                        value,
-                        "duration_seconds",
-                        "a number of seconds from 900 to 43200",
-                    ));
-                }
-            },
-        };
         Ok(Self::Role(Box::new(Role {
             profile: name.to_owned(),
             arn: arn.clone(),
             external_id: text(section, "external_id"),
             session_name: text(section, "role_session_name"),
-            seconds,
+            seconds: seconds_of_role(section)?,
             mfa_serial: section.get("mfa_serial").cloned(),
-            source,
+            source: Self::behind_role(configuration, name, section, arn, seen)?,
         })))
+    }
+
+    /// Whose credentials assume the role of a profile.
+    fn behind_role(
+        configuration: &Configuration,
+        name: &str,
+        section: &Section,
+        arn: &Located,
+        seen: &mut Vec<String>,
+    ) -> Result<Self> {
+        match (section.get("source_profile"), section.get("credential_source")) {
+            (Some(source), Some(other)) => {
+                let message = format!(
+                    "{} and {}: both source_profile and credential_source are set",
+                    source.source, other.source
+                );
+                Err(Error::invalid(message).with_remedy("remove one of them"))
+            }
+            (None, None) => {
+                let message = format!(
+                    "{}: the profile {} has a role, and no source of credentials for it",
+                    arn.source,
+                    shown_name(name)
+                );
+                Err(Error::new(ErrorKind::Unauthenticated, message)
+                    .with_remedy("add source_profile, credential_source or web_identity_token_file"))
+            }
+            (Some(source), None) => {
+                if !configuration.files.profiles.contains_key(&source.value) {
+                    return Err(configuration.no_profile(&source.value, &format!("{}, source_profile,", source.source)));
+                }
+                Self::of_profile(configuration, &source.value, seen)?.ok_or_else(|| {
+                    let message = format!(
+                        "the AWS profile {}, which {} names as source_profile, has no credentials",
+                        shown_name(&source.value),
+                        source.source
+                    );
+                    Error::new(ErrorKind::Unauthenticated, message).with_remedy(NO_KEYS_REMEDY)
+                })
+            }
+            (None, Some(source)) => match source.value.to_ascii_lowercase().as_str() {
+                "environment" => Ok(Self::Environment),
+                "ec2instancemetadata" => Ok(Self::InstanceMetadata),
+                "ecscontainer" => Ok(Self::Container),
+                _ => {
+                    let sources = "one of Environment, Ec2InstanceMetadata and EcsContainer";
+                    Err(wrong(source, "credential_source", sources))
+                }
+            },
+        }
+    }
+}
+
+/// How long a role is assumed for, if the profile says.
+fn seconds_of_role(section: &Section) -> Result<Option<i32>> {
+    const KEY: &str = "duration_seconds";
+    let Some(setting) = section.get(KEY) else {
+        return Ok(None);
+    };
+    match setting.value.parse() {
+        Ok(seconds) if (900..=43_200).contains(&seconds) => Ok(Some(seconds)),
+        _ => Err(wrong(setting, KEY, "a number of seconds from 900 to 43200")),
     }
 }
 
 fn text(section: &Section, key: &str) -> Option<String> {
-    section.get(key).map(|value| value.text.clone())
+    section.get(key).map(|setting| setting.value.clone())
+}
+
+/// Whether a profile says whose credentials assume its role.
+fn assumes_role(section: &Section) -> bool {
+    section.has_any(&["role_arn"])
+        && section.has_any(&["source_profile", "credential_source"])
+        && !section.has_any(&["web_identity_token_file"])
 }
 
 fn has_web_identity(configuration: &Configuration) -> bool {
@@ -337,7 +344,7 @@ fn web_identity_of_environment(configuration: &Configuration) -> Result<Credenti
         arn: arn.ok_or_else(|| lacks("AWS_ROLE_ARN"))?,
         session_name: configuration
             .setting("AWS_ROLE_SESSION_NAME", "role_session_name")
-            .map(|value| value.text),
+            .map(|setting| setting.value),
     }))
 }
 
@@ -345,11 +352,11 @@ fn sso(configuration: &Configuration, name: &str, section: &Section) -> Result<C
     let session = section.get("sso_session");
     let shared = match session {
         None => None,
-        Some(value) => match configuration.files.sso_sessions.get(&value.text) {
+        Some(setting) => match configuration.files.sso_sessions.get(&setting.value) {
             Some(shared) => Some(shared),
             None => {
-                let missing = shown_name(&value.text);
-                let message = format!("{}: the section [sso-session {missing}] does not exist", value.source);
+                let missing = shown_name(&setting.value);
+                let message = format!("{}: the section [sso-session {missing}] does not exist", setting.source);
                 return Err(
                     Error::new(ErrorKind::Unauthenticated, message).with_remedy("make it with `aws configure sso`")
                 );
@@ -357,8 +364,8 @@ fn sso(configuration: &Configuration, name: &str, section: &Section) -> Result<C
         },
     };
     let need = |key: &str| {
-        let value = shared.and_then(|shared| shared.get(key)).or_else(|| section.get(key));
-        value.cloned().ok_or_else(|| {
+        let setting = shared.and_then(|shared| shared.get(key)).or_else(|| section.get(key));
+        setting.cloned().ok_or_else(|| {
             let message = format!(
                 "the AWS profile {} signs in with SSO, and lacks {key}",
                 shown_name(name)
@@ -367,7 +374,7 @@ fn sso(configuration: &Configuration, name: &str, section: &Section) -> Result<C
         })
     };
     let region = need("sso_region")?;
-    if !is_host_label(&region.text) {
+    if !is_host_label(&region.value) {
         return Err(wrong(&region, "sso_region", "a region such as us-east-1"));
     }
     check_single_sign_on(configuration)?;
@@ -377,7 +384,7 @@ fn sso(configuration: &Configuration, name: &str, section: &Section) -> Result<C
         role: need("sso_role_name")?,
         start_url: need("sso_start_url")?,
         region,
-        session: session.map(|value| value.text.clone()),
+        session: session.map(|setting| setting.value.clone()),
     })
 }
 
@@ -402,17 +409,17 @@ pub(super) fn is_container(configuration: &Configuration) -> Result<bool> {
             );
         }
     }
-    if let Some(value) = &relative {
+    if let Some(setting) = &relative {
         let is_path =
-            value.text.starts_with('/') && value.text.parse::<Uri>().is_ok_and(|uri| uri.authority().is_none());
+            setting.value.starts_with('/') && setting.value.parse::<Uri>().is_ok_and(|uri| uri.authority().is_none());
         if !is_path {
-            return Err(wrong(value, "", "a path such as /v2/credentials/…"));
+            return Err(wrong(setting, "", "a path such as /v2/credentials/…"));
         }
-    } else if let Some(value) = &full {
-        let address = value.text.split(['?', '#']).next().unwrap_or_default();
-        if address_problem(address).is_some() || value.text.parse::<Uri>().is_err() {
+    } else if let Some(setting) = &full {
+        let address = setting.value.split(['?', '#']).next().unwrap_or_default();
+        if address_problem(address).is_some() || setting.value.parse::<Uri>().is_err() {
             return Err(wrong(
-                value,
+                setting,
                 "",
                 "an address such as http://169.254.170.23/v1/credentials",
             ));
@@ -424,15 +431,18 @@ pub(super) fn is_container(configuration: &Configuration) -> Result<bool> {
 /// Whether the metadata service is switched off.
 fn is_metadata_disabled(configuration: &Configuration) -> bool {
     let disabled = configuration.variable("AWS_EC2_METADATA_DISABLED");
-    disabled.is_some_and(|value| value.text.eq_ignore_ascii_case("true"))
+    disabled.is_some_and(|setting| setting.value.eq_ignore_ascii_case("true"))
 }
 
 /// Whether this machine is an EC2 instance, or another address of the metadata service is set.
 pub(super) fn metadata_may_be_asked(configuration: &Configuration) -> Result<bool> {
     let endpoint = configuration.setting("AWS_EC2_METADATA_SERVICE_ENDPOINT", "ec2_metadata_service_endpoint");
-    if let Some(value) = endpoint.as_ref().filter(|value| address_problem(&value.text).is_some()) {
+    if let Some(setting) = endpoint
+        .as_ref()
+        .filter(|setting| address_problem(&setting.value).is_some())
+    {
         return Err(wrong(
-            value,
+            setting,
             "ec2_metadata_service_endpoint",
             "an address such as http://169.254.169.254",
         ));

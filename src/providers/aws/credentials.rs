@@ -1,6 +1,7 @@
 //! Gets credentials from their source, checks that they can be sent, and says in words why it cannot get them. The
-//! SDK's own chain would send what comes, panic at a line end in it, and tell an error in its own debug form.
+//! SDK's own chain does not check them, panics at a line end in them, and shows errors in their debug form.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,13 +18,14 @@ use aws_credential_types::provider::{ProvideCredentials, Result as ProviderResul
 use aws_sdk_sts::types::Credentials as StsCredentials;
 use futures_util::future::BoxFuture;
 
-use super::configuration::{Configuration, wrong};
+use super::configuration::{Configuration, name_of, wrong};
 use super::credential_source::{CredentialSource, Role, WebIdentity};
 use super::error::{Call, root_words, translate};
 use super::partition::Partition;
-use super::profile_files::{Section, Value, in_home, shown_name, shown_path, words_of_io};
+use super::profile_files::{Section, shown_name};
 use super::sts::StsClients;
-use crate::cloud::{Error, ErrorKind, Result};
+use crate::cloud::{Error, ErrorKind, Result, plain};
+use crate::settings::io_reason;
 
 /// What a session is called in the cloud's logs unless the profile says.
 const SESSION_NAME: &str = "cloudctl";
@@ -31,7 +33,7 @@ const LONGEST_SECONDS: u32 = 600;
 /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_Credentials.html>
 const LONGEST_KEY_ID: usize = 128;
 const LONGEST_SECRET: usize = 1024;
-/// AWS sets no bound, but what its servers take of headers is bounded.
+/// AWS documents no limit, but its servers limit the length of headers.
 const LONGEST_TOKEN: usize = 16 * 1024;
 
 /// Gives the SDK the credentials of this run.
@@ -41,7 +43,7 @@ pub(super) struct CredentialsOfRun {
     pub(super) sts: StsClients,
     /// Goes through a proxy where one is set.
     pub(super) provider: ProviderConfig,
-    /// Goes past every proxy: for what is asked on this machine or its network alone.
+    /// Uses no proxy: for what is asked on this machine or in its network.
     pub(super) direct: ProviderConfig,
     /// The region for calls that are about none.
     pub(super) region: String,
@@ -80,10 +82,10 @@ impl CredentialsOfRun {
                 } => {
                     let mut builder = SsoBuilder::new()
                         .configure(&self.provider)
-                        .account_id(&account.text)
-                        .role_name(&role.text)
-                        .start_url(&start_url.text)
-                        .region(Region::new(region.text.clone()));
+                        .account_id(&account.value)
+                        .role_name(&role.value)
+                        .start_url(&start_url.value)
+                        .region(Region::new(region.value.clone()));
                     builder.set_session_name(session.clone());
                     let name = format!("single sign-on of the AWS profile {}", shown_name(profile));
                     let remedy = format!("sign in with `aws sso login --profile {}`", shell_word(profile));
@@ -95,7 +97,7 @@ impl CredentialsOfRun {
                         shown_name(profile),
                         command.source
                     );
-                    let provider = CredentialProcessProvider::new(command.text.clone());
+                    let provider = CredentialProcessProvider::new(command.value.clone());
                     let remedy = "run that command by itself, and see what it prints";
                     fetched(provider.provide_credentials().await, &name, remedy)
                 }
@@ -107,8 +109,8 @@ impl CredentialsOfRun {
 
     fn of_environment(&self) -> Result<Credentials> {
         let part = |name: &str| {
-            let value = self.configuration.variable(name)?;
-            Some(Part::new(&value.text, name))
+            let setting = self.configuration.variable(name)?;
+            Some(Part::new(&setting.value, name))
         };
         let need = |name: &str| {
             part(name).ok_or_else(|| {
@@ -124,19 +126,20 @@ impl CredentialsOfRun {
 
     async fn of_role(&self, role: &Role) -> Result<Credentials> {
         let own = self.get(&role.source).await?;
-        let region = self.region_for(&role.arn.text);
+        let region = self.region_for(&role.arn.value);
         let answer = self
             .sts
             .client(&region, Some(own))
             .assume_role()
-            .role_arn(&role.arn.text)
+            .role_arn(&role.arn.value)
             .role_session_name(role.session_name.as_deref().unwrap_or(SESSION_NAME))
             .set_external_id(role.external_id.clone())
             .set_duration_seconds(role.seconds)
             .send()
             .await;
         let shown = shown_name(&role.profile);
-        let attempted = format!("cannot assume the role {} of the AWS profile {shown}", role.arn.text);
+        let arn = plain(&role.arn.value);
+        let attempted = format!("cannot assume the role {arn} of the AWS profile {shown}");
         let output = answer.map_err(|error| {
             let error = translate(&error, Call::Read, &attempted, &region);
             match &role.mfa_serial {
@@ -149,7 +152,8 @@ impl CredentialsOfRun {
                     error
                         .context(format!(
                             "the profile asks for MFA ({}: mfa_serial {}), which cloudctl cannot ask for",
-                            serial.source, serial.text
+                            serial.source,
+                            plain(&serial.value)
                         ))
                         .with_remedy(format!(
                             "get temporary credentials first: eval \"$({command} --format env)\""
@@ -169,30 +173,30 @@ impl CredentialsOfRun {
 
     async fn of_web_identity(&self, identity: &WebIdentity) -> Result<Credentials> {
         let environment = &self.configuration.environment;
-        let path = in_home(&identity.token_file.text, environment);
+        let path = environment.path(&identity.token_file.value);
         let named = match &identity.profile {
-            None => identity.token_file.source.trim_start_matches("variable ").to_owned(),
+            None => name_of(&identity.token_file, "web_identity_token_file"),
             Some(_) => format!("web_identity_token_file ({})", identity.token_file.source),
         };
         let refused = |why: &str| {
             let message = format!(
                 "cannot read the token file {}, which {named} names: {why}",
-                shown_path(&path, environment)
+                environment.shown_path(&path)
             );
             Error::new(ErrorKind::Unauthenticated, message).with_remedy(format!("correct {named}, or unset it"))
         };
-        let token = std::fs::read(&path).map_err(|error| refused(&words_of_io(&error)))?;
+        let token = std::fs::read(&path).map_err(|error| refused(&io_reason(&error)))?;
         let token = String::from_utf8(token).map_err(|_| refused("it is not text"))?;
         let token = token.trim();
         if token.is_empty() {
             return Err(refused("it is empty"));
         }
-        let region = self.region_for(&identity.arn.text);
+        let region = self.region_for(&identity.arn.value);
         let answer = self
             .sts
             .client(&region, None)
             .assume_role_with_web_identity()
-            .role_arn(&identity.arn.text)
+            .role_arn(&identity.arn.value)
             .role_session_name(identity.session_name.as_deref().unwrap_or(SESSION_NAME))
             .web_identity_token(token)
             .send()
@@ -203,7 +207,7 @@ impl CredentialsOfRun {
         };
         let attempted = format!(
             "cannot assume the role {}{by} with the token that {named} names",
-            identity.arn.text
+            plain(&identity.arn.value)
         );
         let output = answer.map_err(|error| {
             let error = translate(&error, Call::Read, &attempted, &region);
@@ -231,11 +235,11 @@ impl CredentialsOfRun {
         };
         if let Some(file) = configuration.environment.get(TOKEN_FILE) {
             let refused = |why: &str| {
-                let shown = shown_path(std::path::Path::new(file), &configuration.environment);
+                let shown = configuration.environment.shown_path(Path::new(file));
                 let message = format!("cannot use the token file {shown}, which {TOKEN_FILE} names: {why}");
                 Error::new(ErrorKind::Unauthenticated, message).with_remedy(format!("correct {TOKEN_FILE}"))
             };
-            let token = std::fs::read(file).map_err(|error| refused(&words_of_io(&error)))?;
+            let token = std::fs::read(file).map_err(|error| refused(&io_reason(&error)))?;
             if token.iter().any(u8::is_ascii_control) {
                 return Err(refused("the token has a line end in it, which no header takes"));
             }
@@ -279,35 +283,35 @@ impl CredentialsOfRun {
 pub(super) fn metadata_client(configuration: &Configuration, provider: &ProviderConfig) -> Result<imds::Client> {
     let mut builder = imds::Client::builder().configure(provider);
     let endpoint = configuration.setting("AWS_EC2_METADATA_SERVICE_ENDPOINT", "ec2_metadata_service_endpoint");
-    if let Some(value) = endpoint {
+    if let Some(setting) = endpoint {
         let refused = |_| {
             wrong(
-                &value,
+                &setting,
                 "ec2_metadata_service_endpoint",
                 "an address such as http://169.254.169.254",
             )
         };
-        builder = builder.endpoint(&value.text).map_err(refused)?;
+        builder = builder.endpoint(&setting.value).map_err(refused)?;
     }
     let mode = configuration.setting(
         "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE",
         "ec2_metadata_service_endpoint_mode",
     );
-    if let Some(value) = mode {
-        let mode = match value.text.to_ascii_lowercase().as_str() {
+    if let Some(setting) = mode {
+        let mode = match setting.value.to_ascii_lowercase().as_str() {
             "ipv4" => EndpointMode::IpV4,
             "ipv6" => EndpointMode::IpV6,
-            _ => return Err(wrong(&value, "ec2_metadata_service_endpoint_mode", "IPv4 or IPv6")),
+            _ => return Err(wrong(&setting, "ec2_metadata_service_endpoint_mode", "IPv4 or IPv6")),
         };
         builder = builder.endpoint_mode(mode);
     }
     let number = |variable: &str, key: &str| {
-        let Some(value) = configuration.setting(variable, key) else {
+        let Some(setting) = configuration.setting(variable, key) else {
             return Ok(None);
         };
-        match value.text.parse::<u32>() {
+        match setting.value.parse::<u32>() {
             Ok(number) if (1..=LONGEST_SECONDS).contains(&number) => Ok(Some(number)),
-            _ => Err(wrong(&value, key, "a number from 1 to 600")),
+            _ => Err(wrong(&setting, key, "a number from 1 to 600")),
         }
     };
     if let Some(seconds) = number("AWS_METADATA_SERVICE_TIMEOUT", "metadata_service_timeout")? {
@@ -334,11 +338,11 @@ impl Part {
         }
     }
 
-    /// What no header takes is refused: the SDK would panic. `most` is the longest that AWS could mean, in bytes.
+    /// Refuses what cannot be sent in a header: the SDK would panic. `most` is the longest that AWS could give, in bytes.
     fn check(&self, most: usize) -> Result<()> {
         let refused = |why: &str| {
             Err(Error::new(ErrorKind::Unauthenticated, format!("{} {why}", self.name))
-                .with_remedy("copy it anew, on one line and without anything around it"))
+                .with_remedy("copy it again, on one line and without anything around it"))
         };
         if self.text.is_empty() {
             return refused("is empty");
@@ -381,10 +385,10 @@ fn of_parts(id: Part, secret: Part, token: Option<Part>) -> Result<Credentials> 
 
 fn of_keys(profile: &str, section: &Section) -> Result<Credentials> {
     let part = |key: &str| {
-        let value: &Value = section.get(key)?;
+        let setting = section.get(key)?;
         Some(Part::new(
-            &value.text,
-            format!("{key} of the AWS profile {} ({})", shown_name(profile), value.source),
+            &setting.value,
+            format!("{key} of the AWS profile {} ({})", shown_name(profile), setting.source),
         ))
     };
     let need = |key: &str| {

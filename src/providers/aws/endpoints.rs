@@ -4,9 +4,11 @@
 
 use http::Uri;
 
+use super::super::network_address::{has_valid_port, is_host, shown_address};
 use super::configuration::{Configuration, name_of};
-use super::profile_files::{Value, shown_name};
-use crate::cloud::{Error, Result, may_be_secret, quoted};
+use super::profile_files::shown_name;
+use crate::cloud::{Error, Result};
+use crate::settings::Located;
 
 /// The services that are called, by the end of their variables' names, and by their keys in a `services` section.
 pub(super) const SERVICES: [(&str, &str); 3] = [("EC2", "ec2"), ("STS", "sts"), ("PRICING", "pricing")];
@@ -16,20 +18,20 @@ const SSO_SERVICES: [(&str, &str); 2] = [("SSO", "sso"), ("SSO_OIDC", "sso_oidc"
 /// An address for each service that has one.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Endpoints {
-    pub(super) ec2: Option<Value>,
-    pub(super) sts: Option<Value>,
-    pub(super) pricing: Option<Value>,
-    pub(super) use_fips: Option<Value>,
-    pub(super) use_dual_stack: Option<Value>,
+    pub(super) ec2: Option<Located>,
+    pub(super) sts: Option<Located>,
+    pub(super) pricing: Option<Located>,
+    pub(super) use_fips: Option<Located>,
+    pub(super) use_dual_stack: Option<Located>,
 }
 
 impl Endpoints {
     /// Finds and checks them.
     ///
     /// # Errors
-    /// `InvalidSpec` that names the setting, for an address that is none, or one that another setting excludes.
+    /// `InvalidSpec` that names the setting, for what is not an address, or one that another setting excludes.
     pub(super) fn of(configuration: &Configuration) -> Result<Self> {
-        let on = |switch: Option<(bool, Value)>| switch.and_then(|(is_on, value)| is_on.then_some(value));
+        let on = |switch: Option<(bool, Located)>| switch.and_then(|(is_on, setting)| is_on.then_some(setting));
         let ignored = configuration.switch("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "ignore_configured_endpoint_urls")?;
         let use_fips = on(configuration.switch("AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint")?);
         let use_dual_stack = on(configuration.switch("AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint")?);
@@ -47,8 +49,8 @@ impl Endpoints {
         endpoints.pricing = pricing?;
         for (variable, key) in SSO_SERVICES {
             refuse_in_services(configuration, key)?;
-            if let Some(value) = configuration.variable(&format!("AWS_ENDPOINT_URL_{variable}")) {
-                check(&value)?;
+            if let Some(setting) = configuration.variable(&format!("AWS_ENDPOINT_URL_{variable}")) {
+                check(&setting)?;
             }
         }
         let custom = [&endpoints.ec2, &endpoints.sts, &endpoints.pricing]
@@ -109,46 +111,46 @@ pub(super) fn check_single_sign_on(configuration: &Configuration) -> Result<()> 
 }
 
 /// The address for a service: its own variable, the variable for all, its own key, the key for all.
-fn endpoint(configuration: &Configuration, variable: &str, key: &str) -> Result<Option<Value>> {
-    let value = configuration
+fn endpoint(configuration: &Configuration, variable: &str, key: &str) -> Result<Option<Located>> {
+    let setting = configuration
         .variable(&format!("AWS_ENDPOINT_URL_{variable}"))
         .or_else(|| configuration.variable("AWS_ENDPOINT_URL"));
-    let value = match value {
-        Some(value) => Some(value),
+    let setting = match setting {
+        Some(setting) => Some(setting),
         None => in_services(configuration, key)?.or_else(|| configuration.key("endpoint_url")),
     };
-    if let Some(value) = &value {
-        check(value)?;
+    if let Some(setting) = &setting {
+        check(setting)?;
     }
-    Ok(value)
+    Ok(setting)
 }
 
 /// What the `services` section that the profile names says of a service.
-fn in_services(configuration: &Configuration, key: &str) -> Result<Option<Value>> {
+fn in_services(configuration: &Configuration, key: &str) -> Result<Option<Located>> {
     let Some(named) = configuration.key("services") else {
         return Ok(None);
     };
-    let Some(section) = configuration.files.services.get(&named.text) else {
-        let name = shown_name(&named.text);
+    let Some(section) = configuration.files.services.get(&named.value) else {
+        let name = shown_name(&named.value);
         let message = format!(
             "{}: services names the section {name}, which does not exist",
             named.source
         );
         return Err(Error::invalid(message).with_remedy(format!("add a section [services {name}]")));
     };
-    Ok(section.get_nested(key, "endpoint_url").map(|value| Value {
-        text: value.text.clone(),
-        source: format!("{}, [services {}]", value.source, named.text),
+    Ok(section.get_nested(key, "endpoint_url").map(|setting| Located {
+        value: setting.value.clone(),
+        source: format!("{}, [services {}]", setting.source, named.value),
     }))
 }
 
 fn refuse_in_services(configuration: &Configuration, key: &str) -> Result<()> {
     match in_services(configuration, key)? {
         None => Ok(()),
-        Some(value) => {
+        Some(setting) => {
             let message = format!(
                 "{} sets the address of {key}, which cloudctl does not support there",
-                value.source
+                setting.source
             );
             let variable = format!("AWS_ENDPOINT_URL_{}", key.to_uppercase());
             Err(Error::invalid(message).with_remedy(format!("set the variable {variable} instead")))
@@ -157,13 +159,13 @@ fn refuse_in_services(configuration: &Configuration, key: &str) -> Result<()> {
 }
 
 /// Whether it is an address: scheme, host, perhaps port and path, and nothing else.
-fn check(value: &Value) -> Result<()> {
+fn check(setting: &Located) -> Result<()> {
     let refused = |why: &str| {
-        let shown = shown_address(&value.text);
-        Error::invalid(format!("{} is {shown}, which {why}", name_of(value, "endpoint_url")))
+        let shown = shown_address(&setting.value);
+        Error::invalid(format!("{} is {shown}, which {why}", name_of(setting, "endpoint_url")))
             .with_remedy("write it such as http://localhost:4566 or https://ec2.us-east-1.amazonaws.com")
     };
-    match address_problem(&value.text) {
+    match address_problem(&setting.value) {
         Some(why) => Err(refused(why)),
         None => Ok(()),
     }
@@ -178,7 +180,7 @@ pub(super) fn address_problem(text: &str) -> Option<&'static str> {
         None => return Some("has no scheme: it begins with neither http:// nor https://"),
     }
     let Ok(uri) = text.parse::<Uri>() else {
-        return Some("is no address");
+        return Some("is not an address");
     };
     let Some(authority) = uri.authority() else {
         return Some("names no host");
@@ -190,56 +192,12 @@ pub(super) fn address_problem(text: &str) -> Option<&'static str> {
         return Some("names no host");
     }
     if !has_valid_port(authority.as_str(), authority.host()) {
-        return Some("has a port that is none");
+        return Some("has an invalid port");
     }
     if text.contains(['?', '#']) {
         return Some("has more in it than a path");
     }
     None
-}
-
-/// Whether a host is an address in brackets, or a name.
-pub(super) fn is_host(host: &str) -> bool {
-    match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
-        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
-        None => {
-            let label = |label: &str| {
-                !label.is_empty()
-                    && label
-                        .bytes()
-                        .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
-            };
-            host.len() <= 253 && host.strip_suffix('.').unwrap_or(host).split('.').all(label)
-        }
-    }
-}
-
-/// Whether what stands behind the host is nothing, or a port.
-pub(super) fn has_valid_port(authority: &str, host: &str) -> bool {
-    let behind_user = authority.rsplit_once('@').map_or(authority, |(_, behind)| behind);
-    match behind_user.strip_prefix(host) {
-        Some("") => true,
-        Some(rest) => {
-            let port = rest.strip_prefix(':').and_then(|port| port.parse::<u16>().ok());
-            port.is_some_and(|port| port > 0)
-        }
-        None => false,
-    }
-}
-
-/// An address without the user and password that it may have.
-pub(super) fn shown_address(text: &str) -> String {
-    let shown = match text.rsplit_once('@') {
-        Some((before, after)) => {
-            let scheme = before.split_once("://").map_or("", |(scheme, _)| scheme);
-            match scheme.is_empty() || may_be_secret(scheme) {
-                true => format!("…@{after}"),
-                false => format!("{scheme}://…@{after}"),
-            }
-        }
-        None => text.to_owned(),
-    };
-    quoted(&shown)
 }
 
 #[cfg(test)]
@@ -280,15 +238,5 @@ mod tests {
         ] {
             assert!(address_problem(bad).is_some(), "{bad}");
         }
-    }
-
-    #[test]
-    fn password_in_an_address_is_not_shown() {
-        assert_eq!(
-            shown_address("http://ada:hunter2@proxy:3128"),
-            "\"http://…@proxy:3128\""
-        );
-        assert_eq!(shown_address("ada:hun@ter2@proxy:3128"), "\"…@proxy:3128\"");
-        assert_eq!(shown_address("localhost:4566"), "\"localhost:4566\"");
     }
 }

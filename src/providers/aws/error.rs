@@ -12,6 +12,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_types::error::ErrorMetadata;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
+use super::super::unreachable::links;
 use super::codes::{kind_of, kind_of_code, kind_of_status, remedy_of};
 use super::server_time::remedy_of_clock;
 use super::unreachable::Unreachable;
@@ -172,14 +173,6 @@ where
     Wanted: StdError + 'static,
 {
     links(error).find_map(|error| error.downcast_ref())
-}
-
-/// An error and its causes. An `io::Error` hides what it was made of from `source`.
-pub(super) fn links<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |&error| match error.downcast_ref::<std::io::Error>() {
-        Some(io) => io.get_ref().map(|inner| inner as &(dyn StdError + 'static)),
-        None => error.source(),
-    })
 }
 
 /// What the innermost error says, which mostly is the real cause. An answer of a cloud is told by its code and words: its

@@ -1,7 +1,11 @@
-//! Only aws has this file: the SDK's HTTP client, with some differences. Its connector is built on first use: the SDK
-//! builds one when a client is made, which loads the TLS roots, and throws it away. And an answer that was cut short is
-//! an error: the SDK reads half a list as a whole one. And of each answer it is heard what time it is, and mended what
-//! its reader of XML would stumble over. The Compute Engine SDK takes no client of ours.
+//! Only aws has this file: the SDK's HTTP client, with some differences.
+//!
+//! - A connector is built on first use: the SDK builds one when a client is made, which loads the TLS roots, and drops it.
+//! - An answer that was cut short is an error: the SDK reads half a list as a whole one.
+//! - The clock is set by the date of each answer, and XML that the SDK's parser would refuse is repaired.
+//! - Proxies and certificate authorities are those of [`Connection`].
+//!
+//! The Compute Engine SDK takes no HTTP client.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -102,29 +102,29 @@ impl Patience {
     pub(super) fn of(configuration: &Configuration) -> Result<Self> {
         let (failures, source) = match configuration.setting("AWS_MAX_ATTEMPTS", "max_attempts") {
             None => (OTHER_FAILURES, "default".to_owned()),
-            Some(value) => match value.text.parse::<u32>() {
-                Ok(attempts) if attempts > 0 => (attempts.min(MOST_ATTEMPTS), value.source),
-                _ => return Err(wrong(&value, "max_attempts", "a number from 1 on")),
+            Some(setting) => match setting.value.parse::<u32>() {
+                Ok(attempts) if attempts > 0 => (attempts.min(MOST_ATTEMPTS), setting.source),
+                _ => return Err(wrong(&setting, "max_attempts", "a number from 1 on")),
             },
         };
         let is_adaptive = match configuration.setting("AWS_RETRY_MODE", "retry_mode") {
             None => false,
-            Some(value) => match value.text.to_ascii_lowercase().as_str() {
+            Some(setting) => match setting.value.to_ascii_lowercase().as_str() {
                 "standard" | "legacy" => false,
                 "adaptive" => true,
-                _ => return Err(wrong(&value, "retry_mode", "one of standard, adaptive and legacy")),
+                _ => return Err(wrong(&setting, "retry_mode", "one of standard, adaptive and legacy")),
             },
         };
         // https://docs.aws.amazon.com/sdkref/latest/guide/feature-smart-config-defaults.html
         let connect = match configuration.setting("AWS_DEFAULTS_MODE", "defaults_mode") {
             None => CONNECT_TIMEOUT,
-            Some(value) => match value.text.to_ascii_lowercase().as_str() {
+            Some(setting) => match setting.value.to_ascii_lowercase().as_str() {
                 "standard" | "legacy" | "cross-region" | "auto" => CONNECT_TIMEOUT,
                 "in-region" => Duration::from_millis(1_100),
                 "mobile" => Duration::from_secs(30),
                 _ => {
                     let modes = "one of standard, in-region, cross-region, mobile, auto and legacy";
-                    return Err(wrong(&value, "defaults_mode", modes));
+                    return Err(wrong(&setting, "defaults_mode", modes));
                 }
             },
         };

@@ -4,38 +4,30 @@
 //! <https://docs.aws.amazon.com/sdkref/latest/guide/file-format.html>
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
 use crate::cloud::{Error, ErrorKind, Result, may_be_secret, path_text, quoted};
-use crate::settings::Environment;
-
-/// A value and where it is set: `variable AWS_REGION`, `~/.aws/config:12`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Value {
-    pub(super) text: String,
-    pub(super) source: String,
-}
+use crate::settings::{Environment, Located, NotText, io_reason, utf8_text};
 
 /// The keys of a section, with those of both files for a profile.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Section {
-    keys: BTreeMap<String, Value>,
+    keys: BTreeMap<String, Located>,
     /// Indented keys below a key without a value: `ec2.endpoint_url`.
-    nested: BTreeMap<(String, String), Value>,
+    nested: BTreeMap<(String, String), Located>,
 }
 
 impl Section {
-    pub(super) fn get(&self, key: &str) -> Option<&Value> {
-        self.keys.get(key).filter(|value| !value.text.is_empty())
+    pub(super) fn get(&self, key: &str) -> Option<&Located> {
+        self.keys.get(key).filter(|setting| !setting.value.is_empty())
     }
 
-    pub(super) fn get_nested(&self, key: &str, below: &str) -> Option<&Value> {
-        let value = self.nested.get(&(key.to_owned(), below.to_owned()));
-        value.filter(|value| !value.text.is_empty())
+    pub(super) fn get_nested(&self, key: &str, below: &str) -> Option<&Located> {
+        let setting = self.nested.get(&(key.to_owned(), below.to_owned()));
+        setting.filter(|setting| !setting.value.is_empty())
     }
 
-    pub(super) fn get_any<'a>(&'a self, keys: &[&'a str]) -> Option<(&'a str, &'a Value)> {
-        keys.iter().find_map(|key| Some((*key, self.get(key)?)))
+    pub(super) fn has_any(&self, keys: &[&str]) -> bool {
+        keys.iter().any(|key| self.get(key).is_some())
     }
 
     fn merge(&mut self, other: Self) {
@@ -52,7 +44,7 @@ pub(super) struct ProfileFiles {
     pub(super) services: BTreeMap<String, Section>,
     /// The files that were looked for, as they are shown.
     pub(super) looked_in: Vec<String>,
-    /// Sections of the configuration file that are no profile for want of the word `profile` or of quotes, and where.
+    /// Sections of the configuration file that lack the word `profile` or quotes, and so are no profile, and where.
     pub(super) misnamed: Vec<(String, String)>,
 }
 
@@ -80,11 +72,11 @@ impl ProfileFiles {
                     return Err(Error::new(ErrorKind::Unauthenticated, message)
                         .with_remedy(format!("write the content to a file, and point {variable} at the file")));
                 }
-                Some(path) => Some(in_home(&with_variables(path, environment), environment)),
+                Some(path) => Some(environment.path(&with_variables(path, environment))),
                 None => environment.home().map(|home| home.join(under_home)),
             };
             let Some(path) = path else { continue };
-            let shown = shown_path(&path, environment);
+            let shown = environment.shown_path(&path);
             files.looked_in.push(shown.clone());
             let bytes = match std::fs::read(&path) {
                 Ok(bytes) => bytes,
@@ -95,12 +87,12 @@ impl ProfileFiles {
                         Some(_) => format!(", which {variable} names"),
                         None => String::new(),
                     };
-                    let message = format!("cannot read {shown}{by}: {}", words_of_io(&error));
+                    let message = format!("cannot read {shown}{by}: {}", io_reason(&error));
                     return Err(Error::new(ErrorKind::Unauthenticated, message)
                         .with_remedy(format!("name a readable file with {variable}, or unset it")));
                 }
             };
-            files.parse(&text_of(&bytes, &shown)?, &shown, kind)?;
+            files.parse(text_of(&bytes, &shown)?, &shown, kind)?;
         }
         Ok(files)
     }
@@ -131,15 +123,15 @@ impl ProfileFiles {
                 key = None;
                 continue;
             }
-            let (name, value) = trimmed
+            let (name, text) = trimmed
                 .split_once(['=', ':'])
                 .ok_or_else(|| wrong("neither a section, a comment nor a key with a value"))?;
             let name = name.trim().to_lowercase();
             let Some((_, section)) = sections.last_mut() else {
                 return Err(wrong("a key stands before the first section"));
             };
-            let text = without_comment(value).to_owned();
-            section.keys.insert(name.clone(), Value { text, source });
+            let value = without_comment(text).to_owned();
+            section.keys.insert(name.clone(), Located { value, source });
             key = Some(name);
         }
         // `[profile default]` counts more than `[default]`, wherever it stands.
@@ -159,22 +151,23 @@ impl ProfileFiles {
 impl Section {
     /// Takes an indented line: a key of its own below a key without a value, else more of the value.
     fn go_on(&mut self, key: &str, line: &str, source: &str) -> Result<(), &'static str> {
-        let Some(value) = self.keys.get_mut(key) else {
+        let Some(setting) = self.keys.get_mut(key) else {
             return Ok(());
         };
-        if !value.text.is_empty() {
-            value.text.push('\n');
-            value.text.push_str(line);
+        if !setting.value.is_empty() {
+            setting.value.push('\n');
+            setting.value.push_str(line);
             return Ok(());
         }
         let (name, below) = line
             .split_once(['=', ':'])
             .ok_or("an indented line without a key and a value")?;
-        let value = Value {
-            text: without_comment(below).to_owned(),
+        let setting = Located {
+            value: without_comment(below).to_owned(),
             source: source.to_owned(),
         };
-        self.nested.insert((key.to_owned(), name.trim().to_lowercase()), value);
+        self.nested
+            .insert((key.to_owned(), name.trim().to_lowercase()), setting);
         Ok(())
     }
 }
@@ -243,22 +236,6 @@ fn without_comment(value: &str) -> &str {
     value.trim()
 }
 
-/// A file's text, without the byte order mark that some editors put at its start.
-fn text_of(bytes: &[u8], file: &str) -> Result<String> {
-    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
-        return Err(Error::invalid(format!("{file} is UTF-16 text")).with_remedy("save it as UTF-8"));
-    }
-    let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Ok(text.to_owned()),
-        Err(error) => {
-            let before = &bytes[..error.valid_up_to()];
-            let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-            Err(Error::invalid(format!("{file}:{line}: not UTF-8 text")).with_remedy("save it as UTF-8"))
-        }
-    }
-}
-
 /// A path in which `$NAME` and `${NAME}` stand for variables, as in the AWS CLI; those that are not set are left as they
 /// are.
 fn with_variables(path: &str, environment: &Environment) -> String {
@@ -278,33 +255,15 @@ fn with_variables(path: &str, environment: &Environment) -> String {
     expanded
 }
 
-/// A path in which `~/` stands for the home folder.
-pub(super) fn in_home(path: &str, environment: &Environment) -> PathBuf {
-    match (path.strip_prefix("~/"), environment.home()) {
-        (Some(rest), Some(home)) => home.join(rest),
-        _ => PathBuf::from(path),
-    }
-}
-
-/// A path as it is shown: with `~` for the home folder.
-pub(super) fn shown_path(path: &Path, environment: &Environment) -> String {
-    let below = environment
-        .home()
-        .and_then(|home| Some(path.strip_prefix(home).ok()?.to_owned()));
-    match below {
-        Some(below) => path_text(Path::new("~").join(below)),
-        None => path_text(path),
-    }
-}
-
-/// Why a file could not be read, in words.
-pub(super) fn words_of_io(error: &std::io::Error) -> String {
-    match error.kind() {
-        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
-        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        std::io::ErrorKind::IsADirectory => "it is a folder".to_owned(),
-        _ => error.to_string(),
-    }
+/// A file's text; `file` is how messages name it.
+fn text_of<'a>(bytes: &'a [u8], file: &str) -> Result<&'a str> {
+    utf8_text(bytes).map_err(|not_text| {
+        let message = match not_text {
+            NotText::Utf16 => format!("{file} is UTF-16 text"),
+            NotText::Line(line) => format!("{file}:{line}: not UTF-8 text"),
+        };
+        Error::invalid(message).with_remedy("save it as UTF-8")
+    })
 }
 
 /// A profile's name as it is shown.
@@ -327,7 +286,7 @@ mod tests {
         let text = "[profile \"dev team\"]\nregion=a\n[profile 'x']\nregion=b\n[profile dév]\nregion: c\n[profile a b]\n[other]\n";
         let files = parsed(text, FileKind::Config);
         for (name, region) in [("dev team", "a"), ("x", "b"), ("dév", "c")] {
-            assert_eq!(files.profiles[name].get("region").unwrap().text, region, "{name}");
+            assert_eq!(files.profiles[name].get("region").unwrap().value, region, "{name}");
         }
         assert_eq!(
             files.misnamed,
@@ -346,18 +305,18 @@ mod tests {
         let text = "# c\n[default]\nregion = eu-west-1 # near\ncredential_process = run 'a#b'\n\n[profile default]\nregion = x\n";
         let files = parsed(text, FileKind::Config);
         let region = files.profiles["default"].get("region").unwrap();
-        assert_eq!((region.text.as_str(), region.source.as_str()), ("x", "config:7"));
+        assert_eq!((region.value.as_str(), region.source.as_str()), ("x", "config:7"));
         let process = files.profiles["default"].get("credential_process").unwrap();
-        assert_eq!(process.text, "run 'a#b'");
+        assert_eq!(process.value, "run 'a#b'");
     }
 
     #[test]
     fn services_have_indented_keys() {
         let text = "[services local]\nec2 =\n  endpoint_url = http://127.0.0.1:1\nsts =\n  endpoint_url = http://127.0.0.1:2\n";
         let files = parsed(text, FileKind::Config);
-        let value = files.services["local"].get_nested("sts", "endpoint_url").unwrap();
+        let setting = files.services["local"].get_nested("sts", "endpoint_url").unwrap();
         assert_eq!(
-            (value.text.as_str(), value.source.as_str()),
+            (setting.value.as_str(), setting.source.as_str()),
             ("http://127.0.0.1:2", "config:5")
         );
     }

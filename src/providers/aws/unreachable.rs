@@ -1,4 +1,4 @@
-//! Why a server could not be reached or did not answer, told apart by the types of errors, with its address.
+//! Why a server of AWS could not be reached or did not answer, with its address.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -8,12 +8,12 @@ use std::time::Duration;
 use aws_smithy_runtime_api::client::dns::ResolveDnsError;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use http::Uri;
-use rustls::{AlertDescription, CertificateError, Error as TlsError};
+use rustls::Error as TlsError;
 
-use super::connection::{Authorities, Proxy};
-use super::error::links;
+use super::super::unreachable::{TlsProblem, io_reason, links, tls_problem};
+use super::connection::{self, Authorities, Proxy};
+use super::error::root_words;
 use crate::cloud::ErrorKind;
-use crate::providers::certificates::{is_authority_itself, words_of_certificate};
 
 /// What hyper-util says of a proxy that answers with HTTP status 407: the type of that error is not public.
 const PASSWORD_WANTED: &str = "tunnel error: proxy authorization required";
@@ -89,7 +89,7 @@ pub(super) fn silent(server: &Server, time: Duration) -> ConnectorError {
     ConnectorError::timeout(unreachable.into())
 }
 
-/// The error for what no repetition can cure, in words and with the next step.
+/// The error for what would fail again in the same way, in words and with the next step.
 pub(super) fn refused(reason: String, remedy: String) -> ConnectorError {
     let unreachable = Unreachable {
         reason,
@@ -115,7 +115,7 @@ fn words_of_password(server: &Server) -> (String, String) {
     (reason, remedy.to_owned())
 }
 
-/// The error with its reason in words. What a repetition cannot cure is not repeated.
+/// The error with its reason in words. What would fail again in the same way is not retried.
 pub(super) fn explained(error: ConnectorError, server: &Server, authorities: Option<&Authorities>) -> ConnectorError {
     if links(&error).any(|link| link.is::<Unreachable>()) {
         return error;
@@ -160,19 +160,16 @@ fn reason(
         return (reason, ErrorKind::InvalidSpec, Some(remedy));
     }
     let io = links(error).find_map(|link| link.downcast_ref::<std::io::Error>().map(std::io::Error::kind));
-    match io {
-        Some(IoErrorKind::ConnectionRefused) => return network(format!("connection refused by {next}")),
-        Some(IoErrorKind::HostUnreachable | IoErrorKind::NetworkUnreachable) => {
-            return network(format!("there is no way through the network to {next}"));
-        }
-        _ if error.is_timeout() => return network(format!("no connection to {next} in time")),
-        Some(IoErrorKind::ConnectionReset | IoErrorKind::ConnectionAborted | IoErrorKind::BrokenPipe) => {
-            return network(format!("the connection to {next} was reset"));
-        }
-        Some(IoErrorKind::UnexpectedEof) => return network(format!("the connection to {next} was closed too early")),
-        _ => {}
+    if let Some(reason) = io.and_then(|kind| io_reason(kind, &next)) {
+        return network(reason);
     }
-    let root = super::error::root_words(error);
+    if error.is_timeout() {
+        return network(format!("no connection to {next} in time"));
+    }
+    if io == Some(IoErrorKind::UnexpectedEof) {
+        return network(format!("the connection to {next} was closed too early"));
+    }
+    let root = root_words(error);
     match &server.proxy {
         Some(proxy) => network(format!(
             "no connection to {} through the proxy {proxy}: {root}",
@@ -183,57 +180,21 @@ fn reason(
 }
 
 fn of_tls(error: &TlsError, server: &Server, authorities: Option<&Authorities>) -> (String, ErrorKind, Option<String>) {
-    let address = &server.address;
-    let wrong = |reason: String, remedy: &str| (reason, ErrorKind::InvalidSpec, Some(remedy.to_owned()));
-    match error {
-        TlsError::InvalidCertificate(CertificateError::UnknownIssuer) => {
-            let (kind, reason, remedy) = super::connection::unknown_authority(address, authorities);
-            (reason, kind, Some(remedy))
-        }
-        TlsError::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => wrong(
-            format!("the certificate of {address} has expired"),
-            "have it renewed, or set this machine's clock if it is wrong",
+    match tls_problem(error, &server.address) {
+        TlsProblem::UnknownAuthority => (
+            format!("the certificate of {} is of an unknown authority", server.address),
+            ErrorKind::InvalidSpec,
+            Some(connection::how_to_trust(authorities)),
         ),
-        TlsError::InvalidCertificate(CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. }) => {
-            wrong(
-                format!("the certificate of {address} does not hold yet"),
-                "set this machine's clock if it is wrong",
-            )
-        }
-        TlsError::InvalidCertificate(
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-        ) => wrong(
-            format!("the certificate of {address} is for another name"),
-            "use the name that the certificate is for",
-        ),
-        TlsError::InvalidCertificate(certificate) if is_authority_itself(certificate) => {
-            let (kind, reason, remedy) = super::connection::own_authority(address, authorities);
-            (reason, kind, Some(remedy))
-        }
-        TlsError::InvalidCertificate(other) => wrong(
+        TlsProblem::OwnAuthority => (
             format!(
-                "the certificate of {address} is not valid: {}",
-                words_of_certificate(other)
+                "the certificate of {} is of an unknown authority: it is self-signed, as an authority's own",
+                server.address
             ),
-            "have it replaced",
+            ErrorKind::InvalidSpec,
+            Some(connection::how_to_replace(authorities)),
         ),
-        TlsError::PeerIncompatible(_)
-        | TlsError::AlertReceived(AlertDescription::ProtocolVersion | AlertDescription::HandshakeFailure) => wrong(
-            format!("{address} has no version of TLS and no cipher that cloudctl speaks"),
-            "have the server speak TLS 1.2 or 1.3",
-        ),
-        TlsError::AlertReceived(AlertDescription::CertificateRequired) => wrong(
-            format!("{address} asks for a certificate of the caller, and cloudctl has none to show"),
-            "use an address that needs none",
-        ),
-        TlsError::InvalidMessage(_) => wrong(
-            format!("{address} does not speak TLS"),
-            "write its address with http://, if that is meant, or correct its port",
-        ),
-        other => (
-            format!("no TLS connection to {address}: {other}"),
-            ErrorKind::Network,
-            None,
-        ),
+        TlsProblem::Permanent(reason, remedy) => (reason, ErrorKind::InvalidSpec, Some(remedy.to_owned())),
+        TlsProblem::Passing(reason) => (reason, ErrorKind::Network, None),
     }
 }

@@ -1,4 +1,4 @@
-//! The settings of the AWS CLI and SDKs that bear on EC2, and what cloudctl does with each.
+//! The settings of the AWS CLI and SDKs that matter for EC2, and what cloudctl does with each.
 //!
 //! <https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html>
 
@@ -8,423 +8,426 @@ use super::connection::{Connection, Proxy};
 use super::credential_source::CredentialSource;
 use super::endpoints::Endpoints;
 use super::patience::Patience;
-use super::profile_files::Value;
 use crate::cloud::{Error, Result, quoted};
-use crate::settings::{ResolvedSetting, SettingPlace, Settings, Topic, Treatment, VendorSetting, refuse_unsupported};
-
-const fn variable(topic: Topic, name: &'static str, effect: &'static str) -> VendorSetting {
-    VendorSetting {
-        topic,
-        place: SettingPlace::Variable,
-        name,
-        treatment: Treatment::Honoured(effect),
-    }
-}
-
-const fn key(topic: Topic, name: &'static str, effect: &'static str) -> VendorSetting {
-    VendorSetting {
-        place: SettingPlace::AwsProfile,
-        ..variable(topic, name, effect)
-    }
-}
-
-const fn refused_variable(topic: Topic, name: &'static str, instead: &'static str) -> VendorSetting {
-    VendorSetting {
-        treatment: Treatment::Refused(instead),
-        ..variable(topic, name, instead)
-    }
-}
-
-const fn refused_key(topic: Topic, name: &'static str, instead: &'static str) -> VendorSetting {
-    VendorSetting {
-        treatment: Treatment::Refused(instead),
-        ..key(topic, name, instead)
-    }
-}
+use crate::settings::{
+    Located, ResolvedSetting, SettingPlace, Settings, Topic, Treatment, VendorSetting, refuse_unsupported,
+};
 
 /// All of them, by topic.
-pub(in crate::providers) const VENDOR_SETTINGS: &[VendorSetting] = &[
-    variable(
-        Topic::Credentials,
-        "AWS_PROFILE",
-        "the profile that holds; one that does not exist is an error",
-    ),
-    variable(
-        Topic::Credentials,
-        "AWS_DEFAULT_PROFILE",
-        "the same; an error if AWS_PROFILE names another",
-    ),
-    variable(Topic::Credentials, "AWS_CONFIG_FILE", "where the configuration file is"),
-    variable(
-        Topic::Credentials,
-        "AWS_SHARED_CREDENTIALS_FILE",
-        "where the credentials file is",
-    ),
-    variable(
-        Topic::Credentials,
-        "AWS_ACCESS_KEY_ID",
-        "signs, before every profile but that of a context",
-    ),
-    variable(
-        Topic::Credentials,
-        "AWS_SECRET_ACCESS_KEY",
-        "signs, with AWS_ACCESS_KEY_ID",
-    ),
-    variable(Topic::Credentials, "AWS_SESSION_TOKEN", "is sent with temporary keys"),
-    variable(
-        Topic::Credentials,
-        "AWS_SECURITY_TOKEN",
-        "the older name of AWS_SESSION_TOKEN, which counts first",
-    ),
-    variable(
-        Topic::Credentials,
-        "AWS_CREDENTIAL_EXPIRATION",
-        "goes with temporary keys; when they end is the cloud's decision",
-    ),
-    variable(
-        Topic::Credentials,
-        "AWS_WEB_IDENTITY_TOKEN_FILE",
-        "a role is assumed with the token in it",
-    ),
-    variable(
-        Topic::Credentials,
-        "AWS_ROLE_ARN",
-        "the role, for AWS_WEB_IDENTITY_TOKEN_FILE",
-    ),
-    variable(Topic::Credentials, "AWS_ROLE_SESSION_NAME", "the name of that session"),
-    variable(
-        Topic::Credentials,
-        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-        "the container is asked, past every proxy",
-    ),
-    variable(Topic::Credentials, "AWS_CONTAINER_CREDENTIALS_FULL_URI", "the same"),
-    variable(
-        Topic::Credentials,
-        "AWS_CONTAINER_AUTHORIZATION_TOKEN",
-        "is sent to the container",
-    ),
-    variable(
-        Topic::Credentials,
-        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
-        "the same, from a file",
-    ),
-    variable(
-        Topic::Credentials,
-        "AWS_EC2_METADATA_DISABLED",
-        "the metadata service is not asked",
-    ),
-    variable(
-        Topic::Credentials,
-        "AWS_EC2_METADATA_SERVICE_ENDPOINT",
-        "the address of the metadata service, which is asked past every proxy",
-    ),
-    variable(
-        Topic::Credentials,
-        "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE",
-        "IPv4 or IPv6, for the metadata service",
-    ),
-    variable(
-        Topic::Credentials,
-        "AWS_EC2_METADATA_V1_DISABLED",
-        "changes nothing: version 1 of the metadata service is never asked",
-    ),
-    variable(
-        Topic::Credentials,
-        "AWS_METADATA_SERVICE_TIMEOUT",
-        "how many seconds the metadata service is waited for",
-    ),
-    variable(
-        Topic::Credentials,
-        "AWS_METADATA_SERVICE_NUM_ATTEMPTS",
-        "how often the metadata service is asked",
-    ),
-    refused_variable(
-        Topic::Credentials,
-        "AWS_IMDS_USE_IPV6",
-        "set AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE to IPv6 instead",
-    ),
-    refused_variable(
-        Topic::Credentials,
-        "AWS_CREDENTIAL_FILE",
-        "put the keys into ~/.aws/credentials, or name their file with AWS_SHARED_CREDENTIALS_FILE",
-    ),
-    refused_variable(
-        Topic::Credentials,
-        "AWS_LOGIN_CACHE_DIRECTORY",
-        "unset it; `aws configure export-credentials --format env` gives keys that can be used",
-    ),
-    key(Topic::Credentials, "aws_access_key_id", "signs"),
-    key(
-        Topic::Credentials,
-        "aws_secret_access_key",
-        "signs, with aws_access_key_id",
-    ),
-    key(Topic::Credentials, "aws_session_token", "is sent with temporary keys"),
-    key(
-        Topic::Credentials,
-        "aws_security_token",
-        "the older name of aws_session_token, which counts first",
-    ),
-    key(Topic::Credentials, "role_arn", "the role is assumed"),
-    key(
-        Topic::Credentials,
-        "source_profile",
-        "whose credentials assume the role",
-    ),
-    key(
-        Topic::Credentials,
-        "credential_source",
-        "Environment, EcsContainer or Ec2InstanceMetadata: whose credentials assume the role",
-    ),
-    key(Topic::Credentials, "external_id", "is sent with the role"),
-    key(
-        Topic::Credentials,
-        "duration_seconds",
-        "how long the role is assumed for, 900 to 43200",
-    ),
-    key(Topic::Credentials, "role_session_name", "the name of the session"),
-    key(
-        Topic::Credentials,
-        "mfa_serial",
-        "is named where the role is refused: cloudctl cannot ask for a code",
-    ),
-    key(
-        Topic::Credentials,
-        "web_identity_token_file",
-        "the role is assumed with the token in it",
-    ),
-    key(
-        Topic::Credentials,
-        "credential_process",
-        "the command is run, and what it prints signs",
-    ),
-    key(
-        Topic::Credentials,
-        "sso_session",
-        "the section of that name says where to sign in",
-    ),
-    key(Topic::Credentials, "sso_start_url", "where `aws sso login` signed in"),
-    key(Topic::Credentials, "sso_region", "the region of that portal"),
-    key(
-        Topic::Credentials,
-        "sso_account_id",
-        "the account that the portal gives keys for",
-    ),
-    key(
-        Topic::Credentials,
-        "sso_role_name",
-        "the role that the portal gives keys for",
-    ),
-    key(
-        Topic::Credentials,
-        "sso_registration_scopes",
-        "is for `aws sso login` alone",
-    ),
-    key(
-        Topic::Credentials,
-        "ec2_metadata_service_endpoint",
-        "as AWS_EC2_METADATA_SERVICE_ENDPOINT",
-    ),
-    key(
-        Topic::Credentials,
-        "ec2_metadata_service_endpoint_mode",
-        "as AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE",
-    ),
-    key(
-        Topic::Credentials,
-        "ec2_metadata_v1_disabled",
-        "changes nothing: version 1 is never asked",
-    ),
-    key(
-        Topic::Credentials,
-        "metadata_service_timeout",
-        "as AWS_METADATA_SERVICE_TIMEOUT",
-    ),
-    key(
-        Topic::Credentials,
-        "metadata_service_num_attempts",
-        "as AWS_METADATA_SERVICE_NUM_ATTEMPTS",
-    ),
-    refused_key(
-        Topic::Credentials,
-        "imds_use_ipv6",
-        "set ec2_metadata_service_endpoint_mode to IPv6 instead",
-    ),
-    refused_key(
-        Topic::Credentials,
-        "login_session",
-        "`aws configure export-credentials --format env` gives keys that can be used",
-    ),
-    variable(
-        Topic::Account,
-        "AWS_ACCOUNT_ID",
-        "changes nothing: EC2 and STS have no addresses by account",
-    ),
-    variable(
-        Topic::Account,
-        "AWS_ACCOUNT_ID_ENDPOINT_MODE",
-        "preferred or disabled; required is refused, as EC2 has no addresses by account",
-    ),
-    key(
-        Topic::Account,
-        "aws_account_id",
-        "changes nothing: EC2 and STS have no addresses by account",
-    ),
-    key(
-        Topic::Account,
-        "account_id_endpoint_mode",
-        "as AWS_ACCOUNT_ID_ENDPOINT_MODE",
-    ),
-    variable(
-        Topic::Place,
-        "AWS_REGION",
-        "the region of new VMs, and of calls that are about none",
-    ),
-    variable(Topic::Place, "AWS_DEFAULT_REGION", "the same, after AWS_REGION"),
-    key(Topic::Place, "region", "the same, after the variables"),
-    variable(Topic::Endpoint, "AWS_ENDPOINT_URL", "the address of every service"),
-    variable(
-        Topic::Endpoint,
-        "AWS_ENDPOINT_URL_EC2",
-        "the address of that service, before AWS_ENDPOINT_URL",
-    ),
-    variable(
-        Topic::Endpoint,
-        "AWS_ENDPOINT_URL_STS",
-        "the address of that service, before AWS_ENDPOINT_URL",
-    ),
-    variable(
-        Topic::Endpoint,
-        "AWS_ENDPOINT_URL_PRICING",
-        "the address of that service, before AWS_ENDPOINT_URL",
-    ),
-    variable(
-        Topic::Endpoint,
-        "AWS_ENDPOINT_URL_SSO",
-        "the address of that service, before AWS_ENDPOINT_URL",
-    ),
-    variable(
-        Topic::Endpoint,
-        "AWS_ENDPOINT_URL_SSO_OIDC",
-        "the address of that service, before AWS_ENDPOINT_URL",
-    ),
-    variable(
-        Topic::Endpoint,
-        "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
-        "no address but AWS's own is used; an error with single sign-on and an address in a variable",
-    ),
-    variable(
-        Topic::Endpoint,
-        "AWS_USE_FIPS_ENDPOINT",
-        "the FIPS addresses are used; an error with an address of one's own",
-    ),
-    variable(
-        Topic::Endpoint,
-        "AWS_USE_DUALSTACK_ENDPOINT",
-        "the dual-stack addresses are used; an error with an address of one's own",
-    ),
-    variable(
-        Topic::Endpoint,
-        "AWS_STS_REGIONAL_ENDPOINTS",
-        "regional, as always; legacy is refused",
-    ),
-    key(
-        Topic::Endpoint,
-        "endpoint_url",
-        "the address of every service, after the variables; an error with single sign-on, which goes by the variables",
-    ),
-    key(
-        Topic::Endpoint,
-        "services",
-        "the section of that name says the addresses of ec2, sts and pricing; others of those that are asked are refused",
-    ),
-    key(
-        Topic::Endpoint,
-        "ignore_configured_endpoint_urls",
-        "as AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
-    ),
-    key(Topic::Endpoint, "use_fips_endpoint", "as AWS_USE_FIPS_ENDPOINT"),
-    key(
-        Topic::Endpoint,
-        "use_dualstack_endpoint",
-        "as AWS_USE_DUALSTACK_ENDPOINT",
-    ),
-    key(
-        Topic::Endpoint,
-        "sts_regional_endpoints",
-        "as AWS_STS_REGIONAL_ENDPOINTS",
-    ),
-    variable(
-        Topic::Network,
-        "AWS_CA_BUNDLE",
-        "the certificate authorities in it are trusted instead of the system's",
-    ),
-    variable(
-        Topic::Network,
-        "REQUESTS_CA_BUNDLE",
-        "the same, after AWS_CA_BUNDLE and ca_bundle",
-    ),
-    variable(
-        Topic::Network,
-        "SSL_CERT_FILE",
-        "takes the place of the system's certificate authorities",
-    ),
-    variable(Topic::Network, "SSL_CERT_DIR", "the same, a folder"),
-    variable(
-        Topic::Network,
-        "HTTPS_PROXY",
-        "the proxy for https, also in small letters, which count first",
-    ),
-    variable(
-        Topic::Network,
-        "HTTP_PROXY",
-        "the proxy for http, also in small letters, which count first",
-    ),
-    variable(
-        Topic::Network,
-        "ALL_PROXY",
-        "the proxy where neither of the others is set",
-    ),
-    variable(
-        Topic::Network,
-        "NO_PROXY",
-        "hosts, domains, addresses, ranges, each with or without a port, or *: they are asked directly",
-    ),
-    key(Topic::Network, "ca_bundle", "as AWS_CA_BUNDLE, after it"),
-    variable(
-        Topic::Network,
-        "AWS_DISABLE_CLOCK_SKEW_CORRECTION",
-        "requests are dated by this machine's clock, even where it is wrong",
-    ),
-    key(
-        Topic::Network,
-        "disable_clock_skew_correction",
-        "as AWS_DISABLE_CLOCK_SKEW_CORRECTION",
-    ),
-    refused_key(
-        Topic::Network,
-        "tcp_keepalive",
-        "remove it: a run is too short for such probes",
-    ),
-    variable(
-        Topic::Retries,
-        "AWS_MAX_ATTEMPTS",
-        "how often a call that only reads is tried; one that is throttled goes on for 45 s, unless it is 1",
-    ),
-    variable(
-        Topic::Retries,
-        "AWS_RETRY_MODE",
-        "standard, legacy (the same here) or adaptive",
-    ),
-    variable(
-        Topic::Retries,
-        "AWS_DEFAULTS_MODE",
-        "how long a connection is waited for: 1.1 s with in-region, 30 s with mobile, else 3.1 s",
-    ),
-    key(Topic::Retries, "max_attempts", "as AWS_MAX_ATTEMPTS"),
-    key(Topic::Retries, "retry_mode", "as AWS_RETRY_MODE"),
-    key(Topic::Retries, "defaults_mode", "as AWS_DEFAULTS_MODE"),
-];
+pub(in crate::providers) const VENDOR_SETTINGS: &[VendorSetting] = {
+    use Topic::{Account, Credentials, Endpoint, Network, Place, Retries};
+    use Treatment::{Honoured, Refused};
+    &[
+        VendorSetting::variable(
+            Credentials,
+            "AWS_PROFILE",
+            Honoured("the profile to use; one that does not exist is an error"),
+        ),
+        VendorSetting::variable(
+            Credentials,
+            "AWS_DEFAULT_PROFILE",
+            Honoured("the same; an error if AWS_PROFILE names another"),
+        ),
+        VendorSetting::variable(
+            Credentials,
+            "AWS_CONFIG_FILE",
+            Honoured("where the configuration file is"),
+        ),
+        VendorSetting::variable(
+            Credentials,
+            "AWS_SHARED_CREDENTIALS_FILE",
+            Honoured("where the credentials file is"),
+        ),
+        VendorSetting::variable(
+            Credentials,
+            "AWS_ACCESS_KEY_ID",
+            Honoured("this key signs calls, unless a context of cloudctl names a profile"),
+        ),
+        VendorSetting::variable(
+            Credentials,
+            "AWS_SECRET_ACCESS_KEY",
+            Honoured("the secret of AWS_ACCESS_KEY_ID"),
+        ),
+        VendorSetting::variable(
+            Credentials,
+            "AWS_SESSION_TOKEN",
+            Honoured("is sent with temporary keys"),
+        ),
+        VendorSetting::variable(
+            Credentials,
+            "AWS_SECURITY_TOKEN",
+            Honoured("the older name of AWS_SESSION_TOKEN, used if that is not set"),
+        ),
+        VendorSetting::variable(
+            Credentials,
+            "AWS_CREDENTIAL_EXPIRATION",
+            Honoured("changes nothing: the cloud says when temporary keys expire"),
+        ),
+        VendorSetting::variable(
+            Credentials,
+            "AWS_WEB_IDENTITY_TOKEN_FILE",
+            Honoured("a role is assumed with the token in it"),
+        ),
+        VendorSetting::variable(
+            Credentials,
+            "AWS_ROLE_ARN",
+            Honoured("the role, for AWS_WEB_IDENTITY_TOKEN_FILE"),
+        ),
+        VendorSetting::variable(
+            Credentials,
+            "AWS_ROLE_SESSION_NAME",
+            Honoured("the name of that session"),
+        ),
+        VendorSetting::variable(
+            Credentials,
+            "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+            Honoured("the container gives credentials, and is asked without a proxy"),
+        ),
+        VendorSetting::variable(Credentials, "AWS_CONTAINER_CREDENTIALS_FULL_URI", Honoured("the same")),
+        VendorSetting::variable(
+            Credentials,
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+            Honoured("is sent to the container"),
+        ),
+        VendorSetting::variable(
+            Credentials,
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+            Honoured("the same, from a file"),
+        ),
+        VendorSetting::variable(
+            Credentials,
+            "AWS_EC2_METADATA_DISABLED",
+            Honoured("the metadata service is not asked"),
+        ),
+        VendorSetting::variable(
+            Credentials,
+            "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+            Honoured("the address of the metadata service, which is asked without a proxy"),
+        ),
+        VendorSetting::variable(
+            Credentials,
+            "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE",
+            Honoured("IPv4 or IPv6, for the metadata service"),
+        ),
+        VendorSetting::variable(
+            Credentials,
+            "AWS_EC2_METADATA_V1_DISABLED",
+            Honoured("changes nothing: version 1 of the metadata service is never asked"),
+        ),
+        VendorSetting::variable(
+            Credentials,
+            "AWS_METADATA_SERVICE_TIMEOUT",
+            Honoured("how many seconds the metadata service is waited for"),
+        ),
+        VendorSetting::variable(
+            Credentials,
+            "AWS_METADATA_SERVICE_NUM_ATTEMPTS",
+            Honoured("how often the metadata service is asked"),
+        ),
+        VendorSetting::variable(
+            Credentials,
+            "AWS_IMDS_USE_IPV6",
+            Refused("set AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE to IPv6 instead"),
+        ),
+        VendorSetting::variable(
+            Credentials,
+            "AWS_CREDENTIAL_FILE",
+            Refused("put the keys into ~/.aws/credentials, or name their file with AWS_SHARED_CREDENTIALS_FILE"),
+        ),
+        VendorSetting::variable(
+            Credentials,
+            "AWS_LOGIN_CACHE_DIRECTORY",
+            Refused("unset it; `aws configure export-credentials --format env` gives keys that can be used"),
+        ),
+        VendorSetting::key(Credentials, "aws_access_key_id", Honoured("this key signs calls")),
+        VendorSetting::key(
+            Credentials,
+            "aws_secret_access_key",
+            Honoured("the secret of aws_access_key_id"),
+        ),
+        VendorSetting::key(
+            Credentials,
+            "aws_session_token",
+            Honoured("is sent with temporary keys"),
+        ),
+        VendorSetting::key(
+            Credentials,
+            "aws_security_token",
+            Honoured("the older name of aws_session_token, used if that is not set"),
+        ),
+        VendorSetting::key(Credentials, "role_arn", Honoured("the role is assumed")),
+        VendorSetting::key(
+            Credentials,
+            "source_profile",
+            Honoured("the profile whose credentials assume the role"),
+        ),
+        VendorSetting::key(
+            Credentials,
+            "credential_source",
+            Honoured(
+                "what gives the credentials that assume the role: Environment, EcsContainer or Ec2InstanceMetadata",
+            ),
+        ),
+        VendorSetting::key(Credentials, "external_id", Honoured("is sent with the role")),
+        VendorSetting::key(
+            Credentials,
+            "duration_seconds",
+            Honoured("how long the role is assumed for, 900 to 43200"),
+        ),
+        VendorSetting::key(Credentials, "role_session_name", Honoured("the name of the session")),
+        VendorSetting::key(
+            Credentials,
+            "mfa_serial",
+            Honoured("is named where the role is refused: cloudctl cannot ask for a code"),
+        ),
+        VendorSetting::key(
+            Credentials,
+            "web_identity_token_file",
+            Honoured("the role is assumed with the token in it"),
+        ),
+        VendorSetting::key(
+            Credentials,
+            "credential_process",
+            Honoured("the command is run, and prints the keys that sign calls"),
+        ),
+        VendorSetting::key(
+            Credentials,
+            "sso_session",
+            Honoured("the section of that name says where to sign in"),
+        ),
+        VendorSetting::key(
+            Credentials,
+            "sso_start_url",
+            Honoured("where `aws sso login` signed in"),
+        ),
+        VendorSetting::key(Credentials, "sso_region", Honoured("the region of that portal")),
+        VendorSetting::key(
+            Credentials,
+            "sso_account_id",
+            Honoured("the account that the portal gives keys for"),
+        ),
+        VendorSetting::key(
+            Credentials,
+            "sso_role_name",
+            Honoured("the role that the portal gives keys for"),
+        ),
+        VendorSetting::key(
+            Credentials,
+            "sso_registration_scopes",
+            Honoured("is for `aws sso login` alone"),
+        ),
+        VendorSetting::key(
+            Credentials,
+            "ec2_metadata_service_endpoint",
+            Honoured("as AWS_EC2_METADATA_SERVICE_ENDPOINT"),
+        ),
+        VendorSetting::key(
+            Credentials,
+            "ec2_metadata_service_endpoint_mode",
+            Honoured("as AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE"),
+        ),
+        VendorSetting::key(
+            Credentials,
+            "ec2_metadata_v1_disabled",
+            Honoured("changes nothing: version 1 is never asked"),
+        ),
+        VendorSetting::key(
+            Credentials,
+            "metadata_service_timeout",
+            Honoured("as AWS_METADATA_SERVICE_TIMEOUT"),
+        ),
+        VendorSetting::key(
+            Credentials,
+            "metadata_service_num_attempts",
+            Honoured("as AWS_METADATA_SERVICE_NUM_ATTEMPTS"),
+        ),
+        VendorSetting::key(
+            Credentials,
+            "imds_use_ipv6",
+            Refused("set ec2_metadata_service_endpoint_mode to IPv6 instead"),
+        ),
+        VendorSetting::key(
+            Credentials,
+            "login_session",
+            Refused("`aws configure export-credentials --format env` gives keys that can be used"),
+        ),
+        VendorSetting::variable(
+            Account,
+            "AWS_ACCOUNT_ID",
+            Honoured("changes nothing: EC2 and STS have no addresses by account"),
+        ),
+        VendorSetting::variable(
+            Account,
+            "AWS_ACCOUNT_ID_ENDPOINT_MODE",
+            Honoured("preferred or disabled; required is refused, as EC2 has no addresses by account"),
+        ),
+        VendorSetting::key(
+            Account,
+            "aws_account_id",
+            Honoured("changes nothing: EC2 and STS have no addresses by account"),
+        ),
+        VendorSetting::key(
+            Account,
+            "account_id_endpoint_mode",
+            Honoured("as AWS_ACCOUNT_ID_ENDPOINT_MODE"),
+        ),
+        VendorSetting::variable(
+            Place,
+            "AWS_REGION",
+            Honoured("the region of new VMs, and of calls that are not about a region"),
+        ),
+        VendorSetting::variable(Place, "AWS_DEFAULT_REGION", Honoured("the same, after AWS_REGION")),
+        VendorSetting::key(Place, "region", Honoured("the same, after the variables")),
+        VendorSetting::variable(Endpoint, "AWS_ENDPOINT_URL", Honoured("the address of every service")),
+        VendorSetting::variable(
+            Endpoint,
+            "AWS_ENDPOINT_URL_EC2",
+            Honoured("the address of that service, before AWS_ENDPOINT_URL"),
+        ),
+        VendorSetting::variable(
+            Endpoint,
+            "AWS_ENDPOINT_URL_STS",
+            Honoured("the address of that service, before AWS_ENDPOINT_URL"),
+        ),
+        VendorSetting::variable(
+            Endpoint,
+            "AWS_ENDPOINT_URL_PRICING",
+            Honoured("the address of that service, before AWS_ENDPOINT_URL"),
+        ),
+        VendorSetting::variable(
+            Endpoint,
+            "AWS_ENDPOINT_URL_SSO",
+            Honoured("the address of that service, before AWS_ENDPOINT_URL"),
+        ),
+        VendorSetting::variable(
+            Endpoint,
+            "AWS_ENDPOINT_URL_SSO_OIDC",
+            Honoured("the address of that service, before AWS_ENDPOINT_URL"),
+        ),
+        VendorSetting::variable(
+            Endpoint,
+            "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+            Honoured("only AWS's own addresses are used; an error with single sign-on and an address in a variable"),
+        ),
+        VendorSetting::variable(
+            Endpoint,
+            "AWS_USE_FIPS_ENDPOINT",
+            Honoured("the FIPS addresses are used; an error if another address is set"),
+        ),
+        VendorSetting::variable(
+            Endpoint,
+            "AWS_USE_DUALSTACK_ENDPOINT",
+            Honoured("the dual-stack addresses are used; an error if another address is set"),
+        ),
+        VendorSetting::variable(
+            Endpoint,
+            "AWS_STS_REGIONAL_ENDPOINTS",
+            Honoured("regional, as always; legacy is refused"),
+        ),
+        VendorSetting::key(
+            Endpoint,
+            "endpoint_url",
+            Honoured(
+                "the address of every service, after the variables; an error with single sign-on, which goes by the variables",
+            ),
+        ),
+        VendorSetting::key(
+            Endpoint,
+            "services",
+            Honoured(
+                "the section of that name has the addresses of ec2, sts and pricing; those of sso and sso_oidc are refused there",
+            ),
+        ),
+        VendorSetting::key(
+            Endpoint,
+            "ignore_configured_endpoint_urls",
+            Honoured("as AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"),
+        ),
+        VendorSetting::key(Endpoint, "use_fips_endpoint", Honoured("as AWS_USE_FIPS_ENDPOINT")),
+        VendorSetting::key(
+            Endpoint,
+            "use_dualstack_endpoint",
+            Honoured("as AWS_USE_DUALSTACK_ENDPOINT"),
+        ),
+        VendorSetting::key(
+            Endpoint,
+            "sts_regional_endpoints",
+            Honoured("as AWS_STS_REGIONAL_ENDPOINTS"),
+        ),
+        VendorSetting::variable(
+            Network,
+            "AWS_CA_BUNDLE",
+            Honoured("the certificate authorities in it are trusted instead of the system's"),
+        ),
+        VendorSetting::variable(
+            Network,
+            "REQUESTS_CA_BUNDLE",
+            Honoured("the same, after AWS_CA_BUNDLE and ca_bundle"),
+        ),
+        VendorSetting::variable(
+            Network,
+            "SSL_CERT_FILE",
+            Honoured("takes the place of the system's certificate authorities"),
+        ),
+        VendorSetting::variable(Network, "SSL_CERT_DIR", Honoured("the same, a folder")),
+        VendorSetting::variable(
+            Network,
+            "HTTPS_PROXY",
+            Honoured("the proxy for https, also in small letters, which count first"),
+        ),
+        VendorSetting::variable(
+            Network,
+            "HTTP_PROXY",
+            Honoured("the proxy for http, also in small letters, which count first"),
+        ),
+        VendorSetting::variable(
+            Network,
+            "ALL_PROXY",
+            Honoured("the proxy where neither of the others is set"),
+        ),
+        VendorSetting::variable(
+            Network,
+            "NO_PROXY",
+            Honoured("hosts, domains, addresses, ranges, each with or without a port, or *: they are asked directly"),
+        ),
+        VendorSetting::key(Network, "ca_bundle", Honoured("as AWS_CA_BUNDLE, after it")),
+        VendorSetting::variable(
+            Network,
+            "AWS_DISABLE_CLOCK_SKEW_CORRECTION",
+            Honoured("requests are dated by this machine's clock, even where it is wrong"),
+        ),
+        VendorSetting::key(
+            Network,
+            "disable_clock_skew_correction",
+            Honoured("as AWS_DISABLE_CLOCK_SKEW_CORRECTION"),
+        ),
+        VendorSetting::key(
+            Network,
+            "tcp_keepalive",
+            Refused("remove it: a run is too short for such probes"),
+        ),
+        VendorSetting::variable(
+            Retries,
+            "AWS_MAX_ATTEMPTS",
+            Honoured(
+                "how often a call that only reads is tried; one that is throttled goes on for 45 s, unless it is 1",
+            ),
+        ),
+        VendorSetting::variable(
+            Retries,
+            "AWS_RETRY_MODE",
+            Honoured("standard, legacy (the same here) or adaptive"),
+        ),
+        VendorSetting::variable(
+            Retries,
+            "AWS_DEFAULTS_MODE",
+            Honoured("how long a connection is waited for: 1.1 s with in-region, 30 s with mobile, else 3.1 s"),
+        ),
+        VendorSetting::key(Retries, "max_attempts", Honoured("as AWS_MAX_ATTEMPTS")),
+        VendorSetting::key(Retries, "retry_mode", Honoured("as AWS_RETRY_MODE")),
+        VendorSetting::key(Retries, "defaults_mode", Honoured("as AWS_DEFAULTS_MODE")),
+    ]
+};
 
 /// Refuses what cannot be honoured.
 ///
@@ -432,13 +435,13 @@ pub(in crate::providers) const VENDOR_SETTINGS: &[VendorSetting] = &[
 /// `InvalidSpec` that names the setting.
 pub(super) fn refuse(configuration: &Configuration) -> Result<()> {
     refuse_unsupported(VENDOR_SETTINGS, |setting| {
-        let value = match setting.place {
+        let found = match setting.place {
             SettingPlace::Variable => configuration.variable(setting.name),
             _ => configuration.key(setting.name),
         };
         // A switch that is off changes nothing.
-        let value = value.filter(|value| !value.text.eq_ignore_ascii_case("false"));
-        value.map(|value| name_of(&value, setting.name))
+        let found = found.filter(|found| !found.value.eq_ignore_ascii_case("false"));
+        found.map(|found| name_of(&found, setting.name))
     })?;
     for (variable, key, allowed, expected) in [
         (
@@ -454,10 +457,10 @@ pub(super) fn refuse(configuration: &Configuration) -> Result<()> {
             "preferred or disabled: EC2 has no addresses by account",
         ),
     ] {
-        if let Some(value) = configuration.setting(variable, key)
-            && !allowed.contains(&value.text.to_ascii_lowercase().as_str())
+        if let Some(setting) = configuration.setting(variable, key)
+            && !allowed.contains(&setting.value.to_ascii_lowercase().as_str())
         {
-            return Err(wrong(&value, key, expected));
+            return Err(wrong(&setting, key, expected));
         }
     }
     check_execution_environment(configuration)?;
@@ -489,21 +492,12 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
     let connection = Connection::of(&configuration)?;
     let patience = Patience::of(&configuration)?;
     let profile = &configuration.profile;
-    let set = |name: &'static str, value: Option<Value>| ResolvedSetting {
-        name,
-        source: value
-            .as_ref()
-            .map_or("not set".to_owned(), |value| value.source.clone()),
-        value: value.map(|value| value.text),
-    };
-    let region = match &settings.aws.region.value {
-        Some(region) => Some(Value {
-            text: region.clone(),
-            source: settings.aws.region.source.to_string(),
-        }),
+    let set = |name, located| ResolvedSetting::of(name, located, "not set");
+    let region = match settings.aws.region.located() {
+        Some(region) => Some(region),
         None => configuration.region()?,
     };
-    let asked = any_region_near(settings, region.as_ref().map(|region| region.text.as_str()));
+    let asked = any_region_near(settings, region.as_ref().map(|region| region.value.as_str()));
     let credentials = match CredentialSource::of(&configuration) {
         Ok(source) => {
             let place = source.place(&configuration);
@@ -512,13 +506,13 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
         Err(error) => (None, error.message().to_owned()),
     };
     let proxy = |proxy: Option<Proxy>| {
-        proxy.map(|proxy| Value {
-            text: proxy.shown(),
+        proxy.map(|proxy| Located {
+            value: proxy.shown(),
             source: proxy.source,
         })
     };
-    let authorities = connection.authorities.map(|authorities| Value {
-        text: authorities.file,
+    let authorities = connection.authorities.map(|authorities| Located {
+        value: authorities.file,
         source: authorities.source,
     });
     let files = configuration.files.looked_in.join(", ");

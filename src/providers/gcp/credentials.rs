@@ -60,7 +60,7 @@ pub(super) fn find(environment: &Environment, gcloud: &GcloudConfiguration) -> R
     }
     if let Some(folder) = gcloud_configuration::folder(environment) {
         let path = folder.join("application_default_credentials.json");
-        let shown = gcloud_configuration::shown(&path, environment);
+        let shown = environment.shown_path(&path);
         if let Some(text) = credentials_file::text_of(&path, &shown)? {
             let file = CredentialsFile::of(&text, shown.clone(), shown, environment)?;
             return Ok(Some(Found::File(Box::new(file))));
@@ -123,7 +123,7 @@ fn named_file(setting: &Located, environment: &Environment) -> Result<Found> {
     let Some(text) = credentials_file::text_of(path, &shown)? else {
         return Err(credentials_file::absent(setting));
     };
-    let name = gcloud_configuration::shown(path, environment);
+    let name = environment.shown_path(path);
     let file = CredentialsFile::of(&text, name, shown, environment)?;
     Ok(Found::File(Box::new(file)))
 }

@@ -83,17 +83,12 @@ pub(super) fn is_content(value: &str) -> bool {
 /// The error for a file that a setting names and that is not there.
 pub(super) fn absent(setting: &Located) -> Error {
     let Located { value, source } = setting;
+    let name = setting.variable_name().unwrap_or(source);
     if is_content(value) {
         let message = format!("{source} is {}", withheld(value));
-        return refused(message).with_remedy(format!(
-            "write the content to a file, and point {} at the file",
-            source.trim_start_matches("variable ")
-        ));
+        return refused(message).with_remedy(format!("write the content to a file, and point {name} at the file"));
     }
-    let remedy = format!(
-        "correct {}, or log in: {OTHER_LOGIN}",
-        source.trim_start_matches("variable ")
-    );
+    let remedy = format!("correct {name}, or log in: {OTHER_LOGIN}");
     refused(format!("{source}: there is no file {}", path_text(value))).with_remedy(remedy)
 }
 

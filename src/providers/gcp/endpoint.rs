@@ -1,7 +1,8 @@
 //! Addresses of APIs that a setting names.
 
+use super::super::network_address::{is_host, shown_address};
 use super::gcloud_configuration::Located;
-use crate::cloud::{Error, Result, quoted};
+use crate::cloud::{Error, Result};
 
 /// The address without its last slash and without the API's version (`/compute/v1`), which the SDK adds by itself and
 /// gcloud's form has in it (`https://host/compute/v1/`).
@@ -11,11 +12,7 @@ use crate::cloud::{Error, Result, quoted};
 pub(super) fn address_of(setting: &Located, version: &str) -> Result<String> {
     let Located { value, source } = setting;
     let wrong = |why: &str| {
-        let shown = match value.contains('@') {
-            // There may be a password in it.
-            true => "its value".to_owned(),
-            false => quoted(value),
-        };
+        let shown = shown_address(value);
         let example = format!("http://127.0.0.1:8080{version}/");
         let message = format!("{source}: {shown} is not the address of an API: {why}");
         Err(Error::invalid(message).with_remedy(format!("set it to a URL such as {example}")))
@@ -43,11 +40,6 @@ pub(super) fn address_of(setting: &Located, version: &str) -> Result<String> {
         return wrong("there is something after its path");
     }
     Ok(address.to_owned())
-}
-
-/// Whether a host can be one: names have a greatest length. <https://www.rfc-editor.org/rfc/rfc1035#section-2.3.4>
-pub(super) fn is_host(host: &str) -> bool {
-    !host.is_empty() && host.len() <= 253 && host.split('.').all(|label| label.len() <= 63)
 }
 
 #[cfg(test)]

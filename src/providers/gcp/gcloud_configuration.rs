@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind as IoErrorKind;
 use std::path::{Path, PathBuf};
 
-use crate::cloud::{Error, Result, path_text, quoted};
-use crate::settings::Environment;
+use crate::cloud::{Error, Result, quoted};
+pub(super) use crate::settings::Located;
+use crate::settings::{Environment, io_reason, utf8_text};
 
 /// What `gcloud` would go by.
 pub(super) struct GcloudConfiguration {
@@ -25,30 +26,6 @@ struct InFile {
     line: usize,
 }
 
-/// A value, and where it is set: `variable CLOUDSDK_CORE_PROJECT`, or `~/.config/…/config_default:2, [core]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Located {
-    pub(super) value: String,
-    pub(super) source: String,
-}
-
-impl Located {
-    /// What an environment variable says, without white space around it; `None` if that is nothing.
-    pub(super) fn variable(environment: &Environment, name: &str) -> Option<Self> {
-        let value = environment.get(name)?.trim();
-        (!value.is_empty()).then(|| Self {
-            value: value.to_owned(),
-            source: format!("variable {name}"),
-        })
-    }
-
-    /// Whether it switches something on. gcloud's words for no are False, No, Off and 0, in any letters.
-    pub(super) fn is_on(&self) -> bool {
-        let word = self.value.to_ascii_lowercase();
-        !matches!(word.as_str(), "false" | "no" | "off" | "0" | "none" | "n" | "f")
-    }
-}
-
 /// The folder that `gcloud` keeps its files in; `None` without a home folder.
 pub(super) fn folder(environment: &Environment) -> Option<PathBuf> {
     if let Some(folder) = environment.get("CLOUDSDK_CONFIG") {
@@ -58,17 +35,6 @@ pub(super) fn folder(environment: &Environment) -> Option<PathBuf> {
         return Some(Path::new(environment.get("APPDATA")?).join("gcloud"));
     }
     Some(environment.home()?.join(".config/gcloud"))
-}
-
-/// A path as it is shown: below the home folder with a tilde.
-pub(super) fn shown(path: &Path, environment: &Environment) -> String {
-    match environment
-        .home()
-        .and_then(|home| path.strip_prefix(home).ok().map(Path::to_path_buf))
-    {
-        Some(below) => path_text(Path::new("~").join(below)),
-        None => path_text(path),
-    }
 }
 
 impl GcloudConfiguration {
@@ -109,7 +75,11 @@ impl GcloudConfiguration {
         let found = self.properties.get(&(section.to_owned(), key.to_owned()))?;
         (!found.value.is_empty()).then(|| Located {
             value: found.value.clone(),
-            source: format!("{}:{}, [{section}]", shown(&found.path, &self.environment), found.line),
+            source: format!(
+                "{}:{}, [{section}]",
+                self.environment.shown_path(&found.path),
+                found.line
+            ),
         })
     }
 
@@ -169,7 +139,7 @@ fn active_file(environment: &Environment, folder: &Path) -> Result<Option<PathBu
     let name = if name.is_empty() { "default" } else { &name };
     let list = "`gcloud config configurations list` shows the names";
     if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') {
-        let source = source.unwrap_or_else(|| shown(&folder.join("active_config"), environment));
+        let source = source.unwrap_or_else(|| environment.shown_path(&folder.join("active_config")));
         let message = format!("{source}: invalid name of a gcloud configuration: {}", quoted(name));
         return Err(Error::invalid(message).with_remedy(list));
     }
@@ -179,7 +149,7 @@ fn active_file(environment: &Environment, folder: &Path) -> Result<Option<PathBu
             let message = format!(
                 "{source}: the gcloud configuration {} does not exist in {}",
                 quoted(name),
-                shown(folder, environment)
+                environment.shown_path(folder)
             );
             Err(Error::invalid(message).with_remedy(format!("correct {source}; {list}")))
         }
@@ -189,18 +159,21 @@ fn active_file(environment: &Environment, folder: &Path) -> Result<Option<PathBu
 
 fn text_of(path: &Path, environment: &Environment) -> Result<Option<String>> {
     let cannot = |why: &dyn std::fmt::Display| {
-        Error::invalid(format!("cannot read gcloud's file {}: {why}", shown(path, environment)))
-            .with_remedy("correct the file, or name another configuration in CLOUDSDK_ACTIVE_CONFIG_NAME")
+        Error::invalid(format!(
+            "cannot read gcloud's file {}: {why}",
+            environment.shown_path(path)
+        ))
+        .with_remedy("correct the file, or name another configuration in CLOUDSDK_ACTIVE_CONFIG_NAME")
     };
     match std::fs::read(path) {
-        Ok(bytes) => match String::from_utf8(bytes) {
+        Ok(bytes) => match utf8_text(&bytes) {
             // A carriage return alone ends a line, too, as in gcloud.
             Ok(text) => Ok(Some(text.replace("\r\n", "\n").replace('\r', "\n"))),
-            Err(_) => Err(cannot(&"it is not UTF-8 text")),
+            Err(not_text) => Err(cannot(&not_text)),
         },
         // A home that is no folder, /dev/null say, holds no files.
         Err(error) if matches!(error.kind(), IoErrorKind::NotFound | IoErrorKind::NotADirectory) => Ok(None),
-        Err(error) => Err(cannot(&error)),
+        Err(error) => Err(cannot(&io_reason(&error))),
     }
 }
 
@@ -210,10 +183,9 @@ type Line = ((String, String), usize, String);
 fn parse(text: &str, path: &Path, environment: &Environment) -> Result<Vec<Line>> {
     let mut section: Option<String> = None;
     let mut properties = Vec::new();
-    // Editors of Windows put a byte order mark there.
-    for (line, number) in text.trim_start_matches('\u{feff}').lines().zip(1..) {
+    for (line, number) in text.lines().zip(1..) {
         let wrong = |why: &str| {
-            Error::invalid(format!("{}:{number}: {why}", shown(path, environment)))
+            Error::invalid(format!("{}:{number}: {why}", environment.shown_path(path)))
                 .with_remedy("`gcloud config set SECTION/KEY VALUE` writes the file as gcloud reads it")
         };
         let line = line.trim();

@@ -7,9 +7,9 @@ use google_cloud_compute_v1::model::{MachineType, MachineTypeAggregatedList, Mac
 
 use super::client::Client;
 use super::labels::is_resource_name;
-use super::places::{last_segment, nearest, region_of};
+use super::places::{SUGGESTED, last_segment, region_of};
 use super::replay::prepared;
-use crate::cloud::{Error, ErrorKind, Result, quoted};
+use crate::cloud::{Error, ErrorKind, Result, nearest, quoted};
 
 /// What the API says of a machine type in a zone; asked once.
 ///
@@ -159,7 +159,7 @@ async fn nearest_in(client: &Client, zone: &str, name: &str) -> Option<String> {
         .await
         .ok()?;
     let names = answer.items.iter().filter_map(|found| found.name.as_deref());
-    let nearest = nearest(name, names);
+    let nearest = nearest(name, names, SUGGESTED);
     (!nearest.is_empty()).then(|| nearest.join(", "))
 }
 

@@ -6,8 +6,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 use serde_json::Value;
 
-use super::places::nearest;
-use crate::cloud::{Error, InstanceSpec, Result, parser_message, plain, quoted};
+use crate::cloud::{Error, InstanceSpec, Result, nearest, parser_message, plain, quoted};
 
 /// All of them. A value may be given in its own type or, as a command line has it, as text.
 #[derive(Debug, Default, PartialEq, Deserialize)]
@@ -99,7 +98,7 @@ impl Options {
         let mut options = Self::default();
         for (key, value) in &spec.native {
             if !KNOWN.contains(&key.as_str()) {
-                let likely = nearest(key, KNOWN).first().copied().unwrap_or_default();
+                let likely = nearest(key, KNOWN, 1).first().copied().unwrap_or_default();
                 return Err(Error::invalid(format!("unknown native option {} of gcp", quoted(key)))
                     .with_remedy(format!("did you mean {likely}? gcp has {}", KNOWN.join(", "))));
             }

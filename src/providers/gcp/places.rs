@@ -8,7 +8,10 @@ use super::client::Client;
 use super::error::{location, of_project};
 use super::pages::{Page, all_pages};
 use super::replay::prepared;
-use crate::cloud::{Error, ErrorKind, InstanceName, Place, Result, distance, quoted, region_for_zone, zone_for_region};
+use crate::cloud::{Error, ErrorKind, InstanceName, Place, Result, nearest, quoted, region_for_zone, zone_for_region};
+
+/// How many names a hint suggests.
+pub(super) const SUGGESTED: usize = 3;
 
 /// A zone that the project can use.
 #[derive(Debug)]
@@ -98,7 +101,10 @@ fn place_among(zones: &[ZoneEntry], region: Option<&str>, zone: Option<&str>) ->
             return Err(zone_for_region(region, region_of(region)));
         }
         let error = Error::invalid(format!("Compute Engine has no region {}", quoted(region)));
-        return Err(error.with_remedy(format!("the nearest are {}", nearest(region, regions).join(", "))));
+        return Err(error.with_remedy(format!(
+            "the nearest are {}",
+            nearest(region, regions, SUGGESTED).join(", ")
+        )));
     }
     let Some(zone) = zone else {
         let region = region.ok_or_else(|| Error::invalid("neither a region nor a zone is given"))?;
@@ -114,7 +120,7 @@ fn place_among(zones: &[ZoneEntry], region: Option<&str>, zone: Option<&str>) ->
         let own = zones
             .iter()
             .filter(|entry| region.is_none_or(|region| entry.region == region));
-        let nearest = nearest(zone, own.map(|entry| entry.name.as_str()));
+        let nearest = nearest(zone, own.map(|entry| entry.name.as_str()), SUGGESTED);
         return Err(Error::invalid(format!("Compute Engine has no zone {}", quoted(zone)))
             .with_remedy(format!("the nearest are {}", nearest.join(", "))));
     };
@@ -126,14 +132,6 @@ fn place_among(zones: &[ZoneEntry], region: Option<&str>, zone: Option<&str>) ->
         region: entry.region.clone(),
         zone: Some(entry.name.clone()),
     })
-}
-
-/// The three candidates that take the fewest changes to reach from `input`.
-pub(super) fn nearest<'a>(input: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut candidates: Vec<_> = candidates.into_iter().collect();
-    candidates.sort_by_cached_key(|candidate| distance(input, candidate));
-    candidates.truncate(3);
-    candidates
 }
 
 #[cfg(test)]
@@ -174,12 +172,5 @@ mod tests {
         assert!(remedy(Some("us-central1-a"), None).contains("--zone us-central1-a"));
         assert!(remedy(Some("us-east1"), Some("us-central1-a")).contains("us-central1"));
         assert!(place_among(&zones(), None, None).is_err());
-    }
-
-    #[test]
-    fn distances() {
-        for (one, other, expected) in [("", "abc", 3), ("abc", "abc", 0), ("kitten", "sitting", 3)] {
-            assert_eq!(distance(one, other), expected);
-        }
     }
 }

@@ -8,21 +8,13 @@ use super::endpoint::address_of;
 use super::gcloud_configuration::{GcloudConfiguration, Located};
 use super::impersonation::Impersonation;
 use crate::cloud::{Error, Result, quoted};
-use crate::settings::{Setting, Settings};
+use crate::settings::Settings;
 
 /// Google's own cloud, unless something else is said.
 pub(super) const DEFAULT_UNIVERSE: &str = "googleapis.com";
 
 /// No project's id is longer: a domain, a colon and 30 characters.
 const LONGEST_PROJECT: usize = 300;
-
-/// A setting of cloudctl's own.
-pub(super) fn own(setting: &Setting<String>) -> Option<Located> {
-    setting.value.clone().map(|value| Located {
-        value,
-        source: setting.source.to_string(),
-    })
-}
 
 /// The project that something names: settings, or else the credentials.
 ///
@@ -34,7 +26,10 @@ pub(super) fn project(
     found: Option<&Found>,
 ) -> Result<Option<Located>> {
     let variable = |name| Located::variable(&settings.environment, name);
-    let named = own(&settings.gcp.project)
+    let named = settings
+        .gcp
+        .project
+        .located()
         .or_else(|| variable("GOOGLE_CLOUD_PROJECT"))
         .or_else(|| variable("CLOUDSDK_CORE_PROJECT"))
         .or_else(|| variable("GCLOUD_PROJECT"))
@@ -117,11 +112,7 @@ pub(super) fn impersonation(gcloud: &GcloudConfiguration) -> Result<Option<Imper
 /// `InvalidSpec` if it is no domain.
 pub(super) fn universe(settings: &Settings, gcloud: &GcloudConfiguration) -> Result<Option<Located>> {
     // The SDK reads this variable by itself, with all that is in it.
-    let raw = settings.environment.get("GOOGLE_CLOUD_UNIVERSE_DOMAIN");
-    let variable = raw.map(|value| Located {
-        value: value.to_owned(),
-        source: "variable GOOGLE_CLOUD_UNIVERSE_DOMAIN".to_owned(),
-    });
+    let variable = Located::exact_variable(&settings.environment, "GOOGLE_CLOUD_UNIVERSE_DOMAIN");
     let Some(named) = variable.or_else(|| gcloud.located("core", "universe_domain")) else {
         return Ok(None);
     };

@@ -12,8 +12,9 @@ use http::{Extensions, HeaderMap, HeaderValue};
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::super::unreachable::links;
 use super::error::sentence;
-use super::unreachable::{Cause, cause_of, links};
+use super::unreachable::{Cause, cause_of};
 use crate::cloud::{Result, may_be_secret};
 
 /// How long a token is waited for: the SDK itself would wait for ever.

@@ -1,14 +1,13 @@
-//! Why a server could not be reached, told apart by the types of errors, with its address. Only Compute Engine: EC2's
-//! SDK has its own types of errors.
+//! Why a server of Google's could not be reached, with its address. Only Compute Engine: EC2's SDK has its own types of
+//! errors.
 
 use std::error::Error as StdError;
-use std::io::ErrorKind as IoErrorKind;
 
 use hyper_util::client::proxy::matcher::Matcher;
-use rustls::{AlertDescription, CertificateError, Error as TlsError};
+use rustls::Error as TlsError;
 
+use super::super::unreachable::{TlsProblem, io_reason, links, tls_problem};
 use super::error::sentence;
-use crate::providers::certificates::{is_authority_itself, words_of_certificate};
 
 /// Why there was no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +26,10 @@ const PASSWORD_WANTED: &str = "tunnel error: proxy authorization required";
 /// What to do about an authority that is not trusted.
 const TRUST: &str =
     "set SSL_CERT_FILE to a PEM file with that authority's certificate (gcloud's core/custom_ca_certs_file)";
+
+/// What to do about a server that shows the certificate of an authority as its own.
+const REPLACE: &str =
+    "give the server a certificate that is no authority's itself (CA:FALSE), and set SSL_CERT_FILE to its authority's";
 
 /// Why a request had no answer; `None` if the error is not one of the network's.
 pub(super) fn cause_of(error: &(dyn StdError + 'static)) -> Option<Cause> {
@@ -54,16 +57,8 @@ pub(super) fn cause_of(error: &(dyn StdError + 'static)) -> Option<Cause> {
     let io = links(request)
         .filter_map(|link| link.downcast_ref::<std::io::Error>())
         .last();
-    match io.map(std::io::Error::kind) {
-        Some(IoErrorKind::ConnectionRefused) => return network(format!("connection refused by {next}")),
-        Some(IoErrorKind::HostUnreachable | IoErrorKind::NetworkUnreachable) => {
-            return network(format!("there is no way through the network to {next}"));
-        }
-        Some(IoErrorKind::TimedOut) => return network(format!("no connection to {next} in time")),
-        Some(IoErrorKind::ConnectionReset | IoErrorKind::ConnectionAborted | IoErrorKind::BrokenPipe) => {
-            return network(format!("the connection to {next} was reset"));
-        }
-        _ => {}
+    if let Some(reason) = io.and_then(|io| io_reason(io.kind(), &next)) {
+        return network(reason);
     }
     if request.is_decode() {
         return network(format!("the answer of {server} is not what was asked for"));
@@ -112,64 +107,24 @@ pub(super) fn is_permanent(error: &(dyn StdError + 'static)) -> bool {
 }
 
 fn of_tls(error: &TlsError, server: &str) -> Cause {
-    let (text, remedy) = match error {
-        TlsError::InvalidCertificate(CertificateError::UnknownIssuer) => (
+    let (text, remedy) = match tls_problem(error, server) {
+        TlsProblem::UnknownAuthority => (
             format!("the certificate of {server} is of an authority that is not trusted (UnknownIssuer)"),
-            TRUST,
+            Some(TRUST),
         ),
-        TlsError::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => (
-            format!("the certificate of {server} has expired"),
-            "have it renewed, or set this machine's clock if it is wrong",
-        ),
-        TlsError::InvalidCertificate(CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. }) => (
-            format!("the certificate of {server} does not hold yet"),
-            "set this machine's clock if it is wrong",
-        ),
-        TlsError::InvalidCertificate(
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-        ) => (
-            format!("the certificate of {server} is for another name"),
-            "use the name that the certificate is for",
-        ),
-        TlsError::InvalidCertificate(certificate) if is_authority_itself(certificate) => (
+        TlsProblem::OwnAuthority => (
             format!(
                 "the certificate of {server} is of an authority that is not trusted: it is self-signed, as an authority's own"
             ),
-            "give the server a certificate that is no authority's itself (CA:FALSE), and set SSL_CERT_FILE to its authority's",
+            Some(REPLACE),
         ),
-        TlsError::InvalidCertificate(other) => (
-            format!(
-                "the certificate of {server} is not valid: {}",
-                words_of_certificate(other)
-            ),
-            "have it replaced",
-        ),
-        TlsError::PeerIncompatible(_)
-        | TlsError::AlertReceived(AlertDescription::ProtocolVersion | AlertDescription::HandshakeFailure) => (
-            format!("{server} has no version of TLS and no cipher that cloudctl speaks"),
-            "have the server speak TLS 1.2 or 1.3",
-        ),
-        TlsError::AlertReceived(AlertDescription::CertificateRequired) => (
-            format!("{server} asks for a certificate of the caller, and cloudctl has none to show"),
-            "use an address that needs none",
-        ),
-        TlsError::InvalidMessage(_) => (
-            format!("{server} does not speak TLS"),
-            "write its address with http://, if that is meant, or correct its port",
-        ),
-        other => {
-            let text = format!("no TLS connection to {server}: {}", sentence(&other.to_string()));
-            return Cause {
-                text,
-                remedy: None,
-                permanent: false,
-            };
-        }
+        TlsProblem::Permanent(text, remedy) => (text, Some(remedy)),
+        TlsProblem::Passing(text) => (text, None),
     };
     Cause {
         text,
-        remedy: Some(remedy.to_owned()),
-        permanent: true,
+        remedy: remedy.map(str::to_owned),
+        permanent: remedy.is_some(),
     }
 }
 
@@ -181,19 +136,6 @@ fn proxy_for(url: &str) -> Option<String> {
         Some(port) => format!("{}:{port}", uri.host()?),
         None => uri.host()?.to_owned(),
     })
-}
-
-/// The errors of a chain. What an error of I/O is made of comes after it: its `source` would leave that out.
-pub(super) fn links<'e>(error: &'e (dyn StdError + 'static)) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |link: &&'e (dyn StdError + 'static)| {
-        let link: &'e (dyn StdError + 'static) = *link;
-        let inner = link.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        match inner {
-            Some(inner) => Some(inner as &'e (dyn StdError + 'static)),
-            None => link.source(),
-        }
-    })
-    .take(32)
 }
 
 fn last_words(error: &(dyn StdError + 'static)) -> String {

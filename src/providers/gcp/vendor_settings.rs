@@ -1,33 +1,16 @@
-//! The settings of gcloud and Google's client libraries that bear on Compute Engine, and what cloudctl does with each.
+//! The settings of gcloud and Google's client libraries that matter for Compute Engine, and what cloudctl does with each.
 //! <https://cloud.google.com/sdk/docs/properties>
 
+use super::super::network_address::{is_host, shown_address, shown_proxy};
 use super::credentials;
-use super::endpoint::{address_of, is_host};
+use super::endpoint::address_of;
 use super::gcloud_configuration::{GcloudConfiguration, Located};
 use super::metadata_server;
 use super::resolved::{self, QuotaProject};
-use crate::cloud::{Error, Result, path_text, quoted};
+use crate::cloud::{Error, Result, path_text};
 use crate::settings::{
     Environment, ResolvedSetting, SettingPlace, Settings, Topic, Treatment, VendorSetting, refuse_unsupported,
 };
-
-const fn variable(topic: Topic, name: &'static str, treatment: Treatment) -> VendorSetting {
-    VendorSetting {
-        topic,
-        place: SettingPlace::Variable,
-        name,
-        treatment,
-    }
-}
-
-const fn property(topic: Topic, name: &'static str, treatment: Treatment) -> VendorSetting {
-    VendorSetting {
-        topic,
-        place: SettingPlace::GcloudProperty,
-        name,
-        treatment,
-    }
-}
 
 const USE_PROXY_VARIABLES: Treatment =
     Treatment::Refused("set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT instead, which gcloud takes too");
@@ -45,98 +28,98 @@ pub(in crate::providers) const VENDOR_SETTINGS: &[VendorSetting] = {
     use Topic::{Account, Credentials, Endpoint, Network, Place, Retries};
     use Treatment::{Honoured, Refused};
     &[
-        variable(
+        VendorSetting::variable(
             Credentials,
             "GOOGLE_OAUTH_ACCESS_TOKEN",
             Honoured("this access token signs; it goes before all other credentials"),
         ),
-        variable(
+        VendorSetting::variable(
             Credentials,
             "CLOUDSDK_AUTH_ACCESS_TOKEN",
             Honoured("this access token signs"),
         ),
-        property(
+        VendorSetting::property(
             Credentials,
             "auth/access_token_file",
             Honoured("the access token in this file signs"),
         ),
-        variable(
+        VendorSetting::variable(
             Credentials,
             "GOOGLE_APPLICATION_CREDENTIALS",
             Honoured("this credentials file signs"),
         ),
-        property(
+        VendorSetting::property(
             Credentials,
             "auth/credential_file_override",
             Honoured("this credentials file signs, after GOOGLE_APPLICATION_CREDENTIALS"),
         ),
-        variable(
+        VendorSetting::variable(
             Credentials,
             "GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES",
             Honoured("1 lets an external_account file run its program"),
         ),
-        variable(
+        VendorSetting::variable(
             Credentials,
             "CLOUDSDK_CONFIG",
             Honoured("the folder of gcloud's files, the default credentials among them"),
         ),
-        variable(
+        VendorSetting::variable(
             Credentials,
             "CLOUDSDK_ACTIVE_CONFIG_NAME",
             Honoured("the configuration whose properties hold"),
         ),
-        variable(
+        VendorSetting::variable(
             Credentials,
             "GCE_METADATA_HOST",
-            Honoured("the host of the metadata server, asked past any proxy"),
+            Honoured("the host of the metadata server, asked without a proxy"),
         ),
-        variable(
+        VendorSetting::variable(
             Credentials,
             "GCE_METADATA_ROOT",
             Honoured("the same, after GCE_METADATA_HOST"),
         ),
-        variable(Credentials, "GCE_METADATA_IP", Refused("set GCE_METADATA_HOST instead")),
-        variable(
+        VendorSetting::variable(Credentials, "GCE_METADATA_IP", Refused("set GCE_METADATA_HOST instead")),
+        VendorSetting::variable(
             Credentials,
             "NO_GCE_CHECK",
-            Honoured("this machine counts as none of Google's"),
+            Honoured("this machine is not taken for one of Google's"),
         ),
-        property(
+        VendorSetting::property(
             Credentials,
             "auth/impersonate_service_account",
             Honoured("calls are made as this service account; of a list, the last one, through the others"),
         ),
-        property(
+        VendorSetting::property(
             Credentials,
             "auth/disable_credentials",
             Refused("unset it: cloudctl makes no calls without credentials"),
         ),
-        property(
+        VendorSetting::property(
             Credentials,
             "auth/authorization_token_file",
             Refused("unset it; CLOUDSDK_AUTH_ACCESS_TOKEN_FILE names a file with a token"),
         ),
-        property(
+        VendorSetting::property(
             Credentials,
             "auth/authority_selector",
             Refused("unset it: cloudctl knows no authority selectors"),
         ),
-        property(Credentials, "auth/token_host", TOKEN_SERVER_IN_FILE),
-        property(Credentials, "auth/mtls_token_host", TOKEN_SERVER_IN_FILE),
-        property(Credentials, "auth/token_introspection_endpoint", TOKEN_SERVER_IN_FILE),
-        property(Credentials, "auth/client_id", TOKEN_SERVER_IN_FILE),
-        property(Credentials, "auth/client_secret", TOKEN_SERVER_IN_FILE),
-        property(
+        VendorSetting::property(Credentials, "auth/token_host", TOKEN_SERVER_IN_FILE),
+        VendorSetting::property(Credentials, "auth/mtls_token_host", TOKEN_SERVER_IN_FILE),
+        VendorSetting::property(Credentials, "auth/token_introspection_endpoint", TOKEN_SERVER_IN_FILE),
+        VendorSetting::property(Credentials, "auth/client_id", TOKEN_SERVER_IN_FILE),
+        VendorSetting::property(Credentials, "auth/client_secret", TOKEN_SERVER_IN_FILE),
+        VendorSetting::property(
             Credentials,
             "auth/login_config_file",
             Honoured("says how `gcloud auth login` signs in; calls go by the credentials that come of it"),
         ),
-        property(
+        VendorSetting::property(
             Credentials,
             "auth/service_account_use_self_signed_jwt",
             Honoured("service account keys sign their tokens themselves, as they always do here"),
         ),
-        property(
+        VendorSetting::property(
             Account,
             "core/account",
             Honoured(
@@ -144,118 +127,118 @@ pub(in crate::providers) const VENDOR_SETTINGS: &[VendorSetting] = {
                  gcloud uses, and credentials here have their own account",
             ),
         ),
-        variable(Account, "GOOGLE_CLOUD_PROJECT", Honoured("the project of all calls")),
-        property(
+        VendorSetting::variable(Account, "GOOGLE_CLOUD_PROJECT", Honoured("the project of all calls")),
+        VendorSetting::property(
             Account,
             "core/project",
             Honoured("the project of all calls, after GOOGLE_CLOUD_PROJECT"),
         ),
-        variable(
+        VendorSetting::variable(
             Account,
             "GCLOUD_PROJECT",
             Honoured("the project of all calls, after CLOUDSDK_CORE_PROJECT"),
         ),
-        variable(
+        VendorSetting::variable(
             Account,
             "GOOGLE_CLOUD_QUOTA_PROJECT",
             Honoured("the project that calls are billed to: X-Goog-User-Project"),
         ),
-        property(
+        VendorSetting::property(
             Account,
             "billing/quota_project",
             Honoured("the same; CURRENT_PROJECT is the project of the calls, LEGACY is none"),
         ),
-        property(
+        VendorSetting::property(
             Account,
             "core/request_reason",
             Refused("unset it: cloudctl sends no reasons with its calls"),
         ),
-        property(Place, "compute/region", Honoured("the region of new VMs")),
-        property(Place, "compute/zone", Honoured("the zone of new VMs")),
-        property(
+        VendorSetting::property(Place, "compute/region", Honoured("the region of new VMs")),
+        VendorSetting::property(Place, "compute/zone", Honoured("the zone of new VMs")),
+        VendorSetting::property(
             Endpoint,
             "api_endpoint_overrides/compute",
             Honoured("the address of Compute Engine's API"),
         ),
-        property(
+        VendorSetting::property(
             Endpoint,
             "api_endpoint_overrides/iamcredentials",
             Honoured("the address of the API that makes tokens of service accounts"),
         ),
-        property(
+        VendorSetting::property(
             Endpoint,
             "api_endpoint_overrides/cloudbilling",
             Honoured("the address of the API that has the prices"),
         ),
-        property(Endpoint, "api_endpoint_overrides/sts", TOKEN_SERVER_IN_FILE),
-        property(
+        VendorSetting::property(Endpoint, "api_endpoint_overrides/sts", TOKEN_SERVER_IN_FILE),
+        VendorSetting::property(
             Endpoint,
             "api_client_overrides/compute",
             Refused("unset it: cloudctl speaks v1"),
         ),
-        property(
+        VendorSetting::property(
             Endpoint,
             "regional/endpoint_mode",
             Refused("unset it, or name the address in CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE"),
         ),
-        variable(
+        VendorSetting::variable(
             Endpoint,
             "GOOGLE_CLOUD_UNIVERSE_DOMAIN",
             Honoured("the universe that the APIs are in"),
         ),
-        property(
+        VendorSetting::property(
             Endpoint,
             "core/universe_domain",
             Honoured("the same, after GOOGLE_CLOUD_UNIVERSE_DOMAIN"),
         ),
-        variable(Endpoint, "GOOGLE_API_USE_MTLS_ENDPOINT", NO_CLIENT_CERTIFICATE),
-        variable(Network, "GOOGLE_API_USE_CLIENT_CERTIFICATE", NO_CLIENT_CERTIFICATE),
-        variable(Network, "GOOGLE_API_CERTIFICATE_CONFIG", NO_CLIENT_CERTIFICATE),
-        property(Network, "context_aware/use_client_certificate", NO_CLIENT_CERTIFICATE),
-        property(Network, "context_aware/always_use_mtls_endpoint", NO_CLIENT_CERTIFICATE),
-        property(
+        VendorSetting::variable(Endpoint, "GOOGLE_API_USE_MTLS_ENDPOINT", NO_CLIENT_CERTIFICATE),
+        VendorSetting::variable(Network, "GOOGLE_API_USE_CLIENT_CERTIFICATE", NO_CLIENT_CERTIFICATE),
+        VendorSetting::variable(Network, "GOOGLE_API_CERTIFICATE_CONFIG", NO_CLIENT_CERTIFICATE),
+        VendorSetting::property(Network, "context_aware/use_client_certificate", NO_CLIENT_CERTIFICATE),
+        VendorSetting::property(Network, "context_aware/always_use_mtls_endpoint", NO_CLIENT_CERTIFICATE),
+        VendorSetting::property(
             Network,
             "context_aware/certificate_config_file_path",
             NO_CLIENT_CERTIFICATE,
         ),
-        property(Network, "context_aware/auto_discovery_file_path", NO_CLIENT_CERTIFICATE),
-        property(Network, "core/custom_ca_certs_file", USE_SSL_CERT_FILE),
-        property(
+        VendorSetting::property(Network, "context_aware/auto_discovery_file_path", NO_CLIENT_CERTIFICATE),
+        VendorSetting::property(Network, "core/custom_ca_certs_file", USE_SSL_CERT_FILE),
+        VendorSetting::property(
             Network,
             "auth/disable_ssl_validation",
             Refused("unset it: cloudctl always checks certificates; SSL_CERT_FILE names others to trust"),
         ),
-        variable(
+        VendorSetting::variable(
             Network,
             "SSL_CERT_FILE",
             Honoured("certificates that are trusted instead of the system's"),
         ),
-        variable(
+        VendorSetting::variable(
             Network,
             "SSL_CERT_DIR",
             Honoured("folders of certificates that are trusted instead of the system's"),
         ),
-        property(Network, "proxy/type", USE_PROXY_VARIABLES),
-        property(Network, "proxy/address", USE_PROXY_VARIABLES),
-        property(Network, "proxy/port", USE_PROXY_VARIABLES),
-        property(Network, "proxy/username", USE_PROXY_VARIABLES),
-        property(Network, "proxy/password", USE_PROXY_VARIABLES),
-        property(Network, "proxy/rdns", USE_PROXY_VARIABLES),
-        variable(Network, "HTTPS_PROXY", Honoured("the proxy for https addresses")),
-        variable(Network, "HTTP_PROXY", Honoured("the proxy for http addresses")),
-        variable(
+        VendorSetting::property(Network, "proxy/type", USE_PROXY_VARIABLES),
+        VendorSetting::property(Network, "proxy/address", USE_PROXY_VARIABLES),
+        VendorSetting::property(Network, "proxy/port", USE_PROXY_VARIABLES),
+        VendorSetting::property(Network, "proxy/username", USE_PROXY_VARIABLES),
+        VendorSetting::property(Network, "proxy/password", USE_PROXY_VARIABLES),
+        VendorSetting::property(Network, "proxy/rdns", USE_PROXY_VARIABLES),
+        VendorSetting::variable(Network, "HTTPS_PROXY", Honoured("the proxy for https addresses")),
+        VendorSetting::variable(Network, "HTTP_PROXY", Honoured("the proxy for http addresses")),
+        VendorSetting::variable(
             Network,
             "ALL_PROXY",
             Honoured("the proxy where the other two are not set"),
         ),
-        variable(
+        VendorSetting::variable(
             Network,
             "NO_PROXY",
             Honoured("hosts, domains, addresses and ranges that are asked directly; * is all of them"),
         ),
-        property(Retries, "core/http_timeout", NO_RETRY_SETTING),
-        variable(Retries, "GCE_METADATA_TIMEOUT", NO_RETRY_SETTING),
-        variable(Retries, "GCE_METADATA_DETECT_RETRIES", NO_RETRY_SETTING),
+        VendorSetting::property(Retries, "core/http_timeout", NO_RETRY_SETTING),
+        VendorSetting::variable(Retries, "GCE_METADATA_TIMEOUT", NO_RETRY_SETTING),
+        VendorSetting::variable(Retries, "GCE_METADATA_DETECT_RETRIES", NO_RETRY_SETTING),
     ]
 };
 
@@ -293,13 +276,19 @@ fn located(setting: &VendorSetting, environment: &Environment, gcloud: &GcloudCo
     }
     let (section, key) = setting.name.split_once('/')?;
     let located = gcloud.located(section, key)?;
-    Some(match located.source.starts_with("variable ") {
-        true => located,
-        false => Located {
+    Some(match located.variable_name() {
+        Some(_) => located,
+        None => Located {
             source: format!("{} ({})", setting.name, located.source),
             value: located.value,
         },
     })
+}
+
+/// Whether a value switches something on. gcloud's words for no are False, No, Off and 0, in any letters.
+fn is_on(value: &str) -> bool {
+    let word = value.to_ascii_lowercase();
+    !matches!(word.as_str(), "false" | "no" | "off" | "0" | "none" | "n" | "f")
 }
 
 /// Whether a setting that is refused has a value that asks for what cloudctl does anyway.
@@ -310,7 +299,7 @@ fn is_harmless(name: &str, setting: &Located, environment: &Environment) -> bool
         | "auth/disable_ssl_validation"
         | "context_aware/use_client_certificate"
         | "context_aware/always_use_mtls_endpoint"
-        | "GOOGLE_API_USE_CLIENT_CERTIFICATE" => !setting.is_on(),
+        | "GOOGLE_API_USE_CLIENT_CERTIFICATE" => !is_on(&setting.value),
         "GOOGLE_API_USE_MTLS_ENDPOINT" => is(&["never", "auto"]),
         "api_client_overrides/compute" => is(&["v1"]),
         "regional/endpoint_mode" => is(&["global", "auto"]),
@@ -330,12 +319,9 @@ fn proxies(environment: &Environment) -> Vec<Located> {
         "ALL_PROXY",
         "all_proxy",
     ];
-    let set = names.iter().filter_map(|name| {
-        Some(Located {
-            value: environment.get(name)?.to_owned(),
-            source: format!("variable {name}"),
-        })
-    });
+    let set = names
+        .iter()
+        .filter_map(|name| Located::exact_variable(environment, name));
     set.collect()
 }
 
@@ -348,27 +334,11 @@ fn check_proxy(proxy: &Located) -> Result<()> {
     if is_proxy {
         return Ok(());
     }
-    let shown = match proxy.value.contains('@') {
-        // There may be a password in it.
-        true => "its value".to_owned(),
-        false => quoted(&proxy.value),
-    };
+    let shown = shown_address(&proxy.value);
     Err(
         Error::invalid(format!("{}: {shown} is not the address of a proxy", proxy.source))
             .with_remedy("set it to http://HOST:PORT or http://USER:PASSWORD@HOST:PORT"),
     )
-}
-
-/// A proxy without its user and password.
-fn shown_proxy(value: &str) -> String {
-    match value.parse::<http::Uri>() {
-        Ok(uri) => {
-            let scheme = uri.scheme_str().unwrap_or("http");
-            let port = uri.port_u16().map(|port| format!(":{port}")).unwrap_or_default();
-            format!("{scheme}://{}{port}", uri.host().unwrap_or_default())
-        }
-        Err(_) => "a value that is not an address".to_owned(),
-    }
 }
 
 /// What they come to in this run.
@@ -379,18 +349,7 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
     let found = credentials::find(environment, gcloud)?;
     let mut list = Vec::new();
     let mut add = |name: &'static str, located: Option<Located>, otherwise: &str| {
-        list.push(match located {
-            Some(located) => ResolvedSetting {
-                name,
-                value: Some(located.value),
-                source: located.source,
-            },
-            None => ResolvedSetting {
-                name,
-                value: None,
-                source: otherwise.to_owned(),
-            },
-        });
+        list.push(ResolvedSetting::of(name, located, otherwise));
     };
     let on_google = metadata_server::is_here(environment);
     let unset_project = if on_google { "metadata server" } else { "not set" };
@@ -424,9 +383,17 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
         },
     });
     add("gcp.quota_project", quota_project, "not set");
-    let region = resolved::own(&settings.gcp.region).or_else(|| gcloud.located("compute", "region"));
+    let region = settings
+        .gcp
+        .region
+        .located()
+        .or_else(|| gcloud.located("compute", "region"));
     add("gcp.region", region, "not set");
-    let zone = resolved::own(&settings.gcp.zone).or_else(|| gcloud.located("compute", "zone"));
+    let zone = settings
+        .gcp
+        .zone
+        .located()
+        .or_else(|| gcloud.located("compute", "zone"));
     add("gcp.zone", zone, "not set");
     let universe = resolved::universe(settings, gcloud)?;
     let holds = match (&found, &universe) {
@@ -453,9 +420,11 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
         source: located.source,
     });
     add("gcp.ca_certs", authorities, "the system's");
-    let proxy = proxies(environment).into_iter().next().map(|proxy| Located {
-        value: shown_proxy(&proxy.value),
-        source: proxy.source,
+    let proxy = proxies(environment).into_iter().find_map(|proxy| {
+        Some(Located {
+            value: shown_proxy(&proxy.value.parse().ok()?),
+            source: proxy.source,
+        })
     });
     add("gcp.proxy", proxy, "not set");
     Ok(list)

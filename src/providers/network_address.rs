@@ -1,0 +1,89 @@
+//! Addresses of servers and proxies that people set: whether they can be one, and how messages show them.
+
+use http::Uri;
+
+use crate::cloud::{may_be_secret, quoted};
+
+/// Whether a host is an address in brackets, or a name. <https://www.rfc-editor.org/rfc/rfc1035#section-2.3.4>
+pub(in crate::providers) fn is_host(host: &str) -> bool {
+    match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => {
+            let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+            let is_label = |label: &str| (1..=63).contains(&label.len()) && label.bytes().all(is_plain);
+            host.len() <= 253 && host.strip_suffix('.').unwrap_or(host).split('.').all(is_label)
+        }
+    }
+}
+
+/// Whether nothing but a port follows the host.
+pub(in crate::providers) fn has_valid_port(authority: &str, host: &str) -> bool {
+    let behind_user = authority.rsplit_once('@').map_or(authority, |(_, behind)| behind);
+    match behind_user.strip_prefix(host) {
+        Some("") => true,
+        Some(rest) => {
+            let port = rest.strip_prefix(':').and_then(|port| port.parse::<u16>().ok());
+            port.is_some_and(|port| port > 0)
+        }
+        None => false,
+    }
+}
+
+/// An address as messages show it, in quotes and without the user and password that it may have.
+pub(in crate::providers) fn shown_address(text: &str) -> String {
+    let shown = match text.rsplit_once('@') {
+        Some((before, after)) => {
+            let scheme = before.split_once("://").map_or("", |(scheme, _)| scheme);
+            match scheme.is_empty() || may_be_secret(scheme) {
+                true => format!("…@{after}"),
+                false => format!("{scheme}://…@{after}"),
+            }
+        }
+        None => text.to_owned(),
+    };
+    quoted(&shown)
+}
+
+/// Scheme, host and port of a proxy, without the user and password that it may have.
+pub(in crate::providers) fn shown_proxy(uri: &Uri) -> String {
+    let scheme = uri.scheme_str().unwrap_or("http");
+    let port = uri.port_u16().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{scheme}://{}{port}", uri.host().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn password_in_an_address_is_not_shown() {
+        assert_eq!(
+            shown_address("http://ada:hunter2@proxy:3128"),
+            "\"http://…@proxy:3128\""
+        );
+        assert_eq!(shown_address("ada:hun@ter2@proxy:3128"), "\"…@proxy:3128\"");
+        assert_eq!(shown_address("localhost:4566"), "\"localhost:4566\"");
+        let proxy = "http://ada:hunter2@[::1]:3128".parse().unwrap();
+        assert_eq!(shown_proxy(&proxy), "http://[::1]:3128");
+    }
+
+    #[test]
+    fn host_is_a_name_or_an_address_in_brackets() {
+        let label = "a".repeat(63);
+        for host in ["localhost", "my_host.", "127.0.0.1", "[::1]", &label] {
+            assert!(is_host(host), "{host}");
+        }
+        for host in [
+            "",
+            ".",
+            "a..b",
+            "a b",
+            "[::1",
+            "[host]",
+            &format!("{label}a"),
+            &"a.".repeat(127),
+        ] {
+            assert!(!is_host(host), "{host}");
+        }
+    }
+}

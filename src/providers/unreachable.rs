@@ -1,0 +1,93 @@
+//! Why a server could not be reached, in the same words for every cloud: told apart by the types of errors.
+
+use std::error::Error as StdError;
+use std::io::ErrorKind as IoErrorKind;
+
+use rustls::{AlertDescription, CertificateError, Error as TlsError};
+
+use super::certificates::{is_authority_itself, words_of_certificate};
+
+/// An error and its causes. What an `io::Error` was made of comes after it: its `source` leaves that out.
+pub(in crate::providers) fn links<'e>(
+    error: &'e (dyn StdError + 'static),
+) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |link: &&'e (dyn StdError + 'static)| {
+        let link: &'e (dyn StdError + 'static) = *link;
+        match link.downcast_ref::<std::io::Error>() {
+            Some(io) => io.get_ref().map(|inner| inner as &'e (dyn StdError + 'static)),
+            None => link.source(),
+        }
+    })
+}
+
+/// Why there is no connection to `server`, which may be a proxy; `None` if the kind of the error does not say.
+pub(in crate::providers) fn io_reason(kind: IoErrorKind, server: &str) -> Option<String> {
+    match kind {
+        IoErrorKind::ConnectionRefused => Some(format!("connection refused by {server}")),
+        IoErrorKind::HostUnreachable | IoErrorKind::NetworkUnreachable => {
+            Some(format!("there is no way through the network to {server}"))
+        }
+        IoErrorKind::TimedOut => Some(format!("no connection to {server} in time")),
+        IoErrorKind::ConnectionReset | IoErrorKind::ConnectionAborted | IoErrorKind::BrokenPipe => {
+            Some(format!("the connection to {server} was reset"))
+        }
+        _ => None,
+    }
+}
+
+/// Why there is no TLS connection.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::providers) enum TlsProblem {
+    /// The certificate is of an authority that is not trusted. Which setting adds one depends on the cloud.
+    UnknownAuthority,
+    /// The certificate is an authority's own, which makes it none of a server.
+    OwnAuthority,
+    /// Another attempt would fail in the same way: the reason, and what to do.
+    Permanent(String, &'static str),
+    /// Another attempt may succeed; the reason.
+    Passing(String),
+}
+
+/// What is wrong with the TLS connection to `server`.
+pub(in crate::providers) fn tls_problem(error: &TlsError, server: &str) -> TlsProblem {
+    use TlsProblem::{OwnAuthority, Passing, Permanent, UnknownAuthority};
+    match error {
+        TlsError::InvalidCertificate(problem) => match problem {
+            CertificateError::UnknownIssuer => UnknownAuthority,
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => Permanent(
+                format!("the certificate of {server} has expired"),
+                "have it renewed, or set this machine's clock if it is wrong",
+            ),
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => Permanent(
+                format!("the certificate of {server} does not hold yet"),
+                "set this machine's clock if it is wrong",
+            ),
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => Permanent(
+                format!("the certificate of {server} is for another name"),
+                "use the name that the certificate is for",
+            ),
+            other if is_authority_itself(other) => OwnAuthority,
+            other => Permanent(
+                format!(
+                    "the certificate of {server} is not valid: {}",
+                    words_of_certificate(other)
+                ),
+                "have it replaced",
+            ),
+        },
+        TlsError::PeerIncompatible(_)
+        | TlsError::AlertReceived(AlertDescription::ProtocolVersion | AlertDescription::HandshakeFailure) => Permanent(
+            format!("{server} has no version of TLS and no cipher that cloudctl speaks"),
+            "have the server speak TLS 1.2 or 1.3",
+        ),
+        TlsError::AlertReceived(AlertDescription::CertificateRequired) => Permanent(
+            format!("{server} asks for a certificate of the caller, and cloudctl has none to show"),
+            "use an address that needs none",
+        ),
+        TlsError::InvalidMessage(_) => Permanent(
+            format!("{server} does not speak TLS"),
+            "write its address with http://, if that is meant, or correct its port",
+        ),
+        other => Passing(format!("no TLS connection to {server}: {other}")),
+    }
+}
