@@ -7,23 +7,6 @@ use super::profile_files::{ProfileFiles, Section, shown_name};
 use crate::cloud::{Error, ErrorKind, Result, nearest, quoted};
 use crate::settings::{Environment, Located, Settings};
 
-/// The SDK puts this variable into a header of every call as it is.
-///
-/// # Errors
-/// `InvalidSpec` for what no header takes.
-fn check_execution_environment(environment: &Environment) -> Result<()> {
-    const NAME: &str = "AWS_EXECUTION_ENV";
-    let fits = |byte: u8| byte == b'\t' || !byte.is_ascii_control();
-    match environment.get(NAME) {
-        Some(value) if !value.bytes().all(fits) => Err(Error::invalid(format!(
-            "variable {NAME}: {} has a line end or another control character",
-            quoted(value)
-        ))
-        .with_remedy(format!("set {NAME} to a word, or unset it"))),
-        _ => Ok(()),
-    }
-}
-
 /// The variables that name a profile: the SDKs read the first, the AWS CLI both.
 const PROFILE_VARIABLES: [&str; 2] = ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"];
 const DEFAULT_PROFILE: &str = "default";
@@ -54,7 +37,6 @@ impl Configuration {
     /// if two are named.
     pub(super) fn read(settings: &Settings) -> Result<Self> {
         let environment = settings.environment.clone();
-        check_execution_environment(&environment)?;
         let profile = match &settings.aws.profile.value {
             Some(name) => Profile {
                 name: name.clone(),
