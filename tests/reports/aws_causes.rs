@@ -101,7 +101,7 @@ fn password_in_an_address_is_not_shown() {
 }
 
 #[test]
-fn switch_that_an_address_excludes_is_named_with_it() {
+fn switch_that_does_not_go_with_an_address_is_named_with_it() {
     let emulator = ec2::Emulator::start();
     for (switch, address) in [
         ("AWS_USE_FIPS_ENDPOINT", "AWS_ENDPOINT_URL"),

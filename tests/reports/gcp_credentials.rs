@@ -533,3 +533,17 @@ fn token_is_not_overridden_by_broken_files() {
     sandbox.set("GOOGLE_APPLICATION_CREDENTIALS", "/absent");
     list(&sandbox).expect(0);
 }
+
+#[test]
+fn broken_credentials_are_told_before_a_missing_project() {
+    for (name, value) in [
+        ("GOOGLE_APPLICATION_CREDENTIALS", "{\"type\": \"service_account\"}"),
+        ("GOOGLE_APPLICATION_CREDENTIALS", "absent.json"),
+        ("GOOGLE_OAUTH_ACCESS_TOKEN", "ya29.abc\ndef"),
+    ] {
+        let mut sandbox = Sandbox::new();
+        sandbox.set(name, value);
+        let run = list(&sandbox).expect(4);
+        assert!(run.stdout.contains(name), "{}", run.stdout);
+    }
+}

@@ -360,9 +360,9 @@ fn protection_and_public_address_are_compared_as_they_are() {
 fn arm_machine_is_not_taken_for_the_default() {
     let kind = BackendKind::Ec2Emulator;
     // It is the default of an Arm image, and no Arm image is asked for.
-    let told = "type is t4g.small, and was asked for then but not now";
+    let told = "type is t4g.small, not t3.small";
     is_refused(kind, &["--type", "t4g.small"], &[], told);
-    let told = "arch is arm64, and was asked for then but not now";
+    let told = "arch is arm64, and is now left to the default";
     is_refused(kind, &["--arch", "arm64"], &[], told);
 }
 

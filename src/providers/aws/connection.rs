@@ -124,7 +124,7 @@ fn proxy_of(setting: &Located) -> Result<Proxy> {
     let refused = |why: &str| {
         let shown = shown_address(&setting.value);
         Error::invalid(format!("{} is {shown}, which {why}", name_of(setting, "")))
-            .with_remedy("write it such as http://proxy.example.com:3128, or unset it")
+            .with_remedy("write it as http://proxy.example.com:3128, or unset it")
     };
     let text = match setting.value.contains("://") {
         true => setting.value.clone(),

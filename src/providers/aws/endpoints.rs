@@ -64,7 +64,7 @@ impl Endpoints {
         for (switch, key, what) in switches {
             if let (Some(switch), Some(custom)) = (switch, custom) {
                 return Err(Error::invalid(format!(
-                    "{} asks for {what} endpoints, which another address than AWS's own, set by {}, excludes",
+                    "{} asks for AWS's own {what} endpoints, and {} sets another address",
                     name_of(switch, key),
                     name_of(custom, "endpoint_url")
                 ))
@@ -163,7 +163,7 @@ fn check(setting: &Located) -> Result<()> {
     let refused = |why: &str| {
         let shown = shown_address(&setting.value);
         Error::invalid(format!("{} is {shown}, which {why}", name_of(setting, "endpoint_url")))
-            .with_remedy("write it such as http://localhost:4566 or https://ec2.us-east-1.amazonaws.com")
+            .with_remedy("write it as http://localhost:4566 or https://ec2.us-east-1.amazonaws.com")
     };
     match address_problem(&setting.value) {
         Some(why) => Err(refused(why)),

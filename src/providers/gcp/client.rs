@@ -129,11 +129,12 @@ impl Client {
     /// The project that all calls go to.
     ///
     /// # Errors
-    /// `InvalidSpec` if nothing names one.
+    /// `InvalidSpec` if nothing names one; those of looking for credentials, which may name it.
     pub(super) async fn project(&self) -> Result<&str> {
         let project = self.project.get_or_try_init(|| async {
-            let found = self.found().await.ok();
-            if let Some(project) = resolved::project(&self.settings, self.gcloud().await?, found)? {
+            let found = self.found().await;
+            let known = found.as_ref().ok().copied();
+            if let Some(project) = resolved::project(&self.settings, self.gcloud().await?, known)? {
                 return Ok(project.value);
             }
             let environment = &self.settings.environment;
@@ -141,10 +142,13 @@ impl Client {
                 true => MetadataServer::new(environment)?.project().await,
                 false => None,
             };
-            own.ok_or_else(|| {
-                Error::invalid("no Google Cloud project is named")
-                    .with_remedy("set GOOGLE_CLOUD_PROJECT, or run `gcloud config set project PROJECT`")
-            })
+            match (own, found) {
+                (Some(own), _) => Ok(own),
+                // The file that cannot be used may be what names the project.
+                (None, Err(error)) => Err(error),
+                (None, Ok(_)) => Err(Error::invalid("no Google Cloud project is named")
+                    .with_remedy("set GOOGLE_CLOUD_PROJECT, or run `gcloud config set project PROJECT`")),
+            }
         });
         project.await.map(String::as_str)
     }
