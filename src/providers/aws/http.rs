@@ -157,7 +157,8 @@ impl HttpConnector for WholeAnswers {
         HttpConnectorFuture::new(async move {
             let whole = async {
                 let mut response = answer.await?;
-                if response.status().as_u16() == PROXY_WANTS_PASSWORD {
+                // Without a proxy it is an answer as any other, and what it is an answer to may have had its effect.
+                if server.is_behind_proxy() && response.status().as_u16() == PROXY_WANTS_PASSWORD {
                     return Err(unreachable::password_wanted(&server));
                 }
                 if let Some(requested) = requested {

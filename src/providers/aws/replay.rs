@@ -81,8 +81,8 @@ where
         if !worthwhile || pause > deadline.saturating_sub(started.elapsed()) {
             return Err(Failure {
                 // A refusal of the request itself also answers for the attempts before it; one of the
-                // caller comes before the request is looked at.
-                may_have_worked: may_have_worked && !answers_for_all(kind),
+                // caller comes before the request is looked at, and what fails here never gets that far.
+                may_have_worked: may_have_worked && !(is_answer(&error) && answers_for_all(kind)),
                 unanswered,
                 error,
             });
@@ -95,6 +95,10 @@ where
 fn is_servers_fault<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
     let status = error.raw_response().map(|answer| answer.status().as_u16());
     matches!(error, SdkError::ServiceError(_)) && error.code().is_some() && status.is_some_and(|status| status >= 500)
+}
+
+fn is_answer<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+    matches!(error, SdkError::ServiceError(_)) && error.code().is_some()
 }
 
 fn answers_for_all(kind: ErrorKind) -> bool {
@@ -136,11 +140,13 @@ mod tests {
 
     use aws_sdk_ec2::operation::run_instances::RunInstancesError;
     use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+    use aws_smithy_runtime_api::client::result::ConnectorError;
     use aws_smithy_types::body::SdkBody;
     use aws_smithy_types::error::ErrorMetadata;
     use jiff::{SignedDuration, Timestamp};
 
     use super::super::server_time::ServerTime;
+    use super::super::unreachable;
     use super::*;
 
     /// An answer of an hour's difference to the request.
@@ -175,6 +181,24 @@ mod tests {
         assert!(!failure.may_have_worked && !failure.unanswered);
         assert!(call(1, "UnauthorizedOperation").await.is_err());
         assert_eq!(calls.get(), 1);
+    }
+
+    #[tokio::test]
+    async fn mistake_that_shows_after_a_lost_answer_leaves_the_outcome_open() {
+        let calls = Cell::new(0);
+        let failure = replay("RunInstances", "eu-west-1", || {
+            calls.set(calls.get() + 1);
+            let cause = match calls.get() {
+                1 => ConnectorError::io("the connection was reset".into()),
+                _ => unreachable::refused("the certificate is not trusted".to_owned(), "trust it".to_owned()),
+            };
+            let error: SdkError<RunInstancesError> = SdkError::dispatch_failure(cause);
+            std::future::ready(Err::<(), _>(error))
+        });
+        let failure = failure.await.unwrap_err();
+        assert_eq!(calls.get(), 2);
+        assert_eq!(error::kind(&failure.error), ErrorKind::InvalidSpec);
+        assert!(failure.may_have_worked && failure.unanswered);
     }
 
     #[test]

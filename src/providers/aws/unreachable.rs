@@ -33,6 +33,10 @@ impl Server {
         }
     }
 
+    pub(super) fn is_behind_proxy(&self) -> bool {
+        self.proxy.is_some()
+    }
+
     /// The one that a connection is made to.
     fn next(&self) -> String {
         match &self.proxy {

@@ -40,6 +40,8 @@ impl Creation<'_> {
         let last = fate(&failure.error);
         let field = field_at_fault(&failure.error).map(str::to_owned);
         let is_uncertain = failure.is_uncertain();
+        // What fails on this machine, or at its proxy, never gets to Compute Engine.
+        let is_answer = failure.error.http_status_code().is_some_and(|status| status != 407);
         let error = of_call(failure.error, &self.attempted, &self.request.zone);
         // A refusal under the same request id says that no earlier attempt was taken on.
         // One of the caller, or of something in between, comes before the request is looked at, and says nothing.
@@ -47,7 +49,7 @@ impl Creation<'_> {
             error.kind(),
             ErrorKind::Unauthenticated | ErrorKind::PermissionDenied | ErrorKind::Internal | ErrorKind::Network
         );
-        let refused = last == Fate::Refused && !says_nothing;
+        let refused = last == Fate::Refused && is_answer && !says_nothing;
         if !is_uncertain && error.kind() != ErrorKind::InvalidSpec {
             return Err(self.refined(error, field.as_deref()).await);
         }

@@ -41,17 +41,6 @@ pub(super) fn metadata_of(
         items.extend(user_data(data.expose(), image_project)?);
     }
     if let Some(keys) = ssh_keys {
-        let has_ssh = options
-            .metadata
-            .get("enable-windows-ssh")
-            .is_some_and(|value| is_true(value));
-        if spec.ssh_key.is_some() && is_windows(image_project) && !has_ssh {
-            // https://cloud.google.com/compute/docs/connect/windows-ssh
-            tracing::warn!(
-                "the key of --ssh-key does nothing on Windows, unless --native metadata=enable-windows-ssh=TRUE is \
-                 given and OpenSSH is installed in the VM"
-            );
-        }
         items.push(("ssh-keys", keys));
     }
     if let Some((taken, _)) = items.iter().find(|(key, _)| options.metadata.contains_key(*key)) {
@@ -65,6 +54,19 @@ pub(super) fn metadata_of(
         .map(|(key, value)| (key.as_str(), value.clone()));
     let items: Vec<_> = items.into_iter().chain(own).collect();
     check(&items)?;
+    let data = spec.user_data.as_ref();
+    if let Some(why) = data.and_then(|data| ignored(data.expose(), image_project)) {
+        tracing::warn!("{why}");
+    }
+    let has_windows_ssh = options.metadata.get("enable-windows-ssh");
+    let has_windows_ssh = has_windows_ssh.is_some_and(|value| is_true(value));
+    if spec.ssh_key.is_some() && is_windows(image_project) && !has_windows_ssh {
+        // https://cloud.google.com/compute/docs/connect/windows-ssh
+        tracing::warn!(
+            "the key of --ssh-key does nothing on Windows, unless --native metadata=enable-windows-ssh=TRUE is given \
+             and OpenSSH is installed in the VM"
+        );
+    }
     let items: Vec<_> = items
         .into_iter()
         .map(|(key, value)| Items::new().set_key(key).set_value(value))
@@ -112,7 +114,6 @@ fn user_data(data: &[u8], image_project: &str) -> Result<Vec<(&'static str, Stri
             ))
             .with_remedy("give a script that begins with #!, as text, or use the image ubuntu-24.04"));
         }
-        warn(data);
         let encoded = base64::engine::general_purpose::STANDARD.encode(data);
         return Ok(vec![
             ("user-data", encoded),
@@ -121,7 +122,6 @@ fn user_data(data: &[u8], image_project: &str) -> Result<Vec<(&'static str, Stri
     };
     let is_script = text.starts_with("#!");
     if has_cloud_init || is_script {
-        warn(data);
         let key = if has_cloud_init { "user-data" } else { "startup-script" };
         return Ok(vec![(key, text.to_owned())]);
     }
@@ -134,22 +134,18 @@ fn user_data(data: &[u8], image_project: &str) -> Result<Vec<(&'static str, Stri
                 .with_remedy("give a script that begins with #!, or use the image ubuntu-24.04"),
         });
     }
-    if has_none {
-        tracing::warn!(
-            "images of {image_project} have no cloud-init, so nothing runs this user data: give a script that begins \
-             with #!, or --native metadata=startup-script=…"
-        );
-    } else {
-        warn(data);
-    }
     Ok(vec![("user-data", text.to_owned())])
 }
 
-/// Warns of what a guest would do nothing with.
-fn warn(data: &[u8]) {
-    if let Some(why) = ignored_user_data(data, UserDataReader::CloudInit) {
-        tracing::warn!("{why}");
+/// Why the guest would do nothing with user data, if it would not.
+fn ignored(data: &[u8], image_project: &str) -> Option<String> {
+    if WITHOUT_CLOUD_INIT.contains(&image_project) && !data.starts_with(b"#!") {
+        return Some(format!(
+            "images of {image_project} have no cloud-init, so nothing runs this user data: give a script that begins \
+             with #!, or --native metadata=startup-script=…"
+        ));
     }
+    ignored_user_data(data, UserDataReader::CloudInit)
 }
 
 /// `USER:KEY`, as the guest agent wants it. The user is the key's comment up to its `@`, else `cloudctl`.
