@@ -31,7 +31,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     let Verb::List = args.verb;
     context.printer.check(&REGIONS)?;
     let named = match &context.settings.regions {
-        // What a variable or a context says is where VMs go, and narrows no list of all there is.
+        // What a variable or a context says is where VMs go, and does not shorten this list.
         Setting {
             value: Some(named),
             source: Source::Flag(_),
@@ -60,7 +60,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         for provider in &providers {
             provider.locate(Some(word), None).await?;
         }
-        let error = Error::invalid(format!("region {} is none that this account can use", quoted(word)));
+        let error = Error::invalid(format!("this account cannot use a region {}", quoted(word)));
         return Err(error.with_remedy("leave -r out for all of them").into());
     }
     conclude_listing(items, gaps, &REGIONS, context)

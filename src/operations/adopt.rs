@@ -281,6 +281,7 @@ impl Comparison<'_> {
             "protect" if existing.protected == Some(false) => return None,
             "no-public-ip" if existing.public_ip.is_some() => return None,
             "spot" | "protect" | "no-public-ip" => (Some("yes".to_owned()), Some("no".to_owned())),
+            "label" if existing.labels.is_empty() => return None,
             "label" => (label_list(&existing.labels), Some("none".to_owned())),
             "ttl" => (Some(existing.ttl.map(format_duration)?), Some("never".to_owned())),
             // What is in them is not shown.
@@ -335,7 +336,9 @@ impl Comparison<'_> {
             Some(has) => shown(field, Some(&has), &asked),
             // Every listing tells the keys.
             None if field == "ssh-key" => shown(field, Some("none"), &asked),
-            None if !self.was_asked_for(field) => format!("{field} was left to the default, and is now {asked}"),
+            None if !self.was_asked_for(field) => {
+                format!("{field} was left to the default, and {asked} is asked for now")
+            }
             None => shown(field, None, &asked),
         })
     }
@@ -396,7 +399,9 @@ impl Comparison<'_> {
         };
         match (is_met, self.was_asked_for(field), has) {
             (true, false, _) => None,
-            (true, true, Some(has)) => Some(format!("{field} is {has}, made for another --{field} than {asked}")),
+            (true, true, Some(has)) => Some(format!(
+                "{field} is {has}, but it was made with another --{field} than {asked}"
+            )),
             (_, _, has) => Some(shown(field, has.as_deref(), &asked)),
         }
     }
@@ -406,7 +411,7 @@ impl Comparison<'_> {
 fn shown(field: &str, existing: Option<&str>, asked: &str) -> String {
     match existing {
         Some(existing) => format!("{field} is {existing}, not {asked}"),
-        None => format!("{field} had another value, and is now {asked}"),
+        None => format!("{field} was another one, and {asked} is asked for now"),
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures_util::future::join_all;
 
 use super::offer::{Offer, Wish, better, cheap_enough};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, DEFAULT_IMAGE, image_alias};
 use crate::cloud::{
     Architecture, Error, ErrorKind, InstanceSpec, MachineNeed, MachineType, Place, Provider, Result, quoted,
 };
@@ -99,6 +99,11 @@ impl Market<'_> {
         self.offer(None, Ok(None))
     }
 
+    /// Whether the machine's architecture is known without asking the cloud: an image by its id has its own.
+    fn is_architecture_known(&self, spec: &InstanceSpec) -> bool {
+        spec.need.architecture.is_some() || image_alias(spec.image.as_deref().unwrap_or(DEFAULT_IMAGE)).is_some()
+    }
+
     /// The type that was asked for by name, or else the cloud's default.
     async fn named(&self, asked: Option<&str>) -> Result<Offer> {
         let name = match asked {
@@ -112,7 +117,7 @@ impl Market<'_> {
                 let one = InstanceSpec { members: None, ..spec };
                 match self.provider.plan(&one).await {
                     // Whether there is room is for the call that makes it: only the name is asked for here.
-                    Err(error) if error.kind() == ErrorKind::Capacity => {
+                    Err(error) if error.kind() == ErrorKind::Capacity && self.is_architecture_known(&one) => {
                         let architecture = one.need.architecture.unwrap_or(Architecture::X86_64);
                         self.provider.default_machine_type(architecture).to_owned()
                     }

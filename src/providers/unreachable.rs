@@ -25,7 +25,7 @@ pub(in crate::providers) fn io_reason(kind: IoErrorKind, server: &str) -> Option
     match kind {
         IoErrorKind::ConnectionRefused => Some(format!("connection refused by {server}")),
         IoErrorKind::HostUnreachable | IoErrorKind::NetworkUnreachable => {
-            Some(format!("there is no way through the network to {server}"))
+            Some(format!("the network has no route to {server}"))
         }
         IoErrorKind::TimedOut => Some(format!("no connection to {server} in time")),
         IoErrorKind::ConnectionReset | IoErrorKind::ConnectionAborted | IoErrorKind::BrokenPipe => {
@@ -59,7 +59,7 @@ pub(in crate::providers) fn tls_problem(error: &TlsError, server: &str) -> TlsPr
                 "have it renewed, or set this machine's clock if it is wrong",
             ),
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => Permanent(
-                format!("the certificate of {server} does not hold yet"),
+                format!("the certificate of {server} is not valid yet"),
                 "set this machine's clock if it is wrong",
             ),
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => Permanent(

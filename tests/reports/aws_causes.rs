@@ -193,15 +193,15 @@ fn file_without_certificates_is_named() {
     let server = TlsServer::before("http://127.0.0.1:9");
     for (content, why) in [
         (None, "there is no such file"),
-        (Some(""), "it has none"),
-        (Some("garbage"), "it has none"),
+        (Some(""), "it has no certificates"),
+        (Some("garbage"), "it has no certificates"),
         (
             Some("-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n"),
             "its PEM text is broken",
         ),
         (
             Some("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
-            "one of its certificates is none",
+            "one of its certificates cannot be used",
         ),
     ] {
         for name in ["AWS_CA_BUNDLE", "SSL_CERT_FILE", "ca_bundle"] {

@@ -631,6 +631,7 @@ fn malformed_proxies_are_refused_by_name() {
             "ftp://host",
             "user:hunter2@ho st",
             "///",
+            "http://127.0.0.1:99999",
         ] {
             let (emulator, mut sandbox) = cloud();
             sandbox.set(variable, value);

@@ -258,7 +258,7 @@ fn value_that_was_left_to_the_default_and_cannot_be_seen_is_said_to_be_so() {
         create(&backend, &[]).expect(0);
         create(&backend, &["--disk-type", "pd-ssd"]).expect(6)
     };
-    let told = "disk-type was left to the default, and is now pd-ssd";
+    let told = "disk-type was left to the default, and pd-ssd is asked for now";
     assert!(run.stderr.contains(told), "{}", run.stderr);
 }
 

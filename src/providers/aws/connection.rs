@@ -205,10 +205,12 @@ fn read_bundle(path: &Path) -> Result<Vec<u8>, String> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&pem) {
         let certificate = certificate.map_err(|_| "its PEM text is broken")?;
-        roots.add(certificate).map_err(|_| "one of its certificates is none")?;
+        roots
+            .add(certificate)
+            .map_err(|_| "one of its certificates cannot be used")?;
     }
     match roots.is_empty() {
-        true => Err("it has none".to_owned()),
+        true => Err("it has no certificates".to_owned()),
         false => Ok(pem),
     }
 }
@@ -226,7 +228,7 @@ pub(super) fn how_to_trust(authorities: Option<&Authorities>) -> String {
 
 /// What to do about a server that shows the certificate of an authority as its own.
 pub(super) fn how_to_replace(authorities: Option<&Authorities>) -> String {
-    let make = "give the server a certificate that is no authority's itself (CA:FALSE)";
+    let make = "give the server a certificate that is not an authority's own (CA:FALSE)";
     match authorities {
         None => format!("{make}, and name its authority with AWS_CA_BUNDLE, or with ca_bundle in the profile"),
         Some(trusted) => format!(

@@ -43,7 +43,7 @@ where
         };
     }
     let kind = match kind(error) {
-        ErrorKind::Network if call == Call::Change && !never_sent(error) => ErrorKind::UnknownOutcome,
+        kind if call == Call::Change && is_open(kind, error) => ErrorKind::UnknownOutcome,
         kind => kind,
     };
     let reason = match (error.message(), error.code()) {
@@ -146,6 +146,15 @@ pub(super) fn code_of_answer(body: &[u8]) -> Option<&str> {
     Some(rest.split_once("</Code>")?.0.trim())
 }
 
+/// Whether a changing call may have taken effect although it failed so.
+pub(super) fn is_open<E>(kind: ErrorKind, error: &SdkError<E>) -> bool
+where
+    E: StdError + Send + Sync + 'static,
+{
+    let is_dispatch = matches!(error, SdkError::DispatchFailure(_));
+    (kind == ErrorKind::Network || kind == ErrorKind::InvalidSpec && is_dispatch) && !never_sent(error)
+}
+
 /// Whether the request cannot have reached the cloud.
 pub(super) fn never_sent<E>(error: &SdkError<E>) -> bool
 where
@@ -155,6 +164,9 @@ where
         SdkError::ConstructionFailure(_) => true,
         SdkError::DispatchFailure(_) => {
             find::<E, CredentialsError>(error).is_some()
+                || find::<E, Error>(error).is_some()
+                || find::<E, ResolveEndpointError>(error).is_some()
+                || find::<E, Unreachable>(error).is_some_and(Unreachable::is_before_request)
                 || find::<E, ResolveDnsError>(error).is_some()
                 || find::<E, std::io::Error>(error).is_some_and(|error| {
                     matches!(

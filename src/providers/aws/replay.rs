@@ -53,7 +53,7 @@ where
             Err(error) => error,
         };
         let kind = error::kind(&error);
-        if kind == ErrorKind::Network && !error::never_sent(&error) {
+        if error::is_open(kind, &error) {
             let told = is_servers_fault(&error);
             faulty |= told;
             unanswered |= !told;
@@ -199,6 +199,18 @@ mod tests {
         assert_eq!(calls.get(), 2);
         assert_eq!(error::kind(&failure.error), ErrorKind::InvalidSpec);
         assert!(failure.may_have_worked && failure.unanswered);
+    }
+
+    #[test]
+    fn end_of_tls_in_the_middle_leaves_the_outcome_open() {
+        let broken = rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType);
+        let untrusted = rustls::Error::InvalidCertificate(rustls::CertificateError::Expired);
+        for (cause, is_open) in [(broken, true), (untrusted, false)] {
+            let server = unreachable::Server::of(&http::Uri::from_static("https://ec2.test"), None);
+            let cause = unreachable::explained(ConnectorError::other(cause.into(), None), &server, None);
+            let error: SdkError<RunInstancesError> = SdkError::dispatch_failure(cause);
+            assert_eq!(error::is_open(error::kind(&error), &error), is_open);
+        }
     }
 
     #[test]

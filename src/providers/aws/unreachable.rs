@@ -65,6 +65,14 @@ pub(super) struct Unreachable {
     source: Option<ConnectorError>,
 }
 
+impl Unreachable {
+    /// Whether it is certain that the request was not sent. A server that stops speaking TLS may do so after it.
+    pub(super) fn is_before_request(&self) -> bool {
+        let tls = links(self).find_map(|link| link.downcast_ref::<TlsError>());
+        self.kind == ErrorKind::InvalidSpec && !matches!(tls, Some(TlsError::InvalidMessage(_)))
+    }
+}
+
 impl fmt::Display for Unreachable {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.reason)

@@ -472,11 +472,11 @@ pub(super) fn refuse(configuration: &Configuration) -> Result<()> {
 /// The SDK puts this variable into a header as it is, and takes the failure for one of the network.
 fn check_execution_environment(configuration: &Configuration) -> Result<()> {
     const NAME: &str = "AWS_EXECUTION_ENV";
-    /// What servers take of a header is bounded.
+    /// Servers limit the length of a header.
     const LONGEST: usize = 1000;
     match configuration.environment.get(NAME) {
         Some(text) if text.len() > LONGEST || text.contains(char::is_control) => Err(Error::invalid(format!(
-            "{NAME} is {}, which no header can hold",
+            "{NAME} is {}, which cannot be sent in a header",
             quoted(text)
         ))
         .with_remedy("correct it, or unset it")),

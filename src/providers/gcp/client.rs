@@ -144,7 +144,7 @@ impl Client {
             };
             match (own, found) {
                 (Some(own), _) => Ok(own),
-                // The file that cannot be used may be what names the project.
+                // Credentials that cannot be used may name the project.
                 (None, Err(error)) => Err(error),
                 (None, Ok(_)) => Err(Error::invalid("no Google Cloud project is named")
                     .with_remedy("set GOOGLE_CLOUD_PROJECT, or run `gcloud config set project PROJECT`")),

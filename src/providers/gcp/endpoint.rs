@@ -31,7 +31,7 @@ pub(super) fn address_of(setting: &Located, version: &str) -> Result<String> {
     // The parser takes any number of slashes, and makes slashes of backslashes.
     let rest = address.split_once("://").map_or("", |(_, rest)| rest);
     if !url.host_str().is_some_and(is_host) || rest.starts_with('/') || address.contains('\\') {
-        return wrong("it has no host, or one that no name can be");
+        return wrong("its host is missing or not valid");
     }
     if rest.contains('@') {
         return wrong("it has a user or password in it");

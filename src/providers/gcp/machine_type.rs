@@ -41,7 +41,8 @@ pub(super) async fn described(client: &Client, zone: &str, name: &str) -> Result
 /// other: most have most types, and no list has the custom ones.
 ///
 /// # Errors
-/// `InvalidSpec` naming the type and the place, with the zones that have it or the types that come near.
+/// `InvalidSpec` naming the type and the place, with the zones that have it or the types that come near; `Capacity` if
+/// another zone of the region has it.
 pub(super) async fn first_with(client: &Client, zones: &[String], name: &str) -> Result<(String, MachineType)> {
     check_name(name)?;
     for zone in zones {
@@ -98,12 +99,13 @@ async fn in_none_of(client: &Client, zones: &[String], name: &str) -> Error {
         .cloned()
         .collect();
     if !near.is_empty() {
+        let remedy = format!(
+            "it is in {}; choose with --zone, or let it look with --fallback zone",
+            shown(&near)
+        );
         return Error::new(ErrorKind::Capacity, message)
             .with_room_in(near)
-            .with_remedy(format!(
-                "it is in {}; choose with --zone, or let it look with --fallback zone",
-                shown(&having)
-            ));
+            .with_remedy(remedy);
     }
     let error = Error::invalid(message);
     if !having.is_empty() {

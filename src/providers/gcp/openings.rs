@@ -125,17 +125,23 @@ async fn ensure_rule(client: &Client, rule: &Firewall) -> Result<bool> {
 }
 
 fn fitting(name: &str, there: &Firewall, rule: &Firewall) -> Result<()> {
-    let trouble = match (is_ours(there), does(there, rule)) {
+    let (trouble, remedy) = match (is_ours(there), does(there, rule)) {
         (true, true) => return Ok(()),
-        (false, _) => "is there, and cloudctl did not make it",
-        (true, false) => "was changed, so that it does not open what it should",
+        (false, _) => (
+            "is there, and cloudctl did not make it",
+            format!(
+                "look at it with `gcloud compute firewall-rules describe {name}`, and delete it only if nobody needs it"
+            ),
+        ),
+        (true, false) => (
+            "was changed, so that it does not open what it should",
+            format!("delete it: `gcloud compute firewall-rules delete {name}`, then run the same command again"),
+        ),
     };
     Err(
         Error::new(ErrorKind::AlreadyExists, format!("the firewall rule {name} {trouble}"))
             .at(location(""))
-            .with_remedy(format!(
-                "delete it: `gcloud compute firewall-rules delete {name}`, then run the same command again"
-            )),
+            .with_remedy(remedy),
     )
 }
 

@@ -29,7 +29,7 @@ const TRUST: &str =
 
 /// What to do about a server that shows the certificate of an authority as its own.
 const REPLACE: &str =
-    "give the server a certificate that is no authority's itself (CA:FALSE), and set SSL_CERT_FILE to its authority's";
+    "give the server a certificate that is not an authority's own (CA:FALSE), and set SSL_CERT_FILE to its authority's";
 
 /// Why a request had no answer; `None` if the error is not one of the network's.
 pub(super) fn cause_of(error: &(dyn StdError + 'static)) -> Option<Cause> {

@@ -1,7 +1,7 @@
 //! The settings of gcloud and Google's client libraries that matter for Compute Engine, and what cloudctl does with each.
 //! <https://cloud.google.com/sdk/docs/properties>
 
-use super::super::network_address::{is_host, shown_address, shown_proxy};
+use super::super::network_address::{has_valid_port, is_host, shown_address, shown_proxy};
 use super::credentials;
 use super::endpoint::address_of;
 use super::gcloud_configuration::{GcloudConfiguration, Located};
@@ -329,7 +329,9 @@ fn proxies(environment: &Environment) -> Vec<Located> {
 fn check_proxy(proxy: &Located) -> Result<()> {
     let parsed = proxy.value.parse::<http::Uri>().ok();
     let is_proxy = parsed.as_ref().is_some_and(|uri| {
-        uri.host().is_some_and(is_host) && matches!(uri.scheme_str(), None | Some("http" | "https"))
+        let host = uri.host().unwrap_or_default();
+        let authority = uri.authority().map_or("", http::uri::Authority::as_str);
+        is_host(host) && has_valid_port(authority, host) && matches!(uri.scheme_str(), None | Some("http" | "https"))
     });
     if is_proxy {
         return Ok(());

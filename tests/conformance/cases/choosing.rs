@@ -59,7 +59,7 @@ fn what_is_needed_is_what_is_there_and_a_re_run_finds_it(backend: &Backend) {
     assert_eq!(again["id"], made["id"]);
     let other = backend.json(&["create", "a", "--cpus", "2"]).expect(6);
     assert!(
-        other.stderr.contains("made for another --cpus than"),
+        other.stderr.contains("but it was made with another --cpus than"),
         "{}",
         other.stderr
     );
