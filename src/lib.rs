@@ -54,7 +54,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::cli::{Cli, Command};
-use crate::cloud::{Error, ErrorKind, ProviderKind};
+use crate::cloud::{Error, ErrorKind, ProviderKind, quoted};
 use crate::context::{Context, World};
 use crate::exit::ExitStatus;
 use crate::operations::BatchAction;
@@ -93,7 +93,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, world: World) -> ExitS
         Ok(settings) => settings,
         Err(error) => return fail(error, &mut printer),
     };
-    start_log(cli.global.verbose, settings.environment.get("CLOUDCTL_LOG"), withheld);
+    if let Err(error) = start_log(cli.global.verbose, settings.environment.get("CLOUDCTL_LOG"), withheld) {
+        return fail(error, &mut printer);
+    }
     panics.set_format(settings.output.value.as_deref().filter(|_| !settings.quiet));
     if let Err(error) = printer.set_format(settings.output.value.as_deref(), settings.quiet) {
         let error = match &settings.output.source {
@@ -208,11 +210,23 @@ fn explain_usage(error: &clap::Error, arguments: &[OsString], printer: &mut Prin
 
 /// Logs to stderr, events of cloudctl alone: the SDKs' own would show request bodies, and with them user data. Nobody
 /// need ask for its warnings.
-fn start_log(verbosity: u8, variable: Option<&str>, withheld: Withheld) {
+///
+/// # Errors
+/// `InvalidSpec` if the variable names no level.
+fn start_log(verbosity: u8, variable: Option<&str>, withheld: Withheld) -> Result<(), Error> {
     use tracing::level_filters::LevelFilter;
     use tracing_subscriber::filter::Targets;
     use tracing_subscriber::prelude::*;
-    let level = match (variable.and_then(|level| level.parse::<LevelFilter>().ok()), verbosity) {
+    let variable = variable.map(str::trim).filter(|level| !level.is_empty());
+    let named = variable.map(|level| match level.parse::<LevelFilter>() {
+        Ok(named) => Ok(named),
+        Err(_) => Err(Error::invalid(format!(
+            "variable CLOUDCTL_LOG: {} is not a level of the log",
+            quoted(level)
+        ))
+        .with_remedy("set it to off, error, warn, info, debug or trace")),
+    });
+    let level = match (named.transpose()?, verbosity) {
         (Some(level), 0) => level,
         (_, 0) => LevelFilter::WARN,
         (_, 1) => LevelFilter::INFO,
@@ -231,6 +245,7 @@ fn start_log(verbosity: u8, variable: Option<&str>, withheld: Withheld) {
     let _ = tracing_subscriber::registry()
         .with(events.with_filter(only_ours))
         .try_init();
+    Ok(())
 }
 
 /// Writes lines of the log to stderr, without secrets. Each comes in one piece.

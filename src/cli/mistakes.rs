@@ -6,7 +6,7 @@ use clap::CommandFactory;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::Cli;
-use crate::cloud::{Error, is_content, may_be_secret, path_text, plain};
+use crate::cloud::{Error, is_content, may_be_secret, path_text, plain, quoted};
 
 /// One line for what is wrong with the command line, and a hint.
 pub fn explain(error: &clap::Error, arguments: &[OsString]) -> Error {
@@ -36,8 +36,15 @@ fn content_for_a_flag(error: &clap::Error, arguments: &[OsString]) -> Option<Err
     let flag = words
         .get(at.checked_sub(1)?)
         .filter(|word| word.starts_with('-') && !may_be_secret(word))?;
-    let message = format!("{flag} is {}", path_text(words[at].as_ref()));
-    Some(Error::invalid(message).with_remedy("if it is in a file, pass that file's name"))
+    let value = words[at].as_ref();
+    Some(
+        match ["--ssh-key", "--user-data", "--file", "-f"].contains(&flag.as_ref()) {
+            true => Error::invalid(format!("{flag} is {}", path_text(value)))
+                .with_remedy("if it is in a file, pass that file's name"),
+            false => Error::invalid(format!("{flag} is {}, which it does not take", quoted(value)))
+                .with_remedy("the command's --help says what it takes"),
+        },
+    )
 }
 
 /// The text without the values in it that may be secrets. It must not be cut into paragraphs yet: a value can have empty

@@ -49,10 +49,11 @@ async fn make_into(
         }
         tracing::debug!(%generation, "token spent");
     }
-    Err(
-        Error::new(ErrorKind::Internal, "the cloud refuses every token for this name")
-            .with_remedy("use another name for an hour"),
+    Err(Error::new(
+        ErrorKind::UnknownOutcome,
+        format!("the cloud took {MOST_GENERATIONS} create calls and shows no VM of this name"),
     )
+    .with_remedy("use another name for an hour"))
 }
 
 async fn create(provider: &dyn Provider, spec: &InstanceSpec, generation: u32) -> Result<Vec<Instance>> {

@@ -145,8 +145,8 @@ impl Client {
             match (own, found) {
                 (Some(own), _) => Ok(own),
                 // Credentials that cannot be used may name the project.
-                (None, Err(error)) => Err(error),
-                (None, Ok(_)) => Err(Error::invalid("no Google Cloud project is named")
+                (None, Err(error)) if credentials::find(environment, self.gcloud().await?).is_err() => Err(error),
+                (None, _) => Err(Error::invalid("no Google Cloud project is named")
                     .with_remedy("set GOOGLE_CLOUD_PROJECT, or run `gcloud config set project PROJECT`")),
             }
         });

@@ -1,5 +1,7 @@
 //! Mistakes in the configuration file and in variables.
 
+use crate::support::sandbox::Sandbox;
+
 use super::{check, with_vms};
 
 const FILE: &str = "home/.config/cloudctl/config.toml";
@@ -145,4 +147,15 @@ fn variables() {
         let faults = super::faults_of(&run, 2, named, false);
         assert!(faults.is_empty(), "{name}={value}: {faults:?}\n{run:#?}");
     }
+}
+
+#[test]
+fn log_level_that_is_none_is_refused() {
+    let mut sandbox = Sandbox::new();
+    sandbox.set("CLOUDCTL_LOG", "verbose");
+    let run = sandbox.run(&["list", "-p", "mock"]).expect(2);
+    assert!(run.stderr.contains("CLOUDCTL_LOG"), "{}", run.stderr);
+    assert!(run.stderr.contains("off, error, warn"), "{}", run.stderr);
+    sandbox.set("CLOUDCTL_LOG", " debug ");
+    sandbox.run(&["list", "-p", "mock"]).expect(0);
 }
