@@ -10,11 +10,11 @@ use jiff::Timestamp;
 
 use crate::catalog::Catalog;
 use crate::cloud::{Clock, Error, ErrorKind, Provider, ProviderKind, Result};
-use crate::interrupt::Interrupt;
 use crate::output::{Printer, Streams, Terminal};
 use crate::panic_report::PanicReport;
 use crate::providers;
 use crate::settings::{Environment, ResolvedSetting, Settings, Source, is_setting_of};
+use crate::shutdown::Interrupt;
 
 /// What a run needs of the process it runs in.
 pub struct World {

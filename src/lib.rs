@@ -9,14 +9,14 @@
 //! | [`cloud`] | the contract: `Provider`, `InstanceSpec`, `Instance`, `InstanceState`, `Error`. No SDK, clap, tokio or I/O | – |
 //! | [`catalog`] | what is known of the clouds without asking: image aliases, machine types, prices | cloud |
 //! | [`exit`] | `ErrorKind` to exit code; merging a batch's outcomes | cloud |
-//! | [`interrupt`] | signals, and what is in flight when one comes | cloud, exit |
+//! | [`shutdown`] | signals, and what is in flight when one comes | cloud, exit |
 //! | [`settings`] | flag > env > file, resolved once into plain values | cloud |
-//! | [`operations`] | true of every cloud: fan-out, create once, wait, select, terminate guard, expiry | cloud, catalog, interrupt |
+//! | [`operations`] | true of every cloud: fan-out, create once, wait, select, terminate guard, expiry | cloud, catalog, shutdown |
 //! | [`output`] | what the user reads: tables, JSON, errors and hints, progress | cloud, exit |
-//! | [`panic_report`] | what is printed for a panic | cloud, exit, interrupt, output |
+//! | [`panic_report`] | what is printed for a panic | cloud, exit, shutdown, output |
 //! | [`providers`] | `connect(kind)`, and a folder for each cloud | cloud, catalog, settings |
-//! | [`context`] | the outside world, injected: streams, environment, clock, terminal | cloud, catalog, interrupt, settings, providers, output, panic_report |
-//! | [`commands`] | one file for each verb: its `Args`, then `run(args, context)` | cloud, catalog, context, exit, interrupt, operations, output, settings |
+//! | [`context`] | the outside world, injected: streams, environment, clock, terminal | cloud, catalog, shutdown, settings, providers, output, panic_report |
+//! | [`commands`] | one file for each verb: its `Args`, then `run(args, context)` | cloud, catalog, context, exit, shutdown, operations, output, settings |
 //! | [`cli`] | what can be typed, and mistakes in it | cloud, commands, settings |
 //!
 //! `tests/house.rs` reads the sources and fails on any other edge.
@@ -35,12 +35,12 @@ pub mod cloud;
 pub mod commands;
 pub mod context;
 pub mod exit;
-pub mod interrupt;
 pub mod operations;
 pub mod output;
 pub mod panic_report;
 pub mod providers;
 pub mod settings;
+pub mod shutdown;
 
 use std::collections::HashSet;
 use std::ffi::OsString;

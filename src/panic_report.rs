@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::cloud::{Error, ErrorKind};
 use crate::exit::ExitStatus;
-use crate::interrupt::Interrupt;
 use crate::output::{Printer, Streams, Terminal};
+use crate::shutdown::Interrupt;
 
 /// What the report of a panic depends on. Clones share it.
 #[derive(Clone, Debug, Default)]

@@ -7,19 +7,19 @@
 mod attachments;
 mod embedded;
 mod facts;
-mod fetched;
 mod gce_custom;
 mod gce_shapes;
 mod images;
 mod login;
 mod parts;
+mod price_file;
 mod prices;
 
 pub use facts::{Facts, embedded_facts};
-pub use fetched::{Fetched, FetchedCloud};
 pub use images::{
     AwsImage, DEFAULT_IMAGE, GcpImage, IMAGE_ALIASES, ImageAlias, image_alias, is_licensed, nearest_alias,
 };
 pub use login::Login;
 pub use parts::{Part, Sort};
+pub use price_file::{Fetched, FetchedCloud};
 pub use prices::{Catalog, Price};

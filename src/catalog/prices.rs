@@ -9,10 +9,10 @@ use jiff::civil::Date;
 
 use super::attachments;
 use super::embedded::{Cell, Cells, Embedded};
-use super::fetched::Fetched;
 use super::gce_custom::Custom;
 use super::gce_shapes;
 use super::parts::{Part, bill, chief_part};
+use super::price_file::Fetched;
 use crate::cloud::{Gpu, MachineType, ProviderKind};
 
 /// A price, and when it was true.

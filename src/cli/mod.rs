@@ -1,10 +1,10 @@
 //! What can be typed. Parsing only: what it means is in `commands`.
 
-mod mistakes;
+mod usage_errors;
 
 use clap::{Parser, Subcommand};
 
-pub use mistakes::{explain, format_asked_for};
+pub use usage_errors::{explain, format_asked_for};
 
 use crate::commands::{
     catalog, completion, console, context, create, describe, doctor, extend, help, image, list, machine_type, man,

@@ -8,9 +8,9 @@ use super::targets::{References, check_accounts, find_to_change, tell_ends, ttl_
 use crate::cloud::{Error, ErrorKind, Instance, Result};
 use crate::context::Context;
 use crate::exit::ExitStatus;
-use crate::interrupt::Interrupt;
 use crate::operations::extended_ttl;
 use crate::output::{INSTANCES, Report};
+use crate::shutdown::Interrupt;
 
 /// Give VMs more time to live
 ///

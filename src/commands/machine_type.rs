@@ -7,9 +7,9 @@ use clap::{Subcommand, ValueEnum};
 use futures_util::future::join_all;
 use serde_json::json;
 
-use super::need::{NeedArguments, kinds, refuse_zone};
+use super::machine_args::{NeedArguments, kinds, refuse_zone};
+use super::machine_type_listing::{Row, shelf};
 use super::price::short_gib;
-use super::shelf::{Row, shelf};
 use crate::cloud::{MachineNeed, MachineType, ProviderKind};
 use crate::context::Context;
 use crate::exit::ExitStatus;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::need::{NeedArguments, attach, kinds, region_words, regions_meant};
+use super::machine_args::{NeedArguments, attach, kinds, region_words, regions_meant};
 use crate::catalog::{Catalog, Price};
 use crate::cloud::{Architecture, Error, MachineNeed, MachineType, ProviderKind};
 use crate::context::Context;

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use futures_util::future::join_all;
 
-use super::need::regions_meant;
+use super::machine_args::regions_meant;
 use super::targets::conclude_listing;
 use crate::cloud::{Error, quoted};
 use crate::context::Context;

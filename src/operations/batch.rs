@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 
 use crate::cloud::{Course, Error, Instance, InstanceRef, ListFilter, Location, Outcome, Provider, ProviderKind};
-use crate::interrupt::Interrupt;
+use crate::shutdown::Interrupt;
 
 /// What is done to many instances at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

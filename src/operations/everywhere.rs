@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
-use super::asking::{Asked, within_deadline};
 use super::inventory::Inventory;
+use super::location_query::{Asked, within_deadline};
 use crate::cloud::{Error, ErrorKind, Location, Provider};
 
 /// Asks every location of a cloud with `list`.

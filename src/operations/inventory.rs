@@ -10,9 +10,9 @@ use std::task::Poll;
 use futures_util::future::join_all;
 
 use super::area::places_of;
-use super::asking::{Asked, list_in_time};
 use super::everywhere::ask_everywhere;
-use super::silence::Stopwatch;
+use super::idle_timeout::Stopwatch;
+use super::location_query::{Asked, list_in_time};
 use crate::cloud::{Error, ErrorKind, Instance, ListFilter, Location, Provider, Result};
 
 /// Which parts of the clouds are asked.

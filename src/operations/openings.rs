@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::cloud::{Instance, Provider, ProviderKind};
-use crate::interrupt::Interrupt;
+use crate::shutdown::Interrupt;
 
 /// Removes what was made to open ports to instances that are going or gone, as far as no other uses it. That it could not
 /// be removed is no failure of the terminating. Gives what stays and why, in words.

@@ -7,7 +7,7 @@ use futures_util::stream::{self, StreamExt};
 
 use super::batch::{BatchAction, act, by_reference, look_again, refresh, with_target};
 use crate::cloud::{Disk, Error, ErrorKind, Instance, InstanceState, Provider, ProviderKind, Result, SurvivingDisk};
-use crate::interrupt::Interrupt;
+use crate::shutdown::Interrupt;
 
 /// So many instances are asked about at once: more would only meet the clouds' rate limits.
 const LOOKS_AT_ONCE: usize = 8;

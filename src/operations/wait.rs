@@ -12,7 +12,7 @@ use super::batch::{Fresh, refresh};
 use super::ssh::{Silence, address, try_each};
 use super::waiting::{Step, Waiting};
 use crate::cloud::{Error, ErrorKind, Instance, InstanceState, Provider, ProviderKind, Result};
-use crate::interrupt::Interrupt;
+use crate::shutdown::Interrupt;
 
 /// The pause after the first look; it grows by half each round.
 const FIRST_PAUSE: Duration = Duration::from_millis(400);

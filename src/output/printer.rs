@@ -4,15 +4,15 @@ use std::io::{self, Write};
 
 use jiff::Timestamp;
 
+use super::columns::View;
 use super::format::Format;
-use super::machine::{write_csv, write_json, write_jsonl, write_yaml};
+use super::formats::{write_csv, write_json, write_jsonl, write_yaml};
 use super::progress::ProgressLine;
 use super::record::{Record, Report};
+use super::redaction::Withheld;
 use super::table::{Layout, write_named, write_record, write_table};
 use super::terminal::{Streams, Terminal};
 use super::text::{escape, escape_lines};
-use super::views::View;
-use super::withheld::Withheld;
 use crate::cloud::{Error, Result};
 
 /// Writes results to stdout and everything else to stderr.

@@ -7,9 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use unicode_width::UnicodeWidthStr;
 
+use super::columns::{Column, Fill};
 use super::record::Record;
 use super::text::{age, cell, short_cell, shown_name, time_left};
-use super::views::{Column, Fill};
 
 /// What is wider spoils its own row alone, not the columns of all the others. No name that cloudctl gives is.
 const WIDEST_ALIGNED: usize = 72;

@@ -1,11 +1,9 @@
 //! The drivers, and the only place that names a concrete one.
 
 mod aws;
-mod certificates;
+mod common;
 mod gcp;
 mod mock;
-mod network_address;
-mod unreachable;
 
 use std::sync::Arc;
 

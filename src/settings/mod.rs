@@ -8,9 +8,9 @@ mod file_text;
 mod located;
 mod provider_choice;
 mod toml_text;
-mod vendor_page;
+mod values;
 mod vendor_setting;
-mod words;
+mod vendor_settings_page;
 
 use std::path::PathBuf;
 
@@ -23,9 +23,9 @@ pub use file_text::{NotText, io_reason, utf8_text};
 pub use located::Located;
 pub use provider_choice::ProviderChoice;
 pub use toml_text::parse_toml;
-pub use vendor_page::{settings_page, settings_text};
+pub use values::one_of;
 pub use vendor_setting::{ResolvedSetting, SettingPlace, Topic, Treatment, VendorSetting, refuse_unsupported};
-pub use words::one_of;
+pub use vendor_settings_page::{settings_page, settings_text};
 
 use crate::cloud::{Error, ProviderKind, Result};
 

@@ -1,34 +1,30 @@
 //! `cloudctl create`
 
-mod amounts;
+mod args;
 mod choices;
 mod connect;
-mod inputs;
-mod making;
+mod dry_run;
 mod order;
-mod place;
-mod plans;
-mod schema;
+mod placement;
+mod progress;
 mod spec_file;
-mod spec_source;
-mod spec_text;
-mod spec_values;
 mod ssh_key;
-mod waiting;
+mod vm_request;
+mod wait;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(super) use self::amounts::memory_argument;
-use self::amounts::usd_argument;
+pub(super) use self::args::memory_argument;
+use self::args::usd_argument;
 pub use self::choices::{FallbackArgument, WaitArgument};
-pub(super) use self::inputs::own_key;
-use self::making::create_all;
 use self::order::Order;
-pub(super) use self::schema::spec_schema;
-use self::spec_file::SpecFile;
+use self::progress::create_all;
+use self::spec_file::merge::SpecFile;
+pub(super) use self::spec_file::schema::spec_schema;
+pub(super) use self::vm_request::own_key;
 use super::targets::{DEFAULT_TIMEOUT, check_account_of, duration_argument, tell_ends};
 use crate::cloud::{
     Architecture, Error, ErrorKind, Gpu, Instance, InstanceName, Opening, Provider, Reference, Result, Secret,
@@ -157,7 +153,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         }
         None => vec![SpecFile::default()],
     };
-    let args = inputs::with_input(args, &files, context)?;
+    let args = vm_request::with_input(args, &files, context)?;
     let (dry_run, timeout) = (args.dry_run, args.timeout);
     let mut orders = Vec::new();
     for file in files {
@@ -173,7 +169,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     }
     if dry_run {
         let refusal = check_all_accounts(&orders, context).await.err();
-        return plans::show(&orders, refusal, context).await;
+        return dry_run::show(&orders, refusal, context).await;
     }
     check_all_accounts(&orders, context).await?;
     if orders.iter().any(|order| !order.has_ttl_choice) && is_in_pipeline(context) {
@@ -184,7 +180,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     // Until it is printed what exists by now.
     let _change = context.interrupt.begin_change()?;
     let (mut instances, mut errors) = create_all(&orders, context).await;
-    instances = waiting::wait(&orders, instances, timeout, &mut errors, context).await;
+    instances = wait::wait(&orders, instances, timeout, &mut errors, context).await;
     let order = |instance: &Instance| {
         names
             .iter()

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::inputs::Request;
-use super::place::{providers, sites};
-use super::spec_file::SpecFile;
+use super::placement::{providers, sites};
+use super::spec_file::merge::SpecFile;
+use super::vm_request::Request;
 use super::{Args, WaitArgument};
 use crate::catalog::Catalog;
 use crate::cloud::{Error, Provider, Result};

@@ -2,76 +2,38 @@
 //!
 //! `InstanceRef::place` is the region: EC2's ids are unique there, and its calls go there.
 
-mod client;
-mod closing;
-mod codes;
+mod api;
+mod catalog;
 mod configuration;
-mod connection;
-mod console_names;
 mod create;
-mod credential_source;
 mod credentials;
-mod endpoints;
-mod error;
-mod filters;
-mod find;
-mod http;
-mod image;
-mod image_list;
-mod instance;
-mod key_pair;
-mod launch;
-mod lifecycle;
-mod list;
-mod machine;
-mod machine_types;
-mod mending;
+mod instances;
+mod native_options;
 mod network;
-mod openings;
 mod opt_in;
-mod options;
-mod outcome;
-mod partition;
-mod patience;
-mod places;
-mod prices;
-mod profile_files;
-mod protection;
-mod quick;
-mod reasons;
-mod replay;
-mod request;
-mod server_time;
-mod spot_price;
-mod sts;
+mod regions;
 mod tags;
-mod ttl;
-mod unreachable;
-mod user_data;
-mod vendor_settings;
-mod volumes;
-mod xml;
 mod zones;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use self::client::Clients;
-use self::error::{Call, translate};
-use self::key_pair::PublicKey;
-use self::lifecycle::{Verb, act};
+use self::api::client::Clients;
+use self::api::error::{Call, translate};
+use self::create::key_pair::PublicKey;
+use self::instances::change::{Verb, act};
 use crate::cloud::{
     Architecture, Course, Created, Error, Identity, Image, Instance, InstanceRef, InstanceSpec, Location, MachineType,
     Outcome, Pages, Place, Plan, Provider, ProviderKind, PublishedPrice, Result, SurvivingDisk,
 };
 use crate::settings::Settings;
 
-pub(super) use self::vendor_settings::{VENDOR_SETTINGS, resolved_settings};
+pub(super) use self::configuration::vendor_settings::{VENDOR_SETTINGS, resolved_settings};
 
 /// Whether credentials are found where AWS's tools keep them; asks no network.
 pub(super) fn has_credentials(settings: &Settings) -> bool {
-    client::has_credentials(settings)
+    api::client::has_credentials(settings)
 }
 
 /// The driver. It holds configuration and clients, and no state of the cloud.
@@ -116,19 +78,19 @@ impl Provider for Aws {
     }
 
     async fn locate(&self, region: Option<&str>, zone: Option<&str>) -> Result<Place> {
-        places::locate(&self.clients, region, zone).await
+        regions::locate(&self.clients, region, zone).await
     }
 
     async fn locations(&self) -> Result<Vec<Location>> {
-        places::locations(&self.clients).await
+        regions::locations(&self.clients).await
     }
 
     async fn known_locations(&self) -> Vec<Location> {
-        places::known_locations(&self.clients).await
+        regions::known_locations(&self.clients).await
     }
 
     fn default_machine_type(&self, architecture: Architecture) -> &'static str {
-        machine::default_type(architecture)
+        catalog::machine_types::default_type(architecture)
     }
 
     async fn plan(&self, spec: &InstanceSpec) -> Result<Plan> {
@@ -144,27 +106,27 @@ impl Provider for Aws {
     }
 
     fn most_members(&self) -> usize {
-        request::MOST_MEMBERS
+        create::request::MOST_MEMBERS
     }
 
     async fn regions(&self) -> Result<Vec<String>> {
-        places::regions(&self.clients, false).await
+        regions::regions(&self.clients, false).await
     }
 
     async fn machine_types(&self, region: &str, among: &[String]) -> Result<Vec<MachineType>> {
-        machine_types::machine_types(&self.clients.ec2(region).await, region, among).await
+        catalog::region_machine_types::machine_types(&self.clients.ec2(region).await, region, among).await
     }
 
     async fn images(&self, region: &str) -> Result<Vec<Image>> {
-        image_list::images(&self.clients.ec2(region).await, region).await
+        catalog::image_list::images(&self.clients.ec2(region).await, region).await
     }
 
     async fn spot_price(&self, place: &Place, machine_type: &str) -> Result<Option<f64>> {
-        spot_price::spot_price(&self.clients.ec2(&place.region).await, place, machine_type).await
+        catalog::spot_price::spot_price(&self.clients.ec2(&place.region).await, place, machine_type).await
     }
 
     async fn remove_openings(&self, gone: &[Instance]) -> Result<Vec<String>> {
-        closing::remove(&self.clients, gone).await
+        network::closing::remove(&self.clients, gone).await
     }
 
     fn is_token_zonal(&self, _spec: &InstanceSpec) -> bool {
@@ -177,7 +139,7 @@ impl Provider for Aws {
     }
 
     async fn get(&self, target: &InstanceRef) -> Result<Instance> {
-        find::get(&self.clients.ec2(&target.place).await, target).await
+        instances::find::get(&self.clients.ec2(&target.place).await, target).await
     }
 
     async fn list_pages(&self, pages: &Pages<'_>) -> Result<Vec<Error>> {
@@ -185,7 +147,7 @@ impl Provider for Aws {
             Location::Region(region) | Location::Zone { region, .. } => region,
             Location::Everywhere => return Err(Error::unsupported("ec2 lists one region at a time")),
         };
-        match list::list(&self.clients.ec2(region).await, region, pages).await {
+        match instances::list::list(&self.clients.ec2(region).await, region, pages).await {
             Err(error) => Err(opt_in::explained(&self.clients, region, error).await),
             listing => listing,
         }
@@ -216,22 +178,22 @@ impl Provider for Aws {
     }
 
     async fn set_ttl(&self, target: &InstanceRef, ttl: Duration) -> Result<()> {
-        ttl::set_ttl(&self.clients.ec2(&target.place).await, target, ttl).await
+        instances::ttl::set_ttl(&self.clients.ec2(&target.place).await, target, ttl).await
     }
 
     async fn set_protection(&self, targets: &[InstanceRef], protected: bool, course: &Course<'_>) -> Vec<Outcome> {
-        protection::set_protection(&self.clients, targets, protected, course).await
+        instances::protection::set_protection(&self.clients, targets, protected, course).await
     }
 
     async fn surviving_disks(&self, gone: &[Instance]) -> Result<Vec<SurvivingDisk>> {
-        volumes::surviving(&self.clients, gone).await
+        instances::disks::surviving(&self.clients, gone).await
     }
 
     async fn console_output(&self, target: &InstanceRef) -> Result<Vec<u8>> {
-        find::console_output(&self.clients.ec2(&target.place).await, target).await
+        instances::find::console_output(&self.clients.ec2(&target.place).await, target).await
     }
 
     async fn published_prices(&self) -> Result<Vec<PublishedPrice>> {
-        prices::published(&self.clients).await
+        catalog::prices::published(&self.clients).await
     }
 }

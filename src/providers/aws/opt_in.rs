@@ -1,7 +1,7 @@
 //! Only aws has this file: regions that an account must enable before they know it.
 
-use super::client::Clients;
-use super::partition::Partition;
+use super::api::client::Clients;
+use super::configuration::partition::Partition;
 use crate::cloud::{Error, ErrorKind};
 
 /// Says so if a region does not know the caller because the account has not enabled it: by its own words it could as

@@ -2,7 +2,7 @@
 
 use aws_sdk_ec2::types::Tag;
 
-use super::instance::TAG_NAME;
+use super::instances::convert::TAG_NAME;
 use crate::cloud::{Error, InstanceSpec, Labels, Result, own_labels, quoted};
 
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html#tag-restrictions>

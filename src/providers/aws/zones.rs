@@ -6,11 +6,11 @@ use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{AvailabilityZone, AvailabilityZoneState, LocationType};
 use futures_util::future;
 
-use super::error::{Call, translate};
-use super::filters::equal;
-use super::image;
+use super::api::error::{Call, translate};
+use super::api::filters::equal;
+use super::catalog::images;
 use super::network;
-use super::places::unknown;
+use super::regions::unknown;
 use crate::cloud::{Error, InstanceSpec, Place, Result};
 
 /// Refuses a zone that the account cannot use.
@@ -55,7 +55,7 @@ pub(super) async fn zones_for(client: &Client, spec: &InstanceSpec) -> Result<Ve
     if spec.place.zone.is_some() || spec.subnet.is_some() {
         return Ok(vec![spec.place.clone()]);
     }
-    let machine_type = image::machine_type(client, region, spec).await?;
+    let machine_type = images::machine_type(client, region, spec).await?;
     let (zones, having) = future::try_join(all_zones(client, region), zones_with(client, region, machine_type)).await?;
     let takes_instances = |zone: &&AvailabilityZone| {
         is_enabled(zone)

@@ -3,7 +3,7 @@
 //!
 //! <https://cloud.google.com/compute/docs/labeling-resources#requirements>
 
-use super::firewall_rule::PREFIX;
+use super::network::firewall_rule::PREFIX;
 use crate::cloud::{Error, InstanceSpec, Labels, Result, check_label_key, own_labels, quoted};
 
 const LONGEST: usize = 63;
@@ -112,7 +112,7 @@ fn refusal(message: &str, nearest: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::super::request::tests::spec;
+    use super::super::create::request::tests::spec;
     use super::*;
     use crate::cloud::{LABEL_GENERATION, LABEL_MANAGED, LABEL_NAME};
 

@@ -3,59 +3,16 @@
 //! Names are unique in a zone only, so a region's zone is picked by the name's hash, and every call that takes a name
 //! is checked against the id. A new instance acts as no service account unless one is asked for.
 
-mod accelerators;
-mod aftermath;
-mod bulk;
-mod call;
-mod changes;
-mod client;
-mod clock;
+mod api;
+mod catalog;
+mod configuration;
 mod create;
 mod credentials;
-mod credentials_file;
-mod disks;
-mod endpoint;
-mod error;
-mod expiry;
-mod filter;
-mod firewall_rule;
-mod follow;
-mod gcloud_configuration;
-mod get;
-mod image;
-mod impersonation;
-mod instance;
+mod instances;
 mod labels;
-mod lifecycle;
-mod list;
-mod machine_type;
-mod members;
-mod members_aftermath;
-mod metadata;
-mod metadata_server;
+mod native_options;
 mod network;
-mod offer;
-mod openings;
-mod operation;
-mod operation_error;
-mod options;
-mod os_login;
-mod pace;
-mod pages;
-mod places;
-mod prices;
-mod replay;
-mod request;
-mod resolved;
-mod scheduling;
-mod settle;
-mod tags;
-mod token;
-mod ttl;
-mod unreachable;
-mod vendor_settings;
-mod warning;
-mod workforce;
+mod regions;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -63,18 +20,18 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use self::changes::change_all;
-use self::client::Client;
-use self::gcloud_configuration::GcloudConfiguration;
-use self::lifecycle::Change;
-use self::replay::prepared;
+use self::api::client::Client;
+use self::api::retry::prepared;
+use self::configuration::gcloud_config::GcloudConfiguration;
+use self::instances::change::Change;
+use self::instances::change_batch::change_all;
 use crate::cloud::{
     Architecture, Course, Created, Error, ErrorKind, Identity, Image, Instance, InstanceRef, InstanceSpec, Location,
     MachineType, Outcome, Pages, Place, Plan, Provider, ProviderKind, PublishedPrice, Result, SurvivingDisk,
 };
 use crate::settings::Settings;
 
-pub(super) use self::vendor_settings::{VENDOR_SETTINGS, resolved_settings};
+pub(super) use self::configuration::vendor_settings::{VENDOR_SETTINGS, resolved_settings};
 
 /// The driver.
 pub(super) struct Gcp {
@@ -128,13 +85,13 @@ impl Provider for Gcp {
     }
 
     fn default_machine_type(&self, _architecture: Architecture) -> &'static str {
-        request::DEFAULT_MACHINE_TYPE
+        create::request::DEFAULT_MACHINE_TYPE
     }
 
     /// Compute Engine cannot be asked whether it would: what can be looked up is looked up.
     async fn plan(&self, spec: &InstanceSpec) -> Result<Plan> {
-        let request = request::prepare(&self.client, spec, 0).await?;
-        openings::check(&self.client, request.openings.as_ref()).await?;
+        let request = create::request::prepare(&self.client, spec, 0).await?;
+        network::ingress::check(&self.client, request.openings.as_ref()).await?;
         Ok(request.plan)
     }
 
@@ -144,11 +101,11 @@ impl Provider for Gcp {
 
     /// In one zone, by one call.
     async fn create_members(&self, spec: &InstanceSpec, generation: u32) -> Result<Vec<Instance>> {
-        members::create(&self.client, spec, generation).await
+        create::bulk_insert::create(&self.client, spec, generation).await
     }
 
     fn most_members(&self) -> usize {
-        members::MOST
+        create::bulk_insert::MOST
     }
 
     async fn regions(&self) -> Result<Vec<String>> {
@@ -158,16 +115,16 @@ impl Provider for Gcp {
     }
 
     async fn machine_types(&self, region: &str, among: &[String]) -> Result<Vec<MachineType>> {
-        offer::machine_types(&self.client, region, among).await
+        catalog::machine_types(&self.client, region, among).await
     }
 
     /// The same everywhere.
     async fn images(&self, _region: &str) -> Result<Vec<Image>> {
-        offer::images(&self.client).await
+        catalog::images(&self.client).await
     }
 
     async fn remove_openings(&self, gone: &[Instance]) -> Result<Vec<String>> {
-        openings::remove(&self.client, gone).await
+        network::ingress::remove(&self.client, gone).await
     }
 
     fn is_token_zonal(&self, _spec: &InstanceSpec) -> bool {
@@ -176,15 +133,15 @@ impl Provider for Gcp {
     }
 
     fn login_user(&self, key: Option<&str>) -> Option<String> {
-        Some(metadata::login_user(key.unwrap_or_default()))
+        Some(create::metadata::login_user(key.unwrap_or_default()))
     }
 
     async fn get(&self, target: &InstanceRef) -> Result<Instance> {
-        get::get(&self.client, target).await
+        instances::get::get(&self.client, target).await
     }
 
     async fn list_pages(&self, pages: &Pages<'_>) -> Result<Vec<Error>> {
-        list::list(&self.client, pages).await
+        instances::list::list(&self.client, pages).await
     }
 
     async fn terminate(&self, targets: &[InstanceRef], course: &Course<'_>) -> Vec<Outcome> {
@@ -209,7 +166,8 @@ impl Provider for Gcp {
 
     async fn zones_for(&self, spec: &InstanceSpec) -> Result<Vec<Place>> {
         let zones = self.client.zones_for(&spec.place, &spec.name).await?;
-        let zones = machine_type::all_with(&self.client, &zones, request::machine_type_of(spec)).await?;
+        let zones =
+            catalog::machine_types::all_with(&self.client, &zones, create::request::machine_type_of(spec)).await?;
         let place = |zone| Place {
             region: spec.place.region.clone(),
             zone: Some(zone),
@@ -218,7 +176,7 @@ impl Provider for Gcp {
     }
 
     async fn set_ttl(&self, target: &InstanceRef, ttl: Duration) -> Result<()> {
-        ttl::set_ttl(&self.client, target, ttl).await
+        instances::ttl::set_ttl(&self.client, target, ttl).await
     }
 
     async fn set_protection(&self, targets: &[InstanceRef], protected: bool, course: &Course<'_>) -> Vec<Outcome> {
@@ -226,12 +184,12 @@ impl Provider for Gcp {
     }
 
     async fn surviving_disks(&self, gone: &[Instance]) -> Result<Vec<SurvivingDisk>> {
-        disks::surviving(&self.client, gone).await
+        instances::disks::surviving(&self.client, gone).await
     }
 
     /// What the first serial port has, the most recent megabyte of it.
     async fn console_output(&self, target: &InstanceRef) -> Result<Vec<u8>> {
-        let api = get::by_reference(&self.client, target).await?;
+        let api = instances::get::by_reference(&self.client, target).await?;
         let name = api.name.unwrap_or_default();
         let (project, instances) = (self.client.project().await?, self.client.instances().await?);
         let answer = self.client.read("read the console", &target.place, || {
@@ -255,6 +213,6 @@ impl Provider for Gcp {
     }
 
     async fn published_prices(&self) -> Result<Vec<PublishedPrice>> {
-        prices::published(&self.client).await
+        catalog::prices::published(&self.client).await
     }
 }

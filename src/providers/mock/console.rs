@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::catalogue;
+use super::catalog;
 use super::state::Record;
 use crate::cloud::InstanceState;
 
@@ -13,7 +13,7 @@ impl Record {
         if state == InstanceState::Pending {
             return String::new();
         }
-        let cpus = catalogue::known_machine_type(&self.machine_type).map_or(1, |machine| machine.cpus);
+        let cpus = catalog::known_machine_type(&self.machine_type).map_or(1, |machine| machine.cpus);
         let mut lines = vec![
             format!("[    0.000000] Linux version 6.8.0-mock ({}) #1 SMP", self.image),
             format!("[    0.012345] smp: Brought up 1 node, {cpus} CPUs"),

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::addresses::{private_address, public_address};
 use super::faults::{Faults, Site};
-use super::lifecycle::{BOOT, Death, Phase};
+use super::phase::{BOOT, Death, Phase};
 use super::request::{self, NETWORK, Order};
 use super::state::{Record, State};
 use crate::cloud::{Created, Error, ErrorKind, IdempotencyToken, Instance, InstanceSpec, ProviderKind, Result};

@@ -5,18 +5,19 @@
 //! whoever looks, and whether or not it is stopped or protected.
 
 mod addresses;
-mod batch;
 mod calls;
-mod catalogue;
+mod catalog;
+mod change;
 mod console;
 mod create;
+pub(super) mod fault_syntax;
 mod faults;
-mod geography;
-mod lifecycle;
 mod options;
+mod phase;
+mod regions;
 mod request;
 mod state;
-mod store;
+mod state_file;
 #[cfg(test)]
 mod tests;
 
@@ -28,9 +29,9 @@ use jiff::Timestamp;
 
 use self::calls::call;
 use self::faults::{Faults, Site};
-use self::lifecycle::Action;
+use self::phase::Action;
 use self::request::Order;
-use self::store::Store;
+use self::state_file::Store;
 use crate::cloud::{
     Architecture, Clock, Course, Created, Error, Identity, Image, Instance, InstanceRef, InstanceSpec, InstanceState,
     Location, MachineType, Outcome, Pages, Place, Plan, Provider, ProviderKind, PublishedPrice, Result, SurvivingDisk,
@@ -104,18 +105,18 @@ impl Provider for Mock {
 
     async fn home(&self) -> Result<Option<Place>> {
         self.faults()?;
-        let region = self.region.as_deref().unwrap_or(geography::DEFAULT_REGION);
-        geography::locate(Some(region), None).map(Some)
+        let region = self.region.as_deref().unwrap_or(regions::DEFAULT_REGION);
+        regions::locate(Some(region), None).map(Some)
     }
 
     async fn locate(&self, region: Option<&str>, zone: Option<&str>) -> Result<Place> {
         self.faults()?;
-        geography::locate(region, zone)
+        regions::locate(region, zone)
     }
 
     async fn locations(&self) -> Result<Vec<Location>> {
         call(&self.faults()?, Site::default(), "locations").await?;
-        let regions = geography::REGIONS.iter();
+        let regions = regions::REGIONS.iter();
         Ok(regions.map(|region| Location::Region(region.name.to_owned())).collect())
     }
 
@@ -125,7 +126,7 @@ impl Provider for Mock {
     }
 
     fn default_machine_type(&self, _architecture: Architecture) -> &'static str {
-        catalogue::DEFAULT_MACHINE_TYPE
+        catalog::DEFAULT_MACHINE_TYPE
     }
 
     async fn plan(&self, spec: &InstanceSpec) -> Result<Plan> {
@@ -175,31 +176,31 @@ impl Provider for Mock {
 
     async fn regions(&self) -> Result<Vec<String>> {
         call(&self.faults()?, Site::default(), "regions").await?;
-        let mut names: Vec<_> = geography::REGIONS.iter().map(|region| region.name.to_owned()).collect();
+        let mut names: Vec<_> = regions::REGIONS.iter().map(|region| region.name.to_owned()).collect();
         names.sort_unstable();
         Ok(names)
     }
 
     async fn machine_types(&self, region: &str, among: &[String]) -> Result<Vec<MachineType>> {
-        let region = geography::region(region)?;
+        let region = regions::region(region)?;
         call(&self.faults()?, Site::region(region.name), "machine_types").await?;
-        let mut machines = catalogue::machine_types();
+        let mut machines = catalog::machine_types();
         machines.retain(|machine| among.is_empty() || among.contains(&machine.name));
         Ok(machines)
     }
 
     async fn images(&self, region: &str) -> Result<Vec<Image>> {
-        let region = geography::region(region)?;
+        let region = regions::region(region)?;
         call(&self.faults()?, Site::region(region.name), "images").await?;
-        Ok(catalogue::images())
+        Ok(catalog::images())
     }
 
     async fn spot_price(&self, _place: &Place, machine_type: &str) -> Result<Option<f64>> {
-        Ok(catalogue::known_machine_type(machine_type).map(|machine| machine.price(true)))
+        Ok(catalog::known_machine_type(machine_type).map(|machine| machine.price(true)))
     }
 
     fn own_price(&self, machine_type: &str) -> Option<f64> {
-        catalogue::known_machine_type(machine_type).map(|machine| machine.price(false))
+        catalog::known_machine_type(machine_type).map(|machine| machine.price(false))
     }
 
     async fn published_prices(&self) -> Result<Vec<PublishedPrice>> {
@@ -294,7 +295,7 @@ impl Provider for Mock {
 fn check(location: &Location) -> Result<()> {
     match location {
         Location::Everywhere => Ok(()),
-        Location::Region(region) => geography::region(region).map(|_| ()),
-        Location::Zone { region, zone } => geography::locate(Some(region), Some(zone)).map(|_| ()),
+        Location::Region(region) => regions::region(region).map(|_| ()),
+        Location::Zone { region, zone } => regions::locate(Some(region), Some(zone)).map(|_| ()),
     }
 }

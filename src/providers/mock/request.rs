@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::catalogue::{self, Image, MachineType};
-use super::geography;
+use super::catalog;
+use super::catalog::{Image, MachineType};
 use super::options::Options;
+use super::regions;
 use crate::catalog::{ImageAlias, image_alias};
 use crate::cloud::{
     Error, InstanceSpec, Labels, Place, Plan, ProviderKind, Result, SshKey, UserDataReader, check_label_key,
@@ -56,10 +57,10 @@ impl Order {
     /// `InvalidSpec` naming what this cloud does not have or does not take.
     pub(super) fn resolve(spec: &InstanceSpec) -> Result<Self> {
         let (region, zone) = zone(spec)?;
-        let machine = catalogue::machine_type(spec.effective_type(), &spec.need)?;
-        let image = catalogue::image(spec.image.as_deref(), machine)?;
-        let disk_gib = catalogue::disk_gib(spec.disk_gib, &image)?;
-        let disk_type = catalogue::disk_type(spec.disk_type.as_deref())?;
+        let machine = catalog::machine_type(spec.effective_type(), &spec.need)?;
+        let image = catalog::image(spec.image.as_deref(), machine)?;
+        let disk_gib = catalog::disk_gib(spec.disk_gib, &image)?;
+        let disk_type = catalog::disk_type(spec.disk_type.as_deref())?;
         if let Some(network) = spec.network.as_deref().filter(|network| *network != NETWORK) {
             return Err(
                 Error::invalid(format!("the mock cloud has no network {}", quoted(network)))
@@ -86,7 +87,7 @@ impl Order {
 
     /// The zones that the spec may go to, the one that is chosen for it first and the others after it, in a circle.
     pub(super) fn places(&self, spec: &InstanceSpec) -> Vec<Place> {
-        let all = geography::region(self.region).map_or(&[][..], |region| region.zones);
+        let all = regions::region(self.region).map_or(&[][..], |region| region.zones);
         let is_bound = spec.place.zone.is_some() || spec.subnet.is_some();
         let first = all.iter().position(|zone| *zone == self.zone).unwrap_or_default();
         let zones = all
@@ -142,14 +143,14 @@ fn subnet_of(zone: &str) -> String {
 
 /// The region and the zone: the one that was given, that of the subnet, or one by the name.
 fn zone(spec: &InstanceSpec) -> Result<(&'static str, &'static str)> {
-    let place = geography::locate(Some(&spec.place.region), spec.place.zone.as_deref())?;
-    let region = geography::region(&place.region)?;
+    let place = regions::locate(Some(&spec.place.region), spec.place.zone.as_deref())?;
+    let region = regions::region(&place.region)?;
     let zones = || region.zones.iter().copied();
     let given = place.zone.and_then(|zone| zones().find(|known| *known == zone));
     let Some(subnet) = spec.subnet.as_deref() else {
         return Ok((
             region.name,
-            given.unwrap_or_else(|| geography::zone_for(&spec.name, region)),
+            given.unwrap_or_else(|| regions::zone_for(&spec.name, region)),
         ));
     };
     let fitting: Vec<_> = zones()

@@ -8,8 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::catalogue;
-use super::lifecycle::Phase;
+use super::catalog;
+use super::phase::Phase;
 use crate::cloud::{
     Error, ErrorKind, ExpiryEnforcer, Instance, InstanceRef, InstanceState, LABEL_TTL, Labels, NativeName, Ownership,
     ProviderKind, RESERVED_PREFIX, Result, format_duration, key_fingerprint,
@@ -187,7 +187,7 @@ impl Record {
         let state = phase.state(now);
         let ownership = self.ownership();
         let by_label = ownership.expires_at(Some(self.created_at));
-        let machine = catalogue::known_machine_type(&self.machine_type);
+        let machine = catalog::known_machine_type(&self.machine_type);
         let has_public_ip = matches!(state, InstanceState::Running | InstanceState::Stopping);
         Instance {
             provider: ProviderKind::Mock,

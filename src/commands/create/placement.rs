@@ -1,0 +1,137 @@
+//! Where VMs are made: on which clouds, and in which regions or zone. Never guessed at a cost.
+
+use std::sync::Arc;
+
+use super::spec_file::merge::SpecFile;
+use super::vm_request::Request;
+use crate::cloud::{Error, ErrorKind, Place, Provider, Result};
+use crate::context::Context;
+use crate::operations::{Site, places_of};
+use crate::settings::{ProviderChoice, Source};
+
+/// The clouds to make VMs on. A flag overrides the file; the file overrides the rest.
+///
+/// # Errors
+/// `InvalidSpec` if none is named; `Unauthenticated` if any will do and no credentials are found.
+pub(super) fn providers(file: &SpecFile, context: &Context) -> Result<Vec<Arc<dyn Provider>>> {
+    match (&file.provider, &context.settings.providers.source) {
+        (Some(ProviderChoice::One(kind)), source) if !matches!(source, Source::Flag(_)) => {
+            Ok(vec![context.cloud(*kind)?])
+        }
+        (Some(ProviderChoice::Any), source) if !matches!(source, Source::Flag(_)) => context.any_providers(),
+        _ => context.providers_for_create(),
+    }
+}
+
+/// What was said of the place: regions or areas, and a zone.
+#[derive(Clone, Copy)]
+struct Words<'a> {
+    regions: &'a [String],
+    zone: Option<&'a str>,
+}
+
+/// The places to make VMs in, at least one. Flags go before the file, and the file before variables. Who names a region
+/// or a zone names the whole place. An area is all of its regions; of several places the best one is taken.
+///
+/// # Errors
+/// `InvalidSpec` for a place that is not there, or none at all.
+pub(super) async fn sites(
+    providers: &[Arc<dyn Provider>],
+    request: &Request,
+    context: &mut Context,
+) -> Result<Vec<Site>> {
+    let words = words(request, context);
+    let (regions, zone) = (words.regions.to_vec(), words.zone.map(str::to_owned));
+    let words = Words {
+        regions: &regions,
+        zone: zone.as_deref(),
+    };
+    let (mut sites, mut refusals): (Vec<Site>, Vec<Error>) = (Vec::new(), Vec::new());
+    // A provider that was named is not left out because nothing says where on it.
+    let may_lack = context.settings.any_provider || !regions.is_empty() || zone.is_some();
+    for provider in providers {
+        match places(provider.as_ref(), words).await {
+            Ok(places) => sites.extend(places.into_iter().map(|place| (Arc::clone(provider), place))),
+            Err(error) if may_lack && providers.len() > 1 && error.kind() == ErrorKind::InvalidSpec => {
+                refusals.push(error)
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    if sites.is_empty() {
+        return Err(refusals
+            .into_iter()
+            .next()
+            .unwrap_or_else(|| Error::invalid("no provider is given")));
+    }
+    for refusal in refusals {
+        context.printer.note(&format!("a provider is left out: {refusal}"));
+    }
+    Ok(sites)
+}
+
+fn words<'a>(request: &'a Request, context: &'a Context) -> Words<'a> {
+    let (regions, zone) = (&context.settings.regions, &context.settings.zone);
+    let named = |is_flag: bool| Words {
+        regions: regions
+            .value
+            .as_deref()
+            .filter(|_| matches!(regions.source, Source::Flag(_)) == is_flag)
+            .unwrap_or_default(),
+        zone: zone
+            .value
+            .as_deref()
+            .filter(|_| matches!(zone.source, Source::Flag(_)) == is_flag),
+    };
+    let in_file = Words {
+        regions: &request.regions,
+        zone: request.zone.as_deref(),
+    };
+    let said = [named(true), in_file, named(false)];
+    let first = said
+        .into_iter()
+        .find(|words| !words.regions.is_empty() || words.zone.is_some());
+    first.unwrap_or(Words {
+        regions: &[],
+        zone: None,
+    })
+}
+
+/// The places of one cloud.
+async fn places(provider: &dyn Provider, words: Words<'_>) -> Result<Vec<Place>> {
+    match (words.regions, words.zone) {
+        ([], None) => match provider.home().await? {
+            Some(home) => Ok(vec![provider.locate(Some(&home.region), home.zone.as_deref()).await?]),
+            None => Err(Error::invalid(format!(
+                "no region is given for {}, and where a VM goes is never guessed",
+                provider.kind()
+            ))
+            .with_remedy("pass -r REGION or -z ZONE, or set one in the cloud's own configuration")),
+        },
+        ([], zone) => Ok(vec![provider.locate(None, zone).await?]),
+        ([region], zone @ Some(_)) => Ok(vec![provider.locate(Some(region), zone).await?]),
+        (_, Some(_)) => Err(Error::invalid("several regions are given, and a zone").with_remedy("pass one of the two")),
+        (regions, None) => in_regions(provider, regions).await,
+    }
+}
+
+/// Regions by name, and all regions of areas. With several, those that the cloud has.
+async fn in_regions(provider: &dyn Provider, words: &[String]) -> Result<Vec<Place>> {
+    let (mut places, mut refusal): (Vec<Place>, Option<Error>) = (Vec::new(), None);
+    for word in words {
+        match places_of(provider, word).await {
+            Ok(found) => places.extend(
+                found
+                    .into_iter()
+                    .filter(|place| !places.contains(place))
+                    .collect::<Vec<_>>(),
+            ),
+            Err(error) if words.len() > 1 && error.kind() == ErrorKind::InvalidSpec => refusal = Some(error),
+            Err(error) => return Err(error),
+        }
+    }
+    match refusal {
+        Some(refusal) if places.is_empty() => Err(refusal),
+        _ => Ok(places),
+    }
+}

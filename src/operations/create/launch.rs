@@ -1,0 +1,118 @@
+//! The calls that make instances in one place, one life of a name after the other.
+
+use super::name_index::{Part, look_up, some};
+use crate::cloud::{Created, Error, ErrorKind, Instance, InstanceName, InstanceSpec, Provider, Result};
+use crate::shutdown::Interrupt;
+
+/// A name that was created and terminated more often than this within the clouds' memory is a loop somewhere.
+const MOST_GENERATIONS: u32 = 1_000;
+
+/// What was made, and what kept the rest from it.
+pub(crate) struct Made {
+    pub(crate) instances: Vec<Instance>,
+    pub(crate) error: Option<Error>,
+}
+
+/// Makes all of the spec's names in its place, in the first life of each that is free.
+pub(crate) async fn make(
+    provider: &dyn Provider,
+    spec: &InstanceSpec,
+    first: u32,
+    parts: &[Part],
+    interrupt: &Interrupt,
+) -> Made {
+    let mut instances = Vec::new();
+    let error = make_into(&mut instances, provider, spec, first, parts, interrupt)
+        .await
+        .err();
+    Made { instances, error }
+}
+
+async fn make_into(
+    made: &mut Vec<Instance>,
+    provider: &dyn Provider,
+    spec: &InstanceSpec,
+    first: u32,
+    parts: &[Part],
+    interrupt: &Interrupt,
+) -> Result<()> {
+    let mut spec = spec.clone();
+    for generation in first..first.saturating_add(MOST_GENERATIONS) {
+        interrupt.check()?;
+        let Some(answer) = interrupt.settles(create(provider, &spec, generation)).await else {
+            return unsettled(made, &spec.names()?, parts, interrupt).await;
+        };
+        made.extend(answer?);
+        match still_missing(&spec, made)? {
+            Some(rest) => spec = rest,
+            None => return Ok(()),
+        }
+        tracing::debug!(%generation, "token spent");
+    }
+    Err(Error::new(
+        ErrorKind::UnknownOutcome,
+        format!("the cloud took {MOST_GENERATIONS} create calls and shows no VM of this name"),
+    )
+    .with_remedy("use another name for an hour"))
+}
+
+async fn create(provider: &dyn Provider, spec: &InstanceSpec, generation: u32) -> Result<Vec<Instance>> {
+    if spec.members.is_some() {
+        return provider.create_members(spec, generation).await;
+    }
+    match provider.create(spec, generation).await? {
+        Created::Instance(made) => Ok(vec![*made]),
+        Created::TokenSpent => Ok(Vec::new()),
+    }
+}
+
+/// The spec of what is not made yet; nothing if all is.
+fn still_missing(spec: &InstanceSpec, made: &[Instance]) -> Result<Option<InstanceSpec>> {
+    let Some(members) = &spec.members else {
+        return Ok(made.is_empty().then(|| spec.clone()));
+    };
+    let mut missing = Vec::new();
+    for index in members.indexes() {
+        let name = spec.name.member(*index)?;
+        if !made
+            .iter()
+            .any(|instance| instance.name.as_deref() == Some(name.as_str()))
+        {
+            missing.push(*index);
+        }
+    }
+    let rest = crate::cloud::Members::groups(&missing, missing.len())
+        .into_iter()
+        .next();
+    Ok(rest.map(|rest| InstanceSpec {
+        members: Some(rest),
+        ..spec.clone()
+    }))
+}
+
+/// The call is still under way, and there is no more time: what can be seen of it?
+async fn unsettled(
+    made: &mut Vec<Instance>,
+    names: &[InstanceName],
+    parts: &[Part],
+    interrupt: &Interrupt,
+) -> Result<()> {
+    let look = interrupt.last_look(look_up(parts, names)).await;
+    let seen = look.and_then(Result::ok).unwrap_or_default();
+    let mut unseen = Vec::new();
+    for name in names {
+        match seen.living(name).first() {
+            Some(instance) => made.push((*instance).clone()),
+            None => unseen.push(name.clone()),
+        }
+    }
+    if unseen.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "interrupted while {} was being made: it is not known whether it exists",
+        some(&unseen)
+    );
+    Err(Error::new(ErrorKind::UnknownOutcome, message)
+        .with_remedy("run the same command again, which finds it or makes it, or terminate it by name"))
+}

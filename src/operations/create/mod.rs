@@ -1,0 +1,264 @@
+//! Creating once: the name is the idempotency key, whoever asks and however often.
+
+pub(super) mod duplicates;
+pub(super) mod existing;
+pub(super) mod launch;
+pub(super) mod name_index;
+pub(super) mod offer;
+pub(super) mod offers;
+pub(super) mod placement;
+pub(super) mod reconcile;
+pub(super) mod room;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use self::duplicates::without_twins;
+use self::existing::{Standing, look_before, standing};
+use self::launch::{Made, make};
+use self::name_index::{Part, Seen};
+use self::offer::{Offer, Wish};
+use self::placement::{Fallback, Reach, Step, is_definite};
+use self::reconcile::adopt;
+use self::room::{is_elsewhere, no_room, prefer, zones};
+use super::batch::{BatchAction, act, with_target};
+use crate::cloud::{Error, ErrorKind, Instance, InstanceName, InstanceSpec, Members, Result};
+use crate::shutdown::Interrupt;
+
+/// An instance of the asked name and spec.
+#[derive(Debug)]
+pub struct Creation {
+    /// The instance.
+    pub instance: Instance,
+    /// Whether it was there before this run.
+    pub adopted: bool,
+}
+
+/// What creating came to: of one VM, or of the members of a group.
+#[derive(Debug, Default)]
+pub struct Creations {
+    /// What is there now, in no order.
+    pub creations: Vec<Creation>,
+    /// The places that had no room, each with its refusal, before one had.
+    pub tried: Vec<Error>,
+    /// The offer that was taken, and the best one beside it, where there was a choice.
+    pub taken: Option<(Offer, Option<Offer>)>,
+    /// What kept the others from being there.
+    pub errors: Vec<Error>,
+}
+
+/// Gives the one instance of each of the spec's names, making those that are not there. Goes on to another place, as far
+/// as the reach allows, only after a definite refusal for want of capacity or quota; whatever is uncertain stays where
+/// it is. What went wrong is in [`Creations::errors`]:
+///
+/// - `AlreadyExists` if a name is taken by another spec or by what is not ours; the message says what differs;
+/// - `Ambiguous` if a name is there twice;
+/// - those of [`Provider::create`](crate::cloud::Provider::create);
+/// - that of a look-up that is incomplete: what cannot be seen may be there;
+/// - `Interrupted` if a signal came before anything was made.
+pub async fn create_once(wish: &Wish, reach: &Reach<'_>, interrupt: &Interrupt) -> Creations {
+    let mut creations = Creations::default();
+    if let Err(error) = create_missing(wish, reach, interrupt, &mut creations).await {
+        creations.errors.push(error);
+    }
+    creations
+}
+
+async fn create_missing(wish: &Wish, reach: &Reach<'_>, interrupt: &Interrupt, done: &mut Creations) -> Result<()> {
+    let (parts, seen) = interrupt.stops(look_before(wish, reach)).await?;
+    let Standing {
+        present,
+        missing,
+        errors,
+    } = standing(&seen, wish, reach)?;
+    done.errors.extend(errors);
+    for instance in present {
+        match complete(instance, wish, reach, interrupt).await {
+            Ok(instance) => done.creations.push(Creation {
+                instance,
+                adopted: true,
+            }),
+            Err(error) => done.errors.push(error),
+        }
+    }
+    let mut search = Search {
+        wish,
+        reach,
+        parts: &parts,
+        seen: &seen,
+        interrupt,
+        missing,
+    };
+    search.run(done).await
+}
+
+/// Gives an instance that is there what the call that made it may not have come to.
+async fn complete(mut instance: Instance, wish: &Wish, reach: &Reach<'_>, interrupt: &Interrupt) -> Result<Instance> {
+    let is_complete = !wish.spec.protected || instance.protected != Some(false);
+    let Some(provider) = reach.provider(instance.provider).filter(|_| !is_complete) else {
+        return Ok(instance);
+    };
+    // Compute Engine protects the members of a group after the call that makes them.
+    let target = std::slice::from_ref(&instance);
+    let outcomes = act(&|_| Arc::clone(provider), target, BatchAction::Protect, interrupt).await;
+    let protected = outcomes.into_iter().try_for_each(|outcome| outcome.result);
+    protected.map_err(|error| with_target(error, &instance.reference).with_leftover(&instance.reference))?;
+    instance.protected = Some(true);
+    Ok(instance)
+}
+
+/// The search for a place that has room for all that is missing.
+struct Search<'a> {
+    wish: &'a Wish,
+    reach: &'a Reach<'a>,
+    parts: &'a [Part],
+    seen: &'a Seen,
+    interrupt: &'a Interrupt,
+    missing: Vec<InstanceName>,
+}
+
+impl Search<'_> {
+    async fn run(&mut self, done: &mut Creations) -> Result<()> {
+        if self.missing.is_empty() {
+            return Ok(());
+        }
+        for step in self.reach.steps() {
+            let offers = match self.interrupt.stops(self.reach.offers(step, self.wish)).await {
+                Ok(offers) => offers,
+                // Farther out there is nothing that fits: the refusals that led there say why.
+                Err(error) if step != Step::Asked && is_definite(error.kind()) => {
+                    done.tried.push(error);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            for (position, offer) in offers.iter().enumerate() {
+                let is_last = position + 1 == offers.len() && Some(&step) == self.reach.steps().last();
+                self.take(offer, is_last, done).await?;
+                if self.missing.is_empty() {
+                    if offers.len() > 1 && offer.machine.is_some() {
+                        done.taken = Some((offer.clone(), offers.get(position + 1).cloned()));
+                    } else if offer.machine.is_some() {
+                        done.taken = Some((offer.clone(), None));
+                    }
+                    return Ok(());
+                }
+            }
+        }
+        // Where nothing was short of room, what is wrong is the spec.
+        match done.tried.iter().any(|error| !is_elsewhere(error)) {
+            true => Err(no_room(self.wish, self.reach, &self.missing, &done.tried)),
+            false => Err(match done.tried.is_empty() {
+                true => no_room(self.wish, self.reach, &self.missing, &done.tried),
+                false => done.tried.remove(0),
+            }),
+        }
+    }
+
+    /// Tries the places of an offer. What is still missing afterwards found no room there.
+    async fn take(&mut self, offer: &Offer, is_last: bool, done: &mut Creations) -> Result<()> {
+        let spec = offer.spec(self.wish)?;
+        let may_move = self.reach.allows(Fallback::Zone);
+        let mut places = match may_move {
+            true => match self.interrupt.stops(zones(offer, &spec)).await {
+                Ok(places) => places,
+                Err(error) if !is_last && is_definite(error.kind()) => {
+                    let place = format!("{}/{}", offer.provider.kind(), spec.place);
+                    done.tried.push(error.at(place));
+                    return Ok(());
+                }
+                Err(error) => return Err(error),
+            },
+            false => VecDeque::from([offer.place.clone()]),
+        };
+        let is_only = is_last && done.tried.is_empty() && places.len() == 1 && !may_move;
+        while let Some(place) = places.pop_front() {
+            let here = InstanceSpec { place, ..spec.clone() };
+            let location = match here.chosen_type.as_deref() {
+                Some(machine_type) => format!("{}/{} ({machine_type})", offer.provider.kind(), here.place),
+                None => format!("{}/{}", offer.provider.kind(), here.place),
+            };
+            let failure = self.make_here(offer, &here, done).await.err();
+            match failure {
+                None => return Ok(()),
+                Some(error) if is_only => return Err(error),
+                Some(error) if error.kind() == ErrorKind::Capacity => {
+                    prefer(&mut places, error.room_in());
+                    // Drivers may know no more than the region.
+                    done.tried.push(error.at(location));
+                }
+                // A quota is that of a region: its other zones have no more of it.
+                Some(error) if error.kind() == ErrorKind::Quota && !is_last => {
+                    done.tried.push(error.at(location));
+                    return Ok(());
+                }
+                Some(error) if !is_last && is_elsewhere(&error) => {
+                    done.tried.push(error.at(location));
+                    return Ok(());
+                }
+                Some(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes what is missing, in one place, in as many calls as the cloud needs.
+    async fn make_here(&mut self, offer: &Offer, here: &InstanceSpec, done: &mut Creations) -> Result<()> {
+        let provider = offer.provider.as_ref();
+        let groups = match &here.members {
+            None => vec![None],
+            Some(all) => {
+                let all = all.indexes().iter().copied();
+                let is_missing = |index: &u32| here.name.member(*index).is_ok_and(|name| self.missing.contains(&name));
+                let missing: Vec<u32> = all.filter(is_missing).collect();
+                Members::groups(&missing, provider.most_members())
+                    .into_iter()
+                    .map(Some)
+                    .collect()
+            }
+        };
+        for members in groups {
+            let spec = InstanceSpec {
+                members,
+                ..here.clone()
+            };
+            let names = spec.names()?;
+            let first = self.seen.next_generation(&names);
+            let Made { instances, error } = make(provider, &spec, first, self.parts, self.interrupt).await;
+            let instances = match self.may_have_twins(offer, &spec) {
+                true => without_twins(self.parts, instances, self.interrupt).await,
+                false => instances.into_iter().map(Ok).collect(),
+            };
+            for instance in instances {
+                match instance.and_then(|instance| self.settled(instance, &spec)) {
+                    Ok(instance) => done.creations.push(Creation {
+                        instance,
+                        adopted: false,
+                    }),
+                    Err(error) if here.members.is_none() => return Err(error),
+                    Err(error) => done.errors.push(error),
+                }
+            }
+            if let Some(error) = error {
+                return Err(error);
+            }
+            self.missing.retain(|name| !names.contains(name));
+        }
+        Ok(())
+    }
+
+    fn may_have_twins(&self, offer: &Offer, spec: &InstanceSpec) -> bool {
+        offer.provider.is_token_zonal(spec) || spec.members.is_some() || self.parts.len() > 1
+    }
+
+    /// What a call gave can be what another call made of the same name.
+    fn settled(&mut self, instance: Instance, spec: &InstanceSpec) -> Result<Instance> {
+        let name = instance
+            .name
+            .as_deref()
+            .and_then(|name| name.parse::<InstanceName>().ok());
+        let name = name.unwrap_or_else(|| spec.name.clone());
+        self.missing.retain(|missing| *missing != name);
+        adopt(instance, self.wish, &name, self.reach)
+    }
+}

@@ -1,0 +1,228 @@
+//! Where instances may go: the places that were asked for, and how far to go on from there when they have no room.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+
+use super::offer::{Offer, Wish, mark_substitutes, sort_offers};
+use super::offers::offers_in;
+use crate::catalog::Catalog;
+use crate::cloud::{Area, Error, ErrorKind, Location, Place, Provider, ProviderKind, Result};
+
+/// How far a create may look for room when the place it prefers has none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fallback {
+    /// To the region's other zones.
+    Zone,
+    /// To other machine types that have at least as much.
+    Type,
+    /// To other regions of the same area.
+    Region,
+    /// To other clouds.
+    Provider,
+}
+
+impl Fallback {
+    /// Every way, in the order of widening.
+    pub const ALL: [Self; 4] = [Self::Zone, Self::Type, Self::Region, Self::Provider];
+
+    /// The way's word on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Zone => "zone",
+            Self::Type => "type",
+            Self::Region => "region",
+            Self::Provider => "provider",
+        }
+    }
+}
+
+/// A cloud, and a place in it.
+pub type Site = (Arc<dyn Provider>, Place);
+
+/// Where instances may go.
+pub struct Reach<'a> {
+    /// The places that were asked for.
+    pub asked: Vec<Site>,
+    /// The clouds to go on to.
+    pub others: Vec<Arc<dyn Provider>>,
+    /// How far to go on.
+    pub fallback: Vec<Fallback>,
+    /// What is known of machine types and prices.
+    pub catalog: &'a Catalog,
+}
+
+/// One step after the other outwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// The places that were asked for.
+    Asked,
+    /// The other regions of their areas.
+    Regions,
+    /// The other clouds, in the same areas.
+    Providers,
+}
+
+impl Reach<'_> {
+    /// Whether going on in this way is allowed.
+    pub fn allows(&self, fallback: Fallback) -> bool {
+        self.fallback.contains(&fallback)
+    }
+
+    /// The cloud of this kind, if it is within reach.
+    pub(crate) fn provider(&self, kind: ProviderKind) -> Option<&Arc<dyn Provider>> {
+        let asked = self.asked.iter().map(|(provider, _)| provider);
+        asked.chain(&self.others).find(|provider| provider.kind() == kind)
+    }
+
+    /// The steps that are allowed, in their order.
+    pub(crate) fn steps(&self) -> Vec<Step> {
+        let wider = [(Fallback::Region, Step::Regions), (Fallback::Provider, Step::Providers)];
+        let wider = wider.into_iter().filter(|(fallback, _)| self.allows(*fallback));
+        std::iter::once(Step::Asked)
+            .chain(wider.map(|(_, step)| step))
+            .collect()
+    }
+
+    /// Everything that a name is looked for in: all that a step may come to.
+    ///
+    /// # Errors
+    /// Those of asking for the regions.
+    pub(crate) async fn locations(&self) -> Result<Vec<(Arc<dyn Provider>, Location)>> {
+        let mut all: Vec<(Arc<dyn Provider>, Location)> = Vec::new();
+        for step in self.steps() {
+            for (provider, place) in self.places(step).await? {
+                let location = place.region_location();
+                let is_known =
+                    |(known, at): &(Arc<dyn Provider>, Location)| known.kind() == provider.kind() && *at == location;
+                if !all.iter().any(is_known) {
+                    all.push((provider, location));
+                }
+            }
+        }
+        merge(all).await
+    }
+
+    /// The places of a step.
+    async fn places(&self, step: Step) -> Result<Vec<Site>> {
+        match step {
+            Step::Asked => Ok(self.asked.clone()),
+            Step::Regions => {
+                let mut found = Vec::new();
+                let mut seen = Vec::new();
+                for (provider, _) in &self.asked {
+                    if seen.contains(&provider.kind()) {
+                        continue;
+                    }
+                    seen.push(provider.kind());
+                    let others = in_areas(provider, &self.areas()).await?;
+                    let is_asked = |place: &Place| {
+                        let same = |(asked, at): &Site| asked.kind() == provider.kind() && at.region == place.region;
+                        self.asked.iter().any(same)
+                    };
+                    found.extend(
+                        others
+                            .into_iter()
+                            .filter(|place| !is_asked(place))
+                            .map(|place| (Arc::clone(provider), place)),
+                    );
+                }
+                Ok(found)
+            }
+            Step::Providers => {
+                let mut found = Vec::new();
+                for provider in &self.others {
+                    let places = in_areas(provider, &self.areas()).await?;
+                    found.extend(places.into_iter().map(|place| (Arc::clone(provider), place)));
+                }
+                Ok(found)
+            }
+        }
+    }
+
+    fn areas(&self) -> Vec<Area> {
+        let area = |(provider, place): &Site| Area::of_region(provider.kind(), &place.region);
+        self.asked.iter().filter_map(area).collect()
+    }
+
+    /// The offers of a step, in the order in which they are to be tried.
+    ///
+    /// # Errors
+    /// If no place has one: what kept the first from it. A place that cannot be asked is an error only where it was
+    /// asked for.
+    pub(crate) async fn offers(&self, step: Step, wish: &Wish) -> Result<Vec<Offer>> {
+        let places = self.places(step).await?;
+        let is_compared = places.len() > 1;
+        let several = self.allows(Fallback::Type);
+        let asked = places
+            .iter()
+            .map(|(provider, place)| offers_in(provider, place, wish, several, is_compared, self.catalog));
+        let (mut offers, mut refusals) = (Vec::new(), Vec::new());
+        for answer in join_all(asked).await {
+            match answer {
+                Ok(found) => offers.extend(found),
+                Err(error) if is_compared && is_definite(error.kind()) => refusals.push(error),
+                Err(error) => return Err(error),
+            }
+        }
+        if let (true, Some(_)) = (offers.is_empty(), refusals.first()) {
+            return Err(worst(refusals));
+        }
+        if is_compared {
+            sort_offers(&mut offers);
+        }
+        mark_substitutes(&mut offers);
+        Ok(offers)
+    }
+}
+
+/// The offers of the places that were asked for, in the order in which they are to be tried.
+///
+/// # Errors
+/// If no place has one: what kept the first from it; those of any call.
+pub async fn offers(reach: &Reach<'_>, wish: &Wish) -> Result<Vec<Offer>> {
+    reach.offers(Step::Asked, wish).await
+}
+
+/// Whether what failed is sure to have had no effect and to stay so there, so that another place may be tried.
+pub(crate) fn is_definite(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::Capacity | ErrorKind::Quota | ErrorKind::InvalidSpec | ErrorKind::Unsupported | ErrorKind::Refused
+    )
+}
+
+/// Of the reasons why no place fits the one that says most: a price that is too high before a type that is not there.
+fn worst(refusals: Vec<Error>) -> Error {
+    let rank = |error: &Error| match error.kind() {
+        ErrorKind::Refused => 0,
+        ErrorKind::Quota | ErrorKind::Capacity => 1,
+        _ => 2,
+    };
+    let refusal = refusals.into_iter().min_by_key(rank);
+    refusal.unwrap_or_else(|| Error::invalid("no place is left to try"))
+}
+
+/// Several regions of a cloud that lists all of itself at once are one listing.
+async fn merge(all: Vec<(Arc<dyn Provider>, Location)>) -> Result<Vec<(Arc<dyn Provider>, Location)>> {
+    let mut merged: Vec<(Arc<dyn Provider>, Location)> = Vec::new();
+    for (provider, location) in &all {
+        let own = |(other, _): &&(Arc<dyn Provider>, Location)| other.kind() == provider.kind();
+        let is_one_of_several = all.iter().filter(own).count() > 1;
+        if is_one_of_several && provider.locations().await? == [Location::Everywhere] {
+            if !merged.iter().any(|(other, _)| other.kind() == provider.kind()) {
+                merged.push((Arc::clone(provider), Location::Everywhere));
+            }
+        } else {
+            merged.push((Arc::clone(provider), location.clone()));
+        }
+    }
+    Ok(merged)
+}
+
+async fn in_areas(provider: &Arc<dyn Provider>, areas: &[Area]) -> Result<Vec<Place>> {
+    let regions = provider.regions().await?;
+    let is_there = |region: &String| Area::of_region(provider.kind(), region).is_some_and(|area| areas.contains(&area));
+    let place = |region| Place { region, zone: None };
+    Ok(regions.into_iter().filter(is_there).map(place).collect())
+}

@@ -1,0 +1,135 @@
+//! Asking one location, for as long as it has something to say.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::idle_timeout::{Silence, Stopwatch};
+use crate::cloud::{Error, ErrorKind, Instance, ListFilter, Location, Pages, Provider, Result};
+
+/// How long one location may say nothing, before its first page and between any two.
+const LONGEST_SILENCE: Duration = Duration::from_secs(60);
+
+/// So many pages in a row may have nothing on them before a cloud counts as silent: filters can leave pages empty.
+const MOST_EMPTY: usize = 100;
+
+/// A location, and what is heard of it while it is being listed.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) location: Location,
+    has_instances: AtomicBool,
+    /// Whether the cloud has it among its locations; `None` as long as it has not said.
+    is_named: watch::Sender<Option<bool>>,
+}
+
+impl Asked {
+    /// A location of which it is known that there is one.
+    pub(super) fn named(location: Location) -> Self {
+        Self::new(location, Some(true))
+    }
+
+    /// A location that is asked before the cloud has named those that it has.
+    pub(super) fn early(location: Location) -> Self {
+        Self::new(location, None)
+    }
+
+    fn new(location: Location, is_named: Option<bool>) -> Self {
+        Self {
+            location,
+            has_instances: AtomicBool::new(false),
+            is_named: watch::Sender::new(is_named),
+        }
+    }
+
+    /// Says whether the cloud has named it.
+    pub(super) fn decide(&self, is_named: bool) {
+        self.is_named.send_replace(Some(is_named));
+    }
+
+    /// Whether the cloud has named it; `None` as long as it has named none.
+    pub(super) fn is_named(&self) -> Option<bool> {
+        *self.is_named.borrow()
+    }
+
+    /// Waits until the cloud has named its locations; whether this is one of them.
+    pub(super) async fn decided(&self) -> bool {
+        let mut is_named = self.is_named.subscribe();
+        // The sender lives as long as this does.
+        let decided = is_named.wait_for(Option::is_some).await;
+        decided.is_ok_and(|decided| *decided == Some(true))
+    }
+
+    /// Instances were listed.
+    pub(super) fn hear(&self) {
+        self.has_instances.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether any were.
+    pub(super) fn has_instances(&self) -> bool {
+        self.has_instances.load(Ordering::Relaxed)
+    }
+}
+
+/// Lists one location for as long as it goes on saying something.
+pub(super) async fn list_in_time(
+    provider: &dyn Provider,
+    asked: &Asked,
+    filter: &ListFilter,
+    stopwatch: &Stopwatch,
+    hand_on: &mut (dyn FnMut(Vec<Instance>) + Send),
+) -> Result<Vec<Error>> {
+    let silence = Silence::begins(stopwatch, LONGEST_SILENCE);
+    let mut empty = 0;
+    let mut listen = |page: Vec<Instance>| {
+        empty = if page.is_empty() { empty + 1 } else { 0 };
+        if empty == 0 {
+            asked.hear();
+        }
+        hand_on(page);
+        // One that goes on for ever without saying anything might as well be silent.
+        if empty <= MOST_EMPTY {
+            silence.breaks();
+        }
+    };
+    let pages = Pages::new(&asked.location, filter, &mut listen);
+    in_time(provider, &asked.location, &silence, provider.list_pages(&pages)).await
+}
+
+/// Ends a call about a location that is silent for too long; its errors name the place.
+///
+/// # Errors
+/// `Network` after too long a silence; those of the call.
+pub(super) async fn within_deadline<T>(
+    provider: &dyn Provider,
+    location: &Location,
+    call: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let watch = Stopwatch::start();
+    in_time(provider, location, &Silence::begins(&watch, LONGEST_SILENCE), call).await
+}
+
+/// Ends a call when its silence has lasted too long; its errors name the place.
+async fn in_time<T>(
+    provider: &dyn Provider,
+    location: &Location,
+    silence: &Silence<'_>,
+    call: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let place = place_name(provider, location);
+    let answer = silence.bounds(call).await.unwrap_or_else(|| {
+        let seconds = LONGEST_SILENCE.as_secs();
+        Err(Error::new(ErrorKind::Network, format!("no answer within {seconds} s")))
+    });
+    answer.map_err(|error| match error.location() {
+        Some(_) => error,
+        None => error.at(place),
+    })
+}
+
+fn place_name(provider: &dyn Provider, location: &Location) -> String {
+    match location {
+        Location::Everywhere => provider.kind().to_string(),
+        _ => format!("{}/{location}", provider.kind()),
+    }
+}

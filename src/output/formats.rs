@@ -1,0 +1,149 @@
+//! Formats that programs read.
+
+use std::io::{self, BufWriter, Write};
+
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::ser::{CompactFormatter, PrettyFormatter};
+
+use super::record::Record;
+use super::sanitize::{write_flow_yaml, write_value};
+use super::text::{cell, escape, is_unsafe};
+use crate::cloud::Error;
+
+/// The version of the envelope; fields are only ever added.
+const SCHEMA: &str = "cloudctl/v1";
+
+#[derive(Serialize)]
+struct Envelope<'a> {
+    schema: &'static str,
+    items: &'a [Record],
+    errors: Vec<Record>,
+}
+
+impl<'a> Envelope<'a> {
+    fn of(items: &'a [Record], errors: &[Error]) -> Self {
+        Self {
+            schema: SCHEMA,
+            items,
+            errors: errors.iter().map(Record::of_error).collect(),
+        }
+    }
+}
+
+pub(super) fn write_json(out: &mut dyn Write, items: &[Record], errors: &[Error]) -> io::Result<()> {
+    // Standard output is written line by line, and there can be millions of lines.
+    let mut out = BufWriter::new(out);
+    write_value(&mut out, &Envelope::of(items, errors), PrettyFormatter::new())?;
+    out.flush()
+}
+
+pub(super) fn write_jsonl(out: &mut dyn Write, records: &[Record]) -> io::Result<()> {
+    // A line in one write, so that whoever reads along never sees half of one for long.
+    let mut line = Vec::new();
+    for record in records {
+        line.clear();
+        write_value(&mut line, record, CompactFormatter)?;
+        out.write_all(&line)?;
+    }
+    Ok(())
+}
+
+pub(super) fn write_yaml(out: &mut dyn Write, items: &[Record], errors: &[Error]) -> io::Result<()> {
+    // Written in one piece: the serializer's own error would hide that a pipe is closed.
+    let text = yaml_serde::to_string(&Envelope::of(items, errors)).map_err(io::Error::other)?;
+    if text.contains(|character| character != '\n' && is_unsafe(character)) {
+        // YAML too, in the style of JSON, which has a way to write them: <https://yaml.org/spec/1.2.2/#74-flow-collection-styles>
+        return write_flow_yaml(out, &Envelope::of(items, errors), PrettyFormatter::new());
+    }
+    out.write_all(text.as_bytes())
+}
+
+pub(super) fn write_csv(out: &mut dyn Write, fields: &[&str], records: &[Record]) -> io::Result<()> {
+    // As with YAML, so that a closed pipe is seen as one.
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    // Names computed for people only, such as `age`, are in no record.
+    let fields: Vec<&str> = fields
+        .iter()
+        .copied()
+        .filter(|field| !matches!(*field, "age" | "expires"))
+        .collect();
+    writer.write_record(&fields)?;
+    for record in records {
+        writer.write_record(fields.iter().map(|field| csv_cell(record.get(field))))?;
+    }
+    let text = writer.into_inner().map_err(|error| error.into_error())?;
+    out.write_all(&text)
+}
+
+/// A cell that no spreadsheet takes for a formula: text that begins like one gets an apostrophe before it.
+fn csv_cell(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => defuse(escape(text)),
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
+        Value::Array(_) | Value::Object(_) => defuse(match cell(value).as_str() {
+            "-" => String::new(),
+            text => text.to_owned(),
+        }),
+    }
+}
+
+fn defuse(text: String) -> String {
+    // The wide forms are formulas too to a spreadsheet that is set to Japanese or Chinese.
+    if text.starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']) {
+        format!("'{text}")
+    } else {
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn formulas_are_defused() {
+        assert_eq!(csv_cell(&json!("=cmd|' /C calc'!A0")), "'=cmd|' /C calc'!A0");
+        assert_eq!(csv_cell(&json!("＝1+1")), "'＝1+1");
+        assert_eq!(csv_cell(&json!("\t=1+1\u{1b}")), "\\u{9}=1+1\\u{1b}");
+        assert_eq!(csv_cell(&json!(-3)), "-3");
+        assert_eq!(csv_cell(&json!({"a": "b"})), "a=b");
+    }
+    /// A report on one VM with this name.
+    fn records(name: &str) -> Vec<Record> {
+        vec![Record::new(vec![
+            ("name", json!(name)),
+            ("labels", json!({ name: 1.5 })),
+        ])]
+    }
+
+    #[test]
+    fn json_and_yaml_are_exact_and_harmless() {
+        type Writer = fn(&mut dyn Write, &[Record]) -> io::Result<()>;
+        for name in [
+            "plain \"quoted\" \\ naïve 日本 🦀",
+            "\u{1b}[31m\u{9b}2J\u{7f}\u{202e}\u{200b}\u{85}\u{feff}\u{e0041}\ttab\nline\r",
+        ] {
+            let writers: [(Writer, bool, bool); 3] = [
+                (|out, items| write_json(out, items, &[]), true, false),
+                (|out, items| write_jsonl(out, items), false, false),
+                (|out, items| write_yaml(out, items, &[]), true, true),
+            ];
+            for (write, has_envelope, is_yaml) in writers {
+                let mut out = Vec::new();
+                write(&mut out, &records(name)).unwrap();
+                let text = String::from_utf8(out).unwrap();
+                assert!(!text.contains(|seen| seen != '\n' && is_unsafe(seen)), "{text:?}");
+                let read: Value = if is_yaml {
+                    yaml_serde::from_str(&text).unwrap()
+                } else {
+                    serde_json::from_str(&text).unwrap()
+                };
+                let item = if has_envelope { &read["items"][0] } else { &read };
+                assert_eq!((&item["name"], &item["labels"][name]), (&json!(name), &json!(1.5)));
+            }
+        }
+    }
+}

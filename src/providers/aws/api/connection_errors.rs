@@ -1,0 +1,213 @@
+//! Why a server of AWS could not be reached or did not answer, with its address.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io::ErrorKind as IoErrorKind;
+use std::time::Duration;
+
+use aws_smithy_runtime_api::client::dns::ResolveDnsError;
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use http::Uri;
+use rustls::Error as TlsError;
+
+use super::error::root_words;
+use crate::cloud::ErrorKind;
+use crate::providers::aws::configuration::connection;
+use crate::providers::aws::configuration::connection::{Authorities, Proxy};
+use crate::providers::common::connection_errors::{TlsProblem, io_reason, links, tls_problem};
+
+/// What hyper-util says of a proxy that answers with HTTP status 407: the type of that error is not public.
+const PASSWORD_WANTED: &str = "tunnel error: proxy authorization required";
+
+/// A server as it is shown: `127.0.0.1:4566`, and the proxy that it is asked through.
+#[derive(Clone, Debug)]
+pub(crate) struct Server {
+    address: String,
+    proxy: Option<String>,
+}
+
+impl Server {
+    pub(crate) fn of(uri: &Uri, proxy: Option<&Proxy>) -> Self {
+        Self {
+            address: address_of(uri),
+            proxy: proxy.map(|proxy| format!("{} ({})", address_of(&proxy.uri), proxy.source)),
+        }
+    }
+
+    pub(crate) fn is_behind_proxy(&self) -> bool {
+        self.proxy.is_some()
+    }
+
+    /// The one that a connection is made to.
+    fn next(&self) -> String {
+        match &self.proxy {
+            Some(proxy) => format!("the proxy {proxy}"),
+            None => self.address.clone(),
+        }
+    }
+}
+
+fn address_of(uri: &Uri) -> String {
+    let port = match uri.scheme_str() {
+        Some("https") => 443,
+        _ => 80,
+    };
+    format!("{}:{}", uri.host().unwrap_or_default(), uri.port_u16().unwrap_or(port))
+}
+
+/// Why there was no answer.
+#[derive(Debug)]
+pub(crate) struct Unreachable {
+    /// In words, with the address.
+    pub(crate) reason: String,
+    /// The kind of error that it is for a call that only reads.
+    pub(crate) kind: ErrorKind,
+    pub(crate) remedy: Option<String>,
+    source: Option<ConnectorError>,
+}
+
+impl Unreachable {
+    /// Whether it is certain that the request was not sent. A server that stops speaking TLS may do so after it.
+    pub(crate) fn is_before_request(&self) -> bool {
+        let tls = links(self).find_map(|link| link.downcast_ref::<TlsError>());
+        self.kind == ErrorKind::InvalidSpec && !matches!(tls, Some(TlsError::InvalidMessage(_)))
+    }
+}
+
+impl fmt::Display for Unreachable {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.reason)
+    }
+}
+
+impl StdError for Unreachable {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_ref().map(|error| error as _)
+    }
+}
+
+/// The error for a server that was silent for too long.
+pub(crate) fn silent(server: &Server, time: Duration) -> ConnectorError {
+    let seconds = time.as_secs();
+    let through = match &server.proxy {
+        Some(proxy) => format!(" through the proxy {proxy}"),
+        None => String::new(),
+    };
+    let unreachable = Unreachable {
+        reason: format!("no answer from {}{through} within {seconds} s", server.address),
+        kind: ErrorKind::Network,
+        remedy: None,
+        source: None,
+    };
+    ConnectorError::timeout(unreachable.into())
+}
+
+/// The error for what would fail again in the same way, in words and with the next step.
+pub(crate) fn refused(reason: String, remedy: String) -> ConnectorError {
+    let unreachable = Unreachable {
+        reason,
+        kind: ErrorKind::InvalidSpec,
+        remedy: Some(remedy),
+        source: None,
+    };
+    ConnectorError::other(unreachable.into(), None)
+}
+
+/// The error for a proxy that answers with HTTP status 407.
+pub(crate) fn password_wanted(server: &Server) -> ConnectorError {
+    let (reason, remedy) = words_of_password(server);
+    refused(reason, remedy)
+}
+
+fn words_of_password(server: &Server) -> (String, String) {
+    let remedy = "write the proxy's address as http://USER:PASSWORD@HOST:PORT, or add the server to NO_PROXY";
+    let reason = format!(
+        "{} asks for a user and a password, or does not take those it got",
+        server.next()
+    );
+    (reason, remedy.to_owned())
+}
+
+/// The error with its reason in words. What would fail again in the same way is not retried.
+pub(crate) fn explained(error: ConnectorError, server: &Server, authorities: Option<&Authorities>) -> ConnectorError {
+    if links(&error).any(|link| link.is::<Unreachable>()) {
+        return error;
+    }
+    let is_timeout = error.is_timeout();
+    let is_io = error.is_io();
+    let retry = error.as_other();
+    let (reason, kind, remedy) = reason(&error, server, authorities);
+    let unreachable = Unreachable {
+        reason,
+        kind,
+        remedy,
+        source: Some(error),
+    };
+    match kind {
+        ErrorKind::Network if is_timeout => ConnectorError::timeout(unreachable.into()),
+        ErrorKind::Network if is_io => ConnectorError::io(unreachable.into()),
+        ErrorKind::Network => ConnectorError::other(unreachable.into(), retry),
+        _ => ConnectorError::other(unreachable.into(), None),
+    }
+}
+
+fn reason(
+    error: &ConnectorError,
+    server: &Server,
+    authorities: Option<&Authorities>,
+) -> (String, ErrorKind, Option<String>) {
+    let network = |reason: String| (reason, ErrorKind::Network, None);
+    let next = server.next();
+    if let Some(tls) = links(error).find_map(|link| link.downcast_ref::<TlsError>()) {
+        return of_tls(tls, server, authorities);
+    }
+    if links(error).any(|link| link.is::<ResolveDnsError>()) {
+        let name = match &server.proxy {
+            Some(proxy) => format!("the name of the proxy {proxy}"),
+            None => format!("the name in {}", server.address),
+        };
+        return network(format!("{name} does not resolve"));
+    }
+    if links(error).any(|link| link.to_string() == PASSWORD_WANTED) {
+        let (reason, remedy) = words_of_password(server);
+        return (reason, ErrorKind::InvalidSpec, Some(remedy));
+    }
+    let io = links(error).find_map(|link| link.downcast_ref::<std::io::Error>().map(std::io::Error::kind));
+    if let Some(reason) = io.and_then(|kind| io_reason(kind, &next)) {
+        return network(reason);
+    }
+    if error.is_timeout() {
+        return network(format!("no connection to {next} in time"));
+    }
+    if io == Some(IoErrorKind::UnexpectedEof) {
+        return network(format!("the connection to {next} was closed too early"));
+    }
+    let root = root_words(error);
+    match &server.proxy {
+        Some(proxy) => network(format!(
+            "no connection to {} through the proxy {proxy}: {root}",
+            server.address
+        )),
+        None => network(format!("no whole answer from {}: {root}", server.address)),
+    }
+}
+
+fn of_tls(error: &TlsError, server: &Server, authorities: Option<&Authorities>) -> (String, ErrorKind, Option<String>) {
+    match tls_problem(error, &server.address) {
+        TlsProblem::UnknownAuthority => (
+            format!("the certificate of {} is of an unknown authority", server.address),
+            ErrorKind::InvalidSpec,
+            Some(connection::how_to_trust(authorities)),
+        ),
+        TlsProblem::OwnAuthority => (
+            format!(
+                "the certificate of {} is of an unknown authority: it is self-signed, as an authority's own",
+                server.address
+            ),
+            ErrorKind::InvalidSpec,
+            Some(connection::how_to_replace(authorities)),
+        ),
+        TlsProblem::Permanent(reason, remedy) => (reason, ErrorKind::InvalidSpec, Some(remedy.to_owned())),
+        TlsProblem::Passing(reason) => (reason, ErrorKind::Network, None),
+    }
+}

@@ -1,0 +1,216 @@
+//! Walks through a document as EC2 writes them: elements, text, the five entities and numbered characters. Whatever
+//! else there is in XML is a reason to give up, and to leave the document to the SDK.
+
+use std::borrow::Cow;
+
+use memchr::memchr;
+
+/// Where in a document one is. Everything gives `None` where the document is not as expected.
+pub(crate) struct Walk<'a> {
+    text: &'a str,
+    at: usize,
+    /// Whether the element that was entered last has an end of its own, as `<a/>` has none.
+    is_empty: bool,
+}
+
+impl<'a> Walk<'a> {
+    /// Enters the root element, which is to have this name.
+    pub(crate) fn into_root(text: &'a str, name: &str) -> Option<Self> {
+        let declared = text.trim_start();
+        let start = match declared.strip_prefix("<?xml") {
+            Some(declaration) => declaration.split_once("?>")?.1,
+            None => declared,
+        };
+        let mut walk = Self {
+            text,
+            at: text.len() - start.len(),
+            is_empty: false,
+        };
+        match walk.tag()? {
+            Tag::Start(found) if found == name => Some(walk),
+            _ => None,
+        }
+    }
+
+    /// Enters the next element in the one of this name; `Some(None)` where that ends, and it is left.
+    pub(crate) fn child(&mut self, of: &str) -> Option<Option<&'a str>> {
+        if std::mem::take(&mut self.is_empty) {
+            return Some(None);
+        }
+        match self.tag()? {
+            Tag::Start(name) => Some(Some(name)),
+            Tag::End(name) => (name == of).then_some(None),
+        }
+    }
+
+    /// The text of the element of this name, which has no other elements in it; leaves it.
+    pub(crate) fn text(&mut self, of: &str) -> Option<Cow<'a, str>> {
+        if std::mem::take(&mut self.is_empty) {
+            return Some(Cow::Borrowed(""));
+        }
+        let rest = &self.text[self.at..];
+        let raw = &rest[..memchr(b'<', rest.as_bytes())?];
+        self.at += raw.len();
+        match self.tag()? {
+            Tag::End(name) if name == of => unescaped(raw),
+            _ => None,
+        }
+    }
+
+    /// Leaves the element of this name, whatever is in it.
+    pub(crate) fn skip(&mut self, of: &str) -> Option<()> {
+        if std::mem::take(&mut self.is_empty) {
+            return Some(());
+        }
+        let mut depth = 0_usize;
+        loop {
+            match self.tag()? {
+                Tag::Start(_) => depth += usize::from(!std::mem::take(&mut self.is_empty)),
+                Tag::End(name) if depth == 0 => return (name == of).then_some(()),
+                Tag::End(_) => depth -= 1,
+            }
+        }
+    }
+
+    /// Whether nothing follows.
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.text[self.at..].trim_ascii().is_empty()
+    }
+
+    /// The next tag, past any text.
+    fn tag(&mut self) -> Option<Tag<'a>> {
+        let rest = &self.text[self.at..];
+        let start = memchr(b'<', rest.as_bytes())?;
+        let length = memchr(b'>', &rest.as_bytes()[start..])?;
+        let tag = &rest[start + 1..start + length];
+        self.at += start + length + 1;
+        if let Some(name) = tag.strip_prefix('/') {
+            return Some(Tag::End(name.trim_ascii_end()));
+        }
+        let content = tag.strip_suffix('/');
+        self.is_empty = content.is_some();
+        let content = content.unwrap_or(tag);
+        let name = match memchr(b' ', content.as_bytes()) {
+            Some(end) => &content[..end],
+            None => content,
+        };
+        // No comment and no CDATA; and no attribute in which the end of a tag can stand.
+        let is_plain = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let attributes = &content[name.len()..];
+        let is_whole = attributes.is_empty()
+            || !attributes.contains(['<', '\'']) && attributes.matches('"').count().is_multiple_of(2);
+        (is_plain && is_whole).then_some(Tag::Start(name))
+    }
+}
+
+enum Tag<'a> {
+    Start(&'a str),
+    End(&'a str),
+}
+
+/// Text with its references resolved.
+fn unescaped(raw: &str) -> Option<Cow<'_, str>> {
+    if memchr(b'&', raw.as_bytes()).is_none() {
+        return Some(Cow::Borrowed(raw));
+    }
+    let mut text = String::with_capacity(raw.len());
+    let mut rest = raw;
+    while let Some((before, reference)) = rest.split_once('&') {
+        let (name, after) = reference.split_once(';')?;
+        text.push_str(before);
+        text.push(match name {
+            "lt" => '<',
+            "gt" => '>',
+            "amp" => '&',
+            "quot" => '"',
+            "apos" => '\'',
+            _ => numbered(name)?,
+        });
+        rest = after;
+    }
+    text.push_str(rest);
+    Some(Cow::Owned(text))
+}
+
+fn numbered(name: &str) -> Option<char> {
+    let number = name.strip_prefix('#')?;
+    let code = match number.strip_prefix('x') {
+        Some(digits) => u32::from_str_radix(digits, 16),
+        None => number.parse(),
+    };
+    char::from_u32(code.ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The text of the root's children called `b`; the others are left out.
+    fn texts(document: &str) -> Option<Vec<String>> {
+        let mut walk = Walk::into_root(document, "a")?;
+        let mut texts = Vec::new();
+        while let Some(name) = walk.child("a")? {
+            match name {
+                "b" => texts.push(walk.text("b")?.into_owned()),
+                other => walk.skip(other)?,
+            }
+        }
+        walk.is_at_end().then_some(texts)
+    }
+
+    #[test]
+    fn elements_are_walked_through() {
+        for (document, expected) in [
+            ("<a/>", &[][..]),
+            (
+                "<?xml version=\"1.0\"?>\n<a xmlns=\"http://x/\">\n <b>1</b>\n <b/>\n</a>\n",
+                &["1", ""],
+            ),
+            ("<a><c><b>0</b><c/><c>2</c></c><b> 1 </b></a>", &[" 1 "]),
+            ("<a><b>&lt;&#x41;&#66;&amp;&quot;&apos;&gt;</b></a>", &["<AB&\"'>"]),
+            ("<a><b>na\u{ef}ve \u{202e}</b></a>", &["na\u{ef}ve \u{202e}"]),
+        ] {
+            assert_eq!(
+                texts(document).as_deref(),
+                Some(expected)
+                    .map(|texts| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>())
+                    .as_deref(),
+                "{document}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_not_understood_is_given_up() {
+        for document in [
+            "",
+            "<b/>",
+            "<a>",
+            "<a><b>1</b>",
+            "<a><b>1</c></a>",
+            "<a><b>1<c/></b></a>",
+            "<a><!-- x --></a>",
+            "<a><b><![CDATA[1]]></b></a>",
+            "<a><b>&nbsp;</b></a>",
+            "<a><b>&#xD800;</b></a>",
+            "<a><b>&</b></a>",
+            "<a><c x='>'/></a>",
+            "<a><b x=\">\">1</b></a>",
+            "<a></a><a/>",
+            "<!DOCTYPE a><a/>",
+            "<a",
+            "<html><body>",
+        ] {
+            assert_eq!(texts(document), None, "{document}");
+        }
+    }
+
+    #[test]
+    fn nothing_that_is_cut_short_is_taken_for_whole() {
+        let document = "<?xml version=\"1.0\"?><a xmlns=\"x\"><b>\u{e9}&amp;</b><c><d/></c></a>";
+        assert!(texts(document).is_some());
+        for end in (0..document.len()).filter(|end| document.is_char_boundary(*end)) {
+            assert_eq!(texts(&document[..end]), None, "{end}");
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Only aws has this file: mends documents before anybody reads them. The SDK's reader of XML refuses some that one odd
+//! character has made bad, and of a text with a comment or CDATA in it takes the first piece for all of it.
+
+use std::borrow::Cow;
+
+use memchr::memmem;
+
+/// A document in a form that every reader takes: one odd character in a tag must not hide a whole region. Nothing if
+/// there is nothing to mend.
+pub(crate) fn mended(body: &[u8]) -> Option<Vec<u8>> {
+    if !body.trim_ascii_start().starts_with(b"<") {
+        return None;
+    }
+    let text = std::str::from_utf8(body).map_or_else(|_| String::from_utf8_lossy(body), Cow::Borrowed);
+    match with_legible_letters(without_sections(text)) {
+        Cow::Owned(text) => Some(text.into_bytes()),
+        Cow::Borrowed(_) => None,
+    }
+}
+
+/// Without comments, and with CDATA written as other text is. One that has no end stays, as the end of what was cut
+/// short there.
+fn without_sections(text: Cow<'_, str>) -> Cow<'_, str> {
+    if memmem::find(text.as_bytes(), b"<!").is_none() {
+        return text;
+    }
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text.as_ref();
+    while let Some((before, section)) = rest.split_once("<!") {
+        plain.push_str(before);
+        rest = section;
+        if let Some(comment) = section.strip_prefix("--") {
+            let Some((_, after)) = comment.split_once("-->") else {
+                return Cow::Owned(plain + "<!");
+            };
+            rest = after;
+        } else if let Some(data) = section.strip_prefix("[CDATA[") {
+            let Some((data, after)) = data.split_once("]]>") else {
+                return Cow::Owned(plain + "<!");
+            };
+            plain.push_str(&data.replace('&', "&amp;").replace('<', "&lt;"));
+            rest = after;
+        } else {
+            plain.push_str("<!");
+        }
+    }
+    plain.push_str(rest);
+    Cow::Owned(plain)
+}
+
+/// With every character that must not stand in a document, or not as it does, in a form that may.
+fn with_legible_letters(text: Cow<'_, str>) -> Cow<'_, str> {
+    if memmem::find(text.as_bytes(), b"&#").is_none() && !has_no_xml(&text) {
+        return text;
+    }
+    let mut mended = String::with_capacity(text.len());
+    let mut rest = text.as_ref();
+    while let Some(at) = rest.find(|letter| letter == '&' || is_no_xml(letter)) {
+        mended.push_str(&rest[..at]);
+        rest = &rest[at..];
+        if let Some(after) = without_empty_reference(rest) {
+            mended.push(char::REPLACEMENT_CHARACTER);
+            rest = after;
+        } else if let Some(letter) = rest.chars().next() {
+            match letter {
+                '&' => mended.push('&'),
+                // As a reference it is taken.
+                letter => mended.push_str(&format!("&#{};", u32::from(letter))),
+            }
+            rest = &rest[letter.len_utf8()..];
+        }
+    }
+    mended.push_str(rest);
+    Cow::Owned(mended)
+}
+
+/// What must not stand in a document as it is. <https://www.w3.org/TR/xml/#charsets>
+fn is_no_xml(letter: char) -> bool {
+    matches!(letter, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}')
+}
+
+/// Whether any of it is [`is_no_xml`], in blocks that the compiler makes quick work of: answers have megabytes.
+fn has_no_xml(text: &str) -> bool {
+    const BLOCK: usize = 4096;
+    let is_control = |byte: &u8| *byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r');
+    let mut blocks = text.as_bytes().chunks(BLOCK);
+    blocks.any(|block| block.iter().fold(false, |found, byte| found | is_control(byte)))
+        || !text.is_ascii()
+            && ["\u{fffe}", "\u{ffff}"]
+                .into_iter()
+                .any(|letter| memmem::find(text.as_bytes(), letter.as_bytes()).is_some())
+}
+
+/// What follows a reference to a number that is no character.
+fn without_empty_reference(text: &str) -> Option<&str> {
+    let (number, after) = text.strip_prefix("&#")?.split_once(';')?;
+    if !number.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return None;
+    }
+    let code = match number.strip_prefix('x') {
+        Some(digits) => u32::from_str_radix(digits, 16),
+        None => number.parse(),
+    };
+    code.ok().and_then(char::from_u32).is_none().then_some(after)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_reader_of_xml_would_refuse_is_mended() {
+        for (document, expected) in [
+            (&b"<a>caf\xe9</a>"[..], "<a>caf\u{fffd}</a>"),
+            (b"<a>\x1b[31m\0\t\r\n</a>", "<a>&#27;[31m&#0;\t\r\n</a>"),
+            (b"<a>\xef\xbf\xbf&amp;#x1b;</a>", "<a>&#65535;&amp;#x1b;</a>"),
+            (b"<a>&#</a><b>&#;</b>", "<a>&#</a><b>\u{fffd}</b>"),
+            (
+                b"<a>&#x1b;&#8238;&#xD83D;&#xDE00;&#4294967296;</a>",
+                "<a>&#x1b;&#8238;\u{fffd}\u{fffd}\u{fffd}</a>",
+            ),
+        ] {
+            let mended = mended(document).unwrap();
+            assert_eq!(String::from_utf8(mended).unwrap(), expected);
+        }
+        for sound in ["<a>na\u{ef}ve \u{202e}&lt;</a>", "", "{\"Token\": \"\u{1b}\"}"] {
+            assert_eq!(mended(sound.as_bytes()), None, "{sound:?}");
+        }
+        assert_eq!(mended(b"\xff"), None);
+        for text in [
+            "",
+            "a\t\r\nb\u{e9}",
+            "\0",
+            "a\u{1b}b",
+            "\u{fffe}",
+            "na\u{ffff}",
+            "\u{fffd}\u{7f}",
+        ] {
+            assert_eq!(has_no_xml(text), text.contains(is_no_xml), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn comments_go_and_cdata_becomes_text() {
+        for (document, expected) in [
+            ("<a><![CDATA[1]]></a>", "<a>1</a>"),
+            ("<a>i-<!-- </a> -->0a1<!----></a>", "<a>i-0a1</a>"),
+            (
+                "<a><![CDATA[<b>&<!--]]]]><![CDATA[>-->]]></a>",
+                "<a>&lt;b>&amp;&lt;!--]]>--></a>",
+            ),
+            (
+                "<!-- <![CDATA[ --><a><![CDATA[\u{1b}&#0;]]></a>",
+                "<a>&#27;&amp;#0;</a>",
+            ),
+            ("<!DOCTYPE a><a><!-- --></a>", "<!DOCTYPE a><a></a>"),
+        ] {
+            let mended = mended(document.as_bytes()).unwrap();
+            assert_eq!(String::from_utf8(mended).unwrap(), expected);
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! Images: from an alias or an id to what EC2 has.
+
+use aws_sdk_ec2::Client;
+use aws_sdk_ec2::types::{self as ec2, ArchitectureValues, DeviceType, Filter, ImageState};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use futures_util::future;
+
+use super::machine_types;
+use super::machine_types::Machine;
+use crate::catalog::{AwsImage, DEFAULT_IMAGE, ImageAlias, image_alias, nearest_alias};
+use crate::cloud::{Architecture, Error, ErrorKind, InstanceSpec, Result, quoted};
+use crate::providers::aws::api::error::{Call, told, translate};
+use crate::providers::aws::configuration::partition::Partition;
+use crate::providers::aws::instances::convert::architecture_of;
+
+/// Words that set an image apart from the plain one whose name pattern it fits as well.
+const VARIANTS: [&str; 9] = [
+    "backports",
+    "beta",
+    "byos",
+    "daily",
+    "ecs",
+    "eks",
+    "minimal",
+    "pro",
+    "sap",
+];
+
+/// An image.
+#[derive(Debug)]
+pub(crate) struct Image {
+    pub(crate) id: String,
+    pub(crate) name: Option<String>,
+    pub(crate) root_device: String,
+    /// Size of its own boot disk in GiB, which no smaller disk can hold.
+    pub(crate) disk_gib: Option<u32>,
+    /// Whether it is Windows, which has no cloud-init.
+    pub(crate) is_windows: bool,
+}
+
+/// The machine type to use: the one that was asked for, else the default for the image. An alias is there for more
+/// than one architecture; an image by its id has one, and is looked at.
+pub(crate) async fn machine_type<'a>(client: &Client, region: &str, spec: &'a InstanceSpec) -> Result<&'a str> {
+    let needed = spec.need.architecture;
+    let architecture = match (spec.effective_type(), spec.image.as_deref()) {
+        (Some(asked), _) => return Ok(asked),
+        (None, _) if needed.is_some() => needed,
+        (None, Some(id)) if is_image_id(id) => {
+            let image = by_id(client, region, id).await?;
+            image.architecture().and_then(architecture_of)
+        }
+        (None, _) => None,
+    };
+    Ok(machine_types::default_type(
+        architecture.unwrap_or(Architecture::X86_64),
+    ))
+}
+
+/// Looks up the machine type and, at the same time, the image for it.
+pub(crate) async fn resolve(
+    client: &Client,
+    region: &str,
+    machine_type: &str,
+    image: Option<&str>,
+) -> Result<(Machine, Image)> {
+    let wanted = image.unwrap_or(DEFAULT_IMAGE);
+    let expected = machine_types::expected_architecture(machine_type);
+    let (machine, image) = future::join(
+        machine_types::find(client, region, machine_type),
+        find(client, region, wanted, expected),
+    )
+    .await;
+    let machine = machine?;
+    // An image is asked for before the type's architecture is known. If the name misled, ask again.
+    let image = if machine.architecture == expected {
+        image
+    } else {
+        find(client, region, wanted, machine.architecture).await
+    };
+    // Of an alias that is there for one architecture alone, it is the type that does not fit.
+    let image = image.map_err(|error| match machine.architecture {
+        Architecture::X86_64 => error,
+        Architecture::Arm64 => error.context(format!("machine type {machine_type} is arm64")),
+    })?;
+    let of_image = image.architecture().map(architecture_of);
+    if of_image
+        .flatten()
+        .is_some_and(|architecture| architecture != machine.architecture)
+    {
+        return Err(Error::invalid(format!(
+            "image {wanted} is for {}, but machine type {machine_type} is {}",
+            image
+                .architecture()
+                .map_or("another architecture", ArchitectureValues::as_str),
+            machine.architecture
+        ))
+        .with_remedy(match of_image.flatten() {
+            Some(architecture) => format!(
+                "leave the machine type out, or use one for {architecture} such as {}",
+                machine_types::default_type(architecture)
+            ),
+            None => format!("use an image for {}", machine.architecture),
+        }));
+    }
+    Ok((machine, bootable(&image, wanted)?))
+}
+
+/// The image that is meant by an id or an alias.
+async fn find(client: &Client, region: &str, wanted: &str, architecture: Architecture) -> Result<ec2::Image> {
+    if is_image_id(wanted) {
+        return by_id(client, region, wanted).await;
+    }
+    let Some(alias) = image_alias(wanted) else {
+        let nearest = nearest_alias(wanted, |alias| alias.aws.is_some()).join(", ");
+        return Err(Error::invalid(format!("unknown image {}", quoted(wanted)))
+            .with_remedy(format!("use an id such as ami-0abc…, or one of {nearest}")));
+    };
+    let Some(publisher) = &alias.aws else {
+        let others = nearest_alias(wanted, |alias| alias.aws.is_some()).join(", ");
+        return Err(Error::unsupported(format!("there is no image {wanted} on ec2"))
+            .with_remedy(format!("use one of {others}")));
+    };
+    by_alias(client, region, wanted, publisher, architecture).await
+}
+
+fn is_image_id(text: &str) -> bool {
+    text.strip_prefix("ami-")
+        .is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
+}
+
+async fn by_id(client: &Client, region: &str, id: &str) -> Result<ec2::Image> {
+    let absent = || {
+        Error::invalid(format!("image {id} does not exist in {region}"))
+            .at(format!("aws/{region}"))
+            .with_remedy("an image id holds for one region only; an alias such as ubuntu-24.04 holds everywhere")
+    };
+    tracing::debug!(operation = "DescribeImages", place = region, "call");
+    let answer = client
+        .describe_images()
+        .image_ids(id)
+        .include_deprecated(true)
+        .send()
+        .await;
+    let output = answer.map_err(|error| match error.code() {
+        Some(code) if code.starts_with("InvalidAMIID") => told(absent(), &error),
+        _ => translate(&error, Call::Read, format!("cannot look up image {id}"), region),
+    })?;
+    let found = output.images.unwrap_or_default();
+    let image = found
+        .into_iter()
+        .find(|image| image.image_id() == Some(id))
+        .ok_or_else(absent)?;
+    match image.state() {
+        Some(ImageState::Available) | None => Ok(image),
+        Some(state) => Err(Error::invalid(format!("image {id} is {}", state.as_str())).at(format!("aws/{region}"))),
+    }
+}
+
+/// The newest image of a publisher that fits an alias.
+async fn by_alias(
+    client: &Client,
+    region: &str,
+    alias: &str,
+    publisher: &AwsImage,
+    architecture: Architecture,
+) -> Result<ec2::Image> {
+    let pattern = publisher
+        .pattern(architecture)
+        .ok_or_else(|| Error::invalid(format!("there is no image {alias} for {architecture}")))?;
+    let partition = Partition::of_region(region).name();
+    let Some(owner) = publisher.owner_in(partition) else {
+        let there = |alias: &ImageAlias| {
+            alias
+                .aws
+                .as_ref()
+                .is_some_and(|image| image.owner_in(partition).is_some())
+        };
+        let others = nearest_alias(alias, there).join(", ");
+        return Err(Error::unsupported(format!(
+            "who publishes {alias} in the partition {partition} is not known"
+        ))
+        .at(format!("aws/{region}"))
+        .with_remedy(format!("use an image id such as ami-0abc…, or one of {others}")));
+    };
+    let filter = |name: &str, value: &str| Filter::builder().name(name).values(value).build();
+    tracing::debug!(operation = "DescribeImages", place = region, alias, "call");
+    let answer = client
+        .describe_images()
+        .owners(owner)
+        .filters(filter("name", pattern))
+        .filters(filter("architecture", architecture.as_str()))
+        .filters(filter("state", "available"))
+        .send()
+        .await;
+    let output =
+        answer.map_err(|error| translate(&error, Call::Read, format!("cannot look up image {alias}"), region))?;
+    newest(output.images.unwrap_or_default(), pattern).ok_or_else(|| {
+        Error::invalid(format!("there is no image {alias} for {architecture} in {region}"))
+            .at(format!("aws/{region}"))
+            .with_remedy("use an image id such as ami-0abc…")
+    })
+}
+
+/// The newest plain image. The dates are ISO 8601 in UTC, so their order is that of their text; the name settles
+/// a tie, so that every process picks the same.
+pub(crate) fn newest(images: impl IntoIterator<Item = ec2::Image>, pattern: &str) -> Option<ec2::Image> {
+    images
+        .into_iter()
+        .filter(|image| image.name().is_some_and(|name| is_plain(name, pattern)))
+        .max_by(|one, other| {
+            let key = |image: &ec2::Image| {
+                let date = image.creation_date().unwrap_or_default().to_owned();
+                (date, image.name().unwrap_or_default().to_owned())
+            };
+            key(one).cmp(&key(other))
+        })
+}
+
+/// Whether a name that fits the pattern has none of the words that make it another product.
+fn is_plain(name: &str, pattern: &str) -> bool {
+    let words = |text: &str| -> Vec<String> {
+        text.split(|letter: char| !letter.is_ascii_alphanumeric())
+            .map(str::to_ascii_lowercase)
+            .collect()
+    };
+    let own = words(pattern);
+    !words(name)
+        .iter()
+        .any(|word| VARIANTS.contains(&word.as_str()) && !own.contains(word))
+}
+
+/// What is needed of an image to boot from it.
+///
+/// # Errors
+/// `Unsupported` if it has no disk of its own to boot from.
+pub(crate) fn bootable(image: &ec2::Image, wanted: &str) -> Result<Image> {
+    if image.root_device_type() == Some(&DeviceType::InstanceStore) {
+        return Err(Error::unsupported(format!(
+            "image {wanted} boots from an instance store, which cloudctl does not support"
+        )));
+    }
+    let (Some(id), Some(root_device)) = (image.image_id(), image.root_device_name()) else {
+        return Err(Error::new(
+            ErrorKind::Internal,
+            format!("ec2 names no root device of image {wanted}"),
+        ));
+    };
+    let size = image
+        .block_device_mappings()
+        .iter()
+        .find(|mapping| mapping.device_name() == Some(root_device))
+        .and_then(|mapping| mapping.ebs()?.volume_size());
+    Ok(Image {
+        id: id.to_owned(),
+        name: image.name().map(str::to_owned),
+        root_device: root_device.to_owned(),
+        disk_gib: size.and_then(|size| u32::try_from(size).ok()),
+        // The SDK knows it as `Windows`; EC2 says `windows`.
+        is_windows: image
+            .platform()
+            .is_some_and(|platform| platform.as_str().eq_ignore_ascii_case("windows")),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn image(name: &str, date: &str) -> ec2::Image {
+        ec2::Image::builder().name(name).creation_date(date).build()
+    }
+
+    #[test]
+    fn the_newest_plain_image_wins() {
+        let pattern = "suse-sles-15-sp?-v*-hvm-ssd-x86_64";
+        let images = vec![
+            image("suse-sles-15-sp6-v20250101-hvm-ssd-x86_64", "2025-01-01T00:00:00.000Z"),
+            image("suse-sles-15-sp6-v20250601-hvm-ssd-x86_64", "2025-06-01T00:00:00.000Z"),
+            image(
+                "suse-sles-15-sp6-v20250701-ecs-hvm-ssd-x86_64",
+                "2025-07-01T00:00:00.000Z",
+            ),
+        ];
+        let newest = newest(images, pattern).unwrap();
+        assert_eq!(newest.name(), Some("suse-sles-15-sp6-v20250601-hvm-ssd-x86_64"));
+        assert!(is_plain("my-minimal-1", "my-minimal-*"));
+    }
+
+    #[test]
+    fn an_image_id_is_told_from_an_alias() {
+        assert!(is_image_id("ami-0abc123"));
+        assert!(!is_image_id("ami-"));
+        assert!(!is_image_id("ubuntu-24.04"));
+    }
+}

@@ -1,0 +1,247 @@
+//! Machine types: what EC2 tells of one.
+
+use aws_sdk_ec2::Client;
+use aws_sdk_ec2::types::{ArchitectureType, GpuDeviceInfo, GpuInfo, InstanceType, InstanceTypeInfo, UsageClassType};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+use crate::cloud::{Architecture, Error, Gpu, MachineNeed, MachineType, Result, plain_gpu_kind, quoted};
+use crate::providers::aws::api::error::{Call, told, translate};
+
+/// A machine type.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    pub(crate) name: String,
+    pub(crate) architecture: Architecture,
+    pub(crate) cpus: Option<u32>,
+    pub(crate) memory_gib: Option<f64>,
+    pub(crate) gpu: Option<Gpu>,
+    pub(crate) is_current: bool,
+    pub(crate) has_spot: bool,
+}
+
+/// The machine type of an instance for which none was asked.
+pub(crate) fn default_type(architecture: Architecture) -> &'static str {
+    match architecture {
+        Architecture::X86_64 => "t3.small",
+        Architecture::Arm64 => "t4g.small",
+    }
+}
+
+/// Arm types have a `g` among the letters after their generation: `t4g`, `m7gd`, `x2gd`; `a1` was the first.
+///
+/// <https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html>
+pub(crate) fn expected_architecture(machine_type: &str) -> Architecture {
+    let family = machine_type.split('.').next().unwrap_or_default();
+    let letters = family
+        .trim_start_matches(|letter: char| !letter.is_ascii_digit())
+        .trim_start_matches(|letter: char| letter.is_ascii_digit());
+    let letters = letters.split('-').next().unwrap_or_default();
+    if family == "a1" || letters.contains('g') {
+        Architecture::Arm64
+    } else {
+        Architecture::X86_64
+    }
+}
+
+/// Looks a machine type up.
+pub(crate) async fn find(client: &Client, region: &str, name: &str) -> Result<Machine> {
+    let unknown = || {
+        Error::invalid(format!("unknown machine type {} in {region}", quoted(name)))
+            .at(format!("aws/{region}"))
+            .with_remedy("use one such as t3.small or m7g.large; `aws ec2 describe-instance-type-offerings` lists them")
+    };
+    tracing::debug!(operation = "DescribeInstanceTypes", place = region, "call");
+    let answer = client
+        .describe_instance_types()
+        .instance_types(InstanceType::from(name))
+        .send()
+        .await;
+    let output = answer.map_err(|error| match error.code() {
+        Some("InvalidInstanceType" | "InvalidParameterValue") => told(unknown(), &error),
+        _ => translate(
+            &error,
+            Call::Read,
+            format!("cannot look up machine type {name}"),
+            region,
+        ),
+    })?;
+    let mut infos = output.instance_types().iter();
+    let info = infos
+        .find(|info| info.instance_type().is_some_and(|machine| machine.as_str() == name))
+        .ok_or_else(unknown)?;
+    Machine::of(info).ok_or_else(|| Error::unsupported(format!("machine type {name} has no 64-bit architecture")))
+}
+
+impl Machine {
+    /// What EC2 tells of a machine type; nothing of one that has no 64-bit architecture.
+    pub(crate) fn of(info: &InstanceTypeInfo) -> Option<Self> {
+        let processor = info.processor_info()?;
+        let memory_mib = info.memory_info().and_then(|memory| memory.size_in_mib());
+        let cpus = info.v_cpu_info().and_then(|cpus| cpus.default_v_cpus());
+        Some(Self {
+            name: info.instance_type()?.as_str().to_owned(),
+            architecture: processor.supported_architectures().iter().find_map(architecture_of)?,
+            cpus: cpus.and_then(|cpus| u32::try_from(cpus).ok()),
+            // Exact: no machine has more than 2^52 MiB.
+            memory_gib: memory_mib.map(|mib| mib as f64 / 1024.0),
+            gpu: info.gpu_info().and_then(gpu),
+            is_current: info.current_generation() == Some(true),
+            has_spot: info.supported_usage_classes().contains(&UsageClassType::Spot),
+        })
+    }
+
+    /// The same in the words of all clouds; nothing if EC2 does not tell its size.
+    pub(crate) fn typed(self) -> Option<MachineType> {
+        Some(MachineType {
+            cpus: self.cpus?,
+            memory_gib: self.memory_gib?,
+            name: self.name,
+            architecture: self.architecture,
+            gpu: self.gpu,
+            is_current: self.is_current,
+            has_spot: self.has_spot,
+        })
+    }
+}
+
+/// The GPUs of a machine type: all of the first kind. A part of one is a kind of its own, since who asks for a GPU wants
+/// a whole one.
+fn gpu(info: &GpuInfo) -> Option<Gpu> {
+    let kind = |device: &GpuDeviceInfo| {
+        let kind = plain_gpu_kind(device.name()?);
+        let is_part = device.gpu_partition_size().is_some_and(|size| size < 1.0);
+        Some(if is_part { format!("{kind}-partition") } else { kind })
+    };
+    let first = info.gpus().iter().find_map(kind)?;
+    let same = info
+        .gpus()
+        .iter()
+        .filter(|device| kind(device).as_ref() == Some(&first));
+    let count = same.filter_map(|device| u32::try_from(device.count()?).ok()).sum();
+    Some(Gpu { kind: first, count }).filter(|gpu| gpu.count > 0)
+}
+
+/// Refuses a machine type that has not all of what is needed. One that was named may have GPUs unasked.
+///
+/// # Errors
+/// `InvalidSpec`, naming what it lacks.
+pub(crate) fn check_need(machine: &Machine, need: &MachineNeed) -> Result<()> {
+    let mut lacks = Vec::new();
+    if let (Some(needed), Some(has)) = (need.cpus, machine.cpus)
+        && has < needed
+    {
+        lacks.push(format!("{has} CPUs, not {needed}"));
+    }
+    if let (Some(needed), Some(has)) = (need.memory_gib, machine.memory_gib)
+        && has < needed
+    {
+        lacks.push(format!("{has} GiB of memory, not {needed}"));
+    }
+    if let Some(needed) = need.architecture.filter(|needed| *needed != machine.architecture) {
+        lacks.push(format!("the architecture {}, not {needed}", machine.architecture));
+    }
+    if let Some(needed) = &need.gpu {
+        match &machine.gpu {
+            None => lacks.push(format!("no GPU, not {needed}")),
+            Some(has) if has.kind != needed.kind || has.count < needed.count => {
+                lacks.push(format!("GPU {has}, not {needed}"));
+            }
+            Some(_) => {}
+        }
+    }
+    if lacks.is_empty() {
+        return Ok(());
+    }
+    Err(
+        Error::invalid(format!("machine type {} has {}", machine.name, lacks.join(", and ")))
+            .with_remedy("leave the machine type out, and the cheapest that fits is taken"),
+    )
+}
+
+/// The architecture for a machine type's word; old types have 32-bit x86 beside a 64-bit one.
+fn architecture_of(value: &ArchitectureType) -> Option<Architecture> {
+    match value {
+        ArchitectureType::X8664 | ArchitectureType::X8664Mac => Some(Architecture::X86_64),
+        ArchitectureType::Arm64 | ArchitectureType::Arm64Mac => Some(Architecture::Arm64),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_architecture_shows_in_the_name() {
+        for (machine, architecture) in [
+            ("t3.small", Architecture::X86_64),
+            ("g4dn.xlarge", Architecture::X86_64),
+            ("g6.xlarge", Architecture::X86_64),
+            ("p5.48xlarge", Architecture::X86_64),
+            ("u-6tb1.metal", Architecture::X86_64),
+            ("t4g.small", Architecture::Arm64),
+            ("m7gd.large", Architecture::Arm64),
+            ("im4gn.large", Architecture::Arm64),
+            ("g5g.xlarge", Architecture::Arm64),
+            ("a1.medium", Architecture::Arm64),
+        ] {
+            assert_eq!(expected_architecture(machine), architecture, "{machine}");
+        }
+    }
+
+    fn device(name: &str, count: i32, part: Option<f64>) -> GpuDeviceInfo {
+        let device = GpuDeviceInfo::builder().name(name).count(count);
+        device.set_gpu_partition_size(part).build()
+    }
+
+    #[test]
+    fn gpus_have_the_words_of_all_clouds() {
+        let of =
+            |gpus: Vec<GpuDeviceInfo>| gpu(&GpuInfo::builder().set_gpus(Some(gpus)).build()).map(|gpu| gpu.to_string());
+        assert_eq!(of(vec![device("T4", 1, None)]).as_deref(), Some("t4"));
+        assert_eq!(
+            of(vec![device("H100", 4, Some(1.0)), device("H100", 4, None)]).as_deref(),
+            Some("h100:8")
+        );
+        assert_eq!(
+            of(vec![device("Radeon Pro V520", 2, None), device("T4", 1, None)]).as_deref(),
+            Some("radeon-pro-v520:2")
+        );
+        assert_eq!(of(vec![device("L4", 1, Some(0.125))]).as_deref(), Some("l4-partition"));
+        assert_eq!(of(Vec::new()), None);
+    }
+
+    #[test]
+    fn a_named_type_must_have_what_is_needed_and_may_have_more() {
+        let machine = Machine {
+            name: "g4dn.xlarge".into(),
+            architecture: Architecture::X86_64,
+            cpus: Some(4),
+            memory_gib: Some(16.0),
+            gpu: Some("t4".parse().unwrap()),
+            is_current: true,
+            has_spot: true,
+        };
+        let mut need = MachineNeed {
+            cpus: Some(4),
+            ..MachineNeed::default()
+        };
+        check_need(&machine, &need).unwrap();
+        need = MachineNeed {
+            cpus: Some(8),
+            memory_gib: Some(32.0),
+            architecture: Some(Architecture::Arm64),
+            gpu: Some("t4:2".parse().unwrap()),
+        };
+        let error = check_need(&machine, &need).unwrap_err();
+        for word in [
+            "g4dn.xlarge",
+            "4 CPUs, not 8",
+            "16 GiB of memory, not 32",
+            "x86_64, not arm64",
+            "GPU t4, not t4:2",
+        ] {
+            assert!(error.message().contains(word), "{word} in {}", error.message());
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! What AWS publishes of its prices: on-demand ones of every region, through the Price List API. What spare capacity
+//! costs is not among them. <https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/price-changes.html>
+
+use std::collections::BTreeMap;
+
+use aws_sdk_pricing::config::{Builder, Region};
+use aws_sdk_pricing::types::{Filter, FilterType};
+use serde::Deserialize;
+
+use crate::cloud::{Error, ErrorKind, PublishedPrice, Result};
+use crate::providers::aws::api::client::Clients;
+use crate::providers::aws::api::error::{Call, translate};
+use crate::providers::aws::api::retry;
+use crate::providers::aws::api::retry::WrongDate;
+use crate::providers::aws::configuration::partition::Partition;
+
+/// The region whose server tells the prices of all regions; there are few.
+/// <https://docs.aws.amazon.com/general/latest/gr/billing.html>
+const SERVER: &str = "us-east-1";
+const ATTEMPTED: &str = "cannot fetch the prices of EC2";
+
+/// What a plain instance with Linux is, in the attributes of the price list. Each is asked for, and looked at again in
+/// the answer: the same type is listed for dedicated hosts, reserved capacity and licences, too.
+const PLAIN_LINUX: [(&str, &str); 5] = [
+    ("operatingSystem", "Linux"),
+    ("tenancy", "Shared"),
+    ("preInstalledSw", "NA"),
+    ("capacitystatus", "Used"),
+    ("marketoption", "OnDemand"),
+];
+
+/// The part of an entry of the list that says what is sold, and for how much.
+#[derive(Deserialize)]
+struct Entry {
+    product: Product,
+    terms: Terms,
+}
+
+#[derive(Deserialize)]
+struct Product {
+    attributes: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+struct Terms {
+    #[serde(rename = "OnDemand", default)]
+    on_demand: BTreeMap<String, Term>,
+}
+
+#[derive(Deserialize)]
+struct Term {
+    #[serde(rename = "priceDimensions", default)]
+    dimensions: BTreeMap<String, Dimension>,
+}
+
+#[derive(Deserialize)]
+struct Dimension {
+    unit: String,
+    #[serde(rename = "pricePerUnit", default)]
+    price: BTreeMap<String, String>,
+}
+
+/// Every price, with all pages of the list.
+pub(crate) async fn published(clients: &Clients) -> Result<Vec<PublishedPrice>> {
+    let config = clients.config().await?;
+    // The others have no price list, or one in another currency.
+    let partition = Partition::of_region(&clients.any_region().await);
+    if partition != Partition::Commercial {
+        let message = format!(
+            "{ATTEMPTED}: there is no list in US dollars for the partition {}",
+            partition.name()
+        );
+        return Err(Error::unsupported(message)
+            .at("aws")
+            .with_remedy("ask with credentials of another partition"));
+    }
+    let (endpoint, patience) = clients.pricing().await;
+    let mut builder = Builder::from(config);
+    builder.set_endpoint_url(endpoint);
+    let builder = builder
+        .region(Region::new(SERVER))
+        .disable_clock_skew_correction(true)
+        .time_source(clients.time_source(config))
+        .retry_partition(retry::unrationed())
+        .interceptor(patience)
+        .retry_classifier(WrongDate);
+    let client = aws_sdk_pricing::Client::from_conf(builder.build());
+    tracing::debug!(operation = "GetProducts", place = SERVER, "call");
+    let mut call = client.get_products().service_code("AmazonEC2").format_version("aws_v1");
+    for (field, value) in PLAIN_LINUX {
+        let filter = Filter::builder()
+            .r#type(FilterType::TermMatch)
+            .field(field)
+            .value(value);
+        let filter = filter
+            .build()
+            .map_err(|error| Error::new(ErrorKind::Internal, format!("{ATTEMPTED}: {error}")))?;
+        call = call.filters(filter);
+    }
+    let mut pages = call.into_paginator().send();
+    let mut prices: BTreeMap<(String, String), f64> = BTreeMap::new();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|error| translate(&error, Call::Read, ATTEMPTED, SERVER))?;
+        for entry in page.price_list() {
+            let entry: Entry = serde_json::from_str(entry).map_err(|error| {
+                Error::new(
+                    ErrorKind::Network,
+                    format!("{ATTEMPTED}: an entry of the list makes no sense"),
+                )
+                .at(format!("aws/{SERVER}"))
+                .with_source(error)
+            })?;
+            if let Some((key, usd)) = price_of(&entry) {
+                // Of two prices for the same thing the higher one: nobody must be told of too little.
+                let known = prices.entry(key).or_insert(usd);
+                *known = known.max(usd);
+            }
+        }
+    }
+    let price = |((region, machine_type), usd_per_hour)| PublishedPrice {
+        region,
+        machine_type,
+        spot: false,
+        usd_per_hour,
+    };
+    Ok(prices.into_iter().map(price).collect())
+}
+
+/// Region and type of an entry, and its price; nothing of an entry that is no plain instance in a region.
+fn price_of(entry: &Entry) -> Option<((String, String), f64)> {
+    let attributes = &entry.product.attributes;
+    let is = |field: &str, value: &str| attributes.get(field).is_none_or(|has| has == value);
+    if !PLAIN_LINUX.iter().all(|(field, value)| is(field, value)) || !is("locationType", "AWS Region") {
+        return None;
+    }
+    let dimensions = entry.terms.on_demand.values().flat_map(|term| term.dimensions.values());
+    let hourly = dimensions.filter(|dimension| dimension.unit == "Hrs");
+    let prices = hourly.filter_map(|dimension| dimension.price.get("USD")?.parse::<f64>().ok());
+    let usd = prices.filter(|usd| *usd > 0.0).max_by(f64::total_cmp)?;
+    Some((
+        (
+            attributes.get("regionCode")?.clone(),
+            attributes.get("instanceType")?.clone(),
+        ),
+        usd,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn read(attributes: Value, usd: &str) -> Option<((String, String), f64)> {
+        let mut all = json!({"instanceType": "m5.large", "regionCode": "us-east-1", "operatingSystem": "Linux",
+            "tenancy": "Shared", "capacitystatus": "Used", "preInstalledSw": "NA", "locationType": "AWS Region"});
+        all.as_object_mut()
+            .unwrap()
+            .extend(attributes.as_object().unwrap().clone());
+        let dimension = json!({"unit": "Hrs", "pricePerUnit": {"USD": usd}, "description": "…"});
+        let entry = json!({"product": {"productFamily": "Compute Instance", "attributes": all, "sku": "S"},
+            "terms": {"OnDemand": {"S.T": {"priceDimensions": {"S.T.D": dimension}}},
+                "Reserved": {"S.R": {"priceDimensions": {}}}}});
+        price_of(&serde_json::from_value(entry).unwrap())
+    }
+
+    #[test]
+    fn only_a_plain_instance_has_the_price_of_one() {
+        let key = ("us-east-1".to_owned(), "m5.large".to_owned());
+        assert_eq!(read(json!({}), "0.0960000000"), Some((key, 0.096)));
+        assert_eq!(read(json!({}), "0.0000000000"), None);
+        for (field, value) in [
+            ("tenancy", "Dedicated"),
+            ("capacitystatus", "UnusedCapacityReservation"),
+            ("preInstalledSw", "SQL Std"),
+            ("operatingSystem", "Windows"),
+            ("locationType", "AWS Local Zone"),
+        ] {
+            assert_eq!(read(json!({ field: value }), "0.1"), None, "{field}");
+        }
+    }
+}

@@ -1,0 +1,381 @@
+//! How AWS is reached: through which proxy, and by which certificate authorities.
+//!
+//! <https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-proxy.html>
+
+use std::net::IpAddr;
+use std::path::Path;
+
+use http::Uri;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+use super::{Configuration, name_of};
+use crate::cloud::{Error, Result, path_text};
+use crate::providers::common::certificates::has_system_authorities;
+use crate::providers::common::network_address::{has_valid_port, is_host, shown_address, shown_proxy};
+use crate::settings::{Located, io_reason};
+
+/// The proxies, the hosts that are reached without them, and the authorities that are trusted.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Connection {
+    pub(crate) http_proxy: Option<Proxy>,
+    pub(crate) https_proxy: Option<Proxy>,
+    pub(crate) past_proxy: PastProxy,
+    /// What sets `past_proxy`.
+    pub(crate) exceptions: Option<Located>,
+    /// What is trusted instead of the system's authorities.
+    pub(crate) authorities: Option<Authorities>,
+    /// Why a variable gives no authorities in place of the system's; told only where there are none and one is needed.
+    without_system: Option<Error>,
+}
+
+/// A proxy.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Proxy {
+    /// With user and password, if it takes them.
+    pub(crate) uri: Uri,
+    pub(crate) source: String,
+}
+
+impl Proxy {
+    /// Its address without user and password.
+    pub(crate) fn shown(&self) -> String {
+        shown_proxy(&self.uri)
+    }
+}
+
+impl std::fmt::Debug for Proxy {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.shown())
+    }
+}
+
+/// Certificates to trust instead of the system's.
+#[derive(Clone, Debug)]
+pub(crate) struct Authorities {
+    pub(crate) pem: Vec<u8>,
+    pub(crate) file: String,
+    pub(crate) source: String,
+    /// The setting, as messages name it.
+    name: String,
+}
+
+impl Connection {
+    /// Reads and checks what is set.
+    ///
+    /// # Errors
+    /// `InvalidSpec` that names the setting, for a proxy that is no address, or a file without certificates.
+    pub(crate) fn of(configuration: &Configuration) -> Result<Self> {
+        let proxy = |names: [&'static str; 4]| {
+            let set = names.into_iter().find_map(|name| configuration.variable(name));
+            set.as_ref().map(proxy_of).transpose()
+        };
+        let exceptions = ["no_proxy", "NO_PROXY"]
+            .into_iter()
+            .find_map(|name| configuration.variable(name));
+        Ok(Self {
+            // The small letters count first, as in the AWS CLI and curl.
+            http_proxy: proxy(["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"])?,
+            https_proxy: proxy(["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"])?,
+            past_proxy: PastProxy::new(exceptions.as_ref().map_or("", |setting| &setting.value)),
+            exceptions,
+            authorities: authorities(configuration)?,
+            without_system: without_system(configuration),
+        })
+    }
+
+    /// The same without proxies.
+    pub(crate) fn without_proxies(&self) -> Self {
+        Self {
+            authorities: self.authorities.clone(),
+            without_system: self.without_system.clone(),
+            ..Self::default()
+        }
+    }
+
+    /// Why no certificate can be checked, and what to do, if nothing is trusted at all. The SDK's client would panic.
+    pub(crate) fn trusts_nothing(&self) -> Option<(String, String)> {
+        if self.authorities.is_some() || has_system_authorities() {
+            return None;
+        }
+        let remedy = "name a PEM file of authorities with AWS_CA_BUNDLE or SSL_CERT_FILE";
+        Some(match &self.without_system {
+            Some(error) => (error.message().to_owned(), format!("correct the variable, or {remedy}")),
+            None => (
+                "there are no certificate authorities on this machine to check the server by".to_owned(),
+                format!("install them (in most distributions the package ca-certificates), or {remedy}"),
+            ),
+        })
+    }
+
+    /// The proxy for a request.
+    pub(crate) fn proxy_for(&self, uri: &Uri) -> Option<&Proxy> {
+        let is_secure = uri.scheme_str() == Some("https");
+        let proxy = if is_secure { &self.https_proxy } else { &self.http_proxy };
+        let port = uri.port_u16().unwrap_or(if is_secure { 443 } else { 80 });
+        proxy
+            .as_ref()
+            .filter(|_| !self.past_proxy.includes(uri.host().unwrap_or_default(), port))
+    }
+}
+
+fn proxy_of(setting: &Located) -> Result<Proxy> {
+    let refused = |why: &str| {
+        let shown = shown_address(&setting.value);
+        Error::invalid(format!("{} is {shown}, which {why}", name_of(setting, "")))
+            .with_remedy("write it as http://proxy.example.com:3128, or unset it")
+    };
+    let text = match setting.value.contains("://") {
+        true => setting.value.clone(),
+        false => format!("http://{}", setting.value),
+    };
+    let uri: Uri = text.parse().map_err(|_| refused("is not an address"))?;
+    match uri.scheme_str() {
+        Some("http" | "https") => {}
+        Some(_) => return Err(refused("is a proxy of a kind that cloudctl does not support")),
+        None => return Err(refused("is not an address")),
+    }
+    let authority = uri.authority().ok_or_else(|| refused("names no host"))?;
+    if !is_host(authority.host()) {
+        return Err(refused("names no host"));
+    }
+    if !has_valid_port(authority.as_str(), authority.host()) {
+        return Err(refused("has an invalid port"));
+    }
+    Ok(Proxy {
+        uri,
+        source: setting.source.clone(),
+    })
+}
+
+/// What botocore trusts instead of the system's authorities.
+///
+/// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-gen-config.html>
+fn authorities(configuration: &Configuration) -> Result<Option<Authorities>> {
+    if let Some(setting) = configuration.setting("AWS_CA_BUNDLE", "ca_bundle") {
+        return bundle(configuration, &setting).map(Some);
+    }
+    // As in botocore, which is made of `requests`.
+    if let Some(setting) = configuration.variable("REQUESTS_CA_BUNDLE") {
+        return bundle(configuration, &setting).map(Some);
+    }
+    Ok(None)
+}
+
+/// What is wrong with the variables that take the place of the system's authorities. The SDK's HTTP client reads them
+/// itself, white space and all, and no tilde.
+fn without_system(configuration: &Configuration) -> Option<Error> {
+    let environment = &configuration.environment;
+    if let Some(path) = environment.get("SSL_CERT_FILE") {
+        let error = read_bundle(Path::new(path)).err()?;
+        let shown = environment.shown_path(Path::new(path));
+        let message = format!("SSL_CERT_FILE: cannot trust the certificates in {shown}: {error}");
+        return Some(Error::invalid(message));
+    }
+    let folders = environment.get("SSL_CERT_DIR")?;
+    let message = format!("SSL_CERT_DIR: there are no certificates in {}", path_text(folders));
+    Some(Error::invalid(message))
+}
+
+fn bundle(configuration: &Configuration, setting: &Located) -> Result<Authorities> {
+    let name = name_of(setting, "ca_bundle");
+    let path = configuration.environment.path(&setting.value);
+    let pem = read_bundle(&path).map_err(|why| {
+        let shown = configuration.environment.shown_path(&path);
+        Error::invalid(format!("{name}: cannot trust the certificates in {shown}: {why}"))
+            .with_remedy("name a file of PEM certificates")
+    })?;
+    Ok(Authorities {
+        pem,
+        file: path_text(&path),
+        source: setting.source.clone(),
+        name,
+    })
+}
+
+/// The PEM text of a file that has certificates in it; else why not.
+fn read_bundle(path: &Path) -> Result<Vec<u8>, String> {
+    let pem = std::fs::read(path).map_err(|error| io_reason(&error))?;
+    // The reader of PEM would pass over a first certificate behind a byte order mark.
+    let pem = pem
+        .strip_prefix("\u{feff}".as_bytes())
+        .map(<[u8]>::to_vec)
+        .unwrap_or(pem);
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let certificate = certificate.map_err(|_| "its PEM text is broken")?;
+        roots
+            .add(certificate)
+            .map_err(|_| "one of its certificates cannot be used")?;
+    }
+    match roots.is_empty() {
+        true => Err("it has no certificates".to_owned()),
+        false => Ok(pem),
+    }
+}
+
+/// What to do about a server whose certificate is of an authority that is not trusted.
+pub(crate) fn how_to_trust(authorities: Option<&Authorities>) -> String {
+    match authorities {
+        None => "if you trust it, name its certificate with AWS_CA_BUNDLE, or with ca_bundle in the profile".to_owned(),
+        Some(trusted) => format!(
+            "only the authorities in {}, which {} names, are trusted: add the one of this server",
+            trusted.file, trusted.name
+        ),
+    }
+}
+
+/// What to do about a server that shows the certificate of an authority as its own.
+pub(crate) fn how_to_replace(authorities: Option<&Authorities>) -> String {
+    let make = "give the server a certificate that is not an authority's own (CA:FALSE)";
+    match authorities {
+        None => format!("{make}, and name its authority with AWS_CA_BUNDLE, or with ca_bundle in the profile"),
+        Some(trusted) => format!(
+            "{make}, of an authority in {}, which {} names",
+            trusted.file, trusted.name
+        ),
+    }
+}
+
+/// The hosts that are reached without a proxy: a list as curl reads it, and address ranges.
+///
+/// <https://everything.curl.dev/usingcurl/proxies/env.html>
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PastProxy(Vec<Rule>);
+
+#[derive(Clone, Debug)]
+enum Rule {
+    All,
+    Range(IpAddr, u8),
+    Host(String, Option<u16>),
+}
+
+impl PastProxy {
+    fn new(text: &str) -> Self {
+        let words = text.split(|letter: char| letter == ',' || letter.is_whitespace());
+        Self(words.filter(|word| !word.is_empty()).map(Rule::new).collect())
+    }
+
+    /// Whether a host is reached directly.
+    pub(crate) fn includes(&self, host: &str, port: u16) -> bool {
+        let host = host
+            .trim_start_matches('[')
+            .trim_end_matches([']', '.'])
+            .to_ascii_lowercase();
+        let address: Option<IpAddr> = host.parse().ok();
+        self.0.iter().any(|rule| match rule {
+            Rule::All => true,
+            Rule::Range(base, bits) => address.is_some_and(|address| is_in_range(address, *base, *bits)),
+            Rule::Host(name, only) => {
+                let fits = match (name.parse::<IpAddr>(), address) {
+                    (Ok(one), Some(other)) => one == other,
+                    (Err(_), None) => {
+                        host == *name || host.strip_suffix(name.as_str()).is_some_and(|rest| rest.ends_with('.'))
+                    }
+                    _ => false,
+                };
+                fits && only.is_none_or(|only| only == port)
+            }
+        })
+    }
+}
+
+impl Rule {
+    fn new(word: &str) -> Self {
+        if word == "*" {
+            return Self::All;
+        }
+        if let Some((base, bits)) = word.split_once('/') {
+            let base = base.trim_start_matches('[').trim_end_matches(']');
+            if let (Ok(base), Ok(bits)) = (base.parse(), bits.parse()) {
+                return Self::Range(base, bits);
+            }
+        }
+        // An address of version 6 has colons of its own.
+        let (name, port) = match word.parse::<IpAddr>() {
+            Ok(_) => (word, None),
+            Err(_) => match word.rsplit_once(':') {
+                Some((name, port)) if port.parse::<u16>().is_ok() => (name, port.parse().ok()),
+                _ => (word, None),
+            },
+        };
+        let name = name.strip_prefix('*').unwrap_or(name).trim_start_matches('.');
+        let name = name.trim_start_matches('[').trim_end_matches([']', '.']);
+        Self::Host(name.to_ascii_lowercase(), port)
+    }
+}
+
+fn is_in_range(address: IpAddr, base: IpAddr, bits: u8) -> bool {
+    match (address, base) {
+        (IpAddr::V4(address), IpAddr::V4(base)) => {
+            let mask = u32::MAX.checked_shl(32 - u32::from(bits.min(32))).unwrap_or(0);
+            u32::from(address) & mask == u32::from(base) & mask
+        }
+        (IpAddr::V6(address), IpAddr::V6(base)) => {
+            let mask = u128::MAX.checked_shl(128 - u32::from(bits.min(128))).unwrap_or(0);
+            u128::from(address) & mask == u128::from(base) & mask
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exceptions_are_read_as_curl_does() {
+        for (rules, host, port, is_direct) in [
+            ("*", "ec2.us-east-1.amazonaws.com", 443, true),
+            ("127.0.0.1", "127.0.0.1", 4566, true),
+            ("127.0.0.0/8", "127.9.9.9", 80, true),
+            ("10.0.0.0/8, 127.0.0.0/8", "127.0.0.1", 80, true),
+            ("10.0.0.0/8", "127.0.0.1", 80, false),
+            ("0.0.0.0/0", "1.2.3.4", 80, true),
+            ("::1", "[::1]", 80, true),
+            ("[::1]:80", "[::1]", 80, true),
+            ("fd00::/8", "[fd00:ec2::254]", 80, true),
+            ("localhost", "localhost", 80, true),
+            (".amazonaws.com", "sts.amazonaws.com", 443, true),
+            ("amazonaws.com", "sts.amazonaws.com", 443, true),
+            ("*.amazonaws.com", "sts.amazonaws.com", 443, true),
+            ("AMAZONAWS.com.", "sts.amazonaws.com", 443, true),
+            ("amazonaws.com", "notamazonaws.com", 443, false),
+            ("localhost:4566", "localhost", 4566, true),
+            ("localhost:4566", "localhost", 80, false),
+            ("a.example b.example", "b.example", 80, true),
+            ("", "localhost", 80, false),
+            ("127.0.0.0/8", "localhost", 80, false),
+        ] {
+            let past = PastProxy::new(rules);
+            assert_eq!(past.includes(host, port), is_direct, "{rules} {host}:{port}");
+        }
+    }
+
+    #[test]
+    fn proxy_is_checked_and_its_password_hidden() {
+        let proxy = |text: &str| {
+            proxy_of(&Located {
+                value: text.to_owned(),
+                source: "variable HTTPS_PROXY".to_owned(),
+            })
+        };
+        assert_eq!(
+            proxy("http://ada:hunter2@proxy:3128").unwrap().shown(),
+            "http://proxy:3128"
+        );
+        assert_eq!(proxy("proxy:3128").unwrap().shown(), "http://proxy:3128");
+        for bad in [
+            "socks5://ada:hunter2@proxy:1080",
+            "http://",
+            "http://ada:hunter2@",
+            "http://ada:hunter2@p p",
+            "proxy:port",
+        ] {
+            let error = proxy(bad).unwrap_err();
+            assert!(error.message().contains("HTTPS_PROXY"), "{bad}");
+            assert!(!error.message().contains("hunter2"), "{bad}: {}", error.message());
+        }
+    }
+}

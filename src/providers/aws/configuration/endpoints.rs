@@ -1,0 +1,242 @@
+//! Addresses of AWS's services other than their own: checked before any call.
+//!
+//! <https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html>
+
+use http::Uri;
+
+use super::profile_files::shown_name;
+use super::{Configuration, name_of};
+use crate::cloud::{Error, Result};
+use crate::providers::common::network_address::{has_valid_port, is_host, shown_address};
+use crate::settings::Located;
+
+/// The services that are called, by the end of their variables' names, and by their keys in a `services` section.
+pub(crate) const SERVICES: [(&str, &str); 3] = [("EC2", "ec2"), ("STS", "sts"), ("PRICING", "pricing")];
+/// Those that the SDK asks for credentials, whose addresses only the variables can change.
+const SSO_SERVICES: [(&str, &str); 2] = [("SSO", "sso"), ("SSO_OIDC", "sso_oidc")];
+
+/// An address for each service that has one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Endpoints {
+    pub(crate) ec2: Option<Located>,
+    pub(crate) sts: Option<Located>,
+    pub(crate) pricing: Option<Located>,
+    pub(crate) use_fips: Option<Located>,
+    pub(crate) use_dual_stack: Option<Located>,
+}
+
+impl Endpoints {
+    /// Finds and checks them.
+    ///
+    /// # Errors
+    /// `InvalidSpec` that names the setting, for what is not an address, or one that another setting excludes.
+    pub(crate) fn of(configuration: &Configuration) -> Result<Self> {
+        let on = |switch: Option<(bool, Located)>| switch.and_then(|(is_on, setting)| is_on.then_some(setting));
+        let ignored = configuration.switch("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "ignore_configured_endpoint_urls")?;
+        let use_fips = on(configuration.switch("AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint")?);
+        let use_dual_stack = on(configuration.switch("AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint")?);
+        let mut endpoints = Self {
+            use_fips,
+            use_dual_stack,
+            ..Self::default()
+        };
+        if on(ignored).is_some() {
+            return Ok(endpoints);
+        }
+        let [ec2, sts, pricing] = SERVICES.map(|(variable, key)| endpoint(configuration, variable, key));
+        endpoints.ec2 = ec2?;
+        endpoints.sts = sts?;
+        endpoints.pricing = pricing?;
+        for (variable, key) in SSO_SERVICES {
+            refuse_in_services(configuration, key)?;
+            if let Some(setting) = configuration.variable(&format!("AWS_ENDPOINT_URL_{variable}")) {
+                check(&setting)?;
+            }
+        }
+        let custom = [&endpoints.ec2, &endpoints.sts, &endpoints.pricing]
+            .into_iter()
+            .flatten()
+            .next();
+        let switches = [
+            (&endpoints.use_fips, "use_fips_endpoint", "FIPS"),
+            (&endpoints.use_dual_stack, "use_dualstack_endpoint", "dual-stack"),
+        ];
+        for (switch, key, what) in switches {
+            if let (Some(switch), Some(custom)) = (switch, custom) {
+                return Err(Error::invalid(format!(
+                    "{} asks for AWS's own {what} endpoints, and {} sets another address",
+                    name_of(switch, key),
+                    name_of(custom, "endpoint_url")
+                ))
+                .with_remedy("unset one of the two"));
+            }
+        }
+        Ok(endpoints)
+    }
+}
+
+/// Refuses settings that move single sign-on elsewhere than the variables do: the SDK asks the portal itself, and reads
+/// the variables alone.
+///
+/// # Errors
+/// `InvalidSpec` that names the setting.
+pub(crate) fn check_single_sign_on(configuration: &Configuration) -> Result<()> {
+    let ignored = configuration.switch("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "ignore_configured_endpoint_urls")?;
+    let ignored = ignored.filter(|(is_on, _)| *is_on);
+    for (variable, _) in SSO_SERVICES {
+        let own = format!("AWS_ENDPOINT_URL_{variable}");
+        let set = configuration
+            .variable(&own)
+            .or_else(|| configuration.variable("AWS_ENDPOINT_URL"));
+        match (&ignored, set, configuration.key("endpoint_url")) {
+            (Some((_, switch)), Some(set), _) => {
+                let message = format!(
+                    "{} is set, which cloudctl does not support together with {} and single sign-on",
+                    name_of(switch, "ignore_configured_endpoint_urls"),
+                    name_of(&set, "endpoint_url")
+                );
+                return Err(Error::invalid(message).with_remedy("unset one of the two"));
+            }
+            (None, None, Some(key)) => {
+                let message = format!(
+                    "{} is set, which cloudctl does not support for single sign-on",
+                    name_of(&key, "endpoint_url")
+                );
+                return Err(Error::invalid(message).with_remedy(format!("set the variable {own} as well")));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The address for a service: its own variable, the variable for all, its own key, the key for all.
+fn endpoint(configuration: &Configuration, variable: &str, key: &str) -> Result<Option<Located>> {
+    let setting = configuration
+        .variable(&format!("AWS_ENDPOINT_URL_{variable}"))
+        .or_else(|| configuration.variable("AWS_ENDPOINT_URL"));
+    let setting = match setting {
+        Some(setting) => Some(setting),
+        None => in_services(configuration, key)?.or_else(|| configuration.key("endpoint_url")),
+    };
+    if let Some(setting) = &setting {
+        check(setting)?;
+    }
+    Ok(setting)
+}
+
+/// What the `services` section that the profile names says of a service.
+fn in_services(configuration: &Configuration, key: &str) -> Result<Option<Located>> {
+    let Some(named) = configuration.key("services") else {
+        return Ok(None);
+    };
+    let Some(section) = configuration.files.services.get(&named.value) else {
+        let name = shown_name(&named.value);
+        let message = format!(
+            "{}: services names the section {name}, which does not exist",
+            named.source
+        );
+        return Err(Error::invalid(message).with_remedy(format!("add a section [services {name}]")));
+    };
+    Ok(section.get_nested(key, "endpoint_url").map(|setting| Located {
+        value: setting.value.clone(),
+        source: format!("{}, [services {}]", setting.source, named.value),
+    }))
+}
+
+fn refuse_in_services(configuration: &Configuration, key: &str) -> Result<()> {
+    match in_services(configuration, key)? {
+        None => Ok(()),
+        Some(setting) => {
+            let message = format!(
+                "{} sets the address of {key}, which cloudctl does not support there",
+                setting.source
+            );
+            let variable = format!("AWS_ENDPOINT_URL_{}", key.to_uppercase());
+            Err(Error::invalid(message).with_remedy(format!("set the variable {variable} instead")))
+        }
+    }
+}
+
+/// Whether it is an address: scheme, host, perhaps port and path, and nothing else.
+fn check(setting: &Located) -> Result<()> {
+    let refused = |why: &str| {
+        let shown = shown_address(&setting.value);
+        Error::invalid(format!("{} is {shown}, which {why}", name_of(setting, "endpoint_url")))
+            .with_remedy("write it as http://localhost:4566 or https://ec2.us-east-1.amazonaws.com")
+    };
+    match address_problem(&setting.value) {
+        Some(why) => Err(refused(why)),
+        None => Ok(()),
+    }
+}
+
+/// What is wrong with an address, if anything is.
+pub(crate) fn address_problem(text: &str) -> Option<&'static str> {
+    let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+    match scheme.as_deref() {
+        Some("http" | "https") => {}
+        Some(_) => return Some("begins with neither http:// nor https://"),
+        None => return Some("has no scheme: it begins with neither http:// nor https://"),
+    }
+    let Ok(uri) = text.parse::<Uri>() else {
+        return Some("is not an address");
+    };
+    let Some(authority) = uri.authority() else {
+        return Some("names no host");
+    };
+    if authority.as_str().contains('@') {
+        return Some("has a user in it, which no API takes");
+    }
+    if uri.host().is_none_or(|host| !is_host(host)) {
+        return Some("names no host");
+    }
+    if !has_valid_port(authority.as_str(), authority.host()) {
+        return Some("has an invalid port");
+    }
+    if text.contains(['?', '#']) {
+        return Some("has more in it than a path");
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn address_has_a_scheme_and_a_host() {
+        for good in [
+            "http://localhost:4566",
+            "HTTPS://ec2.us-east-1.amazonaws.com",
+            "http://127.0.0.1:1/",
+            "https://[::1]:443/path",
+            "http://my_host.",
+        ] {
+            assert_eq!(address_problem(good), None, "{good}");
+        }
+        for bad in [
+            "localhost:4566",
+            "127.0.0.1",
+            "ftp://host",
+            "http://",
+            "http:///path",
+            "http://host:",
+            "http://host:0",
+            "http://host:65536",
+            "http://host:port",
+            "http://a b",
+            "http://user:word@host",
+            "http://host?x",
+            "http://host#x",
+            "http://[::1",
+            "http://[fe80::zz]",
+            "http://-é",
+            "http://a..b",
+            "://",
+            "garbage",
+        ] {
+            assert!(address_problem(bad).is_some(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! AWS's own settings in this run: variables, then the profile in the shared files. They are read here and not by the
+//! SDK, so that each is checked before any call, and named if it is wrong.
+//!
+//! <https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html>
+
+pub(super) mod connection;
+pub(super) mod endpoints;
+pub(super) mod partition;
+pub(super) mod profile_files;
+pub(super) mod vendor_settings;
+
+use self::profile_files::{ProfileFiles, Section, shown_name};
+use crate::cloud::{Error, ErrorKind, Result, nearest, quoted};
+use crate::settings::{Environment, Located, Settings};
+
+/// The variables that name a profile: the SDKs read the first, the AWS CLI both.
+const PROFILE_VARIABLES: [&str; 2] = ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"];
+const DEFAULT_PROFILE: &str = "default";
+
+/// The profile of this run.
+#[derive(Clone, Debug)]
+pub(super) struct Profile {
+    pub(super) name: String,
+    /// What names it: `variable AWS_PROFILE`, `context work`, `default`.
+    pub(super) source: String,
+    /// Whether a context names it. Then the keys in the environment are not used.
+    pub(super) is_of_context: bool,
+}
+
+/// Variables, files, and the profile of this run.
+#[derive(Clone, Debug)]
+pub(super) struct Configuration {
+    pub(super) environment: Environment,
+    pub(super) files: ProfileFiles,
+    pub(super) profile: Profile,
+}
+
+impl Configuration {
+    /// Reads the files and finds the profile.
+    ///
+    /// # Errors
+    /// Those of [`ProfileFiles::read`]; `Unauthenticated` if the profile that was named does not exist; `InvalidSpec`
+    /// if two are named.
+    pub(super) fn read(settings: &Settings) -> Result<Self> {
+        let environment = settings.environment.clone();
+        let profile = match &settings.aws.profile.value {
+            Some(name) => Profile {
+                name: name.clone(),
+                source: settings.aws.profile.source.to_string(),
+                is_of_context: true,
+            },
+            None => profile_of(&environment)?,
+        };
+        let files = ProfileFiles::read(&environment)?;
+        let configuration = Self {
+            environment,
+            files,
+            profile,
+        };
+        let name = &configuration.profile.name;
+        if !configuration.files.profiles.contains_key(name) && name != DEFAULT_PROFILE {
+            return Err(configuration.no_profile(name, &configuration.profile.source));
+        }
+        Ok(configuration)
+    }
+
+    /// The error for a profile that is not in the files; `source` names it.
+    pub(super) fn no_profile(&self, name: &str, source: &str) -> Error {
+        let looked_in = match self.files.looked_in.is_empty() {
+            true => "there is no home folder to look in".to_owned(),
+            false => format!("it is neither in {}", self.files.looked_in.join(" nor in ")),
+        };
+        let shown = shown_name(name);
+        let message = format!("the AWS profile {shown}, which {source} names, does not exist: {looked_in}");
+        let error = Error::new(ErrorKind::Unauthenticated, message);
+        let is_meant =
+            |(heading, _): &&(String, String)| heading == name || heading.strip_prefix("profile ") == Some(name);
+        if let Some((_, place)) = self.files.misnamed.iter().find(is_meant) {
+            return error.with_remedy(format!("{place}: write the section's name as [profile {shown}]"));
+        }
+        let known = nearest(name, self.files.profiles.keys().map(String::as_str), 4);
+        match known.is_empty() {
+            true => error.with_remedy("make it with `aws configure --profile`, or name another"),
+            false => {
+                let known: Vec<_> = known.into_iter().map(shown_name).collect();
+                error.with_remedy(format!("the nearest are {}", known.join(", ")))
+            }
+        }
+    }
+
+    /// The keys of the profile of this run.
+    pub(super) fn section(&self) -> Option<&Section> {
+        self.files.profiles.get(&self.profile.name)
+    }
+
+    /// A variable, without white space around it.
+    pub(super) fn variable(&self, name: &str) -> Option<Located> {
+        Located::variable(&self.environment, name)
+    }
+
+    /// A key of the profile of this run.
+    pub(super) fn key(&self, name: &str) -> Option<Located> {
+        self.section()?.get(name).map(|setting| Located {
+            value: setting.value.clone(),
+            source: format!("{}, [{}]", setting.source, section_name(&self.profile.name)),
+        })
+    }
+
+    /// The variable, else the key.
+    pub(super) fn setting(&self, variable: &str, key: &str) -> Option<Located> {
+        self.variable(variable).or_else(|| self.key(key))
+    }
+
+    /// A setting that is true or false.
+    ///
+    /// # Errors
+    /// `InvalidSpec` for any other value.
+    pub(super) fn switch(&self, variable: &str, key: &str) -> Result<Option<(bool, Located)>> {
+        let Some(setting) = self.setting(variable, key) else {
+            return Ok(None);
+        };
+        match setting.value.to_ascii_lowercase().as_str() {
+            "true" => Ok(Some((true, setting))),
+            "false" => Ok(Some((false, setting))),
+            _ => Err(wrong(&setting, key, "true or false")),
+        }
+    }
+
+    /// The region that is set, and where.
+    ///
+    /// # Errors
+    /// `InvalidSpec` if it cannot be part of a host's name.
+    pub(super) fn region(&self) -> Result<Option<Located>> {
+        let region = self
+            .variable("AWS_REGION")
+            .or_else(|| self.variable("AWS_DEFAULT_REGION"))
+            .or_else(|| self.key("region"));
+        match region {
+            Some(region) if !is_host_label(&region.value) => {
+                Err(wrong(&region, "region", "a region such as us-east-1"))
+            }
+            region => Ok(region),
+        }
+    }
+}
+
+/// A setting as messages name it: `AWS_REGION`, `~/.aws/config:2, [default]: region`.
+pub(super) fn name_of(setting: &Located, key: &str) -> String {
+    match setting.variable_name() {
+        Some(variable) => variable.to_owned(),
+        None => format!("{}: {key}", setting.source),
+    }
+}
+
+/// The error for a setting whose value makes no sense.
+pub(super) fn wrong(setting: &Located, key: &str, expected: &str) -> Error {
+    let name = name_of(setting, key);
+    Error::invalid(format!("{name} is {}, which is not {expected}", quoted(&setting.value)))
+        .with_remedy("correct it, or unset it")
+}
+
+/// <https://www.rfc-editor.org/rfc/rfc1123#section-2.1>
+pub(super) fn is_host_label(text: &str) -> bool {
+    (1..=63).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}
+
+/// A section's name as it is written in the configuration file.
+pub(super) fn section_name(profile: &str) -> String {
+    match profile {
+        DEFAULT_PROFILE => DEFAULT_PROFILE.to_owned(),
+        name if name.contains(char::is_whitespace) => format!("profile {}", shown_name(name)),
+        name => format!("profile {name}"),
+    }
+}
+
+/// The profile that the variables name. The AWS CLI reads the second one first, the SDKs the first alone: where the two
+/// differ, which account is meant cannot be known.
+fn profile_of(environment: &Environment) -> Result<Profile> {
+    let named: Vec<(&str, &str)> = PROFILE_VARIABLES
+        .into_iter()
+        .filter_map(|variable| Some((variable, environment.get(variable)?)))
+        .filter(|(_, name)| !name.trim().is_empty())
+        .collect();
+    match named[..] {
+        [(_, one), (_, other)] if one != other => Err(Error::invalid(format!(
+            "AWS_PROFILE is {} and AWS_DEFAULT_PROFILE is {}: the AWS SDKs take the first and the AWS CLI the second",
+            shown_name(one),
+            shown_name(other)
+        ))
+        .with_remedy("unset one of them")),
+        [(variable, name), ..] => Ok(Profile {
+            name: name.to_owned(),
+            source: format!("variable {variable}"),
+            is_of_context: false,
+        }),
+        [] => Ok(Profile {
+            name: DEFAULT_PROFILE.to_owned(),
+            source: "default".to_owned(),
+            is_of_context: false,
+        }),
+    }
+}

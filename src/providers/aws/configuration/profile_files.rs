@@ -1,0 +1,343 @@
+//! AWS's shared configuration and credentials files. They are read here and not by the SDK, which knows no quoted
+//! names, stops at a byte order mark, and cannot say on which line a value is.
+//!
+//! <https://docs.aws.amazon.com/sdkref/latest/guide/file-format.html>
+
+use std::collections::BTreeMap;
+
+use crate::cloud::{Error, ErrorKind, Result, may_be_secret, path_text, quoted};
+use crate::settings::{Environment, Located, NotText, io_reason, utf8_text};
+
+/// The keys of a section, with those of both files for a profile.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Section {
+    keys: BTreeMap<String, Located>,
+    /// Indented keys below a key without a value: `ec2.endpoint_url`.
+    nested: BTreeMap<(String, String), Located>,
+}
+
+impl Section {
+    pub(crate) fn get(&self, key: &str) -> Option<&Located> {
+        self.keys.get(key).filter(|setting| !setting.value.is_empty())
+    }
+
+    pub(crate) fn get_nested(&self, key: &str, below: &str) -> Option<&Located> {
+        let setting = self.nested.get(&(key.to_owned(), below.to_owned()));
+        setting.filter(|setting| !setting.value.is_empty())
+    }
+
+    pub(crate) fn has_any(&self, keys: &[&str]) -> bool {
+        keys.iter().any(|key| self.get(key).is_some())
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.keys.extend(other.keys);
+        self.nested.extend(other.nested);
+    }
+}
+
+/// The content of both files.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ProfileFiles {
+    pub(crate) profiles: BTreeMap<String, Section>,
+    pub(crate) sso_sessions: BTreeMap<String, Section>,
+    pub(crate) services: BTreeMap<String, Section>,
+    /// The files that were looked for, as they are shown.
+    pub(crate) looked_in: Vec<String>,
+    /// Sections of the configuration file that lack the word `profile` or quotes, and so are no profile, and where.
+    pub(crate) misnamed: Vec<(String, String)>,
+}
+
+/// Which of the two files it is: they name sections differently.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum FileKind {
+    Config,
+    Credentials,
+}
+
+impl ProfileFiles {
+    /// Reads both files; one that is not there is empty.
+    ///
+    /// # Errors
+    /// `Unauthenticated` if a file cannot be read; `InvalidSpec` with file and line if it makes no sense.
+    pub(crate) fn read(environment: &Environment) -> Result<Self> {
+        let mut files = Self::default();
+        for (variable, under_home, kind) in [
+            ("AWS_CONFIG_FILE", ".aws/config", FileKind::Config),
+            ("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials", FileKind::Credentials),
+        ] {
+            let path = match environment.get(variable) {
+                Some(value) if may_be_secret(value) => {
+                    let message = format!("{variable} is {}", path_text(value));
+                    return Err(Error::new(ErrorKind::Unauthenticated, message)
+                        .with_remedy(format!("write the content to a file, and point {variable} at the file")));
+                }
+                Some(path) => Some(environment.path(&with_variables(path, environment))),
+                None => environment.home().map(|home| home.join(under_home)),
+            };
+            let Some(path) = path else { continue };
+            let shown = environment.shown_path(&path);
+            files.looked_in.push(shown.clone());
+            let bytes = match std::fs::read(&path) {
+                Ok(bytes) => bytes,
+                // In a folder that may not be searched it is not there, either, as for the AWS CLI.
+                Err(_) if !path.is_file() && !path.is_dir() => continue,
+                Err(error) => {
+                    let by = match environment.get(variable) {
+                        Some(_) => format!(", which {variable} names"),
+                        None => String::new(),
+                    };
+                    let message = format!("cannot read {shown}{by}: {}", io_reason(&error));
+                    return Err(Error::new(ErrorKind::Unauthenticated, message)
+                        .with_remedy(format!("name a readable file with {variable}, or unset it")));
+                }
+            };
+            files.parse(text_of(&bytes, &shown)?, &shown, kind)?;
+        }
+        Ok(files)
+    }
+
+    fn parse(&mut self, text: &str, file: &str, kind: FileKind) -> Result<()> {
+        let mut sections: Vec<(Heading, Section)> = Vec::new();
+        let mut key: Option<String> = None;
+        // A carriage return alone ends a line, too, as in the AWS CLI.
+        let text = text.replace("\r\n", "\n").replace('\r', "\n");
+        for (at, line) in text.lines().enumerate() {
+            let source = format!("{file}:{}", at + 1);
+            let trimmed = line.trim();
+            if trimmed.is_empty() || trimmed.starts_with(['#', ';']) {
+                continue;
+            }
+            let wrong = |what: &str| Error::invalid(format!("{source}: {what}")).with_remedy(FORM);
+            if let (Some(key), true) = (&key, line.starts_with([' ', '\t'])) {
+                let Some((_, section)) = sections.last_mut() else {
+                    continue;
+                };
+                section.go_on(key, trimmed, &source).map_err(wrong)?;
+                continue;
+            }
+            if let Some(rest) = trimmed.strip_prefix('[') {
+                let name = rest.rsplit_once(']').map(|(name, _)| name.trim());
+                let name = name.ok_or_else(|| wrong("a section's name has no `]`"))?;
+                sections.push((Heading::of(name, &source, kind), Section::default()));
+                key = None;
+                continue;
+            }
+            let (name, text) = trimmed
+                .split_once(['=', ':'])
+                .ok_or_else(|| wrong("neither a section, a comment nor a key with a value"))?;
+            let name = name.trim().to_lowercase();
+            let Some((_, section)) = sections.last_mut() else {
+                return Err(wrong("a key stands before the first section"));
+            };
+            let value = without_comment(text).to_owned();
+            section.keys.insert(name.clone(), Located { value, source });
+            key = Some(name);
+        }
+        // `[profile default]` counts more than `[default]`, wherever it stands.
+        sections.sort_by_key(|(heading, _)| matches!(heading, Heading::Profile { is_full: true, .. }));
+        for (heading, section) in sections {
+            match heading {
+                Heading::Profile { name, .. } => self.profiles.entry(name).or_default().merge(section),
+                Heading::SsoSession(name) => self.sso_sessions.entry(name).or_default().merge(section),
+                Heading::Services(name) => self.services.entry(name).or_default().merge(section),
+                Heading::Misnamed(name, source) => self.misnamed.push((name, source)),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Section {
+    /// Takes an indented line: a key of its own below a key without a value, else more of the value.
+    fn go_on(&mut self, key: &str, line: &str, source: &str) -> Result<(), &'static str> {
+        let Some(setting) = self.keys.get_mut(key) else {
+            return Ok(());
+        };
+        if !setting.value.is_empty() {
+            setting.value.push('\n');
+            setting.value.push_str(line);
+            return Ok(());
+        }
+        let (name, below) = line
+            .split_once(['=', ':'])
+            .ok_or("an indented line without a key and a value")?;
+        let setting = Located {
+            value: without_comment(below).to_owned(),
+            source: source.to_owned(),
+        };
+        self.nested
+            .insert((key.to_owned(), name.trim().to_lowercase()), setting);
+        Ok(())
+    }
+}
+
+const FORM: &str = "sections are written [profile NAME], comments begin with #, and all else is KEY = VALUE";
+
+enum Heading {
+    Profile { name: String, is_full: bool },
+    SsoSession(String),
+    Services(String),
+    Misnamed(String, String),
+}
+
+impl Heading {
+    fn of(name: &str, source: &str, kind: FileKind) -> Self {
+        if kind == FileKind::Credentials {
+            let name = unquoted(name).unwrap_or_else(|| name.to_owned());
+            return Self::Profile { name, is_full: false };
+        }
+        if name == "default" {
+            let name = name.to_owned();
+            return Self::Profile { name, is_full: false };
+        }
+        let (word, rest) = name.split_once(char::is_whitespace).unwrap_or((name, ""));
+        let misnamed = || Self::Misnamed(name.to_owned(), source.to_owned());
+        let Some(rest) = unquoted(rest.trim()) else {
+            return misnamed();
+        };
+        match word {
+            "profile" => Self::Profile {
+                name: rest,
+                is_full: true,
+            },
+            "sso-session" => Self::SsoSession(rest),
+            "services" => Self::Services(rest),
+            _ => misnamed(),
+        }
+    }
+}
+
+/// A name without its quotes; `None` if it is empty, lacks a quote, or has a space outside of quotes.
+fn unquoted(name: &str) -> Option<String> {
+    let mut plain = String::new();
+    let mut open: Option<char> = None;
+    let mut letters = name.chars();
+    while let Some(letter) = letters.next() {
+        match (open, letter) {
+            (Some('"') | None, '\\') => plain.push(letters.next()?),
+            (Some(quote), _) if letter == quote => open = None,
+            (Some(_), _) => plain.push(letter),
+            (None, '"' | '\'') => open = Some(letter),
+            (None, _) if letter.is_whitespace() => return None,
+            (None, _) => plain.push(letter),
+        }
+    }
+    (open.is_none() && !plain.is_empty()).then_some(plain)
+}
+
+/// A comment behind a value begins with a space and `#` or `;`.
+fn without_comment(value: &str) -> &str {
+    let end = value
+        .char_indices()
+        .zip(value.chars().skip(1))
+        .find(|((_, before), letter)| before.is_whitespace() && matches!(letter, '#' | ';'));
+    let value = end.map_or(value, |((at, _), _)| &value[..at]);
+    value.trim()
+}
+
+/// A path in which `$NAME` and `${NAME}` stand for variables, as in the AWS CLI; those that are not set are left as they
+/// are.
+fn with_variables(path: &str, environment: &Environment) -> String {
+    let mut parts = path.split('$');
+    let mut expanded = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let in_braces = part.strip_prefix('{').and_then(|part| part.split_once('}'));
+        let (name, rest) = in_braces.unwrap_or_else(|| {
+            let end = part.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+            part.split_at(end.unwrap_or(part.len()))
+        });
+        match environment.get(name) {
+            Some(value) => expanded.extend([value, rest]),
+            None => expanded.extend(["$", part]),
+        }
+    }
+    expanded
+}
+
+/// A file's text; `file` is how messages name it.
+fn text_of<'a>(bytes: &'a [u8], file: &str) -> Result<&'a str> {
+    utf8_text(bytes).map_err(|not_text| {
+        let message = match not_text {
+            NotText::Utf16 => format!("{file} is UTF-16 text"),
+            NotText::Line(line) => format!("{file}:{line}: not UTF-8 text"),
+        };
+        Error::invalid(message).with_remedy("save it as UTF-8")
+    })
+}
+
+/// A profile's name as it is shown.
+pub(crate) fn shown_name(name: &str) -> String {
+    quoted(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str, kind: FileKind) -> ProfileFiles {
+        let mut files = ProfileFiles::default();
+        files.parse(text, "config", kind).unwrap();
+        files
+    }
+
+    #[test]
+    fn names_may_be_quoted_and_unicode() {
+        let text = "[profile \"dev team\"]\nregion=a\n[profile 'x']\nregion=b\n[profile dév]\nregion: c\n[profile a b]\n[other]\n";
+        let files = parsed(text, FileKind::Config);
+        for (name, region) in [("dev team", "a"), ("x", "b"), ("dév", "c")] {
+            assert_eq!(files.profiles[name].get("region").unwrap().value, region, "{name}");
+        }
+        assert_eq!(
+            files.misnamed,
+            [
+                ("profile a b".to_owned(), "config:7".to_owned()),
+                ("other".to_owned(), "config:8".to_owned())
+            ]
+        );
+        let files = parsed("[dev team]\naws_access_key_id = A\n", FileKind::Credentials);
+        // A name with a space needs no quotes where nothing stands before it.
+        assert!(files.profiles.contains_key("dev team"));
+    }
+
+    #[test]
+    fn value_has_its_line_and_no_comment() {
+        let text = "# c\n[default]\nregion = eu-west-1 # near\ncredential_process = run 'a#b'\n\n[profile default]\nregion = x\n";
+        let files = parsed(text, FileKind::Config);
+        let region = files.profiles["default"].get("region").unwrap();
+        assert_eq!((region.value.as_str(), region.source.as_str()), ("x", "config:7"));
+        let process = files.profiles["default"].get("credential_process").unwrap();
+        assert_eq!(process.value, "run 'a#b'");
+    }
+
+    #[test]
+    fn services_have_indented_keys() {
+        let text = "[services local]\nec2 =\n  endpoint_url = http://127.0.0.1:1\nsts =\n  endpoint_url = http://127.0.0.1:2\n";
+        let files = parsed(text, FileKind::Config);
+        let setting = files.services["local"].get_nested("sts", "endpoint_url").unwrap();
+        assert_eq!(
+            (setting.value.as_str(), setting.source.as_str()),
+            ("http://127.0.0.1:2", "config:5")
+        );
+    }
+
+    #[test]
+    fn broken_line_is_named() {
+        for (text, line) in [("[default\n", 1), ("region = x\n", 1), ("[default]\n\nregion\n", 3)] {
+            let error = ProfileFiles::default()
+                .parse(text, "config", FileKind::Config)
+                .unwrap_err();
+            assert!(
+                error.message().starts_with(&format!("config:{line}: ")),
+                "{}",
+                error.message()
+            );
+        }
+        assert!(
+            text_of(b"a\n\xe9", "config")
+                .unwrap_err()
+                .message()
+                .contains("config:2")
+        );
+    }
+}

@@ -1,0 +1,137 @@
+//! Only aws has this file: key pairs, which EC2 keeps under names. Compute Engine takes the key itself.
+
+use aws_sdk_ec2::Client;
+use aws_sdk_ec2::types::{KeyType, ResourceType, Tag, TagSpecification};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use sha2::{Digest, Sha256};
+
+use crate::cloud::{Error, ErrorKind, InstanceSpec, LABEL_MANAGED, Result, SshKey, quoted};
+use crate::providers::aws::api::error::{Call, told, translate};
+
+/// A key pair to import, under a name that follows from the key.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct PublicKey {
+    pub(crate) name: String,
+    pub(crate) material: String,
+}
+
+impl PublicKey {
+    /// Reads a public key in OpenSSH's one-line form.
+    pub(crate) fn parse(line: &str) -> Result<Self> {
+        let mut words = line.split_whitespace();
+        let (kind, body) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        if !matches!(kind, "ssh-rsa" | "ssh-ed25519") || body.is_empty() {
+            // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-key-pairs.html
+            return Err(
+                Error::invalid("ec2 imports public keys of the kinds ssh-rsa and ssh-ed25519 only")
+                    .with_remedy("make one with `ssh-keygen -t ed25519`"),
+            );
+        }
+        // The comment behind the key says who made it, not what it is.
+        let material = format!("{kind} {body}");
+        let digest = Sha256::digest(&material);
+        let digits: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        Ok(Self {
+            name: format!("cloudctl-{digits}"),
+            material,
+        })
+    }
+
+    /// Makes the key known to the region. That another run did so already is as good.
+    pub(crate) async fn import(&self, client: &Client, region: &str) -> Result<()> {
+        let mark = Tag::builder().key(LABEL_MANAGED).value("true").build();
+        let tags = TagSpecification::builder()
+            .resource_type(ResourceType::KeyPair)
+            .tags(mark);
+        tracing::debug!(operation = "ImportKeyPair", place = region, "call");
+        let answer = client
+            .import_key_pair()
+            .key_name(&self.name)
+            .public_key_material(aws_smithy_types::Blob::new(self.material.as_bytes()))
+            .tag_specifications(tags.build())
+            .send()
+            .await;
+        match answer {
+            Err(error) if error.code() != Some("InvalidKeyPair.Duplicate") => {
+                // A key pair that came of a lost answer costs nothing and is found the next time: as good as a read.
+                Err(translate(&error, Call::Read, "cannot import the public key", region))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The name of the key pair that a spec names.
+pub(crate) fn named(spec: &InstanceSpec) -> Option<String> {
+    match &spec.ssh_key {
+        Some(SshKey::Name(name)) => Some(name.clone()),
+        _ => None,
+    }
+}
+
+/// Imports the key that an instance is to have, and gives its name; nothing if it is to have none, or if it names one.
+/// The user's own key by default is left out where EC2 will not have it: nobody asked for it.
+pub(crate) async fn import_for(client: &Client, spec: &InstanceSpec, is_windows: bool) -> Result<Option<String>> {
+    let region = &spec.place.region;
+    match (&spec.ssh_key, &spec.default_ssh_key) {
+        (Some(SshKey::PublicKey(key)), _) => {
+            let key = PublicKey::parse(key)?;
+            key.import(client, region).await?;
+            Ok(Some(key.name))
+        }
+        (None, Some(key)) => {
+            let imported = match PublicKey::parse(key) {
+                // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-key-pairs.html
+                Ok(key) if is_windows && key.material.starts_with("ssh-ed25519 ") => {
+                    tracing::warn!(
+                        "{} is made without your own public key: ec2 takes only RSA keys for Windows, and without a key \
+                         there is no password; pass one with --ssh-key",
+                        spec.name
+                    );
+                    return Ok(None);
+                }
+                Ok(key) => key.import(client, region).await.map(|()| key.name),
+                Err(error) => Err(error),
+            };
+            match imported {
+                Ok(name) => Ok(Some(name)),
+                Err(error) if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::InvalidSpec) => {
+                    tracing::warn!("{} is made without your own public key: {error}", spec.name);
+                    Ok(None)
+                }
+                Err(error) => Err(error),
+            }
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Refuses a key pair that does not exist, and gives the kind of one that does.
+pub(crate) async fn check(client: &Client, region: &str, name: &str) -> Result<KeyType> {
+    tracing::debug!(operation = "DescribeKeyPairs", place = region, "call");
+    let answer = client.describe_key_pairs().key_names(name).send().await;
+    let kind = answer.map(|answer| answer.key_pairs().first().and_then(|pair| pair.key_type().cloned()));
+    kind.map(|kind| kind.unwrap_or(KeyType::Rsa))
+        .map_err(|error| match error.code() {
+            Some("InvalidKeyPair.NotFound") => {
+                let absent = Error::invalid(format!("key pair {} does not exist in {region}", quoted(name)))
+                    .at(format!("aws/{region}"))
+                    .with_remedy("give the file of a public key instead, and cloudctl imports it");
+                told(absent, &error)
+            }
+            _ => translate(&error, Call::Read, format!("cannot look up key pair {name}"), region),
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_has_one_name_whatever_its_comment() {
+        let one = PublicKey::parse("ssh-ed25519 AAAAC3Nz me@here\n").unwrap();
+        let other = PublicKey::parse("ssh-ed25519 AAAAC3Nz").unwrap();
+        assert_eq!(one, other);
+        assert!(one.name.starts_with("cloudctl-") && one.name.len() == "cloudctl-".len() + 16);
+    }
+}

@@ -1,0 +1,199 @@
+//! Making instances, once: a single one, or all that a group asks for in one call.
+
+pub(super) mod console_names;
+pub(super) mod key_pair;
+pub(super) mod launch;
+pub(super) mod recovery;
+pub(super) mod request;
+pub(super) mod user_data;
+
+use aws_sdk_ec2::Client;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use jiff::{SignedDuration, Timestamp};
+use std::time::Duration;
+use tokio::time::sleep;
+
+use self::recovery::{after_failure, read_back, search_all};
+use self::request::{Request, token};
+use super::api::client::one_attempt;
+use super::api::error::{Call, translate};
+use super::api::replay::replay;
+use super::catalog::machine_types::Machine;
+use super::instances::reasons::{failed_launch, reclaimed};
+use super::network::security_group;
+use crate::cloud::{Created, Error, ErrorKind, Fingerprint, Instance, InstanceSpec, Plan, Result};
+
+/// How often a launch is tried whose group for openings is not there, or not seen yet.
+const GROUP_ATTEMPTS: u32 = 5;
+
+/// What creating would make, and whether EC2 would let us.
+pub(super) async fn plan(client: &Client, spec: &InstanceSpec) -> Result<Plan> {
+    let region = &spec.place.region;
+    let request = Request::resolve(client, spec).await?;
+    if let (Some(vpc), false) = (&request.network.vpc, spec.openings.is_empty()) {
+        security_group::check(client, region, vpc, &spec.openings).await?;
+    }
+    tracing::debug!(operation = "RunInstances", place = region, dry_run = true, "call");
+    let call = request.call(client, spec, &request.network.groups, 0);
+    match call.dry_run(true).send().await {
+        Err(error) if error.code() != Some("DryRunOperation") => Err(translate(
+            &error,
+            Call::Read,
+            format!("cannot create {}", spec.name),
+            region,
+        )),
+        _ => Ok(request.plan(spec)),
+    }
+}
+
+/// Makes the instance, or finds the one that this life of its name has already.
+pub(super) async fn create(client: &Client, spec: &InstanceSpec, generation: u32) -> Result<Created> {
+    let request = Request::resolve(client, spec).await?;
+    let started = now(client);
+    let made = launch(client, spec, &request, generation).await?;
+    let mut lives = Vec::new();
+    for instance in made {
+        lives.extend(settle(instance, &request.machine, spec, started)?);
+    }
+    let instance = lives.into_iter().next();
+    Ok(instance.map_or(Created::TokenSpent, |instance| Created::Instance(Box::new(instance))))
+}
+
+/// Makes the members of a group in one call, or finds those that this life of them has already.
+pub(super) async fn create_members(client: &Client, spec: &InstanceSpec, generation: u32) -> Result<Vec<Instance>> {
+    if spec.members.is_none() {
+        let created = create(client, spec, generation).await?;
+        return Ok(match created {
+            Created::Instance(instance) => vec![*instance],
+            Created::TokenSpent => Vec::new(),
+        });
+    }
+    let request = Request::resolve(client, spec).await?;
+    let started = now(client);
+    let made = launch(client, spec, &request, generation).await?;
+    let (mut living, mut failed) = (Vec::new(), None);
+    for instance in made {
+        match settle(instance, &request.machine, spec, started) {
+            Ok(instance) => living.extend(instance),
+            Err(error) => failed = failed.or(Some(error)),
+        }
+    }
+    match failed {
+        // With some of them alive, the caller asks for the others again, and is told then.
+        Some(error) if living.is_empty() => Err(error),
+        _ => {
+            console_names::set(client, spec, &living).await;
+            Ok(living)
+        }
+    }
+}
+
+/// The instances of this life's token, new or old; none if it is spent.
+async fn launch(client: &Client, spec: &InstanceSpec, request: &Request, generation: u32) -> Result<Vec<Instance>> {
+    let region = &spec.place.region;
+    let token = token(spec, generation);
+    let key = key_pair::import_for(client, spec, request.image.is_windows).await?;
+    // The group for openings is made before the launch, so that the instance is never without it. A run that removes it
+    // can come between: then EC2 refuses the launch, as it does while it does not see a new group yet, and the group is
+    // made or looked up anew. If that gives another id, the same token goes out with other parameters, which is safe in
+    // this order alone: the refusal says that nothing was made under it.
+    let mut was_refused = false;
+    for attempt in 1.. {
+        let mut groups = request.network.groups.clone();
+        let mut opened = None;
+        if let (Some(vpc), false) = (&request.network.vpc, spec.openings.is_empty()) {
+            let group = security_group::make(client, region, vpc, &spec.openings).await?;
+            groups.push(group.clone());
+            opened = Some(group);
+        }
+        let mut call = request.call(client, spec, &groups, generation).client_token(&token);
+        if let Some(key) = &key {
+            call = call.key_name(key);
+        }
+        let answer = replay("RunInstances", region, || {
+            call.clone().customize().config_override(one_attempt()).send()
+        })
+        .await;
+        let failure = match answer {
+            Ok(output) => return read_back(client, &output, spec).await,
+            Err(failure) => failure,
+        };
+        match failure.error.code() {
+            Some("IdempotentInstanceTerminated") => break,
+            code if security_group::is_gone(code) && !spec.openings.is_empty() && attempt < GROUP_ATTEMPTS => {
+                was_refused = true;
+                sleep(Duration::from_secs(1) * attempt).await;
+            }
+            // Where EC2 remembers the parameters of what it refused, the token is of no more use. Another process may
+            // have had success with it all the same.
+            Some("IdempotentParameterMismatch") if was_refused => {
+                if search_all(client, spec, &token)
+                    .await
+                    .is_ok_and(|found| found.is_empty())
+                {
+                    break;
+                }
+                return after_failure(client, spec, &token, &failure).await;
+            }
+            _ => {
+                return match (after_failure(client, spec, &token, &failure).await, opened) {
+                    (Err(error), Some(group)) if is_refusal(error.kind()) => {
+                        Err(security_group::drop_unused(client, region, &group, error).await)
+                    }
+                    (outcome, _) => outcome,
+                };
+            }
+        }
+    }
+    Ok(Vec::new())
+}
+
+/// Whether nothing was made, by EC2's own word.
+fn is_refusal(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::Capacity
+            | ErrorKind::Quota
+            | ErrorKind::InvalidSpec
+            | ErrorKind::Unsupported
+            | ErrorKind::PermissionDenied
+            | ErrorKind::Refused
+    )
+}
+
+/// How long before this run an instance was launched at most that counts as launched by it; clocks differ.
+const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(30);
+
+/// The time that requests are dated by.
+pub(super) fn now(client: &Client) -> Timestamp {
+    let time = client.config().time_source().map(|source| source.now());
+    time.and_then(|time| Timestamp::try_from(time).ok())
+        .unwrap_or_else(Timestamp::now)
+}
+
+/// Tells an instance that lives from one that is gone, which is nothing, and one that was ended from one that never came
+/// up.
+fn settle(mut made: Instance, machine: &Machine, spec: &InstanceSpec, started: Timestamp) -> Result<Option<Instance>> {
+    if made.state.is_gone() {
+        let reason = made.state_reason.as_deref();
+        let is_new = made.created_at.is_some_and(|created| created >= started - CLOCK_SKEW);
+        return match reason.and_then(|reason| failed_launch(reason).or_else(|| reclaimed(reason).filter(|_| is_new))) {
+            Some((kind, code)) => Err(Error::new(
+                kind,
+                format!("{} was made and ended by ec2 at once: {code}", made.reference),
+            )
+            .with_code(code)
+            .at(format!("aws/{}", spec.place))),
+            None => Ok(None),
+        };
+    }
+    if made.machine_type.as_ref() == Some(&machine.name) {
+        made.cpus = made.cpus.or(machine.cpus);
+        made.memory_gib = machine.memory_gib;
+    }
+    // What was asked holds for a new instance; for an old one made from another spec it is not known.
+    if made.protected.is_none() && made.spec_fingerprint.as_deref() == Some(Fingerprint::of(spec).as_str()) {
+        made.protected = Some(spec.protected);
+    }
+    Ok(Some(made))
+}

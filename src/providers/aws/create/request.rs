@@ -1,0 +1,233 @@
+//! From a spec to the request that makes it: everything is checked and resolved, nothing is changed.
+
+use std::time::Duration;
+
+use aws_sdk_ec2::Client;
+use aws_sdk_ec2::types::{KeyType, VolumeType};
+use futures_util::future;
+
+use super::key_pair;
+use super::key_pair::PublicKey;
+use super::user_data::{USER_DATA_BYTES, with_timer};
+use crate::cloud::{
+    Error, IdempotencyToken, InstanceSpec, Plan, ProviderKind, Result, Secret, SshKey, UserDataReader, format_duration,
+    ignored_user_data, quoted,
+};
+use crate::providers::aws::catalog::images;
+use crate::providers::aws::catalog::images::Image;
+use crate::providers::aws::catalog::machine_types::{Machine, check_need};
+use crate::providers::aws::native_options::Options;
+use crate::providers::aws::network;
+use crate::providers::aws::network::Network;
+use crate::providers::aws::tags::check_tags;
+use crate::providers::aws::zones::check_zone;
+
+/// The timer of an instance looks once a minute whether its time is over.
+const SHORTEST_TTL: Duration = Duration::from_secs(60);
+/// The most instances that one call makes.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RunInstances.html>
+pub(crate) const MOST_MEMBERS: usize = 100;
+/// The volume types that can be booted from.
+/// <https://docs.aws.amazon.com/ebs/latest/userguide/ebs-volume-types.html>
+const BOOT_DISK_TYPES: [VolumeType; 5] = [
+    VolumeType::Gp3,
+    VolumeType::Gp2,
+    VolumeType::Io1,
+    VolumeType::Io2,
+    VolumeType::Standard,
+];
+
+/// A spec, resolved.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) machine: Machine,
+    pub(crate) image: Image,
+    pub(crate) network: Network,
+    pub(crate) disk_type: VolumeType,
+    pub(crate) options: Options,
+    pub(crate) user_data: Option<Secret<Vec<u8>>>,
+    /// Whether a timer in the instance ends it.
+    pub(crate) timed: bool,
+}
+
+impl Request {
+    /// Checks the spec by itself, then looks up what it names; makes no call before the spec makes sense.
+    pub(crate) async fn resolve(client: &Client, spec: &InstanceSpec) -> Result<Self> {
+        let disk_type = disk_type(spec.disk_type.as_deref())?;
+        let options = Options::read(&spec.native, &disk_type)?;
+        check(spec)?;
+        let region = &spec.place.region;
+        let image = spec.image.as_deref();
+        let machine_type = images::machine_type(client, region, spec).await?;
+        let zone = async {
+            match &spec.place.zone {
+                Some(zone) => check_zone(client, region, zone).await,
+                None => Ok(()),
+            }
+        };
+        let key = async {
+            match &spec.ssh_key {
+                Some(SshKey::Name(name)) => key_pair::check(client, region, name).await.map(Some),
+                _ => Ok(None),
+            }
+        };
+        let ((machine, image), network, (), key) = future::try_join4(
+            images::resolve(client, region, machine_type, image),
+            network::resolve(client, spec, machine_type),
+            zone,
+            key,
+        )
+        .await?;
+        check_need(&machine, &spec.need)?;
+        check_for_windows(spec, &image, key)?;
+        warn_of_user_data(spec, &image);
+        if let (Some(asked), Some(least)) = (spec.disk_gib, image.disk_gib)
+            && asked < least
+        {
+            return Err(Error::invalid(format!(
+                "a disk of {asked} GiB is too small for image {}, which needs {least} GiB",
+                image.name.as_ref().unwrap_or(&image.id)
+            ))
+            .with_remedy(format!("use --disk {least} or more, or leave it out")));
+        }
+        // On Windows nothing would run the timer.
+        let ttl = spec.ttl.filter(|_| !image.is_windows);
+        let own = spec.user_data.as_ref();
+        Ok(Self {
+            machine,
+            image,
+            network,
+            disk_type,
+            options,
+            user_data: match ttl {
+                Some(ttl) => Some(Secret::new(with_timer(ttl, own.map(|data| data.expose().as_slice()))?)),
+                None => own.cloned(),
+            },
+            timed: ttl.is_some(),
+        })
+    }
+
+    /// What creating it would make.
+    pub(crate) fn plan(&self, spec: &InstanceSpec) -> Plan {
+        Plan {
+            provider: ProviderKind::Aws,
+            name: spec.name.clone(),
+            place: spec.place.clone(),
+            machine_type: self.machine.name.clone(),
+            cpus: self.machine.cpus,
+            memory_gib: self.machine.memory_gib,
+            gpu: self.machine.gpu.clone(),
+            architecture: Some(self.machine.architecture),
+            image: self.image.id.clone(),
+            image_name: self.image.name.clone(),
+            disk_gib: spec.disk_gib.or(self.image.disk_gib),
+            disk_type: self.disk_type.as_str().to_owned(),
+            spot: spec.spot,
+            price_usd_per_hour: None,
+            ttl: spec.ttl,
+        }
+    }
+}
+
+/// Refuses a key that was asked for and that Windows does not take: the password is encrypted with it, by RSA.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-key-pairs.html>
+fn check_for_windows(spec: &InstanceSpec, image: &Image, key_pair: Option<KeyType>) -> Result<()> {
+    let is_other_kind = match &spec.ssh_key {
+        Some(SshKey::PublicKey(key)) => !key.trim_start().starts_with("ssh-rsa "),
+        Some(SshKey::Name(_)) => key_pair == Some(KeyType::Ed25519),
+        None => false,
+    };
+    if image.is_windows && is_other_kind {
+        return Err(Error::invalid(
+            "ec2 takes only RSA keys for Windows, which encrypt the password, and this key is none",
+        )
+        .with_remedy("make one with `ssh-keygen -t rsa -m PEM`, and pass its .pub file with --ssh-key"));
+    }
+    Ok(())
+}
+
+/// Warns of user data that the image does nothing with.
+fn warn_of_user_data(spec: &InstanceSpec, image: &Image) {
+    let reader = match image.is_windows {
+        true => UserDataReader::Ec2Launch,
+        false => UserDataReader::CloudInit,
+    };
+    let data = spec.user_data.as_ref();
+    if let Some(why) = data.and_then(|data| ignored_user_data(data.expose(), reader)) {
+        tracing::warn!("{why}");
+    }
+}
+
+/// The token of one life of a name. It stands for the region: EC2 remembers it there, but apart for each zone when
+/// the call names a zone or subnet, so that there it does not keep two zones from having one instance each.
+///
+/// <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html>
+pub(crate) fn token(spec: &InstanceSpec, generation: u32) -> String {
+    IdempotencyToken::derive(ProviderKind::Aws, &spec.place.region, spec, generation).to_hex()
+}
+
+/// What can be said of a spec without asking anyone.
+fn check(spec: &InstanceSpec) -> Result<()> {
+    if let Some(members) = spec.members.as_ref().filter(|members| members.count() > MOST_MEMBERS) {
+        return Err(Error::invalid(format!(
+            "{} members are too many for one call: ec2 makes at most {MOST_MEMBERS}",
+            members.count()
+        )));
+    }
+    spec.names()?;
+    if let Some(data) = &spec.user_data
+        && data.expose().len() > USER_DATA_BYTES
+    {
+        let bytes = data.expose().len();
+        return Err(Error::invalid(format!(
+            "the user data has {bytes} bytes, and ec2 takes at most {USER_DATA_BYTES}"
+        ))
+        .with_remedy("compress it with gzip, or let a short script fetch the rest"));
+    }
+    if let Some(ttl) = spec.ttl.filter(|ttl| *ttl < SHORTEST_TTL) {
+        let (asked, shortest) = (format_duration(ttl), format_duration(SHORTEST_TTL));
+        return Err(Error::invalid(format!(
+            "a TTL of {asked} is too short: on ec2 it is at least {shortest}"
+        ))
+        .with_remedy(format!("use --ttl {shortest} or more")));
+    }
+    if spec.spot && spec.protected {
+        // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_ChangingDisableAPITermination.html
+        return Err(
+            Error::unsupported("a spot instance on ec2 cannot be protected against termination")
+                .with_remedy("leave out --spot or --protect"),
+        );
+    }
+    if spec.disk_gib == Some(0) || spec.disk_gib.is_some_and(|gib| i32::try_from(gib).is_err()) {
+        let gib = spec.disk_gib.unwrap_or_default();
+        return Err(Error::invalid(format!("a disk of {gib} GiB cannot be made")));
+    }
+    if let Some(identity) = &spec.identity
+        && (identity.is_empty() || (identity.starts_with("arn:") && !identity.contains(":instance-profile/")))
+    {
+        return Err(
+            Error::invalid(format!("identity {} is not an instance profile", quoted(identity)))
+                .with_remedy("give the name or ARN of an instance profile; a role is put into one first"),
+        );
+    }
+    if let Some(SshKey::PublicKey(key)) = &spec.ssh_key {
+        PublicKey::parse(key)?;
+    }
+    check_tags(spec)
+}
+
+fn disk_type(asked: Option<&str>) -> Result<VolumeType> {
+    let Some(asked) = asked else {
+        return Ok(VolumeType::Gp3);
+    };
+    let known = BOOT_DISK_TYPES.into_iter().find(|known| known.as_str() == asked);
+    known.ok_or_else(|| {
+        let all = BOOT_DISK_TYPES.each_ref().map(VolumeType::as_str).join(", ");
+        Error::invalid(format!("ec2 cannot boot from a disk of type {}", quoted(asked)))
+            .with_remedy(format!("use one of {all}"))
+    })
+}
+
+#[cfg(test)]
+#[path = "request_tests.rs"]
+mod tests;

@@ -1,0 +1,458 @@
+//! Gets credentials from their source, checks that they can be sent, and says in words why it cannot get them. The
+//! SDK's own chain does not check them, panics at a line end in them, and shows errors in their debug form.
+
+pub(super) mod source;
+pub(super) mod sts;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::Region;
+use aws_config::credential_process::CredentialProcessProvider;
+use aws_config::ecs::EcsCredentialsProvider;
+use aws_config::imds::credentials::ImdsCredentialsProvider;
+use aws_config::imds::{self, client::EndpointMode};
+use aws_config::provider_config::ProviderConfig;
+use aws_config::sso::credentials::Builder as SsoBuilder;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, Result as ProviderResult, future};
+use aws_sdk_sts::types::Credentials as StsCredentials;
+use futures_util::future::BoxFuture;
+
+use self::source::{CredentialSource, Role, WebIdentity};
+use self::sts::StsClients;
+use super::api::error::{Call, root_words, translate};
+use super::configuration::partition::Partition;
+use super::configuration::profile_files::{Section, shown_name};
+use super::configuration::{Configuration, name_of, wrong};
+use crate::cloud::{Error, ErrorKind, Result, plain};
+use crate::settings::io_reason;
+
+/// What a session is called in the cloud's logs unless the profile says.
+const SESSION_NAME: &str = "cloudctl";
+const LONGEST_SECONDS: u32 = 600;
+/// <https://docs.aws.amazon.com/STS/latest/APIReference/API_Credentials.html>
+const LONGEST_KEY_ID: usize = 128;
+const LONGEST_SECRET: usize = 1024;
+/// AWS documents no limit, but its servers limit the length of headers.
+const LONGEST_TOKEN: usize = 16 * 1024;
+
+/// Gives the SDK the credentials of this run.
+#[derive(Debug)]
+pub(super) struct CredentialsOfRun {
+    pub(super) configuration: Arc<Configuration>,
+    pub(super) sts: StsClients,
+    /// Goes through a proxy where one is set.
+    pub(super) provider: ProviderConfig,
+    /// Uses no proxy: for what is asked on this machine or in its network.
+    pub(super) direct: ProviderConfig,
+    /// The region for calls that are about none.
+    pub(super) region: String,
+}
+
+impl ProvideCredentials for CredentialsOfRun {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(async {
+            let found = async {
+                let source = CredentialSource::of(&self.configuration)?;
+                self.get(&source).await
+            };
+            found.await.map_err(CredentialsError::provider_error)
+        })
+    }
+}
+
+impl CredentialsOfRun {
+    fn get<'a>(&'a self, source: &'a CredentialSource) -> BoxFuture<'a, Result<Credentials>> {
+        Box::pin(async move {
+            match source {
+                CredentialSource::Environment => self.of_environment(),
+                CredentialSource::Keys { profile, section } => of_keys(profile, section),
+                CredentialSource::Role(role) => self.of_role(role).await,
+                CredentialSource::WebIdentity(identity) => self.of_web_identity(identity).await,
+                CredentialSource::Sso {
+                    profile,
+                    account,
+                    role,
+                    start_url,
+                    region,
+                    session,
+                } => {
+                    let mut builder = SsoBuilder::new()
+                        .configure(&self.provider)
+                        .account_id(&account.value)
+                        .role_name(&role.value)
+                        .start_url(&start_url.value)
+                        .region(Region::new(region.value.clone()));
+                    builder.set_session_name(session.clone());
+                    let name = format!("single sign-on of the AWS profile {}", shown_name(profile));
+                    let remedy = format!("sign in with `aws sso login --profile {}`", shell_word(profile));
+                    fetched(builder.build().provide_credentials().await, &name, &remedy)
+                }
+                CredentialSource::Process { profile, command } => {
+                    let name = format!(
+                        "credential_process of the AWS profile {} ({})",
+                        shown_name(profile),
+                        command.source
+                    );
+                    let provider = CredentialProcessProvider::new(command.value.clone());
+                    let remedy = "run that command by itself, and see what it prints";
+                    fetched(provider.provide_credentials().await, &name, remedy)
+                }
+                CredentialSource::Container => self.of_container().await,
+                CredentialSource::InstanceMetadata => self.of_metadata().await,
+            }
+        })
+    }
+
+    fn of_environment(&self) -> Result<Credentials> {
+        let part = |name: &str| {
+            let setting = self.configuration.variable(name)?;
+            Some(Part::new(&setting.value, name))
+        };
+        let need = |name: &str| {
+            part(name).ok_or_else(|| {
+                Error::new(ErrorKind::Unauthenticated, format!("{name} is not set"))
+                    .with_remedy("set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+            })
+        };
+        let id = need("AWS_ACCESS_KEY_ID")?;
+        let secret = need("AWS_SECRET_ACCESS_KEY")?;
+        let token = part("AWS_SESSION_TOKEN").or_else(|| part("AWS_SECURITY_TOKEN"));
+        of_parts(id, secret, token)
+    }
+
+    async fn of_role(&self, role: &Role) -> Result<Credentials> {
+        let own = self.get(&role.source).await?;
+        let region = self.region_for(&role.arn.value);
+        let answer = self
+            .sts
+            .client(&region, Some(own))
+            .assume_role()
+            .role_arn(&role.arn.value)
+            .role_session_name(role.session_name.as_deref().unwrap_or(SESSION_NAME))
+            .set_external_id(role.external_id.clone())
+            .set_duration_seconds(role.seconds)
+            .send()
+            .await;
+        let shown = shown_name(&role.profile);
+        let arn = plain(&role.arn.value);
+        let attempted = format!("cannot assume the role {arn} of the AWS profile {shown}");
+        let output = answer.map_err(|error| {
+            let error = translate(&error, Call::Read, &attempted, &region);
+            match &role.mfa_serial {
+                // The cloud's word for a role that asks for it, and also for one that is simply not allowed.
+                Some(serial) if error.kind() == ErrorKind::PermissionDenied => {
+                    let command = format!(
+                        "aws configure export-credentials --profile {}",
+                        shell_word(&role.profile)
+                    );
+                    error
+                        .context(format!(
+                            "the profile asks for MFA ({}: mfa_serial {}), which cloudctl cannot ask for",
+                            serial.source,
+                            plain(&serial.value)
+                        ))
+                        .with_remedy(format!(
+                            "get temporary credentials first: eval \"$({command} --format env)\""
+                        ))
+                }
+                None if error.kind() == ErrorKind::PermissionDenied => {
+                    error.with_remedy("allow sts:AssumeRole to the one who asks, in the role's trust policy, too")
+                }
+                _ => error,
+            }
+        })?;
+        of_answer(
+            output.credentials,
+            &format!("the answer of AssumeRole for the AWS profile {shown}"),
+        )
+    }
+
+    async fn of_web_identity(&self, identity: &WebIdentity) -> Result<Credentials> {
+        let environment = &self.configuration.environment;
+        let path = environment.path(&identity.token_file.value);
+        let named = match &identity.profile {
+            None => name_of(&identity.token_file, "web_identity_token_file"),
+            Some(_) => format!("web_identity_token_file ({})", identity.token_file.source),
+        };
+        let refused = |why: &str| {
+            let message = format!(
+                "cannot read the token file {}, which {named} names: {why}",
+                environment.shown_path(&path)
+            );
+            Error::new(ErrorKind::Unauthenticated, message).with_remedy(format!("correct {named}, or unset it"))
+        };
+        let token = std::fs::read(&path).map_err(|error| refused(&io_reason(&error)))?;
+        let token = String::from_utf8(token).map_err(|_| refused("it is not text"))?;
+        let token = token.trim();
+        if token.is_empty() {
+            return Err(refused("it is empty"));
+        }
+        let region = self.region_for(&identity.arn.value);
+        let answer = self
+            .sts
+            .client(&region, None)
+            .assume_role_with_web_identity()
+            .role_arn(&identity.arn.value)
+            .role_session_name(identity.session_name.as_deref().unwrap_or(SESSION_NAME))
+            .web_identity_token(token)
+            .send()
+            .await;
+        let by = match &identity.profile {
+            Some(profile) => format!(" of the AWS profile {}", shown_name(profile)),
+            None => format!(" ({})", identity.arn.source),
+        };
+        let attempted = format!(
+            "cannot assume the role {}{by} with the token that {named} names",
+            plain(&identity.arn.value)
+        );
+        let output = answer.map_err(|error| {
+            let error = translate(&error, Call::Read, &attempted, &region);
+            match error.code() {
+                Some("InvalidIdentityToken" | "ExpiredTokenException" | "IDPRejectedClaim") => {
+                    error.as_kind(ErrorKind::Unauthenticated)
+                }
+                _ => error,
+            }
+        })?;
+        of_answer(output.credentials, "the answer of AssumeRoleWithWebIdentity")
+    }
+
+    async fn of_container(&self) -> Result<Credentials> {
+        const TOKEN_FILE: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
+        let configuration = &self.configuration;
+        let mut variables = [
+            "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        ]
+        .into_iter();
+        let Some(variable) = variables.find(|name| configuration.environment.has(name)) else {
+            let message = "no container gives credentials: AWS_CONTAINER_CREDENTIALS_RELATIVE_URI is not set";
+            return Err(Error::new(ErrorKind::Unauthenticated, message).with_remedy("use another credential_source"));
+        };
+        if let Some(file) = configuration.environment.get(TOKEN_FILE) {
+            let refused = |why: &str| {
+                let shown = configuration.environment.shown_path(Path::new(file));
+                let message = format!("cannot use the token file {shown}, which {TOKEN_FILE} names: {why}");
+                Error::new(ErrorKind::Unauthenticated, message).with_remedy(format!("correct {TOKEN_FILE}"))
+            };
+            let token = std::fs::read(file).map_err(|error| refused(&io_reason(&error)))?;
+            if token.iter().any(u8::is_ascii_control) {
+                return Err(refused("the token has a line end in it, which no header takes"));
+            }
+        }
+        let provider = EcsCredentialsProvider::builder().configure(&self.direct).build();
+        let name = format!("the container's credentials ({variable})");
+        fetched(
+            provider.provide_credentials().await,
+            &name,
+            &format!("correct {variable}, or unset it"),
+        )
+    }
+
+    async fn of_metadata(&self) -> Result<Credentials> {
+        let client = metadata_client(&self.configuration, &self.direct)?;
+        let provider = ImdsCredentialsProvider::builder()
+            .configure(&self.direct)
+            .imds_client(client)
+            .build();
+        let answer = provider.provide_credentials().await;
+        fetched(
+            answer,
+            "the instance's credentials (metadata service)",
+            "give the instance a role, or sign in",
+        )
+    }
+
+    /// The region for a role: the command's own, unless the role is of another partition.
+    fn region_for(&self, arn: &str) -> String {
+        match Partition::of_arn(arn) {
+            Some(partition) if partition != Partition::of_region(&self.region) => partition.main_region().to_owned(),
+            _ => self.region.clone(),
+        }
+    }
+}
+
+/// The client of the metadata service.
+///
+/// # Errors
+/// `InvalidSpec` for a setting of it that makes no sense.
+pub(super) fn metadata_client(configuration: &Configuration, provider: &ProviderConfig) -> Result<imds::Client> {
+    let mut builder = imds::Client::builder().configure(provider);
+    let endpoint = configuration.setting("AWS_EC2_METADATA_SERVICE_ENDPOINT", "ec2_metadata_service_endpoint");
+    if let Some(setting) = endpoint {
+        let refused = |_| {
+            wrong(
+                &setting,
+                "ec2_metadata_service_endpoint",
+                "an address such as http://169.254.169.254",
+            )
+        };
+        builder = builder.endpoint(&setting.value).map_err(refused)?;
+    }
+    let mode = configuration.setting(
+        "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE",
+        "ec2_metadata_service_endpoint_mode",
+    );
+    if let Some(setting) = mode {
+        let mode = match setting.value.to_ascii_lowercase().as_str() {
+            "ipv4" => EndpointMode::IpV4,
+            "ipv6" => EndpointMode::IpV6,
+            _ => return Err(wrong(&setting, "ec2_metadata_service_endpoint_mode", "IPv4 or IPv6")),
+        };
+        builder = builder.endpoint_mode(mode);
+    }
+    let number = |variable: &str, key: &str| {
+        let Some(setting) = configuration.setting(variable, key) else {
+            return Ok(None);
+        };
+        match setting.value.parse::<u32>() {
+            Ok(number) if (1..=LONGEST_SECONDS).contains(&number) => Ok(Some(number)),
+            _ => Err(wrong(&setting, key, "a number from 1 to 600")),
+        }
+    };
+    if let Some(seconds) = number("AWS_METADATA_SERVICE_TIMEOUT", "metadata_service_timeout")? {
+        let time = Duration::from_secs(seconds.into());
+        builder = builder.connect_timeout(time).read_timeout(time);
+    }
+    if let Some(attempts) = number("AWS_METADATA_SERVICE_NUM_ATTEMPTS", "metadata_service_num_attempts")? {
+        builder = builder.max_attempts(attempts);
+    }
+    Ok(builder.build())
+}
+
+/// A part of credentials, and what it is called in a message.
+struct Part {
+    text: String,
+    name: String,
+}
+
+impl Part {
+    fn new(text: &str, name: impl Into<String>) -> Self {
+        Self {
+            text: text.trim().to_owned(),
+            name: name.into(),
+        }
+    }
+
+    /// Refuses what cannot be sent in a header: the SDK would panic. `most` is the longest that AWS could give, in bytes.
+    fn check(&self, most: usize) -> Result<()> {
+        let refused = |why: &str| {
+            Err(Error::new(ErrorKind::Unauthenticated, format!("{} {why}", self.name))
+                .with_remedy("copy it again, on one line and without anything around it"))
+        };
+        if self.text.is_empty() {
+            return refused("is empty");
+        }
+        if self.text.len() > most {
+            return refused("is far too long");
+        }
+        if self.text.len() > 1
+            && ['"', '\'']
+                .iter()
+                .any(|quote| self.text.starts_with(*quote) && self.text.ends_with(*quote))
+        {
+            return refused("has quotes around it");
+        }
+        match self.text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            true => Ok(()),
+            false => refused("has a space, a line end or another character that does not belong there"),
+        }
+    }
+}
+
+fn of_parts(id: Part, secret: Part, token: Option<Part>) -> Result<Credentials> {
+    id.check(LONGEST_KEY_ID)?;
+    // These part the fields of the header that it goes into.
+    if id.text.contains(['/', ',', '=']) {
+        let message = format!("{} has a character that no key id has", id.name);
+        return Err(Error::new(ErrorKind::Unauthenticated, message)
+            .with_remedy("a key id begins with AKIA or ASIA; the secret key has a setting of its own"));
+    }
+    secret.check(LONGEST_SECRET)?;
+    token.as_ref().map_or(Ok(()), |token| token.check(LONGEST_TOKEN))?;
+    Ok(Credentials::new(
+        id.text,
+        secret.text,
+        token.map(|token| token.text),
+        None,
+        "cloudctl",
+    ))
+}
+
+fn of_keys(profile: &str, section: &Section) -> Result<Credentials> {
+    let part = |key: &str| {
+        let setting = section.get(key)?;
+        Some(Part::new(
+            &setting.value,
+            format!("{key} of the AWS profile {} ({})", shown_name(profile), setting.source),
+        ))
+    };
+    let need = |key: &str| {
+        part(key).ok_or_else(|| {
+            let message = format!("the AWS profile {} has no {key}", shown_name(profile));
+            Error::new(ErrorKind::Unauthenticated, message).with_remedy("add it with `aws configure`")
+        })
+    };
+    let token = part("aws_session_token").or_else(|| part("aws_security_token"));
+    of_parts(need("aws_access_key_id")?, need("aws_secret_access_key")?, token)
+}
+
+/// Credentials of STS.
+fn of_answer(answer: Option<StsCredentials>, name: &str) -> Result<Credentials> {
+    let answer = answer.ok_or_else(|| {
+        Error::new(ErrorKind::Unauthenticated, format!("{name} has no credentials"))
+            .with_remedy("run the same command again")
+    })?;
+    let part = |text: &str, field: &str| Part::new(text, format!("{field} in {name}"));
+    let credentials = of_parts(
+        part(&answer.access_key_id, "AccessKeyId"),
+        part(&answer.secret_access_key, "SecretAccessKey"),
+        Some(part(&answer.session_token, "SessionToken")),
+    )?;
+    let expiry = answer.expiration.try_into().ok();
+    Ok(with_expiry(credentials, expiry))
+}
+
+fn with_expiry(credentials: Credentials, expiry: Option<std::time::SystemTime>) -> Credentials {
+    Credentials::new(
+        credentials.access_key_id(),
+        credentials.secret_access_key(),
+        credentials.session_token().map(str::to_owned),
+        expiry,
+        "cloudctl",
+    )
+}
+
+/// Credentials that one of the SDK's providers got, or why it got none.
+fn fetched(answer: ProviderResult, name: &str, remedy: &str) -> Result<Credentials> {
+    let credentials = answer.map_err(|error| {
+        let message = format!("no credentials from {name}: {}", root_words(&error));
+        Error::new(ErrorKind::Unauthenticated, message).with_remedy(remedy)
+    })?;
+    let part = |text: &str, field: &str| Part::new(text, format!("{field} from {name}"));
+    let checked = of_parts(
+        part(credentials.access_key_id(), "AccessKeyId"),
+        part(credentials.secret_access_key(), "SecretAccessKey"),
+        credentials
+            .session_token()
+            .filter(|token| !token.is_empty())
+            .map(|token| part(token, "SessionToken")),
+    )?;
+    Ok(with_expiry(checked, credentials.expiry()))
+}
+
+/// A profile's name as a shell takes it.
+fn shell_word(name: &str) -> String {
+    let is_plain = |letter: char| letter.is_alphanumeric() || "-_.@".contains(letter);
+    match name.chars().all(is_plain) {
+        true => name.to_owned(),
+        false => format!("'{}'", name.replace('\'', "'\\''")),
+    }
+}

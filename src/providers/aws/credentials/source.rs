@@ -1,0 +1,451 @@
+//! Where credentials come from, in the AWS CLI's order. This takes no call, so that `context show` can show it.
+//!
+//! <https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-authentication.html>
+
+use std::fmt;
+
+use http::Uri;
+
+use crate::cloud::{Error, ErrorKind, Result};
+use crate::providers::aws::api::client::on_ec2;
+use crate::providers::aws::configuration::endpoints::{address_problem, check_single_sign_on};
+use crate::providers::aws::configuration::profile_files::{Section, shown_name};
+use crate::providers::aws::configuration::{Configuration, is_host_label, section_name, wrong};
+use crate::settings::Located;
+
+const NO_KEYS_REMEDY: &str = "sign in with `aws configure` or `aws sso login`, or set AWS_PROFILE";
+
+/// One source of credentials.
+#[derive(Clone, Debug)]
+pub(crate) enum CredentialSource {
+    Environment,
+    Keys {
+        profile: String,
+        section: Section,
+    },
+    Role(Box<Role>),
+    WebIdentity(WebIdentity),
+    Sso {
+        profile: String,
+        account: Located,
+        role: Located,
+        start_url: Located,
+        region: Located,
+        session: Option<String>,
+    },
+    Process {
+        profile: String,
+        command: Located,
+    },
+    Container,
+    InstanceMetadata,
+}
+
+/// A role that is assumed with the credentials of another source.
+#[derive(Clone, Debug)]
+pub(crate) struct Role {
+    pub(crate) profile: String,
+    pub(crate) arn: Located,
+    pub(crate) external_id: Option<String>,
+    pub(crate) session_name: Option<String>,
+    pub(crate) seconds: Option<i32>,
+    pub(crate) mfa_serial: Option<Located>,
+    pub(crate) source: CredentialSource,
+}
+
+/// A role that is assumed with a token in a file.
+#[derive(Clone, Debug)]
+pub(crate) struct WebIdentity {
+    pub(crate) profile: Option<String>,
+    pub(crate) arn: Located,
+    pub(crate) token_file: Located,
+    pub(crate) session_name: Option<String>,
+}
+
+/// In words, without a secret: `environment`, `profile "work": assume role …`.
+impl fmt::Display for CredentialSource {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Environment => formatter.write_str("environment"),
+            Self::Keys { profile, .. } => write!(formatter, "profile {}: access key", shown_name(profile)),
+            Self::Role(role) => write!(
+                formatter,
+                "profile {}: assume role {} with {}",
+                shown_name(&role.profile),
+                role.arn.value,
+                role.source
+            ),
+            Self::WebIdentity(identity) => match &identity.profile {
+                Some(profile) => write!(
+                    formatter,
+                    "profile {}: assume role {} with a web identity token",
+                    shown_name(profile),
+                    identity.arn.value
+                ),
+                None => write!(
+                    formatter,
+                    "environment: assume role {} with a web identity token",
+                    identity.arn.value
+                ),
+            },
+            Self::Sso {
+                profile, role, account, ..
+            } => write!(
+                formatter,
+                "profile {}: single sign-on as {} in {}",
+                shown_name(profile),
+                role.value,
+                account.value
+            ),
+            Self::Process { profile, .. } => write!(formatter, "profile {}: credential_process", shown_name(profile)),
+            Self::Container => formatter.write_str("container"),
+            Self::InstanceMetadata => formatter.write_str("instance metadata service"),
+        }
+    }
+}
+
+impl CredentialSource {
+    /// Where it is set, for `context show`.
+    pub(crate) fn place(&self, configuration: &Configuration) -> String {
+        let key = |setting: &Located, profile: &str| format!("{}, [{}]", setting.source, section_name(profile));
+        match self {
+            Self::Environment => "variable AWS_ACCESS_KEY_ID".to_owned(),
+            Self::Keys { profile, section } => match section.get("aws_access_key_id") {
+                Some(setting) => key(setting, profile),
+                None => section_name(profile),
+            },
+            Self::Role(role) => key(&role.arn, &role.profile),
+            Self::WebIdentity(identity) => match &identity.profile {
+                Some(profile) => key(&identity.token_file, profile),
+                None => identity.token_file.source.clone(),
+            },
+            Self::Sso { profile, role, .. } => key(role, profile),
+            Self::Process { profile, command } => key(command, profile),
+            Self::Container => match configuration.variable("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") {
+                Some(setting) => setting.source,
+                None => "variable AWS_CONTAINER_CREDENTIALS_FULL_URI".to_owned(),
+            },
+            Self::InstanceMetadata => "this machine".to_owned(),
+        }
+    }
+
+    /// The source of this run.
+    ///
+    /// # Errors
+    /// `Unauthenticated` if there is none, or one that lacks a part; `InvalidSpec` for values that make no sense.
+    pub(crate) fn of(configuration: &Configuration) -> Result<Self> {
+        if let Some(source) = Self::named(configuration)? {
+            return Ok(source);
+        }
+        if is_container(configuration)? {
+            return Ok(Self::Container);
+        }
+        if metadata_may_be_asked(configuration)? {
+            return Ok(Self::InstanceMetadata);
+        }
+        let profile = &configuration.profile;
+        let places = &configuration.files.looked_in;
+        let files = match places.is_empty() {
+            true => String::new(),
+            false => format!(" in {}", places.join(" or ")),
+        };
+        let message = format!(
+            "no credentials were found: AWS_ACCESS_KEY_ID is not set, and the profile {} has none{files}",
+            shown_name(&profile.name)
+        );
+        Err(Error::new(ErrorKind::Unauthenticated, message).with_remedy(NO_KEYS_REMEDY))
+    }
+
+    /// The source that variables or the profile name; nothing if only the machine itself is left to ask.
+    pub(crate) fn named(configuration: &Configuration) -> Result<Option<Self>> {
+        let profile = &configuration.profile;
+        if !profile.is_of_context {
+            if configuration.variable("AWS_ACCESS_KEY_ID").is_some() {
+                return Ok(Some(Self::Environment));
+            }
+            if configuration.variable("AWS_SECRET_ACCESS_KEY").is_some() && configuration.section().is_none() {
+                return Err(Error::new(
+                    ErrorKind::Unauthenticated,
+                    "AWS_SECRET_ACCESS_KEY is set, and AWS_ACCESS_KEY_ID is not",
+                )
+                .with_remedy("set both"));
+            }
+        }
+        // Only a role of the profile goes before the token that variables name, as in the AWS CLI.
+        if has_web_identity(configuration) && !configuration.section().is_some_and(assumes_role) {
+            return web_identity_of_environment(configuration).map(Some);
+        }
+        Self::of_profile(configuration, &profile.name, &mut Vec::new())
+    }
+
+    /// The source that a profile names. `seen` are the profiles that led here.
+    fn of_profile(configuration: &Configuration, name: &str, seen: &mut Vec<String>) -> Result<Option<Self>> {
+        let Some(section) = configuration.files.profiles.get(name) else {
+            return Ok(None);
+        };
+        let profile = name.to_owned();
+        if seen.contains(&profile) {
+            // A role may be assumed with the keys that stand beside it.
+            return match section.get("aws_access_key_id") {
+                Some(_) => Ok(Some(Self::keys(profile, section)?)),
+                None => Err(Error::invalid(format!(
+                    "the AWS profiles {} assume each other's roles in a circle",
+                    seen.iter().map(|name| shown_name(name)).collect::<Vec<_>>().join(", ")
+                ))
+                .with_remedy("name a source_profile that has credentials of its own")),
+            };
+        }
+        if let Some(arn) = section.get("role_arn") {
+            if let Some(token_file) = section.get("web_identity_token_file") {
+                return Ok(Some(Self::WebIdentity(WebIdentity {
+                    profile: Some(profile),
+                    arn: arn.clone(),
+                    token_file: token_file.clone(),
+                    session_name: text(section, "role_session_name"),
+                })));
+            }
+            seen.push(profile);
+            return Self::role(configuration, name, section, arn, seen).map(Some);
+        }
+        const SSO: [&str; 4] = ["sso_session", "sso_start_url", "sso_account_id", "sso_role_name"];
+        if section.has_any(&SSO) {
+            return sso(configuration, name, section).map(Some);
+        }
+        if section.has_any(&["aws_access_key_id", "aws_secret_access_key"]) {
+            return Ok(Some(Self::keys(profile, section)?));
+        }
+        let process = section.get("credential_process").cloned();
+        Ok(process.map(|command| Self::Process { profile, command }))
+    }
+
+    fn keys(profile: String, section: &Section) -> Result<Self> {
+        for (key, other) in [
+            ("aws_access_key_id", "aws_secret_access_key"),
+            ("aws_secret_access_key", "aws_access_key_id"),
+        ] {
+            if let (Some(setting), None) = (section.get(key), section.get(other)) {
+                let message = format!("{}: {key} is set, and {other} is not", setting.source);
+                return Err(Error::new(ErrorKind::Unauthenticated, message)
+                    .with_remedy(format!("add {other} to the profile {}", shown_name(&profile))));
+            }
+        }
+        Ok(Self::Keys {
+            profile,
+            section: section.clone(),
+        })
+    }
+
+    fn role(
+        configuration: &Configuration,
+        name: &str,
+        section: &Section,
+        arn: &Located,
+        seen: &mut Vec<String>,
+    ) -> Result<Self> {
+        Ok(Self::Role(Box::new(Role {
+            profile: name.to_owned(),
+            arn: arn.clone(),
+            external_id: text(section, "external_id"),
+            session_name: text(section, "role_session_name"),
+            seconds: seconds_of_role(section)?,
+            mfa_serial: section.get("mfa_serial").cloned(),
+            source: Self::behind_role(configuration, name, section, arn, seen)?,
+        })))
+    }
+
+    /// Whose credentials assume the role of a profile.
+    fn behind_role(
+        configuration: &Configuration,
+        name: &str,
+        section: &Section,
+        arn: &Located,
+        seen: &mut Vec<String>,
+    ) -> Result<Self> {
+        match (section.get("source_profile"), section.get("credential_source")) {
+            (Some(source), Some(other)) => {
+                let message = format!(
+                    "{} and {}: both source_profile and credential_source are set",
+                    source.source, other.source
+                );
+                Err(Error::invalid(message).with_remedy("remove one of them"))
+            }
+            (None, None) => {
+                let message = format!(
+                    "{}: the profile {} has a role, and no source of credentials for it",
+                    arn.source,
+                    shown_name(name)
+                );
+                Err(Error::new(ErrorKind::Unauthenticated, message)
+                    .with_remedy("add source_profile, credential_source or web_identity_token_file"))
+            }
+            (Some(source), None) => {
+                if !configuration.files.profiles.contains_key(&source.value) {
+                    return Err(configuration.no_profile(&source.value, &format!("{}, source_profile,", source.source)));
+                }
+                Self::of_profile(configuration, &source.value, seen)?.ok_or_else(|| {
+                    let message = format!(
+                        "the AWS profile {}, which {} names as source_profile, has no credentials",
+                        shown_name(&source.value),
+                        source.source
+                    );
+                    Error::new(ErrorKind::Unauthenticated, message).with_remedy(NO_KEYS_REMEDY)
+                })
+            }
+            (None, Some(source)) => match source.value.to_ascii_lowercase().as_str() {
+                "environment" => Ok(Self::Environment),
+                "ec2instancemetadata" => Ok(Self::InstanceMetadata),
+                "ecscontainer" => Ok(Self::Container),
+                _ => {
+                    let sources = "one of Environment, Ec2InstanceMetadata and EcsContainer";
+                    Err(wrong(source, "credential_source", sources))
+                }
+            },
+        }
+    }
+}
+
+/// How long a role is assumed for, if the profile says.
+fn seconds_of_role(section: &Section) -> Result<Option<i32>> {
+    const KEY: &str = "duration_seconds";
+    let Some(setting) = section.get(KEY) else {
+        return Ok(None);
+    };
+    match setting.value.parse() {
+        Ok(seconds) if (900..=43_200).contains(&seconds) => Ok(Some(seconds)),
+        _ => Err(wrong(setting, KEY, "a number of seconds from 900 to 43200")),
+    }
+}
+
+fn text(section: &Section, key: &str) -> Option<String> {
+    section.get(key).map(|setting| setting.value.clone())
+}
+
+/// Whether a profile says whose credentials assume its role.
+fn assumes_role(section: &Section) -> bool {
+    section.has_any(&["role_arn"])
+        && section.has_any(&["source_profile", "credential_source"])
+        && !section.has_any(&["web_identity_token_file"])
+}
+
+fn has_web_identity(configuration: &Configuration) -> bool {
+    !configuration.profile.is_of_context && configuration.variable("AWS_WEB_IDENTITY_TOKEN_FILE").is_some()
+}
+
+fn web_identity_of_environment(configuration: &Configuration) -> Result<CredentialSource> {
+    let lacks = |variable: &str| {
+        let message = format!("AWS_WEB_IDENTITY_TOKEN_FILE is set, and {variable} is not");
+        Error::new(ErrorKind::Unauthenticated, message).with_remedy(format!("set {variable} to the role to assume"))
+    };
+    let token_file = configuration.variable("AWS_WEB_IDENTITY_TOKEN_FILE");
+    let arn = configuration.setting("AWS_ROLE_ARN", "role_arn");
+    Ok(CredentialSource::WebIdentity(WebIdentity {
+        profile: None,
+        token_file: token_file.ok_or_else(|| lacks("AWS_WEB_IDENTITY_TOKEN_FILE"))?,
+        arn: arn.ok_or_else(|| lacks("AWS_ROLE_ARN"))?,
+        session_name: configuration
+            .setting("AWS_ROLE_SESSION_NAME", "role_session_name")
+            .map(|setting| setting.value),
+    }))
+}
+
+fn sso(configuration: &Configuration, name: &str, section: &Section) -> Result<CredentialSource> {
+    let session = section.get("sso_session");
+    let shared = match session {
+        None => None,
+        Some(setting) => match configuration.files.sso_sessions.get(&setting.value) {
+            Some(shared) => Some(shared),
+            None => {
+                let missing = shown_name(&setting.value);
+                let message = format!("{}: the section [sso-session {missing}] does not exist", setting.source);
+                return Err(
+                    Error::new(ErrorKind::Unauthenticated, message).with_remedy("make it with `aws configure sso`")
+                );
+            }
+        },
+    };
+    let need = |key: &str| {
+        let setting = shared.and_then(|shared| shared.get(key)).or_else(|| section.get(key));
+        setting.cloned().ok_or_else(|| {
+            let message = format!(
+                "the AWS profile {} signs in with SSO, and lacks {key}",
+                shown_name(name)
+            );
+            Error::new(ErrorKind::Unauthenticated, message).with_remedy("complete it with `aws configure sso`")
+        })
+    };
+    let region = need("sso_region")?;
+    if !is_host_label(&region.value) {
+        return Err(wrong(&region, "sso_region", "a region such as us-east-1"));
+    }
+    check_single_sign_on(configuration)?;
+    Ok(CredentialSource::Sso {
+        profile: name.to_owned(),
+        account: need("sso_account_id")?,
+        role: need("sso_role_name")?,
+        start_url: need("sso_start_url")?,
+        region,
+        session: session.map(|setting| setting.value.clone()),
+    })
+}
+
+/// Whether a container's agent has credentials; its address is checked.
+pub(crate) fn is_container(configuration: &Configuration) -> Result<bool> {
+    const TOKEN: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN";
+    let relative = configuration.variable("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
+    let full = configuration.variable("AWS_CONTAINER_CREDENTIALS_FULL_URI");
+    let is_set = relative.is_some() || full.is_some();
+    // The SDK reads these variables itself, white space around them and all.
+    for name in [
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        TOKEN,
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    ] {
+        let value = configuration.environment.get(name).filter(|_| is_set);
+        if value.is_some_and(|value| value.trim() != value || value.contains(char::is_control)) {
+            let message = format!("{name} has white space around it, or characters that do not belong there");
+            return Err(
+                Error::new(ErrorKind::Unauthenticated, message).with_remedy(format!("correct {name}, or unset it"))
+            );
+        }
+    }
+    if let Some(setting) = &relative {
+        let is_path =
+            setting.value.starts_with('/') && setting.value.parse::<Uri>().is_ok_and(|uri| uri.authority().is_none());
+        if !is_path {
+            return Err(wrong(setting, "", "a path such as /v2/credentials/…"));
+        }
+    } else if let Some(setting) = &full {
+        let address = setting.value.split(['?', '#']).next().unwrap_or_default();
+        if address_problem(address).is_some() || setting.value.parse::<Uri>().is_err() {
+            return Err(wrong(
+                setting,
+                "",
+                "an address such as http://169.254.170.23/v1/credentials",
+            ));
+        }
+    }
+    Ok(is_set)
+}
+
+/// Whether the metadata service is switched off.
+fn is_metadata_disabled(configuration: &Configuration) -> bool {
+    let disabled = configuration.variable("AWS_EC2_METADATA_DISABLED");
+    disabled.is_some_and(|setting| setting.value.eq_ignore_ascii_case("true"))
+}
+
+/// Whether this machine is an EC2 instance, or another address of the metadata service is set.
+pub(crate) fn metadata_may_be_asked(configuration: &Configuration) -> Result<bool> {
+    let endpoint = configuration.setting("AWS_EC2_METADATA_SERVICE_ENDPOINT", "ec2_metadata_service_endpoint");
+    if let Some(setting) = endpoint
+        .as_ref()
+        .filter(|setting| address_problem(&setting.value).is_some())
+    {
+        return Err(wrong(
+            setting,
+            "ec2_metadata_service_endpoint",
+            "an address such as http://169.254.169.254",
+        ));
+    }
+    Ok(!is_metadata_disabled(configuration) && (endpoint.is_some() || on_ec2()))
+}

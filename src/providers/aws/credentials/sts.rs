@@ -1,0 +1,43 @@
+//! Clients of STS: who is asking, and roles.
+
+use aws_config::{Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+
+use crate::providers::aws::api::client::time_source;
+use crate::providers::aws::api::retry;
+use crate::providers::aws::api::retry::{Patience, WrongDate};
+use crate::providers::aws::api::server_time::ServerTime;
+
+/// Makes clients of STS.
+#[derive(Clone, Debug)]
+pub(crate) struct StsClients {
+    /// Without credentials.
+    pub(crate) config: SdkConfig,
+    /// Another address than STS's own.
+    pub(crate) endpoint: Option<String>,
+    pub(crate) clock: ServerTime,
+    pub(crate) patience: Patience,
+}
+
+impl StsClients {
+    /// A client in a region, that signs with these credentials, or does not sign.
+    pub(crate) fn client(&self, region: &str, credentials: Option<Credentials>) -> aws_sdk_sts::Client {
+        let mut config = self.config.to_builder();
+        config.set_credentials_provider(credentials.map(SharedCredentialsProvider::new));
+        self.with(&config.build(), region)
+    }
+
+    /// A client in a region with the credentials of a configuration.
+    pub(crate) fn with(&self, config: &SdkConfig, region: &str) -> aws_sdk_sts::Client {
+        let mut builder = aws_sdk_sts::config::Builder::from(config).region(Region::new(region.to_owned()));
+        builder.set_endpoint_url(self.endpoint.clone());
+        let builder = builder
+            .disable_clock_skew_correction(true)
+            .time_source(time_source(config, &self.clock))
+            .retry_partition(retry::unrationed())
+            .interceptor(self.patience.clone())
+            .retry_classifier(WrongDate);
+        aws_sdk_sts::Client::from_conf(builder.build())
+    }
+}

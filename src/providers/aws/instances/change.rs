@@ -1,0 +1,293 @@
+//! Terminate, start, stop and reboot: batches in, one outcome for each target out.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use aws_sdk_ec2::Client;
+use aws_sdk_ec2::types::{InstanceStateChange, InstanceStateName};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use futures_util::stream::{self, StreamExt};
+
+use super::convert::reference;
+use super::find::not_found;
+use crate::cloud::{Course, Error, ErrorKind, InstanceRef, Outcome, ProviderKind, Result};
+use crate::providers::aws::api::client::{Clients, one_attempt};
+use crate::providers::aws::api::error::{Call, translate};
+use crate::providers::aws::api::replay::{Failure, replay};
+
+/// EC2 takes 1,000 ids, and advises at most 100.
+const BATCH: usize = 100;
+const CONCURRENT_BATCHES: usize = 4;
+
+/// What is to be done to instances.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verb {
+    Terminate,
+    Start,
+    Stop,
+    Reboot,
+}
+
+impl Verb {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Terminate => "terminate",
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Reboot => "reboot",
+        }
+    }
+}
+
+/// Does it to all targets: regions side by side, each in batches. What is terminated goes by zones: one protected instance
+/// spoils a call for its whole zone, and no other.
+pub(crate) async fn act(clients: &Clients, verb: Verb, targets: &[InstanceRef], course: &Course<'_>) -> Vec<Outcome> {
+    let mut places: BTreeMap<(String, Option<String>), BTreeSet<String>> = BTreeMap::new();
+    for target in targets.iter().filter(|target| is_ours(target)) {
+        let zone = target.zone.clone().filter(|_| verb == Verb::Terminate);
+        let place = (target.place.clone(), zone);
+        places.entry(place).or_default().insert(target.id.clone());
+    }
+    let in_places: Vec<_> = stream::iter(places)
+        .map(|((region, _), ids)| async move {
+            let client = clients.ec2(&region).await;
+            let settled = in_place(&client, verb, &region, ids.into_iter().collect(), course).await;
+            (region, settled)
+        })
+        .buffer_unordered(CONCURRENT_BATCHES)
+        .collect()
+        .await;
+    let mut settled: HashMap<String, HashMap<String, Settled>> = HashMap::new();
+    for (region, ids) in in_places {
+        settled.entry(region).or_default().extend(ids);
+    }
+    targets
+        .iter()
+        .map(|target| Outcome {
+            target: target.clone(),
+            result: match settled
+                .get(target.place.as_str())
+                .and_then(|region| region.get(&target.id))
+            {
+                Some(settled) => settled.result(target),
+                None => Err(Error::invalid(format!("{target} is not an instance of ec2"))),
+            },
+        })
+        .collect()
+}
+
+fn is_ours(target: &InstanceRef) -> bool {
+    target.provider == ProviderKind::Aws && !target.id.is_empty() && !target.place.is_empty()
+}
+
+/// What became of one id, which can stand for several targets.
+enum Settled {
+    Done,
+    Gone,
+    Failed(Error),
+}
+
+impl Settled {
+    fn result(&self, target: &InstanceRef) -> Result<()> {
+        match self {
+            Self::Done => Ok(()),
+            Self::Gone => Err(Error::not_found(target).at(format!("aws/{}", target.place))),
+            Self::Failed(error) if error.kind() == ErrorKind::NotFound => Err(not_found(target, error)),
+            Self::Failed(error) if error.kind() == ErrorKind::UnknownOutcome => {
+                Err(error.clone().with_leftover(target))
+            }
+            Self::Failed(error) => Err(error.clone()),
+        }
+    }
+}
+
+/// Some ids of one place that go into one call.
+struct Batch {
+    ids: Vec<String>,
+    /// Whether a failed call may have done its work on some of them already.
+    may_be_done: bool,
+}
+
+impl Batch {
+    /// Whether some of its ids may have failed the call for the others.
+    fn is_to_be_halved(&self, error: &Error) -> bool {
+        self.ids.len() > 1 && concerns_single_ids(error.kind())
+    }
+}
+
+/// Tells what is known of the ids of a batch after its call.
+fn tell(course: &Course<'_>, region: &str, batch: &Batch, answer: &Result<Vec<(String, Settled)>>) {
+    let settle = |id: &str, settled: &Settled| {
+        let target = reference(region, id);
+        // Whoever asked is given it at the end, too.
+        let _ = course.settle(&target, settled.result(&target));
+    };
+    match answer {
+        Ok(judged) => judged.iter().for_each(|(id, settled)| settle(id, settled)),
+        Err(error) if batch.is_to_be_halved(error) => {}
+        Err(error) => {
+            let failed = Settled::Failed(error.clone());
+            batch.ids.iter().for_each(|id| settle(id, &failed));
+        }
+    }
+}
+
+/// One stale or protected id fails the call for all that are with it. So a failed batch is halved, and each half
+/// tried again, until only the ids that fail by themselves are left.
+async fn in_place(
+    client: &Client,
+    verb: Verb,
+    region: &str,
+    ids: Vec<String>,
+    course: &Course<'_>,
+) -> HashMap<String, Settled> {
+    let mut settled = HashMap::with_capacity(ids.len());
+    let mut round: Vec<Batch> = ids
+        .chunks(BATCH)
+        .map(|ids| Batch {
+            ids: ids.to_vec(),
+            may_be_done: false,
+        })
+        .collect();
+    while !round.is_empty() {
+        let answers: Vec<_> = stream::iter(round)
+            .map(|batch| async move {
+                let answer = match course.begin(region, batch.ids.iter().map(String::as_str)) {
+                    Ok(()) => call(client, verb, region, &batch.ids).await,
+                    // The call before this one may have ended some of them.
+                    Err(interrupted) if batch.may_be_done => Err(interrupted.as_kind(ErrorKind::UnknownOutcome)),
+                    Err(interrupted) => Err(interrupted),
+                };
+                let answer = answer.map(|changes| {
+                    let judged = batch
+                        .ids
+                        .iter()
+                        .map(|id| (id.clone(), judge(verb, &batch, &changes, id)));
+                    judged.collect::<Vec<_>>()
+                });
+                tell(course, region, &batch, &answer);
+                (batch, answer)
+            })
+            .buffer_unordered(CONCURRENT_BATCHES)
+            .collect()
+            .await;
+        round = Vec::new();
+        for (batch, answer) in answers {
+            match answer {
+                Ok(judged) => settled.extend(judged),
+                Err(error) if batch.is_to_be_halved(&error) => {
+                    let half = batch.ids.len().div_ceil(2);
+                    // Of a batch with protected ids EC2 still terminates those in other zones.
+                    let may_be_done = batch.may_be_done || error.kind() == ErrorKind::Protected;
+                    round.extend(batch.ids.chunks(half).map(|ids| Batch {
+                        ids: ids.to_vec(),
+                        may_be_done,
+                    }));
+                }
+                Err(error) => {
+                    let failed = |id| (id, Settled::Failed(error.clone()));
+                    settled.extend(batch.ids.into_iter().map(failed));
+                }
+            }
+        }
+    }
+    settled
+}
+
+/// Whether a failure is one of some ids of the call, rather than of the caller or the cloud.
+fn concerns_single_ids(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::NotFound
+            | ErrorKind::Protected
+            | ErrorKind::Refused
+            | ErrorKind::InvalidSpec
+            | ErrorKind::Unsupported
+            | ErrorKind::Capacity
+            | ErrorKind::Quota
+    )
+}
+
+/// What a successful call did to one id, by what it says of it. A restart is answered without a word.
+fn judge(verb: Verb, batch: &Batch, changes: &[InstanceStateChange], id: &str) -> Settled {
+    use InstanceStateName::{Pending, Running, ShuttingDown, Stopped, Stopping, Terminated};
+    if verb == Verb::Reboot {
+        return Settled::Done;
+    }
+    let unknown = |what: &str| {
+        let message = format!("ec2 took the call to {} it, and {what}", verb.as_str());
+        Settled::Failed(Error::new(ErrorKind::UnknownOutcome, message))
+    };
+    let Some(change) = changes.iter().find(|change| change.instance_id() == Some(id)) else {
+        return unknown("says nothing of what came of it");
+    };
+    let before = change.previous_state().and_then(|state| state.name());
+    let now = change.current_state().and_then(|state| state.name());
+    match (verb, before, now) {
+        (Verb::Terminate, Some(Terminated), _) if !batch.may_be_done => Settled::Gone,
+        (Verb::Terminate, _, Some(Pending | Running | Stopping | Stopped))
+        | (Verb::Start, _, Some(ShuttingDown | Terminated | Stopping | Stopped))
+        | (Verb::Stop, _, Some(Pending | Running)) => {
+            let now = now.map(InstanceStateName::as_str).unwrap_or_default();
+            unknown(&format!("says that it is {now} still"))
+        }
+        _ => Settled::Done,
+    }
+}
+
+/// One call for some ids, replayed until its outcome is known: all four leave what is already done as it is.
+async fn call(client: &Client, verb: Verb, region: &str, ids: &[String]) -> Result<Vec<InstanceStateChange>> {
+    match verb {
+        Verb::Terminate => {
+            let request = client.terminate_instances().set_instance_ids(Some(ids.to_vec()));
+            replay("TerminateInstances", region, || {
+                request.clone().customize().config_override(one_attempt()).send()
+            })
+            .await
+            .map(|output| output.terminating_instances.unwrap_or_default())
+            .map_err(|failure| explain(&failure, verb, region, ids))
+        }
+        Verb::Start => {
+            let request = client.start_instances().set_instance_ids(Some(ids.to_vec()));
+            replay("StartInstances", region, || {
+                request.clone().customize().config_override(one_attempt()).send()
+            })
+            .await
+            .map(|output| output.starting_instances.unwrap_or_default())
+            .map_err(|failure| explain(&failure, verb, region, ids))
+        }
+        Verb::Stop => {
+            let request = client.stop_instances().set_instance_ids(Some(ids.to_vec()));
+            replay("StopInstances", region, || {
+                request.clone().customize().config_override(one_attempt()).send()
+            })
+            .await
+            .map(|output| output.stopping_instances.unwrap_or_default())
+            .map_err(|failure| explain(&failure, verb, region, ids))
+        }
+        Verb::Reboot => {
+            let request = client.reboot_instances().set_instance_ids(Some(ids.to_vec()));
+            replay("RebootInstances", region, || {
+                request.clone().customize().config_override(one_attempt()).send()
+            })
+            .await
+            .map(|_| Vec::new())
+            .map_err(|failure| explain(&failure, verb, region, ids))
+        }
+    }
+}
+
+fn explain<E>(failure: &Failure<E>, verb: Verb, region: &str, ids: &[String]) -> Error
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    let verb = verb.as_str();
+    let attempted = match ids {
+        [id] => format!("cannot {verb} {}", reference(region, id)),
+        ids => format!("cannot {verb} {} instances in {region}", ids.len()),
+    };
+    let error = translate(&failure.error, Call::Change, attempted, region);
+    if failure.may_have_worked {
+        return error.as_kind(ErrorKind::UnknownOutcome);
+    }
+    error
+}

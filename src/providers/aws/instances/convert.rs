@@ -1,0 +1,267 @@
+//! An instance as EC2 describes it, as cloudctl's.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_ec2::types::{self as ec2, ArchitectureValues, InstanceLifecycleType, InstanceStateName, PlatformValues};
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::reasons::{failed_launch, reclaimed};
+use crate::cloud::{
+    Architecture, Disk, ExpiryEnforcer, Instance, InstanceRef, InstanceState, LABEL_MEMBERS, LABEL_NAME, Labels,
+    NativeName, Ownership, ProviderKind, RESERVED_PREFIX,
+};
+use crate::providers::aws::network::security_group::OPENINGS;
+
+/// The tag that the console shows as an instance's name.
+pub(crate) const TAG_NAME: &str = "Name";
+
+/// Its place, from 0, among those that one RunInstances made.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Instance.html>
+pub(crate) fn position(instance: &ec2::Instance) -> Option<usize> {
+    instance
+        .ami_launch_index()
+        .and_then(|index| usize::try_from(index).ok())
+}
+
+/// Turns an instance of `region`, owned by `account`, into cloudctl's; nothing if EC2 gave it no id.
+pub(crate) fn from_ec2(instance: &ec2::Instance, region: &str, account: Option<&str>) -> Option<Instance> {
+    let id = instance.instance_id()?;
+    let tags = all_tags(instance);
+    let ownership = Ownership::read(&tags, NativeName::Label(position(instance)));
+    // Until each member has its own, the console's name is that of the group.
+    let group = tags.get(LABEL_NAME).filter(|_| tags.contains_key(LABEL_MEMBERS));
+    let group = group.map(String::as_str).filter(|_| ownership.managed);
+    let name = ownership.name.clone().or_else(|| tags.get(TAG_NAME).cloned());
+    let state = instance.state().and_then(|state| state.name());
+    let primary = instance
+        .network_interfaces()
+        .iter()
+        .filter_map(|interface| interface.attachment())
+        .find(|attachment| attachment.device_index() == Some(0));
+    // A start resets the launch time; the primary interface stays attached from the first launch on.
+    let created_at = primary
+        .and_then(|attachment| attachment.attach_time())
+        .or(instance.launch_time());
+    let created_at = created_at.and_then(timestamp);
+    let expires_at = ownership.expires_at(created_at);
+    let zone = instance.placement().and_then(|placement| placement.availability_zone());
+    Some(Instance {
+        provider: ProviderKind::Aws,
+        account: account.map(str::to_owned),
+        region: region.to_owned(),
+        zone: zone.map(str::to_owned),
+        reference: InstanceRef {
+            zone: zone.map(str::to_owned),
+            ..reference(region, id)
+        },
+        state: state.map_or(InstanceState::Unknown, state_of),
+        native_state: state.map_or("unknown", |state| state.as_str()).to_owned(),
+        machine_type: instance.instance_type().map(|machine| machine.as_str().to_owned()),
+        cpus: cpus(instance),
+        memory_gib: None,
+        architecture: instance.architecture().and_then(architecture_of),
+        image: instance.image_id().map(str::to_owned),
+        spot: instance.instance_lifecycle() == Some(&InstanceLifecycleType::Spot),
+        public_ip: instance.public_ip_address().map(str::to_owned),
+        private_ip: instance.private_ip_address().map(str::to_owned),
+        created_at,
+        expires_at,
+        expiry_enforcer: expires_at.map(|_| match has_timer(instance, &ownership) {
+            true => ExpiryEnforcer::Guest,
+            false => ExpiryEnforcer::Tag,
+        }),
+        managed: ownership.managed,
+        protected: None,
+        price_usd_per_hour: None,
+        spec_fingerprint: ownership.spec_fingerprint,
+        ttl: ownership.ttl,
+        doubt: ownership.doubt,
+        disks: disks(instance),
+        openings: openings(instance),
+        attached_gpu: None,
+        has_other_price: has_other_price(instance),
+        setup: setup_of(instance),
+        generation: ownership.generation,
+        state_reason: instance
+            .state_reason()
+            .and_then(|reason| reason.code())
+            .filter(|code| !code.is_empty())
+            .map(str::to_owned),
+        failure: instance
+            .state_reason()
+            .and_then(|reason| reason.code())
+            .filter(|_| state.map(state_of).is_some_and(InstanceState::is_gone))
+            .and_then(|reason| failed_launch(reason).or_else(|| reclaimed(reason)))
+            .map(|(kind, _)| kind),
+        native: native(instance),
+        labels: user_labels(&tags, &[name.as_deref(), group]),
+        name,
+    })
+}
+
+/// The reference of an instance.
+pub(crate) fn reference(region: &str, id: &str) -> InstanceRef {
+    InstanceRef {
+        provider: ProviderKind::Aws,
+        place: region.to_owned(),
+        id: id.to_owned(),
+        zone: None,
+        native_name: None,
+    }
+}
+
+/// The state for EC2's word.
+///
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-instance-lifecycle.html>
+pub(crate) fn state_of(name: &InstanceStateName) -> InstanceState {
+    match name {
+        InstanceStateName::Pending => InstanceState::Pending,
+        InstanceStateName::Running => InstanceState::Running,
+        InstanceStateName::Stopping => InstanceState::Stopping,
+        InstanceStateName::Stopped => InstanceState::Stopped,
+        InstanceStateName::ShuttingDown => InstanceState::Terminating,
+        InstanceStateName::Terminated => InstanceState::Terminated,
+        _ => InstanceState::Unknown,
+    }
+}
+
+/// The architecture for an image's or instance's word; nothing for 32-bit x86.
+pub(crate) fn architecture_of(value: &ArchitectureValues) -> Option<Architecture> {
+    match value {
+        ArchitectureValues::X8664 | ArchitectureValues::X8664Mac => Some(Architecture::X86_64),
+        ArchitectureValues::Arm64 | ArchitectureValues::Arm64Mac => Some(Architecture::Arm64),
+        _ => None,
+    }
+}
+
+/// Whether a timer in the instance ends it: it was made with a TTL, and it is not Windows, which would not run one.
+pub(crate) fn has_timer(instance: &ec2::Instance, ownership: &Ownership) -> bool {
+    // EC2 writes it in lower case, and not as the SDK expects it.
+    let is_windows = |platform: &PlatformValues| platform.as_str().eq_ignore_ascii_case("windows");
+    ownership.born_with_ttl && !instance.platform().is_some_and(is_windows)
+}
+
+/// The tags of an instance, cloudctl's own among them.
+pub(crate) fn all_tags(instance: &ec2::Instance) -> Labels {
+    let tags = instance.tags().iter();
+    tags.filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned())))
+        .collect()
+}
+
+/// The names of the security groups that open ports to it by cloudctl's hand.
+fn openings(instance: &ec2::Instance) -> Vec<String> {
+    let groups = instance.security_groups().iter();
+    let names = groups.filter_map(|group| group.group_name());
+    names
+        .filter(|name| name.starts_with(OPENINGS))
+        .map(str::to_owned)
+        .collect()
+}
+
+fn disks(instance: &ec2::Instance) -> Vec<Disk> {
+    let mappings = instance.block_device_mappings().iter();
+    let volumes = mappings.filter_map(|mapping| mapping.ebs());
+    let disk = |volume: &ec2::EbsInstanceBlockDevice| {
+        Some(Disk {
+            id: volume.volume_id()?.to_owned(),
+            goes_with_instance: volume.delete_on_termination().unwrap_or_default(),
+        })
+    };
+    volumes.filter_map(disk).collect()
+}
+
+/// The tags that are the user's own: not cloudctl's, and not the name that is shown anyway.
+fn user_labels(tags: &Labels, names: &[Option<&str>]) -> Labels {
+    tags.iter()
+        .filter(|(key, value)| {
+            let shown = *key == TAG_NAME && names.contains(&Some(value.as_str()));
+            !shown && !key.starts_with(RESERVED_PREFIX)
+        })
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
+}
+
+fn cpus(instance: &ec2::Instance) -> Option<u32> {
+    let options = instance.cpu_options()?;
+    u32::try_from(options.core_count()?.checked_mul(options.threads_per_core()?)?).ok()
+}
+
+fn timestamp(time: &aws_smithy_types::DateTime) -> Option<Timestamp> {
+    Timestamp::new(time.secs(), i32::try_from(time.subsec_nanos()).ok()?).ok()
+}
+
+/// Whether it is no plain Linux on shared hosts.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/billing-info-fields.html>
+fn has_other_price(instance: &ec2::Instance) -> bool {
+    let is_licensed = instance
+        .platform_details()
+        .is_some_and(|details| details != "Linux/UNIX");
+    let tenancy = instance.placement().and_then(|placement| placement.tenancy());
+    is_licensed || tenancy.is_some_and(|tenancy| *tenancy != ec2::Tenancy::Default)
+}
+
+/// What it was set up with, in the words of `create`'s flags.
+fn setup_of(instance: &ec2::Instance) -> BTreeMap<&'static str, Vec<Vec<String>>> {
+    let words = |words: &[Option<&str>]| {
+        words
+            .iter()
+            .flatten()
+            .map(|word| (*word).to_owned())
+            .collect::<Vec<_>>()
+    };
+    // Those that open ports are what `--open` asked for.
+    let is_asked_for =
+        |group: &&ec2::GroupIdentifier| !group.group_name().is_some_and(|name| name.starts_with(OPENINGS));
+    let groups = instance.security_groups().iter().filter(is_asked_for);
+    let groups = groups.map(|group| words(&[group.group_name(), group.group_id()]));
+    // An instance profile can be asked for by its ARN and by its name, which is the ARN's last part.
+    let profile = instance.iam_instance_profile().and_then(|profile| profile.arn());
+    let profile_name = profile.map(|arn| arn.rsplit('/').next().unwrap_or(arn));
+    let fields = [
+        ("network", vec![words(&[instance.vpc_id()])]),
+        ("subnet", vec![words(&[instance.subnet_id()])]),
+        ("firewall", groups.collect()),
+        ("ssh-key", vec![words(&[instance.key_name()])]),
+        ("identity", vec![words(&[profile_name, profile])]),
+    ];
+    let known = |(_, values): &(_, Vec<Vec<String>>)| values.iter().any(|words| !words.is_empty());
+    fields.into_iter().filter(known).collect()
+}
+
+fn native(instance: &ec2::Instance) -> serde_json::Value {
+    let groups: Vec<_> = instance
+        .security_groups()
+        .iter()
+        .map(|group| json!({ "id": group.group_id(), "name": group.group_name() }))
+        .collect();
+    let volumes: Vec<_> = instance
+        .block_device_mappings()
+        .iter()
+        .filter_map(|mapping| mapping.ebs()?.volume_id())
+        .collect();
+    let placement = instance.placement();
+    json!({
+        "vpc_id": instance.vpc_id(),
+        "subnet_id": instance.subnet_id(),
+        "security_groups": groups,
+        "key_name": instance.key_name(),
+        "iam_instance_profile": instance.iam_instance_profile().and_then(|profile| profile.arn()),
+        "launch_time": instance.launch_time().and_then(timestamp).map(|time| time.to_string()),
+        "platform": instance.platform_details(),
+        "root_device": instance.root_device_name(),
+        "volumes": volumes,
+        "http_tokens": instance.metadata_options().and_then(|options| options.http_tokens()).map(|tokens| tokens.as_str()),
+        "tenancy": placement.and_then(|placement| placement.tenancy()).map(|tenancy| tenancy.as_str()),
+        "placement_group": placement.and_then(|placement| placement.group_name()).filter(|name| !name.is_empty()),
+        "public_dns": instance.public_dns_name().filter(|name| !name.is_empty()),
+        "private_dns": instance.private_dns_name().filter(|name| !name.is_empty()),
+        "ipv6": instance.ipv6_address(),
+        "spot_request": instance.spot_instance_request_id(),
+        "state_transition_reason": instance.state_transition_reason().filter(|reason| !reason.is_empty()),
+    })
+}
+
+#[cfg(test)]
+#[path = "convert_tests.rs"]
+mod tests;

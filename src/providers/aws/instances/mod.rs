@@ -1,0 +1,11 @@
+//! Instances that exist: read them, list them, change them, and find the disks they leave.
+
+pub(super) mod change;
+pub(super) mod convert;
+pub(super) mod describe_instances;
+pub(super) mod disks;
+pub(super) mod find;
+pub(super) mod list;
+pub(super) mod protection;
+pub(super) mod reasons;
+pub(super) mod ttl;

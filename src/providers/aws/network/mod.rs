@@ -1,0 +1,296 @@
+//! Where an instance is plugged in: VPC, subnet, security groups.
+
+pub(super) mod closing;
+pub(super) mod security_group;
+
+use std::collections::HashSet;
+
+use aws_sdk_ec2::Client;
+use aws_sdk_ec2::types::{Filter, InstanceNetworkInterfaceSpecification, LocationType, SecurityGroup, Subnet};
+use futures_util::future;
+use sha2::{Digest, Sha256};
+
+use super::api::codes::NO_DEFAULT_VPC;
+use super::api::error::{Call, translate};
+use super::api::filters::equal;
+use crate::cloud::{Error, ErrorKind, InstanceSpec, Result, quoted};
+
+/// The security group that every VPC has, and that cannot be deleted.
+/// <https://docs.aws.amazon.com/vpc/latest/userguide/default-security-group.html>
+const DEFAULT_GROUP: &str = "default";
+
+/// What the request says of the network. Without a subnet EC2 takes a default one.
+#[derive(Debug, Default)]
+pub(super) struct Network {
+    pub(super) subnet: Option<String>,
+    /// The VPC, where something in it has to be named.
+    pub(super) vpc: Option<String>,
+    /// The security groups that the spec means; none is the VPC's default one.
+    pub(super) groups: Vec<String>,
+    public_ip: bool,
+}
+
+impl Network {
+    /// The network interface, where there must be one: only it can say whether there is a public address.
+    pub(super) fn interface(&self, groups: &[String]) -> Option<InstanceNetworkInterfaceSpecification> {
+        let subnet = self.subnet.as_ref()?;
+        let interface = InstanceNetworkInterfaceSpecification::builder()
+            .device_index(0)
+            .subnet_id(subnet)
+            .set_groups((!groups.is_empty()).then(|| groups.to_vec()))
+            .associate_public_ip_address(self.public_ip)
+            .delete_on_termination(true);
+        Some(interface.build())
+    }
+}
+
+/// Looks up what the spec names, and picks a subnet where the spec leaves one to pick.
+pub(super) async fn resolve(client: &Client, spec: &InstanceSpec, machine_type: &str) -> Result<Network> {
+    let region = &spec.place.region;
+    let subnet = match &spec.subnet {
+        Some(id) => Some(subnet_by_id(client, spec, id).await?),
+        // In a default subnet the address comes by itself; to have none takes an interface, and that a subnet.
+        None if spec.network.is_some() || !spec.public_ip => Some(pick_subnet(client, spec, machine_type).await?),
+        None => None,
+    };
+    let (vpc, groups) = if spec.firewalls.is_empty() && spec.openings.is_empty() {
+        (None, Vec::new())
+    } else {
+        let vpc = match subnet.as_ref().and_then(Subnet::vpc_id) {
+            Some(vpc) => vpc.to_owned(),
+            None => default_vpc(client, region).await?,
+        };
+        // A group for openings comes beside what the instance would have without: naming it alone would take that away.
+        let default = [DEFAULT_GROUP.to_owned()];
+        let wanted = if spec.firewalls.is_empty() {
+            &default[..]
+        } else {
+            &spec.firewalls
+        };
+        let groups = security_groups(client, region, &vpc, wanted).await?;
+        (Some(vpc), groups)
+    };
+    Ok(Network {
+        vpc,
+        subnet: subnet.and_then(|subnet| subnet.subnet_id),
+        groups,
+        public_ip: spec.public_ip,
+    })
+}
+
+async fn subnet_by_id(client: &Client, spec: &InstanceSpec, id: &str) -> Result<Subnet> {
+    let region = &spec.place.region;
+    tracing::debug!(operation = "DescribeSubnets", place = region, "call");
+    let answer = client.describe_subnets().subnet_ids(id).send().await;
+    let output = answer.map_err(|error| {
+        translate(
+            &error,
+            Call::Read,
+            format!("cannot look up subnet {}", quoted(id)),
+            region,
+        )
+    })?;
+    let subnet =
+        output.subnets.unwrap_or_default().into_iter().next().ok_or_else(|| {
+            Error::invalid(format!("subnet {id} does not exist in {region}")).at(format!("aws/{region}"))
+        })?;
+    if let Some(network) = &spec.network
+        && subnet.vpc_id() != Some(network)
+    {
+        let of = subnet.vpc_id().unwrap_or("another vpc");
+        return Err(Error::invalid(format!(
+            "subnet {id} is not in network {network} but in {of}"
+        )));
+    }
+    if let Some(zone) = &spec.place.zone
+        && subnet.availability_zone() != Some(zone)
+    {
+        let of = subnet.availability_zone().unwrap_or("another zone");
+        return Err(Error::invalid(format!("subnet {id} is not in zone {zone} but in {of}"))
+            .with_remedy("leave the zone out: the subnet decides it"));
+    }
+    Ok(subnet)
+}
+
+/// Picks one of the network's subnets, by a rule that gives the same for the same name.
+async fn pick_subnet(client: &Client, spec: &InstanceSpec, machine_type: &str) -> Result<Subnet> {
+    let region = &spec.place.region;
+    let filters = match (&spec.network, &spec.place.zone) {
+        (Some(network), zone) => vec![Some(equal("vpc-id", [network])), zone_filter(zone.as_ref())],
+        (None, zone) => vec![Some(equal("default-for-az", ["true"])), zone_filter(zone.as_ref())],
+    };
+    let (subnets, zones) = future::try_join(
+        subnets(client, region, filters.into_iter().flatten().collect()),
+        zones_with(client, region, machine_type),
+    )
+    .await?;
+    if subnets.is_empty() {
+        return Err(no_subnet(spec));
+    }
+    let fit: Vec<Subnet> = subnets
+        .into_iter()
+        .filter(|subnet| subnet.availability_zone().is_some_and(|zone| zones.contains(zone)))
+        .collect();
+    best(fit, spec.name.as_str(), spec.public_ip).ok_or_else(|| {
+        let place = spec.network.as_deref().unwrap_or("the default network");
+        Error::new(
+            ErrorKind::Capacity,
+            format!("no zone in which {place} has a subnet offers {machine_type}"),
+        )
+        .at(format!("aws/{region}"))
+    })
+}
+
+fn zone_filter(zone: Option<&String>) -> Option<Filter> {
+    zone.map(|zone| equal("availability-zone", [zone]))
+}
+
+fn no_subnet(spec: &InstanceSpec) -> Error {
+    let place = &spec.place;
+    let error = match &spec.network {
+        Some(network) => Error::invalid(format!("network {network} does not exist or has no subnet in {place}"))
+            .with_remedy("`aws ec2 describe-vpcs` lists the networks; a subnet can be named with --subnet"),
+        None => Error::new(ErrorKind::Refused, format!("{place} has no default subnet")).with_remedy(NO_DEFAULT_VPC),
+    };
+    error.at(format!("aws/{}", place.region))
+}
+
+/// Prefers subnets that are meant for what is asked, with or without public addresses; among those the name's hash
+/// decides. Hashed with each subnet apart, so that a subnet that comes or goes moves few names.
+fn best(subnets: Vec<Subnet>, name: &str, public_ip: bool) -> Option<Subnet> {
+    subnets.into_iter().max_by_key(|subnet| {
+        let meant = subnet.map_public_ip_on_launch() == Some(public_ip);
+        let id = subnet.subnet_id().unwrap_or_default();
+        let hash: [u8; 32] = Sha256::digest(format!("{name}\n{id}")).into();
+        (meant, hash)
+    })
+}
+
+pub(super) async fn subnets(client: &Client, region: &str, filters: Vec<Filter>) -> Result<Vec<Subnet>> {
+    tracing::debug!(operation = "DescribeSubnets", place = region, "call");
+    let mut pages = client
+        .describe_subnets()
+        .set_filters(Some(filters))
+        .into_paginator()
+        .items()
+        .send();
+    let mut found = Vec::new();
+    while let Some(subnet) = pages.next().await {
+        found.push(subnet.map_err(|error| translate(&error, Call::Read, "cannot list the subnets", region))?);
+    }
+    Ok(found)
+}
+
+/// The zones that have a machine type.
+async fn zones_with(client: &Client, region: &str, machine_type: &str) -> Result<HashSet<String>> {
+    tracing::debug!(operation = "DescribeInstanceTypeOfferings", place = region, "call");
+    let mut pages = client
+        .describe_instance_type_offerings()
+        .location_type(LocationType::AvailabilityZone)
+        .filters(equal("instance-type", [machine_type]))
+        .into_paginator()
+        .items()
+        .send();
+    let mut found = HashSet::new();
+    while let Some(offering) = pages.next().await {
+        let offering = offering.map_err(|error| {
+            translate(
+                &error,
+                Call::Read,
+                format!("cannot find zones with {machine_type}"),
+                region,
+            )
+        })?;
+        found.extend(offering.location);
+    }
+    Ok(found)
+}
+
+async fn default_vpc(client: &Client, region: &str) -> Result<String> {
+    tracing::debug!(operation = "DescribeVpcs", place = region, "call");
+    let answer = client
+        .describe_vpcs()
+        .filters(equal("is-default", ["true"]))
+        .send()
+        .await;
+    let output = answer.map_err(|error| translate(&error, Call::Read, "cannot look up the default network", region))?;
+    let vpc = output.vpcs.unwrap_or_default().into_iter().find_map(|vpc| vpc.vpc_id);
+    vpc.ok_or_else(|| {
+        Error::new(ErrorKind::Refused, format!("{region} has no default network"))
+            .at(format!("aws/{region}"))
+            .with_remedy(NO_DEFAULT_VPC)
+    })
+}
+
+/// The ids of security groups that are given by id or name, all in one VPC.
+async fn security_groups(client: &Client, region: &str, vpc: &str, wanted: &[String]) -> Result<Vec<String>> {
+    let (ids, names): (Vec<String>, Vec<String>) = wanted.iter().cloned().partition(|group| group.starts_with("sg-"));
+    let ask = |filter: &'static str, values: Vec<String>| async move {
+        if values.is_empty() {
+            return Ok(Vec::new());
+        }
+        tracing::debug!(operation = "DescribeSecurityGroups", place = region, "call");
+        let answer = client
+            .describe_security_groups()
+            .filters(equal("vpc-id", [vpc]))
+            .filters(equal(filter, values))
+            .send()
+            .await;
+        answer
+            .map(|output| output.security_groups.unwrap_or_default())
+            .map_err(|error| translate(&error, Call::Read, "cannot look up the security groups", region))
+    };
+    let (by_id, by_name) = future::try_join(ask("group-id", ids), ask("group-name", names)).await?;
+    let found: Vec<SecurityGroup> = by_id.into_iter().chain(by_name).collect();
+    let mut groups = Vec::with_capacity(wanted.len());
+    for group in wanted {
+        let id = found
+            .iter()
+            .find(|known| known.group_id() == Some(group) || known.group_name() == Some(group))
+            .and_then(SecurityGroup::group_id)
+            .ok_or_else(|| {
+                Error::invalid(format!("security group {group} does not exist in network {vpc}"))
+                    .at(format!("aws/{region}"))
+                    .with_remedy(format!(
+                        "`aws ec2 describe-security-groups --region {region} --filters Name=vpc-id,Values={vpc}` \
+                         lists them"
+                    ))
+            })?;
+        if !groups.iter().any(|known| known == id) {
+            groups.push(id.to_owned());
+        }
+    }
+    Ok(groups)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn subnet(id: &str, public: bool) -> Subnet {
+        Subnet::builder().subnet_id(id).map_public_ip_on_launch(public).build()
+    }
+
+    #[test]
+    fn the_same_name_gets_the_same_subnet_in_any_order() {
+        let ids = ["subnet-a", "subnet-b", "subnet-c", "subnet-d"];
+        let forth = ids.iter().map(|id| subnet(id, true)).collect();
+        let back = ids.iter().rev().map(|id| subnet(id, true)).collect();
+        assert_eq!(best(forth, "web-1", true), best(back, "web-1", true));
+        let spread: HashSet<_> = (0..100)
+            .filter_map(|number| {
+                let subnets = ids.iter().map(|id| subnet(id, true)).collect();
+                best(subnets, &format!("web-{number}"), true)?.subnet_id
+            })
+            .collect();
+        assert_eq!(spread.len(), ids.len());
+    }
+
+    #[test]
+    fn a_subnet_meant_for_it_comes_first() {
+        for name in ["a", "b", "c", "d"] {
+            let subnets = vec![subnet("subnet-1", true), subnet("subnet-2", false)];
+            assert_eq!(best(subnets, name, false).unwrap().subnet_id(), Some("subnet-2"));
+        }
+    }
+}

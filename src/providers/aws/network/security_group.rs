@@ -1,0 +1,247 @@
+//! Ports that are opened to instances: a security group for each set of openings in a VPC, which all instances share
+//! that ask for the same.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use aws_sdk_ec2::Client;
+use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, ResourceType, SecurityGroup, Tag, TagSpecification};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use sha2::{Digest, Sha256};
+use tokio::time::sleep;
+
+use crate::cloud::{Error, ErrorKind, LABEL_MANAGED, Opening, Result};
+use crate::providers::aws::api::error::{Call, translate};
+use crate::providers::aws::api::filters::equal;
+
+/// How the names of such groups begin.
+pub(crate) const OPENINGS: &str = "cloudctl-open-";
+/// How often a group is looked at that another process is making, or that EC2 shows late.
+const LOOKS: u32 = 5;
+
+/// The name of the group that has these openings in a VPC: the same in every process.
+fn group_name(vpc: &str, openings: &BTreeSet<&Opening>) -> String {
+    let text: Vec<_> = openings.iter().map(ToString::to_string).collect();
+    let digest = Sha256::digest(format!("{vpc}\n{}", text.join("\n")));
+    let digits: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("{OPENINGS}{digits}")
+}
+
+/// Gives the id of the group that has these openings, making it, or what it lacks, if it is not there. Whatever
+/// interrupts that leaves a group that costs nothing and is found the next time.
+///
+/// # Errors
+/// `AlreadyExists` if a group of that name is not ours; those of any call.
+pub(crate) async fn make(client: &Client, region: &str, vpc: &str, openings: &[Opening]) -> Result<String> {
+    let openings: BTreeSet<&Opening> = openings.iter().collect();
+    let name = group_name(vpc, &openings);
+    for look in 1..=LOOKS {
+        let group = find(client, region, vpc, &name).await?;
+        let id = group.as_ref().and_then(SecurityGroup::group_id);
+        match (&group, id) {
+            (Some(group), Some(id)) if is_ours(group) => {
+                let missing: Vec<_> = openings
+                    .iter()
+                    .copied()
+                    .filter(|opening| !has(group, opening))
+                    .collect();
+                if authorize(client, region, id, &missing).await? {
+                    return Ok(id.to_owned());
+                }
+            }
+            // A new group's tags can be seen later than the group.
+            (Some(_), _) => {}
+            (None, _) => {
+                if let Some(id) = create(client, region, vpc, &name).await? {
+                    let all: Vec<_> = openings.iter().copied().collect();
+                    match authorize(client, region, &id, &all).await {
+                        Ok(true) => return Ok(id),
+                        Ok(false) => {}
+                        // It opens nothing, and nothing has it yet.
+                        Err(error) => return Err(drop_unused(client, region, &id, error).await),
+                    }
+                }
+            }
+        }
+        if look < LOOKS {
+            sleep(Duration::from_millis(500) * look).await;
+        }
+    }
+    let error = match find(client, region, vpc, &name).await? {
+        Some(group) if !is_ours(&group) => not_ours(vpc, &name),
+        _ => Error::new(
+            ErrorKind::Network,
+            format!("the security group {name} in network {vpc} does not stay"),
+        )
+        .with_remedy("run the same command again"),
+    };
+    Err(error.at(format!("aws/{region}")))
+}
+
+/// Checks that the group of these openings is ours, if it is there. Changes nothing.
+///
+/// # Errors
+/// `AlreadyExists` if it is not ours; those of any call.
+pub(crate) async fn check(client: &Client, region: &str, vpc: &str, openings: &[Opening]) -> Result<()> {
+    let name = group_name(vpc, &openings.iter().collect());
+    match find(client, region, vpc, &name).await? {
+        Some(group) if !is_ours(&group) => Err(not_ours(vpc, &name).at(format!("aws/{region}"))),
+        _ => Ok(()),
+    }
+}
+
+fn not_ours(vpc: &str, name: &str) -> Error {
+    Error::new(
+        ErrorKind::AlreadyExists,
+        format!("the security group {name} in network {vpc} is not cloudctl's: it has no tag {LABEL_MANAGED}=true"),
+    )
+    .with_remedy("rename or delete that group, or open the ports with a group of your own and --firewall")
+}
+
+async fn find(client: &Client, region: &str, vpc: &str, name: &str) -> Result<Option<SecurityGroup>> {
+    tracing::debug!(operation = "DescribeSecurityGroups", place = region, "call");
+    let call = client.describe_security_groups().filters(equal("vpc-id", [vpc]));
+    let answer = call.filters(equal("group-name", [name])).send().await;
+    let output = answer.map_err(|error| {
+        let attempted = format!("cannot look up the security group {name}");
+        translate(&error, Call::Read, attempted, region)
+    })?;
+    Ok(output.security_groups.unwrap_or_default().into_iter().next())
+}
+
+/// Removes the group of a launch that was refused, if nothing uses it: EC2 itself refuses to delete one that is in use. A
+/// run that wants it at the same moment makes it again. What cannot be removed costs nothing and is found the next time;
+/// the error of the launch tells of it.
+pub(crate) async fn drop_unused(client: &Client, region: &str, id: &str, error: Error) -> Error {
+    tracing::debug!(operation = "DeleteSecurityGroup", place = region, "call");
+    match client.delete_security_group().group_id(id).send().await {
+        Ok(_) => error,
+        // Another instance has it, or another run removed it.
+        Err(kept) if kept.code() == Some("DependencyViolation") || is_gone(kept.code()) => error,
+        Err(kept) => {
+            tracing::debug!(code = kept.code(), "the security group stays");
+            error.with_leftover(format_args!("aws/{region}/{id}"))
+        }
+    }
+}
+
+/// Whether cloudctl made it.
+pub(crate) fn is_ours(group: &SecurityGroup) -> bool {
+    let is_mark = |tag: &Tag| tag.key() == Some(LABEL_MANAGED) && tag.value() == Some("true");
+    group.tags().iter().any(is_mark)
+}
+
+/// Whether a group lets in what an opening says.
+fn has(group: &SecurityGroup, opening: &Opening) -> bool {
+    let port = Some(i32::from(opening.port));
+    group.ip_permissions().iter().any(|rule| {
+        let fourth = rule.ip_ranges().iter().filter_map(IpRange::cidr_ip);
+        let sixth = rule.ipv6_ranges().iter().filter_map(Ipv6Range::cidr_ipv6);
+        rule.ip_protocol() == Some("tcp")
+            && rule.from_port() == port
+            && rule.to_port() == port
+            && fourth.chain(sixth).any(|source| source == opening.source)
+    })
+}
+
+/// Makes the group; nothing if another process was faster.
+async fn create(client: &Client, region: &str, vpc: &str, name: &str) -> Result<Option<String>> {
+    let mark = Tag::builder().key(LABEL_MANAGED).value("true").build();
+    let tags = TagSpecification::builder()
+        .resource_type(ResourceType::SecurityGroup)
+        .tags(mark);
+    tracing::debug!(operation = "CreateSecurityGroup", place = region, "call");
+    let answer = client
+        .create_security_group()
+        .group_name(name)
+        .description("Made by cloudctl: opens ports to instances, and goes with the last of them")
+        .vpc_id(vpc)
+        .tag_specifications(tags.build())
+        .send()
+        .await;
+    match answer {
+        Ok(output) => Ok(output.group_id),
+        Err(error) if error.code() == Some("InvalidGroup.Duplicate") => Ok(None),
+        // A group that came of a lost answer is found the next time: as good as a read.
+        Err(error) => Err(translate(
+            &error,
+            Call::Read,
+            "cannot make a security group to open ports",
+            region,
+        )),
+    }
+}
+
+/// Adds rules. Gives whether they are all there now; if not, another process has a hand in it, and it takes a new look.
+async fn authorize(client: &Client, region: &str, id: &str, openings: &[&Opening]) -> Result<bool> {
+    if openings.is_empty() {
+        return Ok(true);
+    }
+    tracing::debug!(operation = "AuthorizeSecurityGroupIngress", place = region, "call");
+    let rules = openings.iter().map(|opening| rule(opening)).collect();
+    let call = client.authorize_security_group_ingress().group_id(id);
+    match call.set_ip_permissions(Some(rules)).send().await {
+        Ok(_) => Ok(true),
+        // Of several rules one that is there keeps all others out.
+        Err(error) if error.code() == Some("InvalidPermission.Duplicate") => Ok(openings.len() == 1),
+        Err(error) if is_gone(error.code()) => Ok(false),
+        Err(error) => Err(translate(
+            &error,
+            Call::Read,
+            format!("cannot open ports with the security group {id}"),
+            region,
+        )),
+    }
+}
+
+/// Whether a code says that a group is not there, or not yet.
+pub(crate) fn is_gone(code: Option<&str>) -> bool {
+    matches!(
+        code,
+        Some("InvalidGroup.NotFound" | "InvalidGroupId.NotFound" | "InvalidSecurityGroupID.NotFound")
+    )
+}
+
+fn rule(opening: &Opening) -> IpPermission {
+    let port = i32::from(opening.port);
+    let rule = IpPermission::builder().ip_protocol("tcp").from_port(port).to_port(port);
+    match opening.source.contains(':') {
+        true => rule.ipv6_ranges(Ipv6Range::builder().cidr_ipv6(&opening.source).build()),
+        false => rule.ip_ranges(IpRange::builder().cidr_ip(&opening.source).build()),
+    }
+    .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn openings(texts: &[&str]) -> Vec<Opening> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn the_same_openings_have_one_group_in_each_vpc() {
+        let name = |vpc: &str, texts: &[&str]| {
+            let openings = openings(texts);
+            group_name(vpc, &openings.iter().collect())
+        };
+        let one = name("vpc-1", &["22", "443/10.0.0.0/8"]);
+        assert_eq!(one, name("vpc-1", &["443/10.0.0.0/8", "22", "22/0.0.0.0/0"]));
+        assert_ne!(one, name("vpc-2", &["22", "443/10.0.0.0/8"]));
+        assert_ne!(one, name("vpc-1", &["22"]));
+        assert!(one.starts_with(OPENINGS) && one.len() == OPENINGS.len() + 16);
+    }
+
+    #[test]
+    fn a_rule_is_found_again_in_the_group_that_has_it() {
+        let all = openings(&["22", "22/::/0", "443/10.0.0.0/8"]);
+        let group = SecurityGroup::builder()
+            .set_ip_permissions(Some(all.iter().map(rule).collect()))
+            .build();
+        assert!(all.iter().all(|opening| has(&group, opening)));
+        for other in openings(&["23", "22/10.0.0.0/8", "443"]) {
+            assert!(!has(&group, &other), "{other}");
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! Regions and zones: what exists, and what a user may have meant.
+
+use super::api::client::Clients;
+use super::api::error::{Call, translate};
+use super::api::retry::in_time;
+use super::configuration::partition::Partition;
+use super::opt_in::explained;
+use super::zones::check_zone;
+use crate::cloud::{Error, Location, Place, Result, nearest, quoted, region_for_zone, zone_for_region};
+
+/// Regions that need no call to be believed.
+///
+/// <https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html>
+const REGIONS: [&str; 38] = [
+    "af-south-1",
+    "ap-east-1",
+    "ap-east-2",
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-northeast-3",
+    "ap-south-1",
+    "ap-south-2",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ap-southeast-3",
+    "ap-southeast-4",
+    "ap-southeast-5",
+    "ap-southeast-6",
+    "ap-southeast-7",
+    "ca-central-1",
+    "ca-west-1",
+    "cn-north-1",
+    "cn-northwest-1",
+    "eu-central-1",
+    "eu-central-2",
+    "eu-north-1",
+    "eu-south-1",
+    "eu-south-2",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-west-3",
+    "il-central-1",
+    "me-central-1",
+    "me-south-1",
+    "mx-central-1",
+    "sa-east-1",
+    "us-east-1",
+    "us-east-2",
+    "us-gov-east-1",
+    "us-gov-west-1",
+    "us-west-1",
+    "us-west-2",
+];
+
+/// Those of them that are enabled in every account of AWS proper, and cannot be disabled.
+///
+/// <https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html>
+const ALWAYS_ENABLED: [&str; 17] = [
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-northeast-3",
+    "ap-south-1",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ca-central-1",
+    "eu-central-1",
+    "eu-north-1",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-west-3",
+    "sa-east-1",
+    "us-east-1",
+    "us-east-2",
+    "us-west-1",
+    "us-west-2",
+];
+
+/// Whether a region is known well enough to be asked for others, or is of a partition of which none is known here.
+pub(super) fn may_be_asked(region: &str) -> bool {
+    REGIONS.contains(&region) || of_partition(Partition::of_region(region)).is_empty()
+}
+
+/// The known regions of a partition.
+fn of_partition(partition: Partition) -> Vec<&'static str> {
+    let is_of = |region: &&str| Partition::of_region(region) == partition;
+    REGIONS.into_iter().filter(is_of).collect()
+}
+
+/// Makes a place of what a user typed.
+pub(super) async fn locate(clients: &Clients, region: Option<&str>, zone: Option<&str>) -> Result<Place> {
+    let of_zone = zone.map(|zone| region_of_zone(zone).ok_or_else(|| not_a_zone(zone)));
+    let of_zone = of_zone.transpose()?;
+    let region = match (region, of_zone) {
+        (Some(region), Some(of_zone)) if region != of_zone => {
+            let zone = zone.unwrap_or_default();
+            return Err(Error::invalid(format!("zone {zone} is not in region {region}"))
+                .with_remedy(format!("use --region {of_zone}, or leave the region out")));
+        }
+        (Some(region), _) => region.to_owned(),
+        (None, Some(of_zone)) => of_zone,
+        (None, None) => return Err(Error::invalid("neither a region nor a zone was given")),
+    };
+    check_region(clients, &region).await.map_err(|error| match zone {
+        Some(zone) => error.context(format!("unknown zone {}", quoted(zone))),
+        None => error,
+    })?;
+    if let Some(zone) = zone {
+        let check = async {
+            match check_zone(&clients.ec2(&region).await, &region, zone).await {
+                Err(error) => Err(explained(clients, &region, error).await),
+                checked => checked,
+            }
+        };
+        in_time(
+            &region,
+            format!("cannot tell whether zone {} exists", quoted(zone)),
+            check,
+        )
+        .await?;
+    }
+    Ok(Place {
+        region,
+        zone: zone.map(str::to_owned),
+    })
+}
+
+/// The regions that the account has enabled.
+pub(super) async fn locations(clients: &Clients) -> Result<Vec<Location>> {
+    let regions = regions(clients, false).await?;
+    Ok(regions.into_iter().map(Location::Region).collect())
+}
+
+/// The regions that are surely enabled: in the partition that the account is of, which its home region tells.
+pub(super) async fn known_locations(clients: &Clients) -> Vec<Location> {
+    let home = clients.any_region().await;
+    let regions = always_enabled(&home);
+    regions
+        .into_iter()
+        .map(|region| Location::Region(region.to_owned()))
+        .collect()
+}
+
+/// The regions that every account with this home has.
+fn always_enabled(home: &str) -> Vec<&str> {
+    let partition = Partition::of_region(home);
+    if partition != Partition::Commercial {
+        let known = of_partition(partition);
+        return if known.is_empty() { vec![home] } else { known };
+    }
+    let mut regions = ALWAYS_ENABLED.to_vec();
+    // Whoever works in a region has enabled it.
+    if !regions.contains(&home) {
+        regions.push(home);
+    }
+    regions
+}
+
+/// The region's names, sorted; with `all`, also those that the account has not enabled.
+pub(super) async fn regions(clients: &Clients, all: bool) -> Result<Vec<String>> {
+    let asked = clients.any_region().await;
+    tracing::debug!(operation = "DescribeRegions", place = asked, "call");
+    let call = async {
+        let request = clients.ec2(&asked).await.describe_regions().all_regions(all);
+        let answer = request.send().await;
+        answer.map_err(|error| translate(&error, Call::Read, "cannot list the regions", &asked))
+    };
+    let output = in_time(&asked, "cannot list the regions", call).await?;
+    let mut names: Vec<String> = output
+        .regions()
+        .iter()
+        .filter_map(|region| region.region_name().map(str::to_owned))
+        .collect();
+    names.sort_unstable();
+    Ok(names)
+}
+
+async fn check_region(clients: &Clients, region: &str) -> Result<()> {
+    if REGIONS.contains(&region) {
+        return Ok(());
+    }
+    // What is not even shaped like a region is refused without a call, which needs credentials.
+    if let Some(own) = region_of_zone(region) {
+        return Err(zone_for_region(region, &own));
+    }
+    if !is_region_shaped(region) {
+        return Err(unknown("region", region, REGIONS));
+    }
+    let attempted = format!("cannot tell whether region {} exists", quoted(region));
+    let all = regions(clients, true).await.map_err(|error| error.context(attempted))?;
+    if all.iter().any(|known| known == region) {
+        return Ok(());
+    }
+    Err(unknown("region", region, all.iter().map(String::as_str)))
+}
+
+/// The region of a zone by its name: `us-east-1a`, the local zone `us-west-2-lax-1a`, the Wavelength zone
+/// `us-east-1-wl1-bos-wlz-1`. The region's number is the first part that begins with a digit.
+pub(super) fn region_of_zone(zone: &str) -> Option<String> {
+    let mut region = Vec::new();
+    for part in zone.split('-') {
+        let digits: String = part.chars().take_while(char::is_ascii_digit).collect();
+        if digits.is_empty() {
+            region.push(part);
+            continue;
+        }
+        region.push(&digits);
+        let region = region.join("-");
+        return (is_region_shaped(&region) && zone.len() > region.len()).then_some(region);
+    }
+    None
+}
+
+/// Whether it is words, then a number: `us-east-1`, `us-gov-west-1`.
+fn is_region_shaped(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let Some((number, words)) = parts.split_last() else {
+        return false;
+    };
+    words.len() >= 2
+        && words
+            .iter()
+            .all(|word| !word.is_empty() && word.bytes().all(|letter| letter.is_ascii_lowercase()))
+        && !number.is_empty()
+        && number.bytes().all(|digit| digit.is_ascii_digit())
+}
+
+fn not_a_zone(zone: &str) -> Error {
+    if is_region_shaped(zone) {
+        return region_for_zone(zone, &format!("{zone}a"));
+    }
+    Error::invalid(format!("unknown zone {}", quoted(zone))).with_remedy("write a zone such as us-east-1a")
+}
+
+/// An unknown name, with the known ones nearest to it.
+pub(super) fn unknown<'a>(what: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> Error {
+    let error = Error::invalid(format!("unknown {what} {}", quoted(name)));
+    let nearest = nearest(name, known, 6);
+    match nearest.is_empty() {
+        true => error,
+        false => error.with_remedy(format!("the nearest are {}", nearest.join(", "))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_zone_gives_its_region() {
+        for (zone, region) in [
+            ("us-east-1a", Some("us-east-1")),
+            ("us-gov-west-1b", Some("us-gov-west-1")),
+            ("us-west-2-lax-1a", Some("us-west-2")),
+            ("us-east-1-wl1-bos-wlz-1", Some("us-east-1")),
+            ("us-east-1", None),
+            ("us-central1-a", None),
+            ("nowhere", None),
+            ("", None),
+        ] {
+            assert_eq!(region_of_zone(zone).as_deref(), region, "{zone}");
+        }
+    }
+
+    #[test]
+    fn every_known_region_has_the_shape() {
+        assert!(REGIONS.iter().all(|region| is_region_shaped(region)));
+        for text in ["", "us", "us-1", "us-east-", "US-EAST-1", "us-east-1a", "--1"] {
+            assert!(!is_region_shaped(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_mistyped_region_is_not_asked() {
+        for (region, asked) in [
+            ("eu-west-1", true),
+            ("cn-north-1", true),
+            ("eusc-de-east-1", true),
+            ("us-iso-east-1", true),
+            ("us-esat-1", false),
+        ] {
+            assert_eq!(may_be_asked(region), asked, "{region}");
+        }
+    }
+
+    #[test]
+    fn what_is_asked_before_discovery_is_of_the_accounts_own_partition() {
+        assert_eq!(always_enabled("us-east-1"), ALWAYS_ENABLED);
+        assert_eq!(always_enabled("me-central-1").len(), 18);
+        assert_eq!(always_enabled("cn-north-1"), ["cn-north-1", "cn-northwest-1"]);
+        assert_eq!(always_enabled("us-gov-west-1"), ["us-gov-east-1", "us-gov-west-1"]);
+        assert_eq!(always_enabled("eusc-de-east-1"), ["eusc-de-east-1"]);
+        assert!(ALWAYS_ENABLED.iter().all(|region| REGIONS.contains(region)));
+    }
+
+    #[test]
+    fn a_typo_gets_the_nearest_names() {
+        let error = unknown("region", "us-esat-1", REGIONS);
+        assert_eq!(error.message(), "unknown region \"us-esat-1\"");
+        assert!(
+            error.remedy().unwrap().starts_with("the nearest are us-east-1, us-"),
+            "{:?}",
+            error.remedy()
+        );
+    }
+}

@@ -1,0 +1,5 @@
+//! What several drivers share. Nothing here knows an SDK type or names a cloud.
+
+pub(super) mod certificates;
+pub(super) mod connection_errors;
+pub(super) mod network_address;

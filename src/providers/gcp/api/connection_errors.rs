@@ -1,0 +1,146 @@
+//! Why a server of Google's could not be reached, with its address. Only Compute Engine: EC2's SDK has its own types of
+//! errors.
+
+use std::error::Error as StdError;
+
+use hyper_util::client::proxy::matcher::Matcher;
+use rustls::Error as TlsError;
+
+use super::error::sentence;
+use crate::providers::common::connection_errors::{TlsProblem, io_reason, links, tls_problem};
+
+/// Why there was no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cause {
+    /// In words, with the address.
+    pub(crate) text: String,
+    /// The next step, where there is a better one than to try again.
+    pub(crate) remedy: Option<String>,
+    /// Whether the same request would fail in the same way again.
+    pub(crate) permanent: bool,
+}
+
+/// What hyper-util says of a proxy that answers with HTTP status 407: the type of that error is not public.
+const PASSWORD_WANTED: &str = "tunnel error: proxy authorization required";
+
+/// What to do about an authority that is not trusted.
+const TRUST: &str =
+    "set SSL_CERT_FILE to a PEM file with that authority's certificate (gcloud's core/custom_ca_certs_file)";
+
+/// What to do about a server that shows the certificate of an authority as its own.
+const REPLACE: &str =
+    "give the server a certificate that is not an authority's own (CA:FALSE), and set SSL_CERT_FILE to its authority's";
+
+/// Why a request had no answer; `None` if the error is not one of the network's.
+pub(crate) fn cause_of(error: &(dyn StdError + 'static)) -> Option<Cause> {
+    let request = links(error).find_map(|link| link.downcast_ref::<reqwest::Error>())?;
+    let url = request.url()?;
+    let host = url.host_str()?;
+    let server = match url.port_or_known_default() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    };
+    let proxy = proxy_for(url.as_str());
+    let next = proxy
+        .as_ref()
+        .map_or_else(|| server.clone(), |proxy| format!("the proxy {proxy}"));
+    let network = |text: String| {
+        Some(Cause {
+            text,
+            remedy: None,
+            permanent: false,
+        })
+    };
+    if let Some(tls) = links(request).find_map(|link| link.downcast_ref::<TlsError>()) {
+        return Some(of_tls(tls, &server));
+    }
+    let io = links(request)
+        .filter_map(|link| link.downcast_ref::<std::io::Error>())
+        .last();
+    if let Some(reason) = io.and_then(|io| io_reason(io.kind(), &next)) {
+        return network(reason);
+    }
+    if request.is_decode() {
+        return network(format!("the answer of {server} is not what was asked for"));
+    }
+    if request.is_timeout() {
+        return network(format!("there was no answer from {next} in time"));
+    }
+    // An error of the system has a number; the look-up of a name gives one without, and is all that comes before that.
+    if request.is_connect() && io.is_some_and(|io| io.raw_os_error().is_none()) {
+        // An address needs no look-up: the server has sent the call on to another.
+        if proxy.is_none() && url.domain().is_none() {
+            return network(format!(
+                "{server} sent the call on to an address that cannot be reached"
+            ));
+        }
+        let name = match &proxy {
+            Some(proxy) => format!("the name of the proxy {proxy}"),
+            None => format!("the name {host}"),
+        };
+        return network(format!("{name} does not resolve"));
+    }
+    match &proxy {
+        Some(proxy) if links(request).any(|link| link.to_string() == PASSWORD_WANTED) => Some(Cause {
+            text: format!(
+                "the proxy {proxy} asks for a user and a password for {server}, or does not take those it got"
+            ),
+            remedy: Some("set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT, or add the host to NO_PROXY".to_owned()),
+            permanent: true,
+        }),
+        // The proxy was reached, and has answered the request for a way through it with something else than yes.
+        Some(proxy) if request.is_connect() => Some(Cause {
+            text: format!(
+                "the proxy {proxy} gave no way through to {server}: {}",
+                last_words(request)
+            ),
+            remedy: Some("check HTTPS_PROXY, and the user and password in it, or add the host to NO_PROXY".to_owned()),
+            permanent: false,
+        }),
+        _ => network(format!("no whole answer from {next}")),
+    }
+}
+
+/// Whether the same request would fail in the same way again.
+pub(crate) fn is_permanent(error: &(dyn StdError + 'static)) -> bool {
+    cause_of(error).is_some_and(|cause| cause.permanent)
+}
+
+fn of_tls(error: &TlsError, server: &str) -> Cause {
+    let (text, remedy) = match tls_problem(error, server) {
+        TlsProblem::UnknownAuthority => (
+            format!("the certificate of {server} is of an authority that is not trusted (UnknownIssuer)"),
+            Some(TRUST),
+        ),
+        TlsProblem::OwnAuthority => (
+            format!(
+                "the certificate of {server} is of an authority that is not trusted: it is self-signed, as an authority's own"
+            ),
+            Some(REPLACE),
+        ),
+        TlsProblem::Permanent(text, remedy) => (text, Some(remedy)),
+        TlsProblem::Passing(text) => (text, None),
+    };
+    Cause {
+        text,
+        remedy: remedy.map(str::to_owned),
+        permanent: remedy.is_some(),
+    }
+}
+
+/// The address of the proxy that a request for this URL goes to, by the same rules and variables as the SDK's.
+fn proxy_for(url: &str) -> Option<String> {
+    let proxy = Matcher::from_env().intercept(&url.parse().ok()?)?;
+    let uri = proxy.uri();
+    Some(match uri.port_u16() {
+        Some(port) => format!("{}:{port}", uri.host()?),
+        None => uri.host()?.to_owned(),
+    })
+}
+
+fn last_words(error: &(dyn StdError + 'static)) -> String {
+    links(error)
+        .last()
+        .map(|link| sentence(&link.to_string()))
+        .unwrap_or_default()
+}

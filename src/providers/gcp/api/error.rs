@@ -1,0 +1,309 @@
+//! Errors of the SDK and of operations, by HTTP status and reason code and never by message text.
+//!
+//! Reasons stand in an answer as `error.errors[].reason` (`alreadyExists`) or in an ErrorInfo (`SERVICE_DISABLED`);
+//! what operations have instead is in [`operation_error`](super::operation_error).
+//! <https://cloud.google.com/compute/docs/troubleshooting/troubleshooting-vm-creation>
+
+use std::time::Duration;
+
+use google_cloud_auth::errors::CredentialsError;
+use google_cloud_gax::error::Error as SdkError;
+use google_cloud_gax::error::rpc::StatusDetails;
+
+use super::clock::{date_of, parse_date};
+use super::connection_errors::{cause_of, is_permanent};
+use crate::cloud::{Error, ErrorKind};
+use crate::providers::gcp::credentials::access_token::NoToken;
+
+/// What a failed attempt says about its effect and about trying again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It was answered with a no; the same call would get the same answer.
+    Refused,
+    /// It was answered with "too many"; nothing happened.
+    Throttled,
+    /// It did not leave this machine.
+    NotSent,
+    /// It was answered with a fault of the server; it may have had its effect.
+    Faulty,
+    /// It got no answer, or none that can be read; it may have had its effect, or have it yet.
+    Unanswered,
+}
+
+/// Tells the fate of an attempt.
+pub(crate) fn fate(error: &SdkError) -> Fate {
+    if let Some(cause) = credentials_error(error) {
+        return if cause.is_transient() {
+            Fate::NotSent
+        } else {
+            Fate::Refused
+        };
+    }
+    if error.is_connect() {
+        // Such as a certificate that is not trusted: nothing was sent, and nothing would be.
+        return if is_permanent(error) {
+            Fate::Refused
+        } else {
+            Fate::NotSent
+        };
+    }
+    match error.http_status_code() {
+        Some(429) => Fate::Throttled,
+        Some(403) if kind_of_reason(reason(error)) == Some(ErrorKind::Throttled) => Fate::Throttled,
+        Some(408 | 500 | 502..=599) => Fate::Faulty,
+        Some(status) if status >= 300 => Fate::Refused,
+        _ if error.is_binding() || error.is_serialization() => Fate::Refused,
+        _ => Fate::Unanswered,
+    }
+}
+
+/// How long the cloud asks to wait before the next attempt.
+pub(crate) fn retry_after(error: &SdkError) -> Option<Duration> {
+    let text = error.http_headers()?.get("retry-after")?.to_str().ok()?;
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    // Or a date, which is by the cloud's clock as the answer's own is.
+    let until = parse_date(text)?.duration_since(date_of(error)?);
+    Duration::try_from(until).ok()
+}
+
+/// The cloud's own code for what went wrong.
+pub(crate) fn reason(error: &SdkError) -> Option<&str> {
+    error.status()?.details.iter().find_map(|detail| match detail {
+        StatusDetails::ErrorInfo(info) if !info.reason.is_empty() => Some(info.reason.as_str()),
+        _ => None,
+    })
+}
+
+/// The field of the request that the cloud found fault with, such as `requestId`, where it says so in a field of its
+/// own.
+pub(crate) fn field_at_fault(error: &SdkError) -> Option<&str> {
+    detail(error, "field")
+}
+
+fn detail<'e>(error: &'e SdkError, key: &str) -> Option<&'e str> {
+    error.status()?.details.iter().find_map(|detail| match detail {
+        StatusDetails::ErrorInfo(info) => info.metadata.get(key).map(String::as_str),
+        _ => None,
+    })
+}
+
+/// The zones in a list with commas, which is how details name those that have room.
+pub(crate) fn zones_in(list: &str) -> Vec<String> {
+    let zones = list.split(',').map(str::trim).filter(|zone| !zone.is_empty());
+    zones.map(str::to_owned).collect()
+}
+
+/// Makes an error of a failed call. `attempted` says what was wanted, such as `cannot stop web-1`; `place` is the
+/// region or zone that was asked, or empty.
+pub(crate) fn of_call(error: SdkError, attempted: &str, place: &str) -> Error {
+    let reason = reason(&error).map(str::to_owned);
+    let kind = kind_of_call(&error, reason.as_deref());
+    let why = match (error.status(), kind) {
+        (Some(status), _) if !status.message.is_empty() => sentence(&status.message),
+        (_, ErrorKind::Unauthenticated) => {
+            no_token(&error).map_or_else(|| "the credentials were not accepted".to_owned(), ToString::to_string)
+        }
+        _ => match error.http_status_code() {
+            Some(407) => "the proxy asks for a user and a password".to_owned(),
+            Some(status) if status >= 300 => format!("the answer was HTTP status {status}"),
+            _ if error.is_timeout() => match cause_of(&error) {
+                Some(cause) => cause.text,
+                None => "there was no answer in time".to_owned(),
+            },
+            _ if error.is_deserialization() => {
+                "the answer was none of Compute Engine's; a proxy or the network's login page may have given it"
+                    .to_owned()
+            }
+            _ => match (no_token(&error), cause_of(&error)) {
+                (Some(no_token), _) => no_token.to_string(),
+                (None, Some(cause)) => cause.text,
+                (None, None) => "Compute Engine could not be reached".to_owned(),
+            },
+        },
+    };
+    let cause_remedy = match no_token(&error) {
+        Some(no_token) => no_token.remedy().map(str::to_owned),
+        None if error.http_status_code() == Some(407) => {
+            Some("put them into HTTPS_PROXY: http://USER:PASSWORD@HOST:PORT".to_owned())
+        }
+        None if error.http_status_code().is_none() => cause_of(&error).and_then(|cause| cause.remedy),
+        None => None,
+    };
+    let mut made = Error::new(kind, format!("{attempted}: {why}")).at(location(place));
+    if let Some(remedy) = cause_remedy {
+        made = made.with_remedy(remedy);
+    }
+    if let Some(remedy) = reason.as_deref().and_then(remedy_of_reason) {
+        made = made.with_remedy(remedy);
+    }
+    if let Some(reason) = reason {
+        made = made.with_code(reason);
+    }
+    if let Some(zones) = detail(&error, "zonesAvailable") {
+        made = made.with_room_in(zones_in(zones));
+    }
+    // An answer's whole body would come along as the source; its message is above already.
+    let answered = error.http_status_code().is_some_and(|status| status >= 300);
+    if answered { made } else { made.with_source(error) }
+}
+
+/// The error of a call for all of a project: only the project itself can be what is not found.
+pub(crate) fn of_project(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::NotFound => error.with_remedy(
+            "check the project: GOOGLE_CLOUD_PROJECT, CLOUDSDK_CORE_PROJECT or `gcloud config set project PROJECT` \
+             names it, and `gcloud projects list` shows yours",
+        ),
+        _ => error,
+    }
+}
+
+/// `gcp/us-central1-a`, or `gcp` for what is in no place.
+pub(crate) fn location(place: &str) -> String {
+    if place.is_empty() {
+        "gcp".to_owned()
+    } else {
+        format!("gcp/{place}")
+    }
+}
+
+fn credentials_error(error: &SdkError) -> Option<&CredentialsError> {
+    let source = std::error::Error::source(error)?;
+    if error.is_authentication() {
+        source.downcast_ref()
+    } else {
+        None
+    }
+}
+
+/// Why there is no token; the SDK's own words would quote the server's answer.
+fn no_token(error: &SdkError) -> Option<&NoToken> {
+    std::error::Error::source(credentials_error(error)?)?.downcast_ref()
+}
+
+fn kind_of_call(error: &SdkError, reason: Option<&str>) -> ErrorKind {
+    match fate(error) {
+        Fate::Throttled => return ErrorKind::Throttled,
+        Fate::NotSent | Fate::Faulty | Fate::Unanswered => return ErrorKind::Network,
+        Fate::Refused => {}
+    }
+    if error.is_authentication() {
+        return match no_token(error) {
+            Some(no_token) if no_token.is_setting() => ErrorKind::InvalidSpec,
+            _ => ErrorKind::Unauthenticated,
+        };
+    }
+    if error.is_connect() {
+        return ErrorKind::InvalidSpec;
+    }
+    if error.is_binding() {
+        // A name that fits into no path: it came from the user.
+        return ErrorKind::InvalidSpec;
+    }
+    if error.status().is_none()
+        && matches!(
+            error.http_status_code(),
+            Some(402 | 404..=406 | 410 | 414..=421 | 431 | 451 | 501 | 511)
+        )
+    {
+        // Not in Compute Engine's form: something in between says it, of whatever that knows.
+        return ErrorKind::Network;
+    }
+    kind_of_reason(reason).unwrap_or_else(|| error.http_status_code().map_or(ErrorKind::Internal, kind_of_status))
+}
+
+/// <https://cloud.google.com/storage/docs/json_api/v1/status-codes> lists the reasons that all these APIs share.
+fn kind_of_reason(reason: Option<&str>) -> Option<ErrorKind> {
+    Some(match reason? {
+        "rateLimitExceeded"
+        | "userRateLimitExceeded"
+        | "RATE_LIMIT_EXCEEDED"
+        | "RESOURCE_OPERATION_RATE_EXCEEDED"
+        | "operationRateExceeded"
+        | "resourceOperationRateExceeded" => ErrorKind::Throttled,
+        "quotaExceeded" | "QUOTA_EXCEEDED" | "dailyLimitExceeded" | "limitExceeded" => ErrorKind::Quota,
+        "authError" | "ACCESS_TOKEN_EXPIRED" | "CREDENTIALS_MISSING" | "ACCESS_TOKEN_TYPE_UNSUPPORTED" => {
+            ErrorKind::Unauthenticated
+        }
+        "accessNotConfigured"
+        | "SERVICE_DISABLED"
+        | "BILLING_DISABLED"
+        | "forbidden"
+        | "IAM_PERMISSION_DENIED"
+        | "ACCESS_TOKEN_SCOPE_INSUFFICIENT"
+        | "insufficientPermissions"
+        | "CONSUMER_INVALID" => ErrorKind::PermissionDenied,
+        "notFound" => ErrorKind::NotFound,
+        "alreadyExists" | "duplicate" | "ALREADY_EXISTS" | "RESOURCE_ALREADY_EXISTS" => ErrorKind::AlreadyExists,
+        "invalidResourceUsage" | "resourceNotReady" | "resourceInUseByAnotherResource" | "conditionNotMet" => {
+            ErrorKind::Refused
+        }
+        code if is_stock_out(code) => ErrorKind::Capacity,
+        _ => return None,
+    })
+}
+
+pub(crate) fn kind_of_status(status: u16) -> ErrorKind {
+    match status {
+        // 407 is a proxy's, whose setting is wrong.
+        400 | 407 | 413 | 422 => ErrorKind::InvalidSpec,
+        401 => ErrorKind::Unauthenticated,
+        403 => ErrorKind::PermissionDenied,
+        404 | 410 => ErrorKind::NotFound,
+        409 | 412 => ErrorKind::Refused,
+        429 => ErrorKind::Throttled,
+        501 => ErrorKind::Unsupported,
+        500.. => ErrorKind::Network,
+        _ => ErrorKind::Internal,
+    }
+}
+
+/// By prefix: `…_WITH_DETAILS` and the like come with it.
+pub(crate) fn is_stock_out(code: &str) -> bool {
+    let prefixes = [
+        "ZONE_RESOURCE_POOL_EXHAUSTED",
+        "RESOURCE_POOL_EXHAUSTED",
+        "IP_SPACE_EXHAUSTED",
+        "STOCKOUT",
+    ];
+    prefixes.iter().any(|prefix| code.starts_with(prefix))
+}
+
+fn remedy_of_reason(reason: &str) -> Option<&'static str> {
+    Some(match reason {
+        "accessNotConfigured" | "SERVICE_DISABLED" => {
+            "enable the Compute Engine API: `gcloud services enable compute.googleapis.com`"
+        }
+        "BILLING_DISABLED" => "link a billing account to the project, then run the same command again",
+        "ACCESS_TOKEN_SCOPE_INSUFFICIENT" | "insufficientPermissions" => {
+            "log in with the scope https://www.googleapis.com/auth/cloud-platform"
+        }
+        _ => return None,
+    })
+}
+
+/// One line in the house's form out of the cloud's own message.
+pub(crate) fn sentence(message: &str) -> String {
+    const LONGEST: usize = 500;
+    let line = message
+        .lines()
+        .map(str::trim)
+        .find(|line| !line.is_empty())
+        .unwrap_or_default();
+    let line: String = line.chars().take(LONGEST).collect();
+    let line = line.trim_end_matches('.');
+    let mut words = line.split(' ');
+    let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    // "The resource …", but neither "VM instance …" nor "Compute Engine …".
+    let is_plain = first.chars().skip(1).all(char::is_lowercase) && !second.starts_with(char::is_uppercase);
+    match line.chars().next() {
+        Some(start) if is_plain => format!("{}{}", start.to_lowercase(), &line[start.len_utf8()..]),
+        _ => line.to_owned(),
+    }
+}
+
+#[cfg(test)]
+#[path = "error_tests.rs"]
+mod tests;

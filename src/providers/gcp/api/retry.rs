@@ -1,0 +1,190 @@
+//! The one loop in which every call is tried and tried again. The SDK retries too, but tells only of the last attempt,
+//! and an earlier one that was lost may have taken effect.
+
+use std::future::Future;
+use std::time::Duration;
+
+use google_cloud_gax::Result as SdkResult;
+use google_cloud_gax::error::Error as SdkError;
+use google_cloud_gax::options::RequestOptionsBuilder;
+use google_cloud_gax::retry_policy::NeverRetry;
+use tokio::time::Instant;
+
+use super::client::Client;
+use super::error::{Fate, fate, of_call, retry_after};
+use crate::cloud::Result;
+
+/// How long one attempt of a call may take; the SDK itself would wait for ever.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long, and how often at most, a call is tried; whether it waits for its turn.
+struct Patience {
+    deadline: Duration,
+    attempts: u32,
+    takes_turns: bool,
+}
+
+/// How long a call is tried again: most of a minute of heavy throttling must be sat out. A read ends before those who
+/// wait for a whole location give up, so that they hear why.
+const READ_DEADLINE: Duration = Duration::from_secs(50);
+const CHANGE_DEADLINE: Duration = Duration::from_secs(60);
+/// How often a call that reads is sent when it fails for other reasons than throttling.
+const READ_ATTEMPTS: u32 = 5;
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(8);
+
+/// A call that did not succeed, and what it may have done.
+pub(crate) struct Failure {
+    /// The last attempt's error.
+    pub(crate) error: SdkError,
+    /// Whether an attempt got no answer, so that it may take effect even now.
+    pub(crate) unanswered: bool,
+    /// Whether an attempt was answered with a server's fault, so that it may have taken effect.
+    pub(crate) faulty: bool,
+}
+
+impl Failure {
+    /// Whether an attempt may have taken effect, or may yet.
+    pub(crate) fn is_uncertain(&self) -> bool {
+        self.unanswered || self.faulty
+    }
+}
+
+impl Client {
+    /// Sends a call that changes nothing until it is answered, within limits. `attempted` completes "cannot …".
+    pub(crate) async fn read<T, F, S>(&self, attempted: &str, place: &str, send: S) -> Result<T>
+    where
+        S: Fn() -> F + Send + Sync,
+        F: Future<Output = SdkResult<T>> + Send,
+    {
+        let failed = |failure: Failure| of_call(failure.error, &format!("cannot {attempted}"), place);
+        self.probe(attempted, place, send).await.map_err(failed)
+    }
+
+    /// The same for a call whose refusal is of interest.
+    pub(crate) async fn probe<T, F, S>(&self, attempted: &str, place: &str, send: S) -> Result<T, Failure>
+    where
+        S: Fn() -> F + Send + Sync,
+        F: Future<Output = SdkResult<T>> + Send,
+    {
+        let patience = Patience {
+            deadline: READ_DEADLINE,
+            attempts: READ_ATTEMPTS,
+            takes_turns: false,
+        };
+        self.attempt(attempted, place, patience, send).await
+    }
+
+    /// Sends a call that changes something, and is made to be repeated by its request id, until its outcome is
+    /// certain or a minute is over.
+    pub(crate) async fn change<T, F, S>(&self, attempted: &str, place: &str, send: S) -> Result<T, Failure>
+    where
+        S: Fn() -> F + Send + Sync,
+        F: Future<Output = SdkResult<T>> + Send,
+    {
+        self.pace.turn().await;
+        self.change_in_turn(attempted, place, send).await
+    }
+
+    /// The same for one that has waited for its [turn](super::pace::Pace::turn).
+    pub(crate) async fn change_in_turn<T, F, S>(&self, attempted: &str, place: &str, send: S) -> Result<T, Failure>
+    where
+        S: Fn() -> F + Send + Sync,
+        F: Future<Output = SdkResult<T>> + Send,
+    {
+        let patience = Patience {
+            deadline: CHANGE_DEADLINE,
+            attempts: u32::MAX,
+            takes_turns: true,
+        };
+        self.attempt(attempted, place, patience, send).await
+    }
+
+    /// Sends a call that changes nothing one single time.
+    pub(crate) async fn once<T, F, S>(&self, attempted: &str, place: &str, send: S) -> Result<T, Failure>
+    where
+        S: Fn() -> F + Send + Sync,
+        F: Future<Output = SdkResult<T>> + Send,
+    {
+        let patience = Patience {
+            deadline: ATTEMPT_TIMEOUT,
+            attempts: 1,
+            takes_turns: false,
+        };
+        self.attempt(attempted, place, patience, send).await
+    }
+
+    async fn attempt<T, F, S>(&self, attempted: &str, place: &str, patience: Patience, send: S) -> Result<T, Failure>
+    where
+        S: Fn() -> F + Send + Sync,
+        F: Future<Output = SdkResult<T>> + Send,
+    {
+        // Waiting for others to have their turn is no fault of the cloud.
+        let (start, mut queued) = (Instant::now(), Duration::ZERO);
+        let (mut unanswered, mut faulty, mut failures) = (false, false, 0);
+        let mut attempt = 0_u32;
+        loop {
+            attempt = attempt.saturating_add(1);
+            // It has waited for the first one.
+            if patience.takes_turns && attempt > 1 {
+                let came = Instant::now();
+                self.pace.turn().await;
+                queued += came.elapsed();
+            }
+            // Around the SDK's own timeout, because fetching a token has none.
+            let error = match tokio::time::timeout(ATTEMPT_TIMEOUT + FIRST_PAUSE, send()).await {
+                Ok(Ok(answer)) => {
+                    tracing::debug!(attempted, place, attempt, "answered");
+                    if patience.takes_turns {
+                        self.pace.answered();
+                    }
+                    return Ok(answer);
+                }
+                Ok(Err(error)) => error,
+                Err(elapsed) => SdkError::timeout(elapsed),
+            };
+            let fate = fate(&error);
+            tracing::debug!(
+                attempted,
+                place,
+                attempt,
+                ?fate,
+                status = error.http_status_code(),
+                "failed"
+            );
+            unanswered |= fate == Fate::Unanswered;
+            faulty |= fate == Fate::Faulty;
+            failures += u32::from(fate != Fate::Throttled);
+            if patience.takes_turns {
+                match fate {
+                    Fate::Throttled => self.pace.refused(),
+                    _ => self.pace.answered(),
+                }
+            }
+            let pause = pause(attempt).max(retry_after(&error).unwrap_or_default());
+            let left = (patience.deadline + queued).saturating_sub(start.elapsed());
+            let is_hopeless = fate == Fate::Throttled && patience.takes_turns && self.pace.is_hopeless();
+            if is_hopeless || fate == Fate::Refused || failures >= patience.attempts || pause >= left {
+                return Err(Failure {
+                    error,
+                    unanswered,
+                    faulty,
+                });
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
+}
+
+/// What every call carries: one attempt each, since the loop above tries again, and knows what may have happened.
+pub(crate) fn prepared<B: RequestOptionsBuilder>(call: B) -> B {
+    call.with_retry_policy(NeverRetry)
+        .with_attempt_timeout(ATTEMPT_TIMEOUT)
+        .with_idempotency(true)
+        .with_user_agent(concat!("cloudctl/", env!("CARGO_PKG_VERSION")))
+}
+
+/// Exponential, with full jitter.
+fn pause(attempt: u32) -> Duration {
+    let longest = FIRST_PAUSE.saturating_mul(1 << attempt.min(10)).min(LONGEST_PAUSE);
+    longest.mul_f64(fastrand::f64())
+}

@@ -1,0 +1,289 @@
+//! The configuration that `gcloud` keeps. Only Compute Engine: EC2's SDK reads the AWS files by itself, Google's
+//! reads credentials only.
+//!
+//! A property is, in this order, its environment variable (`CLOUDSDK_SECTION_KEY`), its line in the active
+//! configuration's file, and its line in the `properties` file of gcloud's installation.
+//! <https://cloud.google.com/sdk/docs/properties>
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind as IoErrorKind;
+use std::path::{Path, PathBuf};
+
+use crate::cloud::{Error, Result, quoted};
+pub(crate) use crate::settings::Located;
+use crate::settings::{Environment, io_reason, utf8_text};
+
+/// What `gcloud` would go by.
+pub(crate) struct GcloudConfiguration {
+    environment: Environment,
+    properties: BTreeMap<(String, String), InFile>,
+}
+
+/// A property's line in a file.
+struct InFile {
+    value: String,
+    path: PathBuf,
+    line: usize,
+}
+
+/// The folder that `gcloud` keeps its files in; `None` without a home folder.
+pub(crate) fn folder(environment: &Environment) -> Option<PathBuf> {
+    if let Some(folder) = environment.get("CLOUDSDK_CONFIG") {
+        return Some(environment.path(folder));
+    }
+    if cfg!(windows) {
+        return Some(Path::new(environment.get("APPDATA")?).join("gcloud"));
+    }
+    Some(environment.home()?.join(".config/gcloud"))
+}
+
+impl GcloudConfiguration {
+    /// Reads the active configuration. One that nothing names need not exist.
+    ///
+    /// # Errors
+    /// `InvalidSpec` if a configuration is named that does not exist, or a file cannot be read or has a line that is no
+    /// property.
+    pub(crate) fn read(environment: &Environment) -> Result<Self> {
+        let mut configuration = Self::of_variables(environment);
+        if let Some(path) = installation_file(environment) {
+            configuration.take_file(&path)?;
+        }
+        if let Some(folder) = folder(environment)
+            && let Some(path) = active_file(environment, &folder)?
+        {
+            configuration.take_file(&path)?;
+        }
+        Ok(configuration)
+    }
+
+    /// What the variables alone say.
+    pub(crate) fn of_variables(environment: &Environment) -> Self {
+        Self {
+            environment: environment.clone(),
+            properties: BTreeMap::new(),
+        }
+    }
+
+    /// A property and where it is set, such as `("compute", "zone")`.
+    pub(crate) fn located(&self, section: &str, key: &str) -> Option<Located> {
+        let variable = variable_of(section, key);
+        Located::variable(&self.environment, &variable).or_else(|| self.located_in_file(section, key))
+    }
+
+    /// A property that a file sets, whatever the variables say.
+    pub(crate) fn located_in_file(&self, section: &str, key: &str) -> Option<Located> {
+        let found = self.properties.get(&(section.to_owned(), key.to_owned()))?;
+        (!found.value.is_empty()).then(|| Located {
+            value: found.value.clone(),
+            source: format!(
+                "{}:{}, [{section}]",
+                self.environment.shown_path(&found.path),
+                found.line
+            ),
+        })
+    }
+
+    /// A property from the environment or else from the file, such as `("compute", "zone")`.
+    pub(crate) fn property(&self, section: &str, key: &str) -> Option<String> {
+        self.located(section, key).map(|located| located.value)
+    }
+
+    fn take_file(&mut self, path: &Path) -> Result<()> {
+        let Some(text) = text_of(path, &self.environment)? else {
+            return Ok(());
+        };
+        for ((section, key), line, value) in parse(&text, path, &self.environment)? {
+            let path = path.to_owned();
+            self.properties.insert((section, key), InFile { value, path, line });
+        }
+        Ok(())
+    }
+}
+
+/// The variable of a property.
+pub(crate) fn variable_of(section: &str, key: &str) -> String {
+    format!("CLOUDSDK_{section}_{key}").to_uppercase()
+}
+
+/// The file for everybody on this machine, in the folder that gcloud is installed in.
+fn installation_file(environment: &Environment) -> Option<PathBuf> {
+    let in_root = |root: &Path| root.join("properties");
+    if let Some(root) = environment.get("CLOUDSDK_ROOT_DIR") {
+        return Some(in_root(Path::new(root)));
+    }
+    let separator = if cfg!(windows) { ';' } else { ':' };
+    let name = if cfg!(windows) { "gcloud.cmd" } else { "gcloud" };
+    let mut folders = environment
+        .get("PATH")?
+        .split(separator)
+        .filter(|folder| !folder.is_empty());
+    // What is on the path is a link into that folder.
+    let program = folders.find_map(|folder| Path::new(folder).join(name).canonicalize().ok())?;
+    Some(in_root(program.parent()?.parent()?))
+}
+
+fn active_file(environment: &Environment, folder: &Path) -> Result<Option<PathBuf>> {
+    let named = environment.get("CLOUDSDK_ACTIVE_CONFIG_NAME").map(str::to_owned);
+    let (name, source) = match named {
+        Some(name) => (name, Some("CLOUDSDK_ACTIVE_CONFIG_NAME".to_owned())),
+        None => {
+            let path = folder.join("active_config");
+            let name = text_of(&path, environment)?.unwrap_or_default().trim().to_owned();
+            (name, None)
+        }
+    };
+    // gcloud's own word for "no configuration at all".
+    if name == "NONE" {
+        return Ok(None);
+    }
+    let name = if name.is_empty() { "default" } else { &name };
+    let list = "`gcloud config configurations list` shows the names";
+    if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') {
+        let source = source.unwrap_or_else(|| environment.shown_path(&folder.join("active_config")));
+        let message = format!("{source}: invalid name of a gcloud configuration: {}", quoted(name));
+        return Err(Error::invalid(message).with_remedy(list));
+    }
+    let path = folder.join("configurations").join(format!("config_{name}"));
+    match source {
+        Some(source) if !path.exists() => {
+            let message = format!(
+                "{source}: the gcloud configuration {} does not exist in {}",
+                quoted(name),
+                environment.shown_path(folder)
+            );
+            Err(Error::invalid(message).with_remedy(format!("correct {source}; {list}")))
+        }
+        _ => Ok(Some(path)),
+    }
+}
+
+fn text_of(path: &Path, environment: &Environment) -> Result<Option<String>> {
+    let cannot = |why: &dyn std::fmt::Display| {
+        Error::invalid(format!(
+            "cannot read gcloud's file {}: {why}",
+            environment.shown_path(path)
+        ))
+        .with_remedy("correct the file, or name another configuration in CLOUDSDK_ACTIVE_CONFIG_NAME")
+    };
+    match std::fs::read(path) {
+        Ok(bytes) => match utf8_text(&bytes) {
+            // A carriage return alone ends a line, too, as in gcloud.
+            Ok(text) => Ok(Some(text.replace("\r\n", "\n").replace('\r', "\n"))),
+            Err(not_text) => Err(cannot(&not_text)),
+        },
+        // A home that is no folder, /dev/null say, holds no files.
+        Err(error) if matches!(error.kind(), IoErrorKind::NotFound | IoErrorKind::NotADirectory) => Ok(None),
+        Err(error) => Err(cannot(&io_reason(&error))),
+    }
+}
+
+type Line = ((String, String), usize, String);
+
+/// Python's configparser dialect, as far as gcloud writes it.
+fn parse(text: &str, path: &Path, environment: &Environment) -> Result<Vec<Line>> {
+    let mut section: Option<String> = None;
+    let mut properties = Vec::new();
+    for (line, number) in text.lines().zip(1..) {
+        let wrong = |why: &str| {
+            Error::invalid(format!("{}:{number}: {why}", environment.shown_path(path)))
+                .with_remedy("`gcloud config set SECTION/KEY VALUE` writes the file as gcloud reads it")
+        };
+        let line = line.trim();
+        if line.is_empty() || line.starts_with(['#', ';']) {
+            continue;
+        }
+        if let Some(name) = line.strip_prefix('[') {
+            let name = name
+                .strip_suffix(']')
+                .ok_or_else(|| wrong("the name of the section has no end"))?;
+            section = Some(name.trim().to_owned());
+        } else if let Some((key, value)) = line.split_once(['=', ':']) {
+            let section = section
+                .clone()
+                .ok_or_else(|| wrong("there is no [section] before this property"))?;
+            let key = key.trim().to_lowercase();
+            properties.push(((section, key), number, value.trim().to_owned()));
+        } else {
+            return Err(wrong("this line is neither a [section] nor a key = value"));
+        }
+    }
+    Ok(properties)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(folder: &Path, more: &[(&str, &str)]) -> Environment {
+        let folder = ("CLOUDSDK_CONFIG".to_owned(), folder.display().to_string());
+        let more = more.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        Environment::new(more.chain([folder]))
+    }
+
+    fn files() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("configurations")).unwrap();
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        write("active_config", "work\n");
+        write(
+            "configurations/config_work",
+            "# mine\n[core]\nproject = acme\naccount=a@b\n\n[compute]\nzone: europe-west1-b\n",
+        );
+        write("configurations/config_play", "[core]\nproject = toys\n");
+        folder
+    }
+
+    #[test]
+    fn the_active_configuration_is_read() {
+        let folder = files();
+        let configuration = GcloudConfiguration::read(&environment(folder.path(), &[])).unwrap();
+        assert_eq!(configuration.property("core", "project"), Some("acme".to_owned()));
+        assert_eq!(
+            configuration.property("compute", "zone"),
+            Some("europe-west1-b".to_owned())
+        );
+        assert_eq!(configuration.property("compute", "region"), None);
+    }
+
+    #[test]
+    fn variables_come_first() {
+        let folder = files();
+        let variables = [
+            ("CLOUDSDK_ACTIVE_CONFIG_NAME", "play"),
+            ("CLOUDSDK_CORE_PROJECT", "other"),
+        ];
+        let configuration = GcloudConfiguration::read(&environment(folder.path(), &variables)).unwrap();
+        assert_eq!(configuration.property("core", "project"), Some("other".to_owned()));
+        let in_file = configuration.located_in_file("core", "project").unwrap();
+        assert_eq!(in_file.value, "toys");
+        assert!(in_file.source.ends_with("config_play:2, [core]"), "{}", in_file.source);
+    }
+
+    #[test]
+    fn a_named_configuration_must_exist() {
+        let folder = files();
+        for name in ["absent", "../escape"] {
+            let variables = [("CLOUDSDK_ACTIVE_CONFIG_NAME", name)];
+            assert!(GcloudConfiguration::read(&environment(folder.path(), &variables)).is_err());
+        }
+        let nothing = tempfile::tempdir().unwrap();
+        assert!(GcloudConfiguration::read(&environment(nothing.path(), &[])).is_ok());
+    }
+
+    #[test]
+    fn lines_that_are_no_properties_are_named() {
+        for (text, at) in [
+            ("[core]\nproject acme\n", ":2:"),
+            ("project = acme\n", ":1:"),
+            ("\n[core\n", ":2:"),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::create_dir(folder.path().join("configurations")).unwrap();
+            std::fs::write(folder.path().join("configurations/config_default"), text).unwrap();
+            let error = GcloudConfiguration::read(&environment(folder.path(), &[]))
+                .err()
+                .unwrap();
+            assert!(error.message().contains(&format!("config_default{at}")), "{error}");
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! The members of a group, made by one call and followed as one. Only Compute Engine: on EC2 the call that makes one
+//! instance makes many.
+//!
+//! The call makes all of them or, below its least number, deletes what it made. It remembers its request id as that of
+//! a single instance does.
+//!
+//! <https://cloud.google.com/compute/docs/instances/multiple/create-in-bulk>
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use google_cloud_compute_v1::model::{self, BulkInsertInstanceResource, Operation};
+use tokio::time::Instant;
+
+use super::bulk::bulk_of;
+use super::recovery::{SIGHT_DEADLINE, Wanted};
+use super::{Creation, OPERATION_DEADLINE, PAUSE};
+use crate::cloud::{Course, Error, ErrorKind, Instance, InstanceName, InstanceRef, InstanceSpec, Result};
+use crate::providers::gcp::api::client::Client;
+use crate::providers::gcp::api::operation_error::of_operation;
+use crate::providers::gcp::api::operations;
+use crate::providers::gcp::api::operations::is_done;
+use crate::providers::gcp::api::retry::{Failure, prepared};
+use crate::providers::gcp::instances::change::Change;
+use crate::providers::gcp::instances::change_batch::change_all;
+use crate::providers::gcp::instances::convert::instance;
+use crate::providers::gcp::instances::filter::members_of;
+use crate::providers::gcp::instances::list;
+use crate::providers::gcp::instances::list::{Deletions, mark_deleted};
+use crate::providers::gcp::network::ingress;
+
+/// How many one call makes: five times as many would be taken, but a label cannot name just any of them.
+pub(crate) const MOST: usize = 1_000;
+
+/// A create call for a group on its way.
+pub(crate) struct Group<'a> {
+    pub(crate) creation: Creation<'a>,
+    pub(crate) names: Vec<InstanceName>,
+    body: BulkInsertInstanceResource,
+}
+
+/// Makes members of that generation; see
+/// [`Provider::create_members`](crate::cloud::Provider::create_members). Where some of the names are taken by ours
+/// already, gives those.
+pub(crate) async fn create(client: &Client, spec: &InstanceSpec, generation: u32) -> Result<Vec<Instance>> {
+    let count = spec.members.as_ref().map_or(0, |members| members.count());
+    if count == 0 || count > MOST {
+        return Err(Error::invalid(format!(
+            "gcp makes 1 to {MOST} instances by one call, not {count}"
+        )));
+    }
+    let names = spec.names()?;
+    let creation = Creation::prepare(client, spec, generation).await?;
+    let body = bulk_of(creation.request.body.clone(), &names)?;
+    let group = Group { creation, names, body };
+    let references = |made: &Vec<Instance>| made.iter().map(|one| one.reference.clone()).collect();
+    let made = ingress::around(
+        client,
+        group.creation.request.openings.as_ref(),
+        group.make(),
+        references,
+    )
+    .await?;
+    group.protected(made).await
+}
+
+impl Group<'_> {
+    async fn make(&self) -> Result<Vec<Instance>> {
+        let (creation, mut unseen, mut is_uncertain) = (&self.creation, 0, false);
+        loop {
+            let failure = match self.insert().await {
+                Ok(operation) => return self.settle(operation).await,
+                Err(failure) => failure,
+            };
+            if failure.error.http_status_code() != Some(409) {
+                return creation.failed_call(self, failure).await;
+            }
+            is_uncertain |= failure.is_uncertain();
+            let unread = |error| creation.unread(is_uncertain, error);
+            let holders = self.holders().await.map_err(unread)?;
+            let some = !holders.is_empty();
+            let living = self.adopt(holders).await?;
+            match (living.is_empty(), some) {
+                (false, _) => return Ok(living),
+                (true, false) => creation.pause_for_the_unseen(&mut unseen, failure).await?,
+                (true, true) => creation.pause_for_the_name().await?,
+            }
+        }
+    }
+
+    async fn insert(&self) -> Result<Operation, Failure> {
+        let (request, instances) = (&self.creation.request, self.creation.instances);
+        let send = || {
+            let call = instances
+                .bulk_insert()
+                .set_project(&request.project)
+                .set_zone(&request.zone);
+            prepared(call.set_request_id(&request.request_id).set_body(self.body.clone())).send()
+        };
+        self.creation.send(send).await
+    }
+
+    /// The call was taken on: follows its operation and looks at what came of it.
+    async fn settle(&self, operation: Operation) -> Result<Vec<Instance>> {
+        let (creation, zone) = (&self.creation, &self.creation.request.zone);
+        if creation.is_elsewhere(&operation) {
+            return Ok(self.spent());
+        }
+        let remembered = creation.is_remembered(&operation).await;
+        let operation = match operations::finished(creation.client, zone, operation, OPERATION_DEADLINE).await {
+            Ok(operation) => operation,
+            Err(error) => return self.lost_operation(error).await,
+        };
+        if let Some(error) = of_operation(&operation, &creation.attempted, zone) {
+            return self.failed_operation(&operation, error, remembered).await;
+        }
+        if !is_done(&operation) {
+            let message = format!("{}: its operation does not end", creation.attempted);
+            return self.lost_operation(Error::new(ErrorKind::Timeout, message)).await;
+        }
+        self.succeeded(&operation, remembered).await
+    }
+
+    /// Reads back what was made, and fills in what is not shown yet. What is gone by now was made by an earlier call, or
+    /// deleted in this moment.
+    async fn succeeded(&self, operation: &Operation, remembered: bool) -> Result<Vec<Instance>> {
+        let (creation, start) = (&self.creation, Instant::now());
+        loop {
+            let seen = self.holders().await;
+            let shown = match &seen {
+                Ok(holders) => holders.iter().filter_map(|holder| holder.name.clone()).collect(),
+                Err(error) => {
+                    tracing::debug!(%error, "the new instances could not be read back");
+                    BTreeSet::new()
+                }
+            };
+            let mut living = self.living(seen.unwrap_or_default()).await?;
+            living.retain(|instance| instance.managed);
+            let missing = self.names.iter().filter(|name| !shown.contains(name.as_str()));
+            let missing: Vec<_> = missing.collect();
+            if missing.is_empty() {
+                return Ok(living);
+            }
+            let unshown = self.unshown(operation, &missing).await;
+            let is_new = start.elapsed() <= operations::NEW && operations::is_new(creation.client, operation).await;
+            match unshown {
+                // Long past, or deleted by all accounts; else it is so new that it may not be shown yet.
+                _ if remembered && !is_new => {
+                    return Ok(living);
+                }
+                Some(unshown) if unshown.is_empty() || !remembered => {
+                    return Ok(self.in_order(living.into_iter().chain(unshown).collect()));
+                }
+                _ if remembered => {
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                }
+                _ => {}
+            }
+            if start.elapsed() > SIGHT_DEADLINE {
+                let message = format!("{}: not all of them are to be seen", creation.attempted);
+                let left = living.into_iter().map(|instance| instance.reference).collect();
+                return Err(creation.unknown(left, Error::new(ErrorKind::UnknownOutcome, message)));
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Those that are there and not on their way out, in the order of the names.
+    pub(crate) async fn living(&self, holders: Vec<model::Instance>) -> Result<Vec<Instance>> {
+        let (client, project) = (self.creation.client, &self.creation.request.project);
+        let read = holders.into_iter().map(|api| instance(api, project, false));
+        let mut read = read.collect::<Result<Vec<_>>>()?;
+        mark_deleted(client, &mut read, &Deletions::default()).await;
+        let living = read.into_iter().filter(|instance| !instance.state.is_gone());
+        let living = living.map(|instance| self.creation.with_type(instance));
+        Ok(self.in_order(living.collect()))
+    }
+
+    fn in_order(&self, instances: Vec<Instance>) -> Vec<Instance> {
+        let named = instances
+            .into_iter()
+            .map(|instance| (instance.name.clone().unwrap_or_default(), instance));
+        let mut named: BTreeMap<String, Instance> = named.collect();
+        self.names
+            .iter()
+            .filter_map(|name| named.remove(name.as_str()))
+            .collect()
+    }
+
+    /// Protects what was made, which the call itself cannot.
+    async fn protected(&self, mut made: Vec<Instance>) -> Result<Vec<Instance>> {
+        if !self.creation.spec.protected {
+            return Ok(made);
+        }
+        let open = made.iter().filter(|instance| instance.protected != Some(true));
+        let open: Vec<InstanceRef> = open.map(|instance| instance.reference.clone()).collect();
+        let outcomes = change_all(
+            self.creation.client,
+            &open,
+            Change::Protect(true),
+            &Course::unhindered(),
+        )
+        .await;
+        let failed = outcomes
+            .into_iter()
+            .filter_map(|outcome| Some((outcome.target, outcome.result.err()?)));
+        let (targets, errors): (Vec<_>, Vec<_>) = failed.unzip();
+        if let Some(error) = errors.into_iter().next() {
+            let all: Vec<_> = targets.iter().map(ToString::to_string).collect();
+            return Err(error
+                .context("they are made, but not all of them are protected")
+                .as_kind(ErrorKind::UnknownOutcome)
+                .with_remedy(format!("protect them: cloudctl protect {}", all.join(" ")))
+                .with_leftovers(made.iter().map(|instance| &instance.reference)));
+        }
+        for instance in &mut made {
+            instance.protected = Some(true);
+        }
+        Ok(made)
+    }
+}
+
+impl Wanted for Group<'_> {
+    type Made = Vec<Instance>;
+
+    /// In one call for each page.
+    async fn holders(&self) -> Result<Vec<model::Instance>> {
+        let (client, zone) = (self.creation.client, &self.creation.request.zone);
+        let mut found = list::raw_in_zone(client, zone, &members_of(self.creation.spec.name.as_str())).await?;
+        let names: BTreeSet<&str> = self.names.iter().map(InstanceName::as_str).collect();
+        found.retain(|api| api.name.as_deref().is_some_and(|name| names.contains(name)));
+        Ok(found)
+    }
+
+    async fn adopt(&self, holders: Vec<model::Instance>) -> Result<Vec<Instance>> {
+        let living = self.living(holders).await?;
+        match living.iter().find(|instance| !instance.managed) {
+            Some(other) => {
+                let name = other.name.as_deref().unwrap_or_default();
+                Err(self.creation.taken(&format!("the name {name}")))
+            }
+            None => Ok(living),
+        }
+    }
+
+    fn spent(&self) -> Vec<Instance> {
+        Vec::new()
+    }
+}

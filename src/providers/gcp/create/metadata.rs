@@ -1,0 +1,298 @@
+//! Metadata: how user data and public keys reach the guest. Only Compute Engine: EC2 has a field for each.
+//!
+//! User data goes where the image looks for it:
+//!
+//! - Ubuntu's and Container-Optimized OS's images have cloud-init: all of it is `user-data`, run at first boot.
+//!   What is no text, such as packed data, is base64, and `user-data-encoding` says so.
+//! - On every other image a script (`#!`) is the `startup-script`, which Google's guest agent runs at **every** boot,
+//!   as root; write it so that running it again does no harm.
+//! - Anything else (`#cloud-config`, MIME) needs cloud-init: refused for images that are known to have none, and
+//!   `user-data` on images of one's own.
+//!
+//! <https://cloud.google.com/compute/docs/instances/startup-scripts/linux>,
+//! <https://docs.cloud-init.io/en/latest/reference/datasources/gce.html>
+
+use base64::Engine as _;
+use google_cloud_compute_v1::model::metadata::Items;
+use google_cloud_compute_v1::model::{Instance, Metadata};
+
+use super::os_login::is_true;
+use crate::cloud::{
+    Error, InstanceSpec, Result, SshKey, UserDataReader, ignored_user_data, is_gzip, key_fingerprint, quoted,
+};
+use crate::providers::gcp::native_options::Options;
+
+/// The most that one value may have, and all of them. <https://cloud.google.com/compute/docs/metadata/overview#limits>
+const LONGEST_VALUE: usize = 256 * 1024;
+const LONGEST_ALL: usize = 512 * 1024;
+
+/// The metadata of a new instance. `image_project` is where its image comes from, `ssh_keys` the value of that name.
+///
+/// # Errors
+/// `InvalidSpec` for user data that is no text, too long, or of a kind that the image does not run.
+pub(crate) fn metadata_of(
+    spec: &InstanceSpec,
+    options: &Options,
+    image_project: &str,
+    ssh_keys: Option<String>,
+) -> Result<Option<Metadata>> {
+    let mut items = Vec::new();
+    if let Some(data) = &spec.user_data {
+        items.extend(user_data(data.expose(), image_project)?);
+    }
+    if let Some(keys) = ssh_keys {
+        items.push(("ssh-keys", keys));
+    }
+    if let Some((taken, _)) = items.iter().find(|(key, _)| options.metadata.contains_key(*key)) {
+        return Err(Error::invalid(format!(
+            "the native option metadata has {taken}, which user data or an SSH key sets already"
+        )));
+    }
+    let own = options
+        .metadata
+        .iter()
+        .map(|(key, value)| (key.as_str(), value.clone()));
+    let items: Vec<_> = items.into_iter().chain(own).collect();
+    check(&items)?;
+    let data = spec.user_data.as_ref();
+    if let Some(why) = data.and_then(|data| ignored(data.expose(), image_project)) {
+        tracing::warn!("{why}");
+    }
+    let has_windows_ssh = options.metadata.get("enable-windows-ssh");
+    let has_windows_ssh = has_windows_ssh.is_some_and(|value| is_true(value));
+    if spec.ssh_key.is_some() && is_windows(image_project) && !has_windows_ssh {
+        // https://cloud.google.com/compute/docs/connect/windows-ssh
+        tracing::warn!(
+            "the key of --ssh-key does nothing on Windows, unless --native metadata=enable-windows-ssh=TRUE is given \
+             and OpenSSH is installed in the VM"
+        );
+    }
+    let items: Vec<_> = items
+        .into_iter()
+        .map(|(key, value)| Items::new().set_key(key).set_value(value))
+        .collect();
+    Ok((!items.is_empty()).then(|| Metadata::new().set_items(items)))
+}
+
+/// Projects of images that have cloud-init.
+const WITH_CLOUD_INIT: [&str; 3] = ["ubuntu-os-cloud", "ubuntu-os-pro-cloud", "cos-cloud"];
+/// Projects of images that have only Google's guest agent. <https://cloud.google.com/compute/docs/images/os-details>
+const WITHOUT_CLOUD_INIT: [&str; 9] = [
+    "debian-cloud",
+    "rocky-linux-cloud",
+    "rocky-linux-accelerator-cloud",
+    "centos-cloud",
+    "rhel-cloud",
+    "rhel-sap-cloud",
+    "almalinux-cloud",
+    "suse-cloud",
+    "suse-sap-cloud",
+];
+const WINDOWS: [&str; 2] = ["windows-cloud", "windows-sql-cloud"];
+
+/// Whether images of a project are Windows.
+pub(crate) fn is_windows(image_project: &str) -> bool {
+    WINDOWS.contains(&image_project)
+}
+
+fn user_data(data: &[u8], image_project: &str) -> Result<Vec<(&'static str, String)>> {
+    if is_windows(image_project) {
+        return Err(Error::invalid("user data is not run by Windows images on gcp")
+            .with_remedy("give a script as metadata: --native metadata='{\"sysprep-specialize-script-ps1\": \"…\"}'"));
+    }
+    let has_cloud_init = WITH_CLOUD_INIT.contains(&image_project);
+    let has_none = WITHOUT_CLOUD_INIT.contains(&image_project);
+    let Ok(text) = std::str::from_utf8(data) else {
+        if has_none {
+            let what = if is_gzip(data) {
+                "is packed with gzip"
+            } else {
+                "is not UTF-8 text"
+            };
+            return Err(Error::invalid(format!(
+                "the user data {what}, and images of {image_project} have no cloud-init that could read it"
+            ))
+            .with_remedy("give a script that begins with #!, as text, or use the image ubuntu-24.04"));
+        }
+        let encoded = base64::engine::general_purpose::STANDARD.encode(data);
+        return Ok(vec![
+            ("user-data", encoded),
+            ("user-data-encoding", "base64".to_owned()),
+        ]);
+    };
+    let is_script = text.starts_with("#!");
+    if has_cloud_init || is_script {
+        let key = if has_cloud_init { "user-data" } else { "startup-script" };
+        return Ok(vec![(key, text.to_owned())]);
+    }
+    if image_project == "debian-cloud" {
+        let is_hidden_script = text.trim_start_matches('\u{feff}').trim_start().starts_with("#!");
+        return Err(match is_hidden_script {
+            true => Error::invalid("the user data is a script with something before its #!, so that no image runs it")
+                .with_remedy("save it as UTF-8 without a byte order mark, and with #! in its first line"),
+            false => Error::invalid("this user data needs cloud-init, which Debian's images on gcp do not have")
+                .with_remedy("give a script that begins with #!, or use the image ubuntu-24.04"),
+        });
+    }
+    Ok(vec![("user-data", text.to_owned())])
+}
+
+/// Why the guest would do nothing with user data, if it would not.
+fn ignored(data: &[u8], image_project: &str) -> Option<String> {
+    if WITHOUT_CLOUD_INIT.contains(&image_project) && !data.starts_with(b"#!") {
+        return Some(format!(
+            "images of {image_project} have no cloud-init, so nothing runs this user data: give a script that begins \
+             with #!, or --native metadata=startup-script=…"
+        ));
+    }
+    ignored_user_data(data, UserDataReader::CloudInit)
+}
+
+/// `USER:KEY`, as the guest agent wants it. The user is the key's comment up to its `@`, else `cloudctl`.
+/// <https://cloud.google.com/compute/docs/connect/add-ssh-keys#metadata>
+///
+/// # Errors
+/// `InvalidSpec` for what is no public key; `Unsupported` for a key by name.
+pub(crate) fn ssh_keys(key: &SshKey) -> Result<String> {
+    let key = match key {
+        SshKey::PublicKey(key) => key.trim(),
+        SshKey::Name(name) => {
+            return Err(Error::unsupported(format!(
+                "gcp keeps no SSH keys by name, so {} means nothing to it",
+                quoted(name)
+            ))
+            .with_remedy("give the file of a public key, such as --ssh-key ~/.ssh/id_ed25519.pub"));
+        }
+    };
+    let mut words = key.split_whitespace();
+    let (algorithm, body) = (words.next(), words.next());
+    if algorithm.is_none() || body.is_none() || key.chars().any(char::is_control) {
+        return Err(
+            Error::invalid("the SSH key is not a public key in OpenSSH's one-line form")
+                .with_remedy("give a .pub file that ssh-keygen wrote"),
+        );
+    }
+    Ok(format!("{}:{key}", login_user(key)))
+}
+
+/// The fingerprints of the keys that an instance was made with.
+pub(crate) fn keys_of(instance: &Instance) -> Vec<String> {
+    let items = instance.metadata.iter().flat_map(|metadata| &metadata.items);
+    let keys = items.filter(|item| item.key.as_deref() == Some("ssh-keys"));
+    let lines = keys.filter_map(|item| item.value.as_deref()).flat_map(str::lines);
+    // Each is `USER:KEY`.
+    lines
+        .filter_map(|line| key_fingerprint(line.split_once(':')?.1))
+        .collect()
+}
+
+/// The user that a key in OpenSSH's one-line form logs in as; that of no key is the one of a key without a comment.
+pub(crate) fn login_user(key: &str) -> String {
+    let user = key.split_whitespace().nth(2);
+    let user = user.map(|comment| comment.split('@').next().unwrap_or(comment));
+    user.and_then(user_name).unwrap_or_else(|| "cloudctl".to_owned())
+}
+
+/// A Linux user of that name, or of what is left of it; the guest agent makes no root.
+fn user_name(text: &str) -> Option<String> {
+    const LONGEST: usize = 32;
+    let lower = text.to_lowercase();
+    let clean = lower
+        .chars()
+        .filter(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '_' || *c == '-');
+    let name: String = clean.skip_while(|c| !c.is_ascii_lowercase()).take(LONGEST).collect();
+    (!name.is_empty() && name != "root").then_some(name)
+}
+
+fn check(items: &[(&str, String)]) -> Result<()> {
+    for (key, value) in items {
+        let clean = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if key.is_empty() || key.len() > 128 || !key.chars().all(clean) {
+            return Err(Error::invalid(format!("invalid metadata key {} for gcp", quoted(key)))
+                .with_remedy("a metadata key is at most 128 letters, digits, _ and -"));
+        }
+        if value.len() > LONGEST_VALUE {
+            let what = if *key == "user-data" || *key == "startup-script" {
+                "user data"
+            } else {
+                key
+            };
+            let is_encoded = *key == "user-data" && items.iter().any(|(key, _)| *key == "user-data-encoding");
+            let form = if is_encoded { " in base64" } else { "" };
+            return Err(Error::invalid(format!(
+                "the {what} has {} bytes{form}; gcp takes at most {LONGEST_VALUE}",
+                value.len()
+            ))
+            .with_remedy("have it fetch the larger part from somewhere"));
+        }
+    }
+    let all: usize = items.iter().map(|(key, value)| key.len() + value.len()).sum();
+    if all > LONGEST_ALL {
+        return Err(Error::invalid(format!(
+            "the metadata has {all} bytes; gcp takes at most {LONGEST_ALL}"
+        )));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::request::tests::spec;
+    use super::*;
+    use crate::cloud::{ErrorKind, Secret};
+
+    fn key_of(data: &[u8], project: &str) -> Result<String> {
+        let mut spec = spec("web-1");
+        spec.user_data = Some(Secret::new(data.to_vec()));
+        let metadata = metadata_of(&spec, &Options::default(), project, None)?;
+        Ok(metadata.unwrap().items.remove(0).key.unwrap())
+    }
+
+    #[test]
+    fn user_data_goes_where_the_image_looks() {
+        assert_eq!(key_of(b"#!/bin/sh", "ubuntu-os-cloud").unwrap(), "user-data");
+        assert_eq!(key_of(b"#cloud-config\n", "cos-cloud").unwrap(), "user-data");
+        assert_eq!(key_of(b"#!/bin/sh", "debian-cloud").unwrap(), "startup-script");
+        assert_eq!(key_of(b"#!/bin/sh", "acme").unwrap(), "startup-script");
+        assert_eq!(key_of(b"#cloud-config\n", "acme").unwrap(), "user-data");
+        assert!(key_of(b"#cloud-config\n", "debian-cloud").is_err());
+        assert!(key_of(b"#!/bin/sh", "windows-cloud").is_err());
+    }
+
+    #[test]
+    fn user_data_has_limits() {
+        assert_eq!(key_of(&[0xff, 0xfe], "ubuntu-os-cloud").unwrap(), "user-data");
+        assert!(key_of(&[0xff, 0xfe], "debian-cloud").is_err());
+        assert!(key_of(&[0x1f; 200_000], "ubuntu-os-cloud").is_ok());
+        assert!(key_of(&[0xff; 200_000], "ubuntu-os-cloud").is_err());
+        assert!(key_of(&vec![b'x'; LONGEST_VALUE], "ubuntu-os-cloud").is_ok());
+        let error = key_of(&vec![b'x'; LONGEST_VALUE + 1], "ubuntu-os-cloud").unwrap_err();
+        assert!(error.message().contains("user data has 262145 bytes"));
+    }
+
+    #[test]
+    fn a_key_gets_its_user_from_its_comment() {
+        for (key, expected) in [
+            ("ssh-ed25519 AAAA ada@laptop", "ada:ssh-ed25519 AAAA ada@laptop"),
+            ("ssh-ed25519 AAAA Ada.L@x\n", "adal:ssh-ed25519 AAAA Ada.L@x"),
+            ("ssh-ed25519 AAAA", "cloudctl:ssh-ed25519 AAAA"),
+            ("ssh-ed25519 AAAA root@x", "cloudctl:ssh-ed25519 AAAA root@x"),
+            ("ssh-ed25519 AAAA 007", "cloudctl:ssh-ed25519 AAAA 007"),
+        ] {
+            assert_eq!(ssh_keys(&SshKey::PublicKey(key.into())).unwrap(), expected);
+        }
+        let by_name = ssh_keys(&SshKey::Name("mine".into())).unwrap_err();
+        assert_eq!(by_name.kind(), ErrorKind::Unsupported);
+        assert!(ssh_keys(&SshKey::PublicKey("-----BEGIN".into())).is_err());
+    }
+
+    #[test]
+    fn metadata_is_not_set_twice() {
+        let mut spec = spec("web-1");
+        spec.user_data = Some(Secret::new(b"#!/bin/sh".to_vec()));
+        let mut options = Options::default();
+        options.metadata.insert("user-data".into(), "x".into());
+        assert!(metadata_of(&spec, &options, "ubuntu-os-cloud", None).is_err());
+        assert!(metadata_of(&spec, &options, "debian-cloud", None).is_ok());
+    }
+}

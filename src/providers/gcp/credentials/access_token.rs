@@ -1,0 +1,420 @@
+//! Where calls have their tokens from. Only Compute Engine: aws-config does all of this by itself.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use google_cloud_auth::credentials::{CacheableResource, Credentials, CredentialsProvider, EntityTag};
+use google_cloud_auth::errors::CredentialsError;
+use http::header::{AUTHORIZATION, InvalidHeaderValue};
+use http::{Extensions, HeaderMap, HeaderValue};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::cloud::{Result, may_be_secret};
+use crate::providers::common::connection_errors::links;
+use crate::providers::gcp::api::connection_errors::{Cause, cause_of};
+use crate::providers::gcp::api::error::sentence;
+
+/// How long a token is waited for: the SDK itself would wait for ever.
+const LONGEST: Duration = Duration::from_secs(25);
+/// So long before its end a token is not used any more.
+const MARGIN: Duration = Duration::from_secs(60);
+/// A token is renewed after so long, whatever its server says of it.
+const LONGEST_LIFE: Duration = Duration::from_secs(24 * 3600);
+/// Names the project that is billed. <https://cloud.google.com/apis/docs/system-parameters>
+const USER_PROJECT: &str = "x-goog-user-project";
+
+/// The header that a token goes in.
+///
+/// # Errors
+/// If it has characters that no header takes.
+pub(crate) fn bearer(token: &str) -> Result<HeaderMap, InvalidHeaderValue> {
+    let mut header = HeaderValue::from_str(&format!("Bearer {token}"))?;
+    header.set_sensitive(true);
+    Ok(HeaderMap::from_iter([(AUTHORIZATION, header)]))
+}
+
+fn resource(headers: HeaderMap) -> CacheableResource<HeaderMap> {
+    CacheableResource::New {
+        entity_tag: EntityTag::new(),
+        data: headers,
+    }
+}
+
+/// A token that was fetched by other means and that nothing renews.
+pub(crate) struct StaticToken {
+    headers: HeaderMap,
+    universe: Option<String>,
+}
+
+impl StaticToken {
+    pub(crate) fn new(headers: HeaderMap, universe: Option<String>) -> Self {
+        Self { headers, universe }
+    }
+}
+
+impl fmt::Debug for StaticToken {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("StaticToken([secret])")
+    }
+}
+
+impl CredentialsProvider for StaticToken {
+    async fn headers(&self, _: Extensions) -> Result<CacheableResource<HeaderMap>, CredentialsError> {
+        Ok(resource(self.headers.clone()))
+    }
+
+    async fn universe_domain(&self) -> Option<String> {
+        self.universe.clone()
+    }
+}
+
+/// Credentials whose calls are billed to a project.
+pub(crate) struct BilledTo {
+    credentials: Credentials,
+    project: HeaderValue,
+}
+
+impl BilledTo {
+    pub(crate) fn new(credentials: Credentials, project: HeaderValue) -> Self {
+        Self { credentials, project }
+    }
+}
+
+impl fmt::Debug for BilledTo {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("BilledTo([secret])")
+    }
+}
+
+impl CredentialsProvider for BilledTo {
+    async fn headers(&self, extensions: Extensions) -> Result<CacheableResource<HeaderMap>, CredentialsError> {
+        Ok(match self.credentials.headers(extensions).await? {
+            CacheableResource::New { entity_tag, mut data } => {
+                data.insert(USER_PROJECT, self.project.clone());
+                CacheableResource::New { entity_tag, data }
+            }
+            unchanged @ CacheableResource::NotModified => unchanged,
+        })
+    }
+
+    async fn universe_domain(&self) -> Option<String> {
+        self.credentials.universe_domain().await
+    }
+}
+
+/// A token that is fetched when there is none or when it is about to end.
+#[derive(Default)]
+pub(crate) struct TokenCache {
+    current: tokio::sync::Mutex<Option<(HeaderMap, Instant)>>,
+}
+
+impl TokenCache {
+    /// The token's headers, fetched if need be; `fetch` gives them and for how long they hold.
+    pub(crate) async fn headers(
+        &self,
+        fetch: impl Future<Output = Result<(HeaderMap, Duration), NoToken>> + Send,
+    ) -> Result<CacheableResource<HeaderMap>, CredentialsError> {
+        let mut current = self.current.lock().await;
+        if let Some((headers, end)) = current.as_ref()
+            && Instant::now() < *end
+        {
+            return Ok(resource(headers.clone()));
+        }
+        let asked = Instant::now();
+        let (headers, holds) = fetch.await.map_err(NoToken::into_error)?;
+        let end = asked + holds.min(LONGEST_LIFE).saturating_sub(MARGIN);
+        *current = Some((headers.clone(), end));
+        Ok(resource(headers))
+    }
+}
+
+type Build = Box<dyn Fn() -> Option<Credentials> + Send + Sync>;
+
+/// Tokens that a server gives. After a passing failure the next attempt asks it again: the SDK's own credentials would
+/// show the same failure to every attempt of the next ten seconds.
+pub(crate) struct RenewedToken {
+    server: String,
+    build: Build,
+    /// Nothing after a failure.
+    current: Mutex<Option<Arc<Credentials>>>,
+}
+
+impl RenewedToken {
+    /// Of these credentials, which `build` makes again. `server` says who gives them to whom.
+    pub(crate) fn new(
+        server: String,
+        credentials: Credentials,
+        build: impl Fn() -> Option<Credentials> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            server,
+            build: Box::new(build),
+            current: Mutex::new(Some(Arc::new(credentials))),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<Credentials>>> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn current(&self) -> Option<Arc<Credentials>> {
+        let mut current = self.lock();
+        if current.is_none() {
+            *current = (self.build)().map(Arc::new);
+        }
+        current.clone()
+    }
+
+    /// Another call may have made new ones by now.
+    fn forget(&self, failed: &Arc<Credentials>) {
+        let mut current = self.lock();
+        if current.as_ref().is_some_and(|current| Arc::ptr_eq(current, failed)) {
+            *current = None;
+        }
+    }
+
+    fn failure(&self, error: &CredentialsError) -> NoToken {
+        let what = |why: String| format!("{}: {why}", self.server);
+        if let Some(cause) = cause_of(error).filter(|_| !has_answer(error)) {
+            return NoToken::unreachable(what, Some(cause));
+        }
+        match (answer_of(error), error.is_transient()) {
+            (Some(answer), true) => NoToken::passing(what(answer)),
+            (Some(answer), false) => NoToken::refused(what(answer)),
+            (None, true) => NoToken::passing(format!("{} cannot be reached or is out of order", self.server)),
+            (None, false) => NoToken::refused(what("the credentials were not accepted".to_owned())),
+        }
+    }
+}
+
+impl fmt::Debug for RenewedToken {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("RenewedToken([secret])")
+    }
+}
+
+impl CredentialsProvider for RenewedToken {
+    async fn headers(&self, extensions: Extensions) -> Result<CacheableResource<HeaderMap>, CredentialsError> {
+        let Some(current) = self.current() else {
+            return Err(CredentialsError::from_msg(false, "the credentials are not complete"));
+        };
+        let failure = match tokio::time::timeout(LONGEST, current.headers(extensions)).await {
+            Ok(Err(error)) => self.failure(&error),
+            Ok(result) => return result,
+            Err(_) => NoToken::passing(format!("{} gave no answer in time", self.server)),
+        };
+        if failure.passing {
+            self.forget(&current);
+        }
+        Err(failure.into_error())
+    }
+
+    async fn universe_domain(&self) -> Option<String> {
+        self.current()?.universe_domain().await
+    }
+}
+
+/// Whether a server has answered: then it could be reached.
+fn has_answer(error: &CredentialsError) -> bool {
+    links(error).any(|link| {
+        let of_request = link.downcast_ref::<reqwest::Error>().and_then(reqwest::Error::status);
+        let of_sdk = link
+            .downcast_ref::<google_cloud_gax::error::Error>()
+            .and_then(google_cloud_gax::error::Error::http_status_code);
+        of_request.is_some() || of_sdk.is_some()
+    })
+}
+
+/// What a token server has answered, in a line. The SDK keeps the answer's body in its own message, or in an error of
+/// its HTTP layer.
+fn answer_of(error: &CredentialsError) -> Option<String> {
+    links(error).filter_map(body_in).find_map(|body| words_of(&body))
+}
+
+fn body_in(error: &(dyn std::error::Error + 'static)) -> Option<Value> {
+    if let Some(error) = error.downcast_ref::<google_cloud_gax::error::Error>() {
+        return serde_json::from_slice(error.http_payload()?).ok();
+    }
+    let text = error.downcast_ref::<CredentialsError>()?.to_string();
+    let body = text.split_once("body=<")?.1.rsplit_once('>')?.0;
+    serde_json::from_str(body).ok()
+}
+
+/// What a server answered to a request for a token.
+pub(crate) struct TokenAnswer {
+    pub(crate) status: u16,
+    body: Option<Value>,
+}
+
+impl TokenAnswer {
+    /// Sends the request. `what` puts the server before a reason.
+    pub(crate) async fn to(request: reqwest::RequestBuilder, what: impl Fn(String) -> String) -> Result<Self, NoToken> {
+        let answer = request.send().await;
+        let answer = answer.map_err(|error| NoToken::unreachable(what, cause_of(&error)))?;
+        Ok(Self {
+            status: answer.status().as_u16(),
+            body: answer.json().await.ok(),
+        })
+    }
+
+    /// Why the server refused, in its own words if it has some.
+    pub(crate) fn reason(&self) -> String {
+        let words = self.body.as_ref().and_then(words_of);
+        words.unwrap_or_else(|| format!("the answer was HTTP status {}", self.status))
+    }
+
+    /// The header of the token that the answer has under this key.
+    pub(crate) fn header(&self, key: &str, what: impl Fn(String) -> String) -> Result<HeaderMap, NoToken> {
+        let token = self.body.as_ref().and_then(|body| text_in(body, &[key]));
+        let header = token.and_then(|token| bearer(token).ok());
+        header.ok_or_else(|| NoToken::refused(what("the answer has no token".to_owned())))
+    }
+
+    /// For how long the token holds; no time at all if the answer does not say.
+    pub(crate) fn lifetime(&self) -> Duration {
+        let seconds = self.body.as_ref().and_then(|body| body.get("expires_in")?.as_u64());
+        Duration::from_secs(seconds.unwrap_or_default())
+    }
+}
+
+/// The words of an answer that refuses a token: OAuth's `{"error": CODE, "error_description": …}`, or Google's
+/// `{"error": {"status": CODE, "message": …}}`. <https://www.rfc-editor.org/rfc/rfc6749#section-5.2>
+fn words_of(body: &Value) -> Option<String> {
+    let code = text_in(body, &["error", "status"]).or_else(|| text_in(body, &["error"]));
+    let message = text_in(body, &["error", "message"]).or_else(|| text_in(body, &["error_description"]));
+    // A server may repeat what it was sent.
+    let shown = |text: Option<&str>| {
+        text.map(sentence)
+            .filter(|text| !text.is_empty() && !may_be_secret(text))
+    };
+    let whole = |text: Option<&str>| {
+        let line = text?.lines().next()?.trim().trim_end_matches('.');
+        (!line.is_empty() && !may_be_secret(line)).then(|| line.to_owned())
+    };
+    match (shown(code), whole(message)) {
+        (Some(code), Some(message)) => Some(format!("{code}: {message}")),
+        (one, other) => one.or(other),
+    }
+}
+
+/// The text at this path of keys.
+fn text_in<'v>(value: &'v Value, path: &[&str]) -> Option<&'v str> {
+    path.iter().try_fold(value, |value, key| value.get(key))?.as_str()
+}
+
+/// Why there is no token.
+#[derive(Debug)]
+pub(crate) struct NoToken {
+    text: String,
+    /// Whether another attempt may succeed.
+    passing: bool,
+    /// Whether the mistake is in the settings, and not in the credentials or the network.
+    is_setting: bool,
+    remedy: Option<String>,
+}
+
+impl NoToken {
+    /// Nothing answered; `what` puts the server before the reason.
+    pub(crate) fn unreachable(what: impl Fn(String) -> String, cause: Option<Cause>) -> Self {
+        match cause {
+            Some(cause) => Self {
+                text: what(cause.text),
+                passing: !cause.permanent,
+                is_setting: cause.permanent,
+                remedy: cause.remedy,
+            },
+            None => Self::passing(what("it cannot be reached".to_owned())),
+        }
+    }
+
+    /// The server said no.
+    pub(crate) fn refused(text: String) -> Self {
+        Self {
+            text,
+            passing: false,
+            is_setting: false,
+            remedy: None,
+        }
+    }
+
+    /// The server could not say.
+    pub(crate) fn passing(text: String) -> Self {
+        Self {
+            passing: true,
+            ..Self::refused(text)
+        }
+    }
+
+    /// The server answered with this HTTP status.
+    pub(crate) fn answered(status: u16, text: String) -> Self {
+        match status {
+            408 | 429 | 500.. => Self::passing(text),
+            _ => Self::refused(text),
+        }
+    }
+
+    /// The next step, if it is another than to log in again.
+    #[must_use]
+    pub(crate) fn with_remedy(mut self, remedy: impl Into<String>) -> Self {
+        self.remedy = Some(remedy.into());
+        self
+    }
+
+    pub(crate) fn is_setting(&self) -> bool {
+        self.is_setting
+    }
+
+    pub(crate) fn remedy(&self) -> Option<&str> {
+        self.remedy.as_deref()
+    }
+
+    fn into_error(self) -> CredentialsError {
+        CredentialsError::from_source(self.passing, self)
+    }
+}
+
+impl fmt::Display for NoToken {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "could not get a token: {}", self.text)
+    }
+}
+
+impl std::error::Error for NoToken {}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn no_token_is_printed() {
+        let token = || StaticToken::new(bearer("ya29.secret").unwrap(), None);
+        assert!(!format!("{:?} {:?}", token(), Credentials::from(token())).contains("ya29"));
+    }
+
+    #[test]
+    fn words_of_an_answer_are_its_code_and_message() {
+        for (body, words) in [
+            (
+                json!({"error": "invalid_grant", "error_description": "Account has been deleted"}),
+                Some("invalid_grant: Account has been deleted"),
+            ),
+            (
+                json!({"error": {"code": 403, "status": "PERMISSION_DENIED", "message": "no.\nmore"}}),
+                Some("PERMISSION_DENIED: no"),
+            ),
+            (json!({"error": "invalid_client"}), Some("invalid_client")),
+            (
+                json!({"error": "denied", "error_description": "ya29.abcdefghijklmnop"}),
+                Some("denied"),
+            ),
+            (json!("page"), None),
+        ] {
+            assert_eq!(words_of(&body).as_deref(), words, "{body}");
+        }
+    }
+}

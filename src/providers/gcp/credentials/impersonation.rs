@@ -1,0 +1,172 @@
+//! Calls as a service account that the caller may act as. Only Compute Engine: aws-config assumes roles by itself.
+//!
+//! The SDK's own impersonation takes no other address for the IAM Credentials API, and hides its answers.
+//! <https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/generateAccessToken>
+
+use std::fmt;
+use std::time::Duration;
+
+use google_cloud_auth::credentials::{CacheableResource, Credentials, CredentialsProvider};
+use google_cloud_auth::errors::CredentialsError;
+use http::{Extensions, HeaderMap};
+use serde_json::json;
+
+use super::access_token::{NoToken, TokenAnswer, TokenCache};
+use crate::cloud::{Error, Result, quoted};
+use crate::providers::gcp::configuration::gcloud_config::Located;
+
+const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
+const LIFETIME: Duration = Duration::from_secs(3600);
+const LONGEST: Duration = Duration::from_secs(25);
+
+/// Whom calls are made as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Impersonation {
+    pub(crate) principal: String,
+    /// Each may act as the next one, the last as the principal.
+    delegates: Vec<String>,
+    pub(crate) source: String,
+}
+
+impl Impersonation {
+    /// gcloud's list with commas: the last is acted as, the others are the chain to it.
+    /// <https://cloud.google.com/sdk/docs/properties>
+    ///
+    /// # Errors
+    /// `InvalidSpec` if one is no address of a service account.
+    pub(crate) fn of(setting: &Located) -> Result<Self> {
+        let accounts = setting.value.split(',').map(str::trim);
+        let mut accounts: Vec<String> = accounts
+            .filter(|account| !account.is_empty())
+            .map(str::to_owned)
+            .collect();
+        let is_address = |account: &String| {
+            let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+            // Or a number, which is a service account's unique id.
+            account.chars().all(|c| c.is_ascii_digit())
+                || account.split_once('@').is_some_and(|(name, domain)| {
+                    !name.is_empty()
+                        && name.chars().all(is_plain)
+                        && domain.contains('.')
+                        && domain.chars().all(is_plain)
+                })
+        };
+        let wrong = accounts.iter().find(|account| !is_address(account));
+        let wrong = wrong.cloned();
+        match (wrong, accounts.pop()) {
+            (None, Some(principal)) => Ok(Self {
+                principal,
+                delegates: accounts,
+                source: setting.source.clone(),
+            }),
+            (wrong, _) => {
+                let shown = quoted(&wrong.unwrap_or_else(|| setting.value.clone()));
+                Err(
+                    Error::invalid(format!("{}: {shown} is not a service account", setting.source))
+                        .with_remedy("name it as NAME@PROJECT.iam.gserviceaccount.com"),
+                )
+            }
+        }
+    }
+}
+
+/// Tokens of a service account, which the IAM Credentials API makes for the caller.
+pub(crate) struct ImpersonatedToken {
+    caller: Credentials,
+    whom: Impersonation,
+    /// The API's address, without a slash at its end.
+    endpoint: String,
+    http: reqwest::Client,
+    cache: TokenCache,
+}
+
+impl ImpersonatedToken {
+    /// # Errors
+    /// `InvalidSpec` if no connection can be prepared.
+    pub(crate) fn new(caller: Credentials, whom: Impersonation, endpoint: String) -> Result<Self> {
+        let http = reqwest::Client::builder().build().map_err(|error| {
+            Error::invalid(format!("cannot prepare the connection to {endpoint}")).with_source(error)
+        })?;
+        Ok(Self {
+            caller,
+            whom,
+            endpoint,
+            http,
+            cache: TokenCache::default(),
+        })
+    }
+
+    async fn fetch(&self, caller: HeaderMap) -> Result<(HeaderMap, Duration), NoToken> {
+        let principal = &self.whom.principal;
+        let what = |why: String| format!("acting as {principal} ({}): {why}", self.whom.source);
+        let url = format!(
+            "{}/v1/projects/-/serviceAccounts/{principal}:generateAccessToken",
+            self.endpoint
+        );
+        let delegates = self.whom.delegates.iter();
+        let delegates: Vec<String> = delegates
+            .map(|account| format!("projects/-/serviceAccounts/{account}"))
+            .collect();
+        let lifetime = format!("{}s", LIFETIME.as_secs());
+        let body = json!({"scope": [SCOPE], "lifetime": lifetime, "delegates": delegates});
+        let ask = self.http.post(url).headers(caller).timeout(LONGEST).json(&body);
+        let answer = TokenAnswer::to(ask, what).await?;
+        if answer.status != 200 {
+            let failure = NoToken::answered(answer.status, what(answer.reason()));
+            return Err(match answer.status {
+                403 | 404 => failure.with_remedy(format!(
+                    "the caller needs roles/iam.serviceAccountTokenCreator on {principal}; or unset {}",
+                    self.whom.source
+                )),
+                _ => failure,
+            });
+        }
+        Ok((answer.header("accessToken", what)?, LIFETIME))
+    }
+}
+
+impl fmt::Debug for ImpersonatedToken {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("ImpersonatedToken([secret])")
+    }
+}
+
+impl CredentialsProvider for ImpersonatedToken {
+    async fn headers(&self, extensions: Extensions) -> Result<CacheableResource<HeaderMap>, CredentialsError> {
+        let caller = match self.caller.headers(extensions).await? {
+            CacheableResource::New { data, .. } => data,
+            CacheableResource::NotModified => HeaderMap::new(),
+        };
+        self.cache.headers(self.fetch(caller)).await
+    }
+
+    async fn universe_domain(&self) -> Option<String> {
+        self.caller.universe_domain().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(value: &str) -> Result<Impersonation> {
+        Impersonation::of(&Located {
+            value: value.to_owned(),
+            source: "here".to_owned(),
+        })
+    }
+
+    #[test]
+    fn last_account_of_a_chain_is_acted_as() {
+        let chain = of("a@p.iam.gserviceaccount.com, b@p.iam.gserviceaccount.com").unwrap();
+        assert_eq!(chain.principal, "b@p.iam.gserviceaccount.com");
+        assert_eq!(chain.delegates, ["a@p.iam.gserviceaccount.com"]);
+    }
+
+    #[test]
+    fn what_is_no_service_account_is_refused() {
+        for value in ["deployer", "a@b", "a@b.test/x", ",", "a b@c.test", "a@p.test,nope"] {
+            assert!(of(value).is_err(), "{value}");
+        }
+    }
+}

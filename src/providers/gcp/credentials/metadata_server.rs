@@ -1,0 +1,135 @@
+//! The metadata server of Google's own machines: it names their project and gives tokens. Only Compute Engine:
+//! aws-config asks EC2's by itself. It is asked directly, never through a proxy, which would see the tokens.
+//! <https://cloud.google.com/compute/docs/metadata/overview>
+
+use std::fmt;
+use std::time::Duration;
+
+use google_cloud_auth::credentials::{CacheableResource, CredentialsProvider};
+use google_cloud_auth::errors::CredentialsError;
+use http::{Extensions, HeaderMap};
+
+use super::access_token::{NoToken, TokenAnswer, TokenCache};
+use crate::cloud::{Error, Result, quoted};
+use crate::settings::Environment;
+
+/// Where it is on every machine of Google's.
+const ADDRESS: &str = "169.254.169.254";
+/// It is on this very machine, so that an answer takes no time.
+const LONGEST: Duration = Duration::from_secs(1);
+const LONGEST_FOR_TOKEN: Duration = Duration::from_secs(25);
+
+/// Whether this machine is Google's: its firmware says so on a VM, the environment on Cloud Run. Google's own
+/// libraries know `GCE_METADATA_HOST`, which moves the metadata server, and `NO_GCE_CHECK`, which rules it out.
+pub(crate) fn is_here(environment: &Environment) -> bool {
+    if environment.has("NO_GCE_CHECK") {
+        return false;
+    }
+    let variables = ["GCE_METADATA_HOST", "GCE_METADATA_ROOT", "K_SERVICE", "CLOUD_RUN_JOB"];
+    variables.iter().any(|variable| environment.has(variable))
+        || std::fs::read_to_string("/sys/devices/virtual/dmi/id/product_name")
+            .is_ok_and(|name| name.trim() == "Google Compute Engine")
+}
+
+/// How the metadata server is reached.
+#[derive(Clone, Debug)]
+pub(crate) struct MetadataServer {
+    host: String,
+    http: reqwest::Client,
+}
+
+impl MetadataServer {
+    /// # Errors
+    /// `InvalidSpec` if the variable that moves it names no host.
+    pub(crate) fn new(environment: &Environment) -> Result<Self> {
+        let named = ["GCE_METADATA_HOST", "GCE_METADATA_ROOT"];
+        let named = named
+            .iter()
+            .find_map(|name| Some((*name, environment.get(name)?.trim())));
+        let (source, host) = named.unwrap_or(("", ADDRESS));
+        let is_host = !host.contains(['/', '@', '?', '#', ' ', '\\'])
+            && reqwest::Url::parse(&format!("http://{host}/")).is_ok_and(|url| url.has_host());
+        if !is_host {
+            let message = format!("{source}: {} is not a host", quoted(host));
+            return Err(Error::invalid(message).with_remedy(format!("set {source} to HOST or HOST:PORT, or unset it")));
+        }
+        let http = reqwest::Client::builder().no_proxy().build().map_err(|error| {
+            Error::invalid("cannot prepare the connection to the metadata server").with_source(error)
+        })?;
+        Ok(Self {
+            host: host.to_owned(),
+            http,
+        })
+    }
+
+    /// The project of this machine; `None` if the server does not say.
+    pub(crate) async fn project(&self) -> Option<String> {
+        self.text("project/project-id").await
+    }
+
+    async fn text(&self, path: &str) -> Option<String> {
+        let answer = self.get(path).timeout(LONGEST).send().await.ok()?;
+        if !answer.status().is_success() {
+            return None;
+        }
+        let text = answer.text().await.ok()?;
+        let text = text.trim();
+        let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | ':');
+        (!text.is_empty() && text.len() < 256 && text.chars().all(is_name)).then(|| text.to_owned())
+    }
+
+    fn get(&self, path: &str) -> reqwest::RequestBuilder {
+        let url = format!("http://{}/computeMetadata/v1/{path}", self.host);
+        self.http.get(url).header("Metadata-Flavor", "Google")
+    }
+
+    async fn token(&self) -> Result<(HeaderMap, Duration), NoToken> {
+        let what = |why: String| format!("the metadata server {}: {why}", self.host);
+        let ask = self
+            .get("instance/service-accounts/default/token")
+            .timeout(LONGEST_FOR_TOKEN);
+        let answer = TokenAnswer::to(ask, what).await?;
+        match answer.status {
+            200 => Ok((answer.header("access_token", what)?, answer.lifetime())),
+            404 => Err(NoToken::refused(what("this machine has no service account".to_owned()))),
+            status => Err(NoToken::answered(status, what(answer.reason()))),
+        }
+    }
+}
+
+/// Tokens of the metadata server.
+pub(crate) struct MetadataToken {
+    server: MetadataServer,
+    universe: Option<String>,
+    cache: TokenCache,
+}
+
+impl MetadataToken {
+    /// `universe` is the one that is set; the server is asked where none is.
+    pub(crate) fn new(server: MetadataServer, universe: Option<String>) -> Self {
+        Self {
+            server,
+            universe,
+            cache: TokenCache::default(),
+        }
+    }
+}
+
+impl fmt::Debug for MetadataToken {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("MetadataToken([secret])")
+    }
+}
+
+impl CredentialsProvider for MetadataToken {
+    async fn headers(&self, _: Extensions) -> Result<CacheableResource<HeaderMap>, CredentialsError> {
+        self.cache.headers(self.server.token()).await
+    }
+
+    async fn universe_domain(&self) -> Option<String> {
+        match &self.universe {
+            Some(universe) => Some(universe.clone()),
+            None => self.server.text("universe/universe-domain").await,
+        }
+    }
+}

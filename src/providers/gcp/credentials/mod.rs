@@ -1,0 +1,264 @@
+//! Credentials. Only Compute Engine: aws-config has its whole chain in itself, google-cloud-auth lacks static
+//! tokens, gcloud's settings, and any notion of a project.
+//!
+//! In this order: a token in `GOOGLE_OAUTH_ACCESS_TOKEN`, `CLOUDSDK_AUTH_ACCESS_TOKEN` or the file that
+//! `CLOUDSDK_AUTH_ACCESS_TOKEN_FILE` names; the file that `GOOGLE_APPLICATION_CREDENTIALS` or else
+//! `CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE` names; what the last two properties are in gcloud's files;
+//! `application_default_credentials.json` in gcloud's folder; the metadata server, on Google's own machines only.
+//! <https://cloud.google.com/docs/authentication/application-default-credentials>
+
+pub(super) mod access_token;
+pub(super) mod credentials_file;
+pub(super) mod impersonation;
+pub(super) mod metadata_server;
+pub(super) mod workforce;
+
+use google_cloud_auth::credentials::{Credentials, external_account, impersonated, service_account, user_account};
+use http::HeaderMap;
+use serde_json::Value;
+
+use self::access_token::{RenewedToken, StaticToken, bearer};
+use self::credentials_file::{CredentialsFile, Form};
+use self::metadata_server::{MetadataServer, MetadataToken};
+use self::workforce::WorkforceToken;
+use super::configuration::gcloud_config;
+use super::configuration::gcloud_config::{GcloudConfiguration, Located};
+use crate::cloud::{Error, ErrorKind, Result};
+use crate::settings::Environment;
+
+const HOW_TO_LOG_IN: &str =
+    "run `gcloud auth application-default login`, or point GOOGLE_APPLICATION_CREDENTIALS at a credentials file";
+
+/// Where credentials were found.
+pub(super) enum Found {
+    /// An access token, as the header that it goes in, and where it is set.
+    Token(HeaderMap, String),
+    /// A credentials file.
+    File(Box<CredentialsFile>),
+    /// This machine is Google's; its metadata server gives tokens.
+    MetadataServer,
+}
+
+/// Looks for credentials; asks no network.
+///
+/// # Errors
+/// `Unauthenticated` that names the variable or file, for one that cannot be read or used.
+pub(super) fn find(environment: &Environment, gcloud: &GcloudConfiguration) -> Result<Option<Found>> {
+    for variable in ["GOOGLE_OAUTH_ACCESS_TOKEN", "CLOUDSDK_AUTH_ACCESS_TOKEN"] {
+        if let Some(token) = Located::variable(environment, variable) {
+            return token_of(&token.value, token.source).map(Some);
+        }
+    }
+    let in_variable = |name| Located::variable(environment, name);
+    let in_file = |key| gcloud.located_in_file("auth", key);
+    if let Some(file) = in_variable("CLOUDSDK_AUTH_ACCESS_TOKEN_FILE") {
+        return token_file(&file, environment).map(Some);
+    }
+    let named =
+        in_variable("GOOGLE_APPLICATION_CREDENTIALS").or_else(|| in_variable("CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE"));
+    if let Some(named) = named {
+        return named_file(&named, environment).map(Some);
+    }
+    if let Some(file) = in_file("access_token_file") {
+        return token_file(&file, environment).map(Some);
+    }
+    if let Some(named) = in_file("credential_file_override") {
+        return named_file(&named, environment).map(Some);
+    }
+    if let Some(folder) = gcloud_config::folder(environment) {
+        let path = folder.join("application_default_credentials.json");
+        let shown = environment.shown_path(&path);
+        if let Some(text) = credentials_file::text_of(&path, &shown)? {
+            let file = CredentialsFile::of(&text, shown.clone(), shown, environment)?;
+            return Ok(Some(Found::File(Box::new(file))));
+        }
+    }
+    Ok(metadata_server::is_here(environment).then_some(Found::MetadataServer))
+}
+
+/// The error of having none.
+pub(super) fn missing() -> Error {
+    Error::new(ErrorKind::Unauthenticated, "no Google Cloud credentials found").with_remedy(HOW_TO_LOG_IN)
+}
+
+fn token_of(token: &str, source: String) -> Result<Found> {
+    // Those of <https://www.rfc-editor.org/rfc/rfc6750#section-2.1>; Google's have 2,048 bytes at most.
+    const LONGEST: usize = 16 * 1024;
+    let belongs = |c: char| c.is_ascii_alphanumeric() || "-._~+/=".contains(c);
+    if token.len() > LONGEST {
+        let message = format!("{source} is far too long for an access token");
+        return Err(Error::new(ErrorKind::Unauthenticated, message)
+            .with_remedy("set it to what `gcloud auth print-access-token` prints, which is one word"));
+    }
+    let is_token = !token.is_empty() && token.chars().all(belongs);
+    match bearer(token) {
+        Ok(headers) if is_token => Ok(Found::Token(headers, source)),
+        _ => Err(Error::new(
+            ErrorKind::Unauthenticated,
+            format!("{source} has characters that no access token has"),
+        )
+        .with_remedy("set it to what `gcloud auth print-access-token` prints, which is one word")),
+    }
+}
+
+/// The token in a file that a setting names.
+fn token_file(setting: &Located, environment: &Environment) -> Result<Found> {
+    let path = &environment.path(&setting.value);
+    let shown = credentials_file::shown_as_named(setting);
+    let text = credentials_file::text_of(path, &shown)?.ok_or_else(|| {
+        let remedy = match credentials_file::is_content(&setting.value) {
+            true => "a file's name belongs there; the token itself goes in CLOUDSDK_AUTH_ACCESS_TOKEN",
+            false => "name the file that has the token; the token itself goes in CLOUDSDK_AUTH_ACCESS_TOKEN",
+        };
+        credentials_file::absent(setting).with_remedy(remedy)
+    })?;
+    let token = text.trim();
+    if token.starts_with('{') {
+        return Err(Error::new(
+            ErrorKind::Unauthenticated,
+            format!("the file of {shown} is JSON, and no access token"),
+        )
+        .with_remedy("point GOOGLE_APPLICATION_CREDENTIALS at it if it is a credentials file"));
+    }
+    token_of(token, format!("the file of {shown}"))
+}
+
+/// The credentials file that a setting names, which must be there.
+fn named_file(setting: &Located, environment: &Environment) -> Result<Found> {
+    let shown = credentials_file::shown_as_named(setting);
+    let path = &environment.path(&setting.value);
+    let Some(text) = credentials_file::text_of(path, &shown)? else {
+        return Err(credentials_file::absent(setting));
+    };
+    let name = environment.shown_path(path);
+    let file = CredentialsFile::of(&text, name, shown, environment)?;
+    Ok(Found::File(Box::new(file)))
+}
+
+impl Found {
+    /// Makes the SDK's credentials, of this universe if one is set. Must run inside Tokio.
+    ///
+    /// # Errors
+    /// `Unauthenticated` for a file that is not complete.
+    pub(super) fn credentials(&self, environment: &Environment, universe: Option<&str>) -> Result<Credentials> {
+        match self {
+            Self::Token(headers, _) => Ok(StaticToken::new(headers.clone(), universe.map(str::to_owned)).into()),
+            Self::File(file) if file.form == Form::WorkforceUser => Ok(WorkforceToken::new(file)?.into()),
+            Self::File(file) => {
+                let (json, form) = (file.json.clone(), file.form);
+                let build = move || from_json(json.expose().clone(), form);
+                match build() {
+                    None => Err(file.unusable("is not complete")),
+                    Some(first) => Ok(RenewedToken::new(file.token_server(), first, build).into()),
+                }
+            }
+            Self::MetadataServer => {
+                let server = MetadataServer::new(environment)?;
+                Ok(MetadataToken::new(server, universe.map(str::to_owned)).into())
+            }
+        }
+    }
+
+    /// The project that the credentials belong to or are billed to, if they say, and where.
+    pub(super) fn project(&self) -> Option<Located> {
+        let Self::File(file) = self else { return None };
+        let value = file.text("project_id").or_else(|| file.text("quota_project_id"))?;
+        Some(Located {
+            value: value.to_owned(),
+            source: file.source.clone(),
+        })
+    }
+
+    /// The universe that the credentials are of, if they say.
+    pub(super) fn universe(&self) -> Option<&str> {
+        let Self::File(file) = self else { return None };
+        file.text("universe_domain")
+    }
+
+    /// The project that is billed for calls with these credentials by their own file, where the SDK does not see to it.
+    pub(super) fn quota_project(&self) -> Option<&str> {
+        match self {
+            Self::File(file) if file.form == Form::WorkforceUser => file
+                .text("quota_project_id")
+                .or_else(|| file.text("workforce_pool_user_project")),
+            _ => None,
+        }
+    }
+
+    /// Whom the credentials stand for, if they say.
+    pub(super) fn principal(&self) -> Option<String> {
+        let Self::File(file) = self else { return None };
+        file.principal()
+    }
+
+    /// What they are and where they were found, without a secret.
+    pub(super) fn described(&self) -> Located {
+        match self {
+            Self::Token(_, source) => Located {
+                value: "access token".to_owned(),
+                source: source.clone(),
+            },
+            Self::File(file) => Located {
+                value: format!("{} in {}", file.form.name(), file.name),
+                source: file.source.clone(),
+            },
+            Self::MetadataServer => Located {
+                value: "service account of this machine".to_owned(),
+                source: "metadata server".to_owned(),
+            },
+        }
+    }
+}
+
+/// Nothing for a file that the SDK does not take; its own message could quote a value out of it.
+fn from_json(json: Value, form: Form) -> Option<Credentials> {
+    let built = match form {
+        Form::AuthorizedUser => user_account::Builder::new(json).build(),
+        Form::ServiceAccount => service_account::Builder::new(json).build(),
+        Form::ExternalAccount => external_account::Builder::new(json).build(),
+        Form::ImpersonatedServiceAccount => impersonated::Builder::new(json).build(),
+        Form::WorkforceUser => return None,
+    };
+    built.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(variables: &[(&str, &str)]) -> Environment {
+        let variables = variables.iter().chain(&[("NO_GCE_CHECK", "1")]);
+        Environment::new(variables.map(|(key, value)| ((*key).to_owned(), (*value).to_owned())))
+    }
+
+    fn found(environment: &Environment) -> Result<Option<Found>> {
+        find(environment, &GcloudConfiguration::of_variables(environment))
+    }
+
+    #[test]
+    fn a_token_comes_before_a_file() {
+        let environment = environment(&[
+            ("GOOGLE_OAUTH_ACCESS_TOKEN", "abc"),
+            ("GOOGLE_APPLICATION_CREDENTIALS", "/absent"),
+        ]);
+        assert!(matches!(found(&environment), Ok(Some(Found::Token(_, _)))));
+    }
+
+    #[test]
+    fn a_named_file_must_be_there_and_the_well_known_one_need_not() {
+        let named = environment(&[("GOOGLE_APPLICATION_CREDENTIALS", "/absent")]);
+        assert_eq!(
+            found(&named).err().map(|error| error.kind()),
+            Some(ErrorKind::Unauthenticated)
+        );
+        let folder = tempfile::tempdir().unwrap();
+        let configured = environment(&[("CLOUDSDK_CONFIG", &folder.path().display().to_string())]);
+        assert!(found(&configured).unwrap().is_none());
+        let path = folder.path().join("application_default_credentials.json");
+        let json = r#"{"type":"authorized_user","client_id":"a","client_secret":"b","refresh_token":"c",
+                       "quota_project_id":"acme"}"#;
+        std::fs::write(path, json).unwrap();
+        let found = found(&configured).unwrap().unwrap();
+        assert_eq!(found.project().map(|project| project.value), Some("acme".to_owned()));
+    }
+}

@@ -1,0 +1,80 @@
+//! The login of a person through a workforce pool, `external_account_authorized_user`, which the SDK does not take. Only
+//! Compute Engine: aws-config has all forms of logins in itself.
+//! <https://google.aip.dev/auth/4117>
+
+use std::fmt;
+use std::time::Duration;
+
+use google_cloud_auth::credentials::{CacheableResource, CredentialsProvider};
+use google_cloud_auth::errors::CredentialsError;
+use http::{Extensions, HeaderMap};
+
+use super::access_token::{NoToken, TokenAnswer, TokenCache};
+use super::credentials_file::CredentialsFile;
+use crate::cloud::{Error, Result, Secret};
+
+const LONGEST: Duration = Duration::from_secs(25);
+
+/// Tokens for a refresh token, from the server that the credentials file names.
+pub(crate) struct WorkforceToken {
+    url: String,
+    client_id: String,
+    client_secret: Secret<String>,
+    refresh_token: Secret<String>,
+    universe: Option<String>,
+    server: String,
+    http: reqwest::Client,
+    cache: TokenCache,
+}
+
+impl WorkforceToken {
+    /// Of a file of that type.
+    ///
+    /// # Errors
+    /// `InvalidSpec` if no connection can be prepared.
+    pub(crate) fn new(file: &CredentialsFile) -> Result<Self> {
+        let text = |key| file.text(key).unwrap_or_default().to_owned();
+        let http = reqwest::Client::builder().build().map_err(|error| {
+            Error::invalid(format!("cannot prepare the connection to {}", file.token_server())).with_source(error)
+        })?;
+        Ok(Self {
+            url: text("token_url"),
+            client_id: text("client_id"),
+            client_secret: Secret::new(text("client_secret")),
+            refresh_token: Secret::new(text("refresh_token")),
+            universe: file.text("universe_domain").map(str::to_owned),
+            server: file.token_server(),
+            http,
+            cache: TokenCache::default(),
+        })
+    }
+
+    async fn fetch(&self) -> Result<(HeaderMap, Duration), NoToken> {
+        let what = |why: String| format!("{}: {why}", self.server);
+        let refresh_token = self.refresh_token.expose().as_str();
+        let form = [("grant_type", "refresh_token"), ("refresh_token", refresh_token)];
+        let ask = self.http.post(&self.url).timeout(LONGEST).form(&form);
+        let ask = ask.basic_auth(&self.client_id, Some(self.client_secret.expose()));
+        let answer = TokenAnswer::to(ask, what).await?;
+        if answer.status != 200 {
+            return Err(NoToken::answered(answer.status, what(answer.reason())));
+        }
+        Ok((answer.header("access_token", what)?, answer.lifetime()))
+    }
+}
+
+impl fmt::Debug for WorkforceToken {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("WorkforceToken([secret])")
+    }
+}
+
+impl CredentialsProvider for WorkforceToken {
+    async fn headers(&self, _: Extensions) -> Result<CacheableResource<HeaderMap>, CredentialsError> {
+        self.cache.headers(self.fetch()).await
+    }
+
+    async fn universe_domain(&self) -> Option<String> {
+        self.universe.clone()
+    }
+}

@@ -1,0 +1,292 @@
+//! Changing many instances: one call for each, since the API has no batches, but one look at many of them before, and
+//! one after. Only Compute Engine: EC2's calls take many instances each.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use futures_util::stream::{self, StreamExt};
+use google_cloud_compute_v1::model;
+use google_cloud_compute_v1::model::instance::Status;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::change::{Change, Taken, begin, change_one};
+use super::filter::MOST_TERMS;
+use super::follow::{FIRST_PAUSE, LONGEST_PAUSE, START_DEADLINE, WATCH_DEADLINE, concluded, says, settled, shows};
+use super::list;
+use crate::cloud::{Course, Error, ErrorKind, InstanceRef, Outcome, Result};
+use crate::providers::gcp::api::client::Client;
+use crate::providers::gcp::api::operations;
+
+/// So many instances are looked at by one list, and their calls sent right after it.
+const WAVE: usize = MOST_TERMS;
+/// How many waves are under way: while one is sent, the next one is looked at.
+pub(crate) const WAVES_AT_ONCE: usize = 2;
+/// How many calls of a wave are under way.
+const CALLS_AT_ONCE: usize = 10;
+/// For so long a look holds: then a name may have come to mean another instance.
+const FRESH: Duration = Duration::from_secs(5);
+/// How many reads are under way at once.
+const READS_AT_ONCE: usize = 10;
+
+/// Some of the targets, by their positions among all.
+type Part<'a> = Vec<(usize, &'a InstanceRef)>;
+/// What became of some of the targets, by their positions.
+type Results = Vec<(usize, Result<()>)>;
+
+/// Changes every target; one outcome for each, in the same order.
+pub(crate) async fn change_all(
+    client: &Client,
+    targets: &[InstanceRef],
+    change: Change,
+    course: &Course<'_>,
+) -> Vec<Outcome> {
+    let mut zones: BTreeMap<&str, Part<'_>> = BTreeMap::new();
+    for (position, target) in targets.iter().enumerate() {
+        zones.entry(&target.place).or_default().push((position, target));
+    }
+    let in_zones = zones
+        .into_iter()
+        .map(|(zone, part)| change_in_zone(client, zone, part, change, course));
+    let mut results: Vec<_> = join_all(in_zones).await.into_iter().flatten().collect();
+    results.sort_by_key(|(position, _)| *position);
+    let results = results.into_iter().map(|(position, result)| Outcome {
+        target: targets[position].clone(),
+        result,
+    });
+    results.collect()
+}
+
+async fn change_in_zone(client: &Client, zone: &str, part: Part<'_>, change: Change, course: &Course<'_>) -> Results {
+    if let [(position, target)] = part[..] {
+        let result = change_one(client, target, change, course).await;
+        return vec![(position, course.settle(target, result))];
+    }
+    let waves: Vec<_> = part
+        .chunks(WAVE)
+        .map(|wave| begin_wave(client, zone, wave, change, course))
+        .collect();
+    let begun: Vec<_> = stream::iter(waves).buffer_unordered(WAVES_AT_ONCE).collect().await;
+    let (mut results, mut taken) = (Vec::new(), Vec::new());
+    for (position, begun) in begun.into_iter().flatten() {
+        match begun {
+            Ok(Some(change)) => taken.push((position, change)),
+            Ok(None) => results.push((position, Ok(()))),
+            Err(error) => results.push((position, Err(error))),
+        }
+    }
+    results.extend(follow(client, zone, taken, change, course).await);
+    results
+}
+
+/// Looks at some targets of a zone, and sends their calls.
+async fn begin_wave<'a>(
+    client: &Client,
+    zone: &str,
+    wave: &[(usize, &'a InstanceRef)],
+    change: Change,
+    course: &Course<'_>,
+) -> Vec<(usize, Result<Option<Taken<'a>>>)> {
+    // Held until the last call is sent. Nobody closes it.
+    let _wave = client.waves.acquire().await;
+    let mut looked_at = Instant::now();
+    let looked: Result<(BTreeMap<_, _>, BTreeSet<_>)> = async {
+        course.check()?;
+        client.pace.turn().await;
+        looked_at = Instant::now();
+        let found = look(client, zone, wave.iter().map(|(_, target)| *target)).await?;
+        let is_stopping = |api: &model::Instance| api.status == Some(Status::Stopping);
+        let going = match found.values().any(is_stopping) {
+            // Which of those that stop are being deleted.
+            true => operations::deletions_under_way(client, zone).await.unwrap_or_default(),
+            false => BTreeSet::new(),
+        };
+        Ok((found, going))
+    }
+    .await;
+    let (found, going) = match looked {
+        Ok(looked) => looked,
+        // An unknown zone has none of them.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidSpec) => Default::default(),
+        Err(error) => {
+            return wave
+                .iter()
+                .map(|(position, target)| (*position, course.settle(target, Err(error.clone())).map(|()| None)))
+                .collect();
+        }
+    };
+    let begun = wave.iter().map(|(position, target)| {
+        let (found, going) = (&found, &going);
+        async move {
+            let begun = match found.get(&target.id).filter(|_| looked_at.elapsed() < FRESH) {
+                Some(api) => {
+                    let going = api.status == Some(Status::Deprovisioning) || going.contains(&target.id);
+                    begin(client, target, change, api.clone(), going, course).await
+                }
+                // Gone, or another one has its name by now, or has had the time to take it: that is told one by one.
+                None => change_one(client, target, change, course).await.map(|()| None),
+            };
+            let begun = match begun {
+                Ok(Some(taken)) => Ok(Some(taken)),
+                concluded => course.settle(target, concluded.map(drop)).map(|()| None),
+            };
+            (*position, begun)
+        }
+    });
+    let begun: Vec<_> = begun.collect();
+    stream::iter(begun).buffer_unordered(CALLS_AT_ONCE).collect().await
+}
+
+/// Those of the targets that are there, by id.
+async fn look<'a>(
+    client: &Client,
+    zone: &str,
+    targets: impl Iterator<Item = &'a InstanceRef>,
+) -> Result<BTreeMap<String, model::Instance>> {
+    let ids: BTreeSet<&str> = targets.map(|target| target.id.as_str()).collect();
+    list::raw_by_id(client, zone, &ids).await
+}
+
+/// A change that is watched until it is over, or shows in its instance.
+struct Watched<'a> {
+    position: usize,
+    taken: Taken<'a>,
+    /// Why its operation could not be read the last time.
+    unread: Option<Error>,
+}
+
+/// Watches changes that the cloud has taken on: one list of the zone's instances, and one of its operations, for all of
+/// them each time.
+async fn follow(
+    client: &Client,
+    zone: &str,
+    taken: Vec<(usize, Taken<'_>)>,
+    change: Change,
+    course: &Course<'_>,
+) -> Results {
+    if taken.len() < 2 {
+        let followed = taken.into_iter().map(async |(position, taken): (usize, Taken<'_>)| {
+            let target = taken.target;
+            (position, course.settle(target, settled(client, change, taken).await))
+        });
+        return join_all(followed).await;
+    }
+    let watched = taken.into_iter().map(|(position, taken)| Watched {
+        position,
+        taken,
+        unread: None,
+    });
+    let (mut watched, mut results): (Vec<_>, _) = (watched.collect(), Results::new());
+    let patience = match change {
+        Change::Start => START_DEADLINE,
+        _ => WATCH_DEADLINE,
+    };
+    // Whatever it takes, once they are looked at.
+    look_again(client, zone, &mut watched, &mut results, change, course).await;
+    let rounds = async {
+        let mut pause = FIRST_PAUSE;
+        while !watched.is_empty() {
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            look_again(client, zone, &mut watched, &mut results, change, course).await;
+        }
+    };
+    // What is left then is told by how its operation stood last.
+    let _ = timeout(patience, rounds).await;
+    let concluded = watched.into_iter().map(async |one| {
+        let Taken {
+            target,
+            operation,
+            attempted,
+        } = one.taken;
+        let last = one.unread.map_or(Ok(operation), Err);
+        let result = concluded(client, target, change, last, &attempted).await;
+        (one.position, course.settle(target, result))
+    });
+    let concluded: Vec<_> = concluded.collect();
+    let concluded = stream::iter(concluded).buffer_unordered(READS_AT_ONCE);
+    results.extend(concluded.collect::<Vec<_>>().await);
+    results
+}
+
+/// One round: what is known of the operations, what the instances show, and how the operations stand of those that show
+/// nothing.
+async fn look_again(
+    client: &Client,
+    zone: &str,
+    watched: &mut Vec<Watched<'_>>,
+    results: &mut Results,
+    change: Change,
+    course: &Course<'_>,
+) {
+    let is_said = |taken: &Taken<'_>| says(&taken.operation, taken.target, &taken.attempted);
+    sift(watched, results, course, is_said);
+    // A restart leaves no trace to go by.
+    if change != Change::Reboot
+        && !watched.is_empty()
+        && let Ok(found) = look(client, zone, watched.iter().map(|one| one.taken.target)).await
+    {
+        sift(watched, results, course, |taken| {
+            let shown = match found.get(&taken.target.id) {
+                Some(api) => shows(change, api),
+                None => change == Change::Terminate,
+            };
+            shown.then_some(Ok(()))
+        });
+    }
+    if watched.is_empty() {
+        return;
+    }
+    read_operations(client, zone, watched).await;
+    sift(watched, results, course, is_said);
+}
+
+/// Reads how the operations stand that are over, or not listed yet.
+async fn read_operations(client: &Client, zone: &str, watched: &mut [Watched<'_>]) {
+    let under_way = operations::under_way(client, zone).await.unwrap_or_default();
+    let over = watched.iter_mut().filter_map(|one| {
+        let name = one.taken.operation.name.clone()?;
+        if under_way.contains(&name) {
+            one.unread = None;
+            return None;
+        }
+        Some((name, one))
+    });
+    let mut over: BTreeMap<String, &mut Watched<'_>> = over.collect();
+    let names: Vec<String> = over.keys().cloned().collect();
+    let reads: Vec<_> = names
+        .chunks(MOST_TERMS)
+        .map(async |names| (names, operations::named(client, zone, names).await))
+        .collect();
+    let reads: Vec<_> = stream::iter(reads).buffer_unordered(READS_AT_ONCE).collect().await;
+    for (names, read) in reads {
+        let (mut read, missing) = match read {
+            Ok(read) => (read, Error::new(ErrorKind::NotFound, "its operation is not listed")),
+            Err(error) => (BTreeMap::new(), error),
+        };
+        for name in names {
+            let Some(one) = over.get_mut(name) else { continue };
+            match read.remove(name) {
+                Some(operation) => (one.taken.operation, one.unread) = (operation, None),
+                None => one.unread = Some(missing.clone()),
+            }
+        }
+    }
+}
+
+/// Moves those to the results of which there is one.
+fn sift<'a>(
+    watched: &mut Vec<Watched<'a>>,
+    results: &mut Results,
+    course: &Course<'_>,
+    result: impl Fn(&Taken<'a>) -> Option<Result<()>>,
+) {
+    watched.retain(|one| match result(&one.taken) {
+        Some(result) => {
+            let result = course.settle(one.taken.target, result);
+            results.push((one.position, result));
+            false
+        }
+        None => true,
+    });
+}

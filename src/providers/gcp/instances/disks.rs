@@ -1,0 +1,211 @@
+//! Disks, as far as they outlive the instances that they were made with.
+//!
+//! An instance names its disks and does not give their ids, and a name can come to mean another disk.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use google_cloud_compute_v1::model::{self, DiskList};
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
+
+use super::filter::MOST_TERMS;
+use super::get::by_name;
+use crate::cloud::{Disk, Instance, InstanceName, NativeName, Ownership, Result, SurvivingDisk};
+use crate::providers::gcp::api::client::Client;
+use crate::providers::gcp::api::operations;
+use crate::providers::gcp::api::pagination::{Page, all_pages};
+use crate::providers::gcp::api::retry::prepared;
+use crate::providers::gcp::regions::last_segment;
+
+/// How long disks are given to go that go with their instance.
+const PATIENCE: Duration = Duration::from_secs(10);
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+const AT_ONCE: usize = 10;
+/// By how much the times of two things may differ that one call makes.
+const ONE_CALL: SignedDuration = SignedDuration::from_mins(5);
+
+/// Those disks of instances that are gone which are still there. Waits for those that are on their way out.
+///
+/// # Errors
+/// Those of any call.
+pub(crate) async fn surviving(client: &Client, gone: &[Instance]) -> Result<Vec<SurvivingDisk>> {
+    let mut zones: BTreeMap<&str, Vec<(&Instance, &Disk)>> = BTreeMap::new();
+    for instance in gone {
+        let disks = instance.disks.iter().map(|disk| (instance, disk));
+        zones
+            .entry(instance.reference.place.as_str())
+            .or_default()
+            .extend(disks);
+    }
+    let asked: Vec<_> = zones
+        .into_iter()
+        .filter(|(_, disks)| !disks.is_empty())
+        .map(|(zone, disks)| in_zone(client, zone, disks))
+        .collect();
+    let found: Vec<Vec<SurvivingDisk>> = stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+async fn in_zone(client: &Client, zone: &str, mut wanted: Vec<(&Instance, &Disk)>) -> Result<Vec<SurvivingDisk>> {
+    let (start, mut pause) = (Instant::now(), FIRST_PAUSE);
+    let left = loop {
+        // Right after many changes there may be no room for another call.
+        client.pace.turn().await;
+        let names: Vec<_> = wanted.iter().map(|(_, disk)| disk.id.as_str()).collect();
+        let found = named(client, zone, &names).await?;
+        wanted.retain(|(_, disk)| found.contains_key(&disk.id));
+        let may_go = |(instance, disk): &(&Instance, &Disk)| {
+            disk.goes_with_instance && found.get(&disk.id).is_some_and(|api| !is_used_by_other(api, instance))
+        };
+        if !wanted.iter().any(may_go) || start.elapsed() + pause > PATIENCE {
+            break found;
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    };
+    let mut surviving = Vec::new();
+    for (instance, disk) in wanted {
+        if let Some(api) = left.get(&disk.id)
+            && is_of(client, zone, api, instance).await?
+        {
+            surviving.push(SurvivingDisk {
+                instance: instance.reference.clone(),
+                id: disk.id.clone(),
+            });
+        }
+    }
+    Ok(surviving)
+}
+
+/// The disks of these names that a failed create call has left, put in at `since`, after they were given some time to
+/// go.
+pub(crate) async fn left_by(
+    client: &Client,
+    zone: &str,
+    names: &[InstanceName],
+    since: Option<Timestamp>,
+    patience: Duration,
+) -> Vec<String> {
+    let (start, names) = (
+        Instant::now(),
+        names.iter().map(InstanceName::as_str).collect::<Vec<_>>(),
+    );
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let found = match named(client, zone, &names).await {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::debug!(%error, "no disks could be looked for");
+                return Vec::new();
+            }
+        };
+        let is_left = |(name, disk): &(String, model::Disk)| {
+            let labels = disk.labels.clone().into_iter().collect();
+            let made_by_us = Ownership::read(&labels, NativeName::Is(name)).managed;
+            let at_that_time = created(disk)
+                .zip(since)
+                .is_none_or(|(created, since)| created.duration_since(since).abs() < ONE_CALL);
+            made_by_us && at_that_time && disk.users.is_empty()
+        };
+        let left: Vec<String> = found.into_iter().filter(is_left).map(|(name, _)| name).collect();
+        if left.is_empty() || start.elapsed() + pause > patience {
+            return left;
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Whether a disk that has the name of an instance's disk is that one, now that the instance is gone.
+async fn is_of(client: &Client, zone: &str, disk: &model::Disk, gone: &Instance) -> Result<bool> {
+    if is_used_by_other(disk, gone) {
+        return Ok(false);
+    }
+    let name = gone.reference.native_name.as_deref();
+    if let (false, Some(name)) = (disk.users.is_empty(), name) {
+        let holder = by_name(client, zone, name).await?.and_then(|holder| holder.id);
+        if holder.is_some_and(|id| id.to_string() != gone.reference.id) {
+            return Ok(false);
+        }
+    }
+    let made_later = created(disk)
+        .zip(gone.created_at)
+        .is_some_and(|(disk, instance)| disk.duration_since(instance) > ONE_CALL);
+    // It was attached later on, or it was made after the end of the instance.
+    if let (true, Ok(id)) = (made_later, gone.reference.id.parse()) {
+        let ended = operations::deleted_at(client, zone, id).await?;
+        return Ok(created(disk).zip(ended).is_none_or(|(created, ended)| created <= ended));
+    }
+    Ok(true)
+}
+
+fn is_used_by_other(disk: &model::Disk, gone: &Instance) -> bool {
+    let name = gone.reference.native_name.as_deref();
+    disk.users.iter().any(|user| Some(last_segment(user)) != name)
+}
+
+fn created(disk: &model::Disk) -> Option<Timestamp> {
+    disk.creation_timestamp.as_deref()?.parse().ok()
+}
+
+/// The disks of a zone that have one of these names: one list, however many they are.
+async fn named(client: &Client, zone: &str, names: &[&str]) -> Result<BTreeMap<String, model::Disk>> {
+    let (project, disks) = (client.project().await?, client.disks().await?);
+    let names: BTreeSet<&str> = names.iter().copied().collect();
+    let terms = names.iter().map(|name| format!("(name = \"{name}\")"));
+    let expression = &(names.len() <= MOST_TERMS).then(|| terms.collect::<Vec<_>>().join(" OR "));
+    let fetch = |token: Option<String>| {
+        client.read("list the disks", zone, move || {
+            let call = disks
+                .list()
+                .set_project(project)
+                .set_zone(zone)
+                .set_max_results(500_u32);
+            let call = call
+                .set_or_clear_filter(expression.clone())
+                .set_or_clear_page_token(token.clone());
+            prepared(call).send()
+        })
+    };
+    let found = all_pages(fetch, |found: &mut BTreeMap<String, model::Disk>, page: DiskList| {
+        let next = Page::whole(&page, zone)?;
+        let with_name = page
+            .items
+            .into_iter()
+            .filter_map(|disk| Some((disk.name.clone()?, disk)));
+        found.extend(with_name.filter(|(name, _)| names.contains(name.as_str())));
+        Ok(next)
+    });
+    found.await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cloud::{InstanceRef, ProviderKind};
+
+    fn gone() -> Instance {
+        let mut gone = Instance::only_known(ProviderKind::Gcp, "us-central1-a".to_owned(), "7".to_owned());
+        gone.reference = InstanceRef {
+            native_name: Some("web-1".to_owned()),
+            ..gone.reference
+        };
+        gone
+    }
+
+    #[test]
+    fn another_user_is_told_from_the_one_that_is_gone() {
+        let used_by = |users: &[&str]| {
+            let link =
+                |user: &&str| format!("https://www.googleapis.com/compute/v1/projects/p/zones/z/instances/{user}");
+            model::Disk::new().set_users(users.iter().map(link))
+        };
+        assert!(!is_used_by_other(&used_by(&[]), &gone()));
+        assert!(!is_used_by_other(&used_by(&["web-1"]), &gone()));
+        assert!(is_used_by_other(&used_by(&["web-2"]), &gone()));
+        assert!(is_used_by_other(&used_by(&["web-1", "web-10"]), &gone()));
+    }
+}

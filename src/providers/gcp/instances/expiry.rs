@@ -1,0 +1,192 @@
+//! When an instance ends: the limit on its run that Compute Engine itself enforces, and the label's end. Only Compute
+//! Engine: EC2 has no such limit.
+//!
+//! A limit counts from the moment the instance runs, is dropped while it is stopped, and counts anew after a start.
+//! <https://cloud.google.com/compute/docs/instances/limit-vm-runtime>
+
+use std::time::Duration;
+
+use google_cloud_compute_v1::model::instance::Status;
+use google_cloud_compute_v1::model::scheduling::InstanceTerminationAction;
+use google_cloud_compute_v1::model::{self, Scheduling};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::cloud::{Error, ExpiryEnforcer, Ownership, Result, format_duration};
+
+/// What a limit may be. <https://cloud.google.com/compute/docs/instances/limit-vm-runtime#restrictions>
+pub(crate) const SHORTEST: Duration = Duration::from_secs(30);
+const LONGEST: Duration = Duration::from_secs(120 * 24 * 60 * 60);
+/// By how much the cloud's end of a first run may come after the label's, which counts from the creation: for so long an
+/// instance may take to come up. Past that it was started again, with a limit that counts anew.
+const COMING_UP: SignedDuration = SignedDuration::from_mins(10);
+
+/// Checks that a run can be limited to that time.
+///
+/// # Errors
+/// `InvalidSpec` naming the bounds.
+pub(crate) fn check_limit(limit: Duration) -> Result<()> {
+    if (SHORTEST..=LONGEST).contains(&limit) {
+        return Ok(());
+    }
+    let (given, shortest, longest) = (
+        format_duration(limit),
+        format_duration(SHORTEST),
+        format_duration(LONGEST),
+    );
+    Err(Error::invalid(format!(
+        "gcp ends a VM after {shortest} at the soonest and {longest} at the latest, not {given}"
+    ))
+    .with_remedy(format!("give a TTL of {shortest} to {longest}")))
+}
+
+/// Has the cloud delete an instance that has run for so long, in whole seconds.
+pub(crate) fn limited(scheduling: Scheduling, limit: Duration) -> Scheduling {
+    let seconds = i64::try_from(limit.as_secs()).unwrap_or(i64::MAX);
+    scheduling
+        .set_max_run_duration(model::Duration::new().set_seconds(seconds))
+        .set_instance_termination_action(InstanceTerminationAction::Delete)
+}
+
+/// For how long the cloud lets an instance run before it deletes it; nothing if it does not delete it.
+pub(crate) fn run_limit(api: &model::Instance) -> Option<Duration> {
+    let scheduling = deleting(api)?;
+    let seconds = scheduling.max_run_duration.as_ref()?.seconds?;
+    u64::try_from(seconds).ok().map(Duration::from_secs)
+}
+
+/// When the present run began; nothing if the instance does not run yet, or not now.
+pub(crate) fn run_start(api: &model::Instance) -> Option<Timestamp> {
+    let runs = matches!(api.status, Some(Status::Running | Status::Repairing));
+    let start = api.last_start_timestamp.as_ref().or(api.creation_timestamp.as_ref());
+    time(start).filter(|_| runs)
+}
+
+/// When the cloud says that it will delete the instance; not every answer does.
+pub(crate) fn announced_end(api: &model::Instance) -> Option<Timestamp> {
+    let status = api.resource_status.as_ref()?.scheduling.as_ref()?;
+    deleting(api).and_then(|_| time(status.termination_timestamp.as_ref()))
+}
+
+/// When the instance will be ended, and by whom: by the cloud while its limit counts, else by its label alone. Of two
+/// ends the first is what is true.
+pub(crate) fn expiry(
+    api: &model::Instance,
+    ownership: &Ownership,
+    created_at: Option<Timestamp>,
+) -> Option<(Timestamp, ExpiryEnforcer)> {
+    let label = ownership.expires_at(created_at);
+    match (cloud_end(api), label) {
+        (Some(cloud), Some(label)) if cloud.duration_since(label) > COMING_UP => Some((label, ExpiryEnforcer::Tag)),
+        (Some(cloud), _) => Some((cloud, ExpiryEnforcer::Cloud)),
+        (None, Some(label)) => Some((label, ExpiryEnforcer::Tag)),
+        (None, None) => None,
+    }
+}
+
+fn cloud_end(api: &model::Instance) -> Option<Timestamp> {
+    let start = match api.status {
+        Some(Status::Running | Status::Repairing) => run_start(api),
+        // It will run at once; if it is started again, since its last stop.
+        Some(Status::Pending | Status::Provisioning | Status::Staging) => {
+            time(api.last_stop_timestamp.as_ref().or(api.creation_timestamp.as_ref()))
+        }
+        _ => return None,
+    };
+    let by_limit = || start?.checked_add(SignedDuration::try_from(run_limit(api)?).ok()?).ok();
+    let by_time = || time(deleting(api)?.termination_time.as_ref());
+    announced_end(api).or_else(by_limit).or_else(by_time)
+}
+
+fn deleting(api: &model::Instance) -> Option<&Scheduling> {
+    let scheduling = api.scheduling.as_ref()?;
+    (scheduling.instance_termination_action == Some(InstanceTerminationAction::Delete)).then_some(scheduling)
+}
+
+fn time(text: Option<&String>) -> Option<Timestamp> {
+    text?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use google_cloud_compute_v1::model::{ResourceStatus, ResourceStatusScheduling};
+
+    use super::*;
+
+    const CREATED: &str = "2026-11-23T10:00:00Z";
+    const STARTED: &str = "2026-11-23T10:00:20Z";
+
+    fn api(status: &str) -> model::Instance {
+        model::Instance::new()
+            .set_status(status)
+            .set_creation_timestamp(CREATED)
+            .set_last_start_timestamp(STARTED)
+            .set_scheduling(limited(Scheduling::new(), Duration::from_secs(7_200)))
+    }
+
+    fn found(api: &model::Instance, ttl: Option<u64>) -> Option<(String, ExpiryEnforcer)> {
+        let ownership = Ownership {
+            ttl: ttl.map(Duration::from_secs),
+            ..Ownership::default()
+        };
+        let (end, enforcer) = expiry(api, &ownership, CREATED.parse().ok())?;
+        Some((end.to_string(), enforcer))
+    }
+
+    fn ends(at: &str, enforcer: ExpiryEnforcer) -> Option<(String, ExpiryEnforcer)> {
+        Some((at.to_owned(), enforcer))
+    }
+
+    #[test]
+    fn bounds() {
+        for (seconds, valid) in [(29, false), (30, true), (10_368_000, true), (10_368_001, false)] {
+            assert_eq!(check_limit(Duration::from_secs(seconds)).is_ok(), valid, "{seconds}");
+        }
+        let error = check_limit(Duration::from_secs(5)).unwrap_err();
+        assert!(error.message().contains("30s") && error.message().contains("120d"));
+    }
+
+    #[test]
+    fn the_cloud_ends_what_runs() {
+        let cloud = ExpiryEnforcer::Cloud;
+        assert_eq!(found(&api("RUNNING"), Some(7_200)), ends("2026-11-23T12:00:20Z", cloud));
+        let scheduling = ResourceStatusScheduling::new().set_termination_timestamp("2026-11-23T12:00:25Z");
+        let announced = api("RUNNING").set_resource_status(ResourceStatus::new().set_scheduling(scheduling));
+        assert_eq!(found(&announced, Some(7_200)), ends("2026-11-23T12:00:25Z", cloud));
+        let pending = api("PROVISIONING").set_or_clear_last_start_timestamp(None::<String>);
+        assert_eq!(found(&pending, Some(7_200)), ends("2026-11-23T12:00:00Z", cloud));
+        // The label alone was extended.
+        assert_eq!(
+            found(&api("RUNNING"), Some(72_000)),
+            ends("2026-11-23T12:00:20Z", cloud)
+        );
+    }
+
+    #[test]
+    fn the_label_is_all_there_is_otherwise() {
+        let tag = ExpiryEnforcer::Tag;
+        for word in ["TERMINATED", "SUSPENDED", "STOPPING"] {
+            assert_eq!(
+                found(&api(word), Some(7_200)),
+                ends("2026-11-23T12:00:00Z", tag),
+                "{word}"
+            );
+            assert_eq!(found(&api(word), None), None);
+        }
+        let unlimited = api("RUNNING").set_scheduling(Scheduling::new());
+        assert_eq!(found(&unlimited, Some(7_200)), ends("2026-11-23T12:00:00Z", tag));
+        let mut stops = api("RUNNING");
+        let scheduling = limited(Scheduling::new(), SHORTEST);
+        stops.scheduling = Some(scheduling.set_instance_termination_action(InstanceTerminationAction::Stop));
+        assert_eq!(found(&stops, Some(7_200)), ends("2026-11-23T12:00:00Z", tag));
+    }
+
+    #[test]
+    fn a_second_run_does_not_put_off_the_end() {
+        let again = api("RUNNING").set_last_start_timestamp("2026-11-23T11:30:00Z");
+        assert_eq!(
+            found(&again, Some(7_200)),
+            ends("2026-11-23T12:00:00Z", ExpiryEnforcer::Tag)
+        );
+        assert_eq!(found(&again, None), ends("2026-11-23T13:30:00Z", ExpiryEnforcer::Cloud));
+    }
+}

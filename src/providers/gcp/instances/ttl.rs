@@ -1,0 +1,293 @@
+//! Moving the end of an instance: the limit on its run, and then the label. Only Compute Engine: EC2's timer is in the
+//! guest.
+//!
+//! The limit comes first, so that no label promises what the cloud would not keep.
+
+use std::time::Duration;
+
+use google_cloud_compute_v1::client::Instances;
+use google_cloud_compute_v1::model::instance::Status;
+use google_cloud_compute_v1::model::{self, InstancesSetLabelsRequest, Operation, Scheduling};
+use google_cloud_gax::Result as SdkResult;
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
+
+use super::change::{fresh_request_id, hit_another};
+use super::expiry::{SHORTEST, announced_end, check_limit, limited, run_limit, run_start};
+use super::get::{by_reference, is_going};
+use crate::cloud::{Error, ErrorKind, InstanceRef, LABEL_TTL, Result, format_duration};
+use crate::providers::gcp::api::client::Client;
+use crate::providers::gcp::api::error::{location, of_call};
+use crate::providers::gcp::api::operation_error::of_operation;
+use crate::providers::gcp::api::operations;
+use crate::providers::gcp::api::operations::is_done;
+use crate::providers::gcp::api::retry::prepared;
+
+/// How long a change is followed; both are done within seconds.
+const OPERATION_DEADLINE: Duration = Duration::from_secs(60);
+/// How long it may take until the instance shows what was done.
+const SIGHT_DEADLINE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_secs(1);
+/// How often others may change the labels at the same time.
+const MOST_RACES: u32 = 8;
+/// By how much the announced end of a run may differ from its start and its limit.
+const INEXACT: SignedDuration = SignedDuration::from_secs(90);
+
+/// Sets how long an instance may live; see [`Provider::set_ttl`](crate::cloud::Provider::set_ttl).
+pub(crate) async fn set_ttl(client: &Client, target: &InstanceRef, ttl: Duration) -> Result<()> {
+    let extension = Extension {
+        client,
+        target,
+        ttl,
+        attempted: format!("extend {}", target.native_name.as_deref().unwrap_or(&target.id)),
+    };
+    let api = by_reference(client, target).await?;
+    if is_going(client, &target.place, &api).await {
+        let message = format!("cannot {}: it is being deleted", extension.attempted);
+        return Err(Error::new(ErrorKind::Refused, message).at(location(&target.place)));
+    }
+    let moved = match run_limit(&api) {
+        Some(limit) => extension.move_limit(&api, limit).await?,
+        None => false,
+    };
+    extension.set_label().await.map_err(|error| {
+        if !moved {
+            return error;
+        }
+        let done = format!("{}: the cloud's own limit was moved, but not the label", target);
+        error
+            .context(done)
+            .as_kind(ErrorKind::UnknownOutcome)
+            .with_leftover(target)
+    })
+}
+
+struct Extension<'a> {
+    client: &'a Client,
+    target: &'a InstanceRef,
+    ttl: Duration,
+    attempted: String,
+}
+
+/// Why a change was not seen to go well.
+enum Trouble {
+    /// It was refused, and nothing happened.
+    Refused(Error),
+    /// What it was based on has changed meanwhile; nothing happened.
+    Stale(Error),
+    /// It hit another instance.
+    Other(Error),
+    /// It may have had its effect; if not by now, then it will (`true`), or it has not (`false`).
+    Doubtful(Error, bool),
+}
+
+impl Extension<'_> {
+    /// Moves the limit so that the instance ends with its TTL. Says whether there was anything to move.
+    async fn move_limit(&self, api: &model::Instance, old: Duration) -> Result<bool> {
+        let left = self.limit_for(api).await?;
+        if left == old {
+            return Ok(false);
+        }
+        let scheduling = api.scheduling.clone().unwrap_or_default();
+        let wanted = limited(scheduling.clone(), left).set_or_clear_termination_time(None::<String>);
+        match self.carry_out(api, &Edit::Scheduling(Box::new(wanted))).await {
+            // The cloud took it on: a look that fails now leaves open what it does with it.
+            Ok(()) if self.shows_limit(left).await.map_err(|error| self.unknown(error))? => Ok(true),
+            Ok(()) => {
+                // It would hold for the next run alone: the cloud is left as it was.
+                let put_back = self.carry_out(api, &Edit::Scheduling(Box::new(scheduling))).await;
+                let error = self.immovable(api, None);
+                match put_back {
+                    Ok(()) => Err(error),
+                    Err(_) => Err(error.as_kind(ErrorKind::UnknownOutcome).with_leftover(self.target)),
+                }
+            }
+            Err(Trouble::Other(error)) => Err(error),
+            Err(Trouble::Refused(error) | Trouble::Stale(error)) => match error.kind() {
+                ErrorKind::InvalidSpec | ErrorKind::Refused => Err(self.immovable(api, Some(error))),
+                ErrorKind::NotFound => Err(Error::not_found(self.target).at(location(&self.target.place))),
+                _ => Err(error),
+            },
+            Err(Trouble::Doubtful(error, under_way)) => match self.shows_limit(left).await {
+                Ok(true) => Ok(true),
+                Ok(false) if !under_way => Err(error),
+                _ => Err(self.unknown(error)),
+            },
+        }
+    }
+
+    /// The limit with which the instance ends at its creation and the TTL: from the start of its present run, or, if it
+    /// is not running, from now.
+    async fn limit_for(&self, api: &model::Instance) -> Result<Duration> {
+        let created: Option<Timestamp> = api.creation_timestamp.as_deref().and_then(|time| time.parse().ok());
+        let end = created.zip(SignedDuration::try_from(self.ttl).ok());
+        let end = end.and_then(|(created, ttl)| created.checked_add(ttl).ok());
+        let end = end.ok_or_else(|| Error::invalid("that is more time than there is"))?;
+        let start = match run_start(api) {
+            Some(start) => start,
+            None => self.client.time().await?,
+        };
+        let left = end.duration_since(start);
+        let whole = left.as_secs() + i64::from(left.subsec_nanos() > 0);
+        let limit = Duration::from_secs(u64::try_from(whole).unwrap_or_default()).max(SHORTEST);
+        check_limit(limit)?;
+        Ok(limit)
+    }
+
+    /// Whether the instance comes to show the new limit, also in the end of its present run.
+    async fn shows_limit(&self, limit: Duration) -> Result<bool> {
+        let start = Instant::now();
+        loop {
+            let api = by_reference(self.client, self.target).await?;
+            let run = run_start(&api).zip(SignedDuration::try_from(limit).ok());
+            let end = run.and_then(|(start, limit)| start.checked_add(limit).ok());
+            let in_time = end
+                .zip(announced_end(&api))
+                .is_none_or(|(end, announced)| announced.duration_since(end).abs() <= INEXACT);
+            if run_limit(&api) == Some(limit) && in_time {
+                return Ok(true);
+            }
+            if start.elapsed() + PAUSE > SIGHT_DEADLINE {
+                return Ok(false);
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    async fn set_label(&self) -> Result<()> {
+        let wanted = format_duration(self.ttl);
+        let mut last = None;
+        for _ in 0..MOST_RACES {
+            let api = by_reference(self.client, self.target).await?;
+            if api.labels.get(LABEL_TTL) == Some(&wanted) {
+                return Ok(());
+            }
+            let mut labels = api.labels.clone();
+            labels.insert(LABEL_TTL.to_owned(), wanted.clone());
+            let body = InstancesSetLabelsRequest::new()
+                .set_labels(labels)
+                .set_or_clear_label_fingerprint(api.label_fingerprint.clone());
+            match self.carry_out(&api, &Edit::Labels(body)).await {
+                Ok(()) => return Ok(()),
+                Err(Trouble::Stale(error)) => {
+                    last = Some(error);
+                    tokio::time::sleep(PAUSE.mul_f64(fastrand::f64())).await;
+                }
+                Err(Trouble::Refused(error)) if error.kind() == ErrorKind::NotFound => {
+                    return Err(Error::not_found(self.target).at(location(&self.target.place)));
+                }
+                Err(Trouble::Refused(error) | Trouble::Other(error)) => return Err(error),
+                Err(Trouble::Doubtful(error, under_way)) => {
+                    let now = by_reference(self.client, self.target).await;
+                    return match now.map(|api| api.labels.get(LABEL_TTL) == Some(&wanted)) {
+                        Ok(true) => Ok(()),
+                        Ok(false) if !under_way => Err(error),
+                        _ => Err(self.unknown(error)),
+                    };
+                }
+            }
+        }
+        let error = last.unwrap_or_else(|| Error::new(ErrorKind::Refused, format!("cannot {}", self.attempted)));
+        Err(error.with_remedy("something else keeps changing its labels: run the same command again"))
+    }
+
+    /// Sends a change and follows it to its end.
+    async fn carry_out(&self, api: &model::Instance, edit: &Edit) -> Result<(), Trouble> {
+        let attempted = format!("cannot {}", self.attempted);
+        let place = &self.target.place;
+        let name = api.name.as_deref().unwrap_or_default();
+        let request_id = fresh_request_id();
+        let project = self.client.project().await.map_err(Trouble::Refused)?;
+        let instances = self.client.instances().await.map_err(Trouble::Refused)?;
+        let sent = self.client.change(&self.attempted, place, || {
+            edit.send((project, instances), place, name, &request_id)
+        });
+        let operation = match sent.await {
+            Ok(operation) => operation,
+            Err(failure) if failure.error.http_status_code() == Some(412) => {
+                return Err(Trouble::Stale(of_call(failure.error, &attempted, place)));
+            }
+            Err(failure) => {
+                let (unanswered, uncertain) = (failure.unanswered, failure.unanswered || failure.faulty);
+                let error = of_call(failure.error, &attempted, place);
+                return Err(if uncertain {
+                    Trouble::Doubtful(error, unanswered)
+                } else {
+                    Trouble::Refused(error)
+                });
+            }
+        };
+        if operation.target_id.is_some() && operation.target_id != api.id {
+            return Err(Trouble::Other(hit_another("extend", self.target, &operation)));
+        }
+        let finished = operations::finished(self.client, place, operation, OPERATION_DEADLINE).await;
+        let operation = finished.map_err(|error| Trouble::Doubtful(error, true))?;
+        match of_operation(&operation, &attempted, place) {
+            Some(error) if operation.http_error_status_code == Some(412) => Err(Trouble::Stale(error)),
+            Some(error) => Err(Trouble::Refused(error)),
+            None if is_done(&operation) => Ok(()),
+            None => {
+                let error = Error::new(ErrorKind::Timeout, format!("{attempted}: its operation does not end"));
+                Err(Trouble::Doubtful(error.at(location(place)), true))
+            }
+        }
+    }
+
+    /// The cloud does not move the limit of an instance in this state.
+    fn immovable(&self, api: &model::Instance, why: Option<Error>) -> Error {
+        let name = self.target.native_name.as_deref().unwrap_or(&self.target.id);
+        let why = why.unwrap_or_else(|| {
+            let message = format!(
+                "cannot {}: the cloud moves the end of a run only for the next one",
+                self.attempted
+            );
+            Error::new(ErrorKind::Refused, message).at(location(&self.target.place))
+        });
+        let remedy = match api.status {
+            Some(Status::Terminated | Status::Stopped) => format!("look at it with `cloudctl describe {name}`"),
+            Some(Status::Stopping | Status::PendingStop | Status::Suspending) => {
+                format!("wait until it is stopped: cloudctl wait {name} --for stopped")
+            }
+            _ => format!("stop it first: cloudctl stop {name}, then extend and start it"),
+        };
+        why.as_kind(ErrorKind::Refused).with_remedy(remedy)
+    }
+
+    fn unknown(&self, error: Error) -> Error {
+        error
+            .as_kind(ErrorKind::UnknownOutcome)
+            .with_remedy("look at the VM with `cloudctl describe`, and run the same command again if need be")
+            .with_leftover(self.target)
+    }
+}
+
+/// One change of an instance that names it, and is followed.
+enum Edit {
+    /// All of its scheduling: what is left out is reset.
+    Scheduling(Box<Scheduling>),
+    /// All of its labels.
+    Labels(InstancesSetLabelsRequest),
+}
+
+impl Edit {
+    async fn send(
+        &self,
+        (project, instances): (&str, &Instances),
+        zone: &str,
+        name: &str,
+        request_id: &str,
+    ) -> SdkResult<Operation> {
+        match self {
+            Self::Scheduling(scheduling) => {
+                let call = instances.set_scheduling().set_project(project).set_zone(zone);
+                let call = call.set_instance(name).set_request_id(request_id);
+                prepared(call.set_body(scheduling.as_ref().clone())).send().await
+            }
+            Self::Labels(labels) => {
+                let call = instances.set_labels().set_project(project).set_zone(zone);
+                let call = call.set_instance(name).set_request_id(request_id);
+                prepared(call.set_body(labels.clone())).send().await
+            }
+        }
+    }
+}

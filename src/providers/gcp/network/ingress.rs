@@ -1,0 +1,302 @@
+//! Opening ports: the firewall rules are there before the instance and after it, and go with the last one. Only Compute
+//! Engine: EC2 has security groups, which say themselves whether they are in use.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use google_cloud_compute_v1::model::instance::Status;
+use google_cloud_compute_v1::model::{Firewall, FirewallList, Operation};
+
+use super::firewall_rule::{Openings, PREFIX, does, is_ours, tag_of};
+use super::tags::{Tagged, tagged};
+use crate::cloud::{Error, ErrorKind, Instance, InstanceRef, Result};
+use crate::providers::gcp::api::client::Client;
+use crate::providers::gcp::api::error::{location, of_call};
+use crate::providers::gcp::api::operation_error::of_operation;
+use crate::providers::gcp::api::operations;
+use crate::providers::gcp::api::operations::is_done;
+use crate::providers::gcp::api::pagination::{Page, all_pages};
+use crate::providers::gcp::api::retry::{Failure, prepared};
+use crate::providers::gcp::instances::change::fresh_request_id;
+use crate::providers::gcp::network;
+
+/// How long a change of a rule is followed; most take ten seconds.
+const OPERATION_DEADLINE: Duration = Duration::from_secs(90);
+
+/// Runs what makes an instance, with its ports open before and after: whoever terminates the last other one at the same
+/// time may remove the rules in between. What was opened for an instance that was then refused is closed again.
+///
+/// # Errors
+/// Those of `make`. `AlreadyExists` if a rule of the same name is not ours or was changed; `UnknownOutcome` with the
+/// references of what was made, by `references`, if its ports could not be seen to; those of any call, with the rules
+/// that they leave behind.
+pub(crate) async fn around<T>(
+    client: &Client,
+    openings: Option<&Openings>,
+    make: impl Future<Output = Result<T>>,
+    references: impl Fn(&T) -> Vec<InstanceRef>,
+) -> Result<T> {
+    let Some(openings) = openings else {
+        return make.await;
+    };
+    let opened = match ensure(client, openings).await {
+        (opened, Ok(())) => opened,
+        (opened, Err(error)) => return Err(without_rules(client, openings, &opened, error).await),
+    };
+    match make.await {
+        Ok(made) => {
+            let made_now = references(&made);
+            if made_now.is_empty() {
+                return Ok(made);
+            }
+            match ensure(client, openings).await.1 {
+                Ok(()) => Ok(made),
+                Err(error) => Err(error
+                    .context("the VM is made, but its ports may not be open")
+                    .as_kind(ErrorKind::UnknownOutcome)
+                    .with_remedy("look at the VM with `cloudctl describe`; to begin anew, terminate it first")
+                    .with_leftovers(made_now)),
+            }
+        }
+        Err(error) if error.kind() == ErrorKind::UnknownOutcome => Err(error),
+        Err(error) => Err(without_rules(client, openings, &opened, error).await),
+    }
+}
+
+/// Removes the rules that were made for what was then refused. The error tells of those that stay.
+async fn without_rules(client: &Client, openings: &Openings, opened: &[String], error: Error) -> Error {
+    if opened.is_empty() {
+        return error;
+    }
+    let tags = BTreeSet::from([openings.tag.clone()]);
+    let left: Vec<String> = match remove_unused(client, &tags, &BTreeSet::new()).await {
+        Ok(removal) => removal.failed.into_iter().map(|(name, _)| name).collect(),
+        Err(trouble) => {
+            tracing::debug!(error = %trouble, "the firewall rules stay");
+            opened.to_vec()
+        }
+    };
+    error.with_leftovers(left.iter().map(|name| format!("gcp/global/firewalls/{name}")))
+}
+
+/// Checks that those of the rules that are there are ours and do what they should. Changes nothing.
+///
+/// # Errors
+/// `AlreadyExists` if one is not ours or was changed; those of any call.
+pub(crate) async fn check(client: &Client, openings: Option<&Openings>) -> Result<()> {
+    for rule in openings.map(Openings::rules).unwrap_or_default() {
+        let name = rule.name.as_deref().unwrap_or_default();
+        if let Some(there) = by_name(client, name).await? {
+            fitting(name, &there, &rule)?;
+        }
+    }
+    Ok(())
+}
+
+/// Sees to it that the rules are there. Gives the names of those that were made now, and what kept others from it.
+async fn ensure(client: &Client, openings: &Openings) -> (Vec<String>, Result<()>) {
+    let rules = openings.rules();
+    let ensured = join_all(rules.iter().map(|rule| ensure_rule(client, rule))).await;
+    let (mut opened, mut result) = (Vec::new(), Ok(()));
+    for (rule, ensured) in rules.iter().zip(ensured) {
+        match ensured {
+            Ok(true) => opened.extend(rule.name.clone()),
+            Ok(false) => {}
+            Err(error) => result = result.and(Err(error)),
+        }
+    }
+    (opened, result)
+}
+
+async fn ensure_rule(client: &Client, rule: &Firewall) -> Result<bool> {
+    let name = rule.name.as_deref().unwrap_or_default();
+    if let Some(there) = by_name(client, name).await? {
+        return fitting(name, &there, rule).map(|()| false);
+    }
+    match insert(client, name, rule).await {
+        Ok(()) => Ok(true),
+        // Another process was faster, or an earlier attempt of this one.
+        Err(error) => match by_name(client, name).await {
+            Ok(Some(there)) => fitting(name, &there, rule).map(|()| true),
+            _ => Err(error),
+        },
+    }
+}
+
+fn fitting(name: &str, there: &Firewall, rule: &Firewall) -> Result<()> {
+    let (trouble, remedy) = match (is_ours(there), does(there, rule)) {
+        (true, true) => return Ok(()),
+        (false, _) => (
+            "is there, and cloudctl did not make it",
+            format!(
+                "look at it with `gcloud compute firewall-rules describe {name}`, and delete it only if nobody needs it"
+            ),
+        ),
+        (true, false) => (
+            "was changed, so that it does not open what it should",
+            format!("delete it: `gcloud compute firewall-rules delete {name}`, then run the same command again"),
+        ),
+    };
+    Err(
+        Error::new(ErrorKind::AlreadyExists, format!("the firewall rule {name} {trouble}"))
+            .at(location(""))
+            .with_remedy(remedy),
+    )
+}
+
+async fn by_name(client: &Client, name: &str) -> Result<Option<Firewall>> {
+    let (project, firewalls) = (client.project().await?, client.firewalls().await?);
+    let attempted = format!("look up the firewall rule {name}");
+    let answer = client.read(&attempted, "", || {
+        prepared(firewalls.get().set_project(project).set_firewall(name)).send()
+    });
+    match answer.await {
+        Ok(rule) => Ok(Some(rule)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+async fn insert(client: &Client, name: &str, rule: &Firewall) -> Result<()> {
+    let (project, firewalls) = (client.project().await?, client.firewalls().await?);
+    let (attempted, request_id) = (format!("open ports by the firewall rule {name}"), fresh_request_id());
+    let sent = client.change(&attempted, "", || {
+        let call = firewalls.insert().set_project(project).set_request_id(&request_id);
+        prepared(call.set_body(rule.clone())).send()
+    });
+    let error = match followed(client, sent.await, &attempted).await {
+        Ok(()) => return Ok(()),
+        Err(error) => error,
+    };
+    let network = rule.network.as_deref().unwrap_or_default();
+    let missing = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidSpec);
+    if !missing {
+        return Err(error);
+    }
+    // All else in the rule is of our own making.
+    if network.ends_with("/default") && network::lacks_default(client).await != Some(false) {
+        return Err(network::without_default(error));
+    }
+    Err(error.as_kind(ErrorKind::InvalidSpec))
+}
+
+/// What came of a change of a rule.
+async fn followed(client: &Client, sent: Result<Operation, Failure>, attempted: &str) -> Result<()> {
+    let attempted = format!("cannot {attempted}");
+    let operation = sent.map_err(|failure| of_call(failure.error, &attempted, ""))?;
+    let operation = operations::finished(client, "", operation, OPERATION_DEADLINE).await?;
+    match of_operation(&operation, &attempted, "") {
+        Some(error) => Err(error),
+        None if is_done(&operation) => Ok(()),
+        None => Err(Error::new(ErrorKind::Timeout, format!("{attempted}: its operation does not end")).at("gcp")),
+    }
+}
+
+/// Removes the rules of instances that are gone, as far as no other instance has their tag; see
+/// [`Provider::remove_openings`](crate::cloud::Provider::remove_openings).
+pub(crate) async fn remove(client: &Client, gone: &[Instance]) -> Result<Vec<String>> {
+    let tags: BTreeSet<String> = gone
+        .iter()
+        .flat_map(|instance| instance.openings.iter().cloned())
+        .collect();
+    let ids = gone.iter().map(|instance| instance.reference.id.clone()).collect();
+    let Removal { used, failed } = remove_unused(client, &tags, &ids).await?;
+    let failed = failed.into_iter();
+    let failed = failed.map(|(name, error)| format!("the firewall rule {name} could not be removed: {error}"));
+    Ok(used.into_iter().chain(failed).collect())
+}
+
+/// What came of removing rules.
+#[derive(Default)]
+struct Removal {
+    /// The tags that an instance has still.
+    used: BTreeSet<String>,
+    /// The rules that no instance needs, and that could not be removed.
+    failed: Vec<(String, Error)>,
+}
+
+async fn remove_unused(client: &Client, tags: &BTreeSet<String>, gone: &BTreeSet<String>) -> Result<Removal> {
+    if tags.is_empty() {
+        return Ok(Removal::default());
+    }
+    let rules = ours(client, tags).await?;
+    if rules.is_empty() {
+        return Ok(Removal::default());
+    }
+    let used = used(client, tags, gone).await?;
+    let unused = rules
+        .iter()
+        .filter(|rule| tag_of(rule).is_some_and(|tag| !used.contains(tag)));
+    let names: Vec<&str> = unused.filter_map(|rule| rule.name.as_deref()).collect();
+    // Whatever keeps one of them from going, the others go.
+    let deleted = join_all(names.iter().map(|name| delete(client, name))).await;
+    let failed = names.iter().zip(deleted);
+    let failed = failed.filter_map(|(name, deleted)| Some(((*name).to_owned(), deleted.err()?)));
+    let failed = failed.collect();
+    Ok(Removal { used, failed })
+}
+
+/// Those of the tags that an instance has which is neither among those that are gone nor going. All of them where a
+/// part of the project does not answer: it may be there.
+async fn used(client: &Client, tags: &BTreeSet<String>, gone: &BTreeSet<String>) -> Result<BTreeSet<String>> {
+    let seen = tagged(client, tags).await?;
+    if !seen.silent.is_empty() {
+        tracing::debug!(silent = ?seen.silent, "whether the tags are in use cannot be told");
+        return Ok(tags.clone());
+    }
+    let mut deletions = BTreeSet::new();
+    let mut asked = BTreeSet::new();
+    let mut used = BTreeSet::new();
+    for Tagged { id, zone, status, tags } in seen.instances {
+        if gone.contains(&id) || status == Some(Status::Deprovisioning) {
+            continue;
+        }
+        if status == Some(Status::Stopping) {
+            if asked.insert(zone.clone()) {
+                deletions.extend(operations::deletions_under_way(client, &zone).await?);
+            }
+            if deletions.contains(&id) {
+                continue;
+            }
+        }
+        used.extend(tags);
+    }
+    Ok(used)
+}
+
+/// The rules of ours that are for instances of these tags.
+async fn ours(client: &Client, tags: &BTreeSet<String>) -> Result<Vec<Firewall>> {
+    let (project, firewalls) = (client.project().await?, client.firewalls().await?);
+    let fetch = |token: Option<String>| {
+        client.read("list the firewall rules", "", move || {
+            let call = firewalls.list().set_project(project).set_max_results(500_u32);
+            let call = call.set_filter(format!("name eq \"{PREFIX}.*\""));
+            prepared(call.set_or_clear_page_token(token.clone())).send()
+        })
+    };
+    let all = all_pages(fetch, |all: &mut Vec<Firewall>, page: FirewallList| {
+        let next = Page::whole(&page, "")?;
+        all.extend(page.items);
+        Ok(next)
+    });
+    let mut rules = all.await?;
+    rules.retain(|rule| tag_of(rule).is_some_and(|tag| tags.contains(tag)));
+    Ok(rules)
+}
+
+async fn delete(client: &Client, name: &str) -> Result<()> {
+    let (project, firewalls) = (client.project().await?, client.firewalls().await?);
+    let (attempted, request_id) = (format!("remove the firewall rule {name}"), fresh_request_id());
+    let sent = client.change(&attempted, "", || {
+        let call = firewalls.delete().set_project(project).set_request_id(&request_id);
+        prepared(call.set_firewall(name)).send()
+    });
+    match followed(client, sent.await, &attempted).await {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        // Somebody else removes it at the same time.
+        Err(error) if error.kind() == ErrorKind::Refused && by_name(client, name).await?.is_none() => Ok(()),
+        result => result,
+    }
+}

@@ -1,0 +1,176 @@
+//! Regions and zones. Only Compute Engine: names are unique in a zone there, so a zone must always be picked.
+
+use std::collections::BTreeSet;
+
+use google_cloud_compute_v1::model::zone::Status;
+
+use super::api::client::Client;
+use super::api::error::{location, of_project};
+use super::api::pagination::{Page, all_pages};
+use super::api::retry::prepared;
+use crate::cloud::{Error, ErrorKind, InstanceName, Place, Result, nearest, quoted, region_for_zone, zone_for_region};
+
+/// How many names a hint suggests.
+pub(super) const SUGGESTED: usize = 3;
+
+/// A zone that the project can use.
+#[derive(Debug)]
+pub(super) struct ZoneEntry {
+    /// Its name.
+    pub(super) name: String,
+    /// The region it is in.
+    pub(super) region: String,
+    /// Whether it takes new instances.
+    pub(super) up: bool,
+}
+
+/// The region that a zone's name has in itself: `us-central1` of `us-central1-a`.
+/// <https://cloud.google.com/compute/docs/regions-zones>
+pub(super) fn region_of(zone: &str) -> &str {
+    zone.rsplit_once('-').map_or(zone, |(region, _)| region)
+}
+
+/// The last part of a resource's URL, which is its name.
+pub(super) fn last_segment(url: &str) -> &str {
+    url.rsplit('/').next().unwrap_or(url)
+}
+
+impl Client {
+    /// The zones of the project, sorted by name.
+    pub(super) async fn all_zones(&self) -> Result<&[ZoneEntry]> {
+        let ask = || async {
+            let (project, zones) = (self.project().await?, self.zones().await?);
+            let mut entries: Vec<ZoneEntry> = all_pages(
+                |token| {
+                    self.read("list the zones", "", move || {
+                        let call = zones.list().set_project(project).set_max_results(500_u32);
+                        prepared(call.set_or_clear_page_token(token.clone())).send()
+                    })
+                },
+                |entries: &mut Vec<ZoneEntry>, page| {
+                    let next = Page::whole(&page, "")?;
+                    entries.extend(page.items.into_iter().filter_map(|zone| {
+                        let name = zone.name?;
+                        Some(ZoneEntry {
+                            region: zone.region.as_deref().map_or(region_of(&name), last_segment).to_owned(),
+                            up: zone.status == Some(Status::Up),
+                            name,
+                        })
+                    }));
+                    Ok(next)
+                },
+            )
+            .await
+            .map_err(of_project)?;
+            entries.sort_by(|one, other| one.name.cmp(&other.name));
+            Ok(entries)
+        };
+        self.zone_entries.get_or_try_init(ask).await.map(Vec::as_slice)
+    }
+
+    /// Makes a place of what a user typed.
+    pub(super) async fn locate(&self, region: Option<&str>, zone: Option<&str>) -> Result<Place> {
+        let zones = self.all_zones().await?;
+        place_among(zones, region, zone)
+    }
+
+    /// The zones for a new instance, the first to be preferred: the one asked for, or those of the region that are up,
+    /// from one on that is picked by the name's hash. So processes that race for a name meet in one zone, where it is
+    /// unique.
+    pub(super) async fn zones_for(&self, place: &Place, name: &InstanceName) -> Result<Vec<String>> {
+        if let Some(zone) = &place.zone {
+            return Ok(vec![zone.clone()]);
+        }
+        let zones = self.all_zones().await?;
+        place_among(zones, Some(&place.region), None)?;
+        let candidates = zones.iter().filter(|zone| zone.region == place.region && zone.up);
+        let mut candidates: Vec<_> = candidates.map(|zone| zone.name.clone()).collect();
+        if candidates.is_empty() {
+            let message = format!("no zone of {} is up", place.region);
+            return Err(Error::new(ErrorKind::Capacity, message).at(location(&place.region)));
+        }
+        name.prefer(&mut candidates);
+        Ok(candidates)
+    }
+}
+
+fn place_among(zones: &[ZoneEntry], region: Option<&str>, zone: Option<&str>) -> Result<Place> {
+    let regions: BTreeSet<&str> = zones.iter().map(|zone| zone.region.as_str()).collect();
+    if let Some(region) = region.filter(|region| !regions.contains(region)) {
+        if zones.iter().any(|zone| zone.name == region) {
+            return Err(zone_for_region(region, region_of(region)));
+        }
+        let error = Error::invalid(format!("Compute Engine has no region {}", quoted(region)));
+        return Err(error.with_remedy(format!(
+            "the nearest are {}",
+            nearest(region, regions, SUGGESTED).join(", ")
+        )));
+    }
+    let Some(zone) = zone else {
+        let region = region.ok_or_else(|| Error::invalid("neither a region nor a zone is given"))?;
+        return Ok(Place {
+            region: region.to_owned(),
+            zone: None,
+        });
+    };
+    let Some(entry) = zones.iter().find(|entry| entry.name == zone) else {
+        if let Some(first) = zones.iter().find(|entry| entry.region == zone) {
+            return Err(region_for_zone(zone, &first.name));
+        }
+        let own = zones
+            .iter()
+            .filter(|entry| region.is_none_or(|region| entry.region == region));
+        let nearest = nearest(zone, own.map(|entry| entry.name.as_str()), SUGGESTED);
+        return Err(Error::invalid(format!("Compute Engine has no zone {}", quoted(zone)))
+            .with_remedy(format!("the nearest are {}", nearest.join(", "))));
+    };
+    if let Some(region) = region.filter(|region| *region != entry.region) {
+        return Err(Error::invalid(format!("the zone {zone} is not in the region {region}"))
+            .with_remedy(format!("leave the region out, or use {}", entry.region)));
+    }
+    Ok(Place {
+        region: entry.region.clone(),
+        zone: Some(entry.name.clone()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn zones() -> Vec<ZoneEntry> {
+        let names = ["europe-west1-b", "us-central1-a", "us-central1-b", "us-east1-b"];
+        let entry = |name: &str| ZoneEntry {
+            name: name.to_owned(),
+            region: region_of(name).to_owned(),
+            up: true,
+        };
+        names.map(entry).into()
+    }
+
+    #[test]
+    fn a_zone_gives_its_region() {
+        let place = place_among(&zones(), None, Some("us-central1-b")).unwrap();
+        assert_eq!(
+            (place.region.as_str(), place.zone.as_deref()),
+            ("us-central1", Some("us-central1-b"))
+        );
+        assert_eq!(place_among(&zones(), Some("us-east1"), None).unwrap().zone, None);
+    }
+
+    #[test]
+    fn what_is_not_there_is_named_with_its_nearest() {
+        let remedy = |region, zone| {
+            place_among(&zones(), region, zone)
+                .unwrap_err()
+                .remedy()
+                .unwrap()
+                .to_owned()
+        };
+        assert!(remedy(Some("us-centrall"), None).starts_with("the nearest are us-central1"));
+        assert!(remedy(None, Some("us-central1-x")).contains("us-central1-a"));
+        assert!(remedy(Some("us-central1-a"), None).contains("--zone us-central1-a"));
+        assert!(remedy(Some("us-east1"), Some("us-central1-a")).contains("us-central1"));
+        assert!(place_among(&zones(), None, None).is_err());
+    }
+}

@@ -1,0 +1,69 @@
+//! One thing done to many instances.
+
+use futures_util::future::join_all;
+
+use super::Mock;
+use super::calls::{again, call};
+use super::faults::Site;
+use super::phase;
+use super::phase::Action;
+use crate::cloud::{Course, Error, InstanceRef, Outcome, Result};
+
+impl Mock {
+    /// Does something to instances, in one call for each region.
+    pub(super) async fn act_on(&self, action: Action, targets: &[InstanceRef], course: &Course<'_>) -> Vec<Outcome> {
+        let mut regions: Vec<&str> = targets.iter().map(|target| target.place.as_str()).collect();
+        regions.sort_unstable();
+        regions.dedup();
+        let calls = regions
+            .iter()
+            .map(|region| self.act_in(action, region, targets, course));
+        let calls = calls.map(|call| async {
+            let results = call.await;
+            let settle = |(index, result): (usize, _)| (index, course.settle(&targets[index], result));
+            results.into_iter().map(settle).collect::<Vec<_>>()
+        });
+        let mut results: Vec<Option<Result<()>>> = targets.iter().map(|_| None).collect();
+        for (index, result) in join_all(calls).await.into_iter().flatten() {
+            results[index] = Some(result);
+        }
+        targets
+            .iter()
+            .zip(results)
+            .map(|(target, result)| Outcome {
+                target: target.clone(),
+                result: result.unwrap_or_else(|| Err(Error::not_found(target))),
+            })
+            .collect()
+    }
+
+    /// The results of those targets that are in the region, each with the target's index.
+    async fn act_in(
+        &self,
+        action: Action,
+        region: &str,
+        targets: &[InstanceRef],
+        course: &Course<'_>,
+    ) -> Vec<(usize, Result<()>)> {
+        let own: Vec<_> = targets
+            .iter()
+            .enumerate()
+            .filter(|(_, target)| target.place == region)
+            .collect();
+        let done = async {
+            let faults = self.faults()?;
+            course.begin(region, own.iter().map(|(_, target)| target.id.as_str()))?;
+            call(&faults, Site::region(region), action.as_str()).await?;
+            let locked = self.store.lock().await?;
+            let now = self.clock.now();
+            locked.change(|state| {
+                state.forget_gone(now);
+                let act =
+                    |(index, target): &(usize, &InstanceRef)| (*index, phase::act(state, action, target, &faults, now));
+                Ok(own.iter().map(act).collect())
+            })
+        };
+        done.await
+            .unwrap_or_else(|error: Error| own.iter().map(|(index, _)| (*index, Err(again(&error)))).collect())
+    }
+}

@@ -1,0 +1,270 @@
+//! Faults on demand, for people who test how their own pipelines bear them.
+//!
+//! `CLOUDCTL_MOCK` holds them, comma separated, such as
+//! `capacity@us-east-1a,latency=200ms,throttle=0.3,unreachable=eu-west-1`. Each may end in `@region` or `@zone`, and
+//! then happens only there; without that it happens everywhere. [`syntax::KNOWN`] lists them.
+
+use std::time::Duration;
+
+use super::regions;
+use crate::cloud::{Error, ErrorKind, Location, Result};
+
+#[derive(Debug, PartialEq)]
+pub(super) enum Effect {
+    Capacity,
+    Quota,
+    Latency(Duration),
+    Throttle(f64),
+    Unreachable,
+    Denied,
+    Unauthenticated,
+    LostReply,
+    SlowBoot(Duration),
+    BootFailure,
+}
+
+#[derive(Debug, PartialEq)]
+pub(super) struct Fault {
+    pub(super) effect: Effect,
+    /// Region or zone; `None` is everywhere.
+    pub(super) place: Option<String>,
+    /// As it was typed, to say who is to blame.
+    pub(super) text: String,
+}
+
+/// Where a call goes, as far as it is known.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Site<'a> {
+    /// The region.
+    pub(super) region: Option<&'a str>,
+    /// The zone.
+    pub(super) zone: Option<&'a str>,
+}
+
+impl<'a> Site<'a> {
+    /// A region as a whole.
+    pub(super) fn region(region: &'a str) -> Self {
+        Self {
+            region: Some(region),
+            zone: None,
+        }
+    }
+
+    /// A zone.
+    pub(super) fn zone(region: &'a str, zone: &'a str) -> Self {
+        Self {
+            region: Some(region),
+            zone: Some(zone),
+        }
+    }
+
+    /// What a listing covers.
+    pub(super) fn of(location: &'a Location) -> Self {
+        match location {
+            Location::Everywhere => Self::default(),
+            Location::Region(region) => Self::region(region),
+            Location::Zone { region, zone } => Self::zone(region, zone),
+        }
+    }
+
+    /// The site as errors have it.
+    pub(super) fn name(self) -> String {
+        match self.zone.or(self.region) {
+            Some(place) => format!("mock/{place}"),
+            None => "mock".to_owned(),
+        }
+    }
+}
+
+impl Fault {
+    fn hits(&self, site: Site<'_>) -> bool {
+        self.place.is_none() || self.place.as_deref() == site.region || self.place.as_deref() == site.zone
+    }
+
+    /// The error that this fault turns any call into, if it does.
+    fn refusal(&self) -> Option<Error> {
+        let (kind, code, message) = match self.effect {
+            Effect::Unauthenticated => (
+                ErrorKind::Unauthenticated,
+                "ExpiredToken",
+                "the credentials have expired",
+            ),
+            Effect::Unreachable => (
+                ErrorKind::Network,
+                "ConnectionFailed",
+                "the mock cloud could not be reached",
+            ),
+            Effect::Denied => (ErrorKind::PermissionDenied, "AccessDenied", "access denied"),
+            _ => return None,
+        };
+        Some(self.error(kind, code, message))
+    }
+
+    fn error(&self, kind: ErrorKind, code: &str, message: &str) -> Error {
+        Error::new(kind, message)
+            .with_code(code)
+            .with_remedy(format!("take {} out of CLOUDCTL_MOCK, which asks for this", self.text))
+    }
+}
+
+/// The faults that were asked for.
+#[derive(Debug, Default)]
+pub(super) struct Faults(Vec<Fault>);
+
+impl Faults {
+    /// Reads what `CLOUDCTL_MOCK` holds.
+    ///
+    /// # Errors
+    /// `InvalidSpec` for an unknown or malformed fault, naming it and the known ones.
+    pub(super) fn parse(text: Option<&str>) -> Result<Self> {
+        text.unwrap_or_default()
+            .split(',')
+            .map(str::trim)
+            .filter(|text| !text.is_empty())
+            .map(super::fault_syntax::parse)
+            .collect::<Result<_>>()
+            .map(Self)
+    }
+
+    fn at(&self, site: Site<'_>) -> impl Iterator<Item = &Fault> {
+        self.0.iter().filter(move |fault| fault.hits(site))
+    }
+
+    /// How much longer a call takes.
+    pub(super) fn latency(&self, site: Site<'_>) -> Duration {
+        self.at(site)
+            .filter_map(|fault| match fault.effect {
+                Effect::Latency(time) => Some(time),
+                _ => None,
+            })
+            .sum()
+    }
+
+    /// The probability with which a call is turned away.
+    pub(super) fn throttle(&self, site: Site<'_>) -> f64 {
+        self.at(site)
+            .filter_map(|fault| match fault.effect {
+                Effect::Throttle(part) => Some(part),
+                _ => None,
+            })
+            .fold(0.0, f64::max)
+    }
+
+    /// What makes every call fail, before it has any effect.
+    pub(super) fn refusal(&self, site: Site<'_>) -> Option<Error> {
+        let error = self.at(site).find_map(Fault::refusal)?;
+        Some(error.at(site.name()))
+    }
+
+    /// What a listing of `location` misses: an error for each part of it that refuses all calls.
+    pub(super) fn gaps(&self, location: &Location) -> Vec<Error> {
+        let whole = Site::of(location);
+        self.0
+            .iter()
+            .filter(|fault| !fault.hits(whole))
+            .filter_map(|fault| {
+                let place = fault.place.as_deref()?;
+                // A fault's place was checked when it was read.
+                let region = regions::region_of_zone(place)
+                    .or_else(|_| regions::region(place))
+                    .ok()?;
+                let inside = location.contains(region.name, Some(place));
+                Some(fault.refusal().filter(|_| inside)?.at(format!("mock/{place}")))
+            })
+            .collect()
+    }
+
+    /// What keeps an instance from being made.
+    pub(super) fn shortage(&self, site: Site<'_>) -> Option<Error> {
+        self.no_capacity(site).or_else(|| {
+            let fault = self.at(site).find(|fault| fault.effect == Effect::Quota)?;
+            let message = "the account may have no more instances";
+            Some(
+                fault
+                    .error(ErrorKind::Quota, "InstanceLimitExceeded", message)
+                    .at(site.name()),
+            )
+        })
+    }
+
+    /// What keeps an instance from being started.
+    pub(super) fn no_capacity(&self, site: Site<'_>) -> Option<Error> {
+        let fault = self.at(site).find(|fault| fault.effect == Effect::Capacity)?;
+        let message = format!(
+            "no capacity in {}",
+            site.zone.or(site.region).unwrap_or("the mock cloud")
+        );
+        Some(
+            fault
+                .error(ErrorKind::Capacity, "InsufficientCapacity", &message)
+                .at(site.name()),
+        )
+    }
+
+    /// How long an instance is pending, if a fault says so.
+    pub(super) fn slow_boot(&self, site: Site<'_>) -> Option<Duration> {
+        self.at(site)
+            .filter_map(|fault| match fault.effect {
+                Effect::SlowBoot(time) => Some(time),
+                _ => None,
+            })
+            .max()
+    }
+
+    /// Whether the answer to a create is lost.
+    pub(super) fn lost_reply(&self, site: Site<'_>) -> Option<Error> {
+        let fault = self.at(site).find(|fault| fault.effect == Effect::LostReply)?;
+        let message = "the answer was lost; the instance may have been made";
+        Some(
+            fault
+                .error(ErrorKind::UnknownOutcome, "ConnectionReset", message)
+                .at(site.name()),
+        )
+    }
+
+    /// Whether a new instance dies instead of running.
+    pub(super) fn boot_failure(&self, site: Site<'_>) -> bool {
+        self.at(site).any(|fault| fault.effect == Effect::BootFailure)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(text: &str) -> Faults {
+        Faults::parse(Some(text)).unwrap()
+    }
+
+    const ZONE: Site<'_> = Site {
+        region: Some("us-east-1"),
+        zone: Some("us-east-1a"),
+    };
+
+    #[test]
+    fn the_documented_example_does_what_it_says() {
+        let faults = faults("capacity@us-east-1a,latency=200ms,throttle=0.3,unreachable=eu-west-1");
+        assert_eq!(faults.shortage(ZONE).unwrap().kind(), ErrorKind::Capacity);
+        assert!(faults.shortage(Site::zone("us-east-1", "us-east-1b")).is_none());
+        assert_eq!(faults.latency(ZONE), Duration::from_millis(200));
+        assert_eq!(faults.throttle(ZONE), 0.3);
+        assert!(faults.refusal(ZONE).is_none());
+        let error = faults.refusal(Site::region("eu-west-1")).unwrap();
+        assert_eq!(
+            (error.kind(), error.location()),
+            (ErrorKind::Network, Some("mock/eu-west-1"))
+        );
+    }
+
+    #[test]
+    fn a_part_of_a_location_that_is_down_is_a_gap() {
+        let faults = faults("unreachable=us-east-1a,denied@eu-west-1,capacity@us-east-1b");
+        let places = |location: &Location| -> Vec<String> {
+            let gaps = faults.gaps(location);
+            gaps.iter().map(|gap| gap.location().unwrap().to_owned()).collect()
+        };
+        assert_eq!(places(&Location::Everywhere), ["mock/us-east-1a", "mock/eu-west-1"]);
+        assert_eq!(places(&Location::Region("us-east-1".into())), ["mock/us-east-1a"]);
+        assert!(places(&Location::Region("ap-south-1".into())).is_empty());
+    }
+}
