@@ -1,4 +1,6 @@
 //! An instance as every cloud can describe it.
+//! Disks, as far as they outlive instances: what costs on after its instance is gone must be known.
+//! The fields of an instance by their names in all machine output, for rendering, filtering and sorting alike.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,8 +8,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde_json::{Value, json};
 
-use super::{Disk, Error, ErrorKind, Gpu, InstanceRef, Labels, ProviderKind, Result, quoted};
+use super::{Error, ErrorKind, Gpu, InstanceRef, Labels, ProviderKind, Result, quoted};
 
 /// Where an instance is in its life, in words that mean the same on every cloud.
 ///
@@ -276,5 +279,122 @@ impl Instance {
             failure: None,
             native: serde_json::Value::Null,
         }
+    }
+}
+
+/// A disk that is attached to an instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Disk {
+    /// The cloud's own word for it: an id on EC2, a name on Compute Engine.
+    pub id: String,
+    /// Whether the cloud deletes it together with the instance.
+    pub goes_with_instance: bool,
+}
+
+/// A disk that is still there although its instance is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SurvivingDisk {
+    /// The instance that had it.
+    pub instance: InstanceRef,
+    /// The cloud's own word for the disk.
+    pub id: String,
+}
+
+/// One field of an instance. The order is that of the output; fields are only ever added.
+#[derive(Clone, Copy, Debug)]
+pub struct Field {
+    name: &'static str,
+    kind: FieldKind,
+    read: fn(&Instance) -> Value,
+}
+
+/// What a field's values are, where they are known.
+#[derive(Clone, Copy, Debug)]
+pub enum FieldKind {
+    /// Any text.
+    Text,
+    /// One of some words; the function refuses any other.
+    Word(fn(&str) -> Result<()>),
+    /// A number.
+    Number,
+    /// True or false.
+    Truth,
+    /// A point in time, as text.
+    Time,
+    /// Something with parts of its own.
+    Structure,
+}
+
+macro_rules! fields {
+    ($($name:literal: $kind:expr => $read:expr,)*) => {
+        &[$(Field { name: $name, kind: $kind, read: $read },)*]
+    };
+}
+
+impl Field {
+    /// Every field.
+    pub const ALL: &'static [Self] = fields! {
+        "provider": FieldKind::Word(is_a::<ProviderKind>) => |instance| json!(instance.provider.as_str()),
+        "account": FieldKind::Text => |instance| json!(instance.account),
+        "region": FieldKind::Text => |instance| json!(instance.region),
+        "zone": FieldKind::Text => |instance| json!(instance.zone),
+        "id": FieldKind::Text => |instance| json!(instance.reference.id),
+        "ref": FieldKind::Text => |instance| json!(instance.reference.to_string()),
+        "name": FieldKind::Text => |instance| json!(instance.name),
+        "state": FieldKind::Word(is_a::<InstanceState>) => |instance| json!(instance.state.as_str()),
+        "native_state": FieldKind::Text => |instance| json!(instance.native_state),
+        "machine_type": FieldKind::Text => |instance| json!(instance.machine_type),
+        "cpus": FieldKind::Number => |instance| json!(instance.cpus),
+        "memory_gib": FieldKind::Number => |instance| json!(instance.memory_gib),
+        "architecture": FieldKind::Word(is_a::<Architecture>) => |instance| json!(instance.architecture.map(|architecture| architecture.as_str())),
+        "image": FieldKind::Text => |instance| json!(instance.image),
+        "spot": FieldKind::Truth => |instance| json!(instance.spot),
+        "public_ip": FieldKind::Text => |instance| json!(instance.public_ip),
+        "private_ip": FieldKind::Text => |instance| json!(instance.private_ip),
+        "labels": FieldKind::Structure => |instance| json!(instance.labels),
+        "created_at": FieldKind::Time => |instance| json!(instance.created_at.map(whole_seconds)),
+        "expires_at": FieldKind::Time => |instance| json!(instance.expires_at.map(whole_seconds)),
+        "expiry_enforcer": FieldKind::Text => |instance| json!(instance.expiry_enforcer.map(|enforcer| enforcer.as_str())),
+        "managed": FieldKind::Truth => |instance| json!(instance.managed),
+        "protected": FieldKind::Truth => |instance| json!(instance.protected),
+        "price_usd_per_hour": FieldKind::Number => |instance| json!(instance.price_usd_per_hour),
+        "native": FieldKind::Structure => |instance| instance.native.clone(),
+    };
+
+    /// The field's name.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What its values are.
+    pub fn kind(&self) -> FieldKind {
+        self.kind
+    }
+
+    /// The field's value; null where unknown.
+    pub fn value(&self, instance: &Instance) -> Value {
+        (self.read)(instance)
+    }
+}
+
+fn is_a<T: FromStr<Err = Error>>(word: &str) -> Result<()> {
+    word.parse::<T>().map(drop)
+}
+
+/// Sub-second digits differ between clouds and help nobody.
+fn whole_seconds(time: jiff::Timestamp) -> String {
+    jiff::Timestamp::from_second(time.as_second())
+        .unwrap_or(time)
+        .to_string()
+}
+
+impl FromStr for Field {
+    type Err = Error;
+
+    fn from_str(input: &str) -> Result<Self> {
+        let found = Self::ALL.iter().find(|field| field.name == input);
+        found
+            .copied()
+            .ok_or_else(|| Error::invalid(format!("unknown field {}", quoted(input))))
     }
 }

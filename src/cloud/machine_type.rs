@@ -1,9 +1,12 @@
 //! Machine types, and what somebody may need of one without caring what a cloud calls it.
+//! Images, in words that mean the same on every cloud.
 
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Architecture, Error, Result, may_be_secret, quoted};
+use jiff::Timestamp;
+
+use super::{Architecture, Error, ProviderKind, Result, may_be_secret, quoted};
 
 /// A machine type, in words that mean the same on every cloud.
 #[derive(Clone, Debug, PartialEq)]
@@ -121,6 +124,25 @@ impl fmt::Display for MachineNeed {
         let parts: Vec<_> = parts.into_iter().flatten().collect();
         formatter.write_str(&parts.join(", "))
     }
+}
+
+/// What an image alias means on one cloud at the moment of asking.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// The cloud.
+    pub provider: ProviderKind,
+    /// The alias.
+    pub alias: String,
+    /// Instruction set.
+    pub architecture: Architecture,
+    /// The image in the cloud's own word: an id on EC2 (of one region), a path on Compute Engine.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// The least disk that it fits on, in GiB.
+    pub disk_gib: Option<u32>,
+    /// When it was published.
+    pub created_at: Option<Timestamp>,
 }
 
 #[cfg(test)]

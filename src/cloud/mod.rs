@@ -5,12 +5,9 @@
 
 mod area;
 mod batch;
-mod disk;
 mod error;
-mod field;
 mod group;
 mod idempotency;
-mod image;
 mod ingress_rule;
 mod instance;
 mod instance_ref;
@@ -22,27 +19,24 @@ mod machine_type;
 mod message_text;
 mod name;
 mod ownership;
-mod plan;
 mod provider;
 mod provider_kind;
 mod public_key;
-mod secret;
 mod spec;
 mod suggestion;
 mod time;
-mod token;
 mod user_data;
 
 pub use area::Area;
 pub use batch::Course;
-pub use disk::{Disk, SurvivingDisk};
 pub use error::{Error, ErrorKind, Result};
-pub use field::{Field, FieldKind};
 pub use group::Members;
+pub use idempotency::IdempotencyToken;
 pub use idempotency::{Fingerprint, SPEC_FIELDS};
-pub use image::Image;
 pub use ingress_rule::Opening;
 pub use instance::{Architecture, ExpiryEnforcer, Instance, InstanceState};
+pub use instance::{Disk, SurvivingDisk};
+pub use instance::{Field, FieldKind};
 pub use instance_ref::{InstanceRef, Reference};
 pub use label_text::{
     Requirement, TypedLabel, check_selectable, label_text, parse_label, parse_quoted, parse_requirements,
@@ -53,17 +47,17 @@ pub use labels::{
 };
 pub use listing::{ListFilter, Listing, Pages};
 pub use location::{Location, Place, region_for_zone, zone_for_region};
+pub use machine_type::Image;
 pub use machine_type::{Gpu, MachineNeed, MachineType, plain_gpu_kind};
 pub use message_text::{is_content, is_plain_key, may_be_secret, parser_message, path_text, plain, quoted};
 pub use name::InstanceName;
 pub use ownership::{NativeName, Ownership, own_labels};
-pub use plan::Plan;
 pub use provider::{Clock, Created, Identity, Outcome, Provider, PublishedPrice};
 pub use provider_kind::ProviderKind;
 pub use public_key::{key_fingerprint, key_without_comment};
-pub use secret::Secret;
+pub use spec::Plan;
+pub use spec::Secret;
 pub use spec::{InstanceSpec, SshKey};
 pub use suggestion::{likely, nearest};
 pub use time::{format_duration, parse_duration};
-pub use token::IdempotencyToken;
 pub use user_data::{UserDataReader, ignored_user_data, is_gzip};

@@ -1,4 +1,6 @@
 //! Field filters, over instances that are already here.
+//! What filters and orders look at.
+//! Orders, over instances that are already here.
 
 use std::cmp::Ordering;
 use std::str::FromStr;
@@ -6,8 +8,9 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::subject::{Subject, plain_text};
-use crate::cloud::{Error, FieldKind, Instance, Result, parse_duration, parse_quoted, quoted};
+use crate::cloud::{
+    Error, Field, FieldKind, Instance, Result, check_selectable, likely, parse_duration, parse_quoted, quoted,
+};
 
 /// A filter over fields: `state=running,age>2h`, all of which must hold. Text compares with `=` and `!=`, and with
 /// `~` for "contains"; numbers, times and `age` also with `<`, `<=`, `>`, `>=`. `label.KEY` is a label.
@@ -255,6 +258,129 @@ fn parts(input: &str) -> Vec<&str> {
     }
     parts.push(&input[start..]);
     parts
+}
+
+/// A field by its name, a label as `label.KEY`, or the age.
+#[derive(Clone, Debug)]
+pub(super) enum Subject {
+    Field(Field),
+    Label(String),
+    Age,
+}
+
+impl Subject {
+    /// Whether it is the field of that name.
+    pub(super) fn is(&self, name: &str) -> bool {
+        matches!(self, Self::Field(field) if field.name() == name)
+    }
+
+    /// Its value; null where unknown. An age is in whole seconds.
+    pub(super) fn value(&self, instance: &Instance, now: Timestamp) -> Value {
+        match self {
+            Self::Field(field) => field.value(instance),
+            Self::Label(key) => instance
+                .label(key)
+                .map_or(Value::Null, |value| Value::from(value.as_str())),
+            Self::Age => instance.created_at.map_or(Value::Null, |created| {
+                Value::from(now.as_second() - created.as_second())
+            }),
+        }
+    }
+}
+
+impl FromStr for Subject {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        match name.strip_prefix("label.") {
+            Some(key) => check_selectable(key).map(|()| Self::Label(key.to_owned())),
+            None if name == "age" => Ok(Self::Age),
+            None => name.parse().map(Self::Field).map_err(|error: Error| {
+                let names = || Field::ALL.iter().map(Field::name);
+                let meant = match name.strip_prefix("labels.") {
+                    Some(key) => Some(format!("label.{key}")),
+                    None => likely(name, names()).map(str::to_owned),
+                };
+                let names: Vec<_> = names().collect();
+                let known = format!("{}, age or label.KEY", names.join(", "));
+                error.with_remedy(match meant {
+                    Some(meant) => format!("did you mean {meant}? There are {known}"),
+                    None => format!("use one of {known}"),
+                })
+            }),
+        }
+    }
+}
+
+/// The text of a value that is not a structure; nothing if it is unknown.
+pub(super) fn plain_text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// A sort order: `name,-age`; a hyphen turns a field's order round.
+#[derive(Clone, Debug)]
+pub struct SortOrder(Vec<(Subject, bool)>);
+
+impl SortOrder {
+    /// Whether it looks at a field.
+    pub fn reads(&self, name: &str) -> bool {
+        self.0.iter().any(|(subject, _)| subject.is(name))
+    }
+
+    /// Sorts in place; what is unknown comes last either way.
+    pub fn sort(&self, instances: &mut Vec<Instance>, now: Timestamp) {
+        // Values are read once for each instance, and not for each comparison.
+        let mut keyed: Vec<(Vec<Value>, Instance)> = std::mem::take(instances)
+            .into_iter()
+            .map(|instance| (self.key(&instance, now), instance))
+            .collect();
+        keyed.sort_by(|(one, _), (other, _)| self.compare(one, other));
+        instances.extend(keyed.into_iter().map(|(_, instance)| instance));
+    }
+
+    fn key(&self, instance: &Instance, now: Timestamp) -> Vec<Value> {
+        self.0.iter().map(|(subject, _)| subject.value(instance, now)).collect()
+    }
+
+    fn compare(&self, one: &[Value], other: &[Value]) -> Ordering {
+        self.0
+            .iter()
+            .zip(one.iter().zip(other))
+            .map(|((_, descending), (one, other))| order(one, other, *descending))
+            .find(|order| *order != Ordering::Equal)
+            .unwrap_or(Ordering::Equal)
+    }
+}
+
+fn order(one: &Value, other: &Value, descending: bool) -> Ordering {
+    let order = match (one, other) {
+        (Value::Null, Value::Null) => return Ordering::Equal,
+        (Value::Null, _) => return Ordering::Greater,
+        (_, Value::Null) => return Ordering::Less,
+        (Value::Number(one), Value::Number(other)) => one
+            .as_f64()
+            .unwrap_or_default()
+            .total_cmp(&other.as_f64().unwrap_or_default()),
+        (Value::String(one), Value::String(other)) => one.cmp(other),
+        (one, other) => plain_text(one).cmp(&plain_text(other)),
+    };
+    if descending { order.reverse() } else { order }
+}
+
+impl FromStr for SortOrder {
+    type Err = Error;
+
+    fn from_str(input: &str) -> Result<Self> {
+        let keys = input.split(',').map(|key| match key.trim().strip_prefix('-') {
+            Some(name) => Ok((name.parse()?, true)),
+            None => Ok((key.trim().parse()?, false)),
+        });
+        keys.collect::<Result<Vec<_>>>().map(Self)
+    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
 //! Asking one location, for as long as it has something to say.
+//! Words for places: a region by its name, or an area.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -6,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::idle_timeout::{Silence, Stopwatch};
-use crate::cloud::{Error, ErrorKind, Instance, ListFilter, Location, Pages, Provider, Result};
+use crate::cloud::{Area, Error, ErrorKind, Instance, ListFilter, Location, Pages, Place, Provider, Result};
 
 /// How long one location may say nothing, before its first page and between any two.
 const LONGEST_SILENCE: Duration = Duration::from_secs(60);
@@ -132,4 +133,25 @@ fn place_name(provider: &dyn Provider, location: &Location) -> String {
         Location::Everywhere => provider.kind().to_string(),
         _ => format!("{}/{location}", provider.kind()),
     }
+}
+
+/// The places that a word means on a cloud: the region of that name, or all regions of that area that the account can
+/// use.
+///
+/// # Errors
+/// `InvalidSpec` if there is none; those of asking for the regions.
+pub async fn places_of(provider: &dyn Provider, word: &str) -> Result<Vec<Place>> {
+    let Ok(area) = word.parse::<Area>() else {
+        return Ok(vec![provider.locate(Some(word), None).await?]);
+    };
+    let regions = provider.regions().await?.into_iter();
+    let places: Vec<_> = regions
+        .filter(|region| Area::of_region(provider.kind(), region) == Some(area))
+        .map(|region| Place { region, zone: None })
+        .collect();
+    if places.is_empty() {
+        let message = format!("{} has no region in {area} that this account can use", provider.kind());
+        return Err(Error::invalid(message).with_remedy("name another area, or a region"));
+    }
+    Ok(places)
 }

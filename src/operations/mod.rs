@@ -1,43 +1,36 @@
 //! What is true of every cloud: asking all of them at once, creating once, selecting, ending, waiting.
 //! Everything here speaks to [`Provider`](crate::cloud::Provider) and to nothing more concrete.
 
-mod appraise;
-mod area;
 mod batch;
 mod costs;
 mod create;
-mod everywhere;
 mod expiry;
 mod filter;
 mod idle_timeout;
 mod inventory;
 mod label_selector;
 mod location_query;
-mod openings;
 mod resolve;
-mod sort_order;
 mod ssh;
-mod subject;
 mod terminate;
 mod wait;
-mod waiting;
 
-pub use appraise::{APPRAISED_FIELDS, appraise};
-pub use area::places_of;
 pub use batch::{BatchAction, change_all};
+pub use costs::{APPRAISED_FIELDS, appraise};
 pub use costs::{Cost, costs};
 pub use create::existing::{Standing, look_at_names};
-pub use create::offer::{Offer, Wish, usd};
+pub use create::offers::{Offer, Wish, usd};
 pub use create::placement::{Fallback, Reach, Site, offers};
 pub use create::{Creation, Creations, create_once};
 pub use expiry::{Expired, extended_ttl, find_expired};
 pub use filter::Filter;
+pub use filter::SortOrder;
 pub use inventory::{Inventory, Scope, stream_inventory, take_inventory, watch_inventory};
 pub use label_selector::{LabelSelector, Selectors};
-pub use openings::close_openings;
+pub use location_query::places_of;
 pub use resolve::{Selection, find_references};
-pub use sort_order::SortOrder;
 pub use ssh::SSH_PORT;
+pub use terminate::close_openings;
 pub use terminate::{
     TerminationPlan, check_account, leave_out_protected, plan_termination, report_surviving_disks, terminate,
 };

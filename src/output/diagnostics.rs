@@ -1,10 +1,11 @@
 //! What is said beside the results, on stderr: mistakes, notes, steps, and how far it is.
+//! Errors as people read them.
 
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
-use super::errors::error_text;
+use super::hints::hint_for;
 use super::printer::Printer;
 use super::text::escape;
 use crate::cloud::Error;
@@ -108,4 +109,30 @@ impl Printer {
         let _ = writeln!(self.streams.stderr, "{}", self.withheld.hide(text));
         let _ = self.streams.stderr.flush();
     }
+}
+
+/// An error in parts: what failed, the cloud's own code and request id, what is left over, and the next step. Each is one
+/// line without colours; the first has no prefix.
+pub fn error_text(error: &Error) -> Vec<String> {
+    let place = error
+        .location()
+        .filter(|place| !place.is_empty() && !error.message().contains(place));
+    let mut lines = vec![match place {
+        Some(place) => format!("{}: {}", escape(place), escape(error.message())),
+        None => escape(error.message()),
+    }];
+    if let Some(code) = error.code() {
+        let request = error.request_id().map(|id| format!(" (request {})", escape(id)));
+        lines.push(format!("  {}{}", escape(code), request.unwrap_or_default()));
+    }
+    for leftover in error.leftovers() {
+        let is_told = error
+            .message()
+            .contains(leftover.rsplit('/').next().unwrap_or_default());
+        if !is_told {
+            lines.push(format!("  it may exist: {}", escape(leftover)));
+        }
+    }
+    lines.push(format!("hint: {}", escape(&hint_for(error))));
+    lines
 }

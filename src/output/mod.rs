@@ -1,36 +1,60 @@
 //! What the user reads: results on stdout in the format asked for, everything else on stderr.
 //!
 //! Renderers are pure functions to a `Write`; what goes to which stream is decided in [`Printer`].
+//! What is known of where output goes.
+
+use std::io::Write;
 
 mod columns;
-mod connect;
 mod diagnostics;
-mod errors;
-mod format;
 mod formats;
 mod hints;
 mod instance_notes;
 mod printer;
-mod progress;
 mod record;
 mod redaction;
 mod sanitize;
 mod schemas;
 mod table;
-mod terminal;
 mod text;
 
 pub use columns::account::{CONTEXTS, DOCTOR, IDENTITIES, SETTINGS};
 pub use columns::catalog::{CATALOGUES, COSTS, MACHINE_TYPES, PRICES, UPDATES};
 pub use columns::{Column, IMAGES, INSTANCES, PLANS, REGIONS, View};
-pub use connect::{connect_text, needs_key, password_text};
-pub use errors::error_text;
-pub use format::Format;
+pub use diagnostics::error_text;
+pub use formats::Format;
 pub use hints::hint_for;
+pub use instance_notes::{connect_text, needs_key, password_text};
 pub use instance_notes::{expiry_text, unenforced_text};
 pub use printer::Printer;
 pub use record::{Record, Report};
 pub use redaction::Withheld;
 pub use schemas::{error_schema, instance_schema};
-pub use terminal::{Streams, Terminal};
 pub use text::{age, escape, shown_name};
+
+/// Which streams are terminals, how wide they are, and whether colours are wanted there.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Terminal {
+    /// Standard input is a terminal, so questions can be asked.
+    pub input: bool,
+    /// Standard output is a terminal.
+    pub output: bool,
+    /// Standard error is a terminal, so steps can be shown.
+    pub errors: bool,
+    /// What was written there can be written over. `TERM=dumb` says that it cannot.
+    pub redraws: bool,
+    /// The terminal's width in columns; `None` is no limit.
+    pub width: Option<usize>,
+    /// Colours on standard output.
+    pub colour_output: bool,
+    /// Colours on standard error.
+    pub colour_errors: bool,
+}
+
+/// Where output goes.
+pub struct Streams {
+    /// Results.
+    pub stdout: Box<dyn Write + Send>,
+    /// Everything else.
+    pub stderr: Box<dyn Write + Send>,
+}

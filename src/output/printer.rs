@@ -1,18 +1,18 @@
 //! The two output streams, and what goes to which.
+//! The line that says how far it is, on a terminal, until there is something better to read in its place.
 
 use std::io::{self, Write};
 
 use jiff::Timestamp;
+use unicode_width::UnicodeWidthStr;
 
 use super::columns::View;
-use super::format::Format;
-use super::formats::{write_csv, write_json, write_jsonl, write_yaml};
-use super::progress::ProgressLine;
+use super::formats::{Format, write_csv, write_json, write_jsonl, write_yaml};
 use super::record::{Record, Report};
 use super::redaction::Withheld;
 use super::table::{Layout, write_named, write_record, write_table};
-use super::terminal::{Streams, Terminal};
 use super::text::{escape, escape_lines};
+use super::{Streams, Terminal};
 use crate::cloud::{Error, Result};
 
 /// Writes results to stdout and everything else to stderr.
@@ -249,4 +249,52 @@ fn write_field(out: &mut dyn Write, field: &str, records: &[Record]) -> io::Resu
         writeln!(out, "{}", record.get(field).as_str().map(escape).unwrap_or_default())?;
     }
     Ok(())
+}
+
+/// What of the line is to be seen now.
+#[derive(Debug, Default)]
+pub(super) struct ProgressLine {
+    /// In columns.
+    width: usize,
+}
+
+impl ProgressLine {
+    /// Shows a text in the place of the one before. One that does not fit in `columns` could not be taken back.
+    pub(super) fn show(&mut self, out: &mut dyn Write, text: &str, columns: usize) {
+        if text.width() >= columns {
+            return;
+        }
+        // Spaces and not an escape sequence: every terminal has them.
+        let rest = self.width.saturating_sub(text.width());
+        let _ = write!(out, "\r{text}{:rest$}", "");
+        let _ = out.flush();
+        self.width = text.width();
+    }
+
+    /// Takes it back, so that something else can stand there.
+    pub(super) fn clear(&mut self, out: &mut dyn Write) {
+        if self.width > 0 {
+            let _ = write!(out, "\r{:1$}\r", "", self.width);
+            let _ = out.flush();
+            self.width = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod progress_tests {
+    use super::*;
+
+    #[test]
+    fn nothing_of_it_is_left() {
+        let mut out = Vec::new();
+        let mut line = ProgressLine::default();
+        line.show(&mut out, "1 location, 20 VMs", 80);
+        line.show(&mut out, "2 done", 80);
+        line.clear(&mut out);
+        line.clear(&mut out);
+        line.show(&mut out, "too wide", 8);
+        let shown = String::from_utf8(out).unwrap();
+        assert_eq!(shown, format!("\r1 location, 20 VMs\r2 done{:12}\r{:6}\r", "", ""));
+    }
 }

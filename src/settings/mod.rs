@@ -1,33 +1,30 @@
 //! Settings: flag, `CLOUDCTL_*` variable, context in the configuration file, in this order, resolved once into
 //! plain values. What the clouds' own configuration says comes after that, and is the drivers' business.
-
-mod clouds;
-mod environment;
-mod file;
-mod file_text;
-mod located;
-mod provider_choice;
-mod toml_text;
-mod values;
-mod vendor_setting;
-mod vendor_settings_page;
+//! What is set for one cloud alone.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-pub use clouds::{AwsSettings, GcpSettings, MockSettings};
+use crate::cloud::{Error, ProviderKind, Result};
+
+mod environment;
+mod file;
+mod file_text;
+mod located;
+mod values;
+mod vendor_setting;
+mod vendor_settings_page;
+
 pub use environment::{Environment, is_setting, is_setting_of};
+pub use file::parse_toml;
 pub use file::{AwsEntry, ConfigFile, ContextEntry, GcpEntry, MockEntry};
 pub use file_text::{NotText, io_reason, utf8_text};
 pub use located::Located;
-pub use provider_choice::ProviderChoice;
-pub use toml_text::parse_toml;
+pub use values::ProviderChoice;
 pub use values::one_of;
 pub use vendor_setting::{ResolvedSetting, SettingPlace, Topic, Treatment, VendorSetting, refuse_unsupported};
 pub use vendor_settings_page::{settings_page, settings_text};
-
-use crate::cloud::{Error, ProviderKind, Result};
 
 /// The flags that mean the same under every verb.
 #[derive(Args, Clone, Debug, Default)]
@@ -335,4 +332,39 @@ fn entries(text: &str) -> Result<Vec<String>> {
         true => Err(Error::invalid("there is nothing in the list").with_remedy("name at least one, or unset it")),
         false => Ok(entries),
     }
+}
+
+/// Settings for EC2.
+#[derive(Clone, Debug, Default)]
+pub struct AwsSettings {
+    /// Profile of the shared AWS configuration files.
+    pub profile: Setting<String>,
+    /// Region of new instances.
+    pub region: Setting<String>,
+    /// The only account in which anything may be changed.
+    pub expect_account: Setting<String>,
+}
+
+/// Settings for Compute Engine.
+#[derive(Clone, Debug, Default)]
+pub struct GcpSettings {
+    /// Project.
+    pub project: Setting<String>,
+    /// Region of new instances.
+    pub region: Setting<String>,
+    /// Zone of new instances.
+    pub zone: Setting<String>,
+    /// The only project in which anything may be changed.
+    pub expect_project: Setting<String>,
+}
+
+/// Settings for the mock cloud.
+#[derive(Clone, Debug, Default)]
+pub struct MockSettings {
+    /// Region of new instances.
+    pub region: Setting<String>,
+    /// The file that the mock cloud lives in; `None` without a home folder.
+    pub state_file: Option<PathBuf>,
+    /// Faults on demand, as `CLOUDCTL_MOCK` has them.
+    pub faults: Option<String>,
 }

@@ -1,4 +1,5 @@
 //! Values of flags that are one of some words, which shells then complete.
+//! Clouds as they are chosen on the command line.
 
 use std::ffi::OsStr;
 use std::marker::PhantomData;
@@ -6,6 +7,8 @@ use std::str::FromStr;
 
 use clap::builder::{PossibleValue, TypedValueParser};
 use clap::{Arg, Command};
+
+use crate::cloud::{Error, ProviderKind, Result};
 
 /// Reads a value as its type does, and offers words to completion.
 #[derive(Clone, Debug)]
@@ -36,5 +39,34 @@ where
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
         Some(Box::new(self.words.iter().map(|word| PossibleValue::new(*word))))
+    }
+}
+
+/// A cloud, or whichever there are credentials for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProviderChoice {
+    /// Every cloud whose credentials are found.
+    Any,
+    /// This one.
+    One(ProviderKind),
+}
+
+impl FromStr for ProviderChoice {
+    type Err = Error;
+
+    fn from_str(input: &str) -> Result<Self> {
+        match input {
+            "any" => Ok(Self::Any),
+            name => name.parse().map(Self::One),
+        }
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for ProviderChoice {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        // A format's error has no room for a remedy of its own.
+        let told = |error: Error| format!("{error}; {}", error.remedy().unwrap_or_default());
+        name.parse().map_err(|error| serde::de::Error::custom(told(error)))
     }
 }

@@ -4,7 +4,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
-use cloudctl::interrupt::Interrupt;
+use cloudctl::shutdown::Interrupt;
 use cloudctl::panic_report::PanicReport;
 
 /// Names the scenario to the process that panics.

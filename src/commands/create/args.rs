@@ -1,6 +1,10 @@
 //! Amounts as they are typed: GiB and USD.
+//! Values of flags that are one of a few.
+
+use clap::ValueEnum;
 
 use crate::cloud::{Error, Result, quoted};
+use crate::operations::Fallback;
 
 /// An amount of memory in GiB.
 pub(in crate::commands) fn memory_argument(text: &str) -> Result<f64> {
@@ -20,4 +24,41 @@ fn positive(text: &str) -> Option<f64> {
     text.parse()
         .ok()
         .filter(|number: &f64| number.is_finite() && *number > 0.0)
+}
+
+/// What `create` waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum WaitArgument {
+    /// Nothing: the cloud took it on
+    None,
+    /// It runs
+    Running,
+    /// It runs, and answers by SSH
+    Ssh,
+}
+
+/// Where `create` goes on looking for room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum FallbackArgument {
+    /// In the other zones of the region
+    Zone,
+    /// On other machine types that have at least as much
+    Type,
+    /// In the other regions of the same area
+    Region,
+    /// On the other providers whose credentials are found
+    Provider,
+}
+
+impl From<FallbackArgument> for Fallback {
+    fn from(argument: FallbackArgument) -> Self {
+        match argument {
+            FallbackArgument::Zone => Self::Zone,
+            FallbackArgument::Type => Self::Type,
+            FallbackArgument::Region => Self::Region,
+            FallbackArgument::Provider => Self::Provider,
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! What `create --dry-run` shows, and the words for why a place was chosen.
 
-use super::order::Order;
 use super::progress::tell_present;
+use super::vm_request::Order;
 use crate::cloud::{Error, ErrorKind, Instance, InstanceSpec, MachineType, Members, Plan, Result};
 use crate::context::Context;
 use crate::exit::ExitStatus;

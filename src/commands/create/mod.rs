@@ -1,10 +1,7 @@
 //! `cloudctl create`
 
 mod args;
-mod choices;
-mod connect;
 mod dry_run;
-mod order;
 mod placement;
 mod progress;
 mod spec_file;
@@ -17,14 +14,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(super) use self::args::memory_argument;
 use self::args::usd_argument;
-pub use self::choices::{FallbackArgument, WaitArgument};
-use self::order::Order;
 use self::progress::create_all;
 use self::spec_file::merge::SpecFile;
-pub(super) use self::spec_file::schema::spec_schema;
-pub(super) use self::vm_request::own_key;
+use self::vm_request::Order;
 use super::targets::{DEFAULT_TIMEOUT, check_account_of, duration_argument, tell_ends};
 use crate::cloud::{
     Architecture, Error, ErrorKind, Gpu, Instance, InstanceName, Opening, Provider, Reference, Result, Secret,
@@ -34,6 +27,11 @@ use crate::exit::ExitStatus;
 use crate::operations::SSH_PORT;
 use crate::output::{INSTANCES, PLANS, Report};
 use crate::settings::one_of;
+
+pub(super) use self::args::memory_argument;
+pub use self::args::{FallbackArgument, WaitArgument};
+pub(super) use self::spec_file::schema::spec_schema;
+pub(super) use self::vm_request::own_key;
 
 /// Create a VM, or several
 ///
@@ -195,7 +193,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         status => status,
     };
     tell_ends(&instances, context);
-    connect::tell(&orders, &instances, context);
+    progress::tell(&orders, &instances, context);
     let left: Vec<_> = errors.iter().flat_map(only_known).collect();
     for instance in left {
         if !instances.iter().any(|known| known.reference == instance.reference) {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::WaitArgument;
-use super::order::Order;
+use super::vm_request::Order;
 use crate::cloud::{Error, ErrorKind, Instance, InstanceState};
 use crate::commands::wait::wait_with_steps;
 use crate::context::Context;

@@ -1,7 +1,7 @@
 //! What is there already of what is asked for, before anything is made.
 
 use super::name_index::{Part, Seen, look_up_all, only_one};
-use super::offer::Wish;
+use super::offers::Wish;
 use super::placement::Reach;
 use super::reconcile::{adopt, check_limits};
 use crate::cloud::{Error, ErrorKind, Instance, InstanceName, Result};

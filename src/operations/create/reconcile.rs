@@ -1,6 +1,6 @@
 //! Taking an instance that exists for the one that is asked for, or saying in which fields it differs.
 
-use super::offer::{Wish, usd};
+use super::offers::{Wish, usd};
 use super::placement::{Fallback, Reach, Site};
 use crate::catalog::{Catalog, DEFAULT_IMAGE, image_alias};
 use crate::cloud::{

@@ -10,10 +10,8 @@ mod credentials;
 mod instances;
 mod native_options;
 mod network;
-mod opt_in;
 mod regions;
 mod tags;
-mod zones;
 
 use std::time::Duration;
 
@@ -114,19 +112,19 @@ impl Provider for Aws {
     }
 
     async fn machine_types(&self, region: &str, among: &[String]) -> Result<Vec<MachineType>> {
-        catalog::region_machine_types::machine_types(&self.clients.ec2(region).await, region, among).await
+        catalog::machine_types::machine_types(&self.clients.ec2(region).await, region, among).await
     }
 
     async fn images(&self, region: &str) -> Result<Vec<Image>> {
-        catalog::image_list::images(&self.clients.ec2(region).await, region).await
+        catalog::images::images(&self.clients.ec2(region).await, region).await
     }
 
     async fn spot_price(&self, place: &Place, machine_type: &str) -> Result<Option<f64>> {
-        catalog::spot_price::spot_price(&self.clients.ec2(&place.region).await, place, machine_type).await
+        catalog::prices::spot_price(&self.clients.ec2(&place.region).await, place, machine_type).await
     }
 
     async fn remove_openings(&self, gone: &[Instance]) -> Result<Vec<String>> {
-        network::closing::remove(&self.clients, gone).await
+        network::security_group::remove(&self.clients, gone).await
     }
 
     fn is_token_zonal(&self, _spec: &InstanceSpec) -> bool {
@@ -139,7 +137,7 @@ impl Provider for Aws {
     }
 
     async fn get(&self, target: &InstanceRef) -> Result<Instance> {
-        instances::find::get(&self.clients.ec2(&target.place).await, target).await
+        instances::list::get(&self.clients.ec2(&target.place).await, target).await
     }
 
     async fn list_pages(&self, pages: &Pages<'_>) -> Result<Vec<Error>> {
@@ -148,7 +146,7 @@ impl Provider for Aws {
             Location::Everywhere => return Err(Error::unsupported("ec2 lists one region at a time")),
         };
         match instances::list::list(&self.clients.ec2(region).await, region, pages).await {
-            Err(error) => Err(opt_in::explained(&self.clients, region, error).await),
+            Err(error) => Err(regions::explained(&self.clients, region, error).await),
             listing => listing,
         }
     }
@@ -174,15 +172,15 @@ impl Provider for Aws {
     }
 
     async fn zones_for(&self, spec: &InstanceSpec) -> Result<Vec<Place>> {
-        zones::zones_for(&self.clients.ec2(&spec.place.region).await, spec).await
+        regions::zones_for(&self.clients.ec2(&spec.place.region).await, spec).await
     }
 
     async fn set_ttl(&self, target: &InstanceRef, ttl: Duration) -> Result<()> {
-        instances::ttl::set_ttl(&self.clients.ec2(&target.place).await, target, ttl).await
+        instances::change::set_ttl(&self.clients.ec2(&target.place).await, target, ttl).await
     }
 
     async fn set_protection(&self, targets: &[InstanceRef], protected: bool, course: &Course<'_>) -> Vec<Outcome> {
-        instances::protection::set_protection(&self.clients, targets, protected, course).await
+        instances::change::set_protection(&self.clients, targets, protected, course).await
     }
 
     async fn surviving_disks(&self, gone: &[Instance]) -> Result<Vec<SurvivingDisk>> {
@@ -190,7 +188,7 @@ impl Provider for Aws {
     }
 
     async fn console_output(&self, target: &InstanceRef) -> Result<Vec<u8>> {
-        instances::find::console_output(&self.clients.ec2(&target.place).await, target).await
+        instances::list::console_output(&self.clients.ec2(&target.place).await, target).await
     }
 
     async fn published_prices(&self) -> Result<Vec<PublishedPrice>> {

@@ -137,7 +137,7 @@ impl Provider for Gcp {
     }
 
     async fn get(&self, target: &InstanceRef) -> Result<Instance> {
-        instances::get::get(&self.client, target).await
+        instances::list::get(&self.client, target).await
     }
 
     async fn list_pages(&self, pages: &Pages<'_>) -> Result<Vec<Error>> {
@@ -189,7 +189,7 @@ impl Provider for Gcp {
 
     /// What the first serial port has, the most recent megabyte of it.
     async fn console_output(&self, target: &InstanceRef) -> Result<Vec<u8>> {
-        let api = instances::get::by_reference(&self.client, target).await?;
+        let api = instances::list::by_reference(&self.client, target).await?;
         let name = api.name.unwrap_or_default();
         let (project, instances) = (self.client.project().await?, self.client.instances().await?);
         let answer = self.client.read("read the console", &target.place, || {

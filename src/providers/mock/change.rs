@@ -2,11 +2,9 @@
 
 use futures_util::future::join_all;
 
-use super::Mock;
-use super::calls::{again, call};
-use super::faults::Site;
-use super::phase;
+use super::faults::{Site, again, call};
 use super::phase::Action;
+use super::{Mock, phase};
 use crate::cloud::{Course, Error, InstanceRef, Outcome, Result};
 
 impl Mock {

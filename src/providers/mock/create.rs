@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::addresses::{private_address, public_address};
 use super::faults::{Faults, Site};
 use super::phase::{BOOT, Death, Phase};
 use super::request::{self, NETWORK, Order};
-use super::state::{Record, State};
+use super::state::{Record, State, private_address, public_address};
 use crate::cloud::{Created, Error, ErrorKind, IdempotencyToken, Instance, InstanceSpec, ProviderKind, Result};
 
 /// Makes the instance, unless its token or its name is there already.

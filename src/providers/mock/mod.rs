@@ -3,21 +3,20 @@
 //!
 //! An instance with a TTL is ended by this cloud itself, by its own clock: from that moment on it is terminated,
 //! whoever looks, and whether or not it is stopped or protected.
+//! What instances write to their consoles.
 
-mod addresses;
-mod calls;
+use self::state::Record;
+
 mod catalog;
 mod change;
-mod console;
 mod create;
-pub(super) mod fault_syntax;
 mod faults;
-mod options;
 mod phase;
 mod regions;
 mod request;
 mod state;
 mod state_file;
+
 #[cfg(test)]
 mod tests;
 
@@ -27,7 +26,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use self::calls::call;
+use self::faults::call;
 use self::faults::{Faults, Site};
 use self::phase::Action;
 use self::request::Order;
@@ -297,5 +296,42 @@ fn check(location: &Location) -> Result<()> {
         Location::Everywhere => Ok(()),
         Location::Region(region) => regions::region(region).map(|_| ()),
         Location::Zone { region, zone } => regions::locate(Some(region), Some(zone)).map(|_| ()),
+    }
+}
+
+impl Record {
+    /// What it wrote to its console since it last booted.
+    pub(crate) fn console(&self, now: Timestamp) -> String {
+        let state = self.phase_at(now).state(now);
+        if state == InstanceState::Pending {
+            return String::new();
+        }
+        let cpus = catalog::known_machine_type(&self.machine_type).map_or(1, |machine| machine.cpus);
+        let mut lines = vec![
+            format!("[    0.000000] Linux version 6.8.0-mock ({}) #1 SMP", self.image),
+            format!("[    0.012345] smp: Brought up 1 node, {cpus} CPUs"),
+            format!("[    0.345678] sda: {} GiB disk ({})", self.disk_gib, self.disk_type),
+        ];
+        if self.phase.fails_to_boot() {
+            lines.push("[    0.400000] Kernel panic - not syncing: No working init found".to_owned());
+        } else {
+            lines.push(format!("[    0.456789] eth0: {} in {}", self.private_ip, self.subnet));
+            lines.push(format!(
+                "[    0.500000] cloud-init: instance {} is {}",
+                self.id, self.name
+            ));
+            if let Some(bytes) = self.user_data_bytes {
+                lines.push(format!("[    0.600000] cloud-init: user data of {bytes} bytes ran"));
+            }
+            lines.push(format!(
+                "[    0.987654] cloud-init: finished, booted at {}",
+                self.booted_at
+            ));
+            lines.push(format!("{} login:", self.name));
+        }
+        if matches!(state, InstanceState::Stopped | InstanceState::Terminated) {
+            lines.push("reboot: Power down".to_owned());
+        }
+        lines.join("\n") + "\n"
     }
 }

@@ -6,10 +6,9 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::addresses::public_address;
 use super::faults::{Faults, Site};
 use super::request::check_ttl;
-use super::state::{Record, State};
+use super::state::{Record, State, public_address};
 use crate::cloud::{Error, ErrorKind, InstanceRef, InstanceState, Result};
 
 /// How long an instance is pending unless something else is said: short, but long enough to be seen.

@@ -1,12 +1,10 @@
 //! Calls to EC2: clients, HTTP, retries, the cloud's clock, errors, filters and XML.
 
 pub(super) mod client;
-pub(super) mod codes;
 pub(super) mod connection_errors;
 pub(super) mod error;
 pub(super) mod filters;
 pub(super) mod http_client;
-pub(super) mod replay;
 pub(super) mod retry;
 pub(super) mod server_time;
 pub(super) mod xml_reader;

@@ -1,14 +1,18 @@
 //! Images: from an alias or an id to what EC2 has.
+//! What the image aliases mean now, all at once.
+
+use std::collections::BTreeMap;
 
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{self as ec2, ArchitectureValues, DeviceType, Filter, ImageState};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use futures_util::future;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use super::machine_types;
 use super::machine_types::Machine;
-use crate::catalog::{AwsImage, DEFAULT_IMAGE, ImageAlias, image_alias, nearest_alias};
-use crate::cloud::{Architecture, Error, ErrorKind, InstanceSpec, Result, quoted};
+use crate::catalog::{AwsImage, DEFAULT_IMAGE, IMAGE_ALIASES, ImageAlias, image_alias, nearest_alias};
+use crate::cloud::{Architecture, Error, ErrorKind, Image, InstanceSpec, ProviderKind, Result, quoted};
 use crate::providers::aws::api::error::{Call, told, translate};
 use crate::providers::aws::configuration::partition::Partition;
 use crate::providers::aws::instances::convert::architecture_of;
@@ -28,7 +32,7 @@ const VARIANTS: [&str; 9] = [
 
 /// An image.
 #[derive(Debug)]
-pub(crate) struct Image {
+pub(crate) struct ResolvedImage {
     pub(crate) id: String,
     pub(crate) name: Option<String>,
     pub(crate) root_device: String,
@@ -62,7 +66,7 @@ pub(crate) async fn resolve(
     region: &str,
     machine_type: &str,
     image: Option<&str>,
-) -> Result<(Machine, Image)> {
+) -> Result<(Machine, ResolvedImage)> {
     let wanted = image.unwrap_or(DEFAULT_IMAGE);
     let expected = machine_types::expected_architecture(machine_type);
     let (machine, image) = future::join(
@@ -233,7 +237,7 @@ fn is_plain(name: &str, pattern: &str) -> bool {
 ///
 /// # Errors
 /// `Unsupported` if it has no disk of its own to boot from.
-pub(crate) fn bootable(image: &ec2::Image, wanted: &str) -> Result<Image> {
+pub(crate) fn bootable(image: &ec2::Image, wanted: &str) -> Result<ResolvedImage> {
     if image.root_device_type() == Some(&DeviceType::InstanceStore) {
         return Err(Error::unsupported(format!(
             "image {wanted} boots from an instance store, which cloudctl does not support"
@@ -250,7 +254,7 @@ pub(crate) fn bootable(image: &ec2::Image, wanted: &str) -> Result<Image> {
         .iter()
         .find(|mapping| mapping.device_name() == Some(root_device))
         .and_then(|mapping| mapping.ebs()?.volume_size());
-    Ok(Image {
+    Ok(ResolvedImage {
         id: id.to_owned(),
         name: image.name().map(str::to_owned),
         root_device: root_device.to_owned(),
@@ -260,6 +264,105 @@ pub(crate) fn bootable(image: &ec2::Image, wanted: &str) -> Result<Image> {
             .platform()
             .is_some_and(|platform| platform.as_str().eq_ignore_ascii_case("windows")),
     })
+}
+
+const CONCURRENT_OWNERS: usize = 4;
+
+/// One meaning of an alias: its images are those of a publisher whose names fit a pattern.
+struct Wanted {
+    alias: &'static str,
+    architecture: Architecture,
+    pattern: &'static str,
+}
+
+/// See [`Provider::images`](crate::cloud::Provider::images). One call for each publisher.
+pub(crate) async fn images(client: &Client, region: &str) -> Result<Vec<Image>> {
+    let partition = Partition::of_region(region).name();
+    let mut owners: BTreeMap<&str, Vec<Wanted>> = BTreeMap::new();
+    for alias in IMAGE_ALIASES {
+        let Some(publisher) = &alias.aws else { continue };
+        let Some(owner) = publisher.owner_in(partition) else {
+            continue;
+        };
+        for architecture in [Architecture::X86_64, Architecture::Arm64] {
+            if let Some(pattern) = publisher.pattern(architecture) {
+                owners.entry(owner).or_default().push(Wanted {
+                    alias: alias.name,
+                    architecture,
+                    pattern,
+                });
+            }
+        }
+    }
+    let calls: Vec<_> = owners
+        .into_iter()
+        .map(|(owner, wanted)| of_owner(client, region, owner, wanted))
+        .collect();
+    let found: Vec<Vec<Image>> = stream::iter(calls).buffered(CONCURRENT_OWNERS).try_collect().await?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+async fn of_owner(client: &Client, region: &str, owner: &str, wanted: Vec<Wanted>) -> Result<Vec<Image>> {
+    let patterns = wanted.iter().map(|wanted| wanted.pattern.to_owned()).collect();
+    let names = Filter::builder().name("name").set_values(Some(patterns));
+    tracing::debug!(operation = "DescribeImages", place = region, owner, "call");
+    let answer = client
+        .describe_images()
+        .owners(owner)
+        .filters(names.build())
+        .filters(Filter::builder().name("state").values("available").build())
+        .send()
+        .await;
+    let output = answer.map_err(|error| {
+        let attempted = format!("cannot look up the images of {owner} in {region}");
+        translate(&error, Call::Read, attempted, region)
+    })?;
+    let images = output.images.unwrap_or_default();
+    Ok(wanted.iter().filter_map(|wanted| meaning(&images, wanted)).collect())
+}
+
+fn meaning(images: &[ec2::Image], wanted: &Wanted) -> Option<Image> {
+    let fits = |image: &&ec2::Image| {
+        image.architecture().and_then(architecture_of) == Some(wanted.architecture)
+            && image.name().is_some_and(|name| matches(wanted.pattern, name))
+    };
+    let image = newest(images.iter().filter(fits).cloned(), wanted.pattern)?;
+    let bootable = bootable(&image, wanted.alias).ok()?;
+    Some(Image {
+        provider: ProviderKind::Aws,
+        alias: wanted.alias.to_owned(),
+        architecture: wanted.architecture,
+        id: bootable.id,
+        name: bootable.name.unwrap_or_default(),
+        disk_gib: bootable.disk_gib,
+        created_at: image.creation_date().and_then(|date| date.parse().ok()),
+    })
+}
+
+/// Whether a name fits one of EC2's patterns, in which `*` stands for any letters and `?` for one.
+fn matches(pattern: &str, name: &str) -> bool {
+    let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
+    let (mut at, mut position) = (0, 0);
+    // Where the last star stood, and what it had taken by then.
+    let mut star: Option<(usize, usize)> = None;
+    while position < name.len() {
+        match pattern.get(at) {
+            Some(b'*') => {
+                star = Some((at, position));
+                at += 1;
+            }
+            Some(letter) if *letter == b'?' || *letter == name[position] => {
+                at += 1;
+                position += 1;
+            }
+            _ => {
+                let Some((before, taken)) = star else { return false };
+                star = Some((before, taken + 1));
+                (at, position) = (before + 1, taken + 1);
+            }
+        }
+    }
+    pattern[at..].iter().all(|letter| *letter == b'*')
 }
 
 #[cfg(test)]
@@ -291,5 +394,31 @@ mod tests {
         assert!(is_image_id("ami-0abc123"));
         assert!(!is_image_id("ami-"));
         assert!(!is_image_id("ubuntu-24.04"));
+    }
+}
+
+#[cfg(test)]
+mod image_list_tests {
+    use super::*;
+
+    #[test]
+    fn patterns_fit_as_ec2_has_them() {
+        for (pattern, name, fits) in [
+            ("debian-12-amd64-*", "debian-12-amd64-20250101-1", true),
+            ("debian-12-amd64-*", "debian-12-arm64-20250101-1", false),
+            (
+                "suse-sles-15-sp?-v*-x86_64",
+                "suse-sles-15-sp6-v20250101-hvm-x86_64",
+                true,
+            ),
+            ("suse-sles-15-sp?-v*-x86_64", "suse-sles-15-sp-v20250101-x86_64", false),
+            ("a*b*c", "aXbYbZc", true),
+            ("a*b", "abc", false),
+            ("plain", "plain", true),
+            ("plain", "plainer", false),
+            ("*", "", true),
+        ] {
+            assert_eq!(matches(pattern, name), fits, "{pattern} {name}");
+        }
     }
 }

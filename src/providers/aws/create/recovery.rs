@@ -3,16 +3,15 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use aws_sdk_ec2::Client;
 use aws_sdk_ec2::operation::run_instances::{RunInstancesError, RunInstancesOutput};
-use aws_sdk_ec2::types as ec2;
+use aws_sdk_ec2::{Client, types as ec2};
 use tokio::time::{sleep, timeout};
 
 use crate::cloud::{Error, ErrorKind, Instance, InstanceSpec, Members, Result};
 use crate::providers::aws::api::error::{Call, translate};
 use crate::providers::aws::api::filters::equal;
-use crate::providers::aws::api::replay::Failure;
-use crate::providers::aws::instances::{convert, find, list};
+use crate::providers::aws::api::retry::Failure;
+use crate::providers::aws::instances::{convert, list};
 
 /// How long instances are looked for that may or may not be there, and that EC2 may list late.
 const SEARCH_TIMEOUT: Duration = Duration::from_secs(20);
@@ -83,7 +82,7 @@ async fn look_at(client: &Client, spec: &InstanceSpec, made: &[Instance], read: 
         }
         return;
     };
-    if let Ok(seen) = find::find(client, &only.reference).await {
+    if let Ok(seen) = list::find(client, &only.reference).await {
         read.insert(only.reference.id.clone(), seen);
     }
 }

@@ -1,18 +1,29 @@
 //! Terminate, start, stop and reboot: batches in, one outcome for each target out.
+//! Protection against termination, which is an attribute of each instance. Compute Engine's is a change like others.
+//!
+//! <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_ChangingDisableAPITermination.html>
+//! Moving the end of an instance: the timer inside it goes by its tag. Only EC2 has such a timer.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
 
 use aws_sdk_ec2::Client;
-use aws_sdk_ec2::types::{InstanceStateChange, InstanceStateName};
+use aws_sdk_ec2::types::{
+    AttributeBooleanValue, InstanceMetadataTagsState, InstanceStateChange, InstanceStateName, Tag,
+};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use futures_util::stream::{self, StreamExt};
 
-use super::convert::reference;
-use super::find::not_found;
-use crate::cloud::{Course, Error, ErrorKind, InstanceRef, Outcome, ProviderKind, Result};
+use super::convert::{all_tags, from_ec2, has_timer, position, reference};
+use super::list;
+use super::list::not_found;
+use crate::cloud::{
+    Course, Error, ErrorKind, InstanceRef, LABEL_TTL, NativeName, Outcome, Ownership, ProviderKind, Result,
+    format_duration,
+};
 use crate::providers::aws::api::client::{Clients, one_attempt};
 use crate::providers::aws::api::error::{Call, translate};
-use crate::providers::aws::api::replay::{Failure, replay};
+use crate::providers::aws::api::retry::{Failure, replay};
 
 /// EC2 takes 1,000 ids, and advises at most 100.
 const BATCH: usize = 100;
@@ -290,4 +301,96 @@ where
         return error.as_kind(ErrorKind::UnknownOutcome);
     }
     error
+}
+
+/// There is no call for many; more at once would only meet the rate limit.
+const AT_ONCE: usize = 4;
+
+/// Protects instances, or lifts that; see [`Provider::set_protection`](crate::cloud::Provider::set_protection).
+pub(crate) async fn set_protection(
+    clients: &Clients,
+    targets: &[InstanceRef],
+    protected: bool,
+    course: &Course<'_>,
+) -> Vec<Outcome> {
+    let changes: Vec<_> = targets
+        .iter()
+        .map(|target| async move {
+            let result = match course.begin(&target.place, [target.id.as_str()]) {
+                Ok(()) => set(clients, target, protected).await,
+                Err(interrupted) => Err(interrupted),
+            };
+            Outcome {
+                target: target.clone(),
+                result: course.settle(target, result),
+            }
+        })
+        .collect();
+    stream::iter(changes).buffered(AT_ONCE).collect().await
+}
+
+async fn set(clients: &Clients, target: &InstanceRef, protected: bool) -> Result<()> {
+    let region = &target.place;
+    let value = AttributeBooleanValue::builder().value(protected).build();
+    let request = clients
+        .ec2(region)
+        .await
+        .modify_instance_attribute()
+        .instance_id(&target.id)
+        .disable_api_termination(value);
+    let answer = replay("ModifyInstanceAttribute", region, || {
+        request.clone().customize().config_override(one_attempt()).send()
+    });
+    answer.await.map(drop).map_err(|failure| {
+        let verb = if protected { "protect" } else { "unprotect" };
+        let error = translate(&failure.error, Call::Change, format!("cannot {verb} {target}"), region);
+        match error.kind() {
+            ErrorKind::NotFound => not_found(target, &error),
+            ErrorKind::Unsupported => error.with_remedy("spot instances cannot be protected on ec2"),
+            _ if failure.may_have_worked => error.as_kind(ErrorKind::UnknownOutcome).with_leftover(target),
+            _ => error,
+        }
+    })
+}
+
+/// Sets how long an instance may live; see [`Provider::set_ttl`](crate::cloud::Provider::set_ttl).
+///
+/// # Errors
+/// `Refused` for an instance whose timer cannot see its tags.
+pub(crate) async fn set_ttl(client: &Client, target: &InstanceRef, ttl: Duration) -> Result<()> {
+    let region = &target.place;
+    let (api, owner) = list::describe(client, target).await?;
+    let refused = |message: String| Error::new(ErrorKind::Refused, message).at(format!("aws/{region}"));
+    if from_ec2(&api, region, owner.as_deref()).is_none_or(|instance| instance.state.is_gone()) {
+        return Err(refused(format!("cannot extend {target}: it is being terminated")));
+    }
+    let tags_are_seen = api
+        .metadata_options()
+        .is_some_and(|options| options.instance_metadata_tags() == Some(&InstanceMetadataTagsState::Enabled));
+    if has_timer(
+        &api,
+        &Ownership::read(&all_tags(&api), NativeName::Label(position(&api))),
+    ) && !tags_are_seen
+    {
+        let message = format!("cannot extend {target}: its timer does not see its tags, and goes by its first TTL");
+        return Err(refused(message).with_remedy(format!(
+            "let it see them, which takes tags with plain keys alone: aws ec2 modify-instance-metadata-options \
+             --region {region} --instance-id {} --instance-metadata-tags enabled",
+            target.id
+        )));
+    }
+    let tag = Tag::builder().key(LABEL_TTL).value(format_duration(ttl)).build();
+    let request = client.create_tags().resources(&target.id).tags(tag);
+    replay("CreateTags", region, || {
+        request.clone().customize().config_override(one_attempt()).send()
+    })
+    .await
+    .map(drop)
+    .map_err(|failure| {
+        let error = translate(&failure.error, Call::Change, format!("cannot extend {target}"), region);
+        match failure.may_have_worked {
+            true => error.as_kind(ErrorKind::UnknownOutcome).with_leftover(target),
+            false => error,
+        }
+    })
 }

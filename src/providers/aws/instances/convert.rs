@@ -1,4 +1,5 @@
 //! An instance as EC2 describes it, as cloudctl's.
+//! Why an instance is gone: what its state reason says.
 
 use std::collections::BTreeMap;
 
@@ -6,11 +7,11 @@ use aws_sdk_ec2::types::{self as ec2, ArchitectureValues, InstanceLifecycleType,
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::reasons::{failed_launch, reclaimed};
 use crate::cloud::{
-    Architecture, Disk, ExpiryEnforcer, Instance, InstanceRef, InstanceState, LABEL_MEMBERS, LABEL_NAME, Labels,
-    NativeName, Ownership, ProviderKind, RESERVED_PREFIX,
+    Architecture, Disk, ErrorKind, ExpiryEnforcer, Instance, InstanceRef, InstanceState, LABEL_MEMBERS, LABEL_NAME,
+    Labels, NativeName, Ownership, ProviderKind, RESERVED_PREFIX,
 };
+use crate::providers::aws::api::error::kind_of_code;
 use crate::providers::aws::network::security_group::OPENINGS;
 
 /// The tag that the console shows as an instance's name.
@@ -262,6 +263,132 @@ fn native(instance: &ec2::Instance) -> serde_json::Value {
     })
 }
 
+/// The kind and code of a state reason that means the launch itself failed; nothing for an instance that somebody
+/// ended, or whose spare capacity was taken back after it had run.
+///
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_StateReason.html>
+pub(crate) fn failed_launch(reason: &str) -> Option<(ErrorKind, &str)> {
+    let code = reason.split_once('.').map_or(reason, |(_, code)| code);
+    let kind = match reason {
+        "Client.UserInitiatedShutdown"
+        | "Client.InstanceInitiatedShutdown"
+        | "Client.UserInitiatedHibernate"
+        | "Server.ScheduledStop"
+        | "Server.SpotInstanceShutdown"
+        | "Server.SpotInstanceTermination" => return None,
+        // Mostly an encrypted disk whose key the caller may not use.
+        "Client.InternalError" => ErrorKind::PermissionDenied,
+        "Server.InternalError" => ErrorKind::Capacity,
+        _ => kind_of_code(code).unwrap_or(ErrorKind::Internal),
+    };
+    Some((kind, code))
+}
+
+/// The kind and code of a state reason that means EC2 took spare capacity back. For an instance that has just been
+/// launched there was none; one of an earlier life has had its time.
+pub(crate) fn reclaimed(reason: &str) -> Option<(ErrorKind, &str)> {
+    match reason.split_once('.') {
+        Some(("Server", code @ ("SpotInstanceShutdown" | "SpotInstanceTermination"))) => {
+            Some((ErrorKind::Capacity, code))
+        }
+        _ => None,
+    }
+}
+
 #[cfg(test)]
-#[path = "convert_tests.rs"]
-mod tests;
+mod tests {
+    use aws_smithy_types::DateTime;
+
+    use super::*;
+
+    fn tag(key: &str, value: &str) -> ec2::Tag {
+        ec2::Tag::builder().key(key).value(value).build()
+    }
+
+    fn tagged(tags: Vec<ec2::Tag>) -> Instance {
+        let instance = ec2::Instance::builder().instance_id("i-1").set_tags(Some(tags)).build();
+        from_ec2(&instance, "us-east-1", Some("123456789012")).unwrap()
+    }
+
+    #[test]
+    fn our_own_tags_are_fields_and_not_labels() {
+        let instance = tagged(vec![
+            tag("Name", "web-1"),
+            tag("cloudctl-managed", "true"),
+            tag("cloudctl-name", "web-1"),
+            tag("cloudctl-spec", "fkd1cbac3mvztyb5"),
+            tag("cloudctl-generation", "2"),
+            tag("env", "ci"),
+        ]);
+        assert!(instance.managed);
+        assert_eq!(instance.name.as_deref(), Some("web-1"));
+        assert_eq!(instance.spec_fingerprint.as_deref(), Some("fkd1cbac3mvztyb5"));
+        assert_eq!(instance.generation, Some(2));
+        assert_eq!(instance.labels, Labels::from([("env".into(), "ci".into())]));
+        assert_eq!(instance.reference.to_string(), "aws/us-east-1/i-1");
+    }
+
+    #[test]
+    fn a_name_tag_of_its_own_is_kept_and_a_forged_mark_is_not_ours() {
+        let renamed = tagged(vec![tag("Name", "front"), tag("cloudctl-name", "web-1")]);
+        assert_eq!(renamed.labels.get("Name").map(String::as_str), Some("front"));
+        assert!(!renamed.managed);
+        assert!(!tagged(vec![tag("cloudctl-managed", "true")]).managed);
+        let foreign = tagged(vec![tag("Name", "db")]);
+        assert_eq!(foreign.name.as_deref(), Some("db"));
+        assert!(foreign.labels.is_empty());
+    }
+
+    #[test]
+    fn a_start_does_not_change_when_it_was_created() {
+        let attachment = ec2::InstanceNetworkInterfaceAttachment::builder()
+            .device_index(0)
+            .attach_time(DateTime::from_secs(1_000))
+            .build();
+        let instance = ec2::Instance::builder()
+            .instance_id("i-1")
+            .launch_time(DateTime::from_secs(2_000))
+            .network_interfaces(ec2::InstanceNetworkInterface::builder().attachment(attachment).build())
+            .build();
+        let created = from_ec2(&instance, "us-east-1", None).unwrap().created_at;
+        assert_eq!(created, Timestamp::new(1_000, 0).ok());
+    }
+
+    #[test]
+    fn states_have_their_words() {
+        for (native, state) in [
+            ("pending", InstanceState::Pending),
+            ("shutting-down", InstanceState::Terminating),
+            ("terminated", InstanceState::Terminated),
+            ("stopped", InstanceState::Stopped),
+            ("hovering", InstanceState::Unknown),
+        ] {
+            assert_eq!(state_of(&InstanceStateName::from(native)), state, "{native}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod reasons_tests {
+    use super::*;
+
+    #[test]
+    fn an_ended_instance_is_told_from_a_failed_launch() {
+        for reason in [
+            "Client.UserInitiatedShutdown",
+            "Client.InstanceInitiatedShutdown",
+            "Server.SpotInstanceTermination",
+        ] {
+            assert_eq!(failed_launch(reason), None, "{reason}");
+        }
+        for (reason, kind) in [
+            ("Server.InsufficientInstanceCapacity", ErrorKind::Capacity),
+            ("Client.VolumeLimitExceeded", ErrorKind::Quota),
+            ("Client.InvalidSnapshot.NotFound", ErrorKind::InvalidSpec),
+            ("Client.InternalError", ErrorKind::PermissionDenied),
+            ("Server.Unheard", ErrorKind::Internal),
+        ] {
+            assert_eq!(failed_launch(reason).unwrap().0, kind, "{reason}");
+        }
+    }
+}

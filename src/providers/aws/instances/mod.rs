@@ -4,8 +4,4 @@ pub(super) mod change;
 pub(super) mod convert;
 pub(super) mod describe_instances;
 pub(super) mod disks;
-pub(super) mod find;
 pub(super) mod list;
-pub(super) mod protection;
-pub(super) mod reasons;
-pub(super) mod ttl;

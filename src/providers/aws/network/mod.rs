@@ -1,6 +1,5 @@
 //! Where an instance is plugged in: VPC, subnet, security groups.
 
-pub(super) mod closing;
 pub(super) mod security_group;
 
 use std::collections::HashSet;
@@ -10,8 +9,7 @@ use aws_sdk_ec2::types::{Filter, InstanceNetworkInterfaceSpecification, Location
 use futures_util::future;
 use sha2::{Digest, Sha256};
 
-use super::api::codes::NO_DEFAULT_VPC;
-use super::api::error::{Call, translate};
+use super::api::error::{Call, NO_DEFAULT_VPC, translate};
 use super::api::filters::equal;
 use crate::cloud::{Error, ErrorKind, InstanceSpec, Result, quoted};
 

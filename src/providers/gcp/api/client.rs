@@ -1,4 +1,7 @@
 //! The connection to Compute Engine: configuration, credentials, and clients made on first use.
+//! The cloud's own clock.
+//!
+//! The SDK shows an answer's headers only with an error, so the time is asked for by a call that must fail.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -9,24 +12,25 @@ use google_cloud_compute_v1::client::{
 };
 use google_cloud_compute_v1::model::MachineType;
 use google_cloud_gax::client_builder::Error as BuilderError;
-use jiff::Timestamp;
+use google_cloud_gax::error::Error as SdkError;
+use jiff::fmt::rfc2822::DateTimeParser;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::Instant;
 
+use super::error::of_call;
 use super::pace::Pace;
 use super::retry::prepared;
 use crate::cloud::{Error, ErrorKind, Identity, Place, Result, path_text};
 use crate::providers::common::certificates::has_system_authorities;
 use crate::providers::gcp::configuration::gcloud_config::GcloudConfiguration;
-use crate::providers::gcp::configuration::resolved;
 use crate::providers::gcp::configuration::resolved::QuotaProject;
-use crate::providers::gcp::configuration::vendor_settings;
+use crate::providers::gcp::configuration::{resolved, vendor_settings};
 use crate::providers::gcp::credentials;
-use crate::providers::gcp::credentials::Found;
 use crate::providers::gcp::credentials::access_token::BilledTo;
 use crate::providers::gcp::credentials::impersonation::ImpersonatedToken;
-use crate::providers::gcp::credentials::metadata_server;
 use crate::providers::gcp::credentials::metadata_server::MetadataServer;
+use crate::providers::gcp::credentials::{Found, metadata_server};
 use crate::providers::gcp::instances::change_batch::WAVES_AT_ONCE;
 use crate::providers::gcp::regions::{ZoneEntry, region_of};
 use crate::settings::Settings;
@@ -315,6 +319,59 @@ fn place(region: Option<&str>, zone: Option<&str>) -> Option<Place> {
     }
 }
 
+/// Zones are called after their region, with a letter: this can be none.
+const NO_ZONE: &str = "no-such-zone";
+
+impl Client {
+    /// The time by the cloud's clock, which is asked once; at most a second and an answer's way behind.
+    ///
+    /// # Errors
+    /// Those of any call; `Network` if the answers have no time.
+    pub(crate) async fn time(&self) -> Result<Timestamp> {
+        let (then, asked) = self.clock.get_or_try_init(|| self.ask_the_time()).await?;
+        let since = SignedDuration::try_from(asked.elapsed()).unwrap_or_default();
+        then.checked_add(since)
+            .map_err(|_| Error::new(ErrorKind::Network, "the cloud's time is out of all bounds").at("gcp"))
+    }
+
+    async fn ask_the_time(&self) -> Result<(Timestamp, Instant)> {
+        let (project, zones) = (self.project().await?, self.zones().await?);
+        let attempted = "ask the cloud for its time";
+        let answer = self.probe(attempted, "", || {
+            prepared(zones.get().set_project(project).set_zone(NO_ZONE)).send()
+        });
+        let without = || {
+            Error::new(
+                ErrorKind::Network,
+                format!("cannot {attempted}: its answer has no date"),
+            )
+            .at("gcp")
+        };
+        let Err(failure) = answer.await else {
+            return Err(without());
+        };
+        if let Some(time) = date_of(&failure.error) {
+            return Ok((time, Instant::now()));
+        }
+        let error = of_call(failure.error, &format!("cannot {attempted}"), "");
+        Err(match error.kind() {
+            ErrorKind::NotFound | ErrorKind::InvalidSpec => without(),
+            _ => error,
+        })
+    }
+}
+
+/// When an answer was given, by its `Date`. <https://www.rfc-editor.org/rfc/rfc9110#field.date>
+pub(crate) fn date_of(error: &SdkError) -> Option<Timestamp> {
+    let text = error.http_headers()?.get("date")?.to_str().ok()?;
+    parse_date(text)
+}
+
+/// Reads the form that HTTP has for dates.
+pub(crate) fn parse_date(text: &str) -> Option<Timestamp> {
+    DateTimeParser::new().parse_timestamp(text).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -323,5 +380,27 @@ mod tests {
     fn a_zone_names_its_region() {
         let place = place(None, Some("us-central1-a")).unwrap();
         assert_eq!(place.region, "us-central1");
+    }
+}
+
+#[cfg(test)]
+mod clock_tests {
+    use http::HeaderMap;
+
+    use super::*;
+
+    #[test]
+    fn the_date_of_an_answer_is_read() {
+        let with = |value: &'static str| {
+            let headers = HeaderMap::from_iter([(http::header::DATE, http::HeaderValue::from_static(value))]);
+            date_of(&SdkError::http(404, headers, bytes::Bytes::new()))
+        };
+        let read = with("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
+        assert_eq!(read.to_string(), "1994-11-06T08:49:37Z");
+        assert_eq!(with("yesterday"), None);
+        assert_eq!(
+            date_of(&SdkError::http(404, HeaderMap::new(), bytes::Bytes::new())),
+            None
+        );
     }
 }

@@ -3,14 +3,18 @@
 //! Reasons stand in an answer as `error.errors[].reason` (`alreadyExists`) or in an ErrorInfo (`SERVICE_DISABLED`);
 //! what operations have instead is in [`operation_error`](super::operation_error).
 //! <https://cloud.google.com/compute/docs/troubleshooting/troubleshooting-vm-creation>
+//! Errors of operations that the cloud took on, by their codes and details and never by message text. Only Compute
+//! Engine: EC2's calls are their own answer.
 
 use std::time::Duration;
 
 use google_cloud_auth::errors::CredentialsError;
+use google_cloud_compute_v1::model::Operation;
+use google_cloud_compute_v1::model::operation::error::Errors;
 use google_cloud_gax::error::Error as SdkError;
 use google_cloud_gax::error::rpc::StatusDetails;
 
-use super::clock::{date_of, parse_date};
+use super::client::{date_of, parse_date};
 use super::connection_errors::{cause_of, is_permanent};
 use crate::cloud::{Error, ErrorKind};
 use crate::providers::gcp::credentials::access_token::NoToken;
@@ -304,6 +308,253 @@ pub(crate) fn sentence(message: &str) -> String {
     }
 }
 
+/// The error of an operation that the cloud took on and that then failed; `None` if it did not fail.
+pub(crate) fn of_operation(operation: &Operation, attempted: &str, place: &str) -> Option<Error> {
+    let first = operation.error.as_ref().and_then(|error| error.errors.first());
+    if first.is_none() && operation.error.is_none() && operation.http_error_status_code.is_none_or(|code| code < 400) {
+        return None;
+    }
+    let code = first.and_then(|error| error.code.clone());
+    let message = first.and_then(|error| error.message.as_deref());
+    let message = message
+        .or(operation.http_error_message.as_deref())
+        .unwrap_or("the operation failed");
+    let kind = match (&code, operation.http_error_status_code) {
+        (Some(code), _) => kind_of_operation_code(code),
+        (None, Some(status)) => u16::try_from(status).map_or(ErrorKind::Internal, kind_of_status),
+        (None, None) => ErrorKind::Internal,
+    };
+    let mut made = Error::new(kind, format!("{attempted}: {}", sentence(message))).at(location(place));
+    if let Some(code) = code {
+        made = made.with_code(code);
+    }
+    let zones = operation.error.iter().flat_map(|error| &error.errors).map(room_of);
+    if let Some(zones) = zones.into_iter().find(|zones| !zones.is_empty()) {
+        made = made.with_room_in(zones);
+    }
+    if let Some(name) = &operation.name {
+        // Operations are what the cloud's support asks for; calls have no ids of their own.
+        made = made.with_request_id(name);
+    }
+    Some(made)
+}
+
+/// The zones that have room by the details of a lack of it: a list with commas.
+/// <https://cloud.google.com/compute/docs/troubleshooting/troubleshooting-resource-availability>
+fn room_of(error: &Errors) -> Vec<String> {
+    let infos = error
+        .error_details
+        .iter()
+        .filter_map(|detail| detail.error_info.as_ref());
+    let zones = infos.filter_map(|info| info.metadatas.get("zonesAvailable"));
+    zones.flat_map(|zones| zones_in(zones)).collect()
+}
+
+/// Codes of operations. <https://cloud.google.com/compute/docs/troubleshooting/troubleshooting-resource-availability>
+fn kind_of_operation_code(code: &str) -> ErrorKind {
+    match code {
+        "QUOTA_EXCEEDED" | "LIMIT_EXCEEDED" => ErrorKind::Quota,
+        "RATE_LIMIT_EXCEEDED" | "RESOURCE_OPERATION_RATE_EXCEEDED" => ErrorKind::Throttled,
+        "RESOURCE_ALREADY_EXISTS" => ErrorKind::AlreadyExists,
+        "RESOURCE_NOT_FOUND" => ErrorKind::NotFound,
+        "PERMISSIONS_ERROR" | "PERMISSION_DENIED" | "FORBIDDEN" => ErrorKind::PermissionDenied,
+        // Canceled: what was being made is deleted, or what was being changed.
+        "RESOURCE_IN_USE_BY_ANOTHER_RESOURCE"
+        | "RESOURCE_NOT_READY"
+        | "CONDITION_NOT_MET"
+        | "INVALID_USAGE"
+        | "OPERATION_CANCELED_BY_USER" => ErrorKind::Refused,
+        "UNSUPPORTED_OPERATION" | "INVALID_FIELD_VALUE" | "INVALID_PARAMETER_COMBINATION" | "INVALID_ARGUMENT" => {
+            ErrorKind::InvalidSpec
+        }
+        "INTERNAL_ERROR" | "BACKEND_ERROR" | "UNAVAILABLE" | "TIMEOUT" => ErrorKind::Network,
+        code if is_stock_out(code) => ErrorKind::Capacity,
+        _ => ErrorKind::Internal,
+    }
+}
+
 #[cfg(test)]
-#[path = "error_tests.rs"]
-mod tests;
+mod tests {
+    use google_cloud_gax::error::rpc::Status;
+    use http::HeaderMap;
+    use serde_json::json;
+
+    use super::*;
+
+    fn answer(status: u16, error: serde_json::Value) -> SdkError {
+        let body = bytes::Bytes::from(json!({ "error": error }).to_string());
+        match Status::try_from(&body) {
+            Ok(parsed) => SdkError::service_with_http_metadata(parsed, Some(status), Some(HeaderMap::new())),
+            Err(_) => SdkError::http(status, HeaderMap::new(), body),
+        }
+    }
+
+    fn with_reason(status: u16, reason: &str) -> SdkError {
+        let errors = json!([{ "message": "No.", "domain": "global", "reason": reason }]);
+        answer(status, json!({ "code": status, "message": "No.", "errors": errors }))
+    }
+
+    #[test]
+    fn calls_are_mapped_by_status_and_reason() {
+        for (status, reason, kind) in [
+            (400, "invalid", ErrorKind::InvalidSpec),
+            (400, "invalidResourceUsage", ErrorKind::Refused),
+            (400, "resourceNotReady", ErrorKind::Refused),
+            (401, "authError", ErrorKind::Unauthenticated),
+            (401, "required", ErrorKind::Unauthenticated),
+            (403, "forbidden", ErrorKind::PermissionDenied),
+            (403, "accessNotConfigured", ErrorKind::PermissionDenied),
+            (403, "rateLimitExceeded", ErrorKind::Throttled),
+            (403, "userRateLimitExceeded", ErrorKind::Throttled),
+            (403, "RESOURCE_OPERATION_RATE_EXCEEDED", ErrorKind::Throttled),
+            (403, "quotaExceeded", ErrorKind::Quota),
+            (403, "QUOTA_EXCEEDED", ErrorKind::Quota),
+            (404, "notFound", ErrorKind::NotFound),
+            (409, "alreadyExists", ErrorKind::AlreadyExists),
+            (412, "conditionNotMet", ErrorKind::Refused),
+            (429, "rateLimitExceeded", ErrorKind::Throttled),
+            (500, "backendError", ErrorKind::Network),
+            (503, "backendError", ErrorKind::Network),
+        ] {
+            let error = of_call(with_reason(status, reason), "cannot do it", "us-central1-a");
+            assert_eq!(error.kind(), kind, "{status} {reason}");
+            assert_eq!(error.code(), Some(reason));
+            assert_eq!(error.message(), "cannot do it: no");
+            assert_eq!(error.location(), Some("gcp/us-central1-a"));
+        }
+    }
+
+    #[test]
+    fn the_cloud_says_when_to_come_again() {
+        let with = |wait: &'static str| {
+            let value = |text: &'static str| http::HeaderValue::from_static(text);
+            let headers = HeaderMap::from_iter([
+                (http::header::DATE, value("Sun, 06 Nov 1994 08:49:37 GMT")),
+                (http::header::RETRY_AFTER, value(wait)),
+            ]);
+            retry_after(&SdkError::http(429, headers, bytes::Bytes::new()))
+        };
+        assert_eq!(with("7"), Some(Duration::from_secs(7)));
+        assert_eq!(with("Sun, 06 Nov 1994 08:49:47 GMT"), Some(Duration::from_secs(10)));
+        assert_eq!(with("Sun, 06 Nov 1994 08:49:27 GMT"), None);
+        assert_eq!(with("soon"), None);
+    }
+
+    #[test]
+    fn a_disabled_api_names_what_to_enable() {
+        let details = json!([
+            { "@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "SERVICE_DISABLED", "domain": "googleapis.com" },
+        ]);
+        let error = answer(
+            403,
+            json!({ "code": 403, "message": "x", "status": "PERMISSION_DENIED", "details": details }),
+        );
+        let error = of_call(error, "cannot list", "");
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+        assert!(
+            error
+                .remedy()
+                .is_some_and(|remedy| remedy.contains("compute.googleapis.com"))
+        );
+    }
+
+    #[test]
+    fn a_page_of_html_is_not_quoted() {
+        let error = SdkError::http(502, HeaderMap::new(), bytes::Bytes::from("<html>secret</html>"));
+        assert_eq!(fate(&error), Fate::Faulty);
+        let error = of_call(error, "cannot list", "");
+        assert_eq!(error.message(), "cannot list: the answer was HTTP status 502");
+        assert!(std::error::Error::source(&error).is_none());
+    }
+
+    #[test]
+    fn messages_are_brought_into_form() {
+        for (message, expected) in [
+            (
+                "The resource 'x' was not found.\nmore",
+                "the resource 'x' was not found",
+            ),
+            ("Compute Engine API is off.", "Compute Engine API is off"),
+            ("VM instance is gone", "VM instance is gone"),
+            ("Quota 'CPUS' exceeded.", "quota 'CPUS' exceeded"),
+            ("", ""),
+        ] {
+            assert_eq!(sentence(message), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_not_of_compute_engine_is_the_networks_fault() {
+        let page = |status| SdkError::http(status, HeaderMap::new(), bytes::Bytes::from("<html>Log in</html>"));
+        for error in [SdkError::deser("x"), page(404), page(410), page(501)] {
+            assert_eq!(of_call(error, "cannot list", "").kind(), ErrorKind::Network);
+        }
+        let error = of_call(with_reason(501, "notImplemented"), "cannot list", "");
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+    }
+
+    #[test]
+    fn fates() {
+        for (error, expected) in [
+            (with_reason(429, "x"), Fate::Throttled),
+            (with_reason(403, "rateLimitExceeded"), Fate::Throttled),
+            (with_reason(403, "quotaExceeded"), Fate::Refused),
+            (with_reason(500, "x"), Fate::Faulty),
+            (SdkError::connect("x"), Fate::NotSent),
+            (SdkError::io("x"), Fate::Unanswered),
+            (SdkError::timeout("x"), Fate::Unanswered),
+            (SdkError::deser("x"), Fate::Unanswered),
+            (
+                SdkError::authentication(CredentialsError::from_msg(true, "x")),
+                Fate::NotSent,
+            ),
+            (
+                SdkError::authentication(CredentialsError::from_msg(false, "x")),
+                Fate::Refused,
+            ),
+        ] {
+            assert_eq!(fate(&error), expected, "{error}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod operation_error_tests {
+    use google_cloud_compute_v1::model::operation::error::errors::ErrorDetails;
+    use google_cloud_compute_v1::model::{ErrorInfo, operation};
+
+    use super::*;
+
+    #[test]
+    fn operations_are_mapped_by_code() {
+        for (code, kind) in [
+            ("ZONE_RESOURCE_POOL_EXHAUSTED", ErrorKind::Capacity),
+            ("ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS", ErrorKind::Capacity),
+            ("QUOTA_EXCEEDED", ErrorKind::Quota),
+            ("RATE_LIMIT_EXCEEDED", ErrorKind::Throttled),
+            ("RESOURCE_OPERATION_RATE_EXCEEDED", ErrorKind::Throttled),
+            ("RESOURCE_ALREADY_EXISTS", ErrorKind::AlreadyExists),
+            ("INTERNAL_ERROR", ErrorKind::Network),
+            ("SOMETHING_NEW", ErrorKind::Internal),
+        ] {
+            let errors = operation::Error::new().set_errors([operation::error::Errors::new().set_code(code)]);
+            let failed = Operation::new().set_name("operation-1").set_error(errors);
+            let error = of_operation(&failed, "cannot create web-1", "z").unwrap();
+            assert_eq!((error.kind(), error.code()), (kind, Some(code)));
+            assert_eq!(error.request_id(), Some("operation-1"));
+        }
+        assert!(of_operation(&Operation::new().set_name("operation-1"), "x", "z").is_none());
+    }
+
+    #[test]
+    fn a_stock_out_names_the_zones_that_have_room() {
+        let info = ErrorInfo::new().set_metadatas([("zonesAvailable", "us-central1-b, us-central1-f")]);
+        let details = [ErrorDetails::new(), ErrorDetails::new().set_error_info(info)];
+        let error = operation::error::Errors::new()
+            .set_code("ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS")
+            .set_error_details(details);
+        let failed = Operation::new().set_error(operation::Error::new().set_errors([error]));
+        let error = of_operation(&failed, "cannot create web-1", "us-central1-a").unwrap();
+        assert_eq!(error.room_in(), ["us-central1-b", "us-central1-f"]);
+    }
+}

@@ -1,6 +1,5 @@
 //! What a region offers: its machine types, and what the image aliases mean there.
 
-pub(super) mod accelerators;
 pub(super) mod images;
 pub(super) mod machine_types;
 pub(super) mod prices;
@@ -10,7 +9,7 @@ use std::collections::BTreeMap;
 use futures_util::future::try_join_all;
 use google_cloud_compute_v1::model::{MachineType as ApiMachineType, MachineTypeList};
 
-use self::accelerators::machine;
+use self::machine_types::machine;
 use super::api::client::Client;
 use super::api::pagination::{Page, all_pages};
 use super::api::retry::prepared;

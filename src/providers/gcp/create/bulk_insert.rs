@@ -5,28 +5,37 @@
 //! a single instance does.
 //!
 //! <https://cloud.google.com/compute/docs/instances/multiple/create-in-bulk>
+//! What is to be made of a call for members that did not plainly succeed, or whose members are not to be seen. Only
+//! Compute Engine.
+//! The body of the call that makes many: what one instance would be made from, in the form that it has there. Only
+//! Compute Engine.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use google_cloud_compute_v1::model::{self, BulkInsertInstanceResource, Operation};
+use google_cloud_compute_v1::model::{
+    self, AcceleratorConfig, AttachedDisk, BulkInsertInstanceResource, BulkInsertInstanceResourcePerInstanceProperties,
+    InstanceProperties, Operation,
+};
+use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::bulk::bulk_of;
-use super::recovery::{SIGHT_DEADLINE, Wanted};
+use super::recovery::{CLEANUP_DEADLINE, SIGHT_DEADLINE, Wanted};
 use super::{Creation, OPERATION_DEADLINE, PAUSE};
-use crate::cloud::{Course, Error, ErrorKind, Instance, InstanceName, InstanceRef, InstanceSpec, Result};
+use crate::cloud::{
+    Course, Error, ErrorKind, Instance, InstanceName, InstanceRef, InstanceSpec, InstanceState, Result, quoted,
+};
 use crate::providers::gcp::api::client::Client;
-use crate::providers::gcp::api::operation_error::of_operation;
+use crate::providers::gcp::api::error::of_operation;
 use crate::providers::gcp::api::operations;
 use crate::providers::gcp::api::operations::is_done;
 use crate::providers::gcp::api::retry::{Failure, prepared};
 use crate::providers::gcp::instances::change::Change;
 use crate::providers::gcp::instances::change_batch::change_all;
 use crate::providers::gcp::instances::convert::instance;
-use crate::providers::gcp::instances::filter::members_of;
 use crate::providers::gcp::instances::list;
-use crate::providers::gcp::instances::list::{Deletions, mark_deleted};
+use crate::providers::gcp::instances::list::{Deletions, mark_deleted, members_of};
 use crate::providers::gcp::network::ingress;
+use crate::providers::gcp::regions::last_segment;
 
 /// How many one call makes: five times as many would be taken, but a label cannot name just any of them.
 pub(crate) const MOST: usize = 1_000;
@@ -245,5 +254,181 @@ impl Wanted for Group<'_> {
 
     fn spent(&self) -> Vec<Instance> {
         Vec::new()
+    }
+}
+
+impl Group<'_> {
+    /// Those of the missing that were made and not deleted since, as they were asked for: what the call did has an
+    /// operation for each. Nothing if that cannot be told.
+    pub(crate) async fn unshown(&self, operation: &Operation, missing: &[&InstanceName]) -> Option<Vec<Instance>> {
+        let (client, zone) = (self.creation.client, &self.creation.request.zone);
+        let group = operation.operation_group_id.as_deref()?;
+        let ids: BTreeMap<String, u64> = operations::made_in_group(client, zone, group).await.ok()?;
+        let since: Option<Timestamp> = operation.insert_time.as_deref().and_then(|time| time.parse().ok());
+        let deleted = operations::deleted_since(client, zone, since).await.ok()?;
+        let mut unshown = Vec::new();
+        for name in missing {
+            let id = *ids.get(name.as_str())?;
+            if !deleted.contains(&id) {
+                unshown.push(self.creation.presumed(name.as_str(), Some(id), operation).ok()?);
+            }
+        }
+        Some(unshown)
+    }
+
+    /// The operation cannot be followed; what it makes may be there all the same.
+    pub(crate) async fn lost_operation(&self, error: Error) -> Result<Vec<Instance>> {
+        let start = Instant::now();
+        loop {
+            let holders = self.holders().await.unwrap_or_default();
+            let all_there = holders.len() == self.names.len();
+            if all_there {
+                return self.adopt(holders).await;
+            }
+            if start.elapsed() > SIGHT_DEADLINE {
+                return Err(self.creation.unknown(self.creation.references(&holders), error));
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// The operation failed. What it made is deleted by itself, and given time for it; `remembered` is the failure of an
+    /// earlier call, which says nothing of now.
+    pub(crate) async fn failed_operation(
+        &self,
+        operation: &Operation,
+        error: Error,
+        remembered: bool,
+    ) -> Result<Vec<Instance>> {
+        let (creation, start) = (&self.creation, Instant::now());
+        // Some names were taken before, so that others may be there for good.
+        let taken = error.kind() == ErrorKind::AlreadyExists || remembered;
+        let holders = loop {
+            let holders = match self.holders().await {
+                Ok(holders) => holders,
+                Err(_) => return Err(creation.unknown(Vec::new(), error)),
+            };
+            let may_go = match taken {
+                true => self.living(holders.clone()).await?.iter().any(is_unsettled),
+                false => !holders.is_empty(),
+            };
+            if !may_go || start.elapsed() > CLEANUP_DEADLINE {
+                break holders;
+            }
+            tokio::time::sleep(PAUSE).await;
+        };
+        if !taken && !holders.is_empty() {
+            return Err(creation.unknown(creation.references(&holders), error));
+        }
+        let living = self.adopt(holders).await?;
+        if !living.is_empty() || remembered {
+            return Ok(living);
+        }
+        let error = creation.refined(error, None).await;
+        if error.kind() == ErrorKind::AlreadyExists {
+            return Err(error);
+        }
+        Err(creation.with_disks_left(error, &self.names, operation, start).await)
+    }
+}
+
+fn is_unsettled(instance: &Instance) -> bool {
+    matches!(instance.state, InstanceState::Pending | InstanceState::Stopping)
+}
+
+/// The call for instances of these names, all or none, which are as `body` is.
+///
+/// # Errors
+/// `InvalidSpec` for what they cannot all have.
+pub(crate) fn bulk_of(body: model::Instance, names: &[InstanceName]) -> Result<BulkInsertInstanceResource> {
+    if let Some(hostname) = &body.hostname {
+        return Err(Error::invalid(format!(
+            "the native option hostname gives {} to {} VMs, and each must have its own",
+            quoted(hostname),
+            names.len()
+        ))
+        .with_remedy("leave it out"));
+    }
+    let count = i64::try_from(names.len()).unwrap_or(i64::MAX);
+    let own = names
+        .iter()
+        .map(|name| (name.as_str(), BulkInsertInstanceResourcePerInstanceProperties::new()));
+    Ok(BulkInsertInstanceResource::new()
+        .set_count(count)
+        .set_min_count(count)
+        .set_per_instance_properties(own)
+        .set_instance_properties(properties_of(body)))
+}
+
+/// What all of them have. Protection against deletion is not among it; types are bare names there.
+/// <https://cloud.google.com/compute/docs/reference/rest/v1/instances/bulkInsert>
+fn properties_of(body: model::Instance) -> InstanceProperties {
+    let bare = |path: Option<String>| path.map(|path| last_segment(&path).to_owned());
+    let disk = |mut disk: AttachedDisk| {
+        if let Some(parameters) = &mut disk.initialize_params {
+            parameters.disk_type = bare(parameters.disk_type.take());
+        }
+        disk
+    };
+    let accelerator = |mut accelerator: AcceleratorConfig| {
+        accelerator.accelerator_type = bare(accelerator.accelerator_type.take());
+        accelerator
+    };
+    InstanceProperties::new()
+        .set_or_clear_machine_type(bare(body.machine_type))
+        .set_labels(body.labels)
+        .set_disks(body.disks.into_iter().map(disk))
+        .set_network_interfaces(body.network_interfaces)
+        .set_or_clear_scheduling(body.scheduling)
+        .set_guest_accelerators(body.guest_accelerators.into_iter().map(accelerator))
+        .set_service_accounts(body.service_accounts)
+        .set_or_clear_metadata(body.metadata)
+        .set_or_clear_tags(body.tags)
+        .set_or_clear_can_ip_forward(body.can_ip_forward)
+        .set_or_clear_min_cpu_platform(body.min_cpu_platform)
+        .set_or_clear_shielded_instance_config(body.shielded_instance_config)
+        .set_or_clear_advanced_machine_features(body.advanced_machine_features)
+}
+
+#[cfg(test)]
+mod bulk_tests {
+    use google_cloud_compute_v1::model::AttachedDiskInitializeParams;
+
+    use super::*;
+
+    #[test]
+    fn types_are_bare_names() {
+        let parameters = AttachedDiskInitializeParams::new().set_disk_type("zones/z/diskTypes/pd-balanced");
+        let gpu = AcceleratorConfig::new().set_accelerator_type("zones/z/acceleratorTypes/nvidia-tesla-t4");
+        let body = model::Instance::new()
+            .set_machine_type("zones/z/machineTypes/n1-standard-4")
+            .set_disks([AttachedDisk::new().set_initialize_params(parameters)])
+            .set_guest_accelerators([gpu]);
+        let names = ["web-1".parse().unwrap(), "web-3".parse().unwrap()];
+        let bulk = bulk_of(body, &names).unwrap();
+        assert_eq!((bulk.count, bulk.min_count), (Some(2), Some(2)));
+        let mut keys: Vec<_> = bulk.per_instance_properties.keys().collect();
+        keys.sort();
+        assert_eq!(keys, ["web-1", "web-3"]);
+        let text = format!("{:?}", bulk.instance_properties);
+        assert!(
+            text.contains("\"n1-standard-4\"") && text.contains("\"pd-balanced\""),
+            "{text}"
+        );
+        assert!(
+            text.contains("\"nvidia-tesla-t4\"") && !text.contains("zones/"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_host_name_is_for_one() {
+        let body = model::Instance::new().set_hostname("web.example.com");
+        assert!(
+            bulk_of(body, &["web-1".parse().unwrap()])
+                .unwrap_err()
+                .message()
+                .contains("hostname")
+        );
     }
 }

@@ -4,15 +4,10 @@
 //! An HTTP 200 is no success yet, and a success may be an old one: the cloud remembers a request id's operation, also
 //! a failed one, and also after its instance is gone.
 
-pub(super) mod bulk;
 pub(super) mod bulk_insert;
-pub(super) mod members_aftermath;
 pub(super) mod metadata;
-pub(super) mod os_login;
 pub(super) mod recovery;
 pub(super) mod request;
-pub(super) mod scheduling;
-pub(super) mod settle;
 
 use std::future::Future;
 use std::time::Duration;
@@ -29,7 +24,7 @@ use super::api::client::Client;
 use super::api::error::{location, of_call};
 use super::api::retry::{Failure, prepared};
 use super::instances::convert::{is_managed, with_machine_type};
-use super::instances::get::{by_name, described, is_going};
+use super::instances::list::{by_name, described, is_going};
 use super::network::ingress;
 use crate::cloud::{Created, Error, ErrorKind, Instance, InstanceSpec, Result};
 

@@ -1,26 +1,26 @@
 //! From a spec to the request that makes the instance: every default filled in, every alias resolved, and everything
 //! refused that the cloud would refuse, as far as that can be known before.
+//! Scheduling: spare capacity, the limit on a run, and what happens when the host is serviced.
 
+use google_cloud_compute_v1::model::scheduling::{
+    InstanceTerminationAction, OnHostMaintenance as ApiOnHostMaintenance, ProvisioningModel,
+};
 use google_cloud_compute_v1::model::{
     AdvancedMachineFeatures, AttachedDisk, AttachedDiskInitializeParams, CustomerEncryptionKey, Instance, MachineType,
-    ServiceAccount, ShieldedInstanceConfig, Tags,
+    Scheduling, ServiceAccount, ShieldedInstanceConfig, Tags,
 };
-
 use sha2::{Digest, Sha256};
 
-use super::metadata::metadata_of;
-use super::os_login::keys_for;
-use super::scheduling::scheduling;
+use super::metadata::{keys_for, metadata_of};
 use crate::catalog::DEFAULT_IMAGE;
 use crate::cloud::{Error, InstanceSpec, Labels, Place, Plan, ProviderKind, Result, quoted};
 use crate::providers::gcp::api::client::Client;
-use crate::providers::gcp::catalog::accelerators::equipped;
-use crate::providers::gcp::catalog::images;
 use crate::providers::gcp::catalog::images::ResolvedImage;
-use crate::providers::gcp::catalog::machine_types;
-use crate::providers::gcp::instances::expiry::check_limit;
+use crate::providers::gcp::catalog::machine_types::equipped;
+use crate::providers::gcp::catalog::{images, machine_types};
+use crate::providers::gcp::instances::expiry::{check_limit, limited};
 use crate::providers::gcp::labels::{check_network_tags, is_resource_name, labels_of};
-use crate::providers::gcp::native_options::Options;
+use crate::providers::gcp::native_options::{OnHostMaintenance, Options};
 use crate::providers::gcp::network::firewall_rule::Openings;
 use crate::providers::gcp::network::{network_interface, own_network};
 
@@ -232,5 +232,179 @@ fn service_account(spec: &InstanceSpec, options: &Options) -> Result<Option<Serv
 }
 
 #[cfg(test)]
-#[path = "request_tests.rs"]
-pub(crate) mod tests;
+pub(crate) mod tests {
+    use super::*;
+    use crate::cloud::ErrorKind;
+
+    /// A spec of which nothing is said but the name and the region.
+    pub(in crate::providers::gcp) fn spec(name: &str) -> InstanceSpec {
+        InstanceSpec::plain(
+            name.parse().unwrap(),
+            Place {
+                region: "us-central1".into(),
+                zone: None,
+            },
+        )
+    }
+
+    fn image() -> ResolvedImage {
+        ResolvedImage {
+            path: "projects/p/global/images/n".into(),
+            project: "p".into(),
+            name: "n".into(),
+            disk_gib: Some(10),
+        }
+    }
+
+    #[test]
+    fn request_id_is_a_stable_uuid_of_all_that_is_in_the_request() {
+        let zone = "us-central1-f";
+        let body = |machine_type: &str| {
+            let labels = [("b", "2"), ("a", "1"), ("c", "3")];
+            Instance::new()
+                .set_name("web-1")
+                .set_machine_type(machine_type)
+                .set_labels(labels)
+        };
+        let plain = spec("web-1");
+        let id = request_id("insert", "acme", zone, &plain, 0, &body("e2-small"));
+        // A change of this value would make a re-run after an upgrade meet no memory of the first.
+        assert_eq!(id, "906214f0-722c-5c07-a04f-b3ba86cfb58d");
+        assert_eq!(id.parse::<uuid::Uuid>().unwrap().get_version_num(), 5);
+        for _ in 0..20 {
+            assert_eq!(id, request_id("insert", "acme", zone, &plain, 0, &body("e2-small")));
+        }
+        let mut members = spec("web-1");
+        let mut ids = vec![
+            id,
+            request_id("insert", "acme", zone, &plain, 1, &body("e2-small")),
+            request_id("insert", "other", zone, &plain, 0, &body("e2-small")),
+            request_id("insert", "acme", "us-central1-a", &plain, 0, &body("e2-small")),
+            request_id("insert", "acme", zone, &plain, 0, &body("e2-medium")),
+            request_id("bulkInsert", "acme", zone, &plain, 0, &body("e2-small")),
+        ];
+        for text in ["1-3", "1-2"] {
+            members.members = Some(text.parse().unwrap());
+            ids.push(request_id("bulkInsert", "acme", zone, &members, 0, &body("e2-small")));
+        }
+        let different: std::collections::BTreeSet<_> = ids.iter().collect();
+        assert_eq!(different.len(), ids.len());
+    }
+
+    #[test]
+    fn the_boot_disk_goes_with_the_instance() {
+        let labels = labels_of(&spec("web-1"), 0).unwrap();
+        let disk =
+            |spec: &InstanceSpec| boot_disk(spec, &Options::default(), &image(), "z", "pd-balanced", labels.clone());
+        let made = disk(&spec("web-1")).unwrap();
+        assert_eq!((made.boot, made.auto_delete), (Some(true), Some(true)));
+        let parameters = made.initialize_params.unwrap();
+        assert_eq!(parameters.labels["cloudctl-name"], "web-1");
+        assert_eq!(parameters.disk_size_gb, None);
+        let mut small = spec("web-1");
+        small.disk_gib = Some(9);
+        assert_eq!(disk(&small).unwrap_err().kind(), ErrorKind::InvalidSpec);
+    }
+
+    #[test]
+    fn without_an_identity_there_is_no_service_account() {
+        let options = Options::default();
+        assert_eq!(service_account(&spec("web-1"), &options).unwrap(), None);
+        let mut identified = spec("web-1");
+        identified.identity = Some("ci@acme.iam.gserviceaccount.com".into());
+        let account = service_account(&identified, &options).unwrap().unwrap();
+        assert_eq!(account.scopes, [ALL_SCOPES]);
+        identified.identity = Some("my-profile".into());
+        assert!(service_account(&identified, &options).is_err());
+    }
+}
+
+/// How a new instance is scheduled. `migrates` says whether such a machine can move to another host while it runs.
+///
+/// # Errors
+/// `InvalidSpec` if it shall migrate and cannot.
+pub(crate) fn scheduling(
+    spec: &InstanceSpec,
+    options: &Options,
+    type_name: &str,
+    migrates: bool,
+) -> Result<Scheduling> {
+    let scheduling = Scheduling::new();
+    let scheduling = match spec.ttl {
+        Some(ttl) => limited(scheduling, ttl),
+        None => scheduling,
+    };
+    if spec.spot {
+        // <https://cloud.google.com/compute/docs/instances/create-use-spot>
+        return Ok(scheduling
+            .set_provisioning_model(ProvisioningModel::Spot)
+            .set_instance_termination_action(InstanceTerminationAction::Delete)
+            .set_on_host_maintenance(ApiOnHostMaintenance::Terminate)
+            .set_automatic_restart(false));
+    }
+    if !migrates && options.on_host_maintenance == Some(OnHostMaintenance::Migrate) {
+        return Err(Error::invalid(format!(
+            "this machine of type {type_name} cannot migrate, as the native option on_host_maintenance wants it to"
+        ))
+        .with_remedy("use TERMINATE, or leave it out"));
+    }
+    let on_host_maintenance = match options.on_host_maintenance {
+        Some(OnHostMaintenance::Migrate) => Some(ApiOnHostMaintenance::Migrate),
+        Some(OnHostMaintenance::Terminate) => Some(ApiOnHostMaintenance::Terminate),
+        None => (!migrates).then_some(ApiOnHostMaintenance::Terminate),
+    };
+    Ok(scheduling
+        .set_provisioning_model(ProvisioningModel::Standard)
+        .set_or_clear_on_host_maintenance(on_host_maintenance)
+        .set_or_clear_automatic_restart(options.automatic_restart))
+}
+
+#[cfg(test)]
+mod scheduling_tests {
+    use super::tests::spec;
+    use super::*;
+
+    #[test]
+    fn spot_is_deleted_when_it_is_taken_back() {
+        let mut spot = spec("web-1");
+        spot.spot = true;
+        for migrates in [true, false] {
+            let made = scheduling(&spot, &Options::default(), "e2-small", migrates).unwrap();
+            assert_eq!(made.provisioning_model, Some(ProvisioningModel::Spot));
+            assert_eq!(
+                made.instance_termination_action,
+                Some(InstanceTerminationAction::Delete)
+            );
+            assert_eq!(made.on_host_maintenance, Some(ApiOnHostMaintenance::Terminate));
+            assert_eq!(made.automatic_restart, Some(false));
+        }
+    }
+
+    #[test]
+    fn a_machine_that_cannot_migrate_is_not_asked_to() {
+        let made = scheduling(&spec("web-1"), &Options::default(), "a2-highgpu-1g", false).unwrap();
+        assert_eq!(made.on_host_maintenance, Some(ApiOnHostMaintenance::Terminate));
+        assert_eq!(made.automatic_restart, None);
+        let options = Options {
+            on_host_maintenance: Some(OnHostMaintenance::Migrate),
+            ..Options::default()
+        };
+        assert!(scheduling(&spec("web-1"), &options, "a2-highgpu-1g", false).is_err());
+    }
+
+    #[test]
+    fn a_ttl_limits_the_run_of_every_kind_of_machine() {
+        for spot in [false, true] {
+            let mut limited = spec("web-1");
+            (limited.spot, limited.ttl) = (spot, Some(std::time::Duration::from_secs(7_200)));
+            let made = scheduling(&limited, &Options::default(), "e2-small", true).unwrap();
+            assert_eq!(made.max_run_duration.and_then(|limit| limit.seconds), Some(7_200));
+            assert_eq!(
+                made.instance_termination_action,
+                Some(InstanceTerminationAction::Delete)
+            );
+        }
+        let made = scheduling(&spec("web-1"), &Options::default(), "e2-small", true).unwrap();
+        assert_eq!((made.max_run_duration, made.instance_termination_action), (None, None));
+    }
+}

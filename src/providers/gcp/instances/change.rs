@@ -2,19 +2,26 @@
 //!
 //! The calls take names. Each is preceded by a look whether the name still means the instance of that id, and what its
 //! operation says it hit is compared afterwards.
+//! The API's calls that change an instance: which one a change takes, and how it is sent. Only Compute Engine: EC2's
+//! calls take whatever state there is.
+//! Following a change that the cloud has taken on, which may still fail. Only Compute Engine: EC2's calls are their own
+//! answer.
 
 use std::time::Duration;
 
-use google_cloud_compute_v1::model;
-use google_cloud_compute_v1::model::Operation;
+use google_cloud_compute_v1::client::Instances;
+use google_cloud_compute_v1::model::instance::Status;
+use google_cloud_compute_v1::model::{self, Instance, Operation};
+use google_cloud_gax::Result as SdkResult;
 
-use super::call::{call_for, send};
-use super::follow;
-use super::get::{by_name, by_reference, is_going};
+use super::change;
+use super::list::{by_name, by_reference, is_going};
 use crate::cloud::{Course, Error, ErrorKind, InstanceRef, Result};
 use crate::providers::gcp::api::client::Client;
-use crate::providers::gcp::api::error::{location, of_call};
-use crate::providers::gcp::api::retry::Failure;
+use crate::providers::gcp::api::error::{location, of_call, of_operation};
+use crate::providers::gcp::api::operations;
+use crate::providers::gcp::api::operations::is_done;
+use crate::providers::gcp::api::retry::{Failure, prepared};
 
 /// How often, and how far apart, an instance is looked at that is not ready to be deleted and not seen to be going.
 const LOOKS: u32 = 3;
@@ -55,7 +62,7 @@ pub(crate) async fn change_one(
     let api = still_there(client, target, change).await?;
     let going = is_going(client, &target.place, &api).await;
     match begin(client, target, change, api, going, course).await? {
-        Some(taken) => follow::settled(client, change, taken).await,
+        Some(taken) => change::settled(client, change, taken).await,
         None => Ok(()),
     }
 }
@@ -231,6 +238,308 @@ impl Change {
             Self::Reboot => "reboot",
             Self::Protect(true) => "protect",
             Self::Protect(false) => "unprotect",
+        }
+    }
+}
+
+/// The API's calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Call {
+    Delete,
+    Start,
+    Resume,
+    Stop,
+    Reset,
+    Protect(bool),
+}
+
+/// Which call a change takes in this state: none if it is so already, an error's reason if the state forbids it.
+pub(crate) fn call_for(change: Change, api: &model::Instance, going: bool) -> Result<Option<Call>, String> {
+    let status = api.status.as_ref();
+    let word = status.and_then(Status::name).unwrap_or("UNKNOWN");
+    let wrong_state = || {
+        if going {
+            "it is being deleted".to_owned()
+        } else {
+            format!("it is {word}")
+        }
+    };
+    match change {
+        Change::Terminate if going => Ok(None),
+        Change::Terminate if api.deletion_protection == Some(true) => Err("it is protected".to_owned()),
+        Change::Terminate => Ok(Some(Call::Delete)),
+        _ if going => Err(wrong_state()),
+        Change::Protect(wanted) => {
+            let is_so = api.deletion_protection.unwrap_or_default() == wanted;
+            Ok((!is_so).then_some(Call::Protect(wanted)))
+        }
+        Change::Start => match status {
+            Some(Status::Terminated | Status::Stopped) => Ok(Some(Call::Start)),
+            Some(Status::Suspended) => Ok(Some(Call::Resume)),
+            Some(Status::Running | Status::Repairing | Status::Pending | Status::Provisioning | Status::Staging) => {
+                Ok(None)
+            }
+            _ => Err(wrong_state()),
+        },
+        Change::Stop => match status {
+            Some(
+                Status::Terminated
+                | Status::Stopped
+                | Status::Suspended
+                | Status::Stopping
+                | Status::PendingStop
+                | Status::Suspending,
+            ) => Ok(None),
+            _ => Ok(Some(Call::Stop)),
+        },
+        Change::Reboot => match status {
+            Some(Status::Running | Status::Repairing) => Ok(Some(Call::Reset)),
+            _ => Err(wrong_state()),
+        },
+    }
+}
+
+pub(crate) async fn send(
+    (project, instances): (&str, &Instances),
+    call: Call,
+    zone: &str,
+    name: &str,
+    request_id: &str,
+) -> SdkResult<Operation> {
+    macro_rules! send {
+        ($call:expr) => {{
+            let call = $call.set_project(project).set_zone(zone);
+            prepared(call.set_request_id(request_id)).send().await
+        }};
+    }
+    match call {
+        Call::Delete => send!(instances.delete().set_instance(name)),
+        Call::Start => send!(instances.start().set_instance(name)),
+        Call::Resume => send!(instances.resume().set_instance(name)),
+        Call::Stop => send!(instances.stop().set_instance(name)),
+        Call::Reset => send!(instances.reset().set_instance(name)),
+        Call::Protect(protected) => {
+            let call = instances.set_deletion_protection().set_resource(name);
+            send!(call.set_deletion_protection(protected))
+        }
+    }
+}
+
+/// How long a start is waited for, which may end in a stock-out.
+pub(crate) const START_DEADLINE: Duration = Duration::from_secs(120);
+/// How long any other change is watched: what is under way for so long without an error is taken to go well.
+pub(crate) const WATCH_DEADLINE: Duration = Duration::from_secs(10);
+pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(500);
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// Says whether a change goes well that the cloud has taken on.
+///
+/// # Errors
+/// Those of the operation; `UnknownOutcome` if neither it nor the instance tells what came of it.
+pub(crate) async fn settled(client: &Client, change: Change, taken: Taken<'_>) -> Result<()> {
+    let Taken {
+        target,
+        operation,
+        attempted,
+    } = taken;
+    let mut last = Ok(operation.clone());
+    if change == Change::Start {
+        last = operations::finished(client, &target.place, operation, START_DEADLINE).await;
+    } else {
+        let watch = watch(client, target, change, &mut last, &attempted);
+        if let Ok(result) = tokio::time::timeout(WATCH_DEADLINE, watch).await {
+            return result;
+        }
+    }
+    concluded(client, target, change, last, &attempted).await
+}
+
+/// What a change came to that is watched no longer; `last` is how its operation stood at the last look.
+pub(crate) async fn concluded(
+    client: &Client,
+    target: &InstanceRef,
+    change: Change,
+    last: Result<Operation>,
+    attempted: &str,
+) -> Result<()> {
+    match last {
+        // Whether it is protected must not be taken for granted.
+        Ok(operation) if matches!(change, Change::Protect(_)) && !is_done(&operation) => {
+            let error = Error::new(ErrorKind::Timeout, "its operation does not end").at(location(&target.place));
+            without_operation(client, target, change, error, attempted).await
+        }
+        Ok(operation) if operation.name.is_none() && says(&operation, target, attempted).is_none() => {
+            without_operation(client, target, change, operations::nameless(), attempted).await
+        }
+        Ok(operation) => of_operation(&operation, attempted, &target.place).map_or(Ok(()), Err),
+        Err(error) => without_operation(client, target, change, error, attempted).await,
+    }
+}
+
+/// Looks until the operation is over, or the instance shows that the change has begun. `last` is how the operation
+/// stood at the last look.
+async fn watch(
+    client: &Client,
+    target: &InstanceRef,
+    change: Change,
+    last: &mut Result<Operation>,
+    attempted: &str,
+) -> Result<()> {
+    let name = last.as_ref().ok().and_then(|operation| operation.name.clone());
+    let mut pause = FIRST_PAUSE;
+    loop {
+        if let Some(result) = last
+            .as_ref()
+            .ok()
+            .and_then(|operation| says(operation, target, attempted))
+        {
+            return result;
+        }
+        if let Some(result) = shown(client, target, change).await {
+            return result;
+        }
+        *last = match &name {
+            Some(name) => operations::standing(client, &target.place, name).await,
+            None => Err(operations::nameless()),
+        };
+        if !last.as_ref().is_ok_and(is_done) {
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+}
+
+/// What an operation says of its change; nothing while it is under way.
+pub(crate) fn says(operation: &Operation, target: &InstanceRef, attempted: &str) -> Option<Result<()>> {
+    match of_operation(operation, attempted, &target.place) {
+        Some(error) => Some(Err(error)),
+        None => is_done(operation).then_some(Ok(())),
+    }
+}
+
+/// What the instance itself shows of the change; nothing if it does not.
+async fn shown(client: &Client, target: &InstanceRef, change: Change) -> Option<Result<()>> {
+    if change == Change::Reboot {
+        // A restart leaves no trace to go by.
+        return None;
+    }
+    match by_reference(client, target).await {
+        Ok(api) => shows(change, &api).then_some(Ok(())),
+        Err(gone) if gone.kind() == ErrorKind::NotFound && change == Change::Terminate => Some(Ok(())),
+        Err(gone) if gone.kind() == ErrorKind::NotFound => Some(Err(gone)),
+        Err(_) => None,
+    }
+}
+
+pub(crate) fn shows(change: Change, api: &Instance) -> bool {
+    let status = api.status.as_ref();
+    match change {
+        Change::Terminate => matches!(status, Some(Status::Stopping | Status::Deprovisioning)),
+        Change::Stop => matches!(
+            status,
+            Some(Status::PendingStop | Status::Stopping | Status::Stopped | Status::Terminated)
+        ),
+        // On its way up it can still fail.
+        Change::Start => status == Some(&Status::Running),
+        Change::Protect(wanted) => api.deletion_protection.unwrap_or_default() == wanted,
+        Change::Reboot => false,
+    }
+}
+
+/// The operation cannot be read: the change was taken on all the same.
+async fn without_operation(
+    client: &Client,
+    target: &InstanceRef,
+    change: Change,
+    why: Error,
+    attempted: &str,
+) -> Result<()> {
+    if let Some(result) = shown(client, target, change).await {
+        return result;
+    }
+    Err(why
+        .context(format!(
+            "{attempted}: it was accepted, and what came of it cannot be seen"
+        ))
+        .as_kind(ErrorKind::UnknownOutcome)
+        .with_remedy("look at the VM with `cloudctl describe`, and run the same command again if need be")
+        .with_leftover(target))
+}
+
+#[cfg(test)]
+mod call_tests {
+    use super::*;
+
+    #[test]
+    fn a_change_takes_the_call_that_its_state_needs() {
+        let in_state = |word: &str| model::Instance::new().set_status(word);
+        for (change, word, expected) in [
+            (Change::Start, "TERMINATED", Ok(Some(Call::Start))),
+            (Change::Start, "SUSPENDED", Ok(Some(Call::Resume))),
+            (Change::Start, "RUNNING", Ok(None)),
+            (Change::Start, "STAGING", Ok(None)),
+            (Change::Start, "STOPPING", Err("it is STOPPING".to_owned())),
+            (Change::Stop, "RUNNING", Ok(Some(Call::Stop))),
+            (Change::Stop, "TERMINATED", Ok(None)),
+            (Change::Stop, "STOPPING", Ok(None)),
+            (Change::Reboot, "RUNNING", Ok(Some(Call::Reset))),
+            (Change::Reboot, "TERMINATED", Err("it is TERMINATED".to_owned())),
+            (Change::Terminate, "TERMINATED", Ok(Some(Call::Delete))),
+        ] {
+            assert_eq!(call_for(change, &in_state(word), false), expected, "{change:?} {word}");
+        }
+    }
+
+    #[test]
+    fn protection_is_set_once_and_in_any_state() {
+        for (protected, wanted, expected) in [
+            (Some(false), true, Ok(Some(Call::Protect(true)))),
+            (None, true, Ok(Some(Call::Protect(true)))),
+            (Some(true), true, Ok(None)),
+            (Some(true), false, Ok(Some(Call::Protect(false)))),
+            (None, false, Ok(None)),
+        ] {
+            let api = model::Instance::new()
+                .set_status("TERMINATED")
+                .set_or_clear_deletion_protection(protected);
+            assert_eq!(call_for(Change::Protect(wanted), &api, false), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_on_its_way_out_is_let_go() {
+        let going = model::Instance::new()
+            .set_status("STOPPING")
+            .set_deletion_protection(true);
+        assert_eq!(call_for(Change::Terminate, &going, true), Ok(None));
+        assert!(call_for(Change::Start, &going, true).is_err());
+        assert!(call_for(Change::Stop, &going, true).is_err());
+        assert_eq!(
+            call_for(Change::Terminate, &going, false),
+            Err("it is protected".to_owned())
+        );
+    }
+}
+
+#[cfg(test)]
+mod follow_tests {
+    use super::*;
+
+    #[test]
+    fn a_change_shows_in_the_state() {
+        for (change, word, expected) in [
+            (Change::Terminate, "STOPPING", true),
+            (Change::Terminate, "TERMINATED", false),
+            (Change::Terminate, "RUNNING", false),
+            (Change::Stop, "STOPPING", true),
+            (Change::Stop, "TERMINATED", true),
+            (Change::Stop, "RUNNING", false),
+            (Change::Start, "STAGING", false),
+            (Change::Start, "RUNNING", true),
+            (Change::Reboot, "RUNNING", false),
+        ] {
+            let api = Instance::new().set_status(word);
+            assert_eq!(shows(change, &api), expected, "{change:?} {word}");
         }
     }
 }

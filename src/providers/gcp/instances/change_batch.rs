@@ -10,10 +10,12 @@ use google_cloud_compute_v1::model;
 use google_cloud_compute_v1::model::instance::Status;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::change::{Change, Taken, begin, change_one};
-use super::filter::MOST_TERMS;
-use super::follow::{FIRST_PAUSE, LONGEST_PAUSE, START_DEADLINE, WATCH_DEADLINE, concluded, says, settled, shows};
+use super::change::{
+    Change, FIRST_PAUSE, LONGEST_PAUSE, START_DEADLINE, Taken, WATCH_DEADLINE, begin, change_one, concluded, says,
+    settled, shows,
+};
 use super::list;
+use super::list::MOST_TERMS;
 use crate::cloud::{Course, Error, ErrorKind, InstanceRef, Outcome, Result};
 use crate::providers::gcp::api::client::Client;
 use crate::providers::gcp::api::operations;

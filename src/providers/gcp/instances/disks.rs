@@ -10,8 +10,7 @@ use google_cloud_compute_v1::model::{self, DiskList};
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use super::filter::MOST_TERMS;
-use super::get::by_name;
+use super::list::{MOST_TERMS, by_name};
 use crate::cloud::{Disk, Instance, InstanceName, NativeName, Ownership, Result, SurvivingDisk};
 use crate::providers::gcp::api::client::Client;
 use crate::providers::gcp::api::operations;

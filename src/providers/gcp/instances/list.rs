@@ -1,4 +1,8 @@
 //! Listing: everywhere at once, or one zone.
+//! The filters of listings: what of them the API does. Only Compute Engine: EC2's filters are lists.
+//!
+//! <https://cloud.google.com/compute/docs/reference/rest/v1/instances/list>
+//! Looking one instance up. Only Compute Engine: its calls take names, and a name can come to mean another instance.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,15 +11,16 @@ use futures_util::stream::{self, StreamExt};
 use google_cloud_compute_v1::model::instance::Status;
 use google_cloud_compute_v1::model::{self, InstanceAggregatedList, InstanceList};
 
-use super::convert::instance;
-use super::filter::expression;
-use crate::cloud::{Error, ErrorKind, Instance, InstanceState, ListFilter, Location, Pages, Result};
+use super::convert::{instance, with_machine_type};
+use super::list;
+use crate::cloud::{Error, ErrorKind, Instance, InstanceRef, InstanceState, ListFilter, Location, Pages, Result};
 use crate::providers::gcp::api::client::Client;
 use crate::providers::gcp::api::error::{location, of_project};
 use crate::providers::gcp::api::operations;
-use crate::providers::gcp::api::pagination::{Page, all_pages};
+use crate::providers::gcp::api::pagination::{Listed, Page, all_pages, lack_of};
 use crate::providers::gcp::api::retry::prepared;
-use crate::providers::gcp::api::warning::{Listed, lack_of};
+use crate::providers::gcp::catalog::machine_types;
+use crate::providers::gcp::labels::is_resource_name;
 use crate::providers::gcp::regions::{last_segment, region_of};
 
 /// The most that the API gives in one page.
@@ -251,6 +256,140 @@ pub(crate) async fn mark_deleted(client: &Client, instances: &mut [Instance], de
     }
 }
 
+/// Beyond these, more is fetched and looked through here, so that no URL gets too long.
+pub(crate) const MOST_TERMS: usize = 30;
+
+/// What of the filter the API can do. Its language joins terms by one operator only, without nesting: names and ids
+/// come first, because they cut down the most.
+pub(crate) fn expression(filter: &ListFilter) -> Option<String> {
+    // A name begins with a letter; what does not is an id.
+    let plain = |text: &&String| {
+        text.starts_with(|first: char| first.is_ascii_alphabetic())
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+    };
+    let numeric = |text: &&String| text.parse::<u64>().is_ok();
+    let names = filter
+        .names
+        .iter()
+        .filter(plain)
+        .map(|name| format!("(name = \"{name}\")"));
+    let ids = filter.ids.iter().filter(numeric).map(|id| format!("(id = {id})"));
+    let terms: Vec<_> = names.chain(ids).collect();
+    let managed = || filter.managed.then(|| "labels.cloudctl-managed = \"true\"".to_owned());
+    match terms.len() {
+        0 => managed(),
+        1..=MOST_TERMS => Some(terms.join(" OR ")),
+        // More come from groups, if anything: of one group, one pattern has them all.
+        _ if filter.ids.is_empty() => group_of(&filter.names).map_or_else(managed, |group| Some(members_of(group))),
+        _ => managed(),
+    }
+}
+
+/// The group whose members these names are, if they are of one.
+fn group_of(names: &[String]) -> Option<&str> {
+    let group = |name: &str| {
+        let (group, index) = name.rsplit_once('-')?;
+        let is_index = !index.is_empty() && index.bytes().all(|byte| byte.is_ascii_digit());
+        (is_index && is_resource_name(group)).then_some(group.len())
+    };
+    let first = names.first()?;
+    let first = &first[..group(first)?];
+    let all = names
+        .iter()
+        .all(|name| group(name).is_some_and(|length| name[..length] == *first));
+    all.then_some(first)
+}
+
+/// The instances of a zone, or of all, whose names are those of a group's members: the older form, in which text is a
+/// pattern for the whole name.
+pub(crate) fn members_of(group: &str) -> String {
+    format!("name eq \"{group}-[0-9]+\"")
+}
+
+/// One instance with all that is known of it.
+///
+/// # Errors
+/// `NotFound` if there is none of that id, though there may be another of that name.
+pub(crate) async fn get(client: &Client, target: &InstanceRef) -> Result<Instance> {
+    let api = by_reference(client, target).await?;
+    let read = described(client, api).await?;
+    let zone = &read.reference.place;
+    let machine_type = match &read.machine_type {
+        Some(name) => machine_types::described(client, zone, name).await.ok(),
+        None => None,
+    };
+    Ok(match machine_type {
+        Some(machine_type) => with_machine_type(read, &machine_type),
+        None => read,
+    })
+}
+
+/// What holds a name in a zone.
+pub(crate) async fn by_name(client: &Client, zone: &str, name: &str) -> Result<Option<model::Instance>> {
+    let (project, instances) = (client.project().await?, client.instances().await?);
+    let attempted = format!("look up {name}");
+    let answer = client.read(&attempted, zone, || {
+        prepared(instances.get().set_project(project).set_zone(zone).set_instance(name)).send()
+    });
+    match answer.await {
+        Ok(api) => Ok(Some(api)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The very instance that a reference means.
+///
+/// # Errors
+/// `NotFound` if it is gone, also if another one has its name by now.
+pub(crate) async fn by_reference(client: &Client, target: &InstanceRef) -> Result<model::Instance> {
+    let zone = &target.place;
+    let found = match &target.native_name {
+        Some(name) => by_name(client, zone, name).await,
+        None if target.id.parse::<u64>().is_ok() => {
+            let found = list::raw_in_zone(client, zone, &format!("id = {}", target.id)).await;
+            found.map(|found| found.into_iter().next())
+        }
+        None => Ok(None),
+    };
+    let found = match found {
+        // An unknown zone is one or the other; nothing is in it.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidSpec) => None,
+        found => found?,
+    };
+    found
+        .filter(|api| api.id.is_some_and(|id| id.to_string() == target.id))
+        .ok_or_else(|| Error::not_found(target).at(location(zone)))
+}
+
+/// The API's instance in the contract's terms. Asks for the zone's operations if it is stopping, for it may be on its
+/// way out.
+pub(crate) async fn described(client: &Client, api: model::Instance) -> Result<Instance> {
+    let stopping = api.status == Some(Status::Stopping);
+    let read = instance(api, client.project().await?, false)?;
+    if !stopping {
+        return Ok(read);
+    }
+    let mut one = [read];
+    list::mark_deleted(client, &mut one, &list::Deletions::default()).await;
+    let [read] = one;
+    Ok(read)
+}
+
+/// Whether an instance is being deleted.
+pub(crate) async fn is_going(client: &Client, zone: &str, api: &model::Instance) -> bool {
+    match &api.status {
+        Some(Status::Deprovisioning) => true,
+        Some(Status::Stopping) => {
+            let id = api.id.unwrap_or_default().to_string();
+            operations::deletions_under_way(client, zone)
+                .await
+                .is_ok_and(|targets| targets.contains(&id))
+        }
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -261,5 +400,50 @@ mod tests {
         assert!(concerns(&region, "us-central1-a") && concerns(&region, "a part of the project"));
         assert!(!concerns(&region, "us-east1-b"));
         assert!(concerns(&Location::Everywhere, "us-east1-b"));
+    }
+}
+
+#[cfg(test)]
+mod filter_tests {
+    use super::*;
+
+    #[test]
+    fn filters_are_pushed_down_as_far_as_the_api_goes() {
+        let filter = |names: &[&str], ids: &[&str], managed| ListFilter {
+            names: names.iter().map(|name| (*name).to_owned()).collect(),
+            ids: ids.iter().map(|id| (*id).to_owned()).collect(),
+            managed,
+        };
+        let web = "(name = \"web\")";
+        assert_eq!(expression(&filter(&[], &[], false)), None);
+        assert_eq!(expression(&filter(&["web"], &[], true)).as_deref(), Some(web));
+        assert_eq!(
+            expression(&filter(&["web"], &["7", "i-7"], false)),
+            Some(format!("{web} OR (id = 7)"))
+        );
+        assert_eq!(expression(&filter(&["7"], &["7"], false)).as_deref(), Some("(id = 7)"));
+        assert_eq!(
+            expression(&filter(&[], &[], true)).as_deref(),
+            Some("labels.cloudctl-managed = \"true\"")
+        );
+        assert_eq!(expression(&filter(&["a\" OR \"b"], &[], false)), None);
+        assert_eq!(expression(&filter(&["a"; 31], &[], false)), None);
+        let managed = "labels.cloudctl-managed = \"true\"";
+        assert_eq!(expression(&filter(&["a"; 31], &[], true)).as_deref(), Some(managed));
+    }
+
+    #[test]
+    fn the_members_of_a_group_are_one_term() {
+        let of = |names: Vec<String>| {
+            expression(&ListFilter {
+                names,
+                managed: true,
+                ..ListFilter::default()
+            })
+        };
+        let mut names: Vec<String> = (1..=1_000).map(|index| format!("web-1-{index}")).collect();
+        assert_eq!(of(names.clone()).as_deref(), Some("name eq \"web-1-[0-9]+\""));
+        names.push("web-12".to_owned());
+        assert_eq!(of(names).as_deref(), Some("labels.cloudctl-managed = \"true\""));
     }
 }

@@ -1,13 +1,9 @@
 //! Instances that exist: read them, list them, change them, and find the disks they leave.
 
-pub(super) mod call;
 pub(super) mod change;
 pub(super) mod change_batch;
 pub(super) mod convert;
 pub(super) mod disks;
 pub(super) mod expiry;
-pub(super) mod filter;
-pub(super) mod follow;
-pub(super) mod get;
 pub(super) mod list;
 pub(super) mod ttl;

@@ -14,11 +14,10 @@ use tokio::time::Instant;
 
 use super::change::{fresh_request_id, hit_another};
 use super::expiry::{SHORTEST, announced_end, check_limit, limited, run_limit, run_start};
-use super::get::{by_reference, is_going};
+use super::list::{by_reference, is_going};
 use crate::cloud::{Error, ErrorKind, InstanceRef, LABEL_TTL, Result, format_duration};
 use crate::providers::gcp::api::client::Client;
-use crate::providers::gcp::api::error::{location, of_call};
-use crate::providers::gcp::api::operation_error::of_operation;
+use crate::providers::gcp::api::error::{location, of_call, of_operation};
 use crate::providers::gcp::api::operations;
 use crate::providers::gcp::api::operations::is_done;
 use crate::providers::gcp::api::retry::prepared;

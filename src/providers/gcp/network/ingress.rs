@@ -1,5 +1,6 @@
 //! Opening ports: the firewall rules are there before the instance and after it, and go with the last one. Only Compute
 //! Engine: EC2 has security groups, which say themselves whether they are in use.
+//! Which instances have a network tag. Only Compute Engine: an EC2 security group says itself whether it is in use.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -7,20 +8,20 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use google_cloud_compute_v1::model::instance::Status;
-use google_cloud_compute_v1::model::{Firewall, FirewallList, Operation};
+use google_cloud_compute_v1::model::{Firewall, FirewallList, InstanceAggregatedList, Operation};
 
 use super::firewall_rule::{Openings, PREFIX, does, is_ours, tag_of};
-use super::tags::{Tagged, tagged};
 use crate::cloud::{Error, ErrorKind, Instance, InstanceRef, Result};
 use crate::providers::gcp::api::client::Client;
-use crate::providers::gcp::api::error::{location, of_call};
-use crate::providers::gcp::api::operation_error::of_operation;
+use crate::providers::gcp::api::error::{location, of_call, of_operation};
 use crate::providers::gcp::api::operations;
 use crate::providers::gcp::api::operations::is_done;
 use crate::providers::gcp::api::pagination::{Page, all_pages};
 use crate::providers::gcp::api::retry::{Failure, prepared};
 use crate::providers::gcp::instances::change::fresh_request_id;
+use crate::providers::gcp::instances::list::{PAGE_SIZE, Silent, silent_in};
 use crate::providers::gcp::network;
+use crate::providers::gcp::regions::last_segment;
 
 /// How long a change of a rule is followed; most take ten seconds.
 const OPERATION_DEADLINE: Duration = Duration::from_secs(90);
@@ -299,4 +300,58 @@ async fn delete(client: &Client, name: &str) -> Result<()> {
         Err(error) if error.kind() == ErrorKind::Refused && by_name(client, name).await?.is_none() => Ok(()),
         result => result,
     }
+}
+
+/// An instance that has one of the tags.
+pub(crate) struct Tagged {
+    pub(crate) id: String,
+    pub(crate) zone: String,
+    pub(crate) status: Option<Status>,
+    /// Those of the tags that it has.
+    pub(crate) tags: Vec<String>,
+}
+
+/// What there is of them in all of the project.
+#[derive(Default)]
+pub(crate) struct Sighting {
+    pub(crate) instances: Vec<Tagged>,
+    /// The scopes that did not answer.
+    pub(crate) silent: Silent,
+}
+
+/// Every instance of the project that has one of these tags. The API's filters know no tags, so all are looked through,
+/// of which little more than the tags comes along.
+///
+/// # Errors
+/// Those of the calls.
+pub(crate) async fn tagged(client: &Client, tags: &BTreeSet<String>) -> Result<Sighting> {
+    let (project, instances) = (client.project().await?, client.tags().await?);
+    let fetch = |token: Option<String>| {
+        client.read("look for the VMs of a network tag", "", move || {
+            let call = instances
+                .aggregated_list()
+                .set_project(project)
+                .set_max_results(PAGE_SIZE);
+            prepared(call.set_or_clear_page_token(token.clone())).send()
+        })
+    };
+    all_pages(fetch, |seen: &mut Sighting, page: InstanceAggregatedList| {
+        seen.silent.extend(silent_in(&page));
+        let mut rows = 0;
+        for api in page.items.into_values().flat_map(|part| part.instances) {
+            rows += 1;
+            let own = api.tags.map(|tags| tags.items).unwrap_or_default();
+            let own: Vec<String> = own.into_iter().filter(|tag| tags.contains(tag)).collect();
+            if !own.is_empty() {
+                seen.instances.push(Tagged {
+                    id: api.id.unwrap_or_default().to_string(),
+                    zone: api.zone.as_deref().map(last_segment).unwrap_or_default().to_owned(),
+                    status: api.status,
+                    tags: own,
+                });
+            }
+        }
+        Ok(Page::of(rows, page.next_page_token))
+    })
+    .await
 }

@@ -2,7 +2,6 @@
 
 pub(super) mod firewall_rule;
 pub(super) mod ingress;
-pub(super) mod tags;
 
 use google_cloud_compute_v1::model::access_config::{NetworkTier as ApiNetworkTier, Type as AccessType};
 use google_cloud_compute_v1::model::{AccessConfig, Network, NetworkInterface, NetworkList};
