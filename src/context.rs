@@ -14,10 +14,10 @@ use crate::output::{Printer, Streams, Terminal};
 use crate::panic_report::PanicReport;
 use crate::providers;
 use crate::settings::{Environment, ResolvedSetting, Settings, Source, is_setting_of};
-use crate::shutdown::Interrupt;
+use crate::shutdown::Shutdown;
 
 /// What a run needs of the process it runs in.
-pub struct World {
+pub struct Host {
     /// Standard output and error.
     pub streams: Streams,
     /// Standard input.
@@ -40,7 +40,7 @@ impl Clock for SystemClock {
     }
 }
 
-impl World {
+impl Host {
     /// The world of this process. `panics` is its panic hook's.
     pub fn of_process(panics: PanicReport) -> Self {
         let environment = Environment::of_process(std::env::vars_os());
@@ -86,7 +86,7 @@ pub struct Context {
     /// Where output goes.
     pub printer: Printer,
     /// The wish to stop, and what is in flight.
-    pub interrupt: Interrupt,
+    pub interrupt: Shutdown,
     clock: Arc<dyn Clock>,
     input: Box<dyn BufRead + Send>,
     clouds: Clouds,
@@ -120,7 +120,7 @@ impl Context {
         Self {
             settings,
             printer,
-            interrupt: Interrupt::default(),
+            interrupt: Shutdown::default(),
             clock,
             input,
             clouds,

@@ -18,7 +18,7 @@ impl ExitStatus {
     /// Credentials or permission.
     pub const DENIED: Self = Self(4);
     /// Capacity or quota.
-    pub const NO_ROOM: Self = Self(5);
+    pub const NO_CAPACITY: Self = Self(5);
     /// Refused: conflict, protected, not ours, wrong account, plan differs.
     pub const REFUSED: Self = Self(6);
     /// Partial or incomplete.
@@ -61,7 +61,7 @@ impl ExitStatus {
             ErrorKind::InvalidSpec | ErrorKind::Unsupported => Self::USAGE,
             ErrorKind::NotFound | ErrorKind::Ambiguous => Self::NOT_FOUND,
             ErrorKind::Unauthenticated | ErrorKind::PermissionDenied => Self::DENIED,
-            ErrorKind::Quota | ErrorKind::Capacity => Self::NO_ROOM,
+            ErrorKind::Quota | ErrorKind::Capacity => Self::NO_CAPACITY,
             ErrorKind::AlreadyExists | ErrorKind::Protected | ErrorKind::Refused => Self::REFUSED,
             ErrorKind::Incomplete => Self::PARTIAL,
             ErrorKind::Timeout | ErrorKind::UnknownOutcome => Self::UNKNOWN,
@@ -106,7 +106,7 @@ mod tests {
         let quota = || Error::new(ErrorKind::Quota, "x");
         assert_eq!(ExitStatus::of_batch(3, &[]), ExitStatus::DONE);
         assert_eq!(ExitStatus::of_batch(3, &[quota()]), ExitStatus::PARTIAL);
-        assert_eq!(ExitStatus::of_batch(0, &[quota()]), ExitStatus::NO_ROOM);
+        assert_eq!(ExitStatus::of_batch(0, &[quota()]), ExitStatus::NO_CAPACITY);
         let unknown = Error::new(ErrorKind::UnknownOutcome, "x");
         assert_eq!(ExitStatus::of_batch(3, &[quota(), unknown]), ExitStatus::UNKNOWN);
     }

@@ -55,15 +55,15 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::cli::{Cli, Command};
 use crate::cloud::{Error, ErrorKind, ProviderKind, quoted};
-use crate::context::{Context, World};
+use crate::context::{Context, Host};
 use crate::exit::ExitStatus;
 use crate::operations::BatchAction;
-use crate::output::{Printer, Withheld};
+use crate::output::{Printer, Redactor};
 use crate::settings::{Settings, Source, VendorSetting};
 
 /// Runs one command line in the given world, and gives the exit status. `arguments` begin with the program's name.
-pub fn run(arguments: impl IntoIterator<Item = OsString>, world: World) -> ExitStatus {
-    let World {
+pub fn run(arguments: impl IntoIterator<Item = OsString>, world: Host) -> ExitStatus {
+    let Host {
         streams,
         input,
         environment,
@@ -74,7 +74,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, world: World) -> ExitS
     let mut printer = Printer::new(streams, terminal);
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let words = arguments.iter().skip(1).filter_map(|argument| argument.to_str());
-    let withheld = Withheld::of(environment.secrets(), words);
+    let withheld = Redactor::of(environment.secrets(), words);
     printer.withhold(withheld.clone());
     // Errors have the form that was asked for even if they come before it is known whether that makes sense.
     let early_format = cli::format_asked_for(&arguments).or(environment.get("CLOUDCTL_OUTPUT"));
@@ -213,7 +213,7 @@ fn explain_usage(error: &clap::Error, arguments: &[OsString], printer: &mut Prin
 ///
 /// # Errors
 /// `InvalidSpec` if the variable names no level.
-fn start_log(verbosity: u8, variable: Option<&str>, withheld: Withheld) -> Result<(), Error> {
+fn start_log(verbosity: u8, variable: Option<&str>, withheld: Redactor) -> Result<(), Error> {
     use tracing::level_filters::LevelFilter;
     use tracing_subscriber::filter::Targets;
     use tracing_subscriber::prelude::*;
@@ -237,7 +237,7 @@ fn start_log(verbosity: u8, variable: Option<&str>, withheld: Withheld) -> Resul
         .with_writer(move || LogWriter(withheld.clone()))
         .with_ansi(false);
     let events = match (variable, verbosity) {
-        (None, 0) => events.event_format(PlainWarning::default()).boxed(),
+        (None, 0) => events.event_format(WarningFormatter::default()).boxed(),
         _ => events.with_target(false).boxed(),
     };
     let only_ours = Targets::new().with_target("cloudctl", level);
@@ -249,7 +249,7 @@ fn start_log(verbosity: u8, variable: Option<&str>, withheld: Withheld) -> Resul
 }
 
 /// Writes lines of the log to stderr, without secrets. Each comes in one piece.
-struct LogWriter(Withheld);
+struct LogWriter(Redactor);
 
 impl io::Write for LogWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
@@ -266,11 +266,11 @@ impl io::Write for LogWriter {
 /// The form that warnings have where no log was asked for: that of all other warnings. Each text is printed once, however
 /// many zones and types are tried.
 #[derive(Default)]
-struct PlainWarning {
+struct WarningFormatter {
     printed: Mutex<HashSet<String>>,
 }
 
-impl<S, N> FormatEvent<S, N> for PlainWarning
+impl<S, N> FormatEvent<S, N> for WarningFormatter
 where
     S: tracing::Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,

@@ -3,14 +3,14 @@
 use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
 
-use cloudctl::context::World;
+use cloudctl::context::Host;
 use cloudctl::panic_report::PanicReport;
 
 fn main() -> ExitCode {
     let panics = PanicReport::install();
     remove_variables(empty_settings());
     remove_variables(unused_proxies());
-    let status = cloudctl::run(std::env::args_os(), World::of_process(panics));
+    let status = cloudctl::run(std::env::args_os(), Host::of_process(panics));
     ExitCode::from(status.code())
 }
 

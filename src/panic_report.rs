@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::cloud::{Error, ErrorKind};
 use crate::exit::ExitStatus;
 use crate::output::{Printer, Streams, Terminal};
-use crate::shutdown::Interrupt;
+use crate::shutdown::Shutdown;
 
 /// What the report of a panic depends on. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -20,7 +20,7 @@ pub struct PanicReport(Arc<Mutex<Run>>);
 #[derive(Debug, Default)]
 struct Run {
     format: Option<String>,
-    interrupt: Option<Interrupt>,
+    interrupt: Option<Shutdown>,
 }
 
 impl PanicReport {
@@ -55,7 +55,7 @@ impl PanicReport {
     }
 
     /// Sets where to look up whether a change is in flight.
-    pub fn set_interrupt(&self, interrupt: &Interrupt) {
+    pub fn set_interrupt(&self, interrupt: &Shutdown) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).interrupt = Some(interrupt.clone());
     }
 }

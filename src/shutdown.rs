@@ -1,7 +1,7 @@
 //! The wish to stop: a signal, and what it means by what is in flight.
 //!
 //! With nothing in flight the first SIGINT or SIGTERM ends the process at once, with 130 or 143. While a change is in
-//! flight it is a wish: no other change begins, waiting ends, and what is in flight gets [`SETTLE`] to come to an end,
+//! flight it is a wish: no other change begins, waiting ends, and what is in flight gets [`GRACE_PERIOD`] to come to an end,
 //! so that what exists can be named. A second signal ends the process at once; running the command again then finds
 //! what the first run did.
 
@@ -17,22 +17,22 @@ use crate::cloud::{Error, ErrorKind, Result};
 use crate::exit::ExitStatus;
 
 /// How long what is in flight may take to settle after a signal.
-pub const SETTLE: Duration = Duration::from_secs(5);
+pub const GRACE_PERIOD: Duration = Duration::from_secs(5);
 /// When the calls under way have had their time; what follows is for looking at what came of them.
-const CALLS: Duration = Duration::from_millis(3_000);
+const CALL_GRACE: Duration = Duration::from_millis(3_000);
 /// When that has had its time, too. What is known must then still be printed, on a machine that may be busy.
-const LOOKS: Duration = Duration::from_millis(4_200);
+const READ_GRACE: Duration = Duration::from_millis(4_200);
 
 /// The wish to stop, shared by all of a run. Clones are the same wish.
 #[derive(Clone, Debug)]
-pub struct Interrupt {
-    flight: Arc<Mutex<Flight>>,
+pub struct Shutdown {
+    flight: Arc<Mutex<State>>,
     /// When the signal came.
     wish: watch::Sender<Option<Instant>>,
 }
 
 #[derive(Debug, Default)]
-struct Flight {
+struct State {
     changes: usize,
     /// Whether a change has come to its end: what is left is to leave, with its own exit status.
     landed: bool,
@@ -41,9 +41,9 @@ struct Flight {
 
 /// While this lives a change counts as in flight: from before it begins until what came of it is printed.
 #[derive(Debug)]
-pub struct Change(Arc<Mutex<Flight>>);
+pub struct CriticalSection(Arc<Mutex<State>>);
 
-impl Drop for Change {
+impl Drop for CriticalSection {
     fn drop(&mut self) {
         let mut flight = lock(&self.0);
         flight.changes -= 1;
@@ -51,7 +51,7 @@ impl Drop for Change {
     }
 }
 
-impl Default for Interrupt {
+impl Default for Shutdown {
     fn default() -> Self {
         Self {
             flight: Arc::default(),
@@ -60,18 +60,18 @@ impl Default for Interrupt {
     }
 }
 
-impl Interrupt {
+impl Shutdown {
     /// Says that a change begins.
     ///
     /// # Errors
     /// `Interrupted` if a signal has come, and the change must not begin.
-    pub fn begin_change(&self) -> Result<Change> {
+    pub fn begin_change(&self) -> Result<CriticalSection> {
         let mut flight = lock(&self.flight);
         if flight.wished.is_some() {
             return Err(interrupted());
         }
         flight.changes += 1;
-        Ok(Change(Arc::clone(&self.flight)))
+        Ok(CriticalSection(Arc::clone(&self.flight)))
     }
 
     /// Whether a change may be in flight. For a panic, which can come while the lock is held: then it may be.
@@ -123,7 +123,7 @@ impl Interrupt {
     pub async fn settles<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         let patience = async {
             let came = self.wished_at().await;
-            tokio::time::sleep_until(came + CALLS).await;
+            tokio::time::sleep_until(came + CALL_GRACE).await;
         };
         tokio::select! {
             result = work => Some(result),
@@ -135,7 +135,7 @@ impl Interrupt {
     pub async fn last_look<T>(&self, look: impl Future<Output = T>) -> Option<T> {
         let patience = async {
             let came = self.wished_at().await;
-            tokio::time::sleep_until(came + LOOKS).await;
+            tokio::time::sleep_until(came + READ_GRACE).await;
         };
         tokio::select! {
             seen = look => Some(seen),
@@ -179,7 +179,7 @@ impl Interrupt {
         self.wish.send_replace(Some(came));
         tokio::select! {
             second = signals.next() => process::exit(i32::from(second.code())),
-            () = tokio::time::sleep_until(came + SETTLE) => {
+            () = tokio::time::sleep_until(came + GRACE_PERIOD) => {
                 say("error: interrupted while a change was in flight: it is not known what came of it");
                 say("hint: run the same command again: it finds what was done and does the rest");
                 process::exit(i32::from(ExitStatus::UNKNOWN.code()));
@@ -193,7 +193,7 @@ pub fn interrupted() -> Error {
     Error::new(ErrorKind::Interrupted, "interrupted before anything was done")
 }
 
-fn lock(flight: &Mutex<Flight>) -> MutexGuard<'_, Flight> {
+fn lock(flight: &Mutex<State>) -> MutexGuard<'_, State> {
     flight.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -252,7 +252,7 @@ mod tests {
 
     #[test]
     fn no_change_begins_after_a_signal() {
-        let interrupt = Interrupt::default();
+        let interrupt = Shutdown::default();
         let change = interrupt.begin_change().unwrap();
         assert_eq!(lock(&interrupt.flight).changes, 1);
         drop(change);
@@ -264,7 +264,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_signal_ends_reading_at_once_and_lets_a_change_settle() {
-        let interrupt = Interrupt::default();
+        let interrupt = Shutdown::default();
         interrupt.wish.send_replace(Some(Instant::now()));
         let quick = tokio::time::sleep(Duration::from_millis(5));
         assert!(interrupt.settles(quick).await.is_some());
@@ -274,11 +274,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_later_step_has_only_what_is_left_of_the_time() {
-        let interrupt = Interrupt::default();
+        let interrupt = Shutdown::default();
         let now = Instant::now();
-        let came = now.checked_sub(CALLS - Duration::from_millis(50)).unwrap();
+        let came = now.checked_sub(CALL_GRACE - Duration::from_millis(50)).unwrap();
         interrupt.wish.send_replace(Some(came));
         assert!(interrupt.settles(std::future::pending::<()>()).await.is_none());
-        assert!(now.elapsed() < CALLS / 2);
+        assert!(now.elapsed() < CALL_GRACE / 2);
     }
 }

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use cloudctl::cli::Cli;
-use cloudctl::cloud::{Clock, Instance, ListFilter, Location, Provider, ProviderKind};
+use cloudctl::cloud::{Clock, Instance, ListFilter, ListScope, Provider, ProviderKind};
 use cloudctl::operations::SortOrder;
 use cloudctl::output::{INSTANCES, Printer, Record, Report, Streams, Terminal};
 use cloudctl::providers;
@@ -89,7 +89,7 @@ fn driver(kind: ProviderKind) -> Arc<dyn Provider> {
     providers::connect(kind, &settings, Arc::new(At(Timestamp::now())))
 }
 
-fn list(runtime: &tokio::runtime::Runtime, provider: &dyn Provider, location: &Location) -> Vec<Instance> {
+fn list(runtime: &tokio::runtime::Runtime, provider: &dyn Provider, location: &ListScope) -> Vec<Instance> {
     let listing = runtime.block_on(provider.list(location, &ListFilter::default()));
     listing.expect("a listing").instances
 }
@@ -104,10 +104,10 @@ fn read_a_page(criterion: &mut Criterion) {
     for (kind, location, size) in [
         (
             ProviderKind::Aws,
-            Location::Region("us-east-1".to_owned()),
+            ListScope::Region("us-east-1".to_owned()),
             pages::EC2_PAGE,
         ),
-        (ProviderKind::Gcp, Location::Everywhere, pages::COMPUTE_PAGE),
+        (ProviderKind::Gcp, ListScope::Everywhere, pages::COMPUTE_PAGE),
     ] {
         let provider = driver(kind);
         assert_eq!(list(&runtime, provider.as_ref(), &location).len(), size);
@@ -128,7 +128,7 @@ fn many() -> Vec<Instance> {
     let page = list(
         &runtime,
         driver(ProviderKind::Aws).as_ref(),
-        &Location::Region("us-east-1".to_owned()),
+        &ListScope::Region("us-east-1".to_owned()),
     );
     (0..MANY)
         .map(|number| {

@@ -1,6 +1,6 @@
 //! Accelerators that are attached to a machine instead of coming with it: on Compute Engine, to n1 types.
 
-use super::gce_custom::Custom;
+use super::gce_custom::CustomMachineType;
 use super::gce_shapes::family;
 use crate::cloud::{Gpu, MachineType};
 
@@ -15,8 +15,8 @@ const KINDS: &[(&str, &[(u32, u32)])] = &[
 
 /// Whether these accelerators can be attached to a type of Compute Engine.
 pub(super) fn can_attach(machine: &MachineType, gpu: &Gpu) -> bool {
-    let is_n1 =
-        family(&machine.name) == "n1" || Custom::parse(&machine.name).is_some_and(|custom| custom.family == "n1");
+    let is_n1 = family(&machine.name) == "n1"
+        || CustomMachineType::parse(&machine.name).is_some_and(|custom| custom.family == "n1");
     let counts = KINDS
         .iter()
         .find(|(kind, _)| *kind == gpu.kind)

@@ -168,7 +168,7 @@ const SOURCE: &str = "apache-libcloud 3.9.1 (prices), moto 5.2.5 (EC2 machine ty
 
 /// What the embedded data is.
 #[derive(Clone, Debug)]
-pub struct Facts {
+pub struct CatalogMetadata {
     /// The packages that it was made from.
     pub source: &'static str,
     /// Their licence.
@@ -184,7 +184,7 @@ pub struct Facts {
 }
 
 /// Reads the embedded data for what it is.
-pub fn embedded_facts() -> Facts {
+pub fn embedded_facts() -> CatalogMetadata {
     let embedded = Embedded::load().unwrap_or_default();
     let is_price = |cell: &Option<Cell>| matches!(cell, Some(Cell::Price(_)));
     let aws = embedded
@@ -192,7 +192,7 @@ pub fn embedded_facts() -> Facts {
         .values()
         .map(|(_, cells)| cells.aws().filter(is_price).count());
     let gcp = embedded.gcp.values().map(|prices| prices.gcp().flatten().count());
-    Facts {
+    CatalogMetadata {
         source: SOURCE,
         licence: LICENCE,
         as_of: embedded.as_of,

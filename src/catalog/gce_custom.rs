@@ -6,7 +6,7 @@ use crate::cloud::MachineType;
 
 /// A custom type, taken apart.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Custom<'a> {
+pub(super) struct CustomMachineType<'a> {
     /// The family that it is of.
     pub(super) family: &'a str,
     /// Virtual CPUs that the machine sees.
@@ -17,7 +17,7 @@ pub(super) struct Custom<'a> {
     pub(super) memory_gib: f64,
 }
 
-impl<'a> Custom<'a> {
+impl<'a> CustomMachineType<'a> {
     /// Takes a name apart: `FAMILY-custom-CPUS-MIB`, with `-ext` behind it for more memory than the family's CPUs come
     /// with; `custom-CPUS-MIB` is of n1. On e2 `micro`, `small` and `medium` stand for shared cores. `None` for any
     /// other name.
@@ -81,7 +81,7 @@ mod tests {
             ("n2-custom-2-20480-ext", "n2", 2, 2.0, 20.0, 4.0),
             ("e2-custom-medium-2816", "e2", 2, 1.0, 2.75, 0.0),
         ] {
-            let custom = Custom::parse(name).unwrap();
+            let custom = CustomMachineType::parse(name).unwrap();
             assert_eq!(
                 (
                     custom.family,
@@ -102,7 +102,7 @@ mod tests {
             "c2-custom-4-8192",
             "n2-custom-4-8192-big",
         ] {
-            assert_eq!(Custom::parse(name), None, "{name}");
+            assert_eq!(CustomMachineType::parse(name), None, "{name}");
         }
     }
 }

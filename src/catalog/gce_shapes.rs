@@ -10,17 +10,17 @@ use std::sync::LazyLock;
 use crate::cloud::{Architecture, Gpu, MachineType};
 
 /// Types of one line: so much memory for each CPU.
-struct Line {
+struct Family {
     name: &'static str,
     cpus: &'static [u32],
     gib_per_cpu: f64,
 }
 
 /// A type that fits in no line: name, CPUs, GiB, accelerator and how many.
-type Single = (&'static str, u32, f64, Option<(&'static str, u32)>);
+type SharedCoreType = (&'static str, u32, f64, Option<(&'static str, u32)>);
 
-const fn line(name: &'static str, cpus: &'static [u32], gib_per_cpu: f64) -> Line {
-    Line {
+const fn line(name: &'static str, cpus: &'static [u32], gib_per_cpu: f64) -> Family {
+    Family {
         name,
         cpus,
         gib_per_cpu,
@@ -38,7 +38,7 @@ const C4: &[u32] = &[4, 8, 16, 24, 32, 48, 96, 144, 192, 288];
 const C4A: &[u32] = &[1, 2, 4, 8, 16, 32, 48, 64, 72];
 const C2D: &[u32] = &[2, 4, 8, 16, 32, 56, 112];
 
-const LINES: &[Line] = &[
+const LINES: &[Family] = &[
     line("e2-standard", &[2, 4, 8, 16, 32], 4.0),
     line("e2-highmem", &[2, 4, 8, 16], 8.0),
     line("e2-highcpu", &[2, 4, 8, 16, 32], 1.0),
@@ -74,7 +74,7 @@ const LINES: &[Line] = &[
     line("c2d-highcpu", C2D, 2.0),
 ];
 
-const SINGLES: &[Single] = &[
+const SINGLES: &[SharedCoreType] = &[
     ("e2-micro", 2, 1.0, None),
     ("e2-small", 2, 2.0, None),
     ("e2-medium", 2, 4.0, None),

@@ -37,7 +37,7 @@ pub struct ImageAlias {
     /// The alias.
     pub name: &'static str,
     /// Who logs in.
-    pub login: Login,
+    pub login: LoginMethod,
     /// Its image on EC2, if there is one.
     pub aws: Option<AwsImage>,
     /// Its image on Compute Engine, if there is one.
@@ -101,7 +101,7 @@ pub const IMAGE_ALIASES: &[ImageAlias] = &[
     // https://documentation.ubuntu.com/gcp/google-how-to/gce/find-ubuntu-images/
     ImageAlias {
         name: "ubuntu-26.04",
-        login: Login::Key("ubuntu"),
+        login: LoginMethod::Key("ubuntu"),
         aws: Some(AwsImage {
             owner: "099720109477",
             x86_64: "ubuntu/images/hvm-ssd-gp3/ubuntu-resolute-26.04-amd64-server-*",
@@ -115,7 +115,7 @@ pub const IMAGE_ALIASES: &[ImageAlias] = &[
     },
     ImageAlias {
         name: "ubuntu-24.04",
-        login: Login::Key("ubuntu"),
+        login: LoginMethod::Key("ubuntu"),
         aws: Some(AwsImage {
             owner: "099720109477",
             x86_64: "ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-amd64-server-*",
@@ -129,7 +129,7 @@ pub const IMAGE_ALIASES: &[ImageAlias] = &[
     },
     ImageAlias {
         name: "ubuntu-22.04",
-        login: Login::Key("ubuntu"),
+        login: LoginMethod::Key("ubuntu"),
         aws: Some(AwsImage {
             owner: "099720109477",
             x86_64: "ubuntu/images/hvm-ssd/ubuntu-jammy-22.04-amd64-server-*",
@@ -145,7 +145,7 @@ pub const IMAGE_ALIASES: &[ImageAlias] = &[
     // https://cloud.google.com/compute/docs/images/os-details
     ImageAlias {
         name: "debian-13",
-        login: Login::Key("admin"),
+        login: LoginMethod::Key("admin"),
         aws: Some(AwsImage {
             owner: "136693071363",
             x86_64: "debian-13-amd64-*",
@@ -159,7 +159,7 @@ pub const IMAGE_ALIASES: &[ImageAlias] = &[
     },
     ImageAlias {
         name: "debian-12",
-        login: Login::Key("admin"),
+        login: LoginMethod::Key("admin"),
         aws: Some(AwsImage {
             owner: "136693071363",
             x86_64: "debian-12-amd64-*",
@@ -174,7 +174,7 @@ pub const IMAGE_ALIASES: &[ImageAlias] = &[
     // https://docs.aws.amazon.com/linux/al2023/ug/ec2.html
     ImageAlias {
         name: "amazon-linux-2023",
-        login: Login::Key("ec2-user"),
+        login: LoginMethod::Key("ec2-user"),
         aws: Some(AwsImage {
             owner: "137112412989",
             x86_64: "al2023-ami-2023.*-kernel-6.1-x86_64",
@@ -185,7 +185,7 @@ pub const IMAGE_ALIASES: &[ImageAlias] = &[
     // https://rockylinux.org/cloud-images
     ImageAlias {
         name: "rocky-9",
-        login: Login::Key("rocky"),
+        login: LoginMethod::Key("rocky"),
         aws: Some(AwsImage {
             owner: "792107900819",
             x86_64: "Rocky-9-EC2-Base-9.*.x86_64",
@@ -201,7 +201,7 @@ pub const IMAGE_ALIASES: &[ImageAlias] = &[
     // https://wiki.almalinux.org/cloud/Google.html
     ImageAlias {
         name: "alma-9",
-        login: Login::Key("ec2-user"),
+        login: LoginMethod::Key("ec2-user"),
         aws: Some(AwsImage {
             owner: "764336703387",
             x86_64: "AlmaLinux OS 9.*x86_64*",
@@ -216,7 +216,7 @@ pub const IMAGE_ALIASES: &[ImageAlias] = &[
     // https://access.redhat.com/solutions/15356
     ImageAlias {
         name: "rhel-9",
-        login: Login::Key("ec2-user"),
+        login: LoginMethod::Key("ec2-user"),
         aws: Some(AwsImage {
             owner: "309956199498",
             x86_64: "RHEL-9.*_HVM-*-x86_64-*-Hourly2-GP3",
@@ -231,7 +231,7 @@ pub const IMAGE_ALIASES: &[ImageAlias] = &[
     // https://pint.suse.com/
     ImageAlias {
         name: "suse-15",
-        login: Login::Key("ec2-user"),
+        login: LoginMethod::Key("ec2-user"),
         aws: Some(AwsImage {
             owner: "013907871322",
             x86_64: "suse-sles-15-sp?-v*-hvm-ssd-x86_64",
@@ -246,7 +246,7 @@ pub const IMAGE_ALIASES: &[ImageAlias] = &[
     // https://cloud.google.com/container-optimized-os/docs/concepts/versioning
     ImageAlias {
         name: "cos",
-        login: Login::Key("chronos"),
+        login: LoginMethod::Key("chronos"),
         aws: None,
         gcp: Some(GcpImage {
             project: "cos-cloud",
@@ -257,7 +257,7 @@ pub const IMAGE_ALIASES: &[ImageAlias] = &[
     // https://docs.aws.amazon.com/ec2/latest/windows-ami-reference/
     ImageAlias {
         name: "windows-2025",
-        login: Login::Password("Administrator"),
+        login: LoginMethod::Password("Administrator"),
         aws: Some(AwsImage {
             owner: "801119661308",
             x86_64: "Windows_Server-2025-English-Full-Base-*",
@@ -271,7 +271,7 @@ pub const IMAGE_ALIASES: &[ImageAlias] = &[
     },
     ImageAlias {
         name: "windows-2022",
-        login: Login::Password("Administrator"),
+        login: LoginMethod::Password("Administrator"),
         aws: Some(AwsImage {
             owner: "801119661308",
             x86_64: "Windows_Server-2022-English-Full-Base-*",
@@ -318,7 +318,7 @@ pub fn nearest_alias(name: &str, has: impl Fn(&ImageAlias) -> bool) -> Vec<&'sta
 
 /// How people log in to what is made from an image.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Login {
+pub enum LoginMethod {
     /// Over SSH, as this user of the image, who has the key. On Compute Engine the key brings its user along.
     /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/managing-users.html#ami-default-user-names>
     Key(&'static str),
@@ -330,13 +330,15 @@ pub enum Login {
 impl ImageAlias {
     /// Whether people log in with a key.
     pub fn has_key_login(&self) -> bool {
-        matches!(self.login, Login::Key(_))
+        matches!(self.login, LoginMethod::Key(_))
     }
 
     /// The user who logs in on a cloud; `None` where that hangs on the key or on who asks for the password.
     pub fn login_user(&self, provider: ProviderKind) -> Option<&'static str> {
         match (&self.login, provider) {
-            (Login::Key(user) | Login::Password(user), ProviderKind::Aws | ProviderKind::Mock) => Some(user),
+            (LoginMethod::Key(user) | LoginMethod::Password(user), ProviderKind::Aws | ProviderKind::Mock) => {
+                Some(user)
+            }
             (_, ProviderKind::Gcp) => None,
         }
     }

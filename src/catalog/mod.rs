@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 use jiff::civil::Date;
 
 use self::embedded::{Cell, Cells, Embedded};
-use self::gce_custom::Custom;
+use self::gce_custom::CustomMachineType;
 use self::parts::{bill, chief_part};
 use crate::cloud::{Gpu, MachineType, ProviderKind};
 
@@ -25,13 +25,13 @@ mod images;
 mod parts;
 mod price_file;
 
-pub use embedded::{Facts, embedded_facts};
-pub use images::Login;
+pub use embedded::{CatalogMetadata, embedded_facts};
+pub use images::LoginMethod;
 pub use images::{
     AwsImage, DEFAULT_IMAGE, GcpImage, IMAGE_ALIASES, ImageAlias, image_alias, is_licensed, nearest_alias,
 };
-pub use parts::{Part, Sort};
-pub use price_file::{Fetched, FetchedCloud};
+pub use parts::{Sku, SkuKind};
+pub use price_file::{CloudPrices, PriceFile};
 
 /// A price, and when it was true.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -47,7 +47,7 @@ pub struct Price {
 #[derive(Debug, Default)]
 pub struct Catalog {
     embedded: OnceLock<Embedded>,
-    fetched: OnceLock<Fetched>,
+    fetched: OnceLock<PriceFile>,
     file: Option<PathBuf>,
 }
 
@@ -63,7 +63,7 @@ impl Catalog {
 
     /// A catalogue with this over what cloudctl was built with.
     #[cfg(test)]
-    fn with(fetched: Fetched) -> Self {
+    fn with(fetched: PriceFile) -> Self {
         Self {
             fetched: OnceLock::from(fetched),
             ..Self::default()
@@ -75,9 +75,9 @@ impl Catalog {
     }
 
     /// What `catalog update` fetched.
-    pub fn fetched(&self) -> &Fetched {
+    pub fn fetched(&self) -> &PriceFile {
         self.fetched.get_or_init(|| {
-            let read = self.file.as_deref().map_or(Ok(None), Fetched::read);
+            let read = self.file.as_deref().map_or(Ok(None), PriceFile::read);
             read.unwrap_or_else(|error| {
                 tracing::warn!("fetched prices are left aside: {error}");
                 None
@@ -157,7 +157,7 @@ impl Catalog {
     pub fn machine_type(&self, provider: ProviderKind, name: &str) -> Option<MachineType> {
         match provider {
             ProviderKind::Aws => self.embedded().aws.get(name).map(|(machine, _)| machine.clone()),
-            ProviderKind::Gcp => match Custom::parse(name) {
+            ProviderKind::Gcp => match CustomMachineType::parse(name) {
                 Some(custom) => Some(custom.machine(name)),
                 None => gce_shapes::all().get(name).cloned(),
             },
@@ -228,7 +228,7 @@ impl Catalog {
     }
 
     /// What a part of a machine of Compute Engine costs.
-    fn part(&self, region: &str, part: Part<'_>, spot: bool) -> Option<Price> {
+    fn part(&self, region: &str, part: Sku<'_>, spot: bool) -> Option<Price> {
         let part = part.to_string();
         if let Some(price) = self.fetched_price(ProviderKind::Gcp, region, &part, spot) {
             return Some(price);
@@ -342,7 +342,7 @@ mod prices_tests {
 
     #[test]
     fn what_was_fetched_goes_over_what_was_built_in() {
-        let mut fetched = Fetched::default();
+        let mut fetched = PriceFile::default();
         let day = jiff::civil::date(2026, 1, 2);
         fetched.replace(
             Aws,
@@ -377,7 +377,7 @@ mod prices_tests {
 
     #[test]
     fn what_was_fetched_before_cloudctl_was_built_is_left_alone() {
-        let mut fetched = Fetched::default();
+        let mut fetched = PriceFile::default();
         fetched.replace(
             Aws,
             jiff::civil::date(2024, 1, 2),

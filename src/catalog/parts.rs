@@ -3,18 +3,18 @@
 
 use std::fmt;
 
-use super::gce_custom::Custom;
+use super::gce_custom::CustomMachineType;
 use super::gce_shapes::family;
 use crate::cloud::MachineType;
 
 /// A part that is charged for by the hour. Its text is what stands in the place of a machine type where prices of
 /// Compute Engine are kept: `n2 core`, `n2-custom-extended memory`, `gpu t4`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part<'a> {
+pub enum Sku<'a> {
     /// A virtual CPU of a family; those of custom types have a price of their own.
-    Core(&'a str, Sort),
+    Core(&'a str, SkuKind),
     /// A GiB of memory of a family.
-    Memory(&'a str, Sort),
+    Memory(&'a str, SkuKind),
     /// A machine that is smaller than a core, by its family.
     Whole(&'a str),
     /// An accelerator, by its kind.
@@ -23,7 +23,7 @@ pub enum Part<'a> {
 
 /// Which of a family's types a part is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sort {
+pub enum SkuKind {
     /// Predefined ones.
     Predefined,
     /// Custom ones.
@@ -32,12 +32,12 @@ pub enum Sort {
     Extended,
 }
 
-impl fmt::Display for Part<'_> {
+impl fmt::Display for Sku<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let suffix = |sort: &Sort| match sort {
-            Sort::Predefined => "",
-            Sort::Custom => "-custom",
-            Sort::Extended => "-custom-extended",
+        let suffix = |sort: &SkuKind| match sort {
+            SkuKind::Predefined => "",
+            SkuKind::Custom => "-custom",
+            SkuKind::Extended => "-custom-extended",
         };
         match self {
             Self::Core(family, sort) => write!(formatter, "{family}{} core", suffix(sort)),
@@ -49,14 +49,14 @@ impl fmt::Display for Part<'_> {
 }
 
 /// What a machine is charged for, and how much of it; `None` if that is not known.
-pub(super) fn bill(machine: &MachineType) -> Option<Vec<(Part<'_>, f64)>> {
+pub(super) fn bill(machine: &MachineType) -> Option<Vec<(Sku<'_>, f64)>> {
     // Its local disks are charged for, too, and their number is not known here.
     if machine.name.ends_with("-lssd") {
         return None;
     }
-    let mut parts = match (machine.name.as_str(), Custom::parse(&machine.name)) {
-        ("f1-micro", _) => vec![(Part::Whole("f1"), 1.0)],
-        ("g1-small", _) => vec![(Part::Whole("g1"), 1.0)],
+    let mut parts = match (machine.name.as_str(), CustomMachineType::parse(&machine.name)) {
+        ("f1-micro", _) => vec![(Sku::Whole("f1"), 1.0)],
+        ("g1-small", _) => vec![(Sku::Whole("g1"), 1.0)],
         (_, Some(custom)) => bill_of_custom(&custom),
         (name, None) => {
             // <https://cloud.google.com/compute/docs/general-purpose-machines#e2-shared-core>
@@ -70,19 +70,19 @@ pub(super) fn bill(machine: &MachineType) -> Option<Vec<(Part<'_>, f64)>> {
         }
     };
     if let Some(gpu) = &machine.gpu {
-        parts.push((Part::Gpu(&gpu.kind), f64::from(gpu.count)));
+        parts.push((Sku::Gpu(&gpu.kind), f64::from(gpu.count)));
     }
     Some(parts)
 }
 
-fn predefined(family: &str, cores: f64, memory_gib: f64) -> Vec<(Part<'_>, f64)> {
+fn predefined(family: &str, cores: f64, memory_gib: f64) -> Vec<(Sku<'_>, f64)> {
     vec![
-        (Part::Core(family, Sort::Predefined), cores),
-        (Part::Memory(family, Sort::Predefined), memory_gib),
+        (Sku::Core(family, SkuKind::Predefined), cores),
+        (Sku::Memory(family, SkuKind::Predefined), memory_gib),
     ]
 }
 
-fn bill_of_custom<'a>(custom: &Custom<'a>) -> Vec<(Part<'a>, f64)> {
+fn bill_of_custom<'a>(custom: &CustomMachineType<'a>) -> Vec<(Sku<'a>, f64)> {
     let family = custom.family;
     // Custom types of e2 cost what the predefined ones do.
     if family == "e2" {
@@ -90,20 +90,20 @@ fn bill_of_custom<'a>(custom: &Custom<'a>) -> Vec<(Part<'a>, f64)> {
     }
     let extended = custom.extended_gib();
     let mut parts = vec![
-        (Part::Core(family, Sort::Custom), custom.billed_cpus),
-        (Part::Memory(family, Sort::Custom), custom.memory_gib - extended),
+        (Sku::Core(family, SkuKind::Custom), custom.billed_cpus),
+        (Sku::Memory(family, SkuKind::Custom), custom.memory_gib - extended),
     ];
     if extended > 0.0 {
-        parts.push((Part::Memory(family, Sort::Extended), extended));
+        parts.push((Sku::Memory(family, SkuKind::Extended), extended));
     }
     parts
 }
 
 /// The part without which no machine of the type's family can be had in a region.
-pub(super) fn chief_part(machine: &MachineType) -> Part<'_> {
+pub(super) fn chief_part(machine: &MachineType) -> Sku<'_> {
     match machine.name.as_str() {
-        "f1-micro" => Part::Whole("f1"),
-        "g1-small" => Part::Whole("g1"),
-        name => Part::Core(family(name), Sort::Predefined),
+        "f1-micro" => Sku::Whole("f1"),
+        "g1-small" => Sku::Whole("g1"),
+        name => Sku::Core(family(name), SkuKind::Predefined),
     }
 }

@@ -17,17 +17,17 @@ const MOST_USD: f64 = 100_000.0;
 
 /// What was fetched, by cloud.
 #[derive(Clone, Debug, Default)]
-pub struct Fetched(BTreeMap<ProviderKind, FetchedCloud>);
+pub struct PriceFile(BTreeMap<ProviderKind, CloudPrices>);
 
 /// What was fetched of one cloud.
 #[derive(Clone, Debug)]
-pub struct FetchedCloud {
+pub struct CloudPrices {
     /// The day on which that was.
     pub as_of: Date,
     prices: HashMap<String, HashMap<(String, bool), f64>>,
 }
 
-impl FetchedCloud {
+impl CloudPrices {
     /// The price of a machine type, or of a part that the cloud charges for, in USD per hour.
     pub(super) fn price(&self, region: &str, name: &str, spot: bool) -> Option<f64> {
         self.prices.get(region)?.get(&(name.to_owned(), spot)).copied()
@@ -49,14 +49,14 @@ impl FetchedCloud {
     }
 }
 
-impl Fetched {
+impl PriceFile {
     /// Each cloud of which something was fetched.
-    pub fn clouds(&self) -> impl Iterator<Item = (ProviderKind, &FetchedCloud)> {
+    pub fn clouds(&self) -> impl Iterator<Item = (ProviderKind, &CloudPrices)> {
         self.0.iter().map(|(kind, cloud)| (*kind, cloud))
     }
 
     /// What was fetched of a cloud.
-    pub fn of(&self, kind: ProviderKind) -> Option<&FetchedCloud> {
+    pub fn of(&self, kind: ProviderKind) -> Option<&CloudPrices> {
         self.0.get(&kind)
     }
 
@@ -71,7 +71,7 @@ impl Fetched {
                 region.insert((price.machine_type.clone(), price.spot), price.usd_per_hour);
             }
         }
-        self.0.insert(kind, FetchedCloud { as_of, prices });
+        self.0.insert(kind, CloudPrices { as_of, prices });
     }
 
     /// Reads the file; `None` if there is none.
@@ -109,7 +109,7 @@ impl Fetched {
         let fields: Vec<&str> = line.split('\t').collect();
         match fields.as_slice() {
             ["cloud", kind, as_of] => {
-                let cloud = FetchedCloud {
+                let cloud = CloudPrices {
                     as_of: as_of.parse().ok()?,
                     prices: HashMap::new(),
                 };
@@ -206,9 +206,9 @@ mod tests {
     fn what_is_written_is_read_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("deep/prices.tsv");
-        assert!(Fetched::read(&path).unwrap().is_none());
+        assert!(PriceFile::read(&path).unwrap().is_none());
         let day = jiff::civil::date(2026, 1, 2);
-        let mut fetched = Fetched::default();
+        let mut fetched = PriceFile::default();
         let zero = published("us-east-1", "free.large", 0.0);
         fetched.replace(
             ProviderKind::Aws,
@@ -217,7 +217,7 @@ mod tests {
         );
         fetched.replace(ProviderKind::Gcp, day, &[published("us-central1", "n2 core", 0.031611)]);
         fetched.write(&path).unwrap();
-        let again = Fetched::read(&path).unwrap().unwrap();
+        let again = PriceFile::read(&path).unwrap().unwrap();
         let aws = again.of(ProviderKind::Aws).unwrap();
         assert_eq!((aws.as_of, aws.len()), (day, 1));
         assert_eq!(aws.price("us-east-1", "m5.large", false), Some(0.0971));
@@ -243,10 +243,10 @@ mod tests {
             ),
         ] {
             std::fs::write(&path, text).unwrap();
-            let error = Fetched::read(&path).unwrap_err();
+            let error = PriceFile::read(&path).unwrap_err();
             assert!(error.message().contains(line), "{error}");
         }
-        assert!(Fetched::read(folder.path()).is_err());
+        assert!(PriceFile::read(folder.path()).is_err());
     }
 
     #[cfg(unix)]
@@ -256,8 +256,8 @@ mod tests {
         let (other, path) = (folder.path().join("other"), folder.path().join("prices.tsv"));
         std::fs::write(&other, "mine").unwrap();
         std::os::unix::fs::symlink(&other, &path).unwrap();
-        Fetched::default().write(&path).unwrap();
+        PriceFile::default().write(&path).unwrap();
         assert_eq!(std::fs::read_to_string(&other).unwrap(), "mine");
-        assert!(Fetched::read(&path).unwrap().is_some());
+        assert!(PriceFile::read(&path).unwrap().is_some());
     }
 }

@@ -3,26 +3,26 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{Error, ErrorKind, InstanceRef, Outcome, Result};
+use super::{Error, ErrorKind, InstanceRef, Result, TargetOutcome};
 
 /// The course of a batch of changes. A driver says of each target when the call that changes it is about to be sent, and
 /// what came of it; whoever asked for the batch says whether more may begin. So of a batch that is cut short it is known
 /// what was changed, what was left alone, and of what it is not known.
-pub struct Course<'a> {
+pub struct BatchTracker<'a> {
     may_begin: &'a (dyn Fn() -> bool + Sync),
     targets: Mutex<Targets>,
 }
 
 /// By place and id.
-type Key = (String, String);
+type TargetKey = (String, String);
 
 #[derive(Default)]
 struct Targets {
-    begun: HashSet<Key>,
-    settled: HashMap<Key, Result<()>>,
+    begun: HashSet<TargetKey>,
+    settled: HashMap<TargetKey, Result<()>>,
 }
 
-impl<'a> Course<'a> {
+impl<'a> BatchTracker<'a> {
     /// A course on which changes begin for as long as `may_begin` says so.
     pub fn new(may_begin: &'a (dyn Fn() -> bool + Sync)) -> Self {
         Self {
@@ -70,7 +70,7 @@ impl<'a> Course<'a> {
 
     /// What is known of the targets of a batch that was given up: one outcome for each, in the same order.
     /// `Interrupted` is what was left alone, `UnknownOutcome` what was begun and not settled.
-    pub fn cut_short(self, targets: &[InstanceRef]) -> Vec<Outcome> {
+    pub fn cut_short(self, targets: &[InstanceRef]) -> Vec<TargetOutcome> {
         let mut known = self.targets.into_inner().unwrap_or_else(PoisonError::into_inner);
         let outcome = |target: &InstanceRef| {
             let key = key(&target.place, &target.id);
@@ -79,7 +79,7 @@ impl<'a> Course<'a> {
                 (None, true) => Err(unsettled(target)),
                 (None, false) => Err(left_alone()),
             };
-            Outcome {
+            TargetOutcome {
                 target: target.clone(),
                 result,
             }
@@ -92,7 +92,7 @@ impl<'a> Course<'a> {
     }
 }
 
-fn key(place: &str, id: &str) -> Key {
+fn key(place: &str, id: &str) -> TargetKey {
     (place.to_owned(), id.to_owned())
 }
 
@@ -129,7 +129,7 @@ mod tests {
     fn what_was_left_alone_is_told_from_what_is_not_known() {
         let goes_on = AtomicBool::new(true);
         let may_begin = || goes_on.load(Ordering::Relaxed);
-        let course = Course::new(&may_begin);
+        let course = BatchTracker::new(&may_begin);
         course.begin("here", ["done", "open"]).unwrap();
         course.settle(&target("done"), Ok(())).unwrap();
         goes_on.store(false, Ordering::Relaxed);

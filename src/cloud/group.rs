@@ -8,12 +8,12 @@ use super::{Error, InstanceName, Result, quoted};
 /// Indexes of members, ascending, each once. As text they are ranges joined by `_`, such as `1-98_100`, which every
 /// cloud takes as a label's value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Members(Vec<u32>);
+pub struct GroupMembers(Vec<u32>);
 
 /// The longest value of a Compute Engine label, in characters.
 const LONGEST_TEXT: usize = 63;
 
-impl Members {
+impl GroupMembers {
     /// These indexes, taken apart into as few groups as can be written down, of at most `most` members each.
     pub fn groups(indexes: &[u32], most: usize) -> Vec<Self> {
         let mut indexes = indexes.to_vec();
@@ -59,7 +59,7 @@ impl Members {
     }
 }
 
-impl fmt::Display for Members {
+impl fmt::Display for GroupMembers {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let runs = self.0.chunk_by(|one, next| one + 1 == *next);
         for (position, run) in runs.enumerate() {
@@ -76,7 +76,7 @@ impl fmt::Display for Members {
     }
 }
 
-impl FromStr for Members {
+impl FromStr for GroupMembers {
     type Err = Error;
 
     /// Reads what `to_string` writes. Nothing else is trusted: people can edit labels.
@@ -106,29 +106,29 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         for text in ["1", "1-100", "3_7", "1-98_100"] {
-            assert_eq!(text.parse::<Members>().unwrap().to_string(), text);
+            assert_eq!(text.parse::<GroupMembers>().unwrap().to_string(), text);
         }
         for text in ["", "0", "2-1", "1_1", "5_3", "a", "1-", "-1", "1-99999999", "1,2"] {
-            assert!(text.parse::<Members>().is_err(), "{text}");
+            assert!(text.parse::<GroupMembers>().is_err(), "{text}");
         }
     }
 
     #[test]
     fn groups_are_small_enough_for_a_call_and_for_a_label() {
         let all: Vec<u32> = (1..=250).collect();
-        let groups = Members::groups(&all, 100);
+        let groups = GroupMembers::groups(&all, 100);
         let texts: Vec<_> = groups.iter().map(ToString::to_string).collect();
         assert_eq!(texts, ["1-100", "101-200", "201-250"]);
         let odd: Vec<u32> = (1..=199).step_by(2).collect();
-        let groups = Members::groups(&odd, 100);
+        let groups = GroupMembers::groups(&odd, 100);
         assert!(groups.iter().all(|group| group.to_string().len() <= LONGEST_TEXT));
         assert_eq!(groups.iter().flat_map(|group| group.indexes()).count(), odd.len());
-        assert!(Members::groups(&[], 100).is_empty());
+        assert!(GroupMembers::groups(&[], 100).is_empty());
     }
 
     #[test]
     fn members_have_names() {
-        let members: Members = "2_4".parse().unwrap();
+        let members: GroupMembers = "2_4".parse().unwrap();
         let names = members.names(&"web".parse().unwrap()).unwrap();
         assert_eq!(
             names.iter().map(InstanceName::as_str).collect::<Vec<_>>(),

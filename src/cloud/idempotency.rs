@@ -218,12 +218,12 @@ impl IdempotencyToken {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cloud::{Place, Secret};
+    use crate::cloud::{Location, Secret};
 
     fn spec() -> InstanceSpec {
         InstanceSpec::plain(
             "web-1".parse().unwrap(),
-            Place {
+            Location {
                 region: "us-east-1".into(),
                 zone: None,
             },
@@ -312,10 +312,10 @@ mod tests {
 #[cfg(test)]
 mod token_tests {
     use super::*;
-    use crate::cloud::Place;
+    use crate::cloud::Location;
 
     fn token(change: impl Fn(&mut InstanceSpec), region: &str, generation: u32) -> String {
-        let place = Place {
+        let place = Location {
             region: region.to_owned(),
             zone: None,
         };

@@ -8,7 +8,7 @@ use super::{Error, Result, quoted};
 
 /// A TCP port, and from where it may be reached.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Opening {
+pub struct IngressRule {
     /// The port.
     pub port: u16,
     /// The addresses that may reach it, as `ADDRESS/PREFIX`.
@@ -18,7 +18,7 @@ pub struct Opening {
 /// Everybody, by IPv4: what an opening without a source means.
 const ANYWHERE: &str = "0.0.0.0/0";
 
-impl FromStr for Opening {
+impl FromStr for IngressRule {
     type Err = Error;
 
     /// Reads `PORT` or `PORT/ADDRESS/PREFIX`; a lone address means itself.
@@ -38,7 +38,7 @@ impl FromStr for Opening {
     }
 }
 
-impl fmt::Display for Opening {
+impl fmt::Display for IngressRule {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.source.as_str() {
             ANYWHERE => write!(formatter, "{}", self.port),
@@ -97,7 +97,7 @@ mod tests {
             ("22/::/0", "22/::/0", "::/0"),
             ("22/2001:db8::/32", "22/2001:db8::/32", "2001:db8::/32"),
         ] {
-            let opening: Opening = text.parse().unwrap();
+            let opening: IngressRule = text.parse().unwrap();
             assert_eq!((opening.to_string().as_str(), opening.source.as_str()), (shown, source));
         }
         for text in [
@@ -112,7 +112,7 @@ mod tests {
             "22/x/8",
             "22/::1/0",
         ] {
-            assert!(text.parse::<Opening>().is_err(), "{text}");
+            assert!(text.parse::<IngressRule>().is_err(), "{text}");
         }
     }
 }

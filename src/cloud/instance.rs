@@ -293,7 +293,7 @@ pub struct Disk {
 
 /// A disk that is still there although its instance is gone.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SurvivingDisk {
+pub struct OrphanedDisk {
     /// The instance that had it.
     pub instance: InstanceRef,
     /// The cloud's own word for the disk.
@@ -302,7 +302,7 @@ pub struct SurvivingDisk {
 
 /// One field of an instance. The order is that of the output; fields are only ever added.
 #[derive(Clone, Copy, Debug)]
-pub struct Field {
+pub struct InstanceField {
     name: &'static str,
     kind: FieldKind,
     read: fn(&Instance) -> Value,
@@ -327,11 +327,11 @@ pub enum FieldKind {
 
 macro_rules! fields {
     ($($name:literal: $kind:expr => $read:expr,)*) => {
-        &[$(Field { name: $name, kind: $kind, read: $read },)*]
+        &[$(InstanceField { name: $name, kind: $kind, read: $read },)*]
     };
 }
 
-impl Field {
+impl InstanceField {
     /// Every field.
     pub const ALL: &'static [Self] = fields! {
         "provider": FieldKind::Word(is_a::<ProviderKind>) => |instance| json!(instance.provider.as_str()),
@@ -388,7 +388,7 @@ fn whole_seconds(time: jiff::Timestamp) -> String {
         .to_string()
 }
 
-impl FromStr for Field {
+impl FromStr for InstanceField {
     type Err = Error;
 
     fn from_str(input: &str) -> Result<Self> {

@@ -63,14 +63,14 @@ impl fmt::Display for InstanceRef {
 
 /// What a person types for an instance: a name, an id, or the full form with either in its last part.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reference {
+pub struct InstanceQuery {
     /// The cloud and the region or zone, if said.
     pub scope: Option<(ProviderKind, String)>,
     /// A name or an id.
     pub name_or_id: String,
 }
 
-impl Reference {
+impl InstanceQuery {
     /// Whether this reference means that instance.
     pub fn fits(&self, instance: &Instance) -> bool {
         let scope_fits = self.scope.as_ref().is_none_or(|(provider, place)| {
@@ -83,7 +83,7 @@ impl Reference {
     }
 }
 
-impl FromStr for Reference {
+impl FromStr for InstanceQuery {
     type Err = Error;
 
     fn from_str(input: &str) -> Result<Self> {
@@ -105,7 +105,7 @@ impl FromStr for Reference {
     }
 }
 
-impl fmt::Display for Reference {
+impl fmt::Display for InstanceQuery {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.scope {
             Some((provider, place)) => write!(formatter, "{provider}/{place}/{}", self.name_or_id),
@@ -126,7 +126,7 @@ mod tests {
             "aws/us-east-1/i-0ab12cd34",
             "gcp/us-central1-a/123",
         ] {
-            assert_eq!(text.parse::<Reference>().unwrap().to_string(), text);
+            assert_eq!(text.parse::<InstanceQuery>().unwrap().to_string(), text);
         }
     }
 
@@ -142,7 +142,7 @@ mod tests {
             "a/b/c/d",
             "a\u{1b}b",
         ] {
-            assert!(text.parse::<Reference>().is_err(), "{text:?}");
+            assert!(text.parse::<InstanceQuery>().is_err(), "{text:?}");
         }
     }
 }

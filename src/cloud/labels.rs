@@ -21,7 +21,7 @@ pub const LABEL_TTL: &str = "cloudctl-ttl";
 /// Which life of its name this is, from 0: a name can be used again once its instance is gone.
 pub const LABEL_GENERATION: &str = "cloudctl-generation";
 
-/// Which [`Members`](super::Members) of a group the call made that made this one; [`LABEL_NAME`] is then the name of the
+/// Which [`GroupMembers`](super::Members) of a group the call made that made this one; [`LABEL_NAME`] is then the name of the
 /// group. One call gives the same labels to all that it makes.
 pub const LABEL_MEMBERS: &str = "cloudctl-members";
 

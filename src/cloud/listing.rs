@@ -4,10 +4,10 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
-use super::{Error, Instance, Location};
+use super::{Error, Instance, ListScope};
 
 /// Which instances a listing is about. An empty filter admits all. Drivers push down to the cloud what it can do of it;
-/// [`Pages`] does the rest.
+/// [`InstanceSink`] does the rest.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ListFilter {
     /// With `names`: only instances that have one of these ids or one of those names.
@@ -40,29 +40,29 @@ pub struct Listing {
 
 /// Where a driver puts the pages of a listing as it reads them. What belongs to the listing is handed on at once and
 /// not kept: each instance a single time, however often a listing that begins anew, or asks in several ways, meets it.
-pub struct Pages<'a> {
+pub struct InstanceSink<'a> {
     /// What the listing covers.
-    pub location: &'a Location,
+    pub location: &'a ListScope,
     /// What it is about.
     pub filter: &'a ListFilter,
     ids: HashSet<&'a str>,
     names: HashSet<&'a str>,
-    intake: Mutex<Intake<'a>>,
+    intake: Mutex<SinkState<'a>>,
 }
 
-struct Intake<'a> {
+struct SinkState<'a> {
     seen: HashSet<Box<str>>,
     hand_on: &'a mut (dyn FnMut(Vec<Instance>) + Send),
 }
 
-impl<'a> Pages<'a> {
+impl<'a> InstanceSink<'a> {
     /// The pages of a listing of `location`. `hand_on` is given what is admitted of each page, nothing of some.
     pub fn new(
-        location: &'a Location,
+        location: &'a ListScope,
         filter: &'a ListFilter,
         hand_on: &'a mut (dyn FnMut(Vec<Instance>) + Send),
     ) -> Self {
-        let intake = Intake {
+        let intake = SinkState {
             seen: HashSet::new(),
             hand_on,
         };
@@ -98,7 +98,7 @@ impl<'a> Pages<'a> {
     }
 }
 
-impl fmt::Debug for Pages<'_> {
+impl fmt::Debug for InstanceSink<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Pages")
@@ -128,13 +128,13 @@ mod tests {
             handed_on.push(ids.join(" "));
         };
         let (location, filter) = (
-            Location::Region("here".to_owned()),
+            ListScope::Region("here".to_owned()),
             ListFilter {
                 managed: true,
                 ..ListFilter::default()
             },
         );
-        let pages = Pages::new(&location, &filter, &mut gather);
+        let pages = InstanceSink::new(&location, &filter, &mut gather);
         pages.take(vec![instance("here", "1", true), instance("there", "2", true)]);
         pages.take(vec![instance("here", "3", false)]);
         // The listing began anew.

@@ -6,7 +6,7 @@ use super::Error;
 
 /// What one listing covers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Location {
+pub enum ListScope {
     /// All of a cloud, for clouds that list all of themselves at once.
     Everywhere,
     /// One region.
@@ -20,7 +20,7 @@ pub enum Location {
     },
 }
 
-impl Location {
+impl ListScope {
     /// Whether an instance in this region and zone is in this location.
     pub fn contains(&self, region: &str, zone: Option<&str>) -> bool {
         match self {
@@ -31,7 +31,7 @@ impl Location {
     }
 }
 
-impl fmt::Display for Location {
+impl fmt::Display for ListScope {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::Everywhere => "all regions",
@@ -43,23 +43,23 @@ impl fmt::Display for Location {
 
 /// Where an instance goes: a region, and a zone if it matters.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Place {
+pub struct Location {
     /// The region.
     pub region: String,
     /// The zone; without one the driver, or the cloud, picks one by a rule that gives the same answer every time.
     pub zone: Option<String>,
 }
 
-impl Place {
+impl Location {
     /// The location that a name is unique in: the region, also where a zone is asked for.
-    pub fn region_location(&self) -> Location {
-        Location::Region(self.region.clone())
+    pub fn region_location(&self) -> ListScope {
+        ListScope::Region(self.region.clone())
     }
 
     /// The location that a listing limited to this place covers.
-    pub fn location(&self) -> Location {
+    pub fn location(&self) -> ListScope {
         match &self.zone {
-            Some(zone) => Location::Zone {
+            Some(zone) => ListScope::Zone {
                 region: self.region.clone(),
                 zone: zone.clone(),
             },
@@ -68,7 +68,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.zone.as_deref().unwrap_or(&self.region))
     }

@@ -79,7 +79,7 @@ pub fn plain_gpu_kind(word: &str) -> String {
 
 /// What a machine must have at least.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct MachineNeed {
+pub struct MachineRequirements {
     /// Virtual CPUs.
     pub cpus: Option<u32>,
     /// Memory in GiB.
@@ -90,7 +90,7 @@ pub struct MachineNeed {
     pub gpu: Option<Gpu>,
 }
 
-impl MachineNeed {
+impl MachineRequirements {
     /// Whether nothing is needed in particular.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -113,7 +113,7 @@ impl MachineNeed {
     }
 }
 
-impl fmt::Display for MachineNeed {
+impl fmt::Display for MachineRequirements {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let parts = [
             self.cpus.map(|cpus| format!("{cpus} CPUs")),
@@ -186,19 +186,19 @@ mod tests {
 
     #[test]
     fn needs_are_minimums() {
-        let need = MachineNeed {
+        let need = MachineRequirements {
             cpus: Some(4),
             memory_gib: Some(16.0),
-            ..MachineNeed::default()
+            ..MachineRequirements::default()
         };
         assert!(need.is_met_by(&machine(4, 16.0, None)));
         assert!(need.is_met_by(&machine(8, 32.0, None)));
         assert!(!need.is_met_by(&machine(4, 15.0, None)));
         assert!(!need.is_met_by(&machine(2, 16.0, None)));
         assert!(!need.is_met_by(&machine(8, 32.0, Some("t4"))));
-        let gpu = MachineNeed {
+        let gpu = MachineRequirements {
             gpu: Some("t4:2".parse().unwrap()),
-            ..MachineNeed::default()
+            ..MachineRequirements::default()
         };
         assert!(gpu.is_met_by(&machine(8, 32.0, Some("t4:4"))));
         assert!(!gpu.is_met_by(&machine(8, 32.0, Some("t4"))));

@@ -28,16 +28,16 @@ mod time;
 mod user_data;
 
 pub use area::Area;
-pub use batch::Course;
+pub use batch::BatchTracker;
 pub use error::{Error, ErrorKind, Result};
-pub use group::Members;
+pub use group::GroupMembers;
 pub use idempotency::IdempotencyToken;
 pub use idempotency::{Fingerprint, SPEC_FIELDS};
-pub use ingress_rule::Opening;
+pub use ingress_rule::IngressRule;
 pub use instance::{Architecture, ExpiryEnforcer, Instance, InstanceState};
-pub use instance::{Disk, SurvivingDisk};
-pub use instance::{Field, FieldKind};
-pub use instance_ref::{InstanceRef, Reference};
+pub use instance::{Disk, OrphanedDisk};
+pub use instance::{FieldKind, InstanceField};
+pub use instance_ref::{InstanceQuery, InstanceRef};
 pub use label_text::{
     Requirement, TypedLabel, check_selectable, label_text, parse_label, parse_quoted, parse_requirements,
 };
@@ -45,17 +45,17 @@ pub use labels::{
     LABEL_GENERATION, LABEL_MANAGED, LABEL_MEMBERS, LABEL_NAME, LABEL_SPEC, LABEL_TTL, Labels, RESERVED_PREFIX,
     check_label_key,
 };
-pub use listing::{ListFilter, Listing, Pages};
-pub use location::{Location, Place, region_for_zone, zone_for_region};
+pub use listing::{InstanceSink, ListFilter, Listing};
+pub use location::{ListScope, Location, region_for_zone, zone_for_region};
 pub use machine_type::Image;
-pub use machine_type::{Gpu, MachineNeed, MachineType, plain_gpu_kind};
+pub use machine_type::{Gpu, MachineRequirements, MachineType, plain_gpu_kind};
 pub use message_text::{is_content, is_plain_key, may_be_secret, parser_message, path_text, plain, quoted};
 pub use name::InstanceName;
 pub use ownership::{NativeName, Ownership, own_labels};
-pub use provider::{Clock, Created, Identity, Outcome, Provider, PublishedPrice};
+pub use provider::{Clock, CreateOutcome, Identity, Provider, PublishedPrice, TargetOutcome};
 pub use provider_kind::ProviderKind;
 pub use public_key::{key_fingerprint, key_without_comment};
-pub use spec::Plan;
+pub use spec::LaunchPreview;
 pub use spec::Secret;
 pub use spec::{InstanceSpec, SshKey};
 pub use suggestion::{likely, nearest};

@@ -8,8 +8,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Fingerprint, InstanceName, InstanceSpec, LABEL_GENERATION, LABEL_MANAGED, LABEL_MEMBERS, LABEL_NAME, LABEL_SPEC,
-    LABEL_TTL, Labels, Members, format_duration, parse_duration, quoted,
+    Fingerprint, GroupMembers, InstanceName, InstanceSpec, LABEL_GENERATION, LABEL_MANAGED, LABEL_MEMBERS, LABEL_NAME,
+    LABEL_SPEC, LABEL_TTL, Labels, format_duration, parse_duration, quoted,
 };
 
 /// The labels of cloudctl's own for a new instance and its disks. Part of the very call that makes them.
@@ -60,7 +60,7 @@ pub enum NativeName<'a> {
 
 /// The name of a group's member; nothing if the labels do not make sense for this one.
 fn member_name(group: &str, members: &str, native: NativeName<'_>) -> Option<String> {
-    let (group, members): (InstanceName, Members) = (group.parse().ok()?, members.parse().ok()?);
+    let (group, members): (InstanceName, GroupMembers) = (group.parse().ok()?, members.parse().ok()?);
     let index = match native {
         NativeName::Label(position) => members.at(position?)?,
         NativeName::Is(name) => {
@@ -134,12 +134,12 @@ impl Ownership {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cloud::Place;
+    use crate::cloud::Location;
 
     const ANY: NativeName<'_> = NativeName::Label(None);
 
     fn labels(ttl: Option<u64>) -> Labels {
-        let place = Place {
+        let place = Location {
             region: "us-east-1".into(),
             zone: None,
         };

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::{
-    Architecture, Course, Error, Image, Instance, InstanceRef, InstanceSpec, ListFilter, Listing, Location,
-    MachineType, Pages, Place, Plan, ProviderKind, Result, SurvivingDisk, key_fingerprint,
+    Architecture, BatchTracker, Error, Image, Instance, InstanceRef, InstanceSink, InstanceSpec, LaunchPreview,
+    ListFilter, ListScope, Listing, Location, MachineType, OrphanedDisk, ProviderKind, Result, key_fingerprint,
 };
 
 /// The time of day, handed in so that a test can set it.
@@ -27,7 +27,7 @@ pub struct Identity {
 
 /// What became of one target of a batch.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct TargetOutcome {
     /// The target.
     pub target: InstanceRef,
     /// Whether the cloud took it on.
@@ -36,7 +36,7 @@ pub struct Outcome {
 
 /// What a create call came to.
 #[derive(Debug)]
-pub enum Created {
+pub enum CreateOutcome {
     /// The instance, new or replayed: it exists now.
     Instance(Box<Instance>),
     /// The token belongs to an instance that is gone; the next generation's is free.
@@ -79,30 +79,30 @@ pub trait Provider: Send + Sync {
     ///
     /// # Errors
     /// `InvalidSpec` if that configuration cannot be read.
-    async fn home(&self) -> Result<Option<Place>>;
+    async fn home(&self) -> Result<Option<Location>>;
 
     /// Makes a place of a region and a zone that a user typed; at least one is given.
     ///
     /// # Errors
     /// `InvalidSpec` if there is no such region or zone, or the zone is not in the region; the message names it.
-    async fn locate(&self, region: Option<&str>, zone: Option<&str>) -> Result<Place>;
+    async fn locate(&self, region: Option<&str>, zone: Option<&str>) -> Result<Location>;
 
     /// The locations that together are all of the cloud that this account can use.
     ///
     /// # Errors
     /// Those of any call.
-    async fn locations(&self) -> Result<Vec<Location>>;
+    async fn locations(&self) -> Result<Vec<ListScope>>;
 
     /// Those of them that every account has, so that they can be asked before the cloud has named its locations. Asks no
     /// network beyond what credentials and configuration take.
-    async fn known_locations(&self) -> Vec<Location>;
+    async fn known_locations(&self) -> Vec<ListScope>;
 
     /// Resolves a spec to what [`create`](Self::create) would make, and asks the cloud whether it would let us,
     /// where the cloud can be asked. Changes nothing.
     ///
     /// # Errors
     /// `InvalidSpec` and `Unsupported` for what this cloud cannot make; those of any call.
-    async fn plan(&self, spec: &InstanceSpec) -> Result<Plan>;
+    async fn plan(&self, spec: &InstanceSpec) -> Result<LaunchPreview>;
 
     /// The machine type of an image of that architecture, where a spec asks for none.
     fn default_machine_type(&self, architecture: Architecture) -> &'static str;
@@ -115,7 +115,7 @@ pub trait Provider: Send + Sync {
     /// # Errors
     /// `InvalidSpec`, `Unsupported`, `Quota`, `Capacity`, `Throttled`, `Network` and the like: nothing was made.
     /// `AlreadyExists`: the name is taken by what is not ours. `UnknownOutcome`: it may have been made.
-    async fn create(&self, spec: &InstanceSpec, generation: u32) -> Result<Created>;
+    async fn create(&self, spec: &InstanceSpec, generation: u32) -> Result<CreateOutcome>;
 
     /// Makes the members of a group, in one call, marked as ours by that very call: all of them or none.
     ///
@@ -153,7 +153,7 @@ pub trait Provider: Send + Sync {
     ///
     /// # Errors
     /// Those of any call.
-    async fn spot_price(&self, place: &Place, machine_type: &str) -> Result<Option<f64>>;
+    async fn spot_price(&self, place: &Location, machine_type: &str) -> Result<Option<f64>>;
 
     /// What a machine type costs in USD per hour, for clouds whose prices need no asking; no real one.
     fn own_price(&self, _machine_type: &str) -> Option<f64> {
@@ -211,16 +211,18 @@ pub trait Provider: Send + Sync {
     ///
     /// # Errors
     /// Those of any call. What was put into `pages` by then is true, but the listing is incomplete.
-    async fn list_pages(&self, pages: &Pages<'_>) -> Result<Vec<Error>>;
+    async fn list_pages(&self, pages: &InstanceSink<'_>) -> Result<Vec<Error>>;
 
     /// Every page of one location, gathered, or an error: never a silently partial list.
     ///
     /// # Errors
     /// As [`list_pages`](Self::list_pages); the whole location is then missing.
-    async fn list(&self, location: &Location, filter: &ListFilter) -> Result<Listing> {
+    async fn list(&self, location: &ListScope, filter: &ListFilter) -> Result<Listing> {
         let mut instances = Vec::new();
         let mut gather = |page: Vec<Instance>| instances.extend(page);
-        let gaps = self.list_pages(&Pages::new(location, filter, &mut gather)).await?;
+        let gaps = self
+            .list_pages(&InstanceSink::new(location, filter, &mut gather))
+            .await?;
         instances.sort_by(|one, other| one.reference.cmp(&other.reference));
         Ok(Listing { instances, gaps })
     }
@@ -228,16 +230,16 @@ pub trait Provider: Send + Sync {
     /// Ends instances, in as few calls as the cloud allows. One outcome for each target, in the same order: `Ok`
     /// once deletion is under way or done, `NotFound` if there is nothing left to delete, `Protected`; `Interrupted`
     /// where the course let no more begin, as with the other batches.
-    async fn terminate(&self, targets: &[InstanceRef], course: &Course<'_>) -> Vec<Outcome>;
+    async fn terminate(&self, targets: &[InstanceRef], course: &BatchTracker<'_>) -> Vec<TargetOutcome>;
 
     /// Starts stopped instances. `Ok` if it is running already or on its way; `Refused` in a state that forbids it.
-    async fn start(&self, targets: &[InstanceRef], course: &Course<'_>) -> Vec<Outcome>;
+    async fn start(&self, targets: &[InstanceRef], course: &BatchTracker<'_>) -> Vec<TargetOutcome>;
 
     /// Stops running instances, keeping their disks. `Ok` if it is stopped already or on its way.
-    async fn stop(&self, targets: &[InstanceRef], course: &Course<'_>) -> Vec<Outcome>;
+    async fn stop(&self, targets: &[InstanceRef], course: &BatchTracker<'_>) -> Vec<TargetOutcome>;
 
     /// Restarts running instances.
-    async fn reboot(&self, targets: &[InstanceRef], course: &Course<'_>) -> Vec<Outcome>;
+    async fn reboot(&self, targets: &[InstanceRef], course: &BatchTracker<'_>) -> Vec<TargetOutcome>;
 
     /// The time by the cloud's own clock. What decides over the end of an instance goes by it, and never by this
     /// machine's clock alone.
@@ -251,7 +253,7 @@ pub trait Provider: Send + Sync {
     ///
     /// # Errors
     /// `InvalidSpec` if no zone has it; those of any call.
-    async fn zones_for(&self, spec: &InstanceSpec) -> Result<Vec<Place>>;
+    async fn zones_for(&self, spec: &InstanceSpec) -> Result<Vec<Location>>;
 
     /// Sets how long an instance may live, counted from its creation: its label, and whatever ends it then, as far as
     /// that can be moved.
@@ -263,13 +265,18 @@ pub trait Provider: Send + Sync {
 
     /// Protects instances against termination, or lifts that. One outcome for each target, in the same order. `Ok` if
     /// it is so already.
-    async fn set_protection(&self, targets: &[InstanceRef], protected: bool, course: &Course<'_>) -> Vec<Outcome>;
+    async fn set_protection(
+        &self,
+        targets: &[InstanceRef],
+        protected: bool,
+        course: &BatchTracker<'_>,
+    ) -> Vec<TargetOutcome>;
 
     /// Those disks of instances that are gone which are still there, by [`Instance::disks`] as they were listed before.
     ///
     /// # Errors
     /// Those of any call.
-    async fn surviving_disks(&self, gone: &[Instance]) -> Result<Vec<SurvivingDisk>>;
+    async fn surviving_disks(&self, gone: &[Instance]) -> Result<Vec<OrphanedDisk>>;
 
     /// What the instance wrote to its console, as far as the cloud keeps it; empty if it wrote nothing yet.
     ///

@@ -8,7 +8,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Architecture, Gpu, InstanceName, Labels, MachineNeed, Members, Opening, Place, ProviderKind, Result};
+use super::{
+    Architecture, Gpu, GroupMembers, IngressRule, InstanceName, Labels, Location, MachineRequirements, ProviderKind,
+    Result,
+};
 
 /// A public key for the image's login user.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,13 +29,13 @@ pub struct InstanceSpec {
     /// The name, which is the idempotency key; that of the group where there are `members`.
     pub name: InstanceName,
     /// The members of the group to make; `None` is one instance of the name itself.
-    pub members: Option<Members>,
+    pub members: Option<GroupMembers>,
     /// Where it goes.
-    pub place: Place,
+    pub place: Location,
     /// Machine type in the cloud's own word; `None` is a small general-purpose one.
     pub machine_type: Option<String>,
     /// What the machine must have at least. With a machine type it is what that type must have.
-    pub need: MachineNeed,
+    pub need: MachineRequirements,
     /// The machine type that was picked for the need, or in place of the asked one where that has no room. Like the
     /// place it is where an instance goes and no part of what was asked for.
     pub chosen_type: Option<String>,
@@ -50,7 +53,7 @@ pub struct InstanceSpec {
     /// that cloudctl runs on, so it is no part of what was asked for, and is left out where the cloud will not have it.
     pub default_ssh_key: Option<String>,
     /// Ports that are opened to it.
-    pub openings: Vec<Opening>,
+    pub openings: Vec<IngressRule>,
     /// What the image's cloud-init (or its like) runs at first boot.
     pub user_data: Option<Secret<Vec<u8>>>,
     /// Network (Compute Engine) or VPC (EC2); `None` is the default one.
@@ -77,13 +80,13 @@ pub struct InstanceSpec {
 
 impl InstanceSpec {
     /// A spec of which nothing is said but the name and the place.
-    pub fn plain(name: InstanceName, place: Place) -> Self {
+    pub fn plain(name: InstanceName, place: Location) -> Self {
         Self {
             name,
             place,
             members: None,
             machine_type: None,
-            need: MachineNeed::default(),
+            need: MachineRequirements::default(),
             chosen_type: None,
             is_substitute: false,
             image: None,
@@ -146,13 +149,13 @@ impl<T> fmt::Debug for Secret<T> {
 
 /// The answer to `create --dry-run`: nothing was made.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct LaunchPreview {
     /// The cloud.
     pub provider: ProviderKind,
     /// The instance's name.
     pub name: InstanceName,
     /// Where it would go; the zone is `None` where the cloud picks it.
-    pub place: Place,
+    pub place: Location,
     /// Machine type, in the cloud's own word.
     pub machine_type: String,
     /// Virtual CPUs; `None` where the cloud does not say.
@@ -179,7 +182,7 @@ pub struct Plan {
     pub ttl: Option<Duration>,
 }
 
-impl Plan {
+impl LaunchPreview {
     /// What it would cost in USD until its time is over, without disk and traffic, in hundredths of a cent; `None` without
     /// a TTL or a known price.
     pub fn price_usd_for_ttl(&self) -> Option<f64> {

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use jiff::tz::TimeZone;
 use serde_json::json;
 
-use crate::catalog::{Fetched, embedded_facts};
+use crate::catalog::{PriceFile, embedded_facts};
 use crate::cloud::{Error, ErrorKind, ProviderKind, path_text};
 use crate::context::Context;
 use crate::exit::ExitStatus;
@@ -94,7 +94,7 @@ async fn update(context: &mut Context) -> anyhow::Result<ExitStatus> {
     let catalog = context.catalog();
     let answers = join_all(providers.iter().map(|provider| provider.published_prices())).await;
     let today = context.now().to_zoned(TimeZone::UTC).date();
-    let mut fetched: Fetched = catalog.fetched().clone();
+    let mut fetched: PriceFile = catalog.fetched().clone();
     let mut report = Report::default();
     for (provider, answer) in providers.iter().zip(answers) {
         let kind = provider.kind();

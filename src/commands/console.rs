@@ -1,7 +1,7 @@
 //! `cloudctl console`
 
 use super::targets::find_all;
-use crate::cloud::{Error, Reference};
+use crate::cloud::{Error, InstanceQuery};
 use crate::context::Context;
 use crate::exit::ExitStatus;
 
@@ -10,7 +10,7 @@ use crate::exit::ExitStatus;
 pub struct Args {
     /// Name, id, or provider/region/id of a VM
     #[arg(value_name = "REF")]
-    reference: Reference,
+    reference: InstanceQuery,
 }
 
 /// Prints the console's output as the VM wrote it; control characters are written out on a terminal.

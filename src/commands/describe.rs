@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 
-use super::targets::{References, find_all};
+use super::targets::{InstanceArgs, find_all};
 use crate::context::Context;
 use crate::exit::ExitStatus;
 use crate::output::{INSTANCES, Report};
@@ -11,7 +11,7 @@ use crate::output::{INSTANCES, Report};
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     #[command(flatten)]
-    targets: References,
+    targets: InstanceArgs,
 }
 
 /// Shows each VM whole.

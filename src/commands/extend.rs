@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use super::targets::{References, check_accounts, find_to_change, tell_ends, ttl_argument};
+use super::targets::{InstanceArgs, check_accounts, find_to_change, tell_ends, ttl_argument};
 use crate::cloud::{Error, ErrorKind, Instance, Result};
 use crate::context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::extended_ttl;
 use crate::output::{INSTANCES, Report};
-use crate::shutdown::Interrupt;
+use crate::shutdown::Shutdown;
 
 /// Give VMs more time to live
 ///
@@ -18,7 +18,7 @@ use crate::shutdown::Interrupt;
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     #[command(flatten)]
-    targets: References,
+    targets: InstanceArgs,
     /// How long they shall live from now on
     #[arg(long, value_name = "DURATION", required = true, value_parser = ttl_argument)]
     ttl: Duration,
@@ -60,7 +60,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     Ok(status)
 }
 
-async fn extend(target: &Instance, lifetime: Duration, context: &Context, interrupt: &Interrupt) -> Result<Instance> {
+async fn extend(target: &Instance, lifetime: Duration, context: &Context, interrupt: &Shutdown) -> Result<Instance> {
     let provider = context.clouds().get(target.provider);
     interrupt.check()?;
     // What was listed may lack what only a look at one instance tells.

@@ -4,13 +4,13 @@ use clap::Args;
 
 use super::create::memory_argument;
 use crate::catalog::Catalog;
-use crate::cloud::{Architecture, Area, Error, Gpu, MachineNeed, MachineType, ProviderKind, Result, quoted};
+use crate::cloud::{Architecture, Area, Error, Gpu, MachineRequirements, MachineType, ProviderKind, Result, quoted};
 use crate::context::Context;
 use crate::settings::{Source, one_of};
 
 /// What a machine must have at least.
 #[derive(Args, Clone, Debug)]
-pub(super) struct NeedArguments {
+pub(super) struct MachineArgs {
     /// At least so many virtual CPUs
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     cpus: Option<u32>,
@@ -25,10 +25,10 @@ pub(super) struct NeedArguments {
     gpu: Option<Gpu>,
 }
 
-impl NeedArguments {
+impl MachineArgs {
     /// The need in words that mean the same on every cloud.
-    pub(super) fn need(&self) -> MachineNeed {
-        MachineNeed {
+    pub(super) fn need(&self) -> MachineRequirements {
+        MachineRequirements {
             cpus: self.cpus,
             memory_gib: self.memory,
             architecture: self.arch,
@@ -38,7 +38,7 @@ impl NeedArguments {
 }
 
 /// Adds the accelerators that are needed to a machine that takes them.
-pub(super) fn attach(machine: &mut MachineType, kind: ProviderKind, need: &MachineNeed, catalog: &Catalog) {
+pub(super) fn attach(machine: &mut MachineType, kind: ProviderKind, need: &MachineRequirements, catalog: &Catalog) {
     if let (None, Some(gpu)) = (&machine.gpu, &need.gpu)
         && catalog.can_attach(kind, machine, gpu)
     {

@@ -7,10 +7,10 @@ use clap::{Subcommand, ValueEnum};
 use futures_util::future::join_all;
 use serde_json::json;
 
-use super::machine_args::{NeedArguments, kinds, refuse_zone};
+use super::machine_args::{MachineArgs, kinds, refuse_zone};
 use super::machine_type_listing::{Row, shelf};
 use super::price::short_gib;
-use crate::cloud::{MachineNeed, MachineType, ProviderKind};
+use crate::cloud::{MachineRequirements, MachineType, ProviderKind};
 use crate::context::Context;
 use crate::exit::ExitStatus;
 use crate::output::{MACHINE_TYPES, Record, Report};
@@ -34,7 +34,7 @@ enum Verb {
 #[derive(clap::Args, Clone, Debug)]
 struct ListArgs {
     #[command(flatten)]
-    need: NeedArguments,
+    need: MachineArgs,
     /// Order
     #[arg(long, value_name = "FIELD", default_value = "price")]
     sort: Order,
@@ -128,7 +128,7 @@ fn kinds_to_list(context: &Context) -> Vec<ProviderKind> {
 }
 
 /// Whether a machine has what is needed; one with accelerators is listed also where none are needed.
-fn is_met(need: &MachineNeed, machine: &MachineType) -> bool {
+fn is_met(need: &MachineRequirements, machine: &MachineType) -> bool {
     let mut seen = machine.clone();
     if need.gpu.is_none() {
         seen.gpu = None;

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 
 use super::machine_args::{attach, regions_meant};
 use crate::catalog::{Catalog, Price};
-use crate::cloud::{Error, ErrorKind, MachineNeed, MachineType, Provider, ProviderKind, Result, quoted};
+use crate::cloud::{Error, ErrorKind, MachineRequirements, MachineType, Provider, ProviderKind, Result, quoted};
 use crate::operations::places_of;
 
 /// A machine type of a region.
@@ -39,7 +39,7 @@ impl Row {
 
 /// What one cloud has, and what kept it from saying more.
 #[derive(Default)]
-pub(super) struct Shelf {
+pub(super) struct MachineTypeListing {
     pub(super) rows: Vec<Row>,
     pub(super) errors: Vec<Error>,
     /// Which of the named regions and areas it has, by their place among them.
@@ -55,14 +55,14 @@ pub(super) async fn shelf(
     kind: ProviderKind,
     provider: Option<Arc<dyn Provider>>,
     words: &[String],
-    need: &MachineNeed,
+    need: &MachineRequirements,
     catalog: &Catalog,
-) -> Shelf {
+) -> MachineTypeListing {
     let Some(provider) = provider else {
         let reason = format!("no credentials of {kind} were found");
         return known_shelf(kind, words, need, catalog, &reason);
     };
-    let mut shelf = Shelf::default();
+    let mut shelf = MachineTypeListing::default();
     let located = |error: Error| match error.location() {
         Some(_) => error,
         None => error.at(kind.as_str()),
@@ -94,7 +94,7 @@ pub(super) async fn shelf(
 }
 
 /// The regions of a cloud that are asked for; its default one if none is named.
-async fn regions(provider: &dyn Provider, words: &[String], shelf: &mut Shelf) -> Result<Vec<String>> {
+async fn regions(provider: &dyn Provider, words: &[String], shelf: &mut MachineTypeListing) -> Result<Vec<String>> {
     if words.is_empty() {
         return Ok(provider.home().await?.into_iter().map(|place| place.region).collect());
     }
@@ -115,13 +115,19 @@ async fn regions(provider: &dyn Provider, words: &[String], shelf: &mut Shelf) -
 }
 
 /// What is known of a cloud without asking it. Without a region each type stands with that in which it is cheapest.
-fn known_shelf(kind: ProviderKind, words: &[String], need: &MachineNeed, catalog: &Catalog, reason: &str) -> Shelf {
+fn known_shelf(
+    kind: ProviderKind,
+    words: &[String],
+    need: &MachineRequirements,
+    catalog: &Catalog,
+    reason: &str,
+) -> MachineTypeListing {
     let all = catalog.regions(kind);
-    let mut shelf = Shelf {
+    let mut shelf = MachineTypeListing {
         note: Some(format!(
             "{reason}: what cloudctl knows of its machine types by itself is listed"
         )),
-        ..Shelf::default()
+        ..MachineTypeListing::default()
     };
     let mut meant = Vec::new();
     for (index, word) in words.iter().enumerate() {

@@ -1,6 +1,6 @@
 //! `cloudctl start`, `stop`, `reboot`, `protect`, `unprotect`
 
-use super::targets::{References, check_accounts, find_to_change};
+use super::targets::{InstanceArgs, check_accounts, find_to_change};
 use crate::context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::{BatchAction, change_all};
@@ -10,7 +10,7 @@ use crate::output::{INSTANCES, Report};
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     #[command(flatten)]
-    targets: References,
+    targets: InstanceArgs,
 }
 
 /// Changes each VM, and shows what it is now.

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::machine_args::{NeedArguments, attach, kinds, region_words, regions_meant};
+use super::machine_args::{MachineArgs, attach, kinds, region_words, regions_meant};
 use crate::catalog::{Catalog, Price};
-use crate::cloud::{Architecture, Error, MachineNeed, MachineType, ProviderKind};
+use crate::cloud::{Architecture, Error, MachineRequirements, MachineType, ProviderKind};
 use crate::context::Context;
 use crate::exit::ExitStatus;
 use crate::output::{PRICES, Record, Report};
@@ -22,7 +22,7 @@ pub(super) const HOURS_A_MONTH: f64 = 730.0;
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     #[command(flatten)]
-    need: NeedArguments,
+    need: MachineArgs,
     /// Prices of spare capacity, which the cloud can take back
     #[arg(long)]
     spot: bool,
@@ -121,7 +121,13 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
 }
 
 /// The rows of one cloud that are shown.
-fn rows_of(kind: ProviderKind, words: &[String], need: &MachineNeed, args: &Args, catalog: &Catalog) -> Vec<Row> {
+fn rows_of(
+    kind: ProviderKind,
+    words: &[String],
+    need: &MachineRequirements,
+    args: &Args,
+    catalog: &Catalog,
+) -> Vec<Row> {
     let known = catalog.regions(kind);
     let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
     let in_region = |region: &String| {
@@ -162,7 +168,7 @@ fn rows_of(kind: ProviderKind, words: &[String], need: &MachineNeed, args: &Args
 }
 
 /// What fits but is not known to be in any region.
-fn nowhere(kind: ProviderKind, need: &MachineNeed, args: &Args, limit: usize, catalog: &Catalog) -> Vec<Row> {
+fn nowhere(kind: ProviderKind, need: &MachineRequirements, args: &Args, limit: usize, catalog: &Catalog) -> Vec<Row> {
     let mut machines = fit(catalog.all_machine_types(kind), kind, need, args.spot, catalog);
     machines.sort_by(|one, other| {
         let size = |machine: &MachineType| (machine.cpus, machine.memory_gib.ceil() as u64, machine.name.clone());
@@ -183,7 +189,7 @@ fn nowhere(kind: ProviderKind, need: &MachineNeed, args: &Args, limit: usize, ca
 fn fit(
     machines: Vec<MachineType>,
     kind: ProviderKind,
-    need: &MachineNeed,
+    need: &MachineRequirements,
     spot: bool,
     catalog: &Catalog,
 ) -> Vec<MachineType> {
@@ -227,7 +233,7 @@ fn compare_first(one: &[Row], other: &[Row]) -> std::cmp::Ordering {
     one.total_cmp(&other).then(one_on_demand.total_cmp(&other_on_demand))
 }
 
-fn impossible(need: &MachineNeed, kinds: &[ProviderKind], catalog: &Catalog) -> Error {
+fn impossible(need: &MachineRequirements, kinds: &[ProviderKind], catalog: &Catalog) -> Error {
     let clouds: Vec<_> = kinds.iter().map(|kind| kind.as_str()).collect();
     let error = Error::invalid(format!("no known machine type of {} has {need}", clouds.join(" or ")));
     let all = kinds.iter().flat_map(|kind| catalog.all_machine_types(*kind));

@@ -5,21 +5,21 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::cloud::{Error, Instance, Provider, ProviderKind, Reference, Result, parse_duration};
+use crate::cloud::{Error, Instance, InstanceQuery, Provider, ProviderKind, Result, parse_duration};
 use crate::context::Context;
 use crate::exit::ExitStatus;
-use crate::operations::{Scope, Selection, check_account, find_references};
-use crate::output::{Record, Report, View, expiry_text, unenforced_text};
+use crate::operations::{RegionSelection, ResolvedInstances, check_account, find_references};
+use crate::output::{ColumnSet, Record, Report, expiry_text, unenforced_text};
 
 /// How long is waited where nothing else is said.
 pub(super) const DEFAULT_TIMEOUT: &str = "5m";
 
 /// Instances by name or id.
 #[derive(Args, Clone, Debug)]
-pub(super) struct References {
+pub(super) struct InstanceArgs {
     /// Name, id, or provider/region/id of a VM
     #[arg(value_name = "REF", required = true)]
-    pub references: Vec<Reference>,
+    pub references: Vec<InstanceQuery>,
 }
 
 /// A duration on the command line.
@@ -53,15 +53,15 @@ pub(super) fn tell_ends(instances: &[Instance], context: &mut Context) {
 }
 
 /// The scope that -r and -z set.
-pub(super) fn scope(context: &Context) -> Scope {
-    Scope {
+pub(super) fn scope(context: &Context) -> RegionSelection {
+    RegionSelection {
         regions: context.settings.regions.value.clone().unwrap_or_default(),
         zone: context.settings.zone.value.clone(),
     }
 }
 
 /// Finds what the references mean. Unseen locations are warned of.
-pub(super) async fn find(references: &[Reference], context: &mut Context) -> Result<Selection> {
+pub(super) async fn find(references: &[InstanceQuery], context: &mut Context) -> Result<ResolvedInstances> {
     let providers = if references.iter().all(|reference| reference.scope.is_some()) {
         Vec::new()
     } else {
@@ -84,12 +84,12 @@ pub(super) async fn find(references: &[Reference], context: &mut Context) -> Res
 ///
 /// # Errors
 /// `NotFound` if one means nothing.
-pub(super) async fn find_all(references: &[Reference], context: &mut Context) -> Result<Vec<Instance>> {
+pub(super) async fn find_all(references: &[InstanceQuery], context: &mut Context) -> Result<Vec<Instance>> {
     find(references, context).await?.into_all()
 }
 
 /// The same for a change: `Refused` if a name may mean another instance in a place that did not answer.
-pub(super) async fn find_to_change(references: &[Reference], context: &mut Context) -> Result<Vec<Instance>> {
+pub(super) async fn find_to_change(references: &[InstanceQuery], context: &mut Context) -> Result<Vec<Instance>> {
     let selection = find(references, context).await?;
     selection.check_certain()?;
     selection.into_all()
@@ -135,7 +135,7 @@ pub(super) fn note_left_out(left_out: &[Error], context: &mut Context) {
 pub(super) fn conclude_listing(
     items: Vec<Record>,
     gaps: Vec<Error>,
-    view: &View,
+    view: &ColumnSet,
     context: &mut Context,
 ) -> anyhow::Result<ExitStatus> {
     let is_blind = items.is_empty() && !gaps.is_empty();

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use super::targets::{DEFAULT_TIMEOUT, check_accounts, duration_argument, find, note_left_out, scope};
 use super::wait::{all_to, wait_with_steps};
-use crate::cloud::{Error, ErrorKind, Instance, ListFilter, ProviderKind, Reference, Result};
+use crate::cloud::{Error, ErrorKind, Instance, InstanceQuery, ListFilter, ProviderKind, Result};
 use crate::context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::{
-    Expired, Goal, LabelSelector, Selectors, TerminationPlan, close_openings, find_expired, leave_out_protected,
+    Expired, LabelSelector, Selectors, TerminationPlan, WaitGoal, close_openings, find_expired, leave_out_protected,
     plan_termination, report_surviving_disks, take_inventory, terminate,
 };
 use crate::output::{INSTANCES, Report, shown_name};
@@ -21,7 +21,7 @@ use crate::output::{INSTANCES, Report, shown_name};
 pub struct Args {
     /// Name, id, or provider/region/id of a VM
     #[arg(value_name = "REF", conflicts_with = "selectors")]
-    references: Vec<Reference>,
+    references: Vec<InstanceQuery>,
     /// All of cloudctl's VMs with these labels: key=value, key!=value, key, !key, key in (a,b)
     ///
     /// Several are joined by "and". Text that was taken as a label by create selects it: Roles=app,web is one value.
@@ -107,7 +107,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
             .step(instance.state.as_str(), &instance.reference.to_string());
     }
     if args.wait {
-        let waited = wait_with_steps(all_to(Goal::Terminated, &ended), args.timeout, context).await;
+        let waited = wait_with_steps(all_to(WaitGoal::Terminated, &ended), args.timeout, context).await;
         errors.extend(waited.errors);
         let disks = ended;
         ended = waited.reached.into_iter().chain(waited.unreached).collect();

@@ -4,21 +4,21 @@ use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 
-use super::targets::{DEFAULT_TIMEOUT, References, duration_argument, find};
-use crate::cloud::{Error, ErrorKind, Instance, Reference};
+use super::targets::{DEFAULT_TIMEOUT, InstanceArgs, duration_argument, find};
+use crate::cloud::{Error, ErrorKind, Instance, InstanceQuery};
 use crate::context::Context;
 use crate::exit::ExitStatus;
-use crate::operations::{Goal, SSH_PORT, Waited, in_time, wait_for};
+use crate::operations::{SSH_PORT, WaitGoal, WaitResult, in_time, wait_for};
 use crate::output::{INSTANCES, Report};
 
 /// Wait until VMs are in a state
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     #[command(flatten)]
-    targets: References,
+    targets: InstanceArgs,
     /// The state to wait for
     #[arg(long = "for", value_name = "STATE", default_value = "running")]
-    goal: GoalArgument,
+    goal: GoalValue,
     /// How long to wait at most
     #[arg(long, value_name = "DURATION", default_value = DEFAULT_TIMEOUT, value_parser = duration_argument)]
     timeout: Duration,
@@ -29,7 +29,7 @@ pub struct Args {
 
 /// A state that can be waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum GoalArgument {
+pub enum GoalValue {
     /// It runs
     Running,
     /// It is stopped
@@ -41,13 +41,13 @@ pub enum GoalArgument {
     Ssh,
 }
 
-impl GoalArgument {
-    fn goal(self, ssh_port: u16) -> Goal {
+impl GoalValue {
+    fn goal(self, ssh_port: u16) -> WaitGoal {
         match self {
-            Self::Running => Goal::Running,
-            Self::Stopped => Goal::Stopped,
-            Self::Terminated => Goal::Terminated,
-            Self::Ssh => Goal::Ssh(ssh_port),
+            Self::Running => WaitGoal::Running,
+            Self::Stopped => WaitGoal::Stopped,
+            Self::Terminated => WaitGoal::Terminated,
+            Self::Ssh => WaitGoal::Ssh(ssh_port),
         }
     }
 }
@@ -68,13 +68,13 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     };
     let mut selection = selection?;
     let goal = args.goal.goal(args.ssh_port);
-    if goal == Goal::Terminated {
+    if goal == WaitGoal::Terminated {
         selection.add_terminating();
     }
     let mut unseen = None;
     match selection.missing_error() {
         // What is not there any more is what was waited for.
-        Some(error) if goal == Goal::Terminated && error.kind() == ErrorKind::NotFound => {
+        Some(error) if goal == WaitGoal::Terminated && error.kind() == ErrorKind::NotFound => {
             note_absent(&selection.missing, context);
         }
         // What a region that does not answer may have is no reason to leave the others alone.
@@ -96,28 +96,28 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     Ok(status)
 }
 
-fn note_absent(missing: &[Reference], context: &mut Context) {
+fn note_absent(missing: &[InstanceQuery], context: &mut Context) {
     for reference in missing {
         context.printer.note(&format!("{reference} does not exist"));
     }
 }
 
 /// The same goal for all of them.
-pub(super) fn all_to(goal: Goal, instances: &[Instance]) -> Vec<(Instance, Goal)> {
+pub(super) fn all_to(goal: WaitGoal, instances: &[Instance]) -> Vec<(Instance, WaitGoal)> {
     instances.iter().map(|instance| (instance.clone(), goal)).collect()
 }
 
 /// Waits, and shows each arrival as a step on the terminal.
 pub(super) async fn wait_with_steps(
-    targets: Vec<(Instance, Goal)>,
+    targets: Vec<(Instance, WaitGoal)>,
     timeout: Duration,
     context: &mut Context,
-) -> Waited {
+) -> WaitResult {
     let started = Instant::now();
     let several = targets.len() > 1;
     let interrupt = context.interrupt.clone();
     let (printer, clouds) = context.split();
-    let mut on_reached = |goal: Goal, instance: &Instance| {
+    let mut on_reached = |goal: WaitGoal, instance: &Instance| {
         let name = instance.name.as_deref().filter(|_| several).unwrap_or_default();
         let address = instance.public_ip.as_deref().unwrap_or_default();
         let detail = format!("{}s   {name} {address}", started.elapsed().as_secs());

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 
-use crate::cloud::{Course, Error, Instance, InstanceRef, ListFilter, Location, Outcome, Provider, ProviderKind};
-use crate::shutdown::Interrupt;
+use crate::cloud::{
+    BatchTracker, Error, Instance, InstanceRef, ListFilter, ListScope, Provider, ProviderKind, TargetOutcome,
+};
+use crate::shutdown::Shutdown;
 
 /// What is done to many instances at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +32,7 @@ pub async fn change_all(
     connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
     targets: &[Instance],
     action: BatchAction,
-    interrupt: &Interrupt,
+    interrupt: &Shutdown,
 ) -> (Vec<Instance>, Vec<Error>) {
     let outcomes = act(connect, targets, action, interrupt).await;
     let known = by_reference(targets);
@@ -59,8 +61,8 @@ pub(super) async fn act(
     connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
     targets: &[Instance],
     action: BatchAction,
-    interrupt: &Interrupt,
-) -> Vec<Outcome> {
+    interrupt: &Shutdown,
+) -> Vec<TargetOutcome> {
     let groups = ProviderKind::ALL.into_iter().filter_map(|kind| {
         let references: Vec<InstanceRef> = targets
             .iter()
@@ -71,7 +73,7 @@ pub(super) async fn act(
     });
     let calls = groups.map(|(provider, references)| async move {
         let may_begin = || interrupt.status().is_none();
-        let course = Course::new(&may_begin);
+        let course = BatchTracker::new(&may_begin);
         let call = async {
             match action {
                 BatchAction::Start => provider.start(&references, &course).await,
@@ -92,10 +94,10 @@ pub(super) async fn act(
 pub(super) async fn look_again(
     connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
     instances: &[Instance],
-    interrupt: &Interrupt,
-) -> Fresh {
+    interrupt: &Shutdown,
+) -> Relisted {
     let look = async { Ok(refresh(connect, instances).await) };
-    interrupt.stops(look).await.unwrap_or_else(|error| Fresh {
+    interrupt.stops(look).await.unwrap_or_else(|error| Relisted {
         instances: HashMap::new(),
         gaps: vec![Gap {
             region: None,
@@ -107,7 +109,7 @@ pub(super) async fn look_again(
 
 /// A second look at some instances.
 #[derive(Default)]
-pub(super) struct Fresh {
+pub(super) struct Relisted {
     /// Those that are still listed.
     instances: HashMap<InstanceRef, Instance>,
     /// What did not answer.
@@ -145,7 +147,7 @@ impl Gap {
     }
 }
 
-impl Fresh {
+impl Relisted {
     /// The instance as it was listed now; `None` if it was not.
     pub(super) fn listed(&self, instance: &Instance) -> Option<&Instance> {
         self.instances.get(&instance.reference)
@@ -175,17 +177,17 @@ impl Fresh {
 pub(super) async fn refresh(
     connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
     instances: &[Instance],
-) -> Fresh {
+) -> Relisted {
     let mut groups: BTreeMap<(ProviderKind, &str), ListFilter> = BTreeMap::new();
     for instance in instances {
         let group = groups.entry((instance.provider, &instance.region)).or_default();
         group.ids.push(instance.reference.id.clone());
     }
     let listings = groups.iter().map(|((kind, region), filter)| {
-        let (provider, location) = (connect(*kind), Location::Region((*region).to_owned()));
+        let (provider, location) = (connect(*kind), ListScope::Region((*region).to_owned()));
         async move { ((*kind, *region), provider.list(&location, filter).await) }
     });
-    let mut fresh = Fresh::default();
+    let mut fresh = Relisted::default();
     for ((kind, region), listing) in join_all(listings).await {
         let gap = |is_part: bool, error: Error| Gap {
             region: Some((kind, region.to_owned())),

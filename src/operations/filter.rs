@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::cloud::{
-    Error, Field, FieldKind, Instance, Result, check_selectable, likely, parse_duration, parse_quoted, quoted,
+    Error, FieldKind, Instance, InstanceField, Result, check_selectable, likely, parse_duration, parse_quoted, quoted,
 };
 
 /// A filter over fields: `state=running,age>2h`, all of which must hold. Text compares with `=` and `!=`, and with
@@ -19,7 +19,7 @@ pub struct Filter(Vec<Comparison>);
 
 #[derive(Clone, Debug)]
 struct Comparison {
-    subject: Subject,
+    subject: FilterKey,
     operator: Operator,
     operand: Operand,
 }
@@ -80,7 +80,7 @@ impl Filter {
 }
 
 impl Comparison {
-    fn new(subject: Subject, operator: Operator, operand: &str) -> Result<Self> {
+    fn new(subject: FilterKey, operator: Operator, operand: &str) -> Result<Self> {
         let operand = Operand::of(&subject, operator, operand)?;
         Ok(Self {
             subject,
@@ -115,14 +115,14 @@ enum Operand {
 
 impl Operand {
     /// Reads what the subject can be compared with in this way.
-    fn of(subject: &Subject, operator: Operator, text: &str) -> Result<Self> {
+    fn of(subject: &FilterKey, operator: Operator, text: &str) -> Result<Self> {
         let ordered = matches!(operator, Operator::Ordered { .. });
         let refused = |message: &str, remedy: &str| Err(Error::invalid(message.to_owned()).with_remedy(remedy));
         let field = match subject {
-            Subject::Age if ordered => return Ok(Self::Number(parse_duration(text)?.as_secs_f64())),
-            Subject::Age => return refused("age compares with <, <=, > and >= only", "try age>2h"),
-            Subject::Label(key) => return whole(&format!("label.{key}"), operator, text),
-            Subject::Field(field) => field,
+            FilterKey::Age if ordered => return Ok(Self::Number(parse_duration(text)?.as_secs_f64())),
+            FilterKey::Age => return refused("age compares with <, <=, > and >= only", "try age>2h"),
+            FilterKey::Label(key) => return whole(&format!("label.{key}"), operator, text),
+            FilterKey::InstanceField(field) => field,
         };
         let name = field.name();
         let whole = || whole(name, operator, text);
@@ -262,22 +262,22 @@ fn parts(input: &str) -> Vec<&str> {
 
 /// A field by its name, a label as `label.KEY`, or the age.
 #[derive(Clone, Debug)]
-pub(super) enum Subject {
-    Field(Field),
+pub(super) enum FilterKey {
+    InstanceField(InstanceField),
     Label(String),
     Age,
 }
 
-impl Subject {
+impl FilterKey {
     /// Whether it is the field of that name.
     pub(super) fn is(&self, name: &str) -> bool {
-        matches!(self, Self::Field(field) if field.name() == name)
+        matches!(self, Self::InstanceField(field) if field.name() == name)
     }
 
     /// Its value; null where unknown. An age is in whole seconds.
     pub(super) fn value(&self, instance: &Instance, now: Timestamp) -> Value {
         match self {
-            Self::Field(field) => field.value(instance),
+            Self::InstanceField(field) => field.value(instance),
             Self::Label(key) => instance
                 .label(key)
                 .map_or(Value::Null, |value| Value::from(value.as_str())),
@@ -288,15 +288,15 @@ impl Subject {
     }
 }
 
-impl FromStr for Subject {
+impl FromStr for FilterKey {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
         match name.strip_prefix("label.") {
             Some(key) => check_selectable(key).map(|()| Self::Label(key.to_owned())),
             None if name == "age" => Ok(Self::Age),
-            None => name.parse().map(Self::Field).map_err(|error: Error| {
-                let names = || Field::ALL.iter().map(Field::name);
+            None => name.parse().map(Self::InstanceField).map_err(|error: Error| {
+                let names = || InstanceField::ALL.iter().map(InstanceField::name);
                 let meant = match name.strip_prefix("labels.") {
                     Some(key) => Some(format!("label.{key}")),
                     None => likely(name, names()).map(str::to_owned),
@@ -323,7 +323,7 @@ pub(super) fn plain_text(value: &Value) -> Option<String> {
 
 /// A sort order: `name,-age`; a hyphen turns a field's order round.
 #[derive(Clone, Debug)]
-pub struct SortOrder(Vec<(Subject, bool)>);
+pub struct SortOrder(Vec<(FilterKey, bool)>);
 
 impl SortOrder {
     /// Whether it looks at a field.

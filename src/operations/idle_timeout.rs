@@ -7,12 +7,12 @@ use tokio::time::{Instant, timeout};
 
 /// Measures time without the part of it that went into what is no cloud's doing.
 #[derive(Debug)]
-pub(super) struct Stopwatch {
+pub(super) struct ActiveTimer {
     started: Instant,
     paused: Mutex<Duration>,
 }
 
-impl Stopwatch {
+impl ActiveTimer {
     /// Begins to measure.
     pub(super) fn start() -> Self {
         Self {
@@ -37,15 +37,15 @@ impl Stopwatch {
 
 /// The time since a location last said something.
 #[derive(Debug)]
-pub(super) struct Silence<'a> {
-    watch: &'a Stopwatch,
+pub(super) struct IdleTimeout<'a> {
+    watch: &'a ActiveTimer,
     longest: Duration,
     since: Mutex<Duration>,
 }
 
-impl<'a> Silence<'a> {
+impl<'a> IdleTimeout<'a> {
     /// Silence from now on, of which `longest` is borne.
-    pub(super) fn begins(watch: &'a Stopwatch, longest: Duration) -> Self {
+    pub(super) fn begins(watch: &'a ActiveTimer, longest: Duration) -> Self {
         Self {
             watch,
             longest,
@@ -88,8 +88,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_goes_on_answering_may_take_long_and_what_is_silent_may_not() {
-        let watch = Stopwatch::start();
-        let silence = Silence::begins(&watch, LONGEST);
+        let watch = ActiveTimer::start();
+        let silence = IdleTimeout::begins(&watch, LONGEST);
         let talkative = async {
             for _ in 0..8 {
                 sleep(LONGEST / 4).await;
@@ -103,8 +103,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_slow_reader_is_no_silence() {
-        let watch = Stopwatch::start();
-        let silence = Silence::begins(&watch, LONGEST);
+        let watch = ActiveTimer::start();
+        let silence = IdleTimeout::begins(&watch, LONGEST);
         let held_up = async {
             watch.pause(|| std::thread::sleep(LONGEST * 2));
             sleep(LONGEST / 4).await;

@@ -12,20 +12,20 @@ use std::task::Poll;
 use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
-use super::idle_timeout::Stopwatch;
-use super::location_query::{Asked, list_in_time, places_of, within_deadline};
-use crate::cloud::{Error, ErrorKind, Instance, ListFilter, Location, Provider, Result};
+use super::idle_timeout::ActiveTimer;
+use super::location_query::{LocationQuery, list_in_time, places_of, within_deadline};
+use crate::cloud::{Error, ErrorKind, Instance, ListFilter, ListScope, Provider, Result};
 
 /// Which parts of the clouds are asked.
 #[derive(Clone, Debug, Default)]
-pub struct Scope {
+pub struct RegionSelection {
     /// These regions, and those of these areas; empty is all.
     pub regions: Vec<String>,
     /// This zone.
     pub zone: Option<String>,
 }
 
-impl Scope {
+impl RegionSelection {
     fn is_everything(&self) -> bool {
         self.regions.is_empty() && self.zone.is_none()
     }
@@ -91,7 +91,11 @@ impl Inventory {
 ///
 /// # Errors
 /// `InvalidSpec` if no cloud has the region or zone that the scope names.
-pub async fn take_inventory(providers: &[Arc<dyn Provider>], scope: &Scope, filter: &ListFilter) -> Result<Inventory> {
+pub async fn take_inventory(
+    providers: &[Arc<dyn Provider>],
+    scope: &RegionSelection,
+    filter: &ListFilter,
+) -> Result<Inventory> {
     watch_inventory(providers, scope, filter, &mut |_| ()).await
 }
 
@@ -101,13 +105,13 @@ pub async fn take_inventory(providers: &[Arc<dyn Provider>], scope: &Scope, filt
 /// As [`take_inventory`].
 pub async fn watch_inventory(
     providers: &[Arc<dyn Provider>],
-    scope: &Scope,
+    scope: &RegionSelection,
     filter: &ListFilter,
     on_answer: &mut (dyn FnMut(usize) + Send),
 ) -> Result<Inventory> {
-    let watch = Stopwatch::start();
+    let watch = ActiveTimer::start();
     let on_answer = Mutex::new(on_answer);
-    let list = async |provider: &dyn Provider, asked: &Asked| {
+    let list = async |provider: &dyn Provider, asked: &LocationQuery| {
         let mut instances = Vec::new();
         let mut gather = |page: Vec<Instance>| instances.extend(page);
         let listed = list_in_time(provider, asked, filter, &watch, &mut gather).await;
@@ -135,14 +139,14 @@ pub async fn watch_inventory(
 /// As [`take_inventory`].
 pub async fn stream_inventory(
     providers: &[Arc<dyn Provider>],
-    scope: &Scope,
+    scope: &RegionSelection,
     filter: &ListFilter,
     on_page: &mut (dyn FnMut(Vec<Instance>) -> ControlFlow<()> + Send),
 ) -> Result<Option<Inventory>> {
-    let watch = Stopwatch::start();
+    let watch = ActiveTimer::start();
     let printing = Mutex::new((on_page, ControlFlow::Continue(())));
     let lock = || printing.lock().unwrap_or_else(PoisonError::into_inner);
-    let list = async |provider: &dyn Provider, asked: &Asked| {
+    let list = async |provider: &dyn Provider, asked: &LocationQuery| {
         let print = |page: Vec<Instance>| {
             let mut printing = lock();
             if !page.is_empty() && printing.1.is_continue() {
@@ -174,8 +178,8 @@ pub async fn stream_inventory(
 /// Asks every location in scope with `list`, all at once, and puts the answers together.
 async fn ask_all(
     providers: &[Arc<dyn Provider>],
-    scope: &Scope,
-    list: &impl AsyncFn(&dyn Provider, &Asked) -> Inventory,
+    scope: &RegionSelection,
+    list: &impl AsyncFn(&dyn Provider, &LocationQuery) -> Inventory,
 ) -> Result<Inventory> {
     let mut inventory = Inventory::default();
     if scope.is_everything() {
@@ -187,7 +191,7 @@ async fn ask_all(
         return Ok(inventory);
     }
     let located = join_all(providers.iter().map(|provider| locations_in(provider.as_ref(), scope))).await;
-    let mut asked: Vec<(&dyn Provider, Location)> = Vec::new();
+    let mut asked: Vec<(&dyn Provider, ListScope)> = Vec::new();
     // By the region's place in the scope: a region of one cloud is unknown to the others, and a mistake only if it is
     // unknown to all.
     let mut known = BTreeSet::new();
@@ -223,7 +227,7 @@ async fn ask_all(
     }
     let asked: Vec<_> = asked
         .into_iter()
-        .map(|(provider, location)| (provider, Asked::named(location)))
+        .map(|(provider, location)| (provider, LocationQuery::named(location)))
         .collect();
     let listings = asked.iter().map(|(provider, asked)| list(*provider, asked));
     for part in join_all(listings).await {
@@ -234,7 +238,7 @@ async fn ask_all(
 
 /// The locations of one cloud that the scope names, each with the place of its word in the scope; the refusal of a region
 /// that this cloud does not know among them. An area is all of its regions.
-async fn locations_in(provider: &dyn Provider, scope: &Scope) -> Result<Vec<(usize, Result<Location>)>> {
+async fn locations_in(provider: &dyn Provider, scope: &RegionSelection) -> Result<Vec<(usize, Result<ListScope>)>> {
     let words: Vec<Option<&str>> = match scope.regions.as_slice() {
         [] => vec![None],
         several => several.iter().map(|region| Some(region.as_str())).collect(),
@@ -262,25 +266,25 @@ async fn locations_in(provider: &dyn Provider, scope: &Scope) -> Result<Vec<(usi
 /// who is first must make no difference.
 pub(super) async fn ask_everywhere(
     provider: &dyn Provider,
-    list: &impl AsyncFn(&dyn Provider, &Asked) -> Inventory,
+    list: &impl AsyncFn(&dyn Provider, &LocationQuery) -> Inventory,
 ) -> Vec<Inventory> {
-    let ask = |asked: Arc<Asked>| async move {
+    let ask = |asked: Arc<LocationQuery>| async move {
         let part = list(provider, &asked).await;
         (asked, part)
     };
     // Reading the configuration can take for ever, too, where home is on a network.
     let known = async { Ok(provider.known_locations().await) };
-    let known = within_deadline(provider, &Location::Everywhere, known)
+    let known = within_deadline(provider, &ListScope::Everywhere, known)
         .await
         .unwrap_or_default();
     let mut open: Vec<_> = known
         .iter()
         .cloned()
-        .map(|known| Arc::new(Asked::early(known)))
+        .map(|known| Arc::new(LocationQuery::early(known)))
         .collect();
     let mut asking: FuturesUnordered<_> = open.iter().cloned().map(ask).collect();
     let mut answers = Vec::new();
-    let mut discovery = pin!(within_deadline(provider, &Location::Everywhere, provider.locations()));
+    let mut discovery = pin!(within_deadline(provider, &ListScope::Everywhere, provider.locations()));
     let named = loop {
         tokio::select! {
             named = &mut discovery => break named,
@@ -294,7 +298,7 @@ pub(super) async fn ask_everywhere(
         )),
         false => Ok(named),
     });
-    let named: BTreeSet<Location> = match named {
+    let named: BTreeSet<ListScope> = match named {
         Ok(named) => named.into_iter().collect(),
         Err(error) => {
             open.iter().for_each(|asked| asked.decide(true));
@@ -311,11 +315,11 @@ pub(super) async fn ask_everywhere(
         asked.decide(named.contains(&asked.location));
     }
     for location in named.iter().filter(|location| !known.contains(location)) {
-        let asked = Arc::new(Asked::named(location.clone()));
+        let asked = Arc::new(LocationQuery::named(location.clone()));
         open.push(Arc::clone(&asked));
         asking.push(ask(asked));
     }
-    let counts = |asked: &Arc<Asked>| asked.is_named() == Some(true);
+    let counts = |asked: &Arc<LocationQuery>| asked.is_named() == Some(true);
     open.retain(|asked| !answers.iter().any(|(answered, _)| Arc::ptr_eq(answered, asked)));
     while open.iter().any(counts) {
         let Some((asked, part)) = asking.next().await else {
@@ -329,7 +333,7 @@ pub(super) async fn ask_everywhere(
 }
 
 /// The answers by their locations: who was first must make no difference.
-fn in_order(mut answers: Vec<(Arc<Asked>, Inventory)>) -> Vec<Inventory> {
+fn in_order(mut answers: Vec<(Arc<LocationQuery>, Inventory)>) -> Vec<Inventory> {
     answers.sort_by(|(one, _), (other, _)| one.location.cmp(&other.location));
     answers.into_iter().map(|(_, part)| part).collect()
 }

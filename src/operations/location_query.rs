@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::idle_timeout::{Silence, Stopwatch};
-use crate::cloud::{Area, Error, ErrorKind, Instance, ListFilter, Location, Pages, Place, Provider, Result};
+use super::idle_timeout::{ActiveTimer, IdleTimeout};
+use crate::cloud::{Area, Error, ErrorKind, Instance, InstanceSink, ListFilter, ListScope, Location, Provider, Result};
 
 /// How long one location may say nothing, before its first page and between any two.
 const LONGEST_SILENCE: Duration = Duration::from_secs(60);
@@ -17,25 +17,25 @@ const MOST_EMPTY: usize = 100;
 
 /// A location, and what is heard of it while it is being listed.
 #[derive(Debug)]
-pub(super) struct Asked {
-    pub(super) location: Location,
+pub(super) struct LocationQuery {
+    pub(super) location: ListScope,
     has_instances: AtomicBool,
     /// Whether the cloud has it among its locations; `None` as long as it has not said.
     is_named: watch::Sender<Option<bool>>,
 }
 
-impl Asked {
+impl LocationQuery {
     /// A location of which it is known that there is one.
-    pub(super) fn named(location: Location) -> Self {
+    pub(super) fn named(location: ListScope) -> Self {
         Self::new(location, Some(true))
     }
 
     /// A location that is asked before the cloud has named those that it has.
-    pub(super) fn early(location: Location) -> Self {
+    pub(super) fn early(location: ListScope) -> Self {
         Self::new(location, None)
     }
 
-    fn new(location: Location, is_named: Option<bool>) -> Self {
+    fn new(location: ListScope, is_named: Option<bool>) -> Self {
         Self {
             location,
             has_instances: AtomicBool::new(false),
@@ -75,12 +75,12 @@ impl Asked {
 /// Lists one location for as long as it goes on saying something.
 pub(super) async fn list_in_time(
     provider: &dyn Provider,
-    asked: &Asked,
+    asked: &LocationQuery,
     filter: &ListFilter,
-    stopwatch: &Stopwatch,
+    stopwatch: &ActiveTimer,
     hand_on: &mut (dyn FnMut(Vec<Instance>) + Send),
 ) -> Result<Vec<Error>> {
-    let silence = Silence::begins(stopwatch, LONGEST_SILENCE);
+    let silence = IdleTimeout::begins(stopwatch, LONGEST_SILENCE);
     let mut empty = 0;
     let mut listen = |page: Vec<Instance>| {
         empty = if page.is_empty() { empty + 1 } else { 0 };
@@ -93,7 +93,7 @@ pub(super) async fn list_in_time(
             silence.breaks();
         }
     };
-    let pages = Pages::new(&asked.location, filter, &mut listen);
+    let pages = InstanceSink::new(&asked.location, filter, &mut listen);
     in_time(provider, &asked.location, &silence, provider.list_pages(&pages)).await
 }
 
@@ -103,18 +103,18 @@ pub(super) async fn list_in_time(
 /// `Network` after too long a silence; those of the call.
 pub(super) async fn within_deadline<T>(
     provider: &dyn Provider,
-    location: &Location,
+    location: &ListScope,
     call: impl Future<Output = Result<T>>,
 ) -> Result<T> {
-    let watch = Stopwatch::start();
-    in_time(provider, location, &Silence::begins(&watch, LONGEST_SILENCE), call).await
+    let watch = ActiveTimer::start();
+    in_time(provider, location, &IdleTimeout::begins(&watch, LONGEST_SILENCE), call).await
 }
 
 /// Ends a call when its silence has lasted too long; its errors name the place.
 async fn in_time<T>(
     provider: &dyn Provider,
-    location: &Location,
-    silence: &Silence<'_>,
+    location: &ListScope,
+    silence: &IdleTimeout<'_>,
     call: impl Future<Output = Result<T>>,
 ) -> Result<T> {
     let place = place_name(provider, location);
@@ -128,9 +128,9 @@ async fn in_time<T>(
     })
 }
 
-fn place_name(provider: &dyn Provider, location: &Location) -> String {
+fn place_name(provider: &dyn Provider, location: &ListScope) -> String {
     match location {
-        Location::Everywhere => provider.kind().to_string(),
+        ListScope::Everywhere => provider.kind().to_string(),
         _ => format!("{}/{location}", provider.kind()),
     }
 }
@@ -140,14 +140,14 @@ fn place_name(provider: &dyn Provider, location: &Location) -> String {
 ///
 /// # Errors
 /// `InvalidSpec` if there is none; those of asking for the regions.
-pub async fn places_of(provider: &dyn Provider, word: &str) -> Result<Vec<Place>> {
+pub async fn places_of(provider: &dyn Provider, word: &str) -> Result<Vec<Location>> {
     let Ok(area) = word.parse::<Area>() else {
         return Ok(vec![provider.locate(Some(word), None).await?]);
     };
     let regions = provider.regions().await?.into_iter();
     let places: Vec<_> = regions
         .filter(|region| Area::of_region(provider.kind(), region) == Some(area))
-        .map(|region| Place { region, zone: None })
+        .map(|region| Location { region, zone: None })
         .collect();
     if places.is_empty() {
         let message = format!("{} has no region in {area} that this account can use", provider.kind());

@@ -5,27 +5,29 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 
-use super::inventory::{Inventory, Scope, take_inventory};
-use crate::cloud::{Error, ErrorKind, Instance, InstanceState, ListFilter, Provider, ProviderKind, Reference, Result};
+use super::inventory::{Inventory, RegionSelection, take_inventory};
+use crate::cloud::{
+    Error, ErrorKind, Instance, InstanceQuery, InstanceState, ListFilter, Provider, ProviderKind, Result,
+};
 
 /// What the references came to.
 #[derive(Debug, Default)]
-pub struct Selection {
+pub struct ResolvedInstances {
     /// One instance for each reference that was found, without repetitions, in the order typed.
     pub instances: Vec<Instance>,
     /// All that references fit and that is terminating, whether it is among `instances` or not.
     going: Vec<Instance>,
     /// The references for which there is no living instance.
-    pub missing: Vec<Reference>,
+    pub missing: Vec<InstanceQuery>,
     /// The references that were looked for where not everything answered, each with what did not.
-    doubts: Vec<(Reference, Error)>,
+    doubts: Vec<(InstanceQuery, Error)>,
     /// The locations that did not answer.
     pub gaps: Vec<Error>,
     /// Why a cloud was left out.
     pub left_out: Vec<Error>,
 }
 
-impl Selection {
+impl ResolvedInstances {
     /// The instances, if every reference means one.
     ///
     /// # Errors
@@ -60,7 +62,7 @@ impl Selection {
     /// # Errors
     /// `Refused`, naming the name and the place.
     pub fn check_certain(&self) -> Result<()> {
-        let by_name = |reference: &Reference| {
+        let by_name = |reference: &InstanceQuery| {
             let means_name = |instance: &Instance| instance.reference.id != reference.name_or_id;
             self.instances
                 .iter()
@@ -92,7 +94,7 @@ impl Selection {
             return None;
         }
         let names = names.join(", ");
-        let is_missing = |(reference, _): &&(Reference, Error)| self.missing.contains(reference);
+        let is_missing = |(reference, _): &&(InstanceQuery, Error)| self.missing.contains(reference);
         Some(match self.doubts.iter().find(is_missing) {
             None => Error::new(ErrorKind::NotFound, format!("no VM is called {names}")),
             Some((_, gap)) => Error::new(
@@ -111,17 +113,17 @@ impl Selection {
 /// `Ambiguous` if a reference fits two instances; the message lists both in full form. `InvalidSpec` if the scope
 /// names no known place. Whatever every location answered, if none answered well.
 pub async fn find_references(
-    references: &[Reference],
+    references: &[InstanceQuery],
     providers: &[Arc<dyn Provider>],
     connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
-    scope: &Scope,
-) -> Result<Selection> {
-    let mut selection = Selection::default();
+    scope: &RegionSelection,
+) -> Result<ResolvedInstances> {
+    let mut selection = ResolvedInstances::default();
     let mut found = Inventory::default();
     let (full, short): (Vec<_>, Vec<_>) = references.iter().partition(|reference| reference.scope.is_some());
 
     let mut doubts = Vec::new();
-    let mut doubt = |references: &[&Reference], listing: &Inventory| {
+    let mut doubt = |references: &[&InstanceQuery], listing: &Inventory| {
         if let Some(gap) = listing.gaps.first() {
             doubts.extend(references.iter().map(|&reference| (reference.clone(), gap.clone())));
         }
@@ -132,7 +134,7 @@ pub async fn find_references(
         found.merge(listing);
     }
     // One listing for each place, however many are named in it.
-    let mut places: BTreeMap<(ProviderKind, &str), Vec<&Reference>> = BTreeMap::new();
+    let mut places: BTreeMap<(ProviderKind, &str), Vec<&InstanceQuery>> = BTreeMap::new();
     for reference in full {
         if let Some((kind, place)) = &reference.scope {
             places.entry((*kind, place)).or_default().push(reference);
@@ -184,12 +186,12 @@ pub async fn find_references(
 }
 
 /// The place of a full reference is a zone on Compute Engine and a region elsewhere; a driver knows which.
-async fn scope_of_place(provider: &dyn Provider, place: &str) -> Result<Scope> {
-    let as_region = Scope {
+async fn scope_of_place(provider: &dyn Provider, place: &str) -> Result<RegionSelection> {
+    let as_region = RegionSelection {
         regions: vec![place.to_owned()],
         zone: None,
     };
-    let as_zone = Scope {
+    let as_zone = RegionSelection {
         regions: Vec::new(),
         zone: Some(place.to_owned()),
     };
@@ -204,7 +206,7 @@ async fn scope_of_place(provider: &dyn Provider, place: &str) -> Result<Scope> {
     }
 }
 
-fn filter_for(references: &[&Reference]) -> ListFilter {
+fn filter_for(references: &[&InstanceQuery]) -> ListFilter {
     let names: Vec<_> = references
         .iter()
         .map(|reference| reference.name_or_id.clone())
@@ -216,7 +218,7 @@ fn filter_for(references: &[&Reference]) -> ListFilter {
     }
 }
 
-fn one_that_fits<'a>(reference: &Reference, instances: &'a [Instance]) -> Result<Option<&'a Instance>> {
+fn one_that_fits<'a>(reference: &InstanceQuery, instances: &'a [Instance]) -> Result<Option<&'a Instance>> {
     let mut fitting: Vec<&Instance> = instances.iter().filter(|instance| reference.fits(instance)).collect();
     fitting.sort_by(|one, other| one.reference.cmp(&other.reference));
     fitting.dedup_by(|one, other| one.reference == other.reference);

@@ -26,7 +26,7 @@ const MOST_LINES: usize = 20;
 
 /// Why an instance does not answer yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Silence {
+pub(super) enum SshFailure {
     /// It has no address to be reached at.
     NoAddress,
     /// Nobody listens.
@@ -43,7 +43,7 @@ pub(super) enum Silence {
     NotSsh,
 }
 
-impl Silence {
+impl SshFailure {
     /// The failure of an instance that runs and was waited for in vain.
     pub(super) fn error(self, instance: &Instance, port: u16, waited: Duration) -> Error {
         let reference = &instance.reference;
@@ -92,55 +92,57 @@ pub(super) fn address(instance: &Instance) -> Option<&str> {
 pub(super) async fn try_each(
     targets: Vec<(usize, Option<String>, u16)>,
     until: Instant,
-) -> Vec<(usize, Result<(), Silence>)> {
+) -> Vec<(usize, Result<(), SshFailure>)> {
     let attempts = futures_util::stream::iter(targets)
         .map(|(position, address, port)| async move { (position, try_once(address.as_deref(), port, until).await) });
     attempts.buffer_unordered(AT_ONCE).collect().await
 }
 
-async fn try_once(address: Option<&str>, port: u16, until: Instant) -> Result<(), Silence> {
-    let address = address.ok_or(Silence::NoAddress)?;
+async fn try_once(address: Option<&str>, port: u16, until: Instant) -> Result<(), SshFailure> {
+    let address = address.ok_or(SshFailure::NoAddress)?;
     let by = |patience| until.min(Instant::now() + patience);
     let stream = match timeout_at(by(CONNECT), TcpStream::connect((address, port))).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return Err(silence_of(error.kind())),
-        Err(_) => return Err(Silence::NoAnswer),
+        Err(_) => return Err(SshFailure::NoAnswer),
     };
     match timeout_at(by(GREETING), greeting(BufReader::new(stream))).await {
         Ok(answer) => answer,
-        Err(_) => Err(Silence::Mute),
+        Err(_) => Err(SshFailure::Mute),
     }
 }
 
-fn silence_of(kind: IoErrorKind) -> Silence {
+fn silence_of(kind: IoErrorKind) -> SshFailure {
     match kind {
-        IoErrorKind::ConnectionRefused => Silence::Refused,
-        IoErrorKind::TimedOut => Silence::NoAnswer,
-        IoErrorKind::ConnectionReset | IoErrorKind::ConnectionAborted | IoErrorKind::UnexpectedEof => Silence::HungUp,
-        _ => Silence::Unreachable,
+        IoErrorKind::ConnectionRefused => SshFailure::Refused,
+        IoErrorKind::TimedOut => SshFailure::NoAnswer,
+        IoErrorKind::ConnectionReset | IoErrorKind::ConnectionAborted | IoErrorKind::UnexpectedEof => {
+            SshFailure::HungUp
+        }
+        _ => SshFailure::Unreachable,
     }
 }
 
 /// Reads up to the line that begins with `SSH-`.
-async fn greeting(mut stream: impl AsyncRead + Unpin) -> Result<(), Silence> {
+async fn greeting(mut stream: impl AsyncRead + Unpin) -> Result<(), SshFailure> {
     for before in 0..MOST_LINES {
         let mut line = Vec::new();
         loop {
             match stream.read_u8().await {
                 Ok(b'\n') => break,
                 Ok(byte) => line.push(byte),
-                Err(_) if line.is_empty() && before == 0 => return Err(Silence::HungUp),
-                Err(_) => return Err(Silence::NotSsh),
+                Err(_) if line.is_empty() && before == 0 => return Err(SshFailure::HungUp),
+                Err(_) => return Err(SshFailure::NotSsh),
             }
             if line.len() >= LONGEST_LINE {
-                return Err(Silence::NotSsh);
+                return Err(SshFailure::NotSsh);
             }
         }
         if line.starts_with(b"SSH-") {
             return Ok(());
         }
     }
-    Err(Silence::NotSsh)
+    Err(SshFailure::NotSsh)
 }
 
 #[cfg(test)]
@@ -167,7 +169,7 @@ mod tests {
         port
     }
 
-    async fn answer(pieces: &[&[u8]], stays: bool) -> Result<(), Silence> {
+    async fn answer(pieces: &[&[u8]], stays: bool) -> Result<(), SshFailure> {
         let pieces = pieces.iter().map(|piece| piece.to_vec()).collect();
         let port = server(pieces, Duration::from_millis(20), stays).await;
         try_once(Some("127.0.0.1"), port, soon()).await
@@ -184,7 +186,7 @@ mod tests {
             assert_eq!(answer(pieces, true).await, Ok(()), "{pieces:?}");
             assert_eq!(answer(pieces, false).await, Ok(()), "{pieces:?}");
         }
-        assert_eq!(answer(&[&long], true).await, Err(Silence::NotSsh));
+        assert_eq!(answer(&[&long], true).await, Err(SshFailure::NotSsh));
     }
 
     #[tokio::test]
@@ -192,11 +194,11 @@ mod tests {
         let endless = b"y".repeat(100_000);
         let many = b"banner\n".repeat(MOST_LINES + 1);
         for (pieces, silence) in [
-            (&[&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..]][..], Silence::NotSsh),
-            (&[b"\x15\x03\x01\x00\x02"], Silence::NotSsh),
-            (&[&endless], Silence::NotSsh),
-            (&[&many], Silence::NotSsh),
-            (&[], Silence::HungUp),
+            (&[&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..]][..], SshFailure::NotSsh),
+            (&[b"\x15\x03\x01\x00\x02"], SshFailure::NotSsh),
+            (&[&endless], SshFailure::NotSsh),
+            (&[&many], SshFailure::NotSsh),
+            (&[], SshFailure::HungUp),
         ] {
             assert_eq!(
                 answer(pieces, false).await,
@@ -215,7 +217,7 @@ mod tests {
     async fn one_that_says_nothing_is_given_up_in_time() {
         let port = server(Vec::new(), Duration::ZERO, true).await;
         let (begun, until) = (Instant::now(), Instant::now() + Duration::from_millis(300));
-        assert_eq!(try_once(Some("127.0.0.1"), port, until).await, Err(Silence::Mute));
+        assert_eq!(try_once(Some("127.0.0.1"), port, until).await, Err(SshFailure::Mute));
         assert!(begun.elapsed() < Duration::from_secs(2));
     }
 
@@ -224,7 +226,10 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         drop(listener);
-        assert_eq!(try_once(Some("127.0.0.1"), port, soon()).await, Err(Silence::Refused));
-        assert_eq!(try_once(None, port, soon()).await, Err(Silence::NoAddress));
+        assert_eq!(
+            try_once(Some("127.0.0.1"), port, soon()).await,
+            Err(SshFailure::Refused)
+        );
+        assert_eq!(try_once(None, port, soon()).await, Err(SshFailure::NoAddress));
     }
 }

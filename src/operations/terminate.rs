@@ -7,8 +7,8 @@ use std::sync::Arc;
 use futures_util::stream::{self, StreamExt};
 
 use super::batch::{BatchAction, act, by_reference, look_again, refresh, with_target};
-use crate::cloud::{Disk, Error, ErrorKind, Instance, InstanceState, Provider, ProviderKind, Result, SurvivingDisk};
-use crate::shutdown::Interrupt;
+use crate::cloud::{Disk, Error, ErrorKind, Instance, InstanceState, OrphanedDisk, Provider, ProviderKind, Result};
+use crate::shutdown::Shutdown;
 
 /// So many instances are asked about at once: more would only meet the clouds' rate limits.
 const LOOKS_AT_ONCE: usize = 8;
@@ -187,7 +187,7 @@ pub fn plan_termination(
 pub async fn leave_out_protected(
     connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
     plan: TerminationPlan,
-    interrupt: &Interrupt,
+    interrupt: &Shutdown,
 ) -> Result<TerminationPlan> {
     let looks = plan.doomed.into_iter().map(async |instance| {
         let known = match instance.protected {
@@ -214,7 +214,7 @@ pub async fn leave_out_protected(
 pub async fn terminate(
     connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
     plan: TerminationPlan,
-    interrupt: &Interrupt,
+    interrupt: &Shutdown,
 ) -> (Vec<Instance>, Vec<Error>) {
     let outcomes = act(connect, &plan.doomed, BatchAction::Terminate, interrupt).await;
     let known = by_reference(&plan.doomed);
@@ -249,7 +249,7 @@ pub async fn terminate(
 pub async fn report_surviving_disks(
     connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
     ended: &[Instance],
-    interrupt: &Interrupt,
+    interrupt: &Shutdown,
 ) -> Vec<Error> {
     let mut errors = Vec::new();
     let (gone, going): (Vec<_>, Vec<_>) = ended
@@ -269,7 +269,7 @@ pub async fn report_surviving_disks(
         }
         let provider = connect(kind);
         match interrupt.stops(provider.surviving_disks(&own)).await {
-            Ok(survivors) => errors.extend(survivors.iter().filter_map(|SurvivingDisk { instance, id }| {
+            Ok(survivors) => errors.extend(survivors.iter().filter_map(|OrphanedDisk { instance, id }| {
                 let owner = own.iter().find(|known| known.reference == *instance)?;
                 Some(survivor(owner, id, "is still there"))
             })),
@@ -304,7 +304,7 @@ fn survivor(instance: &Instance, disk: &str, what: &str) -> Error {
 pub async fn close_openings(
     connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
     ended: &[Instance],
-    interrupt: &Interrupt,
+    interrupt: &Shutdown,
 ) -> Vec<String> {
     let mut kept = Vec::new();
     for kind in ProviderKind::ALL {

@@ -9,10 +9,10 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use tokio::time::Instant;
 
-use super::batch::{Fresh, refresh};
-use super::ssh::{Silence, address, try_each};
+use super::batch::{Relisted, refresh};
+use super::ssh::{SshFailure, address, try_each};
 use crate::cloud::{Error, ErrorKind, Instance, InstanceState, Provider, ProviderKind, Result};
-use crate::shutdown::Interrupt;
+use crate::shutdown::Shutdown;
 
 /// The pause after the first look; it grows by half each round.
 const FIRST_PAUSE: Duration = Duration::from_millis(400);
@@ -24,7 +24,7 @@ const LAST_LOOK: Duration = Duration::from_secs(5);
 
 /// What is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Goal {
+pub enum WaitGoal {
     /// Running.
     Running,
     /// Stopped.
@@ -35,7 +35,7 @@ pub enum Goal {
     Ssh(u16),
 }
 
-impl Goal {
+impl WaitGoal {
     /// The goal's word.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -56,7 +56,7 @@ impl Goal {
 
 /// What the waiting came to.
 #[derive(Debug, Default)]
-pub struct Waited {
+pub struct WaitResult {
     /// The instances that got there, as they are now.
     pub reached: Vec<Instance>,
     /// Those that did not, as they were seen last.
@@ -75,35 +75,37 @@ pub async fn in_time<T>(timeout: Duration, look: impl Future<Output = T>) -> Opt
 /// come. `on_reached` is told of each as it gets there, and of one that is to answer by SSH also when it runs.
 pub async fn wait_for(
     connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
-    targets: Vec<(Instance, Goal)>,
+    targets: Vec<(Instance, WaitGoal)>,
     timeout: Duration,
-    interrupt: &Interrupt,
-    on_reached: &mut (dyn FnMut(Goal, &Instance) + Send),
-) -> Waited {
+    interrupt: &Shutdown,
+    on_reached: &mut (dyn FnMut(WaitGoal, &Instance) + Send),
+) -> WaitResult {
     let start = Instant::now();
     let deadline = start + timeout;
-    let mut waited = Waited::default();
+    let mut waited = WaitResult::default();
     let targets = targets.into_iter();
-    let mut waiting: Vec<_> = targets.map(|(instance, goal)| Waiting::new(instance, goal)).collect();
+    let mut waiting: Vec<_> = targets
+        .map(|(instance, goal)| WaitTarget::new(instance, goal))
+        .collect();
     let mut pause = FIRST_PAUSE;
     loop {
         let mut still = Vec::new();
         for mut one in waiting {
             if one.port().is_some() && !one.is_told {
-                on_reached(Goal::Running, &one.instance);
+                on_reached(WaitGoal::Running, &one.instance);
                 one.is_told = true;
             }
             let goal = one.goal;
             match one.step() {
-                Step::Reached(instance) => {
+                WaitStatus::Reached(instance) => {
                     on_reached(goal, &instance);
                     waited.reached.push(instance);
                 }
-                Step::Failed(instance, error) => {
+                WaitStatus::Failed(instance, error) => {
                     waited.unreached.push(instance);
                     waited.errors.push(error);
                 }
-                Step::Waiting(one) => still.push(one),
+                WaitStatus::WaitTarget(one) => still.push(one),
             }
         }
         waiting = still;
@@ -129,7 +131,7 @@ pub async fn wait_for(
         let fresh = match fresh {
             Look::Unneeded => continue,
             Look::Late => return give_up(waited, waiting, start.elapsed()),
-            Look::Fresh(fresh) => fresh,
+            Look::Relisted(fresh) => fresh,
         };
         for one in &mut waiting {
             one.look(&fresh);
@@ -142,7 +144,7 @@ pub async fn wait_for(
 }
 
 /// Whether it cannot be seen, and asking again later cannot help.
-fn is_hopeless(one: &Waiting) -> bool {
+fn is_hopeless(one: &WaitTarget) -> bool {
     one.trouble.as_ref().is_some_and(|error| !is_passing(error.kind()))
 }
 
@@ -152,16 +154,16 @@ enum Look {
     Unneeded,
     /// It took too long.
     Late,
-    Fresh(Fresh),
+    Relisted(Relisted),
 }
 
 /// What each that was tried answered to SSH, by its position.
-type Answers = Vec<(usize, std::result::Result<(), Silence>)>;
+type Answers = Vec<(usize, std::result::Result<(), SshFailure>)>;
 
 /// Tries those that run by SSH, and meanwhile rests and looks at all of them.
 async fn round(
     connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
-    waiting: &[Waiting],
+    waiting: &[WaitTarget],
     instances: &[Instance],
     rest: Duration,
     deadline: Instant,
@@ -171,7 +173,7 @@ async fn round(
         tokio::time::sleep(rest).await;
         // The last look comes when the time is up, and is given a moment of its own.
         match tokio::time::timeout_at(deadline + LAST_LOOK, refresh(connect, instances)).await {
-            Ok(fresh) => Look::Fresh(fresh),
+            Ok(fresh) => Look::Relisted(fresh),
             Err(_) => Look::Late,
         }
     });
@@ -186,7 +188,7 @@ async fn round(
 
 async fn try_ssh(
     connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
-    waiting: &[Waiting],
+    waiting: &[WaitTarget],
     deadline: Instant,
 ) -> Answers {
     let (mut answers, mut attempts) = (Vec::new(), Vec::new());
@@ -194,7 +196,7 @@ async fn try_ssh(
         let Some(port) = one.port() else { continue };
         match connect(one.instance.provider).answers_ssh(&one.instance) {
             Some(true) => answers.push((position, Ok(()))),
-            Some(false) => answers.push((position, Err(Silence::NoAnswer))),
+            Some(false) => answers.push((position, Err(SshFailure::NoAnswer))),
             None => attempts.push((position, address(&one.instance).map(str::to_owned), port)),
         }
     }
@@ -203,12 +205,12 @@ async fn try_ssh(
     answers
 }
 
-fn give_up(mut waited: Waited, waiting: Vec<Waiting>, elapsed: Duration) -> Waited {
+fn give_up(mut waited: WaitResult, waiting: Vec<WaitTarget>, elapsed: Duration) -> WaitResult {
     // What keeps a region from being listed is told once, whatever is waited for there.
     let (hopeless, waiting): (Vec<_>, Vec<_>) = waiting.into_iter().partition(is_hopeless);
     let mut regions: BTreeMap<(ProviderKind, String), (Error, Vec<String>)> = BTreeMap::new();
     for one in hopeless {
-        let Waiting { instance, trouble, .. } = one;
+        let WaitTarget { instance, trouble, .. } = one;
         if let Some(trouble) = trouble {
             let region = (instance.provider, instance.region.clone());
             let (_, unseen) = regions.entry(region).or_insert_with(|| (trouble, Vec::new()));
@@ -227,7 +229,7 @@ fn give_up(mut waited: Waited, waiting: Vec<Waiting>, elapsed: Duration) -> Wait
     }
     for one in waiting {
         let port = one.port();
-        let Waiting {
+        let WaitTarget {
             instance,
             goal,
             answer,
@@ -236,7 +238,7 @@ fn give_up(mut waited: Waited, waiting: Vec<Waiting>, elapsed: Duration) -> Wait
         } = one;
         let error = match (port, answer) {
             (Some(port), answer) => {
-                let silence = answer.and_then(|answer| answer.err()).unwrap_or(Silence::NoAnswer);
+                let silence = answer.and_then(|answer| answer.err()).unwrap_or(SshFailure::NoAnswer);
                 silence.error(&instance, port, elapsed)
             }
             (None, _) => {
@@ -252,7 +254,7 @@ fn give_up(mut waited: Waited, waiting: Vec<Waiting>, elapsed: Duration) -> Wait
                 }
                 let error = Error::new(ErrorKind::Timeout, message).with_leftover(&instance.reference);
                 match instance.state {
-                    InstanceState::Stopped if goal == Goal::Running => {
+                    InstanceState::Stopped if goal == WaitGoal::Running => {
                         error.with_remedy(format!("start it: cloudctl start {}", instance.reference))
                     }
                     _ => error,
@@ -275,15 +277,15 @@ fn is_passing(kind: ErrorKind) -> bool {
 const ABSENCES: u32 = 3;
 
 /// One of the targets.
-pub(super) struct Waiting {
+pub(super) struct WaitTarget {
     /// It, as it was seen last.
     pub(super) instance: Instance,
     /// What is waited for.
-    pub(super) goal: Goal,
+    pub(super) goal: WaitGoal,
     /// Whether it was told that it runs.
     pub(super) is_told: bool,
     /// What came of the last try to reach it by SSH.
-    pub(super) answer: Option<Result<(), Silence>>,
+    pub(super) answer: Option<Result<(), SshFailure>>,
     /// Right after its creation an instance may not be listed yet.
     was_seen: bool,
     /// In how many listings in a row it was missing.
@@ -315,18 +317,18 @@ fn with_marks_of(known: &Instance, fresh: Instance) -> Instance {
 }
 
 /// Where a target stands.
-pub(super) enum Step {
+pub(super) enum WaitStatus {
     /// It is there.
     Reached(Instance),
     /// It can no longer get there.
     Failed(Instance, Error),
     /// It is on its way.
-    Waiting(Waiting),
+    WaitTarget(WaitTarget),
 }
 
-impl Waiting {
+impl WaitTarget {
     /// A target of which nothing was seen yet.
-    pub(super) fn new(instance: Instance, goal: Goal) -> Self {
+    pub(super) fn new(instance: Instance, goal: WaitGoal) -> Self {
         Self {
             instance,
             goal,
@@ -342,22 +344,22 @@ impl Waiting {
     /// The port to try, if it is time to.
     pub(super) fn port(&self) -> Option<u16> {
         match self.goal {
-            Goal::Ssh(port) if self.instance.state == Goal::Running.state() => Some(port),
+            WaitGoal::Ssh(port) if self.instance.state == WaitGoal::Running.state() => Some(port),
             _ => None,
         }
     }
 
     /// Takes in what a try to reach it came to.
-    pub(super) fn hear(&mut self, answer: Result<(), Silence>) {
+    pub(super) fn hear(&mut self, answer: Result<(), SshFailure>) {
         self.homeless = match answer {
-            Err(Silence::NoAddress) => self.homeless + 1,
+            Err(SshFailure::NoAddress) => self.homeless + 1,
             _ => 0,
         };
         self.answer = Some(answer);
     }
 
     /// Takes in a listing.
-    pub(super) fn look(&mut self, fresh: &Fresh) {
+    pub(super) fn look(&mut self, fresh: &Relisted) {
         let goal = self.goal;
         self.trouble = fresh.trouble(&self.instance).cloned();
         if let Some(listed) = fresh.listed(&self.instance) {
@@ -366,28 +368,28 @@ impl Waiting {
             self.absences = 0;
         } else if self.trouble.is_none() {
             self.absences += 1;
-            let was_going = goal == Goal::Terminated && self.instance.state.is_gone();
-            if was_going || (self.absences >= ABSENCES && (self.was_seen || goal == Goal::Terminated)) {
+            let was_going = goal == WaitGoal::Terminated && self.instance.state.is_gone();
+            if was_going || (self.absences >= ABSENCES && (self.was_seen || goal == WaitGoal::Terminated)) {
                 self.instance.state = InstanceState::Terminated;
             }
         }
     }
 
     /// Where it stands.
-    pub(super) fn step(self) -> Step {
+    pub(super) fn step(self) -> WaitStatus {
         let (goal, state) = (self.goal, self.instance.state);
         if state == goal.state() {
             return match (self.port(), self.answer) {
-                (None, _) | (_, Some(Ok(()))) => Step::Reached(self.instance),
+                (None, _) | (_, Some(Ok(()))) => WaitStatus::Reached(self.instance),
                 // An address may be listed later than that it runs.
                 (Some(port), Some(Err(silence))) if self.homeless >= ABSENCES => {
                     let error = silence.error(&self.instance, port, Duration::ZERO);
-                    Step::Failed(self.instance, error)
+                    WaitStatus::Failed(self.instance, error)
                 }
-                _ => Step::Waiting(self),
+                _ => WaitStatus::WaitTarget(self),
             };
         }
-        if state.is_gone() && goal != Goal::Terminated {
+        if state.is_gone() && goal != WaitGoal::Terminated {
             let reason = self.instance.state_reason.clone();
             let kind = self.instance.failure.unwrap_or(ErrorKind::NotFound);
             let error = Error::new(
@@ -398,8 +400,8 @@ impl Waiting {
                 Some(reason) => error.with_code(reason),
                 None => error,
             };
-            return Step::Failed(self.instance, error);
+            return WaitStatus::Failed(self.instance, error);
         }
-        Step::Waiting(self)
+        WaitStatus::WaitTarget(self)
     }
 }

@@ -20,7 +20,7 @@ mod text;
 
 pub use columns::account::{CONTEXTS, DOCTOR, IDENTITIES, SETTINGS};
 pub use columns::catalog::{CATALOGUES, COSTS, MACHINE_TYPES, PRICES, UPDATES};
-pub use columns::{Column, IMAGES, INSTANCES, PLANS, REGIONS, View};
+pub use columns::{Column, ColumnSet, IMAGES, INSTANCES, PLANS, REGIONS};
 pub use diagnostics::error_text;
 pub use formats::Format;
 pub use hints::hint_for;
@@ -28,7 +28,7 @@ pub use instance_notes::{connect_text, needs_key, password_text};
 pub use instance_notes::{expiry_text, unenforced_text};
 pub use printer::Printer;
 pub use record::{Record, Report};
-pub use redaction::Withheld;
+pub use redaction::Redactor;
 pub use schemas::{error_schema, instance_schema};
 pub use text::{age, escape, shown_name};
 

@@ -6,10 +6,10 @@ use std::io::{self, Write};
 use jiff::Timestamp;
 use unicode_width::UnicodeWidthStr;
 
-use super::columns::View;
+use super::columns::ColumnSet;
 use super::formats::{Format, write_csv, write_json, write_jsonl, write_yaml};
 use super::record::{Record, Report};
-use super::redaction::Withheld;
+use super::redaction::Redactor;
 use super::table::{Layout, write_named, write_record, write_table};
 use super::text::{escape, escape_lines};
 use super::{Streams, Terminal};
@@ -23,7 +23,7 @@ pub struct Printer {
     pub(super) quiet: bool,
     is_closed: bool,
     pub(super) progress: ProgressLine,
-    pub(super) withheld: Withheld,
+    pub(super) withheld: Redactor,
 }
 
 impl Printer {
@@ -36,12 +36,12 @@ impl Printer {
             quiet: false,
             is_closed: false,
             progress: ProgressLine::default(),
-            withheld: Withheld::default(),
+            withheld: Redactor::default(),
         }
     }
 
     /// Sets what must not be shown in any message.
-    pub fn withhold(&mut self, withheld: Withheld) {
+    pub fn withhold(&mut self, withheld: Redactor) {
         self.withheld = withheld;
     }
 
@@ -64,7 +64,7 @@ impl Printer {
     ///
     /// # Errors
     /// `InvalidSpec` for a column or single field that such records do not have.
-    pub fn check(&self, view: &View) -> Result<()> {
+    pub fn check(&self, view: &ColumnSet) -> Result<()> {
         let missing = |what: &str| {
             Err(Error::invalid(format!("this command has no {what} to print")).with_remedy("use -o table or -o json"))
         };
@@ -77,7 +77,7 @@ impl Printer {
     }
 
     /// Whether the format asked for shows one of these fields of records of this view.
-    pub fn shows_any(&self, view: &View, fields: &[&str]) -> bool {
+    pub fn shows_any(&self, view: &ColumnSet, fields: &[&str]) -> bool {
         match self.format() {
             Format::Json | Format::Jsonl | Format::Yaml | Format::Csv => true,
             Format::Columns(names) => names.iter().any(|name| fields.contains(&name.as_str())),
@@ -114,7 +114,7 @@ impl Printer {
     ///
     /// # Errors
     /// Those of writing.
-    pub fn report(&mut self, report: &Report, view: &View, now: Timestamp) -> io::Result<()> {
+    pub fn report(&mut self, report: &Report, view: &ColumnSet, now: Timestamp) -> io::Result<()> {
         let printed = self.items(report, view, now);
         // What went wrong must be said wherever it still can be.
         self.errors(&report.errors);
@@ -140,13 +140,13 @@ impl Printer {
     ///
     /// # Errors
     /// Those of writing.
-    pub fn items(&mut self, report: &Report, view: &View, now: Timestamp) -> io::Result<()> {
+    pub fn items(&mut self, report: &Report, view: &ColumnSet, now: Timestamp) -> io::Result<()> {
         self.end_progress();
         let printed = self.write_items(report, view, now);
         self.tolerate_closed(printed)
     }
 
-    fn write_items(&mut self, report: &Report, view: &View, now: Timestamp) -> io::Result<()> {
+    fn write_items(&mut self, report: &Report, view: &ColumnSet, now: Timestamp) -> io::Result<()> {
         let layout = Layout {
             width: self.terminal.width,
             colour: self.terminal.colour_output,
@@ -177,7 +177,7 @@ impl Printer {
     ///
     /// # Errors
     /// Those of writing.
-    pub fn details(&mut self, report: &Report, view: &View, now: Timestamp) -> io::Result<()> {
+    pub fn details(&mut self, report: &Report, view: &ColumnSet, now: Timestamp) -> io::Result<()> {
         if self.format() != Format::Table {
             return self.report(report, view, now);
         }

@@ -5,7 +5,9 @@ use serde::ser::{SerializeMap, Serializer};
 use serde_json::{Value, json};
 
 use super::hints::hint_for;
-use crate::cloud::{Area, Error, Field, Identity, Image, Instance, Plan, ProviderKind, format_duration};
+use crate::cloud::{
+    Area, Error, Identity, Image, Instance, InstanceField, LaunchPreview, ProviderKind, format_duration,
+};
 
 /// The fields of an error entry, in order.
 pub(super) const ERROR_FIELDS: [&str; 8] = [
@@ -94,7 +96,7 @@ impl Record {
 impl From<&Instance> for Record {
     fn from(instance: &Instance) -> Self {
         Self(
-            Field::ALL
+            InstanceField::ALL
                 .iter()
                 .map(|field| (field.name(), field.value(instance)))
                 .collect(),
@@ -102,8 +104,8 @@ impl From<&Instance> for Record {
     }
 }
 
-impl From<&Plan> for Record {
-    fn from(plan: &Plan) -> Self {
+impl From<&LaunchPreview> for Record {
+    fn from(plan: &LaunchPreview) -> Self {
         Self(vec![
             ("provider", json!(plan.provider.as_str())),
             ("name", json!(plan.name.as_str())),

@@ -13,15 +13,15 @@ const SHORTEST: usize = 8;
 
 /// The secrets of one run.
 #[derive(Clone, Default)]
-pub struct Withheld(Arc<[String]>);
+pub struct Redactor(Arc<[String]>);
 
-impl std::fmt::Debug for Withheld {
+impl std::fmt::Debug for Redactor {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "{} secrets", self.0.len())
     }
 }
 
-impl Withheld {
+impl Redactor {
     /// The credentials in the environment, and those arguments of the command line, or parts of them after an equals
     /// sign, that may be secrets.
     pub fn of<'a>(
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn secrets_of_the_run_are_replaced() {
-        let withheld = Withheld::of(
+        let withheld = Redactor::of(
             ["wJalrXUtnFEMI", "short"],
             [
                 "create",
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn key_blocks_are_replaced() {
-        let withheld = Withheld::default();
+        let withheld = Redactor::default();
         for (text, expected) in [
             (
                 "a -----BEGIN PRIVATE KEY-----\\u{a}MII\\u{a}-----END PRIVATE KEY----- b",

@@ -20,7 +20,7 @@ enum Language {
 /// Writes a value as JSON, and a new line.
 pub(super) fn write_value<F: Formatter>(out: &mut dyn Write, value: &impl Serialize, formatter: F) -> io::Result<()> {
     let language = Language::Json;
-    write(out, value, Harmless { formatter, language })
+    write(out, value, EscapingFormatter { formatter, language })
 }
 
 /// Writes a value as YAML in its flow style, and a new line.
@@ -30,15 +30,15 @@ pub(super) fn write_flow_yaml<F: Formatter>(
     formatter: F,
 ) -> io::Result<()> {
     let language = Language::Yaml;
-    write(out, value, Harmless { formatter, language })
+    write(out, value, EscapingFormatter { formatter, language })
 }
 
-fn write<F: Formatter>(out: &mut dyn Write, value: &impl Serialize, harmless: Harmless<F>) -> io::Result<()> {
+fn write<F: Formatter>(out: &mut dyn Write, value: &impl Serialize, harmless: EscapingFormatter<F>) -> io::Result<()> {
     value.serialize(&mut Serializer::with_formatter(&mut *out, harmless))?;
     writeln!(out)
 }
 
-struct Harmless<F> {
+struct EscapingFormatter<F> {
     formatter: F,
     language: Language,
 }
@@ -51,7 +51,7 @@ macro_rules! as_before {
     };
 }
 
-impl<F: Formatter> Formatter for Harmless<F> {
+impl<F: Formatter> Formatter for EscapingFormatter<F> {
     as_before! {
         begin_array();
         end_array();

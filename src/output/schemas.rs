@@ -166,12 +166,12 @@ fn object(title: &str, description: &str, fields: Vec<(&'static str, Value, &'st
 mod tests {
     use super::super::record::Record;
     use super::*;
-    use crate::cloud::{Error, Field};
+    use crate::cloud::{Error, InstanceField};
 
     #[test]
     fn what_is_printed_is_what_the_schemas_say() {
         let required = |schema: &Value| -> Vec<String> { serde_json::from_value(schema["required"].clone()).unwrap() };
-        let fields: Vec<_> = Field::ALL.iter().map(Field::name).collect();
+        let fields: Vec<_> = InstanceField::ALL.iter().map(InstanceField::name).collect();
         assert_eq!(required(&instance_schema()), fields);
         let error = Record::of_error(&Error::invalid("x"));
         let fields: Vec<_> = error.fields().iter().map(|(name, _)| *name).collect();

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use unicode_width::UnicodeWidthStr;
 
-use super::columns::{Column, Fill};
+use super::columns::{CellFormat, Column};
 use super::record::Record;
 use super::text::{age, cell, short_cell, shown_name, time_left};
 
@@ -47,7 +47,7 @@ pub(super) fn write_table(
     write_columns(out, columns, layout)
 }
 
-/// Writes a table of fields that the user named; the names were checked by [`View::check_columns`].
+/// Writes a table of fields that the user named; the names were checked by [`ColumnSet::check_columns`].
 pub(super) fn write_named(
     out: &mut dyn Write,
     names: &[String],
@@ -56,8 +56,8 @@ pub(super) fn write_named(
 ) -> io::Result<()> {
     let column = |name: &String| {
         let text = |record: &Record| match name.as_str() {
-            "age" => Fill::Since("created_at").text(record, layout.now),
-            "expires" => Fill::Until("expires_at").text(record, layout.now),
+            "age" => CellFormat::Since("created_at").text(record, layout.now),
+            "expires" => CellFormat::Until("expires_at").text(record, layout.now),
             _ => cell(record.get(name)),
         };
         (
@@ -138,7 +138,7 @@ fn style_of(header: &str, text: &str) -> Style {
     Style::new().fg_color(Some(colour.into()))
 }
 
-impl Fill {
+impl CellFormat {
     fn text(&self, record: &Record, now: Timestamp) -> String {
         let time = |field: &str| {
             record
@@ -199,7 +199,7 @@ mod tests {
     fn the_end_is_told_as_far_as_it_is_known() {
         let expires = |state: &str, end: Value| {
             let record = Record::new(vec![("state", json!(state)), ("expires_at", end)]);
-            Fill::Until("expires_at").text(&record, "2026-01-01T00:00:00Z".parse().unwrap())
+            CellFormat::Until("expires_at").text(&record, "2026-01-01T00:00:00Z".parse().unwrap())
         };
         for (state, end, text) in [
             ("running", Value::Null, "never"),

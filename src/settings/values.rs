@@ -12,20 +12,20 @@ use crate::cloud::{Error, ProviderKind, Result};
 
 /// Reads a value as its type does, and offers words to completion.
 #[derive(Clone, Debug)]
-pub struct Words<T> {
+pub struct WordParser<T> {
     words: &'static [&'static str],
     read: PhantomData<T>,
 }
 
 /// A parser of values that are one of these words, or what else their type takes.
-pub fn one_of<T: FromStr>(words: &'static [&'static str]) -> Words<T> {
-    Words {
+pub fn one_of<T: FromStr>(words: &'static [&'static str]) -> WordParser<T> {
+    WordParser {
         words,
         read: PhantomData,
     }
 }
 
-impl<T> TypedValueParser for Words<T>
+impl<T> TypedValueParser for WordParser<T>
 where
     T: FromStr + Clone + Send + Sync + 'static,
     T::Err: std::error::Error + Send + Sync + 'static,

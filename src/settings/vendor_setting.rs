@@ -53,7 +53,7 @@ pub enum Topic {
     /// The account or project that calls go to, and who pays for them.
     Account,
     /// Region and zone.
-    Place,
+    Location,
     /// Addresses of APIs, and the universe they are in.
     Endpoint,
     /// Certificates and proxies.

@@ -83,7 +83,7 @@ fn title_of_topic(topic: Topic) -> &'static str {
     match topic {
         Topic::Credentials => "Credentials",
         Topic::Account => "Account and project",
-        Topic::Place => "Region and zone",
+        Topic::Location => "Region and zone",
         Topic::Endpoint => "Endpoints",
         Topic::Network => "Certificates and proxies",
         Topic::Retries => "Retries and time limits",

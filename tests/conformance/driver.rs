@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use clap::Parser;
 use cloudctl::cli::Cli;
-use cloudctl::cloud::{Clock, InstanceSpec, Place, Provider, ProviderKind};
+use cloudctl::cloud::{Clock, InstanceSpec, Location, Provider, ProviderKind};
 use cloudctl::providers::connect;
 use cloudctl::settings::{Environment, Settings};
 use serde_json::{Value, json};
@@ -79,7 +79,7 @@ pub fn main() -> bool {
 async fn carry_out(driver: &dyn Provider, order: &Value) -> cloudctl::cloud::Result<Value> {
     let text = |key: &str| order[key].as_str().map(str::to_owned);
     let region = text("region").unwrap_or_default();
-    let place = Place {
+    let place = Location {
         region: region.clone(),
         zone: text("zone"),
     };

@@ -4,8 +4,8 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
-use cloudctl::shutdown::Interrupt;
 use cloudctl::panic_report::PanicReport;
+use cloudctl::shutdown::Shutdown;
 
 /// Names the scenario to the process that panics.
 const SCENARIO: &str = "CLOUDCTL_TEST_PANIC";
@@ -55,7 +55,7 @@ fn process_that_panics() {
         return;
     };
     let report = PanicReport::install();
-    let interrupt = Interrupt::default();
+    let interrupt = Shutdown::default();
     report.set_interrupt(&interrupt);
     let _change = match scenario.as_str() {
         "change" => Some(interrupt.begin_change().unwrap()),

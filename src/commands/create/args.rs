@@ -29,7 +29,7 @@ fn positive(text: &str) -> Option<f64> {
 /// What `create` waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum WaitArgument {
+pub enum WaitValue {
     /// Nothing: the cloud took it on
     None,
     /// It runs
@@ -41,7 +41,7 @@ pub enum WaitArgument {
 /// Where `create` goes on looking for room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum FallbackArgument {
+pub enum FallbackValue {
     /// In the other zones of the region
     Zone,
     /// On other machine types that have at least as much
@@ -52,13 +52,13 @@ pub enum FallbackArgument {
     Provider,
 }
 
-impl From<FallbackArgument> for Fallback {
-    fn from(argument: FallbackArgument) -> Self {
+impl From<FallbackValue> for Fallback {
+    fn from(argument: FallbackValue) -> Self {
         match argument {
-            FallbackArgument::Zone => Self::Zone,
-            FallbackArgument::Type => Self::Type,
-            FallbackArgument::Region => Self::Region,
-            FallbackArgument::Provider => Self::Provider,
+            FallbackValue::Zone => Self::Zone,
+            FallbackValue::Type => Self::Type,
+            FallbackValue::Region => Self::Region,
+            FallbackValue::Provider => Self::Provider,
         }
     }
 }

@@ -1,17 +1,17 @@
 //! What `create --dry-run` shows, and the words for why a place was chosen.
 
 use super::progress::tell_present;
-use super::vm_request::Order;
-use crate::cloud::{Error, ErrorKind, Instance, InstanceSpec, MachineType, Members, Plan, Result};
+use super::vm_request::VmRequest;
+use crate::cloud::{Error, ErrorKind, GroupMembers, Instance, InstanceSpec, LaunchPreview, MachineType, Result};
 use crate::context::Context;
 use crate::exit::ExitStatus;
-use crate::operations::{Fallback, Offer, Wish, look_at_names, offers, usd};
+use crate::operations::{CreateRequest, Fallback, Offer, look_at_names, offers, usd};
 use crate::output::{PLANS, Record, Report};
 
 /// Shows what would be made, and makes nothing. The exit code is the one that making it would have: that of the refusal,
 /// if there is one.
 pub(super) async fn show(
-    orders: &[Order],
+    orders: &[VmRequest],
     refusal: Option<Error>,
     context: &mut Context,
 ) -> anyhow::Result<ExitStatus> {
@@ -38,11 +38,11 @@ pub(super) async fn show(
 /// What an order would come to: the plan of each VM that is not there yet. Those that are, and what stands in the way of
 /// some, are put to the others.
 async fn plans(
-    order: &Order,
+    order: &VmRequest,
     present: &mut Vec<Instance>,
     errors: &mut Vec<Error>,
     context: &mut Context,
-) -> Result<Vec<Plan>> {
+) -> Result<Vec<LaunchPreview>> {
     let catalog = context.catalog();
     let reach = order.reach(&catalog);
     let standing = look_at_names(&order.wish, &reach).await?;
@@ -73,7 +73,7 @@ async fn plans(
             let price = catalog.price(plan.provider, &plan.place.region, machine, plan.spot);
             plan.price_usd_per_hour = price.map(|price| price.usd_per_hour);
         }
-        let named = |name| Plan { name, ..plan.clone() };
+        let named = |name| LaunchPreview { name, ..plan.clone() };
         return Ok(standing.missing.into_iter().map(named).collect());
     }
     Err(refusal.unwrap_or_else(|| Error::invalid("no place is left to try")))
@@ -81,12 +81,12 @@ async fn plans(
 
 /// One plan stands for all members: they are the same but for their names. Where other zones are allowed, it is the plan
 /// for one of them if the zone that was asked for cannot have it.
-async fn plan(offer: &Offer, wish: &Wish, may_move: bool) -> Result<Plan> {
+async fn plan(offer: &Offer, wish: &CreateRequest, may_move: bool) -> Result<LaunchPreview> {
     let spec = offer.spec(wish)?;
     let first = spec
         .members
         .as_ref()
-        .and_then(|members| Members::groups(members.indexes(), 1).into_iter().next());
+        .and_then(|members| GroupMembers::groups(members.indexes(), 1).into_iter().next());
     let mut spec = InstanceSpec { members: first, ..spec };
     match offer.provider.plan(&spec).await {
         Err(error) if may_move && error.kind() == ErrorKind::Capacity && spec.place.zone.is_some() => {
@@ -105,7 +105,7 @@ fn is_of_the_place(error: &Error) -> bool {
 }
 
 /// What a plan says of its machine.
-fn machine_of(plan: &Plan) -> Option<MachineType> {
+fn machine_of(plan: &LaunchPreview) -> Option<MachineType> {
     Some(MachineType {
         name: plan.machine_type.clone(),
         cpus: plan.cpus?,

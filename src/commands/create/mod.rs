@@ -17,10 +17,10 @@ use std::time::Duration;
 use self::args::usd_argument;
 use self::progress::create_all;
 use self::spec_file::merge::SpecFile;
-use self::vm_request::Order;
+use self::vm_request::VmRequest;
 use super::targets::{DEFAULT_TIMEOUT, check_account_of, duration_argument, tell_ends};
 use crate::cloud::{
-    Architecture, Error, ErrorKind, Gpu, Instance, InstanceName, Opening, Provider, Reference, Result, Secret,
+    Architecture, Error, ErrorKind, Gpu, IngressRule, Instance, InstanceName, InstanceQuery, Provider, Result, Secret,
 };
 use crate::context::Context;
 use crate::exit::ExitStatus;
@@ -29,7 +29,7 @@ use crate::output::{INSTANCES, PLANS, Report};
 use crate::settings::one_of;
 
 pub(super) use self::args::memory_argument;
-pub use self::args::{FallbackArgument, WaitArgument};
+pub use self::args::{FallbackValue, WaitValue};
 pub(super) use self::spec_file::schema::spec_schema;
 pub(super) use self::vm_request::own_key;
 
@@ -94,7 +94,7 @@ pub struct Args {
     firewalls: Vec<String>,
     /// Ports to open to it, from everywhere or from a network only, such as 22,443/203.0.113.0/24
     #[arg(long = "open", value_name = "PORT[/CIDR]", value_delimiter = ',')]
-    openings: Vec<Opening>,
+    openings: Vec<IngressRule>,
     /// No public address
     #[arg(long)]
     no_public_ip: bool,
@@ -116,7 +116,7 @@ pub struct Args {
     /// Where to go on looking for room when there is none, and in this order: the region's other zones, other machine
     /// types that fit, the area's other regions, other providers
     #[arg(long, value_name = "WHERE", value_delimiter = ',')]
-    fallback: Vec<FallbackArgument>,
+    fallback: Vec<FallbackValue>,
     /// An option of this provider alone; may be given several times
     #[arg(long, value_name = "KEY=VALUE")]
     native: Vec<String>,
@@ -129,7 +129,7 @@ pub struct Args {
     input: Option<Secret<Vec<u8>>>,
     /// What to wait for [default: running]
     #[arg(long, value_name = "STATE")]
-    wait: Option<WaitArgument>,
+    wait: Option<WaitValue>,
     /// How long to wait at most
     #[arg(long, value_name = "DURATION", default_value = DEFAULT_TIMEOUT, value_parser = duration_argument)]
     timeout: Duration,
@@ -155,7 +155,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     let (dry_run, timeout) = (args.dry_run, args.timeout);
     let mut orders = Vec::new();
     for file in files {
-        orders.push(Order::of(&args, file, context).await?);
+        orders.push(VmRequest::of(&args, file, context).await?);
     }
     let names = names_of(&orders)?;
     if let Some(budget) = args.budget {
@@ -205,7 +205,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
 }
 
 /// Checks the account pin of every cloud that something may be made on.
-async fn check_all_accounts(orders: &[Order], context: &Context) -> Result<()> {
+async fn check_all_accounts(orders: &[VmRequest], context: &Context) -> Result<()> {
     for provider in providers_of(orders) {
         check_account_of(provider, context).await?;
     }
@@ -221,7 +221,7 @@ fn is_in_pipeline(context: &Context) -> bool {
         .is_some_and(|value| value != "false")
 }
 
-fn providers_of(orders: &[Order]) -> Vec<Arc<dyn Provider>> {
+fn providers_of(orders: &[VmRequest]) -> Vec<Arc<dyn Provider>> {
     let asked = orders
         .iter()
         .flat_map(|order| order.sites.iter().map(|(provider, _)| provider));
@@ -236,7 +236,7 @@ fn providers_of(orders: &[Order]) -> Vec<Arc<dyn Provider>> {
 }
 
 /// The names of all that is ordered; no two of them are the same.
-fn names_of(orders: &[Order]) -> Result<Vec<InstanceName>> {
+fn names_of(orders: &[VmRequest]) -> Result<Vec<InstanceName>> {
     let names: Vec<_> = orders
         .iter()
         .map(|order| order.wish.spec.names())
@@ -256,7 +256,7 @@ fn only_known(error: &Error) -> Vec<Instance> {
         return Vec::new();
     }
     let known = error.leftovers().iter().filter_map(|leftover| {
-        let reference: Reference = leftover.parse().ok()?;
+        let reference: InstanceQuery = leftover.parse().ok()?;
         let (kind, place) = reference.scope?;
         Some(Instance::only_known(kind, place, reference.name_or_id))
     });

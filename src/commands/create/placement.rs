@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::spec_file::merge::SpecFile;
-use super::vm_request::Request;
-use crate::cloud::{Error, ErrorKind, Place, Provider, Result};
+use super::vm_request::VmTemplate;
+use crate::cloud::{Error, ErrorKind, Location, Provider, Result};
 use crate::context::Context;
-use crate::operations::{Site, places_of};
+use crate::operations::{ProviderLocation, places_of};
 use crate::settings::{ProviderChoice, Source};
 
 /// The clouds to make VMs on. A flag overrides the file; the file overrides the rest.
@@ -25,7 +25,7 @@ pub(super) fn providers(file: &SpecFile, context: &Context) -> Result<Vec<Arc<dy
 
 /// What was said of the place: regions or areas, and a zone.
 #[derive(Clone, Copy)]
-struct Words<'a> {
+struct RegionArgs<'a> {
     regions: &'a [String],
     zone: Option<&'a str>,
 }
@@ -37,16 +37,16 @@ struct Words<'a> {
 /// `InvalidSpec` for a place that is not there, or none at all.
 pub(super) async fn sites(
     providers: &[Arc<dyn Provider>],
-    request: &Request,
+    request: &VmTemplate,
     context: &mut Context,
-) -> Result<Vec<Site>> {
+) -> Result<Vec<ProviderLocation>> {
     let words = words(request, context);
     let (regions, zone) = (words.regions.to_vec(), words.zone.map(str::to_owned));
-    let words = Words {
+    let words = RegionArgs {
         regions: &regions,
         zone: zone.as_deref(),
     };
-    let (mut sites, mut refusals): (Vec<Site>, Vec<Error>) = (Vec::new(), Vec::new());
+    let (mut sites, mut refusals): (Vec<ProviderLocation>, Vec<Error>) = (Vec::new(), Vec::new());
     // A provider that was named is not left out because nothing says where on it.
     let may_lack = context.settings.any_provider || !regions.is_empty() || zone.is_some();
     for provider in providers {
@@ -70,9 +70,9 @@ pub(super) async fn sites(
     Ok(sites)
 }
 
-fn words<'a>(request: &'a Request, context: &'a Context) -> Words<'a> {
+fn words<'a>(request: &'a VmTemplate, context: &'a Context) -> RegionArgs<'a> {
     let (regions, zone) = (&context.settings.regions, &context.settings.zone);
-    let named = |is_flag: bool| Words {
+    let named = |is_flag: bool| RegionArgs {
         regions: regions
             .value
             .as_deref()
@@ -83,7 +83,7 @@ fn words<'a>(request: &'a Request, context: &'a Context) -> Words<'a> {
             .as_deref()
             .filter(|_| matches!(zone.source, Source::Flag(_)) == is_flag),
     };
-    let in_file = Words {
+    let in_file = RegionArgs {
         regions: &request.regions,
         zone: request.zone.as_deref(),
     };
@@ -91,14 +91,14 @@ fn words<'a>(request: &'a Request, context: &'a Context) -> Words<'a> {
     let first = said
         .into_iter()
         .find(|words| !words.regions.is_empty() || words.zone.is_some());
-    first.unwrap_or(Words {
+    first.unwrap_or(RegionArgs {
         regions: &[],
         zone: None,
     })
 }
 
 /// The places of one cloud.
-async fn places(provider: &dyn Provider, words: Words<'_>) -> Result<Vec<Place>> {
+async fn places(provider: &dyn Provider, words: RegionArgs<'_>) -> Result<Vec<Location>> {
     match (words.regions, words.zone) {
         ([], None) => match provider.home().await? {
             Some(home) => Ok(vec![provider.locate(Some(&home.region), home.zone.as_deref()).await?]),
@@ -116,8 +116,8 @@ async fn places(provider: &dyn Provider, words: Words<'_>) -> Result<Vec<Place>>
 }
 
 /// Regions by name, and all regions of areas. With several, those that the cloud has.
-async fn in_regions(provider: &dyn Provider, words: &[String]) -> Result<Vec<Place>> {
-    let (mut places, mut refusal): (Vec<Place>, Option<Error>) = (Vec::new(), None);
+async fn in_regions(provider: &dyn Provider, words: &[String]) -> Result<Vec<Location>> {
+    let (mut places, mut refusal): (Vec<Location>, Option<Error>) = (Vec::new(), None);
     for word in words {
         match places_of(provider, word).await {
             Ok(found) => places.extend(

@@ -5,20 +5,20 @@ use std::time::Instant;
 
 use futures_util::StreamExt;
 
-use super::WaitArgument;
+use super::WaitValue;
 use super::dry_run::describe_choice;
-use super::vm_request::Order;
-use crate::catalog::{DEFAULT_IMAGE, Login, image_alias};
+use super::vm_request::VmRequest;
+use crate::catalog::{DEFAULT_IMAGE, LoginMethod, image_alias};
 use crate::cloud::{Error, ErrorKind, Instance, InstanceSpec, SshKey};
 use crate::context::Context;
-use crate::operations::{Creation, Creations, create_once};
+use crate::operations::{CreateReport, CreatedInstance, create_once};
 use crate::output::{connect_text, needs_key, password_text};
 
 /// As many creates are under way at once; more would only meet the clouds' rate limits.
 const AT_ONCE: usize = 16;
 
 /// Makes what is ordered. Gives what is there now, and what kept the rest from it.
-pub(super) async fn create_all(orders: &[Order], context: &mut Context) -> (Vec<Instance>, Vec<Error>) {
+pub(super) async fn create_all(orders: &[VmRequest], context: &mut Context) -> (Vec<Instance>, Vec<Error>) {
     let started = Instant::now();
     let interrupt = context.interrupt.clone();
     let catalog = context.catalog();
@@ -77,7 +77,7 @@ pub(super) fn tell_present<'a>(present: impl ExactSizeIterator<Item = &'a Instan
     }
 }
 
-fn announce(creations: &Creations, started: Instant, context: &mut Context) {
+fn announce(creations: &CreateReport, started: Instant, context: &mut Context) {
     for refusal in &creations.tried {
         let place = refusal
             .location()
@@ -103,7 +103,7 @@ fn announce(creations: &Creations, started: Instant, context: &mut Context) {
             .printer
             .step("created", &format!("{seconds}s   {} VMs", several.len())),
         few => {
-            for Creation { instance, .. } in few {
+            for CreatedInstance { instance, .. } in few {
                 let machine_type = instance.machine_type.as_deref().unwrap_or_default();
                 let zone = instance.zone.as_deref().unwrap_or(&instance.region);
                 let text = format!("{seconds}s   {}   {machine_type}   {zone}", instance.reference);
@@ -117,7 +117,7 @@ fn announce(creations: &Creations, started: Instant, context: &mut Context) {
 const MAX_LOGIN_HINTS: usize = 10;
 
 /// Says how to log in to each VM that can be logged in to.
-pub(super) fn tell(orders: &[Order], instances: &[Instance], context: &mut Context) {
+pub(super) fn tell(orders: &[VmRequest], instances: &[Instance], context: &mut Context) {
     if instances.len() > MAX_LOGIN_HINTS {
         return;
     }
@@ -131,10 +131,10 @@ pub(super) fn tell(orders: &[Order], instances: &[Instance], context: &mut Conte
     }
 }
 
-fn tell_of(order: &Order, instance: &Instance, context: &mut Context) {
+fn tell_of(order: &VmRequest, instance: &Instance, context: &mut Context) {
     let spec = &order.wish.spec;
     let alias = image_alias(spec.image.as_deref().unwrap_or(DEFAULT_IMAGE));
-    if let Some(Login::Password(_)) = alias.map(|alias| &alias.login) {
+    if let Some(LoginMethod::Password(_)) = alias.map(|alias| &alias.login) {
         // The driver has said that this key is left out.
         let is_left_out = spec
             .default_ssh_key
@@ -148,7 +148,7 @@ fn tell_of(order: &Order, instance: &Instance, context: &mut Context) {
     }
     let has_key = spec.ssh_key.is_some() || spec.default_ssh_key.is_some();
     let address = instance.public_ip.as_deref().or(instance.private_ip.as_deref());
-    let (true, Some(address)) = (has_key || order.wait == WaitArgument::Ssh, address) else {
+    let (true, Some(address)) = (has_key || order.wait == WaitValue::Ssh, address) else {
         return;
     };
     let of_image = alias
@@ -159,8 +159,8 @@ fn tell_of(order: &Order, instance: &Instance, context: &mut Context) {
     let text = connect_text(user.as_deref(), address, order.ssh_port);
     match order.wait {
         // Whoever waits for SSH wants to know, in a log too.
-        WaitArgument::Ssh => context.printer.note(&text),
-        WaitArgument::None | WaitArgument::Running => context.printer.remark(&text),
+        WaitValue::Ssh => context.printer.note(&text),
+        WaitValue::None | WaitValue::Running => context.printer.remark(&text),
     }
 }
 

@@ -13,15 +13,15 @@ use serde_json::Value;
 
 use super::placement::{providers, sites};
 use super::spec_file::merge::SpecFile;
-use super::{Args, WaitArgument, ssh_key};
+use super::{Args, WaitValue, ssh_key};
 use crate::catalog::Catalog;
 use crate::cloud::{
-    Error, InstanceName, InstanceSpec, Labels, MachineNeed, Members, Place, Provider, Result, Secret, check_label_key,
-    is_content, parse_label, path_text, quoted,
+    Error, GroupMembers, InstanceName, InstanceSpec, Labels, Location, MachineRequirements, Provider, Result, Secret,
+    check_label_key, is_content, parse_label, path_text, quoted,
 };
 use crate::commands::targets::ttl_argument;
 use crate::context::Context;
-use crate::operations::{Fallback, Reach, Site, Wish};
+use crate::operations::{CreateRequest, Fallback, PlacementScope, ProviderLocation};
 
 /// More than any cloud takes (Compute Engine: 256 KiB); how much each takes is its driver's to say.
 const MOST_USER_DATA: u64 = 1024 * 1024;
@@ -33,7 +33,7 @@ const INPUT: &str = "-";
 const NO_END: &str = "never";
 
 /// What is asked for, before it is known where it goes.
-pub(super) struct Request {
+pub(super) struct VmTemplate {
     /// How many, where they are a group.
     count: Option<u32>,
     /// The regions that the file names.
@@ -44,7 +44,7 @@ pub(super) struct Request {
     template: InstanceSpec,
 }
 
-impl Request {
+impl VmTemplate {
     /// Puts flags and file together; a flag overrides the file.
     ///
     /// # Errors
@@ -79,7 +79,7 @@ impl Request {
             (None, None) => None,
             _ => args.input.clone(),
         };
-        let nowhere = Place {
+        let nowhere = Location {
             region: String::new(),
             zone: None,
         };
@@ -89,7 +89,7 @@ impl Request {
             zone: file.zone,
             template: InstanceSpec {
                 machine_type: args.machine_type.or(file.machine_type),
-                need: MachineNeed {
+                need: MachineRequirements {
                     cpus: args.cpus.or(file.cpus.map(NonZeroU32::get)),
                     memory_gib: args.memory.or(file.memory),
                     architecture: args.arch.or(file.arch),
@@ -144,7 +144,7 @@ impl Request {
     pub(super) fn spec(self) -> Result<InstanceSpec> {
         let indexes: Vec<u32> = (1..=self.count.unwrap_or_default()).collect();
         let spec = InstanceSpec {
-            members: Members::groups(&indexes, indexes.len()).into_iter().next(),
+            members: GroupMembers::groups(&indexes, indexes.len()).into_iter().next(),
             ..self.template
         };
         spec.names()?;
@@ -306,24 +306,24 @@ fn within_limit(bytes: Vec<u8>, source: &str) -> Result<Secret<Vec<u8>>> {
 }
 
 /// One VM, or a group of them, and where it may go.
-pub(super) struct Order {
+pub(super) struct VmRequest {
     /// What is asked for.
-    pub(super) wish: Wish,
+    pub(super) wish: CreateRequest,
     /// Where it is asked for.
-    pub(super) sites: Vec<Site>,
+    pub(super) sites: Vec<ProviderLocation>,
     /// The clouds to go on to.
     pub(super) others: Vec<Arc<dyn Provider>>,
     /// How far to go on.
     fallback: Vec<Fallback>,
     /// What is waited for.
-    pub(super) wait: WaitArgument,
+    pub(super) wait: WaitValue,
     /// The port to reach it at by SSH.
     pub(super) ssh_port: u16,
     /// Whether something says how long it may live.
     pub(super) has_ttl_choice: bool,
 }
 
-impl Order {
+impl VmRequest {
     /// Puts flags and a file together, and finds the places.
     ///
     /// # Errors
@@ -339,11 +339,11 @@ impl Order {
         let budget = args.budget.or(file.budget);
         let has_ttl_choice =
             budget.is_some() || args.ttl.is_some() || file.ttl.is_some() || context.settings.ttl.value.is_some();
-        let wait = args.wait.or(file.wait).unwrap_or(WaitArgument::Running);
+        let wait = args.wait.or(file.wait).unwrap_or(WaitValue::Running);
         let max_price = args.max_price.or(file.max_price);
         let providers = providers(&file, context)?;
         // All that can be checked without asking anybody comes before anybody is asked.
-        let request = Request::of(args.clone(), file, context)?;
+        let request = VmTemplate::of(args.clone(), file, context)?;
         check(&request, &fallback, providers.len())?;
         let sites = sites(&providers, &request, context).await?;
         let others = match fallback.contains(&Fallback::Provider) {
@@ -356,7 +356,7 @@ impl Order {
         let spec = request.spec()?;
         let count = spec.members.as_ref().map_or(1, |members| members.count());
         Ok(Self {
-            wish: Wish {
+            wish: CreateRequest {
                 // A budget is that of the whole command.
                 budget: budget.map(|budget| budget / count as f64),
                 spec,
@@ -372,8 +372,8 @@ impl Order {
     }
 
     /// Where it may go.
-    pub(super) fn reach<'a>(&self, catalog: &'a Catalog) -> Reach<'a> {
-        Reach {
+    pub(super) fn reach<'a>(&self, catalog: &'a Catalog) -> PlacementScope<'a> {
+        PlacementScope {
             asked: self.sites.clone(),
             others: self.others.clone(),
             fallback: self.fallback.clone(),
@@ -383,7 +383,7 @@ impl Order {
 }
 
 /// A machine type is one cloud's word.
-fn check(request: &Request, fallback: &[Fallback], providers: usize) -> Result<()> {
+fn check(request: &VmTemplate, fallback: &[Fallback], providers: usize) -> Result<()> {
     let Some(machine_type) = request.machine_type() else {
         return Ok(());
     };

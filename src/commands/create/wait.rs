@@ -3,17 +3,17 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::WaitArgument;
-use super::vm_request::Order;
+use super::WaitValue;
+use super::vm_request::VmRequest;
 use crate::cloud::{Error, ErrorKind, Instance, InstanceState};
 use crate::commands::wait::wait_with_steps;
 use crate::context::Context;
 use crate::exit::ExitStatus;
-use crate::operations::Goal;
+use crate::operations::WaitGoal;
 
 /// Waits. Gives all instances as they are now, in no order; why some did not get there is put to the errors.
 pub(super) async fn wait(
-    orders: &[Order],
+    orders: &[VmRequest],
     instances: Vec<Instance>,
     timeout: Duration,
     errors: &mut Vec<Error>,
@@ -23,7 +23,7 @@ pub(super) async fn wait(
     let (mut done, mut targets) = (Vec::new(), Vec::new());
     for instance in instances {
         let goal = instance.name.as_deref().and_then(|name| goals.get(name).copied());
-        match goal.unwrap_or(Some(Goal::Running)) {
+        match goal.unwrap_or(Some(WaitGoal::Running)) {
             None => done.push(instance),
             // An instance that somebody stopped will not start by itself.
             Some(_) if matches!(instance.state, InstanceState::Stopping | InstanceState::Stopped) => {
@@ -45,13 +45,13 @@ pub(super) async fn wait(
 }
 
 /// What is waited for of each VM by its name; nothing where nothing is.
-fn goals(orders: &[Order]) -> HashMap<String, Option<Goal>> {
+fn goals(orders: &[VmRequest]) -> HashMap<String, Option<WaitGoal>> {
     let mut goals = HashMap::new();
     for order in orders {
         let goal = match order.wait {
-            WaitArgument::None => None,
-            WaitArgument::Running => Some(Goal::Running),
-            WaitArgument::Ssh => Some(Goal::Ssh(order.ssh_port)),
+            WaitValue::None => None,
+            WaitValue::Running => Some(WaitGoal::Running),
+            WaitValue::Ssh => Some(WaitGoal::Ssh(order.ssh_port)),
         };
         // Names that could not be made are no names of anything.
         let names = order.wish.spec.names().unwrap_or_default();

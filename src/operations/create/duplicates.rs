@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::name_index::{Part, Seen, look_up};
-use crate::cloud::{Course, Error, ErrorKind, Instance, InstanceName, Provider, Result};
-use crate::shutdown::Interrupt;
+use super::name_index::{NameIndex, SearchScope, look_up};
+use crate::cloud::{BatchTracker, Error, ErrorKind, Instance, InstanceName, Provider, Result};
+use crate::shutdown::Shutdown;
 
 /// For how long what a create call gave can be what a race made: longer than the call may take.
 const JUST_MADE: SignedDuration = SignedDuration::from_mins(10);
@@ -18,7 +18,11 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// Processes that race for a name in different zones, regions or clouds meet in no token and no namespace. So each looks
 /// once more, and of two instances the younger one goes, by the hand of the very run that made it. Gives, for each that
 /// was made, the one that stays.
-pub(crate) async fn without_twins(parts: &[Part], made: Vec<Instance>, interrupt: &Interrupt) -> Vec<Result<Instance>> {
+pub(crate) async fn without_twins(
+    parts: &[SearchScope],
+    made: Vec<Instance>,
+    interrupt: &Shutdown,
+) -> Vec<Result<Instance>> {
     let Some(seen) = look_past(parts, &made, interrupt).await else {
         // They exist, by the answer; not being able to look, or a signal, is no reason to say otherwise.
         return made.into_iter().map(Ok).collect();
@@ -37,7 +41,7 @@ pub(crate) async fn without_twins(parts: &[Part], made: Vec<Instance>, interrupt
 
 /// What there is of the names of what was made; nothing if that cannot be seen. A listing that does not show yet what
 /// this run made may also lack what another one made before, so it is asked for again, a few times.
-async fn look_past(parts: &[Part], made: &[Instance], interrupt: &Interrupt) -> Option<Seen> {
+async fn look_past(parts: &[SearchScope], made: &[Instance], interrupt: &Shutdown) -> Option<NameIndex> {
     let names = made
         .iter()
         .filter_map(|instance| instance.name.as_deref()?.parse().ok());
@@ -61,7 +65,7 @@ async fn look_past(parts: &[Part], made: &[Instance], interrupt: &Interrupt) -> 
 }
 
 /// Another living instance of the name that was there before this one.
-fn elder_of(made: &Instance, seen: &Seen) -> Option<Instance> {
+fn elder_of(made: &Instance, seen: &NameIndex) -> Option<Instance> {
     let name: InstanceName = made.name.as_deref()?.parse().ok()?;
     let is_same = |other: &Instance| other.reference == made.reference;
     // Every process must compare the same times: those of the listing, where it has them.
@@ -77,11 +81,11 @@ fn elder_of(made: &Instance, seen: &Seen) -> Option<Instance> {
 /// Ends what this run made. What its cloud has shown and does not know any more is gone; what it has not shown yet is
 /// there, by the answer to the call that made it.
 async fn end_younger(
-    parts: &[Part],
+    parts: &[SearchScope],
     made: Instance,
     was_seen: bool,
     elder: Instance,
-    interrupt: &Interrupt,
+    interrupt: &Shutdown,
 ) -> Result<Instance> {
     let name = made.name.clone().unwrap_or_default();
     let provider = parts
@@ -96,7 +100,7 @@ async fn end_younger(
             return Some(Error::new(ErrorKind::Refused, "it was not made just now"));
         }
         let outcomes = provider
-            .terminate(std::slice::from_ref(&made.reference), &Course::unhindered())
+            .terminate(std::slice::from_ref(&made.reference), &BatchTracker::unhindered())
             .await;
         let failure = outcomes.into_iter().find_map(|outcome| outcome.result.err());
         failure.filter(|error| error.kind() != ErrorKind::NotFound || !was_seen)

@@ -1,14 +1,14 @@
 //! What is there already of what is asked for, before anything is made.
 
-use super::name_index::{Part, Seen, look_up_all, only_one};
-use super::offers::Wish;
-use super::placement::Reach;
+use super::name_index::{NameIndex, SearchScope, look_up_all, only_one};
+use super::offers::CreateRequest;
+use super::placement::PlacementScope;
 use super::reconcile::{adopt, check_limits};
 use crate::cloud::{Error, ErrorKind, Instance, InstanceName, Result};
 
 /// How the asked names stand.
 #[derive(Debug, Default)]
-pub struct Standing {
+pub struct NameStatus {
     /// The instances that are there, were made from the same spec, and keep within the limits.
     pub present: Vec<Instance>,
     /// The names of which there is no living instance; none if another VM has one of them, so that nothing is made.
@@ -21,21 +21,24 @@ pub struct Standing {
 ///
 /// # Errors
 /// That of a look-up that is incomplete: what cannot be seen may be there.
-pub async fn look_at_names(wish: &Wish, reach: &Reach<'_>) -> Result<Standing> {
+pub async fn look_at_names(wish: &CreateRequest, reach: &PlacementScope<'_>) -> Result<NameStatus> {
     let (_, seen) = look_before(wish, reach).await?;
     standing(&seen, wish, reach)
 }
 
 /// What there is of the asked names, and where was looked for them: wherever they may be.
-pub(crate) async fn look_before(wish: &Wish, reach: &Reach<'_>) -> Result<(Vec<Part>, Seen)> {
+pub(crate) async fn look_before(
+    wish: &CreateRequest,
+    reach: &PlacementScope<'_>,
+) -> Result<(Vec<SearchScope>, NameIndex)> {
     let names = wish.spec.names()?;
     let parts = reach.locations().await?;
     let seen = look_up_all(&parts, &names).await?;
     Ok((parts, seen))
 }
 
-pub(crate) fn standing(seen: &Seen, wish: &Wish, reach: &Reach<'_>) -> Result<Standing> {
-    let mut standing = Standing::default();
+pub(crate) fn standing(seen: &NameIndex, wish: &CreateRequest, reach: &PlacementScope<'_>) -> Result<NameStatus> {
+    let mut standing = NameStatus::default();
     for name in wish.spec.names()? {
         let fitting = |instance| {
             let instance = adopt(instance, wish, &name, reach)?;

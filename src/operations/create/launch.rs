@@ -1,14 +1,14 @@
 //! The calls that make instances in one place, one life of a name after the other.
 
-use super::name_index::{Part, look_up, some};
-use crate::cloud::{Created, Error, ErrorKind, Instance, InstanceName, InstanceSpec, Provider, Result};
-use crate::shutdown::Interrupt;
+use super::name_index::{SearchScope, look_up, some};
+use crate::cloud::{CreateOutcome, Error, ErrorKind, Instance, InstanceName, InstanceSpec, Provider, Result};
+use crate::shutdown::Shutdown;
 
 /// A name that was created and terminated more often than this within the clouds' memory is a loop somewhere.
 const MOST_GENERATIONS: u32 = 1_000;
 
 /// What was made, and what kept the rest from it.
-pub(crate) struct Made {
+pub(crate) struct LaunchResult {
     pub(crate) instances: Vec<Instance>,
     pub(crate) error: Option<Error>,
 }
@@ -18,14 +18,14 @@ pub(crate) async fn make(
     provider: &dyn Provider,
     spec: &InstanceSpec,
     first: u32,
-    parts: &[Part],
-    interrupt: &Interrupt,
-) -> Made {
+    parts: &[SearchScope],
+    interrupt: &Shutdown,
+) -> LaunchResult {
     let mut instances = Vec::new();
     let error = make_into(&mut instances, provider, spec, first, parts, interrupt)
         .await
         .err();
-    Made { instances, error }
+    LaunchResult { instances, error }
 }
 
 async fn make_into(
@@ -33,8 +33,8 @@ async fn make_into(
     provider: &dyn Provider,
     spec: &InstanceSpec,
     first: u32,
-    parts: &[Part],
-    interrupt: &Interrupt,
+    parts: &[SearchScope],
+    interrupt: &Shutdown,
 ) -> Result<()> {
     let mut spec = spec.clone();
     for generation in first..first.saturating_add(MOST_GENERATIONS) {
@@ -61,8 +61,8 @@ async fn create(provider: &dyn Provider, spec: &InstanceSpec, generation: u32) -
         return provider.create_members(spec, generation).await;
     }
     match provider.create(spec, generation).await? {
-        Created::Instance(made) => Ok(vec![*made]),
-        Created::TokenSpent => Ok(Vec::new()),
+        CreateOutcome::Instance(made) => Ok(vec![*made]),
+        CreateOutcome::TokenSpent => Ok(Vec::new()),
     }
 }
 
@@ -81,7 +81,7 @@ fn still_missing(spec: &InstanceSpec, made: &[Instance]) -> Result<Option<Instan
             missing.push(*index);
         }
     }
-    let rest = crate::cloud::Members::groups(&missing, missing.len())
+    let rest = crate::cloud::GroupMembers::groups(&missing, missing.len())
         .into_iter()
         .next();
     Ok(rest.map(|rest| InstanceSpec {
@@ -94,8 +94,8 @@ fn still_missing(spec: &InstanceSpec, made: &[Instance]) -> Result<Option<Instan
 async fn unsettled(
     made: &mut Vec<Instance>,
     names: &[InstanceName],
-    parts: &[Part],
-    interrupt: &Interrupt,
+    parts: &[SearchScope],
+    interrupt: &Shutdown,
 ) -> Result<()> {
     let look = interrupt.last_look(look_up(parts, names)).await;
     let seen = look.and_then(Result::ok).unwrap_or_default();

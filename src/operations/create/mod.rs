@@ -12,19 +12,19 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use self::duplicates::without_twins;
-use self::existing::{Standing, look_before, standing};
-use self::launch::{Made, make};
-use self::name_index::{Part, Seen};
-use self::offers::{Offer, Wish};
-use self::placement::{Fallback, Reach, Step, is_definite, is_elsewhere, no_room, prefer, zones};
+use self::existing::{NameStatus, look_before, standing};
+use self::launch::{LaunchResult, make};
+use self::name_index::{NameIndex, SearchScope};
+use self::offers::{CreateRequest, Offer};
+use self::placement::{Fallback, PlacementScope, PlacementStep, is_definite, is_elsewhere, no_room, prefer, zones};
 use self::reconcile::adopt;
 use super::batch::{BatchAction, act, with_target};
-use crate::cloud::{Error, ErrorKind, Instance, InstanceName, InstanceSpec, Members, Result};
-use crate::shutdown::Interrupt;
+use crate::cloud::{Error, ErrorKind, GroupMembers, Instance, InstanceName, InstanceSpec, Result};
+use crate::shutdown::Shutdown;
 
 /// An instance of the asked name and spec.
 #[derive(Debug)]
-pub struct Creation {
+pub struct CreatedInstance {
     /// The instance.
     pub instance: Instance,
     /// Whether it was there before this run.
@@ -33,9 +33,9 @@ pub struct Creation {
 
 /// What creating came to: of one VM, or of the members of a group.
 #[derive(Debug, Default)]
-pub struct Creations {
+pub struct CreateReport {
     /// What is there now, in no order.
-    pub creations: Vec<Creation>,
+    pub creations: Vec<CreatedInstance>,
     /// The places that had no room, each with its refusal, before one had.
     pub tried: Vec<Error>,
     /// The offer that was taken, and the best one beside it, where there was a choice.
@@ -46,24 +46,29 @@ pub struct Creations {
 
 /// Gives the one instance of each of the spec's names, making those that are not there. Goes on to another place, as far
 /// as the reach allows, only after a definite refusal for want of capacity or quota; whatever is uncertain stays where
-/// it is. What went wrong is in [`Creations::errors`]:
+/// it is. What went wrong is in [`CreateReport::errors`]:
 ///
 /// - `AlreadyExists` if a name is taken by another spec or by what is not ours; the message says what differs;
 /// - `Ambiguous` if a name is there twice;
 /// - those of [`Provider::create`](crate::cloud::Provider::create);
 /// - that of a look-up that is incomplete: what cannot be seen may be there;
 /// - `Interrupted` if a signal came before anything was made.
-pub async fn create_once(wish: &Wish, reach: &Reach<'_>, interrupt: &Interrupt) -> Creations {
-    let mut creations = Creations::default();
+pub async fn create_once(wish: &CreateRequest, reach: &PlacementScope<'_>, interrupt: &Shutdown) -> CreateReport {
+    let mut creations = CreateReport::default();
     if let Err(error) = create_missing(wish, reach, interrupt, &mut creations).await {
         creations.errors.push(error);
     }
     creations
 }
 
-async fn create_missing(wish: &Wish, reach: &Reach<'_>, interrupt: &Interrupt, done: &mut Creations) -> Result<()> {
+async fn create_missing(
+    wish: &CreateRequest,
+    reach: &PlacementScope<'_>,
+    interrupt: &Shutdown,
+    done: &mut CreateReport,
+) -> Result<()> {
     let (parts, seen) = interrupt.stops(look_before(wish, reach)).await?;
-    let Standing {
+    let NameStatus {
         present,
         missing,
         errors,
@@ -71,14 +76,14 @@ async fn create_missing(wish: &Wish, reach: &Reach<'_>, interrupt: &Interrupt, d
     done.errors.extend(errors);
     for instance in present {
         match complete(instance, wish, reach, interrupt).await {
-            Ok(instance) => done.creations.push(Creation {
+            Ok(instance) => done.creations.push(CreatedInstance {
                 instance,
                 adopted: true,
             }),
             Err(error) => done.errors.push(error),
         }
     }
-    let mut search = Search {
+    let mut search = PlacementSearch {
         wish,
         reach,
         parts: &parts,
@@ -90,7 +95,12 @@ async fn create_missing(wish: &Wish, reach: &Reach<'_>, interrupt: &Interrupt, d
 }
 
 /// Gives an instance that is there what the call that made it may not have come to.
-async fn complete(mut instance: Instance, wish: &Wish, reach: &Reach<'_>, interrupt: &Interrupt) -> Result<Instance> {
+async fn complete(
+    mut instance: Instance,
+    wish: &CreateRequest,
+    reach: &PlacementScope<'_>,
+    interrupt: &Shutdown,
+) -> Result<Instance> {
     let is_complete = !wish.spec.protected || instance.protected != Some(false);
     let Some(provider) = reach.provider(instance.provider).filter(|_| !is_complete) else {
         return Ok(instance);
@@ -105,17 +115,17 @@ async fn complete(mut instance: Instance, wish: &Wish, reach: &Reach<'_>, interr
 }
 
 /// The search for a place that has room for all that is missing.
-struct Search<'a> {
-    wish: &'a Wish,
-    reach: &'a Reach<'a>,
-    parts: &'a [Part],
-    seen: &'a Seen,
-    interrupt: &'a Interrupt,
+struct PlacementSearch<'a> {
+    wish: &'a CreateRequest,
+    reach: &'a PlacementScope<'a>,
+    parts: &'a [SearchScope],
+    seen: &'a NameIndex,
+    interrupt: &'a Shutdown,
     missing: Vec<InstanceName>,
 }
 
-impl Search<'_> {
-    async fn run(&mut self, done: &mut Creations) -> Result<()> {
+impl PlacementSearch<'_> {
+    async fn run(&mut self, done: &mut CreateReport) -> Result<()> {
         if self.missing.is_empty() {
             return Ok(());
         }
@@ -123,7 +133,7 @@ impl Search<'_> {
             let offers = match self.interrupt.stops(self.reach.offers(step, self.wish)).await {
                 Ok(offers) => offers,
                 // Farther out there is nothing that fits: the refusals that led there say why.
-                Err(error) if step != Step::Asked && is_definite(error.kind()) => {
+                Err(error) if step != PlacementStep::LocationQuery && is_definite(error.kind()) => {
                     done.tried.push(error);
                     continue;
                 }
@@ -153,7 +163,7 @@ impl Search<'_> {
     }
 
     /// Tries the places of an offer. What is still missing afterwards found no room there.
-    async fn take(&mut self, offer: &Offer, is_last: bool, done: &mut Creations) -> Result<()> {
+    async fn take(&mut self, offer: &Offer, is_last: bool, done: &mut CreateReport) -> Result<()> {
         let spec = offer.spec(self.wish)?;
         let may_move = self.reach.allows(Fallback::Zone);
         let mut places = match may_move {
@@ -200,7 +210,7 @@ impl Search<'_> {
     }
 
     /// Makes what is missing, in one place, in as many calls as the cloud needs.
-    async fn make_here(&mut self, offer: &Offer, here: &InstanceSpec, done: &mut Creations) -> Result<()> {
+    async fn make_here(&mut self, offer: &Offer, here: &InstanceSpec, done: &mut CreateReport) -> Result<()> {
         let provider = offer.provider.as_ref();
         let groups = match &here.members {
             None => vec![None],
@@ -208,7 +218,7 @@ impl Search<'_> {
                 let all = all.indexes().iter().copied();
                 let is_missing = |index: &u32| here.name.member(*index).is_ok_and(|name| self.missing.contains(&name));
                 let missing: Vec<u32> = all.filter(is_missing).collect();
-                Members::groups(&missing, provider.most_members())
+                GroupMembers::groups(&missing, provider.most_members())
                     .into_iter()
                     .map(Some)
                     .collect()
@@ -221,14 +231,14 @@ impl Search<'_> {
             };
             let names = spec.names()?;
             let first = self.seen.next_generation(&names);
-            let Made { instances, error } = make(provider, &spec, first, self.parts, self.interrupt).await;
+            let LaunchResult { instances, error } = make(provider, &spec, first, self.parts, self.interrupt).await;
             let instances = match self.may_have_twins(offer, &spec) {
                 true => without_twins(self.parts, instances, self.interrupt).await,
                 false => instances.into_iter().map(Ok).collect(),
             };
             for instance in instances {
                 match instance.and_then(|instance| self.settled(instance, &spec)) {
-                    Ok(instance) => done.creations.push(Creation {
+                    Ok(instance) => done.creations.push(CreatedInstance {
                         instance,
                         adopted: false,
                     }),

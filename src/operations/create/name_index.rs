@@ -6,21 +6,21 @@ use std::sync::Arc;
 use futures_util::future::try_join_all;
 
 use crate::cloud::{
-    Error, ErrorKind, Instance, InstanceName, InstanceRef, InstanceState, ListFilter, Location, Provider, Result,
+    Error, ErrorKind, Instance, InstanceName, InstanceRef, InstanceState, ListFilter, ListScope, Provider, Result,
 };
 
 /// A cloud, and a part of it.
-pub(crate) type Part = (Arc<dyn Provider>, Location);
+pub(crate) type SearchScope = (Arc<dyn Provider>, ListScope);
 
 /// What there is of some names.
 #[derive(Debug, Default)]
-pub(crate) struct Seen {
+pub(crate) struct NameIndex {
     ours: HashMap<String, Vec<Instance>>,
     /// What cloudctl did not make, where that was looked for.
     others: HashMap<String, Vec<Instance>>,
 }
 
-impl Seen {
+impl NameIndex {
     /// All of ours of a name, dead or alive.
     pub(crate) fn of(&self, name: &InstanceName) -> &[Instance] {
         self.ours.get(name.as_str()).map_or(&[], Vec::as_slice)
@@ -65,7 +65,7 @@ impl Seen {
 ///
 /// # Errors
 /// Those of listing; also where a part did not answer: what cannot be seen may be there.
-pub(crate) async fn look_up(parts: &[Part], names: &[InstanceName]) -> Result<Seen> {
+pub(crate) async fn look_up(parts: &[SearchScope], names: &[InstanceName]) -> Result<NameIndex> {
     look_for(parts, names, true).await
 }
 
@@ -73,11 +73,11 @@ pub(crate) async fn look_up(parts: &[Part], names: &[InstanceName]) -> Result<Se
 ///
 /// # Errors
 /// As [`look_up`].
-pub(crate) async fn look_up_all(parts: &[Part], names: &[InstanceName]) -> Result<Seen> {
+pub(crate) async fn look_up_all(parts: &[SearchScope], names: &[InstanceName]) -> Result<NameIndex> {
     look_for(parts, names, false).await
 }
 
-async fn look_for(parts: &[Part], names: &[InstanceName], managed: bool) -> Result<Seen> {
+async fn look_for(parts: &[SearchScope], names: &[InstanceName], managed: bool) -> Result<NameIndex> {
     let filter = ListFilter {
         names: names.iter().map(ToString::to_string).collect(),
         managed,
@@ -86,7 +86,7 @@ async fn look_for(parts: &[Part], names: &[InstanceName], managed: bool) -> Resu
     let listings = parts
         .iter()
         .map(|(provider, location)| look_in(provider.as_ref(), location, &filter, names));
-    let mut seen = Seen::default();
+    let mut seen = NameIndex::default();
     for instance in try_join_all(listings).await?.into_iter().flatten() {
         if let Some(name) = instance.name.clone() {
             let known = if instance.managed {
@@ -102,7 +102,7 @@ async fn look_for(parts: &[Part], names: &[InstanceName], managed: bool) -> Resu
 
 async fn look_in(
     provider: &dyn Provider,
-    location: &Location,
+    location: &ListScope,
     filter: &ListFilter,
     names: &[InstanceName],
 ) -> Result<Vec<Instance>> {
@@ -123,7 +123,7 @@ async fn look_in(
 ///
 /// # Errors
 /// `Ambiguous` if there are several.
-pub(crate) fn only_one(seen: &Seen, name: &InstanceName) -> Result<Option<Instance>> {
+pub(crate) fn only_one(seen: &NameIndex, name: &InstanceName) -> Result<Option<Instance>> {
     match seen.living(name).as_slice() {
         [] => Ok(None),
         [one] => Ok(Some((*one).clone())),

@@ -9,8 +9,8 @@ use futures_util::future::join_all;
 
 use crate::catalog::{Catalog, DEFAULT_IMAGE, image_alias, is_licensed};
 use crate::cloud::{
-    Architecture, Error, ErrorKind, InstanceSpec, MachineNeed, MachineType, Place, Provider, ProviderKind, Result,
-    quoted,
+    Architecture, Error, ErrorKind, InstanceSpec, Location, MachineRequirements, MachineType, Provider, ProviderKind,
+    Result, quoted,
 };
 
 /// As many of the known types that fit are looked up in the cloud, the cheapest first.
@@ -18,7 +18,7 @@ const MOST_LOOKED_UP: usize = 40;
 /// As many machine types are tried in one place where others than the first may be.
 const MOST_TYPES: usize = 6;
 /// Another type in place of the asked one costs so many times as much at most, unless a price is set.
-const DEAREST_SUBSTITUTE: f64 = 2.0;
+const MAX_ALTERNATIVE_PRICE_FACTOR: f64 = 2.0;
 /// The offers of one place, the best first: current generations before older ones, and of those the cheapest. One
 /// alone, unless `several` may be tried. What was asked for by name comes first.
 ///
@@ -27,13 +27,13 @@ const DEAREST_SUBSTITUTE: f64 = 2.0;
 /// enough, with the cheapest; those of any call.
 pub(crate) async fn offers_in(
     provider: &Arc<dyn Provider>,
-    place: &Place,
-    wish: &Wish,
+    place: &Location,
+    wish: &CreateRequest,
     several: bool,
     is_compared: bool,
     catalog: &Catalog,
 ) -> Result<Vec<Offer>> {
-    let market = Market {
+    let market = OfferSearch {
         provider,
         place,
         wish,
@@ -71,16 +71,16 @@ pub(crate) async fn offers_in(
 }
 
 /// One place, and what is looked for there.
-struct Market<'a> {
+struct OfferSearch<'a> {
     provider: &'a Arc<dyn Provider>,
-    place: &'a Place,
-    wish: &'a Wish,
+    place: &'a Location,
+    wish: &'a CreateRequest,
     catalog: &'a Catalog,
     /// Whether it was said that prices could not be looked up.
     is_warned: AtomicBool,
 }
 
-impl Market<'_> {
+impl OfferSearch<'_> {
     fn offer(&self, machine: Option<MachineType>, price: Result<Option<f64>>) -> Offer {
         let (usd_per_hour, unpriced) = match price {
             Ok(price) => (price, None),
@@ -111,7 +111,7 @@ impl Market<'_> {
         let name = match asked {
             Some(name) => name.to_owned(),
             None => {
-                let spec = self.unseen().spec(&Wish {
+                let spec = self.unseen().spec(&CreateRequest {
                     budget: None,
                     ..self.wish.clone()
                 })?;
@@ -160,13 +160,13 @@ impl Market<'_> {
         let Some(machine) = &first.machine else {
             return Ok(Vec::new());
         };
-        let need = MachineNeed {
+        let need = MachineRequirements {
             cpus: Some(machine.cpus),
             memory_gib: Some(machine.memory_gib),
             architecture: Some(machine.architecture),
             gpu: machine.gpu.clone(),
         };
-        let dearest = first.usd_per_hour.map(|price| price * DEAREST_SUBSTITUTE);
+        let dearest = first.usd_per_hour.map(|price| price * MAX_ALTERNATIVE_PRICE_FACTOR);
         let mut others = self.fitting(&need).await?;
         others.retain(|other| {
             let is_other = other.machine.as_ref().is_some_and(|other| other.name != machine.name);
@@ -181,7 +181,7 @@ impl Market<'_> {
     }
 
     /// The types that fit a need, the best first.
-    async fn fitting(&self, need: &MachineNeed) -> Result<Vec<Offer>> {
+    async fn fitting(&self, need: &MachineRequirements) -> Result<Vec<Offer>> {
         let (kind, region) = (self.provider.kind(), self.place.region.as_str());
         let known = self.fit(self.catalog.machine_types(kind, region), need);
         let names: Vec<_> = known
@@ -230,7 +230,7 @@ impl Market<'_> {
         Ok(offers)
     }
 
-    fn fit(&self, machines: Vec<MachineType>, need: &MachineNeed) -> Vec<MachineType> {
+    fn fit(&self, machines: Vec<MachineType>, need: &MachineRequirements) -> Vec<MachineType> {
         let mut machines = machines;
         for machine in &mut machines {
             self.attach(machine, need);
@@ -241,7 +241,7 @@ impl Market<'_> {
     }
 
     /// Adds the accelerators that are needed to a machine that takes them.
-    fn attach(&self, machine: &mut MachineType, need: &MachineNeed) {
+    fn attach(&self, machine: &mut MachineType, need: &MachineRequirements) {
         if let (None, Some(gpu)) = (&machine.gpu, &need.gpu)
             && self.catalog.can_attach(self.provider.kind(), machine, gpu)
         {
@@ -270,7 +270,7 @@ impl Market<'_> {
     }
 
     /// The error for a need that nothing there meets.
-    fn impossible(&self, need: &MachineNeed, all: &[MachineType]) -> Error {
+    fn impossible(&self, need: &MachineRequirements, all: &[MachineType]) -> Error {
         let location = format!("{}/{}", self.provider.kind(), self.place.region);
         let error = Error::invalid(format!("no machine type in {location} has {need}")).at(location);
         let nearest = all
@@ -297,7 +297,7 @@ fn describe(machine: &MachineType) -> String {
 }
 
 /// How far a machine type is from a need; the wrong architecture or accelerator is farther than any size.
-fn shortfall(need: &MachineNeed, machine: &MachineType) -> f64 {
+fn shortfall(need: &MachineRequirements, machine: &MachineType) -> f64 {
     let lacking = |asked: Option<f64>, has: f64| asked.map_or(0.0, |asked| (asked / has).max(1.0).ln());
     let architecture = need
         .architecture
@@ -323,7 +323,7 @@ const LONGEST_LIFE: Duration = Duration::from_secs(120 * 24 * 3600);
 
 /// What is asked for, wherever it goes.
 #[derive(Clone, Debug)]
-pub struct Wish {
+pub struct CreateRequest {
     /// The spec, but for its place.
     pub spec: InstanceSpec,
     /// The most that it may cost in USD per hour.
@@ -332,7 +332,7 @@ pub struct Wish {
     pub budget: Option<f64>,
 }
 
-impl Wish {
+impl CreateRequest {
     /// Whether prices decide over anything.
     pub(crate) fn is_priced(&self) -> bool {
         self.max_price.is_some() || self.budget.is_some()
@@ -351,7 +351,7 @@ impl Wish {
 
     /// The need with what is understood by itself: a program for one instruction set does not run on another, so
     /// nobody gets Arm who did not ask for it.
-    pub(crate) fn need(&self) -> MachineNeed {
+    pub(crate) fn need(&self) -> MachineRequirements {
         let mut need = self.spec.need.clone();
         need.architecture.get_or_insert(Architecture::X86_64);
         need
@@ -364,7 +364,7 @@ pub struct Offer {
     /// The cloud.
     pub provider: Arc<dyn Provider>,
     /// Where.
-    pub place: Place,
+    pub place: Location,
     /// The machine type, where one was looked up; else it is the asked one, or the cloud's default.
     pub machine: Option<MachineType>,
     /// USD per hour; `None` is unknown, never free.
@@ -393,7 +393,7 @@ impl Offer {
     }
 
     /// The spec of an instance that takes the offer.
-    pub fn spec(&self, wish: &Wish) -> Result<InstanceSpec> {
+    pub fn spec(&self, wish: &CreateRequest) -> Result<InstanceSpec> {
         let ttl = match wish.budget {
             Some(budget) => Some(self.life(budget)?),
             None => wish.spec.ttl,

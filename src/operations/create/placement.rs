@@ -7,10 +7,10 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 
 use super::name_index::some;
-use super::offers::{Offer, Wish, mark_substitutes, offers_in, sort_offers};
+use super::offers::{CreateRequest, Offer, mark_substitutes, offers_in, sort_offers};
 use crate::catalog::Catalog;
 use crate::cloud::{
-    Area, Error, ErrorKind, InstanceName, InstanceSpec, Location, Place, Provider, ProviderKind, Result,
+    Area, Error, ErrorKind, InstanceName, InstanceSpec, ListScope, Location, Provider, ProviderKind, Result,
 };
 
 /// How far a create may look for room when the place it prefers has none.
@@ -42,12 +42,12 @@ impl Fallback {
 }
 
 /// A cloud, and a place in it.
-pub type Site = (Arc<dyn Provider>, Place);
+pub type ProviderLocation = (Arc<dyn Provider>, Location);
 
 /// Where instances may go.
-pub struct Reach<'a> {
+pub struct PlacementScope<'a> {
     /// The places that were asked for.
-    pub asked: Vec<Site>,
+    pub asked: Vec<ProviderLocation>,
     /// The clouds to go on to.
     pub others: Vec<Arc<dyn Provider>>,
     /// How far to go on.
@@ -58,16 +58,16 @@ pub struct Reach<'a> {
 
 /// One step after the other outwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum PlacementStep {
     /// The places that were asked for.
-    Asked,
+    LocationQuery,
     /// The other regions of their areas.
     Regions,
     /// The other clouds, in the same areas.
     Providers,
 }
 
-impl Reach<'_> {
+impl PlacementScope<'_> {
     /// Whether going on in this way is allowed.
     pub fn allows(&self, fallback: Fallback) -> bool {
         self.fallback.contains(&fallback)
@@ -80,10 +80,13 @@ impl Reach<'_> {
     }
 
     /// The steps that are allowed, in their order.
-    pub(crate) fn steps(&self) -> Vec<Step> {
-        let wider = [(Fallback::Region, Step::Regions), (Fallback::Provider, Step::Providers)];
+    pub(crate) fn steps(&self) -> Vec<PlacementStep> {
+        let wider = [
+            (Fallback::Region, PlacementStep::Regions),
+            (Fallback::Provider, PlacementStep::Providers),
+        ];
         let wider = wider.into_iter().filter(|(fallback, _)| self.allows(*fallback));
-        std::iter::once(Step::Asked)
+        std::iter::once(PlacementStep::LocationQuery)
             .chain(wider.map(|(_, step)| step))
             .collect()
     }
@@ -92,13 +95,13 @@ impl Reach<'_> {
     ///
     /// # Errors
     /// Those of asking for the regions.
-    pub(crate) async fn locations(&self) -> Result<Vec<(Arc<dyn Provider>, Location)>> {
-        let mut all: Vec<(Arc<dyn Provider>, Location)> = Vec::new();
+    pub(crate) async fn locations(&self) -> Result<Vec<(Arc<dyn Provider>, ListScope)>> {
+        let mut all: Vec<(Arc<dyn Provider>, ListScope)> = Vec::new();
         for step in self.steps() {
             for (provider, place) in self.places(step).await? {
                 let location = place.region_location();
                 let is_known =
-                    |(known, at): &(Arc<dyn Provider>, Location)| known.kind() == provider.kind() && *at == location;
+                    |(known, at): &(Arc<dyn Provider>, ListScope)| known.kind() == provider.kind() && *at == location;
                 if !all.iter().any(is_known) {
                     all.push((provider, location));
                 }
@@ -108,10 +111,10 @@ impl Reach<'_> {
     }
 
     /// The places of a step.
-    async fn places(&self, step: Step) -> Result<Vec<Site>> {
+    async fn places(&self, step: PlacementStep) -> Result<Vec<ProviderLocation>> {
         match step {
-            Step::Asked => Ok(self.asked.clone()),
-            Step::Regions => {
+            PlacementStep::LocationQuery => Ok(self.asked.clone()),
+            PlacementStep::Regions => {
                 let mut found = Vec::new();
                 let mut seen = Vec::new();
                 for (provider, _) in &self.asked {
@@ -120,8 +123,10 @@ impl Reach<'_> {
                     }
                     seen.push(provider.kind());
                     let others = in_areas(provider, &self.areas()).await?;
-                    let is_asked = |place: &Place| {
-                        let same = |(asked, at): &Site| asked.kind() == provider.kind() && at.region == place.region;
+                    let is_asked = |place: &Location| {
+                        let same = |(asked, at): &ProviderLocation| {
+                            asked.kind() == provider.kind() && at.region == place.region
+                        };
                         self.asked.iter().any(same)
                     };
                     found.extend(
@@ -133,7 +138,7 @@ impl Reach<'_> {
                 }
                 Ok(found)
             }
-            Step::Providers => {
+            PlacementStep::Providers => {
                 let mut found = Vec::new();
                 for provider in &self.others {
                     let places = in_areas(provider, &self.areas()).await?;
@@ -145,7 +150,7 @@ impl Reach<'_> {
     }
 
     fn areas(&self) -> Vec<Area> {
-        let area = |(provider, place): &Site| Area::of_region(provider.kind(), &place.region);
+        let area = |(provider, place): &ProviderLocation| Area::of_region(provider.kind(), &place.region);
         self.asked.iter().filter_map(area).collect()
     }
 
@@ -154,7 +159,7 @@ impl Reach<'_> {
     /// # Errors
     /// If no place has one: what kept the first from it. A place that cannot be asked is an error only where it was
     /// asked for.
-    pub(crate) async fn offers(&self, step: Step, wish: &Wish) -> Result<Vec<Offer>> {
+    pub(crate) async fn offers(&self, step: PlacementStep, wish: &CreateRequest) -> Result<Vec<Offer>> {
         let places = self.places(step).await?;
         let is_compared = places.len() > 1;
         let several = self.allows(Fallback::Type);
@@ -184,8 +189,8 @@ impl Reach<'_> {
 ///
 /// # Errors
 /// If no place has one: what kept the first from it; those of any call.
-pub async fn offers(reach: &Reach<'_>, wish: &Wish) -> Result<Vec<Offer>> {
-    reach.offers(Step::Asked, wish).await
+pub async fn offers(reach: &PlacementScope<'_>, wish: &CreateRequest) -> Result<Vec<Offer>> {
+    reach.offers(PlacementStep::LocationQuery, wish).await
 }
 
 /// Whether what failed is sure to have had no effect and to stay so there, so that another place may be tried.
@@ -208,14 +213,14 @@ fn worst(refusals: Vec<Error>) -> Error {
 }
 
 /// Several regions of a cloud that lists all of itself at once are one listing.
-async fn merge(all: Vec<(Arc<dyn Provider>, Location)>) -> Result<Vec<(Arc<dyn Provider>, Location)>> {
-    let mut merged: Vec<(Arc<dyn Provider>, Location)> = Vec::new();
+async fn merge(all: Vec<(Arc<dyn Provider>, ListScope)>) -> Result<Vec<(Arc<dyn Provider>, ListScope)>> {
+    let mut merged: Vec<(Arc<dyn Provider>, ListScope)> = Vec::new();
     for (provider, location) in &all {
-        let own = |(other, _): &&(Arc<dyn Provider>, Location)| other.kind() == provider.kind();
+        let own = |(other, _): &&(Arc<dyn Provider>, ListScope)| other.kind() == provider.kind();
         let is_one_of_several = all.iter().filter(own).count() > 1;
-        if is_one_of_several && provider.locations().await? == [Location::Everywhere] {
+        if is_one_of_several && provider.locations().await? == [ListScope::Everywhere] {
             if !merged.iter().any(|(other, _)| other.kind() == provider.kind()) {
-                merged.push((Arc::clone(provider), Location::Everywhere));
+                merged.push((Arc::clone(provider), ListScope::Everywhere));
             }
         } else {
             merged.push((Arc::clone(provider), location.clone()));
@@ -224,17 +229,17 @@ async fn merge(all: Vec<(Arc<dyn Provider>, Location)>) -> Result<Vec<(Arc<dyn P
     Ok(merged)
 }
 
-async fn in_areas(provider: &Arc<dyn Provider>, areas: &[Area]) -> Result<Vec<Place>> {
+async fn in_areas(provider: &Arc<dyn Provider>, areas: &[Area]) -> Result<Vec<Location>> {
     let regions = provider.regions().await?;
     let is_there = |region: &String| Area::of_region(provider.kind(), region).is_some_and(|area| areas.contains(&area));
-    let place = |region| Place { region, zone: None };
+    let place = |region| Location { region, zone: None };
     Ok(regions.into_iter().filter(is_there).map(place).collect())
 }
 
 /// The zones of an offer's region, the one that was asked for before the others.
-pub(crate) async fn zones(offer: &Offer, spec: &InstanceSpec) -> Result<VecDeque<Place>> {
+pub(crate) async fn zones(offer: &Offer, spec: &InstanceSpec) -> Result<VecDeque<Location>> {
     let anywhere = InstanceSpec {
-        place: Place {
+        place: Location {
             zone: None,
             ..spec.place.clone()
         },
@@ -249,8 +254,8 @@ pub(crate) async fn zones(offer: &Offer, spec: &InstanceSpec) -> Result<VecDeque
 }
 
 /// Puts the zones first that, by the cloud's own word, have room.
-pub(crate) fn prefer(places: &mut VecDeque<Place>, room_in: &[String]) {
-    let has_room = |place: &Place| place.zone.as_ref().is_some_and(|zone| room_in.contains(zone));
+pub(crate) fn prefer(places: &mut VecDeque<Location>, room_in: &[String]) {
+    let has_room = |place: &Location| place.zone.as_ref().is_some_and(|zone| room_in.contains(zone));
     let (with_room, others): (Vec<_>, Vec<_>) = places.drain(..).partition(has_room);
     places.extend(with_room.into_iter().chain(others));
 }
@@ -261,7 +266,12 @@ pub(crate) fn is_elsewhere(error: &Error) -> bool {
 }
 
 /// The error for names for which no place had room.
-pub(crate) fn no_room(wish: &Wish, reach: &Reach<'_>, missing: &[InstanceName], tried: &[Error]) -> Error {
+pub(crate) fn no_room(
+    wish: &CreateRequest,
+    reach: &PlacementScope<'_>,
+    missing: &[InstanceName],
+    tried: &[Error],
+) -> Error {
     let refusals: Vec<_> = tried
         .iter()
         .map(|error| error.location().unwrap_or(error.message()))

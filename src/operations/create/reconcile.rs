@@ -1,7 +1,7 @@
 //! Taking an instance that exists for the one that is asked for, or saying in which fields it differs.
 
-use super::offers::{Wish, usd};
-use super::placement::{Fallback, Reach, Site};
+use super::offers::{CreateRequest, usd};
+use super::placement::{Fallback, PlacementScope, ProviderLocation};
 use crate::catalog::{Catalog, DEFAULT_IMAGE, image_alias};
 use crate::cloud::{
     Architecture, Error, ErrorKind, Fingerprint, Instance, InstanceName, InstanceSpec, InstanceState, Labels, Provider,
@@ -14,7 +14,12 @@ use crate::cloud::{
 /// A field of which nothing is said now means the default, then as now: an instance that was made with another value is
 /// another one, whether it was the type, the TTL or the user data. A need, such as `--cpus 2`, is met by a bigger machine
 /// that was made without one; but another need than the one then is another spec.
-pub(crate) fn adopt(instance: Instance, wish: &Wish, name: &InstanceName, reach: &Reach<'_>) -> Result<Instance> {
+pub(crate) fn adopt(
+    instance: Instance,
+    wish: &CreateRequest,
+    name: &InstanceName,
+    reach: &PlacementScope<'_>,
+) -> Result<Instance> {
     let mut spec = wish.spec.clone();
     if wish.budget.is_some() {
         // The time that a budget comes to follows from the price of that moment.
@@ -83,7 +88,12 @@ pub(crate) fn adopt(instance: Instance, wish: &Wish, name: &InstanceName, reach:
 
 /// Refuses an instance that is there and is beyond the limits of this run: dearer than the price, or living longer than
 /// the budget lasts. What it costs is what is known of it.
-pub(crate) fn check_limits(instance: &Instance, wish: &Wish, name: &InstanceName, catalog: &Catalog) -> Result<()> {
+pub(crate) fn check_limits(
+    instance: &Instance,
+    wish: &CreateRequest,
+    name: &InstanceName,
+    catalog: &Catalog,
+) -> Result<()> {
     let machine = || catalog.machine_type(instance.provider, instance.machine_type.as_deref()?);
     let known = || {
         let price = catalog.price(instance.provider, &instance.region, &machine()?, instance.spot)?;
@@ -124,11 +134,12 @@ pub(crate) fn check_limits(instance: &Instance, wish: &Wish, name: &InstanceName
 }
 
 /// The zone that was asked for, if the instance is in another one and may not be.
-fn asked_zone(instance: &Instance, reach: &Reach<'_>) -> Option<String> {
+fn asked_zone(instance: &Instance, reach: &PlacementScope<'_>) -> Option<String> {
     if reach.allows(Fallback::Zone) {
         return None;
     }
-    let in_region = |(provider, place): &&Site| provider.kind() == instance.provider && place.region == instance.region;
+    let in_region =
+        |(provider, place): &&ProviderLocation| provider.kind() == instance.provider && place.region == instance.region;
     let (_, place) = reach.asked.iter().find(in_region)?;
     let own = instance.zone.as_ref()?;
     place.zone.clone().filter(|zone| zone != own)

@@ -1,6 +1,6 @@
 //! The columns of what is no machine: who is asking, what `doctor` looked at, contexts, settings.
 
-use super::{Column, View, short, whole};
+use super::{Column, ColumnSet, short, whole};
 
 const IDENTITY_COLUMNS: &[Column] = &[
     whole("PROVIDER", &["provider"], 0),
@@ -9,7 +9,7 @@ const IDENTITY_COLUMNS: &[Column] = &[
 ];
 
 /// Who is asking.
-pub const IDENTITIES: View = View {
+pub const IDENTITIES: ColumnSet = ColumnSet {
     columns: IDENTITY_COLUMNS,
     wide: IDENTITY_COLUMNS,
     key: "account",
@@ -26,7 +26,7 @@ const DOCTOR_COLUMNS: &[Column] = &[
 ];
 
 /// What `doctor` looked at.
-pub const DOCTOR: View = View {
+pub const DOCTOR: ColumnSet = ColumnSet {
     columns: DOCTOR_COLUMNS,
     wide: DOCTOR_COLUMNS,
     key: "check",
@@ -42,7 +42,7 @@ const CONTEXT_COLUMNS: &[Column] = &[
 ];
 
 /// The contexts of the configuration file.
-pub const CONTEXTS: View = View {
+pub const CONTEXTS: ColumnSet = ColumnSet {
     columns: CONTEXT_COLUMNS,
     wide: CONTEXT_COLUMNS,
     key: "name",
@@ -58,7 +58,7 @@ const SETTING_COLUMNS: &[Column] = &[
 ];
 
 /// Settings and where they came from.
-pub const SETTINGS: View = View {
+pub const SETTINGS: ColumnSet = ColumnSet {
     columns: SETTING_COLUMNS,
     wide: SETTING_COLUMNS,
     key: "setting",

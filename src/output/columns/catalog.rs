@@ -1,6 +1,6 @@
 //! The columns of machine types, prices and what they add up to.
 
-use super::{Column, View, short, whole};
+use super::{Column, ColumnSet, short, whole};
 
 const MACHINE_TYPE_COLUMNS: &[Column] = &[
     whole("TYPE", &["name"], 0),
@@ -17,7 +17,7 @@ const MACHINE_TYPE_COLUMNS: &[Column] = &[
 ];
 
 /// Machine types.
-pub const MACHINE_TYPES: View = View {
+pub const MACHINE_TYPES: ColumnSet = ColumnSet {
     columns: MACHINE_TYPE_COLUMNS,
     wide: MACHINE_TYPE_COLUMNS,
     key: "name",
@@ -53,7 +53,7 @@ const PRICE_COLUMNS: &[Column] = &[
 ];
 
 /// What machines cost.
-pub const PRICES: View = View {
+pub const PRICES: ColumnSet = ColumnSet {
     columns: PRICE_COLUMNS,
     wide: PRICE_COLUMNS,
     key: "machine_type",
@@ -84,7 +84,7 @@ const COST_COLUMNS: &[Column] = &[
 ];
 
 /// What VMs cost together.
-pub const COSTS: View = View {
+pub const COSTS: ColumnSet = ColumnSet {
     columns: COST_COLUMNS,
     wide: COST_COLUMNS,
     key: "group",
@@ -110,7 +110,7 @@ const UPDATE_COLUMNS: &[Column] = &[
 ];
 
 /// What `catalog update` fetched.
-pub const UPDATES: View = View {
+pub const UPDATES: ColumnSet = ColumnSet {
     columns: UPDATE_COLUMNS,
     wide: UPDATE_COLUMNS,
     key: "provider",
@@ -131,7 +131,7 @@ const CATALOGUE_COLUMNS: &[Column] = &[
 ];
 
 /// What the catalogue is made of.
-pub const CATALOGUES: View = View {
+pub const CATALOGUES: ColumnSet = ColumnSet {
     columns: CATALOGUE_COLUMNS,
     wide: CATALOGUE_COLUMNS,
     key: "part",

@@ -9,7 +9,7 @@ use crate::cloud::{Error, Result, likely, quoted};
 #[derive(Debug)]
 pub struct Column {
     pub(super) header: &'static str,
-    pub(super) fill: Fill,
+    pub(super) fill: CellFormat,
     /// Columns of the highest number are left out first; those of 0 never are.
     pub(super) dispensability: u8,
 }
@@ -18,15 +18,15 @@ impl Column {
     /// Whether it shows a field.
     pub(super) fn shows(&self, wanted: &str) -> bool {
         match &self.fill {
-            Fill::Whole(fields) | Fill::Name(fields) => fields.contains(&wanted),
-            Fill::Short(field) | Fill::Since(field) | Fill::Until(field) => *field == wanted,
+            CellFormat::Whole(fields) | CellFormat::Name(fields) => fields.contains(&wanted),
+            CellFormat::Short(field) | CellFormat::Since(field) | CellFormat::Until(field) => *field == wanted,
         }
     }
 }
 
 /// What a column shows of a record.
 #[derive(Debug)]
-pub(super) enum Fill {
+pub(super) enum CellFormat {
     /// The first of these fields that is known, whole.
     Whole(&'static [&'static str]),
     /// The same for names: whole, unless it is longer than any name.
@@ -41,7 +41,7 @@ pub(super) enum Fill {
 
 /// How records of one sort are shown.
 #[derive(Debug)]
-pub struct View {
+pub struct ColumnSet {
     /// The columns of `table`.
     pub columns: &'static [Column],
     /// The columns of `wide`.
@@ -59,7 +59,7 @@ pub struct View {
 pub(super) const fn whole(header: &'static str, fields: &'static [&'static str], dispensability: u8) -> Column {
     Column {
         header,
-        fill: Fill::Whole(fields),
+        fill: CellFormat::Whole(fields),
         dispensability,
     }
 }
@@ -67,7 +67,7 @@ pub(super) const fn whole(header: &'static str, fields: &'static [&'static str],
 pub(super) const fn name(fields: &'static [&'static str]) -> Column {
     Column {
         header: "NAME",
-        fill: Fill::Name(fields),
+        fill: CellFormat::Name(fields),
         dispensability: 0,
     }
 }
@@ -75,7 +75,7 @@ pub(super) const fn name(fields: &'static [&'static str]) -> Column {
 pub(super) const fn short(header: &'static str, field: &'static str, dispensability: u8) -> Column {
     Column {
         header,
-        fill: Fill::Short(field),
+        fill: CellFormat::Short(field),
         dispensability,
     }
 }
@@ -83,7 +83,7 @@ pub(super) const fn short(header: &'static str, field: &'static str, dispensabil
 pub(super) const fn since(header: &'static str, field: &'static str, dispensability: u8) -> Column {
     Column {
         header,
-        fill: Fill::Since(field),
+        fill: CellFormat::Since(field),
         dispensability,
     }
 }
@@ -91,13 +91,13 @@ pub(super) const fn since(header: &'static str, field: &'static str, dispensabil
 pub(super) const fn until(header: &'static str, field: &'static str, dispensability: u8) -> Column {
     Column {
         header,
-        fill: Fill::Until(field),
+        fill: CellFormat::Until(field),
         dispensability,
     }
 }
 
 /// Instances.
-pub const INSTANCES: View = View {
+pub const INSTANCES: ColumnSet = ColumnSet {
     columns: &[
         // An instance without a name is shown by what one must type to reach it.
         name(&["name", "id"]),
@@ -183,7 +183,7 @@ const PLAN_COLUMNS: &[Column] = &[
 ];
 
 /// What a create would make.
-pub const PLANS: View = View {
+pub const PLANS: ColumnSet = ColumnSet {
     columns: PLAN_COLUMNS,
     wide: PLAN_COLUMNS,
     key: "name",
@@ -222,7 +222,7 @@ const IMAGE_COLUMNS: &[Column] = &[
 ];
 
 /// What the image aliases mean.
-pub const IMAGES: View = View {
+pub const IMAGES: ColumnSet = ColumnSet {
     columns: IMAGE_COLUMNS,
     wide: IMAGE_COLUMNS,
     key: "id",
@@ -249,7 +249,7 @@ const REGION_COLUMNS: &[Column] = &[
 ];
 
 /// Regions.
-pub const REGIONS: View = View {
+pub const REGIONS: ColumnSet = ColumnSet {
     columns: REGION_COLUMNS,
     wide: REGION_COLUMNS,
     key: "name",
@@ -258,7 +258,7 @@ pub const REGIONS: View = View {
     fields: &["provider", "name", "area"],
 };
 
-impl View {
+impl ColumnSet {
     /// Checks names given to `-o columns=`.
     ///
     /// # Errors
@@ -287,7 +287,7 @@ mod tests {
 
     #[test]
     fn every_field_of_an_instance_can_be_a_column() {
-        for field in crate::cloud::Field::ALL {
+        for field in crate::cloud::InstanceField::ALL {
             assert!(INSTANCES.fields.contains(&field.name()), "{}", field.name());
         }
     }

@@ -20,10 +20,11 @@ use async_trait::async_trait;
 use self::api::client::Clients;
 use self::api::error::{Call, translate};
 use self::create::key_pair::PublicKey;
-use self::instances::change::{Verb, act};
+use self::instances::change::{InstanceAction, act};
 use crate::cloud::{
-    Architecture, Course, Created, Error, Identity, Image, Instance, InstanceRef, InstanceSpec, Location, MachineType,
-    Outcome, Pages, Place, Plan, Provider, ProviderKind, PublishedPrice, Result, SurvivingDisk,
+    Architecture, BatchTracker, CreateOutcome, Error, Identity, Image, Instance, InstanceRef, InstanceSink,
+    InstanceSpec, LaunchPreview, ListScope, Location, MachineType, OrphanedDisk, Provider, ProviderKind,
+    PublishedPrice, Result, TargetOutcome,
 };
 use crate::settings::Settings;
 
@@ -67,23 +68,23 @@ impl Provider for Aws {
         })
     }
 
-    async fn home(&self) -> Result<Option<Place>> {
+    async fn home(&self) -> Result<Option<Location>> {
         let region = match &self.region {
             Some(region) => Some(region.clone()),
             None => self.clients.home().await?,
         };
-        Ok(region.map(|region| Place { region, zone: None }))
+        Ok(region.map(|region| Location { region, zone: None }))
     }
 
-    async fn locate(&self, region: Option<&str>, zone: Option<&str>) -> Result<Place> {
+    async fn locate(&self, region: Option<&str>, zone: Option<&str>) -> Result<Location> {
         regions::locate(&self.clients, region, zone).await
     }
 
-    async fn locations(&self) -> Result<Vec<Location>> {
+    async fn locations(&self) -> Result<Vec<ListScope>> {
         regions::locations(&self.clients).await
     }
 
-    async fn known_locations(&self) -> Vec<Location> {
+    async fn known_locations(&self) -> Vec<ListScope> {
         regions::known_locations(&self.clients).await
     }
 
@@ -91,11 +92,11 @@ impl Provider for Aws {
         catalog::machine_types::default_type(architecture)
     }
 
-    async fn plan(&self, spec: &InstanceSpec) -> Result<Plan> {
+    async fn plan(&self, spec: &InstanceSpec) -> Result<LaunchPreview> {
         create::plan(&self.clients.ec2(&spec.place.region).await, spec).await
     }
 
-    async fn create(&self, spec: &InstanceSpec, generation: u32) -> Result<Created> {
+    async fn create(&self, spec: &InstanceSpec, generation: u32) -> Result<CreateOutcome> {
         create::create(&self.clients.ec2(&spec.place.region).await, spec, generation).await
     }
 
@@ -119,7 +120,7 @@ impl Provider for Aws {
         catalog::images::images(&self.clients.ec2(region).await, region).await
     }
 
-    async fn spot_price(&self, place: &Place, machine_type: &str) -> Result<Option<f64>> {
+    async fn spot_price(&self, place: &Location, machine_type: &str) -> Result<Option<f64>> {
         catalog::prices::spot_price(&self.clients.ec2(&place.region).await, place, machine_type).await
     }
 
@@ -140,10 +141,10 @@ impl Provider for Aws {
         instances::list::get(&self.clients.ec2(&target.place).await, target).await
     }
 
-    async fn list_pages(&self, pages: &Pages<'_>) -> Result<Vec<Error>> {
+    async fn list_pages(&self, pages: &InstanceSink<'_>) -> Result<Vec<Error>> {
         let region = match pages.location {
-            Location::Region(region) | Location::Zone { region, .. } => region,
-            Location::Everywhere => return Err(Error::unsupported("ec2 lists one region at a time")),
+            ListScope::Region(region) | ListScope::Zone { region, .. } => region,
+            ListScope::Everywhere => return Err(Error::unsupported("ec2 lists one region at a time")),
         };
         match instances::list::list(&self.clients.ec2(region).await, region, pages).await {
             Err(error) => Err(regions::explained(&self.clients, region, error).await),
@@ -151,27 +152,27 @@ impl Provider for Aws {
         }
     }
 
-    async fn terminate(&self, targets: &[InstanceRef], course: &Course<'_>) -> Vec<Outcome> {
-        act(&self.clients, Verb::Terminate, targets, course).await
+    async fn terminate(&self, targets: &[InstanceRef], course: &BatchTracker<'_>) -> Vec<TargetOutcome> {
+        act(&self.clients, InstanceAction::Terminate, targets, course).await
     }
 
-    async fn start(&self, targets: &[InstanceRef], course: &Course<'_>) -> Vec<Outcome> {
-        act(&self.clients, Verb::Start, targets, course).await
+    async fn start(&self, targets: &[InstanceRef], course: &BatchTracker<'_>) -> Vec<TargetOutcome> {
+        act(&self.clients, InstanceAction::Start, targets, course).await
     }
 
-    async fn stop(&self, targets: &[InstanceRef], course: &Course<'_>) -> Vec<Outcome> {
-        act(&self.clients, Verb::Stop, targets, course).await
+    async fn stop(&self, targets: &[InstanceRef], course: &BatchTracker<'_>) -> Vec<TargetOutcome> {
+        act(&self.clients, InstanceAction::Stop, targets, course).await
     }
 
-    async fn reboot(&self, targets: &[InstanceRef], course: &Course<'_>) -> Vec<Outcome> {
-        act(&self.clients, Verb::Reboot, targets, course).await
+    async fn reboot(&self, targets: &[InstanceRef], course: &BatchTracker<'_>) -> Vec<TargetOutcome> {
+        act(&self.clients, InstanceAction::Reboot, targets, course).await
     }
 
     async fn time(&self) -> Result<jiff::Timestamp> {
         self.clients.time().await
     }
 
-    async fn zones_for(&self, spec: &InstanceSpec) -> Result<Vec<Place>> {
+    async fn zones_for(&self, spec: &InstanceSpec) -> Result<Vec<Location>> {
         regions::zones_for(&self.clients.ec2(&spec.place.region).await, spec).await
     }
 
@@ -179,11 +180,16 @@ impl Provider for Aws {
         instances::change::set_ttl(&self.clients.ec2(&target.place).await, target, ttl).await
     }
 
-    async fn set_protection(&self, targets: &[InstanceRef], protected: bool, course: &Course<'_>) -> Vec<Outcome> {
+    async fn set_protection(
+        &self,
+        targets: &[InstanceRef],
+        protected: bool,
+        course: &BatchTracker<'_>,
+    ) -> Vec<TargetOutcome> {
         instances::change::set_protection(&self.clients, targets, protected, course).await
     }
 
-    async fn surviving_disks(&self, gone: &[Instance]) -> Result<Vec<SurvivingDisk>> {
+    async fn surviving_disks(&self, gone: &[Instance]) -> Result<Vec<OrphanedDisk>> {
         instances::disks::surviving(&self.clients, gone).await
     }
 

@@ -16,7 +16,7 @@ use super::catalog::images;
 use super::configuration::partition::Partition;
 use super::network;
 use crate::cloud::{
-    Error, ErrorKind, InstanceSpec, Location, Place, Result, nearest, quoted, region_for_zone, zone_for_region,
+    Error, ErrorKind, InstanceSpec, ListScope, Location, Result, nearest, quoted, region_for_zone, zone_for_region,
 };
 
 /// Regions that need no call to be believed.
@@ -98,7 +98,7 @@ fn of_partition(partition: Partition) -> Vec<&'static str> {
 }
 
 /// Makes a place of what a user typed.
-pub(super) async fn locate(clients: &Clients, region: Option<&str>, zone: Option<&str>) -> Result<Place> {
+pub(super) async fn locate(clients: &Clients, region: Option<&str>, zone: Option<&str>) -> Result<Location> {
     let of_zone = zone.map(|zone| region_of_zone(zone).ok_or_else(|| not_a_zone(zone)));
     let of_zone = of_zone.transpose()?;
     let region = match (region, of_zone) {
@@ -129,25 +129,25 @@ pub(super) async fn locate(clients: &Clients, region: Option<&str>, zone: Option
         )
         .await?;
     }
-    Ok(Place {
+    Ok(Location {
         region,
         zone: zone.map(str::to_owned),
     })
 }
 
 /// The regions that the account has enabled.
-pub(super) async fn locations(clients: &Clients) -> Result<Vec<Location>> {
+pub(super) async fn locations(clients: &Clients) -> Result<Vec<ListScope>> {
     let regions = regions(clients, false).await?;
-    Ok(regions.into_iter().map(Location::Region).collect())
+    Ok(regions.into_iter().map(ListScope::Region).collect())
 }
 
 /// The regions that are surely enabled: in the partition that the account is of, which its home region tells.
-pub(super) async fn known_locations(clients: &Clients) -> Vec<Location> {
+pub(super) async fn known_locations(clients: &Clients) -> Vec<ListScope> {
     let home = clients.any_region().await;
     let regions = always_enabled(&home);
     regions
         .into_iter()
-        .map(|region| Location::Region(region.to_owned()))
+        .map(|region| ListScope::Region(region.to_owned()))
         .collect()
 }
 
@@ -325,7 +325,7 @@ async fn all_zones(client: &Client, region: &str) -> Result<Vec<AvailabilityZone
 
 /// The zones of the spec's region that have its machine type, from the one on that its name prefers. A subnet is in
 /// one zone, so that with one there is nothing to choose; and local zones are for those who name them.
-pub(super) async fn zones_for(client: &Client, spec: &InstanceSpec) -> Result<Vec<Place>> {
+pub(super) async fn zones_for(client: &Client, spec: &InstanceSpec) -> Result<Vec<Location>> {
     let region = &spec.place.region;
     if spec.place.zone.is_some() || spec.subnet.is_some() {
         return Ok(vec![spec.place.clone()]);
@@ -355,7 +355,7 @@ pub(super) async fn zones_for(client: &Client, spec: &InstanceSpec) -> Result<Ve
     }
     names.sort_unstable();
     spec.name.prefer(&mut names);
-    let place = |zone: &str| Place {
+    let place = |zone: &str| Location {
         region: region.clone(),
         zone: Some(zone.to_owned()),
     };

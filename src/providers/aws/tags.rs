@@ -78,11 +78,11 @@ pub(super) fn fit_metadata(tags: &Labels) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cloud::{LABEL_GENERATION, LABEL_MANAGED, LABEL_NAME, LABEL_TTL, Place};
+    use crate::cloud::{LABEL_GENERATION, LABEL_MANAGED, LABEL_NAME, LABEL_TTL, Location};
 
     #[test]
     fn they_mark_it_as_ours_and_the_users_name_tag_wins() {
-        let place = Place {
+        let place = Location {
             region: "us-east-1".into(),
             zone: None,
         };

@@ -23,11 +23,12 @@ use jiff::Timestamp;
 use self::api::client::Client;
 use self::api::retry::prepared;
 use self::configuration::gcloud_config::GcloudConfiguration;
-use self::instances::change::Change;
+use self::instances::change::InstanceAction;
 use self::instances::change_batch::change_all;
 use crate::cloud::{
-    Architecture, Course, Created, Error, ErrorKind, Identity, Image, Instance, InstanceRef, InstanceSpec, Location,
-    MachineType, Outcome, Pages, Place, Plan, Provider, ProviderKind, PublishedPrice, Result, SurvivingDisk,
+    Architecture, BatchTracker, CreateOutcome, Error, ErrorKind, Identity, Image, Instance, InstanceRef, InstanceSink,
+    InstanceSpec, LaunchPreview, ListScope, Location, MachineType, OrphanedDisk, Provider, ProviderKind,
+    PublishedPrice, Result, TargetOutcome,
 };
 use crate::settings::Settings;
 
@@ -66,21 +67,21 @@ impl Provider for Gcp {
         self.client.identity().await
     }
 
-    async fn home(&self) -> Result<Option<Place>> {
+    async fn home(&self) -> Result<Option<Location>> {
         self.client.home().await
     }
 
-    async fn locate(&self, region: Option<&str>, zone: Option<&str>) -> Result<Place> {
+    async fn locate(&self, region: Option<&str>, zone: Option<&str>) -> Result<Location> {
         self.client.locate(region, zone).await
     }
 
     /// One call lists all zones.
-    async fn locations(&self) -> Result<Vec<Location>> {
-        Ok(vec![Location::Everywhere])
+    async fn locations(&self) -> Result<Vec<ListScope>> {
+        Ok(vec![ListScope::Everywhere])
     }
 
     /// Those that there are can be told without asking.
-    async fn known_locations(&self) -> Vec<Location> {
+    async fn known_locations(&self) -> Vec<ListScope> {
         Vec::new()
     }
 
@@ -89,13 +90,13 @@ impl Provider for Gcp {
     }
 
     /// Compute Engine cannot be asked whether it would: what can be looked up is looked up.
-    async fn plan(&self, spec: &InstanceSpec) -> Result<Plan> {
+    async fn plan(&self, spec: &InstanceSpec) -> Result<LaunchPreview> {
         let request = create::request::prepare(&self.client, spec, 0).await?;
         network::ingress::check(&self.client, request.openings.as_ref()).await?;
         Ok(request.plan)
     }
 
-    async fn create(&self, spec: &InstanceSpec, generation: u32) -> Result<Created> {
+    async fn create(&self, spec: &InstanceSpec, generation: u32) -> Result<CreateOutcome> {
         create::create(&self.client, spec, generation).await
     }
 
@@ -140,35 +141,35 @@ impl Provider for Gcp {
         instances::list::get(&self.client, target).await
     }
 
-    async fn list_pages(&self, pages: &Pages<'_>) -> Result<Vec<Error>> {
+    async fn list_pages(&self, pages: &InstanceSink<'_>) -> Result<Vec<Error>> {
         instances::list::list(&self.client, pages).await
     }
 
-    async fn terminate(&self, targets: &[InstanceRef], course: &Course<'_>) -> Vec<Outcome> {
-        change_all(&self.client, targets, Change::Terminate, course).await
+    async fn terminate(&self, targets: &[InstanceRef], course: &BatchTracker<'_>) -> Vec<TargetOutcome> {
+        change_all(&self.client, targets, InstanceAction::Terminate, course).await
     }
 
-    async fn start(&self, targets: &[InstanceRef], course: &Course<'_>) -> Vec<Outcome> {
-        change_all(&self.client, targets, Change::Start, course).await
+    async fn start(&self, targets: &[InstanceRef], course: &BatchTracker<'_>) -> Vec<TargetOutcome> {
+        change_all(&self.client, targets, InstanceAction::Start, course).await
     }
 
-    async fn stop(&self, targets: &[InstanceRef], course: &Course<'_>) -> Vec<Outcome> {
-        change_all(&self.client, targets, Change::Stop, course).await
+    async fn stop(&self, targets: &[InstanceRef], course: &BatchTracker<'_>) -> Vec<TargetOutcome> {
+        change_all(&self.client, targets, InstanceAction::Stop, course).await
     }
 
-    async fn reboot(&self, targets: &[InstanceRef], course: &Course<'_>) -> Vec<Outcome> {
-        change_all(&self.client, targets, Change::Reboot, course).await
+    async fn reboot(&self, targets: &[InstanceRef], course: &BatchTracker<'_>) -> Vec<TargetOutcome> {
+        change_all(&self.client, targets, InstanceAction::Reboot, course).await
     }
 
     async fn time(&self) -> Result<Timestamp> {
         self.client.time().await
     }
 
-    async fn zones_for(&self, spec: &InstanceSpec) -> Result<Vec<Place>> {
+    async fn zones_for(&self, spec: &InstanceSpec) -> Result<Vec<Location>> {
         let zones = self.client.zones_for(&spec.place, &spec.name).await?;
         let zones =
             catalog::machine_types::all_with(&self.client, &zones, create::request::machine_type_of(spec)).await?;
-        let place = |zone| Place {
+        let place = |zone| Location {
             region: spec.place.region.clone(),
             zone: Some(zone),
         };
@@ -179,11 +180,16 @@ impl Provider for Gcp {
         instances::ttl::set_ttl(&self.client, target, ttl).await
     }
 
-    async fn set_protection(&self, targets: &[InstanceRef], protected: bool, course: &Course<'_>) -> Vec<Outcome> {
-        change_all(&self.client, targets, Change::Protect(protected), course).await
+    async fn set_protection(
+        &self,
+        targets: &[InstanceRef],
+        protected: bool,
+        course: &BatchTracker<'_>,
+    ) -> Vec<TargetOutcome> {
+        change_all(&self.client, targets, InstanceAction::Protect(protected), course).await
     }
 
-    async fn surviving_disks(&self, gone: &[Instance]) -> Result<Vec<SurvivingDisk>> {
+    async fn surviving_disks(&self, gone: &[Instance]) -> Result<Vec<OrphanedDisk>> {
         instances::disks::surviving(&self.client, gone).await
     }
 
@@ -208,7 +214,7 @@ impl Provider for Gcp {
 
     /// Compute Engine's prices of spare capacity change once a month at most, and no API of its own tells them.
     /// <https://cloud.google.com/compute/docs/instances/spot#pricing>
-    async fn spot_price(&self, _place: &Place, _machine_type: &str) -> Result<Option<f64>> {
+    async fn spot_price(&self, _place: &Location, _machine_type: &str) -> Result<Option<f64>> {
         Ok(None)
     }
 

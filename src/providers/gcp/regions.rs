@@ -8,7 +8,9 @@ use super::api::client::Client;
 use super::api::error::{location, of_project};
 use super::api::pagination::{Page, all_pages};
 use super::api::retry::prepared;
-use crate::cloud::{Error, ErrorKind, InstanceName, Place, Result, nearest, quoted, region_for_zone, zone_for_region};
+use crate::cloud::{
+    Error, ErrorKind, InstanceName, Location, Result, nearest, quoted, region_for_zone, zone_for_region,
+};
 
 /// How many names a hint suggests.
 pub(super) const SUGGESTED: usize = 3;
@@ -69,7 +71,7 @@ impl Client {
     }
 
     /// Makes a place of what a user typed.
-    pub(super) async fn locate(&self, region: Option<&str>, zone: Option<&str>) -> Result<Place> {
+    pub(super) async fn locate(&self, region: Option<&str>, zone: Option<&str>) -> Result<Location> {
         let zones = self.all_zones().await?;
         place_among(zones, region, zone)
     }
@@ -77,7 +79,7 @@ impl Client {
     /// The zones for a new instance, the first to be preferred: the one asked for, or those of the region that are up,
     /// from one on that is picked by the name's hash. So processes that race for a name meet in one zone, where it is
     /// unique.
-    pub(super) async fn zones_for(&self, place: &Place, name: &InstanceName) -> Result<Vec<String>> {
+    pub(super) async fn zones_for(&self, place: &Location, name: &InstanceName) -> Result<Vec<String>> {
         if let Some(zone) = &place.zone {
             return Ok(vec![zone.clone()]);
         }
@@ -94,7 +96,7 @@ impl Client {
     }
 }
 
-fn place_among(zones: &[ZoneEntry], region: Option<&str>, zone: Option<&str>) -> Result<Place> {
+fn place_among(zones: &[ZoneEntry], region: Option<&str>, zone: Option<&str>) -> Result<Location> {
     let regions: BTreeSet<&str> = zones.iter().map(|zone| zone.region.as_str()).collect();
     if let Some(region) = region.filter(|region| !regions.contains(region)) {
         if zones.iter().any(|zone| zone.name == region) {
@@ -108,7 +110,7 @@ fn place_among(zones: &[ZoneEntry], region: Option<&str>, zone: Option<&str>) ->
     }
     let Some(zone) = zone else {
         let region = region.ok_or_else(|| Error::invalid("neither a region nor a zone is given"))?;
-        return Ok(Place {
+        return Ok(Location {
             region: region.to_owned(),
             zone: None,
         });
@@ -128,7 +130,7 @@ fn place_among(zones: &[ZoneEntry], region: Option<&str>, zone: Option<&str>) ->
         return Err(Error::invalid(format!("the zone {zone} is not in the region {region}"))
             .with_remedy(format!("leave the region out, or use {}", entry.region)));
     }
-    Ok(Place {
+    Ok(Location {
         region: entry.region.clone(),
         zone: Some(entry.name.clone()),
     })

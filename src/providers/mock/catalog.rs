@@ -2,7 +2,7 @@
 //! are on the far side of an API.
 
 use crate::catalog::{DEFAULT_IMAGE, IMAGE_ALIASES, ImageAlias, image_alias, nearest_alias};
-use crate::cloud::{self, Architecture, Error, Gpu, MachineNeed, ProviderKind, Result, quoted};
+use crate::cloud::{self, Architecture, Error, Gpu, MachineRequirements, ProviderKind, Result, quoted};
 
 /// A machine type.
 #[derive(Debug, PartialEq)]
@@ -98,7 +98,7 @@ pub(super) fn known_machine_type(name: &str) -> Option<&'static MachineType> {
 ///
 /// # Errors
 /// `InvalidSpec` naming it, with the types there are.
-pub(super) fn machine_type(name: Option<&str>, need: &MachineNeed) -> Result<&'static MachineType> {
+pub(super) fn machine_type(name: Option<&str>, need: &MachineRequirements) -> Result<&'static MachineType> {
     let asked = name.unwrap_or(DEFAULT_MACHINE_TYPE);
     let machine = known_machine_type(asked).ok_or_else(|| {
         let names: Vec<_> = MACHINE_TYPES.iter().map(|machine| machine.name).collect();
@@ -246,7 +246,7 @@ mod tests {
     use super::*;
 
     fn small() -> &'static MachineType {
-        machine_type(None, &MachineNeed::default()).unwrap()
+        machine_type(None, &MachineRequirements::default()).unwrap()
     }
 
     #[test]
@@ -260,7 +260,7 @@ mod tests {
 
     #[test]
     fn an_image_of_another_architecture_is_refused() {
-        let arm = machine_type(Some("arm-small"), &MachineNeed::default()).unwrap();
+        let arm = machine_type(Some("arm-small"), &MachineRequirements::default()).unwrap();
         assert_eq!(image(None, arm).unwrap().id, "img-ubuntu-24.04-arm64");
         assert!(image(Some("img-ubuntu-24.04-arm64"), small()).is_err());
         assert!(image(Some("img-ubuntu-24.04-x86_64"), arm).is_err());
@@ -270,7 +270,7 @@ mod tests {
 
     #[test]
     fn what_is_not_sold_is_named_with_what_is() {
-        let error = machine_type(Some("t3.small"), &MachineNeed::default()).unwrap_err();
+        let error = machine_type(Some("t3.small"), &MachineRequirements::default()).unwrap_err();
         assert!(error.message().contains("\"t3.small\""));
         assert!(error.remedy().unwrap().contains("small"));
         let error = image(Some("ubuntu-24.10"), small()).unwrap_err();

@@ -2,14 +2,19 @@
 
 use futures_util::future::join_all;
 
-use super::faults::{Site, again, call};
+use super::faults::{FaultSite, again, call};
 use super::phase::Action;
 use super::{Mock, phase};
-use crate::cloud::{Course, Error, InstanceRef, Outcome, Result};
+use crate::cloud::{BatchTracker, Error, InstanceRef, Result, TargetOutcome};
 
 impl Mock {
     /// Does something to instances, in one call for each region.
-    pub(super) async fn act_on(&self, action: Action, targets: &[InstanceRef], course: &Course<'_>) -> Vec<Outcome> {
+    pub(super) async fn act_on(
+        &self,
+        action: Action,
+        targets: &[InstanceRef],
+        course: &BatchTracker<'_>,
+    ) -> Vec<TargetOutcome> {
         let mut regions: Vec<&str> = targets.iter().map(|target| target.place.as_str()).collect();
         regions.sort_unstable();
         regions.dedup();
@@ -28,7 +33,7 @@ impl Mock {
         targets
             .iter()
             .zip(results)
-            .map(|(target, result)| Outcome {
+            .map(|(target, result)| TargetOutcome {
                 target: target.clone(),
                 result: result.unwrap_or_else(|| Err(Error::not_found(target))),
             })
@@ -41,7 +46,7 @@ impl Mock {
         action: Action,
         region: &str,
         targets: &[InstanceRef],
-        course: &Course<'_>,
+        course: &BatchTracker<'_>,
     ) -> Vec<(usize, Result<()>)> {
         let own: Vec<_> = targets
             .iter()
@@ -51,7 +56,7 @@ impl Mock {
         let done = async {
             let faults = self.faults()?;
             course.begin(region, own.iter().map(|(_, target)| target.id.as_str()))?;
-            call(&faults, Site::region(region), action.as_str()).await?;
+            call(&faults, FaultSite::region(region), action.as_str()).await?;
             let locked = self.store.lock().await?;
             let now = self.clock.now();
             locked.change(|state| {

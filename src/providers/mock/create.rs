@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::faults::{Faults, Site};
-use super::phase::{BOOT, Death, Phase};
-use super::request::{self, NETWORK, Order};
-use super::state::{Record, State, private_address, public_address};
-use crate::cloud::{Created, Error, ErrorKind, IdempotencyToken, Instance, InstanceSpec, ProviderKind, Result};
+use super::faults::{FaultSite, Faults};
+use super::phase::{BOOT, EndReason, Phase};
+use super::request::{self, NETWORK, ResolvedSpec};
+use super::state::{State, StoredInstance, private_address, public_address};
+use crate::cloud::{CreateOutcome, Error, ErrorKind, IdempotencyToken, Instance, InstanceSpec, ProviderKind, Result};
 
 /// Makes the instance, unless its token or its name is there already.
 ///
@@ -17,17 +17,17 @@ use crate::cloud::{Created, Error, ErrorKind, IdempotencyToken, Instance, Instan
 pub(super) fn create(
     state: &mut State,
     spec: &InstanceSpec,
-    order: &Order,
+    order: &ResolvedSpec,
     generation: u32,
     faults: &Faults,
     now: Timestamp,
-) -> Result<Created> {
+) -> Result<CreateOutcome> {
     let token = IdempotencyToken::derive(ProviderKind::Mock, order.region, spec, generation).to_hex();
     if let Some(first) = state.instances.iter().find(|record| record.token == token) {
         return Ok(if first.phase_at(now).state(now).is_gone() {
-            Created::TokenSpent
+            CreateOutcome::TokenSpent
         } else {
-            Created::Instance(Box::new(first.instance(now)))
+            CreateOutcome::Instance(Box::new(first.instance(now)))
         });
     }
     // A name means one living instance in its region, as on Compute Engine; also for one of another generation.
@@ -36,7 +36,7 @@ pub(super) fn create(
     });
     if let Some(namesake) = namesake {
         return if namesake.is_managed() {
-            Ok(Created::Instance(Box::new(namesake.instance(now))))
+            Ok(CreateOutcome::Instance(Box::new(namesake.instance(now))))
         } else {
             let message = format!(
                 "the name {} belongs to {}, which cloudctl did not make",
@@ -48,7 +48,7 @@ pub(super) fn create(
                 .at(format!("mock/{}", order.region)))
         };
     }
-    if let Some(error) = faults.shortage(Site::zone(order.region, order.zone)) {
+    if let Some(error) = faults.shortage(FaultSite::zone(order.region, order.zone)) {
         return Err(error);
     }
     let mut record = record(state, spec, order, generation, token, faults, now);
@@ -57,7 +57,7 @@ pub(super) fn create(
     }
     let made = record.instance(now);
     state.instances.push(record);
-    Ok(Created::Instance(Box::new(made)))
+    Ok(CreateOutcome::Instance(Box::new(made)))
 }
 
 /// Makes the members of a group, all of them or none, each as one of its name.
@@ -67,7 +67,7 @@ pub(super) fn create(
 pub(super) fn create_members(
     state: &mut State,
     spec: &InstanceSpec,
-    order: &Order,
+    order: &ResolvedSpec,
     generation: u32,
     faults: &Faults,
     now: Timestamp,
@@ -81,8 +81,8 @@ pub(super) fn create_members(
             ..spec.clone()
         };
         match create(state, &member, order, generation, faults, now) {
-            Ok(Created::Instance(instance)) => made.push(*instance),
-            Ok(Created::TokenSpent) => {}
+            Ok(CreateOutcome::Instance(instance)) => made.push(*instance),
+            Ok(CreateOutcome::TokenSpent) => {}
             Err(error) => {
                 state.instances.truncate(before);
                 return Err(error);
@@ -95,16 +95,16 @@ pub(super) fn create_members(
 fn record(
     state: &mut State,
     spec: &InstanceSpec,
-    order: &Order,
+    order: &ResolvedSpec,
     generation: u32,
     token: String,
     faults: &Faults,
     now: Timestamp,
-) -> Record {
-    let site = Site::zone(order.region, order.zone);
+) -> StoredInstance {
+    let site = FaultSite::zone(order.region, order.zone);
     let boot = faults.slow_boot(site).or(order.options.boot()).unwrap_or(BOOT);
     let address = state.next_address();
-    Record {
+    StoredInstance {
         id: state.fresh_id(),
         name: spec.name.to_string(),
         token,
@@ -134,14 +134,14 @@ fn record(
 }
 
 /// How the instance shall die by itself, if it shall.
-fn death(boot_failure: bool, boot: Duration, spec: &InstanceSpec, order: &Order) -> Option<Death> {
+fn death(boot_failure: bool, boot: Duration, spec: &InstanceSpec, order: &ResolvedSpec) -> Option<EndReason> {
     if boot_failure {
-        return Some(Death::after(boot, "Server.InternalError"));
+        return Some(EndReason::after(boot, "Server.InternalError"));
     }
     let reason = if spec.spot {
         "Server.SpotInstanceTermination"
     } else {
         "Server.InternalError"
     };
-    Some(Death::after(order.options.fail_after()?, reason))
+    Some(EndReason::after(order.options.fail_after()?, reason))
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::regions;
-use crate::cloud::{Error, ErrorKind, Location, Result, quoted};
+use crate::cloud::{Error, ErrorKind, ListScope, Result, quoted};
 
 #[derive(Debug, PartialEq)]
 pub(super) enum Effect {
@@ -38,14 +38,14 @@ pub(super) struct Fault {
 
 /// Where a call goes, as far as it is known.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Site<'a> {
+pub(super) struct FaultSite<'a> {
     /// The region.
     pub(super) region: Option<&'a str>,
     /// The zone.
     pub(super) zone: Option<&'a str>,
 }
 
-impl<'a> Site<'a> {
+impl<'a> FaultSite<'a> {
     /// A region as a whole.
     pub(super) fn region(region: &'a str) -> Self {
         Self {
@@ -63,11 +63,11 @@ impl<'a> Site<'a> {
     }
 
     /// What a listing covers.
-    pub(super) fn of(location: &'a Location) -> Self {
+    pub(super) fn of(location: &'a ListScope) -> Self {
         match location {
-            Location::Everywhere => Self::default(),
-            Location::Region(region) => Self::region(region),
-            Location::Zone { region, zone } => Self::zone(region, zone),
+            ListScope::Everywhere => Self::default(),
+            ListScope::Region(region) => Self::region(region),
+            ListScope::Zone { region, zone } => Self::zone(region, zone),
         }
     }
 
@@ -81,7 +81,7 @@ impl<'a> Site<'a> {
 }
 
 impl Fault {
-    fn hits(&self, site: Site<'_>) -> bool {
+    fn hits(&self, site: FaultSite<'_>) -> bool {
         self.place.is_none() || self.place.as_deref() == site.region || self.place.as_deref() == site.zone
     }
 
@@ -130,12 +130,12 @@ impl Faults {
             .map(Self)
     }
 
-    fn at(&self, site: Site<'_>) -> impl Iterator<Item = &Fault> {
+    fn at(&self, site: FaultSite<'_>) -> impl Iterator<Item = &Fault> {
         self.0.iter().filter(move |fault| fault.hits(site))
     }
 
     /// How much longer a call takes.
-    pub(super) fn latency(&self, site: Site<'_>) -> Duration {
+    pub(super) fn latency(&self, site: FaultSite<'_>) -> Duration {
         self.at(site)
             .filter_map(|fault| match fault.effect {
                 Effect::Latency(time) => Some(time),
@@ -145,7 +145,7 @@ impl Faults {
     }
 
     /// The probability with which a call is turned away.
-    pub(super) fn throttle(&self, site: Site<'_>) -> f64 {
+    pub(super) fn throttle(&self, site: FaultSite<'_>) -> f64 {
         self.at(site)
             .filter_map(|fault| match fault.effect {
                 Effect::Throttle(part) => Some(part),
@@ -155,14 +155,14 @@ impl Faults {
     }
 
     /// What makes every call fail, before it has any effect.
-    pub(super) fn refusal(&self, site: Site<'_>) -> Option<Error> {
+    pub(super) fn refusal(&self, site: FaultSite<'_>) -> Option<Error> {
         let error = self.at(site).find_map(Fault::refusal)?;
         Some(error.at(site.name()))
     }
 
     /// What a listing of `location` misses: an error for each part of it that refuses all calls.
-    pub(super) fn gaps(&self, location: &Location) -> Vec<Error> {
-        let whole = Site::of(location);
+    pub(super) fn gaps(&self, location: &ListScope) -> Vec<Error> {
+        let whole = FaultSite::of(location);
         self.0
             .iter()
             .filter(|fault| !fault.hits(whole))
@@ -179,7 +179,7 @@ impl Faults {
     }
 
     /// What keeps an instance from being made.
-    pub(super) fn shortage(&self, site: Site<'_>) -> Option<Error> {
+    pub(super) fn shortage(&self, site: FaultSite<'_>) -> Option<Error> {
         self.no_capacity(site).or_else(|| {
             let fault = self.at(site).find(|fault| fault.effect == Effect::Quota)?;
             let message = "the account may have no more instances";
@@ -192,7 +192,7 @@ impl Faults {
     }
 
     /// What keeps an instance from being started.
-    pub(super) fn no_capacity(&self, site: Site<'_>) -> Option<Error> {
+    pub(super) fn no_capacity(&self, site: FaultSite<'_>) -> Option<Error> {
         let fault = self.at(site).find(|fault| fault.effect == Effect::Capacity)?;
         let message = format!(
             "no capacity in {}",
@@ -206,7 +206,7 @@ impl Faults {
     }
 
     /// How long an instance is pending, if a fault says so.
-    pub(super) fn slow_boot(&self, site: Site<'_>) -> Option<Duration> {
+    pub(super) fn slow_boot(&self, site: FaultSite<'_>) -> Option<Duration> {
         self.at(site)
             .filter_map(|fault| match fault.effect {
                 Effect::SlowBoot(time) => Some(time),
@@ -216,7 +216,7 @@ impl Faults {
     }
 
     /// Whether the answer to a create is lost.
-    pub(super) fn lost_reply(&self, site: Site<'_>) -> Option<Error> {
+    pub(super) fn lost_reply(&self, site: FaultSite<'_>) -> Option<Error> {
         let fault = self.at(site).find(|fault| fault.effect == Effect::LostReply)?;
         let message = "the answer was lost; the instance may have been made";
         Some(
@@ -227,7 +227,7 @@ impl Faults {
     }
 
     /// Whether a new instance dies instead of running.
-    pub(super) fn boot_failure(&self, site: Site<'_>) -> bool {
+    pub(super) fn boot_failure(&self, site: FaultSite<'_>) -> bool {
         self.at(site).any(|fault| fault.effect == Effect::BootFailure)
     }
 }
@@ -335,7 +335,7 @@ const ATTEMPTS: u32 = 5;
 const BACKOFF: Duration = Duration::from_millis(50);
 
 /// What every call goes through on its way, whatever it is: latency, refusals, and throttling with its retries.
-pub(super) async fn call(faults: &Faults, site: Site<'_>, operation: &str) -> Result<()> {
+pub(super) async fn call(faults: &Faults, site: FaultSite<'_>, operation: &str) -> Result<()> {
     for attempt in 1..=ATTEMPTS {
         tracing::debug!(operation, place = site.name(), attempt, "call");
         let latency = faults.latency(site);
@@ -381,7 +381,7 @@ mod tests {
         Faults::parse(Some(text)).unwrap()
     }
 
-    const ZONE: Site<'_> = Site {
+    const ZONE: FaultSite<'_> = FaultSite {
         region: Some("us-east-1"),
         zone: Some("us-east-1a"),
     };
@@ -390,11 +390,11 @@ mod tests {
     fn the_documented_example_does_what_it_says() {
         let faults = faults("capacity@us-east-1a,latency=200ms,throttle=0.3,unreachable=eu-west-1");
         assert_eq!(faults.shortage(ZONE).unwrap().kind(), ErrorKind::Capacity);
-        assert!(faults.shortage(Site::zone("us-east-1", "us-east-1b")).is_none());
+        assert!(faults.shortage(FaultSite::zone("us-east-1", "us-east-1b")).is_none());
         assert_eq!(faults.latency(ZONE), Duration::from_millis(200));
         assert_eq!(faults.throttle(ZONE), 0.3);
         assert!(faults.refusal(ZONE).is_none());
-        let error = faults.refusal(Site::region("eu-west-1")).unwrap();
+        let error = faults.refusal(FaultSite::region("eu-west-1")).unwrap();
         assert_eq!(
             (error.kind(), error.location()),
             (ErrorKind::Network, Some("mock/eu-west-1"))
@@ -404,13 +404,13 @@ mod tests {
     #[test]
     fn a_part_of_a_location_that_is_down_is_a_gap() {
         let faults = faults("unreachable=us-east-1a,denied@eu-west-1,capacity@us-east-1b");
-        let places = |location: &Location| -> Vec<String> {
+        let places = |location: &ListScope| -> Vec<String> {
             let gaps = faults.gaps(location);
             gaps.iter().map(|gap| gap.location().unwrap().to_owned()).collect()
         };
-        assert_eq!(places(&Location::Everywhere), ["mock/us-east-1a", "mock/eu-west-1"]);
-        assert_eq!(places(&Location::Region("us-east-1".into())), ["mock/us-east-1a"]);
-        assert!(places(&Location::Region("ap-south-1".into())).is_empty());
+        assert_eq!(places(&ListScope::Everywhere), ["mock/us-east-1a", "mock/eu-west-1"]);
+        assert_eq!(places(&ListScope::Region("us-east-1".into())), ["mock/us-east-1a"]);
+        assert!(places(&ListScope::Region("ap-south-1".into())).is_empty());
     }
 }
 

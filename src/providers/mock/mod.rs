@@ -5,7 +5,7 @@
 //! whoever looks, and whether or not it is stopped or protected.
 //! What instances write to their consoles.
 
-use self::state::Record;
+use self::state::StoredInstance;
 
 mod catalog;
 mod change;
@@ -27,13 +27,14 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use self::faults::call;
-use self::faults::{Faults, Site};
+use self::faults::{FaultSite, Faults};
 use self::phase::Action;
-use self::request::Order;
+use self::request::ResolvedSpec;
 use self::state_file::Store;
 use crate::cloud::{
-    Architecture, Clock, Course, Created, Error, Identity, Image, Instance, InstanceRef, InstanceSpec, InstanceState,
-    Location, MachineType, Outcome, Pages, Place, Plan, Provider, ProviderKind, PublishedPrice, Result, SurvivingDisk,
+    Architecture, BatchTracker, Clock, CreateOutcome, Error, Identity, Image, Instance, InstanceRef, InstanceSink,
+    InstanceSpec, InstanceState, LaunchPreview, ListScope, Location, MachineType, OrphanedDisk, Provider, ProviderKind,
+    PublishedPrice, Result, TargetOutcome,
 };
 use crate::settings::Settings;
 
@@ -72,16 +73,16 @@ impl Mock {
         &self,
         target: &InstanceRef,
         operation: &str,
-        look: impl FnOnce(&state::Record, Timestamp) -> T,
+        look: impl FnOnce(&state::StoredInstance, Timestamp) -> T,
     ) -> Result<T> {
         let faults = self.faults()?;
-        call(&faults, Site::region(&target.place), operation).await?;
+        call(&faults, FaultSite::region(&target.place), operation).await?;
         let state = self.store.read()?;
         let now = self.clock.now();
         let record = state
             .find(target, now)
-            .ok_or_else(|| Error::not_found(target).at(Site::region(&target.place).name()))?;
-        match faults.refusal(Site::zone(&record.region, &record.zone)) {
+            .ok_or_else(|| Error::not_found(target).at(FaultSite::region(&target.place).name()))?;
+        match faults.refusal(FaultSite::zone(&record.region, &record.zone)) {
             Some(error) => Err(error),
             None => Ok(look(record, now)),
         }
@@ -95,32 +96,34 @@ impl Provider for Mock {
     }
 
     async fn identity(&self) -> Result<Identity> {
-        call(&self.faults()?, Site::default(), "identity").await?;
+        call(&self.faults()?, FaultSite::default(), "identity").await?;
         Ok(Identity {
             account: state::ACCOUNT.to_owned(),
             principal: Some(self.user.clone()),
         })
     }
 
-    async fn home(&self) -> Result<Option<Place>> {
+    async fn home(&self) -> Result<Option<Location>> {
         self.faults()?;
         let region = self.region.as_deref().unwrap_or(regions::DEFAULT_REGION);
         regions::locate(Some(region), None).map(Some)
     }
 
-    async fn locate(&self, region: Option<&str>, zone: Option<&str>) -> Result<Place> {
+    async fn locate(&self, region: Option<&str>, zone: Option<&str>) -> Result<Location> {
         self.faults()?;
         regions::locate(region, zone)
     }
 
-    async fn locations(&self) -> Result<Vec<Location>> {
-        call(&self.faults()?, Site::default(), "locations").await?;
+    async fn locations(&self) -> Result<Vec<ListScope>> {
+        call(&self.faults()?, FaultSite::default(), "locations").await?;
         let regions = regions::REGIONS.iter();
-        Ok(regions.map(|region| Location::Region(region.name.to_owned())).collect())
+        Ok(regions
+            .map(|region| ListScope::Region(region.name.to_owned()))
+            .collect())
     }
 
     /// Those that there are can be told without asking.
-    async fn known_locations(&self) -> Vec<Location> {
+    async fn known_locations(&self) -> Vec<ListScope> {
         Vec::new()
     }
 
@@ -128,17 +131,17 @@ impl Provider for Mock {
         catalog::DEFAULT_MACHINE_TYPE
     }
 
-    async fn plan(&self, spec: &InstanceSpec) -> Result<Plan> {
+    async fn plan(&self, spec: &InstanceSpec) -> Result<LaunchPreview> {
         let faults = self.faults()?;
-        let order = Order::resolve(spec)?;
-        call(&faults, Site::zone(order.region, order.zone), "plan").await?;
+        let order = ResolvedSpec::resolve(spec)?;
+        call(&faults, FaultSite::zone(order.region, order.zone), "plan").await?;
         Ok(order.plan(spec))
     }
 
-    async fn create(&self, spec: &InstanceSpec, generation: u32) -> Result<Created> {
+    async fn create(&self, spec: &InstanceSpec, generation: u32) -> Result<CreateOutcome> {
         let faults = self.faults()?;
-        let order = Order::resolve(spec)?;
-        let site = Site::zone(order.region, order.zone);
+        let order = ResolvedSpec::resolve(spec)?;
+        let site = FaultSite::zone(order.region, order.zone);
         call(&faults, site, "create").await?;
         let locked = self.store.lock().await?;
         let now = self.clock.now();
@@ -154,8 +157,8 @@ impl Provider for Mock {
 
     async fn create_members(&self, spec: &InstanceSpec, generation: u32) -> Result<Vec<Instance>> {
         let faults = self.faults()?;
-        let order = Order::resolve(spec)?;
-        let site = Site::zone(order.region, order.zone);
+        let order = ResolvedSpec::resolve(spec)?;
+        let site = FaultSite::zone(order.region, order.zone);
         call(&faults, site, "create").await?;
         let locked = self.store.lock().await?;
         let now = self.clock.now();
@@ -174,7 +177,7 @@ impl Provider for Mock {
     }
 
     async fn regions(&self) -> Result<Vec<String>> {
-        call(&self.faults()?, Site::default(), "regions").await?;
+        call(&self.faults()?, FaultSite::default(), "regions").await?;
         let mut names: Vec<_> = regions::REGIONS.iter().map(|region| region.name.to_owned()).collect();
         names.sort_unstable();
         Ok(names)
@@ -182,7 +185,7 @@ impl Provider for Mock {
 
     async fn machine_types(&self, region: &str, among: &[String]) -> Result<Vec<MachineType>> {
         let region = regions::region(region)?;
-        call(&self.faults()?, Site::region(region.name), "machine_types").await?;
+        call(&self.faults()?, FaultSite::region(region.name), "machine_types").await?;
         let mut machines = catalog::machine_types();
         machines.retain(|machine| among.is_empty() || among.contains(&machine.name));
         Ok(machines)
@@ -190,11 +193,11 @@ impl Provider for Mock {
 
     async fn images(&self, region: &str) -> Result<Vec<Image>> {
         let region = regions::region(region)?;
-        call(&self.faults()?, Site::region(region.name), "images").await?;
+        call(&self.faults()?, FaultSite::region(region.name), "images").await?;
         Ok(catalog::images())
     }
 
-    async fn spot_price(&self, _place: &Place, machine_type: &str) -> Result<Option<f64>> {
+    async fn spot_price(&self, _place: &Location, machine_type: &str) -> Result<Option<f64>> {
         Ok(catalog::known_machine_type(machine_type).map(|machine| machine.price(true)))
     }
 
@@ -219,13 +222,13 @@ impl Provider for Mock {
     }
 
     async fn get(&self, target: &InstanceRef) -> Result<Instance> {
-        self.look_at(target, "get", state::Record::instance).await
+        self.look_at(target, "get", state::StoredInstance::instance).await
     }
 
-    async fn list_pages(&self, pages: &Pages<'_>) -> Result<Vec<Error>> {
+    async fn list_pages(&self, pages: &InstanceSink<'_>) -> Result<Vec<Error>> {
         let faults = self.faults()?;
         check(pages.location)?;
-        call(&faults, Site::of(pages.location), "list").await?;
+        call(&faults, FaultSite::of(pages.location), "list").await?;
         let now = self.clock.now();
         let state = self.store.read()?;
         let listed = state
@@ -233,53 +236,62 @@ impl Provider for Mock {
             .iter()
             .filter(|record| record.is_listed(now))
             .filter(|record| pages.location.contains(&record.region, Some(&record.zone)))
-            .filter(|record| faults.refusal(Site::zone(&record.region, &record.zone)).is_none())
+            .filter(|record| faults.refusal(FaultSite::zone(&record.region, &record.zone)).is_none())
             .map(|record| record.instance(now));
         pages.take(listed.collect());
         Ok(faults.gaps(pages.location))
     }
 
-    async fn terminate(&self, targets: &[InstanceRef], course: &Course<'_>) -> Vec<Outcome> {
+    async fn terminate(&self, targets: &[InstanceRef], course: &BatchTracker<'_>) -> Vec<TargetOutcome> {
         self.act_on(Action::Terminate, targets, course).await
     }
 
-    async fn start(&self, targets: &[InstanceRef], course: &Course<'_>) -> Vec<Outcome> {
+    async fn start(&self, targets: &[InstanceRef], course: &BatchTracker<'_>) -> Vec<TargetOutcome> {
         self.act_on(Action::Start, targets, course).await
     }
 
-    async fn stop(&self, targets: &[InstanceRef], course: &Course<'_>) -> Vec<Outcome> {
+    async fn stop(&self, targets: &[InstanceRef], course: &BatchTracker<'_>) -> Vec<TargetOutcome> {
         self.act_on(Action::Stop, targets, course).await
     }
 
-    async fn reboot(&self, targets: &[InstanceRef], course: &Course<'_>) -> Vec<Outcome> {
+    async fn reboot(&self, targets: &[InstanceRef], course: &BatchTracker<'_>) -> Vec<TargetOutcome> {
         self.act_on(Action::Reboot, targets, course).await
     }
 
     async fn time(&self) -> Result<Timestamp> {
-        call(&self.faults()?, Site::default(), "time").await?;
+        call(&self.faults()?, FaultSite::default(), "time").await?;
         Ok(self.clock.now())
     }
 
-    async fn zones_for(&self, spec: &InstanceSpec) -> Result<Vec<Place>> {
+    async fn zones_for(&self, spec: &InstanceSpec) -> Result<Vec<Location>> {
         let faults = self.faults()?;
-        let order = Order::resolve(spec)?;
-        call(&faults, Site::region(order.region), "zones").await?;
+        let order = ResolvedSpec::resolve(spec)?;
+        call(&faults, FaultSite::region(order.region), "zones").await?;
         Ok(order.places(spec))
     }
 
     async fn set_ttl(&self, target: &InstanceRef, ttl: Duration) -> Result<()> {
         let outcomes = self
-            .act_on(Action::SetTtl(ttl), std::slice::from_ref(target), &Course::unhindered())
+            .act_on(
+                Action::SetTtl(ttl),
+                std::slice::from_ref(target),
+                &BatchTracker::unhindered(),
+            )
             .await;
         outcomes.into_iter().try_for_each(|outcome| outcome.result)
     }
 
-    async fn set_protection(&self, targets: &[InstanceRef], protected: bool, course: &Course<'_>) -> Vec<Outcome> {
+    async fn set_protection(
+        &self,
+        targets: &[InstanceRef],
+        protected: bool,
+        course: &BatchTracker<'_>,
+    ) -> Vec<TargetOutcome> {
         let action = if protected { Action::Protect } else { Action::Unprotect };
         self.act_on(action, targets, course).await
     }
 
-    async fn surviving_disks(&self, _gone: &[Instance]) -> Result<Vec<SurvivingDisk>> {
+    async fn surviving_disks(&self, _gone: &[Instance]) -> Result<Vec<OrphanedDisk>> {
         // Every disk here goes with its instance.
         Ok(Vec::new())
     }
@@ -291,15 +303,15 @@ impl Provider for Mock {
 }
 
 /// Refuses a location that there is not.
-fn check(location: &Location) -> Result<()> {
+fn check(location: &ListScope) -> Result<()> {
     match location {
-        Location::Everywhere => Ok(()),
-        Location::Region(region) => regions::region(region).map(|_| ()),
-        Location::Zone { region, zone } => regions::locate(Some(region), Some(zone)).map(|_| ()),
+        ListScope::Everywhere => Ok(()),
+        ListScope::Region(region) => regions::region(region).map(|_| ()),
+        ListScope::Zone { region, zone } => regions::locate(Some(region), Some(zone)).map(|_| ()),
     }
 }
 
-impl Record {
+impl StoredInstance {
     /// What it wrote to its console since it last booted.
     pub(crate) fn console(&self, now: Timestamp) -> String {
         let state = self.phase_at(now).state(now);

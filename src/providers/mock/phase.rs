@@ -6,9 +6,9 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::faults::{Faults, Site};
+use super::faults::{FaultSite, Faults};
 use super::request::check_ttl;
-use super::state::{Record, State, public_address};
+use super::state::{State, StoredInstance, public_address};
 use crate::cloud::{Error, ErrorKind, InstanceRef, InstanceState, Result};
 
 /// How long an instance is pending unless something else is said: short, but long enough to be seen.
@@ -30,7 +30,7 @@ pub(super) enum Phase {
         /// How long it takes to boot.
         boot_milliseconds: u32,
         /// After how long it dies by itself, if it does, and why.
-        death: Option<Death>,
+        death: Option<EndReason>,
     },
     /// It was stopped.
     Stopped {
@@ -53,14 +53,14 @@ pub(super) enum Phase {
 /// How an instance dies by itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Death {
+pub(super) struct EndReason {
     /// How long after its start.
     pub(super) after_milliseconds: u32,
     /// Why, as the cloud's code.
     pub(super) reason: String,
 }
 
-impl Death {
+impl EndReason {
     /// A death of this reason, so long after the start.
     pub(super) fn after(time: Duration, reason: &str) -> Self {
         Self {
@@ -72,7 +72,7 @@ impl Death {
 
 impl Phase {
     /// The phase of an instance that is made or started at `at`.
-    pub(super) fn started(at: Timestamp, boot: Duration, death: Option<Death>) -> Self {
+    pub(super) fn started(at: Timestamp, boot: Duration, death: Option<EndReason>) -> Self {
         Self::Started {
             at,
             boot_milliseconds: milliseconds(boot),
@@ -140,7 +140,7 @@ impl Phase {
     }
 
     /// When and how it died by itself, if it has.
-    fn death(&self, now: Timestamp) -> Option<(Timestamp, &Death)> {
+    fn death(&self, now: Timestamp) -> Option<(Timestamp, &EndReason)> {
         let Self::Started {
             at, death: Some(death), ..
         } = self
@@ -209,8 +209,8 @@ pub(super) fn act(
     let address = state.addresses;
     let record = state
         .find_mut(target, now)
-        .ok_or_else(|| Error::not_found(target).at(Site::region(&target.place).name()))?;
-    let site = Site::zone(&record.region, &record.zone);
+        .ok_or_else(|| Error::not_found(target).at(FaultSite::region(&target.place).name()))?;
+    let site = FaultSite::zone(&record.region, &record.zone);
     if let Some(error) = faults.refusal(site) {
         return Err(error.context(format!("cannot {} {target}", action.as_str())));
     }
@@ -255,11 +255,11 @@ pub(super) fn act(
     Ok(())
 }
 
-fn wrong_state(record: &Record, action: Action, current: InstanceState) -> Error {
+fn wrong_state(record: &StoredInstance, action: Action, current: InstanceState) -> Error {
     Error::new(
         ErrorKind::Refused,
         format!("cannot {} {}: it is {current}", action.as_str(), record.reference()),
     )
     .with_code("IncorrectInstanceState")
-    .at(Site::zone(&record.region, &record.zone).name())
+    .at(FaultSite::zone(&record.region, &record.zone).name())
 }

@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::cloud::{Error, InstanceName, Place, Result, quoted, region_for_zone, zone_for_region};
+use crate::cloud::{Error, InstanceName, Location, Result, quoted, region_for_zone, zone_for_region};
 
 /// A region and its zones, in order.
 #[derive(Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ pub(super) fn region_of_zone(zone: &str) -> Result<&'static Region> {
 ///
 /// # Errors
 /// `InvalidSpec` for an unknown region or zone, a zone outside the region, and nothing at all.
-pub(super) fn locate(region_name: Option<&str>, zone: Option<&str>) -> Result<Place> {
+pub(super) fn locate(region_name: Option<&str>, zone: Option<&str>) -> Result<Location> {
     let named = region_name.map(region).transpose()?;
     let found =
         match (named, zone) {
@@ -84,7 +84,7 @@ pub(super) fn locate(region_name: Option<&str>, zone: Option<&str>) -> Result<Pl
             }
             (None, None) => return Err(Error::invalid("neither a region nor a zone is given")),
         };
-    Ok(Place {
+    Ok(Location {
         region: found.name.to_owned(),
         zone: zone.map(str::to_owned),
     })

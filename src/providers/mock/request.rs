@@ -11,8 +11,8 @@ use super::catalog::{Image, MachineType};
 use super::{catalog, regions};
 use crate::catalog::{ImageAlias, image_alias};
 use crate::cloud::{
-    Error, InstanceSpec, Labels, Place, Plan, ProviderKind, Result, SshKey, UserDataReader, check_label_key,
-    format_duration, ignored_user_data, own_labels, parser_message, plain, quoted,
+    Error, InstanceSpec, Labels, LaunchPreview, Location, ProviderKind, Result, SshKey, UserDataReader,
+    check_label_key, format_duration, ignored_user_data, own_labels, parser_message, plain, quoted,
 };
 
 /// The only network.
@@ -32,7 +32,7 @@ const KEY_TYPES: [&str; 4] = ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-sha2-"
 
 /// A spec, resolved.
 #[derive(Debug)]
-pub(super) struct Order {
+pub(super) struct ResolvedSpec {
     /// The region.
     pub(super) region: &'static str,
     /// The zone, chosen if none was given.
@@ -53,7 +53,7 @@ pub(super) struct Order {
     pub(super) options: Options,
 }
 
-impl Order {
+impl ResolvedSpec {
     /// Resolves a spec.
     ///
     /// # Errors
@@ -89,7 +89,7 @@ impl Order {
     }
 
     /// The zones that the spec may go to, the one that is chosen for it first and the others after it, in a circle.
-    pub(super) fn places(&self, spec: &InstanceSpec) -> Vec<Place> {
+    pub(super) fn places(&self, spec: &InstanceSpec) -> Vec<Location> {
         let all = regions::region(self.region).map_or(&[][..], |region| region.zones);
         let is_bound = spec.place.zone.is_some() || spec.subnet.is_some();
         let first = all.iter().position(|zone| *zone == self.zone).unwrap_or_default();
@@ -98,7 +98,7 @@ impl Order {
             .cycle()
             .skip(first)
             .take(if is_bound { 1 } else { all.len() });
-        let place = |zone: &&str| Place {
+        let place = |zone: &&str| Location {
             region: self.region.to_owned(),
             zone: Some((*zone).to_owned()),
         };
@@ -106,11 +106,11 @@ impl Order {
     }
 
     /// The plan as the contract has it.
-    pub(super) fn plan(self, spec: &InstanceSpec) -> Plan {
-        Plan {
+    pub(super) fn plan(self, spec: &InstanceSpec) -> LaunchPreview {
+        LaunchPreview {
             provider: ProviderKind::Mock,
             name: spec.name.clone(),
-            place: Place {
+            place: Location {
                 region: self.region.to_owned(),
                 zone: Some(self.zone.to_owned()),
             },

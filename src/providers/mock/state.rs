@@ -30,7 +30,7 @@ pub(super) struct State {
     /// How many addresses were handed out.
     pub(super) addresses: u32,
     /// The instances, oldest first.
-    pub(super) instances: Vec<Record>,
+    pub(super) instances: Vec<StoredInstance>,
 }
 
 impl Default for State {
@@ -46,7 +46,7 @@ impl Default for State {
 /// One instance.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Record {
+pub(super) struct StoredInstance {
     /// Its id, `m-` and 16 hexadecimal digits.
     pub(super) id: String,
     /// Its name.
@@ -100,7 +100,7 @@ pub(super) struct Record {
     /// Files of before there were such ends have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) ends_at: Option<Timestamp>,
-    /// Its last change; [`Record::phase_at`] is where it is in its life.
+    /// Its last change; [`StoredInstance::phase_at`] is where it is in its life.
     pub(super) phase: Phase,
 }
 
@@ -114,7 +114,7 @@ pub(super) fn end_of(created_at: Timestamp, ttl: Duration) -> Result<Timestamp> 
         .map_err(|_| Error::invalid("that is more time than there is").with_remedy("give less time, such as 30d"))
 }
 
-impl Record {
+impl StoredInstance {
     /// Its full name.
     pub(super) fn reference(&self) -> InstanceRef {
         InstanceRef {
@@ -253,12 +253,12 @@ impl Record {
 
 impl State {
     /// The instance of this reference, if the cloud still lists it.
-    pub(super) fn find(&self, target: &InstanceRef, now: Timestamp) -> Option<&Record> {
+    pub(super) fn find(&self, target: &InstanceRef, now: Timestamp) -> Option<&StoredInstance> {
         self.instances.iter().find(|record| record.is(target, now))
     }
 
     /// The same, to change it.
-    pub(super) fn find_mut(&mut self, target: &InstanceRef, now: Timestamp) -> Option<&mut Record> {
+    pub(super) fn find_mut(&mut self, target: &InstanceRef, now: Timestamp) -> Option<&mut StoredInstance> {
         self.instances.iter_mut().find(|record| record.is(target, now))
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cloudctl::cloud::{Clock, InstanceSpec, Place, Provider, ProviderKind};
+use cloudctl::cloud::{Clock, InstanceSpec, Location, Provider, ProviderKind};
 
 use crate::support::backend::Backend;
 use crate::support::gce::Emulator;
@@ -36,7 +36,7 @@ pub(super) fn run<T>(call: impl Future<Output = T>) -> T {
 }
 
 pub(super) fn spec(name: &str) -> InstanceSpec {
-    let place = Place {
+    let place = Location {
         region: "us-central1".to_owned(),
         zone: Some(ZONE.to_owned()),
     };

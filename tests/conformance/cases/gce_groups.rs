@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cloudctl::cloud::{ErrorKind, Instance, InstanceSpec, Members};
+use cloudctl::cloud::{ErrorKind, Instance, InstanceSpec, GroupMembers};
 use serde_json::{Value, json};
 
 use super::cases;
@@ -22,7 +22,7 @@ pub fn cases() -> Vec<Case> {
 
 fn group(members: &str) -> InstanceSpec {
     InstanceSpec {
-        members: Some(members.parse::<Members>().expect("members")),
+        members: Some(members.parse::<GroupMembers>().expect("members")),
         ..spec("web")
     }
 }
@@ -151,7 +151,7 @@ fn gce_members_are_given_again_until_they_are_gone(backend: &Backend) {
         assert_eq!((next.len(), cloud.instance_count()), (3, 3));
         let targets: Vec<_> = next.iter().map(|instance| instance.reference.clone()).collect();
         for outcome in provider
-            .terminate(&targets, &cloudctl::cloud::Course::unhindered())
+            .terminate(&targets, &cloudctl::cloud::BatchTracker::unhindered())
             .await
         {
             outcome.result.expect("on its way out");

@@ -12,8 +12,8 @@ use super::values;
 use super::values::{
     amount_schema, architecture_schema, gpu_schema, openings_schema, provider_schema, said, words_schema,
 };
-use crate::cloud::{Architecture, Gpu, Opening};
-use crate::commands::create::{Args, FallbackArgument, WaitArgument};
+use crate::cloud::{Architecture, Gpu, IngressRule};
+use crate::commands::create::{Args, FallbackValue, WaitValue};
 use crate::settings::ProviderChoice;
 
 /// The same keys twice: for one VM, and for the whole file, which may have a list of VMs beside them.
@@ -107,16 +107,16 @@ spec_file! {
     subnet("values::text"): String,
     firewall("said"): Vec<String>,
     #[schemars(schema_with = "openings_schema")]
-    open("values::openings"): Vec<Opening>,
+    open("values::openings"): Vec<IngressRule>,
     no_public_ip("said"): bool,
     identity("values::text"): String,
     label("values::labels"): BTreeMap<String, String>,
     spot("said"): bool,
     protect("said"): bool,
     ttl("values::text"): String,
-    fallback("said"): Vec<FallbackArgument>,
+    fallback("said"): Vec<FallbackValue>,
     native("values::options"): BTreeMap<String, Value>,
-    wait("said"): WaitArgument,
+    wait("said"): WaitValue,
 }
 
 impl SpecFile {

@@ -11,7 +11,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 use serde_json::Value;
 
 use crate::cloud::{
-    Architecture, Error, Gpu, Opening, ProviderKind, Result as CloudResult, is_content, path_text, plain, quoted,
+    Architecture, Error, Gpu, IngressRule, ProviderKind, Result as CloudResult, is_content, path_text, plain, quoted,
 };
 use crate::commands::create::args::{memory_argument, usd_argument};
 
@@ -134,12 +134,12 @@ impl<'de> Visitor<'de> for ValueOnceVisitor {
 
 /// One word, or several.
 pub(crate) fn words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
-    deserializer.deserialize_any(WordsVisitor).map(Some)
+    deserializer.deserialize_any(WordVisitor).map(Some)
 }
 
-struct WordsVisitor;
+struct WordVisitor;
 
-impl<'de> Visitor<'de> for WordsVisitor {
+impl<'de> Visitor<'de> for WordVisitor {
     type Value = Vec<String>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -332,12 +332,12 @@ impl<'de> Visitor<'de> for WithoutNullVisitor {
 }
 
 /// Ports, as `--open` takes them, or as numbers.
-pub(crate) fn openings<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Opening>>, D::Error> {
+pub(crate) fn openings<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<IngressRule>>, D::Error> {
     let ports = Vec::<Port>::deserialize(deserializer)?;
     Ok(Some(ports.into_iter().map(|port| port.0).collect()))
 }
 
-struct Port(Opening);
+struct Port(IngressRule);
 
 impl<'de> Deserialize<'de> for Port {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -355,7 +355,7 @@ impl Visitor<'_> for PortVisitor {
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Port, E> {
-        Opening::from_str(text).map(Port).map_err(told)
+        IngressRule::from_str(text).map(Port).map_err(told)
     }
 
     fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Port, E> {

@@ -22,7 +22,7 @@ use tokio::sync::OnceCell;
 use super::error::{Call, translate};
 use super::http_client::LazyHttpClient;
 use super::retry;
-use super::retry::{Patience, WrongDate};
+use super::retry::{ClockSkewRetry, ReadRetryLimit};
 use super::server_time::ServerTime;
 use crate::cloud::{Error, ErrorKind, Result};
 use crate::providers::aws::configuration::Configuration;
@@ -55,7 +55,7 @@ struct Loaded {
     sts: StsClients,
     home: Option<String>,
     any_region: String,
-    patience: Patience,
+    patience: ReadRetryLimit,
     /// Why no call can be made.
     refusal: Option<Error>,
 }
@@ -102,7 +102,7 @@ impl Clients {
     }
 
     /// Another address of the price list than its own, and how long its calls are repeated.
-    pub(crate) async fn pricing(&self) -> (Option<String>, Patience) {
+    pub(crate) async fn pricing(&self) -> (Option<String>, ReadRetryLimit) {
         let loaded = self.loaded().await;
         let endpoint = loaded.endpoints.pricing.as_ref().map(|setting| setting.value.clone());
         (endpoint, loaded.patience.clone())
@@ -123,7 +123,7 @@ impl Clients {
         vendor_settings::refuse(&configuration)?;
         let endpoints = Endpoints::of(&configuration)?;
         let connection = Connection::of(&configuration)?;
-        let patience = Patience::of(&configuration)?;
+        let patience = ReadRetryLimit::of(&configuration)?;
         let direct = LazyHttpClient::shared(&self.clock, connection.without_proxies());
         let http = LazyHttpClient::shared(&self.clock, connection);
         let direct = provider_config(None, &endpoints)
@@ -177,7 +177,7 @@ impl Clients {
 
     /// What takes the place of a configuration that cannot be used: its calls end before anything is sent.
     fn refused(&self, error: Error) -> Loaded {
-        let patience = Patience::default();
+        let patience = ReadRetryLimit::default();
         let mut config = SdkConfig::builder()
             .behavior_version(BEHAVIOR())
             .http_client(LazyHttpClient::shared(&self.clock, Connection::default()))
@@ -254,7 +254,7 @@ impl Clients {
                 .time_source(time_source(&loaded.config, &self.clock))
                 .retry_partition(retry::unrationed())
                 .interceptor(loaded.patience.clone())
-                .retry_classifier(WrongDate);
+                .retry_classifier(ClockSkewRetry);
             aws_sdk_ec2::Client::from_conf(builder.build())
         });
         client.clone()
@@ -330,7 +330,7 @@ fn provider_config(region: Option<&str>, endpoints: &Endpoints) -> ProviderConfi
         .with_use_fips(Some(endpoints.use_fips.is_some()))
         .with_use_dual_stack(Some(endpoints.use_dual_stack.is_some()))
         .with_behavior_version(Some(BEHAVIOR()))
-        .with_timeout_config(Patience::default().timeouts())
+        .with_timeout_config(ReadRetryLimit::default().timeouts())
 }
 
 /// What a changing call adds to its client's configuration: one attempt, since [`super::replay`] must see each.

@@ -69,7 +69,7 @@ impl LazyHttpClient {
 
 impl HttpClient for LazyHttpClient {
     fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
-        SharedHttpConnector::new(WholeAnswers {
+        SharedHttpConnector::new(CompleteBodyCheck {
             client: Arc::clone(&self.0),
             settings: settings.clone(),
             components: components.clone(),
@@ -134,13 +134,13 @@ impl ResolveDns for SystemNames {
 
 /// Reads each answer to its end before it hands it on. All of EC2's answers are read whole in any case.
 #[derive(Debug)]
-struct WholeAnswers {
+struct CompleteBodyCheck {
     client: Arc<Inner>,
     settings: HttpConnectorSettings,
     components: RuntimeComponents,
 }
 
-impl HttpConnector for WholeAnswers {
+impl HttpConnector for CompleteBodyCheck {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let requested = server_time::date_of(&request);
         let uri: Uri = request.uri().parse().unwrap_or_default();

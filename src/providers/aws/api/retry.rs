@@ -31,7 +31,7 @@ use crate::providers::aws::configuration::{Configuration, wrong};
 
 /// How long a throttled call is repeated; the last pause comes on top.
 const THROTTLED_DEADLINE: Duration = Duration::from_secs(45);
-/// After how many failures of another kind a call is given up: about 10 s, by the pauses in [`Patience::retries`].
+/// After how many failures of another kind a call is given up: about 10 s, by the pauses in [`ReadRetryLimit::retries`].
 const OTHER_FAILURES: u32 = 8;
 /// More than fit in the time.
 const MOST_ATTEMPTS: u32 = 200;
@@ -70,7 +70,7 @@ pub(crate) fn unrationed() -> RetryPartition {
 
 /// Ends the retries of a call in time. It never makes more of them: a call without retries stays so.
 #[derive(Clone, Debug)]
-pub(crate) struct Patience {
+pub(crate) struct ReadRetryLimit {
     /// After how many failures of another kind than throttling a call is given up.
     failures: u32,
     is_adaptive: bool,
@@ -80,14 +80,14 @@ pub(crate) struct Patience {
     pub(crate) source: String,
 }
 
-impl fmt::Display for Patience {
+impl fmt::Display for ReadRetryLimit {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mode = if self.is_adaptive { "adaptive" } else { "standard" };
         write!(formatter, "{} attempts, {mode}", self.failures)
     }
 }
 
-impl Default for Patience {
+impl Default for ReadRetryLimit {
     fn default() -> Self {
         Self {
             failures: OTHER_FAILURES,
@@ -98,7 +98,7 @@ impl Default for Patience {
     }
 }
 
-impl Patience {
+impl ReadRetryLimit {
     /// As `AWS_MAX_ATTEMPTS` and `AWS_RETRY_MODE` set it.
     ///
     /// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html>
@@ -187,7 +187,7 @@ impl Progress {
     }
 }
 
-impl Intercept for Patience {
+impl Intercept for ReadRetryLimit {
     fn name(&self) -> &'static str {
         "Patience"
     }
@@ -235,9 +235,9 @@ impl Intercept for Patience {
 
 /// Has a call repeated that was refused for its date.
 #[derive(Debug)]
-pub(crate) struct WrongDate;
+pub(crate) struct ClockSkewRetry;
 
-impl ClassifyRetry for WrongDate {
+impl ClassifyRetry for ClockSkewRetry {
     fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
         if context.response().is_some_and(has_wrong_date) {
             return RetryAction::retryable_error(RetryKind::ServerError);
@@ -263,7 +263,7 @@ const FIRST_CHANGE_PAUSE_THROTTLED: Duration = Duration::from_secs(1);
 const MAX_CHANGE_PAUSE: Duration = Duration::from_secs(10);
 
 /// A changing call that came to no success.
-pub(crate) struct Failure<E> {
+pub(crate) struct ChangeFailure<E> {
     /// What the last attempt came to.
     pub(crate) error: SdkError<E>,
     /// Whether an attempt got no answer, so that it may take effect even now.
@@ -278,7 +278,7 @@ pub(crate) async fn replay<T, E, Attempt>(
     operation: &'static str,
     place: &str,
     call: impl Fn() -> Attempt,
-) -> Result<T, Failure<E>>
+) -> Result<T, ChangeFailure<E>>
 where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
     Attempt: Future<Output = Result<T, SdkError<E>>>,
@@ -321,7 +321,7 @@ where
             _ => DEADLINE,
         };
         if !worthwhile || pause > deadline.saturating_sub(started.elapsed()) {
-            return Err(Failure {
+            return Err(ChangeFailure {
                 // A refusal of the request itself also answers for the attempts before it; one of the
                 // caller comes before the request is looked at, and what fails here never gets that far.
                 may_have_worked: may_have_worked && !(is_answer(&error) && answers_for_all(kind)),

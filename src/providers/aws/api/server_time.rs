@@ -24,17 +24,17 @@ pub(crate) struct ServerTime(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    latest: Option<Heard>,
+    latest: Option<ServerDate>,
     has_warned: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Heard {
+struct ServerDate {
     date: Timestamp,
     at: Instant,
 }
 
-impl Heard {
+impl ServerDate {
     fn now(&self) -> Option<Timestamp> {
         let since = SignedDuration::try_from(self.at.elapsed()).ok()?;
         self.date.checked_add(since).ok()
@@ -56,7 +56,7 @@ impl ServerTime {
         self.latest()?.now()
     }
 
-    fn latest(&self) -> Option<Heard> {
+    fn latest(&self) -> Option<ServerDate> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).latest
     }
 
@@ -75,7 +75,7 @@ impl ServerTime {
         answer.add_extension(clocks);
         let at = Instant::now();
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.latest = Some(Heard { date, at });
+        state.latest = Some(ServerDate { date, at });
         if clocks.ahead_of_ours.abs() > BOUND && !state.has_warned {
             state.has_warned = true;
             tracing::warn!("this machine's clock is {}", words(clocks.ahead_of_ours));

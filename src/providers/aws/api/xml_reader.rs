@@ -6,14 +6,14 @@ use std::borrow::Cow;
 use memchr::memchr;
 
 /// Where in a document one is. Everything gives `None` where the document is not as expected.
-pub(crate) struct Walk<'a> {
+pub(crate) struct XmlReader<'a> {
     text: &'a str,
     at: usize,
     /// Whether the element that was entered last has an end of its own, as `<a/>` has none.
     is_empty: bool,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> XmlReader<'a> {
     /// Enters the root element, which is to have this name.
     pub(crate) fn into_root(text: &'a str, name: &str) -> Option<Self> {
         let declared = text.trim_start();
@@ -147,7 +147,7 @@ mod tests {
 
     /// The text of the root's children called `b`; the others are left out.
     fn texts(document: &str) -> Option<Vec<String>> {
-        let mut walk = Walk::into_root(document, "a")?;
+        let mut walk = XmlReader::into_root(document, "a")?;
         let mut texts = Vec::new();
         while let Some(name) = walk.child("a")? {
             match name {

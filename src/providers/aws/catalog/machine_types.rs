@@ -7,7 +7,7 @@ use aws_sdk_ec2::types::{
 };
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use crate::cloud::{Architecture, Error, Gpu, MachineNeed, MachineType, Result, plain_gpu_kind, quoted};
+use crate::cloud::{Architecture, Error, Gpu, MachineRequirements, MachineType, Result, plain_gpu_kind, quoted};
 use crate::providers::aws::api::error::{Call, told, translate};
 use crate::providers::aws::api::filters::{FILTER_VALUES, equal};
 
@@ -129,7 +129,7 @@ fn gpu(info: &GpuInfo) -> Option<Gpu> {
 ///
 /// # Errors
 /// `InvalidSpec`, naming what it lacks.
-pub(crate) fn check_need(machine: &Machine, need: &MachineNeed) -> Result<()> {
+pub(crate) fn check_need(machine: &Machine, need: &MachineRequirements) -> Result<()> {
     let mut lacks = Vec::new();
     if let (Some(needed), Some(has)) = (need.cpus, machine.cpus)
         && has < needed
@@ -261,12 +261,12 @@ mod tests {
             is_current: true,
             has_spot: true,
         };
-        let mut need = MachineNeed {
+        let mut need = MachineRequirements {
             cpus: Some(4),
-            ..MachineNeed::default()
+            ..MachineRequirements::default()
         };
         check_need(&machine, &need).unwrap();
-        need = MachineNeed {
+        need = MachineRequirements {
             cpus: Some(8),
             memory_gib: Some(32.0),
             architecture: Some(Architecture::Arm64),

@@ -11,11 +11,11 @@ use aws_sdk_pricing::types::{Filter, FilterType};
 use aws_smithy_types::DateTime;
 use serde::Deserialize;
 
-use crate::cloud::{Error, ErrorKind, Place, PublishedPrice, Result};
+use crate::cloud::{Error, ErrorKind, Location, PublishedPrice, Result};
 use crate::providers::aws::api::client::Clients;
 use crate::providers::aws::api::error::{Call, translate};
 use crate::providers::aws::api::retry;
-use crate::providers::aws::api::retry::WrongDate;
+use crate::providers::aws::api::retry::ClockSkewRetry;
 use crate::providers::aws::configuration::partition::Partition;
 use crate::providers::aws::create::now;
 
@@ -88,7 +88,7 @@ pub(crate) async fn published(clients: &Clients) -> Result<Vec<PublishedPrice>> 
         .time_source(clients.time_source(config))
         .retry_partition(retry::unrationed())
         .interceptor(patience)
-        .retry_classifier(WrongDate);
+        .retry_classifier(ClockSkewRetry);
     let client = aws_sdk_pricing::Client::from_conf(builder.build());
     tracing::debug!(operation = "GetProducts", place = SERVER, "call");
     let mut call = client.get_products().service_code("AmazonEC2").format_version("aws_v1");
@@ -156,7 +156,7 @@ fn price_of(entry: &Entry) -> Option<((String, String), f64)> {
 ///
 /// A history that begins now has the prices that hold now, one for each zone:
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSpotPriceHistory.html>
-pub(crate) async fn spot_price(client: &Client, place: &Place, machine_type: &str) -> Result<Option<f64>> {
+pub(crate) async fn spot_price(client: &Client, place: &Location, machine_type: &str) -> Result<Option<f64>> {
     let region = &place.region;
     tracing::debug!(operation = "DescribeSpotPriceHistory", place = region, "call");
     let call = client

@@ -7,7 +7,7 @@ use super::endpoints::Endpoints;
 use super::{Configuration, name_of, wrong};
 use crate::cloud::{Error, Result, quoted};
 use crate::providers::aws::api::client::any_region_near;
-use crate::providers::aws::api::retry::Patience;
+use crate::providers::aws::api::retry::ReadRetryLimit;
 use crate::providers::aws::credentials::source::CredentialSource;
 use crate::settings::{
     Located, ResolvedSetting, SettingPlace, Settings, Topic, Treatment, VendorSetting, refuse_unsupported,
@@ -15,7 +15,7 @@ use crate::settings::{
 
 /// All of them, by topic.
 pub(in crate::providers) const VENDOR_SETTINGS: &[VendorSetting] = {
-    use Topic::{Account, Credentials, Endpoint, Network, Place, Retries};
+    use Topic::{Account, Credentials, Endpoint, Location, Network, Retries};
     use Treatment::{Honoured, Refused};
     &[
         VendorSetting::variable(
@@ -272,12 +272,12 @@ pub(in crate::providers) const VENDOR_SETTINGS: &[VendorSetting] = {
             Honoured("as AWS_ACCOUNT_ID_ENDPOINT_MODE"),
         ),
         VendorSetting::variable(
-            Place,
+            Location,
             "AWS_REGION",
             Honoured("the region of new VMs, and of calls that are not about a region"),
         ),
-        VendorSetting::variable(Place, "AWS_DEFAULT_REGION", Honoured("the same, after AWS_REGION")),
-        VendorSetting::key(Place, "region", Honoured("the same, after the variables")),
+        VendorSetting::variable(Location, "AWS_DEFAULT_REGION", Honoured("the same, after AWS_REGION")),
+        VendorSetting::key(Location, "region", Honoured("the same, after the variables")),
         VendorSetting::variable(Endpoint, "AWS_ENDPOINT_URL", Honoured("the address of every service")),
         VendorSetting::variable(
             Endpoint,
@@ -490,7 +490,7 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
     refuse(&configuration)?;
     let endpoints = Endpoints::of(&configuration)?;
     let connection = Connection::of(&configuration)?;
-    let patience = Patience::of(&configuration)?;
+    let patience = ReadRetryLimit::of(&configuration)?;
     let profile = &configuration.profile;
     let set = |name, located| ResolvedSetting::of(name, located, "not set");
     let region = match settings.aws.region.located() {

@@ -21,8 +21,8 @@ use super::catalog::machine_types::Machine;
 use super::instances::convert::{failed_launch, reclaimed};
 use super::network::security_group;
 use crate::cloud::{
-    Created, Error, ErrorKind, Fingerprint, Instance, InstanceSpec, LABEL_MANAGED, LABEL_MEMBERS, LABEL_NAME, Plan,
-    Result,
+    CreateOutcome, Error, ErrorKind, Fingerprint, Instance, InstanceSpec, LABEL_MANAGED, LABEL_MEMBERS, LABEL_NAME,
+    LaunchPreview, Result,
 };
 use crate::providers::aws::api::filters::{equal, tag_filter};
 use crate::providers::aws::instances::convert::TAG_NAME;
@@ -37,7 +37,7 @@ pub(super) mod user_data;
 const GROUP_ATTEMPTS: u32 = 5;
 
 /// What creating would make, and whether EC2 would let us.
-pub(super) async fn plan(client: &Client, spec: &InstanceSpec) -> Result<Plan> {
+pub(super) async fn plan(client: &Client, spec: &InstanceSpec) -> Result<LaunchPreview> {
     let region = &spec.place.region;
     let request = Request::resolve(client, spec).await?;
     if let (Some(vpc), false) = (&request.network.vpc, spec.openings.is_empty()) {
@@ -57,7 +57,7 @@ pub(super) async fn plan(client: &Client, spec: &InstanceSpec) -> Result<Plan> {
 }
 
 /// Makes the instance, or finds the one that this life of its name has already.
-pub(super) async fn create(client: &Client, spec: &InstanceSpec, generation: u32) -> Result<Created> {
+pub(super) async fn create(client: &Client, spec: &InstanceSpec, generation: u32) -> Result<CreateOutcome> {
     let request = Request::resolve(client, spec).await?;
     let started = now(client);
     let made = launch(client, spec, &request, generation).await?;
@@ -66,7 +66,9 @@ pub(super) async fn create(client: &Client, spec: &InstanceSpec, generation: u32
         lives.extend(settle(instance, &request.machine, spec, started)?);
     }
     let instance = lives.into_iter().next();
-    Ok(instance.map_or(Created::TokenSpent, |instance| Created::Instance(Box::new(instance))))
+    Ok(instance.map_or(CreateOutcome::TokenSpent, |instance| {
+        CreateOutcome::Instance(Box::new(instance))
+    }))
 }
 
 /// Makes the members of a group in one call, or finds those that this life of them has already.
@@ -74,8 +76,8 @@ pub(super) async fn create_members(client: &Client, spec: &InstanceSpec, generat
     if spec.members.is_none() {
         let created = create(client, spec, generation).await?;
         return Ok(match created {
-            Created::Instance(instance) => vec![*instance],
-            Created::TokenSpent => Vec::new(),
+            CreateOutcome::Instance(instance) => vec![*instance],
+            CreateOutcome::TokenSpent => Vec::new(),
         });
     }
     let request = Request::resolve(client, spec).await?;

@@ -7,10 +7,10 @@ use aws_sdk_ec2::operation::run_instances::{RunInstancesError, RunInstancesOutpu
 use aws_sdk_ec2::{Client, types as ec2};
 use tokio::time::{sleep, timeout};
 
-use crate::cloud::{Error, ErrorKind, Instance, InstanceSpec, Members, Result};
+use crate::cloud::{Error, ErrorKind, GroupMembers, Instance, InstanceSpec, Result};
 use crate::providers::aws::api::error::{Call, translate};
 use crate::providers::aws::api::filters::equal;
-use crate::providers::aws::api::retry::Failure;
+use crate::providers::aws::api::retry::ChangeFailure;
 use crate::providers::aws::instances::{convert, list};
 
 /// How long instances are looked for that may or may not be there, and that EC2 may list late.
@@ -92,7 +92,7 @@ pub(crate) async fn after_failure(
     client: &Client,
     spec: &InstanceSpec,
     token: &str,
-    failure: &Failure<RunInstancesError>,
+    failure: &ChangeFailure<RunInstancesError>,
 ) -> Result<Vec<Instance>> {
     let region = &spec.place.region;
     let attempted = format!("cannot create {}", spec.name);
@@ -102,12 +102,12 @@ pub(crate) async fn after_failure(
         return Err(error);
     }
     let found = match timeout(SEARCH_TIMEOUT, search(client, spec, token, mismatch)).await {
-        Ok(Ok(found)) => Found::of(found, spec),
+        Ok(Ok(found)) => SearchResult::of(found, spec),
         Ok(Err(error)) => {
             tracing::debug!(%error, "it cannot be seen whether an instance was made");
-            Found::Unknown
+            SearchResult::Unknown
         }
-        Err(_) => Found::Unknown,
+        Err(_) => SearchResult::Unknown,
     };
     let with_another_spec = |error: Error| {
         error
@@ -116,11 +116,11 @@ pub(crate) async fn after_failure(
     };
     match found {
         // What EC2 says differs can be compared only by the tag, and without it is not taken for the asked one.
-        Found::All(all) | Found::Some(all) if mismatch && !all.iter().all(is_comparable) => {
+        SearchResult::All(all) | SearchResult::Some(all) if mismatch && !all.iter().all(is_comparable) => {
             Err(with_leftover(with_another_spec(error), &all))
         }
         // It is there by its token, but no answer ever told what the call came to.
-        Found::All(all)
+        SearchResult::All(all)
             if error.kind() == ErrorKind::UnknownOutcome
                 && failure.unanswered
                 && all.iter().any(|found| !found.state.is_gone()) =>
@@ -131,20 +131,20 @@ pub(crate) async fn after_failure(
             };
             Err(with_leftover(error.context(message).with_remedy(AGAIN), &all))
         }
-        Found::All(all) => Ok(all),
-        Found::Some(seen) if mismatch => Err(with_leftover(with_another_spec(error), &seen)),
+        SearchResult::All(all) => Ok(all),
+        SearchResult::Some(seen) if mismatch => Err(with_leftover(with_another_spec(error), &seen)),
         // All of them or none: the others are there too, and must not be made again.
-        Found::Some(seen) => Err(with_leftover(unknown(error), &seen)),
-        Found::Nothing | Found::Unknown if mismatch => Err(with_another_spec(error)),
+        SearchResult::Some(seen) => Err(with_leftover(unknown(error), &seen)),
+        SearchResult::Nothing | SearchResult::Unknown if mismatch => Err(with_another_spec(error)),
         // Every attempt is over, by the server's own word, and so long after the last one EC2 would list it.
-        Found::Nothing if !failure.unanswered => Err(match error.kind() {
+        SearchResult::Nothing if !failure.unanswered => Err(match error.kind() {
             ErrorKind::UnknownOutcome => error
                 .context("nothing was created")
                 .as_kind(ErrorKind::Network)
                 .with_remedy("run the same command again"),
             _ => error,
         }),
-        Found::Nothing | Found::Unknown => Err(unknown(error)),
+        SearchResult::Nothing | SearchResult::Unknown => Err(unknown(error)),
     }
 }
 
@@ -164,7 +164,7 @@ fn with_leftover(error: Error, all: &[Instance]) -> Error {
 const AGAIN: &str = "run the same command again: it finds the instance, or makes it";
 
 /// What the search for instances came to.
-enum Found {
+enum SearchResult {
     All(Vec<Instance>),
     /// Some members of a group, and EC2 makes all of them or none.
     Some(Vec<Instance>),
@@ -172,7 +172,7 @@ enum Found {
     Unknown,
 }
 
-impl Found {
+impl SearchResult {
     fn of(found: Vec<Instance>, spec: &InstanceSpec) -> Self {
         match found.len() {
             0 => Self::Nothing,
@@ -185,7 +185,7 @@ impl Found {
 }
 
 fn count(spec: &InstanceSpec) -> usize {
-    spec.members.as_ref().map_or(1, Members::count)
+    spec.members.as_ref().map_or(1, GroupMembers::count)
 }
 
 /// Whether its spec is known, or does not matter any more. Tags can be listed later than the instance itself.

@@ -19,8 +19,8 @@ use super::key_pair;
 use super::key_pair::PublicKey;
 use super::user_data::{USER_DATA_BYTES, with_timer};
 use crate::cloud::{
-    Error, IdempotencyToken, InstanceSpec, Members, Plan, ProviderKind, Result, Secret, SshKey, UserDataReader,
-    format_duration, ignored_user_data, quoted,
+    Error, GroupMembers, IdempotencyToken, InstanceSpec, LaunchPreview, ProviderKind, Result, Secret, SshKey,
+    UserDataReader, format_duration, ignored_user_data, quoted,
 };
 use crate::providers::aws::catalog::images;
 use crate::providers::aws::catalog::images::ResolvedImage;
@@ -117,8 +117,8 @@ impl Request {
     }
 
     /// What creating it would make.
-    pub(crate) fn plan(&self, spec: &InstanceSpec) -> Plan {
-        Plan {
+    pub(crate) fn plan(&self, spec: &InstanceSpec) -> LaunchPreview {
+        LaunchPreview {
             provider: ProviderKind::Aws,
             name: spec.name.clone(),
             place: spec.place.clone(),
@@ -246,7 +246,7 @@ impl Request {
         groups: &[String],
         generation: u32,
     ) -> RunInstancesFluentBuilder {
-        let count = spec.members.as_ref().map_or(1, Members::count);
+        let count = spec.members.as_ref().map_or(1, GroupMembers::count);
         let count = i32::try_from(count).unwrap_or(i32::MAX);
         let tags = tags(spec, generation);
         let sdk_tags = Some(ec2_tags(&tags));
@@ -371,14 +371,14 @@ fn spot() -> InstanceMarketOptionsRequest {
 
 #[cfg(test)]
 mod tests {
-    use crate::cloud::{ErrorKind, Place, Secret};
+    use crate::cloud::{ErrorKind, Location, Secret};
 
     use super::*;
 
     fn spec() -> InstanceSpec {
         InstanceSpec::plain(
             "web-1".parse().unwrap(),
-            Place {
+            Location {
                 region: "us-east-1".into(),
                 zone: None,
             },

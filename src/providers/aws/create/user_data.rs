@@ -27,7 +27,7 @@ const BASE64_LINE: usize = 76;
 
 /// The form in which a user's data can stand beside another part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+enum UserDataFormat {
     /// Text that cloud-init knows by its first line. As it is.
     Text,
     /// The same, in base64: Python's reader of messages keeps only ASCII as it is.
@@ -42,7 +42,7 @@ enum Form {
     Binary,
 }
 
-impl Form {
+impl UserDataFormat {
     fn of(data: &[u8]) -> Self {
         if data.starts_with(GZIP_MAGIC) {
             return match unpacked_prefix(data) {
@@ -88,15 +88,19 @@ pub(crate) fn with_timer(ttl: Duration, data: Option<&[u8]>) -> Result<Vec<u8>> 
          --{boundary}\nContent-Type: text/cloud-boothook\n\n{timer}"
     );
     let end = format!("\n--{boundary}--\n");
-    let form = Form::of(data);
+    let form = UserDataFormat::of(data);
     let start = format!("\n--{boundary}\n{}", form.headers());
     let merged = match form {
         _ if data.is_empty() => [head, end].concat().into_bytes(),
-        Form::Text | Form::Message => [head.as_bytes(), start.as_bytes(), data, end.as_bytes()].concat(),
-        Form::EncodedText | Form::Packed | Form::Binary => [head, start, in_lines(data), end].concat().into_bytes(),
+        UserDataFormat::Text | UserDataFormat::Message => {
+            [head.as_bytes(), start.as_bytes(), data, end.as_bytes()].concat()
+        }
+        UserDataFormat::EncodedText | UserDataFormat::Packed | UserDataFormat::Binary => {
+            [head, start, in_lines(data), end].concat().into_bytes()
+        }
         // What is packed apart and put together is unpacked together: the message need not be opened.
         // https://www.rfc-editor.org/rfc/rfc1952#section-2.2
-        Form::PackedMessage => [packed(&[head, start].concat())?, data.to_vec(), packed(&end)?].concat(),
+        UserDataFormat::PackedMessage => [packed(&[head, start].concat())?, data.to_vec(), packed(&end)?].concat(),
     };
     if merged.len() > USER_DATA_BYTES {
         let (all, own) = (merged.len(), data.len());

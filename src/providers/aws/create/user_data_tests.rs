@@ -134,7 +134,7 @@ fn packed_data_stays_packed() {
     assert_eq!(kinds, ["text/x-shellscript", "text/cloud-config"]);
     assert!(inner[0].1.len() > 16_000);
     let damaged = [GZIP_MAGIC, b"not really"].concat();
-    assert_eq!(Form::of(&damaged), Form::Packed);
+    assert_eq!(UserDataFormat::of(&damaged), UserDataFormat::Packed);
 }
 
 #[test]

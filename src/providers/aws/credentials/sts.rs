@@ -6,7 +6,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 
 use crate::providers::aws::api::client::time_source;
 use crate::providers::aws::api::retry;
-use crate::providers::aws::api::retry::{Patience, WrongDate};
+use crate::providers::aws::api::retry::{ClockSkewRetry, ReadRetryLimit};
 use crate::providers::aws::api::server_time::ServerTime;
 
 /// Makes clients of STS.
@@ -17,7 +17,7 @@ pub(crate) struct StsClients {
     /// Another address than STS's own.
     pub(crate) endpoint: Option<String>,
     pub(crate) clock: ServerTime,
-    pub(crate) patience: Patience,
+    pub(crate) patience: ReadRetryLimit,
 }
 
 impl StsClients {
@@ -37,7 +37,7 @@ impl StsClients {
             .time_source(time_source(config, &self.clock))
             .retry_partition(retry::unrationed())
             .interceptor(self.patience.clone())
-            .retry_classifier(WrongDate);
+            .retry_classifier(ClockSkewRetry);
         aws_sdk_sts::Client::from_conf(builder.build())
     }
 }

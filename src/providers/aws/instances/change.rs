@@ -18,12 +18,12 @@ use super::convert::{all_tags, from_ec2, has_timer, position, reference};
 use super::list;
 use super::list::not_found;
 use crate::cloud::{
-    Course, Error, ErrorKind, InstanceRef, LABEL_TTL, NativeName, Outcome, Ownership, ProviderKind, Result,
+    BatchTracker, Error, ErrorKind, InstanceRef, LABEL_TTL, NativeName, Ownership, ProviderKind, Result, TargetOutcome,
     format_duration,
 };
 use crate::providers::aws::api::client::{Clients, one_attempt};
 use crate::providers::aws::api::error::{Call, translate};
-use crate::providers::aws::api::retry::{Failure, replay};
+use crate::providers::aws::api::retry::{ChangeFailure, replay};
 
 /// EC2 takes 1,000 ids, and advises at most 100.
 const BATCH: usize = 100;
@@ -31,14 +31,14 @@ const CONCURRENT_BATCHES: usize = 4;
 
 /// What is to be done to instances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verb {
+pub(crate) enum InstanceAction {
     Terminate,
     Start,
     Stop,
     Reboot,
 }
 
-impl Verb {
+impl InstanceAction {
     fn as_str(self) -> &'static str {
         match self {
             Self::Terminate => "terminate",
@@ -51,10 +51,15 @@ impl Verb {
 
 /// Does it to all targets: regions side by side, each in batches. What is terminated goes by zones: one protected instance
 /// spoils a call for its whole zone, and no other.
-pub(crate) async fn act(clients: &Clients, verb: Verb, targets: &[InstanceRef], course: &Course<'_>) -> Vec<Outcome> {
+pub(crate) async fn act(
+    clients: &Clients,
+    verb: InstanceAction,
+    targets: &[InstanceRef],
+    course: &BatchTracker<'_>,
+) -> Vec<TargetOutcome> {
     let mut places: BTreeMap<(String, Option<String>), BTreeSet<String>> = BTreeMap::new();
     for target in targets.iter().filter(|target| is_ours(target)) {
-        let zone = target.zone.clone().filter(|_| verb == Verb::Terminate);
+        let zone = target.zone.clone().filter(|_| verb == InstanceAction::Terminate);
         let place = (target.place.clone(), zone);
         places.entry(place).or_default().insert(target.id.clone());
     }
@@ -73,7 +78,7 @@ pub(crate) async fn act(clients: &Clients, verb: Verb, targets: &[InstanceRef], 
     }
     targets
         .iter()
-        .map(|target| Outcome {
+        .map(|target| TargetOutcome {
             target: target.clone(),
             result: match settled
                 .get(target.place.as_str())
@@ -126,7 +131,7 @@ impl Batch {
 }
 
 /// Tells what is known of the ids of a batch after its call.
-fn tell(course: &Course<'_>, region: &str, batch: &Batch, answer: &Result<Vec<(String, Settled)>>) {
+fn tell(course: &BatchTracker<'_>, region: &str, batch: &Batch, answer: &Result<Vec<(String, Settled)>>) {
     let settle = |id: &str, settled: &Settled| {
         let target = reference(region, id);
         // Whoever asked is given it at the end, too.
@@ -146,10 +151,10 @@ fn tell(course: &Course<'_>, region: &str, batch: &Batch, answer: &Result<Vec<(S
 /// tried again, until only the ids that fail by themselves are left.
 async fn in_place(
     client: &Client,
-    verb: Verb,
+    verb: InstanceAction,
     region: &str,
     ids: Vec<String>,
-    course: &Course<'_>,
+    course: &BatchTracker<'_>,
 ) -> HashMap<String, Settled> {
     let mut settled = HashMap::with_capacity(ids.len());
     let mut round: Vec<Batch> = ids
@@ -219,9 +224,9 @@ fn concerns_single_ids(kind: ErrorKind) -> bool {
 }
 
 /// What a successful call did to one id, by what it says of it. A restart is answered without a word.
-fn judge(verb: Verb, batch: &Batch, changes: &[InstanceStateChange], id: &str) -> Settled {
+fn judge(verb: InstanceAction, batch: &Batch, changes: &[InstanceStateChange], id: &str) -> Settled {
     use InstanceStateName::{Pending, Running, ShuttingDown, Stopped, Stopping, Terminated};
-    if verb == Verb::Reboot {
+    if verb == InstanceAction::Reboot {
         return Settled::Done;
     }
     let unknown = |what: &str| {
@@ -234,10 +239,10 @@ fn judge(verb: Verb, batch: &Batch, changes: &[InstanceStateChange], id: &str) -
     let before = change.previous_state().and_then(|state| state.name());
     let now = change.current_state().and_then(|state| state.name());
     match (verb, before, now) {
-        (Verb::Terminate, Some(Terminated), _) if !batch.may_be_done => Settled::Gone,
-        (Verb::Terminate, _, Some(Pending | Running | Stopping | Stopped))
-        | (Verb::Start, _, Some(ShuttingDown | Terminated | Stopping | Stopped))
-        | (Verb::Stop, _, Some(Pending | Running)) => {
+        (InstanceAction::Terminate, Some(Terminated), _) if !batch.may_be_done => Settled::Gone,
+        (InstanceAction::Terminate, _, Some(Pending | Running | Stopping | Stopped))
+        | (InstanceAction::Start, _, Some(ShuttingDown | Terminated | Stopping | Stopped))
+        | (InstanceAction::Stop, _, Some(Pending | Running)) => {
             let now = now.map(InstanceStateName::as_str).unwrap_or_default();
             unknown(&format!("says that it is {now} still"))
         }
@@ -246,9 +251,9 @@ fn judge(verb: Verb, batch: &Batch, changes: &[InstanceStateChange], id: &str) -
 }
 
 /// One call for some ids, replayed until its outcome is known: all four leave what is already done as it is.
-async fn call(client: &Client, verb: Verb, region: &str, ids: &[String]) -> Result<Vec<InstanceStateChange>> {
+async fn call(client: &Client, verb: InstanceAction, region: &str, ids: &[String]) -> Result<Vec<InstanceStateChange>> {
     match verb {
-        Verb::Terminate => {
+        InstanceAction::Terminate => {
             let request = client.terminate_instances().set_instance_ids(Some(ids.to_vec()));
             replay("TerminateInstances", region, || {
                 request.clone().customize().config_override(one_attempt()).send()
@@ -257,7 +262,7 @@ async fn call(client: &Client, verb: Verb, region: &str, ids: &[String]) -> Resu
             .map(|output| output.terminating_instances.unwrap_or_default())
             .map_err(|failure| explain(&failure, verb, region, ids))
         }
-        Verb::Start => {
+        InstanceAction::Start => {
             let request = client.start_instances().set_instance_ids(Some(ids.to_vec()));
             replay("StartInstances", region, || {
                 request.clone().customize().config_override(one_attempt()).send()
@@ -266,7 +271,7 @@ async fn call(client: &Client, verb: Verb, region: &str, ids: &[String]) -> Resu
             .map(|output| output.starting_instances.unwrap_or_default())
             .map_err(|failure| explain(&failure, verb, region, ids))
         }
-        Verb::Stop => {
+        InstanceAction::Stop => {
             let request = client.stop_instances().set_instance_ids(Some(ids.to_vec()));
             replay("StopInstances", region, || {
                 request.clone().customize().config_override(one_attempt()).send()
@@ -275,7 +280,7 @@ async fn call(client: &Client, verb: Verb, region: &str, ids: &[String]) -> Resu
             .map(|output| output.stopping_instances.unwrap_or_default())
             .map_err(|failure| explain(&failure, verb, region, ids))
         }
-        Verb::Reboot => {
+        InstanceAction::Reboot => {
             let request = client.reboot_instances().set_instance_ids(Some(ids.to_vec()));
             replay("RebootInstances", region, || {
                 request.clone().customize().config_override(one_attempt()).send()
@@ -287,7 +292,7 @@ async fn call(client: &Client, verb: Verb, region: &str, ids: &[String]) -> Resu
     }
 }
 
-fn explain<E>(failure: &Failure<E>, verb: Verb, region: &str, ids: &[String]) -> Error
+fn explain<E>(failure: &ChangeFailure<E>, verb: InstanceAction, region: &str, ids: &[String]) -> Error
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
@@ -311,8 +316,8 @@ pub(crate) async fn set_protection(
     clients: &Clients,
     targets: &[InstanceRef],
     protected: bool,
-    course: &Course<'_>,
-) -> Vec<Outcome> {
+    course: &BatchTracker<'_>,
+) -> Vec<TargetOutcome> {
     let changes: Vec<_> = targets
         .iter()
         .map(|target| async move {
@@ -320,7 +325,7 @@ pub(crate) async fn set_protection(
                 Ok(()) => set(clients, target, protected).await,
                 Err(interrupted) => Err(interrupted),
             };
-            Outcome {
+            TargetOutcome {
                 target: target.clone(),
                 result: course.settle(target, result),
             }

@@ -12,7 +12,7 @@ use crate::cloud::{
     Labels, NativeName, Ownership, ProviderKind, RESERVED_PREFIX,
 };
 use crate::providers::aws::api::error::kind_of_code;
-use crate::providers::aws::network::security_group::OPENINGS;
+use crate::providers::aws::network::security_group::GROUP_NAME_PREFIX;
 
 /// The tag that the console shows as an instance's name.
 pub(crate) const TAG_NAME: &str = "Name";
@@ -155,7 +155,7 @@ fn openings(instance: &ec2::Instance) -> Vec<String> {
     let groups = instance.security_groups().iter();
     let names = groups.filter_map(|group| group.group_name());
     names
-        .filter(|name| name.starts_with(OPENINGS))
+        .filter(|name| name.starts_with(GROUP_NAME_PREFIX))
         .map(str::to_owned)
         .collect()
 }
@@ -212,8 +212,11 @@ fn setup_of(instance: &ec2::Instance) -> BTreeMap<&'static str, Vec<Vec<String>>
             .collect::<Vec<_>>()
     };
     // Those that open ports are what `--open` asked for.
-    let is_asked_for =
-        |group: &&ec2::GroupIdentifier| !group.group_name().is_some_and(|name| name.starts_with(OPENINGS));
+    let is_asked_for = |group: &&ec2::GroupIdentifier| {
+        !group
+            .group_name()
+            .is_some_and(|name| name.starts_with(GROUP_NAME_PREFIX))
+    };
     let groups = instance.security_groups().iter().filter(is_asked_for);
     let groups = groups.map(|group| words(&[group.group_name(), group.group_id()]));
     // An instance profile can be asked for by its ARN and by its name, which is the ARN's last part.

@@ -16,7 +16,7 @@ use aws_smithy_types::date_time::Format;
 
 use super::convert;
 use crate::cloud::Instance;
-use crate::providers::aws::api::xml_reader::Walk;
+use crate::providers::aws::api::xml_reader::XmlReader;
 
 /// What the SDK gets to read in the place of what was read already.
 const NOTHING: &str = "<DescribeInstancesResponse/>";
@@ -30,12 +30,12 @@ pub(crate) struct Page {
 
 /// Takes the page out of the answer to one call of DescribeInstances.
 #[derive(Clone, Debug)]
-pub(crate) struct QuickReader {
+pub(crate) struct PageReader {
     region: Arc<str>,
     page: Arc<Mutex<Option<Page>>>,
 }
 
-impl QuickReader {
+impl PageReader {
     /// For an answer of this region.
     pub(crate) fn new(region: &str) -> Self {
         Self {
@@ -50,7 +50,7 @@ impl QuickReader {
     }
 }
 
-impl Intercept for QuickReader {
+impl Intercept for PageReader {
     fn name(&self) -> &'static str {
         "QuickReader"
     }
@@ -87,7 +87,7 @@ macro_rules! children {
 
 fn page(text: &str, region: &str) -> Option<Page> {
     const ROOT: &str = "DescribeInstancesResponse";
-    let mut walk = Walk::into_root(text, ROOT)?;
+    let mut walk = XmlReader::into_root(text, ROOT)?;
     let mut page = Page::default();
     children!(walk, ROOT, {
         "nextToken" => page.next_token = Some(string(&mut walk, "nextToken")?),
@@ -98,7 +98,7 @@ fn page(text: &str, region: &str) -> Option<Page> {
     walk.is_at_end().then_some(page)
 }
 
-fn read_reservation(walk: &mut Walk<'_>, region: &str, all: &mut Vec<Instance>) -> Option<()> {
+fn read_reservation(walk: &mut XmlReader<'_>, region: &str, all: &mut Vec<Instance>) -> Option<()> {
     let (mut owner, mut found) = (None, Vec::new());
     children!(walk, "item", {
         "ownerId" => owner = Some(string(walk, "ownerId")?),
@@ -111,7 +111,7 @@ fn read_reservation(walk: &mut Walk<'_>, region: &str, all: &mut Vec<Instance>) 
     Some(())
 }
 
-fn read_instance(walk: &mut Walk<'_>) -> Option<ec2::Instance> {
+fn read_instance(walk: &mut XmlReader<'_>) -> Option<ec2::Instance> {
     let mut built = ec2::Instance::builder();
     children!(walk, "item", {
         "amiLaunchIndex" => built = built.ami_launch_index(number(walk, "amiLaunchIndex")?),
@@ -180,7 +180,7 @@ fn read_instance(walk: &mut Walk<'_>) -> Option<ec2::Instance> {
     Some(built.build())
 }
 
-fn read_block_device(walk: &mut Walk<'_>) -> Option<ec2::InstanceBlockDeviceMapping> {
+fn read_block_device(walk: &mut XmlReader<'_>) -> Option<ec2::InstanceBlockDeviceMapping> {
     let mut built = ec2::InstanceBlockDeviceMapping::builder();
     children!(walk, "item", {
         "ebs" => {
@@ -195,7 +195,7 @@ fn read_block_device(walk: &mut Walk<'_>) -> Option<ec2::InstanceBlockDeviceMapp
     Some(built.build())
 }
 
-fn read_cpu_options(walk: &mut Walk<'_>) -> Option<ec2::CpuOptions> {
+fn read_cpu_options(walk: &mut XmlReader<'_>) -> Option<ec2::CpuOptions> {
     let mut built = ec2::CpuOptions::builder();
     children!(walk, "cpuOptions", {
         "coreCount" => built = built.core_count(number(walk, "coreCount")?),
@@ -204,7 +204,7 @@ fn read_cpu_options(walk: &mut Walk<'_>) -> Option<ec2::CpuOptions> {
     Some(built.build())
 }
 
-fn read_group(walk: &mut Walk<'_>) -> Option<ec2::GroupIdentifier> {
+fn read_group(walk: &mut XmlReader<'_>) -> Option<ec2::GroupIdentifier> {
     let mut built = ec2::GroupIdentifier::builder();
     children!(walk, "item", {
         "groupId" => built = built.group_id(string(walk, "groupId")?),
@@ -213,7 +213,7 @@ fn read_group(walk: &mut Walk<'_>) -> Option<ec2::GroupIdentifier> {
     Some(built.build())
 }
 
-fn read_interface(walk: &mut Walk<'_>) -> Option<ec2::InstanceNetworkInterface> {
+fn read_interface(walk: &mut XmlReader<'_>) -> Option<ec2::InstanceNetworkInterface> {
     let mut built = ec2::InstanceNetworkInterface::builder();
     children!(walk, "item", {
         "attachment" => {
@@ -228,7 +228,7 @@ fn read_interface(walk: &mut Walk<'_>) -> Option<ec2::InstanceNetworkInterface> 
     Some(built.build())
 }
 
-fn read_placement(walk: &mut Walk<'_>) -> Option<ec2::Placement> {
+fn read_placement(walk: &mut XmlReader<'_>) -> Option<ec2::Placement> {
     let mut built = ec2::Placement::builder();
     children!(walk, "placement", {
         "availabilityZone" => built = built.availability_zone(string(walk, "availabilityZone")?),
@@ -238,7 +238,7 @@ fn read_placement(walk: &mut Walk<'_>) -> Option<ec2::Placement> {
     Some(built.build())
 }
 
-fn read_tag(walk: &mut Walk<'_>) -> Option<ec2::Tag> {
+fn read_tag(walk: &mut XmlReader<'_>) -> Option<ec2::Tag> {
     let mut built = ec2::Tag::builder();
     children!(walk, "item", {
         "key" => built = built.key(string(walk, "key")?),
@@ -247,19 +247,19 @@ fn read_tag(walk: &mut Walk<'_>) -> Option<ec2::Tag> {
     Some(built.build())
 }
 
-fn string(walk: &mut Walk<'_>, of: &str) -> Option<String> {
+fn string(walk: &mut XmlReader<'_>, of: &str) -> Option<String> {
     walk.text(of).map(std::borrow::Cow::into_owned)
 }
 
-fn number(walk: &mut Walk<'_>, of: &str) -> Option<i32> {
+fn number(walk: &mut XmlReader<'_>, of: &str) -> Option<i32> {
     walk.text(of)?.parse().ok()
 }
 
-fn truth(walk: &mut Walk<'_>, of: &str) -> Option<bool> {
+fn truth(walk: &mut XmlReader<'_>, of: &str) -> Option<bool> {
     walk.text(of)?.parse().ok()
 }
 
-fn time(walk: &mut Walk<'_>, of: &str) -> Option<DateTime> {
+fn time(walk: &mut XmlReader<'_>, of: &str) -> Option<DateTime> {
     DateTime::from_str(&walk.text(of)?, Format::DateTimeWithOffset).ok()
 }
 

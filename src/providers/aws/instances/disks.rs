@@ -7,7 +7,7 @@ use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{Volume, VolumeState};
 use tokio::time::{Instant, sleep};
 
-use crate::cloud::{Instance, InstanceRef, Result, SurvivingDisk};
+use crate::cloud::{Instance, InstanceRef, OrphanedDisk, Result};
 use crate::providers::aws::api::client::Clients;
 use crate::providers::aws::api::error::{Call, translate};
 use crate::providers::aws::api::filters::{FILTER_VALUES, equal};
@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// See [`Provider::surviving_disks`](crate::cloud::Provider::surviving_disks).
-pub(crate) async fn surviving(clients: &Clients, gone: &[Instance]) -> Result<Vec<SurvivingDisk>> {
+pub(crate) async fn surviving(clients: &Clients, gone: &[Instance]) -> Result<Vec<OrphanedDisk>> {
     let mut regions: BTreeMap<&str, HashMap<&str, &InstanceRef>> = BTreeMap::new();
     for instance in gone {
         let owners = regions.entry(&instance.reference.place).or_default();
@@ -35,7 +35,7 @@ pub(crate) async fn surviving(clients: &Clients, gone: &[Instance]) -> Result<Ve
     Ok(survivors)
 }
 
-async fn in_region(client: &Client, region: &str, owners: &HashMap<&str, &InstanceRef>) -> Result<Vec<SurvivingDisk>> {
+async fn in_region(client: &Client, region: &str, owners: &HashMap<&str, &InstanceRef>) -> Result<Vec<OrphanedDisk>> {
     let start = Instant::now();
     loop {
         let volumes = volumes(client, region, owners.keys().copied()).await?;
@@ -46,7 +46,7 @@ async fn in_region(client: &Client, region: &str, owners: &HashMap<&str, &Instan
         if is_settled || start.elapsed() + PAUSE > PATIENCE {
             let survivor = |volume: &Volume| {
                 let id = volume.volume_id()?;
-                Some(SurvivingDisk {
+                Some(OrphanedDisk {
                     instance: (*owners.get(id)?).clone(),
                     id: id.to_owned(),
                 })

@@ -11,8 +11,10 @@ use futures_util::future;
 use futures_util::stream::{self, TryStreamExt};
 
 use super::convert;
-use super::describe_instances::{Page, QuickReader};
-use crate::cloud::{Error, ErrorKind, Instance, InstanceRef, LABEL_MANAGED, ListFilter, Location, Pages, Result};
+use super::describe_instances::{Page, PageReader};
+use crate::cloud::{
+    Error, ErrorKind, Instance, InstanceRef, InstanceSink, LABEL_MANAGED, ListFilter, ListScope, Result,
+};
 use crate::providers::aws::api::error::{Call, SdkError, translate};
 use crate::providers::aws::api::filters::{equal, selections, tag_filter};
 
@@ -21,9 +23,9 @@ const PAGE_SIZE: i32 = 1000;
 const CONCURRENT_QUERIES: usize = 4;
 
 /// Puts every instance of a region, or of one zone in it, that the filter admits into `pages`.
-pub(crate) async fn list(client: &Client, region: &str, pages: &Pages<'_>) -> Result<Vec<Error>> {
+pub(crate) async fn list(client: &Client, region: &str, pages: &InstanceSink<'_>) -> Result<Vec<Error>> {
     let mut common = Vec::new();
-    if let Location::Zone { zone, .. } = pages.location {
+    if let ListScope::Zone { zone, .. } = pages.location {
         common.push(equal("availability-zone", [zone]));
     }
     if pages.filter.managed {
@@ -44,14 +46,20 @@ pub(crate) async fn list(client: &Client, region: &str, pages: &Pages<'_>) -> Re
 pub(crate) async fn query(client: &Client, region: &str, filters: Vec<Filter>) -> Result<Vec<Instance>> {
     let mut found = Vec::new();
     let mut gather = |page: Vec<Instance>| found.extend(page);
-    let (location, filter) = (Location::Region(region.to_owned()), ListFilter::default());
-    every_page(client, region, &filters, &Pages::new(&location, &filter, &mut gather)).await?;
+    let (location, filter) = (ListScope::Region(region.to_owned()), ListFilter::default());
+    every_page(
+        client,
+        region,
+        &filters,
+        &InstanceSink::new(&location, &filter, &mut gather),
+    )
+    .await?;
     Ok(found)
 }
 
 /// Every page of one query. A page token that EC2 does not take any more makes it begin anew, once; of what comes again,
 /// `pages` hands nothing on.
-async fn every_page(client: &Client, region: &str, filters: &[Filter], pages: &Pages<'_>) -> Result<()> {
+async fn every_page(client: &Client, region: &str, filters: &[Filter], pages: &InstanceSink<'_>) -> Result<()> {
     match read_pages(client, region, filters, pages).await {
         Err(Stop::TokenRefused(_)) => read_pages(client, region, filters, pages).await,
         other => other,
@@ -67,7 +75,7 @@ enum Stop {
     Other(Error),
 }
 
-async fn read_pages(client: &Client, region: &str, filters: &[Filter], pages: &Pages<'_>) -> Result<(), Stop> {
+async fn read_pages(client: &Client, region: &str, filters: &[Filter], pages: &InstanceSink<'_>) -> Result<(), Stop> {
     let mut token: Option<String> = None;
     let mut seen = HashSet::new();
     loop {
@@ -77,7 +85,7 @@ async fn read_pages(client: &Client, region: &str, filters: &[Filter], pages: &P
             page = seen.len() + 1,
             "call"
         );
-        let quick = QuickReader::new(region);
+        let quick = PageReader::new(region);
         let answer = client
             .describe_instances()
             .set_filters((!filters.is_empty()).then(|| filters.to_vec()))

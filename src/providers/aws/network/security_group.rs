@@ -11,23 +11,23 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, sleep};
 
-use crate::cloud::{self, Error, ErrorKind, LABEL_MANAGED, Opening, Result};
+use crate::cloud::{self, Error, ErrorKind, IngressRule, LABEL_MANAGED, Result};
 use crate::providers::aws::api::client::Clients;
 use crate::providers::aws::api::error::{Call, translate};
 use crate::providers::aws::api::filters::{FILTER_VALUES, equal, tag_filter};
 use crate::providers::aws::instances::list;
 
 /// How the names of such groups begin.
-pub(crate) const OPENINGS: &str = "cloudctl-open-";
+pub(crate) const GROUP_NAME_PREFIX: &str = "cloudctl-open-";
 /// How often a group is looked at that another process is making, or that EC2 shows late.
 const LOOKS: u32 = 5;
 
 /// The name of the group that has these openings in a VPC: the same in every process.
-fn group_name(vpc: &str, openings: &BTreeSet<&Opening>) -> String {
+fn group_name(vpc: &str, openings: &BTreeSet<&IngressRule>) -> String {
     let text: Vec<_> = openings.iter().map(ToString::to_string).collect();
     let digest = Sha256::digest(format!("{vpc}\n{}", text.join("\n")));
     let digits: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    format!("{OPENINGS}{digits}")
+    format!("{GROUP_NAME_PREFIX}{digits}")
 }
 
 /// Gives the id of the group that has these openings, making it, or what it lacks, if it is not there. Whatever
@@ -35,8 +35,8 @@ fn group_name(vpc: &str, openings: &BTreeSet<&Opening>) -> String {
 ///
 /// # Errors
 /// `AlreadyExists` if a group of that name is not ours; those of any call.
-pub(crate) async fn make(client: &Client, region: &str, vpc: &str, openings: &[Opening]) -> Result<String> {
-    let openings: BTreeSet<&Opening> = openings.iter().collect();
+pub(crate) async fn make(client: &Client, region: &str, vpc: &str, openings: &[IngressRule]) -> Result<String> {
+    let openings: BTreeSet<&IngressRule> = openings.iter().collect();
     let name = group_name(vpc, &openings);
     for look in 1..=LOOKS {
         let group = find(client, region, vpc, &name).await?;
@@ -85,7 +85,7 @@ pub(crate) async fn make(client: &Client, region: &str, vpc: &str, openings: &[O
 ///
 /// # Errors
 /// `AlreadyExists` if it is not ours; those of any call.
-pub(crate) async fn check(client: &Client, region: &str, vpc: &str, openings: &[Opening]) -> Result<()> {
+pub(crate) async fn check(client: &Client, region: &str, vpc: &str, openings: &[IngressRule]) -> Result<()> {
     let name = group_name(vpc, &openings.iter().collect());
     match find(client, region, vpc, &name).await? {
         Some(group) if !is_ours(&group) => Err(not_ours(vpc, &name).at(format!("aws/{region}"))),
@@ -135,7 +135,7 @@ pub(crate) fn is_ours(group: &SecurityGroup) -> bool {
 }
 
 /// Whether a group lets in what an opening says.
-fn has(group: &SecurityGroup, opening: &Opening) -> bool {
+fn has(group: &SecurityGroup, opening: &IngressRule) -> bool {
     let port = Some(i32::from(opening.port));
     group.ip_permissions().iter().any(|rule| {
         let fourth = rule.ip_ranges().iter().filter_map(IpRange::cidr_ip);
@@ -176,7 +176,7 @@ async fn create(client: &Client, region: &str, vpc: &str, name: &str) -> Result<
 }
 
 /// Adds rules. Gives whether they are all there now; if not, another process has a hand in it, and it takes a new look.
-async fn authorize(client: &Client, region: &str, id: &str, openings: &[&Opening]) -> Result<bool> {
+async fn authorize(client: &Client, region: &str, id: &str, openings: &[&IngressRule]) -> Result<bool> {
     if openings.is_empty() {
         return Ok(true);
     }
@@ -205,7 +205,7 @@ pub(crate) fn is_gone(code: Option<&str>) -> bool {
     )
 }
 
-fn rule(opening: &Opening) -> IpPermission {
+fn rule(opening: &IngressRule) -> IpPermission {
     let port = i32::from(opening.port);
     let rule = IpPermission::builder().ip_protocol("tcp").from_port(port).to_port(port);
     match opening.source.contains(':') {
@@ -224,7 +224,7 @@ pub(crate) async fn remove(clients: &Clients, gone: &[cloud::Instance]) -> Resul
     let mut regions: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for instance in gone {
         let names = instance.openings.iter().map(String::as_str);
-        let names = names.filter(|name| name.starts_with(OPENINGS));
+        let names = names.filter(|name| name.starts_with(GROUP_NAME_PREFIX));
         regions.entry(&instance.region).or_default().extend(names);
     }
     let ids: HashSet<&str> = gone.iter().map(|instance| instance.reference.id.as_str()).collect();
@@ -325,7 +325,7 @@ async fn remove_one(
 mod tests {
     use super::*;
 
-    fn openings(texts: &[&str]) -> Vec<Opening> {
+    fn openings(texts: &[&str]) -> Vec<IngressRule> {
         texts.iter().map(|text| text.parse().unwrap()).collect()
     }
 
@@ -339,7 +339,7 @@ mod tests {
         assert_eq!(one, name("vpc-1", &["443/10.0.0.0/8", "22", "22/0.0.0.0/0"]));
         assert_ne!(one, name("vpc-2", &["22", "443/10.0.0.0/8"]));
         assert_ne!(one, name("vpc-1", &["22"]));
-        assert!(one.starts_with(OPENINGS) && one.len() == OPENINGS.len() + 16);
+        assert!(one.starts_with(GROUP_NAME_PREFIX) && one.len() == GROUP_NAME_PREFIX.len() + 16);
     }
 
     #[test]

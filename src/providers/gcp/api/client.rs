@@ -19,9 +19,9 @@ use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::Instant;
 
 use super::error::of_call;
-use super::pace::Pace;
+use super::pace::RateLimiter;
 use super::retry::prepared;
-use crate::cloud::{Error, ErrorKind, Identity, Place, Result, path_text};
+use crate::cloud::{Error, ErrorKind, Identity, Location, Result, path_text};
 use crate::providers::common::certificates::has_system_authorities;
 use crate::providers::gcp::configuration::gcloud_config::GcloudConfiguration;
 use crate::providers::gcp::configuration::resolved::QuotaProject;
@@ -30,8 +30,8 @@ use crate::providers::gcp::credentials;
 use crate::providers::gcp::credentials::access_token::BilledTo;
 use crate::providers::gcp::credentials::impersonation::ImpersonatedToken;
 use crate::providers::gcp::credentials::metadata_server::MetadataServer;
-use crate::providers::gcp::credentials::{Found, metadata_server};
-use crate::providers::gcp::instances::change_batch::WAVES_AT_ONCE;
+use crate::providers::gcp::credentials::{CredentialSource, metadata_server};
+use crate::providers::gcp::instances::change_batch::CONCURRENT_BATCHES;
 use crate::providers::gcp::regions::{ZoneEntry, region_of};
 use crate::settings::Settings;
 
@@ -39,7 +39,7 @@ use crate::settings::Settings;
 pub(crate) struct Client {
     settings: Settings,
     gcloud: OnceCell<GcloudConfiguration>,
-    found: OnceCell<Found>,
+    found: OnceCell<CredentialSource>,
     project: OnceCell<String>,
     credentials: OnceCell<Credentials>,
     instances: OnceCell<Instances>,
@@ -55,7 +55,7 @@ pub(crate) struct Client {
     projects: OnceCell<Projects>,
     global_operations: OnceCell<GlobalOperations>,
     /// The turns of calls that change something.
-    pub(crate) pace: Pace,
+    pub(crate) pace: RateLimiter,
     /// Who may look at a wave of instances and change them: calls must follow the look soon.
     pub(crate) waves: Semaphore,
     /// What the cloud's clock showed, and when it was asked.
@@ -104,8 +104,8 @@ impl Client {
             networks: OnceCell::new(),
             projects: OnceCell::new(),
             global_operations: OnceCell::new(),
-            pace: Pace::default(),
-            waves: Semaphore::new(WAVES_AT_ONCE),
+            pace: RateLimiter::default(),
+            waves: Semaphore::new(CONCURRENT_BATCHES),
             clock: OnceCell::new(),
             zone_entries: OnceCell::new(),
             known_types: Mutex::default(),
@@ -161,7 +161,7 @@ impl Client {
     }
 
     /// The place that cloudctl's settings, or else gcloud's, name for new instances.
-    pub(crate) async fn home(&self) -> Result<Option<Place>> {
+    pub(crate) async fn home(&self) -> Result<Option<Location>> {
         let gcp = &self.settings.gcp;
         if let Some(place) = place(gcp.region.value.as_deref(), gcp.zone.value.as_deref()) {
             if gcp.region.value.as_ref().is_some_and(|region| *region != place.region) {
@@ -217,7 +217,7 @@ impl Client {
         self.gcloud.get_or_try_init(read).await
     }
 
-    async fn found(&self) -> Result<&Found> {
+    async fn found(&self) -> Result<&CredentialSource> {
         let find = || async {
             let gcloud = self.gcloud().await?;
             credentials::find(&self.settings.environment, gcloud)?.ok_or_else(credentials::missing)
@@ -305,13 +305,13 @@ impl Client {
     }
 }
 
-fn place(region: Option<&str>, zone: Option<&str>) -> Option<Place> {
+fn place(region: Option<&str>, zone: Option<&str>) -> Option<Location> {
     match (region, zone) {
-        (_, Some(zone)) => Some(Place {
+        (_, Some(zone)) => Some(Location {
             region: region_of(zone).to_owned(),
             zone: Some(zone.to_owned()),
         }),
-        (Some(region), None) => Some(Place {
+        (Some(region), None) => Some(Location {
             region: region.to_owned(),
             zone: None,
         }),

@@ -21,7 +21,7 @@ use crate::providers::gcp::credentials::access_token::NoToken;
 
 /// What a failed attempt says about its effect and about trying again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum CallFailure {
     /// It was answered with a no; the same call would get the same answer.
     Refused,
     /// It was answered with "too many"; nothing happened.
@@ -35,29 +35,29 @@ pub(crate) enum Fate {
 }
 
 /// Tells the fate of an attempt.
-pub(crate) fn fate(error: &SdkError) -> Fate {
+pub(crate) fn fate(error: &SdkError) -> CallFailure {
     if let Some(cause) = credentials_error(error) {
         return if cause.is_transient() {
-            Fate::NotSent
+            CallFailure::NotSent
         } else {
-            Fate::Refused
+            CallFailure::Refused
         };
     }
     if error.is_connect() {
         // Such as a certificate that is not trusted: nothing was sent, and nothing would be.
         return if is_permanent(error) {
-            Fate::Refused
+            CallFailure::Refused
         } else {
-            Fate::NotSent
+            CallFailure::NotSent
         };
     }
     match error.http_status_code() {
-        Some(429) => Fate::Throttled,
-        Some(403) if kind_of_reason(reason(error)) == Some(ErrorKind::Throttled) => Fate::Throttled,
-        Some(408 | 500 | 502..=599) => Fate::Faulty,
-        Some(status) if status >= 300 => Fate::Refused,
-        _ if error.is_binding() || error.is_serialization() => Fate::Refused,
-        _ => Fate::Unanswered,
+        Some(429) => CallFailure::Throttled,
+        Some(403) if kind_of_reason(reason(error)) == Some(ErrorKind::Throttled) => CallFailure::Throttled,
+        Some(408 | 500 | 502..=599) => CallFailure::Faulty,
+        Some(status) if status >= 300 => CallFailure::Refused,
+        _ if error.is_binding() || error.is_serialization() => CallFailure::Refused,
+        _ => CallFailure::Unanswered,
     }
 }
 
@@ -189,9 +189,9 @@ fn no_token(error: &SdkError) -> Option<&NoToken> {
 
 fn kind_of_call(error: &SdkError, reason: Option<&str>) -> ErrorKind {
     match fate(error) {
-        Fate::Throttled => return ErrorKind::Throttled,
-        Fate::NotSent | Fate::Faulty | Fate::Unanswered => return ErrorKind::Network,
-        Fate::Refused => {}
+        CallFailure::Throttled => return ErrorKind::Throttled,
+        CallFailure::NotSent | CallFailure::Faulty | CallFailure::Unanswered => return ErrorKind::Network,
+        CallFailure::Refused => {}
     }
     if error.is_authentication() {
         return match no_token(error) {
@@ -461,7 +461,7 @@ mod tests {
     #[test]
     fn a_page_of_html_is_not_quoted() {
         let error = SdkError::http(502, HeaderMap::new(), bytes::Bytes::from("<html>secret</html>"));
-        assert_eq!(fate(&error), Fate::Faulty);
+        assert_eq!(fate(&error), CallFailure::Faulty);
         let error = of_call(error, "cannot list", "");
         assert_eq!(error.message(), "cannot list: the answer was HTTP status 502");
         assert!(std::error::Error::source(&error).is_none());
@@ -496,21 +496,21 @@ mod tests {
     #[test]
     fn fates() {
         for (error, expected) in [
-            (with_reason(429, "x"), Fate::Throttled),
-            (with_reason(403, "rateLimitExceeded"), Fate::Throttled),
-            (with_reason(403, "quotaExceeded"), Fate::Refused),
-            (with_reason(500, "x"), Fate::Faulty),
-            (SdkError::connect("x"), Fate::NotSent),
-            (SdkError::io("x"), Fate::Unanswered),
-            (SdkError::timeout("x"), Fate::Unanswered),
-            (SdkError::deser("x"), Fate::Unanswered),
+            (with_reason(429, "x"), CallFailure::Throttled),
+            (with_reason(403, "rateLimitExceeded"), CallFailure::Throttled),
+            (with_reason(403, "quotaExceeded"), CallFailure::Refused),
+            (with_reason(500, "x"), CallFailure::Faulty),
+            (SdkError::connect("x"), CallFailure::NotSent),
+            (SdkError::io("x"), CallFailure::Unanswered),
+            (SdkError::timeout("x"), CallFailure::Unanswered),
+            (SdkError::deser("x"), CallFailure::Unanswered),
             (
                 SdkError::authentication(CredentialsError::from_msg(true, "x")),
-                Fate::NotSent,
+                CallFailure::NotSent,
             ),
             (
                 SdkError::authentication(CredentialsError::from_msg(false, "x")),
-                Fate::Refused,
+                CallFailure::Refused,
             ),
         ] {
             assert_eq!(fate(&error), expected, "{error}");

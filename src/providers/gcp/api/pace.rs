@@ -14,7 +14,7 @@ const FIRST_RATE: f64 = 20.0;
 const LEAST_RATE: f64 = 2.0;
 /// So many calls that were not made before may be made at once.
 const BURST: f64 = 10.0;
-/// By how much of itself the rate grows in a second: where no call was refused for [`CAUTION`], and up to where one was
+/// By how much of itself the rate grows in a second: where no call was refused for [`REMEMBER_REFUSAL`], and up to where one was
 /// refused lately.
 const GROWTH: f64 = 0.01;
 const RECOVERY: f64 = 0.1;
@@ -22,19 +22,19 @@ const RECOVERY: f64 = 0.1;
 const AFTER_REFUSAL: f64 = 0.9;
 const NEAR_REFUSAL: f64 = 0.95;
 /// How long the rate of a refusal is remembered.
-const CAUTION: Duration = Duration::from_secs(20);
+const REMEMBER_REFUSAL: Duration = Duration::from_secs(20);
 /// For so long nothing is sent after a refusal.
-const REST: Duration = Duration::from_millis(250);
+const PAUSE_AFTER_REFUSAL: Duration = Duration::from_millis(250);
 /// When nothing but refusals came for so long, there is no use in waiting; then turns come at this rate, and each call
 /// is tried once.
-const HOPE: Duration = Duration::from_secs(60);
+const GIVE_UP_AFTER: Duration = Duration::from_secs(60);
 const HOPELESS_RATE: f64 = 10.0;
 /// Calls that were under way together are refused together: that counts once.
-const TOGETHER: Duration = Duration::from_millis(500);
+const SAME_REFUSAL_WINDOW: Duration = Duration::from_millis(500);
 
 /// The turns of calls.
 #[derive(Debug, Default)]
-pub(crate) struct Pace {
+pub(crate) struct RateLimiter {
     /// Held by whoever is next, so that turns come in order, and each by the newest rate.
     queue: tokio::sync::Mutex<()>,
     rate: Mutex<Rate>,
@@ -62,7 +62,7 @@ impl Default for Rate {
     }
 }
 
-impl Pace {
+impl RateLimiter {
     /// Waits until a call may be sent.
     pub(crate) async fn turn(&self) {
         let _first = self.queue.lock().await;
@@ -110,7 +110,7 @@ impl Rate {
         self.next = Some(due + Duration::from_secs_f64(spacing));
         let (growth, most) = match self.refusal {
             Some((_, near)) if self.per_second < near => (RECOVERY, near),
-            Some((at, near)) if now.duration_since(at) < CAUTION => (0.0, near),
+            Some((at, near)) if now.duration_since(at) < REMEMBER_REFUSAL => (0.0, near),
             _ => (GROWTH, f64::MAX),
         };
         self.per_second = (self.per_second * (1.0 + growth * spacing)).min(most);
@@ -119,18 +119,21 @@ impl Rate {
 
     fn is_hopeless(&self, now: Instant) -> bool {
         let since = self.refused_since;
-        since.is_some_and(|since| now.duration_since(since) >= HOPE)
+        since.is_some_and(|since| now.duration_since(since) >= GIVE_UP_AFTER)
     }
 
     fn refused(&mut self, now: Instant) {
         self.refused_since.get_or_insert(now);
-        if self.refusal.is_some_and(|(at, _)| now.duration_since(at) < TOGETHER) {
+        if self
+            .refusal
+            .is_some_and(|(at, _)| now.duration_since(at) < SAME_REFUSAL_WINDOW)
+        {
             return;
         }
         let near = (self.per_second * NEAR_REFUSAL).max(LEAST_RATE);
         self.per_second = (self.per_second * AFTER_REFUSAL).max(LEAST_RATE);
         self.refusal = Some((now, near));
-        self.next = Some(self.next.unwrap_or(now).max(now) + REST);
+        self.next = Some(self.next.unwrap_or(now).max(now) + PAUSE_AFTER_REFUSAL);
     }
 }
 
@@ -189,12 +192,12 @@ mod tests {
     fn nothing_but_refusals_is_hopeless_after_a_while() {
         let (mut rate, start) = (Rate::default(), Instant::now());
         rate.refused(start);
-        assert!(!rate.is_hopeless(start + HOPE / 2));
-        rate.refused(start + HOPE / 2);
-        assert!(rate.is_hopeless(start + HOPE));
+        assert!(!rate.is_hopeless(start + GIVE_UP_AFTER / 2));
+        rate.refused(start + GIVE_UP_AFTER / 2);
+        assert!(rate.is_hopeless(start + GIVE_UP_AFTER));
         rate.refused_since = None;
-        rate.refused(start + HOPE);
-        assert!(!rate.is_hopeless(start + HOPE));
+        rate.refused(start + GIVE_UP_AFTER);
+        assert!(!rate.is_hopeless(start + GIVE_UP_AFTER));
     }
 
     #[test]

@@ -33,7 +33,7 @@ impl Page {
     ///
     /// # Errors
     /// `Network` if something is missing from it: it would be taken for absent.
-    pub(crate) fn whole(list: &impl Listed, place: &str) -> Result<Self> {
+    pub(crate) fn whole(list: &impl PartialList, place: &str) -> Result<Self> {
         match list.lack() {
             None => Ok(Self::of(list.rows(), list.token())),
             Some(code) => Err(Error::new(
@@ -110,7 +110,7 @@ pub(crate) fn lack(code: Option<&str>) -> Option<String> {
 }
 
 /// A page of a list of one place.
-pub(crate) trait Listed {
+pub(crate) trait PartialList {
     /// How many rows it has.
     fn rows(&self) -> usize;
 
@@ -123,7 +123,7 @@ pub(crate) trait Listed {
 
 macro_rules! listed {
     ($($list:ty),*) => {$(
-        impl Listed for $list {
+        impl PartialList for $list {
             fn rows(&self) -> usize {
                 self.items.len()
             }

@@ -11,7 +11,7 @@ use google_cloud_gax::retry_policy::NeverRetry;
 use tokio::time::Instant;
 
 use super::client::Client;
-use super::error::{Fate, fate, of_call, retry_after};
+use super::error::{CallFailure, fate, of_call, retry_after};
 use crate::cloud::Result;
 
 /// How long one attempt of a call may take; the SDK itself would wait for ever.
@@ -33,7 +33,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 
 /// A call that did not succeed, and what it may have done.
-pub(crate) struct Failure {
+pub(crate) struct ChangeFailure {
     /// The last attempt's error.
     pub(crate) error: SdkError,
     /// Whether an attempt got no answer, so that it may take effect even now.
@@ -42,7 +42,7 @@ pub(crate) struct Failure {
     pub(crate) faulty: bool,
 }
 
-impl Failure {
+impl ChangeFailure {
     /// Whether an attempt may have taken effect, or may yet.
     pub(crate) fn is_uncertain(&self) -> bool {
         self.unanswered || self.faulty
@@ -56,12 +56,12 @@ impl Client {
         S: Fn() -> F + Send + Sync,
         F: Future<Output = SdkResult<T>> + Send,
     {
-        let failed = |failure: Failure| of_call(failure.error, &format!("cannot {attempted}"), place);
+        let failed = |failure: ChangeFailure| of_call(failure.error, &format!("cannot {attempted}"), place);
         self.probe(attempted, place, send).await.map_err(failed)
     }
 
     /// The same for a call whose refusal is of interest.
-    pub(crate) async fn probe<T, F, S>(&self, attempted: &str, place: &str, send: S) -> Result<T, Failure>
+    pub(crate) async fn probe<T, F, S>(&self, attempted: &str, place: &str, send: S) -> Result<T, ChangeFailure>
     where
         S: Fn() -> F + Send + Sync,
         F: Future<Output = SdkResult<T>> + Send,
@@ -76,7 +76,7 @@ impl Client {
 
     /// Sends a call that changes something, and is made to be repeated by its request id, until its outcome is
     /// certain or a minute is over.
-    pub(crate) async fn change<T, F, S>(&self, attempted: &str, place: &str, send: S) -> Result<T, Failure>
+    pub(crate) async fn change<T, F, S>(&self, attempted: &str, place: &str, send: S) -> Result<T, ChangeFailure>
     where
         S: Fn() -> F + Send + Sync,
         F: Future<Output = SdkResult<T>> + Send,
@@ -86,7 +86,12 @@ impl Client {
     }
 
     /// The same for one that has waited for its [turn](super::pace::Pace::turn).
-    pub(crate) async fn change_in_turn<T, F, S>(&self, attempted: &str, place: &str, send: S) -> Result<T, Failure>
+    pub(crate) async fn change_in_turn<T, F, S>(
+        &self,
+        attempted: &str,
+        place: &str,
+        send: S,
+    ) -> Result<T, ChangeFailure>
     where
         S: Fn() -> F + Send + Sync,
         F: Future<Output = SdkResult<T>> + Send,
@@ -100,7 +105,7 @@ impl Client {
     }
 
     /// Sends a call that changes nothing one single time.
-    pub(crate) async fn once<T, F, S>(&self, attempted: &str, place: &str, send: S) -> Result<T, Failure>
+    pub(crate) async fn once<T, F, S>(&self, attempted: &str, place: &str, send: S) -> Result<T, ChangeFailure>
     where
         S: Fn() -> F + Send + Sync,
         F: Future<Output = SdkResult<T>> + Send,
@@ -113,7 +118,13 @@ impl Client {
         self.attempt(attempted, place, patience, send).await
     }
 
-    async fn attempt<T, F, S>(&self, attempted: &str, place: &str, patience: Patience, send: S) -> Result<T, Failure>
+    async fn attempt<T, F, S>(
+        &self,
+        attempted: &str,
+        place: &str,
+        patience: Patience,
+        send: S,
+    ) -> Result<T, ChangeFailure>
     where
         S: Fn() -> F + Send + Sync,
         F: Future<Output = SdkResult<T>> + Send,
@@ -151,20 +162,20 @@ impl Client {
                 status = error.http_status_code(),
                 "failed"
             );
-            unanswered |= fate == Fate::Unanswered;
-            faulty |= fate == Fate::Faulty;
-            failures += u32::from(fate != Fate::Throttled);
+            unanswered |= fate == CallFailure::Unanswered;
+            faulty |= fate == CallFailure::Faulty;
+            failures += u32::from(fate != CallFailure::Throttled);
             if patience.takes_turns {
                 match fate {
-                    Fate::Throttled => self.pace.refused(),
+                    CallFailure::Throttled => self.pace.refused(),
                     _ => self.pace.answered(),
                 }
             }
             let pause = pause(attempt).max(retry_after(&error).unwrap_or_default());
             let left = (patience.deadline + queued).saturating_sub(start.elapsed());
-            let is_hopeless = fate == Fate::Throttled && patience.takes_turns && self.pace.is_hopeless();
-            if is_hopeless || fate == Fate::Refused || failures >= patience.attempts || pause >= left {
-                return Err(Failure {
+            let is_hopeless = fate == CallFailure::Throttled && patience.takes_turns && self.pace.is_hopeless();
+            if is_hopeless || fate == CallFailure::Refused || failures >= patience.attempts || pause >= left {
+                return Err(ChangeFailure {
                     error,
                     unanswered,
                     faulty,

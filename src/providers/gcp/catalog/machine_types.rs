@@ -12,7 +12,7 @@ use google_cloud_compute_v1::model::{
 };
 
 use crate::cloud::{
-    Error, ErrorKind, Gpu, InstanceSpec, MachineNeed, MachineType, Result, nearest, plain_gpu_kind, quoted,
+    Error, ErrorKind, Gpu, InstanceSpec, MachineRequirements, MachineType, Result, nearest, plain_gpu_kind, quoted,
 };
 use crate::providers::gcp::api::client::Client;
 use crate::providers::gcp::api::retry::prepared;
@@ -335,7 +335,7 @@ fn with_such(need: &Gpu) -> String {
 }
 
 /// What of a need a machine lacks, as in `4 CPUs, not 8`. That it has a GPU unasked is no lack: its type was named.
-fn lacking(need: &MachineNeed, machine: &MachineType) -> Vec<String> {
+fn lacking(need: &MachineRequirements, machine: &MachineType) -> Vec<String> {
     let gpu = machine.gpu.as_ref();
     let cpus = need.cpus.filter(|cpus| *cpus > machine.cpus);
     let memory = need.memory_gib.filter(|memory| *memory > machine.memory_gib);

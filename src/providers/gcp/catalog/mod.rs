@@ -14,7 +14,7 @@ use super::api::client::Client;
 use super::api::pagination::{Page, all_pages};
 use super::api::retry::prepared;
 use crate::catalog::{GcpImage, IMAGE_ALIASES};
-use crate::cloud::{Architecture, Image, MachineType, Place, ProviderKind, Result};
+use crate::cloud::{Architecture, Image, Location, MachineType, ProviderKind, Result};
 
 /// The machine types that any zone of a region has, each once. With `among` only those of these names.
 ///
@@ -41,7 +41,7 @@ pub(super) async fn machine_types(client: &Client, region: &str, among: &[String
 }
 
 async fn zones_of(client: &Client, region: &str) -> Result<Vec<String>> {
-    let Place { region, .. } = client.locate(Some(region), None).await?;
+    let Location { region, .. } = client.locate(Some(region), None).await?;
     let zones = client.all_zones().await?.iter();
     Ok(zones
         .filter(|zone| zone.region == region)

@@ -8,9 +8,9 @@
 use std::collections::BTreeMap;
 
 use google_cloud_billing_v1::client::CloudCatalog;
-use google_cloud_billing_v1::model::{ListSkusResponse, Sku};
+use google_cloud_billing_v1::model::{self, ListSkusResponse};
 
-use crate::catalog::{Part, Sort};
+use crate::catalog::{Sku, SkuKind};
 use crate::cloud::{PublishedPrice, Result, plain_gpu_kind};
 use crate::providers::gcp::api::client::Client;
 use crate::providers::gcp::api::pagination::{Page, all_pages};
@@ -58,7 +58,7 @@ pub(crate) async fn published(client: &Client) -> Result<Vec<PublishedPrice>> {
     Ok(prices.into_iter().map(price).collect())
 }
 
-fn take_price(prices: &mut Prices, sku: &Sku) {
+fn take_price(prices: &mut Prices, sku: &model::Sku) {
     let Some(category) = sku
         .category
         .as_ref()
@@ -82,7 +82,7 @@ fn take_price(prices: &mut Prices, sku: &Sku) {
 }
 
 /// USD for an hour of one of it. What is free up to some amount costs what is beyond.
-fn hourly_price(sku: &Sku) -> Option<f64> {
+fn hourly_price(sku: &model::Sku) -> Option<f64> {
     let expression = sku.pricing_info.last()?.pricing_expression.as_ref()?;
     if !matches!(expression.usage_unit.as_str(), "h" | "GiBy.h" | "GBy.h") {
         return None;
@@ -114,12 +114,12 @@ fn part_of(description: &str) -> Option<String> {
             "h100-80gb-mega" | "h100-80gb-plus" | "h100-plus-80gb" => "h100-mega-80gb",
             kind => kind,
         };
-        return gpu.starts_with("nvidia ").then(|| Part::Gpu(kind).to_string());
+        return gpu.starts_with("nvidia ").then(|| Sku::Gpu(kind).to_string());
     }
     let mut words: Vec<&str> = thing.split(' ').collect();
     match words.as_slice() {
-        ["micro", "instance", "with", "burstable", "cpu"] => return Some(Part::Whole("f1").to_string()),
-        ["small", "instance", "with", "1", "vcpu"] => return Some(Part::Whole("g1").to_string()),
+        ["micro", "instance", "with", "burstable", "cpu"] => return Some(Sku::Whole("f1").to_string()),
+        ["small", "instance", "with", "1", "vcpu"] => return Some(Sku::Whole("g1").to_string()),
         _ => {}
     }
     let unit = words.pop()?;
@@ -127,9 +127,9 @@ fn part_of(description: &str) -> Option<String> {
     let is_custom = take(&mut words, "custom");
     let is_extended = take(&mut words, "extended");
     let sort = match (is_custom, is_extended) {
-        (false, false) => Sort::Predefined,
-        (true, false) => Sort::Custom,
-        (true, true) => Sort::Extended,
+        (false, false) => SkuKind::Predefined,
+        (true, false) => SkuKind::Custom,
+        (true, true) => SkuKind::Extended,
         (false, true) => return None,
     };
     let family = match words.as_slice() {
@@ -142,8 +142,8 @@ fn part_of(description: &str) -> Option<String> {
         _ => return None,
     };
     match unit {
-        "core" => Some(Part::Core(family, sort).to_string()),
-        "ram" => Some(Part::Memory(family, sort).to_string()),
+        "core" => Some(Sku::Core(family, sort).to_string()),
+        "ram" => Some(Sku::Memory(family, sort).to_string()),
         _ => None,
     }
 }
@@ -221,14 +221,14 @@ mod tests {
         }
     }
 
-    fn sku(usage: &str, nanos: &[i32], unit: &str) -> Sku {
+    fn sku(usage: &str, nanos: &[i32], unit: &str) -> model::Sku {
         let rates = nanos.iter().map(|nanos| {
             let mut rate = TierRate::new();
             rate.unit_price.get_or_insert_default().nanos = *nanos;
             rate
         });
         let expression = PricingExpression::new().set_usage_unit(unit).set_tiered_rates(rates);
-        Sku::new()
+        model::Sku::new()
             .set_description("N2 Instance Core running in Americas")
             .set_category(Category::new().set_resource_family("Compute").set_usage_type(usage))
             .set_service_regions(["us-central1", "us-east1"])
@@ -237,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_price_is_that_of_each_region_and_never_nothing() {
-        let prices = |sku: &Sku| {
+        let prices = |sku: &model::Sku| {
             let mut prices = Prices::new();
             take_price(&mut prices, sku);
             prices

@@ -6,7 +6,7 @@ use http::HeaderValue;
 use super::endpoint::address_of;
 use super::gcloud_config::{GcloudConfiguration, Located};
 use crate::cloud::{Error, Result, quoted};
-use crate::providers::gcp::credentials::Found;
+use crate::providers::gcp::credentials::CredentialSource;
 use crate::providers::gcp::credentials::impersonation::Impersonation;
 use crate::settings::Settings;
 
@@ -23,7 +23,7 @@ const LONGEST_PROJECT: usize = 300;
 pub(crate) fn project(
     settings: &Settings,
     gcloud: &GcloudConfiguration,
-    found: Option<&Found>,
+    found: Option<&CredentialSource>,
 ) -> Result<Option<Located>> {
     let variable = |name| Located::variable(&settings.environment, name);
     let named = settings
@@ -133,10 +133,10 @@ pub(crate) fn universe(settings: &Settings, gcloud: &GcloudConfiguration) -> Res
 ///
 /// # Errors
 /// `InvalidSpec` if they are of another one.
-pub(crate) fn universe_of(found: &Found, named: Option<&Located>) -> Result<Option<String>> {
+pub(crate) fn universe_of(found: &CredentialSource, named: Option<&Located>) -> Result<Option<String>> {
     let of_credentials = match found {
-        Found::File(_) => Some(found.universe().unwrap_or(DEFAULT_UNIVERSE)),
-        Found::Token(..) | Found::MetadataServer => None,
+        CredentialSource::File(_) => Some(found.universe().unwrap_or(DEFAULT_UNIVERSE)),
+        CredentialSource::Token(..) | CredentialSource::MetadataServer => None,
     };
     match (named, of_credentials) {
         (Some(named), Some(other)) if named.value != other => Err(Error::invalid(format!(
@@ -156,7 +156,7 @@ pub(crate) fn universe_of(found: &Found, named: Option<&Located>) -> Result<Opti
 ///
 /// # Errors
 /// `InvalidSpec` if they say that they are another one's.
-pub(crate) fn check_account(settings: &Settings, found: &Found) -> Result<()> {
+pub(crate) fn check_account(settings: &Settings, found: &CredentialSource) -> Result<()> {
     let Some(named) = Located::variable(&settings.environment, "CLOUDSDK_CORE_ACCOUNT") else {
         return Ok(());
     };

@@ -26,7 +26,7 @@ const NO_RETRY_SETTING: Treatment =
 
 /// All of them, by topic.
 pub(in crate::providers) const VENDOR_SETTINGS: &[VendorSetting] = {
-    use Topic::{Account, Credentials, Endpoint, Network, Place, Retries};
+    use Topic::{Account, Credentials, Endpoint, Location, Network, Retries};
     use Treatment::{Honoured, Refused};
     &[
         VendorSetting::variable(
@@ -154,8 +154,8 @@ pub(in crate::providers) const VENDOR_SETTINGS: &[VendorSetting] = {
             "core/request_reason",
             Refused("unset it: cloudctl sends no reasons with its calls"),
         ),
-        VendorSetting::property(Place, "compute/region", Honoured("the region of new VMs")),
-        VendorSetting::property(Place, "compute/zone", Honoured("the zone of new VMs")),
+        VendorSetting::property(Location, "compute/region", Honoured("the region of new VMs")),
+        VendorSetting::property(Location, "compute/zone", Honoured("the zone of new VMs")),
         VendorSetting::property(
             Endpoint,
             "api_endpoint_overrides/compute",
@@ -363,7 +363,7 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
     );
     add(
         "gcp.credentials",
-        found.as_ref().map(credentials::Found::described),
+        found.as_ref().map(credentials::CredentialSource::described),
         "not found",
     );
     let principal = found.as_ref().and_then(|found| {

@@ -19,17 +19,17 @@ use google_cloud_compute_v1::model::{
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::recovery::{CLEANUP_DEADLINE, SIGHT_DEADLINE, Wanted};
-use super::{Creation, OPERATION_DEADLINE, PAUSE};
+use super::recovery::{CLEANUP_DEADLINE, CreateTarget, SIGHT_DEADLINE};
+use super::{CreateCall, OPERATION_DEADLINE, PAUSE};
 use crate::cloud::{
-    Course, Error, ErrorKind, Instance, InstanceName, InstanceRef, InstanceSpec, InstanceState, Result, quoted,
+    BatchTracker, Error, ErrorKind, Instance, InstanceName, InstanceRef, InstanceSpec, InstanceState, Result, quoted,
 };
 use crate::providers::gcp::api::client::Client;
 use crate::providers::gcp::api::error::of_operation;
 use crate::providers::gcp::api::operations;
 use crate::providers::gcp::api::operations::is_done;
-use crate::providers::gcp::api::retry::{Failure, prepared};
-use crate::providers::gcp::instances::change::Change;
+use crate::providers::gcp::api::retry::{ChangeFailure, prepared};
+use crate::providers::gcp::instances::change::InstanceAction;
 use crate::providers::gcp::instances::change_batch::change_all;
 use crate::providers::gcp::instances::convert::instance;
 use crate::providers::gcp::instances::list;
@@ -41,8 +41,8 @@ use crate::providers::gcp::regions::last_segment;
 pub(crate) const MOST: usize = 1_000;
 
 /// A create call for a group on its way.
-pub(crate) struct Group<'a> {
-    pub(crate) creation: Creation<'a>,
+pub(crate) struct GroupCreate<'a> {
+    pub(crate) creation: CreateCall<'a>,
     pub(crate) names: Vec<InstanceName>,
     body: BulkInsertInstanceResource,
 }
@@ -58,9 +58,9 @@ pub(crate) async fn create(client: &Client, spec: &InstanceSpec, generation: u32
         )));
     }
     let names = spec.names()?;
-    let creation = Creation::prepare(client, spec, generation).await?;
+    let creation = CreateCall::prepare(client, spec, generation).await?;
     let body = bulk_of(creation.request.body.clone(), &names)?;
-    let group = Group { creation, names, body };
+    let group = GroupCreate { creation, names, body };
     let references = |made: &Vec<Instance>| made.iter().map(|one| one.reference.clone()).collect();
     let made = ingress::around(
         client,
@@ -72,7 +72,7 @@ pub(crate) async fn create(client: &Client, spec: &InstanceSpec, generation: u32
     group.protected(made).await
 }
 
-impl Group<'_> {
+impl GroupCreate<'_> {
     async fn make(&self) -> Result<Vec<Instance>> {
         let (creation, mut unseen, mut is_uncertain) = (&self.creation, 0, false);
         loop {
@@ -96,7 +96,7 @@ impl Group<'_> {
         }
     }
 
-    async fn insert(&self) -> Result<Operation, Failure> {
+    async fn insert(&self) -> Result<Operation, ChangeFailure> {
         let (request, instances) = (&self.creation.request, self.creation.instances);
         let send = || {
             let call = instances
@@ -206,8 +206,8 @@ impl Group<'_> {
         let outcomes = change_all(
             self.creation.client,
             &open,
-            Change::Protect(true),
-            &Course::unhindered(),
+            InstanceAction::Protect(true),
+            &BatchTracker::unhindered(),
         )
         .await;
         let failed = outcomes
@@ -229,7 +229,7 @@ impl Group<'_> {
     }
 }
 
-impl Wanted for Group<'_> {
+impl CreateTarget for GroupCreate<'_> {
     type Made = Vec<Instance>;
 
     /// In one call for each page.
@@ -257,7 +257,7 @@ impl Wanted for Group<'_> {
     }
 }
 
-impl Group<'_> {
+impl GroupCreate<'_> {
     /// Those of the missing that were made and not deleted since, as they were asked for: what the call did has an
     /// operation for each. Nothing if that cannot be told.
     pub(crate) async fn unshown(&self, operation: &Operation, missing: &[&InstanceName]) -> Option<Vec<Instance>> {

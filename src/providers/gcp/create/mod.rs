@@ -18,15 +18,15 @@ use google_cloud_gax::Result as SdkResult;
 use google_cloud_gax::error::Error as SdkError;
 use tokio::time::Instant;
 
-use self::recovery::Wanted;
+use self::recovery::CreateTarget;
 use self::request::{Request, prepare};
 use super::api::client::Client;
 use super::api::error::{location, of_call};
-use super::api::retry::{Failure, prepared};
+use super::api::retry::{ChangeFailure, prepared};
 use super::instances::convert::{is_managed, with_machine_type};
 use super::instances::list::{by_name, described, is_going};
 use super::network::ingress;
-use crate::cloud::{Created, Error, ErrorKind, Instance, InstanceSpec, Result};
+use crate::cloud::{CreateOutcome, Error, ErrorKind, Instance, InstanceSpec, Result};
 
 /// How long the operation is waited for. An instance is there within seconds, or refused within a minute or two.
 pub(super) const OPERATION_DEADLINE: Duration = Duration::from_secs(180);
@@ -38,7 +38,7 @@ const MOST_UNSEEN: u32 = 4;
 pub(super) const PAUSE: Duration = Duration::from_secs(2);
 
 /// One create call on its way.
-pub(super) struct Creation<'a> {
+pub(super) struct CreateCall<'a> {
     pub(super) client: &'a Client,
     pub(super) instances: &'a Instances,
     pub(super) spec: &'a InstanceSpec,
@@ -48,16 +48,16 @@ pub(super) struct Creation<'a> {
 }
 
 /// Makes the instance of that generation; see [`Provider::create`](crate::cloud::Provider::create).
-pub(super) async fn create(client: &Client, spec: &InstanceSpec, generation: u32) -> Result<Created> {
-    let creation = Creation::prepare(client, spec, generation).await?;
-    let reference = |made: &Created| match made {
-        Created::Instance(made) => vec![made.reference.clone()],
-        Created::TokenSpent => Vec::new(),
+pub(super) async fn create(client: &Client, spec: &InstanceSpec, generation: u32) -> Result<CreateOutcome> {
+    let creation = CreateCall::prepare(client, spec, generation).await?;
+    let reference = |made: &CreateOutcome| match made {
+        CreateOutcome::Instance(made) => vec![made.reference.clone()],
+        CreateOutcome::TokenSpent => Vec::new(),
     };
     ingress::around(client, creation.request.openings.as_ref(), creation.make(), reference).await
 }
 
-impl<'a> Creation<'a> {
+impl<'a> CreateCall<'a> {
     pub(super) async fn prepare(client: &'a Client, spec: &'a InstanceSpec, generation: u32) -> Result<Self> {
         let request = prepare(client, spec, generation).await?;
         let what = match &spec.members {
@@ -75,8 +75,8 @@ impl<'a> Creation<'a> {
     }
 }
 
-impl Creation<'_> {
-    async fn make(&self) -> Result<Created> {
+impl CreateCall<'_> {
+    async fn make(&self) -> Result<CreateOutcome> {
         let (mut unseen, mut is_uncertain) = (0, false);
         loop {
             let failure = match self.insert().await {
@@ -99,7 +99,7 @@ impl Creation<'_> {
         }
     }
 
-    async fn insert(&self) -> Result<Operation, Failure> {
+    async fn insert(&self) -> Result<Operation, ChangeFailure> {
         let (request, instances) = (&self.request, self.instances);
         self.send(|| {
             let call = instances.insert().set_project(&request.project).set_zone(&request.zone);
@@ -109,7 +109,7 @@ impl Creation<'_> {
     }
 
     /// Sends the create call until it is answered with an operation.
-    pub(super) async fn send<F, S>(&self, send: S) -> Result<Operation, Failure>
+    pub(super) async fn send<F, S>(&self, send: S) -> Result<Operation, ChangeFailure>
     where
         S: Fn() -> F + Send + Sync,
         F: Future<Output = SdkResult<Operation>> + Send,
@@ -146,7 +146,7 @@ impl Creation<'_> {
     }
 
     /// An instance that was there before this call, or that another process made.
-    pub(super) async fn adopt(&self, holder: model::Instance) -> Result<Created> {
+    pub(super) async fn adopt(&self, holder: model::Instance) -> Result<CreateOutcome> {
         if is_managed(&holder) {
             return self.made(holder).await;
         }
@@ -165,15 +165,15 @@ impl Creation<'_> {
             .with_remedy("choose another name")
     }
 
-    pub(super) async fn made(&self, api: model::Instance) -> Result<Created> {
+    pub(super) async fn made(&self, api: model::Instance) -> Result<CreateOutcome> {
         let id = api.id;
         // It is there: that it cannot be described is no reason to lose its id.
         let read = described(self.client, api).await;
         let read = read.map_err(|error| self.unknown(self.left(id), error))?;
         if read.state.is_gone() {
-            return Ok(Created::TokenSpent);
+            return Ok(CreateOutcome::TokenSpent);
         }
-        Ok(Created::Instance(Box::new(self.with_type(read))))
+        Ok(CreateOutcome::Instance(Box::new(self.with_type(read))))
     }
 
     /// Fills in what its machine type says, if that is the one that was asked about.
@@ -187,7 +187,7 @@ impl Creation<'_> {
     }
 
     /// What had the name went away between two calls, so that it is free; or it is the boot disk's that is taken.
-    pub(super) async fn pause_for_the_unseen(&self, times: &mut u32, failure: Failure) -> Result<()> {
+    pub(super) async fn pause_for_the_unseen(&self, times: &mut u32, failure: ChangeFailure) -> Result<()> {
         if *times > MOST_UNSEEN {
             let error = of_call(failure.error, &self.attempted, &self.request.zone);
             return Err(self.disk_in_the_way(error));
@@ -213,21 +213,21 @@ impl Creation<'_> {
     }
 }
 
-impl Wanted for Creation<'_> {
-    type Made = Created;
+impl CreateTarget for CreateCall<'_> {
+    type Made = CreateOutcome;
 
     async fn holders(&self) -> Result<Vec<model::Instance>> {
         self.holder().await.map(|holder| holder.into_iter().collect())
     }
 
-    async fn adopt(&self, holders: Vec<model::Instance>) -> Result<Created> {
+    async fn adopt(&self, holders: Vec<model::Instance>) -> Result<CreateOutcome> {
         match holders.into_iter().next() {
-            Some(holder) => Creation::adopt(self, holder).await,
-            None => Ok(Created::TokenSpent),
+            Some(holder) => CreateCall::adopt(self, holder).await,
+            None => Ok(CreateOutcome::TokenSpent),
         }
     }
 
-    fn spent(&self) -> Created {
-        Created::TokenSpent
+    fn spent(&self) -> CreateOutcome {
+        CreateOutcome::TokenSpent
     }
 }

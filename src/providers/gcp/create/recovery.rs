@@ -8,12 +8,12 @@ use google_cloud_compute_v1::model::{self, Operation};
 use jiff::SignedDuration;
 use tokio::time::Instant;
 
-use super::{Creation, OPERATION_DEADLINE, PAUSE};
-use crate::cloud::{Created, Error, ErrorKind, Instance, InstanceName, InstanceRef, ProviderKind, Result};
-use crate::providers::gcp::api::error::{Fate, fate, field_at_fault, location, of_call, of_operation};
+use super::{CreateCall, OPERATION_DEADLINE, PAUSE};
+use crate::cloud::{CreateOutcome, Error, ErrorKind, Instance, InstanceName, InstanceRef, ProviderKind, Result};
+use crate::providers::gcp::api::error::{CallFailure, fate, field_at_fault, location, of_call, of_operation};
 use crate::providers::gcp::api::operations;
 use crate::providers::gcp::api::operations::{is_done, is_older};
-use crate::providers::gcp::api::retry::Failure;
+use crate::providers::gcp::api::retry::ChangeFailure;
 use crate::providers::gcp::instances::convert::{instance, is_managed, with_machine_type};
 use crate::providers::gcp::instances::disks;
 use crate::providers::gcp::network;
@@ -25,7 +25,7 @@ pub(crate) const CLEANUP_DEADLINE: Duration = Duration::from_secs(15);
 pub(crate) const SIGHT_DEADLINE: Duration = Duration::from_secs(10);
 
 /// What a create call is to make: one instance, or the members of a group.
-pub(crate) trait Wanted {
+pub(crate) trait CreateTarget {
     /// What is given of it.
     type Made;
 
@@ -39,9 +39,9 @@ pub(crate) trait Wanted {
     fn spent(&self) -> Self::Made;
 }
 
-impl Creation<'_> {
+impl CreateCall<'_> {
     /// The call was refused, or never answered so that one could be sure.
-    pub(crate) async fn failed_call<W: Wanted>(&self, wanted: &W, failure: Failure) -> Result<W::Made> {
+    pub(crate) async fn failed_call<W: CreateTarget>(&self, wanted: &W, failure: ChangeFailure) -> Result<W::Made> {
         let last = fate(&failure.error);
         let field = field_at_fault(&failure.error).map(str::to_owned);
         let is_uncertain = failure.is_uncertain();
@@ -54,14 +54,14 @@ impl Creation<'_> {
             error.kind(),
             ErrorKind::Unauthenticated | ErrorKind::PermissionDenied | ErrorKind::Internal | ErrorKind::Network
         );
-        let refused = last == Fate::Refused && is_answer && !says_nothing;
+        let refused = last == CallFailure::Refused && is_answer && !says_nothing;
         if !is_uncertain && error.kind() != ErrorKind::InvalidSpec {
             return Err(self.refined(error, field.as_deref()).await);
         }
         for look in 0..2 {
             match wanted.holders().await {
                 // It is there, but no answer ever told what the call came to.
-                Ok(holders) if last == Fate::Unanswered && holders.iter().any(is_managed) => {
+                Ok(holders) if last == CallFailure::Unanswered && holders.iter().any(is_managed) => {
                     return Err(self.unknown(self.references(&holders), error));
                 }
                 Ok(holders) if !holders.is_empty() => return wanted.adopt(holders).await,
@@ -82,7 +82,7 @@ impl Creation<'_> {
     }
 
     /// The operation cannot be followed; the instance may be there all the same.
-    pub(crate) async fn lost_operation(&self, target: Option<u64>, error: Error) -> Result<Created> {
+    pub(crate) async fn lost_operation(&self, target: Option<u64>, error: Error) -> Result<CreateOutcome> {
         let start = Instant::now();
         loop {
             match self.holder().await {
@@ -102,7 +102,7 @@ impl Creation<'_> {
         operation: &Operation,
         error: Error,
         remembered: bool,
-    ) -> Result<Created> {
+    ) -> Result<CreateOutcome> {
         let start = Instant::now();
         loop {
             match self.holder().await {
@@ -113,7 +113,7 @@ impl Creation<'_> {
                 Ok(Some(_)) => {
                     return Err(self.unknown(self.left(operation.target_id), error));
                 }
-                Ok(None) if remembered => return Ok(Created::TokenSpent),
+                Ok(None) if remembered => return Ok(CreateOutcome::TokenSpent),
                 Ok(None) | Err(_) => break,
             }
         }
@@ -226,12 +226,12 @@ impl Creation<'_> {
     }
 }
 
-impl Creation<'_> {
+impl CreateCall<'_> {
     /// The call was taken on: follows its operation and looks at what came of it.
-    pub(crate) async fn settle(&self, operation: Operation) -> Result<Created> {
+    pub(crate) async fn settle(&self, operation: Operation) -> Result<CreateOutcome> {
         let zone = &self.request.zone;
         if self.is_elsewhere(&operation) {
-            return Ok(Created::TokenSpent);
+            return Ok(CreateOutcome::TokenSpent);
         }
         let remembered = self.is_remembered(&operation).await;
         let target = operation.target_id;
@@ -279,7 +279,7 @@ impl Creation<'_> {
     }
 
     /// The operation succeeded, and yet the instance is not to be seen: deleted meanwhile, or not shown yet.
-    async fn unseen(&self, operation: &Operation) -> Result<Created> {
+    async fn unseen(&self, operation: &Operation) -> Result<CreateOutcome> {
         let (zone, Some(id)) = (&self.request.zone, operation.target_id) else {
             let error = Error::new(
                 ErrorKind::UnknownOutcome,
@@ -288,7 +288,7 @@ impl Creation<'_> {
             return Err(error.at(location(&self.request.zone)));
         };
         if operations::was_deleted(self.client, zone, id).await.unwrap_or(false) {
-            return Ok(Created::TokenSpent);
+            return Ok(CreateOutcome::TokenSpent);
         }
         if is_done(operation) {
             return self.as_asked_for(operation);
@@ -301,7 +301,7 @@ impl Creation<'_> {
     }
 
     /// An earlier call made the instance, and it is not to be seen: it is gone, or so new that it is not shown yet.
-    async fn gone_or_not_shown(&self, operation: &Operation) -> Result<Created> {
+    async fn gone_or_not_shown(&self, operation: &Operation) -> Result<CreateOutcome> {
         let zone = &self.request.zone;
         let was_deleted = match operation.target_id {
             Some(id) => operations::was_deleted(self.client, zone, id).await.unwrap_or(false),
@@ -314,14 +314,14 @@ impl Creation<'_> {
                 return self.adopt(holder).await;
             }
         }
-        Ok(Created::TokenSpent)
+        Ok(CreateOutcome::TokenSpent)
     }
 
     /// The instance as it was asked for, with the id that the answer has.
-    fn as_asked_for(&self, operation: &Operation) -> Result<Created> {
+    fn as_asked_for(&self, operation: &Operation) -> Result<CreateOutcome> {
         let made = self.presumed(self.spec.name.as_str(), operation.target_id, operation);
         let made = made.map_err(|error| self.unknown(self.left(operation.target_id), error))?;
-        Ok(Created::Instance(Box::new(made)))
+        Ok(CreateOutcome::Instance(Box::new(made)))
     }
 
     /// What was made, as it was asked for.

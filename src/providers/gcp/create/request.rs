@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::metadata::{keys_for, metadata_of};
 use crate::catalog::DEFAULT_IMAGE;
-use crate::cloud::{Error, InstanceSpec, Labels, Place, Plan, ProviderKind, Result, quoted};
+use crate::cloud::{Error, InstanceSpec, Labels, LaunchPreview, Location, ProviderKind, Result, quoted};
 use crate::providers::gcp::api::client::Client;
 use crate::providers::gcp::catalog::images::ResolvedImage;
 use crate::providers::gcp::catalog::machine_types::equipped;
@@ -21,7 +21,7 @@ use crate::providers::gcp::catalog::{images, machine_types};
 use crate::providers::gcp::instances::expiry::{check_limit, limited};
 use crate::providers::gcp::labels::{check_network_tags, is_resource_name, labels_of};
 use crate::providers::gcp::native_options::{OnHostMaintenance, Options};
-use crate::providers::gcp::network::firewall_rule::Openings;
+use crate::providers::gcp::network::firewall_rule::FirewallRules;
 use crate::providers::gcp::network::{network_interface, own_network};
 
 /// The machine type of an instance for which none was asked.
@@ -32,7 +32,7 @@ const ALL_SCOPES: &str = "https://www.googleapis.com/auth/cloud-platform";
 /// A create call, ready to be sent.
 pub(crate) struct Request {
     /// What it would make.
-    pub(crate) plan: Plan,
+    pub(crate) plan: LaunchPreview,
     /// The project it goes to.
     pub(crate) project: String,
     /// The zone it goes to.
@@ -42,7 +42,7 @@ pub(crate) struct Request {
     /// The instance; of members, all of it but what each has for itself.
     pub(crate) body: Instance,
     /// What is to be opened to it.
-    pub(crate) openings: Option<Openings>,
+    pub(crate) openings: Option<FirewallRules>,
     /// What its machine type has.
     pub(crate) machine_type: MachineType,
 }
@@ -60,7 +60,7 @@ pub(crate) async fn prepare(client: &Client, spec: &InstanceSpec, generation: u3
     let interface = network_interface(spec, &options)?;
     let openings = match spec.openings.as_slice() {
         [] => None,
-        wanted => Openings::of(&own_network(client, spec).await?, wanted),
+        wanted => FirewallRules::of(&own_network(client, spec).await?, wanted),
     };
     let project = client.project().await?.to_owned();
     let zones = client.zones_for(&spec.place, &spec.name).await?;
@@ -112,10 +112,10 @@ pub(crate) async fn prepare(client: &Client, spec: &InstanceSpec, generation: u3
     let call = if spec.members.is_some() { "bulkInsert" } else { "insert" };
     let request_id = request_id(call, &project, &zone, spec, generation, &body);
     Ok(Request {
-        plan: Plan {
+        plan: LaunchPreview {
             provider: ProviderKind::Gcp,
             name: spec.name.clone(),
-            place: Place {
+            place: Location {
                 region: spec.place.region.clone(),
                 zone: Some(zone.clone()),
             },
@@ -240,7 +240,7 @@ pub(crate) mod tests {
     pub(in crate::providers::gcp) fn spec(name: &str) -> InstanceSpec {
         InstanceSpec::plain(
             name.parse().unwrap(),
-            Place {
+            Location {
                 region: "us-central1".into(),
                 zone: None,
             },

@@ -30,7 +30,7 @@ const HOW_TO_LOG_IN: &str =
     "run `gcloud auth application-default login`, or point GOOGLE_APPLICATION_CREDENTIALS at a credentials file";
 
 /// Where credentials were found.
-pub(super) enum Found {
+pub(super) enum CredentialSource {
     /// An access token, as the header that it goes in, and where it is set.
     Token(HeaderMap, String),
     /// A credentials file.
@@ -43,7 +43,7 @@ pub(super) enum Found {
 ///
 /// # Errors
 /// `Unauthenticated` that names the variable or file, for one that cannot be read or used.
-pub(super) fn find(environment: &Environment, gcloud: &GcloudConfiguration) -> Result<Option<Found>> {
+pub(super) fn find(environment: &Environment, gcloud: &GcloudConfiguration) -> Result<Option<CredentialSource>> {
     for variable in ["GOOGLE_OAUTH_ACCESS_TOKEN", "CLOUDSDK_AUTH_ACCESS_TOKEN"] {
         if let Some(token) = Located::variable(environment, variable) {
             return token_of(&token.value, token.source).map(Some);
@@ -70,10 +70,10 @@ pub(super) fn find(environment: &Environment, gcloud: &GcloudConfiguration) -> R
         let shown = environment.shown_path(&path);
         if let Some(text) = credentials_file::text_of(&path, &shown)? {
             let file = CredentialsFile::of(&text, shown.clone(), shown, environment)?;
-            return Ok(Some(Found::File(Box::new(file))));
+            return Ok(Some(CredentialSource::File(Box::new(file))));
         }
     }
-    Ok(metadata_server::is_here(environment).then_some(Found::MetadataServer))
+    Ok(metadata_server::is_here(environment).then_some(CredentialSource::MetadataServer))
 }
 
 /// The error of having none.
@@ -81,7 +81,7 @@ pub(super) fn missing() -> Error {
     Error::new(ErrorKind::Unauthenticated, "no Google Cloud credentials found").with_remedy(HOW_TO_LOG_IN)
 }
 
-fn token_of(token: &str, source: String) -> Result<Found> {
+fn token_of(token: &str, source: String) -> Result<CredentialSource> {
     // Those of <https://www.rfc-editor.org/rfc/rfc6750#section-2.1>; Google's have 2,048 bytes at most.
     const LONGEST: usize = 16 * 1024;
     let belongs = |c: char| c.is_ascii_alphanumeric() || "-._~+/=".contains(c);
@@ -92,7 +92,7 @@ fn token_of(token: &str, source: String) -> Result<Found> {
     }
     let is_token = !token.is_empty() && token.chars().all(belongs);
     match bearer(token) {
-        Ok(headers) if is_token => Ok(Found::Token(headers, source)),
+        Ok(headers) if is_token => Ok(CredentialSource::Token(headers, source)),
         _ => Err(Error::new(
             ErrorKind::Unauthenticated,
             format!("{source} has characters that no access token has"),
@@ -102,7 +102,7 @@ fn token_of(token: &str, source: String) -> Result<Found> {
 }
 
 /// The token in a file that a setting names.
-fn token_file(setting: &Located, environment: &Environment) -> Result<Found> {
+fn token_file(setting: &Located, environment: &Environment) -> Result<CredentialSource> {
     let path = &environment.path(&setting.value);
     let shown = credentials_file::shown_as_named(setting);
     let text = credentials_file::text_of(path, &shown)?.ok_or_else(|| {
@@ -124,7 +124,7 @@ fn token_file(setting: &Located, environment: &Environment) -> Result<Found> {
 }
 
 /// The credentials file that a setting names, which must be there.
-fn named_file(setting: &Located, environment: &Environment) -> Result<Found> {
+fn named_file(setting: &Located, environment: &Environment) -> Result<CredentialSource> {
     let shown = credentials_file::shown_as_named(setting);
     let path = &environment.path(&setting.value);
     let Some(text) = credentials_file::text_of(path, &shown)? else {
@@ -132,10 +132,10 @@ fn named_file(setting: &Located, environment: &Environment) -> Result<Found> {
     };
     let name = environment.shown_path(path);
     let file = CredentialsFile::of(&text, name, shown, environment)?;
-    Ok(Found::File(Box::new(file)))
+    Ok(CredentialSource::File(Box::new(file)))
 }
 
-impl Found {
+impl CredentialSource {
     /// Makes the SDK's credentials, of this universe if one is set. Must run inside Tokio.
     ///
     /// # Errors
@@ -231,7 +231,7 @@ mod tests {
         Environment::new(variables.map(|(key, value)| ((*key).to_owned(), (*value).to_owned())))
     }
 
-    fn found(environment: &Environment) -> Result<Option<Found>> {
+    fn found(environment: &Environment) -> Result<Option<CredentialSource>> {
         find(environment, &GcloudConfiguration::of_variables(environment))
     }
 
@@ -241,7 +241,7 @@ mod tests {
             ("GOOGLE_OAUTH_ACCESS_TOKEN", "abc"),
             ("GOOGLE_APPLICATION_CREDENTIALS", "/absent"),
         ]);
-        assert!(matches!(found(&environment), Ok(Some(Found::Token(_, _)))));
+        assert!(matches!(found(&environment), Ok(Some(CredentialSource::Token(_, _)))));
     }
 
     #[test]

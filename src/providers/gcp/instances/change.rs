@@ -16,12 +16,12 @@ use google_cloud_gax::Result as SdkResult;
 
 use super::change;
 use super::list::{by_name, by_reference, is_going};
-use crate::cloud::{Course, Error, ErrorKind, InstanceRef, Result};
+use crate::cloud::{BatchTracker, Error, ErrorKind, InstanceRef, Result};
 use crate::providers::gcp::api::client::Client;
 use crate::providers::gcp::api::error::{location, of_call, of_operation};
 use crate::providers::gcp::api::operations;
 use crate::providers::gcp::api::operations::is_done;
-use crate::providers::gcp::api::retry::{Failure, prepared};
+use crate::providers::gcp::api::retry::{ChangeFailure, prepared};
 
 /// How often, and how far apart, an instance is looked at that is not ready to be deleted and not seen to be going.
 const LOOKS: u32 = 3;
@@ -29,7 +29,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// What to do with instances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Change {
+pub(crate) enum InstanceAction {
     /// Delete it, and the disks that go with it.
     Terminate,
     /// Start it, or resume it if it is suspended.
@@ -43,7 +43,7 @@ pub(crate) enum Change {
 }
 
 /// A change that the cloud has taken on.
-pub(crate) struct Taken<'a> {
+pub(crate) struct StartedChange<'a> {
     pub(crate) target: &'a InstanceRef,
     /// Its operation, as it was answered or seen last.
     pub(crate) operation: Operation,
@@ -55,8 +55,8 @@ pub(crate) struct Taken<'a> {
 pub(crate) async fn change_one(
     client: &Client,
     target: &InstanceRef,
-    change: Change,
-    course: &Course<'_>,
+    change: InstanceAction,
+    course: &BatchTracker<'_>,
 ) -> Result<()> {
     course.check()?;
     let api = still_there(client, target, change).await?;
@@ -72,11 +72,11 @@ pub(crate) async fn change_one(
 pub(crate) async fn begin<'a>(
     client: &Client,
     target: &'a InstanceRef,
-    change: Change,
+    change: InstanceAction,
     api: model::Instance,
     going: bool,
-    course: &Course<'_>,
-) -> Result<Option<Taken<'a>>> {
+    course: &BatchTracker<'_>,
+) -> Result<Option<StartedChange<'a>>> {
     let Some(call) = call_for(change, &api, going).map_err(|why| refusal(change, target, &why))? else {
         return Ok(None);
     };
@@ -102,7 +102,7 @@ pub(crate) async fn begin<'a>(
         Ok(operation) if operation.target_id.is_some_and(|hit| hit != id) => {
             Err(hit_another(change.verb(), target, &operation))
         }
-        Ok(operation) => Ok(Some(Taken {
+        Ok(operation) => Ok(Some(StartedChange {
             target,
             operation,
             attempted,
@@ -124,15 +124,15 @@ pub(crate) fn fresh_request_id() -> String {
 async fn after_failure(
     client: &Client,
     target: &InstanceRef,
-    change: Change,
-    failure: Failure,
+    change: InstanceAction,
+    failure: ChangeFailure,
     attempted: &str,
 ) -> Result<()> {
     let uncertain = failure.unanswered || failure.faulty;
     let error = of_call(failure.error, attempted, &target.place);
     if error.kind() == ErrorKind::NotFound {
         // It was there a moment ago: it is gone by this very call if one got no answer, else by somebody else's.
-        let by_us = uncertain && change == Change::Terminate;
+        let by_us = uncertain && change == InstanceAction::Terminate;
         return if by_us {
             Ok(())
         } else {
@@ -155,7 +155,7 @@ async fn after_failure(
         };
         looks += 1;
         // A deletion that ends between the look and the list of deletions shows in neither.
-        let may_be_going = change == Change::Terminate && by_state && matches!(found, Ok(Ok(Some(_))));
+        let may_be_going = change == InstanceAction::Terminate && by_state && matches!(found, Ok(Ok(Some(_))));
         if !may_be_going || looks == LOOKS {
             break found;
         }
@@ -163,16 +163,16 @@ async fn after_failure(
     };
     let now = match now {
         Ok(now) => now,
-        Err(gone) if gone.kind() == ErrorKind::NotFound && change == Change::Terminate => return Ok(()),
+        Err(gone) if gone.kind() == ErrorKind::NotFound && change == InstanceAction::Terminate => return Ok(()),
         Err(gone) if gone.kind() == ErrorKind::NotFound => return Err(gone),
         Err(_) if uncertain => return Err(error.as_kind(ErrorKind::UnknownOutcome).with_leftover(target)),
         Err(_) => return Err(error),
     };
     match now {
         // A restart leaves no trace to go by.
-        Ok(None) if change != Change::Reboot => Ok(()),
+        Ok(None) if change != InstanceAction::Reboot => Ok(()),
         Err(why) if by_state => Err(refusal(change, target, &why)),
-        _ if failure.unanswered || change == Change::Reboot && failure.faulty => {
+        _ if failure.unanswered || change == InstanceAction::Reboot && failure.faulty => {
             Err(error.as_kind(ErrorKind::UnknownOutcome).with_leftover(target))
         }
         _ => Err(error),
@@ -183,7 +183,7 @@ async fn after_failure(
 ///
 /// # Errors
 /// `NotFound` if it is gone; `Refused` if another one has its name by now: whoever named it may mean that one.
-async fn still_there(client: &Client, target: &InstanceRef, change: Change) -> Result<model::Instance> {
+async fn still_there(client: &Client, target: &InstanceRef, change: InstanceAction) -> Result<model::Instance> {
     let gone = match by_reference(client, target).await {
         Err(gone) if gone.kind() == ErrorKind::NotFound => gone,
         found => return found,
@@ -205,10 +205,10 @@ async fn still_there(client: &Client, target: &InstanceRef, change: Change) -> R
     Err(Error::new(ErrorKind::Refused, message).at(location(&target.place)))
 }
 
-fn refusal(change: Change, target: &InstanceRef, why: &str) -> Error {
+fn refusal(change: InstanceAction, target: &InstanceRef, why: &str) -> Error {
     let name = target.native_name.as_deref().unwrap_or(&target.id);
     // Terminating is refused for one reason only.
-    let kind = if change == Change::Terminate {
+    let kind = if change == InstanceAction::Terminate {
         ErrorKind::Protected
     } else {
         ErrorKind::Refused
@@ -229,7 +229,7 @@ pub(crate) fn hit_another(verb: &str, target: &InstanceRef, operation: &Operatio
         .with_leftover(hit)
 }
 
-impl Change {
+impl InstanceAction {
     fn verb(self) -> &'static str {
         match self {
             Self::Terminate => "terminate",
@@ -254,7 +254,7 @@ pub(crate) enum Call {
 }
 
 /// Which call a change takes in this state: none if it is so already, an error's reason if the state forbids it.
-pub(crate) fn call_for(change: Change, api: &model::Instance, going: bool) -> Result<Option<Call>, String> {
+pub(crate) fn call_for(change: InstanceAction, api: &model::Instance, going: bool) -> Result<Option<Call>, String> {
     let status = api.status.as_ref();
     let word = status.and_then(Status::name).unwrap_or("UNKNOWN");
     let wrong_state = || {
@@ -265,15 +265,15 @@ pub(crate) fn call_for(change: Change, api: &model::Instance, going: bool) -> Re
         }
     };
     match change {
-        Change::Terminate if going => Ok(None),
-        Change::Terminate if api.deletion_protection == Some(true) => Err("it is protected".to_owned()),
-        Change::Terminate => Ok(Some(Call::Delete)),
+        InstanceAction::Terminate if going => Ok(None),
+        InstanceAction::Terminate if api.deletion_protection == Some(true) => Err("it is protected".to_owned()),
+        InstanceAction::Terminate => Ok(Some(Call::Delete)),
         _ if going => Err(wrong_state()),
-        Change::Protect(wanted) => {
+        InstanceAction::Protect(wanted) => {
             let is_so = api.deletion_protection.unwrap_or_default() == wanted;
             Ok((!is_so).then_some(Call::Protect(wanted)))
         }
-        Change::Start => match status {
+        InstanceAction::Start => match status {
             Some(Status::Terminated | Status::Stopped) => Ok(Some(Call::Start)),
             Some(Status::Suspended) => Ok(Some(Call::Resume)),
             Some(Status::Running | Status::Repairing | Status::Pending | Status::Provisioning | Status::Staging) => {
@@ -281,7 +281,7 @@ pub(crate) fn call_for(change: Change, api: &model::Instance, going: bool) -> Re
             }
             _ => Err(wrong_state()),
         },
-        Change::Stop => match status {
+        InstanceAction::Stop => match status {
             Some(
                 Status::Terminated
                 | Status::Stopped
@@ -292,7 +292,7 @@ pub(crate) fn call_for(change: Change, api: &model::Instance, going: bool) -> Re
             ) => Ok(None),
             _ => Ok(Some(Call::Stop)),
         },
-        Change::Reboot => match status {
+        InstanceAction::Reboot => match status {
             Some(Status::Running | Status::Repairing) => Ok(Some(Call::Reset)),
             _ => Err(wrong_state()),
         },
@@ -336,14 +336,14 @@ pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// Those of the operation; `UnknownOutcome` if neither it nor the instance tells what came of it.
-pub(crate) async fn settled(client: &Client, change: Change, taken: Taken<'_>) -> Result<()> {
-    let Taken {
+pub(crate) async fn settled(client: &Client, change: InstanceAction, taken: StartedChange<'_>) -> Result<()> {
+    let StartedChange {
         target,
         operation,
         attempted,
     } = taken;
     let mut last = Ok(operation.clone());
-    if change == Change::Start {
+    if change == InstanceAction::Start {
         last = operations::finished(client, &target.place, operation, START_DEADLINE).await;
     } else {
         let watch = watch(client, target, change, &mut last, &attempted);
@@ -358,13 +358,13 @@ pub(crate) async fn settled(client: &Client, change: Change, taken: Taken<'_>) -
 pub(crate) async fn concluded(
     client: &Client,
     target: &InstanceRef,
-    change: Change,
+    change: InstanceAction,
     last: Result<Operation>,
     attempted: &str,
 ) -> Result<()> {
     match last {
         // Whether it is protected must not be taken for granted.
-        Ok(operation) if matches!(change, Change::Protect(_)) && !is_done(&operation) => {
+        Ok(operation) if matches!(change, InstanceAction::Protect(_)) && !is_done(&operation) => {
             let error = Error::new(ErrorKind::Timeout, "its operation does not end").at(location(&target.place));
             without_operation(client, target, change, error, attempted).await
         }
@@ -381,7 +381,7 @@ pub(crate) async fn concluded(
 async fn watch(
     client: &Client,
     target: &InstanceRef,
-    change: Change,
+    change: InstanceAction,
     last: &mut Result<Operation>,
     attempted: &str,
 ) -> Result<()> {
@@ -418,31 +418,31 @@ pub(crate) fn says(operation: &Operation, target: &InstanceRef, attempted: &str)
 }
 
 /// What the instance itself shows of the change; nothing if it does not.
-async fn shown(client: &Client, target: &InstanceRef, change: Change) -> Option<Result<()>> {
-    if change == Change::Reboot {
+async fn shown(client: &Client, target: &InstanceRef, change: InstanceAction) -> Option<Result<()>> {
+    if change == InstanceAction::Reboot {
         // A restart leaves no trace to go by.
         return None;
     }
     match by_reference(client, target).await {
         Ok(api) => shows(change, &api).then_some(Ok(())),
-        Err(gone) if gone.kind() == ErrorKind::NotFound && change == Change::Terminate => Some(Ok(())),
+        Err(gone) if gone.kind() == ErrorKind::NotFound && change == InstanceAction::Terminate => Some(Ok(())),
         Err(gone) if gone.kind() == ErrorKind::NotFound => Some(Err(gone)),
         Err(_) => None,
     }
 }
 
-pub(crate) fn shows(change: Change, api: &Instance) -> bool {
+pub(crate) fn shows(change: InstanceAction, api: &Instance) -> bool {
     let status = api.status.as_ref();
     match change {
-        Change::Terminate => matches!(status, Some(Status::Stopping | Status::Deprovisioning)),
-        Change::Stop => matches!(
+        InstanceAction::Terminate => matches!(status, Some(Status::Stopping | Status::Deprovisioning)),
+        InstanceAction::Stop => matches!(
             status,
             Some(Status::PendingStop | Status::Stopping | Status::Stopped | Status::Terminated)
         ),
         // On its way up it can still fail.
-        Change::Start => status == Some(&Status::Running),
-        Change::Protect(wanted) => api.deletion_protection.unwrap_or_default() == wanted,
-        Change::Reboot => false,
+        InstanceAction::Start => status == Some(&Status::Running),
+        InstanceAction::Protect(wanted) => api.deletion_protection.unwrap_or_default() == wanted,
+        InstanceAction::Reboot => false,
     }
 }
 
@@ -450,7 +450,7 @@ pub(crate) fn shows(change: Change, api: &Instance) -> bool {
 async fn without_operation(
     client: &Client,
     target: &InstanceRef,
-    change: Change,
+    change: InstanceAction,
     why: Error,
     attempted: &str,
 ) -> Result<()> {
@@ -474,17 +474,17 @@ mod call_tests {
     fn a_change_takes_the_call_that_its_state_needs() {
         let in_state = |word: &str| model::Instance::new().set_status(word);
         for (change, word, expected) in [
-            (Change::Start, "TERMINATED", Ok(Some(Call::Start))),
-            (Change::Start, "SUSPENDED", Ok(Some(Call::Resume))),
-            (Change::Start, "RUNNING", Ok(None)),
-            (Change::Start, "STAGING", Ok(None)),
-            (Change::Start, "STOPPING", Err("it is STOPPING".to_owned())),
-            (Change::Stop, "RUNNING", Ok(Some(Call::Stop))),
-            (Change::Stop, "TERMINATED", Ok(None)),
-            (Change::Stop, "STOPPING", Ok(None)),
-            (Change::Reboot, "RUNNING", Ok(Some(Call::Reset))),
-            (Change::Reboot, "TERMINATED", Err("it is TERMINATED".to_owned())),
-            (Change::Terminate, "TERMINATED", Ok(Some(Call::Delete))),
+            (InstanceAction::Start, "TERMINATED", Ok(Some(Call::Start))),
+            (InstanceAction::Start, "SUSPENDED", Ok(Some(Call::Resume))),
+            (InstanceAction::Start, "RUNNING", Ok(None)),
+            (InstanceAction::Start, "STAGING", Ok(None)),
+            (InstanceAction::Start, "STOPPING", Err("it is STOPPING".to_owned())),
+            (InstanceAction::Stop, "RUNNING", Ok(Some(Call::Stop))),
+            (InstanceAction::Stop, "TERMINATED", Ok(None)),
+            (InstanceAction::Stop, "STOPPING", Ok(None)),
+            (InstanceAction::Reboot, "RUNNING", Ok(Some(Call::Reset))),
+            (InstanceAction::Reboot, "TERMINATED", Err("it is TERMINATED".to_owned())),
+            (InstanceAction::Terminate, "TERMINATED", Ok(Some(Call::Delete))),
         ] {
             assert_eq!(call_for(change, &in_state(word), false), expected, "{change:?} {word}");
         }
@@ -502,7 +502,7 @@ mod call_tests {
             let api = model::Instance::new()
                 .set_status("TERMINATED")
                 .set_or_clear_deletion_protection(protected);
-            assert_eq!(call_for(Change::Protect(wanted), &api, false), expected);
+            assert_eq!(call_for(InstanceAction::Protect(wanted), &api, false), expected);
         }
     }
 
@@ -511,11 +511,11 @@ mod call_tests {
         let going = model::Instance::new()
             .set_status("STOPPING")
             .set_deletion_protection(true);
-        assert_eq!(call_for(Change::Terminate, &going, true), Ok(None));
-        assert!(call_for(Change::Start, &going, true).is_err());
-        assert!(call_for(Change::Stop, &going, true).is_err());
+        assert_eq!(call_for(InstanceAction::Terminate, &going, true), Ok(None));
+        assert!(call_for(InstanceAction::Start, &going, true).is_err());
+        assert!(call_for(InstanceAction::Stop, &going, true).is_err());
         assert_eq!(
-            call_for(Change::Terminate, &going, false),
+            call_for(InstanceAction::Terminate, &going, false),
             Err("it is protected".to_owned())
         );
     }
@@ -528,15 +528,15 @@ mod follow_tests {
     #[test]
     fn a_change_shows_in_the_state() {
         for (change, word, expected) in [
-            (Change::Terminate, "STOPPING", true),
-            (Change::Terminate, "TERMINATED", false),
-            (Change::Terminate, "RUNNING", false),
-            (Change::Stop, "STOPPING", true),
-            (Change::Stop, "TERMINATED", true),
-            (Change::Stop, "RUNNING", false),
-            (Change::Start, "STAGING", false),
-            (Change::Start, "RUNNING", true),
-            (Change::Reboot, "RUNNING", false),
+            (InstanceAction::Terminate, "STOPPING", true),
+            (InstanceAction::Terminate, "TERMINATED", false),
+            (InstanceAction::Terminate, "RUNNING", false),
+            (InstanceAction::Stop, "STOPPING", true),
+            (InstanceAction::Stop, "TERMINATED", true),
+            (InstanceAction::Stop, "RUNNING", false),
+            (InstanceAction::Start, "STAGING", false),
+            (InstanceAction::Start, "RUNNING", true),
+            (InstanceAction::Reboot, "RUNNING", false),
         ] {
             let api = Instance::new().set_status(word);
             assert_eq!(shows(change, &api), expected, "{change:?} {word}");

@@ -11,19 +11,19 @@ use google_cloud_compute_v1::model::instance::Status;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::change::{
-    Change, FIRST_PAUSE, LONGEST_PAUSE, START_DEADLINE, Taken, WATCH_DEADLINE, begin, change_one, concluded, says,
-    settled, shows,
+    FIRST_PAUSE, InstanceAction, LONGEST_PAUSE, START_DEADLINE, StartedChange, WATCH_DEADLINE, begin, change_one,
+    concluded, says, settled, shows,
 };
 use super::list;
 use super::list::MOST_TERMS;
-use crate::cloud::{Course, Error, ErrorKind, InstanceRef, Outcome, Result};
+use crate::cloud::{BatchTracker, Error, ErrorKind, InstanceRef, Result, TargetOutcome};
 use crate::providers::gcp::api::client::Client;
 use crate::providers::gcp::api::operations;
 
 /// So many instances are looked at by one list, and their calls sent right after it.
-const WAVE: usize = MOST_TERMS;
+const BATCH_SIZE: usize = MOST_TERMS;
 /// How many waves are under way: while one is sent, the next one is looked at.
-pub(crate) const WAVES_AT_ONCE: usize = 2;
+pub(crate) const CONCURRENT_BATCHES: usize = 2;
 /// How many calls of a wave are under way.
 const CALLS_AT_ONCE: usize = 10;
 /// For so long a look holds: then a name may have come to mean another instance.
@@ -40,9 +40,9 @@ type Results = Vec<(usize, Result<()>)>;
 pub(crate) async fn change_all(
     client: &Client,
     targets: &[InstanceRef],
-    change: Change,
-    course: &Course<'_>,
-) -> Vec<Outcome> {
+    change: InstanceAction,
+    course: &BatchTracker<'_>,
+) -> Vec<TargetOutcome> {
     let mut zones: BTreeMap<&str, Part<'_>> = BTreeMap::new();
     for (position, target) in targets.iter().enumerate() {
         zones.entry(&target.place).or_default().push((position, target));
@@ -52,23 +52,29 @@ pub(crate) async fn change_all(
         .map(|(zone, part)| change_in_zone(client, zone, part, change, course));
     let mut results: Vec<_> = join_all(in_zones).await.into_iter().flatten().collect();
     results.sort_by_key(|(position, _)| *position);
-    let results = results.into_iter().map(|(position, result)| Outcome {
+    let results = results.into_iter().map(|(position, result)| TargetOutcome {
         target: targets[position].clone(),
         result,
     });
     results.collect()
 }
 
-async fn change_in_zone(client: &Client, zone: &str, part: Part<'_>, change: Change, course: &Course<'_>) -> Results {
+async fn change_in_zone(
+    client: &Client,
+    zone: &str,
+    part: Part<'_>,
+    change: InstanceAction,
+    course: &BatchTracker<'_>,
+) -> Results {
     if let [(position, target)] = part[..] {
         let result = change_one(client, target, change, course).await;
         return vec![(position, course.settle(target, result))];
     }
     let waves: Vec<_> = part
-        .chunks(WAVE)
+        .chunks(BATCH_SIZE)
         .map(|wave| begin_wave(client, zone, wave, change, course))
         .collect();
-    let begun: Vec<_> = stream::iter(waves).buffer_unordered(WAVES_AT_ONCE).collect().await;
+    let begun: Vec<_> = stream::iter(waves).buffer_unordered(CONCURRENT_BATCHES).collect().await;
     let (mut results, mut taken) = (Vec::new(), Vec::new());
     for (position, begun) in begun.into_iter().flatten() {
         match begun {
@@ -86,9 +92,9 @@ async fn begin_wave<'a>(
     client: &Client,
     zone: &str,
     wave: &[(usize, &'a InstanceRef)],
-    change: Change,
-    course: &Course<'_>,
-) -> Vec<(usize, Result<Option<Taken<'a>>>)> {
+    change: InstanceAction,
+    course: &BatchTracker<'_>,
+) -> Vec<(usize, Result<Option<StartedChange<'a>>>)> {
     // Held until the last call is sent. Nobody closes it.
     let _wave = client.waves.acquire().await;
     let mut looked_at = Instant::now();
@@ -152,7 +158,7 @@ async fn look<'a>(
 /// A change that is watched until it is over, or shows in its instance.
 struct Watched<'a> {
     position: usize,
-    taken: Taken<'a>,
+    taken: StartedChange<'a>,
     /// Why its operation could not be read the last time.
     unread: Option<Error>,
 }
@@ -162,15 +168,17 @@ struct Watched<'a> {
 async fn follow(
     client: &Client,
     zone: &str,
-    taken: Vec<(usize, Taken<'_>)>,
-    change: Change,
-    course: &Course<'_>,
+    taken: Vec<(usize, StartedChange<'_>)>,
+    change: InstanceAction,
+    course: &BatchTracker<'_>,
 ) -> Results {
     if taken.len() < 2 {
-        let followed = taken.into_iter().map(async |(position, taken): (usize, Taken<'_>)| {
-            let target = taken.target;
-            (position, course.settle(target, settled(client, change, taken).await))
-        });
+        let followed = taken
+            .into_iter()
+            .map(async |(position, taken): (usize, StartedChange<'_>)| {
+                let target = taken.target;
+                (position, course.settle(target, settled(client, change, taken).await))
+            });
         return join_all(followed).await;
     }
     let watched = taken.into_iter().map(|(position, taken)| Watched {
@@ -180,7 +188,7 @@ async fn follow(
     });
     let (mut watched, mut results): (Vec<_>, _) = (watched.collect(), Results::new());
     let patience = match change {
-        Change::Start => START_DEADLINE,
+        InstanceAction::Start => START_DEADLINE,
         _ => WATCH_DEADLINE,
     };
     // Whatever it takes, once they are looked at.
@@ -196,7 +204,7 @@ async fn follow(
     // What is left then is told by how its operation stood last.
     let _ = timeout(patience, rounds).await;
     let concluded = watched.into_iter().map(async |one| {
-        let Taken {
+        let StartedChange {
             target,
             operation,
             attempted,
@@ -218,20 +226,20 @@ async fn look_again(
     zone: &str,
     watched: &mut Vec<Watched<'_>>,
     results: &mut Results,
-    change: Change,
-    course: &Course<'_>,
+    change: InstanceAction,
+    course: &BatchTracker<'_>,
 ) {
-    let is_said = |taken: &Taken<'_>| says(&taken.operation, taken.target, &taken.attempted);
+    let is_said = |taken: &StartedChange<'_>| says(&taken.operation, taken.target, &taken.attempted);
     sift(watched, results, course, is_said);
     // A restart leaves no trace to go by.
-    if change != Change::Reboot
+    if change != InstanceAction::Reboot
         && !watched.is_empty()
         && let Ok(found) = look(client, zone, watched.iter().map(|one| one.taken.target)).await
     {
         sift(watched, results, course, |taken| {
             let shown = match found.get(&taken.target.id) {
                 Some(api) => shows(change, api),
-                None => change == Change::Terminate,
+                None => change == InstanceAction::Terminate,
             };
             shown.then_some(Ok(()))
         });
@@ -280,8 +288,8 @@ async fn read_operations(client: &Client, zone: &str, watched: &mut [Watched<'_>
 fn sift<'a>(
     watched: &mut Vec<Watched<'a>>,
     results: &mut Results,
-    course: &Course<'_>,
-    result: impl Fn(&Taken<'a>) -> Option<Result<()>>,
+    course: &BatchTracker<'_>,
+    result: impl Fn(&StartedChange<'a>) -> Option<Result<()>>,
 ) {
     watched.retain(|one| match result(&one.taken) {
         Some(result) => {

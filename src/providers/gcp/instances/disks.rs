@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use super::list::{MOST_TERMS, by_name};
-use crate::cloud::{Disk, Instance, InstanceName, NativeName, Ownership, Result, SurvivingDisk};
+use crate::cloud::{Disk, Instance, InstanceName, NativeName, OrphanedDisk, Ownership, Result};
 use crate::providers::gcp::api::client::Client;
 use crate::providers::gcp::api::operations;
 use crate::providers::gcp::api::pagination::{Page, all_pages};
@@ -30,7 +30,7 @@ const ONE_CALL: SignedDuration = SignedDuration::from_mins(5);
 ///
 /// # Errors
 /// Those of any call.
-pub(crate) async fn surviving(client: &Client, gone: &[Instance]) -> Result<Vec<SurvivingDisk>> {
+pub(crate) async fn surviving(client: &Client, gone: &[Instance]) -> Result<Vec<OrphanedDisk>> {
     let mut zones: BTreeMap<&str, Vec<(&Instance, &Disk)>> = BTreeMap::new();
     for instance in gone {
         let disks = instance.disks.iter().map(|disk| (instance, disk));
@@ -44,11 +44,11 @@ pub(crate) async fn surviving(client: &Client, gone: &[Instance]) -> Result<Vec<
         .filter(|(_, disks)| !disks.is_empty())
         .map(|(zone, disks)| in_zone(client, zone, disks))
         .collect();
-    let found: Vec<Vec<SurvivingDisk>> = stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
+    let found: Vec<Vec<OrphanedDisk>> = stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
     Ok(found.into_iter().flatten().collect())
 }
 
-async fn in_zone(client: &Client, zone: &str, mut wanted: Vec<(&Instance, &Disk)>) -> Result<Vec<SurvivingDisk>> {
+async fn in_zone(client: &Client, zone: &str, mut wanted: Vec<(&Instance, &Disk)>) -> Result<Vec<OrphanedDisk>> {
     let (start, mut pause) = (Instant::now(), FIRST_PAUSE);
     let left = loop {
         // Right after many changes there may be no room for another call.
@@ -70,7 +70,7 @@ async fn in_zone(client: &Client, zone: &str, mut wanted: Vec<(&Instance, &Disk)
         if let Some(api) = left.get(&disk.id)
             && is_of(client, zone, api, instance).await?
         {
-            surviving.push(SurvivingDisk {
+            surviving.push(OrphanedDisk {
                 instance: instance.reference.clone(),
                 id: disk.id.clone(),
             });

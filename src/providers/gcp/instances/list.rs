@@ -13,11 +13,13 @@ use google_cloud_compute_v1::model::{self, InstanceAggregatedList, InstanceList}
 
 use super::convert::{instance, with_machine_type};
 use super::list;
-use crate::cloud::{Error, ErrorKind, Instance, InstanceRef, InstanceState, ListFilter, Location, Pages, Result};
+use crate::cloud::{
+    Error, ErrorKind, Instance, InstanceRef, InstanceSink, InstanceState, ListFilter, ListScope, Result,
+};
 use crate::providers::gcp::api::client::Client;
 use crate::providers::gcp::api::error::{location, of_project};
 use crate::providers::gcp::api::operations;
-use crate::providers::gcp::api::pagination::{Listed, Page, all_pages, lack_of};
+use crate::providers::gcp::api::pagination::{Page, PartialList, all_pages, lack_of};
 use crate::providers::gcp::api::retry::prepared;
 use crate::providers::gcp::catalog::machine_types;
 use crate::providers::gcp::labels::is_resource_name;
@@ -27,21 +29,21 @@ use crate::providers::gcp::regions::{last_segment, region_of};
 pub(crate) const PAGE_SIZE: u32 = 500;
 
 /// The scopes, such as `us-central1-a`, that did not answer or not in full, each with the code of its warning.
-pub(crate) type Silent = BTreeMap<String, String>;
+pub(crate) type UnansweredZones = BTreeMap<String, String>;
 
 /// One page, read.
 struct Part {
     instances: Vec<Instance>,
-    silent: Silent,
+    silent: UnansweredZones,
     page: Page,
 }
 
 /// Puts every instance of a location that the filter admits into `pages`, and gives what did not answer.
-pub(crate) async fn list(client: &Client, pages: &Pages<'_>) -> Result<Vec<Error>> {
+pub(crate) async fn list(client: &Client, pages: &InstanceSink<'_>) -> Result<Vec<Error>> {
     let wanted = pages.location;
     let silent = match wanted {
-        Location::Zone { zone, .. } => in_zone(client, zone, pages).await?,
-        Location::Everywhere | Location::Region(_) => everywhere(client, pages).await?,
+        ListScope::Zone { zone, .. } => in_zone(client, zone, pages).await?,
+        ListScope::Everywhere | ListScope::Region(_) => everywhere(client, pages).await?,
     };
     let gaps = silent.iter().filter(|(scope, _)| concerns(wanted, scope));
     Ok(gaps.map(|(scope, code)| gap(scope, code)).collect())
@@ -113,7 +115,7 @@ async fn zone_page(
     client.read("list the instances", zone, call).await
 }
 
-async fn in_zone(client: &Client, zone: &str, pages: &Pages<'_>) -> Result<Silent> {
+async fn in_zone(client: &Client, zone: &str, pages: &InstanceSink<'_>) -> Result<UnansweredZones> {
     let project = client.project().await?;
     let (expression, deletions) = (&expression(pages.filter), &Deletions::default());
     let fetch = |token: Option<String>| async move {
@@ -132,7 +134,7 @@ async fn in_zone(client: &Client, zone: &str, pages: &Pages<'_>) -> Result<Silen
     all_pages(fetch, |silent, part| Ok(hand_on(silent, part, pages))).await
 }
 
-async fn everywhere(client: &Client, pages: &Pages<'_>) -> Result<Silent> {
+async fn everywhere(client: &Client, pages: &InstanceSink<'_>) -> Result<UnansweredZones> {
     let (project, instances) = (client.project().await?, client.listing().await?);
     let (expression, deletions) = (&expression(pages.filter), &Deletions::default());
     let fetch = |token: Option<String>| async move {
@@ -154,13 +156,13 @@ async fn everywhere(client: &Client, pages: &Pages<'_>) -> Result<Silent> {
     all_pages(fetch, |silent, part| Ok(hand_on(silent, part, pages))).await
 }
 
-fn hand_on(silent: &mut Silent, part: Part, pages: &Pages<'_>) -> Page {
+fn hand_on(silent: &mut UnansweredZones, part: Part, pages: &InstanceSink<'_>) -> Page {
     silent.extend(part.silent);
     pages.take(part.instances);
     part.page
 }
 
-fn part_of(page: InstanceAggregatedList, project: &str, pages: &Pages<'_>) -> Result<Part> {
+fn part_of(page: InstanceAggregatedList, project: &str, pages: &InstanceSink<'_>) -> Result<Part> {
     let silent = silent_in(&page);
     let (mut instances, mut rows) = (Vec::new(), 0);
     for part in page.items.into_values() {
@@ -175,14 +177,14 @@ fn part_of(page: InstanceAggregatedList, project: &str, pages: &Pages<'_>) -> Re
 }
 
 /// The scopes that are missing from a page, or of which something is.
-pub(crate) fn silent_in(page: &InstanceAggregatedList) -> Silent {
+pub(crate) fn silent_in(page: &InstanceAggregatedList) -> UnansweredZones {
     let unreachable = page.unreachables.iter().map(|scope| (scope, "UNREACHABLE".to_owned()));
     let warned = page
         .items
         .iter()
         .filter_map(|(scope, part)| Some((scope, lack_of!(part)?)));
     let scopes = unreachable.chain(warned);
-    let mut silent: Silent = scopes
+    let mut silent: UnansweredZones = scopes
         .map(|(scope, code)| (last_segment(scope).to_owned(), code))
         .collect();
     if let (true, Some(code)) = (silent.is_empty(), lack_of!(page)) {
@@ -193,7 +195,12 @@ pub(crate) fn silent_in(page: &InstanceAggregatedList) -> Silent {
 }
 
 /// Reads what the listing is about.
-fn read_into(read: &mut Vec<Instance>, rows: Vec<model::Instance>, project: &str, pages: &Pages<'_>) -> Result<()> {
+fn read_into(
+    read: &mut Vec<Instance>,
+    rows: Vec<model::Instance>,
+    project: &str,
+    pages: &InstanceSink<'_>,
+) -> Result<()> {
     for api in rows {
         let instance = instance(api, project, false)?;
         if pages.wants(&instance) {
@@ -204,11 +211,11 @@ fn read_into(read: &mut Vec<Instance>, rows: Vec<model::Instance>, project: &str
 }
 
 /// Whether what is missing there is missing from the listing.
-fn concerns(wanted: &Location, scope: &str) -> bool {
+fn concerns(wanted: &ListScope, scope: &str) -> bool {
     match wanted {
-        Location::Everywhere => true,
-        Location::Region(region) => scope == region || region_of(scope) == region || !scope.contains('-'),
-        Location::Zone { region, zone } => scope == zone || scope == region,
+        ListScope::Everywhere => true,
+        ListScope::Region(region) => scope == region || region_of(scope) == region || !scope.contains('-'),
+        ListScope::Zone { region, zone } => scope == zone || scope == region,
     }
 }
 
@@ -396,10 +403,10 @@ mod tests {
 
     #[test]
     fn only_gaps_inside_the_location_count() {
-        let region = Location::Region("us-central1".into());
+        let region = ListScope::Region("us-central1".into());
         assert!(concerns(&region, "us-central1-a") && concerns(&region, "a part of the project"));
         assert!(!concerns(&region, "us-east1-b"));
-        assert!(concerns(&Location::Everywhere, "us-east1-b"));
+        assert!(concerns(&ListScope::Everywhere, "us-east1-b"));
     }
 }
 

@@ -69,7 +69,7 @@ struct Extension<'a> {
 }
 
 /// Why a change was not seen to go well.
-enum Trouble {
+enum ExtendError {
     /// It was refused, and nothing happened.
     Refused(Error),
     /// What it was based on has changed meanwhile; nothing happened.
@@ -101,13 +101,13 @@ impl Extension<'_> {
                     Err(_) => Err(error.as_kind(ErrorKind::UnknownOutcome).with_leftover(self.target)),
                 }
             }
-            Err(Trouble::Other(error)) => Err(error),
-            Err(Trouble::Refused(error) | Trouble::Stale(error)) => match error.kind() {
+            Err(ExtendError::Other(error)) => Err(error),
+            Err(ExtendError::Refused(error) | ExtendError::Stale(error)) => match error.kind() {
                 ErrorKind::InvalidSpec | ErrorKind::Refused => Err(self.immovable(api, Some(error))),
                 ErrorKind::NotFound => Err(Error::not_found(self.target).at(location(&self.target.place))),
                 _ => Err(error),
             },
-            Err(Trouble::Doubtful(error, under_way)) => match self.shows_limit(left).await {
+            Err(ExtendError::Doubtful(error, under_way)) => match self.shows_limit(left).await {
                 Ok(true) => Ok(true),
                 Ok(false) if !under_way => Err(error),
                 _ => Err(self.unknown(error)),
@@ -168,15 +168,15 @@ impl Extension<'_> {
                 .set_or_clear_label_fingerprint(api.label_fingerprint.clone());
             match self.carry_out(&api, &Edit::Labels(body)).await {
                 Ok(()) => return Ok(()),
-                Err(Trouble::Stale(error)) => {
+                Err(ExtendError::Stale(error)) => {
                     last = Some(error);
                     tokio::time::sleep(PAUSE.mul_f64(fastrand::f64())).await;
                 }
-                Err(Trouble::Refused(error)) if error.kind() == ErrorKind::NotFound => {
+                Err(ExtendError::Refused(error)) if error.kind() == ErrorKind::NotFound => {
                     return Err(Error::not_found(self.target).at(location(&self.target.place)));
                 }
-                Err(Trouble::Refused(error) | Trouble::Other(error)) => return Err(error),
-                Err(Trouble::Doubtful(error, under_way)) => {
+                Err(ExtendError::Refused(error) | ExtendError::Other(error)) => return Err(error),
+                Err(ExtendError::Doubtful(error, under_way)) => {
                     let now = by_reference(self.client, self.target).await;
                     return match now.map(|api| api.labels.get(LABEL_TTL) == Some(&wanted)) {
                         Ok(true) => Ok(()),
@@ -191,43 +191,43 @@ impl Extension<'_> {
     }
 
     /// Sends a change and follows it to its end.
-    async fn carry_out(&self, api: &model::Instance, edit: &Edit) -> Result<(), Trouble> {
+    async fn carry_out(&self, api: &model::Instance, edit: &Edit) -> Result<(), ExtendError> {
         let attempted = format!("cannot {}", self.attempted);
         let place = &self.target.place;
         let name = api.name.as_deref().unwrap_or_default();
         let request_id = fresh_request_id();
-        let project = self.client.project().await.map_err(Trouble::Refused)?;
-        let instances = self.client.instances().await.map_err(Trouble::Refused)?;
+        let project = self.client.project().await.map_err(ExtendError::Refused)?;
+        let instances = self.client.instances().await.map_err(ExtendError::Refused)?;
         let sent = self.client.change(&self.attempted, place, || {
             edit.send((project, instances), place, name, &request_id)
         });
         let operation = match sent.await {
             Ok(operation) => operation,
             Err(failure) if failure.error.http_status_code() == Some(412) => {
-                return Err(Trouble::Stale(of_call(failure.error, &attempted, place)));
+                return Err(ExtendError::Stale(of_call(failure.error, &attempted, place)));
             }
             Err(failure) => {
                 let (unanswered, uncertain) = (failure.unanswered, failure.unanswered || failure.faulty);
                 let error = of_call(failure.error, &attempted, place);
                 return Err(if uncertain {
-                    Trouble::Doubtful(error, unanswered)
+                    ExtendError::Doubtful(error, unanswered)
                 } else {
-                    Trouble::Refused(error)
+                    ExtendError::Refused(error)
                 });
             }
         };
         if operation.target_id.is_some() && operation.target_id != api.id {
-            return Err(Trouble::Other(hit_another("extend", self.target, &operation)));
+            return Err(ExtendError::Other(hit_another("extend", self.target, &operation)));
         }
         let finished = operations::finished(self.client, place, operation, OPERATION_DEADLINE).await;
-        let operation = finished.map_err(|error| Trouble::Doubtful(error, true))?;
+        let operation = finished.map_err(|error| ExtendError::Doubtful(error, true))?;
         match of_operation(&operation, &attempted, place) {
-            Some(error) if operation.http_error_status_code == Some(412) => Err(Trouble::Stale(error)),
-            Some(error) => Err(Trouble::Refused(error)),
+            Some(error) if operation.http_error_status_code == Some(412) => Err(ExtendError::Stale(error)),
+            Some(error) => Err(ExtendError::Refused(error)),
             None if is_done(&operation) => Ok(()),
             None => {
                 let error = Error::new(ErrorKind::Timeout, format!("{attempted}: its operation does not end"));
-                Err(Trouble::Doubtful(error.at(location(place)), true))
+                Err(ExtendError::Doubtful(error.at(location(place)), true))
             }
         }
     }

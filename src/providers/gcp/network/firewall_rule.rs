@@ -12,7 +12,7 @@ use google_cloud_compute_v1::model::Firewall;
 use google_cloud_compute_v1::model::firewall::{Allowed, Direction};
 use sha2::{Digest, Sha256};
 
-use crate::cloud::Opening;
+use crate::cloud::IngressRule;
 use crate::providers::gcp::regions::last_segment;
 
 /// What the tags and the rules of openings begin with.
@@ -24,17 +24,17 @@ const DIGITS: usize = 16;
 
 /// Ports that instances of one network are reached at.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Openings {
+pub(crate) struct FirewallRules {
     /// The network tag of those instances.
     pub(crate) tag: String,
     network: String,
-    wanted: BTreeSet<Opening>,
+    wanted: BTreeSet<IngressRule>,
 }
 
-impl Openings {
+impl FirewallRules {
     /// Those of a network; nothing if there are none.
-    pub(crate) fn of(network: &str, wanted: &[Opening]) -> Option<Self> {
-        let wanted: BTreeSet<Opening> = wanted.iter().cloned().collect();
+    pub(crate) fn of(network: &str, wanted: &[IngressRule]) -> Option<Self> {
+        let wanted: BTreeSet<IngressRule> = wanted.iter().cloned().collect();
         if wanted.is_empty() {
             return None;
         }
@@ -125,9 +125,9 @@ pub(crate) fn does(there: &Firewall, wanted: &Firewall) -> bool {
 mod tests {
     use super::*;
 
-    fn openings(texts: &[&str]) -> Openings {
-        let openings: Vec<Opening> = texts.iter().map(|text| text.parse().unwrap()).collect();
-        Openings::of("default", &openings).unwrap()
+    fn openings(texts: &[&str]) -> FirewallRules {
+        let openings: Vec<IngressRule> = texts.iter().map(|text| text.parse().unwrap()).collect();
+        FirewallRules::of("default", &openings).unwrap()
     }
 
     #[test]
@@ -136,9 +136,9 @@ mod tests {
         assert_eq!(one, openings(&["443", "22", "22/0.0.0.0/0"]));
         assert_eq!(one.tag.len(), PREFIX.len() + DIGITS);
         assert_ne!(one.tag, openings(&["22"]).tag);
-        let other = Openings::of("inner", &["22".parse().unwrap(), "443".parse().unwrap()]).unwrap();
+        let other = FirewallRules::of("inner", &["22".parse().unwrap(), "443".parse().unwrap()]).unwrap();
         assert_ne!(one.tag, other.tag);
-        assert_eq!(Openings::of("default", &[]), None);
+        assert_eq!(FirewallRules::of("default", &[]), None);
         // A change of this value would leave the rules of an earlier version alone.
         assert_eq!(openings(&["22"]).tag, "cloudctl-open-1d9fd097333d5d82");
     }

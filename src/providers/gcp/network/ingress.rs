@@ -10,16 +10,16 @@ use futures_util::future::join_all;
 use google_cloud_compute_v1::model::instance::Status;
 use google_cloud_compute_v1::model::{Firewall, FirewallList, InstanceAggregatedList, Operation};
 
-use super::firewall_rule::{Openings, PREFIX, does, is_ours, tag_of};
+use super::firewall_rule::{FirewallRules, PREFIX, does, is_ours, tag_of};
 use crate::cloud::{Error, ErrorKind, Instance, InstanceRef, Result};
 use crate::providers::gcp::api::client::Client;
 use crate::providers::gcp::api::error::{location, of_call, of_operation};
 use crate::providers::gcp::api::operations;
 use crate::providers::gcp::api::operations::is_done;
 use crate::providers::gcp::api::pagination::{Page, all_pages};
-use crate::providers::gcp::api::retry::{Failure, prepared};
+use crate::providers::gcp::api::retry::{ChangeFailure, prepared};
 use crate::providers::gcp::instances::change::fresh_request_id;
-use crate::providers::gcp::instances::list::{PAGE_SIZE, Silent, silent_in};
+use crate::providers::gcp::instances::list::{PAGE_SIZE, UnansweredZones, silent_in};
 use crate::providers::gcp::network;
 use crate::providers::gcp::regions::last_segment;
 
@@ -35,7 +35,7 @@ const OPERATION_DEADLINE: Duration = Duration::from_secs(90);
 /// that they leave behind.
 pub(crate) async fn around<T>(
     client: &Client,
-    openings: Option<&Openings>,
+    openings: Option<&FirewallRules>,
     make: impl Future<Output = Result<T>>,
     references: impl Fn(&T) -> Vec<InstanceRef>,
 ) -> Result<T> {
@@ -67,7 +67,7 @@ pub(crate) async fn around<T>(
 }
 
 /// Removes the rules that were made for what was then refused. The error tells of those that stay.
-async fn without_rules(client: &Client, openings: &Openings, opened: &[String], error: Error) -> Error {
+async fn without_rules(client: &Client, openings: &FirewallRules, opened: &[String], error: Error) -> Error {
     if opened.is_empty() {
         return error;
     }
@@ -86,8 +86,8 @@ async fn without_rules(client: &Client, openings: &Openings, opened: &[String], 
 ///
 /// # Errors
 /// `AlreadyExists` if one is not ours or was changed; those of any call.
-pub(crate) async fn check(client: &Client, openings: Option<&Openings>) -> Result<()> {
-    for rule in openings.map(Openings::rules).unwrap_or_default() {
+pub(crate) async fn check(client: &Client, openings: Option<&FirewallRules>) -> Result<()> {
+    for rule in openings.map(FirewallRules::rules).unwrap_or_default() {
         let name = rule.name.as_deref().unwrap_or_default();
         if let Some(there) = by_name(client, name).await? {
             fitting(name, &there, &rule)?;
@@ -97,7 +97,7 @@ pub(crate) async fn check(client: &Client, openings: Option<&Openings>) -> Resul
 }
 
 /// Sees to it that the rules are there. Gives the names of those that were made now, and what kept others from it.
-async fn ensure(client: &Client, openings: &Openings) -> (Vec<String>, Result<()>) {
+async fn ensure(client: &Client, openings: &FirewallRules) -> (Vec<String>, Result<()>) {
     let rules = openings.rules();
     let ensured = join_all(rules.iter().map(|rule| ensure_rule(client, rule))).await;
     let (mut opened, mut result) = (Vec::new(), Ok(()));
@@ -184,7 +184,7 @@ async fn insert(client: &Client, name: &str, rule: &Firewall) -> Result<()> {
 }
 
 /// What came of a change of a rule.
-async fn followed(client: &Client, sent: Result<Operation, Failure>, attempted: &str) -> Result<()> {
+async fn followed(client: &Client, sent: Result<Operation, ChangeFailure>, attempted: &str) -> Result<()> {
     let attempted = format!("cannot {attempted}");
     let operation = sent.map_err(|failure| of_call(failure.error, &attempted, ""))?;
     let operation = operations::finished(client, "", operation, OPERATION_DEADLINE).await?;
@@ -250,7 +250,7 @@ async fn used(client: &Client, tags: &BTreeSet<String>, gone: &BTreeSet<String>)
     let mut deletions = BTreeSet::new();
     let mut asked = BTreeSet::new();
     let mut used = BTreeSet::new();
-    for Tagged { id, zone, status, tags } in seen.instances {
+    for TagUse { id, zone, status, tags } in seen.instances {
         if gone.contains(&id) || status == Some(Status::Deprovisioning) {
             continue;
         }
@@ -303,7 +303,7 @@ async fn delete(client: &Client, name: &str) -> Result<()> {
 }
 
 /// An instance that has one of the tags.
-pub(crate) struct Tagged {
+pub(crate) struct TagUse {
     pub(crate) id: String,
     pub(crate) zone: String,
     pub(crate) status: Option<Status>,
@@ -313,10 +313,10 @@ pub(crate) struct Tagged {
 
 /// What there is of them in all of the project.
 #[derive(Default)]
-pub(crate) struct Sighting {
-    pub(crate) instances: Vec<Tagged>,
+pub(crate) struct TaggedInstance {
+    pub(crate) instances: Vec<TagUse>,
     /// The scopes that did not answer.
-    pub(crate) silent: Silent,
+    pub(crate) silent: UnansweredZones,
 }
 
 /// Every instance of the project that has one of these tags. The API's filters know no tags, so all are looked through,
@@ -324,7 +324,7 @@ pub(crate) struct Sighting {
 ///
 /// # Errors
 /// Those of the calls.
-pub(crate) async fn tagged(client: &Client, tags: &BTreeSet<String>) -> Result<Sighting> {
+pub(crate) async fn tagged(client: &Client, tags: &BTreeSet<String>) -> Result<TaggedInstance> {
     let (project, instances) = (client.project().await?, client.tags().await?);
     let fetch = |token: Option<String>| {
         client.read("look for the VMs of a network tag", "", move || {
@@ -335,7 +335,7 @@ pub(crate) async fn tagged(client: &Client, tags: &BTreeSet<String>) -> Result<S
             prepared(call.set_or_clear_page_token(token.clone())).send()
         })
     };
-    all_pages(fetch, |seen: &mut Sighting, page: InstanceAggregatedList| {
+    all_pages(fetch, |seen: &mut TaggedInstance, page: InstanceAggregatedList| {
         seen.silent.extend(silent_in(&page));
         let mut rows = 0;
         for api in page.items.into_values().flat_map(|part| part.instances) {
@@ -343,7 +343,7 @@ pub(crate) async fn tagged(client: &Client, tags: &BTreeSet<String>) -> Result<S
             let own = api.tags.map(|tags| tags.items).unwrap_or_default();
             let own: Vec<String> = own.into_iter().filter(|tag| tags.contains(tag)).collect();
             if !own.is_empty() {
-                seen.instances.push(Tagged {
+                seen.instances.push(TagUse {
                     id: api.id.unwrap_or_default().to_string(),
                     zone: api.zone.as_deref().map(last_segment).unwrap_or_default().to_owned(),
                     status: api.status,

@@ -79,9 +79,9 @@ fn a_name_is_free_again_once_its_time_is_over() {
     let spec = with_ttl("web-1", HOUR);
     assert!(matches!(
         run(sandbox.mock.create(&spec, 0)).unwrap(),
-        Created::TokenSpent
+        CreateOutcome::TokenSpent
     ));
-    let Created::Instance(second) = run(sandbox.mock.create(&spec, 1)).unwrap() else {
+    let CreateOutcome::Instance(second) = run(sandbox.mock.create(&spec, 1)).unwrap() else {
         panic!("the next generation is free");
     };
     assert_ne!(second.reference, first);

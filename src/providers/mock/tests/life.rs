@@ -109,7 +109,7 @@ fn a_name_and_its_token_mean_one_instance() {
     let first = sandbox.create(&spec("web-1"));
     let other = with("web-1", |spec| spec.machine_type = Some("large".into()));
     assert_eq!(sandbox.create(&other).reference, first.reference);
-    let Created::Instance(next) = run(sandbox.mock.create(&spec("web-1"), 1)).unwrap() else {
+    let CreateOutcome::Instance(next) = run(sandbox.mock.create(&spec("web-1"), 1)).unwrap() else {
         panic!("the name has a living instance");
     };
     assert_eq!(next.reference, first.reference);
@@ -118,8 +118,8 @@ fn a_name_and_its_token_mean_one_instance() {
 
     sandbox.act(Action::Terminate, &first.reference).unwrap();
     let spent = run(sandbox.mock.create(&spec("web-1"), 0)).unwrap();
-    assert!(matches!(spent, Created::TokenSpent));
-    let Created::Instance(second) = run(sandbox.mock.create(&spec("web-1"), 1)).unwrap() else {
+    assert!(matches!(spent, CreateOutcome::TokenSpent));
+    let CreateOutcome::Instance(second) = run(sandbox.mock.create(&spec("web-1"), 1)).unwrap() else {
         panic!("the next generation is free");
     };
     assert_ne!(second.reference, first.reference);
@@ -140,7 +140,7 @@ fn a_name_that_is_somebody_elses_is_left_alone() {
     let listed = sandbox.list("us-east-1").unwrap().instances;
     assert_eq!((listed[0].managed, listed[0].name.as_deref()), (false, Some("web-1")));
     let ours = ListFilter::managed_name("web-1");
-    let ours = run(sandbox.mock.list(&Location::Everywhere, &ours)).unwrap();
+    let ours = run(sandbox.mock.list(&ListScope::Everywhere, &ours)).unwrap();
     assert!(ours.instances.is_empty());
 }
 
@@ -161,7 +161,7 @@ fn each_target_of_a_batch_has_its_own_outcome_in_its_place() {
         ..plain.clone()
     };
     let targets = [far, stale, kept.clone(), nowhere, plain];
-    let outcomes = run(sandbox.mock.terminate(&targets, &Course::unhindered()));
+    let outcomes = run(sandbox.mock.terminate(&targets, &BatchTracker::unhindered()));
     let kinds: Vec<_> = outcomes
         .iter()
         .map(|outcome| outcome.result.as_ref().err().map(Error::kind))
@@ -170,7 +170,7 @@ fn each_target_of_a_batch_has_its_own_outcome_in_its_place() {
     assert_eq!(kinds, [None, missing, protected, missing, None]);
     assert!(outcomes.iter().map(|outcome| &outcome.target).eq(&targets));
     assert_eq!(sandbox.state(&kept), InstanceState::Pending);
-    assert!(run(sandbox.mock.terminate(&[], &Course::unhindered())).is_empty());
+    assert!(run(sandbox.mock.terminate(&[], &BatchTracker::unhindered())).is_empty());
 }
 
 #[test]

@@ -62,8 +62,8 @@ impl Sandbox {
 
     fn create(&self, spec: &InstanceSpec) -> Instance {
         match run(self.mock.create(spec, 0)).unwrap() {
-            Created::Instance(instance) => *instance,
-            Created::TokenSpent => panic!("the token is spent"),
+            CreateOutcome::Instance(instance) => *instance,
+            CreateOutcome::TokenSpent => panic!("the token is spent"),
         }
     }
 
@@ -77,16 +77,24 @@ impl Sandbox {
         let targets = std::slice::from_ref(target);
         let outcomes = run(async {
             match action {
-                Action::Terminate => self.mock.terminate(targets, &Course::unhindered()).await,
-                Action::Start => self.mock.start(targets, &Course::unhindered()).await,
-                Action::Stop => self.mock.stop(targets, &Course::unhindered()).await,
-                Action::Reboot => self.mock.reboot(targets, &Course::unhindered()).await,
-                Action::Protect => self.mock.set_protection(targets, true, &Course::unhindered()).await,
-                Action::Unprotect => self.mock.set_protection(targets, false, &Course::unhindered()).await,
+                Action::Terminate => self.mock.terminate(targets, &BatchTracker::unhindered()).await,
+                Action::Start => self.mock.start(targets, &BatchTracker::unhindered()).await,
+                Action::Stop => self.mock.stop(targets, &BatchTracker::unhindered()).await,
+                Action::Reboot => self.mock.reboot(targets, &BatchTracker::unhindered()).await,
+                Action::Protect => {
+                    self.mock
+                        .set_protection(targets, true, &BatchTracker::unhindered())
+                        .await
+                }
+                Action::Unprotect => {
+                    self.mock
+                        .set_protection(targets, false, &BatchTracker::unhindered())
+                        .await
+                }
                 Action::SetTtl(_) => unreachable!("it is no batch"),
             }
         });
-        let [outcome] = <[Outcome; 1]>::try_from(outcomes).unwrap();
+        let [outcome] = <[TargetOutcome; 1]>::try_from(outcomes).unwrap();
         outcome.result
     }
 
@@ -103,7 +111,7 @@ impl Sandbox {
     }
 
     fn list(&self, region: &str) -> Result<Listing> {
-        let location = Location::Region(region.to_owned());
+        let location = ListScope::Region(region.to_owned());
         run(self.mock.list(&location, &ListFilter::default()))
     }
 }
@@ -120,7 +128,7 @@ fn kind<T: std::fmt::Debug>(result: Result<T>) -> ErrorKind {
 fn spec(name: &str) -> InstanceSpec {
     InstanceSpec::plain(
         name.parse().unwrap(),
-        Place {
+        Location {
             region: "us-east-1".into(),
             zone: None,
         },
