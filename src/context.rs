@@ -254,12 +254,12 @@ impl Context {
         if named.is_empty() {
             return Err(
                 Error::invalid("no provider is given, and where a VM goes is never guessed")
-                    .with_remedy("pass -p aws, -p gcp, -p mock or -p any, or set CLOUDCTL_PROVIDER"),
+                    .with_hint("pass -p aws, -p gcp, -p mock or -p any, or set CLOUDCTL_PROVIDER"),
             );
         }
         if named.len() > 1 && !matches!(settings.providers.source, Source::Flag(_)) {
             let error = Error::invalid("several providers are given, and not by a flag of this command");
-            return Err(error.with_remedy("pass one -p, or several to take the cheapest, or -p any"));
+            return Err(error.with_hint("pass one -p, or several to take the cheapest, or -p any"));
         }
         named.into_iter().map(|kind| self.cloud(kind)).collect()
     }
@@ -294,5 +294,5 @@ impl Context {
 /// The error for when no cloud can be asked.
 pub fn no_credentials() -> Error {
     Error::new(ErrorKind::Unauthenticated, "no credentials of any cloud were found")
-        .with_remedy("sign in to AWS or Google Cloud, or try -p mock, which needs no account")
+        .with_hint("sign in to AWS or Google Cloud, or try -p mock, which needs no account")
 }

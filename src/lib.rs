@@ -184,7 +184,7 @@ fn fail_otherwise(error: anyhow::Error, printer: &mut Printer) -> ExitStatus {
         // Whoever read our output has seen enough.
         Some(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitStatus::DONE,
         Some(error) => Error::new(ErrorKind::Internal, format!("cannot write the results: {error}"))
-            .with_remedy("send them elsewhere and run the same command again"),
+            .with_hint("send them elsewhere and run the same command again"),
         None => Error::new(ErrorKind::Internal, format!("{error:#}")),
     };
     fail(failure, printer)
@@ -224,7 +224,7 @@ fn start_log(verbosity: u8, variable: Option<&str>, withheld: Redactor) -> Resul
             "variable CLOUDCTL_LOG: {} is not a level of the log",
             quoted(level)
         ))
-        .with_remedy("set it to off, error, warn, info, debug or trace")),
+        .with_hint("set it to off, error, warn, info, debug or trace")),
     });
     let level = match (named.transpose()?, verbosity) {
         (Some(level), 0) => level,

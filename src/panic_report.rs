@@ -70,9 +70,9 @@ fn error_of(location: Option<&Location<'_>>, may_have_changed: bool) -> Error {
             ErrorKind::Internal,
             format!("cloudctl met a bug{place} while a change was in flight: a VM may exist"),
         )
-        .with_remedy("look with `cloudctl list`, or run the same command again, which never makes a second VM"),
+        .with_hint("look with `cloudctl list`, or run the same command again, which never makes a second VM"),
         false => Error::new(ErrorKind::Internal, format!("cloudctl met a bug{place}"))
-            .with_remedy("report it with the command that led to it; RUST_BACKTRACE=1 shows more"),
+            .with_hint("report it with the command that led to it; RUST_BACKTRACE=1 shows more"),
     }
 }
 

@@ -107,7 +107,7 @@ fn read_a_page(criterion: &mut Criterion) {
             ListScope::Region("us-east-1".to_owned()),
             pages::EC2_PAGE,
         ),
-        (ProviderKind::Gcp, ListScope::Everywhere, pages::COMPUTE_PAGE),
+        (ProviderKind::Gcp, ListScope::AllRegions, pages::COMPUTE_PAGE),
     ] {
         let provider = driver(kind);
         assert_eq!(list(&runtime, provider.as_ref(), &location).len(), size);

@@ -7,7 +7,7 @@ use std::io::Read;
 use flate2::read::GzDecoder;
 use jiff::civil::Date;
 
-use crate::cloud::{Architecture, Gpu, MachineType, plain_gpu_kind};
+use crate::cloud::{Architecture, Gpu, MachineType, normalize_gpu_kind};
 
 /// The packed file, as `generate/generate.py` made it.
 pub(super) const PACKED: &[u8] = include_bytes!("data/catalogue.tsv.gz");
@@ -129,7 +129,7 @@ fn machine(name: &str, facts: &[&str]) -> Option<MachineType> {
     let gpu = match gpu.rsplit_once(':') {
         None => None,
         Some((kind, count)) => Some(Gpu {
-            kind: plain_gpu_kind(kind),
+            kind: normalize_gpu_kind(kind),
             count: count.parse().ok()?,
         }),
     };

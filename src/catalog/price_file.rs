@@ -139,7 +139,7 @@ impl PriceFile {
         self.try_write(path).map_err(|error| {
             let error =
                 Error::new(ErrorKind::InvalidSpec, format!("cannot write {}", path_text(path))).with_source(error);
-            error.with_remedy("name a file that can be written with CLOUDCTL_CATALOG")
+            error.with_hint("name a file that can be written with CLOUDCTL_CATALOG")
         })
     }
 
@@ -186,7 +186,7 @@ fn foreign(path: &Path, line: usize) -> Error {
             path_text(path)
         ),
     };
-    Error::invalid(message).with_remedy("remove it, and fetch prices with `cloudctl catalog update`")
+    Error::invalid(message).with_hint("remove it, and fetch prices with `cloudctl catalog update`")
 }
 
 #[cfg(test)]

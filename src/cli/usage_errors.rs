@@ -20,7 +20,7 @@ pub fn explain(error: &clap::Error, arguments: &[OsString]) -> Error {
     let lines: Vec<&str> = lines.filter(|line| !line.starts_with("[possible values:")).collect();
     let message = lines.join(" ");
     let message = message.trim_start_matches("error: ");
-    Error::invalid(message).with_remedy(hint(error, arguments))
+    Error::invalid(message).with_hint(hint(error, arguments))
 }
 
 /// The error for a flag that was given the content of a file, as in `--ssh-key "$(cat key)"`. A key begins with hyphens,
@@ -40,9 +40,9 @@ fn content_for_a_flag(error: &clap::Error, arguments: &[OsString]) -> Option<Err
     Some(
         match ["--ssh-key", "--user-data", "--file", "-f"].contains(&flag.as_ref()) {
             true => Error::invalid(format!("{flag} is {}", path_text(value)))
-                .with_remedy("if it is in a file, pass that file's name"),
+                .with_hint("if it is in a file, pass that file's name"),
             false => Error::invalid(format!("{flag} is {}, which it does not take", quoted(value)))
-                .with_remedy("the command's --help says what it takes"),
+                .with_hint("the command's --help says what it takes"),
         },
     )
 }
@@ -86,7 +86,7 @@ fn hint(error: &clap::Error, arguments: &[OsString]) -> String {
         _ => Vec::new(),
     };
     let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<Error>());
-    if let Some(remedy) = cause.and_then(Error::remedy) {
+    if let Some(remedy) = cause.and_then(Error::hint) {
         return remedy.to_owned();
     }
     let command = Cli::command();

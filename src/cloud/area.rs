@@ -97,7 +97,7 @@ impl FromStr for Area {
             .find(|area| area.as_str() == input)
             .ok_or_else(|| {
                 let all = Self::ALL.map(Self::as_str).join(", ");
-                Error::invalid(format!("unknown area {}", quoted(input))).with_remedy(format!("use one of {all}"))
+                Error::invalid(format!("unknown area {}", quoted(input))).with_hint(format!("use one of {all}"))
             })
     }
 }

@@ -32,7 +32,7 @@ impl<'a> BatchTracker<'a> {
     }
 
     /// A course that nobody cuts short.
-    pub fn unhindered() -> Self {
+    pub fn uninterrupted() -> Self {
         Self::new(&|| true)
     }
 
@@ -40,7 +40,7 @@ impl<'a> BatchTracker<'a> {
     ///
     /// # Errors
     /// `Interrupted` if not.
-    pub fn check(&self) -> Result<()> {
+    pub fn check_may_start(&self) -> Result<()> {
         match (self.may_begin)() {
             true => Ok(()),
             false => Err(left_alone()),
@@ -51,8 +51,8 @@ impl<'a> BatchTracker<'a> {
     ///
     /// # Errors
     /// `Interrupted` if it must not be sent.
-    pub fn begin<'i>(&self, place: &str, ids: impl IntoIterator<Item = &'i str>) -> Result<()> {
-        self.check()?;
+    pub fn start<'i>(&self, place: &str, ids: impl IntoIterator<Item = &'i str>) -> Result<()> {
+        self.check_may_start()?;
         let keys = ids.into_iter().map(|id| key(place, id));
         self.targets().begun.extend(keys);
         Ok(())
@@ -62,18 +62,18 @@ impl<'a> BatchTracker<'a> {
     ///
     /// # Errors
     /// That which came of it.
-    pub fn settle(&self, target: &InstanceRef, result: Result<()>) -> Result<()> {
-        let key = key(&target.place, &target.id);
+    pub fn record(&self, target: &InstanceRef, result: Result<()>) -> Result<()> {
+        let key = key(&target.scope, &target.id);
         self.targets().settled.insert(key, result.clone());
         result
     }
 
     /// What is known of the targets of a batch that was given up: one outcome for each, in the same order.
     /// `Interrupted` is what was left alone, `UnknownOutcome` what was begun and not settled.
-    pub fn cut_short(self, targets: &[InstanceRef]) -> Vec<TargetOutcome> {
+    pub fn into_outcomes(self, targets: &[InstanceRef]) -> Vec<TargetOutcome> {
         let mut known = self.targets.into_inner().unwrap_or_else(PoisonError::into_inner);
         let outcome = |target: &InstanceRef| {
-            let key = key(&target.place, &target.id);
+            let key = key(&target.scope, &target.id);
             let result = match (known.settled.remove(&key), known.begun.contains(&key)) {
                 (Some(result), _) => result,
                 (None, true) => Err(unsettled(target)),
@@ -98,14 +98,14 @@ fn key(place: &str, id: &str) -> TargetKey {
 
 fn left_alone() -> Error {
     Error::new(ErrorKind::Interrupted, "left alone: interrupted before it was begun")
-        .with_remedy("run it again for those that are left")
+        .with_hint("run it again for those that are left")
 }
 
 fn unsettled(target: &InstanceRef) -> Error {
     let message = format!("{target}: interrupted before it was known what came of it");
     Error::new(ErrorKind::UnknownOutcome, message)
         .with_leftover(target)
-        .with_remedy("run the same command again, if `cloudctl describe` shows that it is needed")
+        .with_hint("run the same command again, if `cloudctl describe` shows that it is needed")
 }
 
 #[cfg(test)]
@@ -118,7 +118,7 @@ mod tests {
     fn target(id: &str) -> InstanceRef {
         InstanceRef {
             provider: ProviderKind::Aws,
-            place: "here".to_owned(),
+            scope: "here".to_owned(),
             zone: None,
             id: id.to_owned(),
             native_name: None,
@@ -130,15 +130,15 @@ mod tests {
         let goes_on = AtomicBool::new(true);
         let may_begin = || goes_on.load(Ordering::Relaxed);
         let course = BatchTracker::new(&may_begin);
-        course.begin("here", ["done", "open"]).unwrap();
-        course.settle(&target("done"), Ok(())).unwrap();
+        course.start("here", ["done", "open"]).unwrap();
+        course.record(&target("done"), Ok(())).unwrap();
         goes_on.store(false, Ordering::Relaxed);
         assert_eq!(
-            course.begin("here", ["late"]).unwrap_err().kind(),
+            course.start("here", ["late"]).unwrap_err().kind(),
             ErrorKind::Interrupted
         );
         let targets = ["done", "open", "late"].map(target);
-        let kinds = course.cut_short(&targets).into_iter().map(|outcome| {
+        let kinds = course.into_outcomes(&targets).into_iter().map(|outcome| {
             let error = outcome.result.err();
             error.map(|error| error.kind())
         });

@@ -177,7 +177,7 @@ impl Error {
     /// Adds a next step that only this failure's place in the code knows, such as the nearest valid name.
     /// It goes before the general hint of the kind.
     #[must_use]
-    pub fn with_remedy(mut self, remedy: impl Into<String>) -> Self {
+    pub fn with_hint(mut self, remedy: impl Into<String>) -> Self {
         self.inner.remedy = Some(remedy.into());
         self
     }
@@ -201,7 +201,7 @@ impl Error {
 
     /// Adds the zones that, by the cloud's own word, have the room that was lacking here.
     #[must_use]
-    pub fn with_room_in(mut self, zones: Vec<String>) -> Self {
+    pub fn with_zones_with_capacity(mut self, zones: Vec<String>) -> Self {
         self.inner.room_in = zones;
         self
     }
@@ -215,7 +215,7 @@ impl Error {
 
     /// The same failure seen as another kind, for callers who know more than the driver did.
     #[must_use]
-    pub fn as_kind(mut self, kind: ErrorKind) -> Self {
+    pub fn with_kind(mut self, kind: ErrorKind) -> Self {
         self.inner.kind = kind;
         self
     }
@@ -252,7 +252,7 @@ impl Error {
     }
 
     /// The zones that have the room that was lacking, if the cloud named any.
-    pub fn room_in(&self) -> &[String] {
+    pub fn zones_with_capacity(&self) -> &[String] {
         &self.inner.room_in
     }
 
@@ -277,7 +277,7 @@ impl Error {
     }
 
     /// The next step for this very failure.
-    pub fn remedy(&self) -> Option<&str> {
+    pub fn hint(&self) -> Option<&str> {
         self.inner.remedy.as_deref()
     }
 

@@ -15,7 +15,7 @@ const LONGEST_TEXT: usize = 63;
 
 impl GroupMembers {
     /// These indexes, taken apart into as few groups as can be written down, of at most `most` members each.
-    pub fn groups(indexes: &[u32], most: usize) -> Vec<Self> {
+    pub fn split(indexes: &[u32], most: usize) -> Vec<Self> {
         let mut indexes = indexes.to_vec();
         indexes.sort_unstable();
         indexes.dedup();
@@ -41,12 +41,12 @@ impl GroupMembers {
     }
 
     /// How many there are.
-    pub fn count(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.0.len()
     }
 
     /// The index of the member that a cloud made at this position, counted from 0.
-    pub fn at(&self, position: usize) -> Option<u32> {
+    pub fn index_at(&self, position: usize) -> Option<u32> {
         self.0.get(position).copied()
     }
 
@@ -55,7 +55,7 @@ impl GroupMembers {
     /// # Errors
     /// `InvalidSpec` if one is too long for a name.
     pub fn names(&self, base: &InstanceName) -> Result<Vec<InstanceName>> {
-        self.0.iter().map(|index| base.member(*index)).collect()
+        self.0.iter().map(|index| base.member_name(*index)).collect()
     }
 }
 
@@ -116,14 +116,14 @@ mod tests {
     #[test]
     fn groups_are_small_enough_for_a_call_and_for_a_label() {
         let all: Vec<u32> = (1..=250).collect();
-        let groups = GroupMembers::groups(&all, 100);
+        let groups = GroupMembers::split(&all, 100);
         let texts: Vec<_> = groups.iter().map(ToString::to_string).collect();
         assert_eq!(texts, ["1-100", "101-200", "201-250"]);
         let odd: Vec<u32> = (1..=199).step_by(2).collect();
-        let groups = GroupMembers::groups(&odd, 100);
+        let groups = GroupMembers::split(&odd, 100);
         assert!(groups.iter().all(|group| group.to_string().len() <= LONGEST_TEXT));
         assert_eq!(groups.iter().flat_map(|group| group.indexes()).count(), odd.len());
-        assert!(GroupMembers::groups(&[], 100).is_empty());
+        assert!(GroupMembers::split(&[], 100).is_empty());
     }
 
     #[test]
@@ -134,6 +134,6 @@ mod tests {
             names.iter().map(InstanceName::as_str).collect::<Vec<_>>(),
             ["web-2", "web-4"]
         );
-        assert_eq!((members.at(1), members.at(2)), (Some(4), None));
+        assert_eq!((members.index_at(1), members.index_at(2)), (Some(4), None));
     }
 }

@@ -70,7 +70,7 @@ impl Fingerprint {
     }
 
     /// Whether a text can be a fingerprint, also one of a later version, which may have more fields.
-    pub fn is_plausible(text: &str) -> bool {
+    pub fn is_well_formed(text: &str) -> bool {
         let clean = |letter: u8| ALPHABET.contains(&letter) || letter == b'-';
         text.len() >= WHOLE_LENGTH && text.len() <= LONGEST && text.bytes().all(clean)
     }
@@ -140,7 +140,7 @@ fn field_values(spec: &InstanceSpec, key_text: fn(&str) -> String) -> [Value; SP
         .map(|data| json!(hex(&Sha256::digest(data.expose()))));
     let mut firewalls = spec.firewalls.clone();
     firewalls.sort();
-    let mut openings: Vec<_> = spec.openings.iter().map(ToString::to_string).collect();
+    let mut openings: Vec<_> = spec.ingress_rules.iter().map(ToString::to_string).collect();
     openings.sort();
     [
         json!(spec.machine_type),
@@ -159,10 +159,10 @@ fn field_values(spec: &InstanceSpec, key_text: fn(&str) -> String) -> [Value; SP
         set_or_null(!spec.native.is_empty(), json!(spec.native)),
         set_or_null(spec.protected, json!(true)),
         json!(spec.ttl.map(|ttl| ttl.as_secs())),
-        json!(spec.need.cpus),
-        json!(spec.need.memory_gib),
-        json!(spec.need.architecture.map(|architecture| architecture.as_str())),
-        json!(spec.need.gpu.as_ref().map(ToString::to_string)),
+        json!(spec.requirements.cpus),
+        json!(spec.requirements.memory_gib),
+        json!(spec.requirements.architecture.map(|architecture| architecture.as_str())),
+        json!(spec.requirements.gpu.as_ref().map(ToString::to_string)),
         set_or_null(!openings.is_empty(), json!(openings)),
     ]
 }
@@ -198,7 +198,7 @@ impl IdempotencyToken {
         if let Some(members) = &spec.members {
             text.push_str(&format!("\n{members}"));
         }
-        if let Some(substitute) = spec.chosen_type.as_ref().filter(|_| spec.is_substitute) {
+        if let Some(substitute) = spec.selected_machine_type.as_ref().filter(|_| spec.is_substitute) {
             text.push_str(&format!("\non {substitute}"));
         }
         Self(Sha256::digest(text).into())
@@ -221,7 +221,7 @@ mod tests {
     use crate::cloud::{Location, Secret};
 
     fn spec() -> InstanceSpec {
-        InstanceSpec::plain(
+        InstanceSpec::new(
             "web-1".parse().unwrap(),
             Location {
                 region: "us-east-1".into(),
@@ -245,14 +245,14 @@ mod tests {
     #[test]
     fn fingerprint_of_a_later_version_is_plausible_and_not_known() {
         let own = "0123456789abcdef".to_owned() + &"ab".repeat(SPEC_FIELDS.len());
-        assert!(Fingerprint::is_plausible(&own) && Fingerprint::is_known(&own));
+        assert!(Fingerprint::is_well_formed(&own) && Fingerprint::is_known(&own));
         for later in [own.clone() + "cd", own.clone() + "cdef", "0123456789abcdef0".to_owned()] {
             assert!(
-                Fingerprint::is_plausible(&later) && !Fingerprint::is_known(&later),
+                Fingerprint::is_well_formed(&later) && !Fingerprint::is_known(&later),
                 "{later}"
             );
         }
-        assert!(!Fingerprint::is_plausible(&"a".repeat(64)));
+        assert!(!Fingerprint::is_well_formed(&"a".repeat(64)));
     }
 
     #[test]
@@ -319,7 +319,7 @@ mod token_tests {
             region: region.to_owned(),
             zone: None,
         };
-        let mut spec = InstanceSpec::plain("web-1".parse().unwrap(), place);
+        let mut spec = InstanceSpec::new("web-1".parse().unwrap(), place);
         change(&mut spec);
         IdempotencyToken::derive(ProviderKind::Aws, region, &spec, generation).to_hex()
     }
@@ -338,7 +338,7 @@ mod token_tests {
         let substitute = |name: &'static str| {
             move |spec: &mut InstanceSpec| {
                 spec.is_substitute = true;
-                spec.chosen_type = Some(name.to_owned());
+                spec.selected_machine_type = Some(name.to_owned());
             }
         };
         let members = |text: &'static str| move |spec: &mut InstanceSpec| spec.members = text.parse().ok();
@@ -354,7 +354,11 @@ mod token_tests {
         let different: std::collections::HashSet<_> = tokens.iter().collect();
         assert_eq!(different.len(), tokens.len());
         // The type that was picked first is no part of it: tomorrow another one may be the cheapest.
-        let chosen = token(|spec| spec.chosen_type = Some("m7i.large".to_owned()), "us-east-1", 0);
+        let chosen = token(
+            |spec| spec.selected_machine_type = Some("m7i.large".to_owned()),
+            "us-east-1",
+            0,
+        );
         assert_eq!(chosen, tokens[0]);
     }
 }

@@ -29,7 +29,7 @@ impl FromStr for IngressRule {
         };
         let port = port.parse().ok().filter(|port| *port > 0).ok_or_else(|| {
             Error::invalid(format!("invalid port {} to open", quoted(port)))
-                .with_remedy("write it as PORT or PORT/CIDR, such as 22 or 22/203.0.113.0/24")
+                .with_hint("write it as PORT or PORT/CIDR, such as 22 or 22/203.0.113.0/24")
         })?;
         Ok(Self {
             port,
@@ -51,7 +51,7 @@ impl fmt::Display for IngressRule {
 fn network(text: &str) -> Result<String> {
     let invalid = |why: &str| {
         Error::invalid(format!("invalid network {}: {why}", quoted(text)))
-            .with_remedy("write it in CIDR form, such as 203.0.113.0/24 or 203.0.113.7/32")
+            .with_hint("write it in CIDR form, such as 203.0.113.0/24 or 203.0.113.7/32")
     };
     let (address, prefix) = match text.split_once('/') {
         Some((address, prefix)) => (address, Some(prefix)),

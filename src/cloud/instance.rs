@@ -80,7 +80,7 @@ impl FromStr for InstanceState {
             .ok_or_else(|| {
                 let all: Vec<_> = Self::ALL.iter().map(|state| state.as_str()).collect();
                 Error::invalid(format!("unknown state {}", quoted(input)))
-                    .with_remedy(format!("use one of {}", all.join(", ")))
+                    .with_hint(format!("use one of {}", all.join(", ")))
             })
     }
 }
@@ -114,7 +114,7 @@ impl FromStr for Architecture {
             .into_iter()
             .find(|architecture| architecture.as_str() == input)
             .ok_or_else(|| {
-                Error::invalid(format!("unknown architecture {}", quoted(input))).with_remedy("use x86_64 or arm64")
+                Error::invalid(format!("unknown architecture {}", quoted(input))).with_hint("use x86_64 or arm64")
             })
     }
 }
@@ -201,7 +201,7 @@ pub struct Instance {
     /// How long it may live, counted from its creation, as its label says.
     pub ttl: Option<Duration>,
     /// Why its labels of cloudctl's own are not to be believed, if they are not.
-    pub doubt: Option<String>,
+    pub label_problem: Option<String>,
     /// Its disks, as far as the listing tells.
     pub disks: Vec<Disk>,
     /// What was made to open ports to it, in the cloud's own word: security groups (EC2), network tags (Compute Engine)
@@ -235,7 +235,7 @@ impl Instance {
     }
 
     /// An instance of which nothing is known but its id and the region or zone that the id is unique in.
-    pub fn only_known(provider: ProviderKind, place: String, id: String) -> Self {
+    pub fn with_id_only(provider: ProviderKind, place: String, id: String) -> Self {
         Self {
             provider,
             account: None,
@@ -243,7 +243,7 @@ impl Instance {
             zone: None,
             reference: InstanceRef {
                 provider,
-                place,
+                scope: place,
                 id,
                 zone: None,
                 native_name: None,
@@ -268,7 +268,7 @@ impl Instance {
             price_usd_per_hour: None,
             spec_fingerprint: None,
             ttl: None,
-            doubt: None,
+            label_problem: None,
             disks: Vec::new(),
             openings: Vec::new(),
             attached_gpu: None,
@@ -288,7 +288,7 @@ pub struct Disk {
     /// The cloud's own word for it: an id on EC2, a name on Compute Engine.
     pub id: String,
     /// Whether the cloud deletes it together with the instance.
-    pub goes_with_instance: bool,
+    pub deleted_with_instance: bool,
 }
 
 /// A disk that is still there although its instance is gone.
@@ -314,15 +314,15 @@ pub enum FieldKind {
     /// Any text.
     Text,
     /// One of some words; the function refuses any other.
-    Word(fn(&str) -> Result<()>),
+    Enum(fn(&str) -> Result<()>),
     /// A number.
     Number,
     /// True or false.
-    Truth,
+    Bool,
     /// A point in time, as text.
     Time,
     /// Something with parts of its own.
-    Structure,
+    Object,
 }
 
 macro_rules! fields {
@@ -334,31 +334,31 @@ macro_rules! fields {
 impl InstanceField {
     /// Every field.
     pub const ALL: &'static [Self] = fields! {
-        "provider": FieldKind::Word(is_a::<ProviderKind>) => |instance| json!(instance.provider.as_str()),
+        "provider": FieldKind::Enum(is_a::<ProviderKind>) => |instance| json!(instance.provider.as_str()),
         "account": FieldKind::Text => |instance| json!(instance.account),
         "region": FieldKind::Text => |instance| json!(instance.region),
         "zone": FieldKind::Text => |instance| json!(instance.zone),
         "id": FieldKind::Text => |instance| json!(instance.reference.id),
         "ref": FieldKind::Text => |instance| json!(instance.reference.to_string()),
         "name": FieldKind::Text => |instance| json!(instance.name),
-        "state": FieldKind::Word(is_a::<InstanceState>) => |instance| json!(instance.state.as_str()),
+        "state": FieldKind::Enum(is_a::<InstanceState>) => |instance| json!(instance.state.as_str()),
         "native_state": FieldKind::Text => |instance| json!(instance.native_state),
         "machine_type": FieldKind::Text => |instance| json!(instance.machine_type),
         "cpus": FieldKind::Number => |instance| json!(instance.cpus),
         "memory_gib": FieldKind::Number => |instance| json!(instance.memory_gib),
-        "architecture": FieldKind::Word(is_a::<Architecture>) => |instance| json!(instance.architecture.map(|architecture| architecture.as_str())),
+        "architecture": FieldKind::Enum(is_a::<Architecture>) => |instance| json!(instance.architecture.map(|architecture| architecture.as_str())),
         "image": FieldKind::Text => |instance| json!(instance.image),
-        "spot": FieldKind::Truth => |instance| json!(instance.spot),
+        "spot": FieldKind::Bool => |instance| json!(instance.spot),
         "public_ip": FieldKind::Text => |instance| json!(instance.public_ip),
         "private_ip": FieldKind::Text => |instance| json!(instance.private_ip),
-        "labels": FieldKind::Structure => |instance| json!(instance.labels),
+        "labels": FieldKind::Object => |instance| json!(instance.labels),
         "created_at": FieldKind::Time => |instance| json!(instance.created_at.map(whole_seconds)),
         "expires_at": FieldKind::Time => |instance| json!(instance.expires_at.map(whole_seconds)),
         "expiry_enforcer": FieldKind::Text => |instance| json!(instance.expiry_enforcer.map(|enforcer| enforcer.as_str())),
-        "managed": FieldKind::Truth => |instance| json!(instance.managed),
-        "protected": FieldKind::Truth => |instance| json!(instance.protected),
+        "managed": FieldKind::Bool => |instance| json!(instance.managed),
+        "protected": FieldKind::Bool => |instance| json!(instance.protected),
         "price_usd_per_hour": FieldKind::Number => |instance| json!(instance.price_usd_per_hour),
-        "native": FieldKind::Structure => |instance| instance.native.clone(),
+        "native": FieldKind::Object => |instance| instance.native.clone(),
     };
 
     /// The field's name.

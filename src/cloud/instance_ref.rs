@@ -14,7 +14,7 @@ pub struct InstanceRef {
     /// The cloud.
     pub provider: ProviderKind,
     /// The region on EC2 and the mock, the zone on Compute Engine: the scope of the id.
-    pub place: String,
+    pub scope: String,
     /// The cloud's own id.
     pub id: String,
     /// The zone, where calls for many instances are better made zone by zone (EC2).
@@ -25,7 +25,7 @@ pub struct InstanceRef {
 
 impl InstanceRef {
     fn identity(&self) -> (ProviderKind, &str, &str) {
-        (self.provider, &self.place, &self.id)
+        (self.provider, &self.scope, &self.id)
     }
 }
 
@@ -57,7 +57,7 @@ impl Ord for InstanceRef {
 
 impl fmt::Display for InstanceRef {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}/{}/{}", self.provider, self.place, self.id)
+        write!(formatter, "{}/{}/{}", self.provider, self.scope, self.id)
     }
 }
 
@@ -72,10 +72,10 @@ pub struct InstanceQuery {
 
 impl InstanceQuery {
     /// Whether this reference means that instance.
-    pub fn fits(&self, instance: &Instance) -> bool {
+    pub fn matches(&self, instance: &Instance) -> bool {
         let scope_fits = self.scope.as_ref().is_none_or(|(provider, place)| {
             instance.provider == *provider
-                && (*place == instance.reference.place
+                && (*place == instance.reference.scope
                     || *place == instance.region
                     || instance.zone.as_ref() == Some(place))
         });
@@ -96,7 +96,7 @@ impl FromStr for InstanceQuery {
         let place_missing = scope.as_ref().is_some_and(|(_, place): &(_, String)| place.is_empty());
         if name_or_id.trim().is_empty() || place_missing || input.chars().any(char::is_control) {
             return Err(Error::invalid(format!("invalid instance reference {}", quoted(input)))
-                .with_remedy("give a name, an id, or provider/region/id as `cloudctl list -o ref` prints it"));
+                .with_hint("give a name, an id, or provider/region/id as `cloudctl list -o ref` prints it"));
         }
         Ok(Self {
             scope,

@@ -70,7 +70,7 @@ pub struct TypedLabel {
 /// `InvalidSpec` where it is no label, or could be read in two ways; the remedy spells both.
 pub fn parse_label(text: &str) -> Result<TypedLabel> {
     let Some((key, value)) = text.split_once('=').filter(|(key, _)| !key.is_empty()) else {
-        return Err(Error::invalid(format!("invalid label {}", quoted(text))).with_remedy("write it as key=value"));
+        return Err(Error::invalid(format!("invalid label {}", quoted(text))).with_hint("write it as key=value"));
     };
     check_label_key(key)?;
     let requirements = parse_requirements(text);
@@ -89,7 +89,7 @@ pub fn parse_label(text: &str) -> Result<TypedLabel> {
         Some((key, value)) if label_text(key, value) == text => check_label_key(key).map(|()| typed(key, value, true)),
         _ => {
             let error = Error::invalid(format!("the label {} can be read in two ways", quoted(text)));
-            Err(error.with_remedy(two_spellings(text, &requirements, (key, value))))
+            Err(error.with_hint(two_spellings(text, &requirements, (key, value))))
         }
     }
 }
@@ -138,13 +138,13 @@ type Read<'a, T> = std::result::Result<(T, &'a str), Fault>;
 
 fn explain(fault: Fault, text: &str) -> Error {
     match fault {
-        Fault::Form => Error::invalid(format!("invalid label selector {}", quoted(text))).with_remedy(
+        Fault::Form => Error::invalid(format!("invalid label selector {}", quoted(text))).with_hint(
             "write it as key=value, key!=value, key, !key, key in (a,b) or key notin (a,b), separated by commas, with \
              double quotes around a key or value that has such characters itself",
         ),
         Fault::Ambiguous(one, other) => {
             let error = Error::invalid(format!("the label selector {} can be read in two ways", quoted(text)));
-            error.with_remedy(format!("write it as {} or as {}", shown(&one), shown(&other)))
+            error.with_hint(format!("write it as {} or as {}", shown(&one), shown(&other)))
         }
     }
 }
@@ -345,7 +345,7 @@ pub fn parse_quoted(text: &str) -> Result<String> {
     match quoted_text(text) {
         Ok((value, "")) => Ok(value),
         _ => Err(Error::invalid("a quoted value does not end with its closing quote")
-            .with_remedy("write it as \"value\", with \\\" and \\\\ for a quote and a backslash inside of it")),
+            .with_hint("write it as \"value\", with \\\" and \\\\ for a quote and a backslash inside of it")),
     }
 }
 
@@ -424,7 +424,7 @@ pub fn check_selectable(key: &str) -> Result<()> {
         "ttl" => "pass --expired to `cloudctl terminate`, or --filter 'expires_at<TIME' to `cloudctl list`",
         _ => "use a label of your own, or the name of the VM",
     };
-    Err(Error::invalid(format!("the label {key} is one of cloudctl's own and does not select")).with_remedy(remedy))
+    Err(Error::invalid(format!("the label {key} is one of cloudctl's own and does not select")).with_hint(remedy))
 }
 
 #[cfg(test)]
@@ -496,7 +496,7 @@ mod tests {
             ("a>=b", "", "\"a>\"=b"),
         ] {
             let error = parse_label(text).unwrap_err();
-            let remedy = error.remedy().unwrap();
+            let remedy = error.hint().unwrap();
             assert!(remedy.contains(one) && remedy.contains(other), "{text}: {remedy}");
         }
     }

@@ -31,13 +31,11 @@ pub const LABEL_MEMBERS: &str = "cloudctl-members";
 /// `InvalidSpec` for an empty key, control characters, and cloudctl's own keys.
 pub fn check_label_key(key: &str) -> Result<()> {
     if key.is_empty() || key.chars().any(char::is_control) {
-        return Err(
-            Error::invalid(format!("invalid label key {}", quoted(key))).with_remedy("write labels as key=value")
-        );
+        return Err(Error::invalid(format!("invalid label key {}", quoted(key))).with_hint("write labels as key=value"));
     }
     if key.starts_with(RESERVED_PREFIX) {
         return Err(Error::invalid(format!("the label {key} is one of cloudctl's own"))
-            .with_remedy(format!("use a key that does not begin with {RESERVED_PREFIX}")));
+            .with_hint(format!("use a key that does not begin with {RESERVED_PREFIX}")));
     }
     Ok(())
 }

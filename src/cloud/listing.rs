@@ -76,7 +76,7 @@ impl<'a> InstanceSink<'a> {
     }
 
     /// Whether an instance is what the listing is about. A driver asks where finding out more has a cost.
-    pub fn wants(&self, instance: &Instance) -> bool {
+    pub fn accepts(&self, instance: &Instance) -> bool {
         let anyone = self.ids.is_empty() && self.names.is_empty();
         let named = || {
             instance
@@ -90,10 +90,10 @@ impl<'a> InstanceSink<'a> {
     }
 
     /// Takes in a page, and hands on what of it is wanted and was on no page before.
-    pub fn take(&self, mut page: Vec<Instance>) {
+    pub fn push_page(&self, mut page: Vec<Instance>) {
         let mut intake = self.intake.lock().unwrap_or_else(PoisonError::into_inner);
         // An id is given to one instance in all of a location.
-        page.retain(|instance| self.wants(instance) && intake.seen.insert(instance.reference.id.as_str().into()));
+        page.retain(|instance| self.accepts(instance) && intake.seen.insert(instance.reference.id.as_str().into()));
         (intake.hand_on)(page);
     }
 }
@@ -116,7 +116,7 @@ mod tests {
     fn instance(region: &str, id: &str, managed: bool) -> Instance {
         Instance {
             managed,
-            ..Instance::only_known(ProviderKind::Mock, region.to_owned(), id.to_owned())
+            ..Instance::with_id_only(ProviderKind::Mock, region.to_owned(), id.to_owned())
         }
     }
 
@@ -135,10 +135,10 @@ mod tests {
             },
         );
         let pages = InstanceSink::new(&location, &filter, &mut gather);
-        pages.take(vec![instance("here", "1", true), instance("there", "2", true)]);
-        pages.take(vec![instance("here", "3", false)]);
+        pages.push_page(vec![instance("here", "1", true), instance("there", "2", true)]);
+        pages.push_page(vec![instance("here", "3", false)]);
         // The listing began anew.
-        pages.take(vec![instance("here", "1", true), instance("here", "4", true)]);
+        pages.push_page(vec![instance("here", "1", true), instance("here", "4", true)]);
         drop(pages);
         assert_eq!(handed_on, ["1", "", "4"]);
     }

@@ -8,7 +8,7 @@ use super::Error;
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ListScope {
     /// All of a cloud, for clouds that list all of themselves at once.
-    Everywhere,
+    AllRegions,
     /// One region.
     Region(String),
     /// One zone, and the region it is in.
@@ -24,7 +24,7 @@ impl ListScope {
     /// Whether an instance in this region and zone is in this location.
     pub fn contains(&self, region: &str, zone: Option<&str>) -> bool {
         match self {
-            Self::Everywhere => true,
+            Self::AllRegions => true,
             Self::Region(own) => own == region,
             Self::Zone { zone: own, .. } => Some(own.as_str()) == zone,
         }
@@ -34,7 +34,7 @@ impl ListScope {
 impl fmt::Display for ListScope {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
-            Self::Everywhere => "all regions",
+            Self::AllRegions => "all regions",
             Self::Region(region) => region,
             Self::Zone { zone, .. } => zone,
         })
@@ -52,18 +52,18 @@ pub struct Location {
 
 impl Location {
     /// The location that a name is unique in: the region, also where a zone is asked for.
-    pub fn region_location(&self) -> ListScope {
+    pub fn region_scope(&self) -> ListScope {
         ListScope::Region(self.region.clone())
     }
 
     /// The location that a listing limited to this place covers.
-    pub fn location(&self) -> ListScope {
+    pub fn list_scope(&self) -> ListScope {
         match &self.zone {
             Some(zone) => ListScope::Zone {
                 region: self.region.clone(),
                 zone: zone.clone(),
             },
-            None => self.region_location(),
+            None => self.region_scope(),
         }
     }
 }
@@ -76,7 +76,7 @@ impl fmt::Display for Location {
 
 /// The error for a region that is given in the place of a zone.
 pub fn region_for_zone(region: &str, zone: &str) -> Error {
-    Error::invalid(format!("{region} is a region: use -r {region}")).with_remedy(format!(
+    Error::invalid(format!("{region} is a region: use -r {region}")).with_hint(format!(
         "pass --region {region}, or a zone of it, such as --zone {zone}"
     ))
 }
@@ -84,5 +84,5 @@ pub fn region_for_zone(region: &str, zone: &str) -> Error {
 /// The error for a zone that is given in the place of a region.
 pub fn zone_for_region(zone: &str, region: &str) -> Error {
     Error::invalid(format!("{zone} is a zone: use -z {zone}"))
-        .with_remedy(format!("pass --zone {zone}, or its region: --region {region}"))
+        .with_hint(format!("pass --zone {zone}, or its region: --region {region}"))
 }

@@ -43,13 +43,13 @@ impl FromStr for Gpu {
     fn from_str(input: &str) -> Result<Self> {
         let invalid = || {
             Error::invalid(format!("invalid GPU {}", quoted(input)))
-                .with_remedy("write it as KIND or KIND:N, such as t4 or l4:2")
+                .with_hint("write it as KIND or KIND:N, such as t4 or l4:2")
         };
         let (kind, count) = match input.split_once(':') {
             Some((kind, count)) => (kind, count.parse().ok().filter(|count| *count > 0).ok_or_else(invalid)?),
             None => (input, 1),
         };
-        let kind = plain_gpu_kind(kind);
+        let kind = normalize_gpu_kind(kind);
         let clean = kind.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
         if kind.is_empty() || !clean || may_be_secret(input) {
             return Err(invalid());
@@ -68,7 +68,7 @@ impl fmt::Display for Gpu {
 }
 
 /// A cloud's word for an accelerator without its maker and line: `nvidia-tesla-t4` and `T4` are both `t4`.
-pub fn plain_gpu_kind(word: &str) -> String {
+pub fn normalize_gpu_kind(word: &str) -> String {
     let lower = word.trim().to_lowercase().replace([' ', '_'], "-");
     let mut kind = lower.as_str();
     for maker in ["nvidia-", "amd-", "aws-", "google-", "tesla-"] {
@@ -98,7 +98,7 @@ impl MachineRequirements {
 
     /// Whether a machine type has all of it. More is as good, but a machine with accelerators is none for a need
     /// without: nobody wants to pay for them unasked.
-    pub fn is_met_by(&self, machine: &MachineType) -> bool {
+    pub fn are_met_by(&self, machine: &MachineType) -> bool {
         let has_gpu = match (&self.gpu, &machine.gpu) {
             (None, has) => has.is_none(),
             (Some(_), None) => false,
@@ -191,18 +191,18 @@ mod tests {
             memory_gib: Some(16.0),
             ..MachineRequirements::default()
         };
-        assert!(need.is_met_by(&machine(4, 16.0, None)));
-        assert!(need.is_met_by(&machine(8, 32.0, None)));
-        assert!(!need.is_met_by(&machine(4, 15.0, None)));
-        assert!(!need.is_met_by(&machine(2, 16.0, None)));
-        assert!(!need.is_met_by(&machine(8, 32.0, Some("t4"))));
+        assert!(need.are_met_by(&machine(4, 16.0, None)));
+        assert!(need.are_met_by(&machine(8, 32.0, None)));
+        assert!(!need.are_met_by(&machine(4, 15.0, None)));
+        assert!(!need.are_met_by(&machine(2, 16.0, None)));
+        assert!(!need.are_met_by(&machine(8, 32.0, Some("t4"))));
         let gpu = MachineRequirements {
             gpu: Some("t4:2".parse().unwrap()),
             ..MachineRequirements::default()
         };
-        assert!(gpu.is_met_by(&machine(8, 32.0, Some("t4:4"))));
-        assert!(!gpu.is_met_by(&machine(8, 32.0, Some("t4"))));
-        assert!(!gpu.is_met_by(&machine(8, 32.0, Some("l4:2"))));
+        assert!(gpu.are_met_by(&machine(8, 32.0, Some("t4:4"))));
+        assert!(!gpu.are_met_by(&machine(8, 32.0, Some("t4"))));
+        assert!(!gpu.are_met_by(&machine(8, 32.0, Some("l4:2"))));
         assert_eq!(need.to_string(), "4 CPUs, 16 GiB");
     }
 }

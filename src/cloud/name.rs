@@ -27,7 +27,7 @@ impl InstanceName {
     ///
     /// # Errors
     /// `InvalidSpec` if that is too long for a name.
-    pub fn member(&self, index: u32) -> Result<Self> {
+    pub fn member_name(&self, index: u32) -> Result<Self> {
         let name = format!("{self}-{index}");
         name.parse().map_err(|_| {
             let room = Self::MAX_LENGTH - (name.len() - self.0.len());
@@ -35,13 +35,13 @@ impl InstanceName {
                 "the name {name} would have more than {} characters",
                 Self::MAX_LENGTH
             ))
-            .with_remedy(format!("shorten {self} to {room} characters"))
+            .with_hint(format!("shorten {self} to {room} characters"))
         })
     }
 
     /// Turns a list of places so that the one that this name prefers is first: the same one in every process, another one
     /// for other names. Processes that race for a name so meet in one place.
-    pub fn prefer<T>(&self, places: &mut [T]) {
+    pub fn rotate_by_hash<T>(&self, places: &mut [T]) {
         if places.is_empty() {
             return;
         }
@@ -93,8 +93,8 @@ impl FromStr for InstanceName {
         ));
         let nearest = Self::nearest(input).filter(|_| !may_be_secret(input));
         Err(match nearest {
-            Some(nearest) => error.with_remedy(format!("use {nearest}")),
-            None => error.with_remedy("give a name such as web-1, or leave it out to get a fresh one"),
+            Some(nearest) => error.with_hint(format!("use {nearest}")),
+            None => error.with_hint("give a name such as web-1, or leave it out to get a fresh one"),
         })
     }
 }
@@ -128,7 +128,7 @@ mod tests {
         ] {
             let error = input.parse::<InstanceName>().unwrap_err();
             if let Some(nearest) = nearest {
-                assert_eq!(error.remedy(), Some(nearest), "{input}");
+                assert_eq!(error.hint(), Some(nearest), "{input}");
             }
         }
         assert!("x".repeat(64).parse::<InstanceName>().is_err());
@@ -138,18 +138,18 @@ mod tests {
     fn a_name_prefers_one_place_and_names_spread() {
         let first = |name: &str| {
             let mut places = ["a", "b", "c"];
-            name.parse::<InstanceName>().unwrap().prefer(&mut places);
+            name.parse::<InstanceName>().unwrap().rotate_by_hash(&mut places);
             places[0]
         };
         let firsts: std::collections::BTreeSet<_> = (0..20).map(|index| first(&format!("web-{index}"))).collect();
         assert_eq!(firsts.len(), 3);
         assert_eq!(first("web-1"), first("web-1"));
-        "web-1".parse::<InstanceName>().unwrap().prefer::<u8>(&mut []);
+        "web-1".parse::<InstanceName>().unwrap().rotate_by_hash::<u8>(&mut []);
     }
 
     #[test]
     fn a_member_that_would_be_too_long_is_refused() {
         let name: InstanceName = "x".repeat(62).parse().unwrap();
-        assert!(name.member(1).is_err());
+        assert!(name.member_name(1).is_err());
     }
 }

@@ -13,7 +13,7 @@ use super::{
 };
 
 /// The labels of cloudctl's own for a new instance and its disks. Part of the very call that makes them.
-pub fn own_labels(spec: &InstanceSpec, generation: u32) -> Labels {
+pub fn management_labels(spec: &InstanceSpec, generation: u32) -> Labels {
     let mut labels = Labels::from([
         (LABEL_MANAGED.to_owned(), "true".to_owned()),
         (LABEL_NAME.to_owned(), spec.name.to_string()),
@@ -53,29 +53,29 @@ pub struct Ownership {
 pub enum NativeName<'a> {
     /// Names are labels and nothing more; this is its place, from 0, among those that one call made, where the cloud
     /// keeps it (EC2).
-    Label(Option<usize>),
+    Tag(Option<usize>),
     /// The cloud's own name of it, which is bound to be the one that it was made under (Compute Engine).
-    Is(&'a str),
+    Resource(&'a str),
 }
 
 /// The name of a group's member; nothing if the labels do not make sense for this one.
 fn member_name(group: &str, members: &str, native: NativeName<'_>) -> Option<String> {
     let (group, members): (InstanceName, GroupMembers) = (group.parse().ok()?, members.parse().ok()?);
     let index = match native {
-        NativeName::Label(position) => members.at(position?)?,
-        NativeName::Is(name) => {
+        NativeName::Tag(position) => members.index_at(position?)?,
+        NativeName::Resource(name) => {
             let index = name.strip_prefix(group.as_str())?.strip_prefix('-')?.parse().ok()?;
             members.indexes().binary_search(&index).ok()?;
             index
         }
     };
-    group.member(index).ok().map(|name| name.to_string())
+    group.member_name(index).ok().map(|name| name.to_string())
 }
 
 impl Ownership {
     /// Reads the labels of an instance. `native` says what the cloud itself knows of its name: a copy of our labels on
     /// another name is none of ours.
-    pub fn read(labels: &Labels, native: NativeName<'_>) -> Self {
+    pub fn from_labels(labels: &Labels, native: NativeName<'_>) -> Self {
         let text = |key: &str| labels.get(key).cloned();
         let fingerprint = text(LABEL_SPEC);
         let name = match labels.get(LABEL_MEMBERS) {
@@ -96,11 +96,11 @@ impl Ownership {
             (has_any || labels.contains_key(LABEL_MANAGED)).then(|| wrong(LABEL_MANAGED, labels.get(LABEL_MANAGED)))
         } else if name.as_ref().is_none_or(|name| name.parse::<InstanceName>().is_err()) {
             Some(wrong(LABEL_NAME, name.as_ref()))
-        } else if matches!(native, NativeName::Is(native) if Some(native) != name.as_deref()) {
+        } else if matches!(native, NativeName::Resource(native) if Some(native) != name.as_deref()) {
             Some(wrong(LABEL_NAME, name.as_ref()) + ", which is not its name")
         } else if labels.contains_key(LABEL_MEMBERS) && name == text(LABEL_NAME) {
             Some(wrong(LABEL_MEMBERS, labels.get(LABEL_MEMBERS)))
-        } else if !fingerprint.as_deref().is_some_and(Fingerprint::is_plausible) {
+        } else if !fingerprint.as_deref().is_some_and(Fingerprint::is_well_formed) {
             Some(wrong(LABEL_SPEC, fingerprint.as_ref()))
         } else {
             None
@@ -136,28 +136,28 @@ mod tests {
     use super::*;
     use crate::cloud::Location;
 
-    const ANY: NativeName<'_> = NativeName::Label(None);
+    const ANY: NativeName<'_> = NativeName::Tag(None);
 
     fn labels(ttl: Option<u64>) -> Labels {
         let place = Location {
             region: "us-east-1".into(),
             zone: None,
         };
-        let mut spec = InstanceSpec::plain("web-1".parse().unwrap(), place);
+        let mut spec = InstanceSpec::new("web-1".parse().unwrap(), place);
         spec.ttl = ttl.map(Duration::from_secs);
-        own_labels(&spec, 2)
+        management_labels(&spec, 2)
     }
 
     #[test]
     fn what_is_written_is_read() {
-        let plain = Ownership::read(&labels(None), ANY);
+        let plain = Ownership::from_labels(&labels(None), ANY);
         assert!(plain.managed && plain.doubt.is_none() && !plain.born_with_ttl);
         assert_eq!((plain.ttl, plain.generation), (None, Some(2)));
-        let short = Ownership::read(&labels(Some(7_200)), NativeName::Is("web-1"));
+        let short = Ownership::from_labels(&labels(Some(7_200)), NativeName::Resource("web-1"));
         assert!(short.managed && short.born_with_ttl);
         let created = Timestamp::from_second(1_000).unwrap();
         assert_eq!(short.expires_at(Some(created)), Timestamp::from_second(8_200).ok());
-        assert_eq!(Ownership::read(&Labels::new(), ANY), Ownership::default());
+        assert_eq!(Ownership::from_labels(&Labels::new(), ANY), Ownership::default());
     }
 
     #[test]
@@ -175,11 +175,11 @@ mod tests {
                 Some(value) => forged.insert(key.to_owned(), value.to_owned()),
                 None => forged.remove(key),
             };
-            let read = Ownership::read(&forged, ANY);
+            let read = Ownership::from_labels(&forged, ANY);
             assert!(!read.managed && read.ttl.is_none(), "{key}={value:?}");
             assert!(read.doubt.is_some_and(|doubt| doubt.contains(key)), "{key}={value:?}");
         }
-        assert!(!Ownership::read(&labels(None), NativeName::Is("web-1-copy")).managed);
+        assert!(!Ownership::from_labels(&labels(None), NativeName::Resource("web-1-copy")).managed);
     }
 
     #[test]
@@ -187,28 +187,31 @@ mod tests {
         let mut member = labels(None);
         member.insert(LABEL_MEMBERS.to_owned(), "1-2_7".to_owned());
         let name = |labels: &Labels, native| {
-            let read = Ownership::read(labels, native);
+            let read = Ownership::from_labels(labels, native);
             (read.managed, read.name.unwrap_or_default())
         };
-        assert_eq!(name(&member, NativeName::Label(Some(2))), (true, "web-1-7".to_owned()));
-        assert_eq!(name(&member, NativeName::Is("web-1-2")), (true, "web-1-2".to_owned()));
+        assert_eq!(name(&member, NativeName::Tag(Some(2))), (true, "web-1-7".to_owned()));
+        assert_eq!(
+            name(&member, NativeName::Resource("web-1-2")),
+            (true, "web-1-2".to_owned())
+        );
         for native in [
-            NativeName::Label(None),
-            NativeName::Label(Some(3)),
-            NativeName::Is("web-1-3"),
-            NativeName::Is("web-1"),
+            NativeName::Tag(None),
+            NativeName::Tag(Some(3)),
+            NativeName::Resource("web-1-3"),
+            NativeName::Resource("web-1"),
         ] {
             assert!(!name(&member, native).0, "{native:?}");
         }
         member.insert(LABEL_MEMBERS.to_owned(), "all".to_owned());
-        assert!(!name(&member, NativeName::Label(Some(0))).0);
+        assert!(!name(&member, NativeName::Tag(Some(0))).0);
     }
 
     #[test]
     fn a_damaged_ttl_is_none_and_is_said() {
         let mut damaged = labels(Some(60));
         damaged.insert(LABEL_TTL.to_owned(), "banana".to_owned());
-        let read = Ownership::read(&damaged, ANY);
+        let read = Ownership::from_labels(&damaged, ANY);
         assert!(read.managed && read.ttl.is_none());
         assert!(read.doubt.unwrap().contains("banana"));
     }

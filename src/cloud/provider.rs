@@ -40,7 +40,7 @@ pub enum CreateOutcome {
     /// The instance, new or replayed: it exists now.
     Instance(Box<Instance>),
     /// The token belongs to an instance that is gone; the next generation's is free.
-    TokenSpent,
+    TokenAlreadyUsed,
 }
 
 /// What a cloud asks for a machine type in a region.
@@ -79,30 +79,30 @@ pub trait Provider: Send + Sync {
     ///
     /// # Errors
     /// `InvalidSpec` if that configuration cannot be read.
-    async fn home(&self) -> Result<Option<Location>>;
+    async fn default_location(&self) -> Result<Option<Location>>;
 
     /// Makes a place of a region and a zone that a user typed; at least one is given.
     ///
     /// # Errors
     /// `InvalidSpec` if there is no such region or zone, or the zone is not in the region; the message names it.
-    async fn locate(&self, region: Option<&str>, zone: Option<&str>) -> Result<Location>;
+    async fn resolve_location(&self, region: Option<&str>, zone: Option<&str>) -> Result<Location>;
 
     /// The locations that together are all of the cloud that this account can use.
     ///
     /// # Errors
     /// Those of any call.
-    async fn locations(&self) -> Result<Vec<ListScope>>;
+    async fn list_scopes(&self) -> Result<Vec<ListScope>>;
 
     /// Those of them that every account has, so that they can be asked before the cloud has named its locations. Asks no
     /// network beyond what credentials and configuration take.
-    async fn known_locations(&self) -> Vec<ListScope>;
+    async fn known_list_scopes(&self) -> Vec<ListScope>;
 
     /// Resolves a spec to what [`create`](Self::create) would make, and asks the cloud whether it would let us,
     /// where the cloud can be asked. Changes nothing.
     ///
     /// # Errors
     /// `InvalidSpec` and `Unsupported` for what this cloud cannot make; those of any call.
-    async fn plan(&self, spec: &InstanceSpec) -> Result<LaunchPreview>;
+    async fn preview(&self, spec: &InstanceSpec) -> Result<LaunchPreview>;
 
     /// The machine type of an image of that architecture, where a spec asks for none.
     fn default_machine_type(&self, architecture: Architecture) -> &'static str;
@@ -127,7 +127,7 @@ pub trait Provider: Send + Sync {
     async fn create_members(&self, spec: &InstanceSpec, generation: u32) -> Result<Vec<Instance>>;
 
     /// How many instances one call makes at most.
-    fn most_members(&self) -> usize;
+    fn max_instances_per_call(&self) -> usize;
 
     /// The regions that this account can use, sorted by name.
     ///
@@ -156,7 +156,7 @@ pub trait Provider: Send + Sync {
     async fn spot_price(&self, place: &Location, machine_type: &str) -> Result<Option<f64>>;
 
     /// What a machine type costs in USD per hour, for clouds whose prices need no asking; no real one.
-    fn own_price(&self, _machine_type: &str) -> Option<f64> {
+    fn fixed_price(&self, _machine_type: &str) -> Option<f64> {
         None
     }
 
@@ -172,7 +172,7 @@ pub trait Provider: Send + Sync {
     ///
     /// # Errors
     /// Those of any call.
-    async fn remove_openings(&self, gone: &[Instance]) -> Result<Vec<String>>;
+    async fn delete_unused_firewall_rules(&self, gone: &[Instance]) -> Result<Vec<String>>;
 
     /// Whether a create call of this spec meets only those of its name that go to the same zone: then two that race for
     /// a name in different zones both make an instance.
@@ -194,7 +194,7 @@ pub trait Provider: Send + Sync {
 
     /// Whether an instance answers on its SSH port, by the word of a cloud whose instances cannot be connected to; `None`
     /// where they can.
-    fn answers_ssh(&self, instance: &Instance) -> Option<bool> {
+    fn probe_ssh(&self, instance: &Instance) -> Option<bool> {
         let _ = instance;
         None
     }
@@ -211,7 +211,7 @@ pub trait Provider: Send + Sync {
     ///
     /// # Errors
     /// Those of any call. What was put into `pages` by then is true, but the listing is incomplete.
-    async fn list_pages(&self, pages: &InstanceSink<'_>) -> Result<Vec<Error>>;
+    async fn list_into(&self, pages: &InstanceSink<'_>) -> Result<Vec<Error>>;
 
     /// Every page of one location, gathered, or an error: never a silently partial list.
     ///
@@ -221,7 +221,7 @@ pub trait Provider: Send + Sync {
         let mut instances = Vec::new();
         let mut gather = |page: Vec<Instance>| instances.extend(page);
         let gaps = self
-            .list_pages(&InstanceSink::new(location, filter, &mut gather))
+            .list_into(&InstanceSink::new(location, filter, &mut gather))
             .await?;
         instances.sort_by(|one, other| one.reference.cmp(&other.reference));
         Ok(Listing { instances, gaps })
@@ -246,14 +246,14 @@ pub trait Provider: Send + Sync {
     ///
     /// # Errors
     /// Those of any call; `Network` too if the cloud's answers have no time.
-    async fn time(&self) -> Result<Timestamp>;
+    async fn server_time(&self) -> Result<Timestamp>;
 
     /// The zones of the spec's region that have its machine type, each as a place, in the order in which they are to be
     /// tried: the same in every process. With a zone in the spec that zone alone.
     ///
     /// # Errors
     /// `InvalidSpec` if no zone has it; those of any call.
-    async fn zones_for(&self, spec: &InstanceSpec) -> Result<Vec<Location>>;
+    async fn candidate_zones(&self, spec: &InstanceSpec) -> Result<Vec<Location>>;
 
     /// Sets how long an instance may live, counted from its creation: its label, and whatever ends it then, as far as
     /// that can be moved.
@@ -276,7 +276,7 @@ pub trait Provider: Send + Sync {
     ///
     /// # Errors
     /// Those of any call.
-    async fn surviving_disks(&self, gone: &[Instance]) -> Result<Vec<OrphanedDisk>>;
+    async fn orphaned_disks(&self, gone: &[Instance]) -> Result<Vec<OrphanedDisk>>;
 
     /// What the instance wrote to its console, as far as the cloud keeps it; empty if it wrote nothing yet.
     ///

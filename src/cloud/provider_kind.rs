@@ -53,7 +53,7 @@ impl FromStr for ProviderKind {
             .into_iter()
             .find(|kind| kind.as_str() == input)
             .ok_or_else(|| {
-                Error::invalid(format!("unknown provider {}", quoted(input))).with_remedy("use aws, gcp or mock")
+                Error::invalid(format!("unknown provider {}", quoted(input))).with_hint("use aws, gcp or mock")
             })
     }
 }
@@ -62,7 +62,7 @@ impl<'de> serde::Deserialize<'de> for ProviderKind {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
         // A format's error has no room for a remedy of its own.
-        let told = |error: Error| format!("{error}; {}", error.remedy().unwrap_or_default());
+        let told = |error: Error| format!("{error}; {}", error.hint().unwrap_or_default());
         name.parse().map_err(|error| serde::de::Error::custom(told(error)))
     }
 }

@@ -35,10 +35,10 @@ pub struct InstanceSpec {
     /// Machine type in the cloud's own word; `None` is a small general-purpose one.
     pub machine_type: Option<String>,
     /// What the machine must have at least. With a machine type it is what that type must have.
-    pub need: MachineRequirements,
+    pub requirements: MachineRequirements,
     /// The machine type that was picked for the need, or in place of the asked one where that has no room. Like the
     /// place it is where an instance goes and no part of what was asked for.
-    pub chosen_type: Option<String>,
+    pub selected_machine_type: Option<String>,
     /// Whether the chosen type stands in for one that had no room in this region.
     pub is_substitute: bool,
     /// Image alias, or the cloud's own id; `None` is the default alias.
@@ -53,7 +53,7 @@ pub struct InstanceSpec {
     /// that cloudctl runs on, so it is no part of what was asked for, and is left out where the cloud will not have it.
     pub default_ssh_key: Option<String>,
     /// Ports that are opened to it.
-    pub openings: Vec<IngressRule>,
+    pub ingress_rules: Vec<IngressRule>,
     /// What the image's cloud-init (or its like) runs at first boot.
     pub user_data: Option<Secret<Vec<u8>>>,
     /// Network (Compute Engine) or VPC (EC2); `None` is the default one.
@@ -80,21 +80,21 @@ pub struct InstanceSpec {
 
 impl InstanceSpec {
     /// A spec of which nothing is said but the name and the place.
-    pub fn plain(name: InstanceName, place: Location) -> Self {
+    pub fn new(name: InstanceName, place: Location) -> Self {
         Self {
             name,
             place,
             members: None,
             machine_type: None,
-            need: MachineRequirements::default(),
-            chosen_type: None,
+            requirements: MachineRequirements::default(),
+            selected_machine_type: None,
             is_substitute: false,
             image: None,
             disk_gib: None,
             disk_type: None,
             ssh_key: None,
             default_ssh_key: None,
-            openings: Vec::new(),
+            ingress_rules: Vec::new(),
             user_data: None,
             network: None,
             subnet: None,
@@ -109,15 +109,15 @@ impl InstanceSpec {
         }
     }
     /// The machine type that it goes on, where one is picked or named.
-    pub fn effective_type(&self) -> Option<&str> {
-        self.chosen_type.as_deref().or(self.machine_type.as_deref())
+    pub fn machine_type_to_use(&self) -> Option<&str> {
+        self.selected_machine_type.as_deref().or(self.machine_type.as_deref())
     }
 
     /// The names of all that it makes: its own, or those of the members.
     ///
     /// # Errors
     /// `InvalidSpec` if a member's name is too long.
-    pub fn names(&self) -> Result<Vec<InstanceName>> {
+    pub fn instance_names(&self) -> Result<Vec<InstanceName>> {
         match &self.members {
             Some(members) => members.names(&self.name),
             None => Ok(vec![self.name.clone()]),
@@ -185,7 +185,7 @@ pub struct LaunchPreview {
 impl LaunchPreview {
     /// What it would cost in USD until its time is over, without disk and traffic, in hundredths of a cent; `None` without
     /// a TTL or a known price.
-    pub fn price_usd_for_ttl(&self) -> Option<f64> {
+    pub fn cost_for_ttl(&self) -> Option<f64> {
         let cost = self.price_usd_per_hour? * self.ttl?.as_secs_f64() / 3_600.0;
         Some((cost * 10_000.0).round() / 10_000.0)
     }

@@ -17,7 +17,7 @@ fn distance(one: &str, other: &str) -> usize {
 }
 
 /// The candidates that are nearest to a word, at most so many.
-pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>, most: usize) -> Vec<&'a str> {
+pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>, most: usize) -> Vec<&'a str> {
     let mut candidates: Vec<_> = candidates.into_iter().collect();
     candidates.sort_by_cached_key(|candidate| (distance(word, candidate), *candidate));
     candidates.truncate(most);
@@ -26,7 +26,7 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>, mo
 
 /// The candidate that a mistyped word most likely stands for, if one is near enough: a few changes away, or one that
 /// contains the word. Hyphens and underscores count as the same.
-pub fn likely<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let plain = |word: &str| word.to_lowercase().replace('_', "-");
     let word = plain(word);
     let length = word.chars().count();
@@ -64,7 +64,7 @@ mod tests {
             ("colour", None),
             ("x", None),
         ] {
-            assert_eq!(likely(word, keys), meant, "{word}");
+            assert_eq!(did_you_mean(word, keys), meant, "{word}");
         }
     }
 
@@ -73,6 +73,6 @@ mod tests {
         for (one, other, expected) in [("", "abc", 3), ("abc", "abc", 0), ("kitten", "sitting", 3)] {
             assert_eq!(distance(one, other), expected);
         }
-        assert_eq!(nearest("imge", ["count", "image", "name"], 2), ["image", "name"]);
+        assert_eq!(closest("imge", ["count", "image", "name"], 2), ["image", "name"]);
     }
 }

@@ -12,7 +12,7 @@ use super::{Error, Result, quoted};
 /// `InvalidSpec` for anything else, naming it.
 pub fn parse_duration(text: &str) -> Result<Duration> {
     let error =
-        || Error::invalid(format!("invalid duration {}", quoted(text))).with_remedy("write it as 90s, 15m, 2h or 7d");
+        || Error::invalid(format!("invalid duration {}", quoted(text))).with_hint("write it as 90s, 15m, 2h or 7d");
     let span: Span = text.parse().map_err(|_| error())?;
     if span.get_years() != 0 || span.get_months() != 0 {
         return Err(error());

@@ -88,7 +88,7 @@ fn show(context: &mut Context) -> anyhow::Result<ExitStatus> {
 async fn update(context: &mut Context) -> anyhow::Result<ExitStatus> {
     context.printer.check(&UPDATES)?;
     let path = context.catalog_path().ok_or_else(|| {
-        Error::invalid("there is no home folder to keep prices in").with_remedy("name a file with CLOUDCTL_CATALOG")
+        Error::invalid("there is no home folder to keep prices in").with_hint("name a file with CLOUDCTL_CATALOG")
     })?;
     let providers = context.providers_to_ask()?;
     let catalog = context.catalog();

@@ -82,7 +82,7 @@ fn choose(name: &str, context: &mut Context) -> anyhow::Result<ExitStatus> {
     let path = settings
         .config_path
         .as_deref()
-        .ok_or_else(|| Error::invalid("there is no configuration folder").with_remedy("set HOME or CLOUDCTL_CONFIG"))?;
+        .ok_or_else(|| Error::invalid("there is no configuration folder").with_hint("set HOME or CLOUDCTL_CONFIG"))?;
     write_current(path, name)?;
     context.printer.note(&format!("current context: {name}"));
     Ok(ExitStatus::DONE)
@@ -95,7 +95,7 @@ fn write_current(path: &Path, name: &str) -> Result<()> {
             "cannot write the configuration file {}: {error}",
             path_text(path)
         ))
-        .with_remedy(format!("pass --context {name} instead, or set CLOUDCTL_CONTEXT"))
+        .with_hint(format!("pass --context {name} instead, or set CLOUDCTL_CONTEXT"))
     };
     let text = std::fs::read_to_string(path).map_err(|error| cannot(&error))?;
     let mut document: toml_edit::DocumentMut = text.parse().map_err(|error| cannot(&error))?;
@@ -187,7 +187,7 @@ async fn show_cloud(kind: ProviderKind, items: &mut Vec<Record>, context: &Conte
             None => items.push(row),
         }
     }
-    let place = context.cloud(kind)?.home().await?;
+    let place = context.cloud(kind)?.default_location().await?;
     let source = match &place {
         None => "not set".to_owned(),
         // Who says a zone says its region.

@@ -32,7 +32,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         }
     }
     for instance in &instances {
-        if let Some(doubt) = &instance.doubt {
+        if let Some(doubt) = &instance.label_problem {
             let who = &instance.reference;
             context
                 .printer

@@ -64,7 +64,7 @@ async fn look_at(kind: ProviderKind, context: &Context, report: &mut Report) {
             Err(error) => fail(kind, "account", error, report),
         }
     }
-    match provider.home().await {
+    match provider.default_location().await {
         Ok(Some(place)) => report.items.push(row(kind, "default place", "ok", &place.to_string())),
         Ok(None) => report
             .items

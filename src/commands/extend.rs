@@ -31,7 +31,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     check_accounts(&targets, context).await?;
     if let Some(foreign) = targets.iter().find(|target| !target.managed) {
         let why = foreign
-            .doubt
+            .label_problem
             .as_deref()
             .map(|doubt| format!(" ({doubt})"))
             .unwrap_or_default();
@@ -40,7 +40,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
             foreign.reference
         );
         return Err(Error::new(ErrorKind::Refused, message)
-            .with_remedy("only what cloudctl made has a TTL")
+            .with_hint("only what cloudctl made has a TTL")
             .into());
     }
     let _change = context.interrupt.begin_change()?;
@@ -65,7 +65,7 @@ async fn extend(target: &Instance, lifetime: Duration, context: &Context, interr
     interrupt.check()?;
     // What was listed may lack what only a look at one instance tells.
     let current = interrupt.stops(provider.get(&target.reference)).await?;
-    let ttl = extended_ttl(&current, lifetime, interrupt.stops(provider.time()).await?)?;
+    let ttl = extended_ttl(&current, lifetime, interrupt.stops(provider.server_time()).await?)?;
     match interrupt.settles(provider.set_ttl(&target.reference, ttl)).await {
         Some(result) => result?,
         None => {

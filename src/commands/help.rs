@@ -96,7 +96,7 @@ pub(super) fn find_command(root: Command, path: &[String]) -> Result<Command> {
             .collect();
         command = command.find_subcommand(name).cloned().ok_or_else(|| {
             Error::invalid(format!("there is no command {}", quoted(name)))
-                .with_remedy(format!("use one of {}", names.join(", ")))
+                .with_hint(format!("use one of {}", names.join(", ")))
         })?;
     }
     Ok(command)

@@ -115,16 +115,16 @@ async fn images(provider: &Arc<dyn Provider>, named: &[String], zone: Option<&st
     for word in named {
         let places = match zone {
             None => places_of(provider.as_ref(), word).await?,
-            Some(_) => vec![provider.locate(Some(word), zone).await?],
+            Some(_) => vec![provider.resolve_location(Some(word), zone).await?],
         };
         regions.extend(places.into_iter().map(|place| place.region));
     }
     if let (true, Some(zone)) = (named.is_empty(), zone) {
-        regions.push(provider.locate(None, Some(zone)).await?.region);
+        regions.push(provider.resolve_location(None, Some(zone)).await?.region);
     }
     let mut is_guessed = false;
     if regions.is_empty() {
-        let home = provider.home().await?.map(|home| home.region);
+        let home = provider.default_location().await?.map(|home| home.region);
         is_guessed = home.is_none();
         regions.push(home.unwrap_or_else(|| usual_region(provider.kind()).to_owned()));
     }

@@ -61,7 +61,7 @@ pub(super) fn refuse_zone(context: &Context) -> Result<()> {
     match (&zone.value, &zone.source) {
         (Some(zone), Source::Flag(_)) => {
             let error = Error::invalid(format!("{zone} is a zone, and machine types and prices are by region"));
-            Err(error.with_remedy("pass -r REGION in the place of -z"))
+            Err(error.with_hint("pass -r REGION in the place of -z"))
         }
         _ => Ok(()),
     }
@@ -90,7 +90,7 @@ pub(super) fn region_words(
             };
             if let Some(region) = all.iter().find(is_zone_of) {
                 let error = Error::invalid(format!("{word} is a zone, and machine types and prices are by region"));
-                return Err(error.with_remedy(format!("give its region: -r {region}")));
+                return Err(error.with_hint(format!("give its region: -r {region}")));
             }
             let clouds: Vec<_> = kinds.iter().map(|kind| kind.as_str()).collect();
             let areas = Area::ALL.map(Area::as_str).join(", ");
@@ -99,7 +99,7 @@ pub(super) fn region_words(
                 quoted(word),
                 clouds.join(" or ")
             ));
-            return Err(error.with_remedy(format!("name a region such as us-east-1, or one of {areas}")));
+            return Err(error.with_hint(format!("name a region such as us-east-1, or one of {areas}")));
         }
     }
     Ok(words)

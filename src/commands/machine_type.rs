@@ -133,7 +133,7 @@ fn is_met(need: &MachineRequirements, machine: &MachineType) -> bool {
     if need.gpu.is_none() {
         seen.gpu = None;
     }
-    need.is_met_by(&seen)
+    need.are_met_by(&seen)
 }
 
 impl Order {

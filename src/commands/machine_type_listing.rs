@@ -84,7 +84,7 @@ pub(super) async fn shelf(
             Ok(machines) => shelf.rows.extend(machines.into_iter().map(|mut machine| {
                 attach(&mut machine, kind, need, catalog);
                 let price = catalog.price(kind, region, &machine, false);
-                let own = provider.own_price(&machine.name);
+                let own = provider.fixed_price(&machine.name);
                 Row::of(kind, Some(region), machine, price, own)
             })),
             Err(error) => shelf.errors.push(located(error)),
@@ -96,7 +96,12 @@ pub(super) async fn shelf(
 /// The regions of a cloud that are asked for; its default one if none is named.
 async fn regions(provider: &dyn Provider, words: &[String], shelf: &mut MachineTypeListing) -> Result<Vec<String>> {
     if words.is_empty() {
-        return Ok(provider.home().await?.into_iter().map(|place| place.region).collect());
+        return Ok(provider
+            .default_location()
+            .await?
+            .into_iter()
+            .map(|place| place.region)
+            .collect());
     }
     let mut regions = Vec::new();
     for (index, word) in words.iter().enumerate() {
@@ -134,10 +139,9 @@ fn known_shelf(
         let regions = regions_meant(kind, std::slice::from_ref(word), &all);
         if regions.is_empty() {
             let error = Error::invalid(format!("no region {} of {kind} is known", quoted(word)));
-            shelf.unknown.push((
-                index,
-                error.with_remedy("name another region, or an area such as europe"),
-            ));
+            shelf
+                .unknown
+                .push((index, error.with_hint("name another region, or an area such as europe")));
         } else {
             shelf.known.insert(index);
             meant.extend(regions);

@@ -81,9 +81,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     let kinds = kinds(context);
     if kinds.contains(&ProviderKind::Mock) {
         let error = Error::invalid("the mock cloud has no prices to compare");
-        return Err(error
-            .with_remedy("`cloudctl type list -p mock` shows what it has")
-            .into());
+        return Err(error.with_hint("`cloudctl type list -p mock` shows what it has").into());
     }
     let catalog = context.catalog();
     let words = region_words(&kinds, &|kind| catalog.regions(kind), context)?;
@@ -197,7 +195,7 @@ fn fit(
     for machine in &mut machines {
         attach(machine, kind, need, catalog);
     }
-    machines.retain(|machine| need.is_met_by(machine) && (machine.has_spot || !spot));
+    machines.retain(|machine| need.are_met_by(machine) && (machine.has_spot || !spot));
     if machines.iter().any(|machine| machine.is_current) {
         machines.retain(|machine| machine.is_current);
     }
@@ -246,7 +244,7 @@ fn impossible(need: &MachineRequirements, kinds: &[ProviderKind], catalog: &Cata
             .then(one.cpus.cmp(&other.cpus))
     });
     match largest {
-        Some(machine) => error.with_remedy(format!(
+        Some(machine) => error.with_hint(format!(
             "ask for less: {} has {} CPUs and {} GiB",
             machine.name, machine.cpus, machine.memory_gib
         )),
@@ -258,7 +256,7 @@ fn impossible(need: &MachineRequirements, kinds: &[ProviderKind], catalog: &Cata
                 .collect();
             gpus.sort();
             gpus.dedup();
-            error.with_remedy(format!("use one of {}", gpus.join(", ")))
+            error.with_hint(format!("use one of {}", gpus.join(", ")))
         }
     }
 }

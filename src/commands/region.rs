@@ -58,10 +58,10 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     // A cloud that did not answer may have it.
     if let (true, Some(word)) = (gaps.is_empty(), unknown.first()) {
         for provider in &providers {
-            provider.locate(Some(word), None).await?;
+            provider.resolve_location(Some(word), None).await?;
         }
         let error = Error::invalid(format!("this account cannot use a region {}", quoted(word)));
-        return Err(error.with_remedy("leave -r out for all of them").into());
+        return Err(error.with_hint("leave -r out for all of them").into());
     }
     conclude_listing(items, gaps, &REGIONS, context)
 }

@@ -32,11 +32,11 @@ pub(super) fn ttl_argument(text: &str) -> Result<Duration> {
     let ttl = parse_duration(text)?;
     if ttl.is_zero() {
         return Err(Error::invalid(format!("a TTL of {text} would end the VM at once"))
-            .with_remedy("give it time, such as 2h, or end it with `cloudctl terminate`"));
+            .with_hint("give it time, such as 2h, or end it with `cloudctl terminate`"));
     }
     if ttl.subsec_nanos() != 0 {
         return Err(Error::invalid(format!("a TTL of {text} is not in whole seconds"))
-            .with_remedy("write it as 90s, 15m, 2h or 7d"));
+            .with_hint("write it as 90s, 15m, 2h or 7d"));
     }
     Ok(ttl)
 }

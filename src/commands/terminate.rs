@@ -62,7 +62,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     context.printer.check(&INSTANCES)?;
     if args.references.is_empty() && args.selectors.is_empty() && !args.expired {
         return Err(Error::invalid("nothing is selected to be terminated")
-            .with_remedy("name VMs, select them by label with -l key=value, or pass --expired")
+            .with_hint("name VMs, select them by label with -l key=value, or pass --expired")
             .into());
     }
     let Expired {
@@ -228,7 +228,7 @@ async fn select(args: &Args, context: &mut Context) -> anyhow::Result<Expired> {
             ErrorKind::Refused,
             format!("{place} did not answer, so the selection may be incomplete; nothing was terminated: {gap}"),
         )
-        .with_remedy("limit it to the regions that answer with --region, or name the VMs")
+        .with_hint("limit it to the regions that answer with --region, or name the VMs")
         .into());
     }
     let selected = inventory.instances.into_iter();
@@ -242,7 +242,7 @@ async fn select(args: &Args, context: &mut Context) -> anyhow::Result<Expired> {
     let gaps = inventory.gaps.into_iter();
     expired.untold.extend(gaps.map(|gap| {
         let place = gap.location().unwrap_or("a location").to_owned();
-        gap.as_kind(ErrorKind::Incomplete)
+        gap.with_kind(ErrorKind::Incomplete)
             .context(format_args!("what is past its time in {place} is not known"))
     }));
     Ok(expired)
@@ -255,7 +255,7 @@ fn confirm(plan: &TerminationPlan, context: &mut Context) -> anyhow::Result<()> 
     if !context.printer.terminal().input {
         return Err(
             Error::invalid(format!("this would terminate {what}; pass -y to confirm"))
-                .with_remedy("look at them with --dry-run, then pass -y")
+                .with_hint("look at them with --dry-run, then pass -y")
                 .into(),
         );
     }
@@ -284,7 +284,7 @@ fn confirm(plan: &TerminationPlan, context: &mut Context) -> anyhow::Result<()> 
         return Ok(());
     }
     Err(Error::new(ErrorKind::Refused, "not confirmed; nothing was terminated")
-        .with_remedy(if many {
+        .with_hint(if many {
             "answer with their number, or pass -y"
         } else {
             "answer y, or pass -y"
@@ -306,7 +306,7 @@ fn check_number(args: &Args, plan: &TerminationPlan, context: &Context) -> Resul
         count(doomed),
         accounts(doomed),
     ))
-    .with_remedy("look at them with --dry-run"))
+    .with_hint("look at them with --dry-run"))
 }
 
 fn count(instances: &[Instance]) -> String {

@@ -85,7 +85,7 @@ pub(super) async fn act(
             }
         };
         let outcomes = interrupt.settles(call).await;
-        outcomes.unwrap_or_else(|| course.cut_short(&references))
+        outcomes.unwrap_or_else(|| course.into_outcomes(&references))
     });
     join_all(calls).await.into_iter().flatten().collect()
 }
@@ -139,7 +139,7 @@ impl Gap {
         let (true, Some(part)) = (self.is_part, self.error.location()) else {
             return true;
         };
-        let of_instance = [instance.zone.as_deref(), Some(instance.reference.place.as_str())];
+        let of_instance = [instance.zone.as_deref(), Some(instance.reference.scope.as_str())];
         part == whole
             || part
                 .strip_prefix(&prefix)

@@ -106,7 +106,7 @@ mod tests {
     use crate::cloud::ProviderKind;
 
     fn instance(team: &str, state: InstanceState, price: Option<f64>) -> Instance {
-        let mut instance = Instance::only_known(ProviderKind::Aws, "us-east-1".to_owned(), "i-1".to_owned());
+        let mut instance = Instance::with_id_only(ProviderKind::Aws, "us-east-1".to_owned(), "i-1".to_owned());
         if !team.is_empty() {
             instance.labels.insert("team".to_owned(), team.to_owned());
         }
@@ -156,7 +156,7 @@ mod appraise_tests {
         Instance {
             machine_type: Some(machine_type.to_owned()),
             state: InstanceState::Running,
-            ..Instance::only_known(provider, region.to_owned(), "i-1".to_owned())
+            ..Instance::with_id_only(provider, region.to_owned(), "i-1".to_owned())
         }
     }
 

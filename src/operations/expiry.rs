@@ -28,7 +28,7 @@ pub async fn find_expired(
         let own = instances
             .iter()
             .filter(|instance| instance.provider == kind && instance.state != InstanceState::Terminated);
-        let (doubtful, sound): (Vec<_>, Vec<_>) = own.partition(|instance| instance.doubt.is_some());
+        let (doubtful, sound): (Vec<_>, Vec<_>) = own.partition(|instance| instance.label_problem.is_some());
         let doubtful = doubtful.into_iter().filter(|instance| !instance.state.is_gone());
         expired.untold.extend(doubtful.map(doubt));
         let timed: Vec<_> = sound
@@ -38,7 +38,7 @@ pub async fn find_expired(
         if timed.is_empty() {
             continue;
         }
-        let now = match connect(kind).time().await {
+        let now = match connect(kind).server_time().await {
             Ok(now) => now,
             Err(error) => {
                 expired.untold.push(error);
@@ -54,13 +54,13 @@ pub async fn find_expired(
 }
 
 fn doubt(instance: &Instance) -> Error {
-    let reason = instance.doubt.as_deref().unwrap_or_default();
+    let reason = instance.label_problem.as_deref().unwrap_or_default();
     Error::new(
         ErrorKind::Incomplete,
         format!("{} is left alone: {reason}", instance.reference),
     )
     .with_leftover(&instance.reference)
-    .with_remedy("look at it with `cloudctl describe`, and terminate it by its reference if it is to go")
+    .with_hint("look at it with `cloudctl describe`, and terminate it by its reference if it is to go")
 }
 
 /// TTLs are in whole seconds, rounded up: an end may be later by so much than what was asked for.
@@ -88,7 +88,7 @@ pub fn extended_ttl(instance: &Instance, lifetime: Duration, now: Timestamp) -> 
             instance.reference,
             Timestamp::from_second(current.as_second()).unwrap_or(current)
         ))
-        .with_remedy("give more time, or terminate it when it is no longer needed"));
+        .with_hint("give more time, or terminate it when it is no longer needed"));
     }
     // A cloud's clock may be told in whole seconds, and so be behind its own time of creation.
     let end = instance.expires_at.map_or(end, |current| current.max(end));
@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn more_time_is_all_of_the_time_that_was_asked_for() {
         let time = |text: &str| -> Timestamp { text.parse().unwrap() };
-        let mut instance = Instance::only_known(ProviderKind::Gcp, "us-central1-a".into(), "1".into());
+        let mut instance = Instance::with_id_only(ProviderKind::Gcp, "us-central1-a".into(), "1".into());
         instance.created_at = Some(time("2026-01-01T00:00:00.900Z"));
         let hour = Duration::from_secs(3_600);
         for (now, seconds) in [

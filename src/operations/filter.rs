@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::cloud::{
-    Error, FieldKind, Instance, InstanceField, Result, check_selectable, likely, parse_duration, parse_quoted, quoted,
+    Error, FieldKind, Instance, InstanceField, Result, check_selectable, did_you_mean, parse_duration, parse_quoted,
+    quoted,
 };
 
 /// A filter over fields: `state=running,age>2h`, all of which must hold. Text compares with `=` and `!=`, and with
@@ -117,7 +118,7 @@ impl Operand {
     /// Reads what the subject can be compared with in this way.
     fn of(subject: &FilterKey, operator: Operator, text: &str) -> Result<Self> {
         let ordered = matches!(operator, Operator::Ordered { .. });
-        let refused = |message: &str, remedy: &str| Err(Error::invalid(message.to_owned()).with_remedy(remedy));
+        let refused = |message: &str, remedy: &str| Err(Error::invalid(message.to_owned()).with_hint(remedy));
         let field = match subject {
             FilterKey::Age if ordered => return Ok(Self::Number(parse_duration(text)?.as_secs_f64())),
             FilterKey::Age => return refused("age compares with <, <=, > and >= only", "try age>2h"),
@@ -127,18 +128,18 @@ impl Operand {
         let name = field.name();
         let whole = || whole(name, operator, text);
         match (field.kind(), operator) {
-            (FieldKind::Structure, _) => refused(
+            (FieldKind::Object, _) => refused(
                 &format!("{name} has parts of its own, and compares with nothing"),
                 "compare one label: label.KEY=value",
             ),
-            (FieldKind::Number | FieldKind::Truth, Operator::Contains) => {
+            (FieldKind::Number | FieldKind::Bool, Operator::Contains) => {
                 refused(&format!("{name} contains no text"), "compare it with = or !=")
             }
-            (FieldKind::Truth, Operator::Ordered { .. }) => refused(
+            (FieldKind::Bool, Operator::Ordered { .. }) => refused(
                 &format!("{name} compares with = and != only"),
                 &format!("try {name}=yes"),
             ),
-            (FieldKind::Truth, _) => match text {
+            (FieldKind::Bool, _) => match text {
                 "yes" | "true" => Ok(Self::Truth(true)),
                 "no" | "false" => Ok(Self::Truth(false)),
                 _ => refused(
@@ -163,8 +164,8 @@ impl Operand {
                 },
                 Ok,
             ),
-            (FieldKind::Word(check), Operator::Equal | Operator::NotEqual) => check(text).and_then(|()| whole()),
-            (FieldKind::Word(_), _) => whole(),
+            (FieldKind::Enum(check), Operator::Equal | Operator::NotEqual) => check(text).and_then(|()| whole()),
+            (FieldKind::Enum(_), _) => whole(),
         }
     }
 
@@ -191,7 +192,7 @@ fn whole(name: &str, operator: Operator, text: &str) -> Result<Operand> {
     match operator {
         Operator::Ordered { .. } => Err(
             Error::invalid(format!("{name} is text, and compares with =, != and ~ only"))
-                .with_remedy(format!("try {name}={text}")),
+                .with_hint(format!("try {name}={text}")),
         ),
         _ => Ok(Operand::Text(text.to_owned())),
     }
@@ -223,7 +224,7 @@ impl FromStr for Filter {
                         true => "write it as field=value, and a value with commas in quotes: label.roles=\"app,web\"",
                         false => "write it as field=value, such as state=running or age>2h",
                     };
-                    Error::invalid(format!("invalid filter {}", quoted(part))).with_remedy(remedy)
+                    Error::invalid(format!("invalid filter {}", quoted(part))).with_hint(remedy)
                 })?;
             let subject = part[..at].trim().parse()?;
             let operand = part[at + symbol.len()..].trim();
@@ -299,11 +300,11 @@ impl FromStr for FilterKey {
                 let names = || InstanceField::ALL.iter().map(InstanceField::name);
                 let meant = match name.strip_prefix("labels.") {
                     Some(key) => Some(format!("label.{key}")),
-                    None => likely(name, names()).map(str::to_owned),
+                    None => did_you_mean(name, names()).map(str::to_owned),
                 };
                 let names: Vec<_> = names().collect();
                 let known = format!("{}, age or label.KEY", names.join(", "));
-                error.with_remedy(match meant {
+                error.with_hint(match meant {
                     Some(meant) => format!("did you mean {meant}? There are {known}"),
                     None => format!("use one of {known}"),
                 })
@@ -423,7 +424,7 @@ mod tests {
 
     #[test]
     fn values_are_compared_for_what_they_are() {
-        let mut instance = Instance::only_known(ProviderKind::Aws, "us-east-1".into(), "i-1".into());
+        let mut instance = Instance::with_id_only(ProviderKind::Aws, "us-east-1".into(), "i-1".into());
         instance.state = InstanceState::Running;
         instance.protected = Some(true);
         instance.cpus = Some(4);

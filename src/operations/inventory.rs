@@ -247,10 +247,10 @@ async fn locations_in(provider: &dyn Provider, scope: &RegionSelection) -> Resul
     for (position, word) in words.into_iter().enumerate() {
         let found = match (word, scope.zone.as_deref()) {
             (Some(word), None) => places_of(provider, word).await,
-            (region, zone) => provider.locate(region, zone).await.map(|place| vec![place]),
+            (region, zone) => provider.resolve_location(region, zone).await.map(|place| vec![place]),
         };
         match found {
-            Ok(found) => locations.extend(found.iter().map(|place| (position, Ok(place.location())))),
+            Ok(found) => locations.extend(found.iter().map(|place| (position, Ok(place.list_scope())))),
             Err(error) if error.kind() == ErrorKind::InvalidSpec => {
                 locations.push((position, Err(error.at(provider.kind().as_str()))));
             }
@@ -273,8 +273,8 @@ pub(super) async fn ask_everywhere(
         (asked, part)
     };
     // Reading the configuration can take for ever, too, where home is on a network.
-    let known = async { Ok(provider.known_locations().await) };
-    let known = within_deadline(provider, &ListScope::Everywhere, known)
+    let known = async { Ok(provider.known_list_scopes().await) };
+    let known = within_deadline(provider, &ListScope::AllRegions, known)
         .await
         .unwrap_or_default();
     let mut open: Vec<_> = known
@@ -284,7 +284,11 @@ pub(super) async fn ask_everywhere(
         .collect();
     let mut asking: FuturesUnordered<_> = open.iter().cloned().map(ask).collect();
     let mut answers = Vec::new();
-    let mut discovery = pin!(within_deadline(provider, &ListScope::Everywhere, provider.locations()));
+    let mut discovery = pin!(within_deadline(
+        provider,
+        &ListScope::AllRegions,
+        provider.list_scopes()
+    ));
     let named = loop {
         tokio::select! {
             named = &mut discovery => break named,

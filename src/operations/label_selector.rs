@@ -94,7 +94,7 @@ impl<'a> Selectors<'a> {
         let error = Error::invalid(format!(
             "the selector for the label {key} can be read in two ways, and there are VMs that fit the second"
         ));
-        Err(error.with_remedy(match may_be_secret(value) {
+        Err(error.with_hint(match may_be_secret(value) {
             true => format!("write {key}=\"value\" for one value with commas, or another -l for each label"),
             false => format!("write -l '{}', or -l {key}={first}{others}", label_text(key, value)),
         }))
@@ -137,7 +137,7 @@ fn check_possible(selectors: &[LabelSelector]) -> Result<()> {
             let error = Error::invalid(format!(
                 "no VM can have the label {key} as all selectors together ask for it"
             ));
-            return Err(error.with_remedy(format!(
+            return Err(error.with_hint(format!(
                 "selectors are joined by \"and\": write {key} in (a,b) for one of several values"
             )));
         }

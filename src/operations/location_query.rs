@@ -94,7 +94,7 @@ pub(super) async fn list_in_time(
         }
     };
     let pages = InstanceSink::new(&asked.location, filter, &mut listen);
-    in_time(provider, &asked.location, &silence, provider.list_pages(&pages)).await
+    in_time(provider, &asked.location, &silence, provider.list_into(&pages)).await
 }
 
 /// Ends a call about a location that is silent for too long; its errors name the place.
@@ -130,7 +130,7 @@ async fn in_time<T>(
 
 fn place_name(provider: &dyn Provider, location: &ListScope) -> String {
     match location {
-        ListScope::Everywhere => provider.kind().to_string(),
+        ListScope::AllRegions => provider.kind().to_string(),
         _ => format!("{}/{location}", provider.kind()),
     }
 }
@@ -142,7 +142,7 @@ fn place_name(provider: &dyn Provider, location: &ListScope) -> String {
 /// `InvalidSpec` if there is none; those of asking for the regions.
 pub async fn places_of(provider: &dyn Provider, word: &str) -> Result<Vec<Location>> {
     let Ok(area) = word.parse::<Area>() else {
-        return Ok(vec![provider.locate(Some(word), None).await?]);
+        return Ok(vec![provider.resolve_location(Some(word), None).await?]);
     };
     let regions = provider.regions().await?.into_iter();
     let places: Vec<_> = regions
@@ -151,7 +151,7 @@ pub async fn places_of(provider: &dyn Provider, word: &str) -> Result<Vec<Locati
         .collect();
     if places.is_empty() {
         let message = format!("{} has no region in {area} that this account can use", provider.kind());
-        return Err(Error::invalid(message).with_remedy("name another area, or a region"));
+        return Err(Error::invalid(message).with_hint("name another area, or a region"));
     }
     Ok(places)
 }

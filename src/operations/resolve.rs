@@ -46,7 +46,7 @@ impl ResolvedInstances {
         let doubts = &self.doubts;
         self.missing.retain(|reference| {
             let is_doubted = doubts.iter().any(|(doubted, _)| doubted == reference);
-            is_doubted || !going.iter().any(|instance| reference.fits(instance))
+            is_doubted || !going.iter().any(|instance| reference.matches(instance))
         });
         for instance in going {
             if !self.instances.iter().any(|known| known.reference == instance.reference) {
@@ -66,7 +66,7 @@ impl ResolvedInstances {
             let means_name = |instance: &Instance| instance.reference.id != reference.name_or_id;
             self.instances
                 .iter()
-                .any(|instance| reference.fits(instance) && means_name(instance))
+                .any(|instance| reference.matches(instance) && means_name(instance))
         };
         let Some((reference, gap)) = self.doubts.iter().find(|(reference, _)| by_name(reference)) else {
             return Ok(());
@@ -77,7 +77,7 @@ impl ResolvedInstances {
             reference.name_or_id
         );
         Err(
-            Error::new(ErrorKind::Refused, message).with_remedy(match reference.scope {
+            Error::new(ErrorKind::Refused, message).with_hint(match reference.scope {
                 Some(_) => {
                     "name the VM by its id, or name its zone in place of the region where a name is one for each zone"
                 }
@@ -170,7 +170,7 @@ pub async fn find_references(
         }
     }
     selection.doubts = doubts;
-    let is_meant = |instance: &&Instance| references.iter().any(|reference| reference.fits(instance));
+    let is_meant = |instance: &&Instance| references.iter().any(|reference| reference.matches(instance));
     let going = found
         .instances
         .iter()
@@ -195,10 +195,10 @@ async fn scope_of_place(provider: &dyn Provider, place: &str) -> Result<RegionSe
         regions: Vec::new(),
         zone: Some(place.to_owned()),
     };
-    match provider.locate(Some(place), None).await {
+    match provider.resolve_location(Some(place), None).await {
         Ok(_) => Ok(as_region),
         Err(error) if error.kind() == ErrorKind::InvalidSpec => provider
-            .locate(None, Some(place))
+            .resolve_location(None, Some(place))
             .await
             .map(|_| as_zone)
             .map_err(|_| error),
@@ -219,7 +219,10 @@ fn filter_for(references: &[&InstanceQuery]) -> ListFilter {
 }
 
 fn one_that_fits<'a>(reference: &InstanceQuery, instances: &'a [Instance]) -> Result<Option<&'a Instance>> {
-    let mut fitting: Vec<&Instance> = instances.iter().filter(|instance| reference.fits(instance)).collect();
+    let mut fitting: Vec<&Instance> = instances
+        .iter()
+        .filter(|instance| reference.matches(instance))
+        .collect();
     fitting.sort_by(|one, other| one.reference.cmp(&other.reference));
     fitting.dedup_by(|one, other| one.reference == other.reference);
     let living: Vec<&Instance> = fitting
@@ -233,7 +236,7 @@ fn one_that_fits<'a>(reference: &InstanceQuery, instances: &'a [Instance]) -> Re
             ErrorKind::Ambiguous,
             format!("{reference} fits {} VMs: {}", all.len(), all.join(", ")),
         )
-        .with_remedy("name one of them in full"));
+        .with_hint("name one of them in full"));
     }
     // An id means one instance whatever its state. A name is free again once its instance is going, but while it is
     // still on its way that is the one that is meant.

@@ -56,7 +56,7 @@ impl SshFailure {
             ),
         };
         let error = Error::new(ErrorKind::Timeout, message).with_leftover(reference);
-        error.with_remedy(match self {
+        error.with_hint(match self {
             Self::NoAddress => "wait for running instead; to be reached it needs a public address".to_owned(),
             Self::Refused | Self::HungUp | Self::Mute => {
                 format!("it may still be booting: wait longer, or look at `cloudctl console {reference}`")

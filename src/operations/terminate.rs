@@ -77,7 +77,7 @@ impl TerminationPlan {
             };
             let error = error.context("cannot look at the VMs once more; nothing was terminated");
             return Err(match kind {
-                ErrorKind::Refused => error.as_kind(kind).with_remedy("run the same command again"),
+                ErrorKind::Refused => error.with_kind(kind).with_hint("run the same command again"),
                 _ => error,
             });
         }
@@ -122,7 +122,7 @@ pub async fn check_account(provider: &dyn Provider, expected: Option<&str>) -> R
             identity.account
         ),
     )
-    .with_remedy("use the context or credentials of the expected account"))
+    .with_hint("use the context or credentials of the expected account"))
 }
 
 /// Fixes what will be ended, out of what was selected: not what is gone already, not what is protected, and nothing
@@ -148,10 +148,10 @@ pub fn plan_termination(
             ErrorKind::Refused,
             format!("{count} VMs are selected, but {expected} are expected; nothing was terminated"),
         )
-        .with_remedy("look at them with --dry-run"));
+        .with_hint("look at them with --dry-run"));
     }
     if let (Some(foreign), false) = (alive.iter().find(|instance| !instance.managed), include_unmanaged) {
-        let doubt = foreign.doubt.as_deref().map(|doubt| format!(" ({doubt})"));
+        let doubt = foreign.label_problem.as_deref().map(|doubt| format!(" ({doubt})"));
         return Err(Error::new(
             ErrorKind::Refused,
             format!(
@@ -160,14 +160,14 @@ pub fn plan_termination(
                 doubt.unwrap_or_default()
             ),
         )
-        .with_remedy("pass --include-unmanaged to terminate it all the same"));
+        .with_hint("pass --include-unmanaged to terminate it all the same"));
     }
     let (protected, doomed): (Vec<_>, Vec<_>) =
         alive.into_iter().partition(|instance| instance.protected == Some(true));
     let spared = protected
         .iter()
         .map(|instance| {
-            Error::new(ErrorKind::Protected, format!("{} is protected", instance.reference)).with_remedy(format!(
+            Error::new(ErrorKind::Protected, format!("{} is protected", instance.reference)).with_hint(format!(
                 "take the protection off first: cloudctl unprotect {}",
                 instance.reference
             ))
@@ -268,7 +268,7 @@ pub async fn report_surviving_disks(
             continue;
         }
         let provider = connect(kind);
-        match interrupt.stops(provider.surviving_disks(&own)).await {
+        match interrupt.stops(provider.orphaned_disks(&own)).await {
             Ok(survivors) => errors.extend(survivors.iter().filter_map(|OrphanedDisk { instance, id }| {
                 let owner = own.iter().find(|known| known.reference == *instance)?;
                 Some(survivor(owner, id, "is still there"))
@@ -285,7 +285,7 @@ pub async fn report_surviving_disks(
 
 /// The disks of an instance that were never to go with it.
 fn those_that_stay(instance: &Instance) -> impl Iterator<Item = Error> {
-    let stays = |disk: &&Disk| !disk.goes_with_instance;
+    let stays = |disk: &&Disk| !disk.deleted_with_instance;
     let disks = instance.disks.iter().filter(stays);
     disks.map(|disk| survivor(instance, &disk.id, "stays"))
 }
@@ -296,7 +296,7 @@ fn survivor(instance: &Instance, disk: &str, what: &str) -> Error {
     Error::new(ErrorKind::Incomplete, message)
         .at(format!("{}/{place}", instance.provider))
         .with_leftover(format_args!("{}/{place}/{disk}", instance.provider))
-        .with_remedy("delete the disk in its cloud, if nobody needs it")
+        .with_hint("delete the disk in its cloud, if nobody needs it")
 }
 
 /// Removes what was made to open ports to instances that are going or gone, as far as no other uses it. That it could not
@@ -313,7 +313,7 @@ pub async fn close_openings(
         if own.is_empty() {
             continue;
         }
-        match interrupt.stops(connect(kind).remove_openings(&own)).await {
+        match interrupt.stops(connect(kind).delete_unused_firewall_rules(&own)).await {
             Ok(used) => kept.extend(used),
             Err(error) => kept.push(format!("what was opened on {kind} could not be removed: {error}")),
         }

@@ -194,7 +194,7 @@ async fn try_ssh(
     let (mut answers, mut attempts) = (Vec::new(), Vec::new());
     for (position, one) in waiting.iter().enumerate() {
         let Some(port) = one.port() else { continue };
-        match connect(one.instance.provider).answers_ssh(&one.instance) {
+        match connect(one.instance.provider).probe_ssh(&one.instance) {
             Some(true) => answers.push((position, Ok(()))),
             Some(false) => answers.push((position, Err(SshFailure::NoAnswer))),
             None => attempts.push((position, address(&one.instance).map(str::to_owned), port)),
@@ -255,7 +255,7 @@ fn give_up(mut waited: WaitResult, waiting: Vec<WaitTarget>, elapsed: Duration) 
                 let error = Error::new(ErrorKind::Timeout, message).with_leftover(&instance.reference);
                 match instance.state {
                     InstanceState::Stopped if goal == WaitGoal::Running => {
-                        error.with_remedy(format!("start it: cloudctl start {}", instance.reference))
+                        error.with_hint(format!("start it: cloudctl start {}", instance.reference))
                     }
                     _ => error,
                 }
@@ -299,7 +299,7 @@ pub(super) struct WaitTarget {
 /// Labels can be listed later than the instance itself. One that is known to be ours is so still if it is listed without
 /// any.
 fn with_marks_of(known: &Instance, fresh: Instance) -> Instance {
-    let is_bare = !fresh.managed && fresh.doubt.is_none() && fresh.labels.is_empty();
+    let is_bare = !fresh.managed && fresh.label_problem.is_none() && fresh.labels.is_empty();
     if !known.managed || !is_bare {
         return fresh;
     }

@@ -167,7 +167,7 @@ impl FromStr for Format {
                 }
                 _ => {
                     return Err(Error::invalid(format!("unknown output format {}", quoted(input)))
-                        .with_remedy(format!("use {NAMES}")));
+                        .with_hint(format!("use {NAMES}")));
                 }
             },
         })

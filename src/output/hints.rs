@@ -4,7 +4,7 @@ use crate::cloud::{Error, ErrorKind, ProviderKind};
 
 /// The next step after an error: what the error itself knows, else what helps with its kind on its cloud.
 pub fn hint_for(error: &Error) -> String {
-    if let Some(remedy) = error.remedy() {
+    if let Some(remedy) = error.hint() {
         return remedy.to_owned();
     }
     let provider = error

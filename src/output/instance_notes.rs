@@ -89,7 +89,7 @@ mod tests {
     use crate::cloud::{InstanceState, ProviderKind};
 
     fn instance(left: i64, enforcer: ExpiryEnforcer) -> Instance {
-        let mut one = Instance::only_known(ProviderKind::Aws, "us-east-1".into(), format!("i-{left}"));
+        let mut one = Instance::with_id_only(ProviderKind::Aws, "us-east-1".into(), format!("i-{left}"));
         one.state = InstanceState::Running;
         one.expires_at = Timestamp::from_second(1_000 + left).ok();
         one.expiry_enforcer = Some(enforcer);

@@ -66,7 +66,7 @@ impl Printer {
     /// `InvalidSpec` for a column or single field that such records do not have.
     pub fn check(&self, view: &ColumnSet) -> Result<()> {
         let missing = |what: &str| {
-            Err(Error::invalid(format!("this command has no {what} to print")).with_remedy("use -o table or -o json"))
+            Err(Error::invalid(format!("this command has no {what} to print")).with_hint("use -o table or -o json"))
         };
         match self.format() {
             Format::Columns(names) => view.check_columns(&names),

@@ -126,7 +126,7 @@ impl From<&LaunchPreview> for Record {
             ("spot", json!(plan.spot)),
             ("price_usd_per_hour", json!(plan.price_usd_per_hour)),
             ("ttl", json!(plan.ttl.map(format_duration))),
-            ("price_usd_for_ttl", json!(plan.price_usd_for_ttl())),
+            ("price_usd_for_ttl", json!(plan.cost_for_ttl())),
         ])
     }
 }

@@ -102,7 +102,7 @@ impl Environment {
         match self.unreadable.iter().find(|name| is_meant(name)) {
             Some(name) => Err(
                 Error::invalid(format!("the value of the variable {name} is not UTF-8 text"))
-                    .with_remedy(format!("set {name} to something else, or unset it")),
+                    .with_hint(format!("set {name} to something else, or unset it")),
             ),
             None => Ok(()),
         }

@@ -121,7 +121,7 @@ impl ConfigFile {
     pub fn read(path: &Path, required: bool) -> Result<Self> {
         let cannot = |why: String| {
             Error::invalid(format!("cannot read the configuration file {}: {why}", path_text(path)))
-                .with_remedy("correct the file, or point CLOUDCTL_CONFIG at another")
+                .with_hint("correct the file, or point CLOUDCTL_CONFIG at another")
         };
         let bytes = match std::fs::read(path) {
             Ok(bytes) => bytes,
@@ -133,8 +133,7 @@ impl ConfigFile {
         };
         let text = utf8_text(&bytes).map_err(|not_text| cannot(not_text.to_string()))?;
         let file: Self = parse_toml(text, path_text(path)).map_err(|error| {
-            error
-                .with_remedy("correct that line of the configuration file; `cloudctl help context-file` lists the keys")
+            error.with_hint("correct that line of the configuration file; `cloudctl help context-file` lists the keys")
         })?;
         Ok(Self {
             lines: lines_of_keys(text),
@@ -160,7 +159,7 @@ impl ConfigFile {
         } else {
             format!("the configuration file has {}", known.join(", "))
         };
-        Error::invalid(format!("unknown context {}", quoted(name))).with_remedy(remedy)
+        Error::invalid(format!("unknown context {}", quoted(name))).with_hint(remedy)
     }
 }
 

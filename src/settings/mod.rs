@@ -329,7 +329,7 @@ fn entries(text: &str) -> Result<Vec<String>> {
     let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
     let entries: Vec<_> = entries.map(str::to_owned).collect();
     match entries.is_empty() {
-        true => Err(Error::invalid("there is nothing in the list").with_remedy("name at least one, or unset it")),
+        true => Err(Error::invalid("there is nothing in the list").with_hint("name at least one, or unset it")),
         false => Ok(entries),
     }
 }

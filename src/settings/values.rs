@@ -66,7 +66,7 @@ impl<'de> serde::Deserialize<'de> for ProviderChoice {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
         // A format's error has no room for a remedy of its own.
-        let told = |error: Error| format!("{error}; {}", error.remedy().unwrap_or_default());
+        let told = |error: Error| format!("{error}; {}", error.hint().unwrap_or_default());
         name.parse().map_err(|error| serde::de::Error::custom(told(error)))
     }
 }

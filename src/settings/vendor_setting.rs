@@ -124,9 +124,7 @@ pub fn refuse_unsupported(
             continue;
         };
         if let Some(source) = source_of(setting) {
-            return Err(
-                Error::invalid(format!("{source} is set, which cloudctl does not support")).with_remedy(instead),
-            );
+            return Err(Error::invalid(format!("{source} is set, which cloudctl does not support")).with_hint(instead));
         }
     }
     Ok(())

@@ -86,12 +86,12 @@ async fn plan(offer: &Offer, wish: &CreateRequest, may_move: bool) -> Result<Lau
     let first = spec
         .members
         .as_ref()
-        .and_then(|members| GroupMembers::groups(members.indexes(), 1).into_iter().next());
+        .and_then(|members| GroupMembers::split(members.indexes(), 1).into_iter().next());
     let mut spec = InstanceSpec { members: first, ..spec };
-    match offer.provider.plan(&spec).await {
+    match offer.provider.preview(&spec).await {
         Err(error) if may_move && error.kind() == ErrorKind::Capacity && spec.place.zone.is_some() => {
             spec.place.zone = None;
-            offer.provider.plan(&spec).await
+            offer.provider.preview(&spec).await
         }
         planned => planned,
     }

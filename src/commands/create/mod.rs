@@ -239,14 +239,14 @@ fn providers_of(orders: &[VmRequest]) -> Vec<Arc<dyn Provider>> {
 fn names_of(orders: &[VmRequest]) -> Result<Vec<InstanceName>> {
     let names: Vec<_> = orders
         .iter()
-        .map(|order| order.wish.spec.names())
+        .map(|order| order.wish.spec.instance_names())
         .collect::<Result<_>>()?;
     let names = names.concat();
     let mut seen = BTreeSet::new();
     match names.iter().find(|name| !seen.insert(name.as_str())) {
         None => Ok(names),
         Some(twice) => Err(Error::invalid(format!("two VMs would be called {twice}"))
-            .with_remedy("a group's members are called NAME-1 to NAME-N: give the VM or the group another name")),
+            .with_hint("a group's members are called NAME-1 to NAME-N: give the VM or the group another name")),
     }
 }
 
@@ -258,7 +258,7 @@ fn only_known(error: &Error) -> Vec<Instance> {
     let known = error.leftovers().iter().filter_map(|leftover| {
         let reference: InstanceQuery = leftover.parse().ok()?;
         let (kind, place) = reference.scope?;
-        Some(Instance::only_known(kind, place, reference.name_or_id))
+        Some(Instance::with_id_only(kind, place, reference.name_or_id))
     });
     known.collect()
 }

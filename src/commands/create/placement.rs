@@ -100,17 +100,21 @@ fn words<'a>(request: &'a VmTemplate, context: &'a Context) -> RegionArgs<'a> {
 /// The places of one cloud.
 async fn places(provider: &dyn Provider, words: RegionArgs<'_>) -> Result<Vec<Location>> {
     match (words.regions, words.zone) {
-        ([], None) => match provider.home().await? {
-            Some(home) => Ok(vec![provider.locate(Some(&home.region), home.zone.as_deref()).await?]),
+        ([], None) => match provider.default_location().await? {
+            Some(home) => Ok(vec![
+                provider
+                    .resolve_location(Some(&home.region), home.zone.as_deref())
+                    .await?,
+            ]),
             None => Err(Error::invalid(format!(
                 "no region is given for {}, and where a VM goes is never guessed",
                 provider.kind()
             ))
-            .with_remedy("pass -r REGION or -z ZONE, or set one in the cloud's own configuration")),
+            .with_hint("pass -r REGION or -z ZONE, or set one in the cloud's own configuration")),
         },
-        ([], zone) => Ok(vec![provider.locate(None, zone).await?]),
-        ([region], zone @ Some(_)) => Ok(vec![provider.locate(Some(region), zone).await?]),
-        (_, Some(_)) => Err(Error::invalid("several regions are given, and a zone").with_remedy("pass one of the two")),
+        ([], zone) => Ok(vec![provider.resolve_location(None, zone).await?]),
+        ([region], zone @ Some(_)) => Ok(vec![provider.resolve_location(Some(region), zone).await?]),
+        (_, Some(_)) => Err(Error::invalid("several regions are given, and a zone").with_hint("pass one of the two")),
         (regions, None) => in_regions(provider, regions).await,
     }
 }

@@ -54,7 +54,7 @@ pub(super) async fn create_all(orders: &[VmRequest], context: &mut Context) -> (
     if unbegun > 0 {
         let message = format!("interrupted before {unbegun} of {} VMs were begun", orders.len());
         let error = Error::new(ErrorKind::Interrupted, message);
-        errors.push(error.with_remedy("run the same command again: it makes those that are missing"));
+        errors.push(error.with_hint("run the same command again: it makes those that are missing"));
     }
     (instances, errors)
 }
@@ -122,7 +122,7 @@ pub(super) fn tell(orders: &[VmRequest], instances: &[Instance], context: &mut C
         return;
     }
     for order in orders {
-        let names = order.wish.spec.names().unwrap_or_default();
+        let names = order.wish.spec.instance_names().unwrap_or_default();
         for instance in instances.iter().filter(|instance| !instance.state.is_gone()) {
             if names.iter().any(|name| instance.name.as_deref() == Some(name.as_str())) {
                 tell_of(order, instance, context);

@@ -45,13 +45,13 @@ pub(super) fn asked_for(given: &str, path: &Path) -> Result<Option<SshKey>> {
             Ok(()) => Ok(Some(SshKey::PublicKey(line.to_owned()))),
             Err(what) => Err(
                 Error::invalid(format!("the public key that is given in place of a file {what}"))
-                    .with_remedy("pass the .pub file that ssh-keygen wrote"),
+                    .with_hint("pass the .pub file that ssh-keygen wrote"),
             ),
         };
     }
     if is_content(given) && !path.is_file() {
         return Err(Error::invalid(format!("--ssh-key is {}", path_text(given)))
-            .with_remedy("pass the name of a public key's file, such as ~/.ssh/id_ed25519.pub"));
+            .with_hint("pass the name of a public key's file, such as ~/.ssh/id_ed25519.pub"));
     }
     let looks_like_path = given.contains(['/', '\\']) || path.extension().is_some_and(|extension| extension == "pub");
     if !looks_like_path && !path.is_file() {
@@ -79,11 +79,11 @@ pub(super) fn own(home: Option<PathBuf>) -> (Option<String>, Vec<Error>) {
 fn read(path: &Path) -> Result<String> {
     let shown = path_text(path);
     let invalid = |what: &str| {
-        Error::invalid(format!("{shown} {what}")).with_remedy("make one with ssh-keygen and pass the .pub file")
+        Error::invalid(format!("{shown} {what}")).with_hint("make one with ssh-keygen and pass the .pub file")
     };
     let cannot = |error: io::Error| {
         Error::invalid(format!("cannot read the key file {shown}: {error}"))
-            .with_remedy("make one with ssh-keygen and pass the .pub file")
+            .with_hint("make one with ssh-keygen and pass the .pub file")
     };
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(cannot)?;
@@ -98,7 +98,7 @@ fn read(path: &Path) -> Result<String> {
         let public = format!("{}.pub", path.display());
         let (is_there, public) = (Path::new(&public).is_file(), path_text(&public));
         return Err(
-            Error::invalid(format!("{shown} is a private key")).with_remedy(match is_there {
+            Error::invalid(format!("{shown} is a private key")).with_hint(match is_there {
                 true => format!("pass the public one, which is beside it: --ssh-key {public}"),
                 false => format!(
                     "make the public one with `ssh-keygen -y -f {shown}`, and pass its file: --ssh-key {public}"
@@ -108,7 +108,7 @@ fn read(path: &Path) -> Result<String> {
     }
     if text.contains("BEGIN SSH2 PUBLIC KEY") {
         return Err(invalid("is not a public key in OpenSSH's form")
-            .with_remedy(format!("turn it into that: ssh-keygen -i -f {shown}")));
+            .with_hint(format!("turn it into that: ssh-keygen -i -f {shown}")));
     }
     let mut lines = text
         .lines()
@@ -120,7 +120,7 @@ fn read(path: &Path) -> Result<String> {
     check(line).map_err(invalid)?;
     if rest > 0 {
         return Err(
-            invalid("has several lines, but a VM gets one key").with_remedy("pass a file with one public key in it")
+            invalid("has several lines, but a VM gets one key").with_hint("pass a file with one public key in it")
         );
     }
     Ok(line.to_owned())

@@ -89,7 +89,7 @@ impl VmTemplate {
             zone: file.zone,
             template: InstanceSpec {
                 machine_type: args.machine_type.or(file.machine_type),
-                need: MachineRequirements {
+                requirements: MachineRequirements {
                     cpus: args.cpus.or(file.cpus.map(NonZeroU32::get)),
                     memory_gib: args.memory.or(file.memory),
                     architecture: args.arch.or(file.arch),
@@ -98,7 +98,7 @@ impl VmTemplate {
                         None => file.gpu,
                     },
                 },
-                openings: {
+                ingress_rules: {
                     let mut openings = match args.openings.is_empty() {
                         true => file.open.unwrap_or_default(),
                         false => args.openings,
@@ -127,7 +127,7 @@ impl VmTemplate {
                 protected: args.protect || file.protect.unwrap_or_default(),
                 ttl,
                 native,
-                ..InstanceSpec::plain(name, nowhere)
+                ..InstanceSpec::new(name, nowhere)
             },
         })
     }
@@ -144,10 +144,10 @@ impl VmTemplate {
     pub(super) fn spec(self) -> Result<InstanceSpec> {
         let indexes: Vec<u32> = (1..=self.count.unwrap_or_default()).collect();
         let spec = InstanceSpec {
-            members: GroupMembers::groups(&indexes, indexes.len()).into_iter().next(),
+            members: GroupMembers::split(&indexes, indexes.len()).into_iter().next(),
             ..self.template
         };
-        spec.names()?;
+        spec.instance_names()?;
         Ok(spec)
     }
 }
@@ -180,15 +180,15 @@ fn name(args: &Args, file: &SpecFile) -> Result<(InstanceName, Option<u32>)> {
                 file.source,
                 quoted(named)
             ))
-            .with_remedy("leave one of the two out"));
+            .with_hint("leave one of the two out"));
         }
         (Some(name), None) | (None, Some(name)) => name.parse()?,
         (None, None) => fresh_name()?,
     };
     match args.count.or(file.count) {
         None | Some(1) => Ok((name, None)),
-        Some(count @ 2..=1000) => name.member(count).map(|_| (name, Some(count))),
-        Some(count) => Err(Error::invalid(format!("invalid count {count}")).with_remedy("use 1 to 1000")),
+        Some(count @ 2..=1000) => name.member_name(count).map(|_| (name, Some(count))),
+        Some(count) => Err(Error::invalid(format!("invalid count {count}")).with_hint("use 1 to 1000")),
     }
 }
 
@@ -229,24 +229,24 @@ fn typed_options(texts: &[String]) -> Result<BTreeMap<String, Value>> {
 }
 
 fn twice(what: &str, key: &str) -> Error {
-    Error::invalid(format!("{what} {} is given twice", quoted(key))).with_remedy("give each key one value")
+    Error::invalid(format!("{what} {} is given twice", quoted(key))).with_hint("give each key one value")
 }
 
 fn key_and_value<'a>(what: &str, text: &'a str) -> Result<(&'a str, &'a str)> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key, value)),
-        _ => Err(Error::invalid(format!("invalid {what} {}", quoted(text))).with_remedy("write it as key=value")),
+        _ => Err(Error::invalid(format!("invalid {what} {}", quoted(text))).with_hint("write it as key=value")),
     }
 }
 
 fn user_data_of_file(path: PathBuf) -> Result<Secret<Vec<u8>>> {
     if is_content(&path.to_string_lossy()) && !path.exists() {
         return Err(Error::invalid(format!("--user-data is {}", path_text(&path)))
-            .with_remedy("pass the name of a file that can be read, or - for standard input"));
+            .with_hint("pass the name of a file that can be read, or - for standard input"));
     }
     let cannot = |error: io::Error| {
         Error::invalid(format!("cannot read the user data file {}: {error}", path_text(&path)))
-            .with_remedy("pass the name of a file that can be read, or - for standard input")
+            .with_hint("pass the name of a file that can be read, or - for standard input")
     };
     let mut bytes = Vec::new();
     File::open(&path)
@@ -282,7 +282,7 @@ pub(super) fn with_input(args: Args, files: &[SpecFile], context: &mut Context) 
     }
     if args.file.as_deref() == Some(Path::new(INPUT)) {
         let error = Error::invalid("the spec file and the user data are both to come from standard input");
-        return Err(error.with_remedy("put one of the two into a file"));
+        return Err(error.with_hint("put one of the two into a file"));
     }
     let input = Some(user_data_of_input(context)?);
     Ok(Args { input, ..args })
@@ -300,7 +300,7 @@ fn within_limit(bytes: Vec<u8>, source: &str) -> Result<Secret<Vec<u8>>> {
         return Err(Error::invalid(format!(
             "the user data of {source} is over 1 MiB, more than any cloud takes"
         ))
-        .with_remedy("fetch the rest from within the VM"));
+        .with_hint("fetch the rest from within the VM"));
     }
     Ok(Secret::new(bytes))
 }
@@ -354,7 +354,7 @@ impl VmRequest {
             false => Vec::new(),
         };
         let spec = request.spec()?;
-        let count = spec.members.as_ref().map_or(1, |members| members.count());
+        let count = spec.members.as_ref().map_or(1, |members| members.len());
         Ok(Self {
             wish: CreateRequest {
                 // A budget is that of the whole command.
@@ -391,11 +391,11 @@ fn check(request: &VmTemplate, fallback: &[Fallback], providers: usize) -> Resul
         let error = Error::invalid(format!(
             "{machine_type} is one provider's machine type, but several are given"
         ));
-        return Err(error.with_remedy("say what is needed, with --cpus and --memory, or pass one -p"));
+        return Err(error.with_hint("say what is needed, with --cpus and --memory, or pass one -p"));
     }
     if fallback.contains(&Fallback::Provider) && !fallback.contains(&Fallback::Type) {
         let error = Error::invalid(format!("no other provider has the machine type {machine_type}"));
-        return Err(error.with_remedy("use --fallback type,provider, or say what is needed with --cpus and --memory"));
+        return Err(error.with_hint("use --fallback type,provider, or say what is needed with --cpus and --memory"));
     }
     Ok(())
 }

@@ -29,7 +29,7 @@ pub(super) async fn wait(
             Some(_) if matches!(instance.state, InstanceState::Stopping | InstanceState::Stopped) => {
                 let message = format!("{} exists but is {}", instance.reference, instance.state);
                 let error = Error::new(ErrorKind::Timeout, message);
-                errors.push(error.with_remedy(format!("start it: cloudctl start {}", instance.reference)));
+                errors.push(error.with_hint(format!("start it: cloudctl start {}", instance.reference)));
                 done.push(instance);
             }
             Some(goal) => targets.push((instance, goal)),
@@ -54,7 +54,7 @@ fn goals(orders: &[VmRequest]) -> HashMap<String, Option<WaitGoal>> {
             WaitValue::Ssh => Some(WaitGoal::Ssh(order.ssh_port)),
         };
         // Names that could not be made are no names of anything.
-        let names = order.wish.spec.names().unwrap_or_default();
+        let names = order.wish.spec.instance_names().unwrap_or_default();
         goals.extend(names.into_iter().map(|name| (name.as_str().to_owned(), goal)));
     }
     goals
@@ -74,11 +74,11 @@ fn with_prices(instances: &mut [Instance], known: &[Instance]) {
 /// Whatever kept us from seeing it run, the VM exists: only what ended it is a failure of its own.
 fn not_ready(error: Error) -> Error {
     match ExitStatus::of(error.kind()) {
-        ExitStatus::DENIED | ExitStatus::UNAVAILABLE | ExitStatus::PARTIAL => error.as_kind(ErrorKind::Timeout),
+        ExitStatus::DENIED | ExitStatus::UNAVAILABLE | ExitStatus::PARTIAL => error.with_kind(ErrorKind::Timeout),
         // Nothing failed: somebody else wanted otherwise.
         ExitStatus::NOT_FOUND => error
-            .as_kind(ErrorKind::Refused)
-            .with_remedy("somebody terminated it while it came up; run the same command again to make it anew"),
+            .with_kind(ErrorKind::Refused)
+            .with_hint("somebody terminated it while it came up; run the same command again to make it anew"),
         _ => error,
     }
 }

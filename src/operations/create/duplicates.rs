@@ -100,7 +100,7 @@ async fn end_younger(
             return Some(Error::new(ErrorKind::Refused, "it was not made just now"));
         }
         let outcomes = provider
-            .terminate(std::slice::from_ref(&made.reference), &BatchTracker::unhindered())
+            .terminate(std::slice::from_ref(&made.reference), &BatchTracker::uninterrupted())
             .await;
         let failure = outcomes.into_iter().find_map(|outcome| outcome.result.err());
         failure.filter(|error| error.kind() != ErrorKind::NotFound || !was_seen)
@@ -120,7 +120,7 @@ async fn end_younger(
             );
             Err(Error::new(ErrorKind::Ambiguous, message)
                 .with_leftover(&made.reference)
-                .with_remedy(format!("terminate one of them: cloudctl terminate {}", made.reference)))
+                .with_hint(format!("terminate one of them: cloudctl terminate {}", made.reference)))
         }
         None => {
             tracing::info!(elder = %elder.reference, younger = %made.reference, "made twice; the younger one was ended");
@@ -132,7 +132,7 @@ async fn end_younger(
 /// Whether an instance is so young that only a race can have made it, by the cloud's own clock. What has been there for
 /// a while is not ours to end, whatever the call said that seemed to make it.
 async fn was_just_made(provider: &dyn Provider, created_at: Option<Timestamp>) -> bool {
-    match (provider.time().await, created_at) {
+    match (provider.server_time().await, created_at) {
         (Ok(now), Some(created_at)) => now.duration_since(created_at) < JUST_MADE,
         _ => false,
     }

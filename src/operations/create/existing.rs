@@ -31,7 +31,7 @@ pub(crate) async fn look_before(
     wish: &CreateRequest,
     reach: &PlacementScope<'_>,
 ) -> Result<(Vec<SearchScope>, NameIndex)> {
-    let names = wish.spec.names()?;
+    let names = wish.spec.instance_names()?;
     let parts = reach.locations().await?;
     let seen = look_up_all(&parts, &names).await?;
     Ok((parts, seen))
@@ -39,7 +39,7 @@ pub(crate) async fn look_before(
 
 pub(crate) fn standing(seen: &NameIndex, wish: &CreateRequest, reach: &PlacementScope<'_>) -> Result<NameStatus> {
     let mut standing = NameStatus::default();
-    for name in wish.spec.names()? {
+    for name in wish.spec.instance_names()? {
         let fitting = |instance| {
             let instance = adopt(instance, wish, &name, reach)?;
             check_limits(&instance, wish, &name, reach.catalog)?;
@@ -68,5 +68,5 @@ fn taken_by(other: &Instance, name: &InstanceName) -> Error {
     let reference = &other.reference;
     let message =
         format!("the name {name} is taken by {reference}, which was not made by cloudctl; nothing was created");
-    Error::new(ErrorKind::AlreadyExists, message).with_remedy("use another name, or another region")
+    Error::new(ErrorKind::AlreadyExists, message).with_hint("use another name, or another region")
 }

@@ -40,7 +40,7 @@ async fn make_into(
     for generation in first..first.saturating_add(MOST_GENERATIONS) {
         interrupt.check()?;
         let Some(answer) = interrupt.settles(create(provider, &spec, generation)).await else {
-            return unsettled(made, &spec.names()?, parts, interrupt).await;
+            return unsettled(made, &spec.instance_names()?, parts, interrupt).await;
         };
         made.extend(answer?);
         match still_missing(&spec, made)? {
@@ -53,7 +53,7 @@ async fn make_into(
         ErrorKind::UnknownOutcome,
         format!("the cloud took {MOST_GENERATIONS} create calls and shows no VM of this name"),
     )
-    .with_remedy("use another name for an hour"))
+    .with_hint("use another name for an hour"))
 }
 
 async fn create(provider: &dyn Provider, spec: &InstanceSpec, generation: u32) -> Result<Vec<Instance>> {
@@ -62,7 +62,7 @@ async fn create(provider: &dyn Provider, spec: &InstanceSpec, generation: u32) -
     }
     match provider.create(spec, generation).await? {
         CreateOutcome::Instance(made) => Ok(vec![*made]),
-        CreateOutcome::TokenSpent => Ok(Vec::new()),
+        CreateOutcome::TokenAlreadyUsed => Ok(Vec::new()),
     }
 }
 
@@ -73,7 +73,7 @@ fn still_missing(spec: &InstanceSpec, made: &[Instance]) -> Result<Option<Instan
     };
     let mut missing = Vec::new();
     for index in members.indexes() {
-        let name = spec.name.member(*index)?;
+        let name = spec.name.member_name(*index)?;
         if !made
             .iter()
             .any(|instance| instance.name.as_deref() == Some(name.as_str()))
@@ -81,7 +81,7 @@ fn still_missing(spec: &InstanceSpec, made: &[Instance]) -> Result<Option<Instan
             missing.push(*index);
         }
     }
-    let rest = crate::cloud::GroupMembers::groups(&missing, missing.len())
+    let rest = crate::cloud::GroupMembers::split(&missing, missing.len())
         .into_iter()
         .next();
     Ok(rest.map(|rest| InstanceSpec {
@@ -114,5 +114,5 @@ async fn unsettled(
         some(&unseen)
     );
     Err(Error::new(ErrorKind::UnknownOutcome, message)
-        .with_remedy("run the same command again, which finds it or makes it, or terminate it by name"))
+        .with_hint("run the same command again, which finds it or makes it, or terminate it by name"))
 }

@@ -181,7 +181,7 @@ impl PlacementSearch<'_> {
         let is_only = is_last && done.tried.is_empty() && places.len() == 1 && !may_move;
         while let Some(place) = places.pop_front() {
             let here = InstanceSpec { place, ..spec.clone() };
-            let location = match here.chosen_type.as_deref() {
+            let location = match here.selected_machine_type.as_deref() {
                 Some(machine_type) => format!("{}/{} ({machine_type})", offer.provider.kind(), here.place),
                 None => format!("{}/{}", offer.provider.kind(), here.place),
             };
@@ -190,7 +190,7 @@ impl PlacementSearch<'_> {
                 None => return Ok(()),
                 Some(error) if is_only => return Err(error),
                 Some(error) if error.kind() == ErrorKind::Capacity => {
-                    prefer(&mut places, error.room_in());
+                    prefer(&mut places, error.zones_with_capacity());
                     // Drivers may know no more than the region.
                     done.tried.push(error.at(location));
                 }
@@ -216,9 +216,13 @@ impl PlacementSearch<'_> {
             None => vec![None],
             Some(all) => {
                 let all = all.indexes().iter().copied();
-                let is_missing = |index: &u32| here.name.member(*index).is_ok_and(|name| self.missing.contains(&name));
+                let is_missing = |index: &u32| {
+                    here.name
+                        .member_name(*index)
+                        .is_ok_and(|name| self.missing.contains(&name))
+                };
                 let missing: Vec<u32> = all.filter(is_missing).collect();
-                GroupMembers::groups(&missing, provider.most_members())
+                GroupMembers::split(&missing, provider.max_instances_per_call())
                     .into_iter()
                     .map(Some)
                     .collect()
@@ -229,7 +233,7 @@ impl PlacementSearch<'_> {
                 members,
                 ..here.clone()
             };
-            let names = spec.names()?;
+            let names = spec.instance_names()?;
             let first = self.seen.next_generation(&names);
             let LaunchResult { instances, error } = make(provider, &spec, first, self.parts, self.interrupt).await;
             let instances = match self.may_have_twins(offer, &spec) {

@@ -131,7 +131,7 @@ pub(crate) fn only_one(seen: &NameIndex, name: &InstanceName) -> Result<Option<I
             let all: Vec<_> = several.iter().map(|instance| instance.reference.to_string()).collect();
             let message = format!("{name} is there {} times: {}", all.len(), all.join(", "));
             Err(Error::new(ErrorKind::Ambiguous, message)
-                .with_remedy("terminate all but one of them by their full references"))
+                .with_hint("terminate all but one of them by their full references"))
         }
     }
 }

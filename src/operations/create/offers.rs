@@ -41,7 +41,7 @@ pub(crate) async fn offers_in(
         is_warned: AtomicBool::new(false),
     };
     let (mut offers, most) = match &wish.spec.machine_type {
-        None if !wish.spec.need.is_empty() => (
+        None if !wish.spec.requirements.is_empty() => (
             market.fitting(&wish.need()).await?,
             if several { MOST_TYPES } else { 1 },
         ),
@@ -103,7 +103,8 @@ impl OfferSearch<'_> {
 
     /// Whether the machine's architecture is known without asking the cloud: an image by its id has its own.
     fn is_architecture_known(&self, spec: &InstanceSpec) -> bool {
-        spec.need.architecture.is_some() || image_alias(spec.image.as_deref().unwrap_or(DEFAULT_IMAGE)).is_some()
+        spec.requirements.architecture.is_some()
+            || image_alias(spec.image.as_deref().unwrap_or(DEFAULT_IMAGE)).is_some()
     }
 
     /// The type that was asked for by name, or else the cloud's default.
@@ -117,10 +118,10 @@ impl OfferSearch<'_> {
                 })?;
                 // One member stands for all of a group, which may be more than one call makes.
                 let one = InstanceSpec { members: None, ..spec };
-                match self.provider.plan(&one).await {
+                match self.provider.preview(&one).await {
                     // Whether there is room is for the call that makes it: only the name is asked for here.
                     Err(error) if error.kind() == ErrorKind::Capacity && self.is_architecture_known(&one) => {
-                        let architecture = one.need.architecture.unwrap_or(Architecture::X86_64);
+                        let architecture = one.requirements.architecture.unwrap_or(Architecture::X86_64);
                         self.provider.default_machine_type(architecture).to_owned()
                     }
                     planned => planned?.machine_type,
@@ -144,13 +145,13 @@ impl OfferSearch<'_> {
                 self.provider.kind(),
                 self.place
             );
-            return Err(Error::invalid(message).with_remedy(format!(
+            return Err(Error::invalid(message).with_hint(format!(
                 "`cloudctl type list -p {} -r {}` lists those that are there",
                 self.provider.kind(),
                 self.place.region
             )));
         };
-        self.attach(&mut machine, &self.wish.spec.need);
+        self.attach(&mut machine, &self.wish.spec.requirements);
         let price = self.price(&machine).await;
         Ok(self.offer(Some(machine), price))
     }
@@ -236,7 +237,7 @@ impl OfferSearch<'_> {
             self.attach(machine, need);
         }
         let spot = self.wish.spec.spot;
-        machines.retain(|machine| need.is_met_by(machine) && (machine.has_spot || !spot));
+        machines.retain(|machine| need.are_met_by(machine) && (machine.has_spot || !spot));
         machines
     }
 
@@ -257,7 +258,7 @@ impl OfferSearch<'_> {
         let (kind, spot) = (self.provider.kind(), self.wish.spec.spot);
         let live = match spot {
             true => self.provider.spot_price(self.place, &machine.name).await,
-            false => Ok(self.provider.own_price(&machine.name)),
+            false => Ok(self.provider.fixed_price(&machine.name)),
         };
         if let Err(error) = &live
             && !self.is_warned.swap(true, Ordering::Relaxed)
@@ -277,8 +278,8 @@ impl OfferSearch<'_> {
             .iter()
             .min_by(|one, other| shortfall(need, one).total_cmp(&shortfall(need, other)));
         match nearest {
-            Some(nearest) => error.with_remedy(format!("ask for less: the nearest is {}", describe(nearest))),
-            None => error.with_remedy("use another --region"),
+            Some(nearest) => error.with_hint(format!("ask for less: the nearest is {}", describe(nearest))),
+            None => error.with_hint("use another --region"),
         }
     }
 }
@@ -352,7 +353,7 @@ impl CreateRequest {
     /// The need with what is understood by itself: a program for one instruction set does not run on another, so
     /// nobody gets Arm who did not ask for it.
     pub(crate) fn need(&self) -> MachineRequirements {
-        let mut need = self.spec.need.clone();
+        let mut need = self.spec.requirements.clone();
         need.architecture.get_or_insert(Architecture::X86_64);
         need
     }
@@ -400,7 +401,7 @@ impl Offer {
         };
         Ok(InstanceSpec {
             place: self.place.clone(),
-            chosen_type: self.machine.as_ref().map(|machine| machine.name.clone()),
+            selected_machine_type: self.machine.as_ref().map(|machine| machine.name.clone()),
             is_substitute: self.is_substitute,
             ttl,
             ..wish.spec.clone()
@@ -426,14 +427,14 @@ impl Offer {
                 self.why_unpriced()
             );
             return Err(
-                Error::new(ErrorKind::Refused, message).with_remedy("use --ttl, or a machine type with a known price")
+                Error::new(ErrorKind::Refused, message).with_hint("use --ttl, or a machine type with a known price")
             );
         };
         let minutes = Duration::try_from_secs_f64((budget / price * 60.0).floor() * 60.0).unwrap_or(LONGEST_LIFE);
         let minutes = minutes.min(LONGEST_LIFE);
         if minutes < SHORTEST_LIFE {
             let message = format!("{budget} USD buy less than a minute of {name} in {}", self.location());
-            return Err(Error::new(ErrorKind::Refused, message).with_remedy("raise the budget, or ask for less"));
+            return Err(Error::new(ErrorKind::Refused, message).with_hint("raise the budget, or ask for less"));
         }
         Ok(minutes)
     }
@@ -495,7 +496,7 @@ pub(crate) fn cheap_enough(offers: Vec<Offer>, most: f64) -> Result<Vec<Offer>> 
         ),
         (None, None) => format!("nothing that fits is known to cost {most} USD an hour or less"),
     };
-    Err(Error::new(ErrorKind::Refused, message).with_remedy("raise --max-price, or ask for less"))
+    Err(Error::new(ErrorKind::Refused, message).with_hint("raise --max-price, or ask for less"))
 }
 
 /// An amount of USD, as short as it can be said: four decimals at most.

@@ -99,7 +99,7 @@ impl PlacementScope<'_> {
         let mut all: Vec<(Arc<dyn Provider>, ListScope)> = Vec::new();
         for step in self.steps() {
             for (provider, place) in self.places(step).await? {
-                let location = place.region_location();
+                let location = place.region_scope();
                 let is_known =
                     |(known, at): &(Arc<dyn Provider>, ListScope)| known.kind() == provider.kind() && *at == location;
                 if !all.iter().any(is_known) {
@@ -218,9 +218,9 @@ async fn merge(all: Vec<(Arc<dyn Provider>, ListScope)>) -> Result<Vec<(Arc<dyn 
     for (provider, location) in &all {
         let own = |(other, _): &&(Arc<dyn Provider>, ListScope)| other.kind() == provider.kind();
         let is_one_of_several = all.iter().filter(own).count() > 1;
-        if is_one_of_several && provider.locations().await? == [ListScope::Everywhere] {
+        if is_one_of_several && provider.list_scopes().await? == [ListScope::AllRegions] {
             if !merged.iter().any(|(other, _)| other.kind() == provider.kind()) {
-                merged.push((Arc::clone(provider), ListScope::Everywhere));
+                merged.push((Arc::clone(provider), ListScope::AllRegions));
             }
         } else {
             merged.push((Arc::clone(provider), location.clone()));
@@ -245,7 +245,7 @@ pub(crate) async fn zones(offer: &Offer, spec: &InstanceSpec) -> Result<VecDeque
         },
         ..spec.clone()
     };
-    let mut places = offer.provider.zones_for(&anywhere).await?;
+    let mut places = offer.provider.candidate_zones(&anywhere).await?;
     if spec.place.zone.is_some() {
         places.retain(|place| *place != spec.place);
         places.insert(0, spec.place.clone());
@@ -291,7 +291,7 @@ pub(crate) fn no_room(
         .filter(|fallback| !reach.allows(**fallback))
         .map(|fallback| fallback.as_str())
         .collect();
-    let mut error = Error::new(kind, message).with_remedy(match further.is_empty() {
+    let mut error = Error::new(kind, message).with_hint(match further.is_empty() {
         true => "ask for less, or try again later".to_owned(),
         false => format!(
             "let it look further with --fallback {}, or ask for less",

@@ -36,7 +36,7 @@ pub(crate) fn adopt(
              what is asked for"
         );
         return Err(Error::new(ErrorKind::AlreadyExists, message)
-            .with_remedy(format!(
+            .with_hint(format!(
                 "use that version or a newer one, or another name, or terminate it first: cloudctl terminate {reference}"
             ))
             .with_leftover(reference));
@@ -82,7 +82,7 @@ pub(crate) fn adopt(
             differences.join("; ")
         ),
     )
-    .with_remedy(remedy)
+    .with_hint(remedy)
     .with_leftover(&reference))
 }
 
@@ -107,7 +107,7 @@ pub(crate) fn check_limits(
     let beyond = |why: String| {
         let message = format!("{name} exists as {reference}, and {why}");
         Err(Error::new(ErrorKind::AlreadyExists, message)
-            .with_remedy(format!(
+            .with_hint(format!(
                 "raise the limit, use another name, or terminate it first: cloudctl terminate {reference}"
             ))
             .with_leftover(reference))
@@ -150,7 +150,10 @@ fn asked_zone(instance: &Instance, reach: &PlacementScope<'_>) -> Option<String>
 fn default_architecture(spec: &InstanceSpec, existing: &Instance) -> Architecture {
     let is_alias = image_alias(spec.image.as_deref().unwrap_or(DEFAULT_IMAGE)).is_some();
     let of_image = existing.architecture.filter(|_| !is_alias);
-    spec.need.architecture.or(of_image).unwrap_or(Architecture::X86_64)
+    spec.requirements
+        .architecture
+        .or(of_image)
+        .unwrap_or(Architecture::X86_64)
 }
 
 /// An instance that is there beside a spec that it was not made from.
@@ -227,7 +230,7 @@ impl Comparison<'_> {
             "identity" => self.of_setup(field, spec.identity.as_slice()),
             "firewall" => self.of_setup(field, &spec.firewalls),
             "open" => {
-                let asked = spec.openings.iter().map(ToString::to_string).collect::<Vec<_>>();
+                let asked = spec.ingress_rules.iter().map(ToString::to_string).collect::<Vec<_>>();
                 let none = (!self.was_asked_for(field)).then_some("none");
                 Some(shown(field, none, &asked.join(",")))
             }
@@ -248,11 +251,13 @@ impl Comparison<'_> {
         };
         let setup = || self.setup_text(field);
         let (has, default) = match field {
-            "type" | "cpus" | "memory" | "arch" | "gpu" if is_default_type && self.spec.effective_type().is_none() => {
+            "type" | "cpus" | "memory" | "arch" | "gpu"
+                if is_default_type && self.spec.machine_type_to_use().is_none() =>
+            {
                 return None;
             }
             // What its machine must have is compared by itself.
-            "type" if !self.spec.need.is_empty() => return None,
+            "type" if !self.spec.requirements.is_empty() => return None,
             "type" => (existing.machine_type.clone(), default_type.map(str::to_owned)),
             "cpus" => {
                 let cpus = existing.cpus.or_else(|| Some(machine()?.cpus));
@@ -364,7 +369,7 @@ impl Comparison<'_> {
     /// Of what its machine must have. It is met by a machine that was made without such a need and has it; another need
     /// than the one then is another spec.
     fn of_need(&self, field: &str) -> Option<String> {
-        let (existing, need) = (self.existing, &self.spec.need);
+        let (existing, need) = (self.existing, &self.spec.requirements);
         let machine = || {
             self.catalog
                 .machine_type(existing.provider, existing.machine_type.as_deref()?)

@@ -3,7 +3,7 @@
 pub(super) mod account;
 pub(super) mod catalog;
 
-use crate::cloud::{Error, Result, likely, quoted};
+use crate::cloud::{Error, Result, did_you_mean, quoted};
 
 /// One column.
 #[derive(Debug)]
@@ -268,14 +268,12 @@ impl ColumnSet {
             None => Ok(()),
             Some(unknown) => {
                 let all = self.fields.join(", ");
-                Err(
-                    Error::invalid(format!("unknown column {}", quoted(unknown))).with_remedy(
-                        match likely(unknown, self.fields.iter().copied()) {
-                            Some(meant) => format!("did you mean {meant}? There are {all}"),
-                            None => format!("use columns of {all}"),
-                        },
-                    ),
-                )
+                Err(Error::invalid(format!("unknown column {}", quoted(unknown))).with_hint(
+                    match did_you_mean(unknown, self.fields.iter().copied()) {
+                        Some(meant) => format!("did you mean {meant}? There are {all}"),
+                        None => format!("use columns of {all}"),
+                    },
+                ))
             }
         }
     }

@@ -68,7 +68,7 @@ impl Provider for Aws {
         })
     }
 
-    async fn home(&self) -> Result<Option<Location>> {
+    async fn default_location(&self) -> Result<Option<Location>> {
         let region = match &self.region {
             Some(region) => Some(region.clone()),
             None => self.clients.home().await?,
@@ -76,15 +76,15 @@ impl Provider for Aws {
         Ok(region.map(|region| Location { region, zone: None }))
     }
 
-    async fn locate(&self, region: Option<&str>, zone: Option<&str>) -> Result<Location> {
+    async fn resolve_location(&self, region: Option<&str>, zone: Option<&str>) -> Result<Location> {
         regions::locate(&self.clients, region, zone).await
     }
 
-    async fn locations(&self) -> Result<Vec<ListScope>> {
+    async fn list_scopes(&self) -> Result<Vec<ListScope>> {
         regions::locations(&self.clients).await
     }
 
-    async fn known_locations(&self) -> Vec<ListScope> {
+    async fn known_list_scopes(&self) -> Vec<ListScope> {
         regions::known_locations(&self.clients).await
     }
 
@@ -92,7 +92,7 @@ impl Provider for Aws {
         catalog::machine_types::default_type(architecture)
     }
 
-    async fn plan(&self, spec: &InstanceSpec) -> Result<LaunchPreview> {
+    async fn preview(&self, spec: &InstanceSpec) -> Result<LaunchPreview> {
         create::plan(&self.clients.ec2(&spec.place.region).await, spec).await
     }
 
@@ -104,7 +104,7 @@ impl Provider for Aws {
         create::create_members(&self.clients.ec2(&spec.place.region).await, spec, generation).await
     }
 
-    fn most_members(&self) -> usize {
+    fn max_instances_per_call(&self) -> usize {
         create::request::MOST_MEMBERS
     }
 
@@ -124,7 +124,7 @@ impl Provider for Aws {
         catalog::prices::spot_price(&self.clients.ec2(&place.region).await, place, machine_type).await
     }
 
-    async fn remove_openings(&self, gone: &[Instance]) -> Result<Vec<String>> {
+    async fn delete_unused_firewall_rules(&self, gone: &[Instance]) -> Result<Vec<String>> {
         network::security_group::remove(&self.clients, gone).await
     }
 
@@ -138,13 +138,13 @@ impl Provider for Aws {
     }
 
     async fn get(&self, target: &InstanceRef) -> Result<Instance> {
-        instances::list::get(&self.clients.ec2(&target.place).await, target).await
+        instances::list::get(&self.clients.ec2(&target.scope).await, target).await
     }
 
-    async fn list_pages(&self, pages: &InstanceSink<'_>) -> Result<Vec<Error>> {
+    async fn list_into(&self, pages: &InstanceSink<'_>) -> Result<Vec<Error>> {
         let region = match pages.location {
             ListScope::Region(region) | ListScope::Zone { region, .. } => region,
-            ListScope::Everywhere => return Err(Error::unsupported("ec2 lists one region at a time")),
+            ListScope::AllRegions => return Err(Error::unsupported("ec2 lists one region at a time")),
         };
         match instances::list::list(&self.clients.ec2(region).await, region, pages).await {
             Err(error) => Err(regions::explained(&self.clients, region, error).await),
@@ -168,16 +168,16 @@ impl Provider for Aws {
         act(&self.clients, InstanceAction::Reboot, targets, course).await
     }
 
-    async fn time(&self) -> Result<jiff::Timestamp> {
+    async fn server_time(&self) -> Result<jiff::Timestamp> {
         self.clients.time().await
     }
 
-    async fn zones_for(&self, spec: &InstanceSpec) -> Result<Vec<Location>> {
+    async fn candidate_zones(&self, spec: &InstanceSpec) -> Result<Vec<Location>> {
         regions::zones_for(&self.clients.ec2(&spec.place.region).await, spec).await
     }
 
     async fn set_ttl(&self, target: &InstanceRef, ttl: Duration) -> Result<()> {
-        instances::change::set_ttl(&self.clients.ec2(&target.place).await, target, ttl).await
+        instances::change::set_ttl(&self.clients.ec2(&target.scope).await, target, ttl).await
     }
 
     async fn set_protection(
@@ -189,12 +189,12 @@ impl Provider for Aws {
         instances::change::set_protection(&self.clients, targets, protected, course).await
     }
 
-    async fn surviving_disks(&self, gone: &[Instance]) -> Result<Vec<OrphanedDisk>> {
+    async fn orphaned_disks(&self, gone: &[Instance]) -> Result<Vec<OrphanedDisk>> {
         instances::disks::surviving(&self.clients, gone).await
     }
 
     async fn console_output(&self, target: &InstanceRef) -> Result<Vec<u8>> {
-        instances::list::console_output(&self.clients.ec2(&target.place).await, target).await
+        instances::list::console_output(&self.clients.ec2(&target.scope).await, target).await
     }
 
     async fn published_prices(&self) -> Result<Vec<PublishedPrice>> {

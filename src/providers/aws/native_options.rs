@@ -136,19 +136,19 @@ impl Options {
         if self.iops.is_some() && !has_iops {
             return Err(
                 Error::invalid(format!("native option iops: disk type {disk} does not take it"))
-                    .with_remedy("use --disk-type gp3, io1 or io2"),
+                    .with_hint("use --disk-type gp3, io1 or io2"),
             );
         }
         if self.iops.is_none() && matches!(disk_type, VolumeType::Io1 | VolumeType::Io2) {
             return Err(Error::invalid(format!(
                 "disk type {disk} needs its number of I/O operations per second"
             ))
-            .with_remedy("add --native iops=3000"));
+            .with_hint("add --native iops=3000"));
         }
         if self.throughput.is_some() && *disk_type != VolumeType::Gp3 {
             return Err(
                 Error::invalid(format!("native option throughput: disk type {disk} does not take it"))
-                    .with_remedy("use --disk-type gp3"),
+                    .with_hint("use --disk-type gp3"),
             );
         }
         for (key, set) in [

@@ -16,7 +16,7 @@ use super::catalog::images;
 use super::configuration::partition::Partition;
 use super::network;
 use crate::cloud::{
-    Error, ErrorKind, InstanceSpec, ListScope, Location, Result, nearest, quoted, region_for_zone, zone_for_region,
+    Error, ErrorKind, InstanceSpec, ListScope, Location, Result, closest, quoted, region_for_zone, zone_for_region,
 };
 
 /// Regions that need no call to be believed.
@@ -105,7 +105,7 @@ pub(super) async fn locate(clients: &Clients, region: Option<&str>, zone: Option
         (Some(region), Some(of_zone)) if region != of_zone => {
             let zone = zone.unwrap_or_default();
             return Err(Error::invalid(format!("zone {zone} is not in region {region}"))
-                .with_remedy(format!("use --region {of_zone}, or leave the region out")));
+                .with_hint(format!("use --region {of_zone}, or leave the region out")));
         }
         (Some(region), _) => region.to_owned(),
         (None, Some(of_zone)) => of_zone,
@@ -239,16 +239,16 @@ fn not_a_zone(zone: &str) -> Error {
     if is_region_shaped(zone) {
         return region_for_zone(zone, &format!("{zone}a"));
     }
-    Error::invalid(format!("unknown zone {}", quoted(zone))).with_remedy("write a zone such as us-east-1a")
+    Error::invalid(format!("unknown zone {}", quoted(zone))).with_hint("write a zone such as us-east-1a")
 }
 
 /// An unknown name, with the known ones nearest to it.
 pub(super) fn unknown<'a>(what: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> Error {
     let error = Error::invalid(format!("unknown {what} {}", quoted(name)));
-    let nearest = nearest(name, known, 6);
+    let nearest = closest(name, known, 6);
     match nearest.is_empty() {
         true => error,
-        false => error.with_remedy(format!("the nearest are {}", nearest.join(", "))),
+        false => error.with_hint(format!("the nearest are {}", nearest.join(", "))),
     }
 }
 
@@ -282,8 +282,8 @@ pub(super) async fn explained(clients: &Clients, region: &str, error: Error) -> 
     }
     error
         .context(format!("region {region} is not enabled for this account"))
-        .as_kind(ErrorKind::PermissionDenied)
-        .with_remedy(format!(
+        .with_kind(ErrorKind::PermissionDenied)
+        .with_hint(format!(
             "enable it with `aws account enable-region --region-name {region}`, or use another with --region"
         ))
 }
@@ -304,7 +304,7 @@ pub(super) async fn check_zone(client: &Client, region: &str, zone: &str) -> Res
     let group = found.group_name().unwrap_or(zone);
     Err(Error::invalid(format!("zone {zone} is not enabled for this account"))
         .at(format!("aws/{region}"))
-        .with_remedy(format!(
+        .with_hint(format!(
             "enable it with `aws ec2 modify-availability-zone-group --group-name {group} --opt-in-status opted-in`"
         )))
 }
@@ -350,11 +350,11 @@ pub(super) async fn zones_for(client: &Client, spec: &InstanceSpec) -> Result<Ve
         return Err(
             Error::invalid(format!("no zone of {region} has the machine type {machine_type}"))
                 .at(format!("aws/{region}"))
-                .with_remedy("use another --type or --region"),
+                .with_hint("use another --type or --region"),
         );
     }
     names.sort_unstable();
-    spec.name.prefer(&mut names);
+    spec.name.rotate_by_hash(&mut names);
     let place = |zone: &str| Location {
         region: region.clone(),
         zone: Some(zone.to_owned()),
@@ -452,9 +452,9 @@ mod tests {
         let error = unknown("region", "us-esat-1", REGIONS);
         assert_eq!(error.message(), "unknown region \"us-esat-1\"");
         assert!(
-            error.remedy().unwrap().starts_with("the nearest are us-east-1, us-"),
+            error.hint().unwrap().starts_with("the nearest are us-east-1, us-"),
             "{:?}",
-            error.remedy()
+            error.hint()
         );
     }
 }

@@ -3,7 +3,7 @@
 use aws_sdk_ec2::types::Tag;
 
 use super::instances::convert::TAG_NAME;
-use crate::cloud::{Error, InstanceSpec, Labels, Result, own_labels, quoted};
+use crate::cloud::{Error, InstanceSpec, Labels, Result, management_labels, quoted};
 
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html#tag-restrictions>
 const TAGS: usize = 50;
@@ -15,7 +15,7 @@ pub(super) fn tags(spec: &InstanceSpec, generation: u32) -> Labels {
     // The user's own `Name` wins: the name that counts stands in the label of ours.
     let mut tags = Labels::from([(TAG_NAME.to_owned(), spec.name.to_string())]);
     tags.extend(spec.labels.clone());
-    tags.extend(own_labels(spec, generation));
+    tags.extend(management_labels(spec, generation));
     tags
 }
 
@@ -37,7 +37,7 @@ pub(super) fn check_tags(spec: &InstanceSpec) -> Result<()> {
             "the label {TAG_NAME}={} would be lost: the tag {TAG_NAME} of each VM of a group is its own name, such as {first}",
             spec.name
         ))
-        .with_remedy("leave that label out, or use another key, such as group"));
+        .with_hint("leave that label out, or use another key, such as group"));
     }
     let tags = tags(spec, 0);
     for (key, value) in &tags {
@@ -86,7 +86,7 @@ mod tests {
             region: "us-east-1".into(),
             zone: None,
         };
-        let mut spec = InstanceSpec::plain("web-1".parse().unwrap(), place);
+        let mut spec = InstanceSpec::new("web-1".parse().unwrap(), place);
         spec.labels.insert("env".into(), "ci".into());
         spec.ttl = Some(std::time::Duration::from_secs(7_200));
         let plain = tags(&spec, 3);

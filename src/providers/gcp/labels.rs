@@ -4,7 +4,7 @@
 //! <https://cloud.google.com/compute/docs/labeling-resources#requirements>
 
 use super::network::firewall_rule::PREFIX;
-use crate::cloud::{Error, InstanceSpec, Labels, Result, check_label_key, own_labels, quoted};
+use crate::cloud::{Error, InstanceSpec, Labels, Result, check_label_key, management_labels, quoted};
 
 const LONGEST: usize = 63;
 const MOST: usize = 64;
@@ -30,7 +30,7 @@ pub(super) fn labels_of(spec: &InstanceSpec, generation: u32) -> Result<Labels> 
         }
     }
     let mut labels = spec.labels.clone();
-    let own = own_labels(spec, generation);
+    let own = management_labels(spec, generation);
     let needed = own.len();
     labels.extend(own);
     if labels.len() > MOST {
@@ -50,12 +50,12 @@ pub(super) fn labels_of(spec: &InstanceSpec, generation: u32) -> Result<Labels> 
 pub(super) fn check_network_tags(tags: &[String]) -> Result<()> {
     if let Some(tag) = tags.iter().find(|tag| !is_resource_name(tag)) {
         return Err(Error::invalid(format!("invalid network tag {} for gcp", quoted(tag)))
-            .with_remedy("a firewall on gcp is a network tag: a lower-case letter, then letters, digits and hyphens"));
+            .with_hint("a firewall on gcp is a network tag: a lower-case letter, then letters, digits and hyphens"));
     }
     if let Some(tag) = tags.iter().find(|tag| tag.starts_with(PREFIX)) {
         return Err(
             Error::invalid(format!("the network tag {tag} is one of cloudctl's own"))
-                .with_remedy("open ports with --open, or use a tag that does not begin with cloudctl-open-"),
+                .with_hint("open ports with --open, or use a tag that does not begin with cloudctl-open-"),
         );
     }
     // One more is for what is opened.
@@ -106,7 +106,7 @@ fn refusal(message: &str, nearest: &str) -> Error {
     if nearest.is_empty() {
         error
     } else {
-        error.with_remedy(format!("use {nearest}"))
+        error.with_hint(format!("use {nearest}"))
     }
 }
 
@@ -142,7 +142,7 @@ mod tests {
             ("env", &"x".repeat(64), &format!("use {}", "x".repeat(63))),
         ] {
             assert_eq!(
-                with_label(key, value).unwrap_err().remedy(),
+                with_label(key, value).unwrap_err().hint(),
                 Some(nearest),
                 "{key}={value}"
             );

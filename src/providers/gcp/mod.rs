@@ -67,21 +67,21 @@ impl Provider for Gcp {
         self.client.identity().await
     }
 
-    async fn home(&self) -> Result<Option<Location>> {
+    async fn default_location(&self) -> Result<Option<Location>> {
         self.client.home().await
     }
 
-    async fn locate(&self, region: Option<&str>, zone: Option<&str>) -> Result<Location> {
+    async fn resolve_location(&self, region: Option<&str>, zone: Option<&str>) -> Result<Location> {
         self.client.locate(region, zone).await
     }
 
     /// One call lists all zones.
-    async fn locations(&self) -> Result<Vec<ListScope>> {
-        Ok(vec![ListScope::Everywhere])
+    async fn list_scopes(&self) -> Result<Vec<ListScope>> {
+        Ok(vec![ListScope::AllRegions])
     }
 
     /// Those that there are can be told without asking.
-    async fn known_locations(&self) -> Vec<ListScope> {
+    async fn known_list_scopes(&self) -> Vec<ListScope> {
         Vec::new()
     }
 
@@ -90,7 +90,7 @@ impl Provider for Gcp {
     }
 
     /// Compute Engine cannot be asked whether it would: what can be looked up is looked up.
-    async fn plan(&self, spec: &InstanceSpec) -> Result<LaunchPreview> {
+    async fn preview(&self, spec: &InstanceSpec) -> Result<LaunchPreview> {
         let request = create::request::prepare(&self.client, spec, 0).await?;
         network::ingress::check(&self.client, request.openings.as_ref()).await?;
         Ok(request.plan)
@@ -105,7 +105,7 @@ impl Provider for Gcp {
         create::bulk_insert::create(&self.client, spec, generation).await
     }
 
-    fn most_members(&self) -> usize {
+    fn max_instances_per_call(&self) -> usize {
         create::bulk_insert::MOST
     }
 
@@ -124,7 +124,7 @@ impl Provider for Gcp {
         catalog::images(&self.client).await
     }
 
-    async fn remove_openings(&self, gone: &[Instance]) -> Result<Vec<String>> {
+    async fn delete_unused_firewall_rules(&self, gone: &[Instance]) -> Result<Vec<String>> {
         network::ingress::remove(&self.client, gone).await
     }
 
@@ -141,7 +141,7 @@ impl Provider for Gcp {
         instances::list::get(&self.client, target).await
     }
 
-    async fn list_pages(&self, pages: &InstanceSink<'_>) -> Result<Vec<Error>> {
+    async fn list_into(&self, pages: &InstanceSink<'_>) -> Result<Vec<Error>> {
         instances::list::list(&self.client, pages).await
     }
 
@@ -161,11 +161,11 @@ impl Provider for Gcp {
         change_all(&self.client, targets, InstanceAction::Reboot, course).await
     }
 
-    async fn time(&self) -> Result<Timestamp> {
+    async fn server_time(&self) -> Result<Timestamp> {
         self.client.time().await
     }
 
-    async fn zones_for(&self, spec: &InstanceSpec) -> Result<Vec<Location>> {
+    async fn candidate_zones(&self, spec: &InstanceSpec) -> Result<Vec<Location>> {
         let zones = self.client.zones_for(&spec.place, &spec.name).await?;
         let zones =
             catalog::machine_types::all_with(&self.client, &zones, create::request::machine_type_of(spec)).await?;
@@ -189,7 +189,7 @@ impl Provider for Gcp {
         change_all(&self.client, targets, InstanceAction::Protect(protected), course).await
     }
 
-    async fn surviving_disks(&self, gone: &[Instance]) -> Result<Vec<OrphanedDisk>> {
+    async fn orphaned_disks(&self, gone: &[Instance]) -> Result<Vec<OrphanedDisk>> {
         instances::disks::surviving(&self.client, gone).await
     }
 
@@ -198,11 +198,11 @@ impl Provider for Gcp {
         let api = instances::list::by_reference(&self.client, target).await?;
         let name = api.name.unwrap_or_default();
         let (project, instances) = (self.client.project().await?, self.client.instances().await?);
-        let answer = self.client.read("read the console", &target.place, || {
+        let answer = self.client.read("read the console", &target.scope, || {
             let call = instances
                 .get_serial_port_output()
                 .set_project(project)
-                .set_zone(&target.place);
+                .set_zone(&target.scope);
             prepared(call.set_instance(&name).set_port(1)).send()
         });
         match answer.await {

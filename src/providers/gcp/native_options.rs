@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 use serde_json::Value;
 
-use crate::cloud::{Error, InstanceSpec, Result, nearest, parser_message, plain, quoted};
+use crate::cloud::{Error, InstanceSpec, Result, closest, parser_message, plain, quoted};
 
 /// All of them. A value may be given in its own type or, as a command line has it, as text.
 #[derive(Debug, Default, PartialEq, Deserialize)]
@@ -98,9 +98,9 @@ impl Options {
         let mut options = Self::default();
         for (key, value) in &spec.native {
             if !KNOWN.contains(&key.as_str()) {
-                let likely = nearest(key, KNOWN, 1).first().copied().unwrap_or_default();
+                let likely = closest(key, KNOWN, 1).first().copied().unwrap_or_default();
                 return Err(Error::invalid(format!("unknown native option {} of gcp", quoted(key)))
-                    .with_remedy(format!("did you mean {likely}? gcp has {}", KNOWN.join(", "))));
+                    .with_hint(format!("did you mean {likely}? gcp has {}", KNOWN.join(", "))));
             }
             // Key by key, so that the error can say which.
             let one = Value::Object([(key.clone(), value.clone())].into_iter().collect());
@@ -235,7 +235,7 @@ mod tests {
     fn unknown_and_wrong_options_are_named() {
         let unknown = options(json!({ "can_ip_foward": true })).unwrap_err();
         assert!(unknown.message().contains("can_ip_foward"));
-        assert!(unknown.remedy().unwrap().starts_with("did you mean can_ip_forward?"));
+        assert!(unknown.hint().unwrap().starts_with("did you mean can_ip_forward?"));
         for wrong in [
             json!({ "can_ip_forward": "maybe" }),
             json!({ "network_tier": "GOLD" }),

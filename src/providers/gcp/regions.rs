@@ -9,7 +9,7 @@ use super::api::error::{location, of_project};
 use super::api::pagination::{Page, all_pages};
 use super::api::retry::prepared;
 use crate::cloud::{
-    Error, ErrorKind, InstanceName, Location, Result, nearest, quoted, region_for_zone, zone_for_region,
+    Error, ErrorKind, InstanceName, Location, Result, closest, quoted, region_for_zone, zone_for_region,
 };
 
 /// How many names a hint suggests.
@@ -91,7 +91,7 @@ impl Client {
             let message = format!("no zone of {} is up", place.region);
             return Err(Error::new(ErrorKind::Capacity, message).at(location(&place.region)));
         }
-        name.prefer(&mut candidates);
+        name.rotate_by_hash(&mut candidates);
         Ok(candidates)
     }
 }
@@ -103,9 +103,9 @@ fn place_among(zones: &[ZoneEntry], region: Option<&str>, zone: Option<&str>) ->
             return Err(zone_for_region(region, region_of(region)));
         }
         let error = Error::invalid(format!("Compute Engine has no region {}", quoted(region)));
-        return Err(error.with_remedy(format!(
+        return Err(error.with_hint(format!(
             "the nearest are {}",
-            nearest(region, regions, SUGGESTED).join(", ")
+            closest(region, regions, SUGGESTED).join(", ")
         )));
     }
     let Some(zone) = zone else {
@@ -122,13 +122,13 @@ fn place_among(zones: &[ZoneEntry], region: Option<&str>, zone: Option<&str>) ->
         let own = zones
             .iter()
             .filter(|entry| region.is_none_or(|region| entry.region == region));
-        let nearest = nearest(zone, own.map(|entry| entry.name.as_str()), SUGGESTED);
+        let nearest = closest(zone, own.map(|entry| entry.name.as_str()), SUGGESTED);
         return Err(Error::invalid(format!("Compute Engine has no zone {}", quoted(zone)))
-            .with_remedy(format!("the nearest are {}", nearest.join(", "))));
+            .with_hint(format!("the nearest are {}", nearest.join(", "))));
     };
     if let Some(region) = region.filter(|region| *region != entry.region) {
         return Err(Error::invalid(format!("the zone {zone} is not in the region {region}"))
-            .with_remedy(format!("leave the region out, or use {}", entry.region)));
+            .with_hint(format!("leave the region out, or use {}", entry.region)));
     }
     Ok(Location {
         region: entry.region.clone(),
@@ -165,7 +165,7 @@ mod tests {
         let remedy = |region, zone| {
             place_among(&zones(), region, zone)
                 .unwrap_err()
-                .remedy()
+                .hint()
                 .unwrap()
                 .to_owned()
         };

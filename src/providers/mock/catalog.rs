@@ -103,14 +103,14 @@ pub(super) fn machine_type(name: Option<&str>, need: &MachineRequirements) -> Re
     let machine = known_machine_type(asked).ok_or_else(|| {
         let names: Vec<_> = MACHINE_TYPES.iter().map(|machine| machine.name).collect();
         Error::invalid(format!("the mock cloud has no machine type {}", quoted(asked)))
-            .with_remedy(format!("use one of {}", names.join(", ")))
+            .with_hint(format!("use one of {}", names.join(", ")))
     })?;
-    if need.is_empty() || need.is_met_by(&machine.described()) {
+    if need.is_empty() || need.are_met_by(&machine.described()) {
         return Ok(machine);
     }
     Err(
         Error::invalid(format!("the machine type {asked} does not have what is needed: {need}"))
-            .with_remedy("leave the machine type out, and the cheapest that has it is taken"),
+            .with_hint("leave the machine type out, and the cheapest that has it is taken"),
     )
 }
 
@@ -144,7 +144,7 @@ pub(super) fn image(wanted: Option<&str>, machine: &MachineType) -> Result<Image
             "the image {wanted} does not run on the machine type {}, which is {architecture}",
             machine.name
         ))
-        .with_remedy("choose a machine type of the image's architecture, or another image"));
+        .with_hint("choose a machine type of the image's architecture, or another image"));
     }
     Ok(Image {
         id: id_of(alias, architecture),
@@ -202,7 +202,7 @@ fn least_disk_gib(alias: &str) -> u32 {
 fn unknown_image(wanted: &str) -> Error {
     // An id that is not quite right is nearest to the alias in it.
     let names = nearest_alias(wanted.trim_start_matches("img-"), |_| true);
-    Error::invalid(format!("the mock cloud has no image {}", quoted(wanted))).with_remedy(format!(
+    Error::invalid(format!("the mock cloud has no image {}", quoted(wanted))).with_hint(format!(
         "use an alias ({}) or an id such as img-{DEFAULT_IMAGE}-x86_64",
         names.join(", ")
     ))
@@ -221,7 +221,7 @@ pub(super) fn disk_type(wanted: Option<&str>) -> Result<&'static str> {
     let wanted = wanted.unwrap_or(DISK_TYPES[0]);
     DISK_TYPES.into_iter().find(|known| *known == wanted).ok_or_else(|| {
         Error::invalid(format!("the mock cloud has no disk type {}", quoted(wanted)))
-            .with_remedy(format!("use one of {}", DISK_TYPES.join(", ")))
+            .with_hint(format!("use one of {}", DISK_TYPES.join(", ")))
     })
 }
 
@@ -236,7 +236,7 @@ pub(super) fn disk_gib(wanted: Option<u32>, image: &Image) -> Result<u32> {
             "a disk of {size} GiB is out of range for the image {}",
             image.id
         ))
-        .with_remedy(format!("give a size from {} to {LARGEST_DISK_GIB} GiB", image.disk_gib)));
+        .with_hint(format!("give a size from {} to {LARGEST_DISK_GIB} GiB", image.disk_gib)));
     }
     Ok(size)
 }
@@ -272,11 +272,11 @@ mod tests {
     fn what_is_not_sold_is_named_with_what_is() {
         let error = machine_type(Some("t3.small"), &MachineRequirements::default()).unwrap_err();
         assert!(error.message().contains("\"t3.small\""));
-        assert!(error.remedy().unwrap().contains("small"));
+        assert!(error.hint().unwrap().contains("small"));
         let error = image(Some("ubuntu-24.10"), small()).unwrap_err();
         assert!(error.message().contains("\"ubuntu-24.10\""));
-        assert!(error.remedy().unwrap().starts_with("use an alias (ubuntu-24.04"));
-        assert!(disk_type(Some("gp3")).unwrap_err().remedy().unwrap().contains("ssd"));
+        assert!(error.hint().unwrap().starts_with("use an alias (ubuntu-24.04"));
+        assert!(disk_type(Some("gp3")).unwrap_err().hint().unwrap().contains("ssd"));
     }
 
     #[test]

@@ -15,7 +15,7 @@ impl Mock {
         targets: &[InstanceRef],
         course: &BatchTracker<'_>,
     ) -> Vec<TargetOutcome> {
-        let mut regions: Vec<&str> = targets.iter().map(|target| target.place.as_str()).collect();
+        let mut regions: Vec<&str> = targets.iter().map(|target| target.scope.as_str()).collect();
         regions.sort_unstable();
         regions.dedup();
         let calls = regions
@@ -23,7 +23,7 @@ impl Mock {
             .map(|region| self.act_in(action, region, targets, course));
         let calls = calls.map(|call| async {
             let results = call.await;
-            let settle = |(index, result): (usize, _)| (index, course.settle(&targets[index], result));
+            let settle = |(index, result): (usize, _)| (index, course.record(&targets[index], result));
             results.into_iter().map(settle).collect::<Vec<_>>()
         });
         let mut results: Vec<Option<Result<()>>> = targets.iter().map(|_| None).collect();
@@ -51,11 +51,11 @@ impl Mock {
         let own: Vec<_> = targets
             .iter()
             .enumerate()
-            .filter(|(_, target)| target.place == region)
+            .filter(|(_, target)| target.scope == region)
             .collect();
         let done = async {
             let faults = self.faults()?;
-            course.begin(region, own.iter().map(|(_, target)| target.id.as_str()))?;
+            course.start(region, own.iter().map(|(_, target)| target.id.as_str()))?;
             call(&faults, FaultSite::region(region), action.as_str()).await?;
             let locked = self.store.lock().await?;
             let now = self.clock.now();

@@ -25,7 +25,7 @@ pub(super) fn create(
     let token = IdempotencyToken::derive(ProviderKind::Mock, order.region, spec, generation).to_hex();
     if let Some(first) = state.instances.iter().find(|record| record.token == token) {
         return Ok(if first.phase_at(now).state(now).is_gone() {
-            CreateOutcome::TokenSpent
+            CreateOutcome::TokenAlreadyUsed
         } else {
             CreateOutcome::Instance(Box::new(first.instance(now)))
         });
@@ -74,7 +74,7 @@ pub(super) fn create_members(
 ) -> Result<Vec<Instance>> {
     let before = state.instances.len();
     let mut made = Vec::new();
-    for name in spec.names()? {
+    for name in spec.instance_names()? {
         let member = InstanceSpec {
             name,
             members: None,
@@ -82,7 +82,7 @@ pub(super) fn create_members(
         };
         match create(state, &member, order, generation, faults, now) {
             Ok(CreateOutcome::Instance(instance)) => made.push(*instance),
-            Ok(CreateOutcome::TokenSpent) => {}
+            Ok(CreateOutcome::TokenAlreadyUsed) => {}
             Err(error) => {
                 state.instances.truncate(before);
                 return Err(error);
@@ -117,7 +117,7 @@ fn record(
         network: NETWORK.to_owned(),
         subnet: order.subnet.clone(),
         firewalls: spec.firewalls.clone(),
-        openings: spec.openings.iter().map(ToString::to_string).collect(),
+        openings: spec.ingress_rules.iter().map(ToString::to_string).collect(),
         identity: spec.identity.clone(),
         ssh_key: order.ssh_key.clone(),
         user_data_bytes: spec.user_data.as_ref().map(|data| data.expose().len()),

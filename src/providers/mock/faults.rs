@@ -65,7 +65,7 @@ impl<'a> FaultSite<'a> {
     /// What a listing covers.
     pub(super) fn of(location: &'a ListScope) -> Self {
         match location {
-            ListScope::Everywhere => Self::default(),
+            ListScope::AllRegions => Self::default(),
             ListScope::Region(region) => Self::region(region),
             ListScope::Zone { region, zone } => Self::zone(region, zone),
         }
@@ -107,7 +107,7 @@ impl Fault {
     fn error(&self, kind: ErrorKind, code: &str, message: &str) -> Error {
         Error::new(kind, message)
             .with_code(code)
-            .with_remedy(format!("take {} out of CLOUDCTL_MOCK, which asks for this", self.text))
+            .with_hint(format!("take {} out of CLOUDCTL_MOCK, which asks for this", self.text))
     }
 }
 
@@ -296,7 +296,7 @@ pub(crate) fn parse(text: &str) -> Result<Fault> {
     };
     let Some(effect) = effect else {
         return Err(
-            Error::invalid(format!("invalid fault {} in CLOUDCTL_MOCK", quoted(text))).with_remedy(format!(
+            Error::invalid(format!("invalid fault {} in CLOUDCTL_MOCK", quoted(text))).with_hint(format!(
                 "use {}; each can end in @region or @zone, to happen only there",
                 KNOWN.join(", ")
             )),
@@ -367,8 +367,8 @@ pub(super) fn again(error: &Error) -> Error {
     if let Some(location) = error.location() {
         copy = copy.at(location);
     }
-    match error.remedy() {
-        Some(remedy) => copy.with_remedy(remedy),
+    match error.hint() {
+        Some(remedy) => copy.with_hint(remedy),
         None => copy,
     }
 }
@@ -408,7 +408,7 @@ mod tests {
             let gaps = faults.gaps(location);
             gaps.iter().map(|gap| gap.location().unwrap().to_owned()).collect()
         };
-        assert_eq!(places(&ListScope::Everywhere), ["mock/us-east-1a", "mock/eu-west-1"]);
+        assert_eq!(places(&ListScope::AllRegions), ["mock/us-east-1a", "mock/eu-west-1"]);
         assert_eq!(places(&ListScope::Region("us-east-1".into())), ["mock/us-east-1a"]);
         assert!(places(&ListScope::Region("ap-south-1".into())).is_empty());
     }
@@ -450,7 +450,7 @@ mod fault_syntax_tests {
             let error = parse(text).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidSpec);
             assert!(error.message().contains(&format!("{text:?}")), "{error}");
-            assert!(error.remedy().is_some());
+            assert!(error.hint().is_some());
         }
     }
 }

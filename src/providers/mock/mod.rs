@@ -76,12 +76,12 @@ impl Mock {
         look: impl FnOnce(&state::StoredInstance, Timestamp) -> T,
     ) -> Result<T> {
         let faults = self.faults()?;
-        call(&faults, FaultSite::region(&target.place), operation).await?;
+        call(&faults, FaultSite::region(&target.scope), operation).await?;
         let state = self.store.read()?;
         let now = self.clock.now();
         let record = state
             .find(target, now)
-            .ok_or_else(|| Error::not_found(target).at(FaultSite::region(&target.place).name()))?;
+            .ok_or_else(|| Error::not_found(target).at(FaultSite::region(&target.scope).name()))?;
         match faults.refusal(FaultSite::zone(&record.region, &record.zone)) {
             Some(error) => Err(error),
             None => Ok(look(record, now)),
@@ -103,18 +103,18 @@ impl Provider for Mock {
         })
     }
 
-    async fn home(&self) -> Result<Option<Location>> {
+    async fn default_location(&self) -> Result<Option<Location>> {
         self.faults()?;
         let region = self.region.as_deref().unwrap_or(regions::DEFAULT_REGION);
         regions::locate(Some(region), None).map(Some)
     }
 
-    async fn locate(&self, region: Option<&str>, zone: Option<&str>) -> Result<Location> {
+    async fn resolve_location(&self, region: Option<&str>, zone: Option<&str>) -> Result<Location> {
         self.faults()?;
         regions::locate(region, zone)
     }
 
-    async fn locations(&self) -> Result<Vec<ListScope>> {
+    async fn list_scopes(&self) -> Result<Vec<ListScope>> {
         call(&self.faults()?, FaultSite::default(), "locations").await?;
         let regions = regions::REGIONS.iter();
         Ok(regions
@@ -123,7 +123,7 @@ impl Provider for Mock {
     }
 
     /// Those that there are can be told without asking.
-    async fn known_locations(&self) -> Vec<ListScope> {
+    async fn known_list_scopes(&self) -> Vec<ListScope> {
         Vec::new()
     }
 
@@ -131,7 +131,7 @@ impl Provider for Mock {
         catalog::DEFAULT_MACHINE_TYPE
     }
 
-    async fn plan(&self, spec: &InstanceSpec) -> Result<LaunchPreview> {
+    async fn preview(&self, spec: &InstanceSpec) -> Result<LaunchPreview> {
         let faults = self.faults()?;
         let order = ResolvedSpec::resolve(spec)?;
         call(&faults, FaultSite::zone(order.region, order.zone), "plan").await?;
@@ -172,7 +172,7 @@ impl Provider for Mock {
         }
     }
 
-    fn most_members(&self) -> usize {
+    fn max_instances_per_call(&self) -> usize {
         MOST_MEMBERS
     }
 
@@ -201,7 +201,7 @@ impl Provider for Mock {
         Ok(catalog::known_machine_type(machine_type).map(|machine| machine.price(true)))
     }
 
-    fn own_price(&self, machine_type: &str) -> Option<f64> {
+    fn fixed_price(&self, machine_type: &str) -> Option<f64> {
         catalog::known_machine_type(machine_type).map(|machine| machine.price(false))
     }
 
@@ -211,12 +211,12 @@ impl Provider for Mock {
         ))
     }
 
-    async fn remove_openings(&self, _gone: &[Instance]) -> Result<Vec<String>> {
+    async fn delete_unused_firewall_rules(&self, _gone: &[Instance]) -> Result<Vec<String>> {
         // They went with their instances.
         Ok(Vec::new())
     }
 
-    fn answers_ssh(&self, instance: &Instance) -> Option<bool> {
+    fn probe_ssh(&self, instance: &Instance) -> Option<bool> {
         // The addresses are made up, so nobody is there; what is up is taken to answer.
         Some(instance.state == InstanceState::Running)
     }
@@ -225,7 +225,7 @@ impl Provider for Mock {
         self.look_at(target, "get", state::StoredInstance::instance).await
     }
 
-    async fn list_pages(&self, pages: &InstanceSink<'_>) -> Result<Vec<Error>> {
+    async fn list_into(&self, pages: &InstanceSink<'_>) -> Result<Vec<Error>> {
         let faults = self.faults()?;
         check(pages.location)?;
         call(&faults, FaultSite::of(pages.location), "list").await?;
@@ -238,7 +238,7 @@ impl Provider for Mock {
             .filter(|record| pages.location.contains(&record.region, Some(&record.zone)))
             .filter(|record| faults.refusal(FaultSite::zone(&record.region, &record.zone)).is_none())
             .map(|record| record.instance(now));
-        pages.take(listed.collect());
+        pages.push_page(listed.collect());
         Ok(faults.gaps(pages.location))
     }
 
@@ -258,12 +258,12 @@ impl Provider for Mock {
         self.act_on(Action::Reboot, targets, course).await
     }
 
-    async fn time(&self) -> Result<Timestamp> {
+    async fn server_time(&self) -> Result<Timestamp> {
         call(&self.faults()?, FaultSite::default(), "time").await?;
         Ok(self.clock.now())
     }
 
-    async fn zones_for(&self, spec: &InstanceSpec) -> Result<Vec<Location>> {
+    async fn candidate_zones(&self, spec: &InstanceSpec) -> Result<Vec<Location>> {
         let faults = self.faults()?;
         let order = ResolvedSpec::resolve(spec)?;
         call(&faults, FaultSite::region(order.region), "zones").await?;
@@ -275,7 +275,7 @@ impl Provider for Mock {
             .act_on(
                 Action::SetTtl(ttl),
                 std::slice::from_ref(target),
-                &BatchTracker::unhindered(),
+                &BatchTracker::uninterrupted(),
             )
             .await;
         outcomes.into_iter().try_for_each(|outcome| outcome.result)
@@ -291,7 +291,7 @@ impl Provider for Mock {
         self.act_on(action, targets, course).await
     }
 
-    async fn surviving_disks(&self, _gone: &[Instance]) -> Result<Vec<OrphanedDisk>> {
+    async fn orphaned_disks(&self, _gone: &[Instance]) -> Result<Vec<OrphanedDisk>> {
         // Every disk here goes with its instance.
         Ok(Vec::new())
     }
@@ -305,7 +305,7 @@ impl Provider for Mock {
 /// Refuses a location that there is not.
 fn check(location: &ListScope) -> Result<()> {
     match location {
-        ListScope::Everywhere => Ok(()),
+        ListScope::AllRegions => Ok(()),
         ListScope::Region(region) => regions::region(region).map(|_| ()),
         ListScope::Zone { region, zone } => regions::locate(Some(region), Some(zone)).map(|_| ()),
     }

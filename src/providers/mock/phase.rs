@@ -209,7 +209,7 @@ pub(super) fn act(
     let address = state.addresses;
     let record = state
         .find_mut(target, now)
-        .ok_or_else(|| Error::not_found(target).at(FaultSite::region(&target.place).name()))?;
+        .ok_or_else(|| Error::not_found(target).at(FaultSite::region(&target.scope).name()))?;
     let site = FaultSite::zone(&record.region, &record.zone);
     if let Some(error) = faults.refusal(site) {
         return Err(error.context(format!("cannot {} {target}", action.as_str())));

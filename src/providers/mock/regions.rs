@@ -42,7 +42,7 @@ pub(super) fn region(name: &str) -> Result<&'static Region> {
             return zone_for_region(name, region.name);
         }
         Error::invalid(format!("the mock cloud has no region {}", quoted(name)))
-            .with_remedy(format!("use one of {}", join(REGIONS.iter().map(|region| region.name))))
+            .with_hint(format!("use one of {}", join(REGIONS.iter().map(|region| region.name))))
     })
 }
 
@@ -60,7 +60,7 @@ pub(super) fn region_of_zone(zone: &str) -> Result<&'static Region> {
             }
             let zones = REGIONS.iter().flat_map(|region| region.zones).copied();
             Error::invalid(format!("the mock cloud has no zone {}", quoted(zone)))
-                .with_remedy(format!("use one of {}", join(zones)))
+                .with_hint(format!("use one of {}", join(zones)))
         })
 }
 
@@ -70,20 +70,22 @@ pub(super) fn region_of_zone(zone: &str) -> Result<&'static Region> {
 /// `InvalidSpec` for an unknown region or zone, a zone outside the region, and nothing at all.
 pub(super) fn locate(region_name: Option<&str>, zone: Option<&str>) -> Result<Location> {
     let named = region_name.map(region).transpose()?;
-    let found =
-        match (named, zone) {
-            (Some(region), None) => region,
-            (None, Some(zone)) => region_of_zone(zone)?,
-            (Some(region), Some(zone)) if region.zones.contains(&zone) => region,
-            (Some(region), Some(zone)) => {
-                region_of_zone(zone)?;
-                return Err(
-                    Error::invalid(format!("the zone {zone} is not in the region {}", region.name))
-                        .with_remedy(format!("{} has {}", region.name, join(region.zones.iter().copied()))),
-                );
-            }
-            (None, None) => return Err(Error::invalid("neither a region nor a zone is given")),
-        };
+    let found = match (named, zone) {
+        (Some(region), None) => region,
+        (None, Some(zone)) => region_of_zone(zone)?,
+        (Some(region), Some(zone)) if region.zones.contains(&zone) => region,
+        (Some(region), Some(zone)) => {
+            region_of_zone(zone)?;
+            return Err(
+                Error::invalid(format!("the zone {zone} is not in the region {}", region.name)).with_hint(format!(
+                    "{} has {}",
+                    region.name,
+                    join(region.zones.iter().copied())
+                )),
+            );
+        }
+        (None, None) => return Err(Error::invalid("neither a region nor a zone is given")),
+    };
     Ok(Location {
         region: found.name.to_owned(),
         zone: zone.map(str::to_owned),
@@ -123,7 +125,7 @@ mod tests {
             (Some("us-east-1"), Some("nowhere"), ["nowhere", "us-east-1c"]),
         ] {
             let error = locate(region, zone).unwrap_err();
-            let text = format!("{} {}", error.message(), error.remedy().unwrap());
+            let text = format!("{} {}", error.message(), error.hint().unwrap());
             for word in words {
                 assert!(text.contains(word), "{text}");
             }

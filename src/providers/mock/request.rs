@@ -12,7 +12,7 @@ use super::{catalog, regions};
 use crate::catalog::{ImageAlias, image_alias};
 use crate::cloud::{
     Error, InstanceSpec, Labels, LaunchPreview, Location, ProviderKind, Result, SshKey, UserDataReader,
-    check_label_key, format_duration, ignored_user_data, own_labels, parser_message, plain, quoted,
+    check_label_key, format_duration, ignored_user_data, management_labels, parser_message, plain, quoted,
 };
 
 /// The only network.
@@ -60,14 +60,14 @@ impl ResolvedSpec {
     /// `InvalidSpec` naming what this cloud does not have or does not take.
     pub(super) fn resolve(spec: &InstanceSpec) -> Result<Self> {
         let (region, zone) = zone(spec)?;
-        let machine = catalog::machine_type(spec.effective_type(), &spec.need)?;
+        let machine = catalog::machine_type(spec.machine_type_to_use(), &spec.requirements)?;
         let image = catalog::image(spec.image.as_deref(), machine)?;
         let disk_gib = catalog::disk_gib(spec.disk_gib, &image)?;
         let disk_type = catalog::disk_type(spec.disk_type.as_deref())?;
         if let Some(network) = spec.network.as_deref().filter(|network| *network != NETWORK) {
             return Err(
                 Error::invalid(format!("the mock cloud has no network {}", quoted(network)))
-                    .with_remedy(format!("use {NETWORK}, the only one")),
+                    .with_hint(format!("use {NETWORK}, the only one")),
             );
         }
         check_words("firewall", &spec.firewalls)?;
@@ -133,7 +133,7 @@ impl ResolvedSpec {
 /// The labels of a new instance: the user's, and cloudctl's own.
 pub(super) fn labels(spec: &InstanceSpec, generation: u32) -> Labels {
     let mut labels = spec.labels.clone();
-    labels.extend(own_labels(spec, generation));
+    labels.extend(management_labels(spec, generation));
     labels
 }
 
@@ -162,7 +162,7 @@ fn zone(spec: &InstanceSpec) -> Result<(&'static str, &'static str)> {
     let zone = fitting.iter().find(|zone| subnet_of(zone) == subnet).ok_or_else(|| {
         let subnets: Vec<_> = fitting.iter().map(|zone| subnet_of(zone)).collect();
         Error::invalid(format!("there is no subnet {} in {}", quoted(subnet), spec.place))
-            .with_remedy(format!("use one of {}", subnets.join(", ")))
+            .with_hint(format!("use one of {}", subnets.join(", ")))
     })?;
     Ok((region.name, zone))
 }
@@ -183,7 +183,7 @@ fn check_user_data(spec: &InstanceSpec, alias: &str) -> Result<()> {
         return Err(Error::invalid(format!(
             "the user data has {length} bytes, and the mock cloud takes {USER_DATA_LIMIT}"
         ))
-        .with_remedy("let a short script fetch the rest"));
+        .with_hint("let a short script fetch the rest"));
     }
     let reader = match image_alias(alias).is_none_or(ImageAlias::has_key_login) {
         true => UserDataReader::CloudInit,
@@ -206,7 +206,7 @@ pub(super) fn check_ttl(ttl: Option<Duration>) -> Result<()> {
             "a TTL of {} is longer than the mock cloud takes",
             format_duration(ttl)
         ))
-        .with_remedy(format!("give up to {}, or no TTL", format_duration(LONGEST_TTL)))),
+        .with_hint(format!("give up to {}, or no TTL", format_duration(LONGEST_TTL)))),
         None => Ok(()),
     }
 }
@@ -216,7 +216,7 @@ fn check_labels(labels: &Labels) -> Result<()> {
         check_label_key(key)?;
         if key.chars().count() > LABEL_KEY_LIMIT || value.chars().count() > LABEL_VALUE_LIMIT {
             return Err(
-                Error::invalid(format!("the label {} is too long", quoted(key))).with_remedy(format!(
+                Error::invalid(format!("the label {} is too long", quoted(key))).with_hint(format!(
                     "a key has up to {LABEL_KEY_LIMIT} characters, and a value up to {LABEL_VALUE_LIMIT}"
                 )),
             );
@@ -224,7 +224,7 @@ fn check_labels(labels: &Labels) -> Result<()> {
     }
     if labels.len() + OWN_LABELS > LABEL_LIMIT {
         return Err(
-            Error::invalid(format!("{} labels are too many", labels.len())).with_remedy(format!(
+            Error::invalid(format!("{} labels are too many", labels.len())).with_hint(format!(
                 "give up to {}: an instance has up to {LABEL_LIMIT}, {OWN_LABELS} of them cloudctl's own",
                 LABEL_LIMIT - OWN_LABELS
             )),
@@ -249,7 +249,7 @@ fn ssh_key(spec: &InstanceSpec) -> Result<Option<String>> {
             if !is_public {
                 return Err(
                     Error::invalid("the SSH key is not a public key in OpenSSH's one-line form")
-                        .with_remedy("give the .pub file that ssh-keygen wrote"),
+                        .with_hint("give the .pub file that ssh-keygen wrote"),
                 );
             }
             key
@@ -326,7 +326,7 @@ fn invalid(key: &str, reason: &str) -> Error {
         plain(key),
         parser_message(reason)
     ))
-    .with_remedy(KNOWN)
+    .with_hint(KNOWN)
 }
 
 #[cfg(test)]

@@ -111,7 +111,7 @@ pub(super) struct StoredInstance {
 pub(super) fn end_of(created_at: Timestamp, ttl: Duration) -> Result<Timestamp> {
     SignedDuration::try_from(ttl)
         .and_then(|ttl| created_at.checked_add(ttl))
-        .map_err(|_| Error::invalid("that is more time than there is").with_remedy("give less time, such as 30d"))
+        .map_err(|_| Error::invalid("that is more time than there is").with_hint("give less time, such as 30d"))
 }
 
 impl StoredInstance {
@@ -119,7 +119,7 @@ impl StoredInstance {
     pub(super) fn reference(&self) -> InstanceRef {
         InstanceRef {
             provider: ProviderKind::Mock,
-            place: self.region.clone(),
+            scope: self.region.clone(),
             id: self.id.clone(),
             zone: None,
             native_name: None,
@@ -141,7 +141,7 @@ impl StoredInstance {
 
     /// Whether it is the one that is meant, and the cloud still lists it.
     fn is(&self, target: &InstanceRef, now: Timestamp) -> bool {
-        self.id == target.id && self.region == target.place && self.is_listed(now)
+        self.id == target.id && self.region == target.scope && self.is_listed(now)
     }
 
     /// Sets how long it may live, counted from its creation.
@@ -161,7 +161,7 @@ impl StoredInstance {
 
     /// What cloudctl's own labels say of it.
     fn ownership(&self) -> Ownership {
-        Ownership::read(&self.labels, NativeName::Label(None))
+        Ownership::from_labels(&self.labels, NativeName::Tag(None))
     }
 
     /// What it was set up with, in the words of `create`'s flags.
@@ -225,7 +225,7 @@ impl StoredInstance {
             price_usd_per_hour: machine.map(|machine| machine.price(self.spot)),
             spec_fingerprint: ownership.spec_fingerprint,
             ttl: ownership.ttl,
-            doubt: ownership.doubt,
+            label_problem: ownership.doubt,
             disks: Vec::new(),
             // They go with it.
             openings: Vec::new(),

@@ -50,7 +50,7 @@ impl Store {
     fn path(&self) -> Result<&Path> {
         self.path.as_deref().ok_or_else(|| {
             Error::invalid("there is no place for the mock cloud's file: no home folder is known")
-                .with_remedy("set CLOUDCTL_MOCK_STATE to a file")
+                .with_hint("set CLOUDCTL_MOCK_STATE to a file")
         })
     }
 
@@ -83,7 +83,7 @@ impl Store {
                 Err(TryLockError::WouldBlock) if Instant::now() >= deadline => {
                     let message = format!("the mock cloud's file {} is in use by another process", path_text(path));
                     return Err(Error::new(ErrorKind::Throttled, message)
-                        .with_remedy("try again, or point CLOUDCTL_MOCK_STATE at another file"));
+                        .with_hint("try again, or point CLOUDCTL_MOCK_STATE at another file"));
                 }
                 Err(TryLockError::WouldBlock) => sleep(pause.mul_f64(fastrand::f64())).await,
             }
@@ -229,7 +229,7 @@ fn refused(path: &Path, reason: &str) -> Error {
         ErrorKind::Refused,
         format!("the mock cloud's file {} {reason}", path_text(path)),
     )
-    .with_remedy(format!("{REMEDY}{}", path_text(path)))
+    .with_hint(format!("{REMEDY}{}", path_text(path)))
 }
 
 fn failed(attempted: &str, path: &Path, error: io::Error) -> Error {
@@ -244,6 +244,6 @@ fn failed(attempted: &str, path: &Path, error: io::Error) -> Error {
         kind,
         format!("cannot {attempted} the mock cloud's file {}: {error}", path_text(path)),
     )
-    .with_remedy(format!("{REMEDY}{}", path_text(path)))
+    .with_hint(format!("{REMEDY}{}", path_text(path)))
     .with_source(error)
 }

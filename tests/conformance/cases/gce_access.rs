@@ -149,7 +149,7 @@ fn gce_a_rule_stays_while_a_zone_does_not_answer(backend: &Backend) {
     backend.run(&["create", "web-1", "-z", ZONE, "--open", "22"]).expect(0);
     let provider = provider(backend);
     run(async {
-        let location = cloudctl::cloud::ListScope::Everywhere;
+        let location = cloudctl::cloud::ListScope::AllRegions;
         let listing = provider.list(&location, &Default::default()).await.expect("the VM");
         let gone = listing.instances;
         cloud.delete_from_outside("web-1");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cloudctl::cloud::{ErrorKind, Instance, InstanceSpec, GroupMembers};
+use cloudctl::cloud::{ErrorKind, GroupMembers, Instance, InstanceSpec};
 use serde_json::{Value, json};
 
 use super::cases;

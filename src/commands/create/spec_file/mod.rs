@@ -39,14 +39,14 @@ impl SpecFile {
         };
         let bytes = bytes.map_err(|error| {
             Error::invalid(format!("cannot read the spec file {shown}: {}", io_reason(&error)))
-                .with_remedy("pass a file that is there and can be read, or - for standard input")
+                .with_hint("pass a file that is there and can be read, or - for standard input")
         })?;
         if bytes.len() as u64 > MOST_TEXT {
             return Err(Error::invalid(format!("the spec file {shown} is over 1 MiB"))
-                .with_remedy("split it: each file can have several VMs"));
+                .with_hint("split it: each file can have several VMs"));
         }
         let text = utf8_text(&bytes).map_err(|not_text| {
-            Error::invalid(format!("cannot read the spec file {shown}: {not_text}")).with_remedy("save it as UTF-8")
+            Error::invalid(format!("cannot read the spec file {shown}: {not_text}")).with_hint("save it as UTF-8")
         })?;
         let folder = match is_input {
             true => PathBuf::new(),
@@ -66,7 +66,7 @@ fn of_text(text: &str, path: Option<&Path>, shown: &str, folder: &Path) -> Resul
     // A template or a pipe that came to nothing is no wish for a VM like any other.
     if text.trim().is_empty() {
         return Err(Error::invalid(format!("the spec file {shown} is empty"))
-            .with_remedy("write at least one key into it, such as the image"));
+            .with_hint("write at least one key into it, such as the image"));
     }
     let document: Keyed<Document> = parse(Format::of(path, text), text, shown, keys)?;
     let (beside, list) = document.0.split();
@@ -90,7 +90,7 @@ fn of_text(text: &str, path: Option<&Path>, shown: &str, folder: &Path) -> Resul
             .unwrap_or_default();
         return Err(
             Error::invalid(format!("{shown}: both ttl and budget{name} say how long it lives"))
-                .with_remedy("leave one of the two out"),
+                .with_hint("leave one of the two out"),
         );
     }
     Ok(files)
@@ -117,7 +117,7 @@ fn with_defaults(list: Vec<SpecFile>, beside: &SpecFile) -> Vec<SpecFile> {
 fn check_names(files: &[SpecFile], shown: &str) -> Result<()> {
     if files.is_empty() {
         return Err(Error::invalid(format!("{shown}: the list `vm` is empty"))
-            .with_remedy("describe a VM in it, or leave it out"));
+            .with_hint("describe a VM in it, or leave it out"));
     }
     let mut names = BTreeSet::new();
     for (index, file) in files.iter().enumerate() {
@@ -125,12 +125,12 @@ fn check_names(files: &[SpecFile], shown: &str) -> Result<()> {
             None if files.len() > 1 => {
                 return Err(
                     Error::invalid(format!("{shown}: number {} of the list `vm` has no name", index + 1))
-                        .with_remedy("give each of several VMs a name of its own"),
+                        .with_hint("give each of several VMs a name of its own"),
                 );
             }
             Some(name) if !names.insert(name) => {
                 return Err(Error::invalid(format!("{shown}: two VMs are called {}", quoted(name)))
-                    .with_remedy("give each of several VMs a name of its own, or use count for a group of the same"));
+                    .with_hint("give each of several VMs a name of its own, or use count for a group of the same"));
             }
             _ => {}
         }

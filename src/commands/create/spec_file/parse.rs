@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 
 use super::values::WithoutNull;
-use crate::cloud::{Error, Result, is_plain_key, likely, may_be_secret, parser_message, plain};
+use crate::cloud::{Error, Result, did_you_mean, is_plain_key, may_be_secret, parser_message, plain};
 
 /// How a spec file is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,9 +128,9 @@ fn explain(fault: &Fault, format: Format, text: &str, shown: &str, keys: fn() ->
             false => Error::invalid(format!("{place}: unknown key `{unknown}`")),
         };
         let keys = keys();
-        return match likely(unknown, keys.iter().map(String::as_str)) {
-            Some(meant) => error.with_remedy(format!("did you mean `{meant}`?")),
-            None => error.with_remedy("the keys are the long flags of `cloudctl create --help`"),
+        return match did_you_mean(unknown, keys.iter().map(String::as_str)) {
+            Some(meant) => error.with_hint(format!("did you mean `{meant}`?")),
+            None => error.with_hint("the keys are the long flags of `cloudctl create --help`"),
         };
     }
     // YAML's parser puts the way to the value before what is wrong with it; the others do not name its key.
@@ -141,7 +141,7 @@ fn explain(fault: &Fault, format: Format, text: &str, shown: &str, keys: fn() ->
     };
     let key = key.filter(|key| is_plain_key(key) && !message.contains(&format!("`{key}`")));
     let named = key.map(|key| format!("{key}: ")).unwrap_or_default();
-    Error::invalid(format!("{place}: {named}{}", parser_message(message))).with_remedy(
+    Error::invalid(format!("{place}: {named}{}", parser_message(message))).with_hint(
         "the keys are the long flags of `cloudctl create --help`, and `cloudctl schema spec` has their types",
     )
 }

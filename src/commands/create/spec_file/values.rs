@@ -17,7 +17,7 @@ use crate::commands::create::args::{memory_argument, usd_argument};
 
 /// A format's error has no room for a remedy of its own.
 fn told<E: serde::de::Error>(error: Error) -> E {
-    let remedy = error.remedy().map(|remedy| format!("; {remedy}"));
+    let remedy = error.hint().map(|remedy| format!("; {remedy}"));
     E::custom(format!("{error}{}", remedy.unwrap_or_default()))
 }
 
@@ -177,7 +177,7 @@ pub(crate) fn file_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Op
     let read = |text: &str| match text {
         "" => Err(Error::invalid("this key has no value")),
         text if is_content(text) => {
-            Err(Error::invalid(path_text(text)).with_remedy("put it into a file, and name that file here"))
+            Err(Error::invalid(path_text(text)).with_hint("put it into a file, and name that file here"))
         }
         text => Ok(text.to_owned()),
     };

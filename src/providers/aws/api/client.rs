@@ -295,7 +295,7 @@ impl Clients {
             (None, _) => Err(
                 Error::new(ErrorKind::Network, format!("{attempted}: its answers have no date"))
                     .at(format!("aws/{region}"))
-                    .with_remedy("run the same command where no proxy takes the `Date` header out of answers"),
+                    .with_hint("run the same command where no proxy takes the `Date` header out of answers"),
             ),
         }
     }

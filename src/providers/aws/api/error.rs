@@ -53,14 +53,14 @@ where
     };
     let mut translated = told(Error::new(kind, format!("{attempted}: {reason}")), error).at(format!("aws/{place}"));
     if let Some(remedy) = error.code().and_then(|code| remedy_of(code, error.message())) {
-        translated = translated.with_remedy(remedy);
+        translated = translated.with_hint(remedy);
     }
     if let Some(remedy) = find::<E, Unreachable>(error).and_then(|unreachable| unreachable.remedy.as_ref()) {
-        translated = translated.with_remedy(remedy);
+        translated = translated.with_hint(remedy);
     }
     let answer = error.raw_response().filter(|_| kind == ErrorKind::Unauthenticated);
     if let Some(remedy) = answer.and_then(remedy_of_clock) {
-        translated = translated.with_remedy(remedy);
+        translated = translated.with_hint(remedy);
     }
     match error {
         // The message, the code and the request id are all that the cloud told.

@@ -45,8 +45,8 @@ pub(crate) struct ResolvedImage {
 /// The machine type to use: the one that was asked for, else the default for the image. An alias is there for more
 /// than one architecture; an image by its id has one, and is looked at.
 pub(crate) async fn machine_type<'a>(client: &Client, region: &str, spec: &'a InstanceSpec) -> Result<&'a str> {
-    let needed = spec.need.architecture;
-    let architecture = match (spec.effective_type(), spec.image.as_deref()) {
+    let needed = spec.requirements.architecture;
+    let architecture = match (spec.machine_type_to_use(), spec.image.as_deref()) {
         (Some(asked), _) => return Ok(asked),
         (None, _) if needed.is_some() => needed,
         (None, Some(id)) if is_image_id(id) => {
@@ -98,7 +98,7 @@ pub(crate) async fn resolve(
                 .map_or("another architecture", ArchitectureValues::as_str),
             machine.architecture
         ))
-        .with_remedy(match of_image.flatten() {
+        .with_hint(match of_image.flatten() {
             Some(architecture) => format!(
                 "leave the machine type out, or use one for {architecture} such as {}",
                 machine_types::default_type(architecture)
@@ -117,12 +117,13 @@ async fn find(client: &Client, region: &str, wanted: &str, architecture: Archite
     let Some(alias) = image_alias(wanted) else {
         let nearest = nearest_alias(wanted, |alias| alias.aws.is_some()).join(", ");
         return Err(Error::invalid(format!("unknown image {}", quoted(wanted)))
-            .with_remedy(format!("use an id such as ami-0abc…, or one of {nearest}")));
+            .with_hint(format!("use an id such as ami-0abc…, or one of {nearest}")));
     };
     let Some(publisher) = &alias.aws else {
         let others = nearest_alias(wanted, |alias| alias.aws.is_some()).join(", ");
-        return Err(Error::unsupported(format!("there is no image {wanted} on ec2"))
-            .with_remedy(format!("use one of {others}")));
+        return Err(
+            Error::unsupported(format!("there is no image {wanted} on ec2")).with_hint(format!("use one of {others}"))
+        );
     };
     by_alias(client, region, wanted, publisher, architecture).await
 }
@@ -136,7 +137,7 @@ async fn by_id(client: &Client, region: &str, id: &str) -> Result<ec2::Image> {
     let absent = || {
         Error::invalid(format!("image {id} does not exist in {region}"))
             .at(format!("aws/{region}"))
-            .with_remedy("an image id holds for one region only; an alias such as ubuntu-24.04 holds everywhere")
+            .with_hint("an image id holds for one region only; an alias such as ubuntu-24.04 holds everywhere")
     };
     tracing::debug!(operation = "DescribeImages", place = region, "call");
     let answer = client
@@ -184,7 +185,7 @@ async fn by_alias(
             "who publishes {alias} in the partition {partition} is not known"
         ))
         .at(format!("aws/{region}"))
-        .with_remedy(format!("use an image id such as ami-0abc…, or one of {others}")));
+        .with_hint(format!("use an image id such as ami-0abc…, or one of {others}")));
     };
     let filter = |name: &str, value: &str| Filter::builder().name(name).values(value).build();
     tracing::debug!(operation = "DescribeImages", place = region, alias, "call");
@@ -201,7 +202,7 @@ async fn by_alias(
     newest(output.images.unwrap_or_default(), pattern).ok_or_else(|| {
         Error::invalid(format!("there is no image {alias} for {architecture} in {region}"))
             .at(format!("aws/{region}"))
-            .with_remedy("use an image id such as ami-0abc…")
+            .with_hint("use an image id such as ami-0abc…")
     })
 }
 

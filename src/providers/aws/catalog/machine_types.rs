@@ -7,7 +7,7 @@ use aws_sdk_ec2::types::{
 };
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use crate::cloud::{Architecture, Error, Gpu, MachineRequirements, MachineType, Result, plain_gpu_kind, quoted};
+use crate::cloud::{Architecture, Error, Gpu, MachineRequirements, MachineType, Result, normalize_gpu_kind, quoted};
 use crate::providers::aws::api::error::{Call, told, translate};
 use crate::providers::aws::api::filters::{FILTER_VALUES, equal};
 
@@ -52,7 +52,7 @@ pub(crate) async fn find(client: &Client, region: &str, name: &str) -> Result<Ma
     let unknown = || {
         Error::invalid(format!("unknown machine type {} in {region}", quoted(name)))
             .at(format!("aws/{region}"))
-            .with_remedy("use one such as t3.small or m7g.large; `aws ec2 describe-instance-type-offerings` lists them")
+            .with_hint("use one such as t3.small or m7g.large; `aws ec2 describe-instance-type-offerings` lists them")
     };
     tracing::debug!(operation = "DescribeInstanceTypes", place = region, "call");
     let answer = client
@@ -112,7 +112,7 @@ impl Machine {
 /// a whole one.
 fn gpu(info: &GpuInfo) -> Option<Gpu> {
     let kind = |device: &GpuDeviceInfo| {
-        let kind = plain_gpu_kind(device.name()?);
+        let kind = normalize_gpu_kind(device.name()?);
         let is_part = device.gpu_partition_size().is_some_and(|size| size < 1.0);
         Some(if is_part { format!("{kind}-partition") } else { kind })
     };
@@ -158,7 +158,7 @@ pub(crate) fn check_need(machine: &Machine, need: &MachineRequirements) -> Resul
     }
     Err(
         Error::invalid(format!("machine type {} has {}", machine.name, lacks.join(", and ")))
-            .with_remedy("leave the machine type out, and the cheapest that fits is taken"),
+            .with_hint("leave the machine type out, and the cheapest that fits is taken"),
     )
 }
 

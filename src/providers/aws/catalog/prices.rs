@@ -77,7 +77,7 @@ pub(crate) async fn published(clients: &Clients) -> Result<Vec<PublishedPrice>> 
         );
         return Err(Error::unsupported(message)
             .at("aws")
-            .with_remedy("ask with credentials of another partition"));
+            .with_hint("ask with credentials of another partition"));
     }
     let (endpoint, patience) = clients.pricing().await;
     let mut builder = Builder::from(config);

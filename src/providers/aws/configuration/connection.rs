@@ -124,7 +124,7 @@ fn proxy_of(setting: &Located) -> Result<Proxy> {
     let refused = |why: &str| {
         let shown = shown_address(&setting.value);
         Error::invalid(format!("{} is {shown}, which {why}", name_of(setting, "")))
-            .with_remedy("write it as http://proxy.example.com:3128, or unset it")
+            .with_hint("write it as http://proxy.example.com:3128, or unset it")
     };
     let text = match setting.value.contains("://") {
         true => setting.value.clone(),
@@ -184,7 +184,7 @@ fn bundle(configuration: &Configuration, setting: &Located) -> Result<Authoritie
     let pem = read_bundle(&path).map_err(|why| {
         let shown = configuration.environment.shown_path(&path);
         Error::invalid(format!("{name}: cannot trust the certificates in {shown}: {why}"))
-            .with_remedy("name a file of PEM certificates")
+            .with_hint("name a file of PEM certificates")
     })?;
     Ok(Authorities {
         pem,

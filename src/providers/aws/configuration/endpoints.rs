@@ -68,7 +68,7 @@ impl Endpoints {
                     name_of(switch, key),
                     name_of(custom, "endpoint_url")
                 ))
-                .with_remedy("unset one of the two"));
+                .with_hint("unset one of the two"));
             }
         }
         Ok(endpoints)
@@ -95,14 +95,14 @@ pub(crate) fn check_single_sign_on(configuration: &Configuration) -> Result<()> 
                     name_of(switch, "ignore_configured_endpoint_urls"),
                     name_of(&set, "endpoint_url")
                 );
-                return Err(Error::invalid(message).with_remedy("unset one of the two"));
+                return Err(Error::invalid(message).with_hint("unset one of the two"));
             }
             (None, None, Some(key)) => {
                 let message = format!(
                     "{} is set, which cloudctl does not support for single sign-on",
                     name_of(&key, "endpoint_url")
                 );
-                return Err(Error::invalid(message).with_remedy(format!("set the variable {own} as well")));
+                return Err(Error::invalid(message).with_hint(format!("set the variable {own} as well")));
             }
             _ => {}
         }
@@ -136,7 +136,7 @@ fn in_services(configuration: &Configuration, key: &str) -> Result<Option<Locate
             "{}: services names the section {name}, which does not exist",
             named.source
         );
-        return Err(Error::invalid(message).with_remedy(format!("add a section [services {name}]")));
+        return Err(Error::invalid(message).with_hint(format!("add a section [services {name}]")));
     };
     Ok(section.get_nested(key, "endpoint_url").map(|setting| Located {
         value: setting.value.clone(),
@@ -153,7 +153,7 @@ fn refuse_in_services(configuration: &Configuration, key: &str) -> Result<()> {
                 setting.source
             );
             let variable = format!("AWS_ENDPOINT_URL_{}", key.to_uppercase());
-            Err(Error::invalid(message).with_remedy(format!("set the variable {variable} instead")))
+            Err(Error::invalid(message).with_hint(format!("set the variable {variable} instead")))
         }
     }
 }
@@ -163,7 +163,7 @@ fn check(setting: &Located) -> Result<()> {
     let refused = |why: &str| {
         let shown = shown_address(&setting.value);
         Error::invalid(format!("{} is {shown}, which {why}", name_of(setting, "endpoint_url")))
-            .with_remedy("write it as http://localhost:4566 or https://ec2.us-east-1.amazonaws.com")
+            .with_hint("write it as http://localhost:4566 or https://ec2.us-east-1.amazonaws.com")
     };
     match address_problem(&setting.value) {
         Some(why) => Err(refused(why)),

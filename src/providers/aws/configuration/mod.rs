@@ -10,7 +10,7 @@ pub(super) mod profile_files;
 pub(super) mod vendor_settings;
 
 use self::profile_files::{ProfileFiles, Section, shown_name};
-use crate::cloud::{Error, ErrorKind, Result, nearest, quoted};
+use crate::cloud::{Error, ErrorKind, Result, closest, quoted};
 use crate::settings::{Environment, Located, Settings};
 
 /// The variables that name a profile: the SDKs read the first, the AWS CLI both.
@@ -76,14 +76,14 @@ impl Configuration {
         let is_meant =
             |(heading, _): &&(String, String)| heading == name || heading.strip_prefix("profile ") == Some(name);
         if let Some((_, place)) = self.files.misnamed.iter().find(is_meant) {
-            return error.with_remedy(format!("{place}: write the section's name as [profile {shown}]"));
+            return error.with_hint(format!("{place}: write the section's name as [profile {shown}]"));
         }
-        let known = nearest(name, self.files.profiles.keys().map(String::as_str), 4);
+        let known = closest(name, self.files.profiles.keys().map(String::as_str), 4);
         match known.is_empty() {
-            true => error.with_remedy("make it with `aws configure --profile`, or name another"),
+            true => error.with_hint("make it with `aws configure --profile`, or name another"),
             false => {
                 let known: Vec<_> = known.into_iter().map(shown_name).collect();
-                error.with_remedy(format!("the nearest are {}", known.join(", ")))
+                error.with_hint(format!("the nearest are {}", known.join(", ")))
             }
         }
     }
@@ -156,7 +156,7 @@ pub(super) fn name_of(setting: &Located, key: &str) -> String {
 pub(super) fn wrong(setting: &Located, key: &str, expected: &str) -> Error {
     let name = name_of(setting, key);
     Error::invalid(format!("{name} is {}, which is not {expected}", quoted(&setting.value)))
-        .with_remedy("correct it, or unset it")
+        .with_hint("correct it, or unset it")
 }
 
 /// <https://www.rfc-editor.org/rfc/rfc1123#section-2.1>
@@ -190,7 +190,7 @@ fn profile_of(environment: &Environment) -> Result<Profile> {
             shown_name(one),
             shown_name(other)
         ))
-        .with_remedy("unset one of them")),
+        .with_hint("unset one of them")),
         [(variable, name), ..] => Ok(Profile {
             name: name.to_owned(),
             source: format!("variable {variable}"),

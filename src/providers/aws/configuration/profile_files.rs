@@ -70,7 +70,7 @@ impl ProfileFiles {
                 Some(value) if may_be_secret(value) => {
                     let message = format!("{variable} is {}", path_text(value));
                     return Err(Error::new(ErrorKind::Unauthenticated, message)
-                        .with_remedy(format!("write the content to a file, and point {variable} at the file")));
+                        .with_hint(format!("write the content to a file, and point {variable} at the file")));
                 }
                 Some(path) => Some(environment.path(&with_variables(path, environment))),
                 None => environment.home().map(|home| home.join(under_home)),
@@ -89,7 +89,7 @@ impl ProfileFiles {
                     };
                     let message = format!("cannot read {shown}{by}: {}", io_reason(&error));
                     return Err(Error::new(ErrorKind::Unauthenticated, message)
-                        .with_remedy(format!("name a readable file with {variable}, or unset it")));
+                        .with_hint(format!("name a readable file with {variable}, or unset it")));
                 }
             };
             files.parse(text_of(&bytes, &shown)?, &shown, kind)?;
@@ -108,7 +108,7 @@ impl ProfileFiles {
             if trimmed.is_empty() || trimmed.starts_with(['#', ';']) {
                 continue;
             }
-            let wrong = |what: &str| Error::invalid(format!("{source}: {what}")).with_remedy(FORM);
+            let wrong = |what: &str| Error::invalid(format!("{source}: {what}")).with_hint(FORM);
             if let (Some(key), true) = (&key, line.starts_with([' ', '\t'])) {
                 let Some((_, section)) = sections.last_mut() else {
                     continue;
@@ -262,7 +262,7 @@ fn text_of<'a>(bytes: &'a [u8], file: &str) -> Result<&'a str> {
             NotText::Utf16 => format!("{file} is UTF-16 text"),
             NotText::Line(line) => format!("{file}:{line}: not UTF-8 text"),
         };
-        Error::invalid(message).with_remedy("save it as UTF-8")
+        Error::invalid(message).with_hint("save it as UTF-8")
     })
 }
 

@@ -479,7 +479,7 @@ fn check_execution_environment(configuration: &Configuration) -> Result<()> {
             "{NAME} is {}, which cannot be sent in a header",
             quoted(text)
         ))
-        .with_remedy("correct it, or unset it")),
+        .with_hint("correct it, or unset it")),
         _ => Ok(()),
     }
 }

@@ -24,7 +24,7 @@ impl PublicKey {
             // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-key-pairs.html
             return Err(
                 Error::invalid("ec2 imports public keys of the kinds ssh-rsa and ssh-ed25519 only")
-                    .with_remedy("make one with `ssh-keygen -t ed25519`"),
+                    .with_hint("make one with `ssh-keygen -t ed25519`"),
             );
         }
         // The comment behind the key says who made it, not what it is.
@@ -116,7 +116,7 @@ pub(crate) async fn check(client: &Client, region: &str, name: &str) -> Result<K
             Some("InvalidKeyPair.NotFound") => {
                 let absent = Error::invalid(format!("key pair {} does not exist in {region}", quoted(name)))
                     .at(format!("aws/{region}"))
-                    .with_remedy("give the file of a public key instead, and cloudctl imports it");
+                    .with_hint("give the file of a public key instead, and cloudctl imports it");
                 told(absent, &error)
             }
             _ => translate(&error, Call::Read, format!("cannot look up key pair {name}"), region),

@@ -40,8 +40,8 @@ const GROUP_ATTEMPTS: u32 = 5;
 pub(super) async fn plan(client: &Client, spec: &InstanceSpec) -> Result<LaunchPreview> {
     let region = &spec.place.region;
     let request = Request::resolve(client, spec).await?;
-    if let (Some(vpc), false) = (&request.network.vpc, spec.openings.is_empty()) {
-        security_group::check(client, region, vpc, &spec.openings).await?;
+    if let (Some(vpc), false) = (&request.network.vpc, spec.ingress_rules.is_empty()) {
+        security_group::check(client, region, vpc, &spec.ingress_rules).await?;
     }
     tracing::debug!(operation = "RunInstances", place = region, dry_run = true, "call");
     let call = request.call(client, spec, &request.network.groups, 0);
@@ -66,7 +66,7 @@ pub(super) async fn create(client: &Client, spec: &InstanceSpec, generation: u32
         lives.extend(settle(instance, &request.machine, spec, started)?);
     }
     let instance = lives.into_iter().next();
-    Ok(instance.map_or(CreateOutcome::TokenSpent, |instance| {
+    Ok(instance.map_or(CreateOutcome::TokenAlreadyUsed, |instance| {
         CreateOutcome::Instance(Box::new(instance))
     }))
 }
@@ -77,7 +77,7 @@ pub(super) async fn create_members(client: &Client, spec: &InstanceSpec, generat
         let created = create(client, spec, generation).await?;
         return Ok(match created {
             CreateOutcome::Instance(instance) => vec![*instance],
-            CreateOutcome::TokenSpent => Vec::new(),
+            CreateOutcome::TokenAlreadyUsed => Vec::new(),
         });
     }
     let request = Request::resolve(client, spec).await?;
@@ -113,8 +113,8 @@ async fn launch(client: &Client, spec: &InstanceSpec, request: &Request, generat
     for attempt in 1.. {
         let mut groups = request.network.groups.clone();
         let mut opened = None;
-        if let (Some(vpc), false) = (&request.network.vpc, spec.openings.is_empty()) {
-            let group = security_group::make(client, region, vpc, &spec.openings).await?;
+        if let (Some(vpc), false) = (&request.network.vpc, spec.ingress_rules.is_empty()) {
+            let group = security_group::make(client, region, vpc, &spec.ingress_rules).await?;
             groups.push(group.clone());
             opened = Some(group);
         }
@@ -132,7 +132,7 @@ async fn launch(client: &Client, spec: &InstanceSpec, request: &Request, generat
         };
         match failure.error.code() {
             Some("IdempotentInstanceTerminated") => break,
-            code if security_group::is_gone(code) && !spec.openings.is_empty() && attempt < GROUP_ATTEMPTS => {
+            code if security_group::is_gone(code) && !spec.ingress_rules.is_empty() && attempt < GROUP_ATTEMPTS => {
                 was_refused = true;
                 sleep(Duration::from_secs(1) * attempt).await;
             }

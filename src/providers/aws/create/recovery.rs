@@ -57,8 +57,8 @@ pub(crate) async fn read_back(
 /// A member whose tags are not in the answer has its name by its place among those that the token stands for.
 fn with_name(mut answered: Instance, made: &ec2::Instance, spec: &InstanceSpec) -> Instance {
     if let (Some(members), None) = (&spec.members, &answered.name) {
-        let index = convert::position(made).and_then(|position| members.at(position));
-        let name = index.and_then(|index| spec.name.member(index).ok());
+        let index = convert::position(made).and_then(|position| members.index_at(position));
+        let name = index.and_then(|index| spec.name.member_name(index).ok());
         answered.name = name.map(|name| name.to_string());
     }
     answered
@@ -112,7 +112,7 @@ pub(crate) async fn after_failure(
     let with_another_spec = |error: Error| {
         error
             .context(format!("{} was asked for with another spec", spec.name))
-            .with_remedy("repeat it with the flags of that time, or use another name")
+            .with_hint("repeat it with the flags of that time, or use another name")
     };
     match found {
         // What EC2 says differs can be compared only by the tag, and without it is not taken for the asked one.
@@ -129,7 +129,7 @@ pub(crate) async fn after_failure(
                 ([found], None) => format!("{} is there, but no attempt was answered", found.reference),
                 _ => format!("{} is there, but no attempt was answered", spec.name),
             };
-            Err(with_leftover(error.context(message).with_remedy(AGAIN), &all))
+            Err(with_leftover(error.context(message).with_hint(AGAIN), &all))
         }
         SearchResult::All(all) => Ok(all),
         SearchResult::Some(seen) if mismatch => Err(with_leftover(with_another_spec(error), &seen)),
@@ -140,8 +140,8 @@ pub(crate) async fn after_failure(
         SearchResult::Nothing if !failure.unanswered => Err(match error.kind() {
             ErrorKind::UnknownOutcome => error
                 .context("nothing was created")
-                .as_kind(ErrorKind::Network)
-                .with_remedy("run the same command again"),
+                .with_kind(ErrorKind::Network)
+                .with_hint("run the same command again"),
             _ => error,
         }),
         SearchResult::Nothing | SearchResult::Unknown => Err(unknown(error)),
@@ -151,8 +151,8 @@ pub(crate) async fn after_failure(
 fn unknown(error: Error) -> Error {
     error
         .context("it is not known whether an instance was made")
-        .as_kind(ErrorKind::UnknownOutcome)
-        .with_remedy(AGAIN)
+        .with_kind(ErrorKind::UnknownOutcome)
+        .with_hint(AGAIN)
 }
 
 fn with_leftover(error: Error, all: &[Instance]) -> Error {
@@ -185,7 +185,7 @@ impl SearchResult {
 }
 
 fn count(spec: &InstanceSpec) -> usize {
-    spec.members.as_ref().map_or(1, GroupMembers::count)
+    spec.members.as_ref().map_or(1, GroupMembers::len)
 }
 
 /// Whether its spec is known, or does not matter any more. Tags can be listed later than the instance itself.

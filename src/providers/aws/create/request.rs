@@ -87,7 +87,7 @@ impl Request {
             key,
         )
         .await?;
-        check_need(&machine, &spec.need)?;
+        check_need(&machine, &spec.requirements)?;
         check_for_windows(spec, &image, key)?;
         warn_of_user_data(spec, &image);
         if let (Some(asked), Some(least)) = (spec.disk_gib, image.disk_gib)
@@ -97,7 +97,7 @@ impl Request {
                 "a disk of {asked} GiB is too small for image {}, which needs {least} GiB",
                 image.name.as_ref().unwrap_or(&image.id)
             ))
-            .with_remedy(format!("use --disk {least} or more, or leave it out")));
+            .with_hint(format!("use --disk {least} or more, or leave it out")));
         }
         // On Windows nothing would run the timer.
         let ttl = spec.ttl.filter(|_| !image.is_windows);
@@ -150,7 +150,7 @@ fn check_for_windows(spec: &InstanceSpec, image: &ResolvedImage, key_pair: Optio
         return Err(Error::invalid(
             "ec2 takes only RSA keys for Windows, which encrypt the password, and this key is none",
         )
-        .with_remedy("make one with `ssh-keygen -t rsa -m PEM`, and pass its .pub file with --ssh-key"));
+        .with_hint("make one with `ssh-keygen -t rsa -m PEM`, and pass its .pub file with --ssh-key"));
     }
     Ok(())
 }
@@ -177,13 +177,13 @@ pub(crate) fn token(spec: &InstanceSpec, generation: u32) -> String {
 
 /// What can be said of a spec without asking anyone.
 fn check(spec: &InstanceSpec) -> Result<()> {
-    if let Some(members) = spec.members.as_ref().filter(|members| members.count() > MOST_MEMBERS) {
+    if let Some(members) = spec.members.as_ref().filter(|members| members.len() > MOST_MEMBERS) {
         return Err(Error::invalid(format!(
             "{} members are too many for one call: ec2 makes at most {MOST_MEMBERS}",
-            members.count()
+            members.len()
         )));
     }
-    spec.names()?;
+    spec.instance_names()?;
     if let Some(data) = &spec.user_data
         && data.expose().len() > USER_DATA_BYTES
     {
@@ -191,20 +191,20 @@ fn check(spec: &InstanceSpec) -> Result<()> {
         return Err(Error::invalid(format!(
             "the user data has {bytes} bytes, and ec2 takes at most {USER_DATA_BYTES}"
         ))
-        .with_remedy("compress it with gzip, or let a short script fetch the rest"));
+        .with_hint("compress it with gzip, or let a short script fetch the rest"));
     }
     if let Some(ttl) = spec.ttl.filter(|ttl| *ttl < SHORTEST_TTL) {
         let (asked, shortest) = (format_duration(ttl), format_duration(SHORTEST_TTL));
         return Err(Error::invalid(format!(
             "a TTL of {asked} is too short: on ec2 it is at least {shortest}"
         ))
-        .with_remedy(format!("use --ttl {shortest} or more")));
+        .with_hint(format!("use --ttl {shortest} or more")));
     }
     if spec.spot && spec.protected {
         // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_ChangingDisableAPITermination.html
         return Err(
             Error::unsupported("a spot instance on ec2 cannot be protected against termination")
-                .with_remedy("leave out --spot or --protect"),
+                .with_hint("leave out --spot or --protect"),
         );
     }
     if spec.disk_gib == Some(0) || spec.disk_gib.is_some_and(|gib| i32::try_from(gib).is_err()) {
@@ -216,7 +216,7 @@ fn check(spec: &InstanceSpec) -> Result<()> {
     {
         return Err(
             Error::invalid(format!("identity {} is not an instance profile", quoted(identity)))
-                .with_remedy("give the name or ARN of an instance profile; a role is put into one first"),
+                .with_hint("give the name or ARN of an instance profile; a role is put into one first"),
         );
     }
     if let Some(SshKey::PublicKey(key)) = &spec.ssh_key {
@@ -233,7 +233,7 @@ fn disk_type(asked: Option<&str>) -> Result<VolumeType> {
     known.ok_or_else(|| {
         let all = BOOT_DISK_TYPES.each_ref().map(VolumeType::as_str).join(", ");
         Error::invalid(format!("ec2 cannot boot from a disk of type {}", quoted(asked)))
-            .with_remedy(format!("use one of {all}"))
+            .with_hint(format!("use one of {all}"))
     })
 }
 
@@ -246,7 +246,7 @@ impl Request {
         groups: &[String],
         generation: u32,
     ) -> RunInstancesFluentBuilder {
-        let count = spec.members.as_ref().map_or(1, GroupMembers::count);
+        let count = spec.members.as_ref().map_or(1, GroupMembers::len);
         let count = i32::try_from(count).unwrap_or(i32::MAX);
         let tags = tags(spec, generation);
         let sdk_tags = Some(ec2_tags(&tags));
@@ -376,7 +376,7 @@ mod tests {
     use super::*;
 
     fn spec() -> InstanceSpec {
-        InstanceSpec::plain(
+        InstanceSpec::new(
             "web-1".parse().unwrap(),
             Location {
                 region: "us-east-1".into(),

@@ -109,7 +109,7 @@ pub(crate) fn with_timer(ttl: Duration, data: Option<&[u8]>) -> Result<Vec<u8>> 
              {USER_DATA_BYTES}",
             all - own
         ))
-        .with_remedy("let a short script fetch the rest, or leave out --ttl"));
+        .with_hint("let a short script fetch the rest, or leave out --ttl"));
     }
     Ok(merged)
 }

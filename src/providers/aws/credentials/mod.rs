@@ -118,7 +118,7 @@ impl CredentialsOfRun {
         let need = |name: &str| {
             part(name).ok_or_else(|| {
                 Error::new(ErrorKind::Unauthenticated, format!("{name} is not set"))
-                    .with_remedy("set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+                    .with_hint("set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
             })
         };
         let id = need("AWS_ACCESS_KEY_ID")?;
@@ -158,12 +158,12 @@ impl CredentialsOfRun {
                             serial.source,
                             plain(&serial.value)
                         ))
-                        .with_remedy(format!(
+                        .with_hint(format!(
                             "get temporary credentials first: eval \"$({command} --format env)\""
                         ))
                 }
                 None if error.kind() == ErrorKind::PermissionDenied => {
-                    error.with_remedy("allow sts:AssumeRole to the one who asks, in the role's trust policy, too")
+                    error.with_hint("allow sts:AssumeRole to the one who asks, in the role's trust policy, too")
                 }
                 _ => error,
             }
@@ -186,7 +186,7 @@ impl CredentialsOfRun {
                 "cannot read the token file {}, which {named} names: {why}",
                 environment.shown_path(&path)
             );
-            Error::new(ErrorKind::Unauthenticated, message).with_remedy(format!("correct {named}, or unset it"))
+            Error::new(ErrorKind::Unauthenticated, message).with_hint(format!("correct {named}, or unset it"))
         };
         let token = std::fs::read(&path).map_err(|error| refused(&io_reason(&error)))?;
         let token = String::from_utf8(token).map_err(|_| refused("it is not text"))?;
@@ -216,7 +216,7 @@ impl CredentialsOfRun {
             let error = translate(&error, Call::Read, &attempted, &region);
             match error.code() {
                 Some("InvalidIdentityToken" | "ExpiredTokenException" | "IDPRejectedClaim") => {
-                    error.as_kind(ErrorKind::Unauthenticated)
+                    error.with_kind(ErrorKind::Unauthenticated)
                 }
                 _ => error,
             }
@@ -234,13 +234,13 @@ impl CredentialsOfRun {
         .into_iter();
         let Some(variable) = variables.find(|name| configuration.environment.has(name)) else {
             let message = "no container gives credentials: AWS_CONTAINER_CREDENTIALS_RELATIVE_URI is not set";
-            return Err(Error::new(ErrorKind::Unauthenticated, message).with_remedy("use another credential_source"));
+            return Err(Error::new(ErrorKind::Unauthenticated, message).with_hint("use another credential_source"));
         };
         if let Some(file) = configuration.environment.get(TOKEN_FILE) {
             let refused = |why: &str| {
                 let shown = configuration.environment.shown_path(Path::new(file));
                 let message = format!("cannot use the token file {shown}, which {TOKEN_FILE} names: {why}");
-                Error::new(ErrorKind::Unauthenticated, message).with_remedy(format!("correct {TOKEN_FILE}"))
+                Error::new(ErrorKind::Unauthenticated, message).with_hint(format!("correct {TOKEN_FILE}"))
             };
             let token = std::fs::read(file).map_err(|error| refused(&io_reason(&error)))?;
             if token.iter().any(u8::is_ascii_control) {
@@ -345,7 +345,7 @@ impl Part {
     fn check(&self, most: usize) -> Result<()> {
         let refused = |why: &str| {
             Err(Error::new(ErrorKind::Unauthenticated, format!("{} {why}", self.name))
-                .with_remedy("copy it again, on one line and without anything around it"))
+                .with_hint("copy it again, on one line and without anything around it"))
         };
         if self.text.is_empty() {
             return refused("is empty");
@@ -373,7 +373,7 @@ fn of_parts(id: Part, secret: Part, token: Option<Part>) -> Result<Credentials> 
     if id.text.contains(['/', ',', '=']) {
         let message = format!("{} has a character that no key id has", id.name);
         return Err(Error::new(ErrorKind::Unauthenticated, message)
-            .with_remedy("a key id begins with AKIA or ASIA; the secret key has a setting of its own"));
+            .with_hint("a key id begins with AKIA or ASIA; the secret key has a setting of its own"));
     }
     secret.check(LONGEST_SECRET)?;
     token.as_ref().map_or(Ok(()), |token| token.check(LONGEST_TOKEN))?;
@@ -397,7 +397,7 @@ fn of_keys(profile: &str, section: &Section) -> Result<Credentials> {
     let need = |key: &str| {
         part(key).ok_or_else(|| {
             let message = format!("the AWS profile {} has no {key}", shown_name(profile));
-            Error::new(ErrorKind::Unauthenticated, message).with_remedy("add it with `aws configure`")
+            Error::new(ErrorKind::Unauthenticated, message).with_hint("add it with `aws configure`")
         })
     };
     let token = part("aws_session_token").or_else(|| part("aws_security_token"));
@@ -408,7 +408,7 @@ fn of_keys(profile: &str, section: &Section) -> Result<Credentials> {
 fn of_answer(answer: Option<StsCredentials>, name: &str) -> Result<Credentials> {
     let answer = answer.ok_or_else(|| {
         Error::new(ErrorKind::Unauthenticated, format!("{name} has no credentials"))
-            .with_remedy("run the same command again")
+            .with_hint("run the same command again")
     })?;
     let part = |text: &str, field: &str| Part::new(text, format!("{field} in {name}"));
     let credentials = of_parts(
@@ -434,7 +434,7 @@ fn with_expiry(credentials: Credentials, expiry: Option<std::time::SystemTime>) 
 fn fetched(answer: ProviderResult, name: &str, remedy: &str) -> Result<Credentials> {
     let credentials = answer.map_err(|error| {
         let message = format!("no credentials from {name}: {}", root_words(&error));
-        Error::new(ErrorKind::Unauthenticated, message).with_remedy(remedy)
+        Error::new(ErrorKind::Unauthenticated, message).with_hint(remedy)
     })?;
     let part = |text: &str, field: &str| Part::new(text, format!("{field} from {name}"));
     let checked = of_parts(

@@ -153,7 +153,7 @@ impl CredentialSource {
             "no credentials were found: AWS_ACCESS_KEY_ID is not set, and the profile {} has none{files}",
             shown_name(&profile.name)
         );
-        Err(Error::new(ErrorKind::Unauthenticated, message).with_remedy(NO_KEYS_REMEDY))
+        Err(Error::new(ErrorKind::Unauthenticated, message).with_hint(NO_KEYS_REMEDY))
     }
 
     /// The source that variables or the profile name; nothing if only the machine itself is left to ask.
@@ -168,7 +168,7 @@ impl CredentialSource {
                     ErrorKind::Unauthenticated,
                     "AWS_SECRET_ACCESS_KEY is set, and AWS_ACCESS_KEY_ID is not",
                 )
-                .with_remedy("set both"));
+                .with_hint("set both"));
             }
         }
         // Only a role of the profile goes before the token that variables name, as in the AWS CLI.
@@ -192,7 +192,7 @@ impl CredentialSource {
                     "the AWS profiles {} assume each other's roles in a circle",
                     seen.iter().map(|name| shown_name(name)).collect::<Vec<_>>().join(", ")
                 ))
-                .with_remedy("name a source_profile that has credentials of its own")),
+                .with_hint("name a source_profile that has credentials of its own")),
             };
         }
         if let Some(arn) = section.get("role_arn") {
@@ -226,7 +226,7 @@ impl CredentialSource {
             if let (Some(setting), None) = (section.get(key), section.get(other)) {
                 let message = format!("{}: {key} is set, and {other} is not", setting.source);
                 return Err(Error::new(ErrorKind::Unauthenticated, message)
-                    .with_remedy(format!("add {other} to the profile {}", shown_name(&profile))));
+                    .with_hint(format!("add {other} to the profile {}", shown_name(&profile))));
             }
         }
         Ok(Self::Keys {
@@ -267,7 +267,7 @@ impl CredentialSource {
                     "{} and {}: both source_profile and credential_source are set",
                     source.source, other.source
                 );
-                Err(Error::invalid(message).with_remedy("remove one of them"))
+                Err(Error::invalid(message).with_hint("remove one of them"))
             }
             (None, None) => {
                 let message = format!(
@@ -276,7 +276,7 @@ impl CredentialSource {
                     shown_name(name)
                 );
                 Err(Error::new(ErrorKind::Unauthenticated, message)
-                    .with_remedy("add source_profile, credential_source or web_identity_token_file"))
+                    .with_hint("add source_profile, credential_source or web_identity_token_file"))
             }
             (Some(source), None) => {
                 if !configuration.files.profiles.contains_key(&source.value) {
@@ -288,7 +288,7 @@ impl CredentialSource {
                         shown_name(&source.value),
                         source.source
                     );
-                    Error::new(ErrorKind::Unauthenticated, message).with_remedy(NO_KEYS_REMEDY)
+                    Error::new(ErrorKind::Unauthenticated, message).with_hint(NO_KEYS_REMEDY)
                 })
             }
             (None, Some(source)) => match source.value.to_ascii_lowercase().as_str() {
@@ -334,7 +334,7 @@ fn has_web_identity(configuration: &Configuration) -> bool {
 fn web_identity_of_environment(configuration: &Configuration) -> Result<CredentialSource> {
     let lacks = |variable: &str| {
         let message = format!("AWS_WEB_IDENTITY_TOKEN_FILE is set, and {variable} is not");
-        Error::new(ErrorKind::Unauthenticated, message).with_remedy(format!("set {variable} to the role to assume"))
+        Error::new(ErrorKind::Unauthenticated, message).with_hint(format!("set {variable} to the role to assume"))
     };
     let token_file = configuration.variable("AWS_WEB_IDENTITY_TOKEN_FILE");
     let arn = configuration.setting("AWS_ROLE_ARN", "role_arn");
@@ -358,7 +358,7 @@ fn sso(configuration: &Configuration, name: &str, section: &Section) -> Result<C
                 let missing = shown_name(&setting.value);
                 let message = format!("{}: the section [sso-session {missing}] does not exist", setting.source);
                 return Err(
-                    Error::new(ErrorKind::Unauthenticated, message).with_remedy("make it with `aws configure sso`")
+                    Error::new(ErrorKind::Unauthenticated, message).with_hint("make it with `aws configure sso`")
                 );
             }
         },
@@ -370,7 +370,7 @@ fn sso(configuration: &Configuration, name: &str, section: &Section) -> Result<C
                 "the AWS profile {} signs in with SSO, and lacks {key}",
                 shown_name(name)
             );
-            Error::new(ErrorKind::Unauthenticated, message).with_remedy("complete it with `aws configure sso`")
+            Error::new(ErrorKind::Unauthenticated, message).with_hint("complete it with `aws configure sso`")
         })
     };
     let region = need("sso_region")?;
@@ -405,7 +405,7 @@ pub(crate) fn is_container(configuration: &Configuration) -> Result<bool> {
         if value.is_some_and(|value| value.trim() != value || value.contains(char::is_control)) {
             let message = format!("{name} has white space around it, or characters that do not belong there");
             return Err(
-                Error::new(ErrorKind::Unauthenticated, message).with_remedy(format!("correct {name}, or unset it"))
+                Error::new(ErrorKind::Unauthenticated, message).with_hint(format!("correct {name}, or unset it"))
             );
         }
     }

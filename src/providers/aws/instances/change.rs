@@ -60,7 +60,7 @@ pub(crate) async fn act(
     let mut places: BTreeMap<(String, Option<String>), BTreeSet<String>> = BTreeMap::new();
     for target in targets.iter().filter(|target| is_ours(target)) {
         let zone = target.zone.clone().filter(|_| verb == InstanceAction::Terminate);
-        let place = (target.place.clone(), zone);
+        let place = (target.scope.clone(), zone);
         places.entry(place).or_default().insert(target.id.clone());
     }
     let in_places: Vec<_> = stream::iter(places)
@@ -81,7 +81,7 @@ pub(crate) async fn act(
         .map(|target| TargetOutcome {
             target: target.clone(),
             result: match settled
-                .get(target.place.as_str())
+                .get(target.scope.as_str())
                 .and_then(|region| region.get(&target.id))
             {
                 Some(settled) => settled.result(target),
@@ -92,7 +92,7 @@ pub(crate) async fn act(
 }
 
 fn is_ours(target: &InstanceRef) -> bool {
-    target.provider == ProviderKind::Aws && !target.id.is_empty() && !target.place.is_empty()
+    target.provider == ProviderKind::Aws && !target.id.is_empty() && !target.scope.is_empty()
 }
 
 /// What became of one id, which can stand for several targets.
@@ -106,7 +106,7 @@ impl Settled {
     fn result(&self, target: &InstanceRef) -> Result<()> {
         match self {
             Self::Done => Ok(()),
-            Self::Gone => Err(Error::not_found(target).at(format!("aws/{}", target.place))),
+            Self::Gone => Err(Error::not_found(target).at(format!("aws/{}", target.scope))),
             Self::Failed(error) if error.kind() == ErrorKind::NotFound => Err(not_found(target, error)),
             Self::Failed(error) if error.kind() == ErrorKind::UnknownOutcome => {
                 Err(error.clone().with_leftover(target))
@@ -135,7 +135,7 @@ fn tell(course: &BatchTracker<'_>, region: &str, batch: &Batch, answer: &Result<
     let settle = |id: &str, settled: &Settled| {
         let target = reference(region, id);
         // Whoever asked is given it at the end, too.
-        let _ = course.settle(&target, settled.result(&target));
+        let _ = course.record(&target, settled.result(&target));
     };
     match answer {
         Ok(judged) => judged.iter().for_each(|(id, settled)| settle(id, settled)),
@@ -167,10 +167,10 @@ async fn in_place(
     while !round.is_empty() {
         let answers: Vec<_> = stream::iter(round)
             .map(|batch| async move {
-                let answer = match course.begin(region, batch.ids.iter().map(String::as_str)) {
+                let answer = match course.start(region, batch.ids.iter().map(String::as_str)) {
                     Ok(()) => call(client, verb, region, &batch.ids).await,
                     // The call before this one may have ended some of them.
-                    Err(interrupted) if batch.may_be_done => Err(interrupted.as_kind(ErrorKind::UnknownOutcome)),
+                    Err(interrupted) if batch.may_be_done => Err(interrupted.with_kind(ErrorKind::UnknownOutcome)),
                     Err(interrupted) => Err(interrupted),
                 };
                 let answer = answer.map(|changes| {
@@ -303,7 +303,7 @@ where
     };
     let error = translate(&failure.error, Call::Change, attempted, region);
     if failure.may_have_worked {
-        return error.as_kind(ErrorKind::UnknownOutcome);
+        return error.with_kind(ErrorKind::UnknownOutcome);
     }
     error
 }
@@ -321,13 +321,13 @@ pub(crate) async fn set_protection(
     let changes: Vec<_> = targets
         .iter()
         .map(|target| async move {
-            let result = match course.begin(&target.place, [target.id.as_str()]) {
+            let result = match course.start(&target.scope, [target.id.as_str()]) {
                 Ok(()) => set(clients, target, protected).await,
                 Err(interrupted) => Err(interrupted),
             };
             TargetOutcome {
                 target: target.clone(),
-                result: course.settle(target, result),
+                result: course.record(target, result),
             }
         })
         .collect();
@@ -335,7 +335,7 @@ pub(crate) async fn set_protection(
 }
 
 async fn set(clients: &Clients, target: &InstanceRef, protected: bool) -> Result<()> {
-    let region = &target.place;
+    let region = &target.scope;
     let value = AttributeBooleanValue::builder().value(protected).build();
     let request = clients
         .ec2(region)
@@ -351,8 +351,8 @@ async fn set(clients: &Clients, target: &InstanceRef, protected: bool) -> Result
         let error = translate(&failure.error, Call::Change, format!("cannot {verb} {target}"), region);
         match error.kind() {
             ErrorKind::NotFound => not_found(target, &error),
-            ErrorKind::Unsupported => error.with_remedy("spot instances cannot be protected on ec2"),
-            _ if failure.may_have_worked => error.as_kind(ErrorKind::UnknownOutcome).with_leftover(target),
+            ErrorKind::Unsupported => error.with_hint("spot instances cannot be protected on ec2"),
+            _ if failure.may_have_worked => error.with_kind(ErrorKind::UnknownOutcome).with_leftover(target),
             _ => error,
         }
     })
@@ -363,7 +363,7 @@ async fn set(clients: &Clients, target: &InstanceRef, protected: bool) -> Result
 /// # Errors
 /// `Refused` for an instance whose timer cannot see its tags.
 pub(crate) async fn set_ttl(client: &Client, target: &InstanceRef, ttl: Duration) -> Result<()> {
-    let region = &target.place;
+    let region = &target.scope;
     let (api, owner) = list::describe(client, target).await?;
     let refused = |message: String| Error::new(ErrorKind::Refused, message).at(format!("aws/{region}"));
     if from_ec2(&api, region, owner.as_deref()).is_none_or(|instance| instance.state.is_gone()) {
@@ -374,11 +374,11 @@ pub(crate) async fn set_ttl(client: &Client, target: &InstanceRef, ttl: Duration
         .is_some_and(|options| options.instance_metadata_tags() == Some(&InstanceMetadataTagsState::Enabled));
     if has_timer(
         &api,
-        &Ownership::read(&all_tags(&api), NativeName::Label(position(&api))),
+        &Ownership::from_labels(&all_tags(&api), NativeName::Tag(position(&api))),
     ) && !tags_are_seen
     {
         let message = format!("cannot extend {target}: its timer does not see its tags, and goes by its first TTL");
-        return Err(refused(message).with_remedy(format!(
+        return Err(refused(message).with_hint(format!(
             "let it see them, which takes tags with plain keys alone: aws ec2 modify-instance-metadata-options \
              --region {region} --instance-id {} --instance-metadata-tags enabled",
             target.id
@@ -394,7 +394,7 @@ pub(crate) async fn set_ttl(client: &Client, target: &InstanceRef, ttl: Duration
     .map_err(|failure| {
         let error = translate(&failure.error, Call::Change, format!("cannot extend {target}"), region);
         match failure.may_have_worked {
-            true => error.as_kind(ErrorKind::UnknownOutcome).with_leftover(target),
+            true => error.with_kind(ErrorKind::UnknownOutcome).with_leftover(target),
             false => error,
         }
     })

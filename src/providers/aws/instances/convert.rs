@@ -29,7 +29,7 @@ pub(crate) fn position(instance: &ec2::Instance) -> Option<usize> {
 pub(crate) fn from_ec2(instance: &ec2::Instance, region: &str, account: Option<&str>) -> Option<Instance> {
     let id = instance.instance_id()?;
     let tags = all_tags(instance);
-    let ownership = Ownership::read(&tags, NativeName::Label(position(instance)));
+    let ownership = Ownership::from_labels(&tags, NativeName::Tag(position(instance)));
     // Until each member has its own, the console's name is that of the group.
     let group = tags.get(LABEL_NAME).filter(|_| tags.contains_key(LABEL_MEMBERS));
     let group = group.map(String::as_str).filter(|_| ownership.managed);
@@ -77,7 +77,7 @@ pub(crate) fn from_ec2(instance: &ec2::Instance, region: &str, account: Option<&
         price_usd_per_hour: None,
         spec_fingerprint: ownership.spec_fingerprint,
         ttl: ownership.ttl,
-        doubt: ownership.doubt,
+        label_problem: ownership.doubt,
         disks: disks(instance),
         openings: openings(instance),
         attached_gpu: None,
@@ -105,7 +105,7 @@ pub(crate) fn from_ec2(instance: &ec2::Instance, region: &str, account: Option<&
 pub(crate) fn reference(region: &str, id: &str) -> InstanceRef {
     InstanceRef {
         provider: ProviderKind::Aws,
-        place: region.to_owned(),
+        scope: region.to_owned(),
         id: id.to_owned(),
         zone: None,
         native_name: None,
@@ -166,7 +166,7 @@ fn disks(instance: &ec2::Instance) -> Vec<Disk> {
     let disk = |volume: &ec2::EbsInstanceBlockDevice| {
         Some(Disk {
             id: volume.volume_id()?.to_owned(),
-            goes_with_instance: volume.delete_on_termination().unwrap_or_default(),
+            deleted_with_instance: volume.delete_on_termination().unwrap_or_default(),
         })
     };
     volumes.filter_map(disk).collect()

@@ -20,7 +20,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub(crate) async fn surviving(clients: &Clients, gone: &[Instance]) -> Result<Vec<OrphanedDisk>> {
     let mut regions: BTreeMap<&str, HashMap<&str, &InstanceRef>> = BTreeMap::new();
     for instance in gone {
-        let owners = regions.entry(&instance.reference.place).or_default();
+        let owners = regions.entry(&instance.reference.scope).or_default();
         owners.extend(
             instance
                 .disks

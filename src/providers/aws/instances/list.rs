@@ -102,7 +102,7 @@ async fn read_pages(client: &Client, region: &str, filters: &[Filter], pages: &I
         });
         // The SDK's page is the bigger one of the two.
         drop(answer);
-        pages.take(page.instances);
+        pages.push_page(page.instances);
         // A page can be empty although more follow.
         let Some(next) = page.next_token.filter(|token| !token.is_empty()) else {
             return Ok(());
@@ -128,7 +128,7 @@ fn stop(error: &SdkError<DescribeInstancesError>, region: &str, with_token: bool
     match error.code() {
         // EC2 took the other values with the page before, so that it is the token that the last one is about.
         Some("InvalidPaginationToken" | "InvalidNextToken" | "InvalidParameterValue") if with_token => {
-            Stop::TokenRefused(translated.as_kind(ErrorKind::Network))
+            Stop::TokenRefused(translated.with_kind(ErrorKind::Network))
         }
         _ => Stop::Other(translated),
     }
@@ -152,13 +152,13 @@ pub(crate) fn instances(output: &DescribeInstancesOutput, region: &str) -> Vec<I
 /// One instance by its id; without its protection, which is an attribute of its own.
 pub(crate) async fn find(client: &Client, target: &InstanceRef) -> Result<Instance> {
     let (api, owner) = describe(client, target).await?;
-    convert::from_ec2(&api, &target.place, owner.as_deref())
-        .ok_or_else(|| Error::not_found(target).at(format!("aws/{}", target.place)))
+    convert::from_ec2(&api, &target.scope, owner.as_deref())
+        .ok_or_else(|| Error::not_found(target).at(format!("aws/{}", target.scope)))
 }
 
 /// One instance as EC2 has it, and its owner.
 pub(crate) async fn describe(client: &Client, target: &InstanceRef) -> Result<(ec2::Instance, Option<String>)> {
-    let region = &target.place;
+    let region = &target.scope;
     tracing::debug!(operation = "DescribeInstances", place = region, "call");
     let output = client
         .describe_instances()
@@ -182,7 +182,7 @@ pub(crate) async fn describe(client: &Client, target: &InstanceRef) -> Result<(e
 /// One instance with all that EC2 will tell of it.
 pub(crate) async fn get(client: &Client, target: &InstanceRef) -> Result<Instance> {
     let protected = async {
-        tracing::debug!(operation = "DescribeInstanceAttribute", place = target.place, "call");
+        tracing::debug!(operation = "DescribeInstanceAttribute", place = target.scope, "call");
         let answer = client
             .describe_instance_attribute()
             .instance_id(&target.id)
@@ -203,7 +203,7 @@ pub(crate) async fn get(client: &Client, target: &InstanceRef) -> Result<Instanc
 /// What an instance wrote to its console.
 pub(crate) async fn console_output(client: &Client, target: &InstanceRef) -> Result<Vec<u8>> {
     let ask = |latest: bool| {
-        tracing::debug!(operation = "GetConsoleOutput", place = target.place, latest, "call");
+        tracing::debug!(operation = "GetConsoleOutput", place = target.scope, latest, "call");
         client
             .get_console_output()
             .instance_id(&target.id)
@@ -237,7 +237,7 @@ fn describe_error<E>(error: &SdkError<E>, target: &InstanceRef, verb: &str) -> E
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
-    let translated = translate(error, Call::Read, format!("cannot {verb} {target}"), &target.place);
+    let translated = translate(error, Call::Read, format!("cannot {verb} {target}"), &target.scope);
     match translated.kind() {
         ErrorKind::NotFound => not_found(target, &translated),
         _ => translated,
@@ -246,7 +246,7 @@ where
 
 /// `NotFound` in the words of all drivers, with the cloud's code and request id.
 pub(crate) fn not_found(target: &InstanceRef, told: &Error) -> Error {
-    let mut error = Error::not_found(target).at(format!("aws/{}", target.place));
+    let mut error = Error::not_found(target).at(format!("aws/{}", target.scope));
     if let Some(code) = told.code() {
         error = error.with_code(code);
     }

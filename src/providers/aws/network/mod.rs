@@ -51,7 +51,7 @@ pub(super) async fn resolve(client: &Client, spec: &InstanceSpec, machine_type: 
         None if spec.network.is_some() || !spec.public_ip => Some(pick_subnet(client, spec, machine_type).await?),
         None => None,
     };
-    let (vpc, groups) = if spec.firewalls.is_empty() && spec.openings.is_empty() {
+    let (vpc, groups) = if spec.firewalls.is_empty() && spec.ingress_rules.is_empty() {
         (None, Vec::new())
     } else {
         let vpc = match subnet.as_ref().and_then(Subnet::vpc_id) {
@@ -105,7 +105,7 @@ async fn subnet_by_id(client: &Client, spec: &InstanceSpec, id: &str) -> Result<
     {
         let of = subnet.availability_zone().unwrap_or("another zone");
         return Err(Error::invalid(format!("subnet {id} is not in zone {zone} but in {of}"))
-            .with_remedy("leave the zone out: the subnet decides it"));
+            .with_hint("leave the zone out: the subnet decides it"));
     }
     Ok(subnet)
 }
@@ -147,8 +147,8 @@ fn no_subnet(spec: &InstanceSpec) -> Error {
     let place = &spec.place;
     let error = match &spec.network {
         Some(network) => Error::invalid(format!("network {network} does not exist or has no subnet in {place}"))
-            .with_remedy("`aws ec2 describe-vpcs` lists the networks; a subnet can be named with --subnet"),
-        None => Error::new(ErrorKind::Refused, format!("{place} has no default subnet")).with_remedy(NO_DEFAULT_VPC),
+            .with_hint("`aws ec2 describe-vpcs` lists the networks; a subnet can be named with --subnet"),
+        None => Error::new(ErrorKind::Refused, format!("{place} has no default subnet")).with_hint(NO_DEFAULT_VPC),
     };
     error.at(format!("aws/{}", place.region))
 }
@@ -216,7 +216,7 @@ async fn default_vpc(client: &Client, region: &str) -> Result<String> {
     vpc.ok_or_else(|| {
         Error::new(ErrorKind::Refused, format!("{region} has no default network"))
             .at(format!("aws/{region}"))
-            .with_remedy(NO_DEFAULT_VPC)
+            .with_hint(NO_DEFAULT_VPC)
     })
 }
 
@@ -249,7 +249,7 @@ async fn security_groups(client: &Client, region: &str, vpc: &str, wanted: &[Str
             .ok_or_else(|| {
                 Error::invalid(format!("security group {group} does not exist in network {vpc}"))
                     .at(format!("aws/{region}"))
-                    .with_remedy(format!(
+                    .with_hint(format!(
                         "`aws ec2 describe-security-groups --region {region} --filters Name=vpc-id,Values={vpc}` \
                          lists them"
                     ))

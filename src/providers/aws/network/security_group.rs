@@ -76,7 +76,7 @@ pub(crate) async fn make(client: &Client, region: &str, vpc: &str, openings: &[I
             ErrorKind::Network,
             format!("the security group {name} in network {vpc} does not stay"),
         )
-        .with_remedy("run the same command again"),
+        .with_hint("run the same command again"),
     };
     Err(error.at(format!("aws/{region}")))
 }
@@ -98,7 +98,7 @@ fn not_ours(vpc: &str, name: &str) -> Error {
         ErrorKind::AlreadyExists,
         format!("the security group {name} in network {vpc} is not cloudctl's: it has no tag {LABEL_MANAGED}=true"),
     )
-    .with_remedy("rename or delete that group, or open the ports with a group of your own and --firewall")
+    .with_hint("rename or delete that group, or open the ports with a group of your own and --firewall")
 }
 
 async fn find(client: &Client, region: &str, vpc: &str, name: &str) -> Result<Option<SecurityGroup>> {

@@ -154,7 +154,7 @@ impl Client {
                 // Credentials that cannot be used may name the project.
                 (None, Err(error)) if credentials::find(environment, self.gcloud().await?).is_err() => Err(error),
                 (None, _) => Err(Error::invalid("no Google Cloud project is named")
-                    .with_remedy("set GOOGLE_CLOUD_PROJECT, or run `gcloud config set project PROJECT`")),
+                    .with_hint("set GOOGLE_CLOUD_PROJECT, or run `gcloud config set project PROJECT`")),
             }
         });
         project.await.map(String::as_str)
@@ -190,7 +190,7 @@ impl Client {
         })
         .await
         .map_err(|error| match error.kind() {
-            ErrorKind::NotFound => error.as_kind(ErrorKind::InvalidSpec).with_remedy(format!(
+            ErrorKind::NotFound => error.with_kind(ErrorKind::InvalidSpec).with_hint(format!(
                 "check the project's name; `gcloud projects describe {project}` shows it"
             )),
             _ => error,
@@ -292,12 +292,12 @@ impl Client {
                     "{message}: no certificates could be read; {name} is {}",
                     path_text(path)
                 );
-                Error::invalid(message).with_remedy(format!("set {name} to PEM certificates, or unset it"))
+                Error::invalid(message).with_hint(format!("set {name} to PEM certificates, or unset it"))
             }
             None if !has_system_authorities() => Error::invalid(format!(
                 "{message}: there are no certificate authorities on this machine"
             ))
-            .with_remedy(
+            .with_hint(
                 "install them (in most distributions the package ca-certificates), or set SSL_CERT_FILE to PEM certificates",
             ),
             None => Error::invalid(message).with_source(error),

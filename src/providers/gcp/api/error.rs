@@ -137,16 +137,16 @@ pub(crate) fn of_call(error: SdkError, attempted: &str, place: &str) -> Error {
     };
     let mut made = Error::new(kind, format!("{attempted}: {why}")).at(location(place));
     if let Some(remedy) = cause_remedy {
-        made = made.with_remedy(remedy);
+        made = made.with_hint(remedy);
     }
     if let Some(remedy) = reason.as_deref().and_then(remedy_of_reason) {
-        made = made.with_remedy(remedy);
+        made = made.with_hint(remedy);
     }
     if let Some(reason) = reason {
         made = made.with_code(reason);
     }
     if let Some(zones) = detail(&error, "zonesAvailable") {
-        made = made.with_room_in(zones_in(zones));
+        made = made.with_zones_with_capacity(zones_in(zones));
     }
     // An answer's whole body would come along as the source; its message is above already.
     let answered = error.http_status_code().is_some_and(|status| status >= 300);
@@ -156,7 +156,7 @@ pub(crate) fn of_call(error: SdkError, attempted: &str, place: &str) -> Error {
 /// The error of a call for all of a project: only the project itself can be what is not found.
 pub(crate) fn of_project(error: Error) -> Error {
     match error.kind() {
-        ErrorKind::NotFound => error.with_remedy(
+        ErrorKind::NotFound => error.with_hint(
             "check the project: GOOGLE_CLOUD_PROJECT, CLOUDSDK_CORE_PROJECT or `gcloud config set project PROJECT` \
              names it, and `gcloud projects list` shows yours",
         ),
@@ -330,7 +330,7 @@ pub(crate) fn of_operation(operation: &Operation, attempted: &str, place: &str) 
     }
     let zones = operation.error.iter().flat_map(|error| &error.errors).map(room_of);
     if let Some(zones) = zones.into_iter().find(|zones| !zones.is_empty()) {
-        made = made.with_room_in(zones);
+        made = made.with_zones_with_capacity(zones);
     }
     if let Some(name) = &operation.name {
         // Operations are what the cloud's support asks for; calls have no ids of their own.
@@ -453,7 +453,7 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::PermissionDenied);
         assert!(
             error
-                .remedy()
+                .hint()
                 .is_some_and(|remedy| remedy.contains("compute.googleapis.com"))
         );
     }
@@ -555,6 +555,6 @@ mod operation_error_tests {
             .set_error_details(details);
         let failed = Operation::new().set_error(operation::Error::new().set_errors([error]));
         let error = of_operation(&failed, "cannot create web-1", "us-central1-a").unwrap();
-        assert_eq!(error.room_in(), ["us-central1-b", "us-central1-f"]);
+        assert_eq!(error.zones_with_capacity(), ["us-central1-b", "us-central1-f"]);
     }
 }

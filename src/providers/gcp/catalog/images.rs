@@ -44,7 +44,7 @@ pub(crate) async fn resolve(client: &Client, wanted: &str, architecture: Archite
             let Some(family) = gcp.family(architecture) else {
                 return Err(
                     Error::invalid(format!("the image {wanted} does not come for {architecture}"))
-                        .with_remedy("use a machine type of the other architecture, or another image"),
+                        .with_hint("use a machine type of the other architecture, or another image"),
                 );
             };
             (newest(client, gcp.project, family).await?, gcp.project)
@@ -87,7 +87,7 @@ fn checked(image: Image, project: &str, wanted: &str, architecture: Architecture
         return Err(Error::invalid(format!(
             "the image {wanted} is for {own}, and the machine type for {architecture}"
         ))
-        .with_remedy("use a machine type of the image's architecture, or another image"));
+        .with_hint("use a machine type of the image's architecture, or another image"));
     }
     Ok(resolved(image, project, wanted))
 }
@@ -159,7 +159,7 @@ fn take_apart(wanted: &str) -> Option<Wanted<'_>> {
 fn unknown(wanted: &str, why: &str) -> Error {
     let mut aliases = nearest_alias(wanted, |alias| alias.gcp.is_some());
     aliases.truncate(3);
-    Error::invalid(format!("the image {} {why}", quoted(wanted))).with_remedy(format!(
+    Error::invalid(format!("the image {} {why}", quoted(wanted))).with_hint(format!(
         "use an alias such as {}, or projects/PROJECT/global/images/NAME",
         aliases.join(", ")
     ))

@@ -12,7 +12,7 @@ use google_cloud_compute_v1::model::{
 };
 
 use crate::cloud::{
-    Error, ErrorKind, Gpu, InstanceSpec, MachineRequirements, MachineType, Result, nearest, plain_gpu_kind, quoted,
+    Error, ErrorKind, Gpu, InstanceSpec, MachineRequirements, MachineType, Result, closest, normalize_gpu_kind, quoted,
 };
 use crate::providers::gcp::api::client::Client;
 use crate::providers::gcp::api::retry::prepared;
@@ -90,7 +90,7 @@ fn check_name(name: &str) -> Result<()> {
         return Ok(());
     }
     Err(Error::invalid(format!("invalid machine type {} for gcp", quoted(name)))
-        .with_remedy("use a type such as e2-small, n2-standard-4 or n2-custom-4-8192"))
+        .with_hint("use a type such as e2-small, n2-standard-4 or n2-custom-4-8192"))
 }
 
 async fn in_none_of(client: &Client, zones: &[String], name: &str) -> Error {
@@ -113,15 +113,15 @@ async fn in_none_of(client: &Client, zones: &[String], name: &str) -> Error {
             shown(&near)
         );
         return Error::new(ErrorKind::Capacity, message)
-            .with_room_in(near)
-            .with_remedy(remedy);
+            .with_zones_with_capacity(near)
+            .with_hint(remedy);
     }
     let error = Error::invalid(message);
     if !having.is_empty() {
-        return error.with_remedy(format!("it is in {}; choose with --zone", shown(&having)));
+        return error.with_hint(format!("it is in {}; choose with --zone", shown(&having)));
     }
     match nearest_in(client, zone, name).await {
-        Some(nearest) => error.with_remedy(format!("the nearest are {nearest}")),
+        Some(nearest) => error.with_hint(format!("the nearest are {nearest}")),
         None => error,
     }
 }
@@ -170,7 +170,7 @@ async fn nearest_in(client: &Client, zone: &str, name: &str) -> Option<String> {
         .await
         .ok()?;
     let names = answer.items.iter().filter_map(|found| found.name.as_deref());
-    let nearest = nearest(name, names, SUGGESTED);
+    let nearest = closest(name, names, SUGGESTED);
     (!nearest.is_empty()).then(|| nearest.join(", "))
 }
 
@@ -242,7 +242,7 @@ const BUILT_IN: &[(&str, &str)] = &[
 
 /// The machine type in the contract's terms.
 pub(crate) fn machine(api: &ApiMachineType, name: &str) -> MachineType {
-    let kind = |word: Option<&String>| word.map(|word| plain_gpu_kind(word));
+    let kind = |word: Option<&String>| word.map(|word| normalize_gpu_kind(word));
     let gpu = api.accelerators.first().and_then(|first| {
         let kind = kind(first.guest_accelerator_type.as_ref())?;
         let count = first
@@ -275,7 +275,7 @@ pub(crate) fn equipped(
 ) -> Result<(MachineType, Option<AcceleratorConfig>)> {
     let mut machine = machine(api, name);
     let mut attached = None;
-    if let Some(need) = &spec.need.gpu
+    if let Some(need) = &spec.requirements.gpu
         && machine.gpu.is_none()
     {
         let (word, count) = attachable(need, name)?;
@@ -288,12 +288,12 @@ pub(crate) fn equipped(
             .set_accelerator_count(i32::try_from(count).unwrap_or(i32::MAX));
         attached = Some(accelerator);
     }
-    let lacking = lacking(&spec.need, &machine);
+    let lacking = lacking(&spec.requirements, &machine);
     if lacking.is_empty() {
         return Ok((machine, attached));
     }
     let message = format!("the machine type {name} has {}", lacking.join(", and "));
-    Err(Error::invalid(message).with_remedy(match &spec.need.gpu {
+    Err(Error::invalid(message).with_hint(match &spec.requirements.gpu {
         Some(need) if machine.gpu.as_ref().is_some_and(|has| has.kind != need.kind) => with_such(need),
         _ => "use a larger --type, or leave --type out and let one be chosen".to_owned(),
     }))
@@ -306,12 +306,12 @@ fn attachable(need: &Gpu, name: &str) -> Result<(&'static str, u32)> {
     let known = ATTACHABLE.iter().find(|(kind, ..)| *kind == need.kind);
     let Some((_, word, counts)) = known.filter(|_| takes_any) else {
         let message = format!("the machine type {name} has no GPU {need}, and none such can be attached to it");
-        return Err(Error::invalid(message).with_remedy(with_such(need)));
+        return Err(Error::invalid(message).with_hint(with_such(need)));
     };
     if !counts.contains(&need.count) {
         let counts: Vec<_> = counts.iter().map(ToString::to_string).collect();
         let message = format!("{} GPUs {} cannot be attached to a machine", need.count, need.kind);
-        return Err(Error::invalid(message).with_remedy(format!("use {} of them", counts.join(", "))));
+        return Err(Error::invalid(message).with_hint(format!("use {} of them", counts.join(", "))));
     }
     Ok((word, need.count))
 }
@@ -437,7 +437,7 @@ mod accelerators_tests {
 
     fn needing(gpu: &str) -> InstanceSpec {
         let mut needing = spec("web-1");
-        needing.need.gpu = Some(gpu.parse().unwrap());
+        needing.requirements.gpu = Some(gpu.parse().unwrap());
         needing
     }
 
@@ -474,22 +474,22 @@ mod accelerators_tests {
             let error = equipped(&needing(need), &machine, name, "z").unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidSpec);
             assert!(error.message().contains(name) || need == "t4:3", "{error}");
-            assert!(error.remedy().unwrap().contains(remedy), "{need}: {:?}", error.remedy());
+            assert!(error.hint().unwrap().contains(remedy), "{need}: {:?}", error.hint());
         }
     }
 
     #[test]
     fn what_a_named_type_lacks_is_said() {
         let mut need = spec("web-1");
-        need.need.cpus = Some(8);
-        need.need.memory_gib = Some(64.0);
-        need.need.architecture = Some(Architecture::Arm64);
+        need.requirements.cpus = Some(8);
+        need.requirements.memory_gib = Some(64.0);
+        need.requirements.architecture = Some(Architecture::Arm64);
         let error = equipped(&need, &api(4, 16_384, None), "e2-standard-4", "z").unwrap_err();
         for word in ["e2-standard-4", "4 CPUs, not 8", "16 GiB, not 64", "x86_64, not arm64"] {
             assert!(error.message().contains(word), "{word} in {error}");
         }
         // More is as good, also a GPU that nobody asked for.
-        need.need.architecture = None;
+        need.requirements.architecture = None;
         assert!(
             equipped(
                 &need,

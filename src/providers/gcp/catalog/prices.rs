@@ -11,7 +11,7 @@ use google_cloud_billing_v1::client::CloudCatalog;
 use google_cloud_billing_v1::model::{self, ListSkusResponse};
 
 use crate::catalog::{Sku, SkuKind};
-use crate::cloud::{PublishedPrice, Result, plain_gpu_kind};
+use crate::cloud::{PublishedPrice, Result, normalize_gpu_kind};
 use crate::providers::gcp::api::client::Client;
 use crate::providers::gcp::api::pagination::{Page, all_pages};
 use crate::providers::gcp::api::retry::prepared;
@@ -109,7 +109,7 @@ fn part_of(description: &str) -> Option<String> {
     let thing = thing.strip_prefix("preemptible ").unwrap_or(thing);
     if let Some(gpu) = thing.strip_suffix(" gpu") {
         // `nvidia h100 80gb plus`: the accelerator of a3-megagpu.
-        let kind = plain_gpu_kind(gpu);
+        let kind = normalize_gpu_kind(gpu);
         let kind = match kind.as_str() {
             "h100-80gb-mega" | "h100-80gb-plus" | "h100-plus-80gb" => "h100-mega-80gb",
             kind => kind,

@@ -15,7 +15,7 @@ pub(crate) fn address_of(setting: &Located, version: &str) -> Result<String> {
         let shown = shown_address(value);
         let example = format!("http://127.0.0.1:8080{version}/");
         let message = format!("{source}: {shown} is not the address of an API: {why}");
-        Err(Error::invalid(message).with_remedy(format!("set it to a URL such as {example}")))
+        Err(Error::invalid(message).with_hint(format!("set it to a URL such as {example}")))
     };
     let trimmed = value.trim_end_matches('/');
     let address = trimmed.strip_suffix(version).unwrap_or(trimmed).trim_end_matches('/');

@@ -141,7 +141,7 @@ fn active_file(environment: &Environment, folder: &Path) -> Result<Option<PathBu
     if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') {
         let source = source.unwrap_or_else(|| environment.shown_path(&folder.join("active_config")));
         let message = format!("{source}: invalid name of a gcloud configuration: {}", quoted(name));
-        return Err(Error::invalid(message).with_remedy(list));
+        return Err(Error::invalid(message).with_hint(list));
     }
     let path = folder.join("configurations").join(format!("config_{name}"));
     match source {
@@ -151,7 +151,7 @@ fn active_file(environment: &Environment, folder: &Path) -> Result<Option<PathBu
                 quoted(name),
                 environment.shown_path(folder)
             );
-            Err(Error::invalid(message).with_remedy(format!("correct {source}; {list}")))
+            Err(Error::invalid(message).with_hint(format!("correct {source}; {list}")))
         }
         _ => Ok(Some(path)),
     }
@@ -163,7 +163,7 @@ fn text_of(path: &Path, environment: &Environment) -> Result<Option<String>> {
             "cannot read gcloud's file {}: {why}",
             environment.shown_path(path)
         ))
-        .with_remedy("correct the file, or name another configuration in CLOUDSDK_ACTIVE_CONFIG_NAME")
+        .with_hint("correct the file, or name another configuration in CLOUDSDK_ACTIVE_CONFIG_NAME")
     };
     match std::fs::read(path) {
         Ok(bytes) => match utf8_text(&bytes) {
@@ -186,7 +186,7 @@ fn parse(text: &str, path: &Path, environment: &Environment) -> Result<Vec<Line>
     for (line, number) in text.lines().zip(1..) {
         let wrong = |why: &str| {
             Error::invalid(format!("{}:{number}: {why}", environment.shown_path(path)))
-                .with_remedy("`gcloud config set SECTION/KEY VALUE` writes the file as gcloud reads it")
+                .with_hint("`gcloud config set SECTION/KEY VALUE` writes the file as gcloud reads it")
         };
         let line = line.trim();
         if line.is_empty() || line.starts_with(['#', ';']) {

@@ -51,7 +51,7 @@ fn check_project(project: &Located) -> Result<()> {
             project.source,
             quoted(&project.value)
         ))
-        .with_remedy("`gcloud projects list` shows the ids of yours")),
+        .with_hint("`gcloud projects list` shows the ids of yours")),
     }
 }
 
@@ -79,7 +79,7 @@ impl QuotaProject {
                 "{} is CURRENT_PROJECT_WITH_FALLBACK, which cloudctl does not support",
                 named.source
             ))
-            .with_remedy("set it to CURRENT_PROJECT, LEGACY or the id of a project")),
+            .with_hint("set it to CURRENT_PROJECT, LEGACY or the id of a project")),
             _ => {
                 check_project(&named)?;
                 Ok(Some(Self::Named(named)))
@@ -125,7 +125,7 @@ pub(crate) fn universe(settings: &Settings, gcloud: &GcloudConfiguration) -> Res
     }
     Err(
         Error::invalid(format!("{}: {} is not a domain", named.source, quoted(&named.value)))
-            .with_remedy(format!("unset it for Google's own cloud, which is {DEFAULT_UNIVERSE}")),
+            .with_hint(format!("unset it for Google's own cloud, which is {DEFAULT_UNIVERSE}")),
     )
 }
 
@@ -145,7 +145,7 @@ pub(crate) fn universe_of(found: &CredentialSource, named: Option<&Located>) -> 
             named.value,
             found.described().source
         ))
-        .with_remedy("use credentials of that universe, or unset it")),
+        .with_hint("use credentials of that universe, or unset it")),
         (Some(named), _) => Ok(Some(named.value.clone())),
         (None, other) => Ok(other.map(str::to_owned)),
     }
@@ -167,7 +167,7 @@ pub(crate) fn check_account(settings: &Settings, found: &CredentialSource) -> Re
             quoted(&named.value),
             found.described().source
         ))
-        .with_remedy("use credentials of that account, or unset the variable")),
+        .with_hint("use credentials of that account, or unset the variable")),
         _ => Ok(()),
     }
 }

@@ -340,7 +340,7 @@ fn check_proxy(proxy: &Located) -> Result<()> {
     let shown = shown_address(&proxy.value);
     Err(
         Error::invalid(format!("{}: {shown} is not the address of a proxy", proxy.source))
-            .with_remedy("set it to http://HOST:PORT or http://USER:PASSWORD@HOST:PORT"),
+            .with_hint("set it to http://HOST:PORT or http://USER:PASSWORD@HOST:PORT"),
     )
 }
 

@@ -51,13 +51,13 @@ pub(crate) struct GroupCreate<'a> {
 /// [`Provider::create_members`](crate::cloud::Provider::create_members). Where some of the names are taken by ours
 /// already, gives those.
 pub(crate) async fn create(client: &Client, spec: &InstanceSpec, generation: u32) -> Result<Vec<Instance>> {
-    let count = spec.members.as_ref().map_or(0, |members| members.count());
+    let count = spec.members.as_ref().map_or(0, |members| members.len());
     if count == 0 || count > MOST {
         return Err(Error::invalid(format!(
             "gcp makes 1 to {MOST} instances by one call, not {count}"
         )));
     }
-    let names = spec.names()?;
+    let names = spec.instance_names()?;
     let creation = CreateCall::prepare(client, spec, generation).await?;
     let body = bulk_of(creation.request.body.clone(), &names)?;
     let group = GroupCreate { creation, names, body };
@@ -207,7 +207,7 @@ impl GroupCreate<'_> {
             self.creation.client,
             &open,
             InstanceAction::Protect(true),
-            &BatchTracker::unhindered(),
+            &BatchTracker::uninterrupted(),
         )
         .await;
         let failed = outcomes
@@ -218,8 +218,8 @@ impl GroupCreate<'_> {
             let all: Vec<_> = targets.iter().map(ToString::to_string).collect();
             return Err(error
                 .context("they are made, but not all of them are protected")
-                .as_kind(ErrorKind::UnknownOutcome)
-                .with_remedy(format!("protect them: cloudctl protect {}", all.join(" ")))
+                .with_kind(ErrorKind::UnknownOutcome)
+                .with_hint(format!("protect them: cloudctl protect {}", all.join(" ")))
                 .with_leftovers(made.iter().map(|instance| &instance.reference)));
         }
         for instance in &mut made {
@@ -347,7 +347,7 @@ pub(crate) fn bulk_of(body: model::Instance, names: &[InstanceName]) -> Result<B
             quoted(hostname),
             names.len()
         ))
-        .with_remedy("leave it out"));
+        .with_hint("leave it out"));
     }
     let count = i64::try_from(names.len()).unwrap_or(i64::MAX);
     let own = names

@@ -103,7 +103,7 @@ pub(crate) fn is_windows(image_project: &str) -> bool {
 fn user_data(data: &[u8], image_project: &str) -> Result<Vec<(&'static str, String)>> {
     if is_windows(image_project) {
         return Err(Error::invalid("user data is not run by Windows images on gcp")
-            .with_remedy("give a script as metadata: --native metadata='{\"sysprep-specialize-script-ps1\": \"…\"}'"));
+            .with_hint("give a script as metadata: --native metadata='{\"sysprep-specialize-script-ps1\": \"…\"}'"));
     }
     let has_cloud_init = WITH_CLOUD_INIT.contains(&image_project);
     let has_none = WITHOUT_CLOUD_INIT.contains(&image_project);
@@ -117,7 +117,7 @@ fn user_data(data: &[u8], image_project: &str) -> Result<Vec<(&'static str, Stri
             return Err(Error::invalid(format!(
                 "the user data {what}, and images of {image_project} have no cloud-init that could read it"
             ))
-            .with_remedy("give a script that begins with #!, as text, or use the image ubuntu-24.04"));
+            .with_hint("give a script that begins with #!, as text, or use the image ubuntu-24.04"));
         }
         let encoded = base64::engine::general_purpose::STANDARD.encode(data);
         return Ok(vec![
@@ -134,9 +134,9 @@ fn user_data(data: &[u8], image_project: &str) -> Result<Vec<(&'static str, Stri
         let is_hidden_script = text.trim_start_matches('\u{feff}').trim_start().starts_with("#!");
         return Err(match is_hidden_script {
             true => Error::invalid("the user data is a script with something before its #!, so that no image runs it")
-                .with_remedy("save it as UTF-8 without a byte order mark, and with #! in its first line"),
+                .with_hint("save it as UTF-8 without a byte order mark, and with #! in its first line"),
             false => Error::invalid("this user data needs cloud-init, which Debian's images on gcp do not have")
-                .with_remedy("give a script that begins with #!, or use the image ubuntu-24.04"),
+                .with_hint("give a script that begins with #!, or use the image ubuntu-24.04"),
         });
     }
     Ok(vec![("user-data", text.to_owned())])
@@ -166,7 +166,7 @@ pub(crate) fn ssh_keys(key: &SshKey) -> Result<String> {
                 "gcp keeps no SSH keys by name, so {} means nothing to it",
                 quoted(name)
             ))
-            .with_remedy("give the file of a public key, such as --ssh-key ~/.ssh/id_ed25519.pub"));
+            .with_hint("give the file of a public key, such as --ssh-key ~/.ssh/id_ed25519.pub"));
         }
     };
     let mut words = key.split_whitespace();
@@ -174,7 +174,7 @@ pub(crate) fn ssh_keys(key: &SshKey) -> Result<String> {
     if algorithm.is_none() || body.is_none() || key.chars().any(char::is_control) {
         return Err(
             Error::invalid("the SSH key is not a public key in OpenSSH's one-line form")
-                .with_remedy("give a .pub file that ssh-keygen wrote"),
+                .with_hint("give a .pub file that ssh-keygen wrote"),
         );
     }
     Ok(format!("{}:{key}", login_user(key)))
@@ -214,7 +214,7 @@ fn check(items: &[(&str, String)]) -> Result<()> {
         let clean = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if key.is_empty() || key.len() > 128 || !key.chars().all(clean) {
             return Err(Error::invalid(format!("invalid metadata key {} for gcp", quoted(key)))
-                .with_remedy("a metadata key is at most 128 letters, digits, _ and -"));
+                .with_hint("a metadata key is at most 128 letters, digits, _ and -"));
         }
         if value.len() > LONGEST_VALUE {
             let what = if *key == "user-data" || *key == "startup-script" {
@@ -228,7 +228,7 @@ fn check(items: &[(&str, String)]) -> Result<()> {
                 "the {what} has {} bytes{form}; gcp takes at most {LONGEST_VALUE}",
                 value.len()
             ))
-            .with_remedy("have it fetch the larger part from somewhere"));
+            .with_hint("have it fetch the larger part from somewhere"));
         }
     }
     let all: usize = items.iter().map(|(key, value)| key.len() + value.len()).sum();
@@ -280,7 +280,7 @@ pub(crate) async fn keys_for(client: &Client, spec: &InstanceSpec, options: &Opt
 
 fn refusal() -> Error {
     let message = "the VM would use OS Login, which does not take the key of --ssh-key";
-    Error::new(ErrorKind::Refused, message).with_remedy(
+    Error::new(ErrorKind::Refused, message).with_hint(
         "run `gcloud compute os-login ssh-keys add --key-file FILE` and leave --ssh-key out, or turn it off for the \
          VM: --native metadata=enable-oslogin=FALSE",
     )

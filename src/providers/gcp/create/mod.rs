@@ -52,7 +52,7 @@ pub(super) async fn create(client: &Client, spec: &InstanceSpec, generation: u32
     let creation = CreateCall::prepare(client, spec, generation).await?;
     let reference = |made: &CreateOutcome| match made {
         CreateOutcome::Instance(made) => vec![made.reference.clone()],
-        CreateOutcome::TokenSpent => Vec::new(),
+        CreateOutcome::TokenAlreadyUsed => Vec::new(),
     };
     ingress::around(client, creation.request.openings.as_ref(), creation.make(), reference).await
 }
@@ -162,7 +162,7 @@ impl CreateCall<'_> {
         Error::new(ErrorKind::AlreadyExists, message)
             .with_code("alreadyExists")
             .at(location(&self.request.zone))
-            .with_remedy("choose another name")
+            .with_hint("choose another name")
     }
 
     pub(super) async fn made(&self, api: model::Instance) -> Result<CreateOutcome> {
@@ -171,7 +171,7 @@ impl CreateCall<'_> {
         let read = described(self.client, api).await;
         let read = read.map_err(|error| self.unknown(self.left(id), error))?;
         if read.state.is_gone() {
-            return Ok(CreateOutcome::TokenSpent);
+            return Ok(CreateOutcome::TokenAlreadyUsed);
         }
         Ok(CreateOutcome::Instance(Box::new(self.with_type(read))))
     }
@@ -206,7 +206,7 @@ impl CreateCall<'_> {
             );
             return Err(Error::new(ErrorKind::Refused, message)
                 .at(location(&self.request.zone))
-                .with_remedy("run the same command again in a minute"));
+                .with_hint("run the same command again in a minute"));
         }
         tokio::time::sleep(PAUSE).await;
         Ok(())
@@ -223,11 +223,11 @@ impl CreateTarget for CreateCall<'_> {
     async fn adopt(&self, holders: Vec<model::Instance>) -> Result<CreateOutcome> {
         match holders.into_iter().next() {
             Some(holder) => CreateCall::adopt(self, holder).await,
-            None => Ok(CreateOutcome::TokenSpent),
+            None => Ok(CreateOutcome::TokenAlreadyUsed),
         }
     }
 
     fn spent(&self) -> CreateOutcome {
-        CreateOutcome::TokenSpent
+        CreateOutcome::TokenAlreadyUsed
     }
 }

@@ -113,7 +113,7 @@ impl CreateCall<'_> {
                 Ok(Some(_)) => {
                     return Err(self.unknown(self.left(operation.target_id), error));
                 }
-                Ok(None) if remembered => return Ok(CreateOutcome::TokenSpent),
+                Ok(None) if remembered => return Ok(CreateOutcome::TokenAlreadyUsed),
                 Ok(None) | Err(_) => break,
             }
         }
@@ -141,9 +141,9 @@ impl CreateCall<'_> {
 
     /// The error of a call of which it is not known whether it made something; `left` is there, or may be.
     pub(crate) fn unknown(&self, left: Vec<InstanceRef>, error: Error) -> Error {
-        let error = error.as_kind(ErrorKind::UnknownOutcome);
+        let error = error.with_kind(ErrorKind::UnknownOutcome);
         error
-            .with_remedy("run the same command again: it finds what is there, and makes the rest")
+            .with_hint("run the same command again: it finds what is there, and makes the rest")
             .with_leftovers(left)
     }
 
@@ -164,7 +164,7 @@ impl CreateCall<'_> {
     fn reference(&self, name: &str, id: u64) -> InstanceRef {
         InstanceRef {
             provider: ProviderKind::Gcp,
-            place: self.request.zone.clone(),
+            scope: self.request.zone.clone(),
             id: id.to_string(),
             zone: None,
             native_name: Some(name.to_owned()),
@@ -205,12 +205,12 @@ impl CreateCall<'_> {
         }
         if !accelerators.is_empty() && (at_fault("guestAccelerators") || missing) {
             // That there are such, and that the machine takes them, is known.
-            return error.as_kind(ErrorKind::Capacity).with_remedy(
+            return error.with_kind(ErrorKind::Capacity).with_hint(
                 "the zone has no such GPU: let it look further with --fallback zone, or name another --zone",
             );
         }
         // Something that the spec names is not there, or not so.
-        error.as_kind(ErrorKind::InvalidSpec)
+        error.with_kind(ErrorKind::InvalidSpec)
     }
 
     pub(crate) fn disk_in_the_way(&self, error: Error) -> Error {
@@ -219,7 +219,7 @@ impl CreateCall<'_> {
             Some(_) => "NAME",
             None => self.spec.name.as_str(),
         };
-        error.with_remedy(format!(
+        error.with_hint(format!(
             "a disk of that name seems to be left: delete it with `gcloud compute disks delete {name} --zone {zone}`, \
              or choose another name"
         ))
@@ -231,7 +231,7 @@ impl CreateCall<'_> {
     pub(crate) async fn settle(&self, operation: Operation) -> Result<CreateOutcome> {
         let zone = &self.request.zone;
         if self.is_elsewhere(&operation) {
-            return Ok(CreateOutcome::TokenSpent);
+            return Ok(CreateOutcome::TokenAlreadyUsed);
         }
         let remembered = self.is_remembered(&operation).await;
         let target = operation.target_id;
@@ -288,7 +288,7 @@ impl CreateCall<'_> {
             return Err(error.at(location(&self.request.zone)));
         };
         if operations::was_deleted(self.client, zone, id).await.unwrap_or(false) {
-            return Ok(CreateOutcome::TokenSpent);
+            return Ok(CreateOutcome::TokenAlreadyUsed);
         }
         if is_done(operation) {
             return self.as_asked_for(operation);
@@ -314,7 +314,7 @@ impl CreateCall<'_> {
                 return self.adopt(holder).await;
             }
         }
-        Ok(CreateOutcome::TokenSpent)
+        Ok(CreateOutcome::TokenAlreadyUsed)
     }
 
     /// The instance as it was asked for, with the id that the answer has.

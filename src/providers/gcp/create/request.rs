@@ -58,7 +58,7 @@ pub(crate) async fn prepare(client: &Client, spec: &InstanceSpec, generation: u3
     spec.ttl.map_or(Ok(()), check_limit)?;
     let account = service_account(spec, &options)?;
     let interface = network_interface(spec, &options)?;
-    let openings = match spec.openings.as_slice() {
+    let openings = match spec.ingress_rules.as_slice() {
         [] => None,
         wanted => FirewallRules::of(&own_network(client, spec).await?, wanted),
     };
@@ -143,7 +143,7 @@ pub(crate) async fn prepare(client: &Client, spec: &InstanceSpec, generation: u3
 
 /// The machine type that a spec comes to.
 pub(crate) fn machine_type_of(spec: &InstanceSpec) -> &str {
-    spec.effective_type().unwrap_or(DEFAULT_MACHINE_TYPE)
+    spec.machine_type_to_use().unwrap_or(DEFAULT_MACHINE_TYPE)
 }
 
 /// The request id of a create call: a UUID, which is all that the API takes, of everything that the call says. The same
@@ -192,12 +192,12 @@ fn boot_disk(
             "a disk of {wanted} GiB is too small for the image {}, which needs {least}",
             image.name
         ))
-        .with_remedy(format!("use --disk {least} or more")));
+        .with_hint(format!("use --disk {least} or more")));
     }
     if !is_resource_name(disk_type) {
         return Err(
             Error::invalid(format!("invalid disk type {} for gcp", quoted(disk_type)))
-                .with_remedy("use pd-balanced, pd-ssd, pd-standard or hyperdisk-balanced"),
+                .with_hint("use pd-balanced, pd-ssd, pd-standard or hyperdisk-balanced"),
         );
     }
     let parameters = AttachedDiskInitializeParams::new()
@@ -222,7 +222,7 @@ fn service_account(spec: &InstanceSpec, options: &Options) -> Result<Option<Serv
     let Some(email) = &spec.identity else { return Ok(None) };
     if email != "default" && !email.contains('@') {
         return Err(Error::invalid(format!("{} is not a service account", quoted(email)))
-            .with_remedy("give its e-mail, NAME@PROJECT.iam.gserviceaccount.com, or `default`"));
+            .with_hint("give its e-mail, NAME@PROJECT.iam.gserviceaccount.com, or `default`"));
     }
     let scopes = options
         .service_account_scopes
@@ -238,7 +238,7 @@ pub(crate) mod tests {
 
     /// A spec of which nothing is said but the name and the region.
     pub(in crate::providers::gcp) fn spec(name: &str) -> InstanceSpec {
-        InstanceSpec::plain(
+        InstanceSpec::new(
             name.parse().unwrap(),
             Location {
                 region: "us-central1".into(),
@@ -346,7 +346,7 @@ pub(crate) fn scheduling(
         return Err(Error::invalid(format!(
             "this machine of type {type_name} cannot migrate, as the native option on_host_maintenance wants it to"
         ))
-        .with_remedy("use TERMINATE, or leave it out"));
+        .with_hint("use TERMINATE, or leave it out"));
     }
     let on_host_maintenance = match options.on_host_maintenance {
         Some(OnHostMaintenance::Migrate) => Some(ApiOnHostMaintenance::Migrate),

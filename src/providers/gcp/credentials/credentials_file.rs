@@ -86,10 +86,10 @@ pub(crate) fn absent(setting: &Located) -> Error {
     let name = setting.variable_name().unwrap_or(source);
     if is_content(value) {
         let message = format!("{source} is {}", withheld(value));
-        return refused(message).with_remedy(format!("write the content to a file, and point {name} at the file"));
+        return refused(message).with_hint(format!("write the content to a file, and point {name} at the file"));
     }
     let remedy = format!("correct {name}, or log in: {OTHER_LOGIN}");
-    refused(format!("{source}: there is no file {}", path_text(value))).with_remedy(remedy)
+    refused(format!("{source}: there is no file {}", path_text(value))).with_hint(remedy)
 }
 
 /// `a value of 2,318 characters that is not a path`, also for one that only this room knows to be content.
@@ -109,7 +109,7 @@ fn refused(message: String) -> Error {
 /// # Errors
 /// `Unauthenticated` for a file that cannot be read or is no text.
 pub(crate) fn text_of(path: &Path, shown: &str) -> Result<Option<String>> {
-    let wrong = |why: &str, remedy: &str| Err(refused(format!("{shown}: the file {why}")).with_remedy(remedy));
+    let wrong = |why: &str, remedy: &str| Err(refused(format!("{shown}: the file {why}")).with_hint(remedy));
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
         // A home that is no folder, /dev/null say, holds no files; content in place of a name is too long for one.
@@ -123,7 +123,7 @@ pub(crate) fn text_of(path: &Path, shown: &str) -> Result<Option<String>> {
         }
         Err(_) if path.is_dir() => return wrong("is a folder", "name the file in it"),
         Err(_) if is_content(&path.to_string_lossy()) => return Ok(None),
-        Err(error) => return Err(refused(format!("{shown}: cannot read the file: {error}")).with_remedy(OTHER_LOGIN)),
+        Err(error) => return Err(refused(format!("{shown}: cannot read the file: {error}")).with_hint(OTHER_LOGIN)),
     };
     if crate::cloud::is_gzip(&bytes) {
         return wrong("is packed by gzip", "unpack it first: `gunzip`");
@@ -188,7 +188,7 @@ impl CredentialsFile {
             Some((source, _)) => source.to_owned(),
             None => shown.clone(),
         };
-        let wrong = |why: &str, remedy: &str| refused(format!("{shown}: the file {why}")).with_remedy(remedy);
+        let wrong = |why: &str, remedy: &str| refused(format!("{shown}: the file {why}")).with_hint(remedy);
         let mut json = json_of(text, &wrong)?;
         let form = form_of(&json, &wrong)?;
         check(&mut json, form, "", environment, &wrong)?;
@@ -254,7 +254,7 @@ impl CredentialsFile {
             true => String::new(),
             false => format!("{}: ", self.source),
         };
-        refused(format!("{source}the credentials file {} {why}", self.name)).with_remedy(OTHER_LOGIN)
+        refused(format!("{source}the credentials file {} {why}", self.name)).with_hint(OTHER_LOGIN)
     }
 }
 

@@ -63,7 +63,7 @@ impl Impersonation {
                 let shown = quoted(&wrong.unwrap_or_else(|| setting.value.clone()));
                 Err(
                     Error::invalid(format!("{}: {shown} is not a service account", setting.source))
-                        .with_remedy("name it as NAME@PROJECT.iam.gserviceaccount.com"),
+                        .with_hint("name it as NAME@PROJECT.iam.gserviceaccount.com"),
                 )
             }
         }

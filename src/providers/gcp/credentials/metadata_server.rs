@@ -51,7 +51,7 @@ impl MetadataServer {
             && reqwest::Url::parse(&format!("http://{host}/")).is_ok_and(|url| url.has_host());
         if !is_host {
             let message = format!("{source}: {} is not a host", quoted(host));
-            return Err(Error::invalid(message).with_remedy(format!("set {source} to HOST or HOST:PORT, or unset it")));
+            return Err(Error::invalid(message).with_hint(format!("set {source} to HOST or HOST:PORT, or unset it")));
         }
         let http = reqwest::Client::builder().no_proxy().build().map_err(|error| {
             Error::invalid("cannot prepare the connection to the metadata server").with_source(error)

@@ -78,7 +78,7 @@ pub(super) fn find(environment: &Environment, gcloud: &GcloudConfiguration) -> R
 
 /// The error of having none.
 pub(super) fn missing() -> Error {
-    Error::new(ErrorKind::Unauthenticated, "no Google Cloud credentials found").with_remedy(HOW_TO_LOG_IN)
+    Error::new(ErrorKind::Unauthenticated, "no Google Cloud credentials found").with_hint(HOW_TO_LOG_IN)
 }
 
 fn token_of(token: &str, source: String) -> Result<CredentialSource> {
@@ -88,7 +88,7 @@ fn token_of(token: &str, source: String) -> Result<CredentialSource> {
     if token.len() > LONGEST {
         let message = format!("{source} is far too long for an access token");
         return Err(Error::new(ErrorKind::Unauthenticated, message)
-            .with_remedy("set it to what `gcloud auth print-access-token` prints, which is one word"));
+            .with_hint("set it to what `gcloud auth print-access-token` prints, which is one word"));
     }
     let is_token = !token.is_empty() && token.chars().all(belongs);
     match bearer(token) {
@@ -97,7 +97,7 @@ fn token_of(token: &str, source: String) -> Result<CredentialSource> {
             ErrorKind::Unauthenticated,
             format!("{source} has characters that no access token has"),
         )
-        .with_remedy("set it to what `gcloud auth print-access-token` prints, which is one word")),
+        .with_hint("set it to what `gcloud auth print-access-token` prints, which is one word")),
     }
 }
 
@@ -110,7 +110,7 @@ fn token_file(setting: &Located, environment: &Environment) -> Result<Credential
             true => "a file's name belongs there; the token itself goes in CLOUDSDK_AUTH_ACCESS_TOKEN",
             false => "name the file that has the token; the token itself goes in CLOUDSDK_AUTH_ACCESS_TOKEN",
         };
-        credentials_file::absent(setting).with_remedy(remedy)
+        credentials_file::absent(setting).with_hint(remedy)
     })?;
     let token = text.trim();
     if token.starts_with('{') {
@@ -118,7 +118,7 @@ fn token_file(setting: &Located, environment: &Environment) -> Result<Credential
             ErrorKind::Unauthenticated,
             format!("the file of {shown} is JSON, and no access token"),
         )
-        .with_remedy("point GOOGLE_APPLICATION_CREDENTIALS at it if it is a credentials file"));
+        .with_hint("point GOOGLE_APPLICATION_CREDENTIALS at it if it is a credentials file"));
     }
     token_of(token, format!("the file of {shown}"))
 }

@@ -58,9 +58,9 @@ pub(crate) async fn change_one(
     change: InstanceAction,
     course: &BatchTracker<'_>,
 ) -> Result<()> {
-    course.check()?;
+    course.check_may_start()?;
     let api = still_there(client, target, change).await?;
-    let going = is_going(client, &target.place, &api).await;
+    let going = is_going(client, &target.scope, &api).await;
     match begin(client, target, change, api, going, course).await? {
         Some(taken) => change::settled(client, change, taken).await,
         None => Ok(()),
@@ -90,11 +90,11 @@ pub(crate) async fn begin<'a>(
     let to = (client.project().await?, client.instances().await?);
     let attempted = format!("{} {name}", change.verb());
     let request_id = fresh_request_id();
-    course.check()?;
+    course.check_may_start()?;
     client.pace.turn().await;
-    course.begin(&target.place, [target.id.as_str()])?;
-    let sent = client.change_in_turn(&attempted, &target.place, || {
-        send(to, call, &target.place, &name, &request_id)
+    course.start(&target.scope, [target.id.as_str()])?;
+    let sent = client.change_in_turn(&attempted, &target.scope, || {
+        send(to, call, &target.scope, &name, &request_id)
     });
     let sent = sent.await;
     let attempted = format!("cannot {attempted}");
@@ -129,14 +129,14 @@ async fn after_failure(
     attempted: &str,
 ) -> Result<()> {
     let uncertain = failure.unanswered || failure.faulty;
-    let error = of_call(failure.error, attempted, &target.place);
+    let error = of_call(failure.error, attempted, &target.scope);
     if error.kind() == ErrorKind::NotFound {
         // It was there a moment ago: it is gone by this very call if one got no answer, else by somebody else's.
         let by_us = uncertain && change == InstanceAction::Terminate;
         return if by_us {
             Ok(())
         } else {
-            Err(Error::not_found(target).at(location(&target.place)))
+            Err(Error::not_found(target).at(location(&target.scope)))
         };
     }
     // Refused for what it is by now: its state or its protection changed since the look before the call.
@@ -148,7 +148,7 @@ async fn after_failure(
     let now = loop {
         let found = match by_reference(client, target).await {
             Ok(api) => {
-                let going = is_going(client, &target.place, &api).await;
+                let going = is_going(client, &target.scope, &api).await;
                 Ok(call_for(change, &api, going))
             }
             Err(error) => Err(error),
@@ -165,7 +165,7 @@ async fn after_failure(
         Ok(now) => now,
         Err(gone) if gone.kind() == ErrorKind::NotFound && change == InstanceAction::Terminate => return Ok(()),
         Err(gone) if gone.kind() == ErrorKind::NotFound => return Err(gone),
-        Err(_) if uncertain => return Err(error.as_kind(ErrorKind::UnknownOutcome).with_leftover(target)),
+        Err(_) if uncertain => return Err(error.with_kind(ErrorKind::UnknownOutcome).with_leftover(target)),
         Err(_) => return Err(error),
     };
     match now {
@@ -173,7 +173,7 @@ async fn after_failure(
         Ok(None) if change != InstanceAction::Reboot => Ok(()),
         Err(why) if by_state => Err(refusal(change, target, &why)),
         _ if failure.unanswered || change == InstanceAction::Reboot && failure.faulty => {
-            Err(error.as_kind(ErrorKind::UnknownOutcome).with_leftover(target))
+            Err(error.with_kind(ErrorKind::UnknownOutcome).with_leftover(target))
         }
         _ => Err(error),
     }
@@ -189,7 +189,7 @@ async fn still_there(client: &Client, target: &InstanceRef, change: InstanceActi
         found => return found,
     };
     let other = match &target.native_name {
-        Some(name) => by_name(client, &target.place, name).await.ok().flatten(),
+        Some(name) => by_name(client, &target.scope, name).await.ok().flatten(),
         None => None,
     };
     let Some(other) = other.and_then(|other| other.id).map(|id| id.to_string()) else {
@@ -202,7 +202,7 @@ async fn still_there(client: &Client, target: &InstanceRef, change: InstanceActi
         "cannot {} {target}: it is gone, and {other} has its name by now; that one was left alone",
         change.verb()
     );
-    Err(Error::new(ErrorKind::Refused, message).at(location(&target.place)))
+    Err(Error::new(ErrorKind::Refused, message).at(location(&target.scope)))
 }
 
 fn refusal(change: InstanceAction, target: &InstanceRef, why: &str) -> Error {
@@ -213,7 +213,7 @@ fn refusal(change: InstanceAction, target: &InstanceRef, why: &str) -> Error {
     } else {
         ErrorKind::Refused
     };
-    Error::new(kind, format!("cannot {} {name}: {why}", change.verb())).at(location(&target.place))
+    Error::new(kind, format!("cannot {} {name}: {why}", change.verb())).at(location(&target.scope))
 }
 
 /// The name came to mean another instance between the look and the call.
@@ -225,7 +225,7 @@ pub(crate) fn hit_another(verb: &str, target: &InstanceRef, operation: &Operatio
     let message =
         format!("cannot {verb} {target}: it was replaced under the same name in that moment, and the call hit {hit}");
     Error::new(ErrorKind::Refused, message)
-        .at(location(&target.place))
+        .at(location(&target.scope))
         .with_leftover(hit)
 }
 
@@ -344,7 +344,7 @@ pub(crate) async fn settled(client: &Client, change: InstanceAction, taken: Star
     } = taken;
     let mut last = Ok(operation.clone());
     if change == InstanceAction::Start {
-        last = operations::finished(client, &target.place, operation, START_DEADLINE).await;
+        last = operations::finished(client, &target.scope, operation, START_DEADLINE).await;
     } else {
         let watch = watch(client, target, change, &mut last, &attempted);
         if let Ok(result) = tokio::time::timeout(WATCH_DEADLINE, watch).await {
@@ -365,13 +365,13 @@ pub(crate) async fn concluded(
     match last {
         // Whether it is protected must not be taken for granted.
         Ok(operation) if matches!(change, InstanceAction::Protect(_)) && !is_done(&operation) => {
-            let error = Error::new(ErrorKind::Timeout, "its operation does not end").at(location(&target.place));
+            let error = Error::new(ErrorKind::Timeout, "its operation does not end").at(location(&target.scope));
             without_operation(client, target, change, error, attempted).await
         }
         Ok(operation) if operation.name.is_none() && says(&operation, target, attempted).is_none() => {
             without_operation(client, target, change, operations::nameless(), attempted).await
         }
-        Ok(operation) => of_operation(&operation, attempted, &target.place).map_or(Ok(()), Err),
+        Ok(operation) => of_operation(&operation, attempted, &target.scope).map_or(Ok(()), Err),
         Err(error) => without_operation(client, target, change, error, attempted).await,
     }
 }
@@ -399,7 +399,7 @@ async fn watch(
             return result;
         }
         *last = match &name {
-            Some(name) => operations::standing(client, &target.place, name).await,
+            Some(name) => operations::standing(client, &target.scope, name).await,
             None => Err(operations::nameless()),
         };
         if !last.as_ref().is_ok_and(is_done) {
@@ -411,7 +411,7 @@ async fn watch(
 
 /// What an operation says of its change; nothing while it is under way.
 pub(crate) fn says(operation: &Operation, target: &InstanceRef, attempted: &str) -> Option<Result<()>> {
-    match of_operation(operation, attempted, &target.place) {
+    match of_operation(operation, attempted, &target.scope) {
         Some(error) => Some(Err(error)),
         None => is_done(operation).then_some(Ok(())),
     }
@@ -461,8 +461,8 @@ async fn without_operation(
         .context(format!(
             "{attempted}: it was accepted, and what came of it cannot be seen"
         ))
-        .as_kind(ErrorKind::UnknownOutcome)
-        .with_remedy("look at the VM with `cloudctl describe`, and run the same command again if need be")
+        .with_kind(ErrorKind::UnknownOutcome)
+        .with_hint("look at the VM with `cloudctl describe`, and run the same command again if need be")
         .with_leftover(target))
 }
 

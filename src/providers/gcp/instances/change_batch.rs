@@ -45,7 +45,7 @@ pub(crate) async fn change_all(
 ) -> Vec<TargetOutcome> {
     let mut zones: BTreeMap<&str, Part<'_>> = BTreeMap::new();
     for (position, target) in targets.iter().enumerate() {
-        zones.entry(&target.place).or_default().push((position, target));
+        zones.entry(&target.scope).or_default().push((position, target));
     }
     let in_zones = zones
         .into_iter()
@@ -68,7 +68,7 @@ async fn change_in_zone(
 ) -> Results {
     if let [(position, target)] = part[..] {
         let result = change_one(client, target, change, course).await;
-        return vec![(position, course.settle(target, result))];
+        return vec![(position, course.record(target, result))];
     }
     let waves: Vec<_> = part
         .chunks(BATCH_SIZE)
@@ -99,7 +99,7 @@ async fn begin_wave<'a>(
     let _wave = client.waves.acquire().await;
     let mut looked_at = Instant::now();
     let looked: Result<(BTreeMap<_, _>, BTreeSet<_>)> = async {
-        course.check()?;
+        course.check_may_start()?;
         client.pace.turn().await;
         looked_at = Instant::now();
         let found = look(client, zone, wave.iter().map(|(_, target)| *target)).await?;
@@ -119,7 +119,7 @@ async fn begin_wave<'a>(
         Err(error) => {
             return wave
                 .iter()
-                .map(|(position, target)| (*position, course.settle(target, Err(error.clone())).map(|()| None)))
+                .map(|(position, target)| (*position, course.record(target, Err(error.clone())).map(|()| None)))
                 .collect();
         }
     };
@@ -136,7 +136,7 @@ async fn begin_wave<'a>(
             };
             let begun = match begun {
                 Ok(Some(taken)) => Ok(Some(taken)),
-                concluded => course.settle(target, concluded.map(drop)).map(|()| None),
+                concluded => course.record(target, concluded.map(drop)).map(|()| None),
             };
             (*position, begun)
         }
@@ -177,7 +177,7 @@ async fn follow(
             .into_iter()
             .map(async |(position, taken): (usize, StartedChange<'_>)| {
                 let target = taken.target;
-                (position, course.settle(target, settled(client, change, taken).await))
+                (position, course.record(target, settled(client, change, taken).await))
             });
         return join_all(followed).await;
     }
@@ -211,7 +211,7 @@ async fn follow(
         } = one.taken;
         let last = one.unread.map_or(Ok(operation), Err);
         let result = concluded(client, target, change, last, &attempted).await;
-        (one.position, course.settle(target, result))
+        (one.position, course.record(target, result))
     });
     let concluded: Vec<_> = concluded.collect();
     let concluded = stream::iter(concluded).buffer_unordered(READS_AT_ONCE);
@@ -293,7 +293,7 @@ fn sift<'a>(
 ) {
     watched.retain(|one| match result(&one.taken) {
         Some(result) => {
-            let result = course.settle(one.taken.target, result);
+            let result = course.record(one.taken.target, result);
             results.push((one.position, result));
             false
         }

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::expiry::expiry;
 use crate::cloud::{
     Architecture, Disk, Error, ErrorKind, Gpu, Instance, InstanceRef, InstanceState, Labels, NativeName, Ownership,
-    ProviderKind, RESERVED_PREFIX, Result, plain_gpu_kind,
+    ProviderKind, RESERVED_PREFIX, Result, normalize_gpu_kind,
 };
 use crate::providers::gcp::create::metadata::keys_of;
 use crate::providers::gcp::network::{firewall_rule, words_of_path};
@@ -46,7 +46,7 @@ pub(crate) fn instance(api: model::Instance, project: &str, being_deleted: bool)
         zone: Some(zone.clone()),
         reference: InstanceRef {
             provider: ProviderKind::Gcp,
-            place: zone,
+            scope: zone,
             id: id.to_string(),
             zone: None,
             native_name: Some(name.clone()),
@@ -83,7 +83,7 @@ pub(crate) fn instance(api: model::Instance, project: &str, being_deleted: bool)
         price_usd_per_hour: None,
         spec_fingerprint: ownership.spec_fingerprint,
         ttl: ownership.ttl,
-        doubt: ownership.doubt,
+        label_problem: ownership.doubt,
         disks: disks_of(&api),
         openings: openings_of(&api),
         attached_gpu: attached_gpu(&api),
@@ -109,7 +109,7 @@ fn disks_of(api: &model::Instance) -> Vec<Disk> {
     let named = api.disks.iter().filter_map(|disk| {
         Some(Disk {
             id: last_segment(disk.source.as_deref()?).to_owned(),
-            goes_with_instance: disk.auto_delete == Some(true),
+            deleted_with_instance: disk.auto_delete == Some(true),
         })
     });
     named.collect()
@@ -122,7 +122,7 @@ pub(crate) fn is_managed(api: &model::Instance) -> bool {
 
 fn ownership(api: &model::Instance) -> Ownership {
     let labels: Labels = api.labels.clone().into_iter().collect();
-    Ownership::read(&labels, NativeName::Is(api.name.as_deref().unwrap_or_default()))
+    Ownership::from_labels(&labels, NativeName::Resource(api.name.as_deref().unwrap_or_default()))
 }
 
 /// The state in the contract's words. `TERMINATED` is stopped, and a suspended instance is as good as stopped: both
@@ -173,7 +173,7 @@ fn attached_gpu(api: &model::Instance) -> Option<Gpu> {
         return None;
     };
     Some(Gpu {
-        kind: plain_gpu_kind(last_segment(one.accelerator_type.as_deref()?)),
+        kind: normalize_gpu_kind(last_segment(one.accelerator_type.as_deref()?)),
         count: u32::try_from(one.accelerator_count?).ok()?,
     })
 }

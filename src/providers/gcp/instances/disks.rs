@@ -35,7 +35,7 @@ pub(crate) async fn surviving(client: &Client, gone: &[Instance]) -> Result<Vec<
     for instance in gone {
         let disks = instance.disks.iter().map(|disk| (instance, disk));
         zones
-            .entry(instance.reference.place.as_str())
+            .entry(instance.reference.scope.as_str())
             .or_default()
             .extend(disks);
     }
@@ -57,7 +57,7 @@ async fn in_zone(client: &Client, zone: &str, mut wanted: Vec<(&Instance, &Disk)
         let found = named(client, zone, &names).await?;
         wanted.retain(|(_, disk)| found.contains_key(&disk.id));
         let may_go = |(instance, disk): &(&Instance, &Disk)| {
-            disk.goes_with_instance && found.get(&disk.id).is_some_and(|api| !is_used_by_other(api, instance))
+            disk.deleted_with_instance && found.get(&disk.id).is_some_and(|api| !is_used_by_other(api, instance))
         };
         if !wanted.iter().any(may_go) || start.elapsed() + pause > PATIENCE {
             break found;
@@ -103,7 +103,7 @@ pub(crate) async fn left_by(
         };
         let is_left = |(name, disk): &(String, model::Disk)| {
             let labels = disk.labels.clone().into_iter().collect();
-            let made_by_us = Ownership::read(&labels, NativeName::Is(name)).managed;
+            let made_by_us = Ownership::from_labels(&labels, NativeName::Resource(name)).managed;
             let at_that_time = created(disk)
                 .zip(since)
                 .is_none_or(|(created, since)| created.duration_since(since).abs() < ONE_CALL);
@@ -187,7 +187,7 @@ mod tests {
     use crate::cloud::{InstanceRef, ProviderKind};
 
     fn gone() -> Instance {
-        let mut gone = Instance::only_known(ProviderKind::Gcp, "us-central1-a".to_owned(), "7".to_owned());
+        let mut gone = Instance::with_id_only(ProviderKind::Gcp, "us-central1-a".to_owned(), "7".to_owned());
         gone.reference = InstanceRef {
             native_name: Some("web-1".to_owned()),
             ..gone.reference

@@ -36,7 +36,7 @@ pub(crate) fn check_limit(limit: Duration) -> Result<()> {
     Err(Error::invalid(format!(
         "gcp ends a VM after {shortest} at the soonest and {longest} at the latest, not {given}"
     ))
-    .with_remedy(format!("give a TTL of {shortest} to {longest}")))
+    .with_hint(format!("give a TTL of {shortest} to {longest}")))
 }
 
 /// Has the cloud delete an instance that has run for so long, in whole seconds.

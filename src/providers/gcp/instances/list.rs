@@ -43,7 +43,7 @@ pub(crate) async fn list(client: &Client, pages: &InstanceSink<'_>) -> Result<Ve
     let wanted = pages.location;
     let silent = match wanted {
         ListScope::Zone { zone, .. } => in_zone(client, zone, pages).await?,
-        ListScope::Everywhere | ListScope::Region(_) => everywhere(client, pages).await?,
+        ListScope::AllRegions | ListScope::Region(_) => everywhere(client, pages).await?,
     };
     let gaps = silent.iter().filter(|(scope, _)| concerns(wanted, scope));
     Ok(gaps.map(|(scope, code)| gap(scope, code)).collect())
@@ -158,7 +158,7 @@ async fn everywhere(client: &Client, pages: &InstanceSink<'_>) -> Result<Unanswe
 
 fn hand_on(silent: &mut UnansweredZones, part: Part, pages: &InstanceSink<'_>) -> Page {
     silent.extend(part.silent);
-    pages.take(part.instances);
+    pages.push_page(part.instances);
     part.page
 }
 
@@ -203,7 +203,7 @@ fn read_into(
 ) -> Result<()> {
     for api in rows {
         let instance = instance(api, project, false)?;
-        if pages.wants(&instance) {
+        if pages.accepts(&instance) {
             read.push(instance);
         }
     }
@@ -213,7 +213,7 @@ fn read_into(
 /// Whether what is missing there is missing from the listing.
 fn concerns(wanted: &ListScope, scope: &str) -> bool {
     match wanted {
-        ListScope::Everywhere => true,
+        ListScope::AllRegions => true,
         ListScope::Region(region) => scope == region || region_of(scope) == region || !scope.contains('-'),
         ListScope::Zone { region, zone } => scope == zone || scope == region,
     }
@@ -249,14 +249,14 @@ pub(crate) async fn mark_deleted(client: &Client, instances: &mut [Instance], de
         .collect();
     let zones: BTreeSet<String> = stopping
         .iter()
-        .map(|instance| instance.reference.place.clone())
+        .map(|instance| instance.reference.scope.clone())
         .filter(|zone| !deletions.known().contains_key(zone))
         .collect();
     let asked: Vec<_> = zones.into_iter().map(|zone| deletions.ask(client, zone)).collect();
     stream::iter(asked).buffer_unordered(10).collect::<Vec<()>>().await;
     let known = deletions.known();
     for instance in &mut stopping {
-        let targets = known.get(&instance.reference.place);
+        let targets = known.get(&instance.reference.scope);
         if targets.is_some_and(|targets| targets.contains(&instance.reference.id)) {
             instance.state = InstanceState::Terminating;
         }
@@ -320,7 +320,7 @@ pub(crate) fn members_of(group: &str) -> String {
 pub(crate) async fn get(client: &Client, target: &InstanceRef) -> Result<Instance> {
     let api = by_reference(client, target).await?;
     let read = described(client, api).await?;
-    let zone = &read.reference.place;
+    let zone = &read.reference.scope;
     let machine_type = match &read.machine_type {
         Some(name) => machine_types::described(client, zone, name).await.ok(),
         None => None,
@@ -350,7 +350,7 @@ pub(crate) async fn by_name(client: &Client, zone: &str, name: &str) -> Result<O
 /// # Errors
 /// `NotFound` if it is gone, also if another one has its name by now.
 pub(crate) async fn by_reference(client: &Client, target: &InstanceRef) -> Result<model::Instance> {
-    let zone = &target.place;
+    let zone = &target.scope;
     let found = match &target.native_name {
         Some(name) => by_name(client, zone, name).await,
         None if target.id.parse::<u64>().is_ok() => {
@@ -406,7 +406,7 @@ mod tests {
         let region = ListScope::Region("us-central1".into());
         assert!(concerns(&region, "us-central1-a") && concerns(&region, "a part of the project"));
         assert!(!concerns(&region, "us-east1-b"));
-        assert!(concerns(&ListScope::Everywhere, "us-east1-b"));
+        assert!(concerns(&ListScope::AllRegions, "us-east1-b"));
     }
 }
 

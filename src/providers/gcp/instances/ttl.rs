@@ -41,9 +41,9 @@ pub(crate) async fn set_ttl(client: &Client, target: &InstanceRef, ttl: Duration
         attempted: format!("extend {}", target.native_name.as_deref().unwrap_or(&target.id)),
     };
     let api = by_reference(client, target).await?;
-    if is_going(client, &target.place, &api).await {
+    if is_going(client, &target.scope, &api).await {
         let message = format!("cannot {}: it is being deleted", extension.attempted);
-        return Err(Error::new(ErrorKind::Refused, message).at(location(&target.place)));
+        return Err(Error::new(ErrorKind::Refused, message).at(location(&target.scope)));
     }
     let moved = match run_limit(&api) {
         Some(limit) => extension.move_limit(&api, limit).await?,
@@ -56,7 +56,7 @@ pub(crate) async fn set_ttl(client: &Client, target: &InstanceRef, ttl: Duration
         let done = format!("{}: the cloud's own limit was moved, but not the label", target);
         error
             .context(done)
-            .as_kind(ErrorKind::UnknownOutcome)
+            .with_kind(ErrorKind::UnknownOutcome)
             .with_leftover(target)
     })
 }
@@ -98,13 +98,13 @@ impl Extension<'_> {
                 let error = self.immovable(api, None);
                 match put_back {
                     Ok(()) => Err(error),
-                    Err(_) => Err(error.as_kind(ErrorKind::UnknownOutcome).with_leftover(self.target)),
+                    Err(_) => Err(error.with_kind(ErrorKind::UnknownOutcome).with_leftover(self.target)),
                 }
             }
             Err(ExtendError::Other(error)) => Err(error),
             Err(ExtendError::Refused(error) | ExtendError::Stale(error)) => match error.kind() {
                 ErrorKind::InvalidSpec | ErrorKind::Refused => Err(self.immovable(api, Some(error))),
-                ErrorKind::NotFound => Err(Error::not_found(self.target).at(location(&self.target.place))),
+                ErrorKind::NotFound => Err(Error::not_found(self.target).at(location(&self.target.scope))),
                 _ => Err(error),
             },
             Err(ExtendError::Doubtful(error, under_way)) => match self.shows_limit(left).await {
@@ -173,7 +173,7 @@ impl Extension<'_> {
                     tokio::time::sleep(PAUSE.mul_f64(fastrand::f64())).await;
                 }
                 Err(ExtendError::Refused(error)) if error.kind() == ErrorKind::NotFound => {
-                    return Err(Error::not_found(self.target).at(location(&self.target.place)));
+                    return Err(Error::not_found(self.target).at(location(&self.target.scope)));
                 }
                 Err(ExtendError::Refused(error) | ExtendError::Other(error)) => return Err(error),
                 Err(ExtendError::Doubtful(error, under_way)) => {
@@ -187,13 +187,13 @@ impl Extension<'_> {
             }
         }
         let error = last.unwrap_or_else(|| Error::new(ErrorKind::Refused, format!("cannot {}", self.attempted)));
-        Err(error.with_remedy("something else keeps changing its labels: run the same command again"))
+        Err(error.with_hint("something else keeps changing its labels: run the same command again"))
     }
 
     /// Sends a change and follows it to its end.
     async fn carry_out(&self, api: &model::Instance, edit: &Edit) -> Result<(), ExtendError> {
         let attempted = format!("cannot {}", self.attempted);
-        let place = &self.target.place;
+        let place = &self.target.scope;
         let name = api.name.as_deref().unwrap_or_default();
         let request_id = fresh_request_id();
         let project = self.client.project().await.map_err(ExtendError::Refused)?;
@@ -240,7 +240,7 @@ impl Extension<'_> {
                 "cannot {}: the cloud moves the end of a run only for the next one",
                 self.attempted
             );
-            Error::new(ErrorKind::Refused, message).at(location(&self.target.place))
+            Error::new(ErrorKind::Refused, message).at(location(&self.target.scope))
         });
         let remedy = match api.status {
             Some(Status::Terminated | Status::Stopped) => format!("look at it with `cloudctl describe {name}`"),
@@ -249,13 +249,13 @@ impl Extension<'_> {
             }
             _ => format!("stop it first: cloudctl stop {name}, then extend and start it"),
         };
-        why.as_kind(ErrorKind::Refused).with_remedy(remedy)
+        why.with_kind(ErrorKind::Refused).with_hint(remedy)
     }
 
     fn unknown(&self, error: Error) -> Error {
         error
-            .as_kind(ErrorKind::UnknownOutcome)
-            .with_remedy("look at the VM with `cloudctl describe`, and run the same command again if need be")
+            .with_kind(ErrorKind::UnknownOutcome)
+            .with_hint("look at the VM with `cloudctl describe`, and run the same command again if need be")
             .with_leftover(self.target)
     }
 }

@@ -56,8 +56,8 @@ pub(crate) async fn around<T>(
                 Ok(()) => Ok(made),
                 Err(error) => Err(error
                     .context("the VM is made, but its ports may not be open")
-                    .as_kind(ErrorKind::UnknownOutcome)
-                    .with_remedy("look at the VM with `cloudctl describe`; to begin anew, terminate it first")
+                    .with_kind(ErrorKind::UnknownOutcome)
+                    .with_hint("look at the VM with `cloudctl describe`; to begin anew, terminate it first")
                     .with_leftovers(made_now)),
             }
         }
@@ -143,7 +143,7 @@ fn fitting(name: &str, there: &Firewall, rule: &Firewall) -> Result<()> {
     Err(
         Error::new(ErrorKind::AlreadyExists, format!("the firewall rule {name} {trouble}"))
             .at(location(""))
-            .with_remedy(remedy),
+            .with_hint(remedy),
     )
 }
 
@@ -180,7 +180,7 @@ async fn insert(client: &Client, name: &str, rule: &Firewall) -> Result<()> {
     if network.ends_with("/default") && network::lacks_default(client).await != Some(false) {
         return Err(network::without_default(error));
     }
-    Err(error.as_kind(ErrorKind::InvalidSpec))
+    Err(error.with_kind(ErrorKind::InvalidSpec))
 }
 
 /// What came of a change of a rule.

@@ -55,7 +55,7 @@ fn path_of(what: &str, given: Option<&str>, of_name: impl Fn(&str) -> String) ->
         return Ok(Some(given.to_owned()));
     }
     Err(Error::invalid(format!("invalid {what} {} for gcp", quoted(given)))
-        .with_remedy(format!("give the {what}'s name, or its path beginning with projects/")))
+        .with_hint(format!("give the {what}'s name, or its path beginning with projects/")))
 }
 
 /// The name of the network that the instance will be on, for what is to be done with the network itself.
@@ -73,7 +73,7 @@ pub(super) async fn own_network(client: &Client, spec: &InstanceSpec) -> Result<
             "the network {} is of the project {owner}, whose firewall cloudctl does not change to open ports",
             quoted(&path)
         ))
-        .with_remedy(format!(
+        .with_hint(format!(
             "have a rule of its own made there (`gcloud compute firewall-rules create --project {owner}`), and leave \
              --open out"
         )));
@@ -143,7 +143,7 @@ pub(super) async fn lacks_default(client: &Client) -> Option<bool> {
 
 /// What was refused for want of a default network.
 pub(super) fn without_default(error: Error) -> Error {
-    error.as_kind(ErrorKind::Refused).with_remedy(
+    error.with_kind(ErrorKind::Refused).with_hint(
         "the project seems to have no default network: name one with --network or --subnet, or run `gcloud compute \
          networks create default`",
     )

@@ -79,7 +79,7 @@ fn a_name_is_free_again_once_its_time_is_over() {
     let spec = with_ttl("web-1", HOUR);
     assert!(matches!(
         run(sandbox.mock.create(&spec, 0)).unwrap(),
-        CreateOutcome::TokenSpent
+        CreateOutcome::TokenAlreadyUsed
     ));
     let CreateOutcome::Instance(second) = run(sandbox.mock.create(&spec, 1)).unwrap() else {
         panic!("the next generation is free");
@@ -160,18 +160,21 @@ fn protection_is_put_on_and_lifted() {
 #[test]
 fn the_time_is_that_of_its_clock() {
     let mut sandbox = Sandbox::new();
-    let before = run(sandbox.mock.time()).unwrap();
+    let before = run(sandbox.mock.server_time()).unwrap();
     sandbox.pass(90);
-    assert_eq!(run(sandbox.mock.time()).unwrap(), before + Duration::from_secs(90));
+    assert_eq!(
+        run(sandbox.mock.server_time()).unwrap(),
+        before + Duration::from_secs(90)
+    );
     sandbox.faults("unreachable");
-    assert_eq!(kind(run(sandbox.mock.time())), ErrorKind::Network);
+    assert_eq!(kind(run(sandbox.mock.server_time())), ErrorKind::Network);
 }
 
 #[test]
 fn zones_are_tried_from_the_one_that_a_name_goes_to_by_itself() {
     let sandbox = Sandbox::new();
     let zones = |spec: &InstanceSpec| -> Vec<String> {
-        let places = run(sandbox.mock.zones_for(spec)).unwrap();
+        let places = run(sandbox.mock.candidate_zones(spec)).unwrap();
         places.into_iter().filter_map(|place| place.zone).collect()
     };
     for name in ["web-1", "web-2", "web-3", "web-4"] {
@@ -186,6 +189,9 @@ fn zones_are_tried_from_the_one_that_a_name_goes_to_by_itself() {
     let in_subnet = with("web-1", |spec| spec.subnet = Some("default-us-east-1b".into()));
     assert_eq!(zones(&in_subnet), ["us-east-1b"]);
     let unknown = with("web-1", |spec| spec.machine_type = Some("t3.small".into()));
-    assert_eq!(kind(run(sandbox.mock.zones_for(&unknown))), ErrorKind::InvalidSpec);
-    assert!(run(sandbox.mock.surviving_disks(&[])).unwrap().is_empty());
+    assert_eq!(
+        kind(run(sandbox.mock.candidate_zones(&unknown))),
+        ErrorKind::InvalidSpec
+    );
+    assert!(run(sandbox.mock.orphaned_disks(&[])).unwrap().is_empty());
 }

@@ -52,7 +52,7 @@ fn complaint(sandbox: &Sandbox) -> String {
     let error = sandbox.refusal(&spec("new"));
     assert_eq!(error.kind(), ErrorKind::Refused);
     assert_eq!(fs::read(sandbox.file()).ok(), before);
-    let text = format!("{error}; {}", error.remedy().unwrap());
+    let text = format!("{error}; {}", error.hint().unwrap());
     let names_both = text.contains("CLOUDCTL_MOCK_STATE") && text.contains("mock.json");
     assert!(names_both, "{text}");
     text

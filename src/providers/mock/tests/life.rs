@@ -79,7 +79,7 @@ fn what_was_asked_for_is_what_is_there() {
         spec.protected = true;
         spec.native.insert("boot_seconds".into(), json!(0));
     });
-    let plan = run(sandbox.mock.plan(&spec)).unwrap();
+    let plan = run(sandbox.mock.preview(&spec)).unwrap();
     assert!(!sandbox.file().exists(), "a plan changes nothing");
     let made = sandbox.create(&spec);
     assert_eq!(plan.place.zone, made.zone);
@@ -118,7 +118,7 @@ fn a_name_and_its_token_mean_one_instance() {
 
     sandbox.act(Action::Terminate, &first.reference).unwrap();
     let spent = run(sandbox.mock.create(&spec("web-1"), 0)).unwrap();
-    assert!(matches!(spent, CreateOutcome::TokenSpent));
+    assert!(matches!(spent, CreateOutcome::TokenAlreadyUsed));
     let CreateOutcome::Instance(second) = run(sandbox.mock.create(&spec("web-1"), 1)).unwrap() else {
         panic!("the next generation is free");
     };
@@ -140,7 +140,7 @@ fn a_name_that_is_somebody_elses_is_left_alone() {
     let listed = sandbox.list("us-east-1").unwrap().instances;
     assert_eq!((listed[0].managed, listed[0].name.as_deref()), (false, Some("web-1")));
     let ours = ListFilter::managed_name("web-1");
-    let ours = run(sandbox.mock.list(&ListScope::Everywhere, &ours)).unwrap();
+    let ours = run(sandbox.mock.list(&ListScope::AllRegions, &ours)).unwrap();
     assert!(ours.instances.is_empty());
 }
 
@@ -157,11 +157,11 @@ fn each_target_of_a_batch_has_its_own_outcome_in_its_place() {
         ..plain.clone()
     };
     let nowhere = InstanceRef {
-        place: "mars-1".into(),
+        scope: "mars-1".into(),
         ..plain.clone()
     };
     let targets = [far, stale, kept.clone(), nowhere, plain];
-    let outcomes = run(sandbox.mock.terminate(&targets, &BatchTracker::unhindered()));
+    let outcomes = run(sandbox.mock.terminate(&targets, &BatchTracker::uninterrupted()));
     let kinds: Vec<_> = outcomes
         .iter()
         .map(|outcome| outcome.result.as_ref().err().map(Error::kind))
@@ -170,7 +170,7 @@ fn each_target_of_a_batch_has_its_own_outcome_in_its_place() {
     assert_eq!(kinds, [None, missing, protected, missing, None]);
     assert!(outcomes.iter().map(|outcome| &outcome.target).eq(&targets));
     assert_eq!(sandbox.state(&kept), InstanceState::Pending);
-    assert!(run(sandbox.mock.terminate(&[], &BatchTracker::unhindered())).is_empty());
+    assert!(run(sandbox.mock.terminate(&[], &BatchTracker::uninterrupted())).is_empty());
 }
 
 #[test]
@@ -212,7 +212,7 @@ fn what_no_cloud_takes_is_refused_and_nothing_is_made() {
     let sandbox = Sandbox::new();
     for (word, change) in cases {
         let spec = with("web-1", change);
-        for error in [sandbox.refusal(&spec), run(sandbox.mock.plan(&spec)).unwrap_err()] {
+        for error in [sandbox.refusal(&spec), run(sandbox.mock.preview(&spec)).unwrap_err()] {
             assert_eq!(error.kind(), ErrorKind::InvalidSpec, "{word}");
             assert!(error.message().contains(word), "{error} has no {word}");
         }
@@ -245,13 +245,16 @@ fn who_and_where() {
         (identity.account.as_str(), identity.principal.as_deref()),
         ("mock", Some("you"))
     );
-    assert_eq!(run(sandbox.mock.home()).unwrap().unwrap().region, "us-east-1");
-    assert_eq!(run(sandbox.mock.locations()).unwrap().len(), 3);
+    assert_eq!(
+        run(sandbox.mock.default_location()).unwrap().unwrap().region,
+        "us-east-1"
+    );
+    assert_eq!(run(sandbox.mock.list_scopes()).unwrap().len(), 3);
     assert_eq!(kind(sandbox.list("mars-1")), ErrorKind::InvalidSpec);
     let mut settings = Settings::default();
     settings.mock.region.value = Some("eu-west-1".into());
     let mock = Mock::new(&settings, sandbox.clock.clone());
-    assert_eq!(run(mock.home()).unwrap().unwrap().region, "eu-west-1");
+    assert_eq!(run(mock.default_location()).unwrap().unwrap().region, "eu-west-1");
     let error = run(mock.create(&spec("web-1"), 0)).unwrap_err();
-    assert!(error.remedy().unwrap().contains("CLOUDCTL_MOCK_STATE"));
+    assert!(error.hint().unwrap().contains("CLOUDCTL_MOCK_STATE"));
 }

@@ -63,7 +63,7 @@ impl Sandbox {
     fn create(&self, spec: &InstanceSpec) -> Instance {
         match run(self.mock.create(spec, 0)).unwrap() {
             CreateOutcome::Instance(instance) => *instance,
-            CreateOutcome::TokenSpent => panic!("the token is spent"),
+            CreateOutcome::TokenAlreadyUsed => panic!("the token is spent"),
         }
     }
 
@@ -77,18 +77,18 @@ impl Sandbox {
         let targets = std::slice::from_ref(target);
         let outcomes = run(async {
             match action {
-                Action::Terminate => self.mock.terminate(targets, &BatchTracker::unhindered()).await,
-                Action::Start => self.mock.start(targets, &BatchTracker::unhindered()).await,
-                Action::Stop => self.mock.stop(targets, &BatchTracker::unhindered()).await,
-                Action::Reboot => self.mock.reboot(targets, &BatchTracker::unhindered()).await,
+                Action::Terminate => self.mock.terminate(targets, &BatchTracker::uninterrupted()).await,
+                Action::Start => self.mock.start(targets, &BatchTracker::uninterrupted()).await,
+                Action::Stop => self.mock.stop(targets, &BatchTracker::uninterrupted()).await,
+                Action::Reboot => self.mock.reboot(targets, &BatchTracker::uninterrupted()).await,
                 Action::Protect => {
                     self.mock
-                        .set_protection(targets, true, &BatchTracker::unhindered())
+                        .set_protection(targets, true, &BatchTracker::uninterrupted())
                         .await
                 }
                 Action::Unprotect => {
                     self.mock
-                        .set_protection(targets, false, &BatchTracker::unhindered())
+                        .set_protection(targets, false, &BatchTracker::uninterrupted())
                         .await
                 }
                 Action::SetTtl(_) => unreachable!("it is no batch"),
@@ -126,7 +126,7 @@ fn kind<T: std::fmt::Debug>(result: Result<T>) -> ErrorKind {
 }
 
 fn spec(name: &str) -> InstanceSpec {
-    InstanceSpec::plain(
+    InstanceSpec::new(
         name.parse().unwrap(),
         Location {
             region: "us-east-1".into(),
