@@ -42,7 +42,7 @@ impl Clock for SystemClock {
 
 impl Host {
     /// The world of this process. `panics` is its panic hook's.
-    pub fn of_process(panics: PanicReport) -> Self {
+    pub fn from_process(panics: PanicReport) -> Self {
         let environment = Environment::of_process(std::env::vars_os());
         Self {
             terminal: terminal_of_process(&environment),
@@ -160,7 +160,7 @@ impl Context {
     }
 
     /// The printer and the clouds, for showing steps while the clouds are at work.
-    pub fn split(&mut self) -> (&mut Printer, &Clouds) {
+    pub fn printer_and_clouds(&mut self) -> (&mut Printer, &Clouds) {
         (&mut self.printer, &self.clouds)
     }
 
@@ -206,7 +206,7 @@ impl Context {
             }
             None => {
                 self.check_variables()?;
-                self.found_providers()
+                self.configured_providers()
             }
         };
         match providers.is_empty() {
@@ -216,7 +216,7 @@ impl Context {
     }
 
     /// Every cloud whose credentials are found; the mock needs none, and is never among them.
-    pub fn found_providers(&self) -> Vec<Arc<dyn Provider>> {
+    pub fn configured_providers(&self) -> Vec<Arc<dyn Provider>> {
         let kinds = ProviderKind::ALL.into_iter();
         let found = kinds.filter(|kind| providers::has_credentials(*kind, &self.settings));
         found.map(|kind| self.clouds.get(kind)).collect()
@@ -226,9 +226,9 @@ impl Context {
     ///
     /// # Errors
     /// `Unauthenticated` if there is none.
-    pub fn any_providers(&self) -> Result<Vec<Arc<dyn Provider>>> {
+    pub fn configured_providers_or_error(&self) -> Result<Vec<Arc<dyn Provider>>> {
         self.check_variables()?;
-        let found = self.found_providers();
+        let found = self.configured_providers();
         if found.is_empty() {
             Err(no_credentials())
         } else {
@@ -249,7 +249,7 @@ impl Context {
         named.sort();
         named.dedup();
         if settings.any_provider {
-            return self.any_providers();
+            return self.configured_providers_or_error();
         }
         if named.is_empty() {
             return Err(
@@ -273,7 +273,7 @@ impl Context {
     ///
     /// # Errors
     /// Those of reading and writing.
-    pub fn ask(&mut self, question: &str) -> io::Result<Option<String>> {
+    pub fn prompt(&mut self, question: &str) -> io::Result<Option<String>> {
         self.printer.question(question)?;
         let mut answer = String::new();
         let read = self.input.read_line(&mut answer)?;

@@ -65,7 +65,7 @@ impl Shutdown {
     ///
     /// # Errors
     /// `Interrupted` if a signal has come, and the change must not begin.
-    pub fn begin_change(&self) -> Result<CriticalSection> {
+    pub fn enter_critical_section(&self) -> Result<CriticalSection> {
         let mut flight = lock(&self.flight);
         if flight.wished.is_some() {
             return Err(interrupted());
@@ -96,7 +96,7 @@ impl Shutdown {
     }
 
     /// Waits for a signal, for ever if none comes.
-    pub async fn wished(&self) {
+    pub async fn signalled(&self) {
         self.wished_at().await;
     }
 
@@ -111,16 +111,16 @@ impl Shutdown {
     ///
     /// # Errors
     /// `Interrupted` at a signal; those of `work`.
-    pub async fn stops<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+    pub async fn run_until_signal<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         tokio::select! {
             result = work => result,
-            () = self.wished() => Err(interrupted()),
+            () = self.signalled() => Err(interrupted()),
         }
     }
 
     /// Runs what changes something to its end, or after a signal for as long as it is given to settle, counted from the
     /// signal however many steps it takes; then it is `None` what came of it.
-    pub async fn settles<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+    pub async fn finish_in_grace_period<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         let patience = async {
             let came = self.wished_at().await;
             tokio::time::sleep_until(came + CALL_GRACE).await;
@@ -132,7 +132,7 @@ impl Shutdown {
     }
 
     /// Looks, after a signal, at what came of a call that did not settle; `None` if there is no time left for it.
-    pub async fn last_look<T>(&self, look: impl Future<Output = T>) -> Option<T> {
+    pub async fn final_read<T>(&self, look: impl Future<Output = T>) -> Option<T> {
         let patience = async {
             let came = self.wished_at().await;
             tokio::time::sleep_until(came + READ_GRACE).await;
@@ -159,29 +159,29 @@ impl Shutdown {
         if let Some(signals) = signals {
             let _ = std::thread::Builder::new()
                 .name("signals".to_owned())
-                .spawn(move || runtime.block_on(interrupt.hear(signals)));
+                .spawn(move || runtime.block_on(interrupt.watch(signals)));
         }
     }
 
-    async fn hear(&self, mut signals: Signals) {
+    async fn watch(&self, mut signals: Signals) {
         let first = signals.next().await;
         {
             let mut flight = lock(&self.flight);
             flight.wished = Some(first);
             if flight.changes == 0 && !flight.landed {
                 // The lock is still held: no change can begin any more.
-                say("interrupted; nothing was in flight");
+                write_stderr("interrupted; nothing was in flight");
                 process::exit(i32::from(first.code()));
             }
         }
-        say("interrupted: ending what is in flight; once more to leave at once");
+        write_stderr("interrupted: ending what is in flight; once more to leave at once");
         let came = Instant::now();
         self.wish.send_replace(Some(came));
         tokio::select! {
             second = signals.next() => process::exit(i32::from(second.code())),
             () = tokio::time::sleep_until(came + GRACE_PERIOD) => {
-                say("error: interrupted while a change was in flight: it is not known what came of it");
-                say("hint: run the same command again: it finds what was done and does the rest");
+                write_stderr("error: interrupted while a change was in flight: it is not known what came of it");
+                write_stderr("hint: run the same command again: it finds what was done and does the rest");
                 process::exit(i32::from(ExitStatus::UNKNOWN.code()));
             }
         }
@@ -197,7 +197,7 @@ fn lock(flight: &Mutex<State>) -> MutexGuard<'_, State> {
     flight.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn say(line: &str) {
+fn write_stderr(line: &str) {
     let mut stderr = std::io::stderr();
     // Where a terminal shows `^C`, and perhaps how far it is, a line of its own. A closed stderr must not stop what is
     // being done.
@@ -253,12 +253,15 @@ mod tests {
     #[test]
     fn no_change_begins_after_a_signal() {
         let interrupt = Shutdown::default();
-        let change = interrupt.begin_change().unwrap();
+        let change = interrupt.enter_critical_section().unwrap();
         assert_eq!(lock(&interrupt.flight).changes, 1);
         drop(change);
         assert_eq!(lock(&interrupt.flight).changes, 0);
         lock(&interrupt.flight).wished = Some(ExitStatus::INTERRUPTED);
-        assert_eq!(interrupt.begin_change().unwrap_err().kind(), ErrorKind::Interrupted);
+        assert_eq!(
+            interrupt.enter_critical_section().unwrap_err().kind(),
+            ErrorKind::Interrupted
+        );
         assert!(interrupt.check().is_err());
     }
 
@@ -267,9 +270,12 @@ mod tests {
         let interrupt = Shutdown::default();
         interrupt.wish.send_replace(Some(Instant::now()));
         let quick = tokio::time::sleep(Duration::from_millis(5));
-        assert!(interrupt.settles(quick).await.is_some());
+        assert!(interrupt.finish_in_grace_period(quick).await.is_some());
         let read = std::future::pending::<Result<()>>();
-        assert_eq!(interrupt.stops(read).await.unwrap_err().kind(), ErrorKind::Interrupted);
+        assert_eq!(
+            interrupt.run_until_signal(read).await.unwrap_err().kind(),
+            ErrorKind::Interrupted
+        );
     }
 
     #[tokio::test]
@@ -278,7 +284,12 @@ mod tests {
         let now = Instant::now();
         let came = now.checked_sub(CALL_GRACE - Duration::from_millis(50)).unwrap();
         interrupt.wish.send_replace(Some(came));
-        assert!(interrupt.settles(std::future::pending::<()>()).await.is_none());
+        assert!(
+            interrupt
+                .finish_in_grace_period(std::future::pending::<()>())
+                .await
+                .is_none()
+        );
         assert!(now.elapsed() < CALL_GRACE / 2);
     }
 }

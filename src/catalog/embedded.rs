@@ -184,7 +184,7 @@ pub struct CatalogMetadata {
 }
 
 /// Reads the embedded data for what it is.
-pub fn embedded_facts() -> CatalogMetadata {
+pub fn metadata() -> CatalogMetadata {
     let embedded = Embedded::load().unwrap_or_default();
     let is_price = |cell: &Option<Cell>| matches!(cell, Some(Cell::Price(_)));
     let aws = embedded
@@ -288,7 +288,7 @@ mod facts_tests {
             assert!(SOURCE.contains(&format!("{name} {version}")), "{line}");
             assert!(sources.contains(&format!("{name} {version}")), "{line}");
         }
-        let facts = embedded_facts();
+        let facts = metadata();
         assert!(sources.contains(&format!("of {}", facts.as_of)), "{sources}");
         assert!(sources.contains(&format!("{} bytes", facts.bytes)), "{sources}");
         assert!(facts.prices > 10_000);

@@ -287,7 +287,7 @@ pub const IMAGE_ALIASES: &[ImageAlias] = &[
 
 /// Whether what is made from an alias costs more than its machine: its maker charges for it by the hour.
 /// <https://aws.amazon.com/ec2/pricing/on-demand/>, <https://cloud.google.com/compute/disks-image-pricing>
-pub fn is_licensed(alias: &str) -> bool {
+pub fn has_license_fee(alias: &str) -> bool {
     ["windows-", "rhel-", "suse-"]
         .iter()
         .any(|maker| alias.starts_with(maker))
@@ -299,7 +299,7 @@ pub fn image_alias(name: &str) -> Option<&'static ImageAlias> {
 }
 
 /// The aliases for which `has` holds, those that share the most leading characters with `name` first.
-pub fn nearest_alias(name: &str, has: impl Fn(&ImageAlias) -> bool) -> Vec<&'static str> {
+pub fn closest_alias(name: &str, has: impl Fn(&ImageAlias) -> bool) -> Vec<&'static str> {
     let mut names: Vec<_> = IMAGE_ALIASES
         .iter()
         .filter(|alias| has(alias))

@@ -14,7 +14,7 @@ use jiff::civil::Date;
 
 use self::embedded::{Cell, Cells, Embedded};
 use self::gce_custom::CustomMachineType;
-use self::parts::{bill, chief_part};
+use self::parts::{main_sku, sku_quantities};
 use crate::cloud::{Gpu, MachineType, ProviderKind};
 
 mod attachments;
@@ -25,10 +25,10 @@ mod images;
 mod parts;
 mod price_file;
 
-pub use embedded::{CatalogMetadata, embedded_facts};
+pub use embedded::{CatalogMetadata, metadata};
 pub use images::LoginMethod;
 pub use images::{
-    AwsImage, DEFAULT_IMAGE, GcpImage, IMAGE_ALIASES, ImageAlias, image_alias, is_licensed, nearest_alias,
+    AwsImage, DEFAULT_IMAGE, GcpImage, IMAGE_ALIASES, ImageAlias, closest_alias, has_license_fee, image_alias,
 };
 pub use parts::{Sku, SkuKind};
 pub use price_file::{CloudPrices, PriceFile};
@@ -109,7 +109,7 @@ impl Catalog {
             ProviderKind::Aws => self.aws_types(region),
             ProviderKind::Gcp => {
                 let all = gce_shapes::all().values();
-                let there = all.filter(|machine| self.part(region, chief_part(machine), false).is_some());
+                let there = all.filter(|machine| self.part(region, main_sku(machine), false).is_some());
                 there.cloned().collect()
             }
             ProviderKind::Mock => Vec::new(),
@@ -209,7 +209,7 @@ impl Catalog {
 
     fn price_of_parts(&self, region: &str, machine: &MachineType, spot: bool) -> Option<Price> {
         let mut sum: Option<Price> = None;
-        for (part, amount) in bill(machine)? {
+        for (part, amount) in sku_quantities(machine)? {
             let price = self.part(region, part, spot)?;
             let before = sum.unwrap_or(Price {
                 usd_per_hour: 0.0,

@@ -49,7 +49,7 @@ impl fmt::Display for Sku<'_> {
 }
 
 /// What a machine is charged for, and how much of it; `None` if that is not known.
-pub(super) fn bill(machine: &MachineType) -> Option<Vec<(Sku<'_>, f64)>> {
+pub(super) fn sku_quantities(machine: &MachineType) -> Option<Vec<(Sku<'_>, f64)>> {
     // Its local disks are charged for, too, and their number is not known here.
     if machine.name.ends_with("-lssd") {
         return None;
@@ -100,7 +100,7 @@ fn bill_of_custom<'a>(custom: &CustomMachineType<'a>) -> Vec<(Sku<'a>, f64)> {
 }
 
 /// The part without which no machine of the type's family can be had in a region.
-pub(super) fn chief_part(machine: &MachineType) -> Sku<'_> {
+pub(super) fn main_sku(machine: &MachineType) -> Sku<'_> {
     match machine.name.as_str() {
         "f1-micro" => Sku::Whole("f1"),
         "g1-small" => Sku::Whole("g1"),

@@ -198,7 +198,7 @@ impl IdempotencyToken {
         if let Some(members) = &spec.members {
             text.push_str(&format!("\n{members}"));
         }
-        if let Some(substitute) = spec.selected_machine_type.as_ref().filter(|_| spec.is_substitute) {
+        if let Some(substitute) = spec.selected_machine_type.as_ref().filter(|_| spec.is_alternative) {
             text.push_str(&format!("\non {substitute}"));
         }
         Self(Sha256::digest(text).into())
@@ -337,7 +337,7 @@ mod token_tests {
     fn each_life_place_part_of_a_group_and_substitute_has_its_own() {
         let substitute = |name: &'static str| {
             move |spec: &mut InstanceSpec| {
-                spec.is_substitute = true;
+                spec.is_alternative = true;
                 spec.selected_machine_type = Some(name.to_owned());
             }
         };

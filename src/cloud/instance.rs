@@ -206,7 +206,7 @@ pub struct Instance {
     pub disks: Vec<Disk>,
     /// What was made to open ports to it, in the cloud's own word: security groups (EC2), network tags (Compute Engine)
     /// that cloudctl named.
-    pub openings: Vec<String>,
+    pub ingress_rules: Vec<String>,
     /// The accelerators that were attached to it, as far as the listing tells; not those that its machine type comes with.
     pub attached_gpu: Option<Gpu>,
     /// Whether it costs something else than a plain machine of its type with Linux: its system has a licence that is
@@ -270,7 +270,7 @@ impl Instance {
             ttl: None,
             label_problem: None,
             disks: Vec::new(),
-            openings: Vec::new(),
+            ingress_rules: Vec::new(),
             attached_gpu: None,
             has_other_price: false,
             setup: BTreeMap::new(),

@@ -43,9 +43,9 @@ pub struct Ownership {
     /// How long it may live, counted from its creation.
     pub ttl: Option<Duration>,
     /// Whether it was made with a TTL, so that what enforces one from birth is there.
-    pub born_with_ttl: bool,
+    pub created_with_ttl: bool,
     /// Why these labels are not to be believed, if they are not: forged, copied or damaged.
-    pub doubt: Option<String>,
+    pub label_problem: Option<String>,
 }
 
 /// What a cloud itself knows of an instance's name.
@@ -115,12 +115,12 @@ impl Ownership {
             name,
             generation: labels.get(LABEL_GENERATION).and_then(|text| text.parse().ok()),
             ttl: ttl.and_then(Result::ok).filter(|_| managed),
-            born_with_ttl: managed
+            created_with_ttl: managed
                 && fingerprint
                     .as_deref()
                     .is_some_and(|text| Fingerprint::is_set(text, "ttl")),
             spec_fingerprint: fingerprint,
-            doubt,
+            label_problem: doubt,
         }
     }
 
@@ -151,10 +151,10 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         let plain = Ownership::from_labels(&labels(None), ANY);
-        assert!(plain.managed && plain.doubt.is_none() && !plain.born_with_ttl);
+        assert!(plain.managed && plain.label_problem.is_none() && !plain.created_with_ttl);
         assert_eq!((plain.ttl, plain.generation), (None, Some(2)));
         let short = Ownership::from_labels(&labels(Some(7_200)), NativeName::Resource("web-1"));
-        assert!(short.managed && short.born_with_ttl);
+        assert!(short.managed && short.created_with_ttl);
         let created = Timestamp::from_second(1_000).unwrap();
         assert_eq!(short.expires_at(Some(created)), Timestamp::from_second(8_200).ok());
         assert_eq!(Ownership::from_labels(&Labels::new(), ANY), Ownership::default());
@@ -177,7 +177,10 @@ mod tests {
             };
             let read = Ownership::from_labels(&forged, ANY);
             assert!(!read.managed && read.ttl.is_none(), "{key}={value:?}");
-            assert!(read.doubt.is_some_and(|doubt| doubt.contains(key)), "{key}={value:?}");
+            assert!(
+                read.label_problem.is_some_and(|doubt| doubt.contains(key)),
+                "{key}={value:?}"
+            );
         }
         assert!(!Ownership::from_labels(&labels(None), NativeName::Resource("web-1-copy")).managed);
     }
@@ -213,6 +216,6 @@ mod tests {
         damaged.insert(LABEL_TTL.to_owned(), "banana".to_owned());
         let read = Ownership::from_labels(&damaged, ANY);
         assert!(read.managed && read.ttl.is_none());
-        assert!(read.doubt.unwrap().contains("banana"));
+        assert!(read.label_problem.unwrap().contains("banana"));
     }
 }

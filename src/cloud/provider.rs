@@ -177,7 +177,7 @@ pub trait Provider: Send + Sync {
     /// Whether a create call of this spec meets only those of its name that go to the same zone: then two that race for
     /// a name in different zones both make an instance.
     fn is_token_zonal(&self, spec: &InstanceSpec) -> bool {
-        spec.place.zone.is_some()
+        spec.location.zone.is_some()
     }
 
     /// The user that a key, or any key, logs in as on this cloud, where that is not the image's own word.

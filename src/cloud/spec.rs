@@ -31,7 +31,7 @@ pub struct InstanceSpec {
     /// The members of the group to make; `None` is one instance of the name itself.
     pub members: Option<GroupMembers>,
     /// Where it goes.
-    pub place: Location,
+    pub location: Location,
     /// Machine type in the cloud's own word; `None` is a small general-purpose one.
     pub machine_type: Option<String>,
     /// What the machine must have at least. With a machine type it is what that type must have.
@@ -40,7 +40,7 @@ pub struct InstanceSpec {
     /// place it is where an instance goes and no part of what was asked for.
     pub selected_machine_type: Option<String>,
     /// Whether the chosen type stands in for one that had no room in this region.
-    pub is_substitute: bool,
+    pub is_alternative: bool,
     /// Image alias, or the cloud's own id; `None` is the default alias.
     pub image: Option<String>,
     /// Boot disk in GiB; `None` is the image's own size.
@@ -83,12 +83,12 @@ impl InstanceSpec {
     pub fn new(name: InstanceName, place: Location) -> Self {
         Self {
             name,
-            place,
+            location: place,
             members: None,
             machine_type: None,
             requirements: MachineRequirements::default(),
             selected_machine_type: None,
-            is_substitute: false,
+            is_alternative: false,
             image: None,
             disk_gib: None,
             disk_type: None,

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use jiff::tz::TimeZone;
 use serde_json::json;
 
-use crate::catalog::{PriceFile, embedded_facts};
+use crate::catalog::{PriceFile, metadata};
 use crate::cloud::{Error, ErrorKind, ProviderKind, path_text};
 use crate::context::Context;
 use crate::exit::ExitStatus;
@@ -50,7 +50,7 @@ fn source_of(kind: ProviderKind) -> &'static str {
 
 fn show(context: &mut Context) -> anyhow::Result<ExitStatus> {
     context.printer.check(&CATALOGUES)?;
-    let facts = embedded_facts();
+    let facts = metadata();
     let mut report = Report::default();
     report.items.push(Record::new(vec![
         ("part", json!("built in")),

@@ -52,7 +52,7 @@ fn list(context: &mut Context) -> anyhow::Result<ExitStatus> {
     context.printer.check(&CONTEXTS)?;
     let current = context.settings.context.value.clone();
     let items = context.settings.config.contexts.iter().map(|(name, entry)| {
-        let asked = entry.asked();
+        let asked = entry.configured_providers();
         let providers = asked.map(|kinds| kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>());
         Record::new(vec![
             ("name", json!(name)),

@@ -8,7 +8,7 @@ use super::targets::check_account_of;
 use crate::cloud::{Error, ErrorKind, Provider, ProviderKind};
 use crate::context::{Context, no_credentials};
 use crate::exit::ExitStatus;
-use crate::operations::{RegionSelection, take_inventory};
+use crate::operations::{RegionSelection, list_all};
 use crate::output::{DOCTOR, Record, Report};
 
 /// Check credentials, account, default place and reach of each cloud
@@ -77,7 +77,7 @@ async fn look_at(kind: ProviderKind, context: &Context, report: &mut Report) {
 async fn look_at_reach(provider: std::sync::Arc<dyn Provider>, report: &mut Report) {
     let kind = provider.kind();
     let started = Instant::now();
-    match take_inventory(&[provider], &RegionSelection::default(), &Default::default()).await {
+    match list_all(&[provider], &RegionSelection::default(), &Default::default()).await {
         Ok(inventory) => {
             let (asked, found) = (inventory.asked, inventory.instances.len());
             let millis = started.elapsed().as_millis();

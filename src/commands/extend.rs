@@ -43,7 +43,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
             .with_hint("only what cloudctl made has a TTL")
             .into());
     }
-    let _change = context.interrupt.begin_change()?;
+    let _change = context.interrupt.enter_critical_section()?;
     let (mut done, mut errors) = (Vec::new(), Vec::new());
     for target in &targets {
         match extend(target, args.ttl, context, &context.interrupt).await {
@@ -64,9 +64,16 @@ async fn extend(target: &Instance, lifetime: Duration, context: &Context, interr
     let provider = context.clouds().get(target.provider);
     interrupt.check()?;
     // What was listed may lack what only a look at one instance tells.
-    let current = interrupt.stops(provider.get(&target.reference)).await?;
-    let ttl = extended_ttl(&current, lifetime, interrupt.stops(provider.server_time()).await?)?;
-    match interrupt.settles(provider.set_ttl(&target.reference, ttl)).await {
+    let current = interrupt.run_until_signal(provider.get(&target.reference)).await?;
+    let ttl = extended_ttl(
+        &current,
+        lifetime,
+        interrupt.run_until_signal(provider.server_time()).await?,
+    )?;
+    match interrupt
+        .finish_in_grace_period(provider.set_ttl(&target.reference, ttl))
+        .await
+    {
         Some(result) => result?,
         None => {
             let message = format!(
@@ -77,14 +84,16 @@ async fn extend(target: &Instance, lifetime: Duration, context: &Context, interr
         }
     }
     // The cloud took it on: whatever keeps us from seeing that is no reason to say otherwise.
-    Ok(match interrupt.stops(provider.get(&target.reference)).await {
-        Ok(extended) => extended,
-        Err(_) => Instance {
-            ttl: Some(ttl),
-            expires_at: current
-                .created_at
-                .and_then(|created| created.checked_add(SignedDuration::try_from(ttl).ok()?).ok()),
-            ..current
+    Ok(
+        match interrupt.run_until_signal(provider.get(&target.reference)).await {
+            Ok(extended) => extended,
+            Err(_) => Instance {
+                ttl: Some(ttl),
+                expires_at: current
+                    .created_at
+                    .and_then(|created| created.checked_add(SignedDuration::try_from(ttl).ok()?).ok()),
+                ..current
+            },
         },
-    })
+    )
 }

@@ -11,7 +11,7 @@ use crate::catalog::{IMAGE_ALIASES, image_alias};
 use crate::cloud::{Architecture, Error, ErrorKind, Image, Provider, ProviderKind, Result};
 use crate::context::Context;
 use crate::exit::ExitStatus;
-use crate::operations::places_of;
+use crate::operations::resolve_region_or_area;
 use crate::output::{IMAGES, Record};
 use crate::settings::one_of;
 
@@ -114,7 +114,7 @@ async fn images(provider: &Arc<dyn Provider>, named: &[String], zone: Option<&st
     let mut regions = Vec::new();
     for word in named {
         let places = match zone {
-            None => places_of(provider.as_ref(), word).await?,
+            None => resolve_region_or_area(provider.as_ref(), word).await?,
             Some(_) => vec![provider.resolve_location(Some(word), zone).await?],
         };
         regions.extend(places.into_iter().map(|place| place.region));

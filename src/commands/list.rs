@@ -14,8 +14,8 @@ use crate::cloud::{Instance, InstanceState, ListFilter, Provider, check_selectab
 use crate::context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::{
-    APPRAISED_FIELDS, Cost, Filter, Inventory, LabelSelector, Selectors, SortOrder, appraise, costs, stream_inventory,
-    watch_inventory,
+    APPRAISED_FIELDS, Cost, Filter, Inventory, LabelSelector, Selectors, SortOrder, costs, fill_in_prices,
+    list_all_with_progress, stream_all,
 };
 use crate::output::{COSTS, INSTANCES, Record, Report};
 
@@ -133,7 +133,7 @@ async fn gather(
         found += instances;
         printer.progress(&format!("{} answered, VMs: {found}", locations(answered)));
     };
-    let inventory = watch_inventory(providers, &scope, filter, &mut tell).await;
+    let inventory = list_all_with_progress(providers, &scope, filter, &mut tell).await;
     context.printer.end_progress();
     Ok(inventory?)
 }
@@ -142,7 +142,7 @@ async fn gather(
 fn fill_in(instances: &mut [Instance], catalog: Option<&Catalog>) {
     if let Some(catalog) = catalog {
         for instance in instances {
-            appraise(instance, catalog);
+            fill_in_prices(instance, catalog);
         }
     }
 }
@@ -193,7 +193,7 @@ async fn stream(
             ControlFlow::Continue(())
         }
     };
-    let inventory = stream_inventory(providers, &scope, filter, &mut print).await?;
+    let inventory = stream_all(providers, &scope, filter, &mut print).await?;
     match failure {
         Some(failure) => Err(failure.into()),
         None => Ok(inventory.map(|inventory| (inventory, count))),
@@ -202,9 +202,9 @@ async fn stream(
 
 /// Prints what is not printed yet, and says what is missing.
 fn conclude(inventory: Inventory, shown: Shown<'_>, context: &mut Context) -> anyhow::Result<ExitStatus> {
-    note_left_out(&inventory.left_out, context);
+    note_left_out(&inventory.skipped, context);
     let now = context.now();
-    let blind = inventory.is_blind();
+    let blind = inventory.nothing_answered();
     let status = if blind {
         ExitStatus::of_batch(0, &inventory.gaps)
     } else if inventory.gaps.is_empty() {

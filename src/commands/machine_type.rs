@@ -120,7 +120,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
 
 /// The clouds that are named; else those with credentials, and without any those that something is known of.
 fn kinds_to_list(context: &Context) -> Vec<ProviderKind> {
-    let found = context.found_providers();
+    let found = context.configured_providers();
     match &context.settings.providers.value {
         None if !found.is_empty() => found.iter().map(|provider| provider.kind()).collect(),
         _ => kinds(context),

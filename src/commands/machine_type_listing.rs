@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use super::machine_args::{attach, regions_meant};
 use crate::catalog::{Catalog, Price};
 use crate::cloud::{Error, ErrorKind, MachineRequirements, MachineType, Provider, ProviderKind, Result, quoted};
-use crate::operations::places_of;
+use crate::operations::resolve_region_or_area;
 
 /// A machine type of a region.
 pub(super) struct Row {
@@ -105,7 +105,7 @@ async fn regions(provider: &dyn Provider, words: &[String], shelf: &mut MachineT
     }
     let mut regions = Vec::new();
     for (index, word) in words.iter().enumerate() {
-        match places_of(provider, word).await {
+        match resolve_region_or_area(provider, word).await {
             Ok(meant) => {
                 shelf.known.insert(index);
                 regions.extend(meant.into_iter().map(|place| place.region));

@@ -3,7 +3,7 @@
 use super::targets::{InstanceArgs, check_accounts, find_to_change};
 use crate::context::Context;
 use crate::exit::ExitStatus;
-use crate::operations::{BatchAction, change_all};
+use crate::operations::{BatchAction, apply};
 use crate::output::{INSTANCES, Report};
 
 /// The VMs to change.
@@ -18,9 +18,9 @@ pub async fn run(args: Args, action: BatchAction, context: &mut Context) -> anyh
     context.printer.check(&INSTANCES)?;
     let targets = find_to_change(&args.targets.references, context).await?;
     check_accounts(&targets, context).await?;
-    let _change = context.interrupt.begin_change()?;
+    let _change = context.interrupt.enter_critical_section()?;
     let clouds = context.clouds();
-    let (done, errors) = change_all(&|kind| clouds.get(kind), &targets, action, &context.interrupt).await;
+    let (done, errors) = apply(&|kind| clouds.get(kind), &targets, action, &context.interrupt).await;
     let status = ExitStatus::of_batch(done.len(), &errors);
     let now = context.now();
     context

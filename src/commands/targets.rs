@@ -8,7 +8,7 @@ use clap::Args;
 use crate::cloud::{Error, Instance, InstanceQuery, Provider, ProviderKind, Result, parse_duration};
 use crate::context::Context;
 use crate::exit::ExitStatus;
-use crate::operations::{RegionSelection, ResolvedInstances, check_account, find_references};
+use crate::operations::{RegionSelection, ResolvedInstances, check_account, resolve};
 use crate::output::{ColumnSet, Record, Report, expiry_text, unenforced_text};
 
 /// How long is waited where nothing else is said.
@@ -72,7 +72,7 @@ pub(super) async fn find(references: &[InstanceQuery], context: &mut Context) ->
     }
     let scope = scope(context);
     let clouds = context.clouds();
-    let selection = find_references(references, &providers, &|kind| clouds.get(kind), &scope).await?;
+    let selection = resolve(references, &providers, &|kind| clouds.get(kind), &scope).await?;
     note_left_out(&selection.left_out, context);
     for gap in &selection.gaps {
         warn_of_gap(gap, context);
@@ -91,7 +91,7 @@ pub(super) async fn find_all(references: &[InstanceQuery], context: &mut Context
 /// The same for a change: `Refused` if a name may mean another instance in a place that did not answer.
 pub(super) async fn find_to_change(references: &[InstanceQuery], context: &mut Context) -> Result<Vec<Instance>> {
     let selection = find(references, context).await?;
-    selection.check_certain()?;
+    selection.check_unambiguous()?;
     selection.into_all()
 }
 

@@ -8,8 +8,8 @@ use crate::cloud::{Error, ErrorKind, Instance, InstanceQuery, ListFilter, Provid
 use crate::context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::{
-    Expired, LabelSelector, Selectors, TerminationPlan, WaitGoal, close_openings, find_expired, leave_out_protected,
-    plan_termination, report_surviving_disks, take_inventory, terminate,
+    Expired, LabelSelector, Selectors, TerminationPlan, WaitGoal, delete_unused_firewall_rules, find_expired,
+    leave_out_protected, list_all, plan_termination, report_kept_disks, terminate,
 };
 use crate::output::{INSTANCES, Report, shown_name};
 
@@ -97,9 +97,12 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     }
 
     let clouds = context.clouds();
-    let plan = context.interrupt.stops(plan.recheck(&|kind| clouds.get(kind))).await?;
+    let plan = context
+        .interrupt
+        .run_until_signal(plan.recheck(&|kind| clouds.get(kind)))
+        .await?;
     let plan = if args.wait { plan } else { plan.without_terminating() };
-    let _change = context.interrupt.begin_change()?;
+    let _change = context.interrupt.enter_critical_section()?;
     let (mut ended, mut errors) = terminate(&|kind| clouds.get(kind), plan, &context.interrupt).await;
     for instance in &ended {
         context
@@ -114,12 +117,12 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         for instance in &mut ended {
             let before = disks.iter().find(|known| known.reference == instance.reference);
             instance.disks = before.map(|known| known.disks.clone()).unwrap_or_default();
-            instance.openings = before.map(|known| known.openings.clone()).unwrap_or_default();
+            instance.ingress_rules = before.map(|known| known.ingress_rules.clone()).unwrap_or_default();
         }
     }
     let clouds = context.clouds();
-    errors.extend(report_surviving_disks(&|kind| clouds.get(kind), &ended, &context.interrupt).await);
-    for kept in close_openings(&|kind| clouds.get(kind), &ended, &context.interrupt).await {
+    errors.extend(report_kept_disks(&|kind| clouds.get(kind), &ended, &context.interrupt).await);
+    for kept in delete_unused_firewall_rules(&|kind| clouds.get(kind), &ended, &context.interrupt).await {
         context.printer.note(&kept);
     }
     errors.extend(untold);
@@ -192,7 +195,7 @@ async fn select(args: &Args, context: &mut Context) -> anyhow::Result<Expired> {
     };
     if args.selectors.is_empty() && !args.expired {
         let mut selection = find(&args.references, context).await?;
-        selection.check_certain()?;
+        selection.check_unambiguous()?;
         selection.add_terminating();
         return match selection.missing_error() {
             Some(error) if args.ignore_not_found && error.kind() == ErrorKind::NotFound => {
@@ -210,9 +213,9 @@ async fn select(args: &Args, context: &mut Context) -> anyhow::Result<Expired> {
         managed: !args.include_unmanaged && !args.expired,
         ..ListFilter::default()
     };
-    let inventory = take_inventory(&providers, &scope(context), &filter).await?;
-    note_left_out(&inventory.left_out, context);
-    if inventory.is_blind() {
+    let inventory = list_all(&providers, &scope(context), &filter).await?;
+    note_left_out(&inventory.skipped, context);
+    if inventory.nothing_answered() {
         return Err(inventory
             .gaps
             .into_iter()
@@ -274,7 +277,7 @@ fn confirm(plan: &TerminationPlan, context: &mut Context) -> anyhow::Result<()> 
     } else {
         format!("terminate {what} for good? [y/N]")
     };
-    let answer = context.ask(&question)?.unwrap_or_default();
+    let answer = context.prompt(&question)?.unwrap_or_default();
     let agreed = if many {
         answer == doomed.len().to_string()
     } else {

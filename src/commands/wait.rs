@@ -116,7 +116,7 @@ pub(super) async fn wait_with_steps(
     let started = Instant::now();
     let several = targets.len() > 1;
     let interrupt = context.interrupt.clone();
-    let (printer, clouds) = context.split();
+    let (printer, clouds) = context.printer_and_clouds();
     let mut on_reached = |goal: WaitGoal, instance: &Instance| {
         let name = instance.name.as_deref().filter(|_| several).unwrap_or_default();
         let address = instance.public_ip.as_deref().unwrap_or_default();

@@ -28,24 +28,24 @@ pub enum BatchAction {
 }
 
 /// Does one thing to many instances. Gives those for which it went well, as they are now, and an error for each other.
-pub async fn change_all(
+pub async fn apply(
     connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
     targets: &[Instance],
     action: BatchAction,
     interrupt: &Shutdown,
 ) -> (Vec<Instance>, Vec<Error>) {
-    let outcomes = act(connect, targets, action, interrupt).await;
+    let outcomes = send(connect, targets, action, interrupt).await;
     let known = by_reference(targets);
     let mut errors = Vec::new();
     let mut done = Vec::new();
     for outcome in outcomes {
         match outcome.result {
             Ok(()) => done.extend(known.get(&outcome.target).map(|target| (*target).clone())),
-            Err(error) => errors.push(with_target(error, &outcome.target)),
+            Err(error) => errors.push(with_subject(error, &outcome.target)),
         }
     }
-    let fresh = look_again(connect, &done, interrupt).await;
-    (done.iter().map(|instance| fresh.newest(instance)).collect(), errors)
+    let fresh = relist(connect, &done, interrupt).await;
+    (done.iter().map(|instance| fresh.latest(instance)).collect(), errors)
 }
 
 /// Instances by what they are called in all calls: there may be thousands.
@@ -57,7 +57,7 @@ pub(super) fn by_reference(instances: &[Instance]) -> HashMap<&InstanceRef, &Ins
 }
 
 /// Sends the action, each cloud its own targets, all clouds at once.
-pub(super) async fn act(
+pub(super) async fn send(
     connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
     targets: &[Instance],
     action: BatchAction,
@@ -84,20 +84,20 @@ pub(super) async fn act(
                 BatchAction::Terminate => provider.terminate(&references, &course).await,
             }
         };
-        let outcomes = interrupt.settles(call).await;
+        let outcomes = interrupt.finish_in_grace_period(call).await;
         outcomes.unwrap_or_else(|| course.into_outcomes(&references))
     });
     join_all(calls).await.into_iter().flatten().collect()
 }
 
 /// A second look after a change; after a signal there is no time for it.
-pub(super) async fn look_again(
+pub(super) async fn relist(
     connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
     instances: &[Instance],
     interrupt: &Shutdown,
 ) -> Relisted {
     let look = async { Ok(refresh(connect, instances).await) };
-    interrupt.stops(look).await.unwrap_or_else(|error| Relisted {
+    interrupt.run_until_signal(look).await.unwrap_or_else(|error| Relisted {
         instances: HashMap::new(),
         gaps: vec![Gap {
             region: None,
@@ -154,7 +154,7 @@ impl Relisted {
     }
 
     /// The instance as it was listed last.
-    pub(super) fn newest(&self, instance: &Instance) -> Instance {
+    pub(super) fn latest(&self, instance: &Instance) -> Instance {
         self.listed(instance).unwrap_or(instance).clone()
     }
 
@@ -211,7 +211,7 @@ pub(super) async fn refresh(
 }
 
 /// Every error of a batch names its target.
-pub(super) fn with_target(error: Error, target: &InstanceRef) -> Error {
+pub(super) fn with_subject(error: Error, target: &InstanceRef) -> Error {
     if error.message().contains(&target.id) {
         error
     } else {

@@ -68,7 +68,7 @@ pub const APPRAISED_FIELDS: [&str; 3] = ["cpus", "memory_gib", "price_usd_per_ho
 /// Fills in CPUs, memory and price by the instance's type, where they are not known. The price is that of the machine
 /// while it runs. What is gone costs nothing that could be told; and what costs something else than its type does is
 /// of unknown price.
-pub fn appraise(instance: &mut Instance, catalog: &Catalog) {
+pub fn fill_in_prices(instance: &mut Instance, catalog: &Catalog) {
     let Some(mut machine) = machine_of(instance, catalog) else {
         return;
     };
@@ -161,7 +161,7 @@ mod appraise_tests {
     }
 
     fn appraised(mut instance: Instance) -> (Option<u32>, Option<f64>, Option<f64>) {
-        appraise(&mut instance, &Catalog::default());
+        fill_in_prices(&mut instance, &Catalog::default());
         (instance.cpus, instance.memory_gib, instance.price_usd_per_hour)
     }
 

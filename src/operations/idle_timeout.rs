@@ -22,7 +22,7 @@ impl ActiveTimer {
     }
 
     /// Does something that holds up everything, such as printing to a reader who takes their time; that does not count.
-    pub(super) fn pause<T>(&self, work: impl FnOnce() -> T) -> T {
+    pub(super) fn exclude<T>(&self, work: impl FnOnce() -> T) -> T {
         let began = Instant::now();
         let result = work();
         *self.paused.lock().unwrap_or_else(PoisonError::into_inner) += began.elapsed();
@@ -45,7 +45,7 @@ pub(super) struct IdleTimeout<'a> {
 
 impl<'a> IdleTimeout<'a> {
     /// Silence from now on, of which `longest` is borne.
-    pub(super) fn begins(watch: &'a ActiveTimer, longest: Duration) -> Self {
+    pub(super) fn start(watch: &'a ActiveTimer, longest: Duration) -> Self {
         Self {
             watch,
             longest,
@@ -54,7 +54,7 @@ impl<'a> IdleTimeout<'a> {
     }
 
     /// Something was said.
-    pub(super) fn breaks(&self) {
+    pub(super) fn restart(&self) {
         *self.since.lock().unwrap_or_else(PoisonError::into_inner) = self.watch.elapsed();
     }
 
@@ -64,7 +64,7 @@ impl<'a> IdleTimeout<'a> {
     }
 
     /// Runs `call` to its end; `None` if it was silent for too long.
-    pub(super) async fn bounds<T>(&self, call: impl Future<Output = T>) -> Option<T> {
+    pub(super) async fn run<T>(&self, call: impl Future<Output = T>) -> Option<T> {
         let mut call = std::pin::pin!(call);
         loop {
             let left = self.left();
@@ -89,26 +89,26 @@ mod tests {
     #[tokio::test]
     async fn what_goes_on_answering_may_take_long_and_what_is_silent_may_not() {
         let watch = ActiveTimer::start();
-        let silence = IdleTimeout::begins(&watch, LONGEST);
+        let silence = IdleTimeout::start(&watch, LONGEST);
         let talkative = async {
             for _ in 0..8 {
                 sleep(LONGEST / 4).await;
-                silence.breaks();
+                silence.restart();
             }
         };
-        assert!(silence.bounds(talkative).await.is_some());
-        assert!(silence.bounds(sleep(LONGEST * 50)).await.is_none());
+        assert!(silence.run(talkative).await.is_some());
+        assert!(silence.run(sleep(LONGEST * 50)).await.is_none());
         assert!(watch.elapsed() < LONGEST * 25);
     }
 
     #[tokio::test]
     async fn a_slow_reader_is_no_silence() {
         let watch = ActiveTimer::start();
-        let silence = IdleTimeout::begins(&watch, LONGEST);
+        let silence = IdleTimeout::start(&watch, LONGEST);
         let held_up = async {
-            watch.pause(|| std::thread::sleep(LONGEST * 2));
+            watch.exclude(|| std::thread::sleep(LONGEST * 2));
             sleep(LONGEST / 4).await;
         };
-        assert!(silence.bounds(held_up).await.is_some());
+        assert!(silence.run(held_up).await.is_some());
     }
 }

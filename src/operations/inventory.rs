@@ -13,7 +13,7 @@ use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::idle_timeout::ActiveTimer;
-use super::location_query::{LocationQuery, list_in_time, places_of, within_deadline};
+use super::location_query::{LocationQuery, list_with_idle_timeout, resolve_region_or_area, within_deadline};
 use crate::cloud::{Error, ErrorKind, Instance, ListFilter, ListScope, Provider, Result};
 
 /// Which parts of the clouds are asked.
@@ -39,7 +39,7 @@ pub struct Inventory {
     /// One error for each location that did not answer, with its place. Not empty: the inventory is incomplete.
     pub gaps: Vec<Error>,
     /// Why a cloud was left out: it has no such region or zone, or cannot tell. Another one has it.
-    pub left_out: Vec<Error>,
+    pub skipped: Vec<Error>,
     /// How many locations were asked.
     pub asked: usize,
     /// How many of them answered, wholly or in part.
@@ -48,7 +48,7 @@ pub struct Inventory {
 
 impl Inventory {
     /// Whether locations were asked and none answered, so that there is nothing to go by.
-    pub fn is_blind(&self) -> bool {
+    pub fn nothing_answered(&self) -> bool {
         self.answered == 0 && !self.gaps.is_empty()
     }
 
@@ -56,7 +56,7 @@ impl Inventory {
     pub(super) fn merge(&mut self, other: Self) {
         self.instances.extend(other.instances);
         self.gaps.extend(other.gaps);
-        self.left_out.extend(other.left_out);
+        self.skipped.extend(other.skipped);
         self.asked += other.asked;
         self.answered += other.answered;
     }
@@ -67,14 +67,14 @@ impl Inventory {
         Self {
             instances,
             gaps: listed.unwrap_or_else(|error| vec![error]),
-            left_out: Vec::new(),
+            skipped: Vec::new(),
             asked: 1,
             answered,
         }
     }
 
     /// What there is to tell of a cloud that would not say which locations it has.
-    pub(super) fn of_silent_cloud(provider: &dyn Provider, error: Error) -> Self {
+    pub(super) fn for_unanswered_cloud(provider: &dyn Provider, error: Error) -> Self {
         let location = error
             .location()
             .map_or_else(|| provider.kind().to_string(), str::to_owned);
@@ -91,19 +91,19 @@ impl Inventory {
 ///
 /// # Errors
 /// `InvalidSpec` if no cloud has the region or zone that the scope names.
-pub async fn take_inventory(
+pub async fn list_all(
     providers: &[Arc<dyn Provider>],
     scope: &RegionSelection,
     filter: &ListFilter,
 ) -> Result<Inventory> {
-    watch_inventory(providers, scope, filter, &mut |_| ()).await
+    list_all_with_progress(providers, scope, filter, &mut |_| ()).await
 }
 
 /// The same; `on_answer` is told of each location, as soon as it has answered, how many instances were found there.
 ///
 /// # Errors
 /// As [`take_inventory`].
-pub async fn watch_inventory(
+pub async fn list_all_with_progress(
     providers: &[Arc<dyn Provider>],
     scope: &RegionSelection,
     filter: &ListFilter,
@@ -114,9 +114,9 @@ pub async fn watch_inventory(
     let list = async |provider: &dyn Provider, asked: &LocationQuery| {
         let mut instances = Vec::new();
         let mut gather = |page: Vec<Instance>| instances.extend(page);
-        let listed = list_in_time(provider, asked, filter, &watch, &mut gather).await;
+        let listed = list_with_idle_timeout(provider, asked, filter, &watch, &mut gather).await;
         match &listed {
-            Ok(_) if asked.decided().await => {
+            Ok(_) if asked.confirmed_by_cloud().await => {
                 on_answer.lock().unwrap_or_else(PoisonError::into_inner)(instances.len());
             }
             _ => instances.clear(),
@@ -137,7 +137,7 @@ pub async fn watch_inventory(
 ///
 /// # Errors
 /// As [`take_inventory`].
-pub async fn stream_inventory(
+pub async fn stream_all(
     providers: &[Arc<dyn Provider>],
     scope: &RegionSelection,
     filter: &ListFilter,
@@ -150,7 +150,7 @@ pub async fn stream_inventory(
         let print = |page: Vec<Instance>| {
             let mut printing = lock();
             if !page.is_empty() && printing.1.is_continue() {
-                printing.1 = watch.pause(|| (printing.0)(page));
+                printing.1 = watch.exclude(|| (printing.0)(page));
             }
         };
         // What is asked before the cloud has named its locations may be none of them.
@@ -160,8 +160,8 @@ pub async fn stream_inventory(
             Some(true) => held.drain(..).chain([page]).for_each(print),
             Some(false) => {}
         };
-        let listed = list_in_time(provider, asked, filter, &watch, &mut hand_on).await;
-        if asked.decided().await {
+        let listed = list_with_idle_timeout(provider, asked, filter, &watch, &mut hand_on).await;
+        if asked.confirmed_by_cloud().await {
             held.into_iter().for_each(print);
         }
         Inventory::of_location(Vec::new(), asked.has_instances(), listed)
@@ -184,7 +184,9 @@ async fn ask_all(
     let mut inventory = Inventory::default();
     if scope.is_everything() {
         // No cloud waits for another one to say where it is.
-        let clouds = providers.iter().map(|provider| ask_everywhere(provider.as_ref(), list));
+        let clouds = providers
+            .iter()
+            .map(|provider| query_all_locations(provider.as_ref(), list));
         for part in join_all(clouds).await.into_iter().flatten() {
             inventory.merge(part);
         }
@@ -215,7 +217,7 @@ async fn ask_all(
                     }
                 }
             }
-            Err(error) => inventory.merge(Inventory::of_silent_cloud(provider, error)),
+            Err(error) => inventory.merge(Inventory::for_unanswered_cloud(provider, error)),
         }
     }
     for (index, error) in refused {
@@ -223,7 +225,7 @@ async fn ask_all(
         if !known.contains(&index) && inventory.gaps.is_empty() {
             return Err(error);
         }
-        inventory.left_out.push(error);
+        inventory.skipped.push(error);
     }
     let asked: Vec<_> = asked
         .into_iter()
@@ -246,7 +248,7 @@ async fn locations_in(provider: &dyn Provider, scope: &RegionSelection) -> Resul
     let mut locations = Vec::new();
     for (position, word) in words.into_iter().enumerate() {
         let found = match (word, scope.zone.as_deref()) {
-            (Some(word), None) => places_of(provider, word).await,
+            (Some(word), None) => resolve_region_or_area(provider, word).await,
             (region, zone) => provider.resolve_location(region, zone).await.map(|place| vec![place]),
         };
         match found {
@@ -264,7 +266,7 @@ async fn locations_in(provider: &dyn Provider, scope: &RegionSelection) -> Resul
 ///
 /// One that was asked before the cloud named its locations, and is none of them, does not count, whatever it answered:
 /// who is first must make no difference.
-pub(super) async fn ask_everywhere(
+pub(super) async fn query_all_locations(
     provider: &dyn Provider,
     list: &impl AsyncFn(&dyn Provider, &LocationQuery) -> Inventory,
 ) -> Vec<Inventory> {
@@ -305,18 +307,18 @@ pub(super) async fn ask_everywhere(
     let named: BTreeSet<ListScope> = match named {
         Ok(named) => named.into_iter().collect(),
         Err(error) => {
-            open.iter().for_each(|asked| asked.decide(true));
+            open.iter().for_each(|asked| asked.confirm(true));
             answers.extend(asking.collect::<Vec<_>>().await);
             // Whoever failed of the same need not be named: the whole cloud is incomplete.
             let tells_more = |part: &Inventory| part.gaps.iter().any(|gap| gap.kind() != error.kind());
             answers.retain(|(asked, part)| part.answered > 0 || asked.has_instances() || tells_more(part));
             let mut parts = in_order(answers);
-            parts.push(Inventory::of_silent_cloud(provider, error));
+            parts.push(Inventory::for_unanswered_cloud(provider, error));
             return parts;
         }
     };
     for asked in &open {
-        asked.decide(named.contains(&asked.location));
+        asked.confirm(named.contains(&asked.location));
     }
     for location in named.iter().filter(|location| !known.contains(location)) {
         let asked = Arc::new(LocationQuery::named(location.clone()));

@@ -44,7 +44,7 @@ impl LocationQuery {
     }
 
     /// Says whether the cloud has named it.
-    pub(super) fn decide(&self, is_named: bool) {
+    pub(super) fn confirm(&self, is_named: bool) {
         self.is_named.send_replace(Some(is_named));
     }
 
@@ -54,7 +54,7 @@ impl LocationQuery {
     }
 
     /// Waits until the cloud has named its locations; whether this is one of them.
-    pub(super) async fn decided(&self) -> bool {
+    pub(super) async fn confirmed_by_cloud(&self) -> bool {
         let mut is_named = self.is_named.subscribe();
         // The sender lives as long as this does.
         let decided = is_named.wait_for(Option::is_some).await;
@@ -62,7 +62,7 @@ impl LocationQuery {
     }
 
     /// Instances were listed.
-    pub(super) fn hear(&self) {
+    pub(super) fn mark_nonempty(&self) {
         self.has_instances.store(true, Ordering::Relaxed);
     }
 
@@ -73,24 +73,24 @@ impl LocationQuery {
 }
 
 /// Lists one location for as long as it goes on saying something.
-pub(super) async fn list_in_time(
+pub(super) async fn list_with_idle_timeout(
     provider: &dyn Provider,
     asked: &LocationQuery,
     filter: &ListFilter,
     stopwatch: &ActiveTimer,
     hand_on: &mut (dyn FnMut(Vec<Instance>) + Send),
 ) -> Result<Vec<Error>> {
-    let silence = IdleTimeout::begins(stopwatch, LONGEST_SILENCE);
+    let silence = IdleTimeout::start(stopwatch, LONGEST_SILENCE);
     let mut empty = 0;
     let mut listen = |page: Vec<Instance>| {
         empty = if page.is_empty() { empty + 1 } else { 0 };
         if empty == 0 {
-            asked.hear();
+            asked.mark_nonempty();
         }
         hand_on(page);
         // One that goes on for ever without saying anything might as well be silent.
         if empty <= MOST_EMPTY {
-            silence.breaks();
+            silence.restart();
         }
     };
     let pages = InstanceSink::new(&asked.location, filter, &mut listen);
@@ -107,7 +107,7 @@ pub(super) async fn within_deadline<T>(
     call: impl Future<Output = Result<T>>,
 ) -> Result<T> {
     let watch = ActiveTimer::start();
-    in_time(provider, location, &IdleTimeout::begins(&watch, LONGEST_SILENCE), call).await
+    in_time(provider, location, &IdleTimeout::start(&watch, LONGEST_SILENCE), call).await
 }
 
 /// Ends a call when its silence has lasted too long; its errors name the place.
@@ -118,7 +118,7 @@ async fn in_time<T>(
     call: impl Future<Output = Result<T>>,
 ) -> Result<T> {
     let place = place_name(provider, location);
-    let answer = silence.bounds(call).await.unwrap_or_else(|| {
+    let answer = silence.run(call).await.unwrap_or_else(|| {
         let seconds = LONGEST_SILENCE.as_secs();
         Err(Error::new(ErrorKind::Network, format!("no answer within {seconds} s")))
     });
@@ -140,7 +140,7 @@ fn place_name(provider: &dyn Provider, location: &ListScope) -> String {
 ///
 /// # Errors
 /// `InvalidSpec` if there is none; those of asking for the regions.
-pub async fn places_of(provider: &dyn Provider, word: &str) -> Result<Vec<Location>> {
+pub async fn resolve_region_or_area(provider: &dyn Provider, word: &str) -> Result<Vec<Location>> {
     let Ok(area) = word.parse::<Area>() else {
         return Ok(vec![provider.resolve_location(Some(word), None).await?]);
     };

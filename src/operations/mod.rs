@@ -15,23 +15,23 @@ mod ssh;
 mod terminate;
 mod wait;
 
-pub use batch::{BatchAction, change_all};
-pub use costs::{APPRAISED_FIELDS, appraise};
+pub use batch::{BatchAction, apply};
+pub use costs::{APPRAISED_FIELDS, fill_in_prices};
 pub use costs::{Cost, costs};
-pub use create::existing::{NameStatus, look_at_names};
+pub use create::existing::{NameStatus, look_up_names};
 pub use create::offers::{CreateRequest, Offer, usd};
 pub use create::placement::{Fallback, PlacementScope, ProviderLocation, offers};
-pub use create::{CreateReport, CreatedInstance, create_once};
+pub use create::{CreateReport, CreatedInstance, create_by_name};
 pub use expiry::{Expired, extended_ttl, find_expired};
 pub use filter::Filter;
 pub use filter::SortOrder;
-pub use inventory::{Inventory, RegionSelection, stream_inventory, take_inventory, watch_inventory};
+pub use inventory::{Inventory, RegionSelection, list_all, list_all_with_progress, stream_all};
 pub use label_selector::{LabelSelector, Selectors};
-pub use location_query::places_of;
-pub use resolve::{ResolvedInstances, find_references};
+pub use location_query::resolve_region_or_area;
+pub use resolve::{ResolvedInstances, resolve};
 pub use ssh::SSH_PORT;
-pub use terminate::close_openings;
+pub use terminate::delete_unused_firewall_rules;
 pub use terminate::{
-    TerminationPlan, check_account, leave_out_protected, plan_termination, report_surviving_disks, terminate,
+    TerminationPlan, check_account, leave_out_protected, plan_termination, report_kept_disks, terminate,
 };
 pub use wait::{WaitGoal, WaitResult, in_time, wait_for};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 
-use super::inventory::{Inventory, RegionSelection, take_inventory};
+use super::inventory::{Inventory, RegionSelection, list_all};
 use crate::cloud::{
     Error, ErrorKind, Instance, InstanceQuery, InstanceState, ListFilter, Provider, ProviderKind, Result,
 };
@@ -61,7 +61,7 @@ impl ResolvedInstances {
     ///
     /// # Errors
     /// `Refused`, naming the name and the place.
-    pub fn check_certain(&self) -> Result<()> {
+    pub fn check_unambiguous(&self) -> Result<()> {
         let by_name = |reference: &InstanceQuery| {
             let means_name = |instance: &Instance| instance.reference.id != reference.name_or_id;
             self.instances
@@ -112,7 +112,7 @@ impl ResolvedInstances {
 /// # Errors
 /// `Ambiguous` if a reference fits two instances; the message lists both in full form. `InvalidSpec` if the scope
 /// names no known place. Whatever every location answered, if none answered well.
-pub async fn find_references(
+pub async fn resolve(
     references: &[InstanceQuery],
     providers: &[Arc<dyn Provider>],
     connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
@@ -129,7 +129,7 @@ pub async fn find_references(
         }
     };
     if !short.is_empty() {
-        let listing = take_inventory(providers, scope, &filter_for(&short)).await?;
+        let listing = list_all(providers, scope, &filter_for(&short)).await?;
         doubt(&short, &listing);
         found.merge(listing);
     }
@@ -143,7 +143,7 @@ pub async fn find_references(
     let listings = places.into_iter().map(async |((kind, place), references)| {
         let provider = connect(kind);
         let scope = scope_of_place(provider.as_ref(), place).await?;
-        let listing = take_inventory(&[provider], &scope, &filter_for(&references)).await?;
+        let listing = list_all(&[provider], &scope, &filter_for(&references)).await?;
         Ok((references, listing))
     });
     for listing in join_all(listings).await {
@@ -151,12 +151,12 @@ pub async fn find_references(
         doubt(&references, &listing);
         found.merge(listing);
     }
-    if found.is_blind() {
+    if found.nothing_answered() {
         return Err(found.gaps.swap_remove(0));
     }
 
     for reference in references {
-        match one_that_fits(reference, &found.instances)? {
+        match best_match(reference, &found.instances)? {
             Some(instance) => {
                 if !selection
                     .instances
@@ -181,7 +181,7 @@ pub async fn find_references(
         .sort_by(|one, other| one.reference.cmp(&other.reference));
     selection.going.dedup_by(|one, other| one.reference == other.reference);
     selection.gaps = found.gaps;
-    selection.left_out = found.left_out;
+    selection.left_out = found.skipped;
     Ok(selection)
 }
 
@@ -218,7 +218,7 @@ fn filter_for(references: &[&InstanceQuery]) -> ListFilter {
     }
 }
 
-fn one_that_fits<'a>(reference: &InstanceQuery, instances: &'a [Instance]) -> Result<Option<&'a Instance>> {
+fn best_match<'a>(reference: &InstanceQuery, instances: &'a [Instance]) -> Result<Option<&'a Instance>> {
     let mut fitting: Vec<&Instance> = instances
         .iter()
         .filter(|instance| reference.matches(instance))

@@ -89,7 +89,7 @@ pub(super) fn address(instance: &Instance) -> Option<&str> {
 
 /// Tries each address and port once, and none for longer than until then. Gives the answers in no order, each with what
 /// stood before its address.
-pub(super) async fn try_each(
+pub(super) async fn probe_all(
     targets: Vec<(usize, Option<String>, u16)>,
     until: Instant,
 ) -> Vec<(usize, Result<(), SshFailure>)> {
@@ -106,7 +106,7 @@ async fn try_once(address: Option<&str>, port: u16, until: Instant) -> Result<()
         Ok(Err(error)) => return Err(silence_of(error.kind())),
         Err(_) => return Err(SshFailure::NoAnswer),
     };
-    match timeout_at(by(GREETING), greeting(BufReader::new(stream))).await {
+    match timeout_at(by(GREETING), read_banner(BufReader::new(stream))).await {
         Ok(answer) => answer,
         Err(_) => Err(SshFailure::Mute),
     }
@@ -124,7 +124,7 @@ fn silence_of(kind: IoErrorKind) -> SshFailure {
 }
 
 /// Reads up to the line that begins with `SSH-`.
-async fn greeting(mut stream: impl AsyncRead + Unpin) -> Result<(), SshFailure> {
+async fn read_banner(mut stream: impl AsyncRead + Unpin) -> Result<(), SshFailure> {
     for before in 0..MOST_LINES {
         let mut line = Vec::new();
         loop {

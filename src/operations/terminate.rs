@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt};
 
-use super::batch::{BatchAction, act, by_reference, look_again, refresh, with_target};
+use super::batch::{BatchAction, by_reference, refresh, relist, send, with_subject};
 use crate::cloud::{Disk, Error, ErrorKind, Instance, InstanceState, OrphanedDisk, Provider, ProviderKind, Result};
 use crate::shutdown::Shutdown;
 
@@ -81,7 +81,7 @@ impl TerminationPlan {
                 _ => error,
             });
         }
-        let seen = self.doomed.iter().map(|planned| (planned, fresh.newest(planned)));
+        let seen = self.doomed.iter().map(|planned| (planned, fresh.latest(planned)));
         let (reprieved, still): (Vec<_>, Vec<_>) =
             seen.partition(|(planned, now)| self.only_overdue && has_more_time(planned, now));
         let still = still.into_iter().map(|(_, now)| now).collect();
@@ -198,7 +198,7 @@ pub async fn leave_out_protected(
         Instance { protected, ..instance }
     });
     let looks = stream::iter(looks).buffered(LOOKS_AT_ONCE).collect::<Vec<_>>();
-    let doomed = interrupt.stops(async { Ok(looks.await) }).await?;
+    let doomed = interrupt.run_until_signal(async { Ok(looks.await) }).await?;
     let seen = plan_termination(doomed, plan.include_unmanaged, None)?;
     Ok(TerminationPlan {
         doomed: seen.doomed,
@@ -216,20 +216,20 @@ pub async fn terminate(
     plan: TerminationPlan,
     interrupt: &Shutdown,
 ) -> (Vec<Instance>, Vec<Error>) {
-    let outcomes = act(connect, &plan.doomed, BatchAction::Terminate, interrupt).await;
+    let outcomes = send(connect, &plan.doomed, BatchAction::Terminate, interrupt).await;
     let known = by_reference(&plan.doomed);
     let mut errors = plan.spared;
     let mut going = plan.going;
     for outcome in outcomes {
         match outcome.result {
-            Err(error) if error.kind() != ErrorKind::NotFound => errors.push(with_target(error, &outcome.target)),
+            Err(error) if error.kind() != ErrorKind::NotFound => errors.push(with_subject(error, &outcome.target)),
             // Nothing left to delete is what was wanted.
             _ => going.extend(known.get(&outcome.target).map(|instance| (*instance).clone())),
         }
     }
-    let fresh = look_again(connect, &going, interrupt).await;
+    let fresh = relist(connect, &going, interrupt).await;
     let ended = going.iter().map(|instance| {
-        let mut now = fresh.newest(instance);
+        let mut now = fresh.latest(instance);
         if fresh.is_absent(instance) {
             now.state = InstanceState::Terminated;
         } else if !now.state.is_gone() {
@@ -238,7 +238,7 @@ pub async fn terminate(
         }
         // What is gone is listed without its disks, and without what was opened to it.
         now.disks.clone_from(&instance.disks);
-        now.openings.clone_from(&instance.openings);
+        now.ingress_rules.clone_from(&instance.ingress_rules);
         now
     });
     (ended.collect(), errors)
@@ -246,7 +246,7 @@ pub async fn terminate(
 
 /// The disks that outlive instances which are going or gone: those that were never to go with them, and, of instances
 /// that are gone, those that are still there. One error for each instance, so that nothing costs on unseen.
-pub async fn report_surviving_disks(
+pub async fn report_kept_disks(
     connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
     ended: &[Instance],
     interrupt: &Shutdown,
@@ -268,7 +268,7 @@ pub async fn report_surviving_disks(
             continue;
         }
         let provider = connect(kind);
-        match interrupt.stops(provider.orphaned_disks(&own)).await {
+        match interrupt.run_until_signal(provider.orphaned_disks(&own)).await {
             Ok(survivors) => errors.extend(survivors.iter().filter_map(|OrphanedDisk { instance, id }| {
                 let owner = own.iter().find(|known| known.reference == *instance)?;
                 Some(survivor(owner, id, "is still there"))
@@ -301,19 +301,22 @@ fn survivor(instance: &Instance, disk: &str, what: &str) -> Error {
 
 /// Removes what was made to open ports to instances that are going or gone, as far as no other uses it. That it could not
 /// be removed is no failure of the terminating. Gives what stays and why, in words.
-pub async fn close_openings(
+pub async fn delete_unused_firewall_rules(
     connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
     ended: &[Instance],
     interrupt: &Shutdown,
 ) -> Vec<String> {
     let mut kept = Vec::new();
     for kind in ProviderKind::ALL {
-        let is_own = |instance: &&Instance| instance.provider == kind && !instance.openings.is_empty();
+        let is_own = |instance: &&Instance| instance.provider == kind && !instance.ingress_rules.is_empty();
         let own: Vec<_> = ended.iter().filter(is_own).cloned().collect();
         if own.is_empty() {
             continue;
         }
-        match interrupt.stops(connect(kind).delete_unused_firewall_rules(&own)).await {
+        match interrupt
+            .run_until_signal(connect(kind).delete_unused_firewall_rules(&own))
+            .await
+        {
             Ok(used) => kept.extend(used),
             Err(error) => kept.push(format!("what was opened on {kind} could not be removed: {error}")),
         }

@@ -10,7 +10,7 @@ use futures_util::future::{Either, select};
 use tokio::time::Instant;
 
 use super::batch::{Relisted, refresh};
-use super::ssh::{SshFailure, address, try_each};
+use super::ssh::{SshFailure, address, probe_all};
 use crate::cloud::{Error, ErrorKind, Instance, InstanceState, Provider, ProviderKind, Result};
 use crate::shutdown::Shutdown;
 
@@ -122,7 +122,7 @@ pub async fn wait_for(
 
         let instances: Vec<_> = waiting.iter().map(|one| one.instance.clone()).collect();
         let round = round(connect, &waiting, &instances, rest, deadline);
-        let Ok((answers, fresh)) = interrupt.stops(round).await else {
+        let Ok((answers, fresh)) = interrupt.run_until_signal(round).await else {
             return give_up(waited, waiting, start.elapsed());
         };
         for (position, answer) in answers {
@@ -145,7 +145,7 @@ pub async fn wait_for(
 
 /// Whether it cannot be seen, and asking again later cannot help.
 fn is_hopeless(one: &WaitTarget) -> bool {
-    one.trouble.as_ref().is_some_and(|error| !is_passing(error.kind()))
+    one.trouble.as_ref().is_some_and(|error| !is_transient(error.kind()))
 }
 
 /// What a listing came to.
@@ -201,7 +201,7 @@ async fn try_ssh(
         }
     }
     // One that is begun is given a moment.
-    answers.extend(try_each(attempts, deadline.max(Instant::now() + SHORTEST_TRY)).await);
+    answers.extend(probe_all(attempts, deadline.max(Instant::now() + SHORTEST_TRY)).await);
     answers
 }
 
@@ -268,7 +268,7 @@ fn give_up(mut waited: WaitResult, waiting: Vec<WaitTarget>, elapsed: Duration) 
 }
 
 /// Whether asking again later can help.
-fn is_passing(kind: ErrorKind) -> bool {
+fn is_transient(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::Network | ErrorKind::Throttled | ErrorKind::Incomplete)
 }
 
@@ -298,7 +298,7 @@ pub(super) struct WaitTarget {
 
 /// Labels can be listed later than the instance itself. One that is known to be ours is so still if it is listed without
 /// any.
-fn with_marks_of(known: &Instance, fresh: Instance) -> Instance {
+fn keep_known_labels(known: &Instance, fresh: Instance) -> Instance {
     let is_bare = !fresh.managed && fresh.label_problem.is_none() && fresh.labels.is_empty();
     if !known.managed || !is_bare {
         return fresh;
@@ -363,7 +363,7 @@ impl WaitTarget {
         let goal = self.goal;
         self.trouble = fresh.trouble(&self.instance).cloned();
         if let Some(listed) = fresh.listed(&self.instance) {
-            self.instance = with_marks_of(&self.instance, listed.clone());
+            self.instance = keep_known_labels(&self.instance, listed.clone());
             self.was_seen = true;
             self.absences = 0;
         } else if self.trouble.is_none() {

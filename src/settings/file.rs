@@ -108,7 +108,7 @@ fn short_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Strin
 
 impl ContextEntry {
     /// The providers that verbs other than `create` ask, if the context says.
-    pub fn asked(&self) -> Option<Vec<ProviderKind>> {
+    pub fn configured_providers(&self) -> Option<Vec<ProviderKind>> {
         self.providers.clone().or_else(|| Some(vec![self.provider?]))
     }
 }

@@ -250,7 +250,7 @@ impl Settings {
                 } else {
                     "provider"
                 };
-                providers.or(entry.asked(), in_context(&[key]))
+                providers.or(entry.configured_providers(), in_context(&[key]))
             }
         };
         // A flag names the whole place: a region on the command line is not put together with a zone of a variable.

@@ -5,7 +5,7 @@ use super::vm_request::VmRequest;
 use crate::cloud::{Error, ErrorKind, GroupMembers, Instance, InstanceSpec, LaunchPreview, MachineType, Result};
 use crate::context::Context;
 use crate::exit::ExitStatus;
-use crate::operations::{CreateRequest, Fallback, Offer, look_at_names, offers, usd};
+use crate::operations::{CreateRequest, Fallback, Offer, look_up_names, offers, usd};
 use crate::output::{PLANS, Record, Report};
 
 /// Shows what would be made, and makes nothing. The exit code is the one that making it would have: that of the refusal,
@@ -45,7 +45,7 @@ async fn plans(
 ) -> Result<Vec<LaunchPreview>> {
     let catalog = context.catalog();
     let reach = order.reach(&catalog);
-    let standing = look_at_names(&order.wish, &reach).await?;
+    let standing = look_up_names(&order.wish, &reach).await?;
     present.extend(standing.present);
     errors.extend(standing.errors);
     if standing.missing.is_empty() {
@@ -67,7 +67,7 @@ async fn plans(
         }
         let machine = offer.machine.clone().or_else(|| machine_of(&plan));
         plan.price_usd_per_hour = offer.usd_per_hour.or(plan.price_usd_per_hour);
-        if order.wish.is_charged_otherwise() {
+        if order.wish.has_other_charges() {
             plan.price_usd_per_hour = None;
         } else if let (None, Some(machine)) = (plan.price_usd_per_hour, &machine) {
             let price = catalog.price(plan.provider, &plan.place.region, machine, plan.spot);
@@ -89,8 +89,8 @@ async fn plan(offer: &Offer, wish: &CreateRequest, may_move: bool) -> Result<Lau
         .and_then(|members| GroupMembers::split(members.indexes(), 1).into_iter().next());
     let mut spec = InstanceSpec { members: first, ..spec };
     match offer.provider.preview(&spec).await {
-        Err(error) if may_move && error.kind() == ErrorKind::Capacity && spec.place.zone.is_some() => {
-            spec.place.zone = None;
+        Err(error) if may_move && error.kind() == ErrorKind::Capacity && spec.location.zone.is_some() => {
+            spec.location.zone = None;
             offer.provider.preview(&spec).await
         }
         planned => planned,

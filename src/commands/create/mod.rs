@@ -176,7 +176,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
             .note("no --ttl is given: what this job leaves behind runs until somebody terminates it");
     }
     // Until it is printed what exists by now.
-    let _change = context.interrupt.begin_change()?;
+    let _change = context.interrupt.enter_critical_section()?;
     let (mut instances, mut errors) = create_all(&orders, context).await;
     instances = wait::wait(&orders, instances, timeout, &mut errors, context).await;
     let order = |instance: &Instance| {

@@ -6,7 +6,7 @@ use super::spec_file::merge::SpecFile;
 use super::vm_request::VmTemplate;
 use crate::cloud::{Error, ErrorKind, Location, Provider, Result};
 use crate::context::Context;
-use crate::operations::{ProviderLocation, places_of};
+use crate::operations::{ProviderLocation, resolve_region_or_area};
 use crate::settings::{ProviderChoice, Source};
 
 /// The clouds to make VMs on. A flag overrides the file; the file overrides the rest.
@@ -18,7 +18,9 @@ pub(super) fn providers(file: &SpecFile, context: &Context) -> Result<Vec<Arc<dy
         (Some(ProviderChoice::One(kind)), source) if !matches!(source, Source::Flag(_)) => {
             Ok(vec![context.cloud(*kind)?])
         }
-        (Some(ProviderChoice::Any), source) if !matches!(source, Source::Flag(_)) => context.any_providers(),
+        (Some(ProviderChoice::Any), source) if !matches!(source, Source::Flag(_)) => {
+            context.configured_providers_or_error()
+        }
         _ => context.providers_for_create(),
     }
 }
@@ -123,7 +125,7 @@ async fn places(provider: &dyn Provider, words: RegionArgs<'_>) -> Result<Vec<Lo
 async fn in_regions(provider: &dyn Provider, words: &[String]) -> Result<Vec<Location>> {
     let (mut places, mut refusal): (Vec<Location>, Option<Error>) = (Vec::new(), None);
     for word in words {
-        match places_of(provider, word).await {
+        match resolve_region_or_area(provider, word).await {
             Ok(found) => places.extend(
                 found
                     .into_iter()

@@ -11,7 +11,7 @@ use super::vm_request::VmRequest;
 use crate::catalog::{DEFAULT_IMAGE, LoginMethod, image_alias};
 use crate::cloud::{Error, ErrorKind, Instance, InstanceSpec, SshKey};
 use crate::context::Context;
-use crate::operations::{CreateReport, CreatedInstance, create_once};
+use crate::operations::{CreateReport, CreatedInstance, create_by_name};
 use crate::output::{connect_text, needs_key, password_text};
 
 /// As many creates are under way at once; more would only meet the clouds' rate limits.
@@ -24,7 +24,7 @@ pub(super) async fn create_all(orders: &[VmRequest], context: &mut Context) -> (
     let catalog = context.catalog();
     let reaches: Vec<_> = orders.iter().map(|order| order.reach(&catalog)).collect();
     let mut work = futures_util::stream::iter(orders.iter().zip(&reaches))
-        .map(|(order, reach)| create_once(&order.wish, reach, &interrupt))
+        .map(|(order, reach)| create_by_name(&order.wish, reach, &interrupt))
         .buffered(AT_ONCE);
     let mut names = orders.iter().map(|order| order.wish.spec.name.as_str());
     let (mut instances, mut errors) = (Vec::new(), Vec::new());
@@ -32,13 +32,13 @@ pub(super) async fn create_all(orders: &[VmRequest], context: &mut Context) -> (
     while let Some(creations) = work.next().await {
         let name = names.next().unwrap_or_default();
         announce(&creations, started, context);
-        let price = creations.taken.as_ref().and_then(|(offer, _)| offer.usd_per_hour);
+        let price = creations.selected.as_ref().and_then(|(offer, _)| offer.usd_per_hour);
         instances.extend(creations.creations.into_iter().map(|creation| {
             Instance {
                 price_usd_per_hour: creation
                     .instance
                     .price_usd_per_hour
-                    .or(price.filter(|_| !creation.adopted)),
+                    .or(price.filter(|_| !creation.already_existed)),
                 ..creation.instance
             }
         }));
@@ -78,7 +78,7 @@ pub(super) fn tell_present<'a>(present: impl ExactSizeIterator<Item = &'a Instan
 }
 
 fn announce(creations: &CreateReport, started: Instant, context: &mut Context) {
-    for refusal in &creations.tried {
+    for refusal in &creations.refusals {
         let place = refusal
             .location()
             .map(|place| format!(" in {place}"))
@@ -90,13 +90,16 @@ fn announce(creations: &CreateReport, started: Instant, context: &mut Context) {
                 .warning(&format!("no room{place}: {refusal}; left over: {}", left.join(", "))),
         }
     }
-    if let Some((best, next)) = &creations.taken
+    if let Some((best, next)) = &creations.selected
         && let Some(choice) = describe_choice(best, next.as_ref())
     {
         context.printer.note(&choice);
     }
     let seconds = started.elapsed().as_secs();
-    let (adopted, made): (Vec<_>, Vec<_>) = creations.creations.iter().partition(|creation| creation.adopted);
+    let (adopted, made): (Vec<_>, Vec<_>) = creations
+        .creations
+        .iter()
+        .partition(|creation| creation.already_existed);
     tell_present(adopted.iter().map(|creation| &creation.instance), context);
     match made.as_slice() {
         several if several.len() > MOST_TOLD => context

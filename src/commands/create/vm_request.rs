@@ -349,7 +349,7 @@ impl VmRequest {
         let others = match fallback.contains(&Fallback::Provider) {
             true => {
                 let is_other = |other: &Arc<dyn Provider>| !providers.iter().any(|known| known.kind() == other.kind());
-                context.found_providers().into_iter().filter(is_other).collect()
+                context.configured_providers().into_iter().filter(is_other).collect()
             }
             false => Vec::new(),
         };
@@ -374,8 +374,8 @@ impl VmRequest {
     /// Where it may go.
     pub(super) fn reach<'a>(&self, catalog: &'a Catalog) -> PlacementScope<'a> {
         PlacementScope {
-            asked: self.sites.clone(),
-            others: self.others.clone(),
+            requested: self.sites.clone(),
+            other_providers: self.others.clone(),
             fallback: self.fallback.clone(),
             catalog,
         }

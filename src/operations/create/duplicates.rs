@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::name_index::{NameIndex, SearchScope, look_up};
+use super::name_index::{NameIndex, SearchScope, find_by_name};
 use crate::cloud::{BatchTracker, Error, ErrorKind, Instance, InstanceName, Provider, Result};
 use crate::shutdown::Shutdown;
 
@@ -18,21 +18,21 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// Processes that race for a name in different zones, regions or clouds meet in no token and no namespace. So each looks
 /// once more, and of two instances the younger one goes, by the hand of the very run that made it. Gives, for each that
 /// was made, the one that stays.
-pub(crate) async fn without_twins(
+pub(crate) async fn remove_duplicates(
     parts: &[SearchScope],
     made: Vec<Instance>,
     interrupt: &Shutdown,
 ) -> Vec<Result<Instance>> {
-    let Some(seen) = look_past(parts, &made, interrupt).await else {
+    let Some(seen) = list_until_visible(parts, &made, interrupt).await else {
         // They exist, by the answer; not being able to look, or a signal, is no reason to say otherwise.
         return made.into_iter().map(Ok).collect();
     };
     let mut settled = Vec::new();
     for instance in made {
-        let elder = elder_of(&instance, &seen);
-        let was_seen = seen.shows(&instance.reference);
+        let elder = older_duplicate(&instance, &seen);
+        let was_seen = seen.contains(&instance.reference);
         settled.push(match elder {
-            Some(elder) => end_younger(parts, instance, was_seen, elder, interrupt).await,
+            Some(elder) => terminate_newer(parts, instance, was_seen, elder, interrupt).await,
             None => Ok(instance),
         });
     }
@@ -41,23 +41,23 @@ pub(crate) async fn without_twins(
 
 /// What there is of the names of what was made; nothing if that cannot be seen. A listing that does not show yet what
 /// this run made may also lack what another one made before, so it is asked for again, a few times.
-async fn look_past(parts: &[SearchScope], made: &[Instance], interrupt: &Shutdown) -> Option<NameIndex> {
+async fn list_until_visible(parts: &[SearchScope], made: &[Instance], interrupt: &Shutdown) -> Option<NameIndex> {
     let names = made
         .iter()
         .filter_map(|instance| instance.name.as_deref()?.parse().ok());
     let names: Vec<InstanceName> = names.collect();
     let mut last = None;
     for look in 1..=LOOKS {
-        let Ok(seen) = interrupt.stops(look_up(parts, &names)).await else {
+        let Ok(seen) = interrupt.run_until_signal(find_by_name(parts, &names)).await else {
             break;
         };
-        let is_fresh = made.iter().all(|instance| seen.shows(&instance.reference));
+        let is_fresh = made.iter().all(|instance| seen.contains(&instance.reference));
         last = Some(seen);
         let rest = async {
             tokio::time::sleep(PAUSE).await;
             Ok(())
         };
-        if is_fresh || look == LOOKS || interrupt.stops(rest).await.is_err() {
+        if is_fresh || look == LOOKS || interrupt.run_until_signal(rest).await.is_err() {
             break;
         }
     }
@@ -65,13 +65,13 @@ async fn look_past(parts: &[SearchScope], made: &[Instance], interrupt: &Shutdow
 }
 
 /// Another living instance of the name that was there before this one.
-fn elder_of(made: &Instance, seen: &NameIndex) -> Option<Instance> {
+fn older_duplicate(made: &Instance, seen: &NameIndex) -> Option<Instance> {
     let name: InstanceName = made.name.as_deref()?.parse().ok()?;
     let is_same = |other: &Instance| other.reference == made.reference;
     // Every process must compare the same times: those of the listing, where it has them.
     let own = seen.of(&name).iter().find(|other| is_same(other)).unwrap_or(made);
     let age = |instance: &Instance| (instance.created_at, instance.reference.to_string());
-    let others = seen.living(&name).into_iter().filter(|other| !is_same(other));
+    let others = seen.alive(&name).into_iter().filter(|other| !is_same(other));
     others
         .min_by_key(|other| age(other))
         .filter(|other| age(other) < age(own))
@@ -80,7 +80,7 @@ fn elder_of(made: &Instance, seen: &NameIndex) -> Option<Instance> {
 
 /// Ends what this run made. What its cloud has shown and does not know any more is gone; what it has not shown yet is
 /// there, by the answer to the call that made it.
-async fn end_younger(
+async fn terminate_newer(
     parts: &[SearchScope],
     made: Instance,
     was_seen: bool,
@@ -105,7 +105,7 @@ async fn end_younger(
         let failure = outcomes.into_iter().find_map(|outcome| outcome.result.err());
         failure.filter(|error| error.kind() != ErrorKind::NotFound || !was_seen)
     };
-    let failure = interrupt.settles(end).await.ok_or_else(|| {
+    let failure = interrupt.finish_in_grace_period(end).await.ok_or_else(|| {
         let message = format!(
             "{name} is there twice, and it is not known whether {} was ended again",
             made.reference

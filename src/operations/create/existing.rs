@@ -1,9 +1,9 @@
 //! What is there already of what is asked for, before anything is made.
 
-use super::name_index::{NameIndex, SearchScope, look_up_all, only_one};
+use super::name_index::{NameIndex, SearchScope, exactly_one, look_up_all};
 use super::offers::CreateRequest;
 use super::placement::PlacementScope;
-use super::reconcile::{adopt, check_limits};
+use super::reconcile::{check_limits, reconcile};
 use crate::cloud::{Error, ErrorKind, Instance, InstanceName, Result};
 
 /// How the asked names stand.
@@ -21,13 +21,13 @@ pub struct NameStatus {
 ///
 /// # Errors
 /// That of a look-up that is incomplete: what cannot be seen may be there.
-pub async fn look_at_names(wish: &CreateRequest, reach: &PlacementScope<'_>) -> Result<NameStatus> {
-    let (_, seen) = look_before(wish, reach).await?;
-    standing(&seen, wish, reach)
+pub async fn look_up_names(wish: &CreateRequest, reach: &PlacementScope<'_>) -> Result<NameStatus> {
+    let (_, seen) = find_existing(wish, reach).await?;
+    name_status(&seen, wish, reach)
 }
 
 /// What there is of the asked names, and where was looked for them: wherever they may be.
-pub(crate) async fn look_before(
+pub(crate) async fn find_existing(
     wish: &CreateRequest,
     reach: &PlacementScope<'_>,
 ) -> Result<(Vec<SearchScope>, NameIndex)> {
@@ -37,15 +37,15 @@ pub(crate) async fn look_before(
     Ok((parts, seen))
 }
 
-pub(crate) fn standing(seen: &NameIndex, wish: &CreateRequest, reach: &PlacementScope<'_>) -> Result<NameStatus> {
+pub(crate) fn name_status(seen: &NameIndex, wish: &CreateRequest, reach: &PlacementScope<'_>) -> Result<NameStatus> {
     let mut standing = NameStatus::default();
     for name in wish.spec.instance_names()? {
         let fitting = |instance| {
-            let instance = adopt(instance, wish, &name, reach)?;
+            let instance = reconcile(instance, wish, &name, reach)?;
             check_limits(&instance, wish, &name, reach.catalog)?;
             Ok(instance)
         };
-        match only_one(seen, &name).and_then(|one| one.map(fitting).transpose()) {
+        match exactly_one(seen, &name).and_then(|one| one.map(fitting).transpose()) {
             Ok(Some(instance)) => standing.present.push(instance),
             Ok(None) => standing.missing.push(name),
             Err(error) => standing.errors.push(error),

@@ -1,6 +1,6 @@
 //! The calls that make instances in one place, one life of a name after the other.
 
-use super::name_index::{SearchScope, look_up, some};
+use super::name_index::{SearchScope, find_by_name, format_names};
 use crate::cloud::{CreateOutcome, Error, ErrorKind, Instance, InstanceName, InstanceSpec, Provider, Result};
 use crate::shutdown::Shutdown;
 
@@ -14,7 +14,7 @@ pub(crate) struct LaunchResult {
 }
 
 /// Makes all of the spec's names in its place, in the first life of each that is free.
-pub(crate) async fn make(
+pub(crate) async fn launch(
     provider: &dyn Provider,
     spec: &InstanceSpec,
     first: u32,
@@ -39,8 +39,11 @@ async fn make_into(
     let mut spec = spec.clone();
     for generation in first..first.saturating_add(MOST_GENERATIONS) {
         interrupt.check()?;
-        let Some(answer) = interrupt.settles(create(provider, &spec, generation)).await else {
-            return unsettled(made, &spec.instance_names()?, parts, interrupt).await;
+        let Some(answer) = interrupt
+            .finish_in_grace_period(create(provider, &spec, generation))
+            .await
+        else {
+            return unknown_outcome(made, &spec.instance_names()?, parts, interrupt).await;
         };
         made.extend(answer?);
         match still_missing(&spec, made)? {
@@ -91,17 +94,17 @@ fn still_missing(spec: &InstanceSpec, made: &[Instance]) -> Result<Option<Instan
 }
 
 /// The call is still under way, and there is no more time: what can be seen of it?
-async fn unsettled(
+async fn unknown_outcome(
     made: &mut Vec<Instance>,
     names: &[InstanceName],
     parts: &[SearchScope],
     interrupt: &Shutdown,
 ) -> Result<()> {
-    let look = interrupt.last_look(look_up(parts, names)).await;
+    let look = interrupt.final_read(find_by_name(parts, names)).await;
     let seen = look.and_then(Result::ok).unwrap_or_default();
     let mut unseen = Vec::new();
     for name in names {
-        match seen.living(name).first() {
+        match seen.alive(name).first() {
             Some(instance) => made.push((*instance).clone()),
             None => unseen.push(name.clone()),
         }
@@ -111,7 +114,7 @@ async fn unsettled(
     }
     let message = format!(
         "interrupted while {} was being made: it is not known whether it exists",
-        some(&unseen)
+        format_names(&unseen)
     );
     Err(Error::new(ErrorKind::UnknownOutcome, message)
         .with_hint("run the same command again, which finds it or makes it, or terminate it by name"))

@@ -11,14 +11,17 @@ pub(super) mod reconcile;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use self::duplicates::without_twins;
-use self::existing::{NameStatus, look_before, standing};
-use self::launch::{LaunchResult, make};
+use self::duplicates::remove_duplicates;
+use self::existing::{NameStatus, find_existing, name_status};
+use self::launch::{LaunchResult, launch};
 use self::name_index::{NameIndex, SearchScope};
 use self::offers::{CreateRequest, Offer};
-use self::placement::{Fallback, PlacementScope, PlacementStep, is_definite, is_elsewhere, no_room, prefer, zones};
-use self::reconcile::adopt;
-use super::batch::{BatchAction, act, with_target};
+use self::placement::{
+    Fallback, PlacementScope, PlacementStep, candidate_zones, is_definite_refusal, is_location_specific,
+    no_capacity_error, zones_with_capacity_first,
+};
+use self::reconcile::reconcile;
+use super::batch::{BatchAction, send, with_subject};
 use crate::cloud::{Error, ErrorKind, GroupMembers, Instance, InstanceName, InstanceSpec, Result};
 use crate::shutdown::Shutdown;
 
@@ -28,7 +31,7 @@ pub struct CreatedInstance {
     /// The instance.
     pub instance: Instance,
     /// Whether it was there before this run.
-    pub adopted: bool,
+    pub already_existed: bool,
 }
 
 /// What creating came to: of one VM, or of the members of a group.
@@ -37,9 +40,9 @@ pub struct CreateReport {
     /// What is there now, in no order.
     pub creations: Vec<CreatedInstance>,
     /// The places that had no room, each with its refusal, before one had.
-    pub tried: Vec<Error>,
+    pub refusals: Vec<Error>,
     /// The offer that was taken, and the best one beside it, where there was a choice.
-    pub taken: Option<(Offer, Option<Offer>)>,
+    pub selected: Option<(Offer, Option<Offer>)>,
     /// What kept the others from being there.
     pub errors: Vec<Error>,
 }
@@ -53,7 +56,7 @@ pub struct CreateReport {
 /// - those of [`Provider::create`](crate::cloud::Provider::create);
 /// - that of a look-up that is incomplete: what cannot be seen may be there;
 /// - `Interrupted` if a signal came before anything was made.
-pub async fn create_once(wish: &CreateRequest, reach: &PlacementScope<'_>, interrupt: &Shutdown) -> CreateReport {
+pub async fn create_by_name(wish: &CreateRequest, reach: &PlacementScope<'_>, interrupt: &Shutdown) -> CreateReport {
     let mut creations = CreateReport::default();
     if let Err(error) = create_missing(wish, reach, interrupt, &mut creations).await {
         creations.errors.push(error);
@@ -67,18 +70,18 @@ async fn create_missing(
     interrupt: &Shutdown,
     done: &mut CreateReport,
 ) -> Result<()> {
-    let (parts, seen) = interrupt.stops(look_before(wish, reach)).await?;
+    let (parts, seen) = interrupt.run_until_signal(find_existing(wish, reach)).await?;
     let NameStatus {
         present,
         missing,
         errors,
-    } = standing(&seen, wish, reach)?;
+    } = name_status(&seen, wish, reach)?;
     done.errors.extend(errors);
     for instance in present {
         match complete(instance, wish, reach, interrupt).await {
             Ok(instance) => done.creations.push(CreatedInstance {
                 instance,
-                adopted: true,
+                already_existed: true,
             }),
             Err(error) => done.errors.push(error),
         }
@@ -107,9 +110,9 @@ async fn complete(
     };
     // Compute Engine protects the members of a group after the call that makes them.
     let target = std::slice::from_ref(&instance);
-    let outcomes = act(&|_| Arc::clone(provider), target, BatchAction::Protect, interrupt).await;
+    let outcomes = send(&|_| Arc::clone(provider), target, BatchAction::Protect, interrupt).await;
     let protected = outcomes.into_iter().try_for_each(|outcome| outcome.result);
-    protected.map_err(|error| with_target(error, &instance.reference).with_leftover(&instance.reference))?;
+    protected.map_err(|error| with_subject(error, &instance.reference).with_leftover(&instance.reference))?;
     instance.protected = Some(true);
     Ok(instance)
 }
@@ -130,77 +133,84 @@ impl PlacementSearch<'_> {
             return Ok(());
         }
         for step in self.reach.steps() {
-            let offers = match self.interrupt.stops(self.reach.offers(step, self.wish)).await {
+            let offers = match self
+                .interrupt
+                .run_until_signal(self.reach.offers(step, self.wish))
+                .await
+            {
                 Ok(offers) => offers,
                 // Farther out there is nothing that fits: the refusals that led there say why.
-                Err(error) if step != PlacementStep::LocationQuery && is_definite(error.kind()) => {
-                    done.tried.push(error);
+                Err(error) if step != PlacementStep::LocationQuery && is_definite_refusal(error.kind()) => {
+                    done.refusals.push(error);
                     continue;
                 }
                 Err(error) => return Err(error),
             };
             for (position, offer) in offers.iter().enumerate() {
                 let is_last = position + 1 == offers.len() && Some(&step) == self.reach.steps().last();
-                self.take(offer, is_last, done).await?;
+                self.try_offer(offer, is_last, done).await?;
                 if self.missing.is_empty() {
                     if offers.len() > 1 && offer.machine.is_some() {
-                        done.taken = Some((offer.clone(), offers.get(position + 1).cloned()));
+                        done.selected = Some((offer.clone(), offers.get(position + 1).cloned()));
                     } else if offer.machine.is_some() {
-                        done.taken = Some((offer.clone(), None));
+                        done.selected = Some((offer.clone(), None));
                     }
                     return Ok(());
                 }
             }
         }
         // Where nothing was short of room, what is wrong is the spec.
-        match done.tried.iter().any(|error| !is_elsewhere(error)) {
-            true => Err(no_room(self.wish, self.reach, &self.missing, &done.tried)),
-            false => Err(match done.tried.is_empty() {
-                true => no_room(self.wish, self.reach, &self.missing, &done.tried),
-                false => done.tried.remove(0),
+        match done.refusals.iter().any(|error| !is_location_specific(error)) {
+            true => Err(no_capacity_error(self.wish, self.reach, &self.missing, &done.refusals)),
+            false => Err(match done.refusals.is_empty() {
+                true => no_capacity_error(self.wish, self.reach, &self.missing, &done.refusals),
+                false => done.refusals.remove(0),
             }),
         }
     }
 
     /// Tries the places of an offer. What is still missing afterwards found no room there.
-    async fn take(&mut self, offer: &Offer, is_last: bool, done: &mut CreateReport) -> Result<()> {
+    async fn try_offer(&mut self, offer: &Offer, is_last: bool, done: &mut CreateReport) -> Result<()> {
         let spec = offer.spec(self.wish)?;
         let may_move = self.reach.allows(Fallback::Zone);
         let mut places = match may_move {
-            true => match self.interrupt.stops(zones(offer, &spec)).await {
+            true => match self.interrupt.run_until_signal(candidate_zones(offer, &spec)).await {
                 Ok(places) => places,
-                Err(error) if !is_last && is_definite(error.kind()) => {
-                    let place = format!("{}/{}", offer.provider.kind(), spec.place);
-                    done.tried.push(error.at(place));
+                Err(error) if !is_last && is_definite_refusal(error.kind()) => {
+                    let place = format!("{}/{}", offer.provider.kind(), spec.location);
+                    done.refusals.push(error.at(place));
                     return Ok(());
                 }
                 Err(error) => return Err(error),
             },
             false => VecDeque::from([offer.place.clone()]),
         };
-        let is_only = is_last && done.tried.is_empty() && places.len() == 1 && !may_move;
+        let is_only = is_last && done.refusals.is_empty() && places.len() == 1 && !may_move;
         while let Some(place) = places.pop_front() {
-            let here = InstanceSpec { place, ..spec.clone() };
-            let location = match here.selected_machine_type.as_deref() {
-                Some(machine_type) => format!("{}/{} ({machine_type})", offer.provider.kind(), here.place),
-                None => format!("{}/{}", offer.provider.kind(), here.place),
+            let here = InstanceSpec {
+                location: place,
+                ..spec.clone()
             };
-            let failure = self.make_here(offer, &here, done).await.err();
+            let location = match here.selected_machine_type.as_deref() {
+                Some(machine_type) => format!("{}/{} ({machine_type})", offer.provider.kind(), here.location),
+                None => format!("{}/{}", offer.provider.kind(), here.location),
+            };
+            let failure = self.create_in(offer, &here, done).await.err();
             match failure {
                 None => return Ok(()),
                 Some(error) if is_only => return Err(error),
                 Some(error) if error.kind() == ErrorKind::Capacity => {
-                    prefer(&mut places, error.zones_with_capacity());
+                    zones_with_capacity_first(&mut places, error.zones_with_capacity());
                     // Drivers may know no more than the region.
-                    done.tried.push(error.at(location));
+                    done.refusals.push(error.at(location));
                 }
                 // A quota is that of a region: its other zones have no more of it.
                 Some(error) if error.kind() == ErrorKind::Quota && !is_last => {
-                    done.tried.push(error.at(location));
+                    done.refusals.push(error.at(location));
                     return Ok(());
                 }
-                Some(error) if !is_last && is_elsewhere(&error) => {
-                    done.tried.push(error.at(location));
+                Some(error) if !is_last && is_location_specific(&error) => {
+                    done.refusals.push(error.at(location));
                     return Ok(());
                 }
                 Some(error) => return Err(error),
@@ -210,7 +220,7 @@ impl PlacementSearch<'_> {
     }
 
     /// Makes what is missing, in one place, in as many calls as the cloud needs.
-    async fn make_here(&mut self, offer: &Offer, here: &InstanceSpec, done: &mut CreateReport) -> Result<()> {
+    async fn create_in(&mut self, offer: &Offer, here: &InstanceSpec, done: &mut CreateReport) -> Result<()> {
         let provider = offer.provider.as_ref();
         let groups = match &here.members {
             None => vec![None],
@@ -235,16 +245,16 @@ impl PlacementSearch<'_> {
             };
             let names = spec.instance_names()?;
             let first = self.seen.next_generation(&names);
-            let LaunchResult { instances, error } = make(provider, &spec, first, self.parts, self.interrupt).await;
-            let instances = match self.may_have_twins(offer, &spec) {
-                true => without_twins(self.parts, instances, self.interrupt).await,
+            let LaunchResult { instances, error } = launch(provider, &spec, first, self.parts, self.interrupt).await;
+            let instances = match self.may_race(offer, &spec) {
+                true => remove_duplicates(self.parts, instances, self.interrupt).await,
                 false => instances.into_iter().map(Ok).collect(),
             };
             for instance in instances {
-                match instance.and_then(|instance| self.settled(instance, &spec)) {
+                match instance.and_then(|instance| self.accept(instance, &spec)) {
                     Ok(instance) => done.creations.push(CreatedInstance {
                         instance,
-                        adopted: false,
+                        already_existed: false,
                     }),
                     Err(error) if here.members.is_none() => return Err(error),
                     Err(error) => done.errors.push(error),
@@ -258,18 +268,18 @@ impl PlacementSearch<'_> {
         Ok(())
     }
 
-    fn may_have_twins(&self, offer: &Offer, spec: &InstanceSpec) -> bool {
+    fn may_race(&self, offer: &Offer, spec: &InstanceSpec) -> bool {
         offer.provider.is_token_zonal(spec) || spec.members.is_some() || self.parts.len() > 1
     }
 
     /// What a call gave can be what another call made of the same name.
-    fn settled(&mut self, instance: Instance, spec: &InstanceSpec) -> Result<Instance> {
+    fn accept(&mut self, instance: Instance, spec: &InstanceSpec) -> Result<Instance> {
         let name = instance
             .name
             .as_deref()
             .and_then(|name| name.parse::<InstanceName>().ok());
         let name = name.unwrap_or_else(|| spec.name.clone());
         self.missing.retain(|missing| *missing != name);
-        adopt(instance, self.wish, &name, self.reach)
+        reconcile(instance, self.wish, &name, self.reach)
     }
 }

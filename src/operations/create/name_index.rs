@@ -27,7 +27,7 @@ impl NameIndex {
     }
 
     /// Whether this very instance was listed, dead or alive.
-    pub(crate) fn shows(&self, reference: &InstanceRef) -> bool {
+    pub(crate) fn contains(&self, reference: &InstanceRef) -> bool {
         self.ours
             .values()
             .flatten()
@@ -41,7 +41,7 @@ impl NameIndex {
     }
 
     /// The living of a name.
-    pub(crate) fn living(&self, name: &InstanceName) -> Vec<&Instance> {
+    pub(crate) fn alive(&self, name: &InstanceName) -> Vec<&Instance> {
         self.of(name)
             .iter()
             .filter(|instance| !instance.state.is_gone())
@@ -65,7 +65,7 @@ impl NameIndex {
 ///
 /// # Errors
 /// Those of listing; also where a part did not answer: what cannot be seen may be there.
-pub(crate) async fn look_up(parts: &[SearchScope], names: &[InstanceName]) -> Result<NameIndex> {
+pub(crate) async fn find_by_name(parts: &[SearchScope], names: &[InstanceName]) -> Result<NameIndex> {
     look_for(parts, names, true).await
 }
 
@@ -114,7 +114,7 @@ async fn look_in(
         listing = provider.list(location, filter).await?;
     }
     match listing.gaps.into_iter().next() {
-        Some(gap) => Err(gap.context(format_args!("cannot tell whether {} exists", some(names)))),
+        Some(gap) => Err(gap.context(format_args!("cannot tell whether {} exists", format_names(names)))),
         None => Ok(listing.instances),
     }
 }
@@ -123,8 +123,8 @@ async fn look_in(
 ///
 /// # Errors
 /// `Ambiguous` if there are several.
-pub(crate) fn only_one(seen: &NameIndex, name: &InstanceName) -> Result<Option<Instance>> {
-    match seen.living(name).as_slice() {
+pub(crate) fn exactly_one(seen: &NameIndex, name: &InstanceName) -> Result<Option<Instance>> {
+    match seen.alive(name).as_slice() {
         [] => Ok(None),
         [one] => Ok(Some((*one).clone())),
         several => {
@@ -137,7 +137,7 @@ pub(crate) fn only_one(seen: &NameIndex, name: &InstanceName) -> Result<Option<I
 }
 
 /// Names in an error's words.
-pub(crate) fn some(names: &[InstanceName]) -> String {
+pub(crate) fn format_names(names: &[InstanceName]) -> String {
     match names {
         [one] => one.to_string(),
         [first, .., last] => format!("{first} to {last}"),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use crate::catalog::{Catalog, DEFAULT_IMAGE, image_alias, is_licensed};
+use crate::catalog::{Catalog, DEFAULT_IMAGE, has_license_fee, image_alias};
 use crate::cloud::{
     Architecture, Error, ErrorKind, InstanceSpec, Location, MachineRequirements, MachineType, Provider, ProviderKind,
     Result, quoted,
@@ -42,14 +42,14 @@ pub(crate) async fn offers_in(
     };
     let (mut offers, most) = match &wish.spec.machine_type {
         None if !wish.spec.requirements.is_empty() => (
-            market.fitting(&wish.need()).await?,
+            market.matching_offers(&wish.need()).await?,
             if several { MOST_TYPES } else { 1 },
         ),
         asked => {
             if !several && !is_compared && !wish.is_priced() {
-                return Ok(vec![market.unseen()]);
+                return Ok(vec![market.default_offer()]);
             }
-            let first = market.named(asked.as_deref()).await?;
+            let first = market.offer_for_type(asked.as_deref()).await?;
             let others = if several {
                 market.substitutes(&first).await?
             } else {
@@ -59,12 +59,12 @@ pub(crate) async fn offers_in(
             (std::iter::once(first).chain(others).collect(), most)
         }
     };
-    if wish.is_charged_otherwise() {
+    if wish.has_other_charges() {
         // The order by the machines' own prices stands; what it comes to is not known.
         offers.iter_mut().for_each(|offer| offer.usd_per_hour = None);
     }
     if let Some(most) = wish.max_price {
-        offers = cheap_enough(offers, most)?;
+        offers = within_max_price(offers, most)?;
     }
     offers.truncate(most);
     Ok(offers)
@@ -97,7 +97,7 @@ impl OfferSearch<'_> {
     }
 
     /// What was asked for by name, or the default, without looking at it: the create call does.
-    fn unseen(&self) -> Offer {
+    fn default_offer(&self) -> Offer {
         self.offer(None, Ok(None))
     }
 
@@ -108,11 +108,11 @@ impl OfferSearch<'_> {
     }
 
     /// The type that was asked for by name, or else the cloud's default.
-    async fn named(&self, asked: Option<&str>) -> Result<Offer> {
+    async fn offer_for_type(&self, asked: Option<&str>) -> Result<Offer> {
         let name = match asked {
             Some(name) => name.to_owned(),
             None => {
-                let spec = self.unseen().spec(&CreateRequest {
+                let spec = self.default_offer().spec(&CreateRequest {
                     budget: None,
                     ..self.wish.clone()
                 })?;
@@ -151,7 +151,7 @@ impl OfferSearch<'_> {
                 self.place.region
             )));
         };
-        self.attach(&mut machine, &self.wish.spec.requirements);
+        self.attach_gpu(&mut machine, &self.wish.spec.requirements);
         let price = self.price(&machine).await;
         Ok(self.offer(Some(machine), price))
     }
@@ -168,7 +168,7 @@ impl OfferSearch<'_> {
             gpu: machine.gpu.clone(),
         };
         let dearest = first.usd_per_hour.map(|price| price * MAX_ALTERNATIVE_PRICE_FACTOR);
-        let mut others = self.fitting(&need).await?;
+        let mut others = self.matching_offers(&need).await?;
         others.retain(|other| {
             let is_other = other.machine.as_ref().is_some_and(|other| other.name != machine.name);
             let is_dear = match (dearest, other.usd_per_hour) {
@@ -182,9 +182,9 @@ impl OfferSearch<'_> {
     }
 
     /// The types that fit a need, the best first.
-    async fn fitting(&self, need: &MachineRequirements) -> Result<Vec<Offer>> {
+    async fn matching_offers(&self, need: &MachineRequirements) -> Result<Vec<Offer>> {
         let (kind, region) = (self.provider.kind(), self.place.region.as_str());
-        let known = self.fit(self.catalog.machine_types(kind, region), need);
+        let known = self.matching_types(self.catalog.machine_types(kind, region), need);
         let names: Vec<_> = known
             .iter()
             .take(MOST_LOOKED_UP)
@@ -194,7 +194,7 @@ impl OfferSearch<'_> {
         let mut machines = Vec::new();
         if !names.is_empty() {
             machines = match self.provider.machine_types(region, &names).await {
-                Ok(live) => self.fit(live, need),
+                Ok(live) => self.matching_types(live, need),
                 // Who may make instances but not look types up still has what cloudctl knows by itself.
                 Err(error) if error.kind() == ErrorKind::PermissionDenied => known,
                 Err(error) => return Err(error),
@@ -202,11 +202,11 @@ impl OfferSearch<'_> {
         }
         if machines.is_empty() {
             let live = self.provider.machine_types(region, &[]).await?;
-            machines = self.fit(live.clone(), need);
+            machines = self.matching_types(live.clone(), need);
             all = Some(live);
         }
         if machines.is_empty() {
-            return Err(self.impossible(need, &all.unwrap_or_default()));
+            return Err(self.no_match_error(need, &all.unwrap_or_default()));
         }
         if machines.iter().any(|machine| machine.is_current) {
             machines.retain(|machine| machine.is_current);
@@ -227,14 +227,14 @@ impl OfferSearch<'_> {
             .zip(prices)
             .map(|(machine, price)| self.offer(machine, price))
             .collect();
-        offers.sort_by(better);
+        offers.sort_by(compare_offers);
         Ok(offers)
     }
 
-    fn fit(&self, machines: Vec<MachineType>, need: &MachineRequirements) -> Vec<MachineType> {
+    fn matching_types(&self, machines: Vec<MachineType>, need: &MachineRequirements) -> Vec<MachineType> {
         let mut machines = machines;
         for machine in &mut machines {
-            self.attach(machine, need);
+            self.attach_gpu(machine, need);
         }
         let spot = self.wish.spec.spot;
         machines.retain(|machine| need.are_met_by(machine) && (machine.has_spot || !spot));
@@ -242,7 +242,7 @@ impl OfferSearch<'_> {
     }
 
     /// Adds the accelerators that are needed to a machine that takes them.
-    fn attach(&self, machine: &mut MachineType, need: &MachineRequirements) {
+    fn attach_gpu(&self, machine: &mut MachineType, need: &MachineRequirements) {
         if let (None, Some(gpu)) = (&machine.gpu, &need.gpu)
             && self.catalog.can_attach(self.provider.kind(), machine, gpu)
         {
@@ -271,12 +271,12 @@ impl OfferSearch<'_> {
     }
 
     /// The error for a need that nothing there meets.
-    fn impossible(&self, need: &MachineRequirements, all: &[MachineType]) -> Error {
+    fn no_match_error(&self, need: &MachineRequirements, all: &[MachineType]) -> Error {
         let location = format!("{}/{}", self.provider.kind(), self.place.region);
         let error = Error::invalid(format!("no machine type in {location} has {need}")).at(location);
         let nearest = all
             .iter()
-            .min_by(|one, other| shortfall(need, one).total_cmp(&shortfall(need, other)));
+            .min_by(|one, other| mismatch(need, one).total_cmp(&mismatch(need, other)));
         match nearest {
             Some(nearest) => error.with_hint(format!("ask for less: the nearest is {}", describe(nearest))),
             None => error.with_hint("use another --region"),
@@ -298,7 +298,7 @@ fn describe(machine: &MachineType) -> String {
 }
 
 /// How far a machine type is from a need; the wrong architecture or accelerator is farther than any size.
-fn shortfall(need: &MachineRequirements, machine: &MachineType) -> f64 {
+fn mismatch(need: &MachineRequirements, machine: &MachineType) -> f64 {
     let lacking = |asked: Option<f64>, has: f64| asked.map_or(0.0, |asked| (asked / has).max(1.0).ln());
     let architecture = need
         .architecture
@@ -340,9 +340,9 @@ impl CreateRequest {
     }
 
     /// Whether it costs more than its machine: what the prices are for is Linux that is free, on shared hosts.
-    pub fn is_charged_otherwise(&self) -> bool {
+    pub fn has_other_charges(&self) -> bool {
         let is_shared = |value: &serde_json::Value| value == "default";
-        self.spec.image.as_deref().is_some_and(is_licensed)
+        self.spec.image.as_deref().is_some_and(has_license_fee)
             || self
                 .spec
                 .native
@@ -396,13 +396,13 @@ impl Offer {
     /// The spec of an instance that takes the offer.
     pub fn spec(&self, wish: &CreateRequest) -> Result<InstanceSpec> {
         let ttl = match wish.budget {
-            Some(budget) => Some(self.life(budget)?),
+            Some(budget) => Some(self.lifetime_for_budget(budget)?),
             None => wish.spec.ttl,
         };
         Ok(InstanceSpec {
-            place: self.place.clone(),
+            location: self.place.clone(),
             selected_machine_type: self.machine.as_ref().map(|machine| machine.name.clone()),
-            is_substitute: self.is_substitute,
+            is_alternative: self.is_substitute,
             ttl,
             ..wish.spec.clone()
         })
@@ -415,7 +415,7 @@ impl Offer {
     }
 
     /// How long a budget lasts, in whole minutes.
-    fn life(&self, budget: f64) -> Result<Duration> {
+    fn lifetime_for_budget(&self, budget: f64) -> Result<Duration> {
         let name = self
             .machine
             .as_ref()
@@ -441,7 +441,7 @@ impl Offer {
 }
 
 /// By generation, then by price, the unknown one last; then the smaller one, so that every process finds the same order.
-pub(crate) fn better(one: &Offer, other: &Offer) -> std::cmp::Ordering {
+pub(crate) fn compare_offers(one: &Offer, other: &Offer) -> std::cmp::Ordering {
     let price = |offer: &Offer| offer.usd_per_hour.unwrap_or(f64::INFINITY);
     let size = |offer: &Offer| {
         offer
@@ -459,11 +459,11 @@ pub(crate) fn better(one: &Offer, other: &Offer) -> std::cmp::Ordering {
 
 /// Puts the offers of several places into one order.
 pub(crate) fn sort_offers(offers: &mut [Offer]) {
-    offers.sort_by(|one, other| better(one, other).then(one.location().cmp(&other.location())));
+    offers.sort_by(|one, other| compare_offers(one, other).then(one.location().cmp(&other.location())));
 }
 
 /// The offers that are known to cost no more.
-pub(crate) fn cheap_enough(offers: Vec<Offer>, most: f64) -> Result<Vec<Offer>> {
+pub(crate) fn within_max_price(offers: Vec<Offer>, most: f64) -> Result<Vec<Offer>> {
     let (cheap, dear): (Vec<_>, Vec<_>) = offers
         .into_iter()
         .partition(|offer| offer.usd_per_hour.is_some_and(|price| price <= most));
@@ -473,7 +473,7 @@ pub(crate) fn cheap_enough(offers: Vec<Offer>, most: f64) -> Result<Vec<Offer>> 
     let cheapest = dear
         .iter()
         .filter(|offer| offer.usd_per_hour.is_some())
-        .min_by(|one, other| better(one, other));
+        .min_by(|one, other| compare_offers(one, other));
     let name = |offer: &Offer| {
         offer
             .machine
@@ -507,7 +507,7 @@ pub fn usd(amount: f64) -> String {
 }
 
 /// Says of each offer whether another one comes before it in its region.
-pub(crate) fn mark_substitutes(offers: &mut [Offer]) {
+pub(crate) fn mark_alternatives(offers: &mut [Offer]) {
     let mut seen: Vec<(ProviderKind, String)> = Vec::new();
     for offer in offers {
         let region = (offer.provider.kind(), offer.place.region.clone());

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 
-use super::name_index::some;
-use super::offers::{CreateRequest, Offer, mark_substitutes, offers_in, sort_offers};
+use super::name_index::format_names;
+use super::offers::{CreateRequest, Offer, mark_alternatives, offers_in, sort_offers};
 use crate::catalog::Catalog;
 use crate::cloud::{
     Area, Error, ErrorKind, InstanceName, InstanceSpec, ListScope, Location, Provider, ProviderKind, Result,
@@ -47,9 +47,9 @@ pub type ProviderLocation = (Arc<dyn Provider>, Location);
 /// Where instances may go.
 pub struct PlacementScope<'a> {
     /// The places that were asked for.
-    pub asked: Vec<ProviderLocation>,
+    pub requested: Vec<ProviderLocation>,
     /// The clouds to go on to.
-    pub others: Vec<Arc<dyn Provider>>,
+    pub other_providers: Vec<Arc<dyn Provider>>,
     /// How far to go on.
     pub fallback: Vec<Fallback>,
     /// What is known of machine types and prices.
@@ -75,8 +75,10 @@ impl PlacementScope<'_> {
 
     /// The cloud of this kind, if it is within reach.
     pub(crate) fn provider(&self, kind: ProviderKind) -> Option<&Arc<dyn Provider>> {
-        let asked = self.asked.iter().map(|(provider, _)| provider);
-        asked.chain(&self.others).find(|provider| provider.kind() == kind)
+        let asked = self.requested.iter().map(|(provider, _)| provider);
+        asked
+            .chain(&self.other_providers)
+            .find(|provider| provider.kind() == kind)
     }
 
     /// The steps that are allowed, in their order.
@@ -113,11 +115,11 @@ impl PlacementScope<'_> {
     /// The places of a step.
     async fn places(&self, step: PlacementStep) -> Result<Vec<ProviderLocation>> {
         match step {
-            PlacementStep::LocationQuery => Ok(self.asked.clone()),
+            PlacementStep::LocationQuery => Ok(self.requested.clone()),
             PlacementStep::Regions => {
                 let mut found = Vec::new();
                 let mut seen = Vec::new();
-                for (provider, _) in &self.asked {
+                for (provider, _) in &self.requested {
                     if seen.contains(&provider.kind()) {
                         continue;
                     }
@@ -127,7 +129,7 @@ impl PlacementScope<'_> {
                         let same = |(asked, at): &ProviderLocation| {
                             asked.kind() == provider.kind() && at.region == place.region
                         };
-                        self.asked.iter().any(same)
+                        self.requested.iter().any(same)
                     };
                     found.extend(
                         others
@@ -140,7 +142,7 @@ impl PlacementScope<'_> {
             }
             PlacementStep::Providers => {
                 let mut found = Vec::new();
-                for provider in &self.others {
+                for provider in &self.other_providers {
                     let places = in_areas(provider, &self.areas()).await?;
                     found.extend(places.into_iter().map(|place| (Arc::clone(provider), place)));
                 }
@@ -151,7 +153,7 @@ impl PlacementScope<'_> {
 
     fn areas(&self) -> Vec<Area> {
         let area = |(provider, place): &ProviderLocation| Area::of_region(provider.kind(), &place.region);
-        self.asked.iter().filter_map(area).collect()
+        self.requested.iter().filter_map(area).collect()
     }
 
     /// The offers of a step, in the order in which they are to be tried.
@@ -170,17 +172,17 @@ impl PlacementScope<'_> {
         for answer in join_all(asked).await {
             match answer {
                 Ok(found) => offers.extend(found),
-                Err(error) if is_compared && is_definite(error.kind()) => refusals.push(error),
+                Err(error) if is_compared && is_definite_refusal(error.kind()) => refusals.push(error),
                 Err(error) => return Err(error),
             }
         }
         if let (true, Some(_)) = (offers.is_empty(), refusals.first()) {
-            return Err(worst(refusals));
+            return Err(most_specific(refusals));
         }
         if is_compared {
             sort_offers(&mut offers);
         }
-        mark_substitutes(&mut offers);
+        mark_alternatives(&mut offers);
         Ok(offers)
     }
 }
@@ -194,7 +196,7 @@ pub async fn offers(reach: &PlacementScope<'_>, wish: &CreateRequest) -> Result<
 }
 
 /// Whether what failed is sure to have had no effect and to stay so there, so that another place may be tried.
-pub(crate) fn is_definite(kind: ErrorKind) -> bool {
+pub(crate) fn is_definite_refusal(kind: ErrorKind) -> bool {
     matches!(
         kind,
         ErrorKind::Capacity | ErrorKind::Quota | ErrorKind::InvalidSpec | ErrorKind::Unsupported | ErrorKind::Refused
@@ -202,7 +204,7 @@ pub(crate) fn is_definite(kind: ErrorKind) -> bool {
 }
 
 /// Of the reasons why no place fits the one that says most: a price that is too high before a type that is not there.
-fn worst(refusals: Vec<Error>) -> Error {
+fn most_specific(refusals: Vec<Error>) -> Error {
     let rank = |error: &Error| match error.kind() {
         ErrorKind::Refused => 0,
         ErrorKind::Quota | ErrorKind::Capacity => 1,
@@ -237,36 +239,36 @@ async fn in_areas(provider: &Arc<dyn Provider>, areas: &[Area]) -> Result<Vec<Lo
 }
 
 /// The zones of an offer's region, the one that was asked for before the others.
-pub(crate) async fn zones(offer: &Offer, spec: &InstanceSpec) -> Result<VecDeque<Location>> {
+pub(crate) async fn candidate_zones(offer: &Offer, spec: &InstanceSpec) -> Result<VecDeque<Location>> {
     let anywhere = InstanceSpec {
-        place: Location {
+        location: Location {
             zone: None,
-            ..spec.place.clone()
+            ..spec.location.clone()
         },
         ..spec.clone()
     };
     let mut places = offer.provider.candidate_zones(&anywhere).await?;
-    if spec.place.zone.is_some() {
-        places.retain(|place| *place != spec.place);
-        places.insert(0, spec.place.clone());
+    if spec.location.zone.is_some() {
+        places.retain(|place| *place != spec.location);
+        places.insert(0, spec.location.clone());
     }
     Ok(places.into())
 }
 
 /// Puts the zones first that, by the cloud's own word, have room.
-pub(crate) fn prefer(places: &mut VecDeque<Location>, room_in: &[String]) {
+pub(crate) fn zones_with_capacity_first(places: &mut VecDeque<Location>, room_in: &[String]) {
     let has_room = |place: &Location| place.zone.as_ref().is_some_and(|zone| room_in.contains(zone));
     let (with_room, others): (Vec<_>, Vec<_>) = places.drain(..).partition(has_room);
     places.extend(with_room.into_iter().chain(others));
 }
 
 /// Whether a refusal is one of the place and not of the spec: an image, a key or a network that is elsewhere.
-pub(crate) fn is_elsewhere(error: &Error) -> bool {
+pub(crate) fn is_location_specific(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::InvalidSpec | ErrorKind::Unsupported)
 }
 
 /// The error for names for which no place had room.
-pub(crate) fn no_room(
+pub(crate) fn no_capacity_error(
     wish: &CreateRequest,
     reach: &PlacementScope<'_>,
     missing: &[InstanceName],
@@ -278,7 +280,7 @@ pub(crate) fn no_room(
         .collect();
     let message = format!(
         "no capacity for {}, tried {}; {}nothing was created",
-        some(missing),
+        format_names(missing),
         refusals.join(", "),
         if wish.spec.members.is_some() { "of these " } else { "" }
     );

@@ -14,7 +14,7 @@ use crate::cloud::{
 /// A field of which nothing is said now means the default, then as now: an instance that was made with another value is
 /// another one, whether it was the type, the TTL or the user data. A need, such as `--cpus 2`, is met by a bigger machine
 /// that was made without one; but another need than the one then is another spec.
-pub(crate) fn adopt(
+pub(crate) fn reconcile(
     instance: Instance,
     wish: &CreateRequest,
     name: &InstanceName,
@@ -140,7 +140,7 @@ fn asked_zone(instance: &Instance, reach: &PlacementScope<'_>) -> Option<String>
     }
     let in_region =
         |(provider, place): &&ProviderLocation| provider.kind() == instance.provider && place.region == instance.region;
-    let (_, place) = reach.asked.iter().find(in_region)?;
+    let (_, place) = reach.requested.iter().find(in_region)?;
     let own = instance.zone.as_ref()?;
     place.zone.clone().filter(|zone| zone != own)
 }

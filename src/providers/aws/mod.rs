@@ -93,15 +93,15 @@ impl Provider for Aws {
     }
 
     async fn preview(&self, spec: &InstanceSpec) -> Result<LaunchPreview> {
-        create::plan(&self.clients.ec2(&spec.place.region).await, spec).await
+        create::plan(&self.clients.ec2(&spec.location.region).await, spec).await
     }
 
     async fn create(&self, spec: &InstanceSpec, generation: u32) -> Result<CreateOutcome> {
-        create::create(&self.clients.ec2(&spec.place.region).await, spec, generation).await
+        create::create(&self.clients.ec2(&spec.location.region).await, spec, generation).await
     }
 
     async fn create_members(&self, spec: &InstanceSpec, generation: u32) -> Result<Vec<Instance>> {
-        create::create_members(&self.clients.ec2(&spec.place.region).await, spec, generation).await
+        create::create_members(&self.clients.ec2(&spec.location.region).await, spec, generation).await
     }
 
     fn max_instances_per_call(&self) -> usize {
@@ -173,7 +173,7 @@ impl Provider for Aws {
     }
 
     async fn candidate_zones(&self, spec: &InstanceSpec) -> Result<Vec<Location>> {
-        regions::zones_for(&self.clients.ec2(&spec.place.region).await, spec).await
+        regions::zones_for(&self.clients.ec2(&spec.location.region).await, spec).await
     }
 
     async fn set_ttl(&self, target: &InstanceRef, ttl: Duration) -> Result<()> {

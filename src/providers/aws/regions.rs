@@ -326,9 +326,9 @@ async fn all_zones(client: &Client, region: &str) -> Result<Vec<AvailabilityZone
 /// The zones of the spec's region that have its machine type, from the one on that its name prefers. A subnet is in
 /// one zone, so that with one there is nothing to choose; and local zones are for those who name them.
 pub(super) async fn zones_for(client: &Client, spec: &InstanceSpec) -> Result<Vec<Location>> {
-    let region = &spec.place.region;
-    if spec.place.zone.is_some() || spec.subnet.is_some() {
-        return Ok(vec![spec.place.clone()]);
+    let region = &spec.location.region;
+    if spec.location.zone.is_some() || spec.subnet.is_some() {
+        return Ok(vec![spec.location.clone()]);
     }
     let machine_type = images::machine_type(client, region, spec).await?;
     let (zones, having) = future::try_join(all_zones(client, region), zones_with(client, region, machine_type)).await?;
@@ -371,7 +371,7 @@ async fn zones_with_subnets(client: &Client, spec: &InstanceSpec) -> Result<Opti
     if spec.network.is_none() && spec.public_ip {
         return Ok(None);
     }
-    let subnets = network::subnets(client, &spec.place.region, vec![filter]).await?;
+    let subnets = network::subnets(client, &spec.location.region, vec![filter]).await?;
     Ok(Some(
         subnets
             .into_iter()

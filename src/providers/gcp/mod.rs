@@ -166,11 +166,11 @@ impl Provider for Gcp {
     }
 
     async fn candidate_zones(&self, spec: &InstanceSpec) -> Result<Vec<Location>> {
-        let zones = self.client.zones_for(&spec.place, &spec.name).await?;
+        let zones = self.client.zones_for(&spec.location, &spec.name).await?;
         let zones =
             catalog::machine_types::all_with(&self.client, &zones, create::request::machine_type_of(spec)).await?;
         let place = |zone| Location {
-            region: spec.place.region.clone(),
+            region: spec.location.region.clone(),
             zone: Some(zone),
         };
         Ok(zones.into_iter().map(place).collect())

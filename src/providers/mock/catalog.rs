@@ -1,7 +1,7 @@
 //! What the mock cloud sells: machine types, images, disk types. Only the mock has this file: the others' shelves
 //! are on the far side of an API.
 
-use crate::catalog::{DEFAULT_IMAGE, IMAGE_ALIASES, ImageAlias, image_alias, nearest_alias};
+use crate::catalog::{DEFAULT_IMAGE, IMAGE_ALIASES, ImageAlias, closest_alias, image_alias};
 use crate::cloud::{self, Architecture, Error, Gpu, MachineRequirements, ProviderKind, Result, quoted};
 
 /// A machine type.
@@ -201,7 +201,7 @@ fn least_disk_gib(alias: &str) -> u32 {
 
 fn unknown_image(wanted: &str) -> Error {
     // An id that is not quite right is nearest to the alias in it.
-    let names = nearest_alias(wanted.trim_start_matches("img-"), |_| true);
+    let names = closest_alias(wanted.trim_start_matches("img-"), |_| true);
     Error::invalid(format!("the mock cloud has no image {}", quoted(wanted))).with_hint(format!(
         "use an alias ({}) or an id such as img-{DEFAULT_IMAGE}-x86_64",
         names.join(", ")

@@ -91,7 +91,7 @@ impl ResolvedSpec {
     /// The zones that the spec may go to, the one that is chosen for it first and the others after it, in a circle.
     pub(super) fn places(&self, spec: &InstanceSpec) -> Vec<Location> {
         let all = regions::region(self.region).map_or(&[][..], |region| region.zones);
-        let is_bound = spec.place.zone.is_some() || spec.subnet.is_some();
+        let is_bound = spec.location.zone.is_some() || spec.subnet.is_some();
         let first = all.iter().position(|zone| *zone == self.zone).unwrap_or_default();
         let zones = all
             .iter()
@@ -146,7 +146,7 @@ fn subnet_of(zone: &str) -> String {
 
 /// The region and the zone: the one that was given, that of the subnet, or one by the name.
 fn zone(spec: &InstanceSpec) -> Result<(&'static str, &'static str)> {
-    let place = regions::locate(Some(&spec.place.region), spec.place.zone.as_deref())?;
+    let place = regions::locate(Some(&spec.location.region), spec.location.zone.as_deref())?;
     let region = regions::region(&place.region)?;
     let zones = || region.zones.iter().copied();
     let given = place.zone.and_then(|zone| zones().find(|known| *known == zone));
@@ -161,7 +161,7 @@ fn zone(spec: &InstanceSpec) -> Result<(&'static str, &'static str)> {
         .collect();
     let zone = fitting.iter().find(|zone| subnet_of(zone) == subnet).ok_or_else(|| {
         let subnets: Vec<_> = fitting.iter().map(|zone| subnet_of(zone)).collect();
-        Error::invalid(format!("there is no subnet {} in {}", quoted(subnet), spec.place))
+        Error::invalid(format!("there is no subnet {} in {}", quoted(subnet), spec.location))
             .with_hint(format!("use one of {}", subnets.join(", ")))
     })?;
     Ok((region.name, zone))

@@ -225,10 +225,10 @@ impl StoredInstance {
             price_usd_per_hour: machine.map(|machine| machine.price(self.spot)),
             spec_fingerprint: ownership.spec_fingerprint,
             ttl: ownership.ttl,
-            label_problem: ownership.doubt,
+            label_problem: ownership.label_problem,
             disks: Vec::new(),
             // They go with it.
-            openings: Vec::new(),
+            ingress_rules: Vec::new(),
             attached_gpu: None,
             has_other_price: false,
             setup: self.setup(),

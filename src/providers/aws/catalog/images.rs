@@ -11,7 +11,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use super::machine_types;
 use super::machine_types::Machine;
-use crate::catalog::{AwsImage, DEFAULT_IMAGE, IMAGE_ALIASES, ImageAlias, image_alias, nearest_alias};
+use crate::catalog::{AwsImage, DEFAULT_IMAGE, IMAGE_ALIASES, ImageAlias, closest_alias, image_alias};
 use crate::cloud::{Architecture, Error, ErrorKind, Image, InstanceSpec, ProviderKind, Result, quoted};
 use crate::providers::aws::api::error::{Call, told, translate};
 use crate::providers::aws::configuration::partition::Partition;
@@ -115,12 +115,12 @@ async fn find(client: &Client, region: &str, wanted: &str, architecture: Archite
         return by_id(client, region, wanted).await;
     }
     let Some(alias) = image_alias(wanted) else {
-        let nearest = nearest_alias(wanted, |alias| alias.aws.is_some()).join(", ");
+        let nearest = closest_alias(wanted, |alias| alias.aws.is_some()).join(", ");
         return Err(Error::invalid(format!("unknown image {}", quoted(wanted)))
             .with_hint(format!("use an id such as ami-0abc…, or one of {nearest}")));
     };
     let Some(publisher) = &alias.aws else {
-        let others = nearest_alias(wanted, |alias| alias.aws.is_some()).join(", ");
+        let others = closest_alias(wanted, |alias| alias.aws.is_some()).join(", ");
         return Err(
             Error::unsupported(format!("there is no image {wanted} on ec2")).with_hint(format!("use one of {others}"))
         );
@@ -180,7 +180,7 @@ async fn by_alias(
                 .as_ref()
                 .is_some_and(|image| image.owner_in(partition).is_some())
         };
-        let others = nearest_alias(alias, there).join(", ");
+        let others = closest_alias(alias, there).join(", ");
         return Err(Error::unsupported(format!(
             "who publishes {alias} in the partition {partition} is not known"
         ))

@@ -72,7 +72,7 @@ pub(crate) fn named(spec: &InstanceSpec) -> Option<String> {
 /// Imports the key that an instance is to have, and gives its name; nothing if it is to have none, or if it names one.
 /// The user's own key by default is left out where EC2 will not have it: nobody asked for it.
 pub(crate) async fn import_for(client: &Client, spec: &InstanceSpec, is_windows: bool) -> Result<Option<String>> {
-    let region = &spec.place.region;
+    let region = &spec.location.region;
     match (&spec.ssh_key, &spec.default_ssh_key) {
         (Some(SshKey::PublicKey(key)), _) => {
             let key = PublicKey::parse(key)?;

@@ -38,7 +38,7 @@ const GROUP_ATTEMPTS: u32 = 5;
 
 /// What creating would make, and whether EC2 would let us.
 pub(super) async fn plan(client: &Client, spec: &InstanceSpec) -> Result<LaunchPreview> {
-    let region = &spec.place.region;
+    let region = &spec.location.region;
     let request = Request::resolve(client, spec).await?;
     if let (Some(vpc), false) = (&request.network.vpc, spec.ingress_rules.is_empty()) {
         security_group::check(client, region, vpc, &spec.ingress_rules).await?;
@@ -102,7 +102,7 @@ pub(super) async fn create_members(client: &Client, spec: &InstanceSpec, generat
 
 /// The instances of this life's token, new or old; none if it is spent.
 async fn launch(client: &Client, spec: &InstanceSpec, request: &Request, generation: u32) -> Result<Vec<Instance>> {
-    let region = &spec.place.region;
+    let region = &spec.location.region;
     let token = token(spec, generation);
     let key = key_pair::import_for(client, spec, request.image.is_windows).await?;
     // The group for openings is made before the launch, so that the instance is never without it. A run that removes it
@@ -195,7 +195,7 @@ fn settle(mut made: Instance, machine: &Machine, spec: &InstanceSpec, started: T
                 format!("{} was made and ended by ec2 at once: {code}", made.reference),
             )
             .with_code(code)
-            .at(format!("aws/{}", spec.place))),
+            .at(format!("aws/{}", spec.location))),
             None => Ok(None),
         };
     }
@@ -226,7 +226,7 @@ pub(crate) async fn set(client: &Client, spec: &InstanceSpec, members: &[Instanc
 }
 
 async fn set_all(client: &Client, spec: &InstanceSpec, members: &[Instance]) {
-    let region = &spec.place.region;
+    let region = &spec.location.region;
     let nameless = vec![
         equal(&tag_filter(LABEL_NAME), [spec.name.as_str()]),
         equal(&tag_filter(LABEL_MANAGED), ["true"]),

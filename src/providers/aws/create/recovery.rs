@@ -23,7 +23,7 @@ pub(crate) async fn read_back(
     output: &RunInstancesOutput,
     spec: &InstanceSpec,
 ) -> Result<Vec<Instance>> {
-    let region = &spec.place.region;
+    let region = &spec.location.region;
     let made = output.instances().iter();
     let answered: Vec<Instance> = made
         .filter_map(|made| {
@@ -69,7 +69,7 @@ async fn look_at(client: &Client, spec: &InstanceSpec, made: &[Instance], read: 
     let [only] = made else {
         let ids: Vec<&str> = made.iter().map(|made| made.reference.id.as_str()).collect();
         for look in 1..=SEARCHES {
-            let seen = list::query(client, &spec.place.region, vec![equal("instance-id", &ids)]).await;
+            let seen = list::query(client, &spec.location.region, vec![equal("instance-id", &ids)]).await;
             let seen = seen.unwrap_or_default().into_iter();
             read.extend(seen.map(|seen| (seen.reference.id.clone(), seen)));
             let is_settled = |seen: &Instance| seen.managed || seen.state.is_gone();
@@ -94,7 +94,7 @@ pub(crate) async fn after_failure(
     token: &str,
     failure: &ChangeFailure<RunInstancesError>,
 ) -> Result<Vec<Instance>> {
-    let region = &spec.place.region;
+    let region = &spec.location.region;
     let attempted = format!("cannot create {}", spec.name);
     let error = translate(&failure.error, Call::Change, attempted, region);
     let mismatch = error.kind() == ErrorKind::AlreadyExists;
@@ -230,7 +230,7 @@ pub(crate) async fn search_all(client: &Client, spec: &InstanceSpec, token: &str
 }
 
 async fn look_for(client: &Client, spec: &InstanceSpec, token: &str) -> Result<Vec<Instance>> {
-    let mut found = list::query(client, &spec.place.region, vec![equal("client-token", [token])]).await?;
+    let mut found = list::query(client, &spec.location.region, vec![equal("client-token", [token])]).await?;
     // A token is one for each zone, and the instances of another zone can be there under it as well.
     found.sort_by_key(|instance| instance.state.is_gone());
     let mut names = HashMap::new();

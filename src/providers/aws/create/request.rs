@@ -65,11 +65,11 @@ impl Request {
         let disk_type = disk_type(spec.disk_type.as_deref())?;
         let options = Options::read(&spec.native, &disk_type)?;
         check(spec)?;
-        let region = &spec.place.region;
+        let region = &spec.location.region;
         let image = spec.image.as_deref();
         let machine_type = images::machine_type(client, region, spec).await?;
         let zone = async {
-            match &spec.place.zone {
+            match &spec.location.zone {
                 Some(zone) => check_zone(client, region, zone).await,
                 None => Ok(()),
             }
@@ -121,7 +121,7 @@ impl Request {
         LaunchPreview {
             provider: ProviderKind::Aws,
             name: spec.name.clone(),
-            place: spec.place.clone(),
+            place: spec.location.clone(),
             machine_type: self.machine.name.clone(),
             cpus: self.machine.cpus,
             memory_gib: self.machine.memory_gib,
@@ -172,7 +172,7 @@ fn warn_of_user_data(spec: &InstanceSpec, image: &ResolvedImage) {
 ///
 /// <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html>
 pub(crate) fn token(spec: &InstanceSpec, generation: u32) -> String {
-    IdempotencyToken::derive(ProviderKind::Aws, &spec.place.region, spec, generation).to_hex()
+    IdempotencyToken::derive(ProviderKind::Aws, &spec.location.region, spec, generation).to_hex()
 }
 
 /// What can be said of a spec without asking anyone.
@@ -346,7 +346,7 @@ impl Request {
 
     fn placement(&self, spec: &InstanceSpec) -> Option<Placement> {
         // A subnet is in one zone and decides it.
-        let zone = spec.place.zone.clone().filter(|_| self.network.subnet.is_none());
+        let zone = spec.location.zone.clone().filter(|_| self.network.subnet.is_none());
         let (group, tenancy) = (self.options.placement_group.clone(), self.options.tenancy);
         (zone.is_some() || group.is_some() || tenancy.is_some()).then(|| {
             Placement::builder()

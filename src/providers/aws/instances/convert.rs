@@ -77,9 +77,9 @@ pub(crate) fn from_ec2(instance: &ec2::Instance, region: &str, account: Option<&
         price_usd_per_hour: None,
         spec_fingerprint: ownership.spec_fingerprint,
         ttl: ownership.ttl,
-        label_problem: ownership.doubt,
+        label_problem: ownership.label_problem,
         disks: disks(instance),
-        openings: openings(instance),
+        ingress_rules: openings(instance),
         attached_gpu: None,
         has_other_price: has_other_price(instance),
         setup: setup_of(instance),
@@ -140,7 +140,7 @@ pub(crate) fn architecture_of(value: &ArchitectureValues) -> Option<Architecture
 pub(crate) fn has_timer(instance: &ec2::Instance, ownership: &Ownership) -> bool {
     // EC2 writes it in lower case, and not as the SDK expects it.
     let is_windows = |platform: &PlatformValues| platform.as_str().eq_ignore_ascii_case("windows");
-    ownership.born_with_ttl && !instance.platform().is_some_and(is_windows)
+    ownership.created_with_ttl && !instance.platform().is_some_and(is_windows)
 }
 
 /// The tags of an instance, cloudctl's own among them.

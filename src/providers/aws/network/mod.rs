@@ -44,7 +44,7 @@ impl Network {
 
 /// Looks up what the spec names, and picks a subnet where the spec leaves one to pick.
 pub(super) async fn resolve(client: &Client, spec: &InstanceSpec, machine_type: &str) -> Result<Network> {
-    let region = &spec.place.region;
+    let region = &spec.location.region;
     let subnet = match &spec.subnet {
         Some(id) => Some(subnet_by_id(client, spec, id).await?),
         // In a default subnet the address comes by itself; to have none takes an interface, and that a subnet.
@@ -77,7 +77,7 @@ pub(super) async fn resolve(client: &Client, spec: &InstanceSpec, machine_type: 
 }
 
 async fn subnet_by_id(client: &Client, spec: &InstanceSpec, id: &str) -> Result<Subnet> {
-    let region = &spec.place.region;
+    let region = &spec.location.region;
     tracing::debug!(operation = "DescribeSubnets", place = region, "call");
     let answer = client.describe_subnets().subnet_ids(id).send().await;
     let output = answer.map_err(|error| {
@@ -100,7 +100,7 @@ async fn subnet_by_id(client: &Client, spec: &InstanceSpec, id: &str) -> Result<
             "subnet {id} is not in network {network} but in {of}"
         )));
     }
-    if let Some(zone) = &spec.place.zone
+    if let Some(zone) = &spec.location.zone
         && subnet.availability_zone() != Some(zone)
     {
         let of = subnet.availability_zone().unwrap_or("another zone");
@@ -112,8 +112,8 @@ async fn subnet_by_id(client: &Client, spec: &InstanceSpec, id: &str) -> Result<
 
 /// Picks one of the network's subnets, by a rule that gives the same for the same name.
 async fn pick_subnet(client: &Client, spec: &InstanceSpec, machine_type: &str) -> Result<Subnet> {
-    let region = &spec.place.region;
-    let filters = match (&spec.network, &spec.place.zone) {
+    let region = &spec.location.region;
+    let filters = match (&spec.network, &spec.location.zone) {
         (Some(network), zone) => vec![Some(equal("vpc-id", [network])), zone_filter(zone.as_ref())],
         (None, zone) => vec![Some(equal("default-for-az", ["true"])), zone_filter(zone.as_ref())],
     };
@@ -144,7 +144,7 @@ fn zone_filter(zone: Option<&String>) -> Option<Filter> {
 }
 
 fn no_subnet(spec: &InstanceSpec) -> Error {
-    let place = &spec.place;
+    let place = &spec.location;
     let error = match &spec.network {
         Some(network) => Error::invalid(format!("network {network} does not exist or has no subnet in {place}"))
             .with_hint("`aws ec2 describe-vpcs` lists the networks; a subnet can be named with --subnet"),

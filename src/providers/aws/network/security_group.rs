@@ -223,7 +223,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub(crate) async fn remove(clients: &Clients, gone: &[cloud::Instance]) -> Result<Vec<String>> {
     let mut regions: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for instance in gone {
-        let names = instance.openings.iter().map(String::as_str);
+        let names = instance.ingress_rules.iter().map(String::as_str);
         let names = names.filter(|name| name.starts_with(GROUP_NAME_PREFIX));
         regions.entry(&instance.region).or_default().extend(names);
     }

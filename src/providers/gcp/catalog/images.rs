@@ -3,7 +3,7 @@
 use google_cloud_compute_v1::model::Image;
 use google_cloud_compute_v1::model::image::Architecture as ImageArchitecture;
 
-use crate::catalog::{image_alias, nearest_alias};
+use crate::catalog::{closest_alias, image_alias};
 use crate::cloud::{Architecture, Error, ErrorKind, Result, quoted};
 use crate::providers::gcp::api::client::Client;
 use crate::providers::gcp::api::retry::prepared;
@@ -157,7 +157,7 @@ fn take_apart(wanted: &str) -> Option<Wanted<'_>> {
 }
 
 fn unknown(wanted: &str, why: &str) -> Error {
-    let mut aliases = nearest_alias(wanted, |alias| alias.gcp.is_some());
+    let mut aliases = closest_alias(wanted, |alias| alias.gcp.is_some());
     aliases.truncate(3);
     Error::invalid(format!("the image {} {why}", quoted(wanted))).with_hint(format!(
         "use an alias such as {}, or projects/PROJECT/global/images/NAME",

@@ -63,7 +63,7 @@ pub(crate) async fn prepare(client: &Client, spec: &InstanceSpec, generation: u3
         wanted => FirewallRules::of(&own_network(client, spec).await?, wanted),
     };
     let project = client.project().await?.to_owned();
-    let zones = client.zones_for(&spec.place, &spec.name).await?;
+    let zones = client.zones_for(&spec.location, &spec.name).await?;
 
     let type_name = machine_type_of(spec);
     let (zone, machine_type) = machine_types::first_with(client, &zones, type_name).await?;
@@ -116,7 +116,7 @@ pub(crate) async fn prepare(client: &Client, spec: &InstanceSpec, generation: u3
             provider: ProviderKind::Gcp,
             name: spec.name.clone(),
             place: Location {
-                region: spec.place.region.clone(),
+                region: spec.location.region.clone(),
                 zone: Some(zone.clone()),
             },
             machine_type: type_name.to_owned(),

@@ -83,9 +83,9 @@ pub(crate) fn instance(api: model::Instance, project: &str, being_deleted: bool)
         price_usd_per_hour: None,
         spec_fingerprint: ownership.spec_fingerprint,
         ttl: ownership.ttl,
-        label_problem: ownership.doubt,
+        label_problem: ownership.label_problem,
         disks: disks_of(&api),
-        openings: openings_of(&api),
+        ingress_rules: openings_of(&api),
         attached_gpu: attached_gpu(&api),
         has_other_price: has_other_price(&api),
         setup: setup_of(&api, project),
@@ -301,7 +301,7 @@ mod tests {
         assert_eq!(read.machine_type.as_deref(), Some("e2-small"));
         assert_eq!(read.labels, Labels::from([("env".to_owned(), "ci".to_owned())]));
         assert_eq!((read.managed, read.generation, read.spot), (true, Some(2), true));
-        assert_eq!(read.openings, ["cloudctl-open-0123456789abcdef"]);
+        assert_eq!(read.ingress_rules, ["cloudctl-open-0123456789abcdef"]);
         assert_eq!(read.public_ip.as_deref(), Some("203.0.113.7"));
         assert_eq!(read.created_at.unwrap().to_string(), "2026-11-23T09:02:03.456Z");
         assert_eq!(read.architecture, Some(Architecture::Arm64));

@@ -200,7 +200,7 @@ async fn followed(client: &Client, sent: Result<Operation, ChangeFailure>, attem
 pub(crate) async fn remove(client: &Client, gone: &[Instance]) -> Result<Vec<String>> {
     let tags: BTreeSet<String> = gone
         .iter()
-        .flat_map(|instance| instance.openings.iter().cloned())
+        .flat_map(|instance| instance.ingress_rules.iter().cloned())
         .collect();
     let ids = gone.iter().map(|instance| instance.reference.id.clone()).collect();
     let Removal { used, failed } = remove_unused(client, &tags, &ids).await?;

@@ -19,7 +19,7 @@ use crate::cloud::{Error, ErrorKind, InstanceSpec, Result, quoted};
 /// # Errors
 /// `InvalidSpec` for what is neither a name nor a path.
 pub(super) fn network_interface(spec: &InstanceSpec, options: &Options) -> Result<NetworkInterface> {
-    let region = &spec.place.region;
+    let region = &spec.location.region;
     let network = path_of("network", spec.network.as_deref(), |name| {
         format!("global/networks/{name}")
     })?;

@@ -63,7 +63,7 @@ fn a_whole_life() {
 fn what_was_asked_for_is_what_is_there() {
     let sandbox = Sandbox::new();
     let spec = with("db", |spec| {
-        spec.place.zone = Some("us-east-1b".into());
+        spec.location.zone = Some("us-east-1b".into());
         spec.machine_type = Some("arm-large".into());
         spec.image = Some("debian-12".into());
         spec.disk_gib = Some(100);
@@ -113,7 +113,7 @@ fn a_name_and_its_token_mean_one_instance() {
         panic!("the name has a living instance");
     };
     assert_eq!(next.reference, first.reference);
-    let elsewhere = with("web-1", |spec| spec.place.region = "eu-west-1".into());
+    let elsewhere = with("web-1", |spec| spec.location.region = "eu-west-1".into());
     assert_ne!(sandbox.create(&elsewhere).reference, first.reference);
 
     sandbox.act(Action::Terminate, &first.reference).unwrap();
@@ -150,7 +150,7 @@ fn each_target_of_a_batch_has_its_own_outcome_in_its_place() {
     let plain = sandbox.create(&spec("plain")).reference;
     let kept = with("kept", |spec| spec.protected = true);
     let kept = sandbox.create(&kept).reference;
-    let far = with("far", |spec| spec.place.region = "ap-south-1".into());
+    let far = with("far", |spec| spec.location.region = "ap-south-1".into());
     let far = sandbox.create(&far).reference;
     let stale = InstanceRef {
         id: "m-0000000000000000".into(),
@@ -179,10 +179,10 @@ fn what_no_cloud_takes_is_refused_and_nothing_is_made() {
     let text = |length: usize| "x".repeat(length);
     let label = |key: String, value: String| -> Change { Box::new(move |spec| drop(spec.labels.insert(key, value))) };
     let cases: [(&str, Change); 17] = [
-        ("mars-1", Box::new(|spec| spec.place.region = "mars-1".into())),
+        ("mars-1", Box::new(|spec| spec.location.region = "mars-1".into())),
         (
             "eu-west-1a",
-            Box::new(|spec| spec.place.zone = Some("eu-west-1a".into())),
+            Box::new(|spec| spec.location.zone = Some("eu-west-1a".into())),
         ),
         ("t3.small", Box::new(|spec| spec.machine_type = Some("t3.small".into()))),
         ("ami-1", Box::new(|spec| spec.image = Some("ami-1".into()))),

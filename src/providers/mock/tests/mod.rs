@@ -142,5 +142,5 @@ fn with(name: &str, change: impl FnOnce(&mut InstanceSpec)) -> InstanceSpec {
 }
 
 fn in_zone(name: &str, zone: &str) -> InstanceSpec {
-    with(name, |spec| spec.place.zone = Some(zone.to_owned()))
+    with(name, |spec| spec.location.zone = Some(zone.to_owned()))
 }
