@@ -200,12 +200,12 @@ fn explain_usage(error: &clap::Error, arguments: &[OsString], printer: &mut Prin
             };
         }
         UsageKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            printer.unasked_help(&error.render().to_string());
+            printer.usage_help(&error.render().to_string());
             return ExitStatus::USAGE;
         }
         _ => {}
     }
-    fail(cli::explain(error, arguments), printer)
+    fail(cli::usage_error(error, arguments), printer)
 }
 
 /// Logs to stderr, events of cloudctl alone: the SDKs' own would show request bodies, and with them user data. Nobody

@@ -9,7 +9,7 @@ use super::Cli;
 use crate::cloud::{Error, is_content, may_be_secret, path_text, plain, quoted};
 
 /// One line for what is wrong with the command line, and a hint.
-pub fn explain(error: &clap::Error, arguments: &[OsString]) -> Error {
+pub fn usage_error(error: &clap::Error, arguments: &[OsString]) -> Error {
     if let Some(error) = content_for_a_flag(error, arguments) {
         return error;
     }

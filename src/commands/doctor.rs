@@ -30,7 +30,7 @@ pub async fn run(_: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
                 .push(row(kind, "credentials", "none", "none found; this cloud is not asked"));
             continue;
         }
-        look_at(kind, context, &mut report).await;
+        check_cloud(kind, context, &mut report).await;
     }
     let all_absent = report.items.iter().all(|item| item.get("result") == "none");
     if all_absent {
@@ -43,7 +43,7 @@ pub async fn run(_: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     Ok(status)
 }
 
-async fn look_at(kind: ProviderKind, context: &Context, report: &mut Report) {
+async fn check_cloud(kind: ProviderKind, context: &Context, report: &mut Report) {
     let provider = context.clouds().get(kind);
     match provider.identity().await {
         Ok(identity) => {
@@ -71,10 +71,10 @@ async fn look_at(kind: ProviderKind, context: &Context, report: &mut Report) {
             .push(row(kind, "default place", "none", "create needs --region")),
         Err(error) => fail(kind, "default place", error, report),
     }
-    look_at_reach(provider, report).await;
+    check_connectivity(provider, report).await;
 }
 
-async fn look_at_reach(provider: std::sync::Arc<dyn Provider>, report: &mut Report) {
+async fn check_connectivity(provider: std::sync::Arc<dyn Provider>, report: &mut Report) {
     let kind = provider.kind();
     let started = Instant::now();
     match list_all(&[provider], &RegionSelection::default(), &Default::default()).await {

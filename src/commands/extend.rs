@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use super::targets::{InstanceArgs, check_accounts, find_to_change, tell_ends, ttl_argument};
+use super::targets::{InstanceArgs, check_accounts, find_for_change, print_expiry, ttl_argument};
 use crate::cloud::{Error, ErrorKind, Instance, Result};
 use crate::context::Context;
 use crate::exit::ExitStatus;
@@ -27,7 +27,7 @@ pub struct Args {
 /// Extends each VM, and shows when it ends now.
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     context.printer.check(&INSTANCES)?;
-    let targets = find_to_change(&args.targets.references, context).await?;
+    let targets = find_for_change(&args.targets.references, context).await?;
     check_accounts(&targets, context).await?;
     if let Some(foreign) = targets.iter().find(|target| !target.managed) {
         let why = foreign
@@ -51,7 +51,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
             Err(error) => errors.push(error),
         }
     }
-    tell_ends(&done, context);
+    print_expiry(&done, context);
     let status = ExitStatus::of_batch(done.len(), &errors);
     let now = context.now();
     context

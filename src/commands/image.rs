@@ -6,7 +6,7 @@ use clap::Subcommand;
 use futures_util::future::join_all;
 
 use super::create::own_key;
-use super::targets::conclude_listing;
+use super::targets::finish_listing;
 use crate::catalog::{IMAGE_ALIASES, image_alias};
 use crate::cloud::{Architecture, Error, ErrorKind, Image, Provider, ProviderKind, Result};
 use crate::context::Context;
@@ -100,7 +100,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         .iter()
         .map(|(region, image)| Record::of_image(image, region, user(image).as_deref()));
     let items = items.collect();
-    conclude_listing(items, gaps, &IMAGES, context)
+    finish_listing(items, gaps, &IMAGES, context)
 }
 
 /// The images of each region of a cloud.

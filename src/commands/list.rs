@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::price::a_month;
-use super::targets::{note_left_out, scope, warn_of_gap};
+use super::targets::{note_skipped_clouds, scope, warn_about_gap};
 use crate::catalog::Catalog;
 use crate::cloud::{Instance, InstanceState, ListFilter, Provider, check_selectable};
 use crate::context::Context;
@@ -202,7 +202,7 @@ async fn stream(
 
 /// Prints what is not printed yet, and says what is missing.
 fn conclude(inventory: Inventory, shown: Shown<'_>, context: &mut Context) -> anyhow::Result<ExitStatus> {
-    note_left_out(&inventory.skipped, context);
+    note_skipped_clouds(&inventory.skipped, context);
     let now = context.now();
     let blind = inventory.nothing_answered();
     let status = if blind {
@@ -237,7 +237,7 @@ fn conclude(inventory: Inventory, shown: Shown<'_>, context: &mut Context) -> an
         context.printer.note("no VMs");
     }
     for gap in &report.errors {
-        warn_of_gap(gap, context);
+        warn_about_gap(gap, context);
     }
     match report.errors.len() {
         0 => {}

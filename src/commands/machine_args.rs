@@ -56,7 +56,7 @@ pub(super) fn kinds(context: &Context) -> Vec<ProviderKind> {
 }
 
 /// Refuses -z: machine types and prices are by region.
-pub(super) fn refuse_zone(context: &Context) -> Result<()> {
+pub(super) fn reject_zone(context: &Context) -> Result<()> {
     let zone = &context.settings.zone;
     match (&zone.value, &zone.source) {
         (Some(zone), Source::Flag(_)) => {
@@ -76,11 +76,11 @@ pub(super) fn region_words(
     known: &impl Fn(ProviderKind) -> Vec<String>,
     context: &Context,
 ) -> Result<Vec<String>> {
-    refuse_zone(context)?;
+    reject_zone(context)?;
     let words = context.settings.regions.value.clone().unwrap_or_default();
     for word in &words {
         let is_known =
-            |kind: &ProviderKind| !regions_meant(*kind, std::slice::from_ref(word), &known(*kind)).is_empty();
+            |kind: &ProviderKind| !matching_regions(*kind, std::slice::from_ref(word), &known(*kind)).is_empty();
         if !kinds.iter().any(is_known) {
             let all: Vec<_> = kinds.iter().flat_map(|kind| known(*kind)).collect();
             let is_zone_of = |region: &&String| {
@@ -106,7 +106,7 @@ pub(super) fn region_words(
 }
 
 /// Those regions of a cloud that are meant by names of regions and areas.
-pub(super) fn regions_meant(kind: ProviderKind, words: &[String], known: &[String]) -> Vec<String> {
+pub(super) fn matching_regions(kind: ProviderKind, words: &[String], known: &[String]) -> Vec<String> {
     let is_meant = |region: &&String| {
         words.iter().any(|word| match word.parse::<Area>() {
             Ok(area) => Area::of_region(kind, region) == Some(area),

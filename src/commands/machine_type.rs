@@ -7,8 +7,8 @@ use clap::{Subcommand, ValueEnum};
 use futures_util::future::join_all;
 use serde_json::json;
 
-use super::machine_args::{MachineArgs, kinds, refuse_zone};
-use super::machine_type_listing::{Row, shelf};
+use super::machine_args::{MachineArgs, kinds, reject_zone};
+use super::machine_type_listing::{Row, list_machine_types};
 use super::price::short_gib;
 use crate::cloud::{MachineRequirements, MachineType, ProviderKind};
 use crate::context::Context;
@@ -75,14 +75,14 @@ impl From<&Row> for Record {
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     let Verb::List(args) = args.verb;
     context.printer.check(&MACHINE_TYPES)?;
-    refuse_zone(context)?;
+    reject_zone(context)?;
     let catalog = context.catalog();
     let words = context.settings.regions.value.clone().unwrap_or_default();
     let need = args.need.need();
     let shelves = join_all(kinds_to_list(context).into_iter().map(|kind| {
         let can_be_asked = kind == ProviderKind::Mock || context.has_credentials(kind);
         let provider = can_be_asked.then(|| context.clouds().get(kind));
-        shelf(kind, provider, &words, &need, &catalog)
+        list_machine_types(kind, provider, &words, &need, &catalog)
     }));
     let shelves = shelves.await;
     let known: BTreeSet<usize> = shelves.iter().flat_map(|shelf| shelf.known.iter().copied()).collect();

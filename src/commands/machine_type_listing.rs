@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 
-use super::machine_args::{attach, regions_meant};
+use super::machine_args::{attach, matching_regions};
 use crate::catalog::{Catalog, Price};
 use crate::cloud::{Error, ErrorKind, MachineRequirements, MachineType, Provider, ProviderKind, Result, quoted};
 use crate::operations::resolve_region_or_area;
@@ -51,7 +51,7 @@ pub(super) struct MachineTypeListing {
 }
 
 /// What a cloud has: as it says itself, if it can be asked and something says of which region.
-pub(super) async fn shelf(
+pub(super) async fn list_machine_types(
     kind: ProviderKind,
     provider: Option<Arc<dyn Provider>>,
     words: &[String],
@@ -60,7 +60,7 @@ pub(super) async fn shelf(
 ) -> MachineTypeListing {
     let Some(provider) = provider else {
         let reason = format!("no credentials of {kind} were found");
-        return known_shelf(kind, words, need, catalog, &reason);
+        return list_offline(kind, words, need, catalog, &reason);
     };
     let mut shelf = MachineTypeListing::default();
     let located = |error: Error| match error.location() {
@@ -75,7 +75,7 @@ pub(super) async fn shelf(
         }
     };
     if regions.is_empty() && words.is_empty() {
-        return known_shelf(kind, words, need, catalog, &format!("no region of {kind} is named"));
+        return list_offline(kind, words, need, catalog, &format!("no region of {kind} is named"));
     }
     let asked = regions.iter().map(|region| provider.machine_types(region, &[]));
     let answers = join_all(asked).await;
@@ -120,7 +120,7 @@ async fn regions(provider: &dyn Provider, words: &[String], shelf: &mut MachineT
 }
 
 /// What is known of a cloud without asking it. Without a region each type stands with that in which it is cheapest.
-fn known_shelf(
+fn list_offline(
     kind: ProviderKind,
     words: &[String],
     need: &MachineRequirements,
@@ -136,7 +136,7 @@ fn known_shelf(
     };
     let mut meant = Vec::new();
     for (index, word) in words.iter().enumerate() {
-        let regions = regions_meant(kind, std::slice::from_ref(word), &all);
+        let regions = matching_regions(kind, std::slice::from_ref(word), &all);
         if regions.is_empty() {
             let error = Error::invalid(format!("no region {} of {kind} is known", quoted(word)));
             shelf

@@ -1,6 +1,6 @@
 //! `cloudctl start`, `stop`, `reboot`, `protect`, `unprotect`
 
-use super::targets::{InstanceArgs, check_accounts, find_to_change};
+use super::targets::{InstanceArgs, check_accounts, find_for_change};
 use crate::context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::{BatchAction, apply};
@@ -16,7 +16,7 @@ pub struct Args {
 /// Changes each VM, and shows what it is now.
 pub async fn run(args: Args, action: BatchAction, context: &mut Context) -> anyhow::Result<ExitStatus> {
     context.printer.check(&INSTANCES)?;
-    let targets = find_to_change(&args.targets.references, context).await?;
+    let targets = find_for_change(&args.targets.references, context).await?;
     check_accounts(&targets, context).await?;
     let _change = context.interrupt.enter_critical_section()?;
     let clouds = context.clouds();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::machine_args::{MachineArgs, attach, kinds, region_words, regions_meant};
+use super::machine_args::{MachineArgs, attach, kinds, matching_regions, region_words};
 use crate::catalog::{Catalog, Price};
 use crate::cloud::{Architecture, Error, MachineRequirements, MachineType, ProviderKind};
 use crate::context::Context;
@@ -113,7 +113,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         let text = format!(
             "prices with Linux, without disk and traffic, of {oldest}; `cloudctl catalog update` fetches new ones"
         );
-        context.printer.remark(&text);
+        context.printer.terminal_note(&text);
     }
     Ok(ExitStatus::DONE)
 }
@@ -144,7 +144,7 @@ fn rows_of(
     } else {
         words
             .iter()
-            .map(|word| regions_meant(kind, std::slice::from_ref(word), &known))
+            .map(|word| matching_regions(kind, std::slice::from_ref(word), &known))
             .collect()
     };
     let mut shown: BTreeMap<String, Vec<Row>> = BTreeMap::new();

@@ -3,8 +3,8 @@
 use clap::Subcommand;
 use futures_util::future::join_all;
 
-use super::machine_args::regions_meant;
-use super::targets::conclude_listing;
+use super::machine_args::matching_regions;
+use super::targets::finish_listing;
 use crate::cloud::{Error, quoted};
 use crate::context::Context;
 use crate::exit::ExitStatus;
@@ -46,8 +46,8 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         let kind = provider.kind();
         match answer {
             Ok(mut regions) if !named.is_empty() => {
-                unknown.retain(|word| regions_meant(kind, std::slice::from_ref(word), &regions).is_empty());
-                regions = regions_meant(kind, &named, &regions);
+                unknown.retain(|word| matching_regions(kind, std::slice::from_ref(word), &regions).is_empty());
+                regions = matching_regions(kind, &named, &regions);
                 items.extend(regions.iter().map(|name| Record::of_region(kind, name)));
             }
             Ok(regions) => items.extend(regions.iter().map(|name| Record::of_region(kind, name))),
@@ -63,5 +63,5 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         let error = Error::invalid(format!("this account cannot use a region {}", quoted(word)));
         return Err(error.with_hint("leave -r out for all of them").into());
     }
-    conclude_listing(items, gaps, &REGIONS, context)
+    finish_listing(items, gaps, &REGIONS, context)
 }

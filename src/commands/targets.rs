@@ -9,7 +9,7 @@ use crate::cloud::{Error, Instance, InstanceQuery, Provider, ProviderKind, Resul
 use crate::context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::{RegionSelection, ResolvedInstances, check_account, resolve};
-use crate::output::{ColumnSet, Record, Report, expiry_text, unenforced_text};
+use crate::output::{ColumnSet, Record, Report, expiry_text, no_enforcer_warning};
 
 /// How long is waited where nothing else is said.
 pub(super) const DEFAULT_TIMEOUT: &str = "5m";
@@ -42,12 +42,12 @@ pub(super) fn ttl_argument(text: &str) -> Result<Duration> {
 }
 
 /// Says when VMs that were just made or given more time end. That nothing but cloudctl ends one is said in any case.
-pub(super) fn tell_ends(instances: &[Instance], context: &mut Context) {
+pub(super) fn print_expiry(instances: &[Instance], context: &mut Context) {
     let now = context.now();
     if let Some(text) = expiry_text(instances, now) {
-        context.printer.remark(&text);
+        context.printer.terminal_note(&text);
     }
-    if let Some(text) = unenforced_text(instances) {
+    if let Some(text) = no_enforcer_warning(instances) {
         context.printer.warning(&text);
     }
 }
@@ -73,9 +73,9 @@ pub(super) async fn find(references: &[InstanceQuery], context: &mut Context) ->
     let scope = scope(context);
     let clouds = context.clouds();
     let selection = resolve(references, &providers, &|kind| clouds.get(kind), &scope).await?;
-    note_left_out(&selection.left_out, context);
+    note_skipped_clouds(&selection.left_out, context);
     for gap in &selection.gaps {
-        warn_of_gap(gap, context);
+        warn_about_gap(gap, context);
     }
     Ok(selection)
 }
@@ -89,7 +89,7 @@ pub(super) async fn find_all(references: &[InstanceQuery], context: &mut Context
 }
 
 /// The same for a change: `Refused` if a name may mean another instance in a place that did not answer.
-pub(super) async fn find_to_change(references: &[InstanceQuery], context: &mut Context) -> Result<Vec<Instance>> {
+pub(super) async fn find_for_change(references: &[InstanceQuery], context: &mut Context) -> Result<Vec<Instance>> {
     let selection = find(references, context).await?;
     selection.check_unambiguous()?;
     selection.into_all()
@@ -111,14 +111,14 @@ pub(super) async fn check_account_of(provider: Arc<dyn Provider>, context: &Cont
 }
 
 /// Warns that a location did not answer.
-pub(super) fn warn_of_gap(gap: &Error, context: &mut Context) {
+pub(super) fn warn_about_gap(gap: &Error, context: &mut Context) {
     let place = gap.location().unwrap_or("a location");
     let code = gap.code().map(|code| format!(" ({code})")).unwrap_or_default();
     context.printer.warning(&format!("{place}: {}{code}", gap.message()));
 }
 
 /// Says which clouds were not asked, and why.
-pub(super) fn note_left_out(left_out: &[Error], context: &mut Context) {
+pub(super) fn note_skipped_clouds(left_out: &[Error], context: &mut Context) {
     for error in left_out {
         let cloud = error.location().unwrap_or("a cloud");
         context
@@ -132,7 +132,7 @@ pub(super) fn note_left_out(left_out: &[Error], context: &mut Context) {
 ///
 /// # Errors
 /// Those of writing.
-pub(super) fn conclude_listing(
+pub(super) fn finish_listing(
     items: Vec<Record>,
     gaps: Vec<Error>,
     view: &ColumnSet,
@@ -152,7 +152,7 @@ pub(super) fn conclude_listing(
     }
     context.printer.items(&report, view, now)?;
     for gap in &report.errors {
-        warn_of_gap(gap, context);
+        warn_about_gap(gap, context);
     }
     if !report.errors.is_empty() {
         context.printer.warning("the list is incomplete");

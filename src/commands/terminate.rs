@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::targets::{DEFAULT_TIMEOUT, check_accounts, duration_argument, find, note_left_out, scope};
+use super::targets::{DEFAULT_TIMEOUT, check_accounts, duration_argument, find, note_skipped_clouds, scope};
 use super::wait::{all_to, wait_with_steps};
 use crate::cloud::{Error, ErrorKind, Instance, InstanceQuery, ListFilter, ProviderKind, Result};
 use crate::context::Context;
@@ -11,7 +11,7 @@ use crate::operations::{
     Expired, LabelSelector, Selectors, TerminationPlan, WaitGoal, delete_unused_firewall_rules, find_expired,
     leave_out_protected, list_all, plan_termination, report_kept_disks, terminate,
 };
-use crate::output::{INSTANCES, Report, shown_name};
+use crate::output::{INSTANCES, Report, display_name};
 
 /// Terminate VMs for good, with their disks
 ///
@@ -214,7 +214,7 @@ async fn select(args: &Args, context: &mut Context) -> anyhow::Result<Expired> {
         ..ListFilter::default()
     };
     let inventory = list_all(&providers, &scope(context), &filter).await?;
-    note_left_out(&inventory.skipped, context);
+    note_skipped_clouds(&inventory.skipped, context);
     if inventory.nothing_answered() {
         return Err(inventory
             .gaps
@@ -263,7 +263,7 @@ fn confirm(plan: &TerminationPlan, context: &mut Context) -> anyhow::Result<()> 
         );
     }
     for instance in doomed.iter().take(MANY) {
-        let name = shown_name(instance.name.as_deref().unwrap_or("-"));
+        let name = display_name(instance.name.as_deref().unwrap_or("-"));
         context
             .printer
             .note(&format!("  {}  {name}  {}", instance.reference, instance.state));

@@ -12,7 +12,7 @@ use crate::cloud::Error;
 
 impl Printer {
     /// Prints help that was not asked for, beside the results.
-    pub fn unasked_help(&mut self, text: &str) {
+    pub fn usage_help(&mut self, text: &str) {
         self.line(text.trim_end());
     }
 
@@ -64,7 +64,7 @@ impl Printer {
     }
 
     /// Prints a remark that belongs to the steps, on a terminal only.
-    pub fn remark(&mut self, text: &str) {
+    pub fn terminal_note(&mut self, text: &str) {
         if self.shows_progress() {
             self.line(&escape(text));
         }

@@ -82,16 +82,16 @@ pub(super) fn write_csv(out: &mut dyn Write, fields: &[&str], records: &[Record]
 fn csv_cell(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
-        Value::String(text) => defuse(escape(text)),
+        Value::String(text) => escape_formula(escape(text)),
         Value::Bool(_) | Value::Number(_) => value.to_string(),
-        Value::Array(_) | Value::Object(_) => defuse(match cell(value).as_str() {
+        Value::Array(_) | Value::Object(_) => escape_formula(match cell(value).as_str() {
             "-" => String::new(),
             text => text.to_owned(),
         }),
     }
 }
 
-fn defuse(text: String) -> String {
+fn escape_formula(text: String) -> String {
     // The wide forms are formulas too to a spreadsheet that is set to Japanese or Chinese.
     if text.starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']) {
         format!("'{text}")
@@ -129,7 +129,7 @@ const NAMES: &str = "table, wide, json, jsonl, yaml, csv, name, id, ref or colum
 
 impl Format {
     /// Whether errors are part of what goes to stdout.
-    pub fn has_envelope(&self) -> bool {
+    pub fn uses_envelope(&self) -> bool {
         matches!(self, Self::Json | Self::Yaml)
     }
 
@@ -139,7 +139,7 @@ impl Format {
     }
 
     /// Whether people are meant to read it, so that progress may be shown beside it.
-    pub fn is_for_people(&self) -> bool {
+    pub fn is_human_readable(&self) -> bool {
         matches!(self, Self::Table | Self::Wide | Self::Columns(_))
     }
 }

@@ -29,7 +29,7 @@ pub fn expiry_text(instances: &[Instance], now: Timestamp) -> Option<String> {
 }
 
 /// What is to be known of VMs that nothing ends at their time; nothing if there are none.
-pub fn unenforced_text(instances: &[Instance]) -> Option<String> {
+pub fn no_enforcer_warning(instances: &[Instance]) -> Option<String> {
     let unenforced: Vec<_> = instances
         .iter()
         .filter(|instance| instance.expiry_enforcer == Some(ExpiryEnforcer::Tag) && !instance.state.is_gone())
@@ -40,7 +40,7 @@ pub fn unenforced_text(instances: &[Instance]) -> Option<String> {
 }
 
 /// The command that connects: `connect: ssh ubuntu@203.0.113.7`.
-pub fn connect_text(user: Option<&str>, address: &str, port: u16) -> String {
+pub fn ssh_hint(user: Option<&str>, address: &str, port: u16) -> String {
     let user = user.map(|user| format!("{user}@")).unwrap_or_default();
     match port {
         22 => format!("connect: ssh {user}{address}"),
@@ -51,7 +51,7 @@ pub fn connect_text(user: Option<&str>, address: &str, port: u16) -> String {
 /// The command that asks the cloud for the password of a Windows VM; `None` where there is none.
 /// <https://docs.aws.amazon.com/cli/latest/reference/ec2/get-password-data.html>,
 /// <https://cloud.google.com/sdk/gcloud/reference/compute/reset-windows-password>
-pub fn password_text(instance: &Instance, has_key: bool) -> Option<String> {
+pub fn password_hint(instance: &Instance, has_key: bool) -> Option<String> {
     let (id, region) = (&instance.reference.id, &instance.region);
     let command = match instance.provider {
         ProviderKind::Aws => {
@@ -108,10 +108,10 @@ mod tests {
             "the first expires in 30m (by its cloud)"
         );
         assert_eq!(told(&[]), "");
-        assert_eq!(unenforced_text(&[new, old]), None);
+        assert_eq!(no_enforcer_warning(&[new, old]), None);
         let loose = instance(60, ExpiryEnforcer::Tag);
         assert!(told(std::slice::from_ref(&loose)).contains("only by `cloudctl terminate --expired`"));
-        let warning = unenforced_text(&[loose]).unwrap();
+        let warning = no_enforcer_warning(&[loose]).unwrap();
         assert!(
             warning.contains("aws/us-east-1/i-60") && warning.contains("terminate --expired"),
             "{warning}"

@@ -24,13 +24,13 @@ pub use columns::{Column, ColumnSet, IMAGES, INSTANCES, PLANS, REGIONS};
 pub use diagnostics::error_text;
 pub use formats::Format;
 pub use hints::hint_for;
-pub use instance_notes::{connect_text, needs_key, password_text};
-pub use instance_notes::{expiry_text, unenforced_text};
+pub use instance_notes::{expiry_text, no_enforcer_warning};
+pub use instance_notes::{needs_key, password_hint, ssh_hint};
 pub use printer::Printer;
 pub use record::{Record, Report};
 pub use redaction::Redactor;
 pub use schemas::{error_schema, instance_schema};
-pub use text::{age, escape, shown_name};
+pub use text::{age, display_name, escape};
 
 /// Which streams are terminals, how wide they are, and whether colours are wanted there.
 #[derive(Clone, Copy, Debug, Default)]

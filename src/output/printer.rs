@@ -106,7 +106,7 @@ impl Printer {
 
     /// Whether progress may be shown: people are reading, on a terminal.
     pub fn shows_progress(&self) -> bool {
-        self.terminal.errors && self.format().is_for_people()
+        self.terminal.errors && self.format().is_human_readable()
     }
 
     /// Prints a result in the format asked for, and its errors: on stdout if the format has a place for them, and
@@ -126,7 +126,7 @@ impl Printer {
         self.is_closed
     }
 
-    fn tolerate_closed(&mut self, printed: io::Result<()>) -> io::Result<()> {
+    fn ignore_closed_pipe(&mut self, printed: io::Result<()>) -> io::Result<()> {
         match printed {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
                 self.is_closed = true;
@@ -143,7 +143,7 @@ impl Printer {
     pub fn items(&mut self, report: &Report, view: &ColumnSet, now: Timestamp) -> io::Result<()> {
         self.end_progress();
         let printed = self.write_items(report, view, now);
-        self.tolerate_closed(printed)
+        self.ignore_closed_pipe(printed)
     }
 
     fn write_items(&mut self, report: &Report, view: &ColumnSet, now: Timestamp) -> io::Result<()> {
@@ -183,7 +183,7 @@ impl Printer {
         }
         let printed = self.write_details(&report.items);
         self.errors(&report.errors);
-        self.tolerate_closed(printed)
+        self.ignore_closed_pipe(printed)
     }
 
     fn write_details(&mut self, records: &[Record]) -> io::Result<()> {
@@ -199,7 +199,7 @@ impl Printer {
     /// Prints the failure of a whole command: on stderr, and in the envelope if the format has one.
     pub fn failure(&mut self, error: Error) {
         self.error(&error);
-        if self.format().has_envelope() {
+        if self.format().uses_envelope() {
             let errors = self.without_secrets(&[error]);
             let format = self.format();
             let out = &mut *self.streams.stdout;

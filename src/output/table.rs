@@ -9,7 +9,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::columns::{CellFormat, Column};
 use super::record::Record;
-use super::text::{age, cell, short_cell, shown_name, time_left};
+use super::text::{age, cell, display_name, short_cell, time_left};
 
 /// What is wider spoils its own row alone, not the columns of all the others. No name that cloudctl gives is.
 const WIDEST_ALIGNED: usize = 72;
@@ -41,7 +41,7 @@ pub(super) fn write_table(
                 .iter()
                 .map(|record| column.fill.text(record, layout.now))
                 .collect();
-            (column.header.to_owned(), column.dispensability, cells)
+            (column.header.to_owned(), column.drop_order, cells)
         })
         .collect();
     write_columns(out, columns, layout)
@@ -56,8 +56,8 @@ pub(super) fn write_named(
 ) -> io::Result<()> {
     let column = |name: &String| {
         let text = |record: &Record| match name.as_str() {
-            "age" => CellFormat::Since("created_at").text(record, layout.now),
-            "expires" => CellFormat::Until("expires_at").text(record, layout.now),
+            "age" => CellFormat::Age("created_at").text(record, layout.now),
+            "expires" => CellFormat::TimeLeft("expires_at").text(record, layout.now),
             _ => cell(record.get(name)),
         };
         (
@@ -147,20 +147,20 @@ impl CellFormat {
                 .and_then(|text| text.parse::<Timestamp>().ok())
         };
         match self {
-            Self::Whole(fields) | Self::Name(fields) => {
+            Self::Full(fields) | Self::Name(fields) => {
                 let known = fields
                     .iter()
                     .map(|field| record.get(field))
                     .find(|value| !value.is_null());
                 match (self, known) {
                     (_, None) => "-".to_owned(),
-                    (Self::Name(_), Some(Value::String(name))) => shown_name(name),
+                    (Self::Name(_), Some(Value::String(name))) => display_name(name),
                     (_, Some(value)) => cell(value),
                 }
             }
-            Self::Short(field) => short_cell(record.get(field)),
-            Self::Since(field) => time(field).map_or_else(|| "-".to_owned(), |then| age(then, now)),
-            Self::Until(field) => match (record.get(field), time(field), record.get("state").as_str()) {
+            Self::Truncated(field) => short_cell(record.get(field)),
+            Self::Age(field) => time(field).map_or_else(|| "-".to_owned(), |then| age(then, now)),
+            Self::TimeLeft(field) => match (record.get(field), time(field), record.get("state").as_str()) {
                 // Of what was not seen it is not known, and what is gone ends no more.
                 (_, _, Some("terminating" | "terminated")) | (Value::Null, _, Some("unknown")) => "-".to_owned(),
                 (Value::Null, ..) => "never".to_owned(),
@@ -199,7 +199,7 @@ mod tests {
     fn the_end_is_told_as_far_as_it_is_known() {
         let expires = |state: &str, end: Value| {
             let record = Record::new(vec![("state", json!(state)), ("expires_at", end)]);
-            CellFormat::Until("expires_at").text(&record, "2026-01-01T00:00:00Z".parse().unwrap())
+            CellFormat::TimeLeft("expires_at").text(&record, "2026-01-01T00:00:00Z".parse().unwrap())
         };
         for (state, end, text) in [
             ("running", Value::Null, "never"),

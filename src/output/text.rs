@@ -49,7 +49,7 @@ pub(super) fn is_unsafe(character: char) -> bool {
 }
 
 /// A name as it stands in a list: whole, unless it is longer than any cloud's.
-pub fn shown_name(name: &str) -> String {
+pub fn display_name(name: &str) -> String {
     let safe = escape(name);
     match safe.char_indices().nth(LONGEST_NAME) {
         Some((cut, _)) => format!("{}…", &safe[..cut]),
@@ -153,8 +153,8 @@ mod tests {
 
     #[test]
     fn a_name_is_cut_where_no_cloud_has_one_so_long() {
-        assert_eq!(shown_name(&"日".repeat(256)), "日".repeat(256));
-        assert_eq!(shown_name(&"x".repeat(4096)).chars().count(), 257);
+        assert_eq!(display_name(&"日".repeat(256)), "日".repeat(256));
+        assert_eq!(display_name(&"x".repeat(4096)).chars().count(), 257);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What `create --dry-run` shows, and the words for why a place was chosen.
 
-use super::progress::tell_present;
+use super::progress::note_existing;
 use super::vm_request::VmRequest;
 use crate::cloud::{Error, ErrorKind, GroupMembers, Instance, InstanceSpec, LaunchPreview, MachineType, Result};
 use crate::context::Context;
@@ -27,7 +27,7 @@ pub(super) async fn show(
             Err(error) => report.errors.push(error),
         }
     }
-    tell_present(present.iter(), context);
+    note_existing(present.iter(), context);
     let status = refused.unwrap_or_else(|| ExitStatus::of_batch(report.items.len() + present.len(), &report.errors));
     let now = context.now();
     context.printer.report(&report, &PLANS, now)?;

@@ -18,7 +18,7 @@ use self::args::usd_argument;
 use self::progress::create_all;
 use self::spec_file::merge::SpecFile;
 use self::vm_request::VmRequest;
-use super::targets::{DEFAULT_TIMEOUT, check_account_of, duration_argument, tell_ends};
+use super::targets::{DEFAULT_TIMEOUT, check_account_of, duration_argument, print_expiry};
 use crate::cloud::{
     Architecture, Error, ErrorKind, Gpu, IngressRule, Instance, InstanceName, InstanceQuery, Provider, Result, Secret,
 };
@@ -192,8 +192,8 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         ExitStatus::PARTIAL if names.len() == 1 => ExitStatus::of(errors[0].kind()),
         status => status,
     };
-    tell_ends(&instances, context);
-    progress::tell(&orders, &instances, context);
+    print_expiry(&instances, context);
+    progress::print_login_hints(&orders, &instances, context);
     let left: Vec<_> = errors.iter().flat_map(only_known).collect();
     for instance in left {
         if !instances.iter().any(|known| known.reference == instance.reference) {

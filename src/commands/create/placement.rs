@@ -42,7 +42,7 @@ pub(super) async fn sites(
     request: &VmTemplate,
     context: &mut Context,
 ) -> Result<Vec<ProviderLocation>> {
-    let words = words(request, context);
+    let words = region_args(request, context);
     let (regions, zone) = (words.regions.to_vec(), words.zone.map(str::to_owned));
     let words = RegionArgs {
         regions: &regions,
@@ -72,7 +72,7 @@ pub(super) async fn sites(
     Ok(sites)
 }
 
-fn words<'a>(request: &'a VmTemplate, context: &'a Context) -> RegionArgs<'a> {
+fn region_args<'a>(request: &'a VmTemplate, context: &'a Context) -> RegionArgs<'a> {
     let (regions, zone) = (&context.settings.regions, &context.settings.zone);
     let named = |is_flag: bool| RegionArgs {
         regions: regions

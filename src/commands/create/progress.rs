@@ -12,7 +12,7 @@ use crate::catalog::{DEFAULT_IMAGE, LoginMethod, image_alias};
 use crate::cloud::{Error, ErrorKind, Instance, InstanceSpec, SshKey};
 use crate::context::Context;
 use crate::operations::{CreateReport, CreatedInstance, create_by_name};
-use crate::output::{connect_text, needs_key, password_text};
+use crate::output::{needs_key, password_hint, ssh_hint};
 
 /// As many creates are under way at once; more would only meet the clouds' rate limits.
 const AT_ONCE: usize = 16;
@@ -31,7 +31,7 @@ pub(super) async fn create_all(orders: &[VmRequest], context: &mut Context) -> (
     let mut unbegun = 0;
     while let Some(creations) = work.next().await {
         let name = names.next().unwrap_or_default();
-        announce(&creations, started, context);
+        print_created(&creations, started, context);
         let price = creations.selected.as_ref().and_then(|(offer, _)| offer.usd_per_hour);
         instances.extend(creations.creations.into_iter().map(|creation| {
             Instance {
@@ -63,7 +63,7 @@ pub(super) async fn create_all(orders: &[VmRequest], context: &mut Context) -> (
 const MOST_TOLD: usize = 10;
 
 /// Says which VMs are there already.
-pub(super) fn tell_present<'a>(present: impl ExactSizeIterator<Item = &'a Instance>, context: &mut Context) {
+pub(super) fn note_existing<'a>(present: impl ExactSizeIterator<Item = &'a Instance>, context: &mut Context) {
     if present.len() > MOST_TOLD {
         let count = present.len();
         return context
@@ -77,7 +77,7 @@ pub(super) fn tell_present<'a>(present: impl ExactSizeIterator<Item = &'a Instan
     }
 }
 
-fn announce(creations: &CreateReport, started: Instant, context: &mut Context) {
+fn print_created(creations: &CreateReport, started: Instant, context: &mut Context) {
     for refusal in &creations.refusals {
         let place = refusal
             .location()
@@ -100,7 +100,7 @@ fn announce(creations: &CreateReport, started: Instant, context: &mut Context) {
         .creations
         .iter()
         .partition(|creation| creation.already_existed);
-    tell_present(adopted.iter().map(|creation| &creation.instance), context);
+    note_existing(adopted.iter().map(|creation| &creation.instance), context);
     match made.as_slice() {
         several if several.len() > MOST_TOLD => context
             .printer
@@ -120,7 +120,7 @@ fn announce(creations: &CreateReport, started: Instant, context: &mut Context) {
 const MAX_LOGIN_HINTS: usize = 10;
 
 /// Says how to log in to each VM that can be logged in to.
-pub(super) fn tell(orders: &[VmRequest], instances: &[Instance], context: &mut Context) {
+pub(super) fn print_login_hints(orders: &[VmRequest], instances: &[Instance], context: &mut Context) {
     if instances.len() > MAX_LOGIN_HINTS {
         return;
     }
@@ -144,7 +144,7 @@ fn tell_of(order: &VmRequest, instance: &Instance, context: &mut Context) {
             .as_deref()
             .is_some_and(|key| !key.starts_with("ssh-rsa "));
         let has_key = spec.ssh_key.is_some() || spec.default_ssh_key.is_some();
-        if let Some(text) = password_text(instance, has_key).filter(|_| !(is_left_out && needs_key(instance))) {
+        if let Some(text) = password_hint(instance, has_key).filter(|_| !(is_left_out && needs_key(instance))) {
             context.printer.note(&text);
         }
         return;
@@ -159,11 +159,11 @@ fn tell_of(order: &VmRequest, instance: &Instance, context: &mut Context) {
         .map(str::to_owned);
     let of_key = || context.clouds().get(instance.provider).login_user(key_of(spec));
     let user = of_image.or_else(of_key);
-    let text = connect_text(user.as_deref(), address, order.ssh_port);
+    let text = ssh_hint(user.as_deref(), address, order.ssh_port);
     match order.wait {
         // Whoever waits for SSH wants to know, in a log too.
         WaitValue::Ssh => context.printer.note(&text),
-        WaitValue::None | WaitValue::Running => context.printer.remark(&text),
+        WaitValue::None | WaitValue::Running => context.printer.terminal_note(&text),
     }
 }
 

@@ -34,7 +34,7 @@ const OWN_KEYS: [&str; 3] = [".ssh/id_ed25519.pub", ".ssh/id_rsa.pub", ".ssh/id_
 ///
 /// # Errors
 /// `InvalidSpec` for a file that cannot be read, holds a private key, no key, a damaged one or several.
-pub(super) fn asked_for(given: &str, path: &Path) -> Result<Option<SshKey>> {
+pub(super) fn from_option(given: &str, path: &Path) -> Result<Option<SshKey>> {
     if given == NO_KEY {
         return Ok(None);
     }
@@ -61,7 +61,7 @@ pub(super) fn asked_for(given: &str, path: &Path) -> Result<Option<SshKey>> {
 }
 
 /// The user's own public key, if there is one, and what is wrong with those that cannot be used.
-pub(super) fn own(home: Option<PathBuf>) -> (Option<String>, Vec<Error>) {
+pub(super) fn default_key(home: Option<PathBuf>) -> (Option<String>, Vec<Error>) {
     let mut unusable = Vec::new();
     for path in home.iter().flat_map(|home| OWN_KEYS.map(|name| home.join(name))) {
         if !path.exists() {
@@ -188,13 +188,13 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let at = |name: &str| home.path().join(name);
         std::fs::create_dir(at(".ssh")).unwrap();
-        assert_eq!(own(Some(home.path().to_owned())).0, None);
+        assert_eq!(default_key(Some(home.path().to_owned())).0, None);
         let line = format!("ssh-ed25519 {BODY} me");
         // Its content does not hang on its name.
         std::fs::write(at(".ssh/id_rsa.pub"), &line).unwrap();
         std::fs::write(at(".ssh/id_ed25519.pub"), "ssh-ed25519 AAAA").unwrap();
-        let (key, unusable) = own(Some(home.path().to_owned()));
+        let (key, unusable) = default_key(Some(home.path().to_owned()));
         assert_eq!((key, unusable.len()), (Some(line), 1));
-        assert_eq!(own(None).0, None);
+        assert_eq!(default_key(None).0, None);
     }
 }

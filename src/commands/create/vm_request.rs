@@ -65,8 +65,8 @@ impl VmTemplate {
         let in_folder = |name: &str| file.folder.join(typed(name));
         let asked_key = args.ssh_key.as_ref().or(file.ssh_key.as_ref());
         let ssh_key = match (&args.ssh_key, &file.ssh_key) {
-            (Some(key), _) => ssh_key::asked_for(key, &typed(key))?,
-            (None, Some(key)) => ssh_key::asked_for(key, &in_folder(key))?,
+            (Some(key), _) => ssh_key::from_option(key, &typed(key))?,
+            (None, Some(key)) => ssh_key::from_option(key, &in_folder(key))?,
             (None, None) => None,
         };
         let default_ssh_key = match asked_key {
@@ -259,7 +259,7 @@ fn user_data_of_file(path: PathBuf) -> Result<Secret<Vec<u8>>> {
 
 /// The user's own key. What is wrong with one is said, and keeps nobody from a VM.
 pub(in crate::commands) fn own_key(context: &mut Context) -> Option<String> {
-    let (key, unusable) = ssh_key::own(context.settings.environment.home());
+    let (key, unusable) = ssh_key::default_key(context.settings.environment.home());
     for error in unusable {
         context
             .printer

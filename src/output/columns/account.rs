@@ -1,11 +1,11 @@
 //! The columns of what is no machine: who is asking, what `doctor` looked at, contexts, settings.
 
-use super::{Column, ColumnSet, short, whole};
+use super::{Column, ColumnSet, full, truncated};
 
 const IDENTITY_COLUMNS: &[Column] = &[
-    whole("PROVIDER", &["provider"], 0),
-    whole("ACCOUNT", &["account"], 0),
-    whole("PRINCIPAL", &["principal"], 1),
+    full("PROVIDER", &["provider"], 0),
+    full("ACCOUNT", &["account"], 0),
+    full("PRINCIPAL", &["principal"], 1),
 ];
 
 /// Who is asking.
@@ -19,10 +19,10 @@ pub const IDENTITIES: ColumnSet = ColumnSet {
 };
 
 const DOCTOR_COLUMNS: &[Column] = &[
-    whole("PROVIDER", &["provider"], 0),
-    whole("CHECK", &["check"], 0),
-    whole("RESULT", &["result"], 0),
-    whole("DETAIL", &["detail"], 1),
+    full("PROVIDER", &["provider"], 0),
+    full("CHECK", &["check"], 0),
+    full("RESULT", &["result"], 0),
+    full("DETAIL", &["detail"], 1),
 ];
 
 /// What `doctor` looked at.
@@ -36,9 +36,9 @@ pub const DOCTOR: ColumnSet = ColumnSet {
 };
 
 const CONTEXT_COLUMNS: &[Column] = &[
-    whole("CURRENT", &["current"], 1),
-    whole("NAME", &["name"], 0),
-    short("PROVIDERS", "providers", 2),
+    full("CURRENT", &["current"], 1),
+    full("NAME", &["name"], 0),
+    truncated("PROVIDERS", "providers", 2),
 ];
 
 /// The contexts of the configuration file.
@@ -52,9 +52,9 @@ pub const CONTEXTS: ColumnSet = ColumnSet {
 };
 
 const SETTING_COLUMNS: &[Column] = &[
-    whole("SETTING", &["setting"], 0),
-    whole("VALUE", &["value"], 0),
-    whole("SOURCE", &["source"], 1),
+    full("SETTING", &["setting"], 0),
+    full("VALUE", &["value"], 0),
+    full("SOURCE", &["source"], 1),
 ];
 
 /// Settings and where they came from.

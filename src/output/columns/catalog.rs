@@ -1,19 +1,19 @@
 //! The columns of machine types, prices and what they add up to.
 
-use super::{Column, ColumnSet, short, whole};
+use super::{Column, ColumnSet, full, truncated};
 
 const MACHINE_TYPE_COLUMNS: &[Column] = &[
-    whole("TYPE", &["name"], 0),
-    short("PROVIDER", "provider", 2),
-    short("REGION", "region", 3),
-    short("CPUS", "cpus", 0),
-    short("GIB", "memory_gib", 0),
-    short("ARCH", "architecture", 4),
-    short("GPU", "gpu", 1),
-    short("CURRENT", "current", 6),
-    short("SPOT", "spot", 7),
-    short("USD/H", "price_usd_per_hour", 0),
-    short("AS OF", "as_of", 5),
+    full("TYPE", &["name"], 0),
+    truncated("PROVIDER", "provider", 2),
+    truncated("REGION", "region", 3),
+    truncated("CPUS", "cpus", 0),
+    truncated("GIB", "memory_gib", 0),
+    truncated("ARCH", "architecture", 4),
+    truncated("GPU", "gpu", 1),
+    truncated("CURRENT", "current", 6),
+    truncated("SPOT", "spot", 7),
+    truncated("USD/H", "price_usd_per_hour", 0),
+    truncated("AS OF", "as_of", 5),
 ];
 
 /// Machine types.
@@ -39,17 +39,17 @@ pub const MACHINE_TYPES: ColumnSet = ColumnSet {
 };
 
 const PRICE_COLUMNS: &[Column] = &[
-    whole("PROVIDER", &["provider"], 0),
-    whole("REGION", &["region"], 0),
-    whole("TYPE", &["machine_type"], 0),
-    short("CPUS", "cpus", 1),
-    short("GIB", "memory_gib", 1),
-    short("ARCH", "architecture", 4),
-    short("GPU", "gpu", 2),
-    short("SPOT", "spot", 5),
-    short("USD/H", "price_usd_per_hour", 0),
-    short("USD/MONTH", "price_usd_per_month", 2),
-    short("AS OF", "as_of", 3),
+    full("PROVIDER", &["provider"], 0),
+    full("REGION", &["region"], 0),
+    full("TYPE", &["machine_type"], 0),
+    truncated("CPUS", "cpus", 1),
+    truncated("GIB", "memory_gib", 1),
+    truncated("ARCH", "architecture", 4),
+    truncated("GPU", "gpu", 2),
+    truncated("SPOT", "spot", 5),
+    truncated("USD/H", "price_usd_per_hour", 0),
+    truncated("USD/MONTH", "price_usd_per_month", 2),
+    truncated("AS OF", "as_of", 3),
 ];
 
 /// What machines cost.
@@ -75,12 +75,12 @@ pub const PRICES: ColumnSet = ColumnSet {
 };
 
 const COST_COLUMNS: &[Column] = &[
-    whole("GROUP", &["group"], 0),
-    short("RUNNING", "running", 1),
-    short("UNKNOWN", "unknown", 1),
-    short("STOPPED", "stopped", 2),
-    short("USD/H", "usd_per_hour", 0),
-    short("USD/MONTH", "usd_per_month", 1),
+    full("GROUP", &["group"], 0),
+    truncated("RUNNING", "running", 1),
+    truncated("UNKNOWN", "unknown", 1),
+    truncated("STOPPED", "stopped", 2),
+    truncated("USD/H", "usd_per_hour", 0),
+    truncated("USD/MONTH", "usd_per_month", 1),
 ];
 
 /// What VMs cost together.
@@ -101,12 +101,12 @@ pub const COSTS: ColumnSet = ColumnSet {
 };
 
 const UPDATE_COLUMNS: &[Column] = &[
-    whole("PROVIDER", &["provider"], 0),
-    whole("PRICES", &["prices"], 0),
-    whole("REGIONS", &["regions"], 1),
-    whole("AS OF", &["as_of"], 0),
-    whole("SOURCE", &["source"], 2),
-    whole("FILE", &["file"], 3),
+    full("PROVIDER", &["provider"], 0),
+    full("PRICES", &["prices"], 0),
+    full("REGIONS", &["regions"], 1),
+    full("AS OF", &["as_of"], 0),
+    full("SOURCE", &["source"], 2),
+    full("FILE", &["file"], 3),
 ];
 
 /// What `catalog update` fetched.
@@ -120,14 +120,14 @@ pub const UPDATES: ColumnSet = ColumnSet {
 };
 
 const CATALOGUE_COLUMNS: &[Column] = &[
-    whole("PART", &["part"], 0),
-    whole("SOURCE", &["source"], 0),
-    whole("LICENCE", &["licence"], 2),
-    whole("AS OF", &["as_of"], 0),
-    whole("ROWS", &["rows"], 3),
-    whole("PRICES", &["prices"], 1),
-    whole("BYTES", &["bytes"], 1),
-    whole("FILE", &["file"], 4),
+    full("PART", &["part"], 0),
+    full("SOURCE", &["source"], 0),
+    full("LICENCE", &["licence"], 2),
+    full("AS OF", &["as_of"], 0),
+    full("ROWS", &["rows"], 3),
+    full("PRICES", &["prices"], 1),
+    full("BYTES", &["bytes"], 1),
+    full("FILE", &["file"], 4),
 ];
 
 /// What the catalogue is made of.

@@ -11,15 +11,15 @@ pub struct Column {
     pub(super) header: &'static str,
     pub(super) fill: CellFormat,
     /// Columns of the highest number are left out first; those of 0 never are.
-    pub(super) dispensability: u8,
+    pub(super) drop_order: u8,
 }
 
 impl Column {
     /// Whether it shows a field.
     pub(super) fn shows(&self, wanted: &str) -> bool {
         match &self.fill {
-            CellFormat::Whole(fields) | CellFormat::Name(fields) => fields.contains(&wanted),
-            CellFormat::Short(field) | CellFormat::Since(field) | CellFormat::Until(field) => *field == wanted,
+            CellFormat::Full(fields) | CellFormat::Name(fields) => fields.contains(&wanted),
+            CellFormat::Truncated(field) | CellFormat::Age(field) | CellFormat::TimeLeft(field) => *field == wanted,
         }
     }
 }
@@ -28,15 +28,15 @@ impl Column {
 #[derive(Debug)]
 pub(super) enum CellFormat {
     /// The first of these fields that is known, whole.
-    Whole(&'static [&'static str]),
+    Full(&'static [&'static str]),
     /// The same for names: whole, unless it is longer than any name.
     Name(&'static [&'static str]),
     /// A field, cut if it is long.
-    Short(&'static str),
+    Truncated(&'static str),
     /// The time since a field's.
-    Since(&'static str),
+    Age(&'static str),
     /// The time until a field's: `never` without one, `overdue` if it has passed, nothing for what is gone or unknown.
-    Until(&'static str),
+    TimeLeft(&'static str),
 }
 
 /// How records of one sort are shown.
@@ -56,11 +56,11 @@ pub struct ColumnSet {
     pub fields: &'static [&'static str],
 }
 
-pub(super) const fn whole(header: &'static str, fields: &'static [&'static str], dispensability: u8) -> Column {
+pub(super) const fn full(header: &'static str, fields: &'static [&'static str], drop_order: u8) -> Column {
     Column {
         header,
-        fill: CellFormat::Whole(fields),
-        dispensability,
+        fill: CellFormat::Full(fields),
+        drop_order,
     }
 }
 
@@ -68,31 +68,31 @@ pub(super) const fn name(fields: &'static [&'static str]) -> Column {
     Column {
         header: "NAME",
         fill: CellFormat::Name(fields),
-        dispensability: 0,
+        drop_order: 0,
     }
 }
 
-pub(super) const fn short(header: &'static str, field: &'static str, dispensability: u8) -> Column {
+pub(super) const fn truncated(header: &'static str, field: &'static str, drop_order: u8) -> Column {
     Column {
         header,
-        fill: CellFormat::Short(field),
-        dispensability,
+        fill: CellFormat::Truncated(field),
+        drop_order,
     }
 }
 
-pub(super) const fn since(header: &'static str, field: &'static str, dispensability: u8) -> Column {
+pub(super) const fn age(header: &'static str, field: &'static str, drop_order: u8) -> Column {
     Column {
         header,
-        fill: CellFormat::Since(field),
-        dispensability,
+        fill: CellFormat::Age(field),
+        drop_order,
     }
 }
 
-pub(super) const fn until(header: &'static str, field: &'static str, dispensability: u8) -> Column {
+pub(super) const fn time_left(header: &'static str, field: &'static str, drop_order: u8) -> Column {
     Column {
         header,
-        fill: CellFormat::Until(field),
-        dispensability,
+        fill: CellFormat::TimeLeft(field),
+        drop_order,
     }
 }
 
@@ -101,35 +101,35 @@ pub const INSTANCES: ColumnSet = ColumnSet {
     columns: &[
         // An instance without a name is shown by what one must type to reach it.
         name(&["name", "id"]),
-        short("PROVIDER", "provider", 2),
-        whole("ZONE", &["zone", "region"], 3),
-        short("TYPE", "machine_type", 4),
-        short("STATE", "state", 0),
-        short("PUBLIC IP", "public_ip", 5),
-        since("AGE", "created_at", 6),
-        until("EXPIRES", "expires_at", 7),
+        truncated("PROVIDER", "provider", 2),
+        full("ZONE", &["zone", "region"], 3),
+        truncated("TYPE", "machine_type", 4),
+        truncated("STATE", "state", 0),
+        truncated("PUBLIC IP", "public_ip", 5),
+        age("AGE", "created_at", 6),
+        time_left("EXPIRES", "expires_at", 7),
     ],
     wide: &[
         name(&["name"]),
-        whole("ID", &["id"], 0),
-        short("PROVIDER", "provider", 2),
-        whole("ZONE", &["zone", "region"], 3),
-        short("ACCOUNT", "account", 12),
-        short("TYPE", "machine_type", 4),
-        short("CPUS", "cpus", 13),
-        short("GIB", "memory_gib", 14),
-        short("ARCH", "architecture", 15),
-        short("STATE", "state", 0),
-        short("PUBLIC IP", "public_ip", 5),
-        short("PRIVATE IP", "private_ip", 9),
-        short("IMAGE", "image", 11),
-        short("SPOT", "spot", 16),
-        short("OURS", "managed", 10),
-        since("AGE", "created_at", 6),
-        until("EXPIRES", "expires_at", 7),
-        short("ENDS BY", "expiry_enforcer", 7),
-        short("USD/H", "price_usd_per_hour", 17),
-        short("LABELS", "labels", 8),
+        full("ID", &["id"], 0),
+        truncated("PROVIDER", "provider", 2),
+        full("ZONE", &["zone", "region"], 3),
+        truncated("ACCOUNT", "account", 12),
+        truncated("TYPE", "machine_type", 4),
+        truncated("CPUS", "cpus", 13),
+        truncated("GIB", "memory_gib", 14),
+        truncated("ARCH", "architecture", 15),
+        truncated("STATE", "state", 0),
+        truncated("PUBLIC IP", "public_ip", 5),
+        truncated("PRIVATE IP", "private_ip", 9),
+        truncated("IMAGE", "image", 11),
+        truncated("SPOT", "spot", 16),
+        truncated("OURS", "managed", 10),
+        age("AGE", "created_at", 6),
+        time_left("EXPIRES", "expires_at", 7),
+        truncated("ENDS BY", "expiry_enforcer", 7),
+        truncated("USD/H", "price_usd_per_hour", 17),
+        truncated("LABELS", "labels", 8),
     ],
     key: "id",
     name: Some("name"),
@@ -166,20 +166,20 @@ pub const INSTANCES: ColumnSet = ColumnSet {
 };
 
 const PLAN_COLUMNS: &[Column] = &[
-    whole("NAME", &["name"], 0),
-    short("PROVIDER", "provider", 1),
-    whole("ZONE", &["zone", "region"], 0),
-    short("TYPE", "machine_type", 0),
-    short("CPUS", "cpus", 4),
-    short("GIB", "memory_gib", 4),
-    short("GPU", "gpu", 7),
-    whole("IMAGE", &["image_name", "image"], 3),
-    short("DISK GIB", "disk_gib", 4),
-    short("DISK TYPE", "disk_type", 5),
-    short("SPOT", "spot", 6),
-    short("USD/H", "price_usd_per_hour", 2),
-    short("TTL", "ttl", 5),
-    short("USD/TTL", "price_usd_for_ttl", 5),
+    full("NAME", &["name"], 0),
+    truncated("PROVIDER", "provider", 1),
+    full("ZONE", &["zone", "region"], 0),
+    truncated("TYPE", "machine_type", 0),
+    truncated("CPUS", "cpus", 4),
+    truncated("GIB", "memory_gib", 4),
+    truncated("GPU", "gpu", 7),
+    full("IMAGE", &["image_name", "image"], 3),
+    truncated("DISK GIB", "disk_gib", 4),
+    truncated("DISK TYPE", "disk_type", 5),
+    truncated("SPOT", "spot", 6),
+    truncated("USD/H", "price_usd_per_hour", 2),
+    truncated("TTL", "ttl", 5),
+    truncated("USD/TTL", "price_usd_for_ttl", 5),
 ];
 
 /// What a create would make.
@@ -211,14 +211,14 @@ pub const PLANS: ColumnSet = ColumnSet {
 };
 
 const IMAGE_COLUMNS: &[Column] = &[
-    whole("ALIAS", &["alias"], 0),
-    short("PROVIDER", "provider", 1),
-    short("ARCH", "architecture", 2),
-    short("LOGIN", "login_user", 3),
-    whole("ID", &["id"], 0),
-    short("NAME", "name", 5),
-    short("MIN GIB", "disk_gib", 4),
-    since("AGE", "created_at", 6),
+    full("ALIAS", &["alias"], 0),
+    truncated("PROVIDER", "provider", 1),
+    truncated("ARCH", "architecture", 2),
+    truncated("LOGIN", "login_user", 3),
+    full("ID", &["id"], 0),
+    truncated("NAME", "name", 5),
+    truncated("MIN GIB", "disk_gib", 4),
+    age("AGE", "created_at", 6),
 ];
 
 /// What the image aliases mean.
@@ -243,9 +243,9 @@ pub const IMAGES: ColumnSet = ColumnSet {
 };
 
 const REGION_COLUMNS: &[Column] = &[
-    whole("NAME", &["name"], 0),
-    short("AREA", "area", 0),
-    short("PROVIDER", "provider", 0),
+    full("NAME", &["name"], 0),
+    truncated("AREA", "area", 0),
+    truncated("PROVIDER", "provider", 0),
 ];
 
 /// Regions.

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::values;
 use super::values::{
-    amount_schema, architecture_schema, gpu_schema, openings_schema, provider_schema, said, words_schema,
+    amount_schema, architecture_schema, gpu_schema, openings_schema, parsed, provider_schema, words_schema,
 };
 use crate::cloud::{Architecture, Gpu, IngressRule};
 use crate::commands::create::{Args, FallbackValue, WaitValue};
@@ -79,17 +79,17 @@ macro_rules! spec_file {
 spec_file! {
     name("values::text"): String,
     #[schemars(schema_with = "provider_schema")]
-    provider("said"): ProviderChoice,
+    provider("parsed"): ProviderChoice,
     #[schemars(schema_with = "words_schema")]
     region("values::words"): Vec<String>,
     zone("values::text"): String,
     #[serde(rename = "type")]
     machine_type("values::text"): String,
-    cpus("said"): NonZeroU32,
+    cpus("parsed"): NonZeroU32,
     #[schemars(schema_with = "amount_schema")]
     memory("values::memory"): f64,
     #[schemars(schema_with = "architecture_schema")]
-    arch("said"): Architecture,
+    arch("parsed"): Architecture,
     #[schemars(schema_with = "gpu_schema")]
     gpu("values::gpu"): Gpu,
     #[schemars(schema_with = "amount_schema")]
@@ -97,26 +97,26 @@ spec_file! {
     #[schemars(schema_with = "amount_schema")]
     budget("values::usd"): f64,
     image("values::text"): String,
-    disk("said"): NonZeroU32,
+    disk("parsed"): NonZeroU32,
     disk_type("values::text"): String,
     #[schemars(range(min = 1, max = 1000))]
-    count("said"): u32,
+    count("parsed"): u32,
     ssh_key("values::file_name"): String,
     user_data("values::file_name"): String,
     network("values::text"): String,
     subnet("values::text"): String,
-    firewall("said"): Vec<String>,
+    firewall("parsed"): Vec<String>,
     #[schemars(schema_with = "openings_schema")]
     open("values::openings"): Vec<IngressRule>,
-    no_public_ip("said"): bool,
+    no_public_ip("parsed"): bool,
     identity("values::text"): String,
     label("values::labels"): BTreeMap<String, String>,
-    spot("said"): bool,
-    protect("said"): bool,
+    spot("parsed"): bool,
+    protect("parsed"): bool,
     ttl("values::text"): String,
-    fallback("said"): Vec<FallbackValue>,
+    fallback("parsed"): Vec<FallbackValue>,
     native("values::options"): BTreeMap<String, Value>,
-    wait("said"): WaitValue,
+    wait("parsed"): WaitValue,
 }
 
 impl SpecFile {

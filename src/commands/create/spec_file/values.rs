@@ -16,14 +16,14 @@ use crate::cloud::{
 use crate::commands::create::args::{memory_argument, usd_argument};
 
 /// A format's error has no room for a remedy of its own.
-fn told<E: serde::de::Error>(error: Error) -> E {
+fn with_hint<E: serde::de::Error>(error: Error) -> E {
     let remedy = error.hint().map(|remedy| format!("; {remedy}"));
     E::custom(format!("{error}{}", remedy.unwrap_or_default()))
 }
 
 /// A value that is there. A key with nothing behind it, as a template leaves it whose variable is empty, says nothing
 /// that could be honoured.
-pub(crate) fn said<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+pub(crate) fn parsed<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 
@@ -210,7 +210,7 @@ impl<T, F: Fn(&str) -> CloudResult<T>> Visitor<'_> for Text<F> {
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
-        (self.0)(text).map_err(told)
+        (self.0)(text).map_err(with_hint)
     }
 }
 
@@ -225,15 +225,15 @@ impl<T, F: Fn(&str) -> CloudResult<T>> Visitor<'_> for Number<F> {
     }
 
     fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<T, E> {
-        (self.0)(&number.to_string()).map_err(told)
+        (self.0)(&number.to_string()).map_err(with_hint)
     }
 
     fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<T, E> {
-        (self.0)(&number.to_string()).map_err(told)
+        (self.0)(&number.to_string()).map_err(with_hint)
     }
 
     fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<T, E> {
-        (self.0)(&number.to_string()).map_err(told)
+        (self.0)(&number.to_string()).map_err(with_hint)
     }
 }
 
@@ -355,7 +355,7 @@ impl Visitor<'_> for PortVisitor {
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Port, E> {
-        IngressRule::from_str(text).map(Port).map_err(told)
+        IngressRule::from_str(text).map(Port).map_err(with_hint)
     }
 
     fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Port, E> {
