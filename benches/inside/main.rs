@@ -134,7 +134,7 @@ fn many() -> Vec<Instance> {
         .map(|number| {
             let mut instance = page[number % page.len()].clone();
             instance.region = format!("region-{:02}", number % REGIONS);
-            instance.reference.place.clone_from(&instance.region);
+            instance.reference.scope.clone_from(&instance.region);
             instance
         })
         .collect()

@@ -123,7 +123,7 @@ async fn carry_out(driver: &dyn Provider, order: &Value) -> cloudctl::cloud::Res
                 members: text("members").map(|members| members.parse().expect("members")),
                 machine_type: text("type"),
                 default_ssh_key: text("default_ssh_key"),
-                ..InstanceSpec::plain(text("name").expect("a name").parse()?, place)
+                ..InstanceSpec::new(text("name").expect("a name").parse()?, place)
             };
             let generation = u32::try_from(order["generation"].as_u64().unwrap_or(0)).unwrap_or(0);
             let made = driver.create_members(&spec, generation).await?;

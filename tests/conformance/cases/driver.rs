@@ -40,5 +40,5 @@ pub(super) fn spec(name: &str) -> InstanceSpec {
         region: "us-central1".to_owned(),
         zone: Some(ZONE.to_owned()),
     };
-    InstanceSpec::plain(name.parse().expect("a name"), place)
+    InstanceSpec::new(name.parse().expect("a name"), place)
 }
