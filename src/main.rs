@@ -10,7 +10,7 @@ fn main() -> ExitCode {
     let panics = PanicReport::install();
     remove_variables(empty_settings());
     remove_variables(unused_proxies());
-    let status = cloudctl::run(std::env::args_os(), Host::of_process(panics));
+    let status = cloudctl::run(std::env::args_os(), Host::from_process(panics));
     ExitCode::from(status.code())
 }
 
