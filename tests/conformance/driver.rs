@@ -70,7 +70,7 @@ pub fn main() -> bool {
         .build()
         .expect("a runtime");
     let answer = runtime.block_on(carry_out(driver.as_ref(), &order)).unwrap_or_else(
-        |error| json!({ "kind": error.kind().as_str(), "message": error.message(), "remedy": error.remedy() }),
+        |error| json!({ "kind": error.kind().as_str(), "message": error.message(), "remedy": error.hint() }),
     );
     std::io::Write::write_all(&mut std::io::stdout(), answer.to_string().as_bytes()).expect("stdout");
     true

@@ -58,7 +58,7 @@ fn process_that_panics() {
     let interrupt = Shutdown::default();
     report.set_interrupt(&interrupt);
     let _change = match scenario.as_str() {
-        "change" => Some(interrupt.begin_change().unwrap()),
+        "change" => Some(interrupt.enter_critical_section().unwrap()),
         _ => None,
     };
     match scenario.as_str() {

@@ -151,7 +151,7 @@ fn gce_members_are_given_again_until_they_are_gone(backend: &Backend) {
         assert_eq!((next.len(), cloud.instance_count()), (3, 3));
         let targets: Vec<_> = next.iter().map(|instance| instance.reference.clone()).collect();
         for outcome in provider
-            .terminate(&targets, &cloudctl::cloud::BatchTracker::unhindered())
+            .terminate(&targets, &cloudctl::cloud::BatchTracker::uninterrupted())
             .await
         {
             outcome.result.expect("on its way out");
@@ -219,7 +219,7 @@ fn gce_what_a_group_cannot_have_is_refused(backend: &Backend) {
         .expect(2);
     assert!(run_of.stderr.contains("hostname"), "{}", run_of.stderr);
     let provider = provider(backend);
-    assert_eq!(provider.most_members(), 1_000);
+    assert_eq!(provider.max_instances_per_call(), 1_000);
     let error = run(provider.create_members(&group("1-1001"), 0)).expect_err("too many");
     assert_eq!(error.kind(), ErrorKind::InvalidSpec);
     let error = run(provider.create_members(&spec("web"), 0)).expect_err("no members");

@@ -83,7 +83,7 @@ fn gce_images_are_what_the_families_lead_to(backend: &Backend) {
         assert!(images.iter().all(|image| image.created_at.is_some()));
         assert_eq!(
             provider
-                .spot_price(&spec("web-1").place, "e2-small")
+                .spot_price(&spec("web-1").location, "e2-small")
                 .await
                 .expect("an answer"),
             None
@@ -167,7 +167,7 @@ fn gce_a_stock_out_names_where_there_is_room(backend: &Backend) {
     }
     let error = run(provider(backend).create(&spec("web-1"), 0)).expect_err("no room");
     assert_eq!(error.kind(), ErrorKind::Capacity);
-    assert_eq!(error.room_in(), ["us-central1-b", "us-central1-f"]);
+    assert_eq!(error.zones_with_capacity(), ["us-central1-b", "us-central1-f"]);
     assert_eq!(cloud.instance_count(), 0);
 }
 
