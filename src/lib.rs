@@ -54,10 +54,9 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::cli::{Cli, Command};
-use crate::cloud::{Error, ErrorKind, ProviderKind, quoted};
+use crate::cloud::{Error, ErrorKind, InstanceAction, ProviderKind, quoted};
 use crate::context::{Context, Host};
 use crate::exit::ExitStatus;
-use crate::operations::BatchAction;
 use crate::output::{Printer, Redactor};
 use crate::settings::{Settings, Source, VendorSetting};
 
@@ -144,11 +143,11 @@ async fn execute_with_clouds(command: Command, context: &mut Context) -> anyhow:
         Command::Create(args) => commands::create::run(args, context).await,
         Command::List(args) => commands::list::run(args, context).await,
         Command::Describe(args) => commands::describe::run(args, context).await,
-        Command::Start(args) => commands::power::run(args, BatchAction::Start, context).await,
-        Command::Stop(args) => commands::power::run(args, BatchAction::Stop, context).await,
-        Command::Reboot(args) => commands::power::run(args, BatchAction::Reboot, context).await,
-        Command::Protect(args) => commands::power::run(args, BatchAction::Protect, context).await,
-        Command::Unprotect(args) => commands::power::run(args, BatchAction::Unprotect, context).await,
+        Command::Start(args) => commands::power::run(args, InstanceAction::Start, context).await,
+        Command::Stop(args) => commands::power::run(args, InstanceAction::Stop, context).await,
+        Command::Reboot(args) => commands::power::run(args, InstanceAction::Reboot, context).await,
+        Command::Protect(args) => commands::power::run(args, InstanceAction::Protect, context).await,
+        Command::Unprotect(args) => commands::power::run(args, InstanceAction::Unprotect, context).await,
         Command::Extend(args) => commands::extend::run(args, context).await,
         Command::Terminate(args) => commands::terminate::run(args, context).await,
         Command::Wait(args) => commands::wait::run(args, context).await,

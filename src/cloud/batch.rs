@@ -3,7 +3,47 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{Error, ErrorKind, InstanceRef, Result, TargetOutcome};
+use super::{Error, ErrorKind, InstanceRef, Result};
+
+/// An action on instances that exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InstanceAction {
+    /// Starts stopped instances.
+    Start,
+    /// Stops running instances. Their disks are kept.
+    Stop,
+    /// Restarts running instances.
+    Reboot,
+    /// Protects instances against termination.
+    Protect,
+    /// Takes that protection off.
+    Unprotect,
+    /// Terminates instances.
+    Terminate,
+}
+
+impl InstanceAction {
+    /// The verb: `start`, `terminate`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Reboot => "reboot",
+            Self::Protect => "protect",
+            Self::Unprotect => "unprotect",
+            Self::Terminate => "terminate",
+        }
+    }
+}
+
+/// The outcome of one target of a batch.
+#[derive(Debug)]
+pub struct TargetOutcome {
+    /// The target.
+    pub target: InstanceRef,
+    /// Whether the cloud accepted the change.
+    pub result: Result<()>,
+}
 
 /// The course of a batch of changes. A driver says of each target when the call that changes it is about to be sent, and
 /// what came of it; whoever asked for the batch says whether more may begin. So of a batch that is cut short it is known

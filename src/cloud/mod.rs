@@ -8,6 +8,7 @@ mod batch;
 mod error;
 mod group;
 mod idempotency;
+mod info;
 mod ingress_rule;
 mod instance;
 mod instance_ref;
@@ -28,11 +29,12 @@ mod time;
 mod user_data;
 
 pub use area::Area;
-pub use batch::BatchTracker;
+pub use batch::{BatchTracker, InstanceAction, TargetOutcome};
 pub use error::{Error, ErrorKind, Result};
 pub use group::GroupMembers;
 pub use idempotency::IdempotencyToken;
 pub use idempotency::{Fingerprint, SPEC_FIELDS};
+pub use info::{CloudInfo, TokenScope};
 pub use ingress_rule::IngressRule;
 pub use instance::{Architecture, ExpiryEnforcer, Instance, InstanceState};
 pub use instance::{Disk, OrphanedDisk};
@@ -52,12 +54,14 @@ pub use machine_type::{Gpu, MachineRequirements, MachineType, normalize_gpu_kind
 pub use message_text::{is_content, is_plain_key, may_be_secret, parser_message, path_text, plain, quoted};
 pub use name::InstanceName;
 pub use ownership::{NativeName, Ownership, management_labels};
-pub use provider::{Clock, CreateOutcome, Identity, Provider, PublishedPrice, TargetOutcome};
+pub use provider::{
+    Access, CatalogSource, Cleanup, CreateOutcome, Identity, Instances, Locations, Provider, PublishedPrice,
+};
 pub use provider_kind::ProviderKind;
 pub use public_key::{key_fingerprint, key_without_comment};
 pub use spec::LaunchPreview;
 pub use spec::Secret;
 pub use spec::{InstanceSpec, SshKey};
 pub use suggestion::{closest, did_you_mean};
-pub use time::{format_duration, parse_duration};
+pub use time::{Clock, format_duration, parse_duration};
 pub use user_data::{UserDataReader, ignored_user_data, is_gzip};

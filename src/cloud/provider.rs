@@ -1,4 +1,10 @@
-//! The one trait that every cloud implements.
+//! The contract that every cloud implements: five families of methods, and [`Provider`] over them.
+//!
+//! Every driver keeps these promises, and the conformance suite holds each of them to it:
+//!
+//! - the kind of an error says whether the call can have had an effect: only `UnknownOutcome` can;
+//! - a spec field is honoured or refused, never ignored;
+//! - a listing is complete, or says what is missing, or is an error.
 
 use std::time::Duration;
 
@@ -6,17 +12,12 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::{
-    Architecture, BatchTracker, Error, Image, Instance, InstanceRef, InstanceSink, InstanceSpec, LaunchPreview,
-    ListFilter, ListScope, Listing, Location, MachineType, OrphanedDisk, ProviderKind, Result, key_fingerprint,
+    BatchTracker, CloudInfo, Error, Image, Instance, InstanceAction, InstanceRef, InstanceSink, InstanceSpec,
+    LaunchPreview, ListFilter, ListScope, Listing, Location, MachineType, OrphanedDisk, ProviderKind, Result,
+    TargetOutcome,
 };
 
-/// The time of day, handed in so that a test can set it.
-pub trait Clock: Send + Sync {
-    /// Now.
-    fn now(&self) -> Timestamp;
-}
-
-/// Who is asking, as the cloud sees it.
+/// Who calls, as the cloud sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// The account (EC2) or project (Compute Engine) that calls go to.
@@ -25,262 +26,236 @@ pub struct Identity {
     pub principal: Option<String>,
 }
 
-/// What became of one target of a batch.
-#[derive(Debug)]
-pub struct TargetOutcome {
-    /// The target.
-    pub target: InstanceRef,
-    /// Whether the cloud took it on.
-    pub result: Result<()>,
-}
-
-/// What a create call came to.
+/// The result of a create call.
 #[derive(Debug)]
 pub enum CreateOutcome {
-    /// The instance, new or replayed: it exists now.
-    Instance(Box<Instance>),
-    /// The token belongs to an instance that is gone; the next generation's is free.
+    /// The instances that the call created, or that an earlier call with the same token created. They exist now.
+    Created(Vec<Instance>),
+    /// The token belongs to instances that are gone. The token of the next generation is free.
     TokenAlreadyUsed,
 }
 
-/// What a cloud asks for a machine type in a region.
+/// The price that a cloud publishes for a machine type in a region.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PublishedPrice {
     /// The region.
     pub region: String,
-    /// The machine type, in the cloud's own word; of a cloud that charges for the parts of a machine, the part in the
-    /// catalogue's words.
+    /// The machine type, as the cloud names it. A cloud that charges for parts of a machine gives the part, as the
+    /// catalog names it.
     pub machine_type: String,
-    /// Whether it is that of spare capacity.
+    /// Whether this is the price of spare capacity.
     pub spot: bool,
     /// USD per hour, with Linux and without disk and traffic.
     pub usd_per_hour: f64,
 }
 
-/// A cloud.
-///
-/// Every driver keeps these promises, and the conformance suite holds each of them to it:
-///
-/// - an error says by its kind whether the call can have had an effect: only `UnknownOutcome` can;
-/// - a spec field is honoured or refused, never ignored;
-/// - a listing is complete, or says what is missing, or is an error.
+/// Creates, lists and changes instances.
 #[async_trait]
-pub trait Provider: Send + Sync {
-    /// Which cloud this is.
-    fn kind(&self) -> ProviderKind;
-
-    /// Who is asking.
+pub trait Instances: Send + Sync {
+    /// Resolves a spec to what [`create`](Self::create) would create, and asks the cloud whether it would allow the
+    /// call, where the cloud can be asked. Changes nothing.
     ///
     /// # Errors
-    /// `Unauthenticated` without usable credentials; `PermissionDenied`, `Network`.
-    async fn identity(&self) -> Result<Identity>;
+    /// `InvalidSpec` and `Unsupported` for what this cloud cannot create; those of any call.
+    async fn preview(&self, spec: &InstanceSpec) -> Result<LaunchPreview>;
 
-    /// The place that the cloud's own configuration names, for when the user names none.
+    /// Creates the instance of the spec, or all members of its group, in one call: all of them or none. The call that
+    /// creates an instance also marks it as ours.
+    ///
+    /// A second call with the same name, members, location and `generation` never creates more. It gives the instances
+    /// of the first call that still exist, even if the first call had another spec (compare
+    /// [`Instance::spec_fingerprint`]).
+    ///
+    /// # Errors
+    /// `InvalidSpec`, `Unsupported`, `Quota`, `Capacity`, `Throttled`, `Network` and the like: nothing was created.
+    /// `InvalidSpec` also for more members than [`CloudInfo::max_instances_per_call`].
+    /// `AlreadyExists`: an instance that is not ours has the name. `UnknownOutcome`: instances may have been created.
+    async fn create(&self, spec: &InstanceSpec, generation: u32) -> Result<CreateOutcome>;
+
+    /// Gives one instance, with all that the cloud tells about it.
+    ///
+    /// # Errors
+    /// `NotFound` if the cloud does not know the instance, or no longer.
+    async fn get(&self, instance: &InstanceRef) -> Result<Instance>;
+
+    /// Reads every page of the sink's scope and puts each into the sink as it comes. Gives the parts of the scope that
+    /// did not answer, each as an error with its location: with any of them the listing is incomplete. Instances that
+    /// are gone but still listed by the cloud are included, as `Terminated`.
+    ///
+    /// # Errors
+    /// Those of any call. What was put into the sink by then is true, but the listing is incomplete.
+    async fn list_into(&self, sink: &InstanceSink<'_>) -> Result<Vec<Error>>;
+
+    /// Lists one scope completely, sorted by reference.
+    ///
+    /// # Errors
+    /// As [`list_into`](Self::list_into); the whole scope is then missing.
+    async fn list(&self, scope: &ListScope, filter: &ListFilter) -> Result<Listing> {
+        let mut instances = Vec::new();
+        let mut gather = |page: Vec<Instance>| instances.extend(page);
+        let gaps = self.list_into(&InstanceSink::new(scope, filter, &mut gather)).await?;
+        instances.sort_by(|one, other| one.reference.cmp(&other.reference));
+        Ok(Listing { instances, gaps })
+    }
+
+    /// Applies an action to instances, in as few calls as the cloud allows. Gives one outcome for each target, in the
+    /// same order.
+    ///
+    /// `Ok` means that the cloud accepted the change, or that the instance is in that state already. The errors of a
+    /// target: `NotFound` if it does not exist, `Protected` if it must not be terminated, `Refused` in a state that
+    /// forbids the action, `Interrupted` if the tracker allowed no more calls, those of any call.
+    async fn apply(
+        &self,
+        action: InstanceAction,
+        targets: &[InstanceRef],
+        tracker: &BatchTracker<'_>,
+    ) -> Vec<TargetOutcome>;
+
+    /// Sets how long an instance may live, counted from its creation: its label, and the timer that terminates it, as
+    /// far as that can be moved.
+    ///
+    /// # Errors
+    /// `NotFound`. `Refused` if the timer cannot be moved; then nothing was changed. `UnknownOutcome`; those of any
+    /// call.
+    async fn set_ttl(&self, instance: &InstanceRef, ttl: Duration) -> Result<()>;
+
+    /// Gives the console output of an instance, as far as the cloud keeps it; empty if it wrote nothing yet.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such instance.
+    async fn console_output(&self, instance: &InstanceRef) -> Result<Vec<u8>>;
+}
+
+/// Regions, zones, and the scopes of listing calls.
+#[async_trait]
+pub trait Locations: Send + Sync {
+    /// Gives the location that the cloud's own configuration names, for use when the user names none.
     ///
     /// # Errors
     /// `InvalidSpec` if that configuration cannot be read.
     async fn default_location(&self) -> Result<Option<Location>>;
 
-    /// Makes a place of a region and a zone that a user typed; at least one is given.
+    /// Resolves the region and zone that a user typed to a location; at least one is given.
     ///
     /// # Errors
     /// `InvalidSpec` if there is no such region or zone, or the zone is not in the region; the message names it.
     async fn resolve_location(&self, region: Option<&str>, zone: Option<&str>) -> Result<Location>;
 
-    /// The locations that together are all of the cloud that this account can use.
-    ///
-    /// # Errors
-    /// Those of any call.
-    async fn list_scopes(&self) -> Result<Vec<ListScope>>;
-
-    /// Those of them that every account has, so that they can be asked before the cloud has named its locations. Asks no
-    /// network beyond what credentials and configuration take.
-    async fn known_list_scopes(&self) -> Vec<ListScope>;
-
-    /// Resolves a spec to what [`create`](Self::create) would make, and asks the cloud whether it would let us,
-    /// where the cloud can be asked. Changes nothing.
-    ///
-    /// # Errors
-    /// `InvalidSpec` and `Unsupported` for what this cloud cannot make; those of any call.
-    async fn preview(&self, spec: &InstanceSpec) -> Result<LaunchPreview>;
-
-    /// The machine type of an image of that architecture, where a spec asks for none.
-    fn default_machine_type(&self, architecture: Architecture) -> &'static str;
-
-    /// Makes the instance, marked as ours by the very call that makes it.
-    ///
-    /// Replaying the same name, place and `generation` never makes a second instance: it gives the first one, even
-    /// if that was made from another spec (compare [`Instance::spec_fingerprint`]).
-    ///
-    /// # Errors
-    /// `InvalidSpec`, `Unsupported`, `Quota`, `Capacity`, `Throttled`, `Network` and the like: nothing was made.
-    /// `AlreadyExists`: the name is taken by what is not ours. `UnknownOutcome`: it may have been made.
-    async fn create(&self, spec: &InstanceSpec, generation: u32) -> Result<CreateOutcome>;
-
-    /// Makes the members of a group, in one call, marked as ours by that very call: all of them or none.
-    ///
-    /// Replaying the same name, members, place and `generation` never makes more: it gives those that the first call
-    /// made and that are there still. None at all means that this generation is spent, and the next one's is free.
-    ///
-    /// # Errors
-    /// As [`create`](Self::create). `InvalidSpec` for more than [`most_members`](Self::most_members).
-    async fn create_members(&self, spec: &InstanceSpec, generation: u32) -> Result<Vec<Instance>>;
-
-    /// How many instances one call makes at most.
-    fn max_instances_per_call(&self) -> usize;
-
-    /// The regions that this account can use, sorted by name.
+    /// Lists the regions that this account can use, sorted by name.
     ///
     /// # Errors
     /// Those of any call.
     async fn regions(&self) -> Result<Vec<String>>;
 
-    /// The machine types that a region has, as the cloud says now, in no order. With `among` only those of these names,
-    /// as far as they are there, in fewer calls.
+    /// Lists the scopes that together cover all of the cloud that this account can use.
     ///
     /// # Errors
     /// Those of any call.
-    async fn machine_types(&self, region: &str, among: &[String]) -> Result<Vec<MachineType>>;
+    async fn list_scopes(&self) -> Result<Vec<ListScope>>;
 
-    /// What the image aliases mean in a region now, for each architecture that they come for. Those that are not to be
-    /// found are left out.
+    /// Lists the scopes that every account has, so that they can be queried before the cloud has answered
+    /// [`list_scopes`](Self::list_scopes). Sends no call except what credentials and configuration need.
+    async fn known_list_scopes(&self) -> Vec<ListScope> {
+        Vec::new()
+    }
+
+    /// Lists the zones of the spec's region that have its machine type, in the order to try: the same order in every
+    /// process. If the spec names a zone, only that one.
+    ///
+    /// # Errors
+    /// `InvalidSpec` if no zone has it; those of any call.
+    async fn candidate_zones(&self, spec: &InstanceSpec) -> Result<Vec<Location>>;
+}
+
+/// Machine types, images and prices, as the cloud says now.
+#[async_trait]
+pub trait CatalogSource: Send + Sync {
+    /// Lists the machine types of a region, in no order. With `names` only those of them that the region has, in fewer
+    /// calls.
+    ///
+    /// # Errors
+    /// Those of any call.
+    async fn machine_types(&self, region: &str, names: &[String]) -> Result<Vec<MachineType>>;
+
+    /// Lists the image that each image alias means in a region now, for each architecture of the alias. Aliases without
+    /// an image are left out.
     ///
     /// # Errors
     /// Those of any call.
     async fn images(&self, region: &str) -> Result<Vec<Image>>;
 
-    /// What spare capacity of a machine type costs in a place now, in USD per hour; `None` where the cloud does not say.
+    /// Gives the spot price of a machine type in a location, in USD per hour; `None` where the cloud does not tell it.
     ///
     /// # Errors
     /// Those of any call.
-    async fn spot_price(&self, place: &Location, machine_type: &str) -> Result<Option<f64>>;
-
-    /// What a machine type costs in USD per hour, for clouds whose prices need no asking; no real one.
-    fn fixed_price(&self, _machine_type: &str) -> Option<f64> {
-        None
+    async fn spot_price(&self, _location: &Location, _machine_type: &str) -> Result<Option<f64>> {
+        Ok(None)
     }
 
-    /// Every price that the cloud publishes for its machine types.
+    /// Lists every price that the cloud publishes for its machine types.
     ///
     /// # Errors
     /// `Unsupported` if it publishes none; those of any call.
-    async fn published_prices(&self) -> Result<Vec<PublishedPrice>>;
+    async fn published_prices(&self) -> Result<Vec<PublishedPrice>> {
+        Err(Error::unsupported("this cloud publishes no prices"))
+    }
 
-    /// Removes what was made to open ports to instances that are gone, as far as no other instance uses it. Gives what
-    /// stays and why, in words: an instance uses it still, or it could not be removed, which keeps nothing else from
-    /// being removed.
+    /// Gives the price of a machine type in USD per hour where it is known without a call: only where the driver itself
+    /// sets the prices.
+    fn fixed_price(&self, _machine_type: &str) -> Option<f64> {
+        None
+    }
+}
+
+/// Who calls, when, and whether an instance can be reached.
+#[async_trait]
+pub trait Access: Send + Sync {
+    /// Gives the account and the principal of the credentials.
+    ///
+    /// # Errors
+    /// `Unauthenticated` without usable credentials; `PermissionDenied`, `Network`.
+    async fn identity(&self) -> Result<Identity>;
+
+    /// Gives the time of the cloud's clock. Whether an instance has expired is decided by it, never by the clock of this
+    /// machine alone.
+    ///
+    /// # Errors
+    /// Those of any call; `Network` also if the cloud's answers have no time.
+    async fn server_time(&self) -> Result<Timestamp>;
+
+    /// Says whether an instance answers on its SSH port, for a cloud whose instances cannot be connected to; `None`
+    /// means: connect to find out.
+    fn probe_ssh(&self, _instance: &Instance) -> Option<bool> {
+        None
+    }
+}
+
+/// Finds and deletes what instances that are gone left behind.
+#[async_trait]
+pub trait Cleanup: Send + Sync {
+    /// Deletes the firewall rules that were created for the ingress rules of instances that are gone, unless another
+    /// instance uses them. Gives a sentence for each rule that is kept, and why. A rule that cannot be deleted does not
+    /// stop the others.
     ///
     /// # Errors
     /// Those of any call.
     async fn delete_unused_firewall_rules(&self, gone: &[Instance]) -> Result<Vec<String>>;
 
-    /// Whether a create call of this spec meets only those of its name that go to the same zone: then two that race for
-    /// a name in different zones both make an instance.
-    fn is_token_zonal(&self, spec: &InstanceSpec) -> bool {
-        spec.location.zone.is_some()
-    }
-
-    /// The user that a key, or any key, logs in as on this cloud, where that is not the image's own word.
-    fn login_user(&self, key: Option<&str>) -> Option<String> {
-        let _ = key;
-        None
-    }
-
-    /// What stands for a public key in the `ssh-key` of [`Instance::setup`]: its fingerprint, unless the cloud keeps keys
-    /// under names of their own.
-    fn key_word(&self, key: &str) -> Option<String> {
-        key_fingerprint(key)
-    }
-
-    /// Whether an instance answers on its SSH port, by the word of a cloud whose instances cannot be connected to; `None`
-    /// where they can.
-    fn probe_ssh(&self, instance: &Instance) -> Option<bool> {
-        let _ = instance;
-        None
-    }
-
-    /// One instance, with all that the cloud will tell of it.
-    ///
-    /// # Errors
-    /// `NotFound` if the cloud does not know it, or no longer.
-    async fn get(&self, target: &InstanceRef) -> Result<Instance>;
-
-    /// Reads every page of a location and puts each into `pages` as it comes. Gives the parts of the location that did
-    /// not answer, each an error with its place: with any of them the listing is incomplete. Instances that are gone
-    /// but still listed by the cloud are in it, as `Terminated`.
-    ///
-    /// # Errors
-    /// Those of any call. What was put into `pages` by then is true, but the listing is incomplete.
-    async fn list_into(&self, pages: &InstanceSink<'_>) -> Result<Vec<Error>>;
-
-    /// Every page of one location, gathered, or an error: never a silently partial list.
-    ///
-    /// # Errors
-    /// As [`list_pages`](Self::list_pages); the whole location is then missing.
-    async fn list(&self, location: &ListScope, filter: &ListFilter) -> Result<Listing> {
-        let mut instances = Vec::new();
-        let mut gather = |page: Vec<Instance>| instances.extend(page);
-        let gaps = self
-            .list_into(&InstanceSink::new(location, filter, &mut gather))
-            .await?;
-        instances.sort_by(|one, other| one.reference.cmp(&other.reference));
-        Ok(Listing { instances, gaps })
-    }
-
-    /// Ends instances, in as few calls as the cloud allows. One outcome for each target, in the same order: `Ok`
-    /// once deletion is under way or done, `NotFound` if there is nothing left to delete, `Protected`; `Interrupted`
-    /// where the course let no more begin, as with the other batches.
-    async fn terminate(&self, targets: &[InstanceRef], course: &BatchTracker<'_>) -> Vec<TargetOutcome>;
-
-    /// Starts stopped instances. `Ok` if it is running already or on its way; `Refused` in a state that forbids it.
-    async fn start(&self, targets: &[InstanceRef], course: &BatchTracker<'_>) -> Vec<TargetOutcome>;
-
-    /// Stops running instances, keeping their disks. `Ok` if it is stopped already or on its way.
-    async fn stop(&self, targets: &[InstanceRef], course: &BatchTracker<'_>) -> Vec<TargetOutcome>;
-
-    /// Restarts running instances.
-    async fn reboot(&self, targets: &[InstanceRef], course: &BatchTracker<'_>) -> Vec<TargetOutcome>;
-
-    /// The time by the cloud's own clock. What decides over the end of an instance goes by it, and never by this
-    /// machine's clock alone.
-    ///
-    /// # Errors
-    /// Those of any call; `Network` too if the cloud's answers have no time.
-    async fn server_time(&self) -> Result<Timestamp>;
-
-    /// The zones of the spec's region that have its machine type, each as a place, in the order in which they are to be
-    /// tried: the same in every process. With a zone in the spec that zone alone.
-    ///
-    /// # Errors
-    /// `InvalidSpec` if no zone has it; those of any call.
-    async fn candidate_zones(&self, spec: &InstanceSpec) -> Result<Vec<Location>>;
-
-    /// Sets how long an instance may live, counted from its creation: its label, and whatever ends it then, as far as
-    /// that can be moved.
-    ///
-    /// # Errors
-    /// `NotFound`. `Refused` if what ends the instance cannot be moved as it is now; then nothing was changed.
-    /// `UnknownOutcome`; those of any call.
-    async fn set_ttl(&self, target: &InstanceRef, ttl: Duration) -> Result<()>;
-
-    /// Protects instances against termination, or lifts that. One outcome for each target, in the same order. `Ok` if
-    /// it is so already.
-    async fn set_protection(
-        &self,
-        targets: &[InstanceRef],
-        protected: bool,
-        course: &BatchTracker<'_>,
-    ) -> Vec<TargetOutcome>;
-
-    /// Those disks of instances that are gone which are still there, by [`Instance::disks`] as they were listed before.
+    /// Lists the disks of instances that are gone which still exist. The disks are those of [`Instance::disks`], as they
+    /// were listed before.
     ///
     /// # Errors
     /// Those of any call.
     async fn orphaned_disks(&self, gone: &[Instance]) -> Result<Vec<OrphanedDisk>>;
+}
 
-    /// What the instance wrote to its console, as far as the cloud keeps it; empty if it wrote nothing yet.
-    ///
-    /// # Errors
-    /// `NotFound` if there is no such instance.
-    async fn console_output(&self, target: &InstanceRef) -> Result<Vec<u8>>;
+/// A cloud: all families together.
+pub trait Provider: Instances + Locations + CatalogSource + Access + Cleanup {
+    /// What is true of the cloud without a call.
+    fn info(&self) -> &'static CloudInfo;
+
+    /// Which cloud this is.
+    fn kind(&self) -> ProviderKind {
+        self.info().kind
+    }
 }

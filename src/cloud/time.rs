@@ -1,10 +1,16 @@
-//! Durations as people write them.
+//! The clock, and durations as people write them.
 
 use std::time::Duration;
 
-use jiff::{Span, SpanRelativeTo};
+use jiff::{Span, SpanRelativeTo, Timestamp};
 
 use super::{Error, Result, quoted};
+
+/// The time of day, injected so that a test can set it.
+pub trait Clock: Send + Sync {
+    /// Gives the time now.
+    fn now(&self) -> Timestamp;
+}
 
 /// Reads a duration such as `90s`, `15m`, `2h` or `7d`.
 ///

@@ -92,7 +92,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     let user = |image: &Image| {
         let provider = context.clouds().get(image.provider);
         let of_image = image_alias(&image.alias).and_then(|alias| alias.login_user(image.provider));
-        let of_key = || provider.login_user(key.as_deref());
+        let of_key = || (provider.info().key_user)(key.as_deref());
         let has_key = image_alias(&image.alias).is_none_or(|alias| alias.has_key_login());
         of_image.map(str::to_owned).or_else(|| of_key().filter(|_| has_key))
     };

@@ -1,9 +1,10 @@
 //! `cloudctl start`, `stop`, `reboot`, `protect`, `unprotect`
 
 use super::targets::{InstanceArgs, check_accounts, find_for_change};
+use crate::cloud::InstanceAction;
 use crate::context::Context;
 use crate::exit::ExitStatus;
-use crate::operations::{BatchAction, apply};
+use crate::operations::apply;
 use crate::output::{INSTANCES, Report};
 
 /// The VMs to change.
@@ -14,7 +15,7 @@ pub struct Args {
 }
 
 /// Changes each VM, and shows what it is now.
-pub async fn run(args: Args, action: BatchAction, context: &mut Context) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: Args, action: InstanceAction, context: &mut Context) -> anyhow::Result<ExitStatus> {
     context.printer.check(&INSTANCES)?;
     let targets = find_for_change(&args.targets.references, context).await?;
     check_accounts(&targets, context).await?;

@@ -6,32 +6,16 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 
 use crate::cloud::{
-    BatchTracker, Error, Instance, InstanceRef, ListFilter, ListScope, Provider, ProviderKind, TargetOutcome,
+    BatchTracker, Error, Instance, InstanceAction, InstanceRef, ListFilter, ListScope, Provider, ProviderKind,
+    TargetOutcome,
 };
 use crate::shutdown::Shutdown;
-
-/// What is done to many instances at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BatchAction {
-    /// Start.
-    Start,
-    /// Stop.
-    Stop,
-    /// Reboot.
-    Reboot,
-    /// Protect against termination.
-    Protect,
-    /// Lift that protection.
-    Unprotect,
-    /// Terminate; through the guard of `terminate` only.
-    Terminate,
-}
 
 /// Does one thing to many instances. Gives those for which it went well, as they are now, and an error for each other.
 pub async fn apply(
     connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
     targets: &[Instance],
-    action: BatchAction,
+    action: InstanceAction,
     interrupt: &Shutdown,
 ) -> (Vec<Instance>, Vec<Error>) {
     let outcomes = send(connect, targets, action, interrupt).await;
@@ -60,7 +44,7 @@ pub(super) fn by_reference(instances: &[Instance]) -> HashMap<&InstanceRef, &Ins
 pub(super) async fn send(
     connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
     targets: &[Instance],
-    action: BatchAction,
+    action: InstanceAction,
     interrupt: &Shutdown,
 ) -> Vec<TargetOutcome> {
     let groups = ProviderKind::ALL.into_iter().filter_map(|kind| {
@@ -74,16 +58,7 @@ pub(super) async fn send(
     let calls = groups.map(|(provider, references)| async move {
         let may_begin = || interrupt.status().is_none();
         let course = BatchTracker::new(&may_begin);
-        let call = async {
-            match action {
-                BatchAction::Start => provider.start(&references, &course).await,
-                BatchAction::Stop => provider.stop(&references, &course).await,
-                BatchAction::Reboot => provider.reboot(&references, &course).await,
-                BatchAction::Protect => provider.set_protection(&references, true, &course).await,
-                BatchAction::Unprotect => provider.set_protection(&references, false, &course).await,
-                BatchAction::Terminate => provider.terminate(&references, &course).await,
-            }
-        };
+        let call = provider.apply(action, &references, &course);
         let outcomes = interrupt.finish_in_grace_period(call).await;
         outcomes.unwrap_or_else(|| course.into_outcomes(&references))
     });

@@ -15,7 +15,7 @@ mod ssh;
 mod terminate;
 mod wait;
 
-pub use batch::{BatchAction, apply};
+pub use batch::apply;
 pub use costs::{APPRAISED_FIELDS, fill_in_prices};
 pub use costs::{Cost, costs};
 pub use create::existing::{NameStatus, look_up_names};

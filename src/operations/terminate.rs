@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt};
 
-use super::batch::{BatchAction, by_reference, refresh, relist, send, with_subject};
+use super::batch::{InstanceAction, by_reference, refresh, relist, send, with_subject};
 use crate::cloud::{Disk, Error, ErrorKind, Instance, InstanceState, OrphanedDisk, Provider, ProviderKind, Result};
 use crate::shutdown::Shutdown;
 
@@ -216,7 +216,7 @@ pub async fn terminate(
     plan: TerminationPlan,
     interrupt: &Shutdown,
 ) -> (Vec<Instance>, Vec<Error>) {
-    let outcomes = send(connect, &plan.doomed, BatchAction::Terminate, interrupt).await;
+    let outcomes = send(connect, &plan.doomed, InstanceAction::Terminate, interrupt).await;
     let known = by_reference(&plan.doomed);
     let mut errors = plan.spared;
     let mut going = plan.going;

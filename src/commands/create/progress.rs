@@ -157,7 +157,7 @@ fn tell_of(order: &VmRequest, instance: &Instance, context: &mut Context) {
     let of_image = alias
         .and_then(|alias| alias.login_user(instance.provider))
         .map(str::to_owned);
-    let of_key = || context.clouds().get(instance.provider).login_user(key_of(spec));
+    let of_key = || (context.clouds().get(instance.provider).info().key_user)(key_of(spec));
     let user = of_image.or_else(of_key);
     let text = ssh_hint(user.as_deref(), address, order.ssh_port);
     match order.wait {

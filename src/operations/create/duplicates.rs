@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::name_index::{NameIndex, SearchScope, find_by_name};
-use crate::cloud::{BatchTracker, Error, ErrorKind, Instance, InstanceName, Provider, Result};
+use crate::cloud::{BatchTracker, Error, ErrorKind, Instance, InstanceAction, InstanceName, Provider, Result};
 use crate::shutdown::Shutdown;
 
 /// For how long what a create call gave can be what a race made: longer than the call may take.
@@ -100,7 +100,11 @@ async fn terminate_newer(
             return Some(Error::new(ErrorKind::Refused, "it was not made just now"));
         }
         let outcomes = provider
-            .terminate(std::slice::from_ref(&made.reference), &BatchTracker::uninterrupted())
+            .apply(
+                InstanceAction::Terminate,
+                std::slice::from_ref(&made.reference),
+                &BatchTracker::uninterrupted(),
+            )
             .await;
         let failure = outcomes.into_iter().find_map(|outcome| outcome.result.err());
         failure.filter(|error| error.kind() != ErrorKind::NotFound || !was_seen)

@@ -60,11 +60,8 @@ async fn make_into(
 }
 
 async fn create(provider: &dyn Provider, spec: &InstanceSpec, generation: u32) -> Result<Vec<Instance>> {
-    if spec.members.is_some() {
-        return provider.create_members(spec, generation).await;
-    }
     match provider.create(spec, generation).await? {
-        CreateOutcome::Instance(made) => Ok(vec![*made]),
+        CreateOutcome::Created(instances) => Ok(instances),
         CreateOutcome::TokenAlreadyUsed => Ok(Vec::new()),
     }
 }

@@ -21,8 +21,8 @@ use self::placement::{
     no_capacity_error, zones_with_capacity_first,
 };
 use self::reconcile::reconcile;
-use super::batch::{BatchAction, send, with_subject};
-use crate::cloud::{Error, ErrorKind, GroupMembers, Instance, InstanceName, InstanceSpec, Result};
+use super::batch::{InstanceAction, send, with_subject};
+use crate::cloud::{Error, ErrorKind, GroupMembers, Instance, InstanceName, InstanceSpec, Result, TokenScope};
 use crate::shutdown::Shutdown;
 
 /// An instance of the asked name and spec.
@@ -110,7 +110,7 @@ async fn complete(
     };
     // Compute Engine protects the members of a group after the call that makes them.
     let target = std::slice::from_ref(&instance);
-    let outcomes = send(&|_| Arc::clone(provider), target, BatchAction::Protect, interrupt).await;
+    let outcomes = send(&|_| Arc::clone(provider), target, InstanceAction::Protect, interrupt).await;
     let protected = outcomes.into_iter().try_for_each(|outcome| outcome.result);
     protected.map_err(|error| with_subject(error, &instance.reference).with_leftover(&instance.reference))?;
     instance.protected = Some(true);
@@ -232,7 +232,7 @@ impl PlacementSearch<'_> {
                         .is_ok_and(|name| self.missing.contains(&name))
                 };
                 let missing: Vec<u32> = all.filter(is_missing).collect();
-                GroupMembers::split(&missing, provider.max_instances_per_call())
+                GroupMembers::split(&missing, provider.info().max_instances_per_call)
                     .into_iter()
                     .map(Some)
                     .collect()
@@ -269,7 +269,8 @@ impl PlacementSearch<'_> {
     }
 
     fn may_race(&self, offer: &Offer, spec: &InstanceSpec) -> bool {
-        offer.provider.is_token_zonal(spec) || spec.members.is_some() || self.parts.len() > 1
+        let has_zonal_token = offer.provider.info().token_scope == TokenScope::Zone || spec.location.zone.is_some();
+        has_zonal_token || spec.members.is_some() || self.parts.len() > 1
     }
 
     /// What a call gave can be what another call made of the same name.

@@ -122,7 +122,7 @@ impl OfferSearch<'_> {
                     // Whether there is room is for the call that makes it: only the name is asked for here.
                     Err(error) if error.kind() == ErrorKind::Capacity && self.is_architecture_known(&one) => {
                         let architecture = one.requirements.architecture.unwrap_or(Architecture::X86_64);
-                        self.provider.default_machine_type(architecture).to_owned()
+                        (self.provider.info().default_machine_type)(architecture).to_owned()
                     }
                     planned => planned?.machine_type,
                 }

@@ -314,12 +314,12 @@ impl Comparison<'_> {
     /// The machine type that is taken where none is asked for.
     fn default_type(&self) -> Option<&'static str> {
         let architecture = default_architecture(self.spec, self.existing);
-        Some(self.provider?.default_machine_type(architecture))
+        Some((self.provider?.info().default_machine_type)(architecture))
     }
 
     /// What stands for a public key on the instance's cloud.
     fn key_word(&self, key: &str) -> Option<String> {
-        self.provider?.key_word(key)
+        (self.provider?.info().key_label)(key)
     }
 
     /// Whether the instance was made from a spec with another value of a field.

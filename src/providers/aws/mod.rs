@@ -7,6 +7,7 @@ mod catalog;
 mod configuration;
 mod create;
 mod credentials;
+mod info;
 mod instances;
 mod native_options;
 mod network;
@@ -20,11 +21,11 @@ use async_trait::async_trait;
 use self::api::client::Clients;
 use self::api::error::{Call, translate};
 use self::create::key_pair::PublicKey;
-use self::instances::change::{InstanceAction, act};
+use self::instances::change::{InstanceAction as StateChange, act};
 use crate::cloud::{
-    Architecture, BatchTracker, CreateOutcome, Error, Identity, Image, Instance, InstanceRef, InstanceSink,
-    InstanceSpec, LaunchPreview, ListScope, Location, MachineType, OrphanedDisk, Provider, ProviderKind,
-    PublishedPrice, Result, TargetOutcome,
+    Access, Architecture, BatchTracker, CatalogSource, Cleanup, CloudInfo, CreateOutcome, Error, Identity, Image,
+    Instance, InstanceAction, InstanceRef, InstanceSink, InstanceSpec, Instances, LaunchPreview, ListScope, Location,
+    Locations, MachineType, OrphanedDisk, Provider, ProviderKind, PublishedPrice, Result, TargetOutcome,
 };
 use crate::settings::Settings;
 
@@ -52,89 +53,13 @@ impl Aws {
 }
 
 #[async_trait]
-impl Provider for Aws {
-    fn kind(&self) -> ProviderKind {
-        ProviderKind::Aws
-    }
-
-    async fn identity(&self) -> Result<Identity> {
-        let region = self.clients.any_region().await;
-        tracing::debug!(operation = "GetCallerIdentity", place = region, "call");
-        let answer = self.clients.sts(&region).await?.get_caller_identity().send().await;
-        let output = answer.map_err(|error| translate(&error, Call::Read, "cannot tell who is asking", &region))?;
-        Ok(Identity {
-            account: output.account.unwrap_or_default(),
-            principal: output.arn,
-        })
-    }
-
-    async fn default_location(&self) -> Result<Option<Location>> {
-        let region = match &self.region {
-            Some(region) => Some(region.clone()),
-            None => self.clients.home().await?,
-        };
-        Ok(region.map(|region| Location { region, zone: None }))
-    }
-
-    async fn resolve_location(&self, region: Option<&str>, zone: Option<&str>) -> Result<Location> {
-        regions::locate(&self.clients, region, zone).await
-    }
-
-    async fn list_scopes(&self) -> Result<Vec<ListScope>> {
-        regions::locations(&self.clients).await
-    }
-
-    async fn known_list_scopes(&self) -> Vec<ListScope> {
-        regions::known_locations(&self.clients).await
-    }
-
-    fn default_machine_type(&self, architecture: Architecture) -> &'static str {
-        catalog::machine_types::default_type(architecture)
-    }
-
+impl Instances for Aws {
     async fn preview(&self, spec: &InstanceSpec) -> Result<LaunchPreview> {
         create::plan(&self.clients.ec2(&spec.location.region).await, spec).await
     }
 
     async fn create(&self, spec: &InstanceSpec, generation: u32) -> Result<CreateOutcome> {
         create::create(&self.clients.ec2(&spec.location.region).await, spec, generation).await
-    }
-
-    async fn create_members(&self, spec: &InstanceSpec, generation: u32) -> Result<Vec<Instance>> {
-        create::create_members(&self.clients.ec2(&spec.location.region).await, spec, generation).await
-    }
-
-    fn max_instances_per_call(&self) -> usize {
-        create::request::MOST_MEMBERS
-    }
-
-    async fn regions(&self) -> Result<Vec<String>> {
-        regions::regions(&self.clients, false).await
-    }
-
-    async fn machine_types(&self, region: &str, among: &[String]) -> Result<Vec<MachineType>> {
-        catalog::machine_types::machine_types(&self.clients.ec2(region).await, region, among).await
-    }
-
-    async fn images(&self, region: &str) -> Result<Vec<Image>> {
-        catalog::images::images(&self.clients.ec2(region).await, region).await
-    }
-
-    async fn spot_price(&self, place: &Location, machine_type: &str) -> Result<Option<f64>> {
-        catalog::prices::spot_price(&self.clients.ec2(&place.region).await, place, machine_type).await
-    }
-
-    async fn delete_unused_firewall_rules(&self, gone: &[Instance]) -> Result<Vec<String>> {
-        network::security_group::remove(&self.clients, gone).await
-    }
-
-    fn is_token_zonal(&self, _spec: &InstanceSpec) -> bool {
-        // A call with a zone or a subnet has a zonal token, and races also with those that name neither.
-        true
-    }
-
-    fn key_word(&self, key: &str) -> Option<String> {
-        Some(PublicKey::parse(key).ok()?.name)
     }
 
     async fn get(&self, target: &InstanceRef) -> Result<Instance> {
@@ -152,52 +77,115 @@ impl Provider for Aws {
         }
     }
 
-    async fn terminate(&self, targets: &[InstanceRef], course: &BatchTracker<'_>) -> Vec<TargetOutcome> {
-        act(&self.clients, InstanceAction::Terminate, targets, course).await
-    }
-
-    async fn start(&self, targets: &[InstanceRef], course: &BatchTracker<'_>) -> Vec<TargetOutcome> {
-        act(&self.clients, InstanceAction::Start, targets, course).await
-    }
-
-    async fn stop(&self, targets: &[InstanceRef], course: &BatchTracker<'_>) -> Vec<TargetOutcome> {
-        act(&self.clients, InstanceAction::Stop, targets, course).await
-    }
-
-    async fn reboot(&self, targets: &[InstanceRef], course: &BatchTracker<'_>) -> Vec<TargetOutcome> {
-        act(&self.clients, InstanceAction::Reboot, targets, course).await
-    }
-
-    async fn server_time(&self) -> Result<jiff::Timestamp> {
-        self.clients.time().await
-    }
-
-    async fn candidate_zones(&self, spec: &InstanceSpec) -> Result<Vec<Location>> {
-        regions::zones_for(&self.clients.ec2(&spec.location.region).await, spec).await
+    async fn apply(
+        &self,
+        action: InstanceAction,
+        targets: &[InstanceRef],
+        tracker: &BatchTracker<'_>,
+    ) -> Vec<TargetOutcome> {
+        let change = match action {
+            InstanceAction::Protect | InstanceAction::Unprotect => {
+                let protected = action == InstanceAction::Protect;
+                return instances::change::set_protection(&self.clients, targets, protected, tracker).await;
+            }
+            InstanceAction::Terminate => StateChange::Terminate,
+            InstanceAction::Start => StateChange::Start,
+            InstanceAction::Stop => StateChange::Stop,
+            InstanceAction::Reboot => StateChange::Reboot,
+        };
+        act(&self.clients, change, targets, tracker).await
     }
 
     async fn set_ttl(&self, target: &InstanceRef, ttl: Duration) -> Result<()> {
         instances::change::set_ttl(&self.clients.ec2(&target.scope).await, target, ttl).await
     }
 
-    async fn set_protection(
-        &self,
-        targets: &[InstanceRef],
-        protected: bool,
-        course: &BatchTracker<'_>,
-    ) -> Vec<TargetOutcome> {
-        instances::change::set_protection(&self.clients, targets, protected, course).await
+    async fn console_output(&self, target: &InstanceRef) -> Result<Vec<u8>> {
+        instances::list::console_output(&self.clients.ec2(&target.scope).await, target).await
+    }
+}
+
+#[async_trait]
+impl Locations for Aws {
+    async fn default_location(&self) -> Result<Option<Location>> {
+        let region = match &self.region {
+            Some(region) => Some(region.clone()),
+            None => self.clients.home().await?,
+        };
+        Ok(region.map(|region| Location { region, zone: None }))
+    }
+
+    async fn resolve_location(&self, region: Option<&str>, zone: Option<&str>) -> Result<Location> {
+        regions::locate(&self.clients, region, zone).await
+    }
+
+    async fn regions(&self) -> Result<Vec<String>> {
+        regions::regions(&self.clients, false).await
+    }
+
+    async fn list_scopes(&self) -> Result<Vec<ListScope>> {
+        regions::locations(&self.clients).await
+    }
+
+    async fn known_list_scopes(&self) -> Vec<ListScope> {
+        regions::known_locations(&self.clients).await
+    }
+
+    async fn candidate_zones(&self, spec: &InstanceSpec) -> Result<Vec<Location>> {
+        regions::zones_for(&self.clients.ec2(&spec.location.region).await, spec).await
+    }
+}
+
+#[async_trait]
+impl CatalogSource for Aws {
+    async fn machine_types(&self, region: &str, among: &[String]) -> Result<Vec<MachineType>> {
+        catalog::machine_types::machine_types(&self.clients.ec2(region).await, region, among).await
+    }
+
+    async fn images(&self, region: &str) -> Result<Vec<Image>> {
+        catalog::images::images(&self.clients.ec2(region).await, region).await
+    }
+
+    async fn spot_price(&self, place: &Location, machine_type: &str) -> Result<Option<f64>> {
+        catalog::prices::spot_price(&self.clients.ec2(&place.region).await, place, machine_type).await
+    }
+
+    async fn published_prices(&self) -> Result<Vec<PublishedPrice>> {
+        catalog::prices::published(&self.clients).await
+    }
+}
+
+#[async_trait]
+impl Access for Aws {
+    async fn identity(&self) -> Result<Identity> {
+        let region = self.clients.any_region().await;
+        tracing::debug!(operation = "GetCallerIdentity", place = region, "call");
+        let answer = self.clients.sts(&region).await?.get_caller_identity().send().await;
+        let output = answer.map_err(|error| translate(&error, Call::Read, "cannot tell who is asking", &region))?;
+        Ok(Identity {
+            account: output.account.unwrap_or_default(),
+            principal: output.arn,
+        })
+    }
+
+    async fn server_time(&self) -> Result<jiff::Timestamp> {
+        self.clients.time().await
+    }
+}
+
+#[async_trait]
+impl Cleanup for Aws {
+    async fn delete_unused_firewall_rules(&self, gone: &[Instance]) -> Result<Vec<String>> {
+        network::security_group::remove(&self.clients, gone).await
     }
 
     async fn orphaned_disks(&self, gone: &[Instance]) -> Result<Vec<OrphanedDisk>> {
         instances::disks::surviving(&self.clients, gone).await
     }
+}
 
-    async fn console_output(&self, target: &InstanceRef) -> Result<Vec<u8>> {
-        instances::list::console_output(&self.clients.ec2(&target.scope).await, target).await
-    }
-
-    async fn published_prices(&self) -> Result<Vec<PublishedPrice>> {
-        catalog::prices::published(&self.clients).await
+impl Provider for Aws {
+    fn info(&self) -> &'static CloudInfo {
+        &info::INFO
     }
 }

@@ -8,6 +8,7 @@ mod catalog;
 mod configuration;
 mod create;
 mod credentials;
+mod info;
 mod instances;
 mod labels;
 mod native_options;
@@ -23,12 +24,12 @@ use jiff::Timestamp;
 use self::api::client::Client;
 use self::api::retry::prepared;
 use self::configuration::gcloud_config::GcloudConfiguration;
-use self::instances::change::InstanceAction;
+use self::instances::change::InstanceAction as Change;
 use self::instances::change_batch::change_all;
 use crate::cloud::{
-    Architecture, BatchTracker, CreateOutcome, Error, ErrorKind, Identity, Image, Instance, InstanceRef, InstanceSink,
-    InstanceSpec, LaunchPreview, ListScope, Location, MachineType, OrphanedDisk, Provider, ProviderKind,
-    PublishedPrice, Result, TargetOutcome,
+    Access, Architecture, BatchTracker, CatalogSource, Cleanup, CloudInfo, CreateOutcome, Error, ErrorKind, Identity,
+    Image, Instance, InstanceAction, InstanceRef, InstanceSink, InstanceSpec, Instances, LaunchPreview, ListScope,
+    Location, Locations, MachineType, OrphanedDisk, Provider, ProviderKind, PublishedPrice, Result, TargetOutcome,
 };
 use crate::settings::Settings;
 
@@ -58,37 +59,7 @@ pub(super) fn has_credentials(settings: &Settings) -> bool {
 }
 
 #[async_trait]
-impl Provider for Gcp {
-    fn kind(&self) -> ProviderKind {
-        ProviderKind::Gcp
-    }
-
-    async fn identity(&self) -> Result<Identity> {
-        self.client.identity().await
-    }
-
-    async fn default_location(&self) -> Result<Option<Location>> {
-        self.client.home().await
-    }
-
-    async fn resolve_location(&self, region: Option<&str>, zone: Option<&str>) -> Result<Location> {
-        self.client.locate(region, zone).await
-    }
-
-    /// One call lists all zones.
-    async fn list_scopes(&self) -> Result<Vec<ListScope>> {
-        Ok(vec![ListScope::AllRegions])
-    }
-
-    /// Those that there are can be told without asking.
-    async fn known_list_scopes(&self) -> Vec<ListScope> {
-        Vec::new()
-    }
-
-    fn default_machine_type(&self, _architecture: Architecture) -> &'static str {
-        create::request::DEFAULT_MACHINE_TYPE
-    }
-
+impl Instances for Gcp {
     /// Compute Engine cannot be asked whether it would: what can be looked up is looked up.
     async fn preview(&self, spec: &InstanceSpec) -> Result<LaunchPreview> {
         let request = create::request::prepare(&self.client, spec, 0).await?;
@@ -97,44 +68,14 @@ impl Provider for Gcp {
     }
 
     async fn create(&self, spec: &InstanceSpec, generation: u32) -> Result<CreateOutcome> {
-        create::create(&self.client, spec, generation).await
-    }
-
-    /// In one zone, by one call.
-    async fn create_members(&self, spec: &InstanceSpec, generation: u32) -> Result<Vec<Instance>> {
-        create::bulk_insert::create(&self.client, spec, generation).await
-    }
-
-    fn max_instances_per_call(&self) -> usize {
-        create::bulk_insert::MOST
-    }
-
-    async fn regions(&self) -> Result<Vec<String>> {
-        let zones = self.client.all_zones().await?.iter();
-        let regions: BTreeSet<String> = zones.map(|zone| zone.region.clone()).collect();
-        Ok(regions.into_iter().collect())
-    }
-
-    async fn machine_types(&self, region: &str, among: &[String]) -> Result<Vec<MachineType>> {
-        catalog::machine_types(&self.client, region, among).await
-    }
-
-    /// The same everywhere.
-    async fn images(&self, _region: &str) -> Result<Vec<Image>> {
-        catalog::images(&self.client).await
-    }
-
-    async fn delete_unused_firewall_rules(&self, gone: &[Instance]) -> Result<Vec<String>> {
-        network::ingress::remove(&self.client, gone).await
-    }
-
-    fn is_token_zonal(&self, _spec: &InstanceSpec) -> bool {
-        // Names are unique in a zone, and the zone that is picked hangs on the machine type and on what is up.
-        true
-    }
-
-    fn login_user(&self, key: Option<&str>) -> Option<String> {
-        Some(create::metadata::login_user(key.unwrap_or_default()))
+        if spec.members.is_none() {
+            return create::create(&self.client, spec, generation).await;
+        }
+        let members = create::bulk_insert::create(&self.client, spec, generation).await?;
+        Ok(match members.is_empty() {
+            true => CreateOutcome::TokenAlreadyUsed,
+            false => CreateOutcome::Created(members),
+        })
     }
 
     async fn get(&self, target: &InstanceRef) -> Result<Instance> {
@@ -145,52 +86,25 @@ impl Provider for Gcp {
         instances::list::list(&self.client, pages).await
     }
 
-    async fn terminate(&self, targets: &[InstanceRef], course: &BatchTracker<'_>) -> Vec<TargetOutcome> {
-        change_all(&self.client, targets, InstanceAction::Terminate, course).await
-    }
-
-    async fn start(&self, targets: &[InstanceRef], course: &BatchTracker<'_>) -> Vec<TargetOutcome> {
-        change_all(&self.client, targets, InstanceAction::Start, course).await
-    }
-
-    async fn stop(&self, targets: &[InstanceRef], course: &BatchTracker<'_>) -> Vec<TargetOutcome> {
-        change_all(&self.client, targets, InstanceAction::Stop, course).await
-    }
-
-    async fn reboot(&self, targets: &[InstanceRef], course: &BatchTracker<'_>) -> Vec<TargetOutcome> {
-        change_all(&self.client, targets, InstanceAction::Reboot, course).await
-    }
-
-    async fn server_time(&self) -> Result<Timestamp> {
-        self.client.time().await
-    }
-
-    async fn candidate_zones(&self, spec: &InstanceSpec) -> Result<Vec<Location>> {
-        let zones = self.client.zones_for(&spec.location, &spec.name).await?;
-        let zones =
-            catalog::machine_types::all_with(&self.client, &zones, create::request::machine_type_of(spec)).await?;
-        let place = |zone| Location {
-            region: spec.location.region.clone(),
-            zone: Some(zone),
+    async fn apply(
+        &self,
+        action: InstanceAction,
+        targets: &[InstanceRef],
+        tracker: &BatchTracker<'_>,
+    ) -> Vec<TargetOutcome> {
+        let change = match action {
+            InstanceAction::Start => Change::Start,
+            InstanceAction::Stop => Change::Stop,
+            InstanceAction::Reboot => Change::Reboot,
+            InstanceAction::Protect => Change::Protect(true),
+            InstanceAction::Unprotect => Change::Protect(false),
+            InstanceAction::Terminate => Change::Terminate,
         };
-        Ok(zones.into_iter().map(place).collect())
+        change_all(&self.client, targets, change, tracker).await
     }
 
     async fn set_ttl(&self, target: &InstanceRef, ttl: Duration) -> Result<()> {
         instances::ttl::set_ttl(&self.client, target, ttl).await
-    }
-
-    async fn set_protection(
-        &self,
-        targets: &[InstanceRef],
-        protected: bool,
-        course: &BatchTracker<'_>,
-    ) -> Vec<TargetOutcome> {
-        change_all(&self.client, targets, InstanceAction::Protect(protected), course).await
-    }
-
-    async fn orphaned_disks(&self, gone: &[Instance]) -> Result<Vec<OrphanedDisk>> {
-        instances::disks::surviving(&self.client, gone).await
     }
 
     /// What the first serial port has, the most recent megabyte of it.
@@ -211,14 +125,81 @@ impl Provider for Gcp {
             Err(error) => Err(error),
         }
     }
+}
 
-    /// Compute Engine's prices of spare capacity change once a month at most, and no API of its own tells them.
-    /// <https://cloud.google.com/compute/docs/instances/spot#pricing>
-    async fn spot_price(&self, _place: &Location, _machine_type: &str) -> Result<Option<f64>> {
-        Ok(None)
+#[async_trait]
+impl Locations for Gcp {
+    async fn default_location(&self) -> Result<Option<Location>> {
+        self.client.home().await
+    }
+
+    async fn resolve_location(&self, region: Option<&str>, zone: Option<&str>) -> Result<Location> {
+        self.client.locate(region, zone).await
+    }
+
+    async fn regions(&self) -> Result<Vec<String>> {
+        let zones = self.client.all_zones().await?.iter();
+        let regions: BTreeSet<String> = zones.map(|zone| zone.region.clone()).collect();
+        Ok(regions.into_iter().collect())
+    }
+
+    /// One call lists all zones.
+    async fn list_scopes(&self) -> Result<Vec<ListScope>> {
+        Ok(vec![ListScope::AllRegions])
+    }
+
+    async fn candidate_zones(&self, spec: &InstanceSpec) -> Result<Vec<Location>> {
+        let zones = self.client.zones_for(&spec.location, &spec.name).await?;
+        let zones =
+            catalog::machine_types::all_with(&self.client, &zones, create::request::machine_type_of(spec)).await?;
+        let place = |zone| Location {
+            region: spec.location.region.clone(),
+            zone: Some(zone),
+        };
+        Ok(zones.into_iter().map(place).collect())
+    }
+}
+
+#[async_trait]
+impl CatalogSource for Gcp {
+    async fn machine_types(&self, region: &str, among: &[String]) -> Result<Vec<MachineType>> {
+        catalog::machine_types(&self.client, region, among).await
+    }
+
+    /// The same everywhere.
+    async fn images(&self, _region: &str) -> Result<Vec<Image>> {
+        catalog::images(&self.client).await
     }
 
     async fn published_prices(&self) -> Result<Vec<PublishedPrice>> {
         catalog::prices::published(&self.client).await
+    }
+}
+
+#[async_trait]
+impl Access for Gcp {
+    async fn identity(&self) -> Result<Identity> {
+        self.client.identity().await
+    }
+
+    async fn server_time(&self) -> Result<Timestamp> {
+        self.client.time().await
+    }
+}
+
+#[async_trait]
+impl Cleanup for Gcp {
+    async fn delete_unused_firewall_rules(&self, gone: &[Instance]) -> Result<Vec<String>> {
+        network::ingress::remove(&self.client, gone).await
+    }
+
+    async fn orphaned_disks(&self, gone: &[Instance]) -> Result<Vec<OrphanedDisk>> {
+        instances::disks::surviving(&self.client, gone).await
+    }
+}
+
+impl Provider for Gcp {
+    fn info(&self) -> &'static CloudInfo {
+        &info::INFO
     }
 }

@@ -10,11 +10,43 @@ use super::request::{self, NETWORK, ResolvedSpec};
 use super::state::{State, StoredInstance, private_address, public_address};
 use crate::cloud::{CreateOutcome, Error, ErrorKind, IdempotencyToken, Instance, InstanceSpec, ProviderKind, Result};
 
-/// Makes the instance, unless its token or its name is there already.
+/// Creates the instance of the spec, or all members of its group or none.
 ///
 /// # Errors
-/// `Capacity` and `Quota` if the faults ask for them; `AlreadyExists` if the name is somebody else's.
+/// `Capacity` and `Quota` if the faults ask for them; `AlreadyExists` if an instance that is not ours has the name.
 pub(super) fn create(
+    state: &mut State,
+    spec: &InstanceSpec,
+    order: &ResolvedSpec,
+    generation: u32,
+    faults: &Faults,
+    now: Timestamp,
+) -> Result<CreateOutcome> {
+    let before = state.instances.len();
+    let mut created = Vec::new();
+    for name in spec.instance_names()? {
+        let one = InstanceSpec {
+            name,
+            members: None,
+            ..spec.clone()
+        };
+        match create_one(state, &one, order, generation, faults, now) {
+            Ok(CreateOutcome::Created(instances)) => created.extend(instances),
+            Ok(CreateOutcome::TokenAlreadyUsed) => {}
+            Err(error) => {
+                state.instances.truncate(before);
+                return Err(error);
+            }
+        }
+    }
+    Ok(match created.is_empty() {
+        true => CreateOutcome::TokenAlreadyUsed,
+        false => CreateOutcome::Created(created),
+    })
+}
+
+/// Creates one instance, unless its token or its name exists already.
+fn create_one(
     state: &mut State,
     spec: &InstanceSpec,
     order: &ResolvedSpec,
@@ -27,7 +59,7 @@ pub(super) fn create(
         return Ok(if first.phase_at(now).state(now).is_gone() {
             CreateOutcome::TokenAlreadyUsed
         } else {
-            CreateOutcome::Instance(Box::new(first.instance(now)))
+            CreateOutcome::Created(vec![first.instance(now)])
         });
     }
     // A name means one living instance in its region, as on Compute Engine; also for one of another generation.
@@ -36,7 +68,7 @@ pub(super) fn create(
     });
     if let Some(namesake) = namesake {
         return if namesake.is_managed() {
-            Ok(CreateOutcome::Instance(Box::new(namesake.instance(now))))
+            Ok(CreateOutcome::Created(vec![namesake.instance(now)]))
         } else {
             let message = format!(
                 "the name {} belongs to {}, which cloudctl did not make",
@@ -57,39 +89,7 @@ pub(super) fn create(
     }
     let made = record.instance(now);
     state.instances.push(record);
-    Ok(CreateOutcome::Instance(Box::new(made)))
-}
-
-/// Makes the members of a group, all of them or none, each as one of its name.
-///
-/// # Errors
-/// As [`create`].
-pub(super) fn create_members(
-    state: &mut State,
-    spec: &InstanceSpec,
-    order: &ResolvedSpec,
-    generation: u32,
-    faults: &Faults,
-    now: Timestamp,
-) -> Result<Vec<Instance>> {
-    let before = state.instances.len();
-    let mut made = Vec::new();
-    for name in spec.instance_names()? {
-        let member = InstanceSpec {
-            name,
-            members: None,
-            ..spec.clone()
-        };
-        match create(state, &member, order, generation, faults, now) {
-            Ok(CreateOutcome::Instance(instance)) => made.push(*instance),
-            Ok(CreateOutcome::TokenAlreadyUsed) => {}
-            Err(error) => {
-                state.instances.truncate(before);
-                return Err(error);
-            }
-        }
-    }
-    Ok(made)
+    Ok(CreateOutcome::Created(vec![made]))
 }
 
 fn record(

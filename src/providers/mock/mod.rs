@@ -11,6 +11,7 @@ mod catalog;
 mod change;
 mod create;
 mod faults;
+mod info;
 mod phase;
 mod regions;
 mod request;
@@ -32,14 +33,13 @@ use self::phase::Action;
 use self::request::ResolvedSpec;
 use self::state_file::Store;
 use crate::cloud::{
-    Architecture, BatchTracker, Clock, CreateOutcome, Error, Identity, Image, Instance, InstanceRef, InstanceSink,
-    InstanceSpec, InstanceState, LaunchPreview, ListScope, Location, MachineType, OrphanedDisk, Provider, ProviderKind,
-    PublishedPrice, Result, TargetOutcome,
+    Access, Architecture, BatchTracker, CatalogSource, Cleanup, Clock, CloudInfo, CreateOutcome, Error, Identity,
+    Image, Instance, InstanceAction, InstanceRef, InstanceSink, InstanceSpec, InstanceState, Instances, LaunchPreview,
+    ListScope, Location, Locations, MachineType, OrphanedDisk, Provider, ProviderKind, PublishedPrice, Result,
+    TargetOutcome,
 };
 use crate::settings::Settings;
 
-/// As many instances are made by one call, as on Compute Engine.
-const MOST_MEMBERS: usize = 1_000;
 /// The driver.
 pub(super) struct Mock {
     store: Store,
@@ -90,47 +90,7 @@ impl Mock {
 }
 
 #[async_trait]
-impl Provider for Mock {
-    fn kind(&self) -> ProviderKind {
-        ProviderKind::Mock
-    }
-
-    async fn identity(&self) -> Result<Identity> {
-        call(&self.faults()?, FaultSite::default(), "identity").await?;
-        Ok(Identity {
-            account: state::ACCOUNT.to_owned(),
-            principal: Some(self.user.clone()),
-        })
-    }
-
-    async fn default_location(&self) -> Result<Option<Location>> {
-        self.faults()?;
-        let region = self.region.as_deref().unwrap_or(regions::DEFAULT_REGION);
-        regions::locate(Some(region), None).map(Some)
-    }
-
-    async fn resolve_location(&self, region: Option<&str>, zone: Option<&str>) -> Result<Location> {
-        self.faults()?;
-        regions::locate(region, zone)
-    }
-
-    async fn list_scopes(&self) -> Result<Vec<ListScope>> {
-        call(&self.faults()?, FaultSite::default(), "locations").await?;
-        let regions = regions::REGIONS.iter();
-        Ok(regions
-            .map(|region| ListScope::Region(region.name.to_owned()))
-            .collect())
-    }
-
-    /// Those that there are can be told without asking.
-    async fn known_list_scopes(&self) -> Vec<ListScope> {
-        Vec::new()
-    }
-
-    fn default_machine_type(&self, _architecture: Architecture) -> &'static str {
-        catalog::DEFAULT_MACHINE_TYPE
-    }
-
+impl Instances for Mock {
     async fn preview(&self, spec: &InstanceSpec) -> Result<LaunchPreview> {
         let faults = self.faults()?;
         let order = ResolvedSpec::resolve(spec)?;
@@ -155,72 +115,6 @@ impl Provider for Mock {
         }
     }
 
-    async fn create_members(&self, spec: &InstanceSpec, generation: u32) -> Result<Vec<Instance>> {
-        let faults = self.faults()?;
-        let order = ResolvedSpec::resolve(spec)?;
-        let site = FaultSite::zone(order.region, order.zone);
-        call(&faults, site, "create").await?;
-        let locked = self.store.lock().await?;
-        let now = self.clock.now();
-        let made = locked.change(|state| {
-            state.forget_gone(now);
-            create::create_members(state, spec, &order, generation, &faults, now)
-        })?;
-        match faults.lost_reply(site) {
-            Some(error) => Err(error),
-            None => Ok(made),
-        }
-    }
-
-    fn max_instances_per_call(&self) -> usize {
-        MOST_MEMBERS
-    }
-
-    async fn regions(&self) -> Result<Vec<String>> {
-        call(&self.faults()?, FaultSite::default(), "regions").await?;
-        let mut names: Vec<_> = regions::REGIONS.iter().map(|region| region.name.to_owned()).collect();
-        names.sort_unstable();
-        Ok(names)
-    }
-
-    async fn machine_types(&self, region: &str, among: &[String]) -> Result<Vec<MachineType>> {
-        let region = regions::region(region)?;
-        call(&self.faults()?, FaultSite::region(region.name), "machine_types").await?;
-        let mut machines = catalog::machine_types();
-        machines.retain(|machine| among.is_empty() || among.contains(&machine.name));
-        Ok(machines)
-    }
-
-    async fn images(&self, region: &str) -> Result<Vec<Image>> {
-        let region = regions::region(region)?;
-        call(&self.faults()?, FaultSite::region(region.name), "images").await?;
-        Ok(catalog::images())
-    }
-
-    async fn spot_price(&self, _place: &Location, machine_type: &str) -> Result<Option<f64>> {
-        Ok(catalog::known_machine_type(machine_type).map(|machine| machine.price(true)))
-    }
-
-    fn fixed_price(&self, machine_type: &str) -> Option<f64> {
-        catalog::known_machine_type(machine_type).map(|machine| machine.price(false))
-    }
-
-    async fn published_prices(&self) -> Result<Vec<PublishedPrice>> {
-        Err(Error::unsupported(
-            "the mock cloud publishes no prices: it knows them by itself",
-        ))
-    }
-
-    async fn delete_unused_firewall_rules(&self, _gone: &[Instance]) -> Result<Vec<String>> {
-        // They went with their instances.
-        Ok(Vec::new())
-    }
-
-    fn probe_ssh(&self, instance: &Instance) -> Option<bool> {
-        // The addresses are made up, so nobody is there; what is up is taken to answer.
-        Some(instance.state == InstanceState::Running)
-    }
-
     async fn get(&self, target: &InstanceRef) -> Result<Instance> {
         self.look_at(target, "get", state::StoredInstance::instance).await
     }
@@ -242,32 +136,21 @@ impl Provider for Mock {
         Ok(faults.gaps(pages.location))
     }
 
-    async fn terminate(&self, targets: &[InstanceRef], course: &BatchTracker<'_>) -> Vec<TargetOutcome> {
-        self.act_on(Action::Terminate, targets, course).await
-    }
-
-    async fn start(&self, targets: &[InstanceRef], course: &BatchTracker<'_>) -> Vec<TargetOutcome> {
-        self.act_on(Action::Start, targets, course).await
-    }
-
-    async fn stop(&self, targets: &[InstanceRef], course: &BatchTracker<'_>) -> Vec<TargetOutcome> {
-        self.act_on(Action::Stop, targets, course).await
-    }
-
-    async fn reboot(&self, targets: &[InstanceRef], course: &BatchTracker<'_>) -> Vec<TargetOutcome> {
-        self.act_on(Action::Reboot, targets, course).await
-    }
-
-    async fn server_time(&self) -> Result<Timestamp> {
-        call(&self.faults()?, FaultSite::default(), "time").await?;
-        Ok(self.clock.now())
-    }
-
-    async fn candidate_zones(&self, spec: &InstanceSpec) -> Result<Vec<Location>> {
-        let faults = self.faults()?;
-        let order = ResolvedSpec::resolve(spec)?;
-        call(&faults, FaultSite::region(order.region), "zones").await?;
-        Ok(order.places(spec))
+    async fn apply(
+        &self,
+        action: InstanceAction,
+        targets: &[InstanceRef],
+        tracker: &BatchTracker<'_>,
+    ) -> Vec<TargetOutcome> {
+        let action = match action {
+            InstanceAction::Start => Action::Start,
+            InstanceAction::Stop => Action::Stop,
+            InstanceAction::Reboot => Action::Reboot,
+            InstanceAction::Protect => Action::Protect,
+            InstanceAction::Unprotect => Action::Unprotect,
+            InstanceAction::Terminate => Action::Terminate,
+        };
+        self.act_on(action, targets, tracker).await
     }
 
     async fn set_ttl(&self, target: &InstanceRef, ttl: Duration) -> Result<()> {
@@ -281,24 +164,116 @@ impl Provider for Mock {
         outcomes.into_iter().try_for_each(|outcome| outcome.result)
     }
 
-    async fn set_protection(
-        &self,
-        targets: &[InstanceRef],
-        protected: bool,
-        course: &BatchTracker<'_>,
-    ) -> Vec<TargetOutcome> {
-        let action = if protected { Action::Protect } else { Action::Unprotect };
-        self.act_on(action, targets, course).await
+    async fn console_output(&self, target: &InstanceRef) -> Result<Vec<u8>> {
+        self.look_at(target, "console", |record, now| record.console(now).into_bytes())
+            .await
+    }
+}
+
+#[async_trait]
+impl Locations for Mock {
+    async fn default_location(&self) -> Result<Option<Location>> {
+        self.faults()?;
+        let region = self.region.as_deref().unwrap_or(regions::DEFAULT_REGION);
+        regions::locate(Some(region), None).map(Some)
+    }
+
+    async fn resolve_location(&self, region: Option<&str>, zone: Option<&str>) -> Result<Location> {
+        self.faults()?;
+        regions::locate(region, zone)
+    }
+
+    async fn regions(&self) -> Result<Vec<String>> {
+        call(&self.faults()?, FaultSite::default(), "regions").await?;
+        let mut names: Vec<_> = regions::REGIONS.iter().map(|region| region.name.to_owned()).collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    async fn list_scopes(&self) -> Result<Vec<ListScope>> {
+        call(&self.faults()?, FaultSite::default(), "locations").await?;
+        let regions = regions::REGIONS.iter();
+        Ok(regions
+            .map(|region| ListScope::Region(region.name.to_owned()))
+            .collect())
+    }
+
+    async fn candidate_zones(&self, spec: &InstanceSpec) -> Result<Vec<Location>> {
+        let faults = self.faults()?;
+        let order = ResolvedSpec::resolve(spec)?;
+        call(&faults, FaultSite::region(order.region), "zones").await?;
+        Ok(order.places(spec))
+    }
+}
+
+#[async_trait]
+impl CatalogSource for Mock {
+    async fn machine_types(&self, region: &str, among: &[String]) -> Result<Vec<MachineType>> {
+        let region = regions::region(region)?;
+        call(&self.faults()?, FaultSite::region(region.name), "machine_types").await?;
+        let mut machines = catalog::machine_types();
+        machines.retain(|machine| among.is_empty() || among.contains(&machine.name));
+        Ok(machines)
+    }
+
+    async fn images(&self, region: &str) -> Result<Vec<Image>> {
+        let region = regions::region(region)?;
+        call(&self.faults()?, FaultSite::region(region.name), "images").await?;
+        Ok(catalog::images())
+    }
+
+    async fn spot_price(&self, _place: &Location, machine_type: &str) -> Result<Option<f64>> {
+        Ok(catalog::known_machine_type(machine_type).map(|machine| machine.price(true)))
+    }
+
+    async fn published_prices(&self) -> Result<Vec<PublishedPrice>> {
+        Err(Error::unsupported(
+            "the mock cloud publishes no prices: it knows them by itself",
+        ))
+    }
+
+    fn fixed_price(&self, machine_type: &str) -> Option<f64> {
+        catalog::known_machine_type(machine_type).map(|machine| machine.price(false))
+    }
+}
+
+#[async_trait]
+impl Access for Mock {
+    async fn identity(&self) -> Result<Identity> {
+        call(&self.faults()?, FaultSite::default(), "identity").await?;
+        Ok(Identity {
+            account: state::ACCOUNT.to_owned(),
+            principal: Some(self.user.clone()),
+        })
+    }
+
+    async fn server_time(&self) -> Result<Timestamp> {
+        call(&self.faults()?, FaultSite::default(), "time").await?;
+        Ok(self.clock.now())
+    }
+
+    fn probe_ssh(&self, instance: &Instance) -> Option<bool> {
+        // The addresses are made up, so nobody is there; what is up is taken to answer.
+        Some(instance.state == InstanceState::Running)
+    }
+}
+
+#[async_trait]
+impl Cleanup for Mock {
+    async fn delete_unused_firewall_rules(&self, _gone: &[Instance]) -> Result<Vec<String>> {
+        // They went with their instances.
+        Ok(Vec::new())
     }
 
     async fn orphaned_disks(&self, _gone: &[Instance]) -> Result<Vec<OrphanedDisk>> {
         // Every disk here goes with its instance.
         Ok(Vec::new())
     }
+}
 
-    async fn console_output(&self, target: &InstanceRef) -> Result<Vec<u8>> {
-        self.look_at(target, "console", |record, now| record.console(now).into_bytes())
-            .await
+impl Provider for Mock {
+    fn info(&self) -> &'static CloudInfo {
+        &info::INFO
     }
 }
 

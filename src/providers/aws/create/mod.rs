@@ -56,48 +56,26 @@ pub(super) async fn plan(client: &Client, spec: &InstanceSpec) -> Result<LaunchP
     }
 }
 
-/// Makes the instance, or finds the one that this life of its name has already.
+/// Creates what the spec names in one call, or finds what this generation of its name created before.
 pub(super) async fn create(client: &Client, spec: &InstanceSpec, generation: u32) -> Result<CreateOutcome> {
     let request = Request::resolve(client, spec).await?;
     let started = now(client);
-    let made = launch(client, spec, &request, generation).await?;
-    let mut lives = Vec::new();
-    for instance in made {
-        lives.extend(settle(instance, &request.machine, spec, started)?);
-    }
-    let instance = lives.into_iter().next();
-    Ok(instance.map_or(CreateOutcome::TokenAlreadyUsed, |instance| {
-        CreateOutcome::Instance(Box::new(instance))
-    }))
-}
-
-/// Makes the members of a group in one call, or finds those that this life of them has already.
-pub(super) async fn create_members(client: &Client, spec: &InstanceSpec, generation: u32) -> Result<Vec<Instance>> {
-    if spec.members.is_none() {
-        let created = create(client, spec, generation).await?;
-        return Ok(match created {
-            CreateOutcome::Instance(instance) => vec![*instance],
-            CreateOutcome::TokenAlreadyUsed => Vec::new(),
-        });
-    }
-    let request = Request::resolve(client, spec).await?;
-    let started = now(client);
-    let made = launch(client, spec, &request, generation).await?;
-    let (mut living, mut failed) = (Vec::new(), None);
-    for instance in made {
+    let launched = launch(client, spec, &request, generation).await?;
+    let (mut alive, mut failed) = (Vec::new(), None);
+    for instance in launched {
         match settle(instance, &request.machine, spec, started) {
-            Ok(instance) => living.extend(instance),
+            Ok(instance) => alive.extend(instance),
             Err(error) => failed = failed.or(Some(error)),
         }
     }
-    match failed {
-        // With some of them alive, the caller asks for the others again, and is told then.
-        Some(error) if living.is_empty() => Err(error),
-        _ => {
-            super::create::set(client, spec, &living).await;
-            Ok(living)
-        }
+    if alive.is_empty() {
+        return failed.map_or(Ok(CreateOutcome::TokenAlreadyUsed), Err);
     }
+    // The caller asks again for the members that failed, and gets their error then.
+    if spec.members.is_some() {
+        set(client, spec, &alive).await;
+    }
+    Ok(CreateOutcome::Created(alive))
 }
 
 /// The instances of this life's token, new or old; none if it is spent.

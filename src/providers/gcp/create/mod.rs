@@ -51,7 +51,7 @@ pub(super) struct CreateCall<'a> {
 pub(super) async fn create(client: &Client, spec: &InstanceSpec, generation: u32) -> Result<CreateOutcome> {
     let creation = CreateCall::prepare(client, spec, generation).await?;
     let reference = |made: &CreateOutcome| match made {
-        CreateOutcome::Instance(made) => vec![made.reference.clone()],
+        CreateOutcome::Created(made) => made.iter().map(|one| one.reference.clone()).collect(),
         CreateOutcome::TokenAlreadyUsed => Vec::new(),
     };
     ingress::around(client, creation.request.openings.as_ref(), creation.make(), reference).await
@@ -173,7 +173,7 @@ impl CreateCall<'_> {
         if read.state.is_gone() {
             return Ok(CreateOutcome::TokenAlreadyUsed);
         }
-        Ok(CreateOutcome::Instance(Box::new(self.with_type(read))))
+        Ok(CreateOutcome::Created(vec![self.with_type(read)]))
     }
 
     /// Fills in what its machine type says, if that is the one that was asked about.

@@ -321,7 +321,7 @@ impl CreateCall<'_> {
     fn as_asked_for(&self, operation: &Operation) -> Result<CreateOutcome> {
         let made = self.presumed(self.spec.name.as_str(), operation.target_id, operation);
         let made = made.map_err(|error| self.unknown(self.left(operation.target_id), error))?;
-        Ok(CreateOutcome::Instance(Box::new(made)))
+        Ok(CreateOutcome::Created(vec![made]))
     }
 
     /// What was made, as it was asked for.

@@ -81,9 +81,7 @@ fn a_name_is_free_again_once_its_time_is_over() {
         run(sandbox.mock.create(&spec, 0)).unwrap(),
         CreateOutcome::TokenAlreadyUsed
     ));
-    let CreateOutcome::Instance(second) = run(sandbox.mock.create(&spec, 1)).unwrap() else {
-        panic!("the next generation is free");
-    };
+    let second = created(run(sandbox.mock.create(&spec, 1)).unwrap());
     assert_ne!(second.reference, first);
     assert_eq!(sandbox.state(&second.reference), InstanceState::Pending);
 }

@@ -109,9 +109,7 @@ fn a_name_and_its_token_mean_one_instance() {
     let first = sandbox.create(&spec("web-1"));
     let other = with("web-1", |spec| spec.machine_type = Some("large".into()));
     assert_eq!(sandbox.create(&other).reference, first.reference);
-    let CreateOutcome::Instance(next) = run(sandbox.mock.create(&spec("web-1"), 1)).unwrap() else {
-        panic!("the name has a living instance");
-    };
+    let next = created(run(sandbox.mock.create(&spec("web-1"), 1)).unwrap());
     assert_eq!(next.reference, first.reference);
     let elsewhere = with("web-1", |spec| spec.location.region = "eu-west-1".into());
     assert_ne!(sandbox.create(&elsewhere).reference, first.reference);
@@ -119,9 +117,7 @@ fn a_name_and_its_token_mean_one_instance() {
     sandbox.act(Action::Terminate, &first.reference).unwrap();
     let spent = run(sandbox.mock.create(&spec("web-1"), 0)).unwrap();
     assert!(matches!(spent, CreateOutcome::TokenAlreadyUsed));
-    let CreateOutcome::Instance(second) = run(sandbox.mock.create(&spec("web-1"), 1)).unwrap() else {
-        panic!("the next generation is free");
-    };
+    let second = created(run(sandbox.mock.create(&spec("web-1"), 1)).unwrap());
     assert_ne!(second.reference, first.reference);
     assert_eq!(second.generation, Some(1));
 }

@@ -24,6 +24,14 @@ impl Clock for FakeClock {
 }
 
 /// A cloud in a folder that goes with it.
+/// The one instance of a create call.
+fn created(outcome: CreateOutcome) -> Instance {
+    match outcome {
+        CreateOutcome::Created(mut instances) => instances.remove(0),
+        CreateOutcome::TokenAlreadyUsed => panic!("the token was used already"),
+    }
+}
+
 struct Sandbox {
     mock: Arc<Mock>,
     clock: Arc<FakeClock>,
@@ -61,10 +69,7 @@ impl Sandbox {
     }
 
     fn create(&self, spec: &InstanceSpec) -> Instance {
-        match run(self.mock.create(spec, 0)).unwrap() {
-            CreateOutcome::Instance(instance) => *instance,
-            CreateOutcome::TokenAlreadyUsed => panic!("the token is spent"),
-        }
+        created(run(self.mock.create(spec, 0)).unwrap())
     }
 
     /// The error that a create of this spec gives.
