@@ -1,0 +1,210 @@
+//! Parts a text into what is a contract and what may be reworded. Of a message its kind is compared, of help the names
+//! of commands, flags and values, of a schema all but its descriptions. Of a message about a file the place in it, such as
+//! `a.toml:2:1`, is compared too.
+
+/// What is compared of standard output, and the texts that were taken out of it.
+pub fn of_stdout(arguments: &[String], stdout: &str) -> (String, Vec<String>) {
+    let has = |word: &str| arguments.iter().any(|argument| argument == word);
+    // In a format for machines even help can only fail, and a failure is the same everywhere.
+    let is_json = stdout.starts_with('{');
+    let command = arguments.first().map(String::as_str).unwrap_or_default();
+    let whole = || stdout.lines().map(str::to_owned).collect();
+    if has("--help") || has("-h") {
+        return (outline_of_help(stdout), whole());
+    }
+    match command {
+        _ if is_json && command != "schema" => without_texts(stdout, &["message", "hint"]),
+        "help" => (outline_of_topic(stdout), whole()),
+        "completion" => (lines_with(stdout, "opts=\""), Vec::new()),
+        "man" => (outline_of_manual(stdout), whole()),
+        "schema" => without_texts(stdout, &["description"]),
+        _ => without_texts(stdout, &["message", "hint"]),
+    }
+}
+
+/// The kind of each line of stderr, and the lines themselves.
+pub fn of_stderr(stderr: &str) -> (Vec<String>, Vec<String>) {
+    let lines = stderr.lines().map(str::to_owned).collect();
+    if stderr.contains("Usage: ") && !stderr.starts_with("error") {
+        let outline = outline_of_help(stderr);
+        return (outline.lines().map(str::to_owned).collect(), lines);
+    }
+    (stderr.lines().map(kind_of).collect(), lines)
+}
+
+fn kind_of(line: &str) -> String {
+    for kind in ["error", "warning", "hint", "note"] {
+        if let Some(message) = line.strip_prefix(kind).and_then(|rest| rest.strip_prefix(": ")) {
+            return [kind, place_in_file(message)].join(" ").trim_end().to_owned();
+        }
+    }
+    let code = line.trim_start();
+    let code = code.strip_suffix(" (request REQUEST)").unwrap_or(code);
+    let is_code = line.starts_with("  ") && !code.contains(' ') && !code.is_empty();
+    match is_code {
+        true => format!("  code {code}"),
+        false if line.starts_with("  ") => "  text".to_owned(),
+        false => "text".to_owned(),
+    }
+}
+
+/// The file, line and perhaps column that a message begins with.
+fn place_in_file(message: &str) -> &str {
+    let place = message.split_whitespace().next().unwrap_or_default();
+    let place = place.trim_end_matches([':', ',']);
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match place.rsplit_once(':') {
+        Some((_, number)) if is_number(number) => place,
+        _ => "",
+    }
+}
+
+fn lines_with(text: &str, word: &str) -> String {
+    let lines = text.lines().filter(|line| line.contains(word));
+    lines.map(|line| format!("{}\n", line.trim())).collect()
+}
+
+/// The usage, commands, arguments, flags and values in a help text.
+fn outline_of_help(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut outline = String::new();
+    let mut section = "";
+    for (index, line) in lines.iter().enumerate() {
+        let words = line.trim_start();
+        if line.starts_with("Usage: ") {
+            outline.push_str(&format!("{line}\n"));
+        } else if !line.starts_with(' ') && line.ends_with(':') {
+            section = line;
+        }
+        // What a table says stands after two spaces.
+        let name = words.split("  ").next().unwrap_or_default();
+        let indent = line.len() - words.len();
+        if let Some(value) = words.strip_prefix("- ").and_then(|rest| rest.split(':').next()) {
+            outline.push_str(&format!("    value {value}\n"));
+        } else if (words.starts_with('-') && indent <= 6) || (section == "Arguments:" && indent == 2) {
+            outline.push_str(&format!("  {name}\n"));
+        } else if section == "Commands:" && indent == 2 {
+            outline.push_str(&format!("  command {name}\n"));
+        }
+        if let Some(at) = line.find("[possible values: ") {
+            let rest = [&line[at..], &lines[index + 1..].join("\n")].join("\n");
+            let values: Vec<&str> = rest.split(']').next().unwrap_or_default().split_whitespace().collect();
+            outline.push_str(&format!("    {}]\n", values.join(" ")));
+        }
+        let default = line.split_once("[default: ").and_then(|(_, rest)| rest.split_once(']'));
+        // With spaces in it, it describes the default and is none.
+        if let Some((value, _)) = default.filter(|(value, _)| !value.contains(' ')) {
+            outline.push_str(&format!("    [default: {value}]\n"));
+        }
+    }
+    outline
+}
+
+/// The first words of the entries of a help topic; of a file that it shows, all but the comments.
+fn outline_of_topic(text: &str) -> String {
+    if text.contains("Usage: ") {
+        return outline_of_help(text);
+    }
+    let mut outline = String::new();
+    let is_entry = |line: &&str| {
+        let indent = line.len() - line.trim_start().len();
+        (1..=2).contains(&indent) || line.starts_with(|character: char| character.is_ascii_digit())
+    };
+    for line in text.lines().filter(is_entry) {
+        let words = line.split('#').next().unwrap_or_default().trim();
+        let words = match words.starts_with('[') || words.contains(" = ") {
+            true => words,
+            false => words.split("  ").next().unwrap_or_default(),
+        };
+        outline.push_str(&format!("{words}\n"));
+    }
+    outline
+}
+
+/// The names of the flags and arguments in a manual page.
+fn outline_of_manual(text: &str) -> String {
+    let is_flag = |line: &&str| line.starts_with("\\fB\\-") || line.starts_with("cloudctl\\-");
+    let lines = text.lines().filter(is_flag);
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+/// Takes the values of these keys out of JSON and YAML, where they are text.
+fn without_texts(text: &str, keys: &[&str]) -> (String, Vec<String>) {
+    let mut taken = Vec::new();
+    let mut result = String::new();
+    for line in text.split_inclusive('\n') {
+        let mut line = line.to_owned();
+        for key in keys {
+            line = without_json_text(&line, key, &mut taken);
+            line = without_yaml_text(&line, key, &mut taken);
+        }
+        result.push_str(&line);
+    }
+    (result, taken)
+}
+
+fn without_json_text(line: &str, key: &str, taken: &mut Vec<String>) -> String {
+    let start = format!("\"{key}\":");
+    let mut result = String::new();
+    let mut rest = line;
+    while let Some(at) = rest.find(&start) {
+        let (before, found) = rest.split_at(at + start.len());
+        result.push_str(before);
+        let space = found.len() - found.trim_start_matches(' ').len();
+        let value = &found[space..];
+        match length_of_string(value) {
+            Some(length) => {
+                let text = &value[..length];
+                taken.push(format!("{key}: {text}"));
+                let place = place_in_file(text.trim_matches('"'));
+                let kept = format!("{place} TEXT");
+                result.push_str(&format!("{}\"{}\"", &found[..space], kept.trim_start()));
+                rest = &value[length..];
+            }
+            None => rest = found,
+        }
+    }
+    result + rest
+}
+
+/// How long the JSON string is that a text begins with, with its quotes.
+fn length_of_string(text: &str) -> Option<usize> {
+    let mut is_escaped = false;
+    for (at, character) in text.strip_prefix('"')?.char_indices() {
+        match character {
+            _ if is_escaped => is_escaped = false,
+            '\\' => is_escaped = true,
+            '"' => return Some(at + 2),
+            _ => {}
+        }
+    }
+    None
+}
+
+fn without_yaml_text(line: &str, key: &str, taken: &mut Vec<String>) -> String {
+    let trimmed = line.trim_start_matches([' ', '-']);
+    match trimmed.strip_prefix(key).and_then(|rest| rest.strip_prefix(": ")) {
+        Some(value) if value.trim() != "null" => {
+            taken.push(format!("{key}: {}", value.trim()));
+            format!("{}{key}: TEXT\n", &line[..line.len() - trimmed.len()])
+        }
+        _ => line.to_owned(),
+    }
+}
+
+#[test]
+fn kinds_keep_the_structure_and_not_the_wording() {
+    let (kinds, wording) = of_stderr("error: it is gone\n  NotFound\nhint: try again\n");
+    assert_eq!(kinds, ["error", "  code NotFound", "hint"]);
+    assert_eq!(wording.len(), 3);
+    assert_eq!(
+        of_stderr("error: a.toml:2:1: unknown key `x`\n").0,
+        ["error a.toml:2:1"]
+    );
+    let (text, wording) = without_texts(
+        r#"{"kind":"quota","message":"too \"many\"","hint":null}"#,
+        &["message", "hint"],
+    );
+    assert_eq!(text, r#"{"kind":"quota","message":"TEXT","hint":null}"#);
+    assert_eq!(wording, [r#"message: "too \"many\"""#]);
+}
