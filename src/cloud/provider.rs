@@ -35,6 +35,16 @@ pub enum CreateOutcome {
     TokenAlreadyUsed,
 }
 
+impl CreateOutcome {
+    /// Gives the instances that exist now; none if the token was used already.
+    pub fn into_instances(self) -> Vec<Instance> {
+        match self {
+            Self::Created(instances) => instances,
+            Self::TokenAlreadyUsed => Vec::new(),
+        }
+    }
+}
+
 /// The price that a cloud publishes for a machine type in a region.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PublishedPrice {

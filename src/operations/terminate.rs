@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt};
 
-use super::batch::{InstanceAction, by_reference, refresh, relist, send, with_subject};
-use crate::cloud::{Disk, Error, ErrorKind, Instance, InstanceState, OrphanedDisk, Provider, ProviderKind, Result};
+use super::batch::{by_reference, refresh, relist, send, with_subject};
+use crate::cloud::{
+    Disk, Error, ErrorKind, Instance, InstanceAction, InstanceState, OrphanedDisk, Provider, ProviderKind, Result,
+};
 use crate::shutdown::Shutdown;
 
 /// So many instances are asked about at once: more would only meet the clouds' rate limits.

@@ -1,7 +1,7 @@
 //! The calls that make instances in one place, one life of a name after the other.
 
 use super::name_index::{SearchScope, find_by_name, format_names};
-use crate::cloud::{CreateOutcome, Error, ErrorKind, Instance, InstanceName, InstanceSpec, Provider, Result};
+use crate::cloud::{Error, ErrorKind, Instance, InstanceName, InstanceSpec, Provider, Result};
 use crate::shutdown::Shutdown;
 
 /// A name that was created and terminated more often than this within the clouds' memory is a loop somewhere.
@@ -40,12 +40,12 @@ async fn make_into(
     for generation in first..first.saturating_add(MOST_GENERATIONS) {
         interrupt.check()?;
         let Some(answer) = interrupt
-            .finish_in_grace_period(create(provider, &spec, generation))
+            .finish_in_grace_period(provider.create(&spec, generation))
             .await
         else {
             return unknown_outcome(made, &spec.instance_names()?, parts, interrupt).await;
         };
-        made.extend(answer?);
+        made.extend(answer?.into_instances());
         match still_missing(&spec, made)? {
             Some(rest) => spec = rest,
             None => return Ok(()),
@@ -57,13 +57,6 @@ async fn make_into(
         format!("the cloud took {MOST_GENERATIONS} create calls and shows no VM of this name"),
     )
     .with_hint("use another name for an hour"))
-}
-
-async fn create(provider: &dyn Provider, spec: &InstanceSpec, generation: u32) -> Result<Vec<Instance>> {
-    match provider.create(spec, generation).await? {
-        CreateOutcome::Created(instances) => Ok(instances),
-        CreateOutcome::TokenAlreadyUsed => Ok(Vec::new()),
-    }
 }
 
 /// The spec of what is not made yet; nothing if all is.

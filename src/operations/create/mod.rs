@@ -21,8 +21,10 @@ use self::placement::{
     no_capacity_error, zones_with_capacity_first,
 };
 use self::reconcile::reconcile;
-use super::batch::{InstanceAction, send, with_subject};
-use crate::cloud::{Error, ErrorKind, GroupMembers, Instance, InstanceName, InstanceSpec, Result, TokenScope};
+use super::batch::{send, with_subject};
+use crate::cloud::{
+    Error, ErrorKind, GroupMembers, Instance, InstanceAction, InstanceName, InstanceSpec, Result, TokenScope,
+};
 use crate::shutdown::Shutdown;
 
 /// An instance of the asked name and spec.

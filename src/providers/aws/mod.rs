@@ -20,12 +20,11 @@ use async_trait::async_trait;
 
 use self::api::client::Clients;
 use self::api::error::{Call, translate};
-use self::create::key_pair::PublicKey;
 use self::instances::change::{InstanceAction as StateChange, act};
 use crate::cloud::{
-    Access, Architecture, BatchTracker, CatalogSource, Cleanup, CloudInfo, CreateOutcome, Error, Identity, Image,
-    Instance, InstanceAction, InstanceRef, InstanceSink, InstanceSpec, Instances, LaunchPreview, ListScope, Location,
-    Locations, MachineType, OrphanedDisk, Provider, ProviderKind, PublishedPrice, Result, TargetOutcome,
+    Access, BatchTracker, CatalogSource, Cleanup, CloudInfo, CreateOutcome, Error, Identity, Image, Instance,
+    InstanceAction, InstanceRef, InstanceSink, InstanceSpec, Instances, LaunchPreview, ListScope, Location, Locations,
+    MachineType, OrphanedDisk, Provider, PublishedPrice, Result, TargetOutcome,
 };
 use crate::settings::Settings;
 

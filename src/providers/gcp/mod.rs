@@ -27,9 +27,9 @@ use self::configuration::gcloud_config::GcloudConfiguration;
 use self::instances::change::InstanceAction as Change;
 use self::instances::change_batch::change_all;
 use crate::cloud::{
-    Access, Architecture, BatchTracker, CatalogSource, Cleanup, CloudInfo, CreateOutcome, Error, ErrorKind, Identity,
-    Image, Instance, InstanceAction, InstanceRef, InstanceSink, InstanceSpec, Instances, LaunchPreview, ListScope,
-    Location, Locations, MachineType, OrphanedDisk, Provider, ProviderKind, PublishedPrice, Result, TargetOutcome,
+    Access, BatchTracker, CatalogSource, Cleanup, CloudInfo, CreateOutcome, Error, ErrorKind, Identity, Image,
+    Instance, InstanceAction, InstanceRef, InstanceSink, InstanceSpec, Instances, LaunchPreview, ListScope, Location,
+    Locations, MachineType, OrphanedDisk, Provider, PublishedPrice, Result, TargetOutcome,
 };
 use crate::settings::Settings;
 

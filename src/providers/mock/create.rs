@@ -8,7 +8,7 @@ use super::faults::{FaultSite, Faults};
 use super::phase::{BOOT, EndReason, Phase};
 use super::request::{self, NETWORK, ResolvedSpec};
 use super::state::{State, StoredInstance, private_address, public_address};
-use crate::cloud::{CreateOutcome, Error, ErrorKind, IdempotencyToken, Instance, InstanceSpec, ProviderKind, Result};
+use crate::cloud::{CreateOutcome, Error, ErrorKind, IdempotencyToken, InstanceSpec, ProviderKind, Result};
 
 /// Creates the instance of the spec, or all members of its group or none.
 ///

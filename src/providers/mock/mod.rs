@@ -33,10 +33,9 @@ use self::phase::Action;
 use self::request::ResolvedSpec;
 use self::state_file::Store;
 use crate::cloud::{
-    Access, Architecture, BatchTracker, CatalogSource, Cleanup, Clock, CloudInfo, CreateOutcome, Error, Identity,
-    Image, Instance, InstanceAction, InstanceRef, InstanceSink, InstanceSpec, InstanceState, Instances, LaunchPreview,
-    ListScope, Location, Locations, MachineType, OrphanedDisk, Provider, ProviderKind, PublishedPrice, Result,
-    TargetOutcome,
+    Access, BatchTracker, CatalogSource, Cleanup, Clock, CloudInfo, CreateOutcome, Error, Identity, Image, Instance,
+    InstanceAction, InstanceRef, InstanceSink, InstanceSpec, InstanceState, Instances, LaunchPreview, ListScope,
+    Location, Locations, MachineType, OrphanedDisk, Provider, PublishedPrice, Result, TargetOutcome,
 };
 use crate::settings::Settings;
 

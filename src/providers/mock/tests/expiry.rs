@@ -23,7 +23,7 @@ fn an_instance_ends_at_its_ttl_whatever_it_is_doing() {
     let protected = protected.reference;
     let endless = sandbox.create(&spec("endless")).reference;
     sandbox.pass(60);
-    sandbox.act(Action::Stop, &stopped).unwrap();
+    sandbox.act(InstanceAction::Stop, &stopped).unwrap();
     sandbox.pass(3539);
     for alive in [&running, &stopped, &protected] {
         let seen = sandbox.get(alive).unwrap();
@@ -37,9 +37,9 @@ fn an_instance_ends_at_its_ttl_whatever_it_is_doing() {
         assert_eq!(seen.state, InstanceState::Terminated);
         assert_eq!(seen.state_reason.as_deref(), Some("Cloud.Expired"));
         assert_eq!((seen.failure, seen.public_ip), (None, None));
-        sandbox.act(Action::Terminate, gone).unwrap();
-        assert_eq!(kind(sandbox.act(Action::Start, gone)), ErrorKind::Refused);
-        assert_eq!(kind(sandbox.act(Action::Protect, gone)), ErrorKind::Refused);
+        sandbox.act(InstanceAction::Terminate, gone).unwrap();
+        assert_eq!(kind(sandbox.act(InstanceAction::Start, gone)), ErrorKind::Refused);
+        assert_eq!(kind(sandbox.act(InstanceAction::Protect, gone)), ErrorKind::Refused);
         assert_eq!(kind(run(sandbox.mock.set_ttl(gone, 2 * HOUR))), ErrorKind::Refused);
     }
     let seen = sandbox.get(&endless).unwrap();
@@ -62,7 +62,7 @@ fn an_end_does_not_change_how_an_instance_ended_before_it() {
     }));
     let died = died.reference;
     sandbox.pass(3599);
-    sandbox.act(Action::Terminate, &ended).unwrap();
+    sandbox.act(InstanceAction::Terminate, &ended).unwrap();
     sandbox.pass(2);
     let reason = |target| sandbox.get(target).map(|one| (one.state_reason.unwrap(), one.failure));
     let by_user = ("Client.UserInitiatedShutdown".to_owned(), None);
@@ -144,15 +144,18 @@ fn protection_is_put_on_and_lifted() {
     let sandbox = Sandbox::new();
     let target = sandbox.create(&spec("web-1")).reference;
     for _ in 0..2 {
-        sandbox.act(Action::Protect, &target).unwrap();
+        sandbox.act(InstanceAction::Protect, &target).unwrap();
         assert_eq!(sandbox.get(&target).unwrap().protected, Some(true));
-        assert_eq!(kind(sandbox.act(Action::Terminate, &target)), ErrorKind::Protected);
+        assert_eq!(
+            kind(sandbox.act(InstanceAction::Terminate, &target)),
+            ErrorKind::Protected
+        );
     }
     for _ in 0..2 {
-        sandbox.act(Action::Unprotect, &target).unwrap();
+        sandbox.act(InstanceAction::Unprotect, &target).unwrap();
         assert_eq!(sandbox.get(&target).unwrap().protected, Some(false));
     }
-    sandbox.act(Action::Terminate, &target).unwrap();
+    sandbox.act(InstanceAction::Terminate, &target).unwrap();
 }
 
 #[test]

@@ -26,7 +26,10 @@ fn faults_have_their_kinds_and_no_effect() {
             assert_eq!(kind(sandbox.list("us-east-1")), expected, "{faults}");
             assert_eq!(kind(sandbox.get(&target)), expected, "{faults}");
             let twice = [target.clone(), target.clone()];
-            for outcome in run(sandbox.mock.terminate(&twice, &BatchTracker::uninterrupted())) {
+            for outcome in run(sandbox
+                .mock
+                .apply(InstanceAction::Terminate, &twice, &BatchTracker::uninterrupted()))
+            {
                 assert_eq!(kind(outcome.result), expected, "{faults}");
             }
         }
@@ -49,7 +52,9 @@ fn a_zone_that_is_down_is_a_gap_in_its_region_and_no_more() {
     assert_eq!(listing.gaps.len(), 1);
     assert_eq!(listing.gaps[0].location(), Some("mock/us-east-1a"));
     assert_eq!(kind(sandbox.get(&lost)), ErrorKind::Network);
-    let outcomes = run(sandbox.mock.terminate(&[lost, kept], &BatchTracker::uninterrupted()));
+    let outcomes = run(sandbox
+        .mock
+        .apply(InstanceAction::Terminate, &[lost, kept], &BatchTracker::uninterrupted()));
     let first = outcomes[0].result.as_ref().unwrap_err();
     assert_eq!(first.kind(), ErrorKind::Network);
     assert!(outcomes[1].result.is_ok());
@@ -65,10 +70,10 @@ fn a_start_needs_capacity_too() {
     let mut sandbox = Sandbox::new();
     let target = sandbox.create(&spec("web-1")).reference;
     sandbox.pass(1);
-    sandbox.act(Action::Stop, &target).unwrap();
+    sandbox.act(InstanceAction::Stop, &target).unwrap();
     sandbox.pass(1);
     sandbox.faults("capacity");
-    assert_eq!(kind(sandbox.act(Action::Start, &target)), ErrorKind::Capacity);
+    assert_eq!(kind(sandbox.act(InstanceAction::Start, &target)), ErrorKind::Capacity);
     assert_eq!(sandbox.state(&target), InstanceState::Stopped);
 }
 

@@ -24,19 +24,19 @@ fn a_whole_life() {
         "{console}"
     );
 
-    sandbox.act(Action::Reboot, target).unwrap();
-    sandbox.act(Action::Stop, target).unwrap();
+    sandbox.act(InstanceAction::Reboot, target).unwrap();
+    sandbox.act(InstanceAction::Stop, target).unwrap();
     assert_eq!(sandbox.state(target), InstanceState::Stopping);
-    assert_eq!(kind(sandbox.act(Action::Start, target)), ErrorKind::Refused);
+    assert_eq!(kind(sandbox.act(InstanceAction::Start, target)), ErrorKind::Refused);
     sandbox.pass(1);
     assert_eq!(sandbox.state(target), InstanceState::Stopped);
-    sandbox.act(Action::Stop, target).unwrap();
-    assert_eq!(kind(sandbox.act(Action::Reboot, target)), ErrorKind::Refused);
+    sandbox.act(InstanceAction::Stop, target).unwrap();
+    assert_eq!(kind(sandbox.act(InstanceAction::Reboot, target)), ErrorKind::Refused);
 
-    sandbox.act(Action::Start, target).unwrap();
+    sandbox.act(InstanceAction::Start, target).unwrap();
     assert_eq!(sandbox.state(target), InstanceState::Pending);
     sandbox.pass(1);
-    sandbox.act(Action::Start, target).unwrap();
+    sandbox.act(InstanceAction::Start, target).unwrap();
     let again = sandbox.get(target).unwrap();
     assert_eq!(
         (again.state, again.created_at),
@@ -44,18 +44,21 @@ fn a_whole_life() {
     );
     assert_eq!(again.public_ip.as_deref(), Some("203.0.113.2"));
 
-    sandbox.act(Action::Terminate, target).unwrap();
+    sandbox.act(InstanceAction::Terminate, target).unwrap();
     assert_eq!(sandbox.state(target), InstanceState::Terminating);
     sandbox.pass(1);
     let gone = sandbox.get(target).unwrap();
     assert_eq!(gone.state, InstanceState::Terminated);
     assert_eq!(gone.state_reason.as_deref(), Some("Client.UserInitiatedShutdown"));
     assert!(!sandbox.console(target).contains("panic"));
-    sandbox.act(Action::Terminate, target).unwrap();
-    assert_eq!(kind(sandbox.act(Action::Start, target)), ErrorKind::Refused);
+    sandbox.act(InstanceAction::Terminate, target).unwrap();
+    assert_eq!(kind(sandbox.act(InstanceAction::Start, target)), ErrorKind::Refused);
     sandbox.pass(3600);
     assert_eq!(kind(sandbox.get(target)), ErrorKind::NotFound);
-    assert_eq!(kind(sandbox.act(Action::Terminate, target)), ErrorKind::NotFound);
+    assert_eq!(
+        kind(sandbox.act(InstanceAction::Terminate, target)),
+        ErrorKind::NotFound
+    );
     assert!(sandbox.list("us-east-1").unwrap().instances.is_empty());
 }
 
@@ -114,7 +117,7 @@ fn a_name_and_its_token_mean_one_instance() {
     let elsewhere = with("web-1", |spec| spec.location.region = "eu-west-1".into());
     assert_ne!(sandbox.create(&elsewhere).reference, first.reference);
 
-    sandbox.act(Action::Terminate, &first.reference).unwrap();
+    sandbox.act(InstanceAction::Terminate, &first.reference).unwrap();
     let spent = run(sandbox.mock.create(&spec("web-1"), 0)).unwrap();
     assert!(matches!(spent, CreateOutcome::TokenAlreadyUsed));
     let second = created(run(sandbox.mock.create(&spec("web-1"), 1)).unwrap());
@@ -157,7 +160,9 @@ fn each_target_of_a_batch_has_its_own_outcome_in_its_place() {
         ..plain.clone()
     };
     let targets = [far, stale, kept.clone(), nowhere, plain];
-    let outcomes = run(sandbox.mock.terminate(&targets, &BatchTracker::uninterrupted()));
+    let outcomes = run(sandbox
+        .mock
+        .apply(InstanceAction::Terminate, &targets, &BatchTracker::uninterrupted()));
     let kinds: Vec<_> = outcomes
         .iter()
         .map(|outcome| outcome.result.as_ref().err().map(Error::kind))
@@ -166,7 +171,12 @@ fn each_target_of_a_batch_has_its_own_outcome_in_its_place() {
     assert_eq!(kinds, [None, missing, protected, missing, None]);
     assert!(outcomes.iter().map(|outcome| &outcome.target).eq(&targets));
     assert_eq!(sandbox.state(&kept), InstanceState::Pending);
-    assert!(run(sandbox.mock.terminate(&[], &BatchTracker::uninterrupted())).is_empty());
+    assert!(
+        run(sandbox
+            .mock
+            .apply(InstanceAction::Terminate, &[], &BatchTracker::uninterrupted()))
+        .is_empty()
+    );
 }
 
 #[test]

@@ -77,28 +77,10 @@ impl Sandbox {
         run(self.mock.create(spec, 0)).unwrap_err()
     }
 
-    /// Does something to one instance.
-    fn act(&self, action: Action, target: &InstanceRef) -> Result<()> {
+    /// Applies an action to one instance.
+    fn act(&self, action: InstanceAction, target: &InstanceRef) -> Result<()> {
         let targets = std::slice::from_ref(target);
-        let outcomes = run(async {
-            match action {
-                Action::Terminate => self.mock.terminate(targets, &BatchTracker::uninterrupted()).await,
-                Action::Start => self.mock.start(targets, &BatchTracker::uninterrupted()).await,
-                Action::Stop => self.mock.stop(targets, &BatchTracker::uninterrupted()).await,
-                Action::Reboot => self.mock.reboot(targets, &BatchTracker::uninterrupted()).await,
-                Action::Protect => {
-                    self.mock
-                        .set_protection(targets, true, &BatchTracker::uninterrupted())
-                        .await
-                }
-                Action::Unprotect => {
-                    self.mock
-                        .set_protection(targets, false, &BatchTracker::uninterrupted())
-                        .await
-                }
-                Action::SetTtl(_) => unreachable!("it is no batch"),
-            }
-        });
+        let outcomes = run(self.mock.apply(action, targets, &BatchTracker::uninterrupted()));
         let [outcome] = <[TargetOutcome; 1]>::try_from(outcomes).unwrap();
         outcome.result
     }
