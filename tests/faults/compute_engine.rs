@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::process::{Process, assert_ours, id_of, kill_at, nothing, only, only_one_at_all, run_unseen, until};
 use crate::Row;
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::http::{Effect, Fault, Gate, Side};
+use cloud_emulators::http::{Effect, Fault, Gate, Side};
 
 pub fn rows() -> Vec<Row> {
     crate::rows![&[BackendKind::GceEmulator];

@@ -9,7 +9,7 @@ use crate::Row;
 use crate::running::{Running, lists_before_recheck, while_held};
 use crate::seeds::{alive_ids, is_alive, labels, own, seed};
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::gce::Delays;
+use cloud_emulators::gce::Delays;
 
 pub fn rows() -> Vec<Row> {
     let mut rows = crate::rows![BackendKind::EMULATORS;

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use super::process::{Process, calls_of, id_of, kill_at};
 use crate::Row;
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::http::{Door, Side};
+use cloud_emulators::http::{Door, Side};
 
 pub fn rows() -> Vec<Row> {
     crate::rows![BackendKind::EMULATORS; 1 => random_kill_points,]

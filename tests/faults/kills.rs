@@ -8,7 +8,7 @@ use super::process::{
 };
 use crate::Row;
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::http::{Effect, Fault, Gate, Side};
+use cloud_emulators::http::{Effect, Fault, Gate, Side};
 
 pub fn rows() -> Vec<Row> {
     crate::rows![BackendKind::EMULATORS;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::process::{Process, assert_ours, id_of, is_answered, kill_at, only_one_at_all, tokens, until};
 use crate::Row;
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::http::Side;
+use cloud_emulators::http::Side;
 
 pub fn rows() -> Vec<Row> {
     let mut rows = crate::rows![BackendKind::EMULATORS;

@@ -7,8 +7,8 @@ use crate::Row;
 use crate::running::while_held;
 use crate::seeds::{alive_ids, labels, own, seed, seed_at};
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::http::{Effect, Fault};
 use crate::support::sandbox::Run;
+use cloud_emulators::http::{Effect, Fault};
 
 pub fn rows() -> Vec<Row> {
     let mut rows = crate::rows![BackendKind::EMULATORS;

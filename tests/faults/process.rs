@@ -4,8 +4,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::support::backend::{Backend, Seen};
-use crate::support::http::{Call, Door, Effect, Fault, Gate, Side};
 use crate::support::sandbox::Run;
+use cloud_emulators::http::{Call, Door, Effect, Fault, Gate, Side};
 
 /// Longer than anything takes that is not stuck.
 const STUCK: Duration = Duration::from_secs(150);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::process::{Process, assert_ours, id_of, only, only_ever, until};
 use crate::Row;
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::http::{Effect, Fault, Gate, Side};
+use cloud_emulators::http::{Effect, Fault, Gate, Side};
 
 pub fn rows() -> Vec<Row> {
     let mut rows = crate::rows![BackendKind::EMULATORS;

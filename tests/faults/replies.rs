@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::process::{Process, assert_ours, id_of, nothing, only, only_one_at_all, refusal, tokens, until};
 use crate::Row;
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::http::{Effect, Fault};
+use cloud_emulators::http::{Effect, Fault};
 
 pub fn rows() -> Vec<Row> {
     crate::rows![BackendKind::EMULATORS;

@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::process::{assert_ours, id_of, kill_at, only, only_one_at_all, refusal, run_unseen, tokens};
 use crate::Row;
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::gce::RequestIdMismatch;
-use crate::support::http::{Fault, Side};
 use crate::support::sandbox::Run;
+use cloud_emulators::gce::RequestIdMismatch;
+use cloud_emulators::http::{Fault, Side};
 
 pub fn rows() -> Vec<Row> {
     crate::rows![BackendKind::EMULATORS;

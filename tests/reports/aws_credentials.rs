@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use crate::support::ec2;
-use crate::support::http::{Operation, Reply, Request, Server, Service};
 use crate::support::sandbox::{Run, Sandbox};
+use cloud_emulators::ec2;
+use cloud_emulators::http::{Operation, Reply, Request, Server, Service};
 
 const ID: &str = "AKIAWORKWORKWORKWORK";
 

@@ -1,8 +1,8 @@
 //! EC2's words for other things than room: only what another zone can cure is looked for in another zone.
 
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::http::{Effect, Fault};
 use crate::support::sandbox::Run;
+use cloud_emulators::http::{Effect, Fault};
 
 const CONFIGURATION: &str = "The requested configuration is currently not supported. Please check the documentation for supported configurations.";
 const IN_ZONE: &str = "Your requested instance type (t3.small) is not supported in your requested Availability Zone \

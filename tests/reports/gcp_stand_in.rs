@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use crate::support::gce;
-use crate::support::http::{Operation, Reply, Request, Server, Service};
 use crate::support::sandbox::Sandbox;
+use cloud_emulators::gce;
+use cloud_emulators::http::{Operation, Reply, Request, Server, Service};
 
 /// Gives this status and body.
 pub struct StandIn {

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::gce::RequestIdMismatch;
-use crate::support::http::{Call, Effect, Fault};
 use crate::support::sandbox::Run;
+use cloud_emulators::gce::RequestIdMismatch;
+use cloud_emulators::http::{Call, Effect, Fault};
 
 const ZONE: &str = "us-central1-a";
 

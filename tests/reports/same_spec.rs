@@ -403,7 +403,7 @@ fn firewalls_are_compared_as_a_whole() {
 fn network_of_another_project_is_not_the_own_one_of_its_name() {
     let kind = BackendKind::GceEmulator;
     let shared = "projects/host-project/global/networks/default";
-    let own = format!("projects/{}/global/networks/default", crate::support::gce::PROJECT);
+    let own = format!("projects/{}/global/networks/default", cloud_emulators::gce::PROJECT);
     is_refused(
         kind,
         &["--network", shared],

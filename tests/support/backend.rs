@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::http::{Call, Door, Fault};
 use super::moto::Moto;
 use super::outside::aws;
+use super::python;
 use super::sandbox::{Run, Sandbox};
-use super::{ec2, gce, python};
+use cloud_emulators::http::{Call, Door, Fault};
+use cloud_emulators::{ec2, gce};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BackendKind {

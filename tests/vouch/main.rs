@@ -19,10 +19,11 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+use cloud_emulators::{ec2, gce};
 use support::moto::Moto;
 use support::outside::{self, Gcloud};
+use support::python;
 use support::sandbox::Sandbox;
-use support::{ec2, gce, python};
 
 // --- the emulators, before their judges
 

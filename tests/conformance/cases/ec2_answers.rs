@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use super::{cases, names};
 use crate::Case;
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::http::{Call, Effect, Fault};
 use crate::support::sandbox::Run;
+use cloud_emulators::http::{Call, Effect, Fault};
 
 pub fn cases() -> Vec<Case> {
     Vec::from(cases![&[BackendKind::Ec2Emulator];

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::{cases, names};
 use crate::Case;
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::ec2::Emulator;
-use crate::support::http::{Effect, Fault};
+use cloud_emulators::ec2::Emulator;
+use cloud_emulators::http::{Effect, Fault};
 
 pub fn cases() -> Vec<Case> {
     // moto knows no client tokens: what rests on them is for the emulator to show.

@@ -3,8 +3,8 @@
 use super::cases;
 use crate::Case;
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::ec2::{Emulator, InstanceView};
-use crate::support::http::{Effect, Fault};
+use cloud_emulators::ec2::{Emulator, InstanceView};
+use cloud_emulators::http::{Effect, Fault};
 
 pub fn cases() -> Vec<Case> {
     Vec::from(cases![&[BackendKind::Ec2Emulator];

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::{cases, names, text};
 use crate::Case;
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::gce::{Emulator, PROJECT, TokenServer};
-use crate::support::http::{Effect, Fault, Server};
+use cloud_emulators::gce::{Emulator, PROJECT, TokenServer};
+use cloud_emulators::http::{Effect, Fault, Server};
 
 pub fn cases() -> Vec<Case> {
     Vec::from(cases![&[BackendKind::GceEmulator];

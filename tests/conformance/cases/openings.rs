@@ -5,8 +5,8 @@ use serde_json::Value;
 use super::{cases, text};
 use crate::Case;
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::ec2::Emulator;
 use crate::support::outside::aws;
+use cloud_emulators::ec2::Emulator;
 
 pub fn cases() -> Vec<Case> {
     let mut all = Vec::from(cases![&[BackendKind::Ec2Emulator, BackendKind::Moto];

@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::http::Reply;
+use crate::http::Reply;
 
 /// A call refused before anything happened.
 #[derive(Clone, Debug)]

@@ -13,7 +13,7 @@ use super::{
     account, attributes, auth, describe, groups, images, keys, launch, lifecycle, network, offerings, parameters,
     regions, rules, spot_prices, tags, types, volumes,
 };
-use crate::support::http::{self, Operation, Reply, Request};
+use crate::http::{self, Operation, Reply, Request};
 
 const EC2_VERSION: &str = "2016-11-15";
 const STS_VERSION: &str = "2011-06-15";

@@ -5,9 +5,6 @@
 //! Everything that a network or a sick cloud does to that answer happens here, so that no emulator
 //! needs to know about faults.
 
-// Each test binary uses another part of it.
-#![allow(dead_code)]
-
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;

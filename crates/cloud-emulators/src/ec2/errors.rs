@@ -1,7 +1,7 @@
 //! Refusals, with the codes and HTTP statuses of the real service.
 
 use super::xml::Xml;
-use crate::support::http::Reply;
+use crate::http::Reply;
 
 /// An error answer.
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::errors::reply;
-use crate::support::http::{Operation, Reply, Request, Service};
+use crate::http::{Operation, Reply, Request, Service};
 
 /// Gives a token to everybody who asks.
 pub struct TokenServer;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::errors::ApiError;
-use crate::support::http::Request;
+use crate::http::Request;
 
 /// A method that this emulator answers.
 pub struct Route {

@@ -15,7 +15,7 @@ use super::{
     bulk, disks, fields, firewalls, images, insert, instances, machine_types, networks, operations, power, scheduling,
     zones,
 };
-use crate::support::http::{self, Operation, Reply, Request};
+use crate::http::{self, Operation, Reply, Request};
 
 /// The emulated service: its state, and the discovery document if there is one.
 pub struct Service {

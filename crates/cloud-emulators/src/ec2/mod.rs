@@ -11,10 +11,6 @@
 //! The files: `service` takes requests in; `parameters`, `query`, `auth` judge their form; `state` is the memory
 //! and the clock; the others are the nouns of the API. `tests/vouch/ec2_boto3.py` holds it against boto3.
 
-// Each integration test compiles this module for itself and uses another part of it; `pub` says what a file
-// offers the others; and a broken promise between two of these files shall fail the test loudly.
-#![allow(dead_code, unused_imports, unreachable_pub, clippy::expect_used, clippy::panic)]
-
 mod account;
 mod attributes;
 mod auth;

@@ -1,12 +1,9 @@
 //! The price lists of both clouds, as their APIs give them: the Price List API of AWS, and Google's Cloud Billing Catalog.
 //! Each has two pages.
 
-// Each test binary uses another part of it.
-#![allow(dead_code)]
-
 use serde_json::{Value, json};
 
-use super::http::{Call, Fault, Operation, Reply, Request, Server, Service};
+use crate::http::{Call, Fault, Operation, Reply, Request, Server, Service};
 
 struct PriceLists;
 

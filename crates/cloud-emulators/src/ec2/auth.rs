@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use super::errors::{Answer, Refusal};
 use super::region::OptIn;
 use super::state::State;
-use crate::support::http::Request;
+use crate::http::Request;
 
 /// How far the clocks may be apart.
 const TOLERANCE_SECONDS: i64 = 300;

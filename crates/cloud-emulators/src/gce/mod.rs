@@ -18,9 +18,6 @@
 //! checks, errors, failures, encoding                    rules, refusals, failed operations, fingerprints
 //! ```
 
-// Every test binary compiles this whole module and uses its own part of it.
-#![allow(dead_code, unused_imports)]
-
 mod accelerators;
 mod bulk;
 mod checks;
@@ -67,7 +64,7 @@ pub use state::Delays;
 pub use tokens::TokenServer;
 pub use views::{AttachedDiskView, DiskView, FirewallView, InstanceView, OperationView, SchedulingView};
 
-use crate::support::http::{Call, Door, Fault, Server};
+use crate::http::{Call, Door, Fault, Server};
 use discovery::Discovery;
 use state::State;
 

@@ -9,7 +9,7 @@ use super::region::OptIn;
 use super::service::Service;
 use super::state::{Knobs, State};
 use super::views::{InstanceView, VolumeView};
-use crate::support::http::Server;
+use crate::http::Server;
 
 /// A running EC2; it stops when this is dropped. Every knob may be turned at any time.
 pub struct Emulator {
