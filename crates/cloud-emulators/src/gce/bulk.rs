@@ -4,11 +4,11 @@ use serde_json::{Map, Value, json};
 
 use super::checks;
 use super::errors::ApiError;
-use super::failures::Failure;
 use super::insert::Plan;
 use super::instance::Instance;
 use super::instances::object;
 use super::lifecycle::Event;
+use super::operation_failures::Failure;
 use super::operations::{Progress, Target};
 use super::route::Call;
 use super::service::Context;

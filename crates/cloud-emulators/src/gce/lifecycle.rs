@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::bulk::BulkInsert;
-use super::failures::Failure;
 use super::instance::Status;
+use super::operation_failures::Failure;
 use super::operations::{Progress, Target};
 use super::route::Call;
 use super::state::{Key, State};

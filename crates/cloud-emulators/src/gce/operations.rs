@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use super::bulk::BulkProgress;
 use super::errors::ApiError;
-use super::failures::Failure;
 use super::lifecycle::Event;
+use super::operation_failures::Failure;
 use super::paging::{self, Paging};
 use super::route::Call;
 use super::service::Context;

@@ -4,10 +4,10 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde_json::{Map, Value, json};
 
+use super::controls::Knobs;
 use super::discovery::FieldKind;
 use super::errors::ApiError;
 use super::filter::{self, Filter};
-use super::knobs::Knobs;
 use super::route::Call;
 use super::service::Context;
 

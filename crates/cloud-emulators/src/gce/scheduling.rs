@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
+use super::controls::LiveScheduling;
 use super::errors::ApiError;
 use super::instance::Status;
 use super::instances::{change, find, object};
-use super::knobs::LiveScheduling;
 use super::machine_types;
 use super::route::Call;
-use super::runs::run_limit;
+use super::run_limits::run_limit;
 use super::service::Context;
 use super::state::Key;
 

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::controls::Knobs;
 use super::disks::Disk;
 use super::firewalls::Firewall;
 use super::instance::Instance;
-use super::knobs::Knobs;
 use super::lifecycle::Event;
 use super::networks::Networks;
 use super::operations::{Operation, Remembered};

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::Emulator;
 use super::instance::Instance;
-use super::runs::run_limit;
+use super::run_limits::run_limit;
 use super::state::{Key, State};
 
 /// A VM.

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::controls::Emulator;
 use super::instance::{Instance, Phase, Reason};
-use super::knobs::Emulator;
 
 impl Emulator {
     /// The next so many instances go from `pending` to `terminated`, with this state reason; for example
