@@ -24,20 +24,26 @@ use tokio::sync::{Notify, oneshot};
 /// A request, read to its end.
 #[derive(Clone, Debug)]
 pub struct Request {
+    /// `GET`, `POST` and the like.
     pub method: String,
+    /// The path, without the query string.
     pub path: String,
     /// The raw query string, without the question mark.
     pub query: String,
     /// Header names in lower case.
     pub headers: BTreeMap<String, String>,
+    /// The body, read to its end.
     pub body: Vec<u8>,
 }
 
 /// What an emulator answers.
 #[derive(Clone, Debug)]
 pub struct Reply {
+    /// The HTTP status.
     pub status: u16,
+    /// Names and values.
     pub headers: Vec<(String, String)>,
+    /// The body.
     pub body: Vec<u8>,
 }
 
@@ -45,6 +51,7 @@ pub struct Reply {
 /// `instances.insert` in `us-central1-a`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Operation {
+    /// `RunInstances`, `instances.insert` and the like; empty where the request names none.
     pub name: String,
     /// Region or zone; empty where the call has none.
     pub place: String,
@@ -52,7 +59,9 @@ pub struct Operation {
 
 /// An emulated cloud. Both methods see the same request; `answer` may change the cloud's state.
 pub trait Service: Send + Sync + 'static {
+    /// What a request asks for.
     fn operation(&self, request: &Request) -> Operation;
+    /// Carries out a request and answers it.
     fn answer(&self, request: &Request) -> Reply;
     /// How long to hold a request back before it is answered; asked again after that time, with what was
     /// waited in all, until it is `None`.
@@ -68,19 +77,25 @@ pub trait Service: Send + Sync + 'static {
 pub enum Effect {
     /// An error answer in the service's own shape; nothing happened.
     ErrorBefore {
+        /// The HTTP status.
         status: u16,
+        /// The error code.
         code: String,
     },
     /// The same, although the call took effect.
     ErrorAfter {
+        /// The HTTP status.
         status: u16,
+        /// The error code.
         code: String,
     },
     /// The connection is closed without an answer; nothing happened.
     ResetBefore,
+    /// The same, although the call took effect.
     ResetAfter,
     /// No answer ever comes; nothing happened.
     HangBefore,
+    /// The same, although the call took effect.
     HangAfter,
     /// The call takes effect; half the body arrives, then the connection closes.
     Truncate,
@@ -88,12 +103,16 @@ pub enum Effect {
     Garbage,
     /// Something on the way answers instead, a proxy say, with this status and body; nothing happened.
     ForeignBefore {
+        /// The HTTP status.
         status: u16,
+        /// The body.
         body: String,
     },
     /// The same, although the call took effect.
     ForeignAfter {
+        /// The HTTP status.
         status: u16,
+        /// The body.
         body: String,
     },
     /// The call takes effect; this is made of its answer's body.
@@ -126,6 +145,7 @@ pub struct Gate {
 }
 
 impl Gate {
+    /// A closed gate.
     pub fn new(side: Side) -> Arc<Self> {
         Arc::new(Self {
             side,
@@ -179,6 +199,7 @@ pub struct Fault {
     pub probability: f64,
     /// When it is over; `None` is never.
     pub until: Option<Instant>,
+    /// What it does.
     pub effect: Effect,
 }
 
@@ -204,21 +225,25 @@ impl Fault {
         }
     }
 
+    /// Strikes so many calls and no more.
     pub fn times(mut self, times: usize) -> Self {
         self.times = Some(times);
         self
     }
 
+    /// Lets so many matching calls go through first.
     pub fn skip(mut self, skip: usize) -> Self {
         self.skip = skip;
         self
     }
 
+    /// Strikes in this region or zone only.
     pub fn at(mut self, place: &str) -> Self {
         self.place = Some(place.to_owned());
         self
     }
 
+    /// Strikes this share of the calls, 0 to 1.
     pub fn probability(mut self, probability: f64) -> Self {
         self.probability = probability;
         self
@@ -234,7 +259,9 @@ impl Fault {
 /// One call that was made, in order of arrival.
 #[derive(Clone, Debug)]
 pub struct Call {
+    /// What it asked for.
     pub operation: Operation,
+    /// The request as it came.
     pub request: Request,
     /// The status answered; `None` while in flight, or where the connection was cut.
     pub status: Option<u16>,
@@ -284,6 +311,7 @@ impl Control {
 
 /// A running emulator; the server stops when this is dropped.
 pub struct Server<S> {
+    /// The emulated cloud, with its state.
     pub service: Arc<S>,
     address: SocketAddr,
     control: Arc<Mutex<Control>>,
@@ -356,6 +384,7 @@ impl<S: Service> Server<S> {
         self.control.lock().expect("control").faults.push(fault);
     }
 
+    /// Removes all faults.
     pub fn clear_faults(&self) {
         self.control.lock().expect("control").faults.clear();
     }
@@ -375,6 +404,7 @@ impl<S: Service> Server<S> {
             .count()
     }
 
+    /// Empties the log of calls.
     pub fn forget_calls(&self) {
         self.control.lock().expect("control").calls.clear();
     }
@@ -382,6 +412,7 @@ impl<S: Service> Server<S> {
 
 /// A way into a service with faults and a log of calls of its own; it closes when this is dropped.
 pub struct Door {
+    /// `http://127.0.0.1:PORT`, without a slash at its end.
     pub url: String,
     control: Arc<Mutex<Control>>,
     _server: Box<dyn std::any::Any + Send>,
@@ -400,6 +431,7 @@ impl Door {
         self.control.lock().expect("control").faults.push(fault);
     }
 
+    /// Every call that came this way since the start or the last [`Door::reset`].
     pub fn calls(&self) -> Vec<Call> {
         self.control.lock().expect("control").calls.clone()
     }

@@ -13,20 +13,24 @@ pub struct Emulator {
 }
 
 impl Emulator {
+    /// Starts on a free port.
     pub fn start() -> Self {
         Self {
             server: Server::start(PriceLists),
         }
     }
 
+    /// `http://127.0.0.1:PORT`, without a slash at its end.
     pub fn url(&self) -> String {
         self.server.url()
     }
 
+    /// Every call since the start.
     pub fn calls(&self) -> Vec<Call> {
         self.server.calls()
     }
 
+    /// Adds a fault; see [`Server::inject`].
     pub fn inject(&self, fault: Fault) {
         self.server.inject(fault);
     }

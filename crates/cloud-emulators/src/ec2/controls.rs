@@ -25,10 +25,12 @@ impl Deref for Emulator {
 }
 
 impl Emulator {
+    /// Starts on a free port.
     pub fn start() -> Self {
         Self::start_on(0)
     }
 
+    /// Starts on a loopback port; 0 means any free one.
     pub fn start_on(port: u16) -> Self {
         Self {
             server: Server::start_on(Service::new(), port),
@@ -75,6 +77,7 @@ impl Emulator {
         instances
     }
 
+    /// The instance with this id, in any region.
     pub fn instance(&self, id: &str) -> Option<InstanceView> {
         self.with(|state| {
             let mut regions = state.regions.values();
@@ -156,6 +159,7 @@ impl Emulator {
         });
     }
 
+    /// Removes every limit on capacity.
     pub fn restore_capacity(&self) {
         self.turn(|knobs| knobs.capacity.clear());
     }
@@ -177,6 +181,7 @@ impl Emulator {
         self.turn(|knobs| knobs.lost_groups = Some((beginning.to_owned(), times)));
     }
 
+    /// Removes the region's default VPC.
     pub fn disable_default_vpc(&self, region: &str) {
         self.with(|state| state.region(region).remove_default_vpc());
     }
@@ -206,6 +211,7 @@ impl Emulator {
         });
     }
 
+    /// Sets whether the account has opted in to the region.
     pub fn set_opt_in(&self, region: &str, status: OptIn) {
         self.with(|state| state.region(region).opt_in = status);
     }
@@ -226,10 +232,12 @@ impl Emulator {
         });
     }
 
+    /// Refuses every request, as EC2 does when credentials have expired.
     pub fn expire_credentials(&self) {
         self.turn(|knobs| knobs.credentials_expired = true);
     }
 
+    /// Accepts the credentials again.
     pub fn renew_credentials(&self) {
         self.turn(|knobs| knobs.credentials_expired = false);
     }

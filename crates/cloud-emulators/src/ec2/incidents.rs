@@ -63,6 +63,7 @@ impl Emulator {
         self.each(id, |instance| instance.stuck = true);
     }
 
+    /// Sets what GetConsoleOutput returns.
     pub fn set_console_output(&self, id: &str, text: &str) {
         self.each(id, |instance| instance.console = Some(text.to_owned()));
     }

@@ -16,14 +16,19 @@ use super::regions::RegionInfo;
 use super::tags::TagSet;
 use super::volumes::Volume;
 
+/// Whether an account has to opt in to a region, and whether it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OptIn {
+    /// Every account can use the region.
     NotRequired,
+    /// The account has opted in.
     OptedIn,
+    /// The account has not opted in, so the region refuses it.
     NotOptedIn,
 }
 
 impl OptIn {
+    /// EC2's own word for it.
     pub fn name(self) -> &'static str {
         match self {
             Self::NotRequired => "opt-in-not-required",

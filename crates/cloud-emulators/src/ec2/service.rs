@@ -18,11 +18,13 @@ use crate::http::{self, Operation, Reply, Request};
 const EC2_VERSION: &str = "2016-11-15";
 const STS_VERSION: &str = "2011-06-15";
 
+/// The emulated EC2 and STS behind the HTTP server.
 pub struct Service {
     state: Mutex<State>,
 }
 
 impl Service {
+    /// An account with no instances.
     pub fn new() -> Self {
         Self {
             state: Mutex::new(State::new()),

@@ -9,40 +9,60 @@ use super::instance::Instance;
 use super::region::Region;
 use super::volumes::Volume;
 
+/// An instance.
 #[derive(Clone, Debug)]
 pub struct InstanceView {
+    /// `i-…`
     pub id: String,
+    /// The region that it is in.
     pub region: String,
+    /// The availability zone.
     pub zone: String,
     /// `pending`, `running`, `shutting-down`, `terminated`, `stopping`, `stopped`.
     pub state: &'static str,
+    /// The code, such as `Client.UserInitiatedShutdown`.
     pub state_reason: Option<String>,
+    /// The machine type.
     pub instance_type: &'static str,
+    /// The id of its image.
     pub image: String,
+    /// The name of its image.
     pub image_name: String,
     /// All tags, without any lag.
     pub tags: BTreeMap<String, String>,
     /// Attached ones only; a terminated instance has none.
     pub volumes: Vec<VolumeView>,
+    /// The id of the VPC.
     pub vpc: Option<String>,
+    /// The id of the subnet.
     pub subnet: Option<String>,
     /// Ids.
     pub security_groups: Vec<String>,
+    /// The key pair that the launch named.
     pub key_name: Option<String>,
     /// Decoded.
     pub user_data: Option<Vec<u8>>,
+    /// The instance profile that the launch named.
     pub iam_profile: Option<String>,
+    /// Whether it is protected against termination.
     pub protected: bool,
+    /// Whether it was launched as a spot instance.
     pub spot: bool,
+    /// `required` or `optional`: whether its metadata service wants a session token.
     pub http_tokens: String,
     /// Whether it sees its tags in its metadata.
     pub sees_tags: bool,
     /// `stop` or `terminate`.
     pub shutdown_behaviour: String,
+    /// The public address, while it has one.
     pub public_ip: Option<String>,
+    /// The private address.
     pub private_ip: Option<String>,
+    /// The client token of the launch.
     pub client_token: Option<String>,
+    /// `r-…`
     pub reservation: String,
+    /// Its number within its launch, from 0.
     pub launch_index: usize,
     /// When it was made.
     pub created: Timestamp,
@@ -56,6 +76,7 @@ impl InstanceView {
         !matches!(self.state, "shutting-down" | "terminated")
     }
 
+    /// The tag `Name`.
     pub fn name(&self) -> Option<&str> {
         self.tags.get("Name").map(String::as_str)
     }
@@ -103,20 +124,30 @@ impl InstanceView {
     }
 }
 
+/// A volume.
 #[derive(Clone, Debug)]
 pub struct VolumeView {
+    /// `vol-…`
     pub id: String,
+    /// The region that it is in.
     pub region: String,
+    /// The availability zone.
     pub zone: String,
     /// `in-use` or `available`.
     pub state: &'static str,
+    /// The size in GiB.
     pub size_gib: i64,
+    /// `gp3` and the like.
     pub volume_type: String,
+    /// Whether it is encrypted.
     pub encrypted: bool,
+    /// All tags, without any lag.
     pub tags: BTreeMap<String, String>,
     /// Of an attached one.
     pub instance: Option<String>,
+    /// The device name, of an attached one.
     pub device: Option<String>,
+    /// Whether it is deleted with its instance, of an attached one.
     pub delete_on_termination: Option<bool>,
 }
 

@@ -46,6 +46,7 @@ pub struct Knobs {
 /// a client must be ready for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LiveScheduling {
+    /// It is refused.
     #[default]
     Refuse,
     /// The run limit of the present run moves.
@@ -119,6 +120,7 @@ impl Emulator {
         self.state().knobs.bulk_conflicts_later = later;
     }
 
+    /// Removes every limit on the zone's capacity.
     pub fn restock_zone(&self, zone: &str) {
         let mut state = self.state();
         state.knobs.exhausted_zones.remove(zone);
@@ -140,6 +142,7 @@ impl Emulator {
         self.state().knobs.changes_fail = fail;
     }
 
+    /// Sets what `instances.setScheduling` does with a VM that is not stopped.
     pub fn set_live_scheduling(&self, live: LiveScheduling) {
         self.state().knobs.live_scheduling = live;
     }
@@ -154,6 +157,7 @@ impl Emulator {
         self.state().knobs.rate = Some(Rate::of(f64::from(requests_per_second)));
     }
 
+    /// Refuses every call, as Google does for a project that has not enabled the API.
     pub fn set_api_disabled(&self, disabled: bool) {
         self.state().knobs.api_disabled = disabled;
     }
@@ -163,6 +167,7 @@ impl Emulator {
         self.state().knobs.token_expired = true;
     }
 
+    /// Accepts tokens again.
     pub fn renew_token(&self) {
         self.state().knobs.token_expired = false;
     }
@@ -172,6 +177,7 @@ impl Emulator {
         self.state().knobs.unreachable_zones.insert(zone.to_owned());
     }
 
+    /// Ends what [`Emulator::mark_unreachable`] began.
     pub fn mark_reachable(&self, zone: &str) {
         self.state().knobs.unreachable_zones.remove(zone);
     }
@@ -222,10 +228,12 @@ impl Emulator {
         self.state().knobs.wait_returns_early = early;
     }
 
+    /// Forgets the request ids so far, as Google does after some time.
     pub fn forget_request_ids(&self) {
         self.state().remembered.clear();
     }
 
+    /// Sets how request ids are kept and what a mismatch does.
     pub fn set_request_id_mismatch(&self, mismatch: RequestIdMismatch) {
         self.state().knobs.request_id_mismatch = mismatch;
     }

@@ -58,6 +58,7 @@ impl Emulator {
         self.state().knobs.replace_before_change.insert(name.to_owned());
     }
 
+    /// Somebody else protects the VMs of this name, or ends their protection.
     pub fn set_deletion_protection(&self, name: &str, protect: bool) {
         let mut state = self.state();
         for key in state.keys_named(name) {
@@ -122,6 +123,7 @@ impl Emulator {
         self.state().firewalls.retain(|key, _| key.name != name);
     }
 
+    /// Somebody else deletes the network `default`.
     pub fn remove_default_network(&self) {
         self.state().networks.remove("default");
     }

@@ -101,10 +101,12 @@ impl Emulator {
         self.server.url()
     }
 
+    /// Adds a fault; see [`Server::inject`].
     pub fn inject(&self, fault: Fault) {
         self.server.inject(fault);
     }
 
+    /// Removes all faults.
     pub fn clear_faults(&self) {
         self.server.clear_faults();
     }
@@ -119,6 +121,7 @@ impl Emulator {
         self.server.count(method)
     }
 
+    /// Empties the log of calls.
     pub fn forget_calls(&self) {
         self.server.forget_calls();
     }

@@ -66,6 +66,7 @@ pub enum RequestIdMismatch {
 }
 
 impl RequestIdMismatch {
+    /// All of them.
     pub const ALL: [Self; 5] = [
         Self::Refuse,
         Self::RefuseWithoutField,

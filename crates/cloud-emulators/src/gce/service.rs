@@ -57,6 +57,7 @@ const IMAGE_PROJECTS: &[&str] = &[
 ];
 
 impl Service {
+    /// A cloud with no VMs; with a discovery document it checks each call against that.
     pub fn new(discovery: Option<Arc<Discovery>>) -> Self {
         Self {
             state: Mutex::default(),

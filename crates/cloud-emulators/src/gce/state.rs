@@ -56,6 +56,7 @@ pub struct Delays {
     pub stage: Duration,
     /// STOPPING to TERMINATED.
     pub stop: Duration,
+    /// RUNNING or TERMINATED to gone.
     pub delete: Duration,
     /// Everything that moves no VM: labels, metadata, reset, disks.
     pub change: Duration,

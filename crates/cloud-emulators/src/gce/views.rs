@@ -14,34 +14,51 @@ use super::state::{Key, State};
 /// A VM.
 #[derive(Clone, Debug)]
 pub struct InstanceView {
+    /// The project that it is in.
     pub project: String,
+    /// The bare name.
     pub zone: String,
+    /// The name.
     pub name: String,
+    /// The numeric id.
     pub id: String,
     /// `RUNNING` and the like; a stopped VM is `TERMINATED`.
     pub status: String,
     /// The bare name.
     pub machine_type: String,
+    /// The description.
     pub description: String,
     /// The URL of the image its boot disk was made from.
     pub source_image: Option<String>,
+    /// The labels.
     pub labels: BTreeMap<String, String>,
+    /// The network tags.
     pub tags: Vec<String>,
     /// Kinds and numbers, as `nvidia-tesla-t4:2`.
     pub accelerators: Vec<String>,
+    /// The metadata, user data and SSH keys among them.
     pub metadata: BTreeMap<String, String>,
+    /// The disks, the boot disk first.
     pub disks: Vec<AttachedDiskView>,
     /// The bare name, as is the subnetwork's.
     pub network: String,
+    /// The bare name of the subnetwork.
     pub subnetwork: String,
+    /// The address inside the network.
     pub internal_ip: Option<String>,
     /// `None` also while it is stopped.
     pub external_ip: Option<String>,
+    /// Whether it is to have an external address.
     pub wants_external_ip: bool,
+    /// The e-mail address of the service account.
     pub service_account: Option<String>,
+    /// The access scopes of the service account.
     pub scopes: Vec<String>,
+    /// Whether it is protected against deletion.
     pub deletion_protection: bool,
+    /// How it is scheduled, and the limit of its run.
     pub scheduling: SchedulingView,
+    /// When it was made.
     pub created: Timestamp,
     /// When its run limit ends the present run.
     pub expires: Option<Timestamp>,
@@ -49,12 +66,18 @@ pub struct InstanceView {
     pub resource: Value,
 }
 
+/// How a VM is scheduled.
 #[derive(Clone, Debug)]
 pub struct SchedulingView {
+    /// `STANDARD` or `SPOT`.
     pub provisioning_model: String,
+    /// How long a run may last.
     pub max_run_duration: Option<Duration>,
+    /// What the end of a run does: `STOP` or `DELETE`.
     pub instance_termination_action: Option<String>,
+    /// `MIGRATE` or `TERMINATE`.
     pub on_host_maintenance: String,
+    /// Whether Google starts it again after a failure.
     pub automatic_restart: bool,
 }
 
@@ -63,8 +86,11 @@ pub struct SchedulingView {
 pub struct AttachedDiskView {
     /// The disk's own name.
     pub name: String,
+    /// Whether it is the boot disk.
     pub boot: bool,
+    /// Whether it is deleted with its VM.
     pub auto_delete: bool,
+    /// The size in GB.
     pub size_gb: u64,
     /// What only the disk itself knows; `None` for the disks of seeded VMs.
     pub disk: Option<DiskView>,
@@ -73,14 +99,21 @@ pub struct AttachedDiskView {
 /// A disk.
 #[derive(Clone, Debug)]
 pub struct DiskView {
+    /// The project that it is in.
     pub project: String,
+    /// The bare name.
     pub zone: String,
+    /// The name.
     pub name: String,
+    /// The numeric id.
     pub id: String,
+    /// The size in GB.
     pub size_gb: u64,
     /// `pd-balanced` and the like.
     pub kind: String,
+    /// The URL of the image that it was made from.
     pub source_image: Option<String>,
+    /// The labels.
     pub labels: BTreeMap<String, String>,
     /// The name of the VM that has it.
     pub user: Option<String>,
@@ -89,10 +122,13 @@ pub struct DiskView {
 /// A firewall rule.
 #[derive(Clone, Debug)]
 pub struct FirewallView {
+    /// The name.
     pub name: String,
     /// The bare name.
     pub network: String,
+    /// The networks that it lets in.
     pub source_ranges: Vec<String>,
+    /// The network tags that it holds for; none means every VM of the network.
     pub target_tags: Vec<String>,
     /// As `tcp:22`.
     pub allowed: Vec<String>,
@@ -103,8 +139,11 @@ pub struct FirewallView {
 /// An operation.
 #[derive(Clone, Debug)]
 pub struct OperationView {
+    /// The name.
     pub name: String,
+    /// The bare name; empty for a global operation.
     pub zone: String,
+    /// The numeric id of the resource that it changes.
     pub target_id: String,
     /// As `zoneOperations.get` answers it.
     pub resource: Value,
@@ -133,6 +172,7 @@ impl Emulator {
         self.state().instances.len()
     }
 
+    /// All disks, by project, zone and name.
     pub fn disks(&self) -> Vec<DiskView> {
         let state = self.state();
         state.disks.keys().filter_map(|key| disk_view(&state, key)).collect()
@@ -148,6 +188,7 @@ impl Emulator {
             .collect()
     }
 
+    /// All operations, those that have ended too.
     pub fn operations(&self) -> Vec<OperationView> {
         let state = self.state();
         let operations = state.operations.values().map(|operation| OperationView {
