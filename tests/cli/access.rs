@@ -175,7 +175,7 @@ fn server(words: &'static [u8], pause: Duration) -> u16 {
 /// An EC2 whose VMs are reached at this machine.
 fn at_this_machine() -> (ec2::Emulator, Sandbox) {
     let emulator = ec2::Emulator::start();
-    emulator.reach_at("127.0.0.1");
+    emulator.set_public_address("127.0.0.1");
     let mut sandbox = Sandbox::new();
     sandbox.point_at_aws(&emulator.url());
     (emulator, sandbox)

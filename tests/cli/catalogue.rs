@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::support::sandbox::Sandbox;
-use cloud_emulators::http::{Effect, Fault};
+use cloud_emulators::faults::{Effect, Fault};
 use cloud_emulators::{ec2, gce, price_lists};
 
 fn text<'a>(item: &'a Value, field: &str) -> &'a str {

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::support::sandbox::{Run, Sandbox};
-use cloud_emulators::http::{Effect, Fault};
+use cloud_emulators::faults::{Effect, Fault};
 use cloud_emulators::{ec2, gce};
 
 const USER_DATA: &str = "canary-user-data-5d1c";

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::Row;
 use crate::support::backend::{Backend, BackendKind};
 use crate::support::sandbox::Run;
-use cloud_emulators::http::{Effect, Fault};
+use cloud_emulators::faults::{Effect, Fault};
 
 pub fn rows() -> Vec<Row> {
     crate::rows![BackendKind::EMULATORS;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::backend::Backend;
 use crate::support::sandbox::{Run, Sandbox};
-use cloud_emulators::http::{Effect, Fault};
+use cloud_emulators::faults::{Effect, Fault};
 
 /// No run of these tests takes that long.
 const LONGEST_RUN: Duration = Duration::from_secs(240);

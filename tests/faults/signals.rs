@@ -9,7 +9,7 @@ use crate::running::{Running, wait_for_calls};
 use crate::seeds::{own, seed};
 use crate::support::backend::{Backend, BackendKind};
 use crate::support::sandbox::Run;
-use cloud_emulators::http::{Effect, Fault};
+use cloud_emulators::faults::{Effect, Fault};
 
 pub fn rows() -> Vec<Row> {
     crate::rows![BackendKind::EMULATORS;

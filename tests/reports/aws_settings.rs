@@ -9,7 +9,8 @@ use crate::aws_credentials::{Answers, assumed, list, sandbox_at, signer};
 use crate::support::sandbox::{Run, Sandbox};
 use crate::tls::{AUTHORITY, TlsServer};
 use cloud_emulators::ec2;
-use cloud_emulators::http::{Effect, Fault, Server};
+use cloud_emulators::faults::{Effect, Fault};
+use cloud_emulators::http::Server;
 
 const ID: &str = "AKIAROWROWROWROWROWR";
 const CONTAINER: &str = "{\"AccessKeyId\":\"ASIACONTAINERCONTAIN\",\"SecretAccessKey\":\"s\",\"Token\":\"t\",\

@@ -2,8 +2,8 @@
 
 use crate::support::backend::{Backend, BackendKind};
 use crate::support::sandbox::Sandbox;
+use cloud_emulators::faults::{Effect, Fault};
 use cloud_emulators::gce;
-use cloud_emulators::http::{Effect, Fault};
 
 /// Each verb that changes a VM, without its reference.
 const CHANGES: [&[&str]; 8] = [

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::gcp_stand_in::{StandIn, cloud, cloud_without_credentials};
 use crate::support::sandbox::{Run, Sandbox};
 use crate::tls::{AUTHORITY, TlsServer};
-use cloud_emulators::http::{Effect, Fault};
+use cloud_emulators::faults::{Effect, Fault};
 
 fn list(sandbox: &Sandbox) -> Run {
     sandbox.run(&["list", "-p", "gcp", "-o", "json"])

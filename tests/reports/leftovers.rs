@@ -7,8 +7,8 @@ use serde_json::Value;
 use crate::support::backend::{Backend, BackendKind};
 use crate::support::outside::aws;
 use crate::support::sandbox::{Run, Sandbox};
+use cloud_emulators::faults::{Effect, Fault};
 use cloud_emulators::gce;
-use cloud_emulators::http::{Effect, Fault};
 
 fn denied(code: &str) -> Effect {
     Effect::ErrorBefore {

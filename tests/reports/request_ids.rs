@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use crate::support::backend::{Backend, BackendKind};
 use crate::support::sandbox::Run;
+use cloud_emulators::call::Call;
+use cloud_emulators::faults::{Effect, Fault};
 use cloud_emulators::gce::RequestIdMismatch;
-use cloud_emulators::http::{Call, Effect, Fault};
 
 const ZONE: &str = "us-central1-a";
 

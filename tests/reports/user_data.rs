@@ -4,7 +4,7 @@ use std::io::Write;
 
 use crate::support::backend::{Backend, BackendKind};
 use crate::support::sandbox::{Run, Sandbox};
-use cloud_emulators::http::{Effect, Fault};
+use cloud_emulators::faults::{Effect, Fault};
 use cloud_emulators::{ec2, gce};
 
 const ED25519: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl";

@@ -2,16 +2,15 @@
 //! it got, and faults that strike before or after a call takes effect.
 //!
 //! An emulator is a [`Service`]: it names the operation of a request, and answers it from its own state.
-//! Everything that a network or a sick cloud does to that answer happens here, so that no emulator
+//! Everything that a network or a faulty cloud does to that answer happens here, so that no emulator
 //! needs to know about faults.
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Mutex};
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, combinators::BoxBody};
@@ -19,43 +18,10 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 
-/// A request, read to its end.
-#[derive(Clone, Debug)]
-pub struct Request {
-    /// `GET`, `POST` and the like.
-    pub method: String,
-    /// The path, without the query string.
-    pub path: String,
-    /// The raw query string, without the question mark.
-    pub query: String,
-    /// Header names in lower case.
-    pub headers: BTreeMap<String, String>,
-    /// The body, read to its end.
-    pub body: Vec<u8>,
-}
-
-/// What an emulator answers.
-#[derive(Clone, Debug)]
-pub struct Reply {
-    /// The HTTP status.
-    pub status: u16,
-    /// Names and values.
-    pub headers: Vec<(String, String)>,
-    /// The body.
-    pub body: Vec<u8>,
-}
-
-/// What a request asks for, in the words of the emulated API: `RunInstances` in `us-east-1`, or
-/// `instances.insert` in `us-central1-a`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Operation {
-    /// `RunInstances`, `instances.insert` and the like; empty where the request names none.
-    pub name: String,
-    /// Region or zone; empty where the call has none.
-    pub place: String,
-}
+use crate::call::{Call, Operation, Reply, Request};
+use crate::faults::{Effect, Fault, FaultRules, Side};
 
 /// An emulated cloud. Both methods see the same request; `answer` may change the cloud's state.
 pub trait Service: Send + Sync + 'static {
@@ -72,241 +38,10 @@ pub trait Service: Send + Sync + 'static {
     fn error(&self, status: u16, code: &str, message: &str) -> Reply;
 }
 
-/// What goes wrong. `…After` means that the call took its effect first.
-#[derive(Clone, Debug)]
-pub enum Effect {
-    /// An error answer in the service's own shape; nothing happened.
-    ErrorBefore {
-        /// The HTTP status.
-        status: u16,
-        /// The error code.
-        code: String,
-    },
-    /// The same, although the call took effect.
-    ErrorAfter {
-        /// The HTTP status.
-        status: u16,
-        /// The error code.
-        code: String,
-    },
-    /// The connection is closed without an answer; nothing happened.
-    ResetBefore,
-    /// The same, although the call took effect.
-    ResetAfter,
-    /// No answer ever comes; nothing happened.
-    HangBefore,
-    /// The same, although the call took effect.
-    HangAfter,
-    /// The call takes effect; half the body arrives, then the connection closes.
-    Truncate,
-    /// The call takes effect; the body is not what the API promises.
-    Garbage,
-    /// Something on the way answers instead, a proxy say, with this status and body; nothing happened.
-    ForeignBefore {
-        /// The HTTP status.
-        status: u16,
-        /// The body.
-        body: String,
-    },
-    /// The same, although the call took effect.
-    ForeignAfter {
-        /// The HTTP status.
-        status: u16,
-        /// The body.
-        body: String,
-    },
-    /// The call takes effect; this is made of its answer's body.
-    Rewrite(fn(String) -> String),
-    /// The call takes effect and is answered late.
-    Delay(Duration),
-    /// The call stops at a [`Gate`].
-    Hold(Arc<Gate>),
-}
-
-/// On which side of its effect a call is held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
-    /// Before it reaches the service; what the client does meanwhile decides: a call whose client has died never does.
-    Before,
-    /// Before it reaches the service, but on its way there: it takes effect when the gate is opened, also if its
-    /// client has died.
-    OnItsWay,
-    /// After its effect, before its answer.
-    After,
-}
-
-/// Where a call is held until the test lets it go on.
-#[derive(Debug)]
-pub struct Gate {
-    side: Side,
-    state: Mutex<(bool, bool)>,
-    arrival: Condvar,
-    opening: Notify,
-}
-
-impl Gate {
-    /// A closed gate.
-    pub fn new(side: Side) -> Arc<Self> {
-        Arc::new(Self {
-            side,
-            state: Mutex::default(),
-            arrival: Condvar::new(),
-            opening: Notify::new(),
-        })
-    }
-
-    /// Whether a call stands at the gate by now, with its effect if that is the gate's side; waits for one for so long.
-    pub fn has_arrival_within(&self, time: Duration) -> bool {
-        let state = self.state.lock().expect("gate");
-        let waiting = self.arrival.wait_timeout_while(state, time, |(arrived, _)| !*arrived);
-        waiting.expect("gate").0.0
-    }
-
-    /// Lets go on what stands at the gate, and whatever comes.
-    pub fn open(&self) {
-        self.state.lock().expect("gate").1 = true;
-        self.opening.notify_waiters();
-    }
-
-    async fn pass(&self) {
-        let opening = self.opening.notified();
-        tokio::pin!(opening);
-        opening.as_mut().enable();
-        {
-            let mut state = self.state.lock().expect("gate");
-            state.0 = true;
-            self.arrival.notify_all();
-            if state.1 {
-                return;
-            }
-        }
-        opening.await;
-    }
-}
-
-/// A rule: which calls an [`Effect`] strikes.
-#[derive(Clone, Debug)]
-pub struct Fault {
-    /// An operation's name; `None` strikes them all.
-    pub operation: Option<String>,
-    /// A region or zone; `None` strikes everywhere.
-    pub place: Option<String>,
-    /// So many matching calls go through first.
-    pub skip: usize,
-    /// So many are struck; `None` is no end.
-    pub times: Option<usize>,
-    /// The share of the remaining calls that is struck, 0 to 1.
-    pub probability: f64,
-    /// When it is over; `None` is never.
-    pub until: Option<Instant>,
-    /// What it does.
-    pub effect: Effect,
-}
-
-impl Fault {
-    /// Strikes every call of `operation`.
-    pub fn on(operation: &str, effect: Effect) -> Self {
-        Self {
-            operation: Some(operation.to_owned()),
-            place: None,
-            skip: 0,
-            times: None,
-            probability: 1.0,
-            until: None,
-            effect,
-        }
-    }
-
-    /// Strikes every call of every operation.
-    pub fn on_all(effect: Effect) -> Self {
-        Self {
-            operation: None,
-            ..Self::on("", effect)
-        }
-    }
-
-    /// Strikes so many calls and no more.
-    pub fn times(mut self, times: usize) -> Self {
-        self.times = Some(times);
-        self
-    }
-
-    /// Lets so many matching calls go through first.
-    pub fn skip(mut self, skip: usize) -> Self {
-        self.skip = skip;
-        self
-    }
-
-    /// Strikes in this region or zone only.
-    pub fn at(mut self, place: &str) -> Self {
-        self.place = Some(place.to_owned());
-        self
-    }
-
-    /// Strikes this share of the calls, 0 to 1.
-    pub fn probability(mut self, probability: f64) -> Self {
-        self.probability = probability;
-        self
-    }
-
-    /// Strikes from now on for so long, by the real clock.
-    pub fn lasting(mut self, time: Duration) -> Self {
-        self.until = Some(Instant::now() + time);
-        self
-    }
-}
-
-/// One call that was made, in order of arrival.
-#[derive(Clone, Debug)]
-pub struct Call {
-    /// What it asked for.
-    pub operation: Operation,
-    /// The request as it came.
-    pub request: Request,
-    /// The status answered; `None` while in flight, or where the connection was cut.
-    pub status: Option<u16>,
-}
-
 #[derive(Default)]
 struct Control {
-    faults: Vec<Fault>,
+    faults: FaultRules,
     calls: Vec<Call>,
-    /// State of a small xorshift generator, so that a seeded run can be repeated.
-    random: u64,
-}
-
-impl Control {
-    fn strike(&mut self, operation: &Operation) -> Option<Effect> {
-        for index in 0..self.faults.len() {
-            let roll = self.roll();
-            let fault = &mut self.faults[index];
-            if fault.operation.as_ref().is_some_and(|name| *name != operation.name)
-                || fault.place.as_ref().is_some_and(|place| *place != operation.place)
-                || fault.until.is_some_and(|end| Instant::now() >= end)
-            {
-                continue;
-            }
-            if fault.skip > 0 {
-                fault.skip -= 1;
-                continue;
-            }
-            if fault.times == Some(0) || roll >= fault.probability {
-                continue;
-            }
-            if let Some(times) = &mut fault.times {
-                *times -= 1;
-            }
-            return Some(fault.effect.clone());
-        }
-        None
-    }
-
-    fn roll(&mut self) -> f64 {
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 7;
-        self.random ^= self.random << 17;
-        (self.random >> 11) as f64 / (1_u64 << 53) as f64
-    }
 }
 
 /// A running emulator; the server stops when this is dropped.
@@ -331,9 +66,9 @@ impl<S: Service> Server<S> {
     }
 
     /// Another way into the same service, for one process among many.
-    pub fn door(&self) -> Door {
+    pub fn open_endpoint(&self) -> Endpoint {
         let server = Self::open(Arc::clone(&self.service), 0);
-        Door {
+        Endpoint {
             url: server.url(),
             control: Arc::clone(&server.control),
             _server: Box::new(server),
@@ -341,10 +76,7 @@ impl<S: Service> Server<S> {
     }
 
     fn open(service: Arc<S>, port: u16) -> Self {
-        let control = Arc::new(Mutex::new(Control {
-            random: 0x9E37_79B9_7F4A_7C15,
-            ..Control::default()
-        }));
+        let control = Arc::new(Mutex::new(Control::default()));
         let (stop, stopped) = oneshot::channel();
         let (ready, address) = std::sync::mpsc::channel();
         let (served, controlled) = (Arc::clone(&service), Arc::clone(&control));
@@ -381,7 +113,7 @@ impl<S: Service> Server<S> {
 
     /// Adds a fault; rules are tried in the order they were added, and the first that strikes wins.
     pub fn inject(&self, fault: Fault) {
-        self.control.lock().expect("control").faults.push(fault);
+        self.control.lock().expect("control").faults.add(fault);
     }
 
     /// Removes all faults.
@@ -411,27 +143,28 @@ impl<S: Service> Server<S> {
 }
 
 /// A way into a service with faults and a log of calls of its own; it closes when this is dropped.
-pub struct Door {
+pub struct Endpoint {
     /// `http://127.0.0.1:PORT`, without a slash at its end.
     pub url: String,
     control: Arc<Mutex<Control>>,
     _server: Box<dyn std::any::Any + Send>,
 }
 
-impl Door {
+impl Endpoint {
     /// Forgets the calls and the faults so far, and adds these.
     pub fn reset(&self, faults: impl IntoIterator<Item = Fault>) {
         let mut control = self.control.lock().expect("control");
-        control.faults = faults.into_iter().collect();
+        control.faults.clear();
+        faults.into_iter().for_each(|fault| control.faults.add(fault));
         control.calls.clear();
     }
 
     /// Adds a fault.
     pub fn inject(&self, fault: Fault) {
-        self.control.lock().expect("control").faults.push(fault);
+        self.control.lock().expect("control").faults.add(fault);
     }
 
-    /// Every call that came this way since the start or the last [`Door::reset`].
+    /// Every call that came this way since the start or the last [`Endpoint::reset`].
     pub fn calls(&self) -> Vec<Call> {
         self.control.lock().expect("control").calls.clone()
     }
@@ -501,7 +234,7 @@ async fn handle<S: Service>(
     let operation = service.operation(&request);
     let (effect, index) = {
         let mut control = control.lock().expect("control");
-        let effect = control.strike(&operation);
+        let effect = control.faults.strike(&operation);
         control.calls.push(Call {
             operation,
             request: request.clone(),
@@ -514,13 +247,13 @@ async fn handle<S: Service>(
         Some(Effect::ResetBefore) => return Err(cut()),
         Some(Effect::HangBefore) => return std::future::pending().await,
         Some(Effect::ErrorBefore { status, code }) => service.error(*status, code, "injected"),
-        Some(Effect::ForeignBefore { status, body }) => foreign(*status, body),
+        Some(Effect::ProxyBefore { status, body }) => foreign(*status, body),
         Some(Effect::Hold(gate)) => {
             // By itself, so that it goes on although its client is gone.
             let (gate, on_its_way, request) = (Arc::clone(gate), Arc::clone(&service), request.clone());
             let last = async move {
                 match gate.side {
-                    Side::Before | Side::OnItsWay => {
+                    Side::Before | Side::InTransit => {
                         gate.pass().await;
                         on_its_way.answer(&request)
                     }
@@ -550,7 +283,7 @@ async fn handle<S: Service>(
         Some(Effect::ResetAfter) => return Err(cut()),
         Some(Effect::HangAfter) => return std::future::pending().await,
         Some(Effect::ErrorAfter { status, code }) => service.error(status, &code, "injected"),
-        Some(Effect::ForeignAfter { status, body }) => foreign(status, &body),
+        Some(Effect::ProxyAfter { status, body }) => foreign(status, &body),
         Some(Effect::Rewrite(rewrite)) => Reply {
             body: rewrite(String::from_utf8_lossy(&reply.body).into_owned()).into_bytes(),
             ..reply

@@ -4,7 +4,9 @@
 // shall fail the test loudly.
 #![allow(unreachable_pub, clippy::expect_used, clippy::panic)]
 
+pub mod call;
 pub mod ec2;
+pub mod faults;
 pub mod gce;
 pub mod http;
 pub mod price_lists;

@@ -3,7 +3,9 @@
 
 use serde_json::{Value, json};
 
-use crate::http::{Call, Fault, Operation, Reply, Request, Server, Service};
+use crate::call::{Call, Operation, Reply, Request};
+use crate::faults::Fault;
+use crate::http::{Server, Service};
 
 struct PriceLists;
 
@@ -45,7 +47,7 @@ impl Service for PriceLists {
         };
         Operation {
             name,
-            place: String::new(),
+            location: String::new(),
         }
     }
 

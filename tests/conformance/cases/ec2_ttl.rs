@@ -4,7 +4,7 @@ use super::cases;
 use crate::Case;
 use crate::support::backend::{Backend, BackendKind};
 use cloud_emulators::ec2::{Emulator, InstanceView};
-use cloud_emulators::http::{Effect, Fault};
+use cloud_emulators::faults::{Effect, Fault};
 
 pub fn cases() -> Vec<Case> {
     Vec::from(cases![&[BackendKind::Ec2Emulator];
@@ -58,7 +58,7 @@ fn ttl_goes_in_with_the_launch(backend: &Backend) {
     }
     // What the timer does when the time has come.
     emulator(backend).shut_down_from_inside(&made.id);
-    emulator(backend).settle();
+    emulator(backend).finish_transitions();
     assert_eq!(emulator(backend).alive().len(), 0);
     assert_eq!(emulator(backend).volumes().len(), 0);
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::{cases, text};
 use crate::Case;
 use crate::support::backend::{Backend, BackendKind};
+use cloud_emulators::faults::{Effect, Fault};
 use cloud_emulators::gce::Emulator;
-use cloud_emulators::http::{Effect, Fault};
 
 pub fn cases() -> Vec<Case> {
     Vec::from(cases![&[BackendKind::GceEmulator];

@@ -210,9 +210,9 @@ fn gce_a_missing_default_network_is_named(backend: &Backend) {
     }
     // As newer parts of the service have it.
     backend.inject(
-        cloud_emulators::http::Fault::on(
+        cloud_emulators::faults::Fault::on(
             "instances.insert",
-            cloud_emulators::http::Effect::ErrorBefore {
+            cloud_emulators::faults::Effect::ErrorBefore {
                 status: 404,
                 code: "notFound".to_owned(),
             },

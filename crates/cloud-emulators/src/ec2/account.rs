@@ -16,7 +16,7 @@ fn arn() -> String {
 /// Refuses what the account lost the permission for, as EC2 does: with an encoded message that only STS
 /// can read.
 pub fn check_permission(state: &State, region: &str, action: &str) -> Answer<()> {
-    if !state.knobs.denied.contains(action) {
+    if !state.controls.denied.contains(action) {
         return Ok(());
     }
     let decoded = serde_json::json!({
@@ -44,7 +44,7 @@ pub fn check_permission(state: &State, region: &str, action: &str) -> Answer<()>
 
 /// The actions of STS. Its answers wrap their result once more than EC2's.
 pub fn answer_sts(state: &State, action: &str, pairs: &Pairs) -> Answer<Xml> {
-    if state.knobs.denied.contains(action) {
+    if state.controls.denied.contains(action) {
         return Err(Refusal::new(
             "AccessDenied",
             format!("User: {} is not authorized to perform: sts:{action}", arn()),

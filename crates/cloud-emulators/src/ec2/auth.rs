@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use super::errors::{Answer, Refusal};
 use super::region::OptIn;
 use super::state::State;
-use crate::http::Request;
+use crate::call::Request;
 
 /// How far the clocks may be apart.
 const TOLERANCE_SECONDS: i64 = 300;
@@ -68,7 +68,7 @@ pub fn check(state: &State, request: &Request) -> Answer<Caller> {
     if state.date().duration_since(sent).as_secs().abs() > TOLERANCE_SECONDS {
         return Err(Refusal::new("RequestExpired", "Request has expired."));
     }
-    if state.knobs.credentials_expired {
+    if state.controls.credentials_expired {
         return Err(if sts {
             Refusal::new("ExpiredToken", "The security token included in the request is expired")
         } else {

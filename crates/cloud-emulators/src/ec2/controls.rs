@@ -1,4 +1,4 @@
-//! The emulator as a test holds it: views of its memory, and knobs that make the cloud less kind.
+//! The emulator as a test holds it: views of its memory, and controls that make the cloud less kind.
 
 use std::ops::Deref;
 use std::time::Duration;
@@ -7,11 +7,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::region::OptIn;
 use super::service::Service;
-use super::state::{Knobs, State};
+use super::state::{Controls, State};
 use super::views::{InstanceView, VolumeView};
 use crate::http::Server;
 
-/// A running EC2; it stops when this is dropped. Every knob may be turned at any time.
+/// A running EC2; it stops when this is dropped. Every control may be set at any time.
 pub struct Emulator {
     server: Server<Service>,
 }
@@ -41,12 +41,12 @@ impl Emulator {
         change(&mut self.server.service.state())
     }
 
-    pub(super) fn turn(&self, change: impl FnOnce(&mut Knobs)) {
-        self.with(|state| change(&mut state.knobs));
+    pub(super) fn change_controls(&self, change: impl FnOnce(&mut Controls)) {
+        self.with(|state| change(&mut state.controls));
     }
 
     /// Gives every instance that starts from now on this public address, such as that of a server in the test.
-    pub fn reach_at(&self, address: &str) {
+    pub fn set_public_address(&self, address: &str) {
         self.with(|state| {
             for region in state.regions.values_mut() {
                 region.public_address = Some(address.to_owned());
@@ -112,17 +112,17 @@ impl Emulator {
     /// Moves the lifecycle clock on, and lets happen what is due. The `Date` header stays with the real clock.
     pub fn advance(&self, by: Duration) {
         self.with(|state| state.advanced += by);
-        self.with(State::tick);
+        self.with(State::apply_due_events);
     }
 
     /// Finishes every change of state that is under way, without moving the clock.
-    pub fn settle(&self) {
-        self.with(State::settle);
+    pub fn finish_transitions(&self) {
+        self.with(State::finish_transitions);
     }
 
     /// How long `pending`, `stopping` and `shutting-down` last from now on; 200 ms at first.
     pub fn set_transition(&self, delay: Duration) {
-        self.turn(|knobs| knobs.transition = delay);
+        self.change_controls(|controls| controls.transition = delay);
     }
 
     /// Puts the clock that dates answers and judges `X-Amz-Date` off by so much.
@@ -132,12 +132,12 @@ impl Emulator {
 
     /// Reads do not see a new instance for so long.
     pub fn set_lag(&self, lag: Duration) {
-        self.turn(|knobs| knobs.lag = lag);
+        self.change_controls(|controls| controls.lag = lag);
     }
 
     /// Reads do not see a change of tags for so long. It holds for changes made from now on.
     pub fn set_tag_lag(&self, lag: Duration) {
-        self.turn(|knobs| knobs.tag_lag = lag);
+        self.change_controls(|controls| controls.tag_lag = lag);
     }
 
     // --- capacity, quota, network
@@ -154,31 +154,31 @@ impl Emulator {
 
     /// Room for so many more launches in a `zone`, of a `type`, or of a type in a zone: `zone/type`.
     pub fn set_capacity(&self, pool: &str, room: usize) {
-        self.turn(|knobs| {
-            knobs.capacity.insert(pool.to_owned(), room);
+        self.change_controls(|controls| {
+            controls.capacity.insert(pool.to_owned(), room);
         });
     }
 
     /// Removes every limit on capacity.
     pub fn restore_capacity(&self) {
-        self.turn(|knobs| knobs.capacity.clear());
+        self.change_controls(|controls| controls.capacity.clear());
     }
 
     /// The quota of on-demand vCPUs, in each region.
     pub fn set_vcpu_limit(&self, limit: u32) {
-        self.turn(|knobs| knobs.vcpu_limit = Some(limit));
+        self.change_controls(|controls| controls.vcpu_limit = Some(limit));
     }
 
     /// What spare capacity of a type costs in a zone now, in USD per hour.
     pub fn set_spot_price(&self, zone: &str, kind: &str, price: f64) {
-        self.turn(|knobs| {
-            knobs.spot_prices.insert(format!("{zone}/{kind}"), price);
+        self.change_controls(|controls| {
+            controls.spot_prices.insert(format!("{zone}/{kind}"), price);
         });
     }
 
     /// The next so many launches find that somebody has just removed the unused groups whose names begin so.
-    pub fn lose_groups(&self, beginning: &str, times: usize) {
-        self.turn(|knobs| knobs.lost_groups = Some((beginning.to_owned(), times)));
+    pub fn remove_groups_before_launch(&self, beginning: &str, times: usize) {
+        self.change_controls(|controls| controls.removed_groups = Some((beginning.to_owned(), times)));
     }
 
     /// Removes the region's default VPC.
@@ -220,94 +220,94 @@ impl Emulator {
 
     /// The account may no longer do this; `RunInstances`, say.
     pub fn remove_account_permission(&self, action: &str) {
-        self.turn(|knobs| {
-            knobs.denied.insert(action.to_owned());
+        self.change_controls(|controls| {
+            controls.denied.insert(action.to_owned());
         });
     }
 
     /// It may again.
     pub fn give_account_permission(&self, action: &str) {
-        self.turn(|knobs| {
-            knobs.denied.remove(action);
+        self.change_controls(|controls| {
+            controls.denied.remove(action);
         });
     }
 
     /// Refuses every request, as EC2 does when credentials have expired.
     pub fn expire_credentials(&self) {
-        self.turn(|knobs| knobs.credentials_expired = true);
+        self.change_controls(|controls| controls.credentials_expired = true);
     }
 
     /// Accepts the credentials again.
     pub fn renew_credentials(&self) {
-        self.turn(|knobs| knobs.credentials_expired = false);
+        self.change_controls(|controls| controls.credentials_expired = false);
     }
 
     /// Makes an instance profile known; `app` is from the start.
     pub fn add_instance_profile(&self, name: &str) {
-        self.turn(|knobs| {
-            knobs.profiles.insert(name.to_owned());
+        self.change_controls(|controls| {
+            controls.profiles.insert(name.to_owned());
         });
     }
 
     /// The account's default is that instances see their tags in their metadata, as far as a launch does not say.
     pub fn set_metadata_tags_by_default(&self, on: bool) {
-        self.turn(|knobs| knobs.metadata_tags_by_default = on);
+        self.change_controls(|controls| controls.metadata_tags_by_default = on);
     }
 
     // --- pages
 
     /// The longest page, whatever MaxResults says; 1,000 at first.
     pub fn page_size_cap(&self, size: usize) {
-        self.turn(|knobs| knobs.page_size = size.max(1));
+        self.change_controls(|controls| controls.page_size = size.max(1));
     }
 
     /// Puts an empty page with a token before every page that is not empty.
     pub fn set_empty_pages(&self, on: bool) {
-        self.turn(|knobs| knobs.empty_pages = on);
+        self.change_controls(|controls| controls.empty_pages = on);
     }
 
     /// Answers every token with the same token, for ever.
     pub fn set_repeat_page_token(&self, on: bool) {
-        self.turn(|knobs| knobs.repeat_page_token = on);
+        self.change_controls(|controls| controls.repeat_page_token = on);
     }
 
     /// Refuses the next so many requests with a token.
     pub fn refuse_page_tokens(&self, times: usize) {
-        self.turn(|knobs| knobs.refuse_page_tokens = times);
+        self.change_controls(|controls| controls.refuse_page_tokens = times);
     }
 
     /// Voids all tokens that were handed out so far.
     pub fn expire_page_tokens(&self) {
-        self.turn(|knobs| knobs.page_epoch += 1);
+        self.change_controls(|controls| controls.page_epoch += 1);
     }
 
     // --- client tokens
 
     /// Before 2025: the token of a terminated instance gives that instance.
-    pub fn set_return_dead_for_old_token(&self, on: bool) {
-        self.turn(|knobs| knobs.return_dead_for_old_token = on);
+    pub fn set_return_terminated_for_old_token(&self, on: bool) {
+        self.change_controls(|controls| controls.return_terminated_for_old_token = on);
     }
 
     /// A token with changed parameters silently gives the old instance.
     pub fn set_return_old_for_changed_launch(&self, on: bool) {
-        self.turn(|knobs| knobs.return_old_for_changed_launch = on);
+        self.change_controls(|controls| controls.return_old_for_changed_launch = on);
     }
 
     /// A launch that is refused for what it names spends its token, as one does that finds no room.
-    pub fn let_refusals_spend_tokens(&self) {
-        self.turn(|knobs| knobs.refusals_spend_tokens = true);
+    pub fn set_refusals_use_up_tokens(&self) {
+        self.change_controls(|controls| controls.refusals_use_up_tokens = true);
     }
 
     /// Treats every launch as if it had a token of its own: the shim that shows that the checks can fail.
     pub fn forget_client_tokens(&self) {
-        self.turn(|knobs| knobs.forget_client_tokens = true);
+        self.change_controls(|controls| controls.forget_client_tokens = true);
     }
 }
 
-impl Knobs {
-    /// The fate of the next instance.
-    pub fn take_doom(&mut self) -> Option<(String, String)> {
-        let (code, message, times) = self.doom.as_mut().filter(|(.., times)| *times > 0)?;
+impl Controls {
+    /// The failure of the next instance, if one is to come.
+    pub fn take_launch_failure(&mut self) -> Option<(String, String)> {
+        let (code, message, times) = self.launch_failure.as_mut().filter(|(.., times)| *times > 0)?;
         *times -= 1;
         Some((code.clone(), message.clone()))
     }

@@ -136,7 +136,7 @@ fn check(context: &mut Context, ids: &[&str]) -> Answer<Check> {
     let page = Page::of(context, 5..=1000)?;
     let filters = Filters::of::<Listed>(context.query)?;
     let now = context.state.now();
-    let visible = now - jiff::SignedDuration::try_from(context.state.knobs.lag).unwrap_or_default();
+    let visible = now - jiff::SignedDuration::try_from(context.state.controls.lag).unwrap_or_default();
     let region = context.region();
     region.find(ids)?;
     for id in ids {
@@ -196,7 +196,7 @@ pub fn describe_instance_status(context: &mut Context) -> Answer<Xml> {
     let ids = query.values("InstanceId");
     let every = query.flag("IncludeAllInstances") == Some(true);
     let check = check(context, &ids)?;
-    let settling = context.state.knobs.transition * 2;
+    let settling = context.state.controls.transition * 2;
     let region = context.region();
     let listed = chosen(region, &ids, &check).filter(|(_, listed)| every || listed.instance.phase == Phase::Running);
     let (listed, token) = check.page.cut(listed);

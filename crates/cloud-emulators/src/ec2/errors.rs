@@ -1,7 +1,7 @@
 //! Refusals, with the codes and HTTP statuses of the real service.
 
 use super::xml::Xml;
-use crate::http::Reply;
+use crate::call::Reply;
 
 /// An error answer.
 #[derive(Clone, Debug)]

@@ -194,8 +194,14 @@ pub fn create_security_group(context: &mut Context) -> Answer<Xml> {
 
 impl Context<'_> {
     /// Lets somebody else remove groups at the worst moment, if a test wants it.
-    pub fn lose_groups(&mut self) {
-        let Some((beginning, times)) = self.state.knobs.lost_groups.as_mut().filter(|(_, times)| *times > 0) else {
+    pub fn remove_groups_before_launch(&mut self) {
+        let Some((beginning, times)) = self
+            .state
+            .controls
+            .removed_groups
+            .as_mut()
+            .filter(|(_, times)| *times > 0)
+        else {
             return;
         };
         *times -= 1;

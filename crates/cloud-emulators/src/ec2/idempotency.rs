@@ -34,8 +34,8 @@ pub fn replay(context: &mut Context, scope: &Scope) -> Answer<Replay> {
         )));
     }
     let print = print(context.query);
-    let lenient = context.state.knobs.return_old_for_changed_launch;
-    let revives = context.state.knobs.return_dead_for_old_token;
+    let lenient = context.state.controls.return_old_for_changed_launch;
+    let returns_terminated = context.state.controls.return_terminated_for_old_token;
     let region = context.region();
     let Some(launch) = region.launches.get(scope) else {
         return Ok(Replay::New);
@@ -56,12 +56,12 @@ pub fn replay(context: &mut Context, scope: &Scope) -> Answer<Replay> {
         .filter(|id| region.serials.contains_key(*id))
         .cloned()
         .collect();
-    let dead = |id: &String| {
+    let is_terminated = |id: &String| {
         region
             .instance(id)
             .is_some_and(|instance| instance.phase == Phase::Terminated)
     };
-    if present.is_empty() || (present.iter().all(dead) && !revives) {
+    if present.is_empty() || (present.iter().all(is_terminated) && !returns_terminated) {
         return Err(Refusal::new(
             "IdempotentInstanceTerminated",
             "The instance that was launched with this client token has been terminated.",

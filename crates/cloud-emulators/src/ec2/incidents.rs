@@ -9,12 +9,12 @@ impl Emulator {
     /// The next so many instances go from `pending` to `terminated`, with this state reason; for example
     /// `Server.InsufficientInstanceCapacity` or `Client.VolumeLimitExceeded`.
     pub fn fail_launches(&self, code: &str, message: &str, times: usize) {
-        self.turn(|knobs| knobs.doom = Some((code.to_owned(), message.to_owned(), times)));
+        self.change_controls(|controls| controls.launch_failure = Some((code.to_owned(), message.to_owned(), times)));
     }
 
     /// Somebody terminates it, protected or not.
     pub fn terminate_from_outside(&self, id: &str) {
-        self.befall(
+        self.begin_external_change(
             id,
             Phase::ShuttingDown,
             Phase::Terminated,
@@ -24,7 +24,7 @@ impl Emulator {
 
     /// Somebody stops it.
     pub fn stop_from_outside(&self, id: &str) {
-        self.befall(id, Phase::Stopping, Phase::Stopped, "Client.UserInitiatedShutdown");
+        self.begin_external_change(id, Phase::Stopping, Phase::Stopped, "Client.UserInitiatedShutdown");
     }
 
     /// The guest shuts down; what follows is the instance's own shutdown behaviour.
@@ -37,10 +37,10 @@ impl Emulator {
         } else {
             (Phase::Stopping, Phase::Stopped)
         };
-        self.befall(id, passing, lasting, "Client.InstanceInitiatedShutdown");
+        self.begin_external_change(id, passing, lasting, "Client.InstanceInitiatedShutdown");
     }
 
-    fn befall(&self, id: &str, passing: Phase, lasting: Phase, code: &str) {
+    fn begin_external_change(&self, id: &str, passing: Phase, lasting: Phase, code: &str) {
         self.with(|state| {
             let region = state.regions.values().find(|region| region.serials.contains_key(id));
             let region = region.unwrap_or_else(|| panic!("no instance {id}")).info.name;
@@ -59,8 +59,8 @@ impl Emulator {
     }
 
     /// Once it is shutting down, it never gets any further.
-    pub fn stick_in_shutting_down(&self, id: &str) {
-        self.each(id, |instance| instance.stuck = true);
+    pub fn keep_shutting_down(&self, id: &str) {
+        self.each(id, |instance| instance.keeps_shutting_down = true);
     }
 
     /// Sets what GetConsoleOutput returns.
@@ -80,13 +80,13 @@ impl Emulator {
 
     /// The same with bytes that go into every answer as they are: no UTF-8, or no XML.
     pub fn force_raw_tag(&self, id: &str, key: &str, value: &[u8]) {
-        let mut stand_in = String::new();
-        self.turn(|knobs| {
+        let mut placeholder = String::new();
+        self.change_controls(|controls| {
             // Private characters, so that nothing else looks like it.
-            stand_in = format!("\u{f8f0}{}\u{f8f1}", knobs.raw_values.len());
-            knobs.raw_values.push((stand_in.clone(), value.to_vec()));
+            placeholder = format!("\u{f8f0}{}\u{f8f1}", controls.raw_values.len());
+            controls.raw_values.push((placeholder.clone(), value.to_vec()));
         });
-        self.force_tag(id, key, &stand_in);
+        self.force_tag(id, key, &placeholder);
     }
 
     fn each(&self, id: &str, change: impl FnOnce(&mut Instance)) {

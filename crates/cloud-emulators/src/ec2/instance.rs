@@ -149,9 +149,9 @@ pub struct Instance {
     /// Counts the changes of phase, so that one that was overtaken is not carried out.
     pub epoch: u64,
     /// Never leaves `shutting-down`.
-    pub stuck: bool,
+    pub keeps_shutting_down: bool,
     /// The state reason with which it will fail instead of running.
-    pub doom: Option<(String, String)>,
+    pub launch_failure: Option<(String, String)>,
     pub console: Option<String>,
     pub running_since: Option<Timestamp>,
 }
@@ -179,7 +179,7 @@ impl Region {
         instance.epoch += 1;
         match phase {
             Phase::Running => {
-                if let Some((code, message)) = instance.doom.take() {
+                if let Some((code, message)) = instance.launch_failure.take() {
                     instance.reason = Some(Reason {
                         message: format!("{code}: {message}"),
                         transition: code.clone(),

@@ -18,11 +18,11 @@ pub fn run_instances(context: &mut Context) -> Answer<Xml> {
     {
         return Ok(answer(context, &ids));
     }
-    context.lose_groups();
+    context.remove_groups_before_launch();
     let request = match Request::read(context) {
         Ok(request) => request,
         Err(refusal) => {
-            if let Some(scope) = scope.filter(|_| context.state.knobs.refusals_spend_tokens) {
+            if let Some(scope) = scope.filter(|_| context.state.controls.refusals_use_up_tokens) {
                 idempotency::remember(context, scope, Vec::new());
             }
             return Err(refusal);
@@ -51,7 +51,7 @@ fn scope(context: &mut Context) -> Answer<Option<idempotency::Scope>> {
     let Some(token) = query.get("ClientToken").filter(|token| !token.is_empty()) else {
         return Ok(None);
     };
-    if context.state.knobs.forget_client_tokens {
+    if context.state.controls.forget_client_tokens {
         return Ok(None);
     }
     let subnet = subnet_id(query).and_then(|id| context.region().subnets.get(id));
@@ -86,7 +86,7 @@ impl State {
         let pools = [zone.to_owned(), kind.to_owned(), format!("{zone}/{kind}")];
         let room = pools
             .iter()
-            .filter_map(|pool| self.knobs.capacity.get(pool))
+            .filter_map(|pool| self.controls.capacity.get(pool))
             .min()
             .copied();
         let granted = room.map_or(maximum, |room| room.min(maximum));
@@ -100,7 +100,7 @@ impl State {
             ));
         }
         for pool in pools {
-            if let Some(room) = self.knobs.capacity.get_mut(&pool) {
+            if let Some(room) = self.controls.capacity.get_mut(&pool) {
                 *room -= granted;
             }
         }
@@ -110,7 +110,7 @@ impl State {
 
 /// How many the quota allows of those asked for.
 fn within_quota(context: &mut Context, request: &Request) -> Answer<usize> {
-    let Some(limit) = context.state.knobs.vcpu_limit.filter(|_| request.spot.is_none()) else {
+    let Some(limit) = context.state.controls.vcpu_limit.filter(|_| request.spot.is_none()) else {
         return Ok(request.maximum);
     };
     let counted =
@@ -259,8 +259,8 @@ fn launch_one(
         created: now,
         launched: now,
         epoch: 0,
-        stuck: false,
-        doom: context.state.knobs.take_doom(),
+        keeps_shutting_down: false,
+        launch_failure: context.state.controls.take_launch_failure(),
         console: None,
         running_since: None,
     };

@@ -25,10 +25,10 @@ fn bad_token() -> Refusal {
 
 impl Page {
     /// `range` is what the action allows for MaxResults. Without MaxResults EC2 decides how long a page is;
-    /// here that is the page size knob.
+    /// here that is the page size control.
     pub fn of(context: &mut Context, range: std::ops::RangeInclusive<i64>) -> Answer<Self> {
         let query = context.query;
-        let cap = context.state.knobs.page_size;
+        let cap = context.state.controls.page_size;
         let size = match query.integer("MaxResults") {
             None => cap,
             Some(size) if range.contains(&size) => cap.min(usize::try_from(size).unwrap_or(cap)),
@@ -46,12 +46,12 @@ impl Page {
             size,
             mark,
             repeated: None,
-            empty: context.state.knobs.empty_pages,
+            empty: context.state.controls.empty_pages,
         };
         let token = query.get("NextToken").filter(|token| !token.is_empty());
         if let Some(token) = token {
-            if context.state.knobs.refuse_page_tokens > 0 {
-                context.state.knobs.refuse_page_tokens -= 1;
+            if context.state.controls.refuse_page_tokens > 0 {
+                context.state.controls.refuse_page_tokens -= 1;
                 return Err(bad_token());
             }
             let (of, after, empty) = read(token).ok_or_else(bad_token)?;
@@ -60,7 +60,7 @@ impl Page {
             }
             page.after = after;
             page.empty &= !empty;
-            if context.state.knobs.repeat_page_token {
+            if context.state.controls.repeat_page_token {
                 page.repeated = Some(token.to_owned());
             }
         }
@@ -123,6 +123,6 @@ impl Context<'_> {
         .iter()
         .map(|name| format!("{:?}", self.query.node(name)))
         .collect();
-        hash((self.action, self.region, chosen, self.state.knobs.page_epoch))
+        hash((self.action, self.region, chosen, self.state.controls.page_epoch))
     }
 }

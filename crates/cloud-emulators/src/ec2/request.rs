@@ -90,7 +90,7 @@ impl Request {
             metadata.hop_limit = 2;
             "required".clone_into(&mut metadata.tokens);
         }
-        if context.state.knobs.metadata_tags_by_default {
+        if context.state.controls.metadata_tags_by_default {
             "enabled".clone_into(&mut metadata.tags);
         }
         let metadata = match query.node("MetadataOptions") {
@@ -260,7 +260,7 @@ fn profile(context: &mut Context) -> Answer<Option<String>> {
             ))
         })?,
     };
-    if context.state.knobs.profiles.contains(name) {
+    if context.state.controls.profiles.contains(name) {
         return Ok(Some(name.to_owned()));
     }
     Err(Refusal::value(format!(

@@ -69,8 +69,8 @@ impl State {
                 created: now,
                 launched: now,
                 epoch: 1,
-                stuck: false,
-                doom: None,
+                keeps_shutting_down: false,
+                launch_failure: None,
                 console: None,
                 running_since: Some(now),
             };

@@ -13,7 +13,8 @@ use super::{
     account, attributes, auth, describe, groups, images, keys, launch, lifecycle, network, offerings, parameters,
     regions, rules, spot_prices, tags, types, volumes,
 };
-use crate::http::{self, Operation, Reply, Request};
+use crate::call::{Operation, Reply, Request};
+use crate::http;
 
 const EC2_VERSION: &str = "2016-11-15";
 const STS_VERSION: &str = "2011-06-15";
@@ -35,7 +36,7 @@ impl Service {
     pub fn state(&self) -> MutexGuard<'_, State> {
         // A handler that panicked failed its own request; the tests that follow say what they miss.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.tick();
+        state.apply_due_events();
         state
     }
 
@@ -148,7 +149,7 @@ impl http::Service for Service {
         let action = pairs(request).ok().and_then(|pairs| peek(&pairs, "Action"));
         Operation {
             name: action.unwrap_or_default(),
-            place: auth::Caller::of(request).unwrap_or_default().region,
+            location: auth::Caller::of(request).unwrap_or_default().region,
         }
     }
 
@@ -164,8 +165,8 @@ impl http::Service for Service {
         };
         reply.headers.push(("date".to_owned(), http_date(state.date())));
         reply.headers.push(("x-amzn-requestid".to_owned(), id));
-        for (stand_in, value) in &state.knobs.raw_values {
-            reply.body = replaced(&reply.body, stand_in.as_bytes(), value);
+        for (placeholder, value) in &state.controls.raw_values {
+            reply.body = replaced(&reply.body, placeholder.as_bytes(), value);
         }
         reply
     }

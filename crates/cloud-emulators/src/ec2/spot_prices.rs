@@ -48,7 +48,7 @@ impl Filterable for Change {
 impl State {
     /// The price of a type in a zone after its latest change but `changes`.
     fn price(&self, kind: &InstanceType, zone: &str, product: &str, changes: i64) -> String {
-        let set = self.knobs.spot_prices.get(&format!("{zone}/{}", kind.name));
+        let set = self.controls.spot_prices.get(&format!("{zone}/{}", kind.name));
         if let (Some(price), 0, "Linux/UNIX") = (set, changes, product) {
             return format!("{price:.6}");
         }

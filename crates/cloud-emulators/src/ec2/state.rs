@@ -14,7 +14,7 @@ use super::regions::REGIONS;
 pub const ACCOUNT: &str = "123456789012";
 
 /// How long a terminated instance stays visible.
-const AFTERLIFE: Duration = Duration::from_secs(3600);
+const TERMINATED_IS_SHOWN_FOR: Duration = Duration::from_secs(3600);
 
 /// What a handler works on: one request, and everything it may change.
 pub struct Context<'a> {
@@ -32,7 +32,7 @@ impl Context<'_> {
 }
 
 /// What a test can set to make the cloud less kind.
-pub struct Knobs {
+pub struct Controls {
     pub transition: Duration,
     pub lag: Duration,
     pub tag_lag: Duration,
@@ -46,17 +46,17 @@ pub struct Knobs {
     /// Of `zone/type`, in USD per hour.
     pub spot_prices: BTreeMap<String, f64>,
     /// How many launches find that somebody has just removed the unused groups whose names begin so.
-    pub lost_groups: Option<(String, usize)>,
+    pub removed_groups: Option<(String, usize)>,
     /// Whether a token is spent by a launch that is refused for what it names.
-    pub refusals_spend_tokens: bool,
+    pub refusals_use_up_tokens: bool,
     pub vcpu_limit: Option<u32>,
     pub denied: BTreeSet<String>,
     pub credentials_expired: bool,
-    pub return_dead_for_old_token: bool,
+    pub return_terminated_for_old_token: bool,
     pub return_old_for_changed_launch: bool,
     pub forget_client_tokens: bool,
     /// The state reason of launches that shall fail while pending, and how many are left.
-    pub doom: Option<(String, String, usize)>,
+    pub launch_failure: Option<(String, String, usize)>,
     pub profiles: BTreeSet<String>,
     pub metadata_tags_by_default: bool,
     /// What stands in the tags for bytes that are written as they are, and those.
@@ -65,7 +65,7 @@ pub struct Knobs {
 
 pub struct State {
     pub regions: BTreeMap<&'static str, Region>,
-    pub knobs: Knobs,
+    pub controls: Controls,
     /// How far the cloud's lifecycle clock is ahead of the machine's.
     pub advanced: Duration,
     /// How far the clock that signs and judges dates is off.
@@ -93,7 +93,7 @@ impl State {
         let regions = REGIONS.iter().map(|info| (info.name, Region::new(info))).collect();
         Self {
             regions,
-            knobs: Knobs {
+            controls: Controls {
                 transition: Duration::from_millis(200),
                 lag: Duration::ZERO,
                 tag_lag: Duration::ZERO,
@@ -105,15 +105,15 @@ impl State {
                 raw_values: Vec::new(),
                 capacity: BTreeMap::new(),
                 spot_prices: BTreeMap::new(),
-                lost_groups: None,
-                refusals_spend_tokens: false,
+                removed_groups: None,
+                refusals_use_up_tokens: false,
                 vcpu_limit: None,
                 denied: BTreeSet::new(),
                 credentials_expired: false,
-                return_dead_for_old_token: false,
+                return_terminated_for_old_token: false,
                 return_old_for_changed_launch: false,
                 forget_client_tokens: false,
-                doom: None,
+                launch_failure: None,
                 profiles: BTreeSet::from(["app".to_owned()]),
                 metadata_tags_by_default: false,
             },
@@ -150,7 +150,7 @@ impl State {
 
     /// Begins a change that will be done after one transition delay.
     pub fn schedule(&mut self, region: &str, serial: u64, phase: Phase) {
-        let at = self.now() + self.knobs.transition;
+        let at = self.now() + self.controls.transition;
         self.push(at, region, serial, Change::To(phase));
     }
 
@@ -170,7 +170,7 @@ impl State {
     }
 
     /// Lets everything happen that is due by now.
-    pub fn tick(&mut self) {
+    pub fn apply_due_events(&mut self) {
         let now = self.now();
         while let Some(entry) = self.due.first_entry() {
             let (at, _) = *entry.key();
@@ -178,21 +178,26 @@ impl State {
                 break;
             }
             let event = entry.remove();
-            self.happen(at, event);
+            self.apply_event(at, event);
         }
     }
 
-    /// Lets everything happen that is under way, without moving the clock. Burials are not awaited.
-    pub fn settle(&mut self) {
-        let under_way = |event: &Event| matches!(event.change, Change::To(_));
-        while let Some(key) = self.due.iter().find(|(_, event)| under_way(event)).map(|(key, _)| *key) {
+    /// Lets everything happen that is under way, without moving the clock. Terminated instances stay visible.
+    pub fn finish_transitions(&mut self) {
+        let is_transition = |event: &Event| matches!(event.change, Change::To(_));
+        while let Some(key) = self
+            .due
+            .iter()
+            .find(|(_, event)| is_transition(event))
+            .map(|(key, _)| *key)
+        {
             if let Some(event) = self.due.remove(&key) {
-                self.happen(self.now(), event);
+                self.apply_event(self.now(), event);
             }
         }
     }
 
-    fn happen(&mut self, at: Timestamp, event: Event) {
+    fn apply_event(&mut self, at: Timestamp, event: Event) {
         let name = event.region;
         let region = self.region(name);
         let Some(instance) = region.instances.get_mut(&event.serial) else {
@@ -208,16 +213,16 @@ impl State {
                 region.serials.remove(&id);
                 region.tags.remove(&id);
             }
-            Change::To(Phase::Terminated) if instance.stuck => {}
+            Change::To(Phase::Terminated) if instance.keeps_shutting_down => {}
             Change::To(phase) => {
                 region.enter(event.serial, phase);
                 // It may have died instead of becoming what was due.
-                let dead = region
+                let is_terminated = region
                     .instances
                     .get(&event.serial)
                     .is_some_and(|instance| instance.phase == Phase::Terminated);
-                if dead {
-                    self.push(at + AFTERLIFE, name, event.serial, Change::Forget);
+                if is_terminated {
+                    self.push(at + TERMINATED_IS_SHOWN_FOR, name, event.serial, Change::Forget);
                 }
             }
         }

@@ -37,7 +37,7 @@ impl TagSet {
 impl State {
     pub fn change_tags(&mut self, region: &str, id: &str, change: impl FnOnce(&mut Tags)) {
         let now = self.now();
-        let visible_from = now + self.knobs.tag_lag;
+        let visible_from = now + self.controls.tag_lag;
         let tags = self.region(region).tags.entry(id.to_owned()).or_default();
         if now >= tags.visible_from {
             tags.before = tags.current.clone();

@@ -58,12 +58,12 @@ pub fn insert(context: &mut Context, call: &Call) -> Result<Key, ApiError> {
     let state = &mut *context.state;
     let names = names(state, call)?;
     let properties = properties(call)?;
-    if state.knobs.quota_refused {
+    if state.controls.quota_refused {
         return Err(ApiError::quota_exceeded(zones::region_of(call.zone())));
     }
     let taken = names.iter().map(|name| Key::new(call.project(), call.zone(), name));
     let taken = taken.clone().find(|key| state.instances.contains_key(key));
-    let late = taken.filter(|_| state.knobs.bulk_conflicts_later);
+    let late = taken.filter(|_| state.controls.bulk_conflicts_later);
     let mut plans = Vec::new();
     for name in &names {
         checks::resource_name("resource.perInstanceProperties", name, false)?;
@@ -82,10 +82,10 @@ pub fn insert(context: &mut Context, call: &Call) -> Result<Key, ApiError> {
     };
     let whole = state.begin("bulkInsert", &target, Some(call));
     state.group(&whole, &group);
-    let delays = state.knobs.delays;
+    let delays = state.controls.delays;
     if let Some(taken) = late {
         let failure = Failure::already_exists(&taken.path("instances"));
-        state.after(delays.provision, Event::Fail(whole.clone(), failure));
+        state.schedule_after(delays.provision, Event::Fail(whole.clone(), failure));
         return Ok(whole);
     }
     let progress = BulkProgress {
@@ -103,7 +103,7 @@ pub fn insert(context: &mut Context, call: &Call) -> Result<Key, ApiError> {
         group,
         least: least.unwrap_or(names.len()),
     };
-    state.after(delays.provision + delays.stage, Event::EndBulk(bulk));
+    state.schedule_after(delays.provision + delays.stage, Event::EndBulk(bulk));
     Ok(whole)
 }
 
@@ -137,9 +137,9 @@ impl State {
                 self.group(&deletion, &bulk.group);
             }
         }
-        let delay = self.knobs.delays.delete;
+        let delay = self.controls.delays.delete;
         match failure {
-            Some(failure) => self.after(delay, Event::Fail(bulk.operation.clone(), failure)),
+            Some(failure) => self.schedule_after(delay, Event::Fail(bulk.operation.clone(), failure)),
             None => self.end(&bulk.operation, None),
         }
     }

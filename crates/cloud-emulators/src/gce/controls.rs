@@ -1,4 +1,4 @@
-//! What a test turns to make the cloud sick.
+//! The settings that make the cloud faulty.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::rate::Rate;
 use super::state::Delays;
 
 /// The settings of an emulator; each has its method on [`Emulator`].
-pub struct Knobs {
+pub struct Controls {
     pub delays: Delays,
     pub exhausted_zones: BTreeSet<String>,
     /// How many more VMs a zone has room for, where that is counted.
@@ -23,7 +23,7 @@ pub struct Knobs {
     pub unreachable_zones: BTreeSet<String>,
     pub denied: BTreeSet<String>,
     pub projects: Option<BTreeSet<String>>,
-    pub unknown_place_is_not_found: bool,
+    pub unknown_location_is_not_found: bool,
     pub lag: Duration,
     pub page_size_cap: Option<usize>,
     pub empty_pages: usize,
@@ -55,7 +55,7 @@ pub enum LiveScheduling {
     NextRun,
 }
 
-impl Default for Knobs {
+impl Default for Controls {
     fn default() -> Self {
         Self {
             delays: Delays::of(Duration::from_millis(200)),
@@ -69,7 +69,7 @@ impl Default for Knobs {
             unreachable_zones: BTreeSet::new(),
             denied: BTreeSet::new(),
             projects: None,
-            unknown_place_is_not_found: false,
+            unknown_location_is_not_found: false,
             lag: Duration::ZERO,
             page_size_cap: None,
             empty_pages: 0,
@@ -95,9 +95,9 @@ impl Emulator {
         self.set_delays(Delays::of(total));
     }
 
-    /// Holds for what begins from now on. A delay of hours makes a VM that is stuck.
+    /// Holds for what begins from now on. A delay of hours makes a VM that never gets there.
     pub fn set_delays(&self, delays: Delays) {
-        self.state().knobs.delays = delays;
+        self.state().controls.delays = delays;
     }
 
     /// Moves the emulator's clock ahead; everything due by then happens, each thing at its own time.
@@ -107,125 +107,125 @@ impl Emulator {
 
     /// Inserts and starts in this zone are accepted, and then fail for want of machines.
     pub fn exhaust_zone(&self, zone: &str) {
-        self.state().knobs.exhausted_zones.insert(zone.to_owned());
+        self.state().controls.exhausted_zones.insert(zone.to_owned());
     }
 
     /// This zone has room for so many more VMs, and fails inserts after that.
     pub fn limit_room(&self, zone: &str, vms: usize) {
-        self.state().knobs.room.insert(zone.to_owned(), vms);
+        self.state().controls.room.insert(zone.to_owned(), vms);
     }
 
     /// Google does not say when a bulk insert finds that a name is taken: at once, or in its operation.
     pub fn set_bulk_conflicts_later(&self, later: bool) {
-        self.state().knobs.bulk_conflicts_later = later;
+        self.state().controls.bulk_conflicts_later = later;
     }
 
     /// Removes every limit on the zone's capacity.
     pub fn restock_zone(&self, zone: &str) {
         let mut state = self.state();
-        state.knobs.exhausted_zones.remove(zone);
-        state.knobs.room.remove(zone);
+        state.controls.exhausted_zones.remove(zone);
+        state.controls.room.remove(zone);
     }
 
     /// Inserts and starts are accepted, and their operation fails with QUOTA_EXCEEDED.
     pub fn set_quota_exceeded(&self, exceeded: bool) {
-        self.state().knobs.quota_exceeded = exceeded;
+        self.state().controls.quota_exceeded = exceeded;
     }
 
     /// Inserts are refused at once, with a 403 of reason quotaExceeded.
     pub fn set_quota_refused(&self, refused: bool) {
-        self.state().knobs.quota_refused = refused;
+        self.state().controls.quota_refused = refused;
     }
 
     /// Deletes, stops and resets are accepted, and their operation fails; the VM stays as it is.
     pub fn set_changes_fail(&self, fail: bool) {
-        self.state().knobs.changes_fail = fail;
+        self.state().controls.changes_fail = fail;
     }
 
     /// Sets what `instances.setScheduling` does with a VM that is not stopped.
     pub fn set_live_scheduling(&self, live: LiveScheduling) {
-        self.state().knobs.live_scheduling = live;
+        self.state().controls.live_scheduling = live;
     }
 
     /// VMs do not show when their run limit ends them, as in answers of an older API.
     pub fn set_hide_termination(&self, hide: bool) {
-        self.state().knobs.hide_termination = hide;
+        self.state().controls.hide_termination = hide;
     }
 
     /// Requests beyond this rate are refused with a 403 of reason rateLimitExceeded.
     pub fn limit_rate(&self, requests_per_second: u32) {
-        self.state().knobs.rate = Some(Rate::of(f64::from(requests_per_second)));
+        self.state().controls.rate = Some(Rate::of(f64::from(requests_per_second)));
     }
 
     /// Refuses every call, as Google does for a project that has not enabled the API.
     pub fn set_api_disabled(&self, disabled: bool) {
-        self.state().knobs.api_disabled = disabled;
+        self.state().controls.api_disabled = disabled;
     }
 
     /// Every token counts as expired, until [`Emulator::renew_token`].
     pub fn expire_token(&self) {
-        self.state().knobs.token_expired = true;
+        self.state().controls.token_expired = true;
     }
 
     /// Accepts tokens again.
     pub fn renew_token(&self) {
-        self.state().knobs.token_expired = false;
+        self.state().controls.token_expired = false;
     }
 
     /// Calls in this zone fail; aggregated lists fail, or are partial for those who asked for that.
     pub fn mark_unreachable(&self, zone: &str) {
-        self.state().knobs.unreachable_zones.insert(zone.to_owned());
+        self.state().controls.unreachable_zones.insert(zone.to_owned());
     }
 
     /// Ends what [`Emulator::mark_unreachable`] began.
     pub fn mark_reachable(&self, zone: &str) {
-        self.state().knobs.unreachable_zones.remove(zone);
+        self.state().controls.unreachable_zones.remove(zone);
     }
 
     /// Takes away a permission such as `compute.instances.delete`.
     pub fn deny(&self, permission: &str) {
-        self.state().knobs.denied.insert(permission.to_owned());
+        self.state().controls.denied.insert(permission.to_owned());
     }
 
     /// From now on only these projects exist, besides those of the public images.
     pub fn only_projects(&self, projects: &[&str]) {
         let projects = projects.iter().map(|project| (*project).to_owned()).collect();
-        self.state().knobs.projects = Some(projects);
+        self.state().controls.projects = Some(projects);
     }
 
     /// An unknown zone gives 404 everywhere, as newer parts of the service have it, and not 400.
-    pub fn set_unknown_place_is_not_found(&self, not_found: bool) {
-        self.state().knobs.unknown_place_is_not_found = not_found;
+    pub fn set_unknown_location_is_not_found(&self, not_found: bool) {
+        self.state().controls.unknown_location_is_not_found = not_found;
     }
 
     /// Reads do not see a VM until it is that old. Inserts of its name know of it all the same.
     pub fn set_lag(&self, lag: Duration) {
-        self.state().knobs.lag = lag;
+        self.state().controls.lag = lag;
     }
 
     /// Pages hold no more than this, whatever the client asks for.
     pub fn page_size_cap(&self, rows: usize) {
-        self.state().knobs.page_size_cap = Some(rows);
+        self.state().controls.page_size_cap = Some(rows);
     }
 
     /// So many list calls get a page without rows, but with a token.
     pub fn empty_pages(&self, pages: usize) {
-        self.state().knobs.empty_pages = pages;
+        self.state().controls.empty_pages = pages;
     }
 
     /// Every list answers its first page for ever, with a token that leads back to it.
     pub fn repeat_page_token(&self, repeat: bool) {
-        self.state().knobs.repeat_page_token = repeat;
+        self.state().controls.repeat_page_token = repeat;
     }
 
     /// The tokens given out so far are no longer valid.
     pub fn expire_page_tokens(&self) {
-        self.state().knobs.page_epoch += 1;
+        self.state().controls.page_epoch += 1;
     }
 
     /// `operations.wait` answers at once, with an operation that may still run.
     pub fn set_wait_returns_early(&self, early: bool) {
-        self.state().knobs.wait_returns_early = early;
+        self.state().controls.wait_returns_early = early;
     }
 
     /// Forgets the request ids so far, as Google does after some time.
@@ -235,6 +235,6 @@ impl Emulator {
 
     /// Sets how request ids are kept and what a mismatch does.
     pub fn set_request_id_mismatch(&self, mismatch: RequestIdMismatch) {
-        self.state().knobs.request_id_mismatch = mismatch;
+        self.state().controls.request_id_mismatch = mismatch;
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::errors::ApiError;
 use super::pattern::Pattern;
 use super::route::{Call, capture, decode, resource_path};
-use crate::http::Request;
+use crate::call::Request;
 
 /// The parts of the document that checks need.
 pub struct Discovery {

@@ -11,7 +11,7 @@ use super::operations::Target;
 use super::paging::{self, Paging};
 use super::route::Call;
 use super::service::Context;
-use super::state::{Key, State, written};
+use super::state::{Key, State, format_time};
 use super::{encoding, zones};
 
 #[derive(Clone, Debug)]
@@ -72,7 +72,7 @@ impl Disk {
         let mut body = json!({
             "kind": "compute#disk",
             "id": self.id.to_string(),
-            "creationTimestamp": written(self.created),
+            "creationTimestamp": format_time(self.created),
             "name": self.key.name,
             "sizeGb": self.size_gb.to_string(),
             "zone": super::link(&zone),
@@ -136,29 +136,29 @@ pub fn delete(context: &mut Context, call: &Call) -> Result<Key, ApiError> {
         id,
     };
     let operation = context.state.begin("delete", &target, Some(call));
-    let delay = context.state.knobs.delays.change;
+    let delay = context.state.controls.delays.change;
     let event = Event::DropDisk {
         disk: key,
         id,
         operation: operation.clone(),
     };
-    context.state.after(delay, event);
+    context.state.schedule_after(delay, event);
     Ok(operation)
 }
 
 pub fn list(context: &mut Context, call: &Call) -> Result<Value, ApiError> {
     let paging = Paging::of(call, context, "Disk")?;
-    let State { disks, knobs, .. } = &mut *context.state;
+    let State { disks, controls, .. } = &mut *context.state;
     let rows = State::in_zone(disks, call.project(), call.zone(), "")
         .map(|(key, disk)| (String::new(), key.name.clone(), || disk.render()));
-    let page = paging.fill(knobs, rows);
+    let page = paging.fill(controls, rows);
     Ok(paging::list(call, "compute#diskList", page))
 }
 
 pub fn aggregated_list(context: &mut Context, call: &Call) -> Result<Value, ApiError> {
     let unreachable = context.unreachable(call)?;
     let paging = Paging::of(call, context, "Disk")?;
-    let State { disks, knobs, .. } = &mut *context.state;
+    let State { disks, controls, .. } = &mut *context.state;
     let rows = disks
         .iter()
         .filter(|(key, _)| key.project == call.project() && !unreachable.contains(&key.zone))
@@ -166,7 +166,7 @@ pub fn aggregated_list(context: &mut Context, call: &Call) -> Result<Value, ApiE
             let scope = format!("zones/{}", key.zone);
             (scope, format!("{}/{}", key.zone, key.name), || disk.render())
         });
-    let page = paging.fill(knobs, rows);
+    let page = paging.fill(controls, rows);
     let kind = "compute#diskAggregatedList";
     Ok(paging::aggregated(
         call,

@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use crate::http::Reply;
+use crate::call::Reply;
 
 /// A call refused before anything happened.
 #[derive(Clone, Debug)]

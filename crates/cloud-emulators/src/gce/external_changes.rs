@@ -13,7 +13,7 @@ use super::state::{Key, State};
 impl Emulator {
     /// The disks of this VM survive its delete, autoDelete or not, and its failure to come up.
     pub fn leave_disk(&self, instance: &str) {
-        self.state().knobs.left_disks.insert(instance.to_owned());
+        self.state().controls.left_disks.insert(instance.to_owned());
     }
 
     /// Somebody else deletes every VM of this name; it is gone at once.
@@ -50,12 +50,12 @@ impl Emulator {
 
     /// Just before the next delete of this name takes effect, somebody replaces the VM by one of their own.
     pub fn replace_before_delete(&self, name: &str) {
-        self.state().knobs.replace_before_delete.insert(name.to_owned());
+        self.state().controls.replace_before_delete.insert(name.to_owned());
     }
 
     /// The same before the next change of another kind: labels, scheduling, protection, power.
     pub fn replace_before_change(&self, name: &str) {
-        self.state().knobs.replace_before_change.insert(name.to_owned());
+        self.state().controls.replace_before_change.insert(name.to_owned());
     }
 
     /// Somebody else protects the VMs of this name, or ends their protection.

@@ -13,7 +13,7 @@ use super::operations::Target;
 use super::paging::{self, Paging};
 use super::route::Call;
 use super::service::Context;
-use super::state::{Key, State, written};
+use super::state::{Key, State, format_time};
 
 /// A rule that somebody made.
 pub struct Firewall {
@@ -29,7 +29,7 @@ impl Firewall {
         let mut set = |name: &str, value: Value| body.insert(name.to_owned(), value);
         set("kind", "compute#firewall".into());
         set("id", self.id.to_string().into());
-        set("creationTimestamp", written(self.created).into());
+        set("creationTimestamp", format_time(self.created).into());
         set("name", self.key.name.as_str().into());
         set("selfLink", self.key.link("firewalls").into());
         body.into()
@@ -57,8 +57,8 @@ impl State {
             id,
         };
         let operation = self.begin(kind, &target, Some(call));
-        let delay = self.knobs.delays.change;
-        self.after(delay, Event::End(operation.clone()));
+        let delay = self.controls.delays.change;
+        self.schedule_after(delay, Event::End(operation.clone()));
         operation
     }
 }
@@ -184,9 +184,11 @@ pub fn delete(context: &mut Context, call: &Call) -> Result<Key, ApiError> {
 
 pub fn list(context: &mut Context, call: &Call) -> Result<Value, ApiError> {
     let paging = Paging::of(call, context, "Firewall")?;
-    let State { firewalls, knobs, .. } = &mut *context.state;
+    let State {
+        firewalls, controls, ..
+    } = &mut *context.state;
     let rows = State::in_zone(firewalls, call.project(), "", "")
         .map(|(key, rule)| (String::new(), key.name.clone(), || rule.render()));
-    let page = paging.fill(knobs, rows);
+    let page = paging.fill(controls, rows);
     Ok(paging::list(call, "compute#firewallList", page))
 }

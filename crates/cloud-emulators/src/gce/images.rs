@@ -6,7 +6,7 @@ use super::errors::ApiError;
 use super::paging::{self, Paging};
 use super::route::Call;
 use super::service::Context;
-use super::state::scramble;
+use super::state::mix_bits;
 
 /// A public image.
 #[derive(Clone, Copy)]
@@ -103,7 +103,7 @@ impl Image {
     fn id(&self) -> u64 {
         self.name()
             .bytes()
-            .fold(11, |seed, byte| scramble(seed ^ u64::from(byte)))
+            .fold(11, |seed, byte| mix_bits(seed ^ u64::from(byte)))
             >> 2
     }
 
@@ -176,6 +176,6 @@ pub fn list(context: &mut Context, call: &Call) -> Result<Value, ApiError> {
     let rows = images
         .into_iter()
         .map(|image| (String::new(), image.name(), || image.render()));
-    let page = paging.fill(&mut context.state.knobs, rows);
+    let page = paging.fill(&mut context.state.controls, rows);
     Ok(paging::list(call, "compute#imageList", page))
 }

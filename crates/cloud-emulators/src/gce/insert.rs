@@ -37,7 +37,7 @@ pub fn insert(context: &mut Context, call: &Call) -> Result<Key, ApiError> {
     let name = call.body["name"].as_str().unwrap_or_default();
     checks::resource_name("resource.name", name, false)?;
     let key = Key::new(call.project(), call.zone(), name);
-    if context.state.knobs.quota_refused {
+    if context.state.controls.quota_refused {
         return Err(ApiError::quota_exceeded(zones::region_of(call.zone())));
     }
     let plan = Plan::check(context.state, key, object(&call.body))?;

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::encoding;
-use super::state::{Key, scramble, written};
+use super::state::{Key, format_time, mix_bits};
 
 /// The states that this emulator uses. `Terminated` is the API's word for *stopped*.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,7 +123,7 @@ impl Instance {
 
     /// The address that a VM has while it runs, if it asked for one without naming it.
     pub fn ephemeral_address(&self) -> Option<String> {
-        let bits = scramble(self.id ^ u64::from(self.boots)).to_be_bytes();
+        let bits = mix_bits(self.id ^ u64::from(self.boots)).to_be_bytes();
         let alive = matches!(self.status, Status::Staging | Status::Running | Status::Stopping);
         // 198.18.0.0/15 is set apart for tests: nobody is reached by mistake.
         alive.then(|| format!("198.{}.{}.{}", 18 + (bits[0] & 1), bits[1], bits[2]))
@@ -136,19 +136,19 @@ impl Instance {
         let mut set = |name: &str, value: Value| body.insert(name.to_owned(), value);
         set("kind", "compute#instance".into());
         set("id", self.id.to_string().into());
-        set("creationTimestamp", written(self.created).into());
+        set("creationTimestamp", format_time(self.created).into());
         set("name", self.key.name.as_str().into());
         set("zone", super::link(&zone).into());
         set("selfLink", super::link(&self.path()).into());
         set("status", self.status.as_str().into());
         if let Some(started) = self.started {
-            set("lastStartTimestamp", written(started).into());
+            set("lastStartTimestamp", format_time(started).into());
         }
         if let Some(stopped) = self.stopped {
-            set("lastStopTimestamp", written(stopped).into());
+            set("lastStopTimestamp", format_time(stopped).into());
         }
         if let Some(expires) = self.expires {
-            let scheduling = json!({"terminationTimestamp": written(expires)});
+            let scheduling = json!({"terminationTimestamp": format_time(expires)});
             set("resourceStatus", json!({"scheduling": scheduling}));
         }
         if let Some(address) = self.ephemeral_address() {
@@ -175,7 +175,7 @@ fn seed_body(key: &Key, id: u64, labels: &BTreeMap<String, String>) -> Map<Strin
     let (region, _) = key.zone.rsplit_once('-').unwrap_or((&key.zone, ""));
     let network = format!("projects/{}/global/networks/default", key.project);
     let subnetwork = format!("projects/{}/regions/{region}/subnetworks/default", key.project);
-    let address = scramble(id).to_be_bytes();
+    let address = mix_bits(id).to_be_bytes();
     let body = json!({
         "machineType": super::link(&format!("{zone}/machineTypes/e2-micro")),
         "cpuPlatform": "Intel Broadwell",

@@ -40,7 +40,7 @@ struct Sight {
 impl Sight {
     fn of(state: &State) -> Self {
         Self {
-            until: state.now() - state.knobs.lag,
+            until: state.now() - state.controls.lag,
         }
     }
 
@@ -54,7 +54,7 @@ pub fn get(context: &mut Context, call: &Call) -> Result<Value, ApiError> {
     if !Sight::of(context.state).sees(instance) {
         return Err(ApiError::not_found(&call.resource()));
     }
-    Ok(shown(instance, context.state.knobs.hide_termination))
+    Ok(shown(instance, context.state.controls.hide_termination))
 }
 
 fn shown(instance: &Instance, hide_termination: bool) -> Value {
@@ -88,8 +88,10 @@ pub fn aggregated_list(context: &mut Context, call: &Call) -> Result<Value, ApiE
 
 fn page_of(context: &mut Context, call: &Call, zone: &str, unreachable: &[String], paging: &Paging) -> paging::Page {
     let sight = Sight::of(context.state);
-    let State { instances, knobs, .. } = &mut *context.state;
-    let hide = knobs.hide_termination;
+    let State {
+        instances, controls, ..
+    } = &mut *context.state;
+    let hide = controls.hide_termination;
     let project = call.project();
     // Rows before the page are skipped by the map, not one by one.
     let start = match paging.after.as_deref().and_then(|after| after.split_once('/')) {
@@ -104,7 +106,7 @@ fn page_of(context: &mut Context, call: &Call, zone: &str, unreachable: &[String
             let scope = format!("zones/{}", key.zone);
             (scope, format!("{}/{}", key.zone, key.name), || shown(instance, hide))
         });
-    paging.fill(knobs, rows)
+    paging.fill(controls, rows)
 }
 
 pub fn set_labels(context: &mut Context, call: &Call) -> Result<Key, ApiError> {

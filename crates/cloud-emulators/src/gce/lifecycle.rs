@@ -41,7 +41,7 @@ pub enum Event {
 }
 
 impl State {
-    pub fn happen(&mut self, event: Event) {
+    pub fn apply_event(&mut self, event: Event) {
         match event {
             Event::Begin(operation) => self.run(&operation),
             Event::End(operation) => self.end(&operation, None),
@@ -123,7 +123,7 @@ impl State {
         let Some(instance) = self.instances.remove(key) else {
             return;
         };
-        let kept = self.knobs.left_disks.remove(&key.name);
+        let kept = self.controls.left_disks.remove(&key.name);
         for attached in instance
             .body()
             .get("disks")
@@ -165,8 +165,8 @@ impl State {
                 self.end(&cancelled, Some(Failure::cancelled()));
             }
         }
-        let delay = self.knobs.delays.delete;
-        self.after(delay, Event::Vanish(key.clone(), id, operation.clone()));
+        let delay = self.controls.delays.delete;
+        self.schedule_after(delay, Event::Vanish(key.clone(), id, operation.clone()));
         operation
     }
 
@@ -176,8 +176,8 @@ impl State {
             instance.status = Status::Stopping;
             instance.work = Some(operation.clone());
         }
-        let delay = self.knobs.delays.stop;
-        self.after(delay, Event::Stop(key.clone(), id, operation.clone()));
+        let delay = self.controls.delays.stop;
+        self.schedule_after(delay, Event::Stop(key.clone(), id, operation.clone()));
         operation
     }
 
@@ -187,7 +187,7 @@ impl State {
             instance.status = Status::Provisioning;
             instance.work = Some(operation.clone());
         }
-        let delays = self.knobs.delays;
+        let delays = self.controls.delays;
         if let Some(failure) = failure {
             let event = Event::Fall {
                 instance: key.clone(),
@@ -196,21 +196,21 @@ impl State {
                 failure,
                 new,
             };
-            self.after(delays.provision, event);
+            self.schedule_after(delays.provision, event);
             return;
         }
-        self.after(delays.provision, Event::Stage(key.clone(), id));
+        self.schedule_after(delays.provision, Event::Stage(key.clone(), id));
         let both = delays.provision + delays.stage;
-        self.after(both, Event::Run(key.clone(), id, operation.clone()));
+        self.schedule_after(both, Event::Run(key.clone(), id, operation.clone()));
     }
 
     /// What stands in the way of a VM of this type in this zone.
     pub fn obstacle(&self, key: &Key, machine_type: &str) -> Option<Failure> {
         let region = zones::region_of(&key.zone);
-        if self.knobs.quota_exceeded {
+        if self.controls.quota_exceeded {
             return Some(Failure::quota(region));
         }
-        let exhausted = |zone: &String| self.knobs.exhausted_zones.contains(zone);
+        let exhausted = |zone: &String| self.controls.exhausted_zones.contains(zone);
         if !exhausted(&key.zone) {
             return None;
         }
@@ -220,7 +220,7 @@ impl State {
 
     /// Takes one of the places that are left in a zone where they are counted; a failure where none is.
     pub fn take_room(&mut self, key: &Key, machine_type: &str) -> Option<Failure> {
-        let left = self.knobs.room.get_mut(&key.zone)?;
+        let left = self.controls.room.get_mut(&key.zone)?;
         match left.checked_sub(1) {
             Some(rest) => {
                 *left = rest;
@@ -231,19 +231,19 @@ impl State {
     }
 
     /// An operation that fails after a moment, and changes nothing.
-    pub fn doomed(&mut self, kind: &'static str, key: &Key, id: u64, call: &Call) -> Key {
+    pub fn start_failing_change(&mut self, kind: &'static str, key: &Key, id: u64, call: &Call) -> Key {
         let operation = self.begin(kind, &target(key, id), Some(call));
         let failure = Failure::not_ready(&key.path("instances"));
-        let delay = self.knobs.delays.change;
-        self.after(delay, Event::Fail(operation.clone(), failure));
+        let delay = self.controls.delays.change;
+        self.schedule_after(delay, Event::Fail(operation.clone(), failure));
         operation
     }
 
     /// An operation that changes no state of a VM, and is done after a moment.
     pub fn brief(&mut self, kind: &'static str, key: &Key, id: u64, call: &Call) -> Key {
         let operation = self.begin(kind, &target(key, id), Some(call));
-        let delay = self.knobs.delays.change;
-        self.after(delay, Event::End(operation.clone()));
+        let delay = self.controls.delays.change;
+        self.schedule_after(delay, Event::End(operation.clone()));
         operation
     }
 }

@@ -6,7 +6,7 @@ use super::errors::ApiError;
 use super::paging::{self, Paging};
 use super::route::Call;
 use super::service::Context;
-use super::state::{State, scramble};
+use super::state::{State, mix_bits};
 use super::zones;
 
 /// A machine type in a zone.
@@ -122,7 +122,7 @@ impl MachineType {
         let seed = name
             .bytes()
             .chain(zone.bytes())
-            .fold(7, |seed, byte| scramble(seed ^ u64::from(byte)));
+            .fold(7, |seed, byte| mix_bits(seed ^ u64::from(byte)));
         let mut body = json!({
             "kind": "compute#machineType",
             "id": (seed >> 2).to_string(),
@@ -215,7 +215,7 @@ pub fn list(context: &mut Context, call: &Call) -> Result<Value, ApiError> {
         let render = move |found: MachineType| found.render(call.project());
         (String::new(), found.name.clone(), move || render(found))
     });
-    let page = paging.fill(&mut context.state.knobs, rows);
+    let page = paging.fill(&mut context.state.controls, rows);
     Ok(paging::list(call, "compute#machineTypeList", page))
 }
 
@@ -230,8 +230,8 @@ pub fn aggregated_list(context: &mut Context, call: &Call) -> Result<Value, ApiE
                 (format!("zones/{zone}"), key, move || found.render(call.project()))
             })
         });
-    let State { knobs, .. } = &mut *context.state;
-    let page = paging.fill(knobs, rows);
+    let State { controls, .. } = &mut *context.state;
+    let page = paging.fill(controls, rows);
     let kind = "compute#machineTypeAggregatedList";
     Ok(paging::aggregated(
         call,

@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! mod         Emulator: start it, look into it          views       what a test sees
-//! knobs, rate, outside   what a test turns and does     service     auth, checks, who answers
+//! controls, rate, outside   what a test sets and does     service     auth, checks, who answers
 //! route       paths to methods                          discovery   the check against Google's document
 //! state       what there is; the clock                  lifecycle, runs   how VMs change state
 //! insert, insert_disks, accelerators, scheduling, bulk  new VMs
@@ -64,7 +64,9 @@ pub use state::Delays;
 pub use tokens::TokenServer;
 pub use views::{AttachedDiskView, DiskView, FirewallView, InstanceView, OperationView, SchedulingView};
 
-use crate::http::{Call, Door, Fault, Server};
+use crate::call::Call;
+use crate::faults::Fault;
+use crate::http::{Endpoint, Server};
 use discovery::Discovery;
 use state::State;
 
@@ -131,8 +133,8 @@ impl Emulator {
     }
 
     /// Another way in, with faults and a log of calls of its own.
-    pub fn door(&self) -> Door {
-        self.server.door()
+    pub fn open_endpoint(&self) -> Endpoint {
+        self.server.open_endpoint()
     }
 }
 

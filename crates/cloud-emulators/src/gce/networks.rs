@@ -10,7 +10,7 @@ use super::errors::ApiError;
 use super::paging::{self, Paging};
 use super::route::Call;
 use super::service::Context;
-use super::state::{Key, State, scramble};
+use super::state::{Key, State, mix_bits};
 use super::zones;
 
 /// Networks by name; every project has the same.
@@ -199,7 +199,7 @@ fn subnetwork_body(project: &str, region: &str, name: &str, network: &str) -> Va
 }
 
 fn id_of(name: &str) -> u64 {
-    name.bytes().fold(5, |seed, byte| scramble(seed ^ u64::from(byte))) >> 2
+    name.bytes().fold(5, |seed, byte| mix_bits(seed ^ u64::from(byte))) >> 2
 }
 
 pub fn get(context: &mut Context, call: &Call) -> Result<Value, ApiError> {
@@ -211,13 +211,13 @@ pub fn get(context: &mut Context, call: &Call) -> Result<Value, ApiError> {
 
 pub fn list(context: &mut Context, call: &Call) -> Result<Value, ApiError> {
     let paging = Paging::of(call, context, "Network")?;
-    let State { networks, knobs, .. } = &mut *context.state;
+    let State { networks, controls, .. } = &mut *context.state;
     let rows = networks.networks.iter().map(|(name, network)| {
         (String::new(), name.clone(), || {
             network_body(call.project(), name, network)
         })
     });
-    let page = paging.fill(knobs, rows);
+    let page = paging.fill(controls, rows);
     Ok(paging::list(call, "compute#networkList", page))
 }
 
@@ -232,7 +232,7 @@ pub fn get_subnetwork(context: &mut Context, call: &Call) -> Result<Value, ApiEr
 pub fn list_subnetworks(context: &mut Context, call: &Call) -> Result<Value, ApiError> {
     let paging = Paging::of(call, context, "Subnetwork")?;
     let region = call.parameter("region");
-    let State { networks, knobs, .. } = &mut *context.state;
+    let State { networks, controls, .. } = &mut *context.state;
     let mut found: Vec<(&str, &str)> = networks.in_region(region).collect();
     found.sort_unstable();
     let rows = found.into_iter().map(|(name, network)| {
@@ -240,6 +240,6 @@ pub fn list_subnetworks(context: &mut Context, call: &Call) -> Result<Value, Api
             subnetwork_body(call.project(), region, name, network)
         })
     });
-    let page = paging.fill(knobs, rows);
+    let page = paging.fill(controls, rows);
     Ok(paging::list(call, "compute#subnetworkList", page))
 }

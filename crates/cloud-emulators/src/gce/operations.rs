@@ -11,7 +11,7 @@ use super::operation_failures::Failure;
 use super::paging::{self, Paging};
 use super::route::Call;
 use super::service::Context;
-use super::state::{Key, State, scramble, written};
+use super::state::{Key, State, format_time, mix_bits};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
@@ -90,7 +90,7 @@ impl State {
     pub fn begin(&mut self, kind: &'static str, target: &Target, call: Option<&Call>) -> Key {
         let id = self.fresh_id();
         let now = self.now();
-        let digits = scramble(id);
+        let digits = mix_bits(id);
         let name = format!(
             "operation-{}-{:013x}-{:08x}-{:08x}",
             now.as_millisecond(),
@@ -117,7 +117,7 @@ impl State {
             bulk: None,
         };
         self.operations.insert(key.clone(), operation);
-        self.after(self.knobs.delays.queue, Event::Begin(key.clone()));
+        self.schedule_after(self.controls.delays.queue, Event::Begin(key.clone()));
         key
     }
 
@@ -178,7 +178,7 @@ impl Operation {
             "status": status,
             "user": USER,
             "progress": progress,
-            "insertTime": written(self.inserted),
+            "insertTime": format_time(self.inserted),
             "selfLink": self.key.link("operations"),
         });
         if !self.key.zone.is_empty() {
@@ -195,10 +195,10 @@ impl Operation {
             body["operationGroupId"] = group.as_str().into();
         }
         if let Some(started) = self.started {
-            body["startTime"] = written(started).into();
+            body["startTime"] = format_time(started).into();
         }
         if let Some(ended) = self.ended {
-            body["endTime"] = written(ended).into();
+            body["endTime"] = format_time(ended).into();
         }
         if let Some(failure) = &self.failure {
             body["error"] = json!({"errors": [failure.error]});
@@ -230,7 +230,7 @@ pub fn get(context: &mut Context, call: &Call) -> Result<Value, ApiError> {
 }
 
 /// The service promises no wait at all ("might return after zero seconds"), and this one never blocks
-/// here: [`super::Service::hold_back`] says how long the server should hold the call back first.
+/// here: [`super::Service::remaining_wait`] says how long the server should hold the call back first.
 pub fn wait(context: &mut Context, call: &Call) -> Result<Value, ApiError> {
     get(context, call)
 }
@@ -243,10 +243,12 @@ pub fn delete(context: &mut Context, call: &Call) -> Result<Value, ApiError> {
 
 pub fn list(context: &mut Context, call: &Call) -> Result<Value, ApiError> {
     let paging = Paging::of(call, context, "Operation")?;
-    let State { operations, knobs, .. } = &mut *context.state;
+    let State {
+        operations, controls, ..
+    } = &mut *context.state;
     let rows = State::in_zone(operations, call.project(), call.zone(), "")
         .map(|(key, operation)| (String::new(), key.name.clone(), || operation.render()));
-    let page = paging.fill(knobs, rows);
+    let page = paging.fill(controls, rows);
     Ok(paging::list(call, "compute#operationList", page))
 }
 
@@ -267,9 +269,9 @@ pub fn once(
         return Err(ApiError::invalid("requestId", request_id, why));
     }
     let request = fingerprint(call);
-    let on_mismatch = context.state.knobs.request_id_mismatch;
+    let on_mismatch = context.state.controls.request_id_mismatch;
     let scope = match on_mismatch {
-        RequestIdMismatch::RefuseInZone => format!("{} {}", call.project(), call.place()),
+        RequestIdMismatch::RefuseInZone => format!("{} {}", call.project(), call.location()),
         _ => call.project().to_owned(),
     };
     let memory = (scope, request_id.to_ascii_lowercase());

@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde_json::{Map, Value, json};
 
-use super::controls::Knobs;
+use super::controls::Controls;
 use super::discovery::FieldKind;
 use super::errors::ApiError;
 use super::filter::{self, Filter};
@@ -55,16 +55,16 @@ impl Paging {
             }
         }
         let query = fingerprint(call, filter_text);
-        let knobs = &context.state.knobs;
+        let controls = &context.state.controls;
         let after =
             match call.query.get("pageToken") {
                 None => None,
-                Some(token) => Some(read_token(token, query, knobs.page_epoch).ok_or_else(|| {
+                Some(token) => Some(read_token(token, query, controls.page_epoch).ok_or_else(|| {
                     ApiError::invalid("pageToken", token, "The page token is not valid for this query.")
                 })?),
             };
         Ok(Self {
-            size: asked.min(knobs.page_size_cap.unwrap_or(LARGEST)).max(1),
+            size: asked.min(controls.page_size_cap.unwrap_or(LARGEST)).max(1),
             after,
             filter,
             query,
@@ -74,14 +74,14 @@ impl Paging {
     /// Fills a page from `rows`: each has a scope, a key that grows from row to row, and what renders it.
     pub fn fill<R: FnOnce() -> Value>(
         &self,
-        knobs: &mut Knobs,
+        controls: &mut Controls,
         rows: impl Iterator<Item = (String, String, R)>,
     ) -> Page {
-        let epoch = knobs.page_epoch;
+        let epoch = controls.page_epoch;
         let token = |key: &str| Some(write_token(key, self.query, epoch));
         let start = self.after.clone().unwrap_or_default();
-        if knobs.empty_pages > 0 {
-            knobs.empty_pages -= 1;
+        if controls.empty_pages > 0 {
+            controls.empty_pages -= 1;
             return Page {
                 rows: Vec::new(),
                 next: token(&start),
@@ -104,7 +104,7 @@ impl Paging {
             page.rows.push((scope, row));
             last = key;
         }
-        if knobs.repeat_page_token {
+        if controls.repeat_page_token {
             page.next = token(&start);
         }
         page

@@ -11,7 +11,7 @@ use super::state::Key;
 pub fn delete(context: &mut Context, call: &Call) -> Result<Key, ApiError> {
     let state = &mut *context.state;
     let key = find(state, call)?.key.clone();
-    if state.knobs.replace_before_delete.remove(&key.name) {
+    if state.controls.replace_before_delete.remove(&key.name) {
         state.replace(&key);
     }
     let instance = find(state, call)?;
@@ -24,8 +24,8 @@ pub fn delete(context: &mut Context, call: &Call) -> Result<Key, ApiError> {
         ));
     }
     let id = instance.id;
-    if state.knobs.changes_fail {
-        return Ok(state.doomed("delete", &key, id, call));
+    if state.controls.changes_fail {
+        return Ok(state.start_failing_change("delete", &key, id, call));
     }
     Ok(state.start_deleting(&key, id, Some(call)))
 }
@@ -56,7 +56,7 @@ pub fn stop(context: &mut Context, call: &Call) -> Result<Key, ApiError> {
     let (key, id) = (instance.key.clone(), instance.id);
     match instance.status {
         Status::Terminated if !instance.deleting => Ok(state.brief("stop", &key, id, call)),
-        Status::Running if state.knobs.changes_fail => Ok(state.doomed("stop", &key, id, call)),
+        Status::Running if state.controls.changes_fail => Ok(state.start_failing_change("stop", &key, id, call)),
         Status::Running => Ok(state.start_stopping(&key, id, Some(call))),
         _ => Err(ApiError::not_ready(&instance.path())),
     }
@@ -69,8 +69,8 @@ pub fn reset(context: &mut Context, call: &Call) -> Result<Key, ApiError> {
         return Err(ApiError::not_ready(&instance.path()));
     }
     let (key, id) = (instance.key.clone(), instance.id);
-    if state.knobs.changes_fail {
-        return Ok(state.doomed("reset", &key, id, call));
+    if state.controls.changes_fail {
+        return Ok(state.start_failing_change("reset", &key, id, call));
     }
     let operation = state.brief("reset", &key, id, call);
     if let Some(instance) = state.instances.get_mut(&key) {

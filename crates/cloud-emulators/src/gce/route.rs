@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::errors::ApiError;
-use crate::http::Request;
+use crate::call::Request;
 
 /// A method that this emulator answers.
 pub struct Route {
@@ -131,7 +131,7 @@ impl Call {
     }
 
     /// Zone or region; empty for a call that has neither.
-    pub fn place(&self) -> &str {
+    pub fn location(&self) -> &str {
         match self.zone() {
             "" => self.parameter("region"),
             zone => zone,

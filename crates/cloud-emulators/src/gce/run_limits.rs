@@ -36,7 +36,7 @@ impl State {
         instance.expires = limit.zip(instance.started).map(|(limit, started)| started + limit);
         if let Some(expires) = instance.expires {
             let left = Duration::try_from(expires.duration_since(now)).unwrap_or_default();
-            self.after(left, Event::Expire(key.clone(), id, boots));
+            self.schedule_after(left, Event::Expire(key.clone(), id, boots));
         }
     }
 

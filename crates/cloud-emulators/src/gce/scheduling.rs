@@ -86,7 +86,7 @@ pub fn check(asked: &Value, has_accelerators: bool) -> Result<Value, ApiError> {
 
 /// `instances.setScheduling`: "you can only call this method on a stopped instance".
 pub fn set(context: &mut Context, call: &Call) -> Result<Key, ApiError> {
-    let live = context.state.knobs.live_scheduling;
+    let live = context.state.controls.live_scheduling;
     let instance = find(context.state, call)?;
     let running = instance.status == Status::Running;
     if instance.status != Status::Terminated && (live == LiveScheduling::Refuse || !running) {

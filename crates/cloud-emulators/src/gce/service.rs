@@ -15,7 +15,8 @@ use super::{
     bulk, disks, fields, firewalls, images, insert, instances, machine_types, networks, operations, power, scheduling,
     zones,
 };
-use crate::http::{self, Operation, Reply, Request};
+use crate::call::{Operation, Reply, Request};
+use crate::http;
 
 /// The emulated service: its state, and the discovery document if there is one.
 pub struct Service {
@@ -33,7 +34,7 @@ impl Context<'_> {
     /// The zones that an aggregated list has to leave out; an error for a client that did not say that
     /// it takes a part of the list.
     pub fn unreachable(&self, call: &Call) -> Result<Vec<String>, ApiError> {
-        let zones: Vec<String> = self.state.knobs.unreachable_zones.iter().cloned().collect();
+        let zones: Vec<String> = self.state.controls.unreachable_zones.iter().cloned().collect();
         match zones.first() {
             Some(zone) if !call.query.is_true("returnPartialSuccess") => {
                 Err(ApiError::unreachable(&format!("zones/{zone}")))
@@ -68,24 +69,24 @@ impl Service {
     /// The state, with everything happened that is due. A test that panicked elsewhere does no harm here.
     pub fn state(&self) -> MutexGuard<'_, State> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.settle();
+        state.apply_due_events();
         state
     }
 
     /// How much longer the server should hold a call back before it answers: `operations.wait` blocks until
     /// the operation is done, at most two minutes. Asked again after each part of that time.
-    pub fn hold_back(&self, request: &Request, waited: Duration) -> Option<Duration> {
+    pub fn remaining_wait(&self, request: &Request, waited: Duration) -> Option<Duration> {
         const LONGEST: Duration = Duration::from_secs(120);
         const STEP: Duration = Duration::from_millis(20);
         let call = Call::of(request).filter(|call| call.name().ends_with("Operations.wait"))?;
         let state = self.state();
         let key = Key::new(call.project(), call.zone(), call.parameter("operation"));
-        let over = state.knobs.wait_returns_early || state.is_done(&key) || waited >= LONGEST;
+        let over = state.controls.wait_returns_early || state.is_done(&key) || waited >= LONGEST;
         (!over).then(|| state.next_event_in().unwrap_or(STEP).min(STEP))
     }
 
     fn respond(&self, state: &mut State, request: &Request) -> Result<Value, ApiError> {
-        if !state.knobs.rate.as_mut().is_none_or(Rate::admits) {
+        if !state.controls.rate.as_mut().is_none_or(Rate::admits) {
             return Err(ApiError::rate_limited());
         }
         authenticate(state, request)?;
@@ -104,7 +105,7 @@ impl Service {
             discovery: self.discovery.as_deref(),
         };
         authorize(&context, &call)?;
-        zones::check_place(&context, &call)?;
+        zones::check_location(&context, &call)?;
         let answer = answer(&mut context, &call)?;
         if let Some(discovery) = context.discovery
             && let Err(flaw) = discovery.check_answer(call.name(), &answer)
@@ -146,7 +147,7 @@ impl http::Service for Service {
         match Call::of(request) {
             Some(call) => Operation {
                 name: call.name().to_owned(),
-                place: call.place().to_owned(),
+                location: call.location().to_owned(),
             },
             None => Operation::default(),
         }
@@ -170,7 +171,7 @@ impl http::Service for Service {
     }
 
     fn hold(&self, request: &Request, waited: Duration) -> Option<Duration> {
-        self.hold_back(request, waited)
+        self.remaining_wait(request, waited)
     }
 
     fn error(&self, status: u16, code: &str, message: &str) -> Reply {
@@ -181,7 +182,7 @@ impl http::Service for Service {
 fn authenticate(state: &State, request: &Request) -> Result<(), ApiError> {
     let header = request.headers.get("authorization").map_or("", String::as_str);
     let token = header.strip_prefix("Bearer ").unwrap_or_default().trim();
-    if token.is_empty() || state.knobs.token_expired {
+    if token.is_empty() || state.controls.token_expired {
         return Err(ApiError::unauthenticated(!token.is_empty()));
     }
     Ok(())
@@ -191,26 +192,26 @@ fn authenticate(state: &State, request: &Request) -> Result<(), ApiError> {
 fn replace_first(state: &mut State, call: &Call) {
     let named = ["instance", "resource"].map(|parameter| call.parameter(parameter));
     let name = named.into_iter().find(|name| !name.is_empty()).unwrap_or_default();
-    if call.route.method == "POST" && state.knobs.replace_before_change.remove(name) {
+    if call.route.method == "POST" && state.controls.replace_before_change.remove(name) {
         state.replace(&Key::new(call.project(), call.zone(), name));
     }
 }
 
 /// What the caller may do, and whether the project and the zone are there to do it in.
 fn authorize(context: &Context, call: &Call) -> Result<(), ApiError> {
-    let knobs = &context.state.knobs;
+    let controls = &context.state.controls;
     let project = call.project();
     let images = call.name().starts_with("images.") && IMAGE_PROJECTS.contains(&project);
-    if knobs.projects.as_ref().is_some_and(|known| !known.contains(project)) && !images {
+    if controls.projects.as_ref().is_some_and(|known| !known.contains(project)) && !images {
         return Err(ApiError::not_found(&format!("projects/{project}")));
     }
-    if knobs.api_disabled {
+    if controls.api_disabled {
         return Err(ApiError::api_disabled(zones::project_number(project)));
     }
-    if let Some(permission) = permissions(call).find(|permission| knobs.denied.contains(*permission)) {
+    if let Some(permission) = permissions(call).find(|permission| controls.denied.contains(*permission)) {
         return Err(ApiError::forbidden(permission, &call.resource()));
     }
-    if knobs.unreachable_zones.contains(call.zone()) {
+    if controls.unreachable_zones.contains(call.zone()) {
         return Err(ApiError::unreachable(&format!("zones/{}", call.zone())));
     }
     Ok(())

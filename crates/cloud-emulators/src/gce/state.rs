@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::controls::Knobs;
+use super::controls::Controls;
 use super::disks::Disk;
 use super::firewalls::Firewall;
 use super::instance::Instance;
@@ -78,7 +78,7 @@ impl Delays {
 
 /// Everything behind the emulator's lock.
 pub struct State {
-    pub knobs: Knobs,
+    pub controls: Controls,
     pub instances: BTreeMap<Key, Instance>,
     pub disks: BTreeMap<Key, Disk>,
     pub operations: BTreeMap<Key, Operation>,
@@ -99,7 +99,7 @@ pub struct State {
 impl Default for State {
     fn default() -> Self {
         Self {
-            knobs: Knobs::default(),
+            controls: Controls::default(),
             instances: BTreeMap::new(),
             disks: BTreeMap::new(),
             operations: BTreeMap::new(),
@@ -123,22 +123,22 @@ impl State {
 
     pub fn advance(&mut self, by: Duration) {
         self.ahead += by;
-        self.settle();
+        self.apply_due_events();
     }
 
-    pub fn after(&mut self, delay: Duration, event: Event) {
+    pub fn schedule_after(&mut self, delay: Duration, event: Event) {
         self.serial += 1;
         self.schedule.insert((self.now() + delay, self.serial), event);
     }
 
     /// Lets everything happen that is due, each thing at its own time: a VM may start, reach the end of
     /// its run and go, all in one large step of the clock.
-    pub fn settle(&mut self) {
+    pub fn apply_due_events(&mut self) {
         let now = self.now();
         while let Some(entry) = self.schedule.first_entry().filter(|entry| entry.key().0 <= now) {
             let ((at, _), event) = entry.remove_entry();
             self.moment = Some(at);
-            self.happen(event);
+            self.apply_event(event);
         }
         self.moment = None;
     }
@@ -152,7 +152,7 @@ impl State {
     /// A new 64-bit id: unique, not in order, and of the length that real ids have.
     pub fn fresh_id(&mut self) -> u64 {
         self.serial += 1;
-        scramble(self.serial) >> 2 | 1 << 60
+        mix_bits(self.serial) >> 2 | 1 << 60
     }
 
     /// The zone's rows of a map such as `instances`.
@@ -169,7 +169,7 @@ impl State {
 }
 
 /// The finalizer of splitmix64.
-pub fn scramble(seed: u64) -> u64 {
+pub fn mix_bits(seed: u64) -> u64 {
     let mut mixed = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
@@ -178,7 +178,7 @@ pub fn scramble(seed: u64) -> u64 {
 
 /// A time as the service writes it: in Pacific time, here without daylight saving, so that a client that
 /// takes every offset for UTC is found out.
-pub fn written(time: Timestamp) -> String {
+pub fn format_time(time: Timestamp) -> String {
     let pacific = jiff::tz::TimeZone::fixed(jiff::tz::offset(-8));
     time.to_zoned(pacific).strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string()
 }

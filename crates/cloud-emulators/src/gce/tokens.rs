@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use super::errors::reply;
-use crate::http::{Operation, Reply, Request, Service};
+use crate::call::{Operation, Reply, Request};
+use crate::http::Service;
 
 /// Gives a token to everybody who asks.
 pub struct TokenServer;
@@ -12,7 +13,7 @@ impl Service for TokenServer {
     fn operation(&self, _: &Request) -> Operation {
         Operation {
             name: "token".to_owned(),
-            place: String::new(),
+            location: String::new(),
         }
     }
 

@@ -7,7 +7,7 @@ use super::instances::metadata;
 use super::paging::{self, Paging};
 use super::route::Call;
 use super::service::Context;
-use super::state::scramble;
+use super::state::mix_bits;
 
 /// Regions with the letters of their zones, which are not everywhere `abc`.
 const REGIONS: &[(&str, &str)] = &[
@@ -58,7 +58,7 @@ pub fn scopes(call: &Call, zonal: bool) -> impl Iterator<Item = String> {
 }
 
 /// A call in an unknown zone or region is refused, in words that depend on the method.
-pub fn check_place(context: &Context, call: &Call) -> Result<(), ApiError> {
+pub fn check_location(context: &Context, call: &Call) -> Result<(), ApiError> {
     let (zone, region) = (call.zone(), call.parameter("region"));
     let known_zone = zone.is_empty() || all().any(|known| known == zone);
     let known_region = region.is_empty() || regions().any(|known| known == region);
@@ -67,7 +67,7 @@ pub fn check_place(context: &Context, call: &Call) -> Result<(), ApiError> {
     }
     let (kind, name) = if known_zone { ("region", region) } else { ("zone", zone) };
     let itself = matches!(call.name(), "zones.get" | "regions.get");
-    if itself || context.state.knobs.unknown_place_is_not_found {
+    if itself || context.state.controls.unknown_location_is_not_found {
         let path = format!("projects/{}/{kind}s/{name}", call.project());
         return Err(ApiError::not_found(&path));
     }
@@ -75,7 +75,7 @@ pub fn check_place(context: &Context, call: &Call) -> Result<(), ApiError> {
 }
 
 pub fn project_number(project: &str) -> u64 {
-    let seed = project.bytes().fold(3, |seed, byte| scramble(seed ^ u64::from(byte)));
+    let seed = project.bytes().fold(3, |seed, byte| mix_bits(seed ^ u64::from(byte)));
     100_000_000_000 + seed % 900_000_000_000
 }
 
@@ -127,7 +127,7 @@ pub fn get_zone(_: &mut Context, call: &Call) -> Result<Value, ApiError> {
 pub fn list_zones(context: &mut Context, call: &Call) -> Result<Value, ApiError> {
     let paging = Paging::of(call, context, "Zone")?;
     let rows = all().map(|zone| (String::new(), zone.clone(), move || zone_body(call.project(), &zone)));
-    let page = paging.fill(&mut context.state.knobs, rows);
+    let page = paging.fill(&mut context.state.controls, rows);
     Ok(paging::list(call, "compute#zoneList", page))
 }
 
@@ -138,7 +138,7 @@ pub fn get_region(_: &mut Context, call: &Call) -> Result<Value, ApiError> {
 pub fn list_regions(context: &mut Context, call: &Call) -> Result<Value, ApiError> {
     let paging = Paging::of(call, context, "Region")?;
     let rows = regions().map(|region| (String::new(), region.to_owned(), || region_body(call.project(), region)));
-    let page = paging.fill(&mut context.state.knobs, rows);
+    let page = paging.fill(&mut context.state.controls, rows);
     Ok(paging::list(call, "compute#regionList", page))
 }
 
