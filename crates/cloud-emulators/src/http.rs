@@ -57,17 +57,17 @@ pub struct Server<S> {
 impl<S: Service> Server<S> {
     /// Serves on a free loopback port, from a thread of its own.
     pub fn start(service: S) -> Self {
-        Self::start_on(service, 0)
+        Self::start_on(service, 0).expect("there is a free port")
     }
 
-    /// Serves on the given loopback port; 0 is any free one.
-    pub fn start_on(service: S, port: u16) -> Self {
+    /// Serves on the given loopback port; 0 is any free one. Fails if the port is taken.
+    pub fn start_on(service: S, port: u16) -> std::io::Result<Self> {
         Self::open(Arc::new(service), port)
     }
 
     /// Another way into the same service, for one process among many.
     pub fn open_endpoint(&self) -> Endpoint {
-        let server = Self::open(Arc::clone(&self.service), 0);
+        let server = Self::open(Arc::clone(&self.service), 0).expect("there is a free port");
         Endpoint {
             url: server.url(),
             control: Arc::clone(&server.control),
@@ -75,10 +75,12 @@ impl<S: Service> Server<S> {
         }
     }
 
-    fn open(service: Arc<S>, port: u16) -> Self {
+    fn open(service: Arc<S>, port: u16) -> std::io::Result<Self> {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", port))?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
         let control = Arc::new(Mutex::new(Control::default()));
         let (stop, stopped) = oneshot::channel();
-        let (ready, address) = std::sync::mpsc::channel();
         let (served, controlled) = (Arc::clone(&service), Arc::clone(&control));
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
@@ -86,24 +88,20 @@ impl<S: Service> Server<S> {
                 .build()
                 .expect("a runtime for the emulator");
             runtime.block_on(async move {
-                let listener = TcpListener::bind(("127.0.0.1", port)).await.expect("a free port");
-                ready
-                    .send(listener.local_addr().expect("its address"))
-                    .expect("the starter waits");
+                let listener = TcpListener::from_std(listener).expect("a listener in this runtime");
                 tokio::select! {
                     () = serve(listener, served, controlled) => {}
                     _ = stopped => {}
                 }
             });
         });
-        let address = address.recv().expect("the emulator starts");
-        Self {
+        Ok(Self {
             service,
             address,
             control,
             stop: Some(stop),
             thread: Some(thread),
-        }
+        })
     }
 
     /// `http://127.0.0.1:PORT`, without a slash at its end.

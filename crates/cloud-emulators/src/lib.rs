@@ -6,7 +6,10 @@
 
 pub mod call;
 pub mod ec2;
+mod fault_syntax;
 pub mod faults;
 pub mod gce;
 pub mod http;
 pub mod price_lists;
+
+pub use fault_syntax::{FaultSyntaxError, parse_time};

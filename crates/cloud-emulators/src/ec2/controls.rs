@@ -27,14 +27,13 @@ impl Deref for Emulator {
 impl Emulator {
     /// Starts on a free port.
     pub fn start() -> Self {
-        Self::start_on(0)
+        Self::start_on(0).expect("there is a free port")
     }
 
-    /// Starts on a loopback port; 0 means any free one.
-    pub fn start_on(port: u16) -> Self {
-        Self {
-            server: Server::start_on(Service::new(), port),
-        }
+    /// Starts on a loopback port; 0 means any free one. Fails if the port is taken.
+    pub fn start_on(port: u16) -> std::io::Result<Self> {
+        let server = Server::start_on(Service::new(), port)?;
+        Ok(Self { server })
     }
 
     pub(super) fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {

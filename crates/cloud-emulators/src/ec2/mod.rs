@@ -57,3 +57,20 @@ pub use views::{InstanceView, VolumeView};
 
 /// The account that every emulator belongs to.
 pub const ACCOUNT: &str = state::ACCOUNT;
+
+/// Every operation that the emulator has, such as `RunInstances`. A fault names one of them.
+pub fn operations() -> impl Iterator<Item = &'static str> {
+    let ec2 = parameters::ACTIONS.iter().map(|(name, _)| *name);
+    ec2.chain(["GetCallerIdentity"])
+}
+
+/// The regions of the emulated cloud.
+pub fn regions() -> impl Iterator<Item = &'static str> {
+    regions::REGIONS.iter().map(|region| region.name)
+}
+
+/// The availability zones of the emulated cloud.
+pub fn zones() -> impl Iterator<Item = String> {
+    let zones = regions::REGIONS.iter().flat_map(|region| region.zones());
+    zones.map(|zone| zone.name)
+}

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use super::errors::{Answer, Refusal};
 use super::query::Pairs;
 
-const ACTIONS: &[(&str, &str)] = &[
+pub const ACTIONS: &[(&str, &str)] = &[
     (
         "RunInstances",
         "ImageId InstanceType MinCount=int MaxCount=int KeyName SecurityGroupId.N SecurityGroup.N SubnetId UserData \

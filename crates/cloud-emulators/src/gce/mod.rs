@@ -73,6 +73,21 @@ use state::State;
 /// The project that seeded VMs are in. Clients may use any other.
 pub const PROJECT: &str = "test-project";
 
+/// Every operation that the emulator has, such as `instances.insert`. A fault names one of them.
+pub fn operations() -> impl Iterator<Item = &'static str> {
+    route::ROUTES.iter().map(|route| route.name)
+}
+
+/// The regions of the emulated cloud.
+pub fn regions() -> impl Iterator<Item = &'static str> {
+    zones::regions()
+}
+
+/// The zones of the emulated cloud.
+pub fn zones() -> impl Iterator<Item = String> {
+    zones::all()
+}
+
 /// A running emulator; it stops when this is dropped.
 pub struct Emulator {
     server: Server<Service>,
@@ -81,21 +96,20 @@ pub struct Emulator {
 impl Emulator {
     /// Without the check against the discovery document.
     pub fn start() -> Self {
-        Self::start_on(0, None)
+        Self::start_on(0, None).expect("there is a free port")
     }
 
     /// With it; the file is `googleapiclient/discovery_cache/documents/compute.v1.json` of the Python
     /// package google-api-python-client.
     pub fn start_with_discovery(path: &Path) -> Self {
-        Self::start_on(0, Some(path))
+        Self::start_on(0, Some(path)).expect("there is a free port")
     }
 
-    /// On a given port; 0 is any free one.
-    pub fn start_on(port: u16, discovery: Option<&Path>) -> Self {
+    /// Starts on a loopback port; 0 means any free one. Fails if the port is taken.
+    pub fn start_on(port: u16, discovery: Option<&Path>) -> std::io::Result<Self> {
         let service = Service::new(discovery.map(Discovery::load));
-        Self {
-            server: Server::start_on(service, port),
-        }
+        let server = Server::start_on(service, port)?;
+        Ok(Self { server })
     }
 
     /// What a client takes as its endpoint: `http://127.0.0.1:PORT`. gcloud wants `/compute/v1/` after it.
