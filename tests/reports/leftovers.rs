@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::outside::aws;
 use crate::support::sandbox::{Run, Sandbox};
+use cloud_emulators::clients::aws;
 use cloud_emulators::faults::{Effect, Fault};
 use cloud_emulators::gce;
 

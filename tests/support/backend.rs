@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::moto::Moto;
-use super::outside::aws;
-use super::python;
 use super::sandbox::{Run, Sandbox};
 use cloud_emulators::call::Call;
+use cloud_emulators::clients::aws;
 use cloud_emulators::faults::Fault;
 use cloud_emulators::http::Endpoint;
+use cloud_emulators::python;
 use cloud_emulators::{ec2, gce};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

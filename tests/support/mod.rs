@@ -2,7 +2,5 @@
 
 pub mod backend;
 pub mod moto;
-pub mod outside;
-pub mod python;
 pub mod sandbox;
 pub mod threads;

@@ -1,8 +1,5 @@
-//! Clients that we did not write, for a look at a cloud with other eyes. What the person at this machine has set up
-//! for them, credentials above all, is kept from them.
-
-// Each test binary uses another part of it.
-#![allow(dead_code)]
+//! Clients that others wrote: the AWS command line, gcloud and scripts on their Python libraries. They get none of the
+//! settings and credentials of this machine.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -10,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use super::python;
+use crate::python;
 
 /// A program that talks to clouds, without this machine's settings for clouds.
 pub fn client(program: impl AsRef<OsStr>) -> Command {
@@ -49,7 +46,7 @@ pub fn aws(url: &str, arguments: &[&str]) -> Value {
     json(command)
 }
 
-/// A script of `tests/vouch`, on the Python environment.
+/// A script of `tests/compatibility`, on the Python environment.
 pub fn script(name: &str) -> Command {
     let mut command = client(python::programs().join("python"));
     // A script that imports another would leave its bytecode among the sources.
@@ -57,9 +54,11 @@ pub fn script(name: &str) -> Command {
     command
 }
 
-/// Where a script of `tests/vouch` is.
+/// Where a script of `tests/compatibility` is.
 pub fn path_of(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vouch").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/compatibility")
+        .join(name)
 }
 
 /// The gcloud of this machine, in a configuration of its own that points at one emulator.
@@ -70,6 +69,7 @@ pub struct Gcloud {
 }
 
 impl Gcloud {
+    /// Whether there is a gcloud on PATH.
     pub fn is_installed() -> bool {
         client("gcloud")
             .arg("--version")
@@ -79,6 +79,7 @@ impl Gcloud {
             .is_ok_and(|status| status.success())
     }
 
+    /// A gcloud for this emulator and project.
     pub fn at(url: &str, project: &str) -> Self {
         let configuration = tempfile::tempdir().expect("a temporary folder");
         std::fs::write(configuration.path().join("token"), "a-token").expect("the token file");

@@ -218,7 +218,6 @@ impl FaultRules {
     }
 
     /// The effect of the first fault that strikes this call; counts the call for every fault that it matches.
-
     pub(crate) fn strike(&mut self, operation: &Operation) -> Option<Effect> {
         for index in 0..self.faults.len() {
             let roll = self.next_random();

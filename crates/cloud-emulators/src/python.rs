@@ -1,7 +1,6 @@
-//! A Python environment for the clients and the emulator that we did not write, made below `target` on first use.
-
-// Each test binary uses another part of it.
-#![allow(dead_code)]
+//! A Python environment with clients of both clouds and with moto, made below Cargo's target folder on first use.
+//!
+//! What it holds is pinned in `requirements.txt` of this crate.
 
 use std::fs::File;
 use std::io::Write;
@@ -27,13 +26,14 @@ pub fn discovery_document() -> PathBuf {
 }
 
 fn make() -> Result<PathBuf, String> {
-    let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/requirements.txt");
+    let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join("requirements.txt");
     let pinned = std::fs::read_to_string(&requirements).map_err(|error| error.to_string())?;
     // The folder's name changes with the pins, so that an old environment is never taken for a new one.
     let digest = pinned.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
-    let base = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let base = &build_folder()?.join("tmp");
+    std::fs::create_dir_all(base).map_err(|error| error.to_string())?;
     let folder = base.join(format!("python-{digest:016x}"));
     let programs = folder.join("bin");
     let complete = folder.join("complete");
@@ -59,6 +59,16 @@ fn make() -> Result<PathBuf, String> {
         .arg(&requirements))?;
     File::create(complete).map_err(|error| error.to_string())?;
     Ok(programs)
+}
+
+/// Cargo's target folder, which is where the running test is, or above it. Cargo marks it.
+fn build_folder() -> Result<PathBuf, String> {
+    let program = std::env::current_exe().map_err(|error| error.to_string())?;
+    let mut folders = program.ancestors();
+    let found = folders.find(|folder| folder.join("CACHEDIR.TAG").is_file());
+    found
+        .map(Path::to_owned)
+        .ok_or_else(|| format!("{} is not in a target folder of Cargo", program.display()))
 }
 
 fn run(command: &mut Command) -> Result<(), String> {

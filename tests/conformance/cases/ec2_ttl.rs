@@ -133,7 +133,7 @@ fn ttl_on_windows_is_a_tag_alone(backend: &Backend) {
 
 /// The id of an image of Windows.
 fn outside_windows(backend: &Backend) -> String {
-    let answer = crate::support::outside::aws(
+    let answer = cloud_emulators::clients::aws(
         &emulator(backend).url(),
         &["ec2", "describe-images", "--filters", "Name=platform,Values=windows"],
     );

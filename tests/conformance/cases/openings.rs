@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{cases, text};
 use crate::Case;
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::outside::aws;
+use cloud_emulators::clients::aws;
 use cloud_emulators::ec2::Emulator;
 
 pub fn cases() -> Vec<Case> {

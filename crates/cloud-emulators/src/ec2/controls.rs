@@ -32,7 +32,7 @@ impl Emulator {
 
     /// Starts on a loopback port; 0 means any free one. Fails if the port is taken.
     pub fn start_on(port: u16) -> std::io::Result<Self> {
-        let server = Server::start_on(Service::new(), port)?;
+        let server = Server::start_on(Service::default(), port)?;
         Ok(Self { server })
     }
 

@@ -9,7 +9,7 @@
 //! URL, the log of calls and the faults of the network.
 //!
 //! The files: `service` takes requests in; `parameters`, `query`, `auth` judge their form; `state` is the memory
-//! and the clock; the others are the nouns of the API. `tests/vouch/ec2_boto3.py` holds it against boto3.
+//! and the clock; the others are the nouns of the API. `tests/compatibility` runs boto3 against it.
 
 mod account;
 mod attributes;

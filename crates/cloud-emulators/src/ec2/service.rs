@@ -24,14 +24,16 @@ pub struct Service {
     state: Mutex<State>,
 }
 
-impl Service {
+impl Default for Service {
     /// An account with no instances.
-    pub fn new() -> Self {
+    fn default() -> Self {
         Self {
             state: Mutex::new(State::new()),
         }
     }
+}
 
+impl Service {
     /// The state, brought up to now.
     pub fn state(&self) -> MutexGuard<'_, State> {
         // A handler that panicked failed its own request; the tests that follow say what they miss.
