@@ -8,8 +8,8 @@
 //! [`Emulator`] is the way in. It dereferences to the HTTP server that both emulators share, which has the
 //! URL, the log of calls and the faults of the network.
 //!
-//! The files: `service` takes requests in; `parameters`, `query`, `auth` judge their form; `state` is the memory
-//! and the clock; the others are the nouns of the API. `tests/compatibility` runs boto3 against it.
+//! The files: `service` takes requests in; `parameters`, `query`, `auth` check their form; `state` is the memory and the
+//! clock; `controls` are the settings, `incidents` what other people and guests do; the others are the nouns of the API.
 
 mod account;
 mod attributes;

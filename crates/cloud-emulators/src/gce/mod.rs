@@ -1,21 +1,23 @@
-//! An in-process Compute Engine: the REST API that `cloudctl`, `gcloud` and Google's client libraries speak,
-//! with VMs that come up and go down over time.
+//! An in-process Compute Engine: the REST API that gcloud and Google's client libraries speak, with VMs that come up and
+//! go down over time.
 //!
 //! It is strict: what the real service refuses it refuses, with that service's status and reason. Given Google's
-//! discovery document it also holds every request against it, and every answer of its own, and keeps what does
-//! not fit in [`Emulator::violations`].
+//! discovery document it also checks every request and its own answers by that, and keeps what does not fit in
+//! [`Emulator::violations`].
 //!
 //! ```text
-//! mod         Emulator: start it, look into it          views       what a test sees
-//! controls, rate, outside   what a test sets and does     service     auth, checks, who answers
-//! route       paths to methods                          discovery   the check against Google's document
-//! state       what there is; the clock                  lifecycle, runs   how VMs change state
-//! insert, insert_disks, accelerators, scheduling, bulk  new VMs
+//! mod                             Emulator: start it, look into it
+//! views                           what a test sees
+//! controls, rate                  settings of the cloud
+//! external_changes                what other people and guests do
+//! service, route, discovery       who answers a call; paths to methods; the check against Google's document
+//! state, lifecycle, run_limits    what there is, the clock, how VMs change state
+//! insert, insert_disks, accelerators, scheduling, bulk   new VMs
 //! instance, instances, disks, operations, images, machine_types, networks, firewalls, zones   one noun each
-//! power                                                 delete, start, stop, reset
-//! paging, filter, filter_parser, pattern, fields        lists, and parts of answers
-//! tokens                                                where clients get their tokens
-//! checks, errors, failures, encoding                    rules, refusals, failed operations, fingerprints
+//! power                           delete, start, stop, reset
+//! paging, filter, filter_parser, pattern, fields         lists, and parts of answers
+//! tokens                          the server that clients get tokens from
+//! checks, errors, operation_failures, encoding           rules, refusals, failed operations, fingerprints
 //! ```
 
 mod accelerators;
