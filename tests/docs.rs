@@ -18,10 +18,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use clap::Parser;
+use cloud_emulators::{ec2, gce};
 use cloudctl::cli::Cli;
 use cloudctl::exit::ExitStatus;
 use support::sandbox::Sandbox;
-use support::{ec2, gce};
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::ec2;
 use crate::support::sandbox::Sandbox;
 use crate::{create, mock_file};
+use cloud_emulators::ec2;
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl ada@example.com";
 const RSA_KEY: &str = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQDLN3Nuqf8YYwK9TTvKFD2n105W3GVu+5aHnoQHMRW4wist0j3FXpq3Z+f9yLa519iNS313AAURXXHKg6grhY/2mw/qYVLGssVtudvLNMgOijGnD9a2OXDaoHQQIOY5pQh43V4PTPqJss9hSOR91NAkuauFzwM+uvjBAIx6Ki8yHLE4GZduYCrgs2P1NMdjnHOqIE/VN6o/MFSCUyG5jrjKxovWmiHoqGgY1VLJkW0oH7uEThLYNZeMjmWL765AyTgPiC7hZg3jIkyXTbNvSInT/aHhiLhEdtPGtDCwvW2wmRkL6q32kCDfbI2e8qrEFkNQdzy1+MljtqMXP2SZVjhX";
@@ -175,7 +175,7 @@ fn server(words: &'static [u8], pause: Duration) -> u16 {
 /// An EC2 whose VMs are reached at this machine.
 fn at_this_machine() -> (ec2::Emulator, Sandbox) {
     let emulator = ec2::Emulator::start();
-    emulator.reach_at("127.0.0.1");
+    emulator.set_public_address("127.0.0.1");
     let mut sandbox = Sandbox::new();
     sandbox.point_at_aws(&emulator.url());
     (emulator, sandbox)

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::support::sandbox::{Run, Sandbox};
-use crate::support::{ec2, gce};
+use cloud_emulators::{ec2, gce};
 
 /// Both clouds, and a sandbox that has credentials for both.
 struct Clouds {

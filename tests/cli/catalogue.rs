@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use crate::support::http::{Effect, Fault};
 use crate::support::sandbox::Sandbox;
-use crate::support::{ec2, gce, price_lists};
+use cloud_emulators::faults::{Effect, Fault};
+use cloud_emulators::{ec2, gce, price_lists};
 
 fn text<'a>(item: &'a Value, field: &str) -> &'a str {
     item[field].as_str().unwrap_or_default()

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use crate::support::ec2;
 use crate::support::sandbox::Sandbox;
 use crate::{create, names};
+use cloud_emulators::ec2;
 
 #[test]
 fn a_name_that_may_be_elsewhere_too_changes_nothing() {

@@ -5,7 +5,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::support::sandbox::Sandbox;
-use crate::support::{ec2, gce};
+use cloud_emulators::{ec2, gce};
 
 /// The variables that name the files, and what needs them.
 const CONFIGURATION: &str = "CLOUDCTL_CONFIG";

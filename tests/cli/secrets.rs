@@ -5,9 +5,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::http::{Effect, Fault};
 use crate::support::sandbox::{Run, Sandbox};
-use crate::support::{ec2, gce};
+use cloud_emulators::faults::{Effect, Fault};
+use cloud_emulators::{ec2, gce};
 
 const USER_DATA: &str = "canary-user-data-5d1c";
 const SECRET_KEY: &str = "canary-secret-key-77e0";

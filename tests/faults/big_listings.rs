@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use crate::Row;
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::http::{Effect, Fault};
 use crate::support::sandbox::Run;
+use cloud_emulators::faults::{Effect, Fault};
 
 pub fn rows() -> Vec<Row> {
     crate::rows![BackendKind::EMULATORS;

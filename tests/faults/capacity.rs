@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::process::{Process, assert_ours, id_of, nothing, only_one_at_all, until};
 use crate::Row;
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::http::{Effect, Fault};
+use cloud_emulators::faults::{Effect, Fault};
 
 pub fn rows() -> Vec<Row> {
     crate::rows![BackendKind::EMULATORS;
@@ -102,21 +102,23 @@ fn a_timeout_stays_in_its_zone(backend: &Backend) {
     let [here, ..] = zones(backend);
     // Its look-up sees nothing of what was made without an answer.
     backend.set_lag(Duration::from_secs(600));
-    let doors = [backend.door(), backend.door()];
+    let endpoints = [backend.open_endpoint(), backend.open_endpoint()];
     let effects = [Effect::HangAfter, Effect::HangBefore];
     let names = ["made", "not-made"];
-    let mut processes: Vec<_> = doors
+    let mut processes: Vec<_> = endpoints
         .iter()
         .zip(effects)
         .zip(names)
-        .map(|((door, effect), name)| {
-            door.reset([Fault::on(backend.create_call(), effect)]);
+        .map(|((endpoint, effect), name)| {
+            endpoint.reset([Fault::on(backend.create_call(), effect)]);
             let arguments = ["create", name, "-z", here, "--fallback", "zone", "-o", "json"];
-            Process::start(&mut backend.command_through(door, &arguments))
+            Process::start(&mut backend.command_through(endpoint, &arguments))
         })
         .collect();
     until("both create", || {
-        let both = doors.iter().all(|door| door.count(backend.create_call()) > 0);
+        let both = endpoints
+            .iter()
+            .all(|endpoint| endpoint.count(backend.create_call()) > 0);
         both || processes.iter_mut().any(Process::has_ended)
     });
     for (process, name) in processes.into_iter().zip(names) {
@@ -125,8 +127,8 @@ fn a_timeout_stays_in_its_zone(backend: &Backend) {
     }
     let seen = only_one_at_all(backend, "made");
     assert_eq!(zone_of(backend, &seen.id), here);
-    for door in &doors {
-        for call in door
+    for endpoint in &endpoints {
+        for call in endpoint
             .calls()
             .iter()
             .filter(|call| call.operation.name == backend.create_call())

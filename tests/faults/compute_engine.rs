@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::process::{Process, assert_ours, id_of, kill_at, nothing, only, only_one_at_all, run_unseen, until};
 use crate::Row;
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::http::{Effect, Fault, Gate, Side};
+use cloud_emulators::faults::{Effect, Fault, Gate, Side};
 
 pub fn rows() -> Vec<Row> {
     crate::rows![&[BackendKind::GceEmulator];
@@ -71,14 +71,14 @@ fn an_operation_that_cannot_be_read_is_looked_up_by_name(backend: &Backend) {
         Effect::ResetBefore,
     ];
     for (number, effect) in effects.into_iter().enumerate() {
-        let door = backend.door();
-        door.reset(["zoneOperations.wait", "zoneOperations.get"].map(|call| Fault::on(call, effect.clone())));
+        let endpoint = backend.open_endpoint();
+        endpoint.reset(["zoneOperations.wait", "zoneOperations.get"].map(|call| Fault::on(call, effect.clone())));
         let name = format!("web-{number}");
-        let run = Process::start(&mut backend.command_through(&door, &["create", &name, "-o", "json"])).end();
+        let run = Process::start(&mut backend.command_through(&endpoint, &["create", &name, "-o", "json"])).end();
         let seen = only(backend, &name);
         assert_eq!(id_of(&run.expect(0)), seen.id);
         assert_ours(&seen);
-        assert_eq!(door.count("instances.insert"), 1);
+        assert_eq!(endpoint.count("instances.insert"), 1);
     }
     assert_eq!(emulator.instance_count(), 4);
     assert_eq!(backend.orphan_disks(), Vec::<String>::new());
@@ -87,9 +87,9 @@ fn an_operation_that_cannot_be_read_is_looked_up_by_name(backend: &Backend) {
 fn a_name_taken_by_ours_is_adopted(backend: &Backend) {
     let emulator = backend.gce().expect("the emulator");
     // Its look-up is over when another process makes the VM.
-    let (door, gate) = (backend.door(), Gate::new(Side::Before));
-    door.reset([Fault::on("instances.insert", Effect::Hold(gate.clone())).times(1)]);
-    let late = Process::start(&mut backend.command_through(&door, &["create", "web-1", "-o", "json"]));
+    let (endpoint, gate) = (backend.open_endpoint(), Gate::new(Side::Before));
+    endpoint.reset([Fault::on("instances.insert", Effect::Hold(gate.clone())).times(1)]);
+    let late = Process::start(&mut backend.command_through(&endpoint, &["create", "web-1", "-o", "json"]));
     until("the late one creates", || {
         gate.has_arrival_within(Duration::from_millis(50))
     });
@@ -98,7 +98,7 @@ fn a_name_taken_by_ours_is_adopted(backend: &Backend) {
     gate.open();
     assert_eq!(id_of(&late.end().expect(0)), first);
     assert_eq!(only_one_at_all(backend, "web-1").id, first);
-    let inserts = door
+    let inserts = endpoint
         .calls()
         .into_iter()
         .filter(|call| call.operation.name == "instances.insert");
@@ -126,13 +126,13 @@ fn a_name_taken_by_others_is_refused(backend: &Backend) {
 
 fn a_forgotten_request_id_is_caught_by_the_name(backend: &Backend) {
     let emulator = backend.gce().expect("the emulator");
-    let door = backend.door();
+    let endpoint = backend.open_endpoint();
     let create = ["create", "web-1"];
     backend.set_lag(Duration::from_secs(600));
     let mut call = 0;
     // Killed right after the effect of its insert.
     while emulator.instance_count() == 0 {
-        assert!(kill_at(backend, &door, &create, call, Side::After).is_some());
+        assert!(kill_at(backend, &endpoint, &create, call, Side::After).is_some());
         call += 1;
     }
     emulator.forget_request_ids();
@@ -160,12 +160,12 @@ fn of_two_specs_that_go_to_different_zones_one_stays(backend: &Backend) {
     backend.set_lag(Duration::from_secs(600));
     let mut held = Vec::new();
     for more in [&[][..], &gpu] {
-        let (door, gate) = (backend.door(), Gate::new(Side::After));
-        door.reset([Fault::on("instances.insert", Effect::Hold(gate.clone())).times(1)]);
+        let (endpoint, gate) = (backend.open_endpoint(), Gate::new(Side::After));
+        endpoint.reset([Fault::on("instances.insert", Effect::Hold(gate.clone())).times(1)]);
         let arguments = [&["create", name.as_str(), "-o", "json"], more].concat();
         held.push((
-            Process::start(&mut backend.command_through(&door, &arguments)),
-            door,
+            Process::start(&mut backend.command_through(&endpoint, &arguments)),
+            endpoint,
             gate,
         ));
     }
@@ -175,8 +175,11 @@ fn of_two_specs_that_go_to_different_zones_one_stays(backend: &Backend) {
     });
     backend.set_lag(Duration::ZERO);
     held.iter().for_each(|(.., gate)| gate.open());
-    // The doors stay open until both have ended.
-    let (processes, _doors): (Vec<_>, Vec<_>) = held.into_iter().map(|(process, door, _)| (process, door)).unzip();
+    // The endpoints stay open until both have ended.
+    let (processes, _endpoints): (Vec<_>, Vec<_>) = held
+        .into_iter()
+        .map(|(process, endpoint, _)| (process, endpoint))
+        .unzip();
     let mut codes: Vec<_> = processes.into_iter().map(|process| process.end().code).collect();
     codes.sort_unstable();
     assert_eq!(codes, [0, 6]);

@@ -9,7 +9,7 @@ use crate::Row;
 use crate::running::{Running, lists_before_recheck, while_held};
 use crate::seeds::{alive_ids, is_alive, labels, own, seed};
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::gce::Delays;
+use cloud_emulators::gce::Delays;
 
 pub fn rows() -> Vec<Row> {
     let mut rows = crate::rows![BackendKind::EMULATORS;
@@ -283,7 +283,7 @@ fn one_of_a_big_batch_is_forgotten(backend: &Backend) {
 fn stuck_on_the_way_out(backend: &Backend) {
     let made = backend.json(&["create", "web-1"]).expect(0).item();
     if let Some(emulator) = backend.ec2() {
-        emulator.stick_in_shutting_down(text(&made, "id"));
+        emulator.keep_shutting_down(text(&made, "id"));
     }
     if let Some(emulator) = backend.gce() {
         emulator.set_delays(Delays {

@@ -3,10 +3,10 @@
 use crate::Row;
 use crate::seeds::{alive_ids, is_alive, labels, seed, seed_at};
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::gce;
-use crate::support::http::{Effect, Fault};
-use crate::support::python;
 use crate::support::sandbox::Sandbox;
+use cloud_emulators::faults::{Effect, Fault};
+use cloud_emulators::gce;
+use cloud_emulators::python;
 
 pub fn rows() -> Vec<Row> {
     let mut rows = crate::rows![BackendKind::EMULATORS;

@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 use super::process::{Process, calls_of, id_of, kill_at};
 use crate::Row;
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::http::{Door, Side};
+use cloud_emulators::faults::Side;
+use cloud_emulators::http::Endpoint;
 
 pub fn rows() -> Vec<Row> {
     crate::rows![BackendKind::EMULATORS; 1 => random_kill_points,]
@@ -85,9 +86,9 @@ fn random_kill_points(first: &Backend) {
 
 fn run_batch(backend: &Backend, seed: u64, points: std::ops::Range<usize>, count: &mut Count) {
     backend.set_transition(Duration::from_millis(20));
-    let door = backend.door();
-    let creating = calls_of(backend, &door, &["create", "learnt"]);
-    let terminating = calls_of(backend, &door, &["terminate", "learnt", "-y"]);
+    let endpoint = backend.open_endpoint();
+    let creating = calls_of(backend, &endpoint, &["create", "learnt"]);
+    let terminating = calls_of(backend, &endpoint, &["terminate", "learnt", "-y"]);
     let next = AtomicUsize::new(points.start);
     // What each name must be in the end: an id, or nothing.
     let expected: Mutex<BTreeMap<String, Option<String>>> = Mutex::default();
@@ -95,7 +96,7 @@ fn run_batch(backend: &Backend, seed: u64, points: std::ops::Range<usize>, count
     std::thread::scope(|scope| {
         for _ in 0..THREADS {
             scope.spawn(|| {
-                let (door, other) = (backend.door(), backend.door());
+                let (endpoint, other) = (backend.open_endpoint(), backend.open_endpoint());
                 loop {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     if index >= points.end {
@@ -103,7 +104,7 @@ fn run_batch(backend: &Backend, seed: u64, points: std::ops::Range<usize>, count
                     }
                     let mut point = Point {
                         backend,
-                        doors: [&door, &other],
+                        endpoints: [&endpoint, &other],
                         name: format!("p-{index}"),
                         random: Random::new(seed, index),
                         calls: [creating, terminating],
@@ -177,7 +178,7 @@ fn compare(backend: &Backend, expected: &BTreeMap<String, Option<String>>, count
 /// One name, and what befalls it.
 struct Point<'a> {
     backend: &'a Backend,
-    doors: [&'a Door; 2],
+    endpoints: [&'a Endpoint; 2],
     name: String,
     random: Random,
     /// How many calls a create makes, and a terminate.
@@ -208,21 +209,21 @@ impl Point<'_> {
 
     /// Kills one or two runs, then runs to the end, now and then two at once.
     fn kill_and_run_again(&mut self, arguments: &[&str], calls: usize) {
-        let [door, other] = self.doors;
+        let [endpoint, other] = self.endpoints;
         let mut on_their_way = Vec::new();
         for _ in 0..=usize::from(self.random.below(4) == 0) {
             let call = self.random.below(calls);
-            let side = [Side::Before, Side::After, Side::OnItsWay][self.random.below(3)];
-            let gate = kill_at(self.backend, door, arguments, call, side);
+            let side = [Side::Before, Side::After, Side::InTransit][self.random.below(3)];
+            let gate = kill_at(self.backend, endpoint, arguments, call, side);
             self.kills.fetch_add(usize::from(gate.is_some()), Ordering::Relaxed);
-            on_their_way.extend(gate.filter(|_| side == Side::OnItsWay));
+            on_their_way.extend(gate.filter(|_| side == Side::InTransit));
         }
         let (soon, races) = (self.random.below(2) == 0, self.random.below(5) == 0);
         if soon {
             on_their_way.drain(..).for_each(|gate| gate.open());
         }
-        door.reset([]);
-        let again = Process::start(&mut self.backend.command_through(door, arguments));
+        endpoint.reset([]);
+        let again = Process::start(&mut self.backend.command_through(endpoint, arguments));
         let racer = races.then(|| {
             other.reset([]);
             Process::start(&mut self.backend.command_through(other, arguments))

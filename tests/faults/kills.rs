@@ -8,7 +8,7 @@ use super::process::{
 };
 use crate::Row;
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::http::{Effect, Fault, Gate, Side};
+use cloud_emulators::faults::{Effect, Fault, Gate, Side};
 
 pub fn rows() -> Vec<Row> {
     crate::rows![BackendKind::EMULATORS;
@@ -28,13 +28,13 @@ fn quick(backend: &Backend) {
 
 fn kill_before_each_call_then_create(backend: &Backend) {
     quick(backend);
-    let door = backend.door();
-    let calls = calls_of(backend, &door, &["create", "learnt"]);
+    let endpoint = backend.open_endpoint();
+    let calls = calls_of(backend, &endpoint, &["create", "learnt"]);
     assert!(calls >= 4, "a create makes {calls} calls");
     for call in 0..calls {
         let name = format!("before-{call}");
         let arguments = ["create", name.as_str()];
-        if kill_at(backend, &door, &arguments, call, Side::Before).is_none() {
+        if kill_at(backend, &endpoint, &arguments, call, Side::Before).is_none() {
             continue;
         }
         converges(backend, &name);
@@ -62,14 +62,14 @@ fn all_are_accounted_for(backend: &Backend, prefix: &str) {
 /// The look-up of the next run sees nothing of what the first one made: only the token, or the name, tells.
 pub fn kill_after_each_effect_then_adopt(backend: &Backend) {
     quick(backend);
-    let (door, next) = (backend.door(), backend.door());
-    let calls = calls_of(backend, &door, &["create", "learnt"]);
+    let (endpoint, next) = (backend.open_endpoint(), backend.open_endpoint());
+    let calls = calls_of(backend, &endpoint, &["create", "learnt"]);
     backend.set_lag(LAG);
-    for side in [Side::After, Side::OnItsWay] {
+    for side in [Side::After, Side::InTransit] {
         for call in 0..calls {
             let name = format!("after-{call}-{}", if side == Side::After { "done" } else { "late" });
             let arguments = ["create", name.as_str()];
-            let Some(gate) = kill_at(backend, &door, &arguments, call, side) else {
+            let Some(gate) = kill_at(backend, &endpoint, &arguments, call, side) else {
                 continue;
             };
             // The next run's create is in flight together with what is still on its way.
@@ -97,20 +97,20 @@ pub fn kill_after_each_effect_then_adopt(backend: &Backend) {
 
 fn kill_before_printing_then_print_the_same_id(backend: &Backend) {
     quick(backend);
-    let door = backend.door();
+    let endpoint = backend.open_endpoint();
     // A pipe that is full, and that nobody reads: the process stops where it prints.
     let (reader, mut writer) = std::io::pipe().expect("a pipe");
     writer
         .write_all(&[b' '; 65_536])
         .expect("room for all that a pipe holds");
-    let mut command = backend.command_through(&door, &["create", "web-1", "-o", "json"]);
+    let mut command = backend.command_through(&endpoint, &["create", "web-1", "-o", "json"]);
     let mut process = Process::start_as_it_is(command.stdin(std::process::Stdio::null()).stdout(writer));
     until("it runs", || backend.alive().iter().any(|seen| seen.state == "running"));
     let mut quiet = 0;
     let mut before = 0;
     until("all calls are answered", || {
         std::thread::sleep(Duration::from_millis(100));
-        let (calls, is_over) = door.traffic();
+        let (calls, is_over) = endpoint.traffic();
         quiet = if is_over && calls == before { quiet + 1 } else { 0 };
         before = calls;
         // Longer than the pause between two looks.
@@ -130,7 +130,7 @@ fn kill_before_printing_then_print_the_same_id(backend: &Backend) {
 
 fn kill_in_a_terminate_batch_then_finish(backend: &Backend) {
     quick(backend);
-    let door = backend.door();
+    let endpoint = backend.open_endpoint();
     backend
         .run(&["create", "spared", "--count", "2", "-l", "batch=spared"])
         .expect(0);
@@ -144,7 +144,7 @@ fn kill_in_a_terminate_batch_then_finish(backend: &Backend) {
                 .run(&["create", &name, "--count", "3", "-l", &label, "--wait", "none"])
                 .expect(0);
             let terminate = ["terminate", "-l", &label, "-y", "--wait", "--ignore-not-found"];
-            let was_killed = kill_at(backend, &door, &terminate, call, side).is_some();
+            let was_killed = kill_at(backend, &endpoint, &terminate, call, side).is_some();
             if was_killed {
                 backend.run(&terminate).expect(0);
             }

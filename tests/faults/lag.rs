@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::process::{Process, assert_ours, id_of, is_answered, kill_at, only_one_at_all, tokens, until};
 use crate::Row;
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::http::Side;
+use cloud_emulators::faults::Side;
 
 pub fn rows() -> Vec<Row> {
     let mut rows = crate::rows![BackendKind::EMULATORS;
@@ -21,7 +21,7 @@ const LAG: Duration = Duration::from_secs(60);
 
 fn describe_lags_behind_the_create(backend: &Backend) {
     backend.set_lag(LAG);
-    let (first, second) = (backend.door(), backend.door());
+    let (first, second) = (backend.open_endpoint(), backend.open_endpoint());
     let create = ["create", "web-1", "-o", "json"];
     let mut one = Process::start(&mut backend.command_through(&first, &create));
     until("the first creates", || is_answered(backend, &first));
@@ -43,10 +43,10 @@ fn describe_lags_behind_the_create(backend: &Backend) {
 fn describe_lags_behind_the_create_of_a_killed_run(backend: &Backend) {
     backend.set_transition(Duration::from_millis(20));
     backend.set_lag(Duration::from_secs(25));
-    let door = backend.door();
+    let endpoint = backend.open_endpoint();
     let mut call = 0;
     while backend.alive().is_empty() {
-        let gate = kill_at(backend, &door, &["create", "web-1"], call, Side::After);
+        let gate = kill_at(backend, &endpoint, &["create", "web-1"], call, Side::After);
         assert!(gate.is_some(), "it is killed before it is done");
         call += 1;
     }

@@ -7,8 +7,8 @@ use crate::Row;
 use crate::running::while_held;
 use crate::seeds::{alive_ids, labels, own, seed, seed_at};
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::http::{Effect, Fault};
 use crate::support::sandbox::Run;
+use cloud_emulators::faults::{Effect, Fault};
 
 pub fn rows() -> Vec<Row> {
     let mut rows = crate::rows![BackendKind::EMULATORS;
@@ -225,7 +225,7 @@ fn page_tokens_expire_again_and_again(backend: &Backend) {
     let calls = backend
         .calls()
         .iter()
-        .filter(|call| call.operation.name == "DescribeInstances" && call.operation.place == "us-east-1")
+        .filter(|call| call.operation.name == "DescribeInstances" && call.operation.location == "us-east-1")
         .count();
     assert_eq!(calls, 4, "twice a page and a refusal");
 }

@@ -4,8 +4,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::support::backend::{Backend, Seen};
-use crate::support::http::{Call, Door, Effect, Fault, Gate, Side};
 use crate::support::sandbox::Run;
+use cloud_emulators::call::Call;
+use cloud_emulators::faults::{Effect, Fault, Gate, Side};
+use cloud_emulators::http::Endpoint;
 
 /// Longer than anything takes that is not stuck.
 const STUCK: Duration = Duration::from_secs(150);
@@ -68,18 +70,18 @@ pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// Runs `cloudctl ARGUMENTS` through a door up to its call number `call`, from 0, and kills it there, on one side of
+/// Runs `cloudctl ARGUMENTS` through an endpoint up to its call number `call`, from 0, and kills it there, on one side of
 /// the call's effect. `None` if it ended before, by itself; else the gate, for what is on its way.
 pub fn kill_at(
     backend: &Backend,
-    door: &Door,
+    endpoint: &Endpoint,
     arguments: &[&str],
     call: usize,
     side: Side,
 ) -> Option<std::sync::Arc<Gate>> {
     let gate = Gate::new(side);
-    door.reset([Fault::on_all(Effect::Hold(gate.clone())).skip(call).times(1)]);
-    let mut process = Process::start(&mut backend.command_through(door, arguments));
+    endpoint.reset([Fault::on_all(Effect::Hold(gate.clone())).skip(call).times(1)]);
+    let mut process = Process::start(&mut backend.command_through(endpoint, arguments));
     until("the call comes in, or the process ends", || {
         gate.has_arrival_within(Duration::from_millis(3)) || process.has_ended()
     });
@@ -94,11 +96,11 @@ pub fn kill_at(
 }
 
 /// How many calls a run makes that nothing happens to.
-pub fn calls_of(backend: &Backend, door: &Door, arguments: &[&str]) -> usize {
-    door.reset([]);
-    let run = Process::start(&mut backend.command_through(door, arguments)).end();
+pub fn calls_of(backend: &Backend, endpoint: &Endpoint, arguments: &[&str]) -> usize {
+    endpoint.reset([]);
+    let run = Process::start(&mut backend.command_through(endpoint, arguments)).end();
     assert_eq!(run.code, 0, "{}", run.stderr);
-    door.traffic().0
+    endpoint.traffic().0
 }
 
 /// The one living VM of a name.
@@ -164,19 +166,19 @@ pub fn id_of(run: &Run) -> String {
 pub fn run_unseen(backend: &Backend, arguments: &[&str]) -> Run {
     let lag = Duration::from_secs(600);
     backend.set_lag(lag);
-    let door = backend.door();
+    let endpoint = backend.open_endpoint();
     let arguments = [arguments, &["-o", "json"]].concat();
-    let mut process = Process::start(&mut backend.command_through(&door, &arguments));
+    let mut process = Process::start(&mut backend.command_through(&endpoint, &arguments));
     until("the create is answered", || {
-        is_answered(backend, &door) || process.has_ended()
+        is_answered(backend, &endpoint) || process.has_ended()
     });
     backend.advance(lag + Duration::from_secs(1));
     process.end()
 }
 
-/// Whether a create call that came through a door has been answered.
-pub fn is_answered(backend: &Backend, door: &Door) -> bool {
-    let calls = door.calls();
+/// Whether a create call that came through an endpoint has been answered.
+pub fn is_answered(backend: &Backend, endpoint: &Endpoint) -> bool {
+    let calls = endpoint.calls();
     let mut creates = calls.iter().filter(|call| call.operation.name == backend.create_call());
     creates.any(|create| create.status.is_some())
 }

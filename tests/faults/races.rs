@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::process::{Process, assert_ours, id_of, only, only_ever, until};
 use crate::Row;
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::http::{Effect, Fault, Gate, Side};
+use cloud_emulators::faults::{Effect, Fault, Gate, Side};
 
 pub fn rows() -> Vec<Row> {
     let mut rows = crate::rows![BackendKind::EMULATORS;
@@ -122,13 +122,13 @@ fn of_two_zones_one_stays(backend: &Backend) {
         ),
     ];
     for (name, places, converge) in cases {
-        let doors = [backend.door(), backend.door()];
+        let endpoints = [backend.open_endpoint(), backend.open_endpoint()];
         let gates = [Gate::new(Side::After), Gate::new(Side::After)];
         let mut processes = Vec::new();
-        for ((door, gate), place) in doors.iter().zip(&gates).zip(places) {
-            door.reset([Fault::on(backend.create_call(), Effect::Hold(gate.clone())).times(1)]);
+        for ((endpoint, gate), place) in endpoints.iter().zip(&gates).zip(places) {
+            endpoint.reset([Fault::on(backend.create_call(), Effect::Hold(gate.clone())).times(1)]);
             let arguments = [&["create", name, "-o", "json"], place].concat();
-            processes.push(Process::start(&mut backend.command_through(door, &arguments)));
+            processes.push(Process::start(&mut backend.command_through(endpoint, &arguments)));
         }
         until("both have made one", || {
             let both = gates
@@ -156,11 +156,11 @@ fn of_two_zones_one_stays(backend: &Backend) {
 fn of_two_zones_one_stays_although_both_show_late(backend: &Backend) {
     let [first, second] = zones(backend);
     backend.set_lag(Duration::from_secs(2));
-    let door = backend.door();
+    let endpoint = backend.open_endpoint();
     let gate = Gate::new(Side::Before);
-    door.reset([Fault::on(backend.create_call(), Effect::Hold(gate.clone())).times(1)]);
+    endpoint.reset([Fault::on(backend.create_call(), Effect::Hold(gate.clone())).times(1)]);
     let later = ["create", "web-1", "-o", "json", "-z", second];
-    let later = Process::start(&mut backend.command_through(&door, &later));
+    let later = Process::start(&mut backend.command_through(&endpoint, &later));
     until("it creates", || gate.has_arrival_within(Duration::from_millis(20)));
     let elder = ["create", "web-1", "-o", "json", "-z", first, "--wait", "none"];
     let elder = id_of(&backend.run(&elder).expect(0));
@@ -176,11 +176,11 @@ fn what_was_seen_once_of_a_race_counts(backend: &Backend) {
     let [first, second] = zones(backend);
     let lag = Duration::from_secs(2);
     backend.set_lag(lag);
-    let door = backend.door();
+    let endpoint = backend.open_endpoint();
     let gate = Gate::new(Side::Before);
-    door.reset([Fault::on(backend.create_call(), Effect::Hold(gate.clone())).times(1)]);
+    endpoint.reset([Fault::on(backend.create_call(), Effect::Hold(gate.clone())).times(1)]);
     let later = ["create", "web-1", "-o", "json", "-z", second, "--wait", "none"];
-    let later = Process::start(&mut backend.command_through(&door, &later));
+    let later = Process::start(&mut backend.command_through(&endpoint, &later));
     until("it creates", || gate.has_arrival_within(Duration::from_millis(20)));
     let elder = ["create", "web-1", "-o", "json", "-z", first, "--wait", "none"];
     let elder = id_of(&backend.run(&elder).expect(0));
@@ -190,7 +190,7 @@ fn what_was_seen_once_of_a_race_counts(backend: &Backend) {
         code: "UnauthorizedOperation".to_owned(),
     };
     // One that reads it back, and the first look.
-    door.inject(Fault::on(backend.list_call(), denied).skip(2));
+    endpoint.inject(Fault::on(backend.list_call(), denied).skip(2));
     gate.open();
     later.end().expect(6);
     assert_eq!(only(backend, "web-1").id, elder);

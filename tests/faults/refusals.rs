@@ -3,7 +3,7 @@
 use super::process::nothing;
 use crate::Row;
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::ec2::OptIn;
+use cloud_emulators::ec2::OptIn;
 
 pub fn rows() -> Vec<Row> {
     let mut rows = crate::rows![BackendKind::EMULATORS; 22 => what_is_not_set_up_is_named_with_its_remedy,];

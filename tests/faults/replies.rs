@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::process::{Process, assert_ours, id_of, nothing, only, only_one_at_all, refusal, tokens, until};
 use crate::Row;
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::http::{Effect, Fault};
+use cloud_emulators::faults::{Effect, Fault};
 
 pub fn rows() -> Vec<Row> {
     crate::rows![BackendKind::EMULATORS;
@@ -34,26 +34,26 @@ pub fn reset_after_the_effect_is_replayed(backend: &Backend) {
 fn reset_on_every_attempt_is_unknown(backend: &Backend) {
     // One is cut off from everything, the other one from its create alone, and its look-up sees nothing yet.
     backend.set_lag(Duration::from_secs(600));
-    let doors = [backend.door(), backend.door()];
+    let endpoints = [backend.open_endpoint(), backend.open_endpoint()];
     let names = ["cut-off", "unseen"];
-    let processes: Vec<_> = doors
+    let processes: Vec<_> = endpoints
         .iter()
         .zip(names)
-        .map(|(door, name)| {
-            door.reset([Fault::on(backend.create_call(), Effect::ResetAfter)]);
-            Process::start(&mut backend.command_through(door, &["create", name, "-o", "json"]))
+        .map(|(endpoint, name)| {
+            endpoint.reset([Fault::on(backend.create_call(), Effect::ResetAfter)]);
+            Process::start(&mut backend.command_through(endpoint, &["create", name, "-o", "json"]))
         })
         .collect();
-    until("it creates", || doors[0].count(backend.create_call()) > 0);
-    doors[0].inject(Fault::on_all(Effect::ResetAfter));
+    until("it creates", || endpoints[0].count(backend.create_call()) > 0);
+    endpoints[0].inject(Fault::on_all(Effect::ResetAfter));
     for (process, name) in processes.into_iter().zip(names) {
         let run = process.end().expect(8);
         assert_eq!(run.error_kinds(), ["unknown_outcome"], "{name}");
         assert!(run.stderr.contains("hint: "), "{}", run.stderr);
         assert_ours(&only(backend, name));
     }
-    for door in &doors {
-        let tokens = tokens(backend, &door.calls());
+    for endpoint in &endpoints {
+        let tokens = tokens(backend, &endpoint.calls());
         assert!(
             tokens.len() > 3 && tokens.iter().all(|token| *token == tokens[0]),
             "{tokens:?}"
@@ -144,12 +144,12 @@ fn an_error_with_effect_is_replayed(backend: &Backend) {
 /// Creates one VM for each fault, all at once; each ends in one of these codes, and with one VM.
 fn each<const N: usize>(backend: &Backend, cases: [(&str, Fault, &[i32]); N]) {
     let started = cases.map(|(name, fault, codes)| {
-        let door = backend.door();
-        door.reset([fault]);
-        let process = Process::start(&mut backend.command_through(&door, &["create", name, "-o", "json"]));
-        (name, codes, door, process)
+        let endpoint = backend.open_endpoint();
+        endpoint.reset([fault]);
+        let process = Process::start(&mut backend.command_through(&endpoint, &["create", name, "-o", "json"]));
+        (name, codes, endpoint, process)
     });
-    for (name, codes, door, process) in started {
+    for (name, codes, endpoint, process) in started {
         let run = process.end();
         assert!(
             codes.contains(&run.code),
@@ -162,7 +162,7 @@ fn each<const N: usize>(backend: &Backend, cases: [(&str, Fault, &[i32]); N]) {
         if run.code == 0 {
             assert_eq!(id_of(&run), seen.id);
         }
-        let tokens = tokens(backend, &door.calls());
+        let tokens = tokens(backend, &endpoint.calls());
         assert!(tokens.len() > 1, "{name}: it was replayed");
         assert!(tokens.iter().all(|token| *token == tokens[0]), "{name}: {tokens:?}");
     }
@@ -172,16 +172,16 @@ fn each<const N: usize>(backend: &Backend, cases: [(&str, Fault, &[i32]); N]) {
 
 fn an_error_without_effect_is_retried(backend: &Backend) {
     let failure = || refusal(backend, 500, "InternalError", "backendError");
-    let door = backend.door();
-    door.reset([Fault::on(backend.create_call(), failure())]);
-    let lasting = Process::start(&mut backend.command_through(&door, &["create", "lasting", "-o", "json"]));
+    let endpoint = backend.open_endpoint();
+    endpoint.reset([Fault::on(backend.create_call(), failure())]);
+    let lasting = Process::start(&mut backend.command_through(&endpoint, &["create", "lasting", "-o", "json"]));
     backend.inject(Fault::on(backend.create_call(), failure()).times(3));
     backend.run(&["create", "passing"]).expect(0);
     only(backend, "passing");
     backend.run(&["terminate", "passing", "-y", "--wait"]).expect(0);
 
     let run = lasting.end();
-    assert!(door.count(backend.create_call()) > 3, "it was retried");
+    assert!(endpoint.count(backend.create_call()) > 3, "it was retried");
     let run = run.expect(9);
     assert_eq!(run.error_kinds(), ["network"], "{}", run.stderr);
     nothing(backend);

@@ -7,8 +7,8 @@ use std::thread::{JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
 use crate::support::backend::Backend;
-use crate::support::http::{Effect, Fault};
 use crate::support::sandbox::{Run, Sandbox};
+use cloud_emulators::faults::{Effect, Fault};
 
 /// No run of these tests takes that long.
 const LONGEST_RUN: Duration = Duration::from_secs(240);

@@ -8,8 +8,8 @@ use crate::Row;
 use crate::running::{Running, wait_for_calls};
 use crate::seeds::{own, seed};
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::http::{Effect, Fault};
 use crate::support::sandbox::Run;
+use cloud_emulators::faults::{Effect, Fault};
 
 pub fn rows() -> Vec<Row> {
     crate::rows![BackendKind::EMULATORS;

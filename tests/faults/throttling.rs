@@ -6,7 +6,7 @@ use crate::Row;
 use crate::running::Running;
 use crate::seeds::{alive_ids, own, seed};
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::http::{Effect, Fault};
+use cloud_emulators::faults::{Effect, Fault};
 
 pub fn rows() -> Vec<Row> {
     crate::rows![BackendKind::EMULATORS;

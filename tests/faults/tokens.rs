@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::process::{assert_ours, id_of, kill_at, only, only_one_at_all, refusal, run_unseen, tokens};
 use crate::Row;
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::gce::RequestIdMismatch;
-use crate::support::http::{Fault, Side};
 use crate::support::sandbox::Run;
+use cloud_emulators::faults::{Fault, Side};
+use cloud_emulators::gce::RequestIdMismatch;
 
 pub fn rows() -> Vec<Row> {
     crate::rows![BackendKind::EMULATORS;
@@ -40,7 +40,7 @@ fn token_of_the_dead_gives_way_to_the_next_generation(backend: &Backend) {
         }
         if let Some(emulator) = backend.ec2() {
             // As before 2025.
-            emulator.set_return_dead_for_old_token(life == 2);
+            emulator.set_return_terminated_for_old_token(life == 2);
             if life == 2 {
                 emulator.advance(Duration::from_secs(600));
             }
@@ -97,9 +97,9 @@ fn fewer_than_asked_are_filled_up(backend: &Backend) {
     assert_eq!((alive.len(), some.items().len()), (3, 3));
     assert!(some.stderr.contains("web"), "{}", some.stderr);
     // The next one is killed with some of the missing still missing; the last one fills up.
-    let door = backend.door();
+    let endpoint = backend.open_endpoint();
     let calls = 9;
-    let _ = kill_at(backend, &door, &group, calls, Side::After);
+    let _ = kill_at(backend, &endpoint, &group, calls, Side::After);
     let all = backend.json(&group).expect(0).items();
     assert_eq!(all.len(), 5);
     for (item, number) in all.iter().zip(1..) {

@@ -4,9 +4,9 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use crate::aws_credentials::{Answers, list};
-use crate::support::ec2;
 use crate::support::sandbox::Sandbox;
 use crate::tls::{AUTHORITY, TlsServer};
+use cloud_emulators::ec2;
 
 /// A sandbox with credentials and this address of EC2.
 fn sandbox_at(url: &str) -> Sandbox {

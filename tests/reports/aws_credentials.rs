@@ -2,9 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use crate::support::ec2;
-use crate::support::http::{Operation, Reply, Request, Server, Service};
 use crate::support::sandbox::{Run, Sandbox};
+use cloud_emulators::call::{Operation, Reply, Request};
+use cloud_emulators::ec2;
+use cloud_emulators::http::{Server, Service};
 
 const ID: &str = "AKIAWORKWORKWORKWORK";
 
@@ -54,7 +55,7 @@ impl Service for Answers {
     fn operation(&self, request: &Request) -> Operation {
         Operation {
             name: request.path.clone(),
-            place: String::new(),
+            location: String::new(),
         }
     }
 

@@ -1,8 +1,8 @@
 //! Regions of other partitions than the commercial one: who publishes images there, and where calls go.
 
 use crate::aws_credentials::Answers;
-use crate::support::ec2;
 use crate::support::sandbox::Sandbox;
+use cloud_emulators::ec2;
 
 /// What EC2 was asked for, as text.
 fn asked_of(emulator: &ec2::Emulator, operation: &str) -> Vec<String> {

@@ -6,10 +6,11 @@ use cloudctl::providers::{resolved_settings, vendor_settings};
 use cloudctl::settings::{SettingPlace, Treatment, VendorSetting};
 
 use crate::aws_credentials::{Answers, assumed, list, sandbox_at, signer};
-use crate::support::ec2;
-use crate::support::http::{Effect, Fault, Server};
 use crate::support::sandbox::{Run, Sandbox};
 use crate::tls::{AUTHORITY, TlsServer};
+use cloud_emulators::ec2;
+use cloud_emulators::faults::{Effect, Fault};
+use cloud_emulators::http::Server;
 
 const ID: &str = "AKIAROWROWROWROWROWR";
 const CONTAINER: &str = "{\"AccessKeyId\":\"ASIACONTAINERCONTAIN\",\"SecretAccessKey\":\"s\",\"Token\":\"t\",\

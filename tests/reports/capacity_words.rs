@@ -1,8 +1,8 @@
 //! EC2's words for other things than room: only what another zone can cure is looked for in another zone.
 
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::http::{Effect, Fault};
 use crate::support::sandbox::Run;
+use cloud_emulators::faults::{Effect, Fault};
 
 const CONFIGURATION: &str = "The requested configuration is currently not supported. Please check the documentation for supported configurations.";
 const IN_ZONE: &str = "Your requested instance type (t3.small) is not supported in your requested Availability Zone \
@@ -19,7 +19,7 @@ fn answer(status: u16, code: &str, message: &str) -> Effect {
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Response><Errors><Error><Code>{code}</Code>\
          <Message>{message}</Message></Error></Errors><RequestID>ea966190-f9aa-478e-9ede-example</RequestID></Response>"
     );
-    Effect::ForeignBefore { status, body }
+    Effect::ProxyBefore { status, body }
 }
 
 /// `create web -z us-east-1a --fallback FALLBACK`, where RunInstances answers so, as often as it is asked.

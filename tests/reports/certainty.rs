@@ -1,9 +1,9 @@
 //! A name that may mean a second VM, in a place that did not answer, changes nothing.
 
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::gce;
-use crate::support::http::{Effect, Fault};
 use crate::support::sandbox::Sandbox;
+use cloud_emulators::faults::{Effect, Fault};
+use cloud_emulators::gce;
 
 /// Each verb that changes a VM, without its reference.
 const CHANGES: [&[&str]; 8] = [

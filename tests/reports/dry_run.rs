@@ -1,8 +1,8 @@
 //! A dry run ends with the exit code that the real run would have, and changes nothing.
 
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::outside::aws;
 use crate::support::sandbox::Run;
+use cloud_emulators::clients::aws;
 
 const CLOUDS: &[BackendKind] = BackendKind::STEERED;
 

@@ -14,7 +14,7 @@ use cloudctl::settings::{SettingPlace, is_setting_of};
 
 use crate::support::sandbox::{Run, Sandbox};
 use crate::support::threads::in_threads;
-use crate::support::{ec2, gce};
+use cloud_emulators::{ec2, gce};
 
 /// In values that no message may show.
 const CANARY: &str = "canary-in-a-variable-77aa";

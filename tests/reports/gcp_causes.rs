@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::gcp_stand_in::{StandIn, cloud, cloud_without_credentials};
-use crate::support::http::{Effect, Fault};
 use crate::support::sandbox::{Run, Sandbox};
 use crate::tls::{AUTHORITY, TlsServer};
+use cloud_emulators::faults::{Effect, Fault};
 
 fn list(sandbox: &Sandbox) -> Run {
     sandbox.run(&["list", "-p", "gcp", "-o", "json"])

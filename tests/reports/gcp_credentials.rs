@@ -30,7 +30,7 @@ fn user(token_uri: &str) -> Value {
     })
 }
 
-fn token_server() -> crate::support::http::Server<StandIn> {
+fn token_server() -> cloud_emulators::http::Server<StandIn> {
     let token = json!({
         "access_token": "from-the-server",
         "issued_token_type": "urn:ietf:params:oauth:token-type:access_token",

@@ -8,8 +8,8 @@ use cloudctl::settings::{SettingPlace, Treatment, VendorSetting};
 use serde_json::{Value, json};
 
 use crate::gcp_stand_in::{StandIn, cloud, cloud_without_credentials, header};
-use crate::support::gce;
 use crate::support::sandbox::{Run, Sandbox};
+use cloud_emulators::gce;
 
 const CONFIGURATION: &str = "home/.config/gcloud/configurations/config_default";
 

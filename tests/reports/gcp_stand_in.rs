@@ -2,9 +2,10 @@
 
 use serde_json::Value;
 
-use crate::support::gce;
-use crate::support::http::{Operation, Reply, Request, Server, Service};
 use crate::support::sandbox::Sandbox;
+use cloud_emulators::call::{Operation, Reply, Request};
+use cloud_emulators::gce;
+use cloud_emulators::http::{Server, Service};
 
 /// Gives this status and body.
 pub struct StandIn {
@@ -23,7 +24,7 @@ impl Service for StandIn {
     fn operation(&self, request: &Request) -> Operation {
         Operation {
             name: request.path.clone(),
-            place: String::new(),
+            location: String::new(),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::support::sandbox::{Run, Sandbox};
-use crate::support::{ec2, gce};
+use cloud_emulators::{ec2, gce};
 
 /// A sandbox with one cloud, and the arguments that name it.
 struct Cloud {

@@ -5,10 +5,10 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::gce;
-use crate::support::http::{Effect, Fault};
-use crate::support::outside::aws;
 use crate::support::sandbox::{Run, Sandbox};
+use cloud_emulators::clients::aws;
+use cloud_emulators::faults::{Effect, Fault};
+use cloud_emulators::gce;
 
 fn denied(code: &str) -> Effect {
     Effect::ErrorBefore {

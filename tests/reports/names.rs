@@ -1,7 +1,7 @@
 //! A name that a VM has which cloudctl did not make: `create` refuses it, before anything is changed.
 
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::outside::aws;
+use cloud_emulators::clients::aws;
 
 /// The calls of a backend that change something.
 fn changes(backend: &Backend) -> usize {

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::gce::RequestIdMismatch;
-use crate::support::http::{Call, Effect, Fault};
 use crate::support::sandbox::Run;
+use cloud_emulators::call::Call;
+use cloud_emulators::faults::{Effect, Fault};
+use cloud_emulators::gce::RequestIdMismatch;
 
 const ZONE: &str = "us-central1-a";
 

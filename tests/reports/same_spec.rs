@@ -148,7 +148,7 @@ fn label_that_was_put_on_later_is_adopted() {
     let backend = Backend::start(BackendKind::Ec2Emulator);
     let made = create(&backend, &[]).expect(0).item();
     let id = made["id"].as_str().unwrap_or_default();
-    crate::support::outside::aws(
+    cloud_emulators::clients::aws(
         &backend.url(),
         &["ec2", "create-tags", "--resources", id, "--tags", "Key=team,Value=x"],
     );
@@ -383,7 +383,7 @@ fn firewalls_are_compared_as_a_whole() {
             "--description",
             name,
         ];
-        let made = crate::support::outside::aws(&backend.url(), &words);
+        let made = cloud_emulators::clients::aws(&backend.url(), &words);
         made["GroupId"].as_str().expect("an id").to_owned()
     };
     let (one, two) = (group("one"), group("two"));
@@ -403,7 +403,7 @@ fn firewalls_are_compared_as_a_whole() {
 fn network_of_another_project_is_not_the_own_one_of_its_name() {
     let kind = BackendKind::GceEmulator;
     let shared = "projects/host-project/global/networks/default";
-    let own = format!("projects/{}/global/networks/default", crate::support::gce::PROJECT);
+    let own = format!("projects/{}/global/networks/default", cloud_emulators::gce::PROJECT);
     is_refused(
         kind,
         &["--network", shared],

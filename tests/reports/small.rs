@@ -1,7 +1,7 @@
 //! Small things that go another way than people expect.
 
 use crate::support::sandbox::Sandbox;
-use crate::support::{ec2, gce};
+use cloud_emulators::{ec2, gce};
 
 #[test]
 fn null_in_a_spec_file_is_refused_with_its_place() {

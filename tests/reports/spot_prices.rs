@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::http::{Effect, Fault};
+use cloud_emulators::faults::{Effect, Fault};
 
 fn without_prices(place: &str) -> Backend {
     let backend = Backend::start(BackendKind::Ec2Emulator);

@@ -4,10 +4,11 @@ use serde_json::json;
 
 use crate::aws_credentials::{Answers, list as list_aws};
 use crate::gcp_stand_in::{cloud, cloud_without_credentials, header};
-use crate::support::ec2;
-use crate::support::http::{Operation, Reply, Request, Server, Service};
 use crate::support::sandbox::{Run, Sandbox};
 use crate::tls::{SELF_SIGNED, TlsServer};
+use cloud_emulators::call::{Operation, Reply, Request};
+use cloud_emulators::ec2;
+use cloud_emulators::http::{Server, Service};
 
 const LIST_GCP: [&str; 3] = ["list", "-p", "gcp"];
 
@@ -244,7 +245,7 @@ impl Service for MetadataService {
     fn operation(&self, request: &Request) -> Operation {
         Operation {
             name: request.path.clone(),
-            place: String::new(),
+            location: String::new(),
         }
     }
 
@@ -493,7 +494,7 @@ impl Service for Redirect {
     fn operation(&self, request: &Request) -> Operation {
         Operation {
             name: request.path.clone(),
-            place: String::new(),
+            location: String::new(),
         }
     }
 

@@ -3,9 +3,9 @@
 use std::io::Write;
 
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::http::{Effect, Fault};
 use crate::support::sandbox::{Run, Sandbox};
-use crate::support::{ec2, gce};
+use cloud_emulators::faults::{Effect, Fault};
+use cloud_emulators::{ec2, gce};
 
 const ED25519: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl";
 

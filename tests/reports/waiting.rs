@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::gce;
-use crate::support::http::{Effect, Fault};
+use cloud_emulators::faults::{Effect, Fault};
+use cloud_emulators::gce;
 
 const NEAR_AND_FAR: [&str; 3] = ["wait", "aws/us-east-1/near", "aws/eu-west-1/far"];
 

@@ -7,11 +7,14 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::http::{Call, Door, Fault};
 use super::moto::Moto;
-use super::outside::aws;
 use super::sandbox::{Run, Sandbox};
-use super::{ec2, gce, python};
+use cloud_emulators::call::Call;
+use cloud_emulators::clients::aws;
+use cloud_emulators::faults::Fault;
+use cloud_emulators::http::Endpoint;
+use cloud_emulators::python;
+use cloud_emulators::{ec2, gce};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BackendKind {
@@ -455,11 +458,11 @@ impl Backend {
     }
 
     /// A way in for one process, with faults and a log of calls of its own.
-    pub fn door(&self) -> Door {
+    pub fn open_endpoint(&self) -> Endpoint {
         match &self.cloud {
-            Cloud::Ec2(emulator) => emulator.door(),
-            Cloud::Gce(emulator) => emulator.door(),
-            Cloud::Mock | Cloud::Moto(_) => panic!("{:?} has no doors", self.kind),
+            Cloud::Ec2(emulator) => emulator.open_endpoint(),
+            Cloud::Gce(emulator) => emulator.open_endpoint(),
+            Cloud::Mock | Cloud::Moto(_) => panic!("{:?} has no endpoints", self.kind),
         }
     }
 
@@ -468,15 +471,15 @@ impl Backend {
         self.sandbox.command(&[arguments, &["-p", self.provider()]].concat())
     }
 
-    /// The same through a door.
-    pub fn command_through(&self, door: &Door, arguments: &[&str]) -> std::process::Command {
+    /// The same through an endpoint.
+    pub fn command_through(&self, endpoint: &Endpoint, arguments: &[&str]) -> std::process::Command {
         let mut command = self.command(arguments);
         match &self.cloud {
             Cloud::Gce(_) => command.env(
                 "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE",
-                format!("{}/compute/v1/", door.url),
+                format!("{}/compute/v1/", endpoint.url),
             ),
-            _ => command.env("AWS_ENDPOINT_URL", &door.url),
+            _ => command.env("AWS_ENDPOINT_URL", &endpoint.url),
         };
         command
     }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::python;
+use cloud_emulators::python;
 
 static SERVER: Mutex<Option<Server>> = Mutex::new(None);
 

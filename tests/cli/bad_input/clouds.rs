@@ -2,7 +2,7 @@
 
 use super::{check, faults_of};
 use crate::support::sandbox::Sandbox;
-use crate::support::{ec2, gce};
+use cloud_emulators::{ec2, gce};
 
 #[test]
 fn no_credentials() {

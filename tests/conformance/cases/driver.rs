@@ -5,7 +5,7 @@ use std::sync::Arc;
 use cloudctl::cloud::{Clock, InstanceSpec, Location, Provider, ProviderKind};
 
 use crate::support::backend::Backend;
-use crate::support::gce::Emulator;
+use cloud_emulators::gce::Emulator;
 
 pub(super) const ZONE: &str = "us-central1-a";
 

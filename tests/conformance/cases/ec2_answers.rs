@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use super::{cases, names};
 use crate::Case;
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::http::{Call, Effect, Fault};
 use crate::support::sandbox::Run;
+use cloud_emulators::call::Call;
+use cloud_emulators::faults::{Effect, Fault};
 
 pub fn cases() -> Vec<Case> {
     Vec::from(cases![&[BackendKind::Ec2Emulator];
@@ -59,7 +60,7 @@ fn a_change_that_something_else_answers_is_replayed(backend: &Backend) {
     for (index, (status, body)) in FOREIGN.into_iter().enumerate() {
         let name = format!("web-{index}");
         let body = body.to_owned();
-        backend.inject(Fault::on("RunInstances", Effect::ForeignAfter { status, body }).times(2));
+        backend.inject(Fault::on("RunInstances", Effect::ProxyAfter { status, body }).times(2));
         let before = tokens(&backend.calls()).len();
         let made = backend.json(&["create", &name]).expect(0).item();
         let tokens = tokens(&backend.calls()).split_off(before);
@@ -73,7 +74,7 @@ fn a_change_that_something_else_answers_is_replayed(backend: &Backend) {
 
 fn a_change_that_something_else_always_answers_is_unknown(backend: &Backend) {
     let (status, body) = (407, String::new());
-    backend.inject(Fault::on("RunInstances", Effect::ForeignAfter { status, body }));
+    backend.inject(Fault::on("RunInstances", Effect::ProxyAfter { status, body }));
     let run = backend.json(&["create", "web-1"]).expect(8);
     assert_eq!(run.error_kinds(), ["unknown_outcome"]);
     says_plainly(&run, 407);
@@ -88,7 +89,7 @@ fn a_change_that_something_else_always_answers_is_unknown(backend: &Backend) {
 fn a_termination_that_something_else_answers_is_replayed(backend: &Backend) {
     backend.run(&["create", "web-1"]).expect(0);
     let (status, body) = (302, String::new());
-    backend.inject(Fault::on("TerminateInstances", Effect::ForeignBefore { status, body }).times(2));
+    backend.inject(Fault::on("TerminateInstances", Effect::ProxyBefore { status, body }).times(2));
     backend.run(&["terminate", "web-1", "-y"]).expect(0);
     assert_eq!(backend.alive(), []);
 }
@@ -96,7 +97,7 @@ fn a_termination_that_something_else_answers_is_replayed(backend: &Backend) {
 fn a_read_that_something_else_answers_says_so(backend: &Backend) {
     for (status, body) in FOREIGN {
         let body = body.to_owned();
-        backend.inject(Fault::on("DescribeInstances", Effect::ForeignBefore { status, body }));
+        backend.inject(Fault::on("DescribeInstances", Effect::ProxyBefore { status, body }));
         let run = backend.run(&["list", "-r", "us-east-1"]).expect(9);
         says_plainly(&run, status);
         let run = backend.json(&["list", "-r", "us-east-1"]).expect(9);

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::{cases, names};
 use crate::Case;
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::ec2::Emulator;
-use crate::support::http::{Effect, Fault};
+use cloud_emulators::ec2::Emulator;
+use cloud_emulators::faults::{Effect, Fault};
 
 pub fn cases() -> Vec<Case> {
     // moto knows no client tokens: what rests on them is for the emulator to show.
@@ -154,7 +154,7 @@ fn members_that_are_gone_are_not_given_again(backend: &Backend) {
         .find(|one| one.launch_index == 1)
         .expect("it is there");
     emulator(backend).terminate_from_outside(&second.id);
-    emulator(backend).settle();
+    emulator(backend).finish_transitions();
     assert_eq!(given(&make(backend, &json!({}))), ["web-1", "web-3"]);
     assert_eq!(backend.alive().len(), 2);
 }
@@ -164,9 +164,9 @@ fn a_spent_group_is_nothing(backend: &Backend) {
     for one in emulator(backend).alive() {
         emulator(backend).terminate_from_outside(&one.id);
     }
-    emulator(backend).settle();
+    emulator(backend).finish_transitions();
     assert_eq!(given(&make(backend, &json!({}))), [""; 0]);
-    emulator(backend).set_return_dead_for_old_token(true);
+    emulator(backend).set_return_terminated_for_old_token(true);
     assert_eq!(given(&make(backend, &json!({}))), [""; 0]);
     assert_eq!(backend.alive(), []);
 }

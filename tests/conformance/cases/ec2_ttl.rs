@@ -3,8 +3,8 @@
 use super::cases;
 use crate::Case;
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::ec2::{Emulator, InstanceView};
-use crate::support::http::{Effect, Fault};
+use cloud_emulators::ec2::{Emulator, InstanceView};
+use cloud_emulators::faults::{Effect, Fault};
 
 pub fn cases() -> Vec<Case> {
     Vec::from(cases![&[BackendKind::Ec2Emulator];
@@ -58,7 +58,7 @@ fn ttl_goes_in_with_the_launch(backend: &Backend) {
     }
     // What the timer does when the time has come.
     emulator(backend).shut_down_from_inside(&made.id);
-    emulator(backend).settle();
+    emulator(backend).finish_transitions();
     assert_eq!(emulator(backend).alive().len(), 0);
     assert_eq!(emulator(backend).volumes().len(), 0);
 }
@@ -133,7 +133,7 @@ fn ttl_on_windows_is_a_tag_alone(backend: &Backend) {
 
 /// The id of an image of Windows.
 fn outside_windows(backend: &Backend) -> String {
-    let answer = crate::support::outside::aws(
+    let answer = cloud_emulators::clients::aws(
         &emulator(backend).url(),
         &["ec2", "describe-images", "--filters", "Name=platform,Values=windows"],
     );

@@ -3,7 +3,7 @@
 use super::cases;
 use crate::Case;
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::http::{Effect, Fault};
+use cloud_emulators::faults::{Effect, Fault};
 
 pub fn cases() -> Vec<Case> {
     let mut all = Vec::from(cases![BackendKind::STEERED;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::{cases, text};
 use crate::Case;
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::gce::Emulator;
-use crate::support::http::{Effect, Fault};
+use cloud_emulators::faults::{Effect, Fault};
+use cloud_emulators::gce::Emulator;
 
 pub fn cases() -> Vec<Case> {
     Vec::from(cases![&[BackendKind::GceEmulator];

@@ -225,9 +225,9 @@ fn gce_a_missing_default_network_is_named(backend: &Backend) {
     }
     // As newer parts of the service have it.
     backend.inject(
-        crate::support::http::Fault::on(
+        cloud_emulators::faults::Fault::on(
             "instances.insert",
-            crate::support::http::Effect::ErrorBefore {
+            cloud_emulators::faults::Effect::ErrorBefore {
                 status: 404,
                 code: "notFound".to_owned(),
             },

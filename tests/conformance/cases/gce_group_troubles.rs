@@ -9,7 +9,7 @@ use super::driver::{ZONE, emulator, provider, run, spec};
 use super::{cases, names, text};
 use crate::Case;
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::http::{Effect, Fault};
+use cloud_emulators::faults::{Effect, Fault};
 
 pub fn cases() -> Vec<Case> {
     Vec::from(cases![&[BackendKind::GceEmulator];

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use super::{cases, names, text};
 use crate::Case;
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::gce::{Emulator, PROJECT, TokenServer};
-use crate::support::http::{Effect, Fault, Server};
+use cloud_emulators::faults::{Effect, Fault};
+use cloud_emulators::gce::{Emulator, PROJECT, TokenServer};
+use cloud_emulators::http::Server;
 
 pub fn cases() -> Vec<Case> {
     Vec::from(cases![&[BackendKind::GceEmulator];
@@ -32,7 +33,7 @@ fn emulator(backend: &Backend) -> &Emulator {
 fn answer_instead(backend: &Backend, method: &str, status: u16, body: &str) {
     let body = body.to_owned();
     backend.clear_faults();
-    backend.inject(Fault::on(method, Effect::ForeignBefore { status, body }));
+    backend.inject(Fault::on(method, Effect::ProxyBefore { status, body }));
 }
 
 fn first_error(run: &crate::support::sandbox::Run) -> Value {

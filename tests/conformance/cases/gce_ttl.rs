@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::{cases, names, text};
 use crate::Case;
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::gce::{Emulator, LiveScheduling};
-use crate::support::http::{Effect, Fault};
+use cloud_emulators::faults::{Effect, Fault};
+use cloud_emulators::gce::{Emulator, LiveScheduling};
 
 pub fn cases() -> Vec<Case> {
     Vec::from(cases![&[BackendKind::GceEmulator];

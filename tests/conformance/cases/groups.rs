@@ -107,7 +107,7 @@ fn a_hundred_are_one_call_and_all_are_named_and_labelled(backend: &Backend) {
 /// How many calls made instances.
 fn launches(backend: &Backend) -> usize {
     let calls = backend.calls();
-    let makes = |call: &&crate::support::http::Call| {
+    let makes = |call: &&cloud_emulators::call::Call| {
         ["RunInstances", "instances.insert", "instances.bulkInsert"].contains(&call.operation.name.as_str())
     };
     calls.iter().filter(makes).count()

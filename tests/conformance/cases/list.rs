@@ -144,11 +144,11 @@ fn list_goes_on_past_empty_pages(backend: &Backend) {
 fn list_with_a_part_missing_says_so(backend: &Backend) {
     backend.run(&["create", "web-1"]).expect(0);
     let place = if let Some(emulator) = backend.ec2() {
-        let fault = crate::support::http::Effect::ErrorBefore {
+        let fault = cloud_emulators::faults::Effect::ErrorBefore {
             status: 403,
             code: "UnauthorizedOperation".to_owned(),
         };
-        emulator.inject(crate::support::http::Fault::on("DescribeInstances", fault).at("eu-west-1"));
+        emulator.inject(cloud_emulators::faults::Fault::on("DescribeInstances", fault).at("eu-west-1"));
         "aws/eu-west-1"
     } else {
         backend

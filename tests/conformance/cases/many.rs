@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::{cases, text};
 use crate::Case;
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::http::{Effect, Fault};
+use cloud_emulators::faults::{Effect, Fault};
 
 pub fn cases() -> Vec<Case> {
     let mut all = Vec::from(cases![BackendKind::EMULATORS;

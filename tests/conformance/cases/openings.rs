@@ -5,8 +5,8 @@ use serde_json::Value;
 use super::{cases, text};
 use crate::Case;
 use crate::support::backend::{Backend, BackendKind};
-use crate::support::ec2::Emulator;
-use crate::support::outside::aws;
+use cloud_emulators::clients::aws;
+use cloud_emulators::ec2::Emulator;
 
 pub fn cases() -> Vec<Case> {
     let mut all = Vec::from(cases![&[BackendKind::Ec2Emulator, BackendKind::Moto];
@@ -202,7 +202,7 @@ fn a_group_of_ours_gets_the_rules_that_it_lacks(backend: &Backend) {
 }
 
 fn a_group_that_is_removed_at_the_worst_moment_is_made_again(backend: &Backend) {
-    emulator(backend).lose_groups("cloudctl-open-", 2);
+    emulator(backend).remove_groups_before_launch("cloudctl-open-", 2);
     backend.run(&["create", "web-1", "--open", "22"]).expect(0);
     let made = groups(backend);
     let alive = emulator(backend).alive();
@@ -212,8 +212,8 @@ fn a_group_that_is_removed_at_the_worst_moment_is_made_again(backend: &Backend) 
 }
 
 fn a_token_that_the_lost_group_spoiled_is_let_go(backend: &Backend) {
-    emulator(backend).lose_groups("cloudctl-open-", 1);
-    emulator(backend).let_refusals_spend_tokens();
+    emulator(backend).remove_groups_before_launch("cloudctl-open-", 1);
+    emulator(backend).set_refusals_use_up_tokens();
     backend.run(&["create", "web-1", "--open", "22"]).expect(0);
     let made = groups(backend);
     let alive = emulator(backend).alive();

@@ -1,0 +1,76 @@
+//! An EC2 in the test process: stateful, strict, and with faults on demand.
+//!
+//! It speaks the query protocol of API version 2016-11-15, and STS on the same URL. One emulator serves
+//! every region; the region of a request is that of its credential scope. What the real service refuses is
+//! refused with the real code. What the real service does and the emulator does not is refused too, with
+//! `UnsupportedOperation`, so that no test rests on a parameter that was dropped.
+//!
+//! [`Emulator`] is the way in. It dereferences to the HTTP server that both emulators share, which has the
+//! URL, the log of calls and the faults of the network.
+//!
+//! The files: `service` takes requests in; `parameters`, `query`, `auth` check their form; `state` is the memory and the
+//! clock; `controls` are the settings, `incidents` what other people and guests do; the others are the nouns of the API.
+
+mod account;
+mod attributes;
+mod auth;
+mod controls;
+mod describe;
+mod disks;
+mod encoding;
+mod errors;
+mod filters;
+mod groups;
+mod idempotency;
+mod images;
+mod incidents;
+mod instance;
+mod keys;
+mod launch;
+mod lifecycle;
+mod network;
+mod offerings;
+mod pages;
+mod parameters;
+mod placement;
+mod publishers;
+mod query;
+mod region;
+mod regions;
+mod render;
+mod request;
+mod rules;
+mod seed;
+mod service;
+mod spot_prices;
+mod state;
+mod tags;
+mod types;
+mod views;
+mod volumes;
+mod xml;
+
+pub use controls::Emulator;
+pub use region::OptIn;
+pub use service::Service;
+pub use views::{InstanceView, VolumeView};
+
+/// The account that every emulator belongs to.
+pub const ACCOUNT: &str = state::ACCOUNT;
+
+/// Every operation that the emulator has, such as `RunInstances`. A fault names one of them.
+pub fn operations() -> impl Iterator<Item = &'static str> {
+    let ec2 = parameters::ACTIONS.iter().map(|(name, _)| *name);
+    ec2.chain(["GetCallerIdentity"])
+}
+
+/// The regions of the emulated cloud.
+pub fn regions() -> impl Iterator<Item = &'static str> {
+    regions::REGIONS.iter().map(|region| region.name)
+}
+
+/// The availability zones of the emulated cloud.
+pub fn zones() -> impl Iterator<Item = String> {
+    let zones = regions::REGIONS.iter().flat_map(|region| region.zones());
+    zones.map(|zone| zone.name)
+}

@@ -1,0 +1,160 @@
+//! An in-process Compute Engine: the REST API that gcloud and Google's client libraries speak, with VMs that come up and
+//! go down over time.
+//!
+//! It is strict: what the real service refuses it refuses, with that service's status and reason. Given Google's
+//! discovery document it also checks every request and its own answers by that, and keeps what does not fit in
+//! [`Emulator::violations`].
+//!
+//! ```text
+//! mod                             Emulator: start it, look into it
+//! views                           what a test sees
+//! controls, rate                  settings of the cloud
+//! external_changes                what other people and guests do
+//! service, route, discovery       who answers a call; paths to methods; the check against Google's document
+//! state, lifecycle, run_limits    what there is, the clock, how VMs change state
+//! insert, insert_disks, accelerators, scheduling, bulk   new VMs
+//! instance, instances, disks, operations, images, machine_types, networks, firewalls, zones   one noun each
+//! power                           delete, start, stop, reset
+//! paging, filter, filter_parser, pattern, fields         lists, and parts of answers
+//! tokens                          the server that clients get tokens from
+//! checks, errors, operation_failures, encoding           rules, refusals, failed operations, fingerprints
+//! ```
+
+mod accelerators;
+mod bulk;
+mod checks;
+mod controls;
+mod discovery;
+mod disks;
+mod encoding;
+mod errors;
+mod external_changes;
+mod fields;
+mod filter;
+mod filter_parser;
+mod firewalls;
+mod images;
+mod insert;
+mod insert_disks;
+mod instance;
+mod instances;
+mod lifecycle;
+mod machine_types;
+mod networks;
+mod operation_failures;
+mod operations;
+mod paging;
+mod pattern;
+mod power;
+mod rate;
+mod route;
+mod run_limits;
+mod scheduling;
+mod service;
+mod state;
+mod tokens;
+mod views;
+mod zones;
+
+use std::path::Path;
+use std::sync::MutexGuard;
+
+pub use controls::LiveScheduling;
+pub use operations::RequestIdMismatch;
+pub use service::Service;
+pub use state::Delays;
+pub use tokens::TokenServer;
+pub use views::{AttachedDiskView, DiskView, FirewallView, InstanceView, OperationView, SchedulingView};
+
+use crate::call::Call;
+use crate::faults::Fault;
+use crate::http::{Endpoint, Server};
+use discovery::Discovery;
+use state::State;
+
+/// The project that seeded VMs are in. Clients may use any other.
+pub const PROJECT: &str = "test-project";
+
+/// Every operation that the emulator has, such as `instances.insert`. A fault names one of them.
+pub fn operations() -> impl Iterator<Item = &'static str> {
+    route::ROUTES.iter().map(|route| route.name)
+}
+
+/// The regions of the emulated cloud.
+pub fn regions() -> impl Iterator<Item = &'static str> {
+    zones::regions()
+}
+
+/// The zones of the emulated cloud.
+pub fn zones() -> impl Iterator<Item = String> {
+    zones::all()
+}
+
+/// A running emulator; it stops when this is dropped.
+pub struct Emulator {
+    server: Server<Service>,
+}
+
+impl Emulator {
+    /// Without the check against the discovery document.
+    pub fn start() -> Self {
+        Self::start_on(0, None).expect("there is a free port")
+    }
+
+    /// With it; the file is `googleapiclient/discovery_cache/documents/compute.v1.json` of the Python
+    /// package google-api-python-client.
+    pub fn start_with_discovery(path: &Path) -> Self {
+        Self::start_on(0, Some(path)).expect("there is a free port")
+    }
+
+    /// Starts on a loopback port; 0 means any free one. Fails if the port is taken.
+    pub fn start_on(port: u16, discovery: Option<&Path>) -> std::io::Result<Self> {
+        let service = Service::new(discovery.map(Discovery::load));
+        let server = Server::start_on(service, port)?;
+        Ok(Self { server })
+    }
+
+    /// What a client takes as its endpoint: `http://127.0.0.1:PORT`. gcloud wants `/compute/v1/` after it.
+    pub fn url(&self) -> String {
+        self.server.url()
+    }
+
+    /// Adds a fault; see [`Server::inject`].
+    pub fn inject(&self, fault: Fault) {
+        self.server.inject(fault);
+    }
+
+    /// Removes all faults.
+    pub fn clear_faults(&self) {
+        self.server.clear_faults();
+    }
+
+    /// Every call so far, by the API's name of its method: `instances.insert` in `us-east1-b`.
+    pub fn calls(&self) -> Vec<Call> {
+        self.server.calls()
+    }
+
+    /// How often a method was called.
+    pub fn count(&self, method: &str) -> usize {
+        self.server.count(method)
+    }
+
+    /// Empties the log of calls.
+    pub fn forget_calls(&self) {
+        self.server.forget_calls();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.server.service.state()
+    }
+
+    /// Another way in, with faults and a log of calls of its own.
+    pub fn open_endpoint(&self) -> Endpoint {
+        self.server.open_endpoint()
+    }
+}
+
+/// The URL of a resource path, as the service writes it whatever endpoint it was reached at.
+fn link(path: &str) -> String {
+    format!("https://www.googleapis.com/compute/v1/{path}")
+}
