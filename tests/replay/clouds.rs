@@ -1,7 +1,7 @@
 //! The emulated clouds. Only this file of the replay tests knows how they are started.
 
-pub use crate::support::price_lists::Emulator as PriceLists;
-pub use crate::support::{ec2, gce};
+pub use cloud_emulators::price_lists::Emulator as PriceLists;
+pub use cloud_emulators::{ec2, gce};
 
 /// Certificate authorities that nobody has: quick to read.
 pub const ROOTS: &str = include_str!("../support/roots.pem");

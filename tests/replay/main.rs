@@ -15,9 +15,6 @@
     reason = "tests"
 )]
 
-// The emulators name each other by `crate::support`. Only `clouds.rs` uses it.
-#[path = "../support/mod.rs"]
-mod support;
 
 mod clouds;
 mod compare;

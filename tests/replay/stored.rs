@@ -80,7 +80,7 @@ fn ec2_text(emulator: &ec2::Emulator) -> String {
         if name.starts_with("Describe") {
             continue;
         }
-        let mut text = format!("{name} in {}\n", call.operation.place);
+        let mut text = format!("{name} in {}\n", call.operation.location);
         let body = String::from_utf8_lossy(&call.request.body).into_owned();
         for (key, value) in body.split('&').filter_map(|pair| pair.split_once('=')) {
             let (key, value) = (decode_url(key), decode_url(value));

@@ -190,8 +190,9 @@ fn gce_a_group_is_read_back_in_few_calls(backend: &Backend) {
     let provider = provider(backend);
     run(async {
         let made = provider
-            .create_members(&group("1-98_100"), 0)
+            .create(&group("1-98_100"), 0)
             .await
+            .map(CreateOutcome::into_instances)
             .expect("the members");
         assert_eq!(made.len(), 99);
     });
@@ -223,10 +224,8 @@ fn gce_what_a_group_cannot_have_is_refused(backend: &Backend) {
         .expect(2);
     assert!(run_of.stderr.contains("hostname"), "{}", run_of.stderr);
     let provider = provider(backend);
-    assert_eq!(provider.max_instances_per_call(), 1_000);
-    let error = run(provider.create_members(&group("1-1001"), 0)).expect_err("too many");
-    assert_eq!(error.kind(), ErrorKind::InvalidSpec);
-    let error = run(provider.create_members(&spec("web"), 0)).expect_err("no members");
+    assert_eq!(provider.info().max_instances_per_call, 1_000);
+    let error = run(provider.create(&group("1-1001"), 0)).expect_err("too many");
     assert_eq!(error.kind(), ErrorKind::InvalidSpec);
     assert_eq!(backend.seen(), []);
 }
