@@ -29,6 +29,7 @@ fn positive(text: &str) -> Option<f64> {
 /// What `create` waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "WaitArgument")]
 pub enum WaitValue {
     /// Nothing: the cloud took it on
     None,
@@ -41,6 +42,7 @@ pub enum WaitValue {
 /// Where `create` goes on looking for room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "FallbackArgument")]
 pub enum FallbackValue {
     /// In the other zones of the region
     Zone,
