@@ -58,7 +58,7 @@ impl Provider for Aws {
     }
 
     async fn identity(&self) -> Result<Identity> {
-        let region = self.clients.any_region().await;
+        let region = self.clients.region_for_global_calls().await;
         tracing::debug!(operation = "GetCallerIdentity", place = region, "call");
         let answer = self.clients.sts(&region).await?.get_caller_identity().send().await;
         let output = answer.map_err(|error| translate(&error, Call::Read, "cannot tell who is asking", &region))?;
@@ -71,21 +71,21 @@ impl Provider for Aws {
     async fn default_location(&self) -> Result<Option<Location>> {
         let region = match &self.region {
             Some(region) => Some(region.clone()),
-            None => self.clients.home().await?,
+            None => self.clients.default_region().await?,
         };
         Ok(region.map(|region| Location { region, zone: None }))
     }
 
     async fn resolve_location(&self, region: Option<&str>, zone: Option<&str>) -> Result<Location> {
-        regions::locate(&self.clients, region, zone).await
+        regions::resolve_location(&self.clients, region, zone).await
     }
 
     async fn list_scopes(&self) -> Result<Vec<ListScope>> {
-        regions::locations(&self.clients).await
+        regions::list_scopes(&self.clients).await
     }
 
     async fn known_list_scopes(&self) -> Vec<ListScope> {
-        regions::known_locations(&self.clients).await
+        regions::list_known_scopes(&self.clients).await
     }
 
     fn default_machine_type(&self, architecture: Architecture) -> &'static str {
@@ -93,7 +93,7 @@ impl Provider for Aws {
     }
 
     async fn preview(&self, spec: &InstanceSpec) -> Result<LaunchPreview> {
-        create::plan(&self.clients.ec2(&spec.location.region).await, spec).await
+        create::preview(&self.clients.ec2(&spec.location.region).await, spec).await
     }
 
     async fn create(&self, spec: &InstanceSpec, generation: u32) -> Result<CreateOutcome> {
@@ -105,27 +105,27 @@ impl Provider for Aws {
     }
 
     fn max_instances_per_call(&self) -> usize {
-        create::request::MOST_MEMBERS
+        create::request::MAX_INSTANCES_PER_CALL
     }
 
     async fn regions(&self) -> Result<Vec<String>> {
-        regions::regions(&self.clients, false).await
+        regions::list_regions(&self.clients, false).await
     }
 
     async fn machine_types(&self, region: &str, among: &[String]) -> Result<Vec<MachineType>> {
-        catalog::machine_types::machine_types(&self.clients.ec2(region).await, region, among).await
+        catalog::machine_types::list_machine_types(&self.clients.ec2(region).await, region, among).await
     }
 
     async fn images(&self, region: &str) -> Result<Vec<Image>> {
-        catalog::images::images(&self.clients.ec2(region).await, region).await
+        catalog::images::list_images(&self.clients.ec2(region).await, region).await
     }
 
-    async fn spot_price(&self, place: &Location, machine_type: &str) -> Result<Option<f64>> {
-        catalog::prices::spot_price(&self.clients.ec2(&place.region).await, place, machine_type).await
+    async fn spot_price(&self, location: &Location, machine_type: &str) -> Result<Option<f64>> {
+        catalog::prices::find_spot_price(&self.clients.ec2(&location.region).await, location, machine_type).await
     }
 
     async fn delete_unused_firewall_rules(&self, gone: &[Instance]) -> Result<Vec<String>> {
-        network::security_group::remove(&self.clients, gone).await
+        network::security_group::delete_unused_groups(&self.clients, gone).await
     }
 
     fn is_token_zonal(&self, _spec: &InstanceSpec) -> bool {
@@ -147,7 +147,7 @@ impl Provider for Aws {
             ListScope::AllRegions => return Err(Error::unsupported("ec2 lists one region at a time")),
         };
         match instances::list::list(&self.clients.ec2(region).await, region, pages).await {
-            Err(error) => Err(regions::explained(&self.clients, region, error).await),
+            Err(error) => Err(regions::explain_opt_in(&self.clients, region, error).await),
             listing => listing,
         }
     }
@@ -173,7 +173,7 @@ impl Provider for Aws {
     }
 
     async fn candidate_zones(&self, spec: &InstanceSpec) -> Result<Vec<Location>> {
-        regions::zones_for(&self.clients.ec2(&spec.location.region).await, spec).await
+        regions::find_candidate_zones(&self.clients.ec2(&spec.location.region).await, spec).await
     }
 
     async fn set_ttl(&self, target: &InstanceRef, ttl: Duration) -> Result<()> {
@@ -190,7 +190,7 @@ impl Provider for Aws {
     }
 
     async fn orphaned_disks(&self, gone: &[Instance]) -> Result<Vec<OrphanedDisk>> {
-        instances::disks::surviving(&self.clients, gone).await
+        instances::disks::find_orphaned_disks(&self.clients, gone).await
     }
 
     async fn console_output(&self, target: &InstanceRef) -> Result<Vec<u8>> {
@@ -198,6 +198,6 @@ impl Provider for Aws {
     }
 
     async fn published_prices(&self) -> Result<Vec<PublishedPrice>> {
-        catalog::prices::published(&self.clients).await
+        catalog::prices::list_published_prices(&self.clients).await
     }
 }

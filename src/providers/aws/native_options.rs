@@ -16,18 +16,18 @@ use crate::cloud::{Error, Result, parser_message, plain};
 pub(super) struct Options {
     /// Whether the boot disk is encrypted; `true` unless said otherwise.
     /// <https://docs.aws.amazon.com/ebs/latest/userguide/ebs-encryption.html>
-    #[serde(deserialize_with = "flag")]
+    #[serde(deserialize_with = "read_flag")]
     pub(super) encrypted: Option<bool>,
     /// Key to encrypt the boot disk with: id, ARN or `alias/…`; the account's default one otherwise.
     /// <https://docs.aws.amazon.com/ebs/latest/userguide/ebs-encryption.html>
     pub(super) kms_key: Option<String>,
     /// I/O operations per second of the boot disk; io1 and io2 need it.
     /// <https://docs.aws.amazon.com/ebs/latest/userguide/provisioned-iops.html>
-    #[serde(deserialize_with = "number")]
+    #[serde(deserialize_with = "read_number")]
     pub(super) iops: Option<i32>,
     /// Throughput of a gp3 boot disk in MiB/s.
     /// <https://docs.aws.amazon.com/ebs/latest/userguide/general-purpose.html>
-    #[serde(deserialize_with = "number")]
+    #[serde(deserialize_with = "read_number")]
     pub(super) throughput: Option<i32>,
     /// `required` (the default: IMDSv2 only) or `optional`.
     /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-instance-metadata-service.html>
@@ -43,15 +43,15 @@ pub(super) struct Options {
     pub(super) cpu_credits: Option<CpuCredits>,
     /// Whether a type that is not always EBS-optimised shall be.
     /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ebs-optimized.html>
-    #[serde(deserialize_with = "flag")]
+    #[serde(deserialize_with = "read_flag")]
     pub(super) ebs_optimized: Option<bool>,
     /// Whether metrics come each minute instead of every five.
     /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/manage-detailed-monitoring.html>
-    #[serde(deserialize_with = "flag")]
+    #[serde(deserialize_with = "read_flag")]
     pub(super) monitoring: Option<bool>,
     /// Whether it can be hibernated.
     /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Hibernate.html>
-    #[serde(deserialize_with = "flag")]
+    #[serde(deserialize_with = "read_flag")]
     pub(super) hibernation: Option<bool>,
 }
 
@@ -165,7 +165,7 @@ impl Options {
     }
 }
 
-fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+fn read_flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
     struct Flag;
     impl Visitor<'_> for Flag {
         type Value = bool;
@@ -184,7 +184,7 @@ fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::E
     deserializer.deserialize_any(Flag).map(Some)
 }
 
-fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i32>, D::Error> {
+fn read_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i32>, D::Error> {
     struct Number;
     impl Visitor<'_> for Number {
         type Value = i32;

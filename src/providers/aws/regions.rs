@@ -10,8 +10,8 @@ use futures_util::future;
 
 use super::api::client::Clients;
 use super::api::error::{Call, translate};
-use super::api::filters::equal;
-use super::api::retry::in_time;
+use super::api::filters::build_filter;
+use super::api::retry::with_timeout;
 use super::catalog::images;
 use super::configuration::partition::Partition;
 use super::network;
@@ -87,19 +87,19 @@ const ALWAYS_ENABLED: [&str; 17] = [
 ];
 
 /// Whether a region is known well enough to be asked for others, or is of a partition of which none is known here.
-pub(super) fn may_be_asked(region: &str) -> bool {
-    REGIONS.contains(&region) || of_partition(Partition::of_region(region)).is_empty()
+pub(super) fn is_region_name(region: &str) -> bool {
+    REGIONS.contains(&region) || regions_of_partition(Partition::of_region(region)).is_empty()
 }
 
 /// The known regions of a partition.
-fn of_partition(partition: Partition) -> Vec<&'static str> {
+fn regions_of_partition(partition: Partition) -> Vec<&'static str> {
     let is_of = |region: &&str| Partition::of_region(region) == partition;
     REGIONS.into_iter().filter(is_of).collect()
 }
 
 /// Makes a place of what a user typed.
-pub(super) async fn locate(clients: &Clients, region: Option<&str>, zone: Option<&str>) -> Result<Location> {
-    let of_zone = zone.map(|zone| region_of_zone(zone).ok_or_else(|| not_a_zone(zone)));
+pub(super) async fn resolve_location(clients: &Clients, region: Option<&str>, zone: Option<&str>) -> Result<Location> {
+    let of_zone = zone.map(|zone| region_of_zone(zone).ok_or_else(|| unknown_zone_error(zone)));
     let of_zone = of_zone.transpose()?;
     let region = match (region, of_zone) {
         (Some(region), Some(of_zone)) if region != of_zone => {
@@ -118,11 +118,11 @@ pub(super) async fn locate(clients: &Clients, region: Option<&str>, zone: Option
     if let Some(zone) = zone {
         let check = async {
             match check_zone(&clients.ec2(&region).await, &region, zone).await {
-                Err(error) => Err(explained(clients, &region, error).await),
+                Err(error) => Err(explain_opt_in(clients, &region, error).await),
                 checked => checked,
             }
         };
-        in_time(
+        with_timeout(
             &region,
             format!("cannot tell whether zone {} exists", quoted(zone)),
             check,
@@ -136,15 +136,15 @@ pub(super) async fn locate(clients: &Clients, region: Option<&str>, zone: Option
 }
 
 /// The regions that the account has enabled.
-pub(super) async fn locations(clients: &Clients) -> Result<Vec<ListScope>> {
-    let regions = regions(clients, false).await?;
+pub(super) async fn list_scopes(clients: &Clients) -> Result<Vec<ListScope>> {
+    let regions = list_regions(clients, false).await?;
     Ok(regions.into_iter().map(ListScope::Region).collect())
 }
 
 /// The regions that are surely enabled: in the partition that the account is of, which its home region tells.
-pub(super) async fn known_locations(clients: &Clients) -> Vec<ListScope> {
-    let home = clients.any_region().await;
-    let regions = always_enabled(&home);
+pub(super) async fn list_known_scopes(clients: &Clients) -> Vec<ListScope> {
+    let home = clients.region_for_global_calls().await;
+    let regions = always_enabled_regions(&home);
     regions
         .into_iter()
         .map(|region| ListScope::Region(region.to_owned()))
@@ -152,10 +152,10 @@ pub(super) async fn known_locations(clients: &Clients) -> Vec<ListScope> {
 }
 
 /// The regions that every account with this home has.
-fn always_enabled(home: &str) -> Vec<&str> {
+fn always_enabled_regions(home: &str) -> Vec<&str> {
     let partition = Partition::of_region(home);
     if partition != Partition::Commercial {
-        let known = of_partition(partition);
+        let known = regions_of_partition(partition);
         return if known.is_empty() { vec![home] } else { known };
     }
     let mut regions = ALWAYS_ENABLED.to_vec();
@@ -167,15 +167,15 @@ fn always_enabled(home: &str) -> Vec<&str> {
 }
 
 /// The region's names, sorted; with `all`, also those that the account has not enabled.
-pub(super) async fn regions(clients: &Clients, all: bool) -> Result<Vec<String>> {
-    let asked = clients.any_region().await;
-    tracing::debug!(operation = "DescribeRegions", place = asked, "call");
+pub(super) async fn list_regions(clients: &Clients, all: bool) -> Result<Vec<String>> {
+    let region = clients.region_for_global_calls().await;
+    tracing::debug!(operation = "DescribeRegions", place = region, "call");
     let call = async {
-        let request = clients.ec2(&asked).await.describe_regions().all_regions(all);
+        let request = clients.ec2(&region).await.describe_regions().all_regions(all);
         let answer = request.send().await;
-        answer.map_err(|error| translate(&error, Call::Read, "cannot list the regions", &asked))
+        answer.map_err(|error| translate(&error, Call::Read, "cannot list the regions", &region))
     };
-    let output = in_time(&asked, "cannot list the regions", call).await?;
+    let output = with_timeout(&region, "cannot list the regions", call).await?;
     let mut names: Vec<String> = output
         .regions()
         .iter()
@@ -194,14 +194,16 @@ async fn check_region(clients: &Clients, region: &str) -> Result<()> {
         return Err(zone_for_region(region, &own));
     }
     if !is_region_shaped(region) {
-        return Err(unknown("region", region, REGIONS));
+        return Err(unknown_name_error("region", region, REGIONS));
     }
     let attempted = format!("cannot tell whether region {} exists", quoted(region));
-    let all = regions(clients, true).await.map_err(|error| error.context(attempted))?;
+    let all = list_regions(clients, true)
+        .await
+        .map_err(|error| error.context(attempted))?;
     if all.iter().any(|known| known == region) {
         return Ok(());
     }
-    Err(unknown("region", region, all.iter().map(String::as_str)))
+    Err(unknown_name_error("region", region, all.iter().map(String::as_str)))
 }
 
 /// The region of a zone by its name: `us-east-1a`, the local zone `us-west-2-lax-1a`, the Wavelength zone
@@ -235,7 +237,7 @@ fn is_region_shaped(text: &str) -> bool {
         && number.bytes().all(|digit| digit.is_ascii_digit())
 }
 
-fn not_a_zone(zone: &str) -> Error {
+fn unknown_zone_error(zone: &str) -> Error {
     if is_region_shaped(zone) {
         return region_for_zone(zone, &format!("{zone}a"));
     }
@@ -243,7 +245,7 @@ fn not_a_zone(zone: &str) -> Error {
 }
 
 /// An unknown name, with the known ones nearest to it.
-pub(super) fn unknown<'a>(what: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> Error {
+pub(super) fn unknown_name_error<'a>(what: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> Error {
     let error = Error::invalid(format!("unknown {what} {}", quoted(name)));
     let nearest = closest(name, known, 6);
     match nearest.is_empty() {
@@ -256,22 +258,22 @@ pub(super) fn unknown<'a>(what: &str, name: &str, known: impl IntoIterator<Item 
 /// well be the credentials.
 ///
 /// <https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-regions.html>
-pub(super) async fn explained(clients: &Clients, region: &str, error: Error) -> Error {
+pub(super) async fn explain_opt_in(clients: &Clients, region: &str, error: Error) -> Error {
     if !matches!(
         error.code(),
         Some("AuthFailure" | "InvalidClientTokenId" | "UnrecognizedClientException")
     ) {
         return error;
     }
-    let home = clients.any_region().await;
+    let home = clients.region_for_global_calls().await;
     // Every account has its partition's main region, which knows of the others.
     let partition = Partition::of_region(region);
-    let asked = match home == region || Partition::of_region(&home) != partition {
+    let asked_region = match home == region || Partition::of_region(&home) != partition {
         true => partition.main_region(),
         false => &home,
     };
-    tracing::debug!(operation = "DescribeRegions", place = asked, "call");
-    let call = clients.ec2(asked).await.describe_regions();
+    tracing::debug!(operation = "DescribeRegions", place = asked_region, "call");
+    let call = clients.ec2(asked_region).await.describe_regions();
     let answer = call.region_names(region).all_regions(true).send().await;
     let is_off = answer.is_ok_and(|output| {
         let mut regions = output.regions().iter();
@@ -290,13 +292,13 @@ pub(super) async fn explained(clients: &Clients, region: &str, error: Error) -> 
 
 /// Refuses a zone that the account cannot use.
 pub(super) async fn check_zone(client: &Client, region: &str, zone: &str) -> Result<()> {
-    let zones = all_zones(client, region).await?;
+    let zones = list_zones(client, region).await?;
     let Some(found) = zones.iter().find(|known| known.zone_name() == Some(zone)) else {
         let names = zones
             .iter()
             .filter(|zone| is_enabled(zone))
             .filter_map(AvailabilityZone::zone_name);
-        return Err(unknown("zone", zone, names).at(format!("aws/{region}")));
+        return Err(unknown_name_error("zone", zone, names).at(format!("aws/{region}")));
     };
     if is_enabled(found) {
         return Ok(());
@@ -314,7 +316,7 @@ fn is_enabled(zone: &AvailabilityZone) -> bool {
         .is_none_or(|status| status.as_str() != "not-opted-in")
 }
 
-async fn all_zones(client: &Client, region: &str) -> Result<Vec<AvailabilityZone>> {
+async fn list_zones(client: &Client, region: &str) -> Result<Vec<AvailabilityZone>> {
     tracing::debug!(operation = "DescribeAvailabilityZones", place = region, "call");
     let call = client.describe_availability_zones().all_availability_zones(true);
     let answer = call.send().await;
@@ -325,13 +327,17 @@ async fn all_zones(client: &Client, region: &str) -> Result<Vec<AvailabilityZone
 
 /// The zones of the spec's region that have its machine type, from the one on that its name prefers. A subnet is in
 /// one zone, so that with one there is nothing to choose; and local zones are for those who name them.
-pub(super) async fn zones_for(client: &Client, spec: &InstanceSpec) -> Result<Vec<Location>> {
+pub(super) async fn find_candidate_zones(client: &Client, spec: &InstanceSpec) -> Result<Vec<Location>> {
     let region = &spec.location.region;
     if spec.location.zone.is_some() || spec.subnet.is_some() {
         return Ok(vec![spec.location.clone()]);
     }
-    let machine_type = images::machine_type(client, region, spec).await?;
-    let (zones, having) = future::try_join(all_zones(client, region), zones_with(client, region, machine_type)).await?;
+    let machine_type = images::choose_machine_type(client, region, spec).await?;
+    let (zones, with_type) = future::try_join(
+        list_zones(client, region),
+        find_zones_with_type(client, region, machine_type),
+    )
+    .await?;
     let takes_instances = |zone: &&AvailabilityZone| {
         is_enabled(zone)
             && zone.state() == Some(&AvailabilityZoneState::Available)
@@ -341,10 +347,14 @@ pub(super) async fn zones_for(client: &Client, spec: &InstanceSpec) -> Result<Ve
         .iter()
         .filter(takes_instances)
         .filter_map(AvailabilityZone::zone_name);
-    let plugged = zones_with_subnets(client, spec).await?;
+    let with_subnets = find_zones_with_subnets(client, spec).await?;
     let mut names: Vec<&str> = usable
-        .filter(|zone| having.contains(*zone))
-        .filter(|zone| plugged.as_ref().is_none_or(|plugged| plugged.contains(*zone)))
+        .filter(|zone| with_type.contains(*zone))
+        .filter(|zone| {
+            with_subnets
+                .as_ref()
+                .is_none_or(|with_subnets| with_subnets.contains(*zone))
+        })
         .collect();
     if names.is_empty() {
         return Err(
@@ -355,23 +365,23 @@ pub(super) async fn zones_for(client: &Client, spec: &InstanceSpec) -> Result<Ve
     }
     names.sort_unstable();
     spec.name.rotate_by_hash(&mut names);
-    let place = |zone: &str| Location {
+    let location = |zone: &str| Location {
         region: region.clone(),
         zone: Some(zone.to_owned()),
     };
-    Ok(names.into_iter().map(place).collect())
+    Ok(names.into_iter().map(location).collect())
 }
 
 /// The zones in which the network has a subnet, where the spec needs one to be picked; `None` where EC2 picks it.
-async fn zones_with_subnets(client: &Client, spec: &InstanceSpec) -> Result<Option<HashSet<String>>> {
+async fn find_zones_with_subnets(client: &Client, spec: &InstanceSpec) -> Result<Option<HashSet<String>>> {
     let filter = match &spec.network {
-        Some(network) => equal("vpc-id", [network]),
-        None => equal("default-for-az", ["true"]),
+        Some(network) => build_filter("vpc-id", [network]),
+        None => build_filter("default-for-az", ["true"]),
     };
     if spec.network.is_none() && spec.public_ip {
         return Ok(None);
     }
-    let subnets = network::subnets(client, &spec.location.region, vec![filter]).await?;
+    let subnets = network::list_subnets(client, &spec.location.region, vec![filter]).await?;
     Ok(Some(
         subnets
             .into_iter()
@@ -380,12 +390,12 @@ async fn zones_with_subnets(client: &Client, spec: &InstanceSpec) -> Result<Opti
     ))
 }
 
-async fn zones_with(client: &Client, region: &str, machine_type: &str) -> Result<HashSet<String>> {
+async fn find_zones_with_type(client: &Client, region: &str, machine_type: &str) -> Result<HashSet<String>> {
     tracing::debug!(operation = "DescribeInstanceTypeOfferings", place = region, "call");
     let answer = client
         .describe_instance_type_offerings()
         .location_type(LocationType::AvailabilityZone)
-        .filters(equal("instance-type", [machine_type]))
+        .filters(build_filter("instance-type", [machine_type]))
         .send()
         .await;
     let output = answer.map_err(|error| {
@@ -433,23 +443,26 @@ mod tests {
             ("us-iso-east-1", true),
             ("us-esat-1", false),
         ] {
-            assert_eq!(may_be_asked(region), asked, "{region}");
+            assert_eq!(is_region_name(region), asked, "{region}");
         }
     }
 
     #[test]
     fn what_is_asked_before_discovery_is_of_the_accounts_own_partition() {
-        assert_eq!(always_enabled("us-east-1"), ALWAYS_ENABLED);
-        assert_eq!(always_enabled("me-central-1").len(), 18);
-        assert_eq!(always_enabled("cn-north-1"), ["cn-north-1", "cn-northwest-1"]);
-        assert_eq!(always_enabled("us-gov-west-1"), ["us-gov-east-1", "us-gov-west-1"]);
-        assert_eq!(always_enabled("eusc-de-east-1"), ["eusc-de-east-1"]);
+        assert_eq!(always_enabled_regions("us-east-1"), ALWAYS_ENABLED);
+        assert_eq!(always_enabled_regions("me-central-1").len(), 18);
+        assert_eq!(always_enabled_regions("cn-north-1"), ["cn-north-1", "cn-northwest-1"]);
+        assert_eq!(
+            always_enabled_regions("us-gov-west-1"),
+            ["us-gov-east-1", "us-gov-west-1"]
+        );
+        assert_eq!(always_enabled_regions("eusc-de-east-1"), ["eusc-de-east-1"]);
         assert!(ALWAYS_ENABLED.iter().all(|region| REGIONS.contains(region)));
     }
 
     #[test]
     fn a_typo_gets_the_nearest_names() {
-        let error = unknown("region", "us-esat-1", REGIONS);
+        let error = unknown_name_error("region", "us-esat-1", REGIONS);
         assert_eq!(error.message(), "unknown region \"us-esat-1\"");
         assert!(
             error.hint().unwrap().starts_with("the nearest are us-east-1, us-"),

@@ -6,12 +6,12 @@ use super::instances::convert::TAG_NAME;
 use crate::cloud::{Error, InstanceSpec, Labels, Result, management_labels, quoted};
 
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html#tag-restrictions>
-const TAGS: usize = 50;
-const TAG_KEY_CHARACTERS: usize = 128;
-const TAG_VALUE_CHARACTERS: usize = 256;
+const MAX_TAGS: usize = 50;
+const MAX_KEY_CHARACTERS: usize = 128;
+const MAX_VALUE_CHARACTERS: usize = 256;
 
 /// All that an instance and its disk are tagged with.
-pub(super) fn tags(spec: &InstanceSpec, generation: u32) -> Labels {
+pub(super) fn build_tags(spec: &InstanceSpec, generation: u32) -> Labels {
     // The user's own `Name` wins: the name that counts stands in the label of ours.
     let mut tags = Labels::from([(TAG_NAME.to_owned(), spec.name.to_string())]);
     tags.extend(spec.labels.clone());
@@ -20,7 +20,7 @@ pub(super) fn tags(spec: &InstanceSpec, generation: u32) -> Labels {
 }
 
 /// Tags in the SDK's form.
-pub(super) fn ec2_tags(tags: &Labels) -> Vec<Tag> {
+pub(super) fn to_ec2_tags(tags: &Labels) -> Vec<Tag> {
     tags.iter()
         .map(|(key, value)| Tag::builder().key(key).value(value).build())
         .collect()
@@ -39,15 +39,15 @@ pub(super) fn check_tags(spec: &InstanceSpec) -> Result<()> {
         ))
         .with_hint("leave that label out, or use another key, such as group"));
     }
-    let tags = tags(spec, 0);
+    let tags = build_tags(spec, 0);
     for (key, value) in &tags {
-        let what = if key.chars().count() > TAG_KEY_CHARACTERS {
+        let what = if key.chars().count() > MAX_KEY_CHARACTERS {
             format!(
-                "label key {} has more than {TAG_KEY_CHARACTERS} characters",
+                "label key {} has more than {MAX_KEY_CHARACTERS} characters",
                 quoted(key)
             )
-        } else if value.chars().count() > TAG_VALUE_CHARACTERS {
-            format!("the value of label {key} has more than {TAG_VALUE_CHARACTERS} characters")
+        } else if value.chars().count() > MAX_VALUE_CHARACTERS {
+            format!("the value of label {key} has more than {MAX_VALUE_CHARACTERS} characters")
         } else if key.to_ascii_lowercase().starts_with("aws:") {
             format!("label key {} begins with aws:, which ec2 keeps for itself", quoted(key))
         } else {
@@ -55,10 +55,10 @@ pub(super) fn check_tags(spec: &InstanceSpec) -> Result<()> {
         };
         return Err(Error::invalid(what));
     }
-    if tags.len() > TAGS {
+    if tags.len() > MAX_TAGS {
         let users = spec.labels.len();
         return Err(Error::invalid(format!(
-            "{users} labels are too many: ec2 takes {TAGS} tags, of which cloudctl needs {}",
+            "{users} labels are too many: ec2 takes {MAX_TAGS} tags, of which cloudctl needs {}",
             tags.len() - users
         )));
     }
@@ -69,7 +69,7 @@ pub(super) fn check_tags(spec: &InstanceSpec) -> Result<()> {
 /// not fit into a path.
 ///
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/work-with-tags-in-IMDS.html>
-pub(super) fn fit_metadata(tags: &Labels) -> bool {
+pub(super) fn valid_in_metadata(tags: &Labels) -> bool {
     let fits = |letter: char| letter.is_ascii_alphanumeric() || "+-=.,_:@".contains(letter);
     tags.keys()
         .all(|key| key.chars().all(fits) && !matches!(key.as_str(), "." | ".." | "_index"))
@@ -82,28 +82,28 @@ mod tests {
 
     #[test]
     fn they_mark_it_as_ours_and_the_users_name_tag_wins() {
-        let place = Location {
+        let location = Location {
             region: "us-east-1".into(),
             zone: None,
         };
-        let mut spec = InstanceSpec::new("web-1".parse().unwrap(), place);
+        let mut spec = InstanceSpec::new("web-1".parse().unwrap(), location);
         spec.labels.insert("env".into(), "ci".into());
         spec.ttl = Some(std::time::Duration::from_secs(7_200));
-        let plain = tags(&spec, 3);
+        let plain = build_tags(&spec, 3);
         assert_eq!(plain["Name"], "web-1");
         assert_eq!(plain[LABEL_NAME], "web-1");
         assert_eq!(plain[LABEL_MANAGED], "true");
         assert_eq!(plain[LABEL_GENERATION], "3");
         assert_eq!(plain[LABEL_TTL], "2h");
         assert_eq!(plain["env"], "ci");
-        assert!(fit_metadata(&plain));
+        assert!(valid_in_metadata(&plain));
         spec.labels.insert("Name".into(), "front".into());
-        assert_eq!(tags(&spec, 0)["Name"], "front");
+        assert_eq!(build_tags(&spec, 0)["Name"], "front");
     }
 
     #[test]
     fn keys_that_make_no_path_keep_tags_out_of_the_metadata() {
-        let fits = |key: &str| fit_metadata(&Labels::from([(key.to_owned(), String::new())]));
+        let fits = |key: &str| valid_in_metadata(&Labels::from([(key.to_owned(), String::new())]));
         assert!(fits("a+b-c=d.e,f_g:h@i"));
         for key in ["a b", "a/b", ".", "..", "_index", "ämt"] {
             assert!(!fits(key), "{key}");

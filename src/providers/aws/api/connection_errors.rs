@@ -10,7 +10,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use http::Uri;
 use rustls::Error as TlsError;
 
-use super::error::root_words;
+use super::error::describe_root_cause;
 use crate::cloud::ErrorKind;
 use crate::providers::aws::configuration::connection;
 use crate::providers::aws::configuration::connection::{Authorities, Proxy};
@@ -27,10 +27,10 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn of(uri: &Uri, proxy: Option<&Proxy>) -> Self {
+    pub(crate) fn new(uri: &Uri, proxy: Option<&Proxy>) -> Self {
         Self {
-            address: address_of(uri),
-            proxy: proxy.map(|proxy| format!("{} ({})", address_of(&proxy.uri), proxy.source)),
+            address: format_address(uri),
+            proxy: proxy.map(|proxy| format!("{} ({})", format_address(&proxy.uri), proxy.source)),
         }
     }
 
@@ -39,7 +39,7 @@ impl Server {
     }
 
     /// The one that a connection is made to.
-    fn next(&self) -> String {
+    fn next_hop(&self) -> String {
         match &self.proxy {
             Some(proxy) => format!("the proxy {proxy}"),
             None => self.address.clone(),
@@ -47,7 +47,7 @@ impl Server {
     }
 }
 
-fn address_of(uri: &Uri) -> String {
+fn format_address(uri: &Uri) -> String {
     let port = match uri.scheme_str() {
         Some("https") => 443,
         _ => 80,
@@ -62,7 +62,7 @@ pub(crate) struct Unreachable {
     pub(crate) reason: String,
     /// The kind of error that it is for a call that only reads.
     pub(crate) kind: ErrorKind,
-    pub(crate) remedy: Option<String>,
+    pub(crate) hint: Option<String>,
     source: Option<ConnectorError>,
 }
 
@@ -87,7 +87,7 @@ impl StdError for Unreachable {
 }
 
 /// The error for a server that was silent for too long.
-pub(crate) fn silent(server: &Server, time: Duration) -> ConnectorError {
+pub(crate) fn timeout_error(server: &Server, time: Duration) -> ConnectorError {
     let seconds = time.as_secs();
     let through = match &server.proxy {
         Some(proxy) => format!(" through the proxy {proxy}"),
@@ -96,51 +96,51 @@ pub(crate) fn silent(server: &Server, time: Duration) -> ConnectorError {
     let unreachable = Unreachable {
         reason: format!("no answer from {}{through} within {seconds} s", server.address),
         kind: ErrorKind::Network,
-        remedy: None,
+        hint: None,
         source: None,
     };
     ConnectorError::timeout(unreachable.into())
 }
 
 /// The error for what would fail again in the same way, in words and with the next step.
-pub(crate) fn refused(reason: String, remedy: String) -> ConnectorError {
+pub(crate) fn permanent_error(reason: String, hint: String) -> ConnectorError {
     let unreachable = Unreachable {
         reason,
         kind: ErrorKind::InvalidSpec,
-        remedy: Some(remedy),
+        hint: Some(hint),
         source: None,
     };
     ConnectorError::other(unreachable.into(), None)
 }
 
 /// The error for a proxy that answers with HTTP status 407.
-pub(crate) fn password_wanted(server: &Server) -> ConnectorError {
-    let (reason, remedy) = words_of_password(server);
-    refused(reason, remedy)
+pub(crate) fn proxy_password_error(server: &Server) -> ConnectorError {
+    let (reason, hint) = describe_proxy_password(server);
+    permanent_error(reason, hint)
 }
 
-fn words_of_password(server: &Server) -> (String, String) {
-    let remedy = "write the proxy's address as http://USER:PASSWORD@HOST:PORT, or add the server to NO_PROXY";
+fn describe_proxy_password(server: &Server) -> (String, String) {
+    let hint = "write the proxy's address as http://USER:PASSWORD@HOST:PORT, or add the server to NO_PROXY";
     let reason = format!(
         "{} asks for a user and a password, or does not take those it got",
-        server.next()
+        server.next_hop()
     );
-    (reason, remedy.to_owned())
+    (reason, hint.to_owned())
 }
 
 /// The error with its reason in words. What would fail again in the same way is not retried.
-pub(crate) fn explained(error: ConnectorError, server: &Server, authorities: Option<&Authorities>) -> ConnectorError {
+pub(crate) fn add_reason(error: ConnectorError, server: &Server, authorities: Option<&Authorities>) -> ConnectorError {
     if links(&error).any(|link| link.is::<Unreachable>()) {
         return error;
     }
     let is_timeout = error.is_timeout();
     let is_io = error.is_io();
     let retry = error.as_other();
-    let (reason, kind, remedy) = reason(&error, server, authorities);
+    let (reason, kind, hint) = find_reason(&error, server, authorities);
     let unreachable = Unreachable {
         reason,
         kind,
-        remedy,
+        hint,
         source: Some(error),
     };
     match kind {
@@ -151,15 +151,15 @@ pub(crate) fn explained(error: ConnectorError, server: &Server, authorities: Opt
     }
 }
 
-fn reason(
+fn find_reason(
     error: &ConnectorError,
     server: &Server,
     authorities: Option<&Authorities>,
 ) -> (String, ErrorKind, Option<String>) {
     let network = |reason: String| (reason, ErrorKind::Network, None);
-    let next = server.next();
+    let next_hop = server.next_hop();
     if let Some(tls) = links(error).find_map(|link| link.downcast_ref::<TlsError>()) {
-        return of_tls(tls, server, authorities);
+        return find_tls_reason(tls, server, authorities);
     }
     if links(error).any(|link| link.is::<ResolveDnsError>()) {
         let name = match &server.proxy {
@@ -169,20 +169,20 @@ fn reason(
         return network(format!("{name} does not resolve"));
     }
     if links(error).any(|link| link.to_string() == PASSWORD_WANTED) {
-        let (reason, remedy) = words_of_password(server);
-        return (reason, ErrorKind::InvalidSpec, Some(remedy));
+        let (reason, hint) = describe_proxy_password(server);
+        return (reason, ErrorKind::InvalidSpec, Some(hint));
     }
     let io = links(error).find_map(|link| link.downcast_ref::<std::io::Error>().map(std::io::Error::kind));
-    if let Some(reason) = io.and_then(|kind| io_reason(kind, &next)) {
+    if let Some(reason) = io.and_then(|kind| io_reason(kind, &next_hop)) {
         return network(reason);
     }
     if error.is_timeout() {
-        return network(format!("no connection to {next} in time"));
+        return network(format!("no connection to {next_hop} in time"));
     }
     if io == Some(IoErrorKind::UnexpectedEof) {
-        return network(format!("the connection to {next} was closed too early"));
+        return network(format!("the connection to {next_hop} was closed too early"));
     }
-    let root = root_words(error);
+    let root = describe_root_cause(error);
     match &server.proxy {
         Some(proxy) => network(format!(
             "no connection to {} through the proxy {proxy}: {root}",
@@ -192,12 +192,16 @@ fn reason(
     }
 }
 
-fn of_tls(error: &TlsError, server: &Server, authorities: Option<&Authorities>) -> (String, ErrorKind, Option<String>) {
+fn find_tls_reason(
+    error: &TlsError,
+    server: &Server,
+    authorities: Option<&Authorities>,
+) -> (String, ErrorKind, Option<String>) {
     match tls_problem(error, &server.address) {
         TlsProblem::UnknownAuthority => (
             format!("the certificate of {} is of an unknown authority", server.address),
             ErrorKind::InvalidSpec,
-            Some(connection::how_to_trust(authorities)),
+            Some(connection::trust_hint(authorities)),
         ),
         TlsProblem::OwnAuthority => (
             format!(
@@ -205,9 +209,9 @@ fn of_tls(error: &TlsError, server: &Server, authorities: Option<&Authorities>) 
                 server.address
             ),
             ErrorKind::InvalidSpec,
-            Some(connection::how_to_replace(authorities)),
+            Some(connection::replace_hint(authorities)),
         ),
-        TlsProblem::Permanent(reason, remedy) => (reason, ErrorKind::InvalidSpec, Some(remedy.to_owned())),
+        TlsProblem::Permanent(reason, hint) => (reason, ErrorKind::InvalidSpec, Some(hint.to_owned())),
         TlsProblem::Passing(reason) => (reason, ErrorKind::Network, None),
     }
 }

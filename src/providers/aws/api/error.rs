@@ -14,7 +14,7 @@ use aws_smithy_types::error::ErrorMetadata;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use super::connection_errors::Unreachable;
-use super::server_time::remedy_of_clock;
+use super::server_time::clock_hint;
 use crate::cloud::{Error, ErrorKind};
 use crate::providers::common::connection_errors::links;
 
@@ -30,66 +30,67 @@ pub(crate) enum Call {
     Change,
 }
 
-/// The driver's words for a failure: `attempted` is what it could not do, `place` the region.
-pub(crate) fn translate<E>(error: &SdkError<E>, call: Call, attempted: impl fmt::Display, place: &str) -> Error
+/// The driver's words for a failure: `attempted` is what it could not do, `region` where it was sent.
+pub(crate) fn translate<E>(error: &SdkError<E>, call: Call, attempted: impl fmt::Display, region: &str) -> Error
 where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
 {
     // Settings or credentials that do not serve: already in words, and true of every call.
-    if let Some(own) = find::<E, Error>(error) {
+    if let Some(own) = find_cause::<E, Error>(error) {
         return match own.location() {
             Some(_) => own.clone(),
             None => own.clone().at("aws"),
         };
     }
-    let kind = match kind(error) {
-        kind if call == Call::Change && is_open(kind, error) => ErrorKind::UnknownOutcome,
+    let kind = match classify(error) {
+        kind if call == Call::Change && may_have_taken_effect(kind, error) => ErrorKind::UnknownOutcome,
         kind => kind,
     };
     let reason = match (error.message(), error.code()) {
         (Some(message), _) => message.trim_end_matches('.').to_owned(),
         (None, Some(code)) => code.to_owned(),
-        (None, None) => reason_without_code(error),
+        (None, None) => describe_without_code(error),
     };
-    let mut translated = told(Error::new(kind, format!("{attempted}: {reason}")), error).at(format!("aws/{place}"));
-    if let Some(remedy) = error.code().and_then(|code| remedy_of(code, error.message())) {
-        translated = translated.with_hint(remedy);
+    let mut translated =
+        with_sdk_details(Error::new(kind, format!("{attempted}: {reason}")), error).at(format!("aws/{region}"));
+    if let Some(hint) = error.code().and_then(|code| hint_for(code, error.message())) {
+        translated = translated.with_hint(hint);
     }
-    if let Some(remedy) = find::<E, Unreachable>(error).and_then(|unreachable| unreachable.remedy.as_ref()) {
-        translated = translated.with_hint(remedy);
+    if let Some(hint) = find_cause::<E, Unreachable>(error).and_then(|unreachable| unreachable.hint.as_ref()) {
+        translated = translated.with_hint(hint);
     }
     let answer = error.raw_response().filter(|_| kind == ErrorKind::Unauthenticated);
-    if let Some(remedy) = answer.and_then(remedy_of_clock) {
-        translated = translated.with_hint(remedy);
+    if let Some(hint) = answer.and_then(clock_hint) {
+        translated = translated.with_hint(hint);
     }
     match error {
         // The message, the code and the request id are all that the cloud told.
         SdkError::ServiceError(_) => translated,
-        _ => translated.with_source(Cause(chain(error))),
+        _ => translated.with_source(Cause(describe_chain(error))),
     }
 }
 
 /// Why a call failed of which the cloud itself told nothing.
-fn reason_without_code<E: StdError + Send + Sync + 'static>(error: &SdkError<E>) -> String {
+fn describe_without_code<E: StdError + Send + Sync + 'static>(error: &SdkError<E>) -> String {
     if let SdkError::ServiceError(service) = error {
         let status = service.raw().status().as_u16();
         return format!(
             "the answer was not one of aws's (HTTP {status}): perhaps it came from a proxy or a captive portal"
         );
     }
-    match find::<E, CredentialsError>(error) {
+    match find_cause::<E, CredentialsError>(error) {
         // It goes on for a line for each place that was looked at; those are in the source.
         Some(CredentialsError::CredentialsNotLoaded(_)) => "no credentials were found".to_owned(),
-        Some(_) => format!("no usable credentials: {}", root_words(error)),
-        None => match find::<E, Unreachable>(error) {
+        Some(_) => format!("no usable credentials: {}", describe_root_cause(error)),
+        None => match find_cause::<E, Unreachable>(error) {
             Some(unreachable) => unreachable.reason.clone(),
-            None => root_words(error),
+            None => describe_root_cause(error),
         },
     }
 }
 
 /// Adds the cloud's own code and request id.
-pub(crate) fn told<E: ProvideErrorMetadata>(mut error: Error, by: &SdkError<E>) -> Error {
+pub(crate) fn with_sdk_details<E: ProvideErrorMetadata>(mut error: Error, by: &SdkError<E>) -> Error {
     if let Some(code) = by.code() {
         error = error.with_code(code);
     }
@@ -101,29 +102,28 @@ pub(crate) fn told<E: ProvideErrorMetadata>(mut error: Error, by: &SdkError<E>) 
 }
 
 /// The kind of a failure as if the call only read: `Network` is whatever left no definite answer.
-pub(crate) fn kind<E>(error: &SdkError<E>) -> ErrorKind
+pub(crate) fn classify<E>(error: &SdkError<E>) -> ErrorKind
 where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
 {
-    if let Some(own) = find::<E, Error>(error) {
+    if let Some(own) = find_cause::<E, Error>(error) {
         return own.kind();
     }
-    if find::<E, CredentialsError>(error).is_some() {
+    if find_cause::<E, CredentialsError>(error).is_some() {
         return ErrorKind::Unauthenticated;
     }
-    if let Some(unreachable) = find::<E, Unreachable>(error) {
+    if let Some(unreachable) = find_cause::<E, Unreachable>(error) {
         return unreachable.kind;
     }
     // The SDK's own rules of addresses: no such service there, or switches that exclude each other.
-    if find::<E, ResolveEndpointError>(error).is_some() {
+    if find_cause::<E, ResolveEndpointError>(error).is_some() {
         return ErrorKind::InvalidSpec;
     }
     match error {
         SdkError::ConstructionFailure(_) => ErrorKind::Internal,
         SdkError::ServiceError(service) => match error.code() {
-            Some(code) => {
-                kind_of(code, error.message()).unwrap_or_else(|| kind_of_status(service.raw().status().as_u16()))
-            }
+            Some(code) => kind_of_code_and_message(code, error.message())
+                .unwrap_or_else(|| kind_of_status(service.raw().status().as_u16())),
             // Something else has answered, and whether the cloud got the request is not known from it.
             None => ErrorKind::Network,
         },
@@ -133,42 +133,42 @@ where
 }
 
 /// The kind that an error document of EC2's or STS's stands for, where the SDK has not typed it yet.
-pub(crate) fn kind_of_answer(status: u16, body: &[u8]) -> Option<ErrorKind> {
-    match code_of_answer(body) {
+pub(crate) fn classify_response(status: u16, body: &[u8]) -> Option<ErrorKind> {
+    match read_error_code(body) {
         Some(code) => kind_of_code(code),
         None => Some(kind_of_status(status)),
     }
 }
 
 /// The code that an error document of EC2's or STS's has.
-pub(crate) fn code_of_answer(body: &[u8]) -> Option<&str> {
+pub(crate) fn read_error_code(body: &[u8]) -> Option<&str> {
     let (_, rest) = std::str::from_utf8(body).ok()?.split_once("<Code>")?;
     Some(rest.split_once("</Code>")?.0.trim())
 }
 
 /// Whether a changing call may have taken effect although it failed so.
-pub(crate) fn is_open<E>(kind: ErrorKind, error: &SdkError<E>) -> bool
+pub(crate) fn may_have_taken_effect<E>(kind: ErrorKind, error: &SdkError<E>) -> bool
 where
     E: StdError + Send + Sync + 'static,
 {
     let is_dispatch = matches!(error, SdkError::DispatchFailure(_));
-    (kind == ErrorKind::Network || kind == ErrorKind::InvalidSpec && is_dispatch) && !never_sent(error)
+    (kind == ErrorKind::Network || kind == ErrorKind::InvalidSpec && is_dispatch) && !was_never_sent(error)
 }
 
 /// Whether the request cannot have reached the cloud.
-pub(crate) fn never_sent<E>(error: &SdkError<E>) -> bool
+pub(crate) fn was_never_sent<E>(error: &SdkError<E>) -> bool
 where
     E: StdError + Send + Sync + 'static,
 {
     match error {
         SdkError::ConstructionFailure(_) => true,
         SdkError::DispatchFailure(_) => {
-            find::<E, CredentialsError>(error).is_some()
-                || find::<E, Error>(error).is_some()
-                || find::<E, ResolveEndpointError>(error).is_some()
-                || find::<E, Unreachable>(error).is_some_and(Unreachable::is_before_request)
-                || find::<E, ResolveDnsError>(error).is_some()
-                || find::<E, std::io::Error>(error).is_some_and(|error| {
+            find_cause::<E, CredentialsError>(error).is_some()
+                || find_cause::<E, Error>(error).is_some()
+                || find_cause::<E, ResolveEndpointError>(error).is_some()
+                || find_cause::<E, Unreachable>(error).is_some_and(Unreachable::is_before_request)
+                || find_cause::<E, ResolveDnsError>(error).is_some()
+                || find_cause::<E, std::io::Error>(error).is_some_and(|error| {
                     matches!(
                         error.kind(),
                         IoErrorKind::ConnectionRefused | IoErrorKind::HostUnreachable | IoErrorKind::NetworkUnreachable
@@ -179,7 +179,7 @@ where
     }
 }
 
-fn find<E, Wanted>(error: &SdkError<E>) -> Option<&Wanted>
+fn find_cause<E, Wanted>(error: &SdkError<E>) -> Option<&Wanted>
 where
     E: StdError + Send + Sync + 'static,
     Wanted: StdError + 'static,
@@ -189,7 +189,7 @@ where
 
 /// What the innermost error says, which mostly is the real cause. An answer of a cloud is told by its code and words: its
 /// error displays nothing but its debug form.
-pub(crate) fn root_words(error: &(dyn StdError + 'static)) -> String {
+pub(crate) fn describe_root_cause(error: &(dyn StdError + 'static)) -> String {
     if let Some(unreachable) = links(error).find_map(|link| link.downcast_ref::<Unreachable>()) {
         return unreachable.reason.clone();
     }
@@ -198,12 +198,12 @@ pub(crate) fn root_words(error: &(dyn StdError + 'static)) -> String {
         let status = answer.response().status().as_u16();
         return format!("the metadata service answered with HTTP status {status}");
     }
-    let told = links(error).find_map(|link| link.downcast_ref::<ErrorMetadata>());
-    let told = told.and_then(|meta| {
+    let with_sdk_details = links(error).find_map(|link| link.downcast_ref::<ErrorMetadata>());
+    let with_sdk_details = with_sdk_details.and_then(|meta| {
         let words = [meta.code(), meta.message()].into_iter().flatten().collect::<Vec<_>>();
         (!words.is_empty()).then(|| words.join(": "))
     });
-    let text = told.unwrap_or_else(|| links(error).last().map(ToString::to_string).unwrap_or_default());
+    let text = with_sdk_details.unwrap_or_else(|| links(error).last().map(ToString::to_string).unwrap_or_default());
     let text = text.lines().map(str::trim).collect::<Vec<_>>().join("; ");
     // The SDK's debug form of a status.
     match text.split_once("StatusCode(") {
@@ -214,7 +214,7 @@ pub(crate) fn root_words(error: &(dyn StdError + 'static)) -> String {
 
 /// What each error of the chain displays. The SDK's errors themselves are not kept: their `Debug` has whole
 /// answers in it.
-fn chain<E: StdError + Send + Sync + 'static>(error: &SdkError<E>) -> String {
+fn describe_chain<E: StdError + Send + Sync + 'static>(error: &SdkError<E>) -> String {
     let mut words: Vec<String> = Vec::new();
     for link in links(error) {
         let text = link.to_string();
@@ -252,7 +252,7 @@ pub(crate) fn kind_of_code(code: &str) -> Option<ErrorKind> {
         | "IdempotentInstanceTerminated"
         | "NoDefaultVpc"
         | "DefaultVpcDoesNotExist"
-        // Of a combination that EC2 has nowhere, unless its sentence names the zone: see `kind_of`.
+        // Of a combination that EC2 has nowhere, unless its sentence names the zone: see `kind_of_code_and_message`.
         | "Unsupported" => ErrorKind::Refused,
         "InsufficientInstanceCapacity"
         | "InsufficientHostCapacity"
@@ -335,20 +335,20 @@ pub(crate) fn kind_of_code(code: &str) -> Option<ErrorKind> {
 /// under codes that stand for many other things as well: the one place where a sentence decides.
 ///
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/troubleshooting-launch.html>
-pub(crate) fn kind_of(code: &str, message: Option<&str>) -> Option<ErrorKind> {
+pub(crate) fn kind_of_code_and_message(code: &str, message: Option<&str>) -> Option<ErrorKind> {
     let may_be_of_the_zone = matches!(
         code,
         "Unsupported" | "UnsupportedOperation" | "InvalidParameterValue" | "InvalidParameterCombination"
     );
     match message {
-        Some(message) if may_be_of_the_zone && is_of_the_zone(message) => Some(ErrorKind::Capacity),
+        Some(message) if may_be_of_the_zone && names_requested_zone(message) => Some(ErrorKind::Capacity),
         _ => kind_of_code(code),
     }
 }
 
 /// "Your requested instance type (…) is not supported in your requested Availability Zone (…)", and "The requested
 /// Availability Zone is currently constrained …".
-fn is_of_the_zone(message: &str) -> bool {
+fn names_requested_zone(message: &str) -> bool {
     message.to_ascii_lowercase().contains("requested availability zone")
 }
 
@@ -364,34 +364,34 @@ pub(crate) fn kind_of_status(status: u16) -> ErrorKind {
 }
 
 /// What to do about an answer that leaves only one thing to do.
-pub(crate) fn remedy_of(code: &str, message: Option<&str>) -> Option<String> {
+pub(crate) fn hint_for(code: &str, message: Option<&str>) -> Option<String> {
     let message = message.unwrap_or_default();
     match code {
         // A product of the Marketplace takes a subscription; EC2 names the page. Else it is the region's.
         // https://docs.aws.amazon.com/marketplace/latest/buyerguide/buyer-server-products.html
-        "OptInRequired" if message.contains("Marketplace") => Some(match page_in(message) {
+        "OptInRequired" if message.contains("Marketplace") => Some(match find_url(message) {
             Some(page) => format!("accept the product's terms and subscribe to it, at {page}"),
             None => {
                 "accept the product's terms and subscribe to it in AWS Marketplace, or use another image".to_owned()
             }
         }),
         // The general hint is to look in other zones.
-        _ if kind_of(code, Some(message)) == Some(ErrorKind::Capacity) => None,
-        _ => remedy_of_code(code).map(str::to_owned),
+        _ if kind_of_code_and_message(code, Some(message)) == Some(ErrorKind::Capacity) => None,
+        _ => hint_for_code(code).map(str::to_owned),
     }
 }
 
 /// The first address in a sentence.
-fn page_in(message: &str) -> Option<&str> {
+fn find_url(message: &str) -> Option<&str> {
     let from = &message[message.find("https://").or_else(|| message.find("http://"))?..];
     let end = from.find(|letter: char| letter.is_whitespace() || "\"'<>".contains(letter));
     let page = end.map_or(from, |end| &from[..end]);
     Some(page.trim_end_matches(['.', ',', ';', ':', ')']))
 }
 
-fn remedy_of_code(code: &str) -> Option<&'static str> {
+fn hint_for_code(code: &str) -> Option<&'static str> {
     match code {
-        "VPCIdNotSpecified" | "MissingInput" | "NoDefaultVpc" | "DefaultVpcDoesNotExist" => Some(NO_DEFAULT_VPC),
+        "VPCIdNotSpecified" | "MissingInput" | "NoDefaultVpc" | "DefaultVpcDoesNotExist" => Some(NO_DEFAULT_VPC_HINT),
         // https://docs.aws.amazon.com/STS/latest/APIReference/API_DecodeAuthorizationMessage.html
         "UnauthorizedOperation" => {
             Some("ask for the permission; `aws sts decode-authorization-message` tells which one is missing")
@@ -414,11 +414,11 @@ fn remedy_of_code(code: &str) -> Option<&'static str> {
 }
 
 /// What to do in a region whose default VPC was deleted.
-pub(crate) const NO_DEFAULT_VPC: &str =
+pub(crate) const NO_DEFAULT_VPC_HINT: &str =
     "name a subnet with --subnet, or make a default VPC with `aws ec2 create-default-vpc`";
 
 #[cfg(test)]
-mod codes_tests {
+mod tests {
     use super::*;
 
     #[test]
@@ -484,7 +484,11 @@ mod codes_tests {
             ),
             ("UnauthorizedOperation", Some(in_zone), ErrorKind::PermissionDenied),
         ] {
-            assert_eq!(kind_of(code, message), Some(kind), "{code}: {message:?}");
+            assert_eq!(
+                kind_of_code_and_message(code, message),
+                Some(kind),
+                "{code}: {message:?}"
+            );
         }
     }
 
@@ -496,9 +500,9 @@ mod codes_tests {
             format!("visit {page}"),
             format!("(see {page}), then"),
         ] {
-            assert_eq!(page_in(&sentence), Some(page), "{sentence}");
+            assert_eq!(find_url(&sentence), Some(page), "{sentence}");
         }
-        assert_eq!(page_in("no page"), None);
+        assert_eq!(find_url("no page"), None);
     }
 
     #[test]

@@ -33,7 +33,7 @@ use super::connection_errors;
 use super::connection_errors::Server;
 use super::server_time;
 use super::server_time::ServerTime;
-use super::xml_sanitizer::mended;
+use super::xml_sanitizer::sanitize;
 use crate::providers::aws::configuration::connection::{Connection, Proxy};
 
 /// What some servers begin a text with, and no reader expects.
@@ -58,7 +58,7 @@ struct Inner {
 
 impl LazyHttpClient {
     /// One client, to be shared by all services and regions, that tells the clock what it hears.
-    pub(crate) fn shared(clock: &ServerTime, connection: Connection) -> SharedHttpClient {
+    pub(crate) fn new_shared(clock: &ServerTime, connection: Connection) -> SharedHttpClient {
         SharedHttpClient::new(Self(Arc::new(Inner {
             clock: clock.clone(),
             connection,
@@ -82,7 +82,7 @@ impl HttpClient for LazyHttpClient {
 }
 
 impl Inner {
-    fn connector(
+    fn get_connector(
         &self,
         proxy: Option<&Proxy>,
         is_secure: bool,
@@ -113,7 +113,7 @@ impl Inner {
                 builder = builder.tls_context(context);
             }
             builder.set_sleep_impl(components.sleep_impl());
-            SharedHttpConnector::new(builder.build_with_resolver(SystemNames))
+            SharedHttpConnector::new(builder.build_with_resolver(SystemResolver))
         });
         connector.clone()
     }
@@ -121,9 +121,9 @@ impl Inner {
 
 /// Looks names up as the system does, and says by type that one does not resolve.
 #[derive(Clone, Debug)]
-struct SystemNames;
+struct SystemResolver;
 
-impl ResolveDns for SystemNames {
+impl ResolveDns for SystemResolver {
     fn resolve_dns<'a>(&'a self, name: &'a str) -> DnsFuture<'a> {
         DnsFuture::new(async move {
             let found = tokio::net::lookup_host((name, 0)).await.map_err(ResolveDnsError::new)?;
@@ -142,18 +142,18 @@ struct CompleteBodyCheck {
 
 impl HttpConnector for CompleteBodyCheck {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let requested = server_time::date_of(&request);
+        let requested = server_time::read_request_date(&request);
         let uri: Uri = request.uri().parse().unwrap_or_default();
         let proxy = self.client.connection.proxy_for(&uri);
-        let server = Server::of(&uri, proxy);
+        let server = Server::new(&uri, proxy);
         let is_secure = |uri: &Uri| uri.scheme_str() != Some("http");
         let is_secure = is_secure(&uri) || proxy.is_some_and(|proxy| is_secure(&proxy.uri));
-        if is_secure && let Some((reason, remedy)) = self.client.connection.trusts_nothing() {
-            return HttpConnectorFuture::ready(Err(connection_errors::refused(reason, remedy)));
+        if is_secure && let Some((reason, hint)) = self.client.connection.find_missing_authorities() {
+            return HttpConnectorFuture::ready(Err(connection_errors::permanent_error(reason, hint)));
         }
         let answer = self
             .client
-            .connector(proxy, is_secure, &self.settings, &self.components)
+            .get_connector(proxy, is_secure, &self.settings, &self.components)
             .call(request);
         let client = Arc::clone(&self.client);
         HttpConnectorFuture::new(async move {
@@ -161,38 +161,38 @@ impl HttpConnector for CompleteBodyCheck {
                 let mut response = answer.await?;
                 // Without a proxy it is an answer as any other, and what it is an answer to may have had its effect.
                 if server.is_behind_proxy() && response.status().as_u16() == PROXY_WANTS_PASSWORD {
-                    return Err(connection_errors::password_wanted(&server));
+                    return Err(connection_errors::proxy_password_error(&server));
                 }
                 if let Some(requested) = requested {
-                    client.clock.hear(requested, &mut response);
+                    client.clock.record(requested, &mut response);
                 }
                 let body = ByteStream::new(response.take_body()).collect().await;
                 let mut body = body.map_err(|error| ConnectorError::io(error.into()))?.into_bytes();
                 if body.starts_with(BYTE_ORDER_MARK) {
                     body = body.slice(BYTE_ORDER_MARK.len()..);
                 }
-                let mended = mended(&body);
-                if is_cut_short(mended.as_deref().unwrap_or(&body)) {
+                let sanitize = sanitize(&body);
+                if is_truncated(sanitize.as_deref().unwrap_or(&body)) {
                     return Err(ConnectorError::io("the answer was cut short".into()));
                 }
-                *response.body_mut() = match mended {
-                    Some(mended) => SdkBody::from(mended),
+                *response.body_mut() = match sanitize {
+                    Some(sanitize) => SdkBody::from(sanitize),
                     None => SdkBody::from(body),
                 };
                 Ok(response)
             };
             match timeout(ATTEMPT_TIMEOUT, whole).await {
                 Ok(answer) => answer.map_err(|error| {
-                    connection_errors::explained(error, &server, client.connection.authorities.as_ref())
+                    connection_errors::add_reason(error, &server, client.connection.authorities.as_ref())
                 }),
-                Err(_) => Err(connection_errors::silent(&server, ATTEMPT_TIMEOUT)),
+                Err(_) => Err(connection_errors::timeout_error(&server, ATTEMPT_TIMEOUT)),
             }
         })
     }
 }
 
 /// Whether it is one of EC2's or STS's documents without its end. Their root elements are all named `…Response`.
-fn is_cut_short(body: &[u8]) -> bool {
+fn is_truncated(body: &[u8]) -> bool {
     let body = body.trim_ascii();
     let Some(document) = body.strip_prefix(b"<") else {
         return false;
@@ -228,9 +228,9 @@ mod tests {
     fn an_answer_without_its_end_is_not_taken_for_a_whole_one() {
         let whole = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<DescribeRegionsResponse xmlns=\"x\"><requestId>1</requestId>\
                      <name>naïve</name></DescribeRegionsResponse>\n";
-        assert!(!is_cut_short(whole.as_bytes()));
+        assert!(!is_truncated(whole.as_bytes()));
         for end in 1..whole.trim_end().len() {
-            assert!(is_cut_short(&whole.as_bytes()[..end]), "{end}");
+            assert!(is_truncated(&whole.as_bytes()[..end]), "{end}");
         }
     }
 
@@ -243,9 +243,9 @@ mod tests {
             "<!doctype html>\n<title>500</title>",
             "<html><body>",
         ] {
-            assert!(!is_cut_short(body.as_bytes()), "{body}");
+            assert!(!is_truncated(body.as_bytes()), "{body}");
         }
-        assert!(!is_cut_short(b"<Response><Errors/></Response>"));
+        assert!(!is_truncated(b"<Response><Errors/></Response>"));
     }
 
     #[test]
@@ -256,7 +256,7 @@ mod tests {
                 format!("<AResponse></AResponse>{section}</AResponse>"),
                 format!("{section}<AResponse></AResponse>"),
             ] {
-                assert!(is_cut_short(&mended(document.as_bytes()).unwrap()), "{document}");
+                assert!(is_truncated(&sanitize(document.as_bytes()).unwrap()), "{document}");
             }
         }
     }

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 /// From where on a date is wrong. A request must reach AWS within five minutes of its own.
 ///
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html>
-const BOUND: SignedDuration = SignedDuration::from_mins(4);
+const MAX_SKEW: SignedDuration = SignedDuration::from_mins(4);
 
 /// The clock of AWS. Its clones are one.
 #[derive(Clone, Debug, Default)]
@@ -61,11 +61,11 @@ impl ServerTime {
     }
 
     /// Takes the date of an answer to a request of that date, whatever else the answer says.
-    pub(crate) fn hear(&self, requested: Timestamp, answer: &mut HttpResponse) {
+    pub(crate) fn record(&self, requested: Timestamp, answer: &mut HttpResponse) {
         // What comes out of a cache is as old as it says.
         let date = match answer.headers().get("age") {
             Some(_) => None,
-            None => answer.headers().get("date").and_then(read_date),
+            None => answer.headers().get("date").and_then(parse_date),
         };
         let Some(date) = date else { return };
         let clocks = Clocks {
@@ -76,9 +76,9 @@ impl ServerTime {
         let at = Instant::now();
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.latest = Some(ServerDate { date, at });
-        if clocks.ahead_of_ours.abs() > BOUND && !state.has_warned {
+        if clocks.ahead_of_ours.abs() > MAX_SKEW && !state.has_warned {
             state.has_warned = true;
-            tracing::warn!("this machine's clock is {}", words(clocks.ahead_of_ours));
+            tracing::warn!("this machine's clock is {}", describe_skew(clocks.ahead_of_ours));
         }
     }
 }
@@ -93,7 +93,7 @@ impl TimeSource for ServerTime {
 
 /// The date that a signed request has. Only AWS itself gets such; what else is asked over the same client, for
 /// credentials say, need not have AWS's time.
-pub(crate) fn date_of(request: &HttpRequest) -> Option<Timestamp> {
+pub(crate) fn read_request_date(request: &HttpRequest) -> Option<Timestamp> {
     let headers = request.headers();
     headers.get("authorization").filter(|text| text.starts_with("AWS4-"))?;
     let civil = DateTime::strptime("%Y%m%dT%H%M%SZ", headers.get("x-amz-date")?).ok()?;
@@ -101,7 +101,7 @@ pub(crate) fn date_of(request: &HttpRequest) -> Option<Timestamp> {
 }
 
 /// <https://www.rfc-editor.org/rfc/rfc9110#field.date>
-fn read_date(text: &str) -> Option<Timestamp> {
+fn parse_date(text: &str) -> Option<Timestamp> {
     DateTimeParser::new().parse_timestamp(text).ok()
 }
 
@@ -109,22 +109,22 @@ fn read_date(text: &str) -> Option<Timestamp> {
 /// the right one.
 ///
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>
-pub(crate) fn refused_for_its_date(answer: &HttpResponse, code: Option<&str>) -> bool {
+pub(crate) fn was_refused_for_date(answer: &HttpResponse, code: Option<&str>) -> bool {
     let may_be = matches!(
         code,
         Some("AuthFailure" | "RequestExpired" | "RequestTimeTooSkewed" | "SignatureDoesNotMatch")
     );
     let clocks = answer.extension::<Clocks>();
-    may_be && clocks.is_some_and(|clocks| clocks.ahead_of_request.abs() > BOUND)
+    may_be && clocks.is_some_and(|clocks| clocks.ahead_of_request.abs() > MAX_SKEW)
 }
 
 /// What to do about this machine's clock if an answer shows that it is wrong.
-pub(crate) fn remedy_of_clock(answer: &HttpResponse) -> Option<String> {
+pub(crate) fn clock_hint(answer: &HttpResponse) -> Option<String> {
     let ahead = answer.extension::<Clocks>()?.ahead_of_ours;
-    (ahead.abs() > BOUND).then(|| format!("set this machine's clock: it is {}", words(ahead)))
+    (ahead.abs() > MAX_SKEW).then(|| format!("set this machine's clock: it is {}", describe_skew(ahead)))
 }
 
-fn words(ahead: SignedDuration) -> String {
+fn describe_skew(ahead: SignedDuration) -> String {
     let minutes = (ahead.abs().as_secs() + 30) / 60;
     let way = if ahead.is_positive() { "slow" } else { "fast" };
     format!("{minutes} minutes {way} by the time of aws")
@@ -159,13 +159,13 @@ mod tests {
         assert_eq!(clock.now(), None);
         for minutes in [0, 20, -20, 3] {
             let ahead = SignedDuration::from_mins(minutes);
-            clock.hear(Timestamp::now(), &mut answer(ahead, None));
+            clock.record(Timestamp::now(), &mut answer(ahead, None));
             assert!(is_near(clock.clone().now().unwrap(), ahead), "{minutes}");
             let signed = Timestamp::try_from(TimeSource::now(&clock)).unwrap();
             assert!(is_near(signed, ahead), "{minutes}");
         }
         let cached = SignedDuration::from_hours(-5);
-        clock.hear(Timestamp::now(), &mut answer(cached, Some(("age", "18000"))));
+        clock.record(Timestamp::now(), &mut answer(cached, Some(("age", "18000"))));
         assert!(is_near(clock.now().unwrap(), SignedDuration::from_mins(3)));
     }
 
@@ -175,18 +175,21 @@ mod tests {
         let ahead = SignedDuration::from_mins(-20);
         let heard = |requested| {
             let mut answer = answer(ahead, None);
-            clock.hear(requested, &mut answer);
+            clock.record(requested, &mut answer);
             answer
         };
-        let wrong = heard(Timestamp::now());
-        assert!(refused_for_its_date(&wrong, Some("RequestExpired")));
-        assert!(!refused_for_its_date(&wrong, Some("InvalidClientTokenId")));
-        assert!(!refused_for_its_date(&answer(ahead, None), Some("RequestExpired")));
+        let invalid_value_error = heard(Timestamp::now());
+        assert!(was_refused_for_date(&invalid_value_error, Some("RequestExpired")));
+        assert!(!was_refused_for_date(
+            &invalid_value_error,
+            Some("InvalidClientTokenId")
+        ));
+        assert!(!was_refused_for_date(&answer(ahead, None), Some("RequestExpired")));
         let corrected = heard(Timestamp::now() + ahead);
-        assert!(!refused_for_its_date(&corrected, Some("RequestExpired")));
-        let remedy = remedy_of_clock(&corrected).unwrap();
+        assert!(!was_refused_for_date(&corrected, Some("RequestExpired")));
+        let hint = clock_hint(&corrected).unwrap();
         assert_eq!(
-            remedy,
+            hint,
             "set this machine's clock: it is 20 minutes fast by the time of aws"
         );
     }
@@ -195,10 +198,10 @@ mod tests {
     fn only_signed_requests_have_a_date() {
         let mut request = HttpRequest::new(SdkBody::empty());
         request.headers_mut().insert("x-amz-date", "20261124T202300Z");
-        assert_eq!(date_of(&request), None);
+        assert_eq!(read_request_date(&request), None);
         request
             .headers_mut()
             .insert("authorization", "AWS4-HMAC-SHA256 Credential=");
-        assert_eq!(date_of(&request).unwrap().to_string(), "2026-11-24T20:23:00Z");
+        assert_eq!(read_request_date(&request).unwrap().to_string(), "2026-11-24T20:23:00Z");
     }
 }

@@ -21,52 +21,52 @@ impl<'a> XmlReader<'a> {
             Some(declaration) => declaration.split_once("?>")?.1,
             None => declared,
         };
-        let mut walk = Self {
+        let mut reader = Self {
             text,
             at: text.len() - start.len(),
             is_empty: false,
         };
-        match walk.tag()? {
-            Tag::Start(found) if found == name => Some(walk),
+        match reader.next_tag()? {
+            Tag::Start(found) if found == name => Some(reader),
             _ => None,
         }
     }
 
     /// Enters the next element in the one of this name; `Some(None)` where that ends, and it is left.
-    pub(crate) fn child(&mut self, of: &str) -> Option<Option<&'a str>> {
+    pub(crate) fn next_child(&mut self, parent: &str) -> Option<Option<&'a str>> {
         if std::mem::take(&mut self.is_empty) {
             return Some(None);
         }
-        match self.tag()? {
+        match self.next_tag()? {
             Tag::Start(name) => Some(Some(name)),
-            Tag::End(name) => (name == of).then_some(None),
+            Tag::End(name) => (name == parent).then_some(None),
         }
     }
 
     /// The text of the element of this name, which has no other elements in it; leaves it.
-    pub(crate) fn text(&mut self, of: &str) -> Option<Cow<'a, str>> {
+    pub(crate) fn read_text(&mut self, element: &str) -> Option<Cow<'a, str>> {
         if std::mem::take(&mut self.is_empty) {
             return Some(Cow::Borrowed(""));
         }
         let rest = &self.text[self.at..];
         let raw = &rest[..memchr(b'<', rest.as_bytes())?];
         self.at += raw.len();
-        match self.tag()? {
-            Tag::End(name) if name == of => unescaped(raw),
+        match self.next_tag()? {
+            Tag::End(name) if name == element => unescape(raw),
             _ => None,
         }
     }
 
     /// Leaves the element of this name, whatever is in it.
-    pub(crate) fn skip(&mut self, of: &str) -> Option<()> {
+    pub(crate) fn skip_element(&mut self, element: &str) -> Option<()> {
         if std::mem::take(&mut self.is_empty) {
             return Some(());
         }
         let mut depth = 0_usize;
         loop {
-            match self.tag()? {
+            match self.next_tag()? {
                 Tag::Start(_) => depth += usize::from(!std::mem::take(&mut self.is_empty)),
-                Tag::End(name) if depth == 0 => return (name == of).then_some(()),
+                Tag::End(name) if depth == 0 => return (name == element).then_some(()),
                 Tag::End(_) => depth -= 1,
             }
         }
@@ -78,7 +78,7 @@ impl<'a> XmlReader<'a> {
     }
 
     /// The next tag, past any text.
-    fn tag(&mut self) -> Option<Tag<'a>> {
+    fn next_tag(&mut self) -> Option<Tag<'a>> {
         let rest = &self.text[self.at..];
         let start = memchr(b'<', rest.as_bytes())?;
         let length = memchr(b'>', &rest.as_bytes()[start..])?;
@@ -109,7 +109,7 @@ enum Tag<'a> {
 }
 
 /// Text with its references resolved.
-fn unescaped(raw: &str) -> Option<Cow<'_, str>> {
+fn unescape(raw: &str) -> Option<Cow<'_, str>> {
     if memchr(b'&', raw.as_bytes()).is_none() {
         return Some(Cow::Borrowed(raw));
     }
@@ -124,7 +124,7 @@ fn unescaped(raw: &str) -> Option<Cow<'_, str>> {
             "amp" => '&',
             "quot" => '"',
             "apos" => '\'',
-            _ => numbered(name)?,
+            _ => parse_character_reference(name)?,
         });
         rest = after;
     }
@@ -132,7 +132,7 @@ fn unescaped(raw: &str) -> Option<Cow<'_, str>> {
     Some(Cow::Owned(text))
 }
 
-fn numbered(name: &str) -> Option<char> {
+fn parse_character_reference(name: &str) -> Option<char> {
     let number = name.strip_prefix('#')?;
     let code = match number.strip_prefix('x') {
         Some(digits) => u32::from_str_radix(digits, 16),
@@ -146,16 +146,16 @@ mod tests {
     use super::*;
 
     /// The text of the root's children called `b`; the others are left out.
-    fn texts(document: &str) -> Option<Vec<String>> {
-        let mut walk = XmlReader::into_root(document, "a")?;
+    fn read_texts(document: &str) -> Option<Vec<String>> {
+        let mut reader = XmlReader::into_root(document, "a")?;
         let mut texts = Vec::new();
-        while let Some(name) = walk.child("a")? {
+        while let Some(name) = reader.next_child("a")? {
             match name {
-                "b" => texts.push(walk.text("b")?.into_owned()),
-                other => walk.skip(other)?,
+                "b" => texts.push(reader.read_text("b")?.into_owned()),
+                other => reader.skip_element(other)?,
             }
         }
-        walk.is_at_end().then_some(texts)
+        reader.is_at_end().then_some(texts)
     }
 
     #[test]
@@ -171,7 +171,7 @@ mod tests {
             ("<a><b>na\u{ef}ve \u{202e}</b></a>", &["na\u{ef}ve \u{202e}"]),
         ] {
             assert_eq!(
-                texts(document).as_deref(),
+                read_texts(document).as_deref(),
                 Some(expected)
                     .map(|texts| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>())
                     .as_deref(),
@@ -201,16 +201,16 @@ mod tests {
             "<a",
             "<html><body>",
         ] {
-            assert_eq!(texts(document), None, "{document}");
+            assert_eq!(read_texts(document), None, "{document}");
         }
     }
 
     #[test]
     fn nothing_that_is_cut_short_is_taken_for_whole() {
         let document = "<?xml version=\"1.0\"?><a xmlns=\"x\"><b>\u{e9}&amp;</b><c><d/></c></a>";
-        assert!(texts(document).is_some());
+        assert!(read_texts(document).is_some());
         for end in (0..document.len()).filter(|end| document.is_char_boundary(*end)) {
-            assert_eq!(texts(&document[..end]), None, "{end}");
+            assert_eq!(read_texts(&document[..end]), None, "{end}");
         }
     }
 }

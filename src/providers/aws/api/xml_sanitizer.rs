@@ -7,12 +7,12 @@ use memchr::memmem;
 
 /// A document in a form that every reader takes: one odd character in a tag must not hide a whole region. Nothing if
 /// there is nothing to mend.
-pub(crate) fn mended(body: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn sanitize(body: &[u8]) -> Option<Vec<u8>> {
     if !body.trim_ascii_start().starts_with(b"<") {
         return None;
     }
     let text = std::str::from_utf8(body).map_or_else(|_| String::from_utf8_lossy(body), Cow::Borrowed);
-    match with_legible_letters(without_sections(text)) {
+    match escape_invalid_characters(replace_sections(text)) {
         Cow::Owned(text) => Some(text.into_bytes()),
         Cow::Borrowed(_) => None,
     }
@@ -20,7 +20,7 @@ pub(crate) fn mended(body: &[u8]) -> Option<Vec<u8>> {
 
 /// Without comments, and with CDATA written as other text is. One that has no end stays, as the end of what was cut
 /// short there.
-fn without_sections(text: Cow<'_, str>) -> Cow<'_, str> {
+fn replace_sections(text: Cow<'_, str>) -> Cow<'_, str> {
     if memmem::find(text.as_bytes(), b"<!").is_none() {
         return text;
     }
@@ -49,38 +49,38 @@ fn without_sections(text: Cow<'_, str>) -> Cow<'_, str> {
 }
 
 /// With every character that must not stand in a document, or not as it does, in a form that may.
-fn with_legible_letters(text: Cow<'_, str>) -> Cow<'_, str> {
-    if memmem::find(text.as_bytes(), b"&#").is_none() && !has_no_xml(&text) {
+fn escape_invalid_characters(text: Cow<'_, str>) -> Cow<'_, str> {
+    if memmem::find(text.as_bytes(), b"&#").is_none() && !contains_invalid_character(&text) {
         return text;
     }
-    let mut mended = String::with_capacity(text.len());
+    let mut sanitize = String::with_capacity(text.len());
     let mut rest = text.as_ref();
-    while let Some(at) = rest.find(|letter| letter == '&' || is_no_xml(letter)) {
-        mended.push_str(&rest[..at]);
+    while let Some(at) = rest.find(|letter| letter == '&' || is_invalid_character(letter)) {
+        sanitize.push_str(&rest[..at]);
         rest = &rest[at..];
-        if let Some(after) = without_empty_reference(rest) {
-            mended.push(char::REPLACEMENT_CHARACTER);
+        if let Some(after) = skip_invalid_reference(rest) {
+            sanitize.push(char::REPLACEMENT_CHARACTER);
             rest = after;
         } else if let Some(letter) = rest.chars().next() {
             match letter {
-                '&' => mended.push('&'),
+                '&' => sanitize.push('&'),
                 // As a reference it is taken.
-                letter => mended.push_str(&format!("&#{};", u32::from(letter))),
+                letter => sanitize.push_str(&format!("&#{};", u32::from(letter))),
             }
             rest = &rest[letter.len_utf8()..];
         }
     }
-    mended.push_str(rest);
-    Cow::Owned(mended)
+    sanitize.push_str(rest);
+    Cow::Owned(sanitize)
 }
 
 /// What must not stand in a document as it is. <https://www.w3.org/TR/xml/#charsets>
-fn is_no_xml(letter: char) -> bool {
+fn is_invalid_character(letter: char) -> bool {
     matches!(letter, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}')
 }
 
-/// Whether any of it is [`is_no_xml`], in blocks that the compiler makes quick work of: answers have megabytes.
-fn has_no_xml(text: &str) -> bool {
+/// Whether any of it is [`is_invalid_character`], in blocks that the compiler makes quick work of: answers have megabytes.
+fn contains_invalid_character(text: &str) -> bool {
     const BLOCK: usize = 4096;
     let is_control = |byte: &u8| *byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r');
     let mut blocks = text.as_bytes().chunks(BLOCK);
@@ -92,7 +92,7 @@ fn has_no_xml(text: &str) -> bool {
 }
 
 /// What follows a reference to a number that is no character.
-fn without_empty_reference(text: &str) -> Option<&str> {
+fn skip_invalid_reference(text: &str) -> Option<&str> {
     let (number, after) = text.strip_prefix("&#")?.split_once(';')?;
     if !number.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return None;
@@ -120,13 +120,13 @@ mod tests {
                 "<a>&#x1b;&#8238;\u{fffd}\u{fffd}\u{fffd}</a>",
             ),
         ] {
-            let mended = mended(document).unwrap();
-            assert_eq!(String::from_utf8(mended).unwrap(), expected);
+            let sanitize = sanitize(document).unwrap();
+            assert_eq!(String::from_utf8(sanitize).unwrap(), expected);
         }
         for sound in ["<a>na\u{ef}ve \u{202e}&lt;</a>", "", "{\"Token\": \"\u{1b}\"}"] {
-            assert_eq!(mended(sound.as_bytes()), None, "{sound:?}");
+            assert_eq!(sanitize(sound.as_bytes()), None, "{sound:?}");
         }
-        assert_eq!(mended(b"\xff"), None);
+        assert_eq!(sanitize(b"\xff"), None);
         for text in [
             "",
             "a\t\r\nb\u{e9}",
@@ -136,7 +136,11 @@ mod tests {
             "na\u{ffff}",
             "\u{fffd}\u{7f}",
         ] {
-            assert_eq!(has_no_xml(text), text.contains(is_no_xml), "{text:?}");
+            assert_eq!(
+                contains_invalid_character(text),
+                text.contains(is_invalid_character),
+                "{text:?}"
+            );
         }
     }
 
@@ -155,8 +159,8 @@ mod tests {
             ),
             ("<!DOCTYPE a><a><!-- --></a>", "<!DOCTYPE a><a></a>"),
         ] {
-            let mended = mended(document.as_bytes()).unwrap();
-            assert_eq!(String::from_utf8(mended).unwrap(), expected);
+            let sanitize = sanitize(document.as_bytes()).unwrap();
+            assert_eq!(String::from_utf8(sanitize).unwrap(), expected);
         }
     }
 }

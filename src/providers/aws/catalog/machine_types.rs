@@ -8,8 +8,8 @@ use aws_sdk_ec2::types::{
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use crate::cloud::{Architecture, Error, Gpu, MachineRequirements, MachineType, Result, normalize_gpu_kind, quoted};
-use crate::providers::aws::api::error::{Call, told, translate};
-use crate::providers::aws::api::filters::{FILTER_VALUES, equal};
+use crate::providers::aws::api::error::{Call, translate, with_sdk_details};
+use crate::providers::aws::api::filters::{MAX_FILTER_VALUES, build_filter};
 
 /// A machine type.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ pub(crate) fn default_type(architecture: Architecture) -> &'static str {
 /// Arm types have a `g` among the letters after their generation: `t4g`, `m7gd`, `x2gd`; `a1` was the first.
 ///
 /// <https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html>
-pub(crate) fn expected_architecture(machine_type: &str) -> Architecture {
+pub(crate) fn guess_architecture(machine_type: &str) -> Architecture {
     let family = machine_type.split('.').next().unwrap_or_default();
     let letters = family
         .trim_start_matches(|letter: char| !letter.is_ascii_digit())
@@ -48,7 +48,7 @@ pub(crate) fn expected_architecture(machine_type: &str) -> Architecture {
 }
 
 /// Looks a machine type up.
-pub(crate) async fn find(client: &Client, region: &str, name: &str) -> Result<Machine> {
+pub(crate) async fn find_machine_type(client: &Client, region: &str, name: &str) -> Result<Machine> {
     let unknown = || {
         Error::invalid(format!("unknown machine type {} in {region}", quoted(name)))
             .at(format!("aws/{region}"))
@@ -61,7 +61,7 @@ pub(crate) async fn find(client: &Client, region: &str, name: &str) -> Result<Ma
         .send()
         .await;
     let output = answer.map_err(|error| match error.code() {
-        Some("InvalidInstanceType" | "InvalidParameterValue") => told(unknown(), &error),
+        Some("InvalidInstanceType" | "InvalidParameterValue") => with_sdk_details(unknown(), &error),
         _ => translate(
             &error,
             Call::Read,
@@ -73,12 +73,12 @@ pub(crate) async fn find(client: &Client, region: &str, name: &str) -> Result<Ma
     let info = infos
         .find(|info| info.instance_type().is_some_and(|machine| machine.as_str() == name))
         .ok_or_else(unknown)?;
-    Machine::of(info).ok_or_else(|| Error::unsupported(format!("machine type {name} has no 64-bit architecture")))
+    Machine::from_ec2(info).ok_or_else(|| Error::unsupported(format!("machine type {name} has no 64-bit architecture")))
 }
 
 impl Machine {
     /// What EC2 tells of a machine type; nothing of one that has no 64-bit architecture.
-    pub(crate) fn of(info: &InstanceTypeInfo) -> Option<Self> {
+    pub(crate) fn from_ec2(info: &InstanceTypeInfo) -> Option<Self> {
         let processor = info.processor_info()?;
         let memory_mib = info.memory_info().and_then(|memory| memory.size_in_mib());
         let cpus = info.v_cpu_info().and_then(|cpus| cpus.default_v_cpus());
@@ -88,14 +88,14 @@ impl Machine {
             cpus: cpus.and_then(|cpus| u32::try_from(cpus).ok()),
             // Exact: no machine has more than 2^52 MiB.
             memory_gib: memory_mib.map(|mib| mib as f64 / 1024.0),
-            gpu: info.gpu_info().and_then(gpu),
+            gpu: info.gpu_info().and_then(read_gpu),
             is_current: info.current_generation() == Some(true),
             has_spot: info.supported_usage_classes().contains(&UsageClassType::Spot),
         })
     }
 
     /// The same in the words of all clouds; nothing if EC2 does not tell its size.
-    pub(crate) fn typed(self) -> Option<MachineType> {
+    pub(crate) fn to_machine_type(self) -> Option<MachineType> {
         Some(MachineType {
             cpus: self.cpus?,
             memory_gib: self.memory_gib?,
@@ -110,7 +110,7 @@ impl Machine {
 
 /// The GPUs of a machine type: all of the first kind. A part of one is a kind of its own, since who asks for a GPU wants
 /// a whole one.
-fn gpu(info: &GpuInfo) -> Option<Gpu> {
+fn read_gpu(info: &GpuInfo) -> Option<Gpu> {
     let kind = |device: &GpuDeviceInfo| {
         let kind = normalize_gpu_kind(device.name()?);
         let is_part = device.gpu_partition_size().is_some_and(|size| size < 1.0);
@@ -129,22 +129,25 @@ fn gpu(info: &GpuInfo) -> Option<Gpu> {
 ///
 /// # Errors
 /// `InvalidSpec`, naming what it lacks.
-pub(crate) fn check_need(machine: &Machine, need: &MachineRequirements) -> Result<()> {
+pub(crate) fn check_requirements(machine: &Machine, requirements: &MachineRequirements) -> Result<()> {
     let mut lacks = Vec::new();
-    if let (Some(needed), Some(has)) = (need.cpus, machine.cpus)
+    if let (Some(needed), Some(has)) = (requirements.cpus, machine.cpus)
         && has < needed
     {
         lacks.push(format!("{has} CPUs, not {needed}"));
     }
-    if let (Some(needed), Some(has)) = (need.memory_gib, machine.memory_gib)
+    if let (Some(needed), Some(has)) = (requirements.memory_gib, machine.memory_gib)
         && has < needed
     {
         lacks.push(format!("{has} GiB of memory, not {needed}"));
     }
-    if let Some(needed) = need.architecture.filter(|needed| *needed != machine.architecture) {
+    if let Some(needed) = requirements
+        .architecture
+        .filter(|needed| *needed != machine.architecture)
+    {
         lacks.push(format!("the architecture {}, not {needed}", machine.architecture));
     }
-    if let Some(needed) = &need.gpu {
+    if let Some(needed) = &requirements.gpu {
         match &machine.gpu {
             None => lacks.push(format!("no GPU, not {needed}")),
             Some(has) if has.kind != needed.kind || has.count < needed.count => {
@@ -176,19 +179,19 @@ fn architecture_of(value: &ArchitectureType) -> Option<Architecture> {
 const PAGE_SIZE: i32 = 100;
 
 /// See [`Provider::machine_types`](crate::cloud::Provider::machine_types).
-pub(crate) async fn machine_types(client: &Client, region: &str, among: &[String]) -> Result<Vec<MachineType>> {
+pub(crate) async fn list_machine_types(client: &Client, region: &str, among: &[String]) -> Result<Vec<MachineType>> {
     if among.is_empty() {
-        return every_page(client, region, None).await;
+        return list_all_pages(client, region, None).await;
     }
     let mut found = Vec::new();
-    for names in among.chunks(FILTER_VALUES) {
+    for names in among.chunks(MAX_FILTER_VALUES) {
         // As a filter, a name that is not there is no error.
-        found.extend(every_page(client, region, Some(equal("instance-type", names))).await?);
+        found.extend(list_all_pages(client, region, Some(build_filter("instance-type", names))).await?);
     }
     Ok(found)
 }
 
-async fn every_page(client: &Client, region: &str, filter: Option<Filter>) -> Result<Vec<MachineType>> {
+async fn list_all_pages(client: &Client, region: &str, filter: Option<Filter>) -> Result<Vec<MachineType>> {
     tracing::debug!(operation = "DescribeInstanceTypes", place = region, "call");
     let call = client
         .describe_instance_types()
@@ -201,8 +204,8 @@ async fn every_page(client: &Client, region: &str, filter: Option<Filter>) -> Re
     })?;
     Ok(infos
         .iter()
-        .filter_map(Machine::of)
-        .filter_map(Machine::typed)
+        .filter_map(Machine::from_ec2)
+        .filter_map(Machine::to_machine_type)
         .collect())
 }
 
@@ -224,7 +227,7 @@ mod tests {
             ("g5g.xlarge", Architecture::Arm64),
             ("a1.medium", Architecture::Arm64),
         ] {
-            assert_eq!(expected_architecture(machine), architecture, "{machine}");
+            assert_eq!(guess_architecture(machine), architecture, "{machine}");
         }
     }
 
@@ -235,8 +238,9 @@ mod tests {
 
     #[test]
     fn gpus_have_the_words_of_all_clouds() {
-        let of =
-            |gpus: Vec<GpuDeviceInfo>| gpu(&GpuInfo::builder().set_gpus(Some(gpus)).build()).map(|gpu| gpu.to_string());
+        let of = |gpus: Vec<GpuDeviceInfo>| {
+            read_gpu(&GpuInfo::builder().set_gpus(Some(gpus)).build()).map(|gpu| gpu.to_string())
+        };
         assert_eq!(of(vec![device("T4", 1, None)]).as_deref(), Some("t4"));
         assert_eq!(
             of(vec![device("H100", 4, Some(1.0)), device("H100", 4, None)]).as_deref(),
@@ -261,18 +265,18 @@ mod tests {
             is_current: true,
             has_spot: true,
         };
-        let mut need = MachineRequirements {
+        let mut requirements = MachineRequirements {
             cpus: Some(4),
             ..MachineRequirements::default()
         };
-        check_need(&machine, &need).unwrap();
-        need = MachineRequirements {
+        check_requirements(&machine, &requirements).unwrap();
+        requirements = MachineRequirements {
             cpus: Some(8),
             memory_gib: Some(32.0),
             architecture: Some(Architecture::Arm64),
             gpu: Some("t4:2".parse().unwrap()),
         };
-        let error = check_need(&machine, &need).unwrap_err();
+        let error = check_requirements(&machine, &requirements).unwrap_err();
         for word in [
             "g4dn.xlarge",
             "4 CPUs, not 8",

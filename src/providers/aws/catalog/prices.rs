@@ -66,10 +66,10 @@ struct Dimension {
 }
 
 /// Every price, with all pages of the list.
-pub(crate) async fn published(clients: &Clients) -> Result<Vec<PublishedPrice>> {
+pub(crate) async fn list_published_prices(clients: &Clients) -> Result<Vec<PublishedPrice>> {
     let config = clients.config().await?;
     // The others have no price list, or one in another currency.
-    let partition = Partition::of_region(&clients.any_region().await);
+    let partition = Partition::of_region(&clients.region_for_global_calls().await);
     if partition != Partition::Commercial {
         let message = format!(
             "{ATTEMPTED}: there is no list in US dollars for the partition {}",
@@ -79,15 +79,15 @@ pub(crate) async fn published(clients: &Clients) -> Result<Vec<PublishedPrice>> 
             .at("aws")
             .with_hint("ask with credentials of another partition"));
     }
-    let (endpoint, patience) = clients.pricing().await;
+    let (endpoint, retry_limit) = clients.pricing_settings().await;
     let mut builder = Builder::from(config);
     builder.set_endpoint_url(endpoint);
     let builder = builder
         .region(Region::new(SERVER))
         .disable_clock_skew_correction(true)
         .time_source(clients.time_source(config))
-        .retry_partition(retry::unrationed())
-        .interceptor(patience)
+        .retry_partition(retry::unlimited_retry_tokens())
+        .interceptor(retry_limit)
         .retry_classifier(ClockSkewRetry);
     let client = aws_sdk_pricing::Client::from_conf(builder.build());
     tracing::debug!(operation = "GetProducts", place = SERVER, "call");
@@ -115,7 +115,7 @@ pub(crate) async fn published(clients: &Clients) -> Result<Vec<PublishedPrice>> 
                 .at(format!("aws/{SERVER}"))
                 .with_source(error)
             })?;
-            if let Some((key, usd)) = price_of(&entry) {
+            if let Some((key, usd)) = read_price(&entry) {
                 // Of two prices for the same thing the higher one: nobody must be told of too little.
                 let known = prices.entry(key).or_insert(usd);
                 *known = known.max(usd);
@@ -132,7 +132,7 @@ pub(crate) async fn published(clients: &Clients) -> Result<Vec<PublishedPrice>> 
 }
 
 /// Region and type of an entry, and its price; nothing of an entry that is no plain instance in a region.
-fn price_of(entry: &Entry) -> Option<((String, String), f64)> {
+fn read_price(entry: &Entry) -> Option<((String, String), f64)> {
     let attributes = &entry.product.attributes;
     let is = |field: &str, value: &str| attributes.get(field).is_none_or(|has| has == value);
     if !PLAIN_LINUX.iter().all(|(field, value)| is(field, value)) || !is("locationType", "AWS Region") {
@@ -156,25 +156,25 @@ fn price_of(entry: &Entry) -> Option<((String, String), f64)> {
 ///
 /// A history that begins now has the prices that hold now, one for each zone:
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSpotPriceHistory.html>
-pub(crate) async fn spot_price(client: &Client, place: &Location, machine_type: &str) -> Result<Option<f64>> {
-    let region = &place.region;
+pub(crate) async fn find_spot_price(client: &Client, location: &Location, machine_type: &str) -> Result<Option<f64>> {
+    let region = &location.region;
     tracing::debug!(operation = "DescribeSpotPriceHistory", place = region, "call");
     let call = client
         .describe_spot_price_history()
         .instance_types(InstanceType::from(machine_type))
         .product_descriptions("Linux/UNIX")
         .start_time(DateTime::from_secs(now(client).as_second()))
-        .set_availability_zone(place.zone.clone());
+        .set_availability_zone(location.zone.clone());
     let answer: Result<Vec<SpotPrice>, _> = call.into_paginator().items().send().try_collect().await;
     let history = answer.map_err(|error| {
         let attempted = format!("cannot look up the spot price of {machine_type}");
         translate(&error, Call::Read, attempted, region)
     })?;
-    Ok(dearest(&history))
+    Ok(highest_price(&history))
 }
 
 /// The highest of the zones' latest prices.
-fn dearest(history: &[SpotPrice]) -> Option<f64> {
+fn highest_price(history: &[SpotPrice]) -> Option<f64> {
     let mut latest: HashMap<&str, (i64, f64)> = HashMap::new();
     for entry in history {
         let price = entry.spot_price().and_then(|price| price.parse::<f64>().ok());
@@ -208,7 +208,7 @@ mod tests {
         let entry = json!({"product": {"productFamily": "Compute Instance", "attributes": all, "sku": "S"},
             "terms": {"OnDemand": {"S.T": {"priceDimensions": {"S.T.D": dimension}}},
                 "Reserved": {"S.R": {"priceDimensions": {}}}}});
-        price_of(&serde_json::from_value(entry).unwrap())
+        read_price(&serde_json::from_value(entry).unwrap())
     }
 
     #[test]
@@ -244,7 +244,7 @@ mod spot_price_tests {
             entry("us-east-1b", 100, "0.0400"),
             entry("us-east-1c", 100, "soon"),
         ];
-        assert_eq!(dearest(&history), Some(0.05));
-        assert_eq!(dearest(&[]), None);
+        assert_eq!(highest_price(&history), Some(0.05));
+        assert_eq!(highest_price(&[]), None);
     }
 }

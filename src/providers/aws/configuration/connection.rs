@@ -10,7 +10,7 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use super::{Configuration, name_of};
+use super::{Configuration, setting_name};
 use crate::cloud::{Error, Result, path_text};
 use crate::providers::common::certificates::has_system_authorities;
 use crate::providers::common::network_address::{has_valid_port, is_host, shown_address, shown_proxy};
@@ -21,13 +21,13 @@ use crate::settings::{Located, io_reason};
 pub(crate) struct Connection {
     pub(crate) http_proxy: Option<Proxy>,
     pub(crate) https_proxy: Option<Proxy>,
-    pub(crate) past_proxy: PastProxy,
-    /// What sets `past_proxy`.
-    pub(crate) exceptions: Option<Located>,
+    pub(crate) no_proxy: NoProxyList,
+    /// What sets `no_proxy`.
+    pub(crate) no_proxy_setting: Option<Located>,
     /// What is trusted instead of the system's authorities.
     pub(crate) authorities: Option<Authorities>,
     /// Why a variable gives no authorities in place of the system's; told only where there are none and one is needed.
-    without_system: Option<Error>,
+    ssl_variable_error: Option<Error>,
 }
 
 /// A proxy.
@@ -40,14 +40,14 @@ pub(crate) struct Proxy {
 
 impl Proxy {
     /// Its address without user and password.
-    pub(crate) fn shown(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         shown_proxy(&self.uri)
     }
 }
 
 impl std::fmt::Debug for Proxy {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(&self.shown())
+        formatter.write_str(&self.address())
     }
 }
 
@@ -66,22 +66,22 @@ impl Connection {
     ///
     /// # Errors
     /// `InvalidSpec` that names the setting, for a proxy that is no address, or a file without certificates.
-    pub(crate) fn of(configuration: &Configuration) -> Result<Self> {
+    pub(crate) fn from_configuration(configuration: &Configuration) -> Result<Self> {
         let proxy = |names: [&'static str; 4]| {
             let set = names.into_iter().find_map(|name| configuration.variable(name));
-            set.as_ref().map(proxy_of).transpose()
+            set.as_ref().map(parse_proxy).transpose()
         };
-        let exceptions = ["no_proxy", "NO_PROXY"]
+        let no_proxy_setting = ["no_proxy", "NO_PROXY"]
             .into_iter()
             .find_map(|name| configuration.variable(name));
         Ok(Self {
             // The small letters count first, as in the AWS CLI and curl.
             http_proxy: proxy(["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"])?,
             https_proxy: proxy(["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"])?,
-            past_proxy: PastProxy::new(exceptions.as_ref().map_or("", |setting| &setting.value)),
-            exceptions,
-            authorities: authorities(configuration)?,
-            without_system: without_system(configuration),
+            no_proxy: NoProxyList::new(no_proxy_setting.as_ref().map_or("", |setting| &setting.value)),
+            no_proxy_setting,
+            authorities: find_authorities(configuration)?,
+            ssl_variable_error: find_ssl_variable_error(configuration),
         })
     }
 
@@ -89,22 +89,22 @@ impl Connection {
     pub(crate) fn without_proxies(&self) -> Self {
         Self {
             authorities: self.authorities.clone(),
-            without_system: self.without_system.clone(),
+            ssl_variable_error: self.ssl_variable_error.clone(),
             ..Self::default()
         }
     }
 
     /// Why no certificate can be checked, and what to do, if nothing is trusted at all. The SDK's client would panic.
-    pub(crate) fn trusts_nothing(&self) -> Option<(String, String)> {
+    pub(crate) fn find_missing_authorities(&self) -> Option<(String, String)> {
         if self.authorities.is_some() || has_system_authorities() {
             return None;
         }
-        let remedy = "name a PEM file of authorities with AWS_CA_BUNDLE or SSL_CERT_FILE";
-        Some(match &self.without_system {
-            Some(error) => (error.message().to_owned(), format!("correct the variable, or {remedy}")),
+        let hint = "name a PEM file of authorities with AWS_CA_BUNDLE or SSL_CERT_FILE";
+        Some(match &self.ssl_variable_error {
+            Some(error) => (error.message().to_owned(), format!("correct the variable, or {hint}")),
             None => (
                 "there are no certificate authorities on this machine to check the server by".to_owned(),
-                format!("install them (in most distributions the package ca-certificates), or {remedy}"),
+                format!("install them (in most distributions the package ca-certificates), or {hint}"),
             ),
         })
     }
@@ -116,14 +116,14 @@ impl Connection {
         let port = uri.port_u16().unwrap_or(if is_secure { 443 } else { 80 });
         proxy
             .as_ref()
-            .filter(|_| !self.past_proxy.includes(uri.host().unwrap_or_default(), port))
+            .filter(|_| !self.no_proxy.includes(uri.host().unwrap_or_default(), port))
     }
 }
 
-fn proxy_of(setting: &Located) -> Result<Proxy> {
+fn parse_proxy(setting: &Located) -> Result<Proxy> {
     let refused = |why: &str| {
         let shown = shown_address(&setting.value);
-        Error::invalid(format!("{} is {shown}, which {why}", name_of(setting, "")))
+        Error::invalid(format!("{} is {shown}, which {why}", setting_name(setting, "")))
             .with_hint("write it as http://proxy.example.com:3128, or unset it")
     };
     let text = match setting.value.contains("://") {
@@ -152,20 +152,20 @@ fn proxy_of(setting: &Located) -> Result<Proxy> {
 /// What botocore trusts instead of the system's authorities.
 ///
 /// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-gen-config.html>
-fn authorities(configuration: &Configuration) -> Result<Option<Authorities>> {
+fn find_authorities(configuration: &Configuration) -> Result<Option<Authorities>> {
     if let Some(setting) = configuration.setting("AWS_CA_BUNDLE", "ca_bundle") {
-        return bundle(configuration, &setting).map(Some);
+        return load_bundle(configuration, &setting).map(Some);
     }
     // As in botocore, which is made of `requests`.
     if let Some(setting) = configuration.variable("REQUESTS_CA_BUNDLE") {
-        return bundle(configuration, &setting).map(Some);
+        return load_bundle(configuration, &setting).map(Some);
     }
     Ok(None)
 }
 
 /// What is wrong with the variables that take the place of the system's authorities. The SDK's HTTP client reads them
 /// itself, white space and all, and no tilde.
-fn without_system(configuration: &Configuration) -> Option<Error> {
+fn find_ssl_variable_error(configuration: &Configuration) -> Option<Error> {
     let environment = &configuration.environment;
     if let Some(path) = environment.get("SSL_CERT_FILE") {
         let error = read_bundle(Path::new(path)).err()?;
@@ -178,8 +178,8 @@ fn without_system(configuration: &Configuration) -> Option<Error> {
     Some(Error::invalid(message))
 }
 
-fn bundle(configuration: &Configuration, setting: &Located) -> Result<Authorities> {
-    let name = name_of(setting, "ca_bundle");
+fn load_bundle(configuration: &Configuration, setting: &Located) -> Result<Authorities> {
+    let name = setting_name(setting, "ca_bundle");
     let path = configuration.environment.path(&setting.value);
     let pem = read_bundle(&path).map_err(|why| {
         let shown = configuration.environment.shown_path(&path);
@@ -216,7 +216,7 @@ fn read_bundle(path: &Path) -> Result<Vec<u8>, String> {
 }
 
 /// What to do about a server whose certificate is of an authority that is not trusted.
-pub(crate) fn how_to_trust(authorities: Option<&Authorities>) -> String {
+pub(crate) fn trust_hint(authorities: Option<&Authorities>) -> String {
     match authorities {
         None => "if you trust it, name its certificate with AWS_CA_BUNDLE, or with ca_bundle in the profile".to_owned(),
         Some(trusted) => format!(
@@ -227,7 +227,7 @@ pub(crate) fn how_to_trust(authorities: Option<&Authorities>) -> String {
 }
 
 /// What to do about a server that shows the certificate of an authority as its own.
-pub(crate) fn how_to_replace(authorities: Option<&Authorities>) -> String {
+pub(crate) fn replace_hint(authorities: Option<&Authorities>) -> String {
     let make = "give the server a certificate that is not an authority's own (CA:FALSE)";
     match authorities {
         None => format!("{make}, and name its authority with AWS_CA_BUNDLE, or with ca_bundle in the profile"),
@@ -242,7 +242,7 @@ pub(crate) fn how_to_replace(authorities: Option<&Authorities>) -> String {
 ///
 /// <https://everything.curl.dev/usingcurl/proxies/env.html>
 #[derive(Clone, Debug, Default)]
-pub(crate) struct PastProxy(Vec<Rule>);
+pub(crate) struct NoProxyList(Vec<Rule>);
 
 #[derive(Clone, Debug)]
 enum Rule {
@@ -251,7 +251,7 @@ enum Rule {
     Host(String, Option<u16>),
 }
 
-impl PastProxy {
+impl NoProxyList {
     fn new(text: &str) -> Self {
         let words = text.split(|letter: char| letter == ',' || letter.is_whitespace());
         Self(words.filter(|word| !word.is_empty()).map(Rule::new).collect())
@@ -348,24 +348,24 @@ mod tests {
             ("", "localhost", 80, false),
             ("127.0.0.0/8", "localhost", 80, false),
         ] {
-            let past = PastProxy::new(rules);
-            assert_eq!(past.includes(host, port), is_direct, "{rules} {host}:{port}");
+            let no_proxy = NoProxyList::new(rules);
+            assert_eq!(no_proxy.includes(host, port), is_direct, "{rules} {host}:{port}");
         }
     }
 
     #[test]
     fn proxy_is_checked_and_its_password_hidden() {
         let proxy = |text: &str| {
-            proxy_of(&Located {
+            parse_proxy(&Located {
                 value: text.to_owned(),
                 source: "variable HTTPS_PROXY".to_owned(),
             })
         };
         assert_eq!(
-            proxy("http://ada:hunter2@proxy:3128").unwrap().shown(),
+            proxy("http://ada:hunter2@proxy:3128").unwrap().address(),
             "http://proxy:3128"
         );
-        assert_eq!(proxy("proxy:3128").unwrap().shown(), "http://proxy:3128");
+        assert_eq!(proxy("proxy:3128").unwrap().address(), "http://proxy:3128");
         for bad in [
             "socks5://ada:hunter2@proxy:1080",
             "http://",

@@ -9,7 +9,7 @@ pub(super) mod partition;
 pub(super) mod profile_files;
 pub(super) mod vendor_settings;
 
-use self::profile_files::{ProfileFiles, Section, shown_name};
+use self::profile_files::{ProfileFiles, Section, quote_name};
 use crate::cloud::{Error, ErrorKind, Result, closest, quoted};
 use crate::settings::{Environment, Located, Settings};
 
@@ -24,7 +24,7 @@ pub(super) struct Profile {
     /// What names it: `variable AWS_PROFILE`, `context work`, `default`.
     pub(super) source: String,
     /// Whether a context names it. Then the keys in the environment are not used.
-    pub(super) is_of_context: bool,
+    pub(super) is_from_context: bool,
 }
 
 /// Variables, files, and the profile of this run.
@@ -47,9 +47,9 @@ impl Configuration {
             Some(name) => Profile {
                 name: name.clone(),
                 source: settings.aws.profile.source.to_string(),
-                is_of_context: true,
+                is_from_context: true,
             },
-            None => profile_of(&environment)?,
+            None => find_profile(&environment)?,
         };
         let files = ProfileFiles::read(&environment)?;
         let configuration = Self {
@@ -59,18 +59,18 @@ impl Configuration {
         };
         let name = &configuration.profile.name;
         if !configuration.files.profiles.contains_key(name) && name != DEFAULT_PROFILE {
-            return Err(configuration.no_profile(name, &configuration.profile.source));
+            return Err(configuration.unknown_profile_error(name, &configuration.profile.source));
         }
         Ok(configuration)
     }
 
     /// The error for a profile that is not in the files; `source` names it.
-    pub(super) fn no_profile(&self, name: &str, source: &str) -> Error {
+    pub(super) fn unknown_profile_error(&self, name: &str, source: &str) -> Error {
         let looked_in = match self.files.looked_in.is_empty() {
             true => "there is no home folder to look in".to_owned(),
             false => format!("it is neither in {}", self.files.looked_in.join(" nor in ")),
         };
-        let shown = shown_name(name);
+        let shown = quote_name(name);
         let message = format!("the AWS profile {shown}, which {source} names, does not exist: {looked_in}");
         let error = Error::new(ErrorKind::Unauthenticated, message);
         let is_meant =
@@ -82,7 +82,7 @@ impl Configuration {
         match known.is_empty() {
             true => error.with_hint("make it with `aws configure --profile`, or name another"),
             false => {
-                let known: Vec<_> = known.into_iter().map(shown_name).collect();
+                let known: Vec<_> = known.into_iter().map(quote_name).collect();
                 error.with_hint(format!("the nearest are {}", known.join(", ")))
             }
         }
@@ -122,7 +122,7 @@ impl Configuration {
         match setting.value.to_ascii_lowercase().as_str() {
             "true" => Ok(Some((true, setting))),
             "false" => Ok(Some((false, setting))),
-            _ => Err(wrong(&setting, key, "true or false")),
+            _ => Err(invalid_value_error(&setting, key, "true or false")),
         }
     }
 
@@ -137,7 +137,7 @@ impl Configuration {
             .or_else(|| self.key("region"));
         match region {
             Some(region) if !is_host_label(&region.value) => {
-                Err(wrong(&region, "region", "a region such as us-east-1"))
+                Err(invalid_value_error(&region, "region", "a region such as us-east-1"))
             }
             region => Ok(region),
         }
@@ -145,7 +145,7 @@ impl Configuration {
 }
 
 /// A setting as messages name it: `AWS_REGION`, `~/.aws/config:2, [default]: region`.
-pub(super) fn name_of(setting: &Located, key: &str) -> String {
+pub(super) fn setting_name(setting: &Located, key: &str) -> String {
     match setting.variable_name() {
         Some(variable) => variable.to_owned(),
         None => format!("{}: {key}", setting.source),
@@ -153,8 +153,8 @@ pub(super) fn name_of(setting: &Located, key: &str) -> String {
 }
 
 /// The error for a setting whose value makes no sense.
-pub(super) fn wrong(setting: &Located, key: &str, expected: &str) -> Error {
-    let name = name_of(setting, key);
+pub(super) fn invalid_value_error(setting: &Located, key: &str, expected: &str) -> Error {
+    let name = setting_name(setting, key);
     Error::invalid(format!("{name} is {}, which is not {expected}", quoted(&setting.value)))
         .with_hint("correct it, or unset it")
 }
@@ -171,14 +171,14 @@ pub(super) fn is_host_label(text: &str) -> bool {
 pub(super) fn section_name(profile: &str) -> String {
     match profile {
         DEFAULT_PROFILE => DEFAULT_PROFILE.to_owned(),
-        name if name.contains(char::is_whitespace) => format!("profile {}", shown_name(name)),
+        name if name.contains(char::is_whitespace) => format!("profile {}", quote_name(name)),
         name => format!("profile {name}"),
     }
 }
 
 /// The profile that the variables name. The AWS CLI reads the second one first, the SDKs the first alone: where the two
 /// differ, which account is meant cannot be known.
-fn profile_of(environment: &Environment) -> Result<Profile> {
+fn find_profile(environment: &Environment) -> Result<Profile> {
     let named: Vec<(&str, &str)> = PROFILE_VARIABLES
         .into_iter()
         .filter_map(|variable| Some((variable, environment.get(variable)?)))
@@ -187,19 +187,19 @@ fn profile_of(environment: &Environment) -> Result<Profile> {
     match named[..] {
         [(_, one), (_, other)] if one != other => Err(Error::invalid(format!(
             "AWS_PROFILE is {} and AWS_DEFAULT_PROFILE is {}: the AWS SDKs take the first and the AWS CLI the second",
-            shown_name(one),
-            shown_name(other)
+            quote_name(one),
+            quote_name(other)
         ))
         .with_hint("unset one of them")),
         [(variable, name), ..] => Ok(Profile {
             name: name.to_owned(),
             source: format!("variable {variable}"),
-            is_of_context: false,
+            is_from_context: false,
         }),
         [] => Ok(Profile {
             name: DEFAULT_PROFILE.to_owned(),
             source: "default".to_owned(),
-            is_of_context: false,
+            is_from_context: false,
         }),
     }
 }

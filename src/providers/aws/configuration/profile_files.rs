@@ -72,7 +72,7 @@ impl ProfileFiles {
                     return Err(Error::new(ErrorKind::Unauthenticated, message)
                         .with_hint(format!("write the content to a file, and point {variable} at the file")));
                 }
-                Some(path) => Some(environment.path(&with_variables(path, environment))),
+                Some(path) => Some(environment.path(&expand_variables(path, environment))),
                 None => environment.home().map(|home| home.join(under_home)),
             };
             let Some(path) = path else { continue };
@@ -92,7 +92,7 @@ impl ProfileFiles {
                         .with_hint(format!("name a readable file with {variable}, or unset it")));
                 }
             };
-            files.parse(text_of(&bytes, &shown)?, &shown, kind)?;
+            files.parse(decode_text(&bytes, &shown)?, &shown, kind)?;
         }
         Ok(files)
     }
@@ -108,29 +108,31 @@ impl ProfileFiles {
             if trimmed.is_empty() || trimmed.starts_with(['#', ';']) {
                 continue;
             }
-            let wrong = |what: &str| Error::invalid(format!("{source}: {what}")).with_hint(FORM);
+            let invalid_value_error = |what: &str| Error::invalid(format!("{source}: {what}")).with_hint(FORMAT_HINT);
             if let (Some(key), true) = (&key, line.starts_with([' ', '\t'])) {
                 let Some((_, section)) = sections.last_mut() else {
                     continue;
                 };
-                section.go_on(key, trimmed, &source).map_err(wrong)?;
+                section
+                    .add_indented_line(key, trimmed, &source)
+                    .map_err(invalid_value_error)?;
                 continue;
             }
             if let Some(rest) = trimmed.strip_prefix('[') {
                 let name = rest.rsplit_once(']').map(|(name, _)| name.trim());
-                let name = name.ok_or_else(|| wrong("a section's name has no `]`"))?;
-                sections.push((Heading::of(name, &source, kind), Section::default()));
+                let name = name.ok_or_else(|| invalid_value_error("a section's name has no `]`"))?;
+                sections.push((Heading::parse(name, &source, kind), Section::default()));
                 key = None;
                 continue;
             }
             let (name, text) = trimmed
                 .split_once(['=', ':'])
-                .ok_or_else(|| wrong("neither a section, a comment nor a key with a value"))?;
+                .ok_or_else(|| invalid_value_error("neither a section, a comment nor a key with a value"))?;
             let name = name.trim().to_lowercase();
             let Some((_, section)) = sections.last_mut() else {
-                return Err(wrong("a key stands before the first section"));
+                return Err(invalid_value_error("a key stands before the first section"));
             };
-            let value = without_comment(text).to_owned();
+            let value = strip_comment(text).to_owned();
             section.keys.insert(name.clone(), Located { value, source });
             key = Some(name);
         }
@@ -150,7 +152,7 @@ impl ProfileFiles {
 
 impl Section {
     /// Takes an indented line: a key of its own below a key without a value, else more of the value.
-    fn go_on(&mut self, key: &str, line: &str, source: &str) -> Result<(), &'static str> {
+    fn add_indented_line(&mut self, key: &str, line: &str, source: &str) -> Result<(), &'static str> {
         let Some(setting) = self.keys.get_mut(key) else {
             return Ok(());
         };
@@ -163,7 +165,7 @@ impl Section {
             .split_once(['=', ':'])
             .ok_or("an indented line without a key and a value")?;
         let setting = Located {
-            value: without_comment(below).to_owned(),
+            value: strip_comment(below).to_owned(),
             source: source.to_owned(),
         };
         self.nested
@@ -172,7 +174,7 @@ impl Section {
     }
 }
 
-const FORM: &str = "sections are written [profile NAME], comments begin with #, and all else is KEY = VALUE";
+const FORMAT_HINT: &str = "sections are written [profile NAME], comments begin with #, and all else is KEY = VALUE";
 
 enum Heading {
     Profile { name: String, is_full: bool },
@@ -182,9 +184,9 @@ enum Heading {
 }
 
 impl Heading {
-    fn of(name: &str, source: &str, kind: FileKind) -> Self {
+    fn parse(name: &str, source: &str, kind: FileKind) -> Self {
         if kind == FileKind::Credentials {
-            let name = unquoted(name).unwrap_or_else(|| name.to_owned());
+            let name = unquote(name).unwrap_or_else(|| name.to_owned());
             return Self::Profile { name, is_full: false };
         }
         if name == "default" {
@@ -193,7 +195,7 @@ impl Heading {
         }
         let (word, rest) = name.split_once(char::is_whitespace).unwrap_or((name, ""));
         let misnamed = || Self::Misnamed(name.to_owned(), source.to_owned());
-        let Some(rest) = unquoted(rest.trim()) else {
+        let Some(rest) = unquote(rest.trim()) else {
             return misnamed();
         };
         match word {
@@ -209,7 +211,7 @@ impl Heading {
 }
 
 /// A name without its quotes; `None` if it is empty, lacks a quote, or has a space outside of quotes.
-fn unquoted(name: &str) -> Option<String> {
+fn unquote(name: &str) -> Option<String> {
     let mut plain = String::new();
     let mut open: Option<char> = None;
     let mut letters = name.chars();
@@ -227,7 +229,7 @@ fn unquoted(name: &str) -> Option<String> {
 }
 
 /// A comment behind a value begins with a space and `#` or `;`.
-fn without_comment(value: &str) -> &str {
+fn strip_comment(value: &str) -> &str {
     let end = value
         .char_indices()
         .zip(value.chars().skip(1))
@@ -238,7 +240,7 @@ fn without_comment(value: &str) -> &str {
 
 /// A path in which `$NAME` and `${NAME}` stand for variables, as in the AWS CLI; those that are not set are left as they
 /// are.
-fn with_variables(path: &str, environment: &Environment) -> String {
+fn expand_variables(path: &str, environment: &Environment) -> String {
     let mut parts = path.split('$');
     let mut expanded = parts.next().unwrap_or_default().to_owned();
     for part in parts {
@@ -256,7 +258,7 @@ fn with_variables(path: &str, environment: &Environment) -> String {
 }
 
 /// A file's text; `file` is how messages name it.
-fn text_of<'a>(bytes: &'a [u8], file: &str) -> Result<&'a str> {
+fn decode_text<'a>(bytes: &'a [u8], file: &str) -> Result<&'a str> {
     utf8_text(bytes).map_err(|not_text| {
         let message = match not_text {
             NotText::Utf16 => format!("{file} is UTF-16 text"),
@@ -267,7 +269,7 @@ fn text_of<'a>(bytes: &'a [u8], file: &str) -> Result<&'a str> {
 }
 
 /// A profile's name as it is shown.
-pub(crate) fn shown_name(name: &str) -> String {
+pub(crate) fn quote_name(name: &str) -> String {
     quoted(name)
 }
 
@@ -334,7 +336,7 @@ mod tests {
             );
         }
         assert!(
-            text_of(b"a\n\xe9", "config")
+            decode_text(b"a\n\xe9", "config")
                 .unwrap_err()
                 .message()
                 .contains("config:2")

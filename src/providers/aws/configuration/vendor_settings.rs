@@ -4,9 +4,9 @@
 
 use super::connection::{Connection, Proxy};
 use super::endpoints::Endpoints;
-use super::{Configuration, name_of, wrong};
+use super::{Configuration, invalid_value_error, setting_name};
 use crate::cloud::{Error, Result, quoted};
-use crate::providers::aws::api::client::any_region_near;
+use crate::providers::aws::api::client::choose_region_for_global_calls;
 use crate::providers::aws::api::retry::ReadRetryLimit;
 use crate::providers::aws::credentials::source::CredentialSource;
 use crate::settings::{
@@ -433,7 +433,7 @@ pub(in crate::providers) const VENDOR_SETTINGS: &[VendorSetting] = {
 ///
 /// # Errors
 /// `InvalidSpec` that names the setting.
-pub(crate) fn refuse(configuration: &Configuration) -> Result<()> {
+pub(crate) fn check_supported(configuration: &Configuration) -> Result<()> {
     refuse_unsupported(VENDOR_SETTINGS, |setting| {
         let found = match setting.place {
             SettingPlace::Variable => configuration.variable(setting.name),
@@ -441,7 +441,7 @@ pub(crate) fn refuse(configuration: &Configuration) -> Result<()> {
         };
         // A switch that is off changes nothing.
         let found = found.filter(|found| !found.value.eq_ignore_ascii_case("false"));
-        found.map(|found| name_of(&found, setting.name))
+        found.map(|found| setting_name(&found, setting.name))
     })?;
     for (variable, key, allowed, expected) in [
         (
@@ -460,7 +460,7 @@ pub(crate) fn refuse(configuration: &Configuration) -> Result<()> {
         if let Some(setting) = configuration.setting(variable, key)
             && !allowed.contains(&setting.value.to_ascii_lowercase().as_str())
         {
-            return Err(wrong(&setting, key, expected));
+            return Err(invalid_value_error(&setting, key, expected));
         }
     }
     check_execution_environment(configuration)?;
@@ -473,9 +473,9 @@ pub(crate) fn refuse(configuration: &Configuration) -> Result<()> {
 fn check_execution_environment(configuration: &Configuration) -> Result<()> {
     const NAME: &str = "AWS_EXECUTION_ENV";
     /// Servers limit the length of a header.
-    const LONGEST: usize = 1000;
+    const MAX_BYTES: usize = 1000;
     match configuration.environment.get(NAME) {
-        Some(text) if text.len() > LONGEST || text.contains(char::is_control) => Err(Error::invalid(format!(
+        Some(text) if text.len() > MAX_BYTES || text.contains(char::is_control) => Err(Error::invalid(format!(
             "{NAME} is {}, which cannot be sent in a header",
             quoted(text)
         ))
@@ -487,27 +487,27 @@ fn check_execution_environment(configuration: &Configuration) -> Result<()> {
 /// What they come to in this run.
 pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec<ResolvedSetting>> {
     let configuration = Configuration::read(settings)?;
-    refuse(&configuration)?;
-    let endpoints = Endpoints::of(&configuration)?;
-    let connection = Connection::of(&configuration)?;
-    let patience = ReadRetryLimit::of(&configuration)?;
+    check_supported(&configuration)?;
+    let endpoints = Endpoints::from_configuration(&configuration)?;
+    let connection = Connection::from_configuration(&configuration)?;
+    let retry_limit = ReadRetryLimit::from_configuration(&configuration)?;
     let profile = &configuration.profile;
     let set = |name, located| ResolvedSetting::of(name, located, "not set");
     let region = match settings.aws.region.located() {
         Some(region) => Some(region),
         None => configuration.region()?,
     };
-    let asked = any_region_near(settings, region.as_ref().map(|region| region.value.as_str()));
-    let credentials = match CredentialSource::of(&configuration) {
+    let asked = choose_region_for_global_calls(settings, region.as_ref().map(|region| region.value.as_str()));
+    let credentials = match CredentialSource::from_configuration(&configuration) {
         Ok(source) => {
-            let place = source.place(&configuration);
-            (Some(source.to_string()), place)
+            let origin = source.origin(&configuration);
+            (Some(source.to_string()), origin)
         }
         Err(error) => (None, error.message().to_owned()),
     };
     let proxy = |proxy: Option<Proxy>| {
         proxy.map(|proxy| Located {
-            value: proxy.shown(),
+            value: proxy.address(),
             source: proxy.source,
         })
     };
@@ -546,11 +546,11 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
         set("aws.ca_bundle", authorities),
         set("aws.proxy_https", proxy(connection.https_proxy)),
         set("aws.proxy_http", proxy(connection.http_proxy)),
-        set("aws.no_proxy", connection.exceptions),
+        set("aws.no_proxy", connection.no_proxy_setting),
         ResolvedSetting {
             name: "aws.retries",
-            value: Some(patience.to_string()),
-            source: patience.source,
+            value: Some(retry_limit.to_string()),
+            source: retry_limit.source,
         },
     ])
 }

@@ -6,7 +6,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use sha2::{Digest, Sha256};
 
 use crate::cloud::{Error, ErrorKind, InstanceSpec, LABEL_MANAGED, Result, SshKey, quoted};
-use crate::providers::aws::api::error::{Call, told, translate};
+use crate::providers::aws::api::error::{Call, translate, with_sdk_details};
 
 /// A key pair to import, under a name that follows from the key.
 #[derive(Debug, PartialEq, Eq)]
@@ -39,10 +39,10 @@ impl PublicKey {
 
     /// Makes the key known to the region. That another run did so already is as good.
     pub(crate) async fn import(&self, client: &Client, region: &str) -> Result<()> {
-        let mark = Tag::builder().key(LABEL_MANAGED).value("true").build();
+        let tag = Tag::builder().key(LABEL_MANAGED).value("true").build();
         let tags = TagSpecification::builder()
             .resource_type(ResourceType::KeyPair)
-            .tags(mark);
+            .tags(tag);
         tracing::debug!(operation = "ImportKeyPair", place = region, "call");
         let answer = client
             .import_key_pair()
@@ -62,7 +62,7 @@ impl PublicKey {
 }
 
 /// The name of the key pair that a spec names.
-pub(crate) fn named(spec: &InstanceSpec) -> Option<String> {
+pub(crate) fn key_pair_name(spec: &InstanceSpec) -> Option<String> {
     match &spec.ssh_key {
         Some(SshKey::Name(name)) => Some(name.clone()),
         _ => None,
@@ -71,7 +71,7 @@ pub(crate) fn named(spec: &InstanceSpec) -> Option<String> {
 
 /// Imports the key that an instance is to have, and gives its name; nothing if it is to have none, or if it names one.
 /// The user's own key by default is left out where EC2 will not have it: nobody asked for it.
-pub(crate) async fn import_for(client: &Client, spec: &InstanceSpec, is_windows: bool) -> Result<Option<String>> {
+pub(crate) async fn import_key(client: &Client, spec: &InstanceSpec, is_windows: bool) -> Result<Option<String>> {
     let region = &spec.location.region;
     match (&spec.ssh_key, &spec.default_ssh_key) {
         (Some(SshKey::PublicKey(key)), _) => {
@@ -107,7 +107,7 @@ pub(crate) async fn import_for(client: &Client, spec: &InstanceSpec, is_windows:
 }
 
 /// Refuses a key pair that does not exist, and gives the kind of one that does.
-pub(crate) async fn check(client: &Client, region: &str, name: &str) -> Result<KeyType> {
+pub(crate) async fn check_key_pair(client: &Client, region: &str, name: &str) -> Result<KeyType> {
     tracing::debug!(operation = "DescribeKeyPairs", place = region, "call");
     let answer = client.describe_key_pairs().key_names(name).send().await;
     let kind = answer.map(|answer| answer.key_pairs().first().and_then(|pair| pair.key_type().cloned()));
@@ -117,7 +117,7 @@ pub(crate) async fn check(client: &Client, region: &str, name: &str) -> Result<K
                 let absent = Error::invalid(format!("key pair {} does not exist in {region}", quoted(name)))
                     .at(format!("aws/{region}"))
                     .with_hint("give the file of a public key instead, and cloudctl imports it");
-                told(absent, &error)
+                with_sdk_details(absent, &error)
             }
             _ => translate(&error, Call::Read, format!("cannot look up key pair {name}"), region),
         })

@@ -12,19 +12,19 @@ use futures_util::stream::{self, StreamExt};
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::{sleep, timeout};
 
-use self::recovery::{after_failure, read_back, search_all};
-use self::request::{Request, token};
-use super::api::client::one_attempt;
+use self::recovery::{read_instances_back, recover, search_all};
+use self::request::{Request, idempotency_token};
+use super::api::client::one_attempt_config;
 use super::api::error::{Call, translate};
-use super::api::retry::replay;
+use super::api::retry::retry_change;
 use super::catalog::machine_types::Machine;
-use super::instances::convert::{failed_launch, reclaimed};
+use super::instances::convert::{launch_failure, spot_reclaim};
 use super::network::security_group;
 use crate::cloud::{
     CreateOutcome, Error, ErrorKind, Fingerprint, Instance, InstanceSpec, LABEL_MANAGED, LABEL_MEMBERS, LABEL_NAME,
     LaunchPreview, Result,
 };
-use crate::providers::aws::api::filters::{equal, tag_filter};
+use crate::providers::aws::api::filters::{build_filter, tag_filter_name};
 use crate::providers::aws::instances::convert::TAG_NAME;
 use crate::providers::aws::instances::list;
 
@@ -37,14 +37,14 @@ pub(super) mod user_data;
 const GROUP_ATTEMPTS: u32 = 5;
 
 /// What creating would make, and whether EC2 would let us.
-pub(super) async fn plan(client: &Client, spec: &InstanceSpec) -> Result<LaunchPreview> {
+pub(super) async fn preview(client: &Client, spec: &InstanceSpec) -> Result<LaunchPreview> {
     let region = &spec.location.region;
     let request = Request::resolve(client, spec).await?;
     if let (Some(vpc), false) = (&request.network.vpc, spec.ingress_rules.is_empty()) {
-        security_group::check(client, region, vpc, &spec.ingress_rules).await?;
+        security_group::check_group(client, region, vpc, &spec.ingress_rules).await?;
     }
     tracing::debug!(operation = "RunInstances", place = region, dry_run = true, "call");
-    let call = request.call(client, spec, &request.network.groups, 0);
+    let call = request.build_call(client, spec, &request.network.groups, 0);
     match call.dry_run(true).send().await {
         Err(error) if error.code() != Some("DryRunOperation") => Err(translate(
             &error,
@@ -52,20 +52,20 @@ pub(super) async fn plan(client: &Client, spec: &InstanceSpec) -> Result<LaunchP
             format!("cannot create {}", spec.name),
             region,
         )),
-        _ => Ok(request.plan(spec)),
+        _ => Ok(request.preview(spec)),
     }
 }
 
 /// Makes the instance, or finds the one that this life of its name has already.
 pub(super) async fn create(client: &Client, spec: &InstanceSpec, generation: u32) -> Result<CreateOutcome> {
     let request = Request::resolve(client, spec).await?;
-    let started = now(client);
-    let made = launch(client, spec, &request, generation).await?;
-    let mut lives = Vec::new();
-    for instance in made {
-        lives.extend(settle(instance, &request.machine, spec, started)?);
+    let started_at = now(client);
+    let launched = launch(client, spec, &request, generation).await?;
+    let mut alive = Vec::new();
+    for instance in launched {
+        alive.extend(check_launched(instance, &request.machine, spec, started_at)?);
     }
-    let instance = lives.into_iter().next();
+    let instance = alive.into_iter().next();
     Ok(instance.map_or(CreateOutcome::TokenAlreadyUsed, |instance| {
         CreateOutcome::Instance(Box::new(instance))
     }))
@@ -81,21 +81,21 @@ pub(super) async fn create_members(client: &Client, spec: &InstanceSpec, generat
         });
     }
     let request = Request::resolve(client, spec).await?;
-    let started = now(client);
-    let made = launch(client, spec, &request, generation).await?;
-    let (mut living, mut failed) = (Vec::new(), None);
-    for instance in made {
-        match settle(instance, &request.machine, spec, started) {
-            Ok(instance) => living.extend(instance),
+    let started_at = now(client);
+    let launched = launch(client, spec, &request, generation).await?;
+    let (mut alive, mut failed) = (Vec::new(), None);
+    for instance in launched {
+        match check_launched(instance, &request.machine, spec, started_at) {
+            Ok(instance) => alive.extend(instance),
             Err(error) => failed = failed.or(Some(error)),
         }
     }
     match failed {
         // With some of them alive, the caller asks for the others again, and is told then.
-        Some(error) if living.is_empty() => Err(error),
+        Some(error) if alive.is_empty() => Err(error),
         _ => {
-            super::create::set(client, spec, &living).await;
-            Ok(living)
+            set_name_tags(client, spec, &alive).await;
+            Ok(alive)
         }
     }
 }
@@ -103,8 +103,8 @@ pub(super) async fn create_members(client: &Client, spec: &InstanceSpec, generat
 /// The instances of this life's token, new or old; none if it is spent.
 async fn launch(client: &Client, spec: &InstanceSpec, request: &Request, generation: u32) -> Result<Vec<Instance>> {
     let region = &spec.location.region;
-    let token = token(spec, generation);
-    let key = key_pair::import_for(client, spec, request.image.is_windows).await?;
+    let token = idempotency_token(spec, generation);
+    let key = key_pair::import_key(client, spec, request.image.is_windows).await?;
     // The group for openings is made before the launch, so that the instance is never without it. A run that removes it
     // can come between: then EC2 refuses the launch, as it does while it does not see a new group yet, and the group is
     // made or looked up anew. If that gives another id, the same token goes out with other parameters, which is safe in
@@ -114,25 +114,30 @@ async fn launch(client: &Client, spec: &InstanceSpec, request: &Request, generat
         let mut groups = request.network.groups.clone();
         let mut opened = None;
         if let (Some(vpc), false) = (&request.network.vpc, spec.ingress_rules.is_empty()) {
-            let group = security_group::make(client, region, vpc, &spec.ingress_rules).await?;
+            let group = security_group::ensure_group(client, region, vpc, &spec.ingress_rules).await?;
             groups.push(group.clone());
             opened = Some(group);
         }
-        let mut call = request.call(client, spec, &groups, generation).client_token(&token);
+        let mut call = request
+            .build_call(client, spec, &groups, generation)
+            .client_token(&token);
         if let Some(key) = &key {
             call = call.key_name(key);
         }
-        let answer = replay("RunInstances", region, || {
-            call.clone().customize().config_override(one_attempt()).send()
+        let answer = retry_change("RunInstances", region, || {
+            call.clone().customize().config_override(one_attempt_config()).send()
         })
         .await;
         let failure = match answer {
-            Ok(output) => return read_back(client, &output, spec).await,
+            Ok(output) => return read_instances_back(client, &output, spec).await,
             Err(failure) => failure,
         };
         match failure.error.code() {
             Some("IdempotentInstanceTerminated") => break,
-            code if security_group::is_gone(code) && !spec.ingress_rules.is_empty() && attempt < GROUP_ATTEMPTS => {
+            code if security_group::is_missing_group_code(code)
+                && !spec.ingress_rules.is_empty()
+                && attempt < GROUP_ATTEMPTS =>
+            {
                 was_refused = true;
                 sleep(Duration::from_secs(1) * attempt).await;
             }
@@ -145,12 +150,12 @@ async fn launch(client: &Client, spec: &InstanceSpec, request: &Request, generat
                 {
                     break;
                 }
-                return after_failure(client, spec, &token, &failure).await;
+                return recover(client, spec, &token, &failure).await;
             }
             _ => {
-                return match (after_failure(client, spec, &token, &failure).await, opened) {
-                    (Err(error), Some(group)) if is_refusal(error.kind()) => {
-                        Err(security_group::drop_unused(client, region, &group, error).await)
+                return match (recover(client, spec, &token, &failure).await, opened) {
+                    (Err(error), Some(group)) if is_definite_refusal(error.kind()) => {
+                        Err(security_group::delete_if_unused(client, region, &group, error).await)
                     }
                     (outcome, _) => outcome,
                 };
@@ -161,7 +166,7 @@ async fn launch(client: &Client, spec: &InstanceSpec, request: &Request, generat
 }
 
 /// Whether nothing was made, by EC2's own word.
-fn is_refusal(kind: ErrorKind) -> bool {
+fn is_definite_refusal(kind: ErrorKind) -> bool {
     matches!(
         kind,
         ErrorKind::Capacity
@@ -185,55 +190,67 @@ pub(super) fn now(client: &Client) -> Timestamp {
 
 /// Tells an instance that lives from one that is gone, which is nothing, and one that was ended from one that never came
 /// up.
-fn settle(mut made: Instance, machine: &Machine, spec: &InstanceSpec, started: Timestamp) -> Result<Option<Instance>> {
-    if made.state.is_gone() {
-        let reason = made.state_reason.as_deref();
-        let is_new = made.created_at.is_some_and(|created| created >= started - CLOCK_SKEW);
-        return match reason.and_then(|reason| failed_launch(reason).or_else(|| reclaimed(reason).filter(|_| is_new))) {
+fn check_launched(
+    mut launched: Instance,
+    machine: &Machine,
+    spec: &InstanceSpec,
+    started_at: Timestamp,
+) -> Result<Option<Instance>> {
+    if launched.state.is_gone() {
+        let reason = launched.state_reason.as_deref();
+        let is_new = launched
+            .created_at
+            .is_some_and(|created| created >= started_at - CLOCK_SKEW);
+        return match reason
+            .and_then(|reason| launch_failure(reason).or_else(|| spot_reclaim(reason).filter(|_| is_new)))
+        {
             Some((kind, code)) => Err(Error::new(
                 kind,
-                format!("{} was made and ended by ec2 at once: {code}", made.reference),
+                format!("{} was made and ended by ec2 at once: {code}", launched.reference),
             )
             .with_code(code)
             .at(format!("aws/{}", spec.location))),
             None => Ok(None),
         };
     }
-    if made.machine_type.as_ref() == Some(&machine.name) {
-        made.cpus = made.cpus.or(machine.cpus);
-        made.memory_gib = machine.memory_gib;
+    if launched.machine_type.as_ref() == Some(&machine.name) {
+        launched.cpus = launched.cpus.or(machine.cpus);
+        launched.memory_gib = machine.memory_gib;
     }
     // What was asked holds for a new instance; for an old one made from another spec it is not known.
-    if made.protected.is_none() && made.spec_fingerprint.as_deref() == Some(Fingerprint::of(spec).as_str()) {
-        made.protected = Some(spec.protected);
+    if launched.protected.is_none() && launched.spec_fingerprint.as_deref() == Some(Fingerprint::of(spec).as_str()) {
+        launched.protected = Some(spec.protected);
     }
-    Ok(Some(made))
+    Ok(Some(launched))
 }
 
 const CONCURRENT_CALLS: usize = 10;
 /// Tagging is refilled at some calls in a second; what is not done in this time a later create does.
-const PATIENCE: Duration = Duration::from_secs(30);
+const NAME_TAGS_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Gives these members their own names, and those of the same group that an interrupted run left without.
-pub(crate) async fn set(client: &Client, spec: &InstanceSpec, members: &[Instance]) {
+pub(crate) async fn set_name_tags(client: &Client, spec: &InstanceSpec, members: &[Instance]) {
     // The user's own name for all of them stands.
     if spec.labels.contains_key(TAG_NAME) {
         return;
     }
-    if timeout(PATIENCE, set_all(client, spec, members)).await.is_err() {
+    if timeout(NAME_TAGS_TIMEOUT, set_all_name_tags(client, spec, members))
+        .await
+        .is_err()
+    {
         tracing::debug!(group = %spec.name, "not every member has its name in the console");
     }
 }
 
-async fn set_all(client: &Client, spec: &InstanceSpec, members: &[Instance]) {
+async fn set_all_name_tags(client: &Client, spec: &InstanceSpec, members: &[Instance]) {
     let region = &spec.location.region;
     let nameless = vec![
-        equal(&tag_filter(LABEL_NAME), [spec.name.as_str()]),
-        equal(&tag_filter(LABEL_MANAGED), ["true"]),
-        equal(&tag_filter(TAG_NAME), [spec.name.as_str()]),
-        equal("tag-key", [LABEL_MEMBERS]),
+        build_filter(&tag_filter_name(LABEL_NAME), [spec.name.as_str()]),
+        build_filter(&tag_filter_name(LABEL_MANAGED), ["true"]),
+        build_filter(&tag_filter_name(TAG_NAME), [spec.name.as_str()]),
+        build_filter("tag-key", [LABEL_MEMBERS]),
     ];
-    let left = list::query(client, region, nameless).await.unwrap_or_default();
+    let left = list::list_matching(client, region, nameless).await.unwrap_or_default();
     let is_new = |instance: &&Instance| members.iter().any(|member| member.reference == instance.reference);
     // Those just made are named whether or not they show already, but for old ones that have a name by now.
     let names: HashMap<&str, &str> = members

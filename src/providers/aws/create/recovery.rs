@@ -9,26 +9,26 @@ use tokio::time::{sleep, timeout};
 
 use crate::cloud::{Error, ErrorKind, GroupMembers, Instance, InstanceSpec, Result};
 use crate::providers::aws::api::error::{Call, translate};
-use crate::providers::aws::api::filters::equal;
+use crate::providers::aws::api::filters::build_filter;
 use crate::providers::aws::api::retry::ChangeFailure;
 use crate::providers::aws::instances::{convert, list};
 
 /// How long instances are looked for that may or may not be there, and that EC2 may list late.
 const SEARCH_TIMEOUT: Duration = Duration::from_secs(20);
-const SEARCHES: u32 = 4;
+const MAX_SEARCHES: u32 = 4;
 
 /// Read-back instances are what counts; where EC2 does not list one yet, what the call itself answered.
-pub(crate) async fn read_back(
+pub(crate) async fn read_instances_back(
     client: &Client,
     output: &RunInstancesOutput,
     spec: &InstanceSpec,
 ) -> Result<Vec<Instance>> {
     let region = &spec.location.region;
-    let made = output.instances().iter();
-    let answered: Vec<Instance> = made
-        .filter_map(|made| {
-            let answered = convert::from_ec2(made, region, output.owner_id())?;
-            Some(with_name(answered, made, spec))
+    let launched = output.instances().iter();
+    let answered: Vec<Instance> = launched
+        .filter_map(|launched| {
+            let answered = convert::from_ec2(launched, region, output.owner_id())?;
+            Some(with_name(answered, launched, spec))
         })
         .collect();
     if answered.is_empty() {
@@ -37,7 +37,7 @@ pub(crate) async fn read_back(
     }
     let mut read = HashMap::new();
     // They exist, by the answer; whatever keeps us from seeing them is no reason to say otherwise.
-    let _ = timeout(SEARCH_TIMEOUT, look_at(client, spec, &answered, &mut read)).await;
+    let _ = timeout(SEARCH_TIMEOUT, read_launched(client, spec, &answered, &mut read)).await;
     let merged = answered.into_iter().map(|answered| {
         match read.remove(&answered.reference.id) {
             Some(read) if read.managed => read,
@@ -55,9 +55,9 @@ pub(crate) async fn read_back(
 }
 
 /// A member whose tags are not in the answer has its name by its place among those that the token stands for.
-fn with_name(mut answered: Instance, made: &ec2::Instance, spec: &InstanceSpec) -> Instance {
+fn with_name(mut answered: Instance, launched: &ec2::Instance, spec: &InstanceSpec) -> Instance {
     if let (Some(members), None) = (&spec.members, &answered.name) {
-        let index = convert::position(made).and_then(|position| members.index_at(position));
+        let index = convert::launch_index(launched).and_then(|position| members.index_at(position));
         let name = index.and_then(|index| spec.name.member_name(index).ok());
         answered.name = name.map(|name| name.to_string());
     }
@@ -65,30 +65,36 @@ fn with_name(mut answered: Instance, made: &ec2::Instance, spec: &InstanceSpec) 
 }
 
 /// Looks at what a call made: at the members of a group again where EC2 does not show all of them yet.
-async fn look_at(client: &Client, spec: &InstanceSpec, made: &[Instance], read: &mut HashMap<String, Instance>) {
-    let [only] = made else {
-        let ids: Vec<&str> = made.iter().map(|made| made.reference.id.as_str()).collect();
-        for look in 1..=SEARCHES {
-            let seen = list::query(client, &spec.location.region, vec![equal("instance-id", &ids)]).await;
+async fn read_launched(
+    client: &Client,
+    spec: &InstanceSpec,
+    launched: &[Instance],
+    read: &mut HashMap<String, Instance>,
+) {
+    let [only] = launched else {
+        let ids: Vec<&str> = launched.iter().map(|launched| launched.reference.id.as_str()).collect();
+        for look in 1..=MAX_SEARCHES {
+            let seen =
+                list::list_matching(client, &spec.location.region, vec![build_filter("instance-id", &ids)]).await;
             let seen = seen.unwrap_or_default().into_iter();
             read.extend(seen.map(|seen| (seen.reference.id.clone(), seen)));
             let is_settled = |seen: &Instance| seen.managed || seen.state.is_gone();
-            if read.values().filter(|seen| is_settled(seen)).count() == made.len() {
+            if read.values().filter(|seen| is_settled(seen)).count() == launched.len() {
                 return;
             }
-            if look < SEARCHES {
+            if look < MAX_SEARCHES {
                 sleep(Duration::from_secs(u64::from(look))).await;
             }
         }
         return;
     };
-    if let Ok(seen) = list::find(client, &only.reference).await {
+    if let Ok(seen) = list::find_instance(client, &only.reference).await {
         read.insert(only.reference.id.clone(), seen);
     }
 }
 
 /// What a call without success came to: instances that are there after all, or the error.
-pub(crate) async fn after_failure(
+pub(crate) async fn recover(
     client: &Client,
     spec: &InstanceSpec,
     token: &str,
@@ -98,11 +104,11 @@ pub(crate) async fn after_failure(
     let attempted = format!("cannot create {}", spec.name);
     let error = translate(&failure.error, Call::Change, attempted, region);
     let mismatch = error.kind() == ErrorKind::AlreadyExists;
-    if !mismatch && !failure.may_have_worked {
+    if !mismatch && !failure.may_have_taken_effect {
         return Err(error);
     }
-    let found = match timeout(SEARCH_TIMEOUT, search(client, spec, token, mismatch)).await {
-        Ok(Ok(found)) => SearchResult::of(found, spec),
+    let found = match timeout(SEARCH_TIMEOUT, search_by_token(client, spec, token, mismatch)).await {
+        Ok(Ok(found)) => SearchResult::from_instances(found, spec),
         Ok(Err(error)) => {
             tracing::debug!(%error, "it cannot be seen whether an instance was made");
             SearchResult::Unknown
@@ -117,7 +123,7 @@ pub(crate) async fn after_failure(
     match found {
         // What EC2 says differs can be compared only by the tag, and without it is not taken for the asked one.
         SearchResult::All(all) | SearchResult::Some(all) if mismatch && !all.iter().all(is_comparable) => {
-            Err(with_leftover(with_another_spec(error), &all))
+            Err(with_leftovers(with_another_spec(error), &all))
         }
         // It is there by its token, but no answer ever told what the call came to.
         SearchResult::All(all)
@@ -129,12 +135,12 @@ pub(crate) async fn after_failure(
                 ([found], None) => format!("{} is there, but no attempt was answered", found.reference),
                 _ => format!("{} is there, but no attempt was answered", spec.name),
             };
-            Err(with_leftover(error.context(message).with_hint(AGAIN), &all))
+            Err(with_leftovers(error.context(message).with_hint(RUN_AGAIN_HINT), &all))
         }
         SearchResult::All(all) => Ok(all),
-        SearchResult::Some(seen) if mismatch => Err(with_leftover(with_another_spec(error), &seen)),
+        SearchResult::Some(seen) if mismatch => Err(with_leftovers(with_another_spec(error), &seen)),
         // All of them or none: the others are there too, and must not be made again.
-        SearchResult::Some(seen) => Err(with_leftover(unknown(error), &seen)),
+        SearchResult::Some(seen) => Err(with_leftovers(unknown_outcome_error(error), &seen)),
         SearchResult::Nothing | SearchResult::Unknown if mismatch => Err(with_another_spec(error)),
         // Every attempt is over, by the server's own word, and so long after the last one EC2 would list it.
         SearchResult::Nothing if !failure.unanswered => Err(match error.kind() {
@@ -144,24 +150,24 @@ pub(crate) async fn after_failure(
                 .with_hint("run the same command again"),
             _ => error,
         }),
-        SearchResult::Nothing | SearchResult::Unknown => Err(unknown(error)),
+        SearchResult::Nothing | SearchResult::Unknown => Err(unknown_outcome_error(error)),
     }
 }
 
-fn unknown(error: Error) -> Error {
+fn unknown_outcome_error(error: Error) -> Error {
     error
         .context("it is not known whether an instance was made")
         .with_kind(ErrorKind::UnknownOutcome)
-        .with_hint(AGAIN)
+        .with_hint(RUN_AGAIN_HINT)
 }
 
-fn with_leftover(error: Error, all: &[Instance]) -> Error {
+fn with_leftovers(error: Error, all: &[Instance]) -> Error {
     let living = all.iter().filter(|found| !found.state.is_gone());
     error.with_leftovers(living.map(|found| &found.reference))
 }
 
 /// What to do where the outcome is unknown.
-const AGAIN: &str = "run the same command again: it finds the instance, or makes it";
+const RUN_AGAIN_HINT: &str = "run the same command again: it finds the instance, or makes it";
 
 /// What the search for instances came to.
 enum SearchResult {
@@ -173,10 +179,10 @@ enum SearchResult {
 }
 
 impl SearchResult {
-    fn of(found: Vec<Instance>, spec: &InstanceSpec) -> Self {
+    fn from_instances(found: Vec<Instance>, spec: &InstanceSpec) -> Self {
         match found.len() {
             0 => Self::Nothing,
-            seen if seen < count(spec) || (spec.members.is_some() && !found.iter().all(is_comparable)) => {
+            seen if seen < requested_count(spec) || (spec.members.is_some() && !found.iter().all(is_comparable)) => {
                 Self::Some(found)
             }
             _ => Self::All(found),
@@ -184,7 +190,7 @@ impl SearchResult {
     }
 }
 
-fn count(spec: &InstanceSpec) -> usize {
+fn requested_count(spec: &InstanceSpec) -> usize {
     spec.members.as_ref().map_or(1, GroupMembers::len)
 }
 
@@ -198,13 +204,13 @@ fn is_comparable(instance: &Instance) -> bool {
 ///
 /// # Errors
 /// That of the last look, if no look saw one: then it may be there all the same.
-async fn search(client: &Client, spec: &InstanceSpec, token: &str, comparable: bool) -> Result<Vec<Instance>> {
+async fn search_by_token(client: &Client, spec: &InstanceSpec, token: &str, comparable: bool) -> Result<Vec<Instance>> {
     let comparable = comparable || spec.members.is_some();
     let mut seen: Result<Vec<Instance>> = Ok(Vec::new());
-    for attempt in 1..=SEARCHES {
-        let found = look_for(client, spec, token).await;
+    for attempt in 1..=MAX_SEARCHES {
+        let found = list_by_token(client, spec, token).await;
         if let Ok(found) = &found
-            && found.len() >= count(spec)
+            && found.len() >= requested_count(spec)
             && (!comparable || found.iter().all(is_comparable))
         {
             return Ok(found.clone());
@@ -217,7 +223,7 @@ async fn search(client: &Client, spec: &InstanceSpec, token: &str, comparable: b
         if is_more {
             seen = found;
         }
-        if attempt < SEARCHES {
+        if attempt < MAX_SEARCHES {
             sleep(Duration::from_secs(u64::from(attempt))).await;
         }
     }
@@ -226,11 +232,16 @@ async fn search(client: &Client, spec: &InstanceSpec, token: &str, comparable: b
 
 /// Those made under a token, looked for until one shows, or long enough for EC2 to list one.
 pub(crate) async fn search_all(client: &Client, spec: &InstanceSpec, token: &str) -> Result<Vec<Instance>> {
-    search(client, spec, token, false).await
+    search_by_token(client, spec, token, false).await
 }
 
-async fn look_for(client: &Client, spec: &InstanceSpec, token: &str) -> Result<Vec<Instance>> {
-    let mut found = list::query(client, &spec.location.region, vec![equal("client-token", [token])]).await?;
+async fn list_by_token(client: &Client, spec: &InstanceSpec, token: &str) -> Result<Vec<Instance>> {
+    let mut found = list::list_matching(
+        client,
+        &spec.location.region,
+        vec![build_filter("client-token", [token])],
+    )
+    .await?;
     // A token is one for each zone, and the instances of another zone can be there under it as well.
     found.sort_by_key(|instance| instance.state.is_gone());
     let mut names = HashMap::new();

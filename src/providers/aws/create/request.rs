@@ -17,25 +17,25 @@ use futures_util::future;
 
 use super::key_pair;
 use super::key_pair::PublicKey;
-use super::user_data::{USER_DATA_BYTES, with_timer};
+use super::user_data::{MAX_USER_DATA_BYTES, merge_timer};
 use crate::cloud::{
     Error, GroupMembers, IdempotencyToken, InstanceSpec, LaunchPreview, ProviderKind, Result, Secret, SshKey,
     UserDataReader, format_duration, ignored_user_data, quoted,
 };
 use crate::providers::aws::catalog::images;
 use crate::providers::aws::catalog::images::ResolvedImage;
-use crate::providers::aws::catalog::machine_types::{Machine, check_need};
+use crate::providers::aws::catalog::machine_types::{Machine, check_requirements};
 use crate::providers::aws::native_options::{HttpTokens, Options, Tenancy};
 use crate::providers::aws::network;
 use crate::providers::aws::network::Network;
 use crate::providers::aws::regions::check_zone;
-use crate::providers::aws::tags::{check_tags, ec2_tags, fit_metadata, tags};
+use crate::providers::aws::tags::{build_tags, check_tags, to_ec2_tags, valid_in_metadata};
 
 /// The timer of an instance looks once a minute whether its time is over.
-const SHORTEST_TTL: Duration = Duration::from_secs(60);
+const MIN_TTL: Duration = Duration::from_secs(60);
 /// The most instances that one call makes.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RunInstances.html>
-pub(crate) const MOST_MEMBERS: usize = 100;
+pub(crate) const MAX_INSTANCES_PER_CALL: usize = 100;
 /// The volume types that can be booted from.
 /// <https://docs.aws.amazon.com/ebs/latest/userguide/ebs-volume-types.html>
 const BOOT_DISK_TYPES: [VolumeType; 5] = [
@@ -56,18 +56,18 @@ pub(crate) struct Request {
     pub(crate) options: Options,
     pub(crate) user_data: Option<Secret<Vec<u8>>>,
     /// Whether a timer in the instance ends it.
-    pub(crate) timed: bool,
+    pub(crate) has_timer: bool,
 }
 
 impl Request {
     /// Checks the spec by itself, then looks up what it names; makes no call before the spec makes sense.
     pub(crate) async fn resolve(client: &Client, spec: &InstanceSpec) -> Result<Self> {
-        let disk_type = disk_type(spec.disk_type.as_deref())?;
+        let disk_type = parse_disk_type(spec.disk_type.as_deref())?;
         let options = Options::read(&spec.native, &disk_type)?;
-        check(spec)?;
+        check_spec(spec)?;
         let region = &spec.location.region;
         let image = spec.image.as_deref();
-        let machine_type = images::machine_type(client, region, spec).await?;
+        let machine_type = images::choose_machine_type(client, region, spec).await?;
         let zone = async {
             match &spec.location.zone {
                 Some(zone) => check_zone(client, region, zone).await,
@@ -76,20 +76,20 @@ impl Request {
         };
         let key = async {
             match &spec.ssh_key {
-                Some(SshKey::Name(name)) => key_pair::check(client, region, name).await.map(Some),
+                Some(SshKey::Name(name)) => key_pair::check_key_pair(client, region, name).await.map(Some),
                 _ => Ok(None),
             }
         };
         let ((machine, image), network, (), key) = future::try_join4(
-            images::resolve(client, region, machine_type, image),
-            network::resolve(client, spec, machine_type),
+            images::resolve_machine_and_image(client, region, machine_type, image),
+            network::resolve_network(client, spec, machine_type),
             zone,
             key,
         )
         .await?;
-        check_need(&machine, &spec.requirements)?;
-        check_for_windows(spec, &image, key)?;
-        warn_of_user_data(spec, &image);
+        check_requirements(&machine, &spec.requirements)?;
+        check_windows_key(spec, &image, key)?;
+        warn_about_user_data(spec, &image);
         if let (Some(asked), Some(least)) = (spec.disk_gib, image.disk_gib)
             && asked < least
         {
@@ -109,15 +109,15 @@ impl Request {
             disk_type,
             options,
             user_data: match ttl {
-                Some(ttl) => Some(Secret::new(with_timer(ttl, own.map(|data| data.expose().as_slice()))?)),
+                Some(ttl) => Some(Secret::new(merge_timer(ttl, own.map(|data| data.expose().as_slice()))?)),
                 None => own.cloned(),
             },
-            timed: ttl.is_some(),
+            has_timer: ttl.is_some(),
         })
     }
 
     /// What creating it would make.
-    pub(crate) fn plan(&self, spec: &InstanceSpec) -> LaunchPreview {
+    pub(crate) fn preview(&self, spec: &InstanceSpec) -> LaunchPreview {
         LaunchPreview {
             provider: ProviderKind::Aws,
             name: spec.name.clone(),
@@ -140,7 +140,7 @@ impl Request {
 
 /// Refuses a key that was asked for and that Windows does not take: the password is encrypted with it, by RSA.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-key-pairs.html>
-fn check_for_windows(spec: &InstanceSpec, image: &ResolvedImage, key_pair: Option<KeyType>) -> Result<()> {
+fn check_windows_key(spec: &InstanceSpec, image: &ResolvedImage, key_pair: Option<KeyType>) -> Result<()> {
     let is_other_kind = match &spec.ssh_key {
         Some(SshKey::PublicKey(key)) => !key.trim_start().starts_with("ssh-rsa "),
         Some(SshKey::Name(_)) => key_pair == Some(KeyType::Ed25519),
@@ -156,7 +156,7 @@ fn check_for_windows(spec: &InstanceSpec, image: &ResolvedImage, key_pair: Optio
 }
 
 /// Warns of user data that the image does nothing with.
-fn warn_of_user_data(spec: &InstanceSpec, image: &ResolvedImage) {
+fn warn_about_user_data(spec: &InstanceSpec, image: &ResolvedImage) {
     let reader = match image.is_windows {
         true => UserDataReader::Ec2Launch,
         false => UserDataReader::CloudInit,
@@ -171,30 +171,34 @@ fn warn_of_user_data(spec: &InstanceSpec, image: &ResolvedImage) {
 /// the call names a zone or subnet, so that there it does not keep two zones from having one instance each.
 ///
 /// <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html>
-pub(crate) fn token(spec: &InstanceSpec, generation: u32) -> String {
+pub(crate) fn idempotency_token(spec: &InstanceSpec, generation: u32) -> String {
     IdempotencyToken::derive(ProviderKind::Aws, &spec.location.region, spec, generation).to_hex()
 }
 
 /// What can be said of a spec without asking anyone.
-fn check(spec: &InstanceSpec) -> Result<()> {
-    if let Some(members) = spec.members.as_ref().filter(|members| members.len() > MOST_MEMBERS) {
+fn check_spec(spec: &InstanceSpec) -> Result<()> {
+    if let Some(members) = spec
+        .members
+        .as_ref()
+        .filter(|members| members.len() > MAX_INSTANCES_PER_CALL)
+    {
         return Err(Error::invalid(format!(
-            "{} members are too many for one call: ec2 makes at most {MOST_MEMBERS}",
+            "{} members are too many for one call: ec2 makes at most {MAX_INSTANCES_PER_CALL}",
             members.len()
         )));
     }
     spec.instance_names()?;
     if let Some(data) = &spec.user_data
-        && data.expose().len() > USER_DATA_BYTES
+        && data.expose().len() > MAX_USER_DATA_BYTES
     {
         let bytes = data.expose().len();
         return Err(Error::invalid(format!(
-            "the user data has {bytes} bytes, and ec2 takes at most {USER_DATA_BYTES}"
+            "the user data has {bytes} bytes, and ec2 takes at most {MAX_USER_DATA_BYTES}"
         ))
         .with_hint("compress it with gzip, or let a short script fetch the rest"));
     }
-    if let Some(ttl) = spec.ttl.filter(|ttl| *ttl < SHORTEST_TTL) {
-        let (asked, shortest) = (format_duration(ttl), format_duration(SHORTEST_TTL));
+    if let Some(ttl) = spec.ttl.filter(|ttl| *ttl < MIN_TTL) {
+        let (asked, shortest) = (format_duration(ttl), format_duration(MIN_TTL));
         return Err(Error::invalid(format!(
             "a TTL of {asked} is too short: on ec2 it is at least {shortest}"
         ))
@@ -225,7 +229,7 @@ fn check(spec: &InstanceSpec) -> Result<()> {
     check_tags(spec)
 }
 
-fn disk_type(asked: Option<&str>) -> Result<VolumeType> {
+fn parse_disk_type(asked: Option<&str>) -> Result<VolumeType> {
     let Some(asked) = asked else {
         return Ok(VolumeType::Gp3);
     };
@@ -239,7 +243,7 @@ fn disk_type(asked: Option<&str>) -> Result<VolumeType> {
 
 impl Request {
     /// The call that makes it, but for its token and an imported key. `groups` are the security groups.
-    pub(crate) fn call(
+    pub(crate) fn build_call(
         &self,
         client: &Client,
         spec: &InstanceSpec,
@@ -248,9 +252,9 @@ impl Request {
     ) -> RunInstancesFluentBuilder {
         let count = spec.members.as_ref().map_or(1, GroupMembers::len);
         let count = i32::try_from(count).unwrap_or(i32::MAX);
-        let tags = tags(spec, generation);
-        let sdk_tags = Some(ec2_tags(&tags));
-        let tagged = |what| {
+        let tags = build_tags(spec, generation);
+        let sdk_tags = Some(to_ec2_tags(&tags));
+        let tag_specification = |what| {
             TagSpecification::builder()
                 .resource_type(what)
                 .set_tags(sdk_tags.clone())
@@ -258,7 +262,7 @@ impl Request {
         };
         // So that the timer sees when it is given more time. Where the tags do not fit, it goes by what it was born with,
         // and an account whose default is to show them must not spoil the launch.
-        let shows_tags = self.timed.then(|| match fit_metadata(&tags) {
+        let shows_tags = self.has_timer.then(|| match valid_in_metadata(&tags) {
             true => InstanceMetadataTagsState::Enabled,
             false => InstanceMetadataTagsState::Disabled,
         });
@@ -272,19 +276,19 @@ impl Request {
             .block_device_mappings(self.boot_disk(spec))
             .metadata_options(self.metadata_options(shows_tags))
             .set_placement(self.placement(spec))
-            .tag_specifications(tagged(ResourceType::Instance))
-            .tag_specifications(tagged(ResourceType::Volume))
+            .tag_specifications(tag_specification(ResourceType::Instance))
+            .tag_specifications(tag_specification(ResourceType::Volume))
             .set_ebs_optimized(self.options.ebs_optimized);
-        call = match self.network.interface(groups) {
+        call = match self.network.build_interface(groups) {
             // With an interface, subnet and groups must stand there and nowhere else.
             Some(interface) => call.network_interfaces(interface),
             None => call.set_security_group_ids((!groups.is_empty()).then(|| groups.to_vec())),
         };
-        call = call.set_key_name(key_pair::named(spec));
+        call = call.set_key_name(key_pair::key_pair_name(spec));
         if let Some(data) = &self.user_data {
             call = call.user_data(base64::encode(data.expose()));
         }
-        if self.timed {
+        if self.has_timer {
             call = call.instance_initiated_shutdown_behavior(ShutdownBehavior::Terminate);
         }
         if let Some(identity) = &spec.identity {
@@ -299,7 +303,7 @@ impl Request {
             call = call.disable_api_termination(true);
         }
         if spec.spot {
-            call = call.instance_market_options(spot());
+            call = call.instance_market_options(spot_options());
         }
         if let Some(credits) = self.options.cpu_credits {
             call = call.credit_specification(
@@ -359,7 +363,7 @@ impl Request {
 }
 
 /// One-time, and ended when the capacity is taken back: what is stopped instead would keep its name.
-fn spot() -> InstanceMarketOptionsRequest {
+fn spot_options() -> InstanceMarketOptionsRequest {
     let options = SpotMarketOptions::builder()
         .spot_instance_type(SpotInstanceType::OneTime)
         .instance_interruption_behavior(InstanceInterruptionBehavior::Terminate);
@@ -388,13 +392,13 @@ mod tests {
     fn refusal(change: impl FnOnce(&mut InstanceSpec)) -> Error {
         let mut spec = spec();
         change(&mut spec);
-        check(&spec).unwrap_err()
+        check_spec(&spec).unwrap_err()
     }
 
     #[test]
     fn what_ec2_cannot_take_is_refused_without_asking_it() {
-        check(&spec()).unwrap();
-        let long = refusal(|spec| spec.user_data = Some(Secret::new(vec![b'x'; USER_DATA_BYTES + 1])));
+        check_spec(&spec()).unwrap();
+        let long = refusal(|spec| spec.user_data = Some(Secret::new(vec![b'x'; MAX_USER_DATA_BYTES + 1])));
         assert!(long.message().contains("16385 bytes"));
         let both = refusal(|spec| (spec.spot, spec.protected) = (true, true));
         assert_eq!(both.kind(), ErrorKind::Unsupported);
@@ -411,10 +415,10 @@ mod tests {
 
     #[test]
     fn disk_types_that_boot() {
-        assert_eq!(disk_type(None).unwrap(), VolumeType::Gp3);
-        assert_eq!(disk_type(Some("io2")).unwrap(), VolumeType::Io2);
+        assert_eq!(parse_disk_type(None).unwrap(), VolumeType::Gp3);
+        assert_eq!(parse_disk_type(Some("io2")).unwrap(), VolumeType::Io2);
         for wrong in ["st1", "pd-ssd", ""] {
-            assert!(disk_type(Some(wrong)).is_err(), "{wrong}");
+            assert!(parse_disk_type(Some(wrong)).is_err(), "{wrong}");
         }
     }
 }

@@ -17,13 +17,13 @@ use crate::cloud::{Error, ErrorKind, Result, format_duration};
 
 /// What EC2 takes before base64.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html>
-pub(crate) const USER_DATA_BYTES: usize = 16 * 1024;
+pub(crate) const MAX_USER_DATA_BYTES: usize = 16 * 1024;
 /// cloud-init looks that far for what makes its data MIME.
-const MIME_PREFIX: usize = 4096;
+const MIME_PREFIX_BYTES: usize = 4096;
 /// How data that is packed with gzip begins. <https://www.rfc-editor.org/rfc/rfc1952#section-2.3.1>
 const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
 /// <https://www.rfc-editor.org/rfc/rfc2045#section-6.8>
-const BASE64_LINE: usize = 76;
+const BASE64_LINE_LENGTH: usize = 76;
 
 /// The form in which a user's data can stand beside another part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,9 +43,9 @@ enum UserDataFormat {
 }
 
 impl UserDataFormat {
-    fn of(data: &[u8]) -> Self {
+    fn detect(data: &[u8]) -> Self {
         if data.starts_with(GZIP_MAGIC) {
-            return match unpacked_prefix(data) {
+            return match unpack_prefix(data) {
                 Ok(inside) if is_message(&inside) => Self::PackedMessage,
                 _ => Self::Packed,
             };
@@ -79,34 +79,34 @@ impl UserDataFormat {
 ///
 /// # Errors
 /// `InvalidSpec` if both together are more than EC2 takes.
-pub(crate) fn with_timer(ttl: Duration, data: Option<&[u8]>) -> Result<Vec<u8>> {
+pub(crate) fn merge_timer(ttl: Duration, data: Option<&[u8]>) -> Result<Vec<u8>> {
     let data = data.unwrap_or_default();
     let timer = include_str!("timer.sh").replace("@TTL@", &format_duration(ttl));
-    let boundary = boundary(data, &timer);
+    let boundary = choose_boundary(data, &timer);
     let head = format!(
         "Content-Type: multipart/mixed; boundary=\"{boundary}\"\nMIME-Version: 1.0\n\n\
          --{boundary}\nContent-Type: text/cloud-boothook\n\n{timer}"
     );
     let end = format!("\n--{boundary}--\n");
-    let form = UserDataFormat::of(data);
-    let start = format!("\n--{boundary}\n{}", form.headers());
-    let merged = match form {
+    let format = UserDataFormat::detect(data);
+    let start = format!("\n--{boundary}\n{}", format.headers());
+    let merged = match format {
         _ if data.is_empty() => [head, end].concat().into_bytes(),
         UserDataFormat::Text | UserDataFormat::Message => {
             [head.as_bytes(), start.as_bytes(), data, end.as_bytes()].concat()
         }
         UserDataFormat::EncodedText | UserDataFormat::Packed | UserDataFormat::Binary => {
-            [head, start, in_lines(data), end].concat().into_bytes()
+            [head, start, encode_lines(data), end].concat().into_bytes()
         }
         // What is packed apart and put together is unpacked together: the message need not be opened.
         // https://www.rfc-editor.org/rfc/rfc1952#section-2.2
-        UserDataFormat::PackedMessage => [packed(&[head, start].concat())?, data.to_vec(), packed(&end)?].concat(),
+        UserDataFormat::PackedMessage => [compress(&[head, start].concat())?, data.to_vec(), compress(&end)?].concat(),
     };
-    if merged.len() > USER_DATA_BYTES {
+    if merged.len() > MAX_USER_DATA_BYTES {
         let (all, own) = (merged.len(), data.len());
         return Err(Error::invalid(format!(
             "the user data has {own} bytes and the timer for --ttl takes {} more, and ec2 takes at most \
-             {USER_DATA_BYTES}",
+             {MAX_USER_DATA_BYTES}",
             all - own
         ))
         .with_hint("let a short script fetch the rest, or leave out --ttl"));
@@ -115,7 +115,7 @@ pub(crate) fn with_timer(ttl: Duration, data: Option<&[u8]>) -> Result<Vec<u8>> 
 }
 
 /// A boundary that stands in neither part.
-fn boundary(data: &[u8], timer: &str) -> String {
+fn choose_boundary(data: &[u8], timer: &str) -> String {
     let mut digest = Sha256::digest(data);
     loop {
         let digits: String = digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
@@ -129,16 +129,16 @@ fn boundary(data: &[u8], timer: &str) -> String {
 }
 
 /// As much of packed data as cloud-init looks at.
-fn unpacked_prefix(data: &[u8]) -> io::Result<Vec<u8>> {
+fn unpack_prefix(data: &[u8]) -> io::Result<Vec<u8>> {
     let mut prefix = Vec::new();
     MultiGzDecoder::new(data)
-        .take(MIME_PREFIX as u64)
+        .take(MIME_PREFIX_BYTES as u64)
         .read_to_end(&mut prefix)?;
     Ok(prefix)
 }
 
 /// Packs text, without a time, so that the same text always gives the same bytes.
-fn packed(text: &str) -> Result<Vec<u8>> {
+fn compress(text: &str) -> Result<Vec<u8>> {
     let mut packed = Vec::new();
     let mut reader = GzBuilder::new().mtime(0).read(text.as_bytes(), Compression::best());
     reader.read_to_end(&mut packed).map_err(|error| {
@@ -150,14 +150,14 @@ fn packed(text: &str) -> Result<Vec<u8>> {
 
 /// Whether cloud-init takes it for a message, or could if it had the header for it.
 fn is_message(data: &[u8]) -> bool {
-    let prefix = String::from_utf8_lossy(&data[..data.len().min(MIME_PREFIX)]).to_ascii_lowercase();
+    let prefix = String::from_utf8_lossy(&data[..data.len().min(MIME_PREFIX_BYTES)]).to_ascii_lowercase();
     let mut headers = prefix.lines().take_while(|line| !line.is_empty());
     prefix.contains("mime-version:") || headers.any(|line| line.starts_with("content-type: multipart/"))
 }
 
-fn in_lines(data: &[u8]) -> String {
+fn encode_lines(data: &[u8]) -> String {
     let encoded = base64::encode(data);
-    let lines = encoded.as_bytes().chunks(BASE64_LINE);
+    let lines = encoded.as_bytes().chunks(BASE64_LINE_LENGTH);
     // Base64 is ASCII, so no cut is within a character.
     lines
         .map(|line| String::from_utf8_lossy(line))

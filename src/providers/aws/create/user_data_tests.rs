@@ -26,8 +26,12 @@ json.dump(parts, sys.stdout)
 /// The parts beside the timer, by type and content.
 #[track_caller]
 fn parts(data: &[u8]) -> Vec<(String, Vec<u8>)> {
-    let merged = with_timer(TTL, Some(data)).unwrap();
-    assert_eq!(with_timer(TTL, Some(data)).unwrap(), merged, "the same bytes each time");
+    let merged = merge_timer(TTL, Some(data)).unwrap();
+    assert_eq!(
+        merge_timer(TTL, Some(data)).unwrap(),
+        merged,
+        "the same bytes each time"
+    );
     let read = python(READER, &merged);
     let mut parts: Vec<(String, String)> = serde_json::from_slice(&read).unwrap();
     let (kind, timer) = parts.remove(0);
@@ -134,39 +138,39 @@ fn packed_data_stays_packed() {
     assert_eq!(kinds, ["text/x-shellscript", "text/cloud-config"]);
     assert!(inner[0].1.len() > 16_000);
     let damaged = [GZIP_MAGIC, b"not really"].concat();
-    assert_eq!(UserDataFormat::of(&damaged), UserDataFormat::Packed);
+    assert_eq!(UserDataFormat::detect(&damaged), UserDataFormat::Packed);
 }
 
 #[test]
 fn the_boundary_stands_nowhere_in_the_data() {
-    let plain = boundary(b"", "");
-    let digits = boundary(plain.as_bytes(), "");
-    assert_ne!(boundary(b"", &plain), plain);
+    let plain = choose_boundary(b"", "");
+    let digits = choose_boundary(plain.as_bytes(), "");
+    assert_ne!(choose_boundary(b"", &plain), plain);
     assert!(digits.starts_with("cloudctl-") && digits.len() == 33, "{digits}");
 }
 
 #[test]
 fn what_is_too_long_with_the_timer_is_refused_with_its_size() {
-    let error = with_timer(TTL, Some(&vec![b'x'; USER_DATA_BYTES])).unwrap_err();
-    let own = with_timer(TTL, Some(b"#!/bin/sh\n")).unwrap().len() - 10;
+    let error = merge_timer(TTL, Some(&vec![b'x'; MAX_USER_DATA_BYTES])).unwrap_err();
+    let own = merge_timer(TTL, Some(b"#!/bin/sh\n")).unwrap().len() - 10;
     assert!(
         error.message().contains(&format!("takes {own} more")),
         "{}",
         error.message()
     );
     assert!(own < 3_072, "{own} bytes");
-    let fits = vec![b'x'; USER_DATA_BYTES - own];
-    assert_eq!(with_timer(TTL, Some(&fits)).unwrap().len(), USER_DATA_BYTES);
+    let fits = vec![b'x'; MAX_USER_DATA_BYTES - own];
+    assert_eq!(merge_timer(TTL, Some(&fits)).unwrap().len(), MAX_USER_DATA_BYTES);
 }
 
 #[test]
 fn only_the_beginning_of_packed_data_is_unpacked() {
     let long = "abc ".repeat(100_000);
     assert_eq!(
-        unpacked_prefix(&super::packed(&long).unwrap()).unwrap(),
-        long.as_bytes()[..MIME_PREFIX]
+        unpack_prefix(&compress(&long).unwrap()).unwrap(),
+        long.as_bytes()[..MIME_PREFIX_BYTES]
     );
     // Several members are one text.
-    let members = [super::packed("one ").unwrap(), packed(b"two")].concat();
-    assert_eq!(unpacked_prefix(&members).unwrap(), b"one two");
+    let members = [compress("one ").unwrap(), packed(b"two")].concat();
+    assert_eq!(unpack_prefix(&members).unwrap(), b"one two");
 }

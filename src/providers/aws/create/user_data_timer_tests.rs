@@ -16,7 +16,7 @@ impl Machine {
         let machine = Self {
             root: tempfile::tempdir().unwrap(),
         };
-        let script = with_timer(TTL, None).unwrap();
+        let script = merge_timer(TTL, None).unwrap();
         let script = String::from_utf8(script).unwrap();
         let start = script.find("#!/bin/sh").unwrap();
         let end = script.rfind("\n--cloudctl-").unwrap();

@@ -23,25 +23,25 @@ use futures_util::future::BoxFuture;
 
 use self::source::{CredentialSource, Role, WebIdentity};
 use self::sts::StsClients;
-use super::api::error::{Call, root_words, translate};
+use super::api::error::{Call, describe_root_cause, translate};
 use super::configuration::partition::Partition;
-use super::configuration::profile_files::{Section, shown_name};
-use super::configuration::{Configuration, name_of, wrong};
+use super::configuration::profile_files::{Section, quote_name};
+use super::configuration::{Configuration, invalid_value_error, setting_name};
 use crate::cloud::{Error, ErrorKind, Result, plain};
 use crate::settings::io_reason;
 
 /// What a session is called in the cloud's logs unless the profile says.
 const SESSION_NAME: &str = "cloudctl";
-const LONGEST_SECONDS: u32 = 600;
+const MAX_SECONDS: u32 = 600;
 /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_Credentials.html>
-const LONGEST_KEY_ID: usize = 128;
-const LONGEST_SECRET: usize = 1024;
+const MAX_KEY_ID_BYTES: usize = 128;
+const MAX_SECRET_BYTES: usize = 1024;
 /// AWS documents no limit, but its servers limit the length of headers.
-const LONGEST_TOKEN: usize = 16 * 1024;
+const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
 /// Gives the SDK the credentials of this run.
 #[derive(Debug)]
-pub(super) struct CredentialsOfRun {
+pub(super) struct RunCredentials {
     pub(super) configuration: Arc<Configuration>,
     pub(super) sts: StsClients,
     /// Goes through a proxy where one is set.
@@ -52,29 +52,29 @@ pub(super) struct CredentialsOfRun {
     pub(super) region: String,
 }
 
-impl ProvideCredentials for CredentialsOfRun {
+impl ProvideCredentials for RunCredentials {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where
         Self: 'a,
     {
         future::ProvideCredentials::new(async {
             let found = async {
-                let source = CredentialSource::of(&self.configuration)?;
-                self.get(&source).await
+                let source = CredentialSource::from_configuration(&self.configuration)?;
+                self.get_credentials(&source).await
             };
             found.await.map_err(CredentialsError::provider_error)
         })
     }
 }
 
-impl CredentialsOfRun {
-    fn get<'a>(&'a self, source: &'a CredentialSource) -> BoxFuture<'a, Result<Credentials>> {
+impl RunCredentials {
+    fn get_credentials<'a>(&'a self, source: &'a CredentialSource) -> BoxFuture<'a, Result<Credentials>> {
         Box::pin(async move {
             match source {
-                CredentialSource::Environment => self.of_environment(),
-                CredentialSource::Keys { profile, section } => of_keys(profile, section),
-                CredentialSource::Role(role) => self.of_role(role).await,
-                CredentialSource::WebIdentity(identity) => self.of_web_identity(identity).await,
+                CredentialSource::Environment => self.read_environment(),
+                CredentialSource::Keys { profile, section } => read_profile_keys(profile, section),
+                CredentialSource::Role(role) => self.assume_role_of_profile(role).await,
+                CredentialSource::WebIdentity(identity) => self.assume_role_with_token(identity).await,
                 CredentialSource::Sso {
                     profile,
                     account,
@@ -90,46 +90,46 @@ impl CredentialsOfRun {
                         .start_url(&start_url.value)
                         .region(Region::new(region.value.clone()));
                     builder.set_session_name(session.clone());
-                    let name = format!("single sign-on of the AWS profile {}", shown_name(profile));
-                    let remedy = format!("sign in with `aws sso login --profile {}`", shell_word(profile));
-                    fetched(builder.build().provide_credentials().await, &name, &remedy)
+                    let name = format!("single sign-on of the AWS profile {}", quote_name(profile));
+                    let hint = format!("sign in with `aws sso login --profile {}`", quote_for_shell(profile));
+                    check_fetched(builder.build().provide_credentials().await, &name, &hint)
                 }
                 CredentialSource::Process { profile, command } => {
                     let name = format!(
                         "credential_process of the AWS profile {} ({})",
-                        shown_name(profile),
+                        quote_name(profile),
                         command.source
                     );
                     let provider = CredentialProcessProvider::new(command.value.clone());
-                    let remedy = "run that command by itself, and see what it prints";
-                    fetched(provider.provide_credentials().await, &name, remedy)
+                    let hint = "run that command by itself, and see what it prints";
+                    check_fetched(provider.provide_credentials().await, &name, hint)
                 }
-                CredentialSource::Container => self.of_container().await,
-                CredentialSource::InstanceMetadata => self.of_metadata().await,
+                CredentialSource::Container => self.ask_container().await,
+                CredentialSource::InstanceMetadata => self.ask_metadata_service().await,
             }
         })
     }
 
-    fn of_environment(&self) -> Result<Credentials> {
+    fn read_environment(&self) -> Result<Credentials> {
         let part = |name: &str| {
             let setting = self.configuration.variable(name)?;
-            Some(Part::new(&setting.value, name))
+            Some(KeyPart::new(&setting.value, name))
         };
-        let need = |name: &str| {
+        let required = |name: &str| {
             part(name).ok_or_else(|| {
                 Error::new(ErrorKind::Unauthenticated, format!("{name} is not set"))
                     .with_hint("set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
             })
         };
-        let id = need("AWS_ACCESS_KEY_ID")?;
-        let secret = need("AWS_SECRET_ACCESS_KEY")?;
+        let id = required("AWS_ACCESS_KEY_ID")?;
+        let secret = required("AWS_SECRET_ACCESS_KEY")?;
         let token = part("AWS_SESSION_TOKEN").or_else(|| part("AWS_SECURITY_TOKEN"));
-        of_parts(id, secret, token)
+        build_credentials(id, secret, token)
     }
 
-    async fn of_role(&self, role: &Role) -> Result<Credentials> {
-        let own = self.get(&role.source).await?;
-        let region = self.region_for(&role.arn.value);
+    async fn assume_role_of_profile(&self, role: &Role) -> Result<Credentials> {
+        let own = self.get_credentials(&role.source).await?;
+        let region = self.choose_sts_region(&role.arn.value);
         let answer = self
             .sts
             .client(&region, Some(own))
@@ -140,7 +140,7 @@ impl CredentialsOfRun {
             .set_duration_seconds(role.seconds)
             .send()
             .await;
-        let shown = shown_name(&role.profile);
+        let shown = quote_name(&role.profile);
         let arn = plain(&role.arn.value);
         let attempted = format!("cannot assume the role {arn} of the AWS profile {shown}");
         let output = answer.map_err(|error| {
@@ -150,7 +150,7 @@ impl CredentialsOfRun {
                 Some(serial) if error.kind() == ErrorKind::PermissionDenied => {
                     let command = format!(
                         "aws configure export-credentials --profile {}",
-                        shell_word(&role.profile)
+                        quote_for_shell(&role.profile)
                     );
                     error
                         .context(format!(
@@ -168,17 +168,17 @@ impl CredentialsOfRun {
                 _ => error,
             }
         })?;
-        of_answer(
+        from_sts(
             output.credentials,
             &format!("the answer of AssumeRole for the AWS profile {shown}"),
         )
     }
 
-    async fn of_web_identity(&self, identity: &WebIdentity) -> Result<Credentials> {
+    async fn assume_role_with_token(&self, identity: &WebIdentity) -> Result<Credentials> {
         let environment = &self.configuration.environment;
         let path = environment.path(&identity.token_file.value);
         let named = match &identity.profile {
-            None => name_of(&identity.token_file, "web_identity_token_file"),
+            None => setting_name(&identity.token_file, "web_identity_token_file"),
             Some(_) => format!("web_identity_token_file ({})", identity.token_file.source),
         };
         let refused = |why: &str| {
@@ -194,7 +194,7 @@ impl CredentialsOfRun {
         if token.is_empty() {
             return Err(refused("it is empty"));
         }
-        let region = self.region_for(&identity.arn.value);
+        let region = self.choose_sts_region(&identity.arn.value);
         let answer = self
             .sts
             .client(&region, None)
@@ -205,7 +205,7 @@ impl CredentialsOfRun {
             .send()
             .await;
         let by = match &identity.profile {
-            Some(profile) => format!(" of the AWS profile {}", shown_name(profile)),
+            Some(profile) => format!(" of the AWS profile {}", quote_name(profile)),
             None => format!(" ({})", identity.arn.source),
         };
         let attempted = format!(
@@ -221,10 +221,10 @@ impl CredentialsOfRun {
                 _ => error,
             }
         })?;
-        of_answer(output.credentials, "the answer of AssumeRoleWithWebIdentity")
+        from_sts(output.credentials, "the answer of AssumeRoleWithWebIdentity")
     }
 
-    async fn of_container(&self) -> Result<Credentials> {
+    async fn ask_container(&self) -> Result<Credentials> {
         const TOKEN_FILE: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
         let configuration = &self.configuration;
         let mut variables = [
@@ -249,21 +249,21 @@ impl CredentialsOfRun {
         }
         let provider = EcsCredentialsProvider::builder().configure(&self.direct).build();
         let name = format!("the container's credentials ({variable})");
-        fetched(
+        check_fetched(
             provider.provide_credentials().await,
             &name,
             &format!("correct {variable}, or unset it"),
         )
     }
 
-    async fn of_metadata(&self) -> Result<Credentials> {
-        let client = metadata_client(&self.configuration, &self.direct)?;
+    async fn ask_metadata_service(&self) -> Result<Credentials> {
+        let client = build_metadata_client(&self.configuration, &self.direct)?;
         let provider = ImdsCredentialsProvider::builder()
             .configure(&self.direct)
             .imds_client(client)
             .build();
         let answer = provider.provide_credentials().await;
-        fetched(
+        check_fetched(
             answer,
             "the instance's credentials (metadata service)",
             "give the instance a role, or sign in",
@@ -271,7 +271,7 @@ impl CredentialsOfRun {
     }
 
     /// The region for a role: the command's own, unless the role is of another partition.
-    fn region_for(&self, arn: &str) -> String {
+    fn choose_sts_region(&self, arn: &str) -> String {
         match Partition::of_arn(arn) {
             Some(partition) if partition != Partition::of_region(&self.region) => partition.main_region().to_owned(),
             _ => self.region.clone(),
@@ -283,12 +283,12 @@ impl CredentialsOfRun {
 ///
 /// # Errors
 /// `InvalidSpec` for a setting of it that makes no sense.
-pub(super) fn metadata_client(configuration: &Configuration, provider: &ProviderConfig) -> Result<imds::Client> {
+pub(super) fn build_metadata_client(configuration: &Configuration, provider: &ProviderConfig) -> Result<imds::Client> {
     let mut builder = imds::Client::builder().configure(provider);
     let endpoint = configuration.setting("AWS_EC2_METADATA_SERVICE_ENDPOINT", "ec2_metadata_service_endpoint");
     if let Some(setting) = endpoint {
         let refused = |_| {
-            wrong(
+            invalid_value_error(
                 &setting,
                 "ec2_metadata_service_endpoint",
                 "an address such as http://169.254.169.254",
@@ -304,7 +304,13 @@ pub(super) fn metadata_client(configuration: &Configuration, provider: &Provider
         let mode = match setting.value.to_ascii_lowercase().as_str() {
             "ipv4" => EndpointMode::IpV4,
             "ipv6" => EndpointMode::IpV6,
-            _ => return Err(wrong(&setting, "ec2_metadata_service_endpoint_mode", "IPv4 or IPv6")),
+            _ => {
+                return Err(invalid_value_error(
+                    &setting,
+                    "ec2_metadata_service_endpoint_mode",
+                    "IPv4 or IPv6",
+                ));
+            }
         };
         builder = builder.endpoint_mode(mode);
     }
@@ -313,8 +319,8 @@ pub(super) fn metadata_client(configuration: &Configuration, provider: &Provider
             return Ok(None);
         };
         match setting.value.parse::<u32>() {
-            Ok(number) if (1..=LONGEST_SECONDS).contains(&number) => Ok(Some(number)),
-            _ => Err(wrong(&setting, key, "a number from 1 to 600")),
+            Ok(number) if (1..=MAX_SECONDS).contains(&number) => Ok(Some(number)),
+            _ => Err(invalid_value_error(&setting, key, "a number from 1 to 600")),
         }
     };
     if let Some(seconds) = number("AWS_METADATA_SERVICE_TIMEOUT", "metadata_service_timeout")? {
@@ -328,12 +334,12 @@ pub(super) fn metadata_client(configuration: &Configuration, provider: &Provider
 }
 
 /// A part of credentials, and what it is called in a message.
-struct Part {
+struct KeyPart {
     text: String,
     name: String,
 }
 
-impl Part {
+impl KeyPart {
     fn new(text: &str, name: impl Into<String>) -> Self {
         Self {
             text: text.trim().to_owned(),
@@ -341,8 +347,8 @@ impl Part {
         }
     }
 
-    /// Refuses what cannot be sent in a header: the SDK would panic. `most` is the longest that AWS could give, in bytes.
-    fn check(&self, most: usize) -> Result<()> {
+    /// Refuses what cannot be sent in a header: the SDK would panic. `max_bytes` is the longest that AWS could give, in bytes.
+    fn check(&self, max_bytes: usize) -> Result<()> {
         let refused = |why: &str| {
             Err(Error::new(ErrorKind::Unauthenticated, format!("{} {why}", self.name))
                 .with_hint("copy it again, on one line and without anything around it"))
@@ -350,7 +356,7 @@ impl Part {
         if self.text.is_empty() {
             return refused("is empty");
         }
-        if self.text.len() > most {
+        if self.text.len() > max_bytes {
             return refused("is far too long");
         }
         if self.text.len() > 1
@@ -367,16 +373,16 @@ impl Part {
     }
 }
 
-fn of_parts(id: Part, secret: Part, token: Option<Part>) -> Result<Credentials> {
-    id.check(LONGEST_KEY_ID)?;
+fn build_credentials(id: KeyPart, secret: KeyPart, token: Option<KeyPart>) -> Result<Credentials> {
+    id.check(MAX_KEY_ID_BYTES)?;
     // These part the fields of the header that it goes into.
     if id.text.contains(['/', ',', '=']) {
         let message = format!("{} has a character that no key id has", id.name);
         return Err(Error::new(ErrorKind::Unauthenticated, message)
             .with_hint("a key id begins with AKIA or ASIA; the secret key has a setting of its own"));
     }
-    secret.check(LONGEST_SECRET)?;
-    token.as_ref().map_or(Ok(()), |token| token.check(LONGEST_TOKEN))?;
+    secret.check(MAX_SECRET_BYTES)?;
+    token.as_ref().map_or(Ok(()), |token| token.check(MAX_TOKEN_BYTES))?;
     Ok(Credentials::new(
         id.text,
         secret.text,
@@ -386,32 +392,36 @@ fn of_parts(id: Part, secret: Part, token: Option<Part>) -> Result<Credentials> 
     ))
 }
 
-fn of_keys(profile: &str, section: &Section) -> Result<Credentials> {
+fn read_profile_keys(profile: &str, section: &Section) -> Result<Credentials> {
     let part = |key: &str| {
         let setting = section.get(key)?;
-        Some(Part::new(
+        Some(KeyPart::new(
             &setting.value,
-            format!("{key} of the AWS profile {} ({})", shown_name(profile), setting.source),
+            format!("{key} of the AWS profile {} ({})", quote_name(profile), setting.source),
         ))
     };
-    let need = |key: &str| {
+    let required = |key: &str| {
         part(key).ok_or_else(|| {
-            let message = format!("the AWS profile {} has no {key}", shown_name(profile));
+            let message = format!("the AWS profile {} has no {key}", quote_name(profile));
             Error::new(ErrorKind::Unauthenticated, message).with_hint("add it with `aws configure`")
         })
     };
     let token = part("aws_session_token").or_else(|| part("aws_security_token"));
-    of_parts(need("aws_access_key_id")?, need("aws_secret_access_key")?, token)
+    build_credentials(
+        required("aws_access_key_id")?,
+        required("aws_secret_access_key")?,
+        token,
+    )
 }
 
 /// Credentials of STS.
-fn of_answer(answer: Option<StsCredentials>, name: &str) -> Result<Credentials> {
+fn from_sts(answer: Option<StsCredentials>, name: &str) -> Result<Credentials> {
     let answer = answer.ok_or_else(|| {
         Error::new(ErrorKind::Unauthenticated, format!("{name} has no credentials"))
             .with_hint("run the same command again")
     })?;
-    let part = |text: &str, field: &str| Part::new(text, format!("{field} in {name}"));
-    let credentials = of_parts(
+    let part = |text: &str, field: &str| KeyPart::new(text, format!("{field} in {name}"));
+    let credentials = build_credentials(
         part(&answer.access_key_id, "AccessKeyId"),
         part(&answer.secret_access_key, "SecretAccessKey"),
         Some(part(&answer.session_token, "SessionToken")),
@@ -431,13 +441,13 @@ fn with_expiry(credentials: Credentials, expiry: Option<std::time::SystemTime>) 
 }
 
 /// Credentials that one of the SDK's providers got, or why it got none.
-fn fetched(answer: ProviderResult, name: &str, remedy: &str) -> Result<Credentials> {
+fn check_fetched(answer: ProviderResult, name: &str, hint: &str) -> Result<Credentials> {
     let credentials = answer.map_err(|error| {
-        let message = format!("no credentials from {name}: {}", root_words(&error));
-        Error::new(ErrorKind::Unauthenticated, message).with_hint(remedy)
+        let message = format!("no credentials from {name}: {}", describe_root_cause(&error));
+        Error::new(ErrorKind::Unauthenticated, message).with_hint(hint)
     })?;
-    let part = |text: &str, field: &str| Part::new(text, format!("{field} from {name}"));
-    let checked = of_parts(
+    let part = |text: &str, field: &str| KeyPart::new(text, format!("{field} from {name}"));
+    let checked = build_credentials(
         part(credentials.access_key_id(), "AccessKeyId"),
         part(credentials.secret_access_key(), "SecretAccessKey"),
         credentials
@@ -449,7 +459,7 @@ fn fetched(answer: ProviderResult, name: &str, remedy: &str) -> Result<Credentia
 }
 
 /// A profile's name as a shell takes it.
-fn shell_word(name: &str) -> String {
+fn quote_for_shell(name: &str) -> String {
     let is_plain = |letter: char| letter.is_alphanumeric() || "-_.@".contains(letter);
     match name.chars().all(is_plain) {
         true => name.to_owned(),

@@ -17,7 +17,7 @@ pub(crate) struct StsClients {
     /// Another address than STS's own.
     pub(crate) endpoint: Option<String>,
     pub(crate) clock: ServerTime,
-    pub(crate) patience: ReadRetryLimit,
+    pub(crate) retry_limit: ReadRetryLimit,
 }
 
 impl StsClients {
@@ -25,18 +25,18 @@ impl StsClients {
     pub(crate) fn client(&self, region: &str, credentials: Option<Credentials>) -> aws_sdk_sts::Client {
         let mut config = self.config.to_builder();
         config.set_credentials_provider(credentials.map(SharedCredentialsProvider::new));
-        self.with(&config.build(), region)
+        self.client_with_config(&config.build(), region)
     }
 
     /// A client in a region with the credentials of a configuration.
-    pub(crate) fn with(&self, config: &SdkConfig, region: &str) -> aws_sdk_sts::Client {
+    pub(crate) fn client_with_config(&self, config: &SdkConfig, region: &str) -> aws_sdk_sts::Client {
         let mut builder = aws_sdk_sts::config::Builder::from(config).region(Region::new(region.to_owned()));
         builder.set_endpoint_url(self.endpoint.clone());
         let builder = builder
             .disable_clock_skew_correction(true)
             .time_source(time_source(config, &self.clock))
-            .retry_partition(retry::unrationed())
-            .interceptor(self.patience.clone())
+            .retry_partition(retry::unlimited_retry_tokens())
+            .interceptor(self.retry_limit.clone())
             .retry_classifier(ClockSkewRetry);
         aws_sdk_sts::Client::from_conf(builder.build())
     }

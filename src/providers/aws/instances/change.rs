@@ -14,19 +14,19 @@ use aws_sdk_ec2::types::{
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use futures_util::stream::{self, StreamExt};
 
-use super::convert::{all_tags, from_ec2, has_timer, position, reference};
+use super::convert::{from_ec2, has_timer, instance_ref, launch_index, read_tags};
 use super::list;
-use super::list::not_found;
+use super::list::not_found_error;
 use crate::cloud::{
     BatchTracker, Error, ErrorKind, InstanceRef, LABEL_TTL, NativeName, Ownership, ProviderKind, Result, TargetOutcome,
     format_duration,
 };
-use crate::providers::aws::api::client::{Clients, one_attempt};
+use crate::providers::aws::api::client::{Clients, one_attempt_config};
 use crate::providers::aws::api::error::{Call, translate};
-use crate::providers::aws::api::retry::{ChangeFailure, replay};
+use crate::providers::aws::api::retry::{ChangeFailure, retry_change};
 
 /// EC2 takes 1,000 ids, and advises at most 100.
-const BATCH: usize = 100;
+const BATCH_SIZE: usize = 100;
 const CONCURRENT_BATCHES: usize = 4;
 
 /// What is to be done to instances.
@@ -66,13 +66,13 @@ pub(crate) async fn act(
     let in_places: Vec<_> = stream::iter(places)
         .map(|((region, _), ids)| async move {
             let client = clients.ec2(&region).await;
-            let settled = in_place(&client, verb, &region, ids.into_iter().collect(), course).await;
+            let settled = apply_in_zone(&client, verb, &region, ids.into_iter().collect(), course).await;
             (region, settled)
         })
         .buffer_unordered(CONCURRENT_BATCHES)
         .collect()
         .await;
-    let mut settled: HashMap<String, HashMap<String, Settled>> = HashMap::new();
+    let mut settled: HashMap<String, HashMap<String, IdOutcome>> = HashMap::new();
     for (region, ids) in in_places {
         settled.entry(region).or_default().extend(ids);
     }
@@ -96,18 +96,18 @@ fn is_ours(target: &InstanceRef) -> bool {
 }
 
 /// What became of one id, which can stand for several targets.
-enum Settled {
+enum IdOutcome {
     Done,
     Gone,
     Failed(Error),
 }
 
-impl Settled {
+impl IdOutcome {
     fn result(&self, target: &InstanceRef) -> Result<()> {
         match self {
             Self::Done => Ok(()),
             Self::Gone => Err(Error::not_found(target).at(format!("aws/{}", target.scope))),
-            Self::Failed(error) if error.kind() == ErrorKind::NotFound => Err(not_found(target, error)),
+            Self::Failed(error) if error.kind() == ErrorKind::NotFound => Err(not_found_error(target, error)),
             Self::Failed(error) if error.kind() == ErrorKind::UnknownOutcome => {
                 Err(error.clone().with_leftover(target))
             }
@@ -125,23 +125,23 @@ struct Batch {
 
 impl Batch {
     /// Whether some of its ids may have failed the call for the others.
-    fn is_to_be_halved(&self, error: &Error) -> bool {
+    fn should_be_split(&self, error: &Error) -> bool {
         self.ids.len() > 1 && concerns_single_ids(error.kind())
     }
 }
 
 /// Tells what is known of the ids of a batch after its call.
-fn tell(course: &BatchTracker<'_>, region: &str, batch: &Batch, answer: &Result<Vec<(String, Settled)>>) {
-    let settle = |id: &str, settled: &Settled| {
-        let target = reference(region, id);
+fn record(course: &BatchTracker<'_>, region: &str, batch: &Batch, answer: &Result<Vec<(String, IdOutcome)>>) {
+    let settle = |id: &str, settled: &IdOutcome| {
+        let target = instance_ref(region, id);
         // Whoever asked is given it at the end, too.
         let _ = course.record(&target, settled.result(&target));
     };
     match answer {
         Ok(judged) => judged.iter().for_each(|(id, settled)| settle(id, settled)),
-        Err(error) if batch.is_to_be_halved(error) => {}
+        Err(error) if batch.should_be_split(error) => {}
         Err(error) => {
-            let failed = Settled::Failed(error.clone());
+            let failed = IdOutcome::Failed(error.clone());
             batch.ids.iter().for_each(|id| settle(id, &failed));
         }
     }
@@ -149,16 +149,16 @@ fn tell(course: &BatchTracker<'_>, region: &str, batch: &Batch, answer: &Result<
 
 /// One stale or protected id fails the call for all that are with it. So a failed batch is halved, and each half
 /// tried again, until only the ids that fail by themselves are left.
-async fn in_place(
+async fn apply_in_zone(
     client: &Client,
     verb: InstanceAction,
     region: &str,
     ids: Vec<String>,
     course: &BatchTracker<'_>,
-) -> HashMap<String, Settled> {
+) -> HashMap<String, IdOutcome> {
     let mut settled = HashMap::with_capacity(ids.len());
     let mut round: Vec<Batch> = ids
-        .chunks(BATCH)
+        .chunks(BATCH_SIZE)
         .map(|ids| Batch {
             ids: ids.to_vec(),
             may_be_done: false,
@@ -168,7 +168,7 @@ async fn in_place(
         let answers: Vec<_> = stream::iter(round)
             .map(|batch| async move {
                 let answer = match course.start(region, batch.ids.iter().map(String::as_str)) {
-                    Ok(()) => call(client, verb, region, &batch.ids).await,
+                    Ok(()) => send_call(client, verb, region, &batch.ids).await,
                     // The call before this one may have ended some of them.
                     Err(interrupted) if batch.may_be_done => Err(interrupted.with_kind(ErrorKind::UnknownOutcome)),
                     Err(interrupted) => Err(interrupted),
@@ -177,10 +177,10 @@ async fn in_place(
                     let judged = batch
                         .ids
                         .iter()
-                        .map(|id| (id.clone(), judge(verb, &batch, &changes, id)));
+                        .map(|id| (id.clone(), interpret(verb, &batch, &changes, id)));
                     judged.collect::<Vec<_>>()
                 });
-                tell(course, region, &batch, &answer);
+                record(course, region, &batch, &answer);
                 (batch, answer)
             })
             .buffer_unordered(CONCURRENT_BATCHES)
@@ -190,7 +190,7 @@ async fn in_place(
         for (batch, answer) in answers {
             match answer {
                 Ok(judged) => settled.extend(judged),
-                Err(error) if batch.is_to_be_halved(&error) => {
+                Err(error) if batch.should_be_split(&error) => {
                     let half = batch.ids.len().div_ceil(2);
                     // Of a batch with protected ids EC2 still terminates those in other zones.
                     let may_be_done = batch.may_be_done || error.kind() == ErrorKind::Protected;
@@ -200,7 +200,7 @@ async fn in_place(
                     }));
                 }
                 Err(error) => {
-                    let failed = |id| (id, Settled::Failed(error.clone()));
+                    let failed = |id| (id, IdOutcome::Failed(error.clone()));
                     settled.extend(batch.ids.into_iter().map(failed));
                 }
             }
@@ -224,14 +224,14 @@ fn concerns_single_ids(kind: ErrorKind) -> bool {
 }
 
 /// What a successful call did to one id, by what it says of it. A restart is answered without a word.
-fn judge(verb: InstanceAction, batch: &Batch, changes: &[InstanceStateChange], id: &str) -> Settled {
+fn interpret(verb: InstanceAction, batch: &Batch, changes: &[InstanceStateChange], id: &str) -> IdOutcome {
     use InstanceStateName::{Pending, Running, ShuttingDown, Stopped, Stopping, Terminated};
     if verb == InstanceAction::Reboot {
-        return Settled::Done;
+        return IdOutcome::Done;
     }
     let unknown = |what: &str| {
         let message = format!("ec2 took the call to {} it, and {what}", verb.as_str());
-        Settled::Failed(Error::new(ErrorKind::UnknownOutcome, message))
+        IdOutcome::Failed(Error::new(ErrorKind::UnknownOutcome, message))
     };
     let Some(change) = changes.iter().find(|change| change.instance_id() == Some(id)) else {
         return unknown("says nothing of what came of it");
@@ -239,77 +239,82 @@ fn judge(verb: InstanceAction, batch: &Batch, changes: &[InstanceStateChange], i
     let before = change.previous_state().and_then(|state| state.name());
     let now = change.current_state().and_then(|state| state.name());
     match (verb, before, now) {
-        (InstanceAction::Terminate, Some(Terminated), _) if !batch.may_be_done => Settled::Gone,
+        (InstanceAction::Terminate, Some(Terminated), _) if !batch.may_be_done => IdOutcome::Gone,
         (InstanceAction::Terminate, _, Some(Pending | Running | Stopping | Stopped))
         | (InstanceAction::Start, _, Some(ShuttingDown | Terminated | Stopping | Stopped))
         | (InstanceAction::Stop, _, Some(Pending | Running)) => {
             let now = now.map(InstanceStateName::as_str).unwrap_or_default();
             unknown(&format!("says that it is {now} still"))
         }
-        _ => Settled::Done,
+        _ => IdOutcome::Done,
     }
 }
 
 /// One call for some ids, replayed until its outcome is known: all four leave what is already done as it is.
-async fn call(client: &Client, verb: InstanceAction, region: &str, ids: &[String]) -> Result<Vec<InstanceStateChange>> {
+async fn send_call(
+    client: &Client,
+    verb: InstanceAction,
+    region: &str,
+    ids: &[String],
+) -> Result<Vec<InstanceStateChange>> {
     match verb {
         InstanceAction::Terminate => {
             let request = client.terminate_instances().set_instance_ids(Some(ids.to_vec()));
-            replay("TerminateInstances", region, || {
-                request.clone().customize().config_override(one_attempt()).send()
+            retry_change("TerminateInstances", region, || {
+                request.clone().customize().config_override(one_attempt_config()).send()
             })
             .await
             .map(|output| output.terminating_instances.unwrap_or_default())
-            .map_err(|failure| explain(&failure, verb, region, ids))
+            .map_err(|failure| translate_failure(&failure, verb, region, ids))
         }
         InstanceAction::Start => {
             let request = client.start_instances().set_instance_ids(Some(ids.to_vec()));
-            replay("StartInstances", region, || {
-                request.clone().customize().config_override(one_attempt()).send()
+            retry_change("StartInstances", region, || {
+                request.clone().customize().config_override(one_attempt_config()).send()
             })
             .await
             .map(|output| output.starting_instances.unwrap_or_default())
-            .map_err(|failure| explain(&failure, verb, region, ids))
+            .map_err(|failure| translate_failure(&failure, verb, region, ids))
         }
         InstanceAction::Stop => {
             let request = client.stop_instances().set_instance_ids(Some(ids.to_vec()));
-            replay("StopInstances", region, || {
-                request.clone().customize().config_override(one_attempt()).send()
+            retry_change("StopInstances", region, || {
+                request.clone().customize().config_override(one_attempt_config()).send()
             })
             .await
             .map(|output| output.stopping_instances.unwrap_or_default())
-            .map_err(|failure| explain(&failure, verb, region, ids))
+            .map_err(|failure| translate_failure(&failure, verb, region, ids))
         }
         InstanceAction::Reboot => {
             let request = client.reboot_instances().set_instance_ids(Some(ids.to_vec()));
-            replay("RebootInstances", region, || {
-                request.clone().customize().config_override(one_attempt()).send()
+            retry_change("RebootInstances", region, || {
+                request.clone().customize().config_override(one_attempt_config()).send()
             })
             .await
             .map(|_| Vec::new())
-            .map_err(|failure| explain(&failure, verb, region, ids))
+            .map_err(|failure| translate_failure(&failure, verb, region, ids))
         }
     }
 }
 
-fn explain<E>(failure: &ChangeFailure<E>, verb: InstanceAction, region: &str, ids: &[String]) -> Error
+fn translate_failure<E>(failure: &ChangeFailure<E>, verb: InstanceAction, region: &str, ids: &[String]) -> Error
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
     let verb = verb.as_str();
     let attempted = match ids {
-        [id] => format!("cannot {verb} {}", reference(region, id)),
+        [id] => format!("cannot {verb} {}", instance_ref(region, id)),
         ids => format!("cannot {verb} {} instances in {region}", ids.len()),
     };
     let error = translate(&failure.error, Call::Change, attempted, region);
-    if failure.may_have_worked {
+    if failure.may_have_taken_effect {
         return error.with_kind(ErrorKind::UnknownOutcome);
     }
     error
 }
 
 /// There is no call for many; more at once would only meet the rate limit.
-const AT_ONCE: usize = 4;
+const CONCURRENT_CHANGES: usize = 4;
 
 /// Protects instances, or lifts that; see [`Provider::set_protection`](crate::cloud::Provider::set_protection).
 pub(crate) async fn set_protection(
@@ -322,7 +327,7 @@ pub(crate) async fn set_protection(
         .iter()
         .map(|target| async move {
             let result = match course.start(&target.scope, [target.id.as_str()]) {
-                Ok(()) => set(clients, target, protected).await,
+                Ok(()) => protect_instance(clients, target, protected).await,
                 Err(interrupted) => Err(interrupted),
             };
             TargetOutcome {
@@ -331,10 +336,10 @@ pub(crate) async fn set_protection(
             }
         })
         .collect();
-    stream::iter(changes).buffered(AT_ONCE).collect().await
+    stream::iter(changes).buffered(CONCURRENT_CHANGES).collect().await
 }
 
-async fn set(clients: &Clients, target: &InstanceRef, protected: bool) -> Result<()> {
+async fn protect_instance(clients: &Clients, target: &InstanceRef, protected: bool) -> Result<()> {
     let region = &target.scope;
     let value = AttributeBooleanValue::builder().value(protected).build();
     let request = clients
@@ -343,16 +348,16 @@ async fn set(clients: &Clients, target: &InstanceRef, protected: bool) -> Result
         .modify_instance_attribute()
         .instance_id(&target.id)
         .disable_api_termination(value);
-    let answer = replay("ModifyInstanceAttribute", region, || {
-        request.clone().customize().config_override(one_attempt()).send()
+    let answer = retry_change("ModifyInstanceAttribute", region, || {
+        request.clone().customize().config_override(one_attempt_config()).send()
     });
     answer.await.map(drop).map_err(|failure| {
         let verb = if protected { "protect" } else { "unprotect" };
         let error = translate(&failure.error, Call::Change, format!("cannot {verb} {target}"), region);
         match error.kind() {
-            ErrorKind::NotFound => not_found(target, &error),
+            ErrorKind::NotFound => not_found_error(target, &error),
             ErrorKind::Unsupported => error.with_hint("spot instances cannot be protected on ec2"),
-            _ if failure.may_have_worked => error.with_kind(ErrorKind::UnknownOutcome).with_leftover(target),
+            _ if failure.may_have_taken_effect => error.with_kind(ErrorKind::UnknownOutcome).with_leftover(target),
             _ => error,
         }
     })
@@ -364,7 +369,7 @@ async fn set(clients: &Clients, target: &InstanceRef, protected: bool) -> Result
 /// `Refused` for an instance whose timer cannot see its tags.
 pub(crate) async fn set_ttl(client: &Client, target: &InstanceRef, ttl: Duration) -> Result<()> {
     let region = &target.scope;
-    let (api, owner) = list::describe(client, target).await?;
+    let (api, owner) = list::describe_instance(client, target).await?;
     let refused = |message: String| Error::new(ErrorKind::Refused, message).at(format!("aws/{region}"));
     if from_ec2(&api, region, owner.as_deref()).is_none_or(|instance| instance.state.is_gone()) {
         return Err(refused(format!("cannot extend {target}: it is being terminated")));
@@ -374,7 +379,7 @@ pub(crate) async fn set_ttl(client: &Client, target: &InstanceRef, ttl: Duration
         .is_some_and(|options| options.instance_metadata_tags() == Some(&InstanceMetadataTagsState::Enabled));
     if has_timer(
         &api,
-        &Ownership::from_labels(&all_tags(&api), NativeName::Tag(position(&api))),
+        &Ownership::from_labels(&read_tags(&api), NativeName::Tag(launch_index(&api))),
     ) && !tags_are_seen
     {
         let message = format!("cannot extend {target}: its timer does not see its tags, and goes by its first TTL");
@@ -386,14 +391,14 @@ pub(crate) async fn set_ttl(client: &Client, target: &InstanceRef, ttl: Duration
     }
     let tag = Tag::builder().key(LABEL_TTL).value(format_duration(ttl)).build();
     let request = client.create_tags().resources(&target.id).tags(tag);
-    replay("CreateTags", region, || {
-        request.clone().customize().config_override(one_attempt()).send()
+    retry_change("CreateTags", region, || {
+        request.clone().customize().config_override(one_attempt_config()).send()
     })
     .await
     .map(drop)
     .map_err(|failure| {
         let error = translate(&failure.error, Call::Change, format!("cannot extend {target}"), region);
-        match failure.may_have_worked {
+        match failure.may_have_taken_effect {
             true => error.with_kind(ErrorKind::UnknownOutcome).with_leftover(target),
             false => error,
         }

@@ -19,7 +19,7 @@ pub(crate) const TAG_NAME: &str = "Name";
 
 /// Its place, from 0, among those that one RunInstances made.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Instance.html>
-pub(crate) fn position(instance: &ec2::Instance) -> Option<usize> {
+pub(crate) fn launch_index(instance: &ec2::Instance) -> Option<usize> {
     instance
         .ami_launch_index()
         .and_then(|index| usize::try_from(index).ok())
@@ -28,8 +28,8 @@ pub(crate) fn position(instance: &ec2::Instance) -> Option<usize> {
 /// Turns an instance of `region`, owned by `account`, into cloudctl's; nothing if EC2 gave it no id.
 pub(crate) fn from_ec2(instance: &ec2::Instance, region: &str, account: Option<&str>) -> Option<Instance> {
     let id = instance.instance_id()?;
-    let tags = all_tags(instance);
-    let ownership = Ownership::from_labels(&tags, NativeName::Tag(position(instance)));
+    let tags = read_tags(instance);
+    let ownership = Ownership::from_labels(&tags, NativeName::Tag(launch_index(instance)));
     // Until each member has its own, the console's name is that of the group.
     let group = tags.get(LABEL_NAME).filter(|_| tags.contains_key(LABEL_MEMBERS));
     let group = group.map(String::as_str).filter(|_| ownership.managed);
@@ -44,7 +44,7 @@ pub(crate) fn from_ec2(instance: &ec2::Instance, region: &str, account: Option<&
     let created_at = primary
         .and_then(|attachment| attachment.attach_time())
         .or(instance.launch_time());
-    let created_at = created_at.and_then(timestamp);
+    let created_at = created_at.and_then(to_timestamp);
     let expires_at = ownership.expires_at(created_at);
     let zone = instance.placement().and_then(|placement| placement.availability_zone());
     Some(Instance {
@@ -54,12 +54,12 @@ pub(crate) fn from_ec2(instance: &ec2::Instance, region: &str, account: Option<&
         zone: zone.map(str::to_owned),
         reference: InstanceRef {
             zone: zone.map(str::to_owned),
-            ..reference(region, id)
+            ..instance_ref(region, id)
         },
         state: state.map_or(InstanceState::Unknown, state_of),
         native_state: state.map_or("unknown", |state| state.as_str()).to_owned(),
         machine_type: instance.instance_type().map(|machine| machine.as_str().to_owned()),
-        cpus: cpus(instance),
+        cpus: read_cpus(instance),
         memory_gib: None,
         architecture: instance.architecture().and_then(architecture_of),
         image: instance.image_id().map(str::to_owned),
@@ -78,11 +78,11 @@ pub(crate) fn from_ec2(instance: &ec2::Instance, region: &str, account: Option<&
         spec_fingerprint: ownership.spec_fingerprint,
         ttl: ownership.ttl,
         label_problem: ownership.label_problem,
-        disks: disks(instance),
-        ingress_rules: openings(instance),
+        disks: read_disks(instance),
+        ingress_rules: ingress_groups(instance),
         attached_gpu: None,
         has_other_price: has_other_price(instance),
-        setup: setup_of(instance),
+        setup: read_setup(instance),
         generation: ownership.generation,
         state_reason: instance
             .state_reason()
@@ -93,16 +93,16 @@ pub(crate) fn from_ec2(instance: &ec2::Instance, region: &str, account: Option<&
             .state_reason()
             .and_then(|reason| reason.code())
             .filter(|_| state.map(state_of).is_some_and(InstanceState::is_gone))
-            .and_then(|reason| failed_launch(reason).or_else(|| reclaimed(reason)))
+            .and_then(|reason| launch_failure(reason).or_else(|| spot_reclaim(reason)))
             .map(|(kind, _)| kind),
-        native: native(instance),
+        native: native_fields(instance),
         labels: user_labels(&tags, &[name.as_deref(), group]),
         name,
     })
 }
 
 /// The reference of an instance.
-pub(crate) fn reference(region: &str, id: &str) -> InstanceRef {
+pub(crate) fn instance_ref(region: &str, id: &str) -> InstanceRef {
     InstanceRef {
         provider: ProviderKind::Aws,
         scope: region.to_owned(),
@@ -144,14 +144,14 @@ pub(crate) fn has_timer(instance: &ec2::Instance, ownership: &Ownership) -> bool
 }
 
 /// The tags of an instance, cloudctl's own among them.
-pub(crate) fn all_tags(instance: &ec2::Instance) -> Labels {
+pub(crate) fn read_tags(instance: &ec2::Instance) -> Labels {
     let tags = instance.tags().iter();
     tags.filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned())))
         .collect()
 }
 
 /// The names of the security groups that open ports to it by cloudctl's hand.
-fn openings(instance: &ec2::Instance) -> Vec<String> {
+fn ingress_groups(instance: &ec2::Instance) -> Vec<String> {
     let groups = instance.security_groups().iter();
     let names = groups.filter_map(|group| group.group_name());
     names
@@ -160,7 +160,7 @@ fn openings(instance: &ec2::Instance) -> Vec<String> {
         .collect()
 }
 
-fn disks(instance: &ec2::Instance) -> Vec<Disk> {
+fn read_disks(instance: &ec2::Instance) -> Vec<Disk> {
     let mappings = instance.block_device_mappings().iter();
     let volumes = mappings.filter_map(|mapping| mapping.ebs());
     let disk = |volume: &ec2::EbsInstanceBlockDevice| {
@@ -183,12 +183,12 @@ fn user_labels(tags: &Labels, names: &[Option<&str>]) -> Labels {
         .collect()
 }
 
-fn cpus(instance: &ec2::Instance) -> Option<u32> {
+fn read_cpus(instance: &ec2::Instance) -> Option<u32> {
     let options = instance.cpu_options()?;
     u32::try_from(options.core_count()?.checked_mul(options.threads_per_core()?)?).ok()
 }
 
-fn timestamp(time: &aws_smithy_types::DateTime) -> Option<Timestamp> {
+fn to_timestamp(time: &aws_smithy_types::DateTime) -> Option<Timestamp> {
     Timestamp::new(time.secs(), i32::try_from(time.subsec_nanos()).ok()?).ok()
 }
 
@@ -203,7 +203,7 @@ fn has_other_price(instance: &ec2::Instance) -> bool {
 }
 
 /// What it was set up with, in the words of `create`'s flags.
-fn setup_of(instance: &ec2::Instance) -> BTreeMap<&'static str, Vec<Vec<String>>> {
+fn read_setup(instance: &ec2::Instance) -> BTreeMap<&'static str, Vec<Vec<String>>> {
     let words = |words: &[Option<&str>]| {
         words
             .iter()
@@ -233,7 +233,7 @@ fn setup_of(instance: &ec2::Instance) -> BTreeMap<&'static str, Vec<Vec<String>>
     fields.into_iter().filter(known).collect()
 }
 
-fn native(instance: &ec2::Instance) -> serde_json::Value {
+fn native_fields(instance: &ec2::Instance) -> serde_json::Value {
     let groups: Vec<_> = instance
         .security_groups()
         .iter()
@@ -251,7 +251,7 @@ fn native(instance: &ec2::Instance) -> serde_json::Value {
         "security_groups": groups,
         "key_name": instance.key_name(),
         "iam_instance_profile": instance.iam_instance_profile().and_then(|profile| profile.arn()),
-        "launch_time": instance.launch_time().and_then(timestamp).map(|time| time.to_string()),
+        "launch_time": instance.launch_time().and_then(to_timestamp).map(|time| time.to_string()),
         "platform": instance.platform_details(),
         "root_device": instance.root_device_name(),
         "volumes": volumes,
@@ -270,7 +270,7 @@ fn native(instance: &ec2::Instance) -> serde_json::Value {
 /// ended, or whose spare capacity was taken back after it had run.
 ///
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_StateReason.html>
-pub(crate) fn failed_launch(reason: &str) -> Option<(ErrorKind, &str)> {
+pub(crate) fn launch_failure(reason: &str) -> Option<(ErrorKind, &str)> {
     let code = reason.split_once('.').map_or(reason, |(_, code)| code);
     let kind = match reason {
         "Client.UserInitiatedShutdown"
@@ -289,7 +289,7 @@ pub(crate) fn failed_launch(reason: &str) -> Option<(ErrorKind, &str)> {
 
 /// The kind and code of a state reason that means EC2 took spare capacity back. For an instance that has just been
 /// launched there was none; one of an earlier life has had its time.
-pub(crate) fn reclaimed(reason: &str) -> Option<(ErrorKind, &str)> {
+pub(crate) fn spot_reclaim(reason: &str) -> Option<(ErrorKind, &str)> {
     match reason.split_once('.') {
         Some(("Server", code @ ("SpotInstanceShutdown" | "SpotInstanceTermination"))) => {
             Some((ErrorKind::Capacity, code))
@@ -308,14 +308,14 @@ mod tests {
         ec2::Tag::builder().key(key).value(value).build()
     }
 
-    fn tagged(tags: Vec<ec2::Tag>) -> Instance {
+    fn with_tags(tags: Vec<ec2::Tag>) -> Instance {
         let instance = ec2::Instance::builder().instance_id("i-1").set_tags(Some(tags)).build();
         from_ec2(&instance, "us-east-1", Some("123456789012")).unwrap()
     }
 
     #[test]
     fn our_own_tags_are_fields_and_not_labels() {
-        let instance = tagged(vec![
+        let instance = with_tags(vec![
             tag("Name", "web-1"),
             tag("cloudctl-managed", "true"),
             tag("cloudctl-name", "web-1"),
@@ -333,11 +333,11 @@ mod tests {
 
     #[test]
     fn a_name_tag_of_its_own_is_kept_and_a_forged_mark_is_not_ours() {
-        let renamed = tagged(vec![tag("Name", "front"), tag("cloudctl-name", "web-1")]);
+        let renamed = with_tags(vec![tag("Name", "front"), tag("cloudctl-name", "web-1")]);
         assert_eq!(renamed.labels.get("Name").map(String::as_str), Some("front"));
         assert!(!renamed.managed);
-        assert!(!tagged(vec![tag("cloudctl-managed", "true")]).managed);
-        let foreign = tagged(vec![tag("Name", "db")]);
+        assert!(!with_tags(vec![tag("cloudctl-managed", "true")]).managed);
+        let foreign = with_tags(vec![tag("Name", "db")]);
         assert_eq!(foreign.name.as_deref(), Some("db"));
         assert!(foreign.labels.is_empty());
     }
@@ -372,7 +372,7 @@ mod tests {
 }
 
 #[cfg(test)]
-mod reasons_tests {
+mod tests_of_reasons {
     use super::*;
 
     #[test]
@@ -382,7 +382,7 @@ mod reasons_tests {
             "Client.InstanceInitiatedShutdown",
             "Server.SpotInstanceTermination",
         ] {
-            assert_eq!(failed_launch(reason), None, "{reason}");
+            assert_eq!(launch_failure(reason), None, "{reason}");
         }
         for (reason, kind) in [
             ("Server.InsufficientInstanceCapacity", ErrorKind::Capacity),
@@ -391,7 +391,7 @@ mod reasons_tests {
             ("Client.InternalError", ErrorKind::PermissionDenied),
             ("Server.Unheard", ErrorKind::Internal),
         ] {
-            assert_eq!(failed_launch(reason).unwrap().0, kind, "{reason}");
+            assert_eq!(launch_failure(reason).unwrap().0, kind, "{reason}");
         }
     }
 }

@@ -10,14 +10,14 @@ use tokio::time::{Instant, sleep};
 use crate::cloud::{Instance, InstanceRef, OrphanedDisk, Result};
 use crate::providers::aws::api::client::Clients;
 use crate::providers::aws::api::error::{Call, translate};
-use crate::providers::aws::api::filters::{FILTER_VALUES, equal};
+use crate::providers::aws::api::filters::{MAX_FILTER_VALUES, build_filter};
 
 /// How long volumes are given that are on their way out; EC2 deletes them after their instance.
-const PATIENCE: Duration = Duration::from_secs(10);
-const PAUSE: Duration = Duration::from_secs(1);
+const DELETE_TIMEOUT: Duration = Duration::from_secs(10);
+const DELETE_PAUSE: Duration = Duration::from_secs(1);
 
 /// See [`Provider::surviving_disks`](crate::cloud::Provider::surviving_disks).
-pub(crate) async fn surviving(clients: &Clients, gone: &[Instance]) -> Result<Vec<OrphanedDisk>> {
+pub(crate) async fn find_orphaned_disks(clients: &Clients, gone: &[Instance]) -> Result<Vec<OrphanedDisk>> {
     let mut regions: BTreeMap<&str, HashMap<&str, &InstanceRef>> = BTreeMap::new();
     for instance in gone {
         let owners = regions.entry(&instance.reference.scope).or_default();
@@ -30,20 +30,24 @@ pub(crate) async fn surviving(clients: &Clients, gone: &[Instance]) -> Result<Ve
     }
     let mut survivors = Vec::new();
     for (region, owners) in regions {
-        survivors.extend(in_region(&clients.ec2(region).await, region, &owners).await?);
+        survivors.extend(find_in_region(&clients.ec2(region).await, region, &owners).await?);
     }
     Ok(survivors)
 }
 
-async fn in_region(client: &Client, region: &str, owners: &HashMap<&str, &InstanceRef>) -> Result<Vec<OrphanedDisk>> {
+async fn find_in_region(
+    client: &Client,
+    region: &str,
+    owners: &HashMap<&str, &InstanceRef>,
+) -> Result<Vec<OrphanedDisk>> {
     let start = Instant::now();
     loop {
-        let volumes = volumes(client, region, owners.keys().copied()).await?;
-        let there: Vec<_> = volumes.iter().filter(|volume| survives(volume, owners)).collect();
+        let volumes = list_volumes(client, region, owners.keys().copied()).await?;
+        let there: Vec<_> = volumes.iter().filter(|volume| is_orphaned(volume, owners)).collect();
         let is_settled = there
             .iter()
             .all(|volume| volume.state() == Some(&VolumeState::Available));
-        if is_settled || start.elapsed() + PAUSE > PATIENCE {
+        if is_settled || start.elapsed() + DELETE_PAUSE > DELETE_TIMEOUT {
             let survivor = |volume: &Volume| {
                 let id = volume.volume_id()?;
                 Some(OrphanedDisk {
@@ -53,12 +57,12 @@ async fn in_region(client: &Client, region: &str, owners: &HashMap<&str, &Instan
             };
             return Ok(there.into_iter().filter_map(survivor).collect());
         }
-        sleep(PAUSE).await;
+        sleep(DELETE_PAUSE).await;
     }
 }
 
 /// Whether it costs on for the instance that had it: it is not on its way out, and nobody else uses it.
-fn survives(volume: &Volume, owners: &HashMap<&str, &InstanceRef>) -> bool {
+fn is_orphaned(volume: &Volume, owners: &HashMap<&str, &InstanceRef>) -> bool {
     let owner = volume.volume_id().and_then(|id| owners.get(id));
     let by_another = |attachment: &aws_sdk_ec2::types::VolumeAttachment| {
         attachment.instance_id().is_some() && attachment.instance_id() != owner.map(|owner| owner.id.as_str())
@@ -68,12 +72,12 @@ fn survives(volume: &Volume, owners: &HashMap<&str, &InstanceRef>) -> bool {
 }
 
 /// Those of these volumes that there are. As a filter, ids that are gone are no error.
-async fn volumes<'a>(client: &Client, region: &str, ids: impl Iterator<Item = &'a str>) -> Result<Vec<Volume>> {
+async fn list_volumes<'a>(client: &Client, region: &str, ids: impl Iterator<Item = &'a str>) -> Result<Vec<Volume>> {
     let ids: Vec<&str> = ids.collect();
     let mut found = Vec::new();
-    for ids in ids.chunks(FILTER_VALUES) {
+    for ids in ids.chunks(MAX_FILTER_VALUES) {
         tracing::debug!(operation = "DescribeVolumes", place = region, "call");
-        let call = client.describe_volumes().filters(equal("volume-id", ids));
+        let call = client.describe_volumes().filters(build_filter("volume-id", ids));
         let answer = call.into_paginator().items().send().try_collect().await;
         found.extend(answer.map_err(|error| translate(&error, Call::Read, "cannot look for volumes", region))?);
     }

@@ -16,7 +16,7 @@ use crate::cloud::{
     Error, ErrorKind, Instance, InstanceRef, InstanceSink, LABEL_MANAGED, ListFilter, ListScope, Result,
 };
 use crate::providers::aws::api::error::{Call, SdkError, translate};
-use crate::providers::aws::api::filters::{equal, selections, tag_filter};
+use crate::providers::aws::api::filters::{build_filter, build_filters, tag_filter_name};
 
 /// The most that DescribeInstances takes for one page.
 const PAGE_SIZE: i32 = 1000;
@@ -26,28 +26,28 @@ const CONCURRENT_QUERIES: usize = 4;
 pub(crate) async fn list(client: &Client, region: &str, pages: &InstanceSink<'_>) -> Result<Vec<Error>> {
     let mut common = Vec::new();
     if let ListScope::Zone { zone, .. } = pages.location {
-        common.push(equal("availability-zone", [zone]));
+        common.push(build_filter("availability-zone", [zone]));
     }
     if pages.filter.managed {
-        common.push(equal(&tag_filter(LABEL_MANAGED), ["true"]));
+        common.push(build_filter(&tag_filter_name(LABEL_MANAGED), ["true"]));
     }
     let common = &common;
     // Names and ids are asked for apart, and one instance can fit both.
-    stream::iter(selections(pages.filter).into_iter().map(Ok))
+    stream::iter(build_filters(pages.filter).into_iter().map(Ok))
         .try_for_each_concurrent(CONCURRENT_QUERIES, |selection| async move {
             let filters: Vec<_> = common.iter().cloned().chain(selection).collect();
-            every_page(client, region, &filters, pages).await
+            list_all_pages(client, region, &filters, pages).await
         })
         .await?;
     Ok(Vec::new())
 }
 
 /// What one query finds in a region, from every page.
-pub(crate) async fn query(client: &Client, region: &str, filters: Vec<Filter>) -> Result<Vec<Instance>> {
+pub(crate) async fn list_matching(client: &Client, region: &str, filters: Vec<Filter>) -> Result<Vec<Instance>> {
     let mut found = Vec::new();
     let mut gather = |page: Vec<Instance>| found.extend(page);
     let (location, filter) = (ListScope::Region(region.to_owned()), ListFilter::default());
-    every_page(
+    list_all_pages(
         client,
         region,
         &filters,
@@ -59,7 +59,7 @@ pub(crate) async fn query(client: &Client, region: &str, filters: Vec<Filter>) -
 
 /// Every page of one query. A page token that EC2 does not take any more makes it begin anew, once; of what comes again,
 /// `pages` hands nothing on.
-async fn every_page(client: &Client, region: &str, filters: &[Filter], pages: &InstanceSink<'_>) -> Result<()> {
+async fn list_all_pages(client: &Client, region: &str, filters: &[Filter], pages: &InstanceSink<'_>) -> Result<()> {
     match read_pages(client, region, filters, pages).await {
         Err(Stop::TokenRefused(_)) => read_pages(client, region, filters, pages).await,
         other => other,
@@ -85,19 +85,19 @@ async fn read_pages(client: &Client, region: &str, filters: &[Filter], pages: &I
             page = seen.len() + 1,
             "call"
         );
-        let quick = PageReader::new(region);
+        let reader = PageReader::new(region);
         let answer = client
             .describe_instances()
             .set_filters((!filters.is_empty()).then(|| filters.to_vec()))
             .max_results(PAGE_SIZE)
             .set_next_token(token.clone())
             .customize()
-            .interceptor(quick.clone())
+            .interceptor(reader.clone())
             .send()
             .await
-            .map_err(|error| stop(&error, region, token.is_some()))?;
-        let page = quick.page().unwrap_or_else(|| Page {
-            instances: instances(&answer, region),
+            .map_err(|error| to_stop(&error, region, token.is_some()))?;
+        let page = reader.take_page().unwrap_or_else(|| Page {
+            instances: read_instances(&answer, region),
             next_token: answer.next_token.clone(),
         });
         // The SDK's page is the bigger one of the two.
@@ -118,7 +118,7 @@ async fn read_pages(client: &Client, region: &str, filters: &[Filter], pages: &I
     }
 }
 
-fn stop(error: &SdkError<DescribeInstancesError>, region: &str, with_token: bool) -> Stop {
+fn to_stop(error: &SdkError<DescribeInstancesError>, region: &str, with_token: bool) -> Stop {
     let translated = translate(
         error,
         Call::Read,
@@ -135,7 +135,7 @@ fn stop(error: &SdkError<DescribeInstancesError>, region: &str, with_token: bool
 }
 
 /// The instances of one answer.
-pub(crate) fn instances(output: &DescribeInstancesOutput, region: &str) -> Vec<Instance> {
+pub(crate) fn read_instances(output: &DescribeInstancesOutput, region: &str) -> Vec<Instance> {
     output
         .reservations()
         .iter()
@@ -150,14 +150,17 @@ pub(crate) fn instances(output: &DescribeInstancesOutput, region: &str) -> Vec<I
 }
 
 /// One instance by its id; without its protection, which is an attribute of its own.
-pub(crate) async fn find(client: &Client, target: &InstanceRef) -> Result<Instance> {
-    let (api, owner) = describe(client, target).await?;
+pub(crate) async fn find_instance(client: &Client, target: &InstanceRef) -> Result<Instance> {
+    let (api, owner) = describe_instance(client, target).await?;
     convert::from_ec2(&api, &target.scope, owner.as_deref())
         .ok_or_else(|| Error::not_found(target).at(format!("aws/{}", target.scope)))
 }
 
 /// One instance as EC2 has it, and its owner.
-pub(crate) async fn describe(client: &Client, target: &InstanceRef) -> Result<(ec2::Instance, Option<String>)> {
+pub(crate) async fn describe_instance(
+    client: &Client,
+    target: &InstanceRef,
+) -> Result<(ec2::Instance, Option<String>)> {
     let region = &target.scope;
     tracing::debug!(operation = "DescribeInstances", place = region, "call");
     let output = client
@@ -165,7 +168,7 @@ pub(crate) async fn describe(client: &Client, target: &InstanceRef) -> Result<(e
         .instance_ids(&target.id)
         .send()
         .await
-        .map_err(|error| describe_error(&error, target, "describe"))?;
+        .map_err(|error| lookup_error(&error, target, "describe"))?;
     let mut all = output
         .reservations
         .unwrap_or_default()
@@ -192,7 +195,7 @@ pub(crate) async fn get(client: &Client, target: &InstanceRef) -> Result<Instanc
         // Who may describe instances need not be allowed this: then it stays unknown.
         answer.ok()?.disable_api_termination()?.value()
     };
-    let (instance, protected) = future::join(find(client, target), protected).await;
+    let (instance, protected) = future::join(find_instance(client, target), protected).await;
     let mut instance = instance?;
     if !instance.state.is_gone() {
         instance.protected = protected;
@@ -222,7 +225,7 @@ pub(crate) async fn console_output(client: &Client, target: &InstanceRef) -> Res
         }
         answer => answer,
     };
-    let output = answer.map_err(|error| describe_error(&error, target, "read the console of"))?;
+    let output = answer.map_err(|error| lookup_error(&error, target, "read the console of"))?;
     aws_smithy_types::base64::decode(output.output().unwrap_or_default()).map_err(|error| {
         Error::new(
             ErrorKind::Internal,
@@ -233,24 +236,24 @@ pub(crate) async fn console_output(client: &Client, target: &InstanceRef) -> Res
 }
 
 /// A failed look at one instance; "no such id" in the words of all drivers.
-fn describe_error<E>(error: &SdkError<E>, target: &InstanceRef, verb: &str) -> Error
+fn lookup_error<E>(error: &SdkError<E>, target: &InstanceRef, verb: &str) -> Error
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
     let translated = translate(error, Call::Read, format!("cannot {verb} {target}"), &target.scope);
     match translated.kind() {
-        ErrorKind::NotFound => not_found(target, &translated),
+        ErrorKind::NotFound => not_found_error(target, &translated),
         _ => translated,
     }
 }
 
 /// `NotFound` in the words of all drivers, with the cloud's code and request id.
-pub(crate) fn not_found(target: &InstanceRef, told: &Error) -> Error {
+pub(crate) fn not_found_error(target: &InstanceRef, with_sdk_details: &Error) -> Error {
     let mut error = Error::not_found(target).at(format!("aws/{}", target.scope));
-    if let Some(code) = told.code() {
+    if let Some(code) = with_sdk_details.code() {
         error = error.with_code(code);
     }
-    if let Some(request_id) = told.request_id() {
+    if let Some(request_id) = with_sdk_details.request_id() {
         error = error.with_request_id(request_id);
     }
     error
