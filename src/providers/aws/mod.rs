@@ -11,6 +11,7 @@ mod instances;
 mod native_options;
 mod network;
 mod regions;
+mod resolved_settings;
 mod tags;
 
 use std::time::Duration;
@@ -28,11 +29,12 @@ use crate::cloud::{
 };
 use crate::settings::Settings;
 
-pub(super) use self::configuration::vendor_settings::{VENDOR_SETTINGS, resolved_settings};
+pub(super) use self::configuration::vendor_settings::VENDOR_SETTINGS;
+pub(super) use self::resolved_settings::resolved_settings;
 
 /// Whether credentials are found where AWS's tools keep them; asks no network.
 pub(super) fn has_credentials(settings: &Settings) -> bool {
-    api::client::has_credentials(settings)
+    credentials::source::has_credentials(settings)
 }
 
 /// The driver. It holds configuration and clients, and no state of the cloud.

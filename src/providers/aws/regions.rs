@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 
 use aws_sdk_ec2::Client;
-use aws_sdk_ec2::types::{AvailabilityZone, AvailabilityZoneState, LocationType};
+use aws_sdk_ec2::types::{AvailabilityZone, AvailabilityZoneState};
 use futures_util::future;
 
 use super::api::client::Clients;
@@ -13,89 +13,13 @@ use super::api::error::{Call, translate};
 use super::api::filters::build_filter;
 use super::api::retry::with_timeout;
 use super::catalog::images;
+use super::catalog::machine_types::find_zones_with_type;
 use super::configuration::partition::Partition;
+use super::configuration::region_names::{REGIONS, always_enabled_regions, is_region_shaped, region_of_zone};
 use super::network;
 use crate::cloud::{
     Error, ErrorKind, InstanceSpec, ListScope, Location, Result, closest, quoted, region_for_zone, zone_for_region,
 };
-
-/// Regions that need no call to be believed.
-///
-/// <https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html>
-const REGIONS: [&str; 38] = [
-    "af-south-1",
-    "ap-east-1",
-    "ap-east-2",
-    "ap-northeast-1",
-    "ap-northeast-2",
-    "ap-northeast-3",
-    "ap-south-1",
-    "ap-south-2",
-    "ap-southeast-1",
-    "ap-southeast-2",
-    "ap-southeast-3",
-    "ap-southeast-4",
-    "ap-southeast-5",
-    "ap-southeast-6",
-    "ap-southeast-7",
-    "ca-central-1",
-    "ca-west-1",
-    "cn-north-1",
-    "cn-northwest-1",
-    "eu-central-1",
-    "eu-central-2",
-    "eu-north-1",
-    "eu-south-1",
-    "eu-south-2",
-    "eu-west-1",
-    "eu-west-2",
-    "eu-west-3",
-    "il-central-1",
-    "me-central-1",
-    "me-south-1",
-    "mx-central-1",
-    "sa-east-1",
-    "us-east-1",
-    "us-east-2",
-    "us-gov-east-1",
-    "us-gov-west-1",
-    "us-west-1",
-    "us-west-2",
-];
-
-/// Those of them that are enabled in every account of AWS proper, and cannot be disabled.
-///
-/// <https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html>
-const ALWAYS_ENABLED: [&str; 17] = [
-    "ap-northeast-1",
-    "ap-northeast-2",
-    "ap-northeast-3",
-    "ap-south-1",
-    "ap-southeast-1",
-    "ap-southeast-2",
-    "ca-central-1",
-    "eu-central-1",
-    "eu-north-1",
-    "eu-west-1",
-    "eu-west-2",
-    "eu-west-3",
-    "sa-east-1",
-    "us-east-1",
-    "us-east-2",
-    "us-west-1",
-    "us-west-2",
-];
-
-/// Whether a region is known well enough to be asked for others, or is of a partition of which none is known here.
-pub(super) fn is_region_name(region: &str) -> bool {
-    REGIONS.contains(&region) || regions_of_partition(Partition::of_region(region)).is_empty()
-}
-
-/// The known regions of a partition.
-fn regions_of_partition(partition: Partition) -> Vec<&'static str> {
-    let is_of = |region: &&str| Partition::of_region(region) == partition;
-    REGIONS.into_iter().filter(is_of).collect()
-}
 
 /// Makes a place of what a user typed.
 pub(super) async fn resolve_location(clients: &Clients, region: Option<&str>, zone: Option<&str>) -> Result<Location> {
@@ -151,21 +75,6 @@ pub(super) async fn list_known_scopes(clients: &Clients) -> Vec<ListScope> {
         .collect()
 }
 
-/// The regions that every account with this home has.
-fn always_enabled_regions(home: &str) -> Vec<&str> {
-    let partition = Partition::of_region(home);
-    if partition != Partition::Commercial {
-        let known = regions_of_partition(partition);
-        return if known.is_empty() { vec![home] } else { known };
-    }
-    let mut regions = ALWAYS_ENABLED.to_vec();
-    // Whoever works in a region has enabled it.
-    if !regions.contains(&home) {
-        regions.push(home);
-    }
-    regions
-}
-
 /// The region's names, sorted; with `all`, also those that the account has not enabled.
 pub(super) async fn list_regions(clients: &Clients, all: bool) -> Result<Vec<String>> {
     let region = clients.region_for_global_calls().await;
@@ -204,37 +113,6 @@ async fn check_region(clients: &Clients, region: &str) -> Result<()> {
         return Ok(());
     }
     Err(unknown_name_error("region", region, all.iter().map(String::as_str)))
-}
-
-/// The region of a zone by its name: `us-east-1a`, the local zone `us-west-2-lax-1a`, the Wavelength zone
-/// `us-east-1-wl1-bos-wlz-1`. The region's number is the first part that begins with a digit.
-pub(super) fn region_of_zone(zone: &str) -> Option<String> {
-    let mut region = Vec::new();
-    for part in zone.split('-') {
-        let digits: String = part.chars().take_while(char::is_ascii_digit).collect();
-        if digits.is_empty() {
-            region.push(part);
-            continue;
-        }
-        region.push(&digits);
-        let region = region.join("-");
-        return (is_region_shaped(&region) && zone.len() > region.len()).then_some(region);
-    }
-    None
-}
-
-/// Whether it is words, then a number: `us-east-1`, `us-gov-west-1`.
-fn is_region_shaped(text: &str) -> bool {
-    let parts: Vec<&str> = text.split('-').collect();
-    let Some((number, words)) = parts.split_last() else {
-        return false;
-    };
-    words.len() >= 2
-        && words
-            .iter()
-            .all(|word| !word.is_empty() && word.bytes().all(|letter| letter.is_ascii_lowercase()))
-        && !number.is_empty()
-        && number.bytes().all(|digit| digit.is_ascii_digit())
 }
 
 fn unknown_zone_error(zone: &str) -> Error {
@@ -390,75 +268,9 @@ async fn find_zones_with_subnets(client: &Client, spec: &InstanceSpec) -> Result
     ))
 }
 
-async fn find_zones_with_type(client: &Client, region: &str, machine_type: &str) -> Result<HashSet<String>> {
-    tracing::debug!(operation = "DescribeInstanceTypeOfferings", place = region, "call");
-    let answer = client
-        .describe_instance_type_offerings()
-        .location_type(LocationType::AvailabilityZone)
-        .filters(build_filter("instance-type", [machine_type]))
-        .send()
-        .await;
-    let output = answer.map_err(|error| {
-        let attempted = format!("cannot tell which zones of {region} have {machine_type}");
-        translate(&error, Call::Read, attempted, region)
-    })?;
-    let offerings = output.instance_type_offerings.unwrap_or_default();
-    Ok(offerings.into_iter().filter_map(|offering| offering.location).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_zone_gives_its_region() {
-        for (zone, region) in [
-            ("us-east-1a", Some("us-east-1")),
-            ("us-gov-west-1b", Some("us-gov-west-1")),
-            ("us-west-2-lax-1a", Some("us-west-2")),
-            ("us-east-1-wl1-bos-wlz-1", Some("us-east-1")),
-            ("us-east-1", None),
-            ("us-central1-a", None),
-            ("nowhere", None),
-            ("", None),
-        ] {
-            assert_eq!(region_of_zone(zone).as_deref(), region, "{zone}");
-        }
-    }
-
-    #[test]
-    fn every_known_region_has_the_shape() {
-        assert!(REGIONS.iter().all(|region| is_region_shaped(region)));
-        for text in ["", "us", "us-1", "us-east-", "US-EAST-1", "us-east-1a", "--1"] {
-            assert!(!is_region_shaped(text), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_mistyped_region_is_not_asked() {
-        for (region, asked) in [
-            ("eu-west-1", true),
-            ("cn-north-1", true),
-            ("eusc-de-east-1", true),
-            ("us-iso-east-1", true),
-            ("us-esat-1", false),
-        ] {
-            assert_eq!(is_region_name(region), asked, "{region}");
-        }
-    }
-
-    #[test]
-    fn what_is_asked_before_discovery_is_of_the_accounts_own_partition() {
-        assert_eq!(always_enabled_regions("us-east-1"), ALWAYS_ENABLED);
-        assert_eq!(always_enabled_regions("me-central-1").len(), 18);
-        assert_eq!(always_enabled_regions("cn-north-1"), ["cn-north-1", "cn-northwest-1"]);
-        assert_eq!(
-            always_enabled_regions("us-gov-west-1"),
-            ["us-gov-east-1", "us-gov-west-1"]
-        );
-        assert_eq!(always_enabled_regions("eusc-de-east-1"), ["eusc-de-east-1"]);
-        assert!(ALWAYS_ENABLED.iter().all(|region| REGIONS.contains(region)));
-    }
 
     #[test]
     fn a_typo_gets_the_nearest_names() {

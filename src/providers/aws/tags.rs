@@ -2,8 +2,12 @@
 
 use aws_sdk_ec2::types::Tag;
 
-use super::instances::convert::TAG_NAME;
 use crate::cloud::{Error, InstanceSpec, Labels, Result, management_labels, quoted};
+
+/// The tag that the console shows as an instance's name.
+pub(super) const TAG_NAME: &str = "Name";
+/// The names of the security groups that cloudctl creates for `--open` begin with this.
+pub(super) const GROUP_NAME_PREFIX: &str = "cloudctl-open-";
 
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html#tag-restrictions>
 const MAX_TAGS: usize = 50;

@@ -1,9 +1,7 @@
 //! Configuration, credentials and clients: loaded on first use, then shared by every call.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use aws_config::identity::IdentityCache;
 use aws_config::imds::region::ImdsRegionProvider;
@@ -19,25 +17,23 @@ use aws_smithy_async::time::SharedTimeSource;
 use jiff::Timestamp;
 use tokio::sync::OnceCell;
 
+use super::credentials_provider::RunCredentials;
 use super::error::{Call, translate};
 use super::http_client::LazyHttpClient;
 use super::retry;
 use super::retry::{ClockSkewRetry, ReadRetryLimit};
-use super::server_time::ServerTime;
+use super::server_time::{ServerTime, choose_time_source};
+use super::sts::StsClients;
 use crate::cloud::{Error, ErrorKind, Result};
 use crate::providers::aws::configuration::Configuration;
 use crate::providers::aws::configuration::connection::Connection;
 use crate::providers::aws::configuration::endpoints::Endpoints;
+use crate::providers::aws::configuration::metadata_service::{build_metadata_client, can_ask_metadata_service};
 use crate::providers::aws::configuration::partition::Partition;
+use crate::providers::aws::configuration::region_names::choose_region_for_global_calls;
 use crate::providers::aws::configuration::vendor_settings;
-use crate::providers::aws::credentials::source::{CredentialSource, can_ask_metadata_service, has_container};
-use crate::providers::aws::credentials::sts::StsClients;
-use crate::providers::aws::credentials::{RunCredentials, build_metadata_client};
-use crate::providers::aws::regions::{is_region_name, region_of_zone};
 use crate::settings::Settings;
 
-/// How long one attempt may take: the SDK has no limit of its own.
-pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 const BEHAVIOR: fn() -> BehaviorVersion = BehaviorVersion::v2026_01_12;
 
 /// The clients of one run.
@@ -255,7 +251,7 @@ impl Clients {
             }
             let builder = builder
                 .disable_clock_skew_correction(true)
-                .time_source(time_source(&loaded.config, &self.clock))
+                .time_source(choose_time_source(&loaded.config, &self.clock))
                 .retry_partition(retry::unlimited_retry_tokens())
                 .interceptor(loaded.retry_limit.clone())
                 .retry_classifier(ClockSkewRetry);
@@ -275,7 +271,7 @@ impl Clients {
 
     /// What requests are dated by, instead of by the SDK's own correction.
     pub(crate) fn time_source(&self, config: &SdkConfig) -> SharedTimeSource {
-        time_source(config, &self.clock)
+        choose_time_source(config, &self.clock)
     }
 
     /// The cloud's time, by its latest answer; if there was none yet, one is asked for.
@@ -305,31 +301,6 @@ impl Clients {
     }
 }
 
-/// The region for calls that are about none: the home, if it is of the partition that the command is about, else a
-/// region of that partition. A mistyped home has no server that could be asked.
-pub(crate) fn choose_region_for_global_calls(settings: &Settings, default_region: Option<&str>) -> String {
-    let default_region = default_region.filter(|default_region| is_region_name(default_region));
-    let named = settings.regions.value.iter().flatten().map(String::as_str);
-    let zone = settings.zone.value.as_deref().and_then(region_of_zone);
-    let mut named = named.chain(zone.as_deref()).filter(|region| is_region_name(region));
-    let (base, named) = (
-        default_region.unwrap_or(Partition::Commercial.main_region()),
-        named.next(),
-    );
-    match named {
-        Some(named) if Partition::of_region(named) != Partition::of_region(base) => named.to_owned(),
-        _ => base.to_owned(),
-    }
-}
-
-/// The clock that requests are dated by: this machine's own if the correction of its time is turned off.
-pub(crate) fn time_source(config: &SdkConfig, clock: &ServerTime) -> SharedTimeSource {
-    match config.disable_clock_skew_correction() {
-        Some(true) => SharedTimeSource::default(),
-        _ => SharedTimeSource::new(clock.clone()),
-    }
-}
-
 /// What the SDK's own sources of credentials are made with.
 fn build_provider_config(region: Option<&str>, endpoints: &Endpoints) -> ProviderConfig {
     ProviderConfig::without_region()
@@ -343,30 +314,4 @@ fn build_provider_config(region: Option<&str>, endpoints: &Endpoints) -> Provide
 /// What a changing call adds to its client's configuration: one attempt, since [`super::retry_change`] must see each.
 pub(crate) fn one_attempt_config() -> aws_sdk_ec2::config::Builder {
     aws_sdk_ec2::Config::builder().retry_config(RetryConfig::disabled())
-}
-
-/// Whether credentials are found where AWS's tools keep them; asks no network. Settings that make no sense count as
-/// found: the call that uses them says why.
-///
-/// <https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html>
-pub(crate) fn has_credentials(settings: &Settings) -> bool {
-    let found = || {
-        let configuration = Configuration::read(settings)?;
-        let is_named = CredentialSource::find_named(&configuration)?.is_some();
-        Ok(is_named || has_container(&configuration)? || can_ask_metadata_service(&configuration)?)
-    };
-    let found: Result<bool> = found();
-    found.unwrap_or(true)
-}
-
-/// Whether this machine is an EC2 instance, which has a metadata service.
-///
-/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/identify_ec2_instances.html>
-pub(crate) fn runs_on_ec2() -> bool {
-    let says = |file: &str, word: &str| {
-        std::fs::read_to_string(Path::new("/sys/devices/virtual/dmi/id").join(file))
-            .is_ok_and(|text| text.to_ascii_lowercase().contains(word))
-    };
-    // Nitro instances name their vendor, Xen ones have it in the version of their BIOS.
-    says("sys_vendor", "amazon ec2") || says("bios_version", "amazon")
 }

@@ -5,15 +5,13 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io::ErrorKind as IoErrorKind;
 
-use aws_config::imds::client::error::ImdsError;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_http::endpoint::ResolveEndpointError;
 use aws_smithy_runtime_api::client::dns::ResolveDnsError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use aws_smithy_types::error::ErrorMetadata;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use super::connection_errors::Unreachable;
+use super::connection_errors::{Unreachable, describe_root_cause};
 use super::server_time::clock_hint;
 use crate::cloud::{Error, ErrorKind};
 use crate::providers::common::connection_errors::links;
@@ -185,31 +183,6 @@ where
     Wanted: StdError + 'static,
 {
     links(error).find_map(|error| error.downcast_ref())
-}
-
-/// What the innermost error says, which mostly is the real cause. An answer of a cloud is told by its code and words: its
-/// error displays nothing but its debug form.
-pub(crate) fn describe_root_cause(error: &(dyn StdError + 'static)) -> String {
-    if let Some(unreachable) = links(error).find_map(|link| link.downcast_ref::<Unreachable>()) {
-        return unreachable.reason.clone();
-    }
-    // It displays the whole answer in its debug form.
-    if let Some(ImdsError::ErrorResponse(answer)) = links(error).find_map(|link| link.downcast_ref::<ImdsError>()) {
-        let status = answer.response().status().as_u16();
-        return format!("the metadata service answered with HTTP status {status}");
-    }
-    let with_sdk_details = links(error).find_map(|link| link.downcast_ref::<ErrorMetadata>());
-    let with_sdk_details = with_sdk_details.and_then(|meta| {
-        let words = [meta.code(), meta.message()].into_iter().flatten().collect::<Vec<_>>();
-        (!words.is_empty()).then(|| words.join(": "))
-    });
-    let text = with_sdk_details.unwrap_or_else(|| links(error).last().map(ToString::to_string).unwrap_or_default());
-    let text = text.lines().map(str::trim).collect::<Vec<_>>().join("; ");
-    // The SDK's debug form of a status.
-    match text.split_once("StatusCode(") {
-        Some((before, after)) => format!("{before}HTTP status {}", after.replacen(')', "", 1)),
-        None => text,
-    }
 }
 
 /// What each error of the chain displays. The SDK's errors themselves are not kept: their `Debug` has whole

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use aws_sdk_ec2::types::Filter;
 
 use crate::cloud::{LABEL_NAME, ListFilter};
-use crate::providers::aws::instances::convert::TAG_NAME;
+use crate::providers::aws::tags::TAG_NAME;
 
 /// The most values that one filter takes.
 pub(crate) const MAX_FILTER_VALUES: usize = 200;

@@ -28,9 +28,9 @@ use http::Uri;
 use memchr::memmem;
 use tokio::time::timeout;
 
-use super::client::ATTEMPT_TIMEOUT;
 use super::connection_errors;
 use super::connection_errors::Server;
+use super::retry::ATTEMPT_TIMEOUT;
 use super::server_time;
 use super::server_time::ServerTime;
 use super::xml_sanitizer::sanitize;

@@ -22,13 +22,14 @@ use aws_smithy_types::retry::{ErrorKind as RetryKind, RetryConfig};
 use aws_smithy_types::timeout::TimeoutConfig;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::client::ATTEMPT_TIMEOUT;
 use super::error;
 use super::error::{SdkError, classify_response, read_error_code};
 use super::server_time::was_refused_for_date;
 use crate::cloud::{Error, ErrorKind, Result};
 use crate::providers::aws::configuration::{Configuration, invalid_value_error};
 
+/// How long one attempt may take: the SDK has no limit of its own.
+pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a throttled call is repeated; the last pause comes on top.
 const THROTTLED_DEADLINE: Duration = Duration::from_secs(45);
 /// After how many failures of another kind a call is given up: about 10 s, by the pauses in [`ReadRetryLimit::retry_config`].

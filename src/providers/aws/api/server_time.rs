@@ -5,7 +5,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use aws_smithy_async::time::TimeSource;
+use aws_config::SdkConfig;
+use aws_sdk_ec2::Client;
+use aws_smithy_async::time::{SharedTimeSource, TimeSource};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use jiff::civil::DateTime;
 use jiff::fmt::rfc2822::DateTimeParser;
@@ -89,6 +91,21 @@ impl TimeSource for ServerTime {
     fn now(&self) -> SystemTime {
         ServerTime::now(self).map_or_else(SystemTime::now, SystemTime::from)
     }
+}
+
+/// The clock that requests are dated by: this machine's own if the correction of its time is turned off.
+pub(crate) fn choose_time_source(config: &SdkConfig, clock: &ServerTime) -> SharedTimeSource {
+    match config.disable_clock_skew_correction() {
+        Some(true) => SharedTimeSource::default(),
+        _ => SharedTimeSource::new(clock.clone()),
+    }
+}
+
+/// The time that requests are dated by.
+pub(crate) fn now(client: &Client) -> Timestamp {
+    let time = client.config().time_source().map(|source| source.now());
+    time.and_then(|time| Timestamp::try_from(time).ok())
+        .unwrap_or_else(Timestamp::now)
 }
 
 /// The date that a signed request has. Only AWS itself gets such; what else is asked over the same client, for

@@ -1,9 +1,11 @@
 //! Machine types: what EC2 tells of one.
 //! The machine types of a region.
 
+use std::collections::HashSet;
+
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{
-    ArchitectureType, Filter, GpuDeviceInfo, GpuInfo, InstanceType, InstanceTypeInfo, UsageClassType,
+    ArchitectureType, Filter, GpuDeviceInfo, GpuInfo, InstanceType, InstanceTypeInfo, LocationType, UsageClassType,
 };
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
@@ -207,6 +209,31 @@ async fn list_all_pages(client: &Client, region: &str, filter: Option<Filter>) -
         .filter_map(Machine::from_ec2)
         .filter_map(Machine::to_machine_type)
         .collect())
+}
+
+/// The zones that have a machine type.
+pub(crate) async fn find_zones_with_type(client: &Client, region: &str, machine_type: &str) -> Result<HashSet<String>> {
+    tracing::debug!(operation = "DescribeInstanceTypeOfferings", place = region, "call");
+    let mut pages = client
+        .describe_instance_type_offerings()
+        .location_type(LocationType::AvailabilityZone)
+        .filters(build_filter("instance-type", [machine_type]))
+        .into_paginator()
+        .items()
+        .send();
+    let mut found = HashSet::new();
+    while let Some(offering) = pages.next().await {
+        let offering = offering.map_err(|error| {
+            translate(
+                &error,
+                Call::Read,
+                format!("cannot find zones with {machine_type}"),
+                region,
+            )
+        })?;
+        found.extend(offering.location);
+    }
+    Ok(found)
 }
 
 #[cfg(test)]

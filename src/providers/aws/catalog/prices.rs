@@ -16,8 +16,8 @@ use crate::providers::aws::api::client::Clients;
 use crate::providers::aws::api::error::{Call, translate};
 use crate::providers::aws::api::retry;
 use crate::providers::aws::api::retry::ClockSkewRetry;
+use crate::providers::aws::api::server_time::now;
 use crate::providers::aws::configuration::partition::Partition;
-use crate::providers::aws::create::now;
 
 /// The region whose server tells the prices of all regions; there are few.
 /// <https://docs.aws.amazon.com/general/latest/gr/billing.html>

@@ -5,8 +5,10 @@
 
 pub(super) mod connection;
 pub(super) mod endpoints;
+pub(super) mod metadata_service;
 pub(super) mod partition;
 pub(super) mod profile_files;
+pub(super) mod region_names;
 pub(super) mod vendor_settings;
 
 use self::profile_files::{ProfileFiles, Section, quote_name};

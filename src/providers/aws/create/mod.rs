@@ -17,6 +17,7 @@ use self::request::{Request, idempotency_token};
 use super::api::client::one_attempt_config;
 use super::api::error::{Call, translate};
 use super::api::retry::retry_change;
+use super::api::server_time::now;
 use super::catalog::machine_types::Machine;
 use super::instances::convert::{launch_failure, spot_reclaim};
 use super::network::security_group;
@@ -25,8 +26,8 @@ use crate::cloud::{
     LaunchPreview, Result,
 };
 use crate::providers::aws::api::filters::{build_filter, tag_filter_name};
-use crate::providers::aws::instances::convert::TAG_NAME;
 use crate::providers::aws::instances::list;
+use crate::providers::aws::tags::TAG_NAME;
 
 pub(super) mod key_pair;
 pub(super) mod recovery;
@@ -180,13 +181,6 @@ fn is_definite_refusal(kind: ErrorKind) -> bool {
 
 /// How long before this run an instance was launched at most that counts as launched by it; clocks differ.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(30);
-
-/// The time that requests are dated by.
-pub(super) fn now(client: &Client) -> Timestamp {
-    let time = client.config().time_source().map(|source| source.now());
-    time.and_then(|time| Timestamp::try_from(time).ok())
-        .unwrap_or_else(Timestamp::now)
-}
 
 /// Tells an instance that lives from one that is gone, which is nothing, and one that was ended from one that never came
 /// up.

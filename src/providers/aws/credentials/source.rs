@@ -7,11 +7,11 @@ use std::fmt;
 use http::Uri;
 
 use crate::cloud::{Error, ErrorKind, Result};
-use crate::providers::aws::api::client::runs_on_ec2;
 use crate::providers::aws::configuration::endpoints::{check_single_sign_on, find_address_problem};
+use crate::providers::aws::configuration::metadata_service::can_ask_metadata_service;
 use crate::providers::aws::configuration::profile_files::{Section, quote_name};
 use crate::providers::aws::configuration::{Configuration, invalid_value_error, is_host_label, section_name};
-use crate::settings::Located;
+use crate::settings::{Located, Settings};
 
 const NO_KEYS_HINT: &str = "sign in with `aws configure` or `aws sso login`, or set AWS_PROFILE";
 
@@ -433,24 +433,16 @@ pub(crate) fn has_container(configuration: &Configuration) -> Result<bool> {
     Ok(is_set)
 }
 
-/// Whether the metadata service is switched off.
-fn is_metadata_disabled(configuration: &Configuration) -> bool {
-    let disabled = configuration.variable("AWS_EC2_METADATA_DISABLED");
-    disabled.is_some_and(|setting| setting.value.eq_ignore_ascii_case("true"))
-}
-
-/// Whether this machine is an EC2 instance, or another address of the metadata service is set.
-pub(crate) fn can_ask_metadata_service(configuration: &Configuration) -> Result<bool> {
-    let endpoint = configuration.setting("AWS_EC2_METADATA_SERVICE_ENDPOINT", "ec2_metadata_service_endpoint");
-    if let Some(setting) = endpoint
-        .as_ref()
-        .filter(|setting| find_address_problem(&setting.value).is_some())
-    {
-        return Err(invalid_value_error(
-            setting,
-            "ec2_metadata_service_endpoint",
-            "an address such as http://169.254.169.254",
-        ));
-    }
-    Ok(!is_metadata_disabled(configuration) && (endpoint.is_some() || runs_on_ec2()))
+/// Whether credentials are found where AWS's tools keep them; asks no network. Settings that make no sense count as
+/// found: the call that uses them says why.
+///
+/// <https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html>
+pub(crate) fn has_credentials(settings: &Settings) -> bool {
+    let found = || {
+        let configuration = Configuration::read(settings)?;
+        let is_named = CredentialSource::find_named(&configuration)?.is_some();
+        Ok(is_named || has_container(&configuration)? || can_ask_metadata_service(&configuration)?)
+    };
+    let found: Result<bool> = found();
+    found.unwrap_or(true)
 }

@@ -12,10 +12,7 @@ use crate::cloud::{
     Labels, NativeName, Ownership, ProviderKind, RESERVED_PREFIX,
 };
 use crate::providers::aws::api::error::kind_of_code;
-use crate::providers::aws::network::security_group::GROUP_NAME_PREFIX;
-
-/// The tag that the console shows as an instance's name.
-pub(crate) const TAG_NAME: &str = "Name";
+use crate::providers::aws::tags::{GROUP_NAME_PREFIX, TAG_NAME};
 
 /// Its place, from 0, among those that one RunInstances made.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Instance.html>

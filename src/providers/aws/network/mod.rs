@@ -2,15 +2,14 @@
 
 pub(super) mod security_group;
 
-use std::collections::HashSet;
-
 use aws_sdk_ec2::Client;
-use aws_sdk_ec2::types::{Filter, InstanceNetworkInterfaceSpecification, LocationType, SecurityGroup, Subnet};
+use aws_sdk_ec2::types::{Filter, InstanceNetworkInterfaceSpecification, SecurityGroup, Subnet};
 use futures_util::future;
 use sha2::{Digest, Sha256};
 
 use super::api::error::{Call, NO_DEFAULT_VPC_HINT, translate};
 use super::api::filters::build_filter;
+use super::catalog::machine_types::find_zones_with_type;
 use crate::cloud::{Error, ErrorKind, InstanceSpec, Result, quoted};
 
 /// The security group that every VPC has, and that cannot be deleted.
@@ -186,31 +185,6 @@ pub(super) async fn list_subnets(client: &Client, region: &str, filters: Vec<Fil
     Ok(found)
 }
 
-/// The zones that have a machine type.
-async fn find_zones_with_type(client: &Client, region: &str, machine_type: &str) -> Result<HashSet<String>> {
-    tracing::debug!(operation = "DescribeInstanceTypeOfferings", place = region, "call");
-    let mut pages = client
-        .describe_instance_type_offerings()
-        .location_type(LocationType::AvailabilityZone)
-        .filters(build_filter("instance-type", [machine_type]))
-        .into_paginator()
-        .items()
-        .send();
-    let mut found = HashSet::new();
-    while let Some(offering) = pages.next().await {
-        let offering = offering.map_err(|error| {
-            translate(
-                &error,
-                Call::Read,
-                format!("cannot find zones with {machine_type}"),
-                region,
-            )
-        })?;
-        found.extend(offering.location);
-    }
-    Ok(found)
-}
-
 async fn find_default_vpc(client: &Client, region: &str) -> Result<String> {
     tracing::debug!(operation = "DescribeVpcs", place = region, "call");
     let answer = client
@@ -271,6 +245,8 @@ async fn find_security_groups(client: &Client, region: &str, vpc: &str, requeste
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     fn subnet(id: &str, public: bool) -> Subnet {

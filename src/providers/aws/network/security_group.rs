@@ -16,9 +16,8 @@ use crate::providers::aws::api::client::Clients;
 use crate::providers::aws::api::error::{Call, translate};
 use crate::providers::aws::api::filters::{MAX_FILTER_VALUES, build_filter, tag_filter_name};
 use crate::providers::aws::instances::list;
+use crate::providers::aws::tags::GROUP_NAME_PREFIX;
 
-/// How the names of such groups begin.
-pub(crate) const GROUP_NAME_PREFIX: &str = "cloudctl-open-";
 /// How often a group is looked at that another process is making, or that EC2 shows late.
 const MAX_ATTEMPTS: u32 = 5;
 

@@ -4,10 +4,9 @@ use aws_config::{Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 
-use crate::providers::aws::api::client::time_source;
-use crate::providers::aws::api::retry;
-use crate::providers::aws::api::retry::{ClockSkewRetry, ReadRetryLimit};
-use crate::providers::aws::api::server_time::ServerTime;
+use super::retry;
+use super::retry::{ClockSkewRetry, ReadRetryLimit};
+use super::server_time::{ServerTime, choose_time_source};
 
 /// Makes clients of STS.
 #[derive(Clone, Debug)]
@@ -34,7 +33,7 @@ impl StsClients {
         builder.set_endpoint_url(self.endpoint.clone());
         let builder = builder
             .disable_clock_skew_correction(true)
-            .time_source(time_source(config, &self.clock))
+            .time_source(choose_time_source(config, &self.clock))
             .retry_partition(retry::unlimited_retry_tokens())
             .interceptor(self.retry_limit.clone())
             .retry_classifier(ClockSkewRetry);
