@@ -1,4 +1,4 @@
-//! Configuration, credentials and clients: loaded on first use, then shared by every call.
+//! The clients of one run. Configuration and credentials are loaded on first use and shared by all calls.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -44,7 +44,7 @@ pub(crate) struct Clients {
     by_region: Mutex<HashMap<String, aws_sdk_ec2::Client>>,
 }
 
-/// What variables and files come to.
+/// What the settings in variables and files resolve to.
 struct Loaded {
     config: SdkConfig,
     endpoints: Endpoints,
@@ -52,11 +52,11 @@ struct Loaded {
     default_region: Option<String>,
     region_for_global_calls: String,
     retry_limit: ReadRetryLimit,
-    /// Why no call can be made.
+    /// The error that every call fails with, if the settings are invalid.
     refusal: Option<Error>,
 }
 
-/// Ends each call before anything is sent.
+/// Fails each call before anything is sent.
 #[derive(Debug)]
 struct Refusal(Error);
 
@@ -75,7 +75,7 @@ impl Intercept for Refusal {
 }
 
 impl Clients {
-    /// Takes the settings; reads nothing yet.
+    /// Creates the clients. Reads no file and sends no call.
     pub(crate) fn new(settings: &Settings) -> Self {
         Self {
             settings: settings.clone(),
@@ -85,10 +85,10 @@ impl Clients {
         }
     }
 
-    /// The SDK's configuration, from the environment, the profile and the settings. They are read once.
+    /// The SDK's configuration, from the environment, the profile and the settings. It is loaded once.
     ///
     /// # Errors
-    /// Those of settings that make no sense, or that cloudctl does not support.
+    /// `InvalidSpec` or `Unauthenticated` for settings that are invalid or that cloudctl does not support.
     pub(crate) async fn config(&self) -> Result<&SdkConfig> {
         let loaded = self.load_once().await;
         match &loaded.refusal {
@@ -97,7 +97,7 @@ impl Clients {
         }
     }
 
-    /// Another address of the price list than its own, and how long its calls are repeated.
+    /// The custom address of the price list, if one is set, and the retry limit of its calls.
     pub(crate) async fn pricing_settings(&self) -> (Option<String>, ReadRetryLimit) {
         let loaded = self.load_once().await;
         let endpoint = loaded.endpoints.pricing.as_ref().map(|setting| setting.value.clone());
@@ -171,7 +171,7 @@ impl Clients {
         })
     }
 
-    /// What takes the place of a configuration that cannot be used: its calls end before anything is sent.
+    /// The replacement for a configuration that cannot be used: every call fails before it is sent.
     fn load_refused(&self, error: Error) -> Loaded {
         let retry_limit = ReadRetryLimit::default();
         let mut config = SdkConfig::builder()
@@ -197,7 +197,7 @@ impl Clients {
         }
     }
 
-    /// The region that the settings or AWS's own configuration names.
+    /// Finds the region that the settings or AWS's own configuration name.
     async fn find_default_region(
         &self,
         configuration: &Configuration,
@@ -209,7 +209,7 @@ impl Clients {
         if let Some(region) = configuration.region()? {
             return Ok(Some(region.value));
         }
-        // The SDK would ask the metadata service anywhere, and outside EC2 wait until its time limit.
+        // Outside EC2 the SDK would wait for the metadata service until its timeout.
         if !can_ask_metadata_service(configuration)? {
             return Ok(None);
         }
@@ -218,7 +218,7 @@ impl Clients {
         Ok(region.map(|region| region.as_ref().to_owned()))
     }
 
-    /// The region that the settings or AWS's own configuration names.
+    /// The region that the settings or AWS's own configuration name.
     ///
     /// # Errors
     /// Those of [`Clients::config`].
@@ -227,10 +227,10 @@ impl Clients {
         Ok(self.load_once().await.default_region.clone())
     }
 
-    /// The region for calls that are about none.
+    /// The region to send calls to that concern no region.
     pub(crate) async fn region_for_global_calls(&self) -> String {
         let any = self.load_once().await.region_for_global_calls.clone();
-        // Nothing but a reference may have named the partition that the command is about.
+        // The command may name the partition only by an instance ref: then a client of it exists already.
         let clients = self.by_region.lock().unwrap_or_else(PoisonError::into_inner);
         let is_same = |region: &String| Partition::of_region(region) == Partition::of_region(&any);
         match clients.keys().next() {
@@ -239,7 +239,7 @@ impl Clients {
         }
     }
 
-    /// The client of a region.
+    /// The EC2 client of a region.
     pub(crate) async fn ec2(&self, region: &str) -> aws_sdk_ec2::Client {
         let loaded = self.load_once().await;
         let mut clients = self.by_region.lock().unwrap_or_else(PoisonError::into_inner);
@@ -260,7 +260,7 @@ impl Clients {
         client.clone()
     }
 
-    /// The client that is asked who is asking.
+    /// The STS client of a region.
     ///
     /// # Errors
     /// Those of [`Clients::config`].
@@ -269,25 +269,25 @@ impl Clients {
         Ok(self.load_once().await.sts.client_with_config(config, region))
     }
 
-    /// What requests are dated by, instead of by the SDK's own correction.
+    /// The clock that requests are dated by, instead of the SDK's own correction.
     pub(crate) fn time_source(&self, config: &SdkConfig) -> SharedTimeSource {
         choose_time_source(config, &self.clock)
     }
 
-    /// The cloud's time, by its latest answer; if there was none yet, one is asked for.
+    /// The cloud's time, from its latest response. Sends a call if there was no response yet.
     ///
     /// # Errors
-    /// Those of a call that gets no answer; `Network` if the answers have no date.
+    /// The error of the call if it gets no response; `Network` if the responses have no date.
     pub(crate) async fn time(&self) -> Result<Timestamp> {
         if let Some(now) = self.clock.now() {
             return Ok(now);
         }
         let region = self.region_for_global_calls().await;
         tracing::debug!(operation = "GetCallerIdentity", place = region, "call");
-        let answer = self.sts(&region).await?.get_caller_identity().send().await;
+        let response = self.sts(&region).await?.get_caller_identity().send().await;
         let attempted = "cannot ask the cloud for its time";
-        match (self.clock.now(), answer) {
-            // A refusal has a date, too.
+        match (self.clock.now(), response) {
+            // A refusal has a date too.
             (Some(now), _) => Ok(now),
             (None, Err(error)) if error.raw_response().is_none() => {
                 Err(translate(&error, Call::Read, attempted, &region))
@@ -301,7 +301,7 @@ impl Clients {
     }
 }
 
-/// What the SDK's own sources of credentials are made with.
+/// The configuration for the SDK's own credential sources.
 fn build_provider_config(region: Option<&str>, endpoints: &Endpoints) -> ProviderConfig {
     ProviderConfig::without_region()
         .with_region(region.map(|region| Region::new(region.to_owned())))
@@ -311,7 +311,8 @@ fn build_provider_config(region: Option<&str>, endpoints: &Endpoints) -> Provide
         .with_timeout_config(ReadRetryLimit::default().timeout_config())
 }
 
-/// What a changing call adds to its client's configuration: one attempt, since [`super::retry_change`] must see each.
+/// The configuration of one attempt of a changing call: no retries by the SDK, because
+/// [`retry_change`](super::retry::retry_change) must see each attempt.
 pub(crate) fn one_attempt_config() -> aws_sdk_ec2::config::Builder {
     aws_sdk_ec2::Config::builder().retry_config(RetryConfig::disabled())
 }

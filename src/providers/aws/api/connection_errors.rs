@@ -1,4 +1,4 @@
-//! Why a server of AWS could not be reached or did not answer, with its address.
+//! Explains why a server of AWS could not be reached or did not respond, with its address.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -17,10 +17,10 @@ use crate::providers::aws::configuration::connection;
 use crate::providers::aws::configuration::connection::{Authorities, Proxy};
 use crate::providers::common::connection_errors::{TlsProblem, io_reason, links, tls_problem};
 
-/// What hyper-util says of a proxy that answers with HTTP status 407: the type of that error is not public.
+/// The text of hyper-util's error for a proxy that answers with HTTP status 407. The error's type is not public.
 const PASSWORD_WANTED: &str = "tunnel error: proxy authorization required";
 
-/// A server as it is shown: `127.0.0.1:4566`, and the proxy that it is asked through.
+/// A server as messages show it, such as `127.0.0.1:4566`, and its proxy.
 #[derive(Clone, Debug)]
 pub(crate) struct Server {
     address: String,
@@ -39,7 +39,7 @@ impl Server {
         self.proxy.is_some()
     }
 
-    /// The one that a connection is made to.
+    /// The proxy or server that the connection is made to.
     fn next_hop(&self) -> String {
         match &self.proxy {
             Some(proxy) => format!("the proxy {proxy}"),
@@ -56,19 +56,39 @@ fn format_address(uri: &Uri) -> String {
     format!("{}:{}", uri.host().unwrap_or_default(), uri.port_u16().unwrap_or(port))
 }
 
-/// Why there was no answer.
+/// Why there was no response.
 #[derive(Debug)]
 pub(crate) struct Unreachable {
-    /// In words, with the address.
+    /// The reason for messages, with the address.
     pub(crate) reason: String,
-    /// The kind of error that it is for a call that only reads.
+    /// The kind of the error, for a call that only reads.
     pub(crate) kind: ErrorKind,
     pub(crate) hint: Option<String>,
     source: Option<ConnectorError>,
 }
 
 impl Unreachable {
-    /// Whether it is certain that the request was not sent. A server that stops speaking TLS may do so after it.
+    /// Another attempt may succeed.
+    fn transient(reason: String) -> Self {
+        Self {
+            reason,
+            kind: ErrorKind::Network,
+            hint: None,
+            source: None,
+        }
+    }
+
+    /// Another attempt would fail in the same way.
+    fn permanent(reason: String, hint: String) -> Self {
+        Self {
+            reason,
+            kind: ErrorKind::InvalidSpec,
+            hint: Some(hint),
+            source: None,
+        }
+    }
+
+    /// Whether the request was certainly not sent. A server can stop speaking TLS after it got the request.
     pub(crate) fn is_before_request(&self) -> bool {
         let tls = links(self).find_map(|link| link.downcast_ref::<TlsError>());
         self.kind == ErrorKind::InvalidSpec && !matches!(tls, Some(TlsError::InvalidMessage(_)))
@@ -87,31 +107,20 @@ impl StdError for Unreachable {
     }
 }
 
-/// The error for a server that was silent for too long.
+/// The error for a server that did not respond within `time`.
 pub(crate) fn timeout_error(server: &Server, time: Duration) -> ConnectorError {
     let seconds = time.as_secs();
     let through = match &server.proxy {
         Some(proxy) => format!(" through the proxy {proxy}"),
         None => String::new(),
     };
-    let unreachable = Unreachable {
-        reason: format!("no answer from {}{through} within {seconds} s", server.address),
-        kind: ErrorKind::Network,
-        hint: None,
-        source: None,
-    };
+    let unreachable = Unreachable::transient(format!("no answer from {}{through} within {seconds} s", server.address));
     ConnectorError::timeout(unreachable.into())
 }
 
-/// The error for what would fail again in the same way, in words and with the next step.
+/// The error for a failure that would repeat. The SDK does not retry it.
 pub(crate) fn permanent_error(reason: String, hint: String) -> ConnectorError {
-    let unreachable = Unreachable {
-        reason,
-        kind: ErrorKind::InvalidSpec,
-        hint: Some(hint),
-        source: None,
-    };
-    ConnectorError::other(unreachable.into(), None)
+    ConnectorError::other(Unreachable::permanent(reason, hint).into(), None)
 }
 
 /// The error for a proxy that answers with HTTP status 407.
@@ -129,7 +138,7 @@ fn describe_proxy_password(server: &Server) -> (String, String) {
     (reason, hint.to_owned())
 }
 
-/// The error with its reason in words. What would fail again in the same way is not retried.
+/// Adds the reason to an error. A failure that would repeat is not retried.
 pub(crate) fn add_reason(error: ConnectorError, server: &Server, authorities: Option<&Authorities>) -> ConnectorError {
     if links(&error).any(|link| link.is::<Unreachable>()) {
         return error;
@@ -137,14 +146,9 @@ pub(crate) fn add_reason(error: ConnectorError, server: &Server, authorities: Op
     let is_timeout = error.is_timeout();
     let is_io = error.is_io();
     let retry = error.as_other();
-    let (reason, kind, hint) = find_reason(&error, server, authorities);
-    let unreachable = Unreachable {
-        reason,
-        kind,
-        hint,
-        source: Some(error),
-    };
-    match kind {
+    let mut unreachable = find_reason(&error, server, authorities);
+    unreachable.source = Some(error);
+    match unreachable.kind {
         ErrorKind::Network if is_timeout => ConnectorError::timeout(unreachable.into()),
         ErrorKind::Network if is_io => ConnectorError::io(unreachable.into()),
         ErrorKind::Network => ConnectorError::other(unreachable.into(), retry),
@@ -152,12 +156,33 @@ pub(crate) fn add_reason(error: ConnectorError, server: &Server, authorities: Op
     }
 }
 
-fn find_reason(
-    error: &ConnectorError,
-    server: &Server,
-    authorities: Option<&Authorities>,
-) -> (String, ErrorKind, Option<String>) {
-    let network = |reason: String| (reason, ErrorKind::Network, None);
+/// Describes the innermost cause of an error. A response of the cloud is described by its code and message, because
+/// its error displays only its debug form.
+pub(crate) fn describe_root_cause(error: &(dyn StdError + 'static)) -> String {
+    if let Some(unreachable) = links(error).find_map(|link| link.downcast_ref::<Unreachable>()) {
+        return unreachable.reason.clone();
+    }
+    // This error displays the whole response in its debug form.
+    if let Some(ImdsError::ErrorResponse(response)) = links(error).find_map(|link| link.downcast_ref::<ImdsError>()) {
+        let status = response.response().status().as_u16();
+        return format!("the metadata service answered with HTTP status {status}");
+    }
+    let metadata = links(error).find_map(|link| link.downcast_ref::<ErrorMetadata>());
+    let metadata = metadata.and_then(|meta| {
+        let words = [meta.code(), meta.message()].into_iter().flatten().collect::<Vec<_>>();
+        (!words.is_empty()).then(|| words.join(": "))
+    });
+    let text = metadata.unwrap_or_else(|| links(error).last().map(ToString::to_string).unwrap_or_default());
+    let text = text.lines().map(str::trim).collect::<Vec<_>>().join("; ");
+    // The SDK displays a status in its debug form.
+    match text.split_once("StatusCode(") {
+        Some((before, after)) => format!("{before}HTTP status {}", after.replacen(')', "", 1)),
+        None => text,
+    }
+}
+
+fn find_reason(error: &ConnectorError, server: &Server, authorities: Option<&Authorities>) -> Unreachable {
+    let network = Unreachable::transient;
     let next_hop = server.next_hop();
     if let Some(tls) = links(error).find_map(|link| link.downcast_ref::<TlsError>()) {
         return find_tls_reason(tls, server, authorities);
@@ -171,7 +196,7 @@ fn find_reason(
     }
     if links(error).any(|link| link.to_string() == PASSWORD_WANTED) {
         let (reason, hint) = describe_proxy_password(server);
-        return (reason, ErrorKind::InvalidSpec, Some(hint));
+        return Unreachable::permanent(reason, hint);
     }
     let io = links(error).find_map(|link| link.downcast_ref::<std::io::Error>().map(std::io::Error::kind));
     if let Some(reason) = io.and_then(|kind| io_reason(kind, &next_hop)) {
@@ -193,51 +218,20 @@ fn find_reason(
     }
 }
 
-fn find_tls_reason(
-    error: &TlsError,
-    server: &Server,
-    authorities: Option<&Authorities>,
-) -> (String, ErrorKind, Option<String>) {
+fn find_tls_reason(error: &TlsError, server: &Server, authorities: Option<&Authorities>) -> Unreachable {
     match tls_problem(error, &server.address) {
-        TlsProblem::UnknownAuthority => (
+        TlsProblem::UnknownAuthority => Unreachable::permanent(
             format!("the certificate of {} is of an unknown authority", server.address),
-            ErrorKind::InvalidSpec,
-            Some(connection::trust_hint(authorities)),
+            connection::trust_hint(authorities),
         ),
-        TlsProblem::OwnAuthority => (
+        TlsProblem::OwnAuthority => Unreachable::permanent(
             format!(
                 "the certificate of {} is of an unknown authority: it is self-signed, as an authority's own",
                 server.address
             ),
-            ErrorKind::InvalidSpec,
-            Some(connection::replace_hint(authorities)),
+            connection::replace_hint(authorities),
         ),
-        TlsProblem::Permanent(reason, hint) => (reason, ErrorKind::InvalidSpec, Some(hint.to_owned())),
-        TlsProblem::Passing(reason) => (reason, ErrorKind::Network, None),
-    }
-}
-
-/// What the innermost error says, which mostly is the real cause. An answer of a cloud is told by its code and words: its
-/// error displays nothing but its debug form.
-pub(crate) fn describe_root_cause(error: &(dyn StdError + 'static)) -> String {
-    if let Some(unreachable) = links(error).find_map(|link| link.downcast_ref::<Unreachable>()) {
-        return unreachable.reason.clone();
-    }
-    // It displays the whole answer in its debug form.
-    if let Some(ImdsError::ErrorResponse(answer)) = links(error).find_map(|link| link.downcast_ref::<ImdsError>()) {
-        let status = answer.response().status().as_u16();
-        return format!("the metadata service answered with HTTP status {status}");
-    }
-    let with_sdk_details = links(error).find_map(|link| link.downcast_ref::<ErrorMetadata>());
-    let with_sdk_details = with_sdk_details.and_then(|meta| {
-        let words = [meta.code(), meta.message()].into_iter().flatten().collect::<Vec<_>>();
-        (!words.is_empty()).then(|| words.join(": "))
-    });
-    let text = with_sdk_details.unwrap_or_else(|| links(error).last().map(ToString::to_string).unwrap_or_default());
-    let text = text.lines().map(str::trim).collect::<Vec<_>>().join("; ");
-    // The SDK's debug form of a status.
-    match text.split_once("StatusCode(") {
-        Some((before, after)) => format!("{before}HTTP status {}", after.replacen(')', "", 1)),
-        None => text,
+        TlsProblem::Permanent(reason, hint) => Unreachable::permanent(reason, hint.to_owned()),
+        TlsProblem::Passing(reason) => Unreachable::transient(reason),
     }
 }

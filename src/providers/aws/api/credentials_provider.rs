@@ -1,5 +1,6 @@
-//! Gets credentials from their source, checks that they can be sent, and says in words why it cannot get them. The
-//! SDK's own chain does not check them, panics at a line end in them, and shows errors in their debug form.
+//! Gets the credentials of a run from their source, and checks that they can be sent.
+//!
+//! The SDK's own chain does not check them, panics at a line end in them, and prints errors in their debug form.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -28,19 +29,19 @@ use crate::providers::aws::credentials::keys::{KeyPart, build_credentials, read_
 use crate::providers::aws::credentials::source::{CredentialSource, Role, WebIdentity};
 use crate::settings::io_reason;
 
-/// What a session is called in the cloud's logs unless the profile says.
+/// The session name in the cloud's logs, unless the profile sets one.
 const SESSION_NAME: &str = "cloudctl";
 
-/// Gives the SDK the credentials of this run.
+/// Provides the credentials of this run to the SDK.
 #[derive(Debug)]
 pub(crate) struct RunCredentials {
     pub(crate) configuration: Arc<Configuration>,
     pub(crate) sts: StsClients,
-    /// Goes through a proxy where one is set.
+    /// Uses a proxy where one is set.
     pub(crate) provider: ProviderConfig,
-    /// Uses no proxy: for what is asked on this machine or in its network.
+    /// Uses no proxy: for services on this machine or in its network.
     pub(crate) direct: ProviderConfig,
-    /// The region for calls that are about none.
+    /// The region to send calls to that concern no region.
     pub(crate) region: String,
 }
 
@@ -121,7 +122,7 @@ impl RunCredentials {
         let output = answer.map_err(|error| {
             let error = translate(&error, Call::Read, &attempted, &region);
             match &role.mfa_serial {
-                // The cloud's word for a role that asks for it, and also for one that is simply not allowed.
+                // STS answers the same for a role that needs MFA and for one that is not allowed.
                 Some(serial) if error.kind() == ErrorKind::PermissionDenied => {
                     let command = format!(
                         "aws configure export-credentials --profile {}",
@@ -245,7 +246,7 @@ impl RunCredentials {
         )
     }
 
-    /// The region for a role: the command's own, unless the role is of another partition.
+    /// The region to assume a role in: the run's region, or the main region of the role's own partition.
     fn choose_sts_region(&self, arn: &str) -> String {
         match Partition::of_arn(arn) {
             Some(partition) if partition != Partition::of_region(&self.region) => partition.main_region().to_owned(),
@@ -254,7 +255,7 @@ impl RunCredentials {
     }
 }
 
-/// Credentials of STS.
+/// Checks credentials that STS gave. `name` says in messages where they come from.
 fn from_sts(answer: Option<StsCredentials>, name: &str) -> Result<Credentials> {
     let answer = answer.ok_or_else(|| {
         Error::new(ErrorKind::Unauthenticated, format!("{name} has no credentials"))
@@ -280,7 +281,7 @@ fn with_expiry(credentials: Credentials, expiry: Option<std::time::SystemTime>) 
     )
 }
 
-/// Credentials that one of the SDK's providers got, or why it got none.
+/// Checks credentials that one of the SDK's providers got, or explains why it got none.
 fn check_fetched(answer: ProviderResult, name: &str, hint: &str) -> Result<Credentials> {
     let credentials = answer.map_err(|error| {
         let message = format!("no credentials from {name}: {}", describe_root_cause(&error));
@@ -298,7 +299,7 @@ fn check_fetched(answer: ProviderResult, name: &str, hint: &str) -> Result<Crede
     Ok(with_expiry(checked, credentials.expiry()))
 }
 
-/// A profile's name as a shell takes it.
+/// Quotes a profile's name for a shell.
 fn quote_for_shell(name: &str) -> String {
     let is_plain = |letter: char| letter.is_alphanumeric() || "-_.@".contains(letter);
     match name.chars().all(is_plain) {

@@ -1,4 +1,4 @@
-//! What EC2 is asked for: filters, and how many values they take.
+//! Filters of requests to EC2.
 
 use std::collections::HashSet;
 
@@ -7,11 +7,11 @@ use aws_sdk_ec2::types::Filter;
 use crate::cloud::{LABEL_NAME, ListFilter};
 use crate::providers::aws::tags::TAG_NAME;
 
-/// The most values that one filter takes.
+/// The maximum number of values in one filter.
 pub(crate) const MAX_FILTER_VALUES: usize = 200;
 
-/// What to ask for, each alternative by itself: filters of one call add up, so it takes several calls. `None` is
-/// everything: more ids than one filter takes are looked for in it, so that it takes no call for each.
+/// The filters to send, each in a call of its own, because EC2 combines the filters of one call with AND. `None`
+/// means that all instances are listed: more ids than one filter takes are looked up in the full listing.
 pub(crate) fn build_filters(filter: &ListFilter) -> Vec<Option<Filter>> {
     let ids: Vec<&String> = filter.ids.iter().filter(|id| is_instance_id(id)).collect();
     if filter.names.is_empty() && filter.ids.is_empty() || ids.len() > MAX_FILTER_VALUES {
@@ -19,18 +19,24 @@ pub(crate) fn build_filters(filter: &ListFilter) -> Vec<Option<Filter>> {
     }
     let by_id = (!ids.is_empty()).then(|| build_filter("instance-id", ids));
     let tag_values = list_name_tag_values(&filter.names);
-    let by_own = tag_values
+    let by_name_tag = tag_values
         .chunks(MAX_FILTER_VALUES)
         .map(|names| build_filter(&tag_filter_name(LABEL_NAME), names));
-    // What is not ours has only the console's name.
-    let foreign = if filter.managed { &[][..] } else { &filter.names };
-    let by_console = foreign
+    // An instance that cloudctl does not manage has only the `Name` tag.
+    let console_names = if filter.managed { &[][..] } else { &filter.names };
+    let by_console_name = console_names
         .chunks(MAX_FILTER_VALUES)
         .map(|names| build_filter(&tag_filter_name(TAG_NAME), names));
-    by_id.into_iter().chain(by_own).chain(by_console).map(Some).collect()
+    by_id
+        .into_iter()
+        .chain(by_name_tag)
+        .chain(by_console_name)
+        .map(Some)
+        .collect()
 }
 
-/// What the tag of our own can be on instances of these names: the members of a group all have the group's.
+/// The values that the `cloudctl-name` tag can have on instances with these names. The members of a group have the
+/// group's name in it.
 fn list_name_tag_values(names: &[String]) -> Vec<&str> {
     let groups = names.iter().filter_map(|name| find_group_name(name));
     let mut seen = HashSet::new();
@@ -38,7 +44,7 @@ fn list_name_tag_values(names: &[String]) -> Vec<&str> {
     all.filter(|name| seen.insert(*name)).collect()
 }
 
-/// The group that an instance of this name is a member of, if it is one of any: `web` for `web-7`.
+/// The group that an instance with this name can be a member of: `web` for `web-7`.
 fn find_group_name(name: &str) -> Option<&str> {
     let (group, index) = name.rsplit_once('-')?;
     let is_index = index.bytes().all(|digit| digit.is_ascii_digit()) && !index.is_empty() && !index.starts_with('0');
@@ -50,12 +56,12 @@ fn is_instance_id(text: &str) -> bool {
         .is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
 }
 
-/// The name of the filter for a tag's value.
+/// The name of the filter on a tag's value.
 pub(crate) fn tag_filter_name(key: &str) -> String {
     format!("tag:{key}")
 }
 
-/// A filter for exactly these values.
+/// Creates a filter for exactly these values.
 pub(crate) fn build_filter<T: AsRef<str>>(name: &str, values: impl IntoIterator<Item = T>) -> Filter {
     let values = values
         .into_iter()
@@ -64,7 +70,7 @@ pub(crate) fn build_filter<T: AsRef<str>>(name: &str, values: impl IntoIterator<
     Filter::builder().name(name).set_values(Some(values)).build()
 }
 
-/// Takes their meaning from EC2's wildcards.
+/// Escapes EC2's wildcards.
 ///
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html>
 fn escape_wildcards(value: &str) -> String {
@@ -83,13 +89,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn wildcards_in_names_are_taken_literally() {
+    fn filter_escapes_wildcards() {
         assert_eq!(escape_wildcards(r"web-*?\"), r"web-\*\?\\");
         assert_eq!(escape_wildcards("web-1"), "web-1");
     }
 
     #[test]
-    fn only_what_looks_like_an_id_is_asked_for_as_one() {
+    fn instance_id_is_recognized() {
         assert!(is_instance_id("i-0ab12cd34"));
         for text in ["i-", "web-1", "i-xyz", "4711"] {
             assert!(!is_instance_id(text), "{text}");
@@ -97,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_ids_are_asked_for_apart() {
+    fn names_and_ids_have_separate_filters() {
         let both = ListFilter {
             ids: vec!["i-1".into(), "web-1".into()],
             names: vec!["web-1".into()],
@@ -113,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn more_ids_than_a_filter_takes_are_looked_for_in_everything() {
+    fn too_many_ids_list_all_instances() {
         let filter = |count| ListFilter {
             ids: (0..count).map(|number| format!("i-{number:x}")).collect(),
             ..ListFilter::default()
@@ -122,7 +128,7 @@ mod tests {
         assert_eq!(all_of_them.len(), 1);
         assert_eq!(all_of_them[0].as_ref().unwrap().values().len(), 200);
         assert_eq!(build_filters(&filter(201)), [None]);
-        // What is no id is a name.
+        // A text that is no id is a name.
         let names: Vec<String> = (0..201).map(|number| format!("web{number}")).collect();
         let typed = ListFilter {
             ids: names.clone(),
@@ -133,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_is_asked_for_by_its_group_too_and_each_group_once() {
+    fn member_name_adds_group_name_once() {
         let names: Vec<String> = (1..=150).map(|index| format!("web-{index}")).collect();
         let tag_values = list_name_tag_values(&names);
         assert_eq!(tag_values.len(), 151);

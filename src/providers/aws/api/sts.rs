@@ -1,4 +1,4 @@
-//! Clients of STS: who is asking, and roles.
+//! Clients of STS, which tells who the caller is and gives credentials for roles.
 
 use aws_config::{Region, SdkConfig};
 use aws_credential_types::Credentials;
@@ -8,26 +8,26 @@ use super::retry;
 use super::retry::{ClockSkewRetry, ReadRetryLimit};
 use super::server_time::{ServerTime, choose_time_source};
 
-/// Makes clients of STS.
+/// Creates clients of STS.
 #[derive(Clone, Debug)]
 pub(crate) struct StsClients {
-    /// Without credentials.
+    /// The SDK's configuration, without credentials.
     pub(crate) config: SdkConfig,
-    /// Another address than STS's own.
+    /// The custom address of STS, if one is set.
     pub(crate) endpoint: Option<String>,
     pub(crate) clock: ServerTime,
     pub(crate) retry_limit: ReadRetryLimit,
 }
 
 impl StsClients {
-    /// A client in a region, that signs with these credentials, or does not sign.
+    /// Creates a client for a region. It signs with these credentials, or does not sign.
     pub(crate) fn client(&self, region: &str, credentials: Option<Credentials>) -> aws_sdk_sts::Client {
         let mut config = self.config.to_builder();
         config.set_credentials_provider(credentials.map(SharedCredentialsProvider::new));
         self.client_with_config(&config.build(), region)
     }
 
-    /// A client in a region with the credentials of a configuration.
+    /// Creates a client for a region with the credentials of a configuration.
     pub(crate) fn client_with_config(&self, config: &SdkConfig, region: &str) -> aws_sdk_sts::Client {
         let mut builder = aws_sdk_sts::config::Builder::from(config).region(Region::new(region.to_owned()));
         builder.set_endpoint_url(self.endpoint.clone());

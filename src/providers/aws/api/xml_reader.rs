@@ -1,20 +1,21 @@
-//! Walks through a document as EC2 writes them: elements, text, the five entities and numbered characters. Whatever
-//! else there is in XML is a reason to give up, and to leave the document to the SDK.
+//! Reads documents as EC2 writes them: elements, text, the five entities and numeric character references.
+//!
+//! The reader gives up on all other XML and returns `None`; the SDK then parses the document.
 
 use std::borrow::Cow;
 
 use memchr::memchr;
 
-/// Where in a document one is. Everything gives `None` where the document is not as expected.
+/// A position in a document. Every method returns `None` if the document is not as expected.
 pub(crate) struct XmlReader<'a> {
     text: &'a str,
     at: usize,
-    /// Whether the element that was entered last has an end of its own, as `<a/>` has none.
+    /// Whether the element that was entered last is empty: `<a/>` has no end tag.
     is_empty: bool,
 }
 
 impl<'a> XmlReader<'a> {
-    /// Enters the root element, which is to have this name.
+    /// Enters the root element, which must have this name.
     pub(crate) fn into_root(text: &'a str, name: &str) -> Option<Self> {
         let declared = text.trim_start();
         let start = match declared.strip_prefix("<?xml") {
@@ -32,7 +33,7 @@ impl<'a> XmlReader<'a> {
         }
     }
 
-    /// Enters the next element in the one of this name; `Some(None)` where that ends, and it is left.
+    /// Enters the next child of the element `parent`. At the end of `parent` it leaves it and returns `Some(None)`.
     pub(crate) fn next_child(&mut self, parent: &str) -> Option<Option<&'a str>> {
         if std::mem::take(&mut self.is_empty) {
             return Some(None);
@@ -43,7 +44,7 @@ impl<'a> XmlReader<'a> {
         }
     }
 
-    /// The text of the element of this name, which has no other elements in it; leaves it.
+    /// Reads the text of the element, which must have no children, and leaves it.
     pub(crate) fn read_text(&mut self, element: &str) -> Option<Cow<'a, str>> {
         if std::mem::take(&mut self.is_empty) {
             return Some(Cow::Borrowed(""));
@@ -57,7 +58,7 @@ impl<'a> XmlReader<'a> {
         }
     }
 
-    /// Leaves the element of this name, whatever is in it.
+    /// Leaves the element and ignores its content.
     pub(crate) fn skip_element(&mut self, element: &str) -> Option<()> {
         if std::mem::take(&mut self.is_empty) {
             return Some(());
@@ -72,12 +73,12 @@ impl<'a> XmlReader<'a> {
         }
     }
 
-    /// Whether nothing follows.
+    /// Whether only white space follows.
     pub(crate) fn is_at_end(&self) -> bool {
         self.text[self.at..].trim_ascii().is_empty()
     }
 
-    /// The next tag, past any text.
+    /// Reads the next tag and skips the text before it.
     fn next_tag(&mut self) -> Option<Tag<'a>> {
         let rest = &self.text[self.at..];
         let start = memchr(b'<', rest.as_bytes())?;
@@ -94,7 +95,7 @@ impl<'a> XmlReader<'a> {
             Some(end) => &content[..end],
             None => content,
         };
-        // No comment and no CDATA; and no attribute in which the end of a tag can stand.
+        // This excludes comments, CDATA and attributes that can contain the end of a tag.
         let is_plain = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
         let attributes = &content[name.len()..];
         let is_whole = attributes.is_empty()
@@ -108,7 +109,7 @@ enum Tag<'a> {
     End(&'a str),
 }
 
-/// Text with its references resolved.
+/// Resolves the references in a text.
 fn unescape(raw: &str) -> Option<Cow<'_, str>> {
     if memchr(b'&', raw.as_bytes()).is_none() {
         return Some(Cow::Borrowed(raw));
@@ -145,7 +146,7 @@ fn parse_character_reference(name: &str) -> Option<char> {
 mod tests {
     use super::*;
 
-    /// The text of the root's children called `b`; the others are left out.
+    /// The texts of the root's children named `b`.
     fn read_texts(document: &str) -> Option<Vec<String>> {
         let mut reader = XmlReader::into_root(document, "a")?;
         let mut texts = Vec::new();
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn elements_are_walked_through() {
+    fn reader_reads_elements_and_text() {
         for (document, expected) in [
             ("<a/>", &[][..]),
             (
@@ -181,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_is_given_up() {
+    fn reader_gives_up_on_other_xml() {
         for document in [
             "",
             "<b/>",
@@ -206,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_is_cut_short_is_taken_for_whole() {
+    fn reader_gives_up_on_truncated_document() {
         let document = "<?xml version=\"1.0\"?><a xmlns=\"x\"><b>\u{e9}&amp;</b><c><d/></c></a>";
         assert!(read_texts(document).is_some());
         for end in (0..document.len()).filter(|end| document.is_char_boundary(*end)) {

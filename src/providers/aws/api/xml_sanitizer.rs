@@ -1,12 +1,14 @@
-//! Only aws has this file: mends documents before anybody reads them. The SDK's reader of XML refuses some that one odd
-//! character has made bad, and of a text with a comment or CDATA in it takes the first piece for all of it.
+//! Repairs EC2 XML documents that the SDK cannot parse.
+//!
+//! The SDK refuses a document with one invalid character in it, and of a text with a comment or CDATA in it the SDK
+//! reads only the first part.
 
 use std::borrow::Cow;
 
 use memchr::memmem;
 
-/// A document in a form that every reader takes: one odd character in a tag must not hide a whole region. Nothing if
-/// there is nothing to mend.
+/// Repairs a document, so that one invalid character in a tag does not hide a whole region; `None` if there is
+/// nothing to repair.
 pub(crate) fn sanitize(body: &[u8]) -> Option<Vec<u8>> {
     if !body.trim_ascii_start().starts_with(b"<") {
         return None;
@@ -18,8 +20,8 @@ pub(crate) fn sanitize(body: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// Without comments, and with CDATA written as other text is. One that has no end stays, as the end of what was cut
-/// short there.
+/// Removes comments and writes CDATA as normal text. A section without an end stays and marks where the document was
+/// cut short.
 fn replace_sections(text: Cow<'_, str>) -> Cow<'_, str> {
     if memmem::find(text.as_bytes(), b"<!").is_none() {
         return text;
@@ -48,7 +50,7 @@ fn replace_sections(text: Cow<'_, str>) -> Cow<'_, str> {
     Cow::Owned(plain)
 }
 
-/// With every character that must not stand in a document, or not as it does, in a form that may.
+/// Writes each character that XML does not allow as a reference, and each reference to no character as U+FFFD.
 fn escape_invalid_characters(text: Cow<'_, str>) -> Cow<'_, str> {
     if memmem::find(text.as_bytes(), b"&#").is_none() && !contains_invalid_character(&text) {
         return text;
@@ -64,7 +66,7 @@ fn escape_invalid_characters(text: Cow<'_, str>) -> Cow<'_, str> {
         } else if let Some(letter) = rest.chars().next() {
             match letter {
                 '&' => sanitize.push('&'),
-                // As a reference it is taken.
+                // The SDK accepts it as a reference.
                 letter => sanitize.push_str(&format!("&#{};", u32::from(letter))),
             }
             rest = &rest[letter.len_utf8()..];
@@ -74,12 +76,13 @@ fn escape_invalid_characters(text: Cow<'_, str>) -> Cow<'_, str> {
     Cow::Owned(sanitize)
 }
 
-/// What must not stand in a document as it is. <https://www.w3.org/TR/xml/#charsets>
+/// Whether XML does not allow a character. <https://www.w3.org/TR/xml/#charsets>
 fn is_invalid_character(letter: char) -> bool {
     matches!(letter, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}')
 }
 
-/// Whether any of it is [`is_invalid_character`], in blocks that the compiler makes quick work of: answers have megabytes.
+/// Whether a text has a character for which [`is_invalid_character`] is true. It works in blocks that the compiler
+/// vectorizes, because responses have megabytes.
 fn contains_invalid_character(text: &str) -> bool {
     const BLOCK: usize = 4096;
     let is_control = |byte: &u8| *byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r');
@@ -91,7 +94,7 @@ fn contains_invalid_character(text: &str) -> bool {
                 .any(|letter| memmem::find(text.as_bytes(), letter.as_bytes()).is_some())
 }
 
-/// What follows a reference to a number that is no character.
+/// The text after a reference to a number that is no character.
 fn skip_invalid_reference(text: &str) -> Option<&str> {
     let (number, after) = text.strip_prefix("&#")?.split_once(';')?;
     if !number.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
@@ -109,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_reader_of_xml_would_refuse_is_mended() {
+    fn sanitizer_repairs_invalid_characters() {
         for (document, expected) in [
             (&b"<a>caf\xe9</a>"[..], "<a>caf\u{fffd}</a>"),
             (b"<a>\x1b[31m\0\t\r\n</a>", "<a>&#27;[31m&#0;\t\r\n</a>"),
@@ -145,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn comments_go_and_cdata_becomes_text() {
+    fn sanitizer_removes_comments_and_cdata() {
         for (document, expected) in [
             ("<a><![CDATA[1]]></a>", "<a>1</a>"),
             ("<a>i-<!-- </a> -->0a1<!----></a>", "<a>i-0a1</a>"),
