@@ -10,7 +10,7 @@ use super::credentials::source::CredentialSource;
 use crate::cloud::Result;
 use crate::settings::{Located, ResolvedSetting, Settings};
 
-/// What they come to in this run.
+/// The settings of this run with their sources. Sends no call.
 pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec<ResolvedSetting>> {
     let configuration = Configuration::read(settings)?;
     check_supported(&configuration)?;
@@ -23,8 +23,9 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
         Some(region) => Some(region),
         None => configuration.region()?,
     };
-    let asked = choose_region_for_global_calls(settings, region.as_ref().map(|region| region.value.as_str()));
-    let credentials = match CredentialSource::from_configuration(&configuration) {
+    let region_for_global_calls =
+        choose_region_for_global_calls(settings, region.as_ref().map(|region| region.value.as_str()));
+    let (source, origin) = match CredentialSource::from_configuration(&configuration) {
         Ok(source) => {
             let origin = source.origin(&configuration);
             (Some(source.to_string()), origin)
@@ -56,13 +57,13 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
         set("aws.region", region),
         ResolvedSetting {
             name: "aws.region_of_other_calls",
-            value: Some(asked),
+            value: Some(region_for_global_calls),
             source: "for calls that are about no region".to_owned(),
         },
         ResolvedSetting {
             name: "aws.credentials",
-            value: credentials.0,
-            source: credentials.1,
+            value: source,
+            source: origin,
         },
         set("aws.endpoint", endpoints.ec2),
         set("aws.endpoint_sts", endpoints.sts),

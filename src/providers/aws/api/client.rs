@@ -286,18 +286,16 @@ impl Clients {
         tracing::debug!(operation = "GetCallerIdentity", place = region, "call");
         let response = self.sts(&region).await?.get_caller_identity().send().await;
         let attempted = "cannot ask the cloud for its time";
-        match (self.clock.now(), response) {
-            // A refusal has a date too.
-            (Some(now), _) => Ok(now),
-            (None, Err(error)) if error.raw_response().is_none() => {
-                Err(translate(&error, Call::Read, attempted, &region))
-            }
-            (None, _) => Err(
-                Error::new(ErrorKind::Network, format!("{attempted}: its answers have no date"))
-                    .at(format!("aws/{region}"))
-                    .with_hint("run the same command where no proxy takes the `Date` header out of answers"),
-            ),
+        // A refusal has a date too.
+        if let Some(now) = self.clock.now() {
+            return Ok(now);
         }
+        Err(match response {
+            Err(error) if error.raw_response().is_none() => translate(&error, Call::Read, attempted, &region),
+            _ => Error::new(ErrorKind::Network, format!("{attempted}: its answers have no date"))
+                .at(format!("aws/{region}"))
+                .with_hint("run the same command where no proxy takes the `Date` header out of answers"),
+        })
     }
 }
 

@@ -1,4 +1,4 @@
-//! How AWS is reached: through which proxy, and by which certificate authorities.
+//! How AWS is reached: the proxies and the certificate authorities.
 //!
 //! <https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-proxy.html>
 
@@ -16,30 +16,31 @@ use crate::providers::common::certificates::has_system_authorities;
 use crate::providers::common::network_address::{has_valid_port, is_host, shown_address, shown_proxy};
 use crate::settings::{Located, io_reason};
 
-/// The proxies, the hosts that are reached without them, and the authorities that are trusted.
+/// The proxies, the hosts that are reached without a proxy, and the trusted authorities.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Connection {
     pub(crate) http_proxy: Option<Proxy>,
     pub(crate) https_proxy: Option<Proxy>,
     pub(crate) no_proxy: NoProxyList,
-    /// What sets `no_proxy`.
+    /// The setting that `no_proxy` comes from.
     pub(crate) no_proxy_setting: Option<Located>,
-    /// What is trusted instead of the system's authorities.
+    /// The authorities that are trusted instead of the system's.
     pub(crate) authorities: Option<Authorities>,
-    /// Why a variable gives no authorities in place of the system's; told only where there are none and one is needed.
+    /// Why `SSL_CERT_FILE` or `SSL_CERT_DIR` gives no authorities. It is shown only if there are no others and one is
+    /// needed.
     ssl_variable_error: Option<Error>,
 }
 
-/// A proxy.
+/// A proxy server.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Proxy {
-    /// With user and password, if it takes them.
+    /// The address, with user and password if it has them.
     pub(crate) uri: Uri,
     pub(crate) source: String,
 }
 
 impl Proxy {
-    /// Its address without user and password.
+    /// The address without user and password.
     pub(crate) fn address(&self) -> String {
         shown_proxy(&self.uri)
     }
@@ -51,21 +52,21 @@ impl std::fmt::Debug for Proxy {
     }
 }
 
-/// Certificates to trust instead of the system's.
+/// Certificates that are trusted instead of the system's.
 #[derive(Clone, Debug)]
 pub(crate) struct Authorities {
     pub(crate) pem: Vec<u8>,
     pub(crate) file: String,
     pub(crate) source: String,
-    /// The setting, as messages name it.
+    /// The setting's name in messages.
     name: String,
 }
 
 impl Connection {
-    /// Reads and checks what is set.
+    /// Reads and checks the settings.
     ///
     /// # Errors
-    /// `InvalidSpec` that names the setting, for a proxy that is no address, or a file without certificates.
+    /// `InvalidSpec` that names the setting, for a proxy with an invalid address or a file without certificates.
     pub(crate) fn from_configuration(configuration: &Configuration) -> Result<Self> {
         let proxy = |names: [&'static str; 4]| {
             let set = names.into_iter().find_map(|name| configuration.variable(name));
@@ -75,7 +76,7 @@ impl Connection {
             .into_iter()
             .find_map(|name| configuration.variable(name));
         Ok(Self {
-            // The small letters count first, as in the AWS CLI and curl.
+            // Lower case has priority, as in the AWS CLI and curl.
             http_proxy: proxy(["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"])?,
             https_proxy: proxy(["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"])?,
             no_proxy: NoProxyList::new(no_proxy_setting.as_ref().map_or("", |setting| &setting.value)),
@@ -94,7 +95,7 @@ impl Connection {
         }
     }
 
-    /// Why no certificate can be checked, and what to do, if nothing is trusted at all. The SDK's client would panic.
+    /// The reason and the hint if no authority is trusted at all. The SDK's client would panic.
     pub(crate) fn find_missing_authorities(&self) -> Option<(String, String)> {
         if self.authorities.is_some() || has_system_authorities() {
             return None;
@@ -109,7 +110,7 @@ impl Connection {
         })
     }
 
-    /// The proxy for a request.
+    /// The proxy for a request; `None` if it goes to the server directly.
     pub(crate) fn proxy_for(&self, uri: &Uri) -> Option<&Proxy> {
         let is_secure = uri.scheme_str() == Some("https");
         let proxy = if is_secure { &self.https_proxy } else { &self.http_proxy };
@@ -149,22 +150,22 @@ fn parse_proxy(setting: &Located) -> Result<Proxy> {
     })
 }
 
-/// What botocore trusts instead of the system's authorities.
+/// Finds the authorities that botocore would trust instead of the system's.
 ///
 /// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-gen-config.html>
 fn find_authorities(configuration: &Configuration) -> Result<Option<Authorities>> {
     if let Some(setting) = configuration.setting("AWS_CA_BUNDLE", "ca_bundle") {
         return load_bundle(configuration, &setting).map(Some);
     }
-    // As in botocore, which is made of `requests`.
+    // As in botocore, which uses `requests`.
     if let Some(setting) = configuration.variable("REQUESTS_CA_BUNDLE") {
         return load_bundle(configuration, &setting).map(Some);
     }
     Ok(None)
 }
 
-/// What is wrong with the variables that take the place of the system's authorities. The SDK's HTTP client reads them
-/// itself, white space and all, and no tilde.
+/// What is wrong with the variables that replace the system's authorities. The SDK's HTTP client reads them itself:
+/// it keeps white space and does not expand a tilde.
 fn find_ssl_variable_error(configuration: &Configuration) -> Option<Error> {
     let environment = &configuration.environment;
     if let Some(path) = environment.get("SSL_CERT_FILE") {
@@ -194,10 +195,10 @@ fn load_bundle(configuration: &Configuration, setting: &Located) -> Result<Autho
     })
 }
 
-/// The PEM text of a file that has certificates in it; else why not.
+/// Reads the PEM text of a file with certificates, or says why not.
 fn read_bundle(path: &Path) -> Result<Vec<u8>, String> {
     let pem = std::fs::read(path).map_err(|error| io_reason(&error))?;
-    // The reader of PEM would pass over a first certificate behind a byte order mark.
+    // The PEM parser would skip the first certificate after a byte order mark.
     let pem = pem
         .strip_prefix("\u{feff}".as_bytes())
         .map(<[u8]>::to_vec)
@@ -215,7 +216,7 @@ fn read_bundle(path: &Path) -> Result<Vec<u8>, String> {
     }
 }
 
-/// What to do about a server whose certificate is of an authority that is not trusted.
+/// The hint for a server whose certificate is of an unknown authority.
 pub(crate) fn trust_hint(authorities: Option<&Authorities>) -> String {
     match authorities {
         None => "if you trust it, name its certificate with AWS_CA_BUNDLE, or with ca_bundle in the profile".to_owned(),
@@ -226,7 +227,7 @@ pub(crate) fn trust_hint(authorities: Option<&Authorities>) -> String {
     }
 }
 
-/// What to do about a server that shows the certificate of an authority as its own.
+/// The hint for a server that uses an authority's own certificate.
 pub(crate) fn replace_hint(authorities: Option<&Authorities>) -> String {
     let make = "give the server a certificate that is not an authority's own (CA:FALSE)";
     match authorities {
@@ -238,7 +239,7 @@ pub(crate) fn replace_hint(authorities: Option<&Authorities>) -> String {
     }
 }
 
-/// The hosts that are reached without a proxy: a list as curl reads it, and address ranges.
+/// The hosts that are reached without a proxy: a list in curl's format, and address ranges.
 ///
 /// <https://everything.curl.dev/usingcurl/proxies/env.html>
 #[derive(Clone, Debug, Default)]
@@ -257,7 +258,7 @@ impl NoProxyList {
         Self(words.filter(|word| !word.is_empty()).map(Rule::new).collect())
     }
 
-    /// Whether a host is reached directly.
+    /// Whether a host is reached without a proxy.
     pub(crate) fn includes(&self, host: &str, port: u16) -> bool {
         let host = host
             .trim_start_matches('[')
@@ -292,7 +293,7 @@ impl Rule {
                 return Self::Range(base, bits);
             }
         }
-        // An address of version 6 has colons of its own.
+        // An IPv6 address contains colons.
         let (name, port) = match word.parse::<IpAddr>() {
             Ok(_) => (word, None),
             Err(_) => match word.rsplit_once(':') {
@@ -325,7 +326,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn exceptions_are_read_as_curl_does() {
+    fn no_proxy_list_follows_curl() {
         for (rules, host, port, is_direct) in [
             ("*", "ec2.us-east-1.amazonaws.com", 443, true),
             ("127.0.0.1", "127.0.0.1", 4566, true),
@@ -354,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn proxy_is_checked_and_its_password_hidden() {
+    fn proxy_is_checked_and_hides_password() {
         let proxy = |text: &str| {
             parse_proxy(&Located {
                 value: text.to_owned(),

@@ -1,4 +1,4 @@
-//! Addresses of AWS's services other than their own: checked before any call.
+//! Finds and checks custom addresses of AWS's services before any call.
 //!
 //! <https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html>
 
@@ -10,12 +10,12 @@ use crate::cloud::{Error, Result};
 use crate::providers::common::network_address::{has_valid_port, is_host, shown_address};
 use crate::settings::Located;
 
-/// The services that are called, by the end of their variables' names, and by their keys in a `services` section.
+/// The services that cloudctl calls: the end of their variables' names, and their keys in a `services` section.
 pub(crate) const SERVICES: [(&str, &str); 3] = [("EC2", "ec2"), ("STS", "sts"), ("PRICING", "pricing")];
-/// Those that the SDK asks for credentials, whose addresses only the variables can change.
+/// The services that the SDK calls for credentials. Only variables can change their addresses.
 const SSO_SERVICES: [(&str, &str); 2] = [("SSO", "sso"), ("SSO_OIDC", "sso_oidc")];
 
-/// An address for each service that has one.
+/// The custom address of each service that has one.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Endpoints {
     pub(crate) ec2: Option<Located>,
@@ -26,10 +26,10 @@ pub(crate) struct Endpoints {
 }
 
 impl Endpoints {
-    /// Finds and checks them.
+    /// Finds and checks the addresses.
     ///
     /// # Errors
-    /// `InvalidSpec` that names the setting, for what is not an address, or one that another setting excludes.
+    /// `InvalidSpec` that names the setting, for an invalid address or one that another setting excludes.
     pub(crate) fn from_configuration(configuration: &Configuration) -> Result<Self> {
         let on = |switch: Option<(bool, Located)>| switch.and_then(|(is_on, setting)| is_on.then_some(setting));
         let ignored = configuration.switch("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "ignore_configured_endpoint_urls")?;
@@ -75,8 +75,8 @@ impl Endpoints {
     }
 }
 
-/// Refuses settings that move single sign-on elsewhere than the variables do: the SDK asks the portal itself, and reads
-/// the variables alone.
+/// Refuses settings that give single sign-on another address than the variables do. The SDK calls the portal itself
+/// and reads only the variables.
 ///
 /// # Errors
 /// `InvalidSpec` that names the setting.
@@ -88,29 +88,31 @@ pub(crate) fn check_single_sign_on(configuration: &Configuration) -> Result<()> 
         let set = configuration
             .variable(&own)
             .or_else(|| configuration.variable("AWS_ENDPOINT_URL"));
-        match (&ignored, set, configuration.key("endpoint_url")) {
-            (Some((_, switch)), Some(set), _) => {
-                let message = format!(
-                    "{} is set, which cloudctl does not support together with {} and single sign-on",
-                    setting_name(switch, "ignore_configured_endpoint_urls"),
-                    setting_name(&set, "endpoint_url")
-                );
-                return Err(Error::invalid(message).with_hint("unset one of the two"));
-            }
-            (None, None, Some(key)) => {
-                let message = format!(
-                    "{} is set, which cloudctl does not support for single sign-on",
-                    setting_name(&key, "endpoint_url")
-                );
-                return Err(Error::invalid(message).with_hint(format!("set the variable {own} as well")));
-            }
-            _ => {}
+        if let Some((_, switch)) = &ignored
+            && let Some(set) = &set
+        {
+            let message = format!(
+                "{} is set, which cloudctl does not support together with {} and single sign-on",
+                setting_name(switch, "ignore_configured_endpoint_urls"),
+                setting_name(set, "endpoint_url")
+            );
+            return Err(Error::invalid(message).with_hint("unset one of the two"));
+        }
+        if ignored.is_none()
+            && set.is_none()
+            && let Some(key) = configuration.key("endpoint_url")
+        {
+            let message = format!(
+                "{} is set, which cloudctl does not support for single sign-on",
+                setting_name(&key, "endpoint_url")
+            );
+            return Err(Error::invalid(message).with_hint(format!("set the variable {own} as well")));
         }
     }
     Ok(())
 }
 
-/// The address for a service: its own variable, the variable for all, its own key, the key for all.
+/// Finds the address of a service: its own variable, the variable for all services, its own key, the key for all.
 fn find_endpoint(configuration: &Configuration, variable: &str, key: &str) -> Result<Option<Located>> {
     let setting = configuration
         .variable(&format!("AWS_ENDPOINT_URL_{variable}"))
@@ -125,7 +127,7 @@ fn find_endpoint(configuration: &Configuration, variable: &str, key: &str) -> Re
     Ok(setting)
 }
 
-/// What the `services` section that the profile names says of a service.
+/// Finds the address of a service in the `services` section that the profile names.
 fn find_in_services(configuration: &Configuration, key: &str) -> Result<Option<Located>> {
     let Some(named) = configuration.key("services") else {
         return Ok(None);
@@ -158,7 +160,7 @@ fn refuse_in_services(configuration: &Configuration, key: &str) -> Result<()> {
     }
 }
 
-/// Whether it is an address: scheme, host, perhaps port and path, and nothing else.
+/// Checks an address: it has a scheme, a host, optionally a port and a path, and nothing else.
 fn check_address(setting: &Located) -> Result<()> {
     let refused = |why: &str| {
         let shown = shown_address(&setting.value);
@@ -174,7 +176,7 @@ fn check_address(setting: &Located) -> Result<()> {
     }
 }
 
-/// What is wrong with an address, if anything is.
+/// What is wrong with an address; `None` for a valid one.
 pub(crate) fn find_address_problem(text: &str) -> Option<&'static str> {
     let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
     match scheme.as_deref() {
@@ -208,7 +210,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn address_has_a_scheme_and_a_host() {
+    fn address_needs_scheme_and_host() {
         for good in [
             "http://localhost:4566",
             "HTTPS://ec2.us-east-1.amazonaws.com",

@@ -12,13 +12,7 @@ use crate::cloud::Result;
 
 const MAX_SECONDS: u32 = 600;
 
-/// Whether the metadata service is switched off.
-fn is_metadata_disabled(configuration: &Configuration) -> bool {
-    let disabled = configuration.variable("AWS_EC2_METADATA_DISABLED");
-    disabled.is_some_and(|setting| setting.value.eq_ignore_ascii_case("true"))
-}
-
-/// Whether this machine is an EC2 instance, or another address of the metadata service is set.
+/// Whether the metadata service can be asked: this machine is an EC2 instance, or a custom address is set.
 pub(crate) fn can_ask_metadata_service(configuration: &Configuration) -> Result<bool> {
     let endpoint = configuration.setting("AWS_EC2_METADATA_SERVICE_ENDPOINT", "ec2_metadata_service_endpoint");
     if let Some(setting) = endpoint
@@ -34,10 +28,10 @@ pub(crate) fn can_ask_metadata_service(configuration: &Configuration) -> Result<
     Ok(!is_metadata_disabled(configuration) && (endpoint.is_some() || runs_on_ec2()))
 }
 
-/// The client of the metadata service.
+/// Builds the client of the metadata service.
 ///
 /// # Errors
-/// `InvalidSpec` for a setting of it that makes no sense.
+/// `InvalidSpec` for an invalid setting of it.
 pub(crate) fn build_metadata_client(configuration: &Configuration, provider: &ProviderConfig) -> Result<imds::Client> {
     let mut builder = imds::Client::builder().configure(provider);
     let endpoint = configuration.setting("AWS_EC2_METADATA_SERVICE_ENDPOINT", "ec2_metadata_service_endpoint");
@@ -88,14 +82,20 @@ pub(crate) fn build_metadata_client(configuration: &Configuration, provider: &Pr
     Ok(builder.build())
 }
 
+/// Whether the metadata service is switched off.
+fn is_metadata_disabled(configuration: &Configuration) -> bool {
+    let disabled = configuration.variable("AWS_EC2_METADATA_DISABLED");
+    disabled.is_some_and(|setting| setting.value.eq_ignore_ascii_case("true"))
+}
+
 /// Whether this machine is an EC2 instance, which has a metadata service.
 ///
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/identify_ec2_instances.html>
 pub(crate) fn runs_on_ec2() -> bool {
-    let says = |file: &str, word: &str| {
+    let file_contains = |file: &str, word: &str| {
         std::fs::read_to_string(Path::new("/sys/devices/virtual/dmi/id").join(file))
             .is_ok_and(|text| text.to_ascii_lowercase().contains(word))
     };
-    // Nitro instances name their vendor, Xen ones have it in the version of their BIOS.
-    says("sys_vendor", "amazon ec2") || says("bios_version", "amazon")
+    // Nitro instances name their vendor; Xen instances have it in the version of their BIOS.
+    file_contains("sys_vendor", "amazon ec2") || file_contains("bios_version", "amazon")
 }

@@ -1,5 +1,7 @@
-//! AWS's own settings in this run: variables, then the profile in the shared files. They are read here and not by the
-//! SDK, so that each is checked before any call, and named if it is wrong.
+//! AWS's own settings of this run: variables, then the profile in the shared files.
+//!
+//! They are read here and not by the SDK, so that each is checked before any call and named if it is wrong. Compute
+//! Engine's settings come from gcloud's configuration and have no regions, proxies or retries of their own.
 //!
 //! <https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html>
 
@@ -15,7 +17,7 @@ use self::profile_files::{ProfileFiles, Section, quote_name};
 use crate::cloud::{Error, ErrorKind, Result, closest, quoted};
 use crate::settings::{Environment, Located, Settings};
 
-/// The variables that name a profile: the SDKs read the first, the AWS CLI both.
+/// The variables that name a profile. The SDKs read the first, the AWS CLI reads both.
 const PROFILE_VARIABLES: [&str; 2] = ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"];
 const DEFAULT_PROFILE: &str = "default";
 
@@ -23,13 +25,13 @@ const DEFAULT_PROFILE: &str = "default";
 #[derive(Clone, Debug)]
 pub(super) struct Profile {
     pub(super) name: String,
-    /// What names it: `variable AWS_PROFILE`, `context work`, `default`.
+    /// What names the profile: `variable AWS_PROFILE`, `context work`, `default`.
     pub(super) source: String,
-    /// Whether a context names it. Then the keys in the environment are not used.
+    /// Whether a context names the profile. Then the keys in the environment are not used.
     pub(super) is_from_context: bool,
 }
 
-/// Variables, files, and the profile of this run.
+/// The variables, the files and the profile of this run.
 #[derive(Clone, Debug)]
 pub(super) struct Configuration {
     pub(super) environment: Environment,
@@ -41,8 +43,8 @@ impl Configuration {
     /// Reads the files and finds the profile.
     ///
     /// # Errors
-    /// Those of [`ProfileFiles::read`]; `Unauthenticated` if the profile that was named does not exist; `InvalidSpec`
-    /// if two are named.
+    /// The errors of [`ProfileFiles::read`]; `Unauthenticated` if the named profile does not exist; `InvalidSpec` if
+    /// two profiles are named.
     pub(super) fn read(settings: &Settings) -> Result<Self> {
         let environment = settings.environment.clone();
         let profile = match &settings.aws.profile.value {
@@ -66,7 +68,7 @@ impl Configuration {
         Ok(configuration)
     }
 
-    /// The error for a profile that is not in the files; `source` names it.
+    /// The error for a profile that is not in the files; `source` is what names it.
     pub(super) fn unknown_profile_error(&self, name: &str, source: &str) -> Error {
         let looked_in = match self.files.looked_in.is_empty() {
             true => "there is no home folder to look in".to_owned(),
@@ -95,7 +97,7 @@ impl Configuration {
         self.files.profiles.get(&self.profile.name)
     }
 
-    /// A variable, without white space around it.
+    /// A variable's value, without white space around it.
     pub(super) fn variable(&self, name: &str) -> Option<Located> {
         Located::variable(&self.environment, name)
     }
@@ -108,12 +110,12 @@ impl Configuration {
         })
     }
 
-    /// The variable, else the key.
+    /// The variable's value; without it the key's.
     pub(super) fn setting(&self, variable: &str, key: &str) -> Option<Located> {
         self.variable(variable).or_else(|| self.key(key))
     }
 
-    /// A setting that is true or false.
+    /// A setting whose value is true or false.
     ///
     /// # Errors
     /// `InvalidSpec` for any other value.
@@ -128,7 +130,7 @@ impl Configuration {
         }
     }
 
-    /// The region that is set, and where.
+    /// The region that is set, with its source.
     ///
     /// # Errors
     /// `InvalidSpec` if it cannot be part of a host's name.
@@ -146,7 +148,7 @@ impl Configuration {
     }
 }
 
-/// A setting as messages name it: `AWS_REGION`, `~/.aws/config:2, [default]: region`.
+/// The name of a setting for messages: `AWS_REGION`, `~/.aws/config:2, [default]: region`.
 pub(super) fn setting_name(setting: &Located, key: &str) -> String {
     match setting.variable_name() {
         Some(variable) => variable.to_owned(),
@@ -154,13 +156,14 @@ pub(super) fn setting_name(setting: &Located, key: &str) -> String {
     }
 }
 
-/// The error for a setting whose value makes no sense.
+/// The error for a setting with an invalid value.
 pub(super) fn invalid_value_error(setting: &Located, key: &str, expected: &str) -> Error {
     let name = setting_name(setting, key);
     Error::invalid(format!("{name} is {}, which is not {expected}", quoted(&setting.value)))
         .with_hint("correct it, or unset it")
 }
 
+/// Whether a text can be a part of a host name.
 /// <https://www.rfc-editor.org/rfc/rfc1123#section-2.1>
 pub(super) fn is_host_label(text: &str) -> bool {
     (1..=63).contains(&text.len())
@@ -169,7 +172,7 @@ pub(super) fn is_host_label(text: &str) -> bool {
         && !text.ends_with('-')
 }
 
-/// A section's name as it is written in the configuration file.
+/// A section's name as the configuration file has it.
 pub(super) fn section_name(profile: &str) -> String {
     match profile {
         DEFAULT_PROFILE => DEFAULT_PROFILE.to_owned(),
@@ -178,8 +181,8 @@ pub(super) fn section_name(profile: &str) -> String {
     }
 }
 
-/// The profile that the variables name. The AWS CLI reads the second one first, the SDKs the first alone: where the two
-/// differ, which account is meant cannot be known.
+/// Finds the profile that the variables name. The AWS CLI reads the second variable first, the SDKs only the first.
+/// Where both differ, it is unclear which account is meant.
 fn find_profile(environment: &Environment) -> Result<Profile> {
     let named: Vec<(&str, &str)> = PROFILE_VARIABLES
         .into_iter()

@@ -1,5 +1,7 @@
-//! AWS's shared configuration and credentials files. They are read here and not by the SDK, which knows no quoted
-//! names, stops at a byte order mark, and cannot say on which line a value is.
+//! Reads AWS's shared configuration and credentials files.
+//!
+//! The SDK's own reader does not support quoted names, stops at a byte order mark, and does not know the line of a
+//! value.
 //!
 //! <https://docs.aws.amazon.com/sdkref/latest/guide/file-format.html>
 
@@ -8,7 +10,7 @@ use std::collections::BTreeMap;
 use crate::cloud::{Error, ErrorKind, Result, may_be_secret, path_text, quoted};
 use crate::settings::{Environment, Located, NotText, io_reason, utf8_text};
 
-/// The keys of a section, with those of both files for a profile.
+/// The keys of a section. A profile has the keys of both files.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Section {
     keys: BTreeMap<String, Located>,
@@ -30,6 +32,28 @@ impl Section {
         keys.iter().any(|key| self.get(key).is_some())
     }
 
+    /// Adds an indented line: a nested key below a key without a value, otherwise the next line of the value.
+    fn add_indented_line(&mut self, key: &str, line: &str, source: &str) -> Result<(), &'static str> {
+        let Some(setting) = self.keys.get_mut(key) else {
+            return Ok(());
+        };
+        if !setting.value.is_empty() {
+            setting.value.push('\n');
+            setting.value.push_str(line);
+            return Ok(());
+        }
+        let (name, below) = line
+            .split_once(['=', ':'])
+            .ok_or("an indented line without a key and a value")?;
+        let setting = Located {
+            value: strip_comment(below).to_owned(),
+            source: source.to_owned(),
+        };
+        self.nested
+            .insert((key.to_owned(), name.trim().to_lowercase()), setting);
+        Ok(())
+    }
+
     fn merge(&mut self, other: Self) {
         self.keys.extend(other.keys);
         self.nested.extend(other.nested);
@@ -42,13 +66,14 @@ pub(crate) struct ProfileFiles {
     pub(crate) profiles: BTreeMap<String, Section>,
     pub(crate) sso_sessions: BTreeMap<String, Section>,
     pub(crate) services: BTreeMap<String, Section>,
-    /// The files that were looked for, as they are shown.
+    /// The files that were looked for, as messages show them.
     pub(crate) looked_in: Vec<String>,
-    /// Sections of the configuration file that lack the word `profile` or quotes, and so are no profile, and where.
+    /// Sections of the configuration file without the word `profile` or without quotes, and their lines. They are no
+    /// profiles.
     pub(crate) misnamed: Vec<(String, String)>,
 }
 
-/// Which of the two files it is: they name sections differently.
+/// One of the two files. They name sections differently.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum FileKind {
     Config,
@@ -56,10 +81,10 @@ enum FileKind {
 }
 
 impl ProfileFiles {
-    /// Reads both files; one that is not there is empty.
+    /// Reads both files. A missing file counts as empty.
     ///
     /// # Errors
-    /// `Unauthenticated` if a file cannot be read; `InvalidSpec` with file and line if it makes no sense.
+    /// `Unauthenticated` if a file cannot be read; `InvalidSpec` with file and line if it cannot be parsed.
     pub(crate) fn read(environment: &Environment) -> Result<Self> {
         let mut files = Self::default();
         for (variable, under_home, kind) in [
@@ -80,7 +105,7 @@ impl ProfileFiles {
             files.looked_in.push(shown.clone());
             let bytes = match std::fs::read(&path) {
                 Ok(bytes) => bytes,
-                // In a folder that may not be searched it is not there, either, as for the AWS CLI.
+                // A file in a folder that may not be searched counts as missing too, as in the AWS CLI.
                 Err(_) if !path.is_file() && !path.is_dir() => continue,
                 Err(error) => {
                     let by = match environment.get(variable) {
@@ -100,7 +125,7 @@ impl ProfileFiles {
     fn parse(&mut self, text: &str, file: &str, kind: FileKind) -> Result<()> {
         let mut sections: Vec<(Heading, Section)> = Vec::new();
         let mut key: Option<String> = None;
-        // A carriage return alone ends a line, too, as in the AWS CLI.
+        // A carriage return alone also ends a line, as in the AWS CLI.
         let text = text.replace("\r\n", "\n").replace('\r', "\n");
         for (at, line) in text.lines().enumerate() {
             let source = format!("{file}:{}", at + 1);
@@ -109,7 +134,9 @@ impl ProfileFiles {
                 continue;
             }
             let invalid_value_error = |what: &str| Error::invalid(format!("{source}: {what}")).with_hint(FORMAT_HINT);
-            if let (Some(key), true) = (&key, line.starts_with([' ', '\t'])) {
+            if let Some(key) = &key
+                && line.starts_with([' ', '\t'])
+            {
                 let Some((_, section)) = sections.last_mut() else {
                     continue;
                 };
@@ -136,7 +163,7 @@ impl ProfileFiles {
             section.keys.insert(name.clone(), Located { value, source });
             key = Some(name);
         }
-        // `[profile default]` counts more than `[default]`, wherever it stands.
+        // `[profile default]` overrides `[default]`, wherever it stands.
         sections.sort_by_key(|(heading, _)| matches!(heading, Heading::Profile { is_full: true, .. }));
         for (heading, section) in sections {
             match heading {
@@ -146,30 +173,6 @@ impl ProfileFiles {
                 Heading::Misnamed(name, source) => self.misnamed.push((name, source)),
             }
         }
-        Ok(())
-    }
-}
-
-impl Section {
-    /// Takes an indented line: a key of its own below a key without a value, else more of the value.
-    fn add_indented_line(&mut self, key: &str, line: &str, source: &str) -> Result<(), &'static str> {
-        let Some(setting) = self.keys.get_mut(key) else {
-            return Ok(());
-        };
-        if !setting.value.is_empty() {
-            setting.value.push('\n');
-            setting.value.push_str(line);
-            return Ok(());
-        }
-        let (name, below) = line
-            .split_once(['=', ':'])
-            .ok_or("an indented line without a key and a value")?;
-        let setting = Located {
-            value: strip_comment(below).to_owned(),
-            source: source.to_owned(),
-        };
-        self.nested
-            .insert((key.to_owned(), name.trim().to_lowercase()), setting);
         Ok(())
     }
 }
@@ -210,7 +213,7 @@ impl Heading {
     }
 }
 
-/// A name without its quotes; `None` if it is empty, lacks a quote, or has a space outside of quotes.
+/// Removes the quotes of a name; `None` if it is empty, lacks a quote, or has a space outside quotes.
 fn unquote(name: &str) -> Option<String> {
     let mut plain = String::new();
     let mut open: Option<char> = None;
@@ -228,7 +231,7 @@ fn unquote(name: &str) -> Option<String> {
     (open.is_none() && !plain.is_empty()).then_some(plain)
 }
 
-/// A comment behind a value begins with a space and `#` or `;`.
+/// Removes the comment after a value, which begins with a space and `#` or `;`.
 fn strip_comment(value: &str) -> &str {
     let end = value
         .char_indices()
@@ -238,8 +241,7 @@ fn strip_comment(value: &str) -> &str {
     value.trim()
 }
 
-/// A path in which `$NAME` and `${NAME}` stand for variables, as in the AWS CLI; those that are not set are left as they
-/// are.
+/// Expands `$NAME` and `${NAME}` in a path, as the AWS CLI does. Variables that are not set stay as they are.
 fn expand_variables(path: &str, environment: &Environment) -> String {
     let mut parts = path.split('$');
     let mut expanded = parts.next().unwrap_or_default().to_owned();
@@ -257,7 +259,7 @@ fn expand_variables(path: &str, environment: &Environment) -> String {
     expanded
 }
 
-/// A file's text; `file` is how messages name it.
+/// Decodes a file's text; `file` is its name in messages.
 fn decode_text<'a>(bytes: &'a [u8], file: &str) -> Result<&'a str> {
     utf8_text(bytes).map_err(|not_text| {
         let message = match not_text {
@@ -268,7 +270,7 @@ fn decode_text<'a>(bytes: &'a [u8], file: &str) -> Result<&'a str> {
     })
 }
 
-/// A profile's name as it is shown.
+/// A profile's name for messages.
 pub(crate) fn quote_name(name: &str) -> String {
     quoted(name)
 }
@@ -284,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn names_may_be_quoted_and_unicode() {
+    fn section_name_can_be_quoted_and_unicode() {
         let text = "[profile \"dev team\"]\nregion=a\n[profile 'x']\nregion=b\n[profile dév]\nregion: c\n[profile a b]\n[other]\n";
         let files = parsed(text, FileKind::Config);
         for (name, region) in [("dev team", "a"), ("x", "b"), ("dév", "c")] {
@@ -298,12 +300,12 @@ mod tests {
             ]
         );
         let files = parsed("[dev team]\naws_access_key_id = A\n", FileKind::Credentials);
-        // A name with a space needs no quotes where nothing stands before it.
+        // A name with a space needs no quotes in the credentials file.
         assert!(files.profiles.contains_key("dev team"));
     }
 
     #[test]
-    fn value_has_its_line_and_no_comment() {
+    fn value_has_line_and_no_comment() {
         let text = "# c\n[default]\nregion = eu-west-1 # near\ncredential_process = run 'a#b'\n\n[profile default]\nregion = x\n";
         let files = parsed(text, FileKind::Config);
         let region = files.profiles["default"].get("region").unwrap();
@@ -313,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn services_have_indented_keys() {
+    fn services_section_has_nested_keys() {
         let text = "[services local]\nec2 =\n  endpoint_url = http://127.0.0.1:1\nsts =\n  endpoint_url = http://127.0.0.1:2\n";
         let files = parsed(text, FileKind::Config);
         let setting = files.services["local"].get_nested("sts", "endpoint_url").unwrap();
@@ -324,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_line_is_named() {
+    fn invalid_line_is_named() {
         for (text, line) in [("[default\n", 1), ("region = x\n", 1), ("[default]\n\nregion\n", 3)] {
             let error = ProfileFiles::default()
                 .parse(text, "config", FileKind::Config)

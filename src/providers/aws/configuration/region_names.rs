@@ -1,9 +1,9 @@
-//! What the names of regions and zones say, without a call.
+//! The known regions, and what the names of regions and zones say. Nothing here sends a call.
 
 use super::partition::Partition;
 use crate::settings::Settings;
 
-/// Regions that need no call to be believed.
+/// The known regions. Their names need no check by a call.
 ///
 /// <https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html>
 pub(crate) const REGIONS: [&str; 38] = [
@@ -47,7 +47,7 @@ pub(crate) const REGIONS: [&str; 38] = [
     "us-west-2",
 ];
 
-/// Those of them that are enabled in every account of AWS proper, and cannot be disabled.
+/// The regions that are enabled in every account of the commercial partition and cannot be disabled.
 ///
 /// <https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html>
 const ALWAYS_ENABLED: [&str; 17] = [
@@ -70,7 +70,7 @@ const ALWAYS_ENABLED: [&str; 17] = [
     "us-west-2",
 ];
 
-/// Whether a region is known well enough to be asked for others, or is of a partition of which none is known here.
+/// Whether calls can be sent to a region: it is known, or it is in a partition without known regions.
 pub(crate) fn is_region_name(region: &str) -> bool {
     REGIONS.contains(&region) || regions_of_partition(Partition::of_region(region)).is_empty()
 }
@@ -81,8 +81,8 @@ fn regions_of_partition(partition: Partition) -> Vec<&'static str> {
     REGIONS.into_iter().filter(is_of).collect()
 }
 
-/// The region for calls that are about none: the home, if it is of the partition that the command is about, else a
-/// region of that partition. A mistyped home has no server that could be asked.
+/// Chooses the region to send calls to that concern no region: the default region, or a region of the partition that
+/// the command names. A mistyped default region is skipped, because it has no server.
 pub(crate) fn choose_region_for_global_calls(settings: &Settings, default_region: Option<&str>) -> String {
     let default_region = default_region.filter(|default_region| is_region_name(default_region));
     let named = settings.regions.value.iter().flatten().map(String::as_str);
@@ -98,22 +98,22 @@ pub(crate) fn choose_region_for_global_calls(settings: &Settings, default_region
     }
 }
 
-/// The regions that every account with this home has.
-pub(crate) fn always_enabled_regions(home: &str) -> Vec<&str> {
-    let partition = Partition::of_region(home);
+/// The regions that every account with this default region has.
+pub(crate) fn always_enabled_regions(default_region: &str) -> Vec<&str> {
+    let partition = Partition::of_region(default_region);
     if partition != Partition::Commercial {
         let known = regions_of_partition(partition);
-        return if known.is_empty() { vec![home] } else { known };
+        return if known.is_empty() { vec![default_region] } else { known };
     }
     let mut regions = ALWAYS_ENABLED.to_vec();
-    // Whoever works in a region has enabled it.
-    if !regions.contains(&home) {
-        regions.push(home);
+    // The default region is enabled, since the account uses it.
+    if !regions.contains(&default_region) {
+        regions.push(default_region);
     }
     regions
 }
 
-/// The region of a zone by its name: `us-east-1a`, the local zone `us-west-2-lax-1a`, the Wavelength zone
+/// The region in a zone's name: `us-east-1a`, the local zone `us-west-2-lax-1a`, the Wavelength zone
 /// `us-east-1-wl1-bos-wlz-1`. The region's number is the first part that begins with a digit.
 pub(crate) fn region_of_zone(zone: &str) -> Option<String> {
     let mut region = Vec::new();
@@ -130,7 +130,7 @@ pub(crate) fn region_of_zone(zone: &str) -> Option<String> {
     None
 }
 
-/// Whether it is words, then a number: `us-east-1`, `us-gov-west-1`.
+/// Whether a name consists of words and a number at the end: `us-east-1`, `us-gov-west-1`.
 pub(crate) fn is_region_shaped(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
     let Some((number, words)) = parts.split_last() else {
@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_zone_gives_its_region() {
+    fn zone_name_has_its_region() {
         for (zone, region) in [
             ("us-east-1a", Some("us-east-1")),
             ("us-gov-west-1b", Some("us-gov-west-1")),
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn every_known_region_has_the_shape() {
+    fn known_regions_are_region_shaped() {
         assert!(REGIONS.iter().all(|region| is_region_shaped(region)));
         for text in ["", "us", "us-1", "us-east-", "US-EAST-1", "us-east-1a", "--1"] {
             assert!(!is_region_shaped(text), "{text}");
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistyped_region_is_not_asked() {
+    fn mistyped_region_is_no_region_name() {
         for (region, asked) in [
             ("eu-west-1", true),
             ("cn-north-1", true),
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_before_discovery_is_of_the_accounts_own_partition() {
+    fn always_enabled_regions_are_of_own_partition() {
         assert_eq!(always_enabled_regions("us-east-1"), ALWAYS_ENABLED);
         assert_eq!(always_enabled_regions("me-central-1").len(), 18);
         assert_eq!(always_enabled_regions("cn-north-1"), ["cn-north-1", "cn-northwest-1"]);

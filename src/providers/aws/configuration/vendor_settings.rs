@@ -6,7 +6,7 @@ use super::{Configuration, invalid_value_error, setting_name};
 use crate::cloud::{Error, Result, quoted};
 use crate::settings::{SettingPlace, Topic, Treatment, VendorSetting, refuse_unsupported};
 
-/// All of them, by topic.
+/// All settings, by topic.
 pub(in crate::providers) const VENDOR_SETTINGS: &[VendorSetting] = {
     use Topic::{Account, Credentials, Endpoint, Location, Network, Retries};
     use Treatment::{Honoured, Refused};
@@ -422,7 +422,7 @@ pub(in crate::providers) const VENDOR_SETTINGS: &[VendorSetting] = {
     ]
 };
 
-/// Refuses what cannot be honoured.
+/// Refuses settings that cloudctl does not support.
 ///
 /// # Errors
 /// `InvalidSpec` that names the setting.
@@ -432,7 +432,7 @@ pub(crate) fn check_supported(configuration: &Configuration) -> Result<()> {
             SettingPlace::Variable => configuration.variable(setting.name),
             _ => configuration.key(setting.name),
         };
-        // A switch that is off changes nothing.
+        // A setting that is false changes nothing.
         let found = found.filter(|found| !found.value.eq_ignore_ascii_case("false"));
         found.map(|found| setting_name(&found, setting.name))
     })?;
@@ -457,12 +457,12 @@ pub(crate) fn check_supported(configuration: &Configuration) -> Result<()> {
         }
     }
     check_execution_environment(configuration)?;
-    // These only have to make sense.
+    // This setting has no effect, but an invalid value is an error.
     configuration.switch("AWS_EC2_METADATA_V1_DISABLED", "ec2_metadata_v1_disabled")?;
     Ok(())
 }
 
-/// The SDK puts this variable into a header as it is, and takes the failure for one of the network.
+/// Checks the variable that the SDK sends in a header. The SDK would report an invalid header as a network error.
 fn check_execution_environment(configuration: &Configuration) -> Result<()> {
     const NAME: &str = "AWS_EXECUTION_ENV";
     /// Servers limit the length of a header.

@@ -1,4 +1,4 @@
-//! Access keys: checks that they can be sent, before the SDK gets them.
+//! Access keys: reads them, and checks that they can be sent before the SDK gets them.
 
 use aws_credential_types::Credentials;
 
@@ -12,7 +12,7 @@ const MAX_SECRET_BYTES: usize = 1024;
 /// AWS documents no limit, but its servers limit the length of headers.
 const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
-/// A part of credentials, and what it is called in a message.
+/// One part of credentials, with its name for messages.
 pub(crate) struct KeyPart {
     text: String,
     name: String,
@@ -26,7 +26,7 @@ impl KeyPart {
         }
     }
 
-    /// Refuses what cannot be sent in a header: the SDK would panic. `max_bytes` is the longest that AWS could give, in bytes.
+    /// Refuses a text that cannot be sent in a header: the SDK would panic. `max_bytes` is more than AWS could give.
     fn check(&self, max_bytes: usize) -> Result<()> {
         let refused = |why: &str| {
             Err(Error::new(ErrorKind::Unauthenticated, format!("{} {why}", self.name))
@@ -52,23 +52,21 @@ impl KeyPart {
     }
 }
 
-pub(crate) fn build_credentials(id: KeyPart, secret: KeyPart, token: Option<KeyPart>) -> Result<Credentials> {
-    id.check(MAX_KEY_ID_BYTES)?;
-    // These part the fields of the header that it goes into.
-    if id.text.contains(['/', ',', '=']) {
-        let message = format!("{} has a character that no key id has", id.name);
-        return Err(Error::new(ErrorKind::Unauthenticated, message)
-            .with_hint("a key id begins with AKIA or ASIA; the secret key has a setting of its own"));
-    }
-    secret.check(MAX_SECRET_BYTES)?;
-    token.as_ref().map_or(Ok(()), |token| token.check(MAX_TOKEN_BYTES))?;
-    Ok(Credentials::new(
-        id.text,
-        secret.text,
-        token.map(|token| token.text),
-        None,
-        "cloudctl",
-    ))
+pub(crate) fn read_environment(configuration: &Configuration) -> Result<Credentials> {
+    let part = |name: &str| {
+        let setting = configuration.variable(name)?;
+        Some(KeyPart::new(&setting.value, name))
+    };
+    let required = |name: &str| {
+        part(name).ok_or_else(|| {
+            Error::new(ErrorKind::Unauthenticated, format!("{name} is not set"))
+                .with_hint("set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+        })
+    };
+    let id = required("AWS_ACCESS_KEY_ID")?;
+    let secret = required("AWS_SECRET_ACCESS_KEY")?;
+    let token = part("AWS_SESSION_TOKEN").or_else(|| part("AWS_SECURITY_TOKEN"));
+    build_credentials(id, secret, token)
 }
 
 pub(crate) fn read_profile_keys(profile: &str, section: &Section) -> Result<Credentials> {
@@ -93,19 +91,21 @@ pub(crate) fn read_profile_keys(profile: &str, section: &Section) -> Result<Cred
     )
 }
 
-pub(crate) fn read_environment(configuration: &Configuration) -> Result<Credentials> {
-    let part = |name: &str| {
-        let setting = configuration.variable(name)?;
-        Some(KeyPart::new(&setting.value, name))
-    };
-    let required = |name: &str| {
-        part(name).ok_or_else(|| {
-            Error::new(ErrorKind::Unauthenticated, format!("{name} is not set"))
-                .with_hint("set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
-        })
-    };
-    let id = required("AWS_ACCESS_KEY_ID")?;
-    let secret = required("AWS_SECRET_ACCESS_KEY")?;
-    let token = part("AWS_SESSION_TOKEN").or_else(|| part("AWS_SECURITY_TOKEN"));
-    build_credentials(id, secret, token)
+pub(crate) fn build_credentials(id: KeyPart, secret: KeyPart, token: Option<KeyPart>) -> Result<Credentials> {
+    id.check(MAX_KEY_ID_BYTES)?;
+    // These characters separate the fields of the header.
+    if id.text.contains(['/', ',', '=']) {
+        let message = format!("{} has a character that no key id has", id.name);
+        return Err(Error::new(ErrorKind::Unauthenticated, message)
+            .with_hint("a key id begins with AKIA or ASIA; the secret key has a setting of its own"));
+    }
+    secret.check(MAX_SECRET_BYTES)?;
+    token.as_ref().map_or(Ok(()), |token| token.check(MAX_TOKEN_BYTES))?;
+    Ok(Credentials::new(
+        id.text,
+        secret.text,
+        token.map(|token| token.text),
+        None,
+        "cloudctl",
+    ))
 }

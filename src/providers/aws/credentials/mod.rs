@@ -1,5 +1,7 @@
-//! Where credentials come from, and whether they can be sent. [`credentials_provider`](super::api::credentials_provider)
-//! gets them.
+//! Where credentials come from, and whether they can be sent.
+//!
+//! [`credentials_provider`](super::api::credentials_provider) gets them, since some sources take calls to STS.
+//! Compute Engine's sources give tokens instead of keys.
 
 pub(super) mod keys;
 pub(super) mod source;

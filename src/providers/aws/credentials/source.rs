@@ -1,4 +1,5 @@
-//! Where credentials come from, in the AWS CLI's order. This takes no call, so that `context show` can show it.
+//! Finds the source of the credentials, in the AWS CLI's order. No call is sent, so that `context show` can show the
+//! source.
 //!
 //! <https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-authentication.html>
 
@@ -62,7 +63,7 @@ pub(crate) struct WebIdentity {
     pub(crate) session_name: Option<String>,
 }
 
-/// In words, without a secret: `environment`, `profile "work": assume role …`.
+/// Describes the source without a secret: `environment`, `profile "work": assume role …`.
 impl fmt::Display for CredentialSource {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -105,7 +106,7 @@ impl fmt::Display for CredentialSource {
 }
 
 impl CredentialSource {
-    /// Where it is set, for `context show`.
+    /// Where the source is set, for `context show`.
     pub(crate) fn origin(&self, configuration: &Configuration) -> String {
         let key = |setting: &Located, profile: &str| format!("{}, [{}]", setting.source, section_name(profile));
         match self {
@@ -129,10 +130,10 @@ impl CredentialSource {
         }
     }
 
-    /// The source of this run.
+    /// Finds the source of this run.
     ///
     /// # Errors
-    /// `Unauthenticated` if there is none, or one that lacks a part; `InvalidSpec` for values that make no sense.
+    /// `Unauthenticated` if there is no source, or one that lacks a part; `InvalidSpec` for invalid values.
     pub(crate) fn from_configuration(configuration: &Configuration) -> Result<Self> {
         if let Some(source) = Self::find_named(configuration)? {
             return Ok(source);
@@ -156,7 +157,7 @@ impl CredentialSource {
         Err(Error::new(ErrorKind::Unauthenticated, message).with_hint(NO_KEYS_HINT))
     }
 
-    /// The source that variables or the profile name; nothing if only the machine itself is left to ask.
+    /// Finds the source that variables or the profile name; `None` if only the machine itself can give credentials.
     pub(crate) fn find_named(configuration: &Configuration) -> Result<Option<Self>> {
         let profile = &configuration.profile;
         if !profile.is_from_context {
@@ -171,21 +172,21 @@ impl CredentialSource {
                 .with_hint("set both"));
             }
         }
-        // Only a role of the profile goes before the token that variables name, as in the AWS CLI.
+        // Only a role of the profile has priority over the token that variables name, as in the AWS CLI.
         if has_web_identity(configuration) && !configuration.section().is_some_and(assumes_role) {
             return from_environment_token(configuration).map(Some);
         }
         Self::from_profile(configuration, &profile.name, &mut Vec::new())
     }
 
-    /// The source that a profile names. `seen` are the profiles that led here.
+    /// Finds the source that a profile names. `seen` are the profiles that led to it.
     fn from_profile(configuration: &Configuration, name: &str, seen: &mut Vec<String>) -> Result<Option<Self>> {
         let Some(section) = configuration.files.profiles.get(name) else {
             return Ok(None);
         };
         let profile = name.to_owned();
         if seen.contains(&profile) {
-            // A role may be assumed with the keys that stand beside it.
+            // A role can be assumed with the keys in the same profile.
             return match section.get("aws_access_key_id") {
                 Some(_) => Ok(Some(Self::from_keys(profile, section)?)),
                 None => Err(Error::invalid(format!(
@@ -253,7 +254,7 @@ impl CredentialSource {
         })))
     }
 
-    /// Whose credentials assume the role of a profile.
+    /// Finds the source of the credentials that assume the role of a profile.
     fn find_role_source(
         configuration: &Configuration,
         name: &str,
@@ -305,7 +306,61 @@ impl CredentialSource {
     }
 }
 
-/// How long a role is assumed for, if the profile says.
+/// Whether credentials are found where AWS's tools keep them; sends no call. Invalid settings count as found: the
+/// call that uses them reports the error.
+///
+/// <https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html>
+pub(crate) fn has_credentials(settings: &Settings) -> bool {
+    let found = || {
+        let configuration = Configuration::read(settings)?;
+        let is_named = CredentialSource::find_named(&configuration)?.is_some();
+        Ok(is_named || has_container(&configuration)? || can_ask_metadata_service(&configuration)?)
+    };
+    let found: Result<bool> = found();
+    found.unwrap_or(true)
+}
+
+/// Whether the container gives credentials. Its address is checked.
+pub(crate) fn has_container(configuration: &Configuration) -> Result<bool> {
+    const TOKEN: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN";
+    let relative = configuration.variable("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
+    let full = configuration.variable("AWS_CONTAINER_CREDENTIALS_FULL_URI");
+    let is_set = relative.is_some() || full.is_some();
+    // The SDK reads these variables itself and keeps white space around them.
+    for name in [
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        TOKEN,
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    ] {
+        let value = configuration.environment.get(name).filter(|_| is_set);
+        if value.is_some_and(|value| value.trim() != value || value.contains(char::is_control)) {
+            let message = format!("{name} has white space around it, or characters that do not belong there");
+            return Err(
+                Error::new(ErrorKind::Unauthenticated, message).with_hint(format!("correct {name}, or unset it"))
+            );
+        }
+    }
+    if let Some(setting) = &relative {
+        let is_path =
+            setting.value.starts_with('/') && setting.value.parse::<Uri>().is_ok_and(|uri| uri.authority().is_none());
+        if !is_path {
+            return Err(invalid_value_error(setting, "", "a path such as /v2/credentials/…"));
+        }
+    } else if let Some(setting) = &full {
+        let address = setting.value.split(['?', '#']).next().unwrap_or_default();
+        if find_address_problem(address).is_some() || setting.value.parse::<Uri>().is_err() {
+            return Err(invalid_value_error(
+                setting,
+                "",
+                "an address such as http://169.254.170.23/v1/credentials",
+            ));
+        }
+    }
+    Ok(is_set)
+}
+
+/// How long a role is assumed, if the profile says it.
 fn seconds_of_role(section: &Section) -> Result<Option<i32>> {
     const KEY: &str = "duration_seconds";
     let Some(setting) = section.get(KEY) else {
@@ -325,7 +380,7 @@ fn get_text(section: &Section, key: &str) -> Option<String> {
     section.get(key).map(|setting| setting.value.clone())
 }
 
-/// Whether a profile says whose credentials assume its role.
+/// Whether a profile says which credentials assume its role.
 fn assumes_role(section: &Section) -> bool {
     section.has_any(&["role_arn"])
         && section.has_any(&["source_profile", "credential_source"])
@@ -391,58 +446,4 @@ fn from_sso(configuration: &Configuration, name: &str, section: &Section) -> Res
         region,
         session: session.map(|setting| setting.value.clone()),
     })
-}
-
-/// Whether a container's agent has credentials; its address is checked.
-pub(crate) fn has_container(configuration: &Configuration) -> Result<bool> {
-    const TOKEN: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN";
-    let relative = configuration.variable("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
-    let full = configuration.variable("AWS_CONTAINER_CREDENTIALS_FULL_URI");
-    let is_set = relative.is_some() || full.is_some();
-    // The SDK reads these variables itself, white space around them and all.
-    for name in [
-        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-        TOKEN,
-        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
-    ] {
-        let value = configuration.environment.get(name).filter(|_| is_set);
-        if value.is_some_and(|value| value.trim() != value || value.contains(char::is_control)) {
-            let message = format!("{name} has white space around it, or characters that do not belong there");
-            return Err(
-                Error::new(ErrorKind::Unauthenticated, message).with_hint(format!("correct {name}, or unset it"))
-            );
-        }
-    }
-    if let Some(setting) = &relative {
-        let is_path =
-            setting.value.starts_with('/') && setting.value.parse::<Uri>().is_ok_and(|uri| uri.authority().is_none());
-        if !is_path {
-            return Err(invalid_value_error(setting, "", "a path such as /v2/credentials/…"));
-        }
-    } else if let Some(setting) = &full {
-        let address = setting.value.split(['?', '#']).next().unwrap_or_default();
-        if find_address_problem(address).is_some() || setting.value.parse::<Uri>().is_err() {
-            return Err(invalid_value_error(
-                setting,
-                "",
-                "an address such as http://169.254.170.23/v1/credentials",
-            ));
-        }
-    }
-    Ok(is_set)
-}
-
-/// Whether credentials are found where AWS's tools keep them; asks no network. Settings that make no sense count as
-/// found: the call that uses them says why.
-///
-/// <https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html>
-pub(crate) fn has_credentials(settings: &Settings) -> bool {
-    let found = || {
-        let configuration = Configuration::read(settings)?;
-        let is_named = CredentialSource::find_named(&configuration)?.is_some();
-        Ok(is_named || has_container(&configuration)? || can_ask_metadata_service(&configuration)?)
-    };
-    let found: Result<bool> = found();
-    found.unwrap_or(true)
 }
