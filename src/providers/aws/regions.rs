@@ -1,6 +1,6 @@
-//! Regions and zones: what exists, and what a user may have meant.
-//! Only aws has this file: regions that an account must enable before they know it.
-//! Zones: which there are, which take new instances, and which have a machine type.
+//! Regions and zones: lists them, and checks the ones that users name.
+//!
+//! An account must enable some regions of AWS before it can use them; Compute Engine has no such regions.
 
 use std::collections::HashSet;
 
@@ -21,18 +21,18 @@ use crate::cloud::{
     Error, ErrorKind, InstanceSpec, ListScope, Location, Result, closest, quoted, region_for_zone, zone_for_region,
 };
 
-/// Makes a place of what a user typed.
+/// Finds the location for a region, a zone or both that a user named.
 pub(super) async fn resolve_location(clients: &Clients, region: Option<&str>, zone: Option<&str>) -> Result<Location> {
-    let of_zone = zone.map(|zone| region_of_zone(zone).ok_or_else(|| unknown_zone_error(zone)));
-    let of_zone = of_zone.transpose()?;
-    let region = match (region, of_zone) {
-        (Some(region), Some(of_zone)) if region != of_zone => {
+    let zone_region = zone.map(|zone| region_of_zone(zone).ok_or_else(|| unknown_zone_error(zone)));
+    let zone_region = zone_region.transpose()?;
+    let region = match (region, zone_region) {
+        (Some(region), Some(zone_region)) if region != zone_region => {
             let zone = zone.unwrap_or_default();
             return Err(Error::invalid(format!("zone {zone} is not in region {region}"))
-                .with_hint(format!("use --region {of_zone}, or leave the region out")));
+                .with_hint(format!("use --region {zone_region}, or leave the region out")));
         }
         (Some(region), _) => region.to_owned(),
-        (None, Some(of_zone)) => of_zone,
+        (None, Some(zone_region)) => zone_region,
         (None, None) => return Err(Error::invalid("neither a region nor a zone was given")),
     };
     check_region(clients, &region).await.map_err(|error| match zone {
@@ -59,23 +59,23 @@ pub(super) async fn resolve_location(clients: &Clients, region: Option<&str>, zo
     })
 }
 
-/// The regions that the account has enabled.
+/// Lists the regions that the account has enabled.
 pub(super) async fn list_scopes(clients: &Clients) -> Result<Vec<ListScope>> {
     let regions = list_regions(clients, false).await?;
     Ok(regions.into_iter().map(ListScope::Region).collect())
 }
 
-/// The regions that are surely enabled: in the partition that the account is of, which its home region tells.
+/// Lists the regions that are certainly enabled, without a call: those of the default region's partition.
 pub(super) async fn list_known_scopes(clients: &Clients) -> Vec<ListScope> {
-    let home = clients.region_for_global_calls().await;
-    let regions = always_enabled_regions(&home);
+    let default_region = clients.region_for_global_calls().await;
+    let regions = always_enabled_regions(&default_region);
     regions
         .into_iter()
         .map(|region| ListScope::Region(region.to_owned()))
         .collect()
 }
 
-/// The region's names, sorted; with `all`, also those that the account has not enabled.
+/// Lists the names of the regions, sorted; with `all`, also of those that the account has not enabled.
 pub(super) async fn list_regions(clients: &Clients, all: bool) -> Result<Vec<String>> {
     let region = clients.region_for_global_calls().await;
     tracing::debug!(operation = "DescribeRegions", place = region, "call");
@@ -98,7 +98,7 @@ async fn check_region(clients: &Clients, region: &str) -> Result<()> {
     if REGIONS.contains(&region) {
         return Ok(());
     }
-    // What is not even shaped like a region is refused without a call, which needs credentials.
+    // A name that cannot be a region is refused without a call, which would need credentials.
     if let Some(own) = region_of_zone(region) {
         return Err(zone_for_region(region, &own));
     }
@@ -122,7 +122,7 @@ fn unknown_zone_error(zone: &str) -> Error {
     Error::invalid(format!("unknown zone {}", quoted(zone))).with_hint("write a zone such as us-east-1a")
 }
 
-/// An unknown name, with the known ones nearest to it.
+/// The error for an unknown name, with the closest known ones.
 pub(super) fn unknown_name_error<'a>(what: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> Error {
     let error = Error::invalid(format!("unknown {what} {}", quoted(name)));
     let nearest = closest(name, known, 6);
@@ -132,8 +132,7 @@ pub(super) fn unknown_name_error<'a>(what: &str, name: &str, known: impl IntoIte
     }
 }
 
-/// Says so if a region does not know the caller because the account has not enabled it: by its own words it could as
-/// well be the credentials.
+/// Explains an error of a region that the account has not enabled. Its error code could also mean wrong credentials.
 ///
 /// <https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-regions.html>
 pub(super) async fn explain_opt_in(clients: &Clients, region: &str, error: Error) -> Error {
@@ -143,21 +142,21 @@ pub(super) async fn explain_opt_in(clients: &Clients, region: &str, error: Error
     ) {
         return error;
     }
-    let home = clients.region_for_global_calls().await;
-    // Every account has its partition's main region, which knows of the others.
+    let default_region = clients.region_for_global_calls().await;
+    // Every account has enabled the main region of its partition, which knows the others.
     let partition = Partition::of_region(region);
-    let asked_region = match home == region || Partition::of_region(&home) != partition {
+    let asked_region = match default_region == region || Partition::of_region(&default_region) != partition {
         true => partition.main_region(),
-        false => &home,
+        false => &default_region,
     };
     tracing::debug!(operation = "DescribeRegions", place = asked_region, "call");
     let call = clients.ec2(asked_region).await.describe_regions();
     let answer = call.region_names(region).all_regions(true).send().await;
-    let is_off = answer.is_ok_and(|output| {
+    let is_disabled = answer.is_ok_and(|output| {
         let mut regions = output.regions().iter();
         regions.any(|known| known.region_name() == Some(region) && known.opt_in_status() == Some("not-opted-in"))
     });
-    if !is_off {
+    if !is_disabled {
         return error;
     }
     error
@@ -203,8 +202,8 @@ async fn list_zones(client: &Client, region: &str) -> Result<Vec<AvailabilityZon
     Ok(output.availability_zones.unwrap_or_default())
 }
 
-/// The zones of the spec's region that have its machine type, from the one on that its name prefers. A subnet is in
-/// one zone, so that with one there is nothing to choose; and local zones are for those who name them.
+/// Finds the zones of the spec's region that have its machine type, in the order that the name's hash gives. A subnet
+/// is in one zone, so that with a subnet there is one candidate. Local zones are used only if they are named.
 pub(super) async fn find_candidate_zones(client: &Client, spec: &InstanceSpec) -> Result<Vec<Location>> {
     let region = &spec.location.region;
     if spec.location.zone.is_some() || spec.subnet.is_some() {
@@ -250,7 +249,7 @@ pub(super) async fn find_candidate_zones(client: &Client, spec: &InstanceSpec) -
     Ok(names.into_iter().map(location).collect())
 }
 
-/// The zones in which the network has a subnet, where the spec needs one to be picked; `None` where EC2 picks it.
+/// The zones in which the network has a subnet, if the spec needs a subnet; `None` if EC2 picks one.
 async fn find_zones_with_subnets(client: &Client, spec: &InstanceSpec) -> Result<Option<HashSet<String>>> {
     let filter = match &spec.network {
         Some(network) => build_filter("vpc-id", [network]),
@@ -273,7 +272,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_typo_gets_the_nearest_names() {
+    fn unknown_name_error_has_closest_names() {
         let error = unknown_name_error("region", "us-esat-1", REGIONS);
         assert_eq!(error.message(), "unknown region \"us-esat-1\"");
         assert!(

@@ -1,4 +1,6 @@
-//! The tags of what is made: the user's labels and cloudctl's own, and what EC2 says to them.
+//! The tags of a new instance: the user's labels and cloudctl's own. Checks them against the limits of EC2.
+//!
+//! On Compute Engine, labels have other limits: see its `labels.rs`.
 
 use aws_sdk_ec2::types::Tag;
 
@@ -14,23 +16,23 @@ const MAX_TAGS: usize = 50;
 const MAX_KEY_CHARACTERS: usize = 128;
 const MAX_VALUE_CHARACTERS: usize = 256;
 
-/// All that an instance and its disk are tagged with.
+/// The tags of a new instance and its disk.
 pub(super) fn build_tags(spec: &InstanceSpec, generation: u32) -> Labels {
-    // The user's own `Name` wins: the name that counts stands in the label of ours.
+    // The user's own `Name` has priority: cloudctl goes by its own label.
     let mut tags = Labels::from([(TAG_NAME.to_owned(), spec.name.to_string())]);
     tags.extend(spec.labels.clone());
     tags.extend(management_labels(spec, generation));
     tags
 }
 
-/// Tags in the SDK's form.
+/// Converts tags for the SDK.
 pub(super) fn to_ec2_tags(tags: &Labels) -> Vec<Tag> {
     tags.iter()
         .map(|(key, value)| Tag::builder().key(key).value(value).build())
         .collect()
 }
 
-/// Refuses what EC2 does not take as tags.
+/// Refuses labels that EC2 does not take as tags.
 ///
 /// # Errors
 /// `InvalidSpec`, naming the label.
@@ -69,7 +71,7 @@ pub(super) fn check_tags(spec: &InstanceSpec) -> Result<()> {
     Ok(())
 }
 
-/// Whether an instance with these tags may see them in its metadata: EC2 refuses the whole launch where one key does
+/// Whether an instance with these tags can show them in its metadata. EC2 refuses the whole launch if one key does
 /// not fit into a path.
 ///
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/work-with-tags-in-IMDS.html>
@@ -85,7 +87,7 @@ mod tests {
     use crate::cloud::{LABEL_GENERATION, LABEL_MANAGED, LABEL_NAME, LABEL_TTL, Location};
 
     #[test]
-    fn they_mark_it_as_ours_and_the_users_name_tag_wins() {
+    fn tags_mark_instance_and_keep_users_name_tag() {
         let location = Location {
             region: "us-east-1".into(),
             zone: None,
@@ -106,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_make_no_path_keep_tags_out_of_the_metadata() {
+    fn key_that_is_no_path_is_invalid_in_metadata() {
         let fits = |key: &str| valid_in_metadata(&Labels::from([(key.to_owned(), String::new())]));
         assert!(fits("a+b-c=d.e,f_g:h@i"));
         for key in ["a b", "a/b", ".", "..", "_index", "ämt"] {

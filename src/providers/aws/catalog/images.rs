@@ -30,6 +30,8 @@ const VARIANTS: [&str; 9] = [
     "sap",
 ];
 
+const CONCURRENT_OWNERS: usize = 4;
+
 /// An image.
 #[derive(Debug)]
 pub(crate) struct ResolvedImage {
@@ -40,6 +42,13 @@ pub(crate) struct ResolvedImage {
     pub(crate) disk_gib: Option<u32>,
     /// Whether it is Windows, which has no cloud-init.
     pub(crate) is_windows: bool,
+}
+
+/// One meaning of an alias: its images are those of a publisher whose names fit a pattern.
+struct AliasPattern {
+    alias: &'static str,
+    architecture: Architecture,
+    pattern: &'static str,
 }
 
 /// The machine type to use: the one that was asked for, else the default for the image. An alias is there for more
@@ -107,6 +116,78 @@ pub(crate) async fn resolve_machine_and_image(
         }));
     }
     Ok((machine, resolve_bootable(&image, image_name)?))
+}
+
+/// See [`Provider::images`](crate::cloud::Provider::images). One call for each publisher.
+pub(crate) async fn list_images(client: &Client, region: &str) -> Result<Vec<Image>> {
+    let partition = Partition::of_region(region).name();
+    let mut owners: BTreeMap<&str, Vec<AliasPattern>> = BTreeMap::new();
+    for alias in IMAGE_ALIASES {
+        let Some(publisher) = &alias.aws else { continue };
+        let Some(owner) = publisher.owner_in(partition) else {
+            continue;
+        };
+        for architecture in [Architecture::X86_64, Architecture::Arm64] {
+            if let Some(pattern) = publisher.pattern(architecture) {
+                owners.entry(owner).or_default().push(AliasPattern {
+                    alias: alias.name,
+                    architecture,
+                    pattern,
+                });
+            }
+        }
+    }
+    let calls: Vec<_> = owners
+        .into_iter()
+        .map(|(owner, patterns)| list_images_of_owner(client, region, owner, patterns))
+        .collect();
+    let found: Vec<Vec<Image>> = stream::iter(calls).buffered(CONCURRENT_OWNERS).try_collect().await?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+async fn list_images_of_owner(
+    client: &Client,
+    region: &str,
+    owner: &str,
+    patterns: Vec<AliasPattern>,
+) -> Result<Vec<Image>> {
+    let names = patterns.iter().map(|pattern| pattern.pattern.to_owned()).collect();
+    let names = Filter::builder().name("name").set_values(Some(names));
+    tracing::debug!(operation = "DescribeImages", place = region, owner, "call");
+    let answer = client
+        .describe_images()
+        .owners(owner)
+        .filters(names.build())
+        .filters(Filter::builder().name("state").values("available").build())
+        .send()
+        .await;
+    let output = answer.map_err(|error| {
+        let attempted = format!("cannot look up the images of {owner} in {region}");
+        translate(&error, Call::Read, attempted, region)
+    })?;
+    let images = output.images.unwrap_or_default();
+    Ok(patterns
+        .iter()
+        .filter_map(|pattern| resolve_alias(&images, pattern))
+        .collect())
+}
+
+fn resolve_alias(images: &[ec2::Image], pattern: &AliasPattern) -> Option<Image> {
+    let fits = |image: &&ec2::Image| {
+        image.architecture().and_then(architecture_of) == Some(pattern.architecture)
+            && image.name().is_some_and(|name| matches_pattern(pattern.pattern, name))
+    };
+    let image = newest_image(images.iter().filter(fits).cloned(), pattern.pattern)?;
+    let bootable = resolve_bootable(&image, pattern.alias).ok()?;
+    Some(Image {
+        provider: ProviderKind::Aws,
+        alias: pattern.alias.to_owned(),
+        architecture: pattern.architecture,
+        id: bootable.id,
+        name: bootable.name.unwrap_or_default(),
+        disk_gib: bootable.disk_gib,
+        created_at: image.creation_date().and_then(|date| date.parse().ok()),
+    })
 }
 
 /// The image that is meant by an id or an alias.
@@ -263,87 +344,6 @@ pub(crate) fn resolve_bootable(image: &ec2::Image, image_name: &str) -> Result<R
         is_windows: image
             .platform()
             .is_some_and(|platform| platform.as_str().eq_ignore_ascii_case("windows")),
-    })
-}
-
-const CONCURRENT_OWNERS: usize = 4;
-
-/// One meaning of an alias: its images are those of a publisher whose names fit a pattern.
-struct AliasPattern {
-    alias: &'static str,
-    architecture: Architecture,
-    pattern: &'static str,
-}
-
-/// See [`Provider::images`](crate::cloud::Provider::images). One call for each publisher.
-pub(crate) async fn list_images(client: &Client, region: &str) -> Result<Vec<Image>> {
-    let partition = Partition::of_region(region).name();
-    let mut owners: BTreeMap<&str, Vec<AliasPattern>> = BTreeMap::new();
-    for alias in IMAGE_ALIASES {
-        let Some(publisher) = &alias.aws else { continue };
-        let Some(owner) = publisher.owner_in(partition) else {
-            continue;
-        };
-        for architecture in [Architecture::X86_64, Architecture::Arm64] {
-            if let Some(pattern) = publisher.pattern(architecture) {
-                owners.entry(owner).or_default().push(AliasPattern {
-                    alias: alias.name,
-                    architecture,
-                    pattern,
-                });
-            }
-        }
-    }
-    let calls: Vec<_> = owners
-        .into_iter()
-        .map(|(owner, patterns)| list_images_of_owner(client, region, owner, patterns))
-        .collect();
-    let found: Vec<Vec<Image>> = stream::iter(calls).buffered(CONCURRENT_OWNERS).try_collect().await?;
-    Ok(found.into_iter().flatten().collect())
-}
-
-async fn list_images_of_owner(
-    client: &Client,
-    region: &str,
-    owner: &str,
-    patterns: Vec<AliasPattern>,
-) -> Result<Vec<Image>> {
-    let names = patterns.iter().map(|pattern| pattern.pattern.to_owned()).collect();
-    let names = Filter::builder().name("name").set_values(Some(names));
-    tracing::debug!(operation = "DescribeImages", place = region, owner, "call");
-    let answer = client
-        .describe_images()
-        .owners(owner)
-        .filters(names.build())
-        .filters(Filter::builder().name("state").values("available").build())
-        .send()
-        .await;
-    let output = answer.map_err(|error| {
-        let attempted = format!("cannot look up the images of {owner} in {region}");
-        translate(&error, Call::Read, attempted, region)
-    })?;
-    let images = output.images.unwrap_or_default();
-    Ok(patterns
-        .iter()
-        .filter_map(|pattern| resolve_alias(&images, pattern))
-        .collect())
-}
-
-fn resolve_alias(images: &[ec2::Image], pattern: &AliasPattern) -> Option<Image> {
-    let fits = |image: &&ec2::Image| {
-        image.architecture().and_then(architecture_of) == Some(pattern.architecture)
-            && image.name().is_some_and(|name| matches_pattern(pattern.pattern, name))
-    };
-    let image = newest_image(images.iter().filter(fits).cloned(), pattern.pattern)?;
-    let bootable = resolve_bootable(&image, pattern.alias).ok()?;
-    Some(Image {
-        provider: ProviderKind::Aws,
-        alias: pattern.alias.to_owned(),
-        architecture: pattern.architecture,
-        id: bootable.id,
-        name: bootable.name.unwrap_or_default(),
-        disk_gib: bootable.disk_gib,
-        created_at: image.creation_date().and_then(|date| date.parse().ok()),
     })
 }
 

@@ -78,6 +78,102 @@ pub(crate) async fn find_machine_type(client: &Client, region: &str, name: &str)
     Machine::from_ec2(info).ok_or_else(|| Error::unsupported(format!("machine type {name} has no 64-bit architecture")))
 }
 
+/// See [`Provider::machine_types`](crate::cloud::Provider::machine_types).
+pub(crate) async fn list_machine_types(client: &Client, region: &str, among: &[String]) -> Result<Vec<MachineType>> {
+    if among.is_empty() {
+        return list_all_pages(client, region, None).await;
+    }
+    let mut found = Vec::new();
+    for names in among.chunks(MAX_FILTER_VALUES) {
+        // As a filter, a name that is not there is no error.
+        found.extend(list_all_pages(client, region, Some(build_filter("instance-type", names))).await?);
+    }
+    Ok(found)
+}
+
+/// The zones that have a machine type.
+pub(crate) async fn find_zones_with_type(client: &Client, region: &str, machine_type: &str) -> Result<HashSet<String>> {
+    tracing::debug!(operation = "DescribeInstanceTypeOfferings", place = region, "call");
+    let mut pages = client
+        .describe_instance_type_offerings()
+        .location_type(LocationType::AvailabilityZone)
+        .filters(build_filter("instance-type", [machine_type]))
+        .into_paginator()
+        .items()
+        .send();
+    let mut found = HashSet::new();
+    while let Some(offering) = pages.next().await {
+        let offering = offering.map_err(|error| {
+            translate(
+                &error,
+                Call::Read,
+                format!("cannot find zones with {machine_type}"),
+                region,
+            )
+        })?;
+        found.extend(offering.location);
+    }
+    Ok(found)
+}
+
+/// Refuses a machine type that has not all of what is needed. One that was named may have GPUs unasked.
+///
+/// # Errors
+/// `InvalidSpec`, naming what it lacks.
+pub(crate) fn check_requirements(machine: &Machine, requirements: &MachineRequirements) -> Result<()> {
+    let mut lacks = Vec::new();
+    if let (Some(needed), Some(has)) = (requirements.cpus, machine.cpus)
+        && has < needed
+    {
+        lacks.push(format!("{has} CPUs, not {needed}"));
+    }
+    if let (Some(needed), Some(has)) = (requirements.memory_gib, machine.memory_gib)
+        && has < needed
+    {
+        lacks.push(format!("{has} GiB of memory, not {needed}"));
+    }
+    if let Some(needed) = requirements
+        .architecture
+        .filter(|needed| *needed != machine.architecture)
+    {
+        lacks.push(format!("the architecture {}, not {needed}", machine.architecture));
+    }
+    if let Some(needed) = &requirements.gpu {
+        match &machine.gpu {
+            None => lacks.push(format!("no GPU, not {needed}")),
+            Some(has) if has.kind != needed.kind || has.count < needed.count => {
+                lacks.push(format!("GPU {has}, not {needed}"));
+            }
+            Some(_) => {}
+        }
+    }
+    if lacks.is_empty() {
+        return Ok(());
+    }
+    Err(
+        Error::invalid(format!("machine type {} has {}", machine.name, lacks.join(", and ")))
+            .with_hint("leave the machine type out, and the cheapest that fits is taken"),
+    )
+}
+
+async fn list_all_pages(client: &Client, region: &str, filter: Option<Filter>) -> Result<Vec<MachineType>> {
+    tracing::debug!(operation = "DescribeInstanceTypes", place = region, "call");
+    let call = client
+        .describe_instance_types()
+        .set_filters(filter.map(|filter| vec![filter]))
+        .max_results(PAGE_SIZE);
+    let answer: Result<Vec<InstanceTypeInfo>, _> = call.into_paginator().items().send().try_collect().await;
+    let infos = answer.map_err(|error| {
+        let attempted = format!("cannot list the machine types of {region}");
+        translate(&error, Call::Read, attempted, region)
+    })?;
+    Ok(infos
+        .iter()
+        .filter_map(Machine::from_ec2)
+        .filter_map(Machine::to_machine_type)
+        .collect())
+}
+
 impl Machine {
     /// What EC2 tells of a machine type; nothing of one that has no 64-bit architecture.
     pub(crate) fn from_ec2(info: &InstanceTypeInfo) -> Option<Self> {
@@ -127,46 +223,6 @@ fn read_gpu(info: &GpuInfo) -> Option<Gpu> {
     Some(Gpu { kind: first, count }).filter(|gpu| gpu.count > 0)
 }
 
-/// Refuses a machine type that has not all of what is needed. One that was named may have GPUs unasked.
-///
-/// # Errors
-/// `InvalidSpec`, naming what it lacks.
-pub(crate) fn check_requirements(machine: &Machine, requirements: &MachineRequirements) -> Result<()> {
-    let mut lacks = Vec::new();
-    if let (Some(needed), Some(has)) = (requirements.cpus, machine.cpus)
-        && has < needed
-    {
-        lacks.push(format!("{has} CPUs, not {needed}"));
-    }
-    if let (Some(needed), Some(has)) = (requirements.memory_gib, machine.memory_gib)
-        && has < needed
-    {
-        lacks.push(format!("{has} GiB of memory, not {needed}"));
-    }
-    if let Some(needed) = requirements
-        .architecture
-        .filter(|needed| *needed != machine.architecture)
-    {
-        lacks.push(format!("the architecture {}, not {needed}", machine.architecture));
-    }
-    if let Some(needed) = &requirements.gpu {
-        match &machine.gpu {
-            None => lacks.push(format!("no GPU, not {needed}")),
-            Some(has) if has.kind != needed.kind || has.count < needed.count => {
-                lacks.push(format!("GPU {has}, not {needed}"));
-            }
-            Some(_) => {}
-        }
-    }
-    if lacks.is_empty() {
-        return Ok(());
-    }
-    Err(
-        Error::invalid(format!("machine type {} has {}", machine.name, lacks.join(", and ")))
-            .with_hint("leave the machine type out, and the cheapest that fits is taken"),
-    )
-}
-
 /// The architecture for a machine type's word; old types have 32-bit x86 beside a 64-bit one.
 fn architecture_of(value: &ArchitectureType) -> Option<Architecture> {
     match value {
@@ -179,62 +235,6 @@ fn architecture_of(value: &ArchitectureType) -> Option<Architecture> {
 /// The most that DescribeInstanceTypes gives on one page.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstanceTypes.html>
 const PAGE_SIZE: i32 = 100;
-
-/// See [`Provider::machine_types`](crate::cloud::Provider::machine_types).
-pub(crate) async fn list_machine_types(client: &Client, region: &str, among: &[String]) -> Result<Vec<MachineType>> {
-    if among.is_empty() {
-        return list_all_pages(client, region, None).await;
-    }
-    let mut found = Vec::new();
-    for names in among.chunks(MAX_FILTER_VALUES) {
-        // As a filter, a name that is not there is no error.
-        found.extend(list_all_pages(client, region, Some(build_filter("instance-type", names))).await?);
-    }
-    Ok(found)
-}
-
-async fn list_all_pages(client: &Client, region: &str, filter: Option<Filter>) -> Result<Vec<MachineType>> {
-    tracing::debug!(operation = "DescribeInstanceTypes", place = region, "call");
-    let call = client
-        .describe_instance_types()
-        .set_filters(filter.map(|filter| vec![filter]))
-        .max_results(PAGE_SIZE);
-    let answer: Result<Vec<InstanceTypeInfo>, _> = call.into_paginator().items().send().try_collect().await;
-    let infos = answer.map_err(|error| {
-        let attempted = format!("cannot list the machine types of {region}");
-        translate(&error, Call::Read, attempted, region)
-    })?;
-    Ok(infos
-        .iter()
-        .filter_map(Machine::from_ec2)
-        .filter_map(Machine::to_machine_type)
-        .collect())
-}
-
-/// The zones that have a machine type.
-pub(crate) async fn find_zones_with_type(client: &Client, region: &str, machine_type: &str) -> Result<HashSet<String>> {
-    tracing::debug!(operation = "DescribeInstanceTypeOfferings", place = region, "call");
-    let mut pages = client
-        .describe_instance_type_offerings()
-        .location_type(LocationType::AvailabilityZone)
-        .filters(build_filter("instance-type", [machine_type]))
-        .into_paginator()
-        .items()
-        .send();
-    let mut found = HashSet::new();
-    while let Some(offering) = pages.next().await {
-        let offering = offering.map_err(|error| {
-            translate(
-                &error,
-                Call::Read,
-                format!("cannot find zones with {machine_type}"),
-                region,
-            )
-        })?;
-        found.extend(offering.location);
-    }
-    Ok(found)
-}
 
 #[cfg(test)]
 mod tests {

@@ -131,26 +131,6 @@ pub(crate) async fn list_published_prices(clients: &Clients) -> Result<Vec<Publi
     Ok(prices.into_iter().map(price).collect())
 }
 
-/// Region and type of an entry, and its price; nothing of an entry that is no plain instance in a region.
-fn read_price(entry: &Entry) -> Option<((String, String), f64)> {
-    let attributes = &entry.product.attributes;
-    let is = |field: &str, value: &str| attributes.get(field).is_none_or(|has| has == value);
-    if !PLAIN_LINUX.iter().all(|(field, value)| is(field, value)) || !is("locationType", "AWS Region") {
-        return None;
-    }
-    let dimensions = entry.terms.on_demand.values().flat_map(|term| term.dimensions.values());
-    let hourly = dimensions.filter(|dimension| dimension.unit == "Hrs");
-    let prices = hourly.filter_map(|dimension| dimension.price.get("USD")?.parse::<f64>().ok());
-    let usd = prices.filter(|usd| *usd > 0.0).max_by(f64::total_cmp)?;
-    Some((
-        (
-            attributes.get("regionCode")?.clone(),
-            attributes.get("instanceType")?.clone(),
-        ),
-        usd,
-    ))
-}
-
 /// See [`Provider::spot_price`](crate::cloud::Provider::spot_price). Without a zone, the price in the dearest one:
 /// EC2 picks the zone by its room, and a limit must hold wherever that is.
 ///
@@ -171,6 +151,26 @@ pub(crate) async fn find_spot_price(client: &Client, location: &Location, machin
         translate(&error, Call::Read, attempted, region)
     })?;
     Ok(highest_price(&history))
+}
+
+/// Region and type of an entry, and its price; nothing of an entry that is no plain instance in a region.
+fn read_price(entry: &Entry) -> Option<((String, String), f64)> {
+    let attributes = &entry.product.attributes;
+    let is = |field: &str, value: &str| attributes.get(field).is_none_or(|has| has == value);
+    if !PLAIN_LINUX.iter().all(|(field, value)| is(field, value)) || !is("locationType", "AWS Region") {
+        return None;
+    }
+    let dimensions = entry.terms.on_demand.values().flat_map(|term| term.dimensions.values());
+    let hourly = dimensions.filter(|dimension| dimension.unit == "Hrs");
+    let prices = hourly.filter_map(|dimension| dimension.price.get("USD")?.parse::<f64>().ok());
+    let usd = prices.filter(|usd| *usd > 0.0).max_by(f64::total_cmp)?;
+    Some((
+        (
+            attributes.get("regionCode")?.clone(),
+            attributes.get("instanceType")?.clone(),
+        ),
+        usd,
+    ))
 }
 
 /// The highest of the zones' latest prices.

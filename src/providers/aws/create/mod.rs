@@ -37,6 +37,13 @@ pub(super) mod user_data;
 /// How often a launch is tried whose group for openings is not there, or not seen yet.
 const GROUP_ATTEMPTS: u32 = 5;
 
+const CONCURRENT_CALLS: usize = 10;
+/// Tagging is refilled at some calls in a second; what is not done in this time a later create does.
+const NAME_TAGS_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long before this run an instance was launched at most that counts as launched by it; clocks differ.
+const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(30);
+
 /// What creating would make, and whether EC2 would let us.
 pub(super) async fn preview(client: &Client, spec: &InstanceSpec) -> Result<LaunchPreview> {
     let region = &spec.location.region;
@@ -179,9 +186,6 @@ fn is_definite_refusal(kind: ErrorKind) -> bool {
     )
 }
 
-/// How long before this run an instance was launched at most that counts as launched by it; clocks differ.
-const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(30);
-
 /// Tells an instance that lives from one that is gone, which is nothing, and one that was ended from one that never came
 /// up.
 fn check_launched(
@@ -217,10 +221,6 @@ fn check_launched(
     }
     Ok(Some(launched))
 }
-
-const CONCURRENT_CALLS: usize = 10;
-/// Tagging is refilled at some calls in a second; what is not done in this time a later create does.
-const NAME_TAGS_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Gives these members their own names, and those of the same group that an interrupted run left without.
 pub(crate) async fn set_name_tags(client: &Client, spec: &InstanceSpec, members: &[Instance]) {

@@ -12,46 +12,6 @@ const MAX_SECRET_BYTES: usize = 1024;
 /// AWS documents no limit, but its servers limit the length of headers.
 const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
-/// One part of credentials, with its name for messages.
-pub(crate) struct KeyPart {
-    text: String,
-    name: String,
-}
-
-impl KeyPart {
-    pub(crate) fn new(text: &str, name: impl Into<String>) -> Self {
-        Self {
-            text: text.trim().to_owned(),
-            name: name.into(),
-        }
-    }
-
-    /// Refuses a text that cannot be sent in a header: the SDK would panic. `max_bytes` is more than AWS could give.
-    fn check(&self, max_bytes: usize) -> Result<()> {
-        let refused = |why: &str| {
-            Err(Error::new(ErrorKind::Unauthenticated, format!("{} {why}", self.name))
-                .with_hint("copy it again, on one line and without anything around it"))
-        };
-        if self.text.is_empty() {
-            return refused("is empty");
-        }
-        if self.text.len() > max_bytes {
-            return refused("is far too long");
-        }
-        if self.text.len() > 1
-            && ['"', '\'']
-                .iter()
-                .any(|quote| self.text.starts_with(*quote) && self.text.ends_with(*quote))
-        {
-            return refused("has quotes around it");
-        }
-        match self.text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            true => Ok(()),
-            false => refused("has a space, a line end or another character that does not belong there"),
-        }
-    }
-}
-
 pub(crate) fn read_environment(configuration: &Configuration) -> Result<Credentials> {
     let part = |name: &str| {
         let setting = configuration.variable(name)?;
@@ -108,4 +68,44 @@ pub(crate) fn build_credentials(id: KeyPart, secret: KeyPart, token: Option<KeyP
         None,
         "cloudctl",
     ))
+}
+
+/// One part of credentials, with its name for messages.
+pub(crate) struct KeyPart {
+    text: String,
+    name: String,
+}
+
+impl KeyPart {
+    pub(crate) fn new(text: &str, name: impl Into<String>) -> Self {
+        Self {
+            text: text.trim().to_owned(),
+            name: name.into(),
+        }
+    }
+
+    /// Refuses a text that cannot be sent in a header: the SDK would panic. `max_bytes` is more than AWS could give.
+    fn check(&self, max_bytes: usize) -> Result<()> {
+        let refused = |why: &str| {
+            Err(Error::new(ErrorKind::Unauthenticated, format!("{} {why}", self.name))
+                .with_hint("copy it again, on one line and without anything around it"))
+        };
+        if self.text.is_empty() {
+            return refused("is empty");
+        }
+        if self.text.len() > max_bytes {
+            return refused("is far too long");
+        }
+        if self.text.len() > 1
+            && ['"', '\'']
+                .iter()
+                .any(|quote| self.text.starts_with(*quote) && self.text.ends_with(*quote))
+        {
+            return refused("has quotes around it");
+        }
+        match self.text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            true => Ok(()),
+            false => refused("has a space, a line end or another character that does not belong there"),
+        }
+    }
 }

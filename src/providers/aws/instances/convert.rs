@@ -1,5 +1,4 @@
-//! An instance as EC2 describes it, as cloudctl's.
-//! Why an instance is gone: what its state reason says.
+//! Converts an instance of EC2 to [`Instance`], and says why one is gone.
 
 use std::collections::BTreeMap;
 
@@ -14,20 +13,12 @@ use crate::cloud::{
 use crate::providers::aws::api::error::kind_of_code;
 use crate::providers::aws::tags::{GROUP_NAME_PREFIX, TAG_NAME};
 
-/// Its place, from 0, among those that one RunInstances made.
-/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Instance.html>
-pub(crate) fn launch_index(instance: &ec2::Instance) -> Option<usize> {
-    instance
-        .ami_launch_index()
-        .and_then(|index| usize::try_from(index).ok())
-}
-
-/// Turns an instance of `region`, owned by `account`, into cloudctl's; nothing if EC2 gave it no id.
+/// Converts an instance of `region`, owned by `account`; `None` if it has no id.
 pub(crate) fn from_ec2(instance: &ec2::Instance, region: &str, account: Option<&str>) -> Option<Instance> {
     let id = instance.instance_id()?;
     let tags = read_tags(instance);
     let ownership = Ownership::from_labels(&tags, NativeName::Tag(launch_index(instance)));
-    // Until each member has its own, the console's name is that of the group.
+    // Until a member has its own name tag, the tag has the group's name.
     let group = tags.get(LABEL_NAME).filter(|_| tags.contains_key(LABEL_MEMBERS));
     let group = group.map(String::as_str).filter(|_| ownership.managed);
     let name = ownership.name.clone().or_else(|| tags.get(TAG_NAME).cloned());
@@ -37,7 +28,7 @@ pub(crate) fn from_ec2(instance: &ec2::Instance, region: &str, account: Option<&
         .iter()
         .filter_map(|interface| interface.attachment())
         .find(|attachment| attachment.device_index() == Some(0));
-    // A start resets the launch time; the primary interface stays attached from the first launch on.
+    // A start resets the launch time, but the primary interface stays attached.
     let created_at = primary
         .and_then(|attachment| attachment.attach_time())
         .or(instance.launch_time());
@@ -98,7 +89,7 @@ pub(crate) fn from_ec2(instance: &ec2::Instance, region: &str, account: Option<&
     })
 }
 
-/// The reference of an instance.
+/// The instance ref of an instance.
 pub(crate) fn instance_ref(region: &str, id: &str) -> InstanceRef {
     InstanceRef {
         provider: ProviderKind::Aws,
@@ -109,7 +100,15 @@ pub(crate) fn instance_ref(region: &str, id: &str) -> InstanceRef {
     }
 }
 
-/// The state for EC2's word.
+/// The index of an instance, from 0, among those of one RunInstances call.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Instance.html>
+pub(crate) fn launch_index(instance: &ec2::Instance) -> Option<usize> {
+    instance
+        .ami_launch_index()
+        .and_then(|index| usize::try_from(index).ok())
+}
+
+/// The state for EC2's name of one.
 ///
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-instance-lifecycle.html>
 pub(crate) fn state_of(name: &InstanceStateName) -> InstanceState {
@@ -124,7 +123,7 @@ pub(crate) fn state_of(name: &InstanceStateName) -> InstanceState {
     }
 }
 
-/// The architecture for an image's or instance's word; nothing for 32-bit x86.
+/// The architecture of an image or instance; `None` for 32-bit x86.
 pub(crate) fn architecture_of(value: &ArchitectureValues) -> Option<Architecture> {
     match value {
         ArchitectureValues::X8664 | ArchitectureValues::X8664Mac => Some(Architecture::X86_64),
@@ -133,21 +132,54 @@ pub(crate) fn architecture_of(value: &ArchitectureValues) -> Option<Architecture
     }
 }
 
-/// Whether a timer in the instance ends it: it was made with a TTL, and it is not Windows, which would not run one.
+/// Whether a timer in the instance ends it: it was created with a TTL, and it is not Windows, which does not run the
+/// timer.
 pub(crate) fn has_timer(instance: &ec2::Instance, ownership: &Ownership) -> bool {
-    // EC2 writes it in lower case, and not as the SDK expects it.
+    // EC2 writes it in lower case, the SDK does not.
     let is_windows = |platform: &PlatformValues| platform.as_str().eq_ignore_ascii_case("windows");
     ownership.created_with_ttl && !instance.platform().is_some_and(is_windows)
 }
 
-/// The tags of an instance, cloudctl's own among them.
+/// All tags of an instance, including cloudctl's own.
 pub(crate) fn read_tags(instance: &ec2::Instance) -> Labels {
     let tags = instance.tags().iter();
     tags.filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned())))
         .collect()
 }
 
-/// The names of the security groups that open ports to it by cloudctl's hand.
+/// The kind and code of a state reason that means the launch failed; `None` for an instance that a user ended, or
+/// whose spot capacity was reclaimed.
+///
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_StateReason.html>
+pub(crate) fn launch_failure(reason: &str) -> Option<(ErrorKind, &str)> {
+    let code = reason.split_once('.').map_or(reason, |(_, code)| code);
+    let kind = match reason {
+        "Client.UserInitiatedShutdown"
+        | "Client.InstanceInitiatedShutdown"
+        | "Client.UserInitiatedHibernate"
+        | "Server.ScheduledStop"
+        | "Server.SpotInstanceShutdown"
+        | "Server.SpotInstanceTermination" => return None,
+        // Usually an encrypted disk whose key the caller may not use.
+        "Client.InternalError" => ErrorKind::PermissionDenied,
+        "Server.InternalError" => ErrorKind::Capacity,
+        _ => kind_of_code(code).unwrap_or(ErrorKind::Internal),
+    };
+    Some((kind, code))
+}
+
+/// The kind and code of a state reason that means EC2 reclaimed spot capacity. For a new instance this means there
+/// was no capacity; an instance of an earlier generation had run.
+pub(crate) fn spot_reclaim(reason: &str) -> Option<(ErrorKind, &str)> {
+    match reason.split_once('.') {
+        Some(("Server", code @ ("SpotInstanceShutdown" | "SpotInstanceTermination"))) => {
+            Some((ErrorKind::Capacity, code))
+        }
+        _ => None,
+    }
+}
+
+/// The names of the security groups that cloudctl created for ingress rules.
 fn ingress_groups(instance: &ec2::Instance) -> Vec<String> {
     let groups = instance.security_groups().iter();
     let names = groups.filter_map(|group| group.group_name());
@@ -169,7 +201,7 @@ fn read_disks(instance: &ec2::Instance) -> Vec<Disk> {
     volumes.filter_map(disk).collect()
 }
 
-/// The tags that are the user's own: not cloudctl's, and not the name that is shown anyway.
+/// The user's own tags: without cloudctl's, and without the name, which has a field.
 fn user_labels(tags: &Labels, names: &[Option<&str>]) -> Labels {
     tags.iter()
         .filter(|(key, value)| {
@@ -189,7 +221,7 @@ fn to_timestamp(time: &aws_smithy_types::DateTime) -> Option<Timestamp> {
     Timestamp::new(time.secs(), i32::try_from(time.subsec_nanos()).ok()?).ok()
 }
 
-/// Whether it is no plain Linux on shared hosts.
+/// Whether an instance has another price than plain Linux on shared hosts.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/billing-info-fields.html>
 fn has_other_price(instance: &ec2::Instance) -> bool {
     let is_licensed = instance
@@ -199,7 +231,7 @@ fn has_other_price(instance: &ec2::Instance) -> bool {
     is_licensed || tenancy.is_some_and(|tenancy| *tenancy != ec2::Tenancy::Default)
 }
 
-/// What it was set up with, in the words of `create`'s flags.
+/// The settings that an instance was created with, by the flags of `create`.
 fn read_setup(instance: &ec2::Instance) -> BTreeMap<&'static str, Vec<Vec<String>>> {
     let words = |words: &[Option<&str>]| {
         words
@@ -208,7 +240,7 @@ fn read_setup(instance: &ec2::Instance) -> BTreeMap<&'static str, Vec<Vec<String
             .map(|word| (*word).to_owned())
             .collect::<Vec<_>>()
     };
-    // Those that open ports are what `--open` asked for.
+    // Groups for ingress rules belong to `--open`.
     let is_asked_for = |group: &&ec2::GroupIdentifier| {
         !group
             .group_name()
@@ -216,7 +248,7 @@ fn read_setup(instance: &ec2::Instance) -> BTreeMap<&'static str, Vec<Vec<String
     };
     let groups = instance.security_groups().iter().filter(is_asked_for);
     let groups = groups.map(|group| words(&[group.group_name(), group.group_id()]));
-    // An instance profile can be asked for by its ARN and by its name, which is the ARN's last part.
+    // An instance profile can be given by its ARN or by its name, which is the ARN's last part.
     let profile = instance.iam_instance_profile().and_then(|profile| profile.arn());
     let profile_name = profile.map(|arn| arn.rsplit('/').next().unwrap_or(arn));
     let fields = [
@@ -263,38 +295,6 @@ fn native_fields(instance: &ec2::Instance) -> serde_json::Value {
     })
 }
 
-/// The kind and code of a state reason that means the launch itself failed; nothing for an instance that somebody
-/// ended, or whose spare capacity was taken back after it had run.
-///
-/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_StateReason.html>
-pub(crate) fn launch_failure(reason: &str) -> Option<(ErrorKind, &str)> {
-    let code = reason.split_once('.').map_or(reason, |(_, code)| code);
-    let kind = match reason {
-        "Client.UserInitiatedShutdown"
-        | "Client.InstanceInitiatedShutdown"
-        | "Client.UserInitiatedHibernate"
-        | "Server.ScheduledStop"
-        | "Server.SpotInstanceShutdown"
-        | "Server.SpotInstanceTermination" => return None,
-        // Mostly an encrypted disk whose key the caller may not use.
-        "Client.InternalError" => ErrorKind::PermissionDenied,
-        "Server.InternalError" => ErrorKind::Capacity,
-        _ => kind_of_code(code).unwrap_or(ErrorKind::Internal),
-    };
-    Some((kind, code))
-}
-
-/// The kind and code of a state reason that means EC2 took spare capacity back. For an instance that has just been
-/// launched there was none; one of an earlier life has had its time.
-pub(crate) fn spot_reclaim(reason: &str) -> Option<(ErrorKind, &str)> {
-    match reason.split_once('.') {
-        Some(("Server", code @ ("SpotInstanceShutdown" | "SpotInstanceTermination"))) => {
-            Some((ErrorKind::Capacity, code))
-        }
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use aws_smithy_types::DateTime;
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn our_own_tags_are_fields_and_not_labels() {
+    fn management_tags_become_fields() {
         let instance = with_tags(vec![
             tag("Name", "web-1"),
             tag("cloudctl-managed", "true"),
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_tag_of_its_own_is_kept_and_a_forged_mark_is_not_ours() {
+    fn name_tag_stays_label_and_forged_mark_is_unmanaged() {
         let renamed = with_tags(vec![tag("Name", "front"), tag("cloudctl-name", "web-1")]);
         assert_eq!(renamed.labels.get("Name").map(String::as_str), Some("front"));
         assert!(!renamed.managed);
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn a_start_does_not_change_when_it_was_created() {
+    fn start_keeps_creation_time() {
         let attachment = ec2::InstanceNetworkInterfaceAttachment::builder()
             .device_index(0)
             .attach_time(DateTime::from_secs(1_000))
@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn states_have_their_words() {
+    fn native_state_is_converted() {
         for (native, state) in [
             ("pending", InstanceState::Pending),
             ("shutting-down", InstanceState::Terminating),
@@ -373,7 +373,7 @@ mod tests_of_reasons {
     use super::*;
 
     #[test]
-    fn an_ended_instance_is_told_from_a_failed_launch() {
+    fn ended_instance_is_no_failed_launch() {
         for reason in [
             "Client.UserInitiatedShutdown",
             "Client.InstanceInitiatedShutdown",

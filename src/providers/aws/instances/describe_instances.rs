@@ -1,6 +1,7 @@
-//! Reads the pages of DescribeInstances past the SDK's own reader, which spends most of a listing's time on what nobody
-//! asks for: of some 130 elements of an instance cloudctl shows half. What is read is the SDK's own type, so that its
-//! meaning is in one place. A document that is not as expected is left to the SDK.
+//! Reads the pages of DescribeInstances faster than the SDK's own parser, which takes most of a listing's time.
+//!
+//! cloudctl needs half of the some 130 elements of an instance. They are read into the SDK's own type, so that
+//! [`convert`] works for both. A document that is not as expected is left to the SDK.
 //!
 //! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstances.html>
 
@@ -18,17 +19,17 @@ use super::convert;
 use crate::cloud::Instance;
 use crate::providers::aws::api::xml_reader::XmlReader;
 
-/// What the SDK gets to read in the place of what was read already.
+/// The document that the SDK gets instead of one that was read already.
 const NOTHING: &str = "<DescribeInstancesResponse/>";
 
-/// One page.
+/// A page of instances.
 #[derive(Debug, Default)]
 pub(crate) struct Page {
     pub(crate) instances: Vec<Instance>,
     pub(crate) next_token: Option<String>,
 }
 
-/// Takes the page out of the answer to one call of DescribeInstances.
+/// Reads the page out of the response to one DescribeInstances call.
 #[derive(Clone, Debug)]
 pub(crate) struct PageReader {
     region: Arc<str>,
@@ -36,7 +37,7 @@ pub(crate) struct PageReader {
 }
 
 impl PageReader {
-    /// For an answer of this region.
+    /// Creates a reader for a response of this region.
     pub(crate) fn new(region: &str) -> Self {
         Self {
             region: region.into(),
@@ -44,7 +45,7 @@ impl PageReader {
         }
     }
 
-    /// The page, if it was read.
+    /// Takes the page, if it could be read.
     pub(crate) fn take_page(&self) -> Option<Page> {
         self.page.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -73,7 +74,7 @@ impl Intercept for PageReader {
     }
 }
 
-/// Goes through the children of an element: those named are read, the others are left out.
+/// Reads the named children of an element and skips the others.
 macro_rules! children {
     ($reader:ident, $parent:expr, { $($name:pat => $read:expr,)* }) => {
         while let Some(name) = $reader.next_child($parent)? {
@@ -278,10 +279,10 @@ mod tests {
     use crate::providers::aws::instances::list::read_instances;
 
     const REGION: &str = "eu-west-1";
-    /// The reservation that the benchmark's pages are made of, with its gaps.
+    /// The reservation of the benchmark's pages, with gaps.
     const RECORDED: &str = include_str!("../../../../benches/peers/pages/ec2_reservation.xml");
 
-    /// One instance with everything that is read, and some that is not; one with nothing but an id.
+    /// One instance with every element that is read and some that are not, and one with only an id.
     const FULL: &str = r#"
 <item>
   <reservationId>r-1</reservationId><ownerId>123456789012</ownerId><groupSet/>
@@ -333,28 +334,28 @@ mod tests {
 <item><instancesSet/></item>"#;
 
     #[derive(Debug)]
-    struct Canned(String);
+    struct FixedResponse(String);
 
-    impl HttpConnector for Canned {
+    impl HttpConnector for FixedResponse {
         fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
             let ok = 200.try_into().unwrap();
             HttpConnectorFuture::ready(Ok(HttpResponse::new(ok, SdkBody::from(self.0.as_str()))))
         }
     }
 
-    impl HttpClient for Canned {
+    impl HttpClient for FixedResponse {
         fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
             SharedHttpConnector::new(Self(self.0.clone()))
         }
     }
 
-    /// What the SDK makes of an answer.
-    async fn by_the_sdk(document: &str) -> Page {
+    /// The page as the SDK reads it.
+    async fn read_with_sdk(document: &str) -> Page {
         let config = aws_sdk_ec2::Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::new(REGION))
             .credentials_provider(Credentials::new("a", "b", None, None, "test"))
-            .http_client(SharedHttpClient::new(Canned(document.to_owned())))
+            .http_client(SharedHttpClient::new(FixedResponse(document.to_owned())))
             .build();
         let answer = Client::from_conf(config).describe_instances().send().await.unwrap();
         Page {
@@ -371,7 +372,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_reads_what_the_sdk_reads() {
+    async fn reader_reads_the_same_as_the_sdk() {
         for (reservations, rest, count) in [
             (FULL, "<nextToken>a&amp;b</nextToken>", 2),
             (RECORDED, "", 1),
@@ -379,7 +380,7 @@ mod tests {
             ("", "", 0),
         ] {
             let document = document(reservations, rest);
-            let (fast, sdk) = (parse_page(&document, REGION).unwrap(), by_the_sdk(&document).await);
+            let (fast, sdk) = (parse_page(&document, REGION).unwrap(), read_with_sdk(&document).await);
             assert_eq!(fast.instances.len(), count);
             for (fast, sdk) in fast.instances.iter().zip(&sdk.instances) {
                 assert_eq!(format!("{fast:#?}"), format!("{sdk:#?}"));
@@ -390,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_left_to_the_sdk() {
+    fn invalid_document_is_left_to_the_sdk() {
         let sound = document(FULL, "");
         assert!(parse_page(&sound, REGION).is_some());
         for (from, to) in [

@@ -1,4 +1,7 @@
-//! Where an instance is plugged in: VPC, subnet, security groups.
+//! The network of a new instance: VPC, subnet and security groups.
+//!
+//! EC2 has `security_group`, Compute Engine `firewall_rule` and `ingress`: a security group is in one VPC and belongs
+//! to instances, a firewall rule applies to a network and to instances with a tag.
 
 pub(super) mod security_group;
 
@@ -16,19 +19,19 @@ use crate::cloud::{Error, ErrorKind, InstanceSpec, Result, quoted};
 /// <https://docs.aws.amazon.com/vpc/latest/userguide/default-security-group.html>
 const DEFAULT_GROUP: &str = "default";
 
-/// What the request says of the network. Without a subnet EC2 takes a default one.
+/// The resolved network of a spec. Without a subnet EC2 picks a default one.
 #[derive(Debug, Default)]
 pub(super) struct Network {
     pub(super) subnet: Option<String>,
-    /// The VPC, where something in it has to be named.
+    /// The VPC, if a security group in it is named.
     pub(super) vpc: Option<String>,
-    /// The security groups that the spec means; none is the VPC's default one.
+    /// The security groups of the spec; empty for the VPC's default one.
     pub(super) groups: Vec<String>,
     public_ip: bool,
 }
 
 impl Network {
-    /// The network interface, where there must be one: only it can say whether there is a public address.
+    /// Builds the network interface, if a subnet is set. Only an interface can say whether there is a public address.
     pub(super) fn build_interface(&self, groups: &[String]) -> Option<InstanceNetworkInterfaceSpecification> {
         let subnet = self.subnet.as_ref()?;
         let interface = InstanceNetworkInterfaceSpecification::builder()
@@ -41,12 +44,12 @@ impl Network {
     }
 }
 
-/// Looks up what the spec names, and picks a subnet where the spec leaves one to pick.
+/// Looks up the network of a spec, and picks a subnet if the spec needs one and names none.
 pub(super) async fn resolve_network(client: &Client, spec: &InstanceSpec, machine_type: &str) -> Result<Network> {
     let region = &spec.location.region;
     let subnet = match &spec.subnet {
         Some(id) => Some(get_subnet(client, spec, id).await?),
-        // In a default subnet the address comes by itself; to have none takes an interface, and that a subnet.
+        // A default subnet gives a public address. An instance without one needs an interface, which needs a subnet.
         None if spec.network.is_some() || !spec.public_ip => Some(pick_subnet(client, spec, machine_type).await?),
         None => None,
     };
@@ -57,7 +60,7 @@ pub(super) async fn resolve_network(client: &Client, spec: &InstanceSpec, machin
             Some(vpc) => vpc.to_owned(),
             None => find_default_vpc(client, region).await?,
         };
-        // A group for openings comes beside what the instance would have without: naming it alone would take that away.
+        // The default group is named too: a group for ingress rules alone would replace it.
         let default = [DEFAULT_GROUP.to_owned()];
         let requested = if spec.firewalls.is_empty() {
             &default[..]
@@ -109,18 +112,21 @@ async fn get_subnet(client: &Client, spec: &InstanceSpec, id: &str) -> Result<Su
     Ok(subnet)
 }
 
-/// Picks one of the network's subnets, by a rule that gives the same for the same name.
+/// Picks one of the network's subnets. The same name gives the same subnet.
 async fn pick_subnet(client: &Client, spec: &InstanceSpec, machine_type: &str) -> Result<Subnet> {
     let region = &spec.location.region;
-    let filters = match (&spec.network, &spec.location.zone) {
-        (Some(network), zone) => vec![Some(build_filter("vpc-id", [network])), zone_filter(zone.as_ref())],
-        (None, zone) => vec![
-            Some(build_filter("default-for-az", ["true"])),
-            zone_filter(zone.as_ref()),
-        ],
-    };
+    let mut filters = vec![match &spec.network {
+        Some(network) => build_filter("vpc-id", [network]),
+        None => build_filter("default-for-az", ["true"]),
+    }];
+    filters.extend(
+        spec.location
+            .zone
+            .as_ref()
+            .map(|zone| build_filter("availability-zone", [zone])),
+    );
     let (subnets, zones) = future::try_join(
-        list_subnets(client, region, filters.into_iter().flatten().collect()),
+        list_subnets(client, region, filters),
         find_zones_with_type(client, region, machine_type),
     )
     .await?;
@@ -141,10 +147,6 @@ async fn pick_subnet(client: &Client, spec: &InstanceSpec, machine_type: &str) -
     })
 }
 
-fn zone_filter(zone: Option<&String>) -> Option<Filter> {
-    zone.map(|zone| build_filter("availability-zone", [zone]))
-}
-
 fn no_subnet_error(spec: &InstanceSpec) -> Error {
     let location = &spec.location;
     let error = match &spec.network {
@@ -159,17 +161,18 @@ fn no_subnet_error(spec: &InstanceSpec) -> Error {
     error.at(format!("aws/{}", location.region))
 }
 
-/// Prefers subnets that are meant for what is asked, with or without public addresses; among those the name's hash
-/// decides. Hashed with each subnet apart, so that a subnet that comes or goes moves few names.
+/// Chooses a subnet: first those whose setting for public addresses matches, then by a hash of the name and the
+/// subnet's id. So a new or removed subnet changes the choice for few names.
 fn choose_subnet(subnets: Vec<Subnet>, name: &str, public_ip: bool) -> Option<Subnet> {
     subnets.into_iter().max_by_key(|subnet| {
-        let meant = subnet.map_public_ip_on_launch() == Some(public_ip);
+        let matches_public_ip = subnet.map_public_ip_on_launch() == Some(public_ip);
         let id = subnet.subnet_id().unwrap_or_default();
         let hash: [u8; 32] = Sha256::digest(format!("{name}\n{id}")).into();
-        (meant, hash)
+        (matches_public_ip, hash)
     })
 }
 
+/// Lists the subnets that match filters.
 pub(super) async fn list_subnets(client: &Client, region: &str, filters: Vec<Filter>) -> Result<Vec<Subnet>> {
     tracing::debug!(operation = "DescribeSubnets", place = region, "call");
     let mut pages = client
@@ -201,11 +204,11 @@ async fn find_default_vpc(client: &Client, region: &str) -> Result<String> {
     })
 }
 
-/// The ids of security groups that are given by id or name, all in one VPC.
+/// Finds the ids of security groups by id or name, all in one VPC.
 async fn find_security_groups(client: &Client, region: &str, vpc: &str, requested: &[String]) -> Result<Vec<String>> {
     let (ids, names): (Vec<String>, Vec<String>) =
         requested.iter().cloned().partition(|group| group.starts_with("sg-"));
-    let ask = |filter: &'static str, values: Vec<String>| async move {
+    let find_by = |filter: &'static str, values: Vec<String>| async move {
         if values.is_empty() {
             return Ok(Vec::new());
         }
@@ -220,7 +223,7 @@ async fn find_security_groups(client: &Client, region: &str, vpc: &str, requeste
             .map(|output| output.security_groups.unwrap_or_default())
             .map_err(|error| translate(&error, Call::Read, "cannot look up the security groups", region))
     };
-    let (by_id, by_name) = future::try_join(ask("group-id", ids), ask("group-name", names)).await?;
+    let (by_id, by_name) = future::try_join(find_by("group-id", ids), find_by("group-name", names)).await?;
     let found: Vec<SecurityGroup> = by_id.into_iter().chain(by_name).collect();
     let mut groups = Vec::with_capacity(requested.len());
     for group in requested {
@@ -254,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_name_gets_the_same_subnet_in_any_order() {
+    fn same_name_gets_same_subnet_in_any_order() {
         let ids = ["subnet-a", "subnet-b", "subnet-c", "subnet-d"];
         let forth = ids.iter().map(|id| subnet(id, true)).collect();
         let back = ids.iter().rev().map(|id| subnet(id, true)).collect();
@@ -269,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_subnet_meant_for_it_comes_first() {
+    fn subnet_with_matching_public_ip_is_preferred() {
         for name in ["a", "b", "c", "d"] {
             let subnets = vec![subnet("subnet-1", true), subnet("subnet-2", false)];
             assert_eq!(

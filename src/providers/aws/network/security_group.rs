@@ -1,6 +1,5 @@
-//! Ports that are opened to instances: a security group for each set of openings in a VPC, which all instances share
-//! that ask for the same.
-//! Removing the security groups that opened ports to instances that are gone.
+//! The security groups that open ports: one for each set of ingress rules in a VPC. Instances with the same rules
+//! share it.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
@@ -18,22 +17,19 @@ use crate::providers::aws::api::filters::{MAX_FILTER_VALUES, build_filter, tag_f
 use crate::providers::aws::instances::list;
 use crate::providers::aws::tags::GROUP_NAME_PREFIX;
 
-/// How often a group is looked at that another process is making, or that EC2 shows late.
+/// How often a group is looked up that another process is creating or that EC2 does not list yet.
 const MAX_ATTEMPTS: u32 = 5;
 
-/// The name of the group that has these openings in a VPC: the same in every process.
-fn group_name(vpc: &str, ingress_rules: &BTreeSet<&IngressRule>) -> String {
-    let text: Vec<_> = ingress_rules.iter().map(ToString::to_string).collect();
-    let digest = Sha256::digest(format!("{vpc}\n{}", text.join("\n")));
-    let digits: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    format!("{GROUP_NAME_PREFIX}{digits}")
-}
+/// How long to wait for a group whose last instances are being terminated: their network interfaces are deleted with
+/// them.
+const DELETE_TIMEOUT: Duration = Duration::from_secs(10);
+const DELETE_PAUSE: Duration = Duration::from_secs(1);
 
-/// Gives the id of the group that has these openings, making it, or what it lacks, if it is not there. Whatever
-/// interrupts that leaves a group that costs nothing and is found the next time.
+/// Returns the id of the group for these ingress rules. Creates the group or its missing rules. After an interruption
+/// the group costs nothing, and the next run finds it.
 ///
 /// # Errors
-/// `AlreadyExists` if a group of that name is not ours; those of any call.
+/// `AlreadyExists` if a group of that name is not managed; the errors of the calls.
 pub(crate) async fn ensure_group(
     client: &Client,
     region: &str,
@@ -56,7 +52,7 @@ pub(crate) async fn ensure_group(
                     return Ok(id.to_owned());
                 }
             }
-            // A new group's tags can be seen later than the group.
+            // A new group can be listed before its tags.
             (Some(_), _) => {}
             (None, _) => {
                 if let Some(id) = create_group(client, region, vpc, &name).await? {
@@ -64,7 +60,7 @@ pub(crate) async fn ensure_group(
                     match add_rules(client, region, &id, &all).await {
                         Ok(true) => return Ok(id),
                         Ok(false) => {}
-                        // It opens nothing, and nothing has it yet.
+                        // The group is new, has no rules, and nothing uses it.
                         Err(error) => return Err(delete_if_unused(client, region, &id, error).await),
                     }
                 }
@@ -85,16 +81,91 @@ pub(crate) async fn ensure_group(
     Err(error.at(format!("aws/{region}")))
 }
 
-/// Checks that the group of these openings is ours, if it is there. Changes nothing.
+/// Checks that the group for these ingress rules is managed, if it exists. Changes nothing.
 ///
 /// # Errors
-/// `AlreadyExists` if it is not ours; those of any call.
+/// `AlreadyExists` if it is not managed; the errors of the calls.
 pub(crate) async fn check_group(client: &Client, region: &str, vpc: &str, ingress_rules: &[IngressRule]) -> Result<()> {
     let name = group_name(vpc, &ingress_rules.iter().collect());
     match find_group(client, region, vpc, &name).await? {
         Some(group) if !is_managed(&group) => Err(foreign_group_error(vpc, &name).at(format!("aws/{region}"))),
         _ => Ok(()),
     }
+}
+
+/// Deletes the group of a launch that was refused, if nothing uses it: EC2 refuses to delete a group in use. A run
+/// that needs it at the same time creates it again. A group that stays costs nothing, and `error` names it as a
+/// leftover.
+pub(crate) async fn delete_if_unused(client: &Client, region: &str, id: &str, error: Error) -> Error {
+    tracing::debug!(operation = "DeleteSecurityGroup", place = region, "call");
+    match client.delete_security_group().group_id(id).send().await {
+        Ok(_) => error,
+        // Another instance uses it, or another run deleted it.
+        Err(kept) if kept.code() == Some("DependencyViolation") || is_missing_group_code(kept.code()) => error,
+        Err(kept) => {
+            tracing::debug!(code = kept.code(), "the security group stays");
+            error.with_leftover(format_args!("aws/{region}/{id}"))
+        }
+    }
+}
+
+/// Deletes the groups that only gone instances used; returns a message for each that stays. See
+/// [`Provider::delete_unused_firewall_rules`](crate::cloud::Provider::delete_unused_firewall_rules).
+pub(crate) async fn delete_unused_groups(clients: &Clients, gone: &[cloud::Instance]) -> Result<Vec<String>> {
+    let mut regions: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for instance in gone {
+        let names = instance.ingress_rules.iter().map(String::as_str);
+        let names = names.filter(|name| name.starts_with(GROUP_NAME_PREFIX));
+        regions.entry(&instance.region).or_default().extend(names);
+    }
+    let ids: HashSet<&str> = gone.iter().map(|instance| instance.reference.id.as_str()).collect();
+    let mut kept = Vec::new();
+    for (region, names) in regions {
+        if names.is_empty() {
+            continue;
+        }
+        let client = clients.ec2(region).await;
+        let deadline = Instant::now() + DELETE_TIMEOUT;
+        // A failure for one group does not keep the others from being deleted.
+        let groups = match find_managed_groups(&client, region, &names).await {
+            Ok(groups) => groups,
+            Err(error) => {
+                let names: Vec<&str> = names.into_iter().collect();
+                let names = names.join(", ");
+                kept.push(format!(
+                    "the security group {names} in {region} could not be removed: {error}"
+                ));
+                continue;
+            }
+        };
+        for group in groups {
+            let removed = delete_group(&client, region, &group, &ids, deadline).await;
+            kept.extend(removed.unwrap_or_else(|error| Some(format!("{error} ({region})"))));
+        }
+    }
+    Ok(kept)
+}
+
+/// Whether a code says that a group does not exist, or not yet.
+pub(crate) fn is_missing_group_code(code: Option<&str>) -> bool {
+    matches!(
+        code,
+        Some("InvalidGroup.NotFound" | "InvalidGroupId.NotFound" | "InvalidSecurityGroupID.NotFound")
+    )
+}
+
+/// Whether cloudctl created the group.
+pub(crate) fn is_managed(group: &SecurityGroup) -> bool {
+    let is_mark = |tag: &Tag| tag.key() == Some(LABEL_MANAGED) && tag.value() == Some("true");
+    group.tags().iter().any(is_mark)
+}
+
+/// The name of the group for these ingress rules in a VPC. It is the same in every process.
+fn group_name(vpc: &str, ingress_rules: &BTreeSet<&IngressRule>) -> String {
+    let text: Vec<_> = ingress_rules.iter().map(ToString::to_string).collect();
+    let digest = Sha256::digest(format!("{vpc}\n{}", text.join("\n")));
+    let digits: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("{GROUP_NAME_PREFIX}{digits}")
 }
 
 fn foreign_group_error(vpc: &str, name: &str) -> Error {
@@ -116,42 +187,22 @@ async fn find_group(client: &Client, region: &str, vpc: &str, name: &str) -> Res
     Ok(output.security_groups.unwrap_or_default().into_iter().next())
 }
 
-/// Removes the group of a launch that was refused, if nothing uses it: EC2 itself refuses to delete one that is in use. A
-/// run that wants it at the same moment makes it again. What cannot be removed costs nothing and is found the next time;
-/// the error of the launch tells of it.
-pub(crate) async fn delete_if_unused(client: &Client, region: &str, id: &str, error: Error) -> Error {
-    tracing::debug!(operation = "DeleteSecurityGroup", place = region, "call");
-    match client.delete_security_group().group_id(id).send().await {
-        Ok(_) => error,
-        // Another instance has it, or another run removed it.
-        Err(kept) if kept.code() == Some("DependencyViolation") || is_missing_group_code(kept.code()) => error,
-        Err(kept) => {
-            tracing::debug!(code = kept.code(), "the security group stays");
-            error.with_leftover(format_args!("aws/{region}/{id}"))
-        }
-    }
-}
-
-/// Whether cloudctl made it.
-pub(crate) fn is_managed(group: &SecurityGroup) -> bool {
-    let is_mark = |tag: &Tag| tag.key() == Some(LABEL_MANAGED) && tag.value() == Some("true");
-    group.tags().iter().any(is_mark)
-}
-
-/// Whether a group lets in what an opening says.
+/// Whether a group has an ingress rule.
 fn allows(group: &SecurityGroup, ingress_rule: &IngressRule) -> bool {
     let port = Some(i32::from(ingress_rule.port));
     group.ip_permissions().iter().any(|rule| {
-        let fourth = rule.ip_ranges().iter().filter_map(IpRange::cidr_ip);
-        let sixth = rule.ipv6_ranges().iter().filter_map(Ipv6Range::cidr_ipv6);
+        let ipv4_ranges = rule.ip_ranges().iter().filter_map(IpRange::cidr_ip);
+        let ipv6_ranges = rule.ipv6_ranges().iter().filter_map(Ipv6Range::cidr_ipv6);
         rule.ip_protocol() == Some("tcp")
             && rule.from_port() == port
             && rule.to_port() == port
-            && fourth.chain(sixth).any(|source| source == ingress_rule.source)
+            && ipv4_ranges
+                .chain(ipv6_ranges)
+                .any(|source| source == ingress_rule.source)
     })
 }
 
-/// Makes the group; nothing if another process was faster.
+/// Creates the group; `None` if another process created it first.
 async fn create_group(client: &Client, region: &str, vpc: &str, name: &str) -> Result<Option<String>> {
     let tag = Tag::builder().key(LABEL_MANAGED).value("true").build();
     let tags = TagSpecification::builder()
@@ -169,7 +220,7 @@ async fn create_group(client: &Client, region: &str, vpc: &str, name: &str) -> R
     match answer {
         Ok(output) => Ok(output.group_id),
         Err(error) if error.code() == Some("InvalidGroup.Duplicate") => Ok(None),
-        // A group that came of a lost answer is found the next time: as good as a read.
+        // A group whose response was lost costs nothing, and the next run finds it. So the call counts as a read.
         Err(error) => Err(translate(
             &error,
             Call::Read,
@@ -179,7 +230,8 @@ async fn create_group(client: &Client, region: &str, vpc: &str, name: &str) -> R
     }
 }
 
-/// Adds rules. Gives whether they are all there now; if not, another process has a hand in it, and it takes a new look.
+/// Adds rules. Returns whether all of them are there; otherwise another process is changing the group, and it must be
+/// looked up again.
 async fn add_rules(client: &Client, region: &str, id: &str, ingress_rules: &[&IngressRule]) -> Result<bool> {
     if ingress_rules.is_empty() {
         return Ok(true);
@@ -192,7 +244,7 @@ async fn add_rules(client: &Client, region: &str, id: &str, ingress_rules: &[&In
     let call = client.authorize_security_group_ingress().group_id(id);
     match call.set_ip_permissions(Some(rules)).send().await {
         Ok(_) => Ok(true),
-        // Of several rules one that is there keeps all others out.
+        // One existing rule fails the call for the others.
         Err(error) if error.code() == Some("InvalidPermission.Duplicate") => Ok(ingress_rules.len() == 1),
         Err(error) if is_missing_group_code(error.code()) => Ok(false),
         Err(error) => Err(translate(
@@ -202,14 +254,6 @@ async fn add_rules(client: &Client, region: &str, id: &str, ingress_rules: &[&In
             region,
         )),
     }
-}
-
-/// Whether a code says that a group is not there, or not yet.
-pub(crate) fn is_missing_group_code(code: Option<&str>) -> bool {
-    matches!(
-        code,
-        Some("InvalidGroup.NotFound" | "InvalidGroupId.NotFound" | "InvalidSecurityGroupID.NotFound")
-    )
 }
 
 fn to_permission(ingress_rule: &IngressRule) -> IpPermission {
@@ -222,47 +266,7 @@ fn to_permission(ingress_rule: &IngressRule) -> IpPermission {
     .build()
 }
 
-/// How long a group is given whose last instances are on their way out: their network interfaces go with them.
-const DELETE_TIMEOUT: Duration = Duration::from_secs(10);
-const DELETE_PAUSE: Duration = Duration::from_secs(1);
-
-/// See [`Provider::remove_openings`](crate::cloud::Provider::remove_openings).
-pub(crate) async fn delete_unused_groups(clients: &Clients, gone: &[cloud::Instance]) -> Result<Vec<String>> {
-    let mut regions: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for instance in gone {
-        let names = instance.ingress_rules.iter().map(String::as_str);
-        let names = names.filter(|name| name.starts_with(GROUP_NAME_PREFIX));
-        regions.entry(&instance.region).or_default().extend(names);
-    }
-    let ids: HashSet<&str> = gone.iter().map(|instance| instance.reference.id.as_str()).collect();
-    let mut kept = Vec::new();
-    for (region, names) in regions {
-        if names.is_empty() {
-            continue;
-        }
-        let client = clients.ec2(region).await;
-        let deadline = Instant::now() + DELETE_TIMEOUT;
-        // Whatever keeps one of them from going, here or in another region, the others go.
-        let groups = match find_managed_groups(&client, region, &names).await {
-            Ok(groups) => groups,
-            Err(error) => {
-                let names: Vec<&str> = names.into_iter().collect();
-                let names = names.join(", ");
-                kept.push(format!(
-                    "the security group {names} in {region} could not be removed: {error}"
-                ));
-                continue;
-            }
-        };
-        for group in groups {
-            let removed = delete_group(&client, region, &group, &ids, deadline).await;
-            kept.extend(removed.unwrap_or_else(|error| Some(format!("{error} ({region})"))));
-        }
-    }
-    Ok(kept)
-}
-
-/// The groups of these names that are ours. The VPC is part of the name.
+/// Finds the managed groups with these names. The VPC is part of the name.
 async fn find_managed_groups(client: &Client, region: &str, names: &BTreeSet<&str>) -> Result<Vec<SecurityGroup>> {
     let names: Vec<&str> = names.iter().copied().collect();
     let mut found: Vec<SecurityGroup> = Vec::new();
@@ -282,7 +286,8 @@ async fn find_managed_groups(client: &Client, region: &str, names: &BTreeSet<&st
     Ok(found)
 }
 
-/// Deletes a group, or says who uses it still. EC2 itself refuses to delete one that a network interface has.
+/// Deletes a group, or returns a message about what uses it. EC2 refuses to delete a group that a network interface
+/// has.
 async fn delete_group(
     client: &Client,
     region: &str,
@@ -337,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_openings_have_one_group_in_each_vpc() {
+    fn same_ingress_rules_share_group_in_vpc() {
         let name = |vpc: &str, texts: &[&str]| {
             let ingress_rules = ingress_rules(texts);
             group_name(vpc, &ingress_rules.iter().collect())
@@ -350,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_is_found_again_in_the_group_that_has_it() {
+    fn group_allows_its_own_ingress_rules() {
         let all = ingress_rules(&["22", "22/::/0", "443/10.0.0.0/8"]);
         let group = SecurityGroup::builder()
             .set_ip_permissions(Some(all.iter().map(to_permission).collect()))
