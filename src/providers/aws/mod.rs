@@ -1,6 +1,6 @@
-//! Amazon EC2.
+//! The driver of Amazon EC2.
 //!
-//! `InstanceRef::place` is the region: EC2's ids are unique there, and its calls go there.
+//! `InstanceRef::scope` is the region: EC2's ids are unique in it, and calls are sent to it.
 
 mod api;
 mod catalog;
@@ -32,7 +32,7 @@ use crate::settings::Settings;
 pub(super) use self::configuration::vendor_settings::VENDOR_SETTINGS;
 pub(super) use self::resolved_settings::resolved_settings;
 
-/// Whether credentials are found where AWS's tools keep them; asks no network.
+/// Whether credentials are found where AWS's tools keep them; sends no call.
 pub(super) fn has_credentials(settings: &Settings) -> bool {
     credentials::source::has_credentials(settings)
 }
@@ -44,7 +44,7 @@ pub(super) struct Aws {
 }
 
 impl Aws {
-    /// Makes the driver; nothing is read or connected before the first call.
+    /// Creates the driver. Nothing is read or connected before the first call.
     pub(super) fn new(settings: &Settings) -> Self {
         Self {
             clients: Clients::new(settings),

@@ -77,11 +77,11 @@ pub(in crate::providers) fn tls_problem(error: &TlsError, server: &str) -> TlsPr
         },
         TlsError::PeerIncompatible(_)
         | TlsError::AlertReceived(AlertDescription::ProtocolVersion | AlertDescription::HandshakeFailure) => Permanent(
-            format!("{server} has no version of TLS and no cipher that cloudctl speaks"),
-            "have the server speak TLS 1.2 or 1.3",
+            format!("{server} supports no TLS version or cipher that cloudctl supports"),
+            "enable TLS 1.2 or 1.3 on the server",
         ),
         TlsError::AlertReceived(AlertDescription::CertificateRequired) => Permanent(
-            format!("{server} asks for a certificate of the caller, and cloudctl has none to show"),
+            format!("{server} requires a client certificate, which cloudctl does not support"),
             "use an address that needs none",
         ),
         TlsError::InvalidMessage(_) => Permanent(

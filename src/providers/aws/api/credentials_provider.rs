@@ -139,7 +139,7 @@ impl RunCredentials {
                         ))
                 }
                 None if error.kind() == ErrorKind::PermissionDenied => {
-                    error.with_hint("allow sts:AssumeRole to the one who asks, in the role's trust policy, too")
+                    error.with_hint("allow sts:AssumeRole for the caller, in the role's trust policy too")
                 }
                 _ => error,
             }

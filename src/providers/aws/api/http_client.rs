@@ -1,7 +1,7 @@
 //! The SDK's HTTP client, changed in four ways:
 //!
 //! - A connector is built on first use. The SDK builds one when a client is created, which loads the TLS roots, and drops it.
-//! - A response that was cut short is an error. The SDK reads half a list as a complete_response one.
+//! - A response that was cut short is an error. The SDK reads half a list as a complete one.
 //! - The date of each response sets the clock, and XML that the SDK cannot parse is repaired.
 //! - Proxies and certificate authorities are those of [`Connection`].
 
@@ -136,7 +136,7 @@ impl ResolveDns for SystemResolver {
     }
 }
 
-/// Reads each response to its end before the SDK gets it. The SDK reads all responses of EC2 complete_response in any case.
+/// Reads each response to its end before the SDK gets it. The SDK reads all responses of EC2 whole in any case.
 #[derive(Debug)]
 struct CompleteBodyCheck {
     client: Arc<Inner>,

@@ -388,6 +388,16 @@ fn retry_after<E>(error: &SdkError<E>) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
+    use aws_sdk_ec2::operation::run_instances::RunInstancesError;
+    use aws_smithy_runtime_api::client::result::ConnectorError;
+    use aws_smithy_types::body::SdkBody;
+    use aws_smithy_types::error::ErrorMetadata;
+    use jiff::{SignedDuration, Timestamp};
+
+    use super::super::connection_errors;
+    use super::super::server_time::ServerTime;
     use super::*;
 
     #[test]
@@ -403,22 +413,6 @@ mod tests {
         progress.started_at = Instant::now() - THROTTLED_DEADLINE;
         assert!(progress.count_failure(Some(ErrorKind::Throttled), MAX_OTHER_FAILURES));
     }
-}
-
-#[cfg(test)]
-mod tests_of_changes {
-    use std::cell::Cell;
-
-    use aws_sdk_ec2::operation::run_instances::RunInstancesError;
-    use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-    use aws_smithy_runtime_api::client::result::ConnectorError;
-    use aws_smithy_types::body::SdkBody;
-    use aws_smithy_types::error::ErrorMetadata;
-    use jiff::{SignedDuration, Timestamp};
-
-    use super::super::connection_errors;
-    use super::super::server_time::ServerTime;
-    use super::*;
 
     /// A refusal whose date is an hour after the request's.
     fn refusal(status: u16, code: &str) -> SdkError<RunInstancesError> {

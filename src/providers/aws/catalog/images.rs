@@ -1,5 +1,4 @@
-//! Images: from an alias or an id to what EC2 has.
-//! What the image aliases mean now, all at once.
+//! Images: finds the image of a spec, and lists the images of all aliases.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +16,7 @@ use crate::providers::aws::api::error::{Call, translate, with_sdk_details};
 use crate::providers::aws::configuration::partition::Partition;
 use crate::providers::aws::instances::convert::architecture_of;
 
-/// Words that set an image apart from the plain one whose name pattern it fits as well.
+/// Words in an image's name that mean another product than the plain image, although the name pattern matches.
 const VARIANTS: [&str; 9] = [
     "backports",
     "beta",
@@ -32,44 +31,44 @@ const VARIANTS: [&str; 9] = [
 
 const CONCURRENT_OWNERS: usize = 4;
 
-/// An image.
+/// An image that can be booted.
 #[derive(Debug)]
 pub(crate) struct ResolvedImage {
     pub(crate) id: String,
     pub(crate) name: Option<String>,
     pub(crate) root_device: String,
-    /// Size of its own boot disk in GiB, which no smaller disk can hold.
+    /// The size of its own boot disk in GiB. A disk must be at least as large.
     pub(crate) disk_gib: Option<u32>,
-    /// Whether it is Windows, which has no cloud-init.
+    /// Whether it is a Windows image, which has no cloud-init.
     pub(crate) is_windows: bool,
 }
 
-/// One meaning of an alias: its images are those of a publisher whose names fit a pattern.
+/// One architecture of an alias: the pattern that its images' names match.
 struct AliasPattern {
     alias: &'static str,
     architecture: Architecture,
     pattern: &'static str,
 }
 
-/// The machine type to use: the one that was asked for, else the default for the image. An alias is there for more
-/// than one architecture; an image by its id has one, and is looked at.
+/// Chooses the machine type: the requested one, otherwise the default for the image's architecture. An image id has
+/// one architecture, which takes a call to find; an alias has several.
 pub(crate) async fn choose_machine_type<'a>(client: &Client, region: &str, spec: &'a InstanceSpec) -> Result<&'a str> {
-    let needed = spec.requirements.architecture;
-    let architecture = match (spec.machine_type_to_use(), spec.image.as_deref()) {
-        (Some(asked), _) => return Ok(asked),
-        (None, _) if needed.is_some() => needed,
-        (None, Some(id)) if is_image_id(id) => {
-            let image = get_image(client, region, id).await?;
-            image.architecture().and_then(architecture_of)
-        }
-        (None, _) => None,
-    };
+    if let Some(requested) = spec.machine_type_to_use() {
+        return Ok(requested);
+    }
+    let mut architecture = spec.requirements.architecture;
+    if architecture.is_none()
+        && let Some(id) = spec.image.as_deref().filter(|image| is_image_id(image))
+    {
+        let image = get_image(client, region, id).await?;
+        architecture = image.architecture().and_then(architecture_of);
+    }
     Ok(machine_types::default_type(
         architecture.unwrap_or(Architecture::X86_64),
     ))
 }
 
-/// Looks up the machine type and, at the same time, the image for it.
+/// Looks up the machine type and the image for it at the same time.
 pub(crate) async fn resolve_machine_and_image(
     client: &Client,
     region: &str,
@@ -84,13 +83,13 @@ pub(crate) async fn resolve_machine_and_image(
     )
     .await;
     let machine = machine?;
-    // An image is asked for before the type's architecture is known. If the name misled, ask again.
+    // The image was looked up for a guessed architecture. If the guess was wrong, look it up again.
     let image = if machine.architecture == expected {
         image
     } else {
         find_image(client, region, image_name, machine.architecture).await
     };
-    // Of an alias that is there for one architecture alone, it is the type that does not fit.
+    // If an alias has images for one architecture only, the machine type is the one that does not match.
     let image = image.map_err(|error| match machine.architecture {
         Architecture::X86_64 => error,
         Architecture::Arm64 => error.context(format!("machine type {machine_type} is arm64")),
@@ -118,7 +117,8 @@ pub(crate) async fn resolve_machine_and_image(
     Ok((machine, resolve_bootable(&image, image_name)?))
 }
 
-/// See [`Provider::images`](crate::cloud::Provider::images). One call for each publisher.
+/// Lists the images of all aliases, with one call for each publisher; see
+/// [`Provider::images`](crate::cloud::Provider::images).
 pub(crate) async fn list_images(client: &Client, region: &str) -> Result<Vec<Image>> {
     let partition = Partition::of_region(region).name();
     let mut owners: BTreeMap<&str, Vec<AliasPattern>> = BTreeMap::new();
@@ -190,7 +190,7 @@ fn resolve_alias(images: &[ec2::Image], pattern: &AliasPattern) -> Option<Image>
     })
 }
 
-/// The image that is meant by an id or an alias.
+/// Finds the image for an id or an alias.
 async fn find_image(client: &Client, region: &str, image_name: &str, architecture: Architecture) -> Result<ec2::Image> {
     if is_image_id(image_name) {
         return get_image(client, region, image_name).await;
@@ -214,10 +214,10 @@ fn is_image_id(text: &str) -> bool {
 }
 
 async fn get_image(client: &Client, region: &str, id: &str) -> Result<ec2::Image> {
-    let absent = || {
+    let not_found = || {
         Error::invalid(format!("image {id} does not exist in {region}"))
             .at(format!("aws/{region}"))
-            .with_hint("an image id holds for one region only; an alias such as ubuntu-24.04 holds everywhere")
+            .with_hint("an image id is valid in one region only; an alias such as ubuntu-24.04 is valid in all")
     };
     tracing::debug!(operation = "DescribeImages", place = region, "call");
     let answer = client
@@ -227,21 +227,21 @@ async fn get_image(client: &Client, region: &str, id: &str) -> Result<ec2::Image
         .send()
         .await;
     let output = answer.map_err(|error| match error.code() {
-        Some(code) if code.starts_with("InvalidAMIID") => with_sdk_details(absent(), &error),
+        Some(code) if code.starts_with("InvalidAMIID") => with_sdk_details(not_found(), &error),
         _ => translate(&error, Call::Read, format!("cannot look up image {id}"), region),
     })?;
     let found = output.images.unwrap_or_default();
     let image = found
         .into_iter()
         .find(|image| image.image_id() == Some(id))
-        .ok_or_else(absent)?;
+        .ok_or_else(not_found)?;
     match image.state() {
         Some(ImageState::Available) | None => Ok(image),
         Some(state) => Err(Error::invalid(format!("image {id} is {}", state.as_str())).at(format!("aws/{region}"))),
     }
 }
 
-/// The newest image of a publisher that fits an alias.
+/// Finds the newest image of a publisher for an alias.
 async fn find_image_of_alias(
     client: &Client,
     region: &str,
@@ -254,15 +254,15 @@ async fn find_image_of_alias(
         .ok_or_else(|| Error::invalid(format!("there is no image {alias} for {architecture}")))?;
     let partition = Partition::of_region(region).name();
     let Some(owner) = publisher.owner_in(partition) else {
-        let there = |alias: &ImageAlias| {
+        let has_publisher = |alias: &ImageAlias| {
             alias
                 .aws
                 .as_ref()
                 .is_some_and(|image| image.owner_in(partition).is_some())
         };
-        let others = closest_alias(alias, there).join(", ");
+        let others = closest_alias(alias, has_publisher).join(", ");
         return Err(Error::unsupported(format!(
-            "who publishes {alias} in the partition {partition} is not known"
+            "the publisher of {alias} in the partition {partition} is not known"
         ))
         .at(format!("aws/{region}"))
         .with_hint(format!("use an image id such as ami-0abc…, or one of {others}")));
@@ -286,8 +286,8 @@ async fn find_image_of_alias(
     })
 }
 
-/// The newest plain image. The dates are ISO 8601 in UTC, so their order is that of their text; the name settles
-/// a tie, so that every process picks the same.
+/// The newest plain image. The dates are ISO 8601 in UTC, so their texts have the same order. The name breaks a tie,
+/// so that every process picks the same image.
 pub(crate) fn newest_image(images: impl IntoIterator<Item = ec2::Image>, pattern: &str) -> Option<ec2::Image> {
     images
         .into_iter()
@@ -301,7 +301,7 @@ pub(crate) fn newest_image(images: impl IntoIterator<Item = ec2::Image>, pattern
         })
 }
 
-/// Whether a name that fits the pattern has none of the words that make it another product.
+/// Whether a name that matches the pattern has no word that means another product.
 fn is_plain_image(name: &str, pattern: &str) -> bool {
     let words = |text: &str| -> Vec<String> {
         text.split(|letter: char| !letter.is_ascii_alphanumeric())
@@ -314,10 +314,10 @@ fn is_plain_image(name: &str, pattern: &str) -> bool {
         .any(|word| VARIANTS.contains(&word.as_str()) && !own.contains(word))
 }
 
-/// What is needed of an image to boot from it.
+/// Reads what is needed to boot from an image.
 ///
 /// # Errors
-/// `Unsupported` if it has no disk of its own to boot from.
+/// `Unsupported` if it has no boot disk of its own.
 pub(crate) fn resolve_bootable(image: &ec2::Image, image_name: &str) -> Result<ResolvedImage> {
     if image.root_device_type() == Some(&DeviceType::InstanceStore) {
         return Err(Error::unsupported(format!(
@@ -340,18 +340,18 @@ pub(crate) fn resolve_bootable(image: &ec2::Image, image_name: &str) -> Result<R
         name: image.name().map(str::to_owned),
         root_device: root_device.to_owned(),
         disk_gib: size.and_then(|size| u32::try_from(size).ok()),
-        // The SDK knows it as `Windows`; EC2 says `windows`.
+        // The SDK has it as `Windows`; EC2 says `windows`.
         is_windows: image
             .platform()
             .is_some_and(|platform| platform.as_str().eq_ignore_ascii_case("windows")),
     })
 }
 
-/// Whether a name fits one of EC2's patterns, in which `*` stands for any letters and `?` for one.
+/// Whether a name matches one of EC2's patterns, in which `*` stands for any characters and `?` for one.
 fn matches_pattern(pattern: &str, name: &str) -> bool {
     let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
     let (mut at, mut position) = (0, 0);
-    // Where the last star stood, and what it had taken by then.
+    // The place of the last star, and how far it has matched.
     let mut star: Option<(usize, usize)> = None;
     while position < name.len() {
         match pattern.get(at) {
@@ -382,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_plain_image_wins() {
+    fn newest_plain_image_is_chosen() {
         let pattern = "suse-sles-15-sp?-v*-hvm-ssd-x86_64";
         let images = vec![
             image("suse-sles-15-sp6-v20250101-hvm-ssd-x86_64", "2025-01-01T00:00:00.000Z"),
@@ -398,19 +398,14 @@ mod tests {
     }
 
     #[test]
-    fn an_image_id_is_told_from_an_alias() {
+    fn image_id_is_no_alias() {
         assert!(is_image_id("ami-0abc123"));
         assert!(!is_image_id("ami-"));
         assert!(!is_image_id("ubuntu-24.04"));
     }
-}
-
-#[cfg(test)]
-mod image_list_tests {
-    use super::*;
 
     #[test]
-    fn patterns_fit_as_ec2_has_them() {
+    fn pattern_matches_like_ec2() {
         for (pattern, name, fits) in [
             ("debian-12-amd64-*", "debian-12-amd64-20250101-1", true),
             ("debian-12-amd64-*", "debian-12-arm64-20250101-1", false),

@@ -1,5 +1,4 @@
-//! Machine types: what EC2 tells of one.
-//! The machine types of a region.
+//! Machine types: reads one, lists those of a region, and checks them against requirements.
 
 use std::collections::HashSet;
 
@@ -13,7 +12,7 @@ use crate::cloud::{Architecture, Error, Gpu, MachineRequirements, MachineType, R
 use crate::providers::aws::api::error::{Call, translate, with_sdk_details};
 use crate::providers::aws::api::filters::{MAX_FILTER_VALUES, build_filter};
 
-/// A machine type.
+/// A machine type as EC2 describes it.
 #[derive(Debug)]
 pub(crate) struct Machine {
     pub(crate) name: String,
@@ -25,7 +24,7 @@ pub(crate) struct Machine {
     pub(crate) has_spot: bool,
 }
 
-/// The machine type of an instance for which none was asked.
+/// The machine type for a spec that names none.
 pub(crate) fn default_type(architecture: Architecture) -> &'static str {
     match architecture {
         Architecture::X86_64 => "t3.small",
@@ -33,7 +32,8 @@ pub(crate) fn default_type(architecture: Architecture) -> &'static str {
     }
 }
 
-/// Arm types have a `g` among the letters after their generation: `t4g`, `m7gd`, `x2gd`; `a1` was the first.
+/// Guesses the architecture by the name. Arm types have a `g` among the letters after their generation: `t4g`,
+/// `m7gd`, `x2gd`; `a1` was the first.
 ///
 /// <https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html>
 pub(crate) fn guess_architecture(machine_type: &str) -> Architecture {
@@ -49,7 +49,7 @@ pub(crate) fn guess_architecture(machine_type: &str) -> Architecture {
     }
 }
 
-/// Looks a machine type up.
+/// Looks up a machine type.
 pub(crate) async fn find_machine_type(client: &Client, region: &str, name: &str) -> Result<Machine> {
     let unknown = || {
         Error::invalid(format!("unknown machine type {} in {region}", quoted(name)))
@@ -78,20 +78,21 @@ pub(crate) async fn find_machine_type(client: &Client, region: &str, name: &str)
     Machine::from_ec2(info).ok_or_else(|| Error::unsupported(format!("machine type {name} has no 64-bit architecture")))
 }
 
-/// See [`Provider::machine_types`](crate::cloud::Provider::machine_types).
+/// Lists the machine types of a region, or those with the given names; see
+/// [`Provider::machine_types`](crate::cloud::Provider::machine_types).
 pub(crate) async fn list_machine_types(client: &Client, region: &str, among: &[String]) -> Result<Vec<MachineType>> {
     if among.is_empty() {
         return list_all_pages(client, region, None).await;
     }
     let mut found = Vec::new();
     for names in among.chunks(MAX_FILTER_VALUES) {
-        // As a filter, a name that is not there is no error.
+        // An unknown name in a filter is no error.
         found.extend(list_all_pages(client, region, Some(build_filter("instance-type", names))).await?);
     }
     Ok(found)
 }
 
-/// The zones that have a machine type.
+/// Finds the zones that offer a machine type.
 pub(crate) async fn find_zones_with_type(client: &Client, region: &str, machine_type: &str) -> Result<HashSet<String>> {
     tracing::debug!(operation = "DescribeInstanceTypeOfferings", place = region, "call");
     let mut pages = client
@@ -116,44 +117,46 @@ pub(crate) async fn find_zones_with_type(client: &Client, region: &str, machine_
     Ok(found)
 }
 
-/// Refuses a machine type that has not all of what is needed. One that was named may have GPUs unasked.
+/// Refuses a machine type that does not meet the requirements. A named type may have GPUs that were not requested.
 ///
 /// # Errors
-/// `InvalidSpec`, naming what it lacks.
+/// `InvalidSpec` that names what is missing.
 pub(crate) fn check_requirements(machine: &Machine, requirements: &MachineRequirements) -> Result<()> {
-    let mut lacks = Vec::new();
+    let mut mismatches = Vec::new();
     if let (Some(needed), Some(has)) = (requirements.cpus, machine.cpus)
         && has < needed
     {
-        lacks.push(format!("{has} CPUs, not {needed}"));
+        mismatches.push(format!("{has} CPUs, not {needed}"));
     }
     if let (Some(needed), Some(has)) = (requirements.memory_gib, machine.memory_gib)
         && has < needed
     {
-        lacks.push(format!("{has} GiB of memory, not {needed}"));
+        mismatches.push(format!("{has} GiB of memory, not {needed}"));
     }
     if let Some(needed) = requirements
         .architecture
         .filter(|needed| *needed != machine.architecture)
     {
-        lacks.push(format!("the architecture {}, not {needed}", machine.architecture));
+        mismatches.push(format!("the architecture {}, not {needed}", machine.architecture));
     }
     if let Some(needed) = &requirements.gpu {
         match &machine.gpu {
-            None => lacks.push(format!("no GPU, not {needed}")),
+            None => mismatches.push(format!("no GPU, not {needed}")),
             Some(has) if has.kind != needed.kind || has.count < needed.count => {
-                lacks.push(format!("GPU {has}, not {needed}"));
+                mismatches.push(format!("GPU {has}, not {needed}"));
             }
             Some(_) => {}
         }
     }
-    if lacks.is_empty() {
+    if mismatches.is_empty() {
         return Ok(());
     }
-    Err(
-        Error::invalid(format!("machine type {} has {}", machine.name, lacks.join(", and ")))
-            .with_hint("leave the machine type out, and the cheapest that fits is taken"),
-    )
+    Err(Error::invalid(format!(
+        "machine type {} has {}",
+        machine.name,
+        mismatches.join(", and ")
+    ))
+    .with_hint("leave the machine type out to get the cheapest one that fits"))
 }
 
 async fn list_all_pages(client: &Client, region: &str, filter: Option<Filter>) -> Result<Vec<MachineType>> {
@@ -175,7 +178,7 @@ async fn list_all_pages(client: &Client, region: &str, filter: Option<Filter>) -
 }
 
 impl Machine {
-    /// What EC2 tells of a machine type; nothing of one that has no 64-bit architecture.
+    /// Converts EC2's description; `None` for a type without a 64-bit architecture.
     pub(crate) fn from_ec2(info: &InstanceTypeInfo) -> Option<Self> {
         let processor = info.processor_info()?;
         let memory_mib = info.memory_info().and_then(|memory| memory.size_in_mib());
@@ -192,7 +195,7 @@ impl Machine {
         })
     }
 
-    /// The same in the words of all clouds; nothing if EC2 does not tell its size.
+    /// Converts it to the type of all clouds; `None` if EC2 does not say its size.
     pub(crate) fn to_machine_type(self) -> Option<MachineType> {
         Some(MachineType {
             cpus: self.cpus?,
@@ -206,8 +209,8 @@ impl Machine {
     }
 }
 
-/// The GPUs of a machine type: all of the first kind. A part of one is a kind of its own, since who asks for a GPU wants
-/// a whole one.
+/// The GPUs of a machine type: all of the first kind. A part of a GPU is a kind of its own, because a request for a
+/// GPU means a whole one.
 fn read_gpu(info: &GpuInfo) -> Option<Gpu> {
     let kind = |device: &GpuDeviceInfo| {
         let kind = normalize_gpu_kind(device.name()?);
@@ -223,7 +226,7 @@ fn read_gpu(info: &GpuInfo) -> Option<Gpu> {
     Some(Gpu { kind: first, count }).filter(|gpu| gpu.count > 0)
 }
 
-/// The architecture for a machine type's word; old types have 32-bit x86 beside a 64-bit one.
+/// The architecture of a machine type. Old types have 32-bit x86 too.
 fn architecture_of(value: &ArchitectureType) -> Option<Architecture> {
     match value {
         ArchitectureType::X8664 | ArchitectureType::X8664Mac => Some(Architecture::X86_64),
@@ -232,7 +235,7 @@ fn architecture_of(value: &ArchitectureType) -> Option<Architecture> {
     }
 }
 
-/// The most that DescribeInstanceTypes gives on one page.
+/// The maximum page size of DescribeInstanceTypes.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstanceTypes.html>
 const PAGE_SIZE: i32 = 100;
 
@@ -241,7 +244,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_architecture_shows_in_the_name() {
+    fn architecture_is_guessed_by_name() {
         for (machine, architecture) in [
             ("t3.small", Architecture::X86_64),
             ("g4dn.xlarge", Architecture::X86_64),
@@ -264,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn gpus_have_the_words_of_all_clouds() {
+    fn gpu_kinds_are_normalized() {
         let of = |gpus: Vec<GpuDeviceInfo>| {
             read_gpu(&GpuInfo::builder().set_gpus(Some(gpus)).build()).map(|gpu| gpu.to_string())
         };
@@ -282,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_named_type_must_have_what_is_needed_and_may_have_more() {
+    fn named_type_must_meet_requirements() {
         let machine = Machine {
             name: "g4dn.xlarge".into(),
             architecture: Architecture::X86_64,

@@ -1,6 +1,7 @@
-//! What AWS publishes of its prices: on-demand ones of every region, through the Price List API. What spare capacity
-//! costs is not among them. <https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/price-changes.html>
-//! What spare capacity costs now.
+//! Prices: the on-demand prices of all regions, from the Price List API, and spot prices, from EC2. The price list
+//! has no spot prices.
+//!
+//! <https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/price-changes.html>
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -19,13 +20,13 @@ use crate::providers::aws::api::retry::ClockSkewRetry;
 use crate::providers::aws::api::server_time::now;
 use crate::providers::aws::configuration::partition::Partition;
 
-/// The region whose server tells the prices of all regions; there are few.
+/// The region whose server has the prices of all regions. Only few regions have one.
 /// <https://docs.aws.amazon.com/general/latest/gr/billing.html>
-const SERVER: &str = "us-east-1";
+const PRICE_LIST_REGION: &str = "us-east-1";
 const ATTEMPTED: &str = "cannot fetch the prices of EC2";
 
-/// What a plain instance with Linux is, in the attributes of the price list. Each is asked for, and looked at again in
-/// the answer: the same type is listed for dedicated hosts, reserved capacity and licences, too.
+/// The attributes of a plain Linux instance in the price list. They are filters of the call and are checked again in
+/// the response: the same type is also listed for dedicated hosts, reserved capacity and licences.
 const PLAIN_LINUX: [(&str, &str); 5] = [
     ("operatingSystem", "Linux"),
     ("tenancy", "Shared"),
@@ -34,7 +35,7 @@ const PLAIN_LINUX: [(&str, &str); 5] = [
     ("marketoption", "OnDemand"),
 ];
 
-/// The part of an entry of the list that says what is sold, and for how much.
+/// The part of a price list entry that says what is sold at what price.
 #[derive(Deserialize)]
 struct Entry {
     product: Product,
@@ -65,10 +66,10 @@ struct Dimension {
     price: BTreeMap<String, String>,
 }
 
-/// Every price, with all pages of the list.
+/// Lists all on-demand prices, from every page of the price list.
 pub(crate) async fn list_published_prices(clients: &Clients) -> Result<Vec<PublishedPrice>> {
     let config = clients.config().await?;
-    // The others have no price list, or one in another currency.
+    // The other partitions have no price list, or one in another currency.
     let partition = Partition::of_region(&clients.region_for_global_calls().await);
     if partition != Partition::Commercial {
         let message = format!(
@@ -83,14 +84,14 @@ pub(crate) async fn list_published_prices(clients: &Clients) -> Result<Vec<Publi
     let mut builder = Builder::from(config);
     builder.set_endpoint_url(endpoint);
     let builder = builder
-        .region(Region::new(SERVER))
+        .region(Region::new(PRICE_LIST_REGION))
         .disable_clock_skew_correction(true)
         .time_source(clients.time_source(config))
         .retry_partition(retry::unlimited_retry_tokens())
         .interceptor(retry_limit)
         .retry_classifier(ClockSkewRetry);
     let client = aws_sdk_pricing::Client::from_conf(builder.build());
-    tracing::debug!(operation = "GetProducts", place = SERVER, "call");
+    tracing::debug!(operation = "GetProducts", place = PRICE_LIST_REGION, "call");
     let mut call = client.get_products().service_code("AmazonEC2").format_version("aws_v1");
     for (field, value) in PLAIN_LINUX {
         let filter = Filter::builder()
@@ -105,18 +106,19 @@ pub(crate) async fn list_published_prices(clients: &Clients) -> Result<Vec<Publi
     let mut pages = call.into_paginator().send();
     let mut prices: BTreeMap<(String, String), f64> = BTreeMap::new();
     while let Some(page) = pages.next().await {
-        let page = page.map_err(|error| translate(&error, Call::Read, ATTEMPTED, SERVER))?;
+        let page = page.map_err(|error| translate(&error, Call::Read, ATTEMPTED, PRICE_LIST_REGION))?;
         for entry in page.price_list() {
             let entry: Entry = serde_json::from_str(entry).map_err(|error| {
                 Error::new(
                     ErrorKind::Network,
-                    format!("{ATTEMPTED}: an entry of the list makes no sense"),
+                    format!("{ATTEMPTED}: an entry of the list cannot be read"),
                 )
-                .at(format!("aws/{SERVER}"))
+                .at(format!("aws/{PRICE_LIST_REGION}"))
                 .with_source(error)
             })?;
             if let Some((key, usd)) = read_price(&entry) {
-                // Of two prices for the same thing the higher one: nobody must be told of too little.
+                // Of two prices for the same type, the higher one counts: it is better to show too much than too
+                // little.
                 let known = prices.entry(key).or_insert(usd);
                 *known = known.max(usd);
             }
@@ -131,10 +133,10 @@ pub(crate) async fn list_published_prices(clients: &Clients) -> Result<Vec<Publi
     Ok(prices.into_iter().map(price).collect())
 }
 
-/// See [`Provider::spot_price`](crate::cloud::Provider::spot_price). Without a zone, the price in the dearest one:
-/// EC2 picks the zone by its room, and a limit must hold wherever that is.
+/// Finds the current spot price; see [`Provider::spot_price`](crate::cloud::Provider::spot_price). Without a zone
+/// this is the price in the most expensive zone: EC2 picks the zone by capacity, and a price limit must hold in each.
 ///
-/// A history that begins now has the prices that hold now, one for each zone:
+/// A history that begins now has the current price of each zone:
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSpotPriceHistory.html>
 pub(crate) async fn find_spot_price(client: &Client, location: &Location, machine_type: &str) -> Result<Option<f64>> {
     let region = &location.region;
@@ -153,7 +155,7 @@ pub(crate) async fn find_spot_price(client: &Client, location: &Location, machin
     Ok(highest_price(&history))
 }
 
-/// Region and type of an entry, and its price; nothing of an entry that is no plain instance in a region.
+/// The key of an entry and its price in US dollars per hour; `None` if it is no plain instance in a region.
 fn read_price(entry: &Entry) -> Option<((String, String), f64)> {
     let attributes = &entry.product.attributes;
     let is = |field: &str, value: &str| attributes.get(field).is_none_or(|has| has == value);
@@ -212,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_plain_instance_has_the_price_of_one() {
+    fn only_plain_instance_has_price() {
         let key = ("us-east-1".to_owned(), "m5.large".to_owned());
         assert_eq!(read(json!({}), "0.0960000000"), Some((key, 0.096)));
         assert_eq!(read(json!({}), "0.0000000000"), None);
@@ -226,14 +228,9 @@ mod tests {
             assert_eq!(read(json!({ field: value }), "0.1"), None, "{field}");
         }
     }
-}
-
-#[cfg(test)]
-mod spot_price_tests {
-    use super::*;
 
     #[test]
-    fn the_latest_price_of_the_dearest_zone_counts() {
+    fn latest_price_of_most_expensive_zone_counts() {
         let entry = |zone: &str, at: i64, price: &str| {
             let entry = SpotPrice::builder().availability_zone(zone).spot_price(price);
             entry.timestamp(DateTime::from_secs(at)).build()

@@ -57,19 +57,14 @@ impl Endpoints {
             .into_iter()
             .flatten()
             .next();
-        let switches = [
-            (&endpoints.use_fips, "use_fips_endpoint", "FIPS"),
-            (&endpoints.use_dual_stack, "use_dualstack_endpoint", "dual-stack"),
-        ];
-        for (switch, key, what) in switches {
-            if let (Some(switch), Some(custom)) = (switch, custom) {
-                return Err(Error::invalid(format!(
-                    "{} asks for AWS's own {what} endpoints, and {} sets another address",
-                    setting_name(switch, key),
-                    setting_name(custom, "endpoint_url")
-                ))
-                .with_hint("unset one of the two"));
-            }
+        if let Some(custom) = custom {
+            check_is_off(&endpoints.use_fips, "use_fips_endpoint", "FIPS", custom)?;
+            check_is_off(
+                &endpoints.use_dual_stack,
+                "use_dualstack_endpoint",
+                "dual-stack",
+                custom,
+            )?;
         }
         Ok(endpoints)
     }
@@ -110,6 +105,17 @@ pub(crate) fn check_single_sign_on(configuration: &Configuration) -> Result<()> 
         }
     }
     Ok(())
+}
+
+/// Refuses a switch for AWS's own addresses beside a custom address.
+fn check_is_off(switch: &Option<Located>, key: &str, kind: &str, custom: &Located) -> Result<()> {
+    let Some(switch) = switch else { return Ok(()) };
+    Err(Error::invalid(format!(
+        "{} asks for AWS's own {kind} endpoints, and {} sets another address",
+        setting_name(switch, key),
+        setting_name(custom, "endpoint_url")
+    ))
+    .with_hint("unset one of the two"))
 }
 
 /// Finds the address of a service: its own variable, the variable for all services, its own key, the key for all.

@@ -4,7 +4,7 @@
 
 use super::{Configuration, invalid_value_error, setting_name};
 use crate::cloud::{Error, Result, quoted};
-use crate::settings::{SettingPlace, Topic, Treatment, VendorSetting, refuse_unsupported};
+use crate::settings::{Located, SettingPlace, Topic, Treatment, VendorSetting, refuse_unsupported};
 
 /// All settings, by topic.
 pub(in crate::providers) const VENDOR_SETTINGS: &[VendorSetting] = {
@@ -436,30 +436,32 @@ pub(crate) fn check_supported(configuration: &Configuration) -> Result<()> {
         let found = found.filter(|found| !found.value.eq_ignore_ascii_case("false"));
         found.map(|found| setting_name(&found, setting.name))
     })?;
-    for (variable, key, allowed, expected) in [
-        (
-            "AWS_STS_REGIONAL_ENDPOINTS",
-            "sts_regional_endpoints",
-            &["regional"][..],
-            "regional, the only way that cloudctl has",
-        ),
-        (
-            "AWS_ACCOUNT_ID_ENDPOINT_MODE",
-            "account_id_endpoint_mode",
-            &["preferred", "disabled"],
-            "preferred or disabled: EC2 has no addresses by account",
-        ),
-    ] {
-        if let Some(setting) = configuration.setting(variable, key)
-            && !allowed.contains(&setting.value.to_ascii_lowercase().as_str())
-        {
-            return Err(invalid_value_error(&setting, key, expected));
-        }
-    }
+    check_allowed(
+        configuration.setting("AWS_STS_REGIONAL_ENDPOINTS", "sts_regional_endpoints"),
+        "sts_regional_endpoints",
+        &["regional"],
+        "regional, the only way that cloudctl has",
+    )?;
+    check_allowed(
+        configuration.setting("AWS_ACCOUNT_ID_ENDPOINT_MODE", "account_id_endpoint_mode"),
+        "account_id_endpoint_mode",
+        &["preferred", "disabled"],
+        "preferred or disabled: EC2 has no addresses by account",
+    )?;
     check_execution_environment(configuration)?;
     // This setting has no effect, but an invalid value is an error.
     configuration.switch("AWS_EC2_METADATA_V1_DISABLED", "ec2_metadata_v1_disabled")?;
     Ok(())
+}
+
+/// Checks that a setting, if it is set, has one of the allowed values.
+fn check_allowed(setting: Option<Located>, key: &str, allowed: &[&str], expected: &str) -> Result<()> {
+    match setting {
+        Some(setting) if !allowed.contains(&setting.value.to_ascii_lowercase().as_str()) => {
+            Err(invalid_value_error(&setting, key, expected))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Checks the variable that the SDK sends in a header. The SDK would report an invalid header as a network error.

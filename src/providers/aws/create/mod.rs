@@ -1,6 +1,7 @@
-//! Making instances, once: a single one, or all that a group asks for in one call.
-//! The names that the console shows for the members of a group. One call makes them all with the same tags, so each
-//! gets its own `Name` afterwards. Nothing hangs on it, and nothing fails for it.
+//! Creates instances, each at most once: a single one, or all of a group in one call.
+//!
+//! EC2 has `key_pair` and `user_data` here: it keeps SSH keys under names, and a timer in the user data ends
+//! instances. Compute Engine has `metadata` and `bulk_insert`.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -34,21 +35,23 @@ pub(super) mod recovery;
 pub(super) mod request;
 pub(super) mod user_data;
 
-/// How often a launch is tried whose group for openings is not there, or not seen yet.
+/// How often a launch is tried whose security group is not there or not visible yet.
 const GROUP_ATTEMPTS: u32 = 5;
 
 const CONCURRENT_CALLS: usize = 10;
-/// Tagging is refilled at some calls in a second; what is not done in this time a later create does.
+/// EC2 limits the rate of these calls. A later `create` sets the names that are missing after this time.
 const NAME_TAGS_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long before this run an instance was launched at most that counts as launched by it; clocks differ.
+/// An instance that was launched at most this long before the run counts as launched by it, because clocks differ.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(30);
 
-/// What creating would make, and whether EC2 would let us.
+/// Previews a launch, and checks whether EC2 would accept it.
 pub(super) async fn preview(client: &Client, spec: &InstanceSpec) -> Result<LaunchPreview> {
     let region = &spec.location.region;
     let request = Request::resolve(client, spec).await?;
-    if let (Some(vpc), false) = (&request.network.vpc, spec.ingress_rules.is_empty()) {
+    if let Some(vpc) = &request.network.vpc
+        && !spec.ingress_rules.is_empty()
+    {
         security_group::check_group(client, region, vpc, &spec.ingress_rules).await?;
     }
     tracing::debug!(operation = "RunInstances", place = region, dry_run = true, "call");
@@ -64,7 +67,7 @@ pub(super) async fn preview(client: &Client, spec: &InstanceSpec) -> Result<Laun
     }
 }
 
-/// Makes the instance, or finds the one that this life of its name has already.
+/// Creates the instance, or finds the one that this generation of its name has already.
 pub(super) async fn create(client: &Client, spec: &InstanceSpec, generation: u32) -> Result<CreateOutcome> {
     let request = Request::resolve(client, spec).await?;
     let started_at = now(client);
@@ -79,7 +82,7 @@ pub(super) async fn create(client: &Client, spec: &InstanceSpec, generation: u32
     }))
 }
 
-/// Makes the members of a group in one call, or finds those that this life of them has already.
+/// Creates the members of a group in one call, or finds those that this generation has already.
 pub(super) async fn create_members(client: &Client, spec: &InstanceSpec, generation: u32) -> Result<Vec<Instance>> {
     if spec.members.is_none() {
         let created = create(client, spec, generation).await?;
@@ -99,7 +102,7 @@ pub(super) async fn create_members(client: &Client, spec: &InstanceSpec, generat
         }
     }
     match failed {
-        // With some of them alive, the caller asks for the others again, and is told then.
+        // If some are alive, the caller requests the others again and gets the error then.
         Some(error) if alive.is_empty() => Err(error),
         _ => {
             set_name_tags(client, spec, &alive).await;
@@ -108,20 +111,22 @@ pub(super) async fn create_members(client: &Client, spec: &InstanceSpec, generat
     }
 }
 
-/// The instances of this life's token, new or old; none if it is spent.
+/// Returns the instances of this generation's token, new or old; none if the token is used and they are gone.
 async fn launch(client: &Client, spec: &InstanceSpec, request: &Request, generation: u32) -> Result<Vec<Instance>> {
     let region = &spec.location.region;
     let token = idempotency_token(spec, generation);
     let key = key_pair::import_key(client, spec, request.image.is_windows).await?;
-    // The group for openings is made before the launch, so that the instance is never without it. A run that removes it
-    // can come between: then EC2 refuses the launch, as it does while it does not see a new group yet, and the group is
-    // made or looked up anew. If that gives another id, the same token goes out with other parameters, which is safe in
-    // this order alone: the refusal says that nothing was made under it.
+    // The security group is created before the launch, so that the instance always has it. Another run can delete it
+    // in between, or EC2 may not list a new group yet: then EC2 refuses the launch, and the group is created or
+    // looked up again. If that gives another id, the same token is sent with other parameters. This is safe in this
+    // order: the refusal says that nothing was created with the token.
     let mut was_refused = false;
     for attempt in 1.. {
         let mut groups = request.network.groups.clone();
         let mut opened = None;
-        if let (Some(vpc), false) = (&request.network.vpc, spec.ingress_rules.is_empty()) {
+        if let Some(vpc) = &request.network.vpc
+            && !spec.ingress_rules.is_empty()
+        {
             let group = security_group::ensure_group(client, region, vpc, &spec.ingress_rules).await?;
             groups.push(group.clone());
             opened = Some(group);
@@ -149,8 +154,8 @@ async fn launch(client: &Client, spec: &InstanceSpec, request: &Request, generat
                 was_refused = true;
                 sleep(Duration::from_secs(1) * attempt).await;
             }
-            // Where EC2 remembers the parameters of what it refused, the token is of no more use. Another process may
-            // have had success with it all the same.
+            // EC2 remembers the parameters of the refused call, so the token cannot be used any more. Another process
+            // may have used it with success.
             Some("IdempotentParameterMismatch") if was_refused => {
                 if search_all(client, spec, &token)
                     .await
@@ -173,7 +178,7 @@ async fn launch(client: &Client, spec: &InstanceSpec, request: &Request, generat
     Ok(Vec::new())
 }
 
-/// Whether nothing was made, by EC2's own word.
+/// Whether EC2 says that nothing was created.
 fn is_definite_refusal(kind: ErrorKind) -> bool {
     matches!(
         kind,
@@ -186,8 +191,7 @@ fn is_definite_refusal(kind: ErrorKind) -> bool {
     )
 }
 
-/// Tells an instance that lives from one that is gone, which is nothing, and one that was ended from one that never came
-/// up.
+/// Checks a launched instance: returns it if it is alive, `None` if it was ended, and an error if it never came up.
 fn check_launched(
     mut launched: Instance,
     machine: &Machine,
@@ -204,7 +208,7 @@ fn check_launched(
         {
             Some((kind, code)) => Err(Error::new(
                 kind,
-                format!("{} was made and ended by ec2 at once: {code}", launched.reference),
+                format!("ec2 created {} and terminated it at once: {code}", launched.reference),
             )
             .with_code(code)
             .at(format!("aws/{}", spec.location))),
@@ -215,16 +219,17 @@ fn check_launched(
         launched.cpus = launched.cpus.or(machine.cpus);
         launched.memory_gib = machine.memory_gib;
     }
-    // What was asked holds for a new instance; for an old one made from another spec it is not known.
+    // The spec's protection holds for an instance of this spec; for one of another spec it is unknown.
     if launched.protected.is_none() && launched.spec_fingerprint.as_deref() == Some(Fingerprint::of(spec).as_str()) {
         launched.protected = Some(spec.protected);
     }
     Ok(Some(launched))
 }
 
-/// Gives these members their own names, and those of the same group that an interrupted run left without.
+/// Sets the `Name` tags of these members, and of members that an interrupted run unnamed without one. One call creates
+/// all members with the same tags. Nothing depends on these names, so a failure is only logged.
 pub(crate) async fn set_name_tags(client: &Client, spec: &InstanceSpec, members: &[Instance]) {
-    // The user's own name for all of them stands.
+    // The user's own `Name` tag stays.
     if spec.labels.contains_key(TAG_NAME) {
         return;
     }
@@ -238,19 +243,19 @@ pub(crate) async fn set_name_tags(client: &Client, spec: &InstanceSpec, members:
 
 async fn set_all_name_tags(client: &Client, spec: &InstanceSpec, members: &[Instance]) {
     let region = &spec.location.region;
-    let nameless = vec![
+    let filters = vec![
         build_filter(&tag_filter_name(LABEL_NAME), [spec.name.as_str()]),
         build_filter(&tag_filter_name(LABEL_MANAGED), ["true"]),
         build_filter(&tag_filter_name(TAG_NAME), [spec.name.as_str()]),
         build_filter("tag-key", [LABEL_MEMBERS]),
     ];
-    let left = list::list_matching(client, region, nameless).await.unwrap_or_default();
+    let unnamed = list::list_matching(client, region, filters).await.unwrap_or_default();
     let is_new = |instance: &&Instance| members.iter().any(|member| member.reference == instance.reference);
-    // Those just made are named whether or not they show already, but for old ones that have a name by now.
+    // The new members get their names even if they are not listed yet, unless they have one.
     let names: HashMap<&str, &str> = members
         .iter()
         .filter(|member| !member.labels.contains_key(TAG_NAME))
-        .chain(left.iter().filter(|instance| instance.managed && !is_new(instance)))
+        .chain(unnamed.iter().filter(|instance| instance.managed && !is_new(instance)))
         .filter(|instance| !instance.state.is_gone())
         .filter_map(|instance| Some((instance.reference.id.as_str(), instance.name.as_deref()?)))
         .collect();

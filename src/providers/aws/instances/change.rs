@@ -137,9 +137,9 @@ pub(crate) async fn set_ttl(client: &Client, target: &InstanceRef, ttl: Duration
         &Ownership::from_labels(&read_tags(&api), NativeName::Tag(launch_index(&api))),
     ) && !tags_are_seen
     {
-        let message = format!("cannot extend {target}: its timer does not see its tags, and goes by its first TTL");
+        let message = format!("cannot extend {target}: its timer cannot read its tags and keeps its first TTL");
         return Err(refused(message).with_hint(format!(
-            "let it see them, which takes tags with plain keys alone: aws ec2 modify-instance-metadata-options \
+            "show the tags to it, which needs tags with plain keys only: aws ec2 modify-instance-metadata-options \
              --region {region} --instance-id {} --instance-metadata-tags enabled",
             target.id
         )));
@@ -299,11 +299,11 @@ fn interpret(action: InstanceAction, batch: &Batch, changes: &[InstanceStateChan
         return IdOutcome::Done;
     }
     let unknown = |what: &str| {
-        let message = format!("ec2 took the call to {} it, and {what}", action.as_str());
+        let message = format!("ec2 accepted the call to {} it, but {what}", action.as_str());
         IdOutcome::Failed(Error::new(ErrorKind::UnknownOutcome, message))
     };
     let Some(change) = changes.iter().find(|change| change.instance_id() == Some(id)) else {
-        return unknown("says nothing of what came of it");
+        return unknown("did not report the result");
     };
     let before = change.previous_state().and_then(|state| state.name());
     let now = change.current_state().and_then(|state| state.name());
@@ -313,7 +313,7 @@ fn interpret(action: InstanceAction, batch: &Batch, changes: &[InstanceStateChan
         | (InstanceAction::Start, _, Some(ShuttingDown | Terminated | Stopping | Stopped))
         | (InstanceAction::Stop, _, Some(Pending | Running)) => {
             let now = now.map(InstanceStateName::as_str).unwrap_or_default();
-            unknown(&format!("says that it is {now} still"))
+            unknown(&format!("reports that it is still {now}"))
         }
         _ => IdOutcome::Done,
     }

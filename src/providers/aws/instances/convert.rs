@@ -366,11 +366,6 @@ mod tests {
             assert_eq!(state_of(&InstanceStateName::from(native)), state, "{native}");
         }
     }
-}
-
-#[cfg(test)]
-mod tests_of_reasons {
-    use super::*;
 
     #[test]
     fn ended_instance_is_no_failed_launch() {

@@ -39,22 +39,18 @@ pub(crate) async fn ensure_group(
     let ingress_rules: BTreeSet<&IngressRule> = ingress_rules.iter().collect();
     let name = group_name(vpc, &ingress_rules);
     for attempt in 1..=MAX_ATTEMPTS {
-        let group = find_group(client, region, vpc, &name).await?;
-        let id = group.as_ref().and_then(SecurityGroup::group_id);
-        match (&group, id) {
-            (Some(group), Some(id)) if is_managed(group) => {
-                let missing: Vec<_> = ingress_rules
-                    .iter()
-                    .copied()
-                    .filter(|ingress_rule| !allows(group, ingress_rule))
-                    .collect();
-                if add_rules(client, region, id, &missing).await? {
-                    return Ok(id.to_owned());
+        match find_group(client, region, vpc, &name).await? {
+            Some(group) => {
+                // A new group can be listed before its tags.
+                if let Some(id) = group.group_id().filter(|_| is_managed(&group)) {
+                    let rules = ingress_rules.iter().copied();
+                    let missing: Vec<_> = rules.filter(|rule| !allows(&group, rule)).collect();
+                    if add_rules(client, region, id, &missing).await? {
+                        return Ok(id.to_owned());
+                    }
                 }
             }
-            // A new group can be listed before its tags.
-            (Some(_), _) => {}
-            (None, _) => {
+            None => {
                 if let Some(id) = create_group(client, region, vpc, &name).await? {
                     let all: Vec<_> = ingress_rules.iter().copied().collect();
                     match add_rules(client, region, &id, &all).await {
@@ -74,7 +70,7 @@ pub(crate) async fn ensure_group(
         Some(group) if !is_managed(&group) => foreign_group_error(vpc, &name),
         _ => Error::new(
             ErrorKind::Network,
-            format!("the security group {name} in network {vpc} does not stay"),
+            format!("the security group {name} in network {vpc} is deleted again by another process"),
         )
         .with_hint("run the same command again"),
     };
@@ -322,8 +318,8 @@ async fn delete_group(
             continue;
         }
         let why = match others.as_slice() {
-            [] if users.is_empty() => "something that is no instance uses it".to_owned(),
-            [] => "its last instances are still on their way out".to_owned(),
+            [] if users.is_empty() => "something other than an instance uses it".to_owned(),
+            [] => "its last instances are still being terminated".to_owned(),
             [one] => format!("{one} uses it"),
             [one, rest @ ..] => format!("{one} and {} more use it", rest.len()),
         };
