@@ -2,13 +2,13 @@
 
 use super::catalog::machine_types::default_type;
 use super::create::key_pair::PublicKey;
-use super::create::request::MOST_MEMBERS;
+use super::create::request::MAX_INSTANCES_PER_CALL;
 use crate::cloud::{CloudInfo, Instance, ProviderKind, TokenScope};
 
 /// What is true of EC2 without a call.
 pub(super) static INFO: CloudInfo = CloudInfo {
     kind: ProviderKind::Aws,
-    max_instances_per_call: MOST_MEMBERS,
+    max_instances_per_call: MAX_INSTANCES_PER_CALL,
     // A call with a zone or a subnet has a zonal token, and races also with calls that name neither.
     token_scope: TokenScope::Zone,
     default_machine_type: default_type,

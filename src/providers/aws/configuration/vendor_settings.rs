@@ -2,18 +2,11 @@
 //!
 //! <https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html>
 
-use super::connection::{Connection, Proxy};
-use super::endpoints::Endpoints;
-use super::{Configuration, name_of, wrong};
+use super::{Configuration, invalid_value_error, setting_name};
 use crate::cloud::{Error, Result, quoted};
-use crate::providers::aws::api::client::any_region_near;
-use crate::providers::aws::api::retry::ReadRetryLimit;
-use crate::providers::aws::credentials::source::CredentialSource;
-use crate::settings::{
-    Located, ResolvedSetting, SettingPlace, Settings, Topic, Treatment, VendorSetting, refuse_unsupported,
-};
+use crate::settings::{Located, SettingPlace, Topic, Treatment, VendorSetting, refuse_unsupported};
 
-/// All of them, by topic.
+/// All settings, by topic.
 pub(in crate::providers) const VENDOR_SETTINGS: &[VendorSetting] = {
     use Topic::{Account, Credentials, Endpoint, Location, Network, Retries};
     use Treatment::{Honoured, Refused};
@@ -429,128 +422,59 @@ pub(in crate::providers) const VENDOR_SETTINGS: &[VendorSetting] = {
     ]
 };
 
-/// Refuses what cannot be honoured.
+/// Refuses settings that cloudctl does not support.
 ///
 /// # Errors
 /// `InvalidSpec` that names the setting.
-pub(crate) fn refuse(configuration: &Configuration) -> Result<()> {
+pub(crate) fn check_supported(configuration: &Configuration) -> Result<()> {
     refuse_unsupported(VENDOR_SETTINGS, |setting| {
         let found = match setting.place {
             SettingPlace::Variable => configuration.variable(setting.name),
             _ => configuration.key(setting.name),
         };
-        // A switch that is off changes nothing.
+        // A setting that is false changes nothing.
         let found = found.filter(|found| !found.value.eq_ignore_ascii_case("false"));
-        found.map(|found| name_of(&found, setting.name))
+        found.map(|found| setting_name(&found, setting.name))
     })?;
-    for (variable, key, allowed, expected) in [
-        (
-            "AWS_STS_REGIONAL_ENDPOINTS",
-            "sts_regional_endpoints",
-            &["regional"][..],
-            "regional, the only way that cloudctl has",
-        ),
-        (
-            "AWS_ACCOUNT_ID_ENDPOINT_MODE",
-            "account_id_endpoint_mode",
-            &["preferred", "disabled"],
-            "preferred or disabled: EC2 has no addresses by account",
-        ),
-    ] {
-        if let Some(setting) = configuration.setting(variable, key)
-            && !allowed.contains(&setting.value.to_ascii_lowercase().as_str())
-        {
-            return Err(wrong(&setting, key, expected));
-        }
-    }
+    check_allowed(
+        configuration.setting("AWS_STS_REGIONAL_ENDPOINTS", "sts_regional_endpoints"),
+        "sts_regional_endpoints",
+        &["regional"],
+        "regional, the only way that cloudctl has",
+    )?;
+    check_allowed(
+        configuration.setting("AWS_ACCOUNT_ID_ENDPOINT_MODE", "account_id_endpoint_mode"),
+        "account_id_endpoint_mode",
+        &["preferred", "disabled"],
+        "preferred or disabled: EC2 has no addresses by account",
+    )?;
     check_execution_environment(configuration)?;
-    // These only have to make sense.
+    // This setting has no effect, but an invalid value is an error.
     configuration.switch("AWS_EC2_METADATA_V1_DISABLED", "ec2_metadata_v1_disabled")?;
     Ok(())
 }
 
-/// The SDK puts this variable into a header as it is, and takes the failure for one of the network.
+/// Checks that a setting, if it is set, has one of the allowed values.
+fn check_allowed(setting: Option<Located>, key: &str, allowed: &[&str], expected: &str) -> Result<()> {
+    match setting {
+        Some(setting) if !allowed.contains(&setting.value.to_ascii_lowercase().as_str()) => {
+            Err(invalid_value_error(&setting, key, expected))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Checks the variable that the SDK sends in a header. The SDK would report an invalid header as a network error.
 fn check_execution_environment(configuration: &Configuration) -> Result<()> {
     const NAME: &str = "AWS_EXECUTION_ENV";
     /// Servers limit the length of a header.
-    const LONGEST: usize = 1000;
+    const MAX_BYTES: usize = 1000;
     match configuration.environment.get(NAME) {
-        Some(text) if text.len() > LONGEST || text.contains(char::is_control) => Err(Error::invalid(format!(
+        Some(text) if text.len() > MAX_BYTES || text.contains(char::is_control) => Err(Error::invalid(format!(
             "{NAME} is {}, which cannot be sent in a header",
             quoted(text)
         ))
         .with_hint("correct it, or unset it")),
         _ => Ok(()),
     }
-}
-
-/// What they come to in this run.
-pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec<ResolvedSetting>> {
-    let configuration = Configuration::read(settings)?;
-    refuse(&configuration)?;
-    let endpoints = Endpoints::of(&configuration)?;
-    let connection = Connection::of(&configuration)?;
-    let patience = ReadRetryLimit::of(&configuration)?;
-    let profile = &configuration.profile;
-    let set = |name, located| ResolvedSetting::of(name, located, "not set");
-    let region = match settings.aws.region.located() {
-        Some(region) => Some(region),
-        None => configuration.region()?,
-    };
-    let asked = any_region_near(settings, region.as_ref().map(|region| region.value.as_str()));
-    let credentials = match CredentialSource::of(&configuration) {
-        Ok(source) => {
-            let place = source.place(&configuration);
-            (Some(source.to_string()), place)
-        }
-        Err(error) => (None, error.message().to_owned()),
-    };
-    let proxy = |proxy: Option<Proxy>| {
-        proxy.map(|proxy| Located {
-            value: proxy.shown(),
-            source: proxy.source,
-        })
-    };
-    let authorities = connection.authorities.map(|authorities| Located {
-        value: authorities.file,
-        source: authorities.source,
-    });
-    let files = configuration.files.looked_in.join(", ");
-    Ok(vec![
-        ResolvedSetting {
-            name: "aws.profile",
-            value: Some(profile.name.clone()),
-            source: profile.source.clone(),
-        },
-        ResolvedSetting {
-            name: "aws.files",
-            value: (!files.is_empty()).then_some(files),
-            source: "looked in".to_owned(),
-        },
-        set("aws.region", region),
-        ResolvedSetting {
-            name: "aws.region_of_other_calls",
-            value: Some(asked),
-            source: "for calls that are about no region".to_owned(),
-        },
-        ResolvedSetting {
-            name: "aws.credentials",
-            value: credentials.0,
-            source: credentials.1,
-        },
-        set("aws.endpoint", endpoints.ec2),
-        set("aws.endpoint_sts", endpoints.sts),
-        set("aws.endpoint_pricing", endpoints.pricing),
-        set("aws.fips", endpoints.use_fips),
-        set("aws.dual_stack", endpoints.use_dual_stack),
-        set("aws.ca_bundle", authorities),
-        set("aws.proxy_https", proxy(connection.https_proxy)),
-        set("aws.proxy_http", proxy(connection.http_proxy)),
-        set("aws.no_proxy", connection.exceptions),
-        ResolvedSetting {
-            name: "aws.retries",
-            value: Some(patience.to_string()),
-            source: patience.source,
-        },
-    ])
 }

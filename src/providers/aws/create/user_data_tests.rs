@@ -5,7 +5,7 @@ use super::*;
 
 const TTL: Duration = Duration::from_secs(7_200);
 
-/// Reads a message in the way of cloud-init: every part that is no container, by its type and decoded.
+/// Reads a message like cloud-init: every part that is no container, by its type and decoded.
 const READER: &str = r#"
 import base64, email, gzip, json, sys
 data = sys.stdin.buffer.read()
@@ -23,11 +23,15 @@ for part in email.message_from_string(data.decode("utf-8")).walk():
 json.dump(parts, sys.stdout)
 "#;
 
-/// The parts beside the timer, by type and content.
+/// The parts beside the timer: their types and contents.
 #[track_caller]
 fn parts(data: &[u8]) -> Vec<(String, Vec<u8>)> {
-    let merged = with_timer(TTL, Some(data)).unwrap();
-    assert_eq!(with_timer(TTL, Some(data)).unwrap(), merged, "the same bytes each time");
+    let merged = merge_timer(TTL, Some(data)).unwrap();
+    assert_eq!(
+        merge_timer(TTL, Some(data)).unwrap(),
+        merged,
+        "the same bytes each time"
+    );
     let read = python(READER, &merged);
     let mut parts: Vec<(String, String)> = serde_json::from_slice(&read).unwrap();
     let (kind, timer) = parts.remove(0);
@@ -67,7 +71,7 @@ fn packed(data: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn the_users_data_is_kept_to_the_byte_in_every_form() {
+fn text_data_is_kept_byte_for_byte() {
     for data in [
         "#!/bin/sh\necho hello\n",
         "#!/bin/sh\r\necho hello\r\n",
@@ -88,7 +92,7 @@ fn the_users_data_is_kept_to_the_byte_in_every_form() {
 }
 
 #[test]
-fn binary_data_is_kept_too() {
+fn binary_data_is_kept_byte_for_byte() {
     let mut script = b"#!/bin/sh\ntail -n +3 \"$0\" | tar x\n".to_vec();
     script.extend([0, 159, 146, 150, b'\r', b'\n']);
     assert_eq!(parts(&script), [("text/plain".to_owned(), script.clone())]);
@@ -101,7 +105,7 @@ const MESSAGE: &str = "Content-Type: multipart/mixed; boundary=\"==B==\"\nMIME-V
     #cloud-config\nfqdn: web\n--==B==--\n";
 
 #[test]
-fn a_message_becomes_a_part_with_its_own_parts() {
+fn message_becomes_part_with_its_own_parts() {
     let inner = [
         ("text/x-shellscript".to_owned(), b"#!/bin/sh\necho one".to_vec()),
         ("text/cloud-config".to_owned(), b"#cloud-config\nfqdn: web".to_vec()),
@@ -112,7 +116,7 @@ fn a_message_becomes_a_part_with_its_own_parts() {
     let single = "MIME-Version: 1.0\nContent-Type: text/x-shellscript\n\n#!/bin/sh\necho one\n";
     let script = ("text/x-shellscript".to_owned(), b"#!/bin/sh\necho one\n".to_vec());
     assert_eq!(parts(single.as_bytes()), [script]);
-    // cloud-init takes this one for a message too, and finds the script that it is.
+    // cloud-init treats this one as a message too, and finds the script in it.
     let script = "#!/bin/sh\nsendmail <<END\nMIME-Version: 1.0\nEND\n";
     assert_eq!(
         parts(script.as_bytes()),
@@ -121,52 +125,52 @@ fn a_message_becomes_a_part_with_its_own_parts() {
 }
 
 #[test]
-fn packed_data_stays_packed() {
+fn compressed_data_stays_compressed() {
     let script = b"#!/bin/sh\necho packed\n".repeat(500);
     assert_eq!(
         parts(&packed(&script)),
         [("application/gzip".to_owned(), script.clone())]
     );
-    // cloud-init unpacks a part, but does not look for parts in it: the message must not be one.
+    // cloud-init decompresses a part, but does not look for parts in it: the message must not be one.
     let long = MESSAGE.replace("echo one", &"echo one\n".repeat(2_000));
     let inner = parts(&packed(long.as_bytes()));
     let kinds: Vec<&str> = inner.iter().map(|(kind, _)| kind.as_str()).collect();
     assert_eq!(kinds, ["text/x-shellscript", "text/cloud-config"]);
     assert!(inner[0].1.len() > 16_000);
     let damaged = [GZIP_MAGIC, b"not really"].concat();
-    assert_eq!(UserDataFormat::of(&damaged), UserDataFormat::Packed);
+    assert_eq!(UserDataFormat::detect(&damaged), UserDataFormat::Compressed);
 }
 
 #[test]
-fn the_boundary_stands_nowhere_in_the_data() {
-    let plain = boundary(b"", "");
-    let digits = boundary(plain.as_bytes(), "");
-    assert_ne!(boundary(b"", &plain), plain);
+fn boundary_is_not_in_data() {
+    let plain = choose_boundary(b"", "");
+    let digits = choose_boundary(plain.as_bytes(), "");
+    assert_ne!(choose_boundary(b"", &plain), plain);
     assert!(digits.starts_with("cloudctl-") && digits.len() == 33, "{digits}");
 }
 
 #[test]
-fn what_is_too_long_with_the_timer_is_refused_with_its_size() {
-    let error = with_timer(TTL, Some(&vec![b'x'; USER_DATA_BYTES])).unwrap_err();
-    let own = with_timer(TTL, Some(b"#!/bin/sh\n")).unwrap().len() - 10;
+fn data_too_long_with_timer_is_refused() {
+    let error = merge_timer(TTL, Some(&vec![b'x'; MAX_USER_DATA_BYTES])).unwrap_err();
+    let own = merge_timer(TTL, Some(b"#!/bin/sh\n")).unwrap().len() - 10;
     assert!(
         error.message().contains(&format!("takes {own} more")),
         "{}",
         error.message()
     );
     assert!(own < 3_072, "{own} bytes");
-    let fits = vec![b'x'; USER_DATA_BYTES - own];
-    assert_eq!(with_timer(TTL, Some(&fits)).unwrap().len(), USER_DATA_BYTES);
+    let fits = vec![b'x'; MAX_USER_DATA_BYTES - own];
+    assert_eq!(merge_timer(TTL, Some(&fits)).unwrap().len(), MAX_USER_DATA_BYTES);
 }
 
 #[test]
-fn only_the_beginning_of_packed_data_is_unpacked() {
+fn only_prefix_of_compressed_data_is_read() {
     let long = "abc ".repeat(100_000);
     assert_eq!(
-        unpacked_prefix(&super::packed(&long).unwrap()).unwrap(),
-        long.as_bytes()[..MIME_PREFIX]
+        unpack_prefix(&compress(&long).unwrap()).unwrap(),
+        long.as_bytes()[..MIME_PREFIX_BYTES]
     );
-    // Several members are one text.
-    let members = [super::packed("one ").unwrap(), packed(b"two")].concat();
-    assert_eq!(unpacked_prefix(&members).unwrap(), b"one two");
+    // Several gzip members are one text.
+    let members = [compress("one ").unwrap(), packed(b"two")].concat();
+    assert_eq!(unpack_prefix(&members).unwrap(), b"one two");
 }

@@ -5,8 +5,8 @@ use super::*;
 
 const TTL: Duration = Duration::from_secs(7_200);
 
-/// A machine for the timer: a folder as its root, programs that stand in for those with an effect, and a clock that
-/// moves only when somebody sleeps.
+/// A machine for the timer: a folder as its root, test programs instead of those with an effect, and a clock that
+/// only `sleep` moves.
 struct Machine {
     root: tempfile::TempDir,
 }
@@ -16,7 +16,7 @@ impl Machine {
         let machine = Self {
             root: tempfile::tempdir().unwrap(),
         };
-        let script = with_timer(TTL, None).unwrap();
+        let script = merge_timer(TTL, None).unwrap();
         let script = String::from_utf8(script).unwrap();
         let start = script.find("#!/bin/sh").unwrap();
         let end = script.rfind("\n--cloudctl-").unwrap();
@@ -62,7 +62,7 @@ impl Machine {
         std::fs::read_to_string(self.root.path().join(path)).unwrap_or_default()
     }
 
-    /// Runs the timer, to its end.
+    /// Runs the timer to its end.
     fn run(&self, arguments: &[&str]) {
         let start = "PATH=$CLOUDCTL_ROOT/bin:$PATH exec sh \"$CLOUDCTL_ROOT/timer\" \"$@\"";
         let status = Command::new("sh")
@@ -75,11 +75,11 @@ impl Machine {
             .stderr(Stdio::null())
             .status()
             .unwrap();
-        // The timer itself never ends: what stands in for `poweroff` ends it.
+        // The timer itself never ends: the test's `poweroff` ends it.
         assert_eq!(status.code(), if arguments.is_empty() { Some(0) } else { None });
     }
 
-    /// The lines of its log, once there are so many: the timer goes on in the background.
+    /// The log, once it has so many lines: the timer continues in the background.
     fn log(&self, lines: usize) -> String {
         for _ in 0..200 {
             let log = self.read("log");
@@ -93,7 +93,7 @@ impl Machine {
 }
 
 #[test]
-fn the_timer_remembers_the_first_boot_and_runs_detached() {
+fn timer_remembers_first_boot_and_runs_detached() {
     let machine = Machine::new();
     machine.run(&[]);
     assert_eq!(machine.read("var/lib/cloudctl/i-1/born"), "1000000\n");
@@ -102,14 +102,14 @@ fn the_timer_remembers_the_first_boot_and_runs_detached() {
     let command = format!("/bin/sh {} watch 1000000", timer.display());
     assert!(log.starts_with("systemd-run --no-block --collect "), "{log}");
     assert!(log.lines().all(|line| line.ends_with(&command)), "{log}");
-    // A later boot counts from the first.
+    // A later boot keeps the time of the first.
     machine.write("now", "1005000\n");
     machine.run(&[]);
     assert!(machine.log(4).lines().all(|line| line.ends_with(&command)));
 }
 
 #[test]
-fn the_timer_powers_off_at_its_time_and_harder_if_that_does_not_help() {
+fn timer_shuts_down_then_forces_poweroff() {
     let machine = Machine::new();
     machine.write("tag", "2h\n");
     machine.write("now", "1006900\n");
@@ -118,13 +118,13 @@ fn the_timer_powers_off_at_its_time_and_harder_if_that_does_not_help() {
 }
 
 #[test]
-fn the_timer_goes_by_the_tag_and_by_what_it_said_last() {
+fn timer_follows_tag_and_remembers_last_value() {
     let machine = Machine::new();
     machine.write("tag", "1d2h3m4s\n");
     machine.write("now", "1093500\n");
     machine.run(&["watch", "1000000"]);
     assert_eq!(machine.read("log"), "1093784 shutdown -P now\n1093844 poweroff -f\n");
-    // The metadata service is silent after a reboot: the longer time still holds, and after it the machine goes.
+    // The metadata service does not answer after a reboot: the longer TTL still holds, and the machine ends after it.
     machine.write("now", "1093600\n");
     machine.write("log", "");
     std::fs::remove_file(machine.root.path().join("tag")).unwrap();
@@ -135,7 +135,7 @@ fn the_timer_goes_by_the_tag_and_by_what_it_said_last() {
 }
 
 #[test]
-fn the_timer_has_its_own_time_where_the_tag_cannot_be_read_or_makes_no_sense() {
+fn timer_uses_own_ttl_without_valid_tag() {
     for tag in [
         None,
         Some("soon"),
@@ -158,13 +158,13 @@ fn the_timer_has_its_own_time_where_the_tag_cannot_be_read_or_makes_no_sense() {
 }
 
 #[test]
-fn the_timer_powers_off_at_once_at_a_boot_past_its_time() {
+fn timer_powers_off_at_boot_after_expiry() {
     let machine = Machine::new();
     machine.write("tag", "2h\n");
     machine.write("now", "2000000\n");
     machine.run(&["watch", "1000000"]);
     assert!(machine.read("log").starts_with("2000000 shutdown -P now\n"));
-    // Unless it was given more time while it was off.
+    // Unless it was extended while it was off.
     let machine = Machine::new();
     machine.write("tag", "11d13h56m40s\n");
     machine.write("now", "2000000\n");
@@ -173,8 +173,8 @@ fn the_timer_powers_off_at_once_at_a_boot_past_its_time() {
 }
 
 #[test]
-fn the_timer_is_no_heir_of_another_instance() {
-    // An image that was made of an instance brings along what stood on its disk.
+fn ttl_timer_ignores_state_of_another_instance() {
+    // An image of an instance has the files of that instance's disk.
     let machine = Machine::new();
     machine.write("var/lib/cloudctl/i-0/born", "10\n");
     machine.run(&[]);
