@@ -169,6 +169,3 @@ fn encode_lines(data: &[u8]) -> String {
 #[cfg(test)]
 #[path = "user_data_tests.rs"]
 mod tests;
-#[cfg(test)]
-#[path = "user_data_timer_tests.rs"]
-mod timer_tests;
