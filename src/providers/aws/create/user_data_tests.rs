@@ -66,7 +66,7 @@ fn python(script: &str, input: &[u8]) -> Vec<u8> {
     output.stdout
 }
 
-fn packed(data: &[u8]) -> Vec<u8> {
+fn compress_with_python(data: &[u8]) -> Vec<u8> {
     python(
         "import gzip, sys; sys.stdout.buffer.write(gzip.compress(sys.stdin.buffer.read()))",
         data,
@@ -131,12 +131,12 @@ fn message_becomes_part_with_its_own_parts() {
 fn compressed_data_stays_compressed() {
     let script = b"#!/bin/sh\necho packed\n".repeat(500);
     assert_eq!(
-        parts(&packed(&script)),
+        parts(&compress_with_python(&script)),
         [("application/gzip".to_owned(), script.clone())]
     );
     // cloud-init decompresses a part, but does not look for parts in it: the message must not be one.
     let long = MESSAGE.replace("echo one", &"echo one\n".repeat(2_000));
-    let inner = parts(&packed(long.as_bytes()));
+    let inner = parts(&compress_with_python(long.as_bytes()));
     let kinds: Vec<&str> = inner.iter().map(|(kind, _)| kind.as_str()).collect();
     assert_eq!(kinds, ["text/x-shellscript", "text/cloud-config"]);
     assert!(inner[0].1.len() > 16_000);
@@ -170,12 +170,12 @@ fn data_too_long_with_timer_is_refused() {
 fn only_prefix_of_compressed_data_is_read() {
     let long = "abc ".repeat(100_000);
     assert_eq!(
-        unpack_prefix(&compress(&long).unwrap()).unwrap(),
+        decompress_prefix(&compress(&long).unwrap()).unwrap(),
         long.as_bytes()[..MIME_PREFIX_BYTES]
     );
     // Several gzip members are one text.
-    let members = [compress("one ").unwrap(), packed(b"two")].concat();
-    assert_eq!(unpack_prefix(&members).unwrap(), b"one two");
+    let members = [compress("one ").unwrap(), compress_with_python(b"two")].concat();
+    assert_eq!(decompress_prefix(&members).unwrap(), b"one two");
 }
 
 /// A machine for the timer: a folder as its root, test programs instead of those with an effect, and a clock that
