@@ -221,7 +221,7 @@ impl Clients {
     /// The region that the settings or AWS's own configuration name.
     ///
     /// # Errors
-    /// Those of [`Clients::config`].
+    /// The errors of [`Clients::config`].
     pub(crate) async fn default_region(&self) -> Result<Option<String>> {
         self.config().await?;
         Ok(self.load_once().await.default_region.clone())
@@ -229,13 +229,13 @@ impl Clients {
 
     /// The region to send calls to that concern no region.
     pub(crate) async fn region_for_global_calls(&self) -> String {
-        let any = self.load_once().await.region_for_global_calls.clone();
+        let region = self.load_once().await.region_for_global_calls.clone();
         // The command may name the partition only by an instance ref: then a client of it exists already.
         let clients = self.by_region.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_same = |region: &String| Partition::of_region(region) == Partition::of_region(&any);
+        let is_same = |other: &String| Partition::of_region(other) == Partition::of_region(&region);
         match clients.keys().next() {
             Some(other) if !clients.keys().any(is_same) => other.clone(),
-            _ => any,
+            _ => region,
         }
     }
 
@@ -263,7 +263,7 @@ impl Clients {
     /// The STS client of a region.
     ///
     /// # Errors
-    /// Those of [`Clients::config`].
+    /// The errors of [`Clients::config`].
     pub(crate) async fn sts(&self, region: &str) -> Result<aws_sdk_sts::Client> {
         let config = self.config().await?;
         Ok(self.load_once().await.sts.client_with_config(config, region))

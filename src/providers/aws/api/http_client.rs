@@ -175,18 +175,18 @@ impl HttpConnector for CompleteBodyCheck {
                 if body.starts_with(BYTE_ORDER_MARK) {
                     body = body.slice(BYTE_ORDER_MARK.len()..);
                 }
-                let sanitize = sanitize(&body);
-                if is_truncated(sanitize.as_deref().unwrap_or(&body)) {
+                let sanitized = sanitize(&body);
+                if is_truncated(sanitized.as_deref().unwrap_or(&body)) {
                     return Err(ConnectorError::io("the answer was cut short".into()));
                 }
-                *response.body_mut() = match sanitize {
-                    Some(sanitize) => SdkBody::from(sanitize),
+                *response.body_mut() = match sanitized {
+                    Some(sanitized) => SdkBody::from(sanitized),
                     None => SdkBody::from(body),
                 };
                 Ok(response)
             };
             match timeout(ATTEMPT_TIMEOUT, complete_response).await {
-                Ok(response_future) => response_future.map_err(|error| {
+                Ok(response) => response.map_err(|error| {
                     connection_errors::add_reason(error, &server, client.connection.authorities.as_ref())
                 }),
                 Err(_) => Err(connection_errors::timeout_error(&server, ATTEMPT_TIMEOUT)),

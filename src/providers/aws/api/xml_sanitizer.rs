@@ -123,8 +123,8 @@ mod tests {
                 "<a>&#x1b;&#8238;\u{fffd}\u{fffd}\u{fffd}</a>",
             ),
         ] {
-            let sanitize = sanitize(document).unwrap();
-            assert_eq!(String::from_utf8(sanitize).unwrap(), expected);
+            let sanitized = sanitize(document).unwrap();
+            assert_eq!(String::from_utf8(sanitized).unwrap(), expected);
         }
         for sound in ["<a>na\u{ef}ve \u{202e}&lt;</a>", "", "{\"Token\": \"\u{1b}\"}"] {
             assert_eq!(sanitize(sound.as_bytes()), None, "{sound:?}");
@@ -162,8 +162,8 @@ mod tests {
             ),
             ("<!DOCTYPE a><a><!-- --></a>", "<!DOCTYPE a><a></a>"),
         ] {
-            let sanitize = sanitize(document.as_bytes()).unwrap();
-            assert_eq!(String::from_utf8(sanitize).unwrap(), expected);
+            let sanitized = sanitize(document.as_bytes()).unwrap();
+            assert_eq!(String::from_utf8(sanitized).unwrap(), expected);
         }
     }
 }

@@ -94,8 +94,8 @@ pub(crate) async fn resolve_machine_and_image(
         Architecture::X86_64 => error,
         Architecture::Arm64 => error.context(format!("machine type {machine_type} is arm64")),
     })?;
-    let of_image = image.architecture().map(architecture_of);
-    if of_image
+    let image_architecture = image.architecture().map(architecture_of);
+    if image_architecture
         .flatten()
         .is_some_and(|architecture| architecture != machine.architecture)
     {
@@ -106,7 +106,7 @@ pub(crate) async fn resolve_machine_and_image(
                 .map_or("another architecture", ArchitectureValues::as_str),
             machine.architecture
         ))
-        .with_hint(match of_image.flatten() {
+        .with_hint(match image_architecture.flatten() {
             Some(architecture) => format!(
                 "leave the machine type out, or use one for {architecture} such as {}",
                 machine_types::default_type(architecture)

@@ -17,6 +17,9 @@ use crate::providers::aws::instances::{convert, list};
 const SEARCH_TIMEOUT: Duration = Duration::from_secs(20);
 const MAX_SEARCHES: u32 = 4;
 
+/// The hint for an unknown outcome.
+const RUN_AGAIN_HINT: &str = "run the same command again: it finds the instance or creates it";
+
 /// Reads launched instances back. Returns them as EC2 lists them, and those that it does not list yet as the launch
 /// returned them.
 pub(crate) async fn read_instances_back(
@@ -77,12 +80,12 @@ async fn read_launched(
     let [only] = launched else {
         let ids: Vec<&str> = launched.iter().map(|launched| launched.reference.id.as_str()).collect();
         for attempt in 1..=MAX_SEARCHES {
-            let found_so_far =
+            let listed =
                 list::list_matching(client, &spec.location.region, vec![build_filter("instance-id", &ids)]).await;
-            let found_so_far = found_so_far.unwrap_or_default().into_iter();
-            read.extend(found_so_far.map(|found_so_far| (found_so_far.reference.id.clone(), found_so_far)));
-            let is_settled = |found_so_far: &Instance| found_so_far.managed || found_so_far.state.is_gone();
-            if read.values().filter(|found_so_far| is_settled(found_so_far)).count() == launched.len() {
+            let listed = listed.unwrap_or_default().into_iter();
+            read.extend(listed.map(|instance| (instance.reference.id.clone(), instance)));
+            let is_complete = |instance: &&Instance| instance.managed || instance.state.is_gone();
+            if read.values().filter(is_complete).count() == launched.len() {
                 return;
             }
             if attempt < MAX_SEARCHES {
@@ -91,8 +94,8 @@ async fn read_launched(
         }
         return;
     };
-    if let Ok(found_so_far) = list::find_instance(client, &only.reference).await {
-        read.insert(only.reference.id.clone(), found_so_far);
+    if let Ok(instance) = list::find_instance(client, &only.reference).await {
+        read.insert(only.reference.id.clone(), instance);
     }
 }
 
@@ -142,9 +145,9 @@ pub(crate) async fn recover(
             Err(with_leftovers(error.context(message).with_hint(RUN_AGAIN_HINT), &all))
         }
         SearchResult::All(all) => Ok(all),
-        SearchResult::Some(found_so_far) if mismatch => Err(with_leftovers(with_another_spec(error), &found_so_far)),
+        SearchResult::Some(some) if mismatch => Err(with_leftovers(with_another_spec(error), &some)),
         // EC2 launches all members or none: the others exist too, and must not be created again.
-        SearchResult::Some(found_so_far) => Err(with_leftovers(unknown_outcome_error(error), &found_so_far)),
+        SearchResult::Some(some) => Err(with_leftovers(unknown_outcome_error(error), &some)),
         SearchResult::Nothing | SearchResult::Unknown if mismatch => Err(with_another_spec(error)),
         // The server ended every attempt, and by now EC2 would list an instance.
         SearchResult::Nothing if !failure.unanswered => Err(match error.kind() {
@@ -166,12 +169,9 @@ fn unknown_outcome_error(error: Error) -> Error {
 }
 
 fn with_leftovers(error: Error, all: &[Instance]) -> Error {
-    let living = all.iter().filter(|found| !found.state.is_gone());
-    error.with_leftovers(living.map(|found| &found.reference))
+    let alive = all.iter().filter(|found| !found.state.is_gone());
+    error.with_leftovers(alive.map(|found| &found.reference))
 }
-
-/// The hint for an unknown outcome.
-const RUN_AGAIN_HINT: &str = "run the same command again: it finds the instance or creates it";
 
 /// The result of the search for instances.
 enum SearchResult {
@@ -184,15 +184,12 @@ enum SearchResult {
 
 impl SearchResult {
     fn from_instances(found: Vec<Instance>, spec: &InstanceSpec) -> Self {
-        match found.len() {
-            0 => Self::Nothing,
-            found_so_far
-                if found_so_far < requested_count(spec)
-                    || (spec.members.is_some() && !found.iter().all(is_comparable)) =>
-            {
-                Self::Some(found)
-            }
-            _ => Self::All(found),
+        if found.is_empty() {
+            Self::Nothing
+        } else if found.len() < requested_count(spec) || spec.members.is_some() && !found.iter().all(is_comparable) {
+            Self::Some(found)
+        } else {
+            Self::All(found)
         }
     }
 }
@@ -213,7 +210,7 @@ fn is_comparable(instance: &Instance) -> bool {
 /// The error of the last lookup, if no lookup found an instance: one may still exist.
 async fn search_by_token(client: &Client, spec: &InstanceSpec, token: &str, comparable: bool) -> Result<Vec<Instance>> {
     let comparable = comparable || spec.members.is_some();
-    let mut found_so_far: Result<Vec<Instance>> = Ok(Vec::new());
+    let mut most: Result<Vec<Instance>> = Ok(Vec::new());
     for attempt in 1..=MAX_SEARCHES {
         let found = list_by_token(client, spec, token).await;
         if let Ok(found) = &found
@@ -222,19 +219,19 @@ async fn search_by_token(client: &Client, spec: &InstanceSpec, token: &str, comp
         {
             return Ok(found.clone());
         }
-        let is_more = match (&found, &found_so_far) {
-            (Ok(found), Ok(found_so_far)) => found.len() >= found_so_far.len(),
-            (_, Ok(found_so_far)) => found_so_far.is_empty(),
+        let is_more = match (&found, &most) {
+            (Ok(found), Ok(most)) => found.len() >= most.len(),
+            (Err(_), Ok(most)) => most.is_empty(),
             _ => true,
         };
         if is_more {
-            found_so_far = found;
+            most = found;
         }
         if attempt < MAX_SEARCHES {
             sleep(Duration::from_secs(u64::from(attempt))).await;
         }
     }
-    found_so_far
+    most
 }
 
 /// Searches for the instances of a token until one is found, or until EC2 would list one.

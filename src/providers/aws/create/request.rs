@@ -317,11 +317,11 @@ fn check_spec(spec: &InstanceSpec) -> Result<()> {
         .with_hint("compress it with gzip, or let a short script fetch the rest"));
     }
     if let Some(ttl) = spec.ttl.filter(|ttl| *ttl < MIN_TTL) {
-        let (asked, shortest) = (format_duration(ttl), format_duration(MIN_TTL));
-        return Err(Error::invalid(format!(
-            "a TTL of {asked} is too short: on ec2 it is at least {shortest}"
-        ))
-        .with_hint(format!("use --ttl {shortest} or more")));
+        let (asked, min) = (format_duration(ttl), format_duration(MIN_TTL));
+        return Err(
+            Error::invalid(format!("a TTL of {asked} is too short: on ec2 it is at least {min}"))
+                .with_hint(format!("use --ttl {min} or more")),
+        );
     }
     if spec.spot && spec.protected {
         // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_ChangingDisableAPITermination.html

@@ -44,7 +44,7 @@ enum UserDataFormat {
 impl UserDataFormat {
     fn detect(data: &[u8]) -> Self {
         if data.starts_with(GZIP_MAGIC) {
-            return match unpack_prefix(data) {
+            return match decompress_prefix(data) {
                 Ok(inside) if is_message(&inside) => Self::CompressedMessage,
                 _ => Self::Compressed,
             };
@@ -130,7 +130,7 @@ fn choose_boundary(data: &[u8], timer: &str) -> String {
 }
 
 /// Decompresses the prefix that cloud-init looks at.
-fn unpack_prefix(data: &[u8]) -> io::Result<Vec<u8>> {
+fn decompress_prefix(data: &[u8]) -> io::Result<Vec<u8>> {
     let mut prefix = Vec::new();
     MultiGzDecoder::new(data)
         .take(MIME_PREFIX_BYTES as u64)
@@ -140,13 +140,13 @@ fn unpack_prefix(data: &[u8]) -> io::Result<Vec<u8>> {
 
 /// Compresses a text without a time stamp, so that the same text always gives the same bytes.
 fn compress(text: &str) -> Result<Vec<u8>> {
-    let mut packed = Vec::new();
+    let mut compressed = Vec::new();
     let mut reader = GzBuilder::new().mtime(0).read(text.as_bytes(), Compression::best());
-    reader.read_to_end(&mut packed).map_err(|error| {
+    reader.read_to_end(&mut compressed).map_err(|error| {
         let message = "cannot put the timer for --ttl before the user data";
         Error::new(ErrorKind::Internal, message).with_source(error)
     })?;
-    Ok(packed)
+    Ok(compressed)
 }
 
 /// Whether cloud-init treats data as a message, or would with the header for it.
@@ -169,6 +169,3 @@ fn encode_lines(data: &[u8]) -> String {
 #[cfg(test)]
 #[path = "user_data_tests.rs"]
 mod tests;
-#[cfg(test)]
-#[path = "user_data_timer_tests.rs"]
-mod timer_tests;

@@ -33,8 +33,8 @@ pub(crate) async fn list(client: &Client, region: &str, pages: &InstanceSink<'_>
     let common = &common;
     // Names and ids have separate calls, and one instance can match both.
     stream::iter(build_filters(pages.filter).into_iter().map(Ok))
-        .try_for_each_concurrent(CONCURRENT_QUERIES, |selection| async move {
-            let filters: Vec<_> = common.iter().cloned().chain(selection).collect();
+        .try_for_each_concurrent(CONCURRENT_QUERIES, |filter| async move {
+            let filters: Vec<_> = common.iter().cloned().chain(filter).collect();
             list_all_pages(client, region, &filters, pages).await
         })
         .await?;

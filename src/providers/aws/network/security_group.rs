@@ -70,7 +70,7 @@ pub(crate) async fn ensure_group(
         Some(group) if !is_managed(&group) => foreign_group_error(vpc, &name),
         _ => Error::new(
             ErrorKind::Network,
-            format!("the security group {name} in network {vpc} is deleted again by another process"),
+            format!("cannot use the security group {name} in network {vpc}: another process is changing it"),
         )
         .with_hint("run the same command again"),
     };
@@ -152,8 +152,8 @@ pub(crate) fn is_missing_group_code(code: Option<&str>) -> bool {
 
 /// Whether cloudctl created the group.
 pub(crate) fn is_managed(group: &SecurityGroup) -> bool {
-    let is_mark = |tag: &Tag| tag.key() == Some(LABEL_MANAGED) && tag.value() == Some("true");
-    group.tags().iter().any(is_mark)
+    let is_managed_tag = |tag: &Tag| tag.key() == Some(LABEL_MANAGED) && tag.value() == Some("true");
+    group.tags().iter().any(is_managed_tag)
 }
 
 /// The name of the group for these ingress rules in a VPC. It is the same in every process.
