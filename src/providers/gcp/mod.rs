@@ -21,7 +21,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use self::api::client::Client;
-use self::api::retry::prepared;
+use self::api::retry::with_call_options;
 use self::configuration::gcloud_config::GcloudConfiguration;
 use self::instances::change::InstanceAction;
 use self::instances::change_batch::change_all;
@@ -53,7 +53,7 @@ impl Gcp {
 pub(super) fn has_credentials(settings: &Settings) -> bool {
     let environment = &settings.environment;
     let gcloud = GcloudConfiguration::read(environment);
-    let gcloud = gcloud.unwrap_or_else(|_| GcloudConfiguration::of_variables(environment));
+    let gcloud = gcloud.unwrap_or_else(|_| GcloudConfiguration::from_variables(environment));
     !matches!(credentials::find(environment, &gcloud), Ok(None))
 }
 
@@ -68,7 +68,7 @@ impl Provider for Gcp {
     }
 
     async fn default_location(&self) -> Result<Option<Location>> {
-        self.client.home().await
+        self.client.default_location().await
     }
 
     async fn resolve_location(&self, region: Option<&str>, zone: Option<&str>) -> Result<Location> {
@@ -92,8 +92,8 @@ impl Provider for Gcp {
     /// Compute Engine cannot be asked whether it would: what can be looked up is looked up.
     async fn preview(&self, spec: &InstanceSpec) -> Result<LaunchPreview> {
         let request = create::request::prepare(&self.client, spec, 0).await?;
-        network::ingress::check(&self.client, request.openings.as_ref()).await?;
-        Ok(request.plan)
+        network::ingress::check(&self.client, request.firewall_rules.as_ref()).await?;
+        Ok(request.preview)
     }
 
     async fn create(&self, spec: &InstanceSpec, generation: u32) -> Result<CreateOutcome> {
@@ -203,7 +203,7 @@ impl Provider for Gcp {
                 .get_serial_port_output()
                 .set_project(project)
                 .set_zone(&target.scope);
-            prepared(call.set_instance(&name).set_port(1)).send()
+            with_call_options(call.set_instance(&name).set_port(1)).send()
         });
         match answer.await {
             Ok(output) => Ok(output.contents.unwrap_or_default().into_bytes()),

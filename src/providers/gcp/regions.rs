@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use google_cloud_compute_v1::model::zone::Status;
 
 use super::api::client::Client;
-use super::api::error::{location, of_project};
-use super::api::pagination::{Page, all_pages};
-use super::api::retry::prepared;
+use super::api::error::{location, with_project_hint};
+use super::api::pagination::{Page, collect_all};
+use super::api::retry::with_call_options;
 use crate::cloud::{
     Error, ErrorKind, InstanceName, Location, Result, closest, quoted, region_for_zone, zone_for_region,
 };
@@ -42,15 +42,15 @@ impl Client {
     pub(super) async fn all_zones(&self) -> Result<&[ZoneEntry]> {
         let ask = || async {
             let (project, zones) = (self.project().await?, self.zones().await?);
-            let mut entries: Vec<ZoneEntry> = all_pages(
+            let mut entries: Vec<ZoneEntry> = collect_all(
                 |token| {
                     self.read("list the zones", "", move || {
                         let call = zones.list().set_project(project).set_max_results(500_u32);
-                        prepared(call.set_or_clear_page_token(token.clone())).send()
+                        with_call_options(call.set_or_clear_page_token(token.clone())).send()
                     })
                 },
                 |entries: &mut Vec<ZoneEntry>, page| {
-                    let next = Page::whole(&page, "")?;
+                    let next = Page::of_complete_list(&page, "")?;
                     entries.extend(page.items.into_iter().filter_map(|zone| {
                         let name = zone.name?;
                         Some(ZoneEntry {
@@ -63,7 +63,7 @@ impl Client {
                 },
             )
             .await
-            .map_err(of_project)?;
+            .map_err(with_project_hint)?;
             entries.sort_by(|one, other| one.name.cmp(&other.name));
             Ok(entries)
         };

@@ -18,16 +18,16 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::Instant;
 
-use super::error::of_call;
+use super::error::call_error;
 use super::pace::RateLimiter;
-use super::retry::prepared;
+use super::retry::with_call_options;
 use crate::cloud::{Error, ErrorKind, Identity, Location, Result, path_text};
 use crate::providers::common::certificates::has_system_authorities;
 use crate::providers::gcp::configuration::gcloud_config::GcloudConfiguration;
 use crate::providers::gcp::configuration::resolved::QuotaProject;
 use crate::providers::gcp::configuration::{resolved, vendor_settings};
 use crate::providers::gcp::credentials;
-use crate::providers::gcp::credentials::access_token::BilledTo;
+use crate::providers::gcp::credentials::access_token::BilledCredentials;
 use crate::providers::gcp::credentials::impersonation::ImpersonatedToken;
 use crate::providers::gcp::credentials::metadata_server::MetadataServer;
 use crate::providers::gcp::credentials::{CredentialSource, metadata_server};
@@ -55,9 +55,9 @@ pub(crate) struct Client {
     projects: OnceCell<Projects>,
     global_operations: OnceCell<GlobalOperations>,
     /// The turns of calls that change something.
-    pub(crate) pace: RateLimiter,
+    pub(crate) rate_limiter: RateLimiter,
     /// Who may look at a wave of instances and change them: calls must follow the look soon.
-    pub(crate) waves: Semaphore,
+    pub(crate) batch_slots: Semaphore,
     /// What the cloud's clock showed, and when it was asked.
     pub(crate) clock: OnceCell<(Timestamp, Instant)>,
     /// The zones of the project, asked for once.
@@ -72,11 +72,11 @@ macro_rules! client_on_first_use {
         $(#[$doc])*
         pub(crate) async fn $name(&self) -> Result<&$type> {
             let build = || async {
-                let endpoint = self.endpoint_of("compute", "/compute/v1").await?;
+                let endpoint = self.resolve_endpoint("compute", "/compute/v1").await?;
                 let builder = $type::builder().with_credentials(self.credentials().await?.clone());
                 let builder = builder.with_endpoint(format!("{endpoint}{}", $suffix));
                 let client = builder.with_universe_domain(self.universe_or_default().await?).build().await;
-                client.map_err(|error| self.cannot_connect(&endpoint, error))
+                client.map_err(|error| self.client_setup_error(&endpoint, error))
             };
             self.$name.get_or_try_init(build).await
         }
@@ -104,8 +104,8 @@ impl Client {
             networks: OnceCell::new(),
             projects: OnceCell::new(),
             global_operations: OnceCell::new(),
-            pace: RateLimiter::default(),
-            waves: Semaphore::new(CONCURRENT_BATCHES),
+            rate_limiter: RateLimiter::default(),
+            batch_slots: Semaphore::new(CONCURRENT_BATCHES),
             clock: OnceCell::new(),
             zone_entries: OnceCell::new(),
             known_types: Mutex::default(),
@@ -161,9 +161,9 @@ impl Client {
     }
 
     /// The place that cloudctl's settings, or else gcloud's, name for new instances.
-    pub(crate) async fn home(&self) -> Result<Option<Location>> {
+    pub(crate) async fn default_location(&self) -> Result<Option<Location>> {
         let gcp = &self.settings.gcp;
-        if let Some(place) = place(gcp.region.value.as_deref(), gcp.zone.value.as_deref()) {
+        if let Some(place) = build_location(gcp.region.value.as_deref(), gcp.zone.value.as_deref()) {
             if gcp.region.value.as_ref().is_some_and(|region| *region != place.region) {
                 return Err(Error::invalid(format!(
                     "the zone {place} is not in the region {}; both are set for gcp",
@@ -174,7 +174,7 @@ impl Client {
         }
         // gcloud takes its zone and its region each for itself; where they differ, an instance follows the zone.
         let gcloud = self.gcloud().await?;
-        Ok(place(
+        Ok(build_location(
             gcloud.property("compute", "region").as_deref(),
             gcloud.property("compute", "zone").as_deref(),
         ))
@@ -186,7 +186,7 @@ impl Client {
         let zones = self.zones().await?;
         self.read("identify the caller", "", || {
             let call = zones.list().set_project(project).set_max_results(1_u32);
-            prepared(call).send()
+            with_call_options(call).send()
         })
         .await
         .map_err(|error| match error.kind() {
@@ -197,7 +197,7 @@ impl Client {
         })?;
         Ok(Identity {
             account: project.to_owned(),
-            principal: match resolved::impersonation(self.gcloud().await?)? {
+            principal: match resolved::resolve_impersonation(self.gcloud().await?)? {
                 Some(whom) => Some(whom.principal),
                 None => self.found().await?.principal(),
             },
@@ -220,7 +220,7 @@ impl Client {
     async fn found(&self) -> Result<&CredentialSource> {
         let find = || async {
             let gcloud = self.gcloud().await?;
-            credentials::find(&self.settings.environment, gcloud)?.ok_or_else(credentials::missing)
+            credentials::find(&self.settings.environment, gcloud)?.ok_or_else(credentials::missing_credentials_error)
         };
         self.found.get_or_try_init(find).await
     }
@@ -235,9 +235,9 @@ impl Client {
             resolved::check_account(&self.settings, found)?;
             let universe = self.universe().await?;
             let caller = found.credentials(&self.settings.environment, universe.as_deref())?;
-            let signer = match resolved::impersonation(gcloud)? {
+            let signer = match resolved::resolve_impersonation(gcloud)? {
                 Some(whom) => {
-                    let endpoint = self.endpoint_of("iamcredentials", "/v1").await?;
+                    let endpoint = self.resolve_endpoint("iamcredentials", "/v1").await?;
                     ImpersonatedToken::new(caller, whom, endpoint)?.into()
                 }
                 None => caller,
@@ -250,7 +250,7 @@ impl Client {
                     None => return Ok(signer),
                 },
             };
-            Ok(BilledTo::new(signer, QuotaProject::header(&billed)?).into())
+            Ok(BilledCredentials::new(signer, QuotaProject::header(&billed)?).into())
         };
         self.credentials.get_or_try_init(build).await
     }
@@ -258,7 +258,7 @@ impl Client {
     /// The universe that is set or that the credentials are of.
     async fn universe(&self) -> Result<Option<String>> {
         let named = resolved::universe(&self.settings, self.gcloud().await?)?;
-        resolved::universe_of(self.found().await?, named.as_ref())
+        resolved::resolve_universe(self.found().await?, named.as_ref())
     }
 
     /// The same for the SDK's builders.
@@ -275,13 +275,13 @@ impl Client {
     ///
     /// # Errors
     /// `InvalidSpec` for settings that are no addresses.
-    pub(crate) async fn endpoint_of(&self, api: &str, version: &str) -> Result<String> {
+    pub(crate) async fn resolve_endpoint(&self, api: &str, version: &str) -> Result<String> {
         let (gcloud, universe) = (self.gcloud().await?, self.universe().await?);
         resolved::endpoint(gcloud, api, version, universe.as_deref()).map(|located| located.value)
     }
 
     /// The error for a client that the SDK could not make.
-    pub(crate) fn cannot_connect(&self, endpoint: &str, error: BuilderError) -> Error {
+    pub(crate) fn client_setup_error(&self, endpoint: &str, error: BuilderError) -> Error {
         let authorities = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
         let environment = &self.settings.environment;
         let set = authorities.iter().find_map(|name| Some((name, environment.get(name)?)));
@@ -305,7 +305,7 @@ impl Client {
     }
 }
 
-fn place(region: Option<&str>, zone: Option<&str>) -> Option<Location> {
+fn build_location(region: Option<&str>, zone: Option<&str>) -> Option<Location> {
     match (region, zone) {
         (_, Some(zone)) => Some(Location {
             region: region_of(zone).to_owned(),
@@ -328,17 +328,17 @@ impl Client {
     /// # Errors
     /// Those of any call; `Network` if the answers have no time.
     pub(crate) async fn time(&self) -> Result<Timestamp> {
-        let (then, asked) = self.clock.get_or_try_init(|| self.ask_the_time()).await?;
+        let (then, asked) = self.clock.get_or_try_init(|| self.request_date()).await?;
         let since = SignedDuration::try_from(asked.elapsed()).unwrap_or_default();
         then.checked_add(since)
             .map_err(|_| Error::new(ErrorKind::Network, "the cloud's time is out of all bounds").at("gcp"))
     }
 
-    async fn ask_the_time(&self) -> Result<(Timestamp, Instant)> {
+    async fn request_date(&self) -> Result<(Timestamp, Instant)> {
         let (project, zones) = (self.project().await?, self.zones().await?);
         let attempted = "ask the cloud for its time";
-        let answer = self.probe(attempted, "", || {
-            prepared(zones.get().set_project(project).set_zone(NO_ZONE)).send()
+        let answer = self.try_read(attempted, "", || {
+            with_call_options(zones.get().set_project(project).set_zone(NO_ZONE)).send()
         });
         let without = || {
             Error::new(
@@ -350,10 +350,10 @@ impl Client {
         let Err(failure) = answer.await else {
             return Err(without());
         };
-        if let Some(time) = date_of(&failure.error) {
+        if let Some(time) = response_date(&failure.error) {
             return Ok((time, Instant::now()));
         }
-        let error = of_call(failure.error, &format!("cannot {attempted}"), "");
+        let error = call_error(failure.error, &format!("cannot {attempted}"), "");
         Err(match error.kind() {
             ErrorKind::NotFound | ErrorKind::InvalidSpec => without(),
             _ => error,
@@ -362,7 +362,7 @@ impl Client {
 }
 
 /// When an answer was given, by its `Date`. <https://www.rfc-editor.org/rfc/rfc9110#field.date>
-pub(crate) fn date_of(error: &SdkError) -> Option<Timestamp> {
+pub(crate) fn response_date(error: &SdkError) -> Option<Timestamp> {
     let text = error.http_headers()?.get("date")?.to_str().ok()?;
     parse_date(text)
 }
@@ -378,7 +378,7 @@ mod tests {
 
     #[test]
     fn a_zone_names_its_region() {
-        let place = place(None, Some("us-central1-a")).unwrap();
+        let place = build_location(None, Some("us-central1-a")).unwrap();
         assert_eq!(place.region, "us-central1");
     }
 }
@@ -393,13 +393,13 @@ mod clock_tests {
     fn the_date_of_an_answer_is_read() {
         let with = |value: &'static str| {
             let headers = HeaderMap::from_iter([(http::header::DATE, http::HeaderValue::from_static(value))]);
-            date_of(&SdkError::http(404, headers, bytes::Bytes::new()))
+            response_date(&SdkError::http(404, headers, bytes::Bytes::new()))
         };
         let read = with("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
         assert_eq!(read.to_string(), "1994-11-06T08:49:37Z");
         assert_eq!(with("yesterday"), None);
         assert_eq!(
-            date_of(&SdkError::http(404, HeaderMap::new(), bytes::Bytes::new())),
+            response_date(&SdkError::http(404, HeaderMap::new(), bytes::Bytes::new())),
             None
         );
     }

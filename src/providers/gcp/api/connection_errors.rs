@@ -6,7 +6,7 @@ use std::error::Error as StdError;
 use hyper_util::client::proxy::matcher::Matcher;
 use rustls::Error as TlsError;
 
-use super::error::sentence;
+use super::error::format_message;
 use crate::providers::common::connection_errors::{TlsProblem, io_reason, links, tls_problem};
 
 /// Why there was no answer.
@@ -32,7 +32,7 @@ const REPLACE: &str =
     "give the server a certificate that is not an authority's own (CA:FALSE), and set SSL_CERT_FILE to its authority's";
 
 /// Why a request had no answer; `None` if the error is not one of the network's.
-pub(crate) fn cause_of(error: &(dyn StdError + 'static)) -> Option<Cause> {
+pub(crate) fn find_cause(error: &(dyn StdError + 'static)) -> Option<Cause> {
     let request = links(error).find_map(|link| link.downcast_ref::<reqwest::Error>())?;
     let url = request.url()?;
     let host = url.host_str()?;
@@ -52,7 +52,7 @@ pub(crate) fn cause_of(error: &(dyn StdError + 'static)) -> Option<Cause> {
         })
     };
     if let Some(tls) = links(request).find_map(|link| link.downcast_ref::<TlsError>()) {
-        return Some(of_tls(tls, &server));
+        return Some(describe_tls_error(tls, &server));
     }
     let io = links(request)
         .filter_map(|link| link.downcast_ref::<std::io::Error>())
@@ -92,7 +92,7 @@ pub(crate) fn cause_of(error: &(dyn StdError + 'static)) -> Option<Cause> {
         Some(proxy) if request.is_connect() => Some(Cause {
             text: format!(
                 "the proxy {proxy} gave no way through to {server}: {}",
-                last_words(request)
+                last_message(request)
             ),
             remedy: Some("check HTTPS_PROXY, and the user and password in it, or add the host to NO_PROXY".to_owned()),
             permanent: false,
@@ -103,10 +103,10 @@ pub(crate) fn cause_of(error: &(dyn StdError + 'static)) -> Option<Cause> {
 
 /// Whether the same request would fail in the same way again.
 pub(crate) fn is_permanent(error: &(dyn StdError + 'static)) -> bool {
-    cause_of(error).is_some_and(|cause| cause.permanent)
+    find_cause(error).is_some_and(|cause| cause.permanent)
 }
 
-fn of_tls(error: &TlsError, server: &str) -> Cause {
+fn describe_tls_error(error: &TlsError, server: &str) -> Cause {
     let (text, remedy) = match tls_problem(error, server) {
         TlsProblem::UnknownAuthority => (
             format!("the certificate of {server} is of an authority that is not trusted (UnknownIssuer)"),
@@ -138,9 +138,9 @@ fn proxy_for(url: &str) -> Option<String> {
     })
 }
 
-fn last_words(error: &(dyn StdError + 'static)) -> String {
+fn last_message(error: &(dyn StdError + 'static)) -> String {
     links(error)
         .last()
-        .map(|link| sentence(&link.to_string()))
+        .map(|link| format_message(&link.to_string()))
         .unwrap_or_default()
 }

@@ -14,10 +14,10 @@ use google_cloud_compute_v1::model::operation::error::Errors;
 use google_cloud_gax::error::Error as SdkError;
 use google_cloud_gax::error::rpc::StatusDetails;
 
-use super::client::{date_of, parse_date};
-use super::connection_errors::{cause_of, is_permanent};
+use super::client::{parse_date, response_date};
+use super::connection_errors::{find_cause, is_permanent};
 use crate::cloud::{Error, ErrorKind};
-use crate::providers::gcp::credentials::access_token::NoToken;
+use crate::providers::gcp::credentials::access_token::TokenError;
 
 /// What a failed attempt says about its effect and about trying again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,13 +29,13 @@ pub(crate) enum CallFailure {
     /// It did not leave this machine.
     NotSent,
     /// It was answered with a fault of the server; it may have had its effect.
-    Faulty,
+    ServerError,
     /// It got no answer, or none that can be read; it may have had its effect, or have it yet.
     Unanswered,
 }
 
 /// Tells the fate of an attempt.
-pub(crate) fn fate(error: &SdkError) -> CallFailure {
+pub(crate) fn classify(error: &SdkError) -> CallFailure {
     if let Some(cause) = credentials_error(error) {
         return if cause.is_transient() {
             CallFailure::NotSent
@@ -54,7 +54,7 @@ pub(crate) fn fate(error: &SdkError) -> CallFailure {
     match error.http_status_code() {
         Some(429) => CallFailure::Throttled,
         Some(403) if kind_of_reason(reason(error)) == Some(ErrorKind::Throttled) => CallFailure::Throttled,
-        Some(408 | 500 | 502..=599) => CallFailure::Faulty,
+        Some(408 | 500 | 502..=599) => CallFailure::ServerError,
         Some(status) if status >= 300 => CallFailure::Refused,
         _ if error.is_binding() || error.is_serialization() => CallFailure::Refused,
         _ => CallFailure::Unanswered,
@@ -68,7 +68,7 @@ pub(crate) fn retry_after(error: &SdkError) -> Option<Duration> {
         return Some(Duration::from_secs(seconds));
     }
     // Or a date, which is by the cloud's clock as the answer's own is.
-    let until = parse_date(text)?.duration_since(date_of(error)?);
+    let until = parse_date(text)?.duration_since(response_date(error)?);
     Duration::try_from(until).ok()
 }
 
@@ -94,25 +94,25 @@ fn detail<'e>(error: &'e SdkError, key: &str) -> Option<&'e str> {
 }
 
 /// The zones in a list with commas, which is how details name those that have room.
-pub(crate) fn zones_in(list: &str) -> Vec<String> {
+pub(crate) fn split_zones(list: &str) -> Vec<String> {
     let zones = list.split(',').map(str::trim).filter(|zone| !zone.is_empty());
     zones.map(str::to_owned).collect()
 }
 
 /// Makes an error of a failed call. `attempted` says what was wanted, such as `cannot stop web-1`; `place` is the
 /// region or zone that was asked, or empty.
-pub(crate) fn of_call(error: SdkError, attempted: &str, place: &str) -> Error {
+pub(crate) fn call_error(error: SdkError, attempted: &str, place: &str) -> Error {
     let reason = reason(&error).map(str::to_owned);
     let kind = kind_of_call(&error, reason.as_deref());
     let why = match (error.status(), kind) {
-        (Some(status), _) if !status.message.is_empty() => sentence(&status.message),
+        (Some(status), _) if !status.message.is_empty() => format_message(&status.message),
         (_, ErrorKind::Unauthenticated) => {
-            no_token(&error).map_or_else(|| "the credentials were not accepted".to_owned(), ToString::to_string)
+            token_error(&error).map_or_else(|| "the credentials were not accepted".to_owned(), ToString::to_string)
         }
         _ => match error.http_status_code() {
             Some(407) => "the proxy asks for a user and a password".to_owned(),
             Some(status) if status >= 300 => format!("the answer was HTTP status {status}"),
-            _ if error.is_timeout() => match cause_of(&error) {
+            _ if error.is_timeout() => match find_cause(&error) {
                 Some(cause) => cause.text,
                 None => "there was no answer in time".to_owned(),
             },
@@ -120,33 +120,33 @@ pub(crate) fn of_call(error: SdkError, attempted: &str, place: &str) -> Error {
                 "the answer was none of Compute Engine's; a proxy or the network's login page may have given it"
                     .to_owned()
             }
-            _ => match (no_token(&error), cause_of(&error)) {
+            _ => match (token_error(&error), find_cause(&error)) {
                 (Some(no_token), _) => no_token.to_string(),
                 (None, Some(cause)) => cause.text,
                 (None, None) => "Compute Engine could not be reached".to_owned(),
             },
         },
     };
-    let cause_remedy = match no_token(&error) {
+    let cause_remedy = match token_error(&error) {
         Some(no_token) => no_token.remedy().map(str::to_owned),
         None if error.http_status_code() == Some(407) => {
             Some("put them into HTTPS_PROXY: http://USER:PASSWORD@HOST:PORT".to_owned())
         }
-        None if error.http_status_code().is_none() => cause_of(&error).and_then(|cause| cause.remedy),
+        None if error.http_status_code().is_none() => find_cause(&error).and_then(|cause| cause.remedy),
         None => None,
     };
     let mut made = Error::new(kind, format!("{attempted}: {why}")).at(location(place));
     if let Some(remedy) = cause_remedy {
         made = made.with_hint(remedy);
     }
-    if let Some(remedy) = reason.as_deref().and_then(remedy_of_reason) {
+    if let Some(remedy) = reason.as_deref().and_then(hint_for_reason) {
         made = made.with_hint(remedy);
     }
     if let Some(reason) = reason {
         made = made.with_code(reason);
     }
     if let Some(zones) = detail(&error, "zonesAvailable") {
-        made = made.with_zones_with_capacity(zones_in(zones));
+        made = made.with_zones_with_capacity(split_zones(zones));
     }
     // An answer's whole body would come along as the source; its message is above already.
     let answered = error.http_status_code().is_some_and(|status| status >= 300);
@@ -154,7 +154,7 @@ pub(crate) fn of_call(error: SdkError, attempted: &str, place: &str) -> Error {
 }
 
 /// The error of a call for all of a project: only the project itself can be what is not found.
-pub(crate) fn of_project(error: Error) -> Error {
+pub(crate) fn with_project_hint(error: Error) -> Error {
     match error.kind() {
         ErrorKind::NotFound => error.with_hint(
             "check the project: GOOGLE_CLOUD_PROJECT, CLOUDSDK_CORE_PROJECT or `gcloud config set project PROJECT` \
@@ -183,18 +183,18 @@ fn credentials_error(error: &SdkError) -> Option<&CredentialsError> {
 }
 
 /// Why there is no token; the SDK's own words would quote the server's answer.
-fn no_token(error: &SdkError) -> Option<&NoToken> {
+fn token_error(error: &SdkError) -> Option<&TokenError> {
     std::error::Error::source(credentials_error(error)?)?.downcast_ref()
 }
 
 fn kind_of_call(error: &SdkError, reason: Option<&str>) -> ErrorKind {
-    match fate(error) {
+    match classify(error) {
         CallFailure::Throttled => return ErrorKind::Throttled,
-        CallFailure::NotSent | CallFailure::Faulty | CallFailure::Unanswered => return ErrorKind::Network,
+        CallFailure::NotSent | CallFailure::ServerError | CallFailure::Unanswered => return ErrorKind::Network,
         CallFailure::Refused => {}
     }
     if error.is_authentication() {
-        return match no_token(error) {
+        return match token_error(error) {
             Some(no_token) if no_token.is_setting() => ErrorKind::InvalidSpec,
             _ => ErrorKind::Unauthenticated,
         };
@@ -275,7 +275,7 @@ pub(crate) fn is_stock_out(code: &str) -> bool {
     prefixes.iter().any(|prefix| code.starts_with(prefix))
 }
 
-fn remedy_of_reason(reason: &str) -> Option<&'static str> {
+fn hint_for_reason(reason: &str) -> Option<&'static str> {
     Some(match reason {
         "accessNotConfigured" | "SERVICE_DISABLED" => {
             "enable the Compute Engine API: `gcloud services enable compute.googleapis.com`"
@@ -289,7 +289,7 @@ fn remedy_of_reason(reason: &str) -> Option<&'static str> {
 }
 
 /// One line in the house's form out of the cloud's own message.
-pub(crate) fn sentence(message: &str) -> String {
+pub(crate) fn format_message(message: &str) -> String {
     const LONGEST: usize = 500;
     let line = message
         .lines()
@@ -309,7 +309,7 @@ pub(crate) fn sentence(message: &str) -> String {
 }
 
 /// The error of an operation that the cloud took on and that then failed; `None` if it did not fail.
-pub(crate) fn of_operation(operation: &Operation, attempted: &str, place: &str) -> Option<Error> {
+pub(crate) fn operation_error(operation: &Operation, attempted: &str, place: &str) -> Option<Error> {
     let first = operation.error.as_ref().and_then(|error| error.errors.first());
     if first.is_none() && operation.error.is_none() && operation.http_error_status_code.is_none_or(|code| code < 400) {
         return None;
@@ -324,11 +324,15 @@ pub(crate) fn of_operation(operation: &Operation, attempted: &str, place: &str) 
         (None, Some(status)) => u16::try_from(status).map_or(ErrorKind::Internal, kind_of_status),
         (None, None) => ErrorKind::Internal,
     };
-    let mut made = Error::new(kind, format!("{attempted}: {}", sentence(message))).at(location(place));
+    let mut made = Error::new(kind, format!("{attempted}: {}", format_message(message))).at(location(place));
     if let Some(code) = code {
         made = made.with_code(code);
     }
-    let zones = operation.error.iter().flat_map(|error| &error.errors).map(room_of);
+    let zones = operation
+        .error
+        .iter()
+        .flat_map(|error| &error.errors)
+        .map(zones_with_capacity);
     if let Some(zones) = zones.into_iter().find(|zones| !zones.is_empty()) {
         made = made.with_zones_with_capacity(zones);
     }
@@ -341,13 +345,13 @@ pub(crate) fn of_operation(operation: &Operation, attempted: &str, place: &str) 
 
 /// The zones that have room by the details of a lack of it: a list with commas.
 /// <https://cloud.google.com/compute/docs/troubleshooting/troubleshooting-resource-availability>
-fn room_of(error: &Errors) -> Vec<String> {
+fn zones_with_capacity(error: &Errors) -> Vec<String> {
     let infos = error
         .error_details
         .iter()
         .filter_map(|detail| detail.error_info.as_ref());
     let zones = infos.filter_map(|info| info.metadatas.get("zonesAvailable"));
-    zones.flat_map(|zones| zones_in(zones)).collect()
+    zones.flat_map(|zones| split_zones(zones)).collect()
 }
 
 /// Codes of operations. <https://cloud.google.com/compute/docs/troubleshooting/troubleshooting-resource-availability>
@@ -416,7 +420,7 @@ mod tests {
             (500, "backendError", ErrorKind::Network),
             (503, "backendError", ErrorKind::Network),
         ] {
-            let error = of_call(with_reason(status, reason), "cannot do it", "us-central1-a");
+            let error = call_error(with_reason(status, reason), "cannot do it", "us-central1-a");
             assert_eq!(error.kind(), kind, "{status} {reason}");
             assert_eq!(error.code(), Some(reason));
             assert_eq!(error.message(), "cannot do it: no");
@@ -449,7 +453,7 @@ mod tests {
             403,
             json!({ "code": 403, "message": "x", "status": "PERMISSION_DENIED", "details": details }),
         );
-        let error = of_call(error, "cannot list", "");
+        let error = call_error(error, "cannot list", "");
         assert_eq!(error.kind(), ErrorKind::PermissionDenied);
         assert!(
             error
@@ -461,8 +465,8 @@ mod tests {
     #[test]
     fn a_page_of_html_is_not_quoted() {
         let error = SdkError::http(502, HeaderMap::new(), bytes::Bytes::from("<html>secret</html>"));
-        assert_eq!(fate(&error), CallFailure::Faulty);
-        let error = of_call(error, "cannot list", "");
+        assert_eq!(classify(&error), CallFailure::ServerError);
+        let error = call_error(error, "cannot list", "");
         assert_eq!(error.message(), "cannot list: the answer was HTTP status 502");
         assert!(std::error::Error::source(&error).is_none());
     }
@@ -479,7 +483,7 @@ mod tests {
             ("Quota 'CPUS' exceeded.", "quota 'CPUS' exceeded"),
             ("", ""),
         ] {
-            assert_eq!(sentence(message), expected);
+            assert_eq!(format_message(message), expected);
         }
     }
 
@@ -487,9 +491,9 @@ mod tests {
     fn what_is_not_of_compute_engine_is_the_networks_fault() {
         let page = |status| SdkError::http(status, HeaderMap::new(), bytes::Bytes::from("<html>Log in</html>"));
         for error in [SdkError::deser("x"), page(404), page(410), page(501)] {
-            assert_eq!(of_call(error, "cannot list", "").kind(), ErrorKind::Network);
+            assert_eq!(call_error(error, "cannot list", "").kind(), ErrorKind::Network);
         }
-        let error = of_call(with_reason(501, "notImplemented"), "cannot list", "");
+        let error = call_error(with_reason(501, "notImplemented"), "cannot list", "");
         assert_eq!(error.kind(), ErrorKind::Unsupported);
     }
 
@@ -499,7 +503,7 @@ mod tests {
             (with_reason(429, "x"), CallFailure::Throttled),
             (with_reason(403, "rateLimitExceeded"), CallFailure::Throttled),
             (with_reason(403, "quotaExceeded"), CallFailure::Refused),
-            (with_reason(500, "x"), CallFailure::Faulty),
+            (with_reason(500, "x"), CallFailure::ServerError),
             (SdkError::connect("x"), CallFailure::NotSent),
             (SdkError::io("x"), CallFailure::Unanswered),
             (SdkError::timeout("x"), CallFailure::Unanswered),
@@ -513,7 +517,7 @@ mod tests {
                 CallFailure::Refused,
             ),
         ] {
-            assert_eq!(fate(&error), expected, "{error}");
+            assert_eq!(classify(&error), expected, "{error}");
         }
     }
 }
@@ -539,11 +543,11 @@ mod operation_error_tests {
         ] {
             let errors = operation::Error::new().set_errors([operation::error::Errors::new().set_code(code)]);
             let failed = Operation::new().set_name("operation-1").set_error(errors);
-            let error = of_operation(&failed, "cannot create web-1", "z").unwrap();
+            let error = operation_error(&failed, "cannot create web-1", "z").unwrap();
             assert_eq!((error.kind(), error.code()), (kind, Some(code)));
             assert_eq!(error.request_id(), Some("operation-1"));
         }
-        assert!(of_operation(&Operation::new().set_name("operation-1"), "x", "z").is_none());
+        assert!(operation_error(&Operation::new().set_name("operation-1"), "x", "z").is_none());
     }
 
     #[test]
@@ -554,7 +558,7 @@ mod operation_error_tests {
             .set_code("ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS")
             .set_error_details(details);
         let failed = Operation::new().set_error(operation::Error::new().set_errors([error]));
-        let error = of_operation(&failed, "cannot create web-1", "us-central1-a").unwrap();
+        let error = operation_error(&failed, "cannot create web-1", "us-central1-a").unwrap();
         assert_eq!(error.zones_with_capacity(), ["us-central1-b", "us-central1-f"]);
     }
 }

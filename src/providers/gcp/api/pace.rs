@@ -46,9 +46,9 @@ struct Rate {
     /// When the next call may be sent; `None` before the first.
     next: Option<Instant>,
     /// The last refusal that counted, and the rate that is kept after it.
-    refusal: Option<(Instant, f64)>,
+    last_throttle: Option<(Instant, f64)>,
     /// Since when there were nothing but refusals.
-    refused_since: Option<Instant>,
+    throttled_since: Option<Instant>,
 }
 
 impl Default for Rate {
@@ -56,18 +56,18 @@ impl Default for Rate {
         Self {
             per_second: FIRST_RATE,
             next: None,
-            refusal: None,
-            refused_since: None,
+            last_throttle: None,
+            throttled_since: None,
         }
     }
 }
 
 impl RateLimiter {
     /// Waits until a call may be sent.
-    pub(crate) async fn turn(&self) {
+    pub(crate) async fn acquire(&self) {
         let _first = self.queue.lock().await;
         loop {
-            let due = self.rate().due(Instant::now());
+            let due = self.rate().take_slot(Instant::now());
             let Some(due) = due else { return };
             // A refusal meanwhile puts it off.
             sleep_until(due).await;
@@ -75,18 +75,18 @@ impl RateLimiter {
     }
 
     /// A call was refused for coming too fast.
-    pub(crate) fn refused(&self) {
-        self.rate().refused(Instant::now());
+    pub(crate) fn on_throttled(&self) {
+        self.rate().on_throttled(Instant::now());
     }
 
     /// A call was not refused for that, whatever else came of it.
-    pub(crate) fn answered(&self) {
-        self.rate().refused_since = None;
+    pub(crate) fn on_accepted(&self) {
+        self.rate().throttled_since = None;
     }
 
     /// Whether waiting has no use any more.
-    pub(crate) fn is_hopeless(&self) -> bool {
-        self.rate().is_hopeless(Instant::now())
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.rate().is_blocked(Instant::now())
     }
 
     fn rate(&self) -> MutexGuard<'_, Rate> {
@@ -96,19 +96,19 @@ impl RateLimiter {
 
 impl Rate {
     /// When the next call may be sent; `None` if now, and then it counts as sent.
-    fn due(&mut self, now: Instant) -> Option<Instant> {
+    fn take_slot(&mut self, now: Instant) -> Option<Instant> {
         let burst = Duration::from_secs_f64(BURST / self.per_second);
         let unused = now.checked_sub(burst).unwrap_or(now);
         let due = self.next.map_or(unused, |next| next.max(unused));
         if due > now {
             return Some(due);
         }
-        let spacing = match self.is_hopeless(now) {
+        let spacing = match self.is_blocked(now) {
             true => 1.0 / HOPELESS_RATE,
             false => 1.0 / self.per_second,
         };
         self.next = Some(due + Duration::from_secs_f64(spacing));
-        let (growth, most) = match self.refusal {
+        let (growth, most) = match self.last_throttle {
             Some((_, near)) if self.per_second < near => (RECOVERY, near),
             Some((at, near)) if now.duration_since(at) < REMEMBER_REFUSAL => (0.0, near),
             _ => (GROWTH, f64::MAX),
@@ -117,22 +117,22 @@ impl Rate {
         None
     }
 
-    fn is_hopeless(&self, now: Instant) -> bool {
-        let since = self.refused_since;
+    fn is_blocked(&self, now: Instant) -> bool {
+        let since = self.throttled_since;
         since.is_some_and(|since| now.duration_since(since) >= GIVE_UP_AFTER)
     }
 
-    fn refused(&mut self, now: Instant) {
-        self.refused_since.get_or_insert(now);
+    fn on_throttled(&mut self, now: Instant) {
+        self.throttled_since.get_or_insert(now);
         if self
-            .refusal
+            .last_throttle
             .is_some_and(|(at, _)| now.duration_since(at) < SAME_REFUSAL_WINDOW)
         {
             return;
         }
         let near = (self.per_second * NEAR_REFUSAL).max(LEAST_RATE);
         self.per_second = (self.per_second * AFTER_REFUSAL).max(LEAST_RATE);
-        self.refusal = Some((now, near));
+        self.last_throttle = Some((now, near));
         self.next = Some(self.next.unwrap_or(now).max(now) + PAUSE_AFTER_REFUSAL);
     }
 }
@@ -149,7 +149,7 @@ mod tests {
         let mut rate = Rate::default();
         let (mut done, mut refused) = (0, 0);
         while done < calls {
-            while let Some(due) = rate.due(now) {
+            while let Some(due) = rate.take_slot(now) {
                 now = due;
             }
             tokens = (tokens + now.duration_since(filled).as_secs_f64() * limit).min(burst);
@@ -159,7 +159,7 @@ mod tests {
                 done += 1;
             } else {
                 refused += 1;
-                rate.refused(now);
+                rate.on_throttled(now);
             }
         }
         (now.duration_since(start).as_secs_f64(), refused)
@@ -184,20 +184,20 @@ mod tests {
     fn a_few_calls_do_not_wait() {
         let mut rate = Rate::default();
         let now = Instant::now();
-        assert!((0..10).all(|_| rate.due(now).is_none()));
-        assert!((0..2).any(|_| rate.due(now).is_some()));
+        assert!((0..10).all(|_| rate.take_slot(now).is_none()));
+        assert!((0..2).any(|_| rate.take_slot(now).is_some()));
     }
 
     #[test]
     fn nothing_but_refusals_is_hopeless_after_a_while() {
         let (mut rate, start) = (Rate::default(), Instant::now());
-        rate.refused(start);
-        assert!(!rate.is_hopeless(start + GIVE_UP_AFTER / 2));
-        rate.refused(start + GIVE_UP_AFTER / 2);
-        assert!(rate.is_hopeless(start + GIVE_UP_AFTER));
-        rate.refused_since = None;
-        rate.refused(start + GIVE_UP_AFTER);
-        assert!(!rate.is_hopeless(start + GIVE_UP_AFTER));
+        rate.on_throttled(start);
+        assert!(!rate.is_blocked(start + GIVE_UP_AFTER / 2));
+        rate.on_throttled(start + GIVE_UP_AFTER / 2);
+        assert!(rate.is_blocked(start + GIVE_UP_AFTER));
+        rate.throttled_since = None;
+        rate.on_throttled(start + GIVE_UP_AFTER);
+        assert!(!rate.is_blocked(start + GIVE_UP_AFTER));
     }
 
     #[test]
@@ -205,7 +205,7 @@ mod tests {
         let mut rate = Rate::default();
         let now = Instant::now();
         for _ in 0..10 {
-            rate.refused(now);
+            rate.on_throttled(now);
         }
         assert_eq!(rate.per_second, FIRST_RATE * AFTER_REFUSAL);
     }

@@ -33,7 +33,7 @@ impl Page {
     ///
     /// # Errors
     /// `Network` if something is missing from it: it would be taken for absent.
-    pub(crate) fn whole(list: &impl PartialList, place: &str) -> Result<Self> {
+    pub(crate) fn of_complete_list(list: &impl PartialList, place: &str) -> Result<Self> {
         match list.lack() {
             None => Ok(Self::of(list.rows(), list.token())),
             Some(code) => Err(Error::new(
@@ -51,7 +51,7 @@ impl Page {
 /// # Errors
 /// Those of a fetch; `Network` if a token comes a second time, which would never end. A token that is refused in the
 /// middle has expired: the listing starts again, once, from nothing.
-pub(crate) async fn all_pages<P, A, F>(
+pub(crate) async fn collect_all<P, A, F>(
     fetch: impl Fn(Option<String>) -> F,
     take_in: impl Fn(&mut A, P) -> Result<Page>,
 ) -> Result<A>
@@ -161,7 +161,7 @@ mod tests {
             let answer = answers.borrow_mut().next().unwrap();
             async move { answer }
         };
-        all_pages(fetch, |all: &mut Vec<u8>, (item, token): (u8, &str)| {
+        collect_all(fetch, |all: &mut Vec<u8>, (item, token): (u8, &str)| {
             all.extend(std::iter::once(item).filter(|item| *item > 0));
             Ok(Page::of(usize::from(item > 0), Some(token.to_owned())))
         })

@@ -11,7 +11,7 @@ use google_cloud_gax::retry_policy::NeverRetry;
 use tokio::time::Instant;
 
 use super::client::Client;
-use super::error::{CallFailure, fate, of_call, retry_after};
+use super::error::{CallFailure, call_error, classify, retry_after};
 use crate::cloud::Result;
 
 /// How long one attempt of a call may take; the SDK itself would wait for ever.
@@ -19,8 +19,8 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long, and how often at most, a call is tried; whether it waits for its turn.
 struct Patience {
     deadline: Duration,
-    attempts: u32,
-    takes_turns: bool,
+    max_attempts: u32,
+    rate_limited: bool,
 }
 
 /// How long a call is tried again: most of a minute of heavy throttling must be sat out. A read ends before those who
@@ -39,13 +39,13 @@ pub(crate) struct ChangeFailure {
     /// Whether an attempt got no answer, so that it may take effect even now.
     pub(crate) unanswered: bool,
     /// Whether an attempt was answered with a server's fault, so that it may have taken effect.
-    pub(crate) faulty: bool,
+    pub(crate) server_error: bool,
 }
 
 impl ChangeFailure {
     /// Whether an attempt may have taken effect, or may yet.
     pub(crate) fn is_uncertain(&self) -> bool {
-        self.unanswered || self.faulty
+        self.unanswered || self.server_error
     }
 }
 
@@ -56,22 +56,22 @@ impl Client {
         S: Fn() -> F + Send + Sync,
         F: Future<Output = SdkResult<T>> + Send,
     {
-        let failed = |failure: ChangeFailure| of_call(failure.error, &format!("cannot {attempted}"), place);
-        self.probe(attempted, place, send).await.map_err(failed)
+        let failed = |failure: ChangeFailure| call_error(failure.error, &format!("cannot {attempted}"), place);
+        self.try_read(attempted, place, send).await.map_err(failed)
     }
 
     /// The same for a call whose refusal is of interest.
-    pub(crate) async fn probe<T, F, S>(&self, attempted: &str, place: &str, send: S) -> Result<T, ChangeFailure>
+    pub(crate) async fn try_read<T, F, S>(&self, attempted: &str, place: &str, send: S) -> Result<T, ChangeFailure>
     where
         S: Fn() -> F + Send + Sync,
         F: Future<Output = SdkResult<T>> + Send,
     {
         let patience = Patience {
             deadline: READ_DEADLINE,
-            attempts: READ_ATTEMPTS,
-            takes_turns: false,
+            max_attempts: READ_ATTEMPTS,
+            rate_limited: false,
         };
-        self.attempt(attempted, place, patience, send).await
+        self.send_with_retries(attempted, place, patience, send).await
     }
 
     /// Sends a call that changes something, and is made to be repeated by its request id, until its outcome is
@@ -81,12 +81,12 @@ impl Client {
         S: Fn() -> F + Send + Sync,
         F: Future<Output = SdkResult<T>> + Send,
     {
-        self.pace.turn().await;
-        self.change_in_turn(attempted, place, send).await
+        self.rate_limiter.acquire().await;
+        self.change_with_permit(attempted, place, send).await
     }
 
     /// The same for one that has waited for its [turn](super::pace::Pace::turn).
-    pub(crate) async fn change_in_turn<T, F, S>(
+    pub(crate) async fn change_with_permit<T, F, S>(
         &self,
         attempted: &str,
         place: &str,
@@ -98,27 +98,27 @@ impl Client {
     {
         let patience = Patience {
             deadline: CHANGE_DEADLINE,
-            attempts: u32::MAX,
-            takes_turns: true,
+            max_attempts: u32::MAX,
+            rate_limited: true,
         };
-        self.attempt(attempted, place, patience, send).await
+        self.send_with_retries(attempted, place, patience, send).await
     }
 
     /// Sends a call that changes nothing one single time.
-    pub(crate) async fn once<T, F, S>(&self, attempted: &str, place: &str, send: S) -> Result<T, ChangeFailure>
+    pub(crate) async fn read_once<T, F, S>(&self, attempted: &str, place: &str, send: S) -> Result<T, ChangeFailure>
     where
         S: Fn() -> F + Send + Sync,
         F: Future<Output = SdkResult<T>> + Send,
     {
         let patience = Patience {
             deadline: ATTEMPT_TIMEOUT,
-            attempts: 1,
-            takes_turns: false,
+            max_attempts: 1,
+            rate_limited: false,
         };
-        self.attempt(attempted, place, patience, send).await
+        self.send_with_retries(attempted, place, patience, send).await
     }
 
-    async fn attempt<T, F, S>(
+    async fn send_with_retries<T, F, S>(
         &self,
         attempted: &str,
         place: &str,
@@ -136,24 +136,24 @@ impl Client {
         loop {
             attempt = attempt.saturating_add(1);
             // It has waited for the first one.
-            if patience.takes_turns && attempt > 1 {
+            if patience.rate_limited && attempt > 1 {
                 let came = Instant::now();
-                self.pace.turn().await;
+                self.rate_limiter.acquire().await;
                 queued += came.elapsed();
             }
             // Around the SDK's own timeout, because fetching a token has none.
             let error = match tokio::time::timeout(ATTEMPT_TIMEOUT + FIRST_PAUSE, send()).await {
                 Ok(Ok(answer)) => {
                     tracing::debug!(attempted, place, attempt, "answered");
-                    if patience.takes_turns {
-                        self.pace.answered();
+                    if patience.rate_limited {
+                        self.rate_limiter.on_accepted();
                     }
                     return Ok(answer);
                 }
                 Ok(Err(error)) => error,
                 Err(elapsed) => SdkError::timeout(elapsed),
             };
-            let fate = fate(&error);
+            let fate = classify(&error);
             tracing::debug!(
                 attempted,
                 place,
@@ -163,22 +163,22 @@ impl Client {
                 "failed"
             );
             unanswered |= fate == CallFailure::Unanswered;
-            faulty |= fate == CallFailure::Faulty;
+            faulty |= fate == CallFailure::ServerError;
             failures += u32::from(fate != CallFailure::Throttled);
-            if patience.takes_turns {
+            if patience.rate_limited {
                 match fate {
-                    CallFailure::Throttled => self.pace.refused(),
-                    _ => self.pace.answered(),
+                    CallFailure::Throttled => self.rate_limiter.on_throttled(),
+                    _ => self.rate_limiter.on_accepted(),
                 }
             }
-            let pause = pause(attempt).max(retry_after(&error).unwrap_or_default());
+            let pause = backoff(attempt).max(retry_after(&error).unwrap_or_default());
             let left = (patience.deadline + queued).saturating_sub(start.elapsed());
-            let is_hopeless = fate == CallFailure::Throttled && patience.takes_turns && self.pace.is_hopeless();
-            if is_hopeless || fate == CallFailure::Refused || failures >= patience.attempts || pause >= left {
+            let is_hopeless = fate == CallFailure::Throttled && patience.rate_limited && self.rate_limiter.is_blocked();
+            if is_hopeless || fate == CallFailure::Refused || failures >= patience.max_attempts || pause >= left {
                 return Err(ChangeFailure {
                     error,
                     unanswered,
-                    faulty,
+                    server_error: faulty,
                 });
             }
             tokio::time::sleep(pause).await;
@@ -187,7 +187,7 @@ impl Client {
 }
 
 /// What every call carries: one attempt each, since the loop above tries again, and knows what may have happened.
-pub(crate) fn prepared<B: RequestOptionsBuilder>(call: B) -> B {
+pub(crate) fn with_call_options<B: RequestOptionsBuilder>(call: B) -> B {
     call.with_retry_policy(NeverRetry)
         .with_attempt_timeout(ATTEMPT_TIMEOUT)
         .with_idempotency(true)
@@ -195,7 +195,7 @@ pub(crate) fn prepared<B: RequestOptionsBuilder>(call: B) -> B {
 }
 
 /// Exponential, with full jitter.
-fn pause(attempt: u32) -> Duration {
+fn backoff(attempt: u32) -> Duration {
     let longest = FIRST_PAUSE.saturating_mul(1 << attempt.min(10)).min(LONGEST_PAUSE);
     longest.mul_f64(fastrand::f64())
 }

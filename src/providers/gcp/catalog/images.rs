@@ -6,7 +6,7 @@ use google_cloud_compute_v1::model::image::Architecture as ImageArchitecture;
 use crate::catalog::{closest_alias, image_alias};
 use crate::cloud::{Architecture, Error, ErrorKind, Result, quoted};
 use crate::providers::gcp::api::client::Client;
-use crate::providers::gcp::api::retry::prepared;
+use crate::providers::gcp::api::retry::with_call_options;
 use crate::providers::gcp::labels::is_resource_name;
 use crate::providers::gcp::regions::last_segment;
 
@@ -106,7 +106,7 @@ pub(crate) fn resolved(image: Image, project: &str, wanted: &str) -> ResolvedIma
 async fn by_name(client: &Client, project: &str, name: &str) -> Result<Option<Image>> {
     let images = client.images().await?;
     let answer = client.read("look up the image", "", || {
-        prepared(images.get().set_project(project).set_image(name)).send()
+        with_call_options(images.get().set_project(project).set_image(name)).send()
     });
     or_none(answer.await)
 }
@@ -118,7 +118,7 @@ async fn by_name(client: &Client, project: &str, name: &str) -> Result<Option<Im
 pub(crate) async fn newest(client: &Client, project: &str, family: &str) -> Result<Option<Image>> {
     let images = client.images().await?;
     let answer = client.read("look up the image family", "", || {
-        prepared(images.get_from_family().set_project(project).set_family(family)).send()
+        with_call_options(images.get_from_family().set_project(project).set_family(family)).send()
     });
     or_none(answer.await)
 }

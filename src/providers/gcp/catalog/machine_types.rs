@@ -15,7 +15,7 @@ use crate::cloud::{
     Error, ErrorKind, Gpu, InstanceSpec, MachineRequirements, MachineType, Result, closest, normalize_gpu_kind, quoted,
 };
 use crate::providers::gcp::api::client::Client;
-use crate::providers::gcp::api::retry::prepared;
+use crate::providers::gcp::api::retry::with_call_options;
 use crate::providers::gcp::instances::convert::architecture_of;
 use crate::providers::gcp::labels::is_resource_name;
 use crate::providers::gcp::regions::{SUGGESTED, last_segment, region_of};
@@ -37,7 +37,7 @@ pub(crate) async fn described(client: &Client, zone: &str, name: &str) -> Result
     let (project, types) = (client.project().await?, client.machine_types().await?);
     let answer = client.read("look up the machine type", zone, || {
         let call = types.get().set_project(project).set_zone(zone).set_machine_type(name);
-        prepared(call).send()
+        with_call_options(call).send()
     });
     let found = answer.await?;
     if let Ok(mut types) = client.known_types.lock() {
@@ -140,7 +140,7 @@ async fn zones_with(client: &Client, zone: &str, name: &str) -> Option<Vec<Strin
                 .aggregated_list()
                 .set_project(project)
                 .set_filter(format!("name = \"{name}\""));
-            prepared(call.set_max_results(500_u32)).send()
+            with_call_options(call.set_max_results(500_u32)).send()
         })
         .await
         .ok()?;
@@ -158,7 +158,7 @@ async fn nearest_in(client: &Client, zone: &str, name: &str) -> Option<String> {
     let (project, types) = (client.project().await.ok()?, client.machine_types().await.ok()?);
     let answer: MachineTypeList = client
         .read("list the machine types", zone, || {
-            prepared(
+            with_call_options(
                 types
                     .list()
                     .set_project(project)

@@ -11,8 +11,8 @@ use google_cloud_compute_v1::model::{MachineType as ApiMachineType, MachineTypeL
 
 use self::machine_types::machine;
 use super::api::client::Client;
-use super::api::pagination::{Page, all_pages};
-use super::api::retry::prepared;
+use super::api::pagination::{Page, collect_all};
+use super::api::retry::with_call_options;
 use crate::catalog::{GcpImage, IMAGE_ALIASES};
 use crate::cloud::{Architecture, Image, Location, MachineType, ProviderKind, Result};
 
@@ -55,11 +55,11 @@ async fn in_zone(client: &Client, zone: &str) -> Result<Vec<ApiMachineType>> {
         client.read("list the machine types", zone, move || {
             let call = types.list().set_project(project).set_zone(zone);
             let call = call.set_max_results(500_u32).set_or_clear_page_token(token.clone());
-            prepared(call).send()
+            with_call_options(call).send()
         })
     };
-    all_pages(fetch, |all: &mut Vec<ApiMachineType>, page: MachineTypeList| {
-        let next = Page::whole(&page, zone)?;
+    collect_all(fetch, |all: &mut Vec<ApiMachineType>, page: MachineTypeList| {
+        let next = Page::of_complete_list(&page, zone)?;
         all.extend(page.items);
         Ok(next)
     })

@@ -13,8 +13,8 @@ use google_cloud_billing_v1::model::{self, ListSkusResponse};
 use crate::catalog::{Sku, SkuKind};
 use crate::cloud::{PublishedPrice, Result, normalize_gpu_kind};
 use crate::providers::gcp::api::client::Client;
-use crate::providers::gcp::api::pagination::{Page, all_pages};
-use crate::providers::gcp::api::retry::prepared;
+use crate::providers::gcp::api::pagination::{Page, collect_all};
+use crate::providers::gcp::api::retry::with_call_options;
 
 /// Compute Engine, among the services that have prices.
 const SERVICE: &str = "services/6F81-5844-456A";
@@ -25,11 +25,11 @@ type Prices = BTreeMap<(String, String, bool), f64>;
 
 /// Every price that is understood, with all pages of the list.
 pub(crate) async fn published(client: &Client) -> Result<Vec<PublishedPrice>> {
-    let endpoint = client.endpoint_of("cloudbilling", "/v1").await?;
+    let endpoint = client.resolve_endpoint("cloudbilling", "/v1").await?;
     let builder = CloudCatalog::builder().with_credentials(client.credentials().await?.clone());
     let builder = builder.with_universe_domain(client.universe_or_default().await?);
     let catalog = builder.with_endpoint(endpoint.clone()).build().await;
-    let catalog = catalog.map_err(|error| client.cannot_connect(&endpoint, error))?;
+    let catalog = catalog.map_err(|error| client.client_setup_error(&endpoint, error))?;
     let fetch = |token: Option<String>| {
         let catalog = &catalog;
         async move {
@@ -37,7 +37,7 @@ pub(crate) async fn published(client: &Client) -> Result<Vec<PublishedPrice>> {
             client
                 .read("fetch the prices of Compute Engine", "", || {
                     let call = catalog.list_skus().set_parent(SERVICE).set_page_size(PAGE);
-                    prepared(call.set_currency_code("USD").set_page_token(&token)).send()
+                    with_call_options(call.set_currency_code("USD").set_page_token(&token)).send()
                 })
                 .await
         }
@@ -48,7 +48,7 @@ pub(crate) async fn published(client: &Client) -> Result<Vec<PublishedPrice>> {
         }
         Ok(Page::of(page.skus.len(), Some(page.next_page_token)))
     };
-    let prices = all_pages(fetch, take_in).await?;
+    let prices = collect_all(fetch, take_in).await?;
     let price = |((region, machine_type, spot), usd_per_hour)| PublishedPrice {
         region,
         machine_type,

@@ -9,7 +9,7 @@ use crate::providers::common::network_address::{is_host, shown_address};
 ///
 /// # Errors
 /// `InvalidSpec` that names the setting, for what is no address of an API.
-pub(crate) fn address_of(setting: &Located, version: &str) -> Result<String> {
+pub(crate) fn parse_endpoint(setting: &Located, version: &str) -> Result<String> {
     let Located { value, source } = setting;
     let wrong = |why: &str| {
         let shown = shown_address(value);
@@ -48,7 +48,7 @@ mod tests {
 
     fn of(value: &str) -> Result<String> {
         let source = "variable X".to_owned();
-        address_of(
+        parse_endpoint(
             &Located {
                 value: value.to_owned(),
                 source,

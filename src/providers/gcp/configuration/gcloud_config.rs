@@ -44,20 +44,20 @@ impl GcloudConfiguration {
     /// `InvalidSpec` if a configuration is named that does not exist, or a file cannot be read or has a line that is no
     /// property.
     pub(crate) fn read(environment: &Environment) -> Result<Self> {
-        let mut configuration = Self::of_variables(environment);
-        if let Some(path) = installation_file(environment) {
-            configuration.take_file(&path)?;
+        let mut configuration = Self::from_variables(environment);
+        if let Some(path) = find_installation_file(environment) {
+            configuration.read_file(&path)?;
         }
         if let Some(folder) = folder(environment)
-            && let Some(path) = active_file(environment, &folder)?
+            && let Some(path) = find_active_file(environment, &folder)?
         {
-            configuration.take_file(&path)?;
+            configuration.read_file(&path)?;
         }
         Ok(configuration)
     }
 
     /// What the variables alone say.
-    pub(crate) fn of_variables(environment: &Environment) -> Self {
+    pub(crate) fn from_variables(environment: &Environment) -> Self {
         Self {
             environment: environment.clone(),
             properties: BTreeMap::new(),
@@ -66,12 +66,12 @@ impl GcloudConfiguration {
 
     /// A property and where it is set, such as `("compute", "zone")`.
     pub(crate) fn located(&self, section: &str, key: &str) -> Option<Located> {
-        let variable = variable_of(section, key);
-        Located::variable(&self.environment, &variable).or_else(|| self.located_in_file(section, key))
+        let variable = variable_name(section, key);
+        Located::variable(&self.environment, &variable).or_else(|| self.file_setting(section, key))
     }
 
     /// A property that a file sets, whatever the variables say.
-    pub(crate) fn located_in_file(&self, section: &str, key: &str) -> Option<Located> {
+    pub(crate) fn file_setting(&self, section: &str, key: &str) -> Option<Located> {
         let found = self.properties.get(&(section.to_owned(), key.to_owned()))?;
         (!found.value.is_empty()).then(|| Located {
             value: found.value.clone(),
@@ -88,7 +88,7 @@ impl GcloudConfiguration {
         self.located(section, key).map(|located| located.value)
     }
 
-    fn take_file(&mut self, path: &Path) -> Result<()> {
+    fn read_file(&mut self, path: &Path) -> Result<()> {
         let Some(text) = text_of(path, &self.environment)? else {
             return Ok(());
         };
@@ -101,12 +101,12 @@ impl GcloudConfiguration {
 }
 
 /// The variable of a property.
-pub(crate) fn variable_of(section: &str, key: &str) -> String {
+pub(crate) fn variable_name(section: &str, key: &str) -> String {
     format!("CLOUDSDK_{section}_{key}").to_uppercase()
 }
 
 /// The file for everybody on this machine, in the folder that gcloud is installed in.
-fn installation_file(environment: &Environment) -> Option<PathBuf> {
+fn find_installation_file(environment: &Environment) -> Option<PathBuf> {
     let in_root = |root: &Path| root.join("properties");
     if let Some(root) = environment.get("CLOUDSDK_ROOT_DIR") {
         return Some(in_root(Path::new(root)));
@@ -122,7 +122,7 @@ fn installation_file(environment: &Environment) -> Option<PathBuf> {
     Some(in_root(program.parent()?.parent()?))
 }
 
-fn active_file(environment: &Environment, folder: &Path) -> Result<Option<PathBuf>> {
+fn find_active_file(environment: &Environment, folder: &Path) -> Result<Option<PathBuf>> {
     let named = environment.get("CLOUDSDK_ACTIVE_CONFIG_NAME").map(str::to_owned);
     let (name, source) = match named {
         Some(name) => (name, Some("CLOUDSDK_ACTIVE_CONFIG_NAME".to_owned())),
@@ -254,7 +254,7 @@ mod tests {
         ];
         let configuration = GcloudConfiguration::read(&environment(folder.path(), &variables)).unwrap();
         assert_eq!(configuration.property("core", "project"), Some("other".to_owned()));
-        let in_file = configuration.located_in_file("core", "project").unwrap();
+        let in_file = configuration.file_setting("core", "project").unwrap();
         assert_eq!(in_file.value, "toys");
         assert!(in_file.source.ends_with("config_play:2, [core]"), "{}", in_file.source);
     }

@@ -3,7 +3,7 @@
 
 use http::HeaderValue;
 
-use super::endpoint::address_of;
+use super::endpoint::parse_endpoint;
 use super::gcloud_config::{GcloudConfiguration, Located};
 use crate::cloud::{Error, Result, quoted};
 use crate::providers::gcp::credentials::CredentialSource;
@@ -33,7 +33,7 @@ pub(crate) fn project(
         .or_else(|| variable("GOOGLE_CLOUD_PROJECT"))
         .or_else(|| variable("CLOUDSDK_CORE_PROJECT"))
         .or_else(|| variable("GCLOUD_PROJECT"))
-        .or_else(|| gcloud.located_in_file("core", "project"))
+        .or_else(|| gcloud.file_setting("core", "project"))
         .or_else(|| found?.project());
     if let Some(project) = &named {
         check_project(project)?;
@@ -101,7 +101,7 @@ impl QuotaProject {
 ///
 /// # Errors
 /// `InvalidSpec` if that is no service account.
-pub(crate) fn impersonation(gcloud: &GcloudConfiguration) -> Result<Option<Impersonation>> {
+pub(crate) fn resolve_impersonation(gcloud: &GcloudConfiguration) -> Result<Option<Impersonation>> {
     let setting = gcloud.located("auth", "impersonate_service_account");
     setting.as_ref().map(Impersonation::of).transpose()
 }
@@ -133,7 +133,7 @@ pub(crate) fn universe(settings: &Settings, gcloud: &GcloudConfiguration) -> Res
 ///
 /// # Errors
 /// `InvalidSpec` if they are of another one.
-pub(crate) fn universe_of(found: &CredentialSource, named: Option<&Located>) -> Result<Option<String>> {
+pub(crate) fn resolve_universe(found: &CredentialSource, named: Option<&Located>) -> Result<Option<String>> {
     let of_credentials = match found {
         CredentialSource::File(_) => Some(found.universe().unwrap_or(DEFAULT_UNIVERSE)),
         CredentialSource::Token(..) | CredentialSource::MetadataServer => None,
@@ -143,7 +143,7 @@ pub(crate) fn universe_of(found: &CredentialSource, named: Option<&Located>) -> 
             "{} is {}, and the credentials ({}) are of {other}",
             named.source,
             named.value,
-            found.described().source
+            found.description().source
         ))
         .with_hint("use credentials of that universe, or unset it")),
         (Some(named), _) => Ok(Some(named.value.clone())),
@@ -165,7 +165,7 @@ pub(crate) fn check_account(settings: &Settings, found: &CredentialSource) -> Re
             "{} is {}, and the credentials ({}) are of {principal}",
             named.source,
             quoted(&named.value),
-            found.described().source
+            found.description().source
         ))
         .with_hint("use credentials of that account, or unset the variable")),
         _ => Ok(()),
@@ -184,7 +184,7 @@ pub(crate) fn endpoint(
 ) -> Result<Located> {
     match gcloud.located("api_endpoint_overrides", api) {
         Some(named) => Ok(Located {
-            value: address_of(&named, version)?,
+            value: parse_endpoint(&named, version)?,
             source: named.source,
         }),
         None => Ok(Located {

@@ -1,7 +1,7 @@
 //! The settings of gcloud and Google's client libraries that matter for Compute Engine, and what cloudctl does with each.
 //! <https://cloud.google.com/sdk/docs/properties>
 
-use super::endpoint::address_of;
+use super::endpoint::parse_endpoint;
 use super::gcloud_config::{GcloudConfiguration, Located};
 use super::resolved;
 use super::resolved::QuotaProject;
@@ -253,18 +253,18 @@ pub(crate) fn check(settings: &Settings, gcloud: &GcloudConfiguration) -> Result
         let located = located(setting, environment, gcloud)?;
         (!is_harmless(setting.name, &located, environment)).then_some(located.source)
     })?;
-    for proxy in proxies(environment) {
+    for proxy in list_proxies(environment) {
         check_proxy(&proxy)?;
     }
     resolved::universe(settings, gcloud)?;
-    resolved::impersonation(gcloud)?;
+    resolved::resolve_impersonation(gcloud)?;
     for (api, version) in [
         ("compute", "/compute/v1"),
         ("iamcredentials", "/v1"),
         ("cloudbilling", "/v1"),
     ] {
         if let Some(named) = gcloud.located("api_endpoint_overrides", api) {
-            address_of(&named, version)?;
+            parse_endpoint(&named, version)?;
         }
     }
     QuotaProject::of(settings, gcloud)?;
@@ -311,7 +311,7 @@ fn is_harmless(name: &str, setting: &Located, environment: &Environment) -> bool
 }
 
 /// The proxies that are set, the ones that hold first.
-fn proxies(environment: &Environment) -> Vec<Located> {
+fn list_proxies(environment: &Environment) -> Vec<Located> {
     let names = [
         "HTTPS_PROXY",
         "https_proxy",
@@ -363,17 +363,17 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
     );
     add(
         "gcp.credentials",
-        found.as_ref().map(credentials::CredentialSource::described),
+        found.as_ref().map(credentials::CredentialSource::description),
         "not found",
     );
     let principal = found.as_ref().and_then(|found| {
         Some(Located {
             value: found.principal()?,
-            source: found.described().source,
+            source: found.description().source,
         })
     });
     add("gcp.account", principal, "the credentials do not say");
-    let impersonate = resolved::impersonation(gcloud)?.map(|whom| Located {
+    let impersonate = resolved::resolve_impersonation(gcloud)?.map(|whom| Located {
         value: whom.principal,
         source: whom.source,
     });
@@ -400,7 +400,7 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
     add("gcp.zone", zone, "not set");
     let universe = resolved::universe(settings, gcloud)?;
     let holds = match (&found, &universe) {
-        (Some(found), named) => resolved::universe_of(found, named.as_ref())?,
+        (Some(found), named) => resolved::resolve_universe(found, named.as_ref())?,
         (None, named) => named.as_ref().map(|named| named.value.clone()),
     };
     let endpoint = resolved::endpoint(gcloud, "compute", "/compute/v1", holds.as_deref())?;
@@ -408,7 +408,7 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
     let universe = universe.or_else(|| {
         Some(Located {
             value: found.as_ref()?.universe()?.to_owned(),
-            source: found.as_ref()?.described().source,
+            source: found.as_ref()?.description().source,
         })
     });
     let default = Located {
@@ -423,7 +423,7 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
         source: located.source,
     });
     add("gcp.ca_certs", authorities, "the system's");
-    let proxy = proxies(environment).into_iter().find_map(|proxy| {
+    let proxy = list_proxies(environment).into_iter().find_map(|proxy| {
         Some(Located {
             value: shown_proxy(&proxy.value.parse().ok()?),
             source: proxy.source,

@@ -25,10 +25,10 @@ use crate::cloud::{
     BatchTracker, Error, ErrorKind, Instance, InstanceName, InstanceRef, InstanceSpec, InstanceState, Result, quoted,
 };
 use crate::providers::gcp::api::client::Client;
-use crate::providers::gcp::api::error::of_operation;
+use crate::providers::gcp::api::error::operation_error;
 use crate::providers::gcp::api::operations;
 use crate::providers::gcp::api::operations::is_done;
-use crate::providers::gcp::api::retry::{ChangeFailure, prepared};
+use crate::providers::gcp::api::retry::{ChangeFailure, with_call_options};
 use crate::providers::gcp::instances::change::InstanceAction;
 use crate::providers::gcp::instances::change_batch::change_all;
 use crate::providers::gcp::instances::convert::instance;
@@ -62,9 +62,9 @@ pub(crate) async fn create(client: &Client, spec: &InstanceSpec, generation: u32
     let body = bulk_of(creation.request.body.clone(), &names)?;
     let group = GroupCreate { creation, names, body };
     let references = |made: &Vec<Instance>| made.iter().map(|one| one.reference.clone()).collect();
-    let made = ingress::around(
+    let made = ingress::with_firewall_rules(
         client,
-        group.creation.request.openings.as_ref(),
+        group.creation.request.firewall_rules.as_ref(),
         group.make(),
         references,
     )
@@ -103,7 +103,7 @@ impl GroupCreate<'_> {
                 .bulk_insert()
                 .set_project(&request.project)
                 .set_zone(&request.zone);
-            prepared(call.set_request_id(&request.request_id).set_body(self.body.clone())).send()
+            with_call_options(call.set_request_id(&request.request_id).set_body(self.body.clone())).send()
         };
         self.creation.send(send).await
     }
@@ -115,11 +115,11 @@ impl GroupCreate<'_> {
             return Ok(self.spent());
         }
         let remembered = creation.is_remembered(&operation).await;
-        let operation = match operations::finished(creation.client, zone, operation, OPERATION_DEADLINE).await {
+        let operation = match operations::wait_until_done(creation.client, zone, operation, OPERATION_DEADLINE).await {
             Ok(operation) => operation,
             Err(error) => return self.lost_operation(error).await,
         };
-        if let Some(error) = of_operation(&operation, &creation.attempted, zone) {
+        if let Some(error) = operation_error(&operation, &creation.attempted, zone) {
             return self.failed_operation(&operation, error, remembered).await;
         }
         if !is_done(&operation) {
@@ -150,7 +150,8 @@ impl GroupCreate<'_> {
                 return Ok(living);
             }
             let unshown = self.unshown(operation, &missing).await;
-            let is_new = start.elapsed() <= operations::NEW && operations::is_new(creation.client, operation).await;
+            let is_new =
+                start.elapsed() <= operations::NEW && operations::ended_recently(creation.client, operation).await;
             match unshown {
                 // Long past, or deleted by all accounts; else it is so new that it may not be shown yet.
                 _ if remembered && !is_new => {
@@ -263,9 +264,9 @@ impl GroupCreate<'_> {
     pub(crate) async fn unshown(&self, operation: &Operation, missing: &[&InstanceName]) -> Option<Vec<Instance>> {
         let (client, zone) = (self.creation.client, &self.creation.request.zone);
         let group = operation.operation_group_id.as_deref()?;
-        let ids: BTreeMap<String, u64> = operations::made_in_group(client, zone, group).await.ok()?;
+        let ids: BTreeMap<String, u64> = operations::list_created_in_group(client, zone, group).await.ok()?;
         let since: Option<Timestamp> = operation.insert_time.as_deref().and_then(|time| time.parse().ok());
-        let deleted = operations::deleted_since(client, zone, since).await.ok()?;
+        let deleted = operations::list_deleted_since(client, zone, since).await.ok()?;
         let mut unshown = Vec::new();
         for name in missing {
             let id = *ids.get(name.as_str())?;

@@ -24,7 +24,7 @@ use crate::cloud::{
     Error, ErrorKind, InstanceSpec, Result, SshKey, UserDataReader, ignored_user_data, is_gzip, key_fingerprint, quoted,
 };
 use crate::providers::gcp::api::client::Client;
-use crate::providers::gcp::api::retry::prepared;
+use crate::providers::gcp::api::retry::with_call_options;
 use crate::providers::gcp::native_options::Options;
 
 /// The most that one value may have, and all of them. <https://cloud.google.com/compute/docs/metadata/overview#limits>
@@ -301,7 +301,7 @@ async fn is_on(client: &Client, options: &Options) -> bool {
 async fn is_on_in_project(client: &Client) -> Result<bool> {
     let (project, projects) = (client.project().await?, client.projects().await?);
     let answer = client.read("read the project's metadata", "", || {
-        prepared(projects.get().set_project(project)).send()
+        with_call_options(projects.get().set_project(project)).send()
     });
     let metadata = answer.await?.common_instance_metadata.unwrap_or_default();
     let own = metadata.items.into_iter().find(|item| item.key.as_deref() == Some(KEY));

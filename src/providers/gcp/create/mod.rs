@@ -21,8 +21,8 @@ use tokio::time::Instant;
 use self::recovery::CreateTarget;
 use self::request::{Request, prepare};
 use super::api::client::Client;
-use super::api::error::{location, of_call};
-use super::api::retry::{ChangeFailure, prepared};
+use super::api::error::{call_error, location};
+use super::api::retry::{ChangeFailure, with_call_options};
 use super::instances::convert::{is_managed, with_machine_type};
 use super::instances::list::{by_name, described, is_going};
 use super::network::ingress;
@@ -54,7 +54,13 @@ pub(super) async fn create(client: &Client, spec: &InstanceSpec, generation: u32
         CreateOutcome::Instance(made) => vec![made.reference.clone()],
         CreateOutcome::TokenAlreadyUsed => Vec::new(),
     };
-    ingress::around(client, creation.request.openings.as_ref(), creation.make(), reference).await
+    ingress::with_firewall_rules(
+        client,
+        creation.request.firewall_rules.as_ref(),
+        creation.make(),
+        reference,
+    )
+    .await
 }
 
 impl<'a> CreateCall<'a> {
@@ -103,7 +109,7 @@ impl CreateCall<'_> {
         let (request, instances) = (&self.request, self.instances);
         self.send(|| {
             let call = instances.insert().set_project(&request.project).set_zone(&request.zone);
-            prepared(call.set_request_id(&request.request_id).set_body(request.body.clone())).send()
+            with_call_options(call.set_request_id(&request.request_id).set_body(request.body.clone())).send()
         })
         .await
     }
@@ -178,7 +184,7 @@ impl CreateCall<'_> {
 
     /// Fills in what its machine type says, if that is the one that was asked about.
     pub(super) fn with_type(&self, read: Instance) -> Instance {
-        let same_type = read.machine_type.as_deref() == Some(self.request.plan.machine_type.as_str());
+        let same_type = read.machine_type.as_deref() == Some(self.request.preview.machine_type.as_str());
         if same_type {
             with_machine_type(read, &self.request.machine_type)
         } else {
@@ -189,7 +195,7 @@ impl CreateCall<'_> {
     /// What had the name went away between two calls, so that it is free; or it is the boot disk's that is taken.
     pub(super) async fn pause_for_the_unseen(&self, times: &mut u32, failure: ChangeFailure) -> Result<()> {
         if *times > MOST_UNSEEN {
-            let error = of_call(failure.error, &self.attempted, &self.request.zone);
+            let error = call_error(failure.error, &self.attempted, &self.request.zone);
             return Err(self.disk_in_the_way(error));
         }
         *times += 1;

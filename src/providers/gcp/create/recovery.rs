@@ -10,9 +10,9 @@ use tokio::time::Instant;
 
 use super::{CreateCall, OPERATION_DEADLINE, PAUSE};
 use crate::cloud::{CreateOutcome, Error, ErrorKind, Instance, InstanceName, InstanceRef, ProviderKind, Result};
-use crate::providers::gcp::api::error::{CallFailure, fate, field_at_fault, location, of_call, of_operation};
+use crate::providers::gcp::api::error::{CallFailure, call_error, classify, field_at_fault, location, operation_error};
 use crate::providers::gcp::api::operations;
-use crate::providers::gcp::api::operations::{is_done, is_older};
+use crate::providers::gcp::api::operations::{is_done, is_from_earlier_call};
 use crate::providers::gcp::api::retry::ChangeFailure;
 use crate::providers::gcp::instances::convert::{instance, is_managed, with_machine_type};
 use crate::providers::gcp::instances::disks;
@@ -42,12 +42,12 @@ pub(crate) trait CreateTarget {
 impl CreateCall<'_> {
     /// The call was refused, or never answered so that one could be sure.
     pub(crate) async fn failed_call<W: CreateTarget>(&self, wanted: &W, failure: ChangeFailure) -> Result<W::Made> {
-        let last = fate(&failure.error);
+        let last = classify(&failure.error);
         let field = field_at_fault(&failure.error).map(str::to_owned);
         let is_uncertain = failure.is_uncertain();
         // What fails on this machine, or at its proxy, never gets to Compute Engine.
         let is_answer = failure.error.http_status_code().is_some_and(|status| status != 407);
-        let error = of_call(failure.error, &self.attempted, &self.request.zone);
+        let error = call_error(failure.error, &self.attempted, &self.request.zone);
         // A refusal under the same request id says that no earlier attempt was taken on.
         // One of the caller, or of something in between, comes before the request is looked at, and says nothing.
         let says_nothing = matches!(
@@ -198,9 +198,9 @@ impl CreateCall<'_> {
                 && accelerators.is_empty()
                 && !spec.spot;
             let is_network = at_fault("networkInterfaces")
-                || missing && network::lacks_default(self.client).await.unwrap_or(nothing_else);
+                || missing && network::default_is_missing(self.client).await.unwrap_or(nothing_else);
             if is_network {
-                return network::without_default(error);
+                return network::no_default_network_error(error);
             }
         }
         if !accelerators.is_empty() && (at_fault("guestAccelerators") || missing) {
@@ -235,11 +235,11 @@ impl CreateCall<'_> {
         }
         let remembered = self.is_remembered(&operation).await;
         let target = operation.target_id;
-        let operation = match operations::finished(self.client, zone, operation, OPERATION_DEADLINE).await {
+        let operation = match operations::wait_until_done(self.client, zone, operation, OPERATION_DEADLINE).await {
             Ok(operation) => operation,
             Err(error) => return self.lost_operation(target, error).await,
         };
-        if let Some(error) = of_operation(&operation, &self.attempted, zone) {
+        if let Some(error) = operation_error(&operation, &self.attempted, zone) {
             return self.failed_operation(&operation, error, remembered).await;
         }
         match self.holder().await {
@@ -269,13 +269,13 @@ impl CreateCall<'_> {
         if !is_done(operation) {
             return false;
         }
-        if is_older(operation, None, elapsed) {
+        if is_from_earlier_call(operation, None, elapsed) {
             return true;
         }
         let now = self.client.time().await.ok();
         let lasted = SignedDuration::try_from(self.start.elapsed()).unwrap_or_default();
         let began = now.and_then(|now| now.checked_sub(lasted).ok());
-        is_older(operation, began, elapsed)
+        is_from_earlier_call(operation, began, elapsed)
     }
 
     /// The operation succeeded, and yet the instance is not to be seen: deleted meanwhile, or not shown yet.
@@ -307,7 +307,7 @@ impl CreateCall<'_> {
             Some(id) => operations::was_deleted(self.client, zone, id).await.unwrap_or(false),
             None => true,
         };
-        let is_new = !was_deleted && operations::is_new(self.client, operation).await;
+        let is_new = !was_deleted && operations::ended_recently(self.client, operation).await;
         while is_new && self.start.elapsed() < operations::NEW {
             tokio::time::sleep(PAUSE).await;
             if let Ok(Some(holder)) = self.holder().await {

@@ -22,7 +22,7 @@ use crate::providers::gcp::instances::expiry::{check_limit, limited};
 use crate::providers::gcp::labels::{check_network_tags, is_resource_name, labels_of};
 use crate::providers::gcp::native_options::{OnHostMaintenance, Options};
 use crate::providers::gcp::network::firewall_rule::FirewallRules;
-use crate::providers::gcp::network::{network_interface, own_network};
+use crate::providers::gcp::network::{find_own_network, network_interface};
 
 /// The machine type of an instance for which none was asked.
 pub(crate) const DEFAULT_MACHINE_TYPE: &str = "e2-small";
@@ -32,7 +32,7 @@ const ALL_SCOPES: &str = "https://www.googleapis.com/auth/cloud-platform";
 /// A create call, ready to be sent.
 pub(crate) struct Request {
     /// What it would make.
-    pub(crate) plan: LaunchPreview,
+    pub(crate) preview: LaunchPreview,
     /// The project it goes to.
     pub(crate) project: String,
     /// The zone it goes to.
@@ -42,7 +42,7 @@ pub(crate) struct Request {
     /// The instance; of members, all of it but what each has for itself.
     pub(crate) body: Instance,
     /// What is to be opened to it.
-    pub(crate) openings: Option<FirewallRules>,
+    pub(crate) firewall_rules: Option<FirewallRules>,
     /// What its machine type has.
     pub(crate) machine_type: MachineType,
 }
@@ -60,7 +60,7 @@ pub(crate) async fn prepare(client: &Client, spec: &InstanceSpec, generation: u3
     let interface = network_interface(spec, &options)?;
     let openings = match spec.ingress_rules.as_slice() {
         [] => None,
-        wanted => FirewallRules::of(&own_network(client, spec).await?, wanted),
+        wanted => FirewallRules::of(&find_own_network(client, spec).await?, wanted),
     };
     let project = client.project().await?.to_owned();
     let zones = client.zones_for(&spec.location, &spec.name).await?;
@@ -112,7 +112,7 @@ pub(crate) async fn prepare(client: &Client, spec: &InstanceSpec, generation: u3
     let call = if spec.members.is_some() { "bulkInsert" } else { "insert" };
     let request_id = request_id(call, &project, &zone, spec, generation, &body);
     Ok(Request {
-        plan: LaunchPreview {
+        preview: LaunchPreview {
             provider: ProviderKind::Gcp,
             name: spec.name.clone(),
             place: Location {
@@ -136,7 +136,7 @@ pub(crate) async fn prepare(client: &Client, spec: &InstanceSpec, generation: u3
         project,
         zone,
         body,
-        openings,
+        firewall_rules: openings,
         machine_type,
     })
 }

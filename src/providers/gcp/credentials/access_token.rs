@@ -14,8 +14,8 @@ use tokio::time::Instant;
 
 use crate::cloud::{Result, may_be_secret};
 use crate::providers::common::connection_errors::links;
-use crate::providers::gcp::api::connection_errors::{Cause, cause_of};
-use crate::providers::gcp::api::error::sentence;
+use crate::providers::gcp::api::connection_errors::{Cause, find_cause};
+use crate::providers::gcp::api::error::format_message;
 
 /// How long a token is waited for: the SDK itself would wait for ever.
 const LONGEST: Duration = Duration::from_secs(25);
@@ -30,13 +30,13 @@ const USER_PROJECT: &str = "x-goog-user-project";
 ///
 /// # Errors
 /// If it has characters that no header takes.
-pub(crate) fn bearer(token: &str) -> Result<HeaderMap, InvalidHeaderValue> {
+pub(crate) fn bearer_header(token: &str) -> Result<HeaderMap, InvalidHeaderValue> {
     let mut header = HeaderValue::from_str(&format!("Bearer {token}"))?;
     header.set_sensitive(true);
     Ok(HeaderMap::from_iter([(AUTHORIZATION, header)]))
 }
 
-fn resource(headers: HeaderMap) -> CacheableResource<HeaderMap> {
+fn cacheable(headers: HeaderMap) -> CacheableResource<HeaderMap> {
     CacheableResource::New {
         entity_tag: EntityTag::new(),
         data: headers,
@@ -63,7 +63,7 @@ impl fmt::Debug for StaticToken {
 
 impl CredentialsProvider for StaticToken {
     async fn headers(&self, _: Extensions) -> Result<CacheableResource<HeaderMap>, CredentialsError> {
-        Ok(resource(self.headers.clone()))
+        Ok(cacheable(self.headers.clone()))
     }
 
     async fn universe_domain(&self) -> Option<String> {
@@ -72,24 +72,24 @@ impl CredentialsProvider for StaticToken {
 }
 
 /// Credentials whose calls are billed to a project.
-pub(crate) struct BilledTo {
+pub(crate) struct BilledCredentials {
     credentials: Credentials,
     project: HeaderValue,
 }
 
-impl BilledTo {
+impl BilledCredentials {
     pub(crate) fn new(credentials: Credentials, project: HeaderValue) -> Self {
         Self { credentials, project }
     }
 }
 
-impl fmt::Debug for BilledTo {
+impl fmt::Debug for BilledCredentials {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("BilledTo([secret])")
     }
 }
 
-impl CredentialsProvider for BilledTo {
+impl CredentialsProvider for BilledCredentials {
     async fn headers(&self, extensions: Extensions) -> Result<CacheableResource<HeaderMap>, CredentialsError> {
         Ok(match self.credentials.headers(extensions).await? {
             CacheableResource::New { entity_tag, mut data } => {
@@ -115,19 +115,19 @@ impl TokenCache {
     /// The token's headers, fetched if need be; `fetch` gives them and for how long they hold.
     pub(crate) async fn headers(
         &self,
-        fetch: impl Future<Output = Result<(HeaderMap, Duration), NoToken>> + Send,
+        fetch: impl Future<Output = Result<(HeaderMap, Duration), TokenError>> + Send,
     ) -> Result<CacheableResource<HeaderMap>, CredentialsError> {
         let mut current = self.current.lock().await;
         if let Some((headers, end)) = current.as_ref()
             && Instant::now() < *end
         {
-            return Ok(resource(headers.clone()));
+            return Ok(cacheable(headers.clone()));
         }
         let asked = Instant::now();
-        let (headers, holds) = fetch.await.map_err(NoToken::into_error)?;
+        let (headers, holds) = fetch.await.map_err(TokenError::into_error)?;
         let end = asked + holds.min(LONGEST_LIFE).saturating_sub(MARGIN);
         *current = Some((headers.clone(), end));
-        Ok(resource(headers))
+        Ok(cacheable(headers))
     }
 }
 
@@ -176,16 +176,16 @@ impl RenewedToken {
         }
     }
 
-    fn failure(&self, error: &CredentialsError) -> NoToken {
+    fn failure(&self, error: &CredentialsError) -> TokenError {
         let what = |why: String| format!("{}: {why}", self.server);
-        if let Some(cause) = cause_of(error).filter(|_| !has_answer(error)) {
-            return NoToken::unreachable(what, Some(cause));
+        if let Some(cause) = find_cause(error).filter(|_| !was_answered(error)) {
+            return TokenError::unreachable(what, Some(cause));
         }
-        match (answer_of(error), error.is_transient()) {
-            (Some(answer), true) => NoToken::passing(what(answer)),
-            (Some(answer), false) => NoToken::refused(what(answer)),
-            (None, true) => NoToken::passing(format!("{} cannot be reached or is out of order", self.server)),
-            (None, false) => NoToken::refused(what("the credentials were not accepted".to_owned())),
+        match (find_error_text(error), error.is_transient()) {
+            (Some(answer), true) => TokenError::passing(what(answer)),
+            (Some(answer), false) => TokenError::refused(what(answer)),
+            (None, true) => TokenError::passing(format!("{} cannot be reached or is out of order", self.server)),
+            (None, false) => TokenError::refused(what("the credentials were not accepted".to_owned())),
         }
     }
 }
@@ -204,7 +204,7 @@ impl CredentialsProvider for RenewedToken {
         let failure = match tokio::time::timeout(LONGEST, current.headers(extensions)).await {
             Ok(Err(error)) => self.failure(&error),
             Ok(result) => return result,
-            Err(_) => NoToken::passing(format!("{} gave no answer in time", self.server)),
+            Err(_) => TokenError::passing(format!("{} gave no answer in time", self.server)),
         };
         if failure.passing {
             self.forget(&current);
@@ -218,7 +218,7 @@ impl CredentialsProvider for RenewedToken {
 }
 
 /// Whether a server has answered: then it could be reached.
-fn has_answer(error: &CredentialsError) -> bool {
+fn was_answered(error: &CredentialsError) -> bool {
     links(error).any(|link| {
         let of_request = link.downcast_ref::<reqwest::Error>().and_then(reqwest::Error::status);
         let of_sdk = link
@@ -230,11 +230,11 @@ fn has_answer(error: &CredentialsError) -> bool {
 
 /// What a token server has answered, in a line. The SDK keeps the answer's body in its own message, or in an error of
 /// its HTTP layer.
-fn answer_of(error: &CredentialsError) -> Option<String> {
-    links(error).filter_map(body_in).find_map(|body| words_of(&body))
+fn find_error_text(error: &CredentialsError) -> Option<String> {
+    links(error).filter_map(find_body).find_map(|body| error_text(&body))
 }
 
-fn body_in(error: &(dyn std::error::Error + 'static)) -> Option<Value> {
+fn find_body(error: &(dyn std::error::Error + 'static)) -> Option<Value> {
     if let Some(error) = error.downcast_ref::<google_cloud_gax::error::Error>() {
         return serde_json::from_slice(error.http_payload()?).ok();
     }
@@ -251,9 +251,12 @@ pub(crate) struct TokenAnswer {
 
 impl TokenAnswer {
     /// Sends the request. `what` puts the server before a reason.
-    pub(crate) async fn to(request: reqwest::RequestBuilder, what: impl Fn(String) -> String) -> Result<Self, NoToken> {
+    pub(crate) async fn to(
+        request: reqwest::RequestBuilder,
+        what: impl Fn(String) -> String,
+    ) -> Result<Self, TokenError> {
         let answer = request.send().await;
-        let answer = answer.map_err(|error| NoToken::unreachable(what, cause_of(&error)))?;
+        let answer = answer.map_err(|error| TokenError::unreachable(what, find_cause(&error)))?;
         Ok(Self {
             status: answer.status().as_u16(),
             body: answer.json().await.ok(),
@@ -262,15 +265,15 @@ impl TokenAnswer {
 
     /// Why the server refused, in its own words if it has some.
     pub(crate) fn reason(&self) -> String {
-        let words = self.body.as_ref().and_then(words_of);
+        let words = self.body.as_ref().and_then(error_text);
         words.unwrap_or_else(|| format!("the answer was HTTP status {}", self.status))
     }
 
     /// The header of the token that the answer has under this key.
-    pub(crate) fn header(&self, key: &str, what: impl Fn(String) -> String) -> Result<HeaderMap, NoToken> {
-        let token = self.body.as_ref().and_then(|body| text_in(body, &[key]));
-        let header = token.and_then(|token| bearer(token).ok());
-        header.ok_or_else(|| NoToken::refused(what("the answer has no token".to_owned())))
+    pub(crate) fn header(&self, key: &str, what: impl Fn(String) -> String) -> Result<HeaderMap, TokenError> {
+        let token = self.body.as_ref().and_then(|body| text_at(body, &[key]));
+        let header = token.and_then(|token| bearer_header(token).ok());
+        header.ok_or_else(|| TokenError::refused(what("the answer has no token".to_owned())))
     }
 
     /// For how long the token holds; no time at all if the answer does not say.
@@ -282,12 +285,12 @@ impl TokenAnswer {
 
 /// The words of an answer that refuses a token: OAuth's `{"error": CODE, "error_description": …}`, or Google's
 /// `{"error": {"status": CODE, "message": …}}`. <https://www.rfc-editor.org/rfc/rfc6749#section-5.2>
-fn words_of(body: &Value) -> Option<String> {
-    let code = text_in(body, &["error", "status"]).or_else(|| text_in(body, &["error"]));
-    let message = text_in(body, &["error", "message"]).or_else(|| text_in(body, &["error_description"]));
+fn error_text(body: &Value) -> Option<String> {
+    let code = text_at(body, &["error", "status"]).or_else(|| text_at(body, &["error"]));
+    let message = text_at(body, &["error", "message"]).or_else(|| text_at(body, &["error_description"]));
     // A server may repeat what it was sent.
     let shown = |text: Option<&str>| {
-        text.map(sentence)
+        text.map(format_message)
             .filter(|text| !text.is_empty() && !may_be_secret(text))
     };
     let whole = |text: Option<&str>| {
@@ -301,13 +304,13 @@ fn words_of(body: &Value) -> Option<String> {
 }
 
 /// The text at this path of keys.
-fn text_in<'v>(value: &'v Value, path: &[&str]) -> Option<&'v str> {
+fn text_at<'v>(value: &'v Value, path: &[&str]) -> Option<&'v str> {
     path.iter().try_fold(value, |value, key| value.get(key))?.as_str()
 }
 
 /// Why there is no token.
 #[derive(Debug)]
-pub(crate) struct NoToken {
+pub(crate) struct TokenError {
     text: String,
     /// Whether another attempt may succeed.
     passing: bool,
@@ -316,7 +319,7 @@ pub(crate) struct NoToken {
     remedy: Option<String>,
 }
 
-impl NoToken {
+impl TokenError {
     /// Nothing answered; `what` puts the server before the reason.
     pub(crate) fn unreachable(what: impl Fn(String) -> String, cause: Option<Cause>) -> Self {
         match cause {
@@ -376,13 +379,13 @@ impl NoToken {
     }
 }
 
-impl fmt::Display for NoToken {
+impl fmt::Display for TokenError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "could not get a token: {}", self.text)
     }
 }
 
-impl std::error::Error for NoToken {}
+impl std::error::Error for TokenError {}
 
 #[cfg(test)]
 mod tests {
@@ -392,7 +395,7 @@ mod tests {
 
     #[test]
     fn no_token_is_printed() {
-        let token = || StaticToken::new(bearer("ya29.secret").unwrap(), None);
+        let token = || StaticToken::new(bearer_header("ya29.secret").unwrap(), None);
         assert!(!format!("{:?} {:?}", token(), Credentials::from(token())).contains("ya29"));
     }
 
@@ -414,7 +417,7 @@ mod tests {
             ),
             (json!("page"), None),
         ] {
-            assert_eq!(words_of(&body).as_deref(), words, "{body}");
+            assert_eq!(error_text(&body).as_deref(), words, "{body}");
         }
     }
 }

@@ -71,7 +71,7 @@ pub(crate) struct CredentialsFile {
 }
 
 /// A value of a setting that names a file, with the setting: `variable X: /key.json`.
-pub(crate) fn shown_as_named(setting: &Located) -> String {
+pub(crate) fn describe_setting(setting: &Located) -> String {
     format!("{}: {}", setting.source, path_text(&setting.value))
 }
 
@@ -81,11 +81,11 @@ pub(crate) fn is_content(value: &str) -> bool {
 }
 
 /// The error for a file that a setting names and that is not there.
-pub(crate) fn absent(setting: &Located) -> Error {
+pub(crate) fn missing_file_error(setting: &Located) -> Error {
     let Located { value, source } = setting;
     let name = setting.variable_name().unwrap_or(source);
     if is_content(value) {
-        let message = format!("{source} is {}", withheld(value));
+        let message = format!("{source} is {}", describe_content(value));
         return refused(message).with_hint(format!("write the content to a file, and point {name} at the file"));
     }
     let remedy = format!("correct {name}, or log in: {OTHER_LOGIN}");
@@ -93,7 +93,7 @@ pub(crate) fn absent(setting: &Located) -> Error {
 }
 
 /// `a value of 2,318 characters that is not a path`, also for one that only this room knows to be content.
-fn withheld(value: &str) -> String {
+fn describe_content(value: &str) -> String {
     match may_be_secret(value) {
         true => path_text(value),
         false => format!("a value of {} characters that is not a path", value.chars().count()),
@@ -108,7 +108,7 @@ fn refused(message: String) -> Error {
 ///
 /// # Errors
 /// `Unauthenticated` for a file that cannot be read or is no text.
-pub(crate) fn text_of(path: &Path, shown: &str) -> Result<Option<String>> {
+pub(crate) fn read_text(path: &Path, shown: &str) -> Result<Option<String>> {
     let wrong = |why: &str, remedy: &str| Err(refused(format!("{shown}: the file {why}")).with_hint(remedy));
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
@@ -189,8 +189,8 @@ impl CredentialsFile {
             None => shown.clone(),
         };
         let wrong = |why: &str, remedy: &str| refused(format!("{shown}: the file {why}")).with_hint(remedy);
-        let mut json = json_of(text, &wrong)?;
-        let form = form_of(&json, &wrong)?;
+        let mut json = parse_json(text, &wrong)?;
+        let form = parse_form(&json, &wrong)?;
         check(&mut json, form, "", environment, &wrong)?;
         Ok(Self {
             name,
@@ -249,7 +249,7 @@ impl CredentialsFile {
     }
 
     /// The error for a file that the SDK does not take.
-    pub(crate) fn unusable(&self, why: &str) -> Error {
+    pub(crate) fn unusable_error(&self, why: &str) -> Error {
         let source = match self.source == self.name {
             true => String::new(),
             false => format!("{}: ", self.source),
@@ -258,7 +258,7 @@ impl CredentialsFile {
     }
 }
 
-fn json_of(text: &str, wrong: &dyn Fn(&str, &str) -> Error) -> Result<Value> {
+fn parse_json(text: &str, wrong: &dyn Fn(&str, &str) -> Error) -> Result<Value> {
     let trimmed = text.trim();
     let lower = trimmed.to_ascii_lowercase();
     let key = "create a JSON key of the service account: `gcloud iam service-accounts keys create`";
@@ -297,7 +297,7 @@ fn json_of(text: &str, wrong: &dyn Fn(&str, &str) -> Error) -> Result<Value> {
     Ok(value)
 }
 
-fn form_of(json: &Value, wrong: &dyn Fn(&str, &str) -> Error) -> Result<Form> {
+fn parse_form(json: &Value, wrong: &dyn Fn(&str, &str) -> Error) -> Result<Form> {
     let has = |key: &str| json.get(key).is_some();
     let Some(kind) = json.get("type") else {
         return Err(if has("installed") || has("web") {
@@ -393,7 +393,7 @@ fn check(
         Form::ImpersonatedServiceAccount => {
             if let Some(inner) = object.get_mut("source_credentials") {
                 let inside = |why: &str, remedy: &str| wrong(&format!("(in source_credentials) {why}"), remedy);
-                let form = form_of(inner, &inside)?;
+                let form = parse_form(inner, &inside)?;
                 if form == Form::ImpersonatedServiceAccount {
                     let why = "has source_credentials of the type impersonated_service_account";
                     return Err(wrong(why, "list the service accounts in between in \"delegates\""));

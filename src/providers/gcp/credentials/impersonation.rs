@@ -11,7 +11,7 @@ use google_cloud_auth::errors::CredentialsError;
 use http::{Extensions, HeaderMap};
 use serde_json::json;
 
-use super::access_token::{NoToken, TokenAnswer, TokenCache};
+use super::access_token::{TokenAnswer, TokenCache, TokenError};
 use crate::cloud::{Error, Result, quoted};
 use crate::providers::gcp::configuration::gcloud_config::Located;
 
@@ -73,7 +73,7 @@ impl Impersonation {
 /// Tokens of a service account, which the IAM Credentials API makes for the caller.
 pub(crate) struct ImpersonatedToken {
     caller: Credentials,
-    whom: Impersonation,
+    impersonation: Impersonation,
     /// The API's address, without a slash at its end.
     endpoint: String,
     http: reqwest::Client,
@@ -89,21 +89,21 @@ impl ImpersonatedToken {
         })?;
         Ok(Self {
             caller,
-            whom,
+            impersonation: whom,
             endpoint,
             http,
             cache: TokenCache::default(),
         })
     }
 
-    async fn fetch(&self, caller: HeaderMap) -> Result<(HeaderMap, Duration), NoToken> {
-        let principal = &self.whom.principal;
-        let what = |why: String| format!("acting as {principal} ({}): {why}", self.whom.source);
+    async fn fetch(&self, caller: HeaderMap) -> Result<(HeaderMap, Duration), TokenError> {
+        let principal = &self.impersonation.principal;
+        let what = |why: String| format!("acting as {principal} ({}): {why}", self.impersonation.source);
         let url = format!(
             "{}/v1/projects/-/serviceAccounts/{principal}:generateAccessToken",
             self.endpoint
         );
-        let delegates = self.whom.delegates.iter();
+        let delegates = self.impersonation.delegates.iter();
         let delegates: Vec<String> = delegates
             .map(|account| format!("projects/-/serviceAccounts/{account}"))
             .collect();
@@ -112,11 +112,11 @@ impl ImpersonatedToken {
         let ask = self.http.post(url).headers(caller).timeout(LONGEST).json(&body);
         let answer = TokenAnswer::to(ask, what).await?;
         if answer.status != 200 {
-            let failure = NoToken::answered(answer.status, what(answer.reason()));
+            let failure = TokenError::answered(answer.status, what(answer.reason()));
             return Err(match answer.status {
                 403 | 404 => failure.with_remedy(format!(
                     "the caller needs roles/iam.serviceAccountTokenCreator on {principal}; or unset {}",
-                    self.whom.source
+                    self.impersonation.source
                 )),
                 _ => failure,
             });

@@ -9,7 +9,7 @@ use google_cloud_auth::credentials::{CacheableResource, CredentialsProvider};
 use google_cloud_auth::errors::CredentialsError;
 use http::{Extensions, HeaderMap};
 
-use super::access_token::{NoToken, TokenAnswer, TokenCache};
+use super::access_token::{TokenAnswer, TokenCache, TokenError};
 use crate::cloud::{Error, Result, quoted};
 use crate::settings::Environment;
 
@@ -83,7 +83,7 @@ impl MetadataServer {
         self.http.get(url).header("Metadata-Flavor", "Google")
     }
 
-    async fn token(&self) -> Result<(HeaderMap, Duration), NoToken> {
+    async fn token(&self) -> Result<(HeaderMap, Duration), TokenError> {
         let what = |why: String| format!("the metadata server {}: {why}", self.host);
         let ask = self
             .get("instance/service-accounts/default/token")
@@ -91,8 +91,10 @@ impl MetadataServer {
         let answer = TokenAnswer::to(ask, what).await?;
         match answer.status {
             200 => Ok((answer.header("access_token", what)?, answer.lifetime())),
-            404 => Err(NoToken::refused(what("this machine has no service account".to_owned()))),
-            status => Err(NoToken::answered(status, what(answer.reason()))),
+            404 => Err(TokenError::refused(what(
+                "this machine has no service account".to_owned(),
+            ))),
+            status => Err(TokenError::answered(status, what(answer.reason()))),
         }
     }
 }

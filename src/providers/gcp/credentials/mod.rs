@@ -17,7 +17,7 @@ use google_cloud_auth::credentials::{Credentials, external_account, impersonated
 use http::HeaderMap;
 use serde_json::Value;
 
-use self::access_token::{RenewedToken, StaticToken, bearer};
+use self::access_token::{RenewedToken, StaticToken, bearer_header};
 use self::credentials_file::{CredentialsFile, Form};
 use self::metadata_server::{MetadataServer, MetadataToken};
 use self::workforce::WorkforceToken;
@@ -46,29 +46,29 @@ pub(super) enum CredentialSource {
 pub(super) fn find(environment: &Environment, gcloud: &GcloudConfiguration) -> Result<Option<CredentialSource>> {
     for variable in ["GOOGLE_OAUTH_ACCESS_TOKEN", "CLOUDSDK_AUTH_ACCESS_TOKEN"] {
         if let Some(token) = Located::variable(environment, variable) {
-            return token_of(&token.value, token.source).map(Some);
+            return parse_token(&token.value, token.source).map(Some);
         }
     }
     let in_variable = |name| Located::variable(environment, name);
-    let in_file = |key| gcloud.located_in_file("auth", key);
+    let in_file = |key| gcloud.file_setting("auth", key);
     if let Some(file) = in_variable("CLOUDSDK_AUTH_ACCESS_TOKEN_FILE") {
-        return token_file(&file, environment).map(Some);
+        return read_token_file(&file, environment).map(Some);
     }
     let named =
         in_variable("GOOGLE_APPLICATION_CREDENTIALS").or_else(|| in_variable("CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE"));
     if let Some(named) = named {
-        return named_file(&named, environment).map(Some);
+        return read_named_file(&named, environment).map(Some);
     }
     if let Some(file) = in_file("access_token_file") {
-        return token_file(&file, environment).map(Some);
+        return read_token_file(&file, environment).map(Some);
     }
     if let Some(named) = in_file("credential_file_override") {
-        return named_file(&named, environment).map(Some);
+        return read_named_file(&named, environment).map(Some);
     }
     if let Some(folder) = gcloud_config::folder(environment) {
         let path = folder.join("application_default_credentials.json");
         let shown = environment.shown_path(&path);
-        if let Some(text) = credentials_file::text_of(&path, &shown)? {
+        if let Some(text) = credentials_file::read_text(&path, &shown)? {
             let file = CredentialsFile::of(&text, shown.clone(), shown, environment)?;
             return Ok(Some(CredentialSource::File(Box::new(file))));
         }
@@ -77,11 +77,11 @@ pub(super) fn find(environment: &Environment, gcloud: &GcloudConfiguration) -> R
 }
 
 /// The error of having none.
-pub(super) fn missing() -> Error {
+pub(super) fn missing_credentials_error() -> Error {
     Error::new(ErrorKind::Unauthenticated, "no Google Cloud credentials found").with_hint(HOW_TO_LOG_IN)
 }
 
-fn token_of(token: &str, source: String) -> Result<CredentialSource> {
+fn parse_token(token: &str, source: String) -> Result<CredentialSource> {
     // Those of <https://www.rfc-editor.org/rfc/rfc6750#section-2.1>; Google's have 2,048 bytes at most.
     const LONGEST: usize = 16 * 1024;
     let belongs = |c: char| c.is_ascii_alphanumeric() || "-._~+/=".contains(c);
@@ -91,7 +91,7 @@ fn token_of(token: &str, source: String) -> Result<CredentialSource> {
             .with_hint("set it to what `gcloud auth print-access-token` prints, which is one word"));
     }
     let is_token = !token.is_empty() && token.chars().all(belongs);
-    match bearer(token) {
+    match bearer_header(token) {
         Ok(headers) if is_token => Ok(CredentialSource::Token(headers, source)),
         _ => Err(Error::new(
             ErrorKind::Unauthenticated,
@@ -102,15 +102,15 @@ fn token_of(token: &str, source: String) -> Result<CredentialSource> {
 }
 
 /// The token in a file that a setting names.
-fn token_file(setting: &Located, environment: &Environment) -> Result<CredentialSource> {
+fn read_token_file(setting: &Located, environment: &Environment) -> Result<CredentialSource> {
     let path = &environment.path(&setting.value);
-    let shown = credentials_file::shown_as_named(setting);
-    let text = credentials_file::text_of(path, &shown)?.ok_or_else(|| {
+    let shown = credentials_file::describe_setting(setting);
+    let text = credentials_file::read_text(path, &shown)?.ok_or_else(|| {
         let remedy = match credentials_file::is_content(&setting.value) {
             true => "a file's name belongs there; the token itself goes in CLOUDSDK_AUTH_ACCESS_TOKEN",
             false => "name the file that has the token; the token itself goes in CLOUDSDK_AUTH_ACCESS_TOKEN",
         };
-        credentials_file::absent(setting).with_hint(remedy)
+        credentials_file::missing_file_error(setting).with_hint(remedy)
     })?;
     let token = text.trim();
     if token.starts_with('{') {
@@ -120,15 +120,15 @@ fn token_file(setting: &Located, environment: &Environment) -> Result<Credential
         )
         .with_hint("point GOOGLE_APPLICATION_CREDENTIALS at it if it is a credentials file"));
     }
-    token_of(token, format!("the file of {shown}"))
+    parse_token(token, format!("the file of {shown}"))
 }
 
 /// The credentials file that a setting names, which must be there.
-fn named_file(setting: &Located, environment: &Environment) -> Result<CredentialSource> {
-    let shown = credentials_file::shown_as_named(setting);
+fn read_named_file(setting: &Located, environment: &Environment) -> Result<CredentialSource> {
+    let shown = credentials_file::describe_setting(setting);
     let path = &environment.path(&setting.value);
-    let Some(text) = credentials_file::text_of(path, &shown)? else {
-        return Err(credentials_file::absent(setting));
+    let Some(text) = credentials_file::read_text(path, &shown)? else {
+        return Err(credentials_file::missing_file_error(setting));
     };
     let name = environment.shown_path(path);
     let file = CredentialsFile::of(&text, name, shown, environment)?;
@@ -146,9 +146,9 @@ impl CredentialSource {
             Self::File(file) if file.form == Form::WorkforceUser => Ok(WorkforceToken::new(file)?.into()),
             Self::File(file) => {
                 let (json, form) = (file.json.clone(), file.form);
-                let build = move || from_json(json.expose().clone(), form);
+                let build = move || build_credentials(json.expose().clone(), form);
                 match build() {
-                    None => Err(file.unusable("is not complete")),
+                    None => Err(file.unusable_error("is not complete")),
                     Some(first) => Ok(RenewedToken::new(file.token_server(), first, build).into()),
                 }
             }
@@ -192,7 +192,7 @@ impl CredentialSource {
     }
 
     /// What they are and where they were found, without a secret.
-    pub(super) fn described(&self) -> Located {
+    pub(super) fn description(&self) -> Located {
         match self {
             Self::Token(_, source) => Located {
                 value: "access token".to_owned(),
@@ -211,7 +211,7 @@ impl CredentialSource {
 }
 
 /// Nothing for a file that the SDK does not take; its own message could quote a value out of it.
-fn from_json(json: Value, form: Form) -> Option<Credentials> {
+fn build_credentials(json: Value, form: Form) -> Option<Credentials> {
     let built = match form {
         Form::AuthorizedUser => user_account::Builder::new(json).build(),
         Form::ServiceAccount => service_account::Builder::new(json).build(),
@@ -232,7 +232,7 @@ mod tests {
     }
 
     fn found(environment: &Environment) -> Result<Option<CredentialSource>> {
-        find(environment, &GcloudConfiguration::of_variables(environment))
+        find(environment, &GcloudConfiguration::from_variables(environment))
     }
 
     #[test]

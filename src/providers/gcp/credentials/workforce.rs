@@ -9,7 +9,7 @@ use google_cloud_auth::credentials::{CacheableResource, CredentialsProvider};
 use google_cloud_auth::errors::CredentialsError;
 use http::{Extensions, HeaderMap};
 
-use super::access_token::{NoToken, TokenAnswer, TokenCache};
+use super::access_token::{TokenAnswer, TokenCache, TokenError};
 use super::credentials_file::CredentialsFile;
 use crate::cloud::{Error, Result, Secret};
 
@@ -49,7 +49,7 @@ impl WorkforceToken {
         })
     }
 
-    async fn fetch(&self) -> Result<(HeaderMap, Duration), NoToken> {
+    async fn fetch(&self) -> Result<(HeaderMap, Duration), TokenError> {
         let what = |why: String| format!("{}: {why}", self.server);
         let refresh_token = self.refresh_token.expose().as_str();
         let form = [("grant_type", "refresh_token"), ("refresh_token", refresh_token)];
@@ -57,7 +57,7 @@ impl WorkforceToken {
         let ask = ask.basic_auth(&self.client_id, Some(self.client_secret.expose()));
         let answer = TokenAnswer::to(ask, what).await?;
         if answer.status != 200 {
-            return Err(NoToken::answered(answer.status, what(answer.reason())));
+            return Err(TokenError::answered(answer.status, what(answer.reason())));
         }
         Ok((answer.header("access_token", what)?, answer.lifetime()))
     }

@@ -18,10 +18,10 @@ use super::change;
 use super::list::{by_name, by_reference, is_going};
 use crate::cloud::{BatchTracker, Error, ErrorKind, InstanceRef, Result};
 use crate::providers::gcp::api::client::Client;
-use crate::providers::gcp::api::error::{location, of_call, of_operation};
+use crate::providers::gcp::api::error::{call_error, location, operation_error};
 use crate::providers::gcp::api::operations;
 use crate::providers::gcp::api::operations::is_done;
-use crate::providers::gcp::api::retry::{ChangeFailure, prepared};
+use crate::providers::gcp::api::retry::{ChangeFailure, with_call_options};
 
 /// How often, and how far apart, an instance is looked at that is not ready to be deleted and not seen to be going.
 const LOOKS: u32 = 3;
@@ -91,9 +91,9 @@ pub(crate) async fn begin<'a>(
     let attempted = format!("{} {name}", change.verb());
     let request_id = fresh_request_id();
     course.check_may_start()?;
-    client.pace.turn().await;
+    client.rate_limiter.acquire().await;
     course.start(&target.scope, [target.id.as_str()])?;
-    let sent = client.change_in_turn(&attempted, &target.scope, || {
+    let sent = client.change_with_permit(&attempted, &target.scope, || {
         send(to, call, &target.scope, &name, &request_id)
     });
     let sent = sent.await;
@@ -128,8 +128,8 @@ async fn after_failure(
     failure: ChangeFailure,
     attempted: &str,
 ) -> Result<()> {
-    let uncertain = failure.unanswered || failure.faulty;
-    let error = of_call(failure.error, attempted, &target.scope);
+    let uncertain = failure.unanswered || failure.server_error;
+    let error = call_error(failure.error, attempted, &target.scope);
     if error.kind() == ErrorKind::NotFound {
         // It was there a moment ago: it is gone by this very call if one got no answer, else by somebody else's.
         let by_us = uncertain && change == InstanceAction::Terminate;
@@ -172,7 +172,7 @@ async fn after_failure(
         // A restart leaves no trace to go by.
         Ok(None) if change != InstanceAction::Reboot => Ok(()),
         Err(why) if by_state => Err(refusal(change, target, &why)),
-        _ if failure.unanswered || change == InstanceAction::Reboot && failure.faulty => {
+        _ if failure.unanswered || change == InstanceAction::Reboot && failure.server_error => {
             Err(error.with_kind(ErrorKind::UnknownOutcome).with_leftover(target))
         }
         _ => Err(error),
@@ -309,7 +309,7 @@ pub(crate) async fn send(
     macro_rules! send {
         ($call:expr) => {{
             let call = $call.set_project(project).set_zone(zone);
-            prepared(call.set_request_id(request_id)).send().await
+            with_call_options(call.set_request_id(request_id)).send().await
         }};
     }
     match call {
@@ -344,7 +344,7 @@ pub(crate) async fn settled(client: &Client, change: InstanceAction, taken: Star
     } = taken;
     let mut last = Ok(operation.clone());
     if change == InstanceAction::Start {
-        last = operations::finished(client, &target.scope, operation, START_DEADLINE).await;
+        last = operations::wait_until_done(client, &target.scope, operation, START_DEADLINE).await;
     } else {
         let watch = watch(client, target, change, &mut last, &attempted);
         if let Ok(result) = tokio::time::timeout(WATCH_DEADLINE, watch).await {
@@ -369,9 +369,9 @@ pub(crate) async fn concluded(
             without_operation(client, target, change, error, attempted).await
         }
         Ok(operation) if operation.name.is_none() && says(&operation, target, attempted).is_none() => {
-            without_operation(client, target, change, operations::nameless(), attempted).await
+            without_operation(client, target, change, operations::missing_name_error(), attempted).await
         }
-        Ok(operation) => of_operation(&operation, attempted, &target.scope).map_or(Ok(()), Err),
+        Ok(operation) => operation_error(&operation, attempted, &target.scope).map_or(Ok(()), Err),
         Err(error) => without_operation(client, target, change, error, attempted).await,
     }
 }
@@ -399,8 +399,8 @@ async fn watch(
             return result;
         }
         *last = match &name {
-            Some(name) => operations::standing(client, &target.scope, name).await,
-            None => Err(operations::nameless()),
+            Some(name) => operations::status(client, &target.scope, name).await,
+            None => Err(operations::missing_name_error()),
         };
         if !last.as_ref().is_ok_and(is_done) {
             tokio::time::sleep(pause).await;
@@ -411,7 +411,7 @@ async fn watch(
 
 /// What an operation says of its change; nothing while it is under way.
 pub(crate) fn says(operation: &Operation, target: &InstanceRef, attempted: &str) -> Option<Result<()>> {
-    match of_operation(operation, attempted, &target.scope) {
+    match operation_error(operation, attempted, &target.scope) {
         Some(error) => Some(Err(error)),
         None => is_done(operation).then_some(Ok(())),
     }

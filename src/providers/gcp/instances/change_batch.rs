@@ -96,17 +96,19 @@ async fn begin_wave<'a>(
     course: &BatchTracker<'_>,
 ) -> Vec<(usize, Result<Option<StartedChange<'a>>>)> {
     // Held until the last call is sent. Nobody closes it.
-    let _wave = client.waves.acquire().await;
+    let _wave = client.batch_slots.acquire().await;
     let mut looked_at = Instant::now();
     let looked: Result<(BTreeMap<_, _>, BTreeSet<_>)> = async {
         course.check_may_start()?;
-        client.pace.turn().await;
+        client.rate_limiter.acquire().await;
         looked_at = Instant::now();
         let found = look(client, zone, wave.iter().map(|(_, target)| *target)).await?;
         let is_stopping = |api: &model::Instance| api.status == Some(Status::Stopping);
         let going = match found.values().any(is_stopping) {
             // Which of those that stop are being deleted.
-            true => operations::deletions_under_way(client, zone).await.unwrap_or_default(),
+            true => operations::list_ids_being_deleted(client, zone)
+                .await
+                .unwrap_or_default(),
             false => BTreeSet::new(),
         };
         Ok((found, going))
@@ -253,7 +255,7 @@ async fn look_again(
 
 /// Reads how the operations stand that are over, or not listed yet.
 async fn read_operations(client: &Client, zone: &str, watched: &mut [Watched<'_>]) {
-    let under_way = operations::under_way(client, zone).await.unwrap_or_default();
+    let under_way = operations::list_running(client, zone).await.unwrap_or_default();
     let over = watched.iter_mut().filter_map(|one| {
         let name = one.taken.operation.name.clone()?;
         if under_way.contains(&name) {

@@ -14,7 +14,7 @@ use crate::cloud::{
     ProviderKind, RESERVED_PREFIX, Result, normalize_gpu_kind,
 };
 use crate::providers::gcp::create::metadata::keys_of;
-use crate::providers::gcp::network::{firewall_rule, words_of_path};
+use crate::providers::gcp::network::{firewall_rule, path_aliases};
 use crate::providers::gcp::regions::{last_segment, region_of};
 
 /// Makes the contract's instance. `being_deleted` says what the API's own answer does not: an instance that is being
@@ -223,11 +223,11 @@ fn setup_of(api: &model::Instance, project: &str) -> BTreeMap<&'static str, Vec<
         ),
         (
             "network",
-            network.map(|url| words_of_path(url, project)).into_iter().collect(),
+            network.map(|url| path_aliases(url, project)).into_iter().collect(),
         ),
         (
             "subnet",
-            subnet.map(|url| words_of_path(url, project)).into_iter().collect(),
+            subnet.map(|url| path_aliases(url, project)).into_iter().collect(),
         ),
         ("firewall", tags.cloned().map(one).collect()),
         ("identity", account.map(one).into_iter().collect()),

@@ -14,8 +14,8 @@ use super::list::{MOST_TERMS, by_name};
 use crate::cloud::{Disk, Instance, InstanceName, NativeName, OrphanedDisk, Ownership, Result};
 use crate::providers::gcp::api::client::Client;
 use crate::providers::gcp::api::operations;
-use crate::providers::gcp::api::pagination::{Page, all_pages};
-use crate::providers::gcp::api::retry::prepared;
+use crate::providers::gcp::api::pagination::{Page, collect_all};
+use crate::providers::gcp::api::retry::with_call_options;
 use crate::providers::gcp::regions::last_segment;
 
 /// How long disks are given to go that go with their instance.
@@ -52,7 +52,7 @@ async fn in_zone(client: &Client, zone: &str, mut wanted: Vec<(&Instance, &Disk)
     let (start, mut pause) = (Instant::now(), FIRST_PAUSE);
     let left = loop {
         // Right after many changes there may be no room for another call.
-        client.pace.turn().await;
+        client.rate_limiter.acquire().await;
         let names: Vec<_> = wanted.iter().map(|(_, disk)| disk.id.as_str()).collect();
         let found = named(client, zone, &names).await?;
         wanted.retain(|(_, disk)| found.contains_key(&disk.id));
@@ -135,7 +135,7 @@ async fn is_of(client: &Client, zone: &str, disk: &model::Disk, gone: &Instance)
         .is_some_and(|(disk, instance)| disk.duration_since(instance) > ONE_CALL);
     // It was attached later on, or it was made after the end of the instance.
     if let (true, Ok(id)) = (made_later, gone.reference.id.parse()) {
-        let ended = operations::deleted_at(client, zone, id).await?;
+        let ended = operations::find_deletion_time(client, zone, id).await?;
         return Ok(created(disk).zip(ended).is_none_or(|(created, ended)| created <= ended));
     }
     Ok(true)
@@ -166,11 +166,11 @@ async fn named(client: &Client, zone: &str, names: &[&str]) -> Result<BTreeMap<S
             let call = call
                 .set_or_clear_filter(expression.clone())
                 .set_or_clear_page_token(token.clone());
-            prepared(call).send()
+            with_call_options(call).send()
         })
     };
-    let found = all_pages(fetch, |found: &mut BTreeMap<String, model::Disk>, page: DiskList| {
-        let next = Page::whole(&page, zone)?;
+    let found = collect_all(fetch, |found: &mut BTreeMap<String, model::Disk>, page: DiskList| {
+        let next = Page::of_complete_list(&page, zone)?;
         let with_name = page
             .items
             .into_iter()

@@ -17,10 +17,10 @@ use crate::cloud::{
     Error, ErrorKind, Instance, InstanceRef, InstanceSink, InstanceState, ListFilter, ListScope, Result,
 };
 use crate::providers::gcp::api::client::Client;
-use crate::providers::gcp::api::error::{location, of_project};
+use crate::providers::gcp::api::error::{location, with_project_hint};
 use crate::providers::gcp::api::operations;
-use crate::providers::gcp::api::pagination::{Page, PartialList, all_pages, lack_of};
-use crate::providers::gcp::api::retry::prepared;
+use crate::providers::gcp::api::pagination::{Page, PartialList, collect_all, lack_of};
+use crate::providers::gcp::api::retry::with_call_options;
 use crate::providers::gcp::catalog::machine_types;
 use crate::providers::gcp::labels::is_resource_name;
 use crate::providers::gcp::regions::{last_segment, region_of};
@@ -60,8 +60,8 @@ fn gap(scope: &str, code: &str) -> Error {
 pub(crate) async fn raw_in_zone(client: &Client, zone: &str, expression: &str) -> Result<Vec<model::Instance>> {
     let expression = Some(expression.to_owned());
     let fetch = |token: Option<String>| zone_page(client, zone, &expression, token);
-    all_pages(fetch, |all: &mut Vec<model::Instance>, page: InstanceList| {
-        let next = Page::whole(&page, zone)?;
+    collect_all(fetch, |all: &mut Vec<model::Instance>, page: InstanceList| {
+        let next = Page::of_complete_list(&page, zone)?;
         all.extend(page.items);
         Ok(next)
     })
@@ -79,10 +79,10 @@ pub(crate) async fn raw_by_id(
         ..ListFilter::default()
     });
     let fetch = |token: Option<String>| zone_page(client, zone, &expression, token);
-    all_pages(
+    collect_all(
         fetch,
         |all: &mut BTreeMap<String, model::Instance>, page: InstanceList| {
-            let next = Page::whole(&page, zone)?;
+            let next = Page::of_complete_list(&page, zone)?;
             let found = page
                 .items
                 .into_iter()
@@ -110,7 +110,7 @@ async fn zone_page(
         let call = call
             .set_or_clear_filter(expression.clone())
             .set_or_clear_page_token(token.clone());
-        prepared(call).send()
+        with_call_options(call).send()
     };
     client.read("list the instances", zone, call).await
 }
@@ -131,7 +131,7 @@ async fn in_zone(client: &Client, zone: &str, pages: &InstanceSink<'_>) -> Resul
             page: next,
         })
     };
-    all_pages(fetch, |silent, part| Ok(hand_on(silent, part, pages))).await
+    collect_all(fetch, |silent, part| Ok(hand_on(silent, part, pages))).await
 }
 
 async fn everywhere(client: &Client, pages: &InstanceSink<'_>) -> Result<UnansweredZones> {
@@ -146,14 +146,17 @@ async fn everywhere(client: &Client, pages: &InstanceSink<'_>) -> Result<Unanswe
             let call = call
                 .set_or_clear_filter(expression.clone())
                 .set_or_clear_page_token(token.clone());
-            prepared(call).send()
+            with_call_options(call).send()
         };
-        let page = client.read("list the instances", "", call).await.map_err(of_project)?;
+        let page = client
+            .read("list the instances", "", call)
+            .await
+            .map_err(with_project_hint)?;
         let mut part = part_of(page, project, pages)?;
         mark_deleted(client, &mut part.instances, deletions).await;
         Ok(part)
     };
-    all_pages(fetch, |silent, part| Ok(hand_on(silent, part, pages))).await
+    collect_all(fetch, |silent, part| Ok(hand_on(silent, part, pages))).await
 }
 
 fn hand_on(silent: &mut UnansweredZones, part: Part, pages: &InstanceSink<'_>) -> Page {
@@ -229,7 +232,7 @@ impl Deletions {
     }
 
     async fn ask(&self, client: &Client, zone: String) {
-        let asked = operations::deletions_under_way(client, &zone).await;
+        let asked = operations::list_ids_being_deleted(client, &zone).await;
         let targets = asked.unwrap_or_else(|error| {
             // "Stopping" is true of them all; the listing is no worse for it.
             tracing::debug!(zone, %error, "the zone's operations could not be listed");
@@ -336,7 +339,7 @@ pub(crate) async fn by_name(client: &Client, zone: &str, name: &str) -> Result<O
     let (project, instances) = (client.project().await?, client.instances().await?);
     let attempted = format!("look up {name}");
     let answer = client.read(&attempted, zone, || {
-        prepared(instances.get().set_project(project).set_zone(zone).set_instance(name)).send()
+        with_call_options(instances.get().set_project(project).set_zone(zone).set_instance(name)).send()
     });
     match answer.await {
         Ok(api) => Ok(Some(api)),
@@ -389,7 +392,7 @@ pub(crate) async fn is_going(client: &Client, zone: &str, api: &model::Instance)
         Some(Status::Deprovisioning) => true,
         Some(Status::Stopping) => {
             let id = api.id.unwrap_or_default().to_string();
-            operations::deletions_under_way(client, zone)
+            operations::list_ids_being_deleted(client, zone)
                 .await
                 .is_ok_and(|targets| targets.contains(&id))
         }

@@ -17,10 +17,10 @@ use super::expiry::{SHORTEST, announced_end, check_limit, limited, run_limit, ru
 use super::list::{by_reference, is_going};
 use crate::cloud::{Error, ErrorKind, InstanceRef, LABEL_TTL, Result, format_duration};
 use crate::providers::gcp::api::client::Client;
-use crate::providers::gcp::api::error::{location, of_call, of_operation};
+use crate::providers::gcp::api::error::{call_error, location, operation_error};
 use crate::providers::gcp::api::operations;
 use crate::providers::gcp::api::operations::is_done;
-use crate::providers::gcp::api::retry::prepared;
+use crate::providers::gcp::api::retry::with_call_options;
 
 /// How long a change is followed; both are done within seconds.
 const OPERATION_DEADLINE: Duration = Duration::from_secs(60);
@@ -204,11 +204,11 @@ impl Extension<'_> {
         let operation = match sent.await {
             Ok(operation) => operation,
             Err(failure) if failure.error.http_status_code() == Some(412) => {
-                return Err(ExtendError::Stale(of_call(failure.error, &attempted, place)));
+                return Err(ExtendError::Stale(call_error(failure.error, &attempted, place)));
             }
             Err(failure) => {
-                let (unanswered, uncertain) = (failure.unanswered, failure.unanswered || failure.faulty);
-                let error = of_call(failure.error, &attempted, place);
+                let (unanswered, uncertain) = (failure.unanswered, failure.unanswered || failure.server_error);
+                let error = call_error(failure.error, &attempted, place);
                 return Err(if uncertain {
                     ExtendError::Doubtful(error, unanswered)
                 } else {
@@ -219,9 +219,9 @@ impl Extension<'_> {
         if operation.target_id.is_some() && operation.target_id != api.id {
             return Err(ExtendError::Other(hit_another("extend", self.target, &operation)));
         }
-        let finished = operations::finished(self.client, place, operation, OPERATION_DEADLINE).await;
+        let finished = operations::wait_until_done(self.client, place, operation, OPERATION_DEADLINE).await;
         let operation = finished.map_err(|error| ExtendError::Doubtful(error, true))?;
-        match of_operation(&operation, &attempted, place) {
+        match operation_error(&operation, &attempted, place) {
             Some(error) if operation.http_error_status_code == Some(412) => Err(ExtendError::Stale(error)),
             Some(error) => Err(ExtendError::Refused(error)),
             None if is_done(&operation) => Ok(()),
@@ -280,12 +280,14 @@ impl Edit {
             Self::Scheduling(scheduling) => {
                 let call = instances.set_scheduling().set_project(project).set_zone(zone);
                 let call = call.set_instance(name).set_request_id(request_id);
-                prepared(call.set_body(scheduling.as_ref().clone())).send().await
+                with_call_options(call.set_body(scheduling.as_ref().clone()))
+                    .send()
+                    .await
             }
             Self::Labels(labels) => {
                 let call = instances.set_labels().set_project(project).set_zone(zone);
                 let call = call.set_instance(name).set_request_id(request_id);
-                prepared(call.set_body(labels.clone())).send().await
+                with_call_options(call.set_body(labels.clone())).send().await
             }
         }
     }

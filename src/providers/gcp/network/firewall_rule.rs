@@ -28,7 +28,7 @@ pub(crate) struct FirewallRules {
     /// The network tag of those instances.
     pub(crate) tag: String,
     network: String,
-    wanted: BTreeSet<IngressRule>,
+    ingress_rules: BTreeSet<IngressRule>,
 }
 
 impl FirewallRules {
@@ -47,14 +47,14 @@ impl FirewallRules {
         Some(Self {
             tag: format!("{PREFIX}{}", &digits[..DIGITS]),
             network: network.to_owned(),
-            wanted,
+            ingress_rules: wanted,
         })
     }
 
     /// The rules that open them: one for each set of ports and each version of IP, which do not mix in one.
-    pub(crate) fn rules(&self) -> Vec<Firewall> {
+    pub(crate) fn to_rules(&self) -> Vec<Firewall> {
         let mut ports: BTreeMap<&str, BTreeSet<u16>> = BTreeMap::new();
-        for opening in &self.wanted {
+        for opening in &self.ingress_rules {
             ports.entry(&opening.source).or_default().insert(opening.port);
         }
         let mut sources: BTreeMap<(bool, BTreeSet<u16>), Vec<&str>> = BTreeMap::new();
@@ -85,21 +85,21 @@ impl FirewallRules {
 }
 
 /// Whether cloudctl made a rule.
-pub(crate) fn is_ours(rule: &Firewall) -> bool {
+pub(crate) fn is_managed(rule: &Firewall) -> bool {
     let named = rule.name.as_deref().is_some_and(|name| name.starts_with(PREFIX));
     named && rule.description.as_deref().is_some_and(|text| text.contains(OURS))
 }
 
 /// The tag of the instances that a rule of ours is for.
-pub(crate) fn tag_of(rule: &Firewall) -> Option<&str> {
+pub(crate) fn managed_tag(rule: &Firewall) -> Option<&str> {
     match rule.target_tags.as_slice() {
-        [tag] if is_ours(rule) => Some(tag),
+        [tag] if is_managed(rule) => Some(tag),
         _ => None,
     }
 }
 
 /// Whether a rule that is there does what is wanted of it.
-pub(crate) fn does(there: &Firewall, wanted: &Firewall) -> bool {
+pub(crate) fn is_equivalent(there: &Firewall, wanted: &Firewall) -> bool {
     let sorted = |texts: &[String]| texts.iter().cloned().collect::<BTreeSet<_>>();
     let network = |rule: &Firewall| rule.network.as_deref().map(|url| last_segment(url).to_owned());
     let allowed = |rule: &Firewall| match rule.allowed.as_slice() {
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn one_rule_has_the_same_ports_and_one_version_of_ip() {
-        let rules = openings(&["22", "443", "8080/10.0.0.0/8", "8080/192.168.0.0/16", "22/::/0"]).rules();
+        let rules = openings(&["22", "443", "8080/10.0.0.0/8", "8080/192.168.0.0/16", "22/::/0"]).to_rules();
         let told: Vec<_> = rules
             .iter()
             .map(|rule| (rule.source_ranges.join(" "), rule.allowed[0].ports.join(" ")))
@@ -165,12 +165,12 @@ mod tests {
         let names: BTreeSet<_> = rules.iter().map(|rule| rule.name.clone().unwrap()).collect();
         assert_eq!(names.len(), 3);
         assert!(names.iter().all(|name| name.len() <= 63));
-        assert!(rules.iter().all(is_ours));
+        assert!(rules.iter().all(is_managed));
     }
 
     #[test]
     fn a_rule_that_does_something_else_is_told() {
-        let wanted = openings(&["22"]).rules().remove(0);
+        let wanted = openings(&["22"]).to_rules().remove(0);
         let there = || {
             let network = "https://www.googleapis.com/compute/v1/projects/p/global/networks/default";
             wanted
@@ -179,7 +179,7 @@ mod tests {
                 .set_priority(1000)
                 .set_disabled(false)
         };
-        assert!(does(&there(), &wanted));
+        assert!(is_equivalent(&there(), &wanted));
         let other = Allowed::new().set_ip_protocol("tcp").set_ports(["22", "23"]);
         for changed in [
             there().set_disabled(true),
@@ -188,8 +188,8 @@ mod tests {
             there().set_allowed([other]),
             there().set_network("global/networks/inner"),
         ] {
-            assert!(!does(&changed, &wanted));
+            assert!(!is_equivalent(&changed, &wanted));
         }
-        assert!(!is_ours(&there().set_description("by hand")));
+        assert!(!is_managed(&there().set_description("by hand")));
     }
 }

@@ -10,14 +10,14 @@ use futures_util::future::join_all;
 use google_cloud_compute_v1::model::instance::Status;
 use google_cloud_compute_v1::model::{Firewall, FirewallList, InstanceAggregatedList, Operation};
 
-use super::firewall_rule::{FirewallRules, PREFIX, does, is_ours, tag_of};
+use super::firewall_rule::{FirewallRules, PREFIX, is_equivalent, is_managed, managed_tag};
 use crate::cloud::{Error, ErrorKind, Instance, InstanceRef, Result};
 use crate::providers::gcp::api::client::Client;
-use crate::providers::gcp::api::error::{location, of_call, of_operation};
+use crate::providers::gcp::api::error::{call_error, location, operation_error};
 use crate::providers::gcp::api::operations;
 use crate::providers::gcp::api::operations::is_done;
-use crate::providers::gcp::api::pagination::{Page, all_pages};
-use crate::providers::gcp::api::retry::{ChangeFailure, prepared};
+use crate::providers::gcp::api::pagination::{Page, collect_all};
+use crate::providers::gcp::api::retry::{ChangeFailure, with_call_options};
 use crate::providers::gcp::instances::change::fresh_request_id;
 use crate::providers::gcp::instances::list::{PAGE_SIZE, UnansweredZones, silent_in};
 use crate::providers::gcp::network;
@@ -33,7 +33,7 @@ const OPERATION_DEADLINE: Duration = Duration::from_secs(90);
 /// Those of `make`. `AlreadyExists` if a rule of the same name is not ours or was changed; `UnknownOutcome` with the
 /// references of what was made, by `references`, if its ports could not be seen to; those of any call, with the rules
 /// that they leave behind.
-pub(crate) async fn around<T>(
+pub(crate) async fn with_firewall_rules<T>(
     client: &Client,
     openings: Option<&FirewallRules>,
     make: impl Future<Output = Result<T>>,
@@ -42,9 +42,9 @@ pub(crate) async fn around<T>(
     let Some(openings) = openings else {
         return make.await;
     };
-    let opened = match ensure(client, openings).await {
+    let opened = match ensure_rules(client, openings).await {
         (opened, Ok(())) => opened,
-        (opened, Err(error)) => return Err(without_rules(client, openings, &opened, error).await),
+        (opened, Err(error)) => return Err(close_after_failure(client, openings, &opened, error).await),
     };
     match make.await {
         Ok(made) => {
@@ -52,7 +52,7 @@ pub(crate) async fn around<T>(
             if made_now.is_empty() {
                 return Ok(made);
             }
-            match ensure(client, openings).await.1 {
+            match ensure_rules(client, openings).await.1 {
                 Ok(()) => Ok(made),
                 Err(error) => Err(error
                     .context("the VM is made, but its ports may not be open")
@@ -62,17 +62,17 @@ pub(crate) async fn around<T>(
             }
         }
         Err(error) if error.kind() == ErrorKind::UnknownOutcome => Err(error),
-        Err(error) => Err(without_rules(client, openings, &opened, error).await),
+        Err(error) => Err(close_after_failure(client, openings, &opened, error).await),
     }
 }
 
 /// Removes the rules that were made for what was then refused. The error tells of those that stay.
-async fn without_rules(client: &Client, openings: &FirewallRules, opened: &[String], error: Error) -> Error {
+async fn close_after_failure(client: &Client, openings: &FirewallRules, opened: &[String], error: Error) -> Error {
     if opened.is_empty() {
         return error;
     }
     let tags = BTreeSet::from([openings.tag.clone()]);
-    let left: Vec<String> = match remove_unused(client, &tags, &BTreeSet::new()).await {
+    let left: Vec<String> = match delete_unused(client, &tags, &BTreeSet::new()).await {
         Ok(removal) => removal.failed.into_iter().map(|(name, _)| name).collect(),
         Err(trouble) => {
             tracing::debug!(error = %trouble, "the firewall rules stay");
@@ -87,18 +87,18 @@ async fn without_rules(client: &Client, openings: &FirewallRules, opened: &[Stri
 /// # Errors
 /// `AlreadyExists` if one is not ours or was changed; those of any call.
 pub(crate) async fn check(client: &Client, openings: Option<&FirewallRules>) -> Result<()> {
-    for rule in openings.map(FirewallRules::rules).unwrap_or_default() {
+    for rule in openings.map(FirewallRules::to_rules).unwrap_or_default() {
         let name = rule.name.as_deref().unwrap_or_default();
         if let Some(there) = by_name(client, name).await? {
-            fitting(name, &there, &rule)?;
+            check_rule(name, &there, &rule)?;
         }
     }
     Ok(())
 }
 
 /// Sees to it that the rules are there. Gives the names of those that were made now, and what kept others from it.
-async fn ensure(client: &Client, openings: &FirewallRules) -> (Vec<String>, Result<()>) {
-    let rules = openings.rules();
+async fn ensure_rules(client: &Client, openings: &FirewallRules) -> (Vec<String>, Result<()>) {
+    let rules = openings.to_rules();
     let ensured = join_all(rules.iter().map(|rule| ensure_rule(client, rule))).await;
     let (mut opened, mut result) = (Vec::new(), Ok(()));
     for (rule, ensured) in rules.iter().zip(ensured) {
@@ -114,20 +114,20 @@ async fn ensure(client: &Client, openings: &FirewallRules) -> (Vec<String>, Resu
 async fn ensure_rule(client: &Client, rule: &Firewall) -> Result<bool> {
     let name = rule.name.as_deref().unwrap_or_default();
     if let Some(there) = by_name(client, name).await? {
-        return fitting(name, &there, rule).map(|()| false);
+        return check_rule(name, &there, rule).map(|()| false);
     }
-    match insert(client, name, rule).await {
+    match insert_rule(client, name, rule).await {
         Ok(()) => Ok(true),
         // Another process was faster, or an earlier attempt of this one.
         Err(error) => match by_name(client, name).await {
-            Ok(Some(there)) => fitting(name, &there, rule).map(|()| true),
+            Ok(Some(there)) => check_rule(name, &there, rule).map(|()| true),
             _ => Err(error),
         },
     }
 }
 
-fn fitting(name: &str, there: &Firewall, rule: &Firewall) -> Result<()> {
-    let (trouble, remedy) = match (is_ours(there), does(there, rule)) {
+fn check_rule(name: &str, there: &Firewall, rule: &Firewall) -> Result<()> {
+    let (trouble, remedy) = match (is_managed(there), is_equivalent(there, rule)) {
         (true, true) => return Ok(()),
         (false, _) => (
             "is there, and cloudctl did not make it",
@@ -151,7 +151,7 @@ async fn by_name(client: &Client, name: &str) -> Result<Option<Firewall>> {
     let (project, firewalls) = (client.project().await?, client.firewalls().await?);
     let attempted = format!("look up the firewall rule {name}");
     let answer = client.read(&attempted, "", || {
-        prepared(firewalls.get().set_project(project).set_firewall(name)).send()
+        with_call_options(firewalls.get().set_project(project).set_firewall(name)).send()
     });
     match answer.await {
         Ok(rule) => Ok(Some(rule)),
@@ -160,14 +160,14 @@ async fn by_name(client: &Client, name: &str) -> Result<Option<Firewall>> {
     }
 }
 
-async fn insert(client: &Client, name: &str, rule: &Firewall) -> Result<()> {
+async fn insert_rule(client: &Client, name: &str, rule: &Firewall) -> Result<()> {
     let (project, firewalls) = (client.project().await?, client.firewalls().await?);
     let (attempted, request_id) = (format!("open ports by the firewall rule {name}"), fresh_request_id());
     let sent = client.change(&attempted, "", || {
         let call = firewalls.insert().set_project(project).set_request_id(&request_id);
-        prepared(call.set_body(rule.clone())).send()
+        with_call_options(call.set_body(rule.clone())).send()
     });
-    let error = match followed(client, sent.await, &attempted).await {
+    let error = match await_rule_change(client, sent.await, &attempted).await {
         Ok(()) => return Ok(()),
         Err(error) => error,
     };
@@ -177,18 +177,18 @@ async fn insert(client: &Client, name: &str, rule: &Firewall) -> Result<()> {
         return Err(error);
     }
     // All else in the rule is of our own making.
-    if network.ends_with("/default") && network::lacks_default(client).await != Some(false) {
-        return Err(network::without_default(error));
+    if network.ends_with("/default") && network::default_is_missing(client).await != Some(false) {
+        return Err(network::no_default_network_error(error));
     }
     Err(error.with_kind(ErrorKind::InvalidSpec))
 }
 
 /// What came of a change of a rule.
-async fn followed(client: &Client, sent: Result<Operation, ChangeFailure>, attempted: &str) -> Result<()> {
+async fn await_rule_change(client: &Client, sent: Result<Operation, ChangeFailure>, attempted: &str) -> Result<()> {
     let attempted = format!("cannot {attempted}");
-    let operation = sent.map_err(|failure| of_call(failure.error, &attempted, ""))?;
-    let operation = operations::finished(client, "", operation, OPERATION_DEADLINE).await?;
-    match of_operation(&operation, &attempted, "") {
+    let operation = sent.map_err(|failure| call_error(failure.error, &attempted, ""))?;
+    let operation = operations::wait_until_done(client, "", operation, OPERATION_DEADLINE).await?;
+    match operation_error(&operation, &attempted, "") {
         Some(error) => Err(error),
         None if is_done(&operation) => Ok(()),
         None => Err(Error::new(ErrorKind::Timeout, format!("{attempted}: its operation does not end")).at("gcp")),
@@ -203,7 +203,7 @@ pub(crate) async fn remove(client: &Client, gone: &[Instance]) -> Result<Vec<Str
         .flat_map(|instance| instance.ingress_rules.iter().cloned())
         .collect();
     let ids = gone.iter().map(|instance| instance.reference.id.clone()).collect();
-    let Removal { used, failed } = remove_unused(client, &tags, &ids).await?;
+    let Removal { used, failed } = delete_unused(client, &tags, &ids).await?;
     let failed = failed.into_iter();
     let failed = failed.map(|(name, error)| format!("the firewall rule {name} could not be removed: {error}"));
     Ok(used.into_iter().chain(failed).collect())
@@ -218,21 +218,21 @@ struct Removal {
     failed: Vec<(String, Error)>,
 }
 
-async fn remove_unused(client: &Client, tags: &BTreeSet<String>, gone: &BTreeSet<String>) -> Result<Removal> {
+async fn delete_unused(client: &Client, tags: &BTreeSet<String>, gone: &BTreeSet<String>) -> Result<Removal> {
     if tags.is_empty() {
         return Ok(Removal::default());
     }
-    let rules = ours(client, tags).await?;
+    let rules = list_own_rules(client, tags).await?;
     if rules.is_empty() {
         return Ok(Removal::default());
     }
-    let used = used(client, tags, gone).await?;
+    let used = find_tags_in_use(client, tags, gone).await?;
     let unused = rules
         .iter()
-        .filter(|rule| tag_of(rule).is_some_and(|tag| !used.contains(tag)));
+        .filter(|rule| managed_tag(rule).is_some_and(|tag| !used.contains(tag)));
     let names: Vec<&str> = unused.filter_map(|rule| rule.name.as_deref()).collect();
     // Whatever keeps one of them from going, the others go.
-    let deleted = join_all(names.iter().map(|name| delete(client, name))).await;
+    let deleted = join_all(names.iter().map(|name| delete_rule(client, name))).await;
     let failed = names.iter().zip(deleted);
     let failed = failed.filter_map(|(name, deleted)| Some(((*name).to_owned(), deleted.err()?)));
     let failed = failed.collect();
@@ -241,8 +241,12 @@ async fn remove_unused(client: &Client, tags: &BTreeSet<String>, gone: &BTreeSet
 
 /// Those of the tags that an instance has which is neither among those that are gone nor going. All of them where a
 /// part of the project does not answer: it may be there.
-async fn used(client: &Client, tags: &BTreeSet<String>, gone: &BTreeSet<String>) -> Result<BTreeSet<String>> {
-    let seen = tagged(client, tags).await?;
+async fn find_tags_in_use(
+    client: &Client,
+    tags: &BTreeSet<String>,
+    gone: &BTreeSet<String>,
+) -> Result<BTreeSet<String>> {
+    let seen = find_tag_use(client, tags).await?;
     if !seen.silent.is_empty() {
         tracing::debug!(silent = ?seen.silent, "whether the tags are in use cannot be told");
         return Ok(tags.clone());
@@ -256,7 +260,7 @@ async fn used(client: &Client, tags: &BTreeSet<String>, gone: &BTreeSet<String>)
         }
         if status == Some(Status::Stopping) {
             if asked.insert(zone.clone()) {
-                deletions.extend(operations::deletions_under_way(client, &zone).await?);
+                deletions.extend(operations::list_ids_being_deleted(client, &zone).await?);
             }
             if deletions.contains(&id) {
                 continue;
@@ -268,33 +272,33 @@ async fn used(client: &Client, tags: &BTreeSet<String>, gone: &BTreeSet<String>)
 }
 
 /// The rules of ours that are for instances of these tags.
-async fn ours(client: &Client, tags: &BTreeSet<String>) -> Result<Vec<Firewall>> {
+async fn list_own_rules(client: &Client, tags: &BTreeSet<String>) -> Result<Vec<Firewall>> {
     let (project, firewalls) = (client.project().await?, client.firewalls().await?);
     let fetch = |token: Option<String>| {
         client.read("list the firewall rules", "", move || {
             let call = firewalls.list().set_project(project).set_max_results(500_u32);
             let call = call.set_filter(format!("name eq \"{PREFIX}.*\""));
-            prepared(call.set_or_clear_page_token(token.clone())).send()
+            with_call_options(call.set_or_clear_page_token(token.clone())).send()
         })
     };
-    let all = all_pages(fetch, |all: &mut Vec<Firewall>, page: FirewallList| {
-        let next = Page::whole(&page, "")?;
+    let all = collect_all(fetch, |all: &mut Vec<Firewall>, page: FirewallList| {
+        let next = Page::of_complete_list(&page, "")?;
         all.extend(page.items);
         Ok(next)
     });
     let mut rules = all.await?;
-    rules.retain(|rule| tag_of(rule).is_some_and(|tag| tags.contains(tag)));
+    rules.retain(|rule| managed_tag(rule).is_some_and(|tag| tags.contains(tag)));
     Ok(rules)
 }
 
-async fn delete(client: &Client, name: &str) -> Result<()> {
+async fn delete_rule(client: &Client, name: &str) -> Result<()> {
     let (project, firewalls) = (client.project().await?, client.firewalls().await?);
     let (attempted, request_id) = (format!("remove the firewall rule {name}"), fresh_request_id());
     let sent = client.change(&attempted, "", || {
         let call = firewalls.delete().set_project(project).set_request_id(&request_id);
-        prepared(call.set_firewall(name)).send()
+        with_call_options(call.set_firewall(name)).send()
     });
-    match followed(client, sent.await, &attempted).await {
+    match await_rule_change(client, sent.await, &attempted).await {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         // Somebody else removes it at the same time.
         Err(error) if error.kind() == ErrorKind::Refused && by_name(client, name).await?.is_none() => Ok(()),
@@ -324,7 +328,7 @@ pub(crate) struct TaggedInstance {
 ///
 /// # Errors
 /// Those of the calls.
-pub(crate) async fn tagged(client: &Client, tags: &BTreeSet<String>) -> Result<TaggedInstance> {
+pub(crate) async fn find_tag_use(client: &Client, tags: &BTreeSet<String>) -> Result<TaggedInstance> {
     let (project, instances) = (client.project().await?, client.tags().await?);
     let fetch = |token: Option<String>| {
         client.read("look for the VMs of a network tag", "", move || {
@@ -332,10 +336,10 @@ pub(crate) async fn tagged(client: &Client, tags: &BTreeSet<String>) -> Result<T
                 .aggregated_list()
                 .set_project(project)
                 .set_max_results(PAGE_SIZE);
-            prepared(call.set_or_clear_page_token(token.clone())).send()
+            with_call_options(call.set_or_clear_page_token(token.clone())).send()
         })
     };
-    all_pages(fetch, |seen: &mut TaggedInstance, page: InstanceAggregatedList| {
+    collect_all(fetch, |seen: &mut TaggedInstance, page: InstanceAggregatedList| {
         seen.silent.extend(silent_in(&page));
         let mut rows = 0;
         for api in page.items.into_values().flat_map(|part| part.instances) {

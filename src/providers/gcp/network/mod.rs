@@ -7,8 +7,8 @@ use google_cloud_compute_v1::model::access_config::{NetworkTier as ApiNetworkTie
 use google_cloud_compute_v1::model::{AccessConfig, Network, NetworkInterface, NetworkList};
 
 use super::api::client::Client;
-use super::api::pagination::{Page, all_pages};
-use super::api::retry::prepared;
+use super::api::pagination::{Page, collect_all};
+use super::api::retry::with_call_options;
 use super::labels::is_resource_name;
 use super::native_options::{NetworkTier, Options};
 use super::regions::last_segment;
@@ -20,10 +20,10 @@ use crate::cloud::{Error, ErrorKind, InstanceSpec, Result, quoted};
 /// `InvalidSpec` for what is neither a name nor a path.
 pub(super) fn network_interface(spec: &InstanceSpec, options: &Options) -> Result<NetworkInterface> {
     let region = &spec.location.region;
-    let network = path_of("network", spec.network.as_deref(), |name| {
+    let network = resolve_path("network", spec.network.as_deref(), |name| {
         format!("global/networks/{name}")
     })?;
-    let subnet = path_of("subnet", spec.subnet.as_deref(), |name| {
+    let subnet = resolve_path("subnet", spec.subnet.as_deref(), |name| {
         format!("regions/{region}/subnetworks/{name}")
     })?;
     // A subnet implies its network.
@@ -42,7 +42,7 @@ pub(super) fn network_interface(spec: &InstanceSpec, options: &Options) -> Resul
 }
 
 /// A name becomes a path; a path or URL (a shared VPC's, say) is taken as it is.
-fn path_of(what: &str, given: Option<&str>, of_name: impl Fn(&str) -> String) -> Result<Option<String>> {
+fn resolve_path(what: &str, given: Option<&str>, of_name: impl Fn(&str) -> String) -> Result<Option<String>> {
     let Some(given) = given else { return Ok(None) };
     if is_resource_name(given) {
         return Ok(Some(of_name(given)));
@@ -63,7 +63,7 @@ fn path_of(what: &str, given: Option<&str>, of_name: impl Fn(&str) -> String) ->
 /// # Errors
 /// `Unsupported` if it is another project's (a shared VPC): its firewall is that project's matter. `InvalidSpec` if no
 /// network has the subnet.
-pub(super) async fn own_network(client: &Client, spec: &InstanceSpec) -> Result<String> {
+pub(super) async fn find_own_network(client: &Client, spec: &InstanceSpec) -> Result<String> {
     let interface = network_interface(spec, &Options::default())?;
     let path = interface.network.or(interface.subnetwork).unwrap_or_default();
     let (owner, rest) = take_apart(&path);
@@ -95,7 +95,7 @@ pub(super) async fn own_network(client: &Client, spec: &InstanceSpec) -> Result<
 }
 
 /// All that a network or subnet can be asked for by, given its URL: its name alone means one of the own project.
-pub(super) fn words_of_path(url: &str, own_project: &str) -> Vec<String> {
+pub(super) fn path_aliases(url: &str, own_project: &str) -> Vec<String> {
     let (owner, rest) = take_apart(url);
     let path = format!("projects/{}/{rest}", owner.unwrap_or(own_project));
     let url = url.to_owned();
@@ -117,11 +117,11 @@ async fn all(client: &Client) -> Result<Vec<Network>> {
     let fetch = |token: Option<String>| {
         client.read("list the networks", "", move || {
             let call = networks.list().set_project(project).set_max_results(500_u32);
-            prepared(call.set_or_clear_page_token(token.clone())).send()
+            with_call_options(call.set_or_clear_page_token(token.clone())).send()
         })
     };
-    all_pages(fetch, |all: &mut Vec<Network>, page: NetworkList| {
-        let next = Page::whole(&page, "")?;
+    collect_all(fetch, |all: &mut Vec<Network>, page: NetworkList| {
+        let next = Page::of_complete_list(&page, "")?;
         all.extend(page.items);
         Ok(next)
     })
@@ -129,10 +129,10 @@ async fn all(client: &Client) -> Result<Vec<Network>> {
 }
 
 /// Whether the project is known to be without a default network; nothing if that cannot be told.
-pub(super) async fn lacks_default(client: &Client) -> Option<bool> {
+pub(super) async fn default_is_missing(client: &Client) -> Option<bool> {
     let (project, networks) = (client.project().await.ok()?, client.networks().await.ok()?);
     let answer = client.read("look up the default network", "", || {
-        prepared(networks.get().set_project(project).set_network("default")).send()
+        with_call_options(networks.get().set_project(project).set_network("default")).send()
     });
     match answer.await {
         Ok(_) => Some(false),
@@ -142,7 +142,7 @@ pub(super) async fn lacks_default(client: &Client) -> Option<bool> {
 }
 
 /// What was refused for want of a default network.
-pub(super) fn without_default(error: Error) -> Error {
+pub(super) fn no_default_network_error(error: Error) -> Error {
     error.with_kind(ErrorKind::Refused).with_hint(
         "the project seems to have no default network: name one with --network or --subnet, or run `gcloud compute \
          networks create default`",
