@@ -13,20 +13,20 @@ const MOST: usize = 64;
 ///
 /// # Errors
 /// `InvalidSpec` naming the label, and the nearest that would do.
-pub(super) fn labels_of(spec: &InstanceSpec, generation: u32) -> Result<Labels> {
+pub(super) fn build_labels(spec: &InstanceSpec, generation: u32) -> Result<Labels> {
     for (key, value) in &spec.labels {
         check_label_key(key)?;
         if !is_valid(key) || !key.starts_with(is_letter) {
             let rule = "a key is at most 63 lower-case letters, digits, _ and -, the first a letter";
-            return Err(refusal(
+            return Err(label_error(
                 &format!("invalid label key {} for gcp: {rule}", quoted(key)),
-                &nearest_key(key),
+                &closest_key(key),
             ));
         }
         if !is_valid(value) {
             let rule = "a value is at most 63 lower-case letters, digits, _ and -";
             let message = format!("invalid value {} of the label {key} for gcp: {rule}", quoted(value));
-            return Err(refusal(&message, &nearest_value(value)));
+            return Err(label_error(&message, &closest_value(value)));
         }
     }
     let mut labels = spec.labels.clone();
@@ -91,17 +91,17 @@ fn is_valid(text: &str) -> bool {
     text.chars().all(is_allowed) && text.chars().count() <= LONGEST
 }
 
-fn nearest_value(text: &str) -> String {
+fn closest_value(text: &str) -> String {
     let characters = text.to_lowercase();
     let characters = characters.chars().map(|c| if is_allowed(c) { c } else { '-' });
     characters.take(LONGEST).collect()
 }
 
-fn nearest_key(text: &str) -> String {
-    nearest_value(text).trim_start_matches(|c| !is_letter(c)).to_owned()
+fn closest_key(text: &str) -> String {
+    closest_value(text).trim_start_matches(|c| !is_letter(c)).to_owned()
 }
 
-fn refusal(message: &str, nearest: &str) -> Error {
+fn label_error(message: &str, nearest: &str) -> Error {
     let error = Error::invalid(message);
     if nearest.is_empty() {
         error
@@ -119,7 +119,7 @@ mod tests {
     fn with_label(key: &str, value: &str) -> Result<Labels> {
         let mut spec = spec("web-1");
         spec.labels.insert(key.to_owned(), value.to_owned());
-        labels_of(&spec, 3)
+        build_labels(&spec, 3)
     }
 
     #[test]

@@ -167,8 +167,12 @@ impl Provider for Gcp {
 
     async fn candidate_zones(&self, spec: &InstanceSpec) -> Result<Vec<Location>> {
         let zones = self.client.zones_for(&spec.location, &spec.name).await?;
-        let zones =
-            catalog::machine_types::all_with(&self.client, &zones, create::request::machine_type_of(spec)).await?;
+        let zones = catalog::machine_types::select_zones_with_type(
+            &self.client,
+            &zones,
+            create::request::machine_type_of(spec),
+        )
+        .await?;
         let place = |zone| Location {
             region: spec.location.region.clone(),
             zone: Some(zone),
@@ -190,12 +194,12 @@ impl Provider for Gcp {
     }
 
     async fn orphaned_disks(&self, gone: &[Instance]) -> Result<Vec<OrphanedDisk>> {
-        instances::disks::surviving(&self.client, gone).await
+        instances::disks::find_orphaned_disks(&self.client, gone).await
     }
 
     /// What the first serial port has, the most recent megabyte of it.
     async fn console_output(&self, target: &InstanceRef) -> Result<Vec<u8>> {
-        let api = instances::list::by_reference(&self.client, target).await?;
+        let api = instances::list::get_by_ref(&self.client, target).await?;
         let name = api.name.unwrap_or_default();
         let (project, instances) = (self.client.project().await?, self.client.instances().await?);
         let answer = self.client.read("read the console", &target.scope, || {
@@ -219,6 +223,6 @@ impl Provider for Gcp {
     }
 
     async fn published_prices(&self) -> Result<Vec<PublishedPrice>> {
-        catalog::prices::published(&self.client).await
+        catalog::prices::list_published_prices(&self.client).await
     }
 }

@@ -94,7 +94,7 @@ impl Options {
     ///
     /// # Errors
     /// `InvalidSpec` naming the option that is unknown, of a wrong type, or at odds with the spec.
-    pub(super) fn of(spec: &InstanceSpec) -> Result<Self> {
+    pub(super) fn from_spec(spec: &InstanceSpec) -> Result<Self> {
         let mut options = Self::default();
         for (key, value) in &spec.native {
             if !KNOWN.contains(&key.as_str()) {
@@ -111,14 +111,14 @@ impl Options {
                     parser_message(&error.to_string())
                 ))
             })?;
-            options.take(one);
+            options.merge(one);
         }
-        options.check(spec)?;
+        options.check_against(spec)?;
         Ok(options)
     }
 
     /// Takes over what is set in `other`.
-    fn take(&mut self, other: Self) {
+    fn merge(&mut self, other: Self) {
         fn set<T>(slot: &mut Option<T>, value: Option<T>) {
             if value.is_some() {
                 *slot = value;
@@ -137,7 +137,7 @@ impl Options {
         self.metadata.extend(other.metadata);
     }
 
-    fn check(&self, spec: &InstanceSpec) -> Result<()> {
+    fn check_against(&self, spec: &InstanceSpec) -> Result<()> {
         let odds = [
             (
                 self.service_account_scopes.is_some() && spec.identity.is_none(),
@@ -213,7 +213,7 @@ mod tests {
     fn options(native: Value) -> Result<Options> {
         let mut spec = spec("web-1");
         spec.native = serde_json::from_value(native).unwrap();
-        Options::of(&spec)
+        Options::from_spec(&spec)
     }
 
     #[test]

@@ -73,7 +73,7 @@ impl Client {
     /// Makes a place of what a user typed.
     pub(super) async fn locate(&self, region: Option<&str>, zone: Option<&str>) -> Result<Location> {
         let zones = self.all_zones().await?;
-        place_among(zones, region, zone)
+        find_location(zones, region, zone)
     }
 
     /// The zones for a new instance, the first to be preferred: the one asked for, or those of the region that are up,
@@ -84,7 +84,7 @@ impl Client {
             return Ok(vec![zone.clone()]);
         }
         let zones = self.all_zones().await?;
-        place_among(zones, Some(&place.region), None)?;
+        find_location(zones, Some(&place.region), None)?;
         let candidates = zones.iter().filter(|zone| zone.region == place.region && zone.up);
         let mut candidates: Vec<_> = candidates.map(|zone| zone.name.clone()).collect();
         if candidates.is_empty() {
@@ -96,7 +96,7 @@ impl Client {
     }
 }
 
-fn place_among(zones: &[ZoneEntry], region: Option<&str>, zone: Option<&str>) -> Result<Location> {
+fn find_location(zones: &[ZoneEntry], region: Option<&str>, zone: Option<&str>) -> Result<Location> {
     let regions: BTreeSet<&str> = zones.iter().map(|zone| zone.region.as_str()).collect();
     if let Some(region) = region.filter(|region| !regions.contains(region)) {
         if zones.iter().any(|zone| zone.name == region) {
@@ -152,18 +152,18 @@ mod tests {
 
     #[test]
     fn a_zone_gives_its_region() {
-        let place = place_among(&zones(), None, Some("us-central1-b")).unwrap();
+        let place = find_location(&zones(), None, Some("us-central1-b")).unwrap();
         assert_eq!(
             (place.region.as_str(), place.zone.as_deref()),
             ("us-central1", Some("us-central1-b"))
         );
-        assert_eq!(place_among(&zones(), Some("us-east1"), None).unwrap().zone, None);
+        assert_eq!(find_location(&zones(), Some("us-east1"), None).unwrap().zone, None);
     }
 
     #[test]
     fn what_is_not_there_is_named_with_its_nearest() {
         let remedy = |region, zone| {
-            place_among(&zones(), region, zone)
+            find_location(&zones(), region, zone)
                 .unwrap_err()
                 .hint()
                 .unwrap()
@@ -173,6 +173,6 @@ mod tests {
         assert!(remedy(None, Some("us-central1-x")).contains("us-central1-a"));
         assert!(remedy(Some("us-central1-a"), None).contains("--zone us-central1-a"));
         assert!(remedy(Some("us-east1"), Some("us-central1-a")).contains("us-central1"));
-        assert!(place_among(&zones(), None, None).is_err());
+        assert!(find_location(&zones(), None, None).is_err());
     }
 }

@@ -35,11 +35,11 @@ enum Wanted<'a> {
 ///
 /// # Errors
 /// `InvalidSpec` if there is none, or none for that architecture.
-pub(crate) async fn resolve(client: &Client, wanted: &str, architecture: Architecture) -> Result<ResolvedImage> {
+pub(crate) async fn resolve_image(client: &Client, wanted: &str, architecture: Architecture) -> Result<ResolvedImage> {
     let (found, project) = match image_alias(wanted) {
         Some(alias) => {
             let Some(gcp) = &alias.gcp else {
-                return Err(unknown(wanted, "is not on Compute Engine"));
+                return Err(unknown_image_error(wanted, "is not on Compute Engine"));
             };
             let Some(family) = gcp.family(architecture) else {
                 return Err(
@@ -47,24 +47,26 @@ pub(crate) async fn resolve(client: &Client, wanted: &str, architecture: Archite
                         .with_hint("use a machine type of the other architecture, or another image"),
                 );
             };
-            (newest(client, gcp.project, family).await?, gcp.project)
+            (find_newest_of_family(client, gcp.project, family).await?, gcp.project)
         }
         None => {
             let own = client.project().await?;
-            match take_apart(wanted).ok_or_else(|| unknown(wanted, "is not the name or path of an image"))? {
+            match parse_image_request(wanted)
+                .ok_or_else(|| unknown_image_error(wanted, "is not the name or path of an image"))?
+            {
                 Wanted::Family(project, family) => {
                     let project = project.unwrap_or(own);
-                    (newest(client, project, family).await?, project)
+                    (find_newest_of_family(client, project, family).await?, project)
                 }
                 Wanted::Image(project, name) => {
                     let project = project.unwrap_or(own);
-                    (by_name(client, project, name).await?, project)
+                    (find_image(client, project, name).await?, project)
                 }
                 Wanted::Either(project, name) => {
                     let project = project.unwrap_or(own);
-                    let image = by_name(client, project, name).await?;
+                    let image = find_image(client, project, name).await?;
                     let image = if image.is_none() {
-                        newest(client, project, name).await?
+                        find_newest_of_family(client, project, name).await?
                     } else {
                         image
                     };
@@ -73,11 +75,11 @@ pub(crate) async fn resolve(client: &Client, wanted: &str, architecture: Archite
             }
         }
     };
-    let image = found.ok_or_else(|| unknown(wanted, "does not exist"))?;
-    checked(image, project, wanted, architecture)
+    let image = found.ok_or_else(|| unknown_image_error(wanted, "does not exist"))?;
+    check_architecture(image, project, wanted, architecture)
 }
 
-fn checked(image: Image, project: &str, wanted: &str, architecture: Architecture) -> Result<ResolvedImage> {
+fn check_architecture(image: Image, project: &str, wanted: &str, architecture: Architecture) -> Result<ResolvedImage> {
     let own = match image.architecture {
         Some(ImageArchitecture::X8664) => Some(Architecture::X86_64),
         Some(ImageArchitecture::Arm64) => Some(Architecture::Arm64),
@@ -89,11 +91,11 @@ fn checked(image: Image, project: &str, wanted: &str, architecture: Architecture
         ))
         .with_hint("use a machine type of the image's architecture, or another image"));
     }
-    Ok(resolved(image, project, wanted))
+    Ok(to_resolved_image(image, project, wanted))
 }
 
 /// An image of a project in the form that calls take it in.
-pub(crate) fn resolved(image: Image, project: &str, wanted: &str) -> ResolvedImage {
+pub(crate) fn to_resolved_image(image: Image, project: &str, wanted: &str) -> ResolvedImage {
     let name = image.name.unwrap_or_else(|| last_segment(wanted).to_owned());
     ResolvedImage {
         path: format!("projects/{project}/global/images/{name}"),
@@ -103,27 +105,27 @@ pub(crate) fn resolved(image: Image, project: &str, wanted: &str) -> ResolvedIma
     }
 }
 
-async fn by_name(client: &Client, project: &str, name: &str) -> Result<Option<Image>> {
+async fn find_image(client: &Client, project: &str, name: &str) -> Result<Option<Image>> {
     let images = client.images().await?;
     let answer = client.read("look up the image", "", || {
         with_call_options(images.get().set_project(project).set_image(name)).send()
     });
-    or_none(answer.await)
+    none_if_not_found(answer.await)
 }
 
 /// The newest image of a family; nothing if it has none.
 ///
 /// # Errors
 /// Those of the call.
-pub(crate) async fn newest(client: &Client, project: &str, family: &str) -> Result<Option<Image>> {
+pub(crate) async fn find_newest_of_family(client: &Client, project: &str, family: &str) -> Result<Option<Image>> {
     let images = client.images().await?;
     let answer = client.read("look up the image family", "", || {
         with_call_options(images.get_from_family().set_project(project).set_family(family)).send()
     });
-    or_none(answer.await)
+    none_if_not_found(answer.await)
 }
 
-fn or_none<T>(answer: Result<T>) -> Result<Option<T>> {
+fn none_if_not_found<T>(answer: Result<T>) -> Result<Option<T>> {
     match answer {
         Ok(found) => Ok(Some(found)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -133,7 +135,7 @@ fn or_none<T>(answer: Result<T>) -> Result<Option<T>> {
 
 /// `NAME`, `family/F`, `PROJECT/NAME`, `PROJECT/family/F`, `global/images/…`, `projects/P/global/images/…`, and the
 /// last as a URL.
-fn take_apart(wanted: &str) -> Option<Wanted<'_>> {
+fn parse_image_request(wanted: &str) -> Option<Wanted<'_>> {
     let path = wanted.split_once("/compute/v1/").map_or(wanted, |(_, path)| path);
     let parts: Vec<&str> = path.split('/').collect();
     let wanted = match parts.as_slice() {
@@ -156,7 +158,7 @@ fn take_apart(wanted: &str) -> Option<Wanted<'_>> {
     (project_is_clean && is_resource_name(name)).then_some(wanted)
 }
 
-fn unknown(wanted: &str, why: &str) -> Error {
+fn unknown_image_error(wanted: &str, why: &str) -> Error {
     let mut aliases = closest_alias(wanted, |alias| alias.gcp.is_some());
     aliases.truncate(3);
     Error::invalid(format!("the image {} {why}", quoted(wanted))).with_hint(format!(
@@ -191,10 +193,10 @@ mod tests {
             ),
             (long, Wanted::Image(Some("debian-cloud"), "debian-12-v1")),
         ] {
-            assert_eq!(take_apart(wanted), Some(expected), "{wanted}");
+            assert_eq!(parse_image_request(wanted), Some(expected), "{wanted}");
         }
         for wanted in ["", "a/b/c", "ami-0abc/", "../x", "p/A B", "projects/p/zones/z"] {
-            assert_eq!(take_apart(wanted), None, "{wanted}");
+            assert_eq!(parse_image_request(wanted), None, "{wanted}");
         }
     }
 
@@ -206,12 +208,12 @@ mod tests {
                 .set_architecture(ImageArchitecture::Arm64)
                 .set_disk_size_gb(10)
         };
-        let resolved = checked(image(), "p", "n", Architecture::Arm64).unwrap();
+        let resolved = check_architecture(image(), "p", "n", Architecture::Arm64).unwrap();
         assert_eq!(
             (resolved.path.as_str(), resolved.disk_gib),
             ("projects/p/global/images/n", Some(10))
         );
-        let error = checked(image(), "p", "n", Architecture::X86_64).unwrap_err();
+        let error = check_architecture(image(), "p", "n", Architecture::X86_64).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidSpec);
     }
 }

@@ -24,7 +24,7 @@ use crate::providers::gcp::regions::{SUGGESTED, last_segment, region_of};
 ///
 /// # Errors
 /// `NotFound` if the zone does not have it.
-pub(crate) async fn described(client: &Client, zone: &str, name: &str) -> Result<ApiMachineType> {
+pub(crate) async fn get_machine_type(client: &Client, zone: &str, name: &str) -> Result<ApiMachineType> {
     let key = (zone.to_owned(), name.to_owned());
     let known = client
         .known_types
@@ -52,24 +52,28 @@ pub(crate) async fn described(client: &Client, zone: &str, name: &str) -> Result
 /// # Errors
 /// `InvalidSpec` naming the type and the place, with the zones that have it or the types that come near; `Capacity` if
 /// another zone of the region has it.
-pub(crate) async fn first_with(client: &Client, zones: &[String], name: &str) -> Result<(String, ApiMachineType)> {
+pub(crate) async fn find_in_first_zone(
+    client: &Client,
+    zones: &[String],
+    name: &str,
+) -> Result<(String, ApiMachineType)> {
     check_name(name)?;
     for zone in zones {
-        match described(client, zone, name).await {
+        match get_machine_type(client, zone, name).await {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             answer => return Ok((zone.clone(), answer?)),
         }
     }
-    Err(in_none_of(client, zones, name).await)
+    Err(not_in_zones_error(client, zones, name).await)
 }
 
 /// All of `zones` that have it, in the same order.
 ///
 /// # Errors
 /// As for [`first_with`].
-pub(crate) async fn all_with(client: &Client, zones: &[String], name: &str) -> Result<Vec<String>> {
+pub(crate) async fn select_zones_with_type(client: &Client, zones: &[String], name: &str) -> Result<Vec<String>> {
     check_name(name)?;
-    let answers = join_all(zones.iter().map(|zone| described(client, zone, name))).await;
+    let answers = join_all(zones.iter().map(|zone| get_machine_type(client, zone, name))).await;
     let mut having = Vec::new();
     for (zone, answer) in zones.iter().zip(answers) {
         match answer {
@@ -79,7 +83,7 @@ pub(crate) async fn all_with(client: &Client, zones: &[String], name: &str) -> R
         }
     }
     match having.is_empty() {
-        true => Err(in_none_of(client, zones, name).await),
+        true => Err(not_in_zones_error(client, zones, name).await),
         false => Ok(having),
     }
 }
@@ -93,14 +97,14 @@ fn check_name(name: &str) -> Result<()> {
         .with_hint("use a type such as e2-small, n2-standard-4 or n2-custom-4-8192"))
 }
 
-async fn in_none_of(client: &Client, zones: &[String], name: &str) -> Error {
+async fn not_in_zones_error(client: &Client, zones: &[String], name: &str) -> Error {
     let zone = zones.first().map_or("", String::as_str);
     let place = match zones {
         [zone] => format!("zone {zone}"),
         _ => format!("region {}", region_of(zone)),
     };
     let message = format!("the {place} has no machine type {}", quoted(name));
-    let having = zones_with(client, zone, name).await.unwrap_or_default();
+    let having = list_zones_with_type(client, zone, name).await.unwrap_or_default();
     // Another zone of the region can cure it, as on EC2, which says so in the same way.
     let near: Vec<_> = having
         .iter()
@@ -110,7 +114,7 @@ async fn in_none_of(client: &Client, zones: &[String], name: &str) -> Error {
     if !near.is_empty() {
         let remedy = format!(
             "it is in {}; choose with --zone, or let it look with --fallback zone",
-            shown(&near)
+            join_zones(&near)
         );
         return Error::new(ErrorKind::Capacity, message)
             .with_zones_with_capacity(near)
@@ -118,21 +122,21 @@ async fn in_none_of(client: &Client, zones: &[String], name: &str) -> Error {
     }
     let error = Error::invalid(message);
     if !having.is_empty() {
-        return error.with_hint(format!("it is in {}; choose with --zone", shown(&having)));
+        return error.with_hint(format!("it is in {}; choose with --zone", join_zones(&having)));
     }
-    match nearest_in(client, zone, name).await {
+    match find_closest_types(client, zone, name).await {
         Some(nearest) => error.with_hint(format!("the nearest are {nearest}")),
         None => error,
     }
 }
 
-fn shown(zones: &[String]) -> String {
+fn join_zones(zones: &[String]) -> String {
     const MOST_SHOWN: usize = 5;
     zones.iter().take(MOST_SHOWN).cloned().collect::<Vec<_>>().join(", ")
 }
 
 /// The zones where the type is to be had, those of the same region first; nothing if that cannot be told.
-async fn zones_with(client: &Client, zone: &str, name: &str) -> Option<Vec<String>> {
+async fn list_zones_with_type(client: &Client, zone: &str, name: &str) -> Option<Vec<String>> {
     let (project, types) = (client.project().await.ok()?, client.machine_types().await.ok()?);
     let answer: MachineTypeAggregatedList = client
         .read("look for the machine type", "", || {
@@ -154,7 +158,7 @@ async fn zones_with(client: &Client, zone: &str, name: &str) -> Option<Vec<Strin
 }
 
 /// What the zone has that is called nearly so; nothing if that cannot be told.
-async fn nearest_in(client: &Client, zone: &str, name: &str) -> Option<String> {
+async fn find_closest_types(client: &Client, zone: &str, name: &str) -> Option<String> {
     let (project, types) = (client.project().await.ok()?, client.machine_types().await.ok()?);
     let answer: MachineTypeList = client
         .read("list the machine types", zone, || {
@@ -241,7 +245,7 @@ const BUILT_IN: &[(&str, &str)] = &[
 ];
 
 /// The machine type in the contract's terms.
-pub(crate) fn machine(api: &ApiMachineType, name: &str) -> MachineType {
+pub(crate) fn to_machine_type(api: &ApiMachineType, name: &str) -> MachineType {
     let kind = |word: Option<&String>| word.map(|word| normalize_gpu_kind(word));
     let gpu = api.accelerators.first().and_then(|first| {
         let kind = kind(first.guest_accelerator_type.as_ref())?;
@@ -267,18 +271,18 @@ pub(crate) fn machine(api: &ApiMachineType, name: &str) -> MachineType {
 ///
 /// # Errors
 /// `InvalidSpec` naming what the type lacks of what is needed.
-pub(crate) fn equipped(
+pub(crate) fn with_gpu(
     spec: &InstanceSpec,
     api: &ApiMachineType,
     name: &str,
     zone: &str,
 ) -> Result<(MachineType, Option<AcceleratorConfig>)> {
-    let mut machine = machine(api, name);
+    let mut machine = to_machine_type(api, name);
     let mut attached = None;
     if let Some(need) = &spec.requirements.gpu
         && machine.gpu.is_none()
     {
-        let (word, count) = attachable(need, name)?;
+        let (word, count) = find_attachable(need, name)?;
         machine.gpu = Some(Gpu {
             kind: need.kind.clone(),
             count,
@@ -288,25 +292,25 @@ pub(crate) fn equipped(
             .set_accelerator_count(i32::try_from(count).unwrap_or(i32::MAX));
         attached = Some(accelerator);
     }
-    let lacking = lacking(&spec.requirements, &machine);
+    let lacking = list_unmet_requirements(&spec.requirements, &machine);
     if lacking.is_empty() {
         return Ok((machine, attached));
     }
     let message = format!("the machine type {name} has {}", lacking.join(", and "));
     Err(Error::invalid(message).with_hint(match &spec.requirements.gpu {
-        Some(need) if machine.gpu.as_ref().is_some_and(|has| has.kind != need.kind) => with_such(need),
+        Some(need) if machine.gpu.as_ref().is_some_and(|has| has.kind != need.kind) => gpu_hint(need),
         _ => "use a larger --type, or leave --type out and let one be chosen".to_owned(),
     }))
 }
 
 /// The cloud's own word for accelerators that can be attached to a machine of that type, and how many.
-fn attachable(need: &Gpu, name: &str) -> Result<(&'static str, u32)> {
+fn find_attachable(need: &Gpu, name: &str) -> Result<(&'static str, u32)> {
     // N1's own custom types may leave the family out.
     let takes_any = matches!(family(name), "n1" | "custom");
     let known = ATTACHABLE.iter().find(|(kind, ..)| *kind == need.kind);
     let Some((_, word, counts)) = known.filter(|_| takes_any) else {
         let message = format!("the machine type {name} has no GPU {need}, and none such can be attached to it");
-        return Err(Error::invalid(message).with_hint(with_such(need)));
+        return Err(Error::invalid(message).with_hint(gpu_hint(need)));
     };
     if !counts.contains(&need.count) {
         let counts: Vec<_> = counts.iter().map(ToString::to_string).collect();
@@ -317,7 +321,7 @@ fn attachable(need: &Gpu, name: &str) -> Result<(&'static str, u32)> {
 }
 
 /// Where such a GPU is to be had.
-fn with_such(need: &Gpu) -> String {
+fn gpu_hint(need: &Gpu) -> String {
     if ATTACHABLE.iter().any(|(kind, ..)| *kind == need.kind) {
         return format!(
             "use an n1 type, such as n1-standard-4, to which {} can be attached",
@@ -335,7 +339,7 @@ fn with_such(need: &Gpu) -> String {
 }
 
 /// What of a need a machine lacks, as in `4 CPUs, not 8`. That it has a GPU unasked is no lack: its type was named.
-fn lacking(need: &MachineRequirements, machine: &MachineType) -> Vec<String> {
+fn list_unmet_requirements(need: &MachineRequirements, machine: &MachineType) -> Vec<String> {
     let gpu = machine.gpu.as_ref();
     let cpus = need.cpus.filter(|cpus| *cpus > machine.cpus);
     let memory = need.memory_gib.filter(|memory| *memory > machine.memory_gib);
@@ -444,9 +448,9 @@ mod accelerators_tests {
     #[test]
     fn a_gpu_is_built_in_or_attached_to_n1() {
         let l4 = api(4, 16_384, Some(("nvidia-l4", 1)));
-        let (machine, attached) = equipped(&needing("l4"), &l4, "g2-standard-4", "z").unwrap();
+        let (machine, attached) = with_gpu(&needing("l4"), &l4, "g2-standard-4", "z").unwrap();
         assert_eq!((machine.gpu, attached), (Some("l4".parse().unwrap()), None));
-        let (machine, attached) = equipped(&needing("t4:2"), &api(4, 15_360, None), "n1-standard-4", "z").unwrap();
+        let (machine, attached) = with_gpu(&needing("t4:2"), &api(4, 15_360, None), "n1-standard-4", "z").unwrap();
         assert_eq!(machine.gpu, Some("t4:2".parse().unwrap()));
         let attached = attached.unwrap();
         assert_eq!(
@@ -471,7 +475,7 @@ mod accelerators_tests {
             ("t4:3", api(4, 15_360, None), "n1-standard-4", "1, 2, 4"),
             ("mi300x", api(4, 15_360, None), "n1-standard-4", "v100"),
         ] {
-            let error = equipped(&needing(need), &machine, name, "z").unwrap_err();
+            let error = with_gpu(&needing(need), &machine, name, "z").unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidSpec);
             assert!(error.message().contains(name) || need == "t4:3", "{error}");
             assert!(error.hint().unwrap().contains(remedy), "{need}: {:?}", error.hint());
@@ -484,14 +488,14 @@ mod accelerators_tests {
         need.requirements.cpus = Some(8);
         need.requirements.memory_gib = Some(64.0);
         need.requirements.architecture = Some(Architecture::Arm64);
-        let error = equipped(&need, &api(4, 16_384, None), "e2-standard-4", "z").unwrap_err();
+        let error = with_gpu(&need, &api(4, 16_384, None), "e2-standard-4", "z").unwrap_err();
         for word in ["e2-standard-4", "4 CPUs, not 8", "16 GiB, not 64", "x86_64, not arm64"] {
             assert!(error.message().contains(word), "{word} in {error}");
         }
         // More is as good, also a GPU that nobody asked for.
         need.requirements.architecture = None;
         assert!(
-            equipped(
+            with_gpu(
                 &need,
                 &api(96, 1_392_640, Some(("nvidia-tesla-a100", 8))),
                 "a2-megagpu-16g",

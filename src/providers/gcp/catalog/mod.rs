@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use futures_util::future::try_join_all;
 use google_cloud_compute_v1::model::{MachineType as ApiMachineType, MachineTypeList};
 
-use self::machine_types::machine;
+use self::machine_types::to_machine_type;
 use super::api::client::Client;
 use super::api::pagination::{Page, collect_all};
 use super::api::retry::with_call_options;
@@ -21,8 +21,8 @@ use crate::cloud::{Architecture, Image, Location, MachineType, ProviderKind, Res
 /// # Errors
 /// `InvalidSpec` if there is no such region; those of the calls.
 pub(super) async fn machine_types(client: &Client, region: &str, among: &[String]) -> Result<Vec<MachineType>> {
-    let zones = zones_of(client, region).await?;
-    let lists = try_join_all(zones.iter().map(|zone| in_zone(client, zone))).await?;
+    let zones = list_zones(client, region).await?;
+    let lists = try_join_all(zones.iter().map(|zone| list_in_zone(client, zone))).await?;
     let mut found = BTreeMap::new();
     for (zone, list) in zones.iter().zip(lists) {
         for api in list {
@@ -30,7 +30,9 @@ pub(super) async fn machine_types(client: &Client, region: &str, among: &[String
             if !among.is_empty() && !among.contains(&name) {
                 continue;
             }
-            found.entry(name.clone()).or_insert_with(|| machine(&api, &name));
+            found
+                .entry(name.clone())
+                .or_insert_with(|| to_machine_type(&api, &name));
             // Whoever chooses among them goes on to make one.
             if let Ok(mut known) = client.known_types.lock() {
                 known.insert((zone.clone(), name), api);
@@ -40,7 +42,7 @@ pub(super) async fn machine_types(client: &Client, region: &str, among: &[String
     Ok(found.into_values().collect())
 }
 
-async fn zones_of(client: &Client, region: &str) -> Result<Vec<String>> {
+async fn list_zones(client: &Client, region: &str) -> Result<Vec<String>> {
     let Location { region, .. } = client.locate(Some(region), None).await?;
     let zones = client.all_zones().await?.iter();
     Ok(zones
@@ -49,7 +51,7 @@ async fn zones_of(client: &Client, region: &str) -> Result<Vec<String>> {
         .collect())
 }
 
-async fn in_zone(client: &Client, zone: &str) -> Result<Vec<ApiMachineType>> {
+async fn list_in_zone(client: &Client, zone: &str) -> Result<Vec<ApiMachineType>> {
     let (project, types) = (client.project().await?, client.machine_types().await?);
     let fetch = |token: Option<String>| {
         client.read("list the machine types", zone, move || {
@@ -80,22 +82,23 @@ pub(super) async fn images(client: &Client) -> Result<Vec<Image>> {
             .into_iter()
             .filter_map(family)
     });
-    let asked = families.map(|(alias, gcp, architecture, family)| of_family(client, alias, gcp, architecture, family));
+    let asked = families
+        .map(|(alias, gcp, architecture, family)| find_image_of_alias(client, alias, gcp, architecture, family));
     Ok(try_join_all(asked).await?.into_iter().flatten().collect())
 }
 
-async fn of_family(
+async fn find_image_of_alias(
     client: &Client,
     alias: &str,
     gcp: &GcpImage,
     architecture: Architecture,
     family: &str,
 ) -> Result<Option<Image>> {
-    let Some(api) = images::newest(client, gcp.project, family).await? else {
+    let Some(api) = images::find_newest_of_family(client, gcp.project, family).await? else {
         return Ok(None);
     };
     let created_at = api.creation_timestamp.as_deref().and_then(|time| time.parse().ok());
-    let resolved = images::resolved(api, gcp.project, family);
+    let resolved = images::to_resolved_image(api, gcp.project, family);
     Ok(Some(Image {
         provider: ProviderKind::Gcp,
         alias: alias.to_owned(),

@@ -24,7 +24,7 @@ const PAGE: i32 = 5_000;
 type Prices = BTreeMap<(String, String, bool), f64>;
 
 /// Every price that is understood, with all pages of the list.
-pub(crate) async fn published(client: &Client) -> Result<Vec<PublishedPrice>> {
+pub(crate) async fn list_published_prices(client: &Client) -> Result<Vec<PublishedPrice>> {
     let endpoint = client.resolve_endpoint("cloudbilling", "/v1").await?;
     let builder = CloudCatalog::builder().with_credentials(client.credentials().await?.clone());
     let builder = builder.with_universe_domain(client.universe_or_default().await?);
@@ -44,7 +44,7 @@ pub(crate) async fn published(client: &Client) -> Result<Vec<PublishedPrice>> {
     };
     let take_in = |prices: &mut Prices, page: ListSkusResponse| {
         for sku in &page.skus {
-            take_price(prices, sku);
+            add_price(prices, sku);
         }
         Ok(Page::of(page.skus.len(), Some(page.next_page_token)))
     };
@@ -58,7 +58,7 @@ pub(crate) async fn published(client: &Client) -> Result<Vec<PublishedPrice>> {
     Ok(prices.into_iter().map(price).collect())
 }
 
-fn take_price(prices: &mut Prices, sku: &model::Sku) {
+fn add_price(prices: &mut Prices, sku: &model::Sku) {
     let Some(category) = sku
         .category
         .as_ref()
@@ -71,7 +71,7 @@ fn take_price(prices: &mut Prices, sku: &model::Sku) {
         "Preemptible" => true,
         _ => return,
     };
-    let (Some(part), Some(usd)) = (part_of(&sku.description), hourly_price(sku)) else {
+    let (Some(part), Some(usd)) = (parse_sku(&sku.description), hourly_price(sku)) else {
         return;
     };
     for region in &sku.service_regions {
@@ -100,7 +100,7 @@ fn hourly_price(sku: &model::Sku) -> Option<f64> {
 
 /// The part that a description such as `Spot Preemptible N2D AMD Custom Instance Core running in Netherlands` is of, in
 /// the catalogue's words.
-fn part_of(description: &str) -> Option<String> {
+fn parse_sku(description: &str) -> Option<String> {
     let lower = description.to_lowercase();
     let thing = [" running in ", " attached to "]
         .iter()
@@ -124,8 +124,8 @@ fn part_of(description: &str) -> Option<String> {
     }
     let unit = words.pop()?;
     words.retain(|word| !matches!(*word, "instance" | "predefined" | "amd" | "arm"));
-    let is_custom = take(&mut words, "custom");
-    let is_extended = take(&mut words, "extended");
+    let is_custom = remove_word(&mut words, "custom");
+    let is_extended = remove_word(&mut words, "extended");
     let sort = match (is_custom, is_extended) {
         (false, false) => SkuKind::Predefined,
         (true, false) => SkuKind::Custom,
@@ -148,7 +148,7 @@ fn part_of(description: &str) -> Option<String> {
     }
 }
 
-fn take(words: &mut Vec<&str>, wanted: &str) -> bool {
+fn remove_word(words: &mut Vec<&str>, wanted: &str) -> bool {
     let before = words.len();
     words.retain(|word| *word != wanted);
     words.len() < before
@@ -217,7 +217,7 @@ mod tests {
             ("Reserved N2 Instance Core in Americas", None),
             ("Storage PD Capacity", None),
         ] {
-            assert_eq!(part_of(description).as_deref(), part, "{description}");
+            assert_eq!(parse_sku(description).as_deref(), part, "{description}");
         }
     }
 
@@ -239,7 +239,7 @@ mod tests {
     fn a_price_is_that_of_each_region_and_never_nothing() {
         let prices = |sku: &model::Sku| {
             let mut prices = Prices::new();
-            take_price(&mut prices, sku);
+            add_price(&mut prices, sku);
             prices
                 .into_iter()
                 .map(|((region, part, spot), usd)| (region, part, spot, usd))

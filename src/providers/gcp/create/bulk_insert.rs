@@ -31,9 +31,9 @@ use crate::providers::gcp::api::operations::is_done;
 use crate::providers::gcp::api::retry::{ChangeFailure, with_call_options};
 use crate::providers::gcp::instances::change::InstanceAction;
 use crate::providers::gcp::instances::change_batch::change_all;
-use crate::providers::gcp::instances::convert::instance;
+use crate::providers::gcp::instances::convert::to_instance;
 use crate::providers::gcp::instances::list;
-use crate::providers::gcp::instances::list::{Deletions, mark_deleted, members_of};
+use crate::providers::gcp::instances::list::{Deletions, mark_terminating, members_expression};
 use crate::providers::gcp::network::ingress;
 use crate::providers::gcp::regions::last_segment;
 
@@ -59,7 +59,7 @@ pub(crate) async fn create(client: &Client, spec: &InstanceSpec, generation: u32
     }
     let names = spec.instance_names()?;
     let creation = CreateCall::prepare(client, spec, generation).await?;
-    let body = bulk_of(creation.request.body.clone(), &names)?;
+    let body = bulk_insert_body(creation.request.body.clone(), &names)?;
     let group = GroupCreate { creation, names, body };
     let references = |made: &Vec<Instance>| made.iter().map(|one| one.reference.clone()).collect();
     let made = ingress::with_firewall_rules(
@@ -69,7 +69,7 @@ pub(crate) async fn create(client: &Client, spec: &InstanceSpec, generation: u32
         references,
     )
     .await?;
-    group.protected(made).await
+    group.protect_instances(made).await
 }
 
 impl GroupCreate<'_> {
@@ -84,14 +84,14 @@ impl GroupCreate<'_> {
                 return creation.failed_call(self, failure).await;
             }
             is_uncertain |= failure.is_uncertain();
-            let unread = |error| creation.unread(is_uncertain, error);
+            let unread = |error| creation.read_error(is_uncertain, error);
             let holders = self.holders().await.map_err(unread)?;
             let some = !holders.is_empty();
             let living = self.adopt(holders).await?;
             match (living.is_empty(), some) {
                 (false, _) => return Ok(living),
-                (true, false) => creation.pause_for_the_unseen(&mut unseen, failure).await?,
-                (true, true) => creation.pause_for_the_name().await?,
+                (true, false) => creation.wait_for_hidden_holder(&mut unseen, failure).await?,
+                (true, true) => creation.wait_for_free_name().await?,
             }
         }
     }
@@ -111,10 +111,10 @@ impl GroupCreate<'_> {
     /// The call was taken on: follows its operation and looks at what came of it.
     async fn settle(&self, operation: Operation) -> Result<Vec<Instance>> {
         let (creation, zone) = (&self.creation, &self.creation.request.zone);
-        if creation.is_elsewhere(&operation) {
+        if creation.answers_another_call(&operation) {
             return Ok(self.spent());
         }
-        let remembered = creation.is_remembered(&operation).await;
+        let remembered = creation.is_from_earlier_call(&operation).await;
         let operation = match operations::wait_until_done(creation.client, zone, operation, OPERATION_DEADLINE).await {
             Ok(operation) => operation,
             Err(error) => return self.lost_operation(error).await,
@@ -126,12 +126,12 @@ impl GroupCreate<'_> {
             let message = format!("{}: its operation does not end", creation.attempted);
             return self.lost_operation(Error::new(ErrorKind::Timeout, message)).await;
         }
-        self.succeeded(&operation, remembered).await
+        self.read_back(&operation, remembered).await
     }
 
     /// Reads back what was made, and fills in what is not shown yet. What is gone by now was made by an earlier call, or
     /// deleted in this moment.
-    async fn succeeded(&self, operation: &Operation, remembered: bool) -> Result<Vec<Instance>> {
+    async fn read_back(&self, operation: &Operation, remembered: bool) -> Result<Vec<Instance>> {
         let (creation, start) = (&self.creation, Instant::now());
         loop {
             let seen = self.holders().await;
@@ -149,7 +149,7 @@ impl GroupCreate<'_> {
             if missing.is_empty() {
                 return Ok(living);
             }
-            let unshown = self.unshown(operation, &missing).await;
+            let unshown = self.not_listed(operation, &missing).await;
             let is_new =
                 start.elapsed() <= operations::NEW && operations::ended_recently(creation.client, operation).await;
             match unshown {
@@ -158,7 +158,7 @@ impl GroupCreate<'_> {
                     return Ok(living);
                 }
                 Some(unshown) if unshown.is_empty() || !remembered => {
-                    return Ok(self.in_order(living.into_iter().chain(unshown).collect()));
+                    return Ok(self.sort_by_name(living.into_iter().chain(unshown).collect()));
                 }
                 _ if remembered => {
                     tokio::time::sleep(PAUSE).await;
@@ -178,15 +178,15 @@ impl GroupCreate<'_> {
     /// Those that are there and not on their way out, in the order of the names.
     pub(crate) async fn living(&self, holders: Vec<model::Instance>) -> Result<Vec<Instance>> {
         let (client, project) = (self.creation.client, &self.creation.request.project);
-        let read = holders.into_iter().map(|api| instance(api, project, false));
+        let read = holders.into_iter().map(|api| to_instance(api, project, false));
         let mut read = read.collect::<Result<Vec<_>>>()?;
-        mark_deleted(client, &mut read, &Deletions::default()).await;
+        mark_terminating(client, &mut read, &Deletions::default()).await;
         let living = read.into_iter().filter(|instance| !instance.state.is_gone());
         let living = living.map(|instance| self.creation.with_type(instance));
-        Ok(self.in_order(living.collect()))
+        Ok(self.sort_by_name(living.collect()))
     }
 
-    fn in_order(&self, instances: Vec<Instance>) -> Vec<Instance> {
+    fn sort_by_name(&self, instances: Vec<Instance>) -> Vec<Instance> {
         let named = instances
             .into_iter()
             .map(|instance| (instance.name.clone().unwrap_or_default(), instance));
@@ -198,7 +198,7 @@ impl GroupCreate<'_> {
     }
 
     /// Protects what was made, which the call itself cannot.
-    async fn protected(&self, mut made: Vec<Instance>) -> Result<Vec<Instance>> {
+    async fn protect_instances(&self, mut made: Vec<Instance>) -> Result<Vec<Instance>> {
         if !self.creation.spec.protected {
             return Ok(made);
         }
@@ -236,7 +236,8 @@ impl CreateTarget for GroupCreate<'_> {
     /// In one call for each page.
     async fn holders(&self) -> Result<Vec<model::Instance>> {
         let (client, zone) = (self.creation.client, &self.creation.request.zone);
-        let mut found = list::raw_in_zone(client, zone, &members_of(self.creation.spec.name.as_str())).await?;
+        let mut found =
+            list::list_matching(client, zone, &members_expression(self.creation.spec.name.as_str())).await?;
         let names: BTreeSet<&str> = self.names.iter().map(InstanceName::as_str).collect();
         found.retain(|api| api.name.as_deref().is_some_and(|name| names.contains(name)));
         Ok(found)
@@ -247,7 +248,7 @@ impl CreateTarget for GroupCreate<'_> {
         match living.iter().find(|instance| !instance.managed) {
             Some(other) => {
                 let name = other.name.as_deref().unwrap_or_default();
-                Err(self.creation.taken(&format!("the name {name}")))
+                Err(self.creation.name_taken_error(&format!("the name {name}")))
             }
             None => Ok(living),
         }
@@ -261,7 +262,7 @@ impl CreateTarget for GroupCreate<'_> {
 impl GroupCreate<'_> {
     /// Those of the missing that were made and not deleted since, as they were asked for: what the call did has an
     /// operation for each. Nothing if that cannot be told.
-    pub(crate) async fn unshown(&self, operation: &Operation, missing: &[&InstanceName]) -> Option<Vec<Instance>> {
+    pub(crate) async fn not_listed(&self, operation: &Operation, missing: &[&InstanceName]) -> Option<Vec<Instance>> {
         let (client, zone) = (self.creation.client, &self.creation.request.zone);
         let group = operation.operation_group_id.as_deref()?;
         let ids: BTreeMap<String, u64> = operations::list_created_in_group(client, zone, group).await.ok()?;
@@ -271,7 +272,7 @@ impl GroupCreate<'_> {
         for name in missing {
             let id = *ids.get(name.as_str())?;
             if !deleted.contains(&id) {
-                unshown.push(self.creation.presumed(name.as_str(), Some(id), operation).ok()?);
+                unshown.push(self.creation.assume_created(name.as_str(), Some(id), operation).ok()?);
             }
         }
         Some(unshown)
@@ -310,7 +311,7 @@ impl GroupCreate<'_> {
                 Err(_) => return Err(creation.unknown(Vec::new(), error)),
             };
             let may_go = match taken {
-                true => self.living(holders.clone()).await?.iter().any(is_unsettled),
+                true => self.living(holders.clone()).await?.iter().any(is_changing),
                 false => !holders.is_empty(),
             };
             if !may_go || start.elapsed() > CLEANUP_DEADLINE {
@@ -325,15 +326,15 @@ impl GroupCreate<'_> {
         if !living.is_empty() || remembered {
             return Ok(living);
         }
-        let error = creation.refined(error, None).await;
+        let error = creation.explain_refusal(error, None).await;
         if error.kind() == ErrorKind::AlreadyExists {
             return Err(error);
         }
-        Err(creation.with_disks_left(error, &self.names, operation, start).await)
+        Err(creation.with_leftover_disks(error, &self.names, operation, start).await)
     }
 }
 
-fn is_unsettled(instance: &Instance) -> bool {
+fn is_changing(instance: &Instance) -> bool {
     matches!(instance.state, InstanceState::Pending | InstanceState::Stopping)
 }
 
@@ -341,7 +342,7 @@ fn is_unsettled(instance: &Instance) -> bool {
 ///
 /// # Errors
 /// `InvalidSpec` for what they cannot all have.
-pub(crate) fn bulk_of(body: model::Instance, names: &[InstanceName]) -> Result<BulkInsertInstanceResource> {
+pub(crate) fn bulk_insert_body(body: model::Instance, names: &[InstanceName]) -> Result<BulkInsertInstanceResource> {
     if let Some(hostname) = &body.hostname {
         return Err(Error::invalid(format!(
             "the native option hostname gives {} to {} VMs, and each must have its own",
@@ -358,12 +359,12 @@ pub(crate) fn bulk_of(body: model::Instance, names: &[InstanceName]) -> Result<B
         .set_count(count)
         .set_min_count(count)
         .set_per_instance_properties(own)
-        .set_instance_properties(properties_of(body)))
+        .set_instance_properties(to_properties(body)))
 }
 
 /// What all of them have. Protection against deletion is not among it; types are bare names there.
 /// <https://cloud.google.com/compute/docs/reference/rest/v1/instances/bulkInsert>
-fn properties_of(body: model::Instance) -> InstanceProperties {
+fn to_properties(body: model::Instance) -> InstanceProperties {
     let bare = |path: Option<String>| path.map(|path| last_segment(&path).to_owned());
     let disk = |mut disk: AttachedDisk| {
         if let Some(parameters) = &mut disk.initialize_params {
@@ -406,7 +407,7 @@ mod bulk_tests {
             .set_disks([AttachedDisk::new().set_initialize_params(parameters)])
             .set_guest_accelerators([gpu]);
         let names = ["web-1".parse().unwrap(), "web-3".parse().unwrap()];
-        let bulk = bulk_of(body, &names).unwrap();
+        let bulk = bulk_insert_body(body, &names).unwrap();
         assert_eq!((bulk.count, bulk.min_count), (Some(2), Some(2)));
         let mut keys: Vec<_> = bulk.per_instance_properties.keys().collect();
         keys.sort();
@@ -426,7 +427,7 @@ mod bulk_tests {
     fn a_host_name_is_for_one() {
         let body = model::Instance::new().set_hostname("web.example.com");
         assert!(
-            bulk_of(body, &["web-1".parse().unwrap()])
+            bulk_insert_body(body, &["web-1".parse().unwrap()])
                 .unwrap_err()
                 .message()
                 .contains("hostname")

@@ -35,7 +35,7 @@ const LONGEST_ALL: usize = 512 * 1024;
 ///
 /// # Errors
 /// `InvalidSpec` for user data that is no text, too long, or of a kind that the image does not run.
-pub(crate) fn metadata_of(
+pub(crate) fn build_metadata(
     spec: &InstanceSpec,
     options: &Options,
     image_project: &str,
@@ -43,7 +43,7 @@ pub(crate) fn metadata_of(
 ) -> Result<Option<Metadata>> {
     let mut items = Vec::new();
     if let Some(data) = &spec.user_data {
-        items.extend(user_data(data.expose(), image_project)?);
+        items.extend(user_data_items(data.expose(), image_project)?);
     }
     if let Some(keys) = ssh_keys {
         items.push(("ssh-keys", keys));
@@ -60,7 +60,7 @@ pub(crate) fn metadata_of(
     let items: Vec<_> = items.into_iter().chain(own).collect();
     check(&items)?;
     let data = spec.user_data.as_ref();
-    if let Some(why) = data.and_then(|data| ignored(data.expose(), image_project)) {
+    if let Some(why) = data.and_then(|data| ignored_reason(data.expose(), image_project)) {
         tracing::warn!("{why}");
     }
     let has_windows_ssh = options.metadata.get("enable-windows-ssh");
@@ -100,7 +100,7 @@ pub(crate) fn is_windows(image_project: &str) -> bool {
     WINDOWS.contains(&image_project)
 }
 
-fn user_data(data: &[u8], image_project: &str) -> Result<Vec<(&'static str, String)>> {
+fn user_data_items(data: &[u8], image_project: &str) -> Result<Vec<(&'static str, String)>> {
     if is_windows(image_project) {
         return Err(Error::invalid("user data is not run by Windows images on gcp")
             .with_hint("give a script as metadata: --native metadata='{\"sysprep-specialize-script-ps1\": \"…\"}'"));
@@ -143,7 +143,7 @@ fn user_data(data: &[u8], image_project: &str) -> Result<Vec<(&'static str, Stri
 }
 
 /// Why the guest would do nothing with user data, if it would not.
-fn ignored(data: &[u8], image_project: &str) -> Option<String> {
+fn ignored_reason(data: &[u8], image_project: &str) -> Option<String> {
     if WITHOUT_CLOUD_INIT.contains(&image_project) && !data.starts_with(b"#!") {
         return Some(format!(
             "images of {image_project} have no cloud-init, so nothing runs this user data: give a script that begins \
@@ -158,7 +158,7 @@ fn ignored(data: &[u8], image_project: &str) -> Option<String> {
 ///
 /// # Errors
 /// `InvalidSpec` for what is no public key; `Unsupported` for a key by name.
-pub(crate) fn ssh_keys(key: &SshKey) -> Result<String> {
+pub(crate) fn format_ssh_key(key: &SshKey) -> Result<String> {
     let key = match key {
         SshKey::PublicKey(key) => key.trim(),
         SshKey::Name(name) => {
@@ -181,7 +181,7 @@ pub(crate) fn ssh_keys(key: &SshKey) -> Result<String> {
 }
 
 /// The fingerprints of the keys that an instance was made with.
-pub(crate) fn keys_of(instance: &Instance) -> Vec<String> {
+pub(crate) fn key_fingerprints(instance: &Instance) -> Vec<String> {
     let items = instance.metadata.iter().flat_map(|metadata| &metadata.items);
     let keys = items.filter(|item| item.key.as_deref() == Some("ssh-keys"));
     let lines = keys.filter_map(|item| item.value.as_deref()).flat_map(str::lines);
@@ -195,11 +195,11 @@ pub(crate) fn keys_of(instance: &Instance) -> Vec<String> {
 pub(crate) fn login_user(key: &str) -> String {
     let user = key.split_whitespace().nth(2);
     let user = user.map(|comment| comment.split('@').next().unwrap_or(comment));
-    user.and_then(user_name).unwrap_or_else(|| "cloudctl".to_owned())
+    user.and_then(to_user_name).unwrap_or_else(|| "cloudctl".to_owned())
 }
 
 /// A Linux user of that name, or of what is left of it; the guest agent makes no root.
-fn user_name(text: &str) -> Option<String> {
+fn to_user_name(text: &str) -> Option<String> {
     const LONGEST: usize = 32;
     let lower = text.to_lowercase();
     let clean = lower
@@ -248,11 +248,11 @@ const SSH_KEYS: &str = "ssh-keys";
 ///
 /// # Errors
 /// `Refused` for a key that was asked for and that OS Login would leave without effect; as [`ssh_keys`].
-pub(crate) async fn keys_for(client: &Client, spec: &InstanceSpec, options: &Options) -> Result<Option<String>> {
+pub(crate) async fn select_ssh_keys(client: &Client, spec: &InstanceSpec, options: &Options) -> Result<Option<String>> {
     if let Some(asked) = &spec.ssh_key {
-        let keys = ssh_keys(asked)?;
-        return match is_on(client, options).await {
-            true => Err(refusal()),
+        let keys = format_ssh_key(asked)?;
+        return match uses_os_login(client, options).await {
+            true => Err(os_login_refusal()),
             false => Ok(Some(keys)),
         };
     }
@@ -264,11 +264,11 @@ pub(crate) async fn keys_for(client: &Client, spec: &InstanceSpec, options: &Opt
         return Ok(None);
     };
     // What nobody asked for cannot be wrong.
-    let Ok(keys) = ssh_keys(&SshKey::PublicKey(own.clone())) else {
+    let Ok(keys) = format_ssh_key(&SshKey::PublicKey(own.clone())) else {
         tracing::warn!("your own public key is left out: it is not in OpenSSH's one-line form");
         return Ok(None);
     };
-    if is_on(client, options).await {
+    if uses_os_login(client, options).await {
         tracing::warn!(
             "your own public key is left out: the VM uses OS Login, which knows the keys of your Google account \
              (`gcloud compute os-login ssh-keys add --key-file FILE`)"
@@ -278,7 +278,7 @@ pub(crate) async fn keys_for(client: &Client, spec: &InstanceSpec, options: &Opt
     Ok(Some(keys))
 }
 
-fn refusal() -> Error {
+fn os_login_refusal() -> Error {
     let message = "the VM would use OS Login, which does not take the key of --ssh-key";
     Error::new(ErrorKind::Refused, message).with_hint(
         "run `gcloud compute os-login ssh-keys add --key-file FILE` and leave --ssh-key out, or turn it off for the \
@@ -288,17 +288,17 @@ fn refusal() -> Error {
 
 /// Whether the instance would use OS Login: by its own metadata, or else by the project's. What cannot be asked is taken
 /// for off, which it is by default.
-async fn is_on(client: &Client, options: &Options) -> bool {
+async fn uses_os_login(client: &Client, options: &Options) -> bool {
     match options.metadata.get(KEY) {
         Some(own) => is_true(own),
-        None => is_on_in_project(client).await.unwrap_or_else(|error| {
+        None => project_uses_os_login(client).await.unwrap_or_else(|error| {
             tracing::debug!(%error, "whether the project uses OS Login cannot be told");
             false
         }),
     }
 }
 
-async fn is_on_in_project(client: &Client) -> Result<bool> {
+async fn project_uses_os_login(client: &Client) -> Result<bool> {
     let (project, projects) = (client.project().await?, client.projects().await?);
     let answer = client.read("read the project's metadata", "", || {
         with_call_options(projects.get().set_project(project)).send()
@@ -322,7 +322,7 @@ mod tests {
     fn key_of(data: &[u8], project: &str) -> Result<String> {
         let mut spec = spec("web-1");
         spec.user_data = Some(Secret::new(data.to_vec()));
-        let metadata = metadata_of(&spec, &Options::default(), project, None)?;
+        let metadata = build_metadata(&spec, &Options::default(), project, None)?;
         Ok(metadata.unwrap().items.remove(0).key.unwrap())
     }
 
@@ -357,11 +357,11 @@ mod tests {
             ("ssh-ed25519 AAAA root@x", "cloudctl:ssh-ed25519 AAAA root@x"),
             ("ssh-ed25519 AAAA 007", "cloudctl:ssh-ed25519 AAAA 007"),
         ] {
-            assert_eq!(ssh_keys(&SshKey::PublicKey(key.into())).unwrap(), expected);
+            assert_eq!(format_ssh_key(&SshKey::PublicKey(key.into())).unwrap(), expected);
         }
-        let by_name = ssh_keys(&SshKey::Name("mine".into())).unwrap_err();
+        let by_name = format_ssh_key(&SshKey::Name("mine".into())).unwrap_err();
         assert_eq!(by_name.kind(), ErrorKind::Unsupported);
-        assert!(ssh_keys(&SshKey::PublicKey("-----BEGIN".into())).is_err());
+        assert!(format_ssh_key(&SshKey::PublicKey("-----BEGIN".into())).is_err());
     }
 
     #[test]
@@ -370,8 +370,8 @@ mod tests {
         spec.user_data = Some(Secret::new(b"#!/bin/sh".to_vec()));
         let mut options = Options::default();
         options.metadata.insert("user-data".into(), "x".into());
-        assert!(metadata_of(&spec, &options, "ubuntu-os-cloud", None).is_err());
-        assert!(metadata_of(&spec, &options, "debian-cloud", None).is_ok());
+        assert!(build_metadata(&spec, &options, "ubuntu-os-cloud", None).is_err());
+        assert!(build_metadata(&spec, &options, "debian-cloud", None).is_ok());
     }
 }
 

@@ -24,7 +24,7 @@ use super::api::client::Client;
 use super::api::error::{call_error, location};
 use super::api::retry::{ChangeFailure, with_call_options};
 use super::instances::convert::{is_managed, with_machine_type};
-use super::instances::list::{by_name, described, is_going};
+use super::instances::list::{find_by_name, is_being_deleted, to_instance_with_state};
 use super::network::ingress;
 use crate::cloud::{CreateOutcome, Error, ErrorKind, Instance, InstanceSpec, Result};
 
@@ -94,14 +94,14 @@ impl CreateCall<'_> {
             }
             is_uncertain |= failure.is_uncertain();
             let holder = self.holder().await;
-            let Some(holder) = holder.map_err(|error| self.unread(is_uncertain, error))? else {
-                self.pause_for_the_unseen(&mut unseen, failure).await?;
+            let Some(holder) = holder.map_err(|error| self.read_error(is_uncertain, error))? else {
+                self.wait_for_hidden_holder(&mut unseen, failure).await?;
                 continue;
             };
-            if !is_going(self.client, &self.request.zone, &holder).await {
+            if !is_being_deleted(self.client, &self.request.zone, &holder).await {
                 return self.adopt(holder).await;
             }
-            self.pause_for_the_name().await?;
+            self.wait_for_free_name().await?;
         }
     }
 
@@ -139,7 +139,7 @@ impl CreateCall<'_> {
     }
 
     /// The error where what holds the name cannot be read. If an attempt got no answer, that may be what it made.
-    pub(super) fn unread(&self, is_uncertain: bool, error: Error) -> Error {
+    pub(super) fn read_error(&self, is_uncertain: bool, error: Error) -> Error {
         match is_uncertain {
             true => self.unknown(Vec::new(), error),
             false => error,
@@ -148,7 +148,7 @@ impl CreateCall<'_> {
 
     /// What holds the name.
     pub(super) async fn holder(&self) -> Result<Option<model::Instance>> {
-        by_name(self.client, &self.request.zone, self.spec.name.as_str()).await
+        find_by_name(self.client, &self.request.zone, self.spec.name.as_str()).await
     }
 
     /// An instance that was there before this call, or that another process made.
@@ -156,11 +156,11 @@ impl CreateCall<'_> {
         if is_managed(&holder) {
             return self.made(holder).await;
         }
-        Err(self.taken("that name"))
+        Err(self.name_taken_error("that name"))
     }
 
     /// The refusal where a name is taken by what is not ours.
-    pub(super) fn taken(&self, name: &str) -> Error {
+    pub(super) fn name_taken_error(&self, name: &str) -> Error {
         let message = format!(
             "{}: an instance of {name} exists that cloudctl did not make",
             self.attempted
@@ -174,7 +174,7 @@ impl CreateCall<'_> {
     pub(super) async fn made(&self, api: model::Instance) -> Result<CreateOutcome> {
         let id = api.id;
         // It is there: that it cannot be described is no reason to lose its id.
-        let read = described(self.client, api).await;
+        let read = to_instance_with_state(self.client, api).await;
         let read = read.map_err(|error| self.unknown(self.left(id), error))?;
         if read.state.is_gone() {
             return Ok(CreateOutcome::TokenAlreadyUsed);
@@ -193,10 +193,10 @@ impl CreateCall<'_> {
     }
 
     /// What had the name went away between two calls, so that it is free; or it is the boot disk's that is taken.
-    pub(super) async fn pause_for_the_unseen(&self, times: &mut u32, failure: ChangeFailure) -> Result<()> {
+    pub(super) async fn wait_for_hidden_holder(&self, times: &mut u32, failure: ChangeFailure) -> Result<()> {
         if *times > MOST_UNSEEN {
             let error = call_error(failure.error, &self.attempted, &self.request.zone);
-            return Err(self.disk_in_the_way(error));
+            return Err(self.leftover_disk_hint(error));
         }
         *times += 1;
         tokio::time::sleep(PAUSE).await;
@@ -204,7 +204,7 @@ impl CreateCall<'_> {
     }
 
     /// An instance on its way out has the name still.
-    pub(super) async fn pause_for_the_name(&self) -> Result<()> {
+    pub(super) async fn wait_for_free_name(&self) -> Result<()> {
         if self.start.elapsed() > NAME_DEADLINE {
             let message = format!(
                 "{}: the instance that had this name is still being deleted",

@@ -14,7 +14,7 @@ use crate::providers::gcp::api::error::{CallFailure, call_error, classify, field
 use crate::providers::gcp::api::operations;
 use crate::providers::gcp::api::operations::{is_done, is_from_earlier_call};
 use crate::providers::gcp::api::retry::ChangeFailure;
-use crate::providers::gcp::instances::convert::{instance, is_managed, with_machine_type};
+use crate::providers::gcp::instances::convert::{is_managed, to_instance, with_machine_type};
 use crate::providers::gcp::instances::disks;
 use crate::providers::gcp::network;
 use crate::providers::gcp::regions::last_segment;
@@ -56,7 +56,7 @@ impl CreateCall<'_> {
         );
         let refused = last == CallFailure::Refused && is_answer && !says_nothing;
         if !is_uncertain && error.kind() != ErrorKind::InvalidSpec {
-            return Err(self.refined(error, field.as_deref()).await);
+            return Err(self.explain_refusal(error, field.as_deref()).await);
         }
         for look in 0..2 {
             match wanted.holders().await {
@@ -69,11 +69,13 @@ impl CreateCall<'_> {
                 Ok(_) if field.as_deref() == Some("requestId") => return Ok(wanted.spent()),
                 // If the id was forgotten meanwhile, an attempt may be on its way in spite of the refusal.
                 Ok(_) if refused && failure.unanswered && look == 0 => tokio::time::sleep(PAUSE).await,
-                Ok(_) if refused || !failure.unanswered => return Err(self.refined(error, field.as_deref()).await),
+                Ok(_) if refused || !failure.unanswered => {
+                    return Err(self.explain_refusal(error, field.as_deref()).await);
+                }
                 // An attempt may still be on its way.
                 Ok(_) if look == 0 => tokio::time::sleep(PAUSE).await,
                 Err(_) if !is_uncertain => {
-                    return Err(self.refined(error, field.as_deref()).await);
+                    return Err(self.explain_refusal(error, field.as_deref()).await);
                 }
                 _ => break,
             }
@@ -86,7 +88,7 @@ impl CreateCall<'_> {
         let start = Instant::now();
         loop {
             match self.holder().await {
-                Ok(Some(holder)) if same_instance(holder.id, target) => return self.made(holder).await,
+                Ok(Some(holder)) if is_same_instance(holder.id, target) => return self.made(holder).await,
                 Ok(Some(holder)) => return self.adopt(holder).await,
                 // It may not be shown yet.
                 Ok(None) if start.elapsed() < SIGHT_DEADLINE => tokio::time::sleep(PAUSE).await,
@@ -106,7 +108,7 @@ impl CreateCall<'_> {
         let start = Instant::now();
         loop {
             match self.holder().await {
-                Ok(Some(holder)) if !same_instance(holder.id, operation.target_id) => {
+                Ok(Some(holder)) if !is_same_instance(holder.id, operation.target_id) => {
                     return self.adopt(holder).await;
                 }
                 Ok(Some(_)) if start.elapsed() < CLEANUP_DEADLINE => tokio::time::sleep(PAUSE).await,
@@ -117,16 +119,16 @@ impl CreateCall<'_> {
                 Ok(None) | Err(_) => break,
             }
         }
-        let error = self.refined(error, None).await;
+        let error = self.explain_refusal(error, None).await;
         if error.kind() == ErrorKind::AlreadyExists {
             return Err(error);
         }
         let names = [self.spec.name.clone()];
-        Err(self.with_disks_left(error, &names, operation, start).await)
+        Err(self.with_leftover_disks(error, &names, operation, start).await)
     }
 
     /// The error of a failed operation, with the disks of these names that it left although it was given time.
-    pub(crate) async fn with_disks_left(
+    pub(crate) async fn with_leftover_disks(
         &self,
         error: Error,
         names: &[InstanceName],
@@ -135,7 +137,7 @@ impl CreateCall<'_> {
     ) -> Error {
         let since = operation.insert_time.as_deref().and_then(|time| time.parse().ok());
         let patience = CLEANUP_DEADLINE.saturating_sub(start.elapsed());
-        let disks = disks::left_by(self.client, &self.request.zone, names, since, patience).await;
+        let disks = disks::left_by_failed_create(self.client, &self.request.zone, names, since, patience).await;
         error.with_leftovers(disks.iter().map(|disk| format!("gcp/{}/{disk}", self.request.zone)))
     }
 
@@ -173,10 +175,10 @@ impl CreateCall<'_> {
 
     /// What a refusal means for this very spec. By the time of the call the machine type and the image are known to be
     /// there.
-    pub(crate) async fn refined(&self, error: Error, field: Option<&str>) -> Error {
+    pub(crate) async fn explain_refusal(&self, error: Error, field: Option<&str>) -> Error {
         if error.kind() == ErrorKind::AlreadyExists {
             // No instance has the name, so that it is its boot disk's.
-            return self.disk_in_the_way(error);
+            return self.leftover_disk_hint(error);
         }
         if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidSpec) {
             return error;
@@ -213,7 +215,7 @@ impl CreateCall<'_> {
         error.with_kind(ErrorKind::InvalidSpec)
     }
 
-    pub(crate) fn disk_in_the_way(&self, error: Error) -> Error {
+    pub(crate) fn leftover_disk_hint(&self, error: Error) -> Error {
         let zone = &self.request.zone;
         let name = match &self.spec.members {
             Some(_) => "NAME",
@@ -230,10 +232,10 @@ impl CreateCall<'_> {
     /// The call was taken on: follows its operation and looks at what came of it.
     pub(crate) async fn settle(&self, operation: Operation) -> Result<CreateOutcome> {
         let zone = &self.request.zone;
-        if self.is_elsewhere(&operation) {
+        if self.answers_another_call(&operation) {
             return Ok(CreateOutcome::TokenAlreadyUsed);
         }
-        let remembered = self.is_remembered(&operation).await;
+        let remembered = self.is_from_earlier_call(&operation).await;
         let target = operation.target_id;
         let operation = match operations::wait_until_done(self.client, zone, operation, OPERATION_DEADLINE).await {
             Ok(operation) => operation,
@@ -243,13 +245,13 @@ impl CreateCall<'_> {
             return self.failed_operation(&operation, error, remembered).await;
         }
         match self.holder().await {
-            Ok(Some(holder)) if same_instance(holder.id, target) => self.made(holder).await,
+            Ok(Some(holder)) if is_same_instance(holder.id, target) => self.made(holder).await,
             Ok(Some(holder)) => self.adopt(holder).await,
-            Ok(None) if remembered => self.gone_or_not_shown(&operation).await,
-            Ok(None) => self.unseen(&operation).await,
+            Ok(None) if remembered => self.wait_for_new_instance(&operation).await,
+            Ok(None) => self.handle_missing_instance(&operation).await,
             Err(error) if is_done(&operation) => {
                 tracing::debug!(%error, "the new instance could not be read back");
-                self.as_asked_for(&operation)
+                self.assume_outcome(&operation)
             }
             Err(error) => Err(self.unknown(self.left(target), error)),
         }
@@ -257,14 +259,14 @@ impl CreateCall<'_> {
 
     /// Whether the operation is that of another call, under whose id this one was answered: it is in another zone, or
     /// about another instance.
-    pub(crate) fn is_elsewhere(&self, operation: &Operation) -> bool {
+    pub(crate) fn answers_another_call(&self, operation: &Operation) -> bool {
         let name = self.spec.members.is_none().then(|| self.spec.name.as_str());
         is_of_another_call(operation, &self.request.zone, name)
     }
 
     /// Whether the operation is that of an earlier call: only one that was done when it was answered can be. This
     /// machine's clock may be wrong, so its times are compared with the cloud's.
-    pub(crate) async fn is_remembered(&self, operation: &Operation) -> bool {
+    pub(crate) async fn is_from_earlier_call(&self, operation: &Operation) -> bool {
         let elapsed = self.start.elapsed();
         if !is_done(operation) {
             return false;
@@ -279,7 +281,7 @@ impl CreateCall<'_> {
     }
 
     /// The operation succeeded, and yet the instance is not to be seen: deleted meanwhile, or not shown yet.
-    async fn unseen(&self, operation: &Operation) -> Result<CreateOutcome> {
+    async fn handle_missing_instance(&self, operation: &Operation) -> Result<CreateOutcome> {
         let (zone, Some(id)) = (&self.request.zone, operation.target_id) else {
             let error = Error::new(
                 ErrorKind::UnknownOutcome,
@@ -291,7 +293,7 @@ impl CreateCall<'_> {
             return Ok(CreateOutcome::TokenAlreadyUsed);
         }
         if is_done(operation) {
-            return self.as_asked_for(operation);
+            return self.assume_outcome(operation);
         }
         let error = Error::new(
             ErrorKind::Timeout,
@@ -301,7 +303,7 @@ impl CreateCall<'_> {
     }
 
     /// An earlier call made the instance, and it is not to be seen: it is gone, or so new that it is not shown yet.
-    async fn gone_or_not_shown(&self, operation: &Operation) -> Result<CreateOutcome> {
+    async fn wait_for_new_instance(&self, operation: &Operation) -> Result<CreateOutcome> {
         let zone = &self.request.zone;
         let was_deleted = match operation.target_id {
             Some(id) => operations::was_deleted(self.client, zone, id).await.unwrap_or(false),
@@ -318,14 +320,14 @@ impl CreateCall<'_> {
     }
 
     /// The instance as it was asked for, with the id that the answer has.
-    fn as_asked_for(&self, operation: &Operation) -> Result<CreateOutcome> {
-        let made = self.presumed(self.spec.name.as_str(), operation.target_id, operation);
+    fn assume_outcome(&self, operation: &Operation) -> Result<CreateOutcome> {
+        let made = self.assume_created(self.spec.name.as_str(), operation.target_id, operation);
         let made = made.map_err(|error| self.unknown(self.left(operation.target_id), error))?;
         Ok(CreateOutcome::Instance(Box::new(made)))
     }
 
     /// What was made, as it was asked for.
-    pub(crate) fn presumed(&self, name: &str, id: Option<u64>, operation: &Operation) -> Result<Instance> {
+    pub(crate) fn assume_created(&self, name: &str, id: Option<u64>, operation: &Operation) -> Result<Instance> {
         let api = self
             .request
             .body
@@ -335,7 +337,7 @@ impl CreateCall<'_> {
             .set_zone(&self.request.zone)
             .set_status(Status::Provisioning)
             .set_or_clear_creation_timestamp(operation.insert_time.clone());
-        let made = instance(api, &self.request.project, false)?;
+        let made = to_instance(api, &self.request.project, false)?;
         Ok(with_machine_type(made, &self.request.machine_type))
     }
 }
@@ -353,7 +355,7 @@ fn is_of_another_call(operation: &Operation, zone: &str, name: Option<&str>) -> 
 }
 
 /// Whether an instance's id is the one that an operation says it made; an operation may not say.
-pub(crate) fn same_instance(id: Option<u64>, target: Option<u64>) -> bool {
+pub(crate) fn is_same_instance(id: Option<u64>, target: Option<u64>) -> bool {
     target.is_none() || id == target
 }
 

@@ -11,15 +11,15 @@ use google_cloud_compute_v1::model::{
 };
 use sha2::{Digest, Sha256};
 
-use super::metadata::{keys_for, metadata_of};
+use super::metadata::{build_metadata, select_ssh_keys};
 use crate::catalog::DEFAULT_IMAGE;
 use crate::cloud::{Error, InstanceSpec, Labels, LaunchPreview, Location, ProviderKind, Result, quoted};
 use crate::providers::gcp::api::client::Client;
 use crate::providers::gcp::catalog::images::ResolvedImage;
-use crate::providers::gcp::catalog::machine_types::equipped;
+use crate::providers::gcp::catalog::machine_types::with_gpu;
 use crate::providers::gcp::catalog::{images, machine_types};
-use crate::providers::gcp::instances::expiry::{check_limit, limited};
-use crate::providers::gcp::labels::{check_network_tags, is_resource_name, labels_of};
+use crate::providers::gcp::instances::expiry::{check_limit, with_run_limit};
+use crate::providers::gcp::labels::{build_labels, check_network_tags, is_resource_name};
 use crate::providers::gcp::native_options::{OnHostMaintenance, Options};
 use crate::providers::gcp::network::firewall_rule::FirewallRules;
 use crate::providers::gcp::network::{find_own_network, network_interface};
@@ -52,11 +52,11 @@ pub(crate) struct Request {
 /// # Errors
 /// `InvalidSpec`, `Unsupported`, and those of any call.
 pub(crate) async fn prepare(client: &Client, spec: &InstanceSpec, generation: u32) -> Result<Request> {
-    let options = Options::of(spec)?;
-    let labels = labels_of(spec, generation)?;
+    let options = Options::from_spec(spec)?;
+    let labels = build_labels(spec, generation)?;
     check_network_tags(&spec.firewalls)?;
     spec.ttl.map_or(Ok(()), check_limit)?;
-    let account = service_account(spec, &options)?;
+    let account = build_service_account(spec, &options)?;
     let interface = network_interface(spec, &options)?;
     let openings = match spec.ingress_rules.as_slice() {
         [] => None,
@@ -66,12 +66,12 @@ pub(crate) async fn prepare(client: &Client, spec: &InstanceSpec, generation: u3
     let zones = client.zones_for(&spec.location, &spec.name).await?;
 
     let type_name = machine_type_of(spec);
-    let (zone, machine_type) = machine_types::first_with(client, &zones, type_name).await?;
-    let (machine, accelerator) = equipped(spec, &machine_type, type_name, &zone)?;
+    let (zone, machine_type) = machine_types::find_in_first_zone(client, &zones, type_name).await?;
+    let (machine, accelerator) = with_gpu(spec, &machine_type, type_name, &zone)?;
     let wanted_image = spec.image.as_deref().unwrap_or(DEFAULT_IMAGE);
     let (image, ssh_keys) = tokio::try_join!(
-        images::resolve(client, wanted_image, machine.architecture),
-        keys_for(client, spec, &options)
+        images::resolve_image(client, wanted_image, machine.architecture),
+        select_ssh_keys(client, spec, &options)
     )?;
     let disk_type = spec
         .disk_type
@@ -88,13 +88,13 @@ pub(crate) async fn prepare(client: &Client, spec: &InstanceSpec, generation: u3
         .set_name(spec.name.as_str())
         .set_machine_type(format!("zones/{zone}/machineTypes/{type_name}"))
         .set_labels(labels.clone())
-        .set_disks([boot_disk(spec, &options, &image, &zone, disk_type, labels)?])
+        .set_disks([build_boot_disk(spec, &options, &image, &zone, disk_type, labels)?])
         .set_network_interfaces([interface])
-        .set_scheduling(scheduling(spec, &options, type_name, migrates)?)
+        .set_scheduling(build_scheduling(spec, &options, type_name, migrates)?)
         .set_guest_accelerators(accelerator)
         .set_service_accounts(account)
         .set_deletion_protection(spec.protected)
-        .set_or_clear_metadata(metadata_of(spec, &options, &image.project, ssh_keys)?)
+        .set_or_clear_metadata(build_metadata(spec, &options, &image.project, ssh_keys)?)
         .set_or_clear_tags((!tags.is_empty()).then(|| Tags::new().set_items(tags)))
         .set_or_clear_can_ip_forward(options.can_ip_forward)
         .set_or_clear_min_cpu_platform(options.min_cpu_platform.clone())
@@ -110,7 +110,7 @@ pub(crate) async fn prepare(client: &Client, spec: &InstanceSpec, generation: u3
                 .map(|on| AdvancedMachineFeatures::new().set_enable_nested_virtualization(on)),
         );
     let call = if spec.members.is_some() { "bulkInsert" } else { "insert" };
-    let request_id = request_id(call, &project, &zone, spec, generation, &body);
+    let request_id = derive_request_id(call, &project, &zone, spec, generation, &body);
     Ok(Request {
         preview: LaunchPreview {
             provider: ProviderKind::Gcp,
@@ -164,7 +164,14 @@ pub(crate) fn machine_type_of(spec: &InstanceSpec) -> &str {
 ///   both look once more after the call, and the younger instance is ended by the run that made it.
 ///
 /// An instance of an earlier version, whose ids were of the name alone, is met by its name in the same way.
-fn request_id(call: &str, project: &str, zone: &str, spec: &InstanceSpec, generation: u32, body: &Instance) -> String {
+fn derive_request_id(
+    call: &str,
+    project: &str,
+    zone: &str,
+    spec: &InstanceSpec,
+    generation: u32,
+    body: &Instance,
+) -> String {
     let members = spec.members.as_ref().map(ToString::to_string).unwrap_or_default();
     // The keys of JSON objects are sorted, so that every process hashes the same text.
     let body = serde_json::to_value(body).unwrap_or_default();
@@ -177,7 +184,7 @@ fn request_id(call: &str, project: &str, zone: &str, spec: &InstanceSpec, genera
     uuid::Builder::from_sha1_bytes(bytes).into_uuid().to_string()
 }
 
-fn boot_disk(
+fn build_boot_disk(
     spec: &InstanceSpec,
     options: &Options,
     image: &ResolvedImage,
@@ -218,7 +225,7 @@ fn boot_disk(
 }
 
 /// Without an identity the instance has none: it cannot act on the project.
-fn service_account(spec: &InstanceSpec, options: &Options) -> Result<Option<ServiceAccount>> {
+fn build_service_account(spec: &InstanceSpec, options: &Options) -> Result<Option<ServiceAccount>> {
     let Some(email) = &spec.identity else { return Ok(None) };
     if email != "default" && !email.contains('@') {
         return Err(Error::invalid(format!("{} is not a service account", quoted(email)))
@@ -267,25 +274,35 @@ pub(crate) mod tests {
                 .set_labels(labels)
         };
         let plain = spec("web-1");
-        let id = request_id("insert", "acme", zone, &plain, 0, &body("e2-small"));
+        let id = derive_request_id("insert", "acme", zone, &plain, 0, &body("e2-small"));
         // A change of this value would make a re-run after an upgrade meet no memory of the first.
         assert_eq!(id, "906214f0-722c-5c07-a04f-b3ba86cfb58d");
         assert_eq!(id.parse::<uuid::Uuid>().unwrap().get_version_num(), 5);
         for _ in 0..20 {
-            assert_eq!(id, request_id("insert", "acme", zone, &plain, 0, &body("e2-small")));
+            assert_eq!(
+                id,
+                derive_request_id("insert", "acme", zone, &plain, 0, &body("e2-small"))
+            );
         }
         let mut members = spec("web-1");
         let mut ids = vec![
             id,
-            request_id("insert", "acme", zone, &plain, 1, &body("e2-small")),
-            request_id("insert", "other", zone, &plain, 0, &body("e2-small")),
-            request_id("insert", "acme", "us-central1-a", &plain, 0, &body("e2-small")),
-            request_id("insert", "acme", zone, &plain, 0, &body("e2-medium")),
-            request_id("bulkInsert", "acme", zone, &plain, 0, &body("e2-small")),
+            derive_request_id("insert", "acme", zone, &plain, 1, &body("e2-small")),
+            derive_request_id("insert", "other", zone, &plain, 0, &body("e2-small")),
+            derive_request_id("insert", "acme", "us-central1-a", &plain, 0, &body("e2-small")),
+            derive_request_id("insert", "acme", zone, &plain, 0, &body("e2-medium")),
+            derive_request_id("bulkInsert", "acme", zone, &plain, 0, &body("e2-small")),
         ];
         for text in ["1-3", "1-2"] {
             members.members = Some(text.parse().unwrap());
-            ids.push(request_id("bulkInsert", "acme", zone, &members, 0, &body("e2-small")));
+            ids.push(derive_request_id(
+                "bulkInsert",
+                "acme",
+                zone,
+                &members,
+                0,
+                &body("e2-small"),
+            ));
         }
         let different: std::collections::BTreeSet<_> = ids.iter().collect();
         assert_eq!(different.len(), ids.len());
@@ -293,9 +310,10 @@ pub(crate) mod tests {
 
     #[test]
     fn the_boot_disk_goes_with_the_instance() {
-        let labels = labels_of(&spec("web-1"), 0).unwrap();
-        let disk =
-            |spec: &InstanceSpec| boot_disk(spec, &Options::default(), &image(), "z", "pd-balanced", labels.clone());
+        let labels = build_labels(&spec("web-1"), 0).unwrap();
+        let disk = |spec: &InstanceSpec| {
+            build_boot_disk(spec, &Options::default(), &image(), "z", "pd-balanced", labels.clone())
+        };
         let made = disk(&spec("web-1")).unwrap();
         assert_eq!((made.boot, made.auto_delete), (Some(true), Some(true)));
         let parameters = made.initialize_params.unwrap();
@@ -309,13 +327,13 @@ pub(crate) mod tests {
     #[test]
     fn without_an_identity_there_is_no_service_account() {
         let options = Options::default();
-        assert_eq!(service_account(&spec("web-1"), &options).unwrap(), None);
+        assert_eq!(build_service_account(&spec("web-1"), &options).unwrap(), None);
         let mut identified = spec("web-1");
         identified.identity = Some("ci@acme.iam.gserviceaccount.com".into());
-        let account = service_account(&identified, &options).unwrap().unwrap();
+        let account = build_service_account(&identified, &options).unwrap().unwrap();
         assert_eq!(account.scopes, [ALL_SCOPES]);
         identified.identity = Some("my-profile".into());
-        assert!(service_account(&identified, &options).is_err());
+        assert!(build_service_account(&identified, &options).is_err());
     }
 }
 
@@ -323,7 +341,7 @@ pub(crate) mod tests {
 ///
 /// # Errors
 /// `InvalidSpec` if it shall migrate and cannot.
-pub(crate) fn scheduling(
+pub(crate) fn build_scheduling(
     spec: &InstanceSpec,
     options: &Options,
     type_name: &str,
@@ -331,7 +349,7 @@ pub(crate) fn scheduling(
 ) -> Result<Scheduling> {
     let scheduling = Scheduling::new();
     let scheduling = match spec.ttl {
-        Some(ttl) => limited(scheduling, ttl),
+        Some(ttl) => with_run_limit(scheduling, ttl),
         None => scheduling,
     };
     if spec.spot {
@@ -369,7 +387,7 @@ mod scheduling_tests {
         let mut spot = spec("web-1");
         spot.spot = true;
         for migrates in [true, false] {
-            let made = scheduling(&spot, &Options::default(), "e2-small", migrates).unwrap();
+            let made = build_scheduling(&spot, &Options::default(), "e2-small", migrates).unwrap();
             assert_eq!(made.provisioning_model, Some(ProvisioningModel::Spot));
             assert_eq!(
                 made.instance_termination_action,
@@ -382,14 +400,14 @@ mod scheduling_tests {
 
     #[test]
     fn a_machine_that_cannot_migrate_is_not_asked_to() {
-        let made = scheduling(&spec("web-1"), &Options::default(), "a2-highgpu-1g", false).unwrap();
+        let made = build_scheduling(&spec("web-1"), &Options::default(), "a2-highgpu-1g", false).unwrap();
         assert_eq!(made.on_host_maintenance, Some(ApiOnHostMaintenance::Terminate));
         assert_eq!(made.automatic_restart, None);
         let options = Options {
             on_host_maintenance: Some(OnHostMaintenance::Migrate),
             ..Options::default()
         };
-        assert!(scheduling(&spec("web-1"), &options, "a2-highgpu-1g", false).is_err());
+        assert!(build_scheduling(&spec("web-1"), &options, "a2-highgpu-1g", false).is_err());
     }
 
     #[test]
@@ -397,14 +415,14 @@ mod scheduling_tests {
         for spot in [false, true] {
             let mut limited = spec("web-1");
             (limited.spot, limited.ttl) = (spot, Some(std::time::Duration::from_secs(7_200)));
-            let made = scheduling(&limited, &Options::default(), "e2-small", true).unwrap();
+            let made = build_scheduling(&limited, &Options::default(), "e2-small", true).unwrap();
             assert_eq!(made.max_run_duration.and_then(|limit| limit.seconds), Some(7_200));
             assert_eq!(
                 made.instance_termination_action,
                 Some(InstanceTerminationAction::Delete)
             );
         }
-        let made = scheduling(&spec("web-1"), &Options::default(), "e2-small", true).unwrap();
+        let made = build_scheduling(&spec("web-1"), &Options::default(), "e2-small", true).unwrap();
         assert_eq!((made.max_run_duration, made.instance_termination_action), (None, None));
     }
 }

@@ -15,7 +15,7 @@ use google_cloud_compute_v1::model::{self, Instance, Operation};
 use google_cloud_gax::Result as SdkResult;
 
 use super::change;
-use super::list::{by_name, by_reference, is_going};
+use super::list::{find_by_name, get_by_ref, is_being_deleted};
 use crate::cloud::{BatchTracker, Error, ErrorKind, InstanceRef, Result};
 use crate::providers::gcp::api::client::Client;
 use crate::providers::gcp::api::error::{call_error, location, operation_error};
@@ -59,17 +59,17 @@ pub(crate) async fn change_one(
     course: &BatchTracker<'_>,
 ) -> Result<()> {
     course.check_may_start()?;
-    let api = still_there(client, target, change).await?;
-    let going = is_going(client, &target.scope, &api).await;
-    match begin(client, target, change, api, going, course).await? {
-        Some(taken) => change::settled(client, change, taken).await,
+    let api = get_current(client, target, change).await?;
+    let going = is_being_deleted(client, &target.scope, &api).await;
+    match start_change(client, target, change, api, going, course).await? {
+        Some(taken) => change::await_change(client, change, taken).await,
         None => Ok(()),
     }
 }
 
 /// Sends the call that changes a target, which was looked at just now and is `going` if it is being deleted. Nothing if
 /// there is nothing to be done, or nothing more.
-pub(crate) async fn begin<'a>(
+pub(crate) async fn start_change<'a>(
     client: &Client,
     target: &'a InstanceRef,
     change: InstanceAction,
@@ -77,7 +77,7 @@ pub(crate) async fn begin<'a>(
     going: bool,
     course: &BatchTracker<'_>,
 ) -> Result<Option<StartedChange<'a>>> {
-    let Some(call) = call_for(change, &api, going).map_err(|why| refusal(change, target, &why))? else {
+    let Some(call) = select_call(change, &api, going).map_err(|why| refusal_error(change, target, &why))? else {
         return Ok(None);
     };
     let (Some(name), Some(id)) = (api.name, api.id) else {
@@ -100,7 +100,7 @@ pub(crate) async fn begin<'a>(
     let attempted = format!("cannot {attempted}");
     match sent {
         Ok(operation) if operation.target_id.is_some_and(|hit| hit != id) => {
-            Err(hit_another(change.verb(), target, &operation))
+            Err(wrong_instance_error(change.verb(), target, &operation))
         }
         Ok(operation) => Ok(Some(StartedChange {
             target,
@@ -108,7 +108,7 @@ pub(crate) async fn begin<'a>(
             attempted,
         })),
         Err(failure) => {
-            let settled = after_failure(client, target, change, failure, &attempted).await;
+            let settled = recover(client, target, change, failure, &attempted).await;
             settled.map(|()| None)
         }
     }
@@ -121,7 +121,7 @@ pub(crate) fn fresh_request_id() -> String {
 }
 
 /// Looks at the instance again where the call's failure leaves open what happened.
-async fn after_failure(
+async fn recover(
     client: &Client,
     target: &InstanceRef,
     change: InstanceAction,
@@ -146,10 +146,10 @@ async fn after_failure(
     }
     let mut looks = 0;
     let now = loop {
-        let found = match by_reference(client, target).await {
+        let found = match get_by_ref(client, target).await {
             Ok(api) => {
-                let going = is_going(client, &target.scope, &api).await;
-                Ok(call_for(change, &api, going))
+                let going = is_being_deleted(client, &target.scope, &api).await;
+                Ok(select_call(change, &api, going))
             }
             Err(error) => Err(error),
         };
@@ -171,7 +171,7 @@ async fn after_failure(
     match now {
         // A restart leaves no trace to go by.
         Ok(None) if change != InstanceAction::Reboot => Ok(()),
-        Err(why) if by_state => Err(refusal(change, target, &why)),
+        Err(why) if by_state => Err(refusal_error(change, target, &why)),
         _ if failure.unanswered || change == InstanceAction::Reboot && failure.server_error => {
             Err(error.with_kind(ErrorKind::UnknownOutcome).with_leftover(target))
         }
@@ -183,13 +183,13 @@ async fn after_failure(
 ///
 /// # Errors
 /// `NotFound` if it is gone; `Refused` if another one has its name by now: whoever named it may mean that one.
-async fn still_there(client: &Client, target: &InstanceRef, change: InstanceAction) -> Result<model::Instance> {
-    let gone = match by_reference(client, target).await {
+async fn get_current(client: &Client, target: &InstanceRef, change: InstanceAction) -> Result<model::Instance> {
+    let gone = match get_by_ref(client, target).await {
         Err(gone) if gone.kind() == ErrorKind::NotFound => gone,
         found => return found,
     };
     let other = match &target.native_name {
-        Some(name) => by_name(client, &target.scope, name).await.ok().flatten(),
+        Some(name) => find_by_name(client, &target.scope, name).await.ok().flatten(),
         None => None,
     };
     let Some(other) = other.and_then(|other| other.id).map(|id| id.to_string()) else {
@@ -205,7 +205,7 @@ async fn still_there(client: &Client, target: &InstanceRef, change: InstanceActi
     Err(Error::new(ErrorKind::Refused, message).at(location(&target.scope)))
 }
 
-fn refusal(change: InstanceAction, target: &InstanceRef, why: &str) -> Error {
+fn refusal_error(change: InstanceAction, target: &InstanceRef, why: &str) -> Error {
     let name = target.native_name.as_deref().unwrap_or(&target.id);
     // Terminating is refused for one reason only.
     let kind = if change == InstanceAction::Terminate {
@@ -217,7 +217,7 @@ fn refusal(change: InstanceAction, target: &InstanceRef, why: &str) -> Error {
 }
 
 /// The name came to mean another instance between the look and the call.
-pub(crate) fn hit_another(verb: &str, target: &InstanceRef, operation: &Operation) -> Error {
+pub(crate) fn wrong_instance_error(verb: &str, target: &InstanceRef, operation: &Operation) -> Error {
     let hit = InstanceRef {
         id: operation.target_id.unwrap_or_default().to_string(),
         ..target.clone()
@@ -254,7 +254,7 @@ pub(crate) enum Call {
 }
 
 /// Which call a change takes in this state: none if it is so already, an error's reason if the state forbids it.
-pub(crate) fn call_for(change: InstanceAction, api: &model::Instance, going: bool) -> Result<Option<Call>, String> {
+pub(crate) fn select_call(change: InstanceAction, api: &model::Instance, going: bool) -> Result<Option<Call>, String> {
     let status = api.status.as_ref();
     let word = status.and_then(Status::name).unwrap_or("UNKNOWN");
     let wrong_state = || {
@@ -336,7 +336,7 @@ pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// Those of the operation; `UnknownOutcome` if neither it nor the instance tells what came of it.
-pub(crate) async fn settled(client: &Client, change: InstanceAction, taken: StartedChange<'_>) -> Result<()> {
+pub(crate) async fn await_change(client: &Client, change: InstanceAction, taken: StartedChange<'_>) -> Result<()> {
     let StartedChange {
         target,
         operation,
@@ -351,11 +351,11 @@ pub(crate) async fn settled(client: &Client, change: InstanceAction, taken: Star
             return result;
         }
     }
-    concluded(client, target, change, last, &attempted).await
+    final_result(client, target, change, last, &attempted).await
 }
 
 /// What a change came to that is watched no longer; `last` is how its operation stood at the last look.
-pub(crate) async fn concluded(
+pub(crate) async fn final_result(
     client: &Client,
     target: &InstanceRef,
     change: InstanceAction,
@@ -366,13 +366,13 @@ pub(crate) async fn concluded(
         // Whether it is protected must not be taken for granted.
         Ok(operation) if matches!(change, InstanceAction::Protect(_)) && !is_done(&operation) => {
             let error = Error::new(ErrorKind::Timeout, "its operation does not end").at(location(&target.scope));
-            without_operation(client, target, change, error, attempted).await
+            result_without_operation(client, target, change, error, attempted).await
         }
-        Ok(operation) if operation.name.is_none() && says(&operation, target, attempted).is_none() => {
-            without_operation(client, target, change, operations::missing_name_error(), attempted).await
+        Ok(operation) if operation.name.is_none() && operation_result(&operation, target, attempted).is_none() => {
+            result_without_operation(client, target, change, operations::missing_name_error(), attempted).await
         }
         Ok(operation) => operation_error(&operation, attempted, &target.scope).map_or(Ok(()), Err),
-        Err(error) => without_operation(client, target, change, error, attempted).await,
+        Err(error) => result_without_operation(client, target, change, error, attempted).await,
     }
 }
 
@@ -391,11 +391,11 @@ async fn watch(
         if let Some(result) = last
             .as_ref()
             .ok()
-            .and_then(|operation| says(operation, target, attempted))
+            .and_then(|operation| operation_result(operation, target, attempted))
         {
             return result;
         }
-        if let Some(result) = shown(client, target, change).await {
+        if let Some(result) = read_result(client, target, change).await {
             return result;
         }
         *last = match &name {
@@ -410,7 +410,7 @@ async fn watch(
 }
 
 /// What an operation says of its change; nothing while it is under way.
-pub(crate) fn says(operation: &Operation, target: &InstanceRef, attempted: &str) -> Option<Result<()>> {
+pub(crate) fn operation_result(operation: &Operation, target: &InstanceRef, attempted: &str) -> Option<Result<()>> {
     match operation_error(operation, attempted, &target.scope) {
         Some(error) => Some(Err(error)),
         None => is_done(operation).then_some(Ok(())),
@@ -418,20 +418,20 @@ pub(crate) fn says(operation: &Operation, target: &InstanceRef, attempted: &str)
 }
 
 /// What the instance itself shows of the change; nothing if it does not.
-async fn shown(client: &Client, target: &InstanceRef, change: InstanceAction) -> Option<Result<()>> {
+async fn read_result(client: &Client, target: &InstanceRef, change: InstanceAction) -> Option<Result<()>> {
     if change == InstanceAction::Reboot {
         // A restart leaves no trace to go by.
         return None;
     }
-    match by_reference(client, target).await {
-        Ok(api) => shows(change, &api).then_some(Ok(())),
+    match get_by_ref(client, target).await {
+        Ok(api) => instance_shows(change, &api).then_some(Ok(())),
         Err(gone) if gone.kind() == ErrorKind::NotFound && change == InstanceAction::Terminate => Some(Ok(())),
         Err(gone) if gone.kind() == ErrorKind::NotFound => Some(Err(gone)),
         Err(_) => None,
     }
 }
 
-pub(crate) fn shows(change: InstanceAction, api: &Instance) -> bool {
+pub(crate) fn instance_shows(change: InstanceAction, api: &Instance) -> bool {
     let status = api.status.as_ref();
     match change {
         InstanceAction::Terminate => matches!(status, Some(Status::Stopping | Status::Deprovisioning)),
@@ -447,14 +447,14 @@ pub(crate) fn shows(change: InstanceAction, api: &Instance) -> bool {
 }
 
 /// The operation cannot be read: the change was taken on all the same.
-async fn without_operation(
+async fn result_without_operation(
     client: &Client,
     target: &InstanceRef,
     change: InstanceAction,
     why: Error,
     attempted: &str,
 ) -> Result<()> {
-    if let Some(result) = shown(client, target, change).await {
+    if let Some(result) = read_result(client, target, change).await {
         return result;
     }
     Err(why
@@ -486,7 +486,11 @@ mod call_tests {
             (InstanceAction::Reboot, "TERMINATED", Err("it is TERMINATED".to_owned())),
             (InstanceAction::Terminate, "TERMINATED", Ok(Some(Call::Delete))),
         ] {
-            assert_eq!(call_for(change, &in_state(word), false), expected, "{change:?} {word}");
+            assert_eq!(
+                select_call(change, &in_state(word), false),
+                expected,
+                "{change:?} {word}"
+            );
         }
     }
 
@@ -502,7 +506,7 @@ mod call_tests {
             let api = model::Instance::new()
                 .set_status("TERMINATED")
                 .set_or_clear_deletion_protection(protected);
-            assert_eq!(call_for(InstanceAction::Protect(wanted), &api, false), expected);
+            assert_eq!(select_call(InstanceAction::Protect(wanted), &api, false), expected);
         }
     }
 
@@ -511,11 +515,11 @@ mod call_tests {
         let going = model::Instance::new()
             .set_status("STOPPING")
             .set_deletion_protection(true);
-        assert_eq!(call_for(InstanceAction::Terminate, &going, true), Ok(None));
-        assert!(call_for(InstanceAction::Start, &going, true).is_err());
-        assert!(call_for(InstanceAction::Stop, &going, true).is_err());
+        assert_eq!(select_call(InstanceAction::Terminate, &going, true), Ok(None));
+        assert!(select_call(InstanceAction::Start, &going, true).is_err());
+        assert!(select_call(InstanceAction::Stop, &going, true).is_err());
         assert_eq!(
-            call_for(InstanceAction::Terminate, &going, false),
+            select_call(InstanceAction::Terminate, &going, false),
             Err("it is protected".to_owned())
         );
     }
@@ -539,7 +543,7 @@ mod follow_tests {
             (InstanceAction::Reboot, "RUNNING", false),
         ] {
             let api = Instance::new().set_status(word);
-            assert_eq!(shows(change, &api), expected, "{change:?} {word}");
+            assert_eq!(instance_shows(change, &api), expected, "{change:?} {word}");
         }
     }
 }

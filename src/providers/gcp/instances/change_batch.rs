@@ -11,8 +11,8 @@ use google_cloud_compute_v1::model::instance::Status;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::change::{
-    FIRST_PAUSE, InstanceAction, LONGEST_PAUSE, START_DEADLINE, StartedChange, WATCH_DEADLINE, begin, change_one,
-    concluded, says, settled, shows,
+    FIRST_PAUSE, InstanceAction, LONGEST_PAUSE, START_DEADLINE, StartedChange, WATCH_DEADLINE, await_change,
+    change_one, final_result, instance_shows, operation_result, start_change,
 };
 use super::list;
 use super::list::MOST_TERMS;
@@ -72,7 +72,7 @@ async fn change_in_zone(
     }
     let waves: Vec<_> = part
         .chunks(BATCH_SIZE)
-        .map(|wave| begin_wave(client, zone, wave, change, course))
+        .map(|wave| start_batch(client, zone, wave, change, course))
         .collect();
     let begun: Vec<_> = stream::iter(waves).buffer_unordered(CONCURRENT_BATCHES).collect().await;
     let (mut results, mut taken) = (Vec::new(), Vec::new());
@@ -83,12 +83,12 @@ async fn change_in_zone(
             Err(error) => results.push((position, Err(error))),
         }
     }
-    results.extend(follow(client, zone, taken, change, course).await);
+    results.extend(await_changes(client, zone, taken, change, course).await);
     results
 }
 
 /// Looks at some targets of a zone, and sends their calls.
-async fn begin_wave<'a>(
+async fn start_batch<'a>(
     client: &Client,
     zone: &str,
     wave: &[(usize, &'a InstanceRef)],
@@ -102,7 +102,7 @@ async fn begin_wave<'a>(
         course.check_may_start()?;
         client.rate_limiter.acquire().await;
         looked_at = Instant::now();
-        let found = look(client, zone, wave.iter().map(|(_, target)| *target)).await?;
+        let found = list_targets(client, zone, wave.iter().map(|(_, target)| *target)).await?;
         let is_stopping = |api: &model::Instance| api.status == Some(Status::Stopping);
         let going = match found.values().any(is_stopping) {
             // Which of those that stop are being deleted.
@@ -131,7 +131,7 @@ async fn begin_wave<'a>(
             let begun = match found.get(&target.id).filter(|_| looked_at.elapsed() < FRESH) {
                 Some(api) => {
                     let going = api.status == Some(Status::Deprovisioning) || going.contains(&target.id);
-                    begin(client, target, change, api.clone(), going, course).await
+                    start_change(client, target, change, api.clone(), going, course).await
                 }
                 // Gone, or another one has its name by now, or has had the time to take it: that is told one by one.
                 None => change_one(client, target, change, course).await.map(|()| None),
@@ -148,26 +148,26 @@ async fn begin_wave<'a>(
 }
 
 /// Those of the targets that are there, by id.
-async fn look<'a>(
+async fn list_targets<'a>(
     client: &Client,
     zone: &str,
     targets: impl Iterator<Item = &'a InstanceRef>,
 ) -> Result<BTreeMap<String, model::Instance>> {
     let ids: BTreeSet<&str> = targets.map(|target| target.id.as_str()).collect();
-    list::raw_by_id(client, zone, &ids).await
+    list::list_by_ids(client, zone, &ids).await
 }
 
 /// A change that is watched until it is over, or shows in its instance.
 struct Watched<'a> {
     position: usize,
-    taken: StartedChange<'a>,
+    started: StartedChange<'a>,
     /// Why its operation could not be read the last time.
     unread: Option<Error>,
 }
 
 /// Watches changes that the cloud has taken on: one list of the zone's instances, and one of its operations, for all of
 /// them each time.
-async fn follow(
+async fn await_changes(
     client: &Client,
     zone: &str,
     taken: Vec<(usize, StartedChange<'_>)>,
@@ -179,13 +179,16 @@ async fn follow(
             .into_iter()
             .map(async |(position, taken): (usize, StartedChange<'_>)| {
                 let target = taken.target;
-                (position, course.record(target, settled(client, change, taken).await))
+                (
+                    position,
+                    course.record(target, await_change(client, change, taken).await),
+                )
             });
         return join_all(followed).await;
     }
     let watched = taken.into_iter().map(|(position, taken)| Watched {
         position,
-        taken,
+        started: taken,
         unread: None,
     });
     let (mut watched, mut results): (Vec<_>, _) = (watched.collect(), Results::new());
@@ -194,13 +197,13 @@ async fn follow(
         _ => WATCH_DEADLINE,
     };
     // Whatever it takes, once they are looked at.
-    look_again(client, zone, &mut watched, &mut results, change, course).await;
+    check_changes(client, zone, &mut watched, &mut results, change, course).await;
     let rounds = async {
         let mut pause = FIRST_PAUSE;
         while !watched.is_empty() {
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
-            look_again(client, zone, &mut watched, &mut results, change, course).await;
+            check_changes(client, zone, &mut watched, &mut results, change, course).await;
         }
     };
     // What is left then is told by how its operation stood last.
@@ -210,9 +213,9 @@ async fn follow(
             target,
             operation,
             attempted,
-        } = one.taken;
+        } = one.started;
         let last = one.unread.map_or(Ok(operation), Err);
-        let result = concluded(client, target, change, last, &attempted).await;
+        let result = final_result(client, target, change, last, &attempted).await;
         (one.position, course.record(target, result))
     });
     let concluded: Vec<_> = concluded.collect();
@@ -223,7 +226,7 @@ async fn follow(
 
 /// One round: what is known of the operations, what the instances show, and how the operations stand of those that show
 /// nothing.
-async fn look_again(
+async fn check_changes(
     client: &Client,
     zone: &str,
     watched: &mut Vec<Watched<'_>>,
@@ -231,16 +234,16 @@ async fn look_again(
     change: InstanceAction,
     course: &BatchTracker<'_>,
 ) {
-    let is_said = |taken: &StartedChange<'_>| says(&taken.operation, taken.target, &taken.attempted);
-    sift(watched, results, course, is_said);
+    let is_said = |taken: &StartedChange<'_>| operation_result(&taken.operation, taken.target, &taken.attempted);
+    take_finished(watched, results, course, is_said);
     // A restart leaves no trace to go by.
     if change != InstanceAction::Reboot
         && !watched.is_empty()
-        && let Ok(found) = look(client, zone, watched.iter().map(|one| one.taken.target)).await
+        && let Ok(found) = list_targets(client, zone, watched.iter().map(|one| one.started.target)).await
     {
-        sift(watched, results, course, |taken| {
+        take_finished(watched, results, course, |taken| {
             let shown = match found.get(&taken.target.id) {
-                Some(api) => shows(change, api),
+                Some(api) => instance_shows(change, api),
                 None => change == InstanceAction::Terminate,
             };
             shown.then_some(Ok(()))
@@ -250,14 +253,14 @@ async fn look_again(
         return;
     }
     read_operations(client, zone, watched).await;
-    sift(watched, results, course, is_said);
+    take_finished(watched, results, course, is_said);
 }
 
 /// Reads how the operations stand that are over, or not listed yet.
 async fn read_operations(client: &Client, zone: &str, watched: &mut [Watched<'_>]) {
     let under_way = operations::list_running(client, zone).await.unwrap_or_default();
     let over = watched.iter_mut().filter_map(|one| {
-        let name = one.taken.operation.name.clone()?;
+        let name = one.started.operation.name.clone()?;
         if under_way.contains(&name) {
             one.unread = None;
             return None;
@@ -279,7 +282,7 @@ async fn read_operations(client: &Client, zone: &str, watched: &mut [Watched<'_>
         for name in names {
             let Some(one) = over.get_mut(name) else { continue };
             match read.remove(name) {
-                Some(operation) => (one.taken.operation, one.unread) = (operation, None),
+                Some(operation) => (one.started.operation, one.unread) = (operation, None),
                 None => one.unread = Some(missing.clone()),
             }
         }
@@ -287,15 +290,15 @@ async fn read_operations(client: &Client, zone: &str, watched: &mut [Watched<'_>
 }
 
 /// Moves those to the results of which there is one.
-fn sift<'a>(
+fn take_finished<'a>(
     watched: &mut Vec<Watched<'a>>,
     results: &mut Results,
     course: &BatchTracker<'_>,
     result: impl Fn(&StartedChange<'a>) -> Option<Result<()>>,
 ) {
-    watched.retain(|one| match result(&one.taken) {
+    watched.retain(|one| match result(&one.started) {
         Some(result) => {
-            let result = course.record(one.taken.target, result);
+            let result = course.record(one.started.target, result);
             results.push((one.position, result));
             false
         }

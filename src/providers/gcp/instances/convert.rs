@@ -8,12 +8,12 @@ use google_cloud_compute_v1::model::scheduling::ProvisioningModel;
 use google_cloud_compute_v1::model::{self, MachineType, machine_type};
 use serde_json::json;
 
-use super::expiry::expiry;
+use super::expiry::find_expiry;
 use crate::cloud::{
     Architecture, Disk, Error, ErrorKind, Gpu, Instance, InstanceRef, InstanceState, Labels, NativeName, Ownership,
     ProviderKind, RESERVED_PREFIX, Result, normalize_gpu_kind,
 };
-use crate::providers::gcp::create::metadata::keys_of;
+use crate::providers::gcp::create::metadata::key_fingerprints;
 use crate::providers::gcp::network::{firewall_rule, path_aliases};
 use crate::providers::gcp::regions::{last_segment, region_of};
 
@@ -22,7 +22,7 @@ use crate::providers::gcp::regions::{last_segment, region_of};
 ///
 /// # Errors
 /// `Internal` for an answer without a name, id or zone.
-pub(crate) fn instance(api: model::Instance, project: &str, being_deleted: bool) -> Result<Instance> {
+pub(crate) fn to_instance(api: model::Instance, project: &str, being_deleted: bool) -> Result<Instance> {
     let (Some(name), Some(id), Some(zone)) = (&api.name, api.id, &api.zone) else {
         let message = "Compute Engine described an instance without a name, id or zone";
         return Err(Error::new(ErrorKind::Internal, message).at("gcp"));
@@ -31,11 +31,11 @@ pub(crate) fn instance(api: model::Instance, project: &str, being_deleted: bool)
     let state = if being_deleted {
         InstanceState::Terminating
     } else {
-        state(api.status.as_ref())
+        to_state(api.status.as_ref())
     };
-    let ownership = ownership(&api);
+    let ownership = read_ownership(&api);
     let created_at = api.creation_timestamp.as_deref().and_then(|time| time.parse().ok());
-    let expiry = expiry(&api, &ownership, created_at);
+    let expiry = find_expiry(&api, &ownership, created_at);
     let interface = api.network_interfaces.first();
     let public_ip = interface.and_then(|interface| interface.access_configs.first()?.nat_ip.clone());
     let boot_disk = api.disks.iter().find(|disk| disk.boot == Some(true));
@@ -74,7 +74,7 @@ pub(crate) fn instance(api: model::Instance, project: &str, being_deleted: bool)
         }),
         public_ip: public_ip.filter(|address| !address.is_empty()),
         private_ip: interface.and_then(|interface| interface.network_ip.clone()),
-        labels: users_labels(&api),
+        labels: user_labels(&api),
         created_at,
         expires_at: expiry.map(|(end, _)| end),
         expiry_enforcer: expiry.map(|(_, enforcer)| enforcer),
@@ -84,20 +84,20 @@ pub(crate) fn instance(api: model::Instance, project: &str, being_deleted: bool)
         spec_fingerprint: ownership.spec_fingerprint,
         ttl: ownership.ttl,
         label_problem: ownership.label_problem,
-        disks: disks_of(&api),
-        ingress_rules: openings_of(&api),
+        disks: named_disks(&api),
+        ingress_rules: ingress_tags(&api),
         attached_gpu: attached_gpu(&api),
         has_other_price: has_other_price(&api),
-        setup: setup_of(&api, project),
+        setup: read_setup(&api, project),
         generation: ownership.generation,
         state_reason: None,
         failure: None,
-        native: native(&api),
+        native: native_fields(&api),
     })
 }
 
 /// Those of its network tags that firewall rules of ours go by.
-fn openings_of(api: &model::Instance) -> Vec<String> {
+fn ingress_tags(api: &model::Instance) -> Vec<String> {
     let tags = api.tags.iter().flat_map(|tags| &tags.items);
     tags.filter(|tag| tag.starts_with(firewall_rule::PREFIX))
         .cloned()
@@ -105,7 +105,7 @@ fn openings_of(api: &model::Instance) -> Vec<String> {
 }
 
 /// Its disks that are resources of their own; local ones have no source, and go with it.
-fn disks_of(api: &model::Instance) -> Vec<Disk> {
+fn named_disks(api: &model::Instance) -> Vec<Disk> {
     let named = api.disks.iter().filter_map(|disk| {
         Some(Disk {
             id: last_segment(disk.source.as_deref()?).to_owned(),
@@ -117,17 +117,17 @@ fn disks_of(api: &model::Instance) -> Vec<Disk> {
 
 /// Whether cloudctl made it.
 pub(crate) fn is_managed(api: &model::Instance) -> bool {
-    ownership(api).managed
+    read_ownership(api).managed
 }
 
-fn ownership(api: &model::Instance) -> Ownership {
+fn read_ownership(api: &model::Instance) -> Ownership {
     let labels: Labels = api.labels.clone().into_iter().collect();
     Ownership::from_labels(&labels, NativeName::Resource(api.name.as_deref().unwrap_or_default()))
 }
 
 /// The state in the contract's words. `TERMINATED` is stopped, and a suspended instance is as good as stopped: both
 /// can be started again. <https://cloud.google.com/compute/docs/instances/instance-lifecycle>
-pub(crate) fn state(status: Option<&Status>) -> InstanceState {
+pub(crate) fn to_state(status: Option<&Status>) -> InstanceState {
     match status {
         Some(Status::Pending | Status::Provisioning | Status::Staging) => InstanceState::Pending,
         Some(Status::Running | Status::Repairing) => InstanceState::Running,
@@ -162,7 +162,7 @@ pub(crate) fn with_machine_type(mut instance: Instance, machine_type: &MachineTy
     instance
 }
 
-fn users_labels(api: &model::Instance) -> Labels {
+fn user_labels(api: &model::Instance) -> Labels {
     let own = api.labels.iter().filter(|(key, _)| !key.starts_with(RESERVED_PREFIX));
     own.map(|(key, value)| (key.clone(), value.clone())).collect()
 }
@@ -204,7 +204,7 @@ fn has_other_price(api: &model::Instance) -> bool {
 }
 
 /// What it was set up with, in the words of `create`'s flags.
-fn setup_of(api: &model::Instance, project: &str) -> BTreeMap<&'static str, Vec<Vec<String>>> {
+fn read_setup(api: &model::Instance, project: &str) -> BTreeMap<&'static str, Vec<Vec<String>>> {
     let interface = api.network_interfaces.first();
     let network = interface.and_then(|interface| interface.network.as_ref());
     let subnet = interface.and_then(|interface| interface.subnetwork.as_ref());
@@ -216,7 +216,7 @@ fn setup_of(api: &model::Instance, project: &str) -> BTreeMap<&'static str, Vec<
     let account = api.service_accounts.first().and_then(|account| account.email.clone());
     let one = |word: String| vec![word];
     let fields: [(_, Vec<Vec<String>>); 6] = [
-        ("ssh-key", keys_of(api).into_iter().map(one).collect()),
+        ("ssh-key", key_fingerprints(api).into_iter().map(one).collect()),
         (
             "disk",
             size.map(|size| one(format!("{size} GiB"))).into_iter().collect(),
@@ -235,7 +235,7 @@ fn setup_of(api: &model::Instance, project: &str) -> BTreeMap<&'static str, Vec<
     fields.into_iter().filter(|(_, values)| !values.is_empty()).collect()
 }
 
-fn native(api: &model::Instance) -> serde_json::Value {
+fn native_fields(api: &model::Instance) -> serde_json::Value {
     let interface = api.network_interfaces.first();
     let name_of = |url: Option<&String>| url.map(|url| last_segment(url).to_owned());
     let disks: Vec<_> = api
@@ -291,7 +291,7 @@ mod tests {
 
     #[test]
     fn an_instance_is_read() {
-        let read = instance(api(), "acme", false).unwrap();
+        let read = to_instance(api(), "acme", false).unwrap();
         assert_eq!(read.reference.to_string(), "gcp/us-central1-a/42");
         assert_eq!(read.reference.native_name.as_deref(), Some("web-1"));
         assert_eq!(
@@ -315,10 +315,10 @@ mod tests {
     fn a_delete_in_progress_is_told_from_a_stop() {
         let stopping = || api().set_status("STOPPING");
         assert_eq!(
-            instance(stopping(), "acme", false).unwrap().state,
+            to_instance(stopping(), "acme", false).unwrap().state,
             InstanceState::Stopping
         );
-        let deleted = instance(stopping(), "acme", true).unwrap();
+        let deleted = to_instance(stopping(), "acme", true).unwrap();
         assert_eq!(
             (deleted.state, deleted.native_state.as_str()),
             (InstanceState::Terminating, "STOPPING")
@@ -336,7 +336,7 @@ mod tests {
             ("DEPROVISIONING", InstanceState::Terminating),
             ("SOMETHING_NEW", InstanceState::Unknown),
         ] {
-            assert_eq!(state(Some(&Status::from(word))), expected, "{word}");
+            assert_eq!(to_state(Some(&Status::from(word))), expected, "{word}");
         }
     }
 

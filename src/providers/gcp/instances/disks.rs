@@ -10,7 +10,7 @@ use google_cloud_compute_v1::model::{self, DiskList};
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use super::list::{MOST_TERMS, by_name};
+use super::list::{MOST_TERMS, find_by_name};
 use crate::cloud::{Disk, Instance, InstanceName, NativeName, OrphanedDisk, Ownership, Result};
 use crate::providers::gcp::api::client::Client;
 use crate::providers::gcp::api::operations;
@@ -30,7 +30,7 @@ const ONE_CALL: SignedDuration = SignedDuration::from_mins(5);
 ///
 /// # Errors
 /// Those of any call.
-pub(crate) async fn surviving(client: &Client, gone: &[Instance]) -> Result<Vec<OrphanedDisk>> {
+pub(crate) async fn find_orphaned_disks(client: &Client, gone: &[Instance]) -> Result<Vec<OrphanedDisk>> {
     let mut zones: BTreeMap<&str, Vec<(&Instance, &Disk)>> = BTreeMap::new();
     for instance in gone {
         let disks = instance.disks.iter().map(|disk| (instance, disk));
@@ -42,19 +42,19 @@ pub(crate) async fn surviving(client: &Client, gone: &[Instance]) -> Result<Vec<
     let asked: Vec<_> = zones
         .into_iter()
         .filter(|(_, disks)| !disks.is_empty())
-        .map(|(zone, disks)| in_zone(client, zone, disks))
+        .map(|(zone, disks)| find_in_zone(client, zone, disks))
         .collect();
     let found: Vec<Vec<OrphanedDisk>> = stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
     Ok(found.into_iter().flatten().collect())
 }
 
-async fn in_zone(client: &Client, zone: &str, mut wanted: Vec<(&Instance, &Disk)>) -> Result<Vec<OrphanedDisk>> {
+async fn find_in_zone(client: &Client, zone: &str, mut wanted: Vec<(&Instance, &Disk)>) -> Result<Vec<OrphanedDisk>> {
     let (start, mut pause) = (Instant::now(), FIRST_PAUSE);
     let left = loop {
         // Right after many changes there may be no room for another call.
         client.rate_limiter.acquire().await;
         let names: Vec<_> = wanted.iter().map(|(_, disk)| disk.id.as_str()).collect();
-        let found = named(client, zone, &names).await?;
+        let found = list_by_names(client, zone, &names).await?;
         wanted.retain(|(_, disk)| found.contains_key(&disk.id));
         let may_go = |(instance, disk): &(&Instance, &Disk)| {
             disk.deleted_with_instance && found.get(&disk.id).is_some_and(|api| !is_used_by_other(api, instance))
@@ -68,7 +68,7 @@ async fn in_zone(client: &Client, zone: &str, mut wanted: Vec<(&Instance, &Disk)
     let mut surviving = Vec::new();
     for (instance, disk) in wanted {
         if let Some(api) = left.get(&disk.id)
-            && is_of(client, zone, api, instance).await?
+            && disk_belonged_to_instance(client, zone, api, instance).await?
         {
             surviving.push(OrphanedDisk {
                 instance: instance.reference.clone(),
@@ -81,7 +81,7 @@ async fn in_zone(client: &Client, zone: &str, mut wanted: Vec<(&Instance, &Disk)
 
 /// The disks of these names that a failed create call has left, put in at `since`, after they were given some time to
 /// go.
-pub(crate) async fn left_by(
+pub(crate) async fn left_by_failed_create(
     client: &Client,
     zone: &str,
     names: &[InstanceName],
@@ -94,7 +94,7 @@ pub(crate) async fn left_by(
     );
     let mut pause = FIRST_PAUSE;
     loop {
-        let found = match named(client, zone, &names).await {
+        let found = match list_by_names(client, zone, &names).await {
             Ok(found) => found,
             Err(error) => {
                 tracing::debug!(%error, "no disks could be looked for");
@@ -104,7 +104,7 @@ pub(crate) async fn left_by(
         let is_left = |(name, disk): &(String, model::Disk)| {
             let labels = disk.labels.clone().into_iter().collect();
             let made_by_us = Ownership::from_labels(&labels, NativeName::Resource(name)).managed;
-            let at_that_time = created(disk)
+            let at_that_time = creation_time(disk)
                 .zip(since)
                 .is_none_or(|(created, since)| created.duration_since(since).abs() < ONE_CALL);
             made_by_us && at_that_time && disk.users.is_empty()
@@ -119,24 +119,26 @@ pub(crate) async fn left_by(
 }
 
 /// Whether a disk that has the name of an instance's disk is that one, now that the instance is gone.
-async fn is_of(client: &Client, zone: &str, disk: &model::Disk, gone: &Instance) -> Result<bool> {
+async fn disk_belonged_to_instance(client: &Client, zone: &str, disk: &model::Disk, gone: &Instance) -> Result<bool> {
     if is_used_by_other(disk, gone) {
         return Ok(false);
     }
     let name = gone.reference.native_name.as_deref();
     if let (false, Some(name)) = (disk.users.is_empty(), name) {
-        let holder = by_name(client, zone, name).await?.and_then(|holder| holder.id);
+        let holder = find_by_name(client, zone, name).await?.and_then(|holder| holder.id);
         if holder.is_some_and(|id| id.to_string() != gone.reference.id) {
             return Ok(false);
         }
     }
-    let made_later = created(disk)
+    let made_later = creation_time(disk)
         .zip(gone.created_at)
         .is_some_and(|(disk, instance)| disk.duration_since(instance) > ONE_CALL);
     // It was attached later on, or it was made after the end of the instance.
     if let (true, Ok(id)) = (made_later, gone.reference.id.parse()) {
         let ended = operations::find_deletion_time(client, zone, id).await?;
-        return Ok(created(disk).zip(ended).is_none_or(|(created, ended)| created <= ended));
+        return Ok(creation_time(disk)
+            .zip(ended)
+            .is_none_or(|(created, ended)| created <= ended));
     }
     Ok(true)
 }
@@ -146,12 +148,12 @@ fn is_used_by_other(disk: &model::Disk, gone: &Instance) -> bool {
     disk.users.iter().any(|user| Some(last_segment(user)) != name)
 }
 
-fn created(disk: &model::Disk) -> Option<Timestamp> {
+fn creation_time(disk: &model::Disk) -> Option<Timestamp> {
     disk.creation_timestamp.as_deref()?.parse().ok()
 }
 
 /// The disks of a zone that have one of these names: one list, however many they are.
-async fn named(client: &Client, zone: &str, names: &[&str]) -> Result<BTreeMap<String, model::Disk>> {
+async fn list_by_names(client: &Client, zone: &str, names: &[&str]) -> Result<BTreeMap<String, model::Disk>> {
     let (project, disks) = (client.project().await?, client.disks().await?);
     let names: BTreeSet<&str> = names.iter().copied().collect();
     let terms = names.iter().map(|name| format!("(name = \"{name}\")"));

@@ -40,7 +40,7 @@ pub(crate) fn check_limit(limit: Duration) -> Result<()> {
 }
 
 /// Has the cloud delete an instance that has run for so long, in whole seconds.
-pub(crate) fn limited(scheduling: Scheduling, limit: Duration) -> Scheduling {
+pub(crate) fn with_run_limit(scheduling: Scheduling, limit: Duration) -> Scheduling {
     let seconds = i64::try_from(limit.as_secs()).unwrap_or(i64::MAX);
     scheduling
         .set_max_run_duration(model::Duration::new().set_seconds(seconds))
@@ -49,7 +49,7 @@ pub(crate) fn limited(scheduling: Scheduling, limit: Duration) -> Scheduling {
 
 /// For how long the cloud lets an instance run before it deletes it; nothing if it does not delete it.
 pub(crate) fn run_limit(api: &model::Instance) -> Option<Duration> {
-    let scheduling = deleting(api)?;
+    let scheduling = deleting_scheduling(api)?;
     let seconds = scheduling.max_run_duration.as_ref()?.seconds?;
     u64::try_from(seconds).ok().map(Duration::from_secs)
 }
@@ -64,12 +64,12 @@ pub(crate) fn run_start(api: &model::Instance) -> Option<Timestamp> {
 /// When the cloud says that it will delete the instance; not every answer does.
 pub(crate) fn announced_end(api: &model::Instance) -> Option<Timestamp> {
     let status = api.resource_status.as_ref()?.scheduling.as_ref()?;
-    deleting(api).and_then(|_| time(status.termination_timestamp.as_ref()))
+    deleting_scheduling(api).and_then(|_| time(status.termination_timestamp.as_ref()))
 }
 
 /// When the instance will be ended, and by whom: by the cloud while its limit counts, else by its label alone. Of two
 /// ends the first is what is true.
-pub(crate) fn expiry(
+pub(crate) fn find_expiry(
     api: &model::Instance,
     ownership: &Ownership,
     created_at: Option<Timestamp>,
@@ -93,11 +93,11 @@ fn cloud_end(api: &model::Instance) -> Option<Timestamp> {
         _ => return None,
     };
     let by_limit = || start?.checked_add(SignedDuration::try_from(run_limit(api)?).ok()?).ok();
-    let by_time = || time(deleting(api)?.termination_time.as_ref());
+    let by_time = || time(deleting_scheduling(api)?.termination_time.as_ref());
     announced_end(api).or_else(by_limit).or_else(by_time)
 }
 
-fn deleting(api: &model::Instance) -> Option<&Scheduling> {
+fn deleting_scheduling(api: &model::Instance) -> Option<&Scheduling> {
     let scheduling = api.scheduling.as_ref()?;
     (scheduling.instance_termination_action == Some(InstanceTerminationAction::Delete)).then_some(scheduling)
 }
@@ -120,7 +120,7 @@ mod tests {
             .set_status(status)
             .set_creation_timestamp(CREATED)
             .set_last_start_timestamp(STARTED)
-            .set_scheduling(limited(Scheduling::new(), Duration::from_secs(7_200)))
+            .set_scheduling(with_run_limit(Scheduling::new(), Duration::from_secs(7_200)))
     }
 
     fn found(api: &model::Instance, ttl: Option<u64>) -> Option<(String, ExpiryEnforcer)> {
@@ -128,7 +128,7 @@ mod tests {
             ttl: ttl.map(Duration::from_secs),
             ..Ownership::default()
         };
-        let (end, enforcer) = expiry(api, &ownership, CREATED.parse().ok())?;
+        let (end, enforcer) = find_expiry(api, &ownership, CREATED.parse().ok())?;
         Some((end.to_string(), enforcer))
     }
 
@@ -175,7 +175,7 @@ mod tests {
         let unlimited = api("RUNNING").set_scheduling(Scheduling::new());
         assert_eq!(found(&unlimited, Some(7_200)), ends("2026-11-23T12:00:00Z", tag));
         let mut stops = api("RUNNING");
-        let scheduling = limited(Scheduling::new(), SHORTEST);
+        let scheduling = with_run_limit(Scheduling::new(), SHORTEST);
         stops.scheduling = Some(scheduling.set_instance_termination_action(InstanceTerminationAction::Stop));
         assert_eq!(found(&stops, Some(7_200)), ends("2026-11-23T12:00:00Z", tag));
     }

@@ -11,7 +11,7 @@ use futures_util::stream::{self, StreamExt};
 use google_cloud_compute_v1::model::instance::Status;
 use google_cloud_compute_v1::model::{self, InstanceAggregatedList, InstanceList};
 
-use super::convert::{instance, with_machine_type};
+use super::convert::{to_instance, with_machine_type};
 use super::list;
 use crate::cloud::{
     Error, ErrorKind, Instance, InstanceRef, InstanceSink, InstanceState, ListFilter, ListScope, Result,
@@ -34,7 +34,7 @@ pub(crate) type UnansweredZones = BTreeMap<String, String>;
 /// One page, read.
 struct Part {
     instances: Vec<Instance>,
-    silent: UnansweredZones,
+    unanswered: UnansweredZones,
     page: Page,
 }
 
@@ -42,14 +42,14 @@ struct Part {
 pub(crate) async fn list(client: &Client, pages: &InstanceSink<'_>) -> Result<Vec<Error>> {
     let wanted = pages.location;
     let silent = match wanted {
-        ListScope::Zone { zone, .. } => in_zone(client, zone, pages).await?,
-        ListScope::AllRegions | ListScope::Region(_) => everywhere(client, pages).await?,
+        ListScope::Zone { zone, .. } => list_zone(client, zone, pages).await?,
+        ListScope::AllRegions | ListScope::Region(_) => list_all_zones(client, pages).await?,
     };
-    let gaps = silent.iter().filter(|(scope, _)| concerns(wanted, scope));
-    Ok(gaps.map(|(scope, code)| gap(scope, code)).collect())
+    let gaps = silent.iter().filter(|(scope, _)| affects_scope(wanted, scope));
+    Ok(gaps.map(|(scope, code)| gap_error(scope, code)).collect())
 }
 
-fn gap(scope: &str, code: &str) -> Error {
+fn gap_error(scope: &str, code: &str) -> Error {
     let message = format!("{scope} did not answer in full; instances of it may be missing from the listing");
     Error::new(ErrorKind::Network, message)
         .with_code(code)
@@ -57,9 +57,9 @@ fn gap(scope: &str, code: &str) -> Error {
 }
 
 /// The instances of one zone that an expression admits, as the API has them.
-pub(crate) async fn raw_in_zone(client: &Client, zone: &str, expression: &str) -> Result<Vec<model::Instance>> {
+pub(crate) async fn list_matching(client: &Client, zone: &str, expression: &str) -> Result<Vec<model::Instance>> {
     let expression = Some(expression.to_owned());
-    let fetch = |token: Option<String>| zone_page(client, zone, &expression, token);
+    let fetch = |token: Option<String>| fetch_page(client, zone, &expression, token);
     collect_all(fetch, |all: &mut Vec<model::Instance>, page: InstanceList| {
         let next = Page::of_complete_list(&page, zone)?;
         all.extend(page.items);
@@ -69,16 +69,16 @@ pub(crate) async fn raw_in_zone(client: &Client, zone: &str, expression: &str) -
 }
 
 /// Those instances of a zone that have these ids, by id, as the API has them.
-pub(crate) async fn raw_by_id(
+pub(crate) async fn list_by_ids(
     client: &Client,
     zone: &str,
     ids: &BTreeSet<&str>,
 ) -> Result<BTreeMap<String, model::Instance>> {
-    let expression = expression(&ListFilter {
+    let expression = build_expression(&ListFilter {
         ids: ids.iter().map(|id| (*id).to_owned()).collect(),
         ..ListFilter::default()
     });
-    let fetch = |token: Option<String>| zone_page(client, zone, &expression, token);
+    let fetch = |token: Option<String>| fetch_page(client, zone, &expression, token);
     collect_all(
         fetch,
         |all: &mut BTreeMap<String, model::Instance>, page: InstanceList| {
@@ -94,7 +94,7 @@ pub(crate) async fn raw_by_id(
     .await
 }
 
-async fn zone_page(
+async fn fetch_page(
     client: &Client,
     zone: &str,
     expression: &Option<String>,
@@ -115,28 +115,28 @@ async fn zone_page(
     client.read("list the instances", zone, call).await
 }
 
-async fn in_zone(client: &Client, zone: &str, pages: &InstanceSink<'_>) -> Result<UnansweredZones> {
+async fn list_zone(client: &Client, zone: &str, pages: &InstanceSink<'_>) -> Result<UnansweredZones> {
     let project = client.project().await?;
-    let (expression, deletions) = (&expression(pages.filter), &Deletions::default());
+    let (expression, deletions) = (&build_expression(pages.filter), &Deletions::default());
     let fetch = |token: Option<String>| async move {
-        let page = zone_page(client, zone, expression, token).await?;
+        let page = fetch_page(client, zone, expression, token).await?;
         let silent = page.lack().map(|code| (zone.to_owned(), code)).into_iter().collect();
         let next = Page::of(page.rows(), page.token());
         let mut instances = Vec::new();
         read_into(&mut instances, page.items, project, pages)?;
-        mark_deleted(client, &mut instances, deletions).await;
+        mark_terminating(client, &mut instances, deletions).await;
         Ok(Part {
             instances,
-            silent,
+            unanswered: silent,
             page: next,
         })
     };
-    collect_all(fetch, |silent, part| Ok(hand_on(silent, part, pages))).await
+    collect_all(fetch, |silent, part| Ok(forward(silent, part, pages))).await
 }
 
-async fn everywhere(client: &Client, pages: &InstanceSink<'_>) -> Result<UnansweredZones> {
+async fn list_all_zones(client: &Client, pages: &InstanceSink<'_>) -> Result<UnansweredZones> {
     let (project, instances) = (client.project().await?, client.listing().await?);
-    let (expression, deletions) = (&expression(pages.filter), &Deletions::default());
+    let (expression, deletions) = (&build_expression(pages.filter), &Deletions::default());
     let fetch = |token: Option<String>| async move {
         let call = || {
             let call = instances
@@ -152,21 +152,21 @@ async fn everywhere(client: &Client, pages: &InstanceSink<'_>) -> Result<Unanswe
             .read("list the instances", "", call)
             .await
             .map_err(with_project_hint)?;
-        let mut part = part_of(page, project, pages)?;
-        mark_deleted(client, &mut part.instances, deletions).await;
+        let mut part = read_page(page, project, pages)?;
+        mark_terminating(client, &mut part.instances, deletions).await;
         Ok(part)
     };
-    collect_all(fetch, |silent, part| Ok(hand_on(silent, part, pages))).await
+    collect_all(fetch, |silent, part| Ok(forward(silent, part, pages))).await
 }
 
-fn hand_on(silent: &mut UnansweredZones, part: Part, pages: &InstanceSink<'_>) -> Page {
-    silent.extend(part.silent);
+fn forward(silent: &mut UnansweredZones, part: Part, pages: &InstanceSink<'_>) -> Page {
+    silent.extend(part.unanswered);
     pages.push_page(part.instances);
     part.page
 }
 
-fn part_of(page: InstanceAggregatedList, project: &str, pages: &InstanceSink<'_>) -> Result<Part> {
-    let silent = silent_in(&page);
+fn read_page(page: InstanceAggregatedList, project: &str, pages: &InstanceSink<'_>) -> Result<Part> {
+    let silent = unanswered_in(&page);
     let (mut instances, mut rows) = (Vec::new(), 0);
     for part in page.items.into_values() {
         rows += part.instances.len();
@@ -174,13 +174,13 @@ fn part_of(page: InstanceAggregatedList, project: &str, pages: &InstanceSink<'_>
     }
     Ok(Part {
         instances,
-        silent,
+        unanswered: silent,
         page: Page::of(rows, page.next_page_token),
     })
 }
 
 /// The scopes that are missing from a page, or of which something is.
-pub(crate) fn silent_in(page: &InstanceAggregatedList) -> UnansweredZones {
+pub(crate) fn unanswered_in(page: &InstanceAggregatedList) -> UnansweredZones {
     let unreachable = page.unreachables.iter().map(|scope| (scope, "UNREACHABLE".to_owned()));
     let warned = page
         .items
@@ -205,7 +205,7 @@ fn read_into(
     pages: &InstanceSink<'_>,
 ) -> Result<()> {
     for api in rows {
-        let instance = instance(api, project, false)?;
+        let instance = to_instance(api, project, false)?;
         if pages.accepts(&instance) {
             read.push(instance);
         }
@@ -214,7 +214,7 @@ fn read_into(
 }
 
 /// Whether what is missing there is missing from the listing.
-fn concerns(wanted: &ListScope, scope: &str) -> bool {
+fn affects_scope(wanted: &ListScope, scope: &str) -> bool {
     match wanted {
         ListScope::AllRegions => true,
         ListScope::Region(region) => scope == region || region_of(scope) == region || !scope.contains('-'),
@@ -231,7 +231,7 @@ impl Deletions {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn ask(&self, client: &Client, zone: String) {
+    async fn fetch(&self, client: &Client, zone: String) {
         let asked = operations::list_ids_being_deleted(client, &zone).await;
         let targets = asked.unwrap_or_else(|error| {
             // "Stopping" is true of them all; the listing is no worse for it.
@@ -244,7 +244,7 @@ impl Deletions {
 
 /// Tells those that are being deleted from those that are being stopped: the API shows both as `STOPPING`, and only
 /// the zone's running operations know.
-pub(crate) async fn mark_deleted(client: &Client, instances: &mut [Instance], deletions: &Deletions) {
+pub(crate) async fn mark_terminating(client: &Client, instances: &mut [Instance], deletions: &Deletions) {
     let stopping_word = Status::Stopping.name().unwrap_or_default();
     let mut stopping: Vec<&mut Instance> = instances
         .iter_mut()
@@ -255,7 +255,7 @@ pub(crate) async fn mark_deleted(client: &Client, instances: &mut [Instance], de
         .map(|instance| instance.reference.scope.clone())
         .filter(|zone| !deletions.known().contains_key(zone))
         .collect();
-    let asked: Vec<_> = zones.into_iter().map(|zone| deletions.ask(client, zone)).collect();
+    let asked: Vec<_> = zones.into_iter().map(|zone| deletions.fetch(client, zone)).collect();
     stream::iter(asked).buffer_unordered(10).collect::<Vec<()>>().await;
     let known = deletions.known();
     for instance in &mut stopping {
@@ -271,7 +271,7 @@ pub(crate) const MOST_TERMS: usize = 30;
 
 /// What of the filter the API can do. Its language joins terms by one operator only, without nesting: names and ids
 /// come first, because they cut down the most.
-pub(crate) fn expression(filter: &ListFilter) -> Option<String> {
+pub(crate) fn build_expression(filter: &ListFilter) -> Option<String> {
     // A name begins with a letter; what does not is an id.
     let plain = |text: &&String| {
         text.starts_with(|first: char| first.is_ascii_alphabetic())
@@ -290,13 +290,15 @@ pub(crate) fn expression(filter: &ListFilter) -> Option<String> {
         0 => managed(),
         1..=MOST_TERMS => Some(terms.join(" OR ")),
         // More come from groups, if anything: of one group, one pattern has them all.
-        _ if filter.ids.is_empty() => group_of(&filter.names).map_or_else(managed, |group| Some(members_of(group))),
+        _ if filter.ids.is_empty() => {
+            find_group(&filter.names).map_or_else(managed, |group| Some(members_expression(group)))
+        }
         _ => managed(),
     }
 }
 
 /// The group whose members these names are, if they are of one.
-fn group_of(names: &[String]) -> Option<&str> {
+fn find_group(names: &[String]) -> Option<&str> {
     let group = |name: &str| {
         let (group, index) = name.rsplit_once('-')?;
         let is_index = !index.is_empty() && index.bytes().all(|byte| byte.is_ascii_digit());
@@ -312,7 +314,7 @@ fn group_of(names: &[String]) -> Option<&str> {
 
 /// The instances of a zone, or of all, whose names are those of a group's members: the older form, in which text is a
 /// pattern for the whole name.
-pub(crate) fn members_of(group: &str) -> String {
+pub(crate) fn members_expression(group: &str) -> String {
     format!("name eq \"{group}-[0-9]+\"")
 }
 
@@ -321,11 +323,11 @@ pub(crate) fn members_of(group: &str) -> String {
 /// # Errors
 /// `NotFound` if there is none of that id, though there may be another of that name.
 pub(crate) async fn get(client: &Client, target: &InstanceRef) -> Result<Instance> {
-    let api = by_reference(client, target).await?;
-    let read = described(client, api).await?;
+    let api = get_by_ref(client, target).await?;
+    let read = to_instance_with_state(client, api).await?;
     let zone = &read.reference.scope;
     let machine_type = match &read.machine_type {
-        Some(name) => machine_types::described(client, zone, name).await.ok(),
+        Some(name) => machine_types::get_machine_type(client, zone, name).await.ok(),
         None => None,
     };
     Ok(match machine_type {
@@ -335,7 +337,7 @@ pub(crate) async fn get(client: &Client, target: &InstanceRef) -> Result<Instanc
 }
 
 /// What holds a name in a zone.
-pub(crate) async fn by_name(client: &Client, zone: &str, name: &str) -> Result<Option<model::Instance>> {
+pub(crate) async fn find_by_name(client: &Client, zone: &str, name: &str) -> Result<Option<model::Instance>> {
     let (project, instances) = (client.project().await?, client.instances().await?);
     let attempted = format!("look up {name}");
     let answer = client.read(&attempted, zone, || {
@@ -352,12 +354,12 @@ pub(crate) async fn by_name(client: &Client, zone: &str, name: &str) -> Result<O
 ///
 /// # Errors
 /// `NotFound` if it is gone, also if another one has its name by now.
-pub(crate) async fn by_reference(client: &Client, target: &InstanceRef) -> Result<model::Instance> {
+pub(crate) async fn get_by_ref(client: &Client, target: &InstanceRef) -> Result<model::Instance> {
     let zone = &target.scope;
     let found = match &target.native_name {
-        Some(name) => by_name(client, zone, name).await,
+        Some(name) => find_by_name(client, zone, name).await,
         None if target.id.parse::<u64>().is_ok() => {
-            let found = list::raw_in_zone(client, zone, &format!("id = {}", target.id)).await;
+            let found = list::list_matching(client, zone, &format!("id = {}", target.id)).await;
             found.map(|found| found.into_iter().next())
         }
         None => Ok(None),
@@ -374,20 +376,20 @@ pub(crate) async fn by_reference(client: &Client, target: &InstanceRef) -> Resul
 
 /// The API's instance in the contract's terms. Asks for the zone's operations if it is stopping, for it may be on its
 /// way out.
-pub(crate) async fn described(client: &Client, api: model::Instance) -> Result<Instance> {
+pub(crate) async fn to_instance_with_state(client: &Client, api: model::Instance) -> Result<Instance> {
     let stopping = api.status == Some(Status::Stopping);
-    let read = instance(api, client.project().await?, false)?;
+    let read = to_instance(api, client.project().await?, false)?;
     if !stopping {
         return Ok(read);
     }
     let mut one = [read];
-    list::mark_deleted(client, &mut one, &list::Deletions::default()).await;
+    list::mark_terminating(client, &mut one, &list::Deletions::default()).await;
     let [read] = one;
     Ok(read)
 }
 
 /// Whether an instance is being deleted.
-pub(crate) async fn is_going(client: &Client, zone: &str, api: &model::Instance) -> bool {
+pub(crate) async fn is_being_deleted(client: &Client, zone: &str, api: &model::Instance) -> bool {
     match &api.status {
         Some(Status::Deprovisioning) => true,
         Some(Status::Stopping) => {
@@ -407,9 +409,9 @@ mod tests {
     #[test]
     fn only_gaps_inside_the_location_count() {
         let region = ListScope::Region("us-central1".into());
-        assert!(concerns(&region, "us-central1-a") && concerns(&region, "a part of the project"));
-        assert!(!concerns(&region, "us-east1-b"));
-        assert!(concerns(&ListScope::AllRegions, "us-east1-b"));
+        assert!(affects_scope(&region, "us-central1-a") && affects_scope(&region, "a part of the project"));
+        assert!(!affects_scope(&region, "us-east1-b"));
+        assert!(affects_scope(&ListScope::AllRegions, "us-east1-b"));
     }
 }
 
@@ -425,27 +427,33 @@ mod filter_tests {
             managed,
         };
         let web = "(name = \"web\")";
-        assert_eq!(expression(&filter(&[], &[], false)), None);
-        assert_eq!(expression(&filter(&["web"], &[], true)).as_deref(), Some(web));
+        assert_eq!(build_expression(&filter(&[], &[], false)), None);
+        assert_eq!(build_expression(&filter(&["web"], &[], true)).as_deref(), Some(web));
         assert_eq!(
-            expression(&filter(&["web"], &["7", "i-7"], false)),
+            build_expression(&filter(&["web"], &["7", "i-7"], false)),
             Some(format!("{web} OR (id = 7)"))
         );
-        assert_eq!(expression(&filter(&["7"], &["7"], false)).as_deref(), Some("(id = 7)"));
         assert_eq!(
-            expression(&filter(&[], &[], true)).as_deref(),
+            build_expression(&filter(&["7"], &["7"], false)).as_deref(),
+            Some("(id = 7)")
+        );
+        assert_eq!(
+            build_expression(&filter(&[], &[], true)).as_deref(),
             Some("labels.cloudctl-managed = \"true\"")
         );
-        assert_eq!(expression(&filter(&["a\" OR \"b"], &[], false)), None);
-        assert_eq!(expression(&filter(&["a"; 31], &[], false)), None);
+        assert_eq!(build_expression(&filter(&["a\" OR \"b"], &[], false)), None);
+        assert_eq!(build_expression(&filter(&["a"; 31], &[], false)), None);
         let managed = "labels.cloudctl-managed = \"true\"";
-        assert_eq!(expression(&filter(&["a"; 31], &[], true)).as_deref(), Some(managed));
+        assert_eq!(
+            build_expression(&filter(&["a"; 31], &[], true)).as_deref(),
+            Some(managed)
+        );
     }
 
     #[test]
     fn the_members_of_a_group_are_one_term() {
         let of = |names: Vec<String>| {
-            expression(&ListFilter {
+            build_expression(&ListFilter {
                 names,
                 managed: true,
                 ..ListFilter::default()

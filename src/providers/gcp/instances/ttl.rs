@@ -12,9 +12,9 @@ use google_cloud_gax::Result as SdkResult;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use super::change::{fresh_request_id, hit_another};
-use super::expiry::{SHORTEST, announced_end, check_limit, limited, run_limit, run_start};
-use super::list::{by_reference, is_going};
+use super::change::{fresh_request_id, wrong_instance_error};
+use super::expiry::{SHORTEST, announced_end, check_limit, run_limit, run_start, with_run_limit};
+use super::list::{get_by_ref, is_being_deleted};
 use crate::cloud::{Error, ErrorKind, InstanceRef, LABEL_TTL, Result, format_duration};
 use crate::providers::gcp::api::client::Client;
 use crate::providers::gcp::api::error::{call_error, location, operation_error};
@@ -40,8 +40,8 @@ pub(crate) async fn set_ttl(client: &Client, target: &InstanceRef, ttl: Duration
         ttl,
         attempted: format!("extend {}", target.native_name.as_deref().unwrap_or(&target.id)),
     };
-    let api = by_reference(client, target).await?;
-    if is_going(client, &target.scope, &api).await {
+    let api = get_by_ref(client, target).await?;
+    if is_being_deleted(client, &target.scope, &api).await {
         let message = format!("cannot {}: it is being deleted", extension.attempted);
         return Err(Error::new(ErrorKind::Refused, message).at(location(&target.scope)));
     }
@@ -83,19 +83,26 @@ enum ExtendError {
 impl Extension<'_> {
     /// Moves the limit so that the instance ends with its TTL. Says whether there was anything to move.
     async fn move_limit(&self, api: &model::Instance, old: Duration) -> Result<bool> {
-        let left = self.limit_for(api).await?;
+        let left = self.compute_limit(api).await?;
         if left == old {
             return Ok(false);
         }
         let scheduling = api.scheduling.clone().unwrap_or_default();
-        let wanted = limited(scheduling.clone(), left).set_or_clear_termination_time(None::<String>);
-        match self.carry_out(api, &Edit::Scheduling(Box::new(wanted))).await {
+        let wanted = with_run_limit(scheduling.clone(), left).set_or_clear_termination_time(None::<String>);
+        match self.send_edit(api, &Edit::Scheduling(Box::new(wanted))).await {
             // The cloud took it on: a look that fails now leaves open what it does with it.
-            Ok(()) if self.shows_limit(left).await.map_err(|error| self.unknown(error))? => Ok(true),
+            Ok(())
+                if self
+                    .wait_for_limit(left)
+                    .await
+                    .map_err(|error| self.unknown_outcome(error))? =>
+            {
+                Ok(true)
+            }
             Ok(()) => {
                 // It would hold for the next run alone: the cloud is left as it was.
-                let put_back = self.carry_out(api, &Edit::Scheduling(Box::new(scheduling))).await;
-                let error = self.immovable(api, None);
+                let put_back = self.send_edit(api, &Edit::Scheduling(Box::new(scheduling))).await;
+                let error = self.fixed_limit_error(api, None);
                 match put_back {
                     Ok(()) => Err(error),
                     Err(_) => Err(error.with_kind(ErrorKind::UnknownOutcome).with_leftover(self.target)),
@@ -103,21 +110,21 @@ impl Extension<'_> {
             }
             Err(ExtendError::Other(error)) => Err(error),
             Err(ExtendError::Refused(error) | ExtendError::Stale(error)) => match error.kind() {
-                ErrorKind::InvalidSpec | ErrorKind::Refused => Err(self.immovable(api, Some(error))),
+                ErrorKind::InvalidSpec | ErrorKind::Refused => Err(self.fixed_limit_error(api, Some(error))),
                 ErrorKind::NotFound => Err(Error::not_found(self.target).at(location(&self.target.scope))),
                 _ => Err(error),
             },
-            Err(ExtendError::Doubtful(error, under_way)) => match self.shows_limit(left).await {
+            Err(ExtendError::Doubtful(error, under_way)) => match self.wait_for_limit(left).await {
                 Ok(true) => Ok(true),
                 Ok(false) if !under_way => Err(error),
-                _ => Err(self.unknown(error)),
+                _ => Err(self.unknown_outcome(error)),
             },
         }
     }
 
     /// The limit with which the instance ends at its creation and the TTL: from the start of its present run, or, if it
     /// is not running, from now.
-    async fn limit_for(&self, api: &model::Instance) -> Result<Duration> {
+    async fn compute_limit(&self, api: &model::Instance) -> Result<Duration> {
         let created: Option<Timestamp> = api.creation_timestamp.as_deref().and_then(|time| time.parse().ok());
         let end = created.zip(SignedDuration::try_from(self.ttl).ok());
         let end = end.and_then(|(created, ttl)| created.checked_add(ttl).ok());
@@ -134,10 +141,10 @@ impl Extension<'_> {
     }
 
     /// Whether the instance comes to show the new limit, also in the end of its present run.
-    async fn shows_limit(&self, limit: Duration) -> Result<bool> {
+    async fn wait_for_limit(&self, limit: Duration) -> Result<bool> {
         let start = Instant::now();
         loop {
-            let api = by_reference(self.client, self.target).await?;
+            let api = get_by_ref(self.client, self.target).await?;
             let run = run_start(&api).zip(SignedDuration::try_from(limit).ok());
             let end = run.and_then(|(start, limit)| start.checked_add(limit).ok());
             let in_time = end
@@ -157,7 +164,7 @@ impl Extension<'_> {
         let wanted = format_duration(self.ttl);
         let mut last = None;
         for _ in 0..MOST_RACES {
-            let api = by_reference(self.client, self.target).await?;
+            let api = get_by_ref(self.client, self.target).await?;
             if api.labels.get(LABEL_TTL) == Some(&wanted) {
                 return Ok(());
             }
@@ -166,7 +173,7 @@ impl Extension<'_> {
             let body = InstancesSetLabelsRequest::new()
                 .set_labels(labels)
                 .set_or_clear_label_fingerprint(api.label_fingerprint.clone());
-            match self.carry_out(&api, &Edit::Labels(body)).await {
+            match self.send_edit(&api, &Edit::Labels(body)).await {
                 Ok(()) => return Ok(()),
                 Err(ExtendError::Stale(error)) => {
                     last = Some(error);
@@ -177,11 +184,11 @@ impl Extension<'_> {
                 }
                 Err(ExtendError::Refused(error) | ExtendError::Other(error)) => return Err(error),
                 Err(ExtendError::Doubtful(error, under_way)) => {
-                    let now = by_reference(self.client, self.target).await;
+                    let now = get_by_ref(self.client, self.target).await;
                     return match now.map(|api| api.labels.get(LABEL_TTL) == Some(&wanted)) {
                         Ok(true) => Ok(()),
                         Ok(false) if !under_way => Err(error),
-                        _ => Err(self.unknown(error)),
+                        _ => Err(self.unknown_outcome(error)),
                     };
                 }
             }
@@ -191,7 +198,7 @@ impl Extension<'_> {
     }
 
     /// Sends a change and follows it to its end.
-    async fn carry_out(&self, api: &model::Instance, edit: &Edit) -> Result<(), ExtendError> {
+    async fn send_edit(&self, api: &model::Instance, edit: &Edit) -> Result<(), ExtendError> {
         let attempted = format!("cannot {}", self.attempted);
         let place = &self.target.scope;
         let name = api.name.as_deref().unwrap_or_default();
@@ -217,7 +224,11 @@ impl Extension<'_> {
             }
         };
         if operation.target_id.is_some() && operation.target_id != api.id {
-            return Err(ExtendError::Other(hit_another("extend", self.target, &operation)));
+            return Err(ExtendError::Other(wrong_instance_error(
+                "extend",
+                self.target,
+                &operation,
+            )));
         }
         let finished = operations::wait_until_done(self.client, place, operation, OPERATION_DEADLINE).await;
         let operation = finished.map_err(|error| ExtendError::Doubtful(error, true))?;
@@ -233,7 +244,7 @@ impl Extension<'_> {
     }
 
     /// The cloud does not move the limit of an instance in this state.
-    fn immovable(&self, api: &model::Instance, why: Option<Error>) -> Error {
+    fn fixed_limit_error(&self, api: &model::Instance, why: Option<Error>) -> Error {
         let name = self.target.native_name.as_deref().unwrap_or(&self.target.id);
         let why = why.unwrap_or_else(|| {
             let message = format!(
@@ -252,7 +263,7 @@ impl Extension<'_> {
         why.with_kind(ErrorKind::Refused).with_hint(remedy)
     }
 
-    fn unknown(&self, error: Error) -> Error {
+    fn unknown_outcome(&self, error: Error) -> Error {
         error
             .with_kind(ErrorKind::UnknownOutcome)
             .with_hint("look at the VM with `cloudctl describe`, and run the same command again if need be")

@@ -19,7 +19,7 @@ use crate::providers::gcp::api::operations::is_done;
 use crate::providers::gcp::api::pagination::{Page, collect_all};
 use crate::providers::gcp::api::retry::{ChangeFailure, with_call_options};
 use crate::providers::gcp::instances::change::fresh_request_id;
-use crate::providers::gcp::instances::list::{PAGE_SIZE, UnansweredZones, silent_in};
+use crate::providers::gcp::instances::list::{PAGE_SIZE, UnansweredZones, unanswered_in};
 use crate::providers::gcp::network;
 use crate::providers::gcp::regions::last_segment;
 
@@ -340,7 +340,7 @@ pub(crate) async fn find_tag_use(client: &Client, tags: &BTreeSet<String>) -> Re
         })
     };
     collect_all(fetch, |seen: &mut TaggedInstance, page: InstanceAggregatedList| {
-        seen.silent.extend(silent_in(&page));
+        seen.silent.extend(unanswered_in(&page));
         let mut rows = 0;
         for api in page.items.into_values().flat_map(|part| part.instances) {
             rows += 1;
