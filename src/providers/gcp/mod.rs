@@ -54,7 +54,7 @@ pub(super) fn has_credentials(settings: &Settings) -> bool {
     let environment = &settings.environment;
     let gcloud = GcloudConfiguration::read(environment);
     let gcloud = gcloud.unwrap_or_else(|_| GcloudConfiguration::from_variables(environment));
-    !matches!(credentials::find(environment, &gcloud), Ok(None))
+    !matches!(credentials::find_credentials(environment, &gcloud), Ok(None))
 }
 
 #[async_trait]

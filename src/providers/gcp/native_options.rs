@@ -18,31 +18,31 @@ pub(super) struct Options {
     /// OAuth scopes of the service account; only with an identity. Text is a list separated by commas.
     /// Default: `https://www.googleapis.com/auth/cloud-platform`, which leaves all to IAM.
     /// <https://cloud.google.com/compute/docs/access/service-accounts#accesscopesiam>
-    #[serde(deserialize_with = "list")]
+    #[serde(deserialize_with = "parse_list")]
     pub(super) service_account_scopes: Option<Vec<String>>,
     /// Whether only signed boot code runs. <https://cloud.google.com/compute/shielded-vm/docs/shielded-vm>
-    #[serde(deserialize_with = "switch")]
+    #[serde(deserialize_with = "parse_bool")]
     pub(super) shielded_secure_boot: Option<bool>,
     /// Whether it can run instances of its own.
     /// <https://cloud.google.com/compute/docs/instances/nested-virtualization/overview>
-    #[serde(deserialize_with = "switch")]
+    #[serde(deserialize_with = "parse_bool")]
     pub(super) nested_virtualization: Option<bool>,
     /// `PREMIUM` or `STANDARD`; only with a public address. <https://cloud.google.com/network-tiers/docs/overview>
     pub(super) network_tier: Option<NetworkTier>,
     /// Whether it may send packets that are not its own.
     /// <https://cloud.google.com/vpc/docs/using-routes#canipforward>
-    #[serde(deserialize_with = "switch")]
+    #[serde(deserialize_with = "parse_bool")]
     pub(super) can_ip_forward: Option<bool>,
     /// Whether the cloud restarts it after a failure of the host; never for spot.
     /// <https://cloud.google.com/compute/docs/instances/host-maintenance-overview>
-    #[serde(deserialize_with = "switch")]
+    #[serde(deserialize_with = "parse_bool")]
     pub(super) automatic_restart: Option<bool>,
     /// `MIGRATE` or `TERMINATE` when the host is serviced; spot and GPU machines can only be terminated.
     /// <https://cloud.google.com/compute/docs/instances/host-maintenance-overview>
     pub(super) on_host_maintenance: Option<OnHostMaintenance>,
     /// Custom metadata. Text is a JSON object, or `KEY=VALUE` separated by commas.
     /// <https://cloud.google.com/compute/docs/metadata/setting-custom-metadata>
-    #[serde(deserialize_with = "map")]
+    #[serde(deserialize_with = "parse_map")]
     pub(super) metadata: BTreeMap<String, String>,
     /// Cloud KMS key that encrypts the boot disk: `projects/P/locations/L/keyRings/R/cryptoKeys/K`.
     /// <https://cloud.google.com/compute/docs/disks/customer-managed-encryption>
@@ -163,7 +163,7 @@ impl Options {
     }
 }
 
-fn switch<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+fn parse_bool<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
     match Value::deserialize(deserializer)? {
         Value::Bool(value) => Ok(Some(value)),
         Value::String(text) if text.eq_ignore_ascii_case("true") => Ok(Some(true)),
@@ -172,7 +172,7 @@ fn switch<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D:
     }
 }
 
-fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+fn parse_list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
     match Value::deserialize(deserializer)? {
         Value::String(text) => Ok(Some(text.split(',').map(|item| item.trim().to_owned()).collect())),
         value => serde_json::from_value(value)
@@ -181,7 +181,7 @@ fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>
     }
 }
 
-fn map<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
+fn parse_map<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
     // Metadata can hold secrets: no message quotes a value.
     let wrong = || D::Error::custom("it is KEY=VALUE separated by commas, or a map from text to text");
     match Value::deserialize(deserializer)? {

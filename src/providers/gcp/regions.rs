@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use google_cloud_compute_v1::model::zone::Status;
 
 use super::api::client::Client;
-use super::api::error::{location, with_project_hint};
+use super::api::error::{error_location, with_project_hint};
 use super::api::pagination::{Page, collect_all};
 use super::api::retry::with_call_options;
 use crate::cloud::{
@@ -89,7 +89,7 @@ impl Client {
         let mut candidates: Vec<_> = candidates.map(|zone| zone.name.clone()).collect();
         if candidates.is_empty() {
             let message = format!("no zone of {} is up", place.region);
-            return Err(Error::new(ErrorKind::Capacity, message).at(location(&place.region)));
+            return Err(Error::new(ErrorKind::Capacity, message).at(error_location(&place.region)));
         }
         name.rotate_by_hash(&mut candidates);
         Ok(candidates)

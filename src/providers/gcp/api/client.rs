@@ -141,18 +141,20 @@ impl Client {
         let project = self.project.get_or_try_init(|| async {
             let found = self.found().await;
             let known = found.as_ref().ok().copied();
-            if let Some(project) = resolved::project(&self.settings, self.gcloud().await?, known)? {
+            if let Some(project) = resolved::resolve_project(&self.settings, self.gcloud().await?, known)? {
                 return Ok(project.value);
             }
             let environment = &self.settings.environment;
-            let own = match metadata_server::is_here(environment) {
+            let own = match metadata_server::is_available(environment) {
                 true => MetadataServer::new(environment)?.project().await,
                 false => None,
             };
             match (own, found) {
                 (Some(own), _) => Ok(own),
                 // Credentials that cannot be used may name the project.
-                (None, Err(error)) if credentials::find(environment, self.gcloud().await?).is_err() => Err(error),
+                (None, Err(error)) if credentials::find_credentials(environment, self.gcloud().await?).is_err() => {
+                    Err(error)
+                }
                 (None, _) => Err(Error::invalid("no Google Cloud project is named")
                     .with_hint("set GOOGLE_CLOUD_PROJECT, or run `gcloud config set project PROJECT`")),
             }
@@ -220,7 +222,8 @@ impl Client {
     async fn found(&self) -> Result<&CredentialSource> {
         let find = || async {
             let gcloud = self.gcloud().await?;
-            credentials::find(&self.settings.environment, gcloud)?.ok_or_else(credentials::missing_credentials_error)
+            credentials::find_credentials(&self.settings.environment, gcloud)?
+                .ok_or_else(credentials::missing_credentials_error)
         };
         self.found.get_or_try_init(find).await
     }
@@ -242,7 +245,7 @@ impl Client {
                 }
                 None => caller,
             };
-            let billed = match QuotaProject::of(&self.settings, gcloud)? {
+            let billed = match QuotaProject::resolve(&self.settings, gcloud)? {
                 Some(QuotaProject::Named(named)) => named.value,
                 Some(QuotaProject::Current(_)) => self.project().await?.to_owned(),
                 None => match found.quota_project() {
@@ -250,14 +253,14 @@ impl Client {
                     None => return Ok(signer),
                 },
             };
-            Ok(BilledCredentials::new(signer, QuotaProject::header(&billed)?).into())
+            Ok(BilledCredentials::new(signer, QuotaProject::header_value(&billed)?).into())
         };
         self.credentials.get_or_try_init(build).await
     }
 
     /// The universe that is set or that the credentials are of.
     async fn universe(&self) -> Result<Option<String>> {
-        let named = resolved::universe(&self.settings, self.gcloud().await?)?;
+        let named = resolved::configured_universe(&self.settings, self.gcloud().await?)?;
         resolved::resolve_universe(self.found().await?, named.as_ref())
     }
 
@@ -277,7 +280,7 @@ impl Client {
     /// `InvalidSpec` for settings that are no addresses.
     pub(crate) async fn resolve_endpoint(&self, api: &str, version: &str) -> Result<String> {
         let (gcloud, universe) = (self.gcloud().await?, self.universe().await?);
-        resolved::endpoint(gcloud, api, version, universe.as_deref()).map(|located| located.value)
+        resolved::resolve_endpoint(gcloud, api, version, universe.as_deref()).map(|located| located.value)
     }
 
     /// The error for a client that the SDK could not make.

@@ -15,7 +15,7 @@ pub(crate) struct Cause {
     /// In words, with the address.
     pub(crate) text: String,
     /// The next step, where there is a better one than to try again.
-    pub(crate) remedy: Option<String>,
+    pub(crate) hint: Option<String>,
     /// Whether the same request would fail in the same way again.
     pub(crate) permanent: bool,
 }
@@ -47,7 +47,7 @@ pub(crate) fn find_cause(error: &(dyn StdError + 'static)) -> Option<Cause> {
     let network = |text: String| {
         Some(Cause {
             text,
-            remedy: None,
+            hint: None,
             permanent: false,
         })
     };
@@ -85,7 +85,7 @@ pub(crate) fn find_cause(error: &(dyn StdError + 'static)) -> Option<Cause> {
             text: format!(
                 "the proxy {proxy} asks for a user and a password for {server}, or does not take those it got"
             ),
-            remedy: Some("set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT, or add the host to NO_PROXY".to_owned()),
+            hint: Some("set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT, or add the host to NO_PROXY".to_owned()),
             permanent: true,
         }),
         // The proxy was reached, and has answered the request for a way through it with something else than yes.
@@ -94,7 +94,7 @@ pub(crate) fn find_cause(error: &(dyn StdError + 'static)) -> Option<Cause> {
                 "the proxy {proxy} gave no way through to {server}: {}",
                 last_message(request)
             ),
-            remedy: Some("check HTTPS_PROXY, and the user and password in it, or add the host to NO_PROXY".to_owned()),
+            hint: Some("check HTTPS_PROXY, and the user and password in it, or add the host to NO_PROXY".to_owned()),
             permanent: false,
         }),
         _ => network(format!("no whole answer from {next}")),
@@ -123,7 +123,7 @@ fn describe_tls_error(error: &TlsError, server: &str) -> Cause {
     };
     Cause {
         text,
-        remedy: remedy.map(str::to_owned),
+        hint: remedy.map(str::to_owned),
         permanent: remedy.is_some(),
     }
 }

@@ -128,14 +128,14 @@ pub(crate) fn call_error(error: SdkError, attempted: &str, place: &str) -> Error
         },
     };
     let cause_remedy = match token_error(&error) {
-        Some(no_token) => no_token.remedy().map(str::to_owned),
+        Some(no_token) => no_token.hint().map(str::to_owned),
         None if error.http_status_code() == Some(407) => {
             Some("put them into HTTPS_PROXY: http://USER:PASSWORD@HOST:PORT".to_owned())
         }
-        None if error.http_status_code().is_none() => find_cause(&error).and_then(|cause| cause.remedy),
+        None if error.http_status_code().is_none() => find_cause(&error).and_then(|cause| cause.hint),
         None => None,
     };
-    let mut made = Error::new(kind, format!("{attempted}: {why}")).at(location(place));
+    let mut made = Error::new(kind, format!("{attempted}: {why}")).at(error_location(place));
     if let Some(remedy) = cause_remedy {
         made = made.with_hint(remedy);
     }
@@ -165,7 +165,7 @@ pub(crate) fn with_project_hint(error: Error) -> Error {
 }
 
 /// `gcp/us-central1-a`, or `gcp` for what is in no place.
-pub(crate) fn location(place: &str) -> String {
+pub(crate) fn error_location(place: &str) -> String {
     if place.is_empty() {
         "gcp".to_owned()
     } else {
@@ -324,7 +324,7 @@ pub(crate) fn operation_error(operation: &Operation, attempted: &str, place: &st
         (None, Some(status)) => u16::try_from(status).map_or(ErrorKind::Internal, kind_of_status),
         (None, None) => ErrorKind::Internal,
     };
-    let mut made = Error::new(kind, format!("{attempted}: {}", format_message(message))).at(location(place));
+    let mut made = Error::new(kind, format!("{attempted}: {}", format_message(message))).at(error_location(place));
     if let Some(code) = code {
         made = made.with_code(code);
     }

@@ -123,7 +123,11 @@ pub(crate) async fn list_running(client: &Client, zone: &str) -> Result<BTreeSet
 }
 
 /// The operations of a zone that have these names, by name; few enough that a URL takes them.
-pub(crate) async fn named(client: &Client, zone: &str, names: &[String]) -> Result<BTreeMap<String, Operation>> {
+pub(crate) async fn find_by_names(
+    client: &Client,
+    zone: &str,
+    names: &[String],
+) -> Result<BTreeMap<String, Operation>> {
     let terms: Vec<_> = names.iter().map(|name| format!("(name = \"{name}\")")).collect();
     let operations = list_matching(client, zone, &terms.join(" OR ")).await?.into_iter();
     Ok(operations
@@ -143,14 +147,16 @@ pub(crate) async fn find_deletion_time(client: &Client, zone: &str, id: u64) -> 
     let expression = format!("(operationType = \"delete\") AND (targetId = {id})");
     let operations = list_deletions(client, zone, &expression).await?;
     let own = operations.iter().filter(|operation| operation.target_id == Some(id));
-    Ok(own.filter_map(|operation| time(operation.insert_time.as_ref())).min())
+    Ok(own
+        .filter_map(|operation| parse_time(operation.insert_time.as_ref()))
+        .min())
 }
 
 /// The ids of those instances of a zone that somebody has deleted or is about to, since that time.
 pub(crate) async fn list_deleted_since(client: &Client, zone: &str, since: Option<Timestamp>) -> Result<BTreeSet<u64>> {
     let operations = list_deletions(client, zone, "operationType = \"delete\"").await?;
     let later = |operation: &Operation| {
-        let inserted = time(operation.insert_time.as_ref());
+        let inserted = parse_time(operation.insert_time.as_ref());
         inserted.zip(since).is_none_or(|(inserted, since)| inserted >= since)
     };
     let own = operations.into_iter().filter(later);
@@ -198,7 +204,7 @@ async fn list_matching(client: &Client, zone: &str, expression: &str) -> Result<
     found.await
 }
 
-fn time(text: Option<&String>) -> Option<Timestamp> {
+fn parse_time(text: Option<&String>) -> Option<Timestamp> {
     text?.parse().ok()
 }
 
@@ -206,10 +212,10 @@ fn time(text: Option<&String>) -> Option<Timestamp> {
 /// began at `began` by the cloud's clock, if that is known, and has lasted for `elapsed`: it was put in before that, or
 /// has itself lasted longer.
 pub(crate) fn is_from_earlier_call(operation: &Operation, began: Option<Timestamp>, elapsed: Duration) -> bool {
-    let inserted = time(operation.insert_time.as_ref());
+    let inserted = parse_time(operation.insert_time.as_ref());
     let before = inserted.zip(began).is_some_and(|(inserted, began)| inserted < began);
     let longer = inserted
-        .zip(time(operation.end_time.as_ref()))
+        .zip(parse_time(operation.end_time.as_ref()))
         .is_some_and(|(inserted, ended)| {
             Duration::try_from(ended.duration_since(inserted)).is_ok_and(|lasted| lasted > elapsed)
         });
@@ -224,7 +230,7 @@ const DATE_PRECISION: SignedDuration = SignedDuration::from_secs(5);
 /// Whether it ended so lately, by the cloud's own clock, that what it did may not be shown yet. Where the cloud does not
 /// tell the time it is taken to have.
 pub(crate) async fn ended_recently(client: &Client, operation: &Operation) -> bool {
-    let Some(ended) = time(operation.end_time.as_ref()) else {
+    let Some(ended) = parse_time(operation.end_time.as_ref()) else {
         return false;
     };
     match client.time().await {

@@ -8,7 +8,7 @@ use google_cloud_compute_v1::model::{
     DiskList, FirewallList, InstanceList, MachineTypeList, NetworkList, OperationList, ZoneList,
 };
 
-use super::error::location;
+use super::error::error_location;
 use crate::cloud::{Error, ErrorKind, Result};
 
 /// How often a page without rows may bring a token that was there before: the cloud is still looking.
@@ -22,7 +22,7 @@ pub(crate) struct Page {
 
 impl Page {
     /// A page of so many rows, with this token of the next one; an empty token is none.
-    pub(crate) fn of(rows: usize, token: Option<String>) -> Self {
+    pub(crate) fn new(rows: usize, token: Option<String>) -> Self {
         Self {
             next: token.filter(|token| !token.is_empty()),
             rows,
@@ -34,14 +34,14 @@ impl Page {
     /// # Errors
     /// `Network` if something is missing from it: it would be taken for absent.
     pub(crate) fn of_complete_list(list: &impl PartialList, place: &str) -> Result<Self> {
-        match list.lack() {
-            None => Ok(Self::of(list.rows(), list.token())),
+        match list.incomplete_code() {
+            None => Ok(Self::new(list.rows(), list.token())),
             Some(code) => Err(Error::new(
                 ErrorKind::Network,
                 format!("Compute Engine gave a part of a list only ({code})"),
             )
             .with_code(code)
-            .at(location(place))),
+            .at(error_location(place))),
         }
     }
 }
@@ -118,7 +118,7 @@ pub(crate) trait PartialList {
     fn token(&self) -> Option<String>;
 
     /// The code of the warning that something is missing.
-    fn lack(&self) -> Option<String>;
+    fn incomplete_code(&self) -> Option<String>;
 }
 
 macro_rules! listed {
@@ -132,7 +132,7 @@ macro_rules! listed {
                 self.next_page_token.clone()
             }
 
-            fn lack(&self) -> Option<String> {
+            fn incomplete_code(&self) -> Option<String> {
                 lack_of!(self)
             }
         }
@@ -163,7 +163,7 @@ mod tests {
         };
         collect_all(fetch, |all: &mut Vec<u8>, (item, token): (u8, &str)| {
             all.extend(std::iter::once(item).filter(|item| *item > 0));
-            Ok(Page::of(usize::from(item > 0), Some(token.to_owned())))
+            Ok(Page::new(usize::from(item > 0), Some(token.to_owned())))
         })
         .await
     }
@@ -208,12 +208,12 @@ mod warning_tests {
 
     #[test]
     fn every_warning_is_one_but_that_of_an_empty_page() {
-        let with = |warning| InstanceList::new().set_warning(warning).lack();
+        let with = |warning| InstanceList::new().set_warning(warning).incomplete_code();
         for code in ["UNREACHABLE", "PARTIAL_SUCCESS", "SOMETHING_NEW"] {
             assert_eq!(with(Warning::new().set_code(code)).as_deref(), Some(code));
         }
         assert_eq!(with(Warning::new()).as_deref(), Some("UNKNOWN"));
         assert_eq!(with(Warning::new().set_code("NO_RESULTS_ON_PAGE")), None);
-        assert_eq!(InstanceList::new().lack(), None);
+        assert_eq!(InstanceList::new().incomplete_code(), None);
     }
 }

@@ -46,7 +46,7 @@ pub(crate) async fn list_published_prices(client: &Client) -> Result<Vec<Publish
         for sku in &page.skus {
             add_price(prices, sku);
         }
-        Ok(Page::of(page.skus.len(), Some(page.next_page_token)))
+        Ok(Page::new(page.skus.len(), Some(page.next_page_token)))
     };
     let prices = collect_all(fetch, take_in).await?;
     let price = |((region, machine_type, spot), usd_per_hour)| PublishedPrice {

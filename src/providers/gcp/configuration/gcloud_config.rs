@@ -27,7 +27,7 @@ struct InFile {
 }
 
 /// The folder that `gcloud` keeps its files in; `None` without a home folder.
-pub(crate) fn folder(environment: &Environment) -> Option<PathBuf> {
+pub(crate) fn config_folder(environment: &Environment) -> Option<PathBuf> {
     if let Some(folder) = environment.get("CLOUDSDK_CONFIG") {
         return Some(environment.path(folder));
     }
@@ -48,7 +48,7 @@ impl GcloudConfiguration {
         if let Some(path) = find_installation_file(environment) {
             configuration.read_file(&path)?;
         }
-        if let Some(folder) = folder(environment)
+        if let Some(folder) = config_folder(environment)
             && let Some(path) = find_active_file(environment, &folder)?
         {
             configuration.read_file(&path)?;
@@ -65,7 +65,7 @@ impl GcloudConfiguration {
     }
 
     /// A property and where it is set, such as `("compute", "zone")`.
-    pub(crate) fn located(&self, section: &str, key: &str) -> Option<Located> {
+    pub(crate) fn setting(&self, section: &str, key: &str) -> Option<Located> {
         let variable = variable_name(section, key);
         Located::variable(&self.environment, &variable).or_else(|| self.file_setting(section, key))
     }
@@ -85,11 +85,11 @@ impl GcloudConfiguration {
 
     /// A property from the environment or else from the file, such as `("compute", "zone")`.
     pub(crate) fn property(&self, section: &str, key: &str) -> Option<String> {
-        self.located(section, key).map(|located| located.value)
+        self.setting(section, key).map(|located| located.value)
     }
 
     fn read_file(&mut self, path: &Path) -> Result<()> {
-        let Some(text) = text_of(path, &self.environment)? else {
+        let Some(text) = read_text(path, &self.environment)? else {
             return Ok(());
         };
         for ((section, key), line, value) in parse(&text, path, &self.environment)? {
@@ -128,7 +128,7 @@ fn find_active_file(environment: &Environment, folder: &Path) -> Result<Option<P
         Some(name) => (name, Some("CLOUDSDK_ACTIVE_CONFIG_NAME".to_owned())),
         None => {
             let path = folder.join("active_config");
-            let name = text_of(&path, environment)?.unwrap_or_default().trim().to_owned();
+            let name = read_text(&path, environment)?.unwrap_or_default().trim().to_owned();
             (name, None)
         }
     };
@@ -157,7 +157,7 @@ fn find_active_file(environment: &Environment, folder: &Path) -> Result<Option<P
     }
 }
 
-fn text_of(path: &Path, environment: &Environment) -> Result<Option<String>> {
+fn read_text(path: &Path, environment: &Environment) -> Result<Option<String>> {
     let cannot = |why: &dyn std::fmt::Display| {
         Error::invalid(format!(
             "cannot read gcloud's file {}: {why}",

@@ -20,7 +20,7 @@ const LONGEST_PROJECT: usize = 300;
 ///
 /// # Errors
 /// `InvalidSpec` if it cannot be the name of a project.
-pub(crate) fn project(
+pub(crate) fn resolve_project(
     settings: &Settings,
     gcloud: &GcloudConfiguration,
     found: Option<&CredentialSource>,
@@ -66,9 +66,9 @@ pub(crate) enum QuotaProject {
 impl QuotaProject {
     /// # Errors
     /// `InvalidSpec` for what is no project and no word that can be honoured.
-    pub(crate) fn of(settings: &Settings, gcloud: &GcloudConfiguration) -> Result<Option<Self>> {
+    pub(crate) fn resolve(settings: &Settings, gcloud: &GcloudConfiguration) -> Result<Option<Self>> {
         let variable = Located::variable(&settings.environment, "GOOGLE_CLOUD_QUOTA_PROJECT");
-        let Some(named) = variable.or_else(|| gcloud.located("billing", "quota_project")) else {
+        let Some(named) = variable.or_else(|| gcloud.setting("billing", "quota_project")) else {
             return Ok(None);
         };
         // gcloud's own words. <https://cloud.google.com/sdk/gcloud/reference/config/set>
@@ -91,7 +91,7 @@ impl QuotaProject {
     ///
     /// # Errors
     /// `InvalidSpec` if it fits into none.
-    pub(crate) fn header(project: &str) -> Result<HeaderValue> {
+    pub(crate) fn header_value(project: &str) -> Result<HeaderValue> {
         HeaderValue::from_str(project)
             .map_err(|_| Error::invalid(format!("{} is not the id of a project", quoted(project))))
     }
@@ -102,18 +102,18 @@ impl QuotaProject {
 /// # Errors
 /// `InvalidSpec` if that is no service account.
 pub(crate) fn resolve_impersonation(gcloud: &GcloudConfiguration) -> Result<Option<Impersonation>> {
-    let setting = gcloud.located("auth", "impersonate_service_account");
-    setting.as_ref().map(Impersonation::of).transpose()
+    let setting = gcloud.setting("auth", "impersonate_service_account");
+    setting.as_ref().map(Impersonation::parse).transpose()
 }
 
 /// The universe that is set.
 ///
 /// # Errors
 /// `InvalidSpec` if it is no domain.
-pub(crate) fn universe(settings: &Settings, gcloud: &GcloudConfiguration) -> Result<Option<Located>> {
+pub(crate) fn configured_universe(settings: &Settings, gcloud: &GcloudConfiguration) -> Result<Option<Located>> {
     // The SDK reads this variable by itself, with all that is in it.
     let variable = Located::exact_variable(&settings.environment, "GOOGLE_CLOUD_UNIVERSE_DOMAIN");
-    let Some(named) = variable.or_else(|| gcloud.located("core", "universe_domain")) else {
+    let Some(named) = variable.or_else(|| gcloud.setting("core", "universe_domain")) else {
         return Ok(None);
     };
     let is_label = |label: &str| {
@@ -176,13 +176,13 @@ pub(crate) fn check_account(settings: &Settings, found: &CredentialSource) -> Re
 ///
 /// # Errors
 /// `InvalidSpec` if the override is no address.
-pub(crate) fn endpoint(
+pub(crate) fn resolve_endpoint(
     gcloud: &GcloudConfiguration,
     api: &str,
     version: &str,
     universe: Option<&str>,
 ) -> Result<Located> {
-    match gcloud.located("api_endpoint_overrides", api) {
+    match gcloud.setting("api_endpoint_overrides", api) {
         Some(named) => Ok(Located {
             value: parse_endpoint(&named, version)?,
             source: named.source,

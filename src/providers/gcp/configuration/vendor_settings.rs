@@ -250,33 +250,33 @@ pub(in crate::providers) const VENDOR_SETTINGS: &[VendorSetting] = {
 pub(crate) fn check(settings: &Settings, gcloud: &GcloudConfiguration) -> Result<()> {
     let environment = &settings.environment;
     refuse_unsupported(VENDOR_SETTINGS, |setting| {
-        let located = located(setting, environment, gcloud)?;
+        let located = find_setting(setting, environment, gcloud)?;
         (!is_harmless(setting.name, &located, environment)).then_some(located.source)
     })?;
     for proxy in list_proxies(environment) {
         check_proxy(&proxy)?;
     }
-    resolved::universe(settings, gcloud)?;
+    resolved::configured_universe(settings, gcloud)?;
     resolved::resolve_impersonation(gcloud)?;
     for (api, version) in [
         ("compute", "/compute/v1"),
         ("iamcredentials", "/v1"),
         ("cloudbilling", "/v1"),
     ] {
-        if let Some(named) = gcloud.located("api_endpoint_overrides", api) {
+        if let Some(named) = gcloud.setting("api_endpoint_overrides", api) {
             parse_endpoint(&named, version)?;
         }
     }
-    QuotaProject::of(settings, gcloud)?;
+    QuotaProject::resolve(settings, gcloud)?;
     Ok(())
 }
 
-fn located(setting: &VendorSetting, environment: &Environment, gcloud: &GcloudConfiguration) -> Option<Located> {
+fn find_setting(setting: &VendorSetting, environment: &Environment, gcloud: &GcloudConfiguration) -> Option<Located> {
     if setting.place == SettingPlace::Variable {
         return Located::variable(environment, setting.name);
     }
     let (section, key) = setting.name.split_once('/')?;
-    let located = gcloud.located(section, key)?;
+    let located = gcloud.setting(section, key)?;
     Some(match located.variable_name() {
         Some(_) => located,
         None => Located {
@@ -349,16 +349,16 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
     let environment = &settings.environment;
     let gcloud = &GcloudConfiguration::read(environment)?;
     check(settings, gcloud)?;
-    let found = credentials::find(environment, gcloud)?;
+    let found = credentials::find_credentials(environment, gcloud)?;
     let mut list = Vec::new();
     let mut add = |name: &'static str, located: Option<Located>, otherwise: &str| {
         list.push(ResolvedSetting::of(name, located, otherwise));
     };
-    let on_google = metadata_server::is_here(environment);
+    let on_google = metadata_server::is_available(environment);
     let unset_project = if on_google { "metadata server" } else { "not set" };
     add(
         "gcp.project",
-        resolved::project(settings, gcloud, found.as_ref())?,
+        resolved::resolve_project(settings, gcloud, found.as_ref())?,
         unset_project,
     );
     add(
@@ -378,7 +378,7 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
         source: whom.source,
     });
     add("gcp.impersonate", impersonate, "not set");
-    let quota_project = QuotaProject::of(settings, gcloud)?.map(|quota| match quota {
+    let quota_project = QuotaProject::resolve(settings, gcloud)?.map(|quota| match quota {
         QuotaProject::Named(named) => named,
         QuotaProject::Current(source) => Located {
             value: "the project of the calls".to_owned(),
@@ -390,20 +390,20 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
         .gcp
         .region
         .located()
-        .or_else(|| gcloud.located("compute", "region"));
+        .or_else(|| gcloud.setting("compute", "region"));
     add("gcp.region", region, "not set");
     let zone = settings
         .gcp
         .zone
         .located()
-        .or_else(|| gcloud.located("compute", "zone"));
+        .or_else(|| gcloud.setting("compute", "zone"));
     add("gcp.zone", zone, "not set");
-    let universe = resolved::universe(settings, gcloud)?;
+    let universe = resolved::configured_universe(settings, gcloud)?;
     let holds = match (&found, &universe) {
         (Some(found), named) => resolved::resolve_universe(found, named.as_ref())?,
         (None, named) => named.as_ref().map(|named| named.value.clone()),
     };
-    let endpoint = resolved::endpoint(gcloud, "compute", "/compute/v1", holds.as_deref())?;
+    let endpoint = resolved::resolve_endpoint(gcloud, "compute", "/compute/v1", holds.as_deref())?;
     add("gcp.endpoint", Some(endpoint), "default");
     let universe = universe.or_else(|| {
         Some(Located {

@@ -77,7 +77,7 @@ impl GroupCreate<'_> {
         let (creation, mut unseen, mut is_uncertain) = (&self.creation, 0, false);
         loop {
             let failure = match self.insert().await {
-                Ok(operation) => return self.settle(operation).await,
+                Ok(operation) => return self.finish(operation).await,
                 Err(failure) => failure,
             };
             if failure.error.http_status_code() != Some(409) {
@@ -85,9 +85,9 @@ impl GroupCreate<'_> {
             }
             is_uncertain |= failure.is_uncertain();
             let unread = |error| creation.read_error(is_uncertain, error);
-            let holders = self.holders().await.map_err(unread)?;
+            let holders = self.existing().await.map_err(unread)?;
             let some = !holders.is_empty();
-            let living = self.adopt(holders).await?;
+            let living = self.accept(holders).await?;
             match (living.is_empty(), some) {
                 (false, _) => return Ok(living),
                 (true, false) => creation.wait_for_hidden_holder(&mut unseen, failure).await?,
@@ -109,10 +109,10 @@ impl GroupCreate<'_> {
     }
 
     /// The call was taken on: follows its operation and looks at what came of it.
-    async fn settle(&self, operation: Operation) -> Result<Vec<Instance>> {
+    async fn finish(&self, operation: Operation) -> Result<Vec<Instance>> {
         let (creation, zone) = (&self.creation, &self.creation.request.zone);
         if creation.answers_another_call(&operation) {
-            return Ok(self.spent());
+            return Ok(self.token_used());
         }
         let remembered = creation.is_from_earlier_call(&operation).await;
         let operation = match operations::wait_until_done(creation.client, zone, operation, OPERATION_DEADLINE).await {
@@ -134,7 +134,7 @@ impl GroupCreate<'_> {
     async fn read_back(&self, operation: &Operation, remembered: bool) -> Result<Vec<Instance>> {
         let (creation, start) = (&self.creation, Instant::now());
         loop {
-            let seen = self.holders().await;
+            let seen = self.existing().await;
             let shown = match &seen {
                 Ok(holders) => holders.iter().filter_map(|holder| holder.name.clone()).collect(),
                 Err(error) => {
@@ -169,7 +169,7 @@ impl GroupCreate<'_> {
             if start.elapsed() > SIGHT_DEADLINE {
                 let message = format!("{}: not all of them are to be seen", creation.attempted);
                 let left = living.into_iter().map(|instance| instance.reference).collect();
-                return Err(creation.unknown(left, Error::new(ErrorKind::UnknownOutcome, message)));
+                return Err(creation.unknown_outcome(left, Error::new(ErrorKind::UnknownOutcome, message)));
             }
             tokio::time::sleep(PAUSE).await;
         }
@@ -234,7 +234,7 @@ impl CreateTarget for GroupCreate<'_> {
     type Made = Vec<Instance>;
 
     /// In one call for each page.
-    async fn holders(&self) -> Result<Vec<model::Instance>> {
+    async fn existing(&self) -> Result<Vec<model::Instance>> {
         let (client, zone) = (self.creation.client, &self.creation.request.zone);
         let mut found =
             list::list_matching(client, zone, &members_expression(self.creation.spec.name.as_str())).await?;
@@ -243,7 +243,7 @@ impl CreateTarget for GroupCreate<'_> {
         Ok(found)
     }
 
-    async fn adopt(&self, holders: Vec<model::Instance>) -> Result<Vec<Instance>> {
+    async fn accept(&self, holders: Vec<model::Instance>) -> Result<Vec<Instance>> {
         let living = self.living(holders).await?;
         match living.iter().find(|instance| !instance.managed) {
             Some(other) => {
@@ -254,7 +254,7 @@ impl CreateTarget for GroupCreate<'_> {
         }
     }
 
-    fn spent(&self) -> Vec<Instance> {
+    fn token_used(&self) -> Vec<Instance> {
         Vec::new()
     }
 }
@@ -282,13 +282,15 @@ impl GroupCreate<'_> {
     pub(crate) async fn lost_operation(&self, error: Error) -> Result<Vec<Instance>> {
         let start = Instant::now();
         loop {
-            let holders = self.holders().await.unwrap_or_default();
+            let holders = self.existing().await.unwrap_or_default();
             let all_there = holders.len() == self.names.len();
             if all_there {
-                return self.adopt(holders).await;
+                return self.accept(holders).await;
             }
             if start.elapsed() > SIGHT_DEADLINE {
-                return Err(self.creation.unknown(self.creation.references(&holders), error));
+                return Err(self
+                    .creation
+                    .unknown_outcome(self.creation.instance_refs(&holders), error));
             }
             tokio::time::sleep(PAUSE).await;
         }
@@ -306,9 +308,9 @@ impl GroupCreate<'_> {
         // Some names were taken before, so that others may be there for good.
         let taken = error.kind() == ErrorKind::AlreadyExists || remembered;
         let holders = loop {
-            let holders = match self.holders().await {
+            let holders = match self.existing().await {
                 Ok(holders) => holders,
-                Err(_) => return Err(creation.unknown(Vec::new(), error)),
+                Err(_) => return Err(creation.unknown_outcome(Vec::new(), error)),
             };
             let may_go = match taken {
                 true => self.living(holders.clone()).await?.iter().any(is_changing),
@@ -320,9 +322,9 @@ impl GroupCreate<'_> {
             tokio::time::sleep(PAUSE).await;
         };
         if !taken && !holders.is_empty() {
-            return Err(creation.unknown(creation.references(&holders), error));
+            return Err(creation.unknown_outcome(creation.instance_refs(&holders), error));
         }
-        let living = self.adopt(holders).await?;
+        let living = self.accept(holders).await?;
         if !living.is_empty() || remembered {
             return Ok(living);
         }

@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use self::recovery::CreateTarget;
 use self::request::{Request, prepare};
 use super::api::client::Client;
-use super::api::error::{call_error, location};
+use super::api::error::{call_error, error_location};
 use super::api::retry::{ChangeFailure, with_call_options};
 use super::instances::convert::{is_managed, with_machine_type};
 use super::instances::list::{find_by_name, is_being_deleted, to_instance_with_state};
@@ -86,20 +86,20 @@ impl CreateCall<'_> {
         let (mut unseen, mut is_uncertain) = (0, false);
         loop {
             let failure = match self.insert().await {
-                Ok(operation) => return self.settle(operation).await,
+                Ok(operation) => return self.finish(operation).await,
                 Err(failure) => failure,
             };
             if failure.error.http_status_code() != Some(409) {
                 return self.failed_call(self, failure).await;
             }
             is_uncertain |= failure.is_uncertain();
-            let holder = self.holder().await;
+            let holder = self.find_holder().await;
             let Some(holder) = holder.map_err(|error| self.read_error(is_uncertain, error))? else {
                 self.wait_for_hidden_holder(&mut unseen, failure).await?;
                 continue;
             };
             if !is_being_deleted(self.client, &self.request.zone, &holder).await {
-                return self.adopt(holder).await;
+                return self.accept_holder(holder).await;
             }
             self.wait_for_free_name().await?;
         }
@@ -141,20 +141,20 @@ impl CreateCall<'_> {
     /// The error where what holds the name cannot be read. If an attempt got no answer, that may be what it made.
     pub(super) fn read_error(&self, is_uncertain: bool, error: Error) -> Error {
         match is_uncertain {
-            true => self.unknown(Vec::new(), error),
+            true => self.unknown_outcome(Vec::new(), error),
             false => error,
         }
     }
 
     /// What holds the name.
-    pub(super) async fn holder(&self) -> Result<Option<model::Instance>> {
+    pub(super) async fn find_holder(&self) -> Result<Option<model::Instance>> {
         find_by_name(self.client, &self.request.zone, self.spec.name.as_str()).await
     }
 
     /// An instance that was there before this call, or that another process made.
-    pub(super) async fn adopt(&self, holder: model::Instance) -> Result<CreateOutcome> {
+    pub(super) async fn accept_holder(&self, holder: model::Instance) -> Result<CreateOutcome> {
         if is_managed(&holder) {
-            return self.made(holder).await;
+            return self.to_outcome(holder).await;
         }
         Err(self.name_taken_error("that name"))
     }
@@ -167,15 +167,15 @@ impl CreateCall<'_> {
         );
         Error::new(ErrorKind::AlreadyExists, message)
             .with_code("alreadyExists")
-            .at(location(&self.request.zone))
+            .at(error_location(&self.request.zone))
             .with_hint("choose another name")
     }
 
-    pub(super) async fn made(&self, api: model::Instance) -> Result<CreateOutcome> {
+    pub(super) async fn to_outcome(&self, api: model::Instance) -> Result<CreateOutcome> {
         let id = api.id;
         // It is there: that it cannot be described is no reason to lose its id.
         let read = to_instance_with_state(self.client, api).await;
-        let read = read.map_err(|error| self.unknown(self.left(id), error))?;
+        let read = read.map_err(|error| self.unknown_outcome(self.instance_with_id(id), error))?;
         if read.state.is_gone() {
             return Ok(CreateOutcome::TokenAlreadyUsed);
         }
@@ -211,7 +211,7 @@ impl CreateCall<'_> {
                 self.attempted
             );
             return Err(Error::new(ErrorKind::Refused, message)
-                .at(location(&self.request.zone))
+                .at(error_location(&self.request.zone))
                 .with_hint("run the same command again in a minute"));
         }
         tokio::time::sleep(PAUSE).await;
@@ -222,18 +222,18 @@ impl CreateCall<'_> {
 impl CreateTarget for CreateCall<'_> {
     type Made = CreateOutcome;
 
-    async fn holders(&self) -> Result<Vec<model::Instance>> {
-        self.holder().await.map(|holder| holder.into_iter().collect())
+    async fn existing(&self) -> Result<Vec<model::Instance>> {
+        self.find_holder().await.map(|holder| holder.into_iter().collect())
     }
 
-    async fn adopt(&self, holders: Vec<model::Instance>) -> Result<CreateOutcome> {
+    async fn accept(&self, holders: Vec<model::Instance>) -> Result<CreateOutcome> {
         match holders.into_iter().next() {
-            Some(holder) => CreateCall::adopt(self, holder).await,
+            Some(holder) => CreateCall::accept_holder(self, holder).await,
             None => Ok(CreateOutcome::TokenAlreadyUsed),
         }
     }
 
-    fn spent(&self) -> CreateOutcome {
+    fn token_used(&self) -> CreateOutcome {
         CreateOutcome::TokenAlreadyUsed
     }
 }

@@ -10,7 +10,9 @@ use tokio::time::Instant;
 
 use super::{CreateCall, OPERATION_DEADLINE, PAUSE};
 use crate::cloud::{CreateOutcome, Error, ErrorKind, Instance, InstanceName, InstanceRef, ProviderKind, Result};
-use crate::providers::gcp::api::error::{CallFailure, call_error, classify, field_at_fault, location, operation_error};
+use crate::providers::gcp::api::error::{
+    CallFailure, call_error, classify, error_location, field_at_fault, operation_error,
+};
 use crate::providers::gcp::api::operations;
 use crate::providers::gcp::api::operations::{is_done, is_from_earlier_call};
 use crate::providers::gcp::api::retry::ChangeFailure;
@@ -30,13 +32,13 @@ pub(crate) trait CreateTarget {
     type Made;
 
     /// What holds the names now.
-    async fn holders(&self) -> Result<Vec<model::Instance>>;
+    async fn existing(&self) -> Result<Vec<model::Instance>>;
 
     /// Gives what holds the names, if it is ours.
-    async fn adopt(&self, holders: Vec<model::Instance>) -> Result<Self::Made>;
+    async fn accept(&self, holders: Vec<model::Instance>) -> Result<Self::Made>;
 
     /// That this generation was used up.
-    fn spent(&self) -> Self::Made;
+    fn token_used(&self) -> Self::Made;
 }
 
 impl CreateCall<'_> {
@@ -59,14 +61,14 @@ impl CreateCall<'_> {
             return Err(self.explain_refusal(error, field.as_deref()).await);
         }
         for look in 0..2 {
-            match wanted.holders().await {
+            match wanted.existing().await {
                 // It is there, but no answer ever told what the call came to.
                 Ok(holders) if last == CallFailure::Unanswered && holders.iter().any(is_managed) => {
-                    return Err(self.unknown(self.references(&holders), error));
+                    return Err(self.unknown_outcome(self.instance_refs(&holders), error));
                 }
-                Ok(holders) if !holders.is_empty() => return wanted.adopt(holders).await,
+                Ok(holders) if !holders.is_empty() => return wanted.accept(holders).await,
                 // The id was used before, for another spec, and what it made is gone.
-                Ok(_) if field.as_deref() == Some("requestId") => return Ok(wanted.spent()),
+                Ok(_) if field.as_deref() == Some("requestId") => return Ok(wanted.token_used()),
                 // If the id was forgotten meanwhile, an attempt may be on its way in spite of the refusal.
                 Ok(_) if refused && failure.unanswered && look == 0 => tokio::time::sleep(PAUSE).await,
                 Ok(_) if refused || !failure.unanswered => {
@@ -80,19 +82,19 @@ impl CreateCall<'_> {
                 _ => break,
             }
         }
-        Err(self.unknown(Vec::new(), error))
+        Err(self.unknown_outcome(Vec::new(), error))
     }
 
     /// The operation cannot be followed; the instance may be there all the same.
     pub(crate) async fn lost_operation(&self, target: Option<u64>, error: Error) -> Result<CreateOutcome> {
         let start = Instant::now();
         loop {
-            match self.holder().await {
-                Ok(Some(holder)) if is_same_instance(holder.id, target) => return self.made(holder).await,
-                Ok(Some(holder)) => return self.adopt(holder).await,
+            match self.find_holder().await {
+                Ok(Some(holder)) if is_same_instance(holder.id, target) => return self.to_outcome(holder).await,
+                Ok(Some(holder)) => return self.accept_holder(holder).await,
                 // It may not be shown yet.
                 Ok(None) if start.elapsed() < SIGHT_DEADLINE => tokio::time::sleep(PAUSE).await,
-                _ => return Err(self.unknown(self.left(target), error)),
+                _ => return Err(self.unknown_outcome(self.instance_with_id(target), error)),
             }
         }
     }
@@ -107,13 +109,13 @@ impl CreateCall<'_> {
     ) -> Result<CreateOutcome> {
         let start = Instant::now();
         loop {
-            match self.holder().await {
+            match self.find_holder().await {
                 Ok(Some(holder)) if !is_same_instance(holder.id, operation.target_id) => {
-                    return self.adopt(holder).await;
+                    return self.accept_holder(holder).await;
                 }
                 Ok(Some(_)) if start.elapsed() < CLEANUP_DEADLINE => tokio::time::sleep(PAUSE).await,
                 Ok(Some(_)) => {
-                    return Err(self.unknown(self.left(operation.target_id), error));
+                    return Err(self.unknown_outcome(self.instance_with_id(operation.target_id), error));
                 }
                 Ok(None) if remembered => return Ok(CreateOutcome::TokenAlreadyUsed),
                 Ok(None) | Err(_) => break,
@@ -142,7 +144,7 @@ impl CreateCall<'_> {
     }
 
     /// The error of a call of which it is not known whether it made something; `left` is there, or may be.
-    pub(crate) fn unknown(&self, left: Vec<InstanceRef>, error: Error) -> Error {
+    pub(crate) fn unknown_outcome(&self, left: Vec<InstanceRef>, error: Error) -> Error {
         let error = error.with_kind(ErrorKind::UnknownOutcome);
         error
             .with_hint("run the same command again: it finds what is there, and makes the rest")
@@ -150,20 +152,20 @@ impl CreateCall<'_> {
     }
 
     /// The one instance of that id.
-    pub(crate) fn left(&self, id: Option<u64>) -> Vec<InstanceRef> {
-        id.map(|id| self.reference(self.spec.name.as_str(), id))
+    pub(crate) fn instance_with_id(&self, id: Option<u64>) -> Vec<InstanceRef> {
+        id.map(|id| self.instance_ref(self.spec.name.as_str(), id))
             .into_iter()
             .collect()
     }
 
-    pub(crate) fn references(&self, holders: &[model::Instance]) -> Vec<InstanceRef> {
+    pub(crate) fn instance_refs(&self, holders: &[model::Instance]) -> Vec<InstanceRef> {
         let named = holders
             .iter()
             .filter_map(|holder| Some((holder.name.as_deref()?, holder.id?)));
-        named.map(|(name, id)| self.reference(name, id)).collect()
+        named.map(|(name, id)| self.instance_ref(name, id)).collect()
     }
 
-    fn reference(&self, name: &str, id: u64) -> InstanceRef {
+    fn instance_ref(&self, name: &str, id: u64) -> InstanceRef {
         InstanceRef {
             provider: ProviderKind::Gcp,
             scope: self.request.zone.clone(),
@@ -230,7 +232,7 @@ impl CreateCall<'_> {
 
 impl CreateCall<'_> {
     /// The call was taken on: follows its operation and looks at what came of it.
-    pub(crate) async fn settle(&self, operation: Operation) -> Result<CreateOutcome> {
+    pub(crate) async fn finish(&self, operation: Operation) -> Result<CreateOutcome> {
         let zone = &self.request.zone;
         if self.answers_another_call(&operation) {
             return Ok(CreateOutcome::TokenAlreadyUsed);
@@ -244,16 +246,16 @@ impl CreateCall<'_> {
         if let Some(error) = operation_error(&operation, &self.attempted, zone) {
             return self.failed_operation(&operation, error, remembered).await;
         }
-        match self.holder().await {
-            Ok(Some(holder)) if is_same_instance(holder.id, target) => self.made(holder).await,
-            Ok(Some(holder)) => self.adopt(holder).await,
+        match self.find_holder().await {
+            Ok(Some(holder)) if is_same_instance(holder.id, target) => self.to_outcome(holder).await,
+            Ok(Some(holder)) => self.accept_holder(holder).await,
             Ok(None) if remembered => self.wait_for_new_instance(&operation).await,
             Ok(None) => self.handle_missing_instance(&operation).await,
             Err(error) if is_done(&operation) => {
                 tracing::debug!(%error, "the new instance could not be read back");
                 self.assume_outcome(&operation)
             }
-            Err(error) => Err(self.unknown(self.left(target), error)),
+            Err(error) => Err(self.unknown_outcome(self.instance_with_id(target), error)),
         }
     }
 
@@ -287,7 +289,7 @@ impl CreateCall<'_> {
                 ErrorKind::UnknownOutcome,
                 format!("{}: it is not to be seen", self.attempted),
             );
-            return Err(error.at(location(&self.request.zone)));
+            return Err(error.at(error_location(&self.request.zone)));
         };
         if operations::was_deleted(self.client, zone, id).await.unwrap_or(false) {
             return Ok(CreateOutcome::TokenAlreadyUsed);
@@ -299,7 +301,7 @@ impl CreateCall<'_> {
             ErrorKind::Timeout,
             format!("{}: its operation does not end", self.attempted),
         );
-        Err(self.unknown(self.left(Some(id)), error))
+        Err(self.unknown_outcome(self.instance_with_id(Some(id)), error))
     }
 
     /// An earlier call made the instance, and it is not to be seen: it is gone, or so new that it is not shown yet.
@@ -312,8 +314,8 @@ impl CreateCall<'_> {
         let is_new = !was_deleted && operations::ended_recently(self.client, operation).await;
         while is_new && self.start.elapsed() < operations::NEW {
             tokio::time::sleep(PAUSE).await;
-            if let Ok(Some(holder)) = self.holder().await {
-                return self.adopt(holder).await;
+            if let Ok(Some(holder)) = self.find_holder().await {
+                return self.accept_holder(holder).await;
             }
         }
         Ok(CreateOutcome::TokenAlreadyUsed)
@@ -322,7 +324,7 @@ impl CreateCall<'_> {
     /// The instance as it was asked for, with the id that the answer has.
     fn assume_outcome(&self, operation: &Operation) -> Result<CreateOutcome> {
         let made = self.assume_created(self.spec.name.as_str(), operation.target_id, operation);
-        let made = made.map_err(|error| self.unknown(self.left(operation.target_id), error))?;
+        let made = made.map_err(|error| self.unknown_outcome(self.instance_with_id(operation.target_id), error))?;
         Ok(CreateOutcome::Instance(Box::new(made)))
     }
 

@@ -60,7 +60,7 @@ pub(crate) async fn prepare(client: &Client, spec: &InstanceSpec, generation: u3
     let interface = network_interface(spec, &options)?;
     let openings = match spec.ingress_rules.as_slice() {
         [] => None,
-        wanted => FirewallRules::of(&find_own_network(client, spec).await?, wanted),
+        wanted => FirewallRules::new(&find_own_network(client, spec).await?, wanted),
     };
     let project = client.project().await?.to_owned();
     let zones = client.zones_for(&spec.location, &spec.name).await?;

@@ -182,10 +182,10 @@ impl RenewedToken {
             return TokenError::unreachable(what, Some(cause));
         }
         match (find_error_text(error), error.is_transient()) {
-            (Some(answer), true) => TokenError::passing(what(answer)),
-            (Some(answer), false) => TokenError::refused(what(answer)),
-            (None, true) => TokenError::passing(format!("{} cannot be reached or is out of order", self.server)),
-            (None, false) => TokenError::refused(what("the credentials were not accepted".to_owned())),
+            (Some(answer), true) => TokenError::transient(what(answer)),
+            (Some(answer), false) => TokenError::permanent(what(answer)),
+            (None, true) => TokenError::transient(format!("{} cannot be reached or is out of order", self.server)),
+            (None, false) => TokenError::permanent(what("the credentials were not accepted".to_owned())),
         }
     }
 }
@@ -204,9 +204,9 @@ impl CredentialsProvider for RenewedToken {
         let failure = match tokio::time::timeout(LONGEST, current.headers(extensions)).await {
             Ok(Err(error)) => self.failure(&error),
             Ok(result) => return result,
-            Err(_) => TokenError::passing(format!("{} gave no answer in time", self.server)),
+            Err(_) => TokenError::transient(format!("{} gave no answer in time", self.server)),
         };
-        if failure.passing {
+        if failure.is_transient {
             self.forget(&current);
         }
         Err(failure.into_error())
@@ -251,7 +251,7 @@ pub(crate) struct TokenAnswer {
 
 impl TokenAnswer {
     /// Sends the request. `what` puts the server before a reason.
-    pub(crate) async fn to(
+    pub(crate) async fn send(
         request: reqwest::RequestBuilder,
         what: impl Fn(String) -> String,
     ) -> Result<Self, TokenError> {
@@ -273,7 +273,7 @@ impl TokenAnswer {
     pub(crate) fn header(&self, key: &str, what: impl Fn(String) -> String) -> Result<HeaderMap, TokenError> {
         let token = self.body.as_ref().and_then(|body| text_at(body, &[key]));
         let header = token.and_then(|token| bearer_header(token).ok());
-        header.ok_or_else(|| TokenError::refused(what("the answer has no token".to_owned())))
+        header.ok_or_else(|| TokenError::permanent(what("the answer has no token".to_owned())))
     }
 
     /// For how long the token holds; no time at all if the answer does not say.
@@ -313,10 +313,10 @@ fn text_at<'v>(value: &'v Value, path: &[&str]) -> Option<&'v str> {
 pub(crate) struct TokenError {
     text: String,
     /// Whether another attempt may succeed.
-    passing: bool,
+    is_transient: bool,
     /// Whether the mistake is in the settings, and not in the credentials or the network.
     is_setting: bool,
-    remedy: Option<String>,
+    hint: Option<String>,
 }
 
 impl TokenError {
@@ -325,44 +325,44 @@ impl TokenError {
         match cause {
             Some(cause) => Self {
                 text: what(cause.text),
-                passing: !cause.permanent,
+                is_transient: !cause.permanent,
                 is_setting: cause.permanent,
-                remedy: cause.remedy,
+                hint: cause.hint,
             },
-            None => Self::passing(what("it cannot be reached".to_owned())),
+            None => Self::transient(what("it cannot be reached".to_owned())),
         }
     }
 
     /// The server said no.
-    pub(crate) fn refused(text: String) -> Self {
+    pub(crate) fn permanent(text: String) -> Self {
         Self {
             text,
-            passing: false,
+            is_transient: false,
             is_setting: false,
-            remedy: None,
+            hint: None,
         }
     }
 
     /// The server could not say.
-    pub(crate) fn passing(text: String) -> Self {
+    pub(crate) fn transient(text: String) -> Self {
         Self {
-            passing: true,
-            ..Self::refused(text)
+            is_transient: true,
+            ..Self::permanent(text)
         }
     }
 
     /// The server answered with this HTTP status.
-    pub(crate) fn answered(status: u16, text: String) -> Self {
+    pub(crate) fn from_status(status: u16, text: String) -> Self {
         match status {
-            408 | 429 | 500.. => Self::passing(text),
-            _ => Self::refused(text),
+            408 | 429 | 500.. => Self::transient(text),
+            _ => Self::permanent(text),
         }
     }
 
     /// The next step, if it is another than to log in again.
     #[must_use]
-    pub(crate) fn with_remedy(mut self, remedy: impl Into<String>) -> Self {
-        self.remedy = Some(remedy.into());
+    pub(crate) fn with_hint(mut self, remedy: impl Into<String>) -> Self {
+        self.hint = Some(remedy.into());
         self
     }
 
@@ -370,12 +370,12 @@ impl TokenError {
         self.is_setting
     }
 
-    pub(crate) fn remedy(&self) -> Option<&str> {
-        self.remedy.as_deref()
+    pub(crate) fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
     }
 
     fn into_error(self) -> CredentialsError {
-        CredentialsError::from_source(self.passing, self)
+        CredentialsError::from_source(self.is_transient, self)
     }
 }
 

@@ -34,7 +34,7 @@ impl Impersonation {
     ///
     /// # Errors
     /// `InvalidSpec` if one is no address of a service account.
-    pub(crate) fn of(setting: &Located) -> Result<Self> {
+    pub(crate) fn parse(setting: &Located) -> Result<Self> {
         let accounts = setting.value.split(',').map(str::trim);
         let mut accounts: Vec<String> = accounts
             .filter(|account| !account.is_empty())
@@ -110,11 +110,11 @@ impl ImpersonatedToken {
         let lifetime = format!("{}s", LIFETIME.as_secs());
         let body = json!({"scope": [SCOPE], "lifetime": lifetime, "delegates": delegates});
         let ask = self.http.post(url).headers(caller).timeout(LONGEST).json(&body);
-        let answer = TokenAnswer::to(ask, what).await?;
+        let answer = TokenAnswer::send(ask, what).await?;
         if answer.status != 200 {
-            let failure = TokenError::answered(answer.status, what(answer.reason()));
+            let failure = TokenError::from_status(answer.status, what(answer.reason()));
             return Err(match answer.status {
-                403 | 404 => failure.with_remedy(format!(
+                403 | 404 => failure.with_hint(format!(
                     "the caller needs roles/iam.serviceAccountTokenCreator on {principal}; or unset {}",
                     self.impersonation.source
                 )),
@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     fn of(value: &str) -> Result<Impersonation> {
-        Impersonation::of(&Located {
+        Impersonation::parse(&Located {
             value: value.to_owned(),
             source: "here".to_owned(),
         })

@@ -21,7 +21,7 @@ const LONGEST_FOR_TOKEN: Duration = Duration::from_secs(25);
 
 /// Whether this machine is Google's: its firmware says so on a VM, the environment on Cloud Run. Google's own
 /// libraries know `GCE_METADATA_HOST`, which moves the metadata server, and `NO_GCE_CHECK`, which rules it out.
-pub(crate) fn is_here(environment: &Environment) -> bool {
+pub(crate) fn is_available(environment: &Environment) -> bool {
     if environment.has("NO_GCE_CHECK") {
         return false;
     }
@@ -88,13 +88,13 @@ impl MetadataServer {
         let ask = self
             .get("instance/service-accounts/default/token")
             .timeout(LONGEST_FOR_TOKEN);
-        let answer = TokenAnswer::to(ask, what).await?;
+        let answer = TokenAnswer::send(ask, what).await?;
         match answer.status {
             200 => Ok((answer.header("access_token", what)?, answer.lifetime())),
-            404 => Err(TokenError::refused(what(
+            404 => Err(TokenError::permanent(what(
                 "this machine has no service account".to_owned(),
             ))),
-            status => Err(TokenError::answered(status, what(answer.reason()))),
+            status => Err(TokenError::from_status(status, what(answer.reason()))),
         }
     }
 }

@@ -43,7 +43,10 @@ pub(super) enum CredentialSource {
 ///
 /// # Errors
 /// `Unauthenticated` that names the variable or file, for one that cannot be read or used.
-pub(super) fn find(environment: &Environment, gcloud: &GcloudConfiguration) -> Result<Option<CredentialSource>> {
+pub(super) fn find_credentials(
+    environment: &Environment,
+    gcloud: &GcloudConfiguration,
+) -> Result<Option<CredentialSource>> {
     for variable in ["GOOGLE_OAUTH_ACCESS_TOKEN", "CLOUDSDK_AUTH_ACCESS_TOKEN"] {
         if let Some(token) = Located::variable(environment, variable) {
             return parse_token(&token.value, token.source).map(Some);
@@ -65,7 +68,7 @@ pub(super) fn find(environment: &Environment, gcloud: &GcloudConfiguration) -> R
     if let Some(named) = in_file("credential_file_override") {
         return read_named_file(&named, environment).map(Some);
     }
-    if let Some(folder) = gcloud_config::folder(environment) {
+    if let Some(folder) = gcloud_config::config_folder(environment) {
         let path = folder.join("application_default_credentials.json");
         let shown = environment.shown_path(&path);
         if let Some(text) = credentials_file::read_text(&path, &shown)? {
@@ -73,7 +76,7 @@ pub(super) fn find(environment: &Environment, gcloud: &GcloudConfiguration) -> R
             return Ok(Some(CredentialSource::File(Box::new(file))));
         }
     }
-    Ok(metadata_server::is_here(environment).then_some(CredentialSource::MetadataServer))
+    Ok(metadata_server::is_available(environment).then_some(CredentialSource::MetadataServer))
 }
 
 /// The error of having none.
@@ -232,7 +235,7 @@ mod tests {
     }
 
     fn found(environment: &Environment) -> Result<Option<CredentialSource>> {
-        find(environment, &GcloudConfiguration::from_variables(environment))
+        find_credentials(environment, &GcloudConfiguration::from_variables(environment))
     }
 
     #[test]

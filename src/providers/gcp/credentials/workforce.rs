@@ -55,9 +55,9 @@ impl WorkforceToken {
         let form = [("grant_type", "refresh_token"), ("refresh_token", refresh_token)];
         let ask = self.http.post(&self.url).timeout(LONGEST).form(&form);
         let ask = ask.basic_auth(&self.client_id, Some(self.client_secret.expose()));
-        let answer = TokenAnswer::to(ask, what).await?;
+        let answer = TokenAnswer::send(ask, what).await?;
         if answer.status != 200 {
-            return Err(TokenError::answered(answer.status, what(answer.reason())));
+            return Err(TokenError::from_status(answer.status, what(answer.reason())));
         }
         Ok((answer.header("access_token", what)?, answer.lifetime()))
     }

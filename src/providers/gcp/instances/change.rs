@@ -18,7 +18,7 @@ use super::change;
 use super::list::{find_by_name, get_by_ref, is_being_deleted};
 use crate::cloud::{BatchTracker, Error, ErrorKind, InstanceRef, Result};
 use crate::providers::gcp::api::client::Client;
-use crate::providers::gcp::api::error::{call_error, location, operation_error};
+use crate::providers::gcp::api::error::{call_error, error_location, operation_error};
 use crate::providers::gcp::api::operations;
 use crate::providers::gcp::api::operations::is_done;
 use crate::providers::gcp::api::retry::{ChangeFailure, with_call_options};
@@ -136,7 +136,7 @@ async fn recover(
         return if by_us {
             Ok(())
         } else {
-            Err(Error::not_found(target).at(location(&target.scope)))
+            Err(Error::not_found(target).at(error_location(&target.scope)))
         };
     }
     // Refused for what it is by now: its state or its protection changed since the look before the call.
@@ -202,7 +202,7 @@ async fn get_current(client: &Client, target: &InstanceRef, change: InstanceActi
         "cannot {} {target}: it is gone, and {other} has its name by now; that one was left alone",
         change.verb()
     );
-    Err(Error::new(ErrorKind::Refused, message).at(location(&target.scope)))
+    Err(Error::new(ErrorKind::Refused, message).at(error_location(&target.scope)))
 }
 
 fn refusal_error(change: InstanceAction, target: &InstanceRef, why: &str) -> Error {
@@ -213,7 +213,7 @@ fn refusal_error(change: InstanceAction, target: &InstanceRef, why: &str) -> Err
     } else {
         ErrorKind::Refused
     };
-    Error::new(kind, format!("cannot {} {name}: {why}", change.verb())).at(location(&target.scope))
+    Error::new(kind, format!("cannot {} {name}: {why}", change.verb())).at(error_location(&target.scope))
 }
 
 /// The name came to mean another instance between the look and the call.
@@ -225,7 +225,7 @@ pub(crate) fn wrong_instance_error(verb: &str, target: &InstanceRef, operation: 
     let message =
         format!("cannot {verb} {target}: it was replaced under the same name in that moment, and the call hit {hit}");
     Error::new(ErrorKind::Refused, message)
-        .at(location(&target.scope))
+        .at(error_location(&target.scope))
         .with_leftover(hit)
 }
 
@@ -365,7 +365,7 @@ pub(crate) async fn final_result(
     match last {
         // Whether it is protected must not be taken for granted.
         Ok(operation) if matches!(change, InstanceAction::Protect(_)) && !is_done(&operation) => {
-            let error = Error::new(ErrorKind::Timeout, "its operation does not end").at(location(&target.scope));
+            let error = Error::new(ErrorKind::Timeout, "its operation does not end").at(error_location(&target.scope));
             result_without_operation(client, target, change, error, attempted).await
         }
         Ok(operation) if operation.name.is_none() && operation_result(&operation, target, attempted).is_none() => {

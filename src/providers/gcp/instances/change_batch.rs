@@ -271,7 +271,7 @@ async fn read_operations(client: &Client, zone: &str, watched: &mut [Watched<'_>
     let names: Vec<String> = over.keys().cloned().collect();
     let reads: Vec<_> = names
         .chunks(MOST_TERMS)
-        .map(async |names| (names, operations::named(client, zone, names).await))
+        .map(async |names| (names, operations::find_by_names(client, zone, names).await))
         .collect();
     let reads: Vec<_> = stream::iter(reads).buffer_unordered(READS_AT_ONCE).collect().await;
     for (names, read) in reads {

@@ -17,7 +17,7 @@ use crate::cloud::{
     Error, ErrorKind, Instance, InstanceRef, InstanceSink, InstanceState, ListFilter, ListScope, Result,
 };
 use crate::providers::gcp::api::client::Client;
-use crate::providers::gcp::api::error::{location, with_project_hint};
+use crate::providers::gcp::api::error::{error_location, with_project_hint};
 use crate::providers::gcp::api::operations;
 use crate::providers::gcp::api::pagination::{Page, PartialList, collect_all, lack_of};
 use crate::providers::gcp::api::retry::with_call_options;
@@ -53,7 +53,7 @@ fn gap_error(scope: &str, code: &str) -> Error {
     let message = format!("{scope} did not answer in full; instances of it may be missing from the listing");
     Error::new(ErrorKind::Network, message)
         .with_code(code)
-        .at(location(scope))
+        .at(error_location(scope))
 }
 
 /// The instances of one zone that an expression admits, as the API has them.
@@ -120,8 +120,12 @@ async fn list_zone(client: &Client, zone: &str, pages: &InstanceSink<'_>) -> Res
     let (expression, deletions) = (&build_expression(pages.filter), &Deletions::default());
     let fetch = |token: Option<String>| async move {
         let page = fetch_page(client, zone, expression, token).await?;
-        let silent = page.lack().map(|code| (zone.to_owned(), code)).into_iter().collect();
-        let next = Page::of(page.rows(), page.token());
+        let silent = page
+            .incomplete_code()
+            .map(|code| (zone.to_owned(), code))
+            .into_iter()
+            .collect();
+        let next = Page::new(page.rows(), page.token());
         let mut instances = Vec::new();
         read_into(&mut instances, page.items, project, pages)?;
         mark_terminating(client, &mut instances, deletions).await;
@@ -175,7 +179,7 @@ fn read_page(page: InstanceAggregatedList, project: &str, pages: &InstanceSink<'
     Ok(Part {
         instances,
         unanswered: silent,
-        page: Page::of(rows, page.next_page_token),
+        page: Page::new(rows, page.next_page_token),
     })
 }
 
@@ -227,7 +231,7 @@ fn affects_scope(wanted: &ListScope, scope: &str) -> bool {
 pub(crate) struct Deletions(Mutex<BTreeMap<String, BTreeSet<String>>>);
 
 impl Deletions {
-    fn known(&self) -> MutexGuard<'_, BTreeMap<String, BTreeSet<String>>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, BTreeSet<String>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -238,7 +242,7 @@ impl Deletions {
             tracing::debug!(zone, %error, "the zone's operations could not be listed");
             BTreeSet::new()
         });
-        self.known().insert(zone, targets);
+        self.lock().insert(zone, targets);
     }
 }
 
@@ -253,11 +257,11 @@ pub(crate) async fn mark_terminating(client: &Client, instances: &mut [Instance]
     let zones: BTreeSet<String> = stopping
         .iter()
         .map(|instance| instance.reference.scope.clone())
-        .filter(|zone| !deletions.known().contains_key(zone))
+        .filter(|zone| !deletions.lock().contains_key(zone))
         .collect();
     let asked: Vec<_> = zones.into_iter().map(|zone| deletions.fetch(client, zone)).collect();
     stream::iter(asked).buffer_unordered(10).collect::<Vec<()>>().await;
-    let known = deletions.known();
+    let known = deletions.lock();
     for instance in &mut stopping {
         let targets = known.get(&instance.reference.scope);
         if targets.is_some_and(|targets| targets.contains(&instance.reference.id)) {
@@ -371,7 +375,7 @@ pub(crate) async fn get_by_ref(client: &Client, target: &InstanceRef) -> Result<
     };
     found
         .filter(|api| api.id.is_some_and(|id| id.to_string() == target.id))
-        .ok_or_else(|| Error::not_found(target).at(location(zone)))
+        .ok_or_else(|| Error::not_found(target).at(error_location(zone)))
 }
 
 /// The API's instance in the contract's terms. Asks for the zone's operations if it is stopping, for it may be on its

@@ -17,7 +17,7 @@ use super::expiry::{SHORTEST, announced_end, check_limit, run_limit, run_start, 
 use super::list::{get_by_ref, is_being_deleted};
 use crate::cloud::{Error, ErrorKind, InstanceRef, LABEL_TTL, Result, format_duration};
 use crate::providers::gcp::api::client::Client;
-use crate::providers::gcp::api::error::{call_error, location, operation_error};
+use crate::providers::gcp::api::error::{call_error, error_location, operation_error};
 use crate::providers::gcp::api::operations;
 use crate::providers::gcp::api::operations::is_done;
 use crate::providers::gcp::api::retry::with_call_options;
@@ -43,7 +43,7 @@ pub(crate) async fn set_ttl(client: &Client, target: &InstanceRef, ttl: Duration
     let api = get_by_ref(client, target).await?;
     if is_being_deleted(client, &target.scope, &api).await {
         let message = format!("cannot {}: it is being deleted", extension.attempted);
-        return Err(Error::new(ErrorKind::Refused, message).at(location(&target.scope)));
+        return Err(Error::new(ErrorKind::Refused, message).at(error_location(&target.scope)));
     }
     let moved = match run_limit(&api) {
         Some(limit) => extension.move_limit(&api, limit).await?,
@@ -111,7 +111,7 @@ impl Extension<'_> {
             Err(ExtendError::Other(error)) => Err(error),
             Err(ExtendError::Refused(error) | ExtendError::Stale(error)) => match error.kind() {
                 ErrorKind::InvalidSpec | ErrorKind::Refused => Err(self.fixed_limit_error(api, Some(error))),
-                ErrorKind::NotFound => Err(Error::not_found(self.target).at(location(&self.target.scope))),
+                ErrorKind::NotFound => Err(Error::not_found(self.target).at(error_location(&self.target.scope))),
                 _ => Err(error),
             },
             Err(ExtendError::Doubtful(error, under_way)) => match self.wait_for_limit(left).await {
@@ -180,7 +180,7 @@ impl Extension<'_> {
                     tokio::time::sleep(PAUSE.mul_f64(fastrand::f64())).await;
                 }
                 Err(ExtendError::Refused(error)) if error.kind() == ErrorKind::NotFound => {
-                    return Err(Error::not_found(self.target).at(location(&self.target.scope)));
+                    return Err(Error::not_found(self.target).at(error_location(&self.target.scope)));
                 }
                 Err(ExtendError::Refused(error) | ExtendError::Other(error)) => return Err(error),
                 Err(ExtendError::Doubtful(error, under_way)) => {
@@ -238,7 +238,7 @@ impl Extension<'_> {
             None if is_done(&operation) => Ok(()),
             None => {
                 let error = Error::new(ErrorKind::Timeout, format!("{attempted}: its operation does not end"));
-                Err(ExtendError::Doubtful(error.at(location(place)), true))
+                Err(ExtendError::Doubtful(error.at(error_location(place)), true))
             }
         }
     }
@@ -251,7 +251,7 @@ impl Extension<'_> {
                 "cannot {}: the cloud moves the end of a run only for the next one",
                 self.attempted
             );
-            Error::new(ErrorKind::Refused, message).at(location(&self.target.scope))
+            Error::new(ErrorKind::Refused, message).at(error_location(&self.target.scope))
         });
         let remedy = match api.status {
             Some(Status::Terminated | Status::Stopped) => format!("look at it with `cloudctl describe {name}`"),

@@ -33,7 +33,7 @@ pub(crate) struct FirewallRules {
 
 impl FirewallRules {
     /// Those of a network; nothing if there are none.
-    pub(crate) fn of(network: &str, wanted: &[IngressRule]) -> Option<Self> {
+    pub(crate) fn new(network: &str, wanted: &[IngressRule]) -> Option<Self> {
         let wanted: BTreeSet<IngressRule> = wanted.iter().cloned().collect();
         if wanted.is_empty() {
             return None;
@@ -127,7 +127,7 @@ mod tests {
 
     fn openings(texts: &[&str]) -> FirewallRules {
         let openings: Vec<IngressRule> = texts.iter().map(|text| text.parse().unwrap()).collect();
-        FirewallRules::of("default", &openings).unwrap()
+        FirewallRules::new("default", &openings).unwrap()
     }
 
     #[test]
@@ -136,9 +136,9 @@ mod tests {
         assert_eq!(one, openings(&["443", "22", "22/0.0.0.0/0"]));
         assert_eq!(one.tag.len(), PREFIX.len() + DIGITS);
         assert_ne!(one.tag, openings(&["22"]).tag);
-        let other = FirewallRules::of("inner", &["22".parse().unwrap(), "443".parse().unwrap()]).unwrap();
+        let other = FirewallRules::new("inner", &["22".parse().unwrap(), "443".parse().unwrap()]).unwrap();
         assert_ne!(one.tag, other.tag);
-        assert_eq!(FirewallRules::of("default", &[]), None);
+        assert_eq!(FirewallRules::new("default", &[]), None);
         // A change of this value would leave the rules of an earlier version alone.
         assert_eq!(openings(&["22"]).tag, "cloudctl-open-1d9fd097333d5d82");
     }

@@ -13,7 +13,7 @@ use google_cloud_compute_v1::model::{Firewall, FirewallList, InstanceAggregatedL
 use super::firewall_rule::{FirewallRules, PREFIX, is_equivalent, is_managed, managed_tag};
 use crate::cloud::{Error, ErrorKind, Instance, InstanceRef, Result};
 use crate::providers::gcp::api::client::Client;
-use crate::providers::gcp::api::error::{call_error, location, operation_error};
+use crate::providers::gcp::api::error::{call_error, error_location, operation_error};
 use crate::providers::gcp::api::operations;
 use crate::providers::gcp::api::operations::is_done;
 use crate::providers::gcp::api::pagination::{Page, collect_all};
@@ -89,7 +89,7 @@ async fn close_after_failure(client: &Client, openings: &FirewallRules, opened: 
 pub(crate) async fn check(client: &Client, openings: Option<&FirewallRules>) -> Result<()> {
     for rule in openings.map(FirewallRules::to_rules).unwrap_or_default() {
         let name = rule.name.as_deref().unwrap_or_default();
-        if let Some(there) = by_name(client, name).await? {
+        if let Some(there) = find_rule(client, name).await? {
             check_rule(name, &there, &rule)?;
         }
     }
@@ -113,13 +113,13 @@ async fn ensure_rules(client: &Client, openings: &FirewallRules) -> (Vec<String>
 
 async fn ensure_rule(client: &Client, rule: &Firewall) -> Result<bool> {
     let name = rule.name.as_deref().unwrap_or_default();
-    if let Some(there) = by_name(client, name).await? {
+    if let Some(there) = find_rule(client, name).await? {
         return check_rule(name, &there, rule).map(|()| false);
     }
     match insert_rule(client, name, rule).await {
         Ok(()) => Ok(true),
         // Another process was faster, or an earlier attempt of this one.
-        Err(error) => match by_name(client, name).await {
+        Err(error) => match find_rule(client, name).await {
             Ok(Some(there)) => check_rule(name, &there, rule).map(|()| true),
             _ => Err(error),
         },
@@ -142,12 +142,12 @@ fn check_rule(name: &str, there: &Firewall, rule: &Firewall) -> Result<()> {
     };
     Err(
         Error::new(ErrorKind::AlreadyExists, format!("the firewall rule {name} {trouble}"))
-            .at(location(""))
+            .at(error_location(""))
             .with_hint(remedy),
     )
 }
 
-async fn by_name(client: &Client, name: &str) -> Result<Option<Firewall>> {
+async fn find_rule(client: &Client, name: &str) -> Result<Option<Firewall>> {
     let (project, firewalls) = (client.project().await?, client.firewalls().await?);
     let attempted = format!("look up the firewall rule {name}");
     let answer = client.read(&attempted, "", || {
@@ -203,7 +203,10 @@ pub(crate) async fn remove(client: &Client, gone: &[Instance]) -> Result<Vec<Str
         .flat_map(|instance| instance.ingress_rules.iter().cloned())
         .collect();
     let ids = gone.iter().map(|instance| instance.reference.id.clone()).collect();
-    let Removal { used, failed } = delete_unused(client, &tags, &ids).await?;
+    let Removal {
+        tags_in_use: used,
+        failed,
+    } = delete_unused(client, &tags, &ids).await?;
     let failed = failed.into_iter();
     let failed = failed.map(|(name, error)| format!("the firewall rule {name} could not be removed: {error}"));
     Ok(used.into_iter().chain(failed).collect())
@@ -213,7 +216,7 @@ pub(crate) async fn remove(client: &Client, gone: &[Instance]) -> Result<Vec<Str
 #[derive(Default)]
 struct Removal {
     /// The tags that an instance has still.
-    used: BTreeSet<String>,
+    tags_in_use: BTreeSet<String>,
     /// The rules that no instance needs, and that could not be removed.
     failed: Vec<(String, Error)>,
 }
@@ -236,7 +239,10 @@ async fn delete_unused(client: &Client, tags: &BTreeSet<String>, gone: &BTreeSet
     let failed = names.iter().zip(deleted);
     let failed = failed.filter_map(|(name, deleted)| Some(((*name).to_owned(), deleted.err()?)));
     let failed = failed.collect();
-    Ok(Removal { used, failed })
+    Ok(Removal {
+        tags_in_use: used,
+        failed,
+    })
 }
 
 /// Those of the tags that an instance has which is neither among those that are gone nor going. All of them where a
@@ -247,8 +253,8 @@ async fn find_tags_in_use(
     gone: &BTreeSet<String>,
 ) -> Result<BTreeSet<String>> {
     let seen = find_tag_use(client, tags).await?;
-    if !seen.silent.is_empty() {
-        tracing::debug!(silent = ?seen.silent, "whether the tags are in use cannot be told");
+    if !seen.unanswered.is_empty() {
+        tracing::debug!(silent = ?seen.unanswered, "whether the tags are in use cannot be told");
         return Ok(tags.clone());
     }
     let mut deletions = BTreeSet::new();
@@ -301,7 +307,7 @@ async fn delete_rule(client: &Client, name: &str) -> Result<()> {
     match await_rule_change(client, sent.await, &attempted).await {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         // Somebody else removes it at the same time.
-        Err(error) if error.kind() == ErrorKind::Refused && by_name(client, name).await?.is_none() => Ok(()),
+        Err(error) if error.kind() == ErrorKind::Refused && find_rule(client, name).await?.is_none() => Ok(()),
         result => result,
     }
 }
@@ -320,7 +326,7 @@ pub(crate) struct TagUse {
 pub(crate) struct TaggedInstance {
     pub(crate) instances: Vec<TagUse>,
     /// The scopes that did not answer.
-    pub(crate) silent: UnansweredZones,
+    pub(crate) unanswered: UnansweredZones,
 }
 
 /// Every instance of the project that has one of these tags. The API's filters know no tags, so all are looked through,
@@ -340,7 +346,7 @@ pub(crate) async fn find_tag_use(client: &Client, tags: &BTreeSet<String>) -> Re
         })
     };
     collect_all(fetch, |seen: &mut TaggedInstance, page: InstanceAggregatedList| {
-        seen.silent.extend(unanswered_in(&page));
+        seen.unanswered.extend(unanswered_in(&page));
         let mut rows = 0;
         for api in page.items.into_values().flat_map(|part| part.instances) {
             rows += 1;
@@ -355,7 +361,7 @@ pub(crate) async fn find_tag_use(client: &Client, tags: &BTreeSet<String>) -> Re
                 });
             }
         }
-        Ok(Page::of(rows, page.next_page_token))
+        Ok(Page::new(rows, page.next_page_token))
     })
     .await
 }

@@ -66,7 +66,7 @@ fn resolve_path(what: &str, given: Option<&str>, of_name: impl Fn(&str) -> Strin
 pub(super) async fn find_own_network(client: &Client, spec: &InstanceSpec) -> Result<String> {
     let interface = network_interface(spec, &Options::default())?;
     let path = interface.network.or(interface.subnetwork).unwrap_or_default();
-    let (owner, rest) = take_apart(&path);
+    let (owner, rest) = split_project(&path);
     let project = client.project().await?;
     if let Some(owner) = owner.filter(|owner| *owner != project) {
         return Err(Error::unsupported(format!(
@@ -81,10 +81,10 @@ pub(super) async fn find_own_network(client: &Client, spec: &InstanceSpec) -> Re
     if let Some(name) = rest.strip_prefix("global/networks/") {
         return Ok(name.to_owned());
     }
-    let networks = all(client).await?;
+    let networks = list_networks(client).await?;
     let having = networks.into_iter().find(|network| {
         let mut subnets = network.subnetworks.iter();
-        subnets.any(|subnet| take_apart(subnet).1 == rest)
+        subnets.any(|subnet| split_project(subnet).1 == rest)
     });
     having.and_then(|network| network.name).ok_or_else(|| {
         Error::invalid(format!(
@@ -96,7 +96,7 @@ pub(super) async fn find_own_network(client: &Client, spec: &InstanceSpec) -> Re
 
 /// All that a network or subnet can be asked for by, given its URL: its name alone means one of the own project.
 pub(super) fn path_aliases(url: &str, own_project: &str) -> Vec<String> {
-    let (owner, rest) = take_apart(url);
+    let (owner, rest) = split_project(url);
     let path = format!("projects/{}/{rest}", owner.unwrap_or(own_project));
     let url = url.to_owned();
     if owner.is_some_and(|owner| owner != own_project) {
@@ -106,13 +106,13 @@ pub(super) fn path_aliases(url: &str, own_project: &str) -> Vec<String> {
 }
 
 /// The project that a path names, and what follows it.
-fn take_apart(path: &str) -> (Option<&str>, &str) {
+fn split_project(path: &str) -> (Option<&str>, &str) {
     let path = path.split_once("/compute/v1/").map_or(path, |(_, path)| path);
     let of_project = path.strip_prefix("projects/").and_then(|rest| rest.split_once('/'));
     of_project.map_or((None, path), |(project, rest)| (Some(project), rest))
 }
 
-async fn all(client: &Client) -> Result<Vec<Network>> {
+async fn list_networks(client: &Client) -> Result<Vec<Network>> {
     let (project, networks) = (client.project().await?, client.networks().await?);
     let fetch = |token: Option<String>| {
         client.read("list the networks", "", move || {
@@ -186,7 +186,7 @@ mod tests {
                 (Some("p"), "regions/r/subnetworks/s"),
             ),
         ] {
-            assert_eq!(take_apart(path), expected, "{path}");
+            assert_eq!(split_project(path), expected, "{path}");
         }
     }
 }
