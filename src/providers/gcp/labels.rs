@@ -6,8 +6,8 @@
 use super::network::firewall_rule::PREFIX;
 use crate::cloud::{Error, InstanceSpec, Labels, Result, check_label_key, management_labels, quoted};
 
-const LONGEST: usize = 63;
-const MOST: usize = 64;
+const MAX_LENGTH: usize = 63;
+const MAX_COUNT: usize = 64;
 
 /// All labels of a new instance: the user's own, and ours.
 ///
@@ -33,9 +33,9 @@ pub(super) fn build_labels(spec: &InstanceSpec, generation: u32) -> Result<Label
     let own = management_labels(spec, generation);
     let needed = own.len();
     labels.extend(own);
-    if labels.len() > MOST {
+    if labels.len() > MAX_COUNT {
         return Err(Error::invalid(format!(
-            "{} labels are too many for gcp: it takes {MOST}, of which cloudctl needs {needed}",
+            "{} labels are too many for gcp: it takes {MAX_COUNT}, of which cloudctl needs {needed}",
             spec.labels.len()
         )));
     }
@@ -59,9 +59,9 @@ pub(super) fn check_network_tags(tags: &[String]) -> Result<()> {
         );
     }
     // One more is for what is opened.
-    if tags.len() >= MOST {
+    if tags.len() >= MAX_COUNT {
         return Err(Error::invalid(format!(
-            "{} network tags are too many for gcp: it takes {MOST}, of which cloudctl needs one",
+            "{} network tags are too many for gcp: it takes {MAX_COUNT}, of which cloudctl needs one",
             tags.len()
         )));
     }
@@ -72,7 +72,7 @@ pub(super) fn check_network_tags(tags: &[String]) -> Result<()> {
 /// <https://cloud.google.com/compute/docs/naming-resources>
 pub(super) fn is_resource_name(text: &str) -> bool {
     let clean = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    text.len() <= LONGEST
+    text.len() <= MAX_LENGTH
         && text.starts_with(|c: char| c.is_ascii_lowercase())
         && text.chars().all(clean)
         && !text.ends_with('-')
@@ -88,13 +88,13 @@ fn is_allowed(character: char) -> bool {
 }
 
 fn is_valid(text: &str) -> bool {
-    text.chars().all(is_allowed) && text.chars().count() <= LONGEST
+    text.chars().all(is_allowed) && text.chars().count() <= MAX_LENGTH
 }
 
 fn closest_value(text: &str) -> String {
     let characters = text.to_lowercase();
     let characters = characters.chars().map(|c| if is_allowed(c) { c } else { '-' });
-    characters.take(LONGEST).collect()
+    characters.take(MAX_LENGTH).collect()
 }
 
 fn closest_key(text: &str) -> String {

@@ -106,7 +106,7 @@ impl Provider for Gcp {
     }
 
     fn max_instances_per_call(&self) -> usize {
-        create::bulk_insert::MOST
+        create::bulk_insert::MAX_INSTANCES
     }
 
     async fn regions(&self) -> Result<Vec<String>> {
@@ -173,11 +173,11 @@ impl Provider for Gcp {
             create::request::machine_type_of(spec),
         )
         .await?;
-        let place = |zone| Location {
+        let to_location = |zone| Location {
             region: spec.location.region.clone(),
             zone: Some(zone),
         };
-        Ok(zones.into_iter().map(place).collect())
+        Ok(zones.into_iter().map(to_location).collect())
     }
 
     async fn set_ttl(&self, target: &InstanceRef, ttl: Duration) -> Result<()> {

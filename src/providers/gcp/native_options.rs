@@ -75,7 +75,7 @@ pub(super) enum OnHostMaintenance {
     Terminate,
 }
 
-const KNOWN: [&str; 11] = [
+const OPTION_NAMES: [&str; 11] = [
     "min_cpu_platform",
     "service_account_scopes",
     "shielded_secure_boot",
@@ -97,10 +97,10 @@ impl Options {
     pub(super) fn from_spec(spec: &InstanceSpec) -> Result<Self> {
         let mut options = Self::default();
         for (key, value) in &spec.native {
-            if !KNOWN.contains(&key.as_str()) {
-                let likely = closest(key, KNOWN, 1).first().copied().unwrap_or_default();
+            if !OPTION_NAMES.contains(&key.as_str()) {
+                let likely = closest(key, OPTION_NAMES, 1).first().copied().unwrap_or_default();
                 return Err(Error::invalid(format!("unknown native option {} of gcp", quoted(key)))
-                    .with_hint(format!("did you mean {likely}? gcp has {}", KNOWN.join(", "))));
+                    .with_hint(format!("did you mean {likely}? gcp has {}", OPTION_NAMES.join(", "))));
             }
             // Key by key, so that the error can say which.
             let one = Value::Object([(key.clone(), value.clone())].into_iter().collect());
@@ -255,7 +255,7 @@ mod tests {
 
     #[test]
     fn every_field_is_known() {
-        for key in KNOWN {
+        for key in OPTION_NAMES {
             let error = options(json!({ key: [[]] })).unwrap_err();
             assert!(error.message().starts_with("invalid native option"), "{key}: {error}");
         }

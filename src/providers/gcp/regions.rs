@@ -13,7 +13,7 @@ use crate::cloud::{
 };
 
 /// How many names a hint suggests.
-pub(super) const SUGGESTED: usize = 3;
+pub(super) const MAX_SUGGESTIONS: usize = 3;
 
 /// A zone that the project can use.
 #[derive(Debug)]
@@ -79,17 +79,17 @@ impl Client {
     /// The zones for a new instance, the first to be preferred: the one asked for, or those of the region that are up,
     /// from one on that is picked by the name's hash. So processes that race for a name meet in one zone, where it is
     /// unique.
-    pub(super) async fn zones_for(&self, place: &Location, name: &InstanceName) -> Result<Vec<String>> {
-        if let Some(zone) = &place.zone {
+    pub(super) async fn zones_for(&self, location: &Location, name: &InstanceName) -> Result<Vec<String>> {
+        if let Some(zone) = &location.zone {
             return Ok(vec![zone.clone()]);
         }
         let zones = self.all_zones().await?;
-        find_location(zones, Some(&place.region), None)?;
-        let candidates = zones.iter().filter(|zone| zone.region == place.region && zone.up);
+        find_location(zones, Some(&location.region), None)?;
+        let candidates = zones.iter().filter(|zone| zone.region == location.region && zone.up);
         let mut candidates: Vec<_> = candidates.map(|zone| zone.name.clone()).collect();
         if candidates.is_empty() {
-            let message = format!("no zone of {} is up", place.region);
-            return Err(Error::new(ErrorKind::Capacity, message).at(error_location(&place.region)));
+            let message = format!("no zone of {} is up", location.region);
+            return Err(Error::new(ErrorKind::Capacity, message).at(error_location(&location.region)));
         }
         name.rotate_by_hash(&mut candidates);
         Ok(candidates)
@@ -105,7 +105,7 @@ fn find_location(zones: &[ZoneEntry], region: Option<&str>, zone: Option<&str>) 
         let error = Error::invalid(format!("Compute Engine has no region {}", quoted(region)));
         return Err(error.with_hint(format!(
             "the nearest are {}",
-            closest(region, regions, SUGGESTED).join(", ")
+            closest(region, regions, MAX_SUGGESTIONS).join(", ")
         )));
     }
     let Some(zone) = zone else {
@@ -122,7 +122,7 @@ fn find_location(zones: &[ZoneEntry], region: Option<&str>, zone: Option<&str>) 
         let own = zones
             .iter()
             .filter(|entry| region.is_none_or(|region| entry.region == region));
-        let nearest = closest(zone, own.map(|entry| entry.name.as_str()), SUGGESTED);
+        let nearest = closest(zone, own.map(|entry| entry.name.as_str()), MAX_SUGGESTIONS);
         return Err(Error::invalid(format!("Compute Engine has no zone {}", quoted(zone)))
             .with_hint(format!("the nearest are {}", nearest.join(", "))));
     };
@@ -152,9 +152,9 @@ mod tests {
 
     #[test]
     fn a_zone_gives_its_region() {
-        let place = find_location(&zones(), None, Some("us-central1-b")).unwrap();
+        let location = find_location(&zones(), None, Some("us-central1-b")).unwrap();
         assert_eq!(
-            (place.region.as_str(), place.zone.as_deref()),
+            (location.region.as_str(), location.zone.as_deref()),
             ("us-central1", Some("us-central1-b"))
         );
         assert_eq!(find_location(&zones(), Some("us-east1"), None).unwrap().zone, None);
@@ -162,17 +162,17 @@ mod tests {
 
     #[test]
     fn what_is_not_there_is_named_with_its_nearest() {
-        let remedy = |region, zone| {
+        let hint = |region, zone| {
             find_location(&zones(), region, zone)
                 .unwrap_err()
                 .hint()
                 .unwrap()
                 .to_owned()
         };
-        assert!(remedy(Some("us-centrall"), None).starts_with("the nearest are us-central1"));
-        assert!(remedy(None, Some("us-central1-x")).contains("us-central1-a"));
-        assert!(remedy(Some("us-central1-a"), None).contains("--zone us-central1-a"));
-        assert!(remedy(Some("us-east1"), Some("us-central1-a")).contains("us-central1"));
+        assert!(hint(Some("us-centrall"), None).starts_with("the nearest are us-central1"));
+        assert!(hint(None, Some("us-central1-x")).contains("us-central1-a"));
+        assert!(hint(Some("us-central1-a"), None).contains("--zone us-central1-a"));
+        assert!(hint(Some("us-east1"), Some("us-central1-a")).contains("us-central1"));
         assert!(find_location(&zones(), None, None).is_err());
     }
 }

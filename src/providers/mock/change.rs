@@ -2,28 +2,28 @@
 
 use futures_util::future::join_all;
 
-use super::faults::{FaultSite, again, call};
+use super::faults::{FaultSite, again, simulate_call};
 use super::phase::Action;
 use super::{Mock, phase};
 use crate::cloud::{BatchTracker, Error, InstanceRef, Result, TargetOutcome};
 
 impl Mock {
     /// Does something to instances, in one call for each region.
-    pub(super) async fn act_on(
+    pub(super) async fn apply(
         &self,
         action: Action,
         targets: &[InstanceRef],
-        course: &BatchTracker<'_>,
+        tracker: &BatchTracker<'_>,
     ) -> Vec<TargetOutcome> {
         let mut regions: Vec<&str> = targets.iter().map(|target| target.scope.as_str()).collect();
         regions.sort_unstable();
         regions.dedup();
         let calls = regions
             .iter()
-            .map(|region| self.act_in(action, region, targets, course));
-        let calls = calls.map(|call| async {
-            let results = call.await;
-            let settle = |(index, result): (usize, _)| (index, course.record(&targets[index], result));
+            .map(|region| self.apply_in_region(action, region, targets, tracker));
+        let calls = calls.map(|simulate_call| async {
+            let results = simulate_call.await;
+            let settle = |(index, result): (usize, _)| (index, tracker.record(&targets[index], result));
             results.into_iter().map(settle).collect::<Vec<_>>()
         });
         let mut results: Vec<Option<Result<()>>> = targets.iter().map(|_| None).collect();
@@ -41,12 +41,12 @@ impl Mock {
     }
 
     /// The results of those targets that are in the region, each with the target's index.
-    async fn act_in(
+    async fn apply_in_region(
         &self,
         action: Action,
         region: &str,
         targets: &[InstanceRef],
-        course: &BatchTracker<'_>,
+        tracker: &BatchTracker<'_>,
     ) -> Vec<(usize, Result<()>)> {
         let own: Vec<_> = targets
             .iter()
@@ -55,14 +55,15 @@ impl Mock {
             .collect();
         let done = async {
             let faults = self.faults()?;
-            course.start(region, own.iter().map(|(_, target)| target.id.as_str()))?;
-            call(&faults, FaultSite::region(region), action.as_str()).await?;
+            tracker.start(region, own.iter().map(|(_, target)| target.id.as_str()))?;
+            simulate_call(&faults, FaultSite::region(region), action.as_str()).await?;
             let locked = self.store.lock().await?;
             let now = self.clock.now();
             locked.change(|state| {
-                state.forget_gone(now);
-                let act =
-                    |(index, target): &(usize, &InstanceRef)| (*index, phase::act(state, action, target, &faults, now));
+                state.remove_unlisted(now);
+                let act = |(index, target): &(usize, &InstanceRef)| {
+                    (*index, phase::apply_to_instance(state, action, target, &faults, now))
+                };
                 Ok(own.iter().map(act).collect())
             })
         };

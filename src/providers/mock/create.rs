@@ -17,26 +17,28 @@ use crate::cloud::{CreateOutcome, Error, ErrorKind, IdempotencyToken, Instance, 
 pub(super) fn create(
     state: &mut State,
     spec: &InstanceSpec,
-    order: &ResolvedSpec,
+    resolved: &ResolvedSpec,
     generation: u32,
     faults: &Faults,
     now: Timestamp,
 ) -> Result<CreateOutcome> {
-    let token = IdempotencyToken::derive(ProviderKind::Mock, order.region, spec, generation).to_hex();
-    if let Some(first) = state.instances.iter().find(|record| record.token == token) {
+    let token = IdempotencyToken::derive(ProviderKind::Mock, resolved.region, spec, generation).to_hex();
+    if let Some(first) = state.instances.iter().find(|stored| stored.token == token) {
         return Ok(if first.phase_at(now).state(now).is_gone() {
             CreateOutcome::TokenAlreadyUsed
         } else {
-            CreateOutcome::Instance(Box::new(first.instance(now)))
+            CreateOutcome::Instance(Box::new(first.to_instance(now)))
         });
     }
     // A name means one living instance in its region, as on Compute Engine; also for one of another generation.
-    let namesake = state.instances.iter().find(|record| {
-        record.region == order.region && record.name == spec.name.as_str() && !record.phase_at(now).state(now).is_gone()
+    let namesake = state.instances.iter().find(|stored| {
+        stored.region == resolved.region
+            && stored.name == spec.name.as_str()
+            && !stored.phase_at(now).state(now).is_gone()
     });
     if let Some(namesake) = namesake {
         return if namesake.is_managed() {
-            Ok(CreateOutcome::Instance(Box::new(namesake.instance(now))))
+            Ok(CreateOutcome::Instance(Box::new(namesake.to_instance(now))))
         } else {
             let message = format!(
                 "the name {} belongs to {}, which cloudctl did not make",
@@ -45,18 +47,18 @@ pub(super) fn create(
             );
             Err(Error::new(ErrorKind::AlreadyExists, message)
                 .with_code("AlreadyExists")
-                .at(format!("mock/{}", order.region)))
+                .at(format!("mock/{}", resolved.region)))
         };
     }
-    if let Some(error) = faults.shortage(FaultSite::zone(order.region, order.zone)) {
+    if let Some(error) = faults.capacity_fault(FaultSite::zone(resolved.region, resolved.zone)) {
         return Err(error);
     }
-    let mut record = record(state, spec, order, generation, token, faults, now);
+    let mut stored = new_stored_instance(state, spec, resolved, generation, token, faults, now);
     if let Some(ttl) = spec.ttl {
-        record.set_ttl(ttl)?;
+        stored.set_ttl(ttl)?;
     }
-    let made = record.instance(now);
-    state.instances.push(record);
+    let made = stored.to_instance(now);
+    state.instances.push(stored);
     Ok(CreateOutcome::Instance(Box::new(made)))
 }
 
@@ -67,7 +69,7 @@ pub(super) fn create(
 pub(super) fn create_members(
     state: &mut State,
     spec: &InstanceSpec,
-    order: &ResolvedSpec,
+    resolved: &ResolvedSpec,
     generation: u32,
     faults: &Faults,
     now: Timestamp,
@@ -80,7 +82,7 @@ pub(super) fn create_members(
             members: None,
             ..spec.clone()
         };
-        match create(state, &member, order, generation, faults, now) {
+        match create(state, &member, resolved, generation, faults, now) {
             Ok(CreateOutcome::Instance(instance)) => made.push(*instance),
             Ok(CreateOutcome::TokenAlreadyUsed) => {}
             Err(error) => {
@@ -92,49 +94,49 @@ pub(super) fn create_members(
     Ok(made)
 }
 
-fn record(
+fn new_stored_instance(
     state: &mut State,
     spec: &InstanceSpec,
-    order: &ResolvedSpec,
+    resolved: &ResolvedSpec,
     generation: u32,
     token: String,
     faults: &Faults,
     now: Timestamp,
 ) -> StoredInstance {
-    let site = FaultSite::zone(order.region, order.zone);
-    let boot = faults.slow_boot(site).or(order.options.boot()).unwrap_or(BOOT);
-    let address = state.next_address();
+    let site = FaultSite::zone(resolved.region, resolved.zone);
+    let boot = faults.slow_boot(site).or(resolved.options.boot()).unwrap_or(BOOT);
+    let address = state.take_address_number();
     StoredInstance {
-        id: state.fresh_id(),
+        id: state.new_id(),
         name: spec.name.to_string(),
         token,
-        region: order.region.to_owned(),
-        zone: order.zone.to_owned(),
-        machine_type: order.machine.name.to_owned(),
-        image: order.image.id.clone(),
-        disk_gib: order.disk_gib,
-        disk_type: order.disk_type.to_owned(),
+        region: resolved.region.to_owned(),
+        zone: resolved.zone.to_owned(),
+        machine_type: resolved.machine.name.to_owned(),
+        image: resolved.image.id.clone(),
+        disk_gib: resolved.disk_gib,
+        disk_type: resolved.disk_type.to_owned(),
         network: NETWORK.to_owned(),
-        subnet: order.subnet.clone(),
+        subnet: resolved.subnet.clone(),
         firewalls: spec.firewalls.clone(),
         openings: spec.ingress_rules.iter().map(ToString::to_string).collect(),
         identity: spec.identity.clone(),
-        ssh_key: order.ssh_key.clone(),
+        ssh_key: resolved.ssh_key.clone(),
         user_data_bytes: spec.user_data.as_ref().map(|data| data.expose().len()),
         spot: spec.spot,
         protected: spec.protected,
-        labels: request::labels(spec, generation),
+        labels: request::build_labels(spec, generation),
         public_ip: spec.public_ip.then(|| public_address(address)),
         private_ip: private_address(address),
         created_at: now,
         booted_at: now,
         ends_at: None,
-        phase: Phase::started(now, boot, death(faults.boot_failure(site), boot, spec, order)),
+        phase: Phase::started(now, boot, planned_end(faults.boot_failure(site), boot, spec, resolved)),
     }
 }
 
 /// How the instance shall die by itself, if it shall.
-fn death(boot_failure: bool, boot: Duration, spec: &InstanceSpec, order: &ResolvedSpec) -> Option<EndReason> {
+fn planned_end(boot_failure: bool, boot: Duration, spec: &InstanceSpec, resolved: &ResolvedSpec) -> Option<EndReason> {
     if boot_failure {
         return Some(EndReason::after(boot, "Server.InternalError"));
     }
@@ -143,5 +145,5 @@ fn death(boot_failure: bool, boot: Duration, spec: &InstanceSpec, order: &Resolv
     } else {
         "Server.InternalError"
     };
-    Some(EndReason::after(order.options.fail_after()?, reason))
+    Some(EndReason::after(resolved.options.fail_after()?, reason))
 }

@@ -31,7 +31,7 @@ pub(super) enum Effect {
 pub(super) struct Fault {
     pub(super) effect: Effect,
     /// Region or zone; `None` is everywhere.
-    pub(super) place: Option<String>,
+    pub(super) location: Option<String>,
     /// As it was typed, to say who is to blame.
     pub(super) text: String,
 }
@@ -63,8 +63,8 @@ impl<'a> FaultSite<'a> {
     }
 
     /// What a listing covers.
-    pub(super) fn of(location: &'a ListScope) -> Self {
-        match location {
+    pub(super) fn from_scope(scope: &'a ListScope) -> Self {
+        match scope {
             ListScope::AllRegions => Self::default(),
             ListScope::Region(region) => Self::region(region),
             ListScope::Zone { region, zone } => Self::zone(region, zone),
@@ -74,7 +74,7 @@ impl<'a> FaultSite<'a> {
     /// The site as errors have it.
     pub(super) fn name(self) -> String {
         match self.zone.or(self.region) {
-            Some(place) => format!("mock/{place}"),
+            Some(location) => format!("mock/{location}"),
             None => "mock".to_owned(),
         }
     }
@@ -82,11 +82,11 @@ impl<'a> FaultSite<'a> {
 
 impl Fault {
     fn hits(&self, site: FaultSite<'_>) -> bool {
-        self.place.is_none() || self.place.as_deref() == site.region || self.place.as_deref() == site.zone
+        self.location.is_none() || self.location.as_deref() == site.region || self.location.as_deref() == site.zone
     }
 
     /// The error that this fault turns any call into, if it does.
-    fn refusal(&self) -> Option<Error> {
+    fn refusal_error(&self) -> Option<Error> {
         let (kind, code, message) = match self.effect {
             Effect::Unauthenticated => (
                 ErrorKind::Unauthenticated,
@@ -130,13 +130,13 @@ impl Faults {
             .map(Self)
     }
 
-    fn at(&self, site: FaultSite<'_>) -> impl Iterator<Item = &Fault> {
+    fn faults_at(&self, site: FaultSite<'_>) -> impl Iterator<Item = &Fault> {
         self.0.iter().filter(move |fault| fault.hits(site))
     }
 
     /// How much longer a call takes.
     pub(super) fn latency(&self, site: FaultSite<'_>) -> Duration {
-        self.at(site)
+        self.faults_at(site)
             .filter_map(|fault| match fault.effect {
                 Effect::Latency(time) => Some(time),
                 _ => None,
@@ -146,7 +146,7 @@ impl Faults {
 
     /// The probability with which a call is turned away.
     pub(super) fn throttle(&self, site: FaultSite<'_>) -> f64 {
-        self.at(site)
+        self.faults_at(site)
             .filter_map(|fault| match fault.effect {
                 Effect::Throttle(part) => Some(part),
                 _ => None,
@@ -155,33 +155,33 @@ impl Faults {
     }
 
     /// What makes every call fail, before it has any effect.
-    pub(super) fn refusal(&self, site: FaultSite<'_>) -> Option<Error> {
-        let error = self.at(site).find_map(Fault::refusal)?;
+    pub(super) fn refusal_error(&self, site: FaultSite<'_>) -> Option<Error> {
+        let error = self.faults_at(site).find_map(Fault::refusal_error)?;
         Some(error.at(site.name()))
     }
 
     /// What a listing of `location` misses: an error for each part of it that refuses all calls.
-    pub(super) fn gaps(&self, location: &ListScope) -> Vec<Error> {
-        let whole = FaultSite::of(location);
+    pub(super) fn gaps(&self, scope: &ListScope) -> Vec<Error> {
+        let whole = FaultSite::from_scope(scope);
         self.0
             .iter()
             .filter(|fault| !fault.hits(whole))
             .filter_map(|fault| {
-                let place = fault.place.as_deref()?;
+                let location = fault.location.as_deref()?;
                 // A fault's place was checked when it was read.
-                let region = regions::region_of_zone(place)
-                    .or_else(|_| regions::region(place))
+                let region = regions::find_region_of_zone(location)
+                    .or_else(|_| regions::find_region(location))
                     .ok()?;
-                let inside = location.contains(region.name, Some(place));
-                Some(fault.refusal().filter(|_| inside)?.at(format!("mock/{place}")))
+                let inside = scope.contains(region.name, Some(location));
+                Some(fault.refusal_error().filter(|_| inside)?.at(format!("mock/{location}")))
             })
             .collect()
     }
 
     /// What keeps an instance from being made.
-    pub(super) fn shortage(&self, site: FaultSite<'_>) -> Option<Error> {
-        self.no_capacity(site).or_else(|| {
-            let fault = self.at(site).find(|fault| fault.effect == Effect::Quota)?;
+    pub(super) fn capacity_fault(&self, site: FaultSite<'_>) -> Option<Error> {
+        self.no_capacity_error(site).or_else(|| {
+            let fault = self.faults_at(site).find(|fault| fault.effect == Effect::Quota)?;
             let message = "the account may have no more instances";
             Some(
                 fault
@@ -192,8 +192,8 @@ impl Faults {
     }
 
     /// What keeps an instance from being started.
-    pub(super) fn no_capacity(&self, site: FaultSite<'_>) -> Option<Error> {
-        let fault = self.at(site).find(|fault| fault.effect == Effect::Capacity)?;
+    pub(super) fn no_capacity_error(&self, site: FaultSite<'_>) -> Option<Error> {
+        let fault = self.faults_at(site).find(|fault| fault.effect == Effect::Capacity)?;
         let message = format!(
             "no capacity in {}",
             site.zone.or(site.region).unwrap_or("the mock cloud")
@@ -207,7 +207,7 @@ impl Faults {
 
     /// How long an instance is pending, if a fault says so.
     pub(super) fn slow_boot(&self, site: FaultSite<'_>) -> Option<Duration> {
-        self.at(site)
+        self.faults_at(site)
             .filter_map(|fault| match fault.effect {
                 Effect::SlowBoot(time) => Some(time),
                 _ => None,
@@ -216,8 +216,8 @@ impl Faults {
     }
 
     /// Whether the answer to a create is lost.
-    pub(super) fn lost_reply(&self, site: FaultSite<'_>) -> Option<Error> {
-        let fault = self.at(site).find(|fault| fault.effect == Effect::LostReply)?;
+    pub(super) fn lost_reply_error(&self, site: FaultSite<'_>) -> Option<Error> {
+        let fault = self.faults_at(site).find(|fault| fault.effect == Effect::LostReply)?;
         let message = "the answer was lost; the instance may have been made";
         Some(
             fault
@@ -228,7 +228,7 @@ impl Faults {
 
     /// Whether a new instance dies instead of running.
     pub(super) fn boot_failure(&self, site: FaultSite<'_>) -> bool {
-        self.at(site).any(|fault| fault.effect == Effect::BootFailure)
+        self.faults_at(site).any(|fault| fault.effect == Effect::BootFailure)
     }
 }
 
@@ -257,15 +257,15 @@ pub(crate) const KNOWN: [&str; 10] = [
 ];
 
 /// Longest time that a fault can ask for.
-const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+const MAX_TIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Reads one fault.
 ///
 /// # Errors
 /// `InvalidSpec` naming it and the known ones.
 pub(crate) fn parse(text: &str) -> Result<Fault> {
-    let (head, place) = match text.split_once('@') {
-        Some((head, place)) => (head, Some(place)),
+    let (head, location) = match text.split_once('@') {
+        Some((head, location)) => (head, Some(location)),
         None => (text, None),
     };
     let (name, value) = match head.split_once('=') {
@@ -273,9 +273,9 @@ pub(crate) fn parse(text: &str) -> Result<Fault> {
         None => (head, None),
     };
     // `unreachable` has no value of its own, so that it may be given its place as one.
-    let (value, place) = match (name, value, place) {
+    let (value, location) = match (name, value, location) {
         ("unreachable", Some(value), None) => (None, Some(value)),
-        _ => (value, place),
+        _ => (value, location),
     };
     let effect = match (name, value) {
         ("capacity", None) => Some(Effect::Capacity),
@@ -302,15 +302,15 @@ pub(crate) fn parse(text: &str) -> Result<Fault> {
             )),
         );
     };
-    if let Some(place) = place
-        && regions::region_of_zone(place).is_err()
+    if let Some(location) = location
+        && regions::find_region_of_zone(location).is_err()
     {
-        regions::region(place)
+        regions::find_region(location)
             .map_err(|error| error.context(format!("invalid fault {} in CLOUDCTL_MOCK", quoted(text))))?;
     }
     Ok(Fault {
         effect,
-        place: place.map(str::to_owned),
+        location: location.map(str::to_owned),
         text: text.to_owned(),
     })
 }
@@ -326,33 +326,33 @@ fn parse_time(text: &str) -> Option<Duration> {
         _ => return None,
     };
     let time = Duration::from_millis(number.parse::<u64>().ok()?.checked_mul(milliseconds)?);
-    (time <= LONGEST).then_some(time)
+    (time <= MAX_TIME).then_some(time)
 }
 
 /// How often a call that is turned away is tried.
-const ATTEMPTS: u32 = 5;
+const MAX_ATTEMPTS: u32 = 5;
 /// The pause after the first time; it doubles each time, and a random part of it is waited.
-const BACKOFF: Duration = Duration::from_millis(50);
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
 /// What every call goes through on its way, whatever it is: latency, refusals, and throttling with its retries.
-pub(super) async fn call(faults: &Faults, site: FaultSite<'_>, operation: &str) -> Result<()> {
-    for attempt in 1..=ATTEMPTS {
-        tracing::debug!(operation, place = site.name(), attempt, "call");
+pub(super) async fn simulate_call(faults: &Faults, site: FaultSite<'_>, operation: &str) -> Result<()> {
+    for attempt in 1..=MAX_ATTEMPTS {
+        tracing::debug!(operation, location = site.name(), attempt, "call");
         let latency = faults.latency(site);
         if !latency.is_zero() {
             sleep(latency).await;
         }
-        if let Some(error) = faults.refusal(site) {
+        if let Some(error) = faults.refusal_error(site) {
             return Err(error);
         }
         if fastrand::f64() >= faults.throttle(site) {
             return Ok(());
         }
-        if attempt < ATTEMPTS {
-            sleep((BACKOFF * 2u32.pow(attempt)).mul_f64(fastrand::f64())).await;
+        if attempt < MAX_ATTEMPTS {
+            sleep((FIRST_PAUSE * 2u32.pow(attempt)).mul_f64(fastrand::f64())).await;
         }
     }
-    let message = format!("too many requests: {operation} was turned away {ATTEMPTS} times");
+    let message = format!("too many requests: {operation} was turned away {MAX_ATTEMPTS} times");
     Err(Error::new(ErrorKind::Throttled, message)
         .with_code("RequestLimitExceeded")
         .at(site.name()))
@@ -389,12 +389,16 @@ mod tests {
     #[test]
     fn the_documented_example_does_what_it_says() {
         let faults = faults("capacity@us-east-1a,latency=200ms,throttle=0.3,unreachable=eu-west-1");
-        assert_eq!(faults.shortage(ZONE).unwrap().kind(), ErrorKind::Capacity);
-        assert!(faults.shortage(FaultSite::zone("us-east-1", "us-east-1b")).is_none());
+        assert_eq!(faults.capacity_fault(ZONE).unwrap().kind(), ErrorKind::Capacity);
+        assert!(
+            faults
+                .capacity_fault(FaultSite::zone("us-east-1", "us-east-1b"))
+                .is_none()
+        );
         assert_eq!(faults.latency(ZONE), Duration::from_millis(200));
         assert_eq!(faults.throttle(ZONE), 0.3);
-        assert!(faults.refusal(ZONE).is_none());
-        let error = faults.refusal(FaultSite::region("eu-west-1")).unwrap();
+        assert!(faults.refusal_error(ZONE).is_none());
+        let error = faults.refusal_error(FaultSite::region("eu-west-1")).unwrap();
         assert_eq!(
             (error.kind(), error.location()),
             (ErrorKind::Network, Some("mock/eu-west-1"))

@@ -26,7 +26,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use self::faults::call;
+use self::faults::simulate_call;
 use self::faults::{FaultSite, Faults};
 use self::phase::Action;
 use self::request::ResolvedSpec;
@@ -39,7 +39,7 @@ use crate::cloud::{
 use crate::settings::Settings;
 
 /// As many instances are made by one call, as on Compute Engine.
-const MOST_MEMBERS: usize = 1_000;
+const MAX_INSTANCES_PER_CALL: usize = 1_000;
 /// The driver.
 pub(super) struct Mock {
     store: Store,
@@ -69,22 +69,22 @@ impl Mock {
     }
 
     /// What `look` finds of one instance.
-    async fn look_at<T>(
+    async fn read_instance<T>(
         &self,
         target: &InstanceRef,
         operation: &str,
         look: impl FnOnce(&state::StoredInstance, Timestamp) -> T,
     ) -> Result<T> {
         let faults = self.faults()?;
-        call(&faults, FaultSite::region(&target.scope), operation).await?;
+        simulate_call(&faults, FaultSite::region(&target.scope), operation).await?;
         let state = self.store.read()?;
         let now = self.clock.now();
-        let record = state
+        let stored = state
             .find(target, now)
             .ok_or_else(|| Error::not_found(target).at(FaultSite::region(&target.scope).name()))?;
-        match faults.refusal(FaultSite::zone(&record.region, &record.zone)) {
+        match faults.refusal_error(FaultSite::zone(&stored.region, &stored.zone)) {
             Some(error) => Err(error),
-            None => Ok(look(record, now)),
+            None => Ok(look(stored, now)),
         }
     }
 }
@@ -96,7 +96,7 @@ impl Provider for Mock {
     }
 
     async fn identity(&self) -> Result<Identity> {
-        call(&self.faults()?, FaultSite::default(), "identity").await?;
+        simulate_call(&self.faults()?, FaultSite::default(), "identity").await?;
         Ok(Identity {
             account: state::ACCOUNT.to_owned(),
             principal: Some(self.user.clone()),
@@ -106,16 +106,16 @@ impl Provider for Mock {
     async fn default_location(&self) -> Result<Option<Location>> {
         self.faults()?;
         let region = self.region.as_deref().unwrap_or(regions::DEFAULT_REGION);
-        regions::locate(Some(region), None).map(Some)
+        regions::resolve_location(Some(region), None).map(Some)
     }
 
     async fn resolve_location(&self, region: Option<&str>, zone: Option<&str>) -> Result<Location> {
         self.faults()?;
-        regions::locate(region, zone)
+        regions::resolve_location(region, zone)
     }
 
     async fn list_scopes(&self) -> Result<Vec<ListScope>> {
-        call(&self.faults()?, FaultSite::default(), "locations").await?;
+        simulate_call(&self.faults()?, FaultSite::default(), "locations").await?;
         let regions = regions::REGIONS.iter();
         Ok(regions
             .map(|region| ListScope::Region(region.name.to_owned()))
@@ -133,23 +133,23 @@ impl Provider for Mock {
 
     async fn preview(&self, spec: &InstanceSpec) -> Result<LaunchPreview> {
         let faults = self.faults()?;
-        let order = ResolvedSpec::resolve(spec)?;
-        call(&faults, FaultSite::zone(order.region, order.zone), "plan").await?;
-        Ok(order.plan(spec))
+        let resolved = ResolvedSpec::resolve(spec)?;
+        simulate_call(&faults, FaultSite::zone(resolved.region, resolved.zone), "plan").await?;
+        Ok(resolved.to_preview(spec))
     }
 
     async fn create(&self, spec: &InstanceSpec, generation: u32) -> Result<CreateOutcome> {
         let faults = self.faults()?;
-        let order = ResolvedSpec::resolve(spec)?;
-        let site = FaultSite::zone(order.region, order.zone);
-        call(&faults, site, "create").await?;
+        let resolved = ResolvedSpec::resolve(spec)?;
+        let site = FaultSite::zone(resolved.region, resolved.zone);
+        simulate_call(&faults, site, "create").await?;
         let locked = self.store.lock().await?;
         let now = self.clock.now();
         let created = locked.change(|state| {
-            state.forget_gone(now);
-            create::create(state, spec, &order, generation, &faults, now)
+            state.remove_unlisted(now);
+            create::create(state, spec, &resolved, generation, &faults, now)
         })?;
-        match faults.lost_reply(site) {
+        match faults.lost_reply_error(site) {
             Some(error) => Err(error),
             None => Ok(created),
         }
@@ -157,52 +157,52 @@ impl Provider for Mock {
 
     async fn create_members(&self, spec: &InstanceSpec, generation: u32) -> Result<Vec<Instance>> {
         let faults = self.faults()?;
-        let order = ResolvedSpec::resolve(spec)?;
-        let site = FaultSite::zone(order.region, order.zone);
-        call(&faults, site, "create").await?;
+        let resolved = ResolvedSpec::resolve(spec)?;
+        let site = FaultSite::zone(resolved.region, resolved.zone);
+        simulate_call(&faults, site, "create").await?;
         let locked = self.store.lock().await?;
         let now = self.clock.now();
         let made = locked.change(|state| {
-            state.forget_gone(now);
-            create::create_members(state, spec, &order, generation, &faults, now)
+            state.remove_unlisted(now);
+            create::create_members(state, spec, &resolved, generation, &faults, now)
         })?;
-        match faults.lost_reply(site) {
+        match faults.lost_reply_error(site) {
             Some(error) => Err(error),
             None => Ok(made),
         }
     }
 
     fn max_instances_per_call(&self) -> usize {
-        MOST_MEMBERS
+        MAX_INSTANCES_PER_CALL
     }
 
     async fn regions(&self) -> Result<Vec<String>> {
-        call(&self.faults()?, FaultSite::default(), "regions").await?;
+        simulate_call(&self.faults()?, FaultSite::default(), "regions").await?;
         let mut names: Vec<_> = regions::REGIONS.iter().map(|region| region.name.to_owned()).collect();
         names.sort_unstable();
         Ok(names)
     }
 
     async fn machine_types(&self, region: &str, among: &[String]) -> Result<Vec<MachineType>> {
-        let region = regions::region(region)?;
-        call(&self.faults()?, FaultSite::region(region.name), "machine_types").await?;
+        let region = regions::find_region(region)?;
+        simulate_call(&self.faults()?, FaultSite::region(region.name), "machine_types").await?;
         let mut machines = catalog::machine_types();
         machines.retain(|machine| among.is_empty() || among.contains(&machine.name));
         Ok(machines)
     }
 
     async fn images(&self, region: &str) -> Result<Vec<Image>> {
-        let region = regions::region(region)?;
-        call(&self.faults()?, FaultSite::region(region.name), "images").await?;
+        let region = regions::find_region(region)?;
+        simulate_call(&self.faults()?, FaultSite::region(region.name), "images").await?;
         Ok(catalog::images())
     }
 
     async fn spot_price(&self, _place: &Location, machine_type: &str) -> Result<Option<f64>> {
-        Ok(catalog::known_machine_type(machine_type).map(|machine| machine.price(true)))
+        Ok(catalog::find_machine_type(machine_type).map(|machine| machine.price(true)))
     }
 
     fn fixed_price(&self, machine_type: &str) -> Option<f64> {
-        catalog::known_machine_type(machine_type).map(|machine| machine.price(false))
+        catalog::find_machine_type(machine_type).map(|machine| machine.price(false))
     }
 
     async fn published_prices(&self) -> Result<Vec<PublishedPrice>> {
@@ -222,57 +222,62 @@ impl Provider for Mock {
     }
 
     async fn get(&self, target: &InstanceRef) -> Result<Instance> {
-        self.look_at(target, "get", state::StoredInstance::instance).await
+        self.read_instance(target, "get", state::StoredInstance::to_instance)
+            .await
     }
 
     async fn list_into(&self, pages: &InstanceSink<'_>) -> Result<Vec<Error>> {
         let faults = self.faults()?;
-        check(pages.location)?;
-        call(&faults, FaultSite::of(pages.location), "list").await?;
+        check_scope(pages.location)?;
+        simulate_call(&faults, FaultSite::from_scope(pages.location), "list").await?;
         let now = self.clock.now();
         let state = self.store.read()?;
         let listed = state
             .instances
             .iter()
-            .filter(|record| record.is_listed(now))
-            .filter(|record| pages.location.contains(&record.region, Some(&record.zone)))
-            .filter(|record| faults.refusal(FaultSite::zone(&record.region, &record.zone)).is_none())
-            .map(|record| record.instance(now));
+            .filter(|stored| stored.is_listed(now))
+            .filter(|stored| pages.location.contains(&stored.region, Some(&stored.zone)))
+            .filter(|stored| {
+                faults
+                    .refusal_error(FaultSite::zone(&stored.region, &stored.zone))
+                    .is_none()
+            })
+            .map(|stored| stored.to_instance(now));
         pages.push_page(listed.collect());
         Ok(faults.gaps(pages.location))
     }
 
     async fn terminate(&self, targets: &[InstanceRef], course: &BatchTracker<'_>) -> Vec<TargetOutcome> {
-        self.act_on(Action::Terminate, targets, course).await
+        self.apply(Action::Terminate, targets, course).await
     }
 
     async fn start(&self, targets: &[InstanceRef], course: &BatchTracker<'_>) -> Vec<TargetOutcome> {
-        self.act_on(Action::Start, targets, course).await
+        self.apply(Action::Start, targets, course).await
     }
 
     async fn stop(&self, targets: &[InstanceRef], course: &BatchTracker<'_>) -> Vec<TargetOutcome> {
-        self.act_on(Action::Stop, targets, course).await
+        self.apply(Action::Stop, targets, course).await
     }
 
     async fn reboot(&self, targets: &[InstanceRef], course: &BatchTracker<'_>) -> Vec<TargetOutcome> {
-        self.act_on(Action::Reboot, targets, course).await
+        self.apply(Action::Reboot, targets, course).await
     }
 
     async fn server_time(&self) -> Result<Timestamp> {
-        call(&self.faults()?, FaultSite::default(), "time").await?;
+        simulate_call(&self.faults()?, FaultSite::default(), "time").await?;
         Ok(self.clock.now())
     }
 
     async fn candidate_zones(&self, spec: &InstanceSpec) -> Result<Vec<Location>> {
         let faults = self.faults()?;
-        let order = ResolvedSpec::resolve(spec)?;
-        call(&faults, FaultSite::region(order.region), "zones").await?;
-        Ok(order.places(spec))
+        let resolved = ResolvedSpec::resolve(spec)?;
+        simulate_call(&faults, FaultSite::region(resolved.region), "zones").await?;
+        Ok(resolved.candidate_zones(spec))
     }
 
     async fn set_ttl(&self, target: &InstanceRef, ttl: Duration) -> Result<()> {
         let outcomes = self
-            .act_on(
+            .apply(
                 Action::SetTtl(ttl),
                 std::slice::from_ref(target),
                 &BatchTracker::uninterrupted(),
@@ -288,7 +293,7 @@ impl Provider for Mock {
         course: &BatchTracker<'_>,
     ) -> Vec<TargetOutcome> {
         let action = if protected { Action::Protect } else { Action::Unprotect };
-        self.act_on(action, targets, course).await
+        self.apply(action, targets, course).await
     }
 
     async fn orphaned_disks(&self, _gone: &[Instance]) -> Result<Vec<OrphanedDisk>> {
@@ -297,17 +302,17 @@ impl Provider for Mock {
     }
 
     async fn console_output(&self, target: &InstanceRef) -> Result<Vec<u8>> {
-        self.look_at(target, "console", |record, now| record.console(now).into_bytes())
+        self.read_instance(target, "console", |stored, now| stored.console(now).into_bytes())
             .await
     }
 }
 
 /// Refuses a location that there is not.
-fn check(location: &ListScope) -> Result<()> {
+fn check_scope(location: &ListScope) -> Result<()> {
     match location {
         ListScope::AllRegions => Ok(()),
-        ListScope::Region(region) => regions::region(region).map(|_| ()),
-        ListScope::Zone { region, zone } => regions::locate(Some(region), Some(zone)).map(|_| ()),
+        ListScope::Region(region) => regions::find_region(region).map(|_| ()),
+        ListScope::Zone { region, zone } => regions::resolve_location(Some(region), Some(zone)).map(|_| ()),
     }
 }
 
@@ -318,7 +323,7 @@ impl StoredInstance {
         if state == InstanceState::Pending {
             return String::new();
         }
-        let cpus = catalog::known_machine_type(&self.machine_type).map_or(1, |machine| machine.cpus);
+        let cpus = catalog::find_machine_type(&self.machine_type).map_or(1, |machine| machine.cpus);
         let mut lines = vec![
             format!("[    0.000000] Linux version 6.8.0-mock ({}) #1 SMP", self.image),
             format!("[    0.012345] smp: Brought up 1 node, {cpus} CPUs"),

@@ -17,7 +17,7 @@ pub(super) const BOOT: Duration = Duration::from_secs(1);
 const SHUTDOWN: SignedDuration = SignedDuration::from_secs(1);
 /// How long a terminated instance is still listed, as on EC2:
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/how-ec2-instance-termination-works.html>
-const LISTED: SignedDuration = SignedDuration::from_hours(1);
+const LISTED_AFTER_END: SignedDuration = SignedDuration::from_hours(1);
 
 /// The last change of an instance, and when it was.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,7 +30,7 @@ pub(super) enum Phase {
         /// How long it takes to boot.
         boot_milliseconds: u32,
         /// After how long it dies by itself, if it does, and why.
-        death: Option<EndReason>,
+        end: Option<EndReason>,
     },
     /// It was stopped.
     Stopped {
@@ -72,23 +72,23 @@ impl EndReason {
 
 impl Phase {
     /// The phase of an instance that is made or started at `at`.
-    pub(super) fn started(at: Timestamp, boot: Duration, death: Option<EndReason>) -> Self {
+    pub(super) fn started(at: Timestamp, boot: Duration, end: Option<EndReason>) -> Self {
         Self::Started {
             at,
             boot_milliseconds: milliseconds(boot),
-            death,
+            end,
         }
     }
 
     /// Its state at this time.
     pub(super) fn state(&self, now: Timestamp) -> InstanceState {
         let (at, time, before, afterwards) = match self {
-            _ if self.death(now).is_some() => return InstanceState::Terminated,
+            _ if self.end(now).is_some() => return InstanceState::Terminated,
             Self::Started {
                 at, boot_milliseconds, ..
             } => (
                 at,
-                span(*boot_milliseconds),
+                to_duration(*boot_milliseconds),
                 InstanceState::Pending,
                 InstanceState::Running,
             ),
@@ -105,8 +105,8 @@ impl Phase {
 
     /// Why it is in its state, in the cloud's code.
     pub(super) fn reason(&self, now: Timestamp) -> Option<&str> {
-        match (self, self.death(now)) {
-            (_, Some((_, death))) => Some(&death.reason),
+        match (self, self.end(now)) {
+            (_, Some((_, end))) => Some(&end.reason),
             (Self::Terminated { .. }, None) => Some("Client.UserInitiatedShutdown"),
             (Self::Expired { .. }, None) => Some("Cloud.Expired"),
             _ => None,
@@ -114,41 +114,38 @@ impl Phase {
     }
 
     /// Whether it ended by itself, without anybody's asking. That its time was over is no failure.
-    pub(super) fn died(&self, now: Timestamp) -> bool {
-        self.death(now).is_some()
+    pub(super) fn has_ended(&self, now: Timestamp) -> bool {
+        self.end(now).is_some()
     }
 
     /// Whether the cloud still lists it: the terminated are forgotten after a while.
     pub(super) fn is_listed(&self, now: Timestamp) -> bool {
-        match (self, self.death(now)) {
-            (_, Some((died_at, _))) => now.duration_since(died_at) < LISTED,
-            (Self::Terminated { at }, None) => now.duration_since(*at) < SHUTDOWN + LISTED,
-            (Self::Expired { at }, None) => now.duration_since(*at) < LISTED,
+        match (self, self.end(now)) {
+            (_, Some((ended_at, _))) => now.duration_since(ended_at) < LISTED_AFTER_END,
+            (Self::Terminated { at }, None) => now.duration_since(*at) < SHUTDOWN + LISTED_AFTER_END,
+            (Self::Expired { at }, None) => now.duration_since(*at) < LISTED_AFTER_END,
             _ => true,
         }
     }
 
     /// Whether it was on its way out, or gone, before this time.
     pub(super) fn ended_before(&self, end: Timestamp) -> bool {
-        matches!(self, Self::Terminated { at } if *at < end) || self.died(end)
+        matches!(self, Self::Terminated { at } if *at < end) || self.has_ended(end)
     }
 
     /// Whether it dies before it has booted.
     pub(super) fn fails_to_boot(&self) -> bool {
-        matches!(self, Self::Started { boot_milliseconds, death: Some(death), .. }
-            if death.after_milliseconds <= *boot_milliseconds)
+        matches!(self, Self::Started { boot_milliseconds, end: Some(end), .. }
+            if end.after_milliseconds <= *boot_milliseconds)
     }
 
     /// When and how it died by itself, if it has.
-    fn death(&self, now: Timestamp) -> Option<(Timestamp, &EndReason)> {
-        let Self::Started {
-            at, death: Some(death), ..
-        } = self
-        else {
+    fn end(&self, now: Timestamp) -> Option<(Timestamp, &EndReason)> {
+        let Self::Started { at, end: Some(end), .. } = self else {
             return None;
         };
-        let died_at = at.checked_add(span(death.after_milliseconds)).ok()?;
-        (died_at <= now).then_some((died_at, death))
+        let ended_at = at.checked_add(to_duration(end.after_milliseconds)).ok()?;
+        (ended_at <= now).then_some((ended_at, end))
     }
 }
 
@@ -157,7 +154,7 @@ fn milliseconds(time: Duration) -> u32 {
     u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
 }
 
-fn span(milliseconds: u32) -> SignedDuration {
+fn to_duration(milliseconds: u32) -> SignedDuration {
     SignedDuration::from_millis(milliseconds.into())
 }
 
@@ -199,7 +196,7 @@ impl Action {
 ///
 /// # Errors
 /// `NotFound`; `Protected`; `Refused` in a state that forbids it; what the faults ask for in its zone.
-pub(super) fn act(
+pub(super) fn apply_to_instance(
     state: &mut State,
     action: Action,
     target: &InstanceRef,
@@ -207,16 +204,16 @@ pub(super) fn act(
     now: Timestamp,
 ) -> Result<()> {
     let address = state.addresses;
-    let record = state
+    let stored = state
         .find_mut(target, now)
         .ok_or_else(|| Error::not_found(target).at(FaultSite::region(&target.scope).name()))?;
-    let site = FaultSite::zone(&record.region, &record.zone);
-    if let Some(error) = faults.refusal(site) {
+    let site = FaultSite::zone(&stored.region, &stored.zone);
+    if let Some(error) = faults.refusal_error(site) {
         return Err(error.context(format!("cannot {} {target}", action.as_str())));
     }
-    match (action, record.phase_at(now).state(now)) {
+    match (action, stored.phase_at(now).state(now)) {
         (Action::Terminate, InstanceState::Terminating | InstanceState::Terminated) => {}
-        (Action::Terminate, _) if record.protected => {
+        (Action::Terminate, _) if stored.protected => {
             return Err(Error::new(
                 ErrorKind::Protected,
                 format!("{target} is protected against termination"),
@@ -224,42 +221,42 @@ pub(super) fn act(
             .with_code("OperationNotPermitted")
             .at(site.name()));
         }
-        (Action::Terminate, _) => record.phase = Phase::Terminated { at: now },
+        (Action::Terminate, _) => stored.phase = Phase::Terminated { at: now },
         (_, current @ (InstanceState::Terminating | InstanceState::Terminated)) => {
-            return Err(wrong_state(record, action, current));
+            return Err(wrong_state(stored, action, current));
         }
-        (Action::Protect, _) => record.protected = true,
-        (Action::Unprotect, _) => record.protected = false,
+        (Action::Protect, _) => stored.protected = true,
+        (Action::Unprotect, _) => stored.protected = false,
         (Action::SetTtl(ttl), _) => {
             check_ttl(Some(ttl))?;
-            record.set_ttl(ttl)?;
+            stored.set_ttl(ttl)?;
         }
         (Action::Start, InstanceState::Pending | InstanceState::Running) => {}
         (Action::Start, InstanceState::Stopped) => {
-            if let Some(error) = faults.no_capacity(site) {
+            if let Some(error) = faults.no_capacity_error(site) {
                 return Err(error.context(format!("cannot start {target}")));
             }
-            record.phase = Phase::started(now, faults.slow_boot(site).unwrap_or(BOOT), None);
-            record.booted_at = now;
+            stored.phase = Phase::started(now, faults.slow_boot(site).unwrap_or(BOOT), None);
+            stored.booted_at = now;
             // As on the clouds, the address of before is not kept.
-            if record.public_ip.is_some() {
-                record.public_ip = Some(public_address(address));
-                state.next_address();
+            if stored.public_ip.is_some() {
+                stored.public_ip = Some(public_address(address));
+                state.take_address_number();
             }
         }
         (Action::Stop, InstanceState::Stopping | InstanceState::Stopped) => {}
-        (Action::Stop, InstanceState::Running) => record.phase = Phase::Stopped { at: now },
-        (Action::Reboot, InstanceState::Running) => record.booted_at = now,
-        (_, current) => return Err(wrong_state(record, action, current)),
+        (Action::Stop, InstanceState::Running) => stored.phase = Phase::Stopped { at: now },
+        (Action::Reboot, InstanceState::Running) => stored.booted_at = now,
+        (_, current) => return Err(wrong_state(stored, action, current)),
     }
     Ok(())
 }
 
-fn wrong_state(record: &StoredInstance, action: Action, current: InstanceState) -> Error {
+fn wrong_state(stored: &StoredInstance, action: Action, current: InstanceState) -> Error {
     Error::new(
         ErrorKind::Refused,
-        format!("cannot {} {}: it is {current}", action.as_str(), record.reference()),
+        format!("cannot {} {}: it is {current}", action.as_str(), stored.reference()),
     )
     .with_code("IncorrectInstanceState")
-    .at(FaultSite::zone(&record.region, &record.zone).name())
+    .at(FaultSite::zone(&stored.region, &stored.zone).name())
 }

@@ -36,7 +36,7 @@ pub(super) const DEFAULT_REGION: &str = "us-east-1";
 ///
 /// # Errors
 /// `InvalidSpec` naming it, with the regions there are.
-pub(super) fn region(name: &str) -> Result<&'static Region> {
+pub(super) fn find_region(name: &str) -> Result<&'static Region> {
     REGIONS.iter().find(|region| region.name == name).ok_or_else(|| {
         if let Some(region) = REGIONS.iter().find(|region| region.zones.contains(&name)) {
             return zone_for_region(name, region.name);
@@ -50,7 +50,7 @@ pub(super) fn region(name: &str) -> Result<&'static Region> {
 ///
 /// # Errors
 /// `InvalidSpec` naming it, with the zones there are.
-pub(super) fn region_of_zone(zone: &str) -> Result<&'static Region> {
+pub(super) fn find_region_of_zone(zone: &str) -> Result<&'static Region> {
     REGIONS
         .iter()
         .find(|region| region.zones.contains(&zone))
@@ -68,14 +68,14 @@ pub(super) fn region_of_zone(zone: &str) -> Result<&'static Region> {
 ///
 /// # Errors
 /// `InvalidSpec` for an unknown region or zone, a zone outside the region, and nothing at all.
-pub(super) fn locate(region_name: Option<&str>, zone: Option<&str>) -> Result<Location> {
-    let named = region_name.map(region).transpose()?;
-    let found = match (named, zone) {
+pub(super) fn resolve_location(region_name: Option<&str>, zone: Option<&str>) -> Result<Location> {
+    let requested = region_name.map(find_region).transpose()?;
+    let region = match (requested, zone) {
         (Some(region), None) => region,
-        (None, Some(zone)) => region_of_zone(zone)?,
+        (None, Some(zone)) => find_region_of_zone(zone)?,
         (Some(region), Some(zone)) if region.zones.contains(&zone) => region,
         (Some(region), Some(zone)) => {
-            region_of_zone(zone)?;
+            find_region_of_zone(zone)?;
             return Err(
                 Error::invalid(format!("the zone {zone} is not in the region {}", region.name)).with_hint(format!(
                     "{} has {}",
@@ -87,14 +87,14 @@ pub(super) fn locate(region_name: Option<&str>, zone: Option<&str>) -> Result<Lo
         (None, None) => return Err(Error::invalid("neither a region nor a zone is given")),
     };
     Ok(Location {
-        region: found.name.to_owned(),
+        region: region.name.to_owned(),
         zone: zone.map(str::to_owned),
     })
 }
 
 /// The zone of an instance for which only the region was given: always the same one for the same name, so that
 /// processes that race for a name meet in one zone.
-pub(super) fn zone_for(name: &InstanceName, region: &Region) -> &'static str {
+pub(super) fn pick_zone(name: &InstanceName, region: &Region) -> &'static str {
     let digest = Sha256::digest(name.as_str());
     region.zones[usize::from(digest[0]) % region.zones.len()]
 }
@@ -109,9 +109,9 @@ mod tests {
 
     #[test]
     fn a_zone_alone_tells_its_region() {
-        let place = locate(None, Some("eu-west-1b")).unwrap();
+        let location = resolve_location(None, Some("eu-west-1b")).unwrap();
         assert_eq!(
-            (place.region.as_str(), place.to_string().as_str()),
+            (location.region.as_str(), location.to_string().as_str()),
             ("eu-west-1", "eu-west-1b")
         );
     }
@@ -124,7 +124,7 @@ mod tests {
             (Some("us-east-1"), Some("eu-west-1a"), ["eu-west-1a", "us-east-1c"]),
             (Some("us-east-1"), Some("nowhere"), ["nowhere", "us-east-1c"]),
         ] {
-            let error = locate(region, zone).unwrap_err();
+            let error = resolve_location(region, zone).unwrap_err();
             let text = format!("{} {}", error.message(), error.hint().unwrap());
             for word in words {
                 assert!(text.contains(word), "{text}");
@@ -134,12 +134,12 @@ mod tests {
 
     #[test]
     fn a_name_always_goes_to_the_same_zone_and_names_spread() {
-        let region = region("us-east-1").unwrap();
+        let region = find_region("us-east-1").unwrap();
         let zones: std::collections::BTreeSet<_> = (0..20)
-            .map(|index| zone_for(&format!("web-{index}").parse().unwrap(), region))
+            .map(|index| pick_zone(&format!("web-{index}").parse().unwrap(), region))
             .collect();
         assert_eq!(zones.len(), 3);
         let name = "web-1".parse().unwrap();
-        assert_eq!(zone_for(&name, region), zone_for(&name, region));
+        assert_eq!(pick_zone(&name, region), pick_zone(&name, region));
     }
 }

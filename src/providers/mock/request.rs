@@ -18,15 +18,15 @@ use crate::cloud::{
 /// The only network.
 pub(super) const NETWORK: &str = "default";
 /// As on EC2. <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html>
-const USER_DATA_LIMIT: usize = 16 * 1024;
+const MAX_USER_DATA_BYTES: usize = 16 * 1024;
 /// As on EC2, and cloudctl's own labels count. <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html>
-const LABEL_LIMIT: usize = 50;
+const MAX_LABELS: usize = 50;
 /// Longest key of a label, in characters.
-const LABEL_KEY_LIMIT: usize = 128;
+const MAX_LABEL_KEY_LENGTH: usize = 128;
 /// Longest value of a label, in characters.
-const LABEL_VALUE_LIMIT: usize = 256;
+const MAX_LABEL_VALUE_LENGTH: usize = 256;
 /// As on Compute Engine. <https://cloud.google.com/compute/docs/instances/limit-vm-runtime>
-const LONGEST_TTL: Duration = Duration::from_secs(120 * 24 * 3600);
+const MAX_TTL: Duration = Duration::from_secs(120 * 24 * 3600);
 /// What the public keys of OpenSSH begin with.
 const KEY_TYPES: [&str; 4] = ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-sha2-"];
 
@@ -59,11 +59,11 @@ impl ResolvedSpec {
     /// # Errors
     /// `InvalidSpec` naming what this cloud does not have or does not take.
     pub(super) fn resolve(spec: &InstanceSpec) -> Result<Self> {
-        let (region, zone) = zone(spec)?;
-        let machine = catalog::machine_type(spec.machine_type_to_use(), &spec.requirements)?;
-        let image = catalog::image(spec.image.as_deref(), machine)?;
-        let disk_gib = catalog::disk_gib(spec.disk_gib, &image)?;
-        let disk_type = catalog::disk_type(spec.disk_type.as_deref())?;
+        let (region, zone) = select_zone(spec)?;
+        let machine = catalog::select_machine_type(spec.machine_type_to_use(), &spec.requirements)?;
+        let image = catalog::select_image(spec.image.as_deref(), machine)?;
+        let disk_gib = catalog::select_disk_gib(spec.disk_gib, &image)?;
+        let disk_type = catalog::select_disk_type(spec.disk_type.as_deref())?;
         if let Some(network) = spec.network.as_deref().filter(|network| *network != NETWORK) {
             return Err(
                 Error::invalid(format!("the mock cloud has no network {}", quoted(network)))
@@ -82,15 +82,15 @@ impl ResolvedSpec {
             image,
             disk_gib,
             disk_type,
-            subnet: subnet_of(zone),
-            ssh_key: ssh_key(spec)?,
-            options: Options::read(&spec.native)?,
+            subnet: subnet_name(zone),
+            ssh_key: select_ssh_key(spec)?,
+            options: Options::parse(&spec.native)?,
         })
     }
 
     /// The zones that the spec may go to, the one that is chosen for it first and the others after it, in a circle.
-    pub(super) fn places(&self, spec: &InstanceSpec) -> Vec<Location> {
-        let all = regions::region(self.region).map_or(&[][..], |region| region.zones);
+    pub(super) fn candidate_zones(&self, spec: &InstanceSpec) -> Vec<Location> {
+        let all = regions::find_region(self.region).map_or(&[][..], |region| region.zones);
         let is_bound = spec.location.zone.is_some() || spec.subnet.is_some();
         let first = all.iter().position(|zone| *zone == self.zone).unwrap_or_default();
         let zones = all
@@ -98,15 +98,15 @@ impl ResolvedSpec {
             .cycle()
             .skip(first)
             .take(if is_bound { 1 } else { all.len() });
-        let place = |zone: &&str| Location {
+        let location = |zone: &&str| Location {
             region: self.region.to_owned(),
             zone: Some((*zone).to_owned()),
         };
-        zones.map(place).collect()
+        zones.map(location).collect()
     }
 
     /// The plan as the contract has it.
-    pub(super) fn plan(self, spec: &InstanceSpec) -> LaunchPreview {
+    pub(super) fn to_preview(self, spec: &InstanceSpec) -> LaunchPreview {
         LaunchPreview {
             provider: ProviderKind::Mock,
             name: spec.name.clone(),
@@ -117,7 +117,7 @@ impl ResolvedSpec {
             machine_type: self.machine.name.to_owned(),
             cpus: Some(self.machine.cpus),
             memory_gib: Some(self.machine.memory_gib),
-            gpu: self.machine.described().gpu,
+            gpu: self.machine.to_machine_type().gpu,
             architecture: Some(self.machine.architecture),
             image_name: Some(self.image.alias.to_owned()),
             image: self.image.id,
@@ -131,7 +131,7 @@ impl ResolvedSpec {
 }
 
 /// The labels of a new instance: the user's, and cloudctl's own.
-pub(super) fn labels(spec: &InstanceSpec, generation: u32) -> Labels {
+pub(super) fn build_labels(spec: &InstanceSpec, generation: u32) -> Labels {
     let mut labels = spec.labels.clone();
     labels.extend(management_labels(spec, generation));
     labels
@@ -140,30 +140,33 @@ pub(super) fn labels(spec: &InstanceSpec, generation: u32) -> Labels {
 /// How many labels of its own cloudctl adds.
 const OWN_LABELS: usize = 5;
 
-fn subnet_of(zone: &str) -> String {
+fn subnet_name(zone: &str) -> String {
     format!("{NETWORK}-{zone}")
 }
 
 /// The region and the zone: the one that was given, that of the subnet, or one by the name.
-fn zone(spec: &InstanceSpec) -> Result<(&'static str, &'static str)> {
-    let place = regions::locate(Some(&spec.location.region), spec.location.zone.as_deref())?;
-    let region = regions::region(&place.region)?;
+fn select_zone(spec: &InstanceSpec) -> Result<(&'static str, &'static str)> {
+    let location = regions::resolve_location(Some(&spec.location.region), spec.location.zone.as_deref())?;
+    let region = regions::find_region(&location.region)?;
     let zones = || region.zones.iter().copied();
-    let given = place.zone.and_then(|zone| zones().find(|known| *known == zone));
+    let given = location.zone.and_then(|zone| zones().find(|known| *known == zone));
     let Some(subnet) = spec.subnet.as_deref() else {
         return Ok((
             region.name,
-            given.unwrap_or_else(|| regions::zone_for(&spec.name, region)),
+            given.unwrap_or_else(|| regions::pick_zone(&spec.name, region)),
         ));
     };
-    let fitting: Vec<_> = zones()
+    let candidates: Vec<_> = zones()
         .filter(|zone| given.is_none_or(|given| given == *zone))
         .collect();
-    let zone = fitting.iter().find(|zone| subnet_of(zone) == subnet).ok_or_else(|| {
-        let subnets: Vec<_> = fitting.iter().map(|zone| subnet_of(zone)).collect();
-        Error::invalid(format!("there is no subnet {} in {}", quoted(subnet), spec.location))
-            .with_hint(format!("use one of {}", subnets.join(", ")))
-    })?;
+    let zone = candidates
+        .iter()
+        .find(|zone| subnet_name(zone) == subnet)
+        .ok_or_else(|| {
+            let subnets: Vec<_> = candidates.iter().map(|zone| subnet_name(zone)).collect();
+            Error::invalid(format!("there is no subnet {} in {}", quoted(subnet), spec.location))
+                .with_hint(format!("use one of {}", subnets.join(", ")))
+        })?;
     Ok((region.name, zone))
 }
 
@@ -179,9 +182,9 @@ fn check_words(field: &str, words: &[String]) -> Result<()> {
 
 fn check_user_data(spec: &InstanceSpec, alias: &str) -> Result<()> {
     let length = spec.user_data.as_ref().map_or(0, |data| data.expose().len());
-    if length > USER_DATA_LIMIT {
+    if length > MAX_USER_DATA_BYTES {
         return Err(Error::invalid(format!(
-            "the user data has {length} bytes, and the mock cloud takes {USER_DATA_LIMIT}"
+            "the user data has {length} bytes, and the mock cloud takes {MAX_USER_DATA_BYTES}"
         ))
         .with_hint("let a short script fetch the rest"));
     }
@@ -201,12 +204,12 @@ fn check_user_data(spec: &InstanceSpec, alias: &str) -> Result<()> {
 
 /// Refuses a TTL, counted from the creation, that the cloud does not take.
 pub(super) fn check_ttl(ttl: Option<Duration>) -> Result<()> {
-    match ttl.filter(|ttl| *ttl > LONGEST_TTL) {
+    match ttl.filter(|ttl| *ttl > MAX_TTL) {
         Some(ttl) => Err(Error::invalid(format!(
             "a TTL of {} is longer than the mock cloud takes",
             format_duration(ttl)
         ))
-        .with_hint(format!("give up to {}, or no TTL", format_duration(LONGEST_TTL)))),
+        .with_hint(format!("give up to {}, or no TTL", format_duration(MAX_TTL)))),
         None => Ok(()),
     }
 }
@@ -214,19 +217,19 @@ pub(super) fn check_ttl(ttl: Option<Duration>) -> Result<()> {
 fn check_labels(labels: &Labels) -> Result<()> {
     for (key, value) in labels {
         check_label_key(key)?;
-        if key.chars().count() > LABEL_KEY_LIMIT || value.chars().count() > LABEL_VALUE_LIMIT {
+        if key.chars().count() > MAX_LABEL_KEY_LENGTH || value.chars().count() > MAX_LABEL_VALUE_LENGTH {
             return Err(
                 Error::invalid(format!("the label {} is too long", quoted(key))).with_hint(format!(
-                    "a key has up to {LABEL_KEY_LIMIT} characters, and a value up to {LABEL_VALUE_LIMIT}"
+                    "a key has up to {MAX_LABEL_KEY_LENGTH} characters, and a value up to {MAX_LABEL_VALUE_LENGTH}"
                 )),
             );
         }
     }
-    if labels.len() + OWN_LABELS > LABEL_LIMIT {
+    if labels.len() + OWN_LABELS > MAX_LABELS {
         return Err(
             Error::invalid(format!("{} labels are too many", labels.len())).with_hint(format!(
-                "give up to {}: an instance has up to {LABEL_LIMIT}, {OWN_LABELS} of them cloudctl's own",
-                LABEL_LIMIT - OWN_LABELS
+                "give up to {}: an instance has up to {MAX_LABELS}, {OWN_LABELS} of them cloudctl's own",
+                MAX_LABELS - OWN_LABELS
             )),
         );
     }
@@ -234,7 +237,7 @@ fn check_labels(labels: &Labels) -> Result<()> {
 }
 
 /// The key as it is kept. What is not a public key is not shown: it may be a private one.
-fn ssh_key(spec: &InstanceSpec) -> Result<Option<String>> {
+fn select_ssh_key(spec: &InstanceSpec) -> Result<Option<String>> {
     let key = match &spec.ssh_key {
         None => return Ok(spec.default_ssh_key.clone()),
         Some(SshKey::Name(name)) => {
@@ -263,14 +266,14 @@ fn ssh_key(spec: &InstanceSpec) -> Result<Option<String>> {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Options {
     /// How many seconds the instance is pending before it runs, from 0 to 86400, fractions allowed; default 1.
-    #[serde(deserialize_with = "seconds")]
+    #[serde(deserialize_with = "parse_seconds")]
     pub(super) boot_seconds: Option<f64>,
     /// After how many seconds the instance dies by itself, as one does whose spare capacity is taken back.
-    #[serde(deserialize_with = "seconds")]
+    #[serde(deserialize_with = "parse_seconds")]
     pub(super) fail_after_seconds: Option<f64>,
 }
 
-const KNOWN: &str = "the mock has boot_seconds and fail_after_seconds, each a number from 0 to 86400";
+const OPTIONS_HINT: &str = "the mock has boot_seconds and fail_after_seconds, each a number from 0 to 86400";
 const DAY_SECONDS: f64 = 86_400.0;
 
 impl Options {
@@ -278,23 +281,23 @@ impl Options {
     ///
     /// # Errors
     /// `InvalidSpec` for an unknown key or a value that makes no sense, naming the key.
-    pub(super) fn read(native: &BTreeMap<String, Value>) -> Result<Self> {
+    pub(super) fn parse(native: &BTreeMap<String, Value>) -> Result<Self> {
         // Each key is first read alone: serde names an unknown key, but not the key of a wrong value.
         for (key, value) in native {
             let alone = Value::Object([(key.clone(), value.clone())].into_iter().collect());
             if let Err(error) = serde_json::from_value::<Self>(alone) {
-                return Err(invalid(key, &error.to_string()));
+                return Err(option_error(key, &error.to_string()));
             }
         }
         let all = native.clone().into_iter().collect();
         let options: Self =
-            serde_json::from_value(Value::Object(all)).map_err(|error| invalid("native", &error.to_string()))?;
+            serde_json::from_value(Value::Object(all)).map_err(|error| option_error("native", &error.to_string()))?;
         for (key, seconds) in [
             ("boot_seconds", options.boot_seconds),
             ("fail_after_seconds", options.fail_after_seconds),
         ] {
             if seconds.is_some_and(|seconds| !(0.0..=DAY_SECONDS).contains(&seconds)) {
-                return Err(invalid(key, "out of range"));
+                return Err(option_error(key, "out of range"));
             }
         }
         Ok(options)
@@ -311,7 +314,7 @@ impl Options {
     }
 }
 
-fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+fn parse_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
     let value = Value::deserialize(deserializer)?;
     let number = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok());
     match number.filter(|number| number.is_finite()) {
@@ -320,13 +323,13 @@ fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D:
     }
 }
 
-fn invalid(key: &str, reason: &str) -> Error {
+fn option_error(key: &str, reason: &str) -> Error {
     Error::invalid(format!(
         "invalid native option {}: {}",
         plain(key),
         parser_message(reason)
     ))
-    .with_hint(KNOWN)
+    .with_hint(OPTIONS_HINT)
 }
 
 #[cfg(test)]
@@ -336,7 +339,7 @@ mod options_tests {
     use super::*;
 
     fn read(key: &str, value: Value) -> Result<Options> {
-        Options::read(&[(key.to_owned(), value)].into_iter().collect())
+        Options::parse(&[(key.to_owned(), value)].into_iter().collect())
     }
 
     #[test]
@@ -350,7 +353,7 @@ mod options_tests {
             read("fail_after_seconds", json!(3)).unwrap().fail_after(),
             Some(Duration::from_secs(3))
         );
-        assert_eq!(Options::read(&BTreeMap::new()).unwrap().boot(), None);
+        assert_eq!(Options::parse(&BTreeMap::new()).unwrap().boot(), None);
     }
 
     #[test]

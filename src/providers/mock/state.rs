@@ -108,7 +108,7 @@ pub(super) struct StoredInstance {
 ///
 /// # Errors
 /// `InvalidSpec` if there is no such time.
-pub(super) fn end_of(created_at: Timestamp, ttl: Duration) -> Result<Timestamp> {
+pub(super) fn expiry_time(created_at: Timestamp, ttl: Duration) -> Result<Timestamp> {
     SignedDuration::try_from(ttl)
         .and_then(|ttl| created_at.checked_add(ttl))
         .map_err(|_| Error::invalid("that is more time than there is").with_hint("give less time, such as 30d"))
@@ -140,7 +140,7 @@ impl StoredInstance {
     }
 
     /// Whether it is the one that is meant, and the cloud still lists it.
-    fn is(&self, target: &InstanceRef, now: Timestamp) -> bool {
+    fn matches(&self, target: &InstanceRef, now: Timestamp) -> bool {
         self.id == target.id && self.region == target.scope && self.is_listed(now)
     }
 
@@ -149,7 +149,7 @@ impl StoredInstance {
     /// # Errors
     /// As [`end_of`].
     pub(super) fn set_ttl(&mut self, ttl: Duration) -> Result<()> {
-        self.ends_at = Some(end_of(self.created_at, ttl)?);
+        self.ends_at = Some(expiry_time(self.created_at, ttl)?);
         self.labels.insert(LABEL_TTL.to_owned(), format_duration(ttl));
         Ok(())
     }
@@ -183,12 +183,12 @@ impl StoredInstance {
     }
 
     /// The instance as the contract has it, at this time.
-    pub(super) fn instance(&self, now: Timestamp) -> Instance {
+    pub(super) fn to_instance(&self, now: Timestamp) -> Instance {
         let phase = self.phase_at(now);
         let state = phase.state(now);
         let ownership = self.ownership();
         let by_label = ownership.expires_at(Some(self.created_at));
-        let machine = catalog::known_machine_type(&self.machine_type);
+        let machine = catalog::find_machine_type(&self.machine_type);
         let has_public_ip = matches!(state, InstanceState::Running | InstanceState::Stopping);
         Instance {
             provider: ProviderKind::Mock,
@@ -234,7 +234,7 @@ impl StoredInstance {
             setup: self.setup(),
             generation: ownership.generation,
             state_reason: phase.reason(now).map(str::to_owned),
-            failure: phase.died(now).then_some(ErrorKind::Capacity),
+            failure: phase.has_ended(now).then_some(ErrorKind::Capacity),
             native: json!({
                 "disk_gib": self.disk_gib,
                 "disk_type": self.disk_type,
@@ -254,31 +254,31 @@ impl StoredInstance {
 impl State {
     /// The instance of this reference, if the cloud still lists it.
     pub(super) fn find(&self, target: &InstanceRef, now: Timestamp) -> Option<&StoredInstance> {
-        self.instances.iter().find(|record| record.is(target, now))
+        self.instances.iter().find(|stored| stored.matches(target, now))
     }
 
     /// The same, to change it.
     pub(super) fn find_mut(&mut self, target: &InstanceRef, now: Timestamp) -> Option<&mut StoredInstance> {
-        self.instances.iter_mut().find(|record| record.is(target, now))
+        self.instances.iter_mut().find(|stored| stored.matches(target, now))
     }
 
     /// Drops what the cloud no longer lists.
-    pub(super) fn forget_gone(&mut self, now: Timestamp) {
-        self.instances.retain(|record| record.is_listed(now));
+    pub(super) fn remove_unlisted(&mut self, now: Timestamp) {
+        self.instances.retain(|stored| stored.is_listed(now));
     }
 
     /// An id that no instance has.
-    pub(super) fn fresh_id(&self) -> String {
+    pub(super) fn new_id(&self) -> String {
         loop {
             let id = format!("m-{:016x}", fastrand::u64(..));
-            if self.instances.iter().all(|record| record.id != id) {
+            if self.instances.iter().all(|stored| stored.id != id) {
                 return id;
             }
         }
     }
 
     /// The number of the next pair of addresses.
-    pub(super) fn next_address(&mut self) -> u32 {
+    pub(super) fn take_address_number(&mut self) -> u32 {
         let number = self.addresses;
         self.addresses = self.addresses.wrapping_add(1);
         number

@@ -15,18 +15,18 @@ use super::state::{SCHEMA, State};
 use crate::cloud::{Error, ErrorKind, Result, parser_message, path_text, quoted};
 
 /// How long a change waits for those of others.
-const PATIENCE: Duration = Duration::from_secs(10);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The file.
 #[derive(Debug)]
 pub(super) struct Store {
     path: Option<PathBuf>,
-    patience: Duration,
+    lock_timeout: Duration,
 }
 
 /// The file, held so that nobody else changes it.
 #[derive(Debug)]
-pub(super) struct Locked<'a> {
+pub(super) struct LockedStore<'a> {
     path: &'a Path,
     // Closing the file gives the lock back, also when the process is killed.
     _lock: File,
@@ -37,14 +37,17 @@ impl Store {
     pub(super) fn new(path: Option<PathBuf>) -> Self {
         Self {
             path,
-            patience: PATIENCE,
+            lock_timeout: LOCK_TIMEOUT,
         }
     }
 
     /// The same, with another time to wait for the lock.
     #[cfg(test)]
-    pub(super) fn with_patience(path: Option<PathBuf>, patience: Duration) -> Self {
-        Self { path, patience }
+    pub(super) fn with_lock_timeout(path: Option<PathBuf>, timeout: Duration) -> Self {
+        Self {
+            path,
+            lock_timeout: timeout,
+        }
     }
 
     fn path(&self) -> Result<&Path> {
@@ -71,15 +74,15 @@ impl Store {
     ///
     /// # Errors
     /// `Throttled` if others hold it for too long; those of [`read`](Self::read) for the lock and its folder.
-    pub(super) async fn lock(&self) -> Result<Locked<'_>> {
+    pub(super) async fn lock(&self) -> Result<LockedStore<'_>> {
         let path = self.path()?;
         let lock = open_lock(path)?;
-        let deadline = Instant::now() + self.patience;
+        let deadline = Instant::now() + self.lock_timeout;
         let mut pause = Duration::from_millis(1);
         loop {
             match lock.try_lock() {
-                Ok(()) => return Ok(Locked { path, _lock: lock }),
-                Err(TryLockError::Error(error)) => return Err(failed("lock", path, error)),
+                Ok(()) => return Ok(LockedStore { path, _lock: lock }),
+                Err(TryLockError::Error(error)) => return Err(io_error("lock", path, error)),
                 Err(TryLockError::WouldBlock) if Instant::now() >= deadline => {
                     let message = format!("the mock cloud's file {} is in use by another process", path_text(path));
                     return Err(Error::new(ErrorKind::Throttled, message)
@@ -92,7 +95,7 @@ impl Store {
     }
 }
 
-impl Locked<'_> {
+impl LockedStore<'_> {
     /// Reads, lets `change` work, and replaces the file if that changed anything. An error of `change` is given
     /// on, with nothing written.
     ///
@@ -105,10 +108,10 @@ impl Locked<'_> {
             None => State::default(),
         };
         let result = change(&mut state)?;
-        let mut text = serde_json::to_vec_pretty(&state).map_err(|error| failed("write", self.path, error.into()))?;
+        let mut text = serde_json::to_vec_pretty(&state).map_err(|error| io_error("write", self.path, error.into()))?;
         text.push(b'\n');
         if before.as_ref() != Some(&text) {
-            replace(self.path, &text).map_err(|error| failed("write", self.path, error))?;
+            replace(self.path, &text).map_err(|error| io_error("write", self.path, error))?;
         }
         Ok(result)
     }
@@ -121,26 +124,26 @@ fn read_text(path: &Path) -> Result<Option<Vec<u8>>> {
     }
     let mut file = match File::open(path) {
         Err(error) if error.kind() == IoErrorKind::NotFound => return Ok(None),
-        opened => opened.map_err(|error| failed("read", path, error))?,
+        opened => opened.map_err(|error| io_error("read", path, error))?,
     };
-    let metadata = file.metadata().map_err(|error| failed("read", path, error))?;
-    if is_foreign(path, &metadata) {
-        return Err(refused(path, "belongs to another user"));
+    let metadata = file.metadata().map_err(|error| io_error("read", path, error))?;
+    if belongs_to_other_user(path, &metadata) {
+        return Err(refused_file_error(path, "belongs to another user"));
     }
     let mut text = Vec::new();
     file.read_to_end(&mut text)
-        .map_err(|error| failed("read", path, error))?;
+        .map_err(|error| io_error("read", path, error))?;
     Ok(Some(text))
 }
 
 /// Whether the file is there; refuses what is no plain file, so that nobody can lead us elsewhere by a link.
 fn check_kind(path: &Path) -> Result<bool> {
     match fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.is_symlink() => Err(refused(path, "is a symbolic link")),
-        Ok(metadata) if !metadata.is_file() => Err(refused(path, "is not a plain file")),
+        Ok(metadata) if metadata.is_symlink() => Err(refused_file_error(path, "is a symbolic link")),
+        Ok(metadata) if !metadata.is_file() => Err(refused_file_error(path, "is not a plain file")),
         Ok(_) => Ok(true),
         Err(error) if error.kind() == IoErrorKind::NotFound => Ok(false),
-        Err(error) => Err(failed("read", path, error)),
+        Err(error) => Err(io_error("read", path, error)),
     }
 }
 
@@ -150,7 +153,7 @@ fn parse(path: &Path, text: &[u8]) -> Result<State> {
         return Ok(State::default());
     }
     let state: State = serde_json::from_slice(text).map_err(|error| {
-        refused(
+        refused_file_error(
             path,
             &format!(
                 "is not one of this version of cloudctl: {}",
@@ -164,7 +167,7 @@ fn parse(path: &Path, text: &[u8]) -> Result<State> {
             "has the schema {}, and this version of cloudctl has {SCHEMA:?}",
             quoted(&state.schema)
         );
-        return Err(refused(path, &reason));
+        return Err(refused_file_error(path, &reason));
     }
     Ok(state)
 }
@@ -183,12 +186,12 @@ fn open_lock(path: &Path) -> Result<File> {
     }
     builder
         .create(folder)
-        .map_err(|error| failed("make the folder of", path, error))?;
+        .map_err(|error| io_error("make the folder of", path, error))?;
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".lock");
     let lock = path.with_file_name(name);
     check_kind(&lock)?;
-    options.open(&lock).map_err(|error| failed("lock", path, error))
+    options.open(&lock).map_err(|error| io_error("lock", path, error))
 }
 
 /// Puts a new file, readable by its owner alone, in the place of the old one.
@@ -209,7 +212,7 @@ fn folder_of(path: &Path) -> &Path {
 
 /// Whether the file belongs to another user than the files that we make.
 #[cfg(unix)]
-fn is_foreign(path: &Path, metadata: &Metadata) -> bool {
+fn belongs_to_other_user(path: &Path, metadata: &Metadata) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     // The standard library does not tell who we are, but a file of ours does; a nameless one, gone when closed.
     let ours = tempfile::tempfile_in(folder_of(path)).or_else(|_| tempfile::tempfile());
@@ -218,21 +221,21 @@ fn is_foreign(path: &Path, metadata: &Metadata) -> bool {
 }
 
 #[cfg(not(unix))]
-fn is_foreign(_: &Path, _: &Metadata) -> bool {
+fn belongs_to_other_user(_: &Path, _: &Metadata) -> bool {
     false
 }
 
-const REMEDY: &str = "point CLOUDCTL_MOCK_STATE at another file, or move this one away: ";
+const OTHER_FILE_HINT: &str = "point CLOUDCTL_MOCK_STATE at another file, or move this one away: ";
 
-fn refused(path: &Path, reason: &str) -> Error {
+fn refused_file_error(path: &Path, reason: &str) -> Error {
     Error::new(
         ErrorKind::Refused,
         format!("the mock cloud's file {} {reason}", path_text(path)),
     )
-    .with_hint(format!("{REMEDY}{}", path_text(path)))
+    .with_hint(format!("{OTHER_FILE_HINT}{}", path_text(path)))
 }
 
-fn failed(attempted: &str, path: &Path, error: io::Error) -> Error {
+fn io_error(attempted: &str, path: &Path, error: io::Error) -> Error {
     let kind = match error.kind() {
         IoErrorKind::PermissionDenied | IoErrorKind::ReadOnlyFilesystem | IoErrorKind::NotADirectory => {
             ErrorKind::Refused
@@ -244,6 +247,6 @@ fn failed(attempted: &str, path: &Path, error: io::Error) -> Error {
         kind,
         format!("cannot {attempted} the mock cloud's file {}: {error}", path_text(path)),
     )
-    .with_hint(format!("{REMEDY}{}", path_text(path)))
+    .with_hint(format!("{OTHER_FILE_HINT}{}", path_text(path)))
     .with_source(error)
 }

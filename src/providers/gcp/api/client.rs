@@ -165,14 +165,19 @@ impl Client {
     /// The place that cloudctl's settings, or else gcloud's, name for new instances.
     pub(crate) async fn default_location(&self) -> Result<Option<Location>> {
         let gcp = &self.settings.gcp;
-        if let Some(place) = build_location(gcp.region.value.as_deref(), gcp.zone.value.as_deref()) {
-            if gcp.region.value.as_ref().is_some_and(|region| *region != place.region) {
+        if let Some(location) = build_location(gcp.region.value.as_deref(), gcp.zone.value.as_deref()) {
+            if gcp
+                .region
+                .value
+                .as_ref()
+                .is_some_and(|region| *region != location.region)
+            {
                 return Err(Error::invalid(format!(
-                    "the zone {place} is not in the region {}; both are set for gcp",
+                    "the zone {location} is not in the region {}; both are set for gcp",
                     gcp.region.value.as_deref().unwrap_or_default()
                 )));
             }
-            return Ok(Some(place));
+            return Ok(Some(location));
         }
         // gcloud takes its zone and its region each for itself; where they differ, an instance follows the zone.
         let gcloud = self.gcloud().await?;
@@ -381,8 +386,8 @@ mod tests {
 
     #[test]
     fn a_zone_names_its_region() {
-        let place = build_location(None, Some("us-central1-a")).unwrap();
-        assert_eq!(place.region, "us-central1");
+        let location = build_location(None, Some("us-central1-a")).unwrap();
+        assert_eq!(location.region, "us-central1");
     }
 }
 

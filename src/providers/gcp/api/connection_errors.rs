@@ -21,14 +21,14 @@ pub(crate) struct Cause {
 }
 
 /// What hyper-util says of a proxy that answers with HTTP status 407: the type of that error is not public.
-const PASSWORD_WANTED: &str = "tunnel error: proxy authorization required";
+const PROXY_AUTH_REQUIRED: &str = "tunnel error: proxy authorization required";
 
 /// What to do about an authority that is not trusted.
-const TRUST: &str =
+const TRUST_HINT: &str =
     "set SSL_CERT_FILE to a PEM file with that authority's certificate (gcloud's core/custom_ca_certs_file)";
 
 /// What to do about a server that shows the certificate of an authority as its own.
-const REPLACE: &str =
+const REPLACE_HINT: &str =
     "give the server a certificate that is not an authority's own (CA:FALSE), and set SSL_CERT_FILE to its authority's";
 
 /// Why a request had no answer; `None` if the error is not one of the network's.
@@ -81,7 +81,7 @@ pub(crate) fn find_cause(error: &(dyn StdError + 'static)) -> Option<Cause> {
         return network(format!("{name} does not resolve"));
     }
     match &proxy {
-        Some(proxy) if links(request).any(|link| link.to_string() == PASSWORD_WANTED) => Some(Cause {
+        Some(proxy) if links(request).any(|link| link.to_string() == PROXY_AUTH_REQUIRED) => Some(Cause {
             text: format!(
                 "the proxy {proxy} asks for a user and a password for {server}, or does not take those it got"
             ),
@@ -107,24 +107,24 @@ pub(crate) fn is_permanent(error: &(dyn StdError + 'static)) -> bool {
 }
 
 fn describe_tls_error(error: &TlsError, server: &str) -> Cause {
-    let (text, remedy) = match tls_problem(error, server) {
+    let (text, hint) = match tls_problem(error, server) {
         TlsProblem::UnknownAuthority => (
             format!("the certificate of {server} is of an authority that is not trusted (UnknownIssuer)"),
-            Some(TRUST),
+            Some(TRUST_HINT),
         ),
         TlsProblem::OwnAuthority => (
             format!(
                 "the certificate of {server} is of an authority that is not trusted: it is self-signed, as an authority's own"
             ),
-            Some(REPLACE),
+            Some(REPLACE_HINT),
         ),
-        TlsProblem::Permanent(text, remedy) => (text, Some(remedy)),
+        TlsProblem::Permanent(text, hint) => (text, Some(hint)),
         TlsProblem::Passing(text) => (text, None),
     };
     Cause {
         text,
-        hint: remedy.map(str::to_owned),
-        permanent: remedy.is_some(),
+        hint: hint.map(str::to_owned),
+        permanent: hint.is_some(),
     }
 }
 

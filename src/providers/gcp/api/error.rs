@@ -99,9 +99,9 @@ pub(crate) fn split_zones(list: &str) -> Vec<String> {
     zones.map(str::to_owned).collect()
 }
 
-/// Makes an error of a failed call. `attempted` says what was wanted, such as `cannot stop web-1`; `place` is the
+/// Makes an error of a failed call. `attempted` says what was wanted, such as `cannot stop web-1`; `scope` is the
 /// region or zone that was asked, or empty.
-pub(crate) fn call_error(error: SdkError, attempted: &str, place: &str) -> Error {
+pub(crate) fn call_error(error: SdkError, attempted: &str, scope: &str) -> Error {
     let reason = reason(&error).map(str::to_owned);
     let kind = kind_of_call(&error, reason.as_deref());
     let why = match (error.status(), kind) {
@@ -135,22 +135,22 @@ pub(crate) fn call_error(error: SdkError, attempted: &str, place: &str) -> Error
         None if error.http_status_code().is_none() => find_cause(&error).and_then(|cause| cause.hint),
         None => None,
     };
-    let mut made = Error::new(kind, format!("{attempted}: {why}")).at(error_location(place));
-    if let Some(remedy) = cause_remedy {
-        made = made.with_hint(remedy);
+    let mut built = Error::new(kind, format!("{attempted}: {why}")).at(error_location(scope));
+    if let Some(hint) = cause_remedy {
+        built = built.with_hint(hint);
     }
-    if let Some(remedy) = reason.as_deref().and_then(hint_for_reason) {
-        made = made.with_hint(remedy);
+    if let Some(hint) = reason.as_deref().and_then(hint_for_reason) {
+        built = built.with_hint(hint);
     }
     if let Some(reason) = reason {
-        made = made.with_code(reason);
+        built = built.with_code(reason);
     }
     if let Some(zones) = detail(&error, "zonesAvailable") {
-        made = made.with_zones_with_capacity(split_zones(zones));
+        built = built.with_zones_with_capacity(split_zones(zones));
     }
     // An answer's whole body would come along as the source; its message is above already.
     let answered = error.http_status_code().is_some_and(|status| status >= 300);
-    if answered { made } else { made.with_source(error) }
+    if answered { built } else { built.with_source(error) }
 }
 
 /// The error of a call for all of a project: only the project itself can be what is not found.
@@ -165,11 +165,11 @@ pub(crate) fn with_project_hint(error: Error) -> Error {
 }
 
 /// `gcp/us-central1-a`, or `gcp` for what is in no place.
-pub(crate) fn error_location(place: &str) -> String {
-    if place.is_empty() {
+pub(crate) fn error_location(scope: &str) -> String {
+    if scope.is_empty() {
         "gcp".to_owned()
     } else {
-        format!("gcp/{place}")
+        format!("gcp/{scope}")
     }
 }
 
@@ -309,7 +309,7 @@ pub(crate) fn format_message(message: &str) -> String {
 }
 
 /// The error of an operation that the cloud took on and that then failed; `None` if it did not fail.
-pub(crate) fn operation_error(operation: &Operation, attempted: &str, place: &str) -> Option<Error> {
+pub(crate) fn operation_error(operation: &Operation, attempted: &str, scope: &str) -> Option<Error> {
     let first = operation.error.as_ref().and_then(|error| error.errors.first());
     if first.is_none() && operation.error.is_none() && operation.http_error_status_code.is_none_or(|code| code < 400) {
         return None;
@@ -324,9 +324,9 @@ pub(crate) fn operation_error(operation: &Operation, attempted: &str, place: &st
         (None, Some(status)) => u16::try_from(status).map_or(ErrorKind::Internal, kind_of_status),
         (None, None) => ErrorKind::Internal,
     };
-    let mut made = Error::new(kind, format!("{attempted}: {}", format_message(message))).at(error_location(place));
+    let mut built = Error::new(kind, format!("{attempted}: {}", format_message(message))).at(error_location(scope));
     if let Some(code) = code {
-        made = made.with_code(code);
+        built = built.with_code(code);
     }
     let zones = operation
         .error
@@ -334,13 +334,13 @@ pub(crate) fn operation_error(operation: &Operation, attempted: &str, place: &st
         .flat_map(|error| &error.errors)
         .map(zones_with_capacity);
     if let Some(zones) = zones.into_iter().find(|zones| !zones.is_empty()) {
-        made = made.with_zones_with_capacity(zones);
+        built = built.with_zones_with_capacity(zones);
     }
     if let Some(name) = &operation.name {
         // Operations are what the cloud's support asks for; calls have no ids of their own.
-        made = made.with_request_id(name);
+        built = built.with_request_id(name);
     }
-    Some(made)
+    Some(built)
 }
 
 /// The zones that have room by the details of a lack of it: a list with commas.
@@ -455,11 +455,7 @@ mod tests {
         );
         let error = call_error(error, "cannot list", "");
         assert_eq!(error.kind(), ErrorKind::PermissionDenied);
-        assert!(
-            error
-                .hint()
-                .is_some_and(|remedy| remedy.contains("compute.googleapis.com"))
-        );
+        assert!(error.hint().is_some_and(|hint| hint.contains("compute.googleapis.com")));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::cloud::{Error, ErrorKind, Result};
 use crate::providers::gcp::regions::last_segment;
 
 /// Between two waits: the call may return at once, and must not be made in a tight loop.
-const FLOOR: Duration = Duration::from_millis(500);
+const MIN_POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Why an operation that has no name cannot be followed.
 pub(crate) fn missing_name_error() -> Error {
@@ -59,7 +59,7 @@ pub(crate) async fn wait_until_done(
         };
         operation = answer?;
         if !is_done(&operation) {
-            tokio::time::sleep(FLOOR.saturating_sub(asked.elapsed())).await;
+            tokio::time::sleep(MIN_POLL_INTERVAL.saturating_sub(asked.elapsed())).await;
         }
     }
     Ok(operation)
@@ -223,7 +223,7 @@ pub(crate) fn is_from_earlier_call(operation: &Operation, began: Option<Timestam
 }
 
 /// For so long what an operation did may not be shown everywhere.
-pub(crate) const NEW: Duration = Duration::from_secs(90);
+pub(crate) const VISIBILITY_DELAY: Duration = Duration::from_secs(90);
 /// The date of an answer has no fractions of a second, and operations do.
 const DATE_PRECISION: SignedDuration = SignedDuration::from_secs(5);
 
@@ -244,7 +244,7 @@ pub(crate) async fn ended_recently(client: &Client, operation: &Operation) -> bo
 
 fn ended_recently_at(ended: Timestamp, now: Timestamp) -> bool {
     let age = now.duration_since(ended);
-    age > -DATE_PRECISION && Duration::try_from(age.max(SignedDuration::ZERO)).is_ok_and(|age| age < NEW)
+    age > -DATE_PRECISION && Duration::try_from(age.max(SignedDuration::ZERO)).is_ok_and(|age| age < VISIBILITY_DELAY)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 /// Calls per second to begin with.
 const FIRST_RATE: f64 = 20.0;
 /// A rate below this is no better than none.
-const LEAST_RATE: f64 = 2.0;
+const MIN_RATE: f64 = 2.0;
 /// So many calls that were not made before may be made at once.
 const BURST: f64 = 10.0;
 /// By how much of itself the rate grows in a second: where no call was refused for [`REMEMBER_REFUSAL`], and up to where one was
@@ -28,7 +28,7 @@ const PAUSE_AFTER_REFUSAL: Duration = Duration::from_millis(250);
 /// When nothing but refusals came for so long, there is no use in waiting; then turns come at this rate, and each call
 /// is tried once.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(60);
-const HOPELESS_RATE: f64 = 10.0;
+const BLOCKED_RATE: f64 = 10.0;
 /// Calls that were under way together are refused together: that counts once.
 const SAME_REFUSAL_WINDOW: Duration = Duration::from_millis(500);
 
@@ -104,16 +104,16 @@ impl Rate {
             return Some(due);
         }
         let spacing = match self.is_blocked(now) {
-            true => 1.0 / HOPELESS_RATE,
+            true => 1.0 / BLOCKED_RATE,
             false => 1.0 / self.per_second,
         };
         self.next = Some(due + Duration::from_secs_f64(spacing));
-        let (growth, most) = match self.last_throttle {
+        let (growth, max) = match self.last_throttle {
             Some((_, near)) if self.per_second < near => (RECOVERY, near),
             Some((at, near)) if now.duration_since(at) < REMEMBER_REFUSAL => (0.0, near),
             _ => (GROWTH, f64::MAX),
         };
-        self.per_second = (self.per_second * (1.0 + growth * spacing)).min(most);
+        self.per_second = (self.per_second * (1.0 + growth * spacing)).min(max);
         None
     }
 
@@ -130,8 +130,8 @@ impl Rate {
         {
             return;
         }
-        let near = (self.per_second * NEAR_REFUSAL).max(LEAST_RATE);
-        self.per_second = (self.per_second * AFTER_REFUSAL).max(LEAST_RATE);
+        let near = (self.per_second * NEAR_REFUSAL).max(MIN_RATE);
+        self.per_second = (self.per_second * AFTER_REFUSAL).max(MIN_RATE);
         self.last_throttle = Some((now, near));
         self.next = Some(self.next.unwrap_or(now).max(now) + PAUSE_AFTER_REFUSAL);
     }

@@ -12,7 +12,7 @@ use super::error::error_location;
 use crate::cloud::{Error, ErrorKind, Result};
 
 /// How often a page without rows may bring a token that was there before: the cloud is still looking.
-const MOST_IDLE: u32 = 10;
+const MAX_IDLE_PAGES: u32 = 10;
 
 /// What a page was.
 pub(crate) struct Page {
@@ -33,7 +33,7 @@ impl Page {
     ///
     /// # Errors
     /// `Network` if something is missing from it: it would be taken for absent.
-    pub(crate) fn of_complete_list(list: &impl PartialList, place: &str) -> Result<Self> {
+    pub(crate) fn of_complete_list(list: &impl PartialList, scope: &str) -> Result<Self> {
         match list.incomplete_code() {
             None => Ok(Self::new(list.rows(), list.token())),
             Some(code) => Err(Error::new(
@@ -41,7 +41,7 @@ impl Page {
                 format!("Compute Engine gave a part of a list only ({code})"),
             )
             .with_code(code)
-            .at(error_location(place))),
+            .at(error_location(scope))),
         }
     }
 }
@@ -53,7 +53,7 @@ impl Page {
 /// middle has expired: the listing starts again, once, from nothing.
 pub(crate) async fn collect_all<P, A, F>(
     fetch: impl Fn(Option<String>) -> F,
-    take_in: impl Fn(&mut A, P) -> Result<Page>,
+    add_page: impl Fn(&mut A, P) -> Result<Page>,
 ) -> Result<A>
 where
     A: Default,
@@ -71,11 +71,11 @@ where
             }
             Err(error) => return Err(error),
         };
-        let page = take_in(&mut all, page)?;
+        let page = add_page(&mut all, page)?;
         let Some(next) = page.next else { return Ok(all) };
         if !seen.insert(next.clone()) {
             idle += 1;
-            if page.rows > 0 || idle > MOST_IDLE {
+            if page.rows > 0 || idle > MAX_IDLE_PAGES {
                 let message = "the listing never ends: the cloud gave a page token a second time";
                 return Err(Error::new(ErrorKind::Network, message).at("gcp"));
             }
@@ -93,7 +93,7 @@ fn is_token_refusal(error: &Error) -> bool {
 }
 
 /// The code of the warning that something is missing from a list, or from one scope of it.
-macro_rules! lack_of {
+macro_rules! incomplete_code {
     ($part:expr) => {{
         let warning = $part.warning.as_ref();
         warning.and_then(|warning| {
@@ -101,7 +101,7 @@ macro_rules! lack_of {
         })
     }};
 }
-pub(crate) use lack_of;
+pub(crate) use incomplete_code;
 
 /// The code, if it is one of that kind: every one but that a page is empty, also one that is not known.
 pub(crate) fn lack(code: Option<&str>) -> Option<String> {
@@ -121,7 +121,7 @@ pub(crate) trait PartialList {
     fn incomplete_code(&self) -> Option<String>;
 }
 
-macro_rules! listed {
+macro_rules! impl_partial_list {
     ($($list:ty),*) => {$(
         impl PartialList for $list {
             fn rows(&self) -> usize {
@@ -133,12 +133,12 @@ macro_rules! listed {
             }
 
             fn incomplete_code(&self) -> Option<String> {
-                lack_of!(self)
+                incomplete_code!(self)
             }
         }
     )*};
 }
-listed!(
+impl_partial_list!(
     DiskList,
     FirewallList,
     InstanceList,

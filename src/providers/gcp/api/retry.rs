@@ -17,7 +17,7 @@ use crate::cloud::Result;
 /// How long one attempt of a call may take; the SDK itself would wait for ever.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long, and how often at most, a call is tried; whether it waits for its turn.
-struct Patience {
+struct RetryPolicy {
     deadline: Duration,
     max_attempts: u32,
     rate_limited: bool,
@@ -28,9 +28,9 @@ struct Patience {
 const READ_DEADLINE: Duration = Duration::from_secs(50);
 const CHANGE_DEADLINE: Duration = Duration::from_secs(60);
 /// How often a call that reads is sent when it fails for other reasons than throttling.
-const READ_ATTEMPTS: u32 = 5;
+const MAX_READ_ATTEMPTS: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(8);
+const MAX_PAUSE: Duration = Duration::from_secs(8);
 
 /// A call that did not succeed, and what it may have done.
 pub(crate) struct ChangeFailure {
@@ -51,78 +51,78 @@ impl ChangeFailure {
 
 impl Client {
     /// Sends a call that changes nothing until it is answered, within limits. `attempted` completes "cannot …".
-    pub(crate) async fn read<T, F, S>(&self, attempted: &str, place: &str, send: S) -> Result<T>
+    pub(crate) async fn read<T, F, S>(&self, attempted: &str, scope: &str, send: S) -> Result<T>
     where
         S: Fn() -> F + Send + Sync,
         F: Future<Output = SdkResult<T>> + Send,
     {
-        let failed = |failure: ChangeFailure| call_error(failure.error, &format!("cannot {attempted}"), place);
-        self.try_read(attempted, place, send).await.map_err(failed)
+        let failed = |failure: ChangeFailure| call_error(failure.error, &format!("cannot {attempted}"), scope);
+        self.try_read(attempted, scope, send).await.map_err(failed)
     }
 
     /// The same for a call whose refusal is of interest.
-    pub(crate) async fn try_read<T, F, S>(&self, attempted: &str, place: &str, send: S) -> Result<T, ChangeFailure>
+    pub(crate) async fn try_read<T, F, S>(&self, attempted: &str, scope: &str, send: S) -> Result<T, ChangeFailure>
     where
         S: Fn() -> F + Send + Sync,
         F: Future<Output = SdkResult<T>> + Send,
     {
-        let patience = Patience {
+        let policy = RetryPolicy {
             deadline: READ_DEADLINE,
-            max_attempts: READ_ATTEMPTS,
+            max_attempts: MAX_READ_ATTEMPTS,
             rate_limited: false,
         };
-        self.send_with_retries(attempted, place, patience, send).await
+        self.send_with_retries(attempted, scope, policy, send).await
     }
 
     /// Sends a call that changes something, and is made to be repeated by its request id, until its outcome is
     /// certain or a minute is over.
-    pub(crate) async fn change<T, F, S>(&self, attempted: &str, place: &str, send: S) -> Result<T, ChangeFailure>
+    pub(crate) async fn change<T, F, S>(&self, attempted: &str, scope: &str, send: S) -> Result<T, ChangeFailure>
     where
         S: Fn() -> F + Send + Sync,
         F: Future<Output = SdkResult<T>> + Send,
     {
         self.rate_limiter.acquire().await;
-        self.change_with_permit(attempted, place, send).await
+        self.change_with_permit(attempted, scope, send).await
     }
 
     /// The same for one that has waited for its [turn](super::pace::Pace::turn).
     pub(crate) async fn change_with_permit<T, F, S>(
         &self,
         attempted: &str,
-        place: &str,
+        scope: &str,
         send: S,
     ) -> Result<T, ChangeFailure>
     where
         S: Fn() -> F + Send + Sync,
         F: Future<Output = SdkResult<T>> + Send,
     {
-        let patience = Patience {
+        let policy = RetryPolicy {
             deadline: CHANGE_DEADLINE,
             max_attempts: u32::MAX,
             rate_limited: true,
         };
-        self.send_with_retries(attempted, place, patience, send).await
+        self.send_with_retries(attempted, scope, policy, send).await
     }
 
     /// Sends a call that changes nothing one single time.
-    pub(crate) async fn read_once<T, F, S>(&self, attempted: &str, place: &str, send: S) -> Result<T, ChangeFailure>
+    pub(crate) async fn read_once<T, F, S>(&self, attempted: &str, scope: &str, send: S) -> Result<T, ChangeFailure>
     where
         S: Fn() -> F + Send + Sync,
         F: Future<Output = SdkResult<T>> + Send,
     {
-        let patience = Patience {
+        let policy = RetryPolicy {
             deadline: ATTEMPT_TIMEOUT,
             max_attempts: 1,
             rate_limited: false,
         };
-        self.send_with_retries(attempted, place, patience, send).await
+        self.send_with_retries(attempted, scope, policy, send).await
     }
 
     async fn send_with_retries<T, F, S>(
         &self,
         attempted: &str,
-        place: &str,
-        patience: Patience,
+        scope: &str,
+        policy: RetryPolicy,
         send: S,
     ) -> Result<T, ChangeFailure>
     where
@@ -136,7 +136,7 @@ impl Client {
         loop {
             attempt = attempt.saturating_add(1);
             // It has waited for the first one.
-            if patience.rate_limited && attempt > 1 {
+            if policy.rate_limited && attempt > 1 {
                 let came = Instant::now();
                 self.rate_limiter.acquire().await;
                 queued += came.elapsed();
@@ -144,8 +144,8 @@ impl Client {
             // Around the SDK's own timeout, because fetching a token has none.
             let error = match tokio::time::timeout(ATTEMPT_TIMEOUT + FIRST_PAUSE, send()).await {
                 Ok(Ok(answer)) => {
-                    tracing::debug!(attempted, place, attempt, "answered");
-                    if patience.rate_limited {
+                    tracing::debug!(attempted, scope, attempt, "answered");
+                    if policy.rate_limited {
                         self.rate_limiter.on_accepted();
                     }
                     return Ok(answer);
@@ -156,7 +156,7 @@ impl Client {
             let fate = classify(&error);
             tracing::debug!(
                 attempted,
-                place,
+                scope,
                 attempt,
                 ?fate,
                 status = error.http_status_code(),
@@ -165,16 +165,16 @@ impl Client {
             unanswered |= fate == CallFailure::Unanswered;
             faulty |= fate == CallFailure::ServerError;
             failures += u32::from(fate != CallFailure::Throttled);
-            if patience.rate_limited {
+            if policy.rate_limited {
                 match fate {
                     CallFailure::Throttled => self.rate_limiter.on_throttled(),
                     _ => self.rate_limiter.on_accepted(),
                 }
             }
             let pause = backoff(attempt).max(retry_after(&error).unwrap_or_default());
-            let left = (patience.deadline + queued).saturating_sub(start.elapsed());
-            let is_hopeless = fate == CallFailure::Throttled && patience.rate_limited && self.rate_limiter.is_blocked();
-            if is_hopeless || fate == CallFailure::Refused || failures >= patience.max_attempts || pause >= left {
+            let left = (policy.deadline + queued).saturating_sub(start.elapsed());
+            let is_blocked = fate == CallFailure::Throttled && policy.rate_limited && self.rate_limiter.is_blocked();
+            if is_blocked || fate == CallFailure::Refused || failures >= policy.max_attempts || pause >= left {
                 return Err(ChangeFailure {
                     error,
                     unanswered,
@@ -196,6 +196,6 @@ pub(crate) fn with_call_options<B: RequestOptionsBuilder>(call: B) -> B {
 
 /// Exponential, with full jitter.
 fn backoff(attempt: u32) -> Duration {
-    let longest = FIRST_PAUSE.saturating_mul(1 << attempt.min(10)).min(LONGEST_PAUSE);
+    let longest = FIRST_PAUSE.saturating_mul(1 << attempt.min(10)).min(MAX_PAUSE);
     longest.mul_f64(fastrand::f64())
 }

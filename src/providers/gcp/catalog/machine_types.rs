@@ -18,7 +18,7 @@ use crate::providers::gcp::api::client::Client;
 use crate::providers::gcp::api::retry::with_call_options;
 use crate::providers::gcp::instances::convert::architecture_of;
 use crate::providers::gcp::labels::is_resource_name;
-use crate::providers::gcp::regions::{SUGGESTED, last_segment, region_of};
+use crate::providers::gcp::regions::{MAX_SUGGESTIONS, last_segment, region_of};
 
 /// What the API says of a machine type in a zone; asked once.
 ///
@@ -99,11 +99,11 @@ fn check_name(name: &str) -> Result<()> {
 
 async fn not_in_zones_error(client: &Client, zones: &[String], name: &str) -> Error {
     let zone = zones.first().map_or("", String::as_str);
-    let place = match zones {
+    let location = match zones {
         [zone] => format!("zone {zone}"),
         _ => format!("region {}", region_of(zone)),
     };
-    let message = format!("the {place} has no machine type {}", quoted(name));
+    let message = format!("the {location} has no machine type {}", quoted(name));
     let having = list_zones_with_type(client, zone, name).await.unwrap_or_default();
     // Another zone of the region can cure it, as on EC2, which says so in the same way.
     let near: Vec<_> = having
@@ -112,13 +112,13 @@ async fn not_in_zones_error(client: &Client, zones: &[String], name: &str) -> Er
         .cloned()
         .collect();
     if !near.is_empty() {
-        let remedy = format!(
+        let hint = format!(
             "it is in {}; choose with --zone, or let it look with --fallback zone",
             join_zones(&near)
         );
         return Error::new(ErrorKind::Capacity, message)
             .with_zones_with_capacity(near)
-            .with_hint(remedy);
+            .with_hint(hint);
     }
     let error = Error::invalid(message);
     if !having.is_empty() {
@@ -131,8 +131,8 @@ async fn not_in_zones_error(client: &Client, zones: &[String], name: &str) -> Er
 }
 
 fn join_zones(zones: &[String]) -> String {
-    const MOST_SHOWN: usize = 5;
-    zones.iter().take(MOST_SHOWN).cloned().collect::<Vec<_>>().join(", ")
+    const MAX_ZONES: usize = 5;
+    zones.iter().take(MAX_ZONES).cloned().collect::<Vec<_>>().join(", ")
 }
 
 /// The zones where the type is to be had, those of the same region first; nothing if that cannot be told.
@@ -174,7 +174,7 @@ async fn find_closest_types(client: &Client, zone: &str, name: &str) -> Option<S
         .await
         .ok()?;
     let names = answer.items.iter().filter_map(|found| found.name.as_deref());
-    let nearest = closest(name, names, SUGGESTED);
+    let nearest = closest(name, names, MAX_SUGGESTIONS);
     (!nearest.is_empty()).then(|| nearest.join(", "))
 }
 
@@ -279,12 +279,12 @@ pub(crate) fn with_gpu(
 ) -> Result<(MachineType, Option<AcceleratorConfig>)> {
     let mut machine = to_machine_type(api, name);
     let mut attached = None;
-    if let Some(need) = &spec.requirements.gpu
+    if let Some(required) = &spec.requirements.gpu
         && machine.gpu.is_none()
     {
-        let (word, count) = find_attachable(need, name)?;
+        let (word, count) = find_attachable(required, name)?;
         machine.gpu = Some(Gpu {
-            kind: need.kind.clone(),
+            kind: required.kind.clone(),
             count,
         });
         let accelerator = AcceleratorConfig::new()
@@ -298,37 +298,40 @@ pub(crate) fn with_gpu(
     }
     let message = format!("the machine type {name} has {}", lacking.join(", and "));
     Err(Error::invalid(message).with_hint(match &spec.requirements.gpu {
-        Some(need) if machine.gpu.as_ref().is_some_and(|has| has.kind != need.kind) => gpu_hint(need),
+        Some(required) if machine.gpu.as_ref().is_some_and(|has| has.kind != required.kind) => gpu_hint(required),
         _ => "use a larger --type, or leave --type out and let one be chosen".to_owned(),
     }))
 }
 
 /// The cloud's own word for accelerators that can be attached to a machine of that type, and how many.
-fn find_attachable(need: &Gpu, name: &str) -> Result<(&'static str, u32)> {
+fn find_attachable(required: &Gpu, name: &str) -> Result<(&'static str, u32)> {
     // N1's own custom types may leave the family out.
     let takes_any = matches!(family(name), "n1" | "custom");
-    let known = ATTACHABLE.iter().find(|(kind, ..)| *kind == need.kind);
+    let known = ATTACHABLE.iter().find(|(kind, ..)| *kind == required.kind);
     let Some((_, word, counts)) = known.filter(|_| takes_any) else {
-        let message = format!("the machine type {name} has no GPU {need}, and none such can be attached to it");
-        return Err(Error::invalid(message).with_hint(gpu_hint(need)));
+        let message = format!("the machine type {name} has no GPU {required}, and none such can be attached to it");
+        return Err(Error::invalid(message).with_hint(gpu_hint(required)));
     };
-    if !counts.contains(&need.count) {
+    if !counts.contains(&required.count) {
         let counts: Vec<_> = counts.iter().map(ToString::to_string).collect();
-        let message = format!("{} GPUs {} cannot be attached to a machine", need.count, need.kind);
+        let message = format!(
+            "{} GPUs {} cannot be attached to a machine",
+            required.count, required.kind
+        );
         return Err(Error::invalid(message).with_hint(format!("use {} of them", counts.join(", "))));
     }
-    Ok((word, need.count))
+    Ok((word, required.count))
 }
 
 /// Where such a GPU is to be had.
-fn gpu_hint(need: &Gpu) -> String {
-    if ATTACHABLE.iter().any(|(kind, ..)| *kind == need.kind) {
+fn gpu_hint(required: &Gpu) -> String {
+    if ATTACHABLE.iter().any(|(kind, ..)| *kind == required.kind) {
         return format!(
             "use an n1 type, such as n1-standard-4, to which {} can be attached",
-            need.kind
+            required.kind
         );
     }
-    match BUILT_IN.iter().find(|(kind, _)| *kind == need.kind) {
+    match BUILT_IN.iter().find(|(kind, _)| *kind == required.kind) {
         Some((kind, family)) => format!("use a type of {family}, which comes with {kind}"),
         None => {
             let built_in = BUILT_IN.iter().map(|(kind, family)| format!("{family} has {kind}"));
@@ -339,21 +342,22 @@ fn gpu_hint(need: &Gpu) -> String {
 }
 
 /// What of a need a machine lacks, as in `4 CPUs, not 8`. That it has a GPU unasked is no lack: its type was named.
-fn list_unmet_requirements(need: &MachineRequirements, machine: &MachineType) -> Vec<String> {
+fn list_unmet_requirements(required: &MachineRequirements, machine: &MachineType) -> Vec<String> {
     let gpu = machine.gpu.as_ref();
-    let cpus = need.cpus.filter(|cpus| *cpus > machine.cpus);
-    let memory = need.memory_gib.filter(|memory| *memory > machine.memory_gib);
-    let architecture = need.architecture.filter(|needed| *needed != machine.architecture);
-    let lacks_gpu = |need: &&Gpu| gpu.is_none_or(|gpu| gpu.kind != need.kind || gpu.count < need.count);
+    let cpus = required.cpus.filter(|cpus| *cpus > machine.cpus);
+    let memory = required.memory_gib.filter(|memory| *memory > machine.memory_gib);
+    let architecture = required.architecture.filter(|needed| *needed != machine.architecture);
+    let lacks_gpu = |required: &&Gpu| gpu.is_none_or(|gpu| gpu.kind != required.kind || gpu.count < required.count);
     let has_gpu = gpu.map_or_else(|| "no GPU".to_owned(), |gpu| format!("GPU {gpu}"));
     let lacking = [
         cpus.map(|cpus| format!("{} CPUs, not {cpus}", machine.cpus)),
         memory.map(|memory| format!("{} GiB, not {memory}", machine.memory_gib)),
         architecture.map(|needed| format!("the architecture {}, not {needed}", machine.architecture)),
-        need.gpu
+        required
+            .gpu
             .as_ref()
             .filter(lacks_gpu)
-            .map(|need| format!("{has_gpu}, not {need}")),
+            .map(|required| format!("{has_gpu}, not {required}")),
     ];
     lacking.into_iter().flatten().collect()
 }
@@ -462,7 +466,7 @@ mod accelerators_tests {
 
     #[test]
     fn a_gpu_that_cannot_be_is_refused_with_what_has_it() {
-        for (need, machine, name, remedy) in [
+        for (required, machine, name, hint) in [
             ("t4", api(4, 16_384, None), "e2-standard-4", "n1"),
             ("l4", api(4, 15_360, None), "n1-standard-4", "g2"),
             (
@@ -475,28 +479,28 @@ mod accelerators_tests {
             ("t4:3", api(4, 15_360, None), "n1-standard-4", "1, 2, 4"),
             ("mi300x", api(4, 15_360, None), "n1-standard-4", "v100"),
         ] {
-            let error = with_gpu(&needing(need), &machine, name, "z").unwrap_err();
+            let error = with_gpu(&needing(required), &machine, name, "z").unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidSpec);
-            assert!(error.message().contains(name) || need == "t4:3", "{error}");
-            assert!(error.hint().unwrap().contains(remedy), "{need}: {:?}", error.hint());
+            assert!(error.message().contains(name) || required == "t4:3", "{error}");
+            assert!(error.hint().unwrap().contains(hint), "{required}: {:?}", error.hint());
         }
     }
 
     #[test]
     fn what_a_named_type_lacks_is_said() {
-        let mut need = spec("web-1");
-        need.requirements.cpus = Some(8);
-        need.requirements.memory_gib = Some(64.0);
-        need.requirements.architecture = Some(Architecture::Arm64);
-        let error = with_gpu(&need, &api(4, 16_384, None), "e2-standard-4", "z").unwrap_err();
+        let mut required = spec("web-1");
+        required.requirements.cpus = Some(8);
+        required.requirements.memory_gib = Some(64.0);
+        required.requirements.architecture = Some(Architecture::Arm64);
+        let error = with_gpu(&required, &api(4, 16_384, None), "e2-standard-4", "z").unwrap_err();
         for word in ["e2-standard-4", "4 CPUs, not 8", "16 GiB, not 64", "x86_64, not arm64"] {
             assert!(error.message().contains(word), "{word} in {error}");
         }
         // More is as good, also a GPU that nobody asked for.
-        need.requirements.architecture = None;
+        required.requirements.architecture = None;
         assert!(
             with_gpu(
-                &need,
+                &required,
                 &api(96, 1_392_640, Some(("nvidia-tesla-a100", 8))),
                 "a2-megagpu-16g",
                 "z"

@@ -11,7 +11,7 @@ use crate::providers::common::network_address::{is_host, shown_address};
 /// `InvalidSpec` that names the setting, for what is no address of an API.
 pub(crate) fn parse_endpoint(setting: &Located, version: &str) -> Result<String> {
     let Located { value, source } = setting;
-    let wrong = |why: &str| {
+    let endpoint_error = |why: &str| {
         let shown = shown_address(value);
         let example = format!("http://127.0.0.1:8080{version}/");
         let message = format!("{source}: {shown} is not the address of an API: {why}");
@@ -20,24 +20,24 @@ pub(crate) fn parse_endpoint(setting: &Located, version: &str) -> Result<String>
     let trimmed = value.trim_end_matches('/');
     let address = trimmed.strip_suffix(version).unwrap_or(trimmed).trim_end_matches('/');
     if address.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        return wrong("there is white space in it");
+        return endpoint_error("there is white space in it");
     }
     if !address.starts_with("http://") && !address.starts_with("https://") {
-        return wrong("it does not begin with http:// or https://");
+        return endpoint_error("it does not begin with http:// or https://");
     }
     let Ok(url) = reqwest::Url::parse(address) else {
-        return wrong("it is not a URL");
+        return endpoint_error("it is not a URL");
     };
     // The parser takes any number of slashes, and makes slashes of backslashes.
     let rest = address.split_once("://").map_or("", |(_, rest)| rest);
     if !url.host_str().is_some_and(is_host) || rest.starts_with('/') || address.contains('\\') {
-        return wrong("its host is missing or not valid");
+        return endpoint_error("its host is missing or not valid");
     }
     if rest.contains('@') {
-        return wrong("it has a user or password in it");
+        return endpoint_error("it has a user or password in it");
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return wrong("there is something after its path");
+        return endpoint_error("there is something after its path");
     }
     Ok(address.to_owned())
 }

@@ -14,7 +14,7 @@ use crate::settings::Settings;
 pub(crate) const DEFAULT_UNIVERSE: &str = "googleapis.com";
 
 /// No project's id is longer: a domain, a colon and 30 characters.
-const LONGEST_PROJECT: usize = 300;
+const MAX_PROJECT_ID_LENGTH: usize = 300;
 
 /// The project that something names: settings, or else the credentials.
 ///
@@ -43,7 +43,7 @@ pub(crate) fn resolve_project(
 
 fn check_project(project: &Located) -> Result<()> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | ':' | '_');
-    let is_id = project.value.len() <= LONGEST_PROJECT && project.value.chars().all(is_plain);
+    let is_id = project.value.len() <= MAX_PROJECT_ID_LENGTH && project.value.chars().all(is_plain);
     match is_id {
         true => Ok(()),
         false => Err(Error::invalid(format!(

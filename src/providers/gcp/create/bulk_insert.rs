@@ -19,7 +19,7 @@ use google_cloud_compute_v1::model::{
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::recovery::{CLEANUP_DEADLINE, CreateTarget, SIGHT_DEADLINE};
+use super::recovery::{CLEANUP_DEADLINE, CreateTarget, VISIBILITY_DEADLINE};
 use super::{CreateCall, OPERATION_DEADLINE, PAUSE};
 use crate::cloud::{
     BatchTracker, Error, ErrorKind, Instance, InstanceName, InstanceRef, InstanceSpec, InstanceState, Result, quoted,
@@ -38,11 +38,11 @@ use crate::providers::gcp::network::ingress;
 use crate::providers::gcp::regions::last_segment;
 
 /// How many one call makes: five times as many would be taken, but a label cannot name just any of them.
-pub(crate) const MOST: usize = 1_000;
+pub(crate) const MAX_INSTANCES: usize = 1_000;
 
 /// A create call for a group on its way.
 pub(crate) struct GroupCreate<'a> {
-    pub(crate) creation: CreateCall<'a>,
+    pub(crate) call: CreateCall<'a>,
     pub(crate) names: Vec<InstanceName>,
     body: BulkInsertInstanceResource,
 }
@@ -52,19 +52,19 @@ pub(crate) struct GroupCreate<'a> {
 /// already, gives those.
 pub(crate) async fn create(client: &Client, spec: &InstanceSpec, generation: u32) -> Result<Vec<Instance>> {
     let count = spec.members.as_ref().map_or(0, |members| members.len());
-    if count == 0 || count > MOST {
+    if count == 0 || count > MAX_INSTANCES {
         return Err(Error::invalid(format!(
-            "gcp makes 1 to {MOST} instances by one call, not {count}"
+            "gcp makes 1 to {MAX_INSTANCES} instances by one call, not {count}"
         )));
     }
     let names = spec.instance_names()?;
-    let creation = CreateCall::prepare(client, spec, generation).await?;
-    let body = bulk_insert_body(creation.request.body.clone(), &names)?;
-    let group = GroupCreate { creation, names, body };
+    let call = CreateCall::prepare(client, spec, generation).await?;
+    let body = bulk_insert_body(call.request.body.clone(), &names)?;
+    let group = GroupCreate { call, names, body };
     let references = |made: &Vec<Instance>| made.iter().map(|one| one.reference.clone()).collect();
     let made = ingress::with_firewall_rules(
         client,
-        group.creation.request.firewall_rules.as_ref(),
+        group.call.request.firewall_rules.as_ref(),
         group.make(),
         references,
     )
@@ -74,30 +74,30 @@ pub(crate) async fn create(client: &Client, spec: &InstanceSpec, generation: u32
 
 impl GroupCreate<'_> {
     async fn make(&self) -> Result<Vec<Instance>> {
-        let (creation, mut unseen, mut is_uncertain) = (&self.creation, 0, false);
+        let (call, mut unseen, mut is_uncertain) = (&self.call, 0, false);
         loop {
             let failure = match self.insert().await {
                 Ok(operation) => return self.finish(operation).await,
                 Err(failure) => failure,
             };
             if failure.error.http_status_code() != Some(409) {
-                return creation.failed_call(self, failure).await;
+                return call.failed_call(self, failure).await;
             }
             is_uncertain |= failure.is_uncertain();
-            let unread = |error| creation.read_error(is_uncertain, error);
+            let unread = |error| call.read_error(is_uncertain, error);
             let holders = self.existing().await.map_err(unread)?;
             let some = !holders.is_empty();
             let living = self.accept(holders).await?;
             match (living.is_empty(), some) {
                 (false, _) => return Ok(living),
-                (true, false) => creation.wait_for_hidden_holder(&mut unseen, failure).await?,
-                (true, true) => creation.wait_for_free_name().await?,
+                (true, false) => call.wait_for_hidden_holder(&mut unseen, failure).await?,
+                (true, true) => call.wait_for_free_name().await?,
             }
         }
     }
 
     async fn insert(&self) -> Result<Operation, ChangeFailure> {
-        let (request, instances) = (&self.creation.request, self.creation.instances);
+        let (request, instances) = (&self.call.request, self.call.instances);
         let send = || {
             let call = instances
                 .bulk_insert()
@@ -105,25 +105,25 @@ impl GroupCreate<'_> {
                 .set_zone(&request.zone);
             with_call_options(call.set_request_id(&request.request_id).set_body(self.body.clone())).send()
         };
-        self.creation.send(send).await
+        self.call.send(send).await
     }
 
     /// The call was taken on: follows its operation and looks at what came of it.
     async fn finish(&self, operation: Operation) -> Result<Vec<Instance>> {
-        let (creation, zone) = (&self.creation, &self.creation.request.zone);
-        if creation.answers_another_call(&operation) {
+        let (call, zone) = (&self.call, &self.call.request.zone);
+        if call.answers_another_call(&operation) {
             return Ok(self.token_used());
         }
-        let remembered = creation.is_from_earlier_call(&operation).await;
-        let operation = match operations::wait_until_done(creation.client, zone, operation, OPERATION_DEADLINE).await {
+        let remembered = call.is_from_earlier_call(&operation).await;
+        let operation = match operations::wait_until_done(call.client, zone, operation, OPERATION_DEADLINE).await {
             Ok(operation) => operation,
             Err(error) => return self.lost_operation(error).await,
         };
-        if let Some(error) = operation_error(&operation, &creation.attempted, zone) {
+        if let Some(error) = operation_error(&operation, &call.attempted, zone) {
             return self.failed_operation(&operation, error, remembered).await;
         }
         if !is_done(&operation) {
-            let message = format!("{}: its operation does not end", creation.attempted);
+            let message = format!("{}: its operation does not end", call.attempted);
             return self.lost_operation(Error::new(ErrorKind::Timeout, message)).await;
         }
         self.read_back(&operation, remembered).await
@@ -132,7 +132,7 @@ impl GroupCreate<'_> {
     /// Reads back what was made, and fills in what is not shown yet. What is gone by now was made by an earlier call, or
     /// deleted in this moment.
     async fn read_back(&self, operation: &Operation, remembered: bool) -> Result<Vec<Instance>> {
-        let (creation, start) = (&self.creation, Instant::now());
+        let (call, start) = (&self.call, Instant::now());
         loop {
             let seen = self.existing().await;
             let shown = match &seen {
@@ -150,8 +150,8 @@ impl GroupCreate<'_> {
                 return Ok(living);
             }
             let unshown = self.not_listed(operation, &missing).await;
-            let is_new =
-                start.elapsed() <= operations::NEW && operations::ended_recently(creation.client, operation).await;
+            let is_new = start.elapsed() <= operations::VISIBILITY_DELAY
+                && operations::ended_recently(call.client, operation).await;
             match unshown {
                 // Long past, or deleted by all accounts; else it is so new that it may not be shown yet.
                 _ if remembered && !is_new => {
@@ -166,10 +166,10 @@ impl GroupCreate<'_> {
                 }
                 _ => {}
             }
-            if start.elapsed() > SIGHT_DEADLINE {
-                let message = format!("{}: not all of them are to be seen", creation.attempted);
+            if start.elapsed() > VISIBILITY_DEADLINE {
+                let message = format!("{}: not all of them are to be seen", call.attempted);
                 let left = living.into_iter().map(|instance| instance.reference).collect();
-                return Err(creation.unknown_outcome(left, Error::new(ErrorKind::UnknownOutcome, message)));
+                return Err(call.unknown_outcome(left, Error::new(ErrorKind::UnknownOutcome, message)));
             }
             tokio::time::sleep(PAUSE).await;
         }
@@ -177,12 +177,12 @@ impl GroupCreate<'_> {
 
     /// Those that are there and not on their way out, in the order of the names.
     pub(crate) async fn living(&self, holders: Vec<model::Instance>) -> Result<Vec<Instance>> {
-        let (client, project) = (self.creation.client, &self.creation.request.project);
+        let (client, project) = (self.call.client, &self.call.request.project);
         let read = holders.into_iter().map(|api| to_instance(api, project, false));
         let mut read = read.collect::<Result<Vec<_>>>()?;
         mark_terminating(client, &mut read, &Deletions::default()).await;
         let living = read.into_iter().filter(|instance| !instance.state.is_gone());
-        let living = living.map(|instance| self.creation.with_type(instance));
+        let living = living.map(|instance| self.call.with_type(instance));
         Ok(self.sort_by_name(living.collect()))
     }
 
@@ -199,13 +199,13 @@ impl GroupCreate<'_> {
 
     /// Protects what was made, which the call itself cannot.
     async fn protect_instances(&self, mut made: Vec<Instance>) -> Result<Vec<Instance>> {
-        if !self.creation.spec.protected {
+        if !self.call.spec.protected {
             return Ok(made);
         }
         let open = made.iter().filter(|instance| instance.protected != Some(true));
         let open: Vec<InstanceRef> = open.map(|instance| instance.reference.clone()).collect();
         let outcomes = change_all(
-            self.creation.client,
+            self.call.client,
             &open,
             InstanceAction::Protect(true),
             &BatchTracker::uninterrupted(),
@@ -235,9 +235,8 @@ impl CreateTarget for GroupCreate<'_> {
 
     /// In one call for each page.
     async fn existing(&self) -> Result<Vec<model::Instance>> {
-        let (client, zone) = (self.creation.client, &self.creation.request.zone);
-        let mut found =
-            list::list_matching(client, zone, &members_expression(self.creation.spec.name.as_str())).await?;
+        let (client, zone) = (self.call.client, &self.call.request.zone);
+        let mut found = list::list_matching(client, zone, &members_expression(self.call.spec.name.as_str())).await?;
         let names: BTreeSet<&str> = self.names.iter().map(InstanceName::as_str).collect();
         found.retain(|api| api.name.as_deref().is_some_and(|name| names.contains(name)));
         Ok(found)
@@ -248,7 +247,7 @@ impl CreateTarget for GroupCreate<'_> {
         match living.iter().find(|instance| !instance.managed) {
             Some(other) => {
                 let name = other.name.as_deref().unwrap_or_default();
-                Err(self.creation.name_taken_error(&format!("the name {name}")))
+                Err(self.call.name_taken_error(&format!("the name {name}")))
             }
             None => Ok(living),
         }
@@ -263,7 +262,7 @@ impl GroupCreate<'_> {
     /// Those of the missing that were made and not deleted since, as they were asked for: what the call did has an
     /// operation for each. Nothing if that cannot be told.
     pub(crate) async fn not_listed(&self, operation: &Operation, missing: &[&InstanceName]) -> Option<Vec<Instance>> {
-        let (client, zone) = (self.creation.client, &self.creation.request.zone);
+        let (client, zone) = (self.call.client, &self.call.request.zone);
         let group = operation.operation_group_id.as_deref()?;
         let ids: BTreeMap<String, u64> = operations::list_created_in_group(client, zone, group).await.ok()?;
         let since: Option<Timestamp> = operation.insert_time.as_deref().and_then(|time| time.parse().ok());
@@ -272,7 +271,7 @@ impl GroupCreate<'_> {
         for name in missing {
             let id = *ids.get(name.as_str())?;
             if !deleted.contains(&id) {
-                unshown.push(self.creation.assume_created(name.as_str(), Some(id), operation).ok()?);
+                unshown.push(self.call.assume_created(name.as_str(), Some(id), operation).ok()?);
             }
         }
         Some(unshown)
@@ -287,10 +286,8 @@ impl GroupCreate<'_> {
             if all_there {
                 return self.accept(holders).await;
             }
-            if start.elapsed() > SIGHT_DEADLINE {
-                return Err(self
-                    .creation
-                    .unknown_outcome(self.creation.instance_refs(&holders), error));
+            if start.elapsed() > VISIBILITY_DEADLINE {
+                return Err(self.call.unknown_outcome(self.call.instance_refs(&holders), error));
             }
             tokio::time::sleep(PAUSE).await;
         }
@@ -304,13 +301,13 @@ impl GroupCreate<'_> {
         error: Error,
         remembered: bool,
     ) -> Result<Vec<Instance>> {
-        let (creation, start) = (&self.creation, Instant::now());
+        let (call, start) = (&self.call, Instant::now());
         // Some names were taken before, so that others may be there for good.
         let taken = error.kind() == ErrorKind::AlreadyExists || remembered;
         let holders = loop {
             let holders = match self.existing().await {
                 Ok(holders) => holders,
-                Err(_) => return Err(creation.unknown_outcome(Vec::new(), error)),
+                Err(_) => return Err(call.unknown_outcome(Vec::new(), error)),
             };
             let may_go = match taken {
                 true => self.living(holders.clone()).await?.iter().any(is_changing),
@@ -322,17 +319,17 @@ impl GroupCreate<'_> {
             tokio::time::sleep(PAUSE).await;
         };
         if !taken && !holders.is_empty() {
-            return Err(creation.unknown_outcome(creation.instance_refs(&holders), error));
+            return Err(call.unknown_outcome(call.instance_refs(&holders), error));
         }
         let living = self.accept(holders).await?;
         if !living.is_empty() || remembered {
             return Ok(living);
         }
-        let error = creation.explain_refusal(error, None).await;
+        let error = call.explain_refusal(error, None).await;
         if error.kind() == ErrorKind::AlreadyExists {
             return Err(error);
         }
-        Err(creation.with_leftover_disks(error, &self.names, operation, start).await)
+        Err(call.with_leftover_disks(error, &self.names, operation, start).await)
     }
 }
 

@@ -28,8 +28,8 @@ use crate::providers::gcp::api::retry::with_call_options;
 use crate::providers::gcp::native_options::Options;
 
 /// The most that one value may have, and all of them. <https://cloud.google.com/compute/docs/metadata/overview#limits>
-const LONGEST_VALUE: usize = 256 * 1024;
-const LONGEST_ALL: usize = 512 * 1024;
+const MAX_VALUE_BYTES: usize = 256 * 1024;
+const MAX_TOTAL_BYTES: usize = 512 * 1024;
 
 /// The metadata of a new instance. `image_project` is where its image comes from, `ssh_keys` the value of that name.
 ///
@@ -93,11 +93,11 @@ const WITHOUT_CLOUD_INIT: [&str; 9] = [
     "suse-cloud",
     "suse-sap-cloud",
 ];
-const WINDOWS: [&str; 2] = ["windows-cloud", "windows-sql-cloud"];
+const WINDOWS_PROJECTS: [&str; 2] = ["windows-cloud", "windows-sql-cloud"];
 
 /// Whether images of a project are Windows.
 pub(crate) fn is_windows(image_project: &str) -> bool {
-    WINDOWS.contains(&image_project)
+    WINDOWS_PROJECTS.contains(&image_project)
 }
 
 fn user_data_items(data: &[u8], image_project: &str) -> Result<Vec<(&'static str, String)>> {
@@ -153,7 +153,7 @@ fn ignored_reason(data: &[u8], image_project: &str) -> Option<String> {
     ignored_user_data(data, UserDataReader::CloudInit)
 }
 
-/// `USER:KEY`, as the guest agent wants it. The user is the key's comment up to its `@`, else `cloudctl`.
+/// `USER:OS_LOGIN_KEY`, as the guest agent wants it. The user is the key's comment up to its `@`, else `cloudctl`.
 /// <https://cloud.google.com/compute/docs/connect/add-ssh-keys#metadata>
 ///
 /// # Errors
@@ -185,7 +185,7 @@ pub(crate) fn key_fingerprints(instance: &Instance) -> Vec<String> {
     let items = instance.metadata.iter().flat_map(|metadata| &metadata.items);
     let keys = items.filter(|item| item.key.as_deref() == Some("ssh-keys"));
     let lines = keys.filter_map(|item| item.value.as_deref()).flat_map(str::lines);
-    // Each is `USER:KEY`.
+    // Each is `USER:OS_LOGIN_KEY`.
     lines
         .filter_map(|line| key_fingerprint(line.split_once(':')?.1))
         .collect()
@@ -200,12 +200,12 @@ pub(crate) fn login_user(key: &str) -> String {
 
 /// A Linux user of that name, or of what is left of it; the guest agent makes no root.
 fn to_user_name(text: &str) -> Option<String> {
-    const LONGEST: usize = 32;
+    const MAX_LENGTH: usize = 32;
     let lower = text.to_lowercase();
     let clean = lower
         .chars()
         .filter(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '_' || *c == '-');
-    let name: String = clean.skip_while(|c| !c.is_ascii_lowercase()).take(LONGEST).collect();
+    let name: String = clean.skip_while(|c| !c.is_ascii_lowercase()).take(MAX_LENGTH).collect();
     (!name.is_empty() && name != "root").then_some(name)
 }
 
@@ -216,7 +216,7 @@ fn check(items: &[(&str, String)]) -> Result<()> {
             return Err(Error::invalid(format!("invalid metadata key {} for gcp", quoted(key)))
                 .with_hint("a metadata key is at most 128 letters, digits, _ and -"));
         }
-        if value.len() > LONGEST_VALUE {
+        if value.len() > MAX_VALUE_BYTES {
             let what = if *key == "user-data" || *key == "startup-script" {
                 "user data"
             } else {
@@ -225,22 +225,22 @@ fn check(items: &[(&str, String)]) -> Result<()> {
             let is_encoded = *key == "user-data" && items.iter().any(|(key, _)| *key == "user-data-encoding");
             let form = if is_encoded { " in base64" } else { "" };
             return Err(Error::invalid(format!(
-                "the {what} has {} bytes{form}; gcp takes at most {LONGEST_VALUE}",
+                "the {what} has {} bytes{form}; gcp takes at most {MAX_VALUE_BYTES}",
                 value.len()
             ))
             .with_hint("have it fetch the larger part from somewhere"));
         }
     }
     let all: usize = items.iter().map(|(key, value)| key.len() + value.len()).sum();
-    if all > LONGEST_ALL {
+    if all > MAX_TOTAL_BYTES {
         return Err(Error::invalid(format!(
-            "the metadata has {all} bytes; gcp takes at most {LONGEST_ALL}"
+            "the metadata has {all} bytes; gcp takes at most {MAX_TOTAL_BYTES}"
         )));
     }
     Ok(())
 }
 
-const KEY: &str = "enable-oslogin";
+const OS_LOGIN_KEY: &str = "enable-oslogin";
 /// What is called the same in metadata, where keys in the older form stand.
 const SSH_KEYS: &str = "ssh-keys";
 
@@ -289,7 +289,7 @@ fn os_login_refusal() -> Error {
 /// Whether the instance would use OS Login: by its own metadata, or else by the project's. What cannot be asked is taken
 /// for off, which it is by default.
 async fn uses_os_login(client: &Client, options: &Options) -> bool {
-    match options.metadata.get(KEY) {
+    match options.metadata.get(OS_LOGIN_KEY) {
         Some(own) => is_true(own),
         None => project_uses_os_login(client).await.unwrap_or_else(|error| {
             tracing::debug!(%error, "whether the project uses OS Login cannot be told");
@@ -304,7 +304,10 @@ async fn project_uses_os_login(client: &Client) -> Result<bool> {
         with_call_options(projects.get().set_project(project)).send()
     });
     let metadata = answer.await?.common_instance_metadata.unwrap_or_default();
-    let own = metadata.items.into_iter().find(|item| item.key.as_deref() == Some(KEY));
+    let own = metadata
+        .items
+        .into_iter()
+        .find(|item| item.key.as_deref() == Some(OS_LOGIN_KEY));
     Ok(own.and_then(|item| item.value).is_some_and(|value| is_true(&value)))
 }
 
@@ -343,8 +346,8 @@ mod tests {
         assert!(key_of(&[0xff, 0xfe], "debian-cloud").is_err());
         assert!(key_of(&[0x1f; 200_000], "ubuntu-os-cloud").is_ok());
         assert!(key_of(&[0xff; 200_000], "ubuntu-os-cloud").is_err());
-        assert!(key_of(&vec![b'x'; LONGEST_VALUE], "ubuntu-os-cloud").is_ok());
-        let error = key_of(&vec![b'x'; LONGEST_VALUE + 1], "ubuntu-os-cloud").unwrap_err();
+        assert!(key_of(&vec![b'x'; MAX_VALUE_BYTES], "ubuntu-os-cloud").is_ok());
+        let error = key_of(&vec![b'x'; MAX_VALUE_BYTES + 1], "ubuntu-os-cloud").unwrap_err();
         assert!(error.message().contains("user data has 262145 bytes"));
     }
 

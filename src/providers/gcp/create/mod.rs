@@ -33,7 +33,7 @@ pub(super) const OPERATION_DEADLINE: Duration = Duration::from_secs(180);
 /// How long a name is waited for that an instance on its way out still holds.
 const NAME_DEADLINE: Duration = Duration::from_secs(180);
 /// How often a name may be taken by nothing that is to be seen.
-const MOST_UNSEEN: u32 = 4;
+const MAX_HIDDEN_HOLDERS: u32 = 4;
 /// Between two looks.
 pub(super) const PAUSE: Duration = Duration::from_secs(2);
 
@@ -49,18 +49,12 @@ pub(super) struct CreateCall<'a> {
 
 /// Makes the instance of that generation; see [`Provider::create`](crate::cloud::Provider::create).
 pub(super) async fn create(client: &Client, spec: &InstanceSpec, generation: u32) -> Result<CreateOutcome> {
-    let creation = CreateCall::prepare(client, spec, generation).await?;
+    let call = CreateCall::prepare(client, spec, generation).await?;
     let reference = |made: &CreateOutcome| match made {
         CreateOutcome::Instance(made) => vec![made.reference.clone()],
         CreateOutcome::TokenAlreadyUsed => Vec::new(),
     };
-    ingress::with_firewall_rules(
-        client,
-        creation.request.firewall_rules.as_ref(),
-        creation.make(),
-        reference,
-    )
-    .await
+    ingress::with_firewall_rules(client, call.request.firewall_rules.as_ref(), call.make(), reference).await
 }
 
 impl<'a> CreateCall<'a> {
@@ -194,7 +188,7 @@ impl CreateCall<'_> {
 
     /// What had the name went away between two calls, so that it is free; or it is the boot disk's that is taken.
     pub(super) async fn wait_for_hidden_holder(&self, times: &mut u32, failure: ChangeFailure) -> Result<()> {
-        if *times > MOST_UNSEEN {
+        if *times > MAX_HIDDEN_HOLDERS {
             let error = call_error(failure.error, &self.attempted, &self.request.zone);
             return Err(self.leftover_disk_hint(error));
         }

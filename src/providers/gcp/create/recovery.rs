@@ -24,7 +24,7 @@ use crate::providers::gcp::regions::last_segment;
 /// How long what a failed operation left is given to vanish.
 pub(crate) const CLEANUP_DEADLINE: Duration = Duration::from_secs(15);
 /// How long an instance is looked for that must be there if its operation, which cannot be seen, went well.
-pub(crate) const SIGHT_DEADLINE: Duration = Duration::from_secs(10);
+pub(crate) const VISIBILITY_DEADLINE: Duration = Duration::from_secs(10);
 
 /// What a create call is to make: one instance, or the members of a group.
 pub(crate) trait CreateTarget {
@@ -43,7 +43,7 @@ pub(crate) trait CreateTarget {
 
 impl CreateCall<'_> {
     /// The call was refused, or never answered so that one could be sure.
-    pub(crate) async fn failed_call<W: CreateTarget>(&self, wanted: &W, failure: ChangeFailure) -> Result<W::Made> {
+    pub(crate) async fn failed_call<W: CreateTarget>(&self, target: &W, failure: ChangeFailure) -> Result<W::Made> {
         let last = classify(&failure.error);
         let field = field_at_fault(&failure.error).map(str::to_owned);
         let is_uncertain = failure.is_uncertain();
@@ -61,14 +61,14 @@ impl CreateCall<'_> {
             return Err(self.explain_refusal(error, field.as_deref()).await);
         }
         for look in 0..2 {
-            match wanted.existing().await {
+            match target.existing().await {
                 // It is there, but no answer ever told what the call came to.
                 Ok(holders) if last == CallFailure::Unanswered && holders.iter().any(is_managed) => {
                     return Err(self.unknown_outcome(self.instance_refs(&holders), error));
                 }
-                Ok(holders) if !holders.is_empty() => return wanted.accept(holders).await,
+                Ok(holders) if !holders.is_empty() => return target.accept(holders).await,
                 // The id was used before, for another spec, and what it made is gone.
-                Ok(_) if field.as_deref() == Some("requestId") => return Ok(wanted.token_used()),
+                Ok(_) if field.as_deref() == Some("requestId") => return Ok(target.token_used()),
                 // If the id was forgotten meanwhile, an attempt may be on its way in spite of the refusal.
                 Ok(_) if refused && failure.unanswered && look == 0 => tokio::time::sleep(PAUSE).await,
                 Ok(_) if refused || !failure.unanswered => {
@@ -93,7 +93,7 @@ impl CreateCall<'_> {
                 Ok(Some(holder)) if is_same_instance(holder.id, target) => return self.to_outcome(holder).await,
                 Ok(Some(holder)) => return self.accept_holder(holder).await,
                 // It may not be shown yet.
-                Ok(None) if start.elapsed() < SIGHT_DEADLINE => tokio::time::sleep(PAUSE).await,
+                Ok(None) if start.elapsed() < VISIBILITY_DEADLINE => tokio::time::sleep(PAUSE).await,
                 _ => return Err(self.unknown_outcome(self.instance_with_id(target), error)),
             }
         }
@@ -138,8 +138,8 @@ impl CreateCall<'_> {
         start: Instant,
     ) -> Error {
         let since = operation.insert_time.as_deref().and_then(|time| time.parse().ok());
-        let patience = CLEANUP_DEADLINE.saturating_sub(start.elapsed());
-        let disks = disks::left_by_failed_create(self.client, &self.request.zone, names, since, patience).await;
+        let timeout = CLEANUP_DEADLINE.saturating_sub(start.elapsed());
+        let disks = disks::left_by_failed_create(self.client, &self.request.zone, names, since, timeout).await;
         error.with_leftovers(disks.iter().map(|disk| format!("gcp/{}/{disk}", self.request.zone)))
     }
 
@@ -312,7 +312,7 @@ impl CreateCall<'_> {
             None => true,
         };
         let is_new = !was_deleted && operations::ended_recently(self.client, operation).await;
-        while is_new && self.start.elapsed() < operations::NEW {
+        while is_new && self.start.elapsed() < operations::VISIBILITY_DELAY {
             tokio::time::sleep(PAUSE).await;
             if let Ok(Some(holder)) = self.find_holder().await {
                 return self.accept_holder(holder).await;

@@ -58,7 +58,7 @@ pub(crate) async fn prepare(client: &Client, spec: &InstanceSpec, generation: u3
     spec.ttl.map_or(Ok(()), check_limit)?;
     let account = build_service_account(spec, &options)?;
     let interface = network_interface(spec, &options)?;
-    let openings = match spec.ingress_rules.as_slice() {
+    let firewall_rules = match spec.ingress_rules.as_slice() {
         [] => None,
         wanted => FirewallRules::new(&find_own_network(client, spec).await?, wanted),
     };
@@ -81,7 +81,7 @@ pub(crate) async fn prepare(client: &Client, spec: &InstanceSpec, generation: u3
     let tags = spec
         .firewalls
         .iter()
-        .chain(openings.as_ref().map(|openings| &openings.tag));
+        .chain(firewall_rules.as_ref().map(|firewall_rules| &firewall_rules.tag));
     let tags: Vec<String> = tags.cloned().collect();
 
     let body = Instance::new()
@@ -136,7 +136,7 @@ pub(crate) async fn prepare(client: &Client, spec: &InstanceSpec, generation: u3
         project,
         zone,
         body,
-        firewall_rules: openings,
+        firewall_rules: firewall_rules,
         machine_type,
     })
 }

@@ -18,11 +18,11 @@ use crate::providers::gcp::api::connection_errors::{Cause, find_cause};
 use crate::providers::gcp::api::error::format_message;
 
 /// How long a token is waited for: the SDK itself would wait for ever.
-const LONGEST: Duration = Duration::from_secs(25);
+const TOKEN_TIMEOUT: Duration = Duration::from_secs(25);
 /// So long before its end a token is not used any more.
 const MARGIN: Duration = Duration::from_secs(60);
 /// A token is renewed after so long, whatever its server says of it.
-const LONGEST_LIFE: Duration = Duration::from_secs(24 * 3600);
+const MAX_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 /// Names the project that is billed. <https://cloud.google.com/apis/docs/system-parameters>
 const USER_PROJECT: &str = "x-goog-user-project";
 
@@ -125,7 +125,7 @@ impl TokenCache {
         }
         let asked = Instant::now();
         let (headers, holds) = fetch.await.map_err(TokenError::into_error)?;
-        let end = asked + holds.min(LONGEST_LIFE).saturating_sub(MARGIN);
+        let end = asked + holds.min(MAX_LIFETIME).saturating_sub(MARGIN);
         *current = Some((headers.clone(), end));
         Ok(cacheable(headers))
     }
@@ -177,15 +177,15 @@ impl RenewedToken {
     }
 
     fn failure(&self, error: &CredentialsError) -> TokenError {
-        let what = |why: String| format!("{}: {why}", self.server);
+        let message = |why: String| format!("{}: {why}", self.server);
         if let Some(cause) = find_cause(error).filter(|_| !was_answered(error)) {
-            return TokenError::unreachable(what, Some(cause));
+            return TokenError::unreachable(message, Some(cause));
         }
         match (find_error_text(error), error.is_transient()) {
-            (Some(answer), true) => TokenError::transient(what(answer)),
-            (Some(answer), false) => TokenError::permanent(what(answer)),
+            (Some(answer), true) => TokenError::transient(message(answer)),
+            (Some(answer), false) => TokenError::permanent(message(answer)),
             (None, true) => TokenError::transient(format!("{} cannot be reached or is out of order", self.server)),
-            (None, false) => TokenError::permanent(what("the credentials were not accepted".to_owned())),
+            (None, false) => TokenError::permanent(message("the credentials were not accepted".to_owned())),
         }
     }
 }
@@ -201,7 +201,7 @@ impl CredentialsProvider for RenewedToken {
         let Some(current) = self.current() else {
             return Err(CredentialsError::from_msg(false, "the credentials are not complete"));
         };
-        let failure = match tokio::time::timeout(LONGEST, current.headers(extensions)).await {
+        let failure = match tokio::time::timeout(TOKEN_TIMEOUT, current.headers(extensions)).await {
             Ok(Err(error)) => self.failure(&error),
             Ok(result) => return result,
             Err(_) => TokenError::transient(format!("{} gave no answer in time", self.server)),
@@ -250,13 +250,13 @@ pub(crate) struct TokenAnswer {
 }
 
 impl TokenAnswer {
-    /// Sends the request. `what` puts the server before a reason.
+    /// Sends the request. `message` puts the server before a reason.
     pub(crate) async fn send(
         request: reqwest::RequestBuilder,
-        what: impl Fn(String) -> String,
+        message: impl Fn(String) -> String,
     ) -> Result<Self, TokenError> {
         let answer = request.send().await;
-        let answer = answer.map_err(|error| TokenError::unreachable(what, find_cause(&error)))?;
+        let answer = answer.map_err(|error| TokenError::unreachable(message, find_cause(&error)))?;
         Ok(Self {
             status: answer.status().as_u16(),
             body: answer.json().await.ok(),
@@ -270,10 +270,10 @@ impl TokenAnswer {
     }
 
     /// The header of the token that the answer has under this key.
-    pub(crate) fn header(&self, key: &str, what: impl Fn(String) -> String) -> Result<HeaderMap, TokenError> {
+    pub(crate) fn header(&self, key: &str, message: impl Fn(String) -> String) -> Result<HeaderMap, TokenError> {
         let token = self.body.as_ref().and_then(|body| text_at(body, &[key]));
         let header = token.and_then(|token| bearer_header(token).ok());
-        header.ok_or_else(|| TokenError::permanent(what("the answer has no token".to_owned())))
+        header.ok_or_else(|| TokenError::permanent(message("the answer has no token".to_owned())))
     }
 
     /// For how long the token holds; no time at all if the answer does not say.
@@ -320,16 +320,16 @@ pub(crate) struct TokenError {
 }
 
 impl TokenError {
-    /// Nothing answered; `what` puts the server before the reason.
-    pub(crate) fn unreachable(what: impl Fn(String) -> String, cause: Option<Cause>) -> Self {
+    /// Nothing answered; `message` puts the server before the reason.
+    pub(crate) fn unreachable(message: impl Fn(String) -> String, cause: Option<Cause>) -> Self {
         match cause {
             Some(cause) => Self {
-                text: what(cause.text),
+                text: message(cause.text),
                 is_transient: !cause.permanent,
                 is_setting: cause.permanent,
                 hint: cause.hint,
             },
-            None => Self::transient(what("it cannot be reached".to_owned())),
+            None => Self::transient(message("it cannot be reached".to_owned())),
         }
     }
 
@@ -361,8 +361,8 @@ impl TokenError {
 
     /// The next step, if it is another than to log in again.
     #[must_use]
-    pub(crate) fn with_hint(mut self, remedy: impl Into<String>) -> Self {
-        self.hint = Some(remedy.into());
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
         self
     }
 

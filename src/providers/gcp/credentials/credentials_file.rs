@@ -88,8 +88,8 @@ pub(crate) fn missing_file_error(setting: &Located) -> Error {
         let message = format!("{source} is {}", describe_content(value));
         return refused(message).with_hint(format!("write the content to a file, and point {name} at the file"));
     }
-    let remedy = format!("correct {name}, or log in: {OTHER_LOGIN}");
-    refused(format!("{source}: there is no file {}", path_text(value))).with_hint(remedy)
+    let hint = format!("correct {name}, or log in: {OTHER_LOGIN}");
+    refused(format!("{source}: there is no file {}", path_text(value))).with_hint(hint)
 }
 
 /// `a value of 2,318 characters that is not a path`, also for one that only this room knows to be content.
@@ -109,7 +109,7 @@ fn refused(message: String) -> Error {
 /// # Errors
 /// `Unauthenticated` for a file that cannot be read or is no text.
 pub(crate) fn read_text(path: &Path, shown: &str) -> Result<Option<String>> {
-    let wrong = |why: &str, remedy: &str| Err(refused(format!("{shown}: the file {why}")).with_hint(remedy));
+    let file_error = |why: &str, hint: &str| Err(refused(format!("{shown}: the file {why}")).with_hint(hint));
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
         // A home that is no folder, /dev/null say, holds no files; content in place of a name is too long for one.
@@ -121,25 +121,25 @@ pub(crate) fn read_text(path: &Path, shown: &str) -> Result<Option<String>> {
         {
             return Ok(None);
         }
-        Err(_) if path.is_dir() => return wrong("is a folder", "name the file in it"),
+        Err(_) if path.is_dir() => return file_error("is a folder", "name the file in it"),
         Err(_) if is_content(&path.to_string_lossy()) => return Ok(None),
         Err(error) => return Err(refused(format!("{shown}: cannot read the file: {error}")).with_hint(OTHER_LOGIN)),
     };
     if crate::cloud::is_gzip(&bytes) {
-        return wrong("is packed by gzip", "unpack it first: `gunzip`");
+        return file_error("is packed by gzip", "unpack it first: `gunzip`");
     }
     if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) || bytes.contains(&0) && !is_der(&bytes) {
-        return wrong("is UTF-16 text", "save it as UTF-8");
+        return file_error("is UTF-16 text", "save it as UTF-8");
     }
     if is_der(&bytes) {
-        return wrong(
+        return file_error(
             "is a binary key, such as a .p12 file",
             "create a JSON key of the service account: `gcloud iam service-accounts keys create`",
         );
     }
     match String::from_utf8(bytes) {
         Ok(text) => Ok(Some(text.trim_start_matches('\u{feff}').to_owned())),
-        Err(_) => wrong("is not text", OTHER_LOGIN),
+        Err(_) => file_error("is not text", OTHER_LOGIN),
     }
 }
 
@@ -188,10 +188,10 @@ impl CredentialsFile {
             Some((source, _)) => source.to_owned(),
             None => shown.clone(),
         };
-        let wrong = |why: &str, remedy: &str| refused(format!("{shown}: the file {why}")).with_hint(remedy);
-        let mut json = parse_json(text, &wrong)?;
-        let form = parse_form(&json, &wrong)?;
-        check(&mut json, form, "", environment, &wrong)?;
+        let file_error = |why: &str, hint: &str| refused(format!("{shown}: the file {why}")).with_hint(hint);
+        let mut json = parse_json(text, &file_error)?;
+        let form = parse_form(&json, &file_error)?;
+        check(&mut json, form, "", environment, &file_error)?;
         Ok(Self {
             name,
             source,
@@ -258,30 +258,33 @@ impl CredentialsFile {
     }
 }
 
-fn parse_json(text: &str, wrong: &dyn Fn(&str, &str) -> Error) -> Result<Value> {
+fn parse_json(text: &str, file_error: &dyn Fn(&str, &str) -> Error) -> Result<Value> {
     let trimmed = text.trim();
     let lower = trimmed.to_ascii_lowercase();
     let key = "create a JSON key of the service account: `gcloud iam service-accounts keys create`";
     if trimmed.is_empty() {
-        return Err(wrong("is empty", OTHER_LOGIN));
+        return Err(file_error("is empty", OTHER_LOGIN));
     }
     if looks_like_base64(trimmed) {
-        return Err(wrong(
+        return Err(file_error(
             "is base64; decode it first",
             "`base64 -d FILE > key.json`, and name that file",
         ));
     }
     if trimmed.starts_with("-----BEGIN") {
-        return Err(wrong(
+        return Err(file_error(
             "is a PEM file: a key or certificate alone, and no credentials file",
             key,
         ));
     }
     if lower.contains("aws_access_key_id") || lower.contains("secret access key") {
-        return Err(wrong("has credentials of AWS, and none of Google Cloud", OTHER_LOGIN));
+        return Err(file_error(
+            "has credentials of AWS, and none of Google Cloud",
+            OTHER_LOGIN,
+        ));
     }
     if trimmed.starts_with("ya29.") {
-        return Err(wrong(
+        return Err(file_error(
             "is an access token",
             "point CLOUDSDK_AUTH_ACCESS_TOKEN_FILE at it instead",
         ));
@@ -289,32 +292,32 @@ fn parse_json(text: &str, wrong: &dyn Fn(&str, &str) -> Error) -> Result<Value> 
     let value: Value = serde_json::from_str(trimmed).map_err(|error| {
         // The parser's own message could quote a key out of the file.
         let why = format!("is not JSON: line {}, column {}", error.line(), error.column());
-        wrong(&why, OTHER_LOGIN)
+        file_error(&why, OTHER_LOGIN)
     })?;
     if !value.is_object() {
-        return Err(wrong("is JSON, but no object", OTHER_LOGIN));
+        return Err(file_error("is JSON, but no object", OTHER_LOGIN));
     }
     Ok(value)
 }
 
-fn parse_form(json: &Value, wrong: &dyn Fn(&str, &str) -> Error) -> Result<Form> {
+fn parse_form(json: &Value, file_error: &dyn Fn(&str, &str) -> Error) -> Result<Form> {
     let has = |key: &str| json.get(key).is_some();
     let Some(kind) = json.get("type") else {
         return Err(if has("installed") || has("web") {
-            wrong(
+            file_error(
                 "is an OAuth client (client_secret.json), and no credentials",
                 "log in with it: `gcloud auth application-default login --client-id-file FILE`",
             )
         } else if has("AccessKeyId") || has("Credentials") || has("AccessKey") {
-            wrong("has credentials of AWS, and none of Google Cloud", OTHER_LOGIN)
+            file_error("has credentials of AWS, and none of Google Cloud", OTHER_LOGIN)
         } else if has("tenantId") || has("clientSecret") {
-            wrong("has credentials of Azure, and none of Google Cloud", OTHER_LOGIN)
+            file_error("has credentials of Azure, and none of Google Cloud", OTHER_LOGIN)
         } else {
-            wrong("has no \"type\", which every credentials file has", OTHER_LOGIN)
+            file_error("has no \"type\", which every credentials file has", OTHER_LOGIN)
         });
     };
     let Some(kind) = kind.as_str().map(str::trim) else {
-        return Err(wrong("has a \"type\" that is no text", OTHER_LOGIN));
+        return Err(file_error("has a \"type\" that is no text", OTHER_LOGIN));
     };
     let form = Form::ALL.into_iter().find(|form| form.name() == kind);
     form.ok_or_else(|| {
@@ -323,7 +326,7 @@ fn parse_form(json: &Value, wrong: &dyn Fn(&str, &str) -> Error) -> Result<Form>
             true => format!("has the type {kind}, which cloudctl does not support"),
             false => format!("has the unknown type {}; known are {known}", quoted(kind)),
         };
-        wrong(&why, OTHER_LOGIN)
+        file_error(&why, OTHER_LOGIN)
     })
 }
 
@@ -333,11 +336,11 @@ fn check(
     form: Form,
     prefix: &str,
     environment: &Environment,
-    wrong: &dyn Fn(&str, &str) -> Error,
+    file_error: &dyn Fn(&str, &str) -> Error,
 ) -> Result<()> {
     let again = "download or create the file again";
     let Some(object) = json.as_object_mut() else {
-        return Err(wrong(&format!("has a {prefix:?} that is no object"), again));
+        return Err(file_error(&format!("has a {prefix:?} that is no object"), again));
     };
     for (key, value) in object.iter_mut() {
         let Value::String(text) = value else { continue };
@@ -355,11 +358,11 @@ fn check(
         );
         if text.chars().any(char::is_control) {
             let why = format!("has a line end or another control character in \"{prefix}{key}\"");
-            return Err(wrong(&why, again));
+            return Err(file_error(&why, again));
         }
         let is_http = |url: &reqwest::Url| matches!(url.scheme(), "http" | "https") && url.has_host();
         if is_url && !text.is_empty() && !reqwest::Url::parse(text).as_ref().is_ok_and(is_http) {
-            return Err(wrong(&format!("has a \"{prefix}{key}\" that is no URL"), again));
+            return Err(file_error(&format!("has a \"{prefix}{key}\" that is no URL"), again));
         }
     }
     for field in form.fields() {
@@ -369,7 +372,7 @@ fn check(
             _ => false,
         };
         if !is_there {
-            return Err(wrong(
+            return Err(file_error(
                 &format!("has no \"{prefix}{field}\", which {} needs", form.name()),
                 again,
             ));
@@ -379,32 +382,32 @@ fn check(
         Form::ServiceAccount => {
             let key = object.get("private_key").and_then(Value::as_str);
             if !key.is_some_and(|key| key.contains("-----BEGIN") && key.contains("PRIVATE KEY-----")) {
-                return Err(wrong(
+                return Err(file_error(
                     &format!("has a \"{prefix}private_key\" that is no PEM key"),
                     again,
                 ));
             }
             if !key.is_some_and(is_whole_key) {
                 let why = format!("has a \"{prefix}private_key\" that is broken or cut short");
-                return Err(wrong(&why, again));
+                return Err(file_error(&why, again));
             }
         }
-        Form::ExternalAccount => check_source(object.get("credential_source"), environment, wrong)?,
+        Form::ExternalAccount => check_source(object.get("credential_source"), environment, file_error)?,
         Form::ImpersonatedServiceAccount => {
             if let Some(inner) = object.get_mut("source_credentials") {
-                let inside = |why: &str, remedy: &str| wrong(&format!("(in source_credentials) {why}"), remedy);
+                let inside = |why: &str, hint: &str| file_error(&format!("(in source_credentials) {why}"), hint);
                 let form = parse_form(inner, &inside)?;
                 if form == Form::ImpersonatedServiceAccount {
                     let why = "has source_credentials of the type impersonated_service_account";
-                    return Err(wrong(why, "list the service accounts in between in \"delegates\""));
+                    return Err(file_error(why, "list the service accounts in between in \"delegates\""));
                 }
                 if form == Form::WorkforceUser {
                     let why = "has source_credentials of the type external_account_authorized_user";
-                    let remedy = "name the login's own file, and the service account in \
+                    let hint = "name the login's own file, and the service account in \
                                   CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT";
-                    return Err(wrong(why, remedy));
+                    return Err(file_error(why, hint));
                 }
-                check(inner, form, "source_credentials.", environment, wrong)?;
+                check(inner, form, "source_credentials.", environment, file_error)?;
             }
         }
         Form::AuthorizedUser | Form::WorkforceUser => {}
@@ -413,7 +416,11 @@ fn check(
 }
 
 /// Where an external account has its first token from. <https://google.aip.dev/auth/4117>
-fn check_source(source: Option<&Value>, environment: &Environment, wrong: &dyn Fn(&str, &str) -> Error) -> Result<()> {
+fn check_source(
+    source: Option<&Value>,
+    environment: &Environment,
+    file_error: &dyn Fn(&str, &str) -> Error,
+) -> Result<()> {
     let Some(source) = source else { return Ok(()) };
     let is_aws = source
         .get("environment_id")
@@ -421,7 +428,7 @@ fn check_source(source: Option<&Value>, environment: &Environment, wrong: &dyn F
         .is_some_and(|id| id.starts_with("aws"));
     if source.get("executable").is_some() {
         if environment.get("GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES") != Some("1") {
-            return Err(wrong(
+            return Err(file_error(
                 "has its token from a program, which is not allowed",
                 "set GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1 if you trust the file",
             ));
@@ -431,11 +438,11 @@ fn check_source(source: Option<&Value>, environment: &Environment, wrong: &dyn F
     if let Some(file) = source.get("file").and_then(Value::as_str) {
         return match std::fs::metadata(file) {
             Ok(metadata) if metadata.is_file() => Ok(()),
-            Ok(_) => Err(wrong(
+            Ok(_) => Err(file_error(
                 &format!("names {} in credential_source.file, which is no file", path_text(file)),
                 "correct the credentials file",
             )),
-            Err(error) => Err(wrong(
+            Err(error) => Err(file_error(
                 &format!(
                     "names {} in credential_source.file, which cannot be read: {error}",
                     path_text(file)
@@ -448,11 +455,11 @@ fn check_source(source: Option<&Value>, environment: &Environment, wrong: &dyn F
     match url {
         _ if is_aws => Ok(()),
         Some(url) if reqwest::Url::parse(url).is_ok() => Ok(()),
-        Some(_) => Err(wrong(
+        Some(_) => Err(file_error(
             "has a \"credential_source.url\" that is no URL",
             "correct the credentials file",
         )),
-        None => Err(wrong(
+        None => Err(file_error(
             "has a \"credential_source\" that is neither a file, a url, an executable nor of AWS",
             OTHER_LOGIN,
         )),

@@ -17,7 +17,7 @@ use crate::providers::gcp::configuration::gcloud_config::Located;
 
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 const LIFETIME: Duration = Duration::from_secs(3600);
-const LONGEST: Duration = Duration::from_secs(25);
+const TOKEN_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// Whom calls are made as.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,7 +98,7 @@ impl ImpersonatedToken {
 
     async fn fetch(&self, caller: HeaderMap) -> Result<(HeaderMap, Duration), TokenError> {
         let principal = &self.impersonation.principal;
-        let what = |why: String| format!("acting as {principal} ({}): {why}", self.impersonation.source);
+        let message = |why: String| format!("acting as {principal} ({}): {why}", self.impersonation.source);
         let url = format!(
             "{}/v1/projects/-/serviceAccounts/{principal}:generateAccessToken",
             self.endpoint
@@ -109,10 +109,10 @@ impl ImpersonatedToken {
             .collect();
         let lifetime = format!("{}s", LIFETIME.as_secs());
         let body = json!({"scope": [SCOPE], "lifetime": lifetime, "delegates": delegates});
-        let ask = self.http.post(url).headers(caller).timeout(LONGEST).json(&body);
-        let answer = TokenAnswer::send(ask, what).await?;
+        let ask = self.http.post(url).headers(caller).timeout(TOKEN_TIMEOUT).json(&body);
+        let answer = TokenAnswer::send(ask, message).await?;
         if answer.status != 200 {
-            let failure = TokenError::from_status(answer.status, what(answer.reason()));
+            let failure = TokenError::from_status(answer.status, message(answer.reason()));
             return Err(match answer.status {
                 403 | 404 => failure.with_hint(format!(
                     "the caller needs roles/iam.serviceAccountTokenCreator on {principal}; or unset {}",
@@ -121,7 +121,7 @@ impl ImpersonatedToken {
                 _ => failure,
             });
         }
-        Ok((answer.header("accessToken", what)?, LIFETIME))
+        Ok((answer.header("accessToken", message)?, LIFETIME))
     }
 }
 

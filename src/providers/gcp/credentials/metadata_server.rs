@@ -16,8 +16,8 @@ use crate::settings::Environment;
 /// Where it is on every machine of Google's.
 const ADDRESS: &str = "169.254.169.254";
 /// It is on this very machine, so that an answer takes no time.
-const LONGEST: Duration = Duration::from_secs(1);
-const LONGEST_FOR_TOKEN: Duration = Duration::from_secs(25);
+const PROJECT_TIMEOUT: Duration = Duration::from_secs(1);
+const TOKEN_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// Whether this machine is Google's: its firmware says so on a VM, the environment on Cloud Run. Google's own
 /// libraries know `GCE_METADATA_HOST`, which moves the metadata server, and `NO_GCE_CHECK`, which rules it out.
@@ -68,7 +68,7 @@ impl MetadataServer {
     }
 
     async fn text(&self, path: &str) -> Option<String> {
-        let answer = self.get(path).timeout(LONGEST).send().await.ok()?;
+        let answer = self.get(path).timeout(PROJECT_TIMEOUT).send().await.ok()?;
         if !answer.status().is_success() {
             return None;
         }
@@ -84,17 +84,17 @@ impl MetadataServer {
     }
 
     async fn token(&self) -> Result<(HeaderMap, Duration), TokenError> {
-        let what = |why: String| format!("the metadata server {}: {why}", self.host);
+        let message = |why: String| format!("the metadata server {}: {why}", self.host);
         let ask = self
             .get("instance/service-accounts/default/token")
-            .timeout(LONGEST_FOR_TOKEN);
-        let answer = TokenAnswer::send(ask, what).await?;
+            .timeout(TOKEN_TIMEOUT);
+        let answer = TokenAnswer::send(ask, message).await?;
         match answer.status {
-            200 => Ok((answer.header("access_token", what)?, answer.lifetime())),
-            404 => Err(TokenError::permanent(what(
+            200 => Ok((answer.header("access_token", message)?, answer.lifetime())),
+            404 => Err(TokenError::permanent(message(
                 "this machine has no service account".to_owned(),
             ))),
-            status => Err(TokenError::from_status(status, what(answer.reason()))),
+            status => Err(TokenError::from_status(status, message(answer.reason()))),
         }
     }
 }

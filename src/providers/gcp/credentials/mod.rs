@@ -86,9 +86,9 @@ pub(super) fn missing_credentials_error() -> Error {
 
 fn parse_token(token: &str, source: String) -> Result<CredentialSource> {
     // Those of <https://www.rfc-editor.org/rfc/rfc6750#section-2.1>; Google's have 2,048 bytes at most.
-    const LONGEST: usize = 16 * 1024;
+    const MAX_TOKEN_LENGTH: usize = 16 * 1024;
     let belongs = |c: char| c.is_ascii_alphanumeric() || "-._~+/=".contains(c);
-    if token.len() > LONGEST {
+    if token.len() > MAX_TOKEN_LENGTH {
         let message = format!("{source} is far too long for an access token");
         return Err(Error::new(ErrorKind::Unauthenticated, message)
             .with_hint("set it to what `gcloud auth print-access-token` prints, which is one word"));
@@ -109,11 +109,11 @@ fn read_token_file(setting: &Located, environment: &Environment) -> Result<Crede
     let path = &environment.path(&setting.value);
     let shown = credentials_file::describe_setting(setting);
     let text = credentials_file::read_text(path, &shown)?.ok_or_else(|| {
-        let remedy = match credentials_file::is_content(&setting.value) {
+        let hint = match credentials_file::is_content(&setting.value) {
             true => "a file's name belongs there; the token itself goes in CLOUDSDK_AUTH_ACCESS_TOKEN",
             false => "name the file that has the token; the token itself goes in CLOUDSDK_AUTH_ACCESS_TOKEN",
         };
-        credentials_file::missing_file_error(setting).with_hint(remedy)
+        credentials_file::missing_file_error(setting).with_hint(hint)
     })?;
     let token = text.trim();
     if token.starts_with('{') {

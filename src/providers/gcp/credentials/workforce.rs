@@ -13,7 +13,7 @@ use super::access_token::{TokenAnswer, TokenCache, TokenError};
 use super::credentials_file::CredentialsFile;
 use crate::cloud::{Error, Result, Secret};
 
-const LONGEST: Duration = Duration::from_secs(25);
+const TOKEN_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// Tokens for a refresh token, from the server that the credentials file names.
 pub(crate) struct WorkforceToken {
@@ -50,16 +50,16 @@ impl WorkforceToken {
     }
 
     async fn fetch(&self) -> Result<(HeaderMap, Duration), TokenError> {
-        let what = |why: String| format!("{}: {why}", self.server);
+        let message = |why: String| format!("{}: {why}", self.server);
         let refresh_token = self.refresh_token.expose().as_str();
         let form = [("grant_type", "refresh_token"), ("refresh_token", refresh_token)];
-        let ask = self.http.post(&self.url).timeout(LONGEST).form(&form);
+        let ask = self.http.post(&self.url).timeout(TOKEN_TIMEOUT).form(&form);
         let ask = ask.basic_auth(&self.client_id, Some(self.client_secret.expose()));
-        let answer = TokenAnswer::send(ask, what).await?;
+        let answer = TokenAnswer::send(ask, message).await?;
         if answer.status != 200 {
-            return Err(TokenError::from_status(answer.status, what(answer.reason())));
+            return Err(TokenError::from_status(answer.status, message(answer.reason())));
         }
-        Ok((answer.header("access_token", what)?, answer.lifetime()))
+        Ok((answer.header("access_token", message)?, answer.lifetime()))
     }
 }
 

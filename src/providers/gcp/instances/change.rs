@@ -14,7 +14,6 @@ use google_cloud_compute_v1::model::instance::Status;
 use google_cloud_compute_v1::model::{self, Instance, Operation};
 use google_cloud_gax::Result as SdkResult;
 
-use super::change;
 use super::list::{find_by_name, get_by_ref, is_being_deleted};
 use crate::cloud::{BatchTracker, Error, ErrorKind, InstanceRef, Result};
 use crate::providers::gcp::api::client::Client;
@@ -24,8 +23,8 @@ use crate::providers::gcp::api::operations::is_done;
 use crate::providers::gcp::api::retry::{ChangeFailure, with_call_options};
 
 /// How often, and how far apart, an instance is looked at that is not ready to be deleted and not seen to be going.
-const LOOKS: u32 = 3;
-const PAUSE: Duration = Duration::from_millis(500);
+const MAX_READS: u32 = 3;
+const READ_PAUSE: Duration = Duration::from_millis(500);
 
 /// What to do with instances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,29 +54,30 @@ pub(crate) struct StartedChange<'a> {
 pub(crate) async fn change_one(
     client: &Client,
     target: &InstanceRef,
-    change: InstanceAction,
-    course: &BatchTracker<'_>,
+    action: InstanceAction,
+    tracker: &BatchTracker<'_>,
 ) -> Result<()> {
-    course.check_may_start()?;
-    let api = get_current(client, target, change).await?;
-    let going = is_being_deleted(client, &target.scope, &api).await;
-    match start_change(client, target, change, api, going, course).await? {
-        Some(taken) => change::await_change(client, change, taken).await,
+    tracker.check_may_start()?;
+    let api = get_current(client, target, action).await?;
+    let being_deleted = is_being_deleted(client, &target.scope, &api).await;
+    match start_change(client, target, action, api, being_deleted, tracker).await? {
+        Some(started) => await_change(client, action, started).await,
         None => Ok(()),
     }
 }
 
-/// Sends the call that changes a target, which was looked at just now and is `going` if it is being deleted. Nothing if
+/// Sends the call that changes a target, which was looked at just now and is `being_deleted` if it is being deleted. Nothing if
 /// there is nothing to be done, or nothing more.
 pub(crate) async fn start_change<'a>(
     client: &Client,
     target: &'a InstanceRef,
-    change: InstanceAction,
+    action: InstanceAction,
     api: model::Instance,
-    going: bool,
-    course: &BatchTracker<'_>,
+    being_deleted: bool,
+    tracker: &BatchTracker<'_>,
 ) -> Result<Option<StartedChange<'a>>> {
-    let Some(call) = select_call(change, &api, going).map_err(|why| refusal_error(change, target, &why))? else {
+    let Some(call) = select_call(action, &api, being_deleted).map_err(|why| refusal_error(action, target, &why))?
+    else {
         return Ok(None);
     };
     let (Some(name), Some(id)) = (api.name, api.id) else {
@@ -88,11 +88,11 @@ pub(crate) async fn start_change<'a>(
         .at("gcp"));
     };
     let to = (client.project().await?, client.instances().await?);
-    let attempted = format!("{} {name}", change.verb());
+    let attempted = format!("{} {name}", action.verb());
     let request_id = fresh_request_id();
-    course.check_may_start()?;
+    tracker.check_may_start()?;
     client.rate_limiter.acquire().await;
-    course.start(&target.scope, [target.id.as_str()])?;
+    tracker.start(&target.scope, [target.id.as_str()])?;
     let sent = client.change_with_permit(&attempted, &target.scope, || {
         send(to, call, &target.scope, &name, &request_id)
     });
@@ -100,7 +100,7 @@ pub(crate) async fn start_change<'a>(
     let attempted = format!("cannot {attempted}");
     match sent {
         Ok(operation) if operation.target_id.is_some_and(|hit| hit != id) => {
-            Err(wrong_instance_error(change.verb(), target, &operation))
+            Err(wrong_instance_error(action.verb(), target, &operation))
         }
         Ok(operation) => Ok(Some(StartedChange {
             target,
@@ -108,7 +108,7 @@ pub(crate) async fn start_change<'a>(
             attempted,
         })),
         Err(failure) => {
-            let settled = recover(client, target, change, failure, &attempted).await;
+            let settled = recover(client, target, action, failure, &attempted).await;
             settled.map(|()| None)
         }
     }
@@ -124,7 +124,7 @@ pub(crate) fn fresh_request_id() -> String {
 async fn recover(
     client: &Client,
     target: &InstanceRef,
-    change: InstanceAction,
+    action: InstanceAction,
     failure: ChangeFailure,
     attempted: &str,
 ) -> Result<()> {
@@ -132,7 +132,7 @@ async fn recover(
     let error = call_error(failure.error, attempted, &target.scope);
     if error.kind() == ErrorKind::NotFound {
         // It was there a moment ago: it is gone by this very call if one got no answer, else by somebody else's.
-        let by_us = uncertain && change == InstanceAction::Terminate;
+        let by_us = uncertain && action == InstanceAction::Terminate;
         return if by_us {
             Ok(())
         } else {
@@ -144,35 +144,35 @@ async fn recover(
     if !uncertain && !by_state {
         return Err(error);
     }
-    let mut looks = 0;
+    let mut reads = 0;
     let now = loop {
         let found = match get_by_ref(client, target).await {
             Ok(api) => {
-                let going = is_being_deleted(client, &target.scope, &api).await;
-                Ok(select_call(change, &api, going))
+                let being_deleted = is_being_deleted(client, &target.scope, &api).await;
+                Ok(select_call(action, &api, being_deleted))
             }
             Err(error) => Err(error),
         };
-        looks += 1;
+        reads += 1;
         // A deletion that ends between the look and the list of deletions shows in neither.
-        let may_be_going = change == InstanceAction::Terminate && by_state && matches!(found, Ok(Ok(Some(_))));
-        if !may_be_going || looks == LOOKS {
+        let may_be_going = action == InstanceAction::Terminate && by_state && matches!(found, Ok(Ok(Some(_))));
+        if !may_be_going || reads == MAX_READS {
             break found;
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(READ_PAUSE).await;
     };
     let now = match now {
         Ok(now) => now,
-        Err(gone) if gone.kind() == ErrorKind::NotFound && change == InstanceAction::Terminate => return Ok(()),
+        Err(gone) if gone.kind() == ErrorKind::NotFound && action == InstanceAction::Terminate => return Ok(()),
         Err(gone) if gone.kind() == ErrorKind::NotFound => return Err(gone),
         Err(_) if uncertain => return Err(error.with_kind(ErrorKind::UnknownOutcome).with_leftover(target)),
         Err(_) => return Err(error),
     };
     match now {
         // A restart leaves no trace to go by.
-        Ok(None) if change != InstanceAction::Reboot => Ok(()),
-        Err(why) if by_state => Err(refusal_error(change, target, &why)),
-        _ if failure.unanswered || change == InstanceAction::Reboot && failure.server_error => {
+        Ok(None) if action != InstanceAction::Reboot => Ok(()),
+        Err(why) if by_state => Err(refusal_error(action, target, &why)),
+        _ if failure.unanswered || action == InstanceAction::Reboot && failure.server_error => {
             Err(error.with_kind(ErrorKind::UnknownOutcome).with_leftover(target))
         }
         _ => Err(error),
@@ -183,7 +183,7 @@ async fn recover(
 ///
 /// # Errors
 /// `NotFound` if it is gone; `Refused` if another one has its name by now: whoever named it may mean that one.
-async fn get_current(client: &Client, target: &InstanceRef, change: InstanceAction) -> Result<model::Instance> {
+async fn get_current(client: &Client, target: &InstanceRef, action: InstanceAction) -> Result<model::Instance> {
     let gone = match get_by_ref(client, target).await {
         Err(gone) if gone.kind() == ErrorKind::NotFound => gone,
         found => return found,
@@ -200,20 +200,20 @@ async fn get_current(client: &Client, target: &InstanceRef, change: InstanceActi
     }
     let message = format!(
         "cannot {} {target}: it is gone, and {other} has its name by now; that one was left alone",
-        change.verb()
+        action.verb()
     );
     Err(Error::new(ErrorKind::Refused, message).at(error_location(&target.scope)))
 }
 
-fn refusal_error(change: InstanceAction, target: &InstanceRef, why: &str) -> Error {
+fn refusal_error(action: InstanceAction, target: &InstanceRef, why: &str) -> Error {
     let name = target.native_name.as_deref().unwrap_or(&target.id);
     // Terminating is refused for one reason only.
-    let kind = if change == InstanceAction::Terminate {
+    let kind = if action == InstanceAction::Terminate {
         ErrorKind::Protected
     } else {
         ErrorKind::Refused
     };
-    Error::new(kind, format!("cannot {} {name}: {why}", change.verb())).at(error_location(&target.scope))
+    Error::new(kind, format!("cannot {} {name}: {why}", action.verb())).at(error_location(&target.scope))
 }
 
 /// The name came to mean another instance between the look and the call.
@@ -244,7 +244,7 @@ impl InstanceAction {
 
 /// The API's calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Call {
+pub(crate) enum ApiCall {
     Delete,
     Start,
     Resume,
@@ -254,28 +254,32 @@ pub(crate) enum Call {
 }
 
 /// Which call a change takes in this state: none if it is so already, an error's reason if the state forbids it.
-pub(crate) fn select_call(change: InstanceAction, api: &model::Instance, going: bool) -> Result<Option<Call>, String> {
+pub(crate) fn select_call(
+    action: InstanceAction,
+    api: &model::Instance,
+    being_deleted: bool,
+) -> Result<Option<ApiCall>, String> {
     let status = api.status.as_ref();
     let word = status.and_then(Status::name).unwrap_or("UNKNOWN");
     let wrong_state = || {
-        if going {
+        if being_deleted {
             "it is being deleted".to_owned()
         } else {
             format!("it is {word}")
         }
     };
-    match change {
-        InstanceAction::Terminate if going => Ok(None),
+    match action {
+        InstanceAction::Terminate if being_deleted => Ok(None),
         InstanceAction::Terminate if api.deletion_protection == Some(true) => Err("it is protected".to_owned()),
-        InstanceAction::Terminate => Ok(Some(Call::Delete)),
-        _ if going => Err(wrong_state()),
+        InstanceAction::Terminate => Ok(Some(ApiCall::Delete)),
+        _ if being_deleted => Err(wrong_state()),
         InstanceAction::Protect(wanted) => {
             let is_so = api.deletion_protection.unwrap_or_default() == wanted;
-            Ok((!is_so).then_some(Call::Protect(wanted)))
+            Ok((!is_so).then_some(ApiCall::Protect(wanted)))
         }
         InstanceAction::Start => match status {
-            Some(Status::Terminated | Status::Stopped) => Ok(Some(Call::Start)),
-            Some(Status::Suspended) => Ok(Some(Call::Resume)),
+            Some(Status::Terminated | Status::Stopped) => Ok(Some(ApiCall::Start)),
+            Some(Status::Suspended) => Ok(Some(ApiCall::Resume)),
             Some(Status::Running | Status::Repairing | Status::Pending | Status::Provisioning | Status::Staging) => {
                 Ok(None)
             }
@@ -290,10 +294,10 @@ pub(crate) fn select_call(change: InstanceAction, api: &model::Instance, going: 
                 | Status::PendingStop
                 | Status::Suspending,
             ) => Ok(None),
-            _ => Ok(Some(Call::Stop)),
+            _ => Ok(Some(ApiCall::Stop)),
         },
         InstanceAction::Reboot => match status {
-            Some(Status::Running | Status::Repairing) => Ok(Some(Call::Reset)),
+            Some(Status::Running | Status::Repairing) => Ok(Some(ApiCall::Reset)),
             _ => Err(wrong_state()),
         },
     }
@@ -301,7 +305,7 @@ pub(crate) fn select_call(change: InstanceAction, api: &model::Instance, going: 
 
 pub(crate) async fn send(
     (project, instances): (&str, &Instances),
-    call: Call,
+    call: ApiCall,
     zone: &str,
     name: &str,
     request_id: &str,
@@ -313,12 +317,12 @@ pub(crate) async fn send(
         }};
     }
     match call {
-        Call::Delete => send!(instances.delete().set_instance(name)),
-        Call::Start => send!(instances.start().set_instance(name)),
-        Call::Resume => send!(instances.resume().set_instance(name)),
-        Call::Stop => send!(instances.stop().set_instance(name)),
-        Call::Reset => send!(instances.reset().set_instance(name)),
-        Call::Protect(protected) => {
+        ApiCall::Delete => send!(instances.delete().set_instance(name)),
+        ApiCall::Start => send!(instances.start().set_instance(name)),
+        ApiCall::Resume => send!(instances.resume().set_instance(name)),
+        ApiCall::Stop => send!(instances.stop().set_instance(name)),
+        ApiCall::Reset => send!(instances.reset().set_instance(name)),
+        ApiCall::Protect(protected) => {
             let call = instances.set_deletion_protection().set_resource(name);
             send!(call.set_deletion_protection(protected))
         }
@@ -330,49 +334,49 @@ pub(crate) const START_DEADLINE: Duration = Duration::from_secs(120);
 /// How long any other change is watched: what is under way for so long without an error is taken to go well.
 pub(crate) const WATCH_DEADLINE: Duration = Duration::from_secs(10);
 pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(500);
-pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+pub(crate) const MAX_PAUSE: Duration = Duration::from_secs(2);
 
 /// Says whether a change goes well that the cloud has taken on.
 ///
 /// # Errors
 /// Those of the operation; `UnknownOutcome` if neither it nor the instance tells what came of it.
-pub(crate) async fn await_change(client: &Client, change: InstanceAction, taken: StartedChange<'_>) -> Result<()> {
+pub(crate) async fn await_change(client: &Client, action: InstanceAction, started: StartedChange<'_>) -> Result<()> {
     let StartedChange {
         target,
         operation,
         attempted,
-    } = taken;
+    } = started;
     let mut last = Ok(operation.clone());
-    if change == InstanceAction::Start {
+    if action == InstanceAction::Start {
         last = operations::wait_until_done(client, &target.scope, operation, START_DEADLINE).await;
     } else {
-        let watch = watch(client, target, change, &mut last, &attempted);
+        let watch = watch(client, target, action, &mut last, &attempted);
         if let Ok(result) = tokio::time::timeout(WATCH_DEADLINE, watch).await {
             return result;
         }
     }
-    final_result(client, target, change, last, &attempted).await
+    final_result(client, target, action, last, &attempted).await
 }
 
 /// What a change came to that is watched no longer; `last` is how its operation stood at the last look.
 pub(crate) async fn final_result(
     client: &Client,
     target: &InstanceRef,
-    change: InstanceAction,
+    action: InstanceAction,
     last: Result<Operation>,
     attempted: &str,
 ) -> Result<()> {
     match last {
         // Whether it is protected must not be taken for granted.
-        Ok(operation) if matches!(change, InstanceAction::Protect(_)) && !is_done(&operation) => {
+        Ok(operation) if matches!(action, InstanceAction::Protect(_)) && !is_done(&operation) => {
             let error = Error::new(ErrorKind::Timeout, "its operation does not end").at(error_location(&target.scope));
-            result_without_operation(client, target, change, error, attempted).await
+            result_without_operation(client, target, action, error, attempted).await
         }
         Ok(operation) if operation.name.is_none() && operation_result(&operation, target, attempted).is_none() => {
-            result_without_operation(client, target, change, operations::missing_name_error(), attempted).await
+            result_without_operation(client, target, action, operations::missing_name_error(), attempted).await
         }
         Ok(operation) => operation_error(&operation, attempted, &target.scope).map_or(Ok(()), Err),
-        Err(error) => result_without_operation(client, target, change, error, attempted).await,
+        Err(error) => result_without_operation(client, target, action, error, attempted).await,
     }
 }
 
@@ -381,7 +385,7 @@ pub(crate) async fn final_result(
 async fn watch(
     client: &Client,
     target: &InstanceRef,
-    change: InstanceAction,
+    action: InstanceAction,
     last: &mut Result<Operation>,
     attempted: &str,
 ) -> Result<()> {
@@ -395,7 +399,7 @@ async fn watch(
         {
             return result;
         }
-        if let Some(result) = read_result(client, target, change).await {
+        if let Some(result) = read_result(client, target, action).await {
             return result;
         }
         *last = match &name {
@@ -404,7 +408,7 @@ async fn watch(
         };
         if !last.as_ref().is_ok_and(is_done) {
             tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            pause = (pause * 2).min(MAX_PAUSE);
         }
     }
 }
@@ -418,22 +422,22 @@ pub(crate) fn operation_result(operation: &Operation, target: &InstanceRef, atte
 }
 
 /// What the instance itself shows of the change; nothing if it does not.
-async fn read_result(client: &Client, target: &InstanceRef, change: InstanceAction) -> Option<Result<()>> {
-    if change == InstanceAction::Reboot {
+async fn read_result(client: &Client, target: &InstanceRef, action: InstanceAction) -> Option<Result<()>> {
+    if action == InstanceAction::Reboot {
         // A restart leaves no trace to go by.
         return None;
     }
     match get_by_ref(client, target).await {
-        Ok(api) => instance_shows(change, &api).then_some(Ok(())),
-        Err(gone) if gone.kind() == ErrorKind::NotFound && change == InstanceAction::Terminate => Some(Ok(())),
+        Ok(api) => instance_shows(action, &api).then_some(Ok(())),
+        Err(gone) if gone.kind() == ErrorKind::NotFound && action == InstanceAction::Terminate => Some(Ok(())),
         Err(gone) if gone.kind() == ErrorKind::NotFound => Some(Err(gone)),
         Err(_) => None,
     }
 }
 
-pub(crate) fn instance_shows(change: InstanceAction, api: &Instance) -> bool {
+pub(crate) fn instance_shows(action: InstanceAction, api: &Instance) -> bool {
     let status = api.status.as_ref();
-    match change {
+    match action {
         InstanceAction::Terminate => matches!(status, Some(Status::Stopping | Status::Deprovisioning)),
         InstanceAction::Stop => matches!(
             status,
@@ -450,11 +454,11 @@ pub(crate) fn instance_shows(change: InstanceAction, api: &Instance) -> bool {
 async fn result_without_operation(
     client: &Client,
     target: &InstanceRef,
-    change: InstanceAction,
+    action: InstanceAction,
     why: Error,
     attempted: &str,
 ) -> Result<()> {
-    if let Some(result) = read_result(client, target, change).await {
+    if let Some(result) = read_result(client, target, action).await {
         return result;
     }
     Err(why
@@ -473,23 +477,23 @@ mod call_tests {
     #[test]
     fn a_change_takes_the_call_that_its_state_needs() {
         let in_state = |word: &str| model::Instance::new().set_status(word);
-        for (change, word, expected) in [
-            (InstanceAction::Start, "TERMINATED", Ok(Some(Call::Start))),
-            (InstanceAction::Start, "SUSPENDED", Ok(Some(Call::Resume))),
+        for (action, word, expected) in [
+            (InstanceAction::Start, "TERMINATED", Ok(Some(ApiCall::Start))),
+            (InstanceAction::Start, "SUSPENDED", Ok(Some(ApiCall::Resume))),
             (InstanceAction::Start, "RUNNING", Ok(None)),
             (InstanceAction::Start, "STAGING", Ok(None)),
             (InstanceAction::Start, "STOPPING", Err("it is STOPPING".to_owned())),
-            (InstanceAction::Stop, "RUNNING", Ok(Some(Call::Stop))),
+            (InstanceAction::Stop, "RUNNING", Ok(Some(ApiCall::Stop))),
             (InstanceAction::Stop, "TERMINATED", Ok(None)),
             (InstanceAction::Stop, "STOPPING", Ok(None)),
-            (InstanceAction::Reboot, "RUNNING", Ok(Some(Call::Reset))),
+            (InstanceAction::Reboot, "RUNNING", Ok(Some(ApiCall::Reset))),
             (InstanceAction::Reboot, "TERMINATED", Err("it is TERMINATED".to_owned())),
-            (InstanceAction::Terminate, "TERMINATED", Ok(Some(Call::Delete))),
+            (InstanceAction::Terminate, "TERMINATED", Ok(Some(ApiCall::Delete))),
         ] {
             assert_eq!(
-                select_call(change, &in_state(word), false),
+                select_call(action, &in_state(word), false),
                 expected,
-                "{change:?} {word}"
+                "{action:?} {word}"
             );
         }
     }
@@ -497,10 +501,10 @@ mod call_tests {
     #[test]
     fn protection_is_set_once_and_in_any_state() {
         for (protected, wanted, expected) in [
-            (Some(false), true, Ok(Some(Call::Protect(true)))),
-            (None, true, Ok(Some(Call::Protect(true)))),
+            (Some(false), true, Ok(Some(ApiCall::Protect(true)))),
+            (None, true, Ok(Some(ApiCall::Protect(true)))),
             (Some(true), true, Ok(None)),
-            (Some(true), false, Ok(Some(Call::Protect(false)))),
+            (Some(true), false, Ok(Some(ApiCall::Protect(false)))),
             (None, false, Ok(None)),
         ] {
             let api = model::Instance::new()
@@ -512,14 +516,14 @@ mod call_tests {
 
     #[test]
     fn what_is_on_its_way_out_is_let_go() {
-        let going = model::Instance::new()
+        let being_deleted = model::Instance::new()
             .set_status("STOPPING")
             .set_deletion_protection(true);
-        assert_eq!(select_call(InstanceAction::Terminate, &going, true), Ok(None));
-        assert!(select_call(InstanceAction::Start, &going, true).is_err());
-        assert!(select_call(InstanceAction::Stop, &going, true).is_err());
+        assert_eq!(select_call(InstanceAction::Terminate, &being_deleted, true), Ok(None));
+        assert!(select_call(InstanceAction::Start, &being_deleted, true).is_err());
+        assert!(select_call(InstanceAction::Stop, &being_deleted, true).is_err());
         assert_eq!(
-            select_call(InstanceAction::Terminate, &going, false),
+            select_call(InstanceAction::Terminate, &being_deleted, false),
             Err("it is protected".to_owned())
         );
     }
@@ -531,7 +535,7 @@ mod follow_tests {
 
     #[test]
     fn a_change_shows_in_the_state() {
-        for (change, word, expected) in [
+        for (action, word, expected) in [
             (InstanceAction::Terminate, "STOPPING", true),
             (InstanceAction::Terminate, "TERMINATED", false),
             (InstanceAction::Terminate, "RUNNING", false),
@@ -543,7 +547,7 @@ mod follow_tests {
             (InstanceAction::Reboot, "RUNNING", false),
         ] {
             let api = Instance::new().set_status(word);
-            assert_eq!(instance_shows(change, &api), expected, "{change:?} {word}");
+            assert_eq!(instance_shows(action, &api), expected, "{action:?} {word}");
         }
     }
 }

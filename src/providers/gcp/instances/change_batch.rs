@@ -11,28 +11,28 @@ use google_cloud_compute_v1::model::instance::Status;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::change::{
-    FIRST_PAUSE, InstanceAction, LONGEST_PAUSE, START_DEADLINE, StartedChange, WATCH_DEADLINE, await_change,
-    change_one, final_result, instance_shows, operation_result, start_change,
+    FIRST_PAUSE, InstanceAction, MAX_PAUSE, START_DEADLINE, StartedChange, WATCH_DEADLINE, await_change, change_one,
+    final_result, instance_shows, operation_result, start_change,
 };
 use super::list;
-use super::list::MOST_TERMS;
+use super::list::MAX_FILTER_TERMS;
 use crate::cloud::{BatchTracker, Error, ErrorKind, InstanceRef, Result, TargetOutcome};
 use crate::providers::gcp::api::client::Client;
 use crate::providers::gcp::api::operations;
 
 /// So many instances are looked at by one list, and their calls sent right after it.
-const BATCH_SIZE: usize = MOST_TERMS;
+const BATCH_SIZE: usize = MAX_FILTER_TERMS;
 /// How many waves are under way: while one is sent, the next one is looked at.
 pub(crate) const CONCURRENT_BATCHES: usize = 2;
 /// How many calls of a wave are under way.
-const CALLS_AT_ONCE: usize = 10;
+const CONCURRENT_CALLS: usize = 10;
 /// For so long a look holds: then a name may have come to mean another instance.
-const FRESH: Duration = Duration::from_secs(5);
+const MAX_LOOKUP_AGE: Duration = Duration::from_secs(5);
 /// How many reads are under way at once.
-const READS_AT_ONCE: usize = 10;
+const CONCURRENT_READS: usize = 10;
 
 /// Some of the targets, by their positions among all.
-type Part<'a> = Vec<(usize, &'a InstanceRef)>;
+type IndexedTargets<'a> = Vec<(usize, &'a InstanceRef)>;
 /// What became of some of the targets, by their positions.
 type Results = Vec<(usize, Result<()>)>;
 
@@ -40,16 +40,16 @@ type Results = Vec<(usize, Result<()>)>;
 pub(crate) async fn change_all(
     client: &Client,
     targets: &[InstanceRef],
-    change: InstanceAction,
-    course: &BatchTracker<'_>,
+    action: InstanceAction,
+    tracker: &BatchTracker<'_>,
 ) -> Vec<TargetOutcome> {
-    let mut zones: BTreeMap<&str, Part<'_>> = BTreeMap::new();
+    let mut zones: BTreeMap<&str, IndexedTargets<'_>> = BTreeMap::new();
     for (position, target) in targets.iter().enumerate() {
         zones.entry(&target.scope).or_default().push((position, target));
     }
     let in_zones = zones
         .into_iter()
-        .map(|(zone, part)| change_in_zone(client, zone, part, change, course));
+        .map(|(zone, targets)| change_in_zone(client, zone, targets, action, tracker));
     let mut results: Vec<_> = join_all(in_zones).await.into_iter().flatten().collect();
     results.sort_by_key(|(position, _)| *position);
     let results = results.into_iter().map(|(position, result)| TargetOutcome {
@@ -62,28 +62,31 @@ pub(crate) async fn change_all(
 async fn change_in_zone(
     client: &Client,
     zone: &str,
-    part: Part<'_>,
-    change: InstanceAction,
-    course: &BatchTracker<'_>,
+    targets: IndexedTargets<'_>,
+    action: InstanceAction,
+    tracker: &BatchTracker<'_>,
 ) -> Results {
-    if let [(position, target)] = part[..] {
-        let result = change_one(client, target, change, course).await;
-        return vec![(position, course.record(target, result))];
+    if let [(position, target)] = targets[..] {
+        let result = change_one(client, target, action, tracker).await;
+        return vec![(position, tracker.record(target, result))];
     }
-    let waves: Vec<_> = part
+    let batches: Vec<_> = targets
         .chunks(BATCH_SIZE)
-        .map(|wave| start_batch(client, zone, wave, change, course))
+        .map(|batch| start_batch(client, zone, batch, action, tracker))
         .collect();
-    let begun: Vec<_> = stream::iter(waves).buffer_unordered(CONCURRENT_BATCHES).collect().await;
-    let (mut results, mut taken) = (Vec::new(), Vec::new());
-    for (position, begun) in begun.into_iter().flatten() {
-        match begun {
-            Ok(Some(change)) => taken.push((position, change)),
+    let started_changes: Vec<_> = stream::iter(batches)
+        .buffer_unordered(CONCURRENT_BATCHES)
+        .collect()
+        .await;
+    let (mut results, mut started) = (Vec::new(), Vec::new());
+    for (position, started_changes) in started_changes.into_iter().flatten() {
+        match started_changes {
+            Ok(Some(action)) => started.push((position, action)),
             Ok(None) => results.push((position, Ok(()))),
             Err(error) => results.push((position, Err(error))),
         }
     }
-    results.extend(await_changes(client, zone, taken, change, course).await);
+    results.extend(await_changes(client, zone, started, action, tracker).await);
     results
 }
 
@@ -91,60 +94,64 @@ async fn change_in_zone(
 async fn start_batch<'a>(
     client: &Client,
     zone: &str,
-    wave: &[(usize, &'a InstanceRef)],
-    change: InstanceAction,
-    course: &BatchTracker<'_>,
+    batch: &[(usize, &'a InstanceRef)],
+    action: InstanceAction,
+    tracker: &BatchTracker<'_>,
 ) -> Vec<(usize, Result<Option<StartedChange<'a>>>)> {
     // Held until the last call is sent. Nobody closes it.
     let _wave = client.batch_slots.acquire().await;
     let mut looked_at = Instant::now();
     let looked: Result<(BTreeMap<_, _>, BTreeSet<_>)> = async {
-        course.check_may_start()?;
+        tracker.check_may_start()?;
         client.rate_limiter.acquire().await;
         looked_at = Instant::now();
-        let found = list_targets(client, zone, wave.iter().map(|(_, target)| *target)).await?;
+        let found = list_targets(client, zone, batch.iter().map(|(_, target)| *target)).await?;
         let is_stopping = |api: &model::Instance| api.status == Some(Status::Stopping);
-        let going = match found.values().any(is_stopping) {
+        let being_deleted = match found.values().any(is_stopping) {
             // Which of those that stop are being deleted.
             true => operations::list_ids_being_deleted(client, zone)
                 .await
                 .unwrap_or_default(),
             false => BTreeSet::new(),
         };
-        Ok((found, going))
+        Ok((found, being_deleted))
     }
     .await;
-    let (found, going) = match looked {
+    let (found, being_deleted) = match looked {
         Ok(looked) => looked,
         // An unknown zone has none of them.
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidSpec) => Default::default(),
         Err(error) => {
-            return wave
+            return batch
                 .iter()
-                .map(|(position, target)| (*position, course.record(target, Err(error.clone())).map(|()| None)))
+                .map(|(position, target)| (*position, tracker.record(target, Err(error.clone())).map(|()| None)))
                 .collect();
         }
     };
-    let begun = wave.iter().map(|(position, target)| {
-        let (found, going) = (&found, &going);
+    let started_changes = batch.iter().map(|(position, target)| {
+        let (found, being_deleted) = (&found, &being_deleted);
         async move {
-            let begun = match found.get(&target.id).filter(|_| looked_at.elapsed() < FRESH) {
+            let started_changes = match found.get(&target.id).filter(|_| looked_at.elapsed() < MAX_LOOKUP_AGE) {
                 Some(api) => {
-                    let going = api.status == Some(Status::Deprovisioning) || going.contains(&target.id);
-                    start_change(client, target, change, api.clone(), going, course).await
+                    let being_deleted =
+                        api.status == Some(Status::Deprovisioning) || being_deleted.contains(&target.id);
+                    start_change(client, target, action, api.clone(), being_deleted, tracker).await
                 }
                 // Gone, or another one has its name by now, or has had the time to take it: that is told one by one.
-                None => change_one(client, target, change, course).await.map(|()| None),
+                None => change_one(client, target, action, tracker).await.map(|()| None),
             };
-            let begun = match begun {
-                Ok(Some(taken)) => Ok(Some(taken)),
-                concluded => course.record(target, concluded.map(drop)).map(|()| None),
+            let started_changes = match started_changes {
+                Ok(Some(started)) => Ok(Some(started)),
+                concluded => tracker.record(target, concluded.map(drop)).map(|()| None),
             };
-            (*position, begun)
+            (*position, started_changes)
         }
     });
-    let begun: Vec<_> = begun.collect();
-    stream::iter(begun).buffer_unordered(CALLS_AT_ONCE).collect().await
+    let started_changes: Vec<_> = started_changes.collect();
+    stream::iter(started_changes)
+        .buffer_unordered(CONCURRENT_CALLS)
+        .collect()
+        .await
 }
 
 /// Those of the targets that are there, by id.
@@ -158,7 +165,7 @@ async fn list_targets<'a>(
 }
 
 /// A change that is watched until it is over, or shows in its instance.
-struct Watched<'a> {
+struct WatchedChange<'a> {
     position: usize,
     started: StartedChange<'a>,
     /// Why its operation could not be read the last time.
@@ -170,56 +177,56 @@ struct Watched<'a> {
 async fn await_changes(
     client: &Client,
     zone: &str,
-    taken: Vec<(usize, StartedChange<'_>)>,
-    change: InstanceAction,
-    course: &BatchTracker<'_>,
+    started: Vec<(usize, StartedChange<'_>)>,
+    action: InstanceAction,
+    tracker: &BatchTracker<'_>,
 ) -> Results {
-    if taken.len() < 2 {
-        let followed = taken
+    if started.len() < 2 {
+        let followed = started
             .into_iter()
-            .map(async |(position, taken): (usize, StartedChange<'_>)| {
-                let target = taken.target;
+            .map(async |(position, started): (usize, StartedChange<'_>)| {
+                let target = started.target;
                 (
                     position,
-                    course.record(target, await_change(client, change, taken).await),
+                    tracker.record(target, await_change(client, action, started).await),
                 )
             });
         return join_all(followed).await;
     }
-    let watched = taken.into_iter().map(|(position, taken)| Watched {
+    let watched = started.into_iter().map(|(position, started)| WatchedChange {
         position,
-        started: taken,
+        started: started,
         unread: None,
     });
     let (mut watched, mut results): (Vec<_>, _) = (watched.collect(), Results::new());
-    let patience = match change {
+    let deadline = match action {
         InstanceAction::Start => START_DEADLINE,
         _ => WATCH_DEADLINE,
     };
     // Whatever it takes, once they are looked at.
-    check_changes(client, zone, &mut watched, &mut results, change, course).await;
+    check_changes(client, zone, &mut watched, &mut results, action, tracker).await;
     let rounds = async {
         let mut pause = FIRST_PAUSE;
         while !watched.is_empty() {
             sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
-            check_changes(client, zone, &mut watched, &mut results, change, course).await;
+            pause = (pause * 2).min(MAX_PAUSE);
+            check_changes(client, zone, &mut watched, &mut results, action, tracker).await;
         }
     };
     // What is left then is told by how its operation stood last.
-    let _ = timeout(patience, rounds).await;
-    let concluded = watched.into_iter().map(async |one| {
+    let _ = timeout(deadline, rounds).await;
+    let concluded = watched.into_iter().map(async |watch| {
         let StartedChange {
             target,
             operation,
             attempted,
-        } = one.started;
-        let last = one.unread.map_or(Ok(operation), Err);
-        let result = final_result(client, target, change, last, &attempted).await;
-        (one.position, course.record(target, result))
+        } = watch.started;
+        let last = watch.unread.map_or(Ok(operation), Err);
+        let result = final_result(client, target, action, last, &attempted).await;
+        (watch.position, tracker.record(target, result))
     });
     let concluded: Vec<_> = concluded.collect();
-    let concluded = stream::iter(concluded).buffer_unordered(READS_AT_ONCE);
+    let concluded = stream::iter(concluded).buffer_unordered(CONCURRENT_READS);
     results.extend(concluded.collect::<Vec<_>>().await);
     results
 }
@@ -229,22 +236,23 @@ async fn await_changes(
 async fn check_changes(
     client: &Client,
     zone: &str,
-    watched: &mut Vec<Watched<'_>>,
+    watched: &mut Vec<WatchedChange<'_>>,
     results: &mut Results,
-    change: InstanceAction,
-    course: &BatchTracker<'_>,
+    action: InstanceAction,
+    tracker: &BatchTracker<'_>,
 ) {
-    let is_said = |taken: &StartedChange<'_>| operation_result(&taken.operation, taken.target, &taken.attempted);
-    take_finished(watched, results, course, is_said);
+    let is_finished =
+        |started: &StartedChange<'_>| operation_result(&started.operation, started.target, &started.attempted);
+    take_finished(watched, results, tracker, is_finished);
     // A restart leaves no trace to go by.
-    if change != InstanceAction::Reboot
+    if action != InstanceAction::Reboot
         && !watched.is_empty()
-        && let Ok(found) = list_targets(client, zone, watched.iter().map(|one| one.started.target)).await
+        && let Ok(found) = list_targets(client, zone, watched.iter().map(|watch| watch.started.target)).await
     {
-        take_finished(watched, results, course, |taken| {
-            let shown = match found.get(&taken.target.id) {
-                Some(api) => instance_shows(change, api),
-                None => change == InstanceAction::Terminate,
+        take_finished(watched, results, tracker, |started| {
+            let shown = match found.get(&started.target.id) {
+                Some(api) => instance_shows(action, api),
+                None => action == InstanceAction::Terminate,
             };
             shown.then_some(Ok(()))
         });
@@ -253,37 +261,37 @@ async fn check_changes(
         return;
     }
     read_operations(client, zone, watched).await;
-    take_finished(watched, results, course, is_said);
+    take_finished(watched, results, tracker, is_finished);
 }
 
 /// Reads how the operations stand that are over, or not listed yet.
-async fn read_operations(client: &Client, zone: &str, watched: &mut [Watched<'_>]) {
+async fn read_operations(client: &Client, zone: &str, watched: &mut [WatchedChange<'_>]) {
     let under_way = operations::list_running(client, zone).await.unwrap_or_default();
-    let over = watched.iter_mut().filter_map(|one| {
-        let name = one.started.operation.name.clone()?;
+    let over = watched.iter_mut().filter_map(|watch| {
+        let name = watch.started.operation.name.clone()?;
         if under_way.contains(&name) {
-            one.unread = None;
+            watch.unread = None;
             return None;
         }
-        Some((name, one))
+        Some((name, watch))
     });
-    let mut over: BTreeMap<String, &mut Watched<'_>> = over.collect();
+    let mut over: BTreeMap<String, &mut WatchedChange<'_>> = over.collect();
     let names: Vec<String> = over.keys().cloned().collect();
     let reads: Vec<_> = names
-        .chunks(MOST_TERMS)
+        .chunks(MAX_FILTER_TERMS)
         .map(async |names| (names, operations::find_by_names(client, zone, names).await))
         .collect();
-    let reads: Vec<_> = stream::iter(reads).buffer_unordered(READS_AT_ONCE).collect().await;
+    let reads: Vec<_> = stream::iter(reads).buffer_unordered(CONCURRENT_READS).collect().await;
     for (names, read) in reads {
         let (mut read, missing) = match read {
             Ok(read) => (read, Error::new(ErrorKind::NotFound, "its operation is not listed")),
             Err(error) => (BTreeMap::new(), error),
         };
         for name in names {
-            let Some(one) = over.get_mut(name) else { continue };
+            let Some(watch) = over.get_mut(name) else { continue };
             match read.remove(name) {
-                Some(operation) => (one.started.operation, one.unread) = (operation, None),
-                None => one.unread = Some(missing.clone()),
+                Some(operation) => (watch.started.operation, watch.unread) = (operation, None),
+                None => watch.unread = Some(missing.clone()),
             }
         }
     }
@@ -291,15 +299,15 @@ async fn read_operations(client: &Client, zone: &str, watched: &mut [Watched<'_>
 
 /// Moves those to the results of which there is one.
 fn take_finished<'a>(
-    watched: &mut Vec<Watched<'a>>,
+    watched: &mut Vec<WatchedChange<'a>>,
     results: &mut Results,
-    course: &BatchTracker<'_>,
+    tracker: &BatchTracker<'_>,
     result: impl Fn(&StartedChange<'a>) -> Option<Result<()>>,
 ) {
-    watched.retain(|one| match result(&one.started) {
+    watched.retain(|watch| match result(&watch.started) {
         Some(result) => {
-            let result = course.record(one.started.target, result);
-            results.push((one.position, result));
+            let result = tracker.record(watch.started.target, result);
+            results.push((watch.position, result));
             false
         }
         None => true,

@@ -10,7 +10,7 @@ use google_cloud_compute_v1::model::{self, DiskList};
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use super::list::{MOST_TERMS, find_by_name};
+use super::list::{MAX_FILTER_TERMS, find_by_name};
 use crate::cloud::{Disk, Instance, InstanceName, NativeName, OrphanedDisk, Ownership, Result};
 use crate::providers::gcp::api::client::Client;
 use crate::providers::gcp::api::operations;
@@ -19,12 +19,12 @@ use crate::providers::gcp::api::retry::with_call_options;
 use crate::providers::gcp::regions::last_segment;
 
 /// How long disks are given to go that go with their instance.
-const PATIENCE: Duration = Duration::from_secs(10);
+const DELETION_TIMEOUT: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-const AT_ONCE: usize = 10;
+const MAX_PAUSE: Duration = Duration::from_secs(2);
+const CONCURRENT_ZONES: usize = 10;
 /// By how much the times of two things may differ that one call makes.
-const ONE_CALL: SignedDuration = SignedDuration::from_mins(5);
+const MAX_CREATION_GAP: SignedDuration = SignedDuration::from_mins(5);
 
 /// Those disks of instances that are gone which are still there. Waits for those that are on their way out.
 ///
@@ -44,7 +44,7 @@ pub(crate) async fn find_orphaned_disks(client: &Client, gone: &[Instance]) -> R
         .filter(|(_, disks)| !disks.is_empty())
         .map(|(zone, disks)| find_in_zone(client, zone, disks))
         .collect();
-    let found: Vec<Vec<OrphanedDisk>> = stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
+    let found: Vec<Vec<OrphanedDisk>> = stream::iter(asked).buffered(CONCURRENT_ZONES).try_collect().await?;
     Ok(found.into_iter().flatten().collect())
 }
 
@@ -59,24 +59,24 @@ async fn find_in_zone(client: &Client, zone: &str, mut wanted: Vec<(&Instance, &
         let may_go = |(instance, disk): &(&Instance, &Disk)| {
             disk.deleted_with_instance && found.get(&disk.id).is_some_and(|api| !is_used_by_other(api, instance))
         };
-        if !wanted.iter().any(may_go) || start.elapsed() + pause > PATIENCE {
+        if !wanted.iter().any(may_go) || start.elapsed() + pause > DELETION_TIMEOUT {
             break found;
         }
         tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        pause = (pause * 2).min(MAX_PAUSE);
     };
-    let mut surviving = Vec::new();
+    let mut orphaned = Vec::new();
     for (instance, disk) in wanted {
         if let Some(api) = left.get(&disk.id)
             && disk_belonged_to_instance(client, zone, api, instance).await?
         {
-            surviving.push(OrphanedDisk {
+            orphaned.push(OrphanedDisk {
                 instance: instance.reference.clone(),
                 id: disk.id.clone(),
             });
         }
     }
-    Ok(surviving)
+    Ok(orphaned)
 }
 
 /// The disks of these names that a failed create call has left, put in at `since`, after they were given some time to
@@ -86,7 +86,7 @@ pub(crate) async fn left_by_failed_create(
     zone: &str,
     names: &[InstanceName],
     since: Option<Timestamp>,
-    patience: Duration,
+    timeout: Duration,
 ) -> Vec<String> {
     let (start, names) = (
         Instant::now(),
@@ -106,15 +106,15 @@ pub(crate) async fn left_by_failed_create(
             let made_by_us = Ownership::from_labels(&labels, NativeName::Resource(name)).managed;
             let at_that_time = creation_time(disk)
                 .zip(since)
-                .is_none_or(|(created, since)| created.duration_since(since).abs() < ONE_CALL);
+                .is_none_or(|(created, since)| created.duration_since(since).abs() < MAX_CREATION_GAP);
             made_by_us && at_that_time && disk.users.is_empty()
         };
         let left: Vec<String> = found.into_iter().filter(is_left).map(|(name, _)| name).collect();
-        if left.is_empty() || start.elapsed() + pause > patience {
+        if left.is_empty() || start.elapsed() + pause > timeout {
             return left;
         }
         tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        pause = (pause * 2).min(MAX_PAUSE);
     }
 }
 
@@ -132,7 +132,7 @@ async fn disk_belonged_to_instance(client: &Client, zone: &str, disk: &model::Di
     }
     let made_later = creation_time(disk)
         .zip(gone.created_at)
-        .is_some_and(|(disk, instance)| disk.duration_since(instance) > ONE_CALL);
+        .is_some_and(|(disk, instance)| disk.duration_since(instance) > MAX_CREATION_GAP);
     // It was attached later on, or it was made after the end of the instance.
     if let (true, Ok(id)) = (made_later, gone.reference.id.parse()) {
         let ended = operations::find_deletion_time(client, zone, id).await?;
@@ -157,7 +157,7 @@ async fn list_by_names(client: &Client, zone: &str, names: &[&str]) -> Result<BT
     let (project, disks) = (client.project().await?, client.disks().await?);
     let names: BTreeSet<&str> = names.iter().copied().collect();
     let terms = names.iter().map(|name| format!("(name = \"{name}\")"));
-    let expression = &(names.len() <= MOST_TERMS).then(|| terms.collect::<Vec<_>>().join(" OR "));
+    let expression = &(names.len() <= MAX_FILTER_TERMS).then(|| terms.collect::<Vec<_>>().join(" OR "));
     let fetch = |token: Option<String>| {
         client.read("list the disks", zone, move || {
             let call = disks

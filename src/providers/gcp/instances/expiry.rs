@@ -14,24 +14,24 @@ use jiff::{SignedDuration, Timestamp};
 use crate::cloud::{Error, ExpiryEnforcer, Ownership, Result, format_duration};
 
 /// What a limit may be. <https://cloud.google.com/compute/docs/instances/limit-vm-runtime#restrictions>
-pub(crate) const SHORTEST: Duration = Duration::from_secs(30);
-const LONGEST: Duration = Duration::from_secs(120 * 24 * 60 * 60);
+pub(crate) const MIN_RUN_LIMIT: Duration = Duration::from_secs(30);
+const MAX_RUN_LIMIT: Duration = Duration::from_secs(120 * 24 * 60 * 60);
 /// By how much the cloud's end of a first run may come after the label's, which counts from the creation: for so long an
 /// instance may take to come up. Past that it was started again, with a limit that counts anew.
-const COMING_UP: SignedDuration = SignedDuration::from_mins(10);
+const MAX_BOOT_TIME: SignedDuration = SignedDuration::from_mins(10);
 
 /// Checks that a run can be limited to that time.
 ///
 /// # Errors
 /// `InvalidSpec` naming the bounds.
 pub(crate) fn check_limit(limit: Duration) -> Result<()> {
-    if (SHORTEST..=LONGEST).contains(&limit) {
+    if (MIN_RUN_LIMIT..=MAX_RUN_LIMIT).contains(&limit) {
         return Ok(());
     }
     let (given, shortest, longest) = (
         format_duration(limit),
-        format_duration(SHORTEST),
-        format_duration(LONGEST),
+        format_duration(MIN_RUN_LIMIT),
+        format_duration(MAX_RUN_LIMIT),
     );
     Err(Error::invalid(format!(
         "gcp ends a VM after {shortest} at the soonest and {longest} at the latest, not {given}"
@@ -76,7 +76,7 @@ pub(crate) fn find_expiry(
 ) -> Option<(Timestamp, ExpiryEnforcer)> {
     let label = ownership.expires_at(created_at);
     match (cloud_end(api), label) {
-        (Some(cloud), Some(label)) if cloud.duration_since(label) > COMING_UP => Some((label, ExpiryEnforcer::Tag)),
+        (Some(cloud), Some(label)) if cloud.duration_since(label) > MAX_BOOT_TIME => Some((label, ExpiryEnforcer::Tag)),
         (Some(cloud), _) => Some((cloud, ExpiryEnforcer::Cloud)),
         (None, Some(label)) => Some((label, ExpiryEnforcer::Tag)),
         (None, None) => None,
@@ -175,7 +175,7 @@ mod tests {
         let unlimited = api("RUNNING").set_scheduling(Scheduling::new());
         assert_eq!(found(&unlimited, Some(7_200)), ends("2026-11-23T12:00:00Z", tag));
         let mut stops = api("RUNNING");
-        let scheduling = with_run_limit(Scheduling::new(), SHORTEST);
+        let scheduling = with_run_limit(Scheduling::new(), MIN_RUN_LIMIT);
         stops.scheduling = Some(scheduling.set_instance_termination_action(InstanceTerminationAction::Stop));
         assert_eq!(found(&stops, Some(7_200)), ends("2026-11-23T12:00:00Z", tag));
     }

@@ -19,7 +19,7 @@ use crate::cloud::{
 use crate::providers::gcp::api::client::Client;
 use crate::providers::gcp::api::error::{error_location, with_project_hint};
 use crate::providers::gcp::api::operations;
-use crate::providers::gcp::api::pagination::{Page, PartialList, collect_all, lack_of};
+use crate::providers::gcp::api::pagination::{Page, PartialList, collect_all, incomplete_code};
 use crate::providers::gcp::api::retry::with_call_options;
 use crate::providers::gcp::catalog::machine_types;
 use crate::providers::gcp::labels::is_resource_name;
@@ -32,20 +32,20 @@ pub(crate) const PAGE_SIZE: u32 = 500;
 pub(crate) type UnansweredZones = BTreeMap<String, String>;
 
 /// One page, read.
-struct Part {
+struct PageResult {
     instances: Vec<Instance>,
     unanswered: UnansweredZones,
     page: Page,
 }
 
-/// Puts every instance of a location that the filter admits into `pages`, and gives what did not answer.
-pub(crate) async fn list(client: &Client, pages: &InstanceSink<'_>) -> Result<Vec<Error>> {
-    let wanted = pages.location;
-    let silent = match wanted {
-        ListScope::Zone { zone, .. } => list_zone(client, zone, pages).await?,
-        ListScope::AllRegions | ListScope::Region(_) => list_all_zones(client, pages).await?,
+/// Puts every instance of a location that the filter admits into `sink`, and gives what did not answer.
+pub(crate) async fn list(client: &Client, sink: &InstanceSink<'_>) -> Result<Vec<Error>> {
+    let requested = sink.location;
+    let unanswered = match requested {
+        ListScope::Zone { zone, .. } => list_zone(client, zone, sink).await?,
+        ListScope::AllRegions | ListScope::Region(_) => list_all_zones(client, sink).await?,
     };
-    let gaps = silent.iter().filter(|(scope, _)| affects_scope(wanted, scope));
+    let gaps = unanswered.iter().filter(|(scope, _)| affects_scope(requested, scope));
     Ok(gaps.map(|(scope, code)| gap_error(scope, code)).collect())
 }
 
@@ -115,32 +115,32 @@ async fn fetch_page(
     client.read("list the instances", zone, call).await
 }
 
-async fn list_zone(client: &Client, zone: &str, pages: &InstanceSink<'_>) -> Result<UnansweredZones> {
+async fn list_zone(client: &Client, zone: &str, sink: &InstanceSink<'_>) -> Result<UnansweredZones> {
     let project = client.project().await?;
-    let (expression, deletions) = (&build_expression(pages.filter), &Deletions::default());
+    let (expression, deletions) = (&build_expression(sink.filter), &Deletions::default());
     let fetch = |token: Option<String>| async move {
         let page = fetch_page(client, zone, expression, token).await?;
-        let silent = page
+        let unanswered = page
             .incomplete_code()
             .map(|code| (zone.to_owned(), code))
             .into_iter()
             .collect();
         let next = Page::new(page.rows(), page.token());
         let mut instances = Vec::new();
-        read_into(&mut instances, page.items, project, pages)?;
+        read_into(&mut instances, page.items, project, sink)?;
         mark_terminating(client, &mut instances, deletions).await;
-        Ok(Part {
+        Ok(PageResult {
             instances,
-            unanswered: silent,
+            unanswered: unanswered,
             page: next,
         })
     };
-    collect_all(fetch, |silent, part| Ok(forward(silent, part, pages))).await
+    collect_all(fetch, |unanswered, page| Ok(forward(unanswered, page, sink))).await
 }
 
-async fn list_all_zones(client: &Client, pages: &InstanceSink<'_>) -> Result<UnansweredZones> {
+async fn list_all_zones(client: &Client, sink: &InstanceSink<'_>) -> Result<UnansweredZones> {
     let (project, instances) = (client.project().await?, client.listing().await?);
-    let (expression, deletions) = (&build_expression(pages.filter), &Deletions::default());
+    let (expression, deletions) = (&build_expression(sink.filter), &Deletions::default());
     let fetch = |token: Option<String>| async move {
         let call = || {
             let call = instances
@@ -156,29 +156,29 @@ async fn list_all_zones(client: &Client, pages: &InstanceSink<'_>) -> Result<Una
             .read("list the instances", "", call)
             .await
             .map_err(with_project_hint)?;
-        let mut part = read_page(page, project, pages)?;
-        mark_terminating(client, &mut part.instances, deletions).await;
-        Ok(part)
+        let mut page = read_page(page, project, sink)?;
+        mark_terminating(client, &mut page.instances, deletions).await;
+        Ok(page)
     };
-    collect_all(fetch, |silent, part| Ok(forward(silent, part, pages))).await
+    collect_all(fetch, |unanswered, page| Ok(forward(unanswered, page, sink))).await
 }
 
-fn forward(silent: &mut UnansweredZones, part: Part, pages: &InstanceSink<'_>) -> Page {
-    silent.extend(part.unanswered);
-    pages.push_page(part.instances);
-    part.page
+fn forward(unanswered: &mut UnansweredZones, page: PageResult, sink: &InstanceSink<'_>) -> Page {
+    unanswered.extend(page.unanswered);
+    sink.push_page(page.instances);
+    page.page
 }
 
-fn read_page(page: InstanceAggregatedList, project: &str, pages: &InstanceSink<'_>) -> Result<Part> {
-    let silent = unanswered_in(&page);
+fn read_page(page: InstanceAggregatedList, project: &str, sink: &InstanceSink<'_>) -> Result<PageResult> {
+    let unanswered = unanswered_in(&page);
     let (mut instances, mut rows) = (Vec::new(), 0);
-    for part in page.items.into_values() {
-        rows += part.instances.len();
-        read_into(&mut instances, part.instances, project, pages)?;
+    for page in page.items.into_values() {
+        rows += page.instances.len();
+        read_into(&mut instances, page.instances, project, sink)?;
     }
-    Ok(Part {
+    Ok(PageResult {
         instances,
-        unanswered: silent,
+        unanswered: unanswered,
         page: Page::new(rows, page.next_page_token),
     })
 }
@@ -189,37 +189,37 @@ pub(crate) fn unanswered_in(page: &InstanceAggregatedList) -> UnansweredZones {
     let warned = page
         .items
         .iter()
-        .filter_map(|(scope, part)| Some((scope, lack_of!(part)?)));
+        .filter_map(|(scope, page)| Some((scope, incomplete_code!(page)?)));
     let scopes = unreachable.chain(warned);
-    let mut silent: UnansweredZones = scopes
+    let mut unanswered: UnansweredZones = scopes
         .map(|(scope, code)| (last_segment(scope).to_owned(), code))
         .collect();
-    if let (true, Some(code)) = (silent.is_empty(), lack_of!(page)) {
+    if let (true, Some(code)) = (unanswered.is_empty(), incomplete_code!(page)) {
         // Something is missing, and the answer does not say what.
-        silent.insert("a part of the project".to_owned(), code);
+        unanswered.insert("a part of the project".to_owned(), code);
     }
-    silent
+    unanswered
 }
 
 /// Reads what the listing is about.
 fn read_into(
-    read: &mut Vec<Instance>,
+    instances: &mut Vec<Instance>,
     rows: Vec<model::Instance>,
     project: &str,
-    pages: &InstanceSink<'_>,
+    sink: &InstanceSink<'_>,
 ) -> Result<()> {
     for api in rows {
         let instance = to_instance(api, project, false)?;
-        if pages.accepts(&instance) {
-            read.push(instance);
+        if sink.accepts(&instance) {
+            instances.push(instance);
         }
     }
     Ok(())
 }
 
 /// Whether what is missing there is missing from the listing.
-fn affects_scope(wanted: &ListScope, scope: &str) -> bool {
-    match wanted {
+fn affects_scope(requested: &ListScope, scope: &str) -> bool {
+    match requested {
         ListScope::AllRegions => true,
         ListScope::Region(region) => scope == region || region_of(scope) == region || !scope.contains('-'),
         ListScope::Zone { region, zone } => scope == zone || scope == region,
@@ -271,7 +271,7 @@ pub(crate) async fn mark_terminating(client: &Client, instances: &mut [Instance]
 }
 
 /// Beyond these, more is fetched and looked through here, so that no URL gets too long.
-pub(crate) const MOST_TERMS: usize = 30;
+pub(crate) const MAX_FILTER_TERMS: usize = 30;
 
 /// What of the filter the API can do. Its language joins terms by one operator only, without nesting: names and ids
 /// come first, because they cut down the most.
@@ -292,7 +292,7 @@ pub(crate) fn build_expression(filter: &ListFilter) -> Option<String> {
     let managed = || filter.managed.then(|| "labels.cloudctl-managed = \"true\"".to_owned());
     match terms.len() {
         0 => managed(),
-        1..=MOST_TERMS => Some(terms.join(" OR ")),
+        1..=MAX_FILTER_TERMS => Some(terms.join(" OR ")),
         // More come from groups, if anything: of one group, one pattern has them all.
         _ if filter.ids.is_empty() => {
             find_group(&filter.names).map_or_else(managed, |group| Some(members_expression(group)))
@@ -328,15 +328,15 @@ pub(crate) fn members_expression(group: &str) -> String {
 /// `NotFound` if there is none of that id, though there may be another of that name.
 pub(crate) async fn get(client: &Client, target: &InstanceRef) -> Result<Instance> {
     let api = get_by_ref(client, target).await?;
-    let read = to_instance_with_state(client, api).await?;
-    let zone = &read.reference.scope;
-    let machine_type = match &read.machine_type {
+    let instances = to_instance_with_state(client, api).await?;
+    let zone = &instances.reference.scope;
+    let machine_type = match &instances.machine_type {
         Some(name) => machine_types::get_machine_type(client, zone, name).await.ok(),
         None => None,
     };
     Ok(match machine_type {
-        Some(machine_type) => with_machine_type(read, &machine_type),
-        None => read,
+        Some(machine_type) => with_machine_type(instances, &machine_type),
+        None => instances,
     })
 }
 
@@ -382,14 +382,14 @@ pub(crate) async fn get_by_ref(client: &Client, target: &InstanceRef) -> Result<
 /// way out.
 pub(crate) async fn to_instance_with_state(client: &Client, api: model::Instance) -> Result<Instance> {
     let stopping = api.status == Some(Status::Stopping);
-    let read = to_instance(api, client.project().await?, false)?;
+    let instances = to_instance(api, client.project().await?, false)?;
     if !stopping {
-        return Ok(read);
+        return Ok(instances);
     }
-    let mut one = [read];
+    let mut one = [instances];
     list::mark_terminating(client, &mut one, &list::Deletions::default()).await;
-    let [read] = one;
-    Ok(read)
+    let [instances] = one;
+    Ok(instances)
 }
 
 /// Whether an instance is being deleted.

@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use super::change::{fresh_request_id, wrong_instance_error};
-use super::expiry::{SHORTEST, announced_end, check_limit, run_limit, run_start, with_run_limit};
+use super::expiry::{MIN_RUN_LIMIT, announced_end, check_limit, run_limit, run_start, with_run_limit};
 use super::list::{get_by_ref, is_being_deleted};
 use crate::cloud::{Error, ErrorKind, InstanceRef, LABEL_TTL, Result, format_duration};
 use crate::providers::gcp::api::client::Client;
@@ -25,12 +25,12 @@ use crate::providers::gcp::api::retry::with_call_options;
 /// How long a change is followed; both are done within seconds.
 const OPERATION_DEADLINE: Duration = Duration::from_secs(60);
 /// How long it may take until the instance shows what was done.
-const SIGHT_DEADLINE: Duration = Duration::from_secs(10);
+const VISIBILITY_DEADLINE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_secs(1);
 /// How often others may change the labels at the same time.
-const MOST_RACES: u32 = 8;
+const MAX_LABEL_CONFLICTS: u32 = 8;
 /// By how much the announced end of a run may differ from its start and its limit.
-const INEXACT: SignedDuration = SignedDuration::from_secs(90);
+const MAX_END_DEVIATION: SignedDuration = SignedDuration::from_secs(90);
 
 /// Sets how long an instance may live; see [`Provider::set_ttl`](crate::cloud::Provider::set_ttl).
 pub(crate) async fn set_ttl(client: &Client, target: &InstanceRef, ttl: Duration) -> Result<()> {
@@ -135,7 +135,7 @@ impl Extension<'_> {
         };
         let left = end.duration_since(start);
         let whole = left.as_secs() + i64::from(left.subsec_nanos() > 0);
-        let limit = Duration::from_secs(u64::try_from(whole).unwrap_or_default()).max(SHORTEST);
+        let limit = Duration::from_secs(u64::try_from(whole).unwrap_or_default()).max(MIN_RUN_LIMIT);
         check_limit(limit)?;
         Ok(limit)
     }
@@ -149,11 +149,11 @@ impl Extension<'_> {
             let end = run.and_then(|(start, limit)| start.checked_add(limit).ok());
             let in_time = end
                 .zip(announced_end(&api))
-                .is_none_or(|(end, announced)| announced.duration_since(end).abs() <= INEXACT);
+                .is_none_or(|(end, announced)| announced.duration_since(end).abs() <= MAX_END_DEVIATION);
             if run_limit(&api) == Some(limit) && in_time {
                 return Ok(true);
             }
-            if start.elapsed() + PAUSE > SIGHT_DEADLINE {
+            if start.elapsed() + PAUSE > VISIBILITY_DEADLINE {
                 return Ok(false);
             }
             tokio::time::sleep(PAUSE).await;
@@ -163,7 +163,7 @@ impl Extension<'_> {
     async fn set_label(&self) -> Result<()> {
         let wanted = format_duration(self.ttl);
         let mut last = None;
-        for _ in 0..MOST_RACES {
+        for _ in 0..MAX_LABEL_CONFLICTS {
             let api = get_by_ref(self.client, self.target).await?;
             if api.labels.get(LABEL_TTL) == Some(&wanted) {
                 return Ok(());
@@ -200,22 +200,22 @@ impl Extension<'_> {
     /// Sends a change and follows it to its end.
     async fn send_edit(&self, api: &model::Instance, edit: &Edit) -> Result<(), ExtendError> {
         let attempted = format!("cannot {}", self.attempted);
-        let place = &self.target.scope;
+        let zone = &self.target.scope;
         let name = api.name.as_deref().unwrap_or_default();
         let request_id = fresh_request_id();
         let project = self.client.project().await.map_err(ExtendError::Refused)?;
         let instances = self.client.instances().await.map_err(ExtendError::Refused)?;
-        let sent = self.client.change(&self.attempted, place, || {
-            edit.send((project, instances), place, name, &request_id)
+        let sent = self.client.change(&self.attempted, zone, || {
+            edit.send((project, instances), zone, name, &request_id)
         });
         let operation = match sent.await {
             Ok(operation) => operation,
             Err(failure) if failure.error.http_status_code() == Some(412) => {
-                return Err(ExtendError::Stale(call_error(failure.error, &attempted, place)));
+                return Err(ExtendError::Stale(call_error(failure.error, &attempted, zone)));
             }
             Err(failure) => {
                 let (unanswered, uncertain) = (failure.unanswered, failure.unanswered || failure.server_error);
-                let error = call_error(failure.error, &attempted, place);
+                let error = call_error(failure.error, &attempted, zone);
                 return Err(if uncertain {
                     ExtendError::Doubtful(error, unanswered)
                 } else {
@@ -230,15 +230,15 @@ impl Extension<'_> {
                 &operation,
             )));
         }
-        let finished = operations::wait_until_done(self.client, place, operation, OPERATION_DEADLINE).await;
+        let finished = operations::wait_until_done(self.client, zone, operation, OPERATION_DEADLINE).await;
         let operation = finished.map_err(|error| ExtendError::Doubtful(error, true))?;
-        match operation_error(&operation, &attempted, place) {
+        match operation_error(&operation, &attempted, zone) {
             Some(error) if operation.http_error_status_code == Some(412) => Err(ExtendError::Stale(error)),
             Some(error) => Err(ExtendError::Refused(error)),
             None if is_done(&operation) => Ok(()),
             None => {
                 let error = Error::new(ErrorKind::Timeout, format!("{attempted}: its operation does not end"));
-                Err(ExtendError::Doubtful(error.at(error_location(place)), true))
+                Err(ExtendError::Doubtful(error.at(error_location(zone)), true))
             }
         }
     }
@@ -253,14 +253,14 @@ impl Extension<'_> {
             );
             Error::new(ErrorKind::Refused, message).at(error_location(&self.target.scope))
         });
-        let remedy = match api.status {
+        let hint = match api.status {
             Some(Status::Terminated | Status::Stopped) => format!("look at it with `cloudctl describe {name}`"),
             Some(Status::Stopping | Status::PendingStop | Status::Suspending) => {
                 format!("wait until it is stopped: cloudctl wait {name} --for stopped")
             }
             _ => format!("stop it first: cloudctl stop {name}, then extend and start it"),
         };
-        why.with_kind(ErrorKind::Refused).with_hint(remedy)
+        why.with_kind(ErrorKind::Refused).with_hint(hint)
     }
 
     fn unknown_outcome(&self, error: Error) -> Error {

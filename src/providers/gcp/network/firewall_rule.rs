@@ -18,7 +18,7 @@ use crate::providers::gcp::regions::last_segment;
 /// What the tags and the rules of openings begin with.
 pub(crate) const PREFIX: &str = "cloudctl-open-";
 /// By which a rule is known as ours.
-const OURS: &str = "cloudctl-managed=true";
+const MANAGED_MARK: &str = "cloudctl-managed=true";
 /// Digits of the digest in a name; a name has 63 characters at most.
 const DIGITS: usize = 16;
 
@@ -40,7 +40,7 @@ impl FirewallRules {
         }
         let texts: Vec<_> = wanted
             .iter()
-            .map(|opening| format!("{}/{}", opening.port, opening.source))
+            .map(|rule| format!("{}/{}", rule.port, rule.source))
             .collect();
         let digest = Sha256::digest(format!("{network}\n{}", texts.join("\n")));
         let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -54,8 +54,8 @@ impl FirewallRules {
     /// The rules that open them: one for each set of ports and each version of IP, which do not mix in one.
     pub(crate) fn to_rules(&self) -> Vec<Firewall> {
         let mut ports: BTreeMap<&str, BTreeSet<u16>> = BTreeMap::new();
-        for opening in &self.ingress_rules {
-            ports.entry(&opening.source).or_default().insert(opening.port);
+        for rule in &self.ingress_rules {
+            ports.entry(&rule.source).or_default().insert(rule.port);
         }
         let mut sources: BTreeMap<(bool, BTreeSet<u16>), Vec<&str>> = BTreeMap::new();
         for (source, ports) in ports {
@@ -72,7 +72,7 @@ impl FirewallRules {
             Firewall::new()
                 .set_name(name)
                 .set_description(format!(
-                    "Opened by cloudctl, and removed with the last VM of its tag ({OURS})"
+                    "Opened by cloudctl, and removed with the last VM of its tag ({MANAGED_MARK})"
                 ))
                 .set_network(format!("global/networks/{}", self.network))
                 .set_direction(Direction::Ingress)
@@ -87,7 +87,11 @@ impl FirewallRules {
 /// Whether cloudctl made a rule.
 pub(crate) fn is_managed(rule: &Firewall) -> bool {
     let named = rule.name.as_deref().is_some_and(|name| name.starts_with(PREFIX));
-    named && rule.description.as_deref().is_some_and(|text| text.contains(OURS))
+    named
+        && rule
+            .description
+            .as_deref()
+            .is_some_and(|text| text.contains(MANAGED_MARK))
 }
 
 /// The tag of the instances that a rule of ours is for.
@@ -125,27 +129,27 @@ pub(crate) fn is_equivalent(there: &Firewall, wanted: &Firewall) -> bool {
 mod tests {
     use super::*;
 
-    fn openings(texts: &[&str]) -> FirewallRules {
-        let openings: Vec<IngressRule> = texts.iter().map(|text| text.parse().unwrap()).collect();
-        FirewallRules::new("default", &openings).unwrap()
+    fn ingress_rules(texts: &[&str]) -> FirewallRules {
+        let ingress_rules: Vec<IngressRule> = texts.iter().map(|text| text.parse().unwrap()).collect();
+        FirewallRules::new("default", &ingress_rules).unwrap()
     }
 
     #[test]
     fn the_tag_is_of_the_network_and_the_ports_in_any_order() {
-        let one = openings(&["22", "443"]);
-        assert_eq!(one, openings(&["443", "22", "22/0.0.0.0/0"]));
+        let one = ingress_rules(&["22", "443"]);
+        assert_eq!(one, ingress_rules(&["443", "22", "22/0.0.0.0/0"]));
         assert_eq!(one.tag.len(), PREFIX.len() + DIGITS);
-        assert_ne!(one.tag, openings(&["22"]).tag);
+        assert_ne!(one.tag, ingress_rules(&["22"]).tag);
         let other = FirewallRules::new("inner", &["22".parse().unwrap(), "443".parse().unwrap()]).unwrap();
         assert_ne!(one.tag, other.tag);
         assert_eq!(FirewallRules::new("default", &[]), None);
         // A change of this value would leave the rules of an earlier version alone.
-        assert_eq!(openings(&["22"]).tag, "cloudctl-open-1d9fd097333d5d82");
+        assert_eq!(ingress_rules(&["22"]).tag, "cloudctl-open-1d9fd097333d5d82");
     }
 
     #[test]
     fn one_rule_has_the_same_ports_and_one_version_of_ip() {
-        let rules = openings(&["22", "443", "8080/10.0.0.0/8", "8080/192.168.0.0/16", "22/::/0"]).to_rules();
+        let rules = ingress_rules(&["22", "443", "8080/10.0.0.0/8", "8080/192.168.0.0/16", "22/::/0"]).to_rules();
         let told: Vec<_> = rules
             .iter()
             .map(|rule| (rule.source_ranges.join(" "), rule.allowed[0].ports.join(" ")))
@@ -170,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_rule_that_does_something_else_is_told() {
-        let wanted = openings(&["22"]).to_rules().remove(0);
+        let wanted = ingress_rules(&["22"]).to_rules().remove(0);
         let there = || {
             let network = "https://www.googleapis.com/compute/v1/projects/p/global/networks/default";
             wanted

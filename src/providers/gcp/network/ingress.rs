@@ -35,16 +35,16 @@ const OPERATION_DEADLINE: Duration = Duration::from_secs(90);
 /// that they leave behind.
 pub(crate) async fn with_firewall_rules<T>(
     client: &Client,
-    openings: Option<&FirewallRules>,
+    rules: Option<&FirewallRules>,
     make: impl Future<Output = Result<T>>,
     references: impl Fn(&T) -> Vec<InstanceRef>,
 ) -> Result<T> {
-    let Some(openings) = openings else {
+    let Some(rules) = rules else {
         return make.await;
     };
-    let opened = match ensure_rules(client, openings).await {
+    let opened = match ensure_rules(client, rules).await {
         (opened, Ok(())) => opened,
-        (opened, Err(error)) => return Err(close_after_failure(client, openings, &opened, error).await),
+        (opened, Err(error)) => return Err(close_after_failure(client, rules, &opened, error).await),
     };
     match make.await {
         Ok(made) => {
@@ -52,7 +52,7 @@ pub(crate) async fn with_firewall_rules<T>(
             if made_now.is_empty() {
                 return Ok(made);
             }
-            match ensure_rules(client, openings).await.1 {
+            match ensure_rules(client, rules).await.1 {
                 Ok(()) => Ok(made),
                 Err(error) => Err(error
                     .context("the VM is made, but its ports may not be open")
@@ -62,20 +62,20 @@ pub(crate) async fn with_firewall_rules<T>(
             }
         }
         Err(error) if error.kind() == ErrorKind::UnknownOutcome => Err(error),
-        Err(error) => Err(close_after_failure(client, openings, &opened, error).await),
+        Err(error) => Err(close_after_failure(client, rules, &opened, error).await),
     }
 }
 
 /// Removes the rules that were made for what was then refused. The error tells of those that stay.
-async fn close_after_failure(client: &Client, openings: &FirewallRules, opened: &[String], error: Error) -> Error {
+async fn close_after_failure(client: &Client, rules: &FirewallRules, opened: &[String], error: Error) -> Error {
     if opened.is_empty() {
         return error;
     }
-    let tags = BTreeSet::from([openings.tag.clone()]);
+    let tags = BTreeSet::from([rules.tag.clone()]);
     let left: Vec<String> = match delete_unused(client, &tags, &BTreeSet::new()).await {
         Ok(removal) => removal.failed.into_iter().map(|(name, _)| name).collect(),
-        Err(trouble) => {
-            tracing::debug!(error = %trouble, "the firewall rules stay");
+        Err(problem) => {
+            tracing::debug!(error = %problem, "the firewall rules stay");
             opened.to_vec()
         }
     };
@@ -86,8 +86,8 @@ async fn close_after_failure(client: &Client, openings: &FirewallRules, opened: 
 ///
 /// # Errors
 /// `AlreadyExists` if one is not ours or was changed; those of any call.
-pub(crate) async fn check(client: &Client, openings: Option<&FirewallRules>) -> Result<()> {
-    for rule in openings.map(FirewallRules::to_rules).unwrap_or_default() {
+pub(crate) async fn check(client: &Client, rules: Option<&FirewallRules>) -> Result<()> {
+    for rule in rules.map(FirewallRules::to_rules).unwrap_or_default() {
         let name = rule.name.as_deref().unwrap_or_default();
         if let Some(there) = find_rule(client, name).await? {
             check_rule(name, &there, &rule)?;
@@ -97,8 +97,8 @@ pub(crate) async fn check(client: &Client, openings: Option<&FirewallRules>) -> 
 }
 
 /// Sees to it that the rules are there. Gives the names of those that were made now, and what kept others from it.
-async fn ensure_rules(client: &Client, openings: &FirewallRules) -> (Vec<String>, Result<()>) {
-    let rules = openings.to_rules();
+async fn ensure_rules(client: &Client, rules: &FirewallRules) -> (Vec<String>, Result<()>) {
+    let rules = rules.to_rules();
     let ensured = join_all(rules.iter().map(|rule| ensure_rule(client, rule))).await;
     let (mut opened, mut result) = (Vec::new(), Ok(()));
     for (rule, ensured) in rules.iter().zip(ensured) {
@@ -127,7 +127,7 @@ async fn ensure_rule(client: &Client, rule: &Firewall) -> Result<bool> {
 }
 
 fn check_rule(name: &str, there: &Firewall, rule: &Firewall) -> Result<()> {
-    let (trouble, remedy) = match (is_managed(there), is_equivalent(there, rule)) {
+    let (problem, hint) = match (is_managed(there), is_equivalent(there, rule)) {
         (true, true) => return Ok(()),
         (false, _) => (
             "is there, and cloudctl did not make it",
@@ -141,9 +141,9 @@ fn check_rule(name: &str, there: &Firewall, rule: &Firewall) -> Result<()> {
         ),
     };
     Err(
-        Error::new(ErrorKind::AlreadyExists, format!("the firewall rule {name} {trouble}"))
+        Error::new(ErrorKind::AlreadyExists, format!("the firewall rule {name} {problem}"))
             .at(error_location(""))
-            .with_hint(remedy),
+            .with_hint(hint),
     )
 }
 
@@ -203,7 +203,7 @@ pub(crate) async fn remove(client: &Client, gone: &[Instance]) -> Result<Vec<Str
         .flat_map(|instance| instance.ingress_rules.iter().cloned())
         .collect();
     let ids = gone.iter().map(|instance| instance.reference.id.clone()).collect();
-    let Removal {
+    let DeletedRules {
         tags_in_use: used,
         failed,
     } = delete_unused(client, &tags, &ids).await?;
@@ -214,20 +214,20 @@ pub(crate) async fn remove(client: &Client, gone: &[Instance]) -> Result<Vec<Str
 
 /// What came of removing rules.
 #[derive(Default)]
-struct Removal {
+struct DeletedRules {
     /// The tags that an instance has still.
     tags_in_use: BTreeSet<String>,
     /// The rules that no instance needs, and that could not be removed.
     failed: Vec<(String, Error)>,
 }
 
-async fn delete_unused(client: &Client, tags: &BTreeSet<String>, gone: &BTreeSet<String>) -> Result<Removal> {
+async fn delete_unused(client: &Client, tags: &BTreeSet<String>, gone: &BTreeSet<String>) -> Result<DeletedRules> {
     if tags.is_empty() {
-        return Ok(Removal::default());
+        return Ok(DeletedRules::default());
     }
     let rules = list_own_rules(client, tags).await?;
     if rules.is_empty() {
-        return Ok(Removal::default());
+        return Ok(DeletedRules::default());
     }
     let used = find_tags_in_use(client, tags, gone).await?;
     let unused = rules
@@ -239,7 +239,7 @@ async fn delete_unused(client: &Client, tags: &BTreeSet<String>, gone: &BTreeSet
     let failed = names.iter().zip(deleted);
     let failed = failed.filter_map(|(name, deleted)| Some(((*name).to_owned(), deleted.err()?)));
     let failed = failed.collect();
-    Ok(Removal {
+    Ok(DeletedRules {
         tags_in_use: used,
         failed,
     })
@@ -254,7 +254,7 @@ async fn find_tags_in_use(
 ) -> Result<BTreeSet<String>> {
     let seen = find_tag_use(client, tags).await?;
     if !seen.unanswered.is_empty() {
-        tracing::debug!(silent = ?seen.unanswered, "whether the tags are in use cannot be told");
+        tracing::debug!(unanswered = ?seen.unanswered, "whether the tags are in use cannot be told");
         return Ok(tags.clone());
     }
     let mut deletions = BTreeSet::new();

@@ -30,7 +30,7 @@ fn a_lock_that_is_held_is_waited_for_and_then_given_up() {
     let before = fs::read(sandbox.file()).unwrap();
     let holder = File::open(sandbox.file().with_file_name("mock.json.lock")).unwrap();
     holder.lock().unwrap();
-    let hasty = Store::with_patience(Some(sandbox.file()), Duration::from_millis(50));
+    let hasty = Store::with_lock_timeout(Some(sandbox.file()), Duration::from_millis(50));
     let error = run(hasty.lock()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Throttled);
     assert!(error.message().contains("mock.json"));
