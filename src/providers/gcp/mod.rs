@@ -6,6 +6,7 @@
 mod api;
 mod catalog;
 mod configuration;
+mod connection_errors;
 mod create;
 mod credentials;
 mod instances;

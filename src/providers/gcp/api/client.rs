@@ -19,7 +19,7 @@ use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::Instant;
 
 use super::error::call_error;
-use super::pace::RateLimiter;
+use super::rate_limit::RateLimiter;
 use super::retry::with_call_options;
 use crate::cloud::{Error, ErrorKind, Identity, Location, Result, path_text};
 use crate::providers::common::certificates::has_system_authorities;

@@ -15,8 +15,8 @@ use google_cloud_gax::error::Error as SdkError;
 use google_cloud_gax::error::rpc::StatusDetails;
 
 use super::client::{parse_date, response_date};
-use super::connection_errors::{find_cause, is_permanent};
 use crate::cloud::{Error, ErrorKind};
+use crate::providers::gcp::connection_errors::{find_cause, is_permanent};
 use crate::providers::gcp::credentials::access_token::TokenError;
 
 /// What a failed attempt says about its effect and about trying again.

@@ -1,9 +1,8 @@
 //! Calls to Compute Engine: clients, retries, pages, operations, errors and the cloud's clock.
 
 pub(super) mod client;
-pub(super) mod connection_errors;
 pub(super) mod error;
 pub(super) mod operations;
-pub(super) mod pace;
 pub(super) mod pagination;
+pub(super) mod rate_limit;
 pub(super) mod retry;

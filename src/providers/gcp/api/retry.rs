@@ -85,7 +85,7 @@ impl Client {
         self.change_with_permit(attempted, scope, send).await
     }
 
-    /// The same for one that has waited for its [turn](super::pace::Pace::turn).
+    /// The same for one that has waited for its [turn](super::RateLimiter::acquire).
     pub(crate) async fn change_with_permit<T, F, S>(
         &self,
         attempted: &str,

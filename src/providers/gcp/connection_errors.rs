@@ -6,7 +6,7 @@ use std::error::Error as StdError;
 use hyper_util::client::proxy::matcher::Matcher;
 use rustls::Error as TlsError;
 
-use super::error::format_message;
+use super::api::error::format_message;
 use crate::providers::common::connection_errors::{TlsProblem, io_reason, links, tls_problem};
 
 /// Why there was no answer.
