@@ -6,7 +6,6 @@ use std::error::Error as StdError;
 use hyper_util::client::proxy::matcher::Matcher;
 use rustls::Error as TlsError;
 
-use super::api::error::format_message;
 use crate::providers::common::connection_errors::{TlsProblem, io_reason, links, tls_problem};
 
 /// Why there was no answer.
@@ -143,4 +142,24 @@ fn last_message(error: &(dyn StdError + 'static)) -> String {
         .last()
         .map(|link| format_message(&link.to_string()))
         .unwrap_or_default()
+}
+
+/// One line in the house's form out of the cloud's own message.
+pub(crate) fn format_message(message: &str) -> String {
+    const LONGEST: usize = 500;
+    let line = message
+        .lines()
+        .map(str::trim)
+        .find(|line| !line.is_empty())
+        .unwrap_or_default();
+    let line: String = line.chars().take(LONGEST).collect();
+    let line = line.trim_end_matches('.');
+    let mut words = line.split(' ');
+    let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    // "The resource …", but neither "VM instance …" nor "Compute Engine …".
+    let is_plain = first.chars().skip(1).all(char::is_lowercase) && !second.starts_with(char::is_uppercase);
+    match line.chars().next() {
+        Some(start) if is_plain => format!("{}{}", start.to_lowercase(), &line[start.len_utf8()..]),
+        _ => line.to_owned(),
+    }
 }

@@ -3,8 +3,10 @@
 //!
 //! <https://cloud.google.com/compute/docs/labeling-resources#requirements>
 
-use super::network::firewall_rule::PREFIX;
 use crate::cloud::{Error, InstanceSpec, Labels, Result, check_label_key, management_labels, quoted};
+
+/// What the tags and the rules of openings begin with.
+pub(crate) const OPEN_PORT_PREFIX: &str = "cloudctl-open-";
 
 const MAX_LENGTH: usize = 63;
 const MAX_COUNT: usize = 64;
@@ -52,7 +54,7 @@ pub(super) fn check_network_tags(tags: &[String]) -> Result<()> {
         return Err(Error::invalid(format!("invalid network tag {} for gcp", quoted(tag)))
             .with_hint("a firewall on gcp is a network tag: a lower-case letter, then letters, digits and hyphens"));
     }
-    if let Some(tag) = tags.iter().find(|tag| tag.starts_with(PREFIX)) {
+    if let Some(tag) = tags.iter().find(|tag| tag.starts_with(OPEN_PORT_PREFIX)) {
         return Err(
             Error::invalid(format!("the network tag {tag} is one of cloudctl's own"))
                 .with_hint("open ports with --open, or use a tag that does not begin with cloudctl-open-"),

@@ -22,7 +22,6 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use self::api::client::Client;
-use self::api::retry::with_call_options;
 use self::configuration::gcloud_config::GcloudConfiguration;
 use self::instances::change::InstanceAction;
 use self::instances::change_batch::change_all;
@@ -33,7 +32,8 @@ use crate::cloud::{
 };
 use crate::settings::Settings;
 
-pub(super) use self::configuration::vendor_settings::{VENDOR_SETTINGS, resolved_settings};
+pub(super) use self::configuration::vendor_settings::VENDOR_SETTINGS;
+pub(super) use self::credentials::resolved_settings::resolved_settings;
 
 /// The driver.
 pub(super) struct Gcp {

@@ -4,38 +4,16 @@ use std::collections::BTreeSet;
 
 use google_cloud_compute_v1::model::zone::Status;
 
-use super::api::client::Client;
+use super::api::client::{Client, ZoneEntry, with_call_options};
 use super::api::error::{error_location, with_project_hint};
 use super::api::pagination::{Page, collect_all};
-use super::api::retry::with_call_options;
+use super::api::resource_name::{last_segment, region_of};
 use crate::cloud::{
     Error, ErrorKind, InstanceName, Location, Result, closest, quoted, region_for_zone, zone_for_region,
 };
 
 /// How many names a hint suggests.
 pub(super) const MAX_SUGGESTIONS: usize = 3;
-
-/// A zone that the project can use.
-#[derive(Debug)]
-pub(super) struct ZoneEntry {
-    /// Its name.
-    pub(super) name: String,
-    /// The region it is in.
-    pub(super) region: String,
-    /// Whether it takes new instances.
-    pub(super) up: bool,
-}
-
-/// The region that a zone's name has in itself: `us-central1` of `us-central1-a`.
-/// <https://cloud.google.com/compute/docs/regions-zones>
-pub(super) fn region_of(zone: &str) -> &str {
-    zone.rsplit_once('-').map_or(zone, |(region, _)| region)
-}
-
-/// The last part of a resource's URL, which is its name.
-pub(super) fn last_segment(url: &str) -> &str {
-    url.rsplit('/').next().unwrap_or(url)
-}
 
 impl Client {
     /// The zones of the project, sorted by name.

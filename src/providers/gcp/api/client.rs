@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use google_cloud_auth::credentials::Credentials;
 use google_cloud_compute_v1::client::{
@@ -12,15 +13,15 @@ use google_cloud_compute_v1::client::{
 };
 use google_cloud_compute_v1::model::MachineType;
 use google_cloud_gax::client_builder::Error as BuilderError;
-use google_cloud_gax::error::Error as SdkError;
-use jiff::fmt::rfc2822::DateTimeParser;
+use google_cloud_gax::options::RequestOptionsBuilder;
+use google_cloud_gax::retry_policy::NeverRetry;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::Instant;
 
-use super::error::call_error;
+use super::error::{call_error, response_date};
 use super::rate_limit::RateLimiter;
-use super::retry::with_call_options;
+use super::resource_name::region_of;
 use crate::cloud::{Error, ErrorKind, Identity, Location, Result, path_text};
 use crate::providers::common::certificates::has_system_authorities;
 use crate::providers::gcp::configuration::gcloud_config::GcloudConfiguration;
@@ -30,10 +31,15 @@ use crate::providers::gcp::credentials;
 use crate::providers::gcp::credentials::access_token::BilledCredentials;
 use crate::providers::gcp::credentials::impersonation::ImpersonatedToken;
 use crate::providers::gcp::credentials::metadata_server::MetadataServer;
+use crate::providers::gcp::credentials::resolved_settings::{check_account, resolve_project, resolve_universe};
 use crate::providers::gcp::credentials::{CredentialSource, metadata_server};
-use crate::providers::gcp::instances::change_batch::CONCURRENT_BATCHES;
-use crate::providers::gcp::regions::{ZoneEntry, region_of};
 use crate::settings::Settings;
+
+/// How long one attempt of a call may take; the SDK itself would wait for ever.
+pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How many waves are under way: while one is sent, the next one is looked at.
+pub(crate) const CONCURRENT_BATCHES: usize = 2;
 
 /// Everything that is asked of Compute Engine goes through here.
 pub(crate) struct Client {
@@ -64,6 +70,17 @@ pub(crate) struct Client {
     pub(crate) zone_entries: OnceCell<Vec<ZoneEntry>>,
     /// Machine types by zone and name, asked for once each.
     pub(crate) known_types: Mutex<BTreeMap<(String, String), MachineType>>,
+}
+
+/// A zone that the project can use.
+#[derive(Debug)]
+pub(crate) struct ZoneEntry {
+    /// Its name.
+    pub(crate) name: String,
+    /// The region it is in.
+    pub(crate) region: String,
+    /// Whether it takes new instances.
+    pub(crate) up: bool,
 }
 
 /// Makes an accessor that builds one of the SDK's clients on first use: each loads the TLS roots again.
@@ -141,7 +158,7 @@ impl Client {
         let project = self.project.get_or_try_init(|| async {
             let found = self.found().await;
             let known = found.as_ref().ok().copied();
-            if let Some(project) = resolved::resolve_project(&self.settings, self.gcloud().await?, known)? {
+            if let Some(project) = resolve_project(&self.settings, self.gcloud().await?, known)? {
                 return Ok(project.value);
             }
             let environment = &self.settings.environment;
@@ -240,7 +257,7 @@ impl Client {
     pub(crate) async fn credentials(&self) -> Result<&Credentials> {
         let build = || async {
             let (gcloud, found) = (self.gcloud().await?, self.found().await?);
-            resolved::check_account(&self.settings, found)?;
+            check_account(&self.settings, found)?;
             let universe = self.universe().await?;
             let caller = found.credentials(&self.settings.environment, universe.as_deref())?;
             let signer = match resolved::resolve_impersonation(gcloud)? {
@@ -266,7 +283,7 @@ impl Client {
     /// The universe that is set or that the credentials are of.
     async fn universe(&self) -> Result<Option<String>> {
         let named = resolved::configured_universe(&self.settings, self.gcloud().await?)?;
-        resolved::resolve_universe(self.found().await?, named.as_ref())
+        resolve_universe(self.found().await?, named.as_ref())
     }
 
     /// The same for the SDK's builders.
@@ -369,15 +386,18 @@ impl Client {
     }
 }
 
-/// When an answer was given, by its `Date`. <https://www.rfc-editor.org/rfc/rfc9110#field.date>
-pub(crate) fn response_date(error: &SdkError) -> Option<Timestamp> {
-    let text = error.http_headers()?.get("date")?.to_str().ok()?;
-    parse_date(text)
+/// What every call carries: one attempt each, since the loop above tries again, and knows what may have happened.
+pub(crate) fn with_call_options<B: RequestOptionsBuilder>(call: B) -> B {
+    call.with_retry_policy(NeverRetry)
+        .with_attempt_timeout(ATTEMPT_TIMEOUT)
+        .with_idempotency(true)
+        .with_user_agent(concat!("cloudctl/", env!("CARGO_PKG_VERSION")))
 }
 
-/// Reads the form that HTTP has for dates.
-pub(crate) fn parse_date(text: &str) -> Option<Timestamp> {
-    DateTimeParser::new().parse_timestamp(text).ok()
+/// Random, so that a later command is not answered with this one's failure; the same for every attempt.
+pub(crate) fn fresh_request_id() -> String {
+    let random = fastrand::u128(..).to_be_bytes();
+    uuid::Builder::from_random_bytes(random).into_uuid().to_string()
 }
 
 #[cfg(test)]
@@ -388,27 +408,5 @@ mod tests {
     fn a_zone_names_its_region() {
         let location = build_location(None, Some("us-central1-a")).unwrap();
         assert_eq!(location.region, "us-central1");
-    }
-}
-
-#[cfg(test)]
-mod clock_tests {
-    use http::HeaderMap;
-
-    use super::*;
-
-    #[test]
-    fn the_date_of_an_answer_is_read() {
-        let with = |value: &'static str| {
-            let headers = HeaderMap::from_iter([(http::header::DATE, http::HeaderValue::from_static(value))]);
-            response_date(&SdkError::http(404, headers, bytes::Bytes::new()))
-        };
-        let read = with("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
-        assert_eq!(read.to_string(), "1994-11-06T08:49:37Z");
-        assert_eq!(with("yesterday"), None);
-        assert_eq!(
-            response_date(&SdkError::http(404, HeaderMap::new(), bytes::Bytes::new())),
-            None
-        );
     }
 }

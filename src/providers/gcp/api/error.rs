@@ -13,10 +13,11 @@ use google_cloud_compute_v1::model::Operation;
 use google_cloud_compute_v1::model::operation::error::Errors;
 use google_cloud_gax::error::Error as SdkError;
 use google_cloud_gax::error::rpc::StatusDetails;
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimeParser;
 
-use super::client::{parse_date, response_date};
 use crate::cloud::{Error, ErrorKind};
-use crate::providers::gcp::connection_errors::{find_cause, is_permanent};
+use crate::providers::gcp::connection_errors::{find_cause, format_message, is_permanent};
 use crate::providers::gcp::credentials::access_token::TokenError;
 
 /// What a failed attempt says about its effect and about trying again.
@@ -288,26 +289,6 @@ fn hint_for_reason(reason: &str) -> Option<&'static str> {
     })
 }
 
-/// One line in the house's form out of the cloud's own message.
-pub(crate) fn format_message(message: &str) -> String {
-    const LONGEST: usize = 500;
-    let line = message
-        .lines()
-        .map(str::trim)
-        .find(|line| !line.is_empty())
-        .unwrap_or_default();
-    let line: String = line.chars().take(LONGEST).collect();
-    let line = line.trim_end_matches('.');
-    let mut words = line.split(' ');
-    let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    // "The resource …", but neither "VM instance …" nor "Compute Engine …".
-    let is_plain = first.chars().skip(1).all(char::is_lowercase) && !second.starts_with(char::is_uppercase);
-    match line.chars().next() {
-        Some(start) if is_plain => format!("{}{}", start.to_lowercase(), &line[start.len_utf8()..]),
-        _ => line.to_owned(),
-    }
-}
-
 /// The error of an operation that the cloud took on and that then failed; `None` if it did not fail.
 pub(crate) fn operation_error(operation: &Operation, attempted: &str, scope: &str) -> Option<Error> {
     let first = operation.error.as_ref().and_then(|error| error.errors.first());
@@ -377,13 +358,25 @@ fn kind_of_operation_code(code: &str) -> ErrorKind {
     }
 }
 
+/// When an answer was given, by its `Date`. <https://www.rfc-editor.org/rfc/rfc9110#field.date>
+pub(crate) fn response_date(error: &SdkError) -> Option<Timestamp> {
+    let text = error.http_headers()?.get("date")?.to_str().ok()?;
+    parse_date(text)
+}
+
+/// Reads the form that HTTP has for dates.
+pub(crate) fn parse_date(text: &str) -> Option<Timestamp> {
+    DateTimeParser::new().parse_timestamp(text).ok()
+}
+
 #[cfg(test)]
 mod tests {
+    use super::*;
+    use google_cloud_compute_v1::model::operation::error::errors::ErrorDetails;
+    use google_cloud_compute_v1::model::{ErrorInfo, operation};
     use google_cloud_gax::error::rpc::Status;
     use http::HeaderMap;
     use serde_json::json;
-
-    use super::*;
 
     fn answer(status: u16, error: serde_json::Value) -> SdkError {
         let body = bytes::Bytes::from(json!({ "error": error }).to_string());
@@ -516,14 +509,6 @@ mod tests {
             assert_eq!(classify(&error), expected, "{error}");
         }
     }
-}
-
-#[cfg(test)]
-mod operation_error_tests {
-    use google_cloud_compute_v1::model::operation::error::errors::ErrorDetails;
-    use google_cloud_compute_v1::model::{ErrorInfo, operation};
-
-    use super::*;
 
     #[test]
     fn operations_are_mapped_by_code() {
@@ -556,5 +541,20 @@ mod operation_error_tests {
         let failed = Operation::new().set_error(operation::Error::new().set_errors([error]));
         let error = operation_error(&failed, "cannot create web-1", "us-central1-a").unwrap();
         assert_eq!(error.zones_with_capacity(), ["us-central1-b", "us-central1-f"]);
+    }
+
+    #[test]
+    fn the_date_of_an_answer_is_read() {
+        let with = |value: &'static str| {
+            let headers = HeaderMap::from_iter([(http::header::DATE, http::HeaderValue::from_static(value))]);
+            response_date(&SdkError::http(404, headers, bytes::Bytes::new()))
+        };
+        let read = with("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
+        assert_eq!(read.to_string(), "1994-11-06T08:49:37Z");
+        assert_eq!(with("yesterday"), None);
+        assert_eq!(
+            response_date(&SdkError::http(404, HeaderMap::new(), bytes::Bytes::new())),
+            None
+        );
     }
 }

@@ -5,4 +5,6 @@ pub(super) mod error;
 pub(super) mod operations;
 pub(super) mod pagination;
 pub(super) mod rate_limit;
+pub(super) mod resource_name;
 pub(super) mod retry;
+pub(super) mod timestamp;

@@ -9,11 +9,11 @@ use google_cloud_compute_v1::model::operation::Status;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use super::client::Client;
+use super::client::{Client, with_call_options};
 use super::pagination::{Page, collect_all};
-use super::retry::with_call_options;
+use super::resource_name::last_segment;
+use super::timestamp::parse_time;
 use crate::cloud::{Error, ErrorKind, Result};
-use crate::providers::gcp::regions::last_segment;
 
 /// Between two waits: the call may return at once, and must not be made in a tight loop.
 const MIN_POLL_INTERVAL: Duration = Duration::from_millis(500);
@@ -202,10 +202,6 @@ async fn list_matching(client: &Client, zone: &str, expression: &str) -> Result<
         Ok(next)
     });
     found.await
-}
-
-fn parse_time(text: Option<&String>) -> Option<Timestamp> {
-    text?.parse().ok()
 }
 
 /// Whether an operation is the remembered one of an earlier call under the same request id, and not of a call that

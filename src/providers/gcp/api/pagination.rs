@@ -1,15 +1,19 @@
 //! Following page tokens to the end. Only Compute Engine: the EC2 SDK has paginators that do this.
 //! What a list warns of: that something is missing from it. Only Compute Engine: EC2 gives the whole list or an error.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::future::Future;
 
 use google_cloud_compute_v1::model::{
-    DiskList, FirewallList, InstanceList, MachineTypeList, NetworkList, OperationList, ZoneList,
+    DiskList, FirewallList, InstanceAggregatedList, InstanceList, MachineTypeList, NetworkList, OperationList, ZoneList,
 };
 
 use super::error::error_location;
+use super::resource_name::last_segment;
 use crate::cloud::{Error, ErrorKind, Result};
+
+/// The most that the API gives in one page.
+pub(crate) const PAGE_SIZE: u32 = 500;
 
 /// How often a page without rows may bring a token that was there before: the cloud is still looking.
 const MAX_IDLE_PAGES: u32 = 10;
@@ -101,7 +105,6 @@ macro_rules! incomplete_code {
         })
     }};
 }
-pub(crate) use incomplete_code;
 
 /// The code, if it is one of that kind: every one but that a page is empty, also one that is not known.
 pub(crate) fn lack(code: Option<&str>) -> Option<String> {
@@ -148,11 +151,32 @@ impl_partial_list!(
     ZoneList
 );
 
+/// The scopes, such as `us-central1-a`, that did not answer or not in full, each with the code of its warning.
+pub(crate) type UnansweredZones = BTreeMap<String, String>;
+
+/// The scopes that are missing from a page, or of which something is.
+pub(crate) fn unanswered_in(page: &InstanceAggregatedList) -> UnansweredZones {
+    let unreachable = page.unreachables.iter().map(|scope| (scope, "UNREACHABLE".to_owned()));
+    let warned = page
+        .items
+        .iter()
+        .filter_map(|(scope, page)| Some((scope, incomplete_code!(page)?)));
+    let scopes = unreachable.chain(warned);
+    let mut unanswered: UnansweredZones = scopes
+        .map(|(scope, code)| (last_segment(scope).to_owned(), code))
+        .collect();
+    if let (true, Some(code)) = (unanswered.is_empty(), incomplete_code!(page)) {
+        // Something is missing, and the answer does not say what.
+        unanswered.insert("a part of the project".to_owned(), code);
+    }
+    unanswered
+}
+
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
-
     use super::*;
+    use google_cloud_compute_v1::model::instance_list::Warning;
+    use std::cell::RefCell;
 
     /// Item 0 is none.
     async fn run(answers: Vec<Result<(u8, &'static str)>>) -> Result<Vec<u8>> {
@@ -198,13 +222,6 @@ mod tests {
         assert!(run(again).await.is_err());
         assert!(run(vec![expired()]).await.is_err());
     }
-}
-
-#[cfg(test)]
-mod warning_tests {
-    use google_cloud_compute_v1::model::instance_list::Warning;
-
-    use super::*;
 
     #[test]
     fn every_warning_is_one_but_that_of_an_empty_page() {

@@ -6,16 +6,12 @@ use std::time::Duration;
 
 use google_cloud_gax::Result as SdkResult;
 use google_cloud_gax::error::Error as SdkError;
-use google_cloud_gax::options::RequestOptionsBuilder;
-use google_cloud_gax::retry_policy::NeverRetry;
 use tokio::time::Instant;
 
-use super::client::Client;
+use super::client::{ATTEMPT_TIMEOUT, Client};
 use super::error::{CallFailure, call_error, classify, retry_after};
 use crate::cloud::Result;
 
-/// How long one attempt of a call may take; the SDK itself would wait for ever.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long, and how often at most, a call is tried; whether it waits for its turn.
 struct RetryPolicy {
     deadline: Duration,
@@ -184,14 +180,6 @@ impl Client {
             tokio::time::sleep(pause).await;
         }
     }
-}
-
-/// What every call carries: one attempt each, since the loop above tries again, and knows what may have happened.
-pub(crate) fn with_call_options<B: RequestOptionsBuilder>(call: B) -> B {
-    call.with_retry_policy(NeverRetry)
-        .with_attempt_timeout(ATTEMPT_TIMEOUT)
-        .with_idempotency(true)
-        .with_user_agent(concat!("cloudctl/", env!("CARGO_PKG_VERSION")))
 }
 
 /// Exponential, with full jitter.

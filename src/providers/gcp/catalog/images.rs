@@ -5,10 +5,9 @@ use google_cloud_compute_v1::model::image::Architecture as ImageArchitecture;
 
 use crate::catalog::{closest_alias, image_alias};
 use crate::cloud::{Architecture, Error, ErrorKind, Result, quoted};
-use crate::providers::gcp::api::client::Client;
-use crate::providers::gcp::api::retry::with_call_options;
+use crate::providers::gcp::api::client::{Client, with_call_options};
+use crate::providers::gcp::api::resource_name::last_segment;
 use crate::providers::gcp::labels::is_resource_name;
-use crate::providers::gcp::regions::last_segment;
 
 /// An image that exists.
 #[derive(Debug)]

@@ -7,18 +7,19 @@
 
 use futures_util::future::join_all;
 use google_cloud_compute_v1::model::deprecation_status::State as DeprecationState;
+use google_cloud_compute_v1::model::machine_type::Architecture as ApiArchitecture;
 use google_cloud_compute_v1::model::{
     AcceleratorConfig, MachineType as ApiMachineType, MachineTypeAggregatedList, MachineTypeList,
 };
 
 use crate::cloud::{
-    Error, ErrorKind, Gpu, InstanceSpec, MachineRequirements, MachineType, Result, closest, normalize_gpu_kind, quoted,
+    Architecture, Error, ErrorKind, Gpu, InstanceSpec, MachineRequirements, MachineType, Result, closest,
+    normalize_gpu_kind, quoted,
 };
-use crate::providers::gcp::api::client::Client;
-use crate::providers::gcp::api::retry::with_call_options;
-use crate::providers::gcp::instances::convert::architecture_of;
+use crate::providers::gcp::api::client::{Client, with_call_options};
+use crate::providers::gcp::api::resource_name::{last_segment, region_of};
 use crate::providers::gcp::labels::is_resource_name;
-use crate::providers::gcp::regions::{MAX_SUGGESTIONS, last_segment, region_of};
+use crate::providers::gcp::regions::MAX_SUGGESTIONS;
 
 /// What the API says of a machine type in a zone; asked once.
 ///
@@ -362,12 +363,26 @@ fn list_unmet_requirements(required: &MachineRequirements, machine: &MachineType
     lacking.into_iter().flatten().collect()
 }
 
+/// The instruction set of a machine type, by its own word or else by its family.
+/// <https://cloud.google.com/compute/docs/instances/arm-on-compute>
+pub(crate) fn architecture_of(machine_type: &ApiMachineType, name: &str) -> Architecture {
+    match machine_type.architecture {
+        Some(ApiArchitecture::Arm64) => Architecture::Arm64,
+        Some(ApiArchitecture::X8664) => Architecture::X86_64,
+        _ => match name.split('-').next() {
+            Some("t2a" | "c4a" | "n4a" | "a4x") => Architecture::Arm64,
+            _ => Architecture::X86_64,
+        },
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::*;
+    use crate::cloud::{Architecture, ErrorKind};
+    use crate::providers::gcp::create::request::tests::spec;
     use google_cloud_compute_v1::model::DeprecationStatus;
     use google_cloud_compute_v1::model::machine_type::Accelerators;
-
-    use super::*;
 
     #[test]
     fn the_disk_type_follows_the_family() {
@@ -421,15 +436,6 @@ mod tests {
         let with_gpu = ApiMachineType::new().set_accelerators([Accelerators::new()]);
         assert!(cannot_migrate(&with_gpu, "new-1"));
     }
-}
-
-#[cfg(test)]
-mod accelerators_tests {
-    use google_cloud_compute_v1::model::machine_type::Accelerators;
-
-    use super::*;
-    use crate::cloud::{Architecture, ErrorKind};
-    use crate::providers::gcp::create::request::tests::spec;
 
     fn api(cpus: i32, memory_mb: i32, gpu: Option<(&str, i32)>) -> ApiMachineType {
         let gpu = gpu.map(|(kind, count)| {

@@ -10,9 +10,9 @@ use futures_util::future::try_join_all;
 use google_cloud_compute_v1::model::{MachineType as ApiMachineType, MachineTypeList};
 
 use self::machine_types::to_machine_type;
-use super::api::client::Client;
+use super::api::client::{Client, with_call_options};
 use super::api::pagination::{Page, collect_all};
-use super::api::retry::with_call_options;
+use super::api::timestamp::parse_time;
 use crate::catalog::{GcpImage, IMAGE_ALIASES};
 use crate::cloud::{Architecture, Image, Location, MachineType, ProviderKind, Result};
 
@@ -97,7 +97,7 @@ async fn find_image_of_alias(
     let Some(api) = images::find_newest_of_family(client, gcp.project, family).await? else {
         return Ok(None);
     };
-    let created_at = api.creation_timestamp.as_deref().and_then(|time| time.parse().ok());
+    let created_at = parse_time(api.creation_timestamp.as_ref());
     let resolved = images::to_resolved_image(api, gcp.project, family);
     Ok(Some(Image {
         provider: ProviderKind::Gcp,

@@ -12,9 +12,8 @@ use google_cloud_billing_v1::model::{self, ListSkusResponse};
 
 use crate::catalog::{Sku, SkuKind};
 use crate::cloud::{PublishedPrice, Result, normalize_gpu_kind};
-use crate::providers::gcp::api::client::Client;
+use crate::providers::gcp::api::client::{Client, with_call_options};
 use crate::providers::gcp::api::pagination::{Page, collect_all};
-use crate::providers::gcp::api::retry::with_call_options;
 
 /// Compute Engine, among the services that have prices.
 const SERVICE: &str = "services/6F81-5844-456A";

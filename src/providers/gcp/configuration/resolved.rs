@@ -6,8 +6,6 @@ use http::HeaderValue;
 use super::endpoint::parse_endpoint;
 use super::gcloud_config::{GcloudConfiguration, Located};
 use crate::cloud::{Error, Result, quoted};
-use crate::providers::gcp::credentials::CredentialSource;
-use crate::providers::gcp::credentials::impersonation::Impersonation;
 use crate::settings::Settings;
 
 /// Google's own cloud, unless something else is said.
@@ -16,32 +14,7 @@ pub(crate) const DEFAULT_UNIVERSE: &str = "googleapis.com";
 /// No project's id is longer: a domain, a colon and 30 characters.
 const MAX_PROJECT_ID_LENGTH: usize = 300;
 
-/// The project that something names: settings, or else the credentials.
-///
-/// # Errors
-/// `InvalidSpec` if it cannot be the name of a project.
-pub(crate) fn resolve_project(
-    settings: &Settings,
-    gcloud: &GcloudConfiguration,
-    found: Option<&CredentialSource>,
-) -> Result<Option<Located>> {
-    let variable = |name| Located::variable(&settings.environment, name);
-    let named = settings
-        .gcp
-        .project
-        .located()
-        .or_else(|| variable("GOOGLE_CLOUD_PROJECT"))
-        .or_else(|| variable("CLOUDSDK_CORE_PROJECT"))
-        .or_else(|| variable("GCLOUD_PROJECT"))
-        .or_else(|| gcloud.file_setting("core", "project"))
-        .or_else(|| found?.project());
-    if let Some(project) = &named {
-        check_project(project)?;
-    }
-    Ok(named)
-}
-
-fn check_project(project: &Located) -> Result<()> {
+pub(crate) fn check_project(project: &Located) -> Result<()> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | ':' | '_');
     let is_id = project.value.len() <= MAX_PROJECT_ID_LENGTH && project.value.chars().all(is_plain);
     match is_id {
@@ -97,6 +70,57 @@ impl QuotaProject {
     }
 }
 
+/// Whom calls are made as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Impersonation {
+    pub(crate) principal: String,
+    /// Each may act as the next one, the last as the principal.
+    pub(crate) delegates: Vec<String>,
+    pub(crate) source: String,
+}
+
+impl Impersonation {
+    /// gcloud's list with commas: the last is acted as, the others are the chain to it.
+    /// <https://cloud.google.com/sdk/docs/properties>
+    ///
+    /// # Errors
+    /// `InvalidSpec` if one is no address of a service account.
+    pub(crate) fn parse(setting: &Located) -> Result<Self> {
+        let accounts = setting.value.split(',').map(str::trim);
+        let mut accounts: Vec<String> = accounts
+            .filter(|account| !account.is_empty())
+            .map(str::to_owned)
+            .collect();
+        let is_address = |account: &String| {
+            let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+            // Or a number, which is a service account's unique id.
+            account.chars().all(|c| c.is_ascii_digit())
+                || account.split_once('@').is_some_and(|(name, domain)| {
+                    !name.is_empty()
+                        && name.chars().all(is_plain)
+                        && domain.contains('.')
+                        && domain.chars().all(is_plain)
+                })
+        };
+        let wrong = accounts.iter().find(|account| !is_address(account));
+        let wrong = wrong.cloned();
+        match (wrong, accounts.pop()) {
+            (None, Some(principal)) => Ok(Self {
+                principal,
+                delegates: accounts,
+                source: setting.source.clone(),
+            }),
+            (wrong, _) => {
+                let shown = quoted(&wrong.unwrap_or_else(|| setting.value.clone()));
+                Err(
+                    Error::invalid(format!("{}: {shown} is not a service account", setting.source))
+                        .with_hint("name it as NAME@PROJECT.iam.gserviceaccount.com"),
+                )
+            }
+        }
+    }
+}
+
 /// Whom calls are made as, if it is not the caller.
 ///
 /// # Errors
@@ -129,49 +153,6 @@ pub(crate) fn configured_universe(settings: &Settings, gcloud: &GcloudConfigurat
     )
 }
 
-/// Checks that the credentials are of the universe that is set, and gives the one that holds, if it is not Google's own.
-///
-/// # Errors
-/// `InvalidSpec` if they are of another one.
-pub(crate) fn resolve_universe(found: &CredentialSource, named: Option<&Located>) -> Result<Option<String>> {
-    let of_credentials = match found {
-        CredentialSource::File(_) => Some(found.universe().unwrap_or(DEFAULT_UNIVERSE)),
-        CredentialSource::Token(..) | CredentialSource::MetadataServer => None,
-    };
-    match (named, of_credentials) {
-        (Some(named), Some(other)) if named.value != other => Err(Error::invalid(format!(
-            "{} is {}, and the credentials ({}) are of {other}",
-            named.source,
-            named.value,
-            found.description().source
-        ))
-        .with_hint("use credentials of that universe, or unset it")),
-        (Some(named), _) => Ok(Some(named.value.clone())),
-        (None, other) => Ok(other.map(str::to_owned)),
-    }
-}
-
-/// Checks that the credentials are of the account that a variable names. In gcloud's files that property says which of
-/// gcloud's own logins acts; application default credentials have their own account.
-///
-/// # Errors
-/// `InvalidSpec` if they say that they are another one's.
-pub(crate) fn check_account(settings: &Settings, found: &CredentialSource) -> Result<()> {
-    let Some(named) = Located::variable(&settings.environment, "CLOUDSDK_CORE_ACCOUNT") else {
-        return Ok(());
-    };
-    match found.principal() {
-        Some(principal) if principal != named.value => Err(Error::invalid(format!(
-            "{} is {}, and the credentials ({}) are of {principal}",
-            named.source,
-            quoted(&named.value),
-            found.description().source
-        ))
-        .with_hint("use credentials of that account, or unset the variable")),
-        _ => Ok(()),
-    }
-}
-
 /// The address of Google's API of this name, which gcloud's override moves, without its version and last slash.
 ///
 /// # Errors
@@ -191,5 +172,31 @@ pub(crate) fn resolve_endpoint(
             value: format!("https://{api}.{}", universe.unwrap_or(DEFAULT_UNIVERSE)),
             source: "default".to_owned(),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(value: &str) -> Result<Impersonation> {
+        Impersonation::parse(&Located {
+            value: value.to_owned(),
+            source: "here".to_owned(),
+        })
+    }
+
+    #[test]
+    fn last_account_of_a_chain_is_acted_as() {
+        let chain = of("a@p.iam.gserviceaccount.com, b@p.iam.gserviceaccount.com").unwrap();
+        assert_eq!(chain.principal, "b@p.iam.gserviceaccount.com");
+        assert_eq!(chain.delegates, ["a@p.iam.gserviceaccount.com"]);
+    }
+
+    #[test]
+    fn what_is_no_service_account_is_refused() {
+        for value in ["deployer", "a@b", "a@b.test/x", ",", "a b@c.test", "a@p.test,nope"] {
+            assert!(of(value).is_err(), "{value}");
+        }
     }
 }

@@ -5,13 +5,9 @@ use super::endpoint::parse_endpoint;
 use super::gcloud_config::{GcloudConfiguration, Located};
 use super::resolved;
 use super::resolved::QuotaProject;
-use crate::cloud::{Error, Result, path_text};
-use crate::providers::common::network_address::{has_valid_port, is_host, shown_address, shown_proxy};
-use crate::providers::gcp::credentials;
-use crate::providers::gcp::credentials::metadata_server;
-use crate::settings::{
-    Environment, ResolvedSetting, SettingPlace, Settings, Topic, Treatment, VendorSetting, refuse_unsupported,
-};
+use crate::cloud::{Error, Result};
+use crate::providers::common::network_address::{has_valid_port, is_host, shown_address};
+use crate::settings::{Environment, SettingPlace, Settings, Topic, Treatment, VendorSetting, refuse_unsupported};
 
 const USE_PROXY_VARIABLES: Treatment =
     Treatment::Refused("set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT instead, which gcloud takes too");
@@ -311,7 +307,7 @@ fn is_harmless(name: &str, setting: &Located, environment: &Environment) -> bool
 }
 
 /// The proxies that are set, the ones that hold first.
-fn list_proxies(environment: &Environment) -> Vec<Located> {
+pub(crate) fn list_proxies(environment: &Environment) -> Vec<Located> {
     let names = [
         "HTTPS_PROXY",
         "https_proxy",
@@ -342,93 +338,4 @@ fn check_proxy(proxy: &Located) -> Result<()> {
         Error::invalid(format!("{}: {shown} is not the address of a proxy", proxy.source))
             .with_hint("set it to http://HOST:PORT or http://USER:PASSWORD@HOST:PORT"),
     )
-}
-
-/// What they come to in this run.
-pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec<ResolvedSetting>> {
-    let environment = &settings.environment;
-    let gcloud = &GcloudConfiguration::read(environment)?;
-    check(settings, gcloud)?;
-    let found = credentials::find_credentials(environment, gcloud)?;
-    let mut list = Vec::new();
-    let mut add = |name: &'static str, located: Option<Located>, otherwise: &str| {
-        list.push(ResolvedSetting::of(name, located, otherwise));
-    };
-    let on_google = metadata_server::is_available(environment);
-    let unset_project = if on_google { "metadata server" } else { "not set" };
-    add(
-        "gcp.project",
-        resolved::resolve_project(settings, gcloud, found.as_ref())?,
-        unset_project,
-    );
-    add(
-        "gcp.credentials",
-        found.as_ref().map(credentials::CredentialSource::description),
-        "not found",
-    );
-    let principal = found.as_ref().and_then(|found| {
-        Some(Located {
-            value: found.principal()?,
-            source: found.description().source,
-        })
-    });
-    add("gcp.account", principal, "the credentials do not say");
-    let impersonate = resolved::resolve_impersonation(gcloud)?.map(|whom| Located {
-        value: whom.principal,
-        source: whom.source,
-    });
-    add("gcp.impersonate", impersonate, "not set");
-    let quota_project = QuotaProject::resolve(settings, gcloud)?.map(|quota| match quota {
-        QuotaProject::Named(named) => named,
-        QuotaProject::Current(source) => Located {
-            value: "the project of the calls".to_owned(),
-            source,
-        },
-    });
-    add("gcp.quota_project", quota_project, "not set");
-    let region = settings
-        .gcp
-        .region
-        .located()
-        .or_else(|| gcloud.setting("compute", "region"));
-    add("gcp.region", region, "not set");
-    let zone = settings
-        .gcp
-        .zone
-        .located()
-        .or_else(|| gcloud.setting("compute", "zone"));
-    add("gcp.zone", zone, "not set");
-    let universe = resolved::configured_universe(settings, gcloud)?;
-    let holds = match (&found, &universe) {
-        (Some(found), named) => resolved::resolve_universe(found, named.as_ref())?,
-        (None, named) => named.as_ref().map(|named| named.value.clone()),
-    };
-    let endpoint = resolved::resolve_endpoint(gcloud, "compute", "/compute/v1", holds.as_deref())?;
-    add("gcp.endpoint", Some(endpoint), "default");
-    let universe = universe.or_else(|| {
-        Some(Located {
-            value: found.as_ref()?.universe()?.to_owned(),
-            source: found.as_ref()?.description().source,
-        })
-    });
-    let default = Located {
-        value: resolved::DEFAULT_UNIVERSE.to_owned(),
-        source: "default".to_owned(),
-    };
-    add("gcp.universe", universe.or(Some(default)), "default");
-    let authorities = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
-    let authorities = authorities.iter().find_map(|name| Located::variable(environment, name));
-    let authorities = authorities.map(|located| Located {
-        value: path_text(&located.value),
-        source: located.source,
-    });
-    add("gcp.ca_certs", authorities, "the system's");
-    let proxy = list_proxies(environment).into_iter().find_map(|proxy| {
-        Some(Located {
-            value: shown_proxy(&proxy.value.parse().ok()?),
-            source: proxy.source,
-        })
-    });
-    add("gcp.proxy", proxy, "not set");
-    Ok(list)
 }

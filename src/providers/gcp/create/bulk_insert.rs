@@ -24,18 +24,19 @@ use super::{CreateCall, OPERATION_DEADLINE, PAUSE};
 use crate::cloud::{
     BatchTracker, Error, ErrorKind, Instance, InstanceName, InstanceRef, InstanceSpec, InstanceState, Result, quoted,
 };
-use crate::providers::gcp::api::client::Client;
+use crate::providers::gcp::api::client::{Client, with_call_options};
 use crate::providers::gcp::api::error::operation_error;
 use crate::providers::gcp::api::operations;
 use crate::providers::gcp::api::operations::is_done;
-use crate::providers::gcp::api::retry::{ChangeFailure, with_call_options};
+use crate::providers::gcp::api::resource_name::last_segment;
+use crate::providers::gcp::api::retry::ChangeFailure;
+use crate::providers::gcp::api::timestamp::parse_time;
 use crate::providers::gcp::instances::change::InstanceAction;
 use crate::providers::gcp::instances::change_batch::change_all;
 use crate::providers::gcp::instances::convert::to_instance;
 use crate::providers::gcp::instances::list;
 use crate::providers::gcp::instances::list::{Deletions, mark_terminating, members_expression};
 use crate::providers::gcp::network::ingress;
-use crate::providers::gcp::regions::last_segment;
 
 /// How many one call makes: five times as many would be taken, but a label cannot name just any of them.
 pub(crate) const MAX_INSTANCES: usize = 1_000;
@@ -265,7 +266,7 @@ impl GroupCreate<'_> {
         let (client, zone) = (self.call.client, &self.call.request.zone);
         let group = operation.operation_group_id.as_deref()?;
         let ids: BTreeMap<String, u64> = operations::list_created_in_group(client, zone, group).await.ok()?;
-        let since: Option<Timestamp> = operation.insert_time.as_deref().and_then(|time| time.parse().ok());
+        let since: Option<Timestamp> = parse_time(operation.insert_time.as_ref());
         let deleted = operations::list_deleted_since(client, zone, since).await.ok()?;
         let mut unshown = Vec::new();
         for name in missing {

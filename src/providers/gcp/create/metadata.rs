@@ -17,14 +17,13 @@
 //! <https://cloud.google.com/compute/docs/oslogin>
 
 use base64::Engine as _;
+use google_cloud_compute_v1::model::Metadata;
 use google_cloud_compute_v1::model::metadata::Items;
-use google_cloud_compute_v1::model::{Instance, Metadata};
 
 use crate::cloud::{
-    Error, ErrorKind, InstanceSpec, Result, SshKey, UserDataReader, ignored_user_data, is_gzip, key_fingerprint, quoted,
+    Error, ErrorKind, InstanceSpec, Result, SshKey, UserDataReader, ignored_user_data, is_gzip, quoted,
 };
-use crate::providers::gcp::api::client::Client;
-use crate::providers::gcp::api::retry::with_call_options;
+use crate::providers::gcp::api::client::{Client, with_call_options};
 use crate::providers::gcp::native_options::Options;
 
 /// The most that one value may have, and all of them. <https://cloud.google.com/compute/docs/metadata/overview#limits>
@@ -178,17 +177,6 @@ pub(crate) fn format_ssh_key(key: &SshKey) -> Result<String> {
         );
     }
     Ok(format!("{}:{key}", login_user(key)))
-}
-
-/// The fingerprints of the keys that an instance was made with.
-pub(crate) fn key_fingerprints(instance: &Instance) -> Vec<String> {
-    let items = instance.metadata.iter().flat_map(|metadata| &metadata.items);
-    let keys = items.filter(|item| item.key.as_deref() == Some("ssh-keys"));
-    let lines = keys.filter_map(|item| item.value.as_deref()).flat_map(str::lines);
-    // Each is `USER:OS_LOGIN_KEY`.
-    lines
-        .filter_map(|line| key_fingerprint(line.split_once(':')?.1))
-        .collect()
 }
 
 /// The user that a key in OpenSSH's one-line form logs in as; that of no key is the one of a key without a comment.

@@ -20,9 +20,9 @@ use tokio::time::Instant;
 
 use self::recovery::CreateTarget;
 use self::request::{Request, prepare};
-use super::api::client::Client;
+use super::api::client::{Client, with_call_options};
 use super::api::error::{call_error, error_location};
-use super::api::retry::{ChangeFailure, with_call_options};
+use super::api::retry::ChangeFailure;
 use super::instances::convert::{is_managed, with_machine_type};
 use super::instances::list::{find_by_name, is_being_deleted, to_instance_with_state};
 use super::network::ingress;

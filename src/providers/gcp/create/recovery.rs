@@ -15,11 +15,12 @@ use crate::providers::gcp::api::error::{
 };
 use crate::providers::gcp::api::operations;
 use crate::providers::gcp::api::operations::{is_done, is_from_earlier_call};
+use crate::providers::gcp::api::resource_name::last_segment;
 use crate::providers::gcp::api::retry::ChangeFailure;
+use crate::providers::gcp::api::timestamp::parse_time;
 use crate::providers::gcp::instances::convert::{is_managed, to_instance, with_machine_type};
 use crate::providers::gcp::instances::disks;
 use crate::providers::gcp::network;
-use crate::providers::gcp::regions::last_segment;
 
 /// How long what a failed operation left is given to vanish.
 pub(crate) const CLEANUP_DEADLINE: Duration = Duration::from_secs(15);
@@ -137,7 +138,7 @@ impl CreateCall<'_> {
         operation: &Operation,
         start: Instant,
     ) -> Error {
-        let since = operation.insert_time.as_deref().and_then(|time| time.parse().ok());
+        let since = parse_time(operation.insert_time.as_ref());
         let timeout = CLEANUP_DEADLINE.saturating_sub(start.elapsed());
         let disks = disks::left_by_failed_create(self.client, &self.request.zone, names, since, timeout).await;
         error.with_leftovers(disks.iter().map(|disk| format!("gcp/{}/{disk}", self.request.zone)))

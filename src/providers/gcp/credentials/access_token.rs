@@ -14,8 +14,7 @@ use tokio::time::Instant;
 
 use crate::cloud::{Result, may_be_secret};
 use crate::providers::common::connection_errors::links;
-use crate::providers::gcp::api::error::format_message;
-use crate::providers::gcp::connection_errors::{Cause, find_cause};
+use crate::providers::gcp::connection_errors::{Cause, find_cause, format_message};
 
 /// How long a token is waited for: the SDK itself would wait for ever.
 const TOKEN_TIMEOUT: Duration = Duration::from_secs(25);

@@ -12,63 +12,12 @@ use http::{Extensions, HeaderMap};
 use serde_json::json;
 
 use super::access_token::{TokenAnswer, TokenCache, TokenError};
-use crate::cloud::{Error, Result, quoted};
-use crate::providers::gcp::configuration::gcloud_config::Located;
+use crate::cloud::{Error, Result};
+use crate::providers::gcp::configuration::resolved::Impersonation;
 
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 const LIFETIME: Duration = Duration::from_secs(3600);
 const TOKEN_TIMEOUT: Duration = Duration::from_secs(25);
-
-/// Whom calls are made as.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Impersonation {
-    pub(crate) principal: String,
-    /// Each may act as the next one, the last as the principal.
-    delegates: Vec<String>,
-    pub(crate) source: String,
-}
-
-impl Impersonation {
-    /// gcloud's list with commas: the last is acted as, the others are the chain to it.
-    /// <https://cloud.google.com/sdk/docs/properties>
-    ///
-    /// # Errors
-    /// `InvalidSpec` if one is no address of a service account.
-    pub(crate) fn parse(setting: &Located) -> Result<Self> {
-        let accounts = setting.value.split(',').map(str::trim);
-        let mut accounts: Vec<String> = accounts
-            .filter(|account| !account.is_empty())
-            .map(str::to_owned)
-            .collect();
-        let is_address = |account: &String| {
-            let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-            // Or a number, which is a service account's unique id.
-            account.chars().all(|c| c.is_ascii_digit())
-                || account.split_once('@').is_some_and(|(name, domain)| {
-                    !name.is_empty()
-                        && name.chars().all(is_plain)
-                        && domain.contains('.')
-                        && domain.chars().all(is_plain)
-                })
-        };
-        let wrong = accounts.iter().find(|account| !is_address(account));
-        let wrong = wrong.cloned();
-        match (wrong, accounts.pop()) {
-            (None, Some(principal)) => Ok(Self {
-                principal,
-                delegates: accounts,
-                source: setting.source.clone(),
-            }),
-            (wrong, _) => {
-                let shown = quoted(&wrong.unwrap_or_else(|| setting.value.clone()));
-                Err(
-                    Error::invalid(format!("{}: {shown} is not a service account", setting.source))
-                        .with_hint("name it as NAME@PROJECT.iam.gserviceaccount.com"),
-                )
-            }
-        }
-    }
-}
 
 /// Tokens of a service account, which the IAM Credentials API makes for the caller.
 pub(crate) struct ImpersonatedToken {
@@ -142,31 +91,5 @@ impl CredentialsProvider for ImpersonatedToken {
 
     async fn universe_domain(&self) -> Option<String> {
         self.caller.universe_domain().await
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn of(value: &str) -> Result<Impersonation> {
-        Impersonation::parse(&Located {
-            value: value.to_owned(),
-            source: "here".to_owned(),
-        })
-    }
-
-    #[test]
-    fn last_account_of_a_chain_is_acted_as() {
-        let chain = of("a@p.iam.gserviceaccount.com, b@p.iam.gserviceaccount.com").unwrap();
-        assert_eq!(chain.principal, "b@p.iam.gserviceaccount.com");
-        assert_eq!(chain.delegates, ["a@p.iam.gserviceaccount.com"]);
-    }
-
-    #[test]
-    fn what_is_no_service_account_is_refused() {
-        for value in ["deployer", "a@b", "a@b.test/x", ",", "a b@c.test", "a@p.test,nope"] {
-            assert!(of(value).is_err(), "{value}");
-        }
     }
 }

@@ -11,6 +11,7 @@ pub(super) mod access_token;
 pub(super) mod credentials_file;
 pub(super) mod impersonation;
 pub(super) mod metadata_server;
+pub(super) mod resolved_settings;
 pub(super) mod workforce;
 
 use google_cloud_auth::credentials::{Credentials, external_account, impersonated, service_account, user_account};

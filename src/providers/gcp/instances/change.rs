@@ -16,11 +16,11 @@ use google_cloud_gax::Result as SdkResult;
 
 use super::list::{find_by_name, get_by_ref, is_being_deleted};
 use crate::cloud::{BatchTracker, Error, ErrorKind, InstanceRef, Result};
-use crate::providers::gcp::api::client::Client;
+use crate::providers::gcp::api::client::{Client, fresh_request_id, with_call_options};
 use crate::providers::gcp::api::error::{call_error, error_location, operation_error};
 use crate::providers::gcp::api::operations;
 use crate::providers::gcp::api::operations::is_done;
-use crate::providers::gcp::api::retry::{ChangeFailure, with_call_options};
+use crate::providers::gcp::api::retry::ChangeFailure;
 
 /// How often, and how far apart, an instance is looked at that is not ready to be deleted and not seen to be going.
 const MAX_READS: u32 = 3;
@@ -112,12 +112,6 @@ pub(crate) async fn start_change<'a>(
             settled.map(|()| None)
         }
     }
-}
-
-/// Random, so that a later command is not answered with this one's failure; the same for every attempt.
-pub(crate) fn fresh_request_id() -> String {
-    let random = fastrand::u128(..).to_be_bytes();
-    uuid::Builder::from_random_bytes(random).into_uuid().to_string()
 }
 
 /// Looks at the instance again where the call's failure leaves open what happened.

@@ -17,13 +17,11 @@ use super::change::{
 use super::list;
 use super::list::MAX_FILTER_TERMS;
 use crate::cloud::{BatchTracker, Error, ErrorKind, InstanceRef, Result, TargetOutcome};
-use crate::providers::gcp::api::client::Client;
+use crate::providers::gcp::api::client::{CONCURRENT_BATCHES, Client};
 use crate::providers::gcp::api::operations;
 
 /// So many instances are looked at by one list, and their calls sent right after it.
 const BATCH_SIZE: usize = MAX_FILTER_TERMS;
-/// How many waves are under way: while one is sent, the next one is looked at.
-pub(crate) const CONCURRENT_BATCHES: usize = 2;
 /// How many calls of a wave are under way.
 const CONCURRENT_CALLS: usize = 10;
 /// For so long a look holds: then a name may have come to mean another instance.

@@ -5,17 +5,19 @@ use std::collections::BTreeMap;
 use google_cloud_compute_v1::model::attached_disk::Architecture as DiskArchitecture;
 use google_cloud_compute_v1::model::instance::Status;
 use google_cloud_compute_v1::model::scheduling::ProvisioningModel;
-use google_cloud_compute_v1::model::{self, MachineType, machine_type};
+use google_cloud_compute_v1::model::{self, MachineType};
 use serde_json::json;
 
 use super::expiry::find_expiry;
 use crate::cloud::{
     Architecture, Disk, Error, ErrorKind, Gpu, Instance, InstanceRef, InstanceState, Labels, NativeName, Ownership,
-    ProviderKind, RESERVED_PREFIX, Result, normalize_gpu_kind,
+    ProviderKind, RESERVED_PREFIX, Result, key_fingerprint, normalize_gpu_kind,
 };
-use crate::providers::gcp::create::metadata::key_fingerprints;
-use crate::providers::gcp::network::{firewall_rule, path_aliases};
-use crate::providers::gcp::regions::{last_segment, region_of};
+use crate::providers::gcp::api::resource_name::{last_segment, region_of};
+use crate::providers::gcp::api::timestamp::parse_time;
+use crate::providers::gcp::catalog::machine_types::architecture_of;
+use crate::providers::gcp::labels::OPEN_PORT_PREFIX;
+use crate::providers::gcp::network::path_aliases;
 
 /// Makes the contract's instance. `being_deleted` says what the API's own answer does not: an instance that is being
 /// deleted shows the same `STOPPING` as one that is being stopped.
@@ -34,7 +36,7 @@ pub(crate) fn to_instance(api: model::Instance, project: &str, being_deleted: bo
         to_state(api.status.as_ref())
     };
     let ownership = read_ownership(&api);
-    let created_at = api.creation_timestamp.as_deref().and_then(|time| time.parse().ok());
+    let created_at = parse_time(api.creation_timestamp.as_ref());
     let expiry = find_expiry(&api, &ownership, created_at);
     let interface = api.network_interfaces.first();
     let public_ip = interface.and_then(|interface| interface.access_configs.first()?.nat_ip.clone());
@@ -99,9 +101,7 @@ pub(crate) fn to_instance(api: model::Instance, project: &str, being_deleted: bo
 /// Those of its network tags that firewall rules of ours go by.
 fn ingress_tags(api: &model::Instance) -> Vec<String> {
     let tags = api.tags.iter().flat_map(|tags| &tags.items);
-    tags.filter(|tag| tag.starts_with(firewall_rule::PREFIX))
-        .cloned()
-        .collect()
+    tags.filter(|tag| tag.starts_with(OPEN_PORT_PREFIX)).cloned().collect()
 }
 
 /// Its disks that are resources of their own; local ones have no source, and go with it.
@@ -135,19 +135,6 @@ pub(crate) fn to_state(status: Option<&Status>) -> InstanceState {
         Some(Status::Stopped | Status::Suspended | Status::Terminated) => InstanceState::Stopped,
         Some(Status::Deprovisioning) => InstanceState::Terminating,
         _ => InstanceState::Unknown,
-    }
-}
-
-/// The instruction set of a machine type, by its own word or else by its family.
-/// <https://cloud.google.com/compute/docs/instances/arm-on-compute>
-pub(crate) fn architecture_of(machine_type: &MachineType, name: &str) -> Architecture {
-    match machine_type.architecture {
-        Some(machine_type::Architecture::Arm64) => Architecture::Arm64,
-        Some(machine_type::Architecture::X8664) => Architecture::X86_64,
-        _ => match name.split('-').next() {
-            Some("t2a" | "c4a" | "n4a" | "a4x") => Architecture::Arm64,
-            _ => Architecture::X86_64,
-        },
     }
 }
 
@@ -212,7 +199,7 @@ fn read_setup(api: &model::Instance, project: &str) -> BTreeMap<&'static str, Ve
     let size = boot_disk.and_then(|disk| disk.disk_size_gb);
     // Those that open ports are what `--open` asked for.
     let tags = api.tags.iter().flat_map(|tags| &tags.items);
-    let tags = tags.filter(|tag| !tag.starts_with(firewall_rule::PREFIX));
+    let tags = tags.filter(|tag| !tag.starts_with(OPEN_PORT_PREFIX));
     let account = api.service_accounts.first().and_then(|account| account.email.clone());
     let one = |word: String| vec![word];
     let fields: [(_, Vec<Vec<String>>); 6] = [
@@ -254,6 +241,17 @@ fn native_fields(api: &model::Instance) -> serde_json::Value {
         "last_start": api.last_start_timestamp,
         "status_message": api.status_message,
     })
+}
+
+/// The fingerprints of the keys that an instance was made with.
+pub(crate) fn key_fingerprints(instance: &model::Instance) -> Vec<String> {
+    let items = instance.metadata.iter().flat_map(|metadata| &metadata.items);
+    let keys = items.filter(|item| item.key.as_deref() == Some("ssh-keys"));
+    let lines = keys.filter_map(|item| item.value.as_deref()).flat_map(str::lines);
+    // Each is `USER:OS_LOGIN_KEY`.
+    lines
+        .filter_map(|line| key_fingerprint(line.split_once(':')?.1))
+        .collect()
 }
 
 #[cfg(test)]

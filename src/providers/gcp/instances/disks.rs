@@ -12,11 +12,11 @@ use tokio::time::Instant;
 
 use super::list::{MAX_FILTER_TERMS, find_by_name};
 use crate::cloud::{Disk, Instance, InstanceName, NativeName, OrphanedDisk, Ownership, Result};
-use crate::providers::gcp::api::client::Client;
+use crate::providers::gcp::api::client::{Client, with_call_options};
 use crate::providers::gcp::api::operations;
 use crate::providers::gcp::api::pagination::{Page, collect_all};
-use crate::providers::gcp::api::retry::with_call_options;
-use crate::providers::gcp::regions::last_segment;
+use crate::providers::gcp::api::resource_name::last_segment;
+use crate::providers::gcp::api::timestamp::parse_time;
 
 /// How long disks are given to go that go with their instance.
 const DELETION_TIMEOUT: Duration = Duration::from_secs(10);
@@ -149,7 +149,7 @@ fn is_used_by_other(disk: &model::Disk, gone: &Instance) -> bool {
 }
 
 fn creation_time(disk: &model::Disk) -> Option<Timestamp> {
-    disk.creation_timestamp.as_deref()?.parse().ok()
+    parse_time(disk.creation_timestamp.as_ref())
 }
 
 /// The disks of a zone that have one of these names: one list, however many they are.

@@ -12,6 +12,7 @@ use google_cloud_compute_v1::model::{self, Scheduling};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::cloud::{Error, ExpiryEnforcer, Ownership, Result, format_duration};
+use crate::providers::gcp::api::timestamp::parse_time;
 
 /// What a limit may be. <https://cloud.google.com/compute/docs/instances/limit-vm-runtime#restrictions>
 pub(crate) const MIN_RUN_LIMIT: Duration = Duration::from_secs(30);
@@ -58,13 +59,13 @@ pub(crate) fn run_limit(api: &model::Instance) -> Option<Duration> {
 pub(crate) fn run_start(api: &model::Instance) -> Option<Timestamp> {
     let runs = matches!(api.status, Some(Status::Running | Status::Repairing));
     let start = api.last_start_timestamp.as_ref().or(api.creation_timestamp.as_ref());
-    time(start).filter(|_| runs)
+    parse_time(start).filter(|_| runs)
 }
 
 /// When the cloud says that it will delete the instance; not every answer does.
 pub(crate) fn announced_end(api: &model::Instance) -> Option<Timestamp> {
     let status = api.resource_status.as_ref()?.scheduling.as_ref()?;
-    deleting_scheduling(api).and_then(|_| time(status.termination_timestamp.as_ref()))
+    deleting_scheduling(api).and_then(|_| parse_time(status.termination_timestamp.as_ref()))
 }
 
 /// When the instance will be ended, and by whom: by the cloud while its limit counts, else by its label alone. Of two
@@ -88,22 +89,18 @@ fn cloud_end(api: &model::Instance) -> Option<Timestamp> {
         Some(Status::Running | Status::Repairing) => run_start(api),
         // It will run at once; if it is started again, since its last stop.
         Some(Status::Pending | Status::Provisioning | Status::Staging) => {
-            time(api.last_stop_timestamp.as_ref().or(api.creation_timestamp.as_ref()))
+            parse_time(api.last_stop_timestamp.as_ref().or(api.creation_timestamp.as_ref()))
         }
         _ => return None,
     };
     let by_limit = || start?.checked_add(SignedDuration::try_from(run_limit(api)?).ok()?).ok();
-    let by_time = || time(deleting_scheduling(api)?.termination_time.as_ref());
+    let by_time = || parse_time(deleting_scheduling(api)?.termination_time.as_ref());
     announced_end(api).or_else(by_limit).or_else(by_time)
 }
 
 fn deleting_scheduling(api: &model::Instance) -> Option<&Scheduling> {
     let scheduling = api.scheduling.as_ref()?;
     (scheduling.instance_termination_action == Some(InstanceTerminationAction::Delete)).then_some(scheduling)
-}
-
-fn time(text: Option<&String>) -> Option<Timestamp> {
-    text?.parse().ok()
 }
 
 #[cfg(test)]

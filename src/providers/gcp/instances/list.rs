@@ -16,20 +16,15 @@ use super::list;
 use crate::cloud::{
     Error, ErrorKind, Instance, InstanceRef, InstanceSink, InstanceState, ListFilter, ListScope, Result,
 };
-use crate::providers::gcp::api::client::Client;
+use crate::providers::gcp::api::client::{Client, with_call_options};
 use crate::providers::gcp::api::error::{error_location, with_project_hint};
 use crate::providers::gcp::api::operations;
-use crate::providers::gcp::api::pagination::{Page, PartialList, collect_all, incomplete_code};
-use crate::providers::gcp::api::retry::with_call_options;
+use crate::providers::gcp::api::pagination::{
+    PAGE_SIZE, Page, PartialList, UnansweredZones, collect_all, unanswered_in,
+};
+use crate::providers::gcp::api::resource_name::region_of;
 use crate::providers::gcp::catalog::machine_types;
 use crate::providers::gcp::labels::is_resource_name;
-use crate::providers::gcp::regions::{last_segment, region_of};
-
-/// The most that the API gives in one page.
-pub(crate) const PAGE_SIZE: u32 = 500;
-
-/// The scopes, such as `us-central1-a`, that did not answer or not in full, each with the code of its warning.
-pub(crate) type UnansweredZones = BTreeMap<String, String>;
 
 /// One page, read.
 struct PageResult {
@@ -181,24 +176,6 @@ fn read_page(page: InstanceAggregatedList, project: &str, sink: &InstanceSink<'_
         unanswered: unanswered,
         page: Page::new(rows, page.next_page_token),
     })
-}
-
-/// The scopes that are missing from a page, or of which something is.
-pub(crate) fn unanswered_in(page: &InstanceAggregatedList) -> UnansweredZones {
-    let unreachable = page.unreachables.iter().map(|scope| (scope, "UNREACHABLE".to_owned()));
-    let warned = page
-        .items
-        .iter()
-        .filter_map(|(scope, page)| Some((scope, incomplete_code!(page)?)));
-    let scopes = unreachable.chain(warned);
-    let mut unanswered: UnansweredZones = scopes
-        .map(|(scope, code)| (last_segment(scope).to_owned(), code))
-        .collect();
-    if let (true, Some(code)) = (unanswered.is_empty(), incomplete_code!(page)) {
-        // Something is missing, and the answer does not say what.
-        unanswered.insert("a part of the project".to_owned(), code);
-    }
-    unanswered
 }
 
 /// Reads what the listing is about.

@@ -12,15 +12,15 @@ use google_cloud_gax::Result as SdkResult;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use super::change::{fresh_request_id, wrong_instance_error};
+use super::change::wrong_instance_error;
 use super::expiry::{MIN_RUN_LIMIT, announced_end, check_limit, run_limit, run_start, with_run_limit};
 use super::list::{get_by_ref, is_being_deleted};
 use crate::cloud::{Error, ErrorKind, InstanceRef, LABEL_TTL, Result, format_duration};
-use crate::providers::gcp::api::client::Client;
+use crate::providers::gcp::api::client::{Client, fresh_request_id, with_call_options};
 use crate::providers::gcp::api::error::{call_error, error_location, operation_error};
 use crate::providers::gcp::api::operations;
 use crate::providers::gcp::api::operations::is_done;
-use crate::providers::gcp::api::retry::with_call_options;
+use crate::providers::gcp::api::timestamp::parse_time;
 
 /// How long a change is followed; both are done within seconds.
 const OPERATION_DEADLINE: Duration = Duration::from_secs(60);
@@ -125,7 +125,7 @@ impl Extension<'_> {
     /// The limit with which the instance ends at its creation and the TTL: from the start of its present run, or, if it
     /// is not running, from now.
     async fn compute_limit(&self, api: &model::Instance) -> Result<Duration> {
-        let created: Option<Timestamp> = api.creation_timestamp.as_deref().and_then(|time| time.parse().ok());
+        let created: Option<Timestamp> = parse_time(api.creation_timestamp.as_ref());
         let end = created.zip(SignedDuration::try_from(self.ttl).ok());
         let end = end.and_then(|(created, ttl)| created.checked_add(ttl).ok());
         let end = end.ok_or_else(|| Error::invalid("that is more time than there is"))?;

@@ -13,10 +13,9 @@ use google_cloud_compute_v1::model::firewall::{Allowed, Direction};
 use sha2::{Digest, Sha256};
 
 use crate::cloud::IngressRule;
-use crate::providers::gcp::regions::last_segment;
+use crate::providers::gcp::api::resource_name::last_segment;
+use crate::providers::gcp::labels::OPEN_PORT_PREFIX;
 
-/// What the tags and the rules of openings begin with.
-pub(crate) const PREFIX: &str = "cloudctl-open-";
 /// By which a rule is known as ours.
 const MANAGED_MARK: &str = "cloudctl-managed=true";
 /// Digits of the digest in a name; a name has 63 characters at most.
@@ -45,7 +44,7 @@ impl FirewallRules {
         let digest = Sha256::digest(format!("{network}\n{}", texts.join("\n")));
         let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         Some(Self {
-            tag: format!("{PREFIX}{}", &digits[..DIGITS]),
+            tag: format!("{OPEN_PORT_PREFIX}{}", &digits[..DIGITS]),
             network: network.to_owned(),
             ingress_rules: wanted,
         })
@@ -86,7 +85,10 @@ impl FirewallRules {
 
 /// Whether cloudctl made a rule.
 pub(crate) fn is_managed(rule: &Firewall) -> bool {
-    let named = rule.name.as_deref().is_some_and(|name| name.starts_with(PREFIX));
+    let named = rule
+        .name
+        .as_deref()
+        .is_some_and(|name| name.starts_with(OPEN_PORT_PREFIX));
     named
         && rule
             .description
@@ -138,7 +140,7 @@ mod tests {
     fn the_tag_is_of_the_network_and_the_ports_in_any_order() {
         let one = ingress_rules(&["22", "443"]);
         assert_eq!(one, ingress_rules(&["443", "22", "22/0.0.0.0/0"]));
-        assert_eq!(one.tag.len(), PREFIX.len() + DIGITS);
+        assert_eq!(one.tag.len(), OPEN_PORT_PREFIX.len() + DIGITS);
         assert_ne!(one.tag, ingress_rules(&["22"]).tag);
         let other = FirewallRules::new("inner", &["22".parse().unwrap(), "443".parse().unwrap()]).unwrap();
         assert_ne!(one.tag, other.tag);

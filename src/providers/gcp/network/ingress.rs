@@ -10,18 +10,17 @@ use futures_util::future::join_all;
 use google_cloud_compute_v1::model::instance::Status;
 use google_cloud_compute_v1::model::{Firewall, FirewallList, InstanceAggregatedList, Operation};
 
-use super::firewall_rule::{FirewallRules, PREFIX, is_equivalent, is_managed, managed_tag};
+use super::firewall_rule::{FirewallRules, is_equivalent, is_managed, managed_tag};
 use crate::cloud::{Error, ErrorKind, Instance, InstanceRef, Result};
-use crate::providers::gcp::api::client::Client;
+use crate::providers::gcp::api::client::{Client, fresh_request_id, with_call_options};
 use crate::providers::gcp::api::error::{call_error, error_location, operation_error};
 use crate::providers::gcp::api::operations;
 use crate::providers::gcp::api::operations::is_done;
-use crate::providers::gcp::api::pagination::{Page, collect_all};
-use crate::providers::gcp::api::retry::{ChangeFailure, with_call_options};
-use crate::providers::gcp::instances::change::fresh_request_id;
-use crate::providers::gcp::instances::list::{PAGE_SIZE, UnansweredZones, unanswered_in};
+use crate::providers::gcp::api::pagination::{PAGE_SIZE, Page, UnansweredZones, collect_all, unanswered_in};
+use crate::providers::gcp::api::resource_name::last_segment;
+use crate::providers::gcp::api::retry::ChangeFailure;
+use crate::providers::gcp::labels::OPEN_PORT_PREFIX;
 use crate::providers::gcp::network;
-use crate::providers::gcp::regions::last_segment;
 
 /// How long a change of a rule is followed; most take ten seconds.
 const OPERATION_DEADLINE: Duration = Duration::from_secs(90);
@@ -283,7 +282,7 @@ async fn list_own_rules(client: &Client, tags: &BTreeSet<String>) -> Result<Vec<
     let fetch = |token: Option<String>| {
         client.read("list the firewall rules", "", move || {
             let call = firewalls.list().set_project(project).set_max_results(500_u32);
-            let call = call.set_filter(format!("name eq \"{PREFIX}.*\""));
+            let call = call.set_filter(format!("name eq \"{OPEN_PORT_PREFIX}.*\""));
             with_call_options(call.set_or_clear_page_token(token.clone())).send()
         })
     };

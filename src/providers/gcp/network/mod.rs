@@ -6,12 +6,11 @@ pub(super) mod ingress;
 use google_cloud_compute_v1::model::access_config::{NetworkTier as ApiNetworkTier, Type as AccessType};
 use google_cloud_compute_v1::model::{AccessConfig, Network, NetworkInterface, NetworkList};
 
-use super::api::client::Client;
+use super::api::client::{Client, with_call_options};
 use super::api::pagination::{Page, collect_all};
-use super::api::retry::with_call_options;
+use super::api::resource_name::last_segment;
 use super::labels::is_resource_name;
 use super::native_options::{NetworkTier, Options};
-use super::regions::last_segment;
 use crate::cloud::{Error, ErrorKind, InstanceSpec, Result, quoted};
 
 /// The network interface of a new instance.
