@@ -21,7 +21,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use self::api::client::Client;
+use self::api::client::{Client, with_call_options};
 use self::configuration::gcloud_config::GcloudConfiguration;
 use self::instances::change::InstanceAction;
 use self::instances::change_batch::change_all;

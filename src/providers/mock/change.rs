@@ -1,11 +1,50 @@
 //! One thing done to many instances.
 
-use futures_util::future::join_all;
+use std::time::Duration;
 
-use super::faults::{FaultSite, again, simulate_call};
-use super::phase::Action;
-use super::{Mock, phase};
-use crate::cloud::{BatchTracker, Error, InstanceRef, Result, TargetOutcome};
+use futures_util::future::join_all;
+use jiff::Timestamp;
+
+use super::Mock;
+use super::create::check_ttl;
+use super::faults::{FaultSite, Faults, simulate_call};
+use super::phase::{BOOT, Phase};
+use super::state::{State, StoredInstance, public_address};
+use crate::cloud::{BatchTracker, Error, ErrorKind, InstanceRef, InstanceState, Result, TargetOutcome};
+
+/// What can be done to an instance that exists.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Action {
+    /// End it.
+    Terminate,
+    /// Start it.
+    Start,
+    /// Stop it.
+    Stop,
+    /// Restart it.
+    Reboot,
+    /// Protect it against termination.
+    Protect,
+    /// Lift that.
+    Unprotect,
+    /// Set how long it may live, counted from its creation.
+    SetTtl(Duration),
+}
+
+impl Action {
+    /// The action's word.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Terminate => "terminate",
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Reboot => "reboot",
+            Self::Protect => "protect",
+            Self::Unprotect => "unprotect",
+            Self::SetTtl(_) => "set the TTL of",
+        }
+    }
+}
 
 impl Mock {
     /// Does something to instances, in one call for each region.
@@ -62,12 +101,81 @@ impl Mock {
             locked.change(|state| {
                 state.remove_unlisted(now);
                 let act = |(index, target): &(usize, &InstanceRef)| {
-                    (*index, phase::apply_to_instance(state, action, target, &faults, now))
+                    (*index, apply_to_instance(state, action, target, &faults, now))
                 };
                 Ok(own.iter().map(act).collect())
             })
         };
         done.await
-            .unwrap_or_else(|error: Error| own.iter().map(|(index, _)| (*index, Err(again(&error)))).collect())
+            .unwrap_or_else(|error: Error| own.iter().map(|(index, _)| (*index, Err(error.clone()))).collect())
     }
+}
+
+/// Does `action` to one instance.
+///
+/// # Errors
+/// `NotFound`; `Protected`; `Refused` in a state that forbids it; what the faults ask for in its zone.
+fn apply_to_instance(
+    state: &mut State,
+    action: Action,
+    target: &InstanceRef,
+    faults: &Faults,
+    now: Timestamp,
+) -> Result<()> {
+    let address = state.addresses;
+    let stored = state
+        .find_mut(target, now)
+        .ok_or_else(|| Error::not_found(target).at(FaultSite::region(&target.scope).name()))?;
+    let site = FaultSite::zone(&stored.region, &stored.zone);
+    if let Some(error) = faults.refusal_error(site) {
+        return Err(error.context(format!("cannot {} {target}", action.as_str())));
+    }
+    match (action, stored.phase_at(now).state(now)) {
+        (Action::Terminate, InstanceState::Terminating | InstanceState::Terminated) => {}
+        (Action::Terminate, _) if stored.protected => {
+            return Err(Error::new(
+                ErrorKind::Protected,
+                format!("{target} is protected against termination"),
+            )
+            .with_code("OperationNotPermitted")
+            .at(site.name()));
+        }
+        (Action::Terminate, _) => stored.phase = Phase::Terminated { at: now },
+        (_, current @ (InstanceState::Terminating | InstanceState::Terminated)) => {
+            return Err(wrong_state(stored, action, current));
+        }
+        (Action::Protect, _) => stored.protected = true,
+        (Action::Unprotect, _) => stored.protected = false,
+        (Action::SetTtl(ttl), _) => {
+            check_ttl(Some(ttl))?;
+            stored.set_ttl(ttl)?;
+        }
+        (Action::Start, InstanceState::Pending | InstanceState::Running) => {}
+        (Action::Start, InstanceState::Stopped) => {
+            if let Some(error) = faults.no_capacity_error(site) {
+                return Err(error.context(format!("cannot start {target}")));
+            }
+            stored.phase = Phase::started(now, faults.slow_boot(site).unwrap_or(BOOT), None);
+            stored.booted_at = now;
+            // As on the clouds, the address of before is not kept.
+            if stored.public_ip.is_some() {
+                stored.public_ip = Some(public_address(address));
+                state.take_address_number();
+            }
+        }
+        (Action::Stop, InstanceState::Stopping | InstanceState::Stopped) => {}
+        (Action::Stop, InstanceState::Running) => stored.phase = Phase::Stopped { at: now },
+        (Action::Reboot, InstanceState::Running) => stored.booted_at = now,
+        (_, current) => return Err(wrong_state(stored, action, current)),
+    }
+    Ok(())
+}
+
+fn wrong_state(stored: &StoredInstance, action: Action, current: InstanceState) -> Error {
+    Error::new(
+        ErrorKind::Refused,
+        format!("cannot {} {}: it is {current}", action.as_str(), stored.reference()),
+    )
+    .with_code("IncorrectInstanceState")
+    .at(FaultSite::zone(&stored.region, &stored.zone).name())
 }

@@ -358,24 +358,10 @@ pub(super) async fn simulate_call(faults: &Faults, site: FaultSite<'_>, operatio
         .at(site.name()))
 }
 
-/// The same failure once more, for another target of the same call.
-pub(super) fn again(error: &Error) -> Error {
-    let mut copy = Error::new(error.kind(), error.message());
-    if let Some(code) = error.code() {
-        copy = copy.with_code(code);
-    }
-    if let Some(location) = error.location() {
-        copy = copy.at(location);
-    }
-    match error.hint() {
-        Some(remedy) => copy.with_hint(remedy),
-        None => copy,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cloud::ErrorKind;
 
     fn faults(text: &str) -> Faults {
         Faults::parse(Some(text)).unwrap()
@@ -416,12 +402,6 @@ mod tests {
         assert_eq!(places(&ListScope::Region("us-east-1".into())), ["mock/us-east-1a"]);
         assert!(places(&ListScope::Region("ap-south-1".into())).is_empty());
     }
-}
-
-#[cfg(test)]
-mod fault_syntax_tests {
-    use super::*;
-    use crate::cloud::ErrorKind;
 
     #[test]
     fn every_known_fault_is_read_with_and_without_a_place() {

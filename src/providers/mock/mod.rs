@@ -13,7 +13,6 @@ mod create;
 mod faults;
 mod phase;
 mod regions;
-mod request;
 mod state;
 mod state_file;
 
@@ -26,10 +25,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
+use self::change::Action;
+use self::create::ResolvedSpec;
 use self::faults::simulate_call;
 use self::faults::{FaultSite, Faults};
-use self::phase::Action;
-use self::request::ResolvedSpec;
 use self::state_file::Store;
 use crate::cloud::{
     Architecture, BatchTracker, Clock, CreateOutcome, Error, Identity, Image, Instance, InstanceRef, InstanceSink,

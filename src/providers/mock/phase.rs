@@ -6,10 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::faults::{FaultSite, Faults};
-use super::request::check_ttl;
-use super::state::{State, StoredInstance, public_address};
-use crate::cloud::{Error, ErrorKind, InstanceRef, InstanceState, Result};
+use crate::cloud::InstanceState;
 
 /// How long an instance is pending unless something else is said: short, but long enough to be seen.
 pub(super) const BOOT: Duration = Duration::from_secs(1);
@@ -30,6 +27,7 @@ pub(super) enum Phase {
         /// How long it takes to boot.
         boot_milliseconds: u32,
         /// After how long it dies by itself, if it does, and why.
+        #[serde(rename = "death")]
         end: Option<EndReason>,
     },
     /// It was stopped.
@@ -156,107 +154,4 @@ fn milliseconds(time: Duration) -> u32 {
 
 fn to_duration(milliseconds: u32) -> SignedDuration {
     SignedDuration::from_millis(milliseconds.into())
-}
-
-/// What can be done to an instance that exists.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Action {
-    /// End it.
-    Terminate,
-    /// Start it.
-    Start,
-    /// Stop it.
-    Stop,
-    /// Restart it.
-    Reboot,
-    /// Protect it against termination.
-    Protect,
-    /// Lift that.
-    Unprotect,
-    /// Set how long it may live, counted from its creation.
-    SetTtl(Duration),
-}
-
-impl Action {
-    /// The action's word.
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Terminate => "terminate",
-            Self::Start => "start",
-            Self::Stop => "stop",
-            Self::Reboot => "reboot",
-            Self::Protect => "protect",
-            Self::Unprotect => "unprotect",
-            Self::SetTtl(_) => "set the TTL of",
-        }
-    }
-}
-
-/// Does `action` to one instance.
-///
-/// # Errors
-/// `NotFound`; `Protected`; `Refused` in a state that forbids it; what the faults ask for in its zone.
-pub(super) fn apply_to_instance(
-    state: &mut State,
-    action: Action,
-    target: &InstanceRef,
-    faults: &Faults,
-    now: Timestamp,
-) -> Result<()> {
-    let address = state.addresses;
-    let stored = state
-        .find_mut(target, now)
-        .ok_or_else(|| Error::not_found(target).at(FaultSite::region(&target.scope).name()))?;
-    let site = FaultSite::zone(&stored.region, &stored.zone);
-    if let Some(error) = faults.refusal_error(site) {
-        return Err(error.context(format!("cannot {} {target}", action.as_str())));
-    }
-    match (action, stored.phase_at(now).state(now)) {
-        (Action::Terminate, InstanceState::Terminating | InstanceState::Terminated) => {}
-        (Action::Terminate, _) if stored.protected => {
-            return Err(Error::new(
-                ErrorKind::Protected,
-                format!("{target} is protected against termination"),
-            )
-            .with_code("OperationNotPermitted")
-            .at(site.name()));
-        }
-        (Action::Terminate, _) => stored.phase = Phase::Terminated { at: now },
-        (_, current @ (InstanceState::Terminating | InstanceState::Terminated)) => {
-            return Err(wrong_state(stored, action, current));
-        }
-        (Action::Protect, _) => stored.protected = true,
-        (Action::Unprotect, _) => stored.protected = false,
-        (Action::SetTtl(ttl), _) => {
-            check_ttl(Some(ttl))?;
-            stored.set_ttl(ttl)?;
-        }
-        (Action::Start, InstanceState::Pending | InstanceState::Running) => {}
-        (Action::Start, InstanceState::Stopped) => {
-            if let Some(error) = faults.no_capacity_error(site) {
-                return Err(error.context(format!("cannot start {target}")));
-            }
-            stored.phase = Phase::started(now, faults.slow_boot(site).unwrap_or(BOOT), None);
-            stored.booted_at = now;
-            // As on the clouds, the address of before is not kept.
-            if stored.public_ip.is_some() {
-                stored.public_ip = Some(public_address(address));
-                state.take_address_number();
-            }
-        }
-        (Action::Stop, InstanceState::Stopping | InstanceState::Stopped) => {}
-        (Action::Stop, InstanceState::Running) => stored.phase = Phase::Stopped { at: now },
-        (Action::Reboot, InstanceState::Running) => stored.booted_at = now,
-        (_, current) => return Err(wrong_state(stored, action, current)),
-    }
-    Ok(())
-}
-
-fn wrong_state(stored: &StoredInstance, action: Action, current: InstanceState) -> Error {
-    Error::new(
-        ErrorKind::Refused,
-        format!("cannot {} {}: it is {current}", action.as_str(), stored.reference()),
-    )
-    .with_code("IncorrectInstanceState")
-    .at(FaultSite::zone(&stored.region, &stored.zone).name())
 }

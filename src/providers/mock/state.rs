@@ -72,8 +72,8 @@ pub(super) struct StoredInstance {
     /// Firewalls.
     pub(super) firewalls: Vec<String>,
     /// The ports that are open to it. Files of before they could be asked for have none.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) openings: Vec<String>,
+    #[serde(rename = "openings", default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) ingress_rules: Vec<String>,
     /// What it acts as.
     pub(super) identity: Option<String>,
     /// The key to log in with: a name, or a public key.
@@ -241,7 +241,7 @@ impl StoredInstance {
                 "network": self.network,
                 "subnet": self.subnet,
                 "firewalls": self.firewalls,
-                "openings": self.openings,
+                "openings": self.ingress_rules,
                 "identity": self.identity,
                 "ssh_key": self.ssh_key,
                 "user_data_bytes": self.user_data_bytes,

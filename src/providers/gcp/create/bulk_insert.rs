@@ -19,8 +19,7 @@ use google_cloud_compute_v1::model::{
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::recovery::{CLEANUP_DEADLINE, CreateTarget, VISIBILITY_DEADLINE};
-use super::{CreateCall, OPERATION_DEADLINE, PAUSE};
+use super::call::{CLEANUP_DEADLINE, CreateCall, CreateTarget, OPERATION_DEADLINE, PAUSE, VISIBILITY_DEADLINE};
 use crate::cloud::{
     BatchTracker, Error, ErrorKind, Instance, InstanceName, InstanceRef, InstanceSpec, InstanceState, Result, quoted,
 };
@@ -86,7 +85,7 @@ impl GroupCreate<'_> {
             }
             is_uncertain |= failure.is_uncertain();
             let unread = |error| call.read_error(is_uncertain, error);
-            let holders = self.existing().await.map_err(unread)?;
+            let holders = self.list_existing().await.map_err(unread)?;
             let some = !holders.is_empty();
             let living = self.accept(holders).await?;
             match (living.is_empty(), some) {
@@ -135,7 +134,7 @@ impl GroupCreate<'_> {
     async fn read_back(&self, operation: &Operation, remembered: bool) -> Result<Vec<Instance>> {
         let (call, start) = (&self.call, Instant::now());
         loop {
-            let seen = self.existing().await;
+            let seen = self.list_existing().await;
             let shown = match &seen {
                 Ok(holders) => holders.iter().filter_map(|holder| holder.name.clone()).collect(),
                 Err(error) => {
@@ -232,10 +231,10 @@ impl GroupCreate<'_> {
 }
 
 impl CreateTarget for GroupCreate<'_> {
-    type Made = Vec<Instance>;
+    type Output = Vec<Instance>;
 
     /// In one call for each page.
-    async fn existing(&self) -> Result<Vec<model::Instance>> {
+    async fn list_existing(&self) -> Result<Vec<model::Instance>> {
         let (client, zone) = (self.call.client, &self.call.request.zone);
         let mut found = list::list_matching(client, zone, &members_expression(self.call.spec.name.as_str())).await?;
         let names: BTreeSet<&str> = self.names.iter().map(InstanceName::as_str).collect();
@@ -282,7 +281,7 @@ impl GroupCreate<'_> {
     pub(crate) async fn lost_operation(&self, error: Error) -> Result<Vec<Instance>> {
         let start = Instant::now();
         loop {
-            let holders = self.existing().await.unwrap_or_default();
+            let holders = self.list_existing().await.unwrap_or_default();
             let all_there = holders.len() == self.names.len();
             if all_there {
                 return self.accept(holders).await;
@@ -306,7 +305,7 @@ impl GroupCreate<'_> {
         // Some names were taken before, so that others may be there for good.
         let taken = error.kind() == ErrorKind::AlreadyExists || remembered;
         let holders = loop {
-            let holders = match self.existing().await {
+            let holders = match self.list_existing().await {
                 Ok(holders) => holders,
                 Err(_) => return Err(call.unknown_outcome(Vec::new(), error)),
             };

@@ -1,15 +1,13 @@
 //! What is to be made of a create call that did not plainly succeed. Only Compute Engine: EC2's call is its own answer.
 //! What came of a create call that was taken on. Only Compute Engine: EC2's call is its own answer.
 
-use std::time::Duration;
-
+use google_cloud_compute_v1::model::Operation;
 use google_cloud_compute_v1::model::instance::Status;
-use google_cloud_compute_v1::model::{self, Operation};
 use jiff::SignedDuration;
 use tokio::time::Instant;
 
-use super::{CreateCall, OPERATION_DEADLINE, PAUSE};
-use crate::cloud::{CreateOutcome, Error, ErrorKind, Instance, InstanceName, InstanceRef, ProviderKind, Result};
+use super::call::{CLEANUP_DEADLINE, CreateCall, CreateTarget, OPERATION_DEADLINE, PAUSE, VISIBILITY_DEADLINE};
+use crate::cloud::{CreateOutcome, Error, ErrorKind, Instance, InstanceName, Result};
 use crate::providers::gcp::api::error::{
     CallFailure, call_error, classify, error_location, field_at_fault, operation_error,
 };
@@ -22,29 +20,9 @@ use crate::providers::gcp::instances::convert::{is_managed, to_instance, with_ma
 use crate::providers::gcp::instances::disks;
 use crate::providers::gcp::network;
 
-/// How long what a failed operation left is given to vanish.
-pub(crate) const CLEANUP_DEADLINE: Duration = Duration::from_secs(15);
-/// How long an instance is looked for that must be there if its operation, which cannot be seen, went well.
-pub(crate) const VISIBILITY_DEADLINE: Duration = Duration::from_secs(10);
-
-/// What a create call is to make: one instance, or the members of a group.
-pub(crate) trait CreateTarget {
-    /// What is given of it.
-    type Made;
-
-    /// What holds the names now.
-    async fn existing(&self) -> Result<Vec<model::Instance>>;
-
-    /// Gives what holds the names, if it is ours.
-    async fn accept(&self, holders: Vec<model::Instance>) -> Result<Self::Made>;
-
-    /// That this generation was used up.
-    fn token_used(&self) -> Self::Made;
-}
-
 impl CreateCall<'_> {
     /// The call was refused, or never answered so that one could be sure.
-    pub(crate) async fn failed_call<W: CreateTarget>(&self, target: &W, failure: ChangeFailure) -> Result<W::Made> {
+    pub(crate) async fn failed_call<W: CreateTarget>(&self, target: &W, failure: ChangeFailure) -> Result<W::Output> {
         let last = classify(&failure.error);
         let field = field_at_fault(&failure.error).map(str::to_owned);
         let is_uncertain = failure.is_uncertain();
@@ -62,7 +40,7 @@ impl CreateCall<'_> {
             return Err(self.explain_refusal(error, field.as_deref()).await);
         }
         for look in 0..2 {
-            match target.existing().await {
+            match target.list_existing().await {
                 // It is there, but no answer ever told what the call came to.
                 Ok(holders) if last == CallFailure::Unanswered && holders.iter().any(is_managed) => {
                     return Err(self.unknown_outcome(self.instance_refs(&holders), error));
@@ -144,44 +122,12 @@ impl CreateCall<'_> {
         error.with_leftovers(disks.iter().map(|disk| format!("gcp/{}/{disk}", self.request.zone)))
     }
 
-    /// The error of a call of which it is not known whether it made something; `left` is there, or may be.
-    pub(crate) fn unknown_outcome(&self, left: Vec<InstanceRef>, error: Error) -> Error {
-        let error = error.with_kind(ErrorKind::UnknownOutcome);
-        error
-            .with_hint("run the same command again: it finds what is there, and makes the rest")
-            .with_leftovers(left)
-    }
-
-    /// The one instance of that id.
-    pub(crate) fn instance_with_id(&self, id: Option<u64>) -> Vec<InstanceRef> {
-        id.map(|id| self.instance_ref(self.spec.name.as_str(), id))
-            .into_iter()
-            .collect()
-    }
-
-    pub(crate) fn instance_refs(&self, holders: &[model::Instance]) -> Vec<InstanceRef> {
-        let named = holders
-            .iter()
-            .filter_map(|holder| Some((holder.name.as_deref()?, holder.id?)));
-        named.map(|(name, id)| self.instance_ref(name, id)).collect()
-    }
-
-    fn instance_ref(&self, name: &str, id: u64) -> InstanceRef {
-        InstanceRef {
-            provider: ProviderKind::Gcp,
-            scope: self.request.zone.clone(),
-            id: id.to_string(),
-            zone: None,
-            native_name: Some(name.to_owned()),
-        }
-    }
-
     /// What a refusal means for this very spec. By the time of the call the machine type and the image are known to be
     /// there.
     pub(crate) async fn explain_refusal(&self, error: Error, field: Option<&str>) -> Error {
         if error.kind() == ErrorKind::AlreadyExists {
             // No instance has the name, so that it is its boot disk's.
-            return self.leftover_disk_hint(error);
+            return self.with_leftover_disk_hint(error);
         }
         if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidSpec) {
             return error;
@@ -216,18 +162,6 @@ impl CreateCall<'_> {
         }
         // Something that the spec names is not there, or not so.
         error.with_kind(ErrorKind::InvalidSpec)
-    }
-
-    pub(crate) fn leftover_disk_hint(&self, error: Error) -> Error {
-        let zone = &self.request.zone;
-        let name = match &self.spec.members {
-            Some(_) => "NAME",
-            None => self.spec.name.as_str(),
-        };
-        error.with_hint(format!(
-            "a disk of that name seems to be left: delete it with `gcloud compute disks delete {name} --zone {zone}`, \
-             or choose another name"
-        ))
     }
 }
 
