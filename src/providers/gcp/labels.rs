@@ -1,20 +1,20 @@
-//! Labels and network tags by Compute Engine's rules, which are narrower than the contract's. Only Compute Engine:
-//! EC2's tags take nearly anything.
+//! Labels and network tags by the rules of Compute Engine, which are narrower than those of cloudctl. The tags of EC2
+//! take nearly any text.
 //!
 //! <https://cloud.google.com/compute/docs/labeling-resources#requirements>
 
 use crate::cloud::{Error, InstanceSpec, Labels, Result, check_label_key, management_labels, quoted};
 
-/// What the tags and the rules of openings begin with.
+/// The prefix of the network tags and firewall rules that open ports.
 pub(crate) const OPEN_PORT_PREFIX: &str = "cloudctl-open-";
 
 const MAX_LENGTH: usize = 63;
 const MAX_COUNT: usize = 64;
 
-/// All labels of a new instance: the user's own, and ours.
+/// Builds the labels of a new instance: the user's and the management labels.
 ///
 /// # Errors
-/// `InvalidSpec` naming the label, and the nearest that would do.
+/// `InvalidSpec` with the label and the closest valid one.
 pub(super) fn build_labels(spec: &InstanceSpec, generation: u32) -> Result<Labels> {
     for (key, value) in &spec.labels {
         check_label_key(key)?;
@@ -44,8 +44,7 @@ pub(super) fn build_labels(spec: &InstanceSpec, generation: u32) -> Result<Label
     Ok(labels)
 }
 
-/// Checks network tags, which are what firewall rules go by. Those that openings have are ours to give.
-/// <https://cloud.google.com/vpc/docs/add-remove-network-tags#restrictions>
+/// Checks network tags, by which firewall rules select instances. Tags that open ports are reserved for cloudctl.
 ///
 /// # Errors
 /// `InvalidSpec` naming the tag.
@@ -60,7 +59,7 @@ pub(super) fn check_network_tags(tags: &[String]) -> Result<()> {
                 .with_hint("open ports with --open, or use a tag that does not begin with cloudctl-open-"),
         );
     }
-    // One more is for what is opened.
+    // One more tag is for the open ports.
     if tags.len() >= MAX_COUNT {
         return Err(Error::invalid(format!(
             "{} network tags are too many for gcp: it takes {MAX_COUNT}, of which cloudctl needs one",
@@ -70,8 +69,7 @@ pub(super) fn check_network_tags(tags: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Whether text is a resource's name: `[a-z]([-a-z0-9]*[a-z0-9])?`, at most 63.
-/// <https://cloud.google.com/compute/docs/naming-resources>
+/// Says whether a text is a resource name: `[a-z]([-a-z0-9]*[a-z0-9])?`, 63 characters at most.
 pub(super) fn is_resource_name(text: &str) -> bool {
     let clean = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     text.len() <= MAX_LENGTH
@@ -80,7 +78,7 @@ pub(super) fn is_resource_name(text: &str) -> bool {
         && !text.ends_with('-')
 }
 
-/// Letters of scripts that have no case count as lower-case.
+/// Says whether a character is a letter. Letters of scripts without case count as lower-case.
 fn is_letter(character: char) -> bool {
     character.is_alphabetic() && !character.is_uppercase()
 }
@@ -125,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn ours_are_added() {
+    fn management_labels_are_added() {
         let labels = with_label("env", "").unwrap();
         assert_eq!(labels["env"], "");
         assert_eq!(labels[LABEL_MANAGED], "true");
@@ -135,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_cloud_would_refuse_is_named_with_the_nearest() {
+    fn invalid_label_error_suggests_the_closest() {
         for (key, value, nearest) in [
             ("Env", "ci", "use env"),
             ("1st", "ci", "use st"),
@@ -154,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn network_tags() {
+    fn invalid_network_tags_are_refused() {
         assert!(check_network_tags(&["web".into(), "allow-ssh".into()]).is_ok());
         for tag in ["", "Web", "a_b", "a-", "sg-0123 4"] {
             assert!(check_network_tags(&[tag.to_owned()]).is_err(), "{tag}");

@@ -1,4 +1,6 @@
-//! Regions and zones. Only Compute Engine: names are unique in a zone there, so a zone must always be picked.
+//! Regions and zones: what a user names, and the zones for a new instance.
+//!
+//! Names are unique in a zone, so a zone must always be picked. EC2 picks the zone itself if none is named.
 
 use std::collections::BTreeSet;
 
@@ -12,11 +14,11 @@ use crate::cloud::{
     Error, ErrorKind, InstanceName, Location, Result, closest, quoted, region_for_zone, zone_for_region,
 };
 
-/// How many names a hint suggests.
+/// How many names a hint suggests at most.
 pub(super) const MAX_SUGGESTIONS: usize = 3;
 
 impl Client {
-    /// The zones of the project, sorted by name.
+    /// Returns the zones of the project, sorted by name.
     pub(super) async fn all_zones(&self) -> Result<&[ZoneEntry]> {
         let ask = || async {
             let (project, zones) = (self.project().await?, self.zones().await?);
@@ -48,15 +50,15 @@ impl Client {
         self.zone_entries.get_or_try_init(ask).await.map(Vec::as_slice)
     }
 
-    /// Makes a place of what a user typed.
+    /// Resolves the region and zone that a user typed.
     pub(super) async fn locate(&self, region: Option<&str>, zone: Option<&str>) -> Result<Location> {
         let zones = self.all_zones().await?;
         find_location(zones, region, zone)
     }
 
-    /// The zones for a new instance, the first to be preferred: the one asked for, or those of the region that are up,
-    /// from one on that is picked by the name's hash. So processes that race for a name meet in one zone, where it is
-    /// unique.
+    /// Returns the zones for a new instance, the preferred one first: the zone of the location, or all zones of the
+    /// region that are up, rotated by the hash of the name. So processes that race for a name meet in one zone, where
+    /// the name is unique.
     pub(super) async fn zones_for(&self, location: &Location, name: &InstanceName) -> Result<Vec<String>> {
         if let Some(zone) = &location.zone {
             return Ok(vec![zone.clone()]);
@@ -129,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_zone_gives_its_region() {
+    fn zone_implies_its_region() {
         let location = find_location(&zones(), None, Some("us-central1-b")).unwrap();
         assert_eq!(
             (location.region.as_str(), location.zone.as_deref()),
@@ -139,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_named_with_its_nearest() {
+    fn unknown_location_error_suggests_the_closest() {
         let hint = |region, zone| {
             find_location(&zones(), region, zone)
                 .unwrap_err()

@@ -1,7 +1,5 @@
-//! The connection to Compute Engine: configuration, credentials, and clients made on first use.
-//! The cloud's own clock.
-//!
-//! The SDK shows an answer's headers only with an error, so the time is asked for by a call that must fail.
+//! The client of Compute Engine: settings, credentials, the SDK's clients and the cloud's clock. Each is made on first
+//! use.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -35,13 +33,13 @@ use crate::providers::gcp::credentials::resolved_settings::{check_account, resol
 use crate::providers::gcp::credentials::{CredentialSource, metadata_server};
 use crate::settings::Settings;
 
-/// How long one attempt of a call may take; the SDK itself would wait for ever.
+/// How long one attempt of a call may take. The SDK itself has no limit.
 pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How many waves are under way: while one is sent, the next one is looked at.
+/// How many batches of instances are in progress: while the calls of one are sent, the next one is read.
 pub(crate) const CONCURRENT_BATCHES: usize = 2;
 
-/// Everything that is asked of Compute Engine goes through here.
+/// Sends all calls to Compute Engine.
 pub(crate) struct Client {
     settings: Settings,
     gcloud: OnceCell<GcloudConfiguration>,
@@ -60,15 +58,15 @@ pub(crate) struct Client {
     networks: OnceCell<Networks>,
     projects: OnceCell<Projects>,
     global_operations: OnceCell<GlobalOperations>,
-    /// The turns of calls that change something.
+    /// Limits the rate of calls that change something.
     pub(crate) rate_limiter: RateLimiter,
-    /// Who may look at a wave of instances and change them: calls must follow the look soon.
+    /// Limits how many batches of instances are read and changed at once: the calls must follow the read soon.
     pub(crate) batch_slots: Semaphore,
-    /// What the cloud's clock showed, and when it was asked.
+    /// The time on the cloud's clock, and when it was requested.
     pub(crate) clock: OnceCell<(Timestamp, Instant)>,
-    /// The zones of the project, asked for once.
+    /// The zones of the project. Requested once.
     pub(crate) zone_entries: OnceCell<Vec<ZoneEntry>>,
-    /// Machine types by zone and name, asked for once each.
+    /// Machine types by zone and name. Each is requested once.
     pub(crate) known_types: Mutex<BTreeMap<(String, String), MachineType>>,
 }
 
@@ -83,7 +81,7 @@ pub(crate) struct ZoneEntry {
     pub(crate) up: bool,
 }
 
-/// Makes an accessor that builds one of the SDK's clients on first use: each loads the TLS roots again.
+/// Defines an accessor that builds one of the SDK's clients on first use. Each client loads the TLS roots again.
 macro_rules! client_on_first_use {
     ($(#[$doc:meta])* $name:ident: $type:ident, $suffix:literal) => {
         $(#[$doc])*
@@ -101,7 +99,7 @@ macro_rules! client_on_first_use {
 }
 
 impl Client {
-    /// Reads and connects nothing.
+    /// Creates the client. Reads no file and opens no connection.
     pub(crate) fn new(settings: &Settings) -> Self {
         Self {
             settings: settings.clone(),
@@ -131,7 +129,7 @@ impl Client {
 
     client_on_first_use!(instances: Instances, "");
     client_on_first_use!(
-        /// For aggregated lists: the SDK's builder lacks this parameter, and a query in the endpoint stays on every
+        /// For aggregated lists. The SDK's builder lacks this parameter; a query in the endpoint is sent with every
         /// call.
         listing: Instances, "/?returnPartialSuccess=true"
     );
@@ -141,7 +139,7 @@ impl Client {
     client_on_first_use!(operations: ZoneOperations, "");
     client_on_first_use!(disks: Disks, "");
     client_on_first_use!(
-        /// For aggregated lists of which the network tags are all that matters, in a project of any size.
+        /// For aggregated lists that need only the network tags, so that a large project is listed fast.
         tags: Instances, "/?returnPartialSuccess=true&fields=nextPageToken,unreachables,warning,\
                           items/*/warning,items/*/instances(id,name,zone,status,tags/items)"
     );
@@ -150,10 +148,10 @@ impl Client {
     client_on_first_use!(projects: Projects, "");
     client_on_first_use!(global_operations: GlobalOperations, "");
 
-    /// The project that all calls go to.
+    /// Returns the project that all calls go to.
     ///
     /// # Errors
-    /// `InvalidSpec` if nothing names one; those of looking for credentials, which may name it.
+    /// `InvalidSpec` if nothing names one; the errors of finding credentials, which may name it.
     pub(crate) async fn project(&self) -> Result<&str> {
         let project = self.project.get_or_try_init(|| async {
             let found = self.found().await;
@@ -168,7 +166,7 @@ impl Client {
             };
             match (own, found) {
                 (Some(own), _) => Ok(own),
-                // Credentials that cannot be used may name the project.
+                // The credentials that cannot be used may have named the project.
                 (None, Err(error)) if credentials::find_credentials(environment, self.gcloud().await?).is_err() => {
                     Err(error)
                 }
@@ -179,7 +177,7 @@ impl Client {
         project.await.map(String::as_str)
     }
 
-    /// The place that cloudctl's settings, or else gcloud's, name for new instances.
+    /// Returns the location for new instances that cloudctl's settings name, or else gcloud's.
     pub(crate) async fn default_location(&self) -> Result<Option<Location>> {
         let gcp = &self.settings.gcp;
         if let Some(location) = build_location(gcp.region.value.as_deref(), gcp.zone.value.as_deref()) {
@@ -196,7 +194,7 @@ impl Client {
             }
             return Ok(Some(location));
         }
-        // gcloud takes its zone and its region each for itself; where they differ, an instance follows the zone.
+        // gcloud's zone and region are independent. If they differ, an instance goes to the zone.
         let gcloud = self.gcloud().await?;
         Ok(build_location(
             gcloud.property("compute", "region").as_deref(),
@@ -204,7 +202,7 @@ impl Client {
         ))
     }
 
-    /// Who is asking, checked by a small call.
+    /// Returns the caller's identity, checked by a small call.
     pub(crate) async fn identity(&self) -> Result<Identity> {
         let project = self.project().await?;
         let zones = self.zones().await?;
@@ -228,7 +226,7 @@ impl Client {
         })
     }
 
-    /// gcloud's configuration, without settings that cannot be honoured.
+    /// Returns gcloud's configuration, after refusing settings that cloudctl cannot honour.
     ///
     /// # Errors
     /// `InvalidSpec` that names such a setting, or a file that cannot be read.
@@ -250,10 +248,11 @@ impl Client {
         self.found.get_or_try_init(find).await
     }
 
-    /// What signs calls: the credentials that were found, as the service account and on the bill that settings name.
+    /// Returns the credentials that sign calls. Settings may add a service account to impersonate and a project to
+    /// bill.
     ///
     /// # Errors
-    /// `Unauthenticated` if there are none; `InvalidSpec` for settings that do not go with them.
+    /// `Unauthenticated` if there are none; `InvalidSpec` for settings that contradict them.
     pub(crate) async fn credentials(&self) -> Result<&Credentials> {
         let build = || async {
             let (gcloud, found) = (self.gcloud().await?, self.found().await?);
@@ -280,32 +279,32 @@ impl Client {
         self.credentials.get_or_try_init(build).await
     }
 
-    /// The universe that is set or that the credentials are of.
+    /// Returns the universe that the settings or the credentials name.
     async fn universe(&self) -> Result<Option<String>> {
         let named = resolved::configured_universe(&self.settings, self.gcloud().await?)?;
         resolve_universe(self.found().await?, named.as_ref())
     }
 
-    /// The same for the SDK's builders.
+    /// Returns the universe for the SDK's builders: the default one if nothing names another.
     pub(crate) async fn universe_or_default(&self) -> Result<String> {
         let universe = match self.universe().await? {
             Some(universe) => Some(universe),
-            // A machine of Google's knows its universe.
+            // The metadata server of a Google machine knows its universe.
             None => self.credentials().await?.universe_domain().await,
         };
         Ok(universe.unwrap_or_else(|| resolved::DEFAULT_UNIVERSE.to_owned()))
     }
 
-    /// The address of an API, which gcloud's own override moves; without its version and last slash.
+    /// Returns the address of an API, without its version and last slash. gcloud's override changes it.
     ///
     /// # Errors
-    /// `InvalidSpec` for settings that are no addresses.
+    /// `InvalidSpec` for a setting that is not an address.
     pub(crate) async fn resolve_endpoint(&self, api: &str, version: &str) -> Result<String> {
         let (gcloud, universe) = (self.gcloud().await?, self.universe().await?);
         resolved::resolve_endpoint(gcloud, api, version, universe.as_deref()).map(|located| located.value)
     }
 
-    /// The error for a client that the SDK could not make.
+    /// Makes the error for a client that the SDK could not build.
     pub(crate) fn client_setup_error(&self, endpoint: &str, error: BuilderError) -> Error {
         let authorities = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
         let environment = &self.settings.environment;
@@ -344,14 +343,15 @@ fn build_location(region: Option<&str>, zone: Option<&str>) -> Option<Location> 
     }
 }
 
-/// Zones are called after their region, with a letter: this can be none.
+/// A zone name that cannot exist: zones are named after their region, with a letter.
 const NO_ZONE: &str = "no-such-zone";
 
 impl Client {
-    /// The time by the cloud's clock, which is asked once; at most a second and an answer's way behind.
+    /// Returns the time on the cloud's clock. It is requested once, and can be late by a second and the time of the
+    /// answer.
     ///
     /// # Errors
-    /// Those of any call; `Network` if the answers have no time.
+    /// Those of any call; `Network` if the answer has no date.
     pub(crate) async fn time(&self) -> Result<Timestamp> {
         let (then, asked) = self.clock.get_or_try_init(|| self.request_date()).await?;
         let since = SignedDuration::try_from(asked.elapsed()).unwrap_or_default();
@@ -386,7 +386,8 @@ impl Client {
     }
 }
 
-/// What every call carries: one attempt each, since the loop above tries again, and knows what may have happened.
+/// Adds the options that every call has. One attempt each, because the retry loop must know what each attempt may have
+/// done.
 pub(crate) fn with_call_options<B: RequestOptionsBuilder>(call: B) -> B {
     call.with_retry_policy(NeverRetry)
         .with_attempt_timeout(ATTEMPT_TIMEOUT)
@@ -394,7 +395,8 @@ pub(crate) fn with_call_options<B: RequestOptionsBuilder>(call: B) -> B {
         .with_user_agent(concat!("cloudctl/", env!("CARGO_PKG_VERSION")))
 }
 
-/// Random, so that a later command is not answered with this one's failure; the same for every attempt.
+/// Returns a random request id, so that a later command does not get the failure of this one. All attempts of a call
+/// use the same id.
 pub(crate) fn fresh_request_id() -> String {
     let random = fastrand::u128(..).to_be_bytes();
     uuid::Builder::from_random_bytes(random).into_uuid().to_string()
@@ -405,7 +407,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_zone_names_its_region() {
+    fn default_zone_implies_its_region() {
         let location = build_location(None, Some("us-central1-a")).unwrap();
         assert_eq!(location.region, "us-central1");
     }

@@ -1,10 +1,8 @@
-//! Errors of the SDK and of operations, by HTTP status and reason code and never by message text.
+//! Errors of the SDK and of operations as `cloud::Error`, by HTTP status and reason code and never by message text.
 //!
-//! Reasons stand in an answer as `error.errors[].reason` (`alreadyExists`) or in an ErrorInfo (`SERVICE_DISABLED`);
-//! what operations have instead is in [`operation_error`](super::operation_error).
+//! The reason of an answer is in `error.errors[].reason` (`alreadyExists`) or in an ErrorInfo (`SERVICE_DISABLED`). A
+//! failed operation has codes and details of its own.
 //! <https://cloud.google.com/compute/docs/troubleshooting/troubleshooting-vm-creation>
-//! Errors of operations that the cloud took on, by their codes and details and never by message text. Only Compute
-//! Engine: EC2's calls are their own answer.
 
 use std::time::Duration;
 
@@ -20,22 +18,22 @@ use crate::cloud::{Error, ErrorKind};
 use crate::providers::gcp::connection_errors::{find_cause, format_message, is_permanent};
 use crate::providers::gcp::credentials::access_token::TokenError;
 
-/// What a failed attempt says about its effect and about trying again.
+/// What a failed attempt may have done, and whether to try again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CallFailure {
-    /// It was answered with a no; the same call would get the same answer.
+    /// The answer was a refusal; the same call would be refused again.
     Refused,
-    /// It was answered with "too many"; nothing happened.
+    /// The answer was "too many requests"; nothing happened.
     Throttled,
-    /// It did not leave this machine.
+    /// The request did not leave this machine.
     NotSent,
-    /// It was answered with a fault of the server; it may have had its effect.
+    /// The answer was a server error; the call may have taken effect.
     ServerError,
-    /// It got no answer, or none that can be read; it may have had its effect, or have it yet.
+    /// There was no answer, or an unreadable one; the call may have taken effect, or may still.
     Unanswered,
 }
 
-/// Tells the fate of an attempt.
+/// Classifies the failure of an attempt.
 pub(crate) fn classify(error: &SdkError) -> CallFailure {
     if let Some(cause) = credentials_error(error) {
         return if cause.is_transient() {
@@ -45,7 +43,7 @@ pub(crate) fn classify(error: &SdkError) -> CallFailure {
         };
     }
     if error.is_connect() {
-        // Such as a certificate that is not trusted: nothing was sent, and nothing would be.
+        // A certificate that is not trusted, for example: nothing was sent, and nothing would be.
         return if is_permanent(error) {
             CallFailure::Refused
         } else {
@@ -62,18 +60,18 @@ pub(crate) fn classify(error: &SdkError) -> CallFailure {
     }
 }
 
-/// How long the cloud asks to wait before the next attempt.
+/// Returns how long the cloud asks to wait before the next attempt.
 pub(crate) fn retry_after(error: &SdkError) -> Option<Duration> {
     let text = error.http_headers()?.get("retry-after")?.to_str().ok()?;
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));
     }
-    // Or a date, which is by the cloud's clock as the answer's own is.
+    // A date is by the cloud's clock, as the date of the answer is.
     let until = parse_date(text)?.duration_since(response_date(error)?);
     Duration::try_from(until).ok()
 }
 
-/// The cloud's own code for what went wrong.
+/// Returns the cloud's code for the failure.
 pub(crate) fn reason(error: &SdkError) -> Option<&str> {
     error.status()?.details.iter().find_map(|detail| match detail {
         StatusDetails::ErrorInfo(info) if !info.reason.is_empty() => Some(info.reason.as_str()),
@@ -81,8 +79,7 @@ pub(crate) fn reason(error: &SdkError) -> Option<&str> {
     })
 }
 
-/// The field of the request that the cloud found fault with, such as `requestId`, where it says so in a field of its
-/// own.
+/// Returns the field of the request that the cloud rejects, such as `requestId`, if the answer names it.
 pub(crate) fn field_at_fault(error: &SdkError) -> Option<&str> {
     detail(error, "field")
 }
@@ -94,14 +91,14 @@ fn detail<'e>(error: &'e SdkError, key: &str) -> Option<&'e str> {
     })
 }
 
-/// The zones in a list with commas, which is how details name those that have room.
+/// Splits a comma-separated list of zones, which is how error details name zones with capacity.
 pub(crate) fn split_zones(list: &str) -> Vec<String> {
     let zones = list.split(',').map(str::trim).filter(|zone| !zone.is_empty());
     zones.map(str::to_owned).collect()
 }
 
-/// Makes an error of a failed call. `attempted` says what was wanted, such as `cannot stop web-1`; `scope` is the
-/// region or zone that was asked, or empty.
+/// Makes the error of a failed call. `attempted` says what was attempted, such as `cannot stop web-1`; `scope` is the
+/// region or zone of the call, or empty.
 pub(crate) fn call_error(error: SdkError, attempted: &str, scope: &str) -> Error {
     let reason = reason(&error).map(str::to_owned);
     let kind = kind_of_call(&error, reason.as_deref());
@@ -149,12 +146,12 @@ pub(crate) fn call_error(error: SdkError, attempted: &str, scope: &str) -> Error
     if let Some(zones) = detail(&error, "zonesAvailable") {
         built = built.with_zones_with_capacity(split_zones(zones));
     }
-    // An answer's whole body would come along as the source; its message is above already.
+    // The source would hold the whole answer. Its message is in the error already.
     let answered = error.http_status_code().is_some_and(|status| status >= 300);
     if answered { built } else { built.with_source(error) }
 }
 
-/// The error of a call for all of a project: only the project itself can be what is not found.
+/// Adds a hint to the error of a call for a whole project: only the project itself can be what is not found.
 pub(crate) fn with_project_hint(error: Error) -> Error {
     match error.kind() {
         ErrorKind::NotFound => error.with_hint(
@@ -165,7 +162,7 @@ pub(crate) fn with_project_hint(error: Error) -> Error {
     }
 }
 
-/// `gcp/us-central1-a`, or `gcp` for what is in no place.
+/// Formats the location of an error: `gcp/us-central1-a`, or `gcp` without a scope.
 pub(crate) fn error_location(scope: &str) -> String {
     if scope.is_empty() {
         "gcp".to_owned()
@@ -183,7 +180,7 @@ fn credentials_error(error: &SdkError) -> Option<&CredentialsError> {
     }
 }
 
-/// Why there is no token; the SDK's own words would quote the server's answer.
+/// Returns why there is no token. The SDK's own message would quote the server's answer.
 fn token_error(error: &SdkError) -> Option<&TokenError> {
     std::error::Error::source(credentials_error(error)?)?.downcast_ref()
 }
@@ -204,7 +201,7 @@ fn kind_of_call(error: &SdkError, reason: Option<&str>) -> ErrorKind {
         return ErrorKind::InvalidSpec;
     }
     if error.is_binding() {
-        // A name that fits into no path: it came from the user.
+        // A name that fits into no path came from the user.
         return ErrorKind::InvalidSpec;
     }
     if error.status().is_none()
@@ -213,7 +210,7 @@ fn kind_of_call(error: &SdkError, reason: Option<&str>) -> ErrorKind {
             Some(402 | 404..=406 | 410 | 414..=421 | 431 | 451 | 501 | 511)
         )
     {
-        // Not in Compute Engine's form: something in between says it, of whatever that knows.
+        // An answer that does not have Compute Engine's form came from something in between.
         return ErrorKind::Network;
     }
     kind_of_reason(reason).unwrap_or_else(|| error.http_status_code().map_or(ErrorKind::Internal, kind_of_status))
@@ -252,7 +249,7 @@ fn kind_of_reason(reason: Option<&str>) -> Option<ErrorKind> {
 
 pub(crate) fn kind_of_status(status: u16) -> ErrorKind {
     match status {
-        // 407 is a proxy's, whose setting is wrong.
+        // 407 comes from a proxy: its setting is wrong.
         400 | 407 | 413 | 422 => ErrorKind::InvalidSpec,
         401 => ErrorKind::Unauthenticated,
         403 => ErrorKind::PermissionDenied,
@@ -265,7 +262,8 @@ pub(crate) fn kind_of_status(status: u16) -> ErrorKind {
     }
 }
 
-/// By prefix: `…_WITH_DETAILS` and the like come with it.
+/// Says whether a code means that there is no capacity. Compares prefixes, because `…_WITH_DETAILS` and others extend
+/// them.
 pub(crate) fn is_stock_out(code: &str) -> bool {
     let prefixes = [
         "ZONE_RESOURCE_POOL_EXHAUSTED",
@@ -289,7 +287,7 @@ fn hint_for_reason(reason: &str) -> Option<&'static str> {
     })
 }
 
-/// The error of an operation that the cloud took on and that then failed; `None` if it did not fail.
+/// Returns the error of an operation that failed; `None` if it did not fail.
 pub(crate) fn operation_error(operation: &Operation, attempted: &str, scope: &str) -> Option<Error> {
     let first = operation.error.as_ref().and_then(|error| error.errors.first());
     if first.is_none() && operation.error.is_none() && operation.http_error_status_code.is_none_or(|code| code < 400) {
@@ -318,14 +316,13 @@ pub(crate) fn operation_error(operation: &Operation, attempted: &str, scope: &st
         built = built.with_zones_with_capacity(zones);
     }
     if let Some(name) = &operation.name {
-        // Operations are what the cloud's support asks for; calls have no ids of their own.
+        // Support asks for the name of the operation; calls have no ids of their own.
         built = built.with_request_id(name);
     }
     Some(built)
 }
 
-/// The zones that have room by the details of a lack of it: a list with commas.
-/// <https://cloud.google.com/compute/docs/troubleshooting/troubleshooting-resource-availability>
+/// Returns the zones with capacity that the details of a capacity error name.
 fn zones_with_capacity(error: &Errors) -> Vec<String> {
     let infos = error
         .error_details
@@ -343,7 +340,7 @@ fn kind_of_operation_code(code: &str) -> ErrorKind {
         "RESOURCE_ALREADY_EXISTS" => ErrorKind::AlreadyExists,
         "RESOURCE_NOT_FOUND" => ErrorKind::NotFound,
         "PERMISSIONS_ERROR" | "PERMISSION_DENIED" | "FORBIDDEN" => ErrorKind::PermissionDenied,
-        // Canceled: what was being made is deleted, or what was being changed.
+        // Canceled: the resource was deleted while it was created or changed.
         "RESOURCE_IN_USE_BY_ANOTHER_RESOURCE"
         | "RESOURCE_NOT_READY"
         | "CONDITION_NOT_MET"
@@ -358,13 +355,13 @@ fn kind_of_operation_code(code: &str) -> ErrorKind {
     }
 }
 
-/// When an answer was given, by its `Date`. <https://www.rfc-editor.org/rfc/rfc9110#field.date>
+/// Returns when an answer was given, by its `Date` header. <https://www.rfc-editor.org/rfc/rfc9110#field.date>
 pub(crate) fn response_date(error: &SdkError) -> Option<Timestamp> {
     let text = error.http_headers()?.get("date")?.to_str().ok()?;
     parse_date(text)
 }
 
-/// Reads the form that HTTP has for dates.
+/// Parses an HTTP date.
 pub(crate) fn parse_date(text: &str) -> Option<Timestamp> {
     DateTimeParser::new().parse_timestamp(text).ok()
 }
@@ -392,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_are_mapped_by_status_and_reason() {
+    fn call_errors_are_mapped_by_status_and_reason() {
         for (status, reason, kind) in [
             (400, "invalid", ErrorKind::InvalidSpec),
             (400, "invalidResourceUsage", ErrorKind::Refused),
@@ -422,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cloud_says_when_to_come_again() {
+    fn retry_after_reads_seconds_and_dates() {
         let with = |wait: &'static str| {
             let value = |text: &'static str| http::HeaderValue::from_static(text);
             let headers = HeaderMap::from_iter([
@@ -438,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn a_disabled_api_names_what_to_enable() {
+    fn disabled_api_error_hints_how_to_enable_it() {
         let details = json!([
             { "@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "SERVICE_DISABLED", "domain": "googleapis.com" },
         ]);
@@ -452,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_of_html_is_not_quoted() {
+    fn html_answer_is_not_quoted() {
         let error = SdkError::http(502, HeaderMap::new(), bytes::Bytes::from("<html>secret</html>"));
         assert_eq!(classify(&error), CallFailure::ServerError);
         let error = call_error(error, "cannot list", "");
@@ -461,7 +458,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_are_brought_into_form() {
+    fn cloud_message_becomes_one_plain_line() {
         for (message, expected) in [
             (
                 "The resource 'x' was not found.\nmore",
@@ -477,7 +474,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_of_compute_engine_is_the_networks_fault() {
+    fn foreign_answer_is_a_network_error() {
         let page = |status| SdkError::http(status, HeaderMap::new(), bytes::Bytes::from("<html>Log in</html>"));
         for error in [SdkError::deser("x"), page(404), page(410), page(501)] {
             assert_eq!(call_error(error, "cannot list", "").kind(), ErrorKind::Network);
@@ -487,7 +484,7 @@ mod tests {
     }
 
     #[test]
-    fn fates() {
+    fn failures_are_classified() {
         for (error, expected) in [
             (with_reason(429, "x"), CallFailure::Throttled),
             (with_reason(403, "rateLimitExceeded"), CallFailure::Throttled),
@@ -511,7 +508,7 @@ mod tests {
     }
 
     #[test]
-    fn operations_are_mapped_by_code() {
+    fn operation_errors_are_mapped_by_code() {
         for (code, kind) in [
             ("ZONE_RESOURCE_POOL_EXHAUSTED", ErrorKind::Capacity),
             ("ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS", ErrorKind::Capacity),
@@ -532,7 +529,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stock_out_names_the_zones_that_have_room() {
+    fn capacity_error_names_zones_with_capacity() {
         let info = ErrorInfo::new().set_metadatas([("zonesAvailable", "us-central1-b, us-central1-f")]);
         let details = [ErrorDetails::new(), ErrorDetails::new().set_error_info(info)];
         let error = operation::error::Errors::new()
@@ -544,7 +541,7 @@ mod tests {
     }
 
     #[test]
-    fn the_date_of_an_answer_is_read() {
+    fn response_date_is_parsed() {
         let with = |value: &'static str| {
             let headers = HeaderMap::from_iter([(http::header::DATE, http::HeaderValue::from_static(value))]);
             response_date(&SdkError::http(404, headers, bytes::Bytes::new()))

@@ -1,5 +1,4 @@
-//! Operations: what a change on Compute Engine is until it is done. Only Compute Engine: EC2's calls are their own
-//! answer. Those of no zone (`""`) are the global ones.
+//! Operations: what a change on Compute Engine is until it is done. A zone of `""` means a global operation.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -15,24 +14,24 @@ use super::resource_name::last_segment;
 use super::timestamp::parse_time;
 use crate::cloud::{Error, ErrorKind, Result};
 
-/// Between two waits: the call may return at once, and must not be made in a tight loop.
+/// Time between two wait calls at least: a call may return at once.
 const MIN_POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Why an operation that has no name cannot be followed.
+/// Makes the error for an operation without a name, which cannot be followed.
 pub(crate) fn missing_name_error() -> Error {
     Error::new(ErrorKind::Internal, "Compute Engine gave an operation without a name").at("gcp")
 }
 
-/// Whether nothing more will come of it.
+/// Says whether the operation has ended, with success or with an error.
 pub(crate) fn is_done(operation: &Operation) -> bool {
     operation.status == Some(Status::Done)
 }
 
-/// Waits until an operation is done and gives its last state, whose `error` is still to be read; at the deadline, the
-/// state it has then.
+/// Waits until an operation is done, and returns its last state, whose `error` the caller must read. At the deadline it
+/// returns the state at that time.
 ///
 /// # Errors
-/// Those of the calls; the operation goes on regardless.
+/// Those of the calls; the operation itself continues.
 pub(crate) async fn wait_until_done(
     client: &Client,
     zone: &str,
@@ -47,7 +46,7 @@ pub(crate) async fn wait_until_done(
         let asked = Instant::now();
         let left = deadline.saturating_sub(start.elapsed());
         let wait = wait_once(client, zone, &name);
-        // The cloud may hold the call for longer than an attempt may take, so that no answer means nothing.
+        // The cloud may hold the call longer than an attempt may take, so no answer does not mean a failure.
         let look = async {
             match wait.await? {
                 Some(answer) => Ok(answer),
@@ -65,7 +64,7 @@ pub(crate) async fn wait_until_done(
     Ok(operation)
 }
 
-/// How the operation stands once the cloud has held the call for as long as it likes; nothing if it did not answer.
+/// Waits in the cloud for the operation and returns its status; `None` without an answer.
 async fn wait_once(client: &Client, zone: &str, name: &str) -> Result<Option<Operation>> {
     let (attempted, project) = ("wait for the operation", client.project().await?);
     let answer = if zone.is_empty() {
@@ -85,7 +84,7 @@ async fn wait_once(client: &Client, zone: &str, name: &str) -> Result<Option<Ope
     Ok(answer.ok())
 }
 
-/// How the operation of that name stands now.
+/// Reads the status of an operation.
 ///
 /// # Errors
 /// Those of the call.
@@ -106,7 +105,7 @@ pub(crate) async fn status(client: &Client, zone: &str, name: &str) -> Result<Op
     get.await
 }
 
-/// The ids of the instances of a zone that are being deleted.
+/// Lists the ids of the instances of a zone that are being deleted.
 pub(crate) async fn list_ids_being_deleted(client: &Client, zone: &str) -> Result<BTreeSet<String>> {
     let operations = list_deletions(client, zone, "(operationType = \"delete\") AND (status != \"DONE\")").await?;
     let under_way = operations.into_iter().filter(|operation| !is_done(operation));
@@ -115,14 +114,14 @@ pub(crate) async fn list_ids_being_deleted(client: &Client, zone: &str) -> Resul
         .collect())
 }
 
-/// The names of a zone's operations that are not over.
+/// Lists the names of the operations of a zone that are running.
 pub(crate) async fn list_running(client: &Client, zone: &str) -> Result<BTreeSet<String>> {
     let operations = list_matching(client, zone, "status != \"DONE\"").await?;
     let under_way = operations.into_iter().filter(|operation| !is_done(operation));
     Ok(under_way.filter_map(|operation| operation.name).collect())
 }
 
-/// The operations of a zone that have these names, by name; few enough that a URL takes them.
+/// Lists the operations with these names, by name. There must be few enough that they fit into a URL.
 pub(crate) async fn find_by_names(
     client: &Client,
     zone: &str,
@@ -135,14 +134,14 @@ pub(crate) async fn find_by_names(
         .collect())
 }
 
-/// Whether somebody has deleted the instance of this id, or is about to. Operations are kept for two weeks at least.
+/// Says whether the instance with this id was deleted or is being deleted. Operations are kept for at least two weeks.
 pub(crate) async fn was_deleted(client: &Client, zone: &str, id: u64) -> Result<bool> {
     let expression = format!("(operationType = \"delete\") AND (targetId = {id})");
     let operations = list_deletions(client, zone, &expression).await?;
     Ok(operations.iter().any(|operation| operation.target_id == Some(id)))
 }
 
-/// When the deletion of the instance of this id began, if somebody has deleted it.
+/// Finds when the deletion of the instance with this id began; `None` if there was none.
 pub(crate) async fn find_deletion_time(client: &Client, zone: &str, id: u64) -> Result<Option<Timestamp>> {
     let expression = format!("(operationType = \"delete\") AND (targetId = {id})");
     let operations = list_deletions(client, zone, &expression).await?;
@@ -152,7 +151,8 @@ pub(crate) async fn find_deletion_time(client: &Client, zone: &str, id: u64) -> 
         .min())
 }
 
-/// The ids of those instances of a zone that somebody has deleted or is about to, since that time.
+/// Lists the ids of the instances of a zone whose deletion began at this time or later; of all deletions without a
+/// time.
 pub(crate) async fn list_deleted_since(client: &Client, zone: &str, since: Option<Timestamp>) -> Result<BTreeSet<u64>> {
     let operations = list_deletions(client, zone, "operationType = \"delete\"").await?;
     let later = |operation: &Operation| {
@@ -163,7 +163,7 @@ pub(crate) async fn list_deleted_since(client: &Client, zone: &str, since: Optio
     Ok(own.filter_map(|operation| operation.target_id).collect())
 }
 
-/// The names and ids of the instances that the operations of a group make, which is what a bulk insert is.
+/// Lists the names and ids of the instances that an operation group created. A bulk insert is such a group.
 pub(crate) async fn list_created_in_group(client: &Client, zone: &str, group: &str) -> Result<BTreeMap<String, u64>> {
     let operations = list_matching(client, zone, &format!("operationGroupId = \"{group}\"")).await?;
     let inserts = operations.into_iter().filter(|operation| {
@@ -204,9 +204,9 @@ async fn list_matching(client: &Client, zone: &str, expression: &str) -> Result<
     found.await
 }
 
-/// Whether an operation is the remembered one of an earlier call under the same request id, and not of a call that
-/// began at `began` by the cloud's clock, if that is known, and has lasted for `elapsed`: it was put in before that, or
-/// has itself lasted longer.
+/// Says whether an operation belongs to an earlier call with the same request id. The present call began at `began` by
+/// the cloud's clock, if that is known, and has lasted for `elapsed`. The operation is older if it was inserted before
+/// `began`, or if it lasted longer than `elapsed`.
 pub(crate) fn is_from_earlier_call(operation: &Operation, began: Option<Timestamp>, elapsed: Duration) -> bool {
     let inserted = parse_time(operation.insert_time.as_ref());
     let before = inserted.zip(began).is_some_and(|(inserted, began)| inserted < began);
@@ -218,13 +218,13 @@ pub(crate) fn is_from_earlier_call(operation: &Operation, began: Option<Timestam
     before || longer
 }
 
-/// For so long what an operation did may not be shown everywhere.
+/// How long the effect of an operation may stay invisible after its end.
 pub(crate) const VISIBILITY_DELAY: Duration = Duration::from_secs(90);
-/// The date of an answer has no fractions of a second, and operations do.
+/// Dates of answers have no fractions of a second; the times of operations do.
 const DATE_PRECISION: SignedDuration = SignedDuration::from_secs(5);
 
-/// Whether it ended so lately, by the cloud's own clock, that what it did may not be shown yet. Where the cloud does not
-/// tell the time it is taken to have.
+/// Says whether an operation ended so recently, by the cloud's clock, that its effect may be invisible yet. If the
+/// clock cannot be read, the answer is yes.
 pub(crate) async fn ended_recently(client: &Client, operation: &Operation) -> bool {
     let Some(ended) = parse_time(operation.end_time.as_ref()) else {
         return false;
@@ -232,7 +232,7 @@ pub(crate) async fn ended_recently(client: &Client, operation: &Operation) -> bo
     match client.time().await {
         Ok(now) => ended_recently_at(ended, now),
         Err(error) => {
-            tracing::debug!(%error, "the age of an operation is not known");
+            tracing::debug!(%error, "the age of an operation is unknown");
             true
         }
     }
@@ -248,14 +248,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_older_operation_is_told_by_its_times() {
+    fn operation_of_earlier_call_is_recognized_by_times() {
         let operation = |inserted: &str, ended: &str| Operation::new().set_insert_time(inserted).set_end_time(ended);
         let began: Timestamp = "2026-11-23T12:00:00Z".parse().unwrap();
         let second = Duration::from_secs(1);
         let older = |inserted, ended| is_from_earlier_call(&operation(inserted, ended), Some(began), second);
         assert!(older("2026-11-23T03:59:00.000-08:00", "2026-11-23T03:59:09.000-08:00"));
         assert!(!older("2026-11-23T04:00:00.100-08:00", "2026-11-23T04:00:00.900-08:00"));
-        // The clock was read wrong, but nine seconds do not fit into one.
+        // The clock was wrong, but nine seconds do not fit into one.
         assert!(older("2026-11-23T04:10:00.000-08:00", "2026-11-23T04:10:09.000-08:00"));
         assert!(!is_from_earlier_call(&Operation::new(), Some(began), second));
         let quick = operation("2026-11-23T03:00:00.000-08:00", "2026-11-23T03:00:00.500-08:00");
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn age_of_an_operation_is_by_the_time_that_is_given() {
+    fn operation_age_is_measured_at_the_given_time() {
         let ended: Timestamp = "2026-11-23T12:00:00.5Z".parse().unwrap();
         let at = |seconds| ended_recently_at(ended, ended + SignedDuration::from_secs(seconds));
         assert!(at(0) && at(89) && at(-1));

@@ -1,5 +1,4 @@
-//! Following page tokens to the end. Only Compute Engine: the EC2 SDK has paginators that do this.
-//! What a list warns of: that something is missing from it. Only Compute Engine: EC2 gives the whole list or an error.
+//! Page tokens, and warnings that a list is incomplete. EC2 returns a whole list or an error.
 
 use std::collections::{BTreeMap, HashSet};
 use std::future::Future;
@@ -12,20 +11,20 @@ use super::error::error_location;
 use super::resource_name::last_segment;
 use crate::cloud::{Error, ErrorKind, Result};
 
-/// The most that the API gives in one page.
+/// The most rows that the API returns in one page.
 pub(crate) const PAGE_SIZE: u32 = 500;
 
-/// How often a page without rows may bring a token that was there before: the cloud is still looking.
+/// How often a page without rows may repeat a token: the cloud is still searching.
 const MAX_IDLE_PAGES: u32 = 10;
 
-/// What a page was.
+/// The number of rows of a page, and the token of the next one.
 pub(crate) struct Page {
     next: Option<String>,
     rows: usize,
 }
 
 impl Page {
-    /// A page of so many rows, with this token of the next one; an empty token is none.
+    /// Makes a page. An empty token counts as none.
     pub(crate) fn new(rows: usize, token: Option<String>) -> Self {
         Self {
             next: token.filter(|token| !token.is_empty()),
@@ -33,10 +32,10 @@ impl Page {
         }
     }
 
-    /// What one of Compute Engine's lists of a place is a page of.
+    /// Makes a page of a list that must be complete.
     ///
     /// # Errors
-    /// `Network` if something is missing from it: it would be taken for absent.
+    /// `Network` if something is missing from the list: the caller would take it for absent.
     pub(crate) fn of_complete_list(list: &impl PartialList, scope: &str) -> Result<Self> {
         match list.incomplete_code() {
             None => Ok(Self::new(list.rows(), list.token())),
@@ -50,11 +49,11 @@ impl Page {
     }
 }
 
-/// Fetches every page and takes each in at once, so that a page is the most that is held of the API's own types.
+/// Fetches every page and adds it at once, so that one page at most is held in the API's types.
 ///
 /// # Errors
-/// Those of a fetch; `Network` if a token comes a second time, which would never end. A token that is refused in the
-/// middle has expired: the listing starts again, once, from nothing.
+/// Those of a fetch; `Network` if a token repeats, because such a listing never ends. A token that is refused in the
+/// middle has expired: the listing restarts once from the beginning.
 pub(crate) async fn collect_all<P, A, F>(
     fetch: impl Fn(Option<String>) -> F,
     add_page: impl Fn(&mut A, P) -> Result<Page>,
@@ -88,7 +87,7 @@ where
     }
 }
 
-/// The first page was granted with the same parameters, so that the token alone can be at fault.
+/// Says whether the page token is refused. The first page had the same parameters, so only the token can be wrong.
 fn is_token_refusal(error: &Error) -> bool {
     matches!(
         error.kind(),
@@ -96,7 +95,7 @@ fn is_token_refusal(error: &Error) -> bool {
     )
 }
 
-/// The code of the warning that something is missing from a list, or from one scope of it.
+/// Returns the code of the warning that a list, or one scope of it, is incomplete.
 macro_rules! incomplete_code {
     ($part:expr) => {{
         let warning = $part.warning.as_ref();
@@ -106,21 +105,22 @@ macro_rules! incomplete_code {
     }};
 }
 
-/// The code, if it is one of that kind: every one but that a page is empty, also one that is not known.
+/// Returns a warning's code if it means that something is missing. Every code does, also an unknown one, except that of
+/// an empty page.
 pub(crate) fn lack(code: Option<&str>) -> Option<String> {
     let code = code.unwrap_or("UNKNOWN");
     (code != "NO_RESULTS_ON_PAGE").then(|| code.to_owned())
 }
 
-/// A page of a list of one place.
+/// A page of a list of one scope.
 pub(crate) trait PartialList {
-    /// How many rows it has.
+    /// Returns the number of rows.
     fn rows(&self) -> usize;
 
-    /// The token of the next one.
+    /// Returns the token of the next page.
     fn token(&self) -> Option<String>;
 
-    /// The code of the warning that something is missing.
+    /// Returns the code of the warning that something is missing from the page.
     fn incomplete_code(&self) -> Option<String>;
 }
 
@@ -151,10 +151,10 @@ impl_partial_list!(
     ZoneList
 );
 
-/// The scopes, such as `us-central1-a`, that did not answer or not in full, each with the code of its warning.
+/// The scopes, such as `us-central1-a`, that did not answer or not completely, each with the code of its warning.
 pub(crate) type UnansweredZones = BTreeMap<String, String>;
 
-/// The scopes that are missing from a page, or of which something is.
+/// Returns the scopes that did not answer, or not completely.
 pub(crate) fn unanswered_in(page: &InstanceAggregatedList) -> UnansweredZones {
     let unreachable = page.unreachables.iter().map(|scope| (scope, "UNREACHABLE".to_owned()));
     let warned = page
@@ -166,7 +166,7 @@ pub(crate) fn unanswered_in(page: &InstanceAggregatedList) -> UnansweredZones {
         .map(|(scope, code)| (last_segment(scope).to_owned(), code))
         .collect();
     if let (true, Some(code)) = (unanswered.is_empty(), incomplete_code!(page)) {
-        // Something is missing, and the answer does not say what.
+        // The answer does not name the missing scope.
         unanswered.insert("a part of the project".to_owned(), code);
     }
     unanswered
@@ -178,7 +178,7 @@ mod tests {
     use google_cloud_compute_v1::model::instance_list::Warning;
     use std::cell::RefCell;
 
-    /// Item 0 is none.
+    /// Collects fake pages. Item 0 means a page without rows.
     async fn run(answers: Vec<Result<(u8, &'static str)>>) -> Result<Vec<u8>> {
         let answers = RefCell::new(answers.into_iter());
         let fetch = |_| {
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn pages_are_followed_to_the_end() {
+    async fn all_pages_are_collected() {
         assert_eq!(
             run(vec![Ok((1, "a")), Ok((2, "b")), Ok((3, ""))]).await.unwrap(),
             [1, 2, 3]
@@ -201,20 +201,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_repeated_token_is_an_error() {
+    async fn repeated_token_is_an_error() {
         let error = run(vec![Ok((1, "a")), Ok((2, "b")), Ok((3, "a"))]).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Network);
     }
 
     #[tokio::test]
-    async fn empty_pages_are_sat_out_but_not_for_ever() {
+    async fn empty_pages_are_accepted_a_few_times() {
         let idle = |times: usize| (0..times).map(|_| Ok((0, "a")));
         assert_eq!(run(idle(5).chain([Ok((1, ""))]).collect()).await.unwrap(), [1]);
         assert!(run(idle(20).collect()).await.is_err());
     }
 
     #[tokio::test]
-    async fn an_expired_token_starts_again_once() {
+    async fn expired_token_restarts_the_listing_once() {
         let expired = || Err(Error::invalid("expired"));
         let restarted = vec![Ok((1, "a")), expired(), Ok((1, "c")), Ok((2, ""))];
         assert_eq!(run(restarted).await.unwrap(), [1, 2]);
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn every_warning_is_one_but_that_of_an_empty_page() {
+    fn every_warning_but_empty_page_means_incomplete() {
         let with = |warning| InstanceList::new().set_warning(warning).incomplete_code();
         for code in ["UNREACHABLE", "PARTIAL_SUCCESS", "SOMETHING_NEW"] {
             assert_eq!(with(Warning::new().set_code(code)).as_deref(), Some(code));

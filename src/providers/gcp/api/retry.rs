@@ -1,5 +1,5 @@
-//! The one loop in which every call is tried and tried again. The SDK retries too, but tells only of the last attempt,
-//! and an earlier one that was lost may have taken effect.
+//! Sends calls and retries them. The SDK can retry too, but reports only the last attempt, and an earlier one without
+//! an answer may have taken effect.
 
 use std::future::Future;
 use std::time::Duration;
@@ -12,41 +12,41 @@ use super::client::{ATTEMPT_TIMEOUT, Client};
 use super::error::{CallFailure, call_error, classify, retry_after};
 use crate::cloud::Result;
 
-/// How long, and how often at most, a call is tried; whether it waits for its turn.
+/// Limits of the retries of one call.
 struct RetryPolicy {
     deadline: Duration,
     max_attempts: u32,
     rate_limited: bool,
 }
 
-/// How long a call is tried again: most of a minute of heavy throttling must be sat out. A read ends before those who
-/// wait for a whole location give up, so that they hear why.
+/// How long calls are retried: long enough to outlast a minute of heavy throttling. A read ends before the timeout of a
+/// whole location, so that its error is reported.
 const READ_DEADLINE: Duration = Duration::from_secs(50);
 const CHANGE_DEADLINE: Duration = Duration::from_secs(60);
-/// How often a call that reads is sent when it fails for other reasons than throttling.
+/// How often a read is sent at most, not counting throttled attempts.
 const MAX_READ_ATTEMPTS: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const MAX_PAUSE: Duration = Duration::from_secs(8);
 
-/// A call that did not succeed, and what it may have done.
+/// A call that failed, and what it may have done.
 pub(crate) struct ChangeFailure {
-    /// The last attempt's error.
+    /// The error of the last attempt.
     pub(crate) error: SdkError,
-    /// Whether an attempt got no answer, so that it may take effect even now.
+    /// Whether an attempt got no answer, so that it may still take effect.
     pub(crate) unanswered: bool,
-    /// Whether an attempt was answered with a server's fault, so that it may have taken effect.
+    /// Whether an attempt was answered with a server error, so that it may have taken effect.
     pub(crate) server_error: bool,
 }
 
 impl ChangeFailure {
-    /// Whether an attempt may have taken effect, or may yet.
+    /// Says whether an attempt may have taken effect, or may still.
     pub(crate) fn is_uncertain(&self) -> bool {
         self.unanswered || self.server_error
     }
 }
 
 impl Client {
-    /// Sends a call that changes nothing until it is answered, within limits. `attempted` completes "cannot …".
+    /// Sends a read until it is answered or its limits are reached. `attempted` completes "cannot …".
     pub(crate) async fn read<T, F, S>(&self, attempted: &str, scope: &str, send: S) -> Result<T>
     where
         S: Fn() -> F + Send + Sync,
@@ -56,7 +56,7 @@ impl Client {
         self.try_read(attempted, scope, send).await.map_err(failed)
     }
 
-    /// The same for a call whose refusal is of interest.
+    /// Sends a read, and returns the SDK's error for a caller that examines the refusal.
     pub(crate) async fn try_read<T, F, S>(&self, attempted: &str, scope: &str, send: S) -> Result<T, ChangeFailure>
     where
         S: Fn() -> F + Send + Sync,
@@ -70,8 +70,7 @@ impl Client {
         self.send_with_retries(attempted, scope, policy, send).await
     }
 
-    /// Sends a call that changes something, and is made to be repeated by its request id, until its outcome is
-    /// certain or a minute is over.
+    /// Sends a changing call until its outcome is certain or a minute is over. Its request id makes repeating it safe.
     pub(crate) async fn change<T, F, S>(&self, attempted: &str, scope: &str, send: S) -> Result<T, ChangeFailure>
     where
         S: Fn() -> F + Send + Sync,
@@ -81,7 +80,7 @@ impl Client {
         self.change_with_permit(attempted, scope, send).await
     }
 
-    /// The same for one that has waited for its [turn](super::RateLimiter::acquire).
+    /// Sends a changing call that has already [acquired](super::rate_limit::RateLimiter::acquire) its first permit.
     pub(crate) async fn change_with_permit<T, F, S>(
         &self,
         attempted: &str,
@@ -100,7 +99,7 @@ impl Client {
         self.send_with_retries(attempted, scope, policy, send).await
     }
 
-    /// Sends a call that changes nothing one single time.
+    /// Sends a read once.
     pub(crate) async fn read_once<T, F, S>(&self, attempted: &str, scope: &str, send: S) -> Result<T, ChangeFailure>
     where
         S: Fn() -> F + Send + Sync,
@@ -125,19 +124,19 @@ impl Client {
         S: Fn() -> F + Send + Sync,
         F: Future<Output = SdkResult<T>> + Send,
     {
-        // Waiting for others to have their turn is no fault of the cloud.
+        // The time spent waiting for permits does not count.
         let (start, mut queued) = (Instant::now(), Duration::ZERO);
         let (mut unanswered, mut faulty, mut failures) = (false, false, 0);
         let mut attempt = 0_u32;
         loop {
             attempt = attempt.saturating_add(1);
-            // It has waited for the first one.
+            // The caller acquired the first permit.
             if policy.rate_limited && attempt > 1 {
                 let came = Instant::now();
                 self.rate_limiter.acquire().await;
                 queued += came.elapsed();
             }
-            // Around the SDK's own timeout, because fetching a token has none.
+            // The SDK's own timeout does not cover the fetch of a token.
             let error = match tokio::time::timeout(ATTEMPT_TIMEOUT + FIRST_PAUSE, send()).await {
                 Ok(Ok(answer)) => {
                     tracing::debug!(attempted, scope, attempt, "answered");
@@ -182,7 +181,7 @@ impl Client {
     }
 }
 
-/// Exponential, with full jitter.
+/// Returns the pause after an attempt: exponential, with full jitter.
 fn backoff(attempt: u32) -> Duration {
     let longest = FIRST_PAUSE.saturating_mul(1 << attempt.min(10)).min(MAX_PAUSE);
     longest.mul_f64(fastrand::f64())

@@ -1,14 +1,14 @@
-//! Addresses of APIs that a setting names.
+//! Addresses of APIs that settings name.
 
 use super::gcloud_config::Located;
 use crate::cloud::{Error, Result};
 use crate::providers::common::network_address::{is_host, shown_address};
 
-/// The address without its last slash and without the API's version (`/compute/v1`), which the SDK adds by itself and
-/// gcloud's form has in it (`https://host/compute/v1/`).
+/// Parses the address of an API. Removes the last slash and the version (`/compute/v1`), which the SDK adds by itself
+/// and gcloud's form (`https://host/compute/v1/`) contains.
 ///
 /// # Errors
-/// `InvalidSpec` that names the setting, for what is no address of an API.
+/// `InvalidSpec` that names the setting, for text that is not the address of an API.
 pub(crate) fn parse_endpoint(setting: &Located, version: &str) -> Result<String> {
     let Located { value, source } = setting;
     let endpoint_error = |why: &str| {
@@ -28,7 +28,7 @@ pub(crate) fn parse_endpoint(setting: &Located, version: &str) -> Result<String>
     let Ok(url) = reqwest::Url::parse(address) else {
         return endpoint_error("it is not a URL");
     };
-    // The parser takes any number of slashes, and makes slashes of backslashes.
+    // The parser accepts any number of slashes, and reads backslashes as slashes.
     let rest = address.split_once("://").map_or("", |(_, rest)| rest);
     if !url.host_str().is_some_and(is_host) || rest.starts_with('/') || address.contains('\\') {
         return endpoint_error("its host is missing or not valid");
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn the_endpoint_loses_the_path_that_the_sdk_adds() {
+    fn endpoint_loses_the_path_that_the_sdk_adds() {
         for (named, endpoint) in [
             ("http://127.0.0.1:1/compute/v1/", "http://127.0.0.1:1"),
             ("http://127.0.0.1:1/compute/v1", "http://127.0.0.1:1"),

@@ -1,8 +1,7 @@
-//! The configuration that `gcloud` keeps. Only Compute Engine: EC2's SDK reads the AWS files by itself, Google's
-//! reads credentials only.
+//! The configuration files and variables of `gcloud`.
 //!
-//! A property is, in this order, its environment variable (`CLOUDSDK_SECTION_KEY`), its line in the active
-//! configuration's file, and its line in the `properties` file of gcloud's installation.
+//! The value of a property is, in this order, its environment variable (`CLOUDSDK_SECTION_KEY`), its line in the file
+//! of the active configuration, or its line in the `properties` file of gcloud's installation.
 //! <https://cloud.google.com/sdk/docs/properties>
 
 use std::collections::BTreeMap;
@@ -13,7 +12,7 @@ use crate::cloud::{Error, Result, quoted};
 pub(crate) use crate::settings::Located;
 use crate::settings::{Environment, io_reason, utf8_text};
 
-/// What `gcloud` would go by.
+/// The properties that `gcloud` would use.
 pub(crate) struct GcloudConfiguration {
     environment: Environment,
     properties: BTreeMap<(String, String), InFile>,
@@ -26,7 +25,7 @@ struct InFile {
     line: usize,
 }
 
-/// The folder that `gcloud` keeps its files in; `None` without a home folder.
+/// Returns the folder of gcloud's files; `None` without a home folder.
 pub(crate) fn config_folder(environment: &Environment) -> Option<PathBuf> {
     if let Some(folder) = environment.get("CLOUDSDK_CONFIG") {
         return Some(environment.path(folder));
@@ -38,11 +37,10 @@ pub(crate) fn config_folder(environment: &Environment) -> Option<PathBuf> {
 }
 
 impl GcloudConfiguration {
-    /// Reads the active configuration. One that nothing names need not exist.
+    /// Reads the active configuration. Its file need not exist unless a setting names it.
     ///
     /// # Errors
-    /// `InvalidSpec` if a configuration is named that does not exist, or a file cannot be read or has a line that is no
-    /// property.
+    /// `InvalidSpec` if a named configuration does not exist, a file cannot be read, or a line is not a property.
     pub(crate) fn read(environment: &Environment) -> Result<Self> {
         let mut configuration = Self::from_variables(environment);
         if let Some(path) = find_installation_file(environment) {
@@ -56,7 +54,7 @@ impl GcloudConfiguration {
         Ok(configuration)
     }
 
-    /// What the variables alone say.
+    /// Uses the variables only, and reads no file.
     pub(crate) fn from_variables(environment: &Environment) -> Self {
         Self {
             environment: environment.clone(),
@@ -64,13 +62,13 @@ impl GcloudConfiguration {
         }
     }
 
-    /// A property and where it is set, such as `("compute", "zone")`.
+    /// Returns a property, such as `("compute", "zone")`, and where it is set.
     pub(crate) fn setting(&self, section: &str, key: &str) -> Option<Located> {
         let variable = variable_name(section, key);
         Located::variable(&self.environment, &variable).or_else(|| self.file_setting(section, key))
     }
 
-    /// A property that a file sets, whatever the variables say.
+    /// Returns a property that a file sets, ignoring the variables.
     pub(crate) fn file_setting(&self, section: &str, key: &str) -> Option<Located> {
         let found = self.properties.get(&(section.to_owned(), key.to_owned()))?;
         (!found.value.is_empty()).then(|| Located {
@@ -83,7 +81,7 @@ impl GcloudConfiguration {
         })
     }
 
-    /// A property from the environment or else from the file, such as `("compute", "zone")`.
+    /// Returns the value of a property, such as `("compute", "zone")`.
     pub(crate) fn property(&self, section: &str, key: &str) -> Option<String> {
         self.setting(section, key).map(|located| located.value)
     }
@@ -100,12 +98,12 @@ impl GcloudConfiguration {
     }
 }
 
-/// The variable of a property.
+/// Returns the name of a property's variable.
 pub(crate) fn variable_name(section: &str, key: &str) -> String {
     format!("CLOUDSDK_{section}_{key}").to_uppercase()
 }
 
-/// The file for everybody on this machine, in the folder that gcloud is installed in.
+/// Finds the properties file for all users of this machine, in gcloud's installation folder.
 fn find_installation_file(environment: &Environment) -> Option<PathBuf> {
     let in_root = |root: &Path| root.join("properties");
     if let Some(root) = environment.get("CLOUDSDK_ROOT_DIR") {
@@ -117,7 +115,7 @@ fn find_installation_file(environment: &Environment) -> Option<PathBuf> {
         .get("PATH")?
         .split(separator)
         .filter(|folder| !folder.is_empty());
-    // What is on the path is a link into that folder.
+    // The program on the path is a link into that folder.
     let program = folders.find_map(|folder| Path::new(folder).join(name).canonicalize().ok())?;
     Some(in_root(program.parent()?.parent()?))
 }
@@ -132,7 +130,7 @@ fn find_active_file(environment: &Environment, folder: &Path) -> Result<Option<P
             (name, None)
         }
     };
-    // gcloud's own word for "no configuration at all".
+    // gcloud's word for "no configuration at all".
     if name == "NONE" {
         return Ok(None);
     }
@@ -167,11 +165,11 @@ fn read_text(path: &Path, environment: &Environment) -> Result<Option<String>> {
     };
     match std::fs::read(path) {
         Ok(bytes) => match utf8_text(&bytes) {
-            // A carriage return alone ends a line, too, as in gcloud.
+            // A carriage return alone ends a line too, as in gcloud.
             Ok(text) => Ok(Some(text.replace("\r\n", "\n").replace('\r', "\n"))),
             Err(not_text) => Err(cannot(&not_text)),
         },
-        // A home that is no folder, /dev/null say, holds no files.
+        // A home that is not a folder, such as /dev/null, has no files.
         Err(error) if matches!(error.kind(), IoErrorKind::NotFound | IoErrorKind::NotADirectory) => Ok(None),
         Err(error) => Err(cannot(&io_reason(&error))),
     }
@@ -179,7 +177,7 @@ fn read_text(path: &Path, environment: &Environment) -> Result<Option<String>> {
 
 type Line = ((String, String), usize, String);
 
-/// Python's configparser dialect, as far as gcloud writes it.
+/// Parses the dialect of Python's configparser, as far as gcloud writes it.
 fn parse(text: &str, path: &Path, environment: &Environment) -> Result<Vec<Line>> {
     let mut section: Option<String> = None;
     let mut properties = Vec::new();
@@ -234,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn the_active_configuration_is_read() {
+    fn active_configuration_is_read() {
         let folder = files();
         let configuration = GcloudConfiguration::read(&environment(folder.path(), &[])).unwrap();
         assert_eq!(configuration.property("core", "project"), Some("acme".to_owned()));
@@ -246,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_come_first() {
+    fn variable_overrides_the_file() {
         let folder = files();
         let variables = [
             ("CLOUDSDK_ACTIVE_CONFIG_NAME", "play"),
@@ -260,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_named_configuration_must_exist() {
+    fn named_configuration_must_exist() {
         let folder = files();
         for name in ["absent", "../escape"] {
             let variables = [("CLOUDSDK_ACTIVE_CONFIG_NAME", name)];
@@ -271,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_are_no_properties_are_named() {
+    fn error_names_the_malformed_line() {
         for (text, at) in [
             ("[core]\nproject acme\n", ":2:"),
             ("project = acme\n", ":1:"),

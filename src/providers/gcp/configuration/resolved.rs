@@ -1,5 +1,5 @@
-//! What the settings for Compute Engine come to: cloudctl's own, then those of gcloud and Google's libraries. Each
-//! value knows where it is set.
+//! The values of settings for Compute Engine: cloudctl's own first, then those of gcloud and Google's client libraries.
+//! Each value says where it is set.
 
 use http::HeaderValue;
 
@@ -8,10 +8,10 @@ use super::gcloud_config::{GcloudConfiguration, Located};
 use crate::cloud::{Error, Result, quoted};
 use crate::settings::Settings;
 
-/// Google's own cloud, unless something else is said.
+/// The universe of Google's public cloud.
 pub(crate) const DEFAULT_UNIVERSE: &str = "googleapis.com";
 
-/// No project's id is longer: a domain, a colon and 30 characters.
+/// The most characters of a project id: a domain, a colon and 30 characters are fewer.
 const MAX_PROJECT_ID_LENGTH: usize = 300;
 
 pub(crate) fn check_project(project: &Located) -> Result<()> {
@@ -28,17 +28,17 @@ pub(crate) fn check_project(project: &Located) -> Result<()> {
     }
 }
 
-/// Which project pays for calls, where it is another than the one they go to.
+/// The project that pays for calls, if it may differ from the project of the calls.
 pub(crate) enum QuotaProject {
-    /// This one.
+    /// A named project.
     Named(Located),
-    /// The one that calls go to; where that is set.
+    /// The project of the calls, and where this is set.
     Current(String),
 }
 
 impl QuotaProject {
     /// # Errors
-    /// `InvalidSpec` for what is no project and no word that can be honoured.
+    /// `InvalidSpec` for text that is neither a project nor a supported word.
     pub(crate) fn resolve(settings: &Settings, gcloud: &GcloudConfiguration) -> Result<Option<Self>> {
         let variable = Located::variable(&settings.environment, "GOOGLE_CLOUD_QUOTA_PROJECT");
         let Some(named) = variable.or_else(|| gcloud.setting("billing", "quota_project")) else {
@@ -60,31 +60,31 @@ impl QuotaProject {
         }
     }
 
-    /// The header's value for a project.
+    /// Makes the header value for a project.
     ///
     /// # Errors
-    /// `InvalidSpec` if it fits into none.
+    /// `InvalidSpec` if the project does not fit into a header.
     pub(crate) fn header_value(project: &str) -> Result<HeaderValue> {
         HeaderValue::from_str(project)
             .map_err(|_| Error::invalid(format!("{} is not the id of a project", quoted(project))))
     }
 }
 
-/// Whom calls are made as.
+/// The service account that calls are made as.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Impersonation {
     pub(crate) principal: String,
-    /// Each may act as the next one, the last as the principal.
+    /// Each account may act as the next one, the last one as the principal.
     pub(crate) delegates: Vec<String>,
     pub(crate) source: String,
 }
 
 impl Impersonation {
-    /// gcloud's list with commas: the last is acted as, the others are the chain to it.
+    /// Parses gcloud's comma-separated list: the last account is impersonated, the others are the chain to it.
     /// <https://cloud.google.com/sdk/docs/properties>
     ///
     /// # Errors
-    /// `InvalidSpec` if one is no address of a service account.
+    /// `InvalidSpec` if one is not the address of a service account.
     pub(crate) fn parse(setting: &Located) -> Result<Self> {
         let accounts = setting.value.split(',').map(str::trim);
         let mut accounts: Vec<String> = accounts
@@ -93,7 +93,7 @@ impl Impersonation {
             .collect();
         let is_address = |account: &String| {
             let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-            // Or a number, which is a service account's unique id.
+            // A number is the unique id of a service account.
             account.chars().all(|c| c.is_ascii_digit())
                 || account.split_once('@').is_some_and(|(name, domain)| {
                     !name.is_empty()
@@ -121,21 +121,21 @@ impl Impersonation {
     }
 }
 
-/// Whom calls are made as, if it is not the caller.
+/// Returns the service account to impersonate, if one is set.
 ///
 /// # Errors
-/// `InvalidSpec` if that is no service account.
+/// `InvalidSpec` if it is not a service account.
 pub(crate) fn resolve_impersonation(gcloud: &GcloudConfiguration) -> Result<Option<Impersonation>> {
     let setting = gcloud.setting("auth", "impersonate_service_account");
     setting.as_ref().map(Impersonation::parse).transpose()
 }
 
-/// The universe that is set.
+/// Returns the universe that is set.
 ///
 /// # Errors
-/// `InvalidSpec` if it is no domain.
+/// `InvalidSpec` if it is not a domain.
 pub(crate) fn configured_universe(settings: &Settings, gcloud: &GcloudConfiguration) -> Result<Option<Located>> {
-    // The SDK reads this variable by itself, with all that is in it.
+    // The SDK reads this variable too, with all white space in it.
     let variable = Located::exact_variable(&settings.environment, "GOOGLE_CLOUD_UNIVERSE_DOMAIN");
     let Some(named) = variable.or_else(|| gcloud.setting("core", "universe_domain")) else {
         return Ok(None);
@@ -153,10 +153,10 @@ pub(crate) fn configured_universe(settings: &Settings, gcloud: &GcloudConfigurat
     )
 }
 
-/// The address of Google's API of this name, which gcloud's override moves, without its version and last slash.
+/// Returns the address of an API, without its version and last slash. gcloud's override changes it.
 ///
 /// # Errors
-/// `InvalidSpec` if the override is no address.
+/// `InvalidSpec` if the override is not an address.
 pub(crate) fn resolve_endpoint(
     gcloud: &GcloudConfiguration,
     api: &str,
@@ -187,14 +187,14 @@ mod tests {
     }
 
     #[test]
-    fn last_account_of_a_chain_is_acted_as() {
+    fn last_account_of_a_chain_is_impersonated() {
         let chain = of("a@p.iam.gserviceaccount.com, b@p.iam.gserviceaccount.com").unwrap();
         assert_eq!(chain.principal, "b@p.iam.gserviceaccount.com");
         assert_eq!(chain.delegates, ["a@p.iam.gserviceaccount.com"]);
     }
 
     #[test]
-    fn what_is_no_service_account_is_refused() {
+    fn text_that_is_no_service_account_is_refused() {
         for value in ["deployer", "a@b", "a@b.test/x", ",", "a b@c.test", "a@p.test,nope"] {
             assert!(of(value).is_err(), "{value}");
         }

@@ -1,5 +1,5 @@
-//! The settings of gcloud and Google's client libraries that matter for Compute Engine, and what cloudctl does with each.
-//! <https://cloud.google.com/sdk/docs/properties>
+//! The settings of gcloud and Google's client libraries that matter for Compute Engine, and what cloudctl does with
+//! each. <https://cloud.google.com/sdk/docs/properties>
 
 use super::endpoint::parse_endpoint;
 use super::gcloud_config::{GcloudConfiguration, Located};
@@ -20,7 +20,7 @@ const TOKEN_SERVER_IN_FILE: Treatment =
 const NO_RETRY_SETTING: Treatment =
     Treatment::Refused("unset it: cloudctl tries calls again by itself, for 50 to 60 seconds");
 
-/// All of them, by topic.
+/// All settings, by topic.
 pub(in crate::providers) const VENDOR_SETTINGS: &[VendorSetting] = {
     use Topic::{Account, Credentials, Endpoint, Location, Network, Retries};
     use Treatment::{Honoured, Refused};
@@ -239,7 +239,7 @@ pub(in crate::providers) const VENDOR_SETTINGS: &[VendorSetting] = {
     ]
 };
 
-/// Checks that no setting is there that cannot be honoured, and that the proxies make sense.
+/// Checks that no unsupported setting is set, and that proxies and addresses are valid.
 ///
 /// # Errors
 /// `InvalidSpec` that names the setting.
@@ -282,13 +282,13 @@ fn find_setting(setting: &VendorSetting, environment: &Environment, gcloud: &Gcl
     })
 }
 
-/// Whether a value switches something on. gcloud's words for no are False, No, Off and 0, in any letters.
+/// Says whether a value means yes. gcloud's words for no are False, No, Off and 0, in any case.
 fn is_on(value: &str) -> bool {
     let word = value.to_ascii_lowercase();
     !matches!(word.as_str(), "false" | "no" | "off" | "0" | "none" | "n" | "f")
 }
 
-/// Whether a setting that is refused has a value that asks for what cloudctl does anyway.
+/// Says whether a refused setting has a value that asks for what cloudctl does anyway.
 fn is_harmless(name: &str, setting: &Located, environment: &Environment) -> bool {
     let is = |words: &[&str]| words.iter().any(|word| setting.value.eq_ignore_ascii_case(word));
     match name {
@@ -300,13 +300,13 @@ fn is_harmless(name: &str, setting: &Located, environment: &Environment) -> bool
         "GOOGLE_API_USE_MTLS_ENDPOINT" => is(&["never", "auto"]),
         "api_client_overrides/compute" => is(&["v1"]),
         "regional/endpoint_mode" => is(&["global", "auto"]),
-        // It is for gcloud, and has the same in it.
+        // SSL_CERT_FILE names the same file.
         "core/custom_ca_certs_file" => environment.get("SSL_CERT_FILE").map(str::trim) == Some(setting.value.as_str()),
         _ => false,
     }
 }
 
-/// The proxies that are set, the ones that hold first.
+/// Lists the proxies that are set, those with precedence first.
 pub(crate) fn list_proxies(environment: &Environment) -> Vec<Located> {
     let names = [
         "HTTPS_PROXY",
@@ -322,7 +322,7 @@ pub(crate) fn list_proxies(environment: &Environment) -> Vec<Located> {
     set.collect()
 }
 
-/// The SDK passes over what it cannot read.
+/// Checks the address of a proxy. The SDK ignores one that it cannot parse.
 fn check_proxy(proxy: &Located) -> Result<()> {
     let parsed = proxy.value.parse::<http::Uri>().ok();
     let is_proxy = parsed.as_ref().is_some_and(|uri| {

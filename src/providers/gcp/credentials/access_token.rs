@@ -1,4 +1,4 @@
-//! Where calls have their tokens from. Only Compute Engine: aws-config does all of this by itself.
+//! Providers of access tokens, and why a token is missing.
 
 use std::fmt;
 use std::future::Future;
@@ -16,19 +16,19 @@ use crate::cloud::{Result, may_be_secret};
 use crate::providers::common::connection_errors::links;
 use crate::providers::gcp::connection_errors::{Cause, find_cause, format_message};
 
-/// How long a token is waited for: the SDK itself would wait for ever.
+/// How long to wait for a token. The SDK itself has no limit.
 const TOKEN_TIMEOUT: Duration = Duration::from_secs(25);
-/// So long before its end a token is not used any more.
+/// How long before its end a token is renewed.
 const MARGIN: Duration = Duration::from_secs(60);
-/// A token is renewed after so long, whatever its server says of it.
+/// After this time a token is renewed, even if its server says that it lives longer.
 const MAX_LIFETIME: Duration = Duration::from_secs(24 * 3600);
-/// Names the project that is billed. <https://cloud.google.com/apis/docs/system-parameters>
+/// The header that names the project to bill. <https://cloud.google.com/apis/docs/system-parameters>
 const USER_PROJECT: &str = "x-goog-user-project";
 
-/// The header that a token goes in.
+/// Makes the header of a token.
 ///
 /// # Errors
-/// If it has characters that no header takes.
+/// If the token has characters that a header cannot have.
 pub(crate) fn bearer_header(token: &str) -> Result<HeaderMap, InvalidHeaderValue> {
     let mut header = HeaderValue::from_str(&format!("Bearer {token}"))?;
     header.set_sensitive(true);
@@ -42,7 +42,7 @@ fn cacheable(headers: HeaderMap) -> CacheableResource<HeaderMap> {
     }
 }
 
-/// A token that was fetched by other means and that nothing renews.
+/// A token that a user has fetched. Nothing renews it.
 pub(crate) struct StaticToken {
     headers: HeaderMap,
     universe: Option<String>,
@@ -70,7 +70,7 @@ impl CredentialsProvider for StaticToken {
     }
 }
 
-/// Credentials whose calls are billed to a project.
+/// Credentials whose calls are billed to a named project.
 pub(crate) struct BilledCredentials {
     credentials: Credentials,
     project: HeaderValue,
@@ -104,14 +104,14 @@ impl CredentialsProvider for BilledCredentials {
     }
 }
 
-/// A token that is fetched when there is none or when it is about to end.
+/// A token that is fetched when it is missing or about to end.
 #[derive(Default)]
 pub(crate) struct TokenCache {
     current: tokio::sync::Mutex<Option<(HeaderMap, Instant)>>,
 }
 
 impl TokenCache {
-    /// The token's headers, fetched if need be; `fetch` gives them and for how long they hold.
+    /// Returns the headers of the token, and fetches it if necessary; `fetch` returns the headers and their lifetime.
     pub(crate) async fn headers(
         &self,
         fetch: impl Future<Output = Result<(HeaderMap, Duration), TokenError>> + Send,
@@ -132,17 +132,17 @@ impl TokenCache {
 
 type Build = Box<dyn Fn() -> Option<Credentials> + Send + Sync>;
 
-/// Tokens that a server gives. After a passing failure the next attempt asks it again: the SDK's own credentials would
-/// show the same failure to every attempt of the next ten seconds.
+/// Tokens from a server. After a transient failure the next attempt asks the server again: the SDK's own credentials
+/// would return the same failure for ten seconds.
 pub(crate) struct RenewedToken {
     server: String,
     build: Build,
-    /// Nothing after a failure.
+    /// `None` after a failure.
     current: Mutex<Option<Arc<Credentials>>>,
 }
 
 impl RenewedToken {
-    /// Of these credentials, which `build` makes again. `server` says who gives them to whom.
+    /// Wraps credentials, which `build` can build again. `server` says which server gives tokens and for which account.
     pub(crate) fn new(
         server: String,
         credentials: Credentials,
@@ -167,7 +167,7 @@ impl RenewedToken {
         current.clone()
     }
 
-    /// Another call may have made new ones by now.
+    /// Forgets failed credentials. Another call may have replaced them already.
     fn forget(&self, failed: &Arc<Credentials>) {
         let mut current = self.lock();
         if current.as_ref().is_some_and(|current| Arc::ptr_eq(current, failed)) {
@@ -216,7 +216,7 @@ impl CredentialsProvider for RenewedToken {
     }
 }
 
-/// Whether a server has answered: then it could be reached.
+/// Says whether a server answered, so that it was reached.
 fn was_answered(error: &CredentialsError) -> bool {
     links(error).any(|link| {
         let of_request = link.downcast_ref::<reqwest::Error>().and_then(reqwest::Error::status);
@@ -227,8 +227,8 @@ fn was_answered(error: &CredentialsError) -> bool {
     })
 }
 
-/// What a token server has answered, in a line. The SDK keeps the answer's body in its own message, or in an error of
-/// its HTTP layer.
+/// Finds the answer of a token server, as one line. The SDK keeps the body of the answer in its own message, or in an
+/// error of its HTTP layer.
 fn find_error_text(error: &CredentialsError) -> Option<String> {
     links(error).filter_map(find_body).find_map(|body| error_text(&body))
 }
@@ -242,7 +242,7 @@ fn find_body(error: &(dyn std::error::Error + 'static)) -> Option<Value> {
     serde_json::from_str(body).ok()
 }
 
-/// What a server answered to a request for a token.
+/// The answer of a server to a request for a token.
 pub(crate) struct TokenAnswer {
     pub(crate) status: u16,
     body: Option<Value>,
@@ -262,32 +262,32 @@ impl TokenAnswer {
         })
     }
 
-    /// Why the server refused, in its own words if it has some.
+    /// Returns why the server refused, in its own words if it gave any.
     pub(crate) fn reason(&self) -> String {
         let words = self.body.as_ref().and_then(error_text);
         words.unwrap_or_else(|| format!("the answer was HTTP status {}", self.status))
     }
 
-    /// The header of the token that the answer has under this key.
+    /// Returns the header of the token that the answer has under this key.
     pub(crate) fn header(&self, key: &str, message: impl Fn(String) -> String) -> Result<HeaderMap, TokenError> {
         let token = self.body.as_ref().and_then(|body| text_at(body, &[key]));
         let header = token.and_then(|token| bearer_header(token).ok());
         header.ok_or_else(|| TokenError::permanent(message("the answer has no token".to_owned())))
     }
 
-    /// For how long the token holds; no time at all if the answer does not say.
+    /// Returns the lifetime of the token; zero if the answer does not name it.
     pub(crate) fn lifetime(&self) -> Duration {
         let seconds = self.body.as_ref().and_then(|body| body.get("expires_in")?.as_u64());
         Duration::from_secs(seconds.unwrap_or_default())
     }
 }
 
-/// The words of an answer that refuses a token: OAuth's `{"error": CODE, "error_description": …}`, or Google's
+/// Returns the text of an answer that refuses a token: OAuth's `{"error": CODE, "error_description": …}`, or Google's
 /// `{"error": {"status": CODE, "message": …}}`. <https://www.rfc-editor.org/rfc/rfc6749#section-5.2>
 fn error_text(body: &Value) -> Option<String> {
     let code = text_at(body, &["error", "status"]).or_else(|| text_at(body, &["error"]));
     let message = text_at(body, &["error", "message"]).or_else(|| text_at(body, &["error_description"]));
-    // A server may repeat what it was sent.
+    // A server may repeat a secret that it was sent.
     let shown = |text: Option<&str>| {
         text.map(format_message)
             .filter(|text| !text.is_empty() && !may_be_secret(text))
@@ -302,7 +302,7 @@ fn error_text(body: &Value) -> Option<String> {
     }
 }
 
-/// The text at this path of keys.
+/// Returns the text at a path of keys.
 fn text_at<'v>(value: &'v Value, path: &[&str]) -> Option<&'v str> {
     path.iter().try_fold(value, |value, key| value.get(key))?.as_str()
 }
@@ -313,13 +313,13 @@ pub(crate) struct TokenError {
     text: String,
     /// Whether another attempt may succeed.
     is_transient: bool,
-    /// Whether the mistake is in the settings, and not in the credentials or the network.
+    /// Whether the settings are wrong, not the credentials or the network.
     is_setting: bool,
     hint: Option<String>,
 }
 
 impl TokenError {
-    /// Nothing answered; `message` puts the server before the reason.
+    /// Makes the error for a missing answer; `message` puts the server before the reason.
     pub(crate) fn unreachable(message: impl Fn(String) -> String, cause: Option<Cause>) -> Self {
         match cause {
             Some(cause) => Self {
@@ -332,7 +332,7 @@ impl TokenError {
         }
     }
 
-    /// The server said no.
+    /// Makes the error for a refusal, which another attempt would get again.
     pub(crate) fn permanent(text: String) -> Self {
         Self {
             text,
@@ -342,7 +342,7 @@ impl TokenError {
         }
     }
 
-    /// The server could not say.
+    /// Makes the error for a failure that may pass.
     pub(crate) fn transient(text: String) -> Self {
         Self {
             is_transient: true,
@@ -350,7 +350,7 @@ impl TokenError {
         }
     }
 
-    /// The server answered with this HTTP status.
+    /// Makes the error for an HTTP status.
     pub(crate) fn from_status(status: u16, text: String) -> Self {
         match status {
             408 | 429 | 500.. => Self::transient(text),
@@ -358,7 +358,7 @@ impl TokenError {
         }
     }
 
-    /// The next step, if it is another than to log in again.
+    /// Sets the next step, if it is not to log in again.
     #[must_use]
     pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -393,13 +393,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_token_is_printed() {
+    fn debug_output_hides_tokens() {
         let token = || StaticToken::new(bearer_header("ya29.secret").unwrap(), None);
         assert!(!format!("{:?} {:?}", token(), Credentials::from(token())).contains("ya29"));
     }
 
     #[test]
-    fn words_of_an_answer_are_its_code_and_message() {
+    fn error_text_has_code_and_message() {
         for (body, words) in [
             (
                 json!({"error": "invalid_grant", "error_description": "Account has been deleted"}),

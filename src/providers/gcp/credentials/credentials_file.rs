@@ -1,6 +1,5 @@
-//! Credentials files: what is in one, and in words what is wrong with it. Nothing out of a file is shown but the names
-//! of its fields, its type and whom it stands for.
-//! <https://google.aip.dev/auth/4110>
+//! Credentials files: their content, and what is wrong with it. Messages show only the names of a file's fields, its
+//! type and its account. <https://google.aip.dev/auth/4110>
 
 use std::io::ErrorKind as IoErrorKind;
 use std::path::Path;
@@ -16,7 +15,7 @@ use crate::settings::Environment;
 const OTHER_LOGIN: &str = "run `gcloud auth application-default login`, or set CLOUDSDK_AUTH_ACCESS_TOKEN to what \
                            `gcloud auth print-access-token` prints";
 
-/// The forms of credentials that are taken from a file: all that google-cloud-auth takes, and one more.
+/// The types of credentials files that cloudctl reads: all types of google-cloud-auth, and one more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
     AuthorizedUser,
@@ -35,7 +34,7 @@ impl Form {
         Self::WorkforceUser,
     ];
 
-    /// What the file's `type` is.
+    /// Returns the `type` in the file.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::AuthorizedUser => "authorized_user",
@@ -57,30 +56,30 @@ impl Form {
     }
 }
 
-/// Types that Google's tools know and that cannot be taken.
+/// Types that Google's tools know and cloudctl does not support.
 const REFUSED: [&str; 1] = ["gdch_service_account"];
 
 /// A credentials file that has been checked.
 pub(crate) struct CredentialsFile {
-    /// Its name, as it is shown.
+    /// Its name, as messages show it.
     pub(crate) name: String,
-    /// What names it: a variable, a line of a file, or its own name.
+    /// What names the file: a variable, a line of a file, or its own name.
     pub(crate) source: String,
     pub(crate) form: Form,
     pub(crate) json: Secret<Value>,
 }
 
-/// A value of a setting that names a file, with the setting: `variable X: /key.json`.
+/// Formats the value of a setting that names a file, with the setting: `variable X: /key.json`.
 pub(crate) fn describe_setting(setting: &Located) -> String {
     format!("{}: {}", setting.source, path_text(&setting.value))
 }
 
-/// Whether a value is what belongs in a file, and no name of one.
+/// Says whether a value is the content of a file, and not the name of one.
 pub(crate) fn is_content(value: &str) -> bool {
     may_be_secret(value) || looks_like_base64(value)
 }
 
-/// The error for a file that a setting names and that is not there.
+/// Makes the error for a missing file that a setting names.
 pub(crate) fn missing_file_error(setting: &Located) -> Error {
     let Located { value, source } = setting;
     let name = setting.variable_name().unwrap_or(source);
@@ -92,7 +91,7 @@ pub(crate) fn missing_file_error(setting: &Located) -> Error {
     refused(format!("{source}: there is no file {}", path_text(value))).with_hint(hint)
 }
 
-/// `a value of 2,318 characters that is not a path`, also for one that only this room knows to be content.
+/// Describes a value without showing it: `a value of 2,318 characters that is not a path`.
 fn describe_content(value: &str) -> String {
     match may_be_secret(value) {
         true => path_text(value),
@@ -104,15 +103,17 @@ fn refused(message: String) -> Error {
     Error::new(ErrorKind::Unauthenticated, message)
 }
 
-/// The text of a file, without a byte order mark; `None` if it is not there. `shown` is how messages name it.
+/// Reads the text of a file, without a byte order mark; `None` if the file does not exist. `shown` is its name in
+/// messages.
 ///
 /// # Errors
-/// `Unauthenticated` for a file that cannot be read or is no text.
+/// `Unauthenticated` for a file that cannot be read or is not text.
 pub(crate) fn read_text(path: &Path, shown: &str) -> Result<Option<String>> {
     let file_error = |why: &str, hint: &str| Err(refused(format!("{shown}: the file {why}")).with_hint(hint));
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
-        // A home that is no folder, /dev/null say, holds no files; content in place of a name is too long for one.
+        // A home that is not a folder, such as /dev/null, has no files. Content in place of a name is too long for a
+        // name.
         Err(error)
             if matches!(
                 error.kind(),
@@ -143,17 +144,18 @@ pub(crate) fn read_text(path: &Path, shown: &str) -> Result<Option<String>> {
     }
 }
 
-/// PKCS #12 and other binary keys begin with a long sequence.
+/// Says whether bytes are a binary key: PKCS #12 and others begin with a long sequence.
 fn is_der(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0x30, 0x82]) || bytes.starts_with(&[0x30, 0x83])
 }
 
-/// Whether the bytes of a PEM key are as many as they say themselves.
+/// Says whether a PEM key is complete: it states its own length.
 fn is_whole_key(pem: &str) -> bool {
     let Ok(key) = PrivateKeyDer::from_pem_slice(pem.as_bytes()) else {
         return false;
     };
-    // A sequence begins with its tag and its length: in one byte, or the number of bytes and the length in those.
+    // A sequence begins with its tag and its length. The length is in one byte, or is preceded by the number of its
+    // bytes.
     let Some((&[0x30, first], rest)) = key.secret_der().split_first_chunk::<2>() else {
         return false;
     };
@@ -169,20 +171,20 @@ fn is_whole_key(pem: &str) -> bool {
     }
 }
 
-/// Whether this is the base64 of a JSON object: nothing else begins so.
+/// Says whether a text is the base64 of a JSON object: no other text begins like that.
 fn looks_like_base64(text: &str) -> bool {
     let text = text.trim();
     let is_base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=' | '-' | '_' | '\n' | '\r');
-    // {" and { with a space, a line end or a tab behind it; the same behind a byte order mark.
+    // `{"`, and `{` before a space, a line end or a tab; the same after a byte order mark.
     let starts = ["eyJ", "eyA", "ewo", "ew0", "ewk", "77u/ey", "77u/ew"];
     text.len() >= 16 && starts.iter().any(|start| text.starts_with(start)) && text.chars().all(is_base64)
 }
 
 impl CredentialsFile {
-    /// Checks the text of a file that is called `name`; `shown` is how messages name it, with the setting.
+    /// Checks the text of the file `name`; `shown` is its name in messages, with the setting.
     ///
     /// # Errors
-    /// `Unauthenticated` that says what is wrong with it.
+    /// `Unauthenticated` that says what is wrong with the file.
     pub(crate) fn of(text: &str, name: String, shown: String, environment: &Environment) -> Result<Self> {
         let source = match shown.split_once(": ") {
             Some((source, _)) => source.to_owned(),
@@ -200,13 +202,13 @@ impl CredentialsFile {
         })
     }
 
-    /// A field that has text.
+    /// Returns the text of a field; `None` if it is empty.
     pub(crate) fn text(&self, key: &str) -> Option<&str> {
         let text = self.json.expose().get(key)?.as_str()?;
         (!text.is_empty()).then_some(text)
     }
 
-    /// Whom it stands for, if it says.
+    /// Returns the account of the credentials, if the file names it.
     pub(crate) fn principal(&self) -> Option<String> {
         // …/serviceAccounts/NAME@PROJECT.iam.gserviceaccount.com:generateAccessToken
         let impersonated = || {
@@ -219,10 +221,10 @@ impl CredentialsFile {
             .map(str::to_owned)
     }
 
-    /// Who gives the tokens, with its address if that is in the file, and for whom.
+    /// Describes the server that gives the tokens, with its address if the file has one, and for which account.
     pub(crate) fn token_server(&self) -> String {
         if self.form == Form::ServiceAccount {
-            // Its tokens are signed on this machine.
+            // This machine signs the tokens.
             return format!("the key of {} in {}", self.principal().unwrap_or_default(), self.name);
         }
         let json = self.json.expose();
@@ -248,7 +250,7 @@ impl CredentialsFile {
         }
     }
 
-    /// The error for a file that the SDK does not take.
+    /// Makes the error for a file that the SDK refuses.
     pub(crate) fn unusable_error(&self, why: &str) -> Error {
         let source = match self.source == self.name {
             true => String::new(),
@@ -290,7 +292,7 @@ fn parse_json(text: &str, file_error: &dyn Fn(&str, &str) -> Error) -> Result<Va
         ));
     }
     let value: Value = serde_json::from_str(trimmed).map_err(|error| {
-        // The parser's own message could quote a key out of the file.
+        // The parser's message could quote a key from the file.
         let why = format!("is not JSON: line {}, column {}", error.line(), error.column());
         file_error(&why, OTHER_LOGIN)
     })?;
@@ -330,7 +332,8 @@ fn parse_form(json: &Value, file_error: &dyn Fn(&str, &str) -> Error) -> Result<
     })
 }
 
-/// Checks the fields that a form must have. White space around text is taken away; inside it, it would break a request.
+/// Checks the fields that a type of file must have. Removes white space around text; white space inside would break a
+/// request.
 fn check(
     json: &mut Value,
     form: Form,
@@ -345,7 +348,7 @@ fn check(
     for (key, value) in object.iter_mut() {
         let Value::String(text) = value else { continue };
         if key == "private_key" {
-            // A key that went through a shell or a secret store: line ends are written out.
+            // A key that passed through a shell or a secret store may have escaped line ends.
             if !text.trim().contains('\n') && text.contains("\\n") {
                 *text = text.replace("\\n", "\n");
             }
@@ -415,7 +418,7 @@ fn check(
     Ok(())
 }
 
-/// Where an external account has its first token from. <https://google.aip.dev/auth/4117>
+/// Checks where an external account gets its first token. <https://google.aip.dev/auth/4117>
 fn check_source(
     source: Option<&Value>,
     environment: &Environment,
@@ -482,7 +485,7 @@ mod tests {
     }
 
     #[test]
-    fn the_principal_is_read_from_every_kind_of_file() {
+    fn principal_is_read_from_every_type_of_file() {
         let impersonation = "https://iam.test/v1/projects/-/serviceAccounts/b@acme.iam.test:generateAccessToken";
         let user = json!({"type": "authorized_user", "client_id": "a", "client_secret": "b", "refresh_token": "c"});
         let of_user = |more: Value| {
@@ -507,7 +510,7 @@ mod tests {
     }
 
     #[test]
-    fn no_secret_of_a_file_is_printed() {
+    fn error_hides_secrets_of_the_file() {
         for text in [
             "{\"private_key\": hunter2",
             "{\"type\": \"service_account\", \"private_key\": \"hunter2\"}",
@@ -519,7 +522,7 @@ mod tests {
     }
 
     #[test]
-    fn base64_is_told_from_a_token_and_a_name() {
+    fn base64_differs_from_a_token_and_a_name() {
         assert!(looks_like_base64("eyJ0eXBlIjogInNlcnZpY2VfYWNjb3VudCJ9"));
         assert!(!looks_like_base64("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln"));
         assert!(!looks_like_base64("key.json"));

@@ -1,6 +1,6 @@
-//! Calls as a service account that the caller may act as. Only Compute Engine: aws-config assumes roles by itself.
+//! Tokens of a service account that the caller may impersonate.
 //!
-//! The SDK's own impersonation takes no other address for the IAM Credentials API, and hides its answers.
+//! The SDK's own impersonation cannot use another address for the IAM Credentials API, and hides its answers.
 //! <https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/generateAccessToken>
 
 use std::fmt;
@@ -19,11 +19,11 @@ const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 const LIFETIME: Duration = Duration::from_secs(3600);
 const TOKEN_TIMEOUT: Duration = Duration::from_secs(25);
 
-/// Tokens of a service account, which the IAM Credentials API makes for the caller.
+/// Tokens of a service account, which the IAM Credentials API creates for the caller.
 pub(crate) struct ImpersonatedToken {
     caller: Credentials,
     impersonation: Impersonation,
-    /// The API's address, without a slash at its end.
+    /// The address of the API, without a last slash.
     endpoint: String,
     http: reqwest::Client,
     cache: TokenCache,

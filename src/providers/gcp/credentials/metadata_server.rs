@@ -1,6 +1,5 @@
-//! The metadata server of Google's own machines: it names their project and gives tokens. Only Compute Engine:
-//! aws-config asks EC2's by itself. It is asked directly, never through a proxy, which would see the tokens.
-//! <https://cloud.google.com/compute/docs/metadata/overview>
+//! The metadata server of Google's machines: it names their project and gives tokens. It is called directly, never
+//! through a proxy, which would see the tokens. <https://cloud.google.com/compute/docs/metadata/overview>
 
 use std::fmt;
 use std::time::Duration;
@@ -13,14 +12,14 @@ use super::access_token::{TokenAnswer, TokenCache, TokenError};
 use crate::cloud::{Error, Result, quoted};
 use crate::settings::Environment;
 
-/// Where it is on every machine of Google's.
+/// The address on every Google machine.
 const ADDRESS: &str = "169.254.169.254";
-/// It is on this very machine, so that an answer takes no time.
+/// How long to wait for a project or universe: the server is on this machine and answers at once.
 const PROJECT_TIMEOUT: Duration = Duration::from_secs(1);
 const TOKEN_TIMEOUT: Duration = Duration::from_secs(25);
 
-/// Whether this machine is Google's: its firmware says so on a VM, the environment on Cloud Run. Google's own
-/// libraries know `GCE_METADATA_HOST`, which moves the metadata server, and `NO_GCE_CHECK`, which rules it out.
+/// Says whether this machine is Google's: the firmware of a VM says so, and the environment on Cloud Run. Google's
+/// libraries know `GCE_METADATA_HOST`, which moves the metadata server, and `NO_GCE_CHECK`, which disables it.
 pub(crate) fn is_available(environment: &Environment) -> bool {
     if environment.has("NO_GCE_CHECK") {
         return false;
@@ -31,7 +30,7 @@ pub(crate) fn is_available(environment: &Environment) -> bool {
             .is_ok_and(|name| name.trim() == "Google Compute Engine")
 }
 
-/// How the metadata server is reached.
+/// The connection to the metadata server.
 #[derive(Clone, Debug)]
 pub(crate) struct MetadataServer {
     host: String,
@@ -40,7 +39,7 @@ pub(crate) struct MetadataServer {
 
 impl MetadataServer {
     /// # Errors
-    /// `InvalidSpec` if the variable that moves it names no host.
+    /// `InvalidSpec` if the variable for its address does not name a host.
     pub(crate) fn new(environment: &Environment) -> Result<Self> {
         let named = ["GCE_METADATA_HOST", "GCE_METADATA_ROOT"];
         let named = named
@@ -62,7 +61,7 @@ impl MetadataServer {
         })
     }
 
-    /// The project of this machine; `None` if the server does not say.
+    /// Returns the project of this machine; `None` if the server does not name it.
     pub(crate) async fn project(&self) -> Option<String> {
         self.text("project/project-id").await
     }
@@ -107,7 +106,7 @@ pub(crate) struct MetadataToken {
 }
 
 impl MetadataToken {
-    /// `universe` is the one that is set; the server is asked where none is.
+    /// Creates the provider. `universe` is the universe that is set; without one the server is asked.
     pub(crate) fn new(server: MetadataServer, universe: Option<String>) -> Self {
         Self {
             server,

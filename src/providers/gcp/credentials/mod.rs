@@ -1,11 +1,13 @@
-//! Credentials. Only Compute Engine: aws-config has its whole chain in itself, google-cloud-auth lacks static
-//! tokens, gcloud's settings, and any notion of a project.
+//! Credentials: where they are found, and the tokens that they give.
 //!
-//! In this order: a token in `GOOGLE_OAUTH_ACCESS_TOKEN`, `CLOUDSDK_AUTH_ACCESS_TOKEN` or the file that
+//! The order is: a token in `GOOGLE_OAUTH_ACCESS_TOKEN`, `CLOUDSDK_AUTH_ACCESS_TOKEN` or the file that
 //! `CLOUDSDK_AUTH_ACCESS_TOKEN_FILE` names; the file that `GOOGLE_APPLICATION_CREDENTIALS` or else
-//! `CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE` names; what the last two properties are in gcloud's files;
-//! `application_default_credentials.json` in gcloud's folder; the metadata server, on Google's own machines only.
+//! `CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE` names; the last two properties in gcloud's files;
+//! `application_default_credentials.json` in gcloud's folder; the metadata server, only on Google's machines.
 //! <https://cloud.google.com/docs/authentication/application-default-credentials>
+//!
+//! EC2 differs: aws-config has the whole chain. google-cloud-auth lacks static tokens, gcloud's settings, workforce
+//! logins, and the project of the credentials.
 
 pub(super) mod access_token;
 pub(super) mod credentials_file;
@@ -32,18 +34,18 @@ const HOW_TO_LOG_IN: &str =
 
 /// Where credentials were found.
 pub(super) enum CredentialSource {
-    /// An access token, as the header that it goes in, and where it is set.
+    /// An access token, as a header, and where it is set.
     Token(HeaderMap, String),
     /// A credentials file.
     File(Box<CredentialsFile>),
-    /// This machine is Google's; its metadata server gives tokens.
+    /// The metadata server of this machine, which is Google's.
     MetadataServer,
 }
 
-/// Looks for credentials; asks no network.
+/// Finds credentials. Makes no network call.
 ///
 /// # Errors
-/// `Unauthenticated` that names the variable or file, for one that cannot be read or used.
+/// `Unauthenticated` that names a variable or file that cannot be read or used.
 pub(super) fn find_credentials(
     environment: &Environment,
     gcloud: &GcloudConfiguration,
@@ -80,13 +82,14 @@ pub(super) fn find_credentials(
     Ok(metadata_server::is_available(environment).then_some(CredentialSource::MetadataServer))
 }
 
-/// The error of having none.
+/// Makes the error for missing credentials.
 pub(super) fn missing_credentials_error() -> Error {
     Error::new(ErrorKind::Unauthenticated, "no Google Cloud credentials found").with_hint(HOW_TO_LOG_IN)
 }
 
 fn parse_token(token: &str, source: String) -> Result<CredentialSource> {
-    // Those of <https://www.rfc-editor.org/rfc/rfc6750#section-2.1>; Google's have 2,048 bytes at most.
+    // Tokens have the characters of <https://www.rfc-editor.org/rfc/rfc6750#section-2.1>. Google's have 2,048 bytes at
+    // most.
     const MAX_TOKEN_LENGTH: usize = 16 * 1024;
     let belongs = |c: char| c.is_ascii_alphanumeric() || "-._~+/=".contains(c);
     if token.len() > MAX_TOKEN_LENGTH {
@@ -105,7 +108,7 @@ fn parse_token(token: &str, source: String) -> Result<CredentialSource> {
     }
 }
 
-/// The token in a file that a setting names.
+/// Reads the token in a file that a setting names.
 fn read_token_file(setting: &Located, environment: &Environment) -> Result<CredentialSource> {
     let path = &environment.path(&setting.value);
     let shown = credentials_file::describe_setting(setting);
@@ -127,7 +130,7 @@ fn read_token_file(setting: &Located, environment: &Environment) -> Result<Crede
     parse_token(token, format!("the file of {shown}"))
 }
 
-/// The credentials file that a setting names, which must be there.
+/// Reads the credentials file that a setting names. The file must exist.
 fn read_named_file(setting: &Located, environment: &Environment) -> Result<CredentialSource> {
     let shown = credentials_file::describe_setting(setting);
     let path = &environment.path(&setting.value);
@@ -140,10 +143,10 @@ fn read_named_file(setting: &Located, environment: &Environment) -> Result<Crede
 }
 
 impl CredentialSource {
-    /// Makes the SDK's credentials, of this universe if one is set. Must run inside Tokio.
+    /// Builds the SDK's credentials, for a universe if one is set. Must run inside Tokio.
     ///
     /// # Errors
-    /// `Unauthenticated` for a file that is not complete.
+    /// `Unauthenticated` for an incomplete file.
     pub(super) fn credentials(&self, environment: &Environment, universe: Option<&str>) -> Result<Credentials> {
         match self {
             Self::Token(headers, _) => Ok(StaticToken::new(headers.clone(), universe.map(str::to_owned)).into()),
@@ -163,7 +166,7 @@ impl CredentialSource {
         }
     }
 
-    /// The project that the credentials belong to or are billed to, if they say, and where.
+    /// Returns the project that the credentials belong to or are billed to, and where it is named.
     pub(super) fn project(&self) -> Option<Located> {
         let Self::File(file) = self else { return None };
         let value = file.text("project_id").or_else(|| file.text("quota_project_id"))?;
@@ -173,13 +176,13 @@ impl CredentialSource {
         })
     }
 
-    /// The universe that the credentials are of, if they say.
+    /// Returns the universe that the credentials name.
     pub(super) fn universe(&self) -> Option<&str> {
         let Self::File(file) = self else { return None };
         file.text("universe_domain")
     }
 
-    /// The project that is billed for calls with these credentials by their own file, where the SDK does not see to it.
+    /// Returns the project to bill that the credentials file names, if the SDK does not handle it.
     pub(super) fn quota_project(&self) -> Option<&str> {
         match self {
             Self::File(file) if file.form == Form::WorkforceUser => file
@@ -189,13 +192,13 @@ impl CredentialSource {
         }
     }
 
-    /// Whom the credentials stand for, if they say.
+    /// Returns the account of the credentials, if they name it.
     pub(super) fn principal(&self) -> Option<String> {
         let Self::File(file) = self else { return None };
         file.principal()
     }
 
-    /// What they are and where they were found, without a secret.
+    /// Describes the credentials and where they were found, without a secret.
     pub(super) fn description(&self) -> Located {
         match self {
             Self::Token(_, source) => Located {
@@ -214,7 +217,8 @@ impl CredentialSource {
     }
 }
 
-/// Nothing for a file that the SDK does not take; its own message could quote a value out of it.
+/// Builds the SDK's credentials; `None` for a file that the SDK refuses. The SDK's message could quote a value of the
+/// file.
 fn build_credentials(json: Value, form: Form) -> Option<Credentials> {
     let built = match form {
         Form::AuthorizedUser => user_account::Builder::new(json).build(),
@@ -240,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_comes_before_a_file() {
+    fn token_overrides_a_file() {
         let environment = environment(&[
             ("GOOGLE_OAUTH_ACCESS_TOKEN", "abc"),
             ("GOOGLE_APPLICATION_CREDENTIALS", "/absent"),
@@ -249,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_named_file_must_be_there_and_the_well_known_one_need_not() {
+    fn named_file_must_exist_but_default_file_need_not() {
         let named = environment(&[("GOOGLE_APPLICATION_CREDENTIALS", "/absent")]);
         assert_eq!(
             found(&named).err().map(|error| error.kind()),

@@ -11,7 +11,7 @@ use crate::providers::gcp::configuration::resolved::{
 use crate::providers::gcp::configuration::vendor_settings::{check, list_proxies};
 use crate::settings::{ResolvedSetting, Settings};
 
-/// What they come to in this run.
+/// Lists the values of the settings in this run.
 pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec<ResolvedSetting>> {
     let environment = &settings.environment;
     let gcloud = &GcloudConfiguration::read(environment)?;
@@ -100,7 +100,7 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
     Ok(list)
 }
 
-/// The project that something names: settings, or else the credentials.
+/// Returns the project that the settings name, or else the credentials.
 ///
 /// # Errors
 /// `InvalidSpec` if it cannot be the name of a project.
@@ -125,10 +125,11 @@ pub(crate) fn resolve_project(
     Ok(named)
 }
 
-/// Checks that the credentials are of the universe that is set, and gives the one that holds, if it is not Google's own.
+/// Checks that the credentials belong to the universe that is set, and returns it, or that of the credentials. `None`
+/// means the default universe.
 ///
 /// # Errors
-/// `InvalidSpec` if they are of another one.
+/// `InvalidSpec` if they belong to another one.
 pub(crate) fn resolve_universe(found: &CredentialSource, named: Option<&Located>) -> Result<Option<String>> {
     let of_credentials = match found {
         CredentialSource::File(_) => Some(found.universe().unwrap_or(DEFAULT_UNIVERSE)),
@@ -147,11 +148,11 @@ pub(crate) fn resolve_universe(found: &CredentialSource, named: Option<&Located>
     }
 }
 
-/// Checks that the credentials are of the account that a variable names. In gcloud's files that property says which of
-/// gcloud's own logins acts; application default credentials have their own account.
+/// Checks that the credentials belong to the account that a variable names. In gcloud's files this property selects one
+/// of gcloud's own logins; application default credentials have their own account.
 ///
 /// # Errors
-/// `InvalidSpec` if they say that they are another one's.
+/// `InvalidSpec` if the credentials name another account.
 pub(crate) fn check_account(settings: &Settings, found: &CredentialSource) -> Result<()> {
     let Some(named) = Located::variable(&settings.environment, "CLOUDSDK_CORE_ACCOUNT") else {
         return Ok(());

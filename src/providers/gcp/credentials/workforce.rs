@@ -1,6 +1,5 @@
-//! The login of a person through a workforce pool, `external_account_authorized_user`, which the SDK does not take. Only
-//! Compute Engine: aws-config has all forms of logins in itself.
-//! <https://google.aip.dev/auth/4117>
+//! Tokens for a person who logged in through a workforce identity pool (`external_account_authorized_user`), which the
+//! SDK does not support. <https://google.aip.dev/auth/4117>
 
 use std::fmt;
 use std::time::Duration;
@@ -15,7 +14,7 @@ use crate::cloud::{Error, Result, Secret};
 
 const TOKEN_TIMEOUT: Duration = Duration::from_secs(25);
 
-/// Tokens for a refresh token, from the server that the credentials file names.
+/// Tokens that the server in the credentials file gives for a refresh token.
 pub(crate) struct WorkforceToken {
     url: String,
     client_id: String,
@@ -28,7 +27,7 @@ pub(crate) struct WorkforceToken {
 }
 
 impl WorkforceToken {
-    /// Of a file of that type.
+    /// Creates the provider from a credentials file.
     ///
     /// # Errors
     /// `InvalidSpec` if no connection can be prepared.
