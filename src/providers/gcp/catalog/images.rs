@@ -1,4 +1,4 @@
-//! Images: from what a user typed to one image. Only Compute Engine has paths, families and projects for them.
+//! Finds the image that a user named: by alias, name, path or family.
 
 use google_cloud_compute_v1::model::Image;
 use google_cloud_compute_v1::model::image::Architecture as ImageArchitecture;
@@ -14,15 +14,15 @@ use crate::providers::gcp::labels::is_resource_name;
 pub(crate) struct ResolvedImage {
     /// `projects/P/global/images/NAME`.
     pub(crate) path: String,
-    /// The project that it is in.
+    /// The project of the image.
     pub(crate) project: String,
-    /// Its name.
+    /// The name of the image.
     pub(crate) name: String,
-    /// The least disk that it fits on, in GiB.
+    /// The smallest disk for the image, in GiB.
     pub(crate) disk_gib: Option<u32>,
 }
 
-/// What a user typed, taken apart. No project is the user's own.
+/// The parts of what a user typed. Without a project, the user's own is meant.
 #[derive(Debug, PartialEq, Eq)]
 enum Wanted<'a> {
     Family(Option<&'a str>, &'a str),
@@ -30,10 +30,10 @@ enum Wanted<'a> {
     Either(Option<&'a str>, &'a str),
 }
 
-/// Finds the image. An alias gives the newest one of the machine's architecture.
+/// Finds an image. An alias means the newest image for the architecture of the machine type.
 ///
 /// # Errors
-/// `InvalidSpec` if there is none, or none for that architecture.
+/// `InvalidSpec` if there is no such image, or none for that architecture.
 pub(crate) async fn resolve_image(client: &Client, wanted: &str, architecture: Architecture) -> Result<ResolvedImage> {
     let (found, project) = match image_alias(wanted) {
         Some(alias) => {
@@ -93,7 +93,7 @@ fn check_architecture(image: Image, project: &str, wanted: &str, architecture: A
     Ok(to_resolved_image(image, project, wanted))
 }
 
-/// An image of a project in the form that calls take it in.
+/// Makes the resolved image of an API image.
 pub(crate) fn to_resolved_image(image: Image, project: &str, wanted: &str) -> ResolvedImage {
     let name = image.name.unwrap_or_else(|| last_segment(wanted).to_owned());
     ResolvedImage {
@@ -112,7 +112,7 @@ async fn find_image(client: &Client, project: &str, name: &str) -> Result<Option
     none_if_not_found(answer.await)
 }
 
-/// The newest image of a family; nothing if it has none.
+/// Finds the newest image of a family; `None` if the family has none.
 ///
 /// # Errors
 /// Those of the call.
@@ -132,8 +132,8 @@ fn none_if_not_found<T>(answer: Result<T>) -> Result<Option<T>> {
     }
 }
 
-/// `NAME`, `family/F`, `PROJECT/NAME`, `PROJECT/family/F`, `global/images/…`, `projects/P/global/images/…`, and the
-/// last as a URL.
+/// Parses `NAME`, `family/F`, `PROJECT/NAME`, `PROJECT/family/F`, `global/images/…`, `projects/P/global/images/…`, and
+/// the last as a URL.
 fn parse_image_request(wanted: &str) -> Option<Wanted<'_>> {
     let path = wanted.split_once("/compute/v1/").map_or(wanted, |(_, path)| path);
     let parts: Vec<&str> = path.split('/').collect();
@@ -171,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_form_is_understood() {
+    fn every_form_of_image_name_is_parsed() {
         let long = "https://www.googleapis.com/compute/v1/projects/debian-cloud/global/images/debian-12-v1";
         for (wanted, expected) in [
             ("base-1", Wanted::Either(None, "base-1")),
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_of_the_other_architecture_is_refused() {
+    fn image_of_other_architecture_is_refused() {
         let image = || {
             Image::new()
                 .set_name("n")

@@ -1,9 +1,5 @@
-//! Machine types: whether a zone has one, and what follows from its family. Only Compute Engine: EC2 answers these
-//! questions in the create call itself.
-//! GPUs, and the rest of what a machine must have: built into a machine type, or attached to one of the first
-//! generation. Only Compute Engine: EC2's types are all there is.
-//!
-//! <https://cloud.google.com/compute/docs/gpus>
+//! Machine types of a zone: which zones have one, what follows from its family, and the GPUs that are built in or can
+//! be attached. <https://cloud.google.com/compute/docs/gpus>
 
 use futures_util::future::join_all;
 use google_cloud_compute_v1::model::deprecation_status::State as DeprecationState;
@@ -21,7 +17,7 @@ use crate::providers::gcp::api::resource_name::{last_segment, region_of};
 use crate::providers::gcp::labels::is_resource_name;
 use crate::providers::gcp::regions::MAX_SUGGESTIONS;
 
-/// What the API says of a machine type in a zone; asked once.
+/// Reads a machine type of a zone. The answer is kept.
 ///
 /// # Errors
 /// `NotFound` if the zone does not have it.
@@ -47,11 +43,11 @@ pub(crate) async fn get_machine_type(client: &Client, zone: &str, name: &str) ->
     Ok(found)
 }
 
-/// The first of `zones` that has a type that a user named, and what the API says of it there. Asks one zone after the
-/// other: most have most types, and no list has the custom ones.
+/// Finds the first of `zones` that has a machine type, and reads the type there. Asks one zone after another: most
+/// zones have most types, and no list has the custom types.
 ///
 /// # Errors
-/// `InvalidSpec` naming the type and the place, with the zones that have it or the types that come near; `Capacity` if
+/// `InvalidSpec` with the type and the zone or region, and the zones that have it or the closest types; `Capacity` if
 /// another zone of the region has it.
 pub(crate) async fn find_in_first_zone(
     client: &Client,
@@ -68,7 +64,7 @@ pub(crate) async fn find_in_first_zone(
     Err(not_in_zones_error(client, zones, name).await)
 }
 
-/// All of `zones` that have it, in the same order.
+/// Returns those of `zones` that have a machine type, in the same order.
 ///
 /// # Errors
 /// As for [`first_with`].
@@ -106,7 +102,7 @@ async fn not_in_zones_error(client: &Client, zones: &[String], name: &str) -> Er
     };
     let message = format!("the {location} has no machine type {}", quoted(name));
     let having = list_zones_with_type(client, zone, name).await.unwrap_or_default();
-    // Another zone of the region can cure it, as on EC2, which says so in the same way.
+    // Another zone of the region may help, as on EC2, where the error is the same.
     let near: Vec<_> = having
         .iter()
         .filter(|found| region_of(found) == region_of(zone))
@@ -136,7 +132,7 @@ fn join_zones(zones: &[String]) -> String {
     zones.iter().take(MAX_ZONES).cloned().collect::<Vec<_>>().join(", ")
 }
 
-/// The zones where the type is to be had, those of the same region first; nothing if that cannot be told.
+/// Lists the zones that have a machine type, those of the same region first; `None` if this is unknown.
 async fn list_zones_with_type(client: &Client, zone: &str, name: &str) -> Option<Vec<String>> {
     let (project, types) = (client.project().await.ok()?, client.machine_types().await.ok()?);
     let answer: MachineTypeAggregatedList = client
@@ -158,7 +154,7 @@ async fn list_zones_with_type(client: &Client, zone: &str, name: &str) -> Option
     Some(zones)
 }
 
-/// What the zone has that is called nearly so; nothing if that cannot be told.
+/// Finds the machine types of a zone with the closest names; `None` if there are none or this is unknown.
 async fn find_closest_types(client: &Client, zone: &str, name: &str) -> Option<String> {
     let (project, types) = (client.project().await.ok()?, client.machine_types().await.ok()?);
     let answer: MachineTypeList = client
@@ -179,7 +175,7 @@ async fn find_closest_types(client: &Client, zone: &str, name: &str) -> Option<S
     (!nearest.is_empty()).then(|| nearest.join(", "))
 }
 
-/// The general-purpose SSD that goes with a family: since the fourth generation, only hyperdisks do.
+/// Returns the general-purpose SSD for a machine type: since the fourth generation, families take only hyperdisks.
 /// <https://cloud.google.com/compute/docs/machine-resource#machine_type_comparison>
 pub(crate) fn default_disk_type(machine_type: &str) -> &'static str {
     let family = family(machine_type);
@@ -192,8 +188,8 @@ pub(crate) fn default_disk_type(machine_type: &str) -> &'static str {
     }
 }
 
-/// Whether such a machine is stopped when its host is serviced: those with GPUs or TPUs, bare metal, and the families
-/// for high-performance computing.
+/// Says whether a machine is stopped when its host is serviced: machines with GPUs or TPUs, bare metal, and the
+/// families for high-performance computing are.
 /// <https://cloud.google.com/compute/docs/instances/live-migration-process#limitations>
 pub(crate) fn cannot_migrate(machine_type: &ApiMachineType, name: &str) -> bool {
     let family = family(name);
@@ -203,12 +199,12 @@ pub(crate) fn cannot_migrate(machine_type: &ApiMachineType, name: &str) -> bool 
         || name.ends_with("-metal")
 }
 
-/// The family that a type's name begins with, such as `n2`.
+/// Returns the family in a machine type's name, such as `n2`.
 pub(crate) fn family(name: &str) -> &str {
     name.split('-').next().unwrap_or_default()
 }
 
-/// Whether the cloud still recommends a type: it is not marked as on its way out, and its family is not of the first
+/// Says whether the cloud still recommends a machine type: it is not deprecated, and its family is not of the first
 /// generation. <https://cloud.google.com/compute/docs/machine-resource>
 pub(crate) fn is_current(machine_type: &ApiMachineType, name: &str) -> bool {
     let state = machine_type
@@ -219,8 +215,7 @@ pub(crate) fn is_current(machine_type: &ApiMachineType, name: &str) -> bool {
     !goes && !matches!(family(name), "n1" | "custom" | "f1" | "g1" | "m1")
 }
 
-/// What can be attached to an N1 machine: the kind, the cloud's own word, and how many there can be of it.
-/// <https://cloud.google.com/compute/docs/gpus#n1-gpus>
+/// GPUs that can be attached to an N1 machine. <https://cloud.google.com/compute/docs/gpus#n1-gpus>
 const ATTACHABLE: &[(&str, &str, &[u32])] = &[
     ("t4", "nvidia-tesla-t4", &[1, 2, 4]),
     ("t4-vws", "nvidia-tesla-t4-vws", &[1, 2, 4]),
@@ -231,7 +226,7 @@ const ATTACHABLE: &[(&str, &str, &[u32])] = &[
     ("v100", "nvidia-tesla-v100", &[1, 2, 4, 8]),
 ];
 
-/// Kinds that come with the machine, and the families that have them.
+/// GPU kinds that are built into machine types, and the families that have them.
 /// <https://cloud.google.com/compute/docs/accelerator-optimized-machines>
 const BUILT_IN: &[(&str, &str)] = &[
     ("l4", "g2"),
@@ -245,7 +240,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("gb200", "a4x-highgpu"),
 ];
 
-/// The machine type in the contract's terms.
+/// Converts a machine type of the API.
 pub(crate) fn to_machine_type(api: &ApiMachineType, name: &str) -> MachineType {
     let kind = |word: Option<&String>| word.map(|word| normalize_gpu_kind(word));
     let gpu = api.accelerators.first().and_then(|first| {
@@ -262,16 +257,16 @@ pub(crate) fn to_machine_type(api: &ApiMachineType, name: &str) -> MachineType {
         architecture: architecture_of(api, name),
         gpu,
         is_current: is_current(api, name),
-        // The API does not say; nearly every type can.
+        // The API does not say; nearly every type has spot capacity.
         has_spot: true,
     }
 }
 
-/// What a new instance has: its machine, with the accelerators that are attached for its need; and those, as the API
-/// names them in that zone.
+/// Returns the machine of a new instance with the GPUs that are attached to meet its requirements, and those GPUs as
+/// the API names them in the zone.
 ///
 /// # Errors
-/// `InvalidSpec` naming what the type lacks of what is needed.
+/// `InvalidSpec` with the requirements that the machine type does not meet.
 pub(crate) fn with_gpu(
     spec: &InstanceSpec,
     api: &ApiMachineType,
@@ -304,9 +299,9 @@ pub(crate) fn with_gpu(
     }))
 }
 
-/// The cloud's own word for accelerators that can be attached to a machine of that type, and how many.
+/// Finds the API name of a GPU that can be attached to a machine type, and checks the count.
 fn find_attachable(required: &Gpu, name: &str) -> Result<(&'static str, u32)> {
-    // N1's own custom types may leave the family out.
+    // Custom types of N1 may leave out the family.
     let takes_any = matches!(family(name), "n1" | "custom");
     let known = ATTACHABLE.iter().find(|(kind, ..)| *kind == required.kind);
     let Some((_, word, counts)) = known.filter(|_| takes_any) else {
@@ -324,7 +319,7 @@ fn find_attachable(required: &Gpu, name: &str) -> Result<(&'static str, u32)> {
     Ok((word, required.count))
 }
 
-/// Where such a GPU is to be had.
+/// Returns a hint with the machine types that have such a GPU.
 fn gpu_hint(required: &Gpu) -> String {
     if ATTACHABLE.iter().any(|(kind, ..)| *kind == required.kind) {
         return format!(
@@ -342,7 +337,8 @@ fn gpu_hint(required: &Gpu) -> String {
     }
 }
 
-/// What of a need a machine lacks, as in `4 CPUs, not 8`. That it has a GPU unasked is no lack: its type was named.
+/// Lists the requirements that a machine does not meet, as in `4 CPUs, not 8`. An additional GPU is no problem: the
+/// user named the type.
 fn list_unmet_requirements(required: &MachineRequirements, machine: &MachineType) -> Vec<String> {
     let gpu = machine.gpu.as_ref();
     let cpus = required.cpus.filter(|cpus| *cpus > machine.cpus);
@@ -363,7 +359,7 @@ fn list_unmet_requirements(required: &MachineRequirements, machine: &MachineType
     lacking.into_iter().flatten().collect()
 }
 
-/// The instruction set of a machine type, by its own word or else by its family.
+/// Returns the architecture of a machine type, as the API says or else by its family.
 /// <https://cloud.google.com/compute/docs/instances/arm-on-compute>
 pub(crate) fn architecture_of(machine_type: &ApiMachineType, name: &str) -> Architecture {
     match machine_type.architecture {
@@ -385,7 +381,7 @@ mod tests {
     use google_cloud_compute_v1::model::machine_type::Accelerators;
 
     #[test]
-    fn the_disk_type_follows_the_family() {
+    fn default_disk_type_follows_the_family() {
         for (machine_type, disk_type) in [
             ("e2-small", "pd-balanced"),
             ("n1-standard-1", "pd-balanced"),
@@ -403,7 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn older_and_deprecated_types_are_not_current() {
+    fn old_and_deprecated_types_are_not_current() {
         let plain = ApiMachineType::new();
         for (name, expected) in [
             ("e2-small", true),
@@ -420,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn machines_that_cannot_migrate() {
+    fn special_machines_cannot_migrate() {
         let plain = ApiMachineType::new();
         for (name, expected) in [
             ("e2-small", false),
@@ -456,7 +452,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gpu_is_built_in_or_attached_to_n1() {
+    fn gpu_is_built_in_or_attached_to_n1() {
         let l4 = api(4, 16_384, Some(("nvidia-l4", 1)));
         let (machine, attached) = with_gpu(&needing("l4"), &l4, "g2-standard-4", "z").unwrap();
         assert_eq!((machine.gpu, attached), (Some("l4".parse().unwrap()), None));
@@ -471,7 +467,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gpu_that_cannot_be_is_refused_with_what_has_it() {
+    fn impossible_gpu_error_hints_at_types_that_have_it() {
         for (required, machine, name, hint) in [
             ("t4", api(4, 16_384, None), "e2-standard-4", "n1"),
             ("l4", api(4, 15_360, None), "n1-standard-4", "g2"),
@@ -493,7 +489,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_named_type_lacks_is_said() {
+    fn error_lists_unmet_requirements() {
         let mut required = spec("web-1");
         required.requirements.cpus = Some(8);
         required.requirements.memory_gib = Some(64.0);
@@ -502,7 +498,7 @@ mod tests {
         for word in ["e2-standard-4", "4 CPUs, not 8", "16 GiB, not 64", "x86_64, not arm64"] {
             assert!(error.message().contains(word), "{word} in {error}");
         }
-        // More is as good, also a GPU that nobody asked for.
+        // More than required is fine, also a GPU that was not required.
         required.requirements.architecture = None;
         assert!(
             with_gpu(

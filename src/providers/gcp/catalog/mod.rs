@@ -1,4 +1,7 @@
-//! What a region offers: its machine types, and what the image aliases mean there.
+//! What a region offers: machine types, images and prices.
+//!
+//! EC2 differs: its create call itself refuses a machine type that a zone lacks, and its GPUs are part of the machine
+//! type. Here a GPU may be attached to a machine type, and an image has a path, a family and a project.
 
 pub(super) mod images;
 pub(super) mod machine_types;
@@ -16,7 +19,7 @@ use super::api::timestamp::parse_time;
 use crate::catalog::{GcpImage, IMAGE_ALIASES};
 use crate::cloud::{Architecture, Image, Location, MachineType, ProviderKind, Result};
 
-/// The machine types that any zone of a region has, each once. With `among` only those of these names.
+/// Lists the machine types that any zone of a region has, each once. `among` limits the list to these names.
 ///
 /// # Errors
 /// `InvalidSpec` if there is no such region; those of the calls.
@@ -33,7 +36,7 @@ pub(super) async fn machine_types(client: &Client, region: &str, among: &[String
             found
                 .entry(name.clone())
                 .or_insert_with(|| to_machine_type(&api, &name));
-            // Whoever chooses among them goes on to make one.
+            // The caller usually goes on to create an instance of one.
             if let Ok(mut known) = client.known_types.lock() {
                 known.insert((zone.clone(), name), api);
             }
@@ -68,7 +71,7 @@ async fn list_in_zone(client: &Client, zone: &str) -> Result<Vec<ApiMachineType>
     .await
 }
 
-/// What the aliases mean now, which is the same in every region; those that are not to be found are left out.
+/// Lists the newest images of the aliases, which are the same in every region. An alias without an image is left out.
 ///
 /// # Errors
 /// Those of the calls.

@@ -1,9 +1,8 @@
-//! What Google publishes of Compute Engine's prices, through the Cloud Billing Catalog API: those of the parts that
-//! machines are made of, for on-demand and for spare capacity.
-//! <https://cloud.google.com/billing/docs/reference/rest/v1/services.skus/list>
+//! Published prices of Compute Engine, from the Cloud Billing Catalog API: on-demand and spot prices of the SKUs that
+//! machines are made of. <https://cloud.google.com/billing/docs/reference/rest/v1/services.skus/list>
 //!
-//! Nothing in an entry but its description says which family it is for, so the descriptions are read, and those that are
-//! not understood are left out. A price that is missing for that is unknown, and never another one's.
+//! Only the description of an entry says which family it is for. Descriptions that are not understood are left out:
+//! their price is then unknown, and never that of another SKU.
 
 use std::collections::BTreeMap;
 
@@ -15,14 +14,14 @@ use crate::cloud::{PublishedPrice, Result, normalize_gpu_kind};
 use crate::providers::gcp::api::client::{Client, with_call_options};
 use crate::providers::gcp::api::pagination::{Page, collect_all};
 
-/// Compute Engine, among the services that have prices.
+/// The id of Compute Engine among the services with prices.
 const SERVICE: &str = "services/6F81-5844-456A";
-/// The most that the API gives at once.
+/// The most entries that the API returns in one page.
 const PAGE: i32 = 5_000;
 
 type Prices = BTreeMap<(String, String, bool), f64>;
 
-/// Every price that is understood, with all pages of the list.
+/// Lists every price whose description is understood.
 pub(crate) async fn list_published_prices(client: &Client) -> Result<Vec<PublishedPrice>> {
     let endpoint = client.resolve_endpoint("cloudbilling", "/v1").await?;
     let builder = CloudCatalog::builder().with_credentials(client.credentials().await?.clone());
@@ -74,13 +73,13 @@ fn add_price(prices: &mut Prices, sku: &model::Sku) {
         return;
     };
     for region in &sku.service_regions {
-        // Of two prices for the same thing the higher one: nobody must be told of too little.
+        // Of two prices for one SKU keep the higher one, so that no shown price is too low.
         let known = prices.entry((region.clone(), part.clone(), spot)).or_insert(usd);
         *known = known.max(usd);
     }
 }
 
-/// USD for an hour of one of it. What is free up to some amount costs what is beyond.
+/// Returns the price in USD per hour. If an amount is free, the price beyond it counts.
 fn hourly_price(sku: &model::Sku) -> Option<f64> {
     let expression = sku.pricing_info.last()?.pricing_expression.as_ref()?;
     if !matches!(expression.usage_unit.as_str(), "h" | "GiBy.h" | "GBy.h") {
@@ -97,8 +96,8 @@ fn hourly_price(sku: &model::Sku) -> Option<f64> {
     (usd > 0.0).then_some(usd)
 }
 
-/// The part that a description such as `Spot Preemptible N2D AMD Custom Instance Core running in Netherlands` is of, in
-/// the catalogue's words.
+/// Returns the catalog's SKU for a description such as `Spot Preemptible N2D AMD Custom Instance Core running in
+/// Netherlands`.
 fn parse_sku(description: &str) -> Option<String> {
     let lower = description.to_lowercase();
     let thing = [" running in ", " attached to "]
@@ -107,7 +106,7 @@ fn parse_sku(description: &str) -> Option<String> {
     let thing = thing.strip_prefix("spot ").unwrap_or(thing);
     let thing = thing.strip_prefix("preemptible ").unwrap_or(thing);
     if let Some(gpu) = thing.strip_suffix(" gpu") {
-        // `nvidia h100 80gb plus`: the accelerator of a3-megagpu.
+        // `nvidia h100 80gb plus` is the GPU of a3-megagpu.
         let kind = normalize_gpu_kind(gpu);
         let kind = match kind.as_str() {
             "h100-80gb-mega" | "h100-80gb-plus" | "h100-plus-80gb" => "h100-mega-80gb",
@@ -153,7 +152,7 @@ fn remove_word(words: &mut Vec<&str>, wanted: &str) -> bool {
     words.len() < before
 }
 
-/// Whether a word is such as `n2`, `c3d` or `t2a`.
+/// Says whether a word has the form of a family: `n2`, `c3d`, `t2a`.
 fn is_family(word: &str) -> bool {
     let mut characters = word.chars();
     let (first, second) = (characters.next(), characters.next());
@@ -171,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn descriptions_are_read_or_left_out() {
+    fn sku_descriptions_are_parsed_or_left_out() {
         for (description, part) in [
             ("N2 Instance Core running in Americas", Some("n2 core")),
             (
@@ -235,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_price_is_that_of_each_region_and_never_nothing() {
+    fn price_is_added_per_region_and_never_zero() {
         let prices = |sku: &model::Sku| {
             let mut prices = Prices::new();
             add_price(&mut prices, sku);
@@ -249,7 +248,7 @@ mod tests {
             prices(&sku("OnDemand", &[31_611_000], "h")),
             [row("us-central1", false), row("us-east1", false)]
         );
-        // Free up to some amount.
+        // The first amount is free.
         assert_eq!(
             prices(&sku("Preemptible", &[0, 31_611_000], "h")),
             [row("us-central1", true), row("us-east1", true)]

@@ -1,11 +1,7 @@
-//! Ending, stopping, starting and protecting one instance.
+//! Changes one instance: selects and sends the API call, follows its operation, and verifies the result.
 //!
-//! The calls take names. Each is preceded by a look whether the name still means the instance of that id, and what its
-//! operation says it hit is compared afterwards.
-//! The API's calls that change an instance: which one a change takes, and how it is sent. Only Compute Engine: EC2's
-//! calls take whatever state there is.
-//! Following a change that the cloud has taken on, which may still fail. Only Compute Engine: EC2's calls are their own
-//! answer.
+//! The calls take names. Before a call the name is checked to mean the instance with the id. After it, the id in the
+//! operation is compared.
 
 use std::time::Duration;
 
@@ -22,14 +18,14 @@ use crate::providers::gcp::api::operations;
 use crate::providers::gcp::api::operations::is_done;
 use crate::providers::gcp::api::retry::ChangeFailure;
 
-/// How often, and how far apart, an instance is looked at that is not ready to be deleted and not seen to be going.
+/// How often, and with which pause, an instance is read that is not ready for its deletion and does not show one.
 const MAX_READS: u32 = 3;
 const READ_PAUSE: Duration = Duration::from_millis(500);
 
-/// What to do with instances.
+/// What to do with an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InstanceAction {
-    /// Delete it, and the disks that go with it.
+    /// Delete it, and the disks that are deleted with it.
     Terminate,
     /// Start it, or resume it if it is suspended.
     Start,
@@ -37,20 +33,20 @@ pub(crate) enum InstanceAction {
     Stop,
     /// Restart it at once.
     Reboot,
-    /// Protect it against deletion, or lift that.
+    /// Protect it against deletion, or end that protection.
     Protect(bool),
 }
 
-/// A change that the cloud has taken on.
+/// A change that the cloud has accepted.
 pub(crate) struct StartedChange<'a> {
     pub(crate) target: &'a InstanceRef,
-    /// Its operation, as it was answered or seen last.
+    /// The operation, as the last answer showed it.
     pub(crate) operation: Operation,
     /// As in `cannot stop web-1`.
     pub(crate) attempted: String,
 }
 
-/// Changes one target, and sees to it that the change goes well.
+/// Changes one target and waits for the result.
 pub(crate) async fn change_one(
     client: &Client,
     target: &InstanceRef,
@@ -66,8 +62,8 @@ pub(crate) async fn change_one(
     }
 }
 
-/// Sends the call that changes a target, which was looked at just now and is `being_deleted` if it is being deleted. Nothing if
-/// there is nothing to be done, or nothing more.
+/// Sends the call that changes a target. `api` and `being_deleted` were read just before. `None` if nothing is to be
+/// done, or nothing more.
 pub(crate) async fn start_change<'a>(
     client: &Client,
     target: &'a InstanceRef,
@@ -114,7 +110,7 @@ pub(crate) async fn start_change<'a>(
     }
 }
 
-/// Looks at the instance again where the call's failure leaves open what happened.
+/// Finds the result of a failed call: reads the instance again if the failure leaves it open.
 async fn recover(
     client: &Client,
     target: &InstanceRef,
@@ -125,7 +121,8 @@ async fn recover(
     let uncertain = failure.unanswered || failure.server_error;
     let error = call_error(failure.error, attempted, &target.scope);
     if error.kind() == ErrorKind::NotFound {
-        // It was there a moment ago: it is gone by this very call if one got no answer, else by somebody else's.
+        // The instance existed a moment ago. This call deleted it if an attempt got no answer; otherwise another
+        // process did.
         let by_us = uncertain && action == InstanceAction::Terminate;
         return if by_us {
             Ok(())
@@ -133,7 +130,7 @@ async fn recover(
             Err(Error::not_found(target).at(error_location(&target.scope)))
         };
     }
-    // Refused for what it is by now: its state or its protection changed since the look before the call.
+    // The refusal is about the current state or protection, which changed since the read before the call.
     let by_state = matches!(error.kind(), ErrorKind::Refused | ErrorKind::InvalidSpec);
     if !uncertain && !by_state {
         return Err(error);
@@ -148,7 +145,7 @@ async fn recover(
             Err(error) => Err(error),
         };
         reads += 1;
-        // A deletion that ends between the look and the list of deletions shows in neither.
+        // A deletion that ends between the two reads shows in neither.
         let may_be_going = action == InstanceAction::Terminate && by_state && matches!(found, Ok(Ok(Some(_))));
         if !may_be_going || reads == MAX_READS {
             break found;
@@ -163,7 +160,7 @@ async fn recover(
         Err(_) => return Err(error),
     };
     match now {
-        // A restart leaves no trace to go by.
+        // A reboot leaves no trace.
         Ok(None) if action != InstanceAction::Reboot => Ok(()),
         Err(why) if by_state => Err(refusal_error(action, target, &why)),
         _ if failure.unanswered || action == InstanceAction::Reboot && failure.server_error => {
@@ -173,10 +170,10 @@ async fn recover(
     }
 }
 
-/// The very instance that a reference means, right before it is changed.
+/// Reads the instance of a ref right before it is changed.
 ///
 /// # Errors
-/// `NotFound` if it is gone; `Refused` if another one has its name by now: whoever named it may mean that one.
+/// `NotFound` if it is gone; `Refused` if another instance has its name now, because the caller may mean that one.
 async fn get_current(client: &Client, target: &InstanceRef, action: InstanceAction) -> Result<model::Instance> {
     let gone = match get_by_ref(client, target).await {
         Err(gone) if gone.kind() == ErrorKind::NotFound => gone,
@@ -201,7 +198,7 @@ async fn get_current(client: &Client, target: &InstanceRef, action: InstanceActi
 
 fn refusal_error(action: InstanceAction, target: &InstanceRef, why: &str) -> Error {
     let name = target.native_name.as_deref().unwrap_or(&target.id);
-    // Terminating is refused for one reason only.
+    // Protection is the only reason to refuse a termination.
     let kind = if action == InstanceAction::Terminate {
         ErrorKind::Protected
     } else {
@@ -210,7 +207,7 @@ fn refusal_error(action: InstanceAction, target: &InstanceRef, why: &str) -> Err
     Error::new(kind, format!("cannot {} {name}: {why}", action.verb())).at(error_location(&target.scope))
 }
 
-/// The name came to mean another instance between the look and the call.
+/// Makes the error for a call that changed another instance: the name was reused between the read and the call.
 pub(crate) fn wrong_instance_error(verb: &str, target: &InstanceRef, operation: &Operation) -> Error {
     let hit = InstanceRef {
         id: operation.target_id.unwrap_or_default().to_string(),
@@ -236,7 +233,7 @@ impl InstanceAction {
     }
 }
 
-/// The API's calls.
+/// The API calls that change an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ApiCall {
     Delete,
@@ -247,7 +244,7 @@ pub(crate) enum ApiCall {
     Protect(bool),
 }
 
-/// Which call a change takes in this state: none if it is so already, an error's reason if the state forbids it.
+/// Selects the call for an action in this state: none if there is nothing to do, the reason if the state forbids it.
 pub(crate) fn select_call(
     action: InstanceAction,
     api: &model::Instance,
@@ -323,17 +320,17 @@ pub(crate) async fn send(
     }
 }
 
-/// How long a start is waited for, which may end in a stock-out.
+/// How long to wait for a start, which may fail for lack of capacity.
 pub(crate) const START_DEADLINE: Duration = Duration::from_secs(120);
-/// How long any other change is watched: what is under way for so long without an error is taken to go well.
+/// How long to watch any other change. One that runs for so long without an error counts as successful.
 pub(crate) const WATCH_DEADLINE: Duration = Duration::from_secs(10);
 pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(500);
 pub(crate) const MAX_PAUSE: Duration = Duration::from_secs(2);
 
-/// Says whether a change goes well that the cloud has taken on.
+/// Waits for the result of an accepted change.
 ///
 /// # Errors
-/// Those of the operation; `UnknownOutcome` if neither it nor the instance tells what came of it.
+/// Those of the operation; `UnknownOutcome` if neither the operation nor the instance shows the result.
 pub(crate) async fn await_change(client: &Client, action: InstanceAction, started: StartedChange<'_>) -> Result<()> {
     let StartedChange {
         target,
@@ -352,7 +349,7 @@ pub(crate) async fn await_change(client: &Client, action: InstanceAction, starte
     final_result(client, target, action, last, &attempted).await
 }
 
-/// What a change came to that is watched no longer; `last` is how its operation stood at the last look.
+/// Returns the result of a change after watching it; `last` is the operation as it was read last.
 pub(crate) async fn final_result(
     client: &Client,
     target: &InstanceRef,
@@ -361,7 +358,7 @@ pub(crate) async fn final_result(
     attempted: &str,
 ) -> Result<()> {
     match last {
-        // Whether it is protected must not be taken for granted.
+        // Protection must be certain.
         Ok(operation) if matches!(action, InstanceAction::Protect(_)) && !is_done(&operation) => {
             let error = Error::new(ErrorKind::Timeout, "its operation does not end").at(error_location(&target.scope));
             result_without_operation(client, target, action, error, attempted).await
@@ -374,8 +371,7 @@ pub(crate) async fn final_result(
     }
 }
 
-/// Looks until the operation is over, or the instance shows that the change has begun. `last` is how the operation
-/// stood at the last look.
+/// Reads until the operation is done, or the instance shows the change. `last` is the operation as it was read last.
 async fn watch(
     client: &Client,
     target: &InstanceRef,
@@ -407,7 +403,7 @@ async fn watch(
     }
 }
 
-/// What an operation says of its change; nothing while it is under way.
+/// Returns the result that an operation shows; `None` while it runs.
 pub(crate) fn operation_result(operation: &Operation, target: &InstanceRef, attempted: &str) -> Option<Result<()>> {
     match operation_error(operation, attempted, &target.scope) {
         Some(error) => Some(Err(error)),
@@ -415,10 +411,10 @@ pub(crate) fn operation_result(operation: &Operation, target: &InstanceRef, atte
     }
 }
 
-/// What the instance itself shows of the change; nothing if it does not.
+/// Returns the result that the instance shows; `None` if it shows none.
 async fn read_result(client: &Client, target: &InstanceRef, action: InstanceAction) -> Option<Result<()>> {
     if action == InstanceAction::Reboot {
-        // A restart leaves no trace to go by.
+        // A reboot leaves no trace.
         return None;
     }
     match get_by_ref(client, target).await {
@@ -437,14 +433,14 @@ pub(crate) fn instance_shows(action: InstanceAction, api: &Instance) -> bool {
             status,
             Some(Status::PendingStop | Status::Stopping | Status::Stopped | Status::Terminated)
         ),
-        // On its way up it can still fail.
+        // An instance that is starting can still fail.
         InstanceAction::Start => status == Some(&Status::Running),
         InstanceAction::Protect(wanted) => api.deletion_protection.unwrap_or_default() == wanted,
         InstanceAction::Reboot => false,
     }
 }
 
-/// The operation cannot be read: the change was taken on all the same.
+/// Returns the result of an accepted change whose operation cannot be read.
 async fn result_without_operation(
     client: &Client,
     target: &InstanceRef,
@@ -469,7 +465,7 @@ mod call_tests {
     use super::*;
 
     #[test]
-    fn a_change_takes_the_call_that_its_state_needs() {
+    fn action_and_state_select_the_call() {
         let in_state = |word: &str| model::Instance::new().set_status(word);
         for (action, word, expected) in [
             (InstanceAction::Start, "TERMINATED", Ok(Some(ApiCall::Start))),
@@ -493,7 +489,7 @@ mod call_tests {
     }
 
     #[test]
-    fn protection_is_set_once_and_in_any_state() {
+    fn protection_changes_once_and_in_any_state() {
         for (protected, wanted, expected) in [
             (Some(false), true, Ok(Some(ApiCall::Protect(true)))),
             (None, true, Ok(Some(ApiCall::Protect(true)))),
@@ -509,7 +505,7 @@ mod call_tests {
     }
 
     #[test]
-    fn what_is_on_its_way_out_is_let_go() {
+    fn instance_being_deleted_takes_no_call() {
         let being_deleted = model::Instance::new()
             .set_status("STOPPING")
             .set_deletion_protection(true);
@@ -528,7 +524,7 @@ mod follow_tests {
     use super::*;
 
     #[test]
-    fn a_change_shows_in_the_state() {
+    fn state_shows_the_change() {
         for (action, word, expected) in [
             (InstanceAction::Terminate, "STOPPING", true),
             (InstanceAction::Terminate, "TERMINATED", false),

@@ -1,5 +1,5 @@
-//! Changing many instances: one call for each, since the API has no batches, but one look at many of them before, and
-//! one after. Only Compute Engine: EC2's calls take many instances each.
+//! Changes many instances: one call for each, because the API has no batch calls, but one list of many instances before
+//! the calls and after them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -20,21 +20,21 @@ use crate::cloud::{BatchTracker, Error, ErrorKind, InstanceRef, Result, TargetOu
 use crate::providers::gcp::api::client::{CONCURRENT_BATCHES, Client};
 use crate::providers::gcp::api::operations;
 
-/// So many instances are looked at by one list, and their calls sent right after it.
+/// How many instances one list reads before their calls are sent.
 const BATCH_SIZE: usize = MAX_FILTER_TERMS;
-/// How many calls of a wave are under way.
+/// How many calls of a batch run at once.
 const CONCURRENT_CALLS: usize = 10;
-/// For so long a look holds: then a name may have come to mean another instance.
+/// How long a read is valid. After that, a name may mean another instance.
 const MAX_LOOKUP_AGE: Duration = Duration::from_secs(5);
-/// How many reads are under way at once.
+/// How many reads run at once.
 const CONCURRENT_READS: usize = 10;
 
-/// Some of the targets, by their positions among all.
+/// Some of the targets, each with its position among all targets.
 type IndexedTargets<'a> = Vec<(usize, &'a InstanceRef)>;
-/// What became of some of the targets, by their positions.
+/// Results, each with the position of its target.
 type Results = Vec<(usize, Result<()>)>;
 
-/// Changes every target; one outcome for each, in the same order.
+/// Changes every target. Returns one outcome for each, in the same order.
 pub(crate) async fn change_all(
     client: &Client,
     targets: &[InstanceRef],
@@ -88,7 +88,7 @@ async fn change_in_zone(
     results
 }
 
-/// Looks at some targets of a zone, and sends their calls.
+/// Reads some targets of a zone and sends their calls.
 async fn start_batch<'a>(
     client: &Client,
     zone: &str,
@@ -96,7 +96,7 @@ async fn start_batch<'a>(
     action: InstanceAction,
     tracker: &BatchTracker<'_>,
 ) -> Vec<(usize, Result<Option<StartedChange<'a>>>)> {
-    // Held until the last call is sent. Nobody closes it.
+    // Held until the last call is sent. The semaphore is never closed.
     let _wave = client.batch_slots.acquire().await;
     let mut looked_at = Instant::now();
     let looked: Result<(BTreeMap<_, _>, BTreeSet<_>)> = async {
@@ -106,7 +106,7 @@ async fn start_batch<'a>(
         let found = list_targets(client, zone, batch.iter().map(|(_, target)| *target)).await?;
         let is_stopping = |api: &model::Instance| api.status == Some(Status::Stopping);
         let being_deleted = match found.values().any(is_stopping) {
-            // Which of those that stop are being deleted.
+            // An instance that stops may be being deleted.
             true => operations::list_ids_being_deleted(client, zone)
                 .await
                 .unwrap_or_default(),
@@ -117,7 +117,7 @@ async fn start_batch<'a>(
     .await;
     let (found, being_deleted) = match looked {
         Ok(looked) => looked,
-        // An unknown zone has none of them.
+        // An unknown zone has no instances.
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidSpec) => Default::default(),
         Err(error) => {
             return batch
@@ -135,7 +135,7 @@ async fn start_batch<'a>(
                         api.status == Some(Status::Deprovisioning) || being_deleted.contains(&target.id);
                     start_change(client, target, action, api.clone(), being_deleted, tracker).await
                 }
-                // Gone, or another one has its name by now, or has had the time to take it: that is told one by one.
+                // The instance is gone, another one has its name, or could have taken it by now.
                 None => change_one(client, target, action, tracker).await.map(|()| None),
             };
             let started_changes = match started_changes {
@@ -152,7 +152,7 @@ async fn start_batch<'a>(
         .await
 }
 
-/// Those of the targets that are there, by id.
+/// Lists the targets that exist, by id.
 async fn list_targets<'a>(
     client: &Client,
     zone: &str,
@@ -162,16 +162,15 @@ async fn list_targets<'a>(
     list::list_by_ids(client, zone, &ids).await
 }
 
-/// A change that is watched until it is over, or shows in its instance.
+/// A change that is watched until its operation is done or its instance shows it.
 struct WatchedChange<'a> {
     position: usize,
     started: StartedChange<'a>,
-    /// Why its operation could not be read the last time.
+    /// Why the last read of the operation failed.
     unread: Option<Error>,
 }
 
-/// Watches changes that the cloud has taken on: one list of the zone's instances, and one of its operations, for all of
-/// them each time.
+/// Waits for accepted changes. Each round lists the instances and the operations of the zone once.
 async fn await_changes(
     client: &Client,
     zone: &str,
@@ -201,7 +200,7 @@ async fn await_changes(
         InstanceAction::Start => START_DEADLINE,
         _ => WATCH_DEADLINE,
     };
-    // Whatever it takes, once they are looked at.
+    // The first check has no time limit.
     check_changes(client, zone, &mut watched, &mut results, action, tracker).await;
     let rounds = async {
         let mut pause = FIRST_PAUSE;
@@ -211,7 +210,7 @@ async fn await_changes(
             check_changes(client, zone, &mut watched, &mut results, action, tracker).await;
         }
     };
-    // What is left then is told by how its operation stood last.
+    // The operations, as they were read last, decide about the rest.
     let _ = timeout(deadline, rounds).await;
     let concluded = watched.into_iter().map(async |watch| {
         let StartedChange {
@@ -229,8 +228,7 @@ async fn await_changes(
     results
 }
 
-/// One round: what is known of the operations, what the instances show, and how the operations stand of those that show
-/// nothing.
+/// Runs one round: checks the known operations, the instances, and the operations of the instances that show nothing.
 async fn check_changes(
     client: &Client,
     zone: &str,
@@ -262,7 +260,7 @@ async fn check_changes(
     take_finished(watched, results, tracker, is_finished);
 }
 
-/// Reads how the operations stand that are over, or not listed yet.
+/// Reads the operations that are done or not listed yet.
 async fn read_operations(client: &Client, zone: &str, watched: &mut [WatchedChange<'_>]) {
     let under_way = operations::list_running(client, zone).await.unwrap_or_default();
     let over = watched.iter_mut().filter_map(|watch| {
@@ -295,7 +293,7 @@ async fn read_operations(client: &Client, zone: &str, watched: &mut [WatchedChan
     }
 }
 
-/// Moves those to the results of which there is one.
+/// Moves the changes that have a result to the results.
 fn take_finished<'a>(
     watched: &mut Vec<WatchedChange<'a>>,
     results: &mut Results,

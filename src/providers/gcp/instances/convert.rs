@@ -1,4 +1,4 @@
-//! What the API says of an instance, in the contract's terms.
+//! Converts an instance of the API.
 
 use std::collections::BTreeMap;
 
@@ -19,8 +19,8 @@ use crate::providers::gcp::catalog::machine_types::architecture_of;
 use crate::providers::gcp::labels::OPEN_PORT_PREFIX;
 use crate::providers::gcp::network::path_aliases;
 
-/// Makes the contract's instance. `being_deleted` says what the API's own answer does not: an instance that is being
-/// deleted shows the same `STOPPING` as one that is being stopped.
+/// Converts an instance of the API. `being_deleted` adds what the API does not say: an instance that is being deleted
+/// shows the same `STOPPING` as one that is being stopped.
 ///
 /// # Errors
 /// `Internal` for an answer without a name, id or zone.
@@ -69,7 +69,7 @@ pub(crate) fn to_instance(api: model::Instance, project: &str, being_deleted: bo
             Some(DiskArchitecture::Arm64) => Some(Architecture::Arm64),
             _ => None,
         }),
-        // The API does not say: the disk that came of the image does, and only on a call of its own.
+        // The API does not say. Only the disk does, which needs another call.
         image: None,
         spot: api.scheduling.as_ref().is_some_and(|scheduling| {
             scheduling.provisioning_model == Some(ProvisioningModel::Spot) || scheduling.preemptible == Some(true)
@@ -98,13 +98,13 @@ pub(crate) fn to_instance(api: model::Instance, project: &str, being_deleted: bo
     })
 }
 
-/// Those of its network tags that firewall rules of ours go by.
+/// Returns the network tags that open ports.
 fn ingress_tags(api: &model::Instance) -> Vec<String> {
     let tags = api.tags.iter().flat_map(|tags| &tags.items);
     tags.filter(|tag| tag.starts_with(OPEN_PORT_PREFIX)).cloned().collect()
 }
 
-/// Its disks that are resources of their own; local ones have no source, and go with it.
+/// Returns the disks that are resources. Local disks have no source, and are deleted with the instance.
 fn named_disks(api: &model::Instance) -> Vec<Disk> {
     let named = api.disks.iter().filter_map(|disk| {
         Some(Disk {
@@ -115,7 +115,7 @@ fn named_disks(api: &model::Instance) -> Vec<Disk> {
     named.collect()
 }
 
-/// Whether cloudctl made it.
+/// Says whether cloudctl created the instance.
 pub(crate) fn is_managed(api: &model::Instance) -> bool {
     read_ownership(api).managed
 }
@@ -125,8 +125,8 @@ fn read_ownership(api: &model::Instance) -> Ownership {
     Ownership::from_labels(&labels, NativeName::Resource(api.name.as_deref().unwrap_or_default()))
 }
 
-/// The state in the contract's words. `TERMINATED` is stopped, and a suspended instance is as good as stopped: both
-/// can be started again. <https://cloud.google.com/compute/docs/instances/instance-lifecycle>
+/// Converts a state. `TERMINATED` means stopped. A suspended instance counts as stopped too, because both can be
+/// started again. <https://cloud.google.com/compute/docs/instances/instance-lifecycle>
 pub(crate) fn to_state(status: Option<&Status>) -> InstanceState {
     match status {
         Some(Status::Pending | Status::Provisioning | Status::Staging) => InstanceState::Pending,
@@ -138,7 +138,7 @@ pub(crate) fn to_state(status: Option<&Status>) -> InstanceState {
     }
 }
 
-/// Fills in what the machine type says.
+/// Adds the data of the machine type.
 pub(crate) fn with_machine_type(mut instance: Instance, machine_type: &MachineType) -> Instance {
     instance.cpus = machine_type.guest_cpus.and_then(|cpus| cpus.try_into().ok());
     instance.memory_gib = machine_type.memory_mb.map(|memory| f64::from(memory) / 1024.0);
@@ -154,7 +154,7 @@ fn user_labels(api: &model::Instance) -> Labels {
     own.map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
-/// The accelerators of an instance whose type comes with none of its own.
+/// Returns the GPUs that are attached, not built into the machine type.
 fn attached_gpu(api: &model::Instance) -> Option<Gpu> {
     let [one] = api.guest_accelerators.as_slice() else {
         return None;
@@ -165,7 +165,7 @@ fn attached_gpu(api: &model::Instance) -> Option<Gpu> {
     })
 }
 
-/// The projects that publish the licences that are charged for. <https://cloud.google.com/compute/disks-image-pricing>
+/// The projects whose licences cost money. <https://cloud.google.com/compute/disks-image-pricing>
 const CHARGING_PROJECTS: [&str; 7] = [
     "windows-cloud",
     "windows-sql-cloud",
@@ -176,7 +176,7 @@ const CHARGING_PROJECTS: [&str; 7] = [
     "ubuntu-os-pro-cloud",
 ];
 
-/// Whether it has a licence that is charged for, a node of its own, or accelerators of several kinds.
+/// Says whether an instance has a licence that costs money, its own node, or GPUs of several kinds.
 fn has_other_price(api: &model::Instance) -> bool {
     let mut licences = api.disks.iter().flat_map(|disk| &disk.licenses);
     let is_charged = licences.any(|licence| {
@@ -190,14 +190,14 @@ fn has_other_price(api: &model::Instance) -> bool {
     is_charged || has_own_node || api.guest_accelerators.len() > 1
 }
 
-/// What it was set up with, in the words of `create`'s flags.
+/// Returns the settings of the instance by the flags of `create`.
 fn read_setup(api: &model::Instance, project: &str) -> BTreeMap<&'static str, Vec<Vec<String>>> {
     let interface = api.network_interfaces.first();
     let network = interface.and_then(|interface| interface.network.as_ref());
     let subnet = interface.and_then(|interface| interface.subnetwork.as_ref());
     let boot_disk = api.disks.iter().find(|disk| disk.boot == Some(true));
     let size = boot_disk.and_then(|disk| disk.disk_size_gb);
-    // Those that open ports are what `--open` asked for.
+    // Tags that open ports belong to `--open`.
     let tags = api.tags.iter().flat_map(|tags| &tags.items);
     let tags = tags.filter(|tag| !tag.starts_with(OPEN_PORT_PREFIX));
     let account = api.service_accounts.first().and_then(|account| account.email.clone());
@@ -243,7 +243,7 @@ fn native_fields(api: &model::Instance) -> serde_json::Value {
     })
 }
 
-/// The fingerprints of the keys that an instance was made with.
+/// Returns the fingerprints of the SSH keys in the metadata of an instance.
 pub(crate) fn key_fingerprints(instance: &model::Instance) -> Vec<String> {
     let items = instance.metadata.iter().flat_map(|metadata| &metadata.items);
     let keys = items.filter(|item| item.key.as_deref() == Some("ssh-keys"));
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn an_instance_is_read() {
+    fn instance_is_converted() {
         let read = to_instance(api(), "acme", false).unwrap();
         assert_eq!(read.reference.to_string(), "gcp/us-central1-a/42");
         assert_eq!(read.reference.native_name.as_deref(), Some("web-1"));
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn a_delete_in_progress_is_told_from_a_stop() {
+    fn deletion_differs_from_stop() {
         let stopping = || api().set_status("STOPPING");
         assert_eq!(
             to_instance(stopping(), "acme", false).unwrap().state,
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn states() {
+    fn states_are_converted() {
         for (word, expected) in [
             ("PROVISIONING", InstanceState::Pending),
             ("STAGING", InstanceState::Pending),
@@ -339,14 +339,14 @@ mod tests {
     }
 
     #[test]
-    fn a_label_alone_does_not_make_it_ours() {
+    fn label_alone_does_not_make_instance_managed() {
         let mut forged = api();
         forged.labels.remove(LABEL_NAME);
         assert!(!is_managed(&forged));
     }
 
     #[test]
-    fn what_costs_more_than_its_machine_is_known() {
+    fn licences_and_gpus_have_other_prices() {
         let with_licence = |licence: &str| AttachedDisk::new().set_licenses([licence.to_owned()]);
         let google = "https://www.googleapis.com/compute/v1/projects";
         for (licence, expected) in [

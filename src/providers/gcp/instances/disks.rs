@@ -1,6 +1,6 @@
-//! Disks, as far as they outlive the instances that they were made with.
+//! Finds disks that outlive their instances.
 //!
-//! An instance names its disks and does not give their ids, and a name can come to mean another disk.
+//! An instance names its disks without their ids, and another disk can have the same name later.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -18,15 +18,15 @@ use crate::providers::gcp::api::pagination::{Page, collect_all};
 use crate::providers::gcp::api::resource_name::last_segment;
 use crate::providers::gcp::api::timestamp::parse_time;
 
-/// How long disks are given to go that go with their instance.
+/// How long to wait until disks are deleted together with their instance.
 const DELETION_TIMEOUT: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const MAX_PAUSE: Duration = Duration::from_secs(2);
 const CONCURRENT_ZONES: usize = 10;
-/// By how much the times of two things may differ that one call makes.
+/// How far the creation times of an instance and its disks may differ if one call created them.
 const MAX_CREATION_GAP: SignedDuration = SignedDuration::from_mins(5);
 
-/// Those disks of instances that are gone which are still there. Waits for those that are on their way out.
+/// Finds the disks of terminated instances that still exist. Waits for those that are deleted with their instance.
 ///
 /// # Errors
 /// Those of any call.
@@ -51,7 +51,7 @@ pub(crate) async fn find_orphaned_disks(client: &Client, gone: &[Instance]) -> R
 async fn find_in_zone(client: &Client, zone: &str, mut wanted: Vec<(&Instance, &Disk)>) -> Result<Vec<OrphanedDisk>> {
     let (start, mut pause) = (Instant::now(), FIRST_PAUSE);
     let left = loop {
-        // Right after many changes there may be no room for another call.
+        // Right after many changes the rate limit may refuse another call.
         client.rate_limiter.acquire().await;
         let names: Vec<_> = wanted.iter().map(|(_, disk)| disk.id.as_str()).collect();
         let found = list_by_names(client, zone, &names).await?;
@@ -79,8 +79,8 @@ async fn find_in_zone(client: &Client, zone: &str, mut wanted: Vec<(&Instance, &
     Ok(orphaned)
 }
 
-/// The disks of these names that a failed create call has left, put in at `since`, after they were given some time to
-/// go.
+/// Lists the disks with these names that a failed create call left. The call was sent at `since`. Waits until they are
+/// deleted, for `timeout` at most.
 pub(crate) async fn left_by_failed_create(
     client: &Client,
     zone: &str,
@@ -118,7 +118,7 @@ pub(crate) async fn left_by_failed_create(
     }
 }
 
-/// Whether a disk that has the name of an instance's disk is that one, now that the instance is gone.
+/// Says whether a disk with the right name belonged to the instance that is gone.
 async fn disk_belonged_to_instance(client: &Client, zone: &str, disk: &model::Disk, gone: &Instance) -> Result<bool> {
     if is_used_by_other(disk, gone) {
         return Ok(false);
@@ -133,7 +133,7 @@ async fn disk_belonged_to_instance(client: &Client, zone: &str, disk: &model::Di
     let made_later = creation_time(disk)
         .zip(gone.created_at)
         .is_some_and(|(disk, instance)| disk.duration_since(instance) > MAX_CREATION_GAP);
-    // It was attached later on, or it was made after the end of the instance.
+    // The disk was attached later, or it was created after the end of the instance.
     if let (true, Ok(id)) = (made_later, gone.reference.id.parse()) {
         let ended = operations::find_deletion_time(client, zone, id).await?;
         return Ok(creation_time(disk)
@@ -152,7 +152,7 @@ fn creation_time(disk: &model::Disk) -> Option<Timestamp> {
     parse_time(disk.creation_timestamp.as_ref())
 }
 
-/// The disks of a zone that have one of these names: one list, however many they are.
+/// Lists the disks of a zone that have one of these names, by name, in one listing.
 async fn list_by_names(client: &Client, zone: &str, names: &[&str]) -> Result<BTreeMap<String, model::Disk>> {
     let (project, disks) = (client.project().await?, client.disks().await?);
     let names: BTreeSet<&str> = names.iter().copied().collect();
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn another_user_is_told_from_the_one_that_is_gone() {
+    fn disk_user_differs_from_the_gone_instance() {
         let used_by = |users: &[&str]| {
             let link =
                 |user: &&str| format!("https://www.googleapis.com/compute/v1/projects/p/zones/z/instances/{user}");

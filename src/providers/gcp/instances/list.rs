@@ -1,8 +1,7 @@
-//! Listing: everywhere at once, or one zone.
-//! The filters of listings: what of them the API does. Only Compute Engine: EC2's filters are lists.
+//! Lists instances in all zones or in one, builds the API's filters, and reads single instances.
 //!
+//! Calls take names, and another instance can have the name later, so a read by ref compares the id.
 //! <https://cloud.google.com/compute/docs/reference/rest/v1/instances/list>
-//! Looking one instance up. Only Compute Engine: its calls take names, and a name can come to mean another instance.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -26,14 +25,14 @@ use crate::providers::gcp::api::resource_name::region_of;
 use crate::providers::gcp::catalog::machine_types;
 use crate::providers::gcp::labels::is_resource_name;
 
-/// One page, read.
+/// A page that was read.
 struct PageResult {
     instances: Vec<Instance>,
     unanswered: UnansweredZones,
     page: Page,
 }
 
-/// Puts every instance of a location that the filter admits into `sink`, and gives what did not answer.
+/// Pushes every instance of a list scope that the filter accepts into `sink`. Returns the gaps.
 pub(crate) async fn list(client: &Client, sink: &InstanceSink<'_>) -> Result<Vec<Error>> {
     let requested = sink.location;
     let unanswered = match requested {
@@ -51,7 +50,7 @@ fn gap_error(scope: &str, code: &str) -> Error {
         .at(error_location(scope))
 }
 
-/// The instances of one zone that an expression admits, as the API has them.
+/// Lists the API instances of a zone that match a filter expression.
 pub(crate) async fn list_matching(client: &Client, zone: &str, expression: &str) -> Result<Vec<model::Instance>> {
     let expression = Some(expression.to_owned());
     let fetch = |token: Option<String>| fetch_page(client, zone, &expression, token);
@@ -63,7 +62,7 @@ pub(crate) async fn list_matching(client: &Client, zone: &str, expression: &str)
     .await
 }
 
-/// Those instances of a zone that have these ids, by id, as the API has them.
+/// Lists the API instances of a zone that have these ids, by id.
 pub(crate) async fn list_by_ids(
     client: &Client,
     zone: &str,
@@ -178,7 +177,7 @@ fn read_page(page: InstanceAggregatedList, project: &str, sink: &InstanceSink<'_
     })
 }
 
-/// Reads what the listing is about.
+/// Converts the instances that the filter accepts.
 fn read_into(
     instances: &mut Vec<Instance>,
     rows: Vec<model::Instance>,
@@ -194,7 +193,7 @@ fn read_into(
     Ok(())
 }
 
-/// Whether what is missing there is missing from the listing.
+/// Says whether a gap in this scope is a gap of the listing.
 fn affects_scope(requested: &ListScope, scope: &str) -> bool {
     match requested {
         ListScope::AllRegions => true,
@@ -203,7 +202,7 @@ fn affects_scope(requested: &ListScope, scope: &str) -> bool {
     }
 }
 
-/// The ids of the instances that are being deleted, by zone, as far as was asked: once in a listing.
+/// The ids of the instances that are being deleted, by zone. Each zone is asked once per listing.
 #[derive(Default)]
 pub(crate) struct Deletions(Mutex<BTreeMap<String, BTreeSet<String>>>);
 
@@ -215,7 +214,7 @@ impl Deletions {
     async fn fetch(&self, client: &Client, zone: String) {
         let asked = operations::list_ids_being_deleted(client, &zone).await;
         let targets = asked.unwrap_or_else(|error| {
-            // "Stopping" is true of them all; the listing is no worse for it.
+            // The state "stopping" is still true without this.
             tracing::debug!(zone, %error, "the zone's operations could not be listed");
             BTreeSet::new()
         });
@@ -223,8 +222,8 @@ impl Deletions {
     }
 }
 
-/// Tells those that are being deleted from those that are being stopped: the API shows both as `STOPPING`, and only
-/// the zone's running operations know.
+/// Marks the instances that are being deleted. The API shows them as `STOPPING`, like instances that are being stopped;
+/// only the running operations of the zone tell the difference.
 pub(crate) async fn mark_terminating(client: &Client, instances: &mut [Instance], deletions: &Deletions) {
     let stopping_word = Status::Stopping.name().unwrap_or_default();
     let mut stopping: Vec<&mut Instance> = instances
@@ -247,13 +246,13 @@ pub(crate) async fn mark_terminating(client: &Client, instances: &mut [Instance]
     }
 }
 
-/// Beyond these, more is fetched and looked through here, so that no URL gets too long.
+/// The most terms of a filter, so that no URL gets too long. With more, the listing is wider and filtered here.
 pub(crate) const MAX_FILTER_TERMS: usize = 30;
 
-/// What of the filter the API can do. Its language joins terms by one operator only, without nesting: names and ids
-/// come first, because they cut down the most.
+/// Builds the filter expression that the API can evaluate. It joins terms by one operator only, without nesting. Names
+/// and ids come first, because they reduce the list the most.
 pub(crate) fn build_expression(filter: &ListFilter) -> Option<String> {
-    // A name begins with a letter; what does not is an id.
+    // A name begins with a letter; other text is an id.
     let plain = |text: &&String| {
         text.starts_with(|first: char| first.is_ascii_alphabetic())
             && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
@@ -270,7 +269,7 @@ pub(crate) fn build_expression(filter: &ListFilter) -> Option<String> {
     match terms.len() {
         0 => managed(),
         1..=MAX_FILTER_TERMS => Some(terms.join(" OR ")),
-        // More come from groups, if anything: of one group, one pattern has them all.
+        // So many names usually belong to one group, which one pattern matches.
         _ if filter.ids.is_empty() => {
             find_group(&filter.names).map_or_else(managed, |group| Some(members_expression(group)))
         }
@@ -278,7 +277,7 @@ pub(crate) fn build_expression(filter: &ListFilter) -> Option<String> {
     }
 }
 
-/// The group whose members these names are, if they are of one.
+/// Returns the group that all these names belong to, if there is one.
 fn find_group(names: &[String]) -> Option<&str> {
     let group = |name: &str| {
         let (group, index) = name.rsplit_once('-')?;
@@ -293,16 +292,16 @@ fn find_group(names: &[String]) -> Option<&str> {
     all.then_some(first)
 }
 
-/// The instances of a zone, or of all, whose names are those of a group's members: the older form, in which text is a
-/// pattern for the whole name.
+/// Builds the filter for the names of a group's members, in the older form, in which text is a pattern for the whole
+/// name.
 pub(crate) fn members_expression(group: &str) -> String {
     format!("name eq \"{group}-[0-9]+\"")
 }
 
-/// One instance with all that is known of it.
+/// Reads an instance with the data of its machine type.
 ///
 /// # Errors
-/// `NotFound` if there is none of that id, though there may be another of that name.
+/// `NotFound` if no instance has that id, even if one has that name.
 pub(crate) async fn get(client: &Client, target: &InstanceRef) -> Result<Instance> {
     let api = get_by_ref(client, target).await?;
     let instances = to_instance_with_state(client, api).await?;
@@ -317,7 +316,7 @@ pub(crate) async fn get(client: &Client, target: &InstanceRef) -> Result<Instanc
     })
 }
 
-/// What holds a name in a zone.
+/// Finds the instance with this name in a zone.
 pub(crate) async fn find_by_name(client: &Client, zone: &str, name: &str) -> Result<Option<model::Instance>> {
     let (project, instances) = (client.project().await?, client.instances().await?);
     let attempted = format!("look up {name}");
@@ -331,10 +330,10 @@ pub(crate) async fn find_by_name(client: &Client, zone: &str, name: &str) -> Res
     }
 }
 
-/// The very instance that a reference means.
+/// Reads the instance with the id of a ref.
 ///
 /// # Errors
-/// `NotFound` if it is gone, also if another one has its name by now.
+/// `NotFound` if it is gone, also if another instance has its name now.
 pub(crate) async fn get_by_ref(client: &Client, target: &InstanceRef) -> Result<model::Instance> {
     let zone = &target.scope;
     let found = match &target.native_name {
@@ -346,7 +345,7 @@ pub(crate) async fn get_by_ref(client: &Client, target: &InstanceRef) -> Result<
         None => Ok(None),
     };
     let found = match found {
-        // An unknown zone is one or the other; nothing is in it.
+        // An unknown zone gives one of these errors; it has no instances.
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidSpec) => None,
         found => found?,
     };
@@ -355,8 +354,8 @@ pub(crate) async fn get_by_ref(client: &Client, target: &InstanceRef) -> Result<
         .ok_or_else(|| Error::not_found(target).at(error_location(zone)))
 }
 
-/// The API's instance in the contract's terms. Asks for the zone's operations if it is stopping, for it may be on its
-/// way out.
+/// Converts an API instance. Reads the operations of the zone if the instance is stopping, because it may be being
+/// deleted.
 pub(crate) async fn to_instance_with_state(client: &Client, api: model::Instance) -> Result<Instance> {
     let stopping = api.status == Some(Status::Stopping);
     let instances = to_instance(api, client.project().await?, false)?;
@@ -369,7 +368,7 @@ pub(crate) async fn to_instance_with_state(client: &Client, api: model::Instance
     Ok(instances)
 }
 
-/// Whether an instance is being deleted.
+/// Says whether an instance is being deleted.
 pub(crate) async fn is_being_deleted(client: &Client, zone: &str, api: &model::Instance) -> bool {
     match &api.status {
         Some(Status::Deprovisioning) => true,
@@ -388,7 +387,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_gaps_inside_the_location_count() {
+    fn gap_outside_the_scope_does_not_count() {
         let region = ListScope::Region("us-central1".into());
         assert!(affects_scope(&region, "us-central1-a") && affects_scope(&region, "a part of the project"));
         assert!(!affects_scope(&region, "us-east1-b"));
@@ -401,7 +400,7 @@ mod filter_tests {
     use super::*;
 
     #[test]
-    fn filters_are_pushed_down_as_far_as_the_api_goes() {
+    fn filter_is_pushed_down_to_the_api() {
         let filter = |names: &[&str], ids: &[&str], managed| ListFilter {
             names: names.iter().map(|name| (*name).to_owned()).collect(),
             ids: ids.iter().map(|id| (*id).to_owned()).collect(),
@@ -432,7 +431,7 @@ mod filter_tests {
     }
 
     #[test]
-    fn the_members_of_a_group_are_one_term() {
+    fn group_members_are_one_filter_term() {
         let of = |names: Vec<String>| {
             build_expression(&ListFilter {
                 names,

@@ -1,7 +1,5 @@
-//! Moving the end of an instance: the limit on its run, and then the label. Only Compute Engine: EC2's timer is in the
-//! guest.
-//!
-//! The limit comes first, so that no label promises what the cloud would not keep.
+//! Moves the expiry of an instance: first the run limit, then the label, so that no label promises a time that the
+//! cloud would not keep.
 
 use std::time::Duration;
 
@@ -22,17 +20,17 @@ use crate::providers::gcp::api::operations;
 use crate::providers::gcp::api::operations::is_done;
 use crate::providers::gcp::api::timestamp::parse_time;
 
-/// How long a change is followed; both are done within seconds.
+/// How long to wait for a change; each is done within seconds.
 const OPERATION_DEADLINE: Duration = Duration::from_secs(60);
-/// How long it may take until the instance shows what was done.
+/// How long it may take until the instance shows a change.
 const VISIBILITY_DEADLINE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_secs(1);
-/// How often others may change the labels at the same time.
+/// How often other processes may change the labels at the same time.
 const MAX_LABEL_CONFLICTS: u32 = 8;
-/// By how much the announced end of a run may differ from its start and its limit.
+/// By how much the announced end of a run may differ from its start plus its limit.
 const MAX_END_DEVIATION: SignedDuration = SignedDuration::from_secs(90);
 
-/// Sets how long an instance may live; see [`Provider::set_ttl`](crate::cloud::Provider::set_ttl).
+/// Sets the TTL of an instance; see [`Provider::set_ttl`](crate::cloud::Provider::set_ttl).
 pub(crate) async fn set_ttl(client: &Client, target: &InstanceRef, ttl: Duration) -> Result<()> {
     let extension = Extension {
         client,
@@ -68,20 +66,20 @@ struct Extension<'a> {
     attempted: String,
 }
 
-/// Why a change was not seen to go well.
+/// Why a change did not certainly succeed.
 enum ExtendError {
-    /// It was refused, and nothing happened.
+    /// The change was refused; nothing happened.
     Refused(Error),
-    /// What it was based on has changed meanwhile; nothing happened.
+    /// The instance changed meanwhile; nothing happened.
     Stale(Error),
-    /// It hit another instance.
+    /// The call changed another instance.
     Other(Error),
     /// It may have had its effect; if not by now, then it will (`true`), or it has not (`false`).
     Doubtful(Error, bool),
 }
 
 impl Extension<'_> {
-    /// Moves the limit so that the instance ends with its TTL. Says whether there was anything to move.
+    /// Moves the run limit to the end of the TTL. Returns whether it had to move.
     async fn move_limit(&self, api: &model::Instance, old: Duration) -> Result<bool> {
         let left = self.compute_limit(api).await?;
         if left == old {
@@ -90,7 +88,7 @@ impl Extension<'_> {
         let scheduling = api.scheduling.clone().unwrap_or_default();
         let wanted = with_run_limit(scheduling.clone(), left).set_or_clear_termination_time(None::<String>);
         match self.send_edit(api, &Edit::Scheduling(Box::new(wanted))).await {
-            // The cloud took it on: a look that fails now leaves open what it does with it.
+            // The cloud accepted the change: if the next read fails, its effect is unknown.
             Ok(())
                 if self
                     .wait_for_limit(left)
@@ -100,7 +98,7 @@ impl Extension<'_> {
                 Ok(true)
             }
             Ok(()) => {
-                // It would hold for the next run alone: the cloud is left as it was.
+                // The new limit would count only for the next run, so the old one is restored.
                 let put_back = self.send_edit(api, &Edit::Scheduling(Box::new(scheduling))).await;
                 let error = self.fixed_limit_error(api, None);
                 match put_back {
@@ -122,8 +120,8 @@ impl Extension<'_> {
         }
     }
 
-    /// The limit with which the instance ends at its creation and the TTL: from the start of its present run, or, if it
-    /// is not running, from now.
+    /// Computes the run limit that ends the instance at its creation plus the TTL. It counts from the start of the
+    /// present run, or from now if the instance does not run.
     async fn compute_limit(&self, api: &model::Instance) -> Result<Duration> {
         let created: Option<Timestamp> = parse_time(api.creation_timestamp.as_ref());
         let end = created.zip(SignedDuration::try_from(self.ttl).ok());
@@ -140,7 +138,7 @@ impl Extension<'_> {
         Ok(limit)
     }
 
-    /// Whether the instance comes to show the new limit, also in the end of its present run.
+    /// Waits until the instance shows the new limit, also in the end of its present run. Returns whether it does.
     async fn wait_for_limit(&self, limit: Duration) -> Result<bool> {
         let start = Instant::now();
         loop {
@@ -197,7 +195,7 @@ impl Extension<'_> {
         Err(error.with_hint("something else keeps changing its labels: run the same command again"))
     }
 
-    /// Sends a change and follows it to its end.
+    /// Sends a change and waits for its result.
     async fn send_edit(&self, api: &model::Instance, edit: &Edit) -> Result<(), ExtendError> {
         let attempted = format!("cannot {}", self.attempted);
         let zone = &self.target.scope;
@@ -243,7 +241,7 @@ impl Extension<'_> {
         }
     }
 
-    /// The cloud does not move the limit of an instance in this state.
+    /// Makes the error for a limit that cannot be moved in this state.
     fn fixed_limit_error(&self, api: &model::Instance, why: Option<Error>) -> Error {
         let name = self.target.native_name.as_deref().unwrap_or(&self.target.id);
         let why = why.unwrap_or_else(|| {
@@ -271,11 +269,11 @@ impl Extension<'_> {
     }
 }
 
-/// One change of an instance that names it, and is followed.
+/// One change of an instance.
 enum Edit {
-    /// All of its scheduling: what is left out is reset.
+    /// The whole scheduling: fields that are left out are reset.
     Scheduling(Box<Scheduling>),
-    /// All of its labels.
+    /// All labels.
     Labels(InstancesSetLabelsRequest),
 }
 

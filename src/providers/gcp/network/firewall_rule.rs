@@ -1,9 +1,7 @@
-//! The firewall rules that open ports: what they are called, and what they say. Only Compute Engine: EC2 has security
-//! groups, of which an instance has its own.
+//! The name and content of the firewall rules that open ports.
 //!
-//! A rule applies to instances by their network tags. So those that open the same ports on the same network share a
-//! tag, and with it the rules. Rules have no labels: that one is ours stands in its description.
-//!
+//! A rule applies to instances by their network tags. So instances with the same open ports on the same network share a
+//! tag and its rules. Rules have no labels: the description says that cloudctl manages the rule.
 //! <https://cloud.google.com/firewall/docs/using-firewalls>
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,22 +14,22 @@ use crate::cloud::IngressRule;
 use crate::providers::gcp::api::resource_name::last_segment;
 use crate::providers::gcp::labels::OPEN_PORT_PREFIX;
 
-/// By which a rule is known as ours.
+/// The text in the description of a rule that cloudctl manages.
 const MANAGED_MARK: &str = "cloudctl-managed=true";
-/// Digits of the digest in a name; a name has 63 characters at most.
+/// Digits of the digest in a name. A name has 63 characters at most.
 const DIGITS: usize = 16;
 
-/// Ports that instances of one network are reached at.
+/// The ports that are open to some instances of one network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FirewallRules {
-    /// The network tag of those instances.
+    /// The network tag of the instances.
     pub(crate) tag: String,
     network: String,
     ingress_rules: BTreeSet<IngressRule>,
 }
 
 impl FirewallRules {
-    /// Those of a network; nothing if there are none.
+    /// Makes the rules for a network; `None` without ingress rules.
     pub(crate) fn new(network: &str, wanted: &[IngressRule]) -> Option<Self> {
         let wanted: BTreeSet<IngressRule> = wanted.iter().cloned().collect();
         if wanted.is_empty() {
@@ -50,7 +48,7 @@ impl FirewallRules {
         })
     }
 
-    /// The rules that open them: one for each set of ports and each version of IP, which do not mix in one.
+    /// Makes the firewall rules of the API: one for each set of ports and each IP version, which one rule cannot mix.
     pub(crate) fn to_rules(&self) -> Vec<Firewall> {
         let mut ports: BTreeMap<&str, BTreeSet<u16>> = BTreeMap::new();
         for rule in &self.ingress_rules {
@@ -83,7 +81,7 @@ impl FirewallRules {
     }
 }
 
-/// Whether cloudctl made a rule.
+/// Says whether cloudctl manages a rule.
 pub(crate) fn is_managed(rule: &Firewall) -> bool {
     let named = rule
         .name
@@ -96,7 +94,7 @@ pub(crate) fn is_managed(rule: &Firewall) -> bool {
             .is_some_and(|text| text.contains(MANAGED_MARK))
 }
 
-/// The tag of the instances that a rule of ours is for.
+/// Returns the tag of a rule that cloudctl manages.
 pub(crate) fn managed_tag(rule: &Firewall) -> Option<&str> {
     match rule.target_tags.as_slice() {
         [tag] if is_managed(rule) => Some(tag),
@@ -104,7 +102,7 @@ pub(crate) fn managed_tag(rule: &Firewall) -> Option<&str> {
     }
 }
 
-/// Whether a rule that is there does what is wanted of it.
+/// Says whether an existing rule does what the wanted rule does.
 pub(crate) fn is_equivalent(there: &Firewall, wanted: &Firewall) -> bool {
     let sorted = |texts: &[String]| texts.iter().cloned().collect::<BTreeSet<_>>();
     let network = |rule: &Firewall| rule.network.as_deref().map(|url| last_segment(url).to_owned());
@@ -137,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn the_tag_is_of_the_network_and_the_ports_in_any_order() {
+    fn tag_depends_on_network_and_ports_in_any_order() {
         let one = ingress_rules(&["22", "443"]);
         assert_eq!(one, ingress_rules(&["443", "22", "22/0.0.0.0/0"]));
         assert_eq!(one.tag.len(), OPEN_PORT_PREFIX.len() + DIGITS);
@@ -145,12 +143,12 @@ mod tests {
         let other = FirewallRules::new("inner", &["22".parse().unwrap(), "443".parse().unwrap()]).unwrap();
         assert_ne!(one.tag, other.tag);
         assert_eq!(FirewallRules::new("default", &[]), None);
-        // A change of this value would leave the rules of an earlier version alone.
+        // A change of this value would orphan the rules of an earlier version.
         assert_eq!(ingress_rules(&["22"]).tag, "cloudctl-open-1d9fd097333d5d82");
     }
 
     #[test]
-    fn one_rule_has_the_same_ports_and_one_version_of_ip() {
+    fn rule_has_one_set_of_ports_and_one_ip_version() {
         let rules = ingress_rules(&["22", "443", "8080/10.0.0.0/8", "8080/192.168.0.0/16", "22/::/0"]).to_rules();
         let told: Vec<_> = rules
             .iter()
@@ -175,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_that_does_something_else_is_told() {
+    fn changed_rule_is_not_equivalent() {
         let wanted = ingress_rules(&["22"]).to_rules().remove(0);
         let there = || {
             let network = "https://www.googleapis.com/compute/v1/projects/p/global/networks/default";

@@ -1,6 +1,5 @@
-//! Opening ports: the firewall rules are there before the instance and after it, and go with the last one. Only Compute
-//! Engine: EC2 has security groups, which say themselves whether they are in use.
-//! Which instances have a network tag. Only Compute Engine: an EC2 security group says itself whether it is in use.
+//! Opens ports: creates firewall rules before an instance, checks them after it, and deletes them with the last
+//! instance that uses their network tag.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -22,16 +21,16 @@ use crate::providers::gcp::api::retry::ChangeFailure;
 use crate::providers::gcp::labels::OPEN_PORT_PREFIX;
 use crate::providers::gcp::network;
 
-/// How long a change of a rule is followed; most take ten seconds.
+/// How long to wait for a change of a rule; most take ten seconds.
 const OPERATION_DEADLINE: Duration = Duration::from_secs(90);
 
-/// Runs what makes an instance, with its ports open before and after: whoever terminates the last other one at the same
-/// time may remove the rules in between. What was opened for an instance that was then refused is closed again.
+/// Runs `create` with the ports open before and after it: another process that terminates the last other instance may
+/// delete the rules meanwhile. If the create call is refused, rules that were created for it are deleted again.
 ///
 /// # Errors
-/// Those of `make`. `AlreadyExists` if a rule of the same name is not ours or was changed; `UnknownOutcome` with the
-/// references of what was made, by `references`, if its ports could not be seen to; those of any call, with the rules
-/// that they leave behind.
+/// Those of `create`. `AlreadyExists` if a rule of the same name was changed or is not managed by cloudctl;
+/// `UnknownOutcome` with the refs of the created instances, from `list_created`, if their ports may be closed; those of
+/// any call, with the rules that are left.
 pub(crate) async fn with_firewall_rules<T>(
     client: &Client,
     rules: Option<&FirewallRules>,
@@ -65,7 +64,7 @@ pub(crate) async fn with_firewall_rules<T>(
     }
 }
 
-/// Removes the rules that were made for what was then refused. The error tells of those that stay.
+/// Deletes the rules that were created for a refused create call. The error names the rules that stay.
 async fn close_after_failure(client: &Client, rules: &FirewallRules, opened: &[String], error: Error) -> Error {
     if opened.is_empty() {
         return error;
@@ -81,10 +80,10 @@ async fn close_after_failure(client: &Client, rules: &FirewallRules, opened: &[S
     error.with_leftovers(left.iter().map(|name| format!("gcp/global/firewalls/{name}")))
 }
 
-/// Checks that those of the rules that are there are ours and do what they should. Changes nothing.
+/// Checks that existing rules are managed by cloudctl and unchanged. Changes nothing.
 ///
 /// # Errors
-/// `AlreadyExists` if one is not ours or was changed; those of any call.
+/// `AlreadyExists` if a rule was changed or is not managed by cloudctl; those of any call.
 pub(crate) async fn check(client: &Client, rules: Option<&FirewallRules>) -> Result<()> {
     for rule in rules.map(FirewallRules::to_rules).unwrap_or_default() {
         let name = rule.name.as_deref().unwrap_or_default();
@@ -95,7 +94,7 @@ pub(crate) async fn check(client: &Client, rules: Option<&FirewallRules>) -> Res
     Ok(())
 }
 
-/// Sees to it that the rules are there. Gives the names of those that were made now, and what kept others from it.
+/// Creates the missing rules. Returns the names of the created ones, and the first error.
 async fn ensure_rules(client: &Client, rules: &FirewallRules) -> (Vec<String>, Result<()>) {
     let rules = rules.to_rules();
     let ensured = join_all(rules.iter().map(|rule| ensure_rule(client, rule))).await;
@@ -117,7 +116,7 @@ async fn ensure_rule(client: &Client, rule: &Firewall) -> Result<bool> {
     }
     match insert_rule(client, name, rule).await {
         Ok(()) => Ok(true),
-        // Another process was faster, or an earlier attempt of this one.
+        // Another process was faster, or an earlier attempt of this one succeeded.
         Err(error) => match find_rule(client, name).await {
             Ok(Some(there)) => check_rule(name, &there, rule).map(|()| true),
             _ => Err(error),
@@ -175,14 +174,14 @@ async fn insert_rule(client: &Client, name: &str, rule: &Firewall) -> Result<()>
     if !missing {
         return Err(error);
     }
-    // All else in the rule is of our own making.
+    // cloudctl wrote everything else in the rule.
     if network.ends_with("/default") && network::default_is_missing(client).await != Some(false) {
         return Err(network::no_default_network_error(error));
     }
     Err(error.with_kind(ErrorKind::InvalidSpec))
 }
 
-/// What came of a change of a rule.
+/// Waits for the result of a change of a rule.
 async fn await_rule_change(client: &Client, sent: Result<Operation, ChangeFailure>, attempted: &str) -> Result<()> {
     let attempted = format!("cannot {attempted}");
     let operation = sent.map_err(|failure| call_error(failure.error, &attempted, ""))?;
@@ -194,8 +193,8 @@ async fn await_rule_change(client: &Client, sent: Result<Operation, ChangeFailur
     }
 }
 
-/// Removes the rules of instances that are gone, as far as no other instance has their tag; see
-/// [`Provider::remove_openings`](crate::cloud::Provider::remove_openings).
+/// Deletes the rules of instances that are gone, unless another instance has their tag. Returns the tags that are in
+/// use, and what could not be deleted.
 pub(crate) async fn remove(client: &Client, gone: &[Instance]) -> Result<Vec<String>> {
     let tags: BTreeSet<String> = gone
         .iter()
@@ -211,12 +210,12 @@ pub(crate) async fn remove(client: &Client, gone: &[Instance]) -> Result<Vec<Str
     Ok(used.into_iter().chain(failed).collect())
 }
 
-/// What came of removing rules.
+/// The result of deleting rules.
 #[derive(Default)]
 struct DeletedRules {
-    /// The tags that an instance has still.
+    /// The tags that an instance still has.
     tags_in_use: BTreeSet<String>,
-    /// The rules that no instance needs, and that could not be removed.
+    /// The rules that no instance needs and that could not be deleted.
     failed: Vec<(String, Error)>,
 }
 
@@ -233,7 +232,7 @@ async fn delete_unused(client: &Client, tags: &BTreeSet<String>, gone: &BTreeSet
         .iter()
         .filter(|rule| managed_tag(rule).is_some_and(|tag| !used.contains(tag)));
     let names: Vec<&str> = unused.filter_map(|rule| rule.name.as_deref()).collect();
-    // Whatever keeps one of them from going, the others go.
+    // One that cannot be deleted does not keep the others.
     let deleted = join_all(names.iter().map(|name| delete_rule(client, name))).await;
     let failed = names.iter().zip(deleted);
     let failed = failed.filter_map(|(name, deleted)| Some(((*name).to_owned(), deleted.err()?)));
@@ -244,8 +243,8 @@ async fn delete_unused(client: &Client, tags: &BTreeSet<String>, gone: &BTreeSet
     })
 }
 
-/// Those of the tags that an instance has which is neither among those that are gone nor going. All of them where a
-/// part of the project does not answer: it may be there.
+/// Finds the tags that an instance has which is neither in `gone` nor being deleted. If a part of the project does not
+/// answer, all tags count as in use.
 async fn find_tags_in_use(
     client: &Client,
     tags: &BTreeSet<String>,
@@ -276,7 +275,7 @@ async fn find_tags_in_use(
     Ok(used)
 }
 
-/// The rules of ours that are for instances of these tags.
+/// Lists the rules that cloudctl manages for these tags.
 async fn list_own_rules(client: &Client, tags: &BTreeSet<String>) -> Result<Vec<Firewall>> {
     let (project, firewalls) = (client.project().await?, client.firewalls().await?);
     let fetch = |token: Option<String>| {
@@ -305,31 +304,31 @@ async fn delete_rule(client: &Client, name: &str) -> Result<()> {
     });
     match await_rule_change(client, sent.await, &attempted).await {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        // Somebody else removes it at the same time.
+        // Another process deletes the rule at the same time.
         Err(error) if error.kind() == ErrorKind::Refused && find_rule(client, name).await?.is_none() => Ok(()),
         result => result,
     }
 }
 
-/// An instance that has one of the tags.
+/// An instance with one of the tags.
 pub(crate) struct TagUse {
     pub(crate) id: String,
     pub(crate) zone: String,
     pub(crate) status: Option<Status>,
-    /// Those of the tags that it has.
+    /// Those of the tags that the instance has.
     pub(crate) tags: Vec<String>,
 }
 
-/// What there is of them in all of the project.
+/// The instances of the project that have one of the tags.
 #[derive(Default)]
 pub(crate) struct TaggedInstance {
     pub(crate) instances: Vec<TagUse>,
-    /// The scopes that did not answer.
+    /// The zones that did not answer.
     pub(crate) unanswered: UnansweredZones,
 }
 
-/// Every instance of the project that has one of these tags. The API's filters know no tags, so all are looked through,
-/// of which little more than the tags comes along.
+/// Finds every instance of the project that has one of these tags. The API cannot filter by tags, so all instances are
+/// read, with little more than their tags.
 ///
 /// # Errors
 /// Those of the calls.

@@ -1,4 +1,8 @@
-//! Networks: which one an instance is on. Only Compute Engine: EC2 has subnets, and those imply the rest.
+//! Networks: the network of an instance, and the firewall rules that open its ports.
+//!
+//! EC2 differs: an instance is in a subnet, which implies the network. Ports are opened by security groups, which
+//! belong to instances and refuse their deletion while in use. Here a firewall rule applies to all instances with a
+//! network tag, so instances must be counted before a rule is deleted.
 
 pub(super) mod firewall_rule;
 pub(super) mod ingress;
@@ -13,10 +17,10 @@ use super::labels::is_resource_name;
 use super::native_options::{NetworkTier, Options};
 use crate::cloud::{Error, ErrorKind, InstanceSpec, Result, quoted};
 
-/// The network interface of a new instance.
+/// Builds the network interface of a new instance.
 ///
 /// # Errors
-/// `InvalidSpec` for what is neither a name nor a path.
+/// `InvalidSpec` for text that is neither a name nor a path.
 pub(super) fn network_interface(spec: &InstanceSpec, options: &Options) -> Result<NetworkInterface> {
     let region = &spec.location.region;
     let network = resolve_path("network", spec.network.as_deref(), |name| {
@@ -40,7 +44,7 @@ pub(super) fn network_interface(spec: &InstanceSpec, options: &Options) -> Resul
         .set_access_configs(spec.public_ip.then_some(access)))
 }
 
-/// A name becomes a path; a path or URL (a shared VPC's, say) is taken as it is.
+/// Makes a path of a name. A path or URL, such as that of a shared VPC, stays as it is.
 fn resolve_path(what: &str, given: Option<&str>, of_name: impl Fn(&str) -> String) -> Result<Option<String>> {
     let Some(given) = given else { return Ok(None) };
     if is_resource_name(given) {
@@ -57,11 +61,11 @@ fn resolve_path(what: &str, given: Option<&str>, of_name: impl Fn(&str) -> Strin
         .with_hint(format!("give the {what}'s name, or its path beginning with projects/")))
 }
 
-/// The name of the network that the instance will be on, for what is to be done with the network itself.
+/// Finds the name of the network of a new instance, to change the network's firewall.
 ///
 /// # Errors
-/// `Unsupported` if it is another project's (a shared VPC): its firewall is that project's matter. `InvalidSpec` if no
-/// network has the subnet.
+/// `Unsupported` if the network is in another project (a shared VPC), whose firewall belongs to that project;
+/// `InvalidSpec` if no network has the subnet.
 pub(super) async fn find_own_network(client: &Client, spec: &InstanceSpec) -> Result<String> {
     let interface = network_interface(spec, &Options::default())?;
     let path = interface.network.or(interface.subnetwork).unwrap_or_default();
@@ -93,7 +97,7 @@ pub(super) async fn find_own_network(client: &Client, spec: &InstanceSpec) -> Re
     })
 }
 
-/// All that a network or subnet can be asked for by, given its URL: its name alone means one of the own project.
+/// Returns all names that mean a network or subnet, given its URL. A name alone means the own project.
 pub(super) fn path_aliases(url: &str, own_project: &str) -> Vec<String> {
     let (owner, rest) = split_project(url);
     let path = format!("projects/{}/{rest}", owner.unwrap_or(own_project));
@@ -104,7 +108,7 @@ pub(super) fn path_aliases(url: &str, own_project: &str) -> Vec<String> {
     vec![last_segment(rest).to_owned(), rest.to_owned(), path, url]
 }
 
-/// The project that a path names, and what follows it.
+/// Splits a path into its project, if it has one, and the rest.
 fn split_project(path: &str) -> (Option<&str>, &str) {
     let path = path.split_once("/compute/v1/").map_or(path, |(_, path)| path);
     let of_project = path.strip_prefix("projects/").and_then(|rest| rest.split_once('/'));
@@ -127,7 +131,7 @@ async fn list_networks(client: &Client) -> Result<Vec<Network>> {
     .await
 }
 
-/// Whether the project is known to be without a default network; nothing if that cannot be told.
+/// Says whether the project has no default network; `None` if this is unknown.
 pub(super) async fn default_is_missing(client: &Client) -> Option<bool> {
     let (project, networks) = (client.project().await.ok()?, client.networks().await.ok()?);
     let answer = client.read("look up the default network", "", || {
@@ -140,7 +144,7 @@ pub(super) async fn default_is_missing(client: &Client) -> Option<bool> {
     }
 }
 
-/// What was refused for want of a default network.
+/// Makes the error of a call that was refused because the project has no default network.
 pub(super) fn no_default_network_error(error: Error) -> Error {
     error.with_kind(ErrorKind::Refused).with_hint(
         "the project seems to have no default network: name one with --network or --subnet, or run `gcloud compute \
@@ -154,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn networks_are_names_or_paths() {
+    fn network_is_a_name_or_a_path() {
         let options = Options::default();
         let plain = network_interface(&spec("web-1"), &options).unwrap();
         assert_eq!(plain.network.as_deref(), Some("global/networks/default"));
@@ -176,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_names_its_project() {
+    fn path_is_split_into_project_and_rest() {
         for (path, expected) in [
             ("global/networks/n", (None, "global/networks/n")),
             ("projects/p/global/networks/n", (Some("p"), "global/networks/n")),
