@@ -165,7 +165,9 @@ pub(crate) fn unanswered_in(page: &InstanceAggregatedList) -> UnansweredZones {
     let mut unanswered: UnansweredZones = scopes
         .map(|(scope, code)| (last_segment(scope).to_owned(), code))
         .collect();
-    if let (true, Some(code)) = (unanswered.is_empty(), incomplete_code!(page)) {
+    if unanswered.is_empty()
+        && let Some(code) = incomplete_code!(page)
+    {
         // The answer does not name the missing scope.
         unanswered.insert("a part of the project".to_owned(), code);
     }

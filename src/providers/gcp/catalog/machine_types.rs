@@ -215,20 +215,33 @@ pub(crate) fn is_current(machine_type: &ApiMachineType, name: &str) -> bool {
     !goes && !matches!(family(name), "n1" | "custom" | "f1" | "g1" | "m1")
 }
 
+/// A GPU that can be attached to a machine.
+struct AttachableGpu {
+    kind: &'static str,
+    /// Its name in the API.
+    api_name: &'static str,
+    /// How many of it one machine can have.
+    counts: &'static [u32],
+}
+
+const fn attachable(kind: &'static str, api_name: &'static str, counts: &'static [u32]) -> AttachableGpu {
+    AttachableGpu { kind, api_name, counts }
+}
+
 /// GPUs that can be attached to an N1 machine. <https://cloud.google.com/compute/docs/gpus#n1-gpus>
-const ATTACHABLE: &[(&str, &str, &[u32])] = &[
-    ("t4", "nvidia-tesla-t4", &[1, 2, 4]),
-    ("t4-vws", "nvidia-tesla-t4-vws", &[1, 2, 4]),
-    ("p4", "nvidia-tesla-p4", &[1, 2, 4]),
-    ("p4-vws", "nvidia-tesla-p4-vws", &[1, 2, 4]),
-    ("p100", "nvidia-tesla-p100", &[1, 2, 4]),
-    ("p100-vws", "nvidia-tesla-p100-vws", &[1, 2, 4]),
-    ("v100", "nvidia-tesla-v100", &[1, 2, 4, 8]),
+const ATTACHABLE_GPUS: &[AttachableGpu] = &[
+    attachable("t4", "nvidia-tesla-t4", &[1, 2, 4]),
+    attachable("t4-vws", "nvidia-tesla-t4-vws", &[1, 2, 4]),
+    attachable("p4", "nvidia-tesla-p4", &[1, 2, 4]),
+    attachable("p4-vws", "nvidia-tesla-p4-vws", &[1, 2, 4]),
+    attachable("p100", "nvidia-tesla-p100", &[1, 2, 4]),
+    attachable("p100-vws", "nvidia-tesla-p100-vws", &[1, 2, 4]),
+    attachable("v100", "nvidia-tesla-v100", &[1, 2, 4, 8]),
 ];
 
 /// GPU kinds that are built into machine types, and the families that have them.
 /// <https://cloud.google.com/compute/docs/accelerator-optimized-machines>
-const BUILT_IN: &[(&str, &str)] = &[
+const BUILT_IN_GPUS: &[(&str, &str)] = &[
     ("l4", "g2"),
     ("rtx-pro-6000", "g4"),
     ("a100", "a2-highgpu"),
@@ -303,34 +316,36 @@ pub(crate) fn with_gpu(
 fn find_attachable(required: &Gpu, name: &str) -> Result<(&'static str, u32)> {
     // Custom types of N1 may leave out the family.
     let takes_any = matches!(family(name), "n1" | "custom");
-    let known = ATTACHABLE.iter().find(|(kind, ..)| *kind == required.kind);
-    let Some((_, word, counts)) = known.filter(|_| takes_any) else {
+    let known = ATTACHABLE_GPUS.iter().find(|gpu| gpu.kind == required.kind);
+    let Some(gpu) = known.filter(|_| takes_any) else {
         let message = format!("the machine type {name} has no GPU {required}, and none such can be attached to it");
         return Err(Error::invalid(message).with_hint(gpu_hint(required)));
     };
-    if !counts.contains(&required.count) {
-        let counts: Vec<_> = counts.iter().map(ToString::to_string).collect();
+    if !gpu.counts.contains(&required.count) {
+        let counts: Vec<_> = gpu.counts.iter().map(ToString::to_string).collect();
         let message = format!(
             "{} GPUs {} cannot be attached to a machine",
             required.count, required.kind
         );
         return Err(Error::invalid(message).with_hint(format!("use {} of them", counts.join(", "))));
     }
-    Ok((word, required.count))
+    Ok((gpu.api_name, required.count))
 }
 
 /// Returns a hint with the machine types that have such a GPU.
 fn gpu_hint(required: &Gpu) -> String {
-    if ATTACHABLE.iter().any(|(kind, ..)| *kind == required.kind) {
+    if ATTACHABLE_GPUS.iter().any(|gpu| gpu.kind == required.kind) {
         return format!(
             "use an n1 type, such as n1-standard-4, to which {} can be attached",
             required.kind
         );
     }
-    match BUILT_IN.iter().find(|(kind, _)| *kind == required.kind) {
+    match BUILT_IN_GPUS.iter().find(|(kind, _)| *kind == required.kind) {
         Some((kind, family)) => format!("use a type of {family}, which comes with {kind}"),
         None => {
-            let built_in = BUILT_IN.iter().map(|(kind, family)| format!("{family} has {kind}"));
+            let built_in = BUILT_IN_GPUS
+                .iter()
+                .map(|(kind, family)| format!("{family} has {kind}"));
             let built_in: Vec<_> = built_in.collect();
             format!("n1 types take t4, p4, p100 and v100; {}", built_in.join(", "))
         }

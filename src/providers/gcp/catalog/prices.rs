@@ -17,9 +17,18 @@ use crate::providers::gcp::api::pagination::{Page, collect_all};
 /// The id of Compute Engine among the services with prices.
 const SERVICE: &str = "services/6F81-5844-456A";
 /// The most entries that the API returns in one page.
-const PAGE: i32 = 5_000;
+const PAGE_SIZE: i32 = 5_000;
 
-type Prices = BTreeMap<(String, String, bool), f64>;
+/// Prices in USD per hour.
+type Prices = BTreeMap<PriceKey, f64>;
+
+/// What a price is for.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct PriceKey {
+    region: String,
+    sku: String,
+    spot: bool,
+}
 
 /// Lists every price whose description is understood.
 pub(crate) async fn list_published_prices(client: &Client) -> Result<Vec<PublishedPrice>> {
@@ -34,23 +43,23 @@ pub(crate) async fn list_published_prices(client: &Client) -> Result<Vec<Publish
             let token = token.unwrap_or_default();
             client
                 .read("fetch the prices of Compute Engine", "", || {
-                    let call = catalog.list_skus().set_parent(SERVICE).set_page_size(PAGE);
+                    let call = catalog.list_skus().set_parent(SERVICE).set_page_size(PAGE_SIZE);
                     with_call_options(call.set_currency_code("USD").set_page_token(&token)).send()
                 })
                 .await
         }
     };
-    let take_in = |prices: &mut Prices, page: ListSkusResponse| {
+    let add_page = |prices: &mut Prices, page: ListSkusResponse| {
         for sku in &page.skus {
             add_price(prices, sku);
         }
         Ok(Page::new(page.skus.len(), Some(page.next_page_token)))
     };
-    let prices = collect_all(fetch, take_in).await?;
-    let price = |((region, machine_type, spot), usd_per_hour)| PublishedPrice {
-        region,
-        machine_type,
-        spot,
+    let prices = collect_all(fetch, add_page).await?;
+    let price = |(key, usd_per_hour): (PriceKey, f64)| PublishedPrice {
+        region: key.region,
+        machine_type: key.sku,
+        spot: key.spot,
         usd_per_hour,
     };
     Ok(prices.into_iter().map(price).collect())
@@ -69,12 +78,17 @@ fn add_price(prices: &mut Prices, sku: &model::Sku) {
         "Preemptible" => true,
         _ => return,
     };
-    let (Some(part), Some(usd)) = (parse_sku(&sku.description), hourly_price(sku)) else {
+    let (Some(name), Some(usd)) = (parse_sku(&sku.description), hourly_price(sku)) else {
         return;
     };
     for region in &sku.service_regions {
         // Of two prices for one SKU keep the higher one, so that no shown price is too low.
-        let known = prices.entry((region.clone(), part.clone(), spot)).or_insert(usd);
+        let key = PriceKey {
+            region: region.clone(),
+            sku: name.clone(),
+            spot,
+        };
+        let known = prices.entry(key).or_insert(usd);
         *known = known.max(usd);
     }
 }
@@ -240,7 +254,7 @@ mod tests {
             add_price(&mut prices, sku);
             prices
                 .into_iter()
-                .map(|((region, part, spot), usd)| (region, part, spot, usd))
+                .map(|(key, usd)| (key.region, key.sku, key.spot, usd))
                 .collect::<Vec<_>>()
         };
         let row = |region: &str, spot| (region.to_owned(), "n2 core".to_owned(), spot, 0.031611);

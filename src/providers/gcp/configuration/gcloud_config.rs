@@ -15,11 +15,11 @@ use crate::settings::{Environment, io_reason, utf8_text};
 /// The properties that `gcloud` would use.
 pub(crate) struct GcloudConfiguration {
     environment: Environment,
-    properties: BTreeMap<(String, String), InFile>,
+    properties: BTreeMap<(String, String), FileProperty>,
 }
 
-/// A property's line in a file.
-struct InFile {
+/// A property that a file sets.
+struct FileProperty {
     value: String,
     path: PathBuf,
     line: usize,
@@ -90,9 +90,13 @@ impl GcloudConfiguration {
         let Some(text) = read_text(path, &self.environment)? else {
             return Ok(());
         };
-        for ((section, key), line, value) in parse(&text, path, &self.environment)? {
-            let path = path.to_owned();
-            self.properties.insert((section, key), InFile { value, path, line });
+        for found in parse_properties(&text, path, &self.environment)? {
+            let property = FileProperty {
+                value: found.value,
+                path: path.to_owned(),
+                line: found.line,
+            };
+            self.properties.insert((found.section, found.key), property);
         }
         Ok(())
     }
@@ -175,10 +179,16 @@ fn read_text(path: &Path, environment: &Environment) -> Result<Option<String>> {
     }
 }
 
-type Line = ((String, String), usize, String);
+/// A property's line in a file.
+struct PropertyLine {
+    section: String,
+    key: String,
+    line: usize,
+    value: String,
+}
 
 /// Parses the dialect of Python's configparser, as far as gcloud writes it.
-fn parse(text: &str, path: &Path, environment: &Environment) -> Result<Vec<Line>> {
+fn parse_properties(text: &str, path: &Path, environment: &Environment) -> Result<Vec<PropertyLine>> {
     let mut section: Option<String> = None;
     let mut properties = Vec::new();
     for (line, number) in text.lines().zip(1..) {
@@ -200,7 +210,12 @@ fn parse(text: &str, path: &Path, environment: &Environment) -> Result<Vec<Line>
                 .clone()
                 .ok_or_else(|| wrong("there is no [section] before this property"))?;
             let key = key.trim().to_lowercase();
-            properties.push(((section, key), number, value.trim().to_owned()));
+            properties.push(PropertyLine {
+                section,
+                key,
+                line: number,
+                value: value.trim().to_owned(),
+            });
         } else {
             return Err(wrong("this line is neither a [section] nor a key = value"));
         }

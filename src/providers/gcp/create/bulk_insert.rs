@@ -1,14 +1,8 @@
-//! The members of a group, made by one call and followed as one. Only Compute Engine: on EC2 the call that makes one
-//! instance makes many.
+//! Creates a group: one call creates all members, and one operation follows them.
 //!
-//! The call makes all of them or, below its least number, deletes what it made. It remembers its request id as that of
-//! a single instance does.
-//!
+//! The call creates all members or deletes what it created, because its minimum is their number. Its request id is
+//! remembered as that of a single instance is.
 //! <https://cloud.google.com/compute/docs/instances/multiple/create-in-bulk>
-//! What is to be made of a call for members that did not plainly succeed, or whose members are not to be seen. Only
-//! Compute Engine.
-//! The body of the call that makes many: what one instance would be made from, in the form that it has there. Only
-//! Compute Engine.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,19 +31,18 @@ use crate::providers::gcp::instances::list;
 use crate::providers::gcp::instances::list::{Deletions, mark_terminating, members_expression};
 use crate::providers::gcp::network::ingress;
 
-/// How many one call makes: five times as many would be taken, but a label cannot name just any of them.
+/// How many instances one call creates. The API takes 5,000, but a label cannot list that many members.
 pub(crate) const MAX_INSTANCES: usize = 1_000;
 
-/// A create call for a group on its way.
+/// A create call for a group that is prepared or in progress.
 pub(crate) struct GroupCreate<'a> {
     pub(crate) call: CreateCall<'a>,
     pub(crate) names: Vec<InstanceName>,
     body: BulkInsertInstanceResource,
 }
 
-/// Makes members of that generation; see
-/// [`Provider::create_members`](crate::cloud::Provider::create_members). Where some of the names are taken by ours
-/// already, gives those.
+/// Creates the members of a generation; see [`Provider::create_members`](crate::cloud::Provider::create_members). If
+/// managed instances already hold some of the names, returns those.
 pub(crate) async fn create(client: &Client, spec: &InstanceSpec, generation: u32) -> Result<Vec<Instance>> {
     let count = spec.members.as_ref().map_or(0, |members| members.len());
     if count == 0 || count > MAX_INSTANCES {
@@ -65,7 +58,7 @@ pub(crate) async fn create(client: &Client, spec: &InstanceSpec, generation: u32
     let made = ingress::with_firewall_rules(
         client,
         group.call.request.firewall_rules.as_ref(),
-        group.make(),
+        group.run(),
         references,
     )
     .await?;
@@ -73,8 +66,8 @@ pub(crate) async fn create(client: &Client, spec: &InstanceSpec, generation: u32
 }
 
 impl GroupCreate<'_> {
-    async fn make(&self) -> Result<Vec<Instance>> {
-        let (call, mut unseen, mut is_uncertain) = (&self.call, 0, false);
+    async fn run(&self) -> Result<Vec<Instance>> {
+        let (call, mut hidden_holders, mut is_uncertain) = (&self.call, 0, false);
         loop {
             let failure = match self.insert().await {
                 Ok(operation) => return self.finish(operation).await,
@@ -86,12 +79,15 @@ impl GroupCreate<'_> {
             is_uncertain |= failure.is_uncertain();
             let unread = |error| call.read_error(is_uncertain, error);
             let holders = self.list_existing().await.map_err(unread)?;
-            let some = !holders.is_empty();
+            let none_visible = holders.is_empty();
             let living = self.accept(holders).await?;
-            match (living.is_empty(), some) {
-                (false, _) => return Ok(living),
-                (true, false) => call.wait_for_hidden_holder(&mut unseen, failure).await?,
-                (true, true) => call.wait_for_free_name().await?,
+            if !living.is_empty() {
+                return Ok(living);
+            }
+            if none_visible {
+                call.wait_for_hidden_holder(&mut hidden_holders, failure).await?;
+            } else {
+                call.wait_for_free_name().await?;
             }
         }
     }
@@ -108,7 +104,7 @@ impl GroupCreate<'_> {
         self.call.send(send).await
     }
 
-    /// The call was taken on: follows its operation and looks at what came of it.
+    /// Waits for the operation of an accepted call and returns its result.
     async fn finish(&self, operation: Operation) -> Result<Vec<Instance>> {
         let (call, zone) = (&self.call, &self.call.request.zone);
         if call.answers_another_call(&operation) {
@@ -129,8 +125,8 @@ impl GroupCreate<'_> {
         self.read_back(&operation, remembered).await
     }
 
-    /// Reads back what was made, and fills in what is not shown yet. What is gone by now was made by an earlier call, or
-    /// deleted in this moment.
+    /// Reads the created members, and adds those that are not visible yet. A member that is gone was created by an
+    /// earlier call, or deleted just now.
     async fn read_back(&self, operation: &Operation, remembered: bool) -> Result<Vec<Instance>> {
         let (call, start) = (&self.call, Instant::now());
         loop {
@@ -153,7 +149,7 @@ impl GroupCreate<'_> {
             let is_new = start.elapsed() <= operations::VISIBILITY_DELAY
                 && operations::ended_recently(call.client, operation).await;
             match unshown {
-                // Long past, or deleted by all accounts; else it is so new that it may not be shown yet.
+                // The operation is old, or its members are deleted; a new one may not be visible yet.
                 _ if remembered && !is_new => {
                     return Ok(living);
                 }
@@ -175,7 +171,7 @@ impl GroupCreate<'_> {
         }
     }
 
-    /// Those that are there and not on their way out, in the order of the names.
+    /// Returns the instances that exist and are not being deleted, in the order of the names.
     pub(crate) async fn living(&self, holders: Vec<model::Instance>) -> Result<Vec<Instance>> {
         let (client, project) = (self.call.client, &self.call.request.project);
         let read = holders.into_iter().map(|api| to_instance(api, project, false));
@@ -197,7 +193,7 @@ impl GroupCreate<'_> {
             .collect()
     }
 
-    /// Protects what was made, which the call itself cannot.
+    /// Protects the members, which the create call cannot do.
     async fn protect_instances(&self, mut made: Vec<Instance>) -> Result<Vec<Instance>> {
         if !self.call.spec.protected {
             return Ok(made);
@@ -233,7 +229,7 @@ impl GroupCreate<'_> {
 impl CreateTarget for GroupCreate<'_> {
     type Output = Vec<Instance>;
 
-    /// In one call for each page.
+    /// Lists the members in one call per page.
     async fn list_existing(&self) -> Result<Vec<model::Instance>> {
         let (client, zone) = (self.call.client, &self.call.request.zone);
         let mut found = list::list_matching(client, zone, &members_expression(self.call.spec.name.as_str())).await?;
@@ -259,8 +255,8 @@ impl CreateTarget for GroupCreate<'_> {
 }
 
 impl GroupCreate<'_> {
-    /// Those of the missing that were made and not deleted since, as they were asked for: what the call did has an
-    /// operation for each. Nothing if that cannot be told.
+    /// Returns the missing members that were created and not deleted since, as they were requested: every member has an
+    /// operation. `None` if this is unknown.
     pub(crate) async fn not_listed(&self, operation: &Operation, missing: &[&InstanceName]) -> Option<Vec<Instance>> {
         let (client, zone) = (self.call.client, &self.call.request.zone);
         let group = operation.operation_group_id.as_deref()?;
@@ -277,7 +273,7 @@ impl GroupCreate<'_> {
         Some(unshown)
     }
 
-    /// The operation cannot be followed; what it makes may be there all the same.
+    /// Finds the members of an operation that cannot be followed.
     pub(crate) async fn lost_operation(&self, error: Error) -> Result<Vec<Instance>> {
         let start = Instant::now();
         loop {
@@ -293,8 +289,8 @@ impl GroupCreate<'_> {
         }
     }
 
-    /// The operation failed. What it made is deleted by itself, and given time for it; `remembered` is the failure of an
-    /// earlier call, which says nothing of now.
+    /// Finds the result of a failed operation. Waits until the cloud has deleted what it created. `remembered` means
+    /// the failure of an earlier call, which says nothing about the present.
     pub(crate) async fn failed_operation(
         &self,
         operation: &Operation,
@@ -302,7 +298,7 @@ impl GroupCreate<'_> {
         remembered: bool,
     ) -> Result<Vec<Instance>> {
         let (call, start) = (&self.call, Instant::now());
-        // Some names were taken before, so that others may be there for good.
+        // Some names were taken before, so other instances may stay.
         let taken = error.kind() == ErrorKind::AlreadyExists || remembered;
         let holders = loop {
             let holders = match self.list_existing().await {
@@ -337,10 +333,10 @@ fn is_changing(instance: &Instance) -> bool {
     matches!(instance.state, InstanceState::Pending | InstanceState::Stopping)
 }
 
-/// The call for instances of these names, all or none, which are as `body` is.
+/// Builds the call for instances with these names, all or none, which are like `body`.
 ///
 /// # Errors
-/// `InvalidSpec` for what they cannot all have.
+/// `InvalidSpec` for what several instances cannot share.
 pub(crate) fn bulk_insert_body(body: model::Instance, names: &[InstanceName]) -> Result<BulkInsertInstanceResource> {
     if let Some(hostname) = &body.hostname {
         return Err(Error::invalid(format!(
@@ -361,8 +357,8 @@ pub(crate) fn bulk_insert_body(body: model::Instance, names: &[InstanceName]) ->
         .set_instance_properties(to_properties(body)))
 }
 
-/// What all of them have. Protection against deletion is not among it; types are bare names there.
-/// <https://cloud.google.com/compute/docs/reference/rest/v1/instances/bulkInsert>
+/// Converts the body of one instance to the properties of all. They lack protection against deletion, and types are
+/// bare names. <https://cloud.google.com/compute/docs/reference/rest/v1/instances/bulkInsert>
 fn to_properties(body: model::Instance) -> InstanceProperties {
     let bare = |path: Option<String>| path.map(|path| last_segment(&path).to_owned());
     let disk = |mut disk: AttachedDisk| {
@@ -392,13 +388,13 @@ fn to_properties(body: model::Instance) -> InstanceProperties {
 }
 
 #[cfg(test)]
-mod bulk_tests {
+mod tests {
     use google_cloud_compute_v1::model::AttachedDiskInitializeParams;
 
     use super::*;
 
     #[test]
-    fn types_are_bare_names() {
+    fn bulk_insert_types_are_bare_names() {
         let parameters = AttachedDiskInitializeParams::new().set_disk_type("zones/z/diskTypes/pd-balanced");
         let gpu = AcceleratorConfig::new().set_accelerator_type("zones/z/acceleratorTypes/nvidia-tesla-t4");
         let body = model::Instance::new()
@@ -423,7 +419,7 @@ mod bulk_tests {
     }
 
     #[test]
-    fn a_host_name_is_for_one() {
+    fn hostname_is_refused_for_a_group() {
         let body = model::Instance::new().set_hostname("web.example.com");
         assert!(
             bulk_insert_body(body, &["web-1".parse().unwrap()])

@@ -1,19 +1,18 @@
-//! Metadata: how user data and public keys reach the guest. Only Compute Engine: EC2 has a field for each.
+//! Metadata: how user data and SSH keys get into the guest.
 //!
-//! User data goes where the image looks for it:
+//! User data goes where the image looks for it. On images of Ubuntu and Container-Optimized OS, which have cloud-init,
+//! all of it is `user-data`, run at first boot; binary data, such as gzip, is base64, and `user-data-encoding` says so.
 //!
-//! - Ubuntu's and Container-Optimized OS's images have cloud-init: all of it is `user-data`, run at first boot.
-//!   What is no text, such as packed data, is base64, and `user-data-encoding` says so.
-//! - On every other image a script (`#!`) is the `startup-script`, which Google's guest agent runs at **every** boot,
-//!   as root; write it so that running it again does no harm.
-//! - Anything else (`#cloud-config`, MIME) needs cloud-init: refused for images that are known to have none, and
-//!   `user-data` on images of one's own.
+//! On every other image a script (`#!`) is the `startup-script`, which Google's guest agent runs as root at **every**
+//! boot; it must be safe to run again.
+//!
+//! Everything else (`#cloud-config`, MIME) needs cloud-init: it is refused or warned about for images that are known to
+//! have none, and is `user-data` on a user's own images.
+//!
+//! With OS Login the guest takes keys from Google accounts, and ignores those in metadata.
 //!
 //! <https://cloud.google.com/compute/docs/instances/startup-scripts/linux>,
-//! <https://docs.cloud-init.io/en/latest/reference/datasources/gce.html>
-//! OS Login: where it is on, the guest takes keys from people's Google accounts, and those in metadata mean nothing.
-//! Only Compute Engine.
-//!
+//! <https://docs.cloud-init.io/en/latest/reference/datasources/gce.html>,
 //! <https://cloud.google.com/compute/docs/oslogin>
 
 use base64::Engine as _;
@@ -26,14 +25,22 @@ use crate::cloud::{
 use crate::providers::gcp::api::client::{Client, with_call_options};
 use crate::providers::gcp::native_options::Options;
 
-/// The most that one value may have, and all of them. <https://cloud.google.com/compute/docs/metadata/overview#limits>
+/// The most bytes of one value, and of all keys and values.
+/// <https://cloud.google.com/compute/docs/metadata/overview#limits>
 const MAX_VALUE_BYTES: usize = 256 * 1024;
 const MAX_TOTAL_BYTES: usize = 512 * 1024;
 
-/// The metadata of a new instance. `image_project` is where its image comes from, `ssh_keys` the value of that name.
+/// The metadata key of SSH keys.
+const SSH_KEYS: &str = "ssh-keys";
+
+/// The metadata key that turns OS Login on or off.
+const OS_LOGIN_KEY: &str = "enable-oslogin";
+
+/// Builds the metadata of a new instance. `image_project` is the project of its image, `ssh_keys` the value of that
+/// key.
 ///
 /// # Errors
-/// `InvalidSpec` for user data that is no text, too long, or of a kind that the image does not run.
+/// `InvalidSpec` for user data that is not text, is too long, or is of a kind that the image does not run.
 pub(crate) fn build_metadata(
     spec: &InstanceSpec,
     options: &Options,
@@ -45,7 +52,7 @@ pub(crate) fn build_metadata(
         items.extend(user_data_items(data.expose(), image_project)?);
     }
     if let Some(keys) = ssh_keys {
-        items.push(("ssh-keys", keys));
+        items.push((SSH_KEYS, keys));
     }
     if let Some((taken, _)) = items.iter().find(|(key, _)| options.metadata.contains_key(*key)) {
         return Err(Error::invalid(format!(
@@ -78,9 +85,9 @@ pub(crate) fn build_metadata(
     Ok((!items.is_empty()).then(|| Metadata::new().set_items(items)))
 }
 
-/// Projects of images that have cloud-init.
+/// Projects whose images have cloud-init.
 const WITH_CLOUD_INIT: [&str; 3] = ["ubuntu-os-cloud", "ubuntu-os-pro-cloud", "cos-cloud"];
-/// Projects of images that have only Google's guest agent. <https://cloud.google.com/compute/docs/images/os-details>
+/// Projects whose images have only Google's guest agent. <https://cloud.google.com/compute/docs/images/os-details>
 const WITHOUT_CLOUD_INIT: [&str; 9] = [
     "debian-cloud",
     "rocky-linux-cloud",
@@ -94,7 +101,7 @@ const WITHOUT_CLOUD_INIT: [&str; 9] = [
 ];
 const WINDOWS_PROJECTS: [&str; 2] = ["windows-cloud", "windows-sql-cloud"];
 
-/// Whether images of a project are Windows.
+/// Says whether the images of a project are Windows.
 pub(crate) fn is_windows(image_project: &str) -> bool {
     WINDOWS_PROJECTS.contains(&image_project)
 }
@@ -141,7 +148,7 @@ fn user_data_items(data: &[u8], image_project: &str) -> Result<Vec<(&'static str
     Ok(vec![("user-data", text.to_owned())])
 }
 
-/// Why the guest would do nothing with user data, if it would not.
+/// Returns why the guest would ignore user data; `None` if it runs it.
 fn ignored_reason(data: &[u8], image_project: &str) -> Option<String> {
     if WITHOUT_CLOUD_INIT.contains(&image_project) && !data.starts_with(b"#!") {
         return Some(format!(
@@ -152,11 +159,11 @@ fn ignored_reason(data: &[u8], image_project: &str) -> Option<String> {
     ignored_user_data(data, UserDataReader::CloudInit)
 }
 
-/// `USER:OS_LOGIN_KEY`, as the guest agent wants it. The user is the key's comment up to its `@`, else `cloudctl`.
+/// Formats an SSH key as `USER:KEY` for the guest agent. The user is the key's comment up to its `@`, else `cloudctl`.
 /// <https://cloud.google.com/compute/docs/connect/add-ssh-keys#metadata>
 ///
 /// # Errors
-/// `InvalidSpec` for what is no public key; `Unsupported` for a key by name.
+/// `InvalidSpec` for text that is not a public key; `Unsupported` for a key by name.
 pub(crate) fn format_ssh_key(key: &SshKey) -> Result<String> {
     let key = match key {
         SshKey::PublicKey(key) => key.trim(),
@@ -179,14 +186,14 @@ pub(crate) fn format_ssh_key(key: &SshKey) -> Result<String> {
     Ok(format!("{}:{key}", login_user(key)))
 }
 
-/// The user that a key in OpenSSH's one-line form logs in as; that of no key is the one of a key without a comment.
+/// Returns the user that a key in OpenSSH's one-line form logs in as; `cloudctl` without a key or a comment.
 pub(crate) fn login_user(key: &str) -> String {
     let user = key.split_whitespace().nth(2);
     let user = user.map(|comment| comment.split('@').next().unwrap_or(comment));
     user.and_then(to_user_name).unwrap_or_else(|| "cloudctl".to_owned())
 }
 
-/// A Linux user of that name, or of what is left of it; the guest agent makes no root.
+/// Makes a Linux user name of a text, if its characters allow. The guest agent does not create root.
 fn to_user_name(text: &str) -> Option<String> {
     const MAX_LENGTH: usize = 32;
     let lower = text.to_lowercase();
@@ -228,14 +235,11 @@ fn check(items: &[(&str, String)]) -> Result<()> {
     Ok(())
 }
 
-const OS_LOGIN_KEY: &str = "enable-oslogin";
-/// What is called the same in metadata, where keys in the older form stand.
-const SSH_KEYS: &str = "ssh-keys";
-
-/// The value of `ssh-keys` for a new instance: the key that was asked for, or else the user's own where it is of use.
+/// Returns the value of `ssh-keys` for a new instance: the key that the spec names, or else the user's default key if
+/// it has an effect.
 ///
 /// # Errors
-/// `Refused` for a key that was asked for and that OS Login would leave without effect; as [`ssh_keys`].
+/// `Refused` for a key in the spec that OS Login would ignore; as [`format_ssh_key`].
 pub(crate) async fn select_ssh_keys(client: &Client, spec: &InstanceSpec, options: &Options) -> Result<Option<String>> {
     if let Some(asked) = &spec.ssh_key {
         let keys = format_ssh_key(asked)?;
@@ -251,7 +255,7 @@ pub(crate) async fn select_ssh_keys(client: &Client, spec: &InstanceSpec, option
     else {
         return Ok(None);
     };
-    // What nobody asked for cannot be wrong.
+    // A default key that is malformed is not the user's mistake.
     let Ok(keys) = format_ssh_key(&SshKey::PublicKey(own.clone())) else {
         tracing::warn!("your own public key is left out: it is not in OpenSSH's one-line form");
         return Ok(None);
@@ -274,8 +278,8 @@ fn os_login_refusal() -> Error {
     )
 }
 
-/// Whether the instance would use OS Login: by its own metadata, or else by the project's. What cannot be asked is taken
-/// for off, which it is by default.
+/// Says whether the instance would use OS Login: by its own metadata, or else by the project's. If this is unknown, the
+/// default counts, which is off.
 async fn uses_os_login(client: &Client, options: &Options) -> bool {
     match options.metadata.get(OS_LOGIN_KEY) {
         Some(own) => is_true(own),
@@ -299,7 +303,8 @@ async fn project_uses_os_login(client: &Client) -> Result<bool> {
     Ok(own.and_then(|item| item.value).is_some_and(|value| is_true(&value)))
 }
 
-/// As the guest reads it. <https://cloud.google.com/compute/docs/metadata/predefined-metadata-keys>
+/// Says whether the guest reads a value as true.
+/// <https://cloud.google.com/compute/docs/metadata/predefined-metadata-keys>
 pub(crate) fn is_true(value: &str) -> bool {
     ["true", "y", "yes", "1"].contains(&value.trim().to_lowercase().as_str())
 }
@@ -340,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_gets_its_user_from_its_comment() {
+    fn ssh_key_user_comes_from_the_comment() {
         for (key, expected) in [
             ("ssh-ed25519 AAAA ada@laptop", "ada:ssh-ed25519 AAAA ada@laptop"),
             ("ssh-ed25519 AAAA Ada.L@x\n", "adal:ssh-ed25519 AAAA Ada.L@x"),
@@ -364,14 +369,9 @@ mod tests {
         assert!(build_metadata(&spec, &options, "ubuntu-os-cloud", None).is_err());
         assert!(build_metadata(&spec, &options, "debian-cloud", None).is_ok());
     }
-}
-
-#[cfg(test)]
-mod os_login_tests {
-    use super::*;
 
     #[test]
-    fn metadata_says_yes_in_several_ways() {
+    fn metadata_values_read_as_true() {
         assert!(["TRUE", "true", "Yes", "1", " y"].into_iter().all(is_true));
         assert!(!["FALSE", "", "0", "no"].into_iter().any(is_true));
     }

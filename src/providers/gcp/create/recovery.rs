@@ -1,5 +1,5 @@
-//! What is to be made of a create call that did not plainly succeed. Only Compute Engine: EC2's call is its own answer.
-//! What came of a create call that was taken on. Only Compute Engine: EC2's call is its own answer.
+//! What a create call came to: follows its operation, and finds out what exists after a refusal, a failure or a lost
+//! answer.
 
 use google_cloud_compute_v1::model::Operation;
 use google_cloud_compute_v1::model::instance::Status;
@@ -21,16 +21,16 @@ use crate::providers::gcp::instances::disks;
 use crate::providers::gcp::network;
 
 impl CreateCall<'_> {
-    /// The call was refused, or never answered so that one could be sure.
+    /// Finds the result of a call that was refused, or has no certain answer.
     pub(crate) async fn failed_call<W: CreateTarget>(&self, target: &W, failure: ChangeFailure) -> Result<W::Output> {
         let last = classify(&failure.error);
         let field = field_at_fault(&failure.error).map(str::to_owned);
         let is_uncertain = failure.is_uncertain();
-        // What fails on this machine, or at its proxy, never gets to Compute Engine.
+        // A failure on this machine, or at its proxy, never reached Compute Engine.
         let is_answer = failure.error.http_status_code().is_some_and(|status| status != 407);
         let error = call_error(failure.error, &self.attempted, &self.request.zone);
-        // A refusal under the same request id says that no earlier attempt was taken on.
-        // One of the caller, or of something in between, comes before the request is looked at, and says nothing.
+        // A refusal with the same request id means that no earlier attempt was accepted. A refusal of the caller, or by
+        // something in between, comes before the request is examined, and means nothing.
         let says_nothing = matches!(
             error.kind(),
             ErrorKind::Unauthenticated | ErrorKind::PermissionDenied | ErrorKind::Internal | ErrorKind::Network
@@ -41,19 +41,19 @@ impl CreateCall<'_> {
         }
         for look in 0..2 {
             match target.list_existing().await {
-                // It is there, but no answer ever told what the call came to.
+                // The instance exists, but no answer told the result of the call.
                 Ok(holders) if last == CallFailure::Unanswered && holders.iter().any(is_managed) => {
                     return Err(self.unknown_outcome(self.instance_refs(&holders), error));
                 }
                 Ok(holders) if !holders.is_empty() => return target.accept(holders).await,
-                // The id was used before, for another spec, and what it made is gone.
+                // The request id was used before, for another spec, and that instance is gone.
                 Ok(_) if field.as_deref() == Some("requestId") => return Ok(target.token_used()),
-                // If the id was forgotten meanwhile, an attempt may be on its way in spite of the refusal.
+                // If the cloud has forgotten the id, an attempt may be in progress in spite of the refusal.
                 Ok(_) if refused && failure.unanswered && look == 0 => tokio::time::sleep(PAUSE).await,
                 Ok(_) if refused || !failure.unanswered => {
                     return Err(self.explain_refusal(error, field.as_deref()).await);
                 }
-                // An attempt may still be on its way.
+                // An attempt may still be in progress.
                 Ok(_) if look == 0 => tokio::time::sleep(PAUSE).await,
                 Err(_) if !is_uncertain => {
                     return Err(self.explain_refusal(error, field.as_deref()).await);
@@ -64,22 +64,23 @@ impl CreateCall<'_> {
         Err(self.unknown_outcome(Vec::new(), error))
     }
 
-    /// The operation cannot be followed; the instance may be there all the same.
+    /// Finds the instance of an operation that cannot be followed.
     pub(crate) async fn lost_operation(&self, target: Option<u64>, error: Error) -> Result<CreateOutcome> {
         let start = Instant::now();
         loop {
             match self.find_holder().await {
                 Ok(Some(holder)) if is_same_instance(holder.id, target) => return self.to_outcome(holder).await,
                 Ok(Some(holder)) => return self.accept_holder(holder).await,
-                // It may not be shown yet.
+                // It may not be visible yet.
                 Ok(None) if start.elapsed() < VISIBILITY_DEADLINE => tokio::time::sleep(PAUSE).await,
                 _ => return Err(self.unknown_outcome(self.instance_with_id(target), error)),
             }
         }
     }
 
-    /// The operation failed. What it made vanishes by itself; `remembered` is the failure of an earlier call, which
-    /// says nothing of now, and which this request id will get for as long as the cloud remembers it.
+    /// Finds the result of a failed operation. The cloud deletes what it created. `remembered` means the failure of an
+    /// earlier call, which says nothing about the present, and which this request id gets for as long as the cloud
+    /// remembers it.
     pub(crate) async fn failed_operation(
         &self,
         operation: &Operation,
@@ -108,7 +109,7 @@ impl CreateCall<'_> {
         Err(self.with_leftover_disks(error, &names, operation, start).await)
     }
 
-    /// The error of a failed operation, with the disks of these names that it left although it was given time.
+    /// Adds to the error of a failed operation the disks with these names that are left after a wait.
     pub(crate) async fn with_leftover_disks(
         &self,
         error: Error,
@@ -122,11 +123,10 @@ impl CreateCall<'_> {
         error.with_leftovers(disks.iter().map(|disk| format!("gcp/{}/{disk}", self.request.zone)))
     }
 
-    /// What a refusal means for this very spec. By the time of the call the machine type and the image are known to be
-    /// there.
+    /// Explains a refusal for this spec. The machine type and the image are known to exist.
     pub(crate) async fn explain_refusal(&self, error: Error, field: Option<&str>) -> Error {
         if error.kind() == ErrorKind::AlreadyExists {
-            // No instance has the name, so that it is its boot disk's.
+            // No instance has the name, so its boot disk does.
             return self.with_leftover_disk_hint(error);
         }
         if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidSpec) {
@@ -141,7 +141,7 @@ impl CreateCall<'_> {
         let at_fault = |part: &str| field.is_some_and(|field| field.starts_with(part));
         let accelerators = &self.request.body.guest_accelerators;
         if spec.network.is_none() && spec.subnet.is_none() {
-            // If nothing else was asked for, nothing else is left to be missing.
+            // If the spec names nothing else, only the network can be missing.
             let nothing_else = spec.identity.is_none()
                 && spec.disk_gib.is_none()
                 && spec.disk_type.is_none()
@@ -155,18 +155,18 @@ impl CreateCall<'_> {
             }
         }
         if !accelerators.is_empty() && (at_fault("guestAccelerators") || missing) {
-            // That there are such, and that the machine takes them, is known.
+            // The GPU exists, and the machine type takes it.
             return error.with_kind(ErrorKind::Capacity).with_hint(
                 "the zone has no such GPU: let it look further with --fallback zone, or name another --zone",
             );
         }
-        // Something that the spec names is not there, or not so.
+        // Something that the spec names does not exist or is not valid.
         error.with_kind(ErrorKind::InvalidSpec)
     }
 }
 
 impl CreateCall<'_> {
-    /// The call was taken on: follows its operation and looks at what came of it.
+    /// Waits for the operation of an accepted call and returns its result.
     pub(crate) async fn finish(&self, operation: Operation) -> Result<CreateOutcome> {
         let zone = &self.request.zone;
         if self.answers_another_call(&operation) {
@@ -194,15 +194,15 @@ impl CreateCall<'_> {
         }
     }
 
-    /// Whether the operation is that of another call, under whose id this one was answered: it is in another zone, or
-    /// about another instance.
+    /// Says whether the operation belongs to another call with the same request id: in another zone, or for another
+    /// instance.
     pub(crate) fn answers_another_call(&self, operation: &Operation) -> bool {
         let name = self.spec.members.is_none().then(|| self.spec.name.as_str());
         is_of_another_call(operation, &self.request.zone, name)
     }
 
-    /// Whether the operation is that of an earlier call: only one that was done when it was answered can be. This
-    /// machine's clock may be wrong, so its times are compared with the cloud's.
+    /// Says whether the operation belongs to an earlier call, which must have been done when it was answered. This
+    /// machine's clock may be wrong, so the times are compared with the cloud's.
     pub(crate) async fn is_from_earlier_call(&self, operation: &Operation) -> bool {
         let elapsed = self.start.elapsed();
         if !is_done(operation) {
@@ -217,7 +217,7 @@ impl CreateCall<'_> {
         is_from_earlier_call(operation, began, elapsed)
     }
 
-    /// The operation succeeded, and yet the instance is not to be seen: deleted meanwhile, or not shown yet.
+    /// Finds the result of a successful operation whose instance is not visible: it was deleted, or is not visible yet.
     async fn handle_missing_instance(&self, operation: &Operation) -> Result<CreateOutcome> {
         let (zone, Some(id)) = (&self.request.zone, operation.target_id) else {
             let error = Error::new(
@@ -239,7 +239,7 @@ impl CreateCall<'_> {
         Err(self.unknown_outcome(self.instance_with_id(Some(id)), error))
     }
 
-    /// An earlier call made the instance, and it is not to be seen: it is gone, or so new that it is not shown yet.
+    /// Waits for the instance of an earlier call that is not visible: it is gone, or too new.
     async fn wait_for_new_instance(&self, operation: &Operation) -> Result<CreateOutcome> {
         let zone = &self.request.zone;
         let was_deleted = match operation.target_id {
@@ -256,14 +256,14 @@ impl CreateCall<'_> {
         Ok(CreateOutcome::TokenAlreadyUsed)
     }
 
-    /// The instance as it was asked for, with the id that the answer has.
+    /// Makes the outcome of the requested instance, with the id in the operation.
     fn assume_outcome(&self, operation: &Operation) -> Result<CreateOutcome> {
         let made = self.assume_created(self.spec.name.as_str(), operation.target_id, operation);
         let made = made.map_err(|error| self.unknown_outcome(self.instance_with_id(operation.target_id), error))?;
         Ok(CreateOutcome::Instance(Box::new(made)))
     }
 
-    /// What was made, as it was asked for.
+    /// Makes the created instance from the request.
     pub(crate) fn assume_created(&self, name: &str, id: Option<u64>, operation: &Operation) -> Result<Instance> {
         let api = self
             .request
@@ -279,7 +279,7 @@ impl CreateCall<'_> {
     }
 }
 
-/// Whether an operation is about another zone, or, where a name is given, another instance.
+/// Says whether an operation is about another zone, or, if a name is given, another instance.
 fn is_of_another_call(operation: &Operation, zone: &str, name: Option<&str>) -> bool {
     let target = operation.target_link.as_deref().unwrap_or_default();
     let target_zone = target
@@ -291,17 +291,17 @@ fn is_of_another_call(operation: &Operation, zone: &str, name: Option<&str>) -> 
     is_elsewhere || name.zip(target_name).is_some_and(|(name, other)| name != other)
 }
 
-/// Whether an instance's id is the one that an operation says it made; an operation may not say.
+/// Says whether an instance has the id that an operation names. An operation may name none.
 pub(crate) fn is_same_instance(id: Option<u64>, target: Option<u64>) -> bool {
     target.is_none() || id == target
 }
 
 #[cfg(test)]
-mod settle_tests {
+mod tests {
     use super::*;
 
     #[test]
-    fn operation_of_another_call_is_told_by_its_zone_and_target() {
+    fn operation_of_other_call_has_other_zone_or_target() {
         let at = "https://compute.googleapis.com/compute/v1/projects/acme/zones";
         let operation = |zone: &str, target: &str| {
             let operation = Operation::new().set_zone(format!("{at}/{zone}"));
@@ -319,7 +319,7 @@ mod settle_tests {
             operation("us-central1-a", "us-central1-b/instances/web"),
             None
         ));
-        // Neither an operation that does not say, nor that of a group, whose target is the zone, is another's.
+        // An operation without a target is not another call's, nor is that of a group, whose target is the zone.
         assert!(!is_another(Operation::new(), Some("web")));
         assert!(!is_another(operation("us-central1-a", "us-central1-a"), Some("web")));
     }

@@ -118,7 +118,7 @@ async fn recover(
     failure: ChangeFailure,
     attempted: &str,
 ) -> Result<()> {
-    let uncertain = failure.unanswered || failure.server_error;
+    let uncertain = failure.is_uncertain();
     let error = call_error(failure.error, attempted, &target.scope);
     if error.kind() == ErrorKind::NotFound {
         // The instance existed a moment ago. This call deleted it if an attempt got no answer; otherwise another
@@ -461,7 +461,7 @@ async fn result_without_operation(
 }
 
 #[cfg(test)]
-mod call_tests {
+mod tests {
     use super::*;
 
     #[test]
@@ -517,11 +517,6 @@ mod call_tests {
             Err("it is protected".to_owned())
         );
     }
-}
-
-#[cfg(test)]
-mod follow_tests {
-    use super::*;
 
     #[test]
     fn state_shows_the_change() {

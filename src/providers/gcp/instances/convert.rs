@@ -248,7 +248,6 @@ pub(crate) fn key_fingerprints(instance: &model::Instance) -> Vec<String> {
     let items = instance.metadata.iter().flat_map(|metadata| &metadata.items);
     let keys = items.filter(|item| item.key.as_deref() == Some("ssh-keys"));
     let lines = keys.filter_map(|item| item.value.as_deref()).flat_map(str::lines);
-    // Each is `USER:OS_LOGIN_KEY`.
     lines
         .filter_map(|line| key_fingerprint(line.split_once(':')?.1))
         .collect()

@@ -124,7 +124,9 @@ async fn disk_belonged_to_instance(client: &Client, zone: &str, disk: &model::Di
         return Ok(false);
     }
     let name = gone.reference.native_name.as_deref();
-    if let (false, Some(name)) = (disk.users.is_empty(), name) {
+    if !disk.users.is_empty()
+        && let Some(name) = name
+    {
         let holder = find_by_name(client, zone, name).await?.and_then(|holder| holder.id);
         if holder.is_some_and(|id| id.to_string() != gone.reference.id) {
             return Ok(false);
@@ -134,7 +136,7 @@ async fn disk_belonged_to_instance(client: &Client, zone: &str, disk: &model::Di
         .zip(gone.created_at)
         .is_some_and(|(disk, instance)| disk.duration_since(instance) > MAX_CREATION_GAP);
     // The disk was attached later, or it was created after the end of the instance.
-    if let (true, Ok(id)) = (made_later, gone.reference.id.parse()) {
+    if made_later && let Ok(id) = gone.reference.id.parse() {
         let ended = operations::find_deletion_time(client, zone, id).await?;
         return Ok(creation_time(disk)
             .zip(ended)

@@ -393,11 +393,6 @@ mod tests {
         assert!(!affects_scope(&region, "us-east1-b"));
         assert!(affects_scope(&ListScope::AllRegions, "us-east1-b"));
     }
-}
-
-#[cfg(test)]
-mod filter_tests {
-    use super::*;
 
     #[test]
     fn filter_is_pushed_down_to_the_api() {

@@ -73,9 +73,13 @@ enum ExtendError {
     /// The instance changed meanwhile; nothing happened.
     Stale(Error),
     /// The call changed another instance.
-    Other(Error),
-    /// It may have had its effect; if not by now, then it will (`true`), or it has not (`false`).
-    Doubtful(Error, bool),
+    WrongInstance(Error),
+    /// The change may have taken effect.
+    Unknown {
+        error: Error,
+        /// Whether it may still take effect.
+        in_progress: bool,
+    },
 }
 
 impl Extension<'_> {
@@ -106,15 +110,15 @@ impl Extension<'_> {
                     Err(_) => Err(error.with_kind(ErrorKind::UnknownOutcome).with_leftover(self.target)),
                 }
             }
-            Err(ExtendError::Other(error)) => Err(error),
+            Err(ExtendError::WrongInstance(error)) => Err(error),
             Err(ExtendError::Refused(error) | ExtendError::Stale(error)) => match error.kind() {
                 ErrorKind::InvalidSpec | ErrorKind::Refused => Err(self.fixed_limit_error(api, Some(error))),
                 ErrorKind::NotFound => Err(Error::not_found(self.target).at(error_location(&self.target.scope))),
                 _ => Err(error),
             },
-            Err(ExtendError::Doubtful(error, under_way)) => match self.wait_for_limit(left).await {
+            Err(ExtendError::Unknown { error, in_progress }) => match self.wait_for_limit(left).await {
                 Ok(true) => Ok(true),
-                Ok(false) if !under_way => Err(error),
+                Ok(false) if !in_progress => Err(error),
                 _ => Err(self.unknown_outcome(error)),
             },
         }
@@ -126,7 +130,7 @@ impl Extension<'_> {
         let created: Option<Timestamp> = parse_time(api.creation_timestamp.as_ref());
         let end = created.zip(SignedDuration::try_from(self.ttl).ok());
         let end = end.and_then(|(created, ttl)| created.checked_add(ttl).ok());
-        let end = end.ok_or_else(|| Error::invalid("that is more time than there is"))?;
+        let end = end.ok_or_else(|| Error::invalid("the TTL is too long"))?;
         let start = match run_start(api) {
             Some(start) => start,
             None => self.client.time().await?,
@@ -180,12 +184,12 @@ impl Extension<'_> {
                 Err(ExtendError::Refused(error)) if error.kind() == ErrorKind::NotFound => {
                     return Err(Error::not_found(self.target).at(error_location(&self.target.scope)));
                 }
-                Err(ExtendError::Refused(error) | ExtendError::Other(error)) => return Err(error),
-                Err(ExtendError::Doubtful(error, under_way)) => {
+                Err(ExtendError::Refused(error) | ExtendError::WrongInstance(error)) => return Err(error),
+                Err(ExtendError::Unknown { error, in_progress }) => {
                     let now = get_by_ref(self.client, self.target).await;
                     return match now.map(|api| api.labels.get(LABEL_TTL) == Some(&wanted)) {
                         Ok(true) => Ok(()),
-                        Ok(false) if !under_way => Err(error),
+                        Ok(false) if !in_progress => Err(error),
                         _ => Err(self.unknown_outcome(error)),
                     };
                 }
@@ -212,31 +216,40 @@ impl Extension<'_> {
                 return Err(ExtendError::Stale(call_error(failure.error, &attempted, zone)));
             }
             Err(failure) => {
-                let (unanswered, uncertain) = (failure.unanswered, failure.unanswered || failure.server_error);
+                let (unanswered, uncertain) = (failure.unanswered, failure.is_uncertain());
                 let error = call_error(failure.error, &attempted, zone);
                 return Err(if uncertain {
-                    ExtendError::Doubtful(error, unanswered)
+                    ExtendError::Unknown {
+                        error,
+                        in_progress: unanswered,
+                    }
                 } else {
                     ExtendError::Refused(error)
                 });
             }
         };
         if operation.target_id.is_some() && operation.target_id != api.id {
-            return Err(ExtendError::Other(wrong_instance_error(
+            return Err(ExtendError::WrongInstance(wrong_instance_error(
                 "extend",
                 self.target,
                 &operation,
             )));
         }
         let finished = operations::wait_until_done(self.client, zone, operation, OPERATION_DEADLINE).await;
-        let operation = finished.map_err(|error| ExtendError::Doubtful(error, true))?;
+        let operation = finished.map_err(|error| ExtendError::Unknown {
+            error,
+            in_progress: true,
+        })?;
         match operation_error(&operation, &attempted, zone) {
             Some(error) if operation.http_error_status_code == Some(412) => Err(ExtendError::Stale(error)),
             Some(error) => Err(ExtendError::Refused(error)),
             None if is_done(&operation) => Ok(()),
             None => {
                 let error = Error::new(ErrorKind::Timeout, format!("{attempted}: its operation does not end"));
-                Err(ExtendError::Doubtful(error.at(error_location(zone)), true))
+                Err(ExtendError::Unknown {
+                    error: error.at(error_location(zone)),
+                    in_progress: true,
+                })
             }
         }
     }

@@ -34,19 +34,19 @@ const OPERATION_DEADLINE: Duration = Duration::from_secs(90);
 pub(crate) async fn with_firewall_rules<T>(
     client: &Client,
     rules: Option<&FirewallRules>,
-    make: impl Future<Output = Result<T>>,
-    references: impl Fn(&T) -> Vec<InstanceRef>,
+    create: impl Future<Output = Result<T>>,
+    list_created: impl Fn(&T) -> Vec<InstanceRef>,
 ) -> Result<T> {
     let Some(rules) = rules else {
-        return make.await;
+        return create.await;
     };
     let opened = match ensure_rules(client, rules).await {
         (opened, Ok(())) => opened,
         (opened, Err(error)) => return Err(close_after_failure(client, rules, &opened, error).await),
     };
-    match make.await {
+    match create.await {
         Ok(made) => {
-            let made_now = references(&made);
+            let made_now = list_created(&made);
             if made_now.is_empty() {
                 return Ok(made);
             }
@@ -258,7 +258,7 @@ async fn find_tags_in_use(
     let mut deletions = BTreeSet::new();
     let mut asked = BTreeSet::new();
     let mut used = BTreeSet::new();
-    for TagUse { id, zone, status, tags } in seen.instances {
+    for TaggedInstance { id, zone, status, tags } in seen.instances {
         if gone.contains(&id) || status == Some(Status::Deprovisioning) {
             continue;
         }
@@ -311,7 +311,7 @@ async fn delete_rule(client: &Client, name: &str) -> Result<()> {
 }
 
 /// An instance with one of the tags.
-pub(crate) struct TagUse {
+pub(crate) struct TaggedInstance {
     pub(crate) id: String,
     pub(crate) zone: String,
     pub(crate) status: Option<Status>,
@@ -321,8 +321,8 @@ pub(crate) struct TagUse {
 
 /// The instances of the project that have one of the tags.
 #[derive(Default)]
-pub(crate) struct TaggedInstance {
-    pub(crate) instances: Vec<TagUse>,
+pub(crate) struct TagUse {
+    pub(crate) instances: Vec<TaggedInstance>,
     /// The zones that did not answer.
     pub(crate) unanswered: UnansweredZones,
 }
@@ -332,7 +332,7 @@ pub(crate) struct TaggedInstance {
 ///
 /// # Errors
 /// Those of the calls.
-pub(crate) async fn find_tag_use(client: &Client, tags: &BTreeSet<String>) -> Result<TaggedInstance> {
+pub(crate) async fn find_tag_use(client: &Client, tags: &BTreeSet<String>) -> Result<TagUse> {
     let (project, instances) = (client.project().await?, client.tags().await?);
     let fetch = |token: Option<String>| {
         client.read("look for the VMs of a network tag", "", move || {
@@ -343,7 +343,7 @@ pub(crate) async fn find_tag_use(client: &Client, tags: &BTreeSet<String>) -> Re
             with_call_options(call.set_or_clear_page_token(token.clone())).send()
         })
     };
-    collect_all(fetch, |seen: &mut TaggedInstance, page: InstanceAggregatedList| {
+    collect_all(fetch, |seen: &mut TagUse, page: InstanceAggregatedList| {
         seen.unanswered.extend(unanswered_in(&page));
         let mut rows = 0;
         for api in page.items.into_values().flat_map(|part| part.instances) {
@@ -351,7 +351,7 @@ pub(crate) async fn find_tag_use(client: &Client, tags: &BTreeSet<String>) -> Re
             let own = api.tags.map(|tags| tags.items).unwrap_or_default();
             let own: Vec<String> = own.into_iter().filter(|tag| tags.contains(tag)).collect();
             if !own.is_empty() {
-                seen.instances.push(TagUse {
+                seen.instances.push(TaggedInstance {
                     id: api.id.unwrap_or_default().to_string(),
                     zone: api.zone.as_deref().map(last_segment).unwrap_or_default().to_owned(),
                     status: api.status,
