@@ -1,5 +1,4 @@
-//! What the mock cloud sells: machine types, images, disk types. Only the mock has this file: the others' shelves
-//! are on the far side of an API.
+//! What the mock cloud offers: machine types, images and disk types. The real clouds list theirs through an API.
 
 use crate::catalog::{DEFAULT_IMAGE, IMAGE_ALIASES, ImageAlias, closest_alias, image_alias};
 use crate::cloud::{self, Architecture, Error, Gpu, MachineRequirements, ProviderKind, Result, quoted};
@@ -15,9 +14,9 @@ pub(super) struct MachineType {
     pub(super) memory_gib: f64,
     /// Instruction set.
     pub(super) architecture: Architecture,
-    /// Accelerators: how many of [`GPU_KIND`].
+    /// The number of GPUs, all of [`GPU_KIND`].
     pub(super) gpus: u32,
-    /// USD per hour on demand: play money, in the order of what the clouds ask.
+    /// USD per hour on demand. Invented, but of the size of real prices.
     pub(super) price: f64,
 }
 
@@ -54,20 +53,20 @@ const MACHINE_TYPES: &[MachineType] = &[
     },
 ];
 
-/// The machine type of an instance for which none was asked.
+/// The machine type of an instance whose spec names none.
 pub(super) const DEFAULT_MACHINE_TYPE: &str = "small";
-/// The only kind of accelerator.
+/// The only kind of GPU.
 const GPU_KIND: &str = "t4";
-/// What spare capacity costs, as a part of the price on demand.
+/// The spot price as a part of the on-demand price.
 const SPOT_FACTOR: f64 = 0.3;
 
 impl MachineType {
-    /// USD per hour.
+    /// Returns the price in USD per hour.
     pub(super) fn price(&self, spot: bool) -> f64 {
         if spot { self.price * SPOT_FACTOR } else { self.price }
     }
 
-    /// The machine type as the contract has it.
+    /// Converts the machine type.
     pub(super) fn to_machine_type(&self) -> cloud::MachineType {
         cloud::MachineType {
             name: self.name.to_owned(),
@@ -84,20 +83,20 @@ impl MachineType {
     }
 }
 
-/// Every machine type as the contract has it.
+/// Returns every machine type.
 pub(super) fn machine_types() -> Vec<cloud::MachineType> {
     MACHINE_TYPES.iter().map(MachineType::to_machine_type).collect()
 }
 
-/// Looks a machine type up, for records whose type this version may not know.
+/// Finds a machine type. Stored instances may have one that this version does not know.
 pub(super) fn find_machine_type(name: &str) -> Option<&'static MachineType> {
     MACHINE_TYPES.iter().find(|machine| machine.name == name)
 }
 
-/// The machine type that was asked for, or the default one. It must have what is needed.
+/// Selects the named machine type, or the default one, and checks that it meets the requirements.
 ///
 /// # Errors
-/// `InvalidSpec` naming it, with the types there are.
+/// `InvalidSpec` with the name and the types that exist.
 pub(super) fn select_machine_type(
     name: Option<&str>,
     requirements: &MachineRequirements,
@@ -120,18 +119,18 @@ pub(super) fn select_machine_type(
 /// An image.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Image {
-    /// Its id, `img-<alias>-<architecture>`.
+    /// The id, `img-<alias>-<architecture>`.
     pub(super) id: String,
-    /// The alias it stands for.
+    /// The alias of the image.
     pub(super) alias: &'static str,
-    /// The size of its disk in GiB, the smallest that it fits on.
+    /// The size of its disk in GiB, which is the smallest disk for the image.
     pub(super) disk_gib: u32,
 }
 
-/// Finds the image of an alias or an id that runs on `machine`, or the default one.
+/// Selects the image of an alias or an id, or the default one, and checks that it runs on `machine`.
 ///
 /// # Errors
-/// `InvalidSpec` for an unknown image, and for one that this machine type cannot run.
+/// `InvalidSpec` for an unknown image, and for one that the machine type cannot run.
 pub(super) fn select_image(wanted: Option<&str>, machine: &MachineType) -> Result<Image> {
     let wanted = wanted.unwrap_or(DEFAULT_IMAGE);
     let architecture = machine.architecture;
@@ -156,7 +155,7 @@ pub(super) fn select_image(wanted: Option<&str>, machine: &MachineType) -> Resul
     })
 }
 
-/// Whether any cloud has the alias for an architecture; the mock then has it too.
+/// Says whether any cloud has the alias for an architecture. The mock has it then too.
 fn exists_for(alias: &ImageAlias, architecture: Architecture) -> bool {
     let on_aws = alias.aws.as_ref().and_then(|image| image.pattern(architecture));
     let on_gcp = alias.gcp.as_ref().and_then(|image| image.family(architecture));
@@ -176,7 +175,7 @@ fn parse_image_id(id: &str) -> Option<(&'static ImageAlias, Architecture)> {
     Some((alias, architecture))
 }
 
-/// Every image as the contract has it.
+/// Returns every image.
 pub(super) fn images() -> Vec<cloud::Image> {
     let image = |alias: &ImageAlias, architecture| cloud::Image {
         provider: ProviderKind::Mock,
@@ -197,13 +196,13 @@ pub(super) fn images() -> Vec<cloud::Image> {
     IMAGE_ALIASES.iter().flat_map(of_alias).collect()
 }
 
-/// The smallest disk that an image fits on, in GiB.
+/// Returns the smallest disk for an image, in GiB.
 fn min_disk_gib(alias: &str) -> u32 {
     if alias.starts_with("windows") { 30 } else { 8 }
 }
 
 fn unknown_image_error(wanted: &str) -> Error {
-    // An id that is not quite right is nearest to the alias in it.
+    // A misspelled id is closest to the alias in it.
     let names = closest_alias(wanted.trim_start_matches("img-"), |_| true);
     Error::invalid(format!("the mock cloud has no image {}", quoted(wanted))).with_hint(format!(
         "use an alias ({}) or an id such as img-{DEFAULT_IMAGE}-x86_64",
@@ -211,15 +210,15 @@ fn unknown_image_error(wanted: &str) -> Error {
     ))
 }
 
-/// The types of disk; the first is the default, the general-purpose SSD.
+/// The disk types. The first is the default, a general-purpose SSD.
 const DISK_TYPES: [&str; 2] = ["ssd", "standard"];
 /// The largest disk, in GiB: 64 TiB, as on both clouds.
 const MAX_DISK_GIB: u32 = 64 * 1024;
 
-/// The disk type that was asked for, or the default one.
+/// Selects the named disk type, or the default one.
 ///
 /// # Errors
-/// `InvalidSpec` naming it, with the types there are.
+/// `InvalidSpec` with the name and the types that exist.
 pub(super) fn select_disk_type(wanted: Option<&str>) -> Result<&'static str> {
     let wanted = wanted.unwrap_or(DISK_TYPES[0]);
     DISK_TYPES.into_iter().find(|known| *known == wanted).ok_or_else(|| {
@@ -228,10 +227,10 @@ pub(super) fn select_disk_type(wanted: Option<&str>) -> Result<&'static str> {
     })
 }
 
-/// The size of the boot disk in GiB: what was asked for, or the image's own.
+/// Selects the size of the boot disk in GiB: the one in the spec, or that of the image.
 ///
 /// # Errors
-/// `InvalidSpec` for a disk that the image does not fit on, and one that no cloud has.
+/// `InvalidSpec` for a disk that is too small for the image, or larger than any cloud has.
 pub(super) fn select_disk_gib(wanted: Option<u32>, image: &Image) -> Result<u32> {
     let size = wanted.unwrap_or(image.disk_gib);
     if size < image.disk_gib || size > MAX_DISK_GIB {
@@ -253,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn every_alias_has_an_image_and_its_id_is_the_same_image() {
+    fn alias_and_id_select_the_same_image() {
         for alias in IMAGE_ALIASES {
             let by_alias = select_image(Some(alias.name), small()).unwrap();
             assert_eq!(by_alias.id, format!("img-{}-x86_64", alias.name));
@@ -262,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_of_another_architecture_is_refused() {
+    fn image_of_other_architecture_is_refused() {
         let arm = select_machine_type(Some("arm-small"), &MachineRequirements::default()).unwrap();
         assert_eq!(select_image(None, arm).unwrap().id, "img-ubuntu-24.04-arm64");
         assert!(select_image(Some("img-ubuntu-24.04-arm64"), small()).is_err());
@@ -272,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_sold_is_named_with_what_is() {
+    fn unknown_name_error_lists_what_exists() {
         let error = select_machine_type(Some("t3.small"), &MachineRequirements::default()).unwrap_err();
         assert!(error.message().contains("\"t3.small\""));
         assert!(error.hint().unwrap().contains("small"));
@@ -289,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn the_image_must_fit_on_the_disk() {
+    fn disk_must_be_large_enough_for_the_image() {
         let linux = select_image(None, small()).unwrap();
         let windows = select_image(Some("windows-2022"), small()).unwrap();
         assert_eq!(select_disk_gib(None, &linux).unwrap(), 8);

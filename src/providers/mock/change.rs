@@ -1,4 +1,4 @@
-//! One thing done to many instances.
+//! Actions on instances: on many in one call per region, and their effect on one.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use super::phase::{BOOT, Phase};
 use super::state::{State, StoredInstance, public_address};
 use crate::cloud::{BatchTracker, Error, ErrorKind, InstanceRef, InstanceState, Result, TargetOutcome};
 
-/// What can be done to an instance that exists.
+/// An action on an existing instance.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Action {
-    /// End it.
+    /// Terminate it.
     Terminate,
     /// Start it.
     Start,
@@ -25,14 +25,14 @@ pub(super) enum Action {
     Reboot,
     /// Protect it against termination.
     Protect,
-    /// Lift that.
+    /// End that protection.
     Unprotect,
-    /// Set how long it may live, counted from its creation.
+    /// Set its TTL, which counts from its creation.
     SetTtl(Duration),
 }
 
 impl Action {
-    /// The action's word.
+    /// Returns the verb of the action.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Terminate => "terminate",
@@ -47,7 +47,7 @@ impl Action {
 }
 
 impl Mock {
-    /// Does something to instances, in one call for each region.
+    /// Applies an action to instances, in one call for each region.
     pub(super) async fn apply(
         &self,
         action: Action,
@@ -79,7 +79,7 @@ impl Mock {
             .collect()
     }
 
-    /// The results of those targets that are in the region, each with the target's index.
+    /// Applies an action to the targets in a region. Returns the results, each with the index of its target.
     async fn apply_in_region(
         &self,
         action: Action,
@@ -111,10 +111,10 @@ impl Mock {
     }
 }
 
-/// Does `action` to one instance.
+/// Applies an action to one instance.
 ///
 /// # Errors
-/// `NotFound`; `Protected`; `Refused` in a state that forbids it; what the faults ask for in its zone.
+/// `NotFound`; `Protected`; `Refused` if the state forbids it; the faults of its zone.
 fn apply_to_instance(
     state: &mut State,
     action: Action,
@@ -157,7 +157,7 @@ fn apply_to_instance(
             }
             stored.phase = Phase::started(now, faults.slow_boot(site).unwrap_or(BOOT), None);
             stored.booted_at = now;
-            // As on the clouds, the address of before is not kept.
+            // As on the real clouds, the previous address is not kept.
             if stored.public_ip.is_some() {
                 stored.public_ip = Some(public_address(address));
                 state.take_address_number();

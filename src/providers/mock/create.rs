@@ -25,19 +25,20 @@ pub(super) const NETWORK: &str = "default";
 const MAX_USER_DATA_BYTES: usize = 16 * 1024;
 /// As on EC2, and cloudctl's own labels count. <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html>
 const MAX_LABELS: usize = 50;
-/// Longest key of a label, in characters.
+/// Characters of a label's key at most.
 const MAX_LABEL_KEY_LENGTH: usize = 128;
-/// Longest value of a label, in characters.
+/// Characters of a label's value at most.
 const MAX_LABEL_VALUE_LENGTH: usize = 256;
 /// As on Compute Engine. <https://cloud.google.com/compute/docs/instances/limit-vm-runtime>
 const MAX_TTL: Duration = Duration::from_secs(120 * 24 * 3600);
-/// What the public keys of OpenSSH begin with.
+/// How public keys of OpenSSH begin.
 const KEY_TYPES: [&str; 4] = ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-sha2-"];
 
-/// Makes the instance, unless its token or its name is there already.
+/// Creates the instance, unless its token or its name exists already.
 ///
 /// # Errors
-/// `Capacity` and `Quota` if the faults ask for them; `AlreadyExists` if the name is somebody else's.
+/// `Capacity` and `Quota` if the faults say so; `AlreadyExists` if an instance that cloudctl did not create has the
+/// name.
 pub(super) fn create(
     state: &mut State,
     spec: &InstanceSpec,
@@ -54,7 +55,7 @@ pub(super) fn create(
             CreateOutcome::Instance(Box::new(first.to_instance(now)))
         });
     }
-    // A name means one living instance in its region, as on Compute Engine; also for one of another generation.
+    // A name means one living instance in its region, as on Compute Engine, also in another generation.
     let namesake = state.instances.iter().find(|stored| {
         stored.region == resolved.region
             && stored.name == spec.name.as_str()
@@ -86,7 +87,7 @@ pub(super) fn create(
     Ok(CreateOutcome::Instance(Box::new(made)))
 }
 
-/// Makes the members of a group, all of them or none, each as one of its name.
+/// Creates the members of a group, all or none.
 ///
 /// # Errors
 /// As [`create`].
@@ -159,7 +160,7 @@ fn new_stored_instance(
     }
 }
 
-/// How the instance shall die by itself, if it shall.
+/// Returns how the instance will end by itself, if it will.
 fn planned_end(boot_failure: bool, boot: Duration, spec: &InstanceSpec, resolved: &ResolvedSpec) -> Option<EndReason> {
     if boot_failure {
         return Some(EndReason::after(boot, "Server.InternalError"));
@@ -172,7 +173,7 @@ fn planned_end(boot_failure: bool, boot: Duration, spec: &InstanceSpec, resolved
     Some(EndReason::after(resolved.options.fail_after()?, reason))
 }
 
-/// A spec, resolved.
+/// A spec with every name looked up, every default filled in and every limit checked.
 #[derive(Debug)]
 pub(super) struct ResolvedSpec {
     /// The region.
@@ -185,7 +186,7 @@ pub(super) struct ResolvedSpec {
     pub(super) image: Image,
     /// Boot disk in GiB.
     pub(super) disk_gib: u32,
-    /// Type of the boot disk.
+    /// The type of the boot disk.
     pub(super) disk_type: &'static str,
     /// The subnet.
     pub(super) subnet: String,
@@ -199,7 +200,7 @@ impl ResolvedSpec {
     /// Resolves a spec.
     ///
     /// # Errors
-    /// `InvalidSpec` naming what this cloud does not have or does not take.
+    /// `InvalidSpec` with the value that this cloud does not have or accept.
     pub(super) fn resolve(spec: &InstanceSpec) -> Result<Self> {
         let (region, zone) = select_zone(spec)?;
         let machine = catalog::select_machine_type(spec.machine_type_to_use(), &spec.requirements)?;
@@ -230,7 +231,7 @@ impl ResolvedSpec {
         })
     }
 
-    /// The zones that the spec may go to, the one that is chosen for it first and the others after it, in a circle.
+    /// Returns the zones for the spec, the selected one first and the others after it, in order.
     pub(super) fn candidate_zones(&self, spec: &InstanceSpec) -> Vec<Location> {
         let all = regions::find_region(self.region).map_or(&[][..], |region| region.zones);
         let is_bound = spec.location.zone.is_some() || spec.subnet.is_some();
@@ -247,7 +248,7 @@ impl ResolvedSpec {
         zones.map(location).collect()
     }
 
-    /// The plan as the contract has it.
+    /// Makes the preview.
     pub(super) fn to_preview(self, spec: &InstanceSpec) -> LaunchPreview {
         LaunchPreview {
             provider: ProviderKind::Mock,
@@ -272,21 +273,21 @@ impl ResolvedSpec {
     }
 }
 
-/// The labels of a new instance: the user's, and cloudctl's own.
+/// Builds the labels of a new instance: the user's and the management labels.
 pub(super) fn build_labels(spec: &InstanceSpec, generation: u32) -> Labels {
     let mut labels = spec.labels.clone();
     labels.extend(management_labels(spec, generation));
     labels
 }
 
-/// How many labels of its own cloudctl adds.
+/// How many management labels cloudctl adds.
 const OWN_LABELS: usize = 5;
 
 fn subnet_name(zone: &str) -> String {
     format!("{NETWORK}-{zone}")
 }
 
-/// The region and the zone: the one that was given, that of the subnet, or one by the name.
+/// Selects the region and the zone: the zone in the spec, that of the subnet, or one by the name.
 fn select_zone(spec: &InstanceSpec) -> Result<(&'static str, &'static str)> {
     let location = regions::resolve_location(Some(&spec.location.region), spec.location.zone.as_deref())?;
     let region = regions::find_region(&location.region)?;
@@ -344,7 +345,7 @@ fn check_user_data(spec: &InstanceSpec, alias: &str) -> Result<()> {
     Ok(())
 }
 
-/// Refuses a TTL, counted from the creation, that the cloud does not take.
+/// Refuses a TTL that is too long for this cloud.
 pub(super) fn check_ttl(ttl: Option<Duration>) -> Result<()> {
     match ttl.filter(|ttl| *ttl > MAX_TTL) {
         Some(ttl) => Err(Error::invalid(format!(
@@ -378,7 +379,7 @@ fn check_labels(labels: &Labels) -> Result<()> {
     Ok(())
 }
 
-/// The key as it is kept. What is not a public key is not shown: it may be a private one.
+/// Selects the SSH key to store. Errors do not show text that is not a public key: it may be a private one.
 fn select_ssh_key(spec: &InstanceSpec) -> Result<Option<String>> {
     let key = match &spec.ssh_key {
         None => return Ok(spec.default_ssh_key.clone()),
@@ -403,14 +404,14 @@ fn select_ssh_key(spec: &InstanceSpec) -> Result<Option<String>> {
     Ok(Some(key.to_owned()))
 }
 
-/// What `native` of a spec can say on the mock cloud. On the command line every value is text.
+/// The native options of the mock. On the command line every value is text.
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Options {
-    /// How many seconds the instance is pending before it runs, from 0 to 86400, fractions allowed; default 1.
+    /// Seconds that the instance is pending before it runs, from 0 to 86400, fractions allowed; default 1.
     #[serde(deserialize_with = "parse_seconds")]
     pub(super) boot_seconds: Option<f64>,
-    /// After how many seconds the instance dies by itself, as one does whose spare capacity is taken back.
+    /// Seconds after which the instance ends by itself, as a preempted spot instance does.
     #[serde(deserialize_with = "parse_seconds")]
     pub(super) fail_after_seconds: Option<f64>,
 }
@@ -422,9 +423,9 @@ impl Options {
     /// Reads the options.
     ///
     /// # Errors
-    /// `InvalidSpec` for an unknown key or a value that makes no sense, naming the key.
+    /// `InvalidSpec` with the key that is unknown or has an invalid value.
     pub(super) fn parse(native: &BTreeMap<String, Value>) -> Result<Self> {
-        // Each key is first read alone: serde names an unknown key, but not the key of a wrong value.
+        // Each key is read alone first: serde names an unknown key, but not the key of an invalid value.
         for (key, value) in native {
             let alone = Value::Object([(key.clone(), value.clone())].into_iter().collect());
             if let Err(error) = serde_json::from_value::<Self>(alone) {
@@ -445,12 +446,12 @@ impl Options {
         Ok(options)
     }
 
-    /// How long the instance is pending, if that was said.
+    /// Returns how long the instance is pending, if the options say so.
     pub(super) fn boot(&self) -> Option<Duration> {
         self.boot_seconds.map(Duration::from_secs_f64)
     }
 
-    /// After how long the instance dies by itself, if it does.
+    /// Returns after how long the instance ends by itself, if the options say so.
     pub(super) fn fail_after(&self) -> Option<Duration> {
         self.fail_after_seconds.map(Duration::from_secs_f64)
     }
@@ -485,7 +486,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_seconds() {
+    fn options_are_read_from_numbers_and_text() {
         assert_eq!(read("boot_seconds", json!("0")).unwrap().boot(), Some(Duration::ZERO));
         assert_eq!(
             read("boot_seconds", json!(0.5)).unwrap().boot(),
@@ -499,7 +500,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_the_rest_by_its_key() {
+    fn error_names_the_invalid_option() {
         for (key, value) in [
             ("boot_second", json!(1)),
             ("boot_seconds", json!("soon")),

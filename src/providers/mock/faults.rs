@@ -1,10 +1,9 @@
-//! Faults on demand, for people who test how their own pipelines bear them.
+//! Injects faults so that users can test their pipelines.
 //!
-//! `CLOUDCTL_MOCK` holds them, comma separated, such as
-//! `capacity@us-east-1a,latency=200ms,throttle=0.3,unreachable=eu-west-1`. Each may end in `@region` or `@zone`, and
-//! then happens only there; without that it happens everywhere. [`syntax::KNOWN`] lists them.
-//! How a fault is written, and which there are.
-//! Calls on their way to the mock cloud, and what may become of them.
+//! `CLOUDCTL_MOCK` lists them, comma separated, such as
+//! `capacity@us-east-1a,latency=200ms,throttle=0.3,unreachable=eu-west-1`. Each may end in `@region` or `@zone` and
+//! then happens only there, else everywhere. [`KNOWN`] lists all of them. Every call first goes through
+//! [`simulate_call`].
 
 use std::time::Duration;
 
@@ -30,13 +29,13 @@ pub(super) enum Effect {
 #[derive(Debug, PartialEq)]
 pub(super) struct Fault {
     pub(super) effect: Effect,
-    /// Region or zone; `None` is everywhere.
+    /// Region or zone; `None` means everywhere.
     pub(super) location: Option<String>,
-    /// As it was typed, to say who is to blame.
+    /// The fault as the user typed it, for hints.
     pub(super) text: String,
 }
 
-/// Where a call goes, as far as it is known.
+/// The region and zone of a call, as far as they are known.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct FaultSite<'a> {
     /// The region.
@@ -46,7 +45,7 @@ pub(super) struct FaultSite<'a> {
 }
 
 impl<'a> FaultSite<'a> {
-    /// A region as a whole.
+    /// Means a whole region.
     pub(super) fn region(region: &'a str) -> Self {
         Self {
             region: Some(region),
@@ -54,7 +53,7 @@ impl<'a> FaultSite<'a> {
         }
     }
 
-    /// A zone.
+    /// Means a zone.
     pub(super) fn zone(region: &'a str, zone: &'a str) -> Self {
         Self {
             region: Some(region),
@@ -62,7 +61,7 @@ impl<'a> FaultSite<'a> {
         }
     }
 
-    /// What a listing covers.
+    /// Means what a listing covers.
     pub(super) fn from_scope(scope: &'a ListScope) -> Self {
         match scope {
             ListScope::AllRegions => Self::default(),
@@ -71,7 +70,7 @@ impl<'a> FaultSite<'a> {
         }
     }
 
-    /// The site as errors have it.
+    /// Returns the site as errors show it.
     pub(super) fn name(self) -> String {
         match self.zone.or(self.region) {
             Some(location) => format!("mock/{location}"),
@@ -85,7 +84,7 @@ impl Fault {
         self.location.is_none() || self.location.as_deref() == site.region || self.location.as_deref() == site.zone
     }
 
-    /// The error that this fault turns any call into, if it does.
+    /// Returns the error of a fault that makes every call fail.
     fn refusal_error(&self) -> Option<Error> {
         let (kind, code, message) = match self.effect {
             Effect::Unauthenticated => (
@@ -111,15 +110,15 @@ impl Fault {
     }
 }
 
-/// The faults that were asked for.
+/// The injected faults.
 #[derive(Debug, Default)]
 pub(super) struct Faults(Vec<Fault>);
 
 impl Faults {
-    /// Reads what `CLOUDCTL_MOCK` holds.
+    /// Parses the value of `CLOUDCTL_MOCK`.
     ///
     /// # Errors
-    /// `InvalidSpec` for an unknown or malformed fault, naming it and the known ones.
+    /// `InvalidSpec` with the unknown or malformed fault, and the known ones.
     pub(super) fn parse(text: Option<&str>) -> Result<Self> {
         text.unwrap_or_default()
             .split(',')
@@ -134,7 +133,7 @@ impl Faults {
         self.0.iter().filter(move |fault| fault.hits(site))
     }
 
-    /// How much longer a call takes.
+    /// Returns how much longer a call takes.
     pub(super) fn latency(&self, site: FaultSite<'_>) -> Duration {
         self.faults_at(site)
             .filter_map(|fault| match fault.effect {
@@ -144,7 +143,7 @@ impl Faults {
             .sum()
     }
 
-    /// The probability with which a call is turned away.
+    /// Returns the probability that a call is throttled.
     pub(super) fn throttle(&self, site: FaultSite<'_>) -> f64 {
         self.faults_at(site)
             .filter_map(|fault| match fault.effect {
@@ -154,13 +153,13 @@ impl Faults {
             .fold(0.0, f64::max)
     }
 
-    /// What makes every call fail, before it has any effect.
+    /// Returns the error that makes every call fail, before it has an effect.
     pub(super) fn refusal_error(&self, site: FaultSite<'_>) -> Option<Error> {
         let error = self.faults_at(site).find_map(Fault::refusal_error)?;
         Some(error.at(site.name()))
     }
 
-    /// What a listing of `location` misses: an error for each part of it that refuses all calls.
+    /// Returns the gaps of a listing: an error for each part of its scope that refuses all calls.
     pub(super) fn gaps(&self, scope: &ListScope) -> Vec<Error> {
         let whole = FaultSite::from_scope(scope);
         self.0
@@ -168,7 +167,7 @@ impl Faults {
             .filter(|fault| !fault.hits(whole))
             .filter_map(|fault| {
                 let location = fault.location.as_deref()?;
-                // A fault's place was checked when it was read.
+                // The region or zone was checked by the parser.
                 let region = regions::find_region_of_zone(location)
                     .or_else(|_| regions::find_region(location))
                     .ok()?;
@@ -178,7 +177,7 @@ impl Faults {
             .collect()
     }
 
-    /// What keeps an instance from being made.
+    /// Returns the error that makes a create call fail, for lack of capacity or quota.
     pub(super) fn capacity_fault(&self, site: FaultSite<'_>) -> Option<Error> {
         self.no_capacity_error(site).or_else(|| {
             let fault = self.faults_at(site).find(|fault| fault.effect == Effect::Quota)?;
@@ -191,7 +190,7 @@ impl Faults {
         })
     }
 
-    /// What keeps an instance from being started.
+    /// Returns the error that makes a start fail.
     pub(super) fn no_capacity_error(&self, site: FaultSite<'_>) -> Option<Error> {
         let fault = self.faults_at(site).find(|fault| fault.effect == Effect::Capacity)?;
         let message = format!(
@@ -205,7 +204,7 @@ impl Faults {
         )
     }
 
-    /// How long an instance is pending, if a fault says so.
+    /// Returns how long an instance is pending, if a fault says so.
     pub(super) fn slow_boot(&self, site: FaultSite<'_>) -> Option<Duration> {
         self.faults_at(site)
             .filter_map(|fault| match fault.effect {
@@ -215,7 +214,7 @@ impl Faults {
             .max()
     }
 
-    /// Whether the answer to a create is lost.
+    /// Returns the error for a lost answer to a create call.
     pub(super) fn lost_reply_error(&self, site: FaultSite<'_>) -> Option<Error> {
         let fault = self.faults_at(site).find(|fault| fault.effect == Effect::LostReply)?;
         let message = "the answer was lost; the instance may have been made";
@@ -226,23 +225,23 @@ impl Faults {
         )
     }
 
-    /// Whether a new instance dies instead of running.
+    /// Says whether a new instance fails instead of running.
     pub(super) fn boot_failure(&self, site: FaultSite<'_>) -> bool {
         self.faults_at(site).any(|fault| fault.effect == Effect::BootFailure)
     }
 }
 
-/// Every fault, as it may be written.
+/// Every fault, as a user may write it.
 pub(crate) const KNOWN: [&str; 10] = [
-    // Create and start find no room (`Capacity`).
+    // Create and start find no capacity (`Capacity`).
     "capacity",
     // Create reaches a limit of the account (`Quota`).
     "quota",
     // Every call takes that much longer: `ms`, `s` or `m`.
     "latency=200ms",
-    // That part of all calls, from 0 to 1, is turned away, and tried again a few times (`Throttled`).
+    // This part of all calls, from 0 to 1, is throttled, and retried a few times (`Throttled`).
     "throttle=0.3",
-    // No call gets through (`Network`).
+    // No call reaches the cloud (`Network`).
     "unreachable=eu-west-1",
     // Every call lacks permission (`PermissionDenied`).
     "denied",
@@ -252,17 +251,17 @@ pub(crate) const KNOWN: [&str; 10] = [
     "lost-reply",
     // A new or started instance is pending for that long.
     "slow-boot=30s",
-    // A new instance dies instead of running.
+    // A new instance fails instead of running.
     "boot-failure",
 ];
 
-/// Longest time that a fault can ask for.
+/// The longest time in a fault.
 const MAX_TIME: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Reads one fault.
+/// Parses one fault.
 ///
 /// # Errors
-/// `InvalidSpec` naming it and the known ones.
+/// `InvalidSpec` with the fault and the known ones.
 pub(crate) fn parse(text: &str) -> Result<Fault> {
     let (head, location) = match text.split_once('@') {
         Some((head, location)) => (head, Some(location)),
@@ -272,7 +271,7 @@ pub(crate) fn parse(text: &str) -> Result<Fault> {
         Some((name, value)) => (name, Some(value)),
         None => (head, None),
     };
-    // `unreachable` has no value of its own, so that it may be given its place as one.
+    // `unreachable` has no value, so its location may stand there.
     let (value, location) = match (name, value, location) {
         ("unreachable", Some(value), None) => (None, Some(value)),
         _ => (value, location),
@@ -315,7 +314,7 @@ pub(crate) fn parse(text: &str) -> Result<Fault> {
     })
 }
 
-/// `200ms`, `30s`, `2m`.
+/// Parses `200ms`, `30s`, `2m`.
 fn parse_time(text: &str) -> Option<Duration> {
     let digits = text.find(|character: char| !character.is_ascii_digit())?;
     let (number, unit) = text.split_at(digits);
@@ -329,12 +328,12 @@ fn parse_time(text: &str) -> Option<Duration> {
     (time <= MAX_TIME).then_some(time)
 }
 
-/// How often a call that is turned away is tried.
+/// How often a throttled call is sent at most.
 const MAX_ATTEMPTS: u32 = 5;
-/// The pause after the first time; it doubles each time, and a random part of it is waited.
+/// The first pause. It doubles each time, and a random part of it is waited.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
-/// What every call goes through on its way, whatever it is: latency, refusals, and throttling with its retries.
+/// Simulates what may happen to any call: latency, refusals, and throttling with its retries.
 pub(super) async fn simulate_call(faults: &Faults, site: FaultSite<'_>, operation: &str) -> Result<()> {
     for attempt in 1..=MAX_ATTEMPTS {
         tracing::debug!(operation, location = site.name(), attempt, "call");
@@ -373,7 +372,7 @@ mod tests {
     };
 
     #[test]
-    fn the_documented_example_does_what_it_says() {
+    fn documented_example_injects_its_faults() {
         let faults = faults("capacity@us-east-1a,latency=200ms,throttle=0.3,unreachable=eu-west-1");
         assert_eq!(faults.capacity_fault(ZONE).unwrap().kind(), ErrorKind::Capacity);
         assert!(
@@ -392,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_of_a_location_that_is_down_is_a_gap() {
+    fn unreachable_part_of_a_scope_is_a_gap() {
         let faults = faults("unreachable=us-east-1a,denied@eu-west-1,capacity@us-east-1b");
         let places = |location: &ListScope| -> Vec<String> {
             let gaps = faults.gaps(location);
@@ -404,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn every_known_fault_is_read_with_and_without_a_place() {
+    fn known_faults_parse_with_and_without_location() {
         for text in KNOWN {
             parse(text).unwrap();
             if !text.starts_with("unreachable") {
@@ -417,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_refused_by_name() {
+    fn error_names_the_unknown_fault() {
         for text in [
             "capactiy",
             "capacity=1",

@@ -1,9 +1,8 @@
-//! A small cloud in a file, for people who try cloudctl, or test their pipelines, without an account. It has
-//! regions, names, protection, states over time and ends like the real ones, and [faults](faults) on demand.
+//! A small cloud in a file, to try cloudctl or test a pipeline without an account. It has regions, names, protection,
+//! and states that change over time as on the real clouds, and injects [faults](faults) on demand.
 //!
-//! An instance with a TTL is ended by this cloud itself, by its own clock: from that moment on it is terminated,
-//! whoever looks, and whether or not it is stopped or protected.
-//! What instances write to their consoles.
+//! The mock itself terminates an instance at the end of its TTL, by its own clock: from then on every read shows it as
+//! terminated, also if it was stopped or protected.
 
 use self::state::StoredInstance;
 
@@ -37,9 +36,9 @@ use crate::cloud::{
 };
 use crate::settings::Settings;
 
-/// As many instances are made by one call, as on Compute Engine.
+/// How many instances one call creates, as on Compute Engine.
 const MAX_INSTANCES_PER_CALL: usize = 1_000;
-/// The driver.
+/// The driver of the mock cloud.
 pub(super) struct Mock {
     store: Store,
     clock: Arc<dyn Clock>,
@@ -49,7 +48,7 @@ pub(super) struct Mock {
 }
 
 impl Mock {
-    /// The mock cloud of these settings; nothing is touched before the first call.
+    /// Creates the driver. Reads and writes no file before the first call.
     pub(super) fn new(settings: &Settings, clock: Arc<dyn Clock>) -> Self {
         let user = ["USER", "LOGNAME", "USERNAME"]
             .iter()
@@ -67,7 +66,7 @@ impl Mock {
         Faults::parse(self.faults.as_deref())
     }
 
-    /// What `look` finds of one instance.
+    /// Reads one instance from the file and passes it to `look`.
     async fn read_instance<T>(
         &self,
         target: &InstanceRef,
@@ -211,12 +210,12 @@ impl Provider for Mock {
     }
 
     async fn delete_unused_firewall_rules(&self, _gone: &[Instance]) -> Result<Vec<String>> {
-        // They went with their instances.
+        // They end with their instances.
         Ok(Vec::new())
     }
 
     fn probe_ssh(&self, instance: &Instance) -> Option<bool> {
-        // The addresses are made up, so nobody is there; what is up is taken to answer.
+        // The addresses are invented, so no server answers. A running instance counts as reachable.
         Some(instance.state == InstanceState::Running)
     }
 
@@ -296,7 +295,7 @@ impl Provider for Mock {
     }
 
     async fn orphaned_disks(&self, _gone: &[Instance]) -> Result<Vec<OrphanedDisk>> {
-        // Every disk here goes with its instance.
+        // Every disk is deleted with its instance.
         Ok(Vec::new())
     }
 
@@ -306,7 +305,7 @@ impl Provider for Mock {
     }
 }
 
-/// Refuses a location that there is not.
+/// Refuses a region or zone that does not exist.
 fn check_scope(location: &ListScope) -> Result<()> {
     match location {
         ListScope::AllRegions => Ok(()),
@@ -316,7 +315,7 @@ fn check_scope(location: &ListScope) -> Result<()> {
 }
 
 impl StoredInstance {
-    /// What it wrote to its console since it last booted.
+    /// Returns the console output since the last boot.
     pub(crate) fn console(&self, now: Timestamp) -> String {
         let state = self.phase_at(now).state(now);
         if state == InstanceState::Pending {

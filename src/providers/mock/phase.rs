@@ -1,5 +1,4 @@
-//! Where an instance is in its life: computed from the time of its last change, so that nothing runs in the
-//! background.
+//! The life of an instance, computed from the time of its last change, so that nothing runs in the background.
 
 use std::time::Duration;
 
@@ -8,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cloud::InstanceState;
 
-/// How long an instance is pending unless something else is said: short, but long enough to be seen.
+/// How long an instance is pending by default: short, but long enough to be seen.
 pub(super) const BOOT: Duration = Duration::from_secs(1);
 /// How long stopping and terminating take.
 const SHUTDOWN: SignedDuration = SignedDuration::from_secs(1);
@@ -16,17 +15,17 @@ const SHUTDOWN: SignedDuration = SignedDuration::from_secs(1);
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/how-ec2-instance-termination-works.html>
 const LISTED_AFTER_END: SignedDuration = SignedDuration::from_hours(1);
 
-/// The last change of an instance, and when it was.
+/// The last change of an instance, and its time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) enum Phase {
-    /// It was made or started.
+    /// It was created or started.
     Started {
         /// When.
         at: Timestamp,
         /// How long it takes to boot.
         boot_milliseconds: u32,
-        /// After how long it dies by itself, if it does, and why.
+        /// When and why it ends by itself, if it does.
         #[serde(rename = "death")]
         end: Option<EndReason>,
     },
@@ -40,7 +39,7 @@ pub(super) enum Phase {
         /// When.
         at: Timestamp,
     },
-    /// Its time was over, and the cloud ended it. Never in the file: the end alone is, and this is computed from it.
+    /// Its TTL is over. Computed from the expiry time, and never stored in the file.
     #[serde(skip)]
     Expired {
         /// When.
@@ -48,18 +47,18 @@ pub(super) enum Phase {
     },
 }
 
-/// How an instance dies by itself.
+/// How an instance ends by itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EndReason {
-    /// How long after its start.
+    /// The time after its start, in milliseconds.
     pub(super) after_milliseconds: u32,
-    /// Why, as the cloud's code.
+    /// The cloud's code for the reason.
     pub(super) reason: String,
 }
 
 impl EndReason {
-    /// A death of this reason, so long after the start.
+    /// An end for this reason, so long after the start.
     pub(super) fn after(time: Duration, reason: &str) -> Self {
         Self {
             after_milliseconds: milliseconds(time),
@@ -69,7 +68,7 @@ impl EndReason {
 }
 
 impl Phase {
-    /// The phase of an instance that is made or started at `at`.
+    /// Makes the phase of an instance that is created or started at `at`.
     pub(super) fn started(at: Timestamp, boot: Duration, end: Option<EndReason>) -> Self {
         Self::Started {
             at,
@@ -78,7 +77,7 @@ impl Phase {
         }
     }
 
-    /// Its state at this time.
+    /// Returns the state at this time.
     pub(super) fn state(&self, now: Timestamp) -> InstanceState {
         let (at, time, before, afterwards) = match self {
             _ if self.end(now).is_some() => return InstanceState::Terminated,
@@ -101,7 +100,7 @@ impl Phase {
         }
     }
 
-    /// Why it is in its state, in the cloud's code.
+    /// Returns the cloud's code for the reason of the state.
     pub(super) fn reason(&self, now: Timestamp) -> Option<&str> {
         match (self, self.end(now)) {
             (_, Some((_, end))) => Some(&end.reason),
@@ -111,12 +110,12 @@ impl Phase {
         }
     }
 
-    /// Whether it ended by itself, without anybody's asking. That its time was over is no failure.
+    /// Says whether it ended by itself, without a request. The end of a TTL does not count.
     pub(super) fn has_ended(&self, now: Timestamp) -> bool {
         self.end(now).is_some()
     }
 
-    /// Whether the cloud still lists it: the terminated are forgotten after a while.
+    /// Says whether the cloud still lists it: terminated instances disappear after a while.
     pub(super) fn is_listed(&self, now: Timestamp) -> bool {
         match (self, self.end(now)) {
             (_, Some((ended_at, _))) => now.duration_since(ended_at) < LISTED_AFTER_END,
@@ -126,18 +125,18 @@ impl Phase {
         }
     }
 
-    /// Whether it was on its way out, or gone, before this time.
+    /// Says whether it was terminating or gone before this time.
     pub(super) fn ended_before(&self, end: Timestamp) -> bool {
         matches!(self, Self::Terminated { at } if *at < end) || self.has_ended(end)
     }
 
-    /// Whether it dies before it has booted.
+    /// Says whether it ends before it has booted.
     pub(super) fn fails_to_boot(&self) -> bool {
         matches!(self, Self::Started { boot_milliseconds, end: Some(end), .. }
             if end.after_milliseconds <= *boot_milliseconds)
     }
 
-    /// When and how it died by itself, if it has.
+    /// Returns when and how it ended by itself, if it has.
     fn end(&self, now: Timestamp) -> Option<(Timestamp, &EndReason)> {
         let Self::Started { at, end: Some(end), .. } = self else {
             return None;
@@ -147,7 +146,7 @@ impl Phase {
     }
 }
 
-/// A time as the file has it; a day at most, which the options see to.
+/// Converts a time for the file. The options allow a day at most.
 fn milliseconds(time: Duration) -> u32 {
     u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
 }

@@ -1,4 +1,4 @@
-//! Where things are on the mock cloud: a few regions, and the zones in each.
+//! The regions of the mock cloud, and their zones.
 
 use sha2::{Digest, Sha256};
 
@@ -29,13 +29,13 @@ pub(super) const REGIONS: &[Region] = &[
     },
 ];
 
-/// The region of new instances for which none was named: the mock costs nothing, so it may be guessed.
+/// The region of new instances if none is named: the mock costs nothing, so a default is safe.
 pub(super) const DEFAULT_REGION: &str = "us-east-1";
 
-/// Looks a region up.
+/// Finds a region.
 ///
 /// # Errors
-/// `InvalidSpec` naming it, with the regions there are.
+/// `InvalidSpec` with the name and the regions that exist.
 pub(super) fn find_region(name: &str) -> Result<&'static Region> {
     REGIONS.iter().find(|region| region.name == name).ok_or_else(|| {
         if let Some(region) = REGIONS.iter().find(|region| region.zones.contains(&name)) {
@@ -46,10 +46,10 @@ pub(super) fn find_region(name: &str) -> Result<&'static Region> {
     })
 }
 
-/// The region that a zone is in.
+/// Finds the region of a zone.
 ///
 /// # Errors
-/// `InvalidSpec` naming it, with the zones there are.
+/// `InvalidSpec` with the name and the zones that exist.
 pub(super) fn find_region_of_zone(zone: &str) -> Result<&'static Region> {
     REGIONS
         .iter()
@@ -64,10 +64,10 @@ pub(super) fn find_region_of_zone(zone: &str) -> Result<&'static Region> {
         })
 }
 
-/// Makes a place of what a user typed.
+/// Resolves the region and zone that a user typed.
 ///
 /// # Errors
-/// `InvalidSpec` for an unknown region or zone, a zone outside the region, and nothing at all.
+/// `InvalidSpec` for an unknown region or zone, a zone outside the region, or neither.
 pub(super) fn resolve_location(region_name: Option<&str>, zone: Option<&str>) -> Result<Location> {
     let requested = region_name.map(find_region).transpose()?;
     let region = match (requested, zone) {
@@ -92,8 +92,8 @@ pub(super) fn resolve_location(region_name: Option<&str>, zone: Option<&str>) ->
     })
 }
 
-/// The zone of an instance for which only the region was given: always the same one for the same name, so that
-/// processes that race for a name meet in one zone.
+/// Picks the zone of an instance if only the region is given. A name always gets the same zone, so that processes that
+/// race for the name meet in one zone.
 pub(super) fn pick_zone(name: &InstanceName, region: &Region) -> &'static str {
     let digest = Sha256::digest(name.as_str());
     region.zones[usize::from(digest[0]) % region.zones.len()]
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_zone_alone_tells_its_region() {
+    fn zone_alone_implies_its_region() {
         let location = resolve_location(None, Some("eu-west-1b")).unwrap();
         assert_eq!(
             (location.region.as_str(), location.to_string().as_str()),
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_named_with_what_is() {
+    fn unknown_location_error_lists_what_exists() {
         for (region, zone, words) in [
             (Some("mars-1"), None, ["mars-1", "ap-south-1"]),
             (None, Some("us-east-1z"), ["us-east-1z", "ap-south-1b"]),
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_always_goes_to_the_same_zone_and_names_spread() {
+    fn names_spread_over_zones_and_keep_theirs() {
         let region = find_region("us-east-1").unwrap();
         let zones: std::collections::BTreeSet<_> = (0..20)
             .map(|index| pick_zone(&format!("web-{index}").parse().unwrap(), region))

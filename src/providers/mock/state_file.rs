@@ -1,7 +1,7 @@
-//! The file that the mock cloud is in. Only the mock has this file.
+//! The file of the mock cloud, and its lock.
 //!
-//! Readers take no lock: the file is only ever replaced as a whole, so that they see all of one state. Who changes
-//! it holds the lock of a sibling file from reading to replacing.
+//! Readers take no lock: the file is only ever replaced as a whole, so they see one complete state. A writer holds the
+//! lock of a second file from reading to replacing.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind as IoErrorKind, Read as _, Write as _};
@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 use super::state::{SCHEMA, State};
 use crate::cloud::{Error, ErrorKind, Result, parser_message, path_text, quoted};
 
-/// How long a change waits for those of others.
+/// How long a change waits for changes of other processes.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The file.
@@ -24,16 +24,16 @@ pub(super) struct Store {
     lock_timeout: Duration,
 }
 
-/// The file, held so that nobody else changes it.
+/// The file while this process holds its lock.
 #[derive(Debug)]
 pub(super) struct LockedStore<'a> {
     path: &'a Path,
-    // Closing the file gives the lock back, also when the process is killed.
+    // Closing the file releases the lock, also when the process is killed.
     _lock: File,
 }
 
 impl Store {
-    /// The store at this path; nothing is touched yet.
+    /// Creates the store. Reads and writes no file.
     pub(super) fn new(path: Option<PathBuf>) -> Self {
         Self {
             path,
@@ -41,7 +41,7 @@ impl Store {
         }
     }
 
-    /// The same, with another time to wait for the lock.
+    /// Creates the store with another timeout for the lock.
     #[cfg(test)]
     pub(super) fn with_lock_timeout(path: Option<PathBuf>, timeout: Duration) -> Self {
         Self {
@@ -57,11 +57,10 @@ impl Store {
         })
     }
 
-    /// The state as it is. A file that is not there is an empty cloud.
+    /// Reads the state. A missing file means an empty cloud.
     ///
     /// # Errors
-    /// `Refused` for a file that is not ours to read: broken, a symbolic link, somebody else's; `Internal` if
-    /// reading fails.
+    /// `Refused` for a file that is broken, a symbolic link or another user's; `Internal` if reading fails.
     pub(super) fn read(&self) -> Result<State> {
         let path = self.path()?;
         match read_text(path)? {
@@ -73,7 +72,7 @@ impl Store {
     /// Waits for the lock.
     ///
     /// # Errors
-    /// `Throttled` if others hold it for too long; those of [`read`](Self::read) for the lock and its folder.
+    /// `Throttled` if another process holds it for too long; those of [`read`](Self::read) for the lock and its folder.
     pub(super) async fn lock(&self) -> Result<LockedStore<'_>> {
         let path = self.path()?;
         let lock = open_lock(path)?;
@@ -96,11 +95,11 @@ impl Store {
 }
 
 impl LockedStore<'_> {
-    /// Reads, lets `change` work, and replaces the file if that changed anything. An error of `change` is given
-    /// on, with nothing written.
+    /// Reads the file, runs `change`, and replaces the file if the state changed. If `change` fails, nothing is
+    /// written.
     ///
     /// # Errors
-    /// Those of [`Store::read`], and the like for writing; the file is then as it was.
+    /// Those of [`Store::read`], and the same for writing; the file then stays as it was.
     pub(super) fn change<T>(self, change: impl FnOnce(&mut State) -> Result<T>) -> Result<T> {
         let before = read_text(self.path)?;
         let mut state = match &before {
@@ -117,7 +116,7 @@ impl LockedStore<'_> {
     }
 }
 
-/// The whole file, or nothing if there is none.
+/// Reads the whole file; `None` if it does not exist.
 fn read_text(path: &Path) -> Result<Option<Vec<u8>>> {
     if !check_kind(path)? {
         return Ok(None);
@@ -136,7 +135,7 @@ fn read_text(path: &Path) -> Result<Option<Vec<u8>>> {
     Ok(Some(text))
 }
 
-/// Whether the file is there; refuses what is no plain file, so that nobody can lead us elsewhere by a link.
+/// Says whether the file exists. Refuses everything but a plain file, so that no link leads to another file.
 fn check_kind(path: &Path) -> Result<bool> {
     match fs::symlink_metadata(path) {
         Ok(metadata) if metadata.is_symlink() => Err(refused_file_error(path, "is a symbolic link")),
@@ -148,7 +147,7 @@ fn check_kind(path: &Path) -> Result<bool> {
 }
 
 fn parse(path: &Path, text: &[u8]) -> Result<State> {
-    // What `mktemp` made is an empty cloud too.
+    // An empty file, as from `mktemp`, means an empty cloud.
     if text.is_empty() {
         return Ok(State::default());
     }
@@ -194,7 +193,7 @@ fn open_lock(path: &Path) -> Result<File> {
     options.open(&lock).map_err(|error| io_error("lock", path, error))
 }
 
-/// Puts a new file, readable by its owner alone, in the place of the old one.
+/// Replaces the file by a new one that only its owner can read.
 fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
     let mut file = NamedTempFile::new_in(folder_of(path))?;
     file.write_all(text)?;
@@ -202,7 +201,7 @@ fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// The folder of a file; that of a bare name is the current one.
+/// Returns the folder of a file; the current folder for a bare name.
 fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -210,11 +209,12 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// Whether the file belongs to another user than the files that we make.
+/// Says whether the file belongs to another user than the files that we create.
 #[cfg(unix)]
 fn belongs_to_other_user(path: &Path, metadata: &Metadata) -> bool {
     use std::os::unix::fs::MetadataExt as _;
-    // The standard library does not tell who we are, but a file of ours does; a nameless one, gone when closed.
+    // The standard library does not tell the current user, but a new file has it: a nameless one, which is gone when
+    // closed.
     let ours = tempfile::tempfile_in(folder_of(path)).or_else(|_| tempfile::tempfile());
     ours.and_then(|file| file.metadata())
         .is_ok_and(|ours| ours.uid() != metadata.uid())
