@@ -1,7 +1,8 @@
-//! Compute Engine.
+//! The driver of Compute Engine.
 //!
-//! Names are unique in a zone only, so a region's zone is picked by the name's hash, and every call that takes a name
-//! is checked against the id. A new instance acts as no service account unless one is asked for.
+//! Names are unique in a zone only. So a region's zone is picked by the hash of the name, and every call that takes a
+//! name is checked against the id. EC2 differs: its calls take ids. A new instance acts as no service account unless
+//! the spec names an identity.
 
 mod api;
 mod catalog;
@@ -35,13 +36,13 @@ use crate::settings::Settings;
 pub(super) use self::configuration::vendor_settings::VENDOR_SETTINGS;
 pub(super) use self::credentials::resolved_settings::resolved_settings;
 
-/// The driver.
+/// The driver of Compute Engine.
 pub(super) struct Gcp {
     client: Client,
 }
 
 impl Gcp {
-    /// Reads and connects nothing.
+    /// Creates the driver. Reads no file and opens no connection.
     pub(super) fn new(settings: &Settings) -> Self {
         Self {
             client: Client::new(settings),
@@ -49,8 +50,8 @@ impl Gcp {
     }
 }
 
-/// Whether credentials are found; asks no network. A credentials file that is there but broken counts: its error is
-/// better than silence.
+/// Says whether there are credentials; makes no network call. A credentials file that exists but is broken counts: its
+/// error is better than silence.
 pub(super) fn has_credentials(settings: &Settings) -> bool {
     let environment = &settings.environment;
     let gcloud = GcloudConfiguration::read(environment);
@@ -81,7 +82,7 @@ impl Provider for Gcp {
         Ok(vec![ListScope::AllRegions])
     }
 
-    /// Those that there are can be told without asking.
+    /// No scope is known without a call.
     async fn known_list_scopes(&self) -> Vec<ListScope> {
         Vec::new()
     }
@@ -90,7 +91,7 @@ impl Provider for Gcp {
         create::request::DEFAULT_MACHINE_TYPE
     }
 
-    /// Compute Engine cannot be asked whether it would: what can be looked up is looked up.
+    /// Compute Engine has no dry run: the preview looks up what it can.
     async fn preview(&self, spec: &InstanceSpec) -> Result<LaunchPreview> {
         let request = create::request::prepare(&self.client, spec, 0).await?;
         network::ingress::check(&self.client, request.firewall_rules.as_ref()).await?;
@@ -101,7 +102,7 @@ impl Provider for Gcp {
         create::create(&self.client, spec, generation).await
     }
 
-    /// In one zone, by one call.
+    /// Creates the members in one zone, by one call.
     async fn create_members(&self, spec: &InstanceSpec, generation: u32) -> Result<Vec<Instance>> {
         create::bulk_insert::create(&self.client, spec, generation).await
     }
@@ -120,7 +121,7 @@ impl Provider for Gcp {
         catalog::machine_types(&self.client, region, among).await
     }
 
-    /// The same everywhere.
+    /// Images are the same in every region.
     async fn images(&self, _region: &str) -> Result<Vec<Image>> {
         catalog::images(&self.client).await
     }
@@ -130,7 +131,7 @@ impl Provider for Gcp {
     }
 
     fn is_token_zonal(&self, _spec: &InstanceSpec) -> bool {
-        // Names are unique in a zone, and the zone that is picked hangs on the machine type and on what is up.
+        // Names are unique in a zone, and the zone depends on the machine type and on which zones are up.
         true
     }
 
@@ -198,7 +199,7 @@ impl Provider for Gcp {
         instances::disks::find_orphaned_disks(&self.client, gone).await
     }
 
-    /// What the first serial port has, the most recent megabyte of it.
+    /// Returns the most recent megabyte of the first serial port.
     async fn console_output(&self, target: &InstanceRef) -> Result<Vec<u8>> {
         let api = instances::list::get_by_ref(&self.client, target).await?;
         let name = api.name.unwrap_or_default();
@@ -217,7 +218,7 @@ impl Provider for Gcp {
         }
     }
 
-    /// Compute Engine's prices of spare capacity change once a month at most, and no API of its own tells them.
+    /// Compute Engine's spot prices change once a month at most, and no API of its own returns them.
     /// <https://cloud.google.com/compute/docs/instances/spot#pricing>
     async fn spot_price(&self, _place: &Location, _machine_type: &str) -> Result<Option<f64>> {
         Ok(None)

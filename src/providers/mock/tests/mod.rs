@@ -1,4 +1,4 @@
-//! The mock cloud as a whole, on a temporary file and with a clock that only the test moves.
+//! Tests of the whole mock cloud, on a temporary file and with a clock that only the test moves.
 
 mod expiry;
 mod faults;
@@ -23,7 +23,7 @@ impl Clock for FakeClock {
     }
 }
 
-/// A cloud in a folder that goes with it.
+/// A mock cloud in a temporary folder.
 struct Sandbox {
     mock: Arc<Mock>,
     clock: Arc<FakeClock>,
@@ -47,7 +47,7 @@ impl Sandbox {
         self.folder.path().join("deep/er/mock.json")
     }
 
-    /// The same cloud with these faults.
+    /// Injects faults into the same cloud.
     fn faults(&mut self, faults: &str) {
         let mut settings = Settings::default();
         settings.mock.state_file = Some(self.file());
@@ -63,16 +63,16 @@ impl Sandbox {
     fn create(&self, spec: &InstanceSpec) -> Instance {
         match run(self.mock.create(spec, 0)).unwrap() {
             CreateOutcome::Instance(instance) => *instance,
-            CreateOutcome::TokenAlreadyUsed => panic!("the token is spent"),
+            CreateOutcome::TokenAlreadyUsed => panic!("the token was used before"),
         }
     }
 
-    /// The error that a create of this spec gives.
+    /// Returns the error of a create call for this spec.
     fn refusal(&self, spec: &InstanceSpec) -> Error {
         run(self.mock.create(spec, 0)).unwrap_err()
     }
 
-    /// Does something to one instance.
+    /// Applies an action to one instance.
     fn act(&self, action: Action, target: &InstanceRef) -> Result<()> {
         let targets = std::slice::from_ref(target);
         let outcomes = run(async {
@@ -91,7 +91,7 @@ impl Sandbox {
                         .set_protection(targets, false, &BatchTracker::uninterrupted())
                         .await
                 }
-                Action::SetTtl(_) => unreachable!("it is no batch"),
+                Action::SetTtl(_) => unreachable!("set_ttl takes no batch"),
             }
         });
         let [outcome] = <[TargetOutcome; 1]>::try_from(outcomes).unwrap();
