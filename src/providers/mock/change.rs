@@ -155,7 +155,7 @@ fn apply_to_instance(
             if let Some(error) = faults.no_capacity_error(site) {
                 return Err(error.context(format!("cannot start {target}")));
             }
-            stored.phase = Phase::started(now, faults.slow_boot(site).unwrap_or(BOOT), None);
+            stored.phase = Phase::start_at(now, faults.slow_boot(site).unwrap_or(BOOT), None);
             stored.booted_at = now;
             // As on the real clouds, the previous address is not kept.
             if stored.public_ip.is_some() {

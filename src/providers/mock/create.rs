@@ -156,21 +156,21 @@ fn new_stored_instance(
         created_at: now,
         booted_at: now,
         ends_at: None,
-        phase: Phase::started(now, boot, planned_end(faults.boot_failure(site), boot, spec, resolved)),
+        phase: Phase::start_at(now, boot, planned_end(faults.boot_failure(site), boot, spec, resolved)),
     }
 }
 
 /// Returns how the instance will end by itself, if it will.
 fn planned_end(boot_failure: bool, boot: Duration, spec: &InstanceSpec, resolved: &ResolvedSpec) -> Option<EndReason> {
     if boot_failure {
-        return Some(EndReason::after(boot, "Server.InternalError"));
+        return Some(EndReason::new(boot, "Server.InternalError"));
     }
     let reason = if spec.spot {
         "Server.SpotInstanceTermination"
     } else {
         "Server.InternalError"
     };
-    Some(EndReason::after(resolved.options.fail_after()?, reason))
+    Some(EndReason::new(resolved.options.fail_after()?, reason))
 }
 
 /// A spec with every name looked up, every default filled in and every limit checked.

@@ -59,7 +59,7 @@ pub(super) struct EndReason {
 
 impl EndReason {
     /// An end for this reason, so long after the start.
-    pub(super) fn after(time: Duration, reason: &str) -> Self {
+    pub(super) fn new(time: Duration, reason: &str) -> Self {
         Self {
             after_milliseconds: milliseconds(time),
             reason: reason.to_owned(),
@@ -69,7 +69,7 @@ impl EndReason {
 
 impl Phase {
     /// Makes the phase of an instance that is created or started at `at`.
-    pub(super) fn started(at: Timestamp, boot: Duration, end: Option<EndReason>) -> Self {
+    pub(super) fn start_at(at: Timestamp, boot: Duration, end: Option<EndReason>) -> Self {
         Self::Started {
             at,
             boot_milliseconds: milliseconds(boot),

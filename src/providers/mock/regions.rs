@@ -41,8 +41,10 @@ pub(super) fn find_region(name: &str) -> Result<&'static Region> {
         if let Some(region) = REGIONS.iter().find(|region| region.zones.contains(&name)) {
             return zone_for_region(name, region.name);
         }
-        Error::invalid(format!("the mock cloud has no region {}", quoted(name)))
-            .with_hint(format!("use one of {}", join(REGIONS.iter().map(|region| region.name))))
+        Error::invalid(format!("the mock cloud has no region {}", quoted(name))).with_hint(format!(
+            "use one of {}",
+            join_names(REGIONS.iter().map(|region| region.name))
+        ))
     })
 }
 
@@ -60,7 +62,7 @@ pub(super) fn find_region_of_zone(zone: &str) -> Result<&'static Region> {
             }
             let zones = REGIONS.iter().flat_map(|region| region.zones).copied();
             Error::invalid(format!("the mock cloud has no zone {}", quoted(zone)))
-                .with_hint(format!("use one of {}", join(zones)))
+                .with_hint(format!("use one of {}", join_names(zones)))
         })
 }
 
@@ -80,7 +82,7 @@ pub(super) fn resolve_location(region_name: Option<&str>, zone: Option<&str>) ->
                 Error::invalid(format!("the zone {zone} is not in the region {}", region.name)).with_hint(format!(
                     "{} has {}",
                     region.name,
-                    join(region.zones.iter().copied())
+                    join_names(region.zones.iter().copied())
                 )),
             );
         }
@@ -99,7 +101,7 @@ pub(super) fn pick_zone(name: &InstanceName, region: &Region) -> &'static str {
     region.zones[usize::from(digest[0]) % region.zones.len()]
 }
 
-fn join<'a>(names: impl Iterator<Item = &'a str>) -> String {
+fn join_names<'a>(names: impl Iterator<Item = &'a str>) -> String {
     names.collect::<Vec<_>>().join(", ")
 }
 

@@ -110,7 +110,7 @@ pub(super) struct StoredInstance {
 pub(super) fn expiry_time(created_at: Timestamp, ttl: Duration) -> Result<Timestamp> {
     SignedDuration::try_from(ttl)
         .and_then(|ttl| created_at.checked_add(ttl))
-        .map_err(|_| Error::invalid("that is more time than there is").with_hint("give less time, such as 30d"))
+        .map_err(|_| Error::invalid("the TTL is too long").with_hint("give less time, such as 30d"))
 }
 
 impl StoredInstance {

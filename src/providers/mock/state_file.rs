@@ -64,7 +64,7 @@ impl Store {
     pub(super) fn read(&self) -> Result<State> {
         let path = self.path()?;
         match read_text(path)? {
-            Some(text) => parse(path, &text),
+            Some(text) => parse_state(path, &text),
             None => Ok(State::default()),
         }
     }
@@ -103,7 +103,7 @@ impl LockedStore<'_> {
     pub(super) fn change<T>(self, change: impl FnOnce(&mut State) -> Result<T>) -> Result<T> {
         let before = read_text(self.path)?;
         let mut state = match &before {
-            Some(text) => parse(self.path, text)?,
+            Some(text) => parse_state(self.path, text)?,
             None => State::default(),
         };
         let result = change(&mut state)?;
@@ -146,7 +146,7 @@ fn check_kind(path: &Path) -> Result<bool> {
     }
 }
 
-fn parse(path: &Path, text: &[u8]) -> Result<State> {
+fn parse_state(path: &Path, text: &[u8]) -> Result<State> {
     // An empty file, as from `mktemp`, means an empty cloud.
     if text.is_empty() {
         return Ok(State::default());

@@ -233,7 +233,7 @@ impl Client {
     pub(crate) async fn gcloud(&self) -> Result<&GcloudConfiguration> {
         let read = || async {
             let gcloud = GcloudConfiguration::read(&self.settings.environment)?;
-            vendor_settings::check(&self.settings, &gcloud)?;
+            vendor_settings::check_vendor_settings(&self.settings, &gcloud)?;
             Ok(gcloud)
         };
         self.gcloud.get_or_try_init(read).await

@@ -100,14 +100,16 @@ macro_rules! incomplete_code {
     ($part:expr) => {{
         let warning = $part.warning.as_ref();
         warning.and_then(|warning| {
-            $crate::providers::gcp::api::pagination::lack(warning.code.as_ref().and_then(|code| code.name()))
+            $crate::providers::gcp::api::pagination::missing_items_code(
+                warning.code.as_ref().and_then(|code| code.name()),
+            )
         })
     }};
 }
 
 /// Returns a warning's code if it means that something is missing. Every code does, also an unknown one, except that of
 /// an empty page.
-pub(crate) fn lack(code: Option<&str>) -> Option<String> {
+pub(crate) fn missing_items_code(code: Option<&str>) -> Option<String> {
     let code = code.unwrap_or("UNKNOWN");
     (code != "NO_RESULTS_ON_PAGE").then(|| code.to_owned())
 }

@@ -22,12 +22,21 @@ pub(crate) struct ResolvedImage {
     pub(crate) disk_gib: Option<u32>,
 }
 
-/// The parts of what a user typed. Without a project, the user's own is meant.
+/// What a user named: `kind`, the project unless it is the user's own, and the name.
 #[derive(Debug, PartialEq, Eq)]
-enum Wanted<'a> {
-    Family(Option<&'a str>, &'a str),
-    Image(Option<&'a str>, &'a str),
-    Either(Option<&'a str>, &'a str),
+struct ImageRequest<'a> {
+    kind: ImageKind,
+    project: Option<&'a str>,
+    name: &'a str,
+}
+
+/// Whether a name is that of a family or of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ImageKind {
+    Family,
+    Image,
+    /// An image, or else a family.
+    Either,
 }
 
 /// Finds an image. An alias means the newest image for the architecture of the machine type.
@@ -49,48 +58,41 @@ pub(crate) async fn resolve_image(client: &Client, wanted: &str, architecture: A
             (find_newest_of_family(client, gcp.project, family).await?, gcp.project)
         }
         None => {
-            let own = client.project().await?;
-            match parse_image_request(wanted)
-                .ok_or_else(|| unknown_image_error(wanted, "is not the name or path of an image"))?
-            {
-                Wanted::Family(project, family) => {
-                    let project = project.unwrap_or(own);
-                    (find_newest_of_family(client, project, family).await?, project)
-                }
-                Wanted::Image(project, name) => {
-                    let project = project.unwrap_or(own);
-                    (find_image(client, project, name).await?, project)
-                }
-                Wanted::Either(project, name) => {
-                    let project = project.unwrap_or(own);
-                    let image = find_image(client, project, name).await?;
-                    let image = if image.is_none() {
-                        find_newest_of_family(client, project, name).await?
-                    } else {
-                        image
-                    };
-                    (image, project)
-                }
+            let request = parse_image_request(wanted)
+                .ok_or_else(|| unknown_image_error(wanted, "is not the name or path of an image"))?;
+            let project = match request.project {
+                Some(project) => project,
+                None => client.project().await?,
+            };
+            let mut found = None;
+            if request.kind != ImageKind::Family {
+                found = find_image(client, project, request.name).await?;
             }
+            if found.is_none() && request.kind != ImageKind::Image {
+                found = find_newest_of_family(client, project, request.name).await?;
+            }
+            (found, project)
         }
     };
     let image = found.ok_or_else(|| unknown_image_error(wanted, "does not exist"))?;
-    check_architecture(image, project, wanted, architecture)
+    check_architecture(&image, wanted, architecture)?;
+    Ok(to_resolved_image(image, project, wanted))
 }
 
-fn check_architecture(image: Image, project: &str, wanted: &str, architecture: Architecture) -> Result<ResolvedImage> {
-    let own = match image.architecture {
-        Some(ImageArchitecture::X8664) => Some(Architecture::X86_64),
-        Some(ImageArchitecture::Arm64) => Some(Architecture::Arm64),
-        _ => None,
+/// Refuses an image that is for another architecture.
+fn check_architecture(image: &Image, wanted: &str, architecture: Architecture) -> Result<()> {
+    let image_architecture = match image.architecture {
+        Some(ImageArchitecture::X8664) => Architecture::X86_64,
+        Some(ImageArchitecture::Arm64) => Architecture::Arm64,
+        _ => return Ok(()),
     };
-    if let Some(own) = own.filter(|own| *own != architecture) {
-        return Err(Error::invalid(format!(
-            "the image {wanted} is for {own}, and the machine type for {architecture}"
-        ))
-        .with_hint("use a machine type of the image's architecture, or another image"));
+    if image_architecture == architecture {
+        return Ok(());
     }
-    Ok(to_resolved_image(image, project, wanted))
+    Err(Error::invalid(format!(
+        "the image {wanted} is for {image_architecture}, and the machine type for {architecture}"
+    ))
+    .with_hint("use a machine type of the image's architecture, or another image"))
 }
 
 /// Makes the resolved image of an API image.
@@ -134,27 +136,26 @@ fn none_if_not_found<T>(answer: Result<T>) -> Result<Option<T>> {
 
 /// Parses `NAME`, `family/F`, `PROJECT/NAME`, `PROJECT/family/F`, `global/images/…`, `projects/P/global/images/…`, and
 /// the last as a URL.
-fn parse_image_request(wanted: &str) -> Option<Wanted<'_>> {
+fn parse_image_request(wanted: &str) -> Option<ImageRequest<'_>> {
     let path = wanted.split_once("/compute/v1/").map_or(wanted, |(_, path)| path);
     let parts: Vec<&str> = path.split('/').collect();
-    let wanted = match parts.as_slice() {
-        [name] => Wanted::Either(None, name),
-        ["family", family] | ["global", "images", "family", family] => Wanted::Family(None, family),
-        ["global", "images", name] => Wanted::Image(None, name),
-        [project, name] => Wanted::Either(Some(project), name),
+    let (kind, project, name) = match parts.as_slice() {
+        [name] => (ImageKind::Either, None, *name),
+        ["family", family] | ["global", "images", "family", family] => (ImageKind::Family, None, *family),
+        ["global", "images", name] => (ImageKind::Image, None, *name),
+        [project, name] => (ImageKind::Either, Some(*project), *name),
         [project, "family", family] | ["projects", project, "global", "images", "family", family] => {
-            Wanted::Family(Some(project), family)
+            (ImageKind::Family, Some(*project), *family)
         }
-        ["projects", project, "global", "images", name] => Wanted::Image(Some(project), name),
+        ["projects", project, "global", "images", name] => (ImageKind::Image, Some(*project), *name),
         _ => return None,
     };
-    let (Wanted::Family(project, name) | Wanted::Image(project, name) | Wanted::Either(project, name)) = wanted;
     // Older projects have a domain before their name: `example.com:acme`.
     let project_is_clean = project.is_none_or(|project| {
         project.starts_with(|c: char| c.is_ascii_alphanumeric())
             && project.chars().all(|c| c.is_ascii_alphanumeric() || "-.:".contains(c))
     });
-    (project_is_clean && is_resource_name(name)).then_some(wanted)
+    (project_is_clean && is_resource_name(name)).then_some(ImageRequest { kind, project, name })
 }
 
 fn unknown_image_error(wanted: &str, why: &str) -> Error {
@@ -173,25 +174,32 @@ mod tests {
     #[test]
     fn every_form_of_image_name_is_parsed() {
         let long = "https://www.googleapis.com/compute/v1/projects/debian-cloud/global/images/debian-12-v1";
-        for (wanted, expected) in [
-            ("base-1", Wanted::Either(None, "base-1")),
-            ("family/base", Wanted::Family(None, "base")),
+        for (wanted, kind, project, name) in [
+            ("base-1", ImageKind::Either, None, "base-1"),
+            ("family/base", ImageKind::Family, None, "base"),
             (
                 "debian-cloud/debian-12",
-                Wanted::Either(Some("debian-cloud"), "debian-12"),
+                ImageKind::Either,
+                Some("debian-cloud"),
+                "debian-12",
             ),
             (
                 "debian-cloud/family/debian-12",
-                Wanted::Family(Some("debian-cloud"), "debian-12"),
+                ImageKind::Family,
+                Some("debian-cloud"),
+                "debian-12",
             ),
-            ("global/images/base-1", Wanted::Image(None, "base-1")),
-            ("projects/p/global/images/n", Wanted::Image(Some("p"), "n")),
+            ("global/images/base-1", ImageKind::Image, None, "base-1"),
+            ("projects/p/global/images/n", ImageKind::Image, Some("p"), "n"),
             (
                 "projects/example.com:p/global/images/family/f",
-                Wanted::Family(Some("example.com:p"), "f"),
+                ImageKind::Family,
+                Some("example.com:p"),
+                "f",
             ),
-            (long, Wanted::Image(Some("debian-cloud"), "debian-12-v1")),
+            (long, ImageKind::Image, Some("debian-cloud"), "debian-12-v1"),
         ] {
+            let expected = ImageRequest { kind, project, name };
             assert_eq!(parse_image_request(wanted), Some(expected), "{wanted}");
         }
         for wanted in ["", "a/b/c", "ami-0abc/", "../x", "p/A B", "projects/p/zones/z"] {
@@ -201,18 +209,14 @@ mod tests {
 
     #[test]
     fn image_of_other_architecture_is_refused() {
-        let image = || {
-            Image::new()
-                .set_name("n")
-                .set_architecture(ImageArchitecture::Arm64)
-                .set_disk_size_gb(10)
-        };
-        let resolved = check_architecture(image(), "p", "n", Architecture::Arm64).unwrap();
+        let image = Image::new().set_name("n").set_architecture(ImageArchitecture::Arm64);
+        assert!(check_architecture(&image, "n", Architecture::Arm64).is_ok());
+        let error = check_architecture(&image, "n", Architecture::X86_64).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidSpec);
+        let resolved = to_resolved_image(image.set_disk_size_gb(10), "p", "n");
         assert_eq!(
             (resolved.path.as_str(), resolved.disk_gib),
             ("projects/p/global/images/n", Some(10))
         );
-        let error = check_architecture(image(), "p", "n", Architecture::X86_64).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidSpec);
     }
 }

@@ -243,7 +243,7 @@ pub(in crate::providers) const VENDOR_SETTINGS: &[VendorSetting] = {
 ///
 /// # Errors
 /// `InvalidSpec` that names the setting.
-pub(crate) fn check(settings: &Settings, gcloud: &GcloudConfiguration) -> Result<()> {
+pub(crate) fn check_vendor_settings(settings: &Settings, gcloud: &GcloudConfiguration) -> Result<()> {
     let environment = &settings.environment;
     refuse_unsupported(VENDOR_SETTINGS, |setting| {
         let located = find_setting(setting, environment, gcloud)?;

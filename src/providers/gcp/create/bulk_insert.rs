@@ -74,7 +74,7 @@ impl GroupCreate<'_> {
                 Err(failure) => failure,
             };
             if failure.error.http_status_code() != Some(409) {
-                return call.failed_call(self, failure).await;
+                return call.recover_failed_call(self, failure).await;
             }
             is_uncertain |= failure.is_uncertain();
             let unread = |error| call.read_error(is_uncertain, error);
@@ -113,14 +113,16 @@ impl GroupCreate<'_> {
         let remembered = call.is_from_earlier_call(&operation).await;
         let operation = match operations::wait_until_done(call.client, zone, operation, OPERATION_DEADLINE).await {
             Ok(operation) => operation,
-            Err(error) => return self.lost_operation(error).await,
+            Err(error) => return self.recover_lost_operation(error).await,
         };
         if let Some(error) = operation_error(&operation, &call.attempted, zone) {
-            return self.failed_operation(&operation, error, remembered).await;
+            return self.recover_failed_operation(&operation, error, remembered).await;
         }
         if !is_done(&operation) {
             let message = format!("{}: its operation does not end", call.attempted);
-            return self.lost_operation(Error::new(ErrorKind::Timeout, message)).await;
+            return self
+                .recover_lost_operation(Error::new(ErrorKind::Timeout, message))
+                .await;
         }
         self.read_back(&operation, remembered).await
     }
@@ -138,7 +140,7 @@ impl GroupCreate<'_> {
                     BTreeSet::new()
                 }
             };
-            let mut living = self.living(seen.unwrap_or_default()).await?;
+            let mut living = self.select_alive(seen.unwrap_or_default()).await?;
             living.retain(|instance| instance.managed);
             let missing = self.names.iter().filter(|name| !shown.contains(name.as_str()));
             let missing: Vec<_> = missing.collect();
@@ -172,7 +174,7 @@ impl GroupCreate<'_> {
     }
 
     /// Returns the instances that exist and are not being deleted, in the order of the names.
-    pub(crate) async fn living(&self, holders: Vec<model::Instance>) -> Result<Vec<Instance>> {
+    pub(crate) async fn select_alive(&self, holders: Vec<model::Instance>) -> Result<Vec<Instance>> {
         let (client, project) = (self.call.client, &self.call.request.project);
         let read = holders.into_iter().map(|api| to_instance(api, project, false));
         let mut read = read.collect::<Result<Vec<_>>>()?;
@@ -239,7 +241,7 @@ impl CreateTarget for GroupCreate<'_> {
     }
 
     async fn accept(&self, holders: Vec<model::Instance>) -> Result<Vec<Instance>> {
-        let living = self.living(holders).await?;
+        let living = self.select_alive(holders).await?;
         match living.iter().find(|instance| !instance.managed) {
             Some(other) => {
                 let name = other.name.as_deref().unwrap_or_default();
@@ -274,7 +276,7 @@ impl GroupCreate<'_> {
     }
 
     /// Finds the members of an operation that cannot be followed.
-    pub(crate) async fn lost_operation(&self, error: Error) -> Result<Vec<Instance>> {
+    pub(crate) async fn recover_lost_operation(&self, error: Error) -> Result<Vec<Instance>> {
         let start = Instant::now();
         loop {
             let holders = self.list_existing().await.unwrap_or_default();
@@ -291,7 +293,7 @@ impl GroupCreate<'_> {
 
     /// Finds the result of a failed operation. Waits until the cloud has deleted what it created. `remembered` means
     /// the failure of an earlier call, which says nothing about the present.
-    pub(crate) async fn failed_operation(
+    pub(crate) async fn recover_failed_operation(
         &self,
         operation: &Operation,
         error: Error,
@@ -306,7 +308,7 @@ impl GroupCreate<'_> {
                 Err(_) => return Err(call.unknown_outcome(Vec::new(), error)),
             };
             let may_go = match taken {
-                true => self.living(holders.clone()).await?.iter().any(is_changing),
+                true => self.select_alive(holders.clone()).await?.iter().any(is_changing),
                 false => !holders.is_empty(),
             };
             if !may_go || start.elapsed() > CLEANUP_DEADLINE {

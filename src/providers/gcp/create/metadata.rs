@@ -64,7 +64,7 @@ pub(crate) fn build_metadata(
         .iter()
         .map(|(key, value)| (key.as_str(), value.clone()));
     let items: Vec<_> = items.into_iter().chain(own).collect();
-    check(&items)?;
+    check_sizes(&items)?;
     let data = spec.user_data.as_ref();
     if let Some(why) = data.and_then(|data| ignored_reason(data.expose(), image_project)) {
         tracing::warn!("{why}");
@@ -204,7 +204,7 @@ fn to_user_name(text: &str) -> Option<String> {
     (!name.is_empty() && name != "root").then_some(name)
 }
 
-fn check(items: &[(&str, String)]) -> Result<()> {
+fn check_sizes(items: &[(&str, String)]) -> Result<()> {
     for (key, value) in items {
         let clean = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if key.is_empty() || key.len() > 128 || !key.chars().all(clean) {

@@ -42,7 +42,7 @@ impl CreateCall<'_> {
                 Err(failure) => failure,
             };
             if failure.error.http_status_code() != Some(409) {
-                return self.failed_call(self, failure).await;
+                return self.recover_failed_call(self, failure).await;
             }
             is_uncertain |= failure.is_uncertain();
             let holder = self.find_holder().await;

@@ -22,7 +22,11 @@ use crate::providers::gcp::network;
 
 impl CreateCall<'_> {
     /// Finds the result of a call that was refused, or has no certain answer.
-    pub(crate) async fn failed_call<W: CreateTarget>(&self, target: &W, failure: ChangeFailure) -> Result<W::Output> {
+    pub(crate) async fn recover_failed_call<W: CreateTarget>(
+        &self,
+        target: &W,
+        failure: ChangeFailure,
+    ) -> Result<W::Output> {
         let last = classify(&failure.error);
         let field = field_at_fault(&failure.error).map(str::to_owned);
         let is_uncertain = failure.is_uncertain();
@@ -65,7 +69,7 @@ impl CreateCall<'_> {
     }
 
     /// Finds the instance of an operation that cannot be followed.
-    pub(crate) async fn lost_operation(&self, target: Option<u64>, error: Error) -> Result<CreateOutcome> {
+    pub(crate) async fn recover_lost_operation(&self, target: Option<u64>, error: Error) -> Result<CreateOutcome> {
         let start = Instant::now();
         loop {
             match self.find_holder().await {
@@ -81,7 +85,7 @@ impl CreateCall<'_> {
     /// Finds the result of a failed operation. The cloud deletes what it created. `remembered` means the failure of an
     /// earlier call, which says nothing about the present, and which this request id gets for as long as the cloud
     /// remembers it.
-    pub(crate) async fn failed_operation(
+    pub(crate) async fn recover_failed_operation(
         &self,
         operation: &Operation,
         error: Error,
@@ -176,10 +180,10 @@ impl CreateCall<'_> {
         let target = operation.target_id;
         let operation = match operations::wait_until_done(self.client, zone, operation, OPERATION_DEADLINE).await {
             Ok(operation) => operation,
-            Err(error) => return self.lost_operation(target, error).await,
+            Err(error) => return self.recover_lost_operation(target, error).await,
         };
         if let Some(error) = operation_error(&operation, &self.attempted, zone) {
-            return self.failed_operation(&operation, error, remembered).await;
+            return self.recover_failed_operation(&operation, error, remembered).await;
         }
         match self.find_holder().await {
             Ok(Some(holder)) if is_same_instance(holder.id, target) => self.to_outcome(holder).await,

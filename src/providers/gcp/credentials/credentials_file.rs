@@ -85,10 +85,11 @@ pub(crate) fn missing_file_error(setting: &Located) -> Error {
     let name = setting.variable_name().unwrap_or(source);
     if is_content(value) {
         let message = format!("{source} is {}", describe_content(value));
-        return refused(message).with_hint(format!("write the content to a file, and point {name} at the file"));
+        return unauthenticated_error(message)
+            .with_hint(format!("write the content to a file, and point {name} at the file"));
     }
     let hint = format!("correct {name}, or log in: {OTHER_LOGIN}");
-    refused(format!("{source}: there is no file {}", path_text(value))).with_hint(hint)
+    unauthenticated_error(format!("{source}: there is no file {}", path_text(value))).with_hint(hint)
 }
 
 /// Describes a value without showing it: `a value of 2,318 characters that is not a path`.
@@ -99,7 +100,7 @@ fn describe_content(value: &str) -> String {
     }
 }
 
-fn refused(message: String) -> Error {
+fn unauthenticated_error(message: String) -> Error {
     Error::new(ErrorKind::Unauthenticated, message)
 }
 
@@ -109,7 +110,8 @@ fn refused(message: String) -> Error {
 /// # Errors
 /// `Unauthenticated` for a file that cannot be read or is not text.
 pub(crate) fn read_text(path: &Path, shown: &str) -> Result<Option<String>> {
-    let file_error = |why: &str, hint: &str| Err(refused(format!("{shown}: the file {why}")).with_hint(hint));
+    let file_error =
+        |why: &str, hint: &str| Err(unauthenticated_error(format!("{shown}: the file {why}")).with_hint(hint));
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
         // A home that is not a folder, such as /dev/null, has no files. Content in place of a name is too long for a
@@ -124,7 +126,9 @@ pub(crate) fn read_text(path: &Path, shown: &str) -> Result<Option<String>> {
         }
         Err(_) if path.is_dir() => return file_error("is a folder", "name the file in it"),
         Err(_) if is_content(&path.to_string_lossy()) => return Ok(None),
-        Err(error) => return Err(refused(format!("{shown}: cannot read the file: {error}")).with_hint(OTHER_LOGIN)),
+        Err(error) => {
+            return Err(unauthenticated_error(format!("{shown}: cannot read the file: {error}")).with_hint(OTHER_LOGIN));
+        }
     };
     if crate::cloud::is_gzip(&bytes) {
         return file_error("is packed by gzip", "unpack it first: `gunzip`");
@@ -190,10 +194,11 @@ impl CredentialsFile {
             Some((source, _)) => source.to_owned(),
             None => shown.clone(),
         };
-        let file_error = |why: &str, hint: &str| refused(format!("{shown}: the file {why}")).with_hint(hint);
+        let file_error =
+            |why: &str, hint: &str| unauthenticated_error(format!("{shown}: the file {why}")).with_hint(hint);
         let mut json = parse_json(text, &file_error)?;
         let form = parse_form(&json, &file_error)?;
-        check(&mut json, form, "", environment, &file_error)?;
+        check_fields(&mut json, form, "", environment, &file_error)?;
         Ok(Self {
             name,
             source,
@@ -256,7 +261,7 @@ impl CredentialsFile {
             true => String::new(),
             false => format!("{}: ", self.source),
         };
-        refused(format!("{source}the credentials file {} {why}", self.name)).with_hint(OTHER_LOGIN)
+        unauthenticated_error(format!("{source}the credentials file {} {why}", self.name)).with_hint(OTHER_LOGIN)
     }
 }
 
@@ -334,7 +339,7 @@ fn parse_form(json: &Value, file_error: &dyn Fn(&str, &str) -> Error) -> Result<
 
 /// Checks the fields that a type of file must have. Removes white space around text; white space inside would break a
 /// request.
-fn check(
+fn check_fields(
     json: &mut Value,
     form: Form,
     prefix: &str,
@@ -410,7 +415,7 @@ fn check(
                                   CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT";
                     return Err(file_error(why, hint));
                 }
-                check(inner, form, "source_credentials.", environment, file_error)?;
+                check_fields(inner, form, "source_credentials.", environment, file_error)?;
             }
         }
         Form::AuthorizedUser | Form::WorkforceUser => {}

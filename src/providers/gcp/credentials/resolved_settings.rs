@@ -8,14 +8,14 @@ use crate::providers::gcp::configuration::gcloud_config::{GcloudConfiguration, L
 use crate::providers::gcp::configuration::resolved::{
     DEFAULT_UNIVERSE, QuotaProject, check_project, configured_universe, resolve_endpoint, resolve_impersonation,
 };
-use crate::providers::gcp::configuration::vendor_settings::{check, list_proxies};
+use crate::providers::gcp::configuration::vendor_settings::{check_vendor_settings, list_proxies};
 use crate::settings::{ResolvedSetting, Settings};
 
 /// Lists the values of the settings in this run.
 pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec<ResolvedSetting>> {
     let environment = &settings.environment;
     let gcloud = &GcloudConfiguration::read(environment)?;
-    check(settings, gcloud)?;
+    check_vendor_settings(settings, gcloud)?;
     let found = find_credentials(environment, gcloud)?;
     let mut list = Vec::new();
     let mut add = |name: &'static str, located: Option<Located>, otherwise: &str| {

@@ -166,9 +166,9 @@ fn forward(unanswered: &mut UnansweredZones, page: PageResult, sink: &InstanceSi
 fn read_page(page: InstanceAggregatedList, project: &str, sink: &InstanceSink<'_>) -> Result<PageResult> {
     let unanswered = unanswered_in(&page);
     let (mut instances, mut rows) = (Vec::new(), 0);
-    for page in page.items.into_values() {
-        rows += page.instances.len();
-        read_into(&mut instances, page.instances, project, sink)?;
+    for zone in page.items.into_values() {
+        rows += zone.instances.len();
+        read_into(&mut instances, zone.instances, project, sink)?;
     }
     Ok(PageResult {
         instances,
