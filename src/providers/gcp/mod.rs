@@ -74,7 +74,7 @@ impl Provider for Gcp {
     }
 
     async fn resolve_location(&self, region: Option<&str>, zone: Option<&str>) -> Result<Location> {
-        self.client.locate(region, zone).await
+        self.client.resolve_location(region, zone).await
     }
 
     /// One call lists all zones.
@@ -93,8 +93,8 @@ impl Provider for Gcp {
 
     /// Compute Engine has no dry run: the preview looks up what it can.
     async fn preview(&self, spec: &InstanceSpec) -> Result<LaunchPreview> {
-        let request = create::request::prepare(&self.client, spec, 0).await?;
-        network::ingress::check(&self.client, request.firewall_rules.as_ref()).await?;
+        let request = create::request::prepare_request(&self.client, spec, 0).await?;
+        network::ingress::check_rules(&self.client, request.firewall_rules.as_ref()).await?;
         Ok(request.preview)
     }
 
@@ -118,16 +118,16 @@ impl Provider for Gcp {
     }
 
     async fn machine_types(&self, region: &str, among: &[String]) -> Result<Vec<MachineType>> {
-        catalog::machine_types(&self.client, region, among).await
+        catalog::list_machine_types(&self.client, region, among).await
     }
 
     /// Images are the same in every region.
     async fn images(&self, _region: &str) -> Result<Vec<Image>> {
-        catalog::images(&self.client).await
+        catalog::list_images(&self.client).await
     }
 
     async fn delete_unused_firewall_rules(&self, gone: &[Instance]) -> Result<Vec<String>> {
-        network::ingress::remove(&self.client, gone).await
+        network::ingress::delete_unused_rules(&self.client, gone).await
     }
 
     fn is_token_zonal(&self, _spec: &InstanceSpec) -> bool {
@@ -144,7 +144,7 @@ impl Provider for Gcp {
     }
 
     async fn list_into(&self, pages: &InstanceSink<'_>) -> Result<Vec<Error>> {
-        instances::list::list(&self.client, pages).await
+        instances::list::list_instances(&self.client, pages).await
     }
 
     async fn terminate(&self, targets: &[InstanceRef], course: &BatchTracker<'_>) -> Vec<TargetOutcome> {
@@ -164,15 +164,15 @@ impl Provider for Gcp {
     }
 
     async fn server_time(&self) -> Result<Timestamp> {
-        self.client.time().await
+        self.client.server_time().await
     }
 
     async fn candidate_zones(&self, spec: &InstanceSpec) -> Result<Vec<Location>> {
-        let zones = self.client.zones_for(&spec.location, &spec.name).await?;
+        let zones = self.client.list_candidate_zones(&spec.location, &spec.name).await?;
         let zones = catalog::machine_types::select_zones_with_type(
             &self.client,
             &zones,
-            create::request::machine_type_of(spec),
+            create::request::machine_type_to_use(spec),
         )
         .await?;
         let to_location = |zone| Location {

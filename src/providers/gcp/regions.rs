@@ -51,7 +51,7 @@ impl Client {
     }
 
     /// Resolves the region and zone that a user typed.
-    pub(super) async fn locate(&self, region: Option<&str>, zone: Option<&str>) -> Result<Location> {
+    pub(super) async fn resolve_location(&self, region: Option<&str>, zone: Option<&str>) -> Result<Location> {
         let zones = self.all_zones().await?;
         find_location(zones, region, zone)
     }
@@ -59,7 +59,7 @@ impl Client {
     /// Returns the zones for a new instance, the preferred one first: the zone of the location, or all zones of the
     /// region that are up, rotated by the hash of the name. So processes that race for a name meet in one zone, where
     /// the name is unique.
-    pub(super) async fn zones_for(&self, location: &Location, name: &InstanceName) -> Result<Vec<String>> {
+    pub(super) async fn list_candidate_zones(&self, location: &Location, name: &InstanceName) -> Result<Vec<String>> {
         if let Some(zone) = &location.zone {
             return Ok(vec![zone.clone()]);
         }

@@ -84,7 +84,7 @@ impl MachineType {
 }
 
 /// Returns every machine type.
-pub(super) fn machine_types() -> Vec<cloud::MachineType> {
+pub(super) fn list_machine_types() -> Vec<cloud::MachineType> {
     MACHINE_TYPES.iter().map(MachineType::to_machine_type).collect()
 }
 
@@ -176,7 +176,7 @@ fn parse_image_id(id: &str) -> Option<(&'static ImageAlias, Architecture)> {
 }
 
 /// Returns every image.
-pub(super) fn images() -> Vec<cloud::Image> {
+pub(super) fn list_images() -> Vec<cloud::Image> {
     let image = |alias: &ImageAlias, architecture| cloud::Image {
         provider: ProviderKind::Mock,
         alias: alias.name.to_owned(),

@@ -184,7 +184,7 @@ impl Provider for Mock {
     async fn machine_types(&self, region: &str, among: &[String]) -> Result<Vec<MachineType>> {
         let region = regions::find_region(region)?;
         simulate_call(&self.faults()?, FaultSite::region(region.name), "machine_types").await?;
-        let mut machines = catalog::machine_types();
+        let mut machines = catalog::list_machine_types();
         machines.retain(|machine| among.is_empty() || among.contains(&machine.name));
         Ok(machines)
     }
@@ -192,7 +192,7 @@ impl Provider for Mock {
     async fn images(&self, region: &str) -> Result<Vec<Image>> {
         let region = regions::find_region(region)?;
         simulate_call(&self.faults()?, FaultSite::region(region.name), "images").await?;
-        Ok(catalog::images())
+        Ok(catalog::list_images())
     }
 
     async fn spot_price(&self, _place: &Location, machine_type: &str) -> Result<Option<f64>> {

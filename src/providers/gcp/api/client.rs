@@ -352,7 +352,7 @@ impl Client {
     ///
     /// # Errors
     /// Those of any call; `Network` if the answer has no date.
-    pub(crate) async fn time(&self) -> Result<Timestamp> {
+    pub(crate) async fn server_time(&self) -> Result<Timestamp> {
         let (then, asked) = self.clock.get_or_try_init(|| self.request_date()).await?;
         let since = SignedDuration::try_from(asked.elapsed()).unwrap_or_default();
         then.checked_add(since)

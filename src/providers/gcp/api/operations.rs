@@ -229,7 +229,7 @@ pub(crate) async fn ended_recently(client: &Client, operation: &Operation) -> bo
     let Some(ended) = parse_time(operation.end_time.as_ref()) else {
         return false;
     };
-    match client.time().await {
+    match client.server_time().await {
         Ok(now) => ended_recently_at(ended, now),
         Err(error) => {
             tracing::debug!(%error, "the age of an operation is unknown");

@@ -23,7 +23,7 @@ use crate::cloud::{Architecture, Image, Location, MachineType, ProviderKind, Res
 ///
 /// # Errors
 /// `InvalidSpec` if there is no such region; those of the calls.
-pub(super) async fn machine_types(client: &Client, region: &str, among: &[String]) -> Result<Vec<MachineType>> {
+pub(super) async fn list_machine_types(client: &Client, region: &str, among: &[String]) -> Result<Vec<MachineType>> {
     let zones = list_zones(client, region).await?;
     let lists = try_join_all(zones.iter().map(|zone| list_in_zone(client, zone))).await?;
     let mut found = BTreeMap::new();
@@ -46,7 +46,7 @@ pub(super) async fn machine_types(client: &Client, region: &str, among: &[String
 }
 
 async fn list_zones(client: &Client, region: &str) -> Result<Vec<String>> {
-    let Location { region, .. } = client.locate(Some(region), None).await?;
+    let Location { region, .. } = client.resolve_location(Some(region), None).await?;
     let zones = client.all_zones().await?.iter();
     Ok(zones
         .filter(|zone| zone.region == region)
@@ -75,7 +75,7 @@ async fn list_in_zone(client: &Client, zone: &str) -> Result<Vec<ApiMachineType>
 ///
 /// # Errors
 /// Those of the calls.
-pub(super) async fn images(client: &Client) -> Result<Vec<Image>> {
+pub(super) async fn list_images(client: &Client) -> Result<Vec<Image>> {
     let aliases = IMAGE_ALIASES
         .iter()
         .filter_map(|alias| Some((alias.name, alias.gcp.as_ref()?)));

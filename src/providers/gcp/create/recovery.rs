@@ -215,7 +215,7 @@ impl CreateCall<'_> {
         if is_from_earlier_call(operation, None, elapsed) {
             return true;
         }
-        let now = self.client.time().await.ok();
+        let now = self.client.server_time().await.ok();
         let lasted = SignedDuration::try_from(self.start.elapsed()).unwrap_or_default();
         let began = now.and_then(|now| now.checked_sub(lasted).ok());
         is_from_earlier_call(operation, began, elapsed)

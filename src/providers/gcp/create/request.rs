@@ -50,7 +50,7 @@ pub(crate) struct Request {
 ///
 /// # Errors
 /// `InvalidSpec`, `Unsupported`, and those of any call.
-pub(crate) async fn prepare(client: &Client, spec: &InstanceSpec, generation: u32) -> Result<Request> {
+pub(crate) async fn prepare_request(client: &Client, spec: &InstanceSpec, generation: u32) -> Result<Request> {
     let options = Options::from_spec(spec)?;
     let labels = build_labels(spec, generation)?;
     check_network_tags(&spec.firewalls)?;
@@ -62,9 +62,9 @@ pub(crate) async fn prepare(client: &Client, spec: &InstanceSpec, generation: u3
         wanted => FirewallRules::new(&find_own_network(client, spec).await?, wanted),
     };
     let project = client.project().await?.to_owned();
-    let zones = client.zones_for(&spec.location, &spec.name).await?;
+    let zones = client.list_candidate_zones(&spec.location, &spec.name).await?;
 
-    let type_name = machine_type_of(spec);
+    let type_name = machine_type_to_use(spec);
     let (zone, machine_type) = machine_types::find_in_first_zone(client, &zones, type_name).await?;
     let (machine, accelerator) = with_gpu(spec, &machine_type, type_name, &zone)?;
     let wanted_image = spec.image.as_deref().unwrap_or(DEFAULT_IMAGE);
@@ -141,7 +141,7 @@ pub(crate) async fn prepare(client: &Client, spec: &InstanceSpec, generation: u3
 }
 
 /// Returns the machine type of a spec, or the default one.
-pub(crate) fn machine_type_of(spec: &InstanceSpec) -> &str {
+pub(crate) fn machine_type_to_use(spec: &InstanceSpec) -> &str {
     spec.machine_type_to_use().unwrap_or(DEFAULT_MACHINE_TYPE)
 }
 

@@ -33,7 +33,7 @@ struct PageResult {
 }
 
 /// Pushes every instance of a list scope that the filter accepts into `sink`. Returns the gaps.
-pub(crate) async fn list(client: &Client, sink: &InstanceSink<'_>) -> Result<Vec<Error>> {
+pub(crate) async fn list_instances(client: &Client, sink: &InstanceSink<'_>) -> Result<Vec<Error>> {
     let requested = sink.location;
     let unanswered = match requested {
         ListScope::Zone { zone, .. } => list_zone(client, zone, sink).await?,

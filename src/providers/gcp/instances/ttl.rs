@@ -133,7 +133,7 @@ impl Extension<'_> {
         let end = end.ok_or_else(|| Error::invalid("the TTL is too long"))?;
         let start = match run_start(api) {
             Some(start) => start,
-            None => self.client.time().await?,
+            None => self.client.server_time().await?,
         };
         let left = end.duration_since(start);
         let whole = left.as_secs() + i64::from(left.subsec_nanos() > 0);

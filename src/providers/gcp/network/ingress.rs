@@ -84,7 +84,7 @@ async fn close_after_failure(client: &Client, rules: &FirewallRules, opened: &[S
 ///
 /// # Errors
 /// `AlreadyExists` if a rule was changed or is not managed by cloudctl; those of any call.
-pub(crate) async fn check(client: &Client, rules: Option<&FirewallRules>) -> Result<()> {
+pub(crate) async fn check_rules(client: &Client, rules: Option<&FirewallRules>) -> Result<()> {
     for rule in rules.map(FirewallRules::to_rules).unwrap_or_default() {
         let name = rule.name.as_deref().unwrap_or_default();
         if let Some(there) = find_rule(client, name).await? {
@@ -195,7 +195,7 @@ async fn await_rule_change(client: &Client, sent: Result<Operation, ChangeFailur
 
 /// Deletes the rules of instances that are gone, unless another instance has their tag. Returns the tags that are in
 /// use, and what could not be deleted.
-pub(crate) async fn remove(client: &Client, gone: &[Instance]) -> Result<Vec<String>> {
+pub(crate) async fn delete_unused_rules(client: &Client, gone: &[Instance]) -> Result<Vec<String>> {
     let tags: BTreeSet<String> = gone
         .iter()
         .flat_map(|instance| instance.ingress_rules.iter().cloned())
