@@ -20,7 +20,7 @@ pub(super) const MAX_SUGGESTIONS: usize = 3;
 impl Client {
     /// Returns the zones of the project, sorted by name.
     pub(super) async fn all_zones(&self) -> Result<&[ZoneEntry]> {
-        let ask = || async {
+        let fetch = || async {
             let (project, zones) = (self.project().await?, self.zones().await?);
             let mut entries: Vec<ZoneEntry> = collect_all(
                 |token| {
@@ -47,7 +47,7 @@ impl Client {
             entries.sort_by(|one, other| one.name.cmp(&other.name));
             Ok(entries)
         };
-        self.zone_entries.get_or_try_init(ask).await.map(Vec::as_slice)
+        self.zone_entries.get_or_try_init(fetch).await.map(Vec::as_slice)
     }
 
     /// Resolves the region and zone that a user typed.
@@ -99,10 +99,10 @@ fn find_location(zones: &[ZoneEntry], region: Option<&str>, zone: Option<&str>) 
         if let Some(first) = zones.iter().find(|entry| entry.region == zone) {
             return Err(region_for_zone(zone, &first.name));
         }
-        let own = zones
+        let in_region = zones
             .iter()
             .filter(|entry| region.is_none_or(|region| entry.region == region));
-        let nearest = closest(zone, own.map(|entry| entry.name.as_str()), MAX_SUGGESTIONS);
+        let nearest = closest(zone, in_region.map(|entry| entry.name.as_str()), MAX_SUGGESTIONS);
         return Err(Error::invalid(format!("Compute Engine has no zone {}", quoted(zone)))
             .with_hint(format!("the nearest are {}", nearest.join(", "))));
     };

@@ -60,10 +60,10 @@ impl Mock {
         let calls = regions
             .iter()
             .map(|region| self.apply_in_region(action, region, targets, tracker));
-        let calls = calls.map(|simulate_call| async {
-            let results = simulate_call.await;
-            let settle = |(index, result): (usize, _)| (index, tracker.record(&targets[index], result));
-            results.into_iter().map(settle).collect::<Vec<_>>()
+        let calls = calls.map(|call| async {
+            let results = call.await;
+            let record = |(index, result): (usize, _)| (index, tracker.record(&targets[index], result));
+            results.into_iter().map(record).collect::<Vec<_>>()
         });
         let mut results: Vec<Option<Result<()>>> = targets.iter().map(|_| None).collect();
         for (index, result) in join_all(calls).await.into_iter().flatten() {

@@ -82,9 +82,9 @@ pub(super) fn create(
     if let Some(ttl) = spec.ttl {
         stored.set_ttl(ttl)?;
     }
-    let made = stored.to_instance(now);
+    let created = stored.to_instance(now);
     state.instances.push(stored);
-    Ok(CreateOutcome::Instance(Box::new(made)))
+    Ok(CreateOutcome::Instance(Box::new(created)))
 }
 
 /// Creates the members of a group, all or none.
@@ -100,7 +100,7 @@ pub(super) fn create_members(
     now: Timestamp,
 ) -> Result<Vec<Instance>> {
     let before = state.instances.len();
-    let mut made = Vec::new();
+    let mut created = Vec::new();
     for name in spec.instance_names()? {
         let member = InstanceSpec {
             name,
@@ -108,7 +108,7 @@ pub(super) fn create_members(
             ..spec.clone()
         };
         match create(state, &member, resolved, generation, faults, now) {
-            Ok(CreateOutcome::Instance(instance)) => made.push(*instance),
+            Ok(CreateOutcome::Instance(instance)) => created.push(*instance),
             Ok(CreateOutcome::TokenAlreadyUsed) => {}
             Err(error) => {
                 state.instances.truncate(before);
@@ -116,7 +116,7 @@ pub(super) fn create_members(
             }
         }
     }
-    Ok(made)
+    Ok(created)
 }
 
 fn new_stored_instance(

@@ -43,7 +43,7 @@ pub(crate) const CONCURRENT_BATCHES: usize = 2;
 pub(crate) struct Client {
     settings: Settings,
     gcloud: OnceCell<GcloudConfiguration>,
-    found: OnceCell<CredentialSource>,
+    credential_source: OnceCell<CredentialSource>,
     project: OnceCell<String>,
     credentials: OnceCell<Credentials>,
     instances: OnceCell<Instances>,
@@ -104,7 +104,7 @@ impl Client {
         Self {
             settings: settings.clone(),
             gcloud: OnceCell::new(),
-            found: OnceCell::new(),
+            credential_source: OnceCell::new(),
             project: OnceCell::new(),
             credentials: OnceCell::new(),
             instances: OnceCell::new(),
@@ -154,25 +154,25 @@ impl Client {
     /// `InvalidSpec` if nothing names one; the errors of finding credentials, which may name it.
     pub(crate) async fn project(&self) -> Result<&str> {
         let project = self.project.get_or_try_init(|| async {
-            let found = self.found().await;
-            let known = found.as_ref().ok().copied();
+            let credential_source = self.credential_source().await;
+            let known = credential_source.as_ref().ok().copied();
             if let Some(project) = resolve_project(&self.settings, self.gcloud().await?, known)? {
                 return Ok(project.value);
             }
             let environment = &self.settings.environment;
-            let own = match metadata_server::is_available(environment) {
-                true => MetadataServer::new(environment)?.project().await,
-                false => None,
-            };
-            match (own, found) {
-                (Some(own), _) => Ok(own),
-                // The credentials that cannot be used may have named the project.
-                (None, Err(error)) if credentials::find_credentials(environment, self.gcloud().await?).is_err() => {
-                    Err(error)
-                }
-                (None, _) => Err(Error::invalid("no Google Cloud project is named")
-                    .with_hint("set GOOGLE_CLOUD_PROJECT, or run `gcloud config set project PROJECT`")),
+            if metadata_server::is_available(environment)
+                && let Some(project) = MetadataServer::new(environment)?.project().await
+            {
+                return Ok(project);
             }
+            // The credentials that cannot be used may have named the project.
+            if let Err(error) = credential_source
+                && credentials::find_credentials(environment, self.gcloud().await?).is_err()
+            {
+                return Err(error);
+            }
+            Err(Error::invalid("no Google Cloud project is named")
+                .with_hint("set GOOGLE_CLOUD_PROJECT, or run `gcloud config set project PROJECT`"))
         });
         project.await.map(String::as_str)
     }
@@ -220,8 +220,8 @@ impl Client {
         Ok(Identity {
             account: project.to_owned(),
             principal: match resolved::resolve_impersonation(self.gcloud().await?)? {
-                Some(whom) => Some(whom.principal),
-                None => self.found().await?.principal(),
+                Some(impersonation) => Some(impersonation.principal),
+                None => self.credential_source().await?.principal(),
             },
         })
     }
@@ -239,13 +239,13 @@ impl Client {
         self.gcloud.get_or_try_init(read).await
     }
 
-    async fn found(&self) -> Result<&CredentialSource> {
+    async fn credential_source(&self) -> Result<&CredentialSource> {
         let find = || async {
             let gcloud = self.gcloud().await?;
             credentials::find_credentials(&self.settings.environment, gcloud)?
                 .ok_or_else(credentials::missing_credentials_error)
         };
-        self.found.get_or_try_init(find).await
+        self.credential_source.get_or_try_init(find).await
     }
 
     /// Returns the credentials that sign calls. Settings may add a service account to impersonate and a project to
@@ -255,21 +255,21 @@ impl Client {
     /// `Unauthenticated` if there are none; `InvalidSpec` for settings that contradict them.
     pub(crate) async fn credentials(&self) -> Result<&Credentials> {
         let build = || async {
-            let (gcloud, found) = (self.gcloud().await?, self.found().await?);
-            check_account(&self.settings, found)?;
+            let (gcloud, credential_source) = (self.gcloud().await?, self.credential_source().await?);
+            check_account(&self.settings, credential_source)?;
             let universe = self.universe().await?;
-            let caller = found.credentials(&self.settings.environment, universe.as_deref())?;
+            let caller = credential_source.credentials(&self.settings.environment, universe.as_deref())?;
             let signer = match resolved::resolve_impersonation(gcloud)? {
-                Some(whom) => {
+                Some(impersonation) => {
                     let endpoint = self.resolve_endpoint("iamcredentials", "/v1").await?;
-                    ImpersonatedToken::new(caller, whom, endpoint)?.into()
+                    ImpersonatedToken::new(caller, impersonation, endpoint)?.into()
                 }
                 None => caller,
             };
             let billed = match QuotaProject::resolve(&self.settings, gcloud)? {
                 Some(QuotaProject::Named(named)) => named.value,
                 Some(QuotaProject::Current(_)) => self.project().await?.to_owned(),
-                None => match found.quota_project() {
+                None => match credential_source.quota_project() {
                     Some(project) => project.to_owned(),
                     None => return Ok(signer),
                 },
@@ -282,7 +282,7 @@ impl Client {
     /// Returns the universe that the settings or the credentials name.
     async fn universe(&self) -> Result<Option<String>> {
         let named = resolved::configured_universe(&self.settings, self.gcloud().await?)?;
-        resolve_universe(self.found().await?, named.as_ref())
+        resolve_universe(self.credential_source().await?, named.as_ref())
     }
 
     /// Returns the universe for the SDK's builders: the default one if nothing names another.

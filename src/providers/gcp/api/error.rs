@@ -102,29 +102,7 @@ pub(crate) fn split_zones(list: &str) -> Vec<String> {
 pub(crate) fn call_error(error: SdkError, attempted: &str, scope: &str) -> Error {
     let reason = reason(&error).map(str::to_owned);
     let kind = kind_of_call(&error, reason.as_deref());
-    let why = match (error.status(), kind) {
-        (Some(status), _) if !status.message.is_empty() => format_message(&status.message),
-        (_, ErrorKind::Unauthenticated) => {
-            token_error(&error).map_or_else(|| "the credentials were not accepted".to_owned(), ToString::to_string)
-        }
-        _ => match error.http_status_code() {
-            Some(407) => "the proxy asks for a user and a password".to_owned(),
-            Some(status) if status >= 300 => format!("the answer was HTTP status {status}"),
-            _ if error.is_timeout() => match find_cause(&error) {
-                Some(cause) => cause.text,
-                None => "there was no answer in time".to_owned(),
-            },
-            _ if error.is_deserialization() => {
-                "the answer was none of Compute Engine's; a proxy or the network's login page may have given it"
-                    .to_owned()
-            }
-            _ => match (token_error(&error), find_cause(&error)) {
-                (Some(no_token), _) => no_token.to_string(),
-                (None, Some(cause)) => cause.text,
-                (None, None) => "Compute Engine could not be reached".to_owned(),
-            },
-        },
-    };
+    let why = describe_failure(&error, kind);
     let cause_remedy = match token_error(&error) {
         Some(no_token) => no_token.hint().map(str::to_owned),
         None if error.http_status_code() == Some(407) => {
@@ -133,22 +111,47 @@ pub(crate) fn call_error(error: SdkError, attempted: &str, scope: &str) -> Error
         None if error.http_status_code().is_none() => find_cause(&error).and_then(|cause| cause.hint),
         None => None,
     };
-    let mut built = Error::new(kind, format!("{attempted}: {why}")).at(error_location(scope));
+    let mut result = Error::new(kind, format!("{attempted}: {why}")).at(error_location(scope));
     if let Some(hint) = cause_remedy {
-        built = built.with_hint(hint);
+        result = result.with_hint(hint);
     }
     if let Some(hint) = reason.as_deref().and_then(hint_for_reason) {
-        built = built.with_hint(hint);
+        result = result.with_hint(hint);
     }
     if let Some(reason) = reason {
-        built = built.with_code(reason);
+        result = result.with_code(reason);
     }
     if let Some(zones) = detail(&error, "zonesAvailable") {
-        built = built.with_zones_with_capacity(split_zones(zones));
+        result = result.with_zones_with_capacity(split_zones(zones));
     }
     // The source would hold the whole answer. Its message is in the error already.
     let answered = error.http_status_code().is_some_and(|status| status >= 300);
-    if answered { built } else { built.with_source(error) }
+    if answered { result } else { result.with_source(error) }
+}
+
+/// Says why a call failed, in words.
+fn describe_failure(error: &SdkError, kind: ErrorKind) -> String {
+    if let Some(status) = error.status()
+        && !status.message.is_empty()
+    {
+        return format_message(&status.message);
+    }
+    let token_error = token_error(error).map(ToString::to_string);
+    if kind == ErrorKind::Unauthenticated {
+        return token_error.unwrap_or_else(|| "the credentials were not accepted".to_owned());
+    }
+    let connection_error = || find_cause(error).map(|cause| cause.text);
+    match error.http_status_code() {
+        Some(407) => "the proxy asks for a user and a password".to_owned(),
+        Some(status) if status >= 300 => format!("the answer was HTTP status {status}"),
+        _ if error.is_timeout() => connection_error().unwrap_or_else(|| "there was no answer in time".to_owned()),
+        _ if error.is_deserialization() => {
+            "the answer was none of Compute Engine's; a proxy or the network's login page may have given it".to_owned()
+        }
+        _ => token_error
+            .or_else(connection_error)
+            .unwrap_or_else(|| "Compute Engine could not be reached".to_owned()),
+    }
 }
 
 /// Adds a hint to the error of a call for a whole project: only the project itself can be what is not found.
@@ -303,9 +306,9 @@ pub(crate) fn operation_error(operation: &Operation, attempted: &str, scope: &st
         (None, Some(status)) => u16::try_from(status).map_or(ErrorKind::Internal, kind_of_status),
         (None, None) => ErrorKind::Internal,
     };
-    let mut built = Error::new(kind, format!("{attempted}: {}", format_message(message))).at(error_location(scope));
+    let mut result = Error::new(kind, format!("{attempted}: {}", format_message(message))).at(error_location(scope));
     if let Some(code) = code {
-        built = built.with_code(code);
+        result = result.with_code(code);
     }
     let zones = operation
         .error
@@ -313,13 +316,13 @@ pub(crate) fn operation_error(operation: &Operation, attempted: &str, scope: &st
         .flat_map(|error| &error.errors)
         .map(zones_with_capacity);
     if let Some(zones) = zones.into_iter().find(|zones| !zones.is_empty()) {
-        built = built.with_zones_with_capacity(zones);
+        result = result.with_zones_with_capacity(zones);
     }
     if let Some(name) = &operation.name {
         // Support asks for the name of the operation; calls have no ids of their own.
-        built = built.with_request_id(name);
+        result = result.with_request_id(name);
     }
-    Some(built)
+    Some(result)
 }
 
 /// Returns the zones with capacity that the details of a capacity error name.

@@ -43,22 +43,22 @@ pub(crate) async fn wait_until_done(
         return Err(missing_name_error());
     };
     while !is_done(&operation) && start.elapsed() < deadline {
-        let asked = Instant::now();
+        let poll_start = Instant::now();
         let left = deadline.saturating_sub(start.elapsed());
         let wait = wait_once(client, zone, &name);
         // The cloud may hold the call longer than an attempt may take, so no answer does not mean a failure.
-        let look = async {
+        let poll = async {
             match wait.await? {
                 Some(answer) => Ok(answer),
                 None => status(client, zone, &name).await,
             }
         };
-        let Ok(answer) = tokio::time::timeout(left, look).await else {
+        let Ok(answer) = tokio::time::timeout(left, poll).await else {
             break;
         };
         operation = answer?;
         if !is_done(&operation) {
-            tokio::time::sleep(MIN_POLL_INTERVAL.saturating_sub(asked.elapsed())).await;
+            tokio::time::sleep(MIN_POLL_INTERVAL.saturating_sub(poll_start.elapsed())).await;
         }
     }
     Ok(operation)

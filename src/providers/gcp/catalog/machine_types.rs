@@ -71,17 +71,17 @@ pub(crate) async fn find_in_first_zone(
 pub(crate) async fn select_zones_with_type(client: &Client, zones: &[String], name: &str) -> Result<Vec<String>> {
     check_name(name)?;
     let answers = join_all(zones.iter().map(|zone| get_machine_type(client, zone, name))).await;
-    let mut having = Vec::new();
+    let mut zones_with_type = Vec::new();
     for (zone, answer) in zones.iter().zip(answers) {
         match answer {
-            Ok(_) => having.push(zone.clone()),
+            Ok(_) => zones_with_type.push(zone.clone()),
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
     }
-    match having.is_empty() {
+    match zones_with_type.is_empty() {
         true => Err(not_in_zones_error(client, zones, name).await),
-        false => Ok(having),
+        false => Ok(zones_with_type),
     }
 }
 
@@ -101,25 +101,25 @@ async fn not_in_zones_error(client: &Client, zones: &[String], name: &str) -> Er
         _ => format!("region {}", region_of(zone)),
     };
     let message = format!("the {location} has no machine type {}", quoted(name));
-    let having = list_zones_with_type(client, zone, name).await.unwrap_or_default();
+    let zones_with_type = list_zones_with_type(client, zone, name).await.unwrap_or_default();
     // Another zone of the region may help, as on EC2, where the error is the same.
-    let near: Vec<_> = having
+    let in_region: Vec<_> = zones_with_type
         .iter()
         .filter(|found| region_of(found) == region_of(zone))
         .cloned()
         .collect();
-    if !near.is_empty() {
+    if !in_region.is_empty() {
         let hint = format!(
             "it is in {}; choose with --zone, or let it look with --fallback zone",
-            join_zones(&near)
+            join_zones(&in_region)
         );
         return Error::new(ErrorKind::Capacity, message)
-            .with_zones_with_capacity(near)
+            .with_zones_with_capacity(in_region)
             .with_hint(hint);
     }
     let error = Error::invalid(message);
-    if !having.is_empty() {
-        return error.with_hint(format!("it is in {}; choose with --zone", join_zones(&having)));
+    if !zones_with_type.is_empty() {
+        return error.with_hint(format!("it is in {}; choose with --zone", join_zones(&zones_with_type)));
     }
     match find_closest_types(client, zone, name).await {
         Some(nearest) => error.with_hint(format!("the nearest are {nearest}")),
@@ -145,11 +145,13 @@ async fn list_zones_with_type(client: &Client, zone: &str, name: &str) -> Option
         })
         .await
         .ok()?;
-    let having = answer.items.iter().filter(|(_, part)| {
+    let zones_with_type = answer.items.iter().filter(|(_, part)| {
         let mut names = part.machine_types.iter().filter_map(|found| found.name.as_deref());
         names.any(|found| found == name)
     });
-    let mut zones: Vec<_> = having.map(|(scope, _)| last_segment(scope).to_owned()).collect();
+    let mut zones: Vec<_> = zones_with_type
+        .map(|(scope, _)| last_segment(scope).to_owned())
+        .collect();
     zones.sort_by_key(|found| (region_of(found) != region_of(zone), found.clone()));
     Some(zones)
 }
@@ -211,8 +213,8 @@ pub(crate) fn is_current(machine_type: &ApiMachineType, name: &str) -> bool {
         .deprecated
         .as_ref()
         .and_then(|status| status.state.as_ref());
-    let goes = state.is_some_and(|state| *state != DeprecationState::Active);
-    !goes && !matches!(family(name), "n1" | "custom" | "f1" | "g1" | "m1")
+    let is_deprecated = state.is_some_and(|state| *state != DeprecationState::Active);
+    !is_deprecated && !matches!(family(name), "n1" | "custom" | "f1" | "g1" | "m1")
 }
 
 /// A GPU that can be attached to a machine.

@@ -85,9 +85,9 @@ pub(super) async fn list_images(client: &Client) -> Result<Vec<Image>> {
             .into_iter()
             .filter_map(family)
     });
-    let asked = families
+    let requests = families
         .map(|(alias, gcp, architecture, family)| find_image_of_alias(client, alias, gcp, architecture, family));
-    Ok(try_join_all(asked).await?.into_iter().flatten().collect())
+    Ok(try_join_all(requests).await?.into_iter().flatten().collect())
 }
 
 async fn find_image_of_alias(

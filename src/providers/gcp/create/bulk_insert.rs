@@ -54,15 +54,15 @@ pub(crate) async fn create(client: &Client, spec: &InstanceSpec, generation: u32
     let call = CreateCall::prepare(client, spec, generation).await?;
     let body = bulk_insert_body(call.request.body.clone(), &names)?;
     let group = GroupCreate { call, names, body };
-    let references = |made: &Vec<Instance>| made.iter().map(|one| one.reference.clone()).collect();
-    let made = ingress::with_firewall_rules(
+    let list_created = |created: &Vec<Instance>| created.iter().map(|one| one.reference.clone()).collect();
+    let created = ingress::with_firewall_rules(
         client,
         group.call.request.firewall_rules.as_ref(),
         group.run(),
-        references,
+        list_created,
     )
     .await?;
-    group.protect_instances(made).await
+    group.protect_instances(created).await
 }
 
 impl GroupCreate<'_> {
@@ -77,12 +77,12 @@ impl GroupCreate<'_> {
                 return call.recover_failed_call(self, failure).await;
             }
             is_uncertain |= failure.is_uncertain();
-            let unread = |error| call.read_error(is_uncertain, error);
-            let holders = self.list_existing().await.map_err(unread)?;
+            let to_read_error = |error| call.read_error(is_uncertain, error);
+            let holders = self.list_existing().await.map_err(to_read_error)?;
             let none_visible = holders.is_empty();
-            let living = self.accept(holders).await?;
-            if !living.is_empty() {
-                return Ok(living);
+            let alive = self.accept(holders).await?;
+            if !alive.is_empty() {
+                return Ok(alive);
             }
             if none_visible {
                 call.wait_for_hidden_holder(&mut hidden_holders, failure).await?;
@@ -110,13 +110,13 @@ impl GroupCreate<'_> {
         if call.answers_another_call(&operation) {
             return Ok(self.token_used());
         }
-        let remembered = call.is_from_earlier_call(&operation).await;
+        let is_repeated = call.is_from_earlier_call(&operation).await;
         let operation = match operations::wait_until_done(call.client, zone, operation, OPERATION_DEADLINE).await {
             Ok(operation) => operation,
             Err(error) => return self.recover_lost_operation(error).await,
         };
         if let Some(error) = operation_error(&operation, &call.attempted, zone) {
-            return self.recover_failed_operation(&operation, error, remembered).await;
+            return self.recover_failed_operation(&operation, error, is_repeated).await;
         }
         if !is_done(&operation) {
             let message = format!("{}: its operation does not end", call.attempted);
@@ -124,41 +124,41 @@ impl GroupCreate<'_> {
                 .recover_lost_operation(Error::new(ErrorKind::Timeout, message))
                 .await;
         }
-        self.read_back(&operation, remembered).await
+        self.read_back(&operation, is_repeated).await
     }
 
     /// Reads the created members, and adds those that are not visible yet. A member that is gone was created by an
     /// earlier call, or deleted just now.
-    async fn read_back(&self, operation: &Operation, remembered: bool) -> Result<Vec<Instance>> {
+    async fn read_back(&self, operation: &Operation, is_repeated: bool) -> Result<Vec<Instance>> {
         let (call, start) = (&self.call, Instant::now());
         loop {
-            let seen = self.list_existing().await;
-            let shown = match &seen {
+            let listed = self.list_existing().await;
+            let shown = match &listed {
                 Ok(holders) => holders.iter().filter_map(|holder| holder.name.clone()).collect(),
                 Err(error) => {
                     tracing::debug!(%error, "the new instances could not be read back");
                     BTreeSet::new()
                 }
             };
-            let mut living = self.select_alive(seen.unwrap_or_default()).await?;
-            living.retain(|instance| instance.managed);
+            let mut alive = self.select_alive(listed.unwrap_or_default()).await?;
+            alive.retain(|instance| instance.managed);
             let missing = self.names.iter().filter(|name| !shown.contains(name.as_str()));
             let missing: Vec<_> = missing.collect();
             if missing.is_empty() {
-                return Ok(living);
+                return Ok(alive);
             }
-            let unshown = self.not_listed(operation, &missing).await;
+            let unlisted = self.not_listed(operation, &missing).await;
             let is_new = start.elapsed() <= operations::VISIBILITY_DELAY
                 && operations::ended_recently(call.client, operation).await;
-            match unshown {
+            match unlisted {
                 // The operation is old, or its members are deleted; a new one may not be visible yet.
-                _ if remembered && !is_new => {
-                    return Ok(living);
+                _ if is_repeated && !is_new => {
+                    return Ok(alive);
                 }
-                Some(unshown) if unshown.is_empty() || !remembered => {
-                    return Ok(self.sort_by_name(living.into_iter().chain(unshown).collect()));
+                Some(unlisted) if unlisted.is_empty() || !is_repeated => {
+                    return Ok(self.sort_by_name(alive.into_iter().chain(unlisted).collect()));
                 }
-                _ if remembered => {
+                _ if is_repeated => {
                     tokio::time::sleep(PAUSE).await;
                     continue;
                 }
@@ -166,7 +166,7 @@ impl GroupCreate<'_> {
             }
             if start.elapsed() > VISIBILITY_DEADLINE {
                 let message = format!("{}: not all of them are to be seen", call.attempted);
-                let left = living.into_iter().map(|instance| instance.reference).collect();
+                let left = alive.into_iter().map(|instance| instance.reference).collect();
                 return Err(call.unknown_outcome(left, Error::new(ErrorKind::UnknownOutcome, message)));
             }
             tokio::time::sleep(PAUSE).await;
@@ -179,9 +179,9 @@ impl GroupCreate<'_> {
         let read = holders.into_iter().map(|api| to_instance(api, project, false));
         let mut read = read.collect::<Result<Vec<_>>>()?;
         mark_terminating(client, &mut read, &Deletions::default()).await;
-        let living = read.into_iter().filter(|instance| !instance.state.is_gone());
-        let living = living.map(|instance| self.call.with_type(instance));
-        Ok(self.sort_by_name(living.collect()))
+        let alive = read.into_iter().filter(|instance| !instance.state.is_gone());
+        let alive = alive.map(|instance| self.call.with_type(instance));
+        Ok(self.sort_by_name(alive.collect()))
     }
 
     fn sort_by_name(&self, instances: Vec<Instance>) -> Vec<Instance> {
@@ -196,11 +196,11 @@ impl GroupCreate<'_> {
     }
 
     /// Protects the members, which the create call cannot do.
-    async fn protect_instances(&self, mut made: Vec<Instance>) -> Result<Vec<Instance>> {
+    async fn protect_instances(&self, mut created: Vec<Instance>) -> Result<Vec<Instance>> {
         if !self.call.spec.protected {
-            return Ok(made);
+            return Ok(created);
         }
-        let open = made.iter().filter(|instance| instance.protected != Some(true));
+        let open = created.iter().filter(|instance| instance.protected != Some(true));
         let open: Vec<InstanceRef> = open.map(|instance| instance.reference.clone()).collect();
         let outcomes = change_all(
             self.call.client,
@@ -219,12 +219,12 @@ impl GroupCreate<'_> {
                 .context("they are made, but not all of them are protected")
                 .with_kind(ErrorKind::UnknownOutcome)
                 .with_hint(format!("protect them: cloudctl protect {}", all.join(" ")))
-                .with_leftovers(made.iter().map(|instance| &instance.reference)));
+                .with_leftovers(created.iter().map(|instance| &instance.reference)));
         }
-        for instance in &mut made {
+        for instance in &mut created {
             instance.protected = Some(true);
         }
-        Ok(made)
+        Ok(created)
     }
 }
 
@@ -241,13 +241,13 @@ impl CreateTarget for GroupCreate<'_> {
     }
 
     async fn accept(&self, holders: Vec<model::Instance>) -> Result<Vec<Instance>> {
-        let living = self.select_alive(holders).await?;
-        match living.iter().find(|instance| !instance.managed) {
+        let alive = self.select_alive(holders).await?;
+        match alive.iter().find(|instance| !instance.managed) {
             Some(other) => {
                 let name = other.name.as_deref().unwrap_or_default();
                 Err(self.call.name_taken_error(&format!("the name {name}")))
             }
-            None => Ok(living),
+            None => Ok(alive),
         }
     }
 
@@ -265,14 +265,14 @@ impl GroupCreate<'_> {
         let ids: BTreeMap<String, u64> = operations::list_created_in_group(client, zone, group).await.ok()?;
         let since: Option<Timestamp> = parse_time(operation.insert_time.as_ref());
         let deleted = operations::list_deleted_since(client, zone, since).await.ok()?;
-        let mut unshown = Vec::new();
+        let mut unlisted = Vec::new();
         for name in missing {
             let id = *ids.get(name.as_str())?;
             if !deleted.contains(&id) {
-                unshown.push(self.call.assume_created(name.as_str(), Some(id), operation).ok()?);
+                unlisted.push(self.call.assume_created(name.as_str(), Some(id), operation).ok()?);
             }
         }
-        Some(unshown)
+        Some(unlisted)
     }
 
     /// Finds the members of an operation that cannot be followed.
@@ -291,17 +291,17 @@ impl GroupCreate<'_> {
         }
     }
 
-    /// Finds the result of a failed operation. Waits until the cloud has deleted what it created. `remembered` means
+    /// Finds the result of a failed operation. Waits until the cloud has deleted what it created. `is_repeated` means
     /// the failure of an earlier call, which says nothing about the present.
     pub(crate) async fn recover_failed_operation(
         &self,
         operation: &Operation,
         error: Error,
-        remembered: bool,
+        is_repeated: bool,
     ) -> Result<Vec<Instance>> {
         let (call, start) = (&self.call, Instant::now());
         // Some names were taken before, so other instances may stay.
-        let taken = error.kind() == ErrorKind::AlreadyExists || remembered;
+        let taken = error.kind() == ErrorKind::AlreadyExists || is_repeated;
         let holders = loop {
             let holders = match self.list_existing().await {
                 Ok(holders) => holders,
@@ -319,9 +319,9 @@ impl GroupCreate<'_> {
         if !taken && !holders.is_empty() {
             return Err(call.unknown_outcome(call.instance_refs(&holders), error));
         }
-        let living = self.accept(holders).await?;
-        if !living.is_empty() || remembered {
-            return Ok(living);
+        let alive = self.accept(holders).await?;
+        if !alive.is_empty() || is_repeated {
+            return Ok(alive);
         }
         let error = call.explain_refusal(error, None).await;
         if error.kind() == ErrorKind::AlreadyExists {

@@ -43,7 +43,7 @@ impl CreateCall<'_> {
         if !is_uncertain && error.kind() != ErrorKind::InvalidSpec {
             return Err(self.explain_refusal(error, field.as_deref()).await);
         }
-        for look in 0..2 {
+        for attempt in 0..2 {
             match target.list_existing().await {
                 // The instance exists, but no answer told the result of the call.
                 Ok(holders) if last == CallFailure::Unanswered && holders.iter().any(is_managed) => {
@@ -53,12 +53,12 @@ impl CreateCall<'_> {
                 // The request id was used before, for another spec, and that instance is gone.
                 Ok(_) if field.as_deref() == Some("requestId") => return Ok(target.token_used()),
                 // If the cloud has forgotten the id, an attempt may be in progress in spite of the refusal.
-                Ok(_) if refused && failure.unanswered && look == 0 => tokio::time::sleep(PAUSE).await,
+                Ok(_) if refused && failure.unanswered && attempt == 0 => tokio::time::sleep(PAUSE).await,
                 Ok(_) if refused || !failure.unanswered => {
                     return Err(self.explain_refusal(error, field.as_deref()).await);
                 }
                 // An attempt may still be in progress.
-                Ok(_) if look == 0 => tokio::time::sleep(PAUSE).await,
+                Ok(_) if attempt == 0 => tokio::time::sleep(PAUSE).await,
                 Err(_) if !is_uncertain => {
                     return Err(self.explain_refusal(error, field.as_deref()).await);
                 }
@@ -82,14 +82,14 @@ impl CreateCall<'_> {
         }
     }
 
-    /// Finds the result of a failed operation. The cloud deletes what it created. `remembered` means the failure of an
+    /// Finds the result of a failed operation. The cloud deletes what it created. `is_repeated` means the failure of an
     /// earlier call, which says nothing about the present, and which this request id gets for as long as the cloud
     /// remembers it.
     pub(crate) async fn recover_failed_operation(
         &self,
         operation: &Operation,
         error: Error,
-        remembered: bool,
+        is_repeated: bool,
     ) -> Result<CreateOutcome> {
         let start = Instant::now();
         loop {
@@ -101,7 +101,7 @@ impl CreateCall<'_> {
                 Ok(Some(_)) => {
                     return Err(self.unknown_outcome(self.instance_with_id(operation.target_id), error));
                 }
-                Ok(None) if remembered => return Ok(CreateOutcome::TokenAlreadyUsed),
+                Ok(None) if is_repeated => return Ok(CreateOutcome::TokenAlreadyUsed),
                 Ok(None) | Err(_) => break,
             }
         }
@@ -176,19 +176,19 @@ impl CreateCall<'_> {
         if self.answers_another_call(&operation) {
             return Ok(CreateOutcome::TokenAlreadyUsed);
         }
-        let remembered = self.is_from_earlier_call(&operation).await;
+        let is_repeated = self.is_from_earlier_call(&operation).await;
         let target = operation.target_id;
         let operation = match operations::wait_until_done(self.client, zone, operation, OPERATION_DEADLINE).await {
             Ok(operation) => operation,
             Err(error) => return self.recover_lost_operation(target, error).await,
         };
         if let Some(error) = operation_error(&operation, &self.attempted, zone) {
-            return self.recover_failed_operation(&operation, error, remembered).await;
+            return self.recover_failed_operation(&operation, error, is_repeated).await;
         }
         match self.find_holder().await {
             Ok(Some(holder)) if is_same_instance(holder.id, target) => self.to_outcome(holder).await,
             Ok(Some(holder)) => self.accept_holder(holder).await,
-            Ok(None) if remembered => self.wait_for_new_instance(&operation).await,
+            Ok(None) if is_repeated => self.wait_for_new_instance(&operation).await,
             Ok(None) => self.handle_missing_instance(&operation).await,
             Err(error) if is_done(&operation) => {
                 tracing::debug!(%error, "the new instance could not be read back");
@@ -262,9 +262,10 @@ impl CreateCall<'_> {
 
     /// Makes the outcome of the requested instance, with the id in the operation.
     fn assume_outcome(&self, operation: &Operation) -> Result<CreateOutcome> {
-        let made = self.assume_created(self.spec.name.as_str(), operation.target_id, operation);
-        let made = made.map_err(|error| self.unknown_outcome(self.instance_with_id(operation.target_id), error))?;
-        Ok(CreateOutcome::Instance(Box::new(made)))
+        let created = self.assume_created(self.spec.name.as_str(), operation.target_id, operation);
+        let created =
+            created.map_err(|error| self.unknown_outcome(self.instance_with_id(operation.target_id), error))?;
+        Ok(CreateOutcome::Instance(Box::new(created)))
     }
 
     /// Makes the created instance from the request.
@@ -278,8 +279,8 @@ impl CreateCall<'_> {
             .set_zone(&self.request.zone)
             .set_status(Status::Provisioning)
             .set_or_clear_creation_timestamp(operation.insert_time.clone());
-        let made = to_instance(api, &self.request.project, false)?;
-        Ok(with_machine_type(made, &self.request.machine_type))
+        let created = to_instance(api, &self.request.project, false)?;
+        Ok(with_machine_type(created, &self.request.machine_type))
     }
 }
 

@@ -354,9 +354,9 @@ pub(crate) mod tests {
         let disk = |spec: &InstanceSpec| {
             build_boot_disk(spec, &Options::default(), &image(), "z", "pd-balanced", labels.clone())
         };
-        let made = disk(&spec("web-1")).unwrap();
-        assert_eq!((made.boot, made.auto_delete), (Some(true), Some(true)));
-        let parameters = made.initialize_params.unwrap();
+        let created = disk(&spec("web-1")).unwrap();
+        assert_eq!((created.boot, created.auto_delete), (Some(true), Some(true)));
+        let parameters = created.initialize_params.unwrap();
         assert_eq!(parameters.labels["cloudctl-name"], "web-1");
         assert_eq!(parameters.disk_size_gb, None);
         let mut small = spec("web-1");
@@ -381,22 +381,22 @@ pub(crate) mod tests {
         let mut spot = spec("web-1");
         spot.spot = true;
         for migrates in [true, false] {
-            let made = build_scheduling(&spot, &Options::default(), "e2-small", migrates).unwrap();
-            assert_eq!(made.provisioning_model, Some(ProvisioningModel::Spot));
+            let created = build_scheduling(&spot, &Options::default(), "e2-small", migrates).unwrap();
+            assert_eq!(created.provisioning_model, Some(ProvisioningModel::Spot));
             assert_eq!(
-                made.instance_termination_action,
+                created.instance_termination_action,
                 Some(InstanceTerminationAction::Delete)
             );
-            assert_eq!(made.on_host_maintenance, Some(ApiOnHostMaintenance::Terminate));
-            assert_eq!(made.automatic_restart, Some(false));
+            assert_eq!(created.on_host_maintenance, Some(ApiOnHostMaintenance::Terminate));
+            assert_eq!(created.automatic_restart, Some(false));
         }
     }
 
     #[test]
     fn machine_that_cannot_migrate_is_terminated() {
-        let made = build_scheduling(&spec("web-1"), &Options::default(), "a2-highgpu-1g", false).unwrap();
-        assert_eq!(made.on_host_maintenance, Some(ApiOnHostMaintenance::Terminate));
-        assert_eq!(made.automatic_restart, None);
+        let created = build_scheduling(&spec("web-1"), &Options::default(), "a2-highgpu-1g", false).unwrap();
+        assert_eq!(created.on_host_maintenance, Some(ApiOnHostMaintenance::Terminate));
+        assert_eq!(created.automatic_restart, None);
         let options = Options {
             on_host_maintenance: Some(OnHostMaintenance::Migrate),
             ..Options::default()
@@ -409,14 +409,17 @@ pub(crate) mod tests {
         for spot in [false, true] {
             let mut limited = spec("web-1");
             (limited.spot, limited.ttl) = (spot, Some(std::time::Duration::from_secs(7_200)));
-            let made = build_scheduling(&limited, &Options::default(), "e2-small", true).unwrap();
-            assert_eq!(made.max_run_duration.and_then(|limit| limit.seconds), Some(7_200));
+            let created = build_scheduling(&limited, &Options::default(), "e2-small", true).unwrap();
+            assert_eq!(created.max_run_duration.and_then(|limit| limit.seconds), Some(7_200));
             assert_eq!(
-                made.instance_termination_action,
+                created.instance_termination_action,
                 Some(InstanceTerminationAction::Delete)
             );
         }
-        let made = build_scheduling(&spec("web-1"), &Options::default(), "e2-small", true).unwrap();
-        assert_eq!((made.max_run_duration, made.instance_termination_action), (None, None));
+        let created = build_scheduling(&spec("web-1"), &Options::default(), "e2-small", true).unwrap();
+        assert_eq!(
+            (created.max_run_duration, created.instance_termination_action),
+            (None, None)
+        );
     }
 }

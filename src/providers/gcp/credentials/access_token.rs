@@ -180,11 +180,15 @@ impl RenewedToken {
         if let Some(cause) = find_cause(error).filter(|_| !was_answered(error)) {
             return TokenError::unreachable(message, Some(cause));
         }
-        match (find_error_text(error), error.is_transient()) {
-            (Some(answer), true) => TokenError::transient(message(answer)),
-            (Some(answer), false) => TokenError::permanent(message(answer)),
-            (None, true) => TokenError::transient(format!("{} cannot be reached or is out of order", self.server)),
-            (None, false) => TokenError::permanent(message("the credentials were not accepted".to_owned())),
+        let is_transient = error.is_transient();
+        let text = match find_error_text(error) {
+            Some(answer) => message(answer),
+            None if is_transient => format!("{} cannot be reached or is out of order", self.server),
+            None => message("the credentials were not accepted".to_owned()),
+        };
+        match is_transient {
+            true => TokenError::transient(text),
+            false => TokenError::permanent(text),
         }
     }
 }

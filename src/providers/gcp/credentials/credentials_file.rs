@@ -244,10 +244,10 @@ impl CredentialsFile {
             let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
             Some(format!("{}{port}", url.host_str()?))
         });
-        let server = match (host, self.form) {
-            (Some(host), _) => format!("the token server {host}"),
-            (None, Form::AuthorizedUser) => "the token server oauth2.googleapis.com".to_owned(),
-            (None, _) => "the token server".to_owned(),
+        let server = match host {
+            Some(host) => format!("the token server {host}"),
+            None if self.form == Form::AuthorizedUser => "the token server oauth2.googleapis.com".to_owned(),
+            None => "the token server".to_owned(),
         };
         match self.principal() {
             Some(principal) => format!("{server}, for {principal}"),

@@ -32,13 +32,13 @@ pub(crate) struct ImpersonatedToken {
 impl ImpersonatedToken {
     /// # Errors
     /// `InvalidSpec` if no connection can be prepared.
-    pub(crate) fn new(caller: Credentials, whom: Impersonation, endpoint: String) -> Result<Self> {
+    pub(crate) fn new(caller: Credentials, impersonation: Impersonation, endpoint: String) -> Result<Self> {
         let http = reqwest::Client::builder().build().map_err(|error| {
             Error::invalid(format!("cannot prepare the connection to {endpoint}")).with_source(error)
         })?;
         Ok(Self {
             caller,
-            impersonation: whom,
+            impersonation: impersonation,
             endpoint,
             http,
             cache: TokenCache::default(),

@@ -40,9 +40,9 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
         })
     });
     add("gcp.account", principal, "the credentials do not say");
-    let impersonate = resolve_impersonation(gcloud)?.map(|whom| Located {
-        value: whom.principal,
-        source: whom.source,
+    let impersonate = resolve_impersonation(gcloud)?.map(|impersonation| Located {
+        value: impersonation.principal,
+        source: impersonation.source,
     });
     add("gcp.impersonate", impersonate, "not set");
     let quota_project = QuotaProject::resolve(settings, gcloud)?.map(|quota| match quota {
@@ -66,11 +66,11 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
         .or_else(|| gcloud.setting("compute", "zone"));
     add("gcp.zone", zone, "not set");
     let universe = configured_universe(settings, gcloud)?;
-    let holds = match (&found, &universe) {
-        (Some(found), named) => resolve_universe(found, named.as_ref())?,
-        (None, named) => named.as_ref().map(|named| named.value.clone()),
+    let universe_name = match &found {
+        Some(found) => resolve_universe(found, universe.as_ref())?,
+        None => universe.as_ref().map(|setting| setting.value.clone()),
     };
-    let endpoint = resolve_endpoint(gcloud, "compute", "/compute/v1", holds.as_deref())?;
+    let endpoint = resolve_endpoint(gcloud, "compute", "/compute/v1", universe_name.as_deref())?;
     add("gcp.endpoint", Some(endpoint), "default");
     let universe = universe.or_else(|| {
         Some(Located {

@@ -98,11 +98,11 @@ async fn start_batch<'a>(
 ) -> Vec<(usize, Result<Option<StartedChange<'a>>>)> {
     // Held until the last call is sent. The semaphore is never closed.
     let _wave = client.batch_slots.acquire().await;
-    let mut looked_at = Instant::now();
-    let looked: Result<(BTreeMap<_, _>, BTreeSet<_>)> = async {
+    let mut read_at = Instant::now();
+    let read: Result<(BTreeMap<_, _>, BTreeSet<_>)> = async {
         tracker.check_may_start()?;
         client.rate_limiter.acquire().await;
-        looked_at = Instant::now();
+        read_at = Instant::now();
         let found = list_targets(client, zone, batch.iter().map(|(_, target)| *target)).await?;
         let is_stopping = |api: &model::Instance| api.status == Some(Status::Stopping);
         let being_deleted = match found.values().any(is_stopping) {
@@ -115,8 +115,8 @@ async fn start_batch<'a>(
         Ok((found, being_deleted))
     }
     .await;
-    let (found, being_deleted) = match looked {
-        Ok(looked) => looked,
+    let (found, being_deleted) = match read {
+        Ok(read) => read,
         // An unknown zone has no instances.
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidSpec) => Default::default(),
         Err(error) => {
@@ -129,7 +129,7 @@ async fn start_batch<'a>(
     let started_changes = batch.iter().map(|(position, target)| {
         let (found, being_deleted) = (&found, &being_deleted);
         async move {
-            let started_changes = match found.get(&target.id).filter(|_| looked_at.elapsed() < MAX_LOOKUP_AGE) {
+            let started_changes = match found.get(&target.id).filter(|_| read_at.elapsed() < MAX_LOOKUP_AGE) {
                 Some(api) => {
                     let being_deleted =
                         api.status == Some(Status::Deprovisioning) || being_deleted.contains(&target.id);

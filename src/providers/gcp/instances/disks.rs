@@ -39,12 +39,12 @@ pub(crate) async fn find_orphaned_disks(client: &Client, gone: &[Instance]) -> R
             .or_default()
             .extend(disks);
     }
-    let asked: Vec<_> = zones
+    let searches: Vec<_> = zones
         .into_iter()
         .filter(|(_, disks)| !disks.is_empty())
         .map(|(zone, disks)| find_in_zone(client, zone, disks))
         .collect();
-    let found: Vec<Vec<OrphanedDisk>> = stream::iter(asked).buffered(CONCURRENT_ZONES).try_collect().await?;
+    let found: Vec<Vec<OrphanedDisk>> = stream::iter(searches).buffered(CONCURRENT_ZONES).try_collect().await?;
     Ok(found.into_iter().flatten().collect())
 }
 

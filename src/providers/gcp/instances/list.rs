@@ -212,8 +212,8 @@ impl Deletions {
     }
 
     async fn fetch(&self, client: &Client, zone: String) {
-        let asked = operations::list_ids_being_deleted(client, &zone).await;
-        let targets = asked.unwrap_or_else(|error| {
+        let requests = operations::list_ids_being_deleted(client, &zone).await;
+        let targets = requests.unwrap_or_else(|error| {
             // The state "stopping" is still true without this.
             tracing::debug!(zone, %error, "the zone's operations could not be listed");
             BTreeSet::new()
@@ -235,8 +235,8 @@ pub(crate) async fn mark_terminating(client: &Client, instances: &mut [Instance]
         .map(|instance| instance.reference.scope.clone())
         .filter(|zone| !deletions.lock().contains_key(zone))
         .collect();
-    let asked: Vec<_> = zones.into_iter().map(|zone| deletions.fetch(client, zone)).collect();
-    stream::iter(asked).buffer_unordered(10).collect::<Vec<()>>().await;
+    let requests: Vec<_> = zones.into_iter().map(|zone| deletions.fetch(client, zone)).collect();
+    stream::iter(requests).buffer_unordered(10).collect::<Vec<()>>().await;
     let known = deletions.lock();
     for instance in &mut stopping {
         let targets = known.get(&instance.reference.scope);

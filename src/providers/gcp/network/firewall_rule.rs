@@ -103,26 +103,26 @@ pub(crate) fn managed_tag(rule: &Firewall) -> Option<&str> {
 }
 
 /// Says whether an existing rule does what the wanted rule does.
-pub(crate) fn is_equivalent(there: &Firewall, wanted: &Firewall) -> bool {
+pub(crate) fn is_equivalent(existing: &Firewall, wanted: &Firewall) -> bool {
     let sorted = |texts: &[String]| texts.iter().cloned().collect::<BTreeSet<_>>();
     let network = |rule: &Firewall| rule.network.as_deref().map(|url| last_segment(url).to_owned());
     let allowed = |rule: &Firewall| match rule.allowed.as_slice() {
         [only] => Some((only.ip_protocol.clone(), sorted(&only.ports))),
         _ => None,
     };
-    there.disabled != Some(true)
-        && there
+    existing.disabled != Some(true)
+        && existing
             .direction
             .as_ref()
             .is_none_or(|direction| *direction == Direction::Ingress)
-        && there.denied.is_empty()
-        && there.source_tags.is_empty()
-        && there.source_service_accounts.is_empty()
-        && there.destination_ranges.is_empty()
-        && network(there) == network(wanted)
-        && sorted(&there.source_ranges) == sorted(&wanted.source_ranges)
-        && sorted(&there.target_tags) == sorted(&wanted.target_tags)
-        && allowed(wanted).is_some_and(|wanted| allowed(there) == Some(wanted))
+        && existing.denied.is_empty()
+        && existing.source_tags.is_empty()
+        && existing.source_service_accounts.is_empty()
+        && existing.destination_ranges.is_empty()
+        && network(existing) == network(wanted)
+        && sorted(&existing.source_ranges) == sorted(&wanted.source_ranges)
+        && sorted(&existing.target_tags) == sorted(&wanted.target_tags)
+        && allowed(wanted).is_some_and(|wanted| allowed(existing) == Some(wanted))
 }
 
 #[cfg(test)]
@@ -150,16 +150,16 @@ mod tests {
     #[test]
     fn rule_has_one_set_of_ports_and_one_ip_version() {
         let rules = ingress_rules(&["22", "443", "8080/10.0.0.0/8", "8080/192.168.0.0/16", "22/::/0"]).to_rules();
-        let told: Vec<_> = rules
+        let contents: Vec<_> = rules
             .iter()
             .map(|rule| (rule.source_ranges.join(" "), rule.allowed[0].ports.join(" ")))
             .collect();
-        let told: Vec<(&str, &str)> = told
+        let contents: Vec<(&str, &str)> = contents
             .iter()
             .map(|(sources, ports)| (sources.as_str(), ports.as_str()))
             .collect();
         assert_eq!(
-            told,
+            contents,
             [
                 ("0.0.0.0/0", "22 443"),
                 ("10.0.0.0/8 192.168.0.0/16", "8080"),
@@ -175,7 +175,7 @@ mod tests {
     #[test]
     fn changed_rule_is_not_equivalent() {
         let wanted = ingress_rules(&["22"]).to_rules().remove(0);
-        let there = || {
+        let existing = || {
             let network = "https://www.googleapis.com/compute/v1/projects/p/global/networks/default";
             wanted
                 .clone()
@@ -183,17 +183,17 @@ mod tests {
                 .set_priority(1000)
                 .set_disabled(false)
         };
-        assert!(is_equivalent(&there(), &wanted));
+        assert!(is_equivalent(&existing(), &wanted));
         let other = Allowed::new().set_ip_protocol("tcp").set_ports(["22", "23"]);
         for changed in [
-            there().set_disabled(true),
-            there().set_source_ranges(["10.0.0.0/8"]),
-            there().set_target_tags(["web"]),
-            there().set_allowed([other]),
-            there().set_network("global/networks/inner"),
+            existing().set_disabled(true),
+            existing().set_source_ranges(["10.0.0.0/8"]),
+            existing().set_target_tags(["web"]),
+            existing().set_allowed([other]),
+            existing().set_network("global/networks/inner"),
         ] {
             assert!(!is_equivalent(&changed, &wanted));
         }
-        assert!(!is_managed(&there().set_description("by hand")));
+        assert!(!is_managed(&existing().set_description("by hand")));
     }
 }

@@ -45,18 +45,18 @@ pub(crate) async fn with_firewall_rules<T>(
         (opened, Err(error)) => return Err(close_after_failure(client, rules, &opened, error).await),
     };
     match create.await {
-        Ok(made) => {
-            let made_now = list_created(&made);
-            if made_now.is_empty() {
-                return Ok(made);
+        Ok(created) => {
+            let created_refs = list_created(&created);
+            if created_refs.is_empty() {
+                return Ok(created);
             }
             match ensure_rules(client, rules).await.1 {
-                Ok(()) => Ok(made),
+                Ok(()) => Ok(created),
                 Err(error) => Err(error
                     .context("the VM is made, but its ports may not be open")
                     .with_kind(ErrorKind::UnknownOutcome)
                     .with_hint("look at the VM with `cloudctl describe`; to begin anew, terminate it first")
-                    .with_leftovers(made_now)),
+                    .with_leftovers(created_refs)),
             }
         }
         Err(error) if error.kind() == ErrorKind::UnknownOutcome => Err(error),
@@ -87,8 +87,8 @@ async fn close_after_failure(client: &Client, rules: &FirewallRules, opened: &[S
 pub(crate) async fn check_rules(client: &Client, rules: Option<&FirewallRules>) -> Result<()> {
     for rule in rules.map(FirewallRules::to_rules).unwrap_or_default() {
         let name = rule.name.as_deref().unwrap_or_default();
-        if let Some(there) = find_rule(client, name).await? {
-            check_rule(name, &there, &rule)?;
+        if let Some(existing) = find_rule(client, name).await? {
+            check_rule(name, &existing, &rule)?;
         }
     }
     Ok(())
@@ -111,32 +111,34 @@ async fn ensure_rules(client: &Client, rules: &FirewallRules) -> (Vec<String>, R
 
 async fn ensure_rule(client: &Client, rule: &Firewall) -> Result<bool> {
     let name = rule.name.as_deref().unwrap_or_default();
-    if let Some(there) = find_rule(client, name).await? {
-        return check_rule(name, &there, rule).map(|()| false);
+    if let Some(existing) = find_rule(client, name).await? {
+        return check_rule(name, &existing, rule).map(|()| false);
     }
     match insert_rule(client, name, rule).await {
         Ok(()) => Ok(true),
         // Another process was faster, or an earlier attempt of this one succeeded.
         Err(error) => match find_rule(client, name).await {
-            Ok(Some(there)) => check_rule(name, &there, rule).map(|()| true),
+            Ok(Some(existing)) => check_rule(name, &existing, rule).map(|()| true),
             _ => Err(error),
         },
     }
 }
 
-fn check_rule(name: &str, there: &Firewall, rule: &Firewall) -> Result<()> {
-    let (problem, hint) = match (is_managed(there), is_equivalent(there, rule)) {
-        (true, true) => return Ok(()),
-        (false, _) => (
+fn check_rule(name: &str, existing: &Firewall, rule: &Firewall) -> Result<()> {
+    let (problem, hint) = if !is_managed(existing) {
+        (
             "is there, and cloudctl did not make it",
             format!(
                 "look at it with `gcloud compute firewall-rules describe {name}`, and delete it only if nobody needs it"
             ),
-        ),
-        (true, false) => (
+        )
+    } else if !is_equivalent(existing, rule) {
+        (
             "was changed, so that it does not open what it should",
             format!("delete it: `gcloud compute firewall-rules delete {name}`, then run the same command again"),
-        ),
+        )
+    } else {
+        return Ok(());
     };
     Err(
         Error::new(ErrorKind::AlreadyExists, format!("the firewall rule {name} {problem}"))
