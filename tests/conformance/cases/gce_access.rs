@@ -155,27 +155,12 @@ fn gce_a_rule_stays_while_a_zone_does_not_answer(backend: &Backend) {
         cloud.delete_from_outside("web-1");
         cloud.mark_unreachable("europe-west1-b");
         let tag = cloud.firewall_rules()[0].name.clone();
-        assert_eq!(
-            provider.delete_unused_firewall_rules(&gone).await.expect("an answer"),
-            [tag]
-        );
+        assert_eq!(provider.delete_unused_firewall_rules(&gone).await.expect("an answer"), [tag]);
         assert_eq!(cloud.firewall_rules().len(), 1);
         cloud.mark_reachable("europe-west1-b");
-        assert!(
-            provider
-                .delete_unused_firewall_rules(&gone)
-                .await
-                .expect("an answer")
-                .is_empty()
-        );
+        assert!(provider.delete_unused_firewall_rules(&gone).await.expect("an answer").is_empty());
         assert!(cloud.firewall_rules().is_empty());
-        assert!(
-            provider
-                .delete_unused_firewall_rules(&gone)
-                .await
-                .expect("an answer")
-                .is_empty()
-        );
+        assert!(provider.delete_unused_firewall_rules(&gone).await.expect("an answer").is_empty());
     });
 }
 

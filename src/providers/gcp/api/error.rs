@@ -103,7 +103,7 @@ pub(crate) fn call_error(error: SdkError, attempted: &str, scope: &str) -> Error
     let reason = reason(&error).map(str::to_owned);
     let kind = kind_of_call(&error, reason.as_deref());
     let why = describe_failure(&error, kind);
-    let cause_remedy = match token_error(&error) {
+    let cause_hint = match token_error(&error) {
         Some(no_token) => no_token.hint().map(str::to_owned),
         None if error.http_status_code() == Some(407) => {
             Some("put them into HTTPS_PROXY: http://USER:PASSWORD@HOST:PORT".to_owned())
@@ -112,7 +112,7 @@ pub(crate) fn call_error(error: SdkError, attempted: &str, scope: &str) -> Error
         None => None,
     };
     let mut result = Error::new(kind, format!("{attempted}: {why}")).at(error_location(scope));
-    if let Some(hint) = cause_remedy {
+    if let Some(hint) = cause_hint {
         result = result.with_hint(hint);
     }
     if let Some(hint) = reason.as_deref().and_then(hint_for_reason) {
