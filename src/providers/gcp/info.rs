@@ -1,6 +1,6 @@
 //! Data about Compute Engine that is true without a call.
 
-use super::create::bulk_insert::MOST;
+use super::create::bulk_insert::MAX_INSTANCES;
 use super::create::metadata::login_user;
 use super::create::request::DEFAULT_MACHINE_TYPE;
 use crate::cloud::{CloudInfo, Instance, ProviderKind, TokenScope, key_fingerprint};
@@ -8,7 +8,7 @@ use crate::cloud::{CloudInfo, Instance, ProviderKind, TokenScope, key_fingerprin
 /// What is true of Compute Engine without a call.
 pub(super) static INFO: CloudInfo = CloudInfo {
     kind: ProviderKind::Gcp,
-    max_instances_per_call: MOST,
+    max_instances_per_call: MAX_INSTANCES,
     // Names are unique in a zone, and which zone is chosen depends on the machine type and on the zones that are up.
     token_scope: TokenScope::Zone,
     default_machine_type: |_| DEFAULT_MACHINE_TYPE,

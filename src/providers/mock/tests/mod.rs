@@ -1,4 +1,4 @@
-//! The mock cloud as a whole, on a temporary file and with a clock that only the test moves.
+//! Tests of the whole mock cloud, on a temporary file and with a clock that only the test moves.
 
 mod expiry;
 mod faults;
@@ -23,7 +23,6 @@ impl Clock for FakeClock {
     }
 }
 
-/// A cloud in a folder that goes with it.
 /// The one instance of a create call.
 fn created(outcome: CreateOutcome) -> Instance {
     match outcome {
@@ -32,6 +31,7 @@ fn created(outcome: CreateOutcome) -> Instance {
     }
 }
 
+/// A mock cloud in a temporary folder.
 struct Sandbox {
     mock: Arc<Mock>,
     clock: Arc<FakeClock>,
@@ -55,7 +55,7 @@ impl Sandbox {
         self.folder.path().join("deep/er/mock.json")
     }
 
-    /// The same cloud with these faults.
+    /// Injects faults into the same cloud.
     fn faults(&mut self, faults: &str) {
         let mut settings = Settings::default();
         settings.mock.state_file = Some(self.file());
@@ -72,7 +72,7 @@ impl Sandbox {
         created(run(self.mock.create(spec, 0)).unwrap())
     }
 
-    /// The error that a create of this spec gives.
+    /// Returns the error of a create call for this spec.
     fn refusal(&self, spec: &InstanceSpec) -> Error {
         run(self.mock.create(spec, 0)).unwrap_err()
     }
