@@ -30,7 +30,7 @@ mod user_data;
 
 pub use area::Area;
 pub use batch::{BatchTracker, InstanceAction, TargetOutcome};
-pub use error::{Error, ErrorKind, Result};
+pub use error::{Error, ErrorKind, ErrorLocation, Gap, Leftover, Result, SkippedCloud, Subject};
 pub use group::GroupMembers;
 pub use idempotency::IdempotencyToken;
 pub use idempotency::{Fingerprint, SPEC_FIELDS};

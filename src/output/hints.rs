@@ -7,9 +7,7 @@ pub fn hint_for(error: &Error) -> String {
     if let Some(remedy) = error.hint() {
         return remedy.to_owned();
     }
-    let provider = error
-        .location()
-        .and_then(|location| location.split('/').next()?.parse::<ProviderKind>().ok());
+    let provider = error.location().map(|location| location.provider);
     general_hint(error.kind(), provider).to_owned()
 }
 

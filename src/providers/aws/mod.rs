@@ -22,7 +22,7 @@ use async_trait::async_trait;
 use self::api::client::Clients;
 use self::api::error::{Call, translate};
 use crate::cloud::{
-    Access, BatchTracker, CatalogSource, Cleanup, CloudInfo, CreateOutcome, Error, Identity, Image, Instance,
+    Access, BatchTracker, CatalogSource, Cleanup, CloudInfo, CreateOutcome, Error, Gap, Identity, Image, Instance,
     InstanceAction, InstanceRef, InstanceSink, InstanceSpec, Instances, LaunchPreview, ListScope, Location, Locations,
     MachineType, OrphanedDisk, Provider, PublishedPrice, Result, TargetOutcome,
 };
@@ -66,7 +66,7 @@ impl Instances for Aws {
         instances::list::get(&self.clients.ec2(&target.scope).await, target).await
     }
 
-    async fn list_into(&self, pages: &InstanceSink<'_>) -> Result<Vec<Error>> {
+    async fn list_into(&self, pages: &InstanceSink<'_>) -> Result<Vec<Gap>> {
         let region = match pages.location {
             ListScope::Region(region) | ListScope::Zone { region, .. } => region,
             ListScope::AllRegions => return Err(Error::unsupported("ec2 lists one region at a time")),

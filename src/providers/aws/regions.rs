@@ -18,7 +18,8 @@ use super::configuration::partition::Partition;
 use super::configuration::region_names::{REGIONS, always_enabled_regions, is_region_shaped, region_of_zone};
 use super::network;
 use crate::cloud::{
-    Error, ErrorKind, InstanceSpec, ListScope, Location, Result, closest, quoted, region_for_zone, zone_for_region,
+    Error, ErrorKind, ErrorLocation, InstanceSpec, ListScope, Location, ProviderKind, Result, closest, quoted,
+    region_for_zone, zone_for_region,
 };
 
 /// Finds the location for a region, a zone or both that a user named.
@@ -175,14 +176,14 @@ pub(super) async fn check_zone(client: &Client, region: &str, zone: &str) -> Res
             .iter()
             .filter(|zone| is_enabled(zone))
             .filter_map(AvailabilityZone::zone_name);
-        return Err(unknown_name_error("zone", zone, names).at(format!("aws/{region}")));
+        return Err(unknown_name_error("zone", zone, names).at(ErrorLocation::new(ProviderKind::Aws, region)));
     };
     if is_enabled(found) {
         return Ok(());
     }
     let group = found.group_name().unwrap_or(zone);
     Err(Error::invalid(format!("zone {zone} is not enabled for this account"))
-        .at(format!("aws/{region}"))
+        .at(ErrorLocation::new(ProviderKind::Aws, region))
         .with_hint(format!(
             "enable it with `aws ec2 modify-availability-zone-group --group-name {group} --opt-in-status opted-in`"
         )))
@@ -236,7 +237,7 @@ pub(super) async fn find_candidate_zones(client: &Client, spec: &InstanceSpec) -
     if names.is_empty() {
         return Err(
             Error::invalid(format!("no zone of {region} has the machine type {machine_type}"))
-                .at(format!("aws/{region}"))
+                .at(ErrorLocation::new(ProviderKind::Aws, region))
                 .with_hint("use another --type or --region"),
         );
     }

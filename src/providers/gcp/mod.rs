@@ -27,7 +27,7 @@ use self::api::client::{Client, with_call_options};
 use self::configuration::gcloud_config::GcloudConfiguration;
 use self::instances::change_batch::change_all;
 use crate::cloud::{
-    Access, BatchTracker, CatalogSource, Cleanup, CloudInfo, CreateOutcome, Error, ErrorKind, Identity, Image,
+    Access, BatchTracker, CatalogSource, Cleanup, CloudInfo, CreateOutcome, Error, ErrorKind, Gap, Identity, Image,
     Instance, InstanceAction, InstanceRef, InstanceSink, InstanceSpec, Instances, LaunchPreview, ListScope, Location,
     Locations, MachineType, OrphanedDisk, Provider, PublishedPrice, Result, TargetOutcome,
 };
@@ -83,7 +83,7 @@ impl Instances for Gcp {
         instances::list::get(&self.client, target).await
     }
 
-    async fn list_into(&self, pages: &InstanceSink<'_>) -> Result<Vec<Error>> {
+    async fn list_into(&self, pages: &InstanceSink<'_>) -> Result<Vec<Gap>> {
         instances::list::list_instances(&self.client, pages).await
     }
 

@@ -110,7 +110,7 @@ fn change_instance(
     let address = state.addresses;
     let stored = state
         .find_mut(target, now)
-        .ok_or_else(|| Error::not_found(target).at(FaultSite::region(&target.scope).name()))?;
+        .ok_or_else(|| Error::not_found(target).at(FaultSite::region(&target.scope).location()))?;
     let site = FaultSite::zone(&stored.region, &stored.zone);
     if let Some(error) = faults.refusal_error(site) {
         return Err(error.context(format!("cannot {} {target}", change.as_str())));
@@ -123,7 +123,7 @@ fn change_instance(
                 format!("{target} is protected against termination"),
             )
             .with_code("OperationNotPermitted")
-            .at(site.name()));
+            .at(site.location()));
         }
         (Change::Action(InstanceAction::Terminate), _) => stored.phase = Phase::Terminated { at: now },
         (_, current @ (InstanceState::Terminating | InstanceState::Terminated)) => {
@@ -162,5 +162,5 @@ fn wrong_state(stored: &StoredInstance, change: Change, current: InstanceState) 
         format!("cannot {} {}: it is {current}", change.as_str(), stored.reference()),
     )
     .with_code("IncorrectInstanceState")
-    .at(FaultSite::zone(&stored.region, &stored.zone).name())
+    .at(FaultSite::zone(&stored.region, &stored.zone).location())
 }

@@ -14,9 +14,9 @@ use super::state::{State, StoredInstance, private_address, public_address};
 use super::{catalog, regions};
 use crate::catalog::{ImageAlias, image_alias};
 use crate::cloud::{
-    CreateOutcome, Error, ErrorKind, IdempotencyToken, InstanceSpec, Labels, LaunchPreview, Location, ProviderKind,
-    Result, SshKey, UserDataReader, check_label_key, format_duration, ignored_user_data, management_labels,
-    parser_message, plain, quoted,
+    CreateOutcome, Error, ErrorKind, ErrorLocation, IdempotencyToken, InstanceSpec, Labels, LaunchPreview, Location,
+    ProviderKind, Result, SshKey, UserDataReader, check_label_key, format_duration, ignored_user_data,
+    management_labels, parser_message, plain, quoted,
 };
 
 /// The only network.
@@ -103,7 +103,7 @@ fn create_one(
             );
             Err(Error::new(ErrorKind::AlreadyExists, message)
                 .with_code("AlreadyExists")
-                .at(format!("mock/{}", resolved.region)))
+                .at(ErrorLocation::new(ProviderKind::Mock, &resolved.region)))
         };
     }
     if let Some(error) = faults.capacity_fault(FaultSite::zone(resolved.region, resolved.zone)) {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::regions;
-use crate::cloud::{Error, ErrorKind, ListScope, Result, quoted};
+use crate::cloud::{Error, ErrorKind, ErrorLocation, Gap, ListScope, ProviderKind, Result, quoted};
 
 #[derive(Debug, PartialEq)]
 pub(super) enum Effect {
@@ -71,11 +71,8 @@ impl<'a> FaultSite<'a> {
     }
 
     /// Returns the site as errors show it.
-    pub(super) fn name(self) -> String {
-        match self.zone.or(self.region) {
-            Some(location) => format!("mock/{location}"),
-            None => "mock".to_owned(),
-        }
+    pub(super) fn location(self) -> ErrorLocation {
+        ErrorLocation::new(ProviderKind::Mock, self.zone.or(self.region).unwrap_or_default())
     }
 }
 
@@ -156,11 +153,11 @@ impl Faults {
     /// Returns the error that makes every call fail, before it has an effect.
     pub(super) fn refusal_error(&self, site: FaultSite<'_>) -> Option<Error> {
         let error = self.faults_at(site).find_map(Fault::refusal_error)?;
-        Some(error.at(site.name()))
+        Some(error.at(site.location()))
     }
 
-    /// Returns the gaps of a listing: an error for each part of its scope that refuses all calls.
-    pub(super) fn gaps(&self, scope: &ListScope) -> Vec<Error> {
+    /// Returns the gaps of a listing: the parts of its scope that refuse all calls.
+    pub(super) fn gaps(&self, scope: &ListScope) -> Vec<Gap> {
         let whole = FaultSite::from_scope(scope);
         self.0
             .iter()
@@ -172,7 +169,8 @@ impl Faults {
                     .or_else(|_| regions::find_region(location))
                     .ok()?;
                 let inside = scope.contains(region.name, Some(location));
-                Some(fault.refusal_error().filter(|_| inside)?.at(format!("mock/{location}")))
+                let error = fault.refusal_error().filter(|_| inside)?;
+                Some(Gap::new(error, ErrorLocation::new(ProviderKind::Mock, location)))
             })
             .collect()
     }
@@ -185,7 +183,7 @@ impl Faults {
             Some(
                 fault
                     .error(ErrorKind::Quota, "InstanceLimitExceeded", message)
-                    .at(site.name()),
+                    .at(site.location()),
             )
         })
     }
@@ -200,7 +198,7 @@ impl Faults {
         Some(
             fault
                 .error(ErrorKind::Capacity, "InsufficientCapacity", &message)
-                .at(site.name()),
+                .at(site.location()),
         )
     }
 
@@ -221,7 +219,7 @@ impl Faults {
         Some(
             fault
                 .error(ErrorKind::UnknownOutcome, "ConnectionReset", message)
-                .at(site.name()),
+                .at(site.location()),
         )
     }
 
@@ -336,7 +334,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// Simulates what may happen to any call: latency, refusals, and throttling with its retries.
 pub(super) async fn simulate_call(faults: &Faults, site: FaultSite<'_>, operation: &str) -> Result<()> {
     for attempt in 1..=MAX_ATTEMPTS {
-        tracing::debug!(operation, location = site.name(), attempt, "call");
+        tracing::debug!(operation, location = %site.location(), attempt, "call");
         let latency = faults.latency(site);
         if !latency.is_zero() {
             sleep(latency).await;
@@ -354,7 +352,7 @@ pub(super) async fn simulate_call(faults: &Faults, site: FaultSite<'_>, operatio
     let message = format!("too many requests: {operation} was turned away {MAX_ATTEMPTS} times");
     Err(Error::new(ErrorKind::Throttled, message)
         .with_code("RequestLimitExceeded")
-        .at(site.name()))
+        .at(site.location()))
 }
 
 #[cfg(test)]
@@ -385,8 +383,8 @@ mod tests {
         assert!(faults.refusal_error(ZONE).is_none());
         let error = faults.refusal_error(FaultSite::region("eu-west-1")).unwrap();
         assert_eq!(
-            (error.kind(), error.location()),
-            (ErrorKind::Network, Some("mock/eu-west-1"))
+            (error.kind(), error.location().map(ToString::to_string)),
+            (ErrorKind::Network, Some("mock/eu-west-1".to_owned()))
         );
     }
 
@@ -395,7 +393,7 @@ mod tests {
         let faults = faults("unreachable=us-east-1a,denied@eu-west-1,capacity@us-east-1b");
         let places = |location: &ListScope| -> Vec<String> {
             let gaps = faults.gaps(location);
-            gaps.iter().map(|gap| gap.location().unwrap().to_owned()).collect()
+            gaps.iter().map(|gap| gap.location.to_string()).collect()
         };
         assert_eq!(places(&ListScope::AllRegions), ["mock/us-east-1a", "mock/eu-west-1"]);
         assert_eq!(places(&ListScope::Region("us-east-1".into())), ["mock/us-east-1a"]);

@@ -31,9 +31,9 @@ use self::faults::simulate_call;
 use self::faults::{FaultSite, Faults};
 use self::state_file::Store;
 use crate::cloud::{
-    Access, BatchTracker, CatalogSource, Cleanup, Clock, CloudInfo, CreateOutcome, Error, Identity, Image, Instance,
-    InstanceAction, InstanceRef, InstanceSink, InstanceSpec, InstanceState, Instances, LaunchPreview, ListScope,
-    Location, Locations, MachineType, OrphanedDisk, Provider, PublishedPrice, Result, TargetOutcome,
+    Access, BatchTracker, CatalogSource, Cleanup, Clock, CloudInfo, CreateOutcome, Error, Gap, Identity, Image,
+    Instance, InstanceAction, InstanceRef, InstanceSink, InstanceSpec, InstanceState, Instances, LaunchPreview,
+    ListScope, Location, Locations, MachineType, OrphanedDisk, Provider, PublishedPrice, Result, TargetOutcome,
 };
 use crate::settings::Settings;
 
@@ -78,7 +78,7 @@ impl Mock {
         let now = self.clock.now();
         let stored = state
             .find(target, now)
-            .ok_or_else(|| Error::not_found(target).at(FaultSite::region(&target.scope).name()))?;
+            .ok_or_else(|| Error::not_found(target).at(FaultSite::region(&target.scope).location()))?;
         match faults.refusal_error(FaultSite::zone(&stored.region, &stored.zone)) {
             Some(error) => Err(error),
             None => Ok(look(stored, now)),
@@ -117,7 +117,7 @@ impl Instances for Mock {
             .await
     }
 
-    async fn list_into(&self, pages: &InstanceSink<'_>) -> Result<Vec<Error>> {
+    async fn list_into(&self, pages: &InstanceSink<'_>) -> Result<Vec<Gap>> {
         let faults = self.faults()?;
         check_scope(pages.location)?;
         simulate_call(&faults, FaultSite::from_scope(pages.location), "list").await?;

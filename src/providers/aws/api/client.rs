@@ -24,7 +24,7 @@ use super::retry;
 use super::retry::{ClockSkewRetry, ReadRetryLimit};
 use super::server_time::{ServerTime, choose_time_source};
 use super::sts::StsClients;
-use crate::cloud::{Error, ErrorKind, Result};
+use crate::cloud::{Error, ErrorKind, ErrorLocation, ProviderKind, Result};
 use crate::providers::aws::configuration::Configuration;
 use crate::providers::aws::configuration::connection::Connection;
 use crate::providers::aws::configuration::endpoints::Endpoints;
@@ -293,7 +293,7 @@ impl Clients {
         Err(match response {
             Err(error) if error.raw_response().is_none() => translate(&error, Call::Read, attempted, &region),
             _ => Error::new(ErrorKind::Network, format!("{attempted}: its answers have no date"))
-                .at(format!("aws/{region}"))
+                .at(ErrorLocation::new(ProviderKind::Aws, region))
                 .with_hint("run the same command where no proxy takes the `Date` header out of answers"),
         })
     }

@@ -13,7 +13,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use super::connection_errors::{Unreachable, describe_root_cause};
 use super::server_time::clock_hint;
-use crate::cloud::{Error, ErrorKind};
+use crate::cloud::{Error, ErrorKind, ErrorLocation, ProviderKind};
 use crate::providers::common::connection_errors::links;
 
 /// The SDK's error for a call with the operation error `E`.
@@ -41,7 +41,7 @@ where
     if let Some(own) = find_cause::<E, Error>(error) {
         return match own.location() {
             Some(_) => own.clone(),
-            None => own.clone().at("aws"),
+            None => own.clone().at(ProviderKind::Aws),
         };
     }
     let kind = match classify(error) {
@@ -53,8 +53,8 @@ where
         (None, Some(code)) => code.to_owned(),
         (None, None) => describe_without_code(error),
     };
-    let mut translated =
-        with_sdk_details(Error::new(kind, format!("{attempted}: {reason}")), error).at(format!("aws/{region}"));
+    let mut translated = with_sdk_details(Error::new(kind, format!("{attempted}: {reason}")), error)
+        .at(ErrorLocation::new(ProviderKind::Aws, region));
     if let Some(hint) = error.code().and_then(|code| hint_for(code, error.message())) {
         translated = translated.with_hint(hint);
     }

@@ -26,7 +26,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::error;
 use super::error::{SdkError, classify_response, read_error_code};
 use super::server_time::was_refused_for_date;
-use crate::cloud::{Error, ErrorKind, Result};
+use crate::cloud::{Error, ErrorKind, ErrorLocation, ProviderKind, Result};
 use crate::providers::aws::configuration::{Configuration, invalid_value_error};
 
 /// The timeout of one attempt: the SDK has none of its own.
@@ -59,7 +59,7 @@ pub(crate) async fn with_timeout<T>(
     timeout(LOOKUP_TIMEOUT, lookup).await.unwrap_or_else(|_| {
         let seconds = LOOKUP_TIMEOUT.as_secs();
         let message = format!("{attempted}: no answer within {seconds} s");
-        Err(Error::new(ErrorKind::Network, message).at(format!("aws/{region}")))
+        Err(Error::new(ErrorKind::Network, message).at(ErrorLocation::new(ProviderKind::Aws, region)))
     })
 }
 

@@ -11,7 +11,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use super::machine_types;
 use super::machine_types::Machine;
 use crate::catalog::{AwsImage, DEFAULT_IMAGE, IMAGE_ALIASES, ImageAlias, closest_alias, image_alias};
-use crate::cloud::{Architecture, Error, ErrorKind, Image, InstanceSpec, ProviderKind, Result, quoted};
+use crate::cloud::{Architecture, Error, ErrorKind, ErrorLocation, Image, InstanceSpec, ProviderKind, Result, quoted};
 use crate::providers::aws::api::error::{Call, translate, with_sdk_details};
 use crate::providers::aws::configuration::partition::Partition;
 use crate::providers::aws::instances::convert::architecture_of;
@@ -216,7 +216,7 @@ fn is_image_id(text: &str) -> bool {
 async fn get_image(client: &Client, region: &str, id: &str) -> Result<ec2::Image> {
     let not_found = || {
         Error::invalid(format!("image {id} does not exist in {region}"))
-            .at(format!("aws/{region}"))
+            .at(ErrorLocation::new(ProviderKind::Aws, region))
             .with_hint("an image id is valid in one region only; an alias such as ubuntu-24.04 is valid in all")
     };
     tracing::debug!(operation = "DescribeImages", place = region, "call");
@@ -237,7 +237,8 @@ async fn get_image(client: &Client, region: &str, id: &str) -> Result<ec2::Image
         .ok_or_else(not_found)?;
     match image.state() {
         Some(ImageState::Available) | None => Ok(image),
-        Some(state) => Err(Error::invalid(format!("image {id} is {}", state.as_str())).at(format!("aws/{region}"))),
+        Some(state) => Err(Error::invalid(format!("image {id} is {}", state.as_str()))
+            .at(ErrorLocation::new(ProviderKind::Aws, region))),
     }
 }
 
@@ -264,7 +265,7 @@ async fn find_image_of_alias(
         return Err(Error::unsupported(format!(
             "the publisher of {alias} in the partition {partition} is not known"
         ))
-        .at(format!("aws/{region}"))
+        .at(ErrorLocation::new(ProviderKind::Aws, region))
         .with_hint(format!("use an image id such as ami-0abc…, or one of {others}")));
     };
     let filter = |name: &str, value: &str| Filter::builder().name(name).values(value).build();
@@ -281,7 +282,7 @@ async fn find_image_of_alias(
         answer.map_err(|error| translate(&error, Call::Read, format!("cannot look up image {alias}"), region))?;
     newest_image(output.images.unwrap_or_default(), pattern).ok_or_else(|| {
         Error::invalid(format!("there is no image {alias} for {architecture} in {region}"))
-            .at(format!("aws/{region}"))
+            .at(ErrorLocation::new(ProviderKind::Aws, region))
             .with_hint("use an image id such as ami-0abc…")
     })
 }

@@ -8,7 +8,10 @@ use aws_sdk_ec2::types::{
 };
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use crate::cloud::{Architecture, Error, Gpu, MachineRequirements, MachineType, Result, normalize_gpu_kind, quoted};
+use crate::cloud::{
+    Architecture, Error, ErrorLocation, Gpu, MachineRequirements, MachineType, ProviderKind, Result,
+    normalize_gpu_kind, quoted,
+};
 use crate::providers::aws::api::error::{Call, translate, with_sdk_details};
 use crate::providers::aws::api::filters::{MAX_FILTER_VALUES, build_filter};
 
@@ -53,7 +56,7 @@ pub(crate) fn guess_architecture(machine_type: &str) -> Architecture {
 pub(crate) async fn find_machine_type(client: &Client, region: &str, name: &str) -> Result<Machine> {
     let unknown = || {
         Error::invalid(format!("unknown machine type {} in {region}", quoted(name)))
-            .at(format!("aws/{region}"))
+            .at(ErrorLocation::new(ProviderKind::Aws, region))
             .with_hint("use one such as t3.small or m7g.large; `aws ec2 describe-instance-type-offerings` lists them")
     };
     tracing::debug!(operation = "DescribeInstanceTypes", place = region, "call");

@@ -12,7 +12,7 @@ use aws_sdk_pricing::types::{Filter, FilterType};
 use aws_smithy_types::DateTime;
 use serde::Deserialize;
 
-use crate::cloud::{Error, ErrorKind, Location, PublishedPrice, Result};
+use crate::cloud::{Error, ErrorKind, ErrorLocation, Location, ProviderKind, PublishedPrice, Result};
 use crate::providers::aws::api::client::Clients;
 use crate::providers::aws::api::error::{Call, translate};
 use crate::providers::aws::api::retry;
@@ -77,7 +77,7 @@ pub(crate) async fn list_published_prices(clients: &Clients) -> Result<Vec<Publi
             partition.name()
         );
         return Err(Error::unsupported(message)
-            .at("aws")
+            .at(ProviderKind::Aws)
             .with_hint("ask with credentials of another partition"));
     }
     let (endpoint, retry_limit) = clients.pricing_settings().await;
@@ -113,7 +113,7 @@ pub(crate) async fn list_published_prices(clients: &Clients) -> Result<Vec<Publi
                     ErrorKind::Network,
                     format!("{ATTEMPTED}: an entry of the list cannot be read"),
                 )
-                .at(format!("aws/{PRICE_LIST_REGION}"))
+                .at(ErrorLocation::new(ProviderKind::Aws, PRICE_LIST_REGION))
                 .with_source(error)
             })?;
             if let Some((key, usd)) = read_price(&entry) {

@@ -5,7 +5,9 @@ use aws_sdk_ec2::types::{KeyType, ResourceType, Tag, TagSpecification};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use sha2::{Digest, Sha256};
 
-use crate::cloud::{Error, ErrorKind, InstanceSpec, LABEL_MANAGED, Result, SshKey, quoted};
+use crate::cloud::{
+    Error, ErrorKind, ErrorLocation, InstanceSpec, LABEL_MANAGED, ProviderKind, Result, SshKey, quoted,
+};
 use crate::providers::aws::api::error::{Call, translate, with_sdk_details};
 
 /// A public key to import. Its name is a digest of the key.
@@ -116,7 +118,7 @@ pub(crate) async fn check_key_pair(client: &Client, region: &str, name: &str) ->
         .map_err(|error| match error.code() {
             Some("InvalidKeyPair.NotFound") => {
                 let not_found = Error::invalid(format!("key pair {} does not exist in {region}", quoted(name)))
-                    .at(format!("aws/{region}"))
+                    .at(ErrorLocation::new(ProviderKind::Aws, region))
                     .with_hint("give the file of a public key instead, and cloudctl imports it");
                 with_sdk_details(not_found, &error)
             }

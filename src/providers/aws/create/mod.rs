@@ -23,8 +23,8 @@ use super::catalog::machine_types::Machine;
 use super::instances::convert::{launch_failure, spot_reclaim};
 use super::network::security_group;
 use crate::cloud::{
-    CreateOutcome, Error, ErrorKind, Fingerprint, Instance, InstanceSpec, LABEL_MANAGED, LABEL_MEMBERS, LABEL_NAME,
-    LaunchPreview, Result,
+    CreateOutcome, Error, ErrorKind, ErrorLocation, Fingerprint, Instance, InstanceSpec, LABEL_MANAGED, LABEL_MEMBERS,
+    LABEL_NAME, LaunchPreview, ProviderKind, Result,
 };
 use crate::providers::aws::api::filters::{build_filter, tag_filter_name};
 use crate::providers::aws::instances::list;
@@ -189,7 +189,7 @@ fn check_launched(
                 format!("ec2 created {} and terminated it at once: {code}", launched.reference),
             )
             .with_code(code)
-            .at(format!("aws/{}", spec.location))),
+            .at(ErrorLocation::new(ProviderKind::Aws, &spec.location))),
             None => Ok(None),
         };
     }

@@ -7,7 +7,7 @@ use aws_sdk_ec2::operation::run_instances::{RunInstancesError, RunInstancesOutpu
 use aws_sdk_ec2::{Client, types as ec2};
 use tokio::time::{sleep, timeout};
 
-use crate::cloud::{Error, ErrorKind, GroupMembers, Instance, InstanceSpec, Result};
+use crate::cloud::{Error, ErrorKind, ErrorLocation, GroupMembers, Instance, InstanceSpec, ProviderKind, Result};
 use crate::providers::aws::api::error::{Call, translate};
 use crate::providers::aws::api::filters::build_filter;
 use crate::providers::aws::api::retry::ChangeFailure;
@@ -37,7 +37,7 @@ pub(crate) async fn read_instances_back(
         .collect();
     if answered.is_empty() {
         let message = format!("ec2 accepted {} but named no instance", spec.name);
-        return Err(Error::new(ErrorKind::UnknownOutcome, message).at(format!("aws/{region}")));
+        return Err(Error::new(ErrorKind::UnknownOutcome, message).at(ErrorLocation::new(ProviderKind::Aws, region)));
     }
     let mut read = HashMap::new();
     // The response says that they exist, so an error here changes nothing.

@@ -14,8 +14,8 @@ use super::convert::{from_ec2, has_timer, instance_ref, launch_index, read_tags}
 use super::list;
 use super::list::not_found_error;
 use crate::cloud::{
-    BatchTracker, Error, ErrorKind, InstanceAction, InstanceRef, LABEL_TTL, NativeName, Ownership, ProviderKind,
-    Result, TargetOutcome, format_duration,
+    BatchTracker, Error, ErrorKind, ErrorLocation, InstanceAction, InstanceRef, LABEL_TTL, NativeName, Ownership,
+    ProviderKind, Result, TargetOutcome, format_duration,
 };
 use crate::providers::aws::api::client::{Clients, one_attempt_config};
 use crate::providers::aws::api::error::{Call, translate};
@@ -141,7 +141,8 @@ async fn set_protection(
 pub(crate) async fn set_ttl(client: &Client, target: &InstanceRef, ttl: Duration) -> Result<()> {
     let region = &target.scope;
     let (api, owner) = list::describe_instance(client, target).await?;
-    let refused = |message: String| Error::new(ErrorKind::Refused, message).at(format!("aws/{region}"));
+    let refused =
+        |message: String| Error::new(ErrorKind::Refused, message).at(ErrorLocation::new(ProviderKind::Aws, region));
     if from_ec2(&api, region, owner.as_deref()).is_none_or(|instance| instance.state.is_gone()) {
         return Err(refused(format!("cannot extend {target}: it is being terminated")));
     }
@@ -191,7 +192,7 @@ impl IdOutcome {
     fn result(&self, target: &InstanceRef) -> Result<()> {
         match self {
             Self::Done => Ok(()),
-            Self::Gone => Err(Error::not_found(target).at(format!("aws/{}", target.scope))),
+            Self::Gone => Err(Error::not_found(target).at(ErrorLocation::new(ProviderKind::Aws, &target.scope))),
             Self::Failed(error) if error.kind() == ErrorKind::NotFound => Err(not_found_error(target, error)),
             Self::Failed(error) if error.kind() == ErrorKind::UnknownOutcome => {
                 Err(error.clone().with_leftover(target))

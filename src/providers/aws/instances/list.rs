@@ -12,7 +12,8 @@ use futures_util::stream::{self, TryStreamExt};
 use super::convert;
 use super::describe_instances::{Page, PageReader};
 use crate::cloud::{
-    Error, ErrorKind, Instance, InstanceRef, InstanceSink, LABEL_MANAGED, ListFilter, ListScope, Result,
+    Error, ErrorKind, ErrorLocation, Gap, Instance, InstanceRef, InstanceSink, LABEL_MANAGED, ListFilter, ListScope,
+    ProviderKind, Result,
 };
 use crate::providers::aws::api::error::{Call, SdkError, translate};
 use crate::providers::aws::api::filters::{build_filter, build_filters, tag_filter_name};
@@ -22,7 +23,7 @@ const PAGE_SIZE: i32 = 1000;
 const CONCURRENT_QUERIES: usize = 4;
 
 /// Sends every instance of a region or zone that matches the filter to `pages`.
-pub(crate) async fn list(client: &Client, region: &str, pages: &InstanceSink<'_>) -> Result<Vec<Error>> {
+pub(crate) async fn list(client: &Client, region: &str, pages: &InstanceSink<'_>) -> Result<Vec<Gap>> {
     let mut common = Vec::new();
     if let ListScope::Zone { zone, .. } = pages.location {
         common.push(build_filter("availability-zone", [zone]));
@@ -66,7 +67,7 @@ pub(crate) async fn get(client: &Client, target: &InstanceRef) -> Result<Instanc
 pub(crate) async fn find_instance(client: &Client, target: &InstanceRef) -> Result<Instance> {
     let (api, owner) = describe_instance(client, target).await?;
     convert::from_ec2(&api, &target.scope, owner.as_deref())
-        .ok_or_else(|| Error::not_found(target).at(format!("aws/{}", target.scope)))
+        .ok_or_else(|| Error::not_found(target).at(ErrorLocation::new(ProviderKind::Aws, &target.scope)))
 }
 
 /// Reads one instance as EC2 describes it, and its owner.
@@ -92,7 +93,7 @@ pub(crate) async fn describe_instance(
             instances.into_iter().map(move |instance| (instance, owner.clone()))
         });
     all.find(|(instance, _)| instance.instance_id() == Some(target.id.as_str()))
-        .ok_or_else(|| Error::not_found(target).at(format!("aws/{region}")))
+        .ok_or_else(|| Error::not_found(target).at(ErrorLocation::new(ProviderKind::Aws, region)))
 }
 
 /// Reads the console output of an instance.
@@ -129,7 +130,7 @@ pub(crate) async fn console_output(client: &Client, target: &InstanceRef) -> Res
 
 /// The `NotFound` error that all drivers share, with the cloud's code and request id.
 pub(crate) fn not_found_error(target: &InstanceRef, cloud_error: &Error) -> Error {
-    let mut error = Error::not_found(target).at(format!("aws/{}", target.scope));
+    let mut error = Error::not_found(target).at(ErrorLocation::new(ProviderKind::Aws, &target.scope));
     if let Some(code) = cloud_error.code() {
         error = error.with_code(code);
     }
@@ -224,7 +225,7 @@ async fn read_pages(client: &Client, region: &str, filters: &[Filter], pages: &I
                 ErrorKind::Network,
                 format!("the listing of {region} runs in a loop: ec2 gave the same page token again"),
             );
-            return Err(Stop::Other(error.at(format!("aws/{region}"))));
+            return Err(Stop::Other(error.at(ErrorLocation::new(ProviderKind::Aws, region))));
         }
         token = Some(next);
     }

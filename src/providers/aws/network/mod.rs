@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use super::api::error::{Call, NO_DEFAULT_VPC_HINT, translate};
 use super::api::filters::build_filter;
 use super::catalog::machine_types::find_zones_with_type;
-use crate::cloud::{Error, ErrorKind, InstanceSpec, Result, quoted};
+use crate::cloud::{Error, ErrorKind, ErrorLocation, InstanceSpec, ProviderKind, Result, quoted};
 
 /// The security group that every VPC has, and that cannot be deleted.
 /// <https://docs.aws.amazon.com/vpc/latest/userguide/default-security-group.html>
@@ -90,10 +90,10 @@ async fn get_subnet(client: &Client, spec: &InstanceSpec, id: &str) -> Result<Su
             region,
         )
     })?;
-    let subnet =
-        output.subnets.unwrap_or_default().into_iter().next().ok_or_else(|| {
-            Error::invalid(format!("subnet {id} does not exist in {region}")).at(format!("aws/{region}"))
-        })?;
+    let subnet = output.subnets.unwrap_or_default().into_iter().next().ok_or_else(|| {
+        Error::invalid(format!("subnet {id} does not exist in {region}"))
+            .at(ErrorLocation::new(ProviderKind::Aws, region))
+    })?;
     if let Some(network) = &spec.network
         && subnet.vpc_id() != Some(network)
     {
@@ -143,7 +143,7 @@ async fn pick_subnet(client: &Client, spec: &InstanceSpec, machine_type: &str) -
             ErrorKind::Capacity,
             format!("no zone in which {network} has a subnet offers {machine_type}"),
         )
-        .at(format!("aws/{region}"))
+        .at(ErrorLocation::new(ProviderKind::Aws, region))
     })
 }
 
@@ -158,7 +158,7 @@ fn no_subnet_error(spec: &InstanceSpec) -> Error {
             Error::new(ErrorKind::Refused, format!("{location} has no default subnet")).with_hint(NO_DEFAULT_VPC_HINT)
         }
     };
-    error.at(format!("aws/{}", location.region))
+    error.at(ErrorLocation::new(ProviderKind::Aws, &location.region))
 }
 
 /// Chooses a subnet: first those whose setting for public addresses matches, then by a hash of the name and the
@@ -199,7 +199,7 @@ async fn find_default_vpc(client: &Client, region: &str) -> Result<String> {
     let vpc = output.vpcs.unwrap_or_default().into_iter().find_map(|vpc| vpc.vpc_id);
     vpc.ok_or_else(|| {
         Error::new(ErrorKind::Refused, format!("{region} has no default network"))
-            .at(format!("aws/{region}"))
+            .at(ErrorLocation::new(ProviderKind::Aws, region))
             .with_hint(NO_DEFAULT_VPC_HINT)
     })
 }
@@ -233,7 +233,7 @@ async fn find_security_groups(client: &Client, region: &str, vpc: &str, requeste
             .and_then(SecurityGroup::group_id)
             .ok_or_else(|| {
                 Error::invalid(format!("security group {group} does not exist in network {vpc}"))
-                    .at(format!("aws/{region}"))
+                    .at(ErrorLocation::new(ProviderKind::Aws, region))
                     .with_hint(format!(
                         "`aws ec2 describe-security-groups --region {region} --filters Name=vpc-id,Values={vpc}` \
                          lists them"

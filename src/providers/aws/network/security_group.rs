@@ -10,7 +10,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, sleep};
 
-use crate::cloud::{self, Error, ErrorKind, IngressRule, LABEL_MANAGED, Result};
+use crate::cloud::{self, Error, ErrorKind, ErrorLocation, IngressRule, LABEL_MANAGED, Leftover, ProviderKind, Result};
 use crate::providers::aws::api::client::Clients;
 use crate::providers::aws::api::error::{Call, translate};
 use crate::providers::aws::api::filters::{MAX_FILTER_VALUES, build_filter, tag_filter_name};
@@ -74,7 +74,7 @@ pub(crate) async fn ensure_group(
         )
         .with_hint("run the same command again"),
     };
-    Err(error.at(format!("aws/{region}")))
+    Err(error.at(ErrorLocation::new(ProviderKind::Aws, region)))
 }
 
 /// Checks that the group for these ingress rules is managed, if it exists. Changes nothing.
@@ -84,7 +84,9 @@ pub(crate) async fn ensure_group(
 pub(crate) async fn check_group(client: &Client, region: &str, vpc: &str, ingress_rules: &[IngressRule]) -> Result<()> {
     let name = group_name(vpc, &ingress_rules.iter().collect());
     match find_group(client, region, vpc, &name).await? {
-        Some(group) if !is_managed(&group) => Err(foreign_group_error(vpc, &name).at(format!("aws/{region}"))),
+        Some(group) if !is_managed(&group) => {
+            Err(foreign_group_error(vpc, &name).at(ErrorLocation::new(ProviderKind::Aws, region)))
+        }
         _ => Ok(()),
     }
 }
@@ -100,7 +102,7 @@ pub(crate) async fn delete_if_unused(client: &Client, region: &str, id: &str, er
         Err(kept) if kept.code() == Some("DependencyViolation") || is_missing_group_code(kept.code()) => error,
         Err(kept) => {
             tracing::debug!(code = kept.code(), "the security group stays");
-            error.with_leftover(format_args!("aws/{region}/{id}"))
+            error.with_leftover(Leftover::resource(ProviderKind::Aws, region, id))
         }
     }
 }

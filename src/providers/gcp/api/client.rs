@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use super::error::{call_error, response_date};
 use super::rate_limit::RateLimiter;
 use super::resource_name::region_of;
-use crate::cloud::{Error, ErrorKind, Identity, Location, Result, path_text};
+use crate::cloud::{Error, ErrorKind, Identity, Location, ProviderKind, Result, path_text};
 use crate::providers::common::certificates::has_system_authorities;
 use crate::providers::gcp::configuration::gcloud_config::GcloudConfiguration;
 use crate::providers::gcp::configuration::resolved::QuotaProject;
@@ -356,7 +356,7 @@ impl Client {
         let (then, asked) = self.clock.get_or_try_init(|| self.request_date()).await?;
         let since = SignedDuration::try_from(asked.elapsed()).unwrap_or_default();
         then.checked_add(since)
-            .map_err(|_| Error::new(ErrorKind::Network, "the cloud's time is out of all bounds").at("gcp"))
+            .map_err(|_| Error::new(ErrorKind::Network, "the cloud's time is out of all bounds").at(ProviderKind::Gcp))
     }
 
     async fn request_date(&self) -> Result<(Timestamp, Instant)> {
@@ -370,7 +370,7 @@ impl Client {
                 ErrorKind::Network,
                 format!("cannot {attempted}: its answer has no date"),
             )
-            .at("gcp")
+            .at(ProviderKind::Gcp)
         };
         let Err(failure) = answer.await else {
             return Err(without());

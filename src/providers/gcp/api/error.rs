@@ -14,7 +14,7 @@ use google_cloud_gax::error::rpc::StatusDetails;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 
-use crate::cloud::{Error, ErrorKind};
+use crate::cloud::{Error, ErrorKind, ErrorLocation, ProviderKind};
 use crate::providers::gcp::connection_errors::{find_cause, format_message, is_permanent};
 use crate::providers::gcp::credentials::access_token::TokenError;
 
@@ -166,12 +166,8 @@ pub(crate) fn with_project_hint(error: Error) -> Error {
 }
 
 /// Formats the location of an error: `gcp/us-central1-a`, or `gcp` without a scope.
-pub(crate) fn error_location(scope: &str) -> String {
-    if scope.is_empty() {
-        "gcp".to_owned()
-    } else {
-        format!("gcp/{scope}")
-    }
+pub(crate) fn error_location(scope: &str) -> ErrorLocation {
+    ErrorLocation::new(ProviderKind::Gcp, scope)
 }
 
 fn credentials_error(error: &SdkError) -> Option<&CredentialsError> {
@@ -417,7 +413,7 @@ mod tests {
             assert_eq!(error.kind(), kind, "{status} {reason}");
             assert_eq!(error.code(), Some(reason));
             assert_eq!(error.message(), "cannot do it: no");
-            assert_eq!(error.location(), Some("gcp/us-central1-a"));
+            assert_eq!(error.location(), Some(&error_location("us-central1-a")));
         }
     }
 

@@ -12,14 +12,14 @@ use super::client::{Client, with_call_options};
 use super::pagination::{Page, collect_all};
 use super::resource_name::last_segment;
 use super::timestamp::parse_time;
-use crate::cloud::{Error, ErrorKind, Result};
+use crate::cloud::{Error, ErrorKind, ProviderKind, Result};
 
 /// Time between two wait calls at least: a call may return at once.
 const MIN_POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Makes the error for an operation without a name, which cannot be followed.
 pub(crate) fn missing_name_error() -> Error {
-    Error::new(ErrorKind::Internal, "Compute Engine gave an operation without a name").at("gcp")
+    Error::new(ErrorKind::Internal, "Compute Engine gave an operation without a name").at(ProviderKind::Gcp)
 }
 
 /// Says whether the operation has ended, with success or with an error.

@@ -9,7 +9,7 @@ use google_cloud_compute_v1::model::{
 
 use super::error::error_location;
 use super::resource_name::last_segment;
-use crate::cloud::{Error, ErrorKind, Result};
+use crate::cloud::{Error, ErrorKind, ProviderKind, Result};
 
 /// The most rows that the API returns in one page.
 pub(crate) const PAGE_SIZE: u32 = 500;
@@ -80,7 +80,7 @@ where
             idle += 1;
             if page.rows > 0 || idle > MAX_IDLE_PAGES {
                 let message = "the listing never ends: the cloud gave a page token a second time";
-                return Err(Error::new(ErrorKind::Network, message).at("gcp"));
+                return Err(Error::new(ErrorKind::Network, message).at(ProviderKind::Gcp));
             }
         }
         token = Some(next);

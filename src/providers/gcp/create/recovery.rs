@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use tokio::time::Instant;
 
 use super::call::{CLEANUP_DEADLINE, CreateCall, CreateTarget, OPERATION_DEADLINE, PAUSE, VISIBILITY_DEADLINE};
-use crate::cloud::{CreateOutcome, Error, ErrorKind, Instance, InstanceName, Result};
+use crate::cloud::{CreateOutcome, Error, ErrorKind, Instance, InstanceName, Leftover, ProviderKind, Result};
 use crate::providers::gcp::api::error::{
     CallFailure, call_error, classify, error_location, field_at_fault, operation_error,
 };
@@ -124,7 +124,11 @@ impl CreateCall<'_> {
         let since = parse_time(operation.insert_time.as_ref());
         let timeout = CLEANUP_DEADLINE.saturating_sub(start.elapsed());
         let disks = disks::left_by_failed_create(self.client, &self.request.zone, names, since, timeout).await;
-        error.with_leftovers(disks.iter().map(|disk| format!("gcp/{}/{disk}", self.request.zone)))
+        error.with_leftovers(
+            disks
+                .iter()
+                .map(|disk| Leftover::resource(ProviderKind::Gcp, &self.request.zone, disk)),
+        )
     }
 
     /// Explains a refusal for this spec. The machine type and the image are known to exist.

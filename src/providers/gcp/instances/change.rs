@@ -11,7 +11,7 @@ use google_cloud_compute_v1::model::{self, Instance, Operation};
 use google_cloud_gax::Result as SdkResult;
 
 use super::list::{find_by_name, get_by_ref, is_being_deleted};
-use crate::cloud::{BatchTracker, Error, ErrorKind, InstanceAction, InstanceRef, Result};
+use crate::cloud::{BatchTracker, Error, ErrorKind, InstanceAction, InstanceRef, ProviderKind, Result};
 use crate::providers::gcp::api::client::{Client, fresh_request_id, with_call_options};
 use crate::providers::gcp::api::error::{call_error, error_location, operation_error};
 use crate::providers::gcp::api::operations;
@@ -66,7 +66,7 @@ pub(crate) async fn start_change<'a>(
             ErrorKind::Internal,
             "Compute Engine described an instance without a name",
         )
-        .at("gcp"));
+        .at(ProviderKind::Gcp));
     };
     let to = (client.project().await?, client.instances().await?);
     let attempted = format!("{} {name}", action.as_str());

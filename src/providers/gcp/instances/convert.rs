@@ -27,7 +27,7 @@ use crate::providers::gcp::network::path_aliases;
 pub(crate) fn to_instance(api: model::Instance, project: &str, being_deleted: bool) -> Result<Instance> {
     let (Some(name), Some(id), Some(zone)) = (&api.name, api.id, &api.zone) else {
         let message = "Compute Engine described an instance without a name, id or zone";
-        return Err(Error::new(ErrorKind::Internal, message).at("gcp"));
+        return Err(Error::new(ErrorKind::Internal, message).at(ProviderKind::Gcp));
     };
     let zone = last_segment(zone).to_owned();
     let state = if being_deleted {

@@ -13,7 +13,7 @@ use google_cloud_compute_v1::model::{self, InstanceAggregatedList, InstanceList}
 use super::convert::{to_instance, with_machine_type};
 use super::list;
 use crate::cloud::{
-    Error, ErrorKind, Instance, InstanceRef, InstanceSink, InstanceState, ListFilter, ListScope, Result,
+    Error, ErrorKind, Gap, Instance, InstanceRef, InstanceSink, InstanceState, ListFilter, ListScope, Result,
 };
 use crate::providers::gcp::api::client::{Client, with_call_options};
 use crate::providers::gcp::api::error::{error_location, with_project_hint};
@@ -33,21 +33,20 @@ struct PageResult {
 }
 
 /// Pushes every instance of a list scope that the filter accepts into `sink`. Returns the gaps.
-pub(crate) async fn list_instances(client: &Client, sink: &InstanceSink<'_>) -> Result<Vec<Error>> {
+pub(crate) async fn list_instances(client: &Client, sink: &InstanceSink<'_>) -> Result<Vec<Gap>> {
     let requested = sink.location;
     let unanswered = match requested {
         ListScope::Zone { zone, .. } => list_zone(client, zone, sink).await?,
         ListScope::AllRegions | ListScope::Region(_) => list_all_zones(client, sink).await?,
     };
     let gaps = unanswered.iter().filter(|(scope, _)| affects_scope(requested, scope));
-    Ok(gaps.map(|(scope, code)| gap_error(scope, code)).collect())
+    Ok(gaps.map(|(scope, code)| new_gap(scope, code)).collect())
 }
 
-fn gap_error(scope: &str, code: &str) -> Error {
-    let message = format!("{scope} did not answer in full; instances of it may be missing from the listing");
-    Error::new(ErrorKind::Network, message)
-        .with_code(code)
-        .at(error_location(scope))
+fn new_gap(scope: &str, code: &str) -> Gap {
+    let message = "it did not answer in full; instances of it may be missing from the listing";
+    let error = Error::new(ErrorKind::Network, message).with_code(code);
+    Gap::new(error, error_location(scope))
 }
 
 /// Lists the API instances of a zone that match a filter expression.

@@ -10,7 +10,7 @@ use google_cloud_compute_v1::model::instance::Status;
 use google_cloud_compute_v1::model::{Firewall, FirewallList, InstanceAggregatedList, Operation};
 
 use super::firewall_rule::{FirewallRules, is_equivalent, is_managed, managed_tag};
-use crate::cloud::{Error, ErrorKind, Instance, InstanceRef, Result};
+use crate::cloud::{Error, ErrorKind, Instance, InstanceRef, Leftover, ProviderKind, Result};
 use crate::providers::gcp::api::client::{Client, fresh_request_id, with_call_options};
 use crate::providers::gcp::api::error::{call_error, error_location, operation_error};
 use crate::providers::gcp::api::operations;
@@ -77,7 +77,10 @@ async fn close_after_failure(client: &Client, rules: &FirewallRules, opened: &[S
             opened.to_vec()
         }
     };
-    error.with_leftovers(left.iter().map(|name| format!("gcp/global/firewalls/{name}")))
+    error.with_leftovers(
+        left.iter()
+            .map(|name| Leftover::resource(ProviderKind::Gcp, "global/firewalls", name)),
+    )
 }
 
 /// Checks that existing rules are managed by cloudctl and unchanged. Changes nothing.
@@ -191,7 +194,9 @@ async fn await_rule_change(client: &Client, sent: Result<Operation, ChangeFailur
     match operation_error(&operation, &attempted, "") {
         Some(error) => Err(error),
         None if is_done(&operation) => Ok(()),
-        None => Err(Error::new(ErrorKind::Timeout, format!("{attempted}: its operation does not end")).at("gcp")),
+        None => Err(
+            Error::new(ErrorKind::Timeout, format!("{attempted}: its operation does not end")).at(ProviderKind::Gcp),
+        ),
     }
 }
 

@@ -50,7 +50,7 @@ fn unreachable_zone_is_one_gap_in_its_region() {
     assert_eq!(listing.instances.len(), 1);
     assert_eq!(listing.instances[0].reference, kept);
     assert_eq!(listing.gaps.len(), 1);
-    assert_eq!(listing.gaps[0].location(), Some("mock/us-east-1a"));
+    assert_eq!(listing.gaps[0].location.to_string(), "mock/us-east-1a");
     assert_eq!(kind(sandbox.get(&lost)), ErrorKind::Network);
     let outcomes = run(sandbox
         .mock
