@@ -113,7 +113,9 @@ fn change_instance(
         .ok_or_else(|| Error::not_found(target).at(FaultSite::region(&target.scope).location()))?;
     let site = FaultSite::zone(&stored.region, &stored.zone);
     if let Some(error) = faults.refusal_error(site) {
-        return Err(error.context(format!("cannot {} {target}", change.as_str())));
+        return Err(error
+            .context(format!("cannot {} {target}", change.as_str()))
+            .naming(target));
     }
     match (change, stored.phase_at(now).state(now)) {
         (Change::Action(InstanceAction::Terminate), InstanceState::Terminating | InstanceState::Terminated) => {}
@@ -122,6 +124,7 @@ fn change_instance(
                 ErrorKind::Protected,
                 format!("{target} is protected against termination"),
             )
+            .naming(target)
             .with_code("OperationNotPermitted")
             .at(site.location()));
         }
@@ -138,7 +141,7 @@ fn change_instance(
         (Change::Action(InstanceAction::Start), InstanceState::Pending | InstanceState::Running) => {}
         (Change::Action(InstanceAction::Start), InstanceState::Stopped) => {
             if let Some(error) = faults.no_capacity_error(site) {
-                return Err(error.context(format!("cannot start {target}")));
+                return Err(error.context(format!("cannot start {target}")).naming(target));
             }
             stored.phase = Phase::start_at(now, faults.slow_boot(site).unwrap_or(BOOT), None);
             stored.booted_at = now;
@@ -161,6 +164,7 @@ fn wrong_state(stored: &StoredInstance, change: Change, current: InstanceState) 
         ErrorKind::Refused,
         format!("cannot {} {}: it is {current}", change.as_str(), stored.reference()),
     )
+    .naming(stored.reference())
     .with_code("IncorrectInstanceState")
     .at(FaultSite::zone(&stored.region, &stored.zone).location())
 }

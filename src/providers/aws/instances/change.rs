@@ -102,7 +102,7 @@ async fn change_states(
                 .and_then(|region| region.get(&target.id))
             {
                 Some(outcome) => outcome.result(target),
-                None => Err(Error::invalid(format!("{target} is not an instance of ec2"))),
+                None => Err(Error::invalid(format!("{target} is not an instance of ec2")).naming(target)),
             },
         })
         .collect()
@@ -392,7 +392,10 @@ where
         [id] => format!("cannot {verb} {}", instance_ref(region, id)),
         ids => format!("cannot {verb} {} instances in {region}", ids.len()),
     };
-    let error = translate(&failure.error, Call::Change, attempted, region);
+    let mut error = translate(&failure.error, Call::Change, attempted, region);
+    if let [id] = ids {
+        error = error.naming(instance_ref(region, id));
+    }
     if failure.may_have_taken_effect {
         return error.with_kind(ErrorKind::UnknownOutcome);
     }
@@ -413,7 +416,7 @@ async fn protect_instance(clients: &Clients, target: &InstanceRef, protected: bo
     });
     response.await.map(drop).map_err(|failure| {
         let verb = if protected { "protect" } else { "unprotect" };
-        let error = translate(&failure.error, Call::Change, format!("cannot {verb} {target}"), region);
+        let error = translate(&failure.error, Call::Change, format!("cannot {verb} {target}"), region).naming(target);
         match error.kind() {
             ErrorKind::NotFound => not_found_error(target, &error),
             ErrorKind::Unsupported => error.with_hint("spot instances cannot be protected on ec2"),

@@ -178,7 +178,9 @@ async fn get_current(client: &Client, target: &InstanceRef, action: InstanceActi
         "cannot {} {target}: it is gone, and {other} has its name by now; that one was left alone",
         action.as_str()
     );
-    Err(Error::new(ErrorKind::Refused, message).at(error_location(&target.scope)))
+    Err(Error::new(ErrorKind::Refused, message)
+        .naming(target)
+        .at(error_location(&target.scope)))
 }
 
 fn refusal_error(action: InstanceAction, target: &InstanceRef, why: &str) -> Error {
@@ -201,6 +203,7 @@ pub(crate) fn wrong_instance_error(verb: &str, target: &InstanceRef, operation: 
     let message =
         format!("cannot {verb} {target}: it was replaced under the same name in that moment, and the call hit {hit}");
     Error::new(ErrorKind::Refused, message)
+        .naming(target)
         .at(error_location(&target.scope))
         .with_leftover(hit)
 }
