@@ -3,3 +3,5 @@
 pub(super) mod certificates;
 pub(super) mod connection_errors;
 pub(super) mod network_address;
+pub(super) mod rate_limit;
+pub(super) mod retry;

@@ -11,6 +11,7 @@ use tokio::time::sleep;
 
 use super::regions;
 use crate::cloud::{Error, ErrorKind, ErrorLocation, Gap, ListScope, ProviderKind, Result, quoted};
+use crate::providers::common::retry::Backoff;
 
 #[derive(Debug, PartialEq)]
 pub(super) enum Effect {
@@ -328,8 +329,10 @@ fn parse_time(text: &str) -> Option<Duration> {
 
 /// How often a throttled call is sent at most.
 const MAX_ATTEMPTS: u32 = 5;
-/// The first pause. It doubles each time, and a random part of it is waited.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const BACKOFF: Backoff = Backoff {
+    first: Duration::from_millis(100),
+    max: Duration::from_secs(1),
+};
 
 /// Simulates what may happen to any call: latency, refusals, and throttling with its retries.
 pub(super) async fn simulate_call(faults: &Faults, site: FaultSite<'_>, operation: &str) -> Result<()> {
@@ -346,7 +349,7 @@ pub(super) async fn simulate_call(faults: &Faults, site: FaultSite<'_>, operatio
             return Ok(());
         }
         if attempt < MAX_ATTEMPTS {
-            sleep((FIRST_PAUSE * 2u32.pow(attempt)).mul_f64(fastrand::f64())).await;
+            sleep(BACKOFF.pause(attempt)).await;
         }
     }
     let message = format!("too many requests: {operation} was turned away {MAX_ATTEMPTS} times");

@@ -8,6 +8,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aws_sdk_ec2::config::interceptors::{BeforeSerializationInterceptorContextRef, FinalizerInterceptorContextMut};
@@ -21,13 +22,14 @@ use aws_smithy_types::config_bag::{Storable, StoreReplace};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::retry::{ErrorKind as RetryKind, RetryConfig};
 use aws_smithy_types::timeout::TimeoutConfig;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 use super::error;
 use super::error::{SdkError, classify_response, read_error_code};
 use super::server_time::was_refused_for_date;
 use crate::cloud::{Error, ErrorKind, ErrorLocation, ProviderKind, Result};
 use crate::providers::aws::configuration::{Configuration, invalid_value_error};
+use crate::providers::common::retry::{AttemptResult, Backoff, FailedAttempt, RetryPolicy, retry};
 
 /// The timeout of one attempt: the SDK has none of its own.
 pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -263,13 +265,20 @@ fn has_wrong_date(response: &HttpResponse) -> bool {
     was_refused_for_date(response, response.body().bytes().and_then(read_error_code))
 }
 
-/// The time after which a changing call is given up and its outcome called unknown.
-const CHANGE_DEADLINE: Duration = Duration::from_secs(60);
-/// The time after which a changing call is given up whose attempts did not reach the cloud.
-const CHANGE_CONNECT_DEADLINE: Duration = Duration::from_secs(10);
-const FIRST_CHANGE_PAUSE: Duration = Duration::from_millis(300);
-const FIRST_THROTTLED_PAUSE: Duration = Duration::from_secs(1);
-const MAX_CHANGE_PAUSE: Duration = Duration::from_secs(10);
+/// The limits of a changing call. After the deadline its outcome is called unknown.
+const CHANGE_POLICY: RetryPolicy = RetryPolicy {
+    deadline: Duration::from_secs(60),
+    unsent_deadline: Duration::from_secs(10),
+    max_attempts: u32::MAX,
+    backoff: Backoff {
+        first: Duration::from_millis(300),
+        max: Duration::from_secs(10),
+    },
+    throttled_backoff: Backoff {
+        first: Duration::from_secs(1),
+        max: Duration::from_secs(10),
+    },
+};
 
 /// The failure of a changing call.
 pub(crate) struct ChangeFailure<E> {
@@ -292,54 +301,54 @@ where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
     Attempt: Future<Output = Result<T, SdkError<E>>>,
 {
-    let started_at = Instant::now();
-    let (mut unanswered, mut server_failed) = (false, false);
-    let mut has_new_date = false;
-    let mut attempt = 0;
-    loop {
-        attempt += 1;
+    let has_new_date = AtomicBool::new(false);
+    let send = async |attempt| {
         tracing::debug!(operation, place = region, attempt, "call");
         let error = match call().await {
             Ok(response) => return Ok(response),
             Err(error) => error,
         };
         let kind = error::classify(&error);
-        if error::may_have_taken_effect(kind, &error) {
-            let is_server_failure = is_server_error(&error);
-            server_failed |= is_server_failure;
-            unanswered |= !is_server_failure;
-        }
-        let may_have_taken_effect = unanswered || server_failed;
-        tracing::debug!(
-            operation,
-            place = region,
-            attempt,
-            kind = kind.as_str(),
-            code = error.code(),
-            "failed"
-        );
+        let code = error.code();
+        tracing::debug!(operation, place = region, attempt, kind = kind.as_str(), code, "failed");
         let response = error.raw_response();
-        if !has_new_date && response.is_some_and(|response| was_refused_for_date(response, error.code())) {
-            has_new_date = true;
-            continue;
-        }
-        let pause = choose_pause(kind, attempt, retry_after(&error));
-        let worthwhile = matches!(kind, ErrorKind::Network | ErrorKind::Throttled);
-        let deadline = match kind {
-            ErrorKind::Network if !may_have_taken_effect => CHANGE_CONNECT_DEADLINE,
-            _ => CHANGE_DEADLINE,
+        let has_wrong_date = response.is_some_and(|response| was_refused_for_date(response, code));
+        let result = match has_wrong_date && !has_new_date.swap(true, Ordering::Relaxed) {
+            true => AttemptResult::RetryNow,
+            false => attempt_result(kind, &error),
         };
-        if !worthwhile || pause > deadline.saturating_sub(started_at.elapsed()) {
-            return Err(ChangeFailure {
-                // A refusal of the request also settles the earlier attempts. A refusal of the caller does not: it
-                // comes before the request is read.
-                may_have_taken_effect: may_have_taken_effect
-                    && !(is_cloud_response(&error) && settles_earlier_attempts(kind)),
-                unanswered,
-                error,
-            });
-        }
-        sleep(pause).await;
+        Err(FailedAttempt {
+            retry_after: retry_after(&error),
+            error,
+            result,
+        })
+    };
+    let failure = match retry(CHANGE_POLICY, None, send).await {
+        Ok(response) => return Ok(response),
+        Err(failure) => failure,
+    };
+    // A refusal of the request also settles the earlier attempts. A refusal of the caller does not: it comes before the
+    // request is read.
+    let is_settled = is_cloud_response(&failure.error) && settles_earlier_attempts(error::classify(&failure.error));
+    Err(ChangeFailure {
+        may_have_taken_effect: failure.is_uncertain() && !is_settled,
+        unanswered: failure.unanswered,
+        error: failure.error,
+    })
+}
+
+fn attempt_result<E>(kind: ErrorKind, error: &SdkError<E>) -> AttemptResult
+where
+    E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+{
+    let may_have_taken_effect = error::may_have_taken_effect(kind, error);
+    match kind {
+        ErrorKind::Throttled => AttemptResult::Throttled,
+        ErrorKind::Network if !may_have_taken_effect => AttemptResult::NotSent,
+        ErrorKind::Network if is_server_error(error) => AttemptResult::ServerError,
+        ErrorKind::Network => AttemptResult::Unanswered,
+        _ if may_have_taken_effect => AttemptResult::UnansweredForGood,
+        _ => AttemptResult::Refused,
     }
 }
 
@@ -362,19 +371,6 @@ fn settles_earlier_attempts(kind: ErrorKind) -> bool {
             | ErrorKind::PermissionDenied
             | ErrorKind::Internal
     )
-}
-
-/// Chooses a pause: exponential with full jitter, so that processes that failed together do not retry together.
-fn choose_pause(kind: ErrorKind, attempt: u32, retry_after: Option<Duration>) -> Duration {
-    let first = if kind == ErrorKind::Throttled {
-        FIRST_THROTTLED_PAUSE
-    } else {
-        FIRST_CHANGE_PAUSE
-    };
-    let longest = first
-        .saturating_mul(2_u32.saturating_pow(attempt.saturating_sub(1)))
-        .min(MAX_CHANGE_PAUSE);
-    longest.mul_f64(fastrand::f64()).max(retry_after.unwrap_or_default())
 }
 
 /// The pause that the server asks for: in seconds, or in milliseconds in AWS's own header.
@@ -491,18 +487,5 @@ mod tests {
         let nothing = HttpResponse::new(502.try_into().unwrap(), SdkBody::from("<html>"));
         let unreadable = RunInstancesError::generic(ErrorMetadata::builder().build());
         assert!(!is_server_error(&SdkError::service_error(unreadable, nothing)));
-    }
-
-    #[test]
-    fn pause_is_bounded_and_honours_retry_after() {
-        for attempt in 1..100 {
-            assert!(choose_pause(ErrorKind::Network, attempt, None) <= MAX_CHANGE_PAUSE);
-        }
-        assert!(choose_pause(ErrorKind::Network, 1, None) <= FIRST_CHANGE_PAUSE);
-        let retry_after_value = Duration::from_secs(30);
-        assert_eq!(
-            choose_pause(ErrorKind::Throttled, 1, Some(retry_after_value)),
-            retry_after_value
-        );
     }
 }

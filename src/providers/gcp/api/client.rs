@@ -18,10 +18,10 @@ use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::Instant;
 
 use super::error::{call_error, response_date};
-use super::rate_limit::RateLimiter;
 use super::resource_name::region_of;
 use crate::cloud::{Error, ErrorKind, Identity, Location, ProviderKind, Result, path_text};
 use crate::providers::common::certificates::has_system_authorities;
+use crate::providers::common::rate_limit::RateLimiter;
 use crate::providers::gcp::configuration::gcloud_config::GcloudConfiguration;
 use crate::providers::gcp::configuration::resolved::QuotaProject;
 use crate::providers::gcp::configuration::{resolved, vendor_settings};

@@ -15,48 +15,34 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 
 use crate::cloud::{Error, ErrorKind, ErrorLocation, ProviderKind};
+use crate::providers::common::retry::AttemptResult;
 use crate::providers::gcp::connection_errors::{find_cause, format_message, is_permanent};
 use crate::providers::gcp::credentials::access_token::TokenError;
 
-/// What a failed attempt may have done, and whether to try again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum CallFailure {
-    /// The answer was a refusal; the same call would be refused again.
-    Refused,
-    /// The answer was "too many requests"; nothing happened.
-    Throttled,
-    /// The request did not leave this machine.
-    NotSent,
-    /// The answer was a server error; the call may have taken effect.
-    ServerError,
-    /// There was no answer, or an unreadable one; the call may have taken effect, or may still.
-    Unanswered,
-}
-
 /// Classifies the failure of an attempt.
-pub(crate) fn classify(error: &SdkError) -> CallFailure {
+pub(crate) fn classify(error: &SdkError) -> AttemptResult {
     if let Some(cause) = credentials_error(error) {
         return if cause.is_transient() {
-            CallFailure::NotSent
+            AttemptResult::NotSent
         } else {
-            CallFailure::Refused
+            AttemptResult::Refused
         };
     }
     if error.is_connect() {
         // A certificate that is not trusted, for example: nothing was sent, and nothing would be.
         return if is_permanent(error) {
-            CallFailure::Refused
+            AttemptResult::Refused
         } else {
-            CallFailure::NotSent
+            AttemptResult::NotSent
         };
     }
     match error.http_status_code() {
-        Some(429) => CallFailure::Throttled,
-        Some(403) if kind_of_reason(reason(error)) == Some(ErrorKind::Throttled) => CallFailure::Throttled,
-        Some(408 | 500 | 502..=599) => CallFailure::ServerError,
-        Some(status) if status >= 300 => CallFailure::Refused,
-        _ if error.is_binding() || error.is_serialization() => CallFailure::Refused,
-        _ => CallFailure::Unanswered,
+        Some(429) => AttemptResult::Throttled,
+        Some(403) if kind_of_reason(reason(error)) == Some(ErrorKind::Throttled) => AttemptResult::Throttled,
+        Some(408 | 500 | 502..=599) => AttemptResult::ServerError,
+        Some(status) if status >= 300 => AttemptResult::Refused,
+        _ if error.is_binding() || error.is_serialization() => AttemptResult::Refused,
+        _ => AttemptResult::Unanswered,
     }
 }
 
@@ -186,9 +172,12 @@ fn token_error(error: &SdkError) -> Option<&TokenError> {
 
 fn kind_of_call(error: &SdkError, reason: Option<&str>) -> ErrorKind {
     match classify(error) {
-        CallFailure::Throttled => return ErrorKind::Throttled,
-        CallFailure::NotSent | CallFailure::ServerError | CallFailure::Unanswered => return ErrorKind::Network,
-        CallFailure::Refused => {}
+        AttemptResult::Throttled => return ErrorKind::Throttled,
+        AttemptResult::NotSent
+        | AttemptResult::ServerError
+        | AttemptResult::Unanswered
+        | AttemptResult::UnansweredForGood => return ErrorKind::Network,
+        AttemptResult::Refused | AttemptResult::RetryNow => {}
     }
     if error.is_authentication() {
         return match token_error(error) {
@@ -450,7 +439,7 @@ mod tests {
     #[test]
     fn html_answer_is_not_quoted() {
         let error = SdkError::http(502, HeaderMap::new(), bytes::Bytes::from("<html>secret</html>"));
-        assert_eq!(classify(&error), CallFailure::ServerError);
+        assert_eq!(classify(&error), AttemptResult::ServerError);
         let error = call_error(error, "cannot list", "");
         assert_eq!(error.message(), "cannot list: the answer was HTTP status 502");
         assert!(std::error::Error::source(&error).is_none());
@@ -485,21 +474,21 @@ mod tests {
     #[test]
     fn failures_are_classified() {
         for (error, expected) in [
-            (with_reason(429, "x"), CallFailure::Throttled),
-            (with_reason(403, "rateLimitExceeded"), CallFailure::Throttled),
-            (with_reason(403, "quotaExceeded"), CallFailure::Refused),
-            (with_reason(500, "x"), CallFailure::ServerError),
-            (SdkError::connect("x"), CallFailure::NotSent),
-            (SdkError::io("x"), CallFailure::Unanswered),
-            (SdkError::timeout("x"), CallFailure::Unanswered),
-            (SdkError::deser("x"), CallFailure::Unanswered),
+            (with_reason(429, "x"), AttemptResult::Throttled),
+            (with_reason(403, "rateLimitExceeded"), AttemptResult::Throttled),
+            (with_reason(403, "quotaExceeded"), AttemptResult::Refused),
+            (with_reason(500, "x"), AttemptResult::ServerError),
+            (SdkError::connect("x"), AttemptResult::NotSent),
+            (SdkError::io("x"), AttemptResult::Unanswered),
+            (SdkError::timeout("x"), AttemptResult::Unanswered),
+            (SdkError::deser("x"), AttemptResult::Unanswered),
             (
                 SdkError::authentication(CredentialsError::from_msg(true, "x")),
-                CallFailure::NotSent,
+                AttemptResult::NotSent,
             ),
             (
                 SdkError::authentication(CredentialsError::from_msg(false, "x")),
-                CallFailure::Refused,
+                AttemptResult::Refused,
             ),
         ] {
             assert_eq!(classify(&error), expected, "{error}");

@@ -8,9 +8,8 @@ use tokio::time::Instant;
 
 use super::call::{CLEANUP_DEADLINE, CreateCall, CreateTarget, OPERATION_DEADLINE, PAUSE, VISIBILITY_DEADLINE};
 use crate::cloud::{CreateOutcome, Error, ErrorKind, Instance, InstanceName, Leftover, ProviderKind, Result};
-use crate::providers::gcp::api::error::{
-    CallFailure, call_error, classify, error_location, field_at_fault, operation_error,
-};
+use crate::providers::common::retry::AttemptResult;
+use crate::providers::gcp::api::error::{call_error, classify, error_location, field_at_fault, operation_error};
 use crate::providers::gcp::api::operations;
 use crate::providers::gcp::api::operations::{is_done, is_from_earlier_call};
 use crate::providers::gcp::api::resource_name::last_segment;
@@ -39,14 +38,14 @@ impl CreateCall<'_> {
             error.kind(),
             ErrorKind::Unauthenticated | ErrorKind::PermissionDenied | ErrorKind::Internal | ErrorKind::Network
         );
-        let refused = last == CallFailure::Refused && is_answer && !says_nothing;
+        let refused = last == AttemptResult::Refused && is_answer && !says_nothing;
         if !is_uncertain && error.kind() != ErrorKind::InvalidSpec {
             return Err(self.explain_refusal(error, field.as_deref()).await);
         }
         for attempt in 0..2 {
             match target.list_existing().await {
                 // The instance exists, but no answer told the result of the call.
-                Ok(holders) if last == CallFailure::Unanswered && holders.iter().any(is_managed) => {
+                Ok(holders) if last == AttemptResult::Unanswered && holders.iter().any(is_managed) => {
                     return Err(self.unknown_outcome(self.instance_refs(&holders), error));
                 }
                 Ok(holders) if !holders.is_empty() => return target.accept(holders).await,
