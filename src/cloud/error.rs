@@ -4,7 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{InstanceName, InstanceRef, ProviderKind};
+use super::{InstanceRef, ProviderKind};
 
 /// The result of everything that can fail in the contract.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -194,7 +194,7 @@ pub enum Subject {
     /// An instance that exists.
     Instance(InstanceRef),
     /// The name of an instance, or of a group, to create.
-    Name(InstanceName),
+    Name(String),
 }
 
 impl From<&InstanceRef> for Subject {
@@ -209,17 +209,11 @@ impl From<InstanceRef> for Subject {
     }
 }
 
-impl From<&InstanceName> for Subject {
-    fn from(name: &InstanceName) -> Self {
-        Self::Name(name.clone())
-    }
-}
-
 impl fmt::Display for Subject {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Instance(instance) => write!(formatter, "{instance}"),
-            Self::Name(name) => write!(formatter, "{name}"),
+            Self::Name(name) => formatter.write_str(name),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 
-use super::{Error, Result, may_be_secret, quoted};
+use super::{Error, Result, Subject, may_be_secret, quoted};
 
 /// A name that every cloud takes: a lower-case letter, then up to 62 lower-case letters, digits and hyphens,
 /// the last one no hyphen. It is Compute Engine's rule, the strictest of all, so that a script can change clouds.
@@ -102,6 +102,12 @@ impl FromStr for InstanceName {
 impl fmt::Display for InstanceName {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)
+    }
+}
+
+impl From<&InstanceName> for Subject {
+    fn from(name: &InstanceName) -> Self {
+        Self::Name(name.to_string())
     }
 }
 
