@@ -35,7 +35,7 @@ impl Crate {
         for source in sources {
             let name = source.strip_prefix(root).expect("it is below the root");
             let name = name.to_string_lossy().replace('\\', "/");
-            if name == "main.rs" {
+            if name == "main.rs" || name.contains("/tests/") {
                 continue;
             }
             let text = fs::read_to_string(&source).expect("a source file");
@@ -158,6 +158,12 @@ impl Reader<'_> {
     }
 
     fn add(&mut self, segments: &[String]) {
+        // `pub(crate)` and `self` alone import nothing.
+        if let [only] = segments
+            && matches!(only.as_str(), "crate" | "self" | "super")
+        {
+            return;
+        }
         if let Some(path) = self.absolute(segments) {
             self.this.paths.entry(self.file.clone()).or_default().insert(path);
         }

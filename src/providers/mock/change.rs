@@ -1,16 +1,19 @@
 //! Actions on instances: on many in one call per region, and their effect on one.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
 
-use super::Mock;
 use super::create::check_ttl;
 use super::faults::{FaultSite, Faults, simulate_call};
 use super::phase::{BOOT, Phase};
 use super::state::{State, StoredInstance, public_address};
-use crate::cloud::{BatchTracker, Error, ErrorKind, InstanceAction, InstanceRef, InstanceState, Result, TargetOutcome};
+use super::state_file::Store;
+use crate::cloud::{
+    BatchTracker, Clock, Error, ErrorKind, InstanceAction, InstanceRef, InstanceState, Result, TargetOutcome,
+};
 
 /// A change of an existing instance.
 #[derive(Clone, Copy, Debug)]
@@ -31,69 +34,64 @@ impl Change {
     }
 }
 
-impl Mock {
-    /// Changes instances, in one call for each region.
-    pub(super) async fn change(
-        &self,
-        change: Change,
-        targets: &[InstanceRef],
-        tracker: &BatchTracker<'_>,
-    ) -> Vec<TargetOutcome> {
-        let mut regions: Vec<&str> = targets.iter().map(|target| target.scope.as_str()).collect();
-        regions.sort_unstable();
-        regions.dedup();
-        let calls = regions
-            .iter()
-            .map(|region| self.change_in_region(change, region, targets, tracker));
-        let calls = calls.map(|call| async {
-            let results = call.await;
-            let record = |(index, result): (usize, _)| (index, tracker.record(&targets[index], result));
-            results.into_iter().map(record).collect::<Vec<_>>()
-        });
-        let mut results: Vec<Option<Result<()>>> = targets.iter().map(|_| None).collect();
-        for (index, result) in join_all(calls).await.into_iter().flatten() {
-            results[index] = Some(result);
-        }
-        targets
-            .iter()
-            .zip(results)
-            .map(|(target, result)| TargetOutcome {
-                target: target.clone(),
-                result: result.unwrap_or_else(|| Err(Error::not_found(target))),
-            })
-            .collect()
-    }
+/// Changes instances, in one call for each region. Gives one outcome for each target, in the same order.
+pub(super) async fn change_instances(
+    cloud: CloudState<'_>,
+    change: Change,
+    targets: &[InstanceRef],
+    tracker: &BatchTracker<'_>,
+) -> Vec<TargetOutcome> {
+    let regions: BTreeSet<&str> = targets.iter().map(|target| target.scope.as_str()).collect();
+    let calls = regions.into_iter().map(async |region| {
+        let results = change_in_region(cloud, change, region, targets, tracker).await;
+        let record = |(index, result): (usize, _)| (index, tracker.record(&targets[index], result));
+        results.into_iter().map(record).collect::<Vec<_>>()
+    });
+    let mut results: BTreeMap<usize, Result<()>> = join_all(calls).await.into_iter().flatten().collect();
+    let outcome = |(index, target): (usize, &InstanceRef)| TargetOutcome {
+        target: target.clone(),
+        result: results.remove(&index).unwrap_or_else(|| Err(Error::not_found(target))),
+    };
+    targets.iter().enumerate().map(outcome).collect()
+}
 
-    /// Changes the targets in a region. Returns the results, each with the index of its target.
-    async fn change_in_region(
-        &self,
-        change: Change,
-        region: &str,
-        targets: &[InstanceRef],
-        tracker: &BatchTracker<'_>,
-    ) -> Vec<(usize, Result<()>)> {
-        let own: Vec<_> = targets
+/// What a change needs of the mock.
+#[derive(Clone, Copy)]
+pub(super) struct CloudState<'a> {
+    pub(super) store: &'a Store,
+    pub(super) clock: &'a dyn Clock,
+    pub(super) faults: &'a Result<Faults>,
+}
+
+/// Changes the targets in a region. Returns the results, each with the index of its target.
+async fn change_in_region(
+    cloud: CloudState<'_>,
+    change: Change,
+    region: &str,
+    targets: &[InstanceRef],
+    tracker: &BatchTracker<'_>,
+) -> Vec<(usize, Result<()>)> {
+    let in_region = targets.iter().enumerate().filter(|(_, target)| target.scope == region);
+    let in_region: Vec<_> = in_region.collect();
+    let changed = async {
+        let faults = cloud.faults.as_ref().map_err(Error::clone)?;
+        tracker.start(region, in_region.iter().map(|(_, target)| target.id.as_str()))?;
+        simulate_call(faults, FaultSite::region(region), change.as_str()).await?;
+        let locked = cloud.store.lock().await?;
+        let now = cloud.clock.now();
+        locked.change(|state| {
+            state.remove_unlisted(now);
+            let mut change_one =
+                |(index, target): &(usize, &InstanceRef)| (*index, change_instance(state, change, target, faults, now));
+            Ok(in_region.iter().map(&mut change_one).collect())
+        })
+    };
+    changed.await.unwrap_or_else(|error: Error| {
+        in_region
             .iter()
-            .enumerate()
-            .filter(|(_, target)| target.scope == region)
-            .collect();
-        let done = async {
-            let faults = self.faults()?;
-            tracker.start(region, own.iter().map(|(_, target)| target.id.as_str()))?;
-            simulate_call(&faults, FaultSite::region(region), change.as_str()).await?;
-            let locked = self.store.lock().await?;
-            let now = self.clock.now();
-            locked.change(|state| {
-                state.remove_unlisted(now);
-                let act = |(index, target): &(usize, &InstanceRef)| {
-                    (*index, change_instance(state, change, target, &faults, now))
-                };
-                Ok(own.iter().map(act).collect())
-            })
-        };
-        done.await
-            .unwrap_or_else(|error: Error| own.iter().map(|(index, _)| (*index, Err(error.clone()))).collect())
-    }
+            .map(|(index, _)| (*index, Err(error.clone())))
+            .collect()
+    })
 }
 
 /// Changes one instance.

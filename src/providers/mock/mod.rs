@@ -25,7 +25,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use self::change::Change;
+use self::change::{Change, CloudState, change_instances};
 use self::create::ResolvedSpec;
 use self::faults::simulate_call;
 use self::faults::{FaultSite, Faults};
@@ -58,6 +58,14 @@ impl Mock {
             faults: settings.mock.faults.clone(),
             region: settings.mock.region.value.clone(),
             user: user.unwrap_or("you").to_owned(),
+        }
+    }
+
+    fn state<'a>(&'a self, faults: &'a Result<Faults>) -> CloudState<'a> {
+        CloudState {
+            store: &self.store,
+            clock: self.clock.as_ref(),
+            faults,
         }
     }
 
@@ -144,17 +152,15 @@ impl Instances for Mock {
         targets: &[InstanceRef],
         tracker: &BatchTracker<'_>,
     ) -> Vec<TargetOutcome> {
-        self.change(Change::Action(action), targets, tracker).await
+        let faults = self.faults();
+        change_instances(self.state(&faults), Change::Action(action), targets, tracker).await
     }
 
     async fn set_ttl(&self, target: &InstanceRef, ttl: Duration) -> Result<()> {
-        let outcomes = self
-            .change(
-                Change::Ttl(ttl),
-                std::slice::from_ref(target),
-                &BatchTracker::uninterrupted(),
-            )
-            .await;
+        let faults = self.faults();
+        let targets = std::slice::from_ref(target);
+        let tracker = BatchTracker::uninterrupted();
+        let outcomes = change_instances(self.state(&faults), Change::Ttl(ttl), targets, &tracker).await;
         outcomes.into_iter().try_for_each(|outcome| outcome.result)
     }
 
