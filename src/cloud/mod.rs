@@ -34,7 +34,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use group::GroupMembers;
 pub use idempotency::IdempotencyToken;
 pub use idempotency::{Fingerprint, SPEC_FIELDS};
-pub use info::{CloudInfo, TokenScope};
+pub use info::{CloudInfo, CloudInfos, ImageUser, SettingKey, SettingVariable, TokenScope};
 pub use ingress_rule::IngressRule;
 pub use instance::{Architecture, ExpiryEnforcer, Instance, InstanceState};
 pub use instance::{Disk, OrphanedDisk};
@@ -57,7 +57,7 @@ pub use ownership::{NativeName, Ownership, management_labels};
 pub use provider::{
     Access, CatalogSource, Cleanup, CreateOutcome, Identity, Instances, Locations, Provider, PublishedPrice,
 };
-pub use provider_kind::ProviderKind;
+pub use provider_kind::{ProviderKind, UnknownProvider, or_list};
 pub use public_key::{key_fingerprint, key_without_comment};
 pub use spec::LaunchPreview;
 pub use spec::Secret;

@@ -144,7 +144,7 @@ pub async fn resolve(
         let provider = connect(kind);
         let scope = scope_of_place(provider.as_ref(), place).await?;
         let listing = list_all(&[provider], &scope, &filter_for(&references)).await?;
-        Ok((references, listing))
+        Ok::<_, Error>((references, listing))
     });
     for listing in join_all(listings).await {
         let (references, listing) = listing?;

@@ -16,6 +16,7 @@ mod network;
 mod regions;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -24,6 +25,7 @@ use jiff::Timestamp;
 use self::api::client::Client;
 use self::api::retry::prepared;
 use self::configuration::gcloud_config::GcloudConfiguration;
+use self::configuration::vendor_settings;
 use self::instances::change::InstanceAction as Change;
 use self::instances::change_batch::change_all;
 use crate::cloud::{
@@ -31,9 +33,18 @@ use crate::cloud::{
     Instance, InstanceAction, InstanceRef, InstanceSink, InstanceSpec, Instances, LaunchPreview, ListScope, Location,
     Locations, MachineType, OrphanedDisk, Provider, PublishedPrice, Result, TargetOutcome,
 };
+use crate::providers::driver::Driver;
 use crate::settings::Settings;
 
-pub(super) use self::configuration::vendor_settings::{VENDOR_SETTINGS, resolved_settings};
+/// How cloudctl comes to Compute Engine.
+pub(super) const DRIVER: Driver = Driver {
+    info: &info::INFO,
+    connect: |settings, _clock| Arc::new(Gcp::new(settings)),
+    has_credentials,
+    vendor_settings: vendor_settings::VENDOR_SETTINGS,
+    resolved_settings: vendor_settings::resolved_settings,
+    offline_catalog: Some(&catalog::offline::CATALOG),
+};
 
 /// The driver.
 pub(super) struct Gcp {
@@ -51,7 +62,7 @@ impl Gcp {
 
 /// Whether credentials are found; asks no network. A credentials file that is there but broken counts: its error is
 /// better than silence.
-pub(super) fn has_credentials(settings: &Settings) -> bool {
+fn has_credentials(settings: &Settings) -> bool {
     let environment = &settings.environment;
     let gcloud = GcloudConfiguration::read(environment);
     let gcloud = gcloud.unwrap_or_else(|_| GcloudConfiguration::of_variables(environment));

@@ -155,9 +155,7 @@ pub(super) fn image(wanted: Option<&str>, machine: &MachineType) -> Result<Image
 
 /// Whether any cloud has the alias for an architecture; the mock then has it too.
 fn exists_for(alias: &ImageAlias, architecture: Architecture) -> bool {
-    let on_aws = alias.aws.as_ref().and_then(|image| image.pattern(architecture));
-    let on_gcp = alias.gcp.as_ref().and_then(|image| image.family(architecture));
-    on_aws.or(on_gcp).is_some()
+    alias.architectures.contains(&architecture)
 }
 
 fn id_of(alias: &ImageAlias, architecture: Architecture) -> String {

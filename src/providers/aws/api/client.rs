@@ -24,11 +24,12 @@ use super::http_client::LazyHttpClient;
 use super::retry;
 use super::retry::{ClockSkewRetry, ReadRetryLimit};
 use super::server_time::ServerTime;
-use crate::cloud::{Error, ErrorKind, Result};
+use crate::cloud::{Error, ErrorKind, ProviderKind, Result};
 use crate::providers::aws::configuration::Configuration;
 use crate::providers::aws::configuration::connection::Connection;
 use crate::providers::aws::configuration::endpoints::Endpoints;
 use crate::providers::aws::configuration::partition::Partition;
+use crate::providers::aws::configuration::setting_keys::REGION;
 use crate::providers::aws::configuration::vendor_settings;
 use crate::providers::aws::credentials::source::{CredentialSource, is_container, metadata_may_be_asked};
 use crate::providers::aws::credentials::sts::StsClients;
@@ -184,7 +185,7 @@ impl Clients {
             .retry_config(RetryConfig::disabled());
         config.set_sleep_impl(default_async_sleep());
         let config = config.build();
-        let home = self.settings.aws.region.value.clone();
+        let home = self.settings.of(ProviderKind::Aws, REGION).value.clone();
         Loaded {
             sts: StsClients {
                 config: config.clone(),
@@ -203,7 +204,7 @@ impl Clients {
 
     /// The region that the settings or AWS's own configuration names.
     async fn find_home(&self, configuration: &Configuration, direct: &ProviderConfig) -> Result<Option<String>> {
-        if let Some(region) = &self.settings.aws.region.value {
+        if let Some(region) = &self.settings.of(ProviderKind::Aws, REGION).value {
             return Ok(Some(region.clone()));
         }
         if let Some(region) = configuration.region()? {

@@ -7,10 +7,12 @@ pub(super) mod connection;
 pub(super) mod endpoints;
 pub(super) mod partition;
 pub(super) mod profile_files;
+pub(super) mod setting_keys;
 pub(super) mod vendor_settings;
 
 use self::profile_files::{ProfileFiles, Section, shown_name};
-use crate::cloud::{Error, ErrorKind, Result, closest, quoted};
+use self::setting_keys::PROFILE;
+use crate::cloud::{Error, ErrorKind, ProviderKind, Result, closest, quoted};
 use crate::settings::{Environment, Located, Settings};
 
 /// The variables that name a profile: the SDKs read the first, the AWS CLI both.
@@ -43,10 +45,11 @@ impl Configuration {
     /// if two are named.
     pub(super) fn read(settings: &Settings) -> Result<Self> {
         let environment = settings.environment.clone();
-        let profile = match &settings.aws.profile.value {
+        let of_context = settings.of(ProviderKind::Aws, PROFILE);
+        let profile = match &of_context.value {
             Some(name) => Profile {
                 name: name.clone(),
-                source: settings.aws.profile.source.to_string(),
+                source: of_context.source.to_string(),
                 is_of_context: true,
             },
             None => profile_of(&environment)?,

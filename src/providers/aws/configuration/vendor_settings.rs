@@ -4,8 +4,9 @@
 
 use super::connection::{Connection, Proxy};
 use super::endpoints::Endpoints;
+use super::setting_keys::REGION;
 use super::{Configuration, name_of, wrong};
-use crate::cloud::{Error, Result, quoted};
+use crate::cloud::{Error, ProviderKind, Result, quoted};
 use crate::providers::aws::api::client::any_region_near;
 use crate::providers::aws::api::retry::ReadRetryLimit;
 use crate::providers::aws::credentials::source::CredentialSource;
@@ -493,7 +494,7 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
     let patience = ReadRetryLimit::of(&configuration)?;
     let profile = &configuration.profile;
     let set = |name, located| ResolvedSetting::of(name, located, "not set");
-    let region = match settings.aws.region.located() {
+    let region = match settings.of(ProviderKind::Aws, REGION).located() {
         Some(region) => Some(region),
         None => configuration.region()?,
     };

@@ -21,10 +21,11 @@ use tokio::time::Instant;
 use super::error::of_call;
 use super::pace::RateLimiter;
 use super::retry::prepared;
-use crate::cloud::{Error, ErrorKind, Identity, Location, Result, path_text};
+use crate::cloud::{Error, ErrorKind, Identity, Location, ProviderKind, Result, path_text};
 use crate::providers::common::certificates::has_system_authorities;
 use crate::providers::gcp::configuration::gcloud_config::GcloudConfiguration;
 use crate::providers::gcp::configuration::resolved::QuotaProject;
+use crate::providers::gcp::configuration::setting_keys::{REGION, ZONE};
 use crate::providers::gcp::configuration::{resolved, vendor_settings};
 use crate::providers::gcp::credentials;
 use crate::providers::gcp::credentials::access_token::BilledTo;
@@ -162,12 +163,12 @@ impl Client {
 
     /// The place that cloudctl's settings, or else gcloud's, name for new instances.
     pub(crate) async fn home(&self) -> Result<Option<Location>> {
-        let gcp = &self.settings.gcp;
-        if let Some(place) = place(gcp.region.value.as_deref(), gcp.zone.value.as_deref()) {
-            if gcp.region.value.as_ref().is_some_and(|region| *region != place.region) {
+        let setting = |key| self.settings.of(ProviderKind::Gcp, key).value.as_deref();
+        let (region, zone) = (setting(REGION), setting(ZONE));
+        if let Some(place) = place(region, zone) {
+            if let Some(region) = region.filter(|region| *region != place.region) {
                 return Err(Error::invalid(format!(
-                    "the zone {place} is not in the region {}; both are set for gcp",
-                    gcp.region.value.as_deref().unwrap_or_default()
+                    "the zone {place} is not in the region {region}; both are set for gcp"
                 )));
             }
             return Ok(Some(place));

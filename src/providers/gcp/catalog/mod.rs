@@ -1,7 +1,9 @@
 //! What a region offers: its machine types, and what the image aliases mean there.
 
 pub(super) mod images;
+mod known_types;
 pub(super) mod machine_types;
+pub(super) mod offline;
 pub(super) mod prices;
 
 use std::collections::BTreeMap;
@@ -9,11 +11,11 @@ use std::collections::BTreeMap;
 use futures_util::future::try_join_all;
 use google_cloud_compute_v1::model::{MachineType as ApiMachineType, MachineTypeList};
 
+use self::images::{ALIAS_SOURCES, AliasSource};
 use self::machine_types::machine;
 use super::api::client::Client;
 use super::api::pagination::{Page, all_pages};
 use super::api::retry::prepared;
-use crate::catalog::{GcpImage, IMAGE_ALIASES};
 use crate::cloud::{Architecture, Image, Location, MachineType, ProviderKind, Result};
 
 /// The machine types that any zone of a region has, each once. With `among` only those of these names.
@@ -71,34 +73,30 @@ async fn in_zone(client: &Client, zone: &str) -> Result<Vec<ApiMachineType>> {
 /// # Errors
 /// Those of the calls.
 pub(super) async fn images(client: &Client) -> Result<Vec<Image>> {
-    let aliases = IMAGE_ALIASES
-        .iter()
-        .filter_map(|alias| Some((alias.name, alias.gcp.as_ref()?)));
-    let families = aliases.flat_map(|(alias, gcp)| {
-        let family = move |architecture| Some((alias, gcp, architecture, gcp.family(architecture)?));
+    let families = ALIAS_SOURCES.iter().flat_map(|source| {
+        let family = move |architecture| Some((source, architecture, source.family(architecture)?));
         [Architecture::X86_64, Architecture::Arm64]
             .into_iter()
             .filter_map(family)
     });
-    let asked = families.map(|(alias, gcp, architecture, family)| of_family(client, alias, gcp, architecture, family));
+    let asked = families.map(|(source, architecture, family)| of_family(client, source, architecture, family));
     Ok(try_join_all(asked).await?.into_iter().flatten().collect())
 }
 
 async fn of_family(
     client: &Client,
-    alias: &str,
-    gcp: &GcpImage,
+    source: &AliasSource,
     architecture: Architecture,
     family: &str,
 ) -> Result<Option<Image>> {
-    let Some(api) = images::newest(client, gcp.project, family).await? else {
+    let Some(api) = images::newest(client, source.project, family).await? else {
         return Ok(None);
     };
     let created_at = api.creation_timestamp.as_deref().and_then(|time| time.parse().ok());
-    let resolved = images::resolved(api, gcp.project, family);
+    let resolved = images::resolved(api, source.project, family);
     Ok(Some(Image {
         provider: ProviderKind::Gcp,
-        alias: alias.to_owned(),
+        alias: source.alias.to_owned(),
         architecture,
         id: resolved.path,
         name: resolved.name,

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use google_cloud_billing_v1::client::CloudCatalog;
 use google_cloud_billing_v1::model::{self, ListSkusResponse};
 
-use crate::catalog::{Sku, SkuKind};
+use super::offline::{Sku, SkuKind};
 use crate::cloud::{PublishedPrice, Result, normalize_gpu_kind};
 use crate::providers::gcp::api::client::Client;
 use crate::providers::gcp::api::pagination::{Page, all_pages};

@@ -5,7 +5,8 @@ use http::HeaderValue;
 
 use super::endpoint::address_of;
 use super::gcloud_config::{GcloudConfiguration, Located};
-use crate::cloud::{Error, Result, quoted};
+use super::setting_keys::PROJECT;
+use crate::cloud::{Error, ProviderKind, Result, quoted};
 use crate::providers::gcp::credentials::CredentialSource;
 use crate::providers::gcp::credentials::impersonation::Impersonation;
 use crate::settings::Settings;
@@ -27,8 +28,7 @@ pub(crate) fn project(
 ) -> Result<Option<Located>> {
     let variable = |name| Located::variable(&settings.environment, name);
     let named = settings
-        .gcp
-        .project
+        .of(ProviderKind::Gcp, PROJECT)
         .located()
         .or_else(|| variable("GOOGLE_CLOUD_PROJECT"))
         .or_else(|| variable("CLOUDSDK_CORE_PROJECT"))

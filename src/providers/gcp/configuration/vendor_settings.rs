@@ -5,7 +5,8 @@ use super::endpoint::address_of;
 use super::gcloud_config::{GcloudConfiguration, Located};
 use super::resolved;
 use super::resolved::QuotaProject;
-use crate::cloud::{Error, Result, path_text};
+use super::setting_keys::{REGION, ZONE};
+use crate::cloud::{Error, ProviderKind, Result, path_text};
 use crate::providers::common::network_address::{has_valid_port, is_host, shown_address, shown_proxy};
 use crate::providers::gcp::credentials;
 use crate::providers::gcp::credentials::metadata_server;
@@ -387,14 +388,12 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
     });
     add("gcp.quota_project", quota_project, "not set");
     let region = settings
-        .gcp
-        .region
+        .of(ProviderKind::Gcp, REGION)
         .located()
         .or_else(|| gcloud.located("compute", "region"));
     add("gcp.region", region, "not set");
     let zone = settings
-        .gcp
-        .zone
+        .of(ProviderKind::Gcp, ZONE)
         .located()
         .or_else(|| gcloud.located("compute", "zone"));
     add("gcp.zone", zone, "not set");

@@ -52,6 +52,7 @@ pub(crate) fn instance(api: model::Instance, project: &str, being_deleted: bool)
             native_name: Some(name.clone()),
         },
         name: Some(name.clone()),
+        name_label: None,
         state,
         native_state: api
             .status
