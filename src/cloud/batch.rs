@@ -144,6 +144,7 @@ fn left_alone() -> Error {
 fn unsettled(target: &InstanceRef) -> Error {
     let message = format!("{target}: interrupted before it was known what came of it");
     Error::new(ErrorKind::UnknownOutcome, message)
+        .naming(target)
         .with_leftover(target)
         .with_hint("run the same command again, if `cloudctl describe` shows that it is needed")
 }

@@ -1,9 +1,10 @@
-//! One error for every cloud: a kind to act on, the cloud's own words to look up, and what may be left over.
+//! The error of every cloud: a kind that decides what happens next, the cloud's own code, where it happened, and what
+//! exists although the call failed.
 
 use std::fmt;
 use std::sync::Arc;
 
-use super::{InstanceRef, UnknownProvider};
+use super::{InstanceName, InstanceRef, ProviderKind, UnknownProvider};
 
 /// The result of everything that can fail in the contract.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -99,6 +100,165 @@ impl ErrorKind {
     }
 }
 
+/// Where an error happened: a cloud, or a region or zone of one. Printed `aws` or `aws/us-east-1`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErrorLocation {
+    /// The cloud.
+    pub provider: ProviderKind,
+    /// The region or zone; `None` is the whole cloud.
+    pub place: Option<String>,
+}
+
+impl ErrorLocation {
+    /// A region or zone of a cloud.
+    pub fn new(provider: ProviderKind, place: impl fmt::Display) -> Self {
+        Self {
+            provider,
+            place: Some(place.to_string()).filter(|place| !place.is_empty()),
+        }
+    }
+}
+
+impl From<ProviderKind> for ErrorLocation {
+    fn from(provider: ProviderKind) -> Self {
+        Self { provider, place: None }
+    }
+}
+
+impl fmt::Display for ErrorLocation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            Some(place) => write!(formatter, "{}/{place}", self.provider),
+            None => write!(formatter, "{}", self.provider),
+        }
+    }
+}
+
+/// What exists, or may exist, although a call failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Leftover {
+    /// An instance.
+    Instance(InstanceRef),
+    /// A disk, a firewall rule or a security group.
+    Resource {
+        /// The cloud.
+        provider: ProviderKind,
+        /// The region or zone; on Compute Engine also `global/firewalls`.
+        scope: String,
+        /// The cloud's id or name of it.
+        id: String,
+    },
+}
+
+impl Leftover {
+    /// A disk, a firewall rule or a security group.
+    pub fn resource(provider: ProviderKind, scope: impl fmt::Display, id: impl fmt::Display) -> Self {
+        Self::Resource {
+            provider,
+            scope: scope.to_string(),
+            id: id.to_string(),
+        }
+    }
+}
+
+impl From<&InstanceRef> for Leftover {
+    fn from(instance: &InstanceRef) -> Self {
+        Self::Instance(instance.clone())
+    }
+}
+
+impl From<InstanceRef> for Leftover {
+    fn from(instance: InstanceRef) -> Self {
+        Self::Instance(instance)
+    }
+}
+
+impl From<&Leftover> for Leftover {
+    fn from(leftover: &Leftover) -> Self {
+        leftover.clone()
+    }
+}
+
+impl fmt::Display for Leftover {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Instance(instance) => write!(formatter, "{instance}"),
+            Self::Resource { provider, scope, id } => write!(formatter, "{provider}/{scope}/{id}"),
+        }
+    }
+}
+
+/// What an error is about, as far as its message names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// An instance that exists.
+    Instance(InstanceRef),
+    /// The name of an instance, or of a group, to create.
+    Name(InstanceName),
+}
+
+impl From<&InstanceRef> for Subject {
+    fn from(instance: &InstanceRef) -> Self {
+        Self::Instance(instance.clone())
+    }
+}
+
+impl From<InstanceRef> for Subject {
+    fn from(instance: InstanceRef) -> Self {
+        Self::Instance(instance)
+    }
+}
+
+impl From<&InstanceName> for Subject {
+    fn from(name: &InstanceName) -> Self {
+        Self::Name(name.clone())
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Instance(instance) => write!(formatter, "{instance}"),
+            Self::Name(name) => write!(formatter, "{name}"),
+        }
+    }
+}
+
+/// A part of a cloud that did not answer. With one, a listing is incomplete.
+#[derive(Clone, Debug)]
+pub struct Gap {
+    /// The cloud, region or zone.
+    pub location: ErrorLocation,
+    /// Why it did not answer.
+    pub error: Error,
+}
+
+impl Gap {
+    /// The gap that an error leaves: at the error's own location, or else at `location`.
+    pub fn new(error: Error, location: impl Into<ErrorLocation>) -> Self {
+        let location = error.location().cloned().unwrap_or_else(|| location.into());
+        Self {
+            error: error.at(location.clone()),
+            location,
+        }
+    }
+}
+
+impl From<Gap> for Error {
+    fn from(gap: Gap) -> Self {
+        gap.error
+    }
+}
+
+/// A cloud that was not queried.
+#[derive(Clone, Debug)]
+pub struct SkippedCloud {
+    /// The cloud.
+    pub provider: ProviderKind,
+    /// Why: it has no such region or zone, or cannot tell.
+    pub reason: Error,
+}
+
 /// A failure: its kind and message, the cloud's own code and request id, where it happened, its source chain,
 /// and what may have been left behind. A copy is for another target that met the same.
 #[derive(Clone)]
@@ -113,10 +273,11 @@ struct Inner {
     message: String,
     code: Option<String>,
     request_id: Option<String>,
-    location: Option<String>,
-    remedy: Option<String>,
-    leftovers: Vec<String>,
-    room_in: Vec<String>,
+    location: Option<ErrorLocation>,
+    subject: Option<Subject>,
+    hint: Option<String>,
+    leftovers: Vec<Leftover>,
+    zones_with_capacity: Vec<String>,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -130,9 +291,10 @@ impl Error {
                 code: None,
                 request_id: None,
                 location: None,
-                remedy: None,
+                subject: None,
+                hint: None,
                 leftovers: Vec::new(),
-                room_in: Vec::new(),
+                zones_with_capacity: Vec::new(),
                 source: None,
             }),
         }
@@ -150,7 +312,7 @@ impl Error {
 
     /// Shorthand for [`ErrorKind::NotFound`] of one instance.
     pub fn not_found(target: &InstanceRef) -> Self {
-        Self::new(ErrorKind::NotFound, format!("{target} does not exist"))
+        Self::new(ErrorKind::NotFound, format!("{target} does not exist")).naming(target)
     }
 
     /// Adds the cloud's own error code.
@@ -167,26 +329,51 @@ impl Error {
         self
     }
 
-    /// Adds where it happened, such as `aws/us-east-1`.
+    /// Sets where it happened.
     #[must_use]
-    pub fn at(mut self, location: impl Into<String>) -> Self {
+    pub fn at(mut self, location: impl Into<ErrorLocation>) -> Self {
         self.inner.location = Some(location.into());
         self
+    }
+
+    /// Sets where it happened, unless the error says it already.
+    #[must_use]
+    pub fn at_if_unset(self, location: impl Into<ErrorLocation>) -> Self {
+        match self.inner.location {
+            Some(_) => self,
+            None => self.at(location),
+        }
+    }
+
+    /// Says that the message names this subject already.
+    #[must_use]
+    pub fn naming(mut self, subject: impl Into<Subject>) -> Self {
+        self.inner.subject = Some(subject.into());
+        self
+    }
+
+    /// Puts the subject before the message, unless the message names one already.
+    #[must_use]
+    pub fn with_subject(self, subject: impl Into<Subject>) -> Self {
+        if self.inner.subject.is_some() {
+            return self;
+        }
+        let subject = subject.into();
+        self.context(&subject).naming(subject)
     }
 
     /// Adds a next step that only this failure's place in the code knows, such as the nearest valid name.
     /// It goes before the general hint of the kind.
     #[must_use]
-    pub fn with_hint(mut self, remedy: impl Into<String>) -> Self {
-        self.inner.remedy = Some(remedy.into());
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.inner.hint = Some(hint.into());
         self
     }
 
-    /// Adds something that exists, or may exist, although this failed: an instance in full form, or a disk, a firewall
-    /// rule or a security group. What is added twice is there once.
+    /// Adds something that exists, or may exist, although this failed. A leftover that is added twice is there once.
     #[must_use]
-    pub fn with_leftover(mut self, leftover: impl fmt::Display) -> Self {
-        let leftover = leftover.to_string();
+    pub fn with_leftover(mut self, leftover: impl Into<Leftover>) -> Self {
+        let leftover = leftover.into();
         if !self.inner.leftovers.contains(&leftover) {
             self.inner.leftovers.push(leftover);
         }
@@ -195,14 +382,14 @@ impl Error {
 
     /// Adds several of them.
     #[must_use]
-    pub fn with_leftovers(self, leftovers: impl IntoIterator<Item = impl fmt::Display>) -> Self {
+    pub fn with_leftovers(self, leftovers: impl IntoIterator<Item = impl Into<Leftover>>) -> Self {
         leftovers.into_iter().fold(self, Self::with_leftover)
     }
 
     /// Adds the zones that, by the cloud's own word, have the room that was lacking here.
     #[must_use]
     pub fn with_zones_with_capacity(mut self, zones: Vec<String>) -> Self {
-        self.inner.room_in = zones;
+        self.inner.zones_with_capacity = zones;
         self
     }
 
@@ -232,16 +419,19 @@ impl Error {
     pub fn map_texts(mut self, change: impl Fn(&str) -> String) -> Self {
         let inner = &mut *self.inner;
         inner.message = change(&inner.message);
-        for text in [
-            &mut inner.code,
-            &mut inner.request_id,
-            &mut inner.location,
-            &mut inner.remedy,
-        ] {
+        for text in [&mut inner.code, &mut inner.request_id, &mut inner.hint] {
             *text = text.as_deref().map(&change);
         }
+        if let Some(ErrorLocation { place: Some(place), .. }) = &mut inner.location {
+            *place = change(place);
+        }
         for leftover in &mut inner.leftovers {
-            *leftover = change(leftover);
+            match leftover {
+                Leftover::Instance(InstanceRef { scope, id, .. }) | Leftover::Resource { scope, id, .. } => {
+                    *scope = change(scope);
+                    *id = change(id);
+                }
+            }
         }
         self
     }
@@ -253,7 +443,7 @@ impl Error {
 
     /// The zones that have the room that was lacking, if the cloud named any.
     pub fn zones_with_capacity(&self) -> &[String] {
-        &self.inner.room_in
+        &self.inner.zones_with_capacity
     }
 
     /// What failed.
@@ -271,18 +461,23 @@ impl Error {
         self.inner.request_id.as_deref()
     }
 
-    /// Where it happened, such as `aws/us-east-1`.
-    pub fn location(&self) -> Option<&str> {
-        self.inner.location.as_deref()
+    /// Where it happened.
+    pub fn location(&self) -> Option<&ErrorLocation> {
+        self.inner.location.as_ref()
+    }
+
+    /// What the message names, as far as the code that wrote it said so.
+    pub fn subject(&self) -> Option<&Subject> {
+        self.inner.subject.as_ref()
     }
 
     /// The next step for this very failure.
     pub fn hint(&self) -> Option<&str> {
-        self.inner.remedy.as_deref()
+        self.inner.hint.as_deref()
     }
 
-    /// What exists, or may exist, although this failed: instances in full form, disks, firewall rules, security groups.
-    pub fn leftovers(&self) -> &[String] {
+    /// What exists, or may exist, although this failed.
+    pub fn leftovers(&self) -> &[Leftover] {
         &self.inner.leftovers
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Error, ErrorKind, Gpu, InstanceRef, Labels, ProviderKind, Result, quoted};
+use super::{Architecture, Error, ErrorKind, Gpu, InstanceRef, Labels, ProviderKind, Result, quoted};
 
 /// Where an instance is in its life, in words that mean the same on every cloud.
 ///
@@ -82,46 +82,6 @@ impl FromStr for InstanceState {
                 Error::invalid(format!("unknown state {}", quoted(input)))
                     .with_hint(format!("use one of {}", all.join(", ")))
             })
-    }
-}
-
-/// The instruction set of an instance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Deserialize)]
-pub enum Architecture {
-    /// 64-bit x86.
-    #[serde(rename = "x86_64")]
-    X86_64,
-    /// 64-bit Arm.
-    #[serde(rename = "arm64")]
-    Arm64,
-}
-
-impl Architecture {
-    /// The architecture's word in all output, and on EC2.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::X86_64 => "x86_64",
-            Self::Arm64 => "arm64",
-        }
-    }
-}
-
-impl FromStr for Architecture {
-    type Err = Error;
-
-    fn from_str(input: &str) -> Result<Self> {
-        [Self::X86_64, Self::Arm64]
-            .into_iter()
-            .find(|architecture| architecture.as_str() == input)
-            .ok_or_else(|| {
-                Error::invalid(format!("unknown architecture {}", quoted(input))).with_hint("use x86_64 or arm64")
-            })
-    }
-}
-
-impl fmt::Display for Architecture {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.as_str())
     }
 }
 
@@ -399,5 +359,90 @@ impl FromStr for InstanceField {
         found
             .copied()
             .ok_or_else(|| Error::invalid(format!("unknown field {}", quoted(input))))
+    }
+}
+/// What a user types to mean an instance: a name, an id, or `provider/scope/name-or-id`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstanceQuery {
+    /// The cloud and the region or zone, if said.
+    pub scope: Option<(ProviderKind, String)>,
+    /// A name or an id.
+    pub name_or_id: String,
+}
+
+impl InstanceQuery {
+    /// Whether the query means that instance.
+    pub fn matches(&self, instance: &Instance) -> bool {
+        let scope_fits = self.scope.as_ref().is_none_or(|(provider, place)| {
+            instance.provider == *provider
+                && (*place == instance.reference.scope
+                    || *place == instance.region
+                    || instance.zone.as_ref() == Some(place))
+        });
+        scope_fits && (instance.reference.id == self.name_or_id || instance.name.as_ref() == Some(&self.name_or_id))
+    }
+}
+
+impl FromStr for InstanceQuery {
+    type Err = Error;
+
+    fn from_str(input: &str) -> Result<Self> {
+        let parts: Vec<&str> = input.split('/').collect();
+        let (scope, name_or_id) = match parts.as_slice() {
+            [only] => (None, *only),
+            [provider, place, last] => (Some((provider.parse()?, (*place).to_owned())), *last),
+            _ => (None, ""),
+        };
+        let place_missing = scope.as_ref().is_some_and(|(_, place): &(_, String)| place.is_empty());
+        if name_or_id.trim().is_empty() || place_missing || input.chars().any(char::is_control) {
+            return Err(Error::invalid(format!("invalid instance reference {}", quoted(input)))
+                .with_hint("give a name, an id, or provider/region/id as `cloudctl list -o ref` prints it"));
+        }
+        Ok(Self {
+            scope,
+            name_or_id: name_or_id.to_owned(),
+        })
+    }
+}
+
+impl fmt::Display for InstanceQuery {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.scope {
+            Some((provider, place)) => write!(formatter, "{provider}/{place}/{}", self.name_or_id),
+            None => formatter.write_str(&self.name_or_id),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn query_prints_what_it_reads() {
+        for text in [
+            "web-1",
+            "i-0ab12cd34",
+            "aws/us-east-1/i-0ab12cd34",
+            "gcp/us-central1-a/123",
+        ] {
+            assert_eq!(text.parse::<InstanceQuery>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn query_refuses_other_text() {
+        for text in [
+            "",
+            " ",
+            "aws/us-east-1",
+            "aws/us-east-1/",
+            "aws//i-1",
+            "azure/x/y",
+            "a/b/c/d",
+            "a\u{1b}b",
+        ] {
+            assert!(text.parse::<InstanceQuery>().is_err(), "{text:?}");
+        }
     }
 }

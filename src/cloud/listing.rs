@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
-use super::{Error, Instance, ListScope};
+use super::{Gap, Instance, ListScope};
 
 /// Which instances a listing is about. An empty filter admits all. Drivers push down to the cloud what it can do of it;
 /// [`InstanceSink`] does the rest.
@@ -34,8 +34,8 @@ impl ListFilter {
 pub struct Listing {
     /// What was found, from every page, in the order of the references.
     pub instances: Vec<Instance>,
-    /// Parts of the location that did not answer, each an error with its place. Not empty: the listing is incomplete.
-    pub gaps: Vec<Error>,
+    /// The parts of the scope that did not answer. With one, the listing is incomplete.
+    pub gaps: Vec<Gap>,
 }
 
 /// Where a driver puts the pages of a listing as it reads them. What belongs to the listing is handed on at once and

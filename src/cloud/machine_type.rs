@@ -6,7 +6,47 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 
-use super::{Architecture, Error, ProviderKind, Result, may_be_secret, quoted};
+use super::{Error, ProviderKind, Result, may_be_secret, quoted};
+
+/// The instruction set of an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Deserialize)]
+pub enum Architecture {
+    /// 64-bit x86.
+    #[serde(rename = "x86_64")]
+    X86_64,
+    /// 64-bit Arm.
+    #[serde(rename = "arm64")]
+    Arm64,
+}
+
+impl Architecture {
+    /// The architecture's word in all output, and on EC2.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64",
+            Self::Arm64 => "arm64",
+        }
+    }
+}
+
+impl FromStr for Architecture {
+    type Err = Error;
+
+    fn from_str(input: &str) -> Result<Self> {
+        [Self::X86_64, Self::Arm64]
+            .into_iter()
+            .find(|architecture| architecture.as_str() == input)
+            .ok_or_else(|| {
+                Error::invalid(format!("unknown architecture {}", quoted(input))).with_hint("use x86_64 or arm64")
+            })
+    }
+}
+
+impl fmt::Display for Architecture {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
 
 /// A machine type, in words that mean the same on every cloud.
 #[derive(Clone, Debug, PartialEq)]

@@ -30,16 +30,16 @@ mod user_data;
 
 pub use area::Area;
 pub use batch::{BatchTracker, InstanceAction, TargetOutcome};
-pub use error::{Error, ErrorKind, Result};
+pub use error::{Error, ErrorKind, ErrorLocation, Gap, Leftover, Result, SkippedCloud, Subject};
 pub use group::GroupMembers;
 pub use idempotency::IdempotencyToken;
 pub use idempotency::{Fingerprint, SPEC_FIELDS};
 pub use info::{CloudInfo, CloudInfos, ImageUser, SettingKey, SettingVariable, TokenScope};
 pub use ingress_rule::IngressRule;
-pub use instance::{Architecture, ExpiryEnforcer, Instance, InstanceState};
-pub use instance::{Disk, OrphanedDisk};
-pub use instance::{FieldKind, InstanceField};
-pub use instance_ref::{InstanceQuery, InstanceRef};
+pub use instance::{
+    Disk, ExpiryEnforcer, FieldKind, Instance, InstanceField, InstanceQuery, InstanceState, OrphanedDisk,
+};
+pub use instance_ref::InstanceRef;
 pub use label_text::{
     Requirement, TypedLabel, check_selectable, label_text, parse_label, parse_quoted, parse_requirements,
 };
@@ -49,8 +49,7 @@ pub use labels::{
 };
 pub use listing::{InstanceSink, ListFilter, Listing};
 pub use location::{ListScope, Location, region_for_zone, zone_for_region};
-pub use machine_type::Image;
-pub use machine_type::{Gpu, MachineRequirements, MachineType, normalize_gpu_kind};
+pub use machine_type::{Architecture, Gpu, Image, MachineRequirements, MachineType, normalize_gpu_kind};
 pub use message_text::{is_content, is_plain_key, may_be_secret, parser_message, path_text, plain, quoted};
 pub use name::InstanceName;
 pub use ownership::{NativeName, Ownership, management_labels};
@@ -59,9 +58,7 @@ pub use provider::{
 };
 pub use provider_kind::{ProviderKind, UnknownProvider, or_list};
 pub use public_key::{key_fingerprint, key_without_comment};
-pub use spec::LaunchPreview;
-pub use spec::Secret;
-pub use spec::{InstanceSpec, SshKey};
+pub use spec::{InstanceSpec, LaunchPreview, Secret, SshKey};
 pub use suggestion::{closest, did_you_mean};
 pub use time::{Clock, format_duration, parse_duration};
 pub use user_data::{UserDataReader, ignored_user_data, is_gzip};

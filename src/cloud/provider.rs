@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::{
-    BatchTracker, CloudInfo, Error, Image, Instance, InstanceAction, InstanceRef, InstanceSink, InstanceSpec,
+    BatchTracker, CloudInfo, Error, Gap, Image, Instance, InstanceAction, InstanceRef, InstanceSink, InstanceSpec,
     LaunchPreview, ListFilter, ListScope, Listing, Location, MachineType, OrphanedDisk, ProviderKind, Result,
     TargetOutcome,
 };
@@ -89,12 +89,12 @@ pub trait Instances: Send + Sync {
     async fn get(&self, instance: &InstanceRef) -> Result<Instance>;
 
     /// Reads every page of the sink's scope and puts each into the sink as it comes. Gives the parts of the scope that
-    /// did not answer, each as an error with its location: with any of them the listing is incomplete. Instances that
+    /// did not answer: with any of them the listing is incomplete. Instances that
     /// are gone but still listed by the cloud are included, as `Terminated`.
     ///
     /// # Errors
     /// Those of any call. What was put into the sink by then is true, but the listing is incomplete.
-    async fn list_into(&self, sink: &InstanceSink<'_>) -> Result<Vec<Error>>;
+    async fn list_into(&self, sink: &InstanceSink<'_>) -> Result<Vec<Gap>>;
 
     /// Lists one scope completely, sorted by reference.
     ///

@@ -98,9 +98,7 @@ async fn update(context: &mut Context) -> anyhow::Result<ExitStatus> {
             // A price list of nothing is no reason to forget the prices of before.
             Ok(prices) if prices.is_empty() => {
                 let message = format!("{} gave no prices that are understood", source_of(provider.info()));
-                report
-                    .errors
-                    .push(Error::new(ErrorKind::Incomplete, message).at(kind.as_str()));
+                report.errors.push(Error::new(ErrorKind::Incomplete, message).at(kind));
             }
             Ok(prices) => {
                 let regions: BTreeSet<_> = prices.iter().map(|price| price.region.as_str()).collect();
@@ -114,10 +112,7 @@ async fn update(context: &mut Context) -> anyhow::Result<ExitStatus> {
                     ("file", json!(path_text(&path))),
                 ]));
             }
-            Err(error) => report.errors.push(match error.location() {
-                Some(_) => error,
-                None => error.at(kind.as_str()),
-            }),
+            Err(error) => report.errors.push(error.at_if_unset(kind)),
         }
     }
     if !report.items.is_empty() {

@@ -165,10 +165,8 @@ async fn show(context: &mut Context) -> anyhow::Result<ExitStatus> {
     }
     let mut errors = Vec::new();
     for kind in ProviderKind::ALL {
-        match show_cloud(kind, &mut items, context).await {
-            Ok(()) => {}
-            Err(error) if error.location().is_some() => errors.push(error),
-            Err(error) => errors.push(error.at(kind.as_str())),
+        if let Err(error) = show_cloud(kind, &mut items, context).await {
+            errors.push(error.at_if_unset(kind));
         }
     }
     let status = ExitStatus::of_batch(items.len(), &errors);

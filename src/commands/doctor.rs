@@ -88,7 +88,7 @@ async fn check_connectivity(provider: std::sync::Arc<dyn Provider>, report: &mut
                 inventory.answered
             );
             report.items.push(row(kind, "reach", result, &detail));
-            report.errors.extend(inventory.gaps);
+            report.errors.extend(inventory.gaps.into_iter().map(Error::from));
         }
         Err(error) => fail(kind, "reach", error, report),
     }
@@ -98,12 +98,7 @@ fn fail(kind: ProviderKind, check: &str, error: Error, report: &mut Report) {
     report
         .items
         .push(row(kind, check, "failed", ErrorKind::as_str(error.kind())));
-    let error = if error.location().is_some() {
-        error
-    } else {
-        error.at(kind.as_str())
-    };
-    report.errors.push(error);
+    report.errors.push(error.at_if_unset(kind));
 }
 
 fn row(kind: ProviderKind, check: &str, result: &str, detail: &str) -> Record {

@@ -80,7 +80,9 @@ async fn extend(target: &Instance, lifetime: Duration, context: &Context, interr
                 "{}: interrupted before it was known whether it was extended",
                 target.reference
             );
-            return Err(Error::new(ErrorKind::UnknownOutcome, message).with_leftover(&target.reference));
+            return Err(Error::new(ErrorKind::UnknownOutcome, message)
+                .naming(&target.reference)
+                .with_leftover(&target.reference));
         }
     }
     // The cloud took it on: whatever keeps us from seeing that is no reason to say otherwise.

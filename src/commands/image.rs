@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use super::create::own_key;
 use super::targets::finish_listing;
 use crate::catalog::{IMAGE_ALIASES, image_alias};
-use crate::cloud::{Architecture, Error, ErrorKind, Image, Provider, ProviderKind, Result};
+use crate::cloud::{Architecture, ErrorKind, ErrorLocation, Gap, Image, Provider, Result};
 use crate::context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::resolve_region_or_area;
@@ -58,13 +58,13 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
                 for (region, images) in listed.images {
                     match images {
                         Ok(images) => found.extend(images.into_iter().map(|image| (region.clone(), image))),
-                        Err(error) => gaps.push(placed(error, provider.kind(), &region)),
+                        Err(error) => gaps.push(Gap::new(error, ErrorLocation::new(provider.kind(), &region))),
                     }
                 }
             }
             // A region of another cloud.
             Err(error) if providers.len() > 1 && error.kind() == ErrorKind::InvalidSpec => refusals.push(error),
-            Err(error) => gaps.push(placed(error, provider.kind(), "")),
+            Err(error) => gaps.push(Gap::new(error, provider.kind())),
         }
     }
     if refusals.len() == providers.len()
@@ -128,13 +128,4 @@ async fn images(provider: &Arc<dyn Provider>, named: &[String], zone: Option<&st
         is_guessed,
         images: regions.into_iter().zip(answers).collect(),
     })
-}
-
-/// The error with the place where it happened.
-fn placed(error: Error, provider: ProviderKind, region: &str) -> Error {
-    match (error.location(), region) {
-        (Some(_), _) => error,
-        (None, "") => error.at(provider.as_str()),
-        (None, region) => error.at(format!("{provider}/{region}")),
-    }
 }

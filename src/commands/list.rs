@@ -10,7 +10,7 @@ use serde_json::json;
 use super::price::a_month;
 use super::targets::{note_skipped_clouds, scope, warn_about_gap};
 use crate::catalog::Catalog;
-use crate::cloud::{Instance, InstanceState, ListFilter, Provider, check_selectable};
+use crate::cloud::{Error, Instance, InstanceState, ListFilter, Provider, check_selectable};
 use crate::context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::{
@@ -205,9 +205,10 @@ fn conclude(inventory: Inventory, shown: Shown<'_>, context: &mut Context) -> an
     note_skipped_clouds(&inventory.skipped, context);
     let now = context.now();
     let blind = inventory.nothing_answered();
+    let gaps = inventory.gaps;
     let status = if blind {
-        ExitStatus::of_batch(0, &inventory.gaps)
-    } else if inventory.gaps.is_empty() {
+        ExitStatus::of_batch(0, &gaps.iter().map(|gap| gap.error.clone()).collect::<Vec<_>>())
+    } else if gaps.is_empty() {
         ExitStatus::DONE
     } else {
         ExitStatus::PARTIAL
@@ -222,7 +223,7 @@ fn conclude(inventory: Inventory, shown: Shown<'_>, context: &mut Context) -> an
                 .map(|instance| Record::from(&instance))
                 .collect(),
         },
-        errors: inventory.gaps,
+        errors: gaps.iter().cloned().map(Error::from).collect(),
     };
     let (view, printed) = match shown {
         Shown::Costs(_) => (&COSTS, 0),
@@ -236,10 +237,10 @@ fn conclude(inventory: Inventory, shown: Shown<'_>, context: &mut Context) -> an
     if report.items.is_empty() && printed == 0 && report.errors.is_empty() {
         context.printer.note("no VMs");
     }
-    for gap in &report.errors {
+    for gap in &gaps {
         warn_about_gap(gap, context);
     }
-    match report.errors.len() {
+    match gaps.len() {
         0 => {}
         missing => context.printer.warning(&format!(
             "the list is incomplete: {missing} of {} did not answer",

@@ -66,10 +66,7 @@ pub(super) async fn list_machine_types(
         return list_offline(cloud, words, need, catalog, &reason);
     };
     let mut shelf = MachineTypeListing::default();
-    let located = |error: Error| match error.location() {
-        Some(_) => error,
-        None => error.at(kind.as_str()),
-    };
+    let located = |error: Error| error.at_if_unset(kind);
     let regions = match regions(provider.as_ref(), words, &mut shelf).await {
         Ok(regions) => regions,
         Err(error) => {

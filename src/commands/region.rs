@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 
 use super::machine_args::matching_regions;
 use super::targets::finish_listing;
-use crate::cloud::{Error, quoted};
+use crate::cloud::{Error, Gap, quoted};
 use crate::context::Context;
 use crate::exit::ExitStatus;
 use crate::output::{REGIONS, Record};
@@ -52,8 +52,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
                 items.extend(regions.iter().map(|name| Record::of_region(provider.info(), name)));
             }
             Ok(regions) => items.extend(regions.iter().map(|name| Record::of_region(provider.info(), name))),
-            Err(error) if error.location().is_none() => gaps.push(error.at(kind.as_str())),
-            Err(error) => gaps.push(error),
+            Err(error) => gaps.push(Gap::new(error, kind)),
         }
     }
     // A cloud that did not answer may have it.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::cloud::{Error, Instance, InstanceQuery, Provider, ProviderKind, Result, parse_duration};
+use crate::cloud::{Error, Gap, Instance, InstanceQuery, Provider, ProviderKind, Result, SkippedCloud, parse_duration};
 use crate::context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::{RegionSelection, ResolvedInstances, check_account, resolve};
@@ -73,7 +73,7 @@ pub(super) async fn find(references: &[InstanceQuery], context: &mut Context) ->
     let scope = scope(context);
     let clouds = context.clouds();
     let selection = resolve(references, &providers, &|kind| clouds.get(kind), &scope).await?;
-    note_skipped_clouds(&selection.left_out, context);
+    note_skipped_clouds(&selection.skipped, context);
     for gap in &selection.gaps {
         warn_about_gap(gap, context);
     }
@@ -111,19 +111,16 @@ pub(super) async fn check_account_of(provider: Arc<dyn Provider>, context: &Cont
 }
 
 /// Warns that a location did not answer.
-pub(super) fn warn_about_gap(gap: &Error, context: &mut Context) {
-    let place = gap.location().unwrap_or("a location");
-    let code = gap.code().map(|code| format!(" ({code})")).unwrap_or_default();
-    context.printer.warning(&format!("{place}: {}{code}", gap.message()));
+pub(super) fn warn_about_gap(gap: &Gap, context: &mut Context) {
+    let (location, error) = (&gap.location, &gap.error);
+    let code = error.code().map(|code| format!(" ({code})")).unwrap_or_default();
+    context.printer.warning(&format!("{location}: {error}{code}"));
 }
 
 /// Says which clouds were not asked, and why.
-pub(super) fn note_skipped_clouds(left_out: &[Error], context: &mut Context) {
-    for error in left_out {
-        let cloud = error.location().unwrap_or("a cloud");
-        context
-            .printer
-            .note(&format!("{cloud} is left out: {}", error.message()));
+pub(super) fn note_skipped_clouds(skipped: &[SkippedCloud], context: &mut Context) {
+    for SkippedCloud { provider, reason } in skipped {
+        context.printer.note(&format!("{provider} is left out: {reason}"));
     }
 }
 
@@ -134,27 +131,33 @@ pub(super) fn note_skipped_clouds(left_out: &[Error], context: &mut Context) {
 /// Those of writing.
 pub(super) fn finish_listing(
     items: Vec<Record>,
-    gaps: Vec<Error>,
+    gaps: Vec<Gap>,
     view: &ColumnSet,
     context: &mut Context,
 ) -> anyhow::Result<ExitStatus> {
     let is_blind = items.is_empty() && !gaps.is_empty();
-    let status = match (is_blind, gaps.is_empty()) {
-        (true, _) => ExitStatus::of_batch(0, &gaps),
-        (false, true) => ExitStatus::DONE,
-        (false, false) => ExitStatus::PARTIAL,
+    let is_complete = gaps.is_empty();
+    let report = Report {
+        items,
+        errors: gaps.iter().cloned().map(Error::from).collect(),
     };
-    let report = Report { items, errors: gaps };
+    let status = if is_blind {
+        ExitStatus::of_batch(0, &report.errors)
+    } else if is_complete {
+        ExitStatus::DONE
+    } else {
+        ExitStatus::PARTIAL
+    };
     let now = context.now();
     if is_blind {
         context.printer.report(&report, view, now)?;
         return Ok(status);
     }
     context.printer.items(&report, view, now)?;
-    for gap in &report.errors {
+    for gap in &gaps {
         warn_about_gap(gap, context);
     }
-    if !report.errors.is_empty() {
+    if !is_complete {
         context.printer.warning("the list is incomplete");
     }
     Ok(status)

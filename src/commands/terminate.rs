@@ -8,8 +8,8 @@ use crate::cloud::{Error, ErrorKind, Instance, InstanceQuery, ListFilter, Provid
 use crate::context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::{
-    Expired, LabelSelector, Selectors, TerminationPlan, WaitGoal, delete_unused_firewall_rules, find_expired,
-    leave_out_protected, list_all, plan_termination, report_kept_disks, terminate,
+    Expired, LabelSelector, Selectors, SkippedInstance, TerminationPlan, WaitGoal, delete_unused_firewall_rules,
+    find_expired, leave_out_protected, list_all, plan_termination, report_kept_disks, terminate,
 };
 use crate::output::{INSTANCES, Report, display_name};
 
@@ -76,11 +76,11 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         Err(refusal) => return Err(refusal.into()),
     };
     if args.expired {
-        plan = plan.only_overdue();
+        plan = plan.only_expired();
     }
     note_what_is_there(&plan, args.wait && !args.dry_run, context);
     if args.dry_run {
-        let refusal = match check_accounts(plan.doomed(), context).await {
+        let refusal = match check_accounts(plan.to_terminate(), context).await {
             Ok(()) => check_number(&args, &plan, context).err(),
             Err(refusal) => Some(refusal),
         };
@@ -88,8 +88,8 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         let plan = leave_out_protected(&|kind| clouds.get(kind), plan, &context.interrupt).await?;
         return show(plan, refusal, untold, context);
     }
-    if !plan.doomed().is_empty() {
-        check_accounts(plan.doomed(), context).await?;
+    if !plan.to_terminate().is_empty() {
+        check_accounts(plan.to_terminate(), context).await?;
         match args.yes {
             false => confirm(&plan, context)?,
             true => check_number(&args, &plan, context)?,
@@ -136,7 +136,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
 
 /// Says where there is nothing to terminate, and what is terminating already. `waits` is whether that is waited for.
 fn note_what_is_there(plan: &TerminationPlan, waits: bool, context: &mut Context) {
-    let is_nothing = plan.doomed().is_empty() && plan.spared().is_empty();
+    let is_nothing = plan.to_terminate().is_empty() && plan.skipped().is_empty();
     let going = match plan.terminating() {
         [] => None,
         [one] => Some(format!("{} is terminating already", one.reference)),
@@ -157,20 +157,21 @@ fn show(
     untold: Vec<Error>,
     context: &mut Context,
 ) -> anyhow::Result<ExitStatus> {
-    let doomed = plan.doomed().to_vec();
+    let to_terminate = plan.to_terminate().to_vec();
     let refused = refusal.as_ref().map(|refusal| ExitStatus::of(refusal.kind()));
-    let spared = plan.into_spared().into_iter();
-    let errors: Vec<_> = refusal.into_iter().chain(spared).chain(untold).collect();
-    if !doomed.is_empty() {
-        context
-            .printer
-            .note(&format!("would terminate {}; nothing was terminated", count(&doomed)));
+    let skipped = plan.skipped().iter().map(SkippedInstance::to_error);
+    let errors: Vec<_> = refusal.into_iter().chain(skipped).chain(untold).collect();
+    if !to_terminate.is_empty() {
+        context.printer.note(&format!(
+            "would terminate {}; nothing was terminated",
+            count(&to_terminate)
+        ));
     }
-    let status = refused.unwrap_or_else(|| ExitStatus::of_batch(doomed.len(), &errors));
+    let status = refused.unwrap_or_else(|| ExitStatus::of_batch(to_terminate.len(), &errors));
     let now = context.now();
     context
         .printer
-        .report(&Report::of_instances(&doomed, errors), &INSTANCES, now)?;
+        .report(&Report::of_instances(&to_terminate, errors), &INSTANCES, now)?;
     Ok(status)
 }
 
@@ -220,16 +221,18 @@ async fn select(args: &Args, context: &mut Context) -> anyhow::Result<Expired> {
             .gaps
             .into_iter()
             .next()
-            .unwrap_or_else(|| Error::invalid("no location"))
+            .map_or_else(|| Error::invalid("no location"), Error::from)
             .into());
     }
     // What is past its time is so whatever the others are; how many fit, and which by their labels, is not known then.
     let is_whole_needed = !args.expired || args.expect.is_some();
     if let Some(gap) = inventory.gaps.first().filter(|_| is_whole_needed) {
-        let place = gap.location().unwrap_or_default();
         return Err(Error::new(
             ErrorKind::Refused,
-            format!("{place} did not answer, so the selection may be incomplete; nothing was terminated: {gap}"),
+            format!(
+                "{} did not answer, so the selection may be incomplete; nothing was terminated: {}",
+                gap.location, gap.error
+            ),
         )
         .with_hint("limit it to the regions that answer with --region, or name the VMs")
         .into());
@@ -244,17 +247,17 @@ async fn select(args: &Args, context: &mut Context) -> anyhow::Result<Expired> {
     let mut expired = find_expired(&|kind| clouds.get(kind), selected).await;
     let gaps = inventory.gaps.into_iter();
     expired.untold.extend(gaps.map(|gap| {
-        let place = gap.location().unwrap_or("a location").to_owned();
-        gap.with_kind(ErrorKind::Incomplete)
-            .context(format_args!("what is past its time in {place} is not known"))
+        gap.error
+            .with_kind(ErrorKind::Incomplete)
+            .context("what is past its time is not known")
     }));
     Ok(expired)
 }
 
 /// Asks on the terminal; elsewhere the answer is no.
 fn confirm(plan: &TerminationPlan, context: &mut Context) -> anyhow::Result<()> {
-    let doomed = plan.doomed();
-    let what = format!("{} in {}", count(doomed), accounts(doomed));
+    let to_terminate = plan.to_terminate();
+    let what = format!("{} in {}", count(to_terminate), accounts(to_terminate));
     if !context.printer.terminal().input {
         return Err(
             Error::invalid(format!("this would terminate {what}; pass -y to confirm"))
@@ -262,16 +265,18 @@ fn confirm(plan: &TerminationPlan, context: &mut Context) -> anyhow::Result<()> 
                 .into(),
         );
     }
-    for instance in doomed.iter().take(MANY) {
+    for instance in to_terminate.iter().take(MANY) {
         let name = display_name(instance.name.as_deref().unwrap_or("-"));
         context
             .printer
             .note(&format!("  {}  {name}  {}", instance.reference, instance.state));
     }
-    for error in plan.spared() {
-        context.printer.note(&format!("  left out: {}", error.message()));
+    for skipped in plan.skipped() {
+        context
+            .printer
+            .note(&format!("  left out: {}", skipped.to_error().message()));
     }
-    let many = doomed.len() > MANY;
+    let many = to_terminate.len() > MANY;
     let question = if many {
         format!("terminate {what} for good? Type the number to confirm:")
     } else {
@@ -279,7 +284,7 @@ fn confirm(plan: &TerminationPlan, context: &mut Context) -> anyhow::Result<()> 
     };
     let answer = context.prompt(&question)?.unwrap_or_default();
     let agreed = if many {
-        answer == doomed.len().to_string()
+        answer == to_terminate.len().to_string()
     } else {
         matches!(answer.to_lowercase().as_str(), "y" | "yes")
     };
@@ -298,16 +303,16 @@ fn confirm(plan: &TerminationPlan, context: &mut Context) -> anyhow::Result<()> 
 /// Where nobody can be asked, many that were selected by their labels are terminated only by their number.
 fn check_number(args: &Args, plan: &TerminationPlan, context: &Context) -> Result<()> {
     let is_by_label = !args.selectors.is_empty() && !args.expired;
-    if !is_by_label || args.expect.is_some() || plan.doomed().len() <= MANY || context.printer.terminal().input {
+    if !is_by_label || args.expect.is_some() || plan.to_terminate().len() <= MANY || context.printer.terminal().input {
         return Ok(());
     }
-    let doomed = plan.doomed();
+    let to_terminate = plan.to_terminate();
     // What is protected counts as selected.
-    let selected = doomed.len() + plan.spared().len();
+    let selected = to_terminate.len() + plan.skipped().len();
     Err(Error::invalid(format!(
         "this would terminate {} in {}; pass --expect {selected} to confirm so many",
-        count(doomed),
-        accounts(doomed),
+        count(to_terminate),
+        accounts(to_terminate),
     ))
     .with_hint("look at them with --dry-run"))
 }

@@ -19,7 +19,7 @@ pub async fn run(_: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     for (provider, answer) in providers.iter().zip(answers) {
         match answer {
             Ok(identity) => report.items.push(Record::of_identity(provider.kind(), &identity)),
-            Err(error) => report.errors.push(error.at(provider.kind().as_str())),
+            Err(error) => report.errors.push(error.at(provider.kind())),
         }
     }
     let status = ExitStatus::of_batch(report.items.len(), &report.errors);

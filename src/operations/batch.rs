@@ -25,7 +25,7 @@ pub async fn apply(
     for outcome in outcomes {
         match outcome.result {
             Ok(()) => done.extend(known.get(&outcome.target).map(|target| (*target).clone())),
-            Err(error) => errors.push(with_subject(error, &outcome.target)),
+            Err(error) => errors.push(error.with_subject(&outcome.target)),
         }
     }
     let fresh = relist(connect, &done, interrupt).await;
@@ -74,7 +74,7 @@ pub(super) async fn relist(
     let look = async { Ok(refresh(connect, instances).await) };
     interrupt.run_until_signal(look).await.unwrap_or_else(|error| Relisted {
         instances: HashMap::new(),
-        gaps: vec![Gap {
+        gaps: vec![UnlistedRegion {
             region: None,
             is_part: false,
             error,
@@ -88,11 +88,11 @@ pub(super) struct Relisted {
     /// Those that are still listed.
     instances: HashMap<InstanceRef, Instance>,
     /// What did not answer.
-    gaps: Vec<Gap>,
+    gaps: Vec<UnlistedRegion>,
 }
 
 /// A region that could not be listed, or a part of it.
-struct Gap {
+struct UnlistedRegion {
     /// The region; nothing if it is about all of them.
     region: Option<(ProviderKind, String)>,
     /// Whether the rest of the region was listed.
@@ -100,7 +100,7 @@ struct Gap {
     error: Error,
 }
 
-impl Gap {
+impl UnlistedRegion {
     /// Whether it can hide that instance. A gap that names another zone of the region does not.
     fn hides(&self, instance: &Instance) -> bool {
         let Some((provider, region)) = &self.region else {
@@ -109,16 +109,13 @@ impl Gap {
         if *provider != instance.provider || *region != instance.region {
             return false;
         }
-        let whole = format!("{provider}/{region}");
-        let prefix = format!("{provider}/");
-        let (true, Some(part)) = (self.is_part, self.error.location()) else {
+        if !self.is_part {
+            return true;
+        }
+        let Some(place) = self.error.location().and_then(|location| location.place.as_deref()) else {
             return true;
         };
-        let of_instance = [instance.zone.as_deref(), Some(instance.reference.scope.as_str())];
-        part == whole
-            || part
-                .strip_prefix(&prefix)
-                .is_none_or(|zone| of_instance.contains(&Some(zone)))
+        place == region || place == instance.reference.scope || Some(place) == instance.zone.as_deref()
     }
 }
 
@@ -164,7 +161,7 @@ pub(super) async fn refresh(
     });
     let mut fresh = Relisted::default();
     for ((kind, region), listing) in join_all(listings).await {
-        let gap = |is_part: bool, error: Error| Gap {
+        let gap = |is_part: bool, error: Error| UnlistedRegion {
             region: Some((kind, region.to_owned())),
             is_part,
             error,
@@ -177,19 +174,10 @@ pub(super) async fn refresh(
                     .extend(listed.map(|instance| (instance.reference.clone(), instance)));
                 fresh
                     .gaps
-                    .extend(listing.gaps.into_iter().map(|error| gap(true, error)));
+                    .extend(listing.gaps.into_iter().map(|part| gap(true, part.error)));
             }
             Err(error) => fresh.gaps.push(gap(false, error)),
         }
     }
     fresh
-}
-
-/// Every error of a batch names its target.
-pub(super) fn with_subject(error: Error, target: &InstanceRef) -> Error {
-    if error.message().contains(&target.id) {
-        error
-    } else {
-        error.context(target)
-    }
 }

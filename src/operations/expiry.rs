@@ -59,6 +59,7 @@ fn doubt(instance: &Instance) -> Error {
         ErrorKind::Incomplete,
         format!("{} is left alone: {reason}", instance.reference),
     )
+    .naming(&instance.reference)
     .with_leftover(&instance.reference)
     .with_hint("look at it with `cloudctl describe`, and terminate it by its reference if it is to go")
 }

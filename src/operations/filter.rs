@@ -123,7 +123,7 @@ impl Operand {
             FilterKey::Age if ordered => return Ok(Self::Number(parse_duration(text)?.as_secs_f64())),
             FilterKey::Age => return refused("age compares with <, <=, > and >= only", "try age>2h"),
             FilterKey::Label(key) => return whole(&format!("label.{key}"), operator, text),
-            FilterKey::InstanceField(field) => field,
+            FilterKey::Field(field) => field,
         };
         let name = field.name();
         let whole = || whole(name, operator, text);
@@ -264,7 +264,7 @@ fn parts(input: &str) -> Vec<&str> {
 /// A field by its name, a label as `label.KEY`, or the age.
 #[derive(Clone, Debug)]
 pub(super) enum FilterKey {
-    InstanceField(InstanceField),
+    Field(InstanceField),
     Label(String),
     Age,
 }
@@ -272,13 +272,13 @@ pub(super) enum FilterKey {
 impl FilterKey {
     /// Whether it is the field of that name.
     pub(super) fn is(&self, name: &str) -> bool {
-        matches!(self, Self::InstanceField(field) if field.name() == name)
+        matches!(self, Self::Field(field) if field.name() == name)
     }
 
     /// Its value; null where unknown. An age is in whole seconds.
     pub(super) fn value(&self, instance: &Instance, now: Timestamp) -> Value {
         match self {
-            Self::InstanceField(field) => field.value(instance),
+            Self::Field(field) => field.value(instance),
             Self::Label(key) => instance
                 .label(key)
                 .map_or(Value::Null, |value| Value::from(value.as_str())),
@@ -296,7 +296,7 @@ impl FromStr for FilterKey {
         match name.strip_prefix("label.") {
             Some(key) => check_selectable(key).map(|()| Self::Label(key.to_owned())),
             None if name == "age" => Ok(Self::Age),
-            None => name.parse().map(Self::InstanceField).map_err(|error: Error| {
+            None => name.parse().map(Self::Field).map_err(|error: Error| {
                 let names = || InstanceField::ALL.iter().map(InstanceField::name);
                 let meant = match name.strip_prefix("labels.") {
                     Some(key) => Some(format!("label.{key}")),

@@ -14,7 +14,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::idle_timeout::ActiveTimer;
 use super::location_query::{LocationQuery, list_with_idle_timeout, resolve_region_or_area, within_deadline};
-use crate::cloud::{Error, ErrorKind, Instance, ListFilter, ListScope, Provider, Result};
+use crate::cloud::{Error, ErrorKind, Gap, Instance, ListFilter, ListScope, Provider, Result, SkippedCloud};
 
 /// Which parts of the clouds are asked.
 #[derive(Clone, Debug, Default)]
@@ -36,10 +36,10 @@ impl RegionSelection {
 pub struct Inventory {
     /// Every instance of every location that answered.
     pub instances: Vec<Instance>,
-    /// One error for each location that did not answer, with its place. Not empty: the inventory is incomplete.
-    pub gaps: Vec<Error>,
-    /// Why a cloud was left out: it has no such region or zone, or cannot tell. Another one has it.
-    pub skipped: Vec<Error>,
+    /// The locations that did not answer. With one, the inventory is incomplete.
+    pub gaps: Vec<Gap>,
+    /// The clouds that were not queried. Another one has the region or zone.
+    pub skipped: Vec<SkippedCloud>,
     /// How many locations were asked.
     pub asked: usize,
     /// How many of them answered, wholly or in part.
@@ -62,11 +62,11 @@ impl Inventory {
     }
 
     /// What there is to tell of a location that was asked.
-    fn of_location(instances: Vec<Instance>, heard: bool, listed: Result<Vec<Error>>) -> Self {
+    fn of_location(instances: Vec<Instance>, heard: bool, listed: Result<Vec<Gap>, Gap>) -> Self {
         let answered = usize::from(heard || listed.is_ok());
         Self {
             instances,
-            gaps: listed.unwrap_or_else(|error| vec![error]),
+            gaps: listed.unwrap_or_else(|gap| vec![gap]),
             skipped: Vec::new(),
             asked: 1,
             answered,
@@ -75,11 +75,8 @@ impl Inventory {
 
     /// What there is to tell of a cloud that would not say which locations it has.
     pub(super) fn for_unanswered_cloud(provider: &dyn Provider, error: Error) -> Self {
-        let location = error
-            .location()
-            .map_or_else(|| provider.kind().to_string(), str::to_owned);
         Self {
-            gaps: vec![error.at(location)],
+            gaps: vec![Gap::new(error, provider.kind())],
             asked: 1,
             ..Self::default()
         }
@@ -121,7 +118,8 @@ pub async fn list_all_with_progress(
             }
             _ => instances.clear(),
         }
-        Inventory::of_location(instances, false, listed)
+        let gap = |error| Gap::new(error, provider.kind());
+        Inventory::of_location(instances, false, listed.map_err(gap))
     };
     let mut inventory = ask_all(providers, scope, &list).await?;
     // The order must not depend on who answered first.
@@ -164,7 +162,8 @@ pub async fn stream_all(
         if asked.confirmed_by_cloud().await {
             held.into_iter().for_each(print);
         }
-        Inventory::of_location(Vec::new(), asked.has_instances(), listed)
+        let gap = |error| Gap::new(error, provider.kind());
+        Inventory::of_location(Vec::new(), asked.has_instances(), listed.map_err(gap))
     };
     let mut asking = pin!(ask_all(providers, scope, &list));
     poll_fn(|task| match asking.as_mut().poll(task) {
@@ -213,19 +212,19 @@ async fn ask_all(
                                 asked.push((provider, location));
                             }
                         }
-                        Err(error) => refused.push((index, error)),
+                        Err(error) => refused.push((index, provider.kind(), error)),
                     }
                 }
             }
             Err(error) => inventory.merge(Inventory::for_unanswered_cloud(provider, error)),
         }
     }
-    for (index, error) in refused {
+    for (index, provider, reason) in refused {
         // A cloud that did not answer may know it.
         if !known.contains(&index) && inventory.gaps.is_empty() {
-            return Err(error);
+            return Err(reason);
         }
-        inventory.skipped.push(error);
+        inventory.skipped.push(SkippedCloud { provider, reason });
     }
     let asked: Vec<_> = asked
         .into_iter()
@@ -254,7 +253,7 @@ async fn locations_in(provider: &dyn Provider, scope: &RegionSelection) -> Resul
         match found {
             Ok(found) => locations.extend(found.iter().map(|place| (position, Ok(place.list_scope())))),
             Err(error) if error.kind() == ErrorKind::InvalidSpec => {
-                locations.push((position, Err(error.at(provider.kind().as_str()))));
+                locations.push((position, Err(error.at(provider.kind()))));
             }
             Err(error) => return Err(error),
         }
@@ -310,7 +309,7 @@ pub(super) async fn query_all_locations(
             open.iter().for_each(|asked| asked.confirm(true));
             answers.extend(asking.collect::<Vec<_>>().await);
             // Whoever failed of the same need not be named: the whole cloud is incomplete.
-            let tells_more = |part: &Inventory| part.gaps.iter().any(|gap| gap.kind() != error.kind());
+            let tells_more = |part: &Inventory| part.gaps.iter().any(|gap| gap.error.kind() != error.kind());
             answers.retain(|(asked, part)| part.answered > 0 || asked.has_instances() || tells_more(part));
             let mut parts = in_order(answers);
             parts.push(Inventory::for_unanswered_cloud(provider, error));

@@ -7,7 +7,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::idle_timeout::{ActiveTimer, IdleTimeout};
-use crate::cloud::{Area, Error, ErrorKind, Instance, InstanceSink, ListFilter, ListScope, Location, Provider, Result};
+use crate::cloud::{
+    Area, Error, ErrorKind, ErrorLocation, Gap, Instance, InstanceSink, ListFilter, ListScope, Location, Provider,
+    Result,
+};
 
 /// How long one location may say nothing, before its first page and between any two.
 const LONGEST_SILENCE: Duration = Duration::from_secs(60);
@@ -79,7 +82,7 @@ pub(super) async fn list_with_idle_timeout(
     filter: &ListFilter,
     stopwatch: &ActiveTimer,
     hand_on: &mut (dyn FnMut(Vec<Instance>) + Send),
-) -> Result<Vec<Error>> {
+) -> Result<Vec<Gap>> {
     let silence = IdleTimeout::start(stopwatch, LONGEST_SILENCE);
     let mut empty = 0;
     let mut listen = |page: Vec<Instance>| {
@@ -117,21 +120,17 @@ async fn in_time<T>(
     silence: &IdleTimeout<'_>,
     call: impl Future<Output = Result<T>>,
 ) -> Result<T> {
-    let place = place_name(provider, location);
     let answer = silence.run(call).await.unwrap_or_else(|| {
         let seconds = LONGEST_SILENCE.as_secs();
         Err(Error::new(ErrorKind::Network, format!("no answer within {seconds} s")))
     });
-    answer.map_err(|error| match error.location() {
-        Some(_) => error,
-        None => error.at(place),
-    })
+    answer.map_err(|error| error.at_if_unset(error_location(provider, location)))
 }
 
-fn place_name(provider: &dyn Provider, location: &ListScope) -> String {
-    match location {
-        ListScope::AllRegions => provider.kind().to_string(),
-        _ => format!("{}/{location}", provider.kind()),
+fn error_location(provider: &dyn Provider, scope: &ListScope) -> ErrorLocation {
+    match scope {
+        ListScope::AllRegions => provider.kind().into(),
+        _ => ErrorLocation::new(provider.kind(), scope),
     }
 }
 

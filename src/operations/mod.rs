@@ -20,7 +20,7 @@ pub use costs::{APPRAISED_FIELDS, fill_in_prices};
 pub use costs::{Cost, costs};
 pub use create::existing::{NameStatus, look_up_names};
 pub use create::offers::{CreateRequest, Offer, usd};
-pub use create::placement::{Fallback, PlacementScope, ProviderLocation, offers};
+pub use create::placement::{Fallback, PlacementRefusal, PlacementScope, ProviderLocation, offers};
 pub use create::{CreateReport, CreatedInstance, create_by_name};
 pub use expiry::{Expired, extended_ttl, find_expired};
 pub use filter::Filter;
@@ -32,6 +32,7 @@ pub use resolve::{ResolvedInstances, resolve};
 pub use ssh::SSH_PORT;
 pub use terminate::delete_unused_firewall_rules;
 pub use terminate::{
-    TerminationPlan, check_account, leave_out_protected, plan_termination, report_kept_disks, terminate,
+    SkipReason, SkippedInstance, TerminationPlan, check_account, leave_out_protected, plan_termination,
+    report_kept_disks, terminate,
 };
 pub use wait::{WaitGoal, WaitResult, in_time, wait_for};

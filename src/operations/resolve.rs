@@ -7,7 +7,8 @@ use futures_util::future::join_all;
 
 use super::inventory::{Inventory, RegionSelection, list_all};
 use crate::cloud::{
-    Error, ErrorKind, Instance, InstanceQuery, InstanceState, ListFilter, Provider, ProviderKind, Result,
+    Error, ErrorKind, Gap, Instance, InstanceQuery, InstanceState, ListFilter, Provider, ProviderKind, Result,
+    SkippedCloud,
 };
 
 /// What the references came to.
@@ -20,11 +21,11 @@ pub struct ResolvedInstances {
     /// The references for which there is no living instance.
     pub missing: Vec<InstanceQuery>,
     /// The references that were looked for where not everything answered, each with what did not.
-    doubts: Vec<(InstanceQuery, Error)>,
+    doubts: Vec<(InstanceQuery, Gap)>,
     /// The locations that did not answer.
-    pub gaps: Vec<Error>,
-    /// Why a cloud was left out.
-    pub left_out: Vec<Error>,
+    pub gaps: Vec<Gap>,
+    /// The clouds that were not queried.
+    pub skipped: Vec<SkippedCloud>,
 }
 
 impl ResolvedInstances {
@@ -71,10 +72,9 @@ impl ResolvedInstances {
         let Some((reference, gap)) = self.doubts.iter().find(|(reference, _)| by_name(reference)) else {
             return Ok(());
         };
-        let place = gap.location().unwrap_or_default();
         let message = format!(
-            "{place} did not answer and may have another VM called {}; nothing was changed: {gap}",
-            reference.name_or_id
+            "{} did not answer and may have another VM called {}; nothing was changed: {}",
+            gap.location, reference.name_or_id, gap.error
         );
         Err(
             Error::new(ErrorKind::Refused, message).with_hint(match reference.scope {
@@ -94,14 +94,17 @@ impl ResolvedInstances {
             return None;
         }
         let names = names.join(", ");
-        let is_missing = |(reference, _): &&(InstanceQuery, Error)| self.missing.contains(reference);
+        let is_missing = |(reference, _): &&(InstanceQuery, Gap)| self.missing.contains(reference);
         Some(match self.doubts.iter().find(is_missing) {
             None => Error::new(ErrorKind::NotFound, format!("no VM is called {names}")),
             Some((_, gap)) => Error::new(
                 ErrorKind::Incomplete,
-                format!("no VM called {names} was seen, but not every location answered: {gap}"),
+                format!(
+                    "no VM called {names} was seen, but not every location answered: {}",
+                    gap.error
+                ),
             )
-            .at(gap.location().unwrap_or_default()),
+            .at(gap.location.clone()),
         })
     }
 }
@@ -152,7 +155,7 @@ pub async fn resolve(
         found.merge(listing);
     }
     if found.nothing_answered() {
-        return Err(found.gaps.swap_remove(0));
+        return Err(found.gaps.swap_remove(0).into());
     }
 
     for reference in references {
@@ -181,7 +184,7 @@ pub async fn resolve(
         .sort_by(|one, other| one.reference.cmp(&other.reference));
     selection.going.dedup_by(|one, other| one.reference == other.reference);
     selection.gaps = found.gaps;
-    selection.left_out = found.skipped;
+    selection.skipped = found.skipped;
     Ok(selection)
 }
 

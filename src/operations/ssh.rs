@@ -55,7 +55,9 @@ impl SshFailure {
                 self.words()
             ),
         };
-        let error = Error::new(ErrorKind::Timeout, message).with_leftover(reference);
+        let error = Error::new(ErrorKind::Timeout, message)
+            .naming(reference)
+            .with_leftover(reference);
         error.with_hint(match self {
             Self::NoAddress => "wait for running instead; to be reached it needs a public address".to_owned(),
             Self::Refused | Self::HungUp | Self::Mute => {

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt};
 
-use super::batch::{by_reference, refresh, relist, send, with_subject};
+use super::batch::{by_reference, refresh, relist, send};
 use crate::cloud::{
-    Disk, Error, ErrorKind, Instance, InstanceAction, InstanceState, OrphanedDisk, Provider, ProviderKind, Result,
+    Disk, Error, ErrorKind, ErrorLocation, Instance, InstanceAction, InstanceRef, InstanceState, Leftover,
+    OrphanedDisk, Provider, ProviderKind, Result,
 };
 use crate::shutdown::Shutdown;
 
@@ -18,17 +19,51 @@ const LOOKS_AT_ONCE: usize = 8;
 /// Exactly what will be ended; made by [`plan_termination`] only.
 #[derive(Debug)]
 pub struct TerminationPlan {
-    doomed: Vec<Instance>,
+    to_terminate: Vec<Instance>,
     going: Vec<Instance>,
-    spared: Vec<Error>,
+    skipped: Vec<SkippedInstance>,
     include_unmanaged: bool,
-    only_overdue: bool,
+    only_expired: bool,
+}
+
+/// A selected instance that is not terminated.
+#[derive(Clone, Debug)]
+pub struct SkippedInstance {
+    /// The instance.
+    pub instance: InstanceRef,
+    /// Why.
+    pub reason: SkipReason,
+}
+
+/// Why a selected instance is not terminated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SkipReason {
+    /// It is protected.
+    Protected,
+    /// Its TTL was extended after it was selected as expired.
+    TtlExtended,
+}
+
+impl SkippedInstance {
+    /// The error that tells the user.
+    pub fn to_error(&self) -> Error {
+        let instance = &self.instance;
+        match self.reason {
+            SkipReason::Protected => Error::new(ErrorKind::Protected, format!("{instance} is protected"))
+                .with_hint(format!("take the protection off first: cloudctl unprotect {instance}")),
+            SkipReason::TtlExtended => {
+                let message = format!("{instance} was given more time meanwhile and is left alone");
+                Error::new(ErrorKind::Refused, message)
+            }
+        }
+        .naming(instance)
+    }
 }
 
 impl TerminationPlan {
     /// What will be ended.
-    pub fn doomed(&self) -> &[Instance] {
-        &self.doomed
+    pub fn to_terminate(&self) -> &[Instance] {
+        &self.to_terminate
     }
 
     /// What was selected and is terminating already: nothing has to be done to it, but it is not gone yet.
@@ -44,21 +79,16 @@ impl TerminationPlan {
         }
     }
 
-    /// One error for each selected instance that is left out: it is protected, or was given more time meanwhile.
-    pub fn spared(&self) -> &[Error] {
-        &self.spared
-    }
-
-    /// The same, of a plan that nobody carries out.
-    pub fn into_spared(self) -> Vec<Error> {
-        self.spared
+    /// The selected instances that are not terminated.
+    pub fn skipped(&self) -> &[SkippedInstance] {
+        &self.skipped
     }
 
     /// The same plan, of instances that are ended only because their time is over: whoever gets more time before they
     /// are is left out.
-    pub fn only_overdue(self) -> Self {
+    pub fn only_expired(self) -> Self {
         Self {
-            only_overdue: true,
+            only_expired: true,
             ..self
         }
     }
@@ -70,8 +100,13 @@ impl TerminationPlan {
     /// `Refused` if one is not ours any more, or cannot be looked at; those of credentials and throttling as they are.
     /// Then nothing is ended.
     pub async fn recheck(self, connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync)) -> Result<Self> {
-        let fresh = refresh(connect, &self.doomed).await;
-        if let Some(error) = self.doomed.iter().find_map(|planned| fresh.trouble(planned)).cloned() {
+        let fresh = refresh(connect, &self.to_terminate).await;
+        if let Some(error) = self
+            .to_terminate
+            .iter()
+            .find_map(|planned| fresh.trouble(planned))
+            .cloned()
+        {
             let kind = match error.kind() {
                 // Of a caller who is not heard, rather than of the plan.
                 kind @ (ErrorKind::Unauthenticated | ErrorKind::PermissionDenied | ErrorKind::Throttled) => kind,
@@ -83,23 +118,24 @@ impl TerminationPlan {
                 _ => error,
             });
         }
-        let seen = self.doomed.iter().map(|planned| (planned, fresh.latest(planned)));
-        let (reprieved, still): (Vec<_>, Vec<_>) =
-            seen.partition(|(planned, now)| self.only_overdue && has_more_time(planned, now));
+        let seen = self.to_terminate.iter().map(|planned| (planned, fresh.latest(planned)));
+        let (extended, still): (Vec<_>, Vec<_>) =
+            seen.partition(|(planned, now)| self.only_expired && was_extended(planned, now));
         let still = still.into_iter().map(|(_, now)| now).collect();
         let mut plan = plan_termination(still, self.include_unmanaged, None)?;
-        plan.only_overdue = self.only_overdue;
+        plan.only_expired = self.only_expired;
         plan.going.extend(self.going);
-        plan.spared.extend(reprieved.into_iter().map(|(_, now)| {
-            let message = format!("{} was given more time meanwhile and is left alone", now.reference);
-            Error::new(ErrorKind::Refused, message)
-        }));
-        plan.spared.extend(self.spared);
+        plan.skipped
+            .extend(extended.into_iter().map(|(_, now)| SkippedInstance {
+                instance: now.reference,
+                reason: SkipReason::TtlExtended,
+            }));
+        plan.skipped.extend(self.skipped);
         Ok(plan)
     }
 }
 
-fn has_more_time(planned: &Instance, now: &Instance) -> bool {
+fn was_extended(planned: &Instance, now: &Instance) -> bool {
     match (planned.expires_at, now.expires_at) {
         (Some(end), Some(later)) => later > end,
         (planned, now) => planned.is_some() && now.is_none(),
@@ -164,34 +200,32 @@ pub fn plan_termination(
         )
         .with_hint("pass --include-unmanaged to terminate it all the same"));
     }
-    let (protected, doomed): (Vec<_>, Vec<_>) =
+    let (protected, to_terminate): (Vec<_>, Vec<_>) =
         alive.into_iter().partition(|instance| instance.protected == Some(true));
-    let spared = protected
-        .iter()
-        .map(|instance| {
-            Error::new(ErrorKind::Protected, format!("{} is protected", instance.reference)).with_hint(format!(
-                "take the protection off first: cloudctl unprotect {}",
-                instance.reference
-            ))
+    let skipped = protected
+        .into_iter()
+        .map(|instance| SkippedInstance {
+            instance: instance.reference,
+            reason: SkipReason::Protected,
         })
         .collect();
     Ok(TerminationPlan {
-        doomed,
+        to_terminate,
         going,
-        spared,
+        skipped,
         include_unmanaged,
-        only_overdue: false,
+        only_expired: false,
     })
 }
 
-/// Asks the clouds whose listings do not tell it which of the doomed are protected, and leaves those out, as carrying
+/// Asks the clouds whose listings do not tell it which of the to_terminate are protected, and leaves those out, as carrying
 /// out the plan would. What cannot be asked stays in the plan.
 pub async fn leave_out_protected(
     connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
     plan: TerminationPlan,
     interrupt: &Shutdown,
 ) -> Result<TerminationPlan> {
-    let looks = plan.doomed.into_iter().map(async |instance| {
+    let looks = plan.to_terminate.into_iter().map(async |instance| {
         let known = match instance.protected {
             None => connect(instance.provider).get(&instance.reference).await.ok(),
             Some(_) => None,
@@ -200,14 +234,14 @@ pub async fn leave_out_protected(
         Instance { protected, ..instance }
     });
     let looks = stream::iter(looks).buffered(LOOKS_AT_ONCE).collect::<Vec<_>>();
-    let doomed = interrupt.run_until_signal(async { Ok(looks.await) }).await?;
-    let seen = plan_termination(doomed, plan.include_unmanaged, None)?;
+    let to_terminate = interrupt.run_until_signal(async { Ok(looks.await) }).await?;
+    let seen = plan_termination(to_terminate, plan.include_unmanaged, None)?;
     Ok(TerminationPlan {
-        doomed: seen.doomed,
-        spared: plan.spared.into_iter().chain(seen.spared).collect(),
+        to_terminate: seen.to_terminate,
+        skipped: plan.skipped.into_iter().chain(seen.skipped).collect(),
         going: plan.going,
         include_unmanaged: plan.include_unmanaged,
-        only_overdue: plan.only_overdue,
+        only_expired: plan.only_expired,
     })
 }
 
@@ -218,13 +252,13 @@ pub async fn terminate(
     plan: TerminationPlan,
     interrupt: &Shutdown,
 ) -> (Vec<Instance>, Vec<Error>) {
-    let outcomes = send(connect, &plan.doomed, InstanceAction::Terminate, interrupt).await;
-    let known = by_reference(&plan.doomed);
-    let mut errors = plan.spared;
+    let outcomes = send(connect, &plan.to_terminate, InstanceAction::Terminate, interrupt).await;
+    let known = by_reference(&plan.to_terminate);
+    let mut errors: Vec<Error> = plan.skipped.iter().map(SkippedInstance::to_error).collect();
     let mut going = plan.going;
     for outcome in outcomes {
         match outcome.result {
-            Err(error) if error.kind() != ErrorKind::NotFound => errors.push(with_subject(error, &outcome.target)),
+            Err(error) if error.kind() != ErrorKind::NotFound => errors.push(error.with_subject(&outcome.target)),
             // Nothing left to delete is what was wanted.
             _ => going.extend(known.get(&outcome.target).map(|instance| (*instance).clone())),
         }
@@ -259,7 +293,7 @@ pub async fn report_kept_disks(
         .filter(|instance| !instance.disks.is_empty())
         .cloned()
         .partition(|instance| instance.state == InstanceState::Terminated);
-    errors.extend(going.iter().flat_map(those_that_stay));
+    errors.extend(going.iter().flat_map(kept_disks));
     for kind in ProviderKind::ALL {
         let own: Vec<_> = gone
             .iter()
@@ -273,12 +307,12 @@ pub async fn report_kept_disks(
         match interrupt.run_until_signal(provider.orphaned_disks(&own)).await {
             Ok(survivors) => errors.extend(survivors.iter().filter_map(|OrphanedDisk { instance, id }| {
                 let owner = own.iter().find(|known| known.reference == *instance)?;
-                Some(survivor(owner, id, "is still there"))
+                Some(orphaned_disk_error(owner, id, "is still there"))
             })),
             // They cannot be looked for; those that were to stay are known all the same.
             Err(error) => {
                 tracing::warn!(%error, "it could not be seen whether disks are left over");
-                errors.extend(own.iter().flat_map(those_that_stay));
+                errors.extend(own.iter().flat_map(kept_disks));
             }
         }
     }
@@ -286,18 +320,19 @@ pub async fn report_kept_disks(
 }
 
 /// The disks of an instance that were never to go with it.
-fn those_that_stay(instance: &Instance) -> impl Iterator<Item = Error> {
+fn kept_disks(instance: &Instance) -> impl Iterator<Item = Error> {
     let stays = |disk: &&Disk| !disk.deleted_with_instance;
     let disks = instance.disks.iter().filter(stays);
-    disks.map(|disk| survivor(instance, &disk.id, "stays"))
+    disks.map(|disk| orphaned_disk_error(instance, &disk.id, "stays"))
 }
 
-fn survivor(instance: &Instance, disk: &str, what: &str) -> Error {
+fn orphaned_disk_error(instance: &Instance, disk: &str, what: &str) -> Error {
     let place = instance.zone.as_deref().unwrap_or(&instance.region);
     let message = format!("the disk {disk} of {} {what} and costs on", instance.reference);
     Error::new(ErrorKind::Incomplete, message)
-        .at(format!("{}/{place}", instance.provider))
-        .with_leftover(format_args!("{}/{place}/{disk}", instance.provider))
+        .naming(&instance.reference)
+        .at(ErrorLocation::new(instance.provider, place))
+        .with_leftover(Leftover::resource(instance.provider, place, disk))
         .with_hint("delete the disk in its cloud, if nobody needs it")
 }
 

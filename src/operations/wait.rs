@@ -252,7 +252,9 @@ fn give_up(mut waited: WaitResult, waiting: Vec<WaitTarget>, elapsed: Duration) 
                 if let Some(trouble) = trouble {
                     message.push_str(&format!("; the last look at it failed: {trouble}"));
                 }
-                let error = Error::new(ErrorKind::Timeout, message).with_leftover(&instance.reference);
+                let error = Error::new(ErrorKind::Timeout, message)
+                    .naming(&instance.reference)
+                    .with_leftover(&instance.reference);
                 match instance.state {
                     InstanceState::Stopped if goal == WaitGoal::Running => {
                         error.with_hint(format!("start it: cloudctl start {}", instance.reference))

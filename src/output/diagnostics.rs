@@ -8,7 +8,7 @@ use anstyle::{AnsiColor, Style};
 use super::hints::hint_for;
 use super::printer::Printer;
 use super::text::escape;
-use crate::cloud::{CloudInfos, Error};
+use crate::cloud::{CloudInfos, Error, Leftover, Subject};
 
 impl Printer {
     /// Prints help that was not asked for, beside the results.
@@ -115,11 +115,8 @@ impl Printer {
 /// An error in parts: what failed, the cloud's own code and request id, what is left over, and the next step. Each is one
 /// line without colours; the first has no prefix.
 pub fn error_text(error: &Error, infos: Option<CloudInfos>) -> Vec<String> {
-    let place = error
-        .location()
-        .filter(|place| !place.is_empty() && !error.message().contains(place));
-    let mut lines = vec![match place {
-        Some(place) => format!("{}: {}", escape(place), escape(error.message())),
+    let mut lines = vec![match error.location() {
+        Some(location) => format!("{}: {}", escape(&location.to_string()), escape(error.message())),
         None => escape(error.message()),
     }];
     if let Some(code) = error.code() {
@@ -127,11 +124,12 @@ pub fn error_text(error: &Error, infos: Option<CloudInfos>) -> Vec<String> {
         lines.push(format!("  {}{}", escape(code), request.unwrap_or_default()));
     }
     for leftover in error.leftovers() {
-        let is_told = error
-            .message()
-            .contains(leftover.rsplit('/').next().unwrap_or_default());
-        if !is_told {
-            lines.push(format!("  it may exist: {}", escape(leftover)));
+        let is_named = matches!(
+            (leftover, error.subject()),
+            (Leftover::Instance(instance), Some(Subject::Instance(subject))) if instance == subject
+        );
+        if !is_named {
+            lines.push(format!("  it may exist: {}", escape(&leftover.to_string())));
         }
     }
     lines.push(format!("hint: {}", escape(&hint_for(error, infos))));

@@ -1,15 +1,13 @@
 //! Every hint there is: the next step after each kind of error, by cloud.
 
-use crate::cloud::{CloudInfo, CloudInfos, Error, ErrorKind, ProviderKind};
+use crate::cloud::{CloudInfo, CloudInfos, Error, ErrorKind};
 
 /// The next step after an error: what the error itself knows, else what helps with its kind on its cloud.
 pub fn hint_for(error: &Error, infos: Option<CloudInfos>) -> String {
     if let Some(remedy) = error.hint() {
         return remedy.to_owned();
     }
-    let provider = error
-        .location()
-        .and_then(|location| location.split('/').next()?.parse::<ProviderKind>().ok());
+    let provider = error.location().map(|location| location.provider);
     let cloud = provider.and_then(|kind| Some(infos?.get(kind)));
     general_hint(error.kind(), cloud).to_owned()
 }

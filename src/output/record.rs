@@ -81,14 +81,14 @@ impl Record {
     /// The fields of an error entry.
     pub fn of_error(error: &Error, infos: Option<CloudInfos>) -> Self {
         let values = [
-            json!(error.location()),
+            json!(error.location().map(ToString::to_string)),
             json!(error.kind().as_str()),
             json!(error.code()),
             json!(error.request_id()),
             json!(error.message()),
             json!(hint_for(error, infos)),
-            json!(error.leftovers().first()),
-            json!(error.leftovers()),
+            json!(error.leftovers().first().map(ToString::to_string)),
+            json!(error.leftovers().iter().map(ToString::to_string).collect::<Vec<_>>()),
         ];
         Self(ERROR_FIELDS.into_iter().zip(values).collect())
     }

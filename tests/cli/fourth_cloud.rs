@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cloudctl::cloud::{
-    Access, Architecture, Area, BatchTracker, CatalogSource, Cleanup, Clock, CloudInfo, CreateOutcome, Error, Identity,
-    Image, ImageUser, Instance, InstanceAction, InstanceRef, InstanceSink, InstanceSpec, InstanceState, Instances,
-    LaunchPreview, ListScope, Location, Locations, MachineType, NativeName, OrphanedDisk, Ownership, Provider,
-    ProviderKind, Result, SettingKey, TargetOutcome, TokenScope, key_fingerprint, management_labels,
+    Access, Architecture, Area, BatchTracker, CatalogSource, Cleanup, Clock, CloudInfo, CreateOutcome, Error, Gap,
+    Identity, Image, ImageUser, Instance, InstanceAction, InstanceRef, InstanceSink, InstanceSpec, InstanceState,
+    Instances, LaunchPreview, ListScope, Location, Locations, MachineType, NativeName, OrphanedDisk, Ownership,
+    Provider, ProviderKind, Result, SettingKey, TargetOutcome, TokenScope, key_fingerprint, management_labels,
 };
 use cloudctl::context::Host;
 use cloudctl::output::{Streams, Terminal};
@@ -129,7 +129,7 @@ impl Instances for Tiny {
         found.cloned().ok_or_else(|| Error::not_found(target))
     }
 
-    async fn list_into(&self, sink: &InstanceSink<'_>) -> Result<Vec<Error>> {
+    async fn list_into(&self, sink: &InstanceSink<'_>) -> Result<Vec<Gap>> {
         sink.push_page(instances().clone());
         Ok(Vec::new())
     }

@@ -20,7 +20,7 @@ use self::spec_file::merge::SpecFile;
 use self::vm_request::VmRequest;
 use super::targets::{DEFAULT_TIMEOUT, check_account_of, duration_argument, print_expiry};
 use crate::cloud::{
-    Architecture, Error, ErrorKind, Gpu, IngressRule, Instance, InstanceName, InstanceQuery, Provider, Result, Secret,
+    Architecture, Error, ErrorKind, Gpu, IngressRule, Instance, InstanceName, Leftover, Provider, Result, Secret,
 };
 use crate::context::Context;
 use crate::exit::ExitStatus;
@@ -255,12 +255,11 @@ fn only_known(error: &Error) -> Vec<Instance> {
     if error.kind() != ErrorKind::UnknownOutcome {
         return Vec::new();
     }
-    let known = error.leftovers().iter().filter_map(|leftover| {
-        let reference: InstanceQuery = leftover.parse().ok()?;
-        let (kind, place) = reference.scope?;
-        Some(Instance::with_id_only(kind, place, reference.name_or_id))
+    let instances = error.leftovers().iter().filter_map(|leftover| match leftover {
+        Leftover::Instance(one) => Some(Instance::with_id_only(one.provider, one.scope.clone(), one.id.clone())),
+        Leftover::Resource { .. } => None,
     });
-    known.collect()
+    instances.collect()
 }
 
 /// Prints the result. If stdout is gone, the VMs are named on stderr: they exist.

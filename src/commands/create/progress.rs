@@ -26,11 +26,11 @@ pub(super) async fn create_all(orders: &[VmRequest], context: &mut Context) -> (
     let mut work = futures_util::stream::iter(orders.iter().zip(&reaches))
         .map(|(order, reach)| create_by_name(&order.wish, reach, &interrupt))
         .buffered(AT_ONCE);
-    let mut names = orders.iter().map(|order| order.wish.spec.name.as_str());
+    let mut names = orders.iter().map(|order| &order.wish.spec.name);
     let (mut instances, mut errors) = (Vec::new(), Vec::new());
     let mut unbegun = 0;
     while let Some(creations) = work.next().await {
-        let name = names.next().unwrap_or_default();
+        let name = names.next();
         print_created(&creations, started, context);
         let price = creations.selected.as_ref().and_then(|(offer, _)| offer.usd_per_hour);
         instances.extend(creations.creations.into_iter().map(|creation| {
@@ -46,8 +46,10 @@ pub(super) async fn create_all(orders: &[VmRequest], context: &mut Context) -> (
             match error.kind() {
                 ErrorKind::Interrupted if orders.len() > 1 => unbegun += 1,
                 // Of several it must be told which.
-                _ if orders.len() > 1 && !error.message().contains(name) => errors.push(error.context(name)),
-                _ => errors.push(error),
+                _ => errors.push(match name.filter(|_| orders.len() > 1) {
+                    Some(name) => error.with_subject(name),
+                    None => error,
+                }),
             }
         }
     }
@@ -80,14 +82,17 @@ pub(super) fn note_existing<'a>(present: impl ExactSizeIterator<Item = &'a Insta
 fn print_created(creations: &CreateReport, started: Instant, context: &mut Context) {
     for refusal in &creations.refusals {
         let place = refusal
-            .location()
-            .map(|place| format!(" in {place}"))
+            .location
+            .as_ref()
+            .map(|_| format!(" in {refusal}"))
             .unwrap_or_default();
-        match refusal.leftovers() {
-            [] => context.printer.note(&format!("no room{place}: {refusal}")),
-            left => context
+        let error = &refusal.error;
+        let leftovers: Vec<_> = error.leftovers().iter().map(ToString::to_string).collect();
+        match leftovers.is_empty() {
+            true => context.printer.note(&format!("no room{place}: {error}")),
+            false => context
                 .printer
-                .warning(&format!("no room{place}: {refusal}; left over: {}", left.join(", "))),
+                .warning(&format!("no room{place}: {error}; left over: {}", leftovers.join(", "))),
         }
     }
     if let Some((best, next)) = &creations.selected

@@ -114,7 +114,9 @@ async fn terminate_newer(
             "{name} is there twice, and it is not known whether {} was ended again",
             made.reference
         );
-        Error::new(ErrorKind::UnknownOutcome, message).with_leftover(&made.reference)
+        Error::new(ErrorKind::UnknownOutcome, message)
+            .naming(&made.reference)
+            .with_leftover(&made.reference)
     })?;
     match failure {
         Some(error) => {
@@ -123,6 +125,7 @@ async fn terminate_newer(
                 elder.reference, made.reference
             );
             Err(Error::new(ErrorKind::Ambiguous, message)
+                .naming(&made.reference)
                 .with_leftover(&made.reference)
                 .with_hint(format!("terminate one of them: cloudctl terminate {}", made.reference)))
         }

@@ -17,13 +17,14 @@ use self::launch::{LaunchResult, launch};
 use self::name_index::{NameIndex, SearchScope};
 use self::offers::{CreateRequest, Offer};
 use self::placement::{
-    Fallback, PlacementScope, PlacementStep, candidate_zones, is_definite_refusal, is_location_specific,
-    no_capacity_error, zones_with_capacity_first,
+    Fallback, PlacementRefusal, PlacementScope, PlacementStep, candidate_zones, is_definite_refusal,
+    is_location_specific, no_capacity_error, zones_with_capacity_first,
 };
 use self::reconcile::reconcile;
-use super::batch::{send, with_subject};
+use super::batch::send;
 use crate::cloud::{
-    Error, ErrorKind, GroupMembers, Instance, InstanceAction, InstanceName, InstanceSpec, Result, TokenScope,
+    Error, ErrorKind, ErrorLocation, GroupMembers, Instance, InstanceAction, InstanceName, InstanceSpec, Result,
+    TokenScope,
 };
 use crate::shutdown::Shutdown;
 
@@ -41,8 +42,8 @@ pub struct CreatedInstance {
 pub struct CreateReport {
     /// What is there now, in no order.
     pub creations: Vec<CreatedInstance>,
-    /// The places that had no room, each with its refusal, before one had.
-    pub refusals: Vec<Error>,
+    /// The locations that were tried in vain, before one had capacity.
+    pub refusals: Vec<PlacementRefusal>,
     /// The offer that was taken, and the best one beside it, where there was a choice.
     pub selected: Option<(Offer, Option<Offer>)>,
     /// What kept the others from being there.
@@ -114,7 +115,11 @@ async fn complete(
     let target = std::slice::from_ref(&instance);
     let outcomes = send(&|_| Arc::clone(provider), target, InstanceAction::Protect, interrupt).await;
     let protected = outcomes.into_iter().try_for_each(|outcome| outcome.result);
-    protected.map_err(|error| with_subject(error, &instance.reference).with_leftover(&instance.reference))?;
+    protected.map_err(|error| {
+        error
+            .with_subject(&instance.reference)
+            .with_leftover(&instance.reference)
+    })?;
     instance.protected = Some(true);
     Ok(instance)
 }
@@ -142,8 +147,12 @@ impl PlacementSearch<'_> {
             {
                 Ok(offers) => offers,
                 // Farther out there is nothing that fits: the refusals that led there say why.
-                Err(error) if step != PlacementStep::LocationQuery && is_definite_refusal(error.kind()) => {
-                    done.refusals.push(error);
+                Err(error) if step != PlacementStep::Requested && is_definite_refusal(error.kind()) => {
+                    done.refusals.push(PlacementRefusal {
+                        location: error.location().cloned(),
+                        machine_type: None,
+                        error,
+                    });
                     continue;
                 }
                 Err(error) => return Err(error),
@@ -162,11 +171,15 @@ impl PlacementSearch<'_> {
             }
         }
         // Where nothing was short of room, what is wrong is the spec.
-        match done.refusals.iter().any(|error| !is_location_specific(error)) {
+        match done
+            .refusals
+            .iter()
+            .any(|refusal| !is_location_specific(&refusal.error))
+        {
             true => Err(no_capacity_error(self.wish, self.reach, &self.missing, &done.refusals)),
             false => Err(match done.refusals.is_empty() {
                 true => no_capacity_error(self.wish, self.reach, &self.missing, &done.refusals),
-                false => done.refusals.remove(0),
+                false => done.refusals.remove(0).error,
             }),
         }
     }
@@ -179,8 +192,11 @@ impl PlacementSearch<'_> {
             true => match self.interrupt.run_until_signal(candidate_zones(offer, &spec)).await {
                 Ok(places) => places,
                 Err(error) if !is_last && is_definite_refusal(error.kind()) => {
-                    let place = format!("{}/{}", offer.provider.kind(), spec.location);
-                    done.refusals.push(error.at(place));
+                    done.refusals.push(PlacementRefusal {
+                        location: Some(ErrorLocation::new(offer.provider.kind(), &spec.location)),
+                        machine_type: None,
+                        error,
+                    });
                     return Ok(());
                 }
                 Err(error) => return Err(error),
@@ -193,9 +209,10 @@ impl PlacementSearch<'_> {
                 location: place,
                 ..spec.clone()
             };
-            let location = match here.selected_machine_type.as_deref() {
-                Some(machine_type) => format!("{}/{} ({machine_type})", offer.provider.kind(), here.location),
-                None => format!("{}/{}", offer.provider.kind(), here.location),
+            let refusal = |error| PlacementRefusal {
+                location: Some(ErrorLocation::new(offer.provider.kind(), &here.location)),
+                machine_type: here.selected_machine_type.clone(),
+                error,
             };
             let failure = self.create_in(offer, &here, done).await.err();
             match failure {
@@ -204,15 +221,15 @@ impl PlacementSearch<'_> {
                 Some(error) if error.kind() == ErrorKind::Capacity => {
                     zones_with_capacity_first(&mut places, error.zones_with_capacity());
                     // Drivers may know no more than the region.
-                    done.refusals.push(error.at(location));
+                    done.refusals.push(refusal(error));
                 }
                 // A quota is that of a region: its other zones have no more of it.
                 Some(error) if error.kind() == ErrorKind::Quota && !is_last => {
-                    done.refusals.push(error.at(location));
+                    done.refusals.push(refusal(error));
                     return Ok(());
                 }
                 Some(error) if !is_last && is_location_specific(&error) => {
-                    done.refusals.push(error.at(location));
+                    done.refusals.push(refusal(error));
                     return Ok(());
                 }
                 Some(error) => return Err(error),

@@ -114,7 +114,7 @@ async fn look_in(
         listing = provider.list(location, filter).await?;
     }
     match listing.gaps.into_iter().next() {
-        Some(gap) => Err(gap.context(format_args!("cannot tell whether {} exists", format_names(names)))),
+        Some(gap) => Err(Error::from(gap).context(format_args!("cannot tell whether {} exists", format_names(names)))),
         None => Ok(listing.instances),
     }
 }

@@ -9,8 +9,8 @@ use futures_util::future::join_all;
 
 use crate::catalog::{Catalog, DEFAULT_IMAGE, has_license_fee, image_alias};
 use crate::cloud::{
-    Architecture, Error, ErrorKind, InstanceSpec, Location, MachineRequirements, MachineType, Provider, ProviderKind,
-    Result, quoted,
+    Architecture, Error, ErrorKind, ErrorLocation, InstanceSpec, Location, MachineRequirements, MachineType, Provider,
+    ProviderKind, Result, quoted,
 };
 
 /// As many of the known types that fit are looked up in the cloud, the cheapest first.
@@ -272,8 +272,8 @@ impl OfferSearch<'_> {
 
     /// The error for a need that nothing there meets.
     fn no_match_error(&self, need: &MachineRequirements, all: &[MachineType]) -> Error {
-        let location = format!("{}/{}", self.provider.kind(), self.place.region);
-        let error = Error::invalid(format!("no machine type in {location} has {need}")).at(location);
+        let location = ErrorLocation::new(self.provider.kind(), &self.place.region);
+        let error = Error::invalid(format!("no machine type has {need}")).at(location);
         let nearest = all
             .iter()
             .min_by(|one, other| mismatch(need, one).total_cmp(&mismatch(need, other)));

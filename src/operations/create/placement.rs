@@ -2,6 +2,7 @@
 //! Where there is room, and what is said where there is none.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -10,7 +11,8 @@ use super::name_index::format_names;
 use super::offers::{CreateRequest, Offer, mark_alternatives, offers_in, sort_offers};
 use crate::catalog::Catalog;
 use crate::cloud::{
-    Area, Error, ErrorKind, InstanceName, InstanceSpec, ListScope, Location, Provider, ProviderKind, Result,
+    Area, Error, ErrorKind, ErrorLocation, InstanceName, InstanceSpec, ListScope, Location, Provider, ProviderKind,
+    Result,
 };
 
 /// How far a create may look for room when the place it prefers has none.
@@ -60,7 +62,7 @@ pub struct PlacementScope<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PlacementStep {
     /// The places that were asked for.
-    LocationQuery,
+    Requested,
     /// The other regions of their areas.
     Regions,
     /// The other clouds, in the same areas.
@@ -88,7 +90,7 @@ impl PlacementScope<'_> {
             (Fallback::Provider, PlacementStep::Providers),
         ];
         let wider = wider.into_iter().filter(|(fallback, _)| self.allows(*fallback));
-        std::iter::once(PlacementStep::LocationQuery)
+        std::iter::once(PlacementStep::Requested)
             .chain(wider.map(|(_, step)| step))
             .collect()
     }
@@ -115,7 +117,7 @@ impl PlacementScope<'_> {
     /// The places of a step.
     async fn places(&self, step: PlacementStep) -> Result<Vec<ProviderLocation>> {
         match step {
-            PlacementStep::LocationQuery => Ok(self.requested.clone()),
+            PlacementStep::Requested => Ok(self.requested.clone()),
             PlacementStep::Regions => {
                 let mut found = Vec::new();
                 let mut seen = Vec::new();
@@ -192,7 +194,7 @@ impl PlacementScope<'_> {
 /// # Errors
 /// If no place has one: what kept the first from it; those of any call.
 pub async fn offers(reach: &PlacementScope<'_>, wish: &CreateRequest) -> Result<Vec<Offer>> {
-    reach.offers(PlacementStep::LocationQuery, wish).await
+    reach.offers(PlacementStep::Requested, wish).await
 }
 
 /// Whether what failed is sure to have had no effect and to stay so there, so that another place may be tried.
@@ -267,24 +269,45 @@ pub(crate) fn is_location_specific(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::InvalidSpec | ErrorKind::Unsupported)
 }
 
-/// The error for names for which no place had room.
+/// A location that could not take an instance, before another location was tried.
+#[derive(Clone, Debug)]
+pub struct PlacementRefusal {
+    /// The location; `None` if no location was chosen yet.
+    pub location: Option<ErrorLocation>,
+    /// The machine type, where one was selected for the requirements.
+    pub machine_type: Option<String>,
+    /// Why.
+    pub error: Error,
+}
+
+impl fmt::Display for PlacementRefusal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.location {
+            Some(location) => write!(formatter, "{location}")?,
+            None => return write!(formatter, "{}", self.error),
+        }
+        match &self.machine_type {
+            Some(machine_type) => write!(formatter, " ({machine_type})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The error for names for which no location had capacity.
 pub(crate) fn no_capacity_error(
     wish: &CreateRequest,
     reach: &PlacementScope<'_>,
     missing: &[InstanceName],
-    tried: &[Error],
+    tried: &[PlacementRefusal],
 ) -> Error {
-    let refusals: Vec<_> = tried
-        .iter()
-        .map(|error| error.location().unwrap_or(error.message()))
-        .collect();
+    let refusals: Vec<_> = tried.iter().map(ToString::to_string).collect();
     let message = format!(
         "no capacity for {}, tried {}; {}nothing was created",
         format_names(missing),
         refusals.join(", "),
         if wish.spec.members.is_some() { "of these " } else { "" }
     );
-    let kind = match tried.last().map(Error::kind) {
+    let kind = match tried.last().map(|refusal| refusal.error.kind()) {
         Some(ErrorKind::Quota) => ErrorKind::Quota,
         _ => ErrorKind::Capacity,
     };
@@ -300,8 +323,8 @@ pub(crate) fn no_capacity_error(
             further.join(",")
         ),
     });
-    if let Some(code) = tried.iter().rev().find_map(Error::code) {
+    if let Some(code) = tried.iter().rev().find_map(|refusal| refusal.error.code()) {
         error = error.with_code(code);
     }
-    error.with_leftovers(tried.iter().flat_map(Error::leftovers))
+    error.with_leftovers(tried.iter().flat_map(|refusal| refusal.error.leftovers()))
 }

@@ -39,7 +39,7 @@ pub(crate) fn reconcile(
             .with_hint(format!(
                 "use that version or a newer one, or another name, or terminate it first: cloudctl terminate {reference}"
             ))
-            .with_leftover(reference));
+            .naming(reference).with_leftover(reference));
     }
     let mut differences = Vec::new();
     if let Some(zone) = asked_zone(&instance, reach) {
@@ -83,6 +83,7 @@ pub(crate) fn reconcile(
         ),
     )
     .with_hint(remedy)
+    .naming(&reference)
     .with_leftover(&reference))
 }
 
@@ -110,6 +111,7 @@ pub(crate) fn check_limits(
             .with_hint(format!(
                 "raise the limit, use another name, or terminate it first: cloudctl terminate {reference}"
             ))
+            .naming(reference)
             .with_leftover(reference))
     };
     match (wish.max_price, price) {

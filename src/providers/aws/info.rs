@@ -3,7 +3,7 @@
 use super::catalog::machine_types::default_type;
 use super::configuration::setting_keys::{EXPECT_ACCOUNT, SETTINGS};
 use super::create::key_pair::PublicKey;
-use super::create::request::MOST_MEMBERS;
+use super::create::request::MAX_INSTANCES_PER_CALL;
 use crate::cloud::{Area, CloudInfo, ImageUser, Instance, ProviderKind, TokenScope};
 
 /// What is true of EC2 without a call.
@@ -18,7 +18,7 @@ pub(super) static INFO: CloudInfo = CloudInfo {
     vendor_variables: "AWS_PROFILE, AWS_REGION,\nAWS_ENDPOINT_URL and the like",
     needs_credentials: true,
     example_region: "us-east-1",
-    max_instances_per_call: MOST_MEMBERS,
+    max_instances_per_call: MAX_INSTANCES_PER_CALL,
     // A call with a zone or a subnet has a zonal token, and races also with calls that name neither.
     token_scope: TokenScope::Zone,
     default_machine_type: default_type,

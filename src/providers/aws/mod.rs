@@ -1,6 +1,6 @@
-//! Amazon EC2.
+//! The driver of Amazon EC2.
 //!
-//! `InstanceRef::place` is the region: EC2's ids are unique there, and its calls go there.
+//! `InstanceRef::scope` is the region: EC2's ids are unique in it, and calls are sent to it.
 
 mod api;
 mod catalog;
@@ -12,6 +12,7 @@ mod instances;
 mod native_options;
 mod network;
 mod regions;
+mod resolved_settings;
 mod tags;
 
 use std::sync::Arc;
@@ -22,9 +23,8 @@ use async_trait::async_trait;
 use self::api::client::Clients;
 use self::api::error::{Call, translate};
 use self::configuration::{setting_keys, vendor_settings};
-use self::instances::change::{InstanceAction as StateChange, act};
 use crate::cloud::{
-    Access, BatchTracker, CatalogSource, Cleanup, CloudInfo, CreateOutcome, Error, Identity, Image, Instance,
+    Access, BatchTracker, CatalogSource, Cleanup, CloudInfo, CreateOutcome, Error, Gap, Identity, Image, Instance,
     InstanceAction, InstanceRef, InstanceSink, InstanceSpec, Instances, LaunchPreview, ListScope, Location, Locations,
     MachineType, OrphanedDisk, Provider, PublishedPrice, Result, TargetOutcome,
 };
@@ -35,9 +35,9 @@ use crate::settings::Settings;
 pub(super) const DRIVER: Driver = Driver {
     info: &info::INFO,
     connect: |settings, _clock| Arc::new(Aws::new(settings)),
-    has_credentials: api::client::has_credentials,
+    has_credentials: credentials::source::has_credentials,
     vendor_settings: vendor_settings::VENDOR_SETTINGS,
-    resolved_settings: vendor_settings::resolved_settings,
+    resolved_settings: resolved_settings::resolved_settings,
     offline_catalog: Some(&catalog::offline::CATALOG),
 };
 
@@ -48,7 +48,7 @@ pub(super) struct Aws {
 }
 
 impl Aws {
-    /// Makes the driver; nothing is read or connected before the first call.
+    /// Creates the driver. Nothing is read or connected before the first call.
     pub(super) fn new(settings: &Settings) -> Self {
         Self {
             clients: Clients::new(settings),
@@ -60,7 +60,7 @@ impl Aws {
 #[async_trait]
 impl Instances for Aws {
     async fn preview(&self, spec: &InstanceSpec) -> Result<LaunchPreview> {
-        create::plan(&self.clients.ec2(&spec.location.region).await, spec).await
+        create::preview(&self.clients.ec2(&spec.location.region).await, spec).await
     }
 
     async fn create(&self, spec: &InstanceSpec, generation: u32) -> Result<CreateOutcome> {
@@ -71,13 +71,13 @@ impl Instances for Aws {
         instances::list::get(&self.clients.ec2(&target.scope).await, target).await
     }
 
-    async fn list_into(&self, pages: &InstanceSink<'_>) -> Result<Vec<Error>> {
+    async fn list_into(&self, pages: &InstanceSink<'_>) -> Result<Vec<Gap>> {
         let region = match pages.location {
             ListScope::Region(region) | ListScope::Zone { region, .. } => region,
             ListScope::AllRegions => return Err(Error::unsupported("ec2 lists one region at a time")),
         };
         match instances::list::list(&self.clients.ec2(region).await, region, pages).await {
-            Err(error) => Err(regions::explained(&self.clients, region, error).await),
+            Err(error) => Err(regions::explain_opt_in(&self.clients, region, error).await),
             listing => listing,
         }
     }
@@ -88,17 +88,7 @@ impl Instances for Aws {
         targets: &[InstanceRef],
         tracker: &BatchTracker<'_>,
     ) -> Vec<TargetOutcome> {
-        let change = match action {
-            InstanceAction::Protect | InstanceAction::Unprotect => {
-                let protected = action == InstanceAction::Protect;
-                return instances::change::set_protection(&self.clients, targets, protected, tracker).await;
-            }
-            InstanceAction::Terminate => StateChange::Terminate,
-            InstanceAction::Start => StateChange::Start,
-            InstanceAction::Stop => StateChange::Stop,
-            InstanceAction::Reboot => StateChange::Reboot,
-        };
-        act(&self.clients, change, targets, tracker).await
+        instances::change::apply(&self.clients, action, targets, tracker).await
     }
 
     async fn set_ttl(&self, target: &InstanceRef, ttl: Duration) -> Result<()> {
@@ -115,55 +105,55 @@ impl Locations for Aws {
     async fn default_location(&self) -> Result<Option<Location>> {
         let region = match &self.region {
             Some(region) => Some(region.clone()),
-            None => self.clients.home().await?,
+            None => self.clients.default_region().await?,
         };
         Ok(region.map(|region| Location { region, zone: None }))
     }
 
     async fn resolve_location(&self, region: Option<&str>, zone: Option<&str>) -> Result<Location> {
-        regions::locate(&self.clients, region, zone).await
+        regions::resolve_location(&self.clients, region, zone).await
     }
 
     async fn regions(&self) -> Result<Vec<String>> {
-        regions::regions(&self.clients, false).await
+        regions::list_regions(&self.clients, false).await
     }
 
     async fn list_scopes(&self) -> Result<Vec<ListScope>> {
-        regions::locations(&self.clients).await
+        regions::list_scopes(&self.clients).await
     }
 
     async fn known_list_scopes(&self) -> Vec<ListScope> {
-        regions::known_locations(&self.clients).await
+        regions::list_known_scopes(&self.clients).await
     }
 
     async fn candidate_zones(&self, spec: &InstanceSpec) -> Result<Vec<Location>> {
-        regions::zones_for(&self.clients.ec2(&spec.location.region).await, spec).await
+        regions::find_candidate_zones(&self.clients.ec2(&spec.location.region).await, spec).await
     }
 }
 
 #[async_trait]
 impl CatalogSource for Aws {
     async fn machine_types(&self, region: &str, among: &[String]) -> Result<Vec<MachineType>> {
-        catalog::machine_types::machine_types(&self.clients.ec2(region).await, region, among).await
+        catalog::machine_types::list_machine_types(&self.clients.ec2(region).await, region, among).await
     }
 
     async fn images(&self, region: &str) -> Result<Vec<Image>> {
-        catalog::images::images(&self.clients.ec2(region).await, region).await
+        catalog::images::list_images(&self.clients.ec2(region).await, region).await
     }
 
-    async fn spot_price(&self, place: &Location, machine_type: &str) -> Result<Option<f64>> {
-        catalog::prices::spot_price(&self.clients.ec2(&place.region).await, place, machine_type).await
+    async fn spot_price(&self, location: &Location, machine_type: &str) -> Result<Option<f64>> {
+        catalog::prices::find_spot_price(&self.clients.ec2(&location.region).await, location, machine_type).await
     }
 
     async fn published_prices(&self) -> Result<Vec<PublishedPrice>> {
-        catalog::prices::published(&self.clients).await
+        catalog::prices::list_published_prices(&self.clients).await
     }
 }
 
 #[async_trait]
 impl Access for Aws {
     async fn identity(&self) -> Result<Identity> {
-        let region = self.clients.any_region().await;
+        let region = self.clients.region_for_global_calls().await;
         tracing::debug!(operation = "GetCallerIdentity", place = region, "call");
         let answer = self.clients.sts(&region).await?.get_caller_identity().send().await;
         let output = answer.map_err(|error| translate(&error, Call::Read, "cannot tell who is asking", &region))?;
@@ -181,11 +171,11 @@ impl Access for Aws {
 #[async_trait]
 impl Cleanup for Aws {
     async fn delete_unused_firewall_rules(&self, gone: &[Instance]) -> Result<Vec<String>> {
-        network::security_group::remove(&self.clients, gone).await
+        network::security_group::delete_unused_groups(&self.clients, gone).await
     }
 
     async fn orphaned_disks(&self, gone: &[Instance]) -> Result<Vec<OrphanedDisk>> {
-        instances::disks::surviving(&self.clients, gone).await
+        instances::disks::find_orphaned_disks(&self.clients, gone).await
     }
 }
 

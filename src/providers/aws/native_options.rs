@@ -1,4 +1,4 @@
-//! The provider's own options: `--native key=value`, typed and checked.
+//! The `--native key=value` options of EC2: reads and checks them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,29 +10,29 @@ use serde_json::{Value, json};
 
 use crate::cloud::{Error, Result, parser_message, plain};
 
-/// What EC2 has and other clouds have not. On the command line every value is text, so text is taken for all.
+/// The options that only EC2 has. On the command line every value is text, so text is accepted for every type.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Options {
-    /// Whether the boot disk is encrypted; `true` unless said otherwise.
+    /// Whether the boot disk is encrypted; `true` by default.
     /// <https://docs.aws.amazon.com/ebs/latest/userguide/ebs-encryption.html>
-    #[serde(deserialize_with = "flag")]
+    #[serde(deserialize_with = "read_flag")]
     pub(super) encrypted: Option<bool>,
-    /// Key to encrypt the boot disk with: id, ARN or `alias/…`; the account's default one otherwise.
+    /// The key that encrypts the boot disk: id, ARN or `alias/…`; by default the account's own.
     /// <https://docs.aws.amazon.com/ebs/latest/userguide/ebs-encryption.html>
     pub(super) kms_key: Option<String>,
-    /// I/O operations per second of the boot disk; io1 and io2 need it.
+    /// I/O operations per second of the boot disk. io1 and io2 need it.
     /// <https://docs.aws.amazon.com/ebs/latest/userguide/provisioned-iops.html>
-    #[serde(deserialize_with = "number")]
+    #[serde(deserialize_with = "read_number")]
     pub(super) iops: Option<i32>,
     /// Throughput of a gp3 boot disk in MiB/s.
     /// <https://docs.aws.amazon.com/ebs/latest/userguide/general-purpose.html>
-    #[serde(deserialize_with = "number")]
+    #[serde(deserialize_with = "read_number")]
     pub(super) throughput: Option<i32>,
     /// `required` (the default: IMDSv2 only) or `optional`.
     /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-instance-metadata-service.html>
     pub(super) http_tokens: Option<HttpTokens>,
-    /// Name of a placement group.
+    /// The name of a placement group.
     /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/placement-groups.html>
     pub(super) placement_group: Option<String>,
     /// `default`, `dedicated` or `host`.
@@ -41,21 +41,21 @@ pub(super) struct Options {
     /// `standard` or `unlimited`, for burstable types.
     /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/burstable-performance-instances-unlimited-mode.html>
     pub(super) cpu_credits: Option<CpuCredits>,
-    /// Whether a type that is not always EBS-optimised shall be.
+    /// Whether EBS optimization is turned on, for types that do not always have it.
     /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ebs-optimized.html>
-    #[serde(deserialize_with = "flag")]
+    #[serde(deserialize_with = "read_flag")]
     pub(super) ebs_optimized: Option<bool>,
-    /// Whether metrics come each minute instead of every five.
+    /// Whether metrics come each minute instead of every five minutes.
     /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/manage-detailed-monitoring.html>
-    #[serde(deserialize_with = "flag")]
+    #[serde(deserialize_with = "read_flag")]
     pub(super) monitoring: Option<bool>,
-    /// Whether it can be hibernated.
+    /// Whether the instance can be hibernated.
     /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Hibernate.html>
-    #[serde(deserialize_with = "flag")]
+    #[serde(deserialize_with = "read_flag")]
     pub(super) hibernation: Option<bool>,
 }
 
-/// Whether the metadata service asks for a session token.
+/// Whether the metadata service needs a session token.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum HttpTokens {
@@ -64,7 +64,7 @@ pub(super) enum HttpTokens {
     Optional,
 }
 
-/// What else may run on the same hardware.
+/// Which other instances may run on the same hardware.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Tenancy {
@@ -73,7 +73,7 @@ pub(super) enum Tenancy {
     Host,
 }
 
-/// What a burstable type does once its credits are spent.
+/// What a burstable type does when its credits are spent.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum CpuCredits {
@@ -103,9 +103,9 @@ impl CpuCredits {
 }
 
 impl Options {
-    /// Reads the options, and refuses unknown keys, wrong values and combinations that make no sense.
+    /// Reads the options. Refuses unknown keys, invalid values and combinations that exclude each other.
     pub(super) fn read(native: &BTreeMap<String, Value>, disk_type: &VolumeType) -> Result<Self> {
-        // One by one, so that the message can name the key that is wrong.
+        // One key at a time, so that the message can name the invalid key.
         for (key, value) in native {
             Self::deserialize(json!({ key: value })).map_err(|error| {
                 Error::invalid(format!(
@@ -165,7 +165,7 @@ impl Options {
     }
 }
 
-fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+fn read_flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
     struct Flag;
     impl Visitor<'_> for Flag {
         type Value = bool;
@@ -184,7 +184,7 @@ fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::E
     deserializer.deserialize_any(Flag).map(Some)
 }
 
-fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i32>, D::Error> {
+fn read_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i32>, D::Error> {
     struct Number;
     impl Visitor<'_> for Number {
         type Value = i32;
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn text_and_typed_values_mean_the_same() {
+    fn text_and_typed_values_are_equal() {
         for native in [
             json!({ "encrypted": "false", "iops": "4000", "tenancy": "dedicated", "http_tokens": "optional" }),
             json!({ "encrypted": false, "iops": 4000, "tenancy": "dedicated", "http_tokens": "optional" }),
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named_with_what_is_known() {
+    fn invalid_option_is_named_with_known_ones() {
         for (native, disk, words) in [
             (
                 json!({ "encryptd": true }),

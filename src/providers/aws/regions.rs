@@ -1,114 +1,39 @@
-//! Regions and zones: what exists, and what a user may have meant.
-//! Only aws has this file: regions that an account must enable before they know it.
-//! Zones: which there are, which take new instances, and which have a machine type.
+//! Regions and zones: lists them, and checks the ones that users name.
+//!
+//! An account must enable some regions of AWS before it can use them; Compute Engine has no such regions.
 
 use std::collections::HashSet;
 
 use aws_sdk_ec2::Client;
-use aws_sdk_ec2::types::{AvailabilityZone, AvailabilityZoneState, LocationType};
+use aws_sdk_ec2::types::{AvailabilityZone, AvailabilityZoneState};
 use futures_util::future;
 
 use super::api::client::Clients;
 use super::api::error::{Call, translate};
-use super::api::filters::equal;
-use super::api::retry::in_time;
+use super::api::filters::build_filter;
+use super::api::retry::with_timeout;
 use super::catalog::images;
+use super::catalog::machine_types::find_zones_with_type;
 use super::configuration::partition::Partition;
+use super::configuration::region_names::{REGIONS, always_enabled_regions, is_region_shaped, region_of_zone};
 use super::network;
 use crate::cloud::{
-    Error, ErrorKind, InstanceSpec, ListScope, Location, Result, closest, quoted, region_for_zone, zone_for_region,
+    Error, ErrorKind, ErrorLocation, InstanceSpec, ListScope, Location, ProviderKind, Result, closest, quoted,
+    region_for_zone, zone_for_region,
 };
 
-/// Regions that need no call to be believed.
-///
-/// <https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html>
-const REGIONS: [&str; 38] = [
-    "af-south-1",
-    "ap-east-1",
-    "ap-east-2",
-    "ap-northeast-1",
-    "ap-northeast-2",
-    "ap-northeast-3",
-    "ap-south-1",
-    "ap-south-2",
-    "ap-southeast-1",
-    "ap-southeast-2",
-    "ap-southeast-3",
-    "ap-southeast-4",
-    "ap-southeast-5",
-    "ap-southeast-6",
-    "ap-southeast-7",
-    "ca-central-1",
-    "ca-west-1",
-    "cn-north-1",
-    "cn-northwest-1",
-    "eu-central-1",
-    "eu-central-2",
-    "eu-north-1",
-    "eu-south-1",
-    "eu-south-2",
-    "eu-west-1",
-    "eu-west-2",
-    "eu-west-3",
-    "il-central-1",
-    "me-central-1",
-    "me-south-1",
-    "mx-central-1",
-    "sa-east-1",
-    "us-east-1",
-    "us-east-2",
-    "us-gov-east-1",
-    "us-gov-west-1",
-    "us-west-1",
-    "us-west-2",
-];
-
-/// Those of them that are enabled in every account of AWS proper, and cannot be disabled.
-///
-/// <https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html>
-const ALWAYS_ENABLED: [&str; 17] = [
-    "ap-northeast-1",
-    "ap-northeast-2",
-    "ap-northeast-3",
-    "ap-south-1",
-    "ap-southeast-1",
-    "ap-southeast-2",
-    "ca-central-1",
-    "eu-central-1",
-    "eu-north-1",
-    "eu-west-1",
-    "eu-west-2",
-    "eu-west-3",
-    "sa-east-1",
-    "us-east-1",
-    "us-east-2",
-    "us-west-1",
-    "us-west-2",
-];
-
-/// Whether a region is known well enough to be asked for others, or is of a partition of which none is known here.
-pub(super) fn may_be_asked(region: &str) -> bool {
-    REGIONS.contains(&region) || of_partition(Partition::of_region(region)).is_empty()
-}
-
-/// The known regions of a partition.
-fn of_partition(partition: Partition) -> Vec<&'static str> {
-    let is_of = |region: &&str| Partition::of_region(region) == partition;
-    REGIONS.into_iter().filter(is_of).collect()
-}
-
-/// Makes a place of what a user typed.
-pub(super) async fn locate(clients: &Clients, region: Option<&str>, zone: Option<&str>) -> Result<Location> {
-    let of_zone = zone.map(|zone| region_of_zone(zone).ok_or_else(|| not_a_zone(zone)));
-    let of_zone = of_zone.transpose()?;
-    let region = match (region, of_zone) {
-        (Some(region), Some(of_zone)) if region != of_zone => {
+/// Finds the location for a region, a zone or both that a user named.
+pub(super) async fn resolve_location(clients: &Clients, region: Option<&str>, zone: Option<&str>) -> Result<Location> {
+    let zone_region = zone.map(|zone| region_of_zone(zone).ok_or_else(|| unknown_zone_error(zone)));
+    let zone_region = zone_region.transpose()?;
+    let region = match (region, zone_region) {
+        (Some(region), Some(zone_region)) if region != zone_region => {
             let zone = zone.unwrap_or_default();
             return Err(Error::invalid(format!("zone {zone} is not in region {region}"))
-                .with_hint(format!("use --region {of_zone}, or leave the region out")));
+                .with_hint(format!("use --region {zone_region}, or leave the region out")));
         }
         (Some(region), _) => region.to_owned(),
-        (None, Some(of_zone)) => of_zone,
+        (None, Some(zone_region)) => zone_region,
         (None, None) => return Err(Error::invalid("neither a region nor a zone was given")),
     };
     check_region(clients, &region).await.map_err(|error| match zone {
@@ -118,11 +43,11 @@ pub(super) async fn locate(clients: &Clients, region: Option<&str>, zone: Option
     if let Some(zone) = zone {
         let check = async {
             match check_zone(&clients.ec2(&region).await, &region, zone).await {
-                Err(error) => Err(explained(clients, &region, error).await),
+                Err(error) => Err(explain_opt_in(clients, &region, error).await),
                 checked => checked,
             }
         };
-        in_time(
+        with_timeout(
             &region,
             format!("cannot tell whether zone {} exists", quoted(zone)),
             check,
@@ -135,47 +60,32 @@ pub(super) async fn locate(clients: &Clients, region: Option<&str>, zone: Option
     })
 }
 
-/// The regions that the account has enabled.
-pub(super) async fn locations(clients: &Clients) -> Result<Vec<ListScope>> {
-    let regions = regions(clients, false).await?;
+/// Lists the regions that the account has enabled.
+pub(super) async fn list_scopes(clients: &Clients) -> Result<Vec<ListScope>> {
+    let regions = list_regions(clients, false).await?;
     Ok(regions.into_iter().map(ListScope::Region).collect())
 }
 
-/// The regions that are surely enabled: in the partition that the account is of, which its home region tells.
-pub(super) async fn known_locations(clients: &Clients) -> Vec<ListScope> {
-    let home = clients.any_region().await;
-    let regions = always_enabled(&home);
+/// Lists the regions that are certainly enabled, without a call: those of the default region's partition.
+pub(super) async fn list_known_scopes(clients: &Clients) -> Vec<ListScope> {
+    let default_region = clients.region_for_global_calls().await;
+    let regions = always_enabled_regions(&default_region);
     regions
         .into_iter()
         .map(|region| ListScope::Region(region.to_owned()))
         .collect()
 }
 
-/// The regions that every account with this home has.
-fn always_enabled(home: &str) -> Vec<&str> {
-    let partition = Partition::of_region(home);
-    if partition != Partition::Commercial {
-        let known = of_partition(partition);
-        return if known.is_empty() { vec![home] } else { known };
-    }
-    let mut regions = ALWAYS_ENABLED.to_vec();
-    // Whoever works in a region has enabled it.
-    if !regions.contains(&home) {
-        regions.push(home);
-    }
-    regions
-}
-
-/// The region's names, sorted; with `all`, also those that the account has not enabled.
-pub(super) async fn regions(clients: &Clients, all: bool) -> Result<Vec<String>> {
-    let asked = clients.any_region().await;
-    tracing::debug!(operation = "DescribeRegions", place = asked, "call");
+/// Lists the names of the regions, sorted; with `all`, also of those that the account has not enabled.
+pub(super) async fn list_regions(clients: &Clients, all: bool) -> Result<Vec<String>> {
+    let region = clients.region_for_global_calls().await;
+    tracing::debug!(operation = "DescribeRegions", place = region, "call");
     let call = async {
-        let request = clients.ec2(&asked).await.describe_regions().all_regions(all);
+        let request = clients.ec2(&region).await.describe_regions().all_regions(all);
         let answer = request.send().await;
-        answer.map_err(|error| translate(&error, Call::Read, "cannot list the regions", &asked))
+        answer.map_err(|error| translate(&error, Call::Read, "cannot list the regions", &region))
     };
-    let output = in_time(&asked, "cannot list the regions", call).await?;
+    let output = with_timeout(&region, "cannot list the regions", call).await?;
     let mut names: Vec<String> = output
         .regions()
         .iter()
@@ -189,61 +99,32 @@ async fn check_region(clients: &Clients, region: &str) -> Result<()> {
     if REGIONS.contains(&region) {
         return Ok(());
     }
-    // What is not even shaped like a region is refused without a call, which needs credentials.
+    // A name that cannot be a region is refused without a call, which would need credentials.
     if let Some(own) = region_of_zone(region) {
         return Err(zone_for_region(region, &own));
     }
     if !is_region_shaped(region) {
-        return Err(unknown("region", region, REGIONS));
+        return Err(unknown_name_error("region", region, REGIONS));
     }
     let attempted = format!("cannot tell whether region {} exists", quoted(region));
-    let all = regions(clients, true).await.map_err(|error| error.context(attempted))?;
+    let all = list_regions(clients, true)
+        .await
+        .map_err(|error| error.context(attempted))?;
     if all.iter().any(|known| known == region) {
         return Ok(());
     }
-    Err(unknown("region", region, all.iter().map(String::as_str)))
+    Err(unknown_name_error("region", region, all.iter().map(String::as_str)))
 }
 
-/// The region of a zone by its name: `us-east-1a`, the local zone `us-west-2-lax-1a`, the Wavelength zone
-/// `us-east-1-wl1-bos-wlz-1`. The region's number is the first part that begins with a digit.
-pub(super) fn region_of_zone(zone: &str) -> Option<String> {
-    let mut region = Vec::new();
-    for part in zone.split('-') {
-        let digits: String = part.chars().take_while(char::is_ascii_digit).collect();
-        if digits.is_empty() {
-            region.push(part);
-            continue;
-        }
-        region.push(&digits);
-        let region = region.join("-");
-        return (is_region_shaped(&region) && zone.len() > region.len()).then_some(region);
-    }
-    None
-}
-
-/// Whether it is words, then a number: `us-east-1`, `us-gov-west-1`.
-fn is_region_shaped(text: &str) -> bool {
-    let parts: Vec<&str> = text.split('-').collect();
-    let Some((number, words)) = parts.split_last() else {
-        return false;
-    };
-    words.len() >= 2
-        && words
-            .iter()
-            .all(|word| !word.is_empty() && word.bytes().all(|letter| letter.is_ascii_lowercase()))
-        && !number.is_empty()
-        && number.bytes().all(|digit| digit.is_ascii_digit())
-}
-
-fn not_a_zone(zone: &str) -> Error {
+fn unknown_zone_error(zone: &str) -> Error {
     if is_region_shaped(zone) {
         return region_for_zone(zone, &format!("{zone}a"));
     }
     Error::invalid(format!("unknown zone {}", quoted(zone))).with_hint("write a zone such as us-east-1a")
 }
 
-/// An unknown name, with the known ones nearest to it.
-pub(super) fn unknown<'a>(what: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> Error {
+/// The error for an unknown name, with the closest known ones.
+pub(super) fn unknown_name_error<'a>(what: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> Error {
     let error = Error::invalid(format!("unknown {what} {}", quoted(name)));
     let nearest = closest(name, known, 6);
     match nearest.is_empty() {
@@ -252,32 +133,31 @@ pub(super) fn unknown<'a>(what: &str, name: &str, known: impl IntoIterator<Item 
     }
 }
 
-/// Says so if a region does not know the caller because the account has not enabled it: by its own words it could as
-/// well be the credentials.
+/// Explains an error of a region that the account has not enabled. Its error code could also mean wrong credentials.
 ///
 /// <https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-regions.html>
-pub(super) async fn explained(clients: &Clients, region: &str, error: Error) -> Error {
+pub(super) async fn explain_opt_in(clients: &Clients, region: &str, error: Error) -> Error {
     if !matches!(
         error.code(),
         Some("AuthFailure" | "InvalidClientTokenId" | "UnrecognizedClientException")
     ) {
         return error;
     }
-    let home = clients.any_region().await;
-    // Every account has its partition's main region, which knows of the others.
+    let default_region = clients.region_for_global_calls().await;
+    // Every account has enabled the main region of its partition, which knows the others.
     let partition = Partition::of_region(region);
-    let asked = match home == region || Partition::of_region(&home) != partition {
+    let asked_region = match default_region == region || Partition::of_region(&default_region) != partition {
         true => partition.main_region(),
-        false => &home,
+        false => &default_region,
     };
-    tracing::debug!(operation = "DescribeRegions", place = asked, "call");
-    let call = clients.ec2(asked).await.describe_regions();
+    tracing::debug!(operation = "DescribeRegions", place = asked_region, "call");
+    let call = clients.ec2(asked_region).await.describe_regions();
     let answer = call.region_names(region).all_regions(true).send().await;
-    let is_off = answer.is_ok_and(|output| {
+    let is_disabled = answer.is_ok_and(|output| {
         let mut regions = output.regions().iter();
         regions.any(|known| known.region_name() == Some(region) && known.opt_in_status() == Some("not-opted-in"))
     });
-    if !is_off {
+    if !is_disabled {
         return error;
     }
     error
@@ -290,20 +170,20 @@ pub(super) async fn explained(clients: &Clients, region: &str, error: Error) -> 
 
 /// Refuses a zone that the account cannot use.
 pub(super) async fn check_zone(client: &Client, region: &str, zone: &str) -> Result<()> {
-    let zones = all_zones(client, region).await?;
+    let zones = list_zones(client, region).await?;
     let Some(found) = zones.iter().find(|known| known.zone_name() == Some(zone)) else {
         let names = zones
             .iter()
             .filter(|zone| is_enabled(zone))
             .filter_map(AvailabilityZone::zone_name);
-        return Err(unknown("zone", zone, names).at(format!("aws/{region}")));
+        return Err(unknown_name_error("zone", zone, names).at(ErrorLocation::new(ProviderKind::Aws, region)));
     };
     if is_enabled(found) {
         return Ok(());
     }
     let group = found.group_name().unwrap_or(zone);
     Err(Error::invalid(format!("zone {zone} is not enabled for this account"))
-        .at(format!("aws/{region}"))
+        .at(ErrorLocation::new(ProviderKind::Aws, region))
         .with_hint(format!(
             "enable it with `aws ec2 modify-availability-zone-group --group-name {group} --opt-in-status opted-in`"
         )))
@@ -314,7 +194,7 @@ fn is_enabled(zone: &AvailabilityZone) -> bool {
         .is_none_or(|status| status.as_str() != "not-opted-in")
 }
 
-async fn all_zones(client: &Client, region: &str) -> Result<Vec<AvailabilityZone>> {
+async fn list_zones(client: &Client, region: &str) -> Result<Vec<AvailabilityZone>> {
     tracing::debug!(operation = "DescribeAvailabilityZones", place = region, "call");
     let call = client.describe_availability_zones().all_availability_zones(true);
     let answer = call.send().await;
@@ -323,15 +203,19 @@ async fn all_zones(client: &Client, region: &str) -> Result<Vec<AvailabilityZone
     Ok(output.availability_zones.unwrap_or_default())
 }
 
-/// The zones of the spec's region that have its machine type, from the one on that its name prefers. A subnet is in
-/// one zone, so that with one there is nothing to choose; and local zones are for those who name them.
-pub(super) async fn zones_for(client: &Client, spec: &InstanceSpec) -> Result<Vec<Location>> {
+/// Finds the zones of the spec's region that have its machine type, in the order that the name's hash gives. A subnet
+/// is in one zone, so that with a subnet there is one candidate. Local zones are used only if they are named.
+pub(super) async fn find_candidate_zones(client: &Client, spec: &InstanceSpec) -> Result<Vec<Location>> {
     let region = &spec.location.region;
     if spec.location.zone.is_some() || spec.subnet.is_some() {
         return Ok(vec![spec.location.clone()]);
     }
-    let machine_type = images::machine_type(client, region, spec).await?;
-    let (zones, having) = future::try_join(all_zones(client, region), zones_with(client, region, machine_type)).await?;
+    let machine_type = images::choose_machine_type(client, region, spec).await?;
+    let (zones, with_type) = future::try_join(
+        list_zones(client, region),
+        find_zones_with_type(client, region, machine_type),
+    )
+    .await?;
     let takes_instances = |zone: &&AvailabilityZone| {
         is_enabled(zone)
             && zone.state() == Some(&AvailabilityZoneState::Available)
@@ -341,37 +225,41 @@ pub(super) async fn zones_for(client: &Client, spec: &InstanceSpec) -> Result<Ve
         .iter()
         .filter(takes_instances)
         .filter_map(AvailabilityZone::zone_name);
-    let plugged = zones_with_subnets(client, spec).await?;
+    let with_subnets = find_zones_with_subnets(client, spec).await?;
     let mut names: Vec<&str> = usable
-        .filter(|zone| having.contains(*zone))
-        .filter(|zone| plugged.as_ref().is_none_or(|plugged| plugged.contains(*zone)))
+        .filter(|zone| with_type.contains(*zone))
+        .filter(|zone| {
+            with_subnets
+                .as_ref()
+                .is_none_or(|with_subnets| with_subnets.contains(*zone))
+        })
         .collect();
     if names.is_empty() {
         return Err(
             Error::invalid(format!("no zone of {region} has the machine type {machine_type}"))
-                .at(format!("aws/{region}"))
+                .at(ErrorLocation::new(ProviderKind::Aws, region))
                 .with_hint("use another --type or --region"),
         );
     }
     names.sort_unstable();
     spec.name.rotate_by_hash(&mut names);
-    let place = |zone: &str| Location {
+    let location = |zone: &str| Location {
         region: region.clone(),
         zone: Some(zone.to_owned()),
     };
-    Ok(names.into_iter().map(place).collect())
+    Ok(names.into_iter().map(location).collect())
 }
 
-/// The zones in which the network has a subnet, where the spec needs one to be picked; `None` where EC2 picks it.
-async fn zones_with_subnets(client: &Client, spec: &InstanceSpec) -> Result<Option<HashSet<String>>> {
+/// The zones in which the network has a subnet, if the spec needs a subnet; `None` if EC2 picks one.
+async fn find_zones_with_subnets(client: &Client, spec: &InstanceSpec) -> Result<Option<HashSet<String>>> {
     let filter = match &spec.network {
-        Some(network) => equal("vpc-id", [network]),
-        None => equal("default-for-az", ["true"]),
+        Some(network) => build_filter("vpc-id", [network]),
+        None => build_filter("default-for-az", ["true"]),
     };
     if spec.network.is_none() && spec.public_ip {
         return Ok(None);
     }
-    let subnets = network::subnets(client, &spec.location.region, vec![filter]).await?;
+    let subnets = network::list_subnets(client, &spec.location.region, vec![filter]).await?;
     Ok(Some(
         subnets
             .into_iter()
@@ -380,76 +268,13 @@ async fn zones_with_subnets(client: &Client, spec: &InstanceSpec) -> Result<Opti
     ))
 }
 
-async fn zones_with(client: &Client, region: &str, machine_type: &str) -> Result<HashSet<String>> {
-    tracing::debug!(operation = "DescribeInstanceTypeOfferings", place = region, "call");
-    let answer = client
-        .describe_instance_type_offerings()
-        .location_type(LocationType::AvailabilityZone)
-        .filters(equal("instance-type", [machine_type]))
-        .send()
-        .await;
-    let output = answer.map_err(|error| {
-        let attempted = format!("cannot tell which zones of {region} have {machine_type}");
-        translate(&error, Call::Read, attempted, region)
-    })?;
-    let offerings = output.instance_type_offerings.unwrap_or_default();
-    Ok(offerings.into_iter().filter_map(|offering| offering.location).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_zone_gives_its_region() {
-        for (zone, region) in [
-            ("us-east-1a", Some("us-east-1")),
-            ("us-gov-west-1b", Some("us-gov-west-1")),
-            ("us-west-2-lax-1a", Some("us-west-2")),
-            ("us-east-1-wl1-bos-wlz-1", Some("us-east-1")),
-            ("us-east-1", None),
-            ("us-central1-a", None),
-            ("nowhere", None),
-            ("", None),
-        ] {
-            assert_eq!(region_of_zone(zone).as_deref(), region, "{zone}");
-        }
-    }
-
-    #[test]
-    fn every_known_region_has_the_shape() {
-        assert!(REGIONS.iter().all(|region| is_region_shaped(region)));
-        for text in ["", "us", "us-1", "us-east-", "US-EAST-1", "us-east-1a", "--1"] {
-            assert!(!is_region_shaped(text), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_mistyped_region_is_not_asked() {
-        for (region, asked) in [
-            ("eu-west-1", true),
-            ("cn-north-1", true),
-            ("eusc-de-east-1", true),
-            ("us-iso-east-1", true),
-            ("us-esat-1", false),
-        ] {
-            assert_eq!(may_be_asked(region), asked, "{region}");
-        }
-    }
-
-    #[test]
-    fn what_is_asked_before_discovery_is_of_the_accounts_own_partition() {
-        assert_eq!(always_enabled("us-east-1"), ALWAYS_ENABLED);
-        assert_eq!(always_enabled("me-central-1").len(), 18);
-        assert_eq!(always_enabled("cn-north-1"), ["cn-north-1", "cn-northwest-1"]);
-        assert_eq!(always_enabled("us-gov-west-1"), ["us-gov-east-1", "us-gov-west-1"]);
-        assert_eq!(always_enabled("eusc-de-east-1"), ["eusc-de-east-1"]);
-        assert!(ALWAYS_ENABLED.iter().all(|region| REGIONS.contains(region)));
-    }
-
-    #[test]
-    fn a_typo_gets_the_nearest_names() {
-        let error = unknown("region", "us-esat-1", REGIONS);
+    fn unknown_name_error_has_closest_names() {
+        let error = unknown_name_error("region", "us-esat-1", REGIONS);
         assert_eq!(error.message(), "unknown region \"us-esat-1\"");
         assert!(
             error.hint().unwrap().starts_with("the nearest are us-east-1, us-"),

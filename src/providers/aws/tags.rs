@@ -1,32 +1,38 @@
-//! The tags of what is made: the user's labels and cloudctl's own, and what EC2 says to them.
+//! The tags of a new instance: the user's labels and cloudctl's own. Checks them against the limits of EC2.
+//!
+//! On Compute Engine, labels have other limits: see its `labels.rs`.
 
 use aws_sdk_ec2::types::Tag;
 
-use super::instances::convert::TAG_NAME;
 use crate::cloud::{Error, InstanceSpec, Labels, Result, management_labels, quoted};
 
-/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html#tag-restrictions>
-const TAGS: usize = 50;
-const TAG_KEY_CHARACTERS: usize = 128;
-const TAG_VALUE_CHARACTERS: usize = 256;
+/// The tag that the console shows as an instance's name.
+pub(super) const TAG_NAME: &str = "Name";
+/// The names of the security groups that cloudctl creates for `--open` begin with this.
+pub(super) const GROUP_NAME_PREFIX: &str = "cloudctl-open-";
 
-/// All that an instance and its disk are tagged with.
-pub(super) fn tags(spec: &InstanceSpec, generation: u32) -> Labels {
-    // The user's own `Name` wins: the name that counts stands in the label of ours.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html#tag-restrictions>
+const MAX_TAGS: usize = 50;
+const MAX_KEY_CHARACTERS: usize = 128;
+const MAX_VALUE_CHARACTERS: usize = 256;
+
+/// The tags of a new instance and its disk.
+pub(super) fn build_tags(spec: &InstanceSpec, generation: u32) -> Labels {
+    // The user's own `Name` has priority: cloudctl goes by its own label.
     let mut tags = Labels::from([(TAG_NAME.to_owned(), spec.name.to_string())]);
     tags.extend(spec.labels.clone());
     tags.extend(management_labels(spec, generation));
     tags
 }
 
-/// Tags in the SDK's form.
-pub(super) fn ec2_tags(tags: &Labels) -> Vec<Tag> {
+/// Converts tags for the SDK.
+pub(super) fn to_ec2_tags(tags: &Labels) -> Vec<Tag> {
     tags.iter()
         .map(|(key, value)| Tag::builder().key(key).value(value).build())
         .collect()
 }
 
-/// Refuses what EC2 does not take as tags.
+/// Refuses labels that EC2 does not take as tags.
 ///
 /// # Errors
 /// `InvalidSpec`, naming the label.
@@ -39,15 +45,15 @@ pub(super) fn check_tags(spec: &InstanceSpec) -> Result<()> {
         ))
         .with_hint("leave that label out, or use another key, such as group"));
     }
-    let tags = tags(spec, 0);
+    let tags = build_tags(spec, 0);
     for (key, value) in &tags {
-        let what = if key.chars().count() > TAG_KEY_CHARACTERS {
+        let what = if key.chars().count() > MAX_KEY_CHARACTERS {
             format!(
-                "label key {} has more than {TAG_KEY_CHARACTERS} characters",
+                "label key {} has more than {MAX_KEY_CHARACTERS} characters",
                 quoted(key)
             )
-        } else if value.chars().count() > TAG_VALUE_CHARACTERS {
-            format!("the value of label {key} has more than {TAG_VALUE_CHARACTERS} characters")
+        } else if value.chars().count() > MAX_VALUE_CHARACTERS {
+            format!("the value of label {key} has more than {MAX_VALUE_CHARACTERS} characters")
         } else if key.to_ascii_lowercase().starts_with("aws:") {
             format!("label key {} begins with aws:, which ec2 keeps for itself", quoted(key))
         } else {
@@ -55,21 +61,21 @@ pub(super) fn check_tags(spec: &InstanceSpec) -> Result<()> {
         };
         return Err(Error::invalid(what));
     }
-    if tags.len() > TAGS {
+    if tags.len() > MAX_TAGS {
         let users = spec.labels.len();
         return Err(Error::invalid(format!(
-            "{users} labels are too many: ec2 takes {TAGS} tags, of which cloudctl needs {}",
+            "{users} labels are too many: ec2 takes {MAX_TAGS} tags, of which cloudctl needs {}",
             tags.len() - users
         )));
     }
     Ok(())
 }
 
-/// Whether an instance with these tags may see them in its metadata: EC2 refuses the whole launch where one key does
+/// Whether an instance with these tags can show them in its metadata. EC2 refuses the whole launch if one key does
 /// not fit into a path.
 ///
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/work-with-tags-in-IMDS.html>
-pub(super) fn fit_metadata(tags: &Labels) -> bool {
+pub(super) fn valid_in_metadata(tags: &Labels) -> bool {
     let fits = |letter: char| letter.is_ascii_alphanumeric() || "+-=.,_:@".contains(letter);
     tags.keys()
         .all(|key| key.chars().all(fits) && !matches!(key.as_str(), "." | ".." | "_index"))
@@ -81,29 +87,29 @@ mod tests {
     use crate::cloud::{LABEL_GENERATION, LABEL_MANAGED, LABEL_NAME, LABEL_TTL, Location};
 
     #[test]
-    fn they_mark_it_as_ours_and_the_users_name_tag_wins() {
-        let place = Location {
+    fn tags_mark_instance_and_keep_users_name_tag() {
+        let location = Location {
             region: "us-east-1".into(),
             zone: None,
         };
-        let mut spec = InstanceSpec::new("web-1".parse().unwrap(), place);
+        let mut spec = InstanceSpec::new("web-1".parse().unwrap(), location);
         spec.labels.insert("env".into(), "ci".into());
         spec.ttl = Some(std::time::Duration::from_secs(7_200));
-        let plain = tags(&spec, 3);
+        let plain = build_tags(&spec, 3);
         assert_eq!(plain["Name"], "web-1");
         assert_eq!(plain[LABEL_NAME], "web-1");
         assert_eq!(plain[LABEL_MANAGED], "true");
         assert_eq!(plain[LABEL_GENERATION], "3");
         assert_eq!(plain[LABEL_TTL], "2h");
         assert_eq!(plain["env"], "ci");
-        assert!(fit_metadata(&plain));
+        assert!(valid_in_metadata(&plain));
         spec.labels.insert("Name".into(), "front".into());
-        assert_eq!(tags(&spec, 0)["Name"], "front");
+        assert_eq!(build_tags(&spec, 0)["Name"], "front");
     }
 
     #[test]
-    fn keys_that_make_no_path_keep_tags_out_of_the_metadata() {
-        let fits = |key: &str| fit_metadata(&Labels::from([(key.to_owned(), String::new())]));
+    fn key_that_is_no_path_is_invalid_in_metadata() {
+        let fits = |key: &str| valid_in_metadata(&Labels::from([(key.to_owned(), String::new())]));
         assert!(fits("a+b-c=d.e,f_g:h@i"));
         for key in ["a b", "a/b", ".", "..", "_index", "ämt"] {
             assert!(!fits(key), "{key}");

@@ -1,20 +1,20 @@
-//! What is wrong with a server's certificate, in words, and whether there is anything to check one by.
+//! What is wrong with a server's certificate, and whether this machine has authorities to check one.
 
 use std::sync::OnceLock;
 
 use rustls::{CertificateError, RootCertStore};
 
-/// Whether the server shows the certificate of an authority as its own, as `openssl req -x509` makes it. No authority
-/// that is trusted can cure that.
-pub(crate) fn is_authority_itself(error: &CertificateError) -> bool {
+/// Whether the server uses the certificate of an authority as its own, as `openssl req -x509` creates it. Trusting
+/// more authorities does not help.
+pub(crate) fn is_authority_certificate(error: &CertificateError) -> bool {
     let CertificateError::Other(other) = error else {
         return false;
     };
     matches!(other.0.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
 }
 
-/// What is wrong with a certificate. The library displays these errors in their debug form.
-pub(crate) fn words_of_certificate(error: &CertificateError) -> &'static str {
+/// Describes what is wrong with a certificate. The library displays these errors in their debug form.
+pub(crate) fn describe_certificate_error(error: &CertificateError) -> &'static str {
     match error {
         CertificateError::BadEncoding => "it cannot be read",
         CertificateError::BadSignature => "its signature is wrong",
@@ -29,7 +29,8 @@ pub(crate) fn words_of_certificate(error: &CertificateError) -> &'static str {
     }
 }
 
-/// Whether this machine has certificate authorities, or `SSL_CERT_FILE` and `SSL_CERT_DIR` name some. They are read once.
+/// Whether this machine has certificate authorities, or `SSL_CERT_FILE` or `SSL_CERT_DIR` names some. They are read
+/// once.
 pub(crate) fn has_system_authorities() -> bool {
     static FOUND: OnceLock<bool> = OnceLock::new();
     *FOUND.get_or_init(|| {

@@ -1,13 +1,13 @@
-//! Why a server could not be reached, in the same words for every cloud: told apart by the types of errors.
+//! Explains why a server could not be reached, in the same words for every cloud. The types of the errors decide.
 
 use std::error::Error as StdError;
 use std::io::ErrorKind as IoErrorKind;
 
 use rustls::{AlertDescription, CertificateError, Error as TlsError};
 
-use super::certificates::{is_authority_itself, words_of_certificate};
+use super::certificates::{describe_certificate_error, is_authority_certificate};
 
-/// An error and its causes. What an `io::Error` was made of comes after it: its `source` leaves that out.
+/// An error and its causes. The error inside an `io::Error` comes after it: `source` leaves it out.
 pub(in crate::providers) fn links<'e>(
     error: &'e (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
@@ -20,7 +20,7 @@ pub(in crate::providers) fn links<'e>(
     })
 }
 
-/// Why there is no connection to `server`, which may be a proxy; `None` if the kind of the error does not say.
+/// Why there is no connection to `server`, which can be a proxy; `None` if the kind of the error does not say.
 pub(in crate::providers) fn io_reason(kind: IoErrorKind, server: &str) -> Option<String> {
     match kind {
         IoErrorKind::ConnectionRefused => Some(format!("connection refused by {server}")),
@@ -38,13 +38,13 @@ pub(in crate::providers) fn io_reason(kind: IoErrorKind, server: &str) -> Option
 /// Why there is no TLS connection.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::providers) enum TlsProblem {
-    /// The certificate is of an authority that is not trusted. Which setting adds one depends on the cloud.
+    /// The certificate is of an unknown authority. Which setting adds one depends on the cloud.
     UnknownAuthority,
-    /// The certificate is an authority's own, which makes it none of a server.
+    /// The certificate is an authority's own, which is not valid for a server.
     OwnAuthority,
-    /// Another attempt would fail in the same way: the reason, and what to do.
+    /// Another attempt would fail in the same way. Has the reason and the hint.
     Permanent(String, &'static str),
-    /// Another attempt may succeed; the reason.
+    /// Another attempt may succeed. Has the reason.
     Passing(String),
 }
 
@@ -66,22 +66,22 @@ pub(in crate::providers) fn tls_problem(error: &TlsError, server: &str) -> TlsPr
                 format!("the certificate of {server} is for another name"),
                 "use the name that the certificate is for",
             ),
-            other if is_authority_itself(other) => OwnAuthority,
+            other if is_authority_certificate(other) => OwnAuthority,
             other => Permanent(
                 format!(
                     "the certificate of {server} is not valid: {}",
-                    words_of_certificate(other)
+                    describe_certificate_error(other)
                 ),
                 "have it replaced",
             ),
         },
         TlsError::PeerIncompatible(_)
         | TlsError::AlertReceived(AlertDescription::ProtocolVersion | AlertDescription::HandshakeFailure) => Permanent(
-            format!("{server} has no version of TLS and no cipher that cloudctl speaks"),
-            "have the server speak TLS 1.2 or 1.3",
+            format!("{server} supports no TLS version or cipher that cloudctl supports"),
+            "enable TLS 1.2 or 1.3 on the server",
         ),
         TlsError::AlertReceived(AlertDescription::CertificateRequired) => Permanent(
-            format!("{server} asks for a certificate of the caller, and cloudctl has none to show"),
+            format!("{server} requires a client certificate, which cloudctl does not support"),
             "use an address that needs none",
         ),
         TlsError::InvalidMessage(_) => Permanent(

@@ -1,10 +1,10 @@
-//! Addresses of servers and proxies that people set: whether they can be one, and how messages show them.
+//! Addresses of servers and proxies that users set: checks them, and shows them without passwords.
 
 use http::Uri;
 
 use crate::cloud::{may_be_secret, quoted};
 
-/// Whether a host is an address in brackets, or a name. <https://www.rfc-editor.org/rfc/rfc1035#section-2.3.4>
+/// Whether a host is an IPv6 address in brackets, or a name. <https://www.rfc-editor.org/rfc/rfc1035#section-2.3.4>
 pub(in crate::providers) fn is_host(host: &str) -> bool {
     match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
         Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
@@ -16,7 +16,7 @@ pub(in crate::providers) fn is_host(host: &str) -> bool {
     }
 }
 
-/// Whether nothing but a port follows the host.
+/// Whether only a valid port, or nothing, follows the host.
 pub(in crate::providers) fn has_valid_port(authority: &str, host: &str) -> bool {
     let behind_user = authority.rsplit_once('@').map_or(authority, |(_, behind)| behind);
     match behind_user.strip_prefix(host) {
@@ -29,7 +29,7 @@ pub(in crate::providers) fn has_valid_port(authority: &str, host: &str) -> bool 
     }
 }
 
-/// An address as messages show it, in quotes and without the user and password that it may have.
+/// An address for messages: quoted, without user and password.
 pub(in crate::providers) fn shown_address(text: &str) -> String {
     let shown = match text.rsplit_once('@') {
         Some((before, after)) => {
@@ -44,7 +44,7 @@ pub(in crate::providers) fn shown_address(text: &str) -> String {
     quoted(&shown)
 }
 
-/// Scheme, host and port of a proxy, without the user and password that it may have.
+/// Scheme, host and port of a proxy, without user and password.
 pub(in crate::providers) fn shown_proxy(uri: &Uri) -> String {
     let scheme = uri.scheme_str().unwrap_or("http");
     let port = uri.port_u16().map(|port| format!(":{port}")).unwrap_or_default();
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn password_in_an_address_is_not_shown() {
+    fn shown_address_has_no_password() {
         assert_eq!(
             shown_address("http://ada:hunter2@proxy:3128"),
             "\"http://…@proxy:3128\""
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn host_is_a_name_or_an_address_in_brackets() {
+    fn host_is_name_or_bracketed_address() {
         let label = "a".repeat(63);
         for host in ["localhost", "my_host.", "127.0.0.1", "[::1]", &label] {
             assert!(is_host(host), "{host}");

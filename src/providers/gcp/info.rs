@@ -1,7 +1,7 @@
 //! Data about Compute Engine that is true without a call.
 
 use super::configuration::setting_keys::{EXPECT_PROJECT, SETTINGS};
-use super::create::bulk_insert::MOST;
+use super::create::bulk_insert::MAX_INSTANCES;
 use super::create::metadata::login_user;
 use super::create::request::DEFAULT_MACHINE_TYPE;
 use crate::cloud::{Area, CloudInfo, ImageUser, Instance, ProviderKind, TokenScope, key_fingerprint};
@@ -18,7 +18,7 @@ pub(super) static INFO: CloudInfo = CloudInfo {
     vendor_variables: "GOOGLE_APPLICATION_CREDENTIALS, GOOGLE_CLOUD_PROJECT, CLOUDSDK_* and the like",
     needs_credentials: true,
     example_region: "us-central1",
-    max_instances_per_call: MOST,
+    max_instances_per_call: MAX_INSTANCES,
     // Names are unique in a zone, and which zone is chosen depends on the machine type and on the zones that are up.
     token_scope: TokenScope::Zone,
     default_machine_type: |_| DEFAULT_MACHINE_TYPE,

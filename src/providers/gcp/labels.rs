@@ -1,49 +1,50 @@
-//! Labels and network tags by Compute Engine's rules, which are narrower than the contract's. Only Compute Engine:
-//! EC2's tags take nearly anything.
+//! Labels and network tags by the rules of Compute Engine, which are narrower than those of cloudctl. The tags of EC2
+//! take nearly any text.
 //!
 //! <https://cloud.google.com/compute/docs/labeling-resources#requirements>
 
-use super::network::firewall_rule::PREFIX;
 use crate::cloud::{Error, InstanceSpec, Labels, Result, check_label_key, management_labels, quoted};
 
-const LONGEST: usize = 63;
-const MOST: usize = 64;
+/// The prefix of the network tags and firewall rules that open ports.
+pub(crate) const OPEN_PORT_PREFIX: &str = "cloudctl-open-";
 
-/// All labels of a new instance: the user's own, and ours.
+const MAX_LENGTH: usize = 63;
+const MAX_COUNT: usize = 64;
+
+/// Builds the labels of a new instance: the user's and the management labels.
 ///
 /// # Errors
-/// `InvalidSpec` naming the label, and the nearest that would do.
-pub(super) fn labels_of(spec: &InstanceSpec, generation: u32) -> Result<Labels> {
+/// `InvalidSpec` with the label and the closest valid one.
+pub(super) fn build_labels(spec: &InstanceSpec, generation: u32) -> Result<Labels> {
     for (key, value) in &spec.labels {
         check_label_key(key)?;
         if !is_valid(key) || !key.starts_with(is_letter) {
             let rule = "a key is at most 63 lower-case letters, digits, _ and -, the first a letter";
-            return Err(refusal(
+            return Err(label_error(
                 &format!("invalid label key {} for gcp: {rule}", quoted(key)),
-                &nearest_key(key),
+                &closest_key(key),
             ));
         }
         if !is_valid(value) {
             let rule = "a value is at most 63 lower-case letters, digits, _ and -";
             let message = format!("invalid value {} of the label {key} for gcp: {rule}", quoted(value));
-            return Err(refusal(&message, &nearest_value(value)));
+            return Err(label_error(&message, &closest_value(value)));
         }
     }
     let mut labels = spec.labels.clone();
     let own = management_labels(spec, generation);
     let needed = own.len();
     labels.extend(own);
-    if labels.len() > MOST {
+    if labels.len() > MAX_COUNT {
         return Err(Error::invalid(format!(
-            "{} labels are too many for gcp: it takes {MOST}, of which cloudctl needs {needed}",
+            "{} labels are too many for gcp: it takes {MAX_COUNT}, of which cloudctl needs {needed}",
             spec.labels.len()
         )));
     }
     Ok(labels)
 }
 
-/// Checks network tags, which are what firewall rules go by. Those that openings have are ours to give.
-/// <https://cloud.google.com/vpc/docs/add-remove-network-tags#restrictions>
+/// Checks network tags, by which firewall rules select instances. Tags that open ports are reserved for cloudctl.
 ///
 /// # Errors
 /// `InvalidSpec` naming the tag.
@@ -52,33 +53,32 @@ pub(super) fn check_network_tags(tags: &[String]) -> Result<()> {
         return Err(Error::invalid(format!("invalid network tag {} for gcp", quoted(tag)))
             .with_hint("a firewall on gcp is a network tag: a lower-case letter, then letters, digits and hyphens"));
     }
-    if let Some(tag) = tags.iter().find(|tag| tag.starts_with(PREFIX)) {
+    if let Some(tag) = tags.iter().find(|tag| tag.starts_with(OPEN_PORT_PREFIX)) {
         return Err(
             Error::invalid(format!("the network tag {tag} is one of cloudctl's own"))
                 .with_hint("open ports with --open, or use a tag that does not begin with cloudctl-open-"),
         );
     }
-    // One more is for what is opened.
-    if tags.len() >= MOST {
+    // One more tag is for the open ports.
+    if tags.len() >= MAX_COUNT {
         return Err(Error::invalid(format!(
-            "{} network tags are too many for gcp: it takes {MOST}, of which cloudctl needs one",
+            "{} network tags are too many for gcp: it takes {MAX_COUNT}, of which cloudctl needs one",
             tags.len()
         )));
     }
     Ok(())
 }
 
-/// Whether text is a resource's name: `[a-z]([-a-z0-9]*[a-z0-9])?`, at most 63.
-/// <https://cloud.google.com/compute/docs/naming-resources>
+/// Says whether a text is a resource name: `[a-z]([-a-z0-9]*[a-z0-9])?`, 63 characters at most.
 pub(super) fn is_resource_name(text: &str) -> bool {
     let clean = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    text.len() <= LONGEST
+    text.len() <= MAX_LENGTH
         && text.starts_with(|c: char| c.is_ascii_lowercase())
         && text.chars().all(clean)
         && !text.ends_with('-')
 }
 
-/// Letters of scripts that have no case count as lower-case.
+/// Says whether a character is a letter. Letters of scripts without case count as lower-case.
 fn is_letter(character: char) -> bool {
     character.is_alphabetic() && !character.is_uppercase()
 }
@@ -88,20 +88,20 @@ fn is_allowed(character: char) -> bool {
 }
 
 fn is_valid(text: &str) -> bool {
-    text.chars().all(is_allowed) && text.chars().count() <= LONGEST
+    text.chars().all(is_allowed) && text.chars().count() <= MAX_LENGTH
 }
 
-fn nearest_value(text: &str) -> String {
+fn closest_value(text: &str) -> String {
     let characters = text.to_lowercase();
     let characters = characters.chars().map(|c| if is_allowed(c) { c } else { '-' });
-    characters.take(LONGEST).collect()
+    characters.take(MAX_LENGTH).collect()
 }
 
-fn nearest_key(text: &str) -> String {
-    nearest_value(text).trim_start_matches(|c| !is_letter(c)).to_owned()
+fn closest_key(text: &str) -> String {
+    closest_value(text).trim_start_matches(|c| !is_letter(c)).to_owned()
 }
 
-fn refusal(message: &str, nearest: &str) -> Error {
+fn label_error(message: &str, nearest: &str) -> Error {
     let error = Error::invalid(message);
     if nearest.is_empty() {
         error
@@ -119,11 +119,11 @@ mod tests {
     fn with_label(key: &str, value: &str) -> Result<Labels> {
         let mut spec = spec("web-1");
         spec.labels.insert(key.to_owned(), value.to_owned());
-        labels_of(&spec, 3)
+        build_labels(&spec, 3)
     }
 
     #[test]
-    fn ours_are_added() {
+    fn management_labels_are_added() {
         let labels = with_label("env", "").unwrap();
         assert_eq!(labels["env"], "");
         assert_eq!(labels[LABEL_MANAGED], "true");
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_cloud_would_refuse_is_named_with_the_nearest() {
+    fn invalid_label_error_suggests_the_closest() {
         for (key, value, nearest) in [
             ("Env", "ci", "use env"),
             ("1st", "ci", "use st"),
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn network_tags() {
+    fn invalid_network_tags_are_refused() {
         assert!(check_network_tags(&["web".into(), "allow-ssh".into()]).is_ok());
         for tag in ["", "Web", "a_b", "a-", "sg-0123 4"] {
             assert!(check_network_tags(&[tag.to_owned()]).is_err(), "{tag}");

@@ -1,11 +1,13 @@
-//! Compute Engine.
+//! The driver of Compute Engine.
 //!
-//! Names are unique in a zone only, so a region's zone is picked by the name's hash, and every call that takes a name
-//! is checked against the id. A new instance acts as no service account unless one is asked for.
+//! Names are unique in a zone only. So a region's zone is picked by the hash of the name, and every call that takes a
+//! name is checked against the id. EC2 differs: its calls take ids. A new instance acts as no service account unless
+//! the spec names an identity.
 
 mod api;
 mod catalog;
 mod configuration;
+mod connection_errors;
 mod create;
 mod credentials;
 mod info;
@@ -22,14 +24,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use self::api::client::Client;
-use self::api::retry::prepared;
+use self::api::client::{Client, with_call_options};
 use self::configuration::gcloud_config::GcloudConfiguration;
 use self::configuration::vendor_settings;
-use self::instances::change::InstanceAction as Change;
 use self::instances::change_batch::change_all;
 use crate::cloud::{
-    Access, BatchTracker, CatalogSource, Cleanup, CloudInfo, CreateOutcome, Error, ErrorKind, Identity, Image,
+    Access, BatchTracker, CatalogSource, Cleanup, CloudInfo, CreateOutcome, Error, ErrorKind, Gap, Identity, Image,
     Instance, InstanceAction, InstanceRef, InstanceSink, InstanceSpec, Instances, LaunchPreview, ListScope, Location,
     Locations, MachineType, OrphanedDisk, Provider, PublishedPrice, Result, TargetOutcome,
 };
@@ -42,17 +42,17 @@ pub(super) const DRIVER: Driver = Driver {
     connect: |settings, _clock| Arc::new(Gcp::new(settings)),
     has_credentials,
     vendor_settings: vendor_settings::VENDOR_SETTINGS,
-    resolved_settings: vendor_settings::resolved_settings,
+    resolved_settings: credentials::resolved_settings::resolved_settings,
     offline_catalog: Some(&catalog::offline::CATALOG),
 };
 
-/// The driver.
+/// The driver of Compute Engine.
 pub(super) struct Gcp {
     client: Client,
 }
 
 impl Gcp {
-    /// Reads and connects nothing.
+    /// Creates the driver. Reads no file and opens no connection.
     pub(super) fn new(settings: &Settings) -> Self {
         Self {
             client: Client::new(settings),
@@ -60,22 +60,22 @@ impl Gcp {
     }
 }
 
-/// Whether credentials are found; asks no network. A credentials file that is there but broken counts: its error is
-/// better than silence.
+/// Says whether there are credentials; makes no network call. A credentials file that exists but is broken counts: its
+/// error is better than silence.
 fn has_credentials(settings: &Settings) -> bool {
     let environment = &settings.environment;
     let gcloud = GcloudConfiguration::read(environment);
-    let gcloud = gcloud.unwrap_or_else(|_| GcloudConfiguration::of_variables(environment));
-    !matches!(credentials::find(environment, &gcloud), Ok(None))
+    let gcloud = gcloud.unwrap_or_else(|_| GcloudConfiguration::from_variables(environment));
+    !matches!(credentials::find_credentials(environment, &gcloud), Ok(None))
 }
 
 #[async_trait]
 impl Instances for Gcp {
-    /// Compute Engine cannot be asked whether it would: what can be looked up is looked up.
+    /// Compute Engine has no dry run: the preview looks up what it can.
     async fn preview(&self, spec: &InstanceSpec) -> Result<LaunchPreview> {
-        let request = create::request::prepare(&self.client, spec, 0).await?;
-        network::ingress::check(&self.client, request.openings.as_ref()).await?;
-        Ok(request.plan)
+        let request = create::request::prepare_request(&self.client, spec, 0).await?;
+        network::ingress::check_rules(&self.client, request.firewall_rules.as_ref()).await?;
+        Ok(request.preview)
     }
 
     async fn create(&self, spec: &InstanceSpec, generation: u32) -> Result<CreateOutcome> {
@@ -93,8 +93,8 @@ impl Instances for Gcp {
         instances::list::get(&self.client, target).await
     }
 
-    async fn list_into(&self, pages: &InstanceSink<'_>) -> Result<Vec<Error>> {
-        instances::list::list(&self.client, pages).await
+    async fn list_into(&self, pages: &InstanceSink<'_>) -> Result<Vec<Gap>> {
+        instances::list::list_instances(&self.client, pages).await
     }
 
     async fn apply(
@@ -103,24 +103,16 @@ impl Instances for Gcp {
         targets: &[InstanceRef],
         tracker: &BatchTracker<'_>,
     ) -> Vec<TargetOutcome> {
-        let change = match action {
-            InstanceAction::Start => Change::Start,
-            InstanceAction::Stop => Change::Stop,
-            InstanceAction::Reboot => Change::Reboot,
-            InstanceAction::Protect => Change::Protect(true),
-            InstanceAction::Unprotect => Change::Protect(false),
-            InstanceAction::Terminate => Change::Terminate,
-        };
-        change_all(&self.client, targets, change, tracker).await
+        change_all(&self.client, targets, action, tracker).await
     }
 
     async fn set_ttl(&self, target: &InstanceRef, ttl: Duration) -> Result<()> {
         instances::ttl::set_ttl(&self.client, target, ttl).await
     }
 
-    /// What the first serial port has, the most recent megabyte of it.
+    /// Returns the most recent megabyte of the first serial port.
     async fn console_output(&self, target: &InstanceRef) -> Result<Vec<u8>> {
-        let api = instances::list::by_reference(&self.client, target).await?;
+        let api = instances::list::get_by_ref(&self.client, target).await?;
         let name = api.name.unwrap_or_default();
         let (project, instances) = (self.client.project().await?, self.client.instances().await?);
         let answer = self.client.read("read the console", &target.scope, || {
@@ -128,7 +120,7 @@ impl Instances for Gcp {
                 .get_serial_port_output()
                 .set_project(project)
                 .set_zone(&target.scope);
-            prepared(call.set_instance(&name).set_port(1)).send()
+            with_call_options(call.set_instance(&name).set_port(1)).send()
         });
         match answer.await {
             Ok(output) => Ok(output.contents.unwrap_or_default().into_bytes()),
@@ -141,11 +133,11 @@ impl Instances for Gcp {
 #[async_trait]
 impl Locations for Gcp {
     async fn default_location(&self) -> Result<Option<Location>> {
-        self.client.home().await
+        self.client.default_location().await
     }
 
     async fn resolve_location(&self, region: Option<&str>, zone: Option<&str>) -> Result<Location> {
-        self.client.locate(region, zone).await
+        self.client.resolve_location(region, zone).await
     }
 
     async fn regions(&self) -> Result<Vec<String>> {
@@ -160,30 +152,34 @@ impl Locations for Gcp {
     }
 
     async fn candidate_zones(&self, spec: &InstanceSpec) -> Result<Vec<Location>> {
-        let zones = self.client.zones_for(&spec.location, &spec.name).await?;
-        let zones =
-            catalog::machine_types::all_with(&self.client, &zones, create::request::machine_type_of(spec)).await?;
-        let place = |zone| Location {
+        let zones = self.client.list_candidate_zones(&spec.location, &spec.name).await?;
+        let zones = catalog::machine_types::select_zones_with_type(
+            &self.client,
+            &zones,
+            create::request::machine_type_to_use(spec),
+        )
+        .await?;
+        let to_location = |zone| Location {
             region: spec.location.region.clone(),
             zone: Some(zone),
         };
-        Ok(zones.into_iter().map(place).collect())
+        Ok(zones.into_iter().map(to_location).collect())
     }
 }
 
 #[async_trait]
 impl CatalogSource for Gcp {
     async fn machine_types(&self, region: &str, among: &[String]) -> Result<Vec<MachineType>> {
-        catalog::machine_types(&self.client, region, among).await
+        catalog::list_machine_types(&self.client, region, among).await
     }
 
-    /// The same everywhere.
+    /// Images are the same in every region.
     async fn images(&self, _region: &str) -> Result<Vec<Image>> {
-        catalog::images(&self.client).await
+        catalog::list_images(&self.client).await
     }
 
     async fn published_prices(&self) -> Result<Vec<PublishedPrice>> {
-        catalog::prices::published(&self.client).await
+        catalog::prices::list_published_prices(&self.client).await
     }
 }
 
@@ -194,18 +190,18 @@ impl Access for Gcp {
     }
 
     async fn server_time(&self) -> Result<Timestamp> {
-        self.client.time().await
+        self.client.server_time().await
     }
 }
 
 #[async_trait]
 impl Cleanup for Gcp {
     async fn delete_unused_firewall_rules(&self, gone: &[Instance]) -> Result<Vec<String>> {
-        network::ingress::remove(&self.client, gone).await
+        network::ingress::delete_unused_rules(&self.client, gone).await
     }
 
     async fn orphaned_disks(&self, gone: &[Instance]) -> Result<Vec<OrphanedDisk>> {
-        instances::disks::surviving(&self.client, gone).await
+        instances::disks::find_orphaned_disks(&self.client, gone).await
     }
 }
 

@@ -1,4 +1,4 @@
-//! The provider's own options: what only Compute Engine has, under `native` in a spec and `--native` in a command.
+//! The options that only Compute Engine has: `native` in a spec, `--native` on the command line.
 
 use std::collections::BTreeMap;
 
@@ -8,50 +8,50 @@ use serde_json::Value;
 
 use crate::cloud::{Error, InstanceSpec, Result, closest, parser_message, plain, quoted};
 
-/// All of them. A value may be given in its own type or, as a command line has it, as text.
+/// All native options. A value may have its own type or be text, as on the command line.
 #[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Options {
     /// The oldest CPU platform to run on, such as `Intel Ice Lake`.
     /// <https://cloud.google.com/compute/docs/instances/specify-min-cpu-platform>
     pub(super) min_cpu_platform: Option<String>,
-    /// OAuth scopes of the service account; only with an identity. Text is a list separated by commas.
-    /// Default: `https://www.googleapis.com/auth/cloud-platform`, which leaves all to IAM.
+    /// OAuth scopes of the service account; only with an identity. As text, a comma-separated list. Default:
+    /// `https://www.googleapis.com/auth/cloud-platform`, which leaves permissions to IAM.
     /// <https://cloud.google.com/compute/docs/access/service-accounts#accesscopesiam>
-    #[serde(deserialize_with = "list")]
+    #[serde(deserialize_with = "parse_list")]
     pub(super) service_account_scopes: Option<Vec<String>>,
     /// Whether only signed boot code runs. <https://cloud.google.com/compute/shielded-vm/docs/shielded-vm>
-    #[serde(deserialize_with = "switch")]
+    #[serde(deserialize_with = "parse_bool")]
     pub(super) shielded_secure_boot: Option<bool>,
-    /// Whether it can run instances of its own.
+    /// Whether the instance can run virtual machines itself.
     /// <https://cloud.google.com/compute/docs/instances/nested-virtualization/overview>
-    #[serde(deserialize_with = "switch")]
+    #[serde(deserialize_with = "parse_bool")]
     pub(super) nested_virtualization: Option<bool>,
     /// `PREMIUM` or `STANDARD`; only with a public address. <https://cloud.google.com/network-tiers/docs/overview>
     pub(super) network_tier: Option<NetworkTier>,
-    /// Whether it may send packets that are not its own.
+    /// Whether the instance may send packets with other source addresses.
     /// <https://cloud.google.com/vpc/docs/using-routes#canipforward>
-    #[serde(deserialize_with = "switch")]
+    #[serde(deserialize_with = "parse_bool")]
     pub(super) can_ip_forward: Option<bool>,
-    /// Whether the cloud restarts it after a failure of the host; never for spot.
+    /// Whether the cloud restarts the instance after a host failure; never for spot.
     /// <https://cloud.google.com/compute/docs/instances/host-maintenance-overview>
-    #[serde(deserialize_with = "switch")]
+    #[serde(deserialize_with = "parse_bool")]
     pub(super) automatic_restart: Option<bool>,
     /// `MIGRATE` or `TERMINATE` when the host is serviced; spot and GPU machines can only be terminated.
     /// <https://cloud.google.com/compute/docs/instances/host-maintenance-overview>
     pub(super) on_host_maintenance: Option<OnHostMaintenance>,
-    /// Custom metadata. Text is a JSON object, or `KEY=VALUE` separated by commas.
+    /// Custom metadata. As text, a JSON object or a comma-separated list of `KEY=VALUE`.
     /// <https://cloud.google.com/compute/docs/metadata/setting-custom-metadata>
-    #[serde(deserialize_with = "map")]
+    #[serde(deserialize_with = "parse_map")]
     pub(super) metadata: BTreeMap<String, String>,
     /// Cloud KMS key that encrypts the boot disk: `projects/P/locations/L/keyRings/R/cryptoKeys/K`.
     /// <https://cloud.google.com/compute/docs/disks/customer-managed-encryption>
     pub(super) disk_kms_key: Option<String>,
-    /// Its own host name, fully qualified. <https://cloud.google.com/compute/docs/instances/custom-hostname-vm>
+    /// The fully qualified host name. <https://cloud.google.com/compute/docs/instances/custom-hostname-vm>
     pub(super) hostname: Option<String>,
 }
 
-/// Quality of the network that public traffic takes.
+/// The network that public traffic takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub(super) enum NetworkTier {
@@ -67,15 +67,15 @@ pub(super) enum NetworkTier {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub(super) enum OnHostMaintenance {
-    /// It moves to another host while it runs.
+    /// The instance moves to another host while it runs.
     #[serde(alias = "migrate")]
     Migrate,
-    /// It is stopped.
+    /// The instance is stopped.
     #[serde(alias = "terminate")]
     Terminate,
 }
 
-const KNOWN: [&str; 11] = [
+const OPTION_NAMES: [&str; 11] = [
     "min_cpu_platform",
     "service_account_scopes",
     "shielded_secure_boot",
@@ -90,19 +90,19 @@ const KNOWN: [&str; 11] = [
 ];
 
 impl Options {
-    /// Reads a spec's options and holds them against its other fields.
+    /// Reads the options of a spec and checks them against its other fields.
     ///
     /// # Errors
-    /// `InvalidSpec` naming the option that is unknown, of a wrong type, or at odds with the spec.
-    pub(super) fn of(spec: &InstanceSpec) -> Result<Self> {
+    /// `InvalidSpec` with the option that is unknown, of a wrong type, or contradicts the spec.
+    pub(super) fn from_spec(spec: &InstanceSpec) -> Result<Self> {
         let mut options = Self::default();
         for (key, value) in &spec.native {
-            if !KNOWN.contains(&key.as_str()) {
-                let likely = closest(key, KNOWN, 1).first().copied().unwrap_or_default();
+            if !OPTION_NAMES.contains(&key.as_str()) {
+                let likely = closest(key, OPTION_NAMES, 1).first().copied().unwrap_or_default();
                 return Err(Error::invalid(format!("unknown native option {} of gcp", quoted(key)))
-                    .with_hint(format!("did you mean {likely}? gcp has {}", KNOWN.join(", "))));
+                    .with_hint(format!("did you mean {likely}? gcp has {}", OPTION_NAMES.join(", "))));
             }
-            // Key by key, so that the error can say which.
+            // Read key by key, so that the error can name the key.
             let one = Value::Object([(key.clone(), value.clone())].into_iter().collect());
             let one: Self = serde_json::from_value(one).map_err(|error| {
                 Error::invalid(format!(
@@ -111,14 +111,14 @@ impl Options {
                     parser_message(&error.to_string())
                 ))
             })?;
-            options.take(one);
+            options.merge(one);
         }
-        options.check(spec)?;
+        options.check_against(spec)?;
         Ok(options)
     }
 
-    /// Takes over what is set in `other`.
-    fn take(&mut self, other: Self) {
+    /// Copies the options that are set in `other`.
+    fn merge(&mut self, other: Self) {
         fn set<T>(slot: &mut Option<T>, value: Option<T>) {
             if value.is_some() {
                 *slot = value;
@@ -137,7 +137,7 @@ impl Options {
         self.metadata.extend(other.metadata);
     }
 
-    fn check(&self, spec: &InstanceSpec) -> Result<()> {
+    fn check_against(&self, spec: &InstanceSpec) -> Result<()> {
         let odds = [
             (
                 self.service_account_scopes.is_some() && spec.identity.is_none(),
@@ -163,7 +163,7 @@ impl Options {
     }
 }
 
-fn switch<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+fn parse_bool<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
     match Value::deserialize(deserializer)? {
         Value::Bool(value) => Ok(Some(value)),
         Value::String(text) if text.eq_ignore_ascii_case("true") => Ok(Some(true)),
@@ -172,7 +172,7 @@ fn switch<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D:
     }
 }
 
-fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+fn parse_list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
     match Value::deserialize(deserializer)? {
         Value::String(text) => Ok(Some(text.split(',').map(|item| item.trim().to_owned()).collect())),
         value => serde_json::from_value(value)
@@ -181,8 +181,8 @@ fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>
     }
 }
 
-fn map<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
-    // Metadata can hold secrets: no message quotes a value.
+fn parse_map<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
+    // Metadata can hold secrets, so no message quotes a value.
     let wrong = || D::Error::custom("it is KEY=VALUE separated by commas, or a map from text to text");
     match Value::deserialize(deserializer)? {
         Value::String(text) if text.trim_start().starts_with('{') => serde_json::from_str(&text).map_err(|_| wrong()),
@@ -213,11 +213,11 @@ mod tests {
     fn options(native: Value) -> Result<Options> {
         let mut spec = spec("web-1");
         spec.native = serde_json::from_value(native).unwrap();
-        Options::of(&spec)
+        Options::from_spec(&spec)
     }
 
     #[test]
-    fn values_come_typed_or_as_text() {
+    fn options_are_read_from_typed_values_and_text() {
         let typed = json!({
             "can_ip_forward": true, "network_tier": "STANDARD", "on_host_maintenance": "TERMINATE",
             "metadata": { "enable-oslogin": true, "role": "web" },
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_and_wrong_options_are_named() {
+    fn error_names_unknown_or_wrong_option() {
         let unknown = options(json!({ "can_ip_foward": true })).unwrap_err();
         assert!(unknown.message().contains("can_ip_foward"));
         assert!(unknown.hint().unwrap().starts_with("did you mean can_ip_forward?"));
@@ -248,14 +248,14 @@ mod tests {
     }
 
     #[test]
-    fn metadata_is_not_quoted() {
+    fn error_does_not_quote_metadata() {
         let error = options(json!({ "metadata": "hunter2" })).unwrap_err();
         assert!(!error.message().contains("hunter2"));
     }
 
     #[test]
-    fn every_field_is_known() {
-        for key in KNOWN {
+    fn every_option_name_is_a_field() {
+        for key in OPTION_NAMES {
             let error = options(json!({ key: [[]] })).unwrap_err();
             assert!(error.message().starts_with("invalid native option"), "{key}: {error}");
         }

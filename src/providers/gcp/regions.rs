@@ -1,56 +1,36 @@
-//! Regions and zones. Only Compute Engine: names are unique in a zone there, so a zone must always be picked.
+//! Regions and zones: what a user names, and the zones for a new instance.
+//!
+//! Names are unique in a zone, so a zone must always be picked. EC2 picks the zone itself if none is named.
 
 use std::collections::BTreeSet;
 
 use google_cloud_compute_v1::model::zone::Status;
 
-use super::api::client::Client;
-use super::api::error::{location, of_project};
-use super::api::pagination::{Page, all_pages};
-use super::api::retry::prepared;
+use super::api::client::{Client, ZoneEntry, with_call_options};
+use super::api::error::{error_location, with_project_hint};
+use super::api::pagination::{Page, collect_all};
+use super::api::resource_name::{last_segment, region_of};
 use crate::cloud::{
     Error, ErrorKind, InstanceName, Location, Result, closest, quoted, region_for_zone, zone_for_region,
 };
 
-/// How many names a hint suggests.
-pub(super) const SUGGESTED: usize = 3;
-
-/// A zone that the project can use.
-#[derive(Debug)]
-pub(super) struct ZoneEntry {
-    /// Its name.
-    pub(super) name: String,
-    /// The region it is in.
-    pub(super) region: String,
-    /// Whether it takes new instances.
-    pub(super) up: bool,
-}
-
-/// The region that a zone's name has in itself: `us-central1` of `us-central1-a`.
-/// <https://cloud.google.com/compute/docs/regions-zones>
-pub(super) fn region_of(zone: &str) -> &str {
-    zone.rsplit_once('-').map_or(zone, |(region, _)| region)
-}
-
-/// The last part of a resource's URL, which is its name.
-pub(super) fn last_segment(url: &str) -> &str {
-    url.rsplit('/').next().unwrap_or(url)
-}
+/// How many names a hint suggests at most.
+pub(super) const MAX_SUGGESTIONS: usize = 3;
 
 impl Client {
-    /// The zones of the project, sorted by name.
+    /// Returns the zones of the project, sorted by name.
     pub(super) async fn all_zones(&self) -> Result<&[ZoneEntry]> {
-        let ask = || async {
+        let fetch = || async {
             let (project, zones) = (self.project().await?, self.zones().await?);
-            let mut entries: Vec<ZoneEntry> = all_pages(
+            let mut entries: Vec<ZoneEntry> = collect_all(
                 |token| {
                     self.read("list the zones", "", move || {
                         let call = zones.list().set_project(project).set_max_results(500_u32);
-                        prepared(call.set_or_clear_page_token(token.clone())).send()
+                        with_call_options(call.set_or_clear_page_token(token.clone())).send()
                     })
                 },
                 |entries: &mut Vec<ZoneEntry>, page| {
-                    let next = Page::whole(&page, "")?;
+                    let next = Page::of_complete_list(&page, "")?;
                     entries.extend(page.items.into_iter().filter_map(|zone| {
                         let name = zone.name?;
                         Some(ZoneEntry {
@@ -63,40 +43,40 @@ impl Client {
                 },
             )
             .await
-            .map_err(of_project)?;
+            .map_err(with_project_hint)?;
             entries.sort_by(|one, other| one.name.cmp(&other.name));
             Ok(entries)
         };
-        self.zone_entries.get_or_try_init(ask).await.map(Vec::as_slice)
+        self.zone_entries.get_or_try_init(fetch).await.map(Vec::as_slice)
     }
 
-    /// Makes a place of what a user typed.
-    pub(super) async fn locate(&self, region: Option<&str>, zone: Option<&str>) -> Result<Location> {
+    /// Resolves the region and zone that a user typed.
+    pub(super) async fn resolve_location(&self, region: Option<&str>, zone: Option<&str>) -> Result<Location> {
         let zones = self.all_zones().await?;
-        place_among(zones, region, zone)
+        find_location(zones, region, zone)
     }
 
-    /// The zones for a new instance, the first to be preferred: the one asked for, or those of the region that are up,
-    /// from one on that is picked by the name's hash. So processes that race for a name meet in one zone, where it is
-    /// unique.
-    pub(super) async fn zones_for(&self, place: &Location, name: &InstanceName) -> Result<Vec<String>> {
-        if let Some(zone) = &place.zone {
+    /// Returns the zones for a new instance, the preferred one first: the zone of the location, or all zones of the
+    /// region that are up, rotated by the hash of the name. So processes that race for a name meet in one zone, where
+    /// the name is unique.
+    pub(super) async fn list_candidate_zones(&self, location: &Location, name: &InstanceName) -> Result<Vec<String>> {
+        if let Some(zone) = &location.zone {
             return Ok(vec![zone.clone()]);
         }
         let zones = self.all_zones().await?;
-        place_among(zones, Some(&place.region), None)?;
-        let candidates = zones.iter().filter(|zone| zone.region == place.region && zone.up);
+        find_location(zones, Some(&location.region), None)?;
+        let candidates = zones.iter().filter(|zone| zone.region == location.region && zone.up);
         let mut candidates: Vec<_> = candidates.map(|zone| zone.name.clone()).collect();
         if candidates.is_empty() {
-            let message = format!("no zone of {} is up", place.region);
-            return Err(Error::new(ErrorKind::Capacity, message).at(location(&place.region)));
+            let message = format!("no zone of {} is up", location.region);
+            return Err(Error::new(ErrorKind::Capacity, message).at(error_location(&location.region)));
         }
         name.rotate_by_hash(&mut candidates);
         Ok(candidates)
     }
 }
 
-fn place_among(zones: &[ZoneEntry], region: Option<&str>, zone: Option<&str>) -> Result<Location> {
+fn find_location(zones: &[ZoneEntry], region: Option<&str>, zone: Option<&str>) -> Result<Location> {
     let regions: BTreeSet<&str> = zones.iter().map(|zone| zone.region.as_str()).collect();
     if let Some(region) = region.filter(|region| !regions.contains(region)) {
         if zones.iter().any(|zone| zone.name == region) {
@@ -105,7 +85,7 @@ fn place_among(zones: &[ZoneEntry], region: Option<&str>, zone: Option<&str>) ->
         let error = Error::invalid(format!("Compute Engine has no region {}", quoted(region)));
         return Err(error.with_hint(format!(
             "the nearest are {}",
-            closest(region, regions, SUGGESTED).join(", ")
+            closest(region, regions, MAX_SUGGESTIONS).join(", ")
         )));
     }
     let Some(zone) = zone else {
@@ -119,10 +99,10 @@ fn place_among(zones: &[ZoneEntry], region: Option<&str>, zone: Option<&str>) ->
         if let Some(first) = zones.iter().find(|entry| entry.region == zone) {
             return Err(region_for_zone(zone, &first.name));
         }
-        let own = zones
+        let in_region = zones
             .iter()
             .filter(|entry| region.is_none_or(|region| entry.region == region));
-        let nearest = closest(zone, own.map(|entry| entry.name.as_str()), SUGGESTED);
+        let nearest = closest(zone, in_region.map(|entry| entry.name.as_str()), MAX_SUGGESTIONS);
         return Err(Error::invalid(format!("Compute Engine has no zone {}", quoted(zone)))
             .with_hint(format!("the nearest are {}", nearest.join(", "))));
     };
@@ -151,28 +131,28 @@ mod tests {
     }
 
     #[test]
-    fn a_zone_gives_its_region() {
-        let place = place_among(&zones(), None, Some("us-central1-b")).unwrap();
+    fn zone_implies_its_region() {
+        let location = find_location(&zones(), None, Some("us-central1-b")).unwrap();
         assert_eq!(
-            (place.region.as_str(), place.zone.as_deref()),
+            (location.region.as_str(), location.zone.as_deref()),
             ("us-central1", Some("us-central1-b"))
         );
-        assert_eq!(place_among(&zones(), Some("us-east1"), None).unwrap().zone, None);
+        assert_eq!(find_location(&zones(), Some("us-east1"), None).unwrap().zone, None);
     }
 
     #[test]
-    fn what_is_not_there_is_named_with_its_nearest() {
-        let remedy = |region, zone| {
-            place_among(&zones(), region, zone)
+    fn unknown_location_error_suggests_the_closest() {
+        let hint = |region, zone| {
+            find_location(&zones(), region, zone)
                 .unwrap_err()
                 .hint()
                 .unwrap()
                 .to_owned()
         };
-        assert!(remedy(Some("us-centrall"), None).starts_with("the nearest are us-central1"));
-        assert!(remedy(None, Some("us-central1-x")).contains("us-central1-a"));
-        assert!(remedy(Some("us-central1-a"), None).contains("--zone us-central1-a"));
-        assert!(remedy(Some("us-east1"), Some("us-central1-a")).contains("us-central1"));
-        assert!(place_among(&zones(), None, None).is_err());
+        assert!(hint(Some("us-centrall"), None).starts_with("the nearest are us-central1"));
+        assert!(hint(None, Some("us-central1-x")).contains("us-central1-a"));
+        assert!(hint(Some("us-central1-a"), None).contains("--zone us-central1-a"));
+        assert!(hint(Some("us-east1"), Some("us-central1-a")).contains("us-central1"));
+        assert!(find_location(&zones(), None, None).is_err());
     }
 }

@@ -1,5 +1,4 @@
-//! What the mock cloud sells: machine types, images, disk types. Only the mock has this file: the others' shelves
-//! are on the far side of an API.
+//! What the mock cloud offers: machine types, images and disk types. The real clouds list theirs through an API.
 
 use crate::catalog::{DEFAULT_IMAGE, IMAGE_ALIASES, ImageAlias, closest_alias, image_alias};
 use crate::cloud::{self, Architecture, Error, Gpu, MachineRequirements, ProviderKind, Result, quoted};
@@ -15,13 +14,13 @@ pub(super) struct MachineType {
     pub(super) memory_gib: f64,
     /// Instruction set.
     pub(super) architecture: Architecture,
-    /// Accelerators: how many of [`GPU_KIND`].
+    /// The number of GPUs, all of [`GPU_KIND`].
     pub(super) gpus: u32,
-    /// USD per hour on demand: play money, in the order of what the clouds ask.
+    /// USD per hour on demand. Invented, but of the size of real prices.
     pub(super) price: f64,
 }
 
-const fn machine(
+const fn new_machine(
     name: &'static str,
     cpus: u32,
     memory_gib: f64,
@@ -40,35 +39,35 @@ const fn machine(
 
 /// Every machine type.
 const MACHINE_TYPES: &[MachineType] = &[
-    machine("nano", 1, 0.5, Architecture::X86_64, 0.005),
-    machine("small", 1, 2.0, Architecture::X86_64, 0.02),
-    machine("medium", 2, 4.0, Architecture::X86_64, 0.04),
-    machine("large", 4, 16.0, Architecture::X86_64, 0.16),
-    machine("xlarge", 8, 32.0, Architecture::X86_64, 0.32),
-    machine("arm-small", 1, 2.0, Architecture::Arm64, 0.016),
-    machine("arm-medium", 2, 4.0, Architecture::Arm64, 0.032),
-    machine("arm-large", 4, 16.0, Architecture::Arm64, 0.128),
+    new_machine("nano", 1, 0.5, Architecture::X86_64, 0.005),
+    new_machine("small", 1, 2.0, Architecture::X86_64, 0.02),
+    new_machine("medium", 2, 4.0, Architecture::X86_64, 0.04),
+    new_machine("large", 4, 16.0, Architecture::X86_64, 0.16),
+    new_machine("xlarge", 8, 32.0, Architecture::X86_64, 0.32),
+    new_machine("arm-small", 1, 2.0, Architecture::Arm64, 0.016),
+    new_machine("arm-medium", 2, 4.0, Architecture::Arm64, 0.032),
+    new_machine("arm-large", 4, 16.0, Architecture::Arm64, 0.128),
     MachineType {
         gpus: 1,
-        ..machine("gpu-large", 8, 32.0, Architecture::X86_64, 0.9)
+        ..new_machine("gpu-large", 8, 32.0, Architecture::X86_64, 0.9)
     },
 ];
 
-/// The machine type of an instance for which none was asked.
+/// The machine type of an instance whose spec names none.
 pub(super) const DEFAULT_MACHINE_TYPE: &str = "small";
-/// The only kind of accelerator.
+/// The only kind of GPU.
 const GPU_KIND: &str = "t4";
-/// What spare capacity costs, as a part of the price on demand.
+/// The spot price as a part of the on-demand price.
 const SPOT_FACTOR: f64 = 0.3;
 
 impl MachineType {
-    /// USD per hour.
+    /// Returns the price in USD per hour.
     pub(super) fn price(&self, spot: bool) -> f64 {
         if spot { self.price * SPOT_FACTOR } else { self.price }
     }
 
-    /// The machine type as the contract has it.
-    pub(super) fn described(&self) -> cloud::MachineType {
+    /// Converts the machine type.
+    pub(super) fn to_machine_type(&self) -> cloud::MachineType {
         cloud::MachineType {
             name: self.name.to_owned(),
             cpus: self.cpus,
@@ -84,58 +83,61 @@ impl MachineType {
     }
 }
 
-/// Every machine type as the contract has it.
-pub(super) fn machine_types() -> Vec<cloud::MachineType> {
-    MACHINE_TYPES.iter().map(MachineType::described).collect()
+/// Returns every machine type.
+pub(super) fn list_machine_types() -> Vec<cloud::MachineType> {
+    MACHINE_TYPES.iter().map(MachineType::to_machine_type).collect()
 }
 
-/// Looks a machine type up, for records whose type this version may not know.
-pub(super) fn known_machine_type(name: &str) -> Option<&'static MachineType> {
+/// Finds a machine type. Stored instances may have one that this version does not know.
+pub(super) fn find_machine_type(name: &str) -> Option<&'static MachineType> {
     MACHINE_TYPES.iter().find(|machine| machine.name == name)
 }
 
-/// The machine type that was asked for, or the default one. It must have what is needed.
+/// Selects the named machine type, or the default one, and checks that it meets the requirements.
 ///
 /// # Errors
-/// `InvalidSpec` naming it, with the types there are.
-pub(super) fn machine_type(name: Option<&str>, need: &MachineRequirements) -> Result<&'static MachineType> {
-    let asked = name.unwrap_or(DEFAULT_MACHINE_TYPE);
-    let machine = known_machine_type(asked).ok_or_else(|| {
+/// `InvalidSpec` with the name and the types that exist.
+pub(super) fn select_machine_type(
+    name: Option<&str>,
+    requirements: &MachineRequirements,
+) -> Result<&'static MachineType> {
+    let type_name = name.unwrap_or(DEFAULT_MACHINE_TYPE);
+    let machine = find_machine_type(type_name).ok_or_else(|| {
         let names: Vec<_> = MACHINE_TYPES.iter().map(|machine| machine.name).collect();
-        Error::invalid(format!("the mock cloud has no machine type {}", quoted(asked)))
+        Error::invalid(format!("the mock cloud has no machine type {}", quoted(type_name)))
             .with_hint(format!("use one of {}", names.join(", ")))
     })?;
-    if need.is_empty() || need.are_met_by(&machine.described()) {
+    if requirements.is_empty() || requirements.are_met_by(&machine.to_machine_type()) {
         return Ok(machine);
     }
-    Err(
-        Error::invalid(format!("the machine type {asked} does not have what is needed: {need}"))
-            .with_hint("leave the machine type out, and the cheapest that has it is taken"),
-    )
+    Err(Error::invalid(format!(
+        "the machine type {type_name} does not have what is needed: {requirements}"
+    ))
+    .with_hint("leave the machine type out, and the cheapest that has it is taken"))
 }
 
 /// An image.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Image {
-    /// Its id, `img-<alias>-<architecture>`.
+    /// The id, `img-<alias>-<architecture>`.
     pub(super) id: String,
-    /// The alias it stands for.
+    /// The alias of the image.
     pub(super) alias: &'static str,
-    /// The size of its disk in GiB, the smallest that it fits on.
+    /// The size of its disk in GiB, which is the smallest disk for the image.
     pub(super) disk_gib: u32,
 }
 
-/// Finds the image of an alias or an id that runs on `machine`, or the default one.
+/// Selects the image of an alias or an id, or the default one, and checks that it runs on `machine`.
 ///
 /// # Errors
-/// `InvalidSpec` for an unknown image, and for one that this machine type cannot run.
-pub(super) fn image(wanted: Option<&str>, machine: &MachineType) -> Result<Image> {
+/// `InvalidSpec` for an unknown image, and for one that the machine type cannot run.
+pub(super) fn select_image(wanted: Option<&str>, machine: &MachineType) -> Result<Image> {
     let wanted = wanted.unwrap_or(DEFAULT_IMAGE);
     let architecture = machine.architecture;
     let (alias, has_architecture) = match image_alias(wanted) {
         Some(alias) => (alias, exists_for(alias, architecture)),
         None => {
-            let (alias, of_image) = image_of_id(wanted).ok_or_else(|| unknown_image(wanted))?;
+            let (alias, of_image) = parse_image_id(wanted).ok_or_else(|| unknown_image_error(wanted))?;
             (alias, of_image == architecture)
         }
     };
@@ -147,22 +149,22 @@ pub(super) fn image(wanted: Option<&str>, machine: &MachineType) -> Result<Image
         .with_hint("choose a machine type of the image's architecture, or another image"));
     }
     Ok(Image {
-        id: id_of(alias, architecture),
+        id: image_id(alias, architecture),
         alias: alias.name,
-        disk_gib: least_disk_gib(alias.name),
+        disk_gib: min_disk_gib(alias.name),
     })
 }
 
-/// Whether any cloud has the alias for an architecture; the mock then has it too.
+/// Says whether any cloud has the alias for an architecture. The mock has it then too.
 fn exists_for(alias: &ImageAlias, architecture: Architecture) -> bool {
     alias.architectures.contains(&architecture)
 }
 
-fn id_of(alias: &ImageAlias, architecture: Architecture) -> String {
+fn image_id(alias: &ImageAlias, architecture: Architecture) -> String {
     format!("img-{}-{architecture}", alias.name)
 }
 
-fn image_of_id(id: &str) -> Option<(&'static ImageAlias, Architecture)> {
+fn parse_image_id(id: &str) -> Option<(&'static ImageAlias, Architecture)> {
     let (name, architecture) = id.strip_prefix("img-")?.rsplit_once('-')?;
     let architecture = [Architecture::X86_64, Architecture::Arm64]
         .into_iter()
@@ -171,15 +173,15 @@ fn image_of_id(id: &str) -> Option<(&'static ImageAlias, Architecture)> {
     Some((alias, architecture))
 }
 
-/// Every image as the contract has it.
-pub(super) fn images() -> Vec<cloud::Image> {
+/// Returns every image.
+pub(super) fn list_images() -> Vec<cloud::Image> {
     let image = |alias: &ImageAlias, architecture| cloud::Image {
         provider: ProviderKind::Mock,
         alias: alias.name.to_owned(),
         architecture,
-        id: id_of(alias, architecture),
-        name: id_of(alias, architecture),
-        disk_gib: Some(least_disk_gib(alias.name)),
+        id: image_id(alias, architecture),
+        name: image_id(alias, architecture),
+        disk_gib: Some(min_disk_gib(alias.name)),
         created_at: None,
     };
     let architectures = [Architecture::X86_64, Architecture::Arm64];
@@ -192,13 +194,13 @@ pub(super) fn images() -> Vec<cloud::Image> {
     IMAGE_ALIASES.iter().flat_map(of_alias).collect()
 }
 
-/// The smallest disk that an image fits on, in GiB.
-fn least_disk_gib(alias: &str) -> u32 {
+/// Returns the smallest disk for an image, in GiB.
+fn min_disk_gib(alias: &str) -> u32 {
     if alias.starts_with("windows") { 30 } else { 8 }
 }
 
-fn unknown_image(wanted: &str) -> Error {
-    // An id that is not quite right is nearest to the alias in it.
+fn unknown_image_error(wanted: &str) -> Error {
+    // A misspelled id is closest to the alias in it.
     let names = closest_alias(wanted.trim_start_matches("img-"), |_| true);
     Error::invalid(format!("the mock cloud has no image {}", quoted(wanted))).with_hint(format!(
         "use an alias ({}) or an id such as img-{DEFAULT_IMAGE}-x86_64",
@@ -206,16 +208,16 @@ fn unknown_image(wanted: &str) -> Error {
     ))
 }
 
-/// The types of disk; the first is the default, the general-purpose SSD.
+/// The disk types. The first is the default, a general-purpose SSD.
 const DISK_TYPES: [&str; 2] = ["ssd", "standard"];
 /// The largest disk, in GiB: 64 TiB, as on both clouds.
-const LARGEST_DISK_GIB: u32 = 64 * 1024;
+const MAX_DISK_GIB: u32 = 64 * 1024;
 
-/// The disk type that was asked for, or the default one.
+/// Selects the named disk type, or the default one.
 ///
 /// # Errors
-/// `InvalidSpec` naming it, with the types there are.
-pub(super) fn disk_type(wanted: Option<&str>) -> Result<&'static str> {
+/// `InvalidSpec` with the name and the types that exist.
+pub(super) fn select_disk_type(wanted: Option<&str>) -> Result<&'static str> {
     let wanted = wanted.unwrap_or(DISK_TYPES[0]);
     DISK_TYPES.into_iter().find(|known| *known == wanted).ok_or_else(|| {
         Error::invalid(format!("the mock cloud has no disk type {}", quoted(wanted)))
@@ -223,18 +225,18 @@ pub(super) fn disk_type(wanted: Option<&str>) -> Result<&'static str> {
     })
 }
 
-/// The size of the boot disk in GiB: what was asked for, or the image's own.
+/// Selects the size of the boot disk in GiB: the one in the spec, or that of the image.
 ///
 /// # Errors
-/// `InvalidSpec` for a disk that the image does not fit on, and one that no cloud has.
-pub(super) fn disk_gib(wanted: Option<u32>, image: &Image) -> Result<u32> {
+/// `InvalidSpec` for a disk that is too small for the image, or larger than any cloud has.
+pub(super) fn select_disk_gib(wanted: Option<u32>, image: &Image) -> Result<u32> {
     let size = wanted.unwrap_or(image.disk_gib);
-    if size < image.disk_gib || size > LARGEST_DISK_GIB {
+    if size < image.disk_gib || size > MAX_DISK_GIB {
         return Err(Error::invalid(format!(
             "a disk of {size} GiB is out of range for the image {}",
             image.id
         ))
-        .with_hint(format!("give a size from {} to {LARGEST_DISK_GIB} GiB", image.disk_gib)));
+        .with_hint(format!("give a size from {} to {MAX_DISK_GIB} GiB", image.disk_gib)));
     }
     Ok(size)
 }
@@ -244,47 +246,53 @@ mod tests {
     use super::*;
 
     fn small() -> &'static MachineType {
-        machine_type(None, &MachineRequirements::default()).unwrap()
+        select_machine_type(None, &MachineRequirements::default()).unwrap()
     }
 
     #[test]
-    fn every_alias_has_an_image_and_its_id_is_the_same_image() {
+    fn alias_and_id_select_the_same_image() {
         for alias in IMAGE_ALIASES {
-            let by_alias = image(Some(alias.name), small()).unwrap();
+            let by_alias = select_image(Some(alias.name), small()).unwrap();
             assert_eq!(by_alias.id, format!("img-{}-x86_64", alias.name));
-            assert_eq!(image(Some(&by_alias.id), small()).unwrap(), by_alias);
+            assert_eq!(select_image(Some(&by_alias.id), small()).unwrap(), by_alias);
         }
     }
 
     #[test]
-    fn an_image_of_another_architecture_is_refused() {
-        let arm = machine_type(Some("arm-small"), &MachineRequirements::default()).unwrap();
-        assert_eq!(image(None, arm).unwrap().id, "img-ubuntu-24.04-arm64");
-        assert!(image(Some("img-ubuntu-24.04-arm64"), small()).is_err());
-        assert!(image(Some("img-ubuntu-24.04-x86_64"), arm).is_err());
-        assert!(image(Some("windows-2025"), arm).is_err());
-        assert!(image(Some("img-windows-2025-arm64"), arm).is_err());
+    fn image_of_other_architecture_is_refused() {
+        let arm = select_machine_type(Some("arm-small"), &MachineRequirements::default()).unwrap();
+        assert_eq!(select_image(None, arm).unwrap().id, "img-ubuntu-24.04-arm64");
+        assert!(select_image(Some("img-ubuntu-24.04-arm64"), small()).is_err());
+        assert!(select_image(Some("img-ubuntu-24.04-x86_64"), arm).is_err());
+        assert!(select_image(Some("windows-2025"), arm).is_err());
+        assert!(select_image(Some("img-windows-2025-arm64"), arm).is_err());
     }
 
     #[test]
-    fn what_is_not_sold_is_named_with_what_is() {
-        let error = machine_type(Some("t3.small"), &MachineRequirements::default()).unwrap_err();
+    fn unknown_name_error_lists_what_exists() {
+        let error = select_machine_type(Some("t3.small"), &MachineRequirements::default()).unwrap_err();
         assert!(error.message().contains("\"t3.small\""));
         assert!(error.hint().unwrap().contains("small"));
-        let error = image(Some("ubuntu-24.10"), small()).unwrap_err();
+        let error = select_image(Some("ubuntu-24.10"), small()).unwrap_err();
         assert!(error.message().contains("\"ubuntu-24.10\""));
         assert!(error.hint().unwrap().starts_with("use an alias (ubuntu-24.04"));
-        assert!(disk_type(Some("gp3")).unwrap_err().hint().unwrap().contains("ssd"));
+        assert!(
+            select_disk_type(Some("gp3"))
+                .unwrap_err()
+                .hint()
+                .unwrap()
+                .contains("ssd")
+        );
     }
 
     #[test]
-    fn the_image_must_fit_on_the_disk() {
-        let linux = image(None, small()).unwrap();
-        let windows = image(Some("windows-2022"), small()).unwrap();
-        assert_eq!(disk_gib(None, &linux).unwrap(), 8);
-        assert_eq!(disk_gib(Some(65_536), &linux).unwrap(), 65_536);
-        assert!(disk_gib(Some(7), &linux).is_err());
-        assert!(disk_gib(Some(65_537), &linux).is_err());
-        assert!(disk_gib(Some(29), &windows).is_err());
+    fn disk_must_be_large_enough_for_the_image() {
+        let linux = select_image(None, small()).unwrap();
+        let windows = select_image(Some("windows-2022"), small()).unwrap();
+        assert_eq!(select_disk_gib(None, &linux).unwrap(), 8);
+        assert_eq!(select_disk_gib(Some(65_536), &linux).unwrap(), 65_536);
+        assert!(select_disk_gib(Some(7), &linux).is_err());
+        assert!(select_disk_gib(Some(65_537), &linux).is_err());
+        assert!(select_disk_gib(Some(29), &windows).is_err());
     }
 }

@@ -1,30 +1,54 @@
-//! One thing done to many instances.
+//! Actions on instances: on many in one call per region, and their effect on one.
+
+use std::time::Duration;
 
 use futures_util::future::join_all;
+use jiff::Timestamp;
 
-use super::faults::{FaultSite, again, call};
-use super::phase::Action;
-use super::{Mock, phase};
-use crate::cloud::{BatchTracker, Error, InstanceRef, Result, TargetOutcome};
+use super::Mock;
+use super::create::check_ttl;
+use super::faults::{FaultSite, Faults, simulate_call};
+use super::phase::{BOOT, Phase};
+use super::state::{State, StoredInstance, public_address};
+use crate::cloud::{BatchTracker, Error, ErrorKind, InstanceAction, InstanceRef, InstanceState, Result, TargetOutcome};
+
+/// A change of an existing instance.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Change {
+    /// Apply an action.
+    Action(InstanceAction),
+    /// Set its TTL, which counts from its creation.
+    Ttl(Duration),
+}
+
+impl Change {
+    /// Returns the verb of the change.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Action(action) => action.as_str(),
+            Self::Ttl(_) => "set the TTL of",
+        }
+    }
+}
 
 impl Mock {
-    /// Does something to instances, in one call for each region.
-    pub(super) async fn act_on(
+    /// Changes instances, in one call for each region.
+    pub(super) async fn change(
         &self,
-        action: Action,
+        change: Change,
         targets: &[InstanceRef],
-        course: &BatchTracker<'_>,
+        tracker: &BatchTracker<'_>,
     ) -> Vec<TargetOutcome> {
         let mut regions: Vec<&str> = targets.iter().map(|target| target.scope.as_str()).collect();
         regions.sort_unstable();
         regions.dedup();
         let calls = regions
             .iter()
-            .map(|region| self.act_in(action, region, targets, course));
+            .map(|region| self.change_in_region(change, region, targets, tracker));
         let calls = calls.map(|call| async {
             let results = call.await;
-            let settle = |(index, result): (usize, _)| (index, course.record(&targets[index], result));
-            results.into_iter().map(settle).collect::<Vec<_>>()
+            let record = |(index, result): (usize, _)| (index, tracker.record(&targets[index], result));
+            results.into_iter().map(record).collect::<Vec<_>>()
         });
         let mut results: Vec<Option<Result<()>>> = targets.iter().map(|_| None).collect();
         for (index, result) in join_all(calls).await.into_iter().flatten() {
@@ -40,13 +64,13 @@ impl Mock {
             .collect()
     }
 
-    /// The results of those targets that are in the region, each with the target's index.
-    async fn act_in(
+    /// Changes the targets in a region. Returns the results, each with the index of its target.
+    async fn change_in_region(
         &self,
-        action: Action,
+        change: Change,
         region: &str,
         targets: &[InstanceRef],
-        course: &BatchTracker<'_>,
+        tracker: &BatchTracker<'_>,
     ) -> Vec<(usize, Result<()>)> {
         let own: Vec<_> = targets
             .iter()
@@ -55,18 +79,92 @@ impl Mock {
             .collect();
         let done = async {
             let faults = self.faults()?;
-            course.start(region, own.iter().map(|(_, target)| target.id.as_str()))?;
-            call(&faults, FaultSite::region(region), action.as_str()).await?;
+            tracker.start(region, own.iter().map(|(_, target)| target.id.as_str()))?;
+            simulate_call(&faults, FaultSite::region(region), change.as_str()).await?;
             let locked = self.store.lock().await?;
             let now = self.clock.now();
             locked.change(|state| {
-                state.forget_gone(now);
-                let act =
-                    |(index, target): &(usize, &InstanceRef)| (*index, phase::act(state, action, target, &faults, now));
+                state.remove_unlisted(now);
+                let act = |(index, target): &(usize, &InstanceRef)| {
+                    (*index, change_instance(state, change, target, &faults, now))
+                };
                 Ok(own.iter().map(act).collect())
             })
         };
         done.await
-            .unwrap_or_else(|error: Error| own.iter().map(|(index, _)| (*index, Err(again(&error)))).collect())
+            .unwrap_or_else(|error: Error| own.iter().map(|(index, _)| (*index, Err(error.clone()))).collect())
     }
+}
+
+/// Changes one instance.
+///
+/// # Errors
+/// `NotFound`; `Protected`; `Refused` if the state forbids it; the faults of its zone.
+fn change_instance(
+    state: &mut State,
+    change: Change,
+    target: &InstanceRef,
+    faults: &Faults,
+    now: Timestamp,
+) -> Result<()> {
+    let address = state.addresses;
+    let stored = state
+        .find_mut(target, now)
+        .ok_or_else(|| Error::not_found(target).at(FaultSite::region(&target.scope).location()))?;
+    let site = FaultSite::zone(&stored.region, &stored.zone);
+    if let Some(error) = faults.refusal_error(site) {
+        return Err(error
+            .context(format!("cannot {} {target}", change.as_str()))
+            .naming(target));
+    }
+    match (change, stored.phase_at(now).state(now)) {
+        (Change::Action(InstanceAction::Terminate), InstanceState::Terminating | InstanceState::Terminated) => {}
+        (Change::Action(InstanceAction::Terminate), _) if stored.protected => {
+            return Err(Error::new(
+                ErrorKind::Protected,
+                format!("{target} is protected against termination"),
+            )
+            .naming(target)
+            .with_code("OperationNotPermitted")
+            .at(site.location()));
+        }
+        (Change::Action(InstanceAction::Terminate), _) => stored.phase = Phase::Terminated { at: now },
+        (_, current @ (InstanceState::Terminating | InstanceState::Terminated)) => {
+            return Err(wrong_state(stored, change, current));
+        }
+        (Change::Action(InstanceAction::Protect), _) => stored.protected = true,
+        (Change::Action(InstanceAction::Unprotect), _) => stored.protected = false,
+        (Change::Ttl(ttl), _) => {
+            check_ttl(Some(ttl))?;
+            stored.set_ttl(ttl)?;
+        }
+        (Change::Action(InstanceAction::Start), InstanceState::Pending | InstanceState::Running) => {}
+        (Change::Action(InstanceAction::Start), InstanceState::Stopped) => {
+            if let Some(error) = faults.no_capacity_error(site) {
+                return Err(error.context(format!("cannot start {target}")).naming(target));
+            }
+            stored.phase = Phase::start_at(now, faults.slow_boot(site).unwrap_or(BOOT), None);
+            stored.booted_at = now;
+            // As on the real clouds, the previous address is not kept.
+            if stored.public_ip.is_some() {
+                stored.public_ip = Some(public_address(address));
+                state.take_address_number();
+            }
+        }
+        (Change::Action(InstanceAction::Stop), InstanceState::Stopping | InstanceState::Stopped) => {}
+        (Change::Action(InstanceAction::Stop), InstanceState::Running) => stored.phase = Phase::Stopped { at: now },
+        (Change::Action(InstanceAction::Reboot), InstanceState::Running) => stored.booted_at = now,
+        (_, current) => return Err(wrong_state(stored, change, current)),
+    }
+    Ok(())
+}
+
+fn wrong_state(stored: &StoredInstance, change: Change, current: InstanceState) -> Error {
+    Error::new(
+        ErrorKind::Refused,
+        format!("cannot {} {}: it is {current}", change.as_str(), stored.reference()),
+    )
+    .naming(stored.reference())
+    .with_code("IncorrectInstanceState")
+    .at(FaultSite::zone(&stored.region, &stored.zone).location())
 }

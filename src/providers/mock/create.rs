@@ -1,23 +1,48 @@
-//! Making an instance once, however often it is asked for.
+//! Creates instances: resolves a spec, checks its limits, and stores the instance once per token and name.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::de::{Deserialize, Deserializer, Error as _};
+use serde_json::Value;
 
+use super::catalog::{Image, MachineType};
 use super::faults::{FaultSite, Faults};
 use super::phase::{BOOT, EndReason, Phase};
-use super::request::{self, NETWORK, ResolvedSpec};
 use super::state::{State, StoredInstance, private_address, public_address};
-use crate::cloud::{CreateOutcome, Error, ErrorKind, IdempotencyToken, InstanceSpec, ProviderKind, Result};
+use super::{catalog, regions};
+use crate::catalog::{ImageAlias, image_alias};
+use crate::cloud::{
+    CreateOutcome, Error, ErrorKind, ErrorLocation, IdempotencyToken, InstanceSpec, Labels, LaunchPreview, Location,
+    ProviderKind, Result, SshKey, UserDataReader, check_label_key, format_duration, ignored_user_data,
+    management_labels, parser_message, plain, quoted,
+};
+
+/// The only network.
+pub(super) const NETWORK: &str = "default";
+/// As on EC2. <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html>
+const MAX_USER_DATA_BYTES: usize = 16 * 1024;
+/// As on EC2, and cloudctl's own labels count. <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html>
+const MAX_LABELS: usize = 50;
+/// Characters of a label's key at most.
+const MAX_LABEL_KEY_LENGTH: usize = 128;
+/// Characters of a label's value at most.
+const MAX_LABEL_VALUE_LENGTH: usize = 256;
+/// As on Compute Engine. <https://cloud.google.com/compute/docs/instances/limit-vm-runtime>
+const MAX_TTL: Duration = Duration::from_secs(120 * 24 * 3600);
+/// How public keys of OpenSSH begin.
+const KEY_TYPES: [&str; 4] = ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-sha2-"];
 
 /// Creates the instance of the spec, or all members of its group or none.
 ///
 /// # Errors
-/// `Capacity` and `Quota` if the faults ask for them; `AlreadyExists` if an instance that is not ours has the name.
+/// `Capacity` and `Quota` if the faults say so; `AlreadyExists` if an instance that cloudctl did not create has the
+/// name.
 pub(super) fn create(
     state: &mut State,
     spec: &InstanceSpec,
-    order: &ResolvedSpec,
+    resolved: &ResolvedSpec,
     generation: u32,
     faults: &Faults,
     now: Timestamp,
@@ -30,9 +55,8 @@ pub(super) fn create(
             members: None,
             ..spec.clone()
         };
-        match create_one(state, &one, order, generation, faults, now) {
-            Ok(CreateOutcome::Created(instances)) => created.extend(instances),
-            Ok(CreateOutcome::TokenAlreadyUsed) => {}
+        match create_one(state, &one, resolved, generation, faults, now) {
+            Ok(outcome) => created.extend(outcome.into_instances()),
             Err(error) => {
                 state.instances.truncate(before);
                 return Err(error);
@@ -49,26 +73,28 @@ pub(super) fn create(
 fn create_one(
     state: &mut State,
     spec: &InstanceSpec,
-    order: &ResolvedSpec,
+    resolved: &ResolvedSpec,
     generation: u32,
     faults: &Faults,
     now: Timestamp,
 ) -> Result<CreateOutcome> {
-    let token = IdempotencyToken::derive(ProviderKind::Mock, order.region, spec, generation).to_hex();
-    if let Some(first) = state.instances.iter().find(|record| record.token == token) {
+    let token = IdempotencyToken::derive(ProviderKind::Mock, resolved.region, spec, generation).to_hex();
+    if let Some(first) = state.instances.iter().find(|stored| stored.token == token) {
         return Ok(if first.phase_at(now).state(now).is_gone() {
             CreateOutcome::TokenAlreadyUsed
         } else {
-            CreateOutcome::Created(vec![first.instance(now)])
+            CreateOutcome::Created(vec![first.to_instance(now)])
         });
     }
-    // A name means one living instance in its region, as on Compute Engine; also for one of another generation.
-    let namesake = state.instances.iter().find(|record| {
-        record.region == order.region && record.name == spec.name.as_str() && !record.phase_at(now).state(now).is_gone()
+    // A name means one living instance in its region, as on Compute Engine, also in another generation.
+    let namesake = state.instances.iter().find(|stored| {
+        stored.region == resolved.region
+            && stored.name == spec.name.as_str()
+            && !stored.phase_at(now).state(now).is_gone()
     });
     if let Some(namesake) = namesake {
         return if namesake.is_managed() {
-            Ok(CreateOutcome::Created(vec![namesake.instance(now)]))
+            Ok(CreateOutcome::Created(vec![namesake.to_instance(now)]))
         } else {
             let message = format!(
                 "the name {} belongs to {}, which cloudctl did not make",
@@ -77,71 +103,411 @@ fn create_one(
             );
             Err(Error::new(ErrorKind::AlreadyExists, message)
                 .with_code("AlreadyExists")
-                .at(format!("mock/{}", order.region)))
+                .at(ErrorLocation::new(ProviderKind::Mock, &resolved.region)))
         };
     }
-    if let Some(error) = faults.shortage(FaultSite::zone(order.region, order.zone)) {
+    if let Some(error) = faults.capacity_fault(FaultSite::zone(resolved.region, resolved.zone)) {
         return Err(error);
     }
-    let mut record = record(state, spec, order, generation, token, faults, now);
+    let mut stored = new_stored_instance(state, spec, resolved, generation, token, faults, now);
     if let Some(ttl) = spec.ttl {
-        record.set_ttl(ttl)?;
+        stored.set_ttl(ttl)?;
     }
-    let made = record.instance(now);
-    state.instances.push(record);
-    Ok(CreateOutcome::Created(vec![made]))
+    let created = stored.to_instance(now);
+    state.instances.push(stored);
+    Ok(CreateOutcome::Created(vec![created]))
 }
 
-fn record(
+fn new_stored_instance(
     state: &mut State,
     spec: &InstanceSpec,
-    order: &ResolvedSpec,
+    resolved: &ResolvedSpec,
     generation: u32,
     token: String,
     faults: &Faults,
     now: Timestamp,
 ) -> StoredInstance {
-    let site = FaultSite::zone(order.region, order.zone);
-    let boot = faults.slow_boot(site).or(order.options.boot()).unwrap_or(BOOT);
-    let address = state.next_address();
+    let site = FaultSite::zone(resolved.region, resolved.zone);
+    let boot = faults.slow_boot(site).or(resolved.options.boot()).unwrap_or(BOOT);
+    let address = state.take_address_number();
     StoredInstance {
-        id: state.fresh_id(),
+        id: state.new_id(),
         name: spec.name.to_string(),
         token,
-        region: order.region.to_owned(),
-        zone: order.zone.to_owned(),
-        machine_type: order.machine.name.to_owned(),
-        image: order.image.id.clone(),
-        disk_gib: order.disk_gib,
-        disk_type: order.disk_type.to_owned(),
+        region: resolved.region.to_owned(),
+        zone: resolved.zone.to_owned(),
+        machine_type: resolved.machine.name.to_owned(),
+        image: resolved.image.id.clone(),
+        disk_gib: resolved.disk_gib,
+        disk_type: resolved.disk_type.to_owned(),
         network: NETWORK.to_owned(),
-        subnet: order.subnet.clone(),
+        subnet: resolved.subnet.clone(),
         firewalls: spec.firewalls.clone(),
-        openings: spec.ingress_rules.iter().map(ToString::to_string).collect(),
+        ingress_rules: spec.ingress_rules.iter().map(ToString::to_string).collect(),
         identity: spec.identity.clone(),
-        ssh_key: order.ssh_key.clone(),
+        ssh_key: resolved.ssh_key.clone(),
         user_data_bytes: spec.user_data.as_ref().map(|data| data.expose().len()),
         spot: spec.spot,
         protected: spec.protected,
-        labels: request::labels(spec, generation),
+        labels: build_labels(spec, generation),
         public_ip: spec.public_ip.then(|| public_address(address)),
         private_ip: private_address(address),
         created_at: now,
         booted_at: now,
         ends_at: None,
-        phase: Phase::started(now, boot, death(faults.boot_failure(site), boot, spec, order)),
+        phase: Phase::start_at(now, boot, planned_end(faults.boot_failure(site), boot, spec, resolved)),
     }
 }
 
-/// How the instance shall die by itself, if it shall.
-fn death(boot_failure: bool, boot: Duration, spec: &InstanceSpec, order: &ResolvedSpec) -> Option<EndReason> {
+/// Returns how the instance will end by itself, if it will.
+fn planned_end(boot_failure: bool, boot: Duration, spec: &InstanceSpec, resolved: &ResolvedSpec) -> Option<EndReason> {
     if boot_failure {
-        return Some(EndReason::after(boot, "Server.InternalError"));
+        return Some(EndReason::new(boot, "Server.InternalError"));
     }
     let reason = if spec.spot {
         "Server.SpotInstanceTermination"
     } else {
         "Server.InternalError"
     };
-    Some(EndReason::after(order.options.fail_after()?, reason))
+    Some(EndReason::new(resolved.options.fail_after()?, reason))
+}
+
+/// A spec with every name looked up, every default filled in and every limit checked.
+#[derive(Debug)]
+pub(super) struct ResolvedSpec {
+    /// The region.
+    pub(super) region: &'static str,
+    /// The zone, chosen if none was given.
+    pub(super) zone: &'static str,
+    /// The machine type.
+    pub(super) machine: &'static MachineType,
+    /// The image.
+    pub(super) image: Image,
+    /// Boot disk in GiB.
+    pub(super) disk_gib: u32,
+    /// The type of the boot disk.
+    pub(super) disk_type: &'static str,
+    /// The subnet.
+    pub(super) subnet: String,
+    /// The key to log in with: a name, or a public key.
+    pub(super) ssh_key: Option<String>,
+    /// The mock's own options.
+    pub(super) options: Options,
+}
+
+impl ResolvedSpec {
+    /// Resolves a spec.
+    ///
+    /// # Errors
+    /// `InvalidSpec` with the value that this cloud does not have or accept.
+    pub(super) fn resolve(spec: &InstanceSpec) -> Result<Self> {
+        let (region, zone) = select_zone(spec)?;
+        let machine = catalog::select_machine_type(spec.machine_type_to_use(), &spec.requirements)?;
+        let image = catalog::select_image(spec.image.as_deref(), machine)?;
+        let disk_gib = catalog::select_disk_gib(spec.disk_gib, &image)?;
+        let disk_type = catalog::select_disk_type(spec.disk_type.as_deref())?;
+        if let Some(network) = spec.network.as_deref().filter(|network| *network != NETWORK) {
+            return Err(
+                Error::invalid(format!("the mock cloud has no network {}", quoted(network)))
+                    .with_hint(format!("use {NETWORK}, the only one")),
+            );
+        }
+        check_words("firewall", &spec.firewalls)?;
+        check_words("identity", spec.identity.as_slice())?;
+        check_user_data(spec, image.alias)?;
+        check_ttl(spec.ttl)?;
+        check_labels(&spec.labels)?;
+        Ok(Self {
+            region,
+            zone,
+            machine,
+            image,
+            disk_gib,
+            disk_type,
+            subnet: subnet_name(zone),
+            ssh_key: select_ssh_key(spec)?,
+            options: Options::parse(&spec.native)?,
+        })
+    }
+
+    /// Returns the zones for the spec, the selected one first and the others after it, in order.
+    pub(super) fn candidate_zones(&self, spec: &InstanceSpec) -> Vec<Location> {
+        let all = regions::find_region(self.region).map_or(&[][..], |region| region.zones);
+        let is_bound = spec.location.zone.is_some() || spec.subnet.is_some();
+        let first = all.iter().position(|zone| *zone == self.zone).unwrap_or_default();
+        let zones = all
+            .iter()
+            .cycle()
+            .skip(first)
+            .take(if is_bound { 1 } else { all.len() });
+        let location = |zone: &&str| Location {
+            region: self.region.to_owned(),
+            zone: Some((*zone).to_owned()),
+        };
+        zones.map(location).collect()
+    }
+
+    /// Makes the preview.
+    pub(super) fn to_preview(self, spec: &InstanceSpec) -> LaunchPreview {
+        LaunchPreview {
+            provider: ProviderKind::Mock,
+            name: spec.name.clone(),
+            place: Location {
+                region: self.region.to_owned(),
+                zone: Some(self.zone.to_owned()),
+            },
+            machine_type: self.machine.name.to_owned(),
+            cpus: Some(self.machine.cpus),
+            memory_gib: Some(self.machine.memory_gib),
+            gpu: self.machine.to_machine_type().gpu,
+            architecture: Some(self.machine.architecture),
+            image_name: Some(self.image.alias.to_owned()),
+            image: self.image.id,
+            disk_gib: Some(self.disk_gib),
+            disk_type: self.disk_type.to_owned(),
+            spot: spec.spot,
+            price_usd_per_hour: Some(self.machine.price(spec.spot)),
+            ttl: spec.ttl,
+        }
+    }
+}
+
+/// Builds the labels of a new instance: the user's and the management labels.
+pub(super) fn build_labels(spec: &InstanceSpec, generation: u32) -> Labels {
+    let mut labels = spec.labels.clone();
+    labels.extend(management_labels(spec, generation));
+    labels
+}
+
+/// How many management labels cloudctl adds.
+const OWN_LABELS: usize = 5;
+
+fn subnet_name(zone: &str) -> String {
+    format!("{NETWORK}-{zone}")
+}
+
+/// Selects the region and the zone: the zone in the spec, that of the subnet, or one by the name.
+fn select_zone(spec: &InstanceSpec) -> Result<(&'static str, &'static str)> {
+    let location = regions::resolve_location(Some(&spec.location.region), spec.location.zone.as_deref())?;
+    let region = regions::find_region(&location.region)?;
+    let zones = || region.zones.iter().copied();
+    let given = location.zone.and_then(|zone| zones().find(|known| *known == zone));
+    let Some(subnet) = spec.subnet.as_deref() else {
+        return Ok((
+            region.name,
+            given.unwrap_or_else(|| regions::pick_zone(&spec.name, region)),
+        ));
+    };
+    let candidates: Vec<_> = zones()
+        .filter(|zone| given.is_none_or(|given| given == *zone))
+        .collect();
+    let zone = candidates
+        .iter()
+        .find(|zone| subnet_name(zone) == subnet)
+        .ok_or_else(|| {
+            let subnets: Vec<_> = candidates.iter().map(|zone| subnet_name(zone)).collect();
+            Error::invalid(format!("there is no subnet {} in {}", quoted(subnet), spec.location))
+                .with_hint(format!("use one of {}", subnets.join(", ")))
+        })?;
+    Ok((region.name, zone))
+}
+
+fn check_words(field: &str, words: &[String]) -> Result<()> {
+    match words
+        .iter()
+        .find(|word| word.trim().is_empty() || word.chars().any(char::is_control))
+    {
+        Some(word) => Err(Error::invalid(format!("invalid {field} {}", quoted(word)))),
+        None => Ok(()),
+    }
+}
+
+fn check_user_data(spec: &InstanceSpec, alias: &str) -> Result<()> {
+    let length = spec.user_data.as_ref().map_or(0, |data| data.expose().len());
+    if length > MAX_USER_DATA_BYTES {
+        return Err(Error::invalid(format!(
+            "the user data has {length} bytes, and the mock cloud takes {MAX_USER_DATA_BYTES}"
+        ))
+        .with_hint("let a short script fetch the rest"));
+    }
+    let reader = match image_alias(alias).is_none_or(ImageAlias::has_key_login) {
+        true => UserDataReader::CloudInit,
+        false => UserDataReader::Ec2Launch,
+    };
+    if let Some(why) = spec
+        .user_data
+        .as_ref()
+        .and_then(|data| ignored_user_data(data.expose(), reader))
+    {
+        tracing::warn!("{why}");
+    }
+    Ok(())
+}
+
+/// Refuses a TTL that is too long for this cloud.
+pub(super) fn check_ttl(ttl: Option<Duration>) -> Result<()> {
+    match ttl.filter(|ttl| *ttl > MAX_TTL) {
+        Some(ttl) => Err(Error::invalid(format!(
+            "a TTL of {} is longer than the mock cloud takes",
+            format_duration(ttl)
+        ))
+        .with_hint(format!("give up to {}, or no TTL", format_duration(MAX_TTL)))),
+        None => Ok(()),
+    }
+}
+
+fn check_labels(labels: &Labels) -> Result<()> {
+    for (key, value) in labels {
+        check_label_key(key)?;
+        if key.chars().count() > MAX_LABEL_KEY_LENGTH || value.chars().count() > MAX_LABEL_VALUE_LENGTH {
+            return Err(
+                Error::invalid(format!("the label {} is too long", quoted(key))).with_hint(format!(
+                    "a key has up to {MAX_LABEL_KEY_LENGTH} characters, and a value up to {MAX_LABEL_VALUE_LENGTH}"
+                )),
+            );
+        }
+    }
+    if labels.len() + OWN_LABELS > MAX_LABELS {
+        return Err(
+            Error::invalid(format!("{} labels are too many", labels.len())).with_hint(format!(
+                "give up to {}: an instance has up to {MAX_LABELS}, {OWN_LABELS} of them cloudctl's own",
+                MAX_LABELS - OWN_LABELS
+            )),
+        );
+    }
+    Ok(())
+}
+
+/// Selects the SSH key to store. Errors do not show text that is not a public key: it may be a private one.
+fn select_ssh_key(spec: &InstanceSpec) -> Result<Option<String>> {
+    let key = match &spec.ssh_key {
+        None => return Ok(spec.default_ssh_key.clone()),
+        Some(SshKey::Name(name)) => {
+            check_words("ssh-key", std::slice::from_ref(name))?;
+            name
+        }
+        Some(SshKey::PublicKey(key)) => {
+            let key = key.trim_end();
+            let is_public = KEY_TYPES.iter().any(|start| key.starts_with(start))
+                && key.split_whitespace().count() >= 2
+                && !key.contains('\n');
+            if !is_public {
+                return Err(
+                    Error::invalid("the SSH key is not a public key in OpenSSH's one-line form")
+                        .with_hint("give the .pub file that ssh-keygen wrote"),
+                );
+            }
+            key
+        }
+    };
+    Ok(Some(key.to_owned()))
+}
+
+/// The native options of the mock. On the command line every value is text.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Options {
+    /// Seconds that the instance is pending before it runs, from 0 to 86400, fractions allowed; default 1.
+    #[serde(deserialize_with = "parse_seconds")]
+    pub(super) boot_seconds: Option<f64>,
+    /// Seconds after which the instance ends by itself, as a preempted spot instance does.
+    #[serde(deserialize_with = "parse_seconds")]
+    pub(super) fail_after_seconds: Option<f64>,
+}
+
+const OPTIONS_HINT: &str = "the mock has boot_seconds and fail_after_seconds, each a number from 0 to 86400";
+const DAY_SECONDS: f64 = 86_400.0;
+
+impl Options {
+    /// Reads the options.
+    ///
+    /// # Errors
+    /// `InvalidSpec` with the key that is unknown or has an invalid value.
+    pub(super) fn parse(native: &BTreeMap<String, Value>) -> Result<Self> {
+        // Each key is read alone first: serde names an unknown key, but not the key of an invalid value.
+        for (key, value) in native {
+            let alone = Value::Object([(key.clone(), value.clone())].into_iter().collect());
+            if let Err(error) = serde_json::from_value::<Self>(alone) {
+                return Err(option_error(key, &error.to_string()));
+            }
+        }
+        let all = native.clone().into_iter().collect();
+        let options: Self =
+            serde_json::from_value(Value::Object(all)).map_err(|error| option_error("native", &error.to_string()))?;
+        for (key, seconds) in [
+            ("boot_seconds", options.boot_seconds),
+            ("fail_after_seconds", options.fail_after_seconds),
+        ] {
+            if seconds.is_some_and(|seconds| !(0.0..=DAY_SECONDS).contains(&seconds)) {
+                return Err(option_error(key, "out of range"));
+            }
+        }
+        Ok(options)
+    }
+
+    /// Returns how long the instance is pending, if the options say so.
+    pub(super) fn boot(&self) -> Option<Duration> {
+        self.boot_seconds.map(Duration::from_secs_f64)
+    }
+
+    /// Returns after how long the instance ends by itself, if the options say so.
+    pub(super) fn fail_after(&self) -> Option<Duration> {
+        self.fail_after_seconds.map(Duration::from_secs_f64)
+    }
+}
+
+fn parse_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    let number = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok());
+    match number.filter(|number| number.is_finite()) {
+        Some(number) => Ok(Some(number)),
+        None => Err(D::Error::custom(format!("`{value}` is not a number"))),
+    }
+}
+
+fn option_error(key: &str, reason: &str) -> Error {
+    Error::invalid(format!(
+        "invalid native option {}: {}",
+        plain(key),
+        parser_message(reason)
+    ))
+    .with_hint(OPTIONS_HINT)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(key: &str, value: Value) -> Result<Options> {
+        Options::parse(&[(key.to_owned(), value)].into_iter().collect())
+    }
+
+    #[test]
+    fn options_are_read_from_numbers_and_text() {
+        assert_eq!(read("boot_seconds", json!("0")).unwrap().boot(), Some(Duration::ZERO));
+        assert_eq!(
+            read("boot_seconds", json!(0.5)).unwrap().boot(),
+            Some(Duration::from_millis(500))
+        );
+        assert_eq!(
+            read("fail_after_seconds", json!(3)).unwrap().fail_after(),
+            Some(Duration::from_secs(3))
+        );
+        assert_eq!(Options::parse(&BTreeMap::new()).unwrap().boot(), None);
+    }
+
+    #[test]
+    fn error_names_the_invalid_option() {
+        for (key, value) in [
+            ("boot_second", json!(1)),
+            ("boot_seconds", json!("soon")),
+            ("boot_seconds", json!("nan")),
+            ("boot_seconds", json!(-1)),
+            ("fail_after_seconds", json!(1e9)),
+        ] {
+            assert!(read(key, value).unwrap_err().message().contains(key));
+        }
+    }
 }

@@ -1,17 +1,16 @@
-//! Faults on demand, for people who test how their own pipelines bear them.
+//! Injects faults so that users can test their pipelines.
 //!
-//! `CLOUDCTL_MOCK` holds them, comma separated, such as
-//! `capacity@us-east-1a,latency=200ms,throttle=0.3,unreachable=eu-west-1`. Each may end in `@region` or `@zone`, and
-//! then happens only there; without that it happens everywhere. [`syntax::KNOWN`] lists them.
-//! How a fault is written, and which there are.
-//! Calls on their way to the mock cloud, and what may become of them.
+//! `CLOUDCTL_MOCK` lists them, comma separated, such as
+//! `capacity@us-east-1a,latency=200ms,throttle=0.3,unreachable=eu-west-1`. Each may end in `@region` or `@zone` and
+//! then happens only there, else everywhere. [`KNOWN`] lists all of them. Every call first goes through
+//! [`simulate_call`].
 
 use std::time::Duration;
 
 use tokio::time::sleep;
 
 use super::regions;
-use crate::cloud::{Error, ErrorKind, ListScope, Result, quoted};
+use crate::cloud::{Error, ErrorKind, ErrorLocation, Gap, ListScope, ProviderKind, Result, quoted};
 
 #[derive(Debug, PartialEq)]
 pub(super) enum Effect {
@@ -30,13 +29,13 @@ pub(super) enum Effect {
 #[derive(Debug, PartialEq)]
 pub(super) struct Fault {
     pub(super) effect: Effect,
-    /// Region or zone; `None` is everywhere.
-    pub(super) place: Option<String>,
-    /// As it was typed, to say who is to blame.
+    /// Region or zone; `None` means everywhere.
+    pub(super) location: Option<String>,
+    /// The fault as the user typed it, for hints.
     pub(super) text: String,
 }
 
-/// Where a call goes, as far as it is known.
+/// The region and zone of a call, as far as they are known.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct FaultSite<'a> {
     /// The region.
@@ -46,7 +45,7 @@ pub(super) struct FaultSite<'a> {
 }
 
 impl<'a> FaultSite<'a> {
-    /// A region as a whole.
+    /// Means a whole region.
     pub(super) fn region(region: &'a str) -> Self {
         Self {
             region: Some(region),
@@ -54,7 +53,7 @@ impl<'a> FaultSite<'a> {
         }
     }
 
-    /// A zone.
+    /// Means a zone.
     pub(super) fn zone(region: &'a str, zone: &'a str) -> Self {
         Self {
             region: Some(region),
@@ -62,31 +61,28 @@ impl<'a> FaultSite<'a> {
         }
     }
 
-    /// What a listing covers.
-    pub(super) fn of(location: &'a ListScope) -> Self {
-        match location {
+    /// Means what a listing covers.
+    pub(super) fn from_scope(scope: &'a ListScope) -> Self {
+        match scope {
             ListScope::AllRegions => Self::default(),
             ListScope::Region(region) => Self::region(region),
             ListScope::Zone { region, zone } => Self::zone(region, zone),
         }
     }
 
-    /// The site as errors have it.
-    pub(super) fn name(self) -> String {
-        match self.zone.or(self.region) {
-            Some(place) => format!("mock/{place}"),
-            None => "mock".to_owned(),
-        }
+    /// Returns the site as errors show it.
+    pub(super) fn location(self) -> ErrorLocation {
+        ErrorLocation::new(ProviderKind::Mock, self.zone.or(self.region).unwrap_or_default())
     }
 }
 
 impl Fault {
     fn hits(&self, site: FaultSite<'_>) -> bool {
-        self.place.is_none() || self.place.as_deref() == site.region || self.place.as_deref() == site.zone
+        self.location.is_none() || self.location.as_deref() == site.region || self.location.as_deref() == site.zone
     }
 
-    /// The error that this fault turns any call into, if it does.
-    fn refusal(&self) -> Option<Error> {
+    /// Returns the error of a fault that makes every call fail.
+    fn refusal_error(&self) -> Option<Error> {
         let (kind, code, message) = match self.effect {
             Effect::Unauthenticated => (
                 ErrorKind::Unauthenticated,
@@ -111,15 +107,15 @@ impl Fault {
     }
 }
 
-/// The faults that were asked for.
+/// The injected faults.
 #[derive(Debug, Default)]
 pub(super) struct Faults(Vec<Fault>);
 
 impl Faults {
-    /// Reads what `CLOUDCTL_MOCK` holds.
+    /// Parses the value of `CLOUDCTL_MOCK`.
     ///
     /// # Errors
-    /// `InvalidSpec` for an unknown or malformed fault, naming it and the known ones.
+    /// `InvalidSpec` with the unknown or malformed fault, and the known ones.
     pub(super) fn parse(text: Option<&str>) -> Result<Self> {
         text.unwrap_or_default()
             .split(',')
@@ -130,13 +126,13 @@ impl Faults {
             .map(Self)
     }
 
-    fn at(&self, site: FaultSite<'_>) -> impl Iterator<Item = &Fault> {
+    fn faults_at(&self, site: FaultSite<'_>) -> impl Iterator<Item = &Fault> {
         self.0.iter().filter(move |fault| fault.hits(site))
     }
 
-    /// How much longer a call takes.
+    /// Returns how much longer a call takes.
     pub(super) fn latency(&self, site: FaultSite<'_>) -> Duration {
-        self.at(site)
+        self.faults_at(site)
             .filter_map(|fault| match fault.effect {
                 Effect::Latency(time) => Some(time),
                 _ => None,
@@ -144,9 +140,9 @@ impl Faults {
             .sum()
     }
 
-    /// The probability with which a call is turned away.
+    /// Returns the probability that a call is throttled.
     pub(super) fn throttle(&self, site: FaultSite<'_>) -> f64 {
-        self.at(site)
+        self.faults_at(site)
             .filter_map(|fault| match fault.effect {
                 Effect::Throttle(part) => Some(part),
                 _ => None,
@@ -154,46 +150,47 @@ impl Faults {
             .fold(0.0, f64::max)
     }
 
-    /// What makes every call fail, before it has any effect.
-    pub(super) fn refusal(&self, site: FaultSite<'_>) -> Option<Error> {
-        let error = self.at(site).find_map(Fault::refusal)?;
-        Some(error.at(site.name()))
+    /// Returns the error that makes every call fail, before it has an effect.
+    pub(super) fn refusal_error(&self, site: FaultSite<'_>) -> Option<Error> {
+        let error = self.faults_at(site).find_map(Fault::refusal_error)?;
+        Some(error.at(site.location()))
     }
 
-    /// What a listing of `location` misses: an error for each part of it that refuses all calls.
-    pub(super) fn gaps(&self, location: &ListScope) -> Vec<Error> {
-        let whole = FaultSite::of(location);
+    /// Returns the gaps of a listing: the parts of its scope that refuse all calls.
+    pub(super) fn gaps(&self, scope: &ListScope) -> Vec<Gap> {
+        let whole = FaultSite::from_scope(scope);
         self.0
             .iter()
             .filter(|fault| !fault.hits(whole))
             .filter_map(|fault| {
-                let place = fault.place.as_deref()?;
-                // A fault's place was checked when it was read.
-                let region = regions::region_of_zone(place)
-                    .or_else(|_| regions::region(place))
+                let location = fault.location.as_deref()?;
+                // The region or zone was checked by the parser.
+                let region = regions::find_region_of_zone(location)
+                    .or_else(|_| regions::find_region(location))
                     .ok()?;
-                let inside = location.contains(region.name, Some(place));
-                Some(fault.refusal().filter(|_| inside)?.at(format!("mock/{place}")))
+                let inside = scope.contains(region.name, Some(location));
+                let error = fault.refusal_error().filter(|_| inside)?;
+                Some(Gap::new(error, ErrorLocation::new(ProviderKind::Mock, location)))
             })
             .collect()
     }
 
-    /// What keeps an instance from being made.
-    pub(super) fn shortage(&self, site: FaultSite<'_>) -> Option<Error> {
-        self.no_capacity(site).or_else(|| {
-            let fault = self.at(site).find(|fault| fault.effect == Effect::Quota)?;
+    /// Returns the error that makes a create call fail, for lack of capacity or quota.
+    pub(super) fn capacity_fault(&self, site: FaultSite<'_>) -> Option<Error> {
+        self.no_capacity_error(site).or_else(|| {
+            let fault = self.faults_at(site).find(|fault| fault.effect == Effect::Quota)?;
             let message = "the account may have no more instances";
             Some(
                 fault
                     .error(ErrorKind::Quota, "InstanceLimitExceeded", message)
-                    .at(site.name()),
+                    .at(site.location()),
             )
         })
     }
 
-    /// What keeps an instance from being started.
-    pub(super) fn no_capacity(&self, site: FaultSite<'_>) -> Option<Error> {
-        let fault = self.at(site).find(|fault| fault.effect == Effect::Capacity)?;
+    /// Returns the error that makes a start fail.
+    pub(super) fn no_capacity_error(&self, site: FaultSite<'_>) -> Option<Error> {
+        let fault = self.faults_at(site).find(|fault| fault.effect == Effect::Capacity)?;
         let message = format!(
             "no capacity in {}",
             site.zone.or(site.region).unwrap_or("the mock cloud")
@@ -201,13 +198,13 @@ impl Faults {
         Some(
             fault
                 .error(ErrorKind::Capacity, "InsufficientCapacity", &message)
-                .at(site.name()),
+                .at(site.location()),
         )
     }
 
-    /// How long an instance is pending, if a fault says so.
+    /// Returns how long an instance is pending, if a fault says so.
     pub(super) fn slow_boot(&self, site: FaultSite<'_>) -> Option<Duration> {
-        self.at(site)
+        self.faults_at(site)
             .filter_map(|fault| match fault.effect {
                 Effect::SlowBoot(time) => Some(time),
                 _ => None,
@@ -215,34 +212,34 @@ impl Faults {
             .max()
     }
 
-    /// Whether the answer to a create is lost.
-    pub(super) fn lost_reply(&self, site: FaultSite<'_>) -> Option<Error> {
-        let fault = self.at(site).find(|fault| fault.effect == Effect::LostReply)?;
+    /// Returns the error for a lost answer to a create call.
+    pub(super) fn lost_reply_error(&self, site: FaultSite<'_>) -> Option<Error> {
+        let fault = self.faults_at(site).find(|fault| fault.effect == Effect::LostReply)?;
         let message = "the answer was lost; the instance may have been made";
         Some(
             fault
                 .error(ErrorKind::UnknownOutcome, "ConnectionReset", message)
-                .at(site.name()),
+                .at(site.location()),
         )
     }
 
-    /// Whether a new instance dies instead of running.
+    /// Says whether a new instance fails instead of running.
     pub(super) fn boot_failure(&self, site: FaultSite<'_>) -> bool {
-        self.at(site).any(|fault| fault.effect == Effect::BootFailure)
+        self.faults_at(site).any(|fault| fault.effect == Effect::BootFailure)
     }
 }
 
-/// Every fault, as it may be written.
+/// Every fault, as a user may write it.
 pub(crate) const KNOWN: [&str; 10] = [
-    // Create and start find no room (`Capacity`).
+    // Create and start find no capacity (`Capacity`).
     "capacity",
     // Create reaches a limit of the account (`Quota`).
     "quota",
     // Every call takes that much longer: `ms`, `s` or `m`.
     "latency=200ms",
-    // That part of all calls, from 0 to 1, is turned away, and tried again a few times (`Throttled`).
+    // This part of all calls, from 0 to 1, is throttled, and retried a few times (`Throttled`).
     "throttle=0.3",
-    // No call gets through (`Network`).
+    // No call reaches the cloud (`Network`).
     "unreachable=eu-west-1",
     // Every call lacks permission (`PermissionDenied`).
     "denied",
@@ -252,30 +249,30 @@ pub(crate) const KNOWN: [&str; 10] = [
     "lost-reply",
     // A new or started instance is pending for that long.
     "slow-boot=30s",
-    // A new instance dies instead of running.
+    // A new instance fails instead of running.
     "boot-failure",
 ];
 
-/// Longest time that a fault can ask for.
-const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+/// The longest time in a fault.
+const MAX_TIME: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Reads one fault.
+/// Parses one fault.
 ///
 /// # Errors
-/// `InvalidSpec` naming it and the known ones.
+/// `InvalidSpec` with the fault and the known ones.
 pub(crate) fn parse(text: &str) -> Result<Fault> {
-    let (head, place) = match text.split_once('@') {
-        Some((head, place)) => (head, Some(place)),
+    let (head, location) = match text.split_once('@') {
+        Some((head, location)) => (head, Some(location)),
         None => (text, None),
     };
     let (name, value) = match head.split_once('=') {
         Some((name, value)) => (name, Some(value)),
         None => (head, None),
     };
-    // `unreachable` has no value of its own, so that it may be given its place as one.
-    let (value, place) = match (name, value, place) {
+    // `unreachable` has no value, so its location may stand there.
+    let (value, location) = match (name, value, location) {
         ("unreachable", Some(value), None) => (None, Some(value)),
-        _ => (value, place),
+        _ => (value, location),
     };
     let effect = match (name, value) {
         ("capacity", None) => Some(Effect::Capacity),
@@ -302,20 +299,20 @@ pub(crate) fn parse(text: &str) -> Result<Fault> {
             )),
         );
     };
-    if let Some(place) = place
-        && regions::region_of_zone(place).is_err()
+    if let Some(location) = location
+        && regions::find_region_of_zone(location).is_err()
     {
-        regions::region(place)
+        regions::find_region(location)
             .map_err(|error| error.context(format!("invalid fault {} in CLOUDCTL_MOCK", quoted(text))))?;
     }
     Ok(Fault {
         effect,
-        place: place.map(str::to_owned),
+        location: location.map(str::to_owned),
         text: text.to_owned(),
     })
 }
 
-/// `200ms`, `30s`, `2m`.
+/// Parses `200ms`, `30s`, `2m`.
 fn parse_time(text: &str) -> Option<Duration> {
     let digits = text.find(|character: char| !character.is_ascii_digit())?;
     let (number, unit) = text.split_at(digits);
@@ -326,56 +323,42 @@ fn parse_time(text: &str) -> Option<Duration> {
         _ => return None,
     };
     let time = Duration::from_millis(number.parse::<u64>().ok()?.checked_mul(milliseconds)?);
-    (time <= LONGEST).then_some(time)
+    (time <= MAX_TIME).then_some(time)
 }
 
-/// How often a call that is turned away is tried.
-const ATTEMPTS: u32 = 5;
-/// The pause after the first time; it doubles each time, and a random part of it is waited.
-const BACKOFF: Duration = Duration::from_millis(50);
+/// How often a throttled call is sent at most.
+const MAX_ATTEMPTS: u32 = 5;
+/// The first pause. It doubles each time, and a random part of it is waited.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
-/// What every call goes through on its way, whatever it is: latency, refusals, and throttling with its retries.
-pub(super) async fn call(faults: &Faults, site: FaultSite<'_>, operation: &str) -> Result<()> {
-    for attempt in 1..=ATTEMPTS {
-        tracing::debug!(operation, place = site.name(), attempt, "call");
+/// Simulates what may happen to any call: latency, refusals, and throttling with its retries.
+pub(super) async fn simulate_call(faults: &Faults, site: FaultSite<'_>, operation: &str) -> Result<()> {
+    for attempt in 1..=MAX_ATTEMPTS {
+        tracing::debug!(operation, location = %site.location(), attempt, "call");
         let latency = faults.latency(site);
         if !latency.is_zero() {
             sleep(latency).await;
         }
-        if let Some(error) = faults.refusal(site) {
+        if let Some(error) = faults.refusal_error(site) {
             return Err(error);
         }
         if fastrand::f64() >= faults.throttle(site) {
             return Ok(());
         }
-        if attempt < ATTEMPTS {
-            sleep((BACKOFF * 2u32.pow(attempt)).mul_f64(fastrand::f64())).await;
+        if attempt < MAX_ATTEMPTS {
+            sleep((FIRST_PAUSE * 2u32.pow(attempt)).mul_f64(fastrand::f64())).await;
         }
     }
-    let message = format!("too many requests: {operation} was turned away {ATTEMPTS} times");
+    let message = format!("too many requests: {operation} was turned away {MAX_ATTEMPTS} times");
     Err(Error::new(ErrorKind::Throttled, message)
         .with_code("RequestLimitExceeded")
-        .at(site.name()))
-}
-
-/// The same failure once more, for another target of the same call.
-pub(super) fn again(error: &Error) -> Error {
-    let mut copy = Error::new(error.kind(), error.message());
-    if let Some(code) = error.code() {
-        copy = copy.with_code(code);
-    }
-    if let Some(location) = error.location() {
-        copy = copy.at(location);
-    }
-    match error.hint() {
-        Some(remedy) => copy.with_hint(remedy),
-        None => copy,
-    }
+        .at(site.location()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cloud::ErrorKind;
 
     fn faults(text: &str) -> Faults {
         Faults::parse(Some(text)).unwrap()
@@ -387,40 +370,38 @@ mod tests {
     };
 
     #[test]
-    fn the_documented_example_does_what_it_says() {
+    fn documented_example_injects_its_faults() {
         let faults = faults("capacity@us-east-1a,latency=200ms,throttle=0.3,unreachable=eu-west-1");
-        assert_eq!(faults.shortage(ZONE).unwrap().kind(), ErrorKind::Capacity);
-        assert!(faults.shortage(FaultSite::zone("us-east-1", "us-east-1b")).is_none());
+        assert_eq!(faults.capacity_fault(ZONE).unwrap().kind(), ErrorKind::Capacity);
+        assert!(
+            faults
+                .capacity_fault(FaultSite::zone("us-east-1", "us-east-1b"))
+                .is_none()
+        );
         assert_eq!(faults.latency(ZONE), Duration::from_millis(200));
         assert_eq!(faults.throttle(ZONE), 0.3);
-        assert!(faults.refusal(ZONE).is_none());
-        let error = faults.refusal(FaultSite::region("eu-west-1")).unwrap();
+        assert!(faults.refusal_error(ZONE).is_none());
+        let error = faults.refusal_error(FaultSite::region("eu-west-1")).unwrap();
         assert_eq!(
-            (error.kind(), error.location()),
-            (ErrorKind::Network, Some("mock/eu-west-1"))
+            (error.kind(), error.location().map(ToString::to_string)),
+            (ErrorKind::Network, Some("mock/eu-west-1".to_owned()))
         );
     }
 
     #[test]
-    fn a_part_of_a_location_that_is_down_is_a_gap() {
+    fn unreachable_part_of_a_scope_is_a_gap() {
         let faults = faults("unreachable=us-east-1a,denied@eu-west-1,capacity@us-east-1b");
         let places = |location: &ListScope| -> Vec<String> {
             let gaps = faults.gaps(location);
-            gaps.iter().map(|gap| gap.location().unwrap().to_owned()).collect()
+            gaps.iter().map(|gap| gap.location.to_string()).collect()
         };
         assert_eq!(places(&ListScope::AllRegions), ["mock/us-east-1a", "mock/eu-west-1"]);
         assert_eq!(places(&ListScope::Region("us-east-1".into())), ["mock/us-east-1a"]);
         assert!(places(&ListScope::Region("ap-south-1".into())).is_empty());
     }
-}
-
-#[cfg(test)]
-mod fault_syntax_tests {
-    use super::*;
-    use crate::cloud::ErrorKind;
 
     #[test]
-    fn every_known_fault_is_read_with_and_without_a_place() {
+    fn known_faults_parse_with_and_without_location() {
         for text in KNOWN {
             parse(text).unwrap();
             if !text.starts_with("unreachable") {
@@ -433,7 +414,7 @@ mod fault_syntax_tests {
     }
 
     #[test]
-    fn anything_else_is_refused_by_name() {
+    fn error_names_the_unknown_fault() {
         for text in [
             "capactiy",
             "capacity=1",

@@ -1,9 +1,8 @@
-//! A small cloud in a file, for people who try cloudctl, or test their pipelines, without an account. It has
-//! regions, names, protection, states over time and ends like the real ones, and [faults](faults) on demand.
+//! A small cloud in a file, to try cloudctl or test a pipeline without an account. It has regions, names, protection,
+//! and states that change over time as on the real clouds, and injects [faults](faults) on demand.
 //!
-//! An instance with a TTL is ended by this cloud itself, by its own clock: from that moment on it is terminated,
-//! whoever looks, and whether or not it is stopped or protected.
-//! What instances write to their consoles.
+//! The mock itself terminates an instance at the end of its TTL, by its own clock: from then on every read shows it as
+//! terminated, also if it was stopped or protected.
 
 use self::state::StoredInstance;
 
@@ -14,7 +13,6 @@ mod faults;
 mod info;
 mod phase;
 mod regions;
-mod request;
 mod state;
 mod state_file;
 
@@ -28,15 +26,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use self::faults::call;
+use self::change::Change;
+use self::create::ResolvedSpec;
+use self::faults::simulate_call;
 use self::faults::{FaultSite, Faults};
-use self::phase::Action;
-use self::request::ResolvedSpec;
 use self::state_file::Store;
 use crate::cloud::{
-    Access, BatchTracker, CatalogSource, Cleanup, Clock, CloudInfo, CreateOutcome, Error, Identity, Image, Instance,
-    InstanceAction, InstanceRef, InstanceSink, InstanceSpec, InstanceState, Instances, LaunchPreview, ListScope,
-    Location, Locations, MachineType, OrphanedDisk, Provider, PublishedPrice, Result, TargetOutcome,
+    Access, BatchTracker, CatalogSource, Cleanup, Clock, CloudInfo, CreateOutcome, Error, Gap, Identity, Image,
+    Instance, InstanceAction, InstanceRef, InstanceSink, InstanceSpec, InstanceState, Instances, LaunchPreview,
+    ListScope, Location, Locations, MachineType, OrphanedDisk, Provider, PublishedPrice, Result, TargetOutcome,
 };
 use crate::providers::driver::Driver;
 use crate::settings::{Environment, Settings};
@@ -52,7 +50,7 @@ pub(super) const DRIVER: Driver = Driver {
     offline_catalog: None,
 };
 
-/// The driver.
+/// The driver of the mock cloud.
 pub(super) struct Mock {
     store: Store,
     clock: Arc<dyn Clock>,
@@ -71,7 +69,7 @@ fn state_file(environment: &Environment) -> Option<PathBuf> {
 }
 
 impl Mock {
-    /// The mock cloud of these settings; nothing is touched before the first call.
+    /// Creates the driver. Reads and writes no file before the first call.
     pub(super) fn new(settings: &Settings, clock: Arc<dyn Clock>) -> Self {
         let environment = &settings.environment;
         let user = ["USER", "LOGNAME", "USERNAME"]
@@ -90,23 +88,23 @@ impl Mock {
         Faults::parse(self.faults.as_deref())
     }
 
-    /// What `look` finds of one instance.
-    async fn look_at<T>(
+    /// Reads one instance from the file and passes it to `look`.
+    async fn read_instance<T>(
         &self,
         target: &InstanceRef,
         operation: &str,
         look: impl FnOnce(&state::StoredInstance, Timestamp) -> T,
     ) -> Result<T> {
         let faults = self.faults()?;
-        call(&faults, FaultSite::region(&target.scope), operation).await?;
+        simulate_call(&faults, FaultSite::region(&target.scope), operation).await?;
         let state = self.store.read()?;
         let now = self.clock.now();
-        let record = state
+        let stored = state
             .find(target, now)
-            .ok_or_else(|| Error::not_found(target).at(FaultSite::region(&target.scope).name()))?;
-        match faults.refusal(FaultSite::zone(&record.region, &record.zone)) {
+            .ok_or_else(|| Error::not_found(target).at(FaultSite::region(&target.scope).location()))?;
+        match faults.refusal_error(FaultSite::zone(&stored.region, &stored.zone)) {
             Some(error) => Err(error),
-            None => Ok(look(record, now)),
+            None => Ok(look(stored, now)),
         }
     }
 }
@@ -115,45 +113,50 @@ impl Mock {
 impl Instances for Mock {
     async fn preview(&self, spec: &InstanceSpec) -> Result<LaunchPreview> {
         let faults = self.faults()?;
-        let order = ResolvedSpec::resolve(spec)?;
-        call(&faults, FaultSite::zone(order.region, order.zone), "plan").await?;
-        Ok(order.plan(spec))
+        let resolved = ResolvedSpec::resolve(spec)?;
+        simulate_call(&faults, FaultSite::zone(resolved.region, resolved.zone), "plan").await?;
+        Ok(resolved.to_preview(spec))
     }
 
     async fn create(&self, spec: &InstanceSpec, generation: u32) -> Result<CreateOutcome> {
         let faults = self.faults()?;
-        let order = ResolvedSpec::resolve(spec)?;
-        let site = FaultSite::zone(order.region, order.zone);
-        call(&faults, site, "create").await?;
+        let resolved = ResolvedSpec::resolve(spec)?;
+        let site = FaultSite::zone(resolved.region, resolved.zone);
+        simulate_call(&faults, site, "create").await?;
         let locked = self.store.lock().await?;
         let now = self.clock.now();
         let created = locked.change(|state| {
-            state.forget_gone(now);
-            create::create(state, spec, &order, generation, &faults, now)
+            state.remove_unlisted(now);
+            create::create(state, spec, &resolved, generation, &faults, now)
         })?;
-        match faults.lost_reply(site) {
+        match faults.lost_reply_error(site) {
             Some(error) => Err(error),
             None => Ok(created),
         }
     }
 
     async fn get(&self, target: &InstanceRef) -> Result<Instance> {
-        self.look_at(target, "get", state::StoredInstance::instance).await
+        self.read_instance(target, "get", state::StoredInstance::to_instance)
+            .await
     }
 
-    async fn list_into(&self, pages: &InstanceSink<'_>) -> Result<Vec<Error>> {
+    async fn list_into(&self, pages: &InstanceSink<'_>) -> Result<Vec<Gap>> {
         let faults = self.faults()?;
-        check(pages.location)?;
-        call(&faults, FaultSite::of(pages.location), "list").await?;
+        check_scope(pages.location)?;
+        simulate_call(&faults, FaultSite::from_scope(pages.location), "list").await?;
         let now = self.clock.now();
         let state = self.store.read()?;
         let listed = state
             .instances
             .iter()
-            .filter(|record| record.is_listed(now))
-            .filter(|record| pages.location.contains(&record.region, Some(&record.zone)))
-            .filter(|record| faults.refusal(FaultSite::zone(&record.region, &record.zone)).is_none())
-            .map(|record| record.instance(now));
+            .filter(|stored| stored.is_listed(now))
+            .filter(|stored| pages.location.contains(&stored.region, Some(&stored.zone)))
+            .filter(|stored| {
+                faults
+                    .refusal_error(FaultSite::zone(&stored.region, &stored.zone))
+                    .is_none()
+            })
+            .map(|stored| stored.to_instance(now));
         pages.push_page(listed.collect());
         Ok(faults.gaps(pages.location))
     }
@@ -164,21 +167,13 @@ impl Instances for Mock {
         targets: &[InstanceRef],
         tracker: &BatchTracker<'_>,
     ) -> Vec<TargetOutcome> {
-        let action = match action {
-            InstanceAction::Start => Action::Start,
-            InstanceAction::Stop => Action::Stop,
-            InstanceAction::Reboot => Action::Reboot,
-            InstanceAction::Protect => Action::Protect,
-            InstanceAction::Unprotect => Action::Unprotect,
-            InstanceAction::Terminate => Action::Terminate,
-        };
-        self.act_on(action, targets, tracker).await
+        self.change(Change::Action(action), targets, tracker).await
     }
 
     async fn set_ttl(&self, target: &InstanceRef, ttl: Duration) -> Result<()> {
         let outcomes = self
-            .act_on(
-                Action::SetTtl(ttl),
+            .change(
+                Change::Ttl(ttl),
                 std::slice::from_ref(target),
                 &BatchTracker::uninterrupted(),
             )
@@ -187,7 +182,7 @@ impl Instances for Mock {
     }
 
     async fn console_output(&self, target: &InstanceRef) -> Result<Vec<u8>> {
-        self.look_at(target, "console", |record, now| record.console(now).into_bytes())
+        self.read_instance(target, "console", |stored, now| stored.console(now).into_bytes())
             .await
     }
 }
@@ -197,23 +192,23 @@ impl Locations for Mock {
     async fn default_location(&self) -> Result<Option<Location>> {
         self.faults()?;
         let region = self.region.as_deref().unwrap_or(regions::DEFAULT_REGION);
-        regions::locate(Some(region), None).map(Some)
+        regions::resolve_location(Some(region), None).map(Some)
     }
 
     async fn resolve_location(&self, region: Option<&str>, zone: Option<&str>) -> Result<Location> {
         self.faults()?;
-        regions::locate(region, zone)
+        regions::resolve_location(region, zone)
     }
 
     async fn regions(&self) -> Result<Vec<String>> {
-        call(&self.faults()?, FaultSite::default(), "regions").await?;
+        simulate_call(&self.faults()?, FaultSite::default(), "regions").await?;
         let mut names: Vec<_> = regions::REGIONS.iter().map(|region| region.name.to_owned()).collect();
         names.sort_unstable();
         Ok(names)
     }
 
     async fn list_scopes(&self) -> Result<Vec<ListScope>> {
-        call(&self.faults()?, FaultSite::default(), "locations").await?;
+        simulate_call(&self.faults()?, FaultSite::default(), "locations").await?;
         let regions = regions::REGIONS.iter();
         Ok(regions
             .map(|region| ListScope::Region(region.name.to_owned()))
@@ -222,30 +217,30 @@ impl Locations for Mock {
 
     async fn candidate_zones(&self, spec: &InstanceSpec) -> Result<Vec<Location>> {
         let faults = self.faults()?;
-        let order = ResolvedSpec::resolve(spec)?;
-        call(&faults, FaultSite::region(order.region), "zones").await?;
-        Ok(order.places(spec))
+        let resolved = ResolvedSpec::resolve(spec)?;
+        simulate_call(&faults, FaultSite::region(resolved.region), "zones").await?;
+        Ok(resolved.candidate_zones(spec))
     }
 }
 
 #[async_trait]
 impl CatalogSource for Mock {
     async fn machine_types(&self, region: &str, among: &[String]) -> Result<Vec<MachineType>> {
-        let region = regions::region(region)?;
-        call(&self.faults()?, FaultSite::region(region.name), "machine_types").await?;
-        let mut machines = catalog::machine_types();
+        let region = regions::find_region(region)?;
+        simulate_call(&self.faults()?, FaultSite::region(region.name), "machine_types").await?;
+        let mut machines = catalog::list_machine_types();
         machines.retain(|machine| among.is_empty() || among.contains(&machine.name));
         Ok(machines)
     }
 
     async fn images(&self, region: &str) -> Result<Vec<Image>> {
-        let region = regions::region(region)?;
-        call(&self.faults()?, FaultSite::region(region.name), "images").await?;
-        Ok(catalog::images())
+        let region = regions::find_region(region)?;
+        simulate_call(&self.faults()?, FaultSite::region(region.name), "images").await?;
+        Ok(catalog::list_images())
     }
 
     async fn spot_price(&self, _place: &Location, machine_type: &str) -> Result<Option<f64>> {
-        Ok(catalog::known_machine_type(machine_type).map(|machine| machine.price(true)))
+        Ok(catalog::find_machine_type(machine_type).map(|machine| machine.price(true)))
     }
 
     async fn published_prices(&self) -> Result<Vec<PublishedPrice>> {
@@ -255,14 +250,14 @@ impl CatalogSource for Mock {
     }
 
     fn fixed_price(&self, machine_type: &str) -> Option<f64> {
-        catalog::known_machine_type(machine_type).map(|machine| machine.price(false))
+        catalog::find_machine_type(machine_type).map(|machine| machine.price(false))
     }
 }
 
 #[async_trait]
 impl Access for Mock {
     async fn identity(&self) -> Result<Identity> {
-        call(&self.faults()?, FaultSite::default(), "identity").await?;
+        simulate_call(&self.faults()?, FaultSite::default(), "identity").await?;
         Ok(Identity {
             account: state::ACCOUNT.to_owned(),
             principal: Some(self.user.clone()),
@@ -270,12 +265,12 @@ impl Access for Mock {
     }
 
     async fn server_time(&self) -> Result<Timestamp> {
-        call(&self.faults()?, FaultSite::default(), "time").await?;
+        simulate_call(&self.faults()?, FaultSite::default(), "time").await?;
         Ok(self.clock.now())
     }
 
     fn probe_ssh(&self, instance: &Instance) -> Option<bool> {
-        // The addresses are made up, so nobody is there; what is up is taken to answer.
+        // The addresses are invented, so no server answers. A running instance counts as reachable.
         Some(instance.state == InstanceState::Running)
     }
 }
@@ -283,12 +278,12 @@ impl Access for Mock {
 #[async_trait]
 impl Cleanup for Mock {
     async fn delete_unused_firewall_rules(&self, _gone: &[Instance]) -> Result<Vec<String>> {
-        // They went with their instances.
+        // They end with their instances.
         Ok(Vec::new())
     }
 
     async fn orphaned_disks(&self, _gone: &[Instance]) -> Result<Vec<OrphanedDisk>> {
-        // Every disk here goes with its instance.
+        // Every disk is deleted with its instance.
         Ok(Vec::new())
     }
 }
@@ -299,23 +294,23 @@ impl Provider for Mock {
     }
 }
 
-/// Refuses a location that there is not.
-fn check(location: &ListScope) -> Result<()> {
+/// Refuses a region or zone that does not exist.
+fn check_scope(location: &ListScope) -> Result<()> {
     match location {
         ListScope::AllRegions => Ok(()),
-        ListScope::Region(region) => regions::region(region).map(|_| ()),
-        ListScope::Zone { region, zone } => regions::locate(Some(region), Some(zone)).map(|_| ()),
+        ListScope::Region(region) => regions::find_region(region).map(|_| ()),
+        ListScope::Zone { region, zone } => regions::resolve_location(Some(region), Some(zone)).map(|_| ()),
     }
 }
 
 impl StoredInstance {
-    /// What it wrote to its console since it last booted.
+    /// Returns the console output since the last boot.
     pub(crate) fn console(&self, now: Timestamp) -> String {
         let state = self.phase_at(now).state(now);
         if state == InstanceState::Pending {
             return String::new();
         }
-        let cpus = catalog::known_machine_type(&self.machine_type).map_or(1, |machine| machine.cpus);
+        let cpus = catalog::find_machine_type(&self.machine_type).map_or(1, |machine| machine.cpus);
         let mut lines = vec![
             format!("[    0.000000] Linux version 6.8.0-mock ({}) #1 SMP", self.image),
             format!("[    0.012345] smp: Brought up 1 node, {cpus} CPUs"),

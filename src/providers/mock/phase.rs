@@ -1,36 +1,33 @@
-//! Where an instance is in its life: computed from the time of its last change, so that nothing runs in the
-//! background.
+//! The life of an instance, computed from the time of its last change, so that nothing runs in the background.
 
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::faults::{FaultSite, Faults};
-use super::request::check_ttl;
-use super::state::{State, StoredInstance, public_address};
-use crate::cloud::{Error, ErrorKind, InstanceRef, InstanceState, Result};
+use crate::cloud::InstanceState;
 
-/// How long an instance is pending unless something else is said: short, but long enough to be seen.
+/// How long an instance is pending by default: short, but long enough to be seen.
 pub(super) const BOOT: Duration = Duration::from_secs(1);
 /// How long stopping and terminating take.
 const SHUTDOWN: SignedDuration = SignedDuration::from_secs(1);
 /// How long a terminated instance is still listed, as on EC2:
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/how-ec2-instance-termination-works.html>
-const LISTED: SignedDuration = SignedDuration::from_hours(1);
+const LISTED_AFTER_END: SignedDuration = SignedDuration::from_hours(1);
 
-/// The last change of an instance, and when it was.
+/// The last change of an instance, and its time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) enum Phase {
-    /// It was made or started.
+    /// It was created or started.
     Started {
         /// When.
         at: Timestamp,
         /// How long it takes to boot.
         boot_milliseconds: u32,
-        /// After how long it dies by itself, if it does, and why.
-        death: Option<EndReason>,
+        /// When and why it ends by itself, if it does.
+        #[serde(rename = "death")]
+        end: Option<EndReason>,
     },
     /// It was stopped.
     Stopped {
@@ -42,7 +39,7 @@ pub(super) enum Phase {
         /// When.
         at: Timestamp,
     },
-    /// Its time was over, and the cloud ended it. Never in the file: the end alone is, and this is computed from it.
+    /// Its TTL is over. Computed from the expiry time, and never stored in the file.
     #[serde(skip)]
     Expired {
         /// When.
@@ -50,19 +47,19 @@ pub(super) enum Phase {
     },
 }
 
-/// How an instance dies by itself.
+/// How an instance ends by itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EndReason {
-    /// How long after its start.
+    /// The time after its start, in milliseconds.
     pub(super) after_milliseconds: u32,
-    /// Why, as the cloud's code.
+    /// The cloud's code for the reason.
     pub(super) reason: String,
 }
 
 impl EndReason {
-    /// A death of this reason, so long after the start.
-    pub(super) fn after(time: Duration, reason: &str) -> Self {
+    /// An end for this reason, so long after the start.
+    pub(super) fn new(time: Duration, reason: &str) -> Self {
         Self {
             after_milliseconds: milliseconds(time),
             reason: reason.to_owned(),
@@ -71,24 +68,24 @@ impl EndReason {
 }
 
 impl Phase {
-    /// The phase of an instance that is made or started at `at`.
-    pub(super) fn started(at: Timestamp, boot: Duration, death: Option<EndReason>) -> Self {
+    /// Makes the phase of an instance that is created or started at `at`.
+    pub(super) fn start_at(at: Timestamp, boot: Duration, end: Option<EndReason>) -> Self {
         Self::Started {
             at,
             boot_milliseconds: milliseconds(boot),
-            death,
+            end,
         }
     }
 
-    /// Its state at this time.
+    /// Returns the state at this time.
     pub(super) fn state(&self, now: Timestamp) -> InstanceState {
         let (at, time, before, afterwards) = match self {
-            _ if self.death(now).is_some() => return InstanceState::Terminated,
+            _ if self.end(now).is_some() => return InstanceState::Terminated,
             Self::Started {
                 at, boot_milliseconds, ..
             } => (
                 at,
-                span(*boot_milliseconds),
+                to_duration(*boot_milliseconds),
                 InstanceState::Pending,
                 InstanceState::Running,
             ),
@@ -103,163 +100,57 @@ impl Phase {
         }
     }
 
-    /// Why it is in its state, in the cloud's code.
+    /// Returns the cloud's code for the reason of the state.
     pub(super) fn reason(&self, now: Timestamp) -> Option<&str> {
-        match (self, self.death(now)) {
-            (_, Some((_, death))) => Some(&death.reason),
+        match (self, self.end(now)) {
+            (_, Some((_, end))) => Some(&end.reason),
             (Self::Terminated { .. }, None) => Some("Client.UserInitiatedShutdown"),
             (Self::Expired { .. }, None) => Some("Cloud.Expired"),
             _ => None,
         }
     }
 
-    /// Whether it ended by itself, without anybody's asking. That its time was over is no failure.
-    pub(super) fn died(&self, now: Timestamp) -> bool {
-        self.death(now).is_some()
+    /// Says whether it ended by itself, without a request. The end of a TTL does not count.
+    pub(super) fn has_ended(&self, now: Timestamp) -> bool {
+        self.end(now).is_some()
     }
 
-    /// Whether the cloud still lists it: the terminated are forgotten after a while.
+    /// Says whether the cloud still lists it: terminated instances disappear after a while.
     pub(super) fn is_listed(&self, now: Timestamp) -> bool {
-        match (self, self.death(now)) {
-            (_, Some((died_at, _))) => now.duration_since(died_at) < LISTED,
-            (Self::Terminated { at }, None) => now.duration_since(*at) < SHUTDOWN + LISTED,
-            (Self::Expired { at }, None) => now.duration_since(*at) < LISTED,
+        match (self, self.end(now)) {
+            (_, Some((ended_at, _))) => now.duration_since(ended_at) < LISTED_AFTER_END,
+            (Self::Terminated { at }, None) => now.duration_since(*at) < SHUTDOWN + LISTED_AFTER_END,
+            (Self::Expired { at }, None) => now.duration_since(*at) < LISTED_AFTER_END,
             _ => true,
         }
     }
 
-    /// Whether it was on its way out, or gone, before this time.
+    /// Says whether it was terminating or gone before this time.
     pub(super) fn ended_before(&self, end: Timestamp) -> bool {
-        matches!(self, Self::Terminated { at } if *at < end) || self.died(end)
+        matches!(self, Self::Terminated { at } if *at < end) || self.has_ended(end)
     }
 
-    /// Whether it dies before it has booted.
+    /// Says whether it ends before it has booted.
     pub(super) fn fails_to_boot(&self) -> bool {
-        matches!(self, Self::Started { boot_milliseconds, death: Some(death), .. }
-            if death.after_milliseconds <= *boot_milliseconds)
+        matches!(self, Self::Started { boot_milliseconds, end: Some(end), .. }
+            if end.after_milliseconds <= *boot_milliseconds)
     }
 
-    /// When and how it died by itself, if it has.
-    fn death(&self, now: Timestamp) -> Option<(Timestamp, &EndReason)> {
-        let Self::Started {
-            at, death: Some(death), ..
-        } = self
-        else {
+    /// Returns when and how it ended by itself, if it has.
+    fn end(&self, now: Timestamp) -> Option<(Timestamp, &EndReason)> {
+        let Self::Started { at, end: Some(end), .. } = self else {
             return None;
         };
-        let died_at = at.checked_add(span(death.after_milliseconds)).ok()?;
-        (died_at <= now).then_some((died_at, death))
+        let ended_at = at.checked_add(to_duration(end.after_milliseconds)).ok()?;
+        (ended_at <= now).then_some((ended_at, end))
     }
 }
 
-/// A time as the file has it; a day at most, which the options see to.
+/// Converts a time for the file. The options allow a day at most.
 fn milliseconds(time: Duration) -> u32 {
     u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
 }
 
-fn span(milliseconds: u32) -> SignedDuration {
+fn to_duration(milliseconds: u32) -> SignedDuration {
     SignedDuration::from_millis(milliseconds.into())
-}
-
-/// What can be done to an instance that exists.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Action {
-    /// End it.
-    Terminate,
-    /// Start it.
-    Start,
-    /// Stop it.
-    Stop,
-    /// Restart it.
-    Reboot,
-    /// Protect it against termination.
-    Protect,
-    /// Lift that.
-    Unprotect,
-    /// Set how long it may live, counted from its creation.
-    SetTtl(Duration),
-}
-
-impl Action {
-    /// The action's word.
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Terminate => "terminate",
-            Self::Start => "start",
-            Self::Stop => "stop",
-            Self::Reboot => "reboot",
-            Self::Protect => "protect",
-            Self::Unprotect => "unprotect",
-            Self::SetTtl(_) => "set the TTL of",
-        }
-    }
-}
-
-/// Does `action` to one instance.
-///
-/// # Errors
-/// `NotFound`; `Protected`; `Refused` in a state that forbids it; what the faults ask for in its zone.
-pub(super) fn act(
-    state: &mut State,
-    action: Action,
-    target: &InstanceRef,
-    faults: &Faults,
-    now: Timestamp,
-) -> Result<()> {
-    let address = state.addresses;
-    let record = state
-        .find_mut(target, now)
-        .ok_or_else(|| Error::not_found(target).at(FaultSite::region(&target.scope).name()))?;
-    let site = FaultSite::zone(&record.region, &record.zone);
-    if let Some(error) = faults.refusal(site) {
-        return Err(error.context(format!("cannot {} {target}", action.as_str())));
-    }
-    match (action, record.phase_at(now).state(now)) {
-        (Action::Terminate, InstanceState::Terminating | InstanceState::Terminated) => {}
-        (Action::Terminate, _) if record.protected => {
-            return Err(Error::new(
-                ErrorKind::Protected,
-                format!("{target} is protected against termination"),
-            )
-            .with_code("OperationNotPermitted")
-            .at(site.name()));
-        }
-        (Action::Terminate, _) => record.phase = Phase::Terminated { at: now },
-        (_, current @ (InstanceState::Terminating | InstanceState::Terminated)) => {
-            return Err(wrong_state(record, action, current));
-        }
-        (Action::Protect, _) => record.protected = true,
-        (Action::Unprotect, _) => record.protected = false,
-        (Action::SetTtl(ttl), _) => {
-            check_ttl(Some(ttl))?;
-            record.set_ttl(ttl)?;
-        }
-        (Action::Start, InstanceState::Pending | InstanceState::Running) => {}
-        (Action::Start, InstanceState::Stopped) => {
-            if let Some(error) = faults.no_capacity(site) {
-                return Err(error.context(format!("cannot start {target}")));
-            }
-            record.phase = Phase::started(now, faults.slow_boot(site).unwrap_or(BOOT), None);
-            record.booted_at = now;
-            // As on the clouds, the address of before is not kept.
-            if record.public_ip.is_some() {
-                record.public_ip = Some(public_address(address));
-                state.next_address();
-            }
-        }
-        (Action::Stop, InstanceState::Stopping | InstanceState::Stopped) => {}
-        (Action::Stop, InstanceState::Running) => record.phase = Phase::Stopped { at: now },
-        (Action::Reboot, InstanceState::Running) => record.booted_at = now,
-        (_, current) => return Err(wrong_state(record, action, current)),
-    }
-    Ok(())
-}
-
-fn wrong_state(record: &StoredInstance, action: Action, current: InstanceState) -> Error {
-    Error::new(
-        ErrorKind::Refused,
-        format!("cannot {} {}: it is {current}", action.as_str(), record.reference()),
-    )
-    .with_code("IncorrectInstanceState")
-    .at(FaultSite::zone(&record.region, &record.zone).name())
 }

@@ -1,4 +1,4 @@
-//! Where things are on the mock cloud: a few regions, and the zones in each.
+//! The regions of the mock cloud, and their zones.
 
 use sha2::{Digest, Sha256};
 
@@ -29,28 +29,30 @@ pub(super) const REGIONS: &[Region] = &[
     },
 ];
 
-/// The region of new instances for which none was named: the mock costs nothing, so it may be guessed.
+/// The region of new instances if none is named: the mock costs nothing, so a default is safe.
 pub(super) const DEFAULT_REGION: &str = "us-east-1";
 
-/// Looks a region up.
+/// Finds a region.
 ///
 /// # Errors
-/// `InvalidSpec` naming it, with the regions there are.
-pub(super) fn region(name: &str) -> Result<&'static Region> {
+/// `InvalidSpec` with the name and the regions that exist.
+pub(super) fn find_region(name: &str) -> Result<&'static Region> {
     REGIONS.iter().find(|region| region.name == name).ok_or_else(|| {
         if let Some(region) = REGIONS.iter().find(|region| region.zones.contains(&name)) {
             return zone_for_region(name, region.name);
         }
-        Error::invalid(format!("the mock cloud has no region {}", quoted(name)))
-            .with_hint(format!("use one of {}", join(REGIONS.iter().map(|region| region.name))))
+        Error::invalid(format!("the mock cloud has no region {}", quoted(name))).with_hint(format!(
+            "use one of {}",
+            join_names(REGIONS.iter().map(|region| region.name))
+        ))
     })
 }
 
-/// The region that a zone is in.
+/// Finds the region of a zone.
 ///
 /// # Errors
-/// `InvalidSpec` naming it, with the zones there are.
-pub(super) fn region_of_zone(zone: &str) -> Result<&'static Region> {
+/// `InvalidSpec` with the name and the zones that exist.
+pub(super) fn find_region_of_zone(zone: &str) -> Result<&'static Region> {
     REGIONS
         .iter()
         .find(|region| region.zones.contains(&zone))
@@ -60,46 +62,46 @@ pub(super) fn region_of_zone(zone: &str) -> Result<&'static Region> {
             }
             let zones = REGIONS.iter().flat_map(|region| region.zones).copied();
             Error::invalid(format!("the mock cloud has no zone {}", quoted(zone)))
-                .with_hint(format!("use one of {}", join(zones)))
+                .with_hint(format!("use one of {}", join_names(zones)))
         })
 }
 
-/// Makes a place of what a user typed.
+/// Resolves the region and zone that a user typed.
 ///
 /// # Errors
-/// `InvalidSpec` for an unknown region or zone, a zone outside the region, and nothing at all.
-pub(super) fn locate(region_name: Option<&str>, zone: Option<&str>) -> Result<Location> {
-    let named = region_name.map(region).transpose()?;
-    let found = match (named, zone) {
+/// `InvalidSpec` for an unknown region or zone, a zone outside the region, or neither.
+pub(super) fn resolve_location(region_name: Option<&str>, zone: Option<&str>) -> Result<Location> {
+    let requested = region_name.map(find_region).transpose()?;
+    let region = match (requested, zone) {
         (Some(region), None) => region,
-        (None, Some(zone)) => region_of_zone(zone)?,
+        (None, Some(zone)) => find_region_of_zone(zone)?,
         (Some(region), Some(zone)) if region.zones.contains(&zone) => region,
         (Some(region), Some(zone)) => {
-            region_of_zone(zone)?;
+            find_region_of_zone(zone)?;
             return Err(
                 Error::invalid(format!("the zone {zone} is not in the region {}", region.name)).with_hint(format!(
                     "{} has {}",
                     region.name,
-                    join(region.zones.iter().copied())
+                    join_names(region.zones.iter().copied())
                 )),
             );
         }
         (None, None) => return Err(Error::invalid("neither a region nor a zone is given")),
     };
     Ok(Location {
-        region: found.name.to_owned(),
+        region: region.name.to_owned(),
         zone: zone.map(str::to_owned),
     })
 }
 
-/// The zone of an instance for which only the region was given: always the same one for the same name, so that
-/// processes that race for a name meet in one zone.
-pub(super) fn zone_for(name: &InstanceName, region: &Region) -> &'static str {
+/// Picks the zone of an instance if only the region is given. A name always gets the same zone, so that processes that
+/// race for the name meet in one zone.
+pub(super) fn pick_zone(name: &InstanceName, region: &Region) -> &'static str {
     let digest = Sha256::digest(name.as_str());
     region.zones[usize::from(digest[0]) % region.zones.len()]
 }
 
-fn join<'a>(names: impl Iterator<Item = &'a str>) -> String {
+fn join_names<'a>(names: impl Iterator<Item = &'a str>) -> String {
     names.collect::<Vec<_>>().join(", ")
 }
 
@@ -108,23 +110,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_zone_alone_tells_its_region() {
-        let place = locate(None, Some("eu-west-1b")).unwrap();
+    fn zone_alone_implies_its_region() {
+        let location = resolve_location(None, Some("eu-west-1b")).unwrap();
         assert_eq!(
-            (place.region.as_str(), place.to_string().as_str()),
+            (location.region.as_str(), location.to_string().as_str()),
             ("eu-west-1", "eu-west-1b")
         );
     }
 
     #[test]
-    fn what_is_not_there_is_named_with_what_is() {
+    fn unknown_location_error_lists_what_exists() {
         for (region, zone, words) in [
             (Some("mars-1"), None, ["mars-1", "ap-south-1"]),
             (None, Some("us-east-1z"), ["us-east-1z", "ap-south-1b"]),
             (Some("us-east-1"), Some("eu-west-1a"), ["eu-west-1a", "us-east-1c"]),
             (Some("us-east-1"), Some("nowhere"), ["nowhere", "us-east-1c"]),
         ] {
-            let error = locate(region, zone).unwrap_err();
+            let error = resolve_location(region, zone).unwrap_err();
             let text = format!("{} {}", error.message(), error.hint().unwrap());
             for word in words {
                 assert!(text.contains(word), "{text}");
@@ -133,13 +135,13 @@ mod tests {
     }
 
     #[test]
-    fn a_name_always_goes_to_the_same_zone_and_names_spread() {
-        let region = region("us-east-1").unwrap();
+    fn names_spread_over_zones_and_keep_theirs() {
+        let region = find_region("us-east-1").unwrap();
         let zones: std::collections::BTreeSet<_> = (0..20)
-            .map(|index| zone_for(&format!("web-{index}").parse().unwrap(), region))
+            .map(|index| pick_zone(&format!("web-{index}").parse().unwrap(), region))
             .collect();
         assert_eq!(zones.len(), 3);
         let name = "web-1".parse().unwrap();
-        assert_eq!(zone_for(&name, region), zone_for(&name, region));
+        assert_eq!(pick_zone(&name, region), pick_zone(&name, region));
     }
 }

@@ -1,5 +1,4 @@
-//! What the mock cloud's file holds: the instances, as JSON that a person can read, and edit to make a case.
-//! The addresses that instances get.
+//! The content of the mock cloud's file: the instances and their addresses, as JSON that a person can read and edit.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -16,7 +15,7 @@ use crate::cloud::{
     ProviderKind, RESERVED_PREFIX, Result, format_duration, key_fingerprint,
 };
 
-/// The account that everything is in.
+/// The account of all instances.
 pub(super) const ACCOUNT: &str = "mock";
 /// The version of the file that this cloudctl reads and writes.
 pub(super) const SCHEMA: &str = "cloudctl-mock/1";
@@ -27,7 +26,7 @@ pub(super) const SCHEMA: &str = "cloudctl-mock/1";
 pub(super) struct State {
     /// [`SCHEMA`].
     pub(super) schema: String,
-    /// How many addresses were handed out.
+    /// How many pairs of addresses were assigned.
     pub(super) addresses: u32,
     /// The instances, oldest first.
     pub(super) instances: Vec<StoredInstance>,
@@ -47,11 +46,11 @@ impl Default for State {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StoredInstance {
-    /// Its id, `m-` and 16 hexadecimal digits.
+    /// The id: `m-` and 16 hexadecimal digits.
     pub(super) id: String,
     /// Its name.
     pub(super) name: String,
-    /// The token of the call that made it.
+    /// The token of the call that created it.
     pub(super) token: String,
     /// The region it is in.
     pub(super) region: String,
@@ -71,51 +70,51 @@ pub(super) struct StoredInstance {
     pub(super) subnet: String,
     /// Firewalls.
     pub(super) firewalls: Vec<String>,
-    /// The ports that are open to it. Files of before they could be asked for have none.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) openings: Vec<String>,
-    /// What it acts as.
+    /// The open ports. Files of versions without ingress rules lack them.
+    #[serde(rename = "openings", default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) ingress_rules: Vec<String>,
+    /// The identity that it acts as.
     pub(super) identity: Option<String>,
     /// The key to log in with: a name, or a public key.
     pub(super) ssh_key: Option<String>,
-    /// How long its user data is, in bytes. The data itself may be secret and is not kept.
+    /// The size of its user data in bytes. The data may be secret and is not stored.
     pub(super) user_data_bytes: Option<usize>,
-    /// Whether it runs on spare capacity.
+    /// Whether it is a spot instance.
     pub(super) spot: bool,
     /// Whether it is protected against termination.
     pub(super) protected: bool,
-    /// All labels, cloudctl's own among them. Without those it is somebody else's.
+    /// All labels. Without the management labels it is not managed.
     pub(super) labels: Labels,
-    /// Public address, if it has one while it runs.
+    /// The public address that it has while it runs.
     pub(super) public_ip: Option<String>,
     /// Private address.
     pub(super) private_ip: String,
-    /// When it was made.
+    /// When it was created.
     pub(super) created_at: Timestamp,
-    /// When it last began to boot.
+    /// When it last started to boot.
     pub(super) booted_at: Timestamp,
-    /// When the cloud ends it, if it was given a time: also while it is stopped, and also if it is protected, which is
-    /// against requests alone, as on EC2:
-    /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_ChangingDisableAPITermination.html>.
-    /// Files of before there were such ends have none.
+    /// When the mock terminates it, if it has a TTL: also while it is stopped, and also if it is protected, because
+    /// protection refuses only requests, as on EC2:
+    /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_ChangingDisableAPITermination.html>. Files of
+    /// versions without expiry lack it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) ends_at: Option<Timestamp>,
-    /// Its last change; [`StoredInstance::phase_at`] is where it is in its life.
+    /// Its last change. [`StoredInstance::phase_at`] computes the phase at a time.
     pub(super) phase: Phase,
 }
 
-/// When an instance that was made at `created_at` ends by its TTL.
+/// Computes when an instance expires by its TTL.
 ///
 /// # Errors
-/// `InvalidSpec` if there is no such time.
-pub(super) fn end_of(created_at: Timestamp, ttl: Duration) -> Result<Timestamp> {
+/// `InvalidSpec` if the TTL is too long for a timestamp.
+pub(super) fn expiry_time(created_at: Timestamp, ttl: Duration) -> Result<Timestamp> {
     SignedDuration::try_from(ttl)
         .and_then(|ttl| created_at.checked_add(ttl))
-        .map_err(|_| Error::invalid("that is more time than there is").with_hint("give less time, such as 30d"))
+        .map_err(|_| Error::invalid("the TTL is too long").with_hint("give less time, such as 30d"))
 }
 
 impl StoredInstance {
-    /// Its full name.
+    /// Returns its ref.
     pub(super) fn reference(&self) -> InstanceRef {
         InstanceRef {
             provider: ProviderKind::Mock,
@@ -126,7 +125,7 @@ impl StoredInstance {
         }
     }
 
-    /// Where it is in its life: its last change, or its end if that has come since.
+    /// Returns its phase: its last change, or its expiry if that has come since.
     pub(super) fn phase_at(&self, now: Timestamp) -> Cow<'_, Phase> {
         match self.ends_at.filter(|end| *end <= now) {
             Some(end) if !self.phase.ended_before(end) => Cow::Owned(Phase::Expired { at: end }),
@@ -134,37 +133,37 @@ impl StoredInstance {
         }
     }
 
-    /// Whether the cloud still lists it.
+    /// Says whether the cloud still lists it.
     pub(super) fn is_listed(&self, now: Timestamp) -> bool {
         self.phase_at(now).is_listed(now)
     }
 
-    /// Whether it is the one that is meant, and the cloud still lists it.
-    fn is(&self, target: &InstanceRef, now: Timestamp) -> bool {
+    /// Says whether a ref means this instance and the cloud still lists it.
+    fn matches(&self, target: &InstanceRef, now: Timestamp) -> bool {
         self.id == target.id && self.region == target.scope && self.is_listed(now)
     }
 
-    /// Sets how long it may live, counted from its creation.
+    /// Sets its TTL, which counts from its creation.
     ///
     /// # Errors
     /// As [`end_of`].
     pub(super) fn set_ttl(&mut self, ttl: Duration) -> Result<()> {
-        self.ends_at = Some(end_of(self.created_at, ttl)?);
+        self.ends_at = Some(expiry_time(self.created_at, ttl)?);
         self.labels.insert(LABEL_TTL.to_owned(), format_duration(ttl));
         Ok(())
     }
 
-    /// Whether cloudctl made it.
+    /// Says whether cloudctl created it.
     pub(super) fn is_managed(&self) -> bool {
         self.ownership().managed
     }
 
-    /// What cloudctl's own labels say of it.
+    /// Reads the management labels.
     fn ownership(&self) -> Ownership {
         Ownership::from_labels(&self.labels, NativeName::Tag(None))
     }
 
-    /// What it was set up with, in the words of `create`'s flags.
+    /// Returns the settings of the instance by the flags of `create`.
     fn setup(&self) -> BTreeMap<&'static str, Vec<Vec<String>>> {
         let one = |word: &String| vec![vec![word.clone()]];
         let key = self.ssh_key.as_ref();
@@ -182,13 +181,13 @@ impl StoredInstance {
         ])
     }
 
-    /// The instance as the contract has it, at this time.
-    pub(super) fn instance(&self, now: Timestamp) -> Instance {
+    /// Converts the instance as it is at this time.
+    pub(super) fn to_instance(&self, now: Timestamp) -> Instance {
         let phase = self.phase_at(now);
         let state = phase.state(now);
         let ownership = self.ownership();
         let by_label = ownership.expires_at(Some(self.created_at));
-        let machine = catalog::known_machine_type(&self.machine_type);
+        let machine = catalog::find_machine_type(&self.machine_type);
         let has_public_ip = matches!(state, InstanceState::Running | InstanceState::Stopping);
         Instance {
             provider: ProviderKind::Mock,
@@ -216,7 +215,7 @@ impl StoredInstance {
                 .collect(),
             created_at: Some(self.created_at),
             expires_at: self.ends_at.or(by_label),
-            // A label that somebody put on by hand ends nothing.
+            // Only a label that was set by hand has no `ends_at`; nothing enforces it.
             expiry_enforcer: match self.ends_at {
                 Some(_) => Some(ExpiryEnforcer::Cloud),
                 None => by_label.map(|_| ExpiryEnforcer::Tag),
@@ -228,21 +227,21 @@ impl StoredInstance {
             ttl: ownership.ttl,
             label_problem: ownership.label_problem,
             disks: Vec::new(),
-            // They go with it.
+            // They end with the instance.
             ingress_rules: Vec::new(),
             attached_gpu: None,
             has_other_price: false,
             setup: self.setup(),
             generation: ownership.generation,
             state_reason: phase.reason(now).map(str::to_owned),
-            failure: phase.died(now).then_some(ErrorKind::Capacity),
+            failure: phase.has_ended(now).then_some(ErrorKind::Capacity),
             native: json!({
                 "disk_gib": self.disk_gib,
                 "disk_type": self.disk_type,
                 "network": self.network,
                 "subnet": self.subnet,
                 "firewalls": self.firewalls,
-                "openings": self.openings,
+                "openings": self.ingress_rules,
                 "identity": self.identity,
                 "ssh_key": self.ssh_key,
                 "user_data_bytes": self.user_data_bytes,
@@ -253,41 +252,41 @@ impl StoredInstance {
 }
 
 impl State {
-    /// The instance of this reference, if the cloud still lists it.
+    /// Finds the instance of a ref, if the cloud still lists it.
     pub(super) fn find(&self, target: &InstanceRef, now: Timestamp) -> Option<&StoredInstance> {
-        self.instances.iter().find(|record| record.is(target, now))
+        self.instances.iter().find(|stored| stored.matches(target, now))
     }
 
-    /// The same, to change it.
+    /// Finds the instance of a ref to change it.
     pub(super) fn find_mut(&mut self, target: &InstanceRef, now: Timestamp) -> Option<&mut StoredInstance> {
-        self.instances.iter_mut().find(|record| record.is(target, now))
+        self.instances.iter_mut().find(|stored| stored.matches(target, now))
     }
 
-    /// Drops what the cloud no longer lists.
-    pub(super) fn forget_gone(&mut self, now: Timestamp) {
-        self.instances.retain(|record| record.is_listed(now));
+    /// Removes the instances that the cloud no longer lists.
+    pub(super) fn remove_unlisted(&mut self, now: Timestamp) {
+        self.instances.retain(|stored| stored.is_listed(now));
     }
 
-    /// An id that no instance has.
-    pub(super) fn fresh_id(&self) -> String {
+    /// Returns an id that no instance has.
+    pub(super) fn new_id(&self) -> String {
         loop {
             let id = format!("m-{:016x}", fastrand::u64(..));
-            if self.instances.iter().all(|record| record.id != id) {
+            if self.instances.iter().all(|stored| stored.id != id) {
                 return id;
             }
         }
     }
 
-    /// The number of the next pair of addresses.
-    pub(super) fn next_address(&mut self) -> u32 {
+    /// Takes the number of the next pair of addresses.
+    pub(super) fn take_address_number(&mut self) -> u32 {
         let number = self.addresses;
         self.addresses = self.addresses.wrapping_add(1);
         number
     }
 }
 
-/// A public address that nobody has: first from the ranges for documentation, then from the one for benchmarks.
-/// <https://www.rfc-editor.org/rfc/rfc5737> <https://www.rfc-editor.org/rfc/rfc2544#appendix-C.2.2>
+/// Returns a public address that no real server has: first from the ranges for documentation, then from the one for
+/// benchmarks. <https://www.rfc-editor.org/rfc/rfc5737> <https://www.rfc-editor.org/rfc/rfc2544#appendix-C.2.2>
 pub(super) fn public_address(number: u32) -> String {
     const HOSTS: u32 = 254;
     let host = number % HOSTS + 1;
@@ -299,7 +298,7 @@ pub(super) fn public_address(number: u32) -> String {
     }
 }
 
-/// A private address.
+/// Returns a private address.
 pub(super) fn private_address(number: u32) -> String {
     format!(
         "10.{}.{}.{}",

@@ -1,7 +1,7 @@
-//! The file that the mock cloud is in. Only the mock has this file.
+//! The file of the mock cloud, and its lock.
 //!
-//! Readers take no lock: the file is only ever replaced as a whole, so that they see all of one state. Who changes
-//! it holds the lock of a sibling file from reading to replacing.
+//! Readers take no lock: the file is only ever replaced as a whole, so they see one complete state. A writer holds the
+//! lock of a second file from reading to replacing.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind as IoErrorKind, Read as _, Write as _};
@@ -14,37 +14,40 @@ use tokio::time::{Instant, sleep};
 use super::state::{SCHEMA, State};
 use crate::cloud::{Error, ErrorKind, Result, parser_message, path_text, quoted};
 
-/// How long a change waits for those of others.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a change waits for changes of other processes.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The file.
 #[derive(Debug)]
 pub(super) struct Store {
     path: Option<PathBuf>,
-    patience: Duration,
+    lock_timeout: Duration,
 }
 
-/// The file, held so that nobody else changes it.
+/// The file while this process holds its lock.
 #[derive(Debug)]
-pub(super) struct Locked<'a> {
+pub(super) struct LockedStore<'a> {
     path: &'a Path,
-    // Closing the file gives the lock back, also when the process is killed.
+    // Closing the file releases the lock, also when the process is killed.
     _lock: File,
 }
 
 impl Store {
-    /// The store at this path; nothing is touched yet.
+    /// Creates the store. Reads and writes no file.
     pub(super) fn new(path: Option<PathBuf>) -> Self {
         Self {
             path,
-            patience: PATIENCE,
+            lock_timeout: LOCK_TIMEOUT,
         }
     }
 
-    /// The same, with another time to wait for the lock.
+    /// Creates the store with another timeout for the lock.
     #[cfg(test)]
-    pub(super) fn with_patience(path: Option<PathBuf>, patience: Duration) -> Self {
-        Self { path, patience }
+    pub(super) fn with_lock_timeout(path: Option<PathBuf>, timeout: Duration) -> Self {
+        Self {
+            path,
+            lock_timeout: timeout,
+        }
     }
 
     fn path(&self) -> Result<&Path> {
@@ -54,15 +57,14 @@ impl Store {
         })
     }
 
-    /// The state as it is. A file that is not there is an empty cloud.
+    /// Reads the state. A missing file means an empty cloud.
     ///
     /// # Errors
-    /// `Refused` for a file that is not ours to read: broken, a symbolic link, somebody else's; `Internal` if
-    /// reading fails.
+    /// `Refused` for a file that is broken, a symbolic link or another user's; `Internal` if reading fails.
     pub(super) fn read(&self) -> Result<State> {
         let path = self.path()?;
         match read_text(path)? {
-            Some(text) => parse(path, &text),
+            Some(text) => parse_state(path, &text),
             None => Ok(State::default()),
         }
     }
@@ -70,16 +72,16 @@ impl Store {
     /// Waits for the lock.
     ///
     /// # Errors
-    /// `Throttled` if others hold it for too long; those of [`read`](Self::read) for the lock and its folder.
-    pub(super) async fn lock(&self) -> Result<Locked<'_>> {
+    /// `Throttled` if another process holds it for too long; those of [`read`](Self::read) for the lock and its folder.
+    pub(super) async fn lock(&self) -> Result<LockedStore<'_>> {
         let path = self.path()?;
         let lock = open_lock(path)?;
-        let deadline = Instant::now() + self.patience;
+        let deadline = Instant::now() + self.lock_timeout;
         let mut pause = Duration::from_millis(1);
         loop {
             match lock.try_lock() {
-                Ok(()) => return Ok(Locked { path, _lock: lock }),
-                Err(TryLockError::Error(error)) => return Err(failed("lock", path, error)),
+                Ok(()) => return Ok(LockedStore { path, _lock: lock }),
+                Err(TryLockError::Error(error)) => return Err(io_error("lock", path, error)),
                 Err(TryLockError::WouldBlock) if Instant::now() >= deadline => {
                     let message = format!("the mock cloud's file {} is in use by another process", path_text(path));
                     return Err(Error::new(ErrorKind::Throttled, message)
@@ -92,65 +94,65 @@ impl Store {
     }
 }
 
-impl Locked<'_> {
-    /// Reads, lets `change` work, and replaces the file if that changed anything. An error of `change` is given
-    /// on, with nothing written.
+impl LockedStore<'_> {
+    /// Reads the file, runs `change`, and replaces the file if the state changed. If `change` fails, nothing is
+    /// written.
     ///
     /// # Errors
-    /// Those of [`Store::read`], and the like for writing; the file is then as it was.
+    /// Those of [`Store::read`], and the same for writing; the file then stays as it was.
     pub(super) fn change<T>(self, change: impl FnOnce(&mut State) -> Result<T>) -> Result<T> {
         let before = read_text(self.path)?;
         let mut state = match &before {
-            Some(text) => parse(self.path, text)?,
+            Some(text) => parse_state(self.path, text)?,
             None => State::default(),
         };
         let result = change(&mut state)?;
-        let mut text = serde_json::to_vec_pretty(&state).map_err(|error| failed("write", self.path, error.into()))?;
+        let mut text = serde_json::to_vec_pretty(&state).map_err(|error| io_error("write", self.path, error.into()))?;
         text.push(b'\n');
         if before.as_ref() != Some(&text) {
-            replace(self.path, &text).map_err(|error| failed("write", self.path, error))?;
+            replace(self.path, &text).map_err(|error| io_error("write", self.path, error))?;
         }
         Ok(result)
     }
 }
 
-/// The whole file, or nothing if there is none.
+/// Reads the whole file; `None` if it does not exist.
 fn read_text(path: &Path) -> Result<Option<Vec<u8>>> {
     if !check_kind(path)? {
         return Ok(None);
     }
     let mut file = match File::open(path) {
         Err(error) if error.kind() == IoErrorKind::NotFound => return Ok(None),
-        opened => opened.map_err(|error| failed("read", path, error))?,
+        opened => opened.map_err(|error| io_error("read", path, error))?,
     };
-    let metadata = file.metadata().map_err(|error| failed("read", path, error))?;
-    if is_foreign(path, &metadata) {
-        return Err(refused(path, "belongs to another user"));
+    let metadata = file.metadata().map_err(|error| io_error("read", path, error))?;
+    if belongs_to_other_user(path, &metadata) {
+        return Err(refused_file_error(path, "belongs to another user"));
     }
     let mut text = Vec::new();
     file.read_to_end(&mut text)
-        .map_err(|error| failed("read", path, error))?;
+        .map_err(|error| io_error("read", path, error))?;
     Ok(Some(text))
 }
 
-/// Whether the file is there; refuses what is no plain file, so that nobody can lead us elsewhere by a link.
+/// Says whether the file exists. Refuses everything but a plain file, so that no link leads to another file.
 fn check_kind(path: &Path) -> Result<bool> {
     match fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.is_symlink() => Err(refused(path, "is a symbolic link")),
-        Ok(metadata) if !metadata.is_file() => Err(refused(path, "is not a plain file")),
+        Ok(metadata) if metadata.is_symlink() => Err(refused_file_error(path, "is a symbolic link")),
+        Ok(metadata) if !metadata.is_file() => Err(refused_file_error(path, "is not a plain file")),
         Ok(_) => Ok(true),
         Err(error) if error.kind() == IoErrorKind::NotFound => Ok(false),
-        Err(error) => Err(failed("read", path, error)),
+        Err(error) => Err(io_error("read", path, error)),
     }
 }
 
-fn parse(path: &Path, text: &[u8]) -> Result<State> {
-    // What `mktemp` made is an empty cloud too.
+fn parse_state(path: &Path, text: &[u8]) -> Result<State> {
+    // An empty file, as from `mktemp`, means an empty cloud.
     if text.is_empty() {
         return Ok(State::default());
     }
     let state: State = serde_json::from_slice(text).map_err(|error| {
-        refused(
+        refused_file_error(
             path,
             &format!(
                 "is not one of this version of cloudctl: {}",
@@ -164,7 +166,7 @@ fn parse(path: &Path, text: &[u8]) -> Result<State> {
             "has the schema {}, and this version of cloudctl has {SCHEMA:?}",
             quoted(&state.schema)
         );
-        return Err(refused(path, &reason));
+        return Err(refused_file_error(path, &reason));
     }
     Ok(state)
 }
@@ -183,15 +185,15 @@ fn open_lock(path: &Path) -> Result<File> {
     }
     builder
         .create(folder)
-        .map_err(|error| failed("make the folder of", path, error))?;
+        .map_err(|error| io_error("make the folder of", path, error))?;
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".lock");
     let lock = path.with_file_name(name);
     check_kind(&lock)?;
-    options.open(&lock).map_err(|error| failed("lock", path, error))
+    options.open(&lock).map_err(|error| io_error("lock", path, error))
 }
 
-/// Puts a new file, readable by its owner alone, in the place of the old one.
+/// Replaces the file by a new one that only its owner can read.
 fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
     let mut file = NamedTempFile::new_in(folder_of(path))?;
     file.write_all(text)?;
@@ -199,7 +201,7 @@ fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// The folder of a file; that of a bare name is the current one.
+/// Returns the folder of a file; the current folder for a bare name.
 fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -207,32 +209,33 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// Whether the file belongs to another user than the files that we make.
+/// Says whether the file belongs to another user than the files that we create.
 #[cfg(unix)]
-fn is_foreign(path: &Path, metadata: &Metadata) -> bool {
+fn belongs_to_other_user(path: &Path, metadata: &Metadata) -> bool {
     use std::os::unix::fs::MetadataExt as _;
-    // The standard library does not tell who we are, but a file of ours does; a nameless one, gone when closed.
+    // The standard library does not tell the current user, but a new file has it: a nameless one, which is gone when
+    // closed.
     let ours = tempfile::tempfile_in(folder_of(path)).or_else(|_| tempfile::tempfile());
     ours.and_then(|file| file.metadata())
         .is_ok_and(|ours| ours.uid() != metadata.uid())
 }
 
 #[cfg(not(unix))]
-fn is_foreign(_: &Path, _: &Metadata) -> bool {
+fn belongs_to_other_user(_: &Path, _: &Metadata) -> bool {
     false
 }
 
-const REMEDY: &str = "point CLOUDCTL_MOCK_STATE at another file, or move this one away: ";
+const OTHER_FILE_HINT: &str = "point CLOUDCTL_MOCK_STATE at another file, or move this one away: ";
 
-fn refused(path: &Path, reason: &str) -> Error {
+fn refused_file_error(path: &Path, reason: &str) -> Error {
     Error::new(
         ErrorKind::Refused,
         format!("the mock cloud's file {} {reason}", path_text(path)),
     )
-    .with_hint(format!("{REMEDY}{}", path_text(path)))
+    .with_hint(format!("{OTHER_FILE_HINT}{}", path_text(path)))
 }
 
-fn failed(attempted: &str, path: &Path, error: io::Error) -> Error {
+fn io_error(attempted: &str, path: &Path, error: io::Error) -> Error {
     let kind = match error.kind() {
         IoErrorKind::PermissionDenied | IoErrorKind::ReadOnlyFilesystem | IoErrorKind::NotADirectory => {
             ErrorKind::Refused
@@ -244,6 +247,6 @@ fn failed(attempted: &str, path: &Path, error: io::Error) -> Error {
         kind,
         format!("cannot {attempted} the mock cloud's file {}: {error}", path_text(path)),
     )
-    .with_hint(format!("{REMEDY}{}", path_text(path)))
+    .with_hint(format!("{OTHER_FILE_HINT}{}", path_text(path)))
     .with_source(error)
 }

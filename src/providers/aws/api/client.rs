@@ -1,9 +1,7 @@
-//! Configuration, credentials and clients: loaded on first use, then shared by every call.
+//! The clients of one run. Configuration and credentials are loaded on first use and shared by all calls.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use aws_config::identity::IdentityCache;
 use aws_config::imds::region::ImdsRegionProvider;
@@ -19,26 +17,24 @@ use aws_smithy_async::time::SharedTimeSource;
 use jiff::Timestamp;
 use tokio::sync::OnceCell;
 
+use super::credentials_provider::RunCredentials;
 use super::error::{Call, translate};
 use super::http_client::LazyHttpClient;
 use super::retry;
 use super::retry::{ClockSkewRetry, ReadRetryLimit};
-use super::server_time::ServerTime;
-use crate::cloud::{Error, ErrorKind, ProviderKind, Result};
+use super::server_time::{ServerTime, choose_time_source};
+use super::sts::StsClients;
+use crate::cloud::{Error, ErrorKind, ErrorLocation, ProviderKind, Result};
 use crate::providers::aws::configuration::Configuration;
 use crate::providers::aws::configuration::connection::Connection;
 use crate::providers::aws::configuration::endpoints::Endpoints;
+use crate::providers::aws::configuration::metadata_service::{build_metadata_client, can_ask_metadata_service};
 use crate::providers::aws::configuration::partition::Partition;
+use crate::providers::aws::configuration::region_names::choose_region_for_global_calls;
 use crate::providers::aws::configuration::setting_keys::REGION;
 use crate::providers::aws::configuration::vendor_settings;
-use crate::providers::aws::credentials::source::{CredentialSource, is_container, metadata_may_be_asked};
-use crate::providers::aws::credentials::sts::StsClients;
-use crate::providers::aws::credentials::{CredentialsOfRun, metadata_client};
-use crate::providers::aws::regions::{may_be_asked, region_of_zone};
 use crate::settings::Settings;
 
-/// How long one attempt may take: the SDK has no limit of its own.
-pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 const BEHAVIOR: fn() -> BehaviorVersion = BehaviorVersion::v2026_01_12;
 
 /// The clients of one run.
@@ -49,19 +45,19 @@ pub(crate) struct Clients {
     by_region: Mutex<HashMap<String, aws_sdk_ec2::Client>>,
 }
 
-/// What variables and files come to.
+/// What the settings in variables and files resolve to.
 struct Loaded {
     config: SdkConfig,
     endpoints: Endpoints,
     sts: StsClients,
-    home: Option<String>,
-    any_region: String,
-    patience: ReadRetryLimit,
-    /// Why no call can be made.
+    default_region: Option<String>,
+    region_for_global_calls: String,
+    retry_limit: ReadRetryLimit,
+    /// The error that every call fails with, if the settings are invalid.
     refusal: Option<Error>,
 }
 
-/// Ends each call before anything is sent.
+/// Fails each call before anything is sent.
 #[derive(Debug)]
 struct Refusal(Error);
 
@@ -80,7 +76,7 @@ impl Intercept for Refusal {
 }
 
 impl Clients {
-    /// Takes the settings; reads nothing yet.
+    /// Creates the clients. Reads no file and sends no call.
     pub(crate) fn new(settings: &Settings) -> Self {
         Self {
             settings: settings.clone(),
@@ -90,30 +86,30 @@ impl Clients {
         }
     }
 
-    /// The SDK's configuration, from the environment, the profile and the settings. They are read once.
+    /// The SDK's configuration, from the environment, the profile and the settings. It is loaded once.
     ///
     /// # Errors
-    /// Those of settings that make no sense, or that cloudctl does not support.
+    /// `InvalidSpec` or `Unauthenticated` for settings that are invalid or that cloudctl does not support.
     pub(crate) async fn config(&self) -> Result<&SdkConfig> {
-        let loaded = self.loaded().await;
+        let loaded = self.load_once().await;
         match &loaded.refusal {
             Some(error) => Err(error.clone()),
             None => Ok(&loaded.config),
         }
     }
 
-    /// Another address of the price list than its own, and how long its calls are repeated.
-    pub(crate) async fn pricing(&self) -> (Option<String>, ReadRetryLimit) {
-        let loaded = self.loaded().await;
+    /// The custom address of the price list, if one is set, and the retry limit of its calls.
+    pub(crate) async fn pricing_settings(&self) -> (Option<String>, ReadRetryLimit) {
+        let loaded = self.load_once().await;
         let endpoint = loaded.endpoints.pricing.as_ref().map(|setting| setting.value.clone());
-        (endpoint, loaded.patience.clone())
+        (endpoint, loaded.retry_limit.clone())
     }
 
-    async fn loaded(&self) -> &Loaded {
+    async fn load_once(&self) -> &Loaded {
         let load = async {
             match self.load().await {
                 Ok(loaded) => loaded,
-                Err(error) => self.refused(error),
+                Err(error) => self.load_refused(error),
             }
         };
         self.loaded.get_or_init(|| load).await
@@ -121,27 +117,27 @@ impl Clients {
 
     async fn load(&self) -> Result<Loaded> {
         let configuration = Arc::new(Configuration::read(&self.settings)?);
-        vendor_settings::refuse(&configuration)?;
-        let endpoints = Endpoints::of(&configuration)?;
-        let connection = Connection::of(&configuration)?;
-        let patience = ReadRetryLimit::of(&configuration)?;
-        let direct = LazyHttpClient::shared(&self.clock, connection.without_proxies());
-        let http = LazyHttpClient::shared(&self.clock, connection);
-        let direct = provider_config(None, &endpoints)
+        vendor_settings::check_supported(&configuration)?;
+        let endpoints = Endpoints::from_configuration(&configuration)?;
+        let connection = Connection::from_configuration(&configuration)?;
+        let retry_limit = ReadRetryLimit::from_configuration(&configuration)?;
+        let direct = LazyHttpClient::new_shared(&self.clock, connection.without_proxies());
+        let http = LazyHttpClient::new_shared(&self.clock, connection);
+        let direct = build_provider_config(None, &endpoints)
             .with_time_source(self.clock.clone())
             .with_http_client(direct);
-        let home = self.find_home(&configuration, &direct).await?;
-        let any_region = any_region_near(&self.settings, home.as_deref());
-        let provider = provider_config(Some(&any_region), &endpoints)
+        let default_region = self.find_default_region(&configuration, &direct).await?;
+        let region_for_global_calls = choose_region_for_global_calls(&self.settings, default_region.as_deref());
+        let provider = build_provider_config(Some(&region_for_global_calls), &endpoints)
             .with_time_source(self.clock.clone())
             .with_http_client(http.clone());
 
         let mut config = SdkConfig::builder()
             .behavior_version(BEHAVIOR())
             .http_client(http)
-            .region(home.clone().map(Region::new))
-            .retry_config(patience.retries())
-            .timeout_config(patience.timeouts())
+            .region(default_region.clone().map(Region::new))
+            .retry_config(retry_limit.retry_config())
+            .timeout_config(retry_limit.timeout_config())
             .time_source(self.clock.clone())
             .identity_cache(IdentityCache::lazy().build());
         config.set_sleep_impl(default_async_sleep());
@@ -155,94 +151,98 @@ impl Clients {
             config: config.clone(),
             endpoint: endpoints.sts.as_ref().map(|setting| setting.value.clone()),
             clock: self.clock.clone(),
-            patience: patience.clone(),
+            retry_limit: retry_limit.clone(),
         };
-        let credentials = CredentialsOfRun {
+        let credentials = RunCredentials {
             configuration,
             sts: sts.clone(),
             provider,
             direct,
-            region: any_region.clone(),
+            region: region_for_global_calls.clone(),
         };
         let credentials = SharedCredentialsProvider::new(credentials);
         Ok(Loaded {
             config: config.into_builder().credentials_provider(credentials).build(),
             endpoints,
             sts,
-            home,
-            any_region,
-            patience,
+            default_region,
+            region_for_global_calls,
+            retry_limit,
             refusal: None,
         })
     }
 
-    /// What takes the place of a configuration that cannot be used: its calls end before anything is sent.
-    fn refused(&self, error: Error) -> Loaded {
-        let patience = ReadRetryLimit::default();
+    /// The replacement for a configuration that cannot be used: every call fails before it is sent.
+    fn load_refused(&self, error: Error) -> Loaded {
+        let retry_limit = ReadRetryLimit::default();
         let mut config = SdkConfig::builder()
             .behavior_version(BEHAVIOR())
-            .http_client(LazyHttpClient::shared(&self.clock, Connection::default()))
+            .http_client(LazyHttpClient::new_shared(&self.clock, Connection::default()))
             .retry_config(RetryConfig::disabled());
         config.set_sleep_impl(default_async_sleep());
         let config = config.build();
-        let home = self.settings.of(ProviderKind::Aws, REGION).value.clone();
+        let default_region = self.settings.of(ProviderKind::Aws, REGION).value.clone();
         Loaded {
             sts: StsClients {
                 config: config.clone(),
                 endpoint: None,
                 clock: self.clock.clone(),
-                patience: patience.clone(),
+                retry_limit: retry_limit.clone(),
             },
             config,
             endpoints: Endpoints::default(),
-            any_region: any_region_near(&self.settings, home.as_deref()),
-            home,
-            patience,
+            region_for_global_calls: choose_region_for_global_calls(&self.settings, default_region.as_deref()),
+            default_region,
+            retry_limit,
             refusal: Some(error),
         }
     }
 
-    /// The region that the settings or AWS's own configuration names.
-    async fn find_home(&self, configuration: &Configuration, direct: &ProviderConfig) -> Result<Option<String>> {
+    /// Finds the region that the settings or AWS's own configuration name.
+    async fn find_default_region(
+        &self,
+        configuration: &Configuration,
+        direct: &ProviderConfig,
+    ) -> Result<Option<String>> {
         if let Some(region) = &self.settings.of(ProviderKind::Aws, REGION).value {
             return Ok(Some(region.clone()));
         }
         if let Some(region) = configuration.region()? {
             return Ok(Some(region.value));
         }
-        // The SDK would ask the metadata service anywhere, and outside EC2 wait until its time limit.
-        if !metadata_may_be_asked(configuration)? {
+        // Outside EC2 the SDK would wait for the metadata service until its timeout.
+        if !can_ask_metadata_service(configuration)? {
             return Ok(None);
         }
-        let client = metadata_client(configuration, direct)?;
+        let client = build_metadata_client(configuration, direct)?;
         let region = ImdsRegionProvider::builder().imds_client(client).build().region().await;
         Ok(region.map(|region| region.as_ref().to_owned()))
     }
 
-    /// The region that the settings or AWS's own configuration names.
+    /// The region that the settings or AWS's own configuration name.
     ///
     /// # Errors
-    /// Those of [`Clients::config`].
-    pub(crate) async fn home(&self) -> Result<Option<String>> {
+    /// The errors of [`Clients::config`].
+    pub(crate) async fn default_region(&self) -> Result<Option<String>> {
         self.config().await?;
-        Ok(self.loaded().await.home.clone())
+        Ok(self.load_once().await.default_region.clone())
     }
 
-    /// The region for calls that are about none.
-    pub(crate) async fn any_region(&self) -> String {
-        let any = self.loaded().await.any_region.clone();
-        // Nothing but a reference may have named the partition that the command is about.
+    /// The region to send calls to that concern no region.
+    pub(crate) async fn region_for_global_calls(&self) -> String {
+        let region = self.load_once().await.region_for_global_calls.clone();
+        // The command may name the partition only by an instance ref: then a client of it exists already.
         let clients = self.by_region.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_same = |region: &String| Partition::of_region(region) == Partition::of_region(&any);
+        let is_same = |other: &String| Partition::of_region(other) == Partition::of_region(&region);
         match clients.keys().next() {
             Some(other) if !clients.keys().any(is_same) => other.clone(),
-            _ => any,
+            _ => region,
         }
     }
 
-    /// The client of a region.
+    /// The EC2 client of a region.
     pub(crate) async fn ec2(&self, region: &str) -> aws_sdk_ec2::Client {
-        let loaded = self.loaded().await;
+        let loaded = self.load_once().await;
         let mut clients = self.by_region.lock().unwrap_or_else(PoisonError::into_inner);
         let client = clients.entry(region.to_owned()).or_insert_with(|| {
             let mut builder = aws_sdk_ec2::config::Builder::from(&loaded.config).region(Region::new(region.to_owned()));
@@ -252,115 +252,66 @@ impl Clients {
             }
             let builder = builder
                 .disable_clock_skew_correction(true)
-                .time_source(time_source(&loaded.config, &self.clock))
-                .retry_partition(retry::unrationed())
-                .interceptor(loaded.patience.clone())
+                .time_source(choose_time_source(&loaded.config, &self.clock))
+                .retry_partition(retry::unlimited_retry_tokens())
+                .interceptor(loaded.retry_limit.clone())
                 .retry_classifier(ClockSkewRetry);
             aws_sdk_ec2::Client::from_conf(builder.build())
         });
         client.clone()
     }
 
-    /// The client that is asked who is asking.
+    /// The STS client of a region.
     ///
     /// # Errors
-    /// Those of [`Clients::config`].
+    /// The errors of [`Clients::config`].
     pub(crate) async fn sts(&self, region: &str) -> Result<aws_sdk_sts::Client> {
         let config = self.config().await?;
-        Ok(self.loaded().await.sts.with(config, region))
+        Ok(self.load_once().await.sts.client_with_config(config, region))
     }
 
-    /// What requests are dated by, instead of by the SDK's own correction.
+    /// The clock that requests are dated by, instead of the SDK's own correction.
     pub(crate) fn time_source(&self, config: &SdkConfig) -> SharedTimeSource {
-        time_source(config, &self.clock)
+        choose_time_source(config, &self.clock)
     }
 
-    /// The cloud's time, by its latest answer; if there was none yet, one is asked for.
+    /// The cloud's time, from its latest response. Sends a call if there was no response yet.
     ///
     /// # Errors
-    /// Those of a call that gets no answer; `Network` if the answers have no date.
+    /// The error of the call if it gets no response; `Network` if the responses have no date.
     pub(crate) async fn time(&self) -> Result<Timestamp> {
         if let Some(now) = self.clock.now() {
             return Ok(now);
         }
-        let region = self.any_region().await;
+        let region = self.region_for_global_calls().await;
         tracing::debug!(operation = "GetCallerIdentity", place = region, "call");
-        let answer = self.sts(&region).await?.get_caller_identity().send().await;
+        let response = self.sts(&region).await?.get_caller_identity().send().await;
         let attempted = "cannot ask the cloud for its time";
-        match (self.clock.now(), answer) {
-            // A refusal has a date, too.
-            (Some(now), _) => Ok(now),
-            (None, Err(error)) if error.raw_response().is_none() => {
-                Err(translate(&error, Call::Read, attempted, &region))
-            }
-            (None, _) => Err(
-                Error::new(ErrorKind::Network, format!("{attempted}: its answers have no date"))
-                    .at(format!("aws/{region}"))
-                    .with_hint("run the same command where no proxy takes the `Date` header out of answers"),
-            ),
+        // A refusal has a date too.
+        if let Some(now) = self.clock.now() {
+            return Ok(now);
         }
+        Err(match response {
+            Err(error) if error.raw_response().is_none() => translate(&error, Call::Read, attempted, &region),
+            _ => Error::new(ErrorKind::Network, format!("{attempted}: its answers have no date"))
+                .at(ErrorLocation::new(ProviderKind::Aws, region))
+                .with_hint("run the same command where no proxy takes the `Date` header out of answers"),
+        })
     }
 }
 
-/// The region for calls that are about none: the home, if it is of the partition that the command is about, else a
-/// region of that partition. A mistyped home has no server that could be asked.
-pub(crate) fn any_region_near(settings: &Settings, home: Option<&str>) -> String {
-    let home = home.filter(|home| may_be_asked(home));
-    let named = settings.regions.value.iter().flatten().map(String::as_str);
-    let zone = settings.zone.value.as_deref().and_then(region_of_zone);
-    let mut named = named.chain(zone.as_deref()).filter(|region| may_be_asked(region));
-    let (base, named) = (home.unwrap_or(Partition::Commercial.main_region()), named.next());
-    match named {
-        Some(named) if Partition::of_region(named) != Partition::of_region(base) => named.to_owned(),
-        _ => base.to_owned(),
-    }
-}
-
-/// The clock that requests are dated by: this machine's own if the correction of its time is turned off.
-pub(crate) fn time_source(config: &SdkConfig, clock: &ServerTime) -> SharedTimeSource {
-    match config.disable_clock_skew_correction() {
-        Some(true) => SharedTimeSource::default(),
-        _ => SharedTimeSource::new(clock.clone()),
-    }
-}
-
-/// What the SDK's own sources of credentials are made with.
-fn provider_config(region: Option<&str>, endpoints: &Endpoints) -> ProviderConfig {
+/// The configuration for the SDK's own credential sources.
+fn build_provider_config(region: Option<&str>, endpoints: &Endpoints) -> ProviderConfig {
     ProviderConfig::without_region()
         .with_region(region.map(|region| Region::new(region.to_owned())))
         .with_use_fips(Some(endpoints.use_fips.is_some()))
         .with_use_dual_stack(Some(endpoints.use_dual_stack.is_some()))
         .with_behavior_version(Some(BEHAVIOR()))
-        .with_timeout_config(ReadRetryLimit::default().timeouts())
+        .with_timeout_config(ReadRetryLimit::default().timeout_config())
 }
 
-/// What a changing call adds to its client's configuration: one attempt, since [`super::replay`] must see each.
-pub(crate) fn one_attempt() -> aws_sdk_ec2::config::Builder {
+/// The configuration of one attempt of a changing call: no retries by the SDK, because
+/// [`retry_change`](super::retry::retry_change) must see each attempt.
+pub(crate) fn one_attempt_config() -> aws_sdk_ec2::config::Builder {
     aws_sdk_ec2::Config::builder().retry_config(RetryConfig::disabled())
-}
-
-/// Whether credentials are found where AWS's tools keep them; asks no network. Settings that make no sense count as
-/// found: the call that uses them says why.
-///
-/// <https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html>
-pub(crate) fn has_credentials(settings: &Settings) -> bool {
-    let found = || {
-        let configuration = Configuration::read(settings)?;
-        let is_named = CredentialSource::named(&configuration)?.is_some();
-        Ok(is_named || is_container(&configuration)? || metadata_may_be_asked(&configuration)?)
-    };
-    let found: Result<bool> = found();
-    found.unwrap_or(true)
-}
-
-/// Whether this machine is an EC2 instance, which has a metadata service.
-///
-/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/identify_ec2_instances.html>
-pub(crate) fn on_ec2() -> bool {
-    let says = |file: &str, word: &str| {
-        std::fs::read_to_string(Path::new("/sys/devices/virtual/dmi/id").join(file))
-            .is_ok_and(|text| text.to_ascii_lowercase().contains(word))
-    };
-    // Nitro instances name their vendor, Xen ones have it in the version of their BIOS.
-    says("sys_vendor", "amazon ec2") || says("bios_version", "amazon")
 }

@@ -1,25 +1,26 @@
-//! Why a server of AWS could not be reached or did not answer, with its address.
+//! Explains why a server of AWS could not be reached or did not respond, with its address.
 
 use std::error::Error as StdError;
 use std::fmt;
 use std::io::ErrorKind as IoErrorKind;
 use std::time::Duration;
 
+use aws_config::imds::client::error::ImdsError;
 use aws_smithy_runtime_api::client::dns::ResolveDnsError;
 use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_types::error::ErrorMetadata;
 use http::Uri;
 use rustls::Error as TlsError;
 
-use super::error::root_words;
 use crate::cloud::ErrorKind;
 use crate::providers::aws::configuration::connection;
 use crate::providers::aws::configuration::connection::{Authorities, Proxy};
 use crate::providers::common::connection_errors::{TlsProblem, io_reason, links, tls_problem};
 
-/// What hyper-util says of a proxy that answers with HTTP status 407: the type of that error is not public.
-const PASSWORD_WANTED: &str = "tunnel error: proxy authorization required";
+/// The text of hyper-util's error for a proxy that answers with HTTP status 407. The error's type is not public.
+const PROXY_PASSWORD_REQUIRED: &str = "tunnel error: proxy authorization required";
 
-/// A server as it is shown: `127.0.0.1:4566`, and the proxy that it is asked through.
+/// A server as messages show it, such as `127.0.0.1:4566`, and its proxy.
 #[derive(Clone, Debug)]
 pub(crate) struct Server {
     address: String,
@@ -27,10 +28,10 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn of(uri: &Uri, proxy: Option<&Proxy>) -> Self {
+    pub(crate) fn new(uri: &Uri, proxy: Option<&Proxy>) -> Self {
         Self {
-            address: address_of(uri),
-            proxy: proxy.map(|proxy| format!("{} ({})", address_of(&proxy.uri), proxy.source)),
+            address: format_address(uri),
+            proxy: proxy.map(|proxy| format!("{} ({})", format_address(&proxy.uri), proxy.source)),
         }
     }
 
@@ -38,8 +39,8 @@ impl Server {
         self.proxy.is_some()
     }
 
-    /// The one that a connection is made to.
-    fn next(&self) -> String {
+    /// The proxy or server that the connection is made to.
+    fn next_hop(&self) -> String {
         match &self.proxy {
             Some(proxy) => format!("the proxy {proxy}"),
             None => self.address.clone(),
@@ -47,7 +48,7 @@ impl Server {
     }
 }
 
-fn address_of(uri: &Uri) -> String {
+fn format_address(uri: &Uri) -> String {
     let port = match uri.scheme_str() {
         Some("https") => 443,
         _ => 80,
@@ -55,19 +56,39 @@ fn address_of(uri: &Uri) -> String {
     format!("{}:{}", uri.host().unwrap_or_default(), uri.port_u16().unwrap_or(port))
 }
 
-/// Why there was no answer.
+/// Why there was no response.
 #[derive(Debug)]
 pub(crate) struct Unreachable {
-    /// In words, with the address.
+    /// The reason for messages, with the address.
     pub(crate) reason: String,
-    /// The kind of error that it is for a call that only reads.
+    /// The kind of the error, for a call that only reads.
     pub(crate) kind: ErrorKind,
-    pub(crate) remedy: Option<String>,
+    pub(crate) hint: Option<String>,
     source: Option<ConnectorError>,
 }
 
 impl Unreachable {
-    /// Whether it is certain that the request was not sent. A server that stops speaking TLS may do so after it.
+    /// Another attempt may succeed.
+    fn transient(reason: String) -> Self {
+        Self {
+            reason,
+            kind: ErrorKind::Network,
+            hint: None,
+            source: None,
+        }
+    }
+
+    /// Another attempt would fail in the same way.
+    fn permanent(reason: String, hint: String) -> Self {
+        Self {
+            reason,
+            kind: ErrorKind::InvalidSpec,
+            hint: Some(hint),
+            source: None,
+        }
+    }
+
+    /// Whether the request was certainly not sent. A server can stop speaking TLS after it got the request.
     pub(crate) fn is_before_request(&self) -> bool {
         let tls = links(self).find_map(|link| link.downcast_ref::<TlsError>());
         self.kind == ErrorKind::InvalidSpec && !matches!(tls, Some(TlsError::InvalidMessage(_)))
@@ -86,64 +107,48 @@ impl StdError for Unreachable {
     }
 }
 
-/// The error for a server that was silent for too long.
-pub(crate) fn silent(server: &Server, time: Duration) -> ConnectorError {
+/// The error for a server that did not respond within `time`.
+pub(crate) fn timeout_error(server: &Server, time: Duration) -> ConnectorError {
     let seconds = time.as_secs();
     let through = match &server.proxy {
         Some(proxy) => format!(" through the proxy {proxy}"),
         None => String::new(),
     };
-    let unreachable = Unreachable {
-        reason: format!("no answer from {}{through} within {seconds} s", server.address),
-        kind: ErrorKind::Network,
-        remedy: None,
-        source: None,
-    };
+    let unreachable = Unreachable::transient(format!("no answer from {}{through} within {seconds} s", server.address));
     ConnectorError::timeout(unreachable.into())
 }
 
-/// The error for what would fail again in the same way, in words and with the next step.
-pub(crate) fn refused(reason: String, remedy: String) -> ConnectorError {
-    let unreachable = Unreachable {
-        reason,
-        kind: ErrorKind::InvalidSpec,
-        remedy: Some(remedy),
-        source: None,
-    };
-    ConnectorError::other(unreachable.into(), None)
+/// The error for a failure that would repeat. The SDK does not retry it.
+pub(crate) fn permanent_error(reason: String, hint: String) -> ConnectorError {
+    ConnectorError::other(Unreachable::permanent(reason, hint).into(), None)
 }
 
 /// The error for a proxy that answers with HTTP status 407.
-pub(crate) fn password_wanted(server: &Server) -> ConnectorError {
-    let (reason, remedy) = words_of_password(server);
-    refused(reason, remedy)
+pub(crate) fn proxy_password_error(server: &Server) -> ConnectorError {
+    let (reason, hint) = describe_proxy_password(server);
+    permanent_error(reason, hint)
 }
 
-fn words_of_password(server: &Server) -> (String, String) {
-    let remedy = "write the proxy's address as http://USER:PASSWORD@HOST:PORT, or add the server to NO_PROXY";
+fn describe_proxy_password(server: &Server) -> (String, String) {
+    let hint = "write the proxy's address as http://USER:PASSWORD@HOST:PORT, or add the server to NO_PROXY";
     let reason = format!(
         "{} asks for a user and a password, or does not take those it got",
-        server.next()
+        server.next_hop()
     );
-    (reason, remedy.to_owned())
+    (reason, hint.to_owned())
 }
 
-/// The error with its reason in words. What would fail again in the same way is not retried.
-pub(crate) fn explained(error: ConnectorError, server: &Server, authorities: Option<&Authorities>) -> ConnectorError {
+/// Adds the reason to an error. A failure that would repeat is not retried.
+pub(crate) fn add_reason(error: ConnectorError, server: &Server, authorities: Option<&Authorities>) -> ConnectorError {
     if links(&error).any(|link| link.is::<Unreachable>()) {
         return error;
     }
     let is_timeout = error.is_timeout();
     let is_io = error.is_io();
     let retry = error.as_other();
-    let (reason, kind, remedy) = reason(&error, server, authorities);
-    let unreachable = Unreachable {
-        reason,
-        kind,
-        remedy,
-        source: Some(error),
-    };
-    match kind {
+    let mut unreachable = find_reason(&error, server, authorities);
+    unreachable.source = Some(error);
+    match unreachable.kind {
         ErrorKind::Network if is_timeout => ConnectorError::timeout(unreachable.into()),
         ErrorKind::Network if is_io => ConnectorError::io(unreachable.into()),
         ErrorKind::Network => ConnectorError::other(unreachable.into(), retry),
@@ -151,15 +156,36 @@ pub(crate) fn explained(error: ConnectorError, server: &Server, authorities: Opt
     }
 }
 
-fn reason(
-    error: &ConnectorError,
-    server: &Server,
-    authorities: Option<&Authorities>,
-) -> (String, ErrorKind, Option<String>) {
-    let network = |reason: String| (reason, ErrorKind::Network, None);
-    let next = server.next();
+/// Describes the innermost cause of an error. A response of the cloud is described by its code and message, because
+/// its error displays only its debug form.
+pub(crate) fn describe_root_cause(error: &(dyn StdError + 'static)) -> String {
+    if let Some(unreachable) = links(error).find_map(|link| link.downcast_ref::<Unreachable>()) {
+        return unreachable.reason.clone();
+    }
+    // This error displays the whole response in its debug form.
+    if let Some(ImdsError::ErrorResponse(response)) = links(error).find_map(|link| link.downcast_ref::<ImdsError>()) {
+        let status = response.response().status().as_u16();
+        return format!("the metadata service answered with HTTP status {status}");
+    }
+    let metadata = links(error).find_map(|link| link.downcast_ref::<ErrorMetadata>());
+    let metadata = metadata.and_then(|meta| {
+        let words = [meta.code(), meta.message()].into_iter().flatten().collect::<Vec<_>>();
+        (!words.is_empty()).then(|| words.join(": "))
+    });
+    let text = metadata.unwrap_or_else(|| links(error).last().map(ToString::to_string).unwrap_or_default());
+    let text = text.lines().map(str::trim).collect::<Vec<_>>().join("; ");
+    // The SDK displays a status in its debug form.
+    match text.split_once("StatusCode(") {
+        Some((before, after)) => format!("{before}HTTP status {}", after.replacen(')', "", 1)),
+        None => text,
+    }
+}
+
+fn find_reason(error: &ConnectorError, server: &Server, authorities: Option<&Authorities>) -> Unreachable {
+    let network = Unreachable::transient;
+    let next_hop = server.next_hop();
     if let Some(tls) = links(error).find_map(|link| link.downcast_ref::<TlsError>()) {
-        return of_tls(tls, server, authorities);
+        return find_tls_reason(tls, server, authorities);
     }
     if links(error).any(|link| link.is::<ResolveDnsError>()) {
         let name = match &server.proxy {
@@ -168,21 +194,21 @@ fn reason(
         };
         return network(format!("{name} does not resolve"));
     }
-    if links(error).any(|link| link.to_string() == PASSWORD_WANTED) {
-        let (reason, remedy) = words_of_password(server);
-        return (reason, ErrorKind::InvalidSpec, Some(remedy));
+    if links(error).any(|link| link.to_string() == PROXY_PASSWORD_REQUIRED) {
+        let (reason, hint) = describe_proxy_password(server);
+        return Unreachable::permanent(reason, hint);
     }
     let io = links(error).find_map(|link| link.downcast_ref::<std::io::Error>().map(std::io::Error::kind));
-    if let Some(reason) = io.and_then(|kind| io_reason(kind, &next)) {
+    if let Some(reason) = io.and_then(|kind| io_reason(kind, &next_hop)) {
         return network(reason);
     }
     if error.is_timeout() {
-        return network(format!("no connection to {next} in time"));
+        return network(format!("no connection to {next_hop} in time"));
     }
     if io == Some(IoErrorKind::UnexpectedEof) {
-        return network(format!("the connection to {next} was closed too early"));
+        return network(format!("the connection to {next_hop} was closed too early"));
     }
-    let root = root_words(error);
+    let root = describe_root_cause(error);
     match &server.proxy {
         Some(proxy) => network(format!(
             "no connection to {} through the proxy {proxy}: {root}",
@@ -192,22 +218,20 @@ fn reason(
     }
 }
 
-fn of_tls(error: &TlsError, server: &Server, authorities: Option<&Authorities>) -> (String, ErrorKind, Option<String>) {
+fn find_tls_reason(error: &TlsError, server: &Server, authorities: Option<&Authorities>) -> Unreachable {
     match tls_problem(error, &server.address) {
-        TlsProblem::UnknownAuthority => (
+        TlsProblem::UnknownAuthority => Unreachable::permanent(
             format!("the certificate of {} is of an unknown authority", server.address),
-            ErrorKind::InvalidSpec,
-            Some(connection::how_to_trust(authorities)),
+            connection::trust_hint(authorities),
         ),
-        TlsProblem::OwnAuthority => (
+        TlsProblem::OwnAuthority => Unreachable::permanent(
             format!(
                 "the certificate of {} is of an unknown authority: it is self-signed, as an authority's own",
                 server.address
             ),
-            ErrorKind::InvalidSpec,
-            Some(connection::how_to_replace(authorities)),
+            connection::replace_hint(authorities),
         ),
-        TlsProblem::Permanent(reason, remedy) => (reason, ErrorKind::InvalidSpec, Some(remedy.to_owned())),
-        TlsProblem::Passing(reason) => (reason, ErrorKind::Network, None),
+        TlsProblem::Permanent(reason, hint) => Unreachable::permanent(reason, hint.to_owned()),
+        TlsProblem::Passing(reason) => Unreachable::transient(reason),
     }
 }

@@ -1,243 +1,109 @@
-//! SDK errors as cloudctl's: the kind by the cloud's code; `codes` says where its sentence counts.
-//! What EC2's and STS's own codes mean: kinds and remedies.
+//! Translates errors of the SDK to [`Error`]. The error code decides the kind; only [`kind_of_code_and_message`]
+//! reads a message.
 
 use std::error::Error as StdError;
 use std::fmt;
 use std::io::ErrorKind as IoErrorKind;
 
-use aws_config::imds::client::error::ImdsError;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_http::endpoint::ResolveEndpointError;
 use aws_smithy_runtime_api::client::dns::ResolveDnsError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use aws_smithy_types::error::ErrorMetadata;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use super::connection_errors::Unreachable;
-use super::server_time::remedy_of_clock;
-use crate::cloud::{Error, ErrorKind};
+use super::connection_errors::{Unreachable, describe_root_cause};
+use super::server_time::clock_hint;
+use crate::cloud::{Error, ErrorKind, ErrorLocation, ProviderKind};
 use crate::providers::common::connection_errors::links;
 
-/// What the SDK gives when a call of operation error `E` fails.
+/// The SDK's error for a call with the operation error `E`.
 pub(crate) type SdkError<E> = aws_smithy_runtime_api::client::result::SdkError<E, HttpResponse>;
 
-/// Whether a call can have had an effect, which decides what a lost answer means.
+/// The hint for a region without a default VPC.
+pub(crate) const NO_DEFAULT_VPC_HINT: &str =
+    "name a subnet with --subnet, or make a default VPC with `aws ec2 create-default-vpc`";
+
+/// Whether a call changes something. This decides what a lost response means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Call {
-    /// It only reads: whatever happened to the answer, nothing happened in the cloud.
+    /// The call only reads. A lost response changes nothing.
     Read,
-    /// It changes something: without an answer it may have taken effect.
+    /// The call changes something. Without a response it may have taken effect.
     Change,
 }
 
-/// The driver's words for a failure: `attempted` is what it could not do, `place` the region.
-pub(crate) fn translate<E>(error: &SdkError<E>, call: Call, attempted: impl fmt::Display, place: &str) -> Error
+/// Translates an error. `attempted` says what failed; `region` is where the call was sent.
+pub(crate) fn translate<E>(error: &SdkError<E>, call: Call, attempted: impl fmt::Display, region: &str) -> Error
 where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
 {
-    // Settings or credentials that do not serve: already in words, and true of every call.
-    if let Some(own) = find::<E, Error>(error) {
+    // An error of our own about settings or credentials has its message already.
+    if let Some(own) = find_cause::<E, Error>(error) {
         return match own.location() {
             Some(_) => own.clone(),
-            None => own.clone().at("aws"),
+            None => own.clone().at(ProviderKind::Aws),
         };
     }
-    let kind = match kind(error) {
-        kind if call == Call::Change && is_open(kind, error) => ErrorKind::UnknownOutcome,
+    let kind = match classify(error) {
+        kind if call == Call::Change && may_have_taken_effect(kind, error) => ErrorKind::UnknownOutcome,
         kind => kind,
     };
     let reason = match (error.message(), error.code()) {
         (Some(message), _) => message.trim_end_matches('.').to_owned(),
         (None, Some(code)) => code.to_owned(),
-        (None, None) => reason_without_code(error),
+        (None, None) => describe_without_code(error),
     };
-    let mut translated = told(Error::new(kind, format!("{attempted}: {reason}")), error).at(format!("aws/{place}"));
-    if let Some(remedy) = error.code().and_then(|code| remedy_of(code, error.message())) {
-        translated = translated.with_hint(remedy);
+    let mut translated = with_sdk_details(Error::new(kind, format!("{attempted}: {reason}")), error)
+        .at(ErrorLocation::new(ProviderKind::Aws, region));
+    if let Some(hint) = error.code().and_then(|code| hint_for(code, error.message())) {
+        translated = translated.with_hint(hint);
     }
-    if let Some(remedy) = find::<E, Unreachable>(error).and_then(|unreachable| unreachable.remedy.as_ref()) {
-        translated = translated.with_hint(remedy);
+    if let Some(hint) = find_cause::<E, Unreachable>(error).and_then(|unreachable| unreachable.hint.as_ref()) {
+        translated = translated.with_hint(hint);
     }
-    let answer = error.raw_response().filter(|_| kind == ErrorKind::Unauthenticated);
-    if let Some(remedy) = answer.and_then(remedy_of_clock) {
-        translated = translated.with_hint(remedy);
+    let response = error.raw_response().filter(|_| kind == ErrorKind::Unauthenticated);
+    if let Some(hint) = response.and_then(clock_hint) {
+        translated = translated.with_hint(hint);
     }
     match error {
-        // The message, the code and the request id are all that the cloud told.
+        // The message, the code and the request id are all that the cloud sent.
         SdkError::ServiceError(_) => translated,
-        _ => translated.with_source(Cause(chain(error))),
+        _ => translated.with_source(Cause(describe_chain(error))),
     }
 }
 
-/// Why a call failed of which the cloud itself told nothing.
-fn reason_without_code<E: StdError + Send + Sync + 'static>(error: &SdkError<E>) -> String {
+/// Describes a failure without a code from the cloud.
+fn describe_without_code<E: StdError + Send + Sync + 'static>(error: &SdkError<E>) -> String {
     if let SdkError::ServiceError(service) = error {
         let status = service.raw().status().as_u16();
         return format!(
             "the answer was not one of aws's (HTTP {status}): perhaps it came from a proxy or a captive portal"
         );
     }
-    match find::<E, CredentialsError>(error) {
-        // It goes on for a line for each place that was looked at; those are in the source.
+    match find_cause::<E, CredentialsError>(error) {
+        // The SDK's text lists every place it looked in; the source error has it.
         Some(CredentialsError::CredentialsNotLoaded(_)) => "no credentials were found".to_owned(),
-        Some(_) => format!("no usable credentials: {}", root_words(error)),
-        None => match find::<E, Unreachable>(error) {
+        Some(_) => format!("no usable credentials: {}", describe_root_cause(error)),
+        None => match find_cause::<E, Unreachable>(error) {
             Some(unreachable) => unreachable.reason.clone(),
-            None => root_words(error),
+            None => describe_root_cause(error),
         },
     }
 }
 
-/// Adds the cloud's own code and request id.
-pub(crate) fn told<E: ProvideErrorMetadata>(mut error: Error, by: &SdkError<E>) -> Error {
+/// Adds the cloud's error code and request id.
+pub(crate) fn with_sdk_details<E: ProvideErrorMetadata>(mut error: Error, by: &SdkError<E>) -> Error {
     if let Some(code) = by.code() {
         error = error.with_code(code);
     }
-    // Where the protocol's error document has it.
+    // The SDK has it if the error document had it.
     if let Some(request_id) = by.meta().extra("aws_request_id") {
         error = error.with_request_id(request_id);
     }
     error
 }
 
-/// The kind of a failure as if the call only read: `Network` is whatever left no definite answer.
-pub(crate) fn kind<E>(error: &SdkError<E>) -> ErrorKind
-where
-    E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
-{
-    if let Some(own) = find::<E, Error>(error) {
-        return own.kind();
-    }
-    if find::<E, CredentialsError>(error).is_some() {
-        return ErrorKind::Unauthenticated;
-    }
-    if let Some(unreachable) = find::<E, Unreachable>(error) {
-        return unreachable.kind;
-    }
-    // The SDK's own rules of addresses: no such service there, or switches that exclude each other.
-    if find::<E, ResolveEndpointError>(error).is_some() {
-        return ErrorKind::InvalidSpec;
-    }
-    match error {
-        SdkError::ConstructionFailure(_) => ErrorKind::Internal,
-        SdkError::ServiceError(service) => match error.code() {
-            Some(code) => {
-                kind_of(code, error.message()).unwrap_or_else(|| kind_of_status(service.raw().status().as_u16()))
-            }
-            // Something else has answered, and whether the cloud got the request is not known from it.
-            None => ErrorKind::Network,
-        },
-        // An answer that cannot be read says nothing of what was done, whatever its status.
-        _ => ErrorKind::Network,
-    }
-}
-
-/// The kind that an error document of EC2's or STS's stands for, where the SDK has not typed it yet.
-pub(crate) fn kind_of_answer(status: u16, body: &[u8]) -> Option<ErrorKind> {
-    match code_of_answer(body) {
-        Some(code) => kind_of_code(code),
-        None => Some(kind_of_status(status)),
-    }
-}
-
-/// The code that an error document of EC2's or STS's has.
-pub(crate) fn code_of_answer(body: &[u8]) -> Option<&str> {
-    let (_, rest) = std::str::from_utf8(body).ok()?.split_once("<Code>")?;
-    Some(rest.split_once("</Code>")?.0.trim())
-}
-
-/// Whether a changing call may have taken effect although it failed so.
-pub(crate) fn is_open<E>(kind: ErrorKind, error: &SdkError<E>) -> bool
-where
-    E: StdError + Send + Sync + 'static,
-{
-    let is_dispatch = matches!(error, SdkError::DispatchFailure(_));
-    (kind == ErrorKind::Network || kind == ErrorKind::InvalidSpec && is_dispatch) && !never_sent(error)
-}
-
-/// Whether the request cannot have reached the cloud.
-pub(crate) fn never_sent<E>(error: &SdkError<E>) -> bool
-where
-    E: StdError + Send + Sync + 'static,
-{
-    match error {
-        SdkError::ConstructionFailure(_) => true,
-        SdkError::DispatchFailure(_) => {
-            find::<E, CredentialsError>(error).is_some()
-                || find::<E, Error>(error).is_some()
-                || find::<E, ResolveEndpointError>(error).is_some()
-                || find::<E, Unreachable>(error).is_some_and(Unreachable::is_before_request)
-                || find::<E, ResolveDnsError>(error).is_some()
-                || find::<E, std::io::Error>(error).is_some_and(|error| {
-                    matches!(
-                        error.kind(),
-                        IoErrorKind::ConnectionRefused | IoErrorKind::HostUnreachable | IoErrorKind::NetworkUnreachable
-                    )
-                })
-        }
-        _ => false,
-    }
-}
-
-fn find<E, Wanted>(error: &SdkError<E>) -> Option<&Wanted>
-where
-    E: StdError + Send + Sync + 'static,
-    Wanted: StdError + 'static,
-{
-    links(error).find_map(|error| error.downcast_ref())
-}
-
-/// What the innermost error says, which mostly is the real cause. An answer of a cloud is told by its code and words: its
-/// error displays nothing but its debug form.
-pub(crate) fn root_words(error: &(dyn StdError + 'static)) -> String {
-    if let Some(unreachable) = links(error).find_map(|link| link.downcast_ref::<Unreachable>()) {
-        return unreachable.reason.clone();
-    }
-    // It displays the whole answer in its debug form.
-    if let Some(ImdsError::ErrorResponse(answer)) = links(error).find_map(|link| link.downcast_ref::<ImdsError>()) {
-        let status = answer.response().status().as_u16();
-        return format!("the metadata service answered with HTTP status {status}");
-    }
-    let told = links(error).find_map(|link| link.downcast_ref::<ErrorMetadata>());
-    let told = told.and_then(|meta| {
-        let words = [meta.code(), meta.message()].into_iter().flatten().collect::<Vec<_>>();
-        (!words.is_empty()).then(|| words.join(": "))
-    });
-    let text = told.unwrap_or_else(|| links(error).last().map(ToString::to_string).unwrap_or_default());
-    let text = text.lines().map(str::trim).collect::<Vec<_>>().join("; ");
-    // The SDK's debug form of a status.
-    match text.split_once("StatusCode(") {
-        Some((before, after)) => format!("{before}HTTP status {}", after.replacen(')', "", 1)),
-        None => text,
-    }
-}
-
-/// What each error of the chain displays. The SDK's errors themselves are not kept: their `Debug` has whole
-/// answers in it.
-fn chain<E: StdError + Send + Sync + 'static>(error: &SdkError<E>) -> String {
-    let mut words: Vec<String> = Vec::new();
-    for link in links(error) {
-        let text = link.to_string();
-        if words.last().is_none_or(|last| !last.contains(&text)) {
-            words.push(text);
-        }
-    }
-    words.join(": ")
-}
-
-/// The chain of causes behind an error, as text.
-#[derive(Debug)]
-struct Cause(String);
-
-impl fmt::Display for Cause {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
-impl StdError for Cause {}
-
-/// The kind that one of EC2's or STS's codes stands for; nothing for a code that fits no known one.
+/// The kind of an error code of EC2 or STS; `None` for an unknown code.
 ///
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>
 pub(crate) fn kind_of_code(code: &str) -> Option<ErrorKind> {
@@ -252,7 +118,7 @@ pub(crate) fn kind_of_code(code: &str) -> Option<ErrorKind> {
         | "IdempotentInstanceTerminated"
         | "NoDefaultVpc"
         | "DefaultVpcDoesNotExist"
-        // Of a combination that EC2 has nowhere, unless its sentence names the zone: see `kind_of`.
+        // No zone has the combination, unless the message names the zone: see `kind_of_code_and_message`.
         | "Unsupported" => ErrorKind::Refused,
         "InsufficientInstanceCapacity"
         | "InsufficientHostCapacity"
@@ -266,7 +132,7 @@ pub(crate) fn kind_of_code(code: &str) -> Option<ErrorKind> {
         | "ReservationCapacityExceeded"
         | "UnfulfillableCapacity"
         | "SpotMaxPriceTooLow"
-        // Another zone has that type of volume.
+        // Another zone has this volume type.
         | "VolumeTypeNotAvailableInZone" => ErrorKind::Capacity,
         "AuthFailure"
         | "RequestExpired"
@@ -322,7 +188,7 @@ pub(crate) fn kind_of_code(code: &str) -> Option<ErrorKind> {
         | "ValidationError"
         | "InstanceCreditSpecification.NotSupported"
         | "EncryptedVolumesNotSupported" => ErrorKind::InvalidSpec,
-        // VcpuLimitExceeded, InstanceLimitExceeded, VolumeLimitExceeded and their like.
+        // VcpuLimitExceeded, InstanceLimitExceeded, VolumeLimitExceeded and similar codes.
         "MaxSpotInstanceCountExceeded" => ErrorKind::Quota,
         _ if code.ends_with("LimitExceeded") => ErrorKind::Quota,
         // InvalidAMIID.NotFound, InvalidParameterValue, InvalidKeyPair.NotFound and many more.
@@ -331,28 +197,22 @@ pub(crate) fn kind_of_code(code: &str) -> Option<ErrorKind> {
     })
 }
 
-/// The kind of an answer of code and sentence. That another zone has what this one lacks EC2 says in its sentence alone,
-/// under codes that stand for many other things as well: the one place where a sentence decides.
+/// The kind of an error code with its message. EC2 says only in the message that another zone has what the requested
+/// zone lacks, under codes that have many other meanings. This is the only place where a message decides.
 ///
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/troubleshooting-launch.html>
-pub(crate) fn kind_of(code: &str, message: Option<&str>) -> Option<ErrorKind> {
-    let may_be_of_the_zone = matches!(
+pub(crate) fn kind_of_code_and_message(code: &str, message: Option<&str>) -> Option<ErrorKind> {
+    let can_concern_zone = matches!(
         code,
         "Unsupported" | "UnsupportedOperation" | "InvalidParameterValue" | "InvalidParameterCombination"
     );
     match message {
-        Some(message) if may_be_of_the_zone && is_of_the_zone(message) => Some(ErrorKind::Capacity),
+        Some(message) if can_concern_zone && names_requested_zone(message) => Some(ErrorKind::Capacity),
         _ => kind_of_code(code),
     }
 }
 
-/// "Your requested instance type (…) is not supported in your requested Availability Zone (…)", and "The requested
-/// Availability Zone is currently constrained …".
-fn is_of_the_zone(message: &str) -> bool {
-    message.to_ascii_lowercase().contains("requested availability zone")
-}
-
-/// The kind that an answer's status stands for, where its code says nothing.
+/// The kind of an HTTP status, for a response with an unknown code.
 pub(crate) fn kind_of_status(status: u16) -> ErrorKind {
     match status {
         401 => ErrorKind::Unauthenticated,
@@ -363,35 +223,153 @@ pub(crate) fn kind_of_status(status: u16) -> ErrorKind {
     }
 }
 
-/// What to do about an answer that leaves only one thing to do.
-pub(crate) fn remedy_of(code: &str, message: Option<&str>) -> Option<String> {
+/// The hint for an error code, if there is one clear next step.
+pub(crate) fn hint_for(code: &str, message: Option<&str>) -> Option<String> {
     let message = message.unwrap_or_default();
     match code {
-        // A product of the Marketplace takes a subscription; EC2 names the page. Else it is the region's.
+        // Images of AWS Marketplace need a subscription, and EC2's message has the page. Otherwise the region is not
+        // enabled.
         // https://docs.aws.amazon.com/marketplace/latest/buyerguide/buyer-server-products.html
-        "OptInRequired" if message.contains("Marketplace") => Some(match page_in(message) {
+        "OptInRequired" if message.contains("Marketplace") => Some(match find_url(message) {
             Some(page) => format!("accept the product's terms and subscribe to it, at {page}"),
             None => {
                 "accept the product's terms and subscribe to it in AWS Marketplace, or use another image".to_owned()
             }
         }),
-        // The general hint is to look in other zones.
-        _ if kind_of(code, Some(message)) == Some(ErrorKind::Capacity) => None,
-        _ => remedy_of_code(code).map(str::to_owned),
+        // The general hint for `Capacity` suggests other zones.
+        _ if kind_of_code_and_message(code, Some(message)) == Some(ErrorKind::Capacity) => None,
+        _ => hint_for_code(code).map(str::to_owned),
     }
 }
 
-/// The first address in a sentence.
-fn page_in(message: &str) -> Option<&str> {
+/// The kind of an error for a call that only reads. `Network` means that there was no definite response.
+pub(crate) fn classify<E>(error: &SdkError<E>) -> ErrorKind
+where
+    E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+{
+    if let Some(own) = find_cause::<E, Error>(error) {
+        return own.kind();
+    }
+    if find_cause::<E, CredentialsError>(error).is_some() {
+        return ErrorKind::Unauthenticated;
+    }
+    if let Some(unreachable) = find_cause::<E, Unreachable>(error) {
+        return unreachable.kind;
+    }
+    // The SDK found no address: the region has no such service, or two settings exclude each other.
+    if find_cause::<E, ResolveEndpointError>(error).is_some() {
+        return ErrorKind::InvalidSpec;
+    }
+    match error {
+        SdkError::ConstructionFailure(_) => ErrorKind::Internal,
+        SdkError::ServiceError(service) => match error.code() {
+            Some(code) => kind_of_code_and_message(code, error.message())
+                .unwrap_or_else(|| kind_of_status(service.raw().status().as_u16())),
+            // Another server responded. Whether the cloud got the request is unknown.
+            None => ErrorKind::Network,
+        },
+        // A response that cannot be parsed does not say what was done, whatever its status.
+        _ => ErrorKind::Network,
+    }
+}
+
+/// The kind of an error document of EC2 or STS that the SDK has not parsed yet.
+pub(crate) fn classify_response(status: u16, body: &[u8]) -> Option<ErrorKind> {
+    match read_error_code(body) {
+        Some(code) => kind_of_code(code),
+        None => Some(kind_of_status(status)),
+    }
+}
+
+/// The code in an error document of EC2 or STS.
+pub(crate) fn read_error_code(body: &[u8]) -> Option<&str> {
+    let (_, rest) = std::str::from_utf8(body).ok()?.split_once("<Code>")?;
+    Some(rest.split_once("</Code>")?.0.trim())
+}
+
+/// Whether a changing call that failed may have taken effect.
+pub(crate) fn may_have_taken_effect<E>(kind: ErrorKind, error: &SdkError<E>) -> bool
+where
+    E: StdError + Send + Sync + 'static,
+{
+    let is_dispatch = matches!(error, SdkError::DispatchFailure(_));
+    (kind == ErrorKind::Network || kind == ErrorKind::InvalidSpec && is_dispatch) && !was_never_sent(error)
+}
+
+/// Whether the request certainly did not reach the cloud.
+pub(crate) fn was_never_sent<E>(error: &SdkError<E>) -> bool
+where
+    E: StdError + Send + Sync + 'static,
+{
+    match error {
+        SdkError::ConstructionFailure(_) => true,
+        SdkError::DispatchFailure(_) => {
+            find_cause::<E, CredentialsError>(error).is_some()
+                || find_cause::<E, Error>(error).is_some()
+                || find_cause::<E, ResolveEndpointError>(error).is_some()
+                || find_cause::<E, Unreachable>(error).is_some_and(Unreachable::is_before_request)
+                || find_cause::<E, ResolveDnsError>(error).is_some()
+                || find_cause::<E, std::io::Error>(error).is_some_and(|error| {
+                    matches!(
+                        error.kind(),
+                        IoErrorKind::ConnectionRefused | IoErrorKind::HostUnreachable | IoErrorKind::NetworkUnreachable
+                    )
+                })
+        }
+        _ => false,
+    }
+}
+
+fn find_cause<E, Wanted>(error: &SdkError<E>) -> Option<&Wanted>
+where
+    E: StdError + Send + Sync + 'static,
+    Wanted: StdError + 'static,
+{
+    links(error).find_map(|error| error.downcast_ref())
+}
+
+/// The texts of an error and its causes. The SDK's errors are not kept: their `Debug` output has whole responses in
+/// it.
+fn describe_chain<E: StdError + Send + Sync + 'static>(error: &SdkError<E>) -> String {
+    let mut words: Vec<String> = Vec::new();
+    for link in links(error) {
+        let text = link.to_string();
+        if words.last().is_none_or(|last| !last.contains(&text)) {
+            words.push(text);
+        }
+    }
+    words.join(": ")
+}
+
+/// The causes of an error, as text.
+#[derive(Debug)]
+struct Cause(String);
+
+impl fmt::Display for Cause {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl StdError for Cause {}
+
+/// Whether a message says that the requested zone lacks something: "Your requested instance type (…) is not supported
+/// in your requested Availability Zone (…)", or "The requested Availability Zone is currently constrained …".
+fn names_requested_zone(message: &str) -> bool {
+    message.to_ascii_lowercase().contains("requested availability zone")
+}
+
+/// Finds the first URL in a message.
+fn find_url(message: &str) -> Option<&str> {
     let from = &message[message.find("https://").or_else(|| message.find("http://"))?..];
     let end = from.find(|letter: char| letter.is_whitespace() || "\"'<>".contains(letter));
     let page = end.map_or(from, |end| &from[..end]);
     Some(page.trim_end_matches(['.', ',', ';', ':', ')']))
 }
 
-fn remedy_of_code(code: &str) -> Option<&'static str> {
+fn hint_for_code(code: &str) -> Option<&'static str> {
     match code {
-        "VPCIdNotSpecified" | "MissingInput" | "NoDefaultVpc" | "DefaultVpcDoesNotExist" => Some(NO_DEFAULT_VPC),
+        "VPCIdNotSpecified" | "MissingInput" | "NoDefaultVpc" | "DefaultVpcDoesNotExist" => Some(NO_DEFAULT_VPC_HINT),
         // https://docs.aws.amazon.com/STS/latest/APIReference/API_DecodeAuthorizationMessage.html
         "UnauthorizedOperation" => {
             Some("ask for the permission; `aws sts decode-authorization-message` tells which one is missing")
@@ -407,22 +385,18 @@ fn remedy_of_code(code: &str) -> Option<&'static str> {
         "Blocked" | "AccountDisabled" => {
             Some("the account may not do this: ask AWS Support, at https://aws.amazon.com/contact-us/")
         }
-        // The combination is what is wrong, and EC2's sentence is all that says how.
+        // Only EC2's message says what is wrong with the combination.
         "Unsupported" => Some("change the type, image, tenancy or --native options: no zone has this combination"),
         _ => None,
     }
 }
 
-/// What to do in a region whose default VPC was deleted.
-pub(crate) const NO_DEFAULT_VPC: &str =
-    "name a subnet with --subnet, or make a default VPC with `aws ec2 create-default-vpc`";
-
 #[cfg(test)]
-mod codes_tests {
+mod tests {
     use super::*;
 
     #[test]
-    fn every_documented_code_has_its_kind() {
+    fn documented_codes_have_kinds() {
         for (kind, codes) in [
             (
                 ErrorKind::Capacity,
@@ -467,7 +441,7 @@ mod codes_tests {
     }
 
     #[test]
-    fn zone_in_a_sentence_is_want_of_room_there() {
+    fn message_about_requested_zone_means_capacity() {
         let in_zone = "Your requested instance type (t2.micro) is not supported in your requested Availability Zone \
                        (us-east-1e). Please retry your request by not specifying an Availability Zone.";
         let configuration = "The requested configuration is currently not supported. Please check the documentation.";
@@ -484,25 +458,29 @@ mod codes_tests {
             ),
             ("UnauthorizedOperation", Some(in_zone), ErrorKind::PermissionDenied),
         ] {
-            assert_eq!(kind_of(code, message), Some(kind), "{code}: {message:?}");
+            assert_eq!(
+                kind_of_code_and_message(code, message),
+                Some(kind),
+                "{code}: {message:?}"
+            );
         }
     }
 
     #[test]
-    fn page_is_taken_from_the_sentence() {
+    fn url_is_found_in_message() {
         let page = "https://aws.amazon.com/marketplace/pp?sku=abc";
-        for sentence in [
+        for message in [
             format!("To do so please visit {page}."),
             format!("visit {page}"),
             format!("(see {page}), then"),
         ] {
-            assert_eq!(page_in(&sentence), Some(page), "{sentence}");
+            assert_eq!(find_url(&message), Some(page), "{message}");
         }
-        assert_eq!(page_in("no page"), None);
+        assert_eq!(find_url("no page"), None);
     }
 
     #[test]
-    fn an_unknown_code_goes_by_its_status() {
+    fn status_decides_without_known_code() {
         assert_eq!(kind_of_status(403), ErrorKind::PermissionDenied);
         assert_eq!(kind_of_status(503), ErrorKind::Network);
         assert_eq!(kind_of_status(400), ErrorKind::Internal);

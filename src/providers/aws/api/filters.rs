@@ -1,45 +1,51 @@
-//! What EC2 is asked for: filters, and how many values they take.
+//! Filters of requests to EC2.
 
 use std::collections::HashSet;
 
 use aws_sdk_ec2::types::Filter;
 
 use crate::cloud::{LABEL_NAME, ListFilter};
-use crate::providers::aws::instances::convert::TAG_NAME;
+use crate::providers::aws::tags::TAG_NAME;
 
-/// The most values that one filter takes.
-pub(crate) const FILTER_VALUES: usize = 200;
+/// The maximum number of values in one filter.
+pub(crate) const MAX_FILTER_VALUES: usize = 200;
 
-/// What to ask for, each alternative by itself: filters of one call add up, so it takes several calls. `None` is
-/// everything: more ids than one filter takes are looked for in it, so that it takes no call for each.
-pub(crate) fn selections(filter: &ListFilter) -> Vec<Option<Filter>> {
+/// The filters to send, each in a call of its own, because EC2 combines the filters of one call with AND. `None`
+/// means that all instances are listed: more ids than one filter takes are looked up in the full listing.
+pub(crate) fn build_filters(filter: &ListFilter) -> Vec<Option<Filter>> {
     let ids: Vec<&String> = filter.ids.iter().filter(|id| is_instance_id(id)).collect();
-    if filter.names.is_empty() && filter.ids.is_empty() || ids.len() > FILTER_VALUES {
+    if filter.names.is_empty() && filter.ids.is_empty() || ids.len() > MAX_FILTER_VALUES {
         return vec![None];
     }
-    let by_id = (!ids.is_empty()).then(|| equal("instance-id", ids));
-    let own = own_names(&filter.names);
-    let by_own = own
-        .chunks(FILTER_VALUES)
-        .map(|names| equal(&tag_filter(LABEL_NAME), names));
-    // What is not ours has only the console's name.
-    let foreign = if filter.managed { &[][..] } else { &filter.names };
-    let by_console = foreign
-        .chunks(FILTER_VALUES)
-        .map(|names| equal(&tag_filter(TAG_NAME), names));
-    by_id.into_iter().chain(by_own).chain(by_console).map(Some).collect()
+    let by_id = (!ids.is_empty()).then(|| build_filter("instance-id", ids));
+    let tag_values = list_name_tag_values(&filter.names);
+    let by_name_tag = tag_values
+        .chunks(MAX_FILTER_VALUES)
+        .map(|names| build_filter(&tag_filter_name(LABEL_NAME), names));
+    // An instance that cloudctl does not manage has only the `Name` tag.
+    let console_names = if filter.managed { &[][..] } else { &filter.names };
+    let by_console_name = console_names
+        .chunks(MAX_FILTER_VALUES)
+        .map(|names| build_filter(&tag_filter_name(TAG_NAME), names));
+    by_id
+        .into_iter()
+        .chain(by_name_tag)
+        .chain(by_console_name)
+        .map(Some)
+        .collect()
 }
 
-/// What the tag of our own can be on instances of these names: the members of a group all have the group's.
-fn own_names(names: &[String]) -> Vec<&str> {
-    let groups = names.iter().filter_map(|name| group_of(name));
+/// The values that the `cloudctl-name` tag can have on instances with these names. The members of a group have the
+/// group's name in it.
+fn list_name_tag_values(names: &[String]) -> Vec<&str> {
+    let groups = names.iter().filter_map(|name| find_group_name(name));
     let mut seen = HashSet::new();
     let all = names.iter().map(String::as_str).chain(groups);
     all.filter(|name| seen.insert(*name)).collect()
 }
 
-/// The group that an instance of this name is a member of, if it is one of any: `web` for `web-7`.
-fn group_of(name: &str) -> Option<&str> {
+/// The group that an instance with this name can be a member of: `web` for `web-7`.
+fn find_group_name(name: &str) -> Option<&str> {
     let (group, index) = name.rsplit_once('-')?;
     let is_index = index.bytes().all(|digit| digit.is_ascii_digit()) && !index.is_empty() && !index.starts_with('0');
     (is_index && !group.is_empty()).then_some(group)
@@ -50,21 +56,24 @@ fn is_instance_id(text: &str) -> bool {
         .is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
 }
 
-/// The name of the filter for a tag's value.
-pub(crate) fn tag_filter(key: &str) -> String {
+/// The name of the filter on a tag's value.
+pub(crate) fn tag_filter_name(key: &str) -> String {
     format!("tag:{key}")
 }
 
-/// A filter for exactly these values.
-pub(crate) fn equal<T: AsRef<str>>(name: &str, values: impl IntoIterator<Item = T>) -> Filter {
-    let values = values.into_iter().map(|value| literal(value.as_ref())).collect();
+/// Creates a filter for exactly these values.
+pub(crate) fn build_filter<T: AsRef<str>>(name: &str, values: impl IntoIterator<Item = T>) -> Filter {
+    let values = values
+        .into_iter()
+        .map(|value| escape_wildcards(value.as_ref()))
+        .collect();
     Filter::builder().name(name).set_values(Some(values)).build()
 }
 
-/// Takes their meaning from EC2's wildcards.
+/// Escapes EC2's wildcards.
 ///
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html>
-fn literal(value: &str) -> String {
+fn escape_wildcards(value: &str) -> String {
     let mut literal = String::with_capacity(value.len());
     for letter in value.chars() {
         if matches!(letter, '*' | '?' | '\\') {
@@ -80,13 +89,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn wildcards_in_names_are_taken_literally() {
-        assert_eq!(literal(r"web-*?\"), r"web-\*\?\\");
-        assert_eq!(literal("web-1"), "web-1");
+    fn filter_escapes_wildcards() {
+        assert_eq!(escape_wildcards(r"web-*?\"), r"web-\*\?\\");
+        assert_eq!(escape_wildcards("web-1"), "web-1");
     }
 
     #[test]
-    fn only_what_looks_like_an_id_is_asked_for_as_one() {
+    fn instance_id_is_recognized() {
         assert!(is_instance_id("i-0ab12cd34"));
         for text in ["i-", "web-1", "i-xyz", "4711"] {
             assert!(!is_instance_id(text), "{text}");
@@ -94,47 +103,47 @@ mod tests {
     }
 
     #[test]
-    fn names_and_ids_are_asked_for_apart() {
+    fn names_and_ids_have_separate_filters() {
         let both = ListFilter {
             ids: vec!["i-1".into(), "web-1".into()],
             names: vec!["web-1".into()],
             managed: false,
         };
-        let names: Vec<_> = selections(&both)
+        let names: Vec<_> = build_filters(&both)
             .into_iter()
             .map(|filter| filter.unwrap().name.unwrap())
             .collect();
         assert_eq!(names, ["instance-id", "tag:cloudctl-name", "tag:Name"]);
-        assert_eq!(selections(&ListFilter::managed_name("web-1")).len(), 1);
-        assert_eq!(selections(&ListFilter::default()), [None]);
+        assert_eq!(build_filters(&ListFilter::managed_name("web-1")).len(), 1);
+        assert_eq!(build_filters(&ListFilter::default()), [None]);
     }
 
     #[test]
-    fn more_ids_than_a_filter_takes_are_looked_for_in_everything() {
+    fn too_many_ids_list_all_instances() {
         let filter = |count| ListFilter {
             ids: (0..count).map(|number| format!("i-{number:x}")).collect(),
             ..ListFilter::default()
         };
-        let all_of_them: Vec<_> = selections(&filter(200));
+        let all_of_them: Vec<_> = build_filters(&filter(200));
         assert_eq!(all_of_them.len(), 1);
         assert_eq!(all_of_them[0].as_ref().unwrap().values().len(), 200);
-        assert_eq!(selections(&filter(201)), [None]);
-        // What is no id is a name.
+        assert_eq!(build_filters(&filter(201)), [None]);
+        // A text that is no id is a name.
         let names: Vec<String> = (0..201).map(|number| format!("web{number}")).collect();
         let typed = ListFilter {
             ids: names.clone(),
             names,
             managed: true,
         };
-        assert_eq!(selections(&typed).len(), 2);
+        assert_eq!(build_filters(&typed).len(), 2);
     }
 
     #[test]
-    fn a_member_is_asked_for_by_its_group_too_and_each_group_once() {
+    fn member_name_adds_group_name_once() {
         let names: Vec<String> = (1..=150).map(|index| format!("web-{index}")).collect();
-        let own = own_names(&names);
-        assert_eq!(own.len(), 151);
-        assert_eq!(own.last(), Some(&"web"));
+        let tag_values = list_name_tag_values(&names);
+        assert_eq!(tag_values.len(), 151);
+        assert_eq!(tag_values.last(), Some(&"web"));
         for (name, group) in [
             ("web-7", Some("web")),
             ("web-1-2", Some("web-1")),
@@ -143,14 +152,14 @@ mod tests {
             ("web-x1", None),
             ("-7", None),
         ] {
-            assert_eq!(group_of(name), group, "{name}");
+            assert_eq!(find_group_name(name), group, "{name}");
         }
         let filter = ListFilter {
             names: (1..=250).map(|index| format!("web-{index}")).collect(),
             managed: true,
             ..ListFilter::default()
         };
-        let sizes: Vec<_> = selections(&filter)
+        let sizes: Vec<_> = build_filters(&filter)
             .into_iter()
             .map(|filter| filter.unwrap().values().len())
             .collect();

@@ -1,11 +1,9 @@
-//! Only aws has this file: the SDK's HTTP client, with some differences.
+//! The SDK's HTTP client, changed in four ways:
 //!
-//! - A connector is built on first use: the SDK builds one when a client is made, which loads the TLS roots, and drops it.
-//! - An answer that was cut short is an error: the SDK reads half a list as a whole one.
-//! - The clock is set by the date of each answer, and XML that the SDK's parser would refuse is repaired.
+//! - A connector is built on first use. The SDK builds one when a client is created, which loads the TLS roots, and drops it.
+//! - A response that was cut short is an error. The SDK reads half a list as a complete one.
+//! - The date of each response sets the clock, and XML that the SDK cannot parse is repaired.
 //! - Proxies and certificate authorities are those of [`Connection`].
-//!
-//! The Compute Engine SDK takes no HTTP client.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,24 +26,30 @@ use http::Uri;
 use memchr::memmem;
 use tokio::time::timeout;
 
-use super::client::ATTEMPT_TIMEOUT;
 use super::connection_errors;
 use super::connection_errors::Server;
+use super::retry::ATTEMPT_TIMEOUT;
 use super::server_time;
 use super::server_time::ServerTime;
-use super::xml_sanitizer::mended;
+use super::xml_sanitizer::sanitize;
 use crate::providers::aws::configuration::connection::{Connection, Proxy};
 
-/// What some servers begin a text with, and no reader expects.
+/// Some servers begin a text with it; the parsers do not expect it.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// <https://www.rfc-editor.org/rfc/rfc9110#section-15.5.8>
-const PROXY_WANTS_PASSWORD: u16 = 407;
+const PROXY_AUTHENTICATION_REQUIRED: u16 = 407;
 
-/// Connect and read timeout, the proxy, and whether TLS is spoken, which a connector is built for.
-type Key = (Option<Duration>, Option<Duration>, Option<Proxy>, bool);
+/// What a connector is built for.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct ConnectorKey {
+    connect_timeout: Option<Duration>,
+    read_timeout: Option<Duration>,
+    proxy: Option<Proxy>,
+    is_secure: bool,
+}
 
-/// Gives each call the connector for its timeouts and its proxy, and makes it only then.
+/// Gives each call a connector for its timeouts and its proxy. Connectors are built on first use.
 #[derive(Clone, Debug)]
 pub(crate) struct LazyHttpClient(Arc<Inner>);
 
@@ -53,12 +57,12 @@ pub(crate) struct LazyHttpClient(Arc<Inner>);
 struct Inner {
     clock: ServerTime,
     connection: Connection,
-    connectors: Mutex<HashMap<Key, SharedHttpConnector>>,
+    connectors: Mutex<HashMap<ConnectorKey, SharedHttpConnector>>,
 }
 
 impl LazyHttpClient {
-    /// One client, to be shared by all services and regions, that tells the clock what it hears.
-    pub(crate) fn shared(clock: &ServerTime, connection: Connection) -> SharedHttpClient {
+    /// Creates the client that all services and regions share. It sets `clock` by the responses.
+    pub(crate) fn new_shared(clock: &ServerTime, connection: Connection) -> SharedHttpClient {
         SharedHttpClient::new(Self(Arc::new(Inner {
             clock: clock.clone(),
             connection,
@@ -82,30 +86,30 @@ impl HttpClient for LazyHttpClient {
 }
 
 impl Inner {
-    fn connector(
+    fn get_connector(
         &self,
         proxy: Option<&Proxy>,
         is_secure: bool,
         settings: &HttpConnectorSettings,
         components: &RuntimeComponents,
     ) -> SharedHttpConnector {
-        let key = (
-            settings.connect_timeout(),
-            settings.read_timeout(),
-            proxy.cloned(),
+        let key = ConnectorKey {
+            connect_timeout: settings.connect_timeout(),
+            read_timeout: settings.read_timeout(),
+            proxy: proxy.cloned(),
             is_secure,
-        );
+        };
         let mut connectors = self.connectors.lock().unwrap_or_else(PoisonError::into_inner);
         let connector = connectors.entry(key).or_insert_with(|| {
-            // Which proxy is asked, if any, is decided here for each request, not by the SDK.
-            let through = proxy.and_then(|proxy| ProxyConfig::all(proxy.uri.clone()).ok());
+            // The proxy is chosen here for each request, not by the SDK.
+            let proxy_config = proxy.and_then(|proxy| ProxyConfig::all(proxy.uri.clone()).ok());
             let mut builder = Connector::builder()
                 .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
                 .connector_settings(settings.clone())
-                .proxy_config(through.unwrap_or_else(ProxyConfig::disabled));
+                .proxy_config(proxy_config.unwrap_or_else(ProxyConfig::disabled));
             let store = match &self.connection.authorities {
                 Some(authorities) => Some(TrustStore::empty().with_pem_certificate(authorities.pem.clone())),
-                // The system's are not read where nothing is checked by them: the SDK panics if there are none.
+                // Without TLS the system's authorities are not read: the SDK panics if there are none.
                 None => (!is_secure).then(TrustStore::empty),
             };
             let trusted = store.and_then(|store| TlsContext::builder().with_trust_store(store).build().ok());
@@ -113,17 +117,17 @@ impl Inner {
                 builder = builder.tls_context(context);
             }
             builder.set_sleep_impl(components.sleep_impl());
-            SharedHttpConnector::new(builder.build_with_resolver(SystemNames))
+            SharedHttpConnector::new(builder.build_with_resolver(SystemResolver))
         });
         connector.clone()
     }
 }
 
-/// Looks names up as the system does, and says by type that one does not resolve.
+/// Resolves names as the system does. A name that does not resolve has an error of its own type.
 #[derive(Clone, Debug)]
-struct SystemNames;
+struct SystemResolver;
 
-impl ResolveDns for SystemNames {
+impl ResolveDns for SystemResolver {
     fn resolve_dns<'a>(&'a self, name: &'a str) -> DnsFuture<'a> {
         DnsFuture::new(async move {
             let found = tokio::net::lookup_host((name, 0)).await.map_err(ResolveDnsError::new)?;
@@ -132,7 +136,7 @@ impl ResolveDns for SystemNames {
     }
 }
 
-/// Reads each answer to its end before it hands it on. All of EC2's answers are read whole in any case.
+/// Reads each response to its end before the SDK gets it. The SDK reads all responses of EC2 whole in any case.
 #[derive(Debug)]
 struct CompleteBodyCheck {
     client: Arc<Inner>,
@@ -142,57 +146,57 @@ struct CompleteBodyCheck {
 
 impl HttpConnector for CompleteBodyCheck {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let requested = server_time::date_of(&request);
+        let requested = server_time::read_request_date(&request);
         let uri: Uri = request.uri().parse().unwrap_or_default();
         let proxy = self.client.connection.proxy_for(&uri);
-        let server = Server::of(&uri, proxy);
+        let server = Server::new(&uri, proxy);
         let is_secure = |uri: &Uri| uri.scheme_str() != Some("http");
         let is_secure = is_secure(&uri) || proxy.is_some_and(|proxy| is_secure(&proxy.uri));
-        if is_secure && let Some((reason, remedy)) = self.client.connection.trusts_nothing() {
-            return HttpConnectorFuture::ready(Err(connection_errors::refused(reason, remedy)));
+        if is_secure && let Some((reason, hint)) = self.client.connection.find_missing_authorities() {
+            return HttpConnectorFuture::ready(Err(connection_errors::permanent_error(reason, hint)));
         }
-        let answer = self
+        let response_future = self
             .client
-            .connector(proxy, is_secure, &self.settings, &self.components)
+            .get_connector(proxy, is_secure, &self.settings, &self.components)
             .call(request);
         let client = Arc::clone(&self.client);
         HttpConnectorFuture::new(async move {
-            let whole = async {
-                let mut response = answer.await?;
-                // Without a proxy it is an answer as any other, and what it is an answer to may have had its effect.
-                if server.is_behind_proxy() && response.status().as_u16() == PROXY_WANTS_PASSWORD {
-                    return Err(connection_errors::password_wanted(&server));
+            let complete_response = async {
+                let mut response = response_future.await?;
+                // Without a proxy the server itself sent this status, and the call may have taken effect.
+                if server.is_behind_proxy() && response.status().as_u16() == PROXY_AUTHENTICATION_REQUIRED {
+                    return Err(connection_errors::proxy_password_error(&server));
                 }
                 if let Some(requested) = requested {
-                    client.clock.hear(requested, &mut response);
+                    client.clock.record(requested, &mut response);
                 }
                 let body = ByteStream::new(response.take_body()).collect().await;
                 let mut body = body.map_err(|error| ConnectorError::io(error.into()))?.into_bytes();
                 if body.starts_with(BYTE_ORDER_MARK) {
                     body = body.slice(BYTE_ORDER_MARK.len()..);
                 }
-                let mended = mended(&body);
-                if is_cut_short(mended.as_deref().unwrap_or(&body)) {
+                let sanitized = sanitize(&body);
+                if is_truncated(sanitized.as_deref().unwrap_or(&body)) {
                     return Err(ConnectorError::io("the answer was cut short".into()));
                 }
-                *response.body_mut() = match mended {
-                    Some(mended) => SdkBody::from(mended),
+                *response.body_mut() = match sanitized {
+                    Some(sanitized) => SdkBody::from(sanitized),
                     None => SdkBody::from(body),
                 };
                 Ok(response)
             };
-            match timeout(ATTEMPT_TIMEOUT, whole).await {
-                Ok(answer) => answer.map_err(|error| {
-                    connection_errors::explained(error, &server, client.connection.authorities.as_ref())
+            match timeout(ATTEMPT_TIMEOUT, complete_response).await {
+                Ok(response) => response.map_err(|error| {
+                    connection_errors::add_reason(error, &server, client.connection.authorities.as_ref())
                 }),
-                Err(_) => Err(connection_errors::silent(&server, ATTEMPT_TIMEOUT)),
+                Err(_) => Err(connection_errors::timeout_error(&server, ATTEMPT_TIMEOUT)),
             }
         })
     }
 }
 
-/// Whether it is one of EC2's or STS's documents without its end. Their root elements are all named `…Response`.
-fn is_cut_short(body: &[u8]) -> bool {
+/// Whether a body is a document of EC2 or STS without its end. Their root elements are all named `…Response`.
+fn is_truncated(body: &[u8]) -> bool {
     let body = body.trim_ascii();
     let Some(document) = body.strip_prefix(b"<") else {
         return false;
@@ -225,17 +229,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_without_its_end_is_not_taken_for_a_whole_one() {
-        let whole = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<DescribeRegionsResponse xmlns=\"x\"><requestId>1</requestId>\
+    fn response_without_end_is_truncated() {
+        let complete_response = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<DescribeRegionsResponse xmlns=\"x\"><requestId>1</requestId>\
                      <name>naïve</name></DescribeRegionsResponse>\n";
-        assert!(!is_cut_short(whole.as_bytes()));
-        for end in 1..whole.trim_end().len() {
-            assert!(is_cut_short(&whole.as_bytes()[..end]), "{end}");
+        assert!(!is_truncated(complete_response.as_bytes()));
+        for end in 1..complete_response.trim_end().len() {
+            assert!(is_truncated(&complete_response.as_bytes()[..end]), "{end}");
         }
     }
 
     #[test]
-    fn other_documents_are_left_alone() {
+    fn other_documents_are_not_truncated() {
         for body in [
             "",
             "{\"Token\":",
@@ -243,20 +247,20 @@ mod tests {
             "<!doctype html>\n<title>500</title>",
             "<html><body>",
         ] {
-            assert!(!is_cut_short(body.as_bytes()), "{body}");
+            assert!(!is_truncated(body.as_bytes()), "{body}");
         }
-        assert!(!is_cut_short(b"<Response><Errors/></Response>"));
+        assert!(!is_truncated(b"<Response><Errors/></Response>"));
     }
 
     #[test]
-    fn a_comment_or_cdata_without_its_end_was_cut_short() {
+    fn unclosed_comment_or_cdata_is_truncated() {
         for section in ["<!--", "<!-- -- >", "<![CDATA[", "<![CDATA[ -->"] {
             for document in [
                 format!("<AResponse><b>1</b>{section} </AResponse>"),
                 format!("<AResponse></AResponse>{section}</AResponse>"),
                 format!("{section}<AResponse></AResponse>"),
             ] {
-                assert!(is_cut_short(&mended(document.as_bytes()).unwrap()), "{document}");
+                assert!(is_truncated(&sanitize(document.as_bytes()).unwrap()), "{document}");
             }
         }
     }

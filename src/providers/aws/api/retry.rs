@@ -1,8 +1,9 @@
-//! Only aws has this file: how long a reading call is waited for and retried. The SDK counts attempts, whatever they
-//! failed of. Here a region that throttles is asked for as long as is bearable, and one that cannot be reached is given
-//! up soon.
-//! Only aws has this file: the attempts of a changing call. The SDK retries too, but tells only of the last
-//! attempt, and an earlier one that was lost may have taken effect.
+//! Retries of calls.
+//!
+//! A reading call is retried by the SDK, which only counts attempts. [`ReadRetryLimit`] ends its retries by time
+//! where a region throttles, and early where a region cannot be reached. A changing call is retried by
+//! [`retry_change`]: the SDK would report only the last attempt, and an earlier one whose response was lost may have
+//! taken effect.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -22,75 +23,77 @@ use aws_smithy_types::retry::{ErrorKind as RetryKind, RetryConfig};
 use aws_smithy_types::timeout::TimeoutConfig;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::client::ATTEMPT_TIMEOUT;
 use super::error;
-use super::error::{SdkError, code_of_answer, kind_of_answer};
-use super::server_time::refused_for_its_date;
-use crate::cloud::{Error, ErrorKind, Result};
-use crate::providers::aws::configuration::{Configuration, wrong};
+use super::error::{SdkError, classify_response, read_error_code};
+use super::server_time::was_refused_for_date;
+use crate::cloud::{Error, ErrorKind, ErrorLocation, ProviderKind, Result};
+use crate::providers::aws::configuration::{Configuration, invalid_value_error};
 
-/// How long a throttled call is repeated; the last pause comes on top.
+/// The timeout of one attempt: the SDK has none of its own.
+pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
+/// A throttled call is retried for this long; the last pause comes on top.
 const THROTTLED_DEADLINE: Duration = Duration::from_secs(45);
-/// After how many failures of another kind a call is given up: about 10 s, by the pauses in [`ReadRetryLimit::retries`].
-const OTHER_FAILURES: u32 = 8;
-/// More than fit in the time.
-const MOST_ATTEMPTS: u32 = 200;
-/// How long a call with all its attempts may take.
+/// A call is given up after this many failures of another kind: about 10 s, by the pauses in
+/// [`ReadRetryLimit::retry_config`].
+const MAX_OTHER_FAILURES: u32 = 8;
+/// More attempts than fit into the deadline.
+const MAX_ATTEMPTS: u32 = 200;
+/// The timeout of a call with all its attempts.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(120);
-/// The SDK's own.
+/// The SDK's own default.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(3_100);
 const FIRST_PAUSE: Duration = Duration::from_millis(300);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// How long a command waits for the cloud's word on a place, as long as for a page of a listing.
-const LONGEST_SILENCE: Duration = Duration::from_secs(60);
+const MAX_PAUSE: Duration = Duration::from_secs(5);
+/// The timeout of one lookup, the same as that of a page of a listing.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Ends a look-up that is silent for too long: `attempted` is what it could not do then, `place` the region it asked.
+/// Ends a lookup after a timeout. `attempted` says what failed then; `region` is where it was sent.
 ///
 /// # Errors
-/// `Network` after too long a silence; those of the look-up.
-pub(crate) async fn in_time<T>(
-    place: &str,
+/// `Network` after the timeout; otherwise the error of the lookup.
+pub(crate) async fn with_timeout<T>(
+    region: &str,
     attempted: impl fmt::Display,
-    look_up: impl Future<Output = Result<T>>,
+    lookup: impl Future<Output = Result<T>>,
 ) -> Result<T> {
-    timeout(LONGEST_SILENCE, look_up).await.unwrap_or_else(|_| {
-        let seconds = LONGEST_SILENCE.as_secs();
+    timeout(LOOKUP_TIMEOUT, lookup).await.unwrap_or_else(|_| {
+        let seconds = LOOKUP_TIMEOUT.as_secs();
         let message = format!("{attempted}: no answer within {seconds} s");
-        Err(Error::new(ErrorKind::Network, message).at(format!("aws/{place}")))
+        Err(Error::new(ErrorKind::Network, message).at(ErrorLocation::new(ProviderKind::Aws, region)))
     })
 }
 
-/// The SDK also rations the retries of all calls together, so that a hundred calls under throttling would give up one
-/// after the other, however long each was ready to wait. Here each call has its own limit, and no more.
-pub(crate) fn unrationed() -> RetryPartition {
+/// Disables the SDK's limit on the retries of all calls together. With it, many calls under throttling would give up
+/// one after the other. Here each call has its own limit.
+pub(crate) fn unlimited_retry_tokens() -> RetryPartition {
     RetryPartition::custom("cloudctl")
         .token_bucket(TokenBucket::unlimited())
         .build()
 }
 
-/// Ends the retries of a call in time. It never makes more of them: a call without retries stays so.
+/// Ends the retries of a reading call. It never adds retries: a call without retries stays so.
 #[derive(Clone, Debug)]
 pub(crate) struct ReadRetryLimit {
-    /// After how many failures of another kind than throttling a call is given up.
-    failures: u32,
+    /// The number of failures of another kind than throttling after which a call is given up.
+    max_failures: u32,
     is_adaptive: bool,
-    /// How long a connection is waited for.
+    /// The timeout of a connection.
     connect: Duration,
-    /// What sets the number of failures.
+    /// The setting that `max_failures` comes from.
     pub(crate) source: String,
 }
 
 impl fmt::Display for ReadRetryLimit {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mode = if self.is_adaptive { "adaptive" } else { "standard" };
-        write!(formatter, "{} attempts, {mode}", self.failures)
+        write!(formatter, "{} attempts, {mode}", self.max_failures)
     }
 }
 
 impl Default for ReadRetryLimit {
     fn default() -> Self {
         Self {
-            failures: OTHER_FAILURES,
+            max_failures: MAX_OTHER_FAILURES,
             is_adaptive: false,
             connect: CONNECT_TIMEOUT,
             source: "default".to_owned(),
@@ -99,18 +102,18 @@ impl Default for ReadRetryLimit {
 }
 
 impl ReadRetryLimit {
-    /// As `AWS_MAX_ATTEMPTS` and `AWS_RETRY_MODE` set it.
+    /// Reads the limit from `AWS_MAX_ATTEMPTS`, `AWS_RETRY_MODE` and `AWS_DEFAULTS_MODE`.
     ///
     /// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html>
     ///
     /// # Errors
-    /// `InvalidSpec` that names the setting, for a value that makes no sense.
-    pub(crate) fn of(configuration: &Configuration) -> Result<Self> {
-        let (failures, source) = match configuration.setting("AWS_MAX_ATTEMPTS", "max_attempts") {
-            None => (OTHER_FAILURES, "default".to_owned()),
+    /// `InvalidSpec` that names the setting, for an invalid value.
+    pub(crate) fn from_configuration(configuration: &Configuration) -> Result<Self> {
+        let (max_failures, source) = match configuration.setting("AWS_MAX_ATTEMPTS", "max_attempts") {
+            None => (MAX_OTHER_FAILURES, "default".to_owned()),
             Some(setting) => match setting.value.parse::<u32>() {
-                Ok(attempts) if attempts > 0 => (attempts.min(MOST_ATTEMPTS), setting.source),
-                _ => return Err(wrong(&setting, "max_attempts", "a number from 1 on")),
+                Ok(attempts) if attempts > 0 => (attempts.min(MAX_ATTEMPTS), setting.source),
+                _ => return Err(invalid_value_error(&setting, "max_attempts", "a number from 1 on")),
             },
         };
         let is_adaptive = match configuration.setting("AWS_RETRY_MODE", "retry_mode") {
@@ -118,7 +121,13 @@ impl ReadRetryLimit {
             Some(setting) => match setting.value.to_ascii_lowercase().as_str() {
                 "standard" | "legacy" => false,
                 "adaptive" => true,
-                _ => return Err(wrong(&setting, "retry_mode", "one of standard, adaptive and legacy")),
+                _ => {
+                    return Err(invalid_value_error(
+                        &setting,
+                        "retry_mode",
+                        "one of standard, adaptive and legacy",
+                    ));
+                }
             },
         };
         // https://docs.aws.amazon.com/sdkref/latest/guide/feature-smart-config-defaults.html
@@ -130,46 +139,46 @@ impl ReadRetryLimit {
                 "mobile" => Duration::from_secs(30),
                 _ => {
                     let modes = "one of standard, in-region, cross-region, mobile, auto and legacy";
-                    return Err(wrong(&setting, "defaults_mode", modes));
+                    return Err(invalid_value_error(&setting, "defaults_mode", modes));
                 }
             },
         };
         Ok(Self {
-            failures,
+            max_failures,
             is_adaptive,
             connect,
             source,
         })
     }
 
-    pub(crate) fn timeouts(&self) -> TimeoutConfig {
+    pub(crate) fn timeout_config(&self) -> TimeoutConfig {
         TimeoutConfig::builder()
             .connect_timeout(self.connect)
-            // The HTTP client gives an attempt up a little earlier, with the server's address.
+            // The HTTP client ends an attempt a little earlier, with the server's address in the error.
             .operation_attempt_timeout(ATTEMPT_TIMEOUT + Duration::from_secs(1))
             .operation_timeout(OPERATION_TIMEOUT)
             .build()
     }
 
-    /// The SDK's retries, exponential with full jitter, to be ended here. Who asks for one attempt gets no retry.
-    pub(crate) fn retries(&self) -> RetryConfig {
+    /// The SDK's retries: exponential with full jitter. A limit of one attempt means no retry.
+    pub(crate) fn retry_config(&self) -> RetryConfig {
         let retries = match self.is_adaptive {
             true => RetryConfig::adaptive(),
             false => RetryConfig::standard(),
         };
         retries
-            .with_max_attempts(if self.failures == 1 { 1 } else { MOST_ATTEMPTS })
+            .with_max_attempts(if self.max_failures == 1 { 1 } else { MAX_ATTEMPTS })
             .with_initial_backoff(FIRST_PAUSE)
-            .with_max_backoff(LONGEST_PAUSE)
+            .with_max_backoff(MAX_PAUSE)
     }
 }
 
-/// How far a call has come.
+/// The progress of a call.
 #[derive(Clone, Copy, Debug)]
 struct Progress {
-    started: Instant,
+    started_at: Instant,
     other_failures: u32,
-    has_been_dated_anew: bool,
+    has_retried_with_new_date: bool,
 }
 
 impl Storable for Progress {
@@ -177,19 +186,19 @@ impl Storable for Progress {
 }
 
 impl Progress {
-    /// Counts a failure of a kind; gives whether it was the last to be borne.
-    fn exhausted_by(&mut self, kind: Option<ErrorKind>, most: u32) -> bool {
+    /// Counts a failure, and returns whether the call is to be given up.
+    fn count_failure(&mut self, kind: Option<ErrorKind>, max_failures: u32) -> bool {
         if kind == Some(ErrorKind::Throttled) {
-            return self.started.elapsed() >= THROTTLED_DEADLINE;
+            return self.started_at.elapsed() >= THROTTLED_DEADLINE;
         }
         self.other_failures += 1;
-        self.other_failures >= most
+        self.other_failures >= max_failures
     }
 }
 
 impl Intercept for ReadRetryLimit {
     fn name(&self) -> &'static str {
-        "Patience"
+        "ReadRetryLimit"
     }
 
     fn read_before_execution(
@@ -198,9 +207,9 @@ impl Intercept for ReadRetryLimit {
         state: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         state.interceptor_state().store_put(Progress {
-            started: Instant::now(),
+            started_at: Instant::now(),
             other_failures: 0,
-            has_been_dated_anew: false,
+            has_retried_with_new_date: false,
         });
         Ok(())
     }
@@ -219,11 +228,11 @@ impl Intercept for ReadRetryLimit {
         };
         let kind = context
             .response()
-            .and_then(|answer| kind_of_answer(answer.status().as_u16(), answer.body().bytes()?));
+            .and_then(|response| classify_response(response.status().as_u16(), response.body().bytes()?));
         let exhausted = if context.response().is_some_and(has_wrong_date) {
-            std::mem::replace(&mut progress.has_been_dated_anew, true)
+            std::mem::replace(&mut progress.has_retried_with_new_date, true)
         } else {
-            progress.exhausted_by(kind, self.failures)
+            progress.count_failure(kind, self.max_failures)
         };
         if exhausted {
             state.interceptor_state().store_put(RetryConfig::disabled());
@@ -233,7 +242,7 @@ impl Intercept for ReadRetryLimit {
     }
 }
 
-/// Has a call repeated that was refused for its date.
+/// Retries a call that was refused for its date.
 #[derive(Debug)]
 pub(crate) struct ClockSkewRetry;
 
@@ -246,85 +255,86 @@ impl ClassifyRetry for ClockSkewRetry {
     }
 
     fn name(&self) -> &'static str {
-        "WrongDate"
+        "ClockSkewRetry"
     }
 }
 
-fn has_wrong_date(answer: &HttpResponse) -> bool {
-    refused_for_its_date(answer, answer.body().bytes().and_then(code_of_answer))
+fn has_wrong_date(response: &HttpResponse) -> bool {
+    was_refused_for_date(response, response.body().bytes().and_then(read_error_code))
 }
 
-/// How long a changing call is replayed before its outcome is called unknown.
-const DEADLINE: Duration = Duration::from_secs(60);
-/// How long a cloud is tried that cannot even be reached.
-const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
+/// The time after which a changing call is given up and its outcome called unknown.
+const CHANGE_DEADLINE: Duration = Duration::from_secs(60);
+/// The time after which a changing call is given up whose attempts did not reach the cloud.
+const CHANGE_CONNECT_DEADLINE: Duration = Duration::from_secs(10);
 const FIRST_CHANGE_PAUSE: Duration = Duration::from_millis(300);
-const FIRST_CHANGE_PAUSE_THROTTLED: Duration = Duration::from_secs(1);
+const FIRST_THROTTLED_PAUSE: Duration = Duration::from_secs(1);
 const MAX_CHANGE_PAUSE: Duration = Duration::from_secs(10);
 
-/// A changing call that came to no success.
+/// The failure of a changing call.
 pub(crate) struct ChangeFailure<E> {
-    /// What the last attempt came to.
+    /// The error of the last attempt.
     pub(crate) error: SdkError<E>,
-    /// Whether an attempt got no answer, so that it may take effect even now.
+    /// Whether an attempt got no response and may still take effect.
     pub(crate) unanswered: bool,
-    /// Whether an attempt may have taken effect nevertheless.
-    pub(crate) may_have_worked: bool,
+    /// Whether an attempt may have taken effect.
+    pub(crate) may_have_taken_effect: bool,
 }
 
-/// Makes a call that can be repeated without repeating its effect, again and again until there is a definite
-/// answer: `call` is one attempt, under the same idempotency token where there is one.
-pub(crate) async fn replay<T, E, Attempt>(
+/// Sends a changing call until there is a definite response. Repeating the call must not repeat its effect; `call`
+/// sends one attempt, with the same idempotency token if there is one.
+pub(crate) async fn retry_change<T, E, Attempt>(
     operation: &'static str,
-    place: &str,
+    region: &str,
     call: impl Fn() -> Attempt,
 ) -> Result<T, ChangeFailure<E>>
 where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
     Attempt: Future<Output = Result<T, SdkError<E>>>,
 {
-    let started = Instant::now();
-    let (mut unanswered, mut faulty) = (false, false);
-    let mut dated_anew = false;
+    let started_at = Instant::now();
+    let (mut unanswered, mut server_failed) = (false, false);
+    let mut has_new_date = false;
     let mut attempt = 0;
     loop {
         attempt += 1;
-        tracing::debug!(operation, place, attempt, "call");
+        tracing::debug!(operation, place = region, attempt, "call");
         let error = match call().await {
-            Ok(answer) => return Ok(answer),
+            Ok(response) => return Ok(response),
             Err(error) => error,
         };
-        let kind = error::kind(&error);
-        if error::is_open(kind, &error) {
-            let told = is_servers_fault(&error);
-            faulty |= told;
-            unanswered |= !told;
+        let kind = error::classify(&error);
+        if error::may_have_taken_effect(kind, &error) {
+            let is_server_failure = is_server_error(&error);
+            server_failed |= is_server_failure;
+            unanswered |= !is_server_failure;
         }
-        let may_have_worked = unanswered || faulty;
+        let may_have_taken_effect = unanswered || server_failed;
         tracing::debug!(
             operation,
-            place,
+            place = region,
             attempt,
             kind = kind.as_str(),
             code = error.code(),
             "failed"
         );
-        let answer = error.raw_response();
-        if !dated_anew && answer.is_some_and(|answer| refused_for_its_date(answer, error.code())) {
-            dated_anew = true;
+        let response = error.raw_response();
+        if !has_new_date && response.is_some_and(|response| was_refused_for_date(response, error.code())) {
+            has_new_date = true;
             continue;
         }
-        let pause = pause(kind, attempt, asked_pause(&error));
+        let pause = choose_pause(kind, attempt, retry_after(&error));
         let worthwhile = matches!(kind, ErrorKind::Network | ErrorKind::Throttled);
         let deadline = match kind {
-            ErrorKind::Network if !may_have_worked => CONNECT_DEADLINE,
-            _ => DEADLINE,
+            ErrorKind::Network if !may_have_taken_effect => CHANGE_CONNECT_DEADLINE,
+            _ => CHANGE_DEADLINE,
         };
-        if !worthwhile || pause > deadline.saturating_sub(started.elapsed()) {
+        if !worthwhile || pause > deadline.saturating_sub(started_at.elapsed()) {
             return Err(ChangeFailure {
-                // A refusal of the request itself also answers for the attempts before it; one of the
-                // caller comes before the request is looked at, and what fails here never gets that far.
-                may_have_worked: may_have_worked && !(is_answer(&error) && answers_for_all(kind)),
+                // A refusal of the request also settles the earlier attempts. A refusal of the caller does not: it
+                // comes before the request is read.
+                may_have_taken_effect: may_have_taken_effect
+                    && !(is_cloud_response(&error) && settles_earlier_attempts(kind)),
                 unanswered,
                 error,
             });
@@ -333,17 +343,17 @@ where
     }
 }
 
-/// Whether the answer is a server's own word that it failed: the call is over, with or without effect.
-fn is_servers_fault<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
-    let status = error.raw_response().map(|answer| answer.status().as_u16());
+/// Whether the server itself reports that it failed: the call is over, with or without effect.
+fn is_server_error<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+    let status = error.raw_response().map(|response| response.status().as_u16());
     matches!(error, SdkError::ServiceError(_)) && error.code().is_some() && status.is_some_and(|status| status >= 500)
 }
 
-fn is_answer<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+fn is_cloud_response<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
     matches!(error, SdkError::ServiceError(_)) && error.code().is_some()
 }
 
-fn answers_for_all(kind: ErrorKind) -> bool {
+fn settles_earlier_attempts(kind: ErrorKind) -> bool {
     !matches!(
         kind,
         ErrorKind::Network
@@ -354,21 +364,21 @@ fn answers_for_all(kind: ErrorKind) -> bool {
     )
 }
 
-/// Exponential with full jitter, so that processes that failed together do not come back together.
-fn pause(kind: ErrorKind, attempt: u32, asked: Option<Duration>) -> Duration {
+/// Chooses a pause: exponential with full jitter, so that processes that failed together do not retry together.
+fn choose_pause(kind: ErrorKind, attempt: u32, retry_after: Option<Duration>) -> Duration {
     let first = if kind == ErrorKind::Throttled {
-        FIRST_CHANGE_PAUSE_THROTTLED
+        FIRST_THROTTLED_PAUSE
     } else {
         FIRST_CHANGE_PAUSE
     };
     let longest = first
         .saturating_mul(2_u32.saturating_pow(attempt.saturating_sub(1)))
         .min(MAX_CHANGE_PAUSE);
-    longest.mul_f64(fastrand::f64()).max(asked.unwrap_or_default())
+    longest.mul_f64(fastrand::f64()).max(retry_after.unwrap_or_default())
 }
 
-/// The pause that the server asks for, in seconds or in AWS's own header in milliseconds.
-fn asked_pause<E>(error: &SdkError<E>) -> Option<Duration> {
+/// The pause that the server asks for: in seconds, or in milliseconds in AWS's own header.
+fn retry_after<E>(error: &SdkError<E>) -> Option<Duration> {
     let headers = error.raw_response()?.headers();
     let number = |name| headers.get(name)?.parse::<u64>().ok();
     number("x-amz-retry-after")
@@ -378,29 +388,9 @@ fn asked_pause<E>(error: &SdkError<E>) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
-    #[test]
-    fn throttling_is_borne_by_time_and_other_failures_by_number() {
-        let mut progress = Progress {
-            started: Instant::now(),
-            other_failures: 0,
-            has_been_dated_anew: false,
-        };
-        assert!((0..100).all(|_| !progress.exhausted_by(Some(ErrorKind::Throttled), OTHER_FAILURES)));
-        assert!((1..OTHER_FAILURES).all(|_| !progress.exhausted_by(None, OTHER_FAILURES)));
-        assert!(progress.exhausted_by(Some(ErrorKind::Network), OTHER_FAILURES));
-        progress.started = Instant::now() - THROTTLED_DEADLINE;
-        assert!(progress.exhausted_by(Some(ErrorKind::Throttled), OTHER_FAILURES));
-    }
-}
-
-#[cfg(test)]
-mod replay_tests {
     use std::cell::Cell;
 
     use aws_sdk_ec2::operation::run_instances::RunInstancesError;
-    use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
     use aws_smithy_runtime_api::client::result::ConnectorError;
     use aws_smithy_types::body::SdkBody;
     use aws_smithy_types::error::ErrorMetadata;
@@ -410,86 +400,109 @@ mod replay_tests {
     use super::super::server_time::ServerTime;
     use super::*;
 
-    /// An answer of an hour's difference to the request.
+    #[test]
+    fn retry_limit_counts_failures_and_times_throttling() {
+        let mut progress = Progress {
+            started_at: Instant::now(),
+            other_failures: 0,
+            has_retried_with_new_date: false,
+        };
+        assert!((0..100).all(|_| !progress.count_failure(Some(ErrorKind::Throttled), MAX_OTHER_FAILURES)));
+        assert!((1..MAX_OTHER_FAILURES).all(|_| !progress.count_failure(None, MAX_OTHER_FAILURES)));
+        assert!(progress.count_failure(Some(ErrorKind::Network), MAX_OTHER_FAILURES));
+        progress.started_at = Instant::now() - THROTTLED_DEADLINE;
+        assert!(progress.count_failure(Some(ErrorKind::Throttled), MAX_OTHER_FAILURES));
+    }
+
+    /// A refusal whose date is an hour after the request's.
     fn refusal(status: u16, code: &str) -> SdkError<RunInstancesError> {
-        let mut answer = HttpResponse::new(status.try_into().unwrap(), SdkBody::empty());
+        let mut response = HttpResponse::new(status.try_into().unwrap(), SdkBody::empty());
         let date = Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
-        answer.headers_mut().insert("date", date);
-        ServerTime::default().hear(Timestamp::now() - SignedDuration::from_hours(1), &mut answer);
+        response.headers_mut().insert("date", date);
+        ServerTime::default().record(Timestamp::now() - SignedDuration::from_hours(1), &mut response);
         let error = RunInstancesError::generic(ErrorMetadata::builder().code(code).build());
-        SdkError::service_error(error, answer)
+        SdkError::service_error(error, response)
     }
 
     #[tokio::test]
-    async fn a_change_that_is_refused_for_its_date_is_dated_anew_once() {
+    async fn change_with_wrong_date_is_retried_once() {
         let calls = Cell::new(0);
         let call = |refusals: u32, code: &'static str| {
             let calls = &calls;
             calls.set(0);
-            replay("RunInstances", "eu-west-1", move || {
+            retry_change("RunInstances", "eu-west-1", move || {
                 calls.set(calls.get() + 1);
-                let answer = if calls.get() > refusals {
+                let response = if calls.get() > refusals {
                     Ok(())
                 } else {
                     Err(refusal(400, code))
                 };
-                std::future::ready(answer)
+                std::future::ready(response)
             })
         };
         assert!(call(1, "RequestExpired").await.is_ok());
         let failure = call(9, "RequestExpired").await.unwrap_err();
         assert_eq!(calls.get(), 2);
-        assert!(!failure.may_have_worked && !failure.unanswered);
+        assert!(!failure.may_have_taken_effect && !failure.unanswered);
         assert!(call(1, "UnauthorizedOperation").await.is_err());
         assert_eq!(calls.get(), 1);
     }
 
     #[tokio::test]
-    async fn mistake_that_shows_after_a_lost_answer_leaves_the_outcome_open() {
+    async fn lost_response_leaves_outcome_unknown() {
         let calls = Cell::new(0);
-        let failure = replay("RunInstances", "eu-west-1", || {
+        let failure = retry_change("RunInstances", "eu-west-1", || {
             calls.set(calls.get() + 1);
             let cause = match calls.get() {
                 1 => ConnectorError::io("the connection was reset".into()),
-                _ => connection_errors::refused("the certificate is not trusted".to_owned(), "trust it".to_owned()),
+                _ => connection_errors::permanent_error(
+                    "the certificate is not trusted".to_owned(),
+                    "trust it".to_owned(),
+                ),
             };
             let error: SdkError<RunInstancesError> = SdkError::dispatch_failure(cause);
             std::future::ready(Err::<(), _>(error))
         });
         let failure = failure.await.unwrap_err();
         assert_eq!(calls.get(), 2);
-        assert_eq!(error::kind(&failure.error), ErrorKind::InvalidSpec);
-        assert!(failure.may_have_worked && failure.unanswered);
+        assert_eq!(error::classify(&failure.error), ErrorKind::InvalidSpec);
+        assert!(failure.may_have_taken_effect && failure.unanswered);
     }
 
     #[test]
-    fn end_of_tls_in_the_middle_leaves_the_outcome_open() {
+    fn broken_tls_leaves_outcome_unknown() {
         let broken = rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType);
         let untrusted = rustls::Error::InvalidCertificate(rustls::CertificateError::Expired);
-        for (cause, is_open) in [(broken, true), (untrusted, false)] {
-            let server = connection_errors::Server::of(&http::Uri::from_static("https://ec2.test"), None);
-            let cause = connection_errors::explained(ConnectorError::other(cause.into(), None), &server, None);
+        for (cause, may_have_taken_effect) in [(broken, true), (untrusted, false)] {
+            let server = connection_errors::Server::new(&http::Uri::from_static("https://ec2.test"), None);
+            let cause = connection_errors::add_reason(ConnectorError::other(cause.into(), None), &server, None);
             let error: SdkError<RunInstancesError> = SdkError::dispatch_failure(cause);
-            assert_eq!(error::is_open(error::kind(&error), &error), is_open);
+            assert_eq!(
+                error::may_have_taken_effect(error::classify(&error), &error),
+                may_have_taken_effect
+            );
         }
     }
 
     #[test]
-    fn a_servers_word_that_it_failed_is_an_answer() {
-        assert!(is_servers_fault(&refusal(500, "InternalError")));
-        assert!(!is_servers_fault(&refusal(400, "InternalError")));
+    fn server_error_is_a_cloud_response() {
+        assert!(is_server_error(&refusal(500, "InternalError")));
+        assert!(!is_server_error(&refusal(400, "InternalError")));
         let nothing = HttpResponse::new(502.try_into().unwrap(), SdkBody::from("<html>"));
         let unreadable = RunInstancesError::generic(ErrorMetadata::builder().build());
-        assert!(!is_servers_fault(&SdkError::service_error(unreadable, nothing)));
+        assert!(!is_server_error(&SdkError::service_error(unreadable, nothing)));
     }
 
     #[test]
-    fn pauses_stay_within_bounds_and_honour_the_server() {
+    fn pause_is_bounded_and_honours_retry_after() {
         for attempt in 1..100 {
-            assert!(pause(ErrorKind::Network, attempt, None) <= MAX_CHANGE_PAUSE);
+            assert!(choose_pause(ErrorKind::Network, attempt, None) <= MAX_CHANGE_PAUSE);
         }
-        assert!(pause(ErrorKind::Network, 1, None) <= FIRST_CHANGE_PAUSE);
-        let asked = Duration::from_secs(30);
-        assert_eq!(pause(ErrorKind::Throttled, 1, Some(asked)), asked);
+        assert!(choose_pause(ErrorKind::Network, 1, None) <= FIRST_CHANGE_PAUSE);
+        let retry_after_value = Duration::from_secs(30);
+        assert_eq!(
+            choose_pause(ErrorKind::Throttled, 1, Some(retry_after_value)),
+            retry_after_value
+        );
     }
 }

@@ -1,11 +1,15 @@
-//! Only aws has this file: the cloud's own clock, by the `Date` of its answers, and requests that are dated by it where
-//! this machine's clock is wrong. The SDK corrects dates too, but each of its clients has to be refused first, and
-//! EC2's own code for that, `RequestExpired`, is none that it knows.
+//! The cloud's clock, from the `Date` header of its responses. Requests are dated by it where this machine's clock is
+//! wrong.
+//!
+//! The SDK corrects dates too, but only after each of its clients was refused once, and it does not know
+//! `RequestExpired`, the code that EC2 uses for this.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use aws_smithy_async::time::TimeSource;
+use aws_config::SdkConfig;
+use aws_sdk_ec2::Client;
+use aws_smithy_async::time::{SharedTimeSource, TimeSource};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use jiff::civil::DateTime;
 use jiff::fmt::rfc2822::DateTimeParser;
@@ -13,12 +17,12 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-/// From where on a date is wrong. A request must reach AWS within five minutes of its own.
+/// The largest difference that is no error. A request must reach AWS within five minutes of its date.
 ///
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html>
-const BOUND: SignedDuration = SignedDuration::from_mins(4);
+const MAX_SKEW: SignedDuration = SignedDuration::from_mins(4);
 
-/// The clock of AWS. Its clones are one.
+/// The clock of AWS. Its clones share their state.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ServerTime(Arc<Mutex<State>>);
 
@@ -41,17 +45,18 @@ impl ServerDate {
     }
 }
 
-/// What the date of an answer says of the others; it goes with the answer.
+/// The difference between the date of a response and the other clocks. It is stored in the response.
 #[derive(Clone, Copy, Debug)]
 struct Clocks {
-    /// How far the server's clock is ahead of this machine's.
+    /// The server's clock minus this machine's clock.
     ahead_of_ours: SignedDuration,
-    /// How far it is ahead of the date that the request had.
+    /// The server's clock minus the date of the request.
     ahead_of_request: SignedDuration,
 }
 
 impl ServerTime {
-    /// The cloud's time, at most a second and an answer's way behind; nothing before the first answer with a date.
+    /// The cloud's time, at most a second and the response's travel time late; `None` before the first response with
+    /// a date.
     pub(crate) fn now(&self) -> Option<Timestamp> {
         self.latest()?.now()
     }
@@ -60,40 +65,55 @@ impl ServerTime {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).latest
     }
 
-    /// Takes the date of an answer to a request of that date, whatever else the answer says.
-    pub(crate) fn hear(&self, requested: Timestamp, answer: &mut HttpResponse) {
-        // What comes out of a cache is as old as it says.
-        let date = match answer.headers().get("age") {
+    /// Records the date of a response to a request with the date `requested`, whatever else the response says.
+    pub(crate) fn record(&self, requested: Timestamp, response: &mut HttpResponse) {
+        // A response from a cache has an old date.
+        let date = match response.headers().get("age") {
             Some(_) => None,
-            None => answer.headers().get("date").and_then(read_date),
+            None => response.headers().get("date").and_then(parse_date),
         };
         let Some(date) = date else { return };
         let clocks = Clocks {
             ahead_of_ours: date.duration_since(Timestamp::now()),
             ahead_of_request: date.duration_since(requested),
         };
-        answer.add_extension(clocks);
+        response.add_extension(clocks);
         let at = Instant::now();
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.latest = Some(ServerDate { date, at });
-        if clocks.ahead_of_ours.abs() > BOUND && !state.has_warned {
+        if clocks.ahead_of_ours.abs() > MAX_SKEW && !state.has_warned {
             state.has_warned = true;
-            tracing::warn!("this machine's clock is {}", words(clocks.ahead_of_ours));
+            tracing::warn!("this machine's clock is {}", describe_skew(clocks.ahead_of_ours));
         }
     }
 }
 
-/// What requests are dated by, and the ends of credentials compared with: the cloud's clock once it is known. This
-/// machine's may be set meanwhile.
+/// Requests are dated by this clock, and the expiry of credentials is compared with it: the cloud's clock once it is
+/// known, this machine's clock before.
 impl TimeSource for ServerTime {
     fn now(&self) -> SystemTime {
         ServerTime::now(self).map_or_else(SystemTime::now, SystemTime::from)
     }
 }
 
-/// The date that a signed request has. Only AWS itself gets such; what else is asked over the same client, for
-/// credentials say, need not have AWS's time.
-pub(crate) fn date_of(request: &HttpRequest) -> Option<Timestamp> {
+/// The clock that requests are dated by: this machine's clock if the settings turn the correction off.
+pub(crate) fn choose_time_source(config: &SdkConfig, clock: &ServerTime) -> SharedTimeSource {
+    match config.disable_clock_skew_correction() {
+        Some(true) => SharedTimeSource::default(),
+        _ => SharedTimeSource::new(clock.clone()),
+    }
+}
+
+/// The time that requests of this client are dated by.
+pub(crate) fn now(client: &Client) -> Timestamp {
+    let time = client.config().time_source().map(|source| source.now());
+    time.and_then(|time| Timestamp::try_from(time).ok())
+        .unwrap_or_else(Timestamp::now)
+}
+
+/// The date of a signed request. Only AWS gets signed requests; other servers that the client calls, such as for
+/// credentials, need not have AWS's time.
+pub(crate) fn read_request_date(request: &HttpRequest) -> Option<Timestamp> {
     let headers = request.headers();
     headers.get("authorization").filter(|text| text.starts_with("AWS4-"))?;
     let civil = DateTime::strptime("%Y%m%dT%H%M%SZ", headers.get("x-amz-date")?).ok()?;
@@ -101,30 +121,30 @@ pub(crate) fn date_of(request: &HttpRequest) -> Option<Timestamp> {
 }
 
 /// <https://www.rfc-editor.org/rfc/rfc9110#field.date>
-fn read_date(text: &str) -> Option<Timestamp> {
+fn parse_date(text: &str) -> Option<Timestamp> {
     DateTimeParser::new().parse_timestamp(text).ok()
 }
 
-/// Whether a request was refused, before it was looked at, because of the wrong date that it had. The next one has
-/// the right one.
+/// Whether a request was refused because of its wrong date, before anything was done. The next attempt has the right
+/// date.
 ///
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>
-pub(crate) fn refused_for_its_date(answer: &HttpResponse, code: Option<&str>) -> bool {
+pub(crate) fn was_refused_for_date(response: &HttpResponse, code: Option<&str>) -> bool {
     let may_be = matches!(
         code,
         Some("AuthFailure" | "RequestExpired" | "RequestTimeTooSkewed" | "SignatureDoesNotMatch")
     );
-    let clocks = answer.extension::<Clocks>();
-    may_be && clocks.is_some_and(|clocks| clocks.ahead_of_request.abs() > BOUND)
+    let clocks = response.extension::<Clocks>();
+    may_be && clocks.is_some_and(|clocks| clocks.ahead_of_request.abs() > MAX_SKEW)
 }
 
-/// What to do about this machine's clock if an answer shows that it is wrong.
-pub(crate) fn remedy_of_clock(answer: &HttpResponse) -> Option<String> {
-    let ahead = answer.extension::<Clocks>()?.ahead_of_ours;
-    (ahead.abs() > BOUND).then(|| format!("set this machine's clock: it is {}", words(ahead)))
+/// The hint to correct this machine's clock, if a response shows that it is wrong.
+pub(crate) fn clock_hint(response: &HttpResponse) -> Option<String> {
+    let ahead = response.extension::<Clocks>()?.ahead_of_ours;
+    (ahead.abs() > MAX_SKEW).then(|| format!("set this machine's clock: it is {}", describe_skew(ahead)))
 }
 
-fn words(ahead: SignedDuration) -> String {
+fn describe_skew(ahead: SignedDuration) -> String {
     let minutes = (ahead.abs().as_secs() + 30) / 60;
     let way = if ahead.is_positive() { "slow" } else { "fast" };
     format!("{minutes} minutes {way} by the time of aws")
@@ -136,16 +156,16 @@ mod tests {
 
     use super::*;
 
-    fn answer(ahead: SignedDuration, more: Option<(&'static str, &'static str)>) -> HttpResponse {
-        let mut answer = HttpResponse::new(400.try_into().unwrap(), SdkBody::empty());
+    fn response(ahead: SignedDuration, more: Option<(&'static str, &'static str)>) -> HttpResponse {
+        let mut response = HttpResponse::new(400.try_into().unwrap(), SdkBody::empty());
         let date = (Timestamp::now() + ahead)
             .strftime("%a, %d %b %Y %H:%M:%S GMT")
             .to_string();
-        answer.headers_mut().insert("date", date);
+        response.headers_mut().insert("date", date);
         if let Some((name, value)) = more {
-            answer.headers_mut().insert(name, value);
+            response.headers_mut().insert(name, value);
         }
-        answer
+        response
     }
 
     fn is_near(time: Timestamp, ahead: SignedDuration) -> bool {
@@ -154,51 +174,54 @@ mod tests {
     }
 
     #[test]
-    fn the_clouds_time_is_that_of_its_latest_answer() {
+    fn latest_response_sets_server_time() {
         let clock = ServerTime::default();
         assert_eq!(clock.now(), None);
         for minutes in [0, 20, -20, 3] {
             let ahead = SignedDuration::from_mins(minutes);
-            clock.hear(Timestamp::now(), &mut answer(ahead, None));
+            clock.record(Timestamp::now(), &mut response(ahead, None));
             assert!(is_near(clock.clone().now().unwrap(), ahead), "{minutes}");
             let signed = Timestamp::try_from(TimeSource::now(&clock)).unwrap();
             assert!(is_near(signed, ahead), "{minutes}");
         }
         let cached = SignedDuration::from_hours(-5);
-        clock.hear(Timestamp::now(), &mut answer(cached, Some(("age", "18000"))));
+        clock.record(Timestamp::now(), &mut response(cached, Some(("age", "18000"))));
         assert!(is_near(clock.now().unwrap(), SignedDuration::from_mins(3)));
     }
 
     #[test]
-    fn only_a_request_with_a_wrong_date_is_refused_for_it() {
+    fn request_with_wrong_date_is_refused_for_it() {
         let clock = ServerTime::default();
         let ahead = SignedDuration::from_mins(-20);
-        let heard = |requested| {
-            let mut answer = answer(ahead, None);
-            clock.hear(requested, &mut answer);
-            answer
+        let recorded = |requested| {
+            let mut response = response(ahead, None);
+            clock.record(requested, &mut response);
+            response
         };
-        let wrong = heard(Timestamp::now());
-        assert!(refused_for_its_date(&wrong, Some("RequestExpired")));
-        assert!(!refused_for_its_date(&wrong, Some("InvalidClientTokenId")));
-        assert!(!refused_for_its_date(&answer(ahead, None), Some("RequestExpired")));
-        let corrected = heard(Timestamp::now() + ahead);
-        assert!(!refused_for_its_date(&corrected, Some("RequestExpired")));
-        let remedy = remedy_of_clock(&corrected).unwrap();
+        let invalid_value_error = recorded(Timestamp::now());
+        assert!(was_refused_for_date(&invalid_value_error, Some("RequestExpired")));
+        assert!(!was_refused_for_date(
+            &invalid_value_error,
+            Some("InvalidClientTokenId")
+        ));
+        assert!(!was_refused_for_date(&response(ahead, None), Some("RequestExpired")));
+        let corrected = recorded(Timestamp::now() + ahead);
+        assert!(!was_refused_for_date(&corrected, Some("RequestExpired")));
+        let hint = clock_hint(&corrected).unwrap();
         assert_eq!(
-            remedy,
+            hint,
             "set this machine's clock: it is 20 minutes fast by the time of aws"
         );
     }
 
     #[test]
-    fn only_signed_requests_have_a_date() {
+    fn unsigned_request_has_no_date() {
         let mut request = HttpRequest::new(SdkBody::empty());
         request.headers_mut().insert("x-amz-date", "20261124T202300Z");
-        assert_eq!(date_of(&request), None);
+        assert_eq!(read_request_date(&request), None);
         request
             .headers_mut()
             .insert("authorization", "AWS4-HMAC-SHA256 Credential=");
-        assert_eq!(date_of(&request).unwrap().to_string(), "2026-11-24T20:23:00Z");
+        assert_eq!(read_request_date(&request).unwrap().to_string(), "2026-11-24T20:23:00Z");
     }
 }

@@ -1,84 +1,85 @@
-//! Walks through a document as EC2 writes them: elements, text, the five entities and numbered characters. Whatever
-//! else there is in XML is a reason to give up, and to leave the document to the SDK.
+//! Reads documents as EC2 writes them: elements, text, the five entities and numeric character references.
+//!
+//! The reader gives up on all other XML and returns `None`; the SDK then parses the document.
 
 use std::borrow::Cow;
 
 use memchr::memchr;
 
-/// Where in a document one is. Everything gives `None` where the document is not as expected.
+/// A position in a document. Every method returns `None` if the document is not as expected.
 pub(crate) struct XmlReader<'a> {
     text: &'a str,
     at: usize,
-    /// Whether the element that was entered last has an end of its own, as `<a/>` has none.
+    /// Whether the element that was entered last is empty: `<a/>` has no end tag.
     is_empty: bool,
 }
 
 impl<'a> XmlReader<'a> {
-    /// Enters the root element, which is to have this name.
+    /// Enters the root element, which must have this name.
     pub(crate) fn into_root(text: &'a str, name: &str) -> Option<Self> {
         let declared = text.trim_start();
         let start = match declared.strip_prefix("<?xml") {
             Some(declaration) => declaration.split_once("?>")?.1,
             None => declared,
         };
-        let mut walk = Self {
+        let mut reader = Self {
             text,
             at: text.len() - start.len(),
             is_empty: false,
         };
-        match walk.tag()? {
-            Tag::Start(found) if found == name => Some(walk),
+        match reader.next_tag()? {
+            Tag::Start(found) if found == name => Some(reader),
             _ => None,
         }
     }
 
-    /// Enters the next element in the one of this name; `Some(None)` where that ends, and it is left.
-    pub(crate) fn child(&mut self, of: &str) -> Option<Option<&'a str>> {
+    /// Enters the next child of the element `parent`. At the end of `parent` it leaves it and returns `Some(None)`.
+    pub(crate) fn next_child(&mut self, parent: &str) -> Option<Option<&'a str>> {
         if std::mem::take(&mut self.is_empty) {
             return Some(None);
         }
-        match self.tag()? {
+        match self.next_tag()? {
             Tag::Start(name) => Some(Some(name)),
-            Tag::End(name) => (name == of).then_some(None),
+            Tag::End(name) => (name == parent).then_some(None),
         }
     }
 
-    /// The text of the element of this name, which has no other elements in it; leaves it.
-    pub(crate) fn text(&mut self, of: &str) -> Option<Cow<'a, str>> {
+    /// Reads the text of the element, which must have no children, and leaves it.
+    pub(crate) fn read_text(&mut self, element: &str) -> Option<Cow<'a, str>> {
         if std::mem::take(&mut self.is_empty) {
             return Some(Cow::Borrowed(""));
         }
         let rest = &self.text[self.at..];
         let raw = &rest[..memchr(b'<', rest.as_bytes())?];
         self.at += raw.len();
-        match self.tag()? {
-            Tag::End(name) if name == of => unescaped(raw),
+        match self.next_tag()? {
+            Tag::End(name) if name == element => unescape(raw),
             _ => None,
         }
     }
 
-    /// Leaves the element of this name, whatever is in it.
-    pub(crate) fn skip(&mut self, of: &str) -> Option<()> {
+    /// Leaves the element and ignores its content.
+    pub(crate) fn skip_element(&mut self, element: &str) -> Option<()> {
         if std::mem::take(&mut self.is_empty) {
             return Some(());
         }
         let mut depth = 0_usize;
         loop {
-            match self.tag()? {
+            match self.next_tag()? {
                 Tag::Start(_) => depth += usize::from(!std::mem::take(&mut self.is_empty)),
-                Tag::End(name) if depth == 0 => return (name == of).then_some(()),
+                Tag::End(name) if depth == 0 => return (name == element).then_some(()),
                 Tag::End(_) => depth -= 1,
             }
         }
     }
 
-    /// Whether nothing follows.
+    /// Whether only white space follows.
     pub(crate) fn is_at_end(&self) -> bool {
         self.text[self.at..].trim_ascii().is_empty()
     }
 
-    /// The next tag, past any text.
-    fn tag(&mut self) -> Option<Tag<'a>> {
+    /// Reads the next tag and skips the text before it.
+    fn next_tag(&mut self) -> Option<Tag<'a>> {
         let rest = &self.text[self.at..];
         let start = memchr(b'<', rest.as_bytes())?;
         let length = memchr(b'>', &rest.as_bytes()[start..])?;
@@ -94,7 +95,7 @@ impl<'a> XmlReader<'a> {
             Some(end) => &content[..end],
             None => content,
         };
-        // No comment and no CDATA; and no attribute in which the end of a tag can stand.
+        // This excludes comments, CDATA and attributes that can contain the end of a tag.
         let is_plain = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
         let attributes = &content[name.len()..];
         let is_whole = attributes.is_empty()
@@ -108,8 +109,8 @@ enum Tag<'a> {
     End(&'a str),
 }
 
-/// Text with its references resolved.
-fn unescaped(raw: &str) -> Option<Cow<'_, str>> {
+/// Resolves the references in a text.
+fn unescape(raw: &str) -> Option<Cow<'_, str>> {
     if memchr(b'&', raw.as_bytes()).is_none() {
         return Some(Cow::Borrowed(raw));
     }
@@ -124,7 +125,7 @@ fn unescaped(raw: &str) -> Option<Cow<'_, str>> {
             "amp" => '&',
             "quot" => '"',
             "apos" => '\'',
-            _ => numbered(name)?,
+            _ => parse_character_reference(name)?,
         });
         rest = after;
     }
@@ -132,7 +133,7 @@ fn unescaped(raw: &str) -> Option<Cow<'_, str>> {
     Some(Cow::Owned(text))
 }
 
-fn numbered(name: &str) -> Option<char> {
+fn parse_character_reference(name: &str) -> Option<char> {
     let number = name.strip_prefix('#')?;
     let code = match number.strip_prefix('x') {
         Some(digits) => u32::from_str_radix(digits, 16),
@@ -145,21 +146,21 @@ fn numbered(name: &str) -> Option<char> {
 mod tests {
     use super::*;
 
-    /// The text of the root's children called `b`; the others are left out.
-    fn texts(document: &str) -> Option<Vec<String>> {
-        let mut walk = XmlReader::into_root(document, "a")?;
+    /// The texts of the root's children named `b`.
+    fn read_texts(document: &str) -> Option<Vec<String>> {
+        let mut reader = XmlReader::into_root(document, "a")?;
         let mut texts = Vec::new();
-        while let Some(name) = walk.child("a")? {
+        while let Some(name) = reader.next_child("a")? {
             match name {
-                "b" => texts.push(walk.text("b")?.into_owned()),
-                other => walk.skip(other)?,
+                "b" => texts.push(reader.read_text("b")?.into_owned()),
+                other => reader.skip_element(other)?,
             }
         }
-        walk.is_at_end().then_some(texts)
+        reader.is_at_end().then_some(texts)
     }
 
     #[test]
-    fn elements_are_walked_through() {
+    fn reader_reads_elements_and_text() {
         for (document, expected) in [
             ("<a/>", &[][..]),
             (
@@ -171,7 +172,7 @@ mod tests {
             ("<a><b>na\u{ef}ve \u{202e}</b></a>", &["na\u{ef}ve \u{202e}"]),
         ] {
             assert_eq!(
-                texts(document).as_deref(),
+                read_texts(document).as_deref(),
                 Some(expected)
                     .map(|texts| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>())
                     .as_deref(),
@@ -181,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_is_given_up() {
+    fn reader_gives_up_on_other_xml() {
         for document in [
             "",
             "<b/>",
@@ -201,16 +202,16 @@ mod tests {
             "<a",
             "<html><body>",
         ] {
-            assert_eq!(texts(document), None, "{document}");
+            assert_eq!(read_texts(document), None, "{document}");
         }
     }
 
     #[test]
-    fn nothing_that_is_cut_short_is_taken_for_whole() {
+    fn reader_gives_up_on_truncated_document() {
         let document = "<?xml version=\"1.0\"?><a xmlns=\"x\"><b>\u{e9}&amp;</b><c><d/></c></a>";
-        assert!(texts(document).is_some());
+        assert!(read_texts(document).is_some());
         for end in (0..document.len()).filter(|end| document.is_char_boundary(*end)) {
-            assert_eq!(texts(&document[..end]), None, "{end}");
+            assert_eq!(read_texts(&document[..end]), None, "{end}");
         }
     }
 }

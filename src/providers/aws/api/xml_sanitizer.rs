@@ -1,26 +1,28 @@
-//! Only aws has this file: mends documents before anybody reads them. The SDK's reader of XML refuses some that one odd
-//! character has made bad, and of a text with a comment or CDATA in it takes the first piece for all of it.
+//! Repairs EC2 XML documents that the SDK cannot parse.
+//!
+//! The SDK refuses a document with one invalid character in it, and of a text with a comment or CDATA in it the SDK
+//! reads only the first part.
 
 use std::borrow::Cow;
 
 use memchr::memmem;
 
-/// A document in a form that every reader takes: one odd character in a tag must not hide a whole region. Nothing if
-/// there is nothing to mend.
-pub(crate) fn mended(body: &[u8]) -> Option<Vec<u8>> {
+/// Repairs a document, so that one invalid character in a tag does not hide a whole region; `None` if there is
+/// nothing to repair.
+pub(crate) fn sanitize(body: &[u8]) -> Option<Vec<u8>> {
     if !body.trim_ascii_start().starts_with(b"<") {
         return None;
     }
     let text = std::str::from_utf8(body).map_or_else(|_| String::from_utf8_lossy(body), Cow::Borrowed);
-    match with_legible_letters(without_sections(text)) {
+    match escape_invalid_characters(replace_sections(text)) {
         Cow::Owned(text) => Some(text.into_bytes()),
         Cow::Borrowed(_) => None,
     }
 }
 
-/// Without comments, and with CDATA written as other text is. One that has no end stays, as the end of what was cut
-/// short there.
-fn without_sections(text: Cow<'_, str>) -> Cow<'_, str> {
+/// Removes comments and writes CDATA as normal text. A section without an end stays and marks where the document was
+/// cut short.
+fn replace_sections(text: Cow<'_, str>) -> Cow<'_, str> {
     if memmem::find(text.as_bytes(), b"<!").is_none() {
         return text;
     }
@@ -48,39 +50,40 @@ fn without_sections(text: Cow<'_, str>) -> Cow<'_, str> {
     Cow::Owned(plain)
 }
 
-/// With every character that must not stand in a document, or not as it does, in a form that may.
-fn with_legible_letters(text: Cow<'_, str>) -> Cow<'_, str> {
-    if memmem::find(text.as_bytes(), b"&#").is_none() && !has_no_xml(&text) {
+/// Writes each character that XML does not allow as a reference, and each reference to no character as U+FFFD.
+fn escape_invalid_characters(text: Cow<'_, str>) -> Cow<'_, str> {
+    if memmem::find(text.as_bytes(), b"&#").is_none() && !contains_invalid_character(&text) {
         return text;
     }
-    let mut mended = String::with_capacity(text.len());
+    let mut sanitize = String::with_capacity(text.len());
     let mut rest = text.as_ref();
-    while let Some(at) = rest.find(|letter| letter == '&' || is_no_xml(letter)) {
-        mended.push_str(&rest[..at]);
+    while let Some(at) = rest.find(|letter| letter == '&' || is_invalid_character(letter)) {
+        sanitize.push_str(&rest[..at]);
         rest = &rest[at..];
-        if let Some(after) = without_empty_reference(rest) {
-            mended.push(char::REPLACEMENT_CHARACTER);
+        if let Some(after) = skip_invalid_reference(rest) {
+            sanitize.push(char::REPLACEMENT_CHARACTER);
             rest = after;
         } else if let Some(letter) = rest.chars().next() {
             match letter {
-                '&' => mended.push('&'),
-                // As a reference it is taken.
-                letter => mended.push_str(&format!("&#{};", u32::from(letter))),
+                '&' => sanitize.push('&'),
+                // The SDK accepts it as a reference.
+                letter => sanitize.push_str(&format!("&#{};", u32::from(letter))),
             }
             rest = &rest[letter.len_utf8()..];
         }
     }
-    mended.push_str(rest);
-    Cow::Owned(mended)
+    sanitize.push_str(rest);
+    Cow::Owned(sanitize)
 }
 
-/// What must not stand in a document as it is. <https://www.w3.org/TR/xml/#charsets>
-fn is_no_xml(letter: char) -> bool {
+/// Whether XML does not allow a character. <https://www.w3.org/TR/xml/#charsets>
+fn is_invalid_character(letter: char) -> bool {
     matches!(letter, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}')
 }
 
-/// Whether any of it is [`is_no_xml`], in blocks that the compiler makes quick work of: answers have megabytes.
-fn has_no_xml(text: &str) -> bool {
+/// Whether a text has a character for which [`is_invalid_character`] is true. It works in blocks that the compiler
+/// vectorizes, because responses have megabytes.
+fn contains_invalid_character(text: &str) -> bool {
     const BLOCK: usize = 4096;
     let is_control = |byte: &u8| *byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r');
     let mut blocks = text.as_bytes().chunks(BLOCK);
@@ -91,8 +94,8 @@ fn has_no_xml(text: &str) -> bool {
                 .any(|letter| memmem::find(text.as_bytes(), letter.as_bytes()).is_some())
 }
 
-/// What follows a reference to a number that is no character.
-fn without_empty_reference(text: &str) -> Option<&str> {
+/// The text after a reference to a number that is no character.
+fn skip_invalid_reference(text: &str) -> Option<&str> {
     let (number, after) = text.strip_prefix("&#")?.split_once(';')?;
     if !number.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return None;
@@ -109,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_reader_of_xml_would_refuse_is_mended() {
+    fn sanitizer_repairs_invalid_characters() {
         for (document, expected) in [
             (&b"<a>caf\xe9</a>"[..], "<a>caf\u{fffd}</a>"),
             (b"<a>\x1b[31m\0\t\r\n</a>", "<a>&#27;[31m&#0;\t\r\n</a>"),
@@ -120,13 +123,13 @@ mod tests {
                 "<a>&#x1b;&#8238;\u{fffd}\u{fffd}\u{fffd}</a>",
             ),
         ] {
-            let mended = mended(document).unwrap();
-            assert_eq!(String::from_utf8(mended).unwrap(), expected);
+            let sanitized = sanitize(document).unwrap();
+            assert_eq!(String::from_utf8(sanitized).unwrap(), expected);
         }
         for sound in ["<a>na\u{ef}ve \u{202e}&lt;</a>", "", "{\"Token\": \"\u{1b}\"}"] {
-            assert_eq!(mended(sound.as_bytes()), None, "{sound:?}");
+            assert_eq!(sanitize(sound.as_bytes()), None, "{sound:?}");
         }
-        assert_eq!(mended(b"\xff"), None);
+        assert_eq!(sanitize(b"\xff"), None);
         for text in [
             "",
             "a\t\r\nb\u{e9}",
@@ -136,12 +139,16 @@ mod tests {
             "na\u{ffff}",
             "\u{fffd}\u{7f}",
         ] {
-            assert_eq!(has_no_xml(text), text.contains(is_no_xml), "{text:?}");
+            assert_eq!(
+                contains_invalid_character(text),
+                text.contains(is_invalid_character),
+                "{text:?}"
+            );
         }
     }
 
     #[test]
-    fn comments_go_and_cdata_becomes_text() {
+    fn sanitizer_removes_comments_and_cdata() {
         for (document, expected) in [
             ("<a><![CDATA[1]]></a>", "<a>1</a>"),
             ("<a>i-<!-- </a> -->0a1<!----></a>", "<a>i-0a1</a>"),
@@ -155,8 +162,8 @@ mod tests {
             ),
             ("<!DOCTYPE a><a><!-- --></a>", "<!DOCTYPE a><a></a>"),
         ] {
-            let mended = mended(document.as_bytes()).unwrap();
-            assert_eq!(String::from_utf8(mended).unwrap(), expected);
+            let sanitized = sanitize(document.as_bytes()).unwrap();
+            assert_eq!(String::from_utf8(sanitized).unwrap(), expected);
         }
     }
 }

@@ -1,5 +1,4 @@
-//! Images: from an alias or an id to what EC2 has.
-//! What the image aliases mean now, all at once.
+//! Images: finds the image of a spec, and lists the images of all aliases.
 
 use std::collections::BTreeMap;
 
@@ -12,12 +11,12 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use super::machine_types;
 use super::machine_types::Machine;
 use crate::catalog::{DEFAULT_IMAGE, closest_alias, image_alias};
-use crate::cloud::{Architecture, Error, ErrorKind, Image, InstanceSpec, ProviderKind, Result, quoted};
-use crate::providers::aws::api::error::{Call, told, translate};
+use crate::cloud::{Architecture, Error, ErrorKind, ErrorLocation, Image, InstanceSpec, ProviderKind, Result, quoted};
+use crate::providers::aws::api::error::{Call, translate, with_sdk_details};
 use crate::providers::aws::configuration::partition::Partition;
 use crate::providers::aws::instances::convert::architecture_of;
 
-/// Words that set an image apart from the plain one whose name pattern it fits as well.
+/// Words in an image's name that mean another product than the plain image, although the name pattern matches.
 const VARIANTS: [&str; 9] = [
     "backports",
     "beta",
@@ -29,6 +28,8 @@ const VARIANTS: [&str; 9] = [
     "pro",
     "sap",
 ];
+
+const CONCURRENT_OWNERS: usize = 4;
 
 /// Where an alias is found: it is the newest public image of an account whose name fits a pattern.
 #[derive(Debug)]
@@ -171,75 +172,82 @@ impl AliasSource {
     }
 }
 
-/// An image.
+/// An image that can be booted.
 #[derive(Debug)]
 pub(crate) struct ResolvedImage {
     pub(crate) id: String,
     pub(crate) name: Option<String>,
     pub(crate) root_device: String,
-    /// Size of its own boot disk in GiB, which no smaller disk can hold.
+    /// The size of its own boot disk in GiB. A disk must be at least as large.
     pub(crate) disk_gib: Option<u32>,
-    /// Whether it is Windows, which has no cloud-init.
+    /// Whether it is a Windows image, which has no cloud-init.
     pub(crate) is_windows: bool,
 }
 
-/// The machine type to use: the one that was asked for, else the default for the image. An alias is there for more
-/// than one architecture; an image by its id has one, and is looked at.
-pub(crate) async fn machine_type<'a>(client: &Client, region: &str, spec: &'a InstanceSpec) -> Result<&'a str> {
-    let needed = spec.requirements.architecture;
-    let architecture = match (spec.machine_type_to_use(), spec.image.as_deref()) {
-        (Some(asked), _) => return Ok(asked),
-        (None, _) if needed.is_some() => needed,
-        (None, Some(id)) if is_image_id(id) => {
-            let image = by_id(client, region, id).await?;
-            image.architecture().and_then(architecture_of)
-        }
-        (None, _) => None,
-    };
+/// One architecture of an alias: the pattern that its images' names match.
+struct AliasPattern {
+    alias: &'static str,
+    architecture: Architecture,
+    pattern: &'static str,
+}
+
+/// Chooses the machine type: the requested one, otherwise the default for the image's architecture. An image id has
+/// one architecture, which takes a call to find; an alias has several.
+pub(crate) async fn choose_machine_type<'a>(client: &Client, region: &str, spec: &'a InstanceSpec) -> Result<&'a str> {
+    if let Some(requested) = spec.machine_type_to_use() {
+        return Ok(requested);
+    }
+    let mut architecture = spec.requirements.architecture;
+    if architecture.is_none()
+        && let Some(id) = spec.image.as_deref().filter(|image| is_image_id(image))
+    {
+        let image = get_image(client, region, id).await?;
+        architecture = image.architecture().and_then(architecture_of);
+    }
     Ok(machine_types::default_type(
         architecture.unwrap_or(Architecture::X86_64),
     ))
 }
 
-/// Looks up the machine type and, at the same time, the image for it.
-pub(crate) async fn resolve(
+/// Looks up the machine type and the image for it at the same time.
+pub(crate) async fn resolve_machine_and_image(
     client: &Client,
     region: &str,
     machine_type: &str,
     image: Option<&str>,
 ) -> Result<(Machine, ResolvedImage)> {
-    let wanted = image.unwrap_or(DEFAULT_IMAGE);
-    let expected = machine_types::expected_architecture(machine_type);
+    let image_name = image.unwrap_or(DEFAULT_IMAGE);
+    let expected = machine_types::guess_architecture(machine_type);
     let (machine, image) = future::join(
-        machine_types::find(client, region, machine_type),
-        find(client, region, wanted, expected),
+        machine_types::find_machine_type(client, region, machine_type),
+        find_image(client, region, image_name, expected),
     )
     .await;
     let machine = machine?;
-    // An image is asked for before the type's architecture is known. If the name misled, ask again.
+    // The image was looked up for a guessed architecture. If the guess was wrong, look it up again.
     let image = if machine.architecture == expected {
         image
     } else {
-        find(client, region, wanted, machine.architecture).await
+        find_image(client, region, image_name, machine.architecture).await
     };
-    // Of an alias that is there for one architecture alone, it is the type that does not fit.
+    // If an alias has images for one architecture only, the machine type is the one that does not match.
     let image = image.map_err(|error| match machine.architecture {
         Architecture::X86_64 => error,
         Architecture::Arm64 => error.context(format!("machine type {machine_type} is arm64")),
     })?;
-    let of_image = image.architecture().map(architecture_of);
-    if of_image
+    let image_architecture = image.architecture().map(architecture_of);
+    if image_architecture
         .flatten()
         .is_some_and(|architecture| architecture != machine.architecture)
     {
         return Err(Error::invalid(format!(
-            "image {wanted} is for {}, but machine type {machine_type} is {}",
+            "image {image_name} is for {}, but machine type {machine_type} is {}",
             image
                 .architecture()
                 .map_or("another architecture", ArchitectureValues::as_str),
             machine.architecture
         ))
-        .with_hint(match of_image.flatten() {
+        .with_hint(match image_architecture.flatten() {
             Some(architecture) => format!(
                 "leave the machine type out, or use one for {architecture} such as {}",
                 machine_types::default_type(architecture)
@@ -247,24 +255,96 @@ pub(crate) async fn resolve(
             None => format!("use an image for {}", machine.architecture),
         }));
     }
-    Ok((machine, bootable(&image, wanted)?))
+    Ok((machine, resolve_bootable(&image, image_name)?))
 }
 
-/// The image that is meant by an id or an alias.
-async fn find(client: &Client, region: &str, wanted: &str, architecture: Architecture) -> Result<ec2::Image> {
-    if is_image_id(wanted) {
-        return by_id(client, region, wanted).await;
+/// Lists the images of all aliases, with one call for each publisher; see
+/// [`Provider::images`](crate::cloud::Provider::images).
+pub(crate) async fn list_images(client: &Client, region: &str) -> Result<Vec<Image>> {
+    let partition = Partition::of_region(region).name();
+    let mut owners: BTreeMap<&str, Vec<AliasPattern>> = BTreeMap::new();
+    for publisher in ALIAS_SOURCES {
+        let Some(owner) = publisher.owner_in(partition) else {
+            continue;
+        };
+        for architecture in [Architecture::X86_64, Architecture::Arm64] {
+            if let Some(pattern) = publisher.pattern(architecture) {
+                owners.entry(owner).or_default().push(AliasPattern {
+                    alias: publisher.alias,
+                    architecture,
+                    pattern,
+                });
+            }
+        }
     }
-    let others = || closest_alias(wanted, |alias| source_of(alias).is_some()).join(", ");
-    if image_alias(wanted).is_none() {
-        return Err(Error::invalid(format!("unknown image {}", quoted(wanted)))
+    let calls: Vec<_> = owners
+        .into_iter()
+        .map(|(owner, patterns)| list_images_of_owner(client, region, owner, patterns))
+        .collect();
+    let found: Vec<Vec<Image>> = stream::iter(calls).buffered(CONCURRENT_OWNERS).try_collect().await?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+async fn list_images_of_owner(
+    client: &Client,
+    region: &str,
+    owner: &str,
+    patterns: Vec<AliasPattern>,
+) -> Result<Vec<Image>> {
+    let names = patterns.iter().map(|pattern| pattern.pattern.to_owned()).collect();
+    let names = Filter::builder().name("name").set_values(Some(names));
+    tracing::debug!(operation = "DescribeImages", place = region, owner, "call");
+    let answer = client
+        .describe_images()
+        .owners(owner)
+        .filters(names.build())
+        .filters(Filter::builder().name("state").values("available").build())
+        .send()
+        .await;
+    let output = answer.map_err(|error| {
+        let attempted = format!("cannot look up the images of {owner} in {region}");
+        translate(&error, Call::Read, attempted, region)
+    })?;
+    let images = output.images.unwrap_or_default();
+    Ok(patterns
+        .iter()
+        .filter_map(|pattern| resolve_alias(&images, pattern))
+        .collect())
+}
+
+fn resolve_alias(images: &[ec2::Image], pattern: &AliasPattern) -> Option<Image> {
+    let fits = |image: &&ec2::Image| {
+        image.architecture().and_then(architecture_of) == Some(pattern.architecture)
+            && image.name().is_some_and(|name| matches_pattern(pattern.pattern, name))
+    };
+    let image = newest_image(images.iter().filter(fits).cloned(), pattern.pattern)?;
+    let bootable = resolve_bootable(&image, pattern.alias).ok()?;
+    Some(Image {
+        provider: ProviderKind::Aws,
+        alias: pattern.alias.to_owned(),
+        architecture: pattern.architecture,
+        id: bootable.id,
+        name: bootable.name.unwrap_or_default(),
+        disk_gib: bootable.disk_gib,
+        created_at: image.creation_date().and_then(|date| date.parse().ok()),
+    })
+}
+
+/// Finds the image for an id or an alias.
+async fn find_image(client: &Client, region: &str, image_name: &str, architecture: Architecture) -> Result<ec2::Image> {
+    if is_image_id(image_name) {
+        return get_image(client, region, image_name).await;
+    }
+    let others = || closest_alias(image_name, |alias| source_of(alias).is_some()).join(", ");
+    if image_alias(image_name).is_none() {
+        return Err(Error::invalid(format!("unknown image {}", quoted(image_name)))
             .with_hint(format!("use an id such as ami-0abc…, or one of {}", others())));
     }
-    let Some(publisher) = source_of(wanted) else {
-        let error = Error::unsupported(format!("there is no image {wanted} on ec2"));
+    let Some(publisher) = source_of(image_name) else {
+        let error = Error::unsupported(format!("there is no image {image_name} on ec2"));
         return Err(error.with_hint(format!("use one of {}", others())));
     };
-    by_alias(client, region, wanted, publisher, architecture).await
+    find_image_of_alias(client, region, image_name, publisher, architecture).await
 }
 
 fn is_image_id(text: &str) -> bool {
@@ -272,11 +352,11 @@ fn is_image_id(text: &str) -> bool {
         .is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
 }
 
-async fn by_id(client: &Client, region: &str, id: &str) -> Result<ec2::Image> {
-    let absent = || {
+async fn get_image(client: &Client, region: &str, id: &str) -> Result<ec2::Image> {
+    let not_found = || {
         Error::invalid(format!("image {id} does not exist in {region}"))
-            .at(format!("aws/{region}"))
-            .with_hint("an image id holds for one region only; an alias such as ubuntu-24.04 holds everywhere")
+            .at(ErrorLocation::new(ProviderKind::Aws, region))
+            .with_hint("an image id is valid in one region only; an alias such as ubuntu-24.04 is valid in all")
     };
     tracing::debug!(operation = "DescribeImages", place = region, "call");
     let answer = client
@@ -286,22 +366,23 @@ async fn by_id(client: &Client, region: &str, id: &str) -> Result<ec2::Image> {
         .send()
         .await;
     let output = answer.map_err(|error| match error.code() {
-        Some(code) if code.starts_with("InvalidAMIID") => told(absent(), &error),
+        Some(code) if code.starts_with("InvalidAMIID") => with_sdk_details(not_found(), &error),
         _ => translate(&error, Call::Read, format!("cannot look up image {id}"), region),
     })?;
     let found = output.images.unwrap_or_default();
     let image = found
         .into_iter()
         .find(|image| image.image_id() == Some(id))
-        .ok_or_else(absent)?;
+        .ok_or_else(not_found)?;
     match image.state() {
         Some(ImageState::Available) | None => Ok(image),
-        Some(state) => Err(Error::invalid(format!("image {id} is {}", state.as_str())).at(format!("aws/{region}"))),
+        Some(state) => Err(Error::invalid(format!("image {id} is {}", state.as_str()))
+            .at(ErrorLocation::new(ProviderKind::Aws, region))),
     }
 }
 
-/// The newest image of a publisher that fits an alias.
-async fn by_alias(
+/// Finds the newest image of a publisher for an alias.
+async fn find_image_of_alias(
     client: &Client,
     region: &str,
     alias: &str,
@@ -313,12 +394,12 @@ async fn by_alias(
         .ok_or_else(|| Error::invalid(format!("there is no image {alias} for {architecture}")))?;
     let partition = Partition::of_region(region).name();
     let Some(owner) = publisher.owner_in(partition) else {
-        let there = |alias: &str| source_of(alias).is_some_and(|source| source.owner_in(partition).is_some());
-        let others = closest_alias(alias, there).join(", ");
+        let has_publisher = |alias: &str| source_of(alias).is_some_and(|source| source.owner_in(partition).is_some());
+        let others = closest_alias(alias, has_publisher).join(", ");
         return Err(Error::unsupported(format!(
-            "who publishes {alias} in the partition {partition} is not known"
+            "the publisher of {alias} in the partition {partition} is not known"
         ))
-        .at(format!("aws/{region}"))
+        .at(ErrorLocation::new(ProviderKind::Aws, region))
         .with_hint(format!("use an image id such as ami-0abc…, or one of {others}")));
     };
     let filter = |name: &str, value: &str| Filter::builder().name(name).values(value).build();
@@ -333,19 +414,19 @@ async fn by_alias(
         .await;
     let output =
         answer.map_err(|error| translate(&error, Call::Read, format!("cannot look up image {alias}"), region))?;
-    newest(output.images.unwrap_or_default(), pattern).ok_or_else(|| {
+    newest_image(output.images.unwrap_or_default(), pattern).ok_or_else(|| {
         Error::invalid(format!("there is no image {alias} for {architecture} in {region}"))
-            .at(format!("aws/{region}"))
+            .at(ErrorLocation::new(ProviderKind::Aws, region))
             .with_hint("use an image id such as ami-0abc…")
     })
 }
 
-/// The newest plain image. The dates are ISO 8601 in UTC, so their order is that of their text; the name settles
-/// a tie, so that every process picks the same.
-pub(crate) fn newest(images: impl IntoIterator<Item = ec2::Image>, pattern: &str) -> Option<ec2::Image> {
+/// The newest plain image. The dates are ISO 8601 in UTC, so their texts have the same order. The name breaks a tie,
+/// so that every process picks the same image.
+pub(crate) fn newest_image(images: impl IntoIterator<Item = ec2::Image>, pattern: &str) -> Option<ec2::Image> {
     images
         .into_iter()
-        .filter(|image| image.name().is_some_and(|name| is_plain(name, pattern)))
+        .filter(|image| image.name().is_some_and(|name| is_plain_image(name, pattern)))
         .max_by(|one, other| {
             let key = |image: &ec2::Image| {
                 let date = image.creation_date().unwrap_or_default().to_owned();
@@ -355,8 +436,8 @@ pub(crate) fn newest(images: impl IntoIterator<Item = ec2::Image>, pattern: &str
         })
 }
 
-/// Whether a name that fits the pattern has none of the words that make it another product.
-fn is_plain(name: &str, pattern: &str) -> bool {
+/// Whether a name that matches the pattern has no word that means another product.
+fn is_plain_image(name: &str, pattern: &str) -> bool {
     let words = |text: &str| -> Vec<String> {
         text.split(|letter: char| !letter.is_ascii_alphanumeric())
             .map(str::to_ascii_lowercase)
@@ -368,20 +449,20 @@ fn is_plain(name: &str, pattern: &str) -> bool {
         .any(|word| VARIANTS.contains(&word.as_str()) && !own.contains(word))
 }
 
-/// What is needed of an image to boot from it.
+/// Reads what is needed to boot from an image.
 ///
 /// # Errors
-/// `Unsupported` if it has no disk of its own to boot from.
-pub(crate) fn bootable(image: &ec2::Image, wanted: &str) -> Result<ResolvedImage> {
+/// `Unsupported` if it has no boot disk of its own.
+pub(crate) fn resolve_bootable(image: &ec2::Image, image_name: &str) -> Result<ResolvedImage> {
     if image.root_device_type() == Some(&DeviceType::InstanceStore) {
         return Err(Error::unsupported(format!(
-            "image {wanted} boots from an instance store, which cloudctl does not support"
+            "image {image_name} boots from an instance store, which cloudctl does not support"
         )));
     }
     let (Some(id), Some(root_device)) = (image.image_id(), image.root_device_name()) else {
         return Err(Error::new(
             ErrorKind::Internal,
-            format!("ec2 names no root device of image {wanted}"),
+            format!("ec2 names no root device of image {image_name}"),
         ));
     };
     let size = image
@@ -394,90 +475,18 @@ pub(crate) fn bootable(image: &ec2::Image, wanted: &str) -> Result<ResolvedImage
         name: image.name().map(str::to_owned),
         root_device: root_device.to_owned(),
         disk_gib: size.and_then(|size| u32::try_from(size).ok()),
-        // The SDK knows it as `Windows`; EC2 says `windows`.
+        // The SDK has it as `Windows`; EC2 says `windows`.
         is_windows: image
             .platform()
             .is_some_and(|platform| platform.as_str().eq_ignore_ascii_case("windows")),
     })
 }
 
-const CONCURRENT_OWNERS: usize = 4;
-
-/// One meaning of an alias: its images are those of a publisher whose names fit a pattern.
-struct Wanted {
-    alias: &'static str,
-    architecture: Architecture,
-    pattern: &'static str,
-}
-
-/// See [`Provider::images`](crate::cloud::Provider::images). One call for each publisher.
-pub(crate) async fn images(client: &Client, region: &str) -> Result<Vec<Image>> {
-    let partition = Partition::of_region(region).name();
-    let mut owners: BTreeMap<&str, Vec<Wanted>> = BTreeMap::new();
-    for publisher in ALIAS_SOURCES {
-        let Some(owner) = publisher.owner_in(partition) else {
-            continue;
-        };
-        for architecture in [Architecture::X86_64, Architecture::Arm64] {
-            if let Some(pattern) = publisher.pattern(architecture) {
-                owners.entry(owner).or_default().push(Wanted {
-                    alias: publisher.alias,
-                    architecture,
-                    pattern,
-                });
-            }
-        }
-    }
-    let calls: Vec<_> = owners
-        .into_iter()
-        .map(|(owner, wanted)| of_owner(client, region, owner, wanted))
-        .collect();
-    let found: Vec<Vec<Image>> = stream::iter(calls).buffered(CONCURRENT_OWNERS).try_collect().await?;
-    Ok(found.into_iter().flatten().collect())
-}
-
-async fn of_owner(client: &Client, region: &str, owner: &str, wanted: Vec<Wanted>) -> Result<Vec<Image>> {
-    let patterns = wanted.iter().map(|wanted| wanted.pattern.to_owned()).collect();
-    let names = Filter::builder().name("name").set_values(Some(patterns));
-    tracing::debug!(operation = "DescribeImages", place = region, owner, "call");
-    let answer = client
-        .describe_images()
-        .owners(owner)
-        .filters(names.build())
-        .filters(Filter::builder().name("state").values("available").build())
-        .send()
-        .await;
-    let output = answer.map_err(|error| {
-        let attempted = format!("cannot look up the images of {owner} in {region}");
-        translate(&error, Call::Read, attempted, region)
-    })?;
-    let images = output.images.unwrap_or_default();
-    Ok(wanted.iter().filter_map(|wanted| meaning(&images, wanted)).collect())
-}
-
-fn meaning(images: &[ec2::Image], wanted: &Wanted) -> Option<Image> {
-    let fits = |image: &&ec2::Image| {
-        image.architecture().and_then(architecture_of) == Some(wanted.architecture)
-            && image.name().is_some_and(|name| matches(wanted.pattern, name))
-    };
-    let image = newest(images.iter().filter(fits).cloned(), wanted.pattern)?;
-    let bootable = bootable(&image, wanted.alias).ok()?;
-    Some(Image {
-        provider: ProviderKind::Aws,
-        alias: wanted.alias.to_owned(),
-        architecture: wanted.architecture,
-        id: bootable.id,
-        name: bootable.name.unwrap_or_default(),
-        disk_gib: bootable.disk_gib,
-        created_at: image.creation_date().and_then(|date| date.parse().ok()),
-    })
-}
-
-/// Whether a name fits one of EC2's patterns, in which `*` stands for any letters and `?` for one.
-fn matches(pattern: &str, name: &str) -> bool {
+/// Whether a name matches one of EC2's patterns, in which `*` stands for any characters and `?` for one.
+fn matches_pattern(pattern: &str, name: &str) -> bool {
     let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
     let (mut at, mut position) = (0, 0);
-    // Where the last star stood, and what it had taken by then.
+    // The place of the last star, and how far it has matched.
     let mut star: Option<(usize, usize)> = None;
     while position < name.len() {
         match pattern.get(at) {
@@ -525,7 +534,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_plain_image_wins() {
+    fn newest_plain_image_is_chosen() {
         let pattern = "suse-sles-15-sp?-v*-hvm-ssd-x86_64";
         let images = vec![
             image("suse-sles-15-sp6-v20250101-hvm-ssd-x86_64", "2025-01-01T00:00:00.000Z"),
@@ -535,25 +544,20 @@ mod tests {
                 "2025-07-01T00:00:00.000Z",
             ),
         ];
-        let newest = newest(images, pattern).unwrap();
+        let newest = newest_image(images, pattern).unwrap();
         assert_eq!(newest.name(), Some("suse-sles-15-sp6-v20250601-hvm-ssd-x86_64"));
-        assert!(is_plain("my-minimal-1", "my-minimal-*"));
+        assert!(is_plain_image("my-minimal-1", "my-minimal-*"));
     }
 
     #[test]
-    fn an_image_id_is_told_from_an_alias() {
+    fn image_id_is_no_alias() {
         assert!(is_image_id("ami-0abc123"));
         assert!(!is_image_id("ami-"));
         assert!(!is_image_id("ubuntu-24.04"));
     }
-}
-
-#[cfg(test)]
-mod image_list_tests {
-    use super::*;
 
     #[test]
-    fn patterns_fit_as_ec2_has_them() {
+    fn pattern_matches_like_ec2() {
         for (pattern, name, fits) in [
             ("debian-12-amd64-*", "debian-12-amd64-20250101-1", true),
             ("debian-12-amd64-*", "debian-12-arm64-20250101-1", false),
@@ -569,7 +573,7 @@ mod image_list_tests {
             ("plain", "plainer", false),
             ("*", "", true),
         ] {
-            assert_eq!(matches(pattern, name), fits, "{pattern} {name}");
+            assert_eq!(matches_pattern(pattern, name), fits, "{pattern} {name}");
         }
     }
 }

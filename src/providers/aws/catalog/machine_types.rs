@@ -1,17 +1,21 @@
-//! Machine types: what EC2 tells of one.
-//! The machine types of a region.
+//! Machine types: reads one, lists those of a region, and checks them against requirements.
+
+use std::collections::HashSet;
 
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{
-    ArchitectureType, Filter, GpuDeviceInfo, GpuInfo, InstanceType, InstanceTypeInfo, UsageClassType,
+    ArchitectureType, Filter, GpuDeviceInfo, GpuInfo, InstanceType, InstanceTypeInfo, LocationType, UsageClassType,
 };
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use crate::cloud::{Architecture, Error, Gpu, MachineRequirements, MachineType, Result, normalize_gpu_kind, quoted};
-use crate::providers::aws::api::error::{Call, told, translate};
-use crate::providers::aws::api::filters::{FILTER_VALUES, equal};
+use crate::cloud::{
+    Architecture, Error, ErrorLocation, Gpu, MachineRequirements, MachineType, ProviderKind, Result,
+    normalize_gpu_kind, quoted,
+};
+use crate::providers::aws::api::error::{Call, translate, with_sdk_details};
+use crate::providers::aws::api::filters::{MAX_FILTER_VALUES, build_filter};
 
-/// A machine type.
+/// A machine type as EC2 describes it.
 #[derive(Debug)]
 pub(crate) struct Machine {
     pub(crate) name: String,
@@ -23,7 +27,7 @@ pub(crate) struct Machine {
     pub(crate) has_spot: bool,
 }
 
-/// The machine type of an instance for which none was asked.
+/// The machine type for a spec that names none.
 pub(crate) fn default_type(architecture: Architecture) -> &'static str {
     match architecture {
         Architecture::X86_64 => "t3.small",
@@ -31,10 +35,11 @@ pub(crate) fn default_type(architecture: Architecture) -> &'static str {
     }
 }
 
-/// Arm types have a `g` among the letters after their generation: `t4g`, `m7gd`, `x2gd`; `a1` was the first.
+/// Guesses the architecture by the name. Arm types have a `g` among the letters after their generation: `t4g`,
+/// `m7gd`, `x2gd`; `a1` was the first.
 ///
 /// <https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html>
-pub(crate) fn expected_architecture(machine_type: &str) -> Architecture {
+pub(crate) fn guess_architecture(machine_type: &str) -> Architecture {
     let family = machine_type.split('.').next().unwrap_or_default();
     let letters = family
         .trim_start_matches(|letter: char| !letter.is_ascii_digit())
@@ -47,11 +52,11 @@ pub(crate) fn expected_architecture(machine_type: &str) -> Architecture {
     }
 }
 
-/// Looks a machine type up.
-pub(crate) async fn find(client: &Client, region: &str, name: &str) -> Result<Machine> {
+/// Looks up a machine type.
+pub(crate) async fn find_machine_type(client: &Client, region: &str, name: &str) -> Result<Machine> {
     let unknown = || {
         Error::invalid(format!("unknown machine type {} in {region}", quoted(name)))
-            .at(format!("aws/{region}"))
+            .at(ErrorLocation::new(ProviderKind::Aws, region))
             .with_hint("use one such as t3.small or m7g.large; `aws ec2 describe-instance-type-offerings` lists them")
     };
     tracing::debug!(operation = "DescribeInstanceTypes", place = region, "call");
@@ -61,7 +66,7 @@ pub(crate) async fn find(client: &Client, region: &str, name: &str) -> Result<Ma
         .send()
         .await;
     let output = answer.map_err(|error| match error.code() {
-        Some("InvalidInstanceType" | "InvalidParameterValue") => told(unknown(), &error),
+        Some("InvalidInstanceType" | "InvalidParameterValue") => with_sdk_details(unknown(), &error),
         _ => translate(
             &error,
             Call::Read,
@@ -73,12 +78,111 @@ pub(crate) async fn find(client: &Client, region: &str, name: &str) -> Result<Ma
     let info = infos
         .find(|info| info.instance_type().is_some_and(|machine| machine.as_str() == name))
         .ok_or_else(unknown)?;
-    Machine::of(info).ok_or_else(|| Error::unsupported(format!("machine type {name} has no 64-bit architecture")))
+    Machine::from_ec2(info).ok_or_else(|| Error::unsupported(format!("machine type {name} has no 64-bit architecture")))
+}
+
+/// Lists the machine types of a region, or those with the given names; see
+/// [`Provider::machine_types`](crate::cloud::Provider::machine_types).
+pub(crate) async fn list_machine_types(client: &Client, region: &str, among: &[String]) -> Result<Vec<MachineType>> {
+    if among.is_empty() {
+        return list_all_pages(client, region, None).await;
+    }
+    let mut found = Vec::new();
+    for names in among.chunks(MAX_FILTER_VALUES) {
+        // An unknown name in a filter is no error.
+        found.extend(list_all_pages(client, region, Some(build_filter("instance-type", names))).await?);
+    }
+    Ok(found)
+}
+
+/// Finds the zones that offer a machine type.
+pub(crate) async fn find_zones_with_type(client: &Client, region: &str, machine_type: &str) -> Result<HashSet<String>> {
+    tracing::debug!(operation = "DescribeInstanceTypeOfferings", place = region, "call");
+    let mut pages = client
+        .describe_instance_type_offerings()
+        .location_type(LocationType::AvailabilityZone)
+        .filters(build_filter("instance-type", [machine_type]))
+        .into_paginator()
+        .items()
+        .send();
+    let mut found = HashSet::new();
+    while let Some(offering) = pages.next().await {
+        let offering = offering.map_err(|error| {
+            translate(
+                &error,
+                Call::Read,
+                format!("cannot find zones with {machine_type}"),
+                region,
+            )
+        })?;
+        found.extend(offering.location);
+    }
+    Ok(found)
+}
+
+/// Refuses a machine type that does not meet the requirements. A named type may have GPUs that were not requested.
+///
+/// # Errors
+/// `InvalidSpec` that names what is missing.
+pub(crate) fn check_requirements(machine: &Machine, requirements: &MachineRequirements) -> Result<()> {
+    let mut mismatches = Vec::new();
+    if let (Some(needed), Some(has)) = (requirements.cpus, machine.cpus)
+        && has < needed
+    {
+        mismatches.push(format!("{has} CPUs, not {needed}"));
+    }
+    if let (Some(needed), Some(has)) = (requirements.memory_gib, machine.memory_gib)
+        && has < needed
+    {
+        mismatches.push(format!("{has} GiB of memory, not {needed}"));
+    }
+    if let Some(needed) = requirements
+        .architecture
+        .filter(|needed| *needed != machine.architecture)
+    {
+        mismatches.push(format!("the architecture {}, not {needed}", machine.architecture));
+    }
+    if let Some(needed) = &requirements.gpu {
+        match &machine.gpu {
+            None => mismatches.push(format!("no GPU, not {needed}")),
+            Some(has) if has.kind != needed.kind || has.count < needed.count => {
+                mismatches.push(format!("GPU {has}, not {needed}"));
+            }
+            Some(_) => {}
+        }
+    }
+    if mismatches.is_empty() {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "machine type {} has {}",
+        machine.name,
+        mismatches.join(", and ")
+    ))
+    .with_hint("leave the machine type out to get the cheapest one that fits"))
+}
+
+async fn list_all_pages(client: &Client, region: &str, filter: Option<Filter>) -> Result<Vec<MachineType>> {
+    tracing::debug!(operation = "DescribeInstanceTypes", place = region, "call");
+    let call = client
+        .describe_instance_types()
+        .set_filters(filter.map(|filter| vec![filter]))
+        .max_results(PAGE_SIZE);
+    let answer: Result<Vec<InstanceTypeInfo>, _> = call.into_paginator().items().send().try_collect().await;
+    let infos = answer.map_err(|error| {
+        let attempted = format!("cannot list the machine types of {region}");
+        translate(&error, Call::Read, attempted, region)
+    })?;
+    Ok(infos
+        .iter()
+        .filter_map(Machine::from_ec2)
+        .filter_map(Machine::to_machine_type)
+        .collect())
 }
 
 impl Machine {
-    /// What EC2 tells of a machine type; nothing of one that has no 64-bit architecture.
-    pub(crate) fn of(info: &InstanceTypeInfo) -> Option<Self> {
+    /// Converts EC2's description; `None` for a type without a 64-bit architecture.
+    pub(crate) fn from_ec2(info: &InstanceTypeInfo) -> Option<Self> {
         let processor = info.processor_info()?;
         let memory_mib = info.memory_info().and_then(|memory| memory.size_in_mib());
         let cpus = info.v_cpu_info().and_then(|cpus| cpus.default_v_cpus());
@@ -88,14 +192,14 @@ impl Machine {
             cpus: cpus.and_then(|cpus| u32::try_from(cpus).ok()),
             // Exact: no machine has more than 2^52 MiB.
             memory_gib: memory_mib.map(|mib| mib as f64 / 1024.0),
-            gpu: info.gpu_info().and_then(gpu),
+            gpu: info.gpu_info().and_then(read_gpu),
             is_current: info.current_generation() == Some(true),
             has_spot: info.supported_usage_classes().contains(&UsageClassType::Spot),
         })
     }
 
-    /// The same in the words of all clouds; nothing if EC2 does not tell its size.
-    pub(crate) fn typed(self) -> Option<MachineType> {
+    /// Converts it to the type of all clouds; `None` if EC2 does not say its size.
+    pub(crate) fn to_machine_type(self) -> Option<MachineType> {
         Some(MachineType {
             cpus: self.cpus?,
             memory_gib: self.memory_gib?,
@@ -108,9 +212,9 @@ impl Machine {
     }
 }
 
-/// The GPUs of a machine type: all of the first kind. A part of one is a kind of its own, since who asks for a GPU wants
-/// a whole one.
-fn gpu(info: &GpuInfo) -> Option<Gpu> {
+/// The GPUs of a machine type: all of the first kind. A part of a GPU is a kind of its own, because a request for a
+/// GPU means a whole one.
+fn read_gpu(info: &GpuInfo) -> Option<Gpu> {
     let kind = |device: &GpuDeviceInfo| {
         let kind = normalize_gpu_kind(device.name()?);
         let is_part = device.gpu_partition_size().is_some_and(|size| size < 1.0);
@@ -125,44 +229,7 @@ fn gpu(info: &GpuInfo) -> Option<Gpu> {
     Some(Gpu { kind: first, count }).filter(|gpu| gpu.count > 0)
 }
 
-/// Refuses a machine type that has not all of what is needed. One that was named may have GPUs unasked.
-///
-/// # Errors
-/// `InvalidSpec`, naming what it lacks.
-pub(crate) fn check_need(machine: &Machine, need: &MachineRequirements) -> Result<()> {
-    let mut lacks = Vec::new();
-    if let (Some(needed), Some(has)) = (need.cpus, machine.cpus)
-        && has < needed
-    {
-        lacks.push(format!("{has} CPUs, not {needed}"));
-    }
-    if let (Some(needed), Some(has)) = (need.memory_gib, machine.memory_gib)
-        && has < needed
-    {
-        lacks.push(format!("{has} GiB of memory, not {needed}"));
-    }
-    if let Some(needed) = need.architecture.filter(|needed| *needed != machine.architecture) {
-        lacks.push(format!("the architecture {}, not {needed}", machine.architecture));
-    }
-    if let Some(needed) = &need.gpu {
-        match &machine.gpu {
-            None => lacks.push(format!("no GPU, not {needed}")),
-            Some(has) if has.kind != needed.kind || has.count < needed.count => {
-                lacks.push(format!("GPU {has}, not {needed}"));
-            }
-            Some(_) => {}
-        }
-    }
-    if lacks.is_empty() {
-        return Ok(());
-    }
-    Err(
-        Error::invalid(format!("machine type {} has {}", machine.name, lacks.join(", and ")))
-            .with_hint("leave the machine type out, and the cheapest that fits is taken"),
-    )
-}
-
-/// The architecture for a machine type's word; old types have 32-bit x86 beside a 64-bit one.
+/// The architecture of a machine type. Old types have 32-bit x86 too.
 fn architecture_of(value: &ArchitectureType) -> Option<Architecture> {
     match value {
         ArchitectureType::X8664 | ArchitectureType::X8664Mac => Some(Architecture::X86_64),
@@ -171,47 +238,16 @@ fn architecture_of(value: &ArchitectureType) -> Option<Architecture> {
     }
 }
 
-/// The most that DescribeInstanceTypes gives on one page.
+/// The maximum page size of DescribeInstanceTypes.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstanceTypes.html>
 const PAGE_SIZE: i32 = 100;
-
-/// See [`Provider::machine_types`](crate::cloud::Provider::machine_types).
-pub(crate) async fn machine_types(client: &Client, region: &str, among: &[String]) -> Result<Vec<MachineType>> {
-    if among.is_empty() {
-        return every_page(client, region, None).await;
-    }
-    let mut found = Vec::new();
-    for names in among.chunks(FILTER_VALUES) {
-        // As a filter, a name that is not there is no error.
-        found.extend(every_page(client, region, Some(equal("instance-type", names))).await?);
-    }
-    Ok(found)
-}
-
-async fn every_page(client: &Client, region: &str, filter: Option<Filter>) -> Result<Vec<MachineType>> {
-    tracing::debug!(operation = "DescribeInstanceTypes", place = region, "call");
-    let call = client
-        .describe_instance_types()
-        .set_filters(filter.map(|filter| vec![filter]))
-        .max_results(PAGE_SIZE);
-    let answer: Result<Vec<InstanceTypeInfo>, _> = call.into_paginator().items().send().try_collect().await;
-    let infos = answer.map_err(|error| {
-        let attempted = format!("cannot list the machine types of {region}");
-        translate(&error, Call::Read, attempted, region)
-    })?;
-    Ok(infos
-        .iter()
-        .filter_map(Machine::of)
-        .filter_map(Machine::typed)
-        .collect())
-}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_architecture_shows_in_the_name() {
+    fn architecture_is_guessed_by_name() {
         for (machine, architecture) in [
             ("t3.small", Architecture::X86_64),
             ("g4dn.xlarge", Architecture::X86_64),
@@ -224,7 +260,7 @@ mod tests {
             ("g5g.xlarge", Architecture::Arm64),
             ("a1.medium", Architecture::Arm64),
         ] {
-            assert_eq!(expected_architecture(machine), architecture, "{machine}");
+            assert_eq!(guess_architecture(machine), architecture, "{machine}");
         }
     }
 
@@ -234,9 +270,10 @@ mod tests {
     }
 
     #[test]
-    fn gpus_have_the_words_of_all_clouds() {
-        let of =
-            |gpus: Vec<GpuDeviceInfo>| gpu(&GpuInfo::builder().set_gpus(Some(gpus)).build()).map(|gpu| gpu.to_string());
+    fn gpu_kinds_are_normalized() {
+        let of = |gpus: Vec<GpuDeviceInfo>| {
+            read_gpu(&GpuInfo::builder().set_gpus(Some(gpus)).build()).map(|gpu| gpu.to_string())
+        };
         assert_eq!(of(vec![device("T4", 1, None)]).as_deref(), Some("t4"));
         assert_eq!(
             of(vec![device("H100", 4, Some(1.0)), device("H100", 4, None)]).as_deref(),
@@ -251,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_named_type_must_have_what_is_needed_and_may_have_more() {
+    fn named_type_must_meet_requirements() {
         let machine = Machine {
             name: "g4dn.xlarge".into(),
             architecture: Architecture::X86_64,
@@ -261,18 +298,18 @@ mod tests {
             is_current: true,
             has_spot: true,
         };
-        let mut need = MachineRequirements {
+        let mut requirements = MachineRequirements {
             cpus: Some(4),
             ..MachineRequirements::default()
         };
-        check_need(&machine, &need).unwrap();
-        need = MachineRequirements {
+        check_requirements(&machine, &requirements).unwrap();
+        requirements = MachineRequirements {
             cpus: Some(8),
             memory_gib: Some(32.0),
             architecture: Some(Architecture::Arm64),
             gpu: Some("t4:2".parse().unwrap()),
         };
-        let error = check_need(&machine, &need).unwrap_err();
+        let error = check_requirements(&machine, &requirements).unwrap_err();
         for word in [
             "g4dn.xlarge",
             "4 CPUs, not 8",

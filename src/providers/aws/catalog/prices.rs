@@ -1,6 +1,7 @@
-//! What AWS publishes of its prices: on-demand ones of every region, through the Price List API. What spare capacity
-//! costs is not among them. <https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/price-changes.html>
-//! What spare capacity costs now.
+//! Prices: the on-demand prices of all regions, from the Price List API, and spot prices, from EC2. The price list
+//! has no spot prices.
+//!
+//! <https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/price-changes.html>
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,21 +12,21 @@ use aws_sdk_pricing::types::{Filter, FilterType};
 use aws_smithy_types::DateTime;
 use serde::Deserialize;
 
-use crate::cloud::{Error, ErrorKind, Location, PublishedPrice, Result};
+use crate::cloud::{Error, ErrorKind, ErrorLocation, Location, ProviderKind, PublishedPrice, Result};
 use crate::providers::aws::api::client::Clients;
 use crate::providers::aws::api::error::{Call, translate};
 use crate::providers::aws::api::retry;
 use crate::providers::aws::api::retry::ClockSkewRetry;
+use crate::providers::aws::api::server_time::now;
 use crate::providers::aws::configuration::partition::Partition;
-use crate::providers::aws::create::now;
 
-/// The region whose server tells the prices of all regions; there are few.
+/// The region whose server has the prices of all regions. Only few regions have one.
 /// <https://docs.aws.amazon.com/general/latest/gr/billing.html>
-const SERVER: &str = "us-east-1";
+const PRICE_LIST_REGION: &str = "us-east-1";
 const ATTEMPTED: &str = "cannot fetch the prices of EC2";
 
-/// What a plain instance with Linux is, in the attributes of the price list. Each is asked for, and looked at again in
-/// the answer: the same type is listed for dedicated hosts, reserved capacity and licences, too.
+/// The attributes of a plain Linux instance in the price list. They are filters of the call and are checked again in
+/// the response: the same type is also listed for dedicated hosts, reserved capacity and licences.
 const PLAIN_LINUX: [(&str, &str); 5] = [
     ("operatingSystem", "Linux"),
     ("tenancy", "Shared"),
@@ -34,7 +35,7 @@ const PLAIN_LINUX: [(&str, &str); 5] = [
     ("marketoption", "OnDemand"),
 ];
 
-/// The part of an entry of the list that says what is sold, and for how much.
+/// The part of a price list entry that says what is sold at what price.
 #[derive(Deserialize)]
 struct Entry {
     product: Product,
@@ -65,32 +66,32 @@ struct Dimension {
     price: BTreeMap<String, String>,
 }
 
-/// Every price, with all pages of the list.
-pub(crate) async fn published(clients: &Clients) -> Result<Vec<PublishedPrice>> {
+/// Lists all on-demand prices, from every page of the price list.
+pub(crate) async fn list_published_prices(clients: &Clients) -> Result<Vec<PublishedPrice>> {
     let config = clients.config().await?;
-    // The others have no price list, or one in another currency.
-    let partition = Partition::of_region(&clients.any_region().await);
+    // The other partitions have no price list, or one in another currency.
+    let partition = Partition::of_region(&clients.region_for_global_calls().await);
     if partition != Partition::Commercial {
         let message = format!(
             "{ATTEMPTED}: there is no list in US dollars for the partition {}",
             partition.name()
         );
         return Err(Error::unsupported(message)
-            .at("aws")
+            .at(ProviderKind::Aws)
             .with_hint("ask with credentials of another partition"));
     }
-    let (endpoint, patience) = clients.pricing().await;
+    let (endpoint, retry_limit) = clients.pricing_settings().await;
     let mut builder = Builder::from(config);
     builder.set_endpoint_url(endpoint);
     let builder = builder
-        .region(Region::new(SERVER))
+        .region(Region::new(PRICE_LIST_REGION))
         .disable_clock_skew_correction(true)
         .time_source(clients.time_source(config))
-        .retry_partition(retry::unrationed())
-        .interceptor(patience)
+        .retry_partition(retry::unlimited_retry_tokens())
+        .interceptor(retry_limit)
         .retry_classifier(ClockSkewRetry);
     let client = aws_sdk_pricing::Client::from_conf(builder.build());
-    tracing::debug!(operation = "GetProducts", place = SERVER, "call");
+    tracing::debug!(operation = "GetProducts", place = PRICE_LIST_REGION, "call");
     let mut call = client.get_products().service_code("AmazonEC2").format_version("aws_v1");
     for (field, value) in PLAIN_LINUX {
         let filter = Filter::builder()
@@ -105,18 +106,19 @@ pub(crate) async fn published(clients: &Clients) -> Result<Vec<PublishedPrice>> 
     let mut pages = call.into_paginator().send();
     let mut prices: BTreeMap<(String, String), f64> = BTreeMap::new();
     while let Some(page) = pages.next().await {
-        let page = page.map_err(|error| translate(&error, Call::Read, ATTEMPTED, SERVER))?;
+        let page = page.map_err(|error| translate(&error, Call::Read, ATTEMPTED, PRICE_LIST_REGION))?;
         for entry in page.price_list() {
             let entry: Entry = serde_json::from_str(entry).map_err(|error| {
                 Error::new(
                     ErrorKind::Network,
-                    format!("{ATTEMPTED}: an entry of the list makes no sense"),
+                    format!("{ATTEMPTED}: an entry of the list cannot be read"),
                 )
-                .at(format!("aws/{SERVER}"))
+                .at(ErrorLocation::new(ProviderKind::Aws, PRICE_LIST_REGION))
                 .with_source(error)
             })?;
-            if let Some((key, usd)) = price_of(&entry) {
-                // Of two prices for the same thing the higher one: nobody must be told of too little.
+            if let Some((key, usd)) = read_price(&entry) {
+                // Of two prices for the same type, the higher one counts: it is better to show too much than too
+                // little.
                 let known = prices.entry(key).or_insert(usd);
                 *known = known.max(usd);
             }
@@ -131,8 +133,30 @@ pub(crate) async fn published(clients: &Clients) -> Result<Vec<PublishedPrice>> 
     Ok(prices.into_iter().map(price).collect())
 }
 
-/// Region and type of an entry, and its price; nothing of an entry that is no plain instance in a region.
-fn price_of(entry: &Entry) -> Option<((String, String), f64)> {
+/// Finds the current spot price; see [`Provider::spot_price`](crate::cloud::Provider::spot_price). Without a zone
+/// this is the price in the most expensive zone: EC2 picks the zone by capacity, and a price limit must hold in each.
+///
+/// A history that begins now has the current price of each zone:
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSpotPriceHistory.html>
+pub(crate) async fn find_spot_price(client: &Client, location: &Location, machine_type: &str) -> Result<Option<f64>> {
+    let region = &location.region;
+    tracing::debug!(operation = "DescribeSpotPriceHistory", place = region, "call");
+    let call = client
+        .describe_spot_price_history()
+        .instance_types(InstanceType::from(machine_type))
+        .product_descriptions("Linux/UNIX")
+        .start_time(DateTime::from_secs(now(client).as_second()))
+        .set_availability_zone(location.zone.clone());
+    let answer: Result<Vec<SpotPrice>, _> = call.into_paginator().items().send().try_collect().await;
+    let history = answer.map_err(|error| {
+        let attempted = format!("cannot look up the spot price of {machine_type}");
+        translate(&error, Call::Read, attempted, region)
+    })?;
+    Ok(highest_price(&history))
+}
+
+/// The key of an entry and its price in US dollars per hour; `None` if it is no plain instance in a region.
+fn read_price(entry: &Entry) -> Option<((String, String), f64)> {
     let attributes = &entry.product.attributes;
     let is = |field: &str, value: &str| attributes.get(field).is_none_or(|has| has == value);
     if !PLAIN_LINUX.iter().all(|(field, value)| is(field, value)) || !is("locationType", "AWS Region") {
@@ -151,30 +175,8 @@ fn price_of(entry: &Entry) -> Option<((String, String), f64)> {
     ))
 }
 
-/// See [`Provider::spot_price`](crate::cloud::Provider::spot_price). Without a zone, the price in the dearest one:
-/// EC2 picks the zone by its room, and a limit must hold wherever that is.
-///
-/// A history that begins now has the prices that hold now, one for each zone:
-/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSpotPriceHistory.html>
-pub(crate) async fn spot_price(client: &Client, place: &Location, machine_type: &str) -> Result<Option<f64>> {
-    let region = &place.region;
-    tracing::debug!(operation = "DescribeSpotPriceHistory", place = region, "call");
-    let call = client
-        .describe_spot_price_history()
-        .instance_types(InstanceType::from(machine_type))
-        .product_descriptions("Linux/UNIX")
-        .start_time(DateTime::from_secs(now(client).as_second()))
-        .set_availability_zone(place.zone.clone());
-    let answer: Result<Vec<SpotPrice>, _> = call.into_paginator().items().send().try_collect().await;
-    let history = answer.map_err(|error| {
-        let attempted = format!("cannot look up the spot price of {machine_type}");
-        translate(&error, Call::Read, attempted, region)
-    })?;
-    Ok(dearest(&history))
-}
-
 /// The highest of the zones' latest prices.
-fn dearest(history: &[SpotPrice]) -> Option<f64> {
+fn highest_price(history: &[SpotPrice]) -> Option<f64> {
     let mut latest: HashMap<&str, (i64, f64)> = HashMap::new();
     for entry in history {
         let price = entry.spot_price().and_then(|price| price.parse::<f64>().ok());
@@ -208,11 +210,11 @@ mod tests {
         let entry = json!({"product": {"productFamily": "Compute Instance", "attributes": all, "sku": "S"},
             "terms": {"OnDemand": {"S.T": {"priceDimensions": {"S.T.D": dimension}}},
                 "Reserved": {"S.R": {"priceDimensions": {}}}}});
-        price_of(&serde_json::from_value(entry).unwrap())
+        read_price(&serde_json::from_value(entry).unwrap())
     }
 
     #[test]
-    fn only_a_plain_instance_has_the_price_of_one() {
+    fn only_plain_instance_has_price() {
         let key = ("us-east-1".to_owned(), "m5.large".to_owned());
         assert_eq!(read(json!({}), "0.0960000000"), Some((key, 0.096)));
         assert_eq!(read(json!({}), "0.0000000000"), None);
@@ -226,14 +228,9 @@ mod tests {
             assert_eq!(read(json!({ field: value }), "0.1"), None, "{field}");
         }
     }
-}
-
-#[cfg(test)]
-mod spot_price_tests {
-    use super::*;
 
     #[test]
-    fn the_latest_price_of_the_dearest_zone_counts() {
+    fn latest_price_of_most_expensive_zone_counts() {
         let entry = |zone: &str, at: i64, price: &str| {
             let entry = SpotPrice::builder().availability_zone(zone).spot_price(price);
             entry.timestamp(DateTime::from_secs(at)).build()
@@ -244,7 +241,7 @@ mod spot_price_tests {
             entry("us-east-1b", 100, "0.0400"),
             entry("us-east-1c", 100, "soon"),
         ];
-        assert_eq!(dearest(&history), Some(0.05));
-        assert_eq!(dearest(&[]), None);
+        assert_eq!(highest_price(&history), Some(0.05));
+        assert_eq!(highest_price(&[]), None);
     }
 }

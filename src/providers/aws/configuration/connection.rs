@@ -1,4 +1,4 @@
-//! How AWS is reached: through which proxy, and by which certificate authorities.
+//! How AWS is reached: the proxies and the certificate authorities.
 //!
 //! <https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-proxy.html>
 
@@ -10,78 +10,79 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use super::{Configuration, name_of};
+use super::{Configuration, setting_name};
 use crate::cloud::{Error, Result, path_text};
 use crate::providers::common::certificates::has_system_authorities;
 use crate::providers::common::network_address::{has_valid_port, is_host, shown_address, shown_proxy};
 use crate::settings::{Located, io_reason};
 
-/// The proxies, the hosts that are reached without them, and the authorities that are trusted.
+/// The proxies, the hosts that are reached without a proxy, and the trusted authorities.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Connection {
     pub(crate) http_proxy: Option<Proxy>,
     pub(crate) https_proxy: Option<Proxy>,
-    pub(crate) past_proxy: PastProxy,
-    /// What sets `past_proxy`.
-    pub(crate) exceptions: Option<Located>,
-    /// What is trusted instead of the system's authorities.
+    pub(crate) no_proxy: NoProxyList,
+    /// The setting that `no_proxy` comes from.
+    pub(crate) no_proxy_setting: Option<Located>,
+    /// The authorities that are trusted instead of the system's.
     pub(crate) authorities: Option<Authorities>,
-    /// Why a variable gives no authorities in place of the system's; told only where there are none and one is needed.
-    without_system: Option<Error>,
+    /// Why `SSL_CERT_FILE` or `SSL_CERT_DIR` gives no authorities. It is shown only if there are no others and one is
+    /// needed.
+    ssl_variable_error: Option<Error>,
 }
 
-/// A proxy.
+/// A proxy server.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Proxy {
-    /// With user and password, if it takes them.
+    /// The address, with user and password if it has them.
     pub(crate) uri: Uri,
     pub(crate) source: String,
 }
 
 impl Proxy {
-    /// Its address without user and password.
-    pub(crate) fn shown(&self) -> String {
+    /// The address without user and password.
+    pub(crate) fn address(&self) -> String {
         shown_proxy(&self.uri)
     }
 }
 
 impl std::fmt::Debug for Proxy {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(&self.shown())
+        formatter.write_str(&self.address())
     }
 }
 
-/// Certificates to trust instead of the system's.
+/// Certificates that are trusted instead of the system's.
 #[derive(Clone, Debug)]
 pub(crate) struct Authorities {
     pub(crate) pem: Vec<u8>,
     pub(crate) file: String,
     pub(crate) source: String,
-    /// The setting, as messages name it.
+    /// The setting's name in messages.
     name: String,
 }
 
 impl Connection {
-    /// Reads and checks what is set.
+    /// Reads and checks the settings.
     ///
     /// # Errors
-    /// `InvalidSpec` that names the setting, for a proxy that is no address, or a file without certificates.
-    pub(crate) fn of(configuration: &Configuration) -> Result<Self> {
+    /// `InvalidSpec` that names the setting, for a proxy with an invalid address or a file without certificates.
+    pub(crate) fn from_configuration(configuration: &Configuration) -> Result<Self> {
         let proxy = |names: [&'static str; 4]| {
             let set = names.into_iter().find_map(|name| configuration.variable(name));
-            set.as_ref().map(proxy_of).transpose()
+            set.as_ref().map(parse_proxy).transpose()
         };
-        let exceptions = ["no_proxy", "NO_PROXY"]
+        let no_proxy_setting = ["no_proxy", "NO_PROXY"]
             .into_iter()
             .find_map(|name| configuration.variable(name));
         Ok(Self {
-            // The small letters count first, as in the AWS CLI and curl.
+            // Lower case has priority, as in the AWS CLI and curl.
             http_proxy: proxy(["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"])?,
             https_proxy: proxy(["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"])?,
-            past_proxy: PastProxy::new(exceptions.as_ref().map_or("", |setting| &setting.value)),
-            exceptions,
-            authorities: authorities(configuration)?,
-            without_system: without_system(configuration),
+            no_proxy: NoProxyList::new(no_proxy_setting.as_ref().map_or("", |setting| &setting.value)),
+            no_proxy_setting,
+            authorities: find_authorities(configuration)?,
+            ssl_variable_error: find_ssl_variable_error(configuration),
         })
     }
 
@@ -89,41 +90,41 @@ impl Connection {
     pub(crate) fn without_proxies(&self) -> Self {
         Self {
             authorities: self.authorities.clone(),
-            without_system: self.without_system.clone(),
+            ssl_variable_error: self.ssl_variable_error.clone(),
             ..Self::default()
         }
     }
 
-    /// Why no certificate can be checked, and what to do, if nothing is trusted at all. The SDK's client would panic.
-    pub(crate) fn trusts_nothing(&self) -> Option<(String, String)> {
+    /// The reason and the hint if no authority is trusted at all. The SDK's client would panic.
+    pub(crate) fn find_missing_authorities(&self) -> Option<(String, String)> {
         if self.authorities.is_some() || has_system_authorities() {
             return None;
         }
-        let remedy = "name a PEM file of authorities with AWS_CA_BUNDLE or SSL_CERT_FILE";
-        Some(match &self.without_system {
-            Some(error) => (error.message().to_owned(), format!("correct the variable, or {remedy}")),
+        let hint = "name a PEM file of authorities with AWS_CA_BUNDLE or SSL_CERT_FILE";
+        Some(match &self.ssl_variable_error {
+            Some(error) => (error.message().to_owned(), format!("correct the variable, or {hint}")),
             None => (
                 "there are no certificate authorities on this machine to check the server by".to_owned(),
-                format!("install them (in most distributions the package ca-certificates), or {remedy}"),
+                format!("install them (in most distributions the package ca-certificates), or {hint}"),
             ),
         })
     }
 
-    /// The proxy for a request.
+    /// The proxy for a request; `None` if it goes to the server directly.
     pub(crate) fn proxy_for(&self, uri: &Uri) -> Option<&Proxy> {
         let is_secure = uri.scheme_str() == Some("https");
         let proxy = if is_secure { &self.https_proxy } else { &self.http_proxy };
         let port = uri.port_u16().unwrap_or(if is_secure { 443 } else { 80 });
         proxy
             .as_ref()
-            .filter(|_| !self.past_proxy.includes(uri.host().unwrap_or_default(), port))
+            .filter(|_| !self.no_proxy.includes(uri.host().unwrap_or_default(), port))
     }
 }
 
-fn proxy_of(setting: &Located) -> Result<Proxy> {
+fn parse_proxy(setting: &Located) -> Result<Proxy> {
     let refused = |why: &str| {
         let shown = shown_address(&setting.value);
-        Error::invalid(format!("{} is {shown}, which {why}", name_of(setting, "")))
+        Error::invalid(format!("{} is {shown}, which {why}", setting_name(setting, "")))
             .with_hint("write it as http://proxy.example.com:3128, or unset it")
     };
     let text = match setting.value.contains("://") {
@@ -149,23 +150,23 @@ fn proxy_of(setting: &Located) -> Result<Proxy> {
     })
 }
 
-/// What botocore trusts instead of the system's authorities.
+/// Finds the authorities that botocore would trust instead of the system's.
 ///
 /// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-gen-config.html>
-fn authorities(configuration: &Configuration) -> Result<Option<Authorities>> {
+fn find_authorities(configuration: &Configuration) -> Result<Option<Authorities>> {
     if let Some(setting) = configuration.setting("AWS_CA_BUNDLE", "ca_bundle") {
-        return bundle(configuration, &setting).map(Some);
+        return load_bundle(configuration, &setting).map(Some);
     }
-    // As in botocore, which is made of `requests`.
+    // As in botocore, which uses `requests`.
     if let Some(setting) = configuration.variable("REQUESTS_CA_BUNDLE") {
-        return bundle(configuration, &setting).map(Some);
+        return load_bundle(configuration, &setting).map(Some);
     }
     Ok(None)
 }
 
-/// What is wrong with the variables that take the place of the system's authorities. The SDK's HTTP client reads them
-/// itself, white space and all, and no tilde.
-fn without_system(configuration: &Configuration) -> Option<Error> {
+/// What is wrong with the variables that replace the system's authorities. The SDK's HTTP client reads them itself:
+/// it keeps white space and does not expand a tilde.
+fn find_ssl_variable_error(configuration: &Configuration) -> Option<Error> {
     let environment = &configuration.environment;
     if let Some(path) = environment.get("SSL_CERT_FILE") {
         let error = read_bundle(Path::new(path)).err()?;
@@ -178,8 +179,8 @@ fn without_system(configuration: &Configuration) -> Option<Error> {
     Some(Error::invalid(message))
 }
 
-fn bundle(configuration: &Configuration, setting: &Located) -> Result<Authorities> {
-    let name = name_of(setting, "ca_bundle");
+fn load_bundle(configuration: &Configuration, setting: &Located) -> Result<Authorities> {
+    let name = setting_name(setting, "ca_bundle");
     let path = configuration.environment.path(&setting.value);
     let pem = read_bundle(&path).map_err(|why| {
         let shown = configuration.environment.shown_path(&path);
@@ -194,10 +195,10 @@ fn bundle(configuration: &Configuration, setting: &Located) -> Result<Authoritie
     })
 }
 
-/// The PEM text of a file that has certificates in it; else why not.
+/// Reads the PEM text of a file with certificates, or says why not.
 fn read_bundle(path: &Path) -> Result<Vec<u8>, String> {
     let pem = std::fs::read(path).map_err(|error| io_reason(&error))?;
-    // The reader of PEM would pass over a first certificate behind a byte order mark.
+    // The PEM parser would skip the first certificate after a byte order mark.
     let pem = pem
         .strip_prefix("\u{feff}".as_bytes())
         .map(<[u8]>::to_vec)
@@ -215,8 +216,8 @@ fn read_bundle(path: &Path) -> Result<Vec<u8>, String> {
     }
 }
 
-/// What to do about a server whose certificate is of an authority that is not trusted.
-pub(crate) fn how_to_trust(authorities: Option<&Authorities>) -> String {
+/// The hint for a server whose certificate is of an unknown authority.
+pub(crate) fn trust_hint(authorities: Option<&Authorities>) -> String {
     match authorities {
         None => "if you trust it, name its certificate with AWS_CA_BUNDLE, or with ca_bundle in the profile".to_owned(),
         Some(trusted) => format!(
@@ -226,8 +227,8 @@ pub(crate) fn how_to_trust(authorities: Option<&Authorities>) -> String {
     }
 }
 
-/// What to do about a server that shows the certificate of an authority as its own.
-pub(crate) fn how_to_replace(authorities: Option<&Authorities>) -> String {
+/// The hint for a server that uses an authority's own certificate.
+pub(crate) fn replace_hint(authorities: Option<&Authorities>) -> String {
     let make = "give the server a certificate that is not an authority's own (CA:FALSE)";
     match authorities {
         None => format!("{make}, and name its authority with AWS_CA_BUNDLE, or with ca_bundle in the profile"),
@@ -238,11 +239,11 @@ pub(crate) fn how_to_replace(authorities: Option<&Authorities>) -> String {
     }
 }
 
-/// The hosts that are reached without a proxy: a list as curl reads it, and address ranges.
+/// The hosts that are reached without a proxy: a list in curl's format, and address ranges.
 ///
 /// <https://everything.curl.dev/usingcurl/proxies/env.html>
 #[derive(Clone, Debug, Default)]
-pub(crate) struct PastProxy(Vec<Rule>);
+pub(crate) struct NoProxyList(Vec<Rule>);
 
 #[derive(Clone, Debug)]
 enum Rule {
@@ -251,13 +252,13 @@ enum Rule {
     Host(String, Option<u16>),
 }
 
-impl PastProxy {
+impl NoProxyList {
     fn new(text: &str) -> Self {
         let words = text.split(|letter: char| letter == ',' || letter.is_whitespace());
         Self(words.filter(|word| !word.is_empty()).map(Rule::new).collect())
     }
 
-    /// Whether a host is reached directly.
+    /// Whether a host is reached without a proxy.
     pub(crate) fn includes(&self, host: &str, port: u16) -> bool {
         let host = host
             .trim_start_matches('[')
@@ -292,7 +293,7 @@ impl Rule {
                 return Self::Range(base, bits);
             }
         }
-        // An address of version 6 has colons of its own.
+        // An IPv6 address contains colons.
         let (name, port) = match word.parse::<IpAddr>() {
             Ok(_) => (word, None),
             Err(_) => match word.rsplit_once(':') {
@@ -325,7 +326,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn exceptions_are_read_as_curl_does() {
+    fn no_proxy_list_follows_curl() {
         for (rules, host, port, is_direct) in [
             ("*", "ec2.us-east-1.amazonaws.com", 443, true),
             ("127.0.0.1", "127.0.0.1", 4566, true),
@@ -348,24 +349,24 @@ mod tests {
             ("", "localhost", 80, false),
             ("127.0.0.0/8", "localhost", 80, false),
         ] {
-            let past = PastProxy::new(rules);
-            assert_eq!(past.includes(host, port), is_direct, "{rules} {host}:{port}");
+            let no_proxy = NoProxyList::new(rules);
+            assert_eq!(no_proxy.includes(host, port), is_direct, "{rules} {host}:{port}");
         }
     }
 
     #[test]
-    fn proxy_is_checked_and_its_password_hidden() {
+    fn proxy_is_checked_and_hides_password() {
         let proxy = |text: &str| {
-            proxy_of(&Located {
+            parse_proxy(&Located {
                 value: text.to_owned(),
                 source: "variable HTTPS_PROXY".to_owned(),
             })
         };
         assert_eq!(
-            proxy("http://ada:hunter2@proxy:3128").unwrap().shown(),
+            proxy("http://ada:hunter2@proxy:3128").unwrap().address(),
             "http://proxy:3128"
         );
-        assert_eq!(proxy("proxy:3128").unwrap().shown(), "http://proxy:3128");
+        assert_eq!(proxy("proxy:3128").unwrap().address(), "http://proxy:3128");
         for bad in [
             "socks5://ada:hunter2@proxy:1080",
             "http://",

@@ -1,21 +1,21 @@
-//! Addresses of AWS's services other than their own: checked before any call.
+//! Finds and checks custom addresses of AWS's services before any call.
 //!
 //! <https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html>
 
 use http::Uri;
 
-use super::profile_files::shown_name;
-use super::{Configuration, name_of};
+use super::profile_files::quote_name;
+use super::{Configuration, setting_name};
 use crate::cloud::{Error, Result};
 use crate::providers::common::network_address::{has_valid_port, is_host, shown_address};
 use crate::settings::Located;
 
-/// The services that are called, by the end of their variables' names, and by their keys in a `services` section.
+/// The services that cloudctl calls: the end of their variables' names, and their keys in a `services` section.
 pub(crate) const SERVICES: [(&str, &str); 3] = [("EC2", "ec2"), ("STS", "sts"), ("PRICING", "pricing")];
-/// Those that the SDK asks for credentials, whose addresses only the variables can change.
+/// The services that the SDK calls for credentials. Only variables can change their addresses.
 const SSO_SERVICES: [(&str, &str); 2] = [("SSO", "sso"), ("SSO_OIDC", "sso_oidc")];
 
-/// An address for each service that has one.
+/// The custom address of each service that has one.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Endpoints {
     pub(crate) ec2: Option<Located>,
@@ -26,11 +26,11 @@ pub(crate) struct Endpoints {
 }
 
 impl Endpoints {
-    /// Finds and checks them.
+    /// Finds and checks the addresses.
     ///
     /// # Errors
-    /// `InvalidSpec` that names the setting, for what is not an address, or one that another setting excludes.
-    pub(crate) fn of(configuration: &Configuration) -> Result<Self> {
+    /// `InvalidSpec` that names the setting, for an invalid address or one that another setting excludes.
+    pub(crate) fn from_configuration(configuration: &Configuration) -> Result<Self> {
         let on = |switch: Option<(bool, Located)>| switch.and_then(|(is_on, setting)| is_on.then_some(setting));
         let ignored = configuration.switch("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "ignore_configured_endpoint_urls")?;
         let use_fips = on(configuration.switch("AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint")?);
@@ -43,40 +43,35 @@ impl Endpoints {
         if on(ignored).is_some() {
             return Ok(endpoints);
         }
-        let [ec2, sts, pricing] = SERVICES.map(|(variable, key)| endpoint(configuration, variable, key));
+        let [ec2, sts, pricing] = SERVICES.map(|(variable, key)| find_endpoint(configuration, variable, key));
         endpoints.ec2 = ec2?;
         endpoints.sts = sts?;
         endpoints.pricing = pricing?;
         for (variable, key) in SSO_SERVICES {
             refuse_in_services(configuration, key)?;
             if let Some(setting) = configuration.variable(&format!("AWS_ENDPOINT_URL_{variable}")) {
-                check(&setting)?;
+                check_address(&setting)?;
             }
         }
         let custom = [&endpoints.ec2, &endpoints.sts, &endpoints.pricing]
             .into_iter()
             .flatten()
             .next();
-        let switches = [
-            (&endpoints.use_fips, "use_fips_endpoint", "FIPS"),
-            (&endpoints.use_dual_stack, "use_dualstack_endpoint", "dual-stack"),
-        ];
-        for (switch, key, what) in switches {
-            if let (Some(switch), Some(custom)) = (switch, custom) {
-                return Err(Error::invalid(format!(
-                    "{} asks for AWS's own {what} endpoints, and {} sets another address",
-                    name_of(switch, key),
-                    name_of(custom, "endpoint_url")
-                ))
-                .with_hint("unset one of the two"));
-            }
+        if let Some(custom) = custom {
+            check_is_off(&endpoints.use_fips, "use_fips_endpoint", "FIPS", custom)?;
+            check_is_off(
+                &endpoints.use_dual_stack,
+                "use_dualstack_endpoint",
+                "dual-stack",
+                custom,
+            )?;
         }
         Ok(endpoints)
     }
 }
 
-/// Refuses settings that move single sign-on elsewhere than the variables do: the SDK asks the portal itself, and reads
-/// the variables alone.
+/// Refuses settings that give single sign-on another address than the variables do. The SDK calls the portal itself
+/// and reads only the variables.
 ///
 /// # Errors
 /// `InvalidSpec` that names the setting.
@@ -88,50 +83,63 @@ pub(crate) fn check_single_sign_on(configuration: &Configuration) -> Result<()> 
         let set = configuration
             .variable(&own)
             .or_else(|| configuration.variable("AWS_ENDPOINT_URL"));
-        match (&ignored, set, configuration.key("endpoint_url")) {
-            (Some((_, switch)), Some(set), _) => {
-                let message = format!(
-                    "{} is set, which cloudctl does not support together with {} and single sign-on",
-                    name_of(switch, "ignore_configured_endpoint_urls"),
-                    name_of(&set, "endpoint_url")
-                );
-                return Err(Error::invalid(message).with_hint("unset one of the two"));
-            }
-            (None, None, Some(key)) => {
-                let message = format!(
-                    "{} is set, which cloudctl does not support for single sign-on",
-                    name_of(&key, "endpoint_url")
-                );
-                return Err(Error::invalid(message).with_hint(format!("set the variable {own} as well")));
-            }
-            _ => {}
+        if let Some((_, switch)) = &ignored
+            && let Some(set) = &set
+        {
+            let message = format!(
+                "{} is set, which cloudctl does not support together with {} and single sign-on",
+                setting_name(switch, "ignore_configured_endpoint_urls"),
+                setting_name(set, "endpoint_url")
+            );
+            return Err(Error::invalid(message).with_hint("unset one of the two"));
+        }
+        if ignored.is_none()
+            && set.is_none()
+            && let Some(key) = configuration.key("endpoint_url")
+        {
+            let message = format!(
+                "{} is set, which cloudctl does not support for single sign-on",
+                setting_name(&key, "endpoint_url")
+            );
+            return Err(Error::invalid(message).with_hint(format!("set the variable {own} as well")));
         }
     }
     Ok(())
 }
 
-/// The address for a service: its own variable, the variable for all, its own key, the key for all.
-fn endpoint(configuration: &Configuration, variable: &str, key: &str) -> Result<Option<Located>> {
+/// Refuses a switch for AWS's own addresses beside a custom address.
+fn check_is_off(switch: &Option<Located>, key: &str, kind: &str, custom: &Located) -> Result<()> {
+    let Some(switch) = switch else { return Ok(()) };
+    Err(Error::invalid(format!(
+        "{} asks for AWS's own {kind} endpoints, and {} sets another address",
+        setting_name(switch, key),
+        setting_name(custom, "endpoint_url")
+    ))
+    .with_hint("unset one of the two"))
+}
+
+/// Finds the address of a service: its own variable, the variable for all services, its own key, the key for all.
+fn find_endpoint(configuration: &Configuration, variable: &str, key: &str) -> Result<Option<Located>> {
     let setting = configuration
         .variable(&format!("AWS_ENDPOINT_URL_{variable}"))
         .or_else(|| configuration.variable("AWS_ENDPOINT_URL"));
     let setting = match setting {
         Some(setting) => Some(setting),
-        None => in_services(configuration, key)?.or_else(|| configuration.key("endpoint_url")),
+        None => find_in_services(configuration, key)?.or_else(|| configuration.key("endpoint_url")),
     };
     if let Some(setting) = &setting {
-        check(setting)?;
+        check_address(setting)?;
     }
     Ok(setting)
 }
 
-/// What the `services` section that the profile names says of a service.
-fn in_services(configuration: &Configuration, key: &str) -> Result<Option<Located>> {
+/// Finds the address of a service in the `services` section that the profile names.
+fn find_in_services(configuration: &Configuration, key: &str) -> Result<Option<Located>> {
     let Some(named) = configuration.key("services") else {
         return Ok(None);
     };
     let Some(section) = configuration.files.services.get(&named.value) else {
-        let name = shown_name(&named.value);
+        let name = quote_name(&named.value);
         let message = format!(
             "{}: services names the section {name}, which does not exist",
             named.source
@@ -145,7 +153,7 @@ fn in_services(configuration: &Configuration, key: &str) -> Result<Option<Locate
 }
 
 fn refuse_in_services(configuration: &Configuration, key: &str) -> Result<()> {
-    match in_services(configuration, key)? {
+    match find_in_services(configuration, key)? {
         None => Ok(()),
         Some(setting) => {
             let message = format!(
@@ -158,21 +166,24 @@ fn refuse_in_services(configuration: &Configuration, key: &str) -> Result<()> {
     }
 }
 
-/// Whether it is an address: scheme, host, perhaps port and path, and nothing else.
-fn check(setting: &Located) -> Result<()> {
+/// Checks an address: it has a scheme, a host, optionally a port and a path, and nothing else.
+fn check_address(setting: &Located) -> Result<()> {
     let refused = |why: &str| {
         let shown = shown_address(&setting.value);
-        Error::invalid(format!("{} is {shown}, which {why}", name_of(setting, "endpoint_url")))
-            .with_hint("write it as http://localhost:4566 or https://ec2.us-east-1.amazonaws.com")
+        Error::invalid(format!(
+            "{} is {shown}, which {why}",
+            setting_name(setting, "endpoint_url")
+        ))
+        .with_hint("write it as http://localhost:4566 or https://ec2.us-east-1.amazonaws.com")
     };
-    match address_problem(&setting.value) {
+    match find_address_problem(&setting.value) {
         Some(why) => Err(refused(why)),
         None => Ok(()),
     }
 }
 
-/// What is wrong with an address, if anything is.
-pub(crate) fn address_problem(text: &str) -> Option<&'static str> {
+/// What is wrong with an address; `None` for a valid one.
+pub(crate) fn find_address_problem(text: &str) -> Option<&'static str> {
     let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
     match scheme.as_deref() {
         Some("http" | "https") => {}
@@ -205,7 +216,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn address_has_a_scheme_and_a_host() {
+    fn address_needs_scheme_and_host() {
         for good in [
             "http://localhost:4566",
             "HTTPS://ec2.us-east-1.amazonaws.com",
@@ -213,7 +224,7 @@ mod tests {
             "https://[::1]:443/path",
             "http://my_host.",
         ] {
-            assert_eq!(address_problem(good), None, "{good}");
+            assert_eq!(find_address_problem(good), None, "{good}");
         }
         for bad in [
             "localhost:4566",
@@ -236,7 +247,7 @@ mod tests {
             "://",
             "garbage",
         ] {
-            assert!(address_problem(bad).is_some(), "{bad}");
+            assert!(find_address_problem(bad).is_some(), "{bad}");
         }
     }
 }

@@ -1,21 +1,25 @@
-//! AWS's own settings in this run: variables, then the profile in the shared files. They are read here and not by the
-//! SDK, so that each is checked before any call, and named if it is wrong.
+//! AWS's own settings of this run: variables, then the profile in the shared files.
+//!
+//! They are read here and not by the SDK, so that each is checked before any call and named if it is wrong. Compute
+//! Engine's settings come from gcloud's configuration and have no regions, proxies or retries of their own.
 //!
 //! <https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html>
 
 pub(super) mod connection;
 pub(super) mod endpoints;
+pub(super) mod metadata_service;
 pub(super) mod partition;
 pub(super) mod profile_files;
+pub(super) mod region_names;
 pub(super) mod setting_keys;
 pub(super) mod vendor_settings;
 
-use self::profile_files::{ProfileFiles, Section, shown_name};
+use self::profile_files::{ProfileFiles, Section, quote_name};
 use self::setting_keys::PROFILE;
 use crate::cloud::{Error, ErrorKind, ProviderKind, Result, closest, quoted};
 use crate::settings::{Environment, Located, Settings};
 
-/// The variables that name a profile: the SDKs read the first, the AWS CLI both.
+/// The variables that name a profile. The SDKs read the first, the AWS CLI reads both.
 const PROFILE_VARIABLES: [&str; 2] = ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"];
 const DEFAULT_PROFILE: &str = "default";
 
@@ -23,13 +27,13 @@ const DEFAULT_PROFILE: &str = "default";
 #[derive(Clone, Debug)]
 pub(super) struct Profile {
     pub(super) name: String,
-    /// What names it: `variable AWS_PROFILE`, `context work`, `default`.
+    /// What names the profile: `variable AWS_PROFILE`, `context work`, `default`.
     pub(super) source: String,
-    /// Whether a context names it. Then the keys in the environment are not used.
-    pub(super) is_of_context: bool,
+    /// Whether a context names the profile. Then the keys in the environment are not used.
+    pub(super) is_from_context: bool,
 }
 
-/// Variables, files, and the profile of this run.
+/// The variables, the files and the profile of this run.
 #[derive(Clone, Debug)]
 pub(super) struct Configuration {
     pub(super) environment: Environment,
@@ -41,8 +45,8 @@ impl Configuration {
     /// Reads the files and finds the profile.
     ///
     /// # Errors
-    /// Those of [`ProfileFiles::read`]; `Unauthenticated` if the profile that was named does not exist; `InvalidSpec`
-    /// if two are named.
+    /// The errors of [`ProfileFiles::read`]; `Unauthenticated` if the named profile does not exist; `InvalidSpec` if
+    /// two profiles are named.
     pub(super) fn read(settings: &Settings) -> Result<Self> {
         let environment = settings.environment.clone();
         let of_context = settings.of(ProviderKind::Aws, PROFILE);
@@ -50,9 +54,9 @@ impl Configuration {
             Some(name) => Profile {
                 name: name.clone(),
                 source: of_context.source.to_string(),
-                is_of_context: true,
+                is_from_context: true,
             },
-            None => profile_of(&environment)?,
+            None => find_profile(&environment)?,
         };
         let files = ProfileFiles::read(&environment)?;
         let configuration = Self {
@@ -62,18 +66,18 @@ impl Configuration {
         };
         let name = &configuration.profile.name;
         if !configuration.files.profiles.contains_key(name) && name != DEFAULT_PROFILE {
-            return Err(configuration.no_profile(name, &configuration.profile.source));
+            return Err(configuration.unknown_profile_error(name, &configuration.profile.source));
         }
         Ok(configuration)
     }
 
-    /// The error for a profile that is not in the files; `source` names it.
-    pub(super) fn no_profile(&self, name: &str, source: &str) -> Error {
+    /// The error for a profile that is not in the files; `source` is what names it.
+    pub(super) fn unknown_profile_error(&self, name: &str, source: &str) -> Error {
         let looked_in = match self.files.looked_in.is_empty() {
             true => "there is no home folder to look in".to_owned(),
             false => format!("it is neither in {}", self.files.looked_in.join(" nor in ")),
         };
-        let shown = shown_name(name);
+        let shown = quote_name(name);
         let message = format!("the AWS profile {shown}, which {source} names, does not exist: {looked_in}");
         let error = Error::new(ErrorKind::Unauthenticated, message);
         let is_meant =
@@ -85,7 +89,7 @@ impl Configuration {
         match known.is_empty() {
             true => error.with_hint("make it with `aws configure --profile`, or name another"),
             false => {
-                let known: Vec<_> = known.into_iter().map(shown_name).collect();
+                let known: Vec<_> = known.into_iter().map(quote_name).collect();
                 error.with_hint(format!("the nearest are {}", known.join(", ")))
             }
         }
@@ -96,7 +100,7 @@ impl Configuration {
         self.files.profiles.get(&self.profile.name)
     }
 
-    /// A variable, without white space around it.
+    /// A variable's value, without white space around it.
     pub(super) fn variable(&self, name: &str) -> Option<Located> {
         Located::variable(&self.environment, name)
     }
@@ -109,12 +113,12 @@ impl Configuration {
         })
     }
 
-    /// The variable, else the key.
+    /// The variable's value; without it the key's.
     pub(super) fn setting(&self, variable: &str, key: &str) -> Option<Located> {
         self.variable(variable).or_else(|| self.key(key))
     }
 
-    /// A setting that is true or false.
+    /// A setting whose value is true or false.
     ///
     /// # Errors
     /// `InvalidSpec` for any other value.
@@ -125,11 +129,11 @@ impl Configuration {
         match setting.value.to_ascii_lowercase().as_str() {
             "true" => Ok(Some((true, setting))),
             "false" => Ok(Some((false, setting))),
-            _ => Err(wrong(&setting, key, "true or false")),
+            _ => Err(invalid_value_error(&setting, key, "true or false")),
         }
     }
 
-    /// The region that is set, and where.
+    /// The region that is set, with its source.
     ///
     /// # Errors
     /// `InvalidSpec` if it cannot be part of a host's name.
@@ -140,28 +144,29 @@ impl Configuration {
             .or_else(|| self.key("region"));
         match region {
             Some(region) if !is_host_label(&region.value) => {
-                Err(wrong(&region, "region", "a region such as us-east-1"))
+                Err(invalid_value_error(&region, "region", "a region such as us-east-1"))
             }
             region => Ok(region),
         }
     }
 }
 
-/// A setting as messages name it: `AWS_REGION`, `~/.aws/config:2, [default]: region`.
-pub(super) fn name_of(setting: &Located, key: &str) -> String {
+/// The name of a setting for messages: `AWS_REGION`, `~/.aws/config:2, [default]: region`.
+pub(super) fn setting_name(setting: &Located, key: &str) -> String {
     match setting.variable_name() {
         Some(variable) => variable.to_owned(),
         None => format!("{}: {key}", setting.source),
     }
 }
 
-/// The error for a setting whose value makes no sense.
-pub(super) fn wrong(setting: &Located, key: &str, expected: &str) -> Error {
-    let name = name_of(setting, key);
+/// The error for a setting with an invalid value.
+pub(super) fn invalid_value_error(setting: &Located, key: &str, expected: &str) -> Error {
+    let name = setting_name(setting, key);
     Error::invalid(format!("{name} is {}, which is not {expected}", quoted(&setting.value)))
         .with_hint("correct it, or unset it")
 }
 
+/// Whether a text can be a part of a host name.
 /// <https://www.rfc-editor.org/rfc/rfc1123#section-2.1>
 pub(super) fn is_host_label(text: &str) -> bool {
     (1..=63).contains(&text.len())
@@ -170,18 +175,18 @@ pub(super) fn is_host_label(text: &str) -> bool {
         && !text.ends_with('-')
 }
 
-/// A section's name as it is written in the configuration file.
+/// A section's name as the configuration file has it.
 pub(super) fn section_name(profile: &str) -> String {
     match profile {
         DEFAULT_PROFILE => DEFAULT_PROFILE.to_owned(),
-        name if name.contains(char::is_whitespace) => format!("profile {}", shown_name(name)),
+        name if name.contains(char::is_whitespace) => format!("profile {}", quote_name(name)),
         name => format!("profile {name}"),
     }
 }
 
-/// The profile that the variables name. The AWS CLI reads the second one first, the SDKs the first alone: where the two
-/// differ, which account is meant cannot be known.
-fn profile_of(environment: &Environment) -> Result<Profile> {
+/// Finds the profile that the variables name. The AWS CLI reads the second variable first, the SDKs only the first.
+/// Where both differ, it is unclear which account is meant.
+fn find_profile(environment: &Environment) -> Result<Profile> {
     let named: Vec<(&str, &str)> = PROFILE_VARIABLES
         .into_iter()
         .filter_map(|variable| Some((variable, environment.get(variable)?)))
@@ -190,19 +195,19 @@ fn profile_of(environment: &Environment) -> Result<Profile> {
     match named[..] {
         [(_, one), (_, other)] if one != other => Err(Error::invalid(format!(
             "AWS_PROFILE is {} and AWS_DEFAULT_PROFILE is {}: the AWS SDKs take the first and the AWS CLI the second",
-            shown_name(one),
-            shown_name(other)
+            quote_name(one),
+            quote_name(other)
         ))
         .with_hint("unset one of them")),
         [(variable, name), ..] => Ok(Profile {
             name: name.to_owned(),
             source: format!("variable {variable}"),
-            is_of_context: false,
+            is_from_context: false,
         }),
         [] => Ok(Profile {
             name: DEFAULT_PROFILE.to_owned(),
             source: "default".to_owned(),
-            is_of_context: false,
+            is_from_context: false,
         }),
     }
 }

@@ -1,4 +1,4 @@
-//! The partitions of AWS: sets of regions with accounts, names and addresses of their own.
+//! The partitions of AWS. Each has its own regions, accounts, names and addresses.
 //!
 //! <https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html>
 
@@ -27,19 +27,19 @@ impl Partition {
         Self::European,
     ];
 
-    /// The partition that a region is of.
+    /// The partition of a region.
     pub(crate) fn of_region(region: &str) -> Self {
         let is_of = |partition: &&Self| partition.prefix().is_some_and(|prefix| region.starts_with(prefix));
         Self::ALL.iter().find(is_of).copied().unwrap_or(Self::Commercial)
     }
 
-    /// The partition that the name of a role or another thing begins with: `arn:aws-cn:…`.
+    /// The partition of an ARN: `arn:aws-cn:…`.
     pub(crate) fn of_arn(arn: &str) -> Option<Self> {
         let name = arn.strip_prefix("arn:")?.split(':').next()?;
         Self::ALL.into_iter().find(|partition| partition.name() == name)
     }
 
-    /// What the names of its regions begin with; nothing for the commercial one.
+    /// The prefix of its regions' names; `None` for the commercial partition.
     pub(crate) fn prefix(self) -> Option<&'static str> {
         match self {
             Self::Commercial => None,
@@ -67,7 +67,7 @@ impl Partition {
         }
     }
 
-    /// The region for its calls that are about none.
+    /// The region to send calls to that concern no region of the partition.
     pub(crate) fn main_region(self) -> &'static str {
         match self {
             Self::Commercial => "us-east-1",
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn region_and_arn_tell_the_partition() {
+    fn partition_is_found_by_region_and_arn() {
         for (region, partition) in [
             ("eu-west-1", Partition::Commercial),
             ("us-gov-east-1", Partition::GovCloud),

@@ -1,5 +1,7 @@
-//! AWS's shared configuration and credentials files. They are read here and not by the SDK, which knows no quoted
-//! names, stops at a byte order mark, and cannot say on which line a value is.
+//! Reads AWS's shared configuration and credentials files.
+//!
+//! The SDK's own reader does not support quoted names, stops at a byte order mark, and does not know the line of a
+//! value.
 //!
 //! <https://docs.aws.amazon.com/sdkref/latest/guide/file-format.html>
 
@@ -8,7 +10,7 @@ use std::collections::BTreeMap;
 use crate::cloud::{Error, ErrorKind, Result, may_be_secret, path_text, quoted};
 use crate::settings::{Environment, Located, NotText, io_reason, utf8_text};
 
-/// The keys of a section, with those of both files for a profile.
+/// The keys of a section. A profile has the keys of both files.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Section {
     keys: BTreeMap<String, Located>,
@@ -30,6 +32,28 @@ impl Section {
         keys.iter().any(|key| self.get(key).is_some())
     }
 
+    /// Adds an indented line: a nested key below a key without a value, otherwise the next line of the value.
+    fn add_indented_line(&mut self, key: &str, line: &str, source: &str) -> Result<(), &'static str> {
+        let Some(setting) = self.keys.get_mut(key) else {
+            return Ok(());
+        };
+        if !setting.value.is_empty() {
+            setting.value.push('\n');
+            setting.value.push_str(line);
+            return Ok(());
+        }
+        let (name, below) = line
+            .split_once(['=', ':'])
+            .ok_or("an indented line without a key and a value")?;
+        let setting = Located {
+            value: strip_comment(below).to_owned(),
+            source: source.to_owned(),
+        };
+        self.nested
+            .insert((key.to_owned(), name.trim().to_lowercase()), setting);
+        Ok(())
+    }
+
     fn merge(&mut self, other: Self) {
         self.keys.extend(other.keys);
         self.nested.extend(other.nested);
@@ -42,13 +66,14 @@ pub(crate) struct ProfileFiles {
     pub(crate) profiles: BTreeMap<String, Section>,
     pub(crate) sso_sessions: BTreeMap<String, Section>,
     pub(crate) services: BTreeMap<String, Section>,
-    /// The files that were looked for, as they are shown.
+    /// The files that were looked for, as messages show them.
     pub(crate) looked_in: Vec<String>,
-    /// Sections of the configuration file that lack the word `profile` or quotes, and so are no profile, and where.
+    /// Sections of the configuration file without the word `profile` or without quotes, and their lines. They are no
+    /// profiles.
     pub(crate) misnamed: Vec<(String, String)>,
 }
 
-/// Which of the two files it is: they name sections differently.
+/// One of the two files. They name sections differently.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum FileKind {
     Config,
@@ -56,10 +81,10 @@ enum FileKind {
 }
 
 impl ProfileFiles {
-    /// Reads both files; one that is not there is empty.
+    /// Reads both files. A missing file counts as empty.
     ///
     /// # Errors
-    /// `Unauthenticated` if a file cannot be read; `InvalidSpec` with file and line if it makes no sense.
+    /// `Unauthenticated` if a file cannot be read; `InvalidSpec` with file and line if it cannot be parsed.
     pub(crate) fn read(environment: &Environment) -> Result<Self> {
         let mut files = Self::default();
         for (variable, under_home, kind) in [
@@ -72,7 +97,7 @@ impl ProfileFiles {
                     return Err(Error::new(ErrorKind::Unauthenticated, message)
                         .with_hint(format!("write the content to a file, and point {variable} at the file")));
                 }
-                Some(path) => Some(environment.path(&with_variables(path, environment))),
+                Some(path) => Some(environment.path(&expand_variables(path, environment))),
                 None => environment.home().map(|home| home.join(under_home)),
             };
             let Some(path) = path else { continue };
@@ -80,7 +105,7 @@ impl ProfileFiles {
             files.looked_in.push(shown.clone());
             let bytes = match std::fs::read(&path) {
                 Ok(bytes) => bytes,
-                // In a folder that may not be searched it is not there, either, as for the AWS CLI.
+                // A file in a folder that may not be searched counts as missing too, as in the AWS CLI.
                 Err(_) if !path.is_file() && !path.is_dir() => continue,
                 Err(error) => {
                     let by = match environment.get(variable) {
@@ -92,7 +117,7 @@ impl ProfileFiles {
                         .with_hint(format!("name a readable file with {variable}, or unset it")));
                 }
             };
-            files.parse(text_of(&bytes, &shown)?, &shown, kind)?;
+            files.parse(decode_text(&bytes, &shown)?, &shown, kind)?;
         }
         Ok(files)
     }
@@ -100,7 +125,7 @@ impl ProfileFiles {
     fn parse(&mut self, text: &str, file: &str, kind: FileKind) -> Result<()> {
         let mut sections: Vec<(Heading, Section)> = Vec::new();
         let mut key: Option<String> = None;
-        // A carriage return alone ends a line, too, as in the AWS CLI.
+        // A carriage return alone also ends a line, as in the AWS CLI.
         let text = text.replace("\r\n", "\n").replace('\r', "\n");
         for (at, line) in text.lines().enumerate() {
             let source = format!("{file}:{}", at + 1);
@@ -108,33 +133,37 @@ impl ProfileFiles {
             if trimmed.is_empty() || trimmed.starts_with(['#', ';']) {
                 continue;
             }
-            let wrong = |what: &str| Error::invalid(format!("{source}: {what}")).with_hint(FORM);
-            if let (Some(key), true) = (&key, line.starts_with([' ', '\t'])) {
+            let invalid_value_error = |what: &str| Error::invalid(format!("{source}: {what}")).with_hint(FORMAT_HINT);
+            if let Some(key) = &key
+                && line.starts_with([' ', '\t'])
+            {
                 let Some((_, section)) = sections.last_mut() else {
                     continue;
                 };
-                section.go_on(key, trimmed, &source).map_err(wrong)?;
+                section
+                    .add_indented_line(key, trimmed, &source)
+                    .map_err(invalid_value_error)?;
                 continue;
             }
             if let Some(rest) = trimmed.strip_prefix('[') {
                 let name = rest.rsplit_once(']').map(|(name, _)| name.trim());
-                let name = name.ok_or_else(|| wrong("a section's name has no `]`"))?;
-                sections.push((Heading::of(name, &source, kind), Section::default()));
+                let name = name.ok_or_else(|| invalid_value_error("a section's name has no `]`"))?;
+                sections.push((Heading::parse(name, &source, kind), Section::default()));
                 key = None;
                 continue;
             }
             let (name, text) = trimmed
                 .split_once(['=', ':'])
-                .ok_or_else(|| wrong("neither a section, a comment nor a key with a value"))?;
+                .ok_or_else(|| invalid_value_error("neither a section, a comment nor a key with a value"))?;
             let name = name.trim().to_lowercase();
             let Some((_, section)) = sections.last_mut() else {
-                return Err(wrong("a key stands before the first section"));
+                return Err(invalid_value_error("a key stands before the first section"));
             };
-            let value = without_comment(text).to_owned();
+            let value = strip_comment(text).to_owned();
             section.keys.insert(name.clone(), Located { value, source });
             key = Some(name);
         }
-        // `[profile default]` counts more than `[default]`, wherever it stands.
+        // `[profile default]` overrides `[default]`, wherever it stands.
         sections.sort_by_key(|(heading, _)| matches!(heading, Heading::Profile { is_full: true, .. }));
         for (heading, section) in sections {
             match heading {
@@ -148,31 +177,7 @@ impl ProfileFiles {
     }
 }
 
-impl Section {
-    /// Takes an indented line: a key of its own below a key without a value, else more of the value.
-    fn go_on(&mut self, key: &str, line: &str, source: &str) -> Result<(), &'static str> {
-        let Some(setting) = self.keys.get_mut(key) else {
-            return Ok(());
-        };
-        if !setting.value.is_empty() {
-            setting.value.push('\n');
-            setting.value.push_str(line);
-            return Ok(());
-        }
-        let (name, below) = line
-            .split_once(['=', ':'])
-            .ok_or("an indented line without a key and a value")?;
-        let setting = Located {
-            value: without_comment(below).to_owned(),
-            source: source.to_owned(),
-        };
-        self.nested
-            .insert((key.to_owned(), name.trim().to_lowercase()), setting);
-        Ok(())
-    }
-}
-
-const FORM: &str = "sections are written [profile NAME], comments begin with #, and all else is KEY = VALUE";
+const FORMAT_HINT: &str = "sections are written [profile NAME], comments begin with #, and all else is KEY = VALUE";
 
 enum Heading {
     Profile { name: String, is_full: bool },
@@ -182,9 +187,9 @@ enum Heading {
 }
 
 impl Heading {
-    fn of(name: &str, source: &str, kind: FileKind) -> Self {
+    fn parse(name: &str, source: &str, kind: FileKind) -> Self {
         if kind == FileKind::Credentials {
-            let name = unquoted(name).unwrap_or_else(|| name.to_owned());
+            let name = unquote(name).unwrap_or_else(|| name.to_owned());
             return Self::Profile { name, is_full: false };
         }
         if name == "default" {
@@ -193,7 +198,7 @@ impl Heading {
         }
         let (word, rest) = name.split_once(char::is_whitespace).unwrap_or((name, ""));
         let misnamed = || Self::Misnamed(name.to_owned(), source.to_owned());
-        let Some(rest) = unquoted(rest.trim()) else {
+        let Some(rest) = unquote(rest.trim()) else {
             return misnamed();
         };
         match word {
@@ -208,8 +213,8 @@ impl Heading {
     }
 }
 
-/// A name without its quotes; `None` if it is empty, lacks a quote, or has a space outside of quotes.
-fn unquoted(name: &str) -> Option<String> {
+/// Removes the quotes of a name; `None` if it is empty, lacks a quote, or has a space outside quotes.
+fn unquote(name: &str) -> Option<String> {
     let mut plain = String::new();
     let mut open: Option<char> = None;
     let mut letters = name.chars();
@@ -226,8 +231,8 @@ fn unquoted(name: &str) -> Option<String> {
     (open.is_none() && !plain.is_empty()).then_some(plain)
 }
 
-/// A comment behind a value begins with a space and `#` or `;`.
-fn without_comment(value: &str) -> &str {
+/// Removes the comment after a value, which begins with a space and `#` or `;`.
+fn strip_comment(value: &str) -> &str {
     let end = value
         .char_indices()
         .zip(value.chars().skip(1))
@@ -236,9 +241,8 @@ fn without_comment(value: &str) -> &str {
     value.trim()
 }
 
-/// A path in which `$NAME` and `${NAME}` stand for variables, as in the AWS CLI; those that are not set are left as they
-/// are.
-fn with_variables(path: &str, environment: &Environment) -> String {
+/// Expands `$NAME` and `${NAME}` in a path, as the AWS CLI does. Variables that are not set stay as they are.
+fn expand_variables(path: &str, environment: &Environment) -> String {
     let mut parts = path.split('$');
     let mut expanded = parts.next().unwrap_or_default().to_owned();
     for part in parts {
@@ -255,8 +259,8 @@ fn with_variables(path: &str, environment: &Environment) -> String {
     expanded
 }
 
-/// A file's text; `file` is how messages name it.
-fn text_of<'a>(bytes: &'a [u8], file: &str) -> Result<&'a str> {
+/// Decodes a file's text; `file` is its name in messages.
+fn decode_text<'a>(bytes: &'a [u8], file: &str) -> Result<&'a str> {
     utf8_text(bytes).map_err(|not_text| {
         let message = match not_text {
             NotText::Utf16 => format!("{file} is UTF-16 text"),
@@ -266,8 +270,8 @@ fn text_of<'a>(bytes: &'a [u8], file: &str) -> Result<&'a str> {
     })
 }
 
-/// A profile's name as it is shown.
-pub(crate) fn shown_name(name: &str) -> String {
+/// A profile's name for messages.
+pub(crate) fn quote_name(name: &str) -> String {
     quoted(name)
 }
 
@@ -282,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn names_may_be_quoted_and_unicode() {
+    fn section_name_can_be_quoted_and_unicode() {
         let text = "[profile \"dev team\"]\nregion=a\n[profile 'x']\nregion=b\n[profile dév]\nregion: c\n[profile a b]\n[other]\n";
         let files = parsed(text, FileKind::Config);
         for (name, region) in [("dev team", "a"), ("x", "b"), ("dév", "c")] {
@@ -296,12 +300,12 @@ mod tests {
             ]
         );
         let files = parsed("[dev team]\naws_access_key_id = A\n", FileKind::Credentials);
-        // A name with a space needs no quotes where nothing stands before it.
+        // A name with a space needs no quotes in the credentials file.
         assert!(files.profiles.contains_key("dev team"));
     }
 
     #[test]
-    fn value_has_its_line_and_no_comment() {
+    fn value_has_line_and_no_comment() {
         let text = "# c\n[default]\nregion = eu-west-1 # near\ncredential_process = run 'a#b'\n\n[profile default]\nregion = x\n";
         let files = parsed(text, FileKind::Config);
         let region = files.profiles["default"].get("region").unwrap();
@@ -311,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn services_have_indented_keys() {
+    fn services_section_has_nested_keys() {
         let text = "[services local]\nec2 =\n  endpoint_url = http://127.0.0.1:1\nsts =\n  endpoint_url = http://127.0.0.1:2\n";
         let files = parsed(text, FileKind::Config);
         let setting = files.services["local"].get_nested("sts", "endpoint_url").unwrap();
@@ -322,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_line_is_named() {
+    fn invalid_line_is_named() {
         for (text, line) in [("[default\n", 1), ("region = x\n", 1), ("[default]\n\nregion\n", 3)] {
             let error = ProfileFiles::default()
                 .parse(text, "config", FileKind::Config)
@@ -334,7 +338,7 @@ mod tests {
             );
         }
         assert!(
-            text_of(b"a\n\xe9", "config")
+            decode_text(b"a\n\xe9", "config")
                 .unwrap_err()
                 .message()
                 .contains("config:2")

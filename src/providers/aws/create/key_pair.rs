@@ -1,14 +1,16 @@
-//! Only aws has this file: key pairs, which EC2 keeps under names. Compute Engine takes the key itself.
+//! Key pairs: EC2 keeps SSH keys under names. Compute Engine takes the key itself.
 
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{KeyType, ResourceType, Tag, TagSpecification};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use sha2::{Digest, Sha256};
 
-use crate::cloud::{Error, ErrorKind, InstanceSpec, LABEL_MANAGED, Result, SshKey, quoted};
-use crate::providers::aws::api::error::{Call, told, translate};
+use crate::cloud::{
+    Error, ErrorKind, ErrorLocation, InstanceSpec, LABEL_MANAGED, ProviderKind, Result, SshKey, quoted,
+};
+use crate::providers::aws::api::error::{Call, translate, with_sdk_details};
 
-/// A key pair to import, under a name that follows from the key.
+/// A public key to import. Its name is a digest of the key.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct PublicKey {
     pub(crate) name: String,
@@ -16,7 +18,7 @@ pub(crate) struct PublicKey {
 }
 
 impl PublicKey {
-    /// Reads a public key in OpenSSH's one-line form.
+    /// Reads a public key in OpenSSH's one-line format.
     pub(crate) fn parse(line: &str) -> Result<Self> {
         let mut words = line.split_whitespace();
         let (kind, body) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
@@ -27,7 +29,7 @@ impl PublicKey {
                     .with_hint("make one with `ssh-keygen -t ed25519`"),
             );
         }
-        // The comment behind the key says who made it, not what it is.
+        // The comment after the key is left out: it does not change the key.
         let material = format!("{kind} {body}");
         let digest = Sha256::digest(&material);
         let digits: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
@@ -37,12 +39,12 @@ impl PublicKey {
         })
     }
 
-    /// Makes the key known to the region. That another run did so already is as good.
+    /// Imports the key into the region. It may exist there already.
     pub(crate) async fn import(&self, client: &Client, region: &str) -> Result<()> {
-        let mark = Tag::builder().key(LABEL_MANAGED).value("true").build();
+        let tag = Tag::builder().key(LABEL_MANAGED).value("true").build();
         let tags = TagSpecification::builder()
             .resource_type(ResourceType::KeyPair)
-            .tags(mark);
+            .tags(tag);
         tracing::debug!(operation = "ImportKeyPair", place = region, "call");
         let answer = client
             .import_key_pair()
@@ -53,7 +55,8 @@ impl PublicKey {
             .await;
         match answer {
             Err(error) if error.code() != Some("InvalidKeyPair.Duplicate") => {
-                // A key pair that came of a lost answer costs nothing and is found the next time: as good as a read.
+                // A key pair whose response was lost costs nothing, and the next run finds it. So the call counts as
+                // a read.
                 Err(translate(&error, Call::Read, "cannot import the public key", region))
             }
             _ => Ok(()),
@@ -62,16 +65,16 @@ impl PublicKey {
 }
 
 /// The name of the key pair that a spec names.
-pub(crate) fn named(spec: &InstanceSpec) -> Option<String> {
+pub(crate) fn key_pair_name(spec: &InstanceSpec) -> Option<String> {
     match &spec.ssh_key {
         Some(SshKey::Name(name)) => Some(name.clone()),
         _ => None,
     }
 }
 
-/// Imports the key that an instance is to have, and gives its name; nothing if it is to have none, or if it names one.
-/// The user's own key by default is left out where EC2 will not have it: nobody asked for it.
-pub(crate) async fn import_for(client: &Client, spec: &InstanceSpec, is_windows: bool) -> Result<Option<String>> {
+/// Imports the key of a spec and returns its name; `None` if the spec has no key or names a key pair. The user's
+/// default key is left out if EC2 does not accept it, because the user did not request it.
+pub(crate) async fn import_key(client: &Client, spec: &InstanceSpec, is_windows: bool) -> Result<Option<String>> {
     let region = &spec.location.region;
     match (&spec.ssh_key, &spec.default_ssh_key) {
         (Some(SshKey::PublicKey(key)), _) => {
@@ -106,18 +109,18 @@ pub(crate) async fn import_for(client: &Client, spec: &InstanceSpec, is_windows:
     }
 }
 
-/// Refuses a key pair that does not exist, and gives the kind of one that does.
-pub(crate) async fn check(client: &Client, region: &str, name: &str) -> Result<KeyType> {
+/// Refuses a key pair that does not exist, and returns the type of one that does.
+pub(crate) async fn check_key_pair(client: &Client, region: &str, name: &str) -> Result<KeyType> {
     tracing::debug!(operation = "DescribeKeyPairs", place = region, "call");
     let answer = client.describe_key_pairs().key_names(name).send().await;
     let kind = answer.map(|answer| answer.key_pairs().first().and_then(|pair| pair.key_type().cloned()));
     kind.map(|kind| kind.unwrap_or(KeyType::Rsa))
         .map_err(|error| match error.code() {
             Some("InvalidKeyPair.NotFound") => {
-                let absent = Error::invalid(format!("key pair {} does not exist in {region}", quoted(name)))
-                    .at(format!("aws/{region}"))
+                let not_found = Error::invalid(format!("key pair {} does not exist in {region}", quoted(name)))
+                    .at(ErrorLocation::new(ProviderKind::Aws, region))
                     .with_hint("give the file of a public key instead, and cloudctl imports it");
-                told(absent, &error)
+                with_sdk_details(not_found, &error)
             }
             _ => translate(&error, Call::Read, format!("cannot look up key pair {name}"), region),
         })
@@ -128,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_has_one_name_whatever_its_comment() {
+    fn key_name_ignores_comment() {
         let one = PublicKey::parse("ssh-ed25519 AAAAC3Nz me@here\n").unwrap();
         let other = PublicKey::parse("ssh-ed25519 AAAAC3Nz").unwrap();
         assert_eq!(one, other);

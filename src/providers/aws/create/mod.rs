@@ -1,6 +1,7 @@
-//! Making instances, once: a single one, or all that a group asks for in one call.
-//! The names that the console shows for the members of a group. One call makes them all with the same tags, so each
-//! gets its own `Name` afterwards. Nothing hangs on it, and nothing fails for it.
+//! Creates instances, each at most once: a single one, or all of a group in one call.
+//!
+//! EC2 has `key_pair` and `user_data` here: it keeps SSH keys under names, and a timer in the user data ends
+//! instances. Compute Engine has `metadata` and `bulk_insert`.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -12,39 +13,49 @@ use futures_util::stream::{self, StreamExt};
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::{sleep, timeout};
 
-use self::recovery::{after_failure, read_back, search_all};
-use self::request::{Request, token};
-use super::api::client::one_attempt;
+use self::recovery::{read_instances_back, recover, search_all};
+use self::request::{Request, idempotency_token};
+use super::api::client::one_attempt_config;
 use super::api::error::{Call, translate};
-use super::api::retry::replay;
+use super::api::retry::retry_change;
+use super::api::server_time::now;
 use super::catalog::machine_types::Machine;
-use super::instances::convert::{failed_launch, reclaimed};
+use super::instances::convert::{launch_failure, spot_reclaim};
 use super::network::security_group;
 use crate::cloud::{
-    CreateOutcome, Error, ErrorKind, Fingerprint, Instance, InstanceSpec, LABEL_MANAGED, LABEL_MEMBERS, LABEL_NAME,
-    LaunchPreview, Result,
+    CreateOutcome, Error, ErrorKind, ErrorLocation, Fingerprint, Instance, InstanceSpec, LABEL_MANAGED, LABEL_MEMBERS,
+    LABEL_NAME, LaunchPreview, ProviderKind, Result,
 };
-use crate::providers::aws::api::filters::{equal, tag_filter};
-use crate::providers::aws::instances::convert::TAG_NAME;
+use crate::providers::aws::api::filters::{build_filter, tag_filter_name};
 use crate::providers::aws::instances::list;
+use crate::providers::aws::tags::TAG_NAME;
 
 pub(super) mod key_pair;
 pub(super) mod recovery;
 pub(super) mod request;
 pub(super) mod user_data;
 
-/// How often a launch is tried whose group for openings is not there, or not seen yet.
+/// How often a launch is tried whose security group is not there or not visible yet.
 const GROUP_ATTEMPTS: u32 = 5;
 
-/// What creating would make, and whether EC2 would let us.
-pub(super) async fn plan(client: &Client, spec: &InstanceSpec) -> Result<LaunchPreview> {
+const CONCURRENT_CALLS: usize = 10;
+/// EC2 limits the rate of these calls. A later `create` sets the names that are missing after this time.
+const NAME_TAGS_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// An instance that was launched at most this long before the run counts as launched by it, because clocks differ.
+const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(30);
+
+/// Previews a launch, and checks whether EC2 would accept it.
+pub(super) async fn preview(client: &Client, spec: &InstanceSpec) -> Result<LaunchPreview> {
     let region = &spec.location.region;
     let request = Request::resolve(client, spec).await?;
-    if let (Some(vpc), false) = (&request.network.vpc, spec.ingress_rules.is_empty()) {
-        security_group::check(client, region, vpc, &spec.ingress_rules).await?;
+    if let Some(vpc) = &request.network.vpc
+        && !spec.ingress_rules.is_empty()
+    {
+        security_group::check_group(client, region, vpc, &spec.ingress_rules).await?;
     }
     tracing::debug!(operation = "RunInstances", place = region, dry_run = true, "call");
-    let call = request.call(client, spec, &request.network.groups, 0);
+    let call = request.build_call(client, spec, &request.network.groups, 0);
     match call.dry_run(true).send().await {
         Err(error) if error.code() != Some("DryRunOperation") => Err(translate(
             &error,
@@ -52,18 +63,18 @@ pub(super) async fn plan(client: &Client, spec: &InstanceSpec) -> Result<LaunchP
             format!("cannot create {}", spec.name),
             region,
         )),
-        _ => Ok(request.plan(spec)),
+        _ => Ok(request.preview(spec)),
     }
 }
 
 /// Creates what the spec names in one call, or finds what this generation of its name created before.
 pub(super) async fn create(client: &Client, spec: &InstanceSpec, generation: u32) -> Result<CreateOutcome> {
     let request = Request::resolve(client, spec).await?;
-    let started = now(client);
+    let started_at = now(client);
     let launched = launch(client, spec, &request, generation).await?;
     let (mut alive, mut failed) = (Vec::new(), None);
     for instance in launched {
-        match settle(instance, &request.machine, spec, started) {
+        match check_launched(instance, &request.machine, spec, started_at) {
             Ok(instance) => alive.extend(instance),
             Err(error) => failed = failed.or(Some(error)),
         }
@@ -71,51 +82,58 @@ pub(super) async fn create(client: &Client, spec: &InstanceSpec, generation: u32
     if alive.is_empty() {
         return failed.map_or(Ok(CreateOutcome::TokenAlreadyUsed), Err);
     }
-    // The caller asks again for the members that failed, and gets their error then.
+    // If some are alive, the caller requests the others again and gets the error then.
     if spec.members.is_some() {
-        set(client, spec, &alive).await;
+        set_name_tags(client, spec, &alive).await;
     }
     Ok(CreateOutcome::Created(alive))
 }
 
-/// The instances of this life's token, new or old; none if it is spent.
+/// Returns the instances of this generation's token, new or old; none if the token is used and they are gone.
 async fn launch(client: &Client, spec: &InstanceSpec, request: &Request, generation: u32) -> Result<Vec<Instance>> {
     let region = &spec.location.region;
-    let token = token(spec, generation);
-    let key = key_pair::import_for(client, spec, request.image.is_windows).await?;
-    // The group for openings is made before the launch, so that the instance is never without it. A run that removes it
-    // can come between: then EC2 refuses the launch, as it does while it does not see a new group yet, and the group is
-    // made or looked up anew. If that gives another id, the same token goes out with other parameters, which is safe in
-    // this order alone: the refusal says that nothing was made under it.
+    let token = idempotency_token(spec, generation);
+    let key = key_pair::import_key(client, spec, request.image.is_windows).await?;
+    // The security group is created before the launch, so that the instance always has it. Another run can delete it
+    // in between, or EC2 may not list a new group yet: then EC2 refuses the launch, and the group is created or
+    // looked up again. If that gives another id, the same token is sent with other parameters. This is safe in this
+    // order: the refusal says that nothing was created with the token.
     let mut was_refused = false;
     for attempt in 1.. {
         let mut groups = request.network.groups.clone();
         let mut opened = None;
-        if let (Some(vpc), false) = (&request.network.vpc, spec.ingress_rules.is_empty()) {
-            let group = security_group::make(client, region, vpc, &spec.ingress_rules).await?;
+        if let Some(vpc) = &request.network.vpc
+            && !spec.ingress_rules.is_empty()
+        {
+            let group = security_group::ensure_group(client, region, vpc, &spec.ingress_rules).await?;
             groups.push(group.clone());
             opened = Some(group);
         }
-        let mut call = request.call(client, spec, &groups, generation).client_token(&token);
+        let mut call = request
+            .build_call(client, spec, &groups, generation)
+            .client_token(&token);
         if let Some(key) = &key {
             call = call.key_name(key);
         }
-        let answer = replay("RunInstances", region, || {
-            call.clone().customize().config_override(one_attempt()).send()
+        let answer = retry_change("RunInstances", region, || {
+            call.clone().customize().config_override(one_attempt_config()).send()
         })
         .await;
         let failure = match answer {
-            Ok(output) => return read_back(client, &output, spec).await,
+            Ok(output) => return read_instances_back(client, &output, spec).await,
             Err(failure) => failure,
         };
         match failure.error.code() {
             Some("IdempotentInstanceTerminated") => break,
-            code if security_group::is_gone(code) && !spec.ingress_rules.is_empty() && attempt < GROUP_ATTEMPTS => {
+            code if security_group::is_missing_group_code(code)
+                && !spec.ingress_rules.is_empty()
+                && attempt < GROUP_ATTEMPTS =>
+            {
                 was_refused = true;
                 sleep(Duration::from_secs(1) * attempt).await;
             }
-            // Where EC2 remembers the parameters of what it refused, the token is of no more use. Another process may
-            // have had success with it all the same.
+            // EC2 remembers the parameters of the refused call, so the token cannot be used any more. Another process
+            // may have used it with success.
             Some("IdempotentParameterMismatch") if was_refused => {
                 if search_all(client, spec, &token)
                     .await
@@ -123,12 +141,12 @@ async fn launch(client: &Client, spec: &InstanceSpec, request: &Request, generat
                 {
                     break;
                 }
-                return after_failure(client, spec, &token, &failure).await;
+                return recover(client, spec, &token, &failure).await;
             }
             _ => {
-                return match (after_failure(client, spec, &token, &failure).await, opened) {
-                    (Err(error), Some(group)) if is_refusal(error.kind()) => {
-                        Err(security_group::drop_unused(client, region, &group, error).await)
+                return match (recover(client, spec, &token, &failure).await, opened) {
+                    (Err(error), Some(group)) if is_definite_refusal(error.kind()) => {
+                        Err(security_group::delete_if_unused(client, region, &group, error).await)
                     }
                     (outcome, _) => outcome,
                 };
@@ -138,8 +156,8 @@ async fn launch(client: &Client, spec: &InstanceSpec, request: &Request, generat
     Ok(Vec::new())
 }
 
-/// Whether nothing was made, by EC2's own word.
-fn is_refusal(kind: ErrorKind) -> bool {
+/// Whether EC2 says that nothing was created.
+fn is_definite_refusal(kind: ErrorKind) -> bool {
     matches!(
         kind,
         ErrorKind::Capacity
@@ -151,73 +169,71 @@ fn is_refusal(kind: ErrorKind) -> bool {
     )
 }
 
-/// How long before this run an instance was launched at most that counts as launched by it; clocks differ.
-const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(30);
-
-/// The time that requests are dated by.
-pub(super) fn now(client: &Client) -> Timestamp {
-    let time = client.config().time_source().map(|source| source.now());
-    time.and_then(|time| Timestamp::try_from(time).ok())
-        .unwrap_or_else(Timestamp::now)
-}
-
-/// Tells an instance that lives from one that is gone, which is nothing, and one that was ended from one that never came
-/// up.
-fn settle(mut made: Instance, machine: &Machine, spec: &InstanceSpec, started: Timestamp) -> Result<Option<Instance>> {
-    if made.state.is_gone() {
-        let reason = made.state_reason.as_deref();
-        let is_new = made.created_at.is_some_and(|created| created >= started - CLOCK_SKEW);
-        return match reason.and_then(|reason| failed_launch(reason).or_else(|| reclaimed(reason).filter(|_| is_new))) {
+/// Checks a launched instance: returns it if it is alive, `None` if it was ended, and an error if it never came up.
+fn check_launched(
+    mut launched: Instance,
+    machine: &Machine,
+    spec: &InstanceSpec,
+    started_at: Timestamp,
+) -> Result<Option<Instance>> {
+    if launched.state.is_gone() {
+        let reason = launched.state_reason.as_deref();
+        let is_new = launched
+            .created_at
+            .is_some_and(|created| created >= started_at - CLOCK_SKEW);
+        return match reason
+            .and_then(|reason| launch_failure(reason).or_else(|| spot_reclaim(reason).filter(|_| is_new)))
+        {
             Some((kind, code)) => Err(Error::new(
                 kind,
-                format!("{} was made and ended by ec2 at once: {code}", made.reference),
+                format!("ec2 created {} and terminated it at once: {code}", launched.reference),
             )
             .with_code(code)
-            .at(format!("aws/{}", spec.location))),
+            .at(ErrorLocation::new(ProviderKind::Aws, &spec.location))),
             None => Ok(None),
         };
     }
-    if made.machine_type.as_ref() == Some(&machine.name) {
-        made.cpus = made.cpus.or(machine.cpus);
-        made.memory_gib = machine.memory_gib;
+    if launched.machine_type.as_ref() == Some(&machine.name) {
+        launched.cpus = launched.cpus.or(machine.cpus);
+        launched.memory_gib = machine.memory_gib;
     }
-    // What was asked holds for a new instance; for an old one made from another spec it is not known.
-    if made.protected.is_none() && made.spec_fingerprint.as_deref() == Some(Fingerprint::of(spec).as_str()) {
-        made.protected = Some(spec.protected);
+    // The spec's protection holds for an instance of this spec; for one of another spec it is unknown.
+    if launched.protected.is_none() && launched.spec_fingerprint.as_deref() == Some(Fingerprint::of(spec).as_str()) {
+        launched.protected = Some(spec.protected);
     }
-    Ok(Some(made))
+    Ok(Some(launched))
 }
 
-const CONCURRENT_CALLS: usize = 10;
-/// Tagging is refilled at some calls in a second; what is not done in this time a later create does.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Gives these members their own names, and those of the same group that an interrupted run left without.
-pub(crate) async fn set(client: &Client, spec: &InstanceSpec, members: &[Instance]) {
-    // The user's own name for all of them stands.
+/// Sets the `Name` tags of these members, and of members that an interrupted run unnamed without one. One call creates
+/// all members with the same tags. Nothing depends on these names, so a failure is only logged.
+pub(crate) async fn set_name_tags(client: &Client, spec: &InstanceSpec, members: &[Instance]) {
+    // The user's own `Name` tag stays.
     if spec.labels.contains_key(TAG_NAME) {
         return;
     }
-    if timeout(PATIENCE, set_all(client, spec, members)).await.is_err() {
+    if timeout(NAME_TAGS_TIMEOUT, set_all_name_tags(client, spec, members))
+        .await
+        .is_err()
+    {
         tracing::debug!(group = %spec.name, "not every member has its name in the console");
     }
 }
 
-async fn set_all(client: &Client, spec: &InstanceSpec, members: &[Instance]) {
+async fn set_all_name_tags(client: &Client, spec: &InstanceSpec, members: &[Instance]) {
     let region = &spec.location.region;
-    let nameless = vec![
-        equal(&tag_filter(LABEL_NAME), [spec.name.as_str()]),
-        equal(&tag_filter(LABEL_MANAGED), ["true"]),
-        equal(&tag_filter(TAG_NAME), [spec.name.as_str()]),
-        equal("tag-key", [LABEL_MEMBERS]),
+    let filters = vec![
+        build_filter(&tag_filter_name(LABEL_NAME), [spec.name.as_str()]),
+        build_filter(&tag_filter_name(LABEL_MANAGED), ["true"]),
+        build_filter(&tag_filter_name(TAG_NAME), [spec.name.as_str()]),
+        build_filter("tag-key", [LABEL_MEMBERS]),
     ];
-    let left = list::query(client, region, nameless).await.unwrap_or_default();
+    let unnamed = list::list_matching(client, region, filters).await.unwrap_or_default();
     let is_new = |instance: &&Instance| members.iter().any(|member| member.reference == instance.reference);
-    // Those just made are named whether or not they show already, but for old ones that have a name by now.
+    // The new members get their names even if they are not listed yet, unless they have one.
     let names: HashMap<&str, &str> = members
         .iter()
         .filter(|member| !member.labels.contains_key(TAG_NAME))
-        .chain(left.iter().filter(|instance| instance.managed && !is_new(instance)))
+        .chain(unnamed.iter().filter(|instance| instance.managed && !is_new(instance)))
         .filter(|instance| !instance.state.is_gone())
         .filter_map(|instance| Some((instance.reference.id.as_str(), instance.name.as_deref()?)))
         .collect();

@@ -1,4 +1,4 @@
-//! What a launch came to: read back where it had success, searched for by its token where it had not.
+//! Finds the instances of a launch: reads them back after a success, searches for them by the token after a failure.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -7,41 +7,45 @@ use aws_sdk_ec2::operation::run_instances::{RunInstancesError, RunInstancesOutpu
 use aws_sdk_ec2::{Client, types as ec2};
 use tokio::time::{sleep, timeout};
 
-use crate::cloud::{Error, ErrorKind, GroupMembers, Instance, InstanceSpec, Result};
+use crate::cloud::{Error, ErrorKind, ErrorLocation, GroupMembers, Instance, InstanceSpec, ProviderKind, Result};
 use crate::providers::aws::api::error::{Call, translate};
-use crate::providers::aws::api::filters::equal;
+use crate::providers::aws::api::filters::build_filter;
 use crate::providers::aws::api::retry::ChangeFailure;
 use crate::providers::aws::instances::{convert, list};
 
-/// How long instances are looked for that may or may not be there, and that EC2 may list late.
+/// The timeout of a search for instances that may exist and that EC2 may list late.
 const SEARCH_TIMEOUT: Duration = Duration::from_secs(20);
-const SEARCHES: u32 = 4;
+const MAX_SEARCHES: u32 = 4;
 
-/// Read-back instances are what counts; where EC2 does not list one yet, what the call itself answered.
-pub(crate) async fn read_back(
+/// The hint for an unknown outcome.
+const RUN_AGAIN_HINT: &str = "run the same command again: it finds the instance or creates it";
+
+/// Reads launched instances back. Returns them as EC2 lists them, and those that it does not list yet as the launch
+/// returned them.
+pub(crate) async fn read_instances_back(
     client: &Client,
     output: &RunInstancesOutput,
     spec: &InstanceSpec,
 ) -> Result<Vec<Instance>> {
     let region = &spec.location.region;
-    let made = output.instances().iter();
-    let answered: Vec<Instance> = made
-        .filter_map(|made| {
-            let answered = convert::from_ec2(made, region, output.owner_id())?;
-            Some(with_name(answered, made, spec))
+    let launched = output.instances().iter();
+    let answered: Vec<Instance> = launched
+        .filter_map(|launched| {
+            let answered = convert::from_ec2(launched, region, output.owner_id())?;
+            Some(with_name(answered, launched, spec))
         })
         .collect();
     if answered.is_empty() {
         let message = format!("ec2 accepted {} but named no instance", spec.name);
-        return Err(Error::new(ErrorKind::UnknownOutcome, message).at(format!("aws/{region}")));
+        return Err(Error::new(ErrorKind::UnknownOutcome, message).at(ErrorLocation::new(ProviderKind::Aws, region)));
     }
     let mut read = HashMap::new();
-    // They exist, by the answer; whatever keeps us from seeing them is no reason to say otherwise.
-    let _ = timeout(SEARCH_TIMEOUT, look_at(client, spec, &answered, &mut read)).await;
+    // The response says that they exist, so an error here changes nothing.
+    let _ = timeout(SEARCH_TIMEOUT, read_launched(client, spec, &answered, &mut read)).await;
     let merged = answered.into_iter().map(|answered| {
         match read.remove(&answered.reference.id) {
             Some(read) if read.managed => read,
-            // Tags can be listed later than the instance itself.
+            // Tags can be listed later than the instance.
             Some(read) => Instance {
                 state: read.state,
                 native_state: read.native_state,
@@ -54,41 +58,49 @@ pub(crate) async fn read_back(
     Ok(merged.collect())
 }
 
-/// A member whose tags are not in the answer has its name by its place among those that the token stands for.
-fn with_name(mut answered: Instance, made: &ec2::Instance, spec: &InstanceSpec) -> Instance {
-    if let (Some(members), None) = (&spec.members, &answered.name) {
-        let index = convert::position(made).and_then(|position| members.index_at(position));
+/// Sets the name of a member whose tags are not in the response, by its index in the launch.
+fn with_name(mut answered: Instance, launched: &ec2::Instance, spec: &InstanceSpec) -> Instance {
+    if let Some(members) = &spec.members
+        && answered.name.is_none()
+    {
+        let index = convert::launch_index(launched).and_then(|position| members.index_at(position));
         let name = index.and_then(|index| spec.name.member_name(index).ok());
         answered.name = name.map(|name| name.to_string());
     }
     answered
 }
 
-/// Looks at what a call made: at the members of a group again where EC2 does not show all of them yet.
-async fn look_at(client: &Client, spec: &InstanceSpec, made: &[Instance], read: &mut HashMap<String, Instance>) {
-    let [only] = made else {
-        let ids: Vec<&str> = made.iter().map(|made| made.reference.id.as_str()).collect();
-        for look in 1..=SEARCHES {
-            let seen = list::query(client, &spec.location.region, vec![equal("instance-id", &ids)]).await;
-            let seen = seen.unwrap_or_default().into_iter();
-            read.extend(seen.map(|seen| (seen.reference.id.clone(), seen)));
-            let is_settled = |seen: &Instance| seen.managed || seen.state.is_gone();
-            if read.values().filter(|seen| is_settled(seen)).count() == made.len() {
+/// Reads the launched instances; those of a group again, until EC2 lists all of them with their tags.
+async fn read_launched(
+    client: &Client,
+    spec: &InstanceSpec,
+    launched: &[Instance],
+    read: &mut HashMap<String, Instance>,
+) {
+    let [only] = launched else {
+        let ids: Vec<&str> = launched.iter().map(|launched| launched.reference.id.as_str()).collect();
+        for attempt in 1..=MAX_SEARCHES {
+            let listed =
+                list::list_matching(client, &spec.location.region, vec![build_filter("instance-id", &ids)]).await;
+            let listed = listed.unwrap_or_default().into_iter();
+            read.extend(listed.map(|instance| (instance.reference.id.clone(), instance)));
+            let is_complete = |instance: &&Instance| instance.managed || instance.state.is_gone();
+            if read.values().filter(is_complete).count() == launched.len() {
                 return;
             }
-            if look < SEARCHES {
-                sleep(Duration::from_secs(u64::from(look))).await;
+            if attempt < MAX_SEARCHES {
+                sleep(Duration::from_secs(u64::from(attempt))).await;
             }
         }
         return;
     };
-    if let Ok(seen) = list::find(client, &only.reference).await {
-        read.insert(only.reference.id.clone(), seen);
+    if let Ok(instance) = list::find_instance(client, &only.reference).await {
+        read.insert(only.reference.id.clone(), instance);
     }
 }
 
-/// What a call without success came to: instances that are there after all, or the error.
-pub(crate) async fn after_failure(
+/// Finds out what a failed launch created: returns the instances that exist, or the error.
+pub(crate) async fn recover(
     client: &Client,
     spec: &InstanceSpec,
     token: &str,
@@ -98,11 +110,11 @@ pub(crate) async fn after_failure(
     let attempted = format!("cannot create {}", spec.name);
     let error = translate(&failure.error, Call::Change, attempted, region);
     let mismatch = error.kind() == ErrorKind::AlreadyExists;
-    if !mismatch && !failure.may_have_worked {
+    if !mismatch && !failure.may_have_taken_effect {
         return Err(error);
     }
-    let found = match timeout(SEARCH_TIMEOUT, search(client, spec, token, mismatch)).await {
-        Ok(Ok(found)) => SearchResult::of(found, spec),
+    let found = match timeout(SEARCH_TIMEOUT, search_by_token(client, spec, token, mismatch)).await {
+        Ok(Ok(found)) => SearchResult::from_instances(found, spec),
         Ok(Err(error)) => {
             tracing::debug!(%error, "it cannot be seen whether an instance was made");
             SearchResult::Unknown
@@ -111,32 +123,33 @@ pub(crate) async fn after_failure(
     };
     let with_another_spec = |error: Error| {
         error
-            .context(format!("{} was asked for with another spec", spec.name))
-            .with_hint("repeat it with the flags of that time, or use another name")
+            .context(format!("{} was requested with another spec", spec.name))
+            .with_hint("repeat it with the same flags as before, or use another name")
     };
     match found {
-        // What EC2 says differs can be compared only by the tag, and without it is not taken for the asked one.
+        // EC2 says that the spec differs. Only the tag shows it, so an instance without the tag is not taken for the
+        // requested one.
         SearchResult::All(all) | SearchResult::Some(all) if mismatch && !all.iter().all(is_comparable) => {
-            Err(with_leftover(with_another_spec(error), &all))
+            Err(with_leftovers(with_another_spec(error), &all))
         }
-        // It is there by its token, but no answer ever told what the call came to.
+        // The instance has the token, but no response ever said what the call did.
         SearchResult::All(all)
             if error.kind() == ErrorKind::UnknownOutcome
                 && failure.unanswered
                 && all.iter().any(|found| !found.state.is_gone()) =>
         {
             let message = match (all.as_slice(), &spec.members) {
-                ([found], None) => format!("{} is there, but no attempt was answered", found.reference),
-                _ => format!("{} is there, but no attempt was answered", spec.name),
+                ([found], None) => format!("{} exists, but no attempt was answered", found.reference),
+                _ => format!("{} exists, but no attempt was answered", spec.name),
             };
-            Err(with_leftover(error.context(message).with_hint(AGAIN), &all))
+            Err(with_leftovers(error.context(message).with_hint(RUN_AGAIN_HINT), &all))
         }
         SearchResult::All(all) => Ok(all),
-        SearchResult::Some(seen) if mismatch => Err(with_leftover(with_another_spec(error), &seen)),
-        // All of them or none: the others are there too, and must not be made again.
-        SearchResult::Some(seen) => Err(with_leftover(unknown(error), &seen)),
+        SearchResult::Some(some) if mismatch => Err(with_leftovers(with_another_spec(error), &some)),
+        // EC2 launches all members or none: the others exist too, and must not be created again.
+        SearchResult::Some(some) => Err(with_leftovers(unknown_outcome_error(error), &some)),
         SearchResult::Nothing | SearchResult::Unknown if mismatch => Err(with_another_spec(error)),
-        // Every attempt is over, by the server's own word, and so long after the last one EC2 would list it.
+        // The server ended every attempt, and by now EC2 would list an instance.
         SearchResult::Nothing if !failure.unanswered => Err(match error.kind() {
             ErrorKind::UnknownOutcome => error
                 .context("nothing was created")
@@ -144,94 +157,96 @@ pub(crate) async fn after_failure(
                 .with_hint("run the same command again"),
             _ => error,
         }),
-        SearchResult::Nothing | SearchResult::Unknown => Err(unknown(error)),
+        SearchResult::Nothing | SearchResult::Unknown => Err(unknown_outcome_error(error)),
     }
 }
 
-fn unknown(error: Error) -> Error {
+fn unknown_outcome_error(error: Error) -> Error {
     error
         .context("it is not known whether an instance was made")
         .with_kind(ErrorKind::UnknownOutcome)
-        .with_hint(AGAIN)
+        .with_hint(RUN_AGAIN_HINT)
 }
 
-fn with_leftover(error: Error, all: &[Instance]) -> Error {
-    let living = all.iter().filter(|found| !found.state.is_gone());
-    error.with_leftovers(living.map(|found| &found.reference))
+fn with_leftovers(error: Error, all: &[Instance]) -> Error {
+    let alive = all.iter().filter(|found| !found.state.is_gone());
+    error.with_leftovers(alive.map(|found| &found.reference))
 }
 
-/// What to do where the outcome is unknown.
-const AGAIN: &str = "run the same command again: it finds the instance, or makes it";
-
-/// What the search for instances came to.
+/// The result of the search for instances.
 enum SearchResult {
     All(Vec<Instance>),
-    /// Some members of a group, and EC2 makes all of them or none.
+    /// Some members of a group, although EC2 launches all or none.
     Some(Vec<Instance>),
     Nothing,
     Unknown,
 }
 
 impl SearchResult {
-    fn of(found: Vec<Instance>, spec: &InstanceSpec) -> Self {
-        match found.len() {
-            0 => Self::Nothing,
-            seen if seen < count(spec) || (spec.members.is_some() && !found.iter().all(is_comparable)) => {
-                Self::Some(found)
-            }
-            _ => Self::All(found),
+    fn from_instances(found: Vec<Instance>, spec: &InstanceSpec) -> Self {
+        if found.is_empty() {
+            Self::Nothing
+        } else if found.len() < requested_count(spec) || spec.members.is_some() && !found.iter().all(is_comparable) {
+            Self::Some(found)
+        } else {
+            Self::All(found)
         }
     }
 }
 
-fn count(spec: &InstanceSpec) -> usize {
+fn requested_count(spec: &InstanceSpec) -> usize {
     spec.members.as_ref().map_or(1, GroupMembers::len)
 }
 
-/// Whether its spec is known, or does not matter any more. Tags can be listed later than the instance itself.
+/// Whether the spec of an instance is known or does not matter any more. Tags can be listed later than the instance.
 fn is_comparable(instance: &Instance) -> bool {
     instance.spec_fingerprint.is_some() || instance.state.is_gone()
 }
 
-/// The instances that were made under a token, one of each name, preferably those that are alive; if asked, with some
-/// patience for their tags, without which the members of a group have no names.
+/// Searches for the instances of a token, one of each name, preferably alive ones. With `comparable` it waits for
+/// their tags, without which the members of a group have no names.
 ///
 /// # Errors
-/// That of the last look, if no look saw one: then it may be there all the same.
-async fn search(client: &Client, spec: &InstanceSpec, token: &str, comparable: bool) -> Result<Vec<Instance>> {
+/// The error of the last lookup, if no lookup found an instance: one may still exist.
+async fn search_by_token(client: &Client, spec: &InstanceSpec, token: &str, comparable: bool) -> Result<Vec<Instance>> {
     let comparable = comparable || spec.members.is_some();
-    let mut seen: Result<Vec<Instance>> = Ok(Vec::new());
-    for attempt in 1..=SEARCHES {
-        let found = look_for(client, spec, token).await;
+    let mut most: Result<Vec<Instance>> = Ok(Vec::new());
+    for attempt in 1..=MAX_SEARCHES {
+        let found = list_by_token(client, spec, token).await;
         if let Ok(found) = &found
-            && found.len() >= count(spec)
+            && found.len() >= requested_count(spec)
             && (!comparable || found.iter().all(is_comparable))
         {
             return Ok(found.clone());
         }
-        let is_more = match (&found, &seen) {
-            (Ok(found), Ok(seen)) => found.len() >= seen.len(),
-            (_, Ok(seen)) => seen.is_empty(),
+        let is_more = match (&found, &most) {
+            (Ok(found), Ok(most)) => found.len() >= most.len(),
+            (Err(_), Ok(most)) => most.is_empty(),
             _ => true,
         };
         if is_more {
-            seen = found;
+            most = found;
         }
-        if attempt < SEARCHES {
+        if attempt < MAX_SEARCHES {
             sleep(Duration::from_secs(u64::from(attempt))).await;
         }
     }
-    seen
+    most
 }
 
-/// Those made under a token, looked for until one shows, or long enough for EC2 to list one.
+/// Searches for the instances of a token until one is found, or until EC2 would list one.
 pub(crate) async fn search_all(client: &Client, spec: &InstanceSpec, token: &str) -> Result<Vec<Instance>> {
-    search(client, spec, token, false).await
+    search_by_token(client, spec, token, false).await
 }
 
-async fn look_for(client: &Client, spec: &InstanceSpec, token: &str) -> Result<Vec<Instance>> {
-    let mut found = list::query(client, &spec.location.region, vec![equal("client-token", [token])]).await?;
-    // A token is one for each zone, and the instances of another zone can be there under it as well.
+async fn list_by_token(client: &Client, spec: &InstanceSpec, token: &str) -> Result<Vec<Instance>> {
+    let mut found = list::list_matching(
+        client,
+        &spec.location.region,
+        vec![build_filter("client-token", [token])],
+    )
+    .await?;
+    // EC2 keeps a token apart for each zone, so instances of another zone can have the same token.
     found.sort_by_key(|instance| instance.state.is_gone());
     let mut names = HashMap::new();
     found.retain(|instance| {

@@ -1,5 +1,4 @@
-//! From a spec to the request that makes it: everything is checked and resolved, nothing is changed.
-//! The RunInstances call of a resolved request.
+//! Resolves a spec to a RunInstances call. Everything is checked, and nothing is changed.
 
 use std::time::Duration;
 
@@ -17,26 +16,26 @@ use futures_util::future;
 
 use super::key_pair;
 use super::key_pair::PublicKey;
-use super::user_data::{USER_DATA_BYTES, with_timer};
+use super::user_data::{MAX_USER_DATA_BYTES, merge_timer};
 use crate::cloud::{
     Error, GroupMembers, IdempotencyToken, InstanceSpec, LaunchPreview, ProviderKind, Result, Secret, SshKey,
     UserDataReader, format_duration, ignored_user_data, quoted,
 };
 use crate::providers::aws::catalog::images;
 use crate::providers::aws::catalog::images::ResolvedImage;
-use crate::providers::aws::catalog::machine_types::{Machine, check_need};
+use crate::providers::aws::catalog::machine_types::{Machine, check_requirements};
 use crate::providers::aws::native_options::{HttpTokens, Options, Tenancy};
 use crate::providers::aws::network;
 use crate::providers::aws::network::Network;
 use crate::providers::aws::regions::check_zone;
-use crate::providers::aws::tags::{check_tags, ec2_tags, fit_metadata, tags};
+use crate::providers::aws::tags::{build_tags, check_tags, to_ec2_tags, valid_in_metadata};
 
-/// The timer of an instance looks once a minute whether its time is over.
-const SHORTEST_TTL: Duration = Duration::from_secs(60);
-/// The most instances that one call makes.
+/// The timer of an instance checks the time once a minute.
+const MIN_TTL: Duration = Duration::from_secs(60);
+/// The maximum number of instances that one call creates.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RunInstances.html>
-pub(crate) const MOST_MEMBERS: usize = 100;
-/// The volume types that can be booted from.
+pub(crate) const MAX_INSTANCES_PER_CALL: usize = 100;
+/// The volume types that an instance can boot from.
 /// <https://docs.aws.amazon.com/ebs/latest/userguide/ebs-volume-types.html>
 const BOOT_DISK_TYPES: [VolumeType; 5] = [
     VolumeType::Gp3,
@@ -46,7 +45,7 @@ const BOOT_DISK_TYPES: [VolumeType; 5] = [
     VolumeType::Standard,
 ];
 
-/// A spec, resolved.
+/// A resolved spec.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) machine: Machine,
@@ -56,18 +55,18 @@ pub(crate) struct Request {
     pub(crate) options: Options,
     pub(crate) user_data: Option<Secret<Vec<u8>>>,
     /// Whether a timer in the instance ends it.
-    pub(crate) timed: bool,
+    pub(crate) has_timer: bool,
 }
 
 impl Request {
-    /// Checks the spec by itself, then looks up what it names; makes no call before the spec makes sense.
+    /// Checks the spec, then looks up what it names. An invalid spec sends no call.
     pub(crate) async fn resolve(client: &Client, spec: &InstanceSpec) -> Result<Self> {
-        let disk_type = disk_type(spec.disk_type.as_deref())?;
+        let disk_type = parse_disk_type(spec.disk_type.as_deref())?;
         let options = Options::read(&spec.native, &disk_type)?;
-        check(spec)?;
+        check_spec(spec)?;
         let region = &spec.location.region;
         let image = spec.image.as_deref();
-        let machine_type = images::machine_type(client, region, spec).await?;
+        let machine_type = images::choose_machine_type(client, region, spec).await?;
         let zone = async {
             match &spec.location.zone {
                 Some(zone) => check_zone(client, region, zone).await,
@@ -76,20 +75,20 @@ impl Request {
         };
         let key = async {
             match &spec.ssh_key {
-                Some(SshKey::Name(name)) => key_pair::check(client, region, name).await.map(Some),
+                Some(SshKey::Name(name)) => key_pair::check_key_pair(client, region, name).await.map(Some),
                 _ => Ok(None),
             }
         };
         let ((machine, image), network, (), key) = future::try_join4(
-            images::resolve(client, region, machine_type, image),
-            network::resolve(client, spec, machine_type),
+            images::resolve_machine_and_image(client, region, machine_type, image),
+            network::resolve_network(client, spec, machine_type),
             zone,
             key,
         )
         .await?;
-        check_need(&machine, &spec.requirements)?;
-        check_for_windows(spec, &image, key)?;
-        warn_of_user_data(spec, &image);
+        check_requirements(&machine, &spec.requirements)?;
+        check_windows_key(spec, &image, key)?;
+        warn_about_user_data(spec, &image);
         if let (Some(asked), Some(least)) = (spec.disk_gib, image.disk_gib)
             && asked < least
         {
@@ -99,7 +98,7 @@ impl Request {
             ))
             .with_hint(format!("use --disk {least} or more, or leave it out")));
         }
-        // On Windows nothing would run the timer.
+        // Windows does not run the timer.
         let ttl = spec.ttl.filter(|_| !image.is_windows);
         let own = spec.user_data.as_ref();
         Ok(Self {
@@ -109,15 +108,15 @@ impl Request {
             disk_type,
             options,
             user_data: match ttl {
-                Some(ttl) => Some(Secret::new(with_timer(ttl, own.map(|data| data.expose().as_slice()))?)),
+                Some(ttl) => Some(Secret::new(merge_timer(ttl, own.map(|data| data.expose().as_slice()))?)),
                 None => own.cloned(),
             },
-            timed: ttl.is_some(),
+            has_timer: ttl.is_some(),
         })
     }
 
-    /// What creating it would make.
-    pub(crate) fn plan(&self, spec: &InstanceSpec) -> LaunchPreview {
+    /// Previews the instance that the request would create.
+    pub(crate) fn preview(&self, spec: &InstanceSpec) -> LaunchPreview {
         LaunchPreview {
             provider: ProviderKind::Aws,
             name: spec.name.clone(),
@@ -136,110 +135,9 @@ impl Request {
             ttl: spec.ttl,
         }
     }
-}
 
-/// Refuses a key that was asked for and that Windows does not take: the password is encrypted with it, by RSA.
-/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-key-pairs.html>
-fn check_for_windows(spec: &InstanceSpec, image: &ResolvedImage, key_pair: Option<KeyType>) -> Result<()> {
-    let is_other_kind = match &spec.ssh_key {
-        Some(SshKey::PublicKey(key)) => !key.trim_start().starts_with("ssh-rsa "),
-        Some(SshKey::Name(_)) => key_pair == Some(KeyType::Ed25519),
-        None => false,
-    };
-    if image.is_windows && is_other_kind {
-        return Err(Error::invalid(
-            "ec2 takes only RSA keys for Windows, which encrypt the password, and this key is none",
-        )
-        .with_hint("make one with `ssh-keygen -t rsa -m PEM`, and pass its .pub file with --ssh-key"));
-    }
-    Ok(())
-}
-
-/// Warns of user data that the image does nothing with.
-fn warn_of_user_data(spec: &InstanceSpec, image: &ResolvedImage) {
-    let reader = match image.is_windows {
-        true => UserDataReader::Ec2Launch,
-        false => UserDataReader::CloudInit,
-    };
-    let data = spec.user_data.as_ref();
-    if let Some(why) = data.and_then(|data| ignored_user_data(data.expose(), reader)) {
-        tracing::warn!("{why}");
-    }
-}
-
-/// The token of one life of a name. It stands for the region: EC2 remembers it there, but apart for each zone when
-/// the call names a zone or subnet, so that there it does not keep two zones from having one instance each.
-///
-/// <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html>
-pub(crate) fn token(spec: &InstanceSpec, generation: u32) -> String {
-    IdempotencyToken::derive(ProviderKind::Aws, &spec.location.region, spec, generation).to_hex()
-}
-
-/// What can be said of a spec without asking anyone.
-fn check(spec: &InstanceSpec) -> Result<()> {
-    if let Some(members) = spec.members.as_ref().filter(|members| members.len() > MOST_MEMBERS) {
-        return Err(Error::invalid(format!(
-            "{} members are too many for one call: ec2 makes at most {MOST_MEMBERS}",
-            members.len()
-        )));
-    }
-    spec.instance_names()?;
-    if let Some(data) = &spec.user_data
-        && data.expose().len() > USER_DATA_BYTES
-    {
-        let bytes = data.expose().len();
-        return Err(Error::invalid(format!(
-            "the user data has {bytes} bytes, and ec2 takes at most {USER_DATA_BYTES}"
-        ))
-        .with_hint("compress it with gzip, or let a short script fetch the rest"));
-    }
-    if let Some(ttl) = spec.ttl.filter(|ttl| *ttl < SHORTEST_TTL) {
-        let (asked, shortest) = (format_duration(ttl), format_duration(SHORTEST_TTL));
-        return Err(Error::invalid(format!(
-            "a TTL of {asked} is too short: on ec2 it is at least {shortest}"
-        ))
-        .with_hint(format!("use --ttl {shortest} or more")));
-    }
-    if spec.spot && spec.protected {
-        // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_ChangingDisableAPITermination.html
-        return Err(
-            Error::unsupported("a spot instance on ec2 cannot be protected against termination")
-                .with_hint("leave out --spot or --protect"),
-        );
-    }
-    if spec.disk_gib == Some(0) || spec.disk_gib.is_some_and(|gib| i32::try_from(gib).is_err()) {
-        let gib = spec.disk_gib.unwrap_or_default();
-        return Err(Error::invalid(format!("a disk of {gib} GiB cannot be made")));
-    }
-    if let Some(identity) = &spec.identity
-        && (identity.is_empty() || (identity.starts_with("arn:") && !identity.contains(":instance-profile/")))
-    {
-        return Err(
-            Error::invalid(format!("identity {} is not an instance profile", quoted(identity)))
-                .with_hint("give the name or ARN of an instance profile; a role is put into one first"),
-        );
-    }
-    if let Some(SshKey::PublicKey(key)) = &spec.ssh_key {
-        PublicKey::parse(key)?;
-    }
-    check_tags(spec)
-}
-
-fn disk_type(asked: Option<&str>) -> Result<VolumeType> {
-    let Some(asked) = asked else {
-        return Ok(VolumeType::Gp3);
-    };
-    let known = BOOT_DISK_TYPES.into_iter().find(|known| known.as_str() == asked);
-    known.ok_or_else(|| {
-        let all = BOOT_DISK_TYPES.each_ref().map(VolumeType::as_str).join(", ");
-        Error::invalid(format!("ec2 cannot boot from a disk of type {}", quoted(asked)))
-            .with_hint(format!("use one of {all}"))
-    })
-}
-
-impl Request {
-    /// The call that makes it, but for its token and an imported key. `groups` are the security groups.
-    pub(crate) fn call(
+    /// Builds the call without its token and without an imported key. `groups` are the security groups.
+    pub(crate) fn build_call(
         &self,
         client: &Client,
         spec: &InstanceSpec,
@@ -248,23 +146,24 @@ impl Request {
     ) -> RunInstancesFluentBuilder {
         let count = spec.members.as_ref().map_or(1, GroupMembers::len);
         let count = i32::try_from(count).unwrap_or(i32::MAX);
-        let tags = tags(spec, generation);
-        let sdk_tags = Some(ec2_tags(&tags));
-        let tagged = |what| {
+        let tags = build_tags(spec, generation);
+        let sdk_tags = Some(to_ec2_tags(&tags));
+        let tag_specification = |what| {
             TagSpecification::builder()
                 .resource_type(what)
                 .set_tags(sdk_tags.clone())
                 .build()
         };
-        // So that the timer sees when it is given more time. Where the tags do not fit, it goes by what it was born with,
-        // and an account whose default is to show them must not spoil the launch.
-        let shows_tags = self.timed.then(|| match fit_metadata(&tags) {
+        // The timer reads a new TTL from the tags. If a tag is invalid in the metadata, the timer keeps the first
+        // TTL; showing tags is then turned off, because an account whose default is to show them would fail the
+        // launch.
+        let shows_tags = self.has_timer.then(|| match valid_in_metadata(&tags) {
             true => InstanceMetadataTagsState::Enabled,
             false => InstanceMetadataTagsState::Disabled,
         });
         let mut call = client
             .run_instances()
-            // All of them or none.
+            // EC2 launches all of them or none.
             .min_count(count)
             .max_count(count)
             .image_id(&self.image.id)
@@ -272,19 +171,19 @@ impl Request {
             .block_device_mappings(self.boot_disk(spec))
             .metadata_options(self.metadata_options(shows_tags))
             .set_placement(self.placement(spec))
-            .tag_specifications(tagged(ResourceType::Instance))
-            .tag_specifications(tagged(ResourceType::Volume))
+            .tag_specifications(tag_specification(ResourceType::Instance))
+            .tag_specifications(tag_specification(ResourceType::Volume))
             .set_ebs_optimized(self.options.ebs_optimized);
-        call = match self.network.interface(groups) {
-            // With an interface, subnet and groups must stand there and nowhere else.
+        call = match self.network.build_interface(groups) {
+            // With an interface, EC2 takes subnet and groups only there.
             Some(interface) => call.network_interfaces(interface),
             None => call.set_security_group_ids((!groups.is_empty()).then(|| groups.to_vec())),
         };
-        call = call.set_key_name(key_pair::named(spec));
+        call = call.set_key_name(key_pair::key_pair_name(spec));
         if let Some(data) = &self.user_data {
             call = call.user_data(base64::encode(data.expose()));
         }
-        if self.timed {
+        if self.has_timer {
             call = call.instance_initiated_shutdown_behavior(ShutdownBehavior::Terminate);
         }
         if let Some(identity) = &spec.identity {
@@ -299,7 +198,7 @@ impl Request {
             call = call.disable_api_termination(true);
         }
         if spec.spot {
-            call = call.instance_market_options(spot());
+            call = call.instance_market_options(spot_options());
         }
         if let Some(credits) = self.options.cpu_credits {
             call = call.credit_specification(
@@ -358,8 +257,112 @@ impl Request {
     }
 }
 
-/// One-time, and ended when the capacity is taken back: what is stopped instead would keep its name.
-fn spot() -> InstanceMarketOptionsRequest {
+/// Refuses a requested key that Windows does not support: the key encrypts the password, which takes RSA.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-key-pairs.html>
+fn check_windows_key(spec: &InstanceSpec, image: &ResolvedImage, key_pair: Option<KeyType>) -> Result<()> {
+    let is_other_kind = match &spec.ssh_key {
+        Some(SshKey::PublicKey(key)) => !key.trim_start().starts_with("ssh-rsa "),
+        Some(SshKey::Name(_)) => key_pair == Some(KeyType::Ed25519),
+        None => false,
+    };
+    if image.is_windows && is_other_kind {
+        return Err(Error::invalid(
+            "ec2 takes only RSA keys for Windows, which encrypt the password, and this key is not an RSA key",
+        )
+        .with_hint("make one with `ssh-keygen -t rsa -m PEM`, and pass its .pub file with --ssh-key"));
+    }
+    Ok(())
+}
+
+/// Warns about user data that the image ignores.
+fn warn_about_user_data(spec: &InstanceSpec, image: &ResolvedImage) {
+    let reader = match image.is_windows {
+        true => UserDataReader::Ec2Launch,
+        false => UserDataReader::CloudInit,
+    };
+    let data = spec.user_data.as_ref();
+    if let Some(why) = data.and_then(|data| ignored_user_data(data.expose(), reader)) {
+        tracing::warn!("{why}");
+    }
+}
+
+/// The idempotency token of one generation of a name. It is the same in the whole region. EC2 keeps it apart for each
+/// zone if the call names a zone or subnet, so it does not keep two zones from having one instance each.
+///
+/// <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html>
+pub(crate) fn idempotency_token(spec: &InstanceSpec, generation: u32) -> String {
+    IdempotencyToken::derive(ProviderKind::Aws, &spec.location.region, spec, generation).to_hex()
+}
+
+/// Checks a spec without a call.
+fn check_spec(spec: &InstanceSpec) -> Result<()> {
+    if let Some(members) = spec
+        .members
+        .as_ref()
+        .filter(|members| members.len() > MAX_INSTANCES_PER_CALL)
+    {
+        return Err(Error::invalid(format!(
+            "{} members are too many for one call: ec2 makes at most {MAX_INSTANCES_PER_CALL}",
+            members.len()
+        )));
+    }
+    spec.instance_names()?;
+    if let Some(data) = &spec.user_data
+        && data.expose().len() > MAX_USER_DATA_BYTES
+    {
+        let bytes = data.expose().len();
+        return Err(Error::invalid(format!(
+            "the user data has {bytes} bytes, and ec2 takes at most {MAX_USER_DATA_BYTES}"
+        ))
+        .with_hint("compress it with gzip, or let a short script fetch the rest"));
+    }
+    if let Some(ttl) = spec.ttl.filter(|ttl| *ttl < MIN_TTL) {
+        let (asked, min) = (format_duration(ttl), format_duration(MIN_TTL));
+        return Err(
+            Error::invalid(format!("a TTL of {asked} is too short: on ec2 it is at least {min}"))
+                .with_hint(format!("use --ttl {min} or more")),
+        );
+    }
+    if spec.spot && spec.protected {
+        // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_ChangingDisableAPITermination.html
+        return Err(
+            Error::unsupported("a spot instance on ec2 cannot be protected against termination")
+                .with_hint("leave out --spot or --protect"),
+        );
+    }
+    if spec.disk_gib == Some(0) || spec.disk_gib.is_some_and(|gib| i32::try_from(gib).is_err()) {
+        let gib = spec.disk_gib.unwrap_or_default();
+        return Err(Error::invalid(format!("a disk of {gib} GiB cannot be made")));
+    }
+    if let Some(identity) = &spec.identity
+        && (identity.is_empty() || (identity.starts_with("arn:") && !identity.contains(":instance-profile/")))
+    {
+        return Err(
+            Error::invalid(format!("identity {} is not an instance profile", quoted(identity)))
+                .with_hint("give the name or ARN of an instance profile; a role is put into one first"),
+        );
+    }
+    if let Some(SshKey::PublicKey(key)) = &spec.ssh_key {
+        PublicKey::parse(key)?;
+    }
+    check_tags(spec)
+}
+
+fn parse_disk_type(asked: Option<&str>) -> Result<VolumeType> {
+    let Some(asked) = asked else {
+        return Ok(VolumeType::Gp3);
+    };
+    let known = BOOT_DISK_TYPES.into_iter().find(|known| known.as_str() == asked);
+    known.ok_or_else(|| {
+        let all = BOOT_DISK_TYPES.each_ref().map(VolumeType::as_str).join(", ");
+        Error::invalid(format!("ec2 cannot boot from a disk of type {}", quoted(asked)))
+            .with_hint(format!("use one of {all}"))
+    })
+}
+
+/// Options of a spot instance: one-time, and terminated when the capacity is reclaimed, because a stopped instance
+/// would keep its name.
+fn spot_options() -> InstanceMarketOptionsRequest {
     let options = SpotMarketOptions::builder()
         .spot_instance_type(SpotInstanceType::OneTime)
         .instance_interruption_behavior(InstanceInterruptionBehavior::Terminate);
@@ -388,13 +391,13 @@ mod tests {
     fn refusal(change: impl FnOnce(&mut InstanceSpec)) -> Error {
         let mut spec = spec();
         change(&mut spec);
-        check(&spec).unwrap_err()
+        check_spec(&spec).unwrap_err()
     }
 
     #[test]
-    fn what_ec2_cannot_take_is_refused_without_asking_it() {
-        check(&spec()).unwrap();
-        let long = refusal(|spec| spec.user_data = Some(Secret::new(vec![b'x'; USER_DATA_BYTES + 1])));
+    fn invalid_spec_is_refused_without_a_call() {
+        check_spec(&spec()).unwrap();
+        let long = refusal(|spec| spec.user_data = Some(Secret::new(vec![b'x'; MAX_USER_DATA_BYTES + 1])));
         assert!(long.message().contains("16385 bytes"));
         let both = refusal(|spec| (spec.spot, spec.protected) = (true, true));
         assert_eq!(both.kind(), ErrorKind::Unsupported);
@@ -410,11 +413,11 @@ mod tests {
     }
 
     #[test]
-    fn disk_types_that_boot() {
-        assert_eq!(disk_type(None).unwrap(), VolumeType::Gp3);
-        assert_eq!(disk_type(Some("io2")).unwrap(), VolumeType::Io2);
+    fn only_boot_disk_types_are_accepted() {
+        assert_eq!(parse_disk_type(None).unwrap(), VolumeType::Gp3);
+        assert_eq!(parse_disk_type(Some("io2")).unwrap(), VolumeType::Io2);
         for wrong in ["st1", "pd-ssd", ""] {
-            assert!(disk_type(Some(wrong)).is_err(), "{wrong}");
+            assert!(parse_disk_type(Some(wrong)).is_err(), "{wrong}");
         }
     }
 }

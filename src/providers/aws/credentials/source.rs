@@ -1,4 +1,5 @@
-//! Where credentials come from, in the AWS CLI's order. This takes no call, so that `context show` can show it.
+//! Finds the source of the credentials, in the AWS CLI's order. No call is sent, so that `context show` can show the
+//! source.
 //!
 //! <https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-authentication.html>
 
@@ -7,13 +8,13 @@ use std::fmt;
 use http::Uri;
 
 use crate::cloud::{Error, ErrorKind, Result};
-use crate::providers::aws::api::client::on_ec2;
-use crate::providers::aws::configuration::endpoints::{address_problem, check_single_sign_on};
-use crate::providers::aws::configuration::profile_files::{Section, shown_name};
-use crate::providers::aws::configuration::{Configuration, is_host_label, section_name, wrong};
-use crate::settings::Located;
+use crate::providers::aws::configuration::endpoints::{check_single_sign_on, find_address_problem};
+use crate::providers::aws::configuration::metadata_service::can_ask_metadata_service;
+use crate::providers::aws::configuration::profile_files::{Section, quote_name};
+use crate::providers::aws::configuration::{Configuration, invalid_value_error, is_host_label, section_name};
+use crate::settings::{Located, Settings};
 
-const NO_KEYS_REMEDY: &str = "sign in with `aws configure` or `aws sso login`, or set AWS_PROFILE";
+const NO_KEYS_HINT: &str = "sign in with `aws configure` or `aws sso login`, or set AWS_PROFILE";
 
 /// One source of credentials.
 #[derive(Clone, Debug)]
@@ -62,16 +63,16 @@ pub(crate) struct WebIdentity {
     pub(crate) session_name: Option<String>,
 }
 
-/// In words, without a secret: `environment`, `profile "work": assume role …`.
+/// Describes the source without a secret: `environment`, `profile "work": assume role …`.
 impl fmt::Display for CredentialSource {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Environment => formatter.write_str("environment"),
-            Self::Keys { profile, .. } => write!(formatter, "profile {}: access key", shown_name(profile)),
+            Self::Keys { profile, .. } => write!(formatter, "profile {}: access key", quote_name(profile)),
             Self::Role(role) => write!(
                 formatter,
                 "profile {}: assume role {} with {}",
-                shown_name(&role.profile),
+                quote_name(&role.profile),
                 role.arn.value,
                 role.source
             ),
@@ -79,7 +80,7 @@ impl fmt::Display for CredentialSource {
                 Some(profile) => write!(
                     formatter,
                     "profile {}: assume role {} with a web identity token",
-                    shown_name(profile),
+                    quote_name(profile),
                     identity.arn.value
                 ),
                 None => write!(
@@ -93,11 +94,11 @@ impl fmt::Display for CredentialSource {
             } => write!(
                 formatter,
                 "profile {}: single sign-on as {} in {}",
-                shown_name(profile),
+                quote_name(profile),
                 role.value,
                 account.value
             ),
-            Self::Process { profile, .. } => write!(formatter, "profile {}: credential_process", shown_name(profile)),
+            Self::Process { profile, .. } => write!(formatter, "profile {}: credential_process", quote_name(profile)),
             Self::Container => formatter.write_str("container"),
             Self::InstanceMetadata => formatter.write_str("instance metadata service"),
         }
@@ -105,8 +106,8 @@ impl fmt::Display for CredentialSource {
 }
 
 impl CredentialSource {
-    /// Where it is set, for `context show`.
-    pub(crate) fn place(&self, configuration: &Configuration) -> String {
+    /// Where the source is set, for `context show`.
+    pub(crate) fn origin(&self, configuration: &Configuration) -> String {
         let key = |setting: &Located, profile: &str| format!("{}, [{}]", setting.source, section_name(profile));
         match self {
             Self::Environment => "variable AWS_ACCESS_KEY_ID".to_owned(),
@@ -129,18 +130,18 @@ impl CredentialSource {
         }
     }
 
-    /// The source of this run.
+    /// Finds the source of this run.
     ///
     /// # Errors
-    /// `Unauthenticated` if there is none, or one that lacks a part; `InvalidSpec` for values that make no sense.
-    pub(crate) fn of(configuration: &Configuration) -> Result<Self> {
-        if let Some(source) = Self::named(configuration)? {
+    /// `Unauthenticated` if there is no source, or one that lacks a part; `InvalidSpec` for invalid values.
+    pub(crate) fn from_configuration(configuration: &Configuration) -> Result<Self> {
+        if let Some(source) = Self::find_named(configuration)? {
             return Ok(source);
         }
-        if is_container(configuration)? {
+        if has_container(configuration)? {
             return Ok(Self::Container);
         }
-        if metadata_may_be_asked(configuration)? {
+        if can_ask_metadata_service(configuration)? {
             return Ok(Self::InstanceMetadata);
         }
         let profile = &configuration.profile;
@@ -151,15 +152,15 @@ impl CredentialSource {
         };
         let message = format!(
             "no credentials were found: AWS_ACCESS_KEY_ID is not set, and the profile {} has none{files}",
-            shown_name(&profile.name)
+            quote_name(&profile.name)
         );
-        Err(Error::new(ErrorKind::Unauthenticated, message).with_hint(NO_KEYS_REMEDY))
+        Err(Error::new(ErrorKind::Unauthenticated, message).with_hint(NO_KEYS_HINT))
     }
 
-    /// The source that variables or the profile name; nothing if only the machine itself is left to ask.
-    pub(crate) fn named(configuration: &Configuration) -> Result<Option<Self>> {
+    /// Finds the source that variables or the profile name; `None` if only the machine itself can give credentials.
+    pub(crate) fn find_named(configuration: &Configuration) -> Result<Option<Self>> {
         let profile = &configuration.profile;
-        if !profile.is_of_context {
+        if !profile.is_from_context {
             if configuration.variable("AWS_ACCESS_KEY_ID").is_some() {
                 return Ok(Some(Self::Environment));
             }
@@ -171,26 +172,26 @@ impl CredentialSource {
                 .with_hint("set both"));
             }
         }
-        // Only a role of the profile goes before the token that variables name, as in the AWS CLI.
+        // Only a role of the profile has priority over the token that variables name, as in the AWS CLI.
         if has_web_identity(configuration) && !configuration.section().is_some_and(assumes_role) {
-            return web_identity_of_environment(configuration).map(Some);
+            return from_environment_token(configuration).map(Some);
         }
-        Self::of_profile(configuration, &profile.name, &mut Vec::new())
+        Self::from_profile(configuration, &profile.name, &mut Vec::new())
     }
 
-    /// The source that a profile names. `seen` are the profiles that led here.
-    fn of_profile(configuration: &Configuration, name: &str, seen: &mut Vec<String>) -> Result<Option<Self>> {
+    /// Finds the source that a profile names. `seen` are the profiles that led to it.
+    fn from_profile(configuration: &Configuration, name: &str, seen: &mut Vec<String>) -> Result<Option<Self>> {
         let Some(section) = configuration.files.profiles.get(name) else {
             return Ok(None);
         };
         let profile = name.to_owned();
         if seen.contains(&profile) {
-            // A role may be assumed with the keys that stand beside it.
+            // A role can be assumed with the keys in the same profile.
             return match section.get("aws_access_key_id") {
-                Some(_) => Ok(Some(Self::keys(profile, section)?)),
+                Some(_) => Ok(Some(Self::from_keys(profile, section)?)),
                 None => Err(Error::invalid(format!(
                     "the AWS profiles {} assume each other's roles in a circle",
-                    seen.iter().map(|name| shown_name(name)).collect::<Vec<_>>().join(", ")
+                    seen.iter().map(|name| quote_name(name)).collect::<Vec<_>>().join(", ")
                 ))
                 .with_hint("name a source_profile that has credentials of its own")),
             };
@@ -201,24 +202,24 @@ impl CredentialSource {
                     profile: Some(profile),
                     arn: arn.clone(),
                     token_file: token_file.clone(),
-                    session_name: text(section, "role_session_name"),
+                    session_name: get_text(section, "role_session_name"),
                 })));
             }
             seen.push(profile);
-            return Self::role(configuration, name, section, arn, seen).map(Some);
+            return Self::from_role(configuration, name, section, arn, seen).map(Some);
         }
         const SSO: [&str; 4] = ["sso_session", "sso_start_url", "sso_account_id", "sso_role_name"];
         if section.has_any(&SSO) {
-            return sso(configuration, name, section).map(Some);
+            return from_sso(configuration, name, section).map(Some);
         }
         if section.has_any(&["aws_access_key_id", "aws_secret_access_key"]) {
-            return Ok(Some(Self::keys(profile, section)?));
+            return Ok(Some(Self::from_keys(profile, section)?));
         }
         let process = section.get("credential_process").cloned();
         Ok(process.map(|command| Self::Process { profile, command }))
     }
 
-    fn keys(profile: String, section: &Section) -> Result<Self> {
+    fn from_keys(profile: String, section: &Section) -> Result<Self> {
         for (key, other) in [
             ("aws_access_key_id", "aws_secret_access_key"),
             ("aws_secret_access_key", "aws_access_key_id"),
@@ -226,7 +227,7 @@ impl CredentialSource {
             if let (Some(setting), None) = (section.get(key), section.get(other)) {
                 let message = format!("{}: {key} is set, and {other} is not", setting.source);
                 return Err(Error::new(ErrorKind::Unauthenticated, message)
-                    .with_hint(format!("add {other} to the profile {}", shown_name(&profile))));
+                    .with_hint(format!("add {other} to the profile {}", quote_name(&profile))));
             }
         }
         Ok(Self::Keys {
@@ -235,7 +236,7 @@ impl CredentialSource {
         })
     }
 
-    fn role(
+    fn from_role(
         configuration: &Configuration,
         name: &str,
         section: &Section,
@@ -245,16 +246,16 @@ impl CredentialSource {
         Ok(Self::Role(Box::new(Role {
             profile: name.to_owned(),
             arn: arn.clone(),
-            external_id: text(section, "external_id"),
-            session_name: text(section, "role_session_name"),
+            external_id: get_text(section, "external_id"),
+            session_name: get_text(section, "role_session_name"),
             seconds: seconds_of_role(section)?,
             mfa_serial: section.get("mfa_serial").cloned(),
-            source: Self::behind_role(configuration, name, section, arn, seen)?,
+            source: Self::find_role_source(configuration, name, section, arn, seen)?,
         })))
     }
 
-    /// Whose credentials assume the role of a profile.
-    fn behind_role(
+    /// Finds the source of the credentials that assume the role of a profile.
+    fn find_role_source(
         configuration: &Configuration,
         name: &str,
         section: &Section,
@@ -273,22 +274,23 @@ impl CredentialSource {
                 let message = format!(
                     "{}: the profile {} has a role, and no source of credentials for it",
                     arn.source,
-                    shown_name(name)
+                    quote_name(name)
                 );
                 Err(Error::new(ErrorKind::Unauthenticated, message)
                     .with_hint("add source_profile, credential_source or web_identity_token_file"))
             }
             (Some(source), None) => {
                 if !configuration.files.profiles.contains_key(&source.value) {
-                    return Err(configuration.no_profile(&source.value, &format!("{}, source_profile,", source.source)));
+                    return Err(configuration
+                        .unknown_profile_error(&source.value, &format!("{}, source_profile,", source.source)));
                 }
-                Self::of_profile(configuration, &source.value, seen)?.ok_or_else(|| {
+                Self::from_profile(configuration, &source.value, seen)?.ok_or_else(|| {
                     let message = format!(
                         "the AWS profile {}, which {} names as source_profile, has no credentials",
-                        shown_name(&source.value),
+                        quote_name(&source.value),
                         source.source
                     );
-                    Error::new(ErrorKind::Unauthenticated, message).with_hint(NO_KEYS_REMEDY)
+                    Error::new(ErrorKind::Unauthenticated, message).with_hint(NO_KEYS_HINT)
                 })
             }
             (None, Some(source)) => match source.value.to_ascii_lowercase().as_str() {
@@ -297,104 +299,34 @@ impl CredentialSource {
                 "ecscontainer" => Ok(Self::Container),
                 _ => {
                     let sources = "one of Environment, Ec2InstanceMetadata and EcsContainer";
-                    Err(wrong(source, "credential_source", sources))
+                    Err(invalid_value_error(source, "credential_source", sources))
                 }
             },
         }
     }
 }
 
-/// How long a role is assumed for, if the profile says.
-fn seconds_of_role(section: &Section) -> Result<Option<i32>> {
-    const KEY: &str = "duration_seconds";
-    let Some(setting) = section.get(KEY) else {
-        return Ok(None);
+/// Whether credentials are found where AWS's tools keep them; sends no call. Invalid settings count as found: the
+/// call that uses them reports the error.
+///
+/// <https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html>
+pub(crate) fn has_credentials(settings: &Settings) -> bool {
+    let found = || {
+        let configuration = Configuration::read(settings)?;
+        let is_named = CredentialSource::find_named(&configuration)?.is_some();
+        Ok(is_named || has_container(&configuration)? || can_ask_metadata_service(&configuration)?)
     };
-    match setting.value.parse() {
-        Ok(seconds) if (900..=43_200).contains(&seconds) => Ok(Some(seconds)),
-        _ => Err(wrong(setting, KEY, "a number of seconds from 900 to 43200")),
-    }
+    let found: Result<bool> = found();
+    found.unwrap_or(true)
 }
 
-fn text(section: &Section, key: &str) -> Option<String> {
-    section.get(key).map(|setting| setting.value.clone())
-}
-
-/// Whether a profile says whose credentials assume its role.
-fn assumes_role(section: &Section) -> bool {
-    section.has_any(&["role_arn"])
-        && section.has_any(&["source_profile", "credential_source"])
-        && !section.has_any(&["web_identity_token_file"])
-}
-
-fn has_web_identity(configuration: &Configuration) -> bool {
-    !configuration.profile.is_of_context && configuration.variable("AWS_WEB_IDENTITY_TOKEN_FILE").is_some()
-}
-
-fn web_identity_of_environment(configuration: &Configuration) -> Result<CredentialSource> {
-    let lacks = |variable: &str| {
-        let message = format!("AWS_WEB_IDENTITY_TOKEN_FILE is set, and {variable} is not");
-        Error::new(ErrorKind::Unauthenticated, message).with_hint(format!("set {variable} to the role to assume"))
-    };
-    let token_file = configuration.variable("AWS_WEB_IDENTITY_TOKEN_FILE");
-    let arn = configuration.setting("AWS_ROLE_ARN", "role_arn");
-    Ok(CredentialSource::WebIdentity(WebIdentity {
-        profile: None,
-        token_file: token_file.ok_or_else(|| lacks("AWS_WEB_IDENTITY_TOKEN_FILE"))?,
-        arn: arn.ok_or_else(|| lacks("AWS_ROLE_ARN"))?,
-        session_name: configuration
-            .setting("AWS_ROLE_SESSION_NAME", "role_session_name")
-            .map(|setting| setting.value),
-    }))
-}
-
-fn sso(configuration: &Configuration, name: &str, section: &Section) -> Result<CredentialSource> {
-    let session = section.get("sso_session");
-    let shared = match session {
-        None => None,
-        Some(setting) => match configuration.files.sso_sessions.get(&setting.value) {
-            Some(shared) => Some(shared),
-            None => {
-                let missing = shown_name(&setting.value);
-                let message = format!("{}: the section [sso-session {missing}] does not exist", setting.source);
-                return Err(
-                    Error::new(ErrorKind::Unauthenticated, message).with_hint("make it with `aws configure sso`")
-                );
-            }
-        },
-    };
-    let need = |key: &str| {
-        let setting = shared.and_then(|shared| shared.get(key)).or_else(|| section.get(key));
-        setting.cloned().ok_or_else(|| {
-            let message = format!(
-                "the AWS profile {} signs in with SSO, and lacks {key}",
-                shown_name(name)
-            );
-            Error::new(ErrorKind::Unauthenticated, message).with_hint("complete it with `aws configure sso`")
-        })
-    };
-    let region = need("sso_region")?;
-    if !is_host_label(&region.value) {
-        return Err(wrong(&region, "sso_region", "a region such as us-east-1"));
-    }
-    check_single_sign_on(configuration)?;
-    Ok(CredentialSource::Sso {
-        profile: name.to_owned(),
-        account: need("sso_account_id")?,
-        role: need("sso_role_name")?,
-        start_url: need("sso_start_url")?,
-        region,
-        session: session.map(|setting| setting.value.clone()),
-    })
-}
-
-/// Whether a container's agent has credentials; its address is checked.
-pub(crate) fn is_container(configuration: &Configuration) -> Result<bool> {
+/// Whether the container gives credentials. Its address is checked.
+pub(crate) fn has_container(configuration: &Configuration) -> Result<bool> {
     const TOKEN: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN";
     let relative = configuration.variable("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
     let full = configuration.variable("AWS_CONTAINER_CREDENTIALS_FULL_URI");
     let is_set = relative.is_some() || full.is_some();
-    // The SDK reads these variables itself, white space around them and all.
+    // The SDK reads these variables itself and keeps white space around them.
     for name in [
         "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
         "AWS_CONTAINER_CREDENTIALS_FULL_URI",
@@ -413,12 +345,12 @@ pub(crate) fn is_container(configuration: &Configuration) -> Result<bool> {
         let is_path =
             setting.value.starts_with('/') && setting.value.parse::<Uri>().is_ok_and(|uri| uri.authority().is_none());
         if !is_path {
-            return Err(wrong(setting, "", "a path such as /v2/credentials/…"));
+            return Err(invalid_value_error(setting, "", "a path such as /v2/credentials/…"));
         }
     } else if let Some(setting) = &full {
         let address = setting.value.split(['?', '#']).next().unwrap_or_default();
-        if address_problem(address).is_some() || setting.value.parse::<Uri>().is_err() {
-            return Err(wrong(
+        if find_address_problem(address).is_some() || setting.value.parse::<Uri>().is_err() {
+            return Err(invalid_value_error(
                 setting,
                 "",
                 "an address such as http://169.254.170.23/v1/credentials",
@@ -428,24 +360,90 @@ pub(crate) fn is_container(configuration: &Configuration) -> Result<bool> {
     Ok(is_set)
 }
 
-/// Whether the metadata service is switched off.
-fn is_metadata_disabled(configuration: &Configuration) -> bool {
-    let disabled = configuration.variable("AWS_EC2_METADATA_DISABLED");
-    disabled.is_some_and(|setting| setting.value.eq_ignore_ascii_case("true"))
+/// How long a role is assumed, if the profile says it.
+fn seconds_of_role(section: &Section) -> Result<Option<i32>> {
+    const KEY: &str = "duration_seconds";
+    let Some(setting) = section.get(KEY) else {
+        return Ok(None);
+    };
+    match setting.value.parse() {
+        Ok(seconds) if (900..=43_200).contains(&seconds) => Ok(Some(seconds)),
+        _ => Err(invalid_value_error(
+            setting,
+            KEY,
+            "a number of seconds from 900 to 43200",
+        )),
+    }
 }
 
-/// Whether this machine is an EC2 instance, or another address of the metadata service is set.
-pub(crate) fn metadata_may_be_asked(configuration: &Configuration) -> Result<bool> {
-    let endpoint = configuration.setting("AWS_EC2_METADATA_SERVICE_ENDPOINT", "ec2_metadata_service_endpoint");
-    if let Some(setting) = endpoint
-        .as_ref()
-        .filter(|setting| address_problem(&setting.value).is_some())
-    {
-        return Err(wrong(
-            setting,
-            "ec2_metadata_service_endpoint",
-            "an address such as http://169.254.169.254",
-        ));
+fn get_text(section: &Section, key: &str) -> Option<String> {
+    section.get(key).map(|setting| setting.value.clone())
+}
+
+/// Whether a profile says which credentials assume its role.
+fn assumes_role(section: &Section) -> bool {
+    section.has_any(&["role_arn"])
+        && section.has_any(&["source_profile", "credential_source"])
+        && !section.has_any(&["web_identity_token_file"])
+}
+
+fn has_web_identity(configuration: &Configuration) -> bool {
+    !configuration.profile.is_from_context && configuration.variable("AWS_WEB_IDENTITY_TOKEN_FILE").is_some()
+}
+
+fn from_environment_token(configuration: &Configuration) -> Result<CredentialSource> {
+    let missing_error = |variable: &str| {
+        let message = format!("AWS_WEB_IDENTITY_TOKEN_FILE is set, and {variable} is not");
+        Error::new(ErrorKind::Unauthenticated, message).with_hint(format!("set {variable} to the role to assume"))
+    };
+    let token_file = configuration.variable("AWS_WEB_IDENTITY_TOKEN_FILE");
+    let arn = configuration.setting("AWS_ROLE_ARN", "role_arn");
+    Ok(CredentialSource::WebIdentity(WebIdentity {
+        profile: None,
+        token_file: token_file.ok_or_else(|| missing_error("AWS_WEB_IDENTITY_TOKEN_FILE"))?,
+        arn: arn.ok_or_else(|| missing_error("AWS_ROLE_ARN"))?,
+        session_name: configuration
+            .setting("AWS_ROLE_SESSION_NAME", "role_session_name")
+            .map(|setting| setting.value),
+    }))
+}
+
+fn from_sso(configuration: &Configuration, name: &str, section: &Section) -> Result<CredentialSource> {
+    let session = section.get("sso_session");
+    let shared = match session {
+        None => None,
+        Some(setting) => match configuration.files.sso_sessions.get(&setting.value) {
+            Some(shared) => Some(shared),
+            None => {
+                let missing = quote_name(&setting.value);
+                let message = format!("{}: the section [sso-session {missing}] does not exist", setting.source);
+                return Err(
+                    Error::new(ErrorKind::Unauthenticated, message).with_hint("make it with `aws configure sso`")
+                );
+            }
+        },
+    };
+    let required = |key: &str| {
+        let setting = shared.and_then(|shared| shared.get(key)).or_else(|| section.get(key));
+        setting.cloned().ok_or_else(|| {
+            let message = format!(
+                "the AWS profile {} signs in with SSO, and lacks {key}",
+                quote_name(name)
+            );
+            Error::new(ErrorKind::Unauthenticated, message).with_hint("complete it with `aws configure sso`")
+        })
+    };
+    let region = required("sso_region")?;
+    if !is_host_label(&region.value) {
+        return Err(invalid_value_error(&region, "sso_region", "a region such as us-east-1"));
     }
-    Ok(!is_metadata_disabled(configuration) && (endpoint.is_some() || on_ec2()))
+    check_single_sign_on(configuration)?;
+    Ok(CredentialSource::Sso {
+        profile: name.to_owned(),
+        account: required("sso_account_id")?,
+        role: required("sso_role_name")?,
+        start_url: required("sso_start_url")?,
+        region,
+        session: session.map(|setting| setting.value.clone()),
+    })
 }

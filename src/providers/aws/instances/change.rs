@@ -1,8 +1,4 @@
-//! Terminate, start, stop and reboot: batches in, one outcome for each target out.
-//! Protection against termination, which is an attribute of each instance. Compute Engine's is a change like others.
-//!
-//! <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_ChangingDisableAPITermination.html>
-//! Moving the end of an instance: the timer inside it goes by its tag. Only EC2 has such a timer.
+//! Changes instances: terminate, start, stop, reboot, protection and TTL.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -14,31 +10,34 @@ use aws_sdk_ec2::types::{
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use futures_util::stream::{self, StreamExt};
 
-use super::convert::{all_tags, from_ec2, has_timer, position, reference};
+use super::convert::{from_ec2, has_timer, instance_ref, launch_index, read_tags};
 use super::list;
-use super::list::not_found;
+use super::list::not_found_error;
 use crate::cloud::{
-    BatchTracker, Error, ErrorKind, InstanceRef, LABEL_TTL, NativeName, Ownership, ProviderKind, Result, TargetOutcome,
-    format_duration,
+    BatchTracker, Error, ErrorKind, ErrorLocation, InstanceAction, InstanceRef, LABEL_TTL, NativeName, Ownership,
+    ProviderKind, Result, TargetOutcome, format_duration,
 };
-use crate::providers::aws::api::client::{Clients, one_attempt};
+use crate::providers::aws::api::client::{Clients, one_attempt_config};
 use crate::providers::aws::api::error::{Call, translate};
-use crate::providers::aws::api::retry::{ChangeFailure, replay};
+use crate::providers::aws::api::retry::{ChangeFailure, retry_change};
 
 /// EC2 takes 1,000 ids, and advises at most 100.
-const BATCH: usize = 100;
+const BATCH_SIZE: usize = 100;
 const CONCURRENT_BATCHES: usize = 4;
 
-/// What is to be done to instances.
+/// There is no batch call; more calls at once would only reach the rate limit.
+const CONCURRENT_CHANGES: usize = 4;
+
+/// A change that EC2 makes to many instances in one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum InstanceAction {
+enum StateChange {
     Terminate,
     Start,
     Stop,
     Reboot,
 }
 
-impl InstanceAction {
+impl StateChange {
     fn as_str(self) -> &'static str {
         match self {
             Self::Terminate => "terminate",
@@ -49,65 +48,152 @@ impl InstanceAction {
     }
 }
 
-/// Does it to all targets: regions side by side, each in batches. What is terminated goes by zones: one protected instance
-/// spoils a call for its whole zone, and no other.
-pub(crate) async fn act(
+/// Applies an action to all targets; see [`Instances::apply`](crate::cloud::Instances::apply).
+pub(crate) async fn apply(
     clients: &Clients,
-    verb: InstanceAction,
+    action: InstanceAction,
     targets: &[InstanceRef],
-    course: &BatchTracker<'_>,
+    tracker: &BatchTracker<'_>,
 ) -> Vec<TargetOutcome> {
-    let mut places: BTreeMap<(String, Option<String>), BTreeSet<String>> = BTreeMap::new();
+    let change = match action {
+        InstanceAction::Protect => return set_protection(clients, targets, true, tracker).await,
+        InstanceAction::Unprotect => return set_protection(clients, targets, false, tracker).await,
+        InstanceAction::Terminate => StateChange::Terminate,
+        InstanceAction::Start => StateChange::Start,
+        InstanceAction::Stop => StateChange::Stop,
+        InstanceAction::Reboot => StateChange::Reboot,
+    };
+    change_states(clients, change, targets, tracker).await
+}
+
+/// Changes all targets: regions at the same time, each in batches. Instances are terminated by zone, because one
+/// protected instance fails the call for its whole zone.
+async fn change_states(
+    clients: &Clients,
+    change: StateChange,
+    targets: &[InstanceRef],
+    tracker: &BatchTracker<'_>,
+) -> Vec<TargetOutcome> {
+    let mut ids_by_zone: BTreeMap<(String, Option<String>), BTreeSet<String>> = BTreeMap::new();
     for target in targets.iter().filter(|target| is_ours(target)) {
-        let zone = target.zone.clone().filter(|_| verb == InstanceAction::Terminate);
-        let place = (target.scope.clone(), zone);
-        places.entry(place).or_default().insert(target.id.clone());
+        let zone = target.zone.clone().filter(|_| change == StateChange::Terminate);
+        let key = (target.scope.clone(), zone);
+        ids_by_zone.entry(key).or_default().insert(target.id.clone());
     }
-    let in_places: Vec<_> = stream::iter(places)
+    let outcomes_by_zone: Vec<_> = stream::iter(ids_by_zone)
         .map(|((region, _), ids)| async move {
             let client = clients.ec2(&region).await;
-            let settled = in_place(&client, verb, &region, ids.into_iter().collect(), course).await;
-            (region, settled)
+            let outcomes = apply_in_zone(&client, change, &region, ids.into_iter().collect(), tracker).await;
+            (region, outcomes)
         })
         .buffer_unordered(CONCURRENT_BATCHES)
         .collect()
         .await;
-    let mut settled: HashMap<String, HashMap<String, Settled>> = HashMap::new();
-    for (region, ids) in in_places {
-        settled.entry(region).or_default().extend(ids);
+    let mut outcomes: HashMap<String, HashMap<String, IdOutcome>> = HashMap::new();
+    for (region, ids) in outcomes_by_zone {
+        outcomes.entry(region).or_default().extend(ids);
     }
     targets
         .iter()
         .map(|target| TargetOutcome {
             target: target.clone(),
-            result: match settled
+            result: match outcomes
                 .get(target.scope.as_str())
                 .and_then(|region| region.get(&target.id))
             {
-                Some(settled) => settled.result(target),
-                None => Err(Error::invalid(format!("{target} is not an instance of ec2"))),
+                Some(outcome) => outcome.result(target),
+                None => Err(Error::invalid(format!("{target} is not an instance of ec2")).naming(target)),
             },
         })
         .collect()
+}
+
+/// Protects instances or removes the protection.
+///
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_ChangingDisableAPITermination.html>
+async fn set_protection(
+    clients: &Clients,
+    targets: &[InstanceRef],
+    protected: bool,
+    tracker: &BatchTracker<'_>,
+) -> Vec<TargetOutcome> {
+    let changes: Vec<_> = targets
+        .iter()
+        .map(|target| async move {
+            let result = match tracker.start(&target.scope, [target.id.as_str()]) {
+                Ok(()) => protect_instance(clients, target, protected).await,
+                Err(interrupted) => Err(interrupted),
+            };
+            TargetOutcome {
+                target: target.clone(),
+                result: tracker.record(target, result),
+            }
+        })
+        .collect();
+    stream::iter(changes).buffered(CONCURRENT_CHANGES).collect().await
+}
+
+/// Sets the TTL of an instance, which the timer in it reads from a tag; see
+/// [`Instances::set_ttl`](crate::cloud::Instances::set_ttl).
+///
+/// # Errors
+/// `Refused` for an instance whose timer cannot see its tags.
+pub(crate) async fn set_ttl(client: &Client, target: &InstanceRef, ttl: Duration) -> Result<()> {
+    let region = &target.scope;
+    let (api, owner) = list::describe_instance(client, target).await?;
+    let refused =
+        |message: String| Error::new(ErrorKind::Refused, message).at(ErrorLocation::new(ProviderKind::Aws, region));
+    if from_ec2(&api, region, owner.as_deref()).is_none_or(|instance| instance.state.is_gone()) {
+        return Err(refused(format!("cannot extend {target}: it is being terminated")));
+    }
+    let tags_are_seen = api
+        .metadata_options()
+        .is_some_and(|options| options.instance_metadata_tags() == Some(&InstanceMetadataTagsState::Enabled));
+    if has_timer(
+        &api,
+        &Ownership::from_labels(&read_tags(&api), NativeName::Tag(launch_index(&api))),
+    ) && !tags_are_seen
+    {
+        let message = format!("cannot extend {target}: its timer cannot read its tags and keeps its first TTL");
+        return Err(refused(message).with_hint(format!(
+            "show the tags to it, which needs tags with plain keys only: aws ec2 modify-instance-metadata-options \
+             --region {region} --instance-id {} --instance-metadata-tags enabled",
+            target.id
+        )));
+    }
+    let tag = Tag::builder().key(LABEL_TTL).value(format_duration(ttl)).build();
+    let request = client.create_tags().resources(&target.id).tags(tag);
+    retry_change("CreateTags", region, || {
+        request.clone().customize().config_override(one_attempt_config()).send()
+    })
+    .await
+    .map(drop)
+    .map_err(|failure| {
+        let error = translate(&failure.error, Call::Change, format!("cannot extend {target}"), region);
+        match failure.may_have_taken_effect {
+            true => error.with_kind(ErrorKind::UnknownOutcome).with_leftover(target),
+            false => error,
+        }
+    })
 }
 
 fn is_ours(target: &InstanceRef) -> bool {
     target.provider == ProviderKind::Aws && !target.id.is_empty() && !target.scope.is_empty()
 }
 
-/// What became of one id, which can stand for several targets.
-enum Settled {
+/// The outcome for one id, which can belong to several targets.
+enum IdOutcome {
     Done,
     Gone,
     Failed(Error),
 }
 
-impl Settled {
+impl IdOutcome {
     fn result(&self, target: &InstanceRef) -> Result<()> {
         match self {
             Self::Done => Ok(()),
-            Self::Gone => Err(Error::not_found(target).at(format!("aws/{}", target.scope))),
-            Self::Failed(error) if error.kind() == ErrorKind::NotFound => Err(not_found(target, error)),
+            Self::Gone => Err(Error::not_found(target).at(ErrorLocation::new(ProviderKind::Aws, &target.scope))),
+            Self::Failed(error) if error.kind() == ErrorKind::NotFound => Err(not_found_error(target, error)),
             Self::Failed(error) if error.kind() == ErrorKind::UnknownOutcome => {
                 Err(error.clone().with_leftover(target))
             }
@@ -116,100 +202,100 @@ impl Settled {
     }
 }
 
-/// Some ids of one place that go into one call.
+/// The ids of one call. They are in one region, and in one zone if they are terminated.
 struct Batch {
     ids: Vec<String>,
-    /// Whether a failed call may have done its work on some of them already.
-    may_be_done: bool,
+    /// Whether an earlier call that failed may have changed some of them.
+    may_have_changed: bool,
 }
 
 impl Batch {
-    /// Whether some of its ids may have failed the call for the others.
-    fn is_to_be_halved(&self, error: &Error) -> bool {
+    /// Whether to send its ids again in two halves, because some of them may have failed the call for the others.
+    fn should_be_split(&self, error: &Error) -> bool {
         self.ids.len() > 1 && concerns_single_ids(error.kind())
     }
 }
 
-/// Tells what is known of the ids of a batch after its call.
-fn tell(course: &BatchTracker<'_>, region: &str, batch: &Batch, answer: &Result<Vec<(String, Settled)>>) {
-    let settle = |id: &str, settled: &Settled| {
-        let target = reference(region, id);
-        // Whoever asked is given it at the end, too.
-        let _ = course.record(&target, settled.result(&target));
+/// Records the outcomes of a batch after its call.
+fn record(tracker: &BatchTracker<'_>, region: &str, batch: &Batch, response: &Result<Vec<(String, IdOutcome)>>) {
+    let record_id = |id: &str, outcome: &IdOutcome| {
+        let target = instance_ref(region, id);
+        // The caller gets the results at the end.
+        let _ = tracker.record(&target, outcome.result(&target));
     };
-    match answer {
-        Ok(judged) => judged.iter().for_each(|(id, settled)| settle(id, settled)),
-        Err(error) if batch.is_to_be_halved(error) => {}
+    match response {
+        Ok(outcomes) => outcomes.iter().for_each(|(id, outcome)| record_id(id, outcome)),
+        Err(error) if batch.should_be_split(error) => {}
         Err(error) => {
-            let failed = Settled::Failed(error.clone());
-            batch.ids.iter().for_each(|id| settle(id, &failed));
+            let failed = IdOutcome::Failed(error.clone());
+            batch.ids.iter().for_each(|id| record_id(id, &failed));
         }
     }
 }
 
-/// One stale or protected id fails the call for all that are with it. So a failed batch is halved, and each half
-/// tried again, until only the ids that fail by themselves are left.
-async fn in_place(
+/// Applies an action in one region or zone. One missing or protected id fails the call for all ids in it. So a failed
+/// batch is sent again in two halves, until only the ids that fail by themselves are left.
+async fn apply_in_zone(
     client: &Client,
-    verb: InstanceAction,
+    action: StateChange,
     region: &str,
     ids: Vec<String>,
-    course: &BatchTracker<'_>,
-) -> HashMap<String, Settled> {
-    let mut settled = HashMap::with_capacity(ids.len());
-    let mut round: Vec<Batch> = ids
-        .chunks(BATCH)
+    tracker: &BatchTracker<'_>,
+) -> HashMap<String, IdOutcome> {
+    let mut outcomes = HashMap::with_capacity(ids.len());
+    let mut batches: Vec<Batch> = ids
+        .chunks(BATCH_SIZE)
         .map(|ids| Batch {
             ids: ids.to_vec(),
-            may_be_done: false,
+            may_have_changed: false,
         })
         .collect();
-    while !round.is_empty() {
-        let answers: Vec<_> = stream::iter(round)
+    while !batches.is_empty() {
+        let responses: Vec<_> = stream::iter(batches)
             .map(|batch| async move {
-                let answer = match course.start(region, batch.ids.iter().map(String::as_str)) {
-                    Ok(()) => call(client, verb, region, &batch.ids).await,
-                    // The call before this one may have ended some of them.
-                    Err(interrupted) if batch.may_be_done => Err(interrupted.with_kind(ErrorKind::UnknownOutcome)),
+                let response = match tracker.start(region, batch.ids.iter().map(String::as_str)) {
+                    Ok(()) => send_call(client, action, region, &batch.ids).await,
+                    // The call before this one may have terminated some of them.
+                    Err(interrupted) if batch.may_have_changed => Err(interrupted.with_kind(ErrorKind::UnknownOutcome)),
                     Err(interrupted) => Err(interrupted),
                 };
-                let answer = answer.map(|changes| {
-                    let judged = batch
+                let response = response.map(|changes| {
+                    let outcomes = batch
                         .ids
                         .iter()
-                        .map(|id| (id.clone(), judge(verb, &batch, &changes, id)));
-                    judged.collect::<Vec<_>>()
+                        .map(|id| (id.clone(), interpret(action, &batch, &changes, id)));
+                    outcomes.collect::<Vec<_>>()
                 });
-                tell(course, region, &batch, &answer);
-                (batch, answer)
+                record(tracker, region, &batch, &response);
+                (batch, response)
             })
             .buffer_unordered(CONCURRENT_BATCHES)
             .collect()
             .await;
-        round = Vec::new();
-        for (batch, answer) in answers {
-            match answer {
-                Ok(judged) => settled.extend(judged),
-                Err(error) if batch.is_to_be_halved(&error) => {
+        batches = Vec::new();
+        for (batch, response) in responses {
+            match response {
+                Ok(changed) => outcomes.extend(changed),
+                Err(error) if batch.should_be_split(&error) => {
                     let half = batch.ids.len().div_ceil(2);
-                    // Of a batch with protected ids EC2 still terminates those in other zones.
-                    let may_be_done = batch.may_be_done || error.kind() == ErrorKind::Protected;
-                    round.extend(batch.ids.chunks(half).map(|ids| Batch {
+                    // EC2 terminates the ids of a batch in other zones than the protected ones.
+                    let may_have_changed = batch.may_have_changed || error.kind() == ErrorKind::Protected;
+                    batches.extend(batch.ids.chunks(half).map(|ids| Batch {
                         ids: ids.to_vec(),
-                        may_be_done,
+                        may_have_changed,
                     }));
                 }
                 Err(error) => {
-                    let failed = |id| (id, Settled::Failed(error.clone()));
-                    settled.extend(batch.ids.into_iter().map(failed));
+                    let failed = |id| (id, IdOutcome::Failed(error.clone()));
+                    outcomes.extend(batch.ids.into_iter().map(failed));
                 }
             }
         }
     }
-    settled
+    outcomes
 }
 
-/// Whether a failure is one of some ids of the call, rather than of the caller or the cloud.
+/// Whether a failure comes from some ids of the call, not from the caller or the cloud.
 fn concerns_single_ids(kind: ErrorKind) -> bool {
     matches!(
         kind,
@@ -223,118 +309,100 @@ fn concerns_single_ids(kind: ErrorKind) -> bool {
     )
 }
 
-/// What a successful call did to one id, by what it says of it. A restart is answered without a word.
-fn judge(verb: InstanceAction, batch: &Batch, changes: &[InstanceStateChange], id: &str) -> Settled {
+/// Interprets the response of a successful call for one id. The response to a reboot has no details.
+fn interpret(action: StateChange, batch: &Batch, changes: &[InstanceStateChange], id: &str) -> IdOutcome {
     use InstanceStateName::{Pending, Running, ShuttingDown, Stopped, Stopping, Terminated};
-    if verb == InstanceAction::Reboot {
-        return Settled::Done;
+    if action == StateChange::Reboot {
+        return IdOutcome::Done;
     }
     let unknown = |what: &str| {
-        let message = format!("ec2 took the call to {} it, and {what}", verb.as_str());
-        Settled::Failed(Error::new(ErrorKind::UnknownOutcome, message))
+        let message = format!("ec2 accepted the call to {} it, but {what}", action.as_str());
+        IdOutcome::Failed(Error::new(ErrorKind::UnknownOutcome, message))
     };
     let Some(change) = changes.iter().find(|change| change.instance_id() == Some(id)) else {
-        return unknown("says nothing of what came of it");
+        return unknown("did not report the result");
     };
     let before = change.previous_state().and_then(|state| state.name());
     let now = change.current_state().and_then(|state| state.name());
-    match (verb, before, now) {
-        (InstanceAction::Terminate, Some(Terminated), _) if !batch.may_be_done => Settled::Gone,
-        (InstanceAction::Terminate, _, Some(Pending | Running | Stopping | Stopped))
-        | (InstanceAction::Start, _, Some(ShuttingDown | Terminated | Stopping | Stopped))
-        | (InstanceAction::Stop, _, Some(Pending | Running)) => {
+    match (action, before, now) {
+        (StateChange::Terminate, Some(Terminated), _) if !batch.may_have_changed => IdOutcome::Gone,
+        (StateChange::Terminate, _, Some(Pending | Running | Stopping | Stopped))
+        | (StateChange::Start, _, Some(ShuttingDown | Terminated | Stopping | Stopped))
+        | (StateChange::Stop, _, Some(Pending | Running)) => {
             let now = now.map(InstanceStateName::as_str).unwrap_or_default();
-            unknown(&format!("says that it is {now} still"))
+            unknown(&format!("reports that it is still {now}"))
         }
-        _ => Settled::Done,
+        _ => IdOutcome::Done,
     }
 }
 
-/// One call for some ids, replayed until its outcome is known: all four leave what is already done as it is.
-async fn call(client: &Client, verb: InstanceAction, region: &str, ids: &[String]) -> Result<Vec<InstanceStateChange>> {
-    match verb {
-        InstanceAction::Terminate => {
+/// Sends one call for some ids until its outcome is known. A repeated call changes nothing more.
+async fn send_call(
+    client: &Client,
+    action: StateChange,
+    region: &str,
+    ids: &[String],
+) -> Result<Vec<InstanceStateChange>> {
+    match action {
+        StateChange::Terminate => {
             let request = client.terminate_instances().set_instance_ids(Some(ids.to_vec()));
-            replay("TerminateInstances", region, || {
-                request.clone().customize().config_override(one_attempt()).send()
+            retry_change("TerminateInstances", region, || {
+                request.clone().customize().config_override(one_attempt_config()).send()
             })
             .await
             .map(|output| output.terminating_instances.unwrap_or_default())
-            .map_err(|failure| explain(&failure, verb, region, ids))
+            .map_err(|failure| translate_failure(&failure, action, region, ids))
         }
-        InstanceAction::Start => {
+        StateChange::Start => {
             let request = client.start_instances().set_instance_ids(Some(ids.to_vec()));
-            replay("StartInstances", region, || {
-                request.clone().customize().config_override(one_attempt()).send()
+            retry_change("StartInstances", region, || {
+                request.clone().customize().config_override(one_attempt_config()).send()
             })
             .await
             .map(|output| output.starting_instances.unwrap_or_default())
-            .map_err(|failure| explain(&failure, verb, region, ids))
+            .map_err(|failure| translate_failure(&failure, action, region, ids))
         }
-        InstanceAction::Stop => {
+        StateChange::Stop => {
             let request = client.stop_instances().set_instance_ids(Some(ids.to_vec()));
-            replay("StopInstances", region, || {
-                request.clone().customize().config_override(one_attempt()).send()
+            retry_change("StopInstances", region, || {
+                request.clone().customize().config_override(one_attempt_config()).send()
             })
             .await
             .map(|output| output.stopping_instances.unwrap_or_default())
-            .map_err(|failure| explain(&failure, verb, region, ids))
+            .map_err(|failure| translate_failure(&failure, action, region, ids))
         }
-        InstanceAction::Reboot => {
+        StateChange::Reboot => {
             let request = client.reboot_instances().set_instance_ids(Some(ids.to_vec()));
-            replay("RebootInstances", region, || {
-                request.clone().customize().config_override(one_attempt()).send()
+            retry_change("RebootInstances", region, || {
+                request.clone().customize().config_override(one_attempt_config()).send()
             })
             .await
             .map(|_| Vec::new())
-            .map_err(|failure| explain(&failure, verb, region, ids))
+            .map_err(|failure| translate_failure(&failure, action, region, ids))
         }
     }
 }
 
-fn explain<E>(failure: &ChangeFailure<E>, verb: InstanceAction, region: &str, ids: &[String]) -> Error
+fn translate_failure<E>(failure: &ChangeFailure<E>, action: StateChange, region: &str, ids: &[String]) -> Error
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
-    let verb = verb.as_str();
+    let verb = action.as_str();
     let attempted = match ids {
-        [id] => format!("cannot {verb} {}", reference(region, id)),
+        [id] => format!("cannot {verb} {}", instance_ref(region, id)),
         ids => format!("cannot {verb} {} instances in {region}", ids.len()),
     };
-    let error = translate(&failure.error, Call::Change, attempted, region);
-    if failure.may_have_worked {
+    let mut error = translate(&failure.error, Call::Change, attempted, region);
+    if let [id] = ids {
+        error = error.naming(instance_ref(region, id));
+    }
+    if failure.may_have_taken_effect {
         return error.with_kind(ErrorKind::UnknownOutcome);
     }
     error
 }
 
-/// There is no call for many; more at once would only meet the rate limit.
-const AT_ONCE: usize = 4;
-
-/// Protects instances, or lifts that; see [`Provider::set_protection`](crate::cloud::Provider::set_protection).
-pub(crate) async fn set_protection(
-    clients: &Clients,
-    targets: &[InstanceRef],
-    protected: bool,
-    course: &BatchTracker<'_>,
-) -> Vec<TargetOutcome> {
-    let changes: Vec<_> = targets
-        .iter()
-        .map(|target| async move {
-            let result = match course.start(&target.scope, [target.id.as_str()]) {
-                Ok(()) => set(clients, target, protected).await,
-                Err(interrupted) => Err(interrupted),
-            };
-            TargetOutcome {
-                target: target.clone(),
-                result: course.record(target, result),
-            }
-        })
-        .collect();
-    stream::iter(changes).buffered(AT_ONCE).collect().await
-}
-
-async fn set(clients: &Clients, target: &InstanceRef, protected: bool) -> Result<()> {
+async fn protect_instance(clients: &Clients, target: &InstanceRef, protected: bool) -> Result<()> {
     let region = &target.scope;
     let value = AttributeBooleanValue::builder().value(protected).build();
     let request = clients
@@ -343,59 +411,17 @@ async fn set(clients: &Clients, target: &InstanceRef, protected: bool) -> Result
         .modify_instance_attribute()
         .instance_id(&target.id)
         .disable_api_termination(value);
-    let answer = replay("ModifyInstanceAttribute", region, || {
-        request.clone().customize().config_override(one_attempt()).send()
+    let response = retry_change("ModifyInstanceAttribute", region, || {
+        request.clone().customize().config_override(one_attempt_config()).send()
     });
-    answer.await.map(drop).map_err(|failure| {
+    response.await.map(drop).map_err(|failure| {
         let verb = if protected { "protect" } else { "unprotect" };
-        let error = translate(&failure.error, Call::Change, format!("cannot {verb} {target}"), region);
+        let error = translate(&failure.error, Call::Change, format!("cannot {verb} {target}"), region).naming(target);
         match error.kind() {
-            ErrorKind::NotFound => not_found(target, &error),
+            ErrorKind::NotFound => not_found_error(target, &error),
             ErrorKind::Unsupported => error.with_hint("spot instances cannot be protected on ec2"),
-            _ if failure.may_have_worked => error.with_kind(ErrorKind::UnknownOutcome).with_leftover(target),
+            _ if failure.may_have_taken_effect => error.with_kind(ErrorKind::UnknownOutcome).with_leftover(target),
             _ => error,
-        }
-    })
-}
-
-/// Sets how long an instance may live; see [`Provider::set_ttl`](crate::cloud::Provider::set_ttl).
-///
-/// # Errors
-/// `Refused` for an instance whose timer cannot see its tags.
-pub(crate) async fn set_ttl(client: &Client, target: &InstanceRef, ttl: Duration) -> Result<()> {
-    let region = &target.scope;
-    let (api, owner) = list::describe(client, target).await?;
-    let refused = |message: String| Error::new(ErrorKind::Refused, message).at(format!("aws/{region}"));
-    if from_ec2(&api, region, owner.as_deref()).is_none_or(|instance| instance.state.is_gone()) {
-        return Err(refused(format!("cannot extend {target}: it is being terminated")));
-    }
-    let tags_are_seen = api
-        .metadata_options()
-        .is_some_and(|options| options.instance_metadata_tags() == Some(&InstanceMetadataTagsState::Enabled));
-    if has_timer(
-        &api,
-        &Ownership::from_labels(&all_tags(&api), NativeName::Tag(position(&api))),
-    ) && !tags_are_seen
-    {
-        let message = format!("cannot extend {target}: its timer does not see its tags, and goes by its first TTL");
-        return Err(refused(message).with_hint(format!(
-            "let it see them, which takes tags with plain keys alone: aws ec2 modify-instance-metadata-options \
-             --region {region} --instance-id {} --instance-metadata-tags enabled",
-            target.id
-        )));
-    }
-    let tag = Tag::builder().key(LABEL_TTL).value(format_duration(ttl)).build();
-    let request = client.create_tags().resources(&target.id).tags(tag);
-    replay("CreateTags", region, || {
-        request.clone().customize().config_override(one_attempt()).send()
-    })
-    .await
-    .map(drop)
-    .map_err(|failure| {
-        let error = translate(&failure.error, Call::Change, format!("cannot extend {target}"), region);
-        match failure.may_have_worked {
-            true => error.with_kind(ErrorKind::UnknownOutcome).with_leftover(target),
-            false => error,
         }
     })
 }

@@ -1,5 +1,4 @@
-//! An instance as EC2 describes it, as cloudctl's.
-//! Why an instance is gone: what its state reason says.
+//! Converts an instance of EC2 to [`Instance`], and says why one is gone.
 
 use std::collections::BTreeMap;
 
@@ -12,25 +11,14 @@ use crate::cloud::{
     Labels, NativeName, Ownership, ProviderKind, RESERVED_PREFIX,
 };
 use crate::providers::aws::api::error::kind_of_code;
-use crate::providers::aws::network::security_group::GROUP_NAME_PREFIX;
+use crate::providers::aws::tags::{GROUP_NAME_PREFIX, TAG_NAME};
 
-/// The tag that the console shows as an instance's name.
-pub(crate) const TAG_NAME: &str = "Name";
-
-/// Its place, from 0, among those that one RunInstances made.
-/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Instance.html>
-pub(crate) fn position(instance: &ec2::Instance) -> Option<usize> {
-    instance
-        .ami_launch_index()
-        .and_then(|index| usize::try_from(index).ok())
-}
-
-/// Turns an instance of `region`, owned by `account`, into cloudctl's; nothing if EC2 gave it no id.
+/// Converts an instance of `region`, owned by `account`; `None` if it has no id.
 pub(crate) fn from_ec2(instance: &ec2::Instance, region: &str, account: Option<&str>) -> Option<Instance> {
     let id = instance.instance_id()?;
-    let tags = all_tags(instance);
-    let ownership = Ownership::from_labels(&tags, NativeName::Tag(position(instance)));
-    // Until each member has its own, the console's name is that of the group.
+    let tags = read_tags(instance);
+    let ownership = Ownership::from_labels(&tags, NativeName::Tag(launch_index(instance)));
+    // Until a member has its own name tag, the tag has the group's name.
     let group = tags.get(LABEL_NAME).filter(|_| tags.contains_key(LABEL_MEMBERS));
     let group = group.map(String::as_str).filter(|_| ownership.managed);
     let name = ownership.name.clone().or_else(|| tags.get(TAG_NAME).cloned());
@@ -40,11 +28,11 @@ pub(crate) fn from_ec2(instance: &ec2::Instance, region: &str, account: Option<&
         .iter()
         .filter_map(|interface| interface.attachment())
         .find(|attachment| attachment.device_index() == Some(0));
-    // A start resets the launch time; the primary interface stays attached from the first launch on.
+    // A start resets the launch time, but the primary interface stays attached.
     let created_at = primary
         .and_then(|attachment| attachment.attach_time())
         .or(instance.launch_time());
-    let created_at = created_at.and_then(timestamp);
+    let created_at = created_at.and_then(to_timestamp);
     let expires_at = ownership.expires_at(created_at);
     let zone = instance.placement().and_then(|placement| placement.availability_zone());
     Some(Instance {
@@ -54,12 +42,12 @@ pub(crate) fn from_ec2(instance: &ec2::Instance, region: &str, account: Option<&
         zone: zone.map(str::to_owned),
         reference: InstanceRef {
             zone: zone.map(str::to_owned),
-            ..reference(region, id)
+            ..instance_ref(region, id)
         },
         state: state.map_or(InstanceState::Unknown, state_of),
         native_state: state.map_or("unknown", |state| state.as_str()).to_owned(),
         machine_type: instance.instance_type().map(|machine| machine.as_str().to_owned()),
-        cpus: cpus(instance),
+        cpus: read_cpus(instance),
         memory_gib: None,
         architecture: instance.architecture().and_then(architecture_of),
         image: instance.image_id().map(str::to_owned),
@@ -78,11 +66,11 @@ pub(crate) fn from_ec2(instance: &ec2::Instance, region: &str, account: Option<&
         spec_fingerprint: ownership.spec_fingerprint,
         ttl: ownership.ttl,
         label_problem: ownership.label_problem,
-        disks: disks(instance),
-        ingress_rules: openings(instance),
+        disks: read_disks(instance),
+        ingress_rules: ingress_groups(instance),
         attached_gpu: None,
         has_other_price: has_other_price(instance),
-        setup: setup_of(instance),
+        setup: read_setup(instance),
         generation: ownership.generation,
         state_reason: instance
             .state_reason()
@@ -93,9 +81,9 @@ pub(crate) fn from_ec2(instance: &ec2::Instance, region: &str, account: Option<&
             .state_reason()
             .and_then(|reason| reason.code())
             .filter(|_| state.map(state_of).is_some_and(InstanceState::is_gone))
-            .and_then(|reason| failed_launch(reason).or_else(|| reclaimed(reason)))
+            .and_then(|reason| launch_failure(reason).or_else(|| spot_reclaim(reason)))
             .map(|(kind, _)| kind),
-        native: native(instance),
+        native: native_fields(instance),
         labels: user_labels(&tags, &[name.as_deref(), group]),
         name,
         // <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html>
@@ -103,8 +91,8 @@ pub(crate) fn from_ec2(instance: &ec2::Instance, region: &str, account: Option<&
     })
 }
 
-/// The reference of an instance.
-pub(crate) fn reference(region: &str, id: &str) -> InstanceRef {
+/// The instance ref of an instance.
+pub(crate) fn instance_ref(region: &str, id: &str) -> InstanceRef {
     InstanceRef {
         provider: ProviderKind::Aws,
         scope: region.to_owned(),
@@ -114,7 +102,15 @@ pub(crate) fn reference(region: &str, id: &str) -> InstanceRef {
     }
 }
 
-/// The state for EC2's word.
+/// The index of an instance, from 0, among those of one RunInstances call.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Instance.html>
+pub(crate) fn launch_index(instance: &ec2::Instance) -> Option<usize> {
+    instance
+        .ami_launch_index()
+        .and_then(|index| usize::try_from(index).ok())
+}
+
+/// The state for EC2's name of one.
 ///
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-instance-lifecycle.html>
 pub(crate) fn state_of(name: &InstanceStateName) -> InstanceState {
@@ -129,7 +125,7 @@ pub(crate) fn state_of(name: &InstanceStateName) -> InstanceState {
     }
 }
 
-/// The architecture for an image's or instance's word; nothing for 32-bit x86.
+/// The architecture of an image or instance; `None` for 32-bit x86.
 pub(crate) fn architecture_of(value: &ArchitectureValues) -> Option<Architecture> {
     match value {
         ArchitectureValues::X8664 | ArchitectureValues::X8664Mac => Some(Architecture::X86_64),
@@ -138,22 +134,55 @@ pub(crate) fn architecture_of(value: &ArchitectureValues) -> Option<Architecture
     }
 }
 
-/// Whether a timer in the instance ends it: it was made with a TTL, and it is not Windows, which would not run one.
+/// Whether a timer in the instance ends it: it was created with a TTL, and it is not Windows, which does not run the
+/// timer.
 pub(crate) fn has_timer(instance: &ec2::Instance, ownership: &Ownership) -> bool {
-    // EC2 writes it in lower case, and not as the SDK expects it.
+    // EC2 writes it in lower case, the SDK does not.
     let is_windows = |platform: &PlatformValues| platform.as_str().eq_ignore_ascii_case("windows");
     ownership.created_with_ttl && !instance.platform().is_some_and(is_windows)
 }
 
-/// The tags of an instance, cloudctl's own among them.
-pub(crate) fn all_tags(instance: &ec2::Instance) -> Labels {
+/// All tags of an instance, including cloudctl's own.
+pub(crate) fn read_tags(instance: &ec2::Instance) -> Labels {
     let tags = instance.tags().iter();
     tags.filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned())))
         .collect()
 }
 
-/// The names of the security groups that open ports to it by cloudctl's hand.
-fn openings(instance: &ec2::Instance) -> Vec<String> {
+/// The kind and code of a state reason that means the launch failed; `None` for an instance that a user ended, or
+/// whose spot capacity was reclaimed.
+///
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_StateReason.html>
+pub(crate) fn launch_failure(reason: &str) -> Option<(ErrorKind, &str)> {
+    let code = reason.split_once('.').map_or(reason, |(_, code)| code);
+    let kind = match reason {
+        "Client.UserInitiatedShutdown"
+        | "Client.InstanceInitiatedShutdown"
+        | "Client.UserInitiatedHibernate"
+        | "Server.ScheduledStop"
+        | "Server.SpotInstanceShutdown"
+        | "Server.SpotInstanceTermination" => return None,
+        // Usually an encrypted disk whose key the caller may not use.
+        "Client.InternalError" => ErrorKind::PermissionDenied,
+        "Server.InternalError" => ErrorKind::Capacity,
+        _ => kind_of_code(code).unwrap_or(ErrorKind::Internal),
+    };
+    Some((kind, code))
+}
+
+/// The kind and code of a state reason that means EC2 reclaimed spot capacity. For a new instance this means there
+/// was no capacity; an instance of an earlier generation had run.
+pub(crate) fn spot_reclaim(reason: &str) -> Option<(ErrorKind, &str)> {
+    match reason.split_once('.') {
+        Some(("Server", code @ ("SpotInstanceShutdown" | "SpotInstanceTermination"))) => {
+            Some((ErrorKind::Capacity, code))
+        }
+        _ => None,
+    }
+}
+
+/// The names of the security groups that cloudctl created for ingress rules.
+fn ingress_groups(instance: &ec2::Instance) -> Vec<String> {
     let groups = instance.security_groups().iter();
     let names = groups.filter_map(|group| group.group_name());
     names
@@ -162,7 +191,7 @@ fn openings(instance: &ec2::Instance) -> Vec<String> {
         .collect()
 }
 
-fn disks(instance: &ec2::Instance) -> Vec<Disk> {
+fn read_disks(instance: &ec2::Instance) -> Vec<Disk> {
     let mappings = instance.block_device_mappings().iter();
     let volumes = mappings.filter_map(|mapping| mapping.ebs());
     let disk = |volume: &ec2::EbsInstanceBlockDevice| {
@@ -174,7 +203,7 @@ fn disks(instance: &ec2::Instance) -> Vec<Disk> {
     volumes.filter_map(disk).collect()
 }
 
-/// The tags that are the user's own: not cloudctl's, and not the name that is shown anyway.
+/// The user's own tags: without cloudctl's, and without the name, which has a field.
 fn user_labels(tags: &Labels, names: &[Option<&str>]) -> Labels {
     tags.iter()
         .filter(|(key, value)| {
@@ -185,16 +214,16 @@ fn user_labels(tags: &Labels, names: &[Option<&str>]) -> Labels {
         .collect()
 }
 
-fn cpus(instance: &ec2::Instance) -> Option<u32> {
+fn read_cpus(instance: &ec2::Instance) -> Option<u32> {
     let options = instance.cpu_options()?;
     u32::try_from(options.core_count()?.checked_mul(options.threads_per_core()?)?).ok()
 }
 
-fn timestamp(time: &aws_smithy_types::DateTime) -> Option<Timestamp> {
+fn to_timestamp(time: &aws_smithy_types::DateTime) -> Option<Timestamp> {
     Timestamp::new(time.secs(), i32::try_from(time.subsec_nanos()).ok()?).ok()
 }
 
-/// Whether it is no plain Linux on shared hosts.
+/// Whether an instance has another price than plain Linux on shared hosts.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/billing-info-fields.html>
 fn has_other_price(instance: &ec2::Instance) -> bool {
     let is_licensed = instance
@@ -204,8 +233,8 @@ fn has_other_price(instance: &ec2::Instance) -> bool {
     is_licensed || tenancy.is_some_and(|tenancy| *tenancy != ec2::Tenancy::Default)
 }
 
-/// What it was set up with, in the words of `create`'s flags.
-fn setup_of(instance: &ec2::Instance) -> BTreeMap<&'static str, Vec<Vec<String>>> {
+/// The settings that an instance was created with, by the flags of `create`.
+fn read_setup(instance: &ec2::Instance) -> BTreeMap<&'static str, Vec<Vec<String>>> {
     let words = |words: &[Option<&str>]| {
         words
             .iter()
@@ -213,7 +242,7 @@ fn setup_of(instance: &ec2::Instance) -> BTreeMap<&'static str, Vec<Vec<String>>
             .map(|word| (*word).to_owned())
             .collect::<Vec<_>>()
     };
-    // Those that open ports are what `--open` asked for.
+    // Groups for ingress rules belong to `--open`.
     let is_asked_for = |group: &&ec2::GroupIdentifier| {
         !group
             .group_name()
@@ -221,7 +250,7 @@ fn setup_of(instance: &ec2::Instance) -> BTreeMap<&'static str, Vec<Vec<String>>
     };
     let groups = instance.security_groups().iter().filter(is_asked_for);
     let groups = groups.map(|group| words(&[group.group_name(), group.group_id()]));
-    // An instance profile can be asked for by its ARN and by its name, which is the ARN's last part.
+    // An instance profile can be given by its ARN or by its name, which is the ARN's last part.
     let profile = instance.iam_instance_profile().and_then(|profile| profile.arn());
     let profile_name = profile.map(|arn| arn.rsplit('/').next().unwrap_or(arn));
     let fields = [
@@ -235,7 +264,7 @@ fn setup_of(instance: &ec2::Instance) -> BTreeMap<&'static str, Vec<Vec<String>>
     fields.into_iter().filter(known).collect()
 }
 
-fn native(instance: &ec2::Instance) -> serde_json::Value {
+fn native_fields(instance: &ec2::Instance) -> serde_json::Value {
     let groups: Vec<_> = instance
         .security_groups()
         .iter()
@@ -253,7 +282,7 @@ fn native(instance: &ec2::Instance) -> serde_json::Value {
         "security_groups": groups,
         "key_name": instance.key_name(),
         "iam_instance_profile": instance.iam_instance_profile().and_then(|profile| profile.arn()),
-        "launch_time": instance.launch_time().and_then(timestamp).map(|time| time.to_string()),
+        "launch_time": instance.launch_time().and_then(to_timestamp).map(|time| time.to_string()),
         "platform": instance.platform_details(),
         "root_device": instance.root_device_name(),
         "volumes": volumes,
@@ -268,38 +297,6 @@ fn native(instance: &ec2::Instance) -> serde_json::Value {
     })
 }
 
-/// The kind and code of a state reason that means the launch itself failed; nothing for an instance that somebody
-/// ended, or whose spare capacity was taken back after it had run.
-///
-/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_StateReason.html>
-pub(crate) fn failed_launch(reason: &str) -> Option<(ErrorKind, &str)> {
-    let code = reason.split_once('.').map_or(reason, |(_, code)| code);
-    let kind = match reason {
-        "Client.UserInitiatedShutdown"
-        | "Client.InstanceInitiatedShutdown"
-        | "Client.UserInitiatedHibernate"
-        | "Server.ScheduledStop"
-        | "Server.SpotInstanceShutdown"
-        | "Server.SpotInstanceTermination" => return None,
-        // Mostly an encrypted disk whose key the caller may not use.
-        "Client.InternalError" => ErrorKind::PermissionDenied,
-        "Server.InternalError" => ErrorKind::Capacity,
-        _ => kind_of_code(code).unwrap_or(ErrorKind::Internal),
-    };
-    Some((kind, code))
-}
-
-/// The kind and code of a state reason that means EC2 took spare capacity back. For an instance that has just been
-/// launched there was none; one of an earlier life has had its time.
-pub(crate) fn reclaimed(reason: &str) -> Option<(ErrorKind, &str)> {
-    match reason.split_once('.') {
-        Some(("Server", code @ ("SpotInstanceShutdown" | "SpotInstanceTermination"))) => {
-            Some((ErrorKind::Capacity, code))
-        }
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use aws_smithy_types::DateTime;
@@ -310,14 +307,14 @@ mod tests {
         ec2::Tag::builder().key(key).value(value).build()
     }
 
-    fn tagged(tags: Vec<ec2::Tag>) -> Instance {
+    fn with_tags(tags: Vec<ec2::Tag>) -> Instance {
         let instance = ec2::Instance::builder().instance_id("i-1").set_tags(Some(tags)).build();
         from_ec2(&instance, "us-east-1", Some("123456789012")).unwrap()
     }
 
     #[test]
-    fn our_own_tags_are_fields_and_not_labels() {
-        let instance = tagged(vec![
+    fn management_tags_become_fields() {
+        let instance = with_tags(vec![
             tag("Name", "web-1"),
             tag("cloudctl-managed", "true"),
             tag("cloudctl-name", "web-1"),
@@ -334,18 +331,18 @@ mod tests {
     }
 
     #[test]
-    fn a_name_tag_of_its_own_is_kept_and_a_forged_mark_is_not_ours() {
-        let renamed = tagged(vec![tag("Name", "front"), tag("cloudctl-name", "web-1")]);
+    fn name_tag_stays_label_and_forged_mark_is_unmanaged() {
+        let renamed = with_tags(vec![tag("Name", "front"), tag("cloudctl-name", "web-1")]);
         assert_eq!(renamed.labels.get("Name").map(String::as_str), Some("front"));
         assert!(!renamed.managed);
-        assert!(!tagged(vec![tag("cloudctl-managed", "true")]).managed);
-        let foreign = tagged(vec![tag("Name", "db")]);
+        assert!(!with_tags(vec![tag("cloudctl-managed", "true")]).managed);
+        let foreign = with_tags(vec![tag("Name", "db")]);
         assert_eq!(foreign.name.as_deref(), Some("db"));
         assert!(foreign.labels.is_empty());
     }
 
     #[test]
-    fn a_start_does_not_change_when_it_was_created() {
+    fn start_keeps_creation_time() {
         let attachment = ec2::InstanceNetworkInterfaceAttachment::builder()
             .device_index(0)
             .attach_time(DateTime::from_secs(1_000))
@@ -360,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn states_have_their_words() {
+    fn native_state_is_converted() {
         for (native, state) in [
             ("pending", InstanceState::Pending),
             ("shutting-down", InstanceState::Terminating),
@@ -371,20 +368,15 @@ mod tests {
             assert_eq!(state_of(&InstanceStateName::from(native)), state, "{native}");
         }
     }
-}
-
-#[cfg(test)]
-mod reasons_tests {
-    use super::*;
 
     #[test]
-    fn an_ended_instance_is_told_from_a_failed_launch() {
+    fn ended_instance_is_no_failed_launch() {
         for reason in [
             "Client.UserInitiatedShutdown",
             "Client.InstanceInitiatedShutdown",
             "Server.SpotInstanceTermination",
         ] {
-            assert_eq!(failed_launch(reason), None, "{reason}");
+            assert_eq!(launch_failure(reason), None, "{reason}");
         }
         for (reason, kind) in [
             ("Server.InsufficientInstanceCapacity", ErrorKind::Capacity),
@@ -393,7 +385,7 @@ mod reasons_tests {
             ("Client.InternalError", ErrorKind::PermissionDenied),
             ("Server.Unheard", ErrorKind::Internal),
         ] {
-            assert_eq!(failed_launch(reason).unwrap().0, kind, "{reason}");
+            assert_eq!(launch_failure(reason).unwrap().0, kind, "{reason}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Volumes that outlive their instances. On Compute Engine they are disks with names.
+//! Finds volumes that are left of terminated instances.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -10,14 +10,14 @@ use tokio::time::{Instant, sleep};
 use crate::cloud::{Instance, InstanceRef, OrphanedDisk, Result};
 use crate::providers::aws::api::client::Clients;
 use crate::providers::aws::api::error::{Call, translate};
-use crate::providers::aws::api::filters::{FILTER_VALUES, equal};
+use crate::providers::aws::api::filters::{MAX_FILTER_VALUES, build_filter};
 
-/// How long volumes are given that are on their way out; EC2 deletes them after their instance.
-const PATIENCE: Duration = Duration::from_secs(10);
-const PAUSE: Duration = Duration::from_secs(1);
+/// How long to wait for volumes that are being deleted: EC2 deletes them after their instance.
+const DELETE_TIMEOUT: Duration = Duration::from_secs(10);
+const DELETE_PAUSE: Duration = Duration::from_secs(1);
 
-/// See [`Provider::surviving_disks`](crate::cloud::Provider::surviving_disks).
-pub(crate) async fn surviving(clients: &Clients, gone: &[Instance]) -> Result<Vec<OrphanedDisk>> {
+/// Finds the orphaned disks of gone instances; see [`Provider::orphaned_disks`](crate::cloud::Provider::orphaned_disks).
+pub(crate) async fn find_orphaned_disks(clients: &Clients, gone: &[Instance]) -> Result<Vec<OrphanedDisk>> {
     let mut regions: BTreeMap<&str, HashMap<&str, &InstanceRef>> = BTreeMap::new();
     for instance in gone {
         let owners = regions.entry(&instance.reference.scope).or_default();
@@ -28,52 +28,57 @@ pub(crate) async fn surviving(clients: &Clients, gone: &[Instance]) -> Result<Ve
                 .map(|disk| (disk.id.as_str(), &instance.reference)),
         );
     }
-    let mut survivors = Vec::new();
+    let mut orphaned_disks = Vec::new();
     for (region, owners) in regions {
-        survivors.extend(in_region(&clients.ec2(region).await, region, &owners).await?);
+        orphaned_disks.extend(find_in_region(&clients.ec2(region).await, region, &owners).await?);
     }
-    Ok(survivors)
+    Ok(orphaned_disks)
 }
 
-async fn in_region(client: &Client, region: &str, owners: &HashMap<&str, &InstanceRef>) -> Result<Vec<OrphanedDisk>> {
+async fn find_in_region(
+    client: &Client,
+    region: &str,
+    owners: &HashMap<&str, &InstanceRef>,
+) -> Result<Vec<OrphanedDisk>> {
     let start = Instant::now();
     loop {
-        let volumes = volumes(client, region, owners.keys().copied()).await?;
-        let there: Vec<_> = volumes.iter().filter(|volume| survives(volume, owners)).collect();
-        let is_settled = there
+        let volumes = list_volumes(client, region, owners.keys().copied()).await?;
+        let remaining: Vec<_> = volumes.iter().filter(|volume| is_orphaned(volume, owners)).collect();
+        let are_final = remaining
             .iter()
             .all(|volume| volume.state() == Some(&VolumeState::Available));
-        if is_settled || start.elapsed() + PAUSE > PATIENCE {
-            let survivor = |volume: &Volume| {
+        if are_final || start.elapsed() + DELETE_PAUSE > DELETE_TIMEOUT {
+            let to_orphaned_disk = |volume: &Volume| {
                 let id = volume.volume_id()?;
                 Some(OrphanedDisk {
                     instance: (*owners.get(id)?).clone(),
                     id: id.to_owned(),
                 })
             };
-            return Ok(there.into_iter().filter_map(survivor).collect());
+            return Ok(remaining.into_iter().filter_map(to_orphaned_disk).collect());
         }
-        sleep(PAUSE).await;
+        sleep(DELETE_PAUSE).await;
     }
 }
 
-/// Whether it costs on for the instance that had it: it is not on its way out, and nobody else uses it.
-fn survives(volume: &Volume, owners: &HashMap<&str, &InstanceRef>) -> bool {
+/// Whether a volume is orphaned: it is not being deleted, and no other instance uses it. A volume in an unknown state
+/// counts as orphaned.
+fn is_orphaned(volume: &Volume, owners: &HashMap<&str, &InstanceRef>) -> bool {
     let owner = volume.volume_id().and_then(|id| owners.get(id));
-    let by_another = |attachment: &aws_sdk_ec2::types::VolumeAttachment| {
+    let is_used_by_another = |attachment: &aws_sdk_ec2::types::VolumeAttachment| {
         attachment.instance_id().is_some() && attachment.instance_id() != owner.map(|owner| owner.id.as_str())
     };
-    let is_going = matches!(volume.state(), Some(VolumeState::Deleting | VolumeState::Deleted));
-    !is_going && !volume.attachments().iter().any(by_another)
+    let is_being_deleted = matches!(volume.state(), Some(VolumeState::Deleting | VolumeState::Deleted));
+    !is_being_deleted && !volume.attachments().iter().any(is_used_by_another)
 }
 
-/// Those of these volumes that there are. As a filter, ids that are gone are no error.
-async fn volumes<'a>(client: &Client, region: &str, ids: impl Iterator<Item = &'a str>) -> Result<Vec<Volume>> {
+/// Lists the volumes with these ids that exist. The ids are a filter, since an unknown id in a filter is no error.
+async fn list_volumes<'a>(client: &Client, region: &str, ids: impl Iterator<Item = &'a str>) -> Result<Vec<Volume>> {
     let ids: Vec<&str> = ids.collect();
     let mut found = Vec::new();
-    for ids in ids.chunks(FILTER_VALUES) {
+    for ids in ids.chunks(MAX_FILTER_VALUES) {
         tracing::debug!(operation = "DescribeVolumes", place = region, "call");
-        let call = client.describe_volumes().filters(equal("volume-id", ids));
+        let call = client.describe_volumes().filters(build_filter("volume-id", ids));
         let answer = call.into_paginator().items().send().try_collect().await;
         found.extend(answer.map_err(|error| translate(&error, Call::Read, "cannot look for volumes", region))?);
     }

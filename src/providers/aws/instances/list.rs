@@ -1,5 +1,4 @@
-//! Listings of instances, with every page.
-//! One instance: by its id, with all that EC2 will tell of it, and what it wrote to its console.
+//! Lists instances, and reads one: its description, protection and console output.
 
 use std::collections::HashSet;
 
@@ -13,41 +12,140 @@ use futures_util::stream::{self, TryStreamExt};
 use super::convert;
 use super::describe_instances::{Page, PageReader};
 use crate::cloud::{
-    Error, ErrorKind, Instance, InstanceRef, InstanceSink, LABEL_MANAGED, ListFilter, ListScope, Result,
+    Error, ErrorKind, ErrorLocation, Gap, Instance, InstanceRef, InstanceSink, LABEL_MANAGED, ListFilter, ListScope,
+    ProviderKind, Result,
 };
 use crate::providers::aws::api::error::{Call, SdkError, translate};
-use crate::providers::aws::api::filters::{equal, selections, tag_filter};
+use crate::providers::aws::api::filters::{build_filter, build_filters, tag_filter_name};
 
-/// The most that DescribeInstances takes for one page.
+/// The maximum page size of DescribeInstances.
 const PAGE_SIZE: i32 = 1000;
 const CONCURRENT_QUERIES: usize = 4;
 
-/// Puts every instance of a region, or of one zone in it, that the filter admits into `pages`.
-pub(crate) async fn list(client: &Client, region: &str, pages: &InstanceSink<'_>) -> Result<Vec<Error>> {
+/// Sends every instance of a region or zone that matches the filter to `pages`.
+pub(crate) async fn list(client: &Client, region: &str, pages: &InstanceSink<'_>) -> Result<Vec<Gap>> {
     let mut common = Vec::new();
     if let ListScope::Zone { zone, .. } = pages.location {
-        common.push(equal("availability-zone", [zone]));
+        common.push(build_filter("availability-zone", [zone]));
     }
     if pages.filter.managed {
-        common.push(equal(&tag_filter(LABEL_MANAGED), ["true"]));
+        common.push(build_filter(&tag_filter_name(LABEL_MANAGED), ["true"]));
     }
     let common = &common;
-    // Names and ids are asked for apart, and one instance can fit both.
-    stream::iter(selections(pages.filter).into_iter().map(Ok))
-        .try_for_each_concurrent(CONCURRENT_QUERIES, |selection| async move {
-            let filters: Vec<_> = common.iter().cloned().chain(selection).collect();
-            every_page(client, region, &filters, pages).await
+    // Names and ids have separate calls, and one instance can match both.
+    stream::iter(build_filters(pages.filter).into_iter().map(Ok))
+        .try_for_each_concurrent(CONCURRENT_QUERIES, |filter| async move {
+            let filters: Vec<_> = common.iter().cloned().chain(filter).collect();
+            list_all_pages(client, region, &filters, pages).await
         })
         .await?;
     Ok(Vec::new())
 }
 
-/// What one query finds in a region, from every page.
-pub(crate) async fn query(client: &Client, region: &str, filters: Vec<Filter>) -> Result<Vec<Instance>> {
+/// Reads one instance with its protection.
+pub(crate) async fn get(client: &Client, target: &InstanceRef) -> Result<Instance> {
+    let protected = async {
+        tracing::debug!(operation = "DescribeInstanceAttribute", place = target.scope, "call");
+        let answer = client
+            .describe_instance_attribute()
+            .instance_id(&target.id)
+            .attribute(InstanceAttributeName::DisableApiTermination)
+            .send()
+            .await;
+        // A caller without this permission gets no protection state.
+        answer.ok()?.disable_api_termination()?.value()
+    };
+    let (instance, protected) = future::join(find_instance(client, target), protected).await;
+    let mut instance = instance?;
+    if !instance.state.is_gone() {
+        instance.protected = protected;
+    }
+    Ok(instance)
+}
+
+/// Reads one instance by its id, without its protection, which takes another call.
+pub(crate) async fn find_instance(client: &Client, target: &InstanceRef) -> Result<Instance> {
+    let (api, owner) = describe_instance(client, target).await?;
+    convert::from_ec2(&api, &target.scope, owner.as_deref())
+        .ok_or_else(|| Error::not_found(target).at(ErrorLocation::new(ProviderKind::Aws, &target.scope)))
+}
+
+/// Reads one instance as EC2 describes it, and its owner.
+pub(crate) async fn describe_instance(
+    client: &Client,
+    target: &InstanceRef,
+) -> Result<(ec2::Instance, Option<String>)> {
+    let region = &target.scope;
+    tracing::debug!(operation = "DescribeInstances", place = region, "call");
+    let output = client
+        .describe_instances()
+        .instance_ids(&target.id)
+        .send()
+        .await
+        .map_err(|error| lookup_error(&error, target, "describe"))?;
+    let mut all = output
+        .reservations
+        .unwrap_or_default()
+        .into_iter()
+        .flat_map(|reservation| {
+            let owner = reservation.owner_id;
+            let instances = reservation.instances.unwrap_or_default();
+            instances.into_iter().map(move |instance| (instance, owner.clone()))
+        });
+    all.find(|(instance, _)| instance.instance_id() == Some(target.id.as_str()))
+        .ok_or_else(|| Error::not_found(target).at(ErrorLocation::new(ProviderKind::Aws, region)))
+}
+
+/// Reads the console output of an instance.
+pub(crate) async fn console_output(client: &Client, target: &InstanceRef) -> Result<Vec<u8>> {
+    let ask = |latest: bool| {
+        tracing::debug!(operation = "GetConsoleOutput", place = target.scope, latest, "call");
+        client
+            .get_console_output()
+            .instance_id(&target.id)
+            .latest(latest)
+            .send()
+    };
+    let answer = match ask(true).await {
+        // Only Nitro instances have the latest output.
+        Err(error)
+            if matches!(
+                error.code(),
+                Some("UnsupportedOperation" | "InvalidParameterCombination")
+            ) =>
+        {
+            ask(false).await
+        }
+        answer => answer,
+    };
+    let output = answer.map_err(|error| lookup_error(&error, target, "read the console of"))?;
+    aws_smithy_types::base64::decode(output.output().unwrap_or_default()).map_err(|error| {
+        Error::new(
+            ErrorKind::Internal,
+            format!("the console output of {target} is not base64"),
+        )
+        .with_source(error)
+    })
+}
+
+/// The `NotFound` error that all drivers share, with the cloud's code and request id.
+pub(crate) fn not_found_error(target: &InstanceRef, cloud_error: &Error) -> Error {
+    let mut error = Error::not_found(target).at(ErrorLocation::new(ProviderKind::Aws, &target.scope));
+    if let Some(code) = cloud_error.code() {
+        error = error.with_code(code);
+    }
+    if let Some(request_id) = cloud_error.request_id() {
+        error = error.with_request_id(request_id);
+    }
+    error
+}
+
+/// Lists the instances of a region that match filters.
+pub(crate) async fn list_matching(client: &Client, region: &str, filters: Vec<Filter>) -> Result<Vec<Instance>> {
     let mut found = Vec::new();
     let mut gather = |page: Vec<Instance>| found.extend(page);
     let (location, filter) = (ListScope::Region(region.to_owned()), ListFilter::default());
-    every_page(
+    list_all_pages(
         client,
         region,
         &filters,
@@ -57,9 +155,24 @@ pub(crate) async fn query(client: &Client, region: &str, filters: Vec<Filter>) -
     Ok(found)
 }
 
-/// Every page of one query. A page token that EC2 does not take any more makes it begin anew, once; of what comes again,
-/// `pages` hands nothing on.
-async fn every_page(client: &Client, region: &str, filters: &[Filter], pages: &InstanceSink<'_>) -> Result<()> {
+/// Converts the instances of one response.
+pub(crate) fn read_instances(output: &DescribeInstancesOutput, region: &str) -> Vec<Instance> {
+    output
+        .reservations()
+        .iter()
+        .flat_map(|reservation| {
+            let owner = reservation.owner_id();
+            reservation
+                .instances()
+                .iter()
+                .filter_map(move |found| convert::from_ec2(found, region, owner))
+        })
+        .collect()
+}
+
+/// Lists all pages of one query. If EC2 refuses a page token, the listing starts again, once; `pages` ignores
+/// instances that come again.
+async fn list_all_pages(client: &Client, region: &str, filters: &[Filter], pages: &InstanceSink<'_>) -> Result<()> {
     match read_pages(client, region, filters, pages).await {
         Err(Stop::TokenRefused(_)) => read_pages(client, region, filters, pages).await,
         other => other,
@@ -69,7 +182,7 @@ async fn every_page(client: &Client, region: &str, filters: &[Filter], pages: &I
     })
 }
 
-/// Why a listing ended early.
+/// Why a listing stopped early.
 enum Stop {
     TokenRefused(Error),
     Other(Error),
@@ -85,25 +198,25 @@ async fn read_pages(client: &Client, region: &str, filters: &[Filter], pages: &I
             page = seen.len() + 1,
             "call"
         );
-        let quick = PageReader::new(region);
+        let reader = PageReader::new(region);
         let answer = client
             .describe_instances()
             .set_filters((!filters.is_empty()).then(|| filters.to_vec()))
             .max_results(PAGE_SIZE)
             .set_next_token(token.clone())
             .customize()
-            .interceptor(quick.clone())
+            .interceptor(reader.clone())
             .send()
             .await
-            .map_err(|error| stop(&error, region, token.is_some()))?;
-        let page = quick.page().unwrap_or_else(|| Page {
-            instances: instances(&answer, region),
+            .map_err(|error| to_stop(&error, region, token.is_some()))?;
+        let page = reader.take_page().unwrap_or_else(|| Page {
+            instances: read_instances(&answer, region),
             next_token: answer.next_token.clone(),
         });
-        // The SDK's page is the bigger one of the two.
+        // Frees the larger of the two pages.
         drop(answer);
         pages.push_page(page.instances);
-        // A page can be empty although more follow.
+        // An empty page can have pages after it.
         let Some(next) = page.next_token.filter(|token| !token.is_empty()) else {
             return Ok(());
         };
@@ -112,13 +225,13 @@ async fn read_pages(client: &Client, region: &str, filters: &[Filter], pages: &I
                 ErrorKind::Network,
                 format!("the listing of {region} runs in a loop: ec2 gave the same page token again"),
             );
-            return Err(Stop::Other(error.at(format!("aws/{region}"))));
+            return Err(Stop::Other(error.at(ErrorLocation::new(ProviderKind::Aws, region))));
         }
         token = Some(next);
     }
 }
 
-fn stop(error: &SdkError<DescribeInstancesError>, region: &str, with_token: bool) -> Stop {
+fn to_stop(error: &SdkError<DescribeInstancesError>, region: &str, with_token: bool) -> Stop {
     let translated = translate(
         error,
         Call::Read,
@@ -126,7 +239,7 @@ fn stop(error: &SdkError<DescribeInstancesError>, region: &str, with_token: bool
         region,
     );
     match error.code() {
-        // EC2 took the other values with the page before, so that it is the token that the last one is about.
+        // EC2 accepted the other values for the page before, so the token is the refused one.
         Some("InvalidPaginationToken" | "InvalidNextToken" | "InvalidParameterValue") if with_token => {
             Stop::TokenRefused(translated.with_kind(ErrorKind::Network))
         }
@@ -134,124 +247,14 @@ fn stop(error: &SdkError<DescribeInstancesError>, region: &str, with_token: bool
     }
 }
 
-/// The instances of one answer.
-pub(crate) fn instances(output: &DescribeInstancesOutput, region: &str) -> Vec<Instance> {
-    output
-        .reservations()
-        .iter()
-        .flat_map(|reservation| {
-            let owner = reservation.owner_id();
-            reservation
-                .instances()
-                .iter()
-                .filter_map(move |found| convert::from_ec2(found, region, owner))
-        })
-        .collect()
-}
-
-/// One instance by its id; without its protection, which is an attribute of its own.
-pub(crate) async fn find(client: &Client, target: &InstanceRef) -> Result<Instance> {
-    let (api, owner) = describe(client, target).await?;
-    convert::from_ec2(&api, &target.scope, owner.as_deref())
-        .ok_or_else(|| Error::not_found(target).at(format!("aws/{}", target.scope)))
-}
-
-/// One instance as EC2 has it, and its owner.
-pub(crate) async fn describe(client: &Client, target: &InstanceRef) -> Result<(ec2::Instance, Option<String>)> {
-    let region = &target.scope;
-    tracing::debug!(operation = "DescribeInstances", place = region, "call");
-    let output = client
-        .describe_instances()
-        .instance_ids(&target.id)
-        .send()
-        .await
-        .map_err(|error| describe_error(&error, target, "describe"))?;
-    let mut all = output
-        .reservations
-        .unwrap_or_default()
-        .into_iter()
-        .flat_map(|reservation| {
-            let owner = reservation.owner_id;
-            let instances = reservation.instances.unwrap_or_default();
-            instances.into_iter().map(move |instance| (instance, owner.clone()))
-        });
-    all.find(|(instance, _)| instance.instance_id() == Some(target.id.as_str()))
-        .ok_or_else(|| Error::not_found(target).at(format!("aws/{region}")))
-}
-
-/// One instance with all that EC2 will tell of it.
-pub(crate) async fn get(client: &Client, target: &InstanceRef) -> Result<Instance> {
-    let protected = async {
-        tracing::debug!(operation = "DescribeInstanceAttribute", place = target.scope, "call");
-        let answer = client
-            .describe_instance_attribute()
-            .instance_id(&target.id)
-            .attribute(InstanceAttributeName::DisableApiTermination)
-            .send()
-            .await;
-        // Who may describe instances need not be allowed this: then it stays unknown.
-        answer.ok()?.disable_api_termination()?.value()
-    };
-    let (instance, protected) = future::join(find(client, target), protected).await;
-    let mut instance = instance?;
-    if !instance.state.is_gone() {
-        instance.protected = protected;
-    }
-    Ok(instance)
-}
-
-/// What an instance wrote to its console.
-pub(crate) async fn console_output(client: &Client, target: &InstanceRef) -> Result<Vec<u8>> {
-    let ask = |latest: bool| {
-        tracing::debug!(operation = "GetConsoleOutput", place = target.scope, latest, "call");
-        client
-            .get_console_output()
-            .instance_id(&target.id)
-            .latest(latest)
-            .send()
-    };
-    let answer = match ask(true).await {
-        // Only instances on Nitro have the latest output.
-        Err(error)
-            if matches!(
-                error.code(),
-                Some("UnsupportedOperation" | "InvalidParameterCombination")
-            ) =>
-        {
-            ask(false).await
-        }
-        answer => answer,
-    };
-    let output = answer.map_err(|error| describe_error(&error, target, "read the console of"))?;
-    aws_smithy_types::base64::decode(output.output().unwrap_or_default()).map_err(|error| {
-        Error::new(
-            ErrorKind::Internal,
-            format!("the console output of {target} is not base64"),
-        )
-        .with_source(error)
-    })
-}
-
-/// A failed look at one instance; "no such id" in the words of all drivers.
-fn describe_error<E>(error: &SdkError<E>, target: &InstanceRef, verb: &str) -> Error
+/// Translates the error of a call about one instance. A missing instance has the same message on all clouds.
+fn lookup_error<E>(error: &SdkError<E>, target: &InstanceRef, verb: &str) -> Error
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
     let translated = translate(error, Call::Read, format!("cannot {verb} {target}"), &target.scope);
     match translated.kind() {
-        ErrorKind::NotFound => not_found(target, &translated),
+        ErrorKind::NotFound => not_found_error(target, &translated),
         _ => translated,
     }
-}
-
-/// `NotFound` in the words of all drivers, with the cloud's code and request id.
-pub(crate) fn not_found(target: &InstanceRef, told: &Error) -> Error {
-    let mut error = Error::not_found(target).at(format!("aws/{}", target.scope));
-    if let Some(code) = told.code() {
-        error = error.with_code(code);
-    }
-    if let Some(request_id) = told.request_id() {
-        error = error.with_request_id(request_id);
-    }
-    error
 }

@@ -1,4 +1,7 @@
-//! Instances that exist: read them, list them, change them, and find the disks they leave.
+//! Instances that exist: reads, lists and changes them, and finds the disks that they leave.
+//!
+//! Compute Engine has `ttl` and `expiry` besides: it ends instances itself. On EC2 a timer in the instance does,
+//! which goes by a tag that `change` sets. `describe_instances` is EC2's own: its XML is slow to parse.
 
 pub(super) mod change;
 pub(super) mod convert;

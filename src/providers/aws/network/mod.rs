@@ -1,36 +1,38 @@
-//! Where an instance is plugged in: VPC, subnet, security groups.
+//! The network of a new instance: VPC, subnet and security groups.
+//!
+//! EC2 has `security_group`, Compute Engine `firewall_rule` and `ingress`: a security group is in one VPC and belongs
+//! to instances, a firewall rule applies to a network and to instances with a tag.
 
 pub(super) mod security_group;
 
-use std::collections::HashSet;
-
 use aws_sdk_ec2::Client;
-use aws_sdk_ec2::types::{Filter, InstanceNetworkInterfaceSpecification, LocationType, SecurityGroup, Subnet};
+use aws_sdk_ec2::types::{Filter, InstanceNetworkInterfaceSpecification, SecurityGroup, Subnet};
 use futures_util::future;
 use sha2::{Digest, Sha256};
 
-use super::api::error::{Call, NO_DEFAULT_VPC, translate};
-use super::api::filters::equal;
-use crate::cloud::{Error, ErrorKind, InstanceSpec, Result, quoted};
+use super::api::error::{Call, NO_DEFAULT_VPC_HINT, translate};
+use super::api::filters::build_filter;
+use super::catalog::machine_types::find_zones_with_type;
+use crate::cloud::{Error, ErrorKind, ErrorLocation, InstanceSpec, ProviderKind, Result, quoted};
 
 /// The security group that every VPC has, and that cannot be deleted.
 /// <https://docs.aws.amazon.com/vpc/latest/userguide/default-security-group.html>
 const DEFAULT_GROUP: &str = "default";
 
-/// What the request says of the network. Without a subnet EC2 takes a default one.
+/// The resolved network of a spec. Without a subnet EC2 picks a default one.
 #[derive(Debug, Default)]
 pub(super) struct Network {
     pub(super) subnet: Option<String>,
-    /// The VPC, where something in it has to be named.
+    /// The VPC, if a security group in it is named.
     pub(super) vpc: Option<String>,
-    /// The security groups that the spec means; none is the VPC's default one.
+    /// The security groups of the spec; empty for the VPC's default one.
     pub(super) groups: Vec<String>,
     public_ip: bool,
 }
 
 impl Network {
-    /// The network interface, where there must be one: only it can say whether there is a public address.
-    pub(super) fn interface(&self, groups: &[String]) -> Option<InstanceNetworkInterfaceSpecification> {
+    /// Builds the network interface, if a subnet is set. Only an interface can say whether there is a public address.
+    pub(super) fn build_interface(&self, groups: &[String]) -> Option<InstanceNetworkInterfaceSpecification> {
         let subnet = self.subnet.as_ref()?;
         let interface = InstanceNetworkInterfaceSpecification::builder()
             .device_index(0)
@@ -42,12 +44,12 @@ impl Network {
     }
 }
 
-/// Looks up what the spec names, and picks a subnet where the spec leaves one to pick.
-pub(super) async fn resolve(client: &Client, spec: &InstanceSpec, machine_type: &str) -> Result<Network> {
+/// Looks up the network of a spec, and picks a subnet if the spec needs one and names none.
+pub(super) async fn resolve_network(client: &Client, spec: &InstanceSpec, machine_type: &str) -> Result<Network> {
     let region = &spec.location.region;
     let subnet = match &spec.subnet {
-        Some(id) => Some(subnet_by_id(client, spec, id).await?),
-        // In a default subnet the address comes by itself; to have none takes an interface, and that a subnet.
+        Some(id) => Some(get_subnet(client, spec, id).await?),
+        // A default subnet gives a public address. An instance without one needs an interface, which needs a subnet.
         None if spec.network.is_some() || !spec.public_ip => Some(pick_subnet(client, spec, machine_type).await?),
         None => None,
     };
@@ -56,16 +58,16 @@ pub(super) async fn resolve(client: &Client, spec: &InstanceSpec, machine_type: 
     } else {
         let vpc = match subnet.as_ref().and_then(Subnet::vpc_id) {
             Some(vpc) => vpc.to_owned(),
-            None => default_vpc(client, region).await?,
+            None => find_default_vpc(client, region).await?,
         };
-        // A group for openings comes beside what the instance would have without: naming it alone would take that away.
+        // The default group is named too: a group for ingress rules alone would replace it.
         let default = [DEFAULT_GROUP.to_owned()];
-        let wanted = if spec.firewalls.is_empty() {
+        let requested = if spec.firewalls.is_empty() {
             &default[..]
         } else {
             &spec.firewalls
         };
-        let groups = security_groups(client, region, &vpc, wanted).await?;
+        let groups = find_security_groups(client, region, &vpc, requested).await?;
         (Some(vpc), groups)
     };
     Ok(Network {
@@ -76,7 +78,7 @@ pub(super) async fn resolve(client: &Client, spec: &InstanceSpec, machine_type: 
     })
 }
 
-async fn subnet_by_id(client: &Client, spec: &InstanceSpec, id: &str) -> Result<Subnet> {
+async fn get_subnet(client: &Client, spec: &InstanceSpec, id: &str) -> Result<Subnet> {
     let region = &spec.location.region;
     tracing::debug!(operation = "DescribeSubnets", place = region, "call");
     let answer = client.describe_subnets().subnet_ids(id).send().await;
@@ -88,10 +90,10 @@ async fn subnet_by_id(client: &Client, spec: &InstanceSpec, id: &str) -> Result<
             region,
         )
     })?;
-    let subnet =
-        output.subnets.unwrap_or_default().into_iter().next().ok_or_else(|| {
-            Error::invalid(format!("subnet {id} does not exist in {region}")).at(format!("aws/{region}"))
-        })?;
+    let subnet = output.subnets.unwrap_or_default().into_iter().next().ok_or_else(|| {
+        Error::invalid(format!("subnet {id} does not exist in {region}"))
+            .at(ErrorLocation::new(ProviderKind::Aws, region))
+    })?;
     if let Some(network) = &spec.network
         && subnet.vpc_id() != Some(network)
     {
@@ -110,61 +112,68 @@ async fn subnet_by_id(client: &Client, spec: &InstanceSpec, id: &str) -> Result<
     Ok(subnet)
 }
 
-/// Picks one of the network's subnets, by a rule that gives the same for the same name.
+/// Picks one of the network's subnets. The same name gives the same subnet.
 async fn pick_subnet(client: &Client, spec: &InstanceSpec, machine_type: &str) -> Result<Subnet> {
     let region = &spec.location.region;
-    let filters = match (&spec.network, &spec.location.zone) {
-        (Some(network), zone) => vec![Some(equal("vpc-id", [network])), zone_filter(zone.as_ref())],
-        (None, zone) => vec![Some(equal("default-for-az", ["true"])), zone_filter(zone.as_ref())],
-    };
+    let mut filters = vec![match &spec.network {
+        Some(network) => build_filter("vpc-id", [network]),
+        None => build_filter("default-for-az", ["true"]),
+    }];
+    filters.extend(
+        spec.location
+            .zone
+            .as_ref()
+            .map(|zone| build_filter("availability-zone", [zone])),
+    );
     let (subnets, zones) = future::try_join(
-        subnets(client, region, filters.into_iter().flatten().collect()),
-        zones_with(client, region, machine_type),
+        list_subnets(client, region, filters),
+        find_zones_with_type(client, region, machine_type),
     )
     .await?;
     if subnets.is_empty() {
-        return Err(no_subnet(spec));
+        return Err(no_subnet_error(spec));
     }
     let fit: Vec<Subnet> = subnets
         .into_iter()
         .filter(|subnet| subnet.availability_zone().is_some_and(|zone| zones.contains(zone)))
         .collect();
-    best(fit, spec.name.as_str(), spec.public_ip).ok_or_else(|| {
-        let place = spec.network.as_deref().unwrap_or("the default network");
+    choose_subnet(fit, spec.name.as_str(), spec.public_ip).ok_or_else(|| {
+        let network = spec.network.as_deref().unwrap_or("the default network");
         Error::new(
             ErrorKind::Capacity,
-            format!("no zone in which {place} has a subnet offers {machine_type}"),
+            format!("no zone in which {network} has a subnet offers {machine_type}"),
         )
-        .at(format!("aws/{region}"))
+        .at(ErrorLocation::new(ProviderKind::Aws, region))
     })
 }
 
-fn zone_filter(zone: Option<&String>) -> Option<Filter> {
-    zone.map(|zone| equal("availability-zone", [zone]))
-}
-
-fn no_subnet(spec: &InstanceSpec) -> Error {
-    let place = &spec.location;
+fn no_subnet_error(spec: &InstanceSpec) -> Error {
+    let location = &spec.location;
     let error = match &spec.network {
-        Some(network) => Error::invalid(format!("network {network} does not exist or has no subnet in {place}"))
-            .with_hint("`aws ec2 describe-vpcs` lists the networks; a subnet can be named with --subnet"),
-        None => Error::new(ErrorKind::Refused, format!("{place} has no default subnet")).with_hint(NO_DEFAULT_VPC),
+        Some(network) => Error::invalid(format!(
+            "network {network} does not exist or has no subnet in {location}"
+        ))
+        .with_hint("`aws ec2 describe-vpcs` lists the networks; a subnet can be named with --subnet"),
+        None => {
+            Error::new(ErrorKind::Refused, format!("{location} has no default subnet")).with_hint(NO_DEFAULT_VPC_HINT)
+        }
     };
-    error.at(format!("aws/{}", place.region))
+    error.at(ErrorLocation::new(ProviderKind::Aws, &location.region))
 }
 
-/// Prefers subnets that are meant for what is asked, with or without public addresses; among those the name's hash
-/// decides. Hashed with each subnet apart, so that a subnet that comes or goes moves few names.
-fn best(subnets: Vec<Subnet>, name: &str, public_ip: bool) -> Option<Subnet> {
+/// Chooses a subnet: first those whose setting for public addresses matches, then by a hash of the name and the
+/// subnet's id. So a new or removed subnet changes the choice for few names.
+fn choose_subnet(subnets: Vec<Subnet>, name: &str, public_ip: bool) -> Option<Subnet> {
     subnets.into_iter().max_by_key(|subnet| {
-        let meant = subnet.map_public_ip_on_launch() == Some(public_ip);
+        let matches_public_ip = subnet.map_public_ip_on_launch() == Some(public_ip);
         let id = subnet.subnet_id().unwrap_or_default();
         let hash: [u8; 32] = Sha256::digest(format!("{name}\n{id}")).into();
-        (meant, hash)
+        (matches_public_ip, hash)
     })
 }
 
-pub(super) async fn subnets(client: &Client, region: &str, filters: Vec<Filter>) -> Result<Vec<Subnet>> {
+/// Lists the subnets that match filters.
+pub(super) async fn list_subnets(client: &Client, region: &str, filters: Vec<Filter>) -> Result<Vec<Subnet>> {
     tracing::debug!(operation = "DescribeSubnets", place = region, "call");
     let mut pages = client
         .describe_subnets()
@@ -179,76 +188,52 @@ pub(super) async fn subnets(client: &Client, region: &str, filters: Vec<Filter>)
     Ok(found)
 }
 
-/// The zones that have a machine type.
-async fn zones_with(client: &Client, region: &str, machine_type: &str) -> Result<HashSet<String>> {
-    tracing::debug!(operation = "DescribeInstanceTypeOfferings", place = region, "call");
-    let mut pages = client
-        .describe_instance_type_offerings()
-        .location_type(LocationType::AvailabilityZone)
-        .filters(equal("instance-type", [machine_type]))
-        .into_paginator()
-        .items()
-        .send();
-    let mut found = HashSet::new();
-    while let Some(offering) = pages.next().await {
-        let offering = offering.map_err(|error| {
-            translate(
-                &error,
-                Call::Read,
-                format!("cannot find zones with {machine_type}"),
-                region,
-            )
-        })?;
-        found.extend(offering.location);
-    }
-    Ok(found)
-}
-
-async fn default_vpc(client: &Client, region: &str) -> Result<String> {
+async fn find_default_vpc(client: &Client, region: &str) -> Result<String> {
     tracing::debug!(operation = "DescribeVpcs", place = region, "call");
     let answer = client
         .describe_vpcs()
-        .filters(equal("is-default", ["true"]))
+        .filters(build_filter("is-default", ["true"]))
         .send()
         .await;
     let output = answer.map_err(|error| translate(&error, Call::Read, "cannot look up the default network", region))?;
     let vpc = output.vpcs.unwrap_or_default().into_iter().find_map(|vpc| vpc.vpc_id);
     vpc.ok_or_else(|| {
         Error::new(ErrorKind::Refused, format!("{region} has no default network"))
-            .at(format!("aws/{region}"))
-            .with_hint(NO_DEFAULT_VPC)
+            .at(ErrorLocation::new(ProviderKind::Aws, region))
+            .with_hint(NO_DEFAULT_VPC_HINT)
     })
 }
 
-/// The ids of security groups that are given by id or name, all in one VPC.
-async fn security_groups(client: &Client, region: &str, vpc: &str, wanted: &[String]) -> Result<Vec<String>> {
-    let (ids, names): (Vec<String>, Vec<String>) = wanted.iter().cloned().partition(|group| group.starts_with("sg-"));
-    let ask = |filter: &'static str, values: Vec<String>| async move {
+/// Finds the ids of security groups by id or name, all in one VPC.
+async fn find_security_groups(client: &Client, region: &str, vpc: &str, requested: &[String]) -> Result<Vec<String>> {
+    let (ids, names): (Vec<String>, Vec<String>) =
+        requested.iter().cloned().partition(|group| group.starts_with("sg-"));
+    let find_by = |filter: &'static str, values: Vec<String>| async move {
         if values.is_empty() {
             return Ok(Vec::new());
         }
         tracing::debug!(operation = "DescribeSecurityGroups", place = region, "call");
         let answer = client
             .describe_security_groups()
-            .filters(equal("vpc-id", [vpc]))
-            .filters(equal(filter, values))
+            .filters(build_filter("vpc-id", [vpc]))
+            .filters(build_filter(filter, values))
             .send()
             .await;
         answer
             .map(|output| output.security_groups.unwrap_or_default())
             .map_err(|error| translate(&error, Call::Read, "cannot look up the security groups", region))
     };
-    let (by_id, by_name) = future::try_join(ask("group-id", ids), ask("group-name", names)).await?;
+    let (by_id, by_name) = future::try_join(find_by("group-id", ids), find_by("group-name", names)).await?;
     let found: Vec<SecurityGroup> = by_id.into_iter().chain(by_name).collect();
-    let mut groups = Vec::with_capacity(wanted.len());
-    for group in wanted {
+    let mut groups = Vec::with_capacity(requested.len());
+    for group in requested {
         let id = found
             .iter()
             .find(|known| known.group_id() == Some(group) || known.group_name() == Some(group))
             .and_then(SecurityGroup::group_id)
             .ok_or_else(|| {
                 Error::invalid(format!("security group {group} does not exist in network {vpc}"))
-                    .at(format!("aws/{region}"))
+                    .at(ErrorLocation::new(ProviderKind::Aws, region))
                     .with_hint(format!(
                         "`aws ec2 describe-security-groups --region {region} --filters Name=vpc-id,Values={vpc}` \
                          lists them"
@@ -263,6 +248,8 @@ async fn security_groups(client: &Client, region: &str, vpc: &str, wanted: &[Str
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     fn subnet(id: &str, public: bool) -> Subnet {
@@ -270,25 +257,28 @@ mod tests {
     }
 
     #[test]
-    fn the_same_name_gets_the_same_subnet_in_any_order() {
+    fn same_name_gets_same_subnet_in_any_order() {
         let ids = ["subnet-a", "subnet-b", "subnet-c", "subnet-d"];
         let forth = ids.iter().map(|id| subnet(id, true)).collect();
         let back = ids.iter().rev().map(|id| subnet(id, true)).collect();
-        assert_eq!(best(forth, "web-1", true), best(back, "web-1", true));
+        assert_eq!(choose_subnet(forth, "web-1", true), choose_subnet(back, "web-1", true));
         let spread: HashSet<_> = (0..100)
             .filter_map(|number| {
                 let subnets = ids.iter().map(|id| subnet(id, true)).collect();
-                best(subnets, &format!("web-{number}"), true)?.subnet_id
+                choose_subnet(subnets, &format!("web-{number}"), true)?.subnet_id
             })
             .collect();
         assert_eq!(spread.len(), ids.len());
     }
 
     #[test]
-    fn a_subnet_meant_for_it_comes_first() {
+    fn subnet_with_matching_public_ip_is_preferred() {
         for name in ["a", "b", "c", "d"] {
             let subnets = vec![subnet("subnet-1", true), subnet("subnet-2", false)];
-            assert_eq!(best(subnets, name, false).unwrap().subnet_id(), Some("subnet-2"));
+            assert_eq!(
+                choose_subnet(subnets, name, false).unwrap().subnet_id(),
+                Some("subnet-2")
+            );
         }
     }
 }

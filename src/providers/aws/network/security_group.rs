@@ -1,6 +1,5 @@
-//! Ports that are opened to instances: a security group for each set of openings in a VPC, which all instances share
-//! that ask for the same.
-//! Removing the security groups that opened ports to instances that are gone.
+//! The security groups that open ports: one for each set of ingress rules in a VPC. Instances with the same rules
+//! share it.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
@@ -11,216 +10,106 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, sleep};
 
-use crate::cloud::{self, Error, ErrorKind, IngressRule, LABEL_MANAGED, Result};
+use crate::cloud::{self, Error, ErrorKind, ErrorLocation, IngressRule, LABEL_MANAGED, Leftover, ProviderKind, Result};
 use crate::providers::aws::api::client::Clients;
 use crate::providers::aws::api::error::{Call, translate};
-use crate::providers::aws::api::filters::{FILTER_VALUES, equal, tag_filter};
+use crate::providers::aws::api::filters::{MAX_FILTER_VALUES, build_filter, tag_filter_name};
 use crate::providers::aws::instances::list;
+use crate::providers::aws::tags::GROUP_NAME_PREFIX;
 
-/// How the names of such groups begin.
-pub(crate) const GROUP_NAME_PREFIX: &str = "cloudctl-open-";
-/// How often a group is looked at that another process is making, or that EC2 shows late.
-const LOOKS: u32 = 5;
+/// How often a group is looked up that another process is creating or that EC2 does not list yet.
+const MAX_ATTEMPTS: u32 = 5;
 
-/// The name of the group that has these openings in a VPC: the same in every process.
-fn group_name(vpc: &str, openings: &BTreeSet<&IngressRule>) -> String {
-    let text: Vec<_> = openings.iter().map(ToString::to_string).collect();
-    let digest = Sha256::digest(format!("{vpc}\n{}", text.join("\n")));
-    let digits: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    format!("{GROUP_NAME_PREFIX}{digits}")
-}
+/// How long to wait for a group whose last instances are being terminated: their network interfaces are deleted with
+/// them.
+const DELETE_TIMEOUT: Duration = Duration::from_secs(10);
+const DELETE_PAUSE: Duration = Duration::from_secs(1);
 
-/// Gives the id of the group that has these openings, making it, or what it lacks, if it is not there. Whatever
-/// interrupts that leaves a group that costs nothing and is found the next time.
+/// Returns the id of the group for these ingress rules. Creates the group or its missing rules. After an interruption
+/// the group costs nothing, and the next run finds it.
 ///
 /// # Errors
-/// `AlreadyExists` if a group of that name is not ours; those of any call.
-pub(crate) async fn make(client: &Client, region: &str, vpc: &str, openings: &[IngressRule]) -> Result<String> {
-    let openings: BTreeSet<&IngressRule> = openings.iter().collect();
-    let name = group_name(vpc, &openings);
-    for look in 1..=LOOKS {
-        let group = find(client, region, vpc, &name).await?;
-        let id = group.as_ref().and_then(SecurityGroup::group_id);
-        match (&group, id) {
-            (Some(group), Some(id)) if is_ours(group) => {
-                let missing: Vec<_> = openings
-                    .iter()
-                    .copied()
-                    .filter(|opening| !has(group, opening))
-                    .collect();
-                if authorize(client, region, id, &missing).await? {
-                    return Ok(id.to_owned());
+/// `AlreadyExists` if a group of that name is not managed; the errors of the calls.
+pub(crate) async fn ensure_group(
+    client: &Client,
+    region: &str,
+    vpc: &str,
+    ingress_rules: &[IngressRule],
+) -> Result<String> {
+    let ingress_rules: BTreeSet<&IngressRule> = ingress_rules.iter().collect();
+    let name = group_name(vpc, &ingress_rules);
+    for attempt in 1..=MAX_ATTEMPTS {
+        match find_group(client, region, vpc, &name).await? {
+            Some(group) => {
+                // A new group can be listed before its tags.
+                if let Some(id) = group.group_id().filter(|_| is_managed(&group)) {
+                    let rules = ingress_rules.iter().copied();
+                    let missing: Vec<_> = rules.filter(|rule| !allows(&group, rule)).collect();
+                    if add_rules(client, region, id, &missing).await? {
+                        return Ok(id.to_owned());
+                    }
                 }
             }
-            // A new group's tags can be seen later than the group.
-            (Some(_), _) => {}
-            (None, _) => {
-                if let Some(id) = create(client, region, vpc, &name).await? {
-                    let all: Vec<_> = openings.iter().copied().collect();
-                    match authorize(client, region, &id, &all).await {
+            None => {
+                if let Some(id) = create_group(client, region, vpc, &name).await? {
+                    let all: Vec<_> = ingress_rules.iter().copied().collect();
+                    match add_rules(client, region, &id, &all).await {
                         Ok(true) => return Ok(id),
                         Ok(false) => {}
-                        // It opens nothing, and nothing has it yet.
-                        Err(error) => return Err(drop_unused(client, region, &id, error).await),
+                        // The group is new, has no rules, and nothing uses it.
+                        Err(error) => return Err(delete_if_unused(client, region, &id, error).await),
                     }
                 }
             }
         }
-        if look < LOOKS {
-            sleep(Duration::from_millis(500) * look).await;
+        if attempt < MAX_ATTEMPTS {
+            sleep(Duration::from_millis(500) * attempt).await;
         }
     }
-    let error = match find(client, region, vpc, &name).await? {
-        Some(group) if !is_ours(&group) => not_ours(vpc, &name),
+    let error = match find_group(client, region, vpc, &name).await? {
+        Some(group) if !is_managed(&group) => foreign_group_error(vpc, &name),
         _ => Error::new(
             ErrorKind::Network,
-            format!("the security group {name} in network {vpc} does not stay"),
+            format!("cannot use the security group {name} in network {vpc}: another process is changing it"),
         )
         .with_hint("run the same command again"),
     };
-    Err(error.at(format!("aws/{region}")))
+    Err(error.at(ErrorLocation::new(ProviderKind::Aws, region)))
 }
 
-/// Checks that the group of these openings is ours, if it is there. Changes nothing.
+/// Checks that the group for these ingress rules is managed, if it exists. Changes nothing.
 ///
 /// # Errors
-/// `AlreadyExists` if it is not ours; those of any call.
-pub(crate) async fn check(client: &Client, region: &str, vpc: &str, openings: &[IngressRule]) -> Result<()> {
-    let name = group_name(vpc, &openings.iter().collect());
-    match find(client, region, vpc, &name).await? {
-        Some(group) if !is_ours(&group) => Err(not_ours(vpc, &name).at(format!("aws/{region}"))),
+/// `AlreadyExists` if it is not managed; the errors of the calls.
+pub(crate) async fn check_group(client: &Client, region: &str, vpc: &str, ingress_rules: &[IngressRule]) -> Result<()> {
+    let name = group_name(vpc, &ingress_rules.iter().collect());
+    match find_group(client, region, vpc, &name).await? {
+        Some(group) if !is_managed(&group) => {
+            Err(foreign_group_error(vpc, &name).at(ErrorLocation::new(ProviderKind::Aws, region)))
+        }
         _ => Ok(()),
     }
 }
 
-fn not_ours(vpc: &str, name: &str) -> Error {
-    Error::new(
-        ErrorKind::AlreadyExists,
-        format!("the security group {name} in network {vpc} is not cloudctl's: it has no tag {LABEL_MANAGED}=true"),
-    )
-    .with_hint("rename or delete that group, or open the ports with a group of your own and --firewall")
-}
-
-async fn find(client: &Client, region: &str, vpc: &str, name: &str) -> Result<Option<SecurityGroup>> {
-    tracing::debug!(operation = "DescribeSecurityGroups", place = region, "call");
-    let call = client.describe_security_groups().filters(equal("vpc-id", [vpc]));
-    let answer = call.filters(equal("group-name", [name])).send().await;
-    let output = answer.map_err(|error| {
-        let attempted = format!("cannot look up the security group {name}");
-        translate(&error, Call::Read, attempted, region)
-    })?;
-    Ok(output.security_groups.unwrap_or_default().into_iter().next())
-}
-
-/// Removes the group of a launch that was refused, if nothing uses it: EC2 itself refuses to delete one that is in use. A
-/// run that wants it at the same moment makes it again. What cannot be removed costs nothing and is found the next time;
-/// the error of the launch tells of it.
-pub(crate) async fn drop_unused(client: &Client, region: &str, id: &str, error: Error) -> Error {
+/// Deletes the group of a launch that was refused, if nothing uses it: EC2 refuses to delete a group in use. A run
+/// that needs it at the same time creates it again. A group that stays costs nothing, and `error` names it as a
+/// leftover.
+pub(crate) async fn delete_if_unused(client: &Client, region: &str, id: &str, error: Error) -> Error {
     tracing::debug!(operation = "DeleteSecurityGroup", place = region, "call");
     match client.delete_security_group().group_id(id).send().await {
         Ok(_) => error,
-        // Another instance has it, or another run removed it.
-        Err(kept) if kept.code() == Some("DependencyViolation") || is_gone(kept.code()) => error,
+        // Another instance uses it, or another run deleted it.
+        Err(kept) if kept.code() == Some("DependencyViolation") || is_missing_group_code(kept.code()) => error,
         Err(kept) => {
             tracing::debug!(code = kept.code(), "the security group stays");
-            error.with_leftover(format_args!("aws/{region}/{id}"))
+            error.with_leftover(Leftover::resource(ProviderKind::Aws, region, id))
         }
     }
 }
 
-/// Whether cloudctl made it.
-pub(crate) fn is_ours(group: &SecurityGroup) -> bool {
-    let is_mark = |tag: &Tag| tag.key() == Some(LABEL_MANAGED) && tag.value() == Some("true");
-    group.tags().iter().any(is_mark)
-}
-
-/// Whether a group lets in what an opening says.
-fn has(group: &SecurityGroup, opening: &IngressRule) -> bool {
-    let port = Some(i32::from(opening.port));
-    group.ip_permissions().iter().any(|rule| {
-        let fourth = rule.ip_ranges().iter().filter_map(IpRange::cidr_ip);
-        let sixth = rule.ipv6_ranges().iter().filter_map(Ipv6Range::cidr_ipv6);
-        rule.ip_protocol() == Some("tcp")
-            && rule.from_port() == port
-            && rule.to_port() == port
-            && fourth.chain(sixth).any(|source| source == opening.source)
-    })
-}
-
-/// Makes the group; nothing if another process was faster.
-async fn create(client: &Client, region: &str, vpc: &str, name: &str) -> Result<Option<String>> {
-    let mark = Tag::builder().key(LABEL_MANAGED).value("true").build();
-    let tags = TagSpecification::builder()
-        .resource_type(ResourceType::SecurityGroup)
-        .tags(mark);
-    tracing::debug!(operation = "CreateSecurityGroup", place = region, "call");
-    let answer = client
-        .create_security_group()
-        .group_name(name)
-        .description("Made by cloudctl: opens ports to instances, and goes with the last of them")
-        .vpc_id(vpc)
-        .tag_specifications(tags.build())
-        .send()
-        .await;
-    match answer {
-        Ok(output) => Ok(output.group_id),
-        Err(error) if error.code() == Some("InvalidGroup.Duplicate") => Ok(None),
-        // A group that came of a lost answer is found the next time: as good as a read.
-        Err(error) => Err(translate(
-            &error,
-            Call::Read,
-            "cannot make a security group to open ports",
-            region,
-        )),
-    }
-}
-
-/// Adds rules. Gives whether they are all there now; if not, another process has a hand in it, and it takes a new look.
-async fn authorize(client: &Client, region: &str, id: &str, openings: &[&IngressRule]) -> Result<bool> {
-    if openings.is_empty() {
-        return Ok(true);
-    }
-    tracing::debug!(operation = "AuthorizeSecurityGroupIngress", place = region, "call");
-    let rules = openings.iter().map(|opening| rule(opening)).collect();
-    let call = client.authorize_security_group_ingress().group_id(id);
-    match call.set_ip_permissions(Some(rules)).send().await {
-        Ok(_) => Ok(true),
-        // Of several rules one that is there keeps all others out.
-        Err(error) if error.code() == Some("InvalidPermission.Duplicate") => Ok(openings.len() == 1),
-        Err(error) if is_gone(error.code()) => Ok(false),
-        Err(error) => Err(translate(
-            &error,
-            Call::Read,
-            format!("cannot open ports with the security group {id}"),
-            region,
-        )),
-    }
-}
-
-/// Whether a code says that a group is not there, or not yet.
-pub(crate) fn is_gone(code: Option<&str>) -> bool {
-    matches!(
-        code,
-        Some("InvalidGroup.NotFound" | "InvalidGroupId.NotFound" | "InvalidSecurityGroupID.NotFound")
-    )
-}
-
-fn rule(opening: &IngressRule) -> IpPermission {
-    let port = i32::from(opening.port);
-    let rule = IpPermission::builder().ip_protocol("tcp").from_port(port).to_port(port);
-    match opening.source.contains(':') {
-        true => rule.ipv6_ranges(Ipv6Range::builder().cidr_ipv6(&opening.source).build()),
-        false => rule.ip_ranges(IpRange::builder().cidr_ip(&opening.source).build()),
-    }
-    .build()
-}
-
-/// How long a group is given whose last instances are on their way out: their network interfaces go with them.
-const PATIENCE: Duration = Duration::from_secs(10);
-const PAUSE: Duration = Duration::from_secs(1);
-
-/// See [`Provider::remove_openings`](crate::cloud::Provider::remove_openings).
-pub(crate) async fn remove(clients: &Clients, gone: &[cloud::Instance]) -> Result<Vec<String>> {
+/// Deletes the groups that only gone instances used; returns a message for each that stays. See
+/// [`Provider::delete_unused_firewall_rules`](crate::cloud::Provider::delete_unused_firewall_rules).
+pub(crate) async fn delete_unused_groups(clients: &Clients, gone: &[cloud::Instance]) -> Result<Vec<String>> {
     let mut regions: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for instance in gone {
         let names = instance.ingress_rules.iter().map(String::as_str);
@@ -234,9 +123,9 @@ pub(crate) async fn remove(clients: &Clients, gone: &[cloud::Instance]) -> Resul
             continue;
         }
         let client = clients.ec2(region).await;
-        let deadline = Instant::now() + PATIENCE;
-        // Whatever keeps one of them from going, here or in another region, the others go.
-        let groups = match groups(&client, region, &names).await {
+        let deadline = Instant::now() + DELETE_TIMEOUT;
+        // A failure for one group does not keep the others from being deleted.
+        let groups = match find_managed_groups(&client, region, &names).await {
             Ok(groups) => groups,
             Err(error) => {
                 let names: Vec<&str> = names.into_iter().collect();
@@ -248,35 +137,156 @@ pub(crate) async fn remove(clients: &Clients, gone: &[cloud::Instance]) -> Resul
             }
         };
         for group in groups {
-            let removed = remove_one(&client, region, &group, &ids, deadline).await;
+            let removed = delete_group(&client, region, &group, &ids, deadline).await;
             kept.extend(removed.unwrap_or_else(|error| Some(format!("{error} ({region})"))));
         }
     }
     Ok(kept)
 }
 
-/// The groups of these names that are ours. The VPC is part of the name.
-async fn groups(client: &Client, region: &str, names: &BTreeSet<&str>) -> Result<Vec<SecurityGroup>> {
+/// Whether a code says that a group does not exist, or not yet.
+pub(crate) fn is_missing_group_code(code: Option<&str>) -> bool {
+    matches!(
+        code,
+        Some("InvalidGroup.NotFound" | "InvalidGroupId.NotFound" | "InvalidSecurityGroupID.NotFound")
+    )
+}
+
+/// Whether cloudctl created the group.
+pub(crate) fn is_managed(group: &SecurityGroup) -> bool {
+    let is_managed_tag = |tag: &Tag| tag.key() == Some(LABEL_MANAGED) && tag.value() == Some("true");
+    group.tags().iter().any(is_managed_tag)
+}
+
+/// The name of the group for these ingress rules in a VPC. It is the same in every process.
+fn group_name(vpc: &str, ingress_rules: &BTreeSet<&IngressRule>) -> String {
+    let text: Vec<_> = ingress_rules.iter().map(ToString::to_string).collect();
+    let digest = Sha256::digest(format!("{vpc}\n{}", text.join("\n")));
+    let digits: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("{GROUP_NAME_PREFIX}{digits}")
+}
+
+fn foreign_group_error(vpc: &str, name: &str) -> Error {
+    Error::new(
+        ErrorKind::AlreadyExists,
+        format!("the security group {name} in network {vpc} is not cloudctl's: it has no tag {LABEL_MANAGED}=true"),
+    )
+    .with_hint("rename or delete that group, or open the ports with a group of your own and --firewall")
+}
+
+async fn find_group(client: &Client, region: &str, vpc: &str, name: &str) -> Result<Option<SecurityGroup>> {
+    tracing::debug!(operation = "DescribeSecurityGroups", place = region, "call");
+    let call = client.describe_security_groups().filters(build_filter("vpc-id", [vpc]));
+    let answer = call.filters(build_filter("group-name", [name])).send().await;
+    let output = answer.map_err(|error| {
+        let attempted = format!("cannot look up the security group {name}");
+        translate(&error, Call::Read, attempted, region)
+    })?;
+    Ok(output.security_groups.unwrap_or_default().into_iter().next())
+}
+
+/// Whether a group has an ingress rule.
+fn allows(group: &SecurityGroup, ingress_rule: &IngressRule) -> bool {
+    let port = Some(i32::from(ingress_rule.port));
+    group.ip_permissions().iter().any(|rule| {
+        let ipv4_ranges = rule.ip_ranges().iter().filter_map(IpRange::cidr_ip);
+        let ipv6_ranges = rule.ipv6_ranges().iter().filter_map(Ipv6Range::cidr_ipv6);
+        rule.ip_protocol() == Some("tcp")
+            && rule.from_port() == port
+            && rule.to_port() == port
+            && ipv4_ranges
+                .chain(ipv6_ranges)
+                .any(|source| source == ingress_rule.source)
+    })
+}
+
+/// Creates the group; `None` if another process created it first.
+async fn create_group(client: &Client, region: &str, vpc: &str, name: &str) -> Result<Option<String>> {
+    let tag = Tag::builder().key(LABEL_MANAGED).value("true").build();
+    let tags = TagSpecification::builder()
+        .resource_type(ResourceType::SecurityGroup)
+        .tags(tag);
+    tracing::debug!(operation = "CreateSecurityGroup", place = region, "call");
+    let answer = client
+        .create_security_group()
+        .group_name(name)
+        .description("Made by cloudctl: opens ports to instances, and goes with the last of them")
+        .vpc_id(vpc)
+        .tag_specifications(tags.build())
+        .send()
+        .await;
+    match answer {
+        Ok(output) => Ok(output.group_id),
+        Err(error) if error.code() == Some("InvalidGroup.Duplicate") => Ok(None),
+        // A group whose response was lost costs nothing, and the next run finds it. So the call counts as a read.
+        Err(error) => Err(translate(
+            &error,
+            Call::Read,
+            "cannot make a security group to open ports",
+            region,
+        )),
+    }
+}
+
+/// Adds rules. Returns whether all of them are there; otherwise another process is changing the group, and it must be
+/// looked up again.
+async fn add_rules(client: &Client, region: &str, id: &str, ingress_rules: &[&IngressRule]) -> Result<bool> {
+    if ingress_rules.is_empty() {
+        return Ok(true);
+    }
+    tracing::debug!(operation = "AuthorizeSecurityGroupIngress", place = region, "call");
+    let rules = ingress_rules
+        .iter()
+        .map(|ingress_rule| to_permission(ingress_rule))
+        .collect();
+    let call = client.authorize_security_group_ingress().group_id(id);
+    match call.set_ip_permissions(Some(rules)).send().await {
+        Ok(_) => Ok(true),
+        // One existing rule fails the call for the others.
+        Err(error) if error.code() == Some("InvalidPermission.Duplicate") => Ok(ingress_rules.len() == 1),
+        Err(error) if is_missing_group_code(error.code()) => Ok(false),
+        Err(error) => Err(translate(
+            &error,
+            Call::Read,
+            format!("cannot open ports with the security group {id}"),
+            region,
+        )),
+    }
+}
+
+fn to_permission(ingress_rule: &IngressRule) -> IpPermission {
+    let port = i32::from(ingress_rule.port);
+    let rule = IpPermission::builder().ip_protocol("tcp").from_port(port).to_port(port);
+    match ingress_rule.source.contains(':') {
+        true => rule.ipv6_ranges(Ipv6Range::builder().cidr_ipv6(&ingress_rule.source).build()),
+        false => rule.ip_ranges(IpRange::builder().cidr_ip(&ingress_rule.source).build()),
+    }
+    .build()
+}
+
+/// Finds the managed groups with these names. The VPC is part of the name.
+async fn find_managed_groups(client: &Client, region: &str, names: &BTreeSet<&str>) -> Result<Vec<SecurityGroup>> {
     let names: Vec<&str> = names.iter().copied().collect();
     let mut found: Vec<SecurityGroup> = Vec::new();
-    for names in names.chunks(FILTER_VALUES) {
+    for names in names.chunks(MAX_FILTER_VALUES) {
         tracing::debug!(operation = "DescribeSecurityGroups", place = region, "call");
         let call = client
             .describe_security_groups()
-            .filters(equal("group-name", names))
-            .filters(equal(&tag_filter(LABEL_MANAGED), ["true"]));
+            .filters(build_filter("group-name", names))
+            .filters(build_filter(&tag_filter_name(LABEL_MANAGED), ["true"]));
         let answer: Result<Vec<SecurityGroup>, _> = call.into_paginator().items().send().try_collect().await;
         let groups = answer.map_err(|error| {
             let attempted = "cannot look up the security groups that opened ports";
             translate(&error, Call::Read, attempted, region)
         })?;
-        found.extend(groups.into_iter().filter(is_ours));
+        found.extend(groups.into_iter().filter(is_managed));
     }
     Ok(found)
 }
 
-/// Deletes a group, or says who uses it still. EC2 itself refuses to delete one that a network interface has.
-async fn remove_one(
+/// Deletes a group, or returns a message about what uses it. EC2 refuses to delete a group that a network interface
+/// has.
+async fn delete_group(
     client: &Client,
     region: &str,
     group: &SecurityGroup,
@@ -292,26 +302,26 @@ async fn remove_one(
             Ok(_) => return Ok(None),
             Err(error) => error,
         };
-        if is_gone(error.code()) {
+        if is_missing_group_code(error.code()) {
             return Ok(None);
         }
         if error.code() != Some("DependencyViolation") {
             let attempted = format!("cannot delete the security group {name}");
             return Err(translate(&error, Call::Change, attempted, region));
         }
-        let users = list::query(client, region, vec![equal("instance.group-id", [id])]).await?;
+        let users = list::list_matching(client, region, vec![build_filter("instance.group-id", [id])]).await?;
         let others: Vec<_> = users
             .iter()
             .filter(|user| !user.state.is_gone() && !gone.contains(user.reference.id.as_str()))
             .map(|user| user.reference.id.as_str())
             .collect();
-        if others.is_empty() && Instant::now() + PAUSE <= deadline {
-            sleep(PAUSE).await;
+        if others.is_empty() && Instant::now() + DELETE_PAUSE <= deadline {
+            sleep(DELETE_PAUSE).await;
             continue;
         }
         let why = match others.as_slice() {
-            [] if users.is_empty() => "something that is no instance uses it".to_owned(),
-            [] => "its last instances are still on their way out".to_owned(),
+            [] if users.is_empty() => "something other than an instance uses it".to_owned(),
+            [] => "its last instances are still being terminated".to_owned(),
             [one] => format!("{one} uses it"),
             [one, rest @ ..] => format!("{one} and {} more use it", rest.len()),
         };
@@ -325,15 +335,15 @@ async fn remove_one(
 mod tests {
     use super::*;
 
-    fn openings(texts: &[&str]) -> Vec<IngressRule> {
+    fn ingress_rules(texts: &[&str]) -> Vec<IngressRule> {
         texts.iter().map(|text| text.parse().unwrap()).collect()
     }
 
     #[test]
-    fn the_same_openings_have_one_group_in_each_vpc() {
+    fn same_ingress_rules_share_group_in_vpc() {
         let name = |vpc: &str, texts: &[&str]| {
-            let openings = openings(texts);
-            group_name(vpc, &openings.iter().collect())
+            let ingress_rules = ingress_rules(texts);
+            group_name(vpc, &ingress_rules.iter().collect())
         };
         let one = name("vpc-1", &["22", "443/10.0.0.0/8"]);
         assert_eq!(one, name("vpc-1", &["443/10.0.0.0/8", "22", "22/0.0.0.0/0"]));
@@ -343,14 +353,14 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_is_found_again_in_the_group_that_has_it() {
-        let all = openings(&["22", "22/::/0", "443/10.0.0.0/8"]);
+    fn group_allows_its_own_ingress_rules() {
+        let all = ingress_rules(&["22", "22/::/0", "443/10.0.0.0/8"]);
         let group = SecurityGroup::builder()
-            .set_ip_permissions(Some(all.iter().map(rule).collect()))
+            .set_ip_permissions(Some(all.iter().map(to_permission).collect()))
             .build();
-        assert!(all.iter().all(|opening| has(&group, opening)));
-        for other in openings(&["23", "22/10.0.0.0/8", "443"]) {
-            assert!(!has(&group, &other), "{other}");
+        assert!(all.iter().all(|ingress_rule| allows(&group, ingress_rule)));
+        for other in ingress_rules(&["23", "22/10.0.0.0/8", "443"]) {
+            assert!(!allows(&group, &other), "{other}");
         }
     }
 }

@@ -1,10 +1,9 @@
-//! The connection to Compute Engine: configuration, credentials, and clients made on first use.
-//! The cloud's own clock.
-//!
-//! The SDK shows an answer's headers only with an error, so the time is asked for by a call that must fail.
+//! The client of Compute Engine: settings, credentials, the SDK's clients and the cloud's clock. Each is made on first
+//! use.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use google_cloud_auth::credentials::Credentials;
 use google_cloud_compute_v1::client::{
@@ -12,15 +11,15 @@ use google_cloud_compute_v1::client::{
 };
 use google_cloud_compute_v1::model::MachineType;
 use google_cloud_gax::client_builder::Error as BuilderError;
-use google_cloud_gax::error::Error as SdkError;
-use jiff::fmt::rfc2822::DateTimeParser;
+use google_cloud_gax::options::RequestOptionsBuilder;
+use google_cloud_gax::retry_policy::NeverRetry;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::Instant;
 
-use super::error::of_call;
-use super::pace::RateLimiter;
-use super::retry::prepared;
+use super::error::{call_error, response_date};
+use super::rate_limit::RateLimiter;
+use super::resource_name::region_of;
 use crate::cloud::{Error, ErrorKind, Identity, Location, ProviderKind, Result, path_text};
 use crate::providers::common::certificates::has_system_authorities;
 use crate::providers::gcp::configuration::gcloud_config::GcloudConfiguration;
@@ -28,19 +27,24 @@ use crate::providers::gcp::configuration::resolved::QuotaProject;
 use crate::providers::gcp::configuration::setting_keys::{REGION, ZONE};
 use crate::providers::gcp::configuration::{resolved, vendor_settings};
 use crate::providers::gcp::credentials;
-use crate::providers::gcp::credentials::access_token::BilledTo;
+use crate::providers::gcp::credentials::access_token::BilledCredentials;
 use crate::providers::gcp::credentials::impersonation::ImpersonatedToken;
 use crate::providers::gcp::credentials::metadata_server::MetadataServer;
+use crate::providers::gcp::credentials::resolved_settings::{check_account, resolve_project, resolve_universe};
 use crate::providers::gcp::credentials::{CredentialSource, metadata_server};
-use crate::providers::gcp::instances::change_batch::CONCURRENT_BATCHES;
-use crate::providers::gcp::regions::{ZoneEntry, region_of};
 use crate::settings::Settings;
 
-/// Everything that is asked of Compute Engine goes through here.
+/// How long one attempt of a call may take. The SDK itself has no limit.
+pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How many batches of instances are in progress: while the calls of one are sent, the next one is read.
+pub(crate) const CONCURRENT_BATCHES: usize = 2;
+
+/// Sends all calls to Compute Engine.
 pub(crate) struct Client {
     settings: Settings,
     gcloud: OnceCell<GcloudConfiguration>,
-    found: OnceCell<CredentialSource>,
+    credential_source: OnceCell<CredentialSource>,
     project: OnceCell<String>,
     credentials: OnceCell<Credentials>,
     instances: OnceCell<Instances>,
@@ -55,29 +59,40 @@ pub(crate) struct Client {
     networks: OnceCell<Networks>,
     projects: OnceCell<Projects>,
     global_operations: OnceCell<GlobalOperations>,
-    /// The turns of calls that change something.
-    pub(crate) pace: RateLimiter,
-    /// Who may look at a wave of instances and change them: calls must follow the look soon.
-    pub(crate) waves: Semaphore,
-    /// What the cloud's clock showed, and when it was asked.
+    /// Limits the rate of calls that change something.
+    pub(crate) rate_limiter: RateLimiter,
+    /// Limits how many batches of instances are read and changed at once: the calls must follow the read soon.
+    pub(crate) batch_slots: Semaphore,
+    /// The time on the cloud's clock, and when it was requested.
     pub(crate) clock: OnceCell<(Timestamp, Instant)>,
-    /// The zones of the project, asked for once.
+    /// The zones of the project. Requested once.
     pub(crate) zone_entries: OnceCell<Vec<ZoneEntry>>,
-    /// Machine types by zone and name, asked for once each.
+    /// Machine types by zone and name. Each is requested once.
     pub(crate) known_types: Mutex<BTreeMap<(String, String), MachineType>>,
 }
 
-/// Makes an accessor that builds one of the SDK's clients on first use: each loads the TLS roots again.
+/// A zone that the project can use.
+#[derive(Debug)]
+pub(crate) struct ZoneEntry {
+    /// Its name.
+    pub(crate) name: String,
+    /// The region it is in.
+    pub(crate) region: String,
+    /// Whether it takes new instances.
+    pub(crate) up: bool,
+}
+
+/// Defines an accessor that builds one of the SDK's clients on first use. Each client loads the TLS roots again.
 macro_rules! client_on_first_use {
     ($(#[$doc:meta])* $name:ident: $type:ident, $suffix:literal) => {
         $(#[$doc])*
         pub(crate) async fn $name(&self) -> Result<&$type> {
             let build = || async {
-                let endpoint = self.endpoint_of("compute", "/compute/v1").await?;
+                let endpoint = self.resolve_endpoint("compute", "/compute/v1").await?;
                 let builder = $type::builder().with_credentials(self.credentials().await?.clone());
                 let builder = builder.with_endpoint(format!("{endpoint}{}", $suffix));
                 let client = builder.with_universe_domain(self.universe_or_default().await?).build().await;
-                client.map_err(|error| self.cannot_connect(&endpoint, error))
+                client.map_err(|error| self.client_setup_error(&endpoint, error))
             };
             self.$name.get_or_try_init(build).await
         }
@@ -85,12 +100,12 @@ macro_rules! client_on_first_use {
 }
 
 impl Client {
-    /// Reads and connects nothing.
+    /// Creates the client. Reads no file and opens no connection.
     pub(crate) fn new(settings: &Settings) -> Self {
         Self {
             settings: settings.clone(),
             gcloud: OnceCell::new(),
-            found: OnceCell::new(),
+            credential_source: OnceCell::new(),
             project: OnceCell::new(),
             credentials: OnceCell::new(),
             instances: OnceCell::new(),
@@ -105,8 +120,8 @@ impl Client {
             networks: OnceCell::new(),
             projects: OnceCell::new(),
             global_operations: OnceCell::new(),
-            pace: RateLimiter::default(),
-            waves: Semaphore::new(CONCURRENT_BATCHES),
+            rate_limiter: RateLimiter::default(),
+            batch_slots: Semaphore::new(CONCURRENT_BATCHES),
             clock: OnceCell::new(),
             zone_entries: OnceCell::new(),
             known_types: Mutex::default(),
@@ -115,7 +130,7 @@ impl Client {
 
     client_on_first_use!(instances: Instances, "");
     client_on_first_use!(
-        /// For aggregated lists: the SDK's builder lacks this parameter, and a query in the endpoint stays on every
+        /// For aggregated lists. The SDK's builder lacks this parameter; a query in the endpoint is sent with every
         /// call.
         listing: Instances, "/?returnPartialSuccess=true"
     );
@@ -125,7 +140,7 @@ impl Client {
     client_on_first_use!(operations: ZoneOperations, "");
     client_on_first_use!(disks: Disks, "");
     client_on_first_use!(
-        /// For aggregated lists of which the network tags are all that matters, in a project of any size.
+        /// For aggregated lists that need only the network tags, so that a large project is listed fast.
         tags: Instances, "/?returnPartialSuccess=true&fields=nextPageToken,unreachables,warning,\
                           items/*/warning,items/*/instances(id,name,zone,status,tags/items)"
     );
@@ -134,60 +149,62 @@ impl Client {
     client_on_first_use!(projects: Projects, "");
     client_on_first_use!(global_operations: GlobalOperations, "");
 
-    /// The project that all calls go to.
+    /// Returns the project that all calls go to.
     ///
     /// # Errors
-    /// `InvalidSpec` if nothing names one; those of looking for credentials, which may name it.
+    /// `InvalidSpec` if nothing names one; the errors of finding credentials, which may name it.
     pub(crate) async fn project(&self) -> Result<&str> {
         let project = self.project.get_or_try_init(|| async {
-            let found = self.found().await;
-            let known = found.as_ref().ok().copied();
-            if let Some(project) = resolved::project(&self.settings, self.gcloud().await?, known)? {
+            let credential_source = self.credential_source().await;
+            let known = credential_source.as_ref().ok().copied();
+            if let Some(project) = resolve_project(&self.settings, self.gcloud().await?, known)? {
                 return Ok(project.value);
             }
             let environment = &self.settings.environment;
-            let own = match metadata_server::is_here(environment) {
-                true => MetadataServer::new(environment)?.project().await,
-                false => None,
-            };
-            match (own, found) {
-                (Some(own), _) => Ok(own),
-                // Credentials that cannot be used may name the project.
-                (None, Err(error)) if credentials::find(environment, self.gcloud().await?).is_err() => Err(error),
-                (None, _) => Err(Error::invalid("no Google Cloud project is named")
-                    .with_hint("set GOOGLE_CLOUD_PROJECT, or run `gcloud config set project PROJECT`")),
+            if metadata_server::is_available(environment)
+                && let Some(project) = MetadataServer::new(environment)?.project().await
+            {
+                return Ok(project);
             }
+            // The credentials that cannot be used may have named the project.
+            if let Err(error) = credential_source
+                && credentials::find_credentials(environment, self.gcloud().await?).is_err()
+            {
+                return Err(error);
+            }
+            Err(Error::invalid("no Google Cloud project is named")
+                .with_hint("set GOOGLE_CLOUD_PROJECT, or run `gcloud config set project PROJECT`"))
         });
         project.await.map(String::as_str)
     }
 
-    /// The place that cloudctl's settings, or else gcloud's, name for new instances.
-    pub(crate) async fn home(&self) -> Result<Option<Location>> {
+    /// Returns the location for new instances that cloudctl's settings name, or else gcloud's.
+    pub(crate) async fn default_location(&self) -> Result<Option<Location>> {
         let setting = |key| self.settings.of(ProviderKind::Gcp, key).value.as_deref();
         let (region, zone) = (setting(REGION), setting(ZONE));
-        if let Some(place) = place(region, zone) {
-            if let Some(region) = region.filter(|region| *region != place.region) {
+        if let Some(location) = build_location(region, zone) {
+            if let Some(region) = region.filter(|region| *region != location.region) {
                 return Err(Error::invalid(format!(
-                    "the zone {place} is not in the region {region}; both are set for gcp"
+                    "the zone {location} is not in the region {region}; both are set for gcp"
                 )));
             }
-            return Ok(Some(place));
+            return Ok(Some(location));
         }
-        // gcloud takes its zone and its region each for itself; where they differ, an instance follows the zone.
+        // gcloud's zone and region are independent. If they differ, an instance goes to the zone.
         let gcloud = self.gcloud().await?;
-        Ok(place(
+        Ok(build_location(
             gcloud.property("compute", "region").as_deref(),
             gcloud.property("compute", "zone").as_deref(),
         ))
     }
 
-    /// Who is asking, checked by a small call.
+    /// Returns the caller's identity, checked by a small call.
     pub(crate) async fn identity(&self) -> Result<Identity> {
         let project = self.project().await?;
         let zones = self.zones().await?;
         self.read("identify the caller", "", || {
             let call = zones.list().set_project(project).set_max_results(1_u32);
-            prepared(call).send()
+            with_call_options(call).send()
         })
         .await
         .map_err(|error| match error.kind() {
@@ -198,91 +215,93 @@ impl Client {
         })?;
         Ok(Identity {
             account: project.to_owned(),
-            principal: match resolved::impersonation(self.gcloud().await?)? {
-                Some(whom) => Some(whom.principal),
-                None => self.found().await?.principal(),
+            principal: match resolved::resolve_impersonation(self.gcloud().await?)? {
+                Some(impersonation) => Some(impersonation.principal),
+                None => self.credential_source().await?.principal(),
             },
         })
     }
 
-    /// gcloud's configuration, without settings that cannot be honoured.
+    /// Returns gcloud's configuration, after refusing settings that cloudctl cannot honour.
     ///
     /// # Errors
     /// `InvalidSpec` that names such a setting, or a file that cannot be read.
     pub(crate) async fn gcloud(&self) -> Result<&GcloudConfiguration> {
         let read = || async {
             let gcloud = GcloudConfiguration::read(&self.settings.environment)?;
-            vendor_settings::check(&self.settings, &gcloud)?;
+            vendor_settings::check_vendor_settings(&self.settings, &gcloud)?;
             Ok(gcloud)
         };
         self.gcloud.get_or_try_init(read).await
     }
 
-    async fn found(&self) -> Result<&CredentialSource> {
+    async fn credential_source(&self) -> Result<&CredentialSource> {
         let find = || async {
             let gcloud = self.gcloud().await?;
-            credentials::find(&self.settings.environment, gcloud)?.ok_or_else(credentials::missing)
+            credentials::find_credentials(&self.settings.environment, gcloud)?
+                .ok_or_else(credentials::missing_credentials_error)
         };
-        self.found.get_or_try_init(find).await
+        self.credential_source.get_or_try_init(find).await
     }
 
-    /// What signs calls: the credentials that were found, as the service account and on the bill that settings name.
+    /// Returns the credentials that sign calls. Settings may add a service account to impersonate and a project to
+    /// bill.
     ///
     /// # Errors
-    /// `Unauthenticated` if there are none; `InvalidSpec` for settings that do not go with them.
+    /// `Unauthenticated` if there are none; `InvalidSpec` for settings that contradict them.
     pub(crate) async fn credentials(&self) -> Result<&Credentials> {
         let build = || async {
-            let (gcloud, found) = (self.gcloud().await?, self.found().await?);
-            resolved::check_account(&self.settings, found)?;
+            let (gcloud, credential_source) = (self.gcloud().await?, self.credential_source().await?);
+            check_account(&self.settings, credential_source)?;
             let universe = self.universe().await?;
-            let caller = found.credentials(&self.settings.environment, universe.as_deref())?;
-            let signer = match resolved::impersonation(gcloud)? {
-                Some(whom) => {
-                    let endpoint = self.endpoint_of("iamcredentials", "/v1").await?;
-                    ImpersonatedToken::new(caller, whom, endpoint)?.into()
+            let caller = credential_source.credentials(&self.settings.environment, universe.as_deref())?;
+            let signer = match resolved::resolve_impersonation(gcloud)? {
+                Some(impersonation) => {
+                    let endpoint = self.resolve_endpoint("iamcredentials", "/v1").await?;
+                    ImpersonatedToken::new(caller, impersonation, endpoint)?.into()
                 }
                 None => caller,
             };
-            let billed = match QuotaProject::of(&self.settings, gcloud)? {
+            let billed = match QuotaProject::resolve(&self.settings, gcloud)? {
                 Some(QuotaProject::Named(named)) => named.value,
                 Some(QuotaProject::Current(_)) => self.project().await?.to_owned(),
-                None => match found.quota_project() {
+                None => match credential_source.quota_project() {
                     Some(project) => project.to_owned(),
                     None => return Ok(signer),
                 },
             };
-            Ok(BilledTo::new(signer, QuotaProject::header(&billed)?).into())
+            Ok(BilledCredentials::new(signer, QuotaProject::header_value(&billed)?).into())
         };
         self.credentials.get_or_try_init(build).await
     }
 
-    /// The universe that is set or that the credentials are of.
+    /// Returns the universe that the settings or the credentials name.
     async fn universe(&self) -> Result<Option<String>> {
-        let named = resolved::universe(&self.settings, self.gcloud().await?)?;
-        resolved::universe_of(self.found().await?, named.as_ref())
+        let named = resolved::configured_universe(&self.settings, self.gcloud().await?)?;
+        resolve_universe(self.credential_source().await?, named.as_ref())
     }
 
-    /// The same for the SDK's builders.
+    /// Returns the universe for the SDK's builders: the default one if nothing names another.
     pub(crate) async fn universe_or_default(&self) -> Result<String> {
         let universe = match self.universe().await? {
             Some(universe) => Some(universe),
-            // A machine of Google's knows its universe.
+            // The metadata server of a Google machine knows its universe.
             None => self.credentials().await?.universe_domain().await,
         };
         Ok(universe.unwrap_or_else(|| resolved::DEFAULT_UNIVERSE.to_owned()))
     }
 
-    /// The address of an API, which gcloud's own override moves; without its version and last slash.
+    /// Returns the address of an API, without its version and last slash. gcloud's override changes it.
     ///
     /// # Errors
-    /// `InvalidSpec` for settings that are no addresses.
-    pub(crate) async fn endpoint_of(&self, api: &str, version: &str) -> Result<String> {
+    /// `InvalidSpec` for a setting that is not an address.
+    pub(crate) async fn resolve_endpoint(&self, api: &str, version: &str) -> Result<String> {
         let (gcloud, universe) = (self.gcloud().await?, self.universe().await?);
-        resolved::endpoint(gcloud, api, version, universe.as_deref()).map(|located| located.value)
+        resolved::resolve_endpoint(gcloud, api, version, universe.as_deref()).map(|located| located.value)
     }
 
-    /// The error for a client that the SDK could not make.
-    pub(crate) fn cannot_connect(&self, endpoint: &str, error: BuilderError) -> Error {
+    /// Makes the error for a client that the SDK could not build.
+    pub(crate) fn client_setup_error(&self, endpoint: &str, error: BuilderError) -> Error {
         let authorities = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
         let environment = &self.settings.environment;
         let set = authorities.iter().find_map(|name| Some((name, environment.get(name)?)));
@@ -306,7 +325,7 @@ impl Client {
     }
 }
 
-fn place(region: Option<&str>, zone: Option<&str>) -> Option<Location> {
+fn build_location(region: Option<&str>, zone: Option<&str>) -> Option<Location> {
     match (region, zone) {
         (_, Some(zone)) => Some(Location {
             region: region_of(zone).to_owned(),
@@ -320,41 +339,42 @@ fn place(region: Option<&str>, zone: Option<&str>) -> Option<Location> {
     }
 }
 
-/// Zones are called after their region, with a letter: this can be none.
+/// A zone name that cannot exist: zones are named after their region, with a letter.
 const NO_ZONE: &str = "no-such-zone";
 
 impl Client {
-    /// The time by the cloud's clock, which is asked once; at most a second and an answer's way behind.
+    /// Returns the time on the cloud's clock. It is requested once, and can be late by a second and the time of the
+    /// answer.
     ///
     /// # Errors
-    /// Those of any call; `Network` if the answers have no time.
-    pub(crate) async fn time(&self) -> Result<Timestamp> {
-        let (then, asked) = self.clock.get_or_try_init(|| self.ask_the_time()).await?;
+    /// Those of any call; `Network` if the answer has no date.
+    pub(crate) async fn server_time(&self) -> Result<Timestamp> {
+        let (then, asked) = self.clock.get_or_try_init(|| self.request_date()).await?;
         let since = SignedDuration::try_from(asked.elapsed()).unwrap_or_default();
         then.checked_add(since)
-            .map_err(|_| Error::new(ErrorKind::Network, "the cloud's time is out of all bounds").at("gcp"))
+            .map_err(|_| Error::new(ErrorKind::Network, "the cloud's time is out of all bounds").at(ProviderKind::Gcp))
     }
 
-    async fn ask_the_time(&self) -> Result<(Timestamp, Instant)> {
+    async fn request_date(&self) -> Result<(Timestamp, Instant)> {
         let (project, zones) = (self.project().await?, self.zones().await?);
         let attempted = "ask the cloud for its time";
-        let answer = self.probe(attempted, "", || {
-            prepared(zones.get().set_project(project).set_zone(NO_ZONE)).send()
+        let answer = self.try_read(attempted, "", || {
+            with_call_options(zones.get().set_project(project).set_zone(NO_ZONE)).send()
         });
         let without = || {
             Error::new(
                 ErrorKind::Network,
                 format!("cannot {attempted}: its answer has no date"),
             )
-            .at("gcp")
+            .at(ProviderKind::Gcp)
         };
         let Err(failure) = answer.await else {
             return Err(without());
         };
-        if let Some(time) = date_of(&failure.error) {
+        if let Some(time) = response_date(&failure.error) {
             return Ok((time, Instant::now()));
         }
-        let error = of_call(failure.error, &format!("cannot {attempted}"), "");
+        let error = call_error(failure.error, &format!("cannot {attempted}"), "");
         Err(match error.kind() {
             ErrorKind::NotFound | ErrorKind::InvalidSpec => without(),
             _ => error,
@@ -362,15 +382,20 @@ impl Client {
     }
 }
 
-/// When an answer was given, by its `Date`. <https://www.rfc-editor.org/rfc/rfc9110#field.date>
-pub(crate) fn date_of(error: &SdkError) -> Option<Timestamp> {
-    let text = error.http_headers()?.get("date")?.to_str().ok()?;
-    parse_date(text)
+/// Adds the options that every call has. One attempt each, because the retry loop must know what each attempt may have
+/// done.
+pub(crate) fn with_call_options<B: RequestOptionsBuilder>(call: B) -> B {
+    call.with_retry_policy(NeverRetry)
+        .with_attempt_timeout(ATTEMPT_TIMEOUT)
+        .with_idempotency(true)
+        .with_user_agent(concat!("cloudctl/", env!("CARGO_PKG_VERSION")))
 }
 
-/// Reads the form that HTTP has for dates.
-pub(crate) fn parse_date(text: &str) -> Option<Timestamp> {
-    DateTimeParser::new().parse_timestamp(text).ok()
+/// Returns a random request id, so that a later command does not get the failure of this one. All attempts of a call
+/// use the same id.
+pub(crate) fn fresh_request_id() -> String {
+    let random = fastrand::u128(..).to_be_bytes();
+    uuid::Builder::from_random_bytes(random).into_uuid().to_string()
 }
 
 #[cfg(test)]
@@ -378,30 +403,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_zone_names_its_region() {
-        let place = place(None, Some("us-central1-a")).unwrap();
-        assert_eq!(place.region, "us-central1");
-    }
-}
-
-#[cfg(test)]
-mod clock_tests {
-    use http::HeaderMap;
-
-    use super::*;
-
-    #[test]
-    fn the_date_of_an_answer_is_read() {
-        let with = |value: &'static str| {
-            let headers = HeaderMap::from_iter([(http::header::DATE, http::HeaderValue::from_static(value))]);
-            date_of(&SdkError::http(404, headers, bytes::Bytes::new()))
-        };
-        let read = with("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
-        assert_eq!(read.to_string(), "1994-11-06T08:49:37Z");
-        assert_eq!(with("yesterday"), None);
-        assert_eq!(
-            date_of(&SdkError::http(404, HeaderMap::new(), bytes::Bytes::new())),
-            None
-        );
+    fn default_zone_implies_its_region() {
+        let location = build_location(None, Some("us-central1-a")).unwrap();
+        assert_eq!(location.region, "us-central1");
     }
 }

@@ -1,10 +1,8 @@
-//! Errors of the SDK and of operations, by HTTP status and reason code and never by message text.
+//! Errors of the SDK and of operations as `cloud::Error`, by HTTP status and reason code and never by message text.
 //!
-//! Reasons stand in an answer as `error.errors[].reason` (`alreadyExists`) or in an ErrorInfo (`SERVICE_DISABLED`);
-//! what operations have instead is in [`operation_error`](super::operation_error).
+//! The reason of an answer is in `error.errors[].reason` (`alreadyExists`) or in an ErrorInfo (`SERVICE_DISABLED`). A
+//! failed operation has codes and details of its own.
 //! <https://cloud.google.com/compute/docs/troubleshooting/troubleshooting-vm-creation>
-//! Errors of operations that the cloud took on, by their codes and details and never by message text. Only Compute
-//! Engine: EC2's calls are their own answer.
 
 use std::time::Duration;
 
@@ -13,29 +11,30 @@ use google_cloud_compute_v1::model::Operation;
 use google_cloud_compute_v1::model::operation::error::Errors;
 use google_cloud_gax::error::Error as SdkError;
 use google_cloud_gax::error::rpc::StatusDetails;
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimeParser;
 
-use super::client::{date_of, parse_date};
-use super::connection_errors::{cause_of, is_permanent};
-use crate::cloud::{Error, ErrorKind};
-use crate::providers::gcp::credentials::access_token::NoToken;
+use crate::cloud::{Error, ErrorKind, ErrorLocation, ProviderKind};
+use crate::providers::gcp::connection_errors::{find_cause, format_message, is_permanent};
+use crate::providers::gcp::credentials::access_token::TokenError;
 
-/// What a failed attempt says about its effect and about trying again.
+/// What a failed attempt may have done, and whether to try again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CallFailure {
-    /// It was answered with a no; the same call would get the same answer.
+    /// The answer was a refusal; the same call would be refused again.
     Refused,
-    /// It was answered with "too many"; nothing happened.
+    /// The answer was "too many requests"; nothing happened.
     Throttled,
-    /// It did not leave this machine.
+    /// The request did not leave this machine.
     NotSent,
-    /// It was answered with a fault of the server; it may have had its effect.
-    Faulty,
-    /// It got no answer, or none that can be read; it may have had its effect, or have it yet.
+    /// The answer was a server error; the call may have taken effect.
+    ServerError,
+    /// There was no answer, or an unreadable one; the call may have taken effect, or may still.
     Unanswered,
 }
 
-/// Tells the fate of an attempt.
-pub(crate) fn fate(error: &SdkError) -> CallFailure {
+/// Classifies the failure of an attempt.
+pub(crate) fn classify(error: &SdkError) -> CallFailure {
     if let Some(cause) = credentials_error(error) {
         return if cause.is_transient() {
             CallFailure::NotSent
@@ -44,7 +43,7 @@ pub(crate) fn fate(error: &SdkError) -> CallFailure {
         };
     }
     if error.is_connect() {
-        // Such as a certificate that is not trusted: nothing was sent, and nothing would be.
+        // A certificate that is not trusted, for example: nothing was sent, and nothing would be.
         return if is_permanent(error) {
             CallFailure::Refused
         } else {
@@ -54,25 +53,25 @@ pub(crate) fn fate(error: &SdkError) -> CallFailure {
     match error.http_status_code() {
         Some(429) => CallFailure::Throttled,
         Some(403) if kind_of_reason(reason(error)) == Some(ErrorKind::Throttled) => CallFailure::Throttled,
-        Some(408 | 500 | 502..=599) => CallFailure::Faulty,
+        Some(408 | 500 | 502..=599) => CallFailure::ServerError,
         Some(status) if status >= 300 => CallFailure::Refused,
         _ if error.is_binding() || error.is_serialization() => CallFailure::Refused,
         _ => CallFailure::Unanswered,
     }
 }
 
-/// How long the cloud asks to wait before the next attempt.
+/// Returns how long the cloud asks to wait before the next attempt.
 pub(crate) fn retry_after(error: &SdkError) -> Option<Duration> {
     let text = error.http_headers()?.get("retry-after")?.to_str().ok()?;
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));
     }
-    // Or a date, which is by the cloud's clock as the answer's own is.
-    let until = parse_date(text)?.duration_since(date_of(error)?);
+    // A date is by the cloud's clock, as the date of the answer is.
+    let until = parse_date(text)?.duration_since(response_date(error)?);
     Duration::try_from(until).ok()
 }
 
-/// The cloud's own code for what went wrong.
+/// Returns the cloud's code for the failure.
 pub(crate) fn reason(error: &SdkError) -> Option<&str> {
     error.status()?.details.iter().find_map(|detail| match detail {
         StatusDetails::ErrorInfo(info) if !info.reason.is_empty() => Some(info.reason.as_str()),
@@ -80,8 +79,7 @@ pub(crate) fn reason(error: &SdkError) -> Option<&str> {
     })
 }
 
-/// The field of the request that the cloud found fault with, such as `requestId`, where it says so in a field of its
-/// own.
+/// Returns the field of the request that the cloud rejects, such as `requestId`, if the answer names it.
 pub(crate) fn field_at_fault(error: &SdkError) -> Option<&str> {
     detail(error, "field")
 }
@@ -93,68 +91,71 @@ fn detail<'e>(error: &'e SdkError, key: &str) -> Option<&'e str> {
     })
 }
 
-/// The zones in a list with commas, which is how details name those that have room.
-pub(crate) fn zones_in(list: &str) -> Vec<String> {
+/// Splits a comma-separated list of zones, which is how error details name zones with capacity.
+pub(crate) fn split_zones(list: &str) -> Vec<String> {
     let zones = list.split(',').map(str::trim).filter(|zone| !zone.is_empty());
     zones.map(str::to_owned).collect()
 }
 
-/// Makes an error of a failed call. `attempted` says what was wanted, such as `cannot stop web-1`; `place` is the
-/// region or zone that was asked, or empty.
-pub(crate) fn of_call(error: SdkError, attempted: &str, place: &str) -> Error {
+/// Makes the error of a failed call. `attempted` says what was attempted, such as `cannot stop web-1`; `scope` is the
+/// region or zone of the call, or empty.
+pub(crate) fn call_error(error: SdkError, attempted: &str, scope: &str) -> Error {
     let reason = reason(&error).map(str::to_owned);
     let kind = kind_of_call(&error, reason.as_deref());
-    let why = match (error.status(), kind) {
-        (Some(status), _) if !status.message.is_empty() => sentence(&status.message),
-        (_, ErrorKind::Unauthenticated) => {
-            no_token(&error).map_or_else(|| "the credentials were not accepted".to_owned(), ToString::to_string)
-        }
-        _ => match error.http_status_code() {
-            Some(407) => "the proxy asks for a user and a password".to_owned(),
-            Some(status) if status >= 300 => format!("the answer was HTTP status {status}"),
-            _ if error.is_timeout() => match cause_of(&error) {
-                Some(cause) => cause.text,
-                None => "there was no answer in time".to_owned(),
-            },
-            _ if error.is_deserialization() => {
-                "the answer was none of Compute Engine's; a proxy or the network's login page may have given it"
-                    .to_owned()
-            }
-            _ => match (no_token(&error), cause_of(&error)) {
-                (Some(no_token), _) => no_token.to_string(),
-                (None, Some(cause)) => cause.text,
-                (None, None) => "Compute Engine could not be reached".to_owned(),
-            },
-        },
-    };
-    let cause_remedy = match no_token(&error) {
-        Some(no_token) => no_token.remedy().map(str::to_owned),
+    let why = describe_failure(&error, kind);
+    let cause_hint = match token_error(&error) {
+        Some(no_token) => no_token.hint().map(str::to_owned),
         None if error.http_status_code() == Some(407) => {
             Some("put them into HTTPS_PROXY: http://USER:PASSWORD@HOST:PORT".to_owned())
         }
-        None if error.http_status_code().is_none() => cause_of(&error).and_then(|cause| cause.remedy),
+        None if error.http_status_code().is_none() => find_cause(&error).and_then(|cause| cause.hint),
         None => None,
     };
-    let mut made = Error::new(kind, format!("{attempted}: {why}")).at(location(place));
-    if let Some(remedy) = cause_remedy {
-        made = made.with_hint(remedy);
+    let mut result = Error::new(kind, format!("{attempted}: {why}")).at(error_location(scope));
+    if let Some(hint) = cause_hint {
+        result = result.with_hint(hint);
     }
-    if let Some(remedy) = reason.as_deref().and_then(remedy_of_reason) {
-        made = made.with_hint(remedy);
+    if let Some(hint) = reason.as_deref().and_then(hint_for_reason) {
+        result = result.with_hint(hint);
     }
     if let Some(reason) = reason {
-        made = made.with_code(reason);
+        result = result.with_code(reason);
     }
     if let Some(zones) = detail(&error, "zonesAvailable") {
-        made = made.with_zones_with_capacity(zones_in(zones));
+        result = result.with_zones_with_capacity(split_zones(zones));
     }
-    // An answer's whole body would come along as the source; its message is above already.
+    // The source would hold the whole answer. Its message is in the error already.
     let answered = error.http_status_code().is_some_and(|status| status >= 300);
-    if answered { made } else { made.with_source(error) }
+    if answered { result } else { result.with_source(error) }
 }
 
-/// The error of a call for all of a project: only the project itself can be what is not found.
-pub(crate) fn of_project(error: Error) -> Error {
+/// Says why a call failed, in words.
+fn describe_failure(error: &SdkError, kind: ErrorKind) -> String {
+    if let Some(status) = error.status()
+        && !status.message.is_empty()
+    {
+        return format_message(&status.message);
+    }
+    let token_error = token_error(error).map(ToString::to_string);
+    if kind == ErrorKind::Unauthenticated {
+        return token_error.unwrap_or_else(|| "the credentials were not accepted".to_owned());
+    }
+    let connection_error = || find_cause(error).map(|cause| cause.text);
+    match error.http_status_code() {
+        Some(407) => "the proxy asks for a user and a password".to_owned(),
+        Some(status) if status >= 300 => format!("the answer was HTTP status {status}"),
+        _ if error.is_timeout() => connection_error().unwrap_or_else(|| "there was no answer in time".to_owned()),
+        _ if error.is_deserialization() => {
+            "the answer was none of Compute Engine's; a proxy or the network's login page may have given it".to_owned()
+        }
+        _ => token_error
+            .or_else(connection_error)
+            .unwrap_or_else(|| "Compute Engine could not be reached".to_owned()),
+    }
+}
+
+/// Adds a hint to the error of a call for a whole project: only the project itself can be what is not found.
+pub(crate) fn with_project_hint(error: Error) -> Error {
     match error.kind() {
         ErrorKind::NotFound => error.with_hint(
             "check the project: GOOGLE_CLOUD_PROJECT, CLOUDSDK_CORE_PROJECT or `gcloud config set project PROJECT` \
@@ -164,13 +165,9 @@ pub(crate) fn of_project(error: Error) -> Error {
     }
 }
 
-/// `gcp/us-central1-a`, or `gcp` for what is in no place.
-pub(crate) fn location(place: &str) -> String {
-    if place.is_empty() {
-        "gcp".to_owned()
-    } else {
-        format!("gcp/{place}")
-    }
+/// Formats the location of an error: `gcp/us-central1-a`, or `gcp` without a scope.
+pub(crate) fn error_location(scope: &str) -> ErrorLocation {
+    ErrorLocation::new(ProviderKind::Gcp, scope)
 }
 
 fn credentials_error(error: &SdkError) -> Option<&CredentialsError> {
@@ -182,19 +179,19 @@ fn credentials_error(error: &SdkError) -> Option<&CredentialsError> {
     }
 }
 
-/// Why there is no token; the SDK's own words would quote the server's answer.
-fn no_token(error: &SdkError) -> Option<&NoToken> {
+/// Returns why there is no token. The SDK's own message would quote the server's answer.
+fn token_error(error: &SdkError) -> Option<&TokenError> {
     std::error::Error::source(credentials_error(error)?)?.downcast_ref()
 }
 
 fn kind_of_call(error: &SdkError, reason: Option<&str>) -> ErrorKind {
-    match fate(error) {
+    match classify(error) {
         CallFailure::Throttled => return ErrorKind::Throttled,
-        CallFailure::NotSent | CallFailure::Faulty | CallFailure::Unanswered => return ErrorKind::Network,
+        CallFailure::NotSent | CallFailure::ServerError | CallFailure::Unanswered => return ErrorKind::Network,
         CallFailure::Refused => {}
     }
     if error.is_authentication() {
-        return match no_token(error) {
+        return match token_error(error) {
             Some(no_token) if no_token.is_setting() => ErrorKind::InvalidSpec,
             _ => ErrorKind::Unauthenticated,
         };
@@ -203,7 +200,7 @@ fn kind_of_call(error: &SdkError, reason: Option<&str>) -> ErrorKind {
         return ErrorKind::InvalidSpec;
     }
     if error.is_binding() {
-        // A name that fits into no path: it came from the user.
+        // A name that fits into no path came from the user.
         return ErrorKind::InvalidSpec;
     }
     if error.status().is_none()
@@ -212,7 +209,7 @@ fn kind_of_call(error: &SdkError, reason: Option<&str>) -> ErrorKind {
             Some(402 | 404..=406 | 410 | 414..=421 | 431 | 451 | 501 | 511)
         )
     {
-        // Not in Compute Engine's form: something in between says it, of whatever that knows.
+        // An answer that does not have Compute Engine's form came from something in between.
         return ErrorKind::Network;
     }
     kind_of_reason(reason).unwrap_or_else(|| error.http_status_code().map_or(ErrorKind::Internal, kind_of_status))
@@ -251,7 +248,7 @@ fn kind_of_reason(reason: Option<&str>) -> Option<ErrorKind> {
 
 pub(crate) fn kind_of_status(status: u16) -> ErrorKind {
     match status {
-        // 407 is a proxy's, whose setting is wrong.
+        // 407 comes from a proxy: its setting is wrong.
         400 | 407 | 413 | 422 => ErrorKind::InvalidSpec,
         401 => ErrorKind::Unauthenticated,
         403 => ErrorKind::PermissionDenied,
@@ -264,7 +261,8 @@ pub(crate) fn kind_of_status(status: u16) -> ErrorKind {
     }
 }
 
-/// By prefix: `…_WITH_DETAILS` and the like come with it.
+/// Says whether a code means that there is no capacity. Compares prefixes, because `…_WITH_DETAILS` and others extend
+/// them.
 pub(crate) fn is_stock_out(code: &str) -> bool {
     let prefixes = [
         "ZONE_RESOURCE_POOL_EXHAUSTED",
@@ -275,7 +273,7 @@ pub(crate) fn is_stock_out(code: &str) -> bool {
     prefixes.iter().any(|prefix| code.starts_with(prefix))
 }
 
-fn remedy_of_reason(reason: &str) -> Option<&'static str> {
+fn hint_for_reason(reason: &str) -> Option<&'static str> {
     Some(match reason {
         "accessNotConfigured" | "SERVICE_DISABLED" => {
             "enable the Compute Engine API: `gcloud services enable compute.googleapis.com`"
@@ -288,28 +286,8 @@ fn remedy_of_reason(reason: &str) -> Option<&'static str> {
     })
 }
 
-/// One line in the house's form out of the cloud's own message.
-pub(crate) fn sentence(message: &str) -> String {
-    const LONGEST: usize = 500;
-    let line = message
-        .lines()
-        .map(str::trim)
-        .find(|line| !line.is_empty())
-        .unwrap_or_default();
-    let line: String = line.chars().take(LONGEST).collect();
-    let line = line.trim_end_matches('.');
-    let mut words = line.split(' ');
-    let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    // "The resource …", but neither "VM instance …" nor "Compute Engine …".
-    let is_plain = first.chars().skip(1).all(char::is_lowercase) && !second.starts_with(char::is_uppercase);
-    match line.chars().next() {
-        Some(start) if is_plain => format!("{}{}", start.to_lowercase(), &line[start.len_utf8()..]),
-        _ => line.to_owned(),
-    }
-}
-
-/// The error of an operation that the cloud took on and that then failed; `None` if it did not fail.
-pub(crate) fn of_operation(operation: &Operation, attempted: &str, place: &str) -> Option<Error> {
+/// Returns the error of an operation that failed; `None` if it did not fail.
+pub(crate) fn operation_error(operation: &Operation, attempted: &str, scope: &str) -> Option<Error> {
     let first = operation.error.as_ref().and_then(|error| error.errors.first());
     if first.is_none() && operation.error.is_none() && operation.http_error_status_code.is_none_or(|code| code < 400) {
         return None;
@@ -324,30 +302,33 @@ pub(crate) fn of_operation(operation: &Operation, attempted: &str, place: &str) 
         (None, Some(status)) => u16::try_from(status).map_or(ErrorKind::Internal, kind_of_status),
         (None, None) => ErrorKind::Internal,
     };
-    let mut made = Error::new(kind, format!("{attempted}: {}", sentence(message))).at(location(place));
+    let mut result = Error::new(kind, format!("{attempted}: {}", format_message(message))).at(error_location(scope));
     if let Some(code) = code {
-        made = made.with_code(code);
+        result = result.with_code(code);
     }
-    let zones = operation.error.iter().flat_map(|error| &error.errors).map(room_of);
+    let zones = operation
+        .error
+        .iter()
+        .flat_map(|error| &error.errors)
+        .map(zones_with_capacity);
     if let Some(zones) = zones.into_iter().find(|zones| !zones.is_empty()) {
-        made = made.with_zones_with_capacity(zones);
+        result = result.with_zones_with_capacity(zones);
     }
     if let Some(name) = &operation.name {
-        // Operations are what the cloud's support asks for; calls have no ids of their own.
-        made = made.with_request_id(name);
+        // Support asks for the name of the operation; calls have no ids of their own.
+        result = result.with_request_id(name);
     }
-    Some(made)
+    Some(result)
 }
 
-/// The zones that have room by the details of a lack of it: a list with commas.
-/// <https://cloud.google.com/compute/docs/troubleshooting/troubleshooting-resource-availability>
-fn room_of(error: &Errors) -> Vec<String> {
+/// Returns the zones with capacity that the details of a capacity error name.
+fn zones_with_capacity(error: &Errors) -> Vec<String> {
     let infos = error
         .error_details
         .iter()
         .filter_map(|detail| detail.error_info.as_ref());
     let zones = infos.filter_map(|info| info.metadatas.get("zonesAvailable"));
-    zones.flat_map(|zones| zones_in(zones)).collect()
+    zones.flat_map(|zones| split_zones(zones)).collect()
 }
 
 /// Codes of operations. <https://cloud.google.com/compute/docs/troubleshooting/troubleshooting-resource-availability>
@@ -358,7 +339,7 @@ fn kind_of_operation_code(code: &str) -> ErrorKind {
         "RESOURCE_ALREADY_EXISTS" => ErrorKind::AlreadyExists,
         "RESOURCE_NOT_FOUND" => ErrorKind::NotFound,
         "PERMISSIONS_ERROR" | "PERMISSION_DENIED" | "FORBIDDEN" => ErrorKind::PermissionDenied,
-        // Canceled: what was being made is deleted, or what was being changed.
+        // Canceled: the resource was deleted while it was created or changed.
         "RESOURCE_IN_USE_BY_ANOTHER_RESOURCE"
         | "RESOURCE_NOT_READY"
         | "CONDITION_NOT_MET"
@@ -373,13 +354,25 @@ fn kind_of_operation_code(code: &str) -> ErrorKind {
     }
 }
 
+/// Returns when an answer was given, by its `Date` header. <https://www.rfc-editor.org/rfc/rfc9110#field.date>
+pub(crate) fn response_date(error: &SdkError) -> Option<Timestamp> {
+    let text = error.http_headers()?.get("date")?.to_str().ok()?;
+    parse_date(text)
+}
+
+/// Parses an HTTP date.
+pub(crate) fn parse_date(text: &str) -> Option<Timestamp> {
+    DateTimeParser::new().parse_timestamp(text).ok()
+}
+
 #[cfg(test)]
 mod tests {
+    use super::*;
+    use google_cloud_compute_v1::model::operation::error::errors::ErrorDetails;
+    use google_cloud_compute_v1::model::{ErrorInfo, operation};
     use google_cloud_gax::error::rpc::Status;
     use http::HeaderMap;
     use serde_json::json;
-
-    use super::*;
 
     fn answer(status: u16, error: serde_json::Value) -> SdkError {
         let body = bytes::Bytes::from(json!({ "error": error }).to_string());
@@ -395,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_are_mapped_by_status_and_reason() {
+    fn call_errors_are_mapped_by_status_and_reason() {
         for (status, reason, kind) in [
             (400, "invalid", ErrorKind::InvalidSpec),
             (400, "invalidResourceUsage", ErrorKind::Refused),
@@ -416,16 +409,16 @@ mod tests {
             (500, "backendError", ErrorKind::Network),
             (503, "backendError", ErrorKind::Network),
         ] {
-            let error = of_call(with_reason(status, reason), "cannot do it", "us-central1-a");
+            let error = call_error(with_reason(status, reason), "cannot do it", "us-central1-a");
             assert_eq!(error.kind(), kind, "{status} {reason}");
             assert_eq!(error.code(), Some(reason));
             assert_eq!(error.message(), "cannot do it: no");
-            assert_eq!(error.location(), Some("gcp/us-central1-a"));
+            assert_eq!(error.location(), Some(&error_location("us-central1-a")));
         }
     }
 
     #[test]
-    fn the_cloud_says_when_to_come_again() {
+    fn retry_after_reads_seconds_and_dates() {
         let with = |wait: &'static str| {
             let value = |text: &'static str| http::HeaderValue::from_static(text);
             let headers = HeaderMap::from_iter([
@@ -441,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn a_disabled_api_names_what_to_enable() {
+    fn disabled_api_error_hints_how_to_enable_it() {
         let details = json!([
             { "@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "SERVICE_DISABLED", "domain": "googleapis.com" },
         ]);
@@ -449,26 +442,22 @@ mod tests {
             403,
             json!({ "code": 403, "message": "x", "status": "PERMISSION_DENIED", "details": details }),
         );
-        let error = of_call(error, "cannot list", "");
+        let error = call_error(error, "cannot list", "");
         assert_eq!(error.kind(), ErrorKind::PermissionDenied);
-        assert!(
-            error
-                .hint()
-                .is_some_and(|remedy| remedy.contains("compute.googleapis.com"))
-        );
+        assert!(error.hint().is_some_and(|hint| hint.contains("compute.googleapis.com")));
     }
 
     #[test]
-    fn a_page_of_html_is_not_quoted() {
+    fn html_answer_is_not_quoted() {
         let error = SdkError::http(502, HeaderMap::new(), bytes::Bytes::from("<html>secret</html>"));
-        assert_eq!(fate(&error), CallFailure::Faulty);
-        let error = of_call(error, "cannot list", "");
+        assert_eq!(classify(&error), CallFailure::ServerError);
+        let error = call_error(error, "cannot list", "");
         assert_eq!(error.message(), "cannot list: the answer was HTTP status 502");
         assert!(std::error::Error::source(&error).is_none());
     }
 
     #[test]
-    fn messages_are_brought_into_form() {
+    fn cloud_message_becomes_one_plain_line() {
         for (message, expected) in [
             (
                 "The resource 'x' was not found.\nmore",
@@ -479,27 +468,27 @@ mod tests {
             ("Quota 'CPUS' exceeded.", "quota 'CPUS' exceeded"),
             ("", ""),
         ] {
-            assert_eq!(sentence(message), expected);
+            assert_eq!(format_message(message), expected);
         }
     }
 
     #[test]
-    fn what_is_not_of_compute_engine_is_the_networks_fault() {
+    fn foreign_answer_is_a_network_error() {
         let page = |status| SdkError::http(status, HeaderMap::new(), bytes::Bytes::from("<html>Log in</html>"));
         for error in [SdkError::deser("x"), page(404), page(410), page(501)] {
-            assert_eq!(of_call(error, "cannot list", "").kind(), ErrorKind::Network);
+            assert_eq!(call_error(error, "cannot list", "").kind(), ErrorKind::Network);
         }
-        let error = of_call(with_reason(501, "notImplemented"), "cannot list", "");
+        let error = call_error(with_reason(501, "notImplemented"), "cannot list", "");
         assert_eq!(error.kind(), ErrorKind::Unsupported);
     }
 
     #[test]
-    fn fates() {
+    fn failures_are_classified() {
         for (error, expected) in [
             (with_reason(429, "x"), CallFailure::Throttled),
             (with_reason(403, "rateLimitExceeded"), CallFailure::Throttled),
             (with_reason(403, "quotaExceeded"), CallFailure::Refused),
-            (with_reason(500, "x"), CallFailure::Faulty),
+            (with_reason(500, "x"), CallFailure::ServerError),
             (SdkError::connect("x"), CallFailure::NotSent),
             (SdkError::io("x"), CallFailure::Unanswered),
             (SdkError::timeout("x"), CallFailure::Unanswered),
@@ -513,20 +502,12 @@ mod tests {
                 CallFailure::Refused,
             ),
         ] {
-            assert_eq!(fate(&error), expected, "{error}");
+            assert_eq!(classify(&error), expected, "{error}");
         }
     }
-}
-
-#[cfg(test)]
-mod operation_error_tests {
-    use google_cloud_compute_v1::model::operation::error::errors::ErrorDetails;
-    use google_cloud_compute_v1::model::{ErrorInfo, operation};
-
-    use super::*;
 
     #[test]
-    fn operations_are_mapped_by_code() {
+    fn operation_errors_are_mapped_by_code() {
         for (code, kind) in [
             ("ZONE_RESOURCE_POOL_EXHAUSTED", ErrorKind::Capacity),
             ("ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS", ErrorKind::Capacity),
@@ -539,22 +520,37 @@ mod operation_error_tests {
         ] {
             let errors = operation::Error::new().set_errors([operation::error::Errors::new().set_code(code)]);
             let failed = Operation::new().set_name("operation-1").set_error(errors);
-            let error = of_operation(&failed, "cannot create web-1", "z").unwrap();
+            let error = operation_error(&failed, "cannot create web-1", "z").unwrap();
             assert_eq!((error.kind(), error.code()), (kind, Some(code)));
             assert_eq!(error.request_id(), Some("operation-1"));
         }
-        assert!(of_operation(&Operation::new().set_name("operation-1"), "x", "z").is_none());
+        assert!(operation_error(&Operation::new().set_name("operation-1"), "x", "z").is_none());
     }
 
     #[test]
-    fn a_stock_out_names_the_zones_that_have_room() {
+    fn capacity_error_names_zones_with_capacity() {
         let info = ErrorInfo::new().set_metadatas([("zonesAvailable", "us-central1-b, us-central1-f")]);
         let details = [ErrorDetails::new(), ErrorDetails::new().set_error_info(info)];
         let error = operation::error::Errors::new()
             .set_code("ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS")
             .set_error_details(details);
         let failed = Operation::new().set_error(operation::Error::new().set_errors([error]));
-        let error = of_operation(&failed, "cannot create web-1", "us-central1-a").unwrap();
+        let error = operation_error(&failed, "cannot create web-1", "us-central1-a").unwrap();
         assert_eq!(error.zones_with_capacity(), ["us-central1-b", "us-central1-f"]);
+    }
+
+    #[test]
+    fn response_date_is_parsed() {
+        let with = |value: &'static str| {
+            let headers = HeaderMap::from_iter([(http::header::DATE, http::HeaderValue::from_static(value))]);
+            response_date(&SdkError::http(404, headers, bytes::Bytes::new()))
+        };
+        let read = with("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
+        assert_eq!(read.to_string(), "1994-11-06T08:49:37Z");
+        assert_eq!(with("yesterday"), None);
+        assert_eq!(
+            response_date(&SdkError::http(404, HeaderMap::new(), bytes::Bytes::new())),
+            None
+        );
     }
 }

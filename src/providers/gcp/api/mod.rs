@@ -1,9 +1,13 @@
-//! Calls to Compute Engine: clients, retries, pages, operations, errors and the cloud's clock.
+//! Calls to Compute Engine: clients, retries, pages, operations and errors.
+//!
+//! EC2 differs: a change is done when its call is answered, so it has no operations. Its SDK follows page tokens by
+//! itself. Its calls take many instances each, so it needs no rate limiter.
 
 pub(super) mod client;
-pub(super) mod connection_errors;
 pub(super) mod error;
 pub(super) mod operations;
-pub(super) mod pace;
 pub(super) mod pagination;
+pub(super) mod rate_limit;
+pub(super) mod resource_name;
 pub(super) mod retry;
+pub(super) mod timestamp;

@@ -1,5 +1,4 @@
-//! Operations: what a change on Compute Engine is until it is done. Only Compute Engine: EC2's calls are their own
-//! answer. Those of no zone (`""`) are the global ones.
+//! Operations: what a change on Compute Engine is until it is done. A zone of `""` means a global operation.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -9,31 +8,31 @@ use google_cloud_compute_v1::model::operation::Status;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use super::client::Client;
-use super::pagination::{Page, all_pages};
-use super::retry::prepared;
-use crate::cloud::{Error, ErrorKind, Result};
-use crate::providers::gcp::regions::last_segment;
+use super::client::{Client, with_call_options};
+use super::pagination::{Page, collect_all};
+use super::resource_name::last_segment;
+use super::timestamp::parse_time;
+use crate::cloud::{Error, ErrorKind, ProviderKind, Result};
 
-/// Between two waits: the call may return at once, and must not be made in a tight loop.
-const FLOOR: Duration = Duration::from_millis(500);
+/// Time between two wait calls at least: a call may return at once.
+const MIN_POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Why an operation that has no name cannot be followed.
-pub(crate) fn nameless() -> Error {
-    Error::new(ErrorKind::Internal, "Compute Engine gave an operation without a name").at("gcp")
+/// Makes the error for an operation without a name, which cannot be followed.
+pub(crate) fn missing_name_error() -> Error {
+    Error::new(ErrorKind::Internal, "Compute Engine gave an operation without a name").at(ProviderKind::Gcp)
 }
 
-/// Whether nothing more will come of it.
+/// Says whether the operation has ended, with success or with an error.
 pub(crate) fn is_done(operation: &Operation) -> bool {
     operation.status == Some(Status::Done)
 }
 
-/// Waits until an operation is done and gives its last state, whose `error` is still to be read; at the deadline, the
-/// state it has then.
+/// Waits until an operation is done, and returns its last state, whose `error` the caller must read. At the deadline it
+/// returns the state at that time.
 ///
 /// # Errors
-/// Those of the calls; the operation goes on regardless.
-pub(crate) async fn finished(
+/// Those of the calls; the operation itself continues.
+pub(crate) async fn wait_until_done(
     client: &Client,
     zone: &str,
     mut operation: Operation,
@@ -41,125 +40,132 @@ pub(crate) async fn finished(
 ) -> Result<Operation> {
     let start = Instant::now();
     let Some(name) = operation.name.clone() else {
-        return Err(nameless());
+        return Err(missing_name_error());
     };
     while !is_done(&operation) && start.elapsed() < deadline {
-        let asked = Instant::now();
+        let poll_start = Instant::now();
         let left = deadline.saturating_sub(start.elapsed());
-        let wait = waited(client, zone, &name);
-        // The cloud may hold the call for longer than an attempt may take, so that no answer means nothing.
-        let look = async {
+        let wait = wait_once(client, zone, &name);
+        // The cloud may hold the call longer than an attempt may take, so no answer does not mean a failure.
+        let poll = async {
             match wait.await? {
                 Some(answer) => Ok(answer),
-                None => standing(client, zone, &name).await,
+                None => status(client, zone, &name).await,
             }
         };
-        let Ok(answer) = tokio::time::timeout(left, look).await else {
+        let Ok(answer) = tokio::time::timeout(left, poll).await else {
             break;
         };
         operation = answer?;
         if !is_done(&operation) {
-            tokio::time::sleep(FLOOR.saturating_sub(asked.elapsed())).await;
+            tokio::time::sleep(MIN_POLL_INTERVAL.saturating_sub(poll_start.elapsed())).await;
         }
     }
     Ok(operation)
 }
 
-/// How the operation stands once the cloud has held the call for as long as it likes; nothing if it did not answer.
-async fn waited(client: &Client, zone: &str, name: &str) -> Result<Option<Operation>> {
+/// Waits in the cloud for the operation and returns its status; `None` without an answer.
+async fn wait_once(client: &Client, zone: &str, name: &str) -> Result<Option<Operation>> {
     let (attempted, project) = ("wait for the operation", client.project().await?);
     let answer = if zone.is_empty() {
         let operations = client.global_operations().await?;
-        let wait = client.once(attempted, zone, || {
-            prepared(operations.wait().set_project(project).set_operation(name)).send()
+        let wait = client.read_once(attempted, zone, || {
+            with_call_options(operations.wait().set_project(project).set_operation(name)).send()
         });
         wait.await
     } else {
         let operations = client.operations().await?;
-        let wait = client.once(attempted, zone, || {
+        let wait = client.read_once(attempted, zone, || {
             let call = operations.wait().set_project(project).set_zone(zone);
-            prepared(call.set_operation(name)).send()
+            with_call_options(call.set_operation(name)).send()
         });
         wait.await
     };
     Ok(answer.ok())
 }
 
-/// How the operation of that name stands now.
+/// Reads the status of an operation.
 ///
 /// # Errors
 /// Those of the call.
-pub(crate) async fn standing(client: &Client, zone: &str, name: &str) -> Result<Operation> {
+pub(crate) async fn status(client: &Client, zone: &str, name: &str) -> Result<Operation> {
     let project = client.project().await?;
     if zone.is_empty() {
         let operations = client.global_operations().await?;
         let get = client.read("see how the operation stands", zone, || {
-            prepared(operations.get().set_project(project).set_operation(name)).send()
+            with_call_options(operations.get().set_project(project).set_operation(name)).send()
         });
         return get.await;
     }
     let operations = client.operations().await?;
     let get = client.read("see how the operation stands", zone, || {
         let call = operations.get().set_project(project).set_zone(zone).set_operation(name);
-        prepared(call).send()
+        with_call_options(call).send()
     });
     get.await
 }
 
-/// The ids of the instances of a zone that are being deleted.
-pub(crate) async fn deletions_under_way(client: &Client, zone: &str) -> Result<BTreeSet<String>> {
-    let operations = deletions(client, zone, "(operationType = \"delete\") AND (status != \"DONE\")").await?;
+/// Lists the ids of the instances of a zone that are being deleted.
+pub(crate) async fn list_ids_being_deleted(client: &Client, zone: &str) -> Result<BTreeSet<String>> {
+    let operations = list_deletions(client, zone, "(operationType = \"delete\") AND (status != \"DONE\")").await?;
     let under_way = operations.into_iter().filter(|operation| !is_done(operation));
     Ok(under_way
         .filter_map(|operation| Some(operation.target_id?.to_string()))
         .collect())
 }
 
-/// The names of a zone's operations that are not over.
-pub(crate) async fn under_way(client: &Client, zone: &str) -> Result<BTreeSet<String>> {
-    let operations = all_of(client, zone, "status != \"DONE\"").await?;
+/// Lists the names of the operations of a zone that are running.
+pub(crate) async fn list_running(client: &Client, zone: &str) -> Result<BTreeSet<String>> {
+    let operations = list_matching(client, zone, "status != \"DONE\"").await?;
     let under_way = operations.into_iter().filter(|operation| !is_done(operation));
     Ok(under_way.filter_map(|operation| operation.name).collect())
 }
 
-/// The operations of a zone that have these names, by name; few enough that a URL takes them.
-pub(crate) async fn named(client: &Client, zone: &str, names: &[String]) -> Result<BTreeMap<String, Operation>> {
+/// Lists the operations with these names, by name. There must be few enough that they fit into a URL.
+pub(crate) async fn find_by_names(
+    client: &Client,
+    zone: &str,
+    names: &[String],
+) -> Result<BTreeMap<String, Operation>> {
     let terms: Vec<_> = names.iter().map(|name| format!("(name = \"{name}\")")).collect();
-    let operations = all_of(client, zone, &terms.join(" OR ")).await?.into_iter();
+    let operations = list_matching(client, zone, &terms.join(" OR ")).await?.into_iter();
     Ok(operations
         .filter_map(|operation| Some((operation.name.clone()?, operation)))
         .collect())
 }
 
-/// Whether somebody has deleted the instance of this id, or is about to. Operations are kept for two weeks at least.
+/// Says whether the instance with this id was deleted or is being deleted. Operations are kept for at least two weeks.
 pub(crate) async fn was_deleted(client: &Client, zone: &str, id: u64) -> Result<bool> {
     let expression = format!("(operationType = \"delete\") AND (targetId = {id})");
-    let operations = deletions(client, zone, &expression).await?;
+    let operations = list_deletions(client, zone, &expression).await?;
     Ok(operations.iter().any(|operation| operation.target_id == Some(id)))
 }
 
-/// When the deletion of the instance of this id began, if somebody has deleted it.
-pub(crate) async fn deleted_at(client: &Client, zone: &str, id: u64) -> Result<Option<Timestamp>> {
+/// Finds when the deletion of the instance with this id began; `None` if there was none.
+pub(crate) async fn find_deletion_time(client: &Client, zone: &str, id: u64) -> Result<Option<Timestamp>> {
     let expression = format!("(operationType = \"delete\") AND (targetId = {id})");
-    let operations = deletions(client, zone, &expression).await?;
+    let operations = list_deletions(client, zone, &expression).await?;
     let own = operations.iter().filter(|operation| operation.target_id == Some(id));
-    Ok(own.filter_map(|operation| time(operation.insert_time.as_ref())).min())
+    Ok(own
+        .filter_map(|operation| parse_time(operation.insert_time.as_ref()))
+        .min())
 }
 
-/// The ids of those instances of a zone that somebody has deleted or is about to, since that time.
-pub(crate) async fn deleted_since(client: &Client, zone: &str, since: Option<Timestamp>) -> Result<BTreeSet<u64>> {
-    let operations = deletions(client, zone, "operationType = \"delete\"").await?;
+/// Lists the ids of the instances of a zone whose deletion began at this time or later; of all deletions without a
+/// time.
+pub(crate) async fn list_deleted_since(client: &Client, zone: &str, since: Option<Timestamp>) -> Result<BTreeSet<u64>> {
+    let operations = list_deletions(client, zone, "operationType = \"delete\"").await?;
     let later = |operation: &Operation| {
-        let inserted = time(operation.insert_time.as_ref());
+        let inserted = parse_time(operation.insert_time.as_ref());
         inserted.zip(since).is_none_or(|(inserted, since)| inserted >= since)
     };
     let own = operations.into_iter().filter(later);
     Ok(own.filter_map(|operation| operation.target_id).collect())
 }
 
-/// The names and ids of the instances that the operations of a group make, which is what a bulk insert is.
-pub(crate) async fn made_in_group(client: &Client, zone: &str, group: &str) -> Result<BTreeMap<String, u64>> {
-    let operations = all_of(client, zone, &format!("operationGroupId = \"{group}\"")).await?;
+/// Lists the names and ids of the instances that an operation group created. A bulk insert is such a group.
+pub(crate) async fn list_created_in_group(client: &Client, zone: &str, group: &str) -> Result<BTreeMap<String, u64>> {
+    let operations = list_matching(client, zone, &format!("operationGroupId = \"{group}\"")).await?;
     let inserts = operations.into_iter().filter(|operation| {
         operation.operation_type.as_deref() == Some("insert") && operation.operation_group_id.as_deref() == Some(group)
     });
@@ -171,13 +177,13 @@ pub(crate) async fn made_in_group(client: &Client, zone: &str, group: &str) -> R
         .collect())
 }
 
-async fn deletions(client: &Client, zone: &str, expression: &str) -> Result<Vec<Operation>> {
-    let mut found = all_of(client, zone, expression).await?;
+async fn list_deletions(client: &Client, zone: &str, expression: &str) -> Result<Vec<Operation>> {
+    let mut found = list_matching(client, zone, expression).await?;
     found.retain(|operation| operation.operation_type.as_deref() == Some("delete"));
     Ok(found)
 }
 
-async fn all_of(client: &Client, zone: &str, expression: &str) -> Result<Vec<Operation>> {
+async fn list_matching(client: &Client, zone: &str, expression: &str) -> Result<Vec<Operation>> {
     let (project, operations) = (client.project().await?, client.operations().await?);
     let fetch = |token: Option<String>| {
         client.read("list the operations", zone, move || {
@@ -187,58 +193,54 @@ async fn all_of(client: &Client, zone: &str, expression: &str) -> Result<Vec<Ope
                 .set_zone(zone)
                 .set_max_results(500_u32);
             let call = call.set_filter(expression).set_or_clear_page_token(token.clone());
-            prepared(call).send()
+            with_call_options(call).send()
         })
     };
-    let found = all_pages(fetch, |all: &mut Vec<Operation>, page| {
-        let next = Page::whole(&page, zone)?;
+    let found = collect_all(fetch, |all: &mut Vec<Operation>, page| {
+        let next = Page::of_complete_list(&page, zone)?;
         all.extend(page.items);
         Ok(next)
     });
     found.await
 }
 
-fn time(text: Option<&String>) -> Option<Timestamp> {
-    text?.parse().ok()
-}
-
-/// Whether an operation is the remembered one of an earlier call under the same request id, and not of a call that
-/// began at `began` by the cloud's clock, if that is known, and has lasted for `elapsed`: it was put in before that, or
-/// has itself lasted longer.
-pub(crate) fn is_older(operation: &Operation, began: Option<Timestamp>, elapsed: Duration) -> bool {
-    let inserted = time(operation.insert_time.as_ref());
+/// Says whether an operation belongs to an earlier call with the same request id. The present call began at `began` by
+/// the cloud's clock, if that is known, and has lasted for `elapsed`. The operation is older if it was inserted before
+/// `began`, or if it lasted longer than `elapsed`.
+pub(crate) fn is_from_earlier_call(operation: &Operation, began: Option<Timestamp>, elapsed: Duration) -> bool {
+    let inserted = parse_time(operation.insert_time.as_ref());
     let before = inserted.zip(began).is_some_and(|(inserted, began)| inserted < began);
     let longer = inserted
-        .zip(time(operation.end_time.as_ref()))
+        .zip(parse_time(operation.end_time.as_ref()))
         .is_some_and(|(inserted, ended)| {
             Duration::try_from(ended.duration_since(inserted)).is_ok_and(|lasted| lasted > elapsed)
         });
     before || longer
 }
 
-/// For so long what an operation did may not be shown everywhere.
-pub(crate) const NEW: Duration = Duration::from_secs(90);
-/// The date of an answer has no fractions of a second, and operations do.
+/// How long the effect of an operation may stay invisible after its end.
+pub(crate) const VISIBILITY_DELAY: Duration = Duration::from_secs(90);
+/// Dates of answers have no fractions of a second; the times of operations do.
 const DATE_PRECISION: SignedDuration = SignedDuration::from_secs(5);
 
-/// Whether it ended so lately, by the cloud's own clock, that what it did may not be shown yet. Where the cloud does not
-/// tell the time it is taken to have.
-pub(crate) async fn is_new(client: &Client, operation: &Operation) -> bool {
-    let Some(ended) = time(operation.end_time.as_ref()) else {
+/// Says whether an operation ended so recently, by the cloud's clock, that its effect may be invisible yet. If the
+/// clock cannot be read, the answer is yes.
+pub(crate) async fn ended_recently(client: &Client, operation: &Operation) -> bool {
+    let Some(ended) = parse_time(operation.end_time.as_ref()) else {
         return false;
     };
-    match client.time().await {
-        Ok(now) => is_new_at(ended, now),
+    match client.server_time().await {
+        Ok(now) => ended_recently_at(ended, now),
         Err(error) => {
-            tracing::debug!(%error, "the age of an operation is not known");
+            tracing::debug!(%error, "the age of an operation is unknown");
             true
         }
     }
 }
 
-fn is_new_at(ended: Timestamp, now: Timestamp) -> bool {
+fn ended_recently_at(ended: Timestamp, now: Timestamp) -> bool {
     let age = now.duration_since(ended);
-    age > -DATE_PRECISION && Duration::try_from(age.max(SignedDuration::ZERO)).is_ok_and(|age| age < NEW)
+    age > -DATE_PRECISION && Duration::try_from(age.max(SignedDuration::ZERO)).is_ok_and(|age| age < VISIBILITY_DELAY)
 }
 
 #[cfg(test)]
@@ -246,24 +248,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_older_operation_is_told_by_its_times() {
+    fn operation_of_earlier_call_is_recognized_by_times() {
         let operation = |inserted: &str, ended: &str| Operation::new().set_insert_time(inserted).set_end_time(ended);
         let began: Timestamp = "2026-11-23T12:00:00Z".parse().unwrap();
         let second = Duration::from_secs(1);
-        let older = |inserted, ended| is_older(&operation(inserted, ended), Some(began), second);
+        let older = |inserted, ended| is_from_earlier_call(&operation(inserted, ended), Some(began), second);
         assert!(older("2026-11-23T03:59:00.000-08:00", "2026-11-23T03:59:09.000-08:00"));
         assert!(!older("2026-11-23T04:00:00.100-08:00", "2026-11-23T04:00:00.900-08:00"));
-        // The clock was read wrong, but nine seconds do not fit into one.
+        // The clock was wrong, but nine seconds do not fit into one.
         assert!(older("2026-11-23T04:10:00.000-08:00", "2026-11-23T04:10:09.000-08:00"));
-        assert!(!is_older(&Operation::new(), Some(began), second));
+        assert!(!is_from_earlier_call(&Operation::new(), Some(began), second));
         let quick = operation("2026-11-23T03:00:00.000-08:00", "2026-11-23T03:00:00.500-08:00");
-        assert!(is_older(&quick, Some(began), second) && !is_older(&quick, None, second));
+        assert!(is_from_earlier_call(&quick, Some(began), second) && !is_from_earlier_call(&quick, None, second));
     }
 
     #[test]
-    fn age_of_an_operation_is_by_the_time_that_is_given() {
+    fn operation_age_is_measured_at_the_given_time() {
         let ended: Timestamp = "2026-11-23T12:00:00.5Z".parse().unwrap();
-        let at = |seconds| is_new_at(ended, ended + SignedDuration::from_secs(seconds));
+        let at = |seconds| ended_recently_at(ended, ended + SignedDuration::from_secs(seconds));
         assert!(at(0) && at(89) && at(-1));
         assert!(!at(90) && !at(3600) && !at(-3600));
     }

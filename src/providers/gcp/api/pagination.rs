@@ -1,59 +1,62 @@
-//! Following page tokens to the end. Only Compute Engine: the EC2 SDK has paginators that do this.
-//! What a list warns of: that something is missing from it. Only Compute Engine: EC2 gives the whole list or an error.
+//! Page tokens, and warnings that a list is incomplete. EC2 returns a whole list or an error.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::future::Future;
 
 use google_cloud_compute_v1::model::{
-    DiskList, FirewallList, InstanceList, MachineTypeList, NetworkList, OperationList, ZoneList,
+    DiskList, FirewallList, InstanceAggregatedList, InstanceList, MachineTypeList, NetworkList, OperationList, ZoneList,
 };
 
-use super::error::location;
-use crate::cloud::{Error, ErrorKind, Result};
+use super::error::error_location;
+use super::resource_name::last_segment;
+use crate::cloud::{Error, ErrorKind, ProviderKind, Result};
 
-/// How often a page without rows may bring a token that was there before: the cloud is still looking.
-const MOST_IDLE: u32 = 10;
+/// The most rows that the API returns in one page.
+pub(crate) const PAGE_SIZE: u32 = 500;
 
-/// What a page was.
+/// How often a page without rows may repeat a token: the cloud is still searching.
+const MAX_IDLE_PAGES: u32 = 10;
+
+/// The number of rows of a page, and the token of the next one.
 pub(crate) struct Page {
     next: Option<String>,
     rows: usize,
 }
 
 impl Page {
-    /// A page of so many rows, with this token of the next one; an empty token is none.
-    pub(crate) fn of(rows: usize, token: Option<String>) -> Self {
+    /// Makes a page. An empty token counts as none.
+    pub(crate) fn new(rows: usize, token: Option<String>) -> Self {
         Self {
             next: token.filter(|token| !token.is_empty()),
             rows,
         }
     }
 
-    /// What one of Compute Engine's lists of a place is a page of.
+    /// Makes a page of a list that must be complete.
     ///
     /// # Errors
-    /// `Network` if something is missing from it: it would be taken for absent.
-    pub(crate) fn whole(list: &impl PartialList, place: &str) -> Result<Self> {
-        match list.lack() {
-            None => Ok(Self::of(list.rows(), list.token())),
+    /// `Network` if something is missing from the list: the caller would take it for absent.
+    pub(crate) fn of_complete_list(list: &impl PartialList, scope: &str) -> Result<Self> {
+        match list.incomplete_code() {
+            None => Ok(Self::new(list.rows(), list.token())),
             Some(code) => Err(Error::new(
                 ErrorKind::Network,
                 format!("Compute Engine gave a part of a list only ({code})"),
             )
             .with_code(code)
-            .at(location(place))),
+            .at(error_location(scope))),
         }
     }
 }
 
-/// Fetches every page and takes each in at once, so that a page is the most that is held of the API's own types.
+/// Fetches every page and adds it at once, so that one page at most is held in the API's types.
 ///
 /// # Errors
-/// Those of a fetch; `Network` if a token comes a second time, which would never end. A token that is refused in the
-/// middle has expired: the listing starts again, once, from nothing.
-pub(crate) async fn all_pages<P, A, F>(
+/// Those of a fetch; `Network` if a token repeats, because such a listing never ends. A token that is refused in the
+/// middle has expired: the listing restarts once from the beginning.
+pub(crate) async fn collect_all<P, A, F>(
     fetch: impl Fn(Option<String>) -> F,
-    take_in: impl Fn(&mut A, P) -> Result<Page>,
+    add_page: impl Fn(&mut A, P) -> Result<Page>,
 ) -> Result<A>
 where
     A: Default,
@@ -71,20 +74,20 @@ where
             }
             Err(error) => return Err(error),
         };
-        let page = take_in(&mut all, page)?;
+        let page = add_page(&mut all, page)?;
         let Some(next) = page.next else { return Ok(all) };
         if !seen.insert(next.clone()) {
             idle += 1;
-            if page.rows > 0 || idle > MOST_IDLE {
+            if page.rows > 0 || idle > MAX_IDLE_PAGES {
                 let message = "the listing never ends: the cloud gave a page token a second time";
-                return Err(Error::new(ErrorKind::Network, message).at("gcp"));
+                return Err(Error::new(ErrorKind::Network, message).at(ProviderKind::Gcp));
             }
         }
         token = Some(next);
     }
 }
 
-/// The first page was granted with the same parameters, so that the token alone can be at fault.
+/// Says whether the page token is refused. The first page had the same parameters, so only the token can be wrong.
 fn is_token_refusal(error: &Error) -> bool {
     matches!(
         error.kind(),
@@ -92,36 +95,38 @@ fn is_token_refusal(error: &Error) -> bool {
     )
 }
 
-/// The code of the warning that something is missing from a list, or from one scope of it.
-macro_rules! lack_of {
+/// Returns the code of the warning that a list, or one scope of it, is incomplete.
+macro_rules! incomplete_code {
     ($part:expr) => {{
         let warning = $part.warning.as_ref();
         warning.and_then(|warning| {
-            $crate::providers::gcp::api::pagination::lack(warning.code.as_ref().and_then(|code| code.name()))
+            $crate::providers::gcp::api::pagination::missing_items_code(
+                warning.code.as_ref().and_then(|code| code.name()),
+            )
         })
     }};
 }
-pub(crate) use lack_of;
 
-/// The code, if it is one of that kind: every one but that a page is empty, also one that is not known.
-pub(crate) fn lack(code: Option<&str>) -> Option<String> {
+/// Returns a warning's code if it means that something is missing. Every code does, also an unknown one, except that of
+/// an empty page.
+pub(crate) fn missing_items_code(code: Option<&str>) -> Option<String> {
     let code = code.unwrap_or("UNKNOWN");
     (code != "NO_RESULTS_ON_PAGE").then(|| code.to_owned())
 }
 
-/// A page of a list of one place.
+/// A page of a list of one scope.
 pub(crate) trait PartialList {
-    /// How many rows it has.
+    /// Returns the number of rows.
     fn rows(&self) -> usize;
 
-    /// The token of the next one.
+    /// Returns the token of the next page.
     fn token(&self) -> Option<String>;
 
-    /// The code of the warning that something is missing.
-    fn lack(&self) -> Option<String>;
+    /// Returns the code of the warning that something is missing from the page.
+    fn incomplete_code(&self) -> Option<String>;
 }
 
-macro_rules! listed {
+macro_rules! impl_partial_list {
     ($($list:ty),*) => {$(
         impl PartialList for $list {
             fn rows(&self) -> usize {
@@ -132,13 +137,13 @@ macro_rules! listed {
                 self.next_page_token.clone()
             }
 
-            fn lack(&self) -> Option<String> {
-                lack_of!(self)
+            fn incomplete_code(&self) -> Option<String> {
+                incomplete_code!(self)
             }
         }
     )*};
 }
-listed!(
+impl_partial_list!(
     DiskList,
     FirewallList,
     InstanceList,
@@ -148,28 +153,51 @@ listed!(
     ZoneList
 );
 
+/// The scopes, such as `us-central1-a`, that did not answer or not completely, each with the code of its warning.
+pub(crate) type UnansweredZones = BTreeMap<String, String>;
+
+/// Returns the scopes that did not answer, or not completely.
+pub(crate) fn unanswered_in(page: &InstanceAggregatedList) -> UnansweredZones {
+    let unreachable = page.unreachables.iter().map(|scope| (scope, "UNREACHABLE".to_owned()));
+    let warned = page
+        .items
+        .iter()
+        .filter_map(|(scope, page)| Some((scope, incomplete_code!(page)?)));
+    let scopes = unreachable.chain(warned);
+    let mut unanswered: UnansweredZones = scopes
+        .map(|(scope, code)| (last_segment(scope).to_owned(), code))
+        .collect();
+    if unanswered.is_empty()
+        && let Some(code) = incomplete_code!(page)
+    {
+        // The answer does not name the missing scope.
+        unanswered.insert("a part of the project".to_owned(), code);
+    }
+    unanswered
+}
+
 #[cfg(test)]
 mod tests {
+    use super::*;
+    use google_cloud_compute_v1::model::instance_list::Warning;
     use std::cell::RefCell;
 
-    use super::*;
-
-    /// Item 0 is none.
+    /// Collects fake pages. Item 0 means a page without rows.
     async fn run(answers: Vec<Result<(u8, &'static str)>>) -> Result<Vec<u8>> {
         let answers = RefCell::new(answers.into_iter());
         let fetch = |_| {
             let answer = answers.borrow_mut().next().unwrap();
             async move { answer }
         };
-        all_pages(fetch, |all: &mut Vec<u8>, (item, token): (u8, &str)| {
+        collect_all(fetch, |all: &mut Vec<u8>, (item, token): (u8, &str)| {
             all.extend(std::iter::once(item).filter(|item| *item > 0));
-            Ok(Page::of(usize::from(item > 0), Some(token.to_owned())))
+            Ok(Page::new(usize::from(item > 0), Some(token.to_owned())))
         })
         .await
     }
 
     #[tokio::test]
-    async fn pages_are_followed_to_the_end() {
+    async fn all_pages_are_collected() {
         assert_eq!(
             run(vec![Ok((1, "a")), Ok((2, "b")), Ok((3, ""))]).await.unwrap(),
             [1, 2, 3]
@@ -177,20 +205,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_repeated_token_is_an_error() {
+    async fn repeated_token_is_an_error() {
         let error = run(vec![Ok((1, "a")), Ok((2, "b")), Ok((3, "a"))]).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Network);
     }
 
     #[tokio::test]
-    async fn empty_pages_are_sat_out_but_not_for_ever() {
+    async fn empty_pages_are_accepted_a_few_times() {
         let idle = |times: usize| (0..times).map(|_| Ok((0, "a")));
         assert_eq!(run(idle(5).chain([Ok((1, ""))]).collect()).await.unwrap(), [1]);
         assert!(run(idle(20).collect()).await.is_err());
     }
 
     #[tokio::test]
-    async fn an_expired_token_starts_again_once() {
+    async fn expired_token_restarts_the_listing_once() {
         let expired = || Err(Error::invalid("expired"));
         let restarted = vec![Ok((1, "a")), expired(), Ok((1, "c")), Ok((2, ""))];
         assert_eq!(run(restarted).await.unwrap(), [1, 2]);
@@ -198,22 +226,15 @@ mod tests {
         assert!(run(again).await.is_err());
         assert!(run(vec![expired()]).await.is_err());
     }
-}
-
-#[cfg(test)]
-mod warning_tests {
-    use google_cloud_compute_v1::model::instance_list::Warning;
-
-    use super::*;
 
     #[test]
-    fn every_warning_is_one_but_that_of_an_empty_page() {
-        let with = |warning| InstanceList::new().set_warning(warning).lack();
+    fn every_warning_but_empty_page_means_incomplete() {
+        let with = |warning| InstanceList::new().set_warning(warning).incomplete_code();
         for code in ["UNREACHABLE", "PARTIAL_SUCCESS", "SOMETHING_NEW"] {
             assert_eq!(with(Warning::new().set_code(code)).as_deref(), Some(code));
         }
         assert_eq!(with(Warning::new()).as_deref(), Some("UNKNOWN"));
         assert_eq!(with(Warning::new().set_code("NO_RESULTS_ON_PAGE")), None);
-        assert_eq!(InstanceList::new().lack(), None);
+        assert_eq!(InstanceList::new().incomplete_code(), None);
     }
 }

@@ -1,184 +1,179 @@
-//! The one loop in which every call is tried and tried again. The SDK retries too, but tells only of the last attempt,
-//! and an earlier one that was lost may have taken effect.
+//! Sends calls and retries them. The SDK can retry too, but reports only the last attempt, and an earlier one without
+//! an answer may have taken effect.
 
 use std::future::Future;
 use std::time::Duration;
 
 use google_cloud_gax::Result as SdkResult;
 use google_cloud_gax::error::Error as SdkError;
-use google_cloud_gax::options::RequestOptionsBuilder;
-use google_cloud_gax::retry_policy::NeverRetry;
 use tokio::time::Instant;
 
-use super::client::Client;
-use super::error::{CallFailure, fate, of_call, retry_after};
+use super::client::{ATTEMPT_TIMEOUT, Client};
+use super::error::{CallFailure, call_error, classify, retry_after};
 use crate::cloud::Result;
 
-/// How long one attempt of a call may take; the SDK itself would wait for ever.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long, and how often at most, a call is tried; whether it waits for its turn.
-struct Patience {
+/// Limits of the retries of one call.
+struct RetryPolicy {
     deadline: Duration,
-    attempts: u32,
-    takes_turns: bool,
+    max_attempts: u32,
+    rate_limited: bool,
 }
 
-/// How long a call is tried again: most of a minute of heavy throttling must be sat out. A read ends before those who
-/// wait for a whole location give up, so that they hear why.
+/// How long calls are retried: long enough to outlast a minute of heavy throttling. A read ends before the timeout of a
+/// whole location, so that its error is reported.
 const READ_DEADLINE: Duration = Duration::from_secs(50);
 const CHANGE_DEADLINE: Duration = Duration::from_secs(60);
-/// How often a call that reads is sent when it fails for other reasons than throttling.
-const READ_ATTEMPTS: u32 = 5;
+/// How often a read is sent at most, not counting throttled attempts.
+const MAX_READ_ATTEMPTS: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(8);
+const MAX_PAUSE: Duration = Duration::from_secs(8);
 
-/// A call that did not succeed, and what it may have done.
+/// A call that failed, and what it may have done.
 pub(crate) struct ChangeFailure {
-    /// The last attempt's error.
+    /// The error of the last attempt.
     pub(crate) error: SdkError,
-    /// Whether an attempt got no answer, so that it may take effect even now.
+    /// Whether an attempt got no answer, so that it may still take effect.
     pub(crate) unanswered: bool,
-    /// Whether an attempt was answered with a server's fault, so that it may have taken effect.
-    pub(crate) faulty: bool,
+    /// Whether an attempt was answered with a server error, so that it may have taken effect.
+    pub(crate) server_error: bool,
 }
 
 impl ChangeFailure {
-    /// Whether an attempt may have taken effect, or may yet.
+    /// Says whether an attempt may have taken effect, or may still.
     pub(crate) fn is_uncertain(&self) -> bool {
-        self.unanswered || self.faulty
+        self.unanswered || self.server_error
     }
 }
 
 impl Client {
-    /// Sends a call that changes nothing until it is answered, within limits. `attempted` completes "cannot …".
-    pub(crate) async fn read<T, F, S>(&self, attempted: &str, place: &str, send: S) -> Result<T>
+    /// Sends a read until it is answered or its limits are reached. `attempted` completes "cannot …".
+    pub(crate) async fn read<T, F, S>(&self, attempted: &str, scope: &str, send: S) -> Result<T>
     where
         S: Fn() -> F + Send + Sync,
         F: Future<Output = SdkResult<T>> + Send,
     {
-        let failed = |failure: ChangeFailure| of_call(failure.error, &format!("cannot {attempted}"), place);
-        self.probe(attempted, place, send).await.map_err(failed)
+        let failed = |failure: ChangeFailure| call_error(failure.error, &format!("cannot {attempted}"), scope);
+        self.try_read(attempted, scope, send).await.map_err(failed)
     }
 
-    /// The same for a call whose refusal is of interest.
-    pub(crate) async fn probe<T, F, S>(&self, attempted: &str, place: &str, send: S) -> Result<T, ChangeFailure>
+    /// Sends a read, and returns the SDK's error for a caller that examines the refusal.
+    pub(crate) async fn try_read<T, F, S>(&self, attempted: &str, scope: &str, send: S) -> Result<T, ChangeFailure>
     where
         S: Fn() -> F + Send + Sync,
         F: Future<Output = SdkResult<T>> + Send,
     {
-        let patience = Patience {
+        let policy = RetryPolicy {
             deadline: READ_DEADLINE,
-            attempts: READ_ATTEMPTS,
-            takes_turns: false,
+            max_attempts: MAX_READ_ATTEMPTS,
+            rate_limited: false,
         };
-        self.attempt(attempted, place, patience, send).await
+        self.send_with_retries(attempted, scope, policy, send).await
     }
 
-    /// Sends a call that changes something, and is made to be repeated by its request id, until its outcome is
-    /// certain or a minute is over.
-    pub(crate) async fn change<T, F, S>(&self, attempted: &str, place: &str, send: S) -> Result<T, ChangeFailure>
+    /// Sends a changing call until its outcome is certain or a minute is over. Its request id makes repeating it safe.
+    pub(crate) async fn change<T, F, S>(&self, attempted: &str, scope: &str, send: S) -> Result<T, ChangeFailure>
     where
         S: Fn() -> F + Send + Sync,
         F: Future<Output = SdkResult<T>> + Send,
     {
-        self.pace.turn().await;
-        self.change_in_turn(attempted, place, send).await
+        self.rate_limiter.acquire().await;
+        self.change_with_permit(attempted, scope, send).await
     }
 
-    /// The same for one that has waited for its [turn](super::pace::Pace::turn).
-    pub(crate) async fn change_in_turn<T, F, S>(
+    /// Sends a changing call that has already [acquired](super::rate_limit::RateLimiter::acquire) its first permit.
+    pub(crate) async fn change_with_permit<T, F, S>(
         &self,
         attempted: &str,
-        place: &str,
+        scope: &str,
         send: S,
     ) -> Result<T, ChangeFailure>
     where
         S: Fn() -> F + Send + Sync,
         F: Future<Output = SdkResult<T>> + Send,
     {
-        let patience = Patience {
+        let policy = RetryPolicy {
             deadline: CHANGE_DEADLINE,
-            attempts: u32::MAX,
-            takes_turns: true,
+            max_attempts: u32::MAX,
+            rate_limited: true,
         };
-        self.attempt(attempted, place, patience, send).await
+        self.send_with_retries(attempted, scope, policy, send).await
     }
 
-    /// Sends a call that changes nothing one single time.
-    pub(crate) async fn once<T, F, S>(&self, attempted: &str, place: &str, send: S) -> Result<T, ChangeFailure>
+    /// Sends a read once.
+    pub(crate) async fn read_once<T, F, S>(&self, attempted: &str, scope: &str, send: S) -> Result<T, ChangeFailure>
     where
         S: Fn() -> F + Send + Sync,
         F: Future<Output = SdkResult<T>> + Send,
     {
-        let patience = Patience {
+        let policy = RetryPolicy {
             deadline: ATTEMPT_TIMEOUT,
-            attempts: 1,
-            takes_turns: false,
+            max_attempts: 1,
+            rate_limited: false,
         };
-        self.attempt(attempted, place, patience, send).await
+        self.send_with_retries(attempted, scope, policy, send).await
     }
 
-    async fn attempt<T, F, S>(
+    async fn send_with_retries<T, F, S>(
         &self,
         attempted: &str,
-        place: &str,
-        patience: Patience,
+        scope: &str,
+        policy: RetryPolicy,
         send: S,
     ) -> Result<T, ChangeFailure>
     where
         S: Fn() -> F + Send + Sync,
         F: Future<Output = SdkResult<T>> + Send,
     {
-        // Waiting for others to have their turn is no fault of the cloud.
+        // The time spent waiting for permits does not count.
         let (start, mut queued) = (Instant::now(), Duration::ZERO);
         let (mut unanswered, mut faulty, mut failures) = (false, false, 0);
         let mut attempt = 0_u32;
         loop {
             attempt = attempt.saturating_add(1);
-            // It has waited for the first one.
-            if patience.takes_turns && attempt > 1 {
+            // The caller acquired the first permit.
+            if policy.rate_limited && attempt > 1 {
                 let came = Instant::now();
-                self.pace.turn().await;
+                self.rate_limiter.acquire().await;
                 queued += came.elapsed();
             }
-            // Around the SDK's own timeout, because fetching a token has none.
+            // The SDK's own timeout does not cover the fetch of a token.
             let error = match tokio::time::timeout(ATTEMPT_TIMEOUT + FIRST_PAUSE, send()).await {
                 Ok(Ok(answer)) => {
-                    tracing::debug!(attempted, place, attempt, "answered");
-                    if patience.takes_turns {
-                        self.pace.answered();
+                    tracing::debug!(attempted, scope, attempt, "answered");
+                    if policy.rate_limited {
+                        self.rate_limiter.on_accepted();
                     }
                     return Ok(answer);
                 }
                 Ok(Err(error)) => error,
                 Err(elapsed) => SdkError::timeout(elapsed),
             };
-            let fate = fate(&error);
+            let fate = classify(&error);
             tracing::debug!(
                 attempted,
-                place,
+                scope,
                 attempt,
                 ?fate,
                 status = error.http_status_code(),
                 "failed"
             );
             unanswered |= fate == CallFailure::Unanswered;
-            faulty |= fate == CallFailure::Faulty;
+            faulty |= fate == CallFailure::ServerError;
             failures += u32::from(fate != CallFailure::Throttled);
-            if patience.takes_turns {
+            if policy.rate_limited {
                 match fate {
-                    CallFailure::Throttled => self.pace.refused(),
-                    _ => self.pace.answered(),
+                    CallFailure::Throttled => self.rate_limiter.on_throttled(),
+                    _ => self.rate_limiter.on_accepted(),
                 }
             }
-            let pause = pause(attempt).max(retry_after(&error).unwrap_or_default());
-            let left = (patience.deadline + queued).saturating_sub(start.elapsed());
-            let is_hopeless = fate == CallFailure::Throttled && patience.takes_turns && self.pace.is_hopeless();
-            if is_hopeless || fate == CallFailure::Refused || failures >= patience.attempts || pause >= left {
+            let pause = backoff(attempt).max(retry_after(&error).unwrap_or_default());
+            let left = (policy.deadline + queued).saturating_sub(start.elapsed());
+            let is_blocked = fate == CallFailure::Throttled && policy.rate_limited && self.rate_limiter.is_blocked();
+            if is_blocked || fate == CallFailure::Refused || failures >= policy.max_attempts || pause >= left {
                 return Err(ChangeFailure {
                     error,
                     unanswered,
-                    faulty,
+                    server_error: faulty,
                 });
             }
             tokio::time::sleep(pause).await;
@@ -186,16 +181,8 @@ impl Client {
     }
 }
 
-/// What every call carries: one attempt each, since the loop above tries again, and knows what may have happened.
-pub(crate) fn prepared<B: RequestOptionsBuilder>(call: B) -> B {
-    call.with_retry_policy(NeverRetry)
-        .with_attempt_timeout(ATTEMPT_TIMEOUT)
-        .with_idempotency(true)
-        .with_user_agent(concat!("cloudctl/", env!("CARGO_PKG_VERSION")))
-}
-
-/// Exponential, with full jitter.
-fn pause(attempt: u32) -> Duration {
-    let longest = FIRST_PAUSE.saturating_mul(1 << attempt.min(10)).min(LONGEST_PAUSE);
+/// Returns the pause after an attempt: exponential, with full jitter.
+fn backoff(attempt: u32) -> Duration {
+    let longest = FIRST_PAUSE.saturating_mul(1 << attempt.min(10)).min(MAX_PAUSE);
     longest.mul_f64(fastrand::f64())
 }

@@ -1,14 +1,13 @@
-//! Images: from what a user typed to one image. Only Compute Engine has paths, families and projects for them.
+//! Finds the image that a user named: by alias, name, path or family.
 
 use google_cloud_compute_v1::model::Image;
 use google_cloud_compute_v1::model::image::Architecture as ImageArchitecture;
 
 use crate::catalog::{closest_alias, image_alias};
 use crate::cloud::{Architecture, Error, ErrorKind, Result, quoted};
-use crate::providers::gcp::api::client::Client;
-use crate::providers::gcp::api::retry::prepared;
+use crate::providers::gcp::api::client::{Client, with_call_options};
+use crate::providers::gcp::api::resource_name::last_segment;
 use crate::providers::gcp::labels::is_resource_name;
-use crate::providers::gcp::regions::last_segment;
 
 /// Where an alias is found: it is an image family.
 #[derive(Debug)]
@@ -121,31 +120,40 @@ fn source_of(alias: &str) -> Option<&'static AliasSource> {
 pub(crate) struct ResolvedImage {
     /// `projects/P/global/images/NAME`.
     pub(crate) path: String,
-    /// The project that it is in.
+    /// The project of the image.
     pub(crate) project: String,
-    /// Its name.
+    /// The name of the image.
     pub(crate) name: String,
-    /// The least disk that it fits on, in GiB.
+    /// The smallest disk for the image, in GiB.
     pub(crate) disk_gib: Option<u32>,
 }
 
-/// What a user typed, taken apart. No project is the user's own.
+/// What a user named: `kind`, the project unless it is the user's own, and the name.
 #[derive(Debug, PartialEq, Eq)]
-enum Wanted<'a> {
-    Family(Option<&'a str>, &'a str),
-    Image(Option<&'a str>, &'a str),
-    Either(Option<&'a str>, &'a str),
+struct ImageRequest<'a> {
+    kind: ImageKind,
+    project: Option<&'a str>,
+    name: &'a str,
 }
 
-/// Finds the image. An alias gives the newest one of the machine's architecture.
+/// Whether a name is that of a family or of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ImageKind {
+    Family,
+    Image,
+    /// An image, or else a family.
+    Either,
+}
+
+/// Finds an image. An alias means the newest image for the architecture of the machine type.
 ///
 /// # Errors
-/// `InvalidSpec` if there is none, or none for that architecture.
-pub(crate) async fn resolve(client: &Client, wanted: &str, architecture: Architecture) -> Result<ResolvedImage> {
+/// `InvalidSpec` if there is no such image, or none for that architecture.
+pub(crate) async fn resolve_image(client: &Client, wanted: &str, architecture: Architecture) -> Result<ResolvedImage> {
     let (found, project) = match image_alias(wanted) {
         Some(_) => {
             let Some(source) = source_of(wanted) else {
-                return Err(unknown(wanted, "is not on Compute Engine"));
+                return Err(unknown_image_error(wanted, "is not on Compute Engine"));
             };
             let Some(family) = source.family(architecture) else {
                 return Err(
@@ -153,53 +161,51 @@ pub(crate) async fn resolve(client: &Client, wanted: &str, architecture: Archite
                         .with_hint("use a machine type of the other architecture, or another image"),
                 );
             };
-            (newest(client, source.project, family).await?, source.project)
+            (
+                find_newest_of_family(client, source.project, family).await?,
+                source.project,
+            )
         }
         None => {
-            let own = client.project().await?;
-            match take_apart(wanted).ok_or_else(|| unknown(wanted, "is not the name or path of an image"))? {
-                Wanted::Family(project, family) => {
-                    let project = project.unwrap_or(own);
-                    (newest(client, project, family).await?, project)
-                }
-                Wanted::Image(project, name) => {
-                    let project = project.unwrap_or(own);
-                    (by_name(client, project, name).await?, project)
-                }
-                Wanted::Either(project, name) => {
-                    let project = project.unwrap_or(own);
-                    let image = by_name(client, project, name).await?;
-                    let image = if image.is_none() {
-                        newest(client, project, name).await?
-                    } else {
-                        image
-                    };
-                    (image, project)
-                }
+            let request = parse_image_request(wanted)
+                .ok_or_else(|| unknown_image_error(wanted, "is not the name or path of an image"))?;
+            let project = match request.project {
+                Some(project) => project,
+                None => client.project().await?,
+            };
+            let mut found = None;
+            if request.kind != ImageKind::Family {
+                found = find_image(client, project, request.name).await?;
             }
+            if found.is_none() && request.kind != ImageKind::Image {
+                found = find_newest_of_family(client, project, request.name).await?;
+            }
+            (found, project)
         }
     };
-    let image = found.ok_or_else(|| unknown(wanted, "does not exist"))?;
-    checked(image, project, wanted, architecture)
+    let image = found.ok_or_else(|| unknown_image_error(wanted, "does not exist"))?;
+    check_architecture(&image, wanted, architecture)?;
+    Ok(to_resolved_image(image, project, wanted))
 }
 
-fn checked(image: Image, project: &str, wanted: &str, architecture: Architecture) -> Result<ResolvedImage> {
-    let own = match image.architecture {
-        Some(ImageArchitecture::X8664) => Some(Architecture::X86_64),
-        Some(ImageArchitecture::Arm64) => Some(Architecture::Arm64),
-        _ => None,
+/// Refuses an image that is for another architecture.
+fn check_architecture(image: &Image, wanted: &str, architecture: Architecture) -> Result<()> {
+    let image_architecture = match image.architecture {
+        Some(ImageArchitecture::X8664) => Architecture::X86_64,
+        Some(ImageArchitecture::Arm64) => Architecture::Arm64,
+        _ => return Ok(()),
     };
-    if let Some(own) = own.filter(|own| *own != architecture) {
-        return Err(Error::invalid(format!(
-            "the image {wanted} is for {own}, and the machine type for {architecture}"
-        ))
-        .with_hint("use a machine type of the image's architecture, or another image"));
+    if image_architecture == architecture {
+        return Ok(());
     }
-    Ok(resolved(image, project, wanted))
+    Err(Error::invalid(format!(
+        "the image {wanted} is for {image_architecture}, and the machine type for {architecture}"
+    ))
+    .with_hint("use a machine type of the image's architecture, or another image"))
 }
 
-/// An image of a project in the form that calls take it in.
-pub(crate) fn resolved(image: Image, project: &str, wanted: &str) -> ResolvedImage {
+/// Makes the resolved image of an API image.
+pub(crate) fn to_resolved_image(image: Image, project: &str, wanted: &str) -> ResolvedImage {
     let name = image.name.unwrap_or_else(|| last_segment(wanted).to_owned());
     ResolvedImage {
         path: format!("projects/{project}/global/images/{name}"),
@@ -209,27 +215,27 @@ pub(crate) fn resolved(image: Image, project: &str, wanted: &str) -> ResolvedIma
     }
 }
 
-async fn by_name(client: &Client, project: &str, name: &str) -> Result<Option<Image>> {
+async fn find_image(client: &Client, project: &str, name: &str) -> Result<Option<Image>> {
     let images = client.images().await?;
     let answer = client.read("look up the image", "", || {
-        prepared(images.get().set_project(project).set_image(name)).send()
+        with_call_options(images.get().set_project(project).set_image(name)).send()
     });
-    or_none(answer.await)
+    none_if_not_found(answer.await)
 }
 
-/// The newest image of a family; nothing if it has none.
+/// Finds the newest image of a family; `None` if the family has none.
 ///
 /// # Errors
 /// Those of the call.
-pub(crate) async fn newest(client: &Client, project: &str, family: &str) -> Result<Option<Image>> {
+pub(crate) async fn find_newest_of_family(client: &Client, project: &str, family: &str) -> Result<Option<Image>> {
     let images = client.images().await?;
     let answer = client.read("look up the image family", "", || {
-        prepared(images.get_from_family().set_project(project).set_family(family)).send()
+        with_call_options(images.get_from_family().set_project(project).set_family(family)).send()
     });
-    or_none(answer.await)
+    none_if_not_found(answer.await)
 }
 
-fn or_none<T>(answer: Result<T>) -> Result<Option<T>> {
+fn none_if_not_found<T>(answer: Result<T>) -> Result<Option<T>> {
     match answer {
         Ok(found) => Ok(Some(found)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -237,32 +243,31 @@ fn or_none<T>(answer: Result<T>) -> Result<Option<T>> {
     }
 }
 
-/// `NAME`, `family/F`, `PROJECT/NAME`, `PROJECT/family/F`, `global/images/…`, `projects/P/global/images/…`, and the
-/// last as a URL.
-fn take_apart(wanted: &str) -> Option<Wanted<'_>> {
+/// Parses `NAME`, `family/F`, `PROJECT/NAME`, `PROJECT/family/F`, `global/images/…`, `projects/P/global/images/…`, and
+/// the last as a URL.
+fn parse_image_request(wanted: &str) -> Option<ImageRequest<'_>> {
     let path = wanted.split_once("/compute/v1/").map_or(wanted, |(_, path)| path);
     let parts: Vec<&str> = path.split('/').collect();
-    let wanted = match parts.as_slice() {
-        [name] => Wanted::Either(None, name),
-        ["family", family] | ["global", "images", "family", family] => Wanted::Family(None, family),
-        ["global", "images", name] => Wanted::Image(None, name),
-        [project, name] => Wanted::Either(Some(project), name),
+    let (kind, project, name) = match parts.as_slice() {
+        [name] => (ImageKind::Either, None, *name),
+        ["family", family] | ["global", "images", "family", family] => (ImageKind::Family, None, *family),
+        ["global", "images", name] => (ImageKind::Image, None, *name),
+        [project, name] => (ImageKind::Either, Some(*project), *name),
         [project, "family", family] | ["projects", project, "global", "images", "family", family] => {
-            Wanted::Family(Some(project), family)
+            (ImageKind::Family, Some(*project), *family)
         }
-        ["projects", project, "global", "images", name] => Wanted::Image(Some(project), name),
+        ["projects", project, "global", "images", name] => (ImageKind::Image, Some(*project), *name),
         _ => return None,
     };
-    let (Wanted::Family(project, name) | Wanted::Image(project, name) | Wanted::Either(project, name)) = wanted;
     // Older projects have a domain before their name: `example.com:acme`.
     let project_is_clean = project.is_none_or(|project| {
         project.starts_with(|c: char| c.is_ascii_alphanumeric())
             && project.chars().all(|c| c.is_ascii_alphanumeric() || "-.:".contains(c))
     });
-    (project_is_clean && is_resource_name(name)).then_some(wanted)
+    (project_is_clean && is_resource_name(name)).then_some(ImageRequest { kind, project, name })
 }
 
-fn unknown(wanted: &str, why: &str) -> Error {
+fn unknown_image_error(wanted: &str, why: &str) -> Error {
     let mut aliases = closest_alias(wanted, |alias| source_of(alias).is_some());
     aliases.truncate(3);
     Error::invalid(format!("the image {} {why}", quoted(wanted))).with_hint(format!(
@@ -293,48 +298,51 @@ mod tests {
     }
 
     #[test]
-    fn every_form_is_understood() {
+    fn every_form_of_image_name_is_parsed() {
         let long = "https://www.googleapis.com/compute/v1/projects/debian-cloud/global/images/debian-12-v1";
-        for (wanted, expected) in [
-            ("base-1", Wanted::Either(None, "base-1")),
-            ("family/base", Wanted::Family(None, "base")),
+        for (wanted, kind, project, name) in [
+            ("base-1", ImageKind::Either, None, "base-1"),
+            ("family/base", ImageKind::Family, None, "base"),
             (
                 "debian-cloud/debian-12",
-                Wanted::Either(Some("debian-cloud"), "debian-12"),
+                ImageKind::Either,
+                Some("debian-cloud"),
+                "debian-12",
             ),
             (
                 "debian-cloud/family/debian-12",
-                Wanted::Family(Some("debian-cloud"), "debian-12"),
+                ImageKind::Family,
+                Some("debian-cloud"),
+                "debian-12",
             ),
-            ("global/images/base-1", Wanted::Image(None, "base-1")),
-            ("projects/p/global/images/n", Wanted::Image(Some("p"), "n")),
+            ("global/images/base-1", ImageKind::Image, None, "base-1"),
+            ("projects/p/global/images/n", ImageKind::Image, Some("p"), "n"),
             (
                 "projects/example.com:p/global/images/family/f",
-                Wanted::Family(Some("example.com:p"), "f"),
+                ImageKind::Family,
+                Some("example.com:p"),
+                "f",
             ),
-            (long, Wanted::Image(Some("debian-cloud"), "debian-12-v1")),
+            (long, ImageKind::Image, Some("debian-cloud"), "debian-12-v1"),
         ] {
-            assert_eq!(take_apart(wanted), Some(expected), "{wanted}");
+            let expected = ImageRequest { kind, project, name };
+            assert_eq!(parse_image_request(wanted), Some(expected), "{wanted}");
         }
         for wanted in ["", "a/b/c", "ami-0abc/", "../x", "p/A B", "projects/p/zones/z"] {
-            assert_eq!(take_apart(wanted), None, "{wanted}");
+            assert_eq!(parse_image_request(wanted), None, "{wanted}");
         }
     }
 
     #[test]
-    fn an_image_of_the_other_architecture_is_refused() {
-        let image = || {
-            Image::new()
-                .set_name("n")
-                .set_architecture(ImageArchitecture::Arm64)
-                .set_disk_size_gb(10)
-        };
-        let resolved = checked(image(), "p", "n", Architecture::Arm64).unwrap();
+    fn image_of_other_architecture_is_refused() {
+        let image = Image::new().set_name("n").set_architecture(ImageArchitecture::Arm64);
+        assert!(check_architecture(&image, "n", Architecture::Arm64).is_ok());
+        let error = check_architecture(&image, "n", Architecture::X86_64).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidSpec);
+        let resolved = to_resolved_image(image.set_disk_size_gb(10), "p", "n");
         assert_eq!(
             (resolved.path.as_str(), resolved.disk_gib),
             ("projects/p/global/images/n", Some(10))
         );
-        let error = checked(image(), "p", "n", Architecture::X86_64).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidSpec);
     }
 }

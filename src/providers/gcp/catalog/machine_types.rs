@@ -1,30 +1,27 @@
-//! Machine types: whether a zone has one, and what follows from its family. Only Compute Engine: EC2 answers these
-//! questions in the create call itself.
-//! GPUs, and the rest of what a machine must have: built into a machine type, or attached to one of the first
-//! generation. Only Compute Engine: EC2's types are all there is.
-//!
-//! <https://cloud.google.com/compute/docs/gpus>
+//! Machine types of a zone: which zones have one, what follows from its family, and the GPUs that are built in or can
+//! be attached. <https://cloud.google.com/compute/docs/gpus>
 
 use futures_util::future::join_all;
 use google_cloud_compute_v1::model::deprecation_status::State as DeprecationState;
+use google_cloud_compute_v1::model::machine_type::Architecture as ApiArchitecture;
 use google_cloud_compute_v1::model::{
     AcceleratorConfig, MachineType as ApiMachineType, MachineTypeAggregatedList, MachineTypeList,
 };
 
 use crate::cloud::{
-    Error, ErrorKind, Gpu, InstanceSpec, MachineRequirements, MachineType, Result, closest, normalize_gpu_kind, quoted,
+    Architecture, Error, ErrorKind, Gpu, InstanceSpec, MachineRequirements, MachineType, Result, closest,
+    normalize_gpu_kind, quoted,
 };
-use crate::providers::gcp::api::client::Client;
-use crate::providers::gcp::api::retry::prepared;
-use crate::providers::gcp::instances::convert::architecture_of;
+use crate::providers::gcp::api::client::{Client, with_call_options};
+use crate::providers::gcp::api::resource_name::{last_segment, region_of};
 use crate::providers::gcp::labels::is_resource_name;
-use crate::providers::gcp::regions::{SUGGESTED, last_segment, region_of};
+use crate::providers::gcp::regions::MAX_SUGGESTIONS;
 
-/// What the API says of a machine type in a zone; asked once.
+/// Reads a machine type of a zone. The answer is kept.
 ///
 /// # Errors
 /// `NotFound` if the zone does not have it.
-pub(crate) async fn described(client: &Client, zone: &str, name: &str) -> Result<ApiMachineType> {
+pub(crate) async fn get_machine_type(client: &Client, zone: &str, name: &str) -> Result<ApiMachineType> {
     let key = (zone.to_owned(), name.to_owned());
     let known = client
         .known_types
@@ -37,7 +34,7 @@ pub(crate) async fn described(client: &Client, zone: &str, name: &str) -> Result
     let (project, types) = (client.project().await?, client.machine_types().await?);
     let answer = client.read("look up the machine type", zone, || {
         let call = types.get().set_project(project).set_zone(zone).set_machine_type(name);
-        prepared(call).send()
+        with_call_options(call).send()
     });
     let found = answer.await?;
     if let Ok(mut types) = client.known_types.lock() {
@@ -46,41 +43,45 @@ pub(crate) async fn described(client: &Client, zone: &str, name: &str) -> Result
     Ok(found)
 }
 
-/// The first of `zones` that has a type that a user named, and what the API says of it there. Asks one zone after the
-/// other: most have most types, and no list has the custom ones.
+/// Finds the first of `zones` that has a machine type, and reads the type there. Asks one zone after another: most
+/// zones have most types, and no list has the custom types.
 ///
 /// # Errors
-/// `InvalidSpec` naming the type and the place, with the zones that have it or the types that come near; `Capacity` if
+/// `InvalidSpec` with the type and the zone or region, and the zones that have it or the closest types; `Capacity` if
 /// another zone of the region has it.
-pub(crate) async fn first_with(client: &Client, zones: &[String], name: &str) -> Result<(String, ApiMachineType)> {
+pub(crate) async fn find_in_first_zone(
+    client: &Client,
+    zones: &[String],
+    name: &str,
+) -> Result<(String, ApiMachineType)> {
     check_name(name)?;
     for zone in zones {
-        match described(client, zone, name).await {
+        match get_machine_type(client, zone, name).await {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             answer => return Ok((zone.clone(), answer?)),
         }
     }
-    Err(in_none_of(client, zones, name).await)
+    Err(not_in_zones_error(client, zones, name).await)
 }
 
-/// All of `zones` that have it, in the same order.
+/// Returns those of `zones` that have a machine type, in the same order.
 ///
 /// # Errors
 /// As for [`first_with`].
-pub(crate) async fn all_with(client: &Client, zones: &[String], name: &str) -> Result<Vec<String>> {
+pub(crate) async fn select_zones_with_type(client: &Client, zones: &[String], name: &str) -> Result<Vec<String>> {
     check_name(name)?;
-    let answers = join_all(zones.iter().map(|zone| described(client, zone, name))).await;
-    let mut having = Vec::new();
+    let answers = join_all(zones.iter().map(|zone| get_machine_type(client, zone, name))).await;
+    let mut zones_with_type = Vec::new();
     for (zone, answer) in zones.iter().zip(answers) {
         match answer {
-            Ok(_) => having.push(zone.clone()),
+            Ok(_) => zones_with_type.push(zone.clone()),
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
     }
-    match having.is_empty() {
-        true => Err(in_none_of(client, zones, name).await),
-        false => Ok(having),
+    match zones_with_type.is_empty() {
+        true => Err(not_in_zones_error(client, zones, name).await),
+        false => Ok(zones_with_type),
     }
 }
 
@@ -93,46 +94,46 @@ fn check_name(name: &str) -> Result<()> {
         .with_hint("use a type such as e2-small, n2-standard-4 or n2-custom-4-8192"))
 }
 
-async fn in_none_of(client: &Client, zones: &[String], name: &str) -> Error {
+async fn not_in_zones_error(client: &Client, zones: &[String], name: &str) -> Error {
     let zone = zones.first().map_or("", String::as_str);
-    let place = match zones {
+    let location = match zones {
         [zone] => format!("zone {zone}"),
         _ => format!("region {}", region_of(zone)),
     };
-    let message = format!("the {place} has no machine type {}", quoted(name));
-    let having = zones_with(client, zone, name).await.unwrap_or_default();
-    // Another zone of the region can cure it, as on EC2, which says so in the same way.
-    let near: Vec<_> = having
+    let message = format!("the {location} has no machine type {}", quoted(name));
+    let zones_with_type = list_zones_with_type(client, zone, name).await.unwrap_or_default();
+    // Another zone of the region may help, as on EC2, where the error is the same.
+    let in_region: Vec<_> = zones_with_type
         .iter()
         .filter(|found| region_of(found) == region_of(zone))
         .cloned()
         .collect();
-    if !near.is_empty() {
-        let remedy = format!(
+    if !in_region.is_empty() {
+        let hint = format!(
             "it is in {}; choose with --zone, or let it look with --fallback zone",
-            shown(&near)
+            join_zones(&in_region)
         );
         return Error::new(ErrorKind::Capacity, message)
-            .with_zones_with_capacity(near)
-            .with_hint(remedy);
+            .with_zones_with_capacity(in_region)
+            .with_hint(hint);
     }
     let error = Error::invalid(message);
-    if !having.is_empty() {
-        return error.with_hint(format!("it is in {}; choose with --zone", shown(&having)));
+    if !zones_with_type.is_empty() {
+        return error.with_hint(format!("it is in {}; choose with --zone", join_zones(&zones_with_type)));
     }
-    match nearest_in(client, zone, name).await {
+    match find_closest_types(client, zone, name).await {
         Some(nearest) => error.with_hint(format!("the nearest are {nearest}")),
         None => error,
     }
 }
 
-fn shown(zones: &[String]) -> String {
-    const MOST_SHOWN: usize = 5;
-    zones.iter().take(MOST_SHOWN).cloned().collect::<Vec<_>>().join(", ")
+fn join_zones(zones: &[String]) -> String {
+    const MAX_ZONES: usize = 5;
+    zones.iter().take(MAX_ZONES).cloned().collect::<Vec<_>>().join(", ")
 }
 
-/// The zones where the type is to be had, those of the same region first; nothing if that cannot be told.
-async fn zones_with(client: &Client, zone: &str, name: &str) -> Option<Vec<String>> {
+/// Lists the zones that have a machine type, those of the same region first; `None` if this is unknown.
+async fn list_zones_with_type(client: &Client, zone: &str, name: &str) -> Option<Vec<String>> {
     let (project, types) = (client.project().await.ok()?, client.machine_types().await.ok()?);
     let answer: MachineTypeAggregatedList = client
         .read("look for the machine type", "", || {
@@ -140,25 +141,27 @@ async fn zones_with(client: &Client, zone: &str, name: &str) -> Option<Vec<Strin
                 .aggregated_list()
                 .set_project(project)
                 .set_filter(format!("name = \"{name}\""));
-            prepared(call.set_max_results(500_u32)).send()
+            with_call_options(call.set_max_results(500_u32)).send()
         })
         .await
         .ok()?;
-    let having = answer.items.iter().filter(|(_, part)| {
+    let zones_with_type = answer.items.iter().filter(|(_, part)| {
         let mut names = part.machine_types.iter().filter_map(|found| found.name.as_deref());
         names.any(|found| found == name)
     });
-    let mut zones: Vec<_> = having.map(|(scope, _)| last_segment(scope).to_owned()).collect();
+    let mut zones: Vec<_> = zones_with_type
+        .map(|(scope, _)| last_segment(scope).to_owned())
+        .collect();
     zones.sort_by_key(|found| (region_of(found) != region_of(zone), found.clone()));
     Some(zones)
 }
 
-/// What the zone has that is called nearly so; nothing if that cannot be told.
-async fn nearest_in(client: &Client, zone: &str, name: &str) -> Option<String> {
+/// Finds the machine types of a zone with the closest names; `None` if there are none or this is unknown.
+async fn find_closest_types(client: &Client, zone: &str, name: &str) -> Option<String> {
     let (project, types) = (client.project().await.ok()?, client.machine_types().await.ok()?);
     let answer: MachineTypeList = client
         .read("list the machine types", zone, || {
-            prepared(
+            with_call_options(
                 types
                     .list()
                     .set_project(project)
@@ -170,11 +173,11 @@ async fn nearest_in(client: &Client, zone: &str, name: &str) -> Option<String> {
         .await
         .ok()?;
     let names = answer.items.iter().filter_map(|found| found.name.as_deref());
-    let nearest = closest(name, names, SUGGESTED);
+    let nearest = closest(name, names, MAX_SUGGESTIONS);
     (!nearest.is_empty()).then(|| nearest.join(", "))
 }
 
-/// The general-purpose SSD that goes with a family: since the fourth generation, only hyperdisks do.
+/// Returns the general-purpose SSD for a machine type: since the fourth generation, families take only hyperdisks.
 /// <https://cloud.google.com/compute/docs/machine-resource#machine_type_comparison>
 pub(crate) fn default_disk_type(machine_type: &str) -> &'static str {
     let family = family(machine_type);
@@ -187,8 +190,8 @@ pub(crate) fn default_disk_type(machine_type: &str) -> &'static str {
     }
 }
 
-/// Whether such a machine is stopped when its host is serviced: those with GPUs or TPUs, bare metal, and the families
-/// for high-performance computing.
+/// Says whether a machine is stopped when its host is serviced: machines with GPUs or TPUs, bare metal, and the
+/// families for high-performance computing are.
 /// <https://cloud.google.com/compute/docs/instances/live-migration-process#limitations>
 pub(crate) fn cannot_migrate(machine_type: &ApiMachineType, name: &str) -> bool {
     let family = family(name);
@@ -198,37 +201,49 @@ pub(crate) fn cannot_migrate(machine_type: &ApiMachineType, name: &str) -> bool 
         || name.ends_with("-metal")
 }
 
-/// The family that a type's name begins with, such as `n2`.
+/// Returns the family in a machine type's name, such as `n2`.
 pub(crate) fn family(name: &str) -> &str {
     name.split('-').next().unwrap_or_default()
 }
 
-/// Whether the cloud still recommends a type: it is not marked as on its way out, and its family is not of the first
+/// Says whether the cloud still recommends a machine type: it is not deprecated, and its family is not of the first
 /// generation. <https://cloud.google.com/compute/docs/machine-resource>
 pub(crate) fn is_current(machine_type: &ApiMachineType, name: &str) -> bool {
     let state = machine_type
         .deprecated
         .as_ref()
         .and_then(|status| status.state.as_ref());
-    let goes = state.is_some_and(|state| *state != DeprecationState::Active);
-    !goes && !matches!(family(name), "n1" | "custom" | "f1" | "g1" | "m1")
+    let is_deprecated = state.is_some_and(|state| *state != DeprecationState::Active);
+    !is_deprecated && !matches!(family(name), "n1" | "custom" | "f1" | "g1" | "m1")
 }
 
-/// What can be attached to an N1 machine: the kind, the cloud's own word, and how many there can be of it.
-/// <https://cloud.google.com/compute/docs/gpus#n1-gpus>
-const ATTACHABLE: &[(&str, &str, &[u32])] = &[
-    ("t4", "nvidia-tesla-t4", &[1, 2, 4]),
-    ("t4-vws", "nvidia-tesla-t4-vws", &[1, 2, 4]),
-    ("p4", "nvidia-tesla-p4", &[1, 2, 4]),
-    ("p4-vws", "nvidia-tesla-p4-vws", &[1, 2, 4]),
-    ("p100", "nvidia-tesla-p100", &[1, 2, 4]),
-    ("p100-vws", "nvidia-tesla-p100-vws", &[1, 2, 4]),
-    ("v100", "nvidia-tesla-v100", &[1, 2, 4, 8]),
+/// A GPU that can be attached to a machine.
+struct AttachableGpu {
+    kind: &'static str,
+    /// Its name in the API.
+    api_name: &'static str,
+    /// How many of it one machine can have.
+    counts: &'static [u32],
+}
+
+const fn attachable(kind: &'static str, api_name: &'static str, counts: &'static [u32]) -> AttachableGpu {
+    AttachableGpu { kind, api_name, counts }
+}
+
+/// GPUs that can be attached to an N1 machine. <https://cloud.google.com/compute/docs/gpus#n1-gpus>
+const ATTACHABLE_GPUS: &[AttachableGpu] = &[
+    attachable("t4", "nvidia-tesla-t4", &[1, 2, 4]),
+    attachable("t4-vws", "nvidia-tesla-t4-vws", &[1, 2, 4]),
+    attachable("p4", "nvidia-tesla-p4", &[1, 2, 4]),
+    attachable("p4-vws", "nvidia-tesla-p4-vws", &[1, 2, 4]),
+    attachable("p100", "nvidia-tesla-p100", &[1, 2, 4]),
+    attachable("p100-vws", "nvidia-tesla-p100-vws", &[1, 2, 4]),
+    attachable("v100", "nvidia-tesla-v100", &[1, 2, 4, 8]),
 ];
 
-/// Kinds that come with the machine, and the families that have them.
+/// GPU kinds that are built into machine types, and the families that have them.
 /// <https://cloud.google.com/compute/docs/accelerator-optimized-machines>
-const BUILT_IN: &[(&str, &str)] = &[
+const BUILT_IN_GPUS: &[(&str, &str)] = &[
     ("l4", "g2"),
     ("rtx-pro-6000", "g4"),
     ("a100", "a2-highgpu"),
@@ -240,8 +255,8 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("gb200", "a4x-highgpu"),
 ];
 
-/// The machine type in the contract's terms.
-pub(crate) fn machine(api: &ApiMachineType, name: &str) -> MachineType {
+/// Converts a machine type of the API.
+pub(crate) fn to_machine_type(api: &ApiMachineType, name: &str) -> MachineType {
     let kind = |word: Option<&String>| word.map(|word| normalize_gpu_kind(word));
     let gpu = api.accelerators.first().and_then(|first| {
         let kind = kind(first.guest_accelerator_type.as_ref())?;
@@ -257,30 +272,30 @@ pub(crate) fn machine(api: &ApiMachineType, name: &str) -> MachineType {
         architecture: architecture_of(api, name),
         gpu,
         is_current: is_current(api, name),
-        // The API does not say; nearly every type can.
+        // The API does not say; nearly every type has spot capacity.
         has_spot: true,
     }
 }
 
-/// What a new instance has: its machine, with the accelerators that are attached for its need; and those, as the API
-/// names them in that zone.
+/// Returns the machine of a new instance with the GPUs that are attached to meet its requirements, and those GPUs as
+/// the API names them in the zone.
 ///
 /// # Errors
-/// `InvalidSpec` naming what the type lacks of what is needed.
-pub(crate) fn equipped(
+/// `InvalidSpec` with the requirements that the machine type does not meet.
+pub(crate) fn with_gpu(
     spec: &InstanceSpec,
     api: &ApiMachineType,
     name: &str,
     zone: &str,
 ) -> Result<(MachineType, Option<AcceleratorConfig>)> {
-    let mut machine = machine(api, name);
+    let mut machine = to_machine_type(api, name);
     let mut attached = None;
-    if let Some(need) = &spec.requirements.gpu
+    if let Some(required) = &spec.requirements.gpu
         && machine.gpu.is_none()
     {
-        let (word, count) = attachable(need, name)?;
+        let (word, count) = find_attachable(required, name)?;
         machine.gpu = Some(Gpu {
-            kind: need.kind.clone(),
+            kind: required.kind.clone(),
             count,
         });
         let accelerator = AcceleratorConfig::new()
@@ -288,81 +303,102 @@ pub(crate) fn equipped(
             .set_accelerator_count(i32::try_from(count).unwrap_or(i32::MAX));
         attached = Some(accelerator);
     }
-    let lacking = lacking(&spec.requirements, &machine);
+    let lacking = list_unmet_requirements(&spec.requirements, &machine);
     if lacking.is_empty() {
         return Ok((machine, attached));
     }
     let message = format!("the machine type {name} has {}", lacking.join(", and "));
     Err(Error::invalid(message).with_hint(match &spec.requirements.gpu {
-        Some(need) if machine.gpu.as_ref().is_some_and(|has| has.kind != need.kind) => with_such(need),
+        Some(required) if machine.gpu.as_ref().is_some_and(|has| has.kind != required.kind) => gpu_hint(required),
         _ => "use a larger --type, or leave --type out and let one be chosen".to_owned(),
     }))
 }
 
-/// The cloud's own word for accelerators that can be attached to a machine of that type, and how many.
-fn attachable(need: &Gpu, name: &str) -> Result<(&'static str, u32)> {
-    // N1's own custom types may leave the family out.
+/// Finds the API name of a GPU that can be attached to a machine type, and checks the count.
+fn find_attachable(required: &Gpu, name: &str) -> Result<(&'static str, u32)> {
+    // Custom types of N1 may leave out the family.
     let takes_any = matches!(family(name), "n1" | "custom");
-    let known = ATTACHABLE.iter().find(|(kind, ..)| *kind == need.kind);
-    let Some((_, word, counts)) = known.filter(|_| takes_any) else {
-        let message = format!("the machine type {name} has no GPU {need}, and none such can be attached to it");
-        return Err(Error::invalid(message).with_hint(with_such(need)));
+    let known = ATTACHABLE_GPUS.iter().find(|gpu| gpu.kind == required.kind);
+    let Some(gpu) = known.filter(|_| takes_any) else {
+        let message = format!("the machine type {name} has no GPU {required}, and none such can be attached to it");
+        return Err(Error::invalid(message).with_hint(gpu_hint(required)));
     };
-    if !counts.contains(&need.count) {
-        let counts: Vec<_> = counts.iter().map(ToString::to_string).collect();
-        let message = format!("{} GPUs {} cannot be attached to a machine", need.count, need.kind);
+    if !gpu.counts.contains(&required.count) {
+        let counts: Vec<_> = gpu.counts.iter().map(ToString::to_string).collect();
+        let message = format!(
+            "{} GPUs {} cannot be attached to a machine",
+            required.count, required.kind
+        );
         return Err(Error::invalid(message).with_hint(format!("use {} of them", counts.join(", "))));
     }
-    Ok((word, need.count))
+    Ok((gpu.api_name, required.count))
 }
 
-/// Where such a GPU is to be had.
-fn with_such(need: &Gpu) -> String {
-    if ATTACHABLE.iter().any(|(kind, ..)| *kind == need.kind) {
+/// Returns a hint with the machine types that have such a GPU.
+fn gpu_hint(required: &Gpu) -> String {
+    if ATTACHABLE_GPUS.iter().any(|gpu| gpu.kind == required.kind) {
         return format!(
             "use an n1 type, such as n1-standard-4, to which {} can be attached",
-            need.kind
+            required.kind
         );
     }
-    match BUILT_IN.iter().find(|(kind, _)| *kind == need.kind) {
+    match BUILT_IN_GPUS.iter().find(|(kind, _)| *kind == required.kind) {
         Some((kind, family)) => format!("use a type of {family}, which comes with {kind}"),
         None => {
-            let built_in = BUILT_IN.iter().map(|(kind, family)| format!("{family} has {kind}"));
+            let built_in = BUILT_IN_GPUS
+                .iter()
+                .map(|(kind, family)| format!("{family} has {kind}"));
             let built_in: Vec<_> = built_in.collect();
             format!("n1 types take t4, p4, p100 and v100; {}", built_in.join(", "))
         }
     }
 }
 
-/// What of a need a machine lacks, as in `4 CPUs, not 8`. That it has a GPU unasked is no lack: its type was named.
-fn lacking(need: &MachineRequirements, machine: &MachineType) -> Vec<String> {
+/// Lists the requirements that a machine does not meet, as in `4 CPUs, not 8`. An additional GPU is no problem: the
+/// user named the type.
+fn list_unmet_requirements(required: &MachineRequirements, machine: &MachineType) -> Vec<String> {
     let gpu = machine.gpu.as_ref();
-    let cpus = need.cpus.filter(|cpus| *cpus > machine.cpus);
-    let memory = need.memory_gib.filter(|memory| *memory > machine.memory_gib);
-    let architecture = need.architecture.filter(|needed| *needed != machine.architecture);
-    let lacks_gpu = |need: &&Gpu| gpu.is_none_or(|gpu| gpu.kind != need.kind || gpu.count < need.count);
+    let cpus = required.cpus.filter(|cpus| *cpus > machine.cpus);
+    let memory = required.memory_gib.filter(|memory| *memory > machine.memory_gib);
+    let architecture = required.architecture.filter(|needed| *needed != machine.architecture);
+    let lacks_gpu = |required: &&Gpu| gpu.is_none_or(|gpu| gpu.kind != required.kind || gpu.count < required.count);
     let has_gpu = gpu.map_or_else(|| "no GPU".to_owned(), |gpu| format!("GPU {gpu}"));
     let lacking = [
         cpus.map(|cpus| format!("{} CPUs, not {cpus}", machine.cpus)),
         memory.map(|memory| format!("{} GiB, not {memory}", machine.memory_gib)),
         architecture.map(|needed| format!("the architecture {}, not {needed}", machine.architecture)),
-        need.gpu
+        required
+            .gpu
             .as_ref()
             .filter(lacks_gpu)
-            .map(|need| format!("{has_gpu}, not {need}")),
+            .map(|required| format!("{has_gpu}, not {required}")),
     ];
     lacking.into_iter().flatten().collect()
 }
 
+/// Returns the architecture of a machine type, as the API says or else by its family.
+/// <https://cloud.google.com/compute/docs/instances/arm-on-compute>
+pub(crate) fn architecture_of(machine_type: &ApiMachineType, name: &str) -> Architecture {
+    match machine_type.architecture {
+        Some(ApiArchitecture::Arm64) => Architecture::Arm64,
+        Some(ApiArchitecture::X8664) => Architecture::X86_64,
+        _ => match name.split('-').next() {
+            Some("t2a" | "c4a" | "n4a" | "a4x") => Architecture::Arm64,
+            _ => Architecture::X86_64,
+        },
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::*;
+    use crate::cloud::{Architecture, ErrorKind};
+    use crate::providers::gcp::create::request::tests::spec;
     use google_cloud_compute_v1::model::DeprecationStatus;
     use google_cloud_compute_v1::model::machine_type::Accelerators;
 
-    use super::*;
-
     #[test]
-    fn the_disk_type_follows_the_family() {
+    fn default_disk_type_follows_the_family() {
         for (machine_type, disk_type) in [
             ("e2-small", "pd-balanced"),
             ("n1-standard-1", "pd-balanced"),
@@ -380,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn older_and_deprecated_types_are_not_current() {
+    fn old_and_deprecated_types_are_not_current() {
         let plain = ApiMachineType::new();
         for (name, expected) in [
             ("e2-small", true),
@@ -397,7 +433,7 @@ mod tests {
     }
 
     #[test]
-    fn machines_that_cannot_migrate() {
+    fn special_machines_cannot_migrate() {
         let plain = ApiMachineType::new();
         for (name, expected) in [
             ("e2-small", false),
@@ -413,15 +449,6 @@ mod tests {
         let with_gpu = ApiMachineType::new().set_accelerators([Accelerators::new()]);
         assert!(cannot_migrate(&with_gpu, "new-1"));
     }
-}
-
-#[cfg(test)]
-mod accelerators_tests {
-    use google_cloud_compute_v1::model::machine_type::Accelerators;
-
-    use super::*;
-    use crate::cloud::{Architecture, ErrorKind};
-    use crate::providers::gcp::create::request::tests::spec;
 
     fn api(cpus: i32, memory_mb: i32, gpu: Option<(&str, i32)>) -> ApiMachineType {
         let gpu = gpu.map(|(kind, count)| {
@@ -442,11 +469,11 @@ mod accelerators_tests {
     }
 
     #[test]
-    fn a_gpu_is_built_in_or_attached_to_n1() {
+    fn gpu_is_built_in_or_attached_to_n1() {
         let l4 = api(4, 16_384, Some(("nvidia-l4", 1)));
-        let (machine, attached) = equipped(&needing("l4"), &l4, "g2-standard-4", "z").unwrap();
+        let (machine, attached) = with_gpu(&needing("l4"), &l4, "g2-standard-4", "z").unwrap();
         assert_eq!((machine.gpu, attached), (Some("l4".parse().unwrap()), None));
-        let (machine, attached) = equipped(&needing("t4:2"), &api(4, 15_360, None), "n1-standard-4", "z").unwrap();
+        let (machine, attached) = with_gpu(&needing("t4:2"), &api(4, 15_360, None), "n1-standard-4", "z").unwrap();
         assert_eq!(machine.gpu, Some("t4:2".parse().unwrap()));
         let attached = attached.unwrap();
         assert_eq!(
@@ -457,8 +484,8 @@ mod accelerators_tests {
     }
 
     #[test]
-    fn a_gpu_that_cannot_be_is_refused_with_what_has_it() {
-        for (need, machine, name, remedy) in [
+    fn impossible_gpu_error_hints_at_types_that_have_it() {
+        for (required, machine, name, hint) in [
             ("t4", api(4, 16_384, None), "e2-standard-4", "n1"),
             ("l4", api(4, 15_360, None), "n1-standard-4", "g2"),
             (
@@ -471,28 +498,28 @@ mod accelerators_tests {
             ("t4:3", api(4, 15_360, None), "n1-standard-4", "1, 2, 4"),
             ("mi300x", api(4, 15_360, None), "n1-standard-4", "v100"),
         ] {
-            let error = equipped(&needing(need), &machine, name, "z").unwrap_err();
+            let error = with_gpu(&needing(required), &machine, name, "z").unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidSpec);
-            assert!(error.message().contains(name) || need == "t4:3", "{error}");
-            assert!(error.hint().unwrap().contains(remedy), "{need}: {:?}", error.hint());
+            assert!(error.message().contains(name) || required == "t4:3", "{error}");
+            assert!(error.hint().unwrap().contains(hint), "{required}: {:?}", error.hint());
         }
     }
 
     #[test]
-    fn what_a_named_type_lacks_is_said() {
-        let mut need = spec("web-1");
-        need.requirements.cpus = Some(8);
-        need.requirements.memory_gib = Some(64.0);
-        need.requirements.architecture = Some(Architecture::Arm64);
-        let error = equipped(&need, &api(4, 16_384, None), "e2-standard-4", "z").unwrap_err();
+    fn error_lists_unmet_requirements() {
+        let mut required = spec("web-1");
+        required.requirements.cpus = Some(8);
+        required.requirements.memory_gib = Some(64.0);
+        required.requirements.architecture = Some(Architecture::Arm64);
+        let error = with_gpu(&required, &api(4, 16_384, None), "e2-standard-4", "z").unwrap_err();
         for word in ["e2-standard-4", "4 CPUs, not 8", "16 GiB, not 64", "x86_64, not arm64"] {
             assert!(error.message().contains(word), "{word} in {error}");
         }
-        // More is as good, also a GPU that nobody asked for.
-        need.requirements.architecture = None;
+        // More than required is fine, also a GPU that was not required.
+        required.requirements.architecture = None;
         assert!(
-            equipped(
-                &need,
+            with_gpu(
+                &required,
                 &api(96, 1_392_640, Some(("nvidia-tesla-a100", 8))),
                 "a2-megagpu-16g",
                 "z"

@@ -1,4 +1,7 @@
-//! What a region offers: its machine types, and what the image aliases mean there.
+//! What a region offers: machine types, images and prices.
+//!
+//! EC2 differs: its create call itself refuses a machine type that a zone lacks, and its GPUs are part of the machine
+//! type. Here a GPU may be attached to a machine type, and an image has a path, a family and a project.
 
 pub(super) mod images;
 mod known_types;
@@ -12,19 +15,19 @@ use futures_util::future::try_join_all;
 use google_cloud_compute_v1::model::{MachineType as ApiMachineType, MachineTypeList};
 
 use self::images::{ALIAS_SOURCES, AliasSource};
-use self::machine_types::machine;
-use super::api::client::Client;
-use super::api::pagination::{Page, all_pages};
-use super::api::retry::prepared;
+use self::machine_types::to_machine_type;
+use super::api::client::{Client, with_call_options};
+use super::api::pagination::{Page, collect_all};
+use super::api::timestamp::parse_time;
 use crate::cloud::{Architecture, Image, Location, MachineType, ProviderKind, Result};
 
-/// The machine types that any zone of a region has, each once. With `among` only those of these names.
+/// Lists the machine types that any zone of a region has, each once. `among` limits the list to these names.
 ///
 /// # Errors
 /// `InvalidSpec` if there is no such region; those of the calls.
-pub(super) async fn machine_types(client: &Client, region: &str, among: &[String]) -> Result<Vec<MachineType>> {
-    let zones = zones_of(client, region).await?;
-    let lists = try_join_all(zones.iter().map(|zone| in_zone(client, zone))).await?;
+pub(super) async fn list_machine_types(client: &Client, region: &str, among: &[String]) -> Result<Vec<MachineType>> {
+    let zones = list_zones(client, region).await?;
+    let lists = try_join_all(zones.iter().map(|zone| list_in_zone(client, zone))).await?;
     let mut found = BTreeMap::new();
     for (zone, list) in zones.iter().zip(lists) {
         for api in list {
@@ -32,8 +35,10 @@ pub(super) async fn machine_types(client: &Client, region: &str, among: &[String
             if !among.is_empty() && !among.contains(&name) {
                 continue;
             }
-            found.entry(name.clone()).or_insert_with(|| machine(&api, &name));
-            // Whoever chooses among them goes on to make one.
+            found
+                .entry(name.clone())
+                .or_insert_with(|| to_machine_type(&api, &name));
+            // The caller usually goes on to create an instance of one.
             if let Ok(mut known) = client.known_types.lock() {
                 known.insert((zone.clone(), name), api);
             }
@@ -42,8 +47,8 @@ pub(super) async fn machine_types(client: &Client, region: &str, among: &[String
     Ok(found.into_values().collect())
 }
 
-async fn zones_of(client: &Client, region: &str) -> Result<Vec<String>> {
-    let Location { region, .. } = client.locate(Some(region), None).await?;
+async fn list_zones(client: &Client, region: &str) -> Result<Vec<String>> {
+    let Location { region, .. } = client.resolve_location(Some(region), None).await?;
     let zones = client.all_zones().await?.iter();
     Ok(zones
         .filter(|zone| zone.region == region)
@@ -51,49 +56,50 @@ async fn zones_of(client: &Client, region: &str) -> Result<Vec<String>> {
         .collect())
 }
 
-async fn in_zone(client: &Client, zone: &str) -> Result<Vec<ApiMachineType>> {
+async fn list_in_zone(client: &Client, zone: &str) -> Result<Vec<ApiMachineType>> {
     let (project, types) = (client.project().await?, client.machine_types().await?);
     let fetch = |token: Option<String>| {
         client.read("list the machine types", zone, move || {
             let call = types.list().set_project(project).set_zone(zone);
             let call = call.set_max_results(500_u32).set_or_clear_page_token(token.clone());
-            prepared(call).send()
+            with_call_options(call).send()
         })
     };
-    all_pages(fetch, |all: &mut Vec<ApiMachineType>, page: MachineTypeList| {
-        let next = Page::whole(&page, zone)?;
+    collect_all(fetch, |all: &mut Vec<ApiMachineType>, page: MachineTypeList| {
+        let next = Page::of_complete_list(&page, zone)?;
         all.extend(page.items);
         Ok(next)
     })
     .await
 }
 
-/// What the aliases mean now, which is the same in every region; those that are not to be found are left out.
+/// Lists the newest images of the aliases, which are the same in every region. An alias without an image is left out.
 ///
 /// # Errors
 /// Those of the calls.
-pub(super) async fn images(client: &Client) -> Result<Vec<Image>> {
+pub(super) async fn list_images(client: &Client) -> Result<Vec<Image>> {
     let families = ALIAS_SOURCES.iter().flat_map(|source| {
         let family = move |architecture| Some((source, architecture, source.family(architecture)?));
         [Architecture::X86_64, Architecture::Arm64]
             .into_iter()
             .filter_map(family)
     });
-    let asked = families.map(|(source, architecture, family)| of_family(client, source, architecture, family));
-    Ok(try_join_all(asked).await?.into_iter().flatten().collect())
+    let requests =
+        families.map(|(source, architecture, family)| find_image_of_alias(client, source, architecture, family));
+    Ok(try_join_all(requests).await?.into_iter().flatten().collect())
 }
 
-async fn of_family(
+async fn find_image_of_alias(
     client: &Client,
     source: &AliasSource,
     architecture: Architecture,
     family: &str,
 ) -> Result<Option<Image>> {
-    let Some(api) = images::newest(client, source.project, family).await? else {
+    let Some(api) = images::find_newest_of_family(client, source.project, family).await? else {
         return Ok(None);
     };
-    let created_at = api.creation_timestamp.as_deref().and_then(|time| time.parse().ok());
-    let resolved = images::resolved(api, source.project, family);
+    let created_at = parse_time(api.creation_timestamp.as_ref());
+    let resolved = images::to_resolved_image(api, source.project, family);
     Ok(Some(Image {
         provider: ProviderKind::Gcp,
         alias: source.alias.to_owned(),

@@ -1,9 +1,8 @@
-//! What Google publishes of Compute Engine's prices, through the Cloud Billing Catalog API: those of the parts that
-//! machines are made of, for on-demand and for spare capacity.
-//! <https://cloud.google.com/billing/docs/reference/rest/v1/services.skus/list>
+//! Published prices of Compute Engine, from the Cloud Billing Catalog API: on-demand and spot prices of the SKUs that
+//! machines are made of. <https://cloud.google.com/billing/docs/reference/rest/v1/services.skus/list>
 //!
-//! Nothing in an entry but its description says which family it is for, so the descriptions are read, and those that are
-//! not understood are left out. A price that is missing for that is unknown, and never another one's.
+//! Only the description of an entry says which family it is for. Descriptions that are not understood are left out:
+//! their price is then unknown, and never that of another SKU.
 
 use std::collections::BTreeMap;
 
@@ -12,53 +11,61 @@ use google_cloud_billing_v1::model::{self, ListSkusResponse};
 
 use super::offline::{Sku, SkuKind};
 use crate::cloud::{PublishedPrice, Result, normalize_gpu_kind};
-use crate::providers::gcp::api::client::Client;
-use crate::providers::gcp::api::pagination::{Page, all_pages};
-use crate::providers::gcp::api::retry::prepared;
+use crate::providers::gcp::api::client::{Client, with_call_options};
+use crate::providers::gcp::api::pagination::{Page, collect_all};
 
-/// Compute Engine, among the services that have prices.
+/// The id of Compute Engine among the services with prices.
 const SERVICE: &str = "services/6F81-5844-456A";
-/// The most that the API gives at once.
-const PAGE: i32 = 5_000;
+/// The most entries that the API returns in one page.
+const PAGE_SIZE: i32 = 5_000;
 
-type Prices = BTreeMap<(String, String, bool), f64>;
+/// Prices in USD per hour.
+type Prices = BTreeMap<PriceKey, f64>;
 
-/// Every price that is understood, with all pages of the list.
-pub(crate) async fn published(client: &Client) -> Result<Vec<PublishedPrice>> {
-    let endpoint = client.endpoint_of("cloudbilling", "/v1").await?;
+/// What a price is for.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct PriceKey {
+    region: String,
+    sku: String,
+    spot: bool,
+}
+
+/// Lists every price whose description is understood.
+pub(crate) async fn list_published_prices(client: &Client) -> Result<Vec<PublishedPrice>> {
+    let endpoint = client.resolve_endpoint("cloudbilling", "/v1").await?;
     let builder = CloudCatalog::builder().with_credentials(client.credentials().await?.clone());
     let builder = builder.with_universe_domain(client.universe_or_default().await?);
     let catalog = builder.with_endpoint(endpoint.clone()).build().await;
-    let catalog = catalog.map_err(|error| client.cannot_connect(&endpoint, error))?;
+    let catalog = catalog.map_err(|error| client.client_setup_error(&endpoint, error))?;
     let fetch = |token: Option<String>| {
         let catalog = &catalog;
         async move {
             let token = token.unwrap_or_default();
             client
                 .read("fetch the prices of Compute Engine", "", || {
-                    let call = catalog.list_skus().set_parent(SERVICE).set_page_size(PAGE);
-                    prepared(call.set_currency_code("USD").set_page_token(&token)).send()
+                    let call = catalog.list_skus().set_parent(SERVICE).set_page_size(PAGE_SIZE);
+                    with_call_options(call.set_currency_code("USD").set_page_token(&token)).send()
                 })
                 .await
         }
     };
-    let take_in = |prices: &mut Prices, page: ListSkusResponse| {
+    let add_page = |prices: &mut Prices, page: ListSkusResponse| {
         for sku in &page.skus {
-            take_price(prices, sku);
+            add_price(prices, sku);
         }
-        Ok(Page::of(page.skus.len(), Some(page.next_page_token)))
+        Ok(Page::new(page.skus.len(), Some(page.next_page_token)))
     };
-    let prices = all_pages(fetch, take_in).await?;
-    let price = |((region, machine_type, spot), usd_per_hour)| PublishedPrice {
-        region,
-        machine_type,
-        spot,
+    let prices = collect_all(fetch, add_page).await?;
+    let price = |(key, usd_per_hour): (PriceKey, f64)| PublishedPrice {
+        region: key.region,
+        machine_type: key.sku,
+        spot: key.spot,
         usd_per_hour,
     };
     Ok(prices.into_iter().map(price).collect())
 }
 
-fn take_price(prices: &mut Prices, sku: &model::Sku) {
+fn add_price(prices: &mut Prices, sku: &model::Sku) {
     let Some(category) = sku
         .category
         .as_ref()
@@ -71,17 +78,22 @@ fn take_price(prices: &mut Prices, sku: &model::Sku) {
         "Preemptible" => true,
         _ => return,
     };
-    let (Some(part), Some(usd)) = (part_of(&sku.description), hourly_price(sku)) else {
+    let (Some(name), Some(usd)) = (parse_sku(&sku.description), hourly_price(sku)) else {
         return;
     };
     for region in &sku.service_regions {
-        // Of two prices for the same thing the higher one: nobody must be told of too little.
-        let known = prices.entry((region.clone(), part.clone(), spot)).or_insert(usd);
+        // Of two prices for one SKU keep the higher one, so that no shown price is too low.
+        let key = PriceKey {
+            region: region.clone(),
+            sku: name.clone(),
+            spot,
+        };
+        let known = prices.entry(key).or_insert(usd);
         *known = known.max(usd);
     }
 }
 
-/// USD for an hour of one of it. What is free up to some amount costs what is beyond.
+/// Returns the price in USD per hour. If an amount is free, the price beyond it counts.
 fn hourly_price(sku: &model::Sku) -> Option<f64> {
     let expression = sku.pricing_info.last()?.pricing_expression.as_ref()?;
     if !matches!(expression.usage_unit.as_str(), "h" | "GiBy.h" | "GBy.h") {
@@ -98,9 +110,9 @@ fn hourly_price(sku: &model::Sku) -> Option<f64> {
     (usd > 0.0).then_some(usd)
 }
 
-/// The part that a description such as `Spot Preemptible N2D AMD Custom Instance Core running in Netherlands` is of, in
-/// the catalogue's words.
-fn part_of(description: &str) -> Option<String> {
+/// Returns the catalog's SKU for a description such as `Spot Preemptible N2D AMD Custom Instance Core running in
+/// Netherlands`.
+fn parse_sku(description: &str) -> Option<String> {
     let lower = description.to_lowercase();
     let thing = [" running in ", " attached to "]
         .iter()
@@ -108,7 +120,7 @@ fn part_of(description: &str) -> Option<String> {
     let thing = thing.strip_prefix("spot ").unwrap_or(thing);
     let thing = thing.strip_prefix("preemptible ").unwrap_or(thing);
     if let Some(gpu) = thing.strip_suffix(" gpu") {
-        // `nvidia h100 80gb plus`: the accelerator of a3-megagpu.
+        // `nvidia h100 80gb plus` is the GPU of a3-megagpu.
         let kind = normalize_gpu_kind(gpu);
         let kind = match kind.as_str() {
             "h100-80gb-mega" | "h100-80gb-plus" | "h100-plus-80gb" => "h100-mega-80gb",
@@ -124,8 +136,8 @@ fn part_of(description: &str) -> Option<String> {
     }
     let unit = words.pop()?;
     words.retain(|word| !matches!(*word, "instance" | "predefined" | "amd" | "arm"));
-    let is_custom = take(&mut words, "custom");
-    let is_extended = take(&mut words, "extended");
+    let is_custom = remove_word(&mut words, "custom");
+    let is_extended = remove_word(&mut words, "extended");
     let sort = match (is_custom, is_extended) {
         (false, false) => SkuKind::Predefined,
         (true, false) => SkuKind::Custom,
@@ -148,13 +160,13 @@ fn part_of(description: &str) -> Option<String> {
     }
 }
 
-fn take(words: &mut Vec<&str>, wanted: &str) -> bool {
+fn remove_word(words: &mut Vec<&str>, wanted: &str) -> bool {
     let before = words.len();
     words.retain(|word| *word != wanted);
     words.len() < before
 }
 
-/// Whether a word is such as `n2`, `c3d` or `t2a`.
+/// Says whether a word has the form of a family: `n2`, `c3d`, `t2a`.
 fn is_family(word: &str) -> bool {
     let mut characters = word.chars();
     let (first, second) = (characters.next(), characters.next());
@@ -172,7 +184,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn descriptions_are_read_or_left_out() {
+    fn sku_descriptions_are_parsed_or_left_out() {
         for (description, part) in [
             ("N2 Instance Core running in Americas", Some("n2 core")),
             (
@@ -217,7 +229,7 @@ mod tests {
             ("Reserved N2 Instance Core in Americas", None),
             ("Storage PD Capacity", None),
         ] {
-            assert_eq!(part_of(description).as_deref(), part, "{description}");
+            assert_eq!(parse_sku(description).as_deref(), part, "{description}");
         }
     }
 
@@ -236,13 +248,13 @@ mod tests {
     }
 
     #[test]
-    fn a_price_is_that_of_each_region_and_never_nothing() {
+    fn price_is_added_per_region_and_never_zero() {
         let prices = |sku: &model::Sku| {
             let mut prices = Prices::new();
-            take_price(&mut prices, sku);
+            add_price(&mut prices, sku);
             prices
                 .into_iter()
-                .map(|((region, part, spot), usd)| (region, part, spot, usd))
+                .map(|(key, usd)| (key.region, key.sku, key.spot, usd))
                 .collect::<Vec<_>>()
         };
         let row = |region: &str, spot| (region.to_owned(), "n2 core".to_owned(), spot, 0.031611);
@@ -250,7 +262,7 @@ mod tests {
             prices(&sku("OnDemand", &[31_611_000], "h")),
             [row("us-central1", false), row("us-east1", false)]
         );
-        // Free up to some amount.
+        // The first amount is free.
         assert_eq!(
             prices(&sku("Preemptible", &[0, 31_611_000], "h")),
             [row("us-central1", true), row("us-east1", true)]

@@ -1,17 +1,17 @@
-//! Addresses of APIs that a setting names.
+//! Addresses of APIs that settings name.
 
 use super::gcloud_config::Located;
 use crate::cloud::{Error, Result};
 use crate::providers::common::network_address::{is_host, shown_address};
 
-/// The address without its last slash and without the API's version (`/compute/v1`), which the SDK adds by itself and
-/// gcloud's form has in it (`https://host/compute/v1/`).
+/// Parses the address of an API. Removes the last slash and the version (`/compute/v1`), which the SDK adds by itself
+/// and gcloud's form (`https://host/compute/v1/`) contains.
 ///
 /// # Errors
-/// `InvalidSpec` that names the setting, for what is no address of an API.
-pub(crate) fn address_of(setting: &Located, version: &str) -> Result<String> {
+/// `InvalidSpec` that names the setting, for text that is not the address of an API.
+pub(crate) fn parse_endpoint(setting: &Located, version: &str) -> Result<String> {
     let Located { value, source } = setting;
-    let wrong = |why: &str| {
+    let endpoint_error = |why: &str| {
         let shown = shown_address(value);
         let example = format!("http://127.0.0.1:8080{version}/");
         let message = format!("{source}: {shown} is not the address of an API: {why}");
@@ -20,24 +20,24 @@ pub(crate) fn address_of(setting: &Located, version: &str) -> Result<String> {
     let trimmed = value.trim_end_matches('/');
     let address = trimmed.strip_suffix(version).unwrap_or(trimmed).trim_end_matches('/');
     if address.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        return wrong("there is white space in it");
+        return endpoint_error("there is white space in it");
     }
     if !address.starts_with("http://") && !address.starts_with("https://") {
-        return wrong("it does not begin with http:// or https://");
+        return endpoint_error("it does not begin with http:// or https://");
     }
     let Ok(url) = reqwest::Url::parse(address) else {
-        return wrong("it is not a URL");
+        return endpoint_error("it is not a URL");
     };
-    // The parser takes any number of slashes, and makes slashes of backslashes.
+    // The parser accepts any number of slashes, and reads backslashes as slashes.
     let rest = address.split_once("://").map_or("", |(_, rest)| rest);
     if !url.host_str().is_some_and(is_host) || rest.starts_with('/') || address.contains('\\') {
-        return wrong("its host is missing or not valid");
+        return endpoint_error("its host is missing or not valid");
     }
     if rest.contains('@') {
-        return wrong("it has a user or password in it");
+        return endpoint_error("it has a user or password in it");
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return wrong("there is something after its path");
+        return endpoint_error("there is something after its path");
     }
     Ok(address.to_owned())
 }
@@ -48,7 +48,7 @@ mod tests {
 
     fn of(value: &str) -> Result<String> {
         let source = "variable X".to_owned();
-        address_of(
+        parse_endpoint(
             &Located {
                 value: value.to_owned(),
                 source,
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn the_endpoint_loses_the_path_that_the_sdk_adds() {
+    fn endpoint_loses_the_path_that_the_sdk_adds() {
         for (named, endpoint) in [
             ("http://127.0.0.1:1/compute/v1/", "http://127.0.0.1:1"),
             ("http://127.0.0.1:1/compute/v1", "http://127.0.0.1:1"),

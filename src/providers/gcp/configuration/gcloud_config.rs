@@ -1,8 +1,7 @@
-//! The configuration that `gcloud` keeps. Only Compute Engine: EC2's SDK reads the AWS files by itself, Google's
-//! reads credentials only.
+//! The configuration files and variables of `gcloud`.
 //!
-//! A property is, in this order, its environment variable (`CLOUDSDK_SECTION_KEY`), its line in the active
-//! configuration's file, and its line in the `properties` file of gcloud's installation.
+//! The value of a property is, in this order, its environment variable (`CLOUDSDK_SECTION_KEY`), its line in the file
+//! of the active configuration, or its line in the `properties` file of gcloud's installation.
 //! <https://cloud.google.com/sdk/docs/properties>
 
 use std::collections::BTreeMap;
@@ -13,21 +12,21 @@ use crate::cloud::{Error, Result, quoted};
 pub(crate) use crate::settings::Located;
 use crate::settings::{Environment, io_reason, utf8_text};
 
-/// What `gcloud` would go by.
+/// The properties that `gcloud` would use.
 pub(crate) struct GcloudConfiguration {
     environment: Environment,
-    properties: BTreeMap<(String, String), InFile>,
+    properties: BTreeMap<(String, String), FileProperty>,
 }
 
-/// A property's line in a file.
-struct InFile {
+/// A property that a file sets.
+struct FileProperty {
     value: String,
     path: PathBuf,
     line: usize,
 }
 
-/// The folder that `gcloud` keeps its files in; `None` without a home folder.
-pub(crate) fn folder(environment: &Environment) -> Option<PathBuf> {
+/// Returns the folder of gcloud's files; `None` without a home folder.
+pub(crate) fn config_folder(environment: &Environment) -> Option<PathBuf> {
     if let Some(folder) = environment.get("CLOUDSDK_CONFIG") {
         return Some(environment.path(folder));
     }
@@ -38,40 +37,39 @@ pub(crate) fn folder(environment: &Environment) -> Option<PathBuf> {
 }
 
 impl GcloudConfiguration {
-    /// Reads the active configuration. One that nothing names need not exist.
+    /// Reads the active configuration. Its file need not exist unless a setting names it.
     ///
     /// # Errors
-    /// `InvalidSpec` if a configuration is named that does not exist, or a file cannot be read or has a line that is no
-    /// property.
+    /// `InvalidSpec` if a named configuration does not exist, a file cannot be read, or a line is not a property.
     pub(crate) fn read(environment: &Environment) -> Result<Self> {
-        let mut configuration = Self::of_variables(environment);
-        if let Some(path) = installation_file(environment) {
-            configuration.take_file(&path)?;
+        let mut configuration = Self::from_variables(environment);
+        if let Some(path) = find_installation_file(environment) {
+            configuration.read_file(&path)?;
         }
-        if let Some(folder) = folder(environment)
-            && let Some(path) = active_file(environment, &folder)?
+        if let Some(folder) = config_folder(environment)
+            && let Some(path) = find_active_file(environment, &folder)?
         {
-            configuration.take_file(&path)?;
+            configuration.read_file(&path)?;
         }
         Ok(configuration)
     }
 
-    /// What the variables alone say.
-    pub(crate) fn of_variables(environment: &Environment) -> Self {
+    /// Uses the variables only, and reads no file.
+    pub(crate) fn from_variables(environment: &Environment) -> Self {
         Self {
             environment: environment.clone(),
             properties: BTreeMap::new(),
         }
     }
 
-    /// A property and where it is set, such as `("compute", "zone")`.
-    pub(crate) fn located(&self, section: &str, key: &str) -> Option<Located> {
-        let variable = variable_of(section, key);
-        Located::variable(&self.environment, &variable).or_else(|| self.located_in_file(section, key))
+    /// Returns a property, such as `("compute", "zone")`, and where it is set.
+    pub(crate) fn setting(&self, section: &str, key: &str) -> Option<Located> {
+        let variable = variable_name(section, key);
+        Located::variable(&self.environment, &variable).or_else(|| self.file_setting(section, key))
     }
 
-    /// A property that a file sets, whatever the variables say.
-    pub(crate) fn located_in_file(&self, section: &str, key: &str) -> Option<Located> {
+    /// Returns a property that a file sets, ignoring the variables.
+    pub(crate) fn file_setting(&self, section: &str, key: &str) -> Option<Located> {
         let found = self.properties.get(&(section.to_owned(), key.to_owned()))?;
         (!found.value.is_empty()).then(|| Located {
             value: found.value.clone(),
@@ -83,30 +81,34 @@ impl GcloudConfiguration {
         })
     }
 
-    /// A property from the environment or else from the file, such as `("compute", "zone")`.
+    /// Returns the value of a property, such as `("compute", "zone")`.
     pub(crate) fn property(&self, section: &str, key: &str) -> Option<String> {
-        self.located(section, key).map(|located| located.value)
+        self.setting(section, key).map(|located| located.value)
     }
 
-    fn take_file(&mut self, path: &Path) -> Result<()> {
-        let Some(text) = text_of(path, &self.environment)? else {
+    fn read_file(&mut self, path: &Path) -> Result<()> {
+        let Some(text) = read_text(path, &self.environment)? else {
             return Ok(());
         };
-        for ((section, key), line, value) in parse(&text, path, &self.environment)? {
-            let path = path.to_owned();
-            self.properties.insert((section, key), InFile { value, path, line });
+        for found in parse_properties(&text, path, &self.environment)? {
+            let property = FileProperty {
+                value: found.value,
+                path: path.to_owned(),
+                line: found.line,
+            };
+            self.properties.insert((found.section, found.key), property);
         }
         Ok(())
     }
 }
 
-/// The variable of a property.
-pub(crate) fn variable_of(section: &str, key: &str) -> String {
+/// Returns the name of a property's variable.
+pub(crate) fn variable_name(section: &str, key: &str) -> String {
     format!("CLOUDSDK_{section}_{key}").to_uppercase()
 }
 
-/// The file for everybody on this machine, in the folder that gcloud is installed in.
-fn installation_file(environment: &Environment) -> Option<PathBuf> {
+/// Finds the properties file for all users of this machine, in gcloud's installation folder.
+fn find_installation_file(environment: &Environment) -> Option<PathBuf> {
     let in_root = |root: &Path| root.join("properties");
     if let Some(root) = environment.get("CLOUDSDK_ROOT_DIR") {
         return Some(in_root(Path::new(root)));
@@ -117,22 +119,22 @@ fn installation_file(environment: &Environment) -> Option<PathBuf> {
         .get("PATH")?
         .split(separator)
         .filter(|folder| !folder.is_empty());
-    // What is on the path is a link into that folder.
+    // The program on the path is a link into that folder.
     let program = folders.find_map(|folder| Path::new(folder).join(name).canonicalize().ok())?;
     Some(in_root(program.parent()?.parent()?))
 }
 
-fn active_file(environment: &Environment, folder: &Path) -> Result<Option<PathBuf>> {
+fn find_active_file(environment: &Environment, folder: &Path) -> Result<Option<PathBuf>> {
     let named = environment.get("CLOUDSDK_ACTIVE_CONFIG_NAME").map(str::to_owned);
     let (name, source) = match named {
         Some(name) => (name, Some("CLOUDSDK_ACTIVE_CONFIG_NAME".to_owned())),
         None => {
             let path = folder.join("active_config");
-            let name = text_of(&path, environment)?.unwrap_or_default().trim().to_owned();
+            let name = read_text(&path, environment)?.unwrap_or_default().trim().to_owned();
             (name, None)
         }
     };
-    // gcloud's own word for "no configuration at all".
+    // gcloud's word for "no configuration at all".
     if name == "NONE" {
         return Ok(None);
     }
@@ -157,7 +159,7 @@ fn active_file(environment: &Environment, folder: &Path) -> Result<Option<PathBu
     }
 }
 
-fn text_of(path: &Path, environment: &Environment) -> Result<Option<String>> {
+fn read_text(path: &Path, environment: &Environment) -> Result<Option<String>> {
     let cannot = |why: &dyn std::fmt::Display| {
         Error::invalid(format!(
             "cannot read gcloud's file {}: {why}",
@@ -167,20 +169,26 @@ fn text_of(path: &Path, environment: &Environment) -> Result<Option<String>> {
     };
     match std::fs::read(path) {
         Ok(bytes) => match utf8_text(&bytes) {
-            // A carriage return alone ends a line, too, as in gcloud.
+            // A carriage return alone ends a line too, as in gcloud.
             Ok(text) => Ok(Some(text.replace("\r\n", "\n").replace('\r', "\n"))),
             Err(not_text) => Err(cannot(&not_text)),
         },
-        // A home that is no folder, /dev/null say, holds no files.
+        // A home that is not a folder, such as /dev/null, has no files.
         Err(error) if matches!(error.kind(), IoErrorKind::NotFound | IoErrorKind::NotADirectory) => Ok(None),
         Err(error) => Err(cannot(&io_reason(&error))),
     }
 }
 
-type Line = ((String, String), usize, String);
+/// A property's line in a file.
+struct PropertyLine {
+    section: String,
+    key: String,
+    line: usize,
+    value: String,
+}
 
-/// Python's configparser dialect, as far as gcloud writes it.
-fn parse(text: &str, path: &Path, environment: &Environment) -> Result<Vec<Line>> {
+/// Parses the dialect of Python's configparser, as far as gcloud writes it.
+fn parse_properties(text: &str, path: &Path, environment: &Environment) -> Result<Vec<PropertyLine>> {
     let mut section: Option<String> = None;
     let mut properties = Vec::new();
     for (line, number) in text.lines().zip(1..) {
@@ -202,7 +210,12 @@ fn parse(text: &str, path: &Path, environment: &Environment) -> Result<Vec<Line>
                 .clone()
                 .ok_or_else(|| wrong("there is no [section] before this property"))?;
             let key = key.trim().to_lowercase();
-            properties.push(((section, key), number, value.trim().to_owned()));
+            properties.push(PropertyLine {
+                section,
+                key,
+                line: number,
+                value: value.trim().to_owned(),
+            });
         } else {
             return Err(wrong("this line is neither a [section] nor a key = value"));
         }
@@ -234,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn the_active_configuration_is_read() {
+    fn active_configuration_is_read() {
         let folder = files();
         let configuration = GcloudConfiguration::read(&environment(folder.path(), &[])).unwrap();
         assert_eq!(configuration.property("core", "project"), Some("acme".to_owned()));
@@ -246,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_come_first() {
+    fn variable_overrides_the_file() {
         let folder = files();
         let variables = [
             ("CLOUDSDK_ACTIVE_CONFIG_NAME", "play"),
@@ -254,13 +267,13 @@ mod tests {
         ];
         let configuration = GcloudConfiguration::read(&environment(folder.path(), &variables)).unwrap();
         assert_eq!(configuration.property("core", "project"), Some("other".to_owned()));
-        let in_file = configuration.located_in_file("core", "project").unwrap();
+        let in_file = configuration.file_setting("core", "project").unwrap();
         assert_eq!(in_file.value, "toys");
         assert!(in_file.source.ends_with("config_play:2, [core]"), "{}", in_file.source);
     }
 
     #[test]
-    fn a_named_configuration_must_exist() {
+    fn named_configuration_must_exist() {
         let folder = files();
         for name in ["absent", "../escape"] {
             let variables = [("CLOUDSDK_ACTIVE_CONFIG_NAME", name)];
@@ -271,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_are_no_properties_are_named() {
+    fn error_names_the_malformed_line() {
         for (text, at) in [
             ("[core]\nproject acme\n", ":2:"),
             ("project = acme\n", ":1:"),

@@ -1,4 +1,5 @@
-//! Settings of gcloud and Google's libraries: where they are read, and what they come to.
+//! Settings of gcloud and Google's client libraries: where they are read, and their values. EC2's SDK reads the AWS
+//! files by itself; Google's reads only credentials.
 
 pub(super) mod endpoint;
 pub(super) mod gcloud_config;

@@ -1,49 +1,22 @@
-//! What the settings for Compute Engine come to: cloudctl's own, then those of gcloud and Google's libraries. Each
-//! value knows where it is set.
+//! The values of settings for Compute Engine: cloudctl's own first, then those of gcloud and Google's client libraries.
+//! Each value says where it is set.
 
 use http::HeaderValue;
 
-use super::endpoint::address_of;
+use super::endpoint::parse_endpoint;
 use super::gcloud_config::{GcloudConfiguration, Located};
-use super::setting_keys::PROJECT;
-use crate::cloud::{Error, ProviderKind, Result, quoted};
-use crate::providers::gcp::credentials::CredentialSource;
-use crate::providers::gcp::credentials::impersonation::Impersonation;
+use crate::cloud::{Error, Result, quoted};
 use crate::settings::Settings;
 
-/// Google's own cloud, unless something else is said.
+/// The universe of Google's public cloud.
 pub(crate) const DEFAULT_UNIVERSE: &str = "googleapis.com";
 
-/// No project's id is longer: a domain, a colon and 30 characters.
-const LONGEST_PROJECT: usize = 300;
+/// The most characters of a project id: a domain, a colon and 30 characters are fewer.
+const MAX_PROJECT_ID_LENGTH: usize = 300;
 
-/// The project that something names: settings, or else the credentials.
-///
-/// # Errors
-/// `InvalidSpec` if it cannot be the name of a project.
-pub(crate) fn project(
-    settings: &Settings,
-    gcloud: &GcloudConfiguration,
-    found: Option<&CredentialSource>,
-) -> Result<Option<Located>> {
-    let variable = |name| Located::variable(&settings.environment, name);
-    let named = settings
-        .of(ProviderKind::Gcp, PROJECT)
-        .located()
-        .or_else(|| variable("GOOGLE_CLOUD_PROJECT"))
-        .or_else(|| variable("CLOUDSDK_CORE_PROJECT"))
-        .or_else(|| variable("GCLOUD_PROJECT"))
-        .or_else(|| gcloud.located_in_file("core", "project"))
-        .or_else(|| found?.project());
-    if let Some(project) = &named {
-        check_project(project)?;
-    }
-    Ok(named)
-}
-
-fn check_project(project: &Located) -> Result<()> {
+pub(crate) fn check_project(project: &Located) -> Result<()> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | ':' | '_');
-    let is_id = project.value.len() <= LONGEST_PROJECT && project.value.chars().all(is_plain);
+    let is_id = project.value.len() <= MAX_PROJECT_ID_LENGTH && project.value.chars().all(is_plain);
     match is_id {
         true => Ok(()),
         false => Err(Error::invalid(format!(
@@ -55,20 +28,20 @@ fn check_project(project: &Located) -> Result<()> {
     }
 }
 
-/// Which project pays for calls, where it is another than the one they go to.
+/// The project that pays for calls, if it may differ from the project of the calls.
 pub(crate) enum QuotaProject {
-    /// This one.
+    /// A named project.
     Named(Located),
-    /// The one that calls go to; where that is set.
+    /// The project of the calls, and where this is set.
     Current(String),
 }
 
 impl QuotaProject {
     /// # Errors
-    /// `InvalidSpec` for what is no project and no word that can be honoured.
-    pub(crate) fn of(settings: &Settings, gcloud: &GcloudConfiguration) -> Result<Option<Self>> {
+    /// `InvalidSpec` for text that is neither a project nor a supported word.
+    pub(crate) fn resolve(settings: &Settings, gcloud: &GcloudConfiguration) -> Result<Option<Self>> {
         let variable = Located::variable(&settings.environment, "GOOGLE_CLOUD_QUOTA_PROJECT");
-        let Some(named) = variable.or_else(|| gcloud.located("billing", "quota_project")) else {
+        let Some(named) = variable.or_else(|| gcloud.setting("billing", "quota_project")) else {
             return Ok(None);
         };
         // gcloud's own words. <https://cloud.google.com/sdk/gcloud/reference/config/set>
@@ -87,33 +60,84 @@ impl QuotaProject {
         }
     }
 
-    /// The header's value for a project.
+    /// Makes the header value for a project.
     ///
     /// # Errors
-    /// `InvalidSpec` if it fits into none.
-    pub(crate) fn header(project: &str) -> Result<HeaderValue> {
+    /// `InvalidSpec` if the project does not fit into a header.
+    pub(crate) fn header_value(project: &str) -> Result<HeaderValue> {
         HeaderValue::from_str(project)
             .map_err(|_| Error::invalid(format!("{} is not the id of a project", quoted(project))))
     }
 }
 
-/// Whom calls are made as, if it is not the caller.
-///
-/// # Errors
-/// `InvalidSpec` if that is no service account.
-pub(crate) fn impersonation(gcloud: &GcloudConfiguration) -> Result<Option<Impersonation>> {
-    let setting = gcloud.located("auth", "impersonate_service_account");
-    setting.as_ref().map(Impersonation::of).transpose()
+/// The service account that calls are made as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Impersonation {
+    pub(crate) principal: String,
+    /// Each account may act as the next one, the last one as the principal.
+    pub(crate) delegates: Vec<String>,
+    pub(crate) source: String,
 }
 
-/// The universe that is set.
+impl Impersonation {
+    /// Parses gcloud's comma-separated list: the last account is impersonated, the others are the chain to it.
+    /// <https://cloud.google.com/sdk/docs/properties>
+    ///
+    /// # Errors
+    /// `InvalidSpec` if one is not the address of a service account.
+    pub(crate) fn parse(setting: &Located) -> Result<Self> {
+        let accounts = setting.value.split(',').map(str::trim);
+        let mut accounts: Vec<String> = accounts
+            .filter(|account| !account.is_empty())
+            .map(str::to_owned)
+            .collect();
+        let is_address = |account: &String| {
+            let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+            // A number is the unique id of a service account.
+            account.chars().all(|c| c.is_ascii_digit())
+                || account.split_once('@').is_some_and(|(name, domain)| {
+                    !name.is_empty()
+                        && name.chars().all(is_plain)
+                        && domain.contains('.')
+                        && domain.chars().all(is_plain)
+                })
+        };
+        let wrong = accounts.iter().find(|account| !is_address(account));
+        let wrong = wrong.cloned();
+        match (wrong, accounts.pop()) {
+            (None, Some(principal)) => Ok(Self {
+                principal,
+                delegates: accounts,
+                source: setting.source.clone(),
+            }),
+            (wrong, _) => {
+                let shown = quoted(&wrong.unwrap_or_else(|| setting.value.clone()));
+                Err(
+                    Error::invalid(format!("{}: {shown} is not a service account", setting.source))
+                        .with_hint("name it as NAME@PROJECT.iam.gserviceaccount.com"),
+                )
+            }
+        }
+    }
+}
+
+/// Returns the service account to impersonate, if one is set.
 ///
 /// # Errors
-/// `InvalidSpec` if it is no domain.
-pub(crate) fn universe(settings: &Settings, gcloud: &GcloudConfiguration) -> Result<Option<Located>> {
-    // The SDK reads this variable by itself, with all that is in it.
+/// `InvalidSpec` if it is not a service account.
+pub(crate) fn resolve_impersonation(gcloud: &GcloudConfiguration) -> Result<Option<Impersonation>> {
+    let setting = gcloud.setting("auth", "impersonate_service_account");
+    setting.as_ref().map(Impersonation::parse).transpose()
+}
+
+/// Returns the universe that is set.
+///
+/// # Errors
+/// `InvalidSpec` if it is not a domain.
+pub(crate) fn configured_universe(settings: &Settings, gcloud: &GcloudConfiguration) -> Result<Option<Located>> {
+    // The SDK reads this variable too, with all white space in it.
     let variable = Located::exact_variable(&settings.environment, "GOOGLE_CLOUD_UNIVERSE_DOMAIN");
-    let Some(named) = variable.or_else(|| gcloud.located("core", "universe_domain")) else {
+    let Some(named) = variable.or_else(|| gcloud.setting("core", "universe_domain")) else {
         return Ok(None);
     };
     let is_label = |label: &str| {
@@ -129,67 +153,50 @@ pub(crate) fn universe(settings: &Settings, gcloud: &GcloudConfiguration) -> Res
     )
 }
 
-/// Checks that the credentials are of the universe that is set, and gives the one that holds, if it is not Google's own.
+/// Returns the address of an API, without its version and last slash. gcloud's override changes it.
 ///
 /// # Errors
-/// `InvalidSpec` if they are of another one.
-pub(crate) fn universe_of(found: &CredentialSource, named: Option<&Located>) -> Result<Option<String>> {
-    let of_credentials = match found {
-        CredentialSource::File(_) => Some(found.universe().unwrap_or(DEFAULT_UNIVERSE)),
-        CredentialSource::Token(..) | CredentialSource::MetadataServer => None,
-    };
-    match (named, of_credentials) {
-        (Some(named), Some(other)) if named.value != other => Err(Error::invalid(format!(
-            "{} is {}, and the credentials ({}) are of {other}",
-            named.source,
-            named.value,
-            found.described().source
-        ))
-        .with_hint("use credentials of that universe, or unset it")),
-        (Some(named), _) => Ok(Some(named.value.clone())),
-        (None, other) => Ok(other.map(str::to_owned)),
-    }
-}
-
-/// Checks that the credentials are of the account that a variable names. In gcloud's files that property says which of
-/// gcloud's own logins acts; application default credentials have their own account.
-///
-/// # Errors
-/// `InvalidSpec` if they say that they are another one's.
-pub(crate) fn check_account(settings: &Settings, found: &CredentialSource) -> Result<()> {
-    let Some(named) = Located::variable(&settings.environment, "CLOUDSDK_CORE_ACCOUNT") else {
-        return Ok(());
-    };
-    match found.principal() {
-        Some(principal) if principal != named.value => Err(Error::invalid(format!(
-            "{} is {}, and the credentials ({}) are of {principal}",
-            named.source,
-            quoted(&named.value),
-            found.described().source
-        ))
-        .with_hint("use credentials of that account, or unset the variable")),
-        _ => Ok(()),
-    }
-}
-
-/// The address of Google's API of this name, which gcloud's override moves, without its version and last slash.
-///
-/// # Errors
-/// `InvalidSpec` if the override is no address.
-pub(crate) fn endpoint(
+/// `InvalidSpec` if the override is not an address.
+pub(crate) fn resolve_endpoint(
     gcloud: &GcloudConfiguration,
     api: &str,
     version: &str,
     universe: Option<&str>,
 ) -> Result<Located> {
-    match gcloud.located("api_endpoint_overrides", api) {
+    match gcloud.setting("api_endpoint_overrides", api) {
         Some(named) => Ok(Located {
-            value: address_of(&named, version)?,
+            value: parse_endpoint(&named, version)?,
             source: named.source,
         }),
         None => Ok(Located {
             value: format!("https://{api}.{}", universe.unwrap_or(DEFAULT_UNIVERSE)),
             source: "default".to_owned(),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(value: &str) -> Result<Impersonation> {
+        Impersonation::parse(&Located {
+            value: value.to_owned(),
+            source: "here".to_owned(),
+        })
+    }
+
+    #[test]
+    fn last_account_of_a_chain_is_impersonated() {
+        let chain = of("a@p.iam.gserviceaccount.com, b@p.iam.gserviceaccount.com").unwrap();
+        assert_eq!(chain.principal, "b@p.iam.gserviceaccount.com");
+        assert_eq!(chain.delegates, ["a@p.iam.gserviceaccount.com"]);
+    }
+
+    #[test]
+    fn text_that_is_no_service_account_is_refused() {
+        for value in ["deployer", "a@b", "a@b.test/x", ",", "a b@c.test", "a@p.test,nope"] {
+            assert!(of(value).is_err(), "{value}");
+        }
     }
 }

@@ -1,18 +1,13 @@
-//! The settings of gcloud and Google's client libraries that matter for Compute Engine, and what cloudctl does with each.
-//! <https://cloud.google.com/sdk/docs/properties>
+//! The settings of gcloud and Google's client libraries that matter for Compute Engine, and what cloudctl does with
+//! each. <https://cloud.google.com/sdk/docs/properties>
 
-use super::endpoint::address_of;
+use super::endpoint::parse_endpoint;
 use super::gcloud_config::{GcloudConfiguration, Located};
 use super::resolved;
 use super::resolved::QuotaProject;
-use super::setting_keys::{REGION, ZONE};
-use crate::cloud::{Error, ProviderKind, Result, path_text};
-use crate::providers::common::network_address::{has_valid_port, is_host, shown_address, shown_proxy};
-use crate::providers::gcp::credentials;
-use crate::providers::gcp::credentials::metadata_server;
-use crate::settings::{
-    Environment, ResolvedSetting, SettingPlace, Settings, Topic, Treatment, VendorSetting, refuse_unsupported,
-};
+use crate::cloud::{Error, Result};
+use crate::providers::common::network_address::{has_valid_port, is_host, shown_address};
+use crate::settings::{Environment, SettingPlace, Settings, Topic, Treatment, VendorSetting, refuse_unsupported};
 
 const USE_PROXY_VARIABLES: Treatment =
     Treatment::Refused("set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT instead, which gcloud takes too");
@@ -25,7 +20,7 @@ const TOKEN_SERVER_IN_FILE: Treatment =
 const NO_RETRY_SETTING: Treatment =
     Treatment::Refused("unset it: cloudctl tries calls again by itself, for 50 to 60 seconds");
 
-/// All of them, by topic.
+/// All settings, by topic.
 pub(in crate::providers) const VENDOR_SETTINGS: &[VendorSetting] = {
     use Topic::{Account, Credentials, Endpoint, Location, Network, Retries};
     use Treatment::{Honoured, Refused};
@@ -244,40 +239,40 @@ pub(in crate::providers) const VENDOR_SETTINGS: &[VendorSetting] = {
     ]
 };
 
-/// Checks that no setting is there that cannot be honoured, and that the proxies make sense.
+/// Checks that no unsupported setting is set, and that proxies and addresses are valid.
 ///
 /// # Errors
 /// `InvalidSpec` that names the setting.
-pub(crate) fn check(settings: &Settings, gcloud: &GcloudConfiguration) -> Result<()> {
+pub(crate) fn check_vendor_settings(settings: &Settings, gcloud: &GcloudConfiguration) -> Result<()> {
     let environment = &settings.environment;
     refuse_unsupported(VENDOR_SETTINGS, |setting| {
-        let located = located(setting, environment, gcloud)?;
+        let located = find_setting(setting, environment, gcloud)?;
         (!is_harmless(setting.name, &located, environment)).then_some(located.source)
     })?;
-    for proxy in proxies(environment) {
+    for proxy in list_proxies(environment) {
         check_proxy(&proxy)?;
     }
-    resolved::universe(settings, gcloud)?;
-    resolved::impersonation(gcloud)?;
+    resolved::configured_universe(settings, gcloud)?;
+    resolved::resolve_impersonation(gcloud)?;
     for (api, version) in [
         ("compute", "/compute/v1"),
         ("iamcredentials", "/v1"),
         ("cloudbilling", "/v1"),
     ] {
-        if let Some(named) = gcloud.located("api_endpoint_overrides", api) {
-            address_of(&named, version)?;
+        if let Some(named) = gcloud.setting("api_endpoint_overrides", api) {
+            parse_endpoint(&named, version)?;
         }
     }
-    QuotaProject::of(settings, gcloud)?;
+    QuotaProject::resolve(settings, gcloud)?;
     Ok(())
 }
 
-fn located(setting: &VendorSetting, environment: &Environment, gcloud: &GcloudConfiguration) -> Option<Located> {
+fn find_setting(setting: &VendorSetting, environment: &Environment, gcloud: &GcloudConfiguration) -> Option<Located> {
     if setting.place == SettingPlace::Variable {
         return Located::variable(environment, setting.name);
     }
     let (section, key) = setting.name.split_once('/')?;
-    let located = gcloud.located(section, key)?;
+    let located = gcloud.setting(section, key)?;
     Some(match located.variable_name() {
         Some(_) => located,
         None => Located {
@@ -287,13 +282,13 @@ fn located(setting: &VendorSetting, environment: &Environment, gcloud: &GcloudCo
     })
 }
 
-/// Whether a value switches something on. gcloud's words for no are False, No, Off and 0, in any letters.
+/// Says whether a value means yes. gcloud's words for no are False, No, Off and 0, in any case.
 fn is_on(value: &str) -> bool {
     let word = value.to_ascii_lowercase();
     !matches!(word.as_str(), "false" | "no" | "off" | "0" | "none" | "n" | "f")
 }
 
-/// Whether a setting that is refused has a value that asks for what cloudctl does anyway.
+/// Says whether a refused setting has a value that asks for what cloudctl does anyway.
 fn is_harmless(name: &str, setting: &Located, environment: &Environment) -> bool {
     let is = |words: &[&str]| words.iter().any(|word| setting.value.eq_ignore_ascii_case(word));
     match name {
@@ -305,14 +300,14 @@ fn is_harmless(name: &str, setting: &Located, environment: &Environment) -> bool
         "GOOGLE_API_USE_MTLS_ENDPOINT" => is(&["never", "auto"]),
         "api_client_overrides/compute" => is(&["v1"]),
         "regional/endpoint_mode" => is(&["global", "auto"]),
-        // It is for gcloud, and has the same in it.
+        // SSL_CERT_FILE names the same file.
         "core/custom_ca_certs_file" => environment.get("SSL_CERT_FILE").map(str::trim) == Some(setting.value.as_str()),
         _ => false,
     }
 }
 
-/// The proxies that are set, the ones that hold first.
-fn proxies(environment: &Environment) -> Vec<Located> {
+/// Lists the proxies that are set, those with precedence first.
+pub(crate) fn list_proxies(environment: &Environment) -> Vec<Located> {
     let names = [
         "HTTPS_PROXY",
         "https_proxy",
@@ -327,7 +322,7 @@ fn proxies(environment: &Environment) -> Vec<Located> {
     set.collect()
 }
 
-/// The SDK passes over what it cannot read.
+/// Checks the address of a proxy. The SDK ignores one that it cannot parse.
 fn check_proxy(proxy: &Located) -> Result<()> {
     let parsed = proxy.value.parse::<http::Uri>().ok();
     let is_proxy = parsed.as_ref().is_some_and(|uri| {
@@ -343,91 +338,4 @@ fn check_proxy(proxy: &Located) -> Result<()> {
         Error::invalid(format!("{}: {shown} is not the address of a proxy", proxy.source))
             .with_hint("set it to http://HOST:PORT or http://USER:PASSWORD@HOST:PORT"),
     )
-}
-
-/// What they come to in this run.
-pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec<ResolvedSetting>> {
-    let environment = &settings.environment;
-    let gcloud = &GcloudConfiguration::read(environment)?;
-    check(settings, gcloud)?;
-    let found = credentials::find(environment, gcloud)?;
-    let mut list = Vec::new();
-    let mut add = |name: &'static str, located: Option<Located>, otherwise: &str| {
-        list.push(ResolvedSetting::of(name, located, otherwise));
-    };
-    let on_google = metadata_server::is_here(environment);
-    let unset_project = if on_google { "metadata server" } else { "not set" };
-    add(
-        "gcp.project",
-        resolved::project(settings, gcloud, found.as_ref())?,
-        unset_project,
-    );
-    add(
-        "gcp.credentials",
-        found.as_ref().map(credentials::CredentialSource::described),
-        "not found",
-    );
-    let principal = found.as_ref().and_then(|found| {
-        Some(Located {
-            value: found.principal()?,
-            source: found.described().source,
-        })
-    });
-    add("gcp.account", principal, "the credentials do not say");
-    let impersonate = resolved::impersonation(gcloud)?.map(|whom| Located {
-        value: whom.principal,
-        source: whom.source,
-    });
-    add("gcp.impersonate", impersonate, "not set");
-    let quota_project = QuotaProject::of(settings, gcloud)?.map(|quota| match quota {
-        QuotaProject::Named(named) => named,
-        QuotaProject::Current(source) => Located {
-            value: "the project of the calls".to_owned(),
-            source,
-        },
-    });
-    add("gcp.quota_project", quota_project, "not set");
-    let region = settings
-        .of(ProviderKind::Gcp, REGION)
-        .located()
-        .or_else(|| gcloud.located("compute", "region"));
-    add("gcp.region", region, "not set");
-    let zone = settings
-        .of(ProviderKind::Gcp, ZONE)
-        .located()
-        .or_else(|| gcloud.located("compute", "zone"));
-    add("gcp.zone", zone, "not set");
-    let universe = resolved::universe(settings, gcloud)?;
-    let holds = match (&found, &universe) {
-        (Some(found), named) => resolved::universe_of(found, named.as_ref())?,
-        (None, named) => named.as_ref().map(|named| named.value.clone()),
-    };
-    let endpoint = resolved::endpoint(gcloud, "compute", "/compute/v1", holds.as_deref())?;
-    add("gcp.endpoint", Some(endpoint), "default");
-    let universe = universe.or_else(|| {
-        Some(Located {
-            value: found.as_ref()?.universe()?.to_owned(),
-            source: found.as_ref()?.described().source,
-        })
-    });
-    let default = Located {
-        value: resolved::DEFAULT_UNIVERSE.to_owned(),
-        source: "default".to_owned(),
-    };
-    add("gcp.universe", universe.or(Some(default)), "default");
-    let authorities = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
-    let authorities = authorities.iter().find_map(|name| Located::variable(environment, name));
-    let authorities = authorities.map(|located| Located {
-        value: path_text(&located.value),
-        source: located.source,
-    });
-    add("gcp.ca_certs", authorities, "the system's");
-    let proxy = proxies(environment).into_iter().find_map(|proxy| {
-        Some(Located {
-            value: shown_proxy(&proxy.value.parse().ok()?),
-            source: proxy.source,
-        })
-    });
-    add("gcp.proxy", proxy, "not set");
-    Ok(list)
 }

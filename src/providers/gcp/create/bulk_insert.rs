@@ -1,14 +1,8 @@
-//! The members of a group, made by one call and followed as one. Only Compute Engine: on EC2 the call that makes one
-//! instance makes many.
+//! Creates a group: one call creates all members, and one operation follows them.
 //!
-//! The call makes all of them or, below its least number, deletes what it made. It remembers its request id as that of
-//! a single instance does.
-//!
+//! The call creates all members or deletes what it created, because its minimum is their number. Its request id is
+//! remembered as that of a single instance is.
 //! <https://cloud.google.com/compute/docs/instances/multiple/create-in-bulk>
-//! What is to be made of a call for members that did not plainly succeed, or whose members are not to be seen. Only
-//! Compute Engine.
-//! The body of the call that makes many: what one instance would be made from, in the form that it has there. Only
-//! Compute Engine.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,173 +13,179 @@ use google_cloud_compute_v1::model::{
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::recovery::{CLEANUP_DEADLINE, CreateTarget, SIGHT_DEADLINE};
-use super::{CreateCall, OPERATION_DEADLINE, PAUSE};
+use super::call::{CLEANUP_DEADLINE, CreateCall, CreateTarget, OPERATION_DEADLINE, PAUSE, VISIBILITY_DEADLINE};
 use crate::cloud::{
-    BatchTracker, Error, ErrorKind, Instance, InstanceName, InstanceRef, InstanceSpec, InstanceState, Result, quoted,
+    BatchTracker, Error, ErrorKind, Instance, InstanceAction, InstanceName, InstanceRef, InstanceSpec, InstanceState,
+    Result, quoted,
 };
-use crate::providers::gcp::api::client::Client;
-use crate::providers::gcp::api::error::of_operation;
+use crate::providers::gcp::api::client::{Client, with_call_options};
+use crate::providers::gcp::api::error::operation_error;
 use crate::providers::gcp::api::operations;
 use crate::providers::gcp::api::operations::is_done;
-use crate::providers::gcp::api::retry::{ChangeFailure, prepared};
-use crate::providers::gcp::instances::change::InstanceAction;
+use crate::providers::gcp::api::resource_name::last_segment;
+use crate::providers::gcp::api::retry::ChangeFailure;
+use crate::providers::gcp::api::timestamp::parse_time;
+
 use crate::providers::gcp::instances::change_batch::change_all;
-use crate::providers::gcp::instances::convert::instance;
+use crate::providers::gcp::instances::convert::to_instance;
 use crate::providers::gcp::instances::list;
-use crate::providers::gcp::instances::list::{Deletions, mark_deleted, members_of};
+use crate::providers::gcp::instances::list::{Deletions, mark_terminating, members_expression};
 use crate::providers::gcp::network::ingress;
-use crate::providers::gcp::regions::last_segment;
 
-/// How many one call makes: five times as many would be taken, but a label cannot name just any of them.
-pub(crate) const MOST: usize = 1_000;
+/// How many instances one call creates. The API takes 5,000, but a label cannot list that many members.
+pub(crate) const MAX_INSTANCES: usize = 1_000;
 
-/// A create call for a group on its way.
+/// A create call for a group that is prepared or in progress.
 pub(crate) struct GroupCreate<'a> {
-    pub(crate) creation: CreateCall<'a>,
+    pub(crate) call: CreateCall<'a>,
     pub(crate) names: Vec<InstanceName>,
     body: BulkInsertInstanceResource,
 }
 
-/// Makes members of that generation; see
-/// [`Provider::create_members`](crate::cloud::Provider::create_members). Where some of the names are taken by ours
-/// already, gives those.
+/// Creates the members of a generation; see [`Provider::create_members`](crate::cloud::Provider::create_members). If
+/// managed instances already hold some of the names, returns those.
 pub(crate) async fn create(client: &Client, spec: &InstanceSpec, generation: u32) -> Result<Vec<Instance>> {
     let count = spec.members.as_ref().map_or(0, |members| members.len());
-    if count == 0 || count > MOST {
+    if count == 0 || count > MAX_INSTANCES {
         return Err(Error::invalid(format!(
-            "gcp makes 1 to {MOST} instances by one call, not {count}"
+            "gcp makes 1 to {MAX_INSTANCES} instances by one call, not {count}"
         )));
     }
     let names = spec.instance_names()?;
-    let creation = CreateCall::prepare(client, spec, generation).await?;
-    let body = bulk_of(creation.request.body.clone(), &names)?;
-    let group = GroupCreate { creation, names, body };
-    let references = |made: &Vec<Instance>| made.iter().map(|one| one.reference.clone()).collect();
-    let made = ingress::around(
+    let call = CreateCall::prepare(client, spec, generation).await?;
+    let body = bulk_insert_body(call.request.body.clone(), &names)?;
+    let group = GroupCreate { call, names, body };
+    let list_created = |created: &Vec<Instance>| created.iter().map(|one| one.reference.clone()).collect();
+    let created = ingress::with_firewall_rules(
         client,
-        group.creation.request.openings.as_ref(),
-        group.make(),
-        references,
+        group.call.request.firewall_rules.as_ref(),
+        group.run(),
+        list_created,
     )
     .await?;
-    group.protected(made).await
+    group.protect_instances(created).await
 }
 
 impl GroupCreate<'_> {
-    async fn make(&self) -> Result<Vec<Instance>> {
-        let (creation, mut unseen, mut is_uncertain) = (&self.creation, 0, false);
+    async fn run(&self) -> Result<Vec<Instance>> {
+        let (call, mut hidden_holders, mut is_uncertain) = (&self.call, 0, false);
         loop {
             let failure = match self.insert().await {
-                Ok(operation) => return self.settle(operation).await,
+                Ok(operation) => return self.finish(operation).await,
                 Err(failure) => failure,
             };
             if failure.error.http_status_code() != Some(409) {
-                return creation.failed_call(self, failure).await;
+                return call.recover_failed_call(self, failure).await;
             }
             is_uncertain |= failure.is_uncertain();
-            let unread = |error| creation.unread(is_uncertain, error);
-            let holders = self.holders().await.map_err(unread)?;
-            let some = !holders.is_empty();
-            let living = self.adopt(holders).await?;
-            match (living.is_empty(), some) {
-                (false, _) => return Ok(living),
-                (true, false) => creation.pause_for_the_unseen(&mut unseen, failure).await?,
-                (true, true) => creation.pause_for_the_name().await?,
+            let to_read_error = |error| call.read_error(is_uncertain, error);
+            let holders = self.list_existing().await.map_err(to_read_error)?;
+            let none_visible = holders.is_empty();
+            let alive = self.accept(holders).await?;
+            if !alive.is_empty() {
+                return Ok(alive);
+            }
+            if none_visible {
+                call.wait_for_hidden_holder(&mut hidden_holders, failure).await?;
+            } else {
+                call.wait_for_free_name().await?;
             }
         }
     }
 
     async fn insert(&self) -> Result<Operation, ChangeFailure> {
-        let (request, instances) = (&self.creation.request, self.creation.instances);
+        let (request, instances) = (&self.call.request, self.call.instances);
         let send = || {
             let call = instances
                 .bulk_insert()
                 .set_project(&request.project)
                 .set_zone(&request.zone);
-            prepared(call.set_request_id(&request.request_id).set_body(self.body.clone())).send()
+            with_call_options(call.set_request_id(&request.request_id).set_body(self.body.clone())).send()
         };
-        self.creation.send(send).await
+        self.call.send(send).await
     }
 
-    /// The call was taken on: follows its operation and looks at what came of it.
-    async fn settle(&self, operation: Operation) -> Result<Vec<Instance>> {
-        let (creation, zone) = (&self.creation, &self.creation.request.zone);
-        if creation.is_elsewhere(&operation) {
-            return Ok(self.spent());
+    /// Waits for the operation of an accepted call and returns its result.
+    async fn finish(&self, operation: Operation) -> Result<Vec<Instance>> {
+        let (call, zone) = (&self.call, &self.call.request.zone);
+        if call.answers_another_call(&operation) {
+            return Ok(self.token_used());
         }
-        let remembered = creation.is_remembered(&operation).await;
-        let operation = match operations::finished(creation.client, zone, operation, OPERATION_DEADLINE).await {
+        let is_repeated = call.is_from_earlier_call(&operation).await;
+        let operation = match operations::wait_until_done(call.client, zone, operation, OPERATION_DEADLINE).await {
             Ok(operation) => operation,
-            Err(error) => return self.lost_operation(error).await,
+            Err(error) => return self.recover_lost_operation(error).await,
         };
-        if let Some(error) = of_operation(&operation, &creation.attempted, zone) {
-            return self.failed_operation(&operation, error, remembered).await;
+        if let Some(error) = operation_error(&operation, &call.attempted, zone) {
+            return self.recover_failed_operation(&operation, error, is_repeated).await;
         }
         if !is_done(&operation) {
-            let message = format!("{}: its operation does not end", creation.attempted);
-            return self.lost_operation(Error::new(ErrorKind::Timeout, message)).await;
+            let message = format!("{}: its operation does not end", call.attempted);
+            return self
+                .recover_lost_operation(Error::new(ErrorKind::Timeout, message))
+                .await;
         }
-        self.succeeded(&operation, remembered).await
+        self.read_back(&operation, is_repeated).await
     }
 
-    /// Reads back what was made, and fills in what is not shown yet. What is gone by now was made by an earlier call, or
-    /// deleted in this moment.
-    async fn succeeded(&self, operation: &Operation, remembered: bool) -> Result<Vec<Instance>> {
-        let (creation, start) = (&self.creation, Instant::now());
+    /// Reads the created members, and adds those that are not visible yet. A member that is gone was created by an
+    /// earlier call, or deleted just now.
+    async fn read_back(&self, operation: &Operation, is_repeated: bool) -> Result<Vec<Instance>> {
+        let (call, start) = (&self.call, Instant::now());
         loop {
-            let seen = self.holders().await;
-            let shown = match &seen {
+            let listed = self.list_existing().await;
+            let shown = match &listed {
                 Ok(holders) => holders.iter().filter_map(|holder| holder.name.clone()).collect(),
                 Err(error) => {
                     tracing::debug!(%error, "the new instances could not be read back");
                     BTreeSet::new()
                 }
             };
-            let mut living = self.living(seen.unwrap_or_default()).await?;
-            living.retain(|instance| instance.managed);
+            let mut alive = self.select_alive(listed.unwrap_or_default()).await?;
+            alive.retain(|instance| instance.managed);
             let missing = self.names.iter().filter(|name| !shown.contains(name.as_str()));
             let missing: Vec<_> = missing.collect();
             if missing.is_empty() {
-                return Ok(living);
+                return Ok(alive);
             }
-            let unshown = self.unshown(operation, &missing).await;
-            let is_new = start.elapsed() <= operations::NEW && operations::is_new(creation.client, operation).await;
-            match unshown {
-                // Long past, or deleted by all accounts; else it is so new that it may not be shown yet.
-                _ if remembered && !is_new => {
-                    return Ok(living);
+            let unlisted = self.not_listed(operation, &missing).await;
+            let is_new = start.elapsed() <= operations::VISIBILITY_DELAY
+                && operations::ended_recently(call.client, operation).await;
+            match unlisted {
+                // The operation is old, or its members are deleted; a new one may not be visible yet.
+                _ if is_repeated && !is_new => {
+                    return Ok(alive);
                 }
-                Some(unshown) if unshown.is_empty() || !remembered => {
-                    return Ok(self.in_order(living.into_iter().chain(unshown).collect()));
+                Some(unlisted) if unlisted.is_empty() || !is_repeated => {
+                    return Ok(self.sort_by_name(alive.into_iter().chain(unlisted).collect()));
                 }
-                _ if remembered => {
+                _ if is_repeated => {
                     tokio::time::sleep(PAUSE).await;
                     continue;
                 }
                 _ => {}
             }
-            if start.elapsed() > SIGHT_DEADLINE {
-                let message = format!("{}: not all of them are to be seen", creation.attempted);
-                let left = living.into_iter().map(|instance| instance.reference).collect();
-                return Err(creation.unknown(left, Error::new(ErrorKind::UnknownOutcome, message)));
+            if start.elapsed() > VISIBILITY_DEADLINE {
+                let message = format!("{}: not all of them are to be seen", call.attempted);
+                let left = alive.into_iter().map(|instance| instance.reference).collect();
+                return Err(call.unknown_outcome(left, Error::new(ErrorKind::UnknownOutcome, message)));
             }
             tokio::time::sleep(PAUSE).await;
         }
     }
 
-    /// Those that are there and not on their way out, in the order of the names.
-    pub(crate) async fn living(&self, holders: Vec<model::Instance>) -> Result<Vec<Instance>> {
-        let (client, project) = (self.creation.client, &self.creation.request.project);
-        let read = holders.into_iter().map(|api| instance(api, project, false));
+    /// Returns the instances that exist and are not being deleted, in the order of the names.
+    pub(crate) async fn select_alive(&self, holders: Vec<model::Instance>) -> Result<Vec<Instance>> {
+        let (client, project) = (self.call.client, &self.call.request.project);
+        let read = holders.into_iter().map(|api| to_instance(api, project, false));
         let mut read = read.collect::<Result<Vec<_>>>()?;
-        mark_deleted(client, &mut read, &Deletions::default()).await;
-        let living = read.into_iter().filter(|instance| !instance.state.is_gone());
-        let living = living.map(|instance| self.creation.with_type(instance));
-        Ok(self.in_order(living.collect()))
+        mark_terminating(client, &mut read, &Deletions::default()).await;
+        let alive = read.into_iter().filter(|instance| !instance.state.is_gone());
+        let alive = alive.map(|instance| self.call.with_type(instance));
+        Ok(self.sort_by_name(alive.collect()))
     }
 
-    fn in_order(&self, instances: Vec<Instance>) -> Vec<Instance> {
+    fn sort_by_name(&self, instances: Vec<Instance>) -> Vec<Instance> {
         let named = instances
             .into_iter()
             .map(|instance| (instance.name.clone().unwrap_or_default(), instance));
@@ -196,17 +196,17 @@ impl GroupCreate<'_> {
             .collect()
     }
 
-    /// Protects what was made, which the call itself cannot.
-    async fn protected(&self, mut made: Vec<Instance>) -> Result<Vec<Instance>> {
-        if !self.creation.spec.protected {
-            return Ok(made);
+    /// Protects the members, which the create call cannot do.
+    async fn protect_instances(&self, mut created: Vec<Instance>) -> Result<Vec<Instance>> {
+        if !self.call.spec.protected {
+            return Ok(created);
         }
-        let open = made.iter().filter(|instance| instance.protected != Some(true));
+        let open = created.iter().filter(|instance| instance.protected != Some(true));
         let open: Vec<InstanceRef> = open.map(|instance| instance.reference.clone()).collect();
         let outcomes = change_all(
-            self.creation.client,
+            self.call.client,
             &open,
-            InstanceAction::Protect(true),
+            InstanceAction::Protect,
             &BatchTracker::uninterrupted(),
         )
         .await;
@@ -220,96 +220,96 @@ impl GroupCreate<'_> {
                 .context("they are made, but not all of them are protected")
                 .with_kind(ErrorKind::UnknownOutcome)
                 .with_hint(format!("protect them: cloudctl protect {}", all.join(" ")))
-                .with_leftovers(made.iter().map(|instance| &instance.reference)));
+                .with_leftovers(created.iter().map(|instance| &instance.reference)));
         }
-        for instance in &mut made {
+        for instance in &mut created {
             instance.protected = Some(true);
         }
-        Ok(made)
+        Ok(created)
     }
 }
 
 impl CreateTarget for GroupCreate<'_> {
-    type Made = Vec<Instance>;
+    type Output = Vec<Instance>;
 
-    /// In one call for each page.
-    async fn holders(&self) -> Result<Vec<model::Instance>> {
-        let (client, zone) = (self.creation.client, &self.creation.request.zone);
-        let mut found = list::raw_in_zone(client, zone, &members_of(self.creation.spec.name.as_str())).await?;
+    /// Lists the members in one call per page.
+    async fn list_existing(&self) -> Result<Vec<model::Instance>> {
+        let (client, zone) = (self.call.client, &self.call.request.zone);
+        let mut found = list::list_matching(client, zone, &members_expression(self.call.spec.name.as_str())).await?;
         let names: BTreeSet<&str> = self.names.iter().map(InstanceName::as_str).collect();
         found.retain(|api| api.name.as_deref().is_some_and(|name| names.contains(name)));
         Ok(found)
     }
 
-    async fn adopt(&self, holders: Vec<model::Instance>) -> Result<Vec<Instance>> {
-        let living = self.living(holders).await?;
-        match living.iter().find(|instance| !instance.managed) {
+    async fn accept(&self, holders: Vec<model::Instance>) -> Result<Vec<Instance>> {
+        let alive = self.select_alive(holders).await?;
+        match alive.iter().find(|instance| !instance.managed) {
             Some(other) => {
                 let name = other.name.as_deref().unwrap_or_default();
-                Err(self.creation.taken(&format!("the name {name}")))
+                Err(self.call.name_taken_error(&format!("the name {name}")))
             }
-            None => Ok(living),
+            None => Ok(alive),
         }
     }
 
-    fn spent(&self) -> Vec<Instance> {
+    fn token_used(&self) -> Vec<Instance> {
         Vec::new()
     }
 }
 
 impl GroupCreate<'_> {
-    /// Those of the missing that were made and not deleted since, as they were asked for: what the call did has an
-    /// operation for each. Nothing if that cannot be told.
-    pub(crate) async fn unshown(&self, operation: &Operation, missing: &[&InstanceName]) -> Option<Vec<Instance>> {
-        let (client, zone) = (self.creation.client, &self.creation.request.zone);
+    /// Returns the missing members that were created and not deleted since, as they were requested: every member has an
+    /// operation. `None` if this is unknown.
+    pub(crate) async fn not_listed(&self, operation: &Operation, missing: &[&InstanceName]) -> Option<Vec<Instance>> {
+        let (client, zone) = (self.call.client, &self.call.request.zone);
         let group = operation.operation_group_id.as_deref()?;
-        let ids: BTreeMap<String, u64> = operations::made_in_group(client, zone, group).await.ok()?;
-        let since: Option<Timestamp> = operation.insert_time.as_deref().and_then(|time| time.parse().ok());
-        let deleted = operations::deleted_since(client, zone, since).await.ok()?;
-        let mut unshown = Vec::new();
+        let ids: BTreeMap<String, u64> = operations::list_created_in_group(client, zone, group).await.ok()?;
+        let since: Option<Timestamp> = parse_time(operation.insert_time.as_ref());
+        let deleted = operations::list_deleted_since(client, zone, since).await.ok()?;
+        let mut unlisted = Vec::new();
         for name in missing {
             let id = *ids.get(name.as_str())?;
             if !deleted.contains(&id) {
-                unshown.push(self.creation.presumed(name.as_str(), Some(id), operation).ok()?);
+                unlisted.push(self.call.assume_created(name.as_str(), Some(id), operation).ok()?);
             }
         }
-        Some(unshown)
+        Some(unlisted)
     }
 
-    /// The operation cannot be followed; what it makes may be there all the same.
-    pub(crate) async fn lost_operation(&self, error: Error) -> Result<Vec<Instance>> {
+    /// Finds the members of an operation that cannot be followed.
+    pub(crate) async fn recover_lost_operation(&self, error: Error) -> Result<Vec<Instance>> {
         let start = Instant::now();
         loop {
-            let holders = self.holders().await.unwrap_or_default();
+            let holders = self.list_existing().await.unwrap_or_default();
             let all_there = holders.len() == self.names.len();
             if all_there {
-                return self.adopt(holders).await;
+                return self.accept(holders).await;
             }
-            if start.elapsed() > SIGHT_DEADLINE {
-                return Err(self.creation.unknown(self.creation.references(&holders), error));
+            if start.elapsed() > VISIBILITY_DEADLINE {
+                return Err(self.call.unknown_outcome(self.call.instance_refs(&holders), error));
             }
             tokio::time::sleep(PAUSE).await;
         }
     }
 
-    /// The operation failed. What it made is deleted by itself, and given time for it; `remembered` is the failure of an
-    /// earlier call, which says nothing of now.
-    pub(crate) async fn failed_operation(
+    /// Finds the result of a failed operation. Waits until the cloud has deleted what it created. `is_repeated` means
+    /// the failure of an earlier call, which says nothing about the present.
+    pub(crate) async fn recover_failed_operation(
         &self,
         operation: &Operation,
         error: Error,
-        remembered: bool,
+        is_repeated: bool,
     ) -> Result<Vec<Instance>> {
-        let (creation, start) = (&self.creation, Instant::now());
-        // Some names were taken before, so that others may be there for good.
-        let taken = error.kind() == ErrorKind::AlreadyExists || remembered;
+        let (call, start) = (&self.call, Instant::now());
+        // Some names were taken before, so other instances may stay.
+        let taken = error.kind() == ErrorKind::AlreadyExists || is_repeated;
         let holders = loop {
-            let holders = match self.holders().await {
+            let holders = match self.list_existing().await {
                 Ok(holders) => holders,
-                Err(_) => return Err(creation.unknown(Vec::new(), error)),
+                Err(_) => return Err(call.unknown_outcome(Vec::new(), error)),
             };
             let may_go = match taken {
-                true => self.living(holders.clone()).await?.iter().any(is_unsettled),
+                true => self.select_alive(holders.clone()).await?.iter().any(is_changing),
                 false => !holders.is_empty(),
             };
             if !may_go || start.elapsed() > CLEANUP_DEADLINE {
@@ -318,29 +318,29 @@ impl GroupCreate<'_> {
             tokio::time::sleep(PAUSE).await;
         };
         if !taken && !holders.is_empty() {
-            return Err(creation.unknown(creation.references(&holders), error));
+            return Err(call.unknown_outcome(call.instance_refs(&holders), error));
         }
-        let living = self.adopt(holders).await?;
-        if !living.is_empty() || remembered {
-            return Ok(living);
+        let alive = self.accept(holders).await?;
+        if !alive.is_empty() || is_repeated {
+            return Ok(alive);
         }
-        let error = creation.refined(error, None).await;
+        let error = call.explain_refusal(error, None).await;
         if error.kind() == ErrorKind::AlreadyExists {
             return Err(error);
         }
-        Err(creation.with_disks_left(error, &self.names, operation, start).await)
+        Err(call.with_leftover_disks(error, &self.names, operation, start).await)
     }
 }
 
-fn is_unsettled(instance: &Instance) -> bool {
+fn is_changing(instance: &Instance) -> bool {
     matches!(instance.state, InstanceState::Pending | InstanceState::Stopping)
 }
 
-/// The call for instances of these names, all or none, which are as `body` is.
+/// Builds the call for instances with these names, all or none, which are like `body`.
 ///
 /// # Errors
-/// `InvalidSpec` for what they cannot all have.
-pub(crate) fn bulk_of(body: model::Instance, names: &[InstanceName]) -> Result<BulkInsertInstanceResource> {
+/// `InvalidSpec` for what several instances cannot share.
+pub(crate) fn bulk_insert_body(body: model::Instance, names: &[InstanceName]) -> Result<BulkInsertInstanceResource> {
     if let Some(hostname) = &body.hostname {
         return Err(Error::invalid(format!(
             "the native option hostname gives {} to {} VMs, and each must have its own",
@@ -357,12 +357,12 @@ pub(crate) fn bulk_of(body: model::Instance, names: &[InstanceName]) -> Result<B
         .set_count(count)
         .set_min_count(count)
         .set_per_instance_properties(own)
-        .set_instance_properties(properties_of(body)))
+        .set_instance_properties(to_properties(body)))
 }
 
-/// What all of them have. Protection against deletion is not among it; types are bare names there.
-/// <https://cloud.google.com/compute/docs/reference/rest/v1/instances/bulkInsert>
-fn properties_of(body: model::Instance) -> InstanceProperties {
+/// Converts the body of one instance to the properties of all. They lack protection against deletion, and types are
+/// bare names. <https://cloud.google.com/compute/docs/reference/rest/v1/instances/bulkInsert>
+fn to_properties(body: model::Instance) -> InstanceProperties {
     let bare = |path: Option<String>| path.map(|path| last_segment(&path).to_owned());
     let disk = |mut disk: AttachedDisk| {
         if let Some(parameters) = &mut disk.initialize_params {
@@ -391,13 +391,13 @@ fn properties_of(body: model::Instance) -> InstanceProperties {
 }
 
 #[cfg(test)]
-mod bulk_tests {
+mod tests {
     use google_cloud_compute_v1::model::AttachedDiskInitializeParams;
 
     use super::*;
 
     #[test]
-    fn types_are_bare_names() {
+    fn bulk_insert_types_are_bare_names() {
         let parameters = AttachedDiskInitializeParams::new().set_disk_type("zones/z/diskTypes/pd-balanced");
         let gpu = AcceleratorConfig::new().set_accelerator_type("zones/z/acceleratorTypes/nvidia-tesla-t4");
         let body = model::Instance::new()
@@ -405,7 +405,7 @@ mod bulk_tests {
             .set_disks([AttachedDisk::new().set_initialize_params(parameters)])
             .set_guest_accelerators([gpu]);
         let names = ["web-1".parse().unwrap(), "web-3".parse().unwrap()];
-        let bulk = bulk_of(body, &names).unwrap();
+        let bulk = bulk_insert_body(body, &names).unwrap();
         assert_eq!((bulk.count, bulk.min_count), (Some(2), Some(2)));
         let mut keys: Vec<_> = bulk.per_instance_properties.keys().collect();
         keys.sort();
@@ -422,10 +422,10 @@ mod bulk_tests {
     }
 
     #[test]
-    fn a_host_name_is_for_one() {
+    fn hostname_is_refused_for_a_group() {
         let body = model::Instance::new().set_hostname("web.example.com");
         assert!(
-            bulk_of(body, &["web-1".parse().unwrap()])
+            bulk_insert_body(body, &["web-1".parse().unwrap()])
                 .unwrap_err()
                 .message()
                 .contains("hostname")

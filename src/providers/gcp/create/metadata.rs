@@ -1,41 +1,47 @@
-//! Metadata: how user data and public keys reach the guest. Only Compute Engine: EC2 has a field for each.
+//! Metadata: how user data and SSH keys get into the guest.
 //!
-//! User data goes where the image looks for it:
+//! User data goes where the image looks for it. On images of Ubuntu and Container-Optimized OS, which have cloud-init,
+//! all of it is `user-data`, run at first boot; binary data, such as gzip, is base64, and `user-data-encoding` says so.
 //!
-//! - Ubuntu's and Container-Optimized OS's images have cloud-init: all of it is `user-data`, run at first boot.
-//!   What is no text, such as packed data, is base64, and `user-data-encoding` says so.
-//! - On every other image a script (`#!`) is the `startup-script`, which Google's guest agent runs at **every** boot,
-//!   as root; write it so that running it again does no harm.
-//! - Anything else (`#cloud-config`, MIME) needs cloud-init: refused for images that are known to have none, and
-//!   `user-data` on images of one's own.
+//! On every other image a script (`#!`) is the `startup-script`, which Google's guest agent runs as root at **every**
+//! boot; it must be safe to run again.
+//!
+//! Everything else (`#cloud-config`, MIME) needs cloud-init: it is refused or warned about for images that are known to
+//! have none, and is `user-data` on a user's own images.
+//!
+//! With OS Login the guest takes keys from Google accounts, and ignores those in metadata.
 //!
 //! <https://cloud.google.com/compute/docs/instances/startup-scripts/linux>,
-//! <https://docs.cloud-init.io/en/latest/reference/datasources/gce.html>
-//! OS Login: where it is on, the guest takes keys from people's Google accounts, and those in metadata mean nothing.
-//! Only Compute Engine.
-//!
+//! <https://docs.cloud-init.io/en/latest/reference/datasources/gce.html>,
 //! <https://cloud.google.com/compute/docs/oslogin>
 
 use base64::Engine as _;
+use google_cloud_compute_v1::model::Metadata;
 use google_cloud_compute_v1::model::metadata::Items;
-use google_cloud_compute_v1::model::{Instance, Metadata};
 
 use crate::cloud::{
-    Error, ErrorKind, InstanceSpec, Result, SshKey, UserDataReader, ignored_user_data, is_gzip, key_fingerprint, quoted,
+    Error, ErrorKind, InstanceSpec, Result, SshKey, UserDataReader, ignored_user_data, is_gzip, quoted,
 };
-use crate::providers::gcp::api::client::Client;
-use crate::providers::gcp::api::retry::prepared;
+use crate::providers::gcp::api::client::{Client, with_call_options};
 use crate::providers::gcp::native_options::Options;
 
-/// The most that one value may have, and all of them. <https://cloud.google.com/compute/docs/metadata/overview#limits>
-const LONGEST_VALUE: usize = 256 * 1024;
-const LONGEST_ALL: usize = 512 * 1024;
+/// The most bytes of one value, and of all keys and values.
+/// <https://cloud.google.com/compute/docs/metadata/overview#limits>
+const MAX_VALUE_BYTES: usize = 256 * 1024;
+const MAX_TOTAL_BYTES: usize = 512 * 1024;
 
-/// The metadata of a new instance. `image_project` is where its image comes from, `ssh_keys` the value of that name.
+/// The metadata key of SSH keys.
+const SSH_KEYS: &str = "ssh-keys";
+
+/// The metadata key that turns OS Login on or off.
+const OS_LOGIN_KEY: &str = "enable-oslogin";
+
+/// Builds the metadata of a new instance. `image_project` is the project of its image, `ssh_keys` the value of that
+/// key.
 ///
 /// # Errors
-/// `InvalidSpec` for user data that is no text, too long, or of a kind that the image does not run.
-pub(crate) fn metadata_of(
+/// `InvalidSpec` for user data that is not text, is too long, or is of a kind that the image does not run.
+pub(crate) fn build_metadata(
     spec: &InstanceSpec,
     options: &Options,
     image_project: &str,
@@ -43,10 +49,10 @@ pub(crate) fn metadata_of(
 ) -> Result<Option<Metadata>> {
     let mut items = Vec::new();
     if let Some(data) = &spec.user_data {
-        items.extend(user_data(data.expose(), image_project)?);
+        items.extend(user_data_items(data.expose(), image_project)?);
     }
     if let Some(keys) = ssh_keys {
-        items.push(("ssh-keys", keys));
+        items.push((SSH_KEYS, keys));
     }
     if let Some((taken, _)) = items.iter().find(|(key, _)| options.metadata.contains_key(*key)) {
         return Err(Error::invalid(format!(
@@ -58,9 +64,9 @@ pub(crate) fn metadata_of(
         .iter()
         .map(|(key, value)| (key.as_str(), value.clone()));
     let items: Vec<_> = items.into_iter().chain(own).collect();
-    check(&items)?;
+    check_sizes(&items)?;
     let data = spec.user_data.as_ref();
-    if let Some(why) = data.and_then(|data| ignored(data.expose(), image_project)) {
+    if let Some(why) = data.and_then(|data| ignored_reason(data.expose(), image_project)) {
         tracing::warn!("{why}");
     }
     let has_windows_ssh = options.metadata.get("enable-windows-ssh");
@@ -79,9 +85,9 @@ pub(crate) fn metadata_of(
     Ok((!items.is_empty()).then(|| Metadata::new().set_items(items)))
 }
 
-/// Projects of images that have cloud-init.
+/// Projects whose images have cloud-init.
 const WITH_CLOUD_INIT: [&str; 3] = ["ubuntu-os-cloud", "ubuntu-os-pro-cloud", "cos-cloud"];
-/// Projects of images that have only Google's guest agent. <https://cloud.google.com/compute/docs/images/os-details>
+/// Projects whose images have only Google's guest agent. <https://cloud.google.com/compute/docs/images/os-details>
 const WITHOUT_CLOUD_INIT: [&str; 9] = [
     "debian-cloud",
     "rocky-linux-cloud",
@@ -93,14 +99,14 @@ const WITHOUT_CLOUD_INIT: [&str; 9] = [
     "suse-cloud",
     "suse-sap-cloud",
 ];
-const WINDOWS: [&str; 2] = ["windows-cloud", "windows-sql-cloud"];
+const WINDOWS_PROJECTS: [&str; 2] = ["windows-cloud", "windows-sql-cloud"];
 
-/// Whether images of a project are Windows.
+/// Says whether the images of a project are Windows.
 pub(crate) fn is_windows(image_project: &str) -> bool {
-    WINDOWS.contains(&image_project)
+    WINDOWS_PROJECTS.contains(&image_project)
 }
 
-fn user_data(data: &[u8], image_project: &str) -> Result<Vec<(&'static str, String)>> {
+fn user_data_items(data: &[u8], image_project: &str) -> Result<Vec<(&'static str, String)>> {
     if is_windows(image_project) {
         return Err(Error::invalid("user data is not run by Windows images on gcp")
             .with_hint("give a script as metadata: --native metadata='{\"sysprep-specialize-script-ps1\": \"…\"}'"));
@@ -142,8 +148,8 @@ fn user_data(data: &[u8], image_project: &str) -> Result<Vec<(&'static str, Stri
     Ok(vec![("user-data", text.to_owned())])
 }
 
-/// Why the guest would do nothing with user data, if it would not.
-fn ignored(data: &[u8], image_project: &str) -> Option<String> {
+/// Returns why the guest would ignore user data; `None` if it runs it.
+fn ignored_reason(data: &[u8], image_project: &str) -> Option<String> {
     if WITHOUT_CLOUD_INIT.contains(&image_project) && !data.starts_with(b"#!") {
         return Some(format!(
             "images of {image_project} have no cloud-init, so nothing runs this user data: give a script that begins \
@@ -153,12 +159,12 @@ fn ignored(data: &[u8], image_project: &str) -> Option<String> {
     ignored_user_data(data, UserDataReader::CloudInit)
 }
 
-/// `USER:KEY`, as the guest agent wants it. The user is the key's comment up to its `@`, else `cloudctl`.
+/// Formats an SSH key as `USER:KEY` for the guest agent. The user is the key's comment up to its `@`, else `cloudctl`.
 /// <https://cloud.google.com/compute/docs/connect/add-ssh-keys#metadata>
 ///
 /// # Errors
-/// `InvalidSpec` for what is no public key; `Unsupported` for a key by name.
-pub(crate) fn ssh_keys(key: &SshKey) -> Result<String> {
+/// `InvalidSpec` for text that is not a public key; `Unsupported` for a key by name.
+pub(crate) fn format_ssh_key(key: &SshKey) -> Result<String> {
     let key = match key {
         SshKey::PublicKey(key) => key.trim(),
         SshKey::Name(name) => {
@@ -180,43 +186,32 @@ pub(crate) fn ssh_keys(key: &SshKey) -> Result<String> {
     Ok(format!("{}:{key}", login_user(key)))
 }
 
-/// The fingerprints of the keys that an instance was made with.
-pub(crate) fn keys_of(instance: &Instance) -> Vec<String> {
-    let items = instance.metadata.iter().flat_map(|metadata| &metadata.items);
-    let keys = items.filter(|item| item.key.as_deref() == Some("ssh-keys"));
-    let lines = keys.filter_map(|item| item.value.as_deref()).flat_map(str::lines);
-    // Each is `USER:KEY`.
-    lines
-        .filter_map(|line| key_fingerprint(line.split_once(':')?.1))
-        .collect()
-}
-
-/// The user that a key in OpenSSH's one-line form logs in as; that of no key is the one of a key without a comment.
+/// Returns the user that a key in OpenSSH's one-line form logs in as; `cloudctl` without a key or a comment.
 pub(crate) fn login_user(key: &str) -> String {
     let user = key.split_whitespace().nth(2);
     let user = user.map(|comment| comment.split('@').next().unwrap_or(comment));
-    user.and_then(user_name).unwrap_or_else(|| "cloudctl".to_owned())
+    user.and_then(to_user_name).unwrap_or_else(|| "cloudctl".to_owned())
 }
 
-/// A Linux user of that name, or of what is left of it; the guest agent makes no root.
-fn user_name(text: &str) -> Option<String> {
-    const LONGEST: usize = 32;
+/// Makes a Linux user name of a text, if its characters allow. The guest agent does not create root.
+fn to_user_name(text: &str) -> Option<String> {
+    const MAX_LENGTH: usize = 32;
     let lower = text.to_lowercase();
     let clean = lower
         .chars()
         .filter(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '_' || *c == '-');
-    let name: String = clean.skip_while(|c| !c.is_ascii_lowercase()).take(LONGEST).collect();
+    let name: String = clean.skip_while(|c| !c.is_ascii_lowercase()).take(MAX_LENGTH).collect();
     (!name.is_empty() && name != "root").then_some(name)
 }
 
-fn check(items: &[(&str, String)]) -> Result<()> {
+fn check_sizes(items: &[(&str, String)]) -> Result<()> {
     for (key, value) in items {
         let clean = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if key.is_empty() || key.len() > 128 || !key.chars().all(clean) {
             return Err(Error::invalid(format!("invalid metadata key {} for gcp", quoted(key)))
                 .with_hint("a metadata key is at most 128 letters, digits, _ and -"));
         }
-        if value.len() > LONGEST_VALUE {
+        if value.len() > MAX_VALUE_BYTES {
             let what = if *key == "user-data" || *key == "startup-script" {
                 "user data"
             } else {
@@ -225,34 +220,31 @@ fn check(items: &[(&str, String)]) -> Result<()> {
             let is_encoded = *key == "user-data" && items.iter().any(|(key, _)| *key == "user-data-encoding");
             let form = if is_encoded { " in base64" } else { "" };
             return Err(Error::invalid(format!(
-                "the {what} has {} bytes{form}; gcp takes at most {LONGEST_VALUE}",
+                "the {what} has {} bytes{form}; gcp takes at most {MAX_VALUE_BYTES}",
                 value.len()
             ))
             .with_hint("have it fetch the larger part from somewhere"));
         }
     }
     let all: usize = items.iter().map(|(key, value)| key.len() + value.len()).sum();
-    if all > LONGEST_ALL {
+    if all > MAX_TOTAL_BYTES {
         return Err(Error::invalid(format!(
-            "the metadata has {all} bytes; gcp takes at most {LONGEST_ALL}"
+            "the metadata has {all} bytes; gcp takes at most {MAX_TOTAL_BYTES}"
         )));
     }
     Ok(())
 }
 
-const KEY: &str = "enable-oslogin";
-/// What is called the same in metadata, where keys in the older form stand.
-const SSH_KEYS: &str = "ssh-keys";
-
-/// The value of `ssh-keys` for a new instance: the key that was asked for, or else the user's own where it is of use.
+/// Returns the value of `ssh-keys` for a new instance: the key that the spec names, or else the user's default key if
+/// it has an effect.
 ///
 /// # Errors
-/// `Refused` for a key that was asked for and that OS Login would leave without effect; as [`ssh_keys`].
-pub(crate) async fn keys_for(client: &Client, spec: &InstanceSpec, options: &Options) -> Result<Option<String>> {
+/// `Refused` for a key in the spec that OS Login would ignore; as [`format_ssh_key`].
+pub(crate) async fn select_ssh_keys(client: &Client, spec: &InstanceSpec, options: &Options) -> Result<Option<String>> {
     if let Some(asked) = &spec.ssh_key {
-        let keys = ssh_keys(asked)?;
-        return match is_on(client, options).await {
-            true => Err(refusal()),
+        let keys = format_ssh_key(asked)?;
+        return match uses_os_login(client, options).await {
+            true => Err(os_login_refusal()),
             false => Ok(Some(keys)),
         };
     }
@@ -263,12 +255,12 @@ pub(crate) async fn keys_for(client: &Client, spec: &InstanceSpec, options: &Opt
     else {
         return Ok(None);
     };
-    // What nobody asked for cannot be wrong.
-    let Ok(keys) = ssh_keys(&SshKey::PublicKey(own.clone())) else {
+    // A default key that is malformed is not the user's mistake.
+    let Ok(keys) = format_ssh_key(&SshKey::PublicKey(own.clone())) else {
         tracing::warn!("your own public key is left out: it is not in OpenSSH's one-line form");
         return Ok(None);
     };
-    if is_on(client, options).await {
+    if uses_os_login(client, options).await {
         tracing::warn!(
             "your own public key is left out: the VM uses OS Login, which knows the keys of your Google account \
              (`gcloud compute os-login ssh-keys add --key-file FILE`)"
@@ -278,7 +270,7 @@ pub(crate) async fn keys_for(client: &Client, spec: &InstanceSpec, options: &Opt
     Ok(Some(keys))
 }
 
-fn refusal() -> Error {
+fn os_login_refusal() -> Error {
     let message = "the VM would use OS Login, which does not take the key of --ssh-key";
     Error::new(ErrorKind::Refused, message).with_hint(
         "run `gcloud compute os-login ssh-keys add --key-file FILE` and leave --ssh-key out, or turn it off for the \
@@ -286,29 +278,33 @@ fn refusal() -> Error {
     )
 }
 
-/// Whether the instance would use OS Login: by its own metadata, or else by the project's. What cannot be asked is taken
-/// for off, which it is by default.
-async fn is_on(client: &Client, options: &Options) -> bool {
-    match options.metadata.get(KEY) {
+/// Says whether the instance would use OS Login: by its own metadata, or else by the project's. If this is unknown, the
+/// default counts, which is off.
+async fn uses_os_login(client: &Client, options: &Options) -> bool {
+    match options.metadata.get(OS_LOGIN_KEY) {
         Some(own) => is_true(own),
-        None => is_on_in_project(client).await.unwrap_or_else(|error| {
+        None => project_uses_os_login(client).await.unwrap_or_else(|error| {
             tracing::debug!(%error, "whether the project uses OS Login cannot be told");
             false
         }),
     }
 }
 
-async fn is_on_in_project(client: &Client) -> Result<bool> {
+async fn project_uses_os_login(client: &Client) -> Result<bool> {
     let (project, projects) = (client.project().await?, client.projects().await?);
     let answer = client.read("read the project's metadata", "", || {
-        prepared(projects.get().set_project(project)).send()
+        with_call_options(projects.get().set_project(project)).send()
     });
     let metadata = answer.await?.common_instance_metadata.unwrap_or_default();
-    let own = metadata.items.into_iter().find(|item| item.key.as_deref() == Some(KEY));
+    let own = metadata
+        .items
+        .into_iter()
+        .find(|item| item.key.as_deref() == Some(OS_LOGIN_KEY));
     Ok(own.and_then(|item| item.value).is_some_and(|value| is_true(&value)))
 }
 
-/// As the guest reads it. <https://cloud.google.com/compute/docs/metadata/predefined-metadata-keys>
+/// Says whether the guest reads a value as true.
+/// <https://cloud.google.com/compute/docs/metadata/predefined-metadata-keys>
 pub(crate) fn is_true(value: &str) -> bool {
     ["true", "y", "yes", "1"].contains(&value.trim().to_lowercase().as_str())
 }
@@ -322,7 +318,7 @@ mod tests {
     fn key_of(data: &[u8], project: &str) -> Result<String> {
         let mut spec = spec("web-1");
         spec.user_data = Some(Secret::new(data.to_vec()));
-        let metadata = metadata_of(&spec, &Options::default(), project, None)?;
+        let metadata = build_metadata(&spec, &Options::default(), project, None)?;
         Ok(metadata.unwrap().items.remove(0).key.unwrap())
     }
 
@@ -343,13 +339,13 @@ mod tests {
         assert!(key_of(&[0xff, 0xfe], "debian-cloud").is_err());
         assert!(key_of(&[0x1f; 200_000], "ubuntu-os-cloud").is_ok());
         assert!(key_of(&[0xff; 200_000], "ubuntu-os-cloud").is_err());
-        assert!(key_of(&vec![b'x'; LONGEST_VALUE], "ubuntu-os-cloud").is_ok());
-        let error = key_of(&vec![b'x'; LONGEST_VALUE + 1], "ubuntu-os-cloud").unwrap_err();
+        assert!(key_of(&vec![b'x'; MAX_VALUE_BYTES], "ubuntu-os-cloud").is_ok());
+        let error = key_of(&vec![b'x'; MAX_VALUE_BYTES + 1], "ubuntu-os-cloud").unwrap_err();
         assert!(error.message().contains("user data has 262145 bytes"));
     }
 
     #[test]
-    fn a_key_gets_its_user_from_its_comment() {
+    fn ssh_key_user_comes_from_the_comment() {
         for (key, expected) in [
             ("ssh-ed25519 AAAA ada@laptop", "ada:ssh-ed25519 AAAA ada@laptop"),
             ("ssh-ed25519 AAAA Ada.L@x\n", "adal:ssh-ed25519 AAAA Ada.L@x"),
@@ -357,11 +353,11 @@ mod tests {
             ("ssh-ed25519 AAAA root@x", "cloudctl:ssh-ed25519 AAAA root@x"),
             ("ssh-ed25519 AAAA 007", "cloudctl:ssh-ed25519 AAAA 007"),
         ] {
-            assert_eq!(ssh_keys(&SshKey::PublicKey(key.into())).unwrap(), expected);
+            assert_eq!(format_ssh_key(&SshKey::PublicKey(key.into())).unwrap(), expected);
         }
-        let by_name = ssh_keys(&SshKey::Name("mine".into())).unwrap_err();
+        let by_name = format_ssh_key(&SshKey::Name("mine".into())).unwrap_err();
         assert_eq!(by_name.kind(), ErrorKind::Unsupported);
-        assert!(ssh_keys(&SshKey::PublicKey("-----BEGIN".into())).is_err());
+        assert!(format_ssh_key(&SshKey::PublicKey("-----BEGIN".into())).is_err());
     }
 
     #[test]
@@ -370,17 +366,12 @@ mod tests {
         spec.user_data = Some(Secret::new(b"#!/bin/sh".to_vec()));
         let mut options = Options::default();
         options.metadata.insert("user-data".into(), "x".into());
-        assert!(metadata_of(&spec, &options, "ubuntu-os-cloud", None).is_err());
-        assert!(metadata_of(&spec, &options, "debian-cloud", None).is_ok());
+        assert!(build_metadata(&spec, &options, "ubuntu-os-cloud", None).is_err());
+        assert!(build_metadata(&spec, &options, "debian-cloud", None).is_ok());
     }
-}
-
-#[cfg(test)]
-mod os_login_tests {
-    use super::*;
 
     #[test]
-    fn metadata_says_yes_in_several_ways() {
+    fn metadata_values_read_as_true() {
         assert!(["TRUE", "true", "Yes", "1", " y"].into_iter().all(is_true));
         assert!(!["FALSE", "", "0", "no"].into_iter().any(is_true));
     }

@@ -1,182 +1,141 @@
-//! What is to be made of a create call that did not plainly succeed. Only Compute Engine: EC2's call is its own answer.
-//! What came of a create call that was taken on. Only Compute Engine: EC2's call is its own answer.
+//! What a create call came to: follows its operation, and finds out what exists after a refusal, a failure or a lost
+//! answer.
 
-use std::time::Duration;
-
+use google_cloud_compute_v1::model::Operation;
 use google_cloud_compute_v1::model::instance::Status;
-use google_cloud_compute_v1::model::{self, Operation};
 use jiff::SignedDuration;
 use tokio::time::Instant;
 
-use super::{CreateCall, OPERATION_DEADLINE, PAUSE};
-use crate::cloud::{CreateOutcome, Error, ErrorKind, Instance, InstanceName, InstanceRef, ProviderKind, Result};
-use crate::providers::gcp::api::error::{CallFailure, fate, field_at_fault, location, of_call, of_operation};
+use super::call::{CLEANUP_DEADLINE, CreateCall, CreateTarget, OPERATION_DEADLINE, PAUSE, VISIBILITY_DEADLINE};
+use crate::cloud::{CreateOutcome, Error, ErrorKind, Instance, InstanceName, Leftover, ProviderKind, Result};
+use crate::providers::gcp::api::error::{
+    CallFailure, call_error, classify, error_location, field_at_fault, operation_error,
+};
 use crate::providers::gcp::api::operations;
-use crate::providers::gcp::api::operations::{is_done, is_older};
+use crate::providers::gcp::api::operations::{is_done, is_from_earlier_call};
+use crate::providers::gcp::api::resource_name::last_segment;
 use crate::providers::gcp::api::retry::ChangeFailure;
-use crate::providers::gcp::instances::convert::{instance, is_managed, with_machine_type};
+use crate::providers::gcp::api::timestamp::parse_time;
+use crate::providers::gcp::instances::convert::{is_managed, to_instance, with_machine_type};
 use crate::providers::gcp::instances::disks;
 use crate::providers::gcp::network;
-use crate::providers::gcp::regions::last_segment;
-
-/// How long what a failed operation left is given to vanish.
-pub(crate) const CLEANUP_DEADLINE: Duration = Duration::from_secs(15);
-/// How long an instance is looked for that must be there if its operation, which cannot be seen, went well.
-pub(crate) const SIGHT_DEADLINE: Duration = Duration::from_secs(10);
-
-/// What a create call is to make: one instance, or the members of a group.
-pub(crate) trait CreateTarget {
-    /// What is given of it.
-    type Made;
-
-    /// What holds the names now.
-    async fn holders(&self) -> Result<Vec<model::Instance>>;
-
-    /// Gives what holds the names, if it is ours.
-    async fn adopt(&self, holders: Vec<model::Instance>) -> Result<Self::Made>;
-
-    /// That this generation was used up.
-    fn spent(&self) -> Self::Made;
-}
 
 impl CreateCall<'_> {
-    /// The call was refused, or never answered so that one could be sure.
-    pub(crate) async fn failed_call<W: CreateTarget>(&self, wanted: &W, failure: ChangeFailure) -> Result<W::Made> {
-        let last = fate(&failure.error);
+    /// Finds the result of a call that was refused, or has no certain answer.
+    pub(crate) async fn recover_failed_call<W: CreateTarget>(
+        &self,
+        target: &W,
+        failure: ChangeFailure,
+    ) -> Result<W::Output> {
+        let last = classify(&failure.error);
         let field = field_at_fault(&failure.error).map(str::to_owned);
         let is_uncertain = failure.is_uncertain();
-        // What fails on this machine, or at its proxy, never gets to Compute Engine.
+        // A failure on this machine, or at its proxy, never reached Compute Engine.
         let is_answer = failure.error.http_status_code().is_some_and(|status| status != 407);
-        let error = of_call(failure.error, &self.attempted, &self.request.zone);
-        // A refusal under the same request id says that no earlier attempt was taken on.
-        // One of the caller, or of something in between, comes before the request is looked at, and says nothing.
+        let error = call_error(failure.error, &self.attempted, &self.request.zone);
+        // A refusal with the same request id means that no earlier attempt was accepted. A refusal of the caller, or by
+        // something in between, comes before the request is examined, and means nothing.
         let says_nothing = matches!(
             error.kind(),
             ErrorKind::Unauthenticated | ErrorKind::PermissionDenied | ErrorKind::Internal | ErrorKind::Network
         );
         let refused = last == CallFailure::Refused && is_answer && !says_nothing;
         if !is_uncertain && error.kind() != ErrorKind::InvalidSpec {
-            return Err(self.refined(error, field.as_deref()).await);
+            return Err(self.explain_refusal(error, field.as_deref()).await);
         }
-        for look in 0..2 {
-            match wanted.holders().await {
-                // It is there, but no answer ever told what the call came to.
+        for attempt in 0..2 {
+            match target.list_existing().await {
+                // The instance exists, but no answer told the result of the call.
                 Ok(holders) if last == CallFailure::Unanswered && holders.iter().any(is_managed) => {
-                    return Err(self.unknown(self.references(&holders), error));
+                    return Err(self.unknown_outcome(self.instance_refs(&holders), error));
                 }
-                Ok(holders) if !holders.is_empty() => return wanted.adopt(holders).await,
-                // The id was used before, for another spec, and what it made is gone.
-                Ok(_) if field.as_deref() == Some("requestId") => return Ok(wanted.spent()),
-                // If the id was forgotten meanwhile, an attempt may be on its way in spite of the refusal.
-                Ok(_) if refused && failure.unanswered && look == 0 => tokio::time::sleep(PAUSE).await,
-                Ok(_) if refused || !failure.unanswered => return Err(self.refined(error, field.as_deref()).await),
-                // An attempt may still be on its way.
-                Ok(_) if look == 0 => tokio::time::sleep(PAUSE).await,
+                Ok(holders) if !holders.is_empty() => return target.accept(holders).await,
+                // The request id was used before, for another spec, and that instance is gone.
+                Ok(_) if field.as_deref() == Some("requestId") => return Ok(target.token_used()),
+                // If the cloud has forgotten the id, an attempt may be in progress in spite of the refusal.
+                Ok(_) if refused && failure.unanswered && attempt == 0 => tokio::time::sleep(PAUSE).await,
+                Ok(_) if refused || !failure.unanswered => {
+                    return Err(self.explain_refusal(error, field.as_deref()).await);
+                }
+                // An attempt may still be in progress.
+                Ok(_) if attempt == 0 => tokio::time::sleep(PAUSE).await,
                 Err(_) if !is_uncertain => {
-                    return Err(self.refined(error, field.as_deref()).await);
+                    return Err(self.explain_refusal(error, field.as_deref()).await);
                 }
                 _ => break,
             }
         }
-        Err(self.unknown(Vec::new(), error))
+        Err(self.unknown_outcome(Vec::new(), error))
     }
 
-    /// The operation cannot be followed; the instance may be there all the same.
-    pub(crate) async fn lost_operation(&self, target: Option<u64>, error: Error) -> Result<CreateOutcome> {
+    /// Finds the instance of an operation that cannot be followed.
+    pub(crate) async fn recover_lost_operation(&self, target: Option<u64>, error: Error) -> Result<CreateOutcome> {
         let start = Instant::now();
         loop {
-            match self.holder().await {
-                Ok(Some(holder)) if same_instance(holder.id, target) => return self.made(holder).await,
-                Ok(Some(holder)) => return self.adopt(holder).await,
-                // It may not be shown yet.
-                Ok(None) if start.elapsed() < SIGHT_DEADLINE => tokio::time::sleep(PAUSE).await,
-                _ => return Err(self.unknown(self.left(target), error)),
+            match self.find_holder().await {
+                Ok(Some(holder)) if is_same_instance(holder.id, target) => return self.to_outcome(holder).await,
+                Ok(Some(holder)) => return self.accept_holder(holder).await,
+                // It may not be visible yet.
+                Ok(None) if start.elapsed() < VISIBILITY_DEADLINE => tokio::time::sleep(PAUSE).await,
+                _ => return Err(self.unknown_outcome(self.instance_with_id(target), error)),
             }
         }
     }
 
-    /// The operation failed. What it made vanishes by itself; `remembered` is the failure of an earlier call, which
-    /// says nothing of now, and which this request id will get for as long as the cloud remembers it.
-    pub(crate) async fn failed_operation(
+    /// Finds the result of a failed operation. The cloud deletes what it created. `is_repeated` means the failure of an
+    /// earlier call, which says nothing about the present, and which this request id gets for as long as the cloud
+    /// remembers it.
+    pub(crate) async fn recover_failed_operation(
         &self,
         operation: &Operation,
         error: Error,
-        remembered: bool,
+        is_repeated: bool,
     ) -> Result<CreateOutcome> {
         let start = Instant::now();
         loop {
-            match self.holder().await {
-                Ok(Some(holder)) if !same_instance(holder.id, operation.target_id) => {
-                    return self.adopt(holder).await;
+            match self.find_holder().await {
+                Ok(Some(holder)) if !is_same_instance(holder.id, operation.target_id) => {
+                    return self.accept_holder(holder).await;
                 }
                 Ok(Some(_)) if start.elapsed() < CLEANUP_DEADLINE => tokio::time::sleep(PAUSE).await,
                 Ok(Some(_)) => {
-                    return Err(self.unknown(self.left(operation.target_id), error));
+                    return Err(self.unknown_outcome(self.instance_with_id(operation.target_id), error));
                 }
-                Ok(None) if remembered => return Ok(CreateOutcome::TokenAlreadyUsed),
+                Ok(None) if is_repeated => return Ok(CreateOutcome::TokenAlreadyUsed),
                 Ok(None) | Err(_) => break,
             }
         }
-        let error = self.refined(error, None).await;
+        let error = self.explain_refusal(error, None).await;
         if error.kind() == ErrorKind::AlreadyExists {
             return Err(error);
         }
         let names = [self.spec.name.clone()];
-        Err(self.with_disks_left(error, &names, operation, start).await)
+        Err(self.with_leftover_disks(error, &names, operation, start).await)
     }
 
-    /// The error of a failed operation, with the disks of these names that it left although it was given time.
-    pub(crate) async fn with_disks_left(
+    /// Adds to the error of a failed operation the disks with these names that are left after a wait.
+    pub(crate) async fn with_leftover_disks(
         &self,
         error: Error,
         names: &[InstanceName],
         operation: &Operation,
         start: Instant,
     ) -> Error {
-        let since = operation.insert_time.as_deref().and_then(|time| time.parse().ok());
-        let patience = CLEANUP_DEADLINE.saturating_sub(start.elapsed());
-        let disks = disks::left_by(self.client, &self.request.zone, names, since, patience).await;
-        error.with_leftovers(disks.iter().map(|disk| format!("gcp/{}/{disk}", self.request.zone)))
+        let since = parse_time(operation.insert_time.as_ref());
+        let timeout = CLEANUP_DEADLINE.saturating_sub(start.elapsed());
+        let disks = disks::left_by_failed_create(self.client, &self.request.zone, names, since, timeout).await;
+        error.with_leftovers(
+            disks
+                .iter()
+                .map(|disk| Leftover::resource(ProviderKind::Gcp, &self.request.zone, disk)),
+        )
     }
 
-    /// The error of a call of which it is not known whether it made something; `left` is there, or may be.
-    pub(crate) fn unknown(&self, left: Vec<InstanceRef>, error: Error) -> Error {
-        let error = error.with_kind(ErrorKind::UnknownOutcome);
-        error
-            .with_hint("run the same command again: it finds what is there, and makes the rest")
-            .with_leftovers(left)
-    }
-
-    /// The one instance of that id.
-    pub(crate) fn left(&self, id: Option<u64>) -> Vec<InstanceRef> {
-        id.map(|id| self.reference(self.spec.name.as_str(), id))
-            .into_iter()
-            .collect()
-    }
-
-    pub(crate) fn references(&self, holders: &[model::Instance]) -> Vec<InstanceRef> {
-        let named = holders
-            .iter()
-            .filter_map(|holder| Some((holder.name.as_deref()?, holder.id?)));
-        named.map(|(name, id)| self.reference(name, id)).collect()
-    }
-
-    fn reference(&self, name: &str, id: u64) -> InstanceRef {
-        InstanceRef {
-            provider: ProviderKind::Gcp,
-            scope: self.request.zone.clone(),
-            id: id.to_string(),
-            zone: None,
-            native_name: Some(name.to_owned()),
-        }
-    }
-
-    /// What a refusal means for this very spec. By the time of the call the machine type and the image are known to be
-    /// there.
-    pub(crate) async fn refined(&self, error: Error, field: Option<&str>) -> Error {
+    /// Explains a refusal for this spec. The machine type and the image are known to exist.
+    pub(crate) async fn explain_refusal(&self, error: Error, field: Option<&str>) -> Error {
         if error.kind() == ErrorKind::AlreadyExists {
-            // No instance has the name, so that it is its boot disk's.
-            return self.disk_in_the_way(error);
+            // No instance has the name, so its boot disk does.
+            return self.with_leftover_disk_hint(error);
         }
         if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidSpec) {
             return error;
@@ -190,7 +149,7 @@ impl CreateCall<'_> {
         let at_fault = |part: &str| field.is_some_and(|field| field.starts_with(part));
         let accelerators = &self.request.body.guest_accelerators;
         if spec.network.is_none() && spec.subnet.is_none() {
-            // If nothing else was asked for, nothing else is left to be missing.
+            // If the spec names nothing else, only the network can be missing.
             let nothing_else = spec.identity.is_none()
                 && spec.disk_gib.is_none()
                 && spec.disk_type.is_none()
@@ -198,134 +157,123 @@ impl CreateCall<'_> {
                 && accelerators.is_empty()
                 && !spec.spot;
             let is_network = at_fault("networkInterfaces")
-                || missing && network::lacks_default(self.client).await.unwrap_or(nothing_else);
+                || missing && network::default_is_missing(self.client).await.unwrap_or(nothing_else);
             if is_network {
-                return network::without_default(error);
+                return network::no_default_network_error(error);
             }
         }
         if !accelerators.is_empty() && (at_fault("guestAccelerators") || missing) {
-            // That there are such, and that the machine takes them, is known.
+            // The GPU exists, and the machine type takes it.
             return error.with_kind(ErrorKind::Capacity).with_hint(
                 "the zone has no such GPU: let it look further with --fallback zone, or name another --zone",
             );
         }
-        // Something that the spec names is not there, or not so.
+        // Something that the spec names does not exist or is not valid.
         error.with_kind(ErrorKind::InvalidSpec)
-    }
-
-    pub(crate) fn disk_in_the_way(&self, error: Error) -> Error {
-        let zone = &self.request.zone;
-        let name = match &self.spec.members {
-            Some(_) => "NAME",
-            None => self.spec.name.as_str(),
-        };
-        error.with_hint(format!(
-            "a disk of that name seems to be left: delete it with `gcloud compute disks delete {name} --zone {zone}`, \
-             or choose another name"
-        ))
     }
 }
 
 impl CreateCall<'_> {
-    /// The call was taken on: follows its operation and looks at what came of it.
-    pub(crate) async fn settle(&self, operation: Operation) -> Result<CreateOutcome> {
+    /// Waits for the operation of an accepted call and returns its result.
+    pub(crate) async fn finish(&self, operation: Operation) -> Result<CreateOutcome> {
         let zone = &self.request.zone;
-        if self.is_elsewhere(&operation) {
+        if self.answers_another_call(&operation) {
             return Ok(CreateOutcome::TokenAlreadyUsed);
         }
-        let remembered = self.is_remembered(&operation).await;
+        let is_repeated = self.is_from_earlier_call(&operation).await;
         let target = operation.target_id;
-        let operation = match operations::finished(self.client, zone, operation, OPERATION_DEADLINE).await {
+        let operation = match operations::wait_until_done(self.client, zone, operation, OPERATION_DEADLINE).await {
             Ok(operation) => operation,
-            Err(error) => return self.lost_operation(target, error).await,
+            Err(error) => return self.recover_lost_operation(target, error).await,
         };
-        if let Some(error) = of_operation(&operation, &self.attempted, zone) {
-            return self.failed_operation(&operation, error, remembered).await;
+        if let Some(error) = operation_error(&operation, &self.attempted, zone) {
+            return self.recover_failed_operation(&operation, error, is_repeated).await;
         }
-        match self.holder().await {
-            Ok(Some(holder)) if same_instance(holder.id, target) => self.made(holder).await,
-            Ok(Some(holder)) => self.adopt(holder).await,
-            Ok(None) if remembered => self.gone_or_not_shown(&operation).await,
-            Ok(None) => self.unseen(&operation).await,
+        match self.find_holder().await {
+            Ok(Some(holder)) if is_same_instance(holder.id, target) => self.to_outcome(holder).await,
+            Ok(Some(holder)) => self.accept_holder(holder).await,
+            Ok(None) if is_repeated => self.wait_for_new_instance(&operation).await,
+            Ok(None) => self.handle_missing_instance(&operation).await,
             Err(error) if is_done(&operation) => {
                 tracing::debug!(%error, "the new instance could not be read back");
-                self.as_asked_for(&operation)
+                self.assume_outcome(&operation)
             }
-            Err(error) => Err(self.unknown(self.left(target), error)),
+            Err(error) => Err(self.unknown_outcome(self.instance_with_id(target), error)),
         }
     }
 
-    /// Whether the operation is that of another call, under whose id this one was answered: it is in another zone, or
-    /// about another instance.
-    pub(crate) fn is_elsewhere(&self, operation: &Operation) -> bool {
+    /// Says whether the operation belongs to another call with the same request id: in another zone, or for another
+    /// instance.
+    pub(crate) fn answers_another_call(&self, operation: &Operation) -> bool {
         let name = self.spec.members.is_none().then(|| self.spec.name.as_str());
         is_of_another_call(operation, &self.request.zone, name)
     }
 
-    /// Whether the operation is that of an earlier call: only one that was done when it was answered can be. This
-    /// machine's clock may be wrong, so its times are compared with the cloud's.
-    pub(crate) async fn is_remembered(&self, operation: &Operation) -> bool {
+    /// Says whether the operation belongs to an earlier call, which must have been done when it was answered. This
+    /// machine's clock may be wrong, so the times are compared with the cloud's.
+    pub(crate) async fn is_from_earlier_call(&self, operation: &Operation) -> bool {
         let elapsed = self.start.elapsed();
         if !is_done(operation) {
             return false;
         }
-        if is_older(operation, None, elapsed) {
+        if is_from_earlier_call(operation, None, elapsed) {
             return true;
         }
-        let now = self.client.time().await.ok();
+        let now = self.client.server_time().await.ok();
         let lasted = SignedDuration::try_from(self.start.elapsed()).unwrap_or_default();
         let began = now.and_then(|now| now.checked_sub(lasted).ok());
-        is_older(operation, began, elapsed)
+        is_from_earlier_call(operation, began, elapsed)
     }
 
-    /// The operation succeeded, and yet the instance is not to be seen: deleted meanwhile, or not shown yet.
-    async fn unseen(&self, operation: &Operation) -> Result<CreateOutcome> {
+    /// Finds the result of a successful operation whose instance is not visible: it was deleted, or is not visible yet.
+    async fn handle_missing_instance(&self, operation: &Operation) -> Result<CreateOutcome> {
         let (zone, Some(id)) = (&self.request.zone, operation.target_id) else {
             let error = Error::new(
                 ErrorKind::UnknownOutcome,
                 format!("{}: it is not to be seen", self.attempted),
             );
-            return Err(error.at(location(&self.request.zone)));
+            return Err(error.at(error_location(&self.request.zone)));
         };
         if operations::was_deleted(self.client, zone, id).await.unwrap_or(false) {
             return Ok(CreateOutcome::TokenAlreadyUsed);
         }
         if is_done(operation) {
-            return self.as_asked_for(operation);
+            return self.assume_outcome(operation);
         }
         let error = Error::new(
             ErrorKind::Timeout,
             format!("{}: its operation does not end", self.attempted),
         );
-        Err(self.unknown(self.left(Some(id)), error))
+        Err(self.unknown_outcome(self.instance_with_id(Some(id)), error))
     }
 
-    /// An earlier call made the instance, and it is not to be seen: it is gone, or so new that it is not shown yet.
-    async fn gone_or_not_shown(&self, operation: &Operation) -> Result<CreateOutcome> {
+    /// Waits for the instance of an earlier call that is not visible: it is gone, or too new.
+    async fn wait_for_new_instance(&self, operation: &Operation) -> Result<CreateOutcome> {
         let zone = &self.request.zone;
         let was_deleted = match operation.target_id {
             Some(id) => operations::was_deleted(self.client, zone, id).await.unwrap_or(false),
             None => true,
         };
-        let is_new = !was_deleted && operations::is_new(self.client, operation).await;
-        while is_new && self.start.elapsed() < operations::NEW {
+        let is_new = !was_deleted && operations::ended_recently(self.client, operation).await;
+        while is_new && self.start.elapsed() < operations::VISIBILITY_DELAY {
             tokio::time::sleep(PAUSE).await;
-            if let Ok(Some(holder)) = self.holder().await {
-                return self.adopt(holder).await;
+            if let Ok(Some(holder)) = self.find_holder().await {
+                return self.accept_holder(holder).await;
             }
         }
         Ok(CreateOutcome::TokenAlreadyUsed)
     }
 
-    /// The instance as it was asked for, with the id that the answer has.
-    fn as_asked_for(&self, operation: &Operation) -> Result<CreateOutcome> {
-        let made = self.presumed(self.spec.name.as_str(), operation.target_id, operation);
-        let made = made.map_err(|error| self.unknown(self.left(operation.target_id), error))?;
-        Ok(CreateOutcome::Created(vec![made]))
+    /// Makes the outcome of the requested instance, with the id in the operation.
+    fn assume_outcome(&self, operation: &Operation) -> Result<CreateOutcome> {
+        let created = self.assume_created(self.spec.name.as_str(), operation.target_id, operation);
+        let created =
+            created.map_err(|error| self.unknown_outcome(self.instance_with_id(operation.target_id), error))?;
+        Ok(CreateOutcome::Created(vec![created]))
     }
 
-    /// What was made, as it was asked for.
-    pub(crate) fn presumed(&self, name: &str, id: Option<u64>, operation: &Operation) -> Result<Instance> {
+    /// Makes the created instance from the request.
+    pub(crate) fn assume_created(&self, name: &str, id: Option<u64>, operation: &Operation) -> Result<Instance> {
         let api = self
             .request
             .body
@@ -335,12 +283,12 @@ impl CreateCall<'_> {
             .set_zone(&self.request.zone)
             .set_status(Status::Provisioning)
             .set_or_clear_creation_timestamp(operation.insert_time.clone());
-        let made = instance(api, &self.request.project, false)?;
-        Ok(with_machine_type(made, &self.request.machine_type))
+        let created = to_instance(api, &self.request.project, false)?;
+        Ok(with_machine_type(created, &self.request.machine_type))
     }
 }
 
-/// Whether an operation is about another zone, or, where a name is given, another instance.
+/// Says whether an operation is about another zone, or, if a name is given, another instance.
 fn is_of_another_call(operation: &Operation, zone: &str, name: Option<&str>) -> bool {
     let target = operation.target_link.as_deref().unwrap_or_default();
     let target_zone = target
@@ -352,17 +300,17 @@ fn is_of_another_call(operation: &Operation, zone: &str, name: Option<&str>) -> 
     is_elsewhere || name.zip(target_name).is_some_and(|(name, other)| name != other)
 }
 
-/// Whether an instance's id is the one that an operation says it made; an operation may not say.
-pub(crate) fn same_instance(id: Option<u64>, target: Option<u64>) -> bool {
+/// Says whether an instance has the id that an operation names. An operation may name none.
+pub(crate) fn is_same_instance(id: Option<u64>, target: Option<u64>) -> bool {
     target.is_none() || id == target
 }
 
 #[cfg(test)]
-mod settle_tests {
+mod tests {
     use super::*;
 
     #[test]
-    fn operation_of_another_call_is_told_by_its_zone_and_target() {
+    fn operation_of_other_call_has_other_zone_or_target() {
         let at = "https://compute.googleapis.com/compute/v1/projects/acme/zones";
         let operation = |zone: &str, target: &str| {
             let operation = Operation::new().set_zone(format!("{at}/{zone}"));
@@ -380,7 +328,7 @@ mod settle_tests {
             operation("us-central1-a", "us-central1-b/instances/web"),
             None
         ));
-        // Neither an operation that does not say, nor that of a group, whose target is the zone, is another's.
+        // An operation without a target is not another call's, nor is that of a group, whose target is the zone.
         assert!(!is_another(Operation::new(), Some("web")));
         assert!(!is_another(operation("us-central1-a", "us-central1-a"), Some("web")));
     }

@@ -1,6 +1,5 @@
-//! From a spec to the request that makes the instance: every default filled in, every alias resolved, and everything
-//! refused that the cloud would refuse, as far as that can be known before.
-//! Scheduling: spare capacity, the limit on a run, and what happens when the host is serviced.
+//! Makes the create request of a spec: fills in defaults, resolves aliases, and refuses what the cloud is known to
+//! refuse.
 
 use google_cloud_compute_v1::model::scheduling::{
     InstanceTerminationAction, OnHostMaintenance as ApiOnHostMaintenance, ProvisioningModel,
@@ -11,39 +10,39 @@ use google_cloud_compute_v1::model::{
 };
 use sha2::{Digest, Sha256};
 
-use super::metadata::{keys_for, metadata_of};
+use super::metadata::{build_metadata, select_ssh_keys};
 use crate::catalog::DEFAULT_IMAGE;
 use crate::cloud::{Error, InstanceSpec, Labels, LaunchPreview, Location, ProviderKind, Result, quoted};
 use crate::providers::gcp::api::client::Client;
 use crate::providers::gcp::catalog::images::ResolvedImage;
-use crate::providers::gcp::catalog::machine_types::equipped;
+use crate::providers::gcp::catalog::machine_types::with_gpu;
 use crate::providers::gcp::catalog::{images, machine_types};
-use crate::providers::gcp::instances::expiry::{check_limit, limited};
-use crate::providers::gcp::labels::{check_network_tags, is_resource_name, labels_of};
+use crate::providers::gcp::instances::expiry::{check_limit, with_run_limit};
+use crate::providers::gcp::labels::{build_labels, check_network_tags, is_resource_name};
 use crate::providers::gcp::native_options::{OnHostMaintenance, Options};
 use crate::providers::gcp::network::firewall_rule::FirewallRules;
-use crate::providers::gcp::network::{network_interface, own_network};
+use crate::providers::gcp::network::{find_own_network, network_interface};
 
-/// The machine type of an instance for which none was asked.
+/// The machine type of an instance whose spec names none.
 pub(crate) const DEFAULT_MACHINE_TYPE: &str = "e2-small";
-/// All that IAM grants the service account: scopes are the older mechanism and only cut down.
+/// The scope of everything that IAM grants. Scopes are an older mechanism that only reduces permissions.
 const ALL_SCOPES: &str = "https://www.googleapis.com/auth/cloud-platform";
 
 /// A create call, ready to be sent.
 pub(crate) struct Request {
-    /// What it would make.
-    pub(crate) plan: LaunchPreview,
-    /// The project it goes to.
+    /// What the call would create.
+    pub(crate) preview: LaunchPreview,
+    /// The project of the call.
     pub(crate) project: String,
-    /// The zone it goes to.
+    /// The zone of the call.
     pub(crate) zone: String,
-    /// The same for every replay of this very call, and of no other.
+    /// The id of this call: equal in every repetition of it, and in no other call.
     pub(crate) request_id: String,
-    /// The instance; of members, all of it but what each has for itself.
+    /// The instance; for a group, everything that its members share.
     pub(crate) body: Instance,
-    /// What is to be opened to it.
-    pub(crate) openings: Option<FirewallRules>,
-    /// What its machine type has.
+    /// The firewall rules that open its ports.
+    pub(crate) firewall_rules: Option<FirewallRules>,
+    /// Its machine type.
     pub(crate) machine_type: MachineType,
 }
 
@@ -51,27 +50,27 @@ pub(crate) struct Request {
 ///
 /// # Errors
 /// `InvalidSpec`, `Unsupported`, and those of any call.
-pub(crate) async fn prepare(client: &Client, spec: &InstanceSpec, generation: u32) -> Result<Request> {
-    let options = Options::of(spec)?;
-    let labels = labels_of(spec, generation)?;
+pub(crate) async fn prepare_request(client: &Client, spec: &InstanceSpec, generation: u32) -> Result<Request> {
+    let options = Options::from_spec(spec)?;
+    let labels = build_labels(spec, generation)?;
     check_network_tags(&spec.firewalls)?;
     spec.ttl.map_or(Ok(()), check_limit)?;
-    let account = service_account(spec, &options)?;
+    let account = build_service_account(spec, &options)?;
     let interface = network_interface(spec, &options)?;
-    let openings = match spec.ingress_rules.as_slice() {
+    let firewall_rules = match spec.ingress_rules.as_slice() {
         [] => None,
-        wanted => FirewallRules::of(&own_network(client, spec).await?, wanted),
+        wanted => FirewallRules::new(&find_own_network(client, spec).await?, wanted),
     };
     let project = client.project().await?.to_owned();
-    let zones = client.zones_for(&spec.location, &spec.name).await?;
+    let zones = client.list_candidate_zones(&spec.location, &spec.name).await?;
 
-    let type_name = machine_type_of(spec);
-    let (zone, machine_type) = machine_types::first_with(client, &zones, type_name).await?;
-    let (machine, accelerator) = equipped(spec, &machine_type, type_name, &zone)?;
+    let type_name = machine_type_to_use(spec);
+    let (zone, machine_type) = machine_types::find_in_first_zone(client, &zones, type_name).await?;
+    let (machine, accelerator) = with_gpu(spec, &machine_type, type_name, &zone)?;
     let wanted_image = spec.image.as_deref().unwrap_or(DEFAULT_IMAGE);
     let (image, ssh_keys) = tokio::try_join!(
-        images::resolve(client, wanted_image, machine.architecture),
-        keys_for(client, spec, &options)
+        images::resolve_image(client, wanted_image, machine.architecture),
+        select_ssh_keys(client, spec, &options)
     )?;
     let disk_type = spec
         .disk_type
@@ -81,20 +80,20 @@ pub(crate) async fn prepare(client: &Client, spec: &InstanceSpec, generation: u3
     let tags = spec
         .firewalls
         .iter()
-        .chain(openings.as_ref().map(|openings| &openings.tag));
+        .chain(firewall_rules.as_ref().map(|firewall_rules| &firewall_rules.tag));
     let tags: Vec<String> = tags.cloned().collect();
 
     let body = Instance::new()
         .set_name(spec.name.as_str())
         .set_machine_type(format!("zones/{zone}/machineTypes/{type_name}"))
         .set_labels(labels.clone())
-        .set_disks([boot_disk(spec, &options, &image, &zone, disk_type, labels)?])
+        .set_disks([build_boot_disk(spec, &options, &image, &zone, disk_type, labels)?])
         .set_network_interfaces([interface])
-        .set_scheduling(scheduling(spec, &options, type_name, migrates)?)
+        .set_scheduling(build_scheduling(spec, &options, type_name, migrates)?)
         .set_guest_accelerators(accelerator)
         .set_service_accounts(account)
         .set_deletion_protection(spec.protected)
-        .set_or_clear_metadata(metadata_of(spec, &options, &image.project, ssh_keys)?)
+        .set_or_clear_metadata(build_metadata(spec, &options, &image.project, ssh_keys)?)
         .set_or_clear_tags((!tags.is_empty()).then(|| Tags::new().set_items(tags)))
         .set_or_clear_can_ip_forward(options.can_ip_forward)
         .set_or_clear_min_cpu_platform(options.min_cpu_platform.clone())
@@ -110,9 +109,9 @@ pub(crate) async fn prepare(client: &Client, spec: &InstanceSpec, generation: u3
                 .map(|on| AdvancedMachineFeatures::new().set_enable_nested_virtualization(on)),
         );
     let call = if spec.members.is_some() { "bulkInsert" } else { "insert" };
-    let request_id = request_id(call, &project, &zone, spec, generation, &body);
+    let request_id = derive_request_id(call, &project, &zone, spec, generation, &body);
     Ok(Request {
-        plan: LaunchPreview {
+        preview: LaunchPreview {
             provider: ProviderKind::Gcp,
             name: spec.name.clone(),
             place: Location {
@@ -136,37 +135,44 @@ pub(crate) async fn prepare(client: &Client, spec: &InstanceSpec, generation: u3
         project,
         zone,
         body,
-        openings,
+        firewall_rules: firewall_rules,
         machine_type,
     })
 }
 
-/// The machine type that a spec comes to.
-pub(crate) fn machine_type_of(spec: &InstanceSpec) -> &str {
+/// Returns the machine type of a spec, or the default one.
+pub(crate) fn machine_type_to_use(spec: &InstanceSpec) -> &str {
     spec.machine_type_to_use().unwrap_or(DEFAULT_MACHINE_TYPE)
 }
 
-/// The request id of a create call: a UUID, which is all that the API takes, of everything that the call says. The same
-/// call has the same id in every process, and another zone, machine type, spec, part of a group or life of the name has
-/// another one. So it is safe however long and however widely Google keeps ids, which it does not document:
+/// Derives the request id of a create call: a UUID, as the API demands, of everything in the call. The same call has
+/// the same id in every process; another zone, machine type, spec, part of a group or generation has another one.
+/// Google does not document how long and how widely it keeps ids. The id is safe in each case:
 ///
 /// - kept by project or by zone: no id comes twice with different requests, so none is refused for that, and a refused
-///   call in one zone is not remembered against another zone or type;
-/// - forgotten at once: a replayed call meets its own instance by the name.
+///   call in one zone is not remembered for another zone or type;
+/// - forgotten at once: a repeated call finds its instance by the name.
 ///
-/// The id is not what keeps a name to one instance, so that the spec may be in it. That is the name:
+/// The name, not the id, keeps a name to one instance, so the spec may be in the id:
 ///
-/// - in a zone it is unique, and whoever comes second is told 409, reads what is there, and compares the specs;
+/// - a name is unique in a zone: the second call gets 409, reads the instance, and compares the specs;
 /// - the zone follows from the hash of the name, so processes that race in a region meet in one zone, whatever their
 ///   specs (rows 52 and 53 of the fault matrix);
-/// - before the call the name is looked for in the whole region, in which an earlier run may have gone to another zone;
-/// - where two that race were sent to different zones all the same, because a zone lacks one's machine type or by `-z`,
-///   both look once more after the call, and the younger instance is ended by the run that made it.
+/// - before the call the name is searched in the whole region, because an earlier run may have used another zone;
+/// - if two racing runs used different zones anyway, because a zone lacks a machine type or by `-z`, both read again
+///   after the call, and the run that created the newer instance terminates it.
 ///
-/// An instance of an earlier version, whose ids were of the name alone, is met by its name in the same way.
-fn request_id(call: &str, project: &str, zone: &str, spec: &InstanceSpec, generation: u32, body: &Instance) -> String {
+/// An instance of an earlier version, whose ids depended on the name only, is found by its name in the same way.
+fn derive_request_id(
+    call: &str,
+    project: &str,
+    zone: &str,
+    spec: &InstanceSpec,
+    generation: u32,
+    body: &Instance,
+) -> String {
     let members = spec.members.as_ref().map(ToString::to_string).unwrap_or_default();
-    // The keys of JSON objects are sorted, so that every process hashes the same text.
+    // JSON objects have sorted keys, so every process hashes the same text.
     let body = serde_json::to_value(body).unwrap_or_default();
     let text = format!(
         "cloudctl-2\n{call}\n{project}\n{zone}\n{}\n{members}\n{generation}\n{body}",
@@ -177,7 +183,7 @@ fn request_id(call: &str, project: &str, zone: &str, spec: &InstanceSpec, genera
     uuid::Builder::from_sha1_bytes(bytes).into_uuid().to_string()
 }
 
-fn boot_disk(
+fn build_boot_disk(
     spec: &InstanceSpec,
     options: &Options,
     image: &ResolvedImage,
@@ -211,14 +217,14 @@ fn boot_disk(
         .map(|key| CustomerEncryptionKey::new().set_kms_key_name(key));
     Ok(AttachedDisk::new()
         .set_boot(true)
-        // Without this, the disk stays, and costs money, when the instance is gone.
+        // Without this the disk stays, and is billed, when the instance is gone.
         .set_auto_delete(true)
         .set_initialize_params(parameters)
         .set_or_clear_disk_encryption_key(key))
 }
 
-/// Without an identity the instance has none: it cannot act on the project.
-fn service_account(spec: &InstanceSpec, options: &Options) -> Result<Option<ServiceAccount>> {
+/// Builds the service account. Without an identity the instance has none, and cannot act on the project.
+fn build_service_account(spec: &InstanceSpec, options: &Options) -> Result<Option<ServiceAccount>> {
     let Some(email) = &spec.identity else { return Ok(None) };
     if email != "default" && !email.contains('@') {
         return Err(Error::invalid(format!("{} is not a service account", quoted(email)))
@@ -231,99 +237,12 @@ fn service_account(spec: &InstanceSpec, options: &Options) -> Result<Option<Serv
     Ok(Some(ServiceAccount::new().set_email(email).set_scopes(scopes)))
 }
 
-#[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-    use crate::cloud::ErrorKind;
-
-    /// A spec of which nothing is said but the name and the region.
-    pub(in crate::providers::gcp) fn spec(name: &str) -> InstanceSpec {
-        InstanceSpec::new(
-            name.parse().unwrap(),
-            Location {
-                region: "us-central1".into(),
-                zone: None,
-            },
-        )
-    }
-
-    fn image() -> ResolvedImage {
-        ResolvedImage {
-            path: "projects/p/global/images/n".into(),
-            project: "p".into(),
-            name: "n".into(),
-            disk_gib: Some(10),
-        }
-    }
-
-    #[test]
-    fn request_id_is_a_stable_uuid_of_all_that_is_in_the_request() {
-        let zone = "us-central1-f";
-        let body = |machine_type: &str| {
-            let labels = [("b", "2"), ("a", "1"), ("c", "3")];
-            Instance::new()
-                .set_name("web-1")
-                .set_machine_type(machine_type)
-                .set_labels(labels)
-        };
-        let plain = spec("web-1");
-        let id = request_id("insert", "acme", zone, &plain, 0, &body("e2-small"));
-        // A change of this value would make a re-run after an upgrade meet no memory of the first.
-        assert_eq!(id, "906214f0-722c-5c07-a04f-b3ba86cfb58d");
-        assert_eq!(id.parse::<uuid::Uuid>().unwrap().get_version_num(), 5);
-        for _ in 0..20 {
-            assert_eq!(id, request_id("insert", "acme", zone, &plain, 0, &body("e2-small")));
-        }
-        let mut members = spec("web-1");
-        let mut ids = vec![
-            id,
-            request_id("insert", "acme", zone, &plain, 1, &body("e2-small")),
-            request_id("insert", "other", zone, &plain, 0, &body("e2-small")),
-            request_id("insert", "acme", "us-central1-a", &plain, 0, &body("e2-small")),
-            request_id("insert", "acme", zone, &plain, 0, &body("e2-medium")),
-            request_id("bulkInsert", "acme", zone, &plain, 0, &body("e2-small")),
-        ];
-        for text in ["1-3", "1-2"] {
-            members.members = Some(text.parse().unwrap());
-            ids.push(request_id("bulkInsert", "acme", zone, &members, 0, &body("e2-small")));
-        }
-        let different: std::collections::BTreeSet<_> = ids.iter().collect();
-        assert_eq!(different.len(), ids.len());
-    }
-
-    #[test]
-    fn the_boot_disk_goes_with_the_instance() {
-        let labels = labels_of(&spec("web-1"), 0).unwrap();
-        let disk =
-            |spec: &InstanceSpec| boot_disk(spec, &Options::default(), &image(), "z", "pd-balanced", labels.clone());
-        let made = disk(&spec("web-1")).unwrap();
-        assert_eq!((made.boot, made.auto_delete), (Some(true), Some(true)));
-        let parameters = made.initialize_params.unwrap();
-        assert_eq!(parameters.labels["cloudctl-name"], "web-1");
-        assert_eq!(parameters.disk_size_gb, None);
-        let mut small = spec("web-1");
-        small.disk_gib = Some(9);
-        assert_eq!(disk(&small).unwrap_err().kind(), ErrorKind::InvalidSpec);
-    }
-
-    #[test]
-    fn without_an_identity_there_is_no_service_account() {
-        let options = Options::default();
-        assert_eq!(service_account(&spec("web-1"), &options).unwrap(), None);
-        let mut identified = spec("web-1");
-        identified.identity = Some("ci@acme.iam.gserviceaccount.com".into());
-        let account = service_account(&identified, &options).unwrap().unwrap();
-        assert_eq!(account.scopes, [ALL_SCOPES]);
-        identified.identity = Some("my-profile".into());
-        assert!(service_account(&identified, &options).is_err());
-    }
-}
-
-/// How a new instance is scheduled. `migrates` says whether such a machine can move to another host while it runs.
+/// Builds the scheduling of a new instance: spot capacity, run limit, and host maintenance. `migrates` says whether
+/// such a machine can move to another host while it runs.
 ///
 /// # Errors
-/// `InvalidSpec` if it shall migrate and cannot.
-pub(crate) fn scheduling(
+/// `InvalidSpec` if the options ask to migrate and the machine cannot.
+pub(crate) fn build_scheduling(
     spec: &InstanceSpec,
     options: &Options,
     type_name: &str,
@@ -331,7 +250,7 @@ pub(crate) fn scheduling(
 ) -> Result<Scheduling> {
     let scheduling = Scheduling::new();
     let scheduling = match spec.ttl {
-        Some(ttl) => limited(scheduling, ttl),
+        Some(ttl) => with_run_limit(scheduling, ttl),
         None => scheduling,
     };
     if spec.spot {
@@ -360,51 +279,147 @@ pub(crate) fn scheduling(
 }
 
 #[cfg(test)]
-mod scheduling_tests {
-    use super::tests::spec;
+pub(crate) mod tests {
     use super::*;
+    use crate::cloud::ErrorKind;
 
-    #[test]
-    fn spot_is_deleted_when_it_is_taken_back() {
-        let mut spot = spec("web-1");
-        spot.spot = true;
-        for migrates in [true, false] {
-            let made = scheduling(&spot, &Options::default(), "e2-small", migrates).unwrap();
-            assert_eq!(made.provisioning_model, Some(ProvisioningModel::Spot));
-            assert_eq!(
-                made.instance_termination_action,
-                Some(InstanceTerminationAction::Delete)
-            );
-            assert_eq!(made.on_host_maintenance, Some(ApiOnHostMaintenance::Terminate));
-            assert_eq!(made.automatic_restart, Some(false));
+    /// A spec with only a name and a region.
+    pub(in crate::providers::gcp) fn spec(name: &str) -> InstanceSpec {
+        InstanceSpec::new(
+            name.parse().unwrap(),
+            Location {
+                region: "us-central1".into(),
+                zone: None,
+            },
+        )
+    }
+
+    fn image() -> ResolvedImage {
+        ResolvedImage {
+            path: "projects/p/global/images/n".into(),
+            project: "p".into(),
+            name: "n".into(),
+            disk_gib: Some(10),
         }
     }
 
     #[test]
-    fn a_machine_that_cannot_migrate_is_not_asked_to() {
-        let made = scheduling(&spec("web-1"), &Options::default(), "a2-highgpu-1g", false).unwrap();
-        assert_eq!(made.on_host_maintenance, Some(ApiOnHostMaintenance::Terminate));
-        assert_eq!(made.automatic_restart, None);
+    fn request_id_is_a_stable_uuid_of_the_whole_request() {
+        let zone = "us-central1-f";
+        let body = |machine_type: &str| {
+            let labels = [("b", "2"), ("a", "1"), ("c", "3")];
+            Instance::new()
+                .set_name("web-1")
+                .set_machine_type(machine_type)
+                .set_labels(labels)
+        };
+        let plain = spec("web-1");
+        let id = derive_request_id("insert", "acme", zone, &plain, 0, &body("e2-small"));
+        // If this value changes, a rerun after an upgrade does not find the first call.
+        assert_eq!(id, "906214f0-722c-5c07-a04f-b3ba86cfb58d");
+        assert_eq!(id.parse::<uuid::Uuid>().unwrap().get_version_num(), 5);
+        for _ in 0..20 {
+            assert_eq!(
+                id,
+                derive_request_id("insert", "acme", zone, &plain, 0, &body("e2-small"))
+            );
+        }
+        let mut members = spec("web-1");
+        let mut ids = vec![
+            id,
+            derive_request_id("insert", "acme", zone, &plain, 1, &body("e2-small")),
+            derive_request_id("insert", "other", zone, &plain, 0, &body("e2-small")),
+            derive_request_id("insert", "acme", "us-central1-a", &plain, 0, &body("e2-small")),
+            derive_request_id("insert", "acme", zone, &plain, 0, &body("e2-medium")),
+            derive_request_id("bulkInsert", "acme", zone, &plain, 0, &body("e2-small")),
+        ];
+        for text in ["1-3", "1-2"] {
+            members.members = Some(text.parse().unwrap());
+            ids.push(derive_request_id(
+                "bulkInsert",
+                "acme",
+                zone,
+                &members,
+                0,
+                &body("e2-small"),
+            ));
+        }
+        let different: std::collections::BTreeSet<_> = ids.iter().collect();
+        assert_eq!(different.len(), ids.len());
+    }
+
+    #[test]
+    fn boot_disk_is_deleted_with_the_instance() {
+        let labels = build_labels(&spec("web-1"), 0).unwrap();
+        let disk = |spec: &InstanceSpec| {
+            build_boot_disk(spec, &Options::default(), &image(), "z", "pd-balanced", labels.clone())
+        };
+        let created = disk(&spec("web-1")).unwrap();
+        assert_eq!((created.boot, created.auto_delete), (Some(true), Some(true)));
+        let parameters = created.initialize_params.unwrap();
+        assert_eq!(parameters.labels["cloudctl-name"], "web-1");
+        assert_eq!(parameters.disk_size_gb, None);
+        let mut small = spec("web-1");
+        small.disk_gib = Some(9);
+        assert_eq!(disk(&small).unwrap_err().kind(), ErrorKind::InvalidSpec);
+    }
+
+    #[test]
+    fn instance_without_identity_has_no_service_account() {
+        let options = Options::default();
+        assert_eq!(build_service_account(&spec("web-1"), &options).unwrap(), None);
+        let mut identified = spec("web-1");
+        identified.identity = Some("ci@acme.iam.gserviceaccount.com".into());
+        let account = build_service_account(&identified, &options).unwrap().unwrap();
+        assert_eq!(account.scopes, [ALL_SCOPES]);
+        identified.identity = Some("my-profile".into());
+        assert!(build_service_account(&identified, &options).is_err());
+    }
+
+    #[test]
+    fn spot_instance_is_deleted_on_preemption() {
+        let mut spot = spec("web-1");
+        spot.spot = true;
+        for migrates in [true, false] {
+            let created = build_scheduling(&spot, &Options::default(), "e2-small", migrates).unwrap();
+            assert_eq!(created.provisioning_model, Some(ProvisioningModel::Spot));
+            assert_eq!(
+                created.instance_termination_action,
+                Some(InstanceTerminationAction::Delete)
+            );
+            assert_eq!(created.on_host_maintenance, Some(ApiOnHostMaintenance::Terminate));
+            assert_eq!(created.automatic_restart, Some(false));
+        }
+    }
+
+    #[test]
+    fn machine_that_cannot_migrate_is_terminated() {
+        let created = build_scheduling(&spec("web-1"), &Options::default(), "a2-highgpu-1g", false).unwrap();
+        assert_eq!(created.on_host_maintenance, Some(ApiOnHostMaintenance::Terminate));
+        assert_eq!(created.automatic_restart, None);
         let options = Options {
             on_host_maintenance: Some(OnHostMaintenance::Migrate),
             ..Options::default()
         };
-        assert!(scheduling(&spec("web-1"), &options, "a2-highgpu-1g", false).is_err());
+        assert!(build_scheduling(&spec("web-1"), &options, "a2-highgpu-1g", false).is_err());
     }
 
     #[test]
-    fn a_ttl_limits_the_run_of_every_kind_of_machine() {
+    fn ttl_sets_the_run_limit_for_spot_and_standard() {
         for spot in [false, true] {
             let mut limited = spec("web-1");
             (limited.spot, limited.ttl) = (spot, Some(std::time::Duration::from_secs(7_200)));
-            let made = scheduling(&limited, &Options::default(), "e2-small", true).unwrap();
-            assert_eq!(made.max_run_duration.and_then(|limit| limit.seconds), Some(7_200));
+            let created = build_scheduling(&limited, &Options::default(), "e2-small", true).unwrap();
+            assert_eq!(created.max_run_duration.and_then(|limit| limit.seconds), Some(7_200));
             assert_eq!(
-                made.instance_termination_action,
+                created.instance_termination_action,
                 Some(InstanceTerminationAction::Delete)
             );
         }
-        let made = scheduling(&spec("web-1"), &Options::default(), "e2-small", true).unwrap();
-        assert_eq!((made.max_run_duration, made.instance_termination_action), (None, None));
+        let created = build_scheduling(&spec("web-1"), &Options::default(), "e2-small", true).unwrap();
+        assert_eq!(
+            (created.max_run_duration, created.instance_termination_action),
+            (None, None)
+        );
     }
 }

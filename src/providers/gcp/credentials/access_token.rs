@@ -1,4 +1,4 @@
-//! Where calls have their tokens from. Only Compute Engine: aws-config does all of this by itself.
+//! Providers of access tokens, and why a token is missing.
 
 use std::fmt;
 use std::future::Future;
@@ -14,36 +14,35 @@ use tokio::time::Instant;
 
 use crate::cloud::{Result, may_be_secret};
 use crate::providers::common::connection_errors::links;
-use crate::providers::gcp::api::connection_errors::{Cause, cause_of};
-use crate::providers::gcp::api::error::sentence;
+use crate::providers::gcp::connection_errors::{Cause, find_cause, format_message};
 
-/// How long a token is waited for: the SDK itself would wait for ever.
-const LONGEST: Duration = Duration::from_secs(25);
-/// So long before its end a token is not used any more.
+/// How long to wait for a token. The SDK itself has no limit.
+const TOKEN_TIMEOUT: Duration = Duration::from_secs(25);
+/// How long before its end a token is renewed.
 const MARGIN: Duration = Duration::from_secs(60);
-/// A token is renewed after so long, whatever its server says of it.
-const LONGEST_LIFE: Duration = Duration::from_secs(24 * 3600);
-/// Names the project that is billed. <https://cloud.google.com/apis/docs/system-parameters>
+/// After this time a token is renewed, even if its server says that it lives longer.
+const MAX_LIFETIME: Duration = Duration::from_secs(24 * 3600);
+/// The header that names the project to bill. <https://cloud.google.com/apis/docs/system-parameters>
 const USER_PROJECT: &str = "x-goog-user-project";
 
-/// The header that a token goes in.
+/// Makes the header of a token.
 ///
 /// # Errors
-/// If it has characters that no header takes.
-pub(crate) fn bearer(token: &str) -> Result<HeaderMap, InvalidHeaderValue> {
+/// If the token has characters that a header cannot have.
+pub(crate) fn bearer_header(token: &str) -> Result<HeaderMap, InvalidHeaderValue> {
     let mut header = HeaderValue::from_str(&format!("Bearer {token}"))?;
     header.set_sensitive(true);
     Ok(HeaderMap::from_iter([(AUTHORIZATION, header)]))
 }
 
-fn resource(headers: HeaderMap) -> CacheableResource<HeaderMap> {
+fn cacheable(headers: HeaderMap) -> CacheableResource<HeaderMap> {
     CacheableResource::New {
         entity_tag: EntityTag::new(),
         data: headers,
     }
 }
 
-/// A token that was fetched by other means and that nothing renews.
+/// A token that a user has fetched. Nothing renews it.
 pub(crate) struct StaticToken {
     headers: HeaderMap,
     universe: Option<String>,
@@ -63,7 +62,7 @@ impl fmt::Debug for StaticToken {
 
 impl CredentialsProvider for StaticToken {
     async fn headers(&self, _: Extensions) -> Result<CacheableResource<HeaderMap>, CredentialsError> {
-        Ok(resource(self.headers.clone()))
+        Ok(cacheable(self.headers.clone()))
     }
 
     async fn universe_domain(&self) -> Option<String> {
@@ -71,25 +70,25 @@ impl CredentialsProvider for StaticToken {
     }
 }
 
-/// Credentials whose calls are billed to a project.
-pub(crate) struct BilledTo {
+/// Credentials whose calls are billed to a named project.
+pub(crate) struct BilledCredentials {
     credentials: Credentials,
     project: HeaderValue,
 }
 
-impl BilledTo {
+impl BilledCredentials {
     pub(crate) fn new(credentials: Credentials, project: HeaderValue) -> Self {
         Self { credentials, project }
     }
 }
 
-impl fmt::Debug for BilledTo {
+impl fmt::Debug for BilledCredentials {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("BilledTo([secret])")
     }
 }
 
-impl CredentialsProvider for BilledTo {
+impl CredentialsProvider for BilledCredentials {
     async fn headers(&self, extensions: Extensions) -> Result<CacheableResource<HeaderMap>, CredentialsError> {
         Ok(match self.credentials.headers(extensions).await? {
             CacheableResource::New { entity_tag, mut data } => {
@@ -105,45 +104,45 @@ impl CredentialsProvider for BilledTo {
     }
 }
 
-/// A token that is fetched when there is none or when it is about to end.
+/// A token that is fetched when it is missing or about to end.
 #[derive(Default)]
 pub(crate) struct TokenCache {
     current: tokio::sync::Mutex<Option<(HeaderMap, Instant)>>,
 }
 
 impl TokenCache {
-    /// The token's headers, fetched if need be; `fetch` gives them and for how long they hold.
+    /// Returns the headers of the token, and fetches it if necessary; `fetch` returns the headers and their lifetime.
     pub(crate) async fn headers(
         &self,
-        fetch: impl Future<Output = Result<(HeaderMap, Duration), NoToken>> + Send,
+        fetch: impl Future<Output = Result<(HeaderMap, Duration), TokenError>> + Send,
     ) -> Result<CacheableResource<HeaderMap>, CredentialsError> {
         let mut current = self.current.lock().await;
         if let Some((headers, end)) = current.as_ref()
             && Instant::now() < *end
         {
-            return Ok(resource(headers.clone()));
+            return Ok(cacheable(headers.clone()));
         }
         let asked = Instant::now();
-        let (headers, holds) = fetch.await.map_err(NoToken::into_error)?;
-        let end = asked + holds.min(LONGEST_LIFE).saturating_sub(MARGIN);
+        let (headers, holds) = fetch.await.map_err(TokenError::into_error)?;
+        let end = asked + holds.min(MAX_LIFETIME).saturating_sub(MARGIN);
         *current = Some((headers.clone(), end));
-        Ok(resource(headers))
+        Ok(cacheable(headers))
     }
 }
 
 type Build = Box<dyn Fn() -> Option<Credentials> + Send + Sync>;
 
-/// Tokens that a server gives. After a passing failure the next attempt asks it again: the SDK's own credentials would
-/// show the same failure to every attempt of the next ten seconds.
+/// Tokens from a server. After a transient failure the next attempt asks the server again: the SDK's own credentials
+/// would return the same failure for ten seconds.
 pub(crate) struct RenewedToken {
     server: String,
     build: Build,
-    /// Nothing after a failure.
+    /// `None` after a failure.
     current: Mutex<Option<Arc<Credentials>>>,
 }
 
 impl RenewedToken {
-    /// Of these credentials, which `build` makes again. `server` says who gives them to whom.
+    /// Wraps credentials, which `build` can build again. `server` says which server gives tokens and for which account.
     pub(crate) fn new(
         server: String,
         credentials: Credentials,
@@ -168,7 +167,7 @@ impl RenewedToken {
         current.clone()
     }
 
-    /// Another call may have made new ones by now.
+    /// Forgets failed credentials. Another call may have replaced them already.
     fn forget(&self, failed: &Arc<Credentials>) {
         let mut current = self.lock();
         if current.as_ref().is_some_and(|current| Arc::ptr_eq(current, failed)) {
@@ -176,16 +175,20 @@ impl RenewedToken {
         }
     }
 
-    fn failure(&self, error: &CredentialsError) -> NoToken {
-        let what = |why: String| format!("{}: {why}", self.server);
-        if let Some(cause) = cause_of(error).filter(|_| !has_answer(error)) {
-            return NoToken::unreachable(what, Some(cause));
+    fn failure(&self, error: &CredentialsError) -> TokenError {
+        let message = |why: String| format!("{}: {why}", self.server);
+        if let Some(cause) = find_cause(error).filter(|_| !was_answered(error)) {
+            return TokenError::unreachable(message, Some(cause));
         }
-        match (answer_of(error), error.is_transient()) {
-            (Some(answer), true) => NoToken::passing(what(answer)),
-            (Some(answer), false) => NoToken::refused(what(answer)),
-            (None, true) => NoToken::passing(format!("{} cannot be reached or is out of order", self.server)),
-            (None, false) => NoToken::refused(what("the credentials were not accepted".to_owned())),
+        let is_transient = error.is_transient();
+        let text = match find_error_text(error) {
+            Some(answer) => message(answer),
+            None if is_transient => format!("{} cannot be reached or is out of order", self.server),
+            None => message("the credentials were not accepted".to_owned()),
+        };
+        match is_transient {
+            true => TokenError::transient(text),
+            false => TokenError::permanent(text),
         }
     }
 }
@@ -201,12 +204,12 @@ impl CredentialsProvider for RenewedToken {
         let Some(current) = self.current() else {
             return Err(CredentialsError::from_msg(false, "the credentials are not complete"));
         };
-        let failure = match tokio::time::timeout(LONGEST, current.headers(extensions)).await {
+        let failure = match tokio::time::timeout(TOKEN_TIMEOUT, current.headers(extensions)).await {
             Ok(Err(error)) => self.failure(&error),
             Ok(result) => return result,
-            Err(_) => NoToken::passing(format!("{} gave no answer in time", self.server)),
+            Err(_) => TokenError::transient(format!("{} gave no answer in time", self.server)),
         };
-        if failure.passing {
+        if failure.is_transient {
             self.forget(&current);
         }
         Err(failure.into_error())
@@ -217,8 +220,8 @@ impl CredentialsProvider for RenewedToken {
     }
 }
 
-/// Whether a server has answered: then it could be reached.
-fn has_answer(error: &CredentialsError) -> bool {
+/// Says whether a server answered, so that it was reached.
+fn was_answered(error: &CredentialsError) -> bool {
     links(error).any(|link| {
         let of_request = link.downcast_ref::<reqwest::Error>().and_then(reqwest::Error::status);
         let of_sdk = link
@@ -228,13 +231,13 @@ fn has_answer(error: &CredentialsError) -> bool {
     })
 }
 
-/// What a token server has answered, in a line. The SDK keeps the answer's body in its own message, or in an error of
-/// its HTTP layer.
-fn answer_of(error: &CredentialsError) -> Option<String> {
-    links(error).filter_map(body_in).find_map(|body| words_of(&body))
+/// Finds the answer of a token server, as one line. The SDK keeps the body of the answer in its own message, or in an
+/// error of its HTTP layer.
+fn find_error_text(error: &CredentialsError) -> Option<String> {
+    links(error).filter_map(find_body).find_map(|body| error_text(&body))
 }
 
-fn body_in(error: &(dyn std::error::Error + 'static)) -> Option<Value> {
+fn find_body(error: &(dyn std::error::Error + 'static)) -> Option<Value> {
     if let Some(error) = error.downcast_ref::<google_cloud_gax::error::Error>() {
         return serde_json::from_slice(error.http_payload()?).ok();
     }
@@ -243,51 +246,54 @@ fn body_in(error: &(dyn std::error::Error + 'static)) -> Option<Value> {
     serde_json::from_str(body).ok()
 }
 
-/// What a server answered to a request for a token.
+/// The answer of a server to a request for a token.
 pub(crate) struct TokenAnswer {
     pub(crate) status: u16,
     body: Option<Value>,
 }
 
 impl TokenAnswer {
-    /// Sends the request. `what` puts the server before a reason.
-    pub(crate) async fn to(request: reqwest::RequestBuilder, what: impl Fn(String) -> String) -> Result<Self, NoToken> {
+    /// Sends the request. `message` puts the server before a reason.
+    pub(crate) async fn send(
+        request: reqwest::RequestBuilder,
+        message: impl Fn(String) -> String,
+    ) -> Result<Self, TokenError> {
         let answer = request.send().await;
-        let answer = answer.map_err(|error| NoToken::unreachable(what, cause_of(&error)))?;
+        let answer = answer.map_err(|error| TokenError::unreachable(message, find_cause(&error)))?;
         Ok(Self {
             status: answer.status().as_u16(),
             body: answer.json().await.ok(),
         })
     }
 
-    /// Why the server refused, in its own words if it has some.
+    /// Returns why the server refused, in its own words if it gave any.
     pub(crate) fn reason(&self) -> String {
-        let words = self.body.as_ref().and_then(words_of);
+        let words = self.body.as_ref().and_then(error_text);
         words.unwrap_or_else(|| format!("the answer was HTTP status {}", self.status))
     }
 
-    /// The header of the token that the answer has under this key.
-    pub(crate) fn header(&self, key: &str, what: impl Fn(String) -> String) -> Result<HeaderMap, NoToken> {
-        let token = self.body.as_ref().and_then(|body| text_in(body, &[key]));
-        let header = token.and_then(|token| bearer(token).ok());
-        header.ok_or_else(|| NoToken::refused(what("the answer has no token".to_owned())))
+    /// Returns the header of the token that the answer has under this key.
+    pub(crate) fn header(&self, key: &str, message: impl Fn(String) -> String) -> Result<HeaderMap, TokenError> {
+        let token = self.body.as_ref().and_then(|body| text_at(body, &[key]));
+        let header = token.and_then(|token| bearer_header(token).ok());
+        header.ok_or_else(|| TokenError::permanent(message("the answer has no token".to_owned())))
     }
 
-    /// For how long the token holds; no time at all if the answer does not say.
+    /// Returns the lifetime of the token; zero if the answer does not name it.
     pub(crate) fn lifetime(&self) -> Duration {
         let seconds = self.body.as_ref().and_then(|body| body.get("expires_in")?.as_u64());
         Duration::from_secs(seconds.unwrap_or_default())
     }
 }
 
-/// The words of an answer that refuses a token: OAuth's `{"error": CODE, "error_description": …}`, or Google's
+/// Returns the text of an answer that refuses a token: OAuth's `{"error": CODE, "error_description": …}`, or Google's
 /// `{"error": {"status": CODE, "message": …}}`. <https://www.rfc-editor.org/rfc/rfc6749#section-5.2>
-fn words_of(body: &Value) -> Option<String> {
-    let code = text_in(body, &["error", "status"]).or_else(|| text_in(body, &["error"]));
-    let message = text_in(body, &["error", "message"]).or_else(|| text_in(body, &["error_description"]));
-    // A server may repeat what it was sent.
+fn error_text(body: &Value) -> Option<String> {
+    let code = text_at(body, &["error", "status"]).or_else(|| text_at(body, &["error"]));
+    let message = text_at(body, &["error", "message"]).or_else(|| text_at(body, &["error_description"]));
+    // A server may repeat a secret that it was sent.
     let shown = |text: Option<&str>| {
-        text.map(sentence)
+        text.map(format_message)
             .filter(|text| !text.is_empty() && !may_be_secret(text))
     };
     let whole = |text: Option<&str>| {
@@ -300,66 +306,66 @@ fn words_of(body: &Value) -> Option<String> {
     }
 }
 
-/// The text at this path of keys.
-fn text_in<'v>(value: &'v Value, path: &[&str]) -> Option<&'v str> {
+/// Returns the text at a path of keys.
+fn text_at<'v>(value: &'v Value, path: &[&str]) -> Option<&'v str> {
     path.iter().try_fold(value, |value, key| value.get(key))?.as_str()
 }
 
 /// Why there is no token.
 #[derive(Debug)]
-pub(crate) struct NoToken {
+pub(crate) struct TokenError {
     text: String,
     /// Whether another attempt may succeed.
-    passing: bool,
-    /// Whether the mistake is in the settings, and not in the credentials or the network.
+    is_transient: bool,
+    /// Whether the settings are wrong, not the credentials or the network.
     is_setting: bool,
-    remedy: Option<String>,
+    hint: Option<String>,
 }
 
-impl NoToken {
-    /// Nothing answered; `what` puts the server before the reason.
-    pub(crate) fn unreachable(what: impl Fn(String) -> String, cause: Option<Cause>) -> Self {
+impl TokenError {
+    /// Makes the error for a missing answer; `message` puts the server before the reason.
+    pub(crate) fn unreachable(message: impl Fn(String) -> String, cause: Option<Cause>) -> Self {
         match cause {
             Some(cause) => Self {
-                text: what(cause.text),
-                passing: !cause.permanent,
+                text: message(cause.text),
+                is_transient: !cause.permanent,
                 is_setting: cause.permanent,
-                remedy: cause.remedy,
+                hint: cause.hint,
             },
-            None => Self::passing(what("it cannot be reached".to_owned())),
+            None => Self::transient(message("it cannot be reached".to_owned())),
         }
     }
 
-    /// The server said no.
-    pub(crate) fn refused(text: String) -> Self {
+    /// Makes the error for a refusal, which another attempt would get again.
+    pub(crate) fn permanent(text: String) -> Self {
         Self {
             text,
-            passing: false,
+            is_transient: false,
             is_setting: false,
-            remedy: None,
+            hint: None,
         }
     }
 
-    /// The server could not say.
-    pub(crate) fn passing(text: String) -> Self {
+    /// Makes the error for a failure that may pass.
+    pub(crate) fn transient(text: String) -> Self {
         Self {
-            passing: true,
-            ..Self::refused(text)
+            is_transient: true,
+            ..Self::permanent(text)
         }
     }
 
-    /// The server answered with this HTTP status.
-    pub(crate) fn answered(status: u16, text: String) -> Self {
+    /// Makes the error for an HTTP status.
+    pub(crate) fn from_status(status: u16, text: String) -> Self {
         match status {
-            408 | 429 | 500.. => Self::passing(text),
-            _ => Self::refused(text),
+            408 | 429 | 500.. => Self::transient(text),
+            _ => Self::permanent(text),
         }
     }
 
-    /// The next step, if it is another than to log in again.
+    /// Sets the next step, if it is not to log in again.
     #[must_use]
-    pub(crate) fn with_remedy(mut self, remedy: impl Into<String>) -> Self {
-        self.remedy = Some(remedy.into());
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
         self
     }
 
@@ -367,22 +373,22 @@ impl NoToken {
         self.is_setting
     }
 
-    pub(crate) fn remedy(&self) -> Option<&str> {
-        self.remedy.as_deref()
+    pub(crate) fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
     }
 
     fn into_error(self) -> CredentialsError {
-        CredentialsError::from_source(self.passing, self)
+        CredentialsError::from_source(self.is_transient, self)
     }
 }
 
-impl fmt::Display for NoToken {
+impl fmt::Display for TokenError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "could not get a token: {}", self.text)
     }
 }
 
-impl std::error::Error for NoToken {}
+impl std::error::Error for TokenError {}
 
 #[cfg(test)]
 mod tests {
@@ -391,13 +397,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_token_is_printed() {
-        let token = || StaticToken::new(bearer("ya29.secret").unwrap(), None);
+    fn debug_output_hides_tokens() {
+        let token = || StaticToken::new(bearer_header("ya29.secret").unwrap(), None);
         assert!(!format!("{:?} {:?}", token(), Credentials::from(token())).contains("ya29"));
     }
 
     #[test]
-    fn words_of_an_answer_are_its_code_and_message() {
+    fn error_text_has_code_and_message() {
         for (body, words) in [
             (
                 json!({"error": "invalid_grant", "error_description": "Account has been deleted"}),
@@ -414,7 +420,7 @@ mod tests {
             ),
             (json!("page"), None),
         ] {
-            assert_eq!(words_of(&body).as_deref(), words, "{body}");
+            assert_eq!(error_text(&body).as_deref(), words, "{body}");
         }
     }
 }

@@ -1,6 +1,5 @@
-//! Credentials files: what is in one, and in words what is wrong with it. Nothing out of a file is shown but the names
-//! of its fields, its type and whom it stands for.
-//! <https://google.aip.dev/auth/4110>
+//! Credentials files: their content, and what is wrong with it. Messages show only the names of a file's fields, its
+//! type and its account. <https://google.aip.dev/auth/4110>
 
 use std::io::ErrorKind as IoErrorKind;
 use std::path::Path;
@@ -16,7 +15,7 @@ use crate::settings::Environment;
 const OTHER_LOGIN: &str = "run `gcloud auth application-default login`, or set CLOUDSDK_AUTH_ACCESS_TOKEN to what \
                            `gcloud auth print-access-token` prints";
 
-/// The forms of credentials that are taken from a file: all that google-cloud-auth takes, and one more.
+/// The types of credentials files that cloudctl reads: all types of google-cloud-auth, and one more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
     AuthorizedUser,
@@ -35,7 +34,7 @@ impl Form {
         Self::WorkforceUser,
     ];
 
-    /// What the file's `type` is.
+    /// Returns the `type` in the file.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::AuthorizedUser => "authorized_user",
@@ -57,62 +56,66 @@ impl Form {
     }
 }
 
-/// Types that Google's tools know and that cannot be taken.
+/// Types that Google's tools know and cloudctl does not support.
 const REFUSED: [&str; 1] = ["gdch_service_account"];
 
 /// A credentials file that has been checked.
 pub(crate) struct CredentialsFile {
-    /// Its name, as it is shown.
+    /// Its name, as messages show it.
     pub(crate) name: String,
-    /// What names it: a variable, a line of a file, or its own name.
+    /// What names the file: a variable, a line of a file, or its own name.
     pub(crate) source: String,
     pub(crate) form: Form,
     pub(crate) json: Secret<Value>,
 }
 
-/// A value of a setting that names a file, with the setting: `variable X: /key.json`.
-pub(crate) fn shown_as_named(setting: &Located) -> String {
+/// Formats the value of a setting that names a file, with the setting: `variable X: /key.json`.
+pub(crate) fn describe_setting(setting: &Located) -> String {
     format!("{}: {}", setting.source, path_text(&setting.value))
 }
 
-/// Whether a value is what belongs in a file, and no name of one.
+/// Says whether a value is the content of a file, and not the name of one.
 pub(crate) fn is_content(value: &str) -> bool {
     may_be_secret(value) || looks_like_base64(value)
 }
 
-/// The error for a file that a setting names and that is not there.
-pub(crate) fn absent(setting: &Located) -> Error {
+/// Makes the error for a missing file that a setting names.
+pub(crate) fn missing_file_error(setting: &Located) -> Error {
     let Located { value, source } = setting;
     let name = setting.variable_name().unwrap_or(source);
     if is_content(value) {
-        let message = format!("{source} is {}", withheld(value));
-        return refused(message).with_hint(format!("write the content to a file, and point {name} at the file"));
+        let message = format!("{source} is {}", describe_content(value));
+        return unauthenticated_error(message)
+            .with_hint(format!("write the content to a file, and point {name} at the file"));
     }
-    let remedy = format!("correct {name}, or log in: {OTHER_LOGIN}");
-    refused(format!("{source}: there is no file {}", path_text(value))).with_hint(remedy)
+    let hint = format!("correct {name}, or log in: {OTHER_LOGIN}");
+    unauthenticated_error(format!("{source}: there is no file {}", path_text(value))).with_hint(hint)
 }
 
-/// `a value of 2,318 characters that is not a path`, also for one that only this room knows to be content.
-fn withheld(value: &str) -> String {
+/// Describes a value without showing it: `a value of 2,318 characters that is not a path`.
+fn describe_content(value: &str) -> String {
     match may_be_secret(value) {
         true => path_text(value),
         false => format!("a value of {} characters that is not a path", value.chars().count()),
     }
 }
 
-fn refused(message: String) -> Error {
+fn unauthenticated_error(message: String) -> Error {
     Error::new(ErrorKind::Unauthenticated, message)
 }
 
-/// The text of a file, without a byte order mark; `None` if it is not there. `shown` is how messages name it.
+/// Reads the text of a file, without a byte order mark; `None` if the file does not exist. `shown` is its name in
+/// messages.
 ///
 /// # Errors
-/// `Unauthenticated` for a file that cannot be read or is no text.
-pub(crate) fn text_of(path: &Path, shown: &str) -> Result<Option<String>> {
-    let wrong = |why: &str, remedy: &str| Err(refused(format!("{shown}: the file {why}")).with_hint(remedy));
+/// `Unauthenticated` for a file that cannot be read or is not text.
+pub(crate) fn read_text(path: &Path, shown: &str) -> Result<Option<String>> {
+    let file_error =
+        |why: &str, hint: &str| Err(unauthenticated_error(format!("{shown}: the file {why}")).with_hint(hint));
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
-        // A home that is no folder, /dev/null say, holds no files; content in place of a name is too long for one.
+        // A home that is not a folder, such as /dev/null, has no files. Content in place of a name is too long for a
+        // name.
         Err(error)
             if matches!(
                 error.kind(),
@@ -121,39 +124,42 @@ pub(crate) fn text_of(path: &Path, shown: &str) -> Result<Option<String>> {
         {
             return Ok(None);
         }
-        Err(_) if path.is_dir() => return wrong("is a folder", "name the file in it"),
+        Err(_) if path.is_dir() => return file_error("is a folder", "name the file in it"),
         Err(_) if is_content(&path.to_string_lossy()) => return Ok(None),
-        Err(error) => return Err(refused(format!("{shown}: cannot read the file: {error}")).with_hint(OTHER_LOGIN)),
+        Err(error) => {
+            return Err(unauthenticated_error(format!("{shown}: cannot read the file: {error}")).with_hint(OTHER_LOGIN));
+        }
     };
     if crate::cloud::is_gzip(&bytes) {
-        return wrong("is packed by gzip", "unpack it first: `gunzip`");
+        return file_error("is packed by gzip", "unpack it first: `gunzip`");
     }
     if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) || bytes.contains(&0) && !is_der(&bytes) {
-        return wrong("is UTF-16 text", "save it as UTF-8");
+        return file_error("is UTF-16 text", "save it as UTF-8");
     }
     if is_der(&bytes) {
-        return wrong(
+        return file_error(
             "is a binary key, such as a .p12 file",
             "create a JSON key of the service account: `gcloud iam service-accounts keys create`",
         );
     }
     match String::from_utf8(bytes) {
         Ok(text) => Ok(Some(text.trim_start_matches('\u{feff}').to_owned())),
-        Err(_) => wrong("is not text", OTHER_LOGIN),
+        Err(_) => file_error("is not text", OTHER_LOGIN),
     }
 }
 
-/// PKCS #12 and other binary keys begin with a long sequence.
+/// Says whether bytes are a binary key: PKCS #12 and others begin with a long sequence.
 fn is_der(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0x30, 0x82]) || bytes.starts_with(&[0x30, 0x83])
 }
 
-/// Whether the bytes of a PEM key are as many as they say themselves.
+/// Says whether a PEM key is complete: it states its own length.
 fn is_whole_key(pem: &str) -> bool {
     let Ok(key) = PrivateKeyDer::from_pem_slice(pem.as_bytes()) else {
         return false;
     };
-    // A sequence begins with its tag and its length: in one byte, or the number of bytes and the length in those.
+    // A sequence begins with its tag and its length. The length is in one byte, or is preceded by the number of its
+    // bytes.
     let Some((&[0x30, first], rest)) = key.secret_der().split_first_chunk::<2>() else {
         return false;
     };
@@ -169,29 +175,30 @@ fn is_whole_key(pem: &str) -> bool {
     }
 }
 
-/// Whether this is the base64 of a JSON object: nothing else begins so.
+/// Says whether a text is the base64 of a JSON object: no other text begins like that.
 fn looks_like_base64(text: &str) -> bool {
     let text = text.trim();
     let is_base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=' | '-' | '_' | '\n' | '\r');
-    // {" and { with a space, a line end or a tab behind it; the same behind a byte order mark.
+    // `{"`, and `{` before a space, a line end or a tab; the same after a byte order mark.
     let starts = ["eyJ", "eyA", "ewo", "ew0", "ewk", "77u/ey", "77u/ew"];
     text.len() >= 16 && starts.iter().any(|start| text.starts_with(start)) && text.chars().all(is_base64)
 }
 
 impl CredentialsFile {
-    /// Checks the text of a file that is called `name`; `shown` is how messages name it, with the setting.
+    /// Checks the text of the file `name`; `shown` is its name in messages, with the setting.
     ///
     /// # Errors
-    /// `Unauthenticated` that says what is wrong with it.
+    /// `Unauthenticated` that says what is wrong with the file.
     pub(crate) fn of(text: &str, name: String, shown: String, environment: &Environment) -> Result<Self> {
         let source = match shown.split_once(": ") {
             Some((source, _)) => source.to_owned(),
             None => shown.clone(),
         };
-        let wrong = |why: &str, remedy: &str| refused(format!("{shown}: the file {why}")).with_hint(remedy);
-        let mut json = json_of(text, &wrong)?;
-        let form = form_of(&json, &wrong)?;
-        check(&mut json, form, "", environment, &wrong)?;
+        let file_error =
+            |why: &str, hint: &str| unauthenticated_error(format!("{shown}: the file {why}")).with_hint(hint);
+        let mut json = parse_json(text, &file_error)?;
+        let form = parse_form(&json, &file_error)?;
+        check_fields(&mut json, form, "", environment, &file_error)?;
         Ok(Self {
             name,
             source,
@@ -200,13 +207,13 @@ impl CredentialsFile {
         })
     }
 
-    /// A field that has text.
+    /// Returns the text of a field; `None` if it is empty.
     pub(crate) fn text(&self, key: &str) -> Option<&str> {
         let text = self.json.expose().get(key)?.as_str()?;
         (!text.is_empty()).then_some(text)
     }
 
-    /// Whom it stands for, if it says.
+    /// Returns the account of the credentials, if the file names it.
     pub(crate) fn principal(&self) -> Option<String> {
         // …/serviceAccounts/NAME@PROJECT.iam.gserviceaccount.com:generateAccessToken
         let impersonated = || {
@@ -219,10 +226,10 @@ impl CredentialsFile {
             .map(str::to_owned)
     }
 
-    /// Who gives the tokens, with its address if that is in the file, and for whom.
+    /// Describes the server that gives the tokens, with its address if the file has one, and for which account.
     pub(crate) fn token_server(&self) -> String {
         if self.form == Form::ServiceAccount {
-            // Its tokens are signed on this machine.
+            // This machine signs the tokens.
             return format!("the key of {} in {}", self.principal().unwrap_or_default(), self.name);
         }
         let json = self.json.expose();
@@ -237,10 +244,10 @@ impl CredentialsFile {
             let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
             Some(format!("{}{port}", url.host_str()?))
         });
-        let server = match (host, self.form) {
-            (Some(host), _) => format!("the token server {host}"),
-            (None, Form::AuthorizedUser) => "the token server oauth2.googleapis.com".to_owned(),
-            (None, _) => "the token server".to_owned(),
+        let server = match host {
+            Some(host) => format!("the token server {host}"),
+            None if self.form == Form::AuthorizedUser => "the token server oauth2.googleapis.com".to_owned(),
+            None => "the token server".to_owned(),
         };
         match self.principal() {
             Some(principal) => format!("{server}, for {principal}"),
@@ -248,73 +255,76 @@ impl CredentialsFile {
         }
     }
 
-    /// The error for a file that the SDK does not take.
-    pub(crate) fn unusable(&self, why: &str) -> Error {
+    /// Makes the error for a file that the SDK refuses.
+    pub(crate) fn unusable_error(&self, why: &str) -> Error {
         let source = match self.source == self.name {
             true => String::new(),
             false => format!("{}: ", self.source),
         };
-        refused(format!("{source}the credentials file {} {why}", self.name)).with_hint(OTHER_LOGIN)
+        unauthenticated_error(format!("{source}the credentials file {} {why}", self.name)).with_hint(OTHER_LOGIN)
     }
 }
 
-fn json_of(text: &str, wrong: &dyn Fn(&str, &str) -> Error) -> Result<Value> {
+fn parse_json(text: &str, file_error: &dyn Fn(&str, &str) -> Error) -> Result<Value> {
     let trimmed = text.trim();
     let lower = trimmed.to_ascii_lowercase();
     let key = "create a JSON key of the service account: `gcloud iam service-accounts keys create`";
     if trimmed.is_empty() {
-        return Err(wrong("is empty", OTHER_LOGIN));
+        return Err(file_error("is empty", OTHER_LOGIN));
     }
     if looks_like_base64(trimmed) {
-        return Err(wrong(
+        return Err(file_error(
             "is base64; decode it first",
             "`base64 -d FILE > key.json`, and name that file",
         ));
     }
     if trimmed.starts_with("-----BEGIN") {
-        return Err(wrong(
+        return Err(file_error(
             "is a PEM file: a key or certificate alone, and no credentials file",
             key,
         ));
     }
     if lower.contains("aws_access_key_id") || lower.contains("secret access key") {
-        return Err(wrong("has credentials of AWS, and none of Google Cloud", OTHER_LOGIN));
+        return Err(file_error(
+            "has credentials of AWS, and none of Google Cloud",
+            OTHER_LOGIN,
+        ));
     }
     if trimmed.starts_with("ya29.") {
-        return Err(wrong(
+        return Err(file_error(
             "is an access token",
             "point CLOUDSDK_AUTH_ACCESS_TOKEN_FILE at it instead",
         ));
     }
     let value: Value = serde_json::from_str(trimmed).map_err(|error| {
-        // The parser's own message could quote a key out of the file.
+        // The parser's message could quote a key from the file.
         let why = format!("is not JSON: line {}, column {}", error.line(), error.column());
-        wrong(&why, OTHER_LOGIN)
+        file_error(&why, OTHER_LOGIN)
     })?;
     if !value.is_object() {
-        return Err(wrong("is JSON, but no object", OTHER_LOGIN));
+        return Err(file_error("is JSON, but no object", OTHER_LOGIN));
     }
     Ok(value)
 }
 
-fn form_of(json: &Value, wrong: &dyn Fn(&str, &str) -> Error) -> Result<Form> {
+fn parse_form(json: &Value, file_error: &dyn Fn(&str, &str) -> Error) -> Result<Form> {
     let has = |key: &str| json.get(key).is_some();
     let Some(kind) = json.get("type") else {
         return Err(if has("installed") || has("web") {
-            wrong(
+            file_error(
                 "is an OAuth client (client_secret.json), and no credentials",
                 "log in with it: `gcloud auth application-default login --client-id-file FILE`",
             )
         } else if has("AccessKeyId") || has("Credentials") || has("AccessKey") {
-            wrong("has credentials of AWS, and none of Google Cloud", OTHER_LOGIN)
+            file_error("has credentials of AWS, and none of Google Cloud", OTHER_LOGIN)
         } else if has("tenantId") || has("clientSecret") {
-            wrong("has credentials of Azure, and none of Google Cloud", OTHER_LOGIN)
+            file_error("has credentials of Azure, and none of Google Cloud", OTHER_LOGIN)
         } else {
-            wrong("has no \"type\", which every credentials file has", OTHER_LOGIN)
+            file_error("has no \"type\", which every credentials file has", OTHER_LOGIN)
         });
     };
     let Some(kind) = kind.as_str().map(str::trim) else {
-        return Err(wrong("has a \"type\" that is no text", OTHER_LOGIN));
+        return Err(file_error("has a \"type\" that is no text", OTHER_LOGIN));
     };
     let form = Form::ALL.into_iter().find(|form| form.name() == kind);
     form.ok_or_else(|| {
@@ -323,26 +333,27 @@ fn form_of(json: &Value, wrong: &dyn Fn(&str, &str) -> Error) -> Result<Form> {
             true => format!("has the type {kind}, which cloudctl does not support"),
             false => format!("has the unknown type {}; known are {known}", quoted(kind)),
         };
-        wrong(&why, OTHER_LOGIN)
+        file_error(&why, OTHER_LOGIN)
     })
 }
 
-/// Checks the fields that a form must have. White space around text is taken away; inside it, it would break a request.
-fn check(
+/// Checks the fields that a type of file must have. Removes white space around text; white space inside would break a
+/// request.
+fn check_fields(
     json: &mut Value,
     form: Form,
     prefix: &str,
     environment: &Environment,
-    wrong: &dyn Fn(&str, &str) -> Error,
+    file_error: &dyn Fn(&str, &str) -> Error,
 ) -> Result<()> {
     let again = "download or create the file again";
     let Some(object) = json.as_object_mut() else {
-        return Err(wrong(&format!("has a {prefix:?} that is no object"), again));
+        return Err(file_error(&format!("has a {prefix:?} that is no object"), again));
     };
     for (key, value) in object.iter_mut() {
         let Value::String(text) = value else { continue };
         if key == "private_key" {
-            // A key that went through a shell or a secret store: line ends are written out.
+            // A key that passed through a shell or a secret store may have escaped line ends.
             if !text.trim().contains('\n') && text.contains("\\n") {
                 *text = text.replace("\\n", "\n");
             }
@@ -355,11 +366,11 @@ fn check(
         );
         if text.chars().any(char::is_control) {
             let why = format!("has a line end or another control character in \"{prefix}{key}\"");
-            return Err(wrong(&why, again));
+            return Err(file_error(&why, again));
         }
         let is_http = |url: &reqwest::Url| matches!(url.scheme(), "http" | "https") && url.has_host();
         if is_url && !text.is_empty() && !reqwest::Url::parse(text).as_ref().is_ok_and(is_http) {
-            return Err(wrong(&format!("has a \"{prefix}{key}\" that is no URL"), again));
+            return Err(file_error(&format!("has a \"{prefix}{key}\" that is no URL"), again));
         }
     }
     for field in form.fields() {
@@ -369,7 +380,7 @@ fn check(
             _ => false,
         };
         if !is_there {
-            return Err(wrong(
+            return Err(file_error(
                 &format!("has no \"{prefix}{field}\", which {} needs", form.name()),
                 again,
             ));
@@ -379,32 +390,32 @@ fn check(
         Form::ServiceAccount => {
             let key = object.get("private_key").and_then(Value::as_str);
             if !key.is_some_and(|key| key.contains("-----BEGIN") && key.contains("PRIVATE KEY-----")) {
-                return Err(wrong(
+                return Err(file_error(
                     &format!("has a \"{prefix}private_key\" that is no PEM key"),
                     again,
                 ));
             }
             if !key.is_some_and(is_whole_key) {
                 let why = format!("has a \"{prefix}private_key\" that is broken or cut short");
-                return Err(wrong(&why, again));
+                return Err(file_error(&why, again));
             }
         }
-        Form::ExternalAccount => check_source(object.get("credential_source"), environment, wrong)?,
+        Form::ExternalAccount => check_source(object.get("credential_source"), environment, file_error)?,
         Form::ImpersonatedServiceAccount => {
             if let Some(inner) = object.get_mut("source_credentials") {
-                let inside = |why: &str, remedy: &str| wrong(&format!("(in source_credentials) {why}"), remedy);
-                let form = form_of(inner, &inside)?;
+                let inside = |why: &str, hint: &str| file_error(&format!("(in source_credentials) {why}"), hint);
+                let form = parse_form(inner, &inside)?;
                 if form == Form::ImpersonatedServiceAccount {
                     let why = "has source_credentials of the type impersonated_service_account";
-                    return Err(wrong(why, "list the service accounts in between in \"delegates\""));
+                    return Err(file_error(why, "list the service accounts in between in \"delegates\""));
                 }
                 if form == Form::WorkforceUser {
                     let why = "has source_credentials of the type external_account_authorized_user";
-                    let remedy = "name the login's own file, and the service account in \
+                    let hint = "name the login's own file, and the service account in \
                                   CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT";
-                    return Err(wrong(why, remedy));
+                    return Err(file_error(why, hint));
                 }
-                check(inner, form, "source_credentials.", environment, wrong)?;
+                check_fields(inner, form, "source_credentials.", environment, file_error)?;
             }
         }
         Form::AuthorizedUser | Form::WorkforceUser => {}
@@ -412,8 +423,12 @@ fn check(
     Ok(())
 }
 
-/// Where an external account has its first token from. <https://google.aip.dev/auth/4117>
-fn check_source(source: Option<&Value>, environment: &Environment, wrong: &dyn Fn(&str, &str) -> Error) -> Result<()> {
+/// Checks where an external account gets its first token. <https://google.aip.dev/auth/4117>
+fn check_source(
+    source: Option<&Value>,
+    environment: &Environment,
+    file_error: &dyn Fn(&str, &str) -> Error,
+) -> Result<()> {
     let Some(source) = source else { return Ok(()) };
     let is_aws = source
         .get("environment_id")
@@ -421,7 +436,7 @@ fn check_source(source: Option<&Value>, environment: &Environment, wrong: &dyn F
         .is_some_and(|id| id.starts_with("aws"));
     if source.get("executable").is_some() {
         if environment.get("GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES") != Some("1") {
-            return Err(wrong(
+            return Err(file_error(
                 "has its token from a program, which is not allowed",
                 "set GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1 if you trust the file",
             ));
@@ -431,11 +446,11 @@ fn check_source(source: Option<&Value>, environment: &Environment, wrong: &dyn F
     if let Some(file) = source.get("file").and_then(Value::as_str) {
         return match std::fs::metadata(file) {
             Ok(metadata) if metadata.is_file() => Ok(()),
-            Ok(_) => Err(wrong(
+            Ok(_) => Err(file_error(
                 &format!("names {} in credential_source.file, which is no file", path_text(file)),
                 "correct the credentials file",
             )),
-            Err(error) => Err(wrong(
+            Err(error) => Err(file_error(
                 &format!(
                     "names {} in credential_source.file, which cannot be read: {error}",
                     path_text(file)
@@ -448,11 +463,11 @@ fn check_source(source: Option<&Value>, environment: &Environment, wrong: &dyn F
     match url {
         _ if is_aws => Ok(()),
         Some(url) if reqwest::Url::parse(url).is_ok() => Ok(()),
-        Some(_) => Err(wrong(
+        Some(_) => Err(file_error(
             "has a \"credential_source.url\" that is no URL",
             "correct the credentials file",
         )),
-        None => Err(wrong(
+        None => Err(file_error(
             "has a \"credential_source\" that is neither a file, a url, an executable nor of AWS",
             OTHER_LOGIN,
         )),
@@ -475,7 +490,7 @@ mod tests {
     }
 
     #[test]
-    fn the_principal_is_read_from_every_kind_of_file() {
+    fn principal_is_read_from_every_type_of_file() {
         let impersonation = "https://iam.test/v1/projects/-/serviceAccounts/b@acme.iam.test:generateAccessToken";
         let user = json!({"type": "authorized_user", "client_id": "a", "client_secret": "b", "refresh_token": "c"});
         let of_user = |more: Value| {
@@ -500,7 +515,7 @@ mod tests {
     }
 
     #[test]
-    fn no_secret_of_a_file_is_printed() {
+    fn error_hides_secrets_of_the_file() {
         for text in [
             "{\"private_key\": hunter2",
             "{\"type\": \"service_account\", \"private_key\": \"hunter2\"}",
@@ -512,7 +527,7 @@ mod tests {
     }
 
     #[test]
-    fn base64_is_told_from_a_token_and_a_name() {
+    fn base64_differs_from_a_token_and_a_name() {
         assert!(looks_like_base64("eyJ0eXBlIjogInNlcnZpY2VfYWNjb3VudCJ9"));
         assert!(!looks_like_base64("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln"));
         assert!(!looks_like_base64("key.json"));

@@ -1,6 +1,6 @@
-//! Calls as a service account that the caller may act as. Only Compute Engine: aws-config assumes roles by itself.
+//! Tokens of a service account that the caller may impersonate.
 //!
-//! The SDK's own impersonation takes no other address for the IAM Credentials API, and hides its answers.
+//! The SDK's own impersonation cannot use another address for the IAM Credentials API, and hides its answers.
 //! <https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/generateAccessToken>
 
 use std::fmt;
@@ -11,70 +11,19 @@ use google_cloud_auth::errors::CredentialsError;
 use http::{Extensions, HeaderMap};
 use serde_json::json;
 
-use super::access_token::{NoToken, TokenAnswer, TokenCache};
-use crate::cloud::{Error, Result, quoted};
-use crate::providers::gcp::configuration::gcloud_config::Located;
+use super::access_token::{TokenAnswer, TokenCache, TokenError};
+use crate::cloud::{Error, Result};
+use crate::providers::gcp::configuration::resolved::Impersonation;
 
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 const LIFETIME: Duration = Duration::from_secs(3600);
-const LONGEST: Duration = Duration::from_secs(25);
+const TOKEN_TIMEOUT: Duration = Duration::from_secs(25);
 
-/// Whom calls are made as.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Impersonation {
-    pub(crate) principal: String,
-    /// Each may act as the next one, the last as the principal.
-    delegates: Vec<String>,
-    pub(crate) source: String,
-}
-
-impl Impersonation {
-    /// gcloud's list with commas: the last is acted as, the others are the chain to it.
-    /// <https://cloud.google.com/sdk/docs/properties>
-    ///
-    /// # Errors
-    /// `InvalidSpec` if one is no address of a service account.
-    pub(crate) fn of(setting: &Located) -> Result<Self> {
-        let accounts = setting.value.split(',').map(str::trim);
-        let mut accounts: Vec<String> = accounts
-            .filter(|account| !account.is_empty())
-            .map(str::to_owned)
-            .collect();
-        let is_address = |account: &String| {
-            let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-            // Or a number, which is a service account's unique id.
-            account.chars().all(|c| c.is_ascii_digit())
-                || account.split_once('@').is_some_and(|(name, domain)| {
-                    !name.is_empty()
-                        && name.chars().all(is_plain)
-                        && domain.contains('.')
-                        && domain.chars().all(is_plain)
-                })
-        };
-        let wrong = accounts.iter().find(|account| !is_address(account));
-        let wrong = wrong.cloned();
-        match (wrong, accounts.pop()) {
-            (None, Some(principal)) => Ok(Self {
-                principal,
-                delegates: accounts,
-                source: setting.source.clone(),
-            }),
-            (wrong, _) => {
-                let shown = quoted(&wrong.unwrap_or_else(|| setting.value.clone()));
-                Err(
-                    Error::invalid(format!("{}: {shown} is not a service account", setting.source))
-                        .with_hint("name it as NAME@PROJECT.iam.gserviceaccount.com"),
-                )
-            }
-        }
-    }
-}
-
-/// Tokens of a service account, which the IAM Credentials API makes for the caller.
+/// Tokens of a service account, which the IAM Credentials API creates for the caller.
 pub(crate) struct ImpersonatedToken {
     caller: Credentials,
-    whom: Impersonation,
-    /// The API's address, without a slash at its end.
+    impersonation: Impersonation,
+    /// The address of the API, without a last slash.
     endpoint: String,
     http: reqwest::Client,
     cache: TokenCache,
@@ -83,45 +32,45 @@ pub(crate) struct ImpersonatedToken {
 impl ImpersonatedToken {
     /// # Errors
     /// `InvalidSpec` if no connection can be prepared.
-    pub(crate) fn new(caller: Credentials, whom: Impersonation, endpoint: String) -> Result<Self> {
+    pub(crate) fn new(caller: Credentials, impersonation: Impersonation, endpoint: String) -> Result<Self> {
         let http = reqwest::Client::builder().build().map_err(|error| {
             Error::invalid(format!("cannot prepare the connection to {endpoint}")).with_source(error)
         })?;
         Ok(Self {
             caller,
-            whom,
+            impersonation: impersonation,
             endpoint,
             http,
             cache: TokenCache::default(),
         })
     }
 
-    async fn fetch(&self, caller: HeaderMap) -> Result<(HeaderMap, Duration), NoToken> {
-        let principal = &self.whom.principal;
-        let what = |why: String| format!("acting as {principal} ({}): {why}", self.whom.source);
+    async fn fetch(&self, caller: HeaderMap) -> Result<(HeaderMap, Duration), TokenError> {
+        let principal = &self.impersonation.principal;
+        let message = |why: String| format!("acting as {principal} ({}): {why}", self.impersonation.source);
         let url = format!(
             "{}/v1/projects/-/serviceAccounts/{principal}:generateAccessToken",
             self.endpoint
         );
-        let delegates = self.whom.delegates.iter();
+        let delegates = self.impersonation.delegates.iter();
         let delegates: Vec<String> = delegates
             .map(|account| format!("projects/-/serviceAccounts/{account}"))
             .collect();
         let lifetime = format!("{}s", LIFETIME.as_secs());
         let body = json!({"scope": [SCOPE], "lifetime": lifetime, "delegates": delegates});
-        let ask = self.http.post(url).headers(caller).timeout(LONGEST).json(&body);
-        let answer = TokenAnswer::to(ask, what).await?;
+        let ask = self.http.post(url).headers(caller).timeout(TOKEN_TIMEOUT).json(&body);
+        let answer = TokenAnswer::send(ask, message).await?;
         if answer.status != 200 {
-            let failure = NoToken::answered(answer.status, what(answer.reason()));
+            let failure = TokenError::from_status(answer.status, message(answer.reason()));
             return Err(match answer.status {
-                403 | 404 => failure.with_remedy(format!(
+                403 | 404 => failure.with_hint(format!(
                     "the caller needs roles/iam.serviceAccountTokenCreator on {principal}; or unset {}",
-                    self.whom.source
+                    self.impersonation.source
                 )),
                 _ => failure,
             });
         }
-        Ok((answer.header("accessToken", what)?, LIFETIME))
+        Ok((answer.header("accessToken", message)?, LIFETIME))
     }
 }
 
@@ -142,31 +91,5 @@ impl CredentialsProvider for ImpersonatedToken {
 
     async fn universe_domain(&self) -> Option<String> {
         self.caller.universe_domain().await
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn of(value: &str) -> Result<Impersonation> {
-        Impersonation::of(&Located {
-            value: value.to_owned(),
-            source: "here".to_owned(),
-        })
-    }
-
-    #[test]
-    fn last_account_of_a_chain_is_acted_as() {
-        let chain = of("a@p.iam.gserviceaccount.com, b@p.iam.gserviceaccount.com").unwrap();
-        assert_eq!(chain.principal, "b@p.iam.gserviceaccount.com");
-        assert_eq!(chain.delegates, ["a@p.iam.gserviceaccount.com"]);
-    }
-
-    #[test]
-    fn what_is_no_service_account_is_refused() {
-        for value in ["deployer", "a@b", "a@b.test/x", ",", "a b@c.test", "a@p.test,nope"] {
-            assert!(of(value).is_err(), "{value}");
-        }
     }
 }

@@ -1,6 +1,5 @@
-//! The metadata server of Google's own machines: it names their project and gives tokens. Only Compute Engine:
-//! aws-config asks EC2's by itself. It is asked directly, never through a proxy, which would see the tokens.
-//! <https://cloud.google.com/compute/docs/metadata/overview>
+//! The metadata server of Google's machines: it names their project and gives tokens. It is called directly, never
+//! through a proxy, which would see the tokens. <https://cloud.google.com/compute/docs/metadata/overview>
 
 use std::fmt;
 use std::time::Duration;
@@ -9,19 +8,19 @@ use google_cloud_auth::credentials::{CacheableResource, CredentialsProvider};
 use google_cloud_auth::errors::CredentialsError;
 use http::{Extensions, HeaderMap};
 
-use super::access_token::{NoToken, TokenAnswer, TokenCache};
+use super::access_token::{TokenAnswer, TokenCache, TokenError};
 use crate::cloud::{Error, Result, quoted};
 use crate::settings::Environment;
 
-/// Where it is on every machine of Google's.
+/// The address on every Google machine.
 const ADDRESS: &str = "169.254.169.254";
-/// It is on this very machine, so that an answer takes no time.
-const LONGEST: Duration = Duration::from_secs(1);
-const LONGEST_FOR_TOKEN: Duration = Duration::from_secs(25);
+/// How long to wait for a project or universe: the server is on this machine and answers at once.
+const PROJECT_TIMEOUT: Duration = Duration::from_secs(1);
+const TOKEN_TIMEOUT: Duration = Duration::from_secs(25);
 
-/// Whether this machine is Google's: its firmware says so on a VM, the environment on Cloud Run. Google's own
-/// libraries know `GCE_METADATA_HOST`, which moves the metadata server, and `NO_GCE_CHECK`, which rules it out.
-pub(crate) fn is_here(environment: &Environment) -> bool {
+/// Says whether this machine is Google's: the firmware of a VM says so, and the environment on Cloud Run. Google's
+/// libraries know `GCE_METADATA_HOST`, which moves the metadata server, and `NO_GCE_CHECK`, which disables it.
+pub(crate) fn is_available(environment: &Environment) -> bool {
     if environment.has("NO_GCE_CHECK") {
         return false;
     }
@@ -31,7 +30,7 @@ pub(crate) fn is_here(environment: &Environment) -> bool {
             .is_ok_and(|name| name.trim() == "Google Compute Engine")
 }
 
-/// How the metadata server is reached.
+/// The connection to the metadata server.
 #[derive(Clone, Debug)]
 pub(crate) struct MetadataServer {
     host: String,
@@ -40,7 +39,7 @@ pub(crate) struct MetadataServer {
 
 impl MetadataServer {
     /// # Errors
-    /// `InvalidSpec` if the variable that moves it names no host.
+    /// `InvalidSpec` if the variable for its address does not name a host.
     pub(crate) fn new(environment: &Environment) -> Result<Self> {
         let named = ["GCE_METADATA_HOST", "GCE_METADATA_ROOT"];
         let named = named
@@ -62,13 +61,13 @@ impl MetadataServer {
         })
     }
 
-    /// The project of this machine; `None` if the server does not say.
+    /// Returns the project of this machine; `None` if the server does not name it.
     pub(crate) async fn project(&self) -> Option<String> {
         self.text("project/project-id").await
     }
 
     async fn text(&self, path: &str) -> Option<String> {
-        let answer = self.get(path).timeout(LONGEST).send().await.ok()?;
+        let answer = self.get(path).timeout(PROJECT_TIMEOUT).send().await.ok()?;
         if !answer.status().is_success() {
             return None;
         }
@@ -83,16 +82,18 @@ impl MetadataServer {
         self.http.get(url).header("Metadata-Flavor", "Google")
     }
 
-    async fn token(&self) -> Result<(HeaderMap, Duration), NoToken> {
-        let what = |why: String| format!("the metadata server {}: {why}", self.host);
+    async fn token(&self) -> Result<(HeaderMap, Duration), TokenError> {
+        let message = |why: String| format!("the metadata server {}: {why}", self.host);
         let ask = self
             .get("instance/service-accounts/default/token")
-            .timeout(LONGEST_FOR_TOKEN);
-        let answer = TokenAnswer::to(ask, what).await?;
+            .timeout(TOKEN_TIMEOUT);
+        let answer = TokenAnswer::send(ask, message).await?;
         match answer.status {
-            200 => Ok((answer.header("access_token", what)?, answer.lifetime())),
-            404 => Err(NoToken::refused(what("this machine has no service account".to_owned()))),
-            status => Err(NoToken::answered(status, what(answer.reason()))),
+            200 => Ok((answer.header("access_token", message)?, answer.lifetime())),
+            404 => Err(TokenError::permanent(message(
+                "this machine has no service account".to_owned(),
+            ))),
+            status => Err(TokenError::from_status(status, message(answer.reason()))),
         }
     }
 }
@@ -105,7 +106,7 @@ pub(crate) struct MetadataToken {
 }
 
 impl MetadataToken {
-    /// `universe` is the one that is set; the server is asked where none is.
+    /// Creates the provider. `universe` is the universe that is set; without one the server is asked.
     pub(crate) fn new(server: MetadataServer, universe: Option<String>) -> Self {
         Self {
             server,

@@ -1,23 +1,26 @@
-//! Credentials. Only Compute Engine: aws-config has its whole chain in itself, google-cloud-auth lacks static
-//! tokens, gcloud's settings, and any notion of a project.
+//! Credentials: where they are found, and the tokens that they give.
 //!
-//! In this order: a token in `GOOGLE_OAUTH_ACCESS_TOKEN`, `CLOUDSDK_AUTH_ACCESS_TOKEN` or the file that
+//! The order is: a token in `GOOGLE_OAUTH_ACCESS_TOKEN`, `CLOUDSDK_AUTH_ACCESS_TOKEN` or the file that
 //! `CLOUDSDK_AUTH_ACCESS_TOKEN_FILE` names; the file that `GOOGLE_APPLICATION_CREDENTIALS` or else
-//! `CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE` names; what the last two properties are in gcloud's files;
-//! `application_default_credentials.json` in gcloud's folder; the metadata server, on Google's own machines only.
+//! `CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE` names; the last two properties in gcloud's files;
+//! `application_default_credentials.json` in gcloud's folder; the metadata server, only on Google's machines.
 //! <https://cloud.google.com/docs/authentication/application-default-credentials>
+//!
+//! EC2 differs: aws-config has the whole chain. google-cloud-auth lacks static tokens, gcloud's settings, workforce
+//! logins, and the project of the credentials.
 
 pub(super) mod access_token;
 pub(super) mod credentials_file;
 pub(super) mod impersonation;
 pub(super) mod metadata_server;
+pub(super) mod resolved_settings;
 pub(super) mod workforce;
 
 use google_cloud_auth::credentials::{Credentials, external_account, impersonated, service_account, user_account};
 use http::HeaderMap;
 use serde_json::Value;
 
-use self::access_token::{RenewedToken, StaticToken, bearer};
+use self::access_token::{RenewedToken, StaticToken, bearer_header};
 use self::credentials_file::{CredentialsFile, Form};
 use self::metadata_server::{MetadataServer, MetadataToken};
 use self::workforce::WorkforceToken;
@@ -31,67 +34,71 @@ const HOW_TO_LOG_IN: &str =
 
 /// Where credentials were found.
 pub(super) enum CredentialSource {
-    /// An access token, as the header that it goes in, and where it is set.
+    /// An access token, as a header, and where it is set.
     Token(HeaderMap, String),
     /// A credentials file.
     File(Box<CredentialsFile>),
-    /// This machine is Google's; its metadata server gives tokens.
+    /// The metadata server of this machine, which is Google's.
     MetadataServer,
 }
 
-/// Looks for credentials; asks no network.
+/// Finds credentials. Makes no network call.
 ///
 /// # Errors
-/// `Unauthenticated` that names the variable or file, for one that cannot be read or used.
-pub(super) fn find(environment: &Environment, gcloud: &GcloudConfiguration) -> Result<Option<CredentialSource>> {
+/// `Unauthenticated` that names a variable or file that cannot be read or used.
+pub(super) fn find_credentials(
+    environment: &Environment,
+    gcloud: &GcloudConfiguration,
+) -> Result<Option<CredentialSource>> {
     for variable in ["GOOGLE_OAUTH_ACCESS_TOKEN", "CLOUDSDK_AUTH_ACCESS_TOKEN"] {
         if let Some(token) = Located::variable(environment, variable) {
-            return token_of(&token.value, token.source).map(Some);
+            return parse_token(&token.value, token.source).map(Some);
         }
     }
     let in_variable = |name| Located::variable(environment, name);
-    let in_file = |key| gcloud.located_in_file("auth", key);
+    let in_file = |key| gcloud.file_setting("auth", key);
     if let Some(file) = in_variable("CLOUDSDK_AUTH_ACCESS_TOKEN_FILE") {
-        return token_file(&file, environment).map(Some);
+        return read_token_file(&file, environment).map(Some);
     }
     let named =
         in_variable("GOOGLE_APPLICATION_CREDENTIALS").or_else(|| in_variable("CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE"));
     if let Some(named) = named {
-        return named_file(&named, environment).map(Some);
+        return read_named_file(&named, environment).map(Some);
     }
     if let Some(file) = in_file("access_token_file") {
-        return token_file(&file, environment).map(Some);
+        return read_token_file(&file, environment).map(Some);
     }
     if let Some(named) = in_file("credential_file_override") {
-        return named_file(&named, environment).map(Some);
+        return read_named_file(&named, environment).map(Some);
     }
-    if let Some(folder) = gcloud_config::folder(environment) {
+    if let Some(folder) = gcloud_config::config_folder(environment) {
         let path = folder.join("application_default_credentials.json");
         let shown = environment.shown_path(&path);
-        if let Some(text) = credentials_file::text_of(&path, &shown)? {
+        if let Some(text) = credentials_file::read_text(&path, &shown)? {
             let file = CredentialsFile::of(&text, shown.clone(), shown, environment)?;
             return Ok(Some(CredentialSource::File(Box::new(file))));
         }
     }
-    Ok(metadata_server::is_here(environment).then_some(CredentialSource::MetadataServer))
+    Ok(metadata_server::is_available(environment).then_some(CredentialSource::MetadataServer))
 }
 
-/// The error of having none.
-pub(super) fn missing() -> Error {
+/// Makes the error for missing credentials.
+pub(super) fn missing_credentials_error() -> Error {
     Error::new(ErrorKind::Unauthenticated, "no Google Cloud credentials found").with_hint(HOW_TO_LOG_IN)
 }
 
-fn token_of(token: &str, source: String) -> Result<CredentialSource> {
-    // Those of <https://www.rfc-editor.org/rfc/rfc6750#section-2.1>; Google's have 2,048 bytes at most.
-    const LONGEST: usize = 16 * 1024;
+fn parse_token(token: &str, source: String) -> Result<CredentialSource> {
+    // Tokens have the characters of <https://www.rfc-editor.org/rfc/rfc6750#section-2.1>. Google's have 2,048 bytes at
+    // most.
+    const MAX_TOKEN_LENGTH: usize = 16 * 1024;
     let belongs = |c: char| c.is_ascii_alphanumeric() || "-._~+/=".contains(c);
-    if token.len() > LONGEST {
+    if token.len() > MAX_TOKEN_LENGTH {
         let message = format!("{source} is far too long for an access token");
         return Err(Error::new(ErrorKind::Unauthenticated, message)
             .with_hint("set it to what `gcloud auth print-access-token` prints, which is one word"));
     }
     let is_token = !token.is_empty() && token.chars().all(belongs);
-    match bearer(token) {
+    match bearer_header(token) {
         Ok(headers) if is_token => Ok(CredentialSource::Token(headers, source)),
         _ => Err(Error::new(
             ErrorKind::Unauthenticated,
@@ -101,16 +108,16 @@ fn token_of(token: &str, source: String) -> Result<CredentialSource> {
     }
 }
 
-/// The token in a file that a setting names.
-fn token_file(setting: &Located, environment: &Environment) -> Result<CredentialSource> {
+/// Reads the token in a file that a setting names.
+fn read_token_file(setting: &Located, environment: &Environment) -> Result<CredentialSource> {
     let path = &environment.path(&setting.value);
-    let shown = credentials_file::shown_as_named(setting);
-    let text = credentials_file::text_of(path, &shown)?.ok_or_else(|| {
-        let remedy = match credentials_file::is_content(&setting.value) {
+    let shown = credentials_file::describe_setting(setting);
+    let text = credentials_file::read_text(path, &shown)?.ok_or_else(|| {
+        let hint = match credentials_file::is_content(&setting.value) {
             true => "a file's name belongs there; the token itself goes in CLOUDSDK_AUTH_ACCESS_TOKEN",
             false => "name the file that has the token; the token itself goes in CLOUDSDK_AUTH_ACCESS_TOKEN",
         };
-        credentials_file::absent(setting).with_hint(remedy)
+        credentials_file::missing_file_error(setting).with_hint(hint)
     })?;
     let token = text.trim();
     if token.starts_with('{') {
@@ -120,15 +127,15 @@ fn token_file(setting: &Located, environment: &Environment) -> Result<Credential
         )
         .with_hint("point GOOGLE_APPLICATION_CREDENTIALS at it if it is a credentials file"));
     }
-    token_of(token, format!("the file of {shown}"))
+    parse_token(token, format!("the file of {shown}"))
 }
 
-/// The credentials file that a setting names, which must be there.
-fn named_file(setting: &Located, environment: &Environment) -> Result<CredentialSource> {
-    let shown = credentials_file::shown_as_named(setting);
+/// Reads the credentials file that a setting names. The file must exist.
+fn read_named_file(setting: &Located, environment: &Environment) -> Result<CredentialSource> {
+    let shown = credentials_file::describe_setting(setting);
     let path = &environment.path(&setting.value);
-    let Some(text) = credentials_file::text_of(path, &shown)? else {
-        return Err(credentials_file::absent(setting));
+    let Some(text) = credentials_file::read_text(path, &shown)? else {
+        return Err(credentials_file::missing_file_error(setting));
     };
     let name = environment.shown_path(path);
     let file = CredentialsFile::of(&text, name, shown, environment)?;
@@ -136,19 +143,19 @@ fn named_file(setting: &Located, environment: &Environment) -> Result<Credential
 }
 
 impl CredentialSource {
-    /// Makes the SDK's credentials, of this universe if one is set. Must run inside Tokio.
+    /// Builds the SDK's credentials, for a universe if one is set. Must run inside Tokio.
     ///
     /// # Errors
-    /// `Unauthenticated` for a file that is not complete.
+    /// `Unauthenticated` for an incomplete file.
     pub(super) fn credentials(&self, environment: &Environment, universe: Option<&str>) -> Result<Credentials> {
         match self {
             Self::Token(headers, _) => Ok(StaticToken::new(headers.clone(), universe.map(str::to_owned)).into()),
             Self::File(file) if file.form == Form::WorkforceUser => Ok(WorkforceToken::new(file)?.into()),
             Self::File(file) => {
                 let (json, form) = (file.json.clone(), file.form);
-                let build = move || from_json(json.expose().clone(), form);
+                let build = move || build_credentials(json.expose().clone(), form);
                 match build() {
-                    None => Err(file.unusable("is not complete")),
+                    None => Err(file.unusable_error("is not complete")),
                     Some(first) => Ok(RenewedToken::new(file.token_server(), first, build).into()),
                 }
             }
@@ -159,7 +166,7 @@ impl CredentialSource {
         }
     }
 
-    /// The project that the credentials belong to or are billed to, if they say, and where.
+    /// Returns the project that the credentials belong to or are billed to, and where it is named.
     pub(super) fn project(&self) -> Option<Located> {
         let Self::File(file) = self else { return None };
         let value = file.text("project_id").or_else(|| file.text("quota_project_id"))?;
@@ -169,13 +176,13 @@ impl CredentialSource {
         })
     }
 
-    /// The universe that the credentials are of, if they say.
+    /// Returns the universe that the credentials name.
     pub(super) fn universe(&self) -> Option<&str> {
         let Self::File(file) = self else { return None };
         file.text("universe_domain")
     }
 
-    /// The project that is billed for calls with these credentials by their own file, where the SDK does not see to it.
+    /// Returns the project to bill that the credentials file names, if the SDK does not handle it.
     pub(super) fn quota_project(&self) -> Option<&str> {
         match self {
             Self::File(file) if file.form == Form::WorkforceUser => file
@@ -185,14 +192,14 @@ impl CredentialSource {
         }
     }
 
-    /// Whom the credentials stand for, if they say.
+    /// Returns the account of the credentials, if they name it.
     pub(super) fn principal(&self) -> Option<String> {
         let Self::File(file) = self else { return None };
         file.principal()
     }
 
-    /// What they are and where they were found, without a secret.
-    pub(super) fn described(&self) -> Located {
+    /// Describes the credentials and where they were found, without a secret.
+    pub(super) fn description(&self) -> Located {
         match self {
             Self::Token(_, source) => Located {
                 value: "access token".to_owned(),
@@ -210,8 +217,9 @@ impl CredentialSource {
     }
 }
 
-/// Nothing for a file that the SDK does not take; its own message could quote a value out of it.
-fn from_json(json: Value, form: Form) -> Option<Credentials> {
+/// Builds the SDK's credentials; `None` for a file that the SDK refuses. The SDK's message could quote a value of the
+/// file.
+fn build_credentials(json: Value, form: Form) -> Option<Credentials> {
     let built = match form {
         Form::AuthorizedUser => user_account::Builder::new(json).build(),
         Form::ServiceAccount => service_account::Builder::new(json).build(),
@@ -232,11 +240,11 @@ mod tests {
     }
 
     fn found(environment: &Environment) -> Result<Option<CredentialSource>> {
-        find(environment, &GcloudConfiguration::of_variables(environment))
+        find_credentials(environment, &GcloudConfiguration::from_variables(environment))
     }
 
     #[test]
-    fn a_token_comes_before_a_file() {
+    fn token_overrides_a_file() {
         let environment = environment(&[
             ("GOOGLE_OAUTH_ACCESS_TOKEN", "abc"),
             ("GOOGLE_APPLICATION_CREDENTIALS", "/absent"),
@@ -245,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_named_file_must_be_there_and_the_well_known_one_need_not() {
+    fn named_file_must_exist_but_default_file_need_not() {
         let named = environment(&[("GOOGLE_APPLICATION_CREDENTIALS", "/absent")]);
         assert_eq!(
             found(&named).err().map(|error| error.kind()),

@@ -1,6 +1,5 @@
-//! The login of a person through a workforce pool, `external_account_authorized_user`, which the SDK does not take. Only
-//! Compute Engine: aws-config has all forms of logins in itself.
-//! <https://google.aip.dev/auth/4117>
+//! Tokens for a person who logged in through a workforce identity pool (`external_account_authorized_user`), which the
+//! SDK does not support. <https://google.aip.dev/auth/4117>
 
 use std::fmt;
 use std::time::Duration;
@@ -9,13 +8,13 @@ use google_cloud_auth::credentials::{CacheableResource, CredentialsProvider};
 use google_cloud_auth::errors::CredentialsError;
 use http::{Extensions, HeaderMap};
 
-use super::access_token::{NoToken, TokenAnswer, TokenCache};
+use super::access_token::{TokenAnswer, TokenCache, TokenError};
 use super::credentials_file::CredentialsFile;
 use crate::cloud::{Error, Result, Secret};
 
-const LONGEST: Duration = Duration::from_secs(25);
+const TOKEN_TIMEOUT: Duration = Duration::from_secs(25);
 
-/// Tokens for a refresh token, from the server that the credentials file names.
+/// Tokens that the server in the credentials file gives for a refresh token.
 pub(crate) struct WorkforceToken {
     url: String,
     client_id: String,
@@ -28,7 +27,7 @@ pub(crate) struct WorkforceToken {
 }
 
 impl WorkforceToken {
-    /// Of a file of that type.
+    /// Creates the provider from a credentials file.
     ///
     /// # Errors
     /// `InvalidSpec` if no connection can be prepared.
@@ -49,17 +48,17 @@ impl WorkforceToken {
         })
     }
 
-    async fn fetch(&self) -> Result<(HeaderMap, Duration), NoToken> {
-        let what = |why: String| format!("{}: {why}", self.server);
+    async fn fetch(&self) -> Result<(HeaderMap, Duration), TokenError> {
+        let message = |why: String| format!("{}: {why}", self.server);
         let refresh_token = self.refresh_token.expose().as_str();
         let form = [("grant_type", "refresh_token"), ("refresh_token", refresh_token)];
-        let ask = self.http.post(&self.url).timeout(LONGEST).form(&form);
+        let ask = self.http.post(&self.url).timeout(TOKEN_TIMEOUT).form(&form);
         let ask = ask.basic_auth(&self.client_id, Some(self.client_secret.expose()));
-        let answer = TokenAnswer::to(ask, what).await?;
+        let answer = TokenAnswer::send(ask, message).await?;
         if answer.status != 200 {
-            return Err(NoToken::answered(answer.status, what(answer.reason())));
+            return Err(TokenError::from_status(answer.status, message(answer.reason())));
         }
-        Ok((answer.header("access_token", what)?, answer.lifetime()))
+        Ok((answer.header("access_token", message)?, answer.lifetime()))
     }
 }
 

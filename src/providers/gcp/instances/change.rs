@@ -1,11 +1,7 @@
-//! Ending, stopping, starting and protecting one instance.
+//! Changes one instance: selects and sends the API call, follows its operation, and verifies the result.
 //!
-//! The calls take names. Each is preceded by a look whether the name still means the instance of that id, and what its
-//! operation says it hit is compared afterwards.
-//! The API's calls that change an instance: which one a change takes, and how it is sent. Only Compute Engine: EC2's
-//! calls take whatever state there is.
-//! Following a change that the cloud has taken on, which may still fail. Only Compute Engine: EC2's calls are their own
-//! answer.
+//! The calls take names. Before a call the name is checked to mean the instance with the id. After it, the id in the
+//! operation is compared.
 
 use std::time::Duration;
 
@@ -14,70 +10,55 @@ use google_cloud_compute_v1::model::instance::Status;
 use google_cloud_compute_v1::model::{self, Instance, Operation};
 use google_cloud_gax::Result as SdkResult;
 
-use super::change;
-use super::list::{by_name, by_reference, is_going};
-use crate::cloud::{BatchTracker, Error, ErrorKind, InstanceRef, Result};
-use crate::providers::gcp::api::client::Client;
-use crate::providers::gcp::api::error::{location, of_call, of_operation};
+use super::list::{find_by_name, get_by_ref, is_being_deleted};
+use crate::cloud::{BatchTracker, Error, ErrorKind, InstanceAction, InstanceRef, ProviderKind, Result};
+use crate::providers::gcp::api::client::{Client, fresh_request_id, with_call_options};
+use crate::providers::gcp::api::error::{call_error, error_location, operation_error};
 use crate::providers::gcp::api::operations;
 use crate::providers::gcp::api::operations::is_done;
-use crate::providers::gcp::api::retry::{ChangeFailure, prepared};
+use crate::providers::gcp::api::retry::ChangeFailure;
 
-/// How often, and how far apart, an instance is looked at that is not ready to be deleted and not seen to be going.
-const LOOKS: u32 = 3;
-const PAUSE: Duration = Duration::from_millis(500);
+/// How often, and with which pause, an instance is read that is not ready for its deletion and does not show one.
+const MAX_READS: u32 = 3;
+const READ_PAUSE: Duration = Duration::from_millis(500);
 
-/// What to do with instances.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum InstanceAction {
-    /// Delete it, and the disks that go with it.
-    Terminate,
-    /// Start it, or resume it if it is suspended.
-    Start,
-    /// Stop it; its disks stay.
-    Stop,
-    /// Restart it at once.
-    Reboot,
-    /// Protect it against deletion, or lift that.
-    Protect(bool),
-}
-
-/// A change that the cloud has taken on.
+/// A change that the cloud has accepted.
 pub(crate) struct StartedChange<'a> {
     pub(crate) target: &'a InstanceRef,
-    /// Its operation, as it was answered or seen last.
+    /// The operation, as the last answer showed it.
     pub(crate) operation: Operation,
     /// As in `cannot stop web-1`.
     pub(crate) attempted: String,
 }
 
-/// Changes one target, and sees to it that the change goes well.
+/// Changes one target and waits for the result.
 pub(crate) async fn change_one(
     client: &Client,
     target: &InstanceRef,
-    change: InstanceAction,
-    course: &BatchTracker<'_>,
+    action: InstanceAction,
+    tracker: &BatchTracker<'_>,
 ) -> Result<()> {
-    course.check_may_start()?;
-    let api = still_there(client, target, change).await?;
-    let going = is_going(client, &target.scope, &api).await;
-    match begin(client, target, change, api, going, course).await? {
-        Some(taken) => change::settled(client, change, taken).await,
+    tracker.check_may_start()?;
+    let api = get_current(client, target, action).await?;
+    let being_deleted = is_being_deleted(client, &target.scope, &api).await;
+    match start_change(client, target, action, api, being_deleted, tracker).await? {
+        Some(started) => await_change(client, action, started).await,
         None => Ok(()),
     }
 }
 
-/// Sends the call that changes a target, which was looked at just now and is `going` if it is being deleted. Nothing if
-/// there is nothing to be done, or nothing more.
-pub(crate) async fn begin<'a>(
+/// Sends the call that changes a target. `api` and `being_deleted` were read just before. `None` if nothing is to be
+/// done, or nothing more.
+pub(crate) async fn start_change<'a>(
     client: &Client,
     target: &'a InstanceRef,
-    change: InstanceAction,
+    action: InstanceAction,
     api: model::Instance,
-    going: bool,
-    course: &BatchTracker<'_>,
+    being_deleted: bool,
+    tracker: &BatchTracker<'_>,
 ) -> Result<Option<StartedChange<'a>>> {
-    let Some(call) = call_for(change, &api, going).map_err(|why| refusal(change, target, &why))? else {
+    let Some(call) = select_call(action, &api, being_deleted).map_err(|why| refusal_error(action, target, &why))?
+    else {
         return Ok(None);
     };
     let (Some(name), Some(id)) = (api.name, api.id) else {
@@ -85,22 +66,22 @@ pub(crate) async fn begin<'a>(
             ErrorKind::Internal,
             "Compute Engine described an instance without a name",
         )
-        .at("gcp"));
+        .at(ProviderKind::Gcp));
     };
     let to = (client.project().await?, client.instances().await?);
-    let attempted = format!("{} {name}", change.verb());
+    let attempted = format!("{} {name}", action.as_str());
     let request_id = fresh_request_id();
-    course.check_may_start()?;
-    client.pace.turn().await;
-    course.start(&target.scope, [target.id.as_str()])?;
-    let sent = client.change_in_turn(&attempted, &target.scope, || {
+    tracker.check_may_start()?;
+    client.rate_limiter.acquire().await;
+    tracker.start(&target.scope, [target.id.as_str()])?;
+    let sent = client.change_with_permit(&attempted, &target.scope, || {
         send(to, call, &target.scope, &name, &request_id)
     });
     let sent = sent.await;
     let attempted = format!("cannot {attempted}");
     match sent {
         Ok(operation) if operation.target_id.is_some_and(|hit| hit != id) => {
-            Err(hit_another(change.verb(), target, &operation))
+            Err(wrong_instance_error(action.as_str(), target, &operation))
         }
         Ok(operation) => Ok(Some(StartedChange {
             target,
@@ -108,88 +89,83 @@ pub(crate) async fn begin<'a>(
             attempted,
         })),
         Err(failure) => {
-            let settled = after_failure(client, target, change, failure, &attempted).await;
+            let settled = recover(client, target, action, failure, &attempted).await;
             settled.map(|()| None)
         }
     }
 }
 
-/// Random, so that a later command is not answered with this one's failure; the same for every attempt.
-pub(crate) fn fresh_request_id() -> String {
-    let random = fastrand::u128(..).to_be_bytes();
-    uuid::Builder::from_random_bytes(random).into_uuid().to_string()
-}
-
-/// Looks at the instance again where the call's failure leaves open what happened.
-async fn after_failure(
+/// Finds the result of a failed call: reads the instance again if the failure leaves it open.
+async fn recover(
     client: &Client,
     target: &InstanceRef,
-    change: InstanceAction,
+    action: InstanceAction,
     failure: ChangeFailure,
     attempted: &str,
 ) -> Result<()> {
-    let uncertain = failure.unanswered || failure.faulty;
-    let error = of_call(failure.error, attempted, &target.scope);
+    let uncertain = failure.is_uncertain();
+    let error = call_error(failure.error, attempted, &target.scope);
     if error.kind() == ErrorKind::NotFound {
-        // It was there a moment ago: it is gone by this very call if one got no answer, else by somebody else's.
-        let by_us = uncertain && change == InstanceAction::Terminate;
+        // The instance existed a moment ago. This call deleted it if an attempt got no answer; otherwise another
+        // process did.
+        let by_us = uncertain && action == InstanceAction::Terminate;
         return if by_us {
             Ok(())
         } else {
-            Err(Error::not_found(target).at(location(&target.scope)))
+            Err(Error::not_found(target).at(error_location(&target.scope)))
         };
     }
-    // Refused for what it is by now: its state or its protection changed since the look before the call.
+    // The refusal is about the current state or protection, which changed since the read before the call.
     let by_state = matches!(error.kind(), ErrorKind::Refused | ErrorKind::InvalidSpec);
     if !uncertain && !by_state {
         return Err(error);
     }
-    let mut looks = 0;
+    let mut reads = 0;
     let now = loop {
-        let found = match by_reference(client, target).await {
+        let found = match get_by_ref(client, target).await {
             Ok(api) => {
-                let going = is_going(client, &target.scope, &api).await;
-                Ok(call_for(change, &api, going))
+                let being_deleted = is_being_deleted(client, &target.scope, &api).await;
+                Ok(select_call(action, &api, being_deleted))
             }
             Err(error) => Err(error),
         };
-        looks += 1;
-        // A deletion that ends between the look and the list of deletions shows in neither.
-        let may_be_going = change == InstanceAction::Terminate && by_state && matches!(found, Ok(Ok(Some(_))));
-        if !may_be_going || looks == LOOKS {
+        reads += 1;
+        // A deletion that ends between the two reads shows in neither.
+        let may_be_going = action == InstanceAction::Terminate && by_state && matches!(found, Ok(Ok(Some(_))));
+        if !may_be_going || reads == MAX_READS {
             break found;
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(READ_PAUSE).await;
     };
     let now = match now {
         Ok(now) => now,
-        Err(gone) if gone.kind() == ErrorKind::NotFound && change == InstanceAction::Terminate => return Ok(()),
+        Err(gone) if gone.kind() == ErrorKind::NotFound && action == InstanceAction::Terminate => return Ok(()),
         Err(gone) if gone.kind() == ErrorKind::NotFound => return Err(gone),
         Err(_) if uncertain => return Err(error.with_kind(ErrorKind::UnknownOutcome).with_leftover(target)),
         Err(_) => return Err(error),
     };
     match now {
-        // A restart leaves no trace to go by.
-        Ok(None) if change != InstanceAction::Reboot => Ok(()),
-        Err(why) if by_state => Err(refusal(change, target, &why)),
-        _ if failure.unanswered || change == InstanceAction::Reboot && failure.faulty => {
+        // A reboot leaves no trace.
+        Ok(None) if action != InstanceAction::Reboot => Ok(()),
+        Err(why) if by_state => Err(refusal_error(action, target, &why)),
+        _ if failure.unanswered || action == InstanceAction::Reboot && failure.server_error => {
             Err(error.with_kind(ErrorKind::UnknownOutcome).with_leftover(target))
         }
         _ => Err(error),
     }
 }
 
-/// The very instance that a reference means, right before it is changed.
+/// Reads the instance of a ref right before it is changed.
 ///
 /// # Errors
-/// `NotFound` if it is gone; `Refused` if another one has its name by now: whoever named it may mean that one.
-async fn still_there(client: &Client, target: &InstanceRef, change: InstanceAction) -> Result<model::Instance> {
-    let gone = match by_reference(client, target).await {
+/// `NotFound` if it is gone; `Refused` if another instance has its name now, because the caller may mean that one.
+async fn get_current(client: &Client, target: &InstanceRef, action: InstanceAction) -> Result<model::Instance> {
+    let gone = match get_by_ref(client, target).await {
         Err(gone) if gone.kind() == ErrorKind::NotFound => gone,
         found => return found,
     };
     let other = match &target.native_name {
-        Some(name) => by_name(client, &target.scope, name).await.ok().flatten(),
+        Some(name) => find_by_name(client, &target.scope, name).await.ok().flatten(),
         None => None,
     };
     let Some(other) = other.and_then(|other| other.id).map(|id| id.to_string()) else {
@@ -200,24 +176,26 @@ async fn still_there(client: &Client, target: &InstanceRef, change: InstanceActi
     }
     let message = format!(
         "cannot {} {target}: it is gone, and {other} has its name by now; that one was left alone",
-        change.verb()
+        action.as_str()
     );
-    Err(Error::new(ErrorKind::Refused, message).at(location(&target.scope)))
+    Err(Error::new(ErrorKind::Refused, message)
+        .naming(target)
+        .at(error_location(&target.scope)))
 }
 
-fn refusal(change: InstanceAction, target: &InstanceRef, why: &str) -> Error {
+fn refusal_error(action: InstanceAction, target: &InstanceRef, why: &str) -> Error {
     let name = target.native_name.as_deref().unwrap_or(&target.id);
-    // Terminating is refused for one reason only.
-    let kind = if change == InstanceAction::Terminate {
+    // Protection is the only reason to refuse a termination.
+    let kind = if action == InstanceAction::Terminate {
         ErrorKind::Protected
     } else {
         ErrorKind::Refused
     };
-    Error::new(kind, format!("cannot {} {name}: {why}", change.verb())).at(location(&target.scope))
+    Error::new(kind, format!("cannot {} {name}: {why}", action.as_str())).at(error_location(&target.scope))
 }
 
-/// The name came to mean another instance between the look and the call.
-pub(crate) fn hit_another(verb: &str, target: &InstanceRef, operation: &Operation) -> Error {
+/// Makes the error for a call that changed another instance: the name was reused between the read and the call.
+pub(crate) fn wrong_instance_error(verb: &str, target: &InstanceRef, operation: &Operation) -> Error {
     let hit = InstanceRef {
         id: operation.target_id.unwrap_or_default().to_string(),
         ..target.clone()
@@ -225,26 +203,14 @@ pub(crate) fn hit_another(verb: &str, target: &InstanceRef, operation: &Operatio
     let message =
         format!("cannot {verb} {target}: it was replaced under the same name in that moment, and the call hit {hit}");
     Error::new(ErrorKind::Refused, message)
-        .at(location(&target.scope))
+        .naming(target)
+        .at(error_location(&target.scope))
         .with_leftover(hit)
 }
 
-impl InstanceAction {
-    fn verb(self) -> &'static str {
-        match self {
-            Self::Terminate => "terminate",
-            Self::Start => "start",
-            Self::Stop => "stop",
-            Self::Reboot => "reboot",
-            Self::Protect(true) => "protect",
-            Self::Protect(false) => "unprotect",
-        }
-    }
-}
-
-/// The API's calls.
+/// The API calls that change an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Call {
+pub(crate) enum ApiCall {
     Delete,
     Start,
     Resume,
@@ -253,29 +219,34 @@ pub(crate) enum Call {
     Protect(bool),
 }
 
-/// Which call a change takes in this state: none if it is so already, an error's reason if the state forbids it.
-pub(crate) fn call_for(change: InstanceAction, api: &model::Instance, going: bool) -> Result<Option<Call>, String> {
+/// Selects the call for an action in this state: none if there is nothing to do, the reason if the state forbids it.
+pub(crate) fn select_call(
+    action: InstanceAction,
+    api: &model::Instance,
+    being_deleted: bool,
+) -> Result<Option<ApiCall>, String> {
     let status = api.status.as_ref();
     let word = status.and_then(Status::name).unwrap_or("UNKNOWN");
     let wrong_state = || {
-        if going {
+        if being_deleted {
             "it is being deleted".to_owned()
         } else {
             format!("it is {word}")
         }
     };
-    match change {
-        InstanceAction::Terminate if going => Ok(None),
+    match action {
+        InstanceAction::Terminate if being_deleted => Ok(None),
         InstanceAction::Terminate if api.deletion_protection == Some(true) => Err("it is protected".to_owned()),
-        InstanceAction::Terminate => Ok(Some(Call::Delete)),
-        _ if going => Err(wrong_state()),
-        InstanceAction::Protect(wanted) => {
+        InstanceAction::Terminate => Ok(Some(ApiCall::Delete)),
+        _ if being_deleted => Err(wrong_state()),
+        InstanceAction::Protect | InstanceAction::Unprotect => {
+            let wanted = action == InstanceAction::Protect;
             let is_so = api.deletion_protection.unwrap_or_default() == wanted;
-            Ok((!is_so).then_some(Call::Protect(wanted)))
+            Ok((!is_so).then_some(ApiCall::Protect(wanted)))
         }
         InstanceAction::Start => match status {
-            Some(Status::Terminated | Status::Stopped) => Ok(Some(Call::Start)),
-            Some(Status::Suspended) => Ok(Some(Call::Resume)),
+            Some(Status::Terminated | Status::Stopped) => Ok(Some(ApiCall::Start)),
+            Some(Status::Suspended) => Ok(Some(ApiCall::Resume)),
             Some(Status::Running | Status::Repairing | Status::Pending | Status::Provisioning | Status::Staging) => {
                 Ok(None)
             }
@@ -290,10 +261,10 @@ pub(crate) fn call_for(change: InstanceAction, api: &model::Instance, going: boo
                 | Status::PendingStop
                 | Status::Suspending,
             ) => Ok(None),
-            _ => Ok(Some(Call::Stop)),
+            _ => Ok(Some(ApiCall::Stop)),
         },
         InstanceAction::Reboot => match status {
-            Some(Status::Running | Status::Repairing) => Ok(Some(Call::Reset)),
+            Some(Status::Running | Status::Repairing) => Ok(Some(ApiCall::Reset)),
             _ => Err(wrong_state()),
         },
     }
@@ -301,7 +272,7 @@ pub(crate) fn call_for(change: InstanceAction, api: &model::Instance, going: boo
 
 pub(crate) async fn send(
     (project, instances): (&str, &Instances),
-    call: Call,
+    call: ApiCall,
     zone: &str,
     name: &str,
     request_id: &str,
@@ -309,79 +280,80 @@ pub(crate) async fn send(
     macro_rules! send {
         ($call:expr) => {{
             let call = $call.set_project(project).set_zone(zone);
-            prepared(call.set_request_id(request_id)).send().await
+            with_call_options(call.set_request_id(request_id)).send().await
         }};
     }
     match call {
-        Call::Delete => send!(instances.delete().set_instance(name)),
-        Call::Start => send!(instances.start().set_instance(name)),
-        Call::Resume => send!(instances.resume().set_instance(name)),
-        Call::Stop => send!(instances.stop().set_instance(name)),
-        Call::Reset => send!(instances.reset().set_instance(name)),
-        Call::Protect(protected) => {
+        ApiCall::Delete => send!(instances.delete().set_instance(name)),
+        ApiCall::Start => send!(instances.start().set_instance(name)),
+        ApiCall::Resume => send!(instances.resume().set_instance(name)),
+        ApiCall::Stop => send!(instances.stop().set_instance(name)),
+        ApiCall::Reset => send!(instances.reset().set_instance(name)),
+        ApiCall::Protect(protected) => {
             let call = instances.set_deletion_protection().set_resource(name);
             send!(call.set_deletion_protection(protected))
         }
     }
 }
 
-/// How long a start is waited for, which may end in a stock-out.
+/// How long to wait for a start, which may fail for lack of capacity.
 pub(crate) const START_DEADLINE: Duration = Duration::from_secs(120);
-/// How long any other change is watched: what is under way for so long without an error is taken to go well.
+/// How long to watch any other change. One that runs for so long without an error counts as successful.
 pub(crate) const WATCH_DEADLINE: Duration = Duration::from_secs(10);
 pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(500);
-pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+pub(crate) const MAX_PAUSE: Duration = Duration::from_secs(2);
 
-/// Says whether a change goes well that the cloud has taken on.
+/// Waits for the result of an accepted change.
 ///
 /// # Errors
-/// Those of the operation; `UnknownOutcome` if neither it nor the instance tells what came of it.
-pub(crate) async fn settled(client: &Client, change: InstanceAction, taken: StartedChange<'_>) -> Result<()> {
+/// Those of the operation; `UnknownOutcome` if neither the operation nor the instance shows the result.
+pub(crate) async fn await_change(client: &Client, action: InstanceAction, started: StartedChange<'_>) -> Result<()> {
     let StartedChange {
         target,
         operation,
         attempted,
-    } = taken;
+    } = started;
     let mut last = Ok(operation.clone());
-    if change == InstanceAction::Start {
-        last = operations::finished(client, &target.scope, operation, START_DEADLINE).await;
+    if action == InstanceAction::Start {
+        last = operations::wait_until_done(client, &target.scope, operation, START_DEADLINE).await;
     } else {
-        let watch = watch(client, target, change, &mut last, &attempted);
+        let watch = watch(client, target, action, &mut last, &attempted);
         if let Ok(result) = tokio::time::timeout(WATCH_DEADLINE, watch).await {
             return result;
         }
     }
-    concluded(client, target, change, last, &attempted).await
+    final_result(client, target, action, last, &attempted).await
 }
 
-/// What a change came to that is watched no longer; `last` is how its operation stood at the last look.
-pub(crate) async fn concluded(
+/// Returns the result of a change after watching it; `last` is the operation as it was read last.
+pub(crate) async fn final_result(
     client: &Client,
     target: &InstanceRef,
-    change: InstanceAction,
+    action: InstanceAction,
     last: Result<Operation>,
     attempted: &str,
 ) -> Result<()> {
     match last {
-        // Whether it is protected must not be taken for granted.
-        Ok(operation) if matches!(change, InstanceAction::Protect(_)) && !is_done(&operation) => {
-            let error = Error::new(ErrorKind::Timeout, "its operation does not end").at(location(&target.scope));
-            without_operation(client, target, change, error, attempted).await
+        // Protection must be certain.
+        Ok(operation)
+            if matches!(action, InstanceAction::Protect | InstanceAction::Unprotect) && !is_done(&operation) =>
+        {
+            let error = Error::new(ErrorKind::Timeout, "its operation does not end").at(error_location(&target.scope));
+            result_without_operation(client, target, action, error, attempted).await
         }
-        Ok(operation) if operation.name.is_none() && says(&operation, target, attempted).is_none() => {
-            without_operation(client, target, change, operations::nameless(), attempted).await
+        Ok(operation) if operation.name.is_none() && operation_result(&operation, target, attempted).is_none() => {
+            result_without_operation(client, target, action, operations::missing_name_error(), attempted).await
         }
-        Ok(operation) => of_operation(&operation, attempted, &target.scope).map_or(Ok(()), Err),
-        Err(error) => without_operation(client, target, change, error, attempted).await,
+        Ok(operation) => operation_error(&operation, attempted, &target.scope).map_or(Ok(()), Err),
+        Err(error) => result_without_operation(client, target, action, error, attempted).await,
     }
 }
 
-/// Looks until the operation is over, or the instance shows that the change has begun. `last` is how the operation
-/// stood at the last look.
+/// Reads until the operation is done, or the instance shows the change. `last` is the operation as it was read last.
 async fn watch(
     client: &Client,
     target: &InstanceRef,
-    change: InstanceAction,
+    action: InstanceAction,
     last: &mut Result<Operation>,
     attempted: &str,
 ) -> Result<()> {
@@ -391,70 +363,72 @@ async fn watch(
         if let Some(result) = last
             .as_ref()
             .ok()
-            .and_then(|operation| says(operation, target, attempted))
+            .and_then(|operation| operation_result(operation, target, attempted))
         {
             return result;
         }
-        if let Some(result) = shown(client, target, change).await {
+        if let Some(result) = read_result(client, target, action).await {
             return result;
         }
         *last = match &name {
-            Some(name) => operations::standing(client, &target.scope, name).await,
-            None => Err(operations::nameless()),
+            Some(name) => operations::status(client, &target.scope, name).await,
+            None => Err(operations::missing_name_error()),
         };
         if !last.as_ref().is_ok_and(is_done) {
             tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            pause = (pause * 2).min(MAX_PAUSE);
         }
     }
 }
 
-/// What an operation says of its change; nothing while it is under way.
-pub(crate) fn says(operation: &Operation, target: &InstanceRef, attempted: &str) -> Option<Result<()>> {
-    match of_operation(operation, attempted, &target.scope) {
+/// Returns the result that an operation shows; `None` while it runs.
+pub(crate) fn operation_result(operation: &Operation, target: &InstanceRef, attempted: &str) -> Option<Result<()>> {
+    match operation_error(operation, attempted, &target.scope) {
         Some(error) => Some(Err(error)),
         None => is_done(operation).then_some(Ok(())),
     }
 }
 
-/// What the instance itself shows of the change; nothing if it does not.
-async fn shown(client: &Client, target: &InstanceRef, change: InstanceAction) -> Option<Result<()>> {
-    if change == InstanceAction::Reboot {
-        // A restart leaves no trace to go by.
+/// Returns the result that the instance shows; `None` if it shows none.
+async fn read_result(client: &Client, target: &InstanceRef, action: InstanceAction) -> Option<Result<()>> {
+    if action == InstanceAction::Reboot {
+        // A reboot leaves no trace.
         return None;
     }
-    match by_reference(client, target).await {
-        Ok(api) => shows(change, &api).then_some(Ok(())),
-        Err(gone) if gone.kind() == ErrorKind::NotFound && change == InstanceAction::Terminate => Some(Ok(())),
+    match get_by_ref(client, target).await {
+        Ok(api) => instance_shows(action, &api).then_some(Ok(())),
+        Err(gone) if gone.kind() == ErrorKind::NotFound && action == InstanceAction::Terminate => Some(Ok(())),
         Err(gone) if gone.kind() == ErrorKind::NotFound => Some(Err(gone)),
         Err(_) => None,
     }
 }
 
-pub(crate) fn shows(change: InstanceAction, api: &Instance) -> bool {
+pub(crate) fn instance_shows(action: InstanceAction, api: &Instance) -> bool {
     let status = api.status.as_ref();
-    match change {
+    match action {
         InstanceAction::Terminate => matches!(status, Some(Status::Stopping | Status::Deprovisioning)),
         InstanceAction::Stop => matches!(
             status,
             Some(Status::PendingStop | Status::Stopping | Status::Stopped | Status::Terminated)
         ),
-        // On its way up it can still fail.
+        // An instance that is starting can still fail.
         InstanceAction::Start => status == Some(&Status::Running),
-        InstanceAction::Protect(wanted) => api.deletion_protection.unwrap_or_default() == wanted,
+        InstanceAction::Protect | InstanceAction::Unprotect => {
+            api.deletion_protection.unwrap_or_default() == (action == InstanceAction::Protect)
+        }
         InstanceAction::Reboot => false,
     }
 }
 
-/// The operation cannot be read: the change was taken on all the same.
-async fn without_operation(
+/// Returns the result of an accepted change whose operation cannot be read.
+async fn result_without_operation(
     client: &Client,
     target: &InstanceRef,
-    change: InstanceAction,
+    action: InstanceAction,
     why: Error,
     attempted: &str,
 ) -> Result<()> {
-    if let Some(result) = shown(client, target, change).await {
+    if let Some(result) = read_result(client, target, action).await {
         return result;
     }
     Err(why
@@ -467,67 +441,70 @@ async fn without_operation(
 }
 
 #[cfg(test)]
-mod call_tests {
+mod tests {
     use super::*;
 
     #[test]
-    fn a_change_takes_the_call_that_its_state_needs() {
+    fn action_and_state_select_the_call() {
         let in_state = |word: &str| model::Instance::new().set_status(word);
-        for (change, word, expected) in [
-            (InstanceAction::Start, "TERMINATED", Ok(Some(Call::Start))),
-            (InstanceAction::Start, "SUSPENDED", Ok(Some(Call::Resume))),
+        for (action, word, expected) in [
+            (InstanceAction::Start, "TERMINATED", Ok(Some(ApiCall::Start))),
+            (InstanceAction::Start, "SUSPENDED", Ok(Some(ApiCall::Resume))),
             (InstanceAction::Start, "RUNNING", Ok(None)),
             (InstanceAction::Start, "STAGING", Ok(None)),
             (InstanceAction::Start, "STOPPING", Err("it is STOPPING".to_owned())),
-            (InstanceAction::Stop, "RUNNING", Ok(Some(Call::Stop))),
+            (InstanceAction::Stop, "RUNNING", Ok(Some(ApiCall::Stop))),
             (InstanceAction::Stop, "TERMINATED", Ok(None)),
             (InstanceAction::Stop, "STOPPING", Ok(None)),
-            (InstanceAction::Reboot, "RUNNING", Ok(Some(Call::Reset))),
+            (InstanceAction::Reboot, "RUNNING", Ok(Some(ApiCall::Reset))),
             (InstanceAction::Reboot, "TERMINATED", Err("it is TERMINATED".to_owned())),
-            (InstanceAction::Terminate, "TERMINATED", Ok(Some(Call::Delete))),
+            (InstanceAction::Terminate, "TERMINATED", Ok(Some(ApiCall::Delete))),
         ] {
-            assert_eq!(call_for(change, &in_state(word), false), expected, "{change:?} {word}");
+            assert_eq!(
+                select_call(action, &in_state(word), false),
+                expected,
+                "{action:?} {word}"
+            );
         }
     }
 
     #[test]
-    fn protection_is_set_once_and_in_any_state() {
+    fn protection_changes_once_and_in_any_state() {
         for (protected, wanted, expected) in [
-            (Some(false), true, Ok(Some(Call::Protect(true)))),
-            (None, true, Ok(Some(Call::Protect(true)))),
+            (Some(false), true, Ok(Some(ApiCall::Protect(true)))),
+            (None, true, Ok(Some(ApiCall::Protect(true)))),
             (Some(true), true, Ok(None)),
-            (Some(true), false, Ok(Some(Call::Protect(false)))),
+            (Some(true), false, Ok(Some(ApiCall::Protect(false)))),
             (None, false, Ok(None)),
         ] {
             let api = model::Instance::new()
                 .set_status("TERMINATED")
                 .set_or_clear_deletion_protection(protected);
-            assert_eq!(call_for(InstanceAction::Protect(wanted), &api, false), expected);
+            let action = match wanted {
+                true => InstanceAction::Protect,
+                false => InstanceAction::Unprotect,
+            };
+            assert_eq!(select_call(action, &api, false), expected);
         }
     }
 
     #[test]
-    fn what_is_on_its_way_out_is_let_go() {
-        let going = model::Instance::new()
+    fn instance_being_deleted_takes_no_call() {
+        let being_deleted = model::Instance::new()
             .set_status("STOPPING")
             .set_deletion_protection(true);
-        assert_eq!(call_for(InstanceAction::Terminate, &going, true), Ok(None));
-        assert!(call_for(InstanceAction::Start, &going, true).is_err());
-        assert!(call_for(InstanceAction::Stop, &going, true).is_err());
+        assert_eq!(select_call(InstanceAction::Terminate, &being_deleted, true), Ok(None));
+        assert!(select_call(InstanceAction::Start, &being_deleted, true).is_err());
+        assert!(select_call(InstanceAction::Stop, &being_deleted, true).is_err());
         assert_eq!(
-            call_for(InstanceAction::Terminate, &going, false),
+            select_call(InstanceAction::Terminate, &being_deleted, false),
             Err("it is protected".to_owned())
         );
     }
-}
-
-#[cfg(test)]
-mod follow_tests {
-    use super::*;
 
     #[test]
-    fn a_change_shows_in_the_state() {
-        for (change, word, expected) in [
+    fn state_shows_the_change() {
+        for (action, word, expected) in [
             (InstanceAction::Terminate, "STOPPING", true),
             (InstanceAction::Terminate, "TERMINATED", false),
             (InstanceAction::Terminate, "RUNNING", false),
@@ -539,7 +516,7 @@ mod follow_tests {
             (InstanceAction::Reboot, "RUNNING", false),
         ] {
             let api = Instance::new().set_status(word);
-            assert_eq!(shows(change, &api), expected, "{change:?} {word}");
+            assert_eq!(instance_shows(action, &api), expected, "{action:?} {word}");
         }
     }
 }

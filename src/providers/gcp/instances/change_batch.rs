@@ -1,5 +1,5 @@
-//! Changing many instances: one call for each, since the API has no batches, but one look at many of them before, and
-//! one after. Only Compute Engine: EC2's calls take many instances each.
+//! Changes many instances: one call for each, because the API has no batch calls, but one list of many instances before
+//! the calls and after them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -11,45 +11,43 @@ use google_cloud_compute_v1::model::instance::Status;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::change::{
-    FIRST_PAUSE, InstanceAction, LONGEST_PAUSE, START_DEADLINE, StartedChange, WATCH_DEADLINE, begin, change_one,
-    concluded, says, settled, shows,
+    FIRST_PAUSE, MAX_PAUSE, START_DEADLINE, StartedChange, WATCH_DEADLINE, await_change, change_one, final_result,
+    instance_shows, operation_result, start_change,
 };
 use super::list;
-use super::list::MOST_TERMS;
-use crate::cloud::{BatchTracker, Error, ErrorKind, InstanceRef, Result, TargetOutcome};
-use crate::providers::gcp::api::client::Client;
+use super::list::MAX_FILTER_TERMS;
+use crate::cloud::{BatchTracker, Error, ErrorKind, InstanceAction, InstanceRef, Result, TargetOutcome};
+use crate::providers::gcp::api::client::{CONCURRENT_BATCHES, Client};
 use crate::providers::gcp::api::operations;
 
-/// So many instances are looked at by one list, and their calls sent right after it.
-const BATCH_SIZE: usize = MOST_TERMS;
-/// How many waves are under way: while one is sent, the next one is looked at.
-pub(crate) const CONCURRENT_BATCHES: usize = 2;
-/// How many calls of a wave are under way.
-const CALLS_AT_ONCE: usize = 10;
-/// For so long a look holds: then a name may have come to mean another instance.
-const FRESH: Duration = Duration::from_secs(5);
-/// How many reads are under way at once.
-const READS_AT_ONCE: usize = 10;
+/// How many instances one list reads before their calls are sent.
+const BATCH_SIZE: usize = MAX_FILTER_TERMS;
+/// How many calls of a batch run at once.
+const CONCURRENT_CALLS: usize = 10;
+/// How long a read is valid. After that, a name may mean another instance.
+const MAX_LOOKUP_AGE: Duration = Duration::from_secs(5);
+/// How many reads run at once.
+const CONCURRENT_READS: usize = 10;
 
-/// Some of the targets, by their positions among all.
-type Part<'a> = Vec<(usize, &'a InstanceRef)>;
-/// What became of some of the targets, by their positions.
+/// Some of the targets, each with its position among all targets.
+type IndexedTargets<'a> = Vec<(usize, &'a InstanceRef)>;
+/// Results, each with the position of its target.
 type Results = Vec<(usize, Result<()>)>;
 
-/// Changes every target; one outcome for each, in the same order.
+/// Changes every target. Returns one outcome for each, in the same order.
 pub(crate) async fn change_all(
     client: &Client,
     targets: &[InstanceRef],
-    change: InstanceAction,
-    course: &BatchTracker<'_>,
+    action: InstanceAction,
+    tracker: &BatchTracker<'_>,
 ) -> Vec<TargetOutcome> {
-    let mut zones: BTreeMap<&str, Part<'_>> = BTreeMap::new();
+    let mut zones: BTreeMap<&str, IndexedTargets<'_>> = BTreeMap::new();
     for (position, target) in targets.iter().enumerate() {
         zones.entry(&target.scope).or_default().push((position, target));
     }
     let in_zones = zones
         .into_iter()
-        .map(|(zone, part)| change_in_zone(client, zone, part, change, course));
+        .map(|(zone, targets)| change_in_zone(client, zone, targets, action, tracker));
     let mut results: Vec<_> = join_all(in_zones).await.into_iter().flatten().collect();
     results.sort_by_key(|(position, _)| *position);
     let results = results.into_iter().map(|(position, result)| TargetOutcome {
@@ -62,184 +60,195 @@ pub(crate) async fn change_all(
 async fn change_in_zone(
     client: &Client,
     zone: &str,
-    part: Part<'_>,
-    change: InstanceAction,
-    course: &BatchTracker<'_>,
+    targets: IndexedTargets<'_>,
+    action: InstanceAction,
+    tracker: &BatchTracker<'_>,
 ) -> Results {
-    if let [(position, target)] = part[..] {
-        let result = change_one(client, target, change, course).await;
-        return vec![(position, course.record(target, result))];
+    if let [(position, target)] = targets[..] {
+        let result = change_one(client, target, action, tracker).await;
+        return vec![(position, tracker.record(target, result))];
     }
-    let waves: Vec<_> = part
+    let batches: Vec<_> = targets
         .chunks(BATCH_SIZE)
-        .map(|wave| begin_wave(client, zone, wave, change, course))
+        .map(|batch| start_batch(client, zone, batch, action, tracker))
         .collect();
-    let begun: Vec<_> = stream::iter(waves).buffer_unordered(CONCURRENT_BATCHES).collect().await;
-    let (mut results, mut taken) = (Vec::new(), Vec::new());
-    for (position, begun) in begun.into_iter().flatten() {
-        match begun {
-            Ok(Some(change)) => taken.push((position, change)),
+    let started_changes: Vec<_> = stream::iter(batches)
+        .buffer_unordered(CONCURRENT_BATCHES)
+        .collect()
+        .await;
+    let (mut results, mut started) = (Vec::new(), Vec::new());
+    for (position, started_changes) in started_changes.into_iter().flatten() {
+        match started_changes {
+            Ok(Some(action)) => started.push((position, action)),
             Ok(None) => results.push((position, Ok(()))),
             Err(error) => results.push((position, Err(error))),
         }
     }
-    results.extend(follow(client, zone, taken, change, course).await);
+    results.extend(await_changes(client, zone, started, action, tracker).await);
     results
 }
 
-/// Looks at some targets of a zone, and sends their calls.
-async fn begin_wave<'a>(
+/// Reads some targets of a zone and sends their calls.
+async fn start_batch<'a>(
     client: &Client,
     zone: &str,
-    wave: &[(usize, &'a InstanceRef)],
-    change: InstanceAction,
-    course: &BatchTracker<'_>,
+    batch: &[(usize, &'a InstanceRef)],
+    action: InstanceAction,
+    tracker: &BatchTracker<'_>,
 ) -> Vec<(usize, Result<Option<StartedChange<'a>>>)> {
-    // Held until the last call is sent. Nobody closes it.
-    let _wave = client.waves.acquire().await;
-    let mut looked_at = Instant::now();
-    let looked: Result<(BTreeMap<_, _>, BTreeSet<_>)> = async {
-        course.check_may_start()?;
-        client.pace.turn().await;
-        looked_at = Instant::now();
-        let found = look(client, zone, wave.iter().map(|(_, target)| *target)).await?;
+    // Held until the last call is sent. The semaphore is never closed.
+    let _wave = client.batch_slots.acquire().await;
+    let mut read_at = Instant::now();
+    let read: Result<(BTreeMap<_, _>, BTreeSet<_>)> = async {
+        tracker.check_may_start()?;
+        client.rate_limiter.acquire().await;
+        read_at = Instant::now();
+        let found = list_targets(client, zone, batch.iter().map(|(_, target)| *target)).await?;
         let is_stopping = |api: &model::Instance| api.status == Some(Status::Stopping);
-        let going = match found.values().any(is_stopping) {
-            // Which of those that stop are being deleted.
-            true => operations::deletions_under_way(client, zone).await.unwrap_or_default(),
+        let being_deleted = match found.values().any(is_stopping) {
+            // An instance that stops may be being deleted.
+            true => operations::list_ids_being_deleted(client, zone)
+                .await
+                .unwrap_or_default(),
             false => BTreeSet::new(),
         };
-        Ok((found, going))
+        Ok((found, being_deleted))
     }
     .await;
-    let (found, going) = match looked {
-        Ok(looked) => looked,
-        // An unknown zone has none of them.
+    let (found, being_deleted) = match read {
+        Ok(read) => read,
+        // An unknown zone has no instances.
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidSpec) => Default::default(),
         Err(error) => {
-            return wave
+            return batch
                 .iter()
-                .map(|(position, target)| (*position, course.record(target, Err(error.clone())).map(|()| None)))
+                .map(|(position, target)| (*position, tracker.record(target, Err(error.clone())).map(|()| None)))
                 .collect();
         }
     };
-    let begun = wave.iter().map(|(position, target)| {
-        let (found, going) = (&found, &going);
+    let started_changes = batch.iter().map(|(position, target)| {
+        let (found, being_deleted) = (&found, &being_deleted);
         async move {
-            let begun = match found.get(&target.id).filter(|_| looked_at.elapsed() < FRESH) {
+            let started_changes = match found.get(&target.id).filter(|_| read_at.elapsed() < MAX_LOOKUP_AGE) {
                 Some(api) => {
-                    let going = api.status == Some(Status::Deprovisioning) || going.contains(&target.id);
-                    begin(client, target, change, api.clone(), going, course).await
+                    let being_deleted =
+                        api.status == Some(Status::Deprovisioning) || being_deleted.contains(&target.id);
+                    start_change(client, target, action, api.clone(), being_deleted, tracker).await
                 }
-                // Gone, or another one has its name by now, or has had the time to take it: that is told one by one.
-                None => change_one(client, target, change, course).await.map(|()| None),
+                // The instance is gone, another one has its name, or could have taken it by now.
+                None => change_one(client, target, action, tracker).await.map(|()| None),
             };
-            let begun = match begun {
-                Ok(Some(taken)) => Ok(Some(taken)),
-                concluded => course.record(target, concluded.map(drop)).map(|()| None),
+            let started_changes = match started_changes {
+                Ok(Some(started)) => Ok(Some(started)),
+                concluded => tracker.record(target, concluded.map(drop)).map(|()| None),
             };
-            (*position, begun)
+            (*position, started_changes)
         }
     });
-    let begun: Vec<_> = begun.collect();
-    stream::iter(begun).buffer_unordered(CALLS_AT_ONCE).collect().await
+    let started_changes: Vec<_> = started_changes.collect();
+    stream::iter(started_changes)
+        .buffer_unordered(CONCURRENT_CALLS)
+        .collect()
+        .await
 }
 
-/// Those of the targets that are there, by id.
-async fn look<'a>(
+/// Lists the targets that exist, by id.
+async fn list_targets<'a>(
     client: &Client,
     zone: &str,
     targets: impl Iterator<Item = &'a InstanceRef>,
 ) -> Result<BTreeMap<String, model::Instance>> {
     let ids: BTreeSet<&str> = targets.map(|target| target.id.as_str()).collect();
-    list::raw_by_id(client, zone, &ids).await
+    list::list_by_ids(client, zone, &ids).await
 }
 
-/// A change that is watched until it is over, or shows in its instance.
-struct Watched<'a> {
+/// A change that is watched until its operation is done or its instance shows it.
+struct WatchedChange<'a> {
     position: usize,
-    taken: StartedChange<'a>,
-    /// Why its operation could not be read the last time.
+    started: StartedChange<'a>,
+    /// Why the last read of the operation failed.
     unread: Option<Error>,
 }
 
-/// Watches changes that the cloud has taken on: one list of the zone's instances, and one of its operations, for all of
-/// them each time.
-async fn follow(
+/// Waits for accepted changes. Each round lists the instances and the operations of the zone once.
+async fn await_changes(
     client: &Client,
     zone: &str,
-    taken: Vec<(usize, StartedChange<'_>)>,
-    change: InstanceAction,
-    course: &BatchTracker<'_>,
+    started: Vec<(usize, StartedChange<'_>)>,
+    action: InstanceAction,
+    tracker: &BatchTracker<'_>,
 ) -> Results {
-    if taken.len() < 2 {
-        let followed = taken
+    if started.len() < 2 {
+        let followed = started
             .into_iter()
-            .map(async |(position, taken): (usize, StartedChange<'_>)| {
-                let target = taken.target;
-                (position, course.record(target, settled(client, change, taken).await))
+            .map(async |(position, started): (usize, StartedChange<'_>)| {
+                let target = started.target;
+                (
+                    position,
+                    tracker.record(target, await_change(client, action, started).await),
+                )
             });
         return join_all(followed).await;
     }
-    let watched = taken.into_iter().map(|(position, taken)| Watched {
+    let watched = started.into_iter().map(|(position, started)| WatchedChange {
         position,
-        taken,
+        started: started,
         unread: None,
     });
     let (mut watched, mut results): (Vec<_>, _) = (watched.collect(), Results::new());
-    let patience = match change {
+    let deadline = match action {
         InstanceAction::Start => START_DEADLINE,
         _ => WATCH_DEADLINE,
     };
-    // Whatever it takes, once they are looked at.
-    look_again(client, zone, &mut watched, &mut results, change, course).await;
+    // The first check has no time limit.
+    check_changes(client, zone, &mut watched, &mut results, action, tracker).await;
     let rounds = async {
         let mut pause = FIRST_PAUSE;
         while !watched.is_empty() {
             sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
-            look_again(client, zone, &mut watched, &mut results, change, course).await;
+            pause = (pause * 2).min(MAX_PAUSE);
+            check_changes(client, zone, &mut watched, &mut results, action, tracker).await;
         }
     };
-    // What is left then is told by how its operation stood last.
-    let _ = timeout(patience, rounds).await;
-    let concluded = watched.into_iter().map(async |one| {
+    // The operations, as they were read last, decide about the rest.
+    let _ = timeout(deadline, rounds).await;
+    let concluded = watched.into_iter().map(async |watch| {
         let StartedChange {
             target,
             operation,
             attempted,
-        } = one.taken;
-        let last = one.unread.map_or(Ok(operation), Err);
-        let result = concluded(client, target, change, last, &attempted).await;
-        (one.position, course.record(target, result))
+        } = watch.started;
+        let last = watch.unread.map_or(Ok(operation), Err);
+        let result = final_result(client, target, action, last, &attempted).await;
+        (watch.position, tracker.record(target, result))
     });
     let concluded: Vec<_> = concluded.collect();
-    let concluded = stream::iter(concluded).buffer_unordered(READS_AT_ONCE);
+    let concluded = stream::iter(concluded).buffer_unordered(CONCURRENT_READS);
     results.extend(concluded.collect::<Vec<_>>().await);
     results
 }
 
-/// One round: what is known of the operations, what the instances show, and how the operations stand of those that show
-/// nothing.
-async fn look_again(
+/// Runs one round: checks the known operations, the instances, and the operations of the instances that show nothing.
+async fn check_changes(
     client: &Client,
     zone: &str,
-    watched: &mut Vec<Watched<'_>>,
+    watched: &mut Vec<WatchedChange<'_>>,
     results: &mut Results,
-    change: InstanceAction,
-    course: &BatchTracker<'_>,
+    action: InstanceAction,
+    tracker: &BatchTracker<'_>,
 ) {
-    let is_said = |taken: &StartedChange<'_>| says(&taken.operation, taken.target, &taken.attempted);
-    sift(watched, results, course, is_said);
+    let is_finished =
+        |started: &StartedChange<'_>| operation_result(&started.operation, started.target, &started.attempted);
+    take_finished(watched, results, tracker, is_finished);
     // A restart leaves no trace to go by.
-    if change != InstanceAction::Reboot
+    if action != InstanceAction::Reboot
         && !watched.is_empty()
-        && let Ok(found) = look(client, zone, watched.iter().map(|one| one.taken.target)).await
+        && let Ok(found) = list_targets(client, zone, watched.iter().map(|watch| watch.started.target)).await
     {
-        sift(watched, results, course, |taken| {
-            let shown = match found.get(&taken.target.id) {
-                Some(api) => shows(change, api),
-                None => change == InstanceAction::Terminate,
+        take_finished(watched, results, tracker, |started| {
+            let shown = match found.get(&started.target.id) {
+                Some(api) => instance_shows(action, api),
+                None => action == InstanceAction::Terminate,
             };
             shown.then_some(Ok(()))
         });
@@ -248,53 +257,53 @@ async fn look_again(
         return;
     }
     read_operations(client, zone, watched).await;
-    sift(watched, results, course, is_said);
+    take_finished(watched, results, tracker, is_finished);
 }
 
-/// Reads how the operations stand that are over, or not listed yet.
-async fn read_operations(client: &Client, zone: &str, watched: &mut [Watched<'_>]) {
-    let under_way = operations::under_way(client, zone).await.unwrap_or_default();
-    let over = watched.iter_mut().filter_map(|one| {
-        let name = one.taken.operation.name.clone()?;
+/// Reads the operations that are done or not listed yet.
+async fn read_operations(client: &Client, zone: &str, watched: &mut [WatchedChange<'_>]) {
+    let under_way = operations::list_running(client, zone).await.unwrap_or_default();
+    let over = watched.iter_mut().filter_map(|watch| {
+        let name = watch.started.operation.name.clone()?;
         if under_way.contains(&name) {
-            one.unread = None;
+            watch.unread = None;
             return None;
         }
-        Some((name, one))
+        Some((name, watch))
     });
-    let mut over: BTreeMap<String, &mut Watched<'_>> = over.collect();
+    let mut over: BTreeMap<String, &mut WatchedChange<'_>> = over.collect();
     let names: Vec<String> = over.keys().cloned().collect();
     let reads: Vec<_> = names
-        .chunks(MOST_TERMS)
-        .map(async |names| (names, operations::named(client, zone, names).await))
+        .chunks(MAX_FILTER_TERMS)
+        .map(async |names| (names, operations::find_by_names(client, zone, names).await))
         .collect();
-    let reads: Vec<_> = stream::iter(reads).buffer_unordered(READS_AT_ONCE).collect().await;
+    let reads: Vec<_> = stream::iter(reads).buffer_unordered(CONCURRENT_READS).collect().await;
     for (names, read) in reads {
         let (mut read, missing) = match read {
             Ok(read) => (read, Error::new(ErrorKind::NotFound, "its operation is not listed")),
             Err(error) => (BTreeMap::new(), error),
         };
         for name in names {
-            let Some(one) = over.get_mut(name) else { continue };
+            let Some(watch) = over.get_mut(name) else { continue };
             match read.remove(name) {
-                Some(operation) => (one.taken.operation, one.unread) = (operation, None),
-                None => one.unread = Some(missing.clone()),
+                Some(operation) => (watch.started.operation, watch.unread) = (operation, None),
+                None => watch.unread = Some(missing.clone()),
             }
         }
     }
 }
 
-/// Moves those to the results of which there is one.
-fn sift<'a>(
-    watched: &mut Vec<Watched<'a>>,
+/// Moves the changes that have a result to the results.
+fn take_finished<'a>(
+    watched: &mut Vec<WatchedChange<'a>>,
     results: &mut Results,
-    course: &BatchTracker<'_>,
+    tracker: &BatchTracker<'_>,
     result: impl Fn(&StartedChange<'a>) -> Option<Result<()>>,
 ) {
-    watched.retain(|one| match result(&one.taken) {
+    watched.retain(|watch| match result(&watch.started) {
         Some(result) => {
-            let result = course.record(one.taken.target, result);
-            results.push((one.position, result));
+            let result = tracker.record(watch.started.target, result);
+            results.push((watch.position, result));
             false
         }
         None => true,

@@ -1,41 +1,43 @@
-//! What the API says of an instance, in the contract's terms.
+//! Converts an instance of the API.
 
 use std::collections::BTreeMap;
 
 use google_cloud_compute_v1::model::attached_disk::Architecture as DiskArchitecture;
 use google_cloud_compute_v1::model::instance::Status;
 use google_cloud_compute_v1::model::scheduling::ProvisioningModel;
-use google_cloud_compute_v1::model::{self, MachineType, machine_type};
+use google_cloud_compute_v1::model::{self, MachineType};
 use serde_json::json;
 
-use super::expiry::expiry;
+use super::expiry::find_expiry;
 use crate::cloud::{
     Architecture, Disk, Error, ErrorKind, Gpu, Instance, InstanceRef, InstanceState, Labels, NativeName, Ownership,
-    ProviderKind, RESERVED_PREFIX, Result, normalize_gpu_kind,
+    ProviderKind, RESERVED_PREFIX, Result, key_fingerprint, normalize_gpu_kind,
 };
-use crate::providers::gcp::create::metadata::keys_of;
-use crate::providers::gcp::network::{firewall_rule, words_of_path};
-use crate::providers::gcp::regions::{last_segment, region_of};
+use crate::providers::gcp::api::resource_name::{last_segment, region_of};
+use crate::providers::gcp::api::timestamp::parse_time;
+use crate::providers::gcp::catalog::machine_types::architecture_of;
+use crate::providers::gcp::labels::OPEN_PORT_PREFIX;
+use crate::providers::gcp::network::path_aliases;
 
-/// Makes the contract's instance. `being_deleted` says what the API's own answer does not: an instance that is being
-/// deleted shows the same `STOPPING` as one that is being stopped.
+/// Converts an instance of the API. `being_deleted` adds what the API does not say: an instance that is being deleted
+/// shows the same `STOPPING` as one that is being stopped.
 ///
 /// # Errors
 /// `Internal` for an answer without a name, id or zone.
-pub(crate) fn instance(api: model::Instance, project: &str, being_deleted: bool) -> Result<Instance> {
+pub(crate) fn to_instance(api: model::Instance, project: &str, being_deleted: bool) -> Result<Instance> {
     let (Some(name), Some(id), Some(zone)) = (&api.name, api.id, &api.zone) else {
         let message = "Compute Engine described an instance without a name, id or zone";
-        return Err(Error::new(ErrorKind::Internal, message).at("gcp"));
+        return Err(Error::new(ErrorKind::Internal, message).at(ProviderKind::Gcp));
     };
     let zone = last_segment(zone).to_owned();
     let state = if being_deleted {
         InstanceState::Terminating
     } else {
-        state(api.status.as_ref())
+        to_state(api.status.as_ref())
     };
-    let ownership = ownership(&api);
-    let created_at = api.creation_timestamp.as_deref().and_then(|time| time.parse().ok());
-    let expiry = expiry(&api, &ownership, created_at);
+    let ownership = read_ownership(&api);
+    let created_at = parse_time(api.creation_timestamp.as_ref());
+    let expiry = find_expiry(&api, &ownership, created_at);
     let interface = api.network_interfaces.first();
     let public_ip = interface.and_then(|interface| interface.access_configs.first()?.nat_ip.clone());
     let boot_disk = api.disks.iter().find(|disk| disk.boot == Some(true));
@@ -68,14 +70,14 @@ pub(crate) fn instance(api: model::Instance, project: &str, being_deleted: bool)
             Some(DiskArchitecture::Arm64) => Some(Architecture::Arm64),
             _ => None,
         }),
-        // The API does not say: the disk that came of the image does, and only on a call of its own.
+        // The API does not say. Only the disk does, which needs another call.
         image: None,
         spot: api.scheduling.as_ref().is_some_and(|scheduling| {
             scheduling.provisioning_model == Some(ProvisioningModel::Spot) || scheduling.preemptible == Some(true)
         }),
         public_ip: public_ip.filter(|address| !address.is_empty()),
         private_ip: interface.and_then(|interface| interface.network_ip.clone()),
-        labels: users_labels(&api),
+        labels: user_labels(&api),
         created_at,
         expires_at: expiry.map(|(end, _)| end),
         expiry_enforcer: expiry.map(|(_, enforcer)| enforcer),
@@ -85,28 +87,26 @@ pub(crate) fn instance(api: model::Instance, project: &str, being_deleted: bool)
         spec_fingerprint: ownership.spec_fingerprint,
         ttl: ownership.ttl,
         label_problem: ownership.label_problem,
-        disks: disks_of(&api),
-        ingress_rules: openings_of(&api),
+        disks: named_disks(&api),
+        ingress_rules: ingress_tags(&api),
         attached_gpu: attached_gpu(&api),
         has_other_price: has_other_price(&api),
-        setup: setup_of(&api, project),
+        setup: read_setup(&api, project),
         generation: ownership.generation,
         state_reason: None,
         failure: None,
-        native: native(&api),
+        native: native_fields(&api),
     })
 }
 
-/// Those of its network tags that firewall rules of ours go by.
-fn openings_of(api: &model::Instance) -> Vec<String> {
+/// Returns the network tags that open ports.
+fn ingress_tags(api: &model::Instance) -> Vec<String> {
     let tags = api.tags.iter().flat_map(|tags| &tags.items);
-    tags.filter(|tag| tag.starts_with(firewall_rule::PREFIX))
-        .cloned()
-        .collect()
+    tags.filter(|tag| tag.starts_with(OPEN_PORT_PREFIX)).cloned().collect()
 }
 
-/// Its disks that are resources of their own; local ones have no source, and go with it.
-fn disks_of(api: &model::Instance) -> Vec<Disk> {
+/// Returns the disks that are resources. Local disks have no source, and are deleted with the instance.
+fn named_disks(api: &model::Instance) -> Vec<Disk> {
     let named = api.disks.iter().filter_map(|disk| {
         Some(Disk {
             id: last_segment(disk.source.as_deref()?).to_owned(),
@@ -116,19 +116,19 @@ fn disks_of(api: &model::Instance) -> Vec<Disk> {
     named.collect()
 }
 
-/// Whether cloudctl made it.
+/// Says whether cloudctl created the instance.
 pub(crate) fn is_managed(api: &model::Instance) -> bool {
-    ownership(api).managed
+    read_ownership(api).managed
 }
 
-fn ownership(api: &model::Instance) -> Ownership {
+fn read_ownership(api: &model::Instance) -> Ownership {
     let labels: Labels = api.labels.clone().into_iter().collect();
     Ownership::from_labels(&labels, NativeName::Resource(api.name.as_deref().unwrap_or_default()))
 }
 
-/// The state in the contract's words. `TERMINATED` is stopped, and a suspended instance is as good as stopped: both
-/// can be started again. <https://cloud.google.com/compute/docs/instances/instance-lifecycle>
-pub(crate) fn state(status: Option<&Status>) -> InstanceState {
+/// Converts a state. `TERMINATED` means stopped. A suspended instance counts as stopped too, because both can be
+/// started again. <https://cloud.google.com/compute/docs/instances/instance-lifecycle>
+pub(crate) fn to_state(status: Option<&Status>) -> InstanceState {
     match status {
         Some(Status::Pending | Status::Provisioning | Status::Staging) => InstanceState::Pending,
         Some(Status::Running | Status::Repairing) => InstanceState::Running,
@@ -139,20 +139,7 @@ pub(crate) fn state(status: Option<&Status>) -> InstanceState {
     }
 }
 
-/// The instruction set of a machine type, by its own word or else by its family.
-/// <https://cloud.google.com/compute/docs/instances/arm-on-compute>
-pub(crate) fn architecture_of(machine_type: &MachineType, name: &str) -> Architecture {
-    match machine_type.architecture {
-        Some(machine_type::Architecture::Arm64) => Architecture::Arm64,
-        Some(machine_type::Architecture::X8664) => Architecture::X86_64,
-        _ => match name.split('-').next() {
-            Some("t2a" | "c4a" | "n4a" | "a4x") => Architecture::Arm64,
-            _ => Architecture::X86_64,
-        },
-    }
-}
-
-/// Fills in what the machine type says.
+/// Adds the data of the machine type.
 pub(crate) fn with_machine_type(mut instance: Instance, machine_type: &MachineType) -> Instance {
     instance.cpus = machine_type.guest_cpus.and_then(|cpus| cpus.try_into().ok());
     instance.memory_gib = machine_type.memory_mb.map(|memory| f64::from(memory) / 1024.0);
@@ -163,12 +150,12 @@ pub(crate) fn with_machine_type(mut instance: Instance, machine_type: &MachineTy
     instance
 }
 
-fn users_labels(api: &model::Instance) -> Labels {
+fn user_labels(api: &model::Instance) -> Labels {
     let own = api.labels.iter().filter(|(key, _)| !key.starts_with(RESERVED_PREFIX));
     own.map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
-/// The accelerators of an instance whose type comes with none of its own.
+/// Returns the GPUs that are attached, not built into the machine type.
 fn attached_gpu(api: &model::Instance) -> Option<Gpu> {
     let [one] = api.guest_accelerators.as_slice() else {
         return None;
@@ -179,7 +166,7 @@ fn attached_gpu(api: &model::Instance) -> Option<Gpu> {
     })
 }
 
-/// The projects that publish the licences that are charged for. <https://cloud.google.com/compute/disks-image-pricing>
+/// The projects whose licences cost money. <https://cloud.google.com/compute/disks-image-pricing>
 const CHARGING_PROJECTS: [&str; 7] = [
     "windows-cloud",
     "windows-sql-cloud",
@@ -190,7 +177,7 @@ const CHARGING_PROJECTS: [&str; 7] = [
     "ubuntu-os-pro-cloud",
 ];
 
-/// Whether it has a licence that is charged for, a node of its own, or accelerators of several kinds.
+/// Says whether an instance has a licence that costs money, its own node, or GPUs of several kinds.
 fn has_other_price(api: &model::Instance) -> bool {
     let mut licences = api.disks.iter().flat_map(|disk| &disk.licenses);
     let is_charged = licences.any(|licence| {
@@ -204,31 +191,31 @@ fn has_other_price(api: &model::Instance) -> bool {
     is_charged || has_own_node || api.guest_accelerators.len() > 1
 }
 
-/// What it was set up with, in the words of `create`'s flags.
-fn setup_of(api: &model::Instance, project: &str) -> BTreeMap<&'static str, Vec<Vec<String>>> {
+/// Returns the settings of the instance by the flags of `create`.
+fn read_setup(api: &model::Instance, project: &str) -> BTreeMap<&'static str, Vec<Vec<String>>> {
     let interface = api.network_interfaces.first();
     let network = interface.and_then(|interface| interface.network.as_ref());
     let subnet = interface.and_then(|interface| interface.subnetwork.as_ref());
     let boot_disk = api.disks.iter().find(|disk| disk.boot == Some(true));
     let size = boot_disk.and_then(|disk| disk.disk_size_gb);
-    // Those that open ports are what `--open` asked for.
+    // Tags that open ports belong to `--open`.
     let tags = api.tags.iter().flat_map(|tags| &tags.items);
-    let tags = tags.filter(|tag| !tag.starts_with(firewall_rule::PREFIX));
+    let tags = tags.filter(|tag| !tag.starts_with(OPEN_PORT_PREFIX));
     let account = api.service_accounts.first().and_then(|account| account.email.clone());
     let one = |word: String| vec![word];
     let fields: [(_, Vec<Vec<String>>); 6] = [
-        ("ssh-key", keys_of(api).into_iter().map(one).collect()),
+        ("ssh-key", key_fingerprints(api).into_iter().map(one).collect()),
         (
             "disk",
             size.map(|size| one(format!("{size} GiB"))).into_iter().collect(),
         ),
         (
             "network",
-            network.map(|url| words_of_path(url, project)).into_iter().collect(),
+            network.map(|url| path_aliases(url, project)).into_iter().collect(),
         ),
         (
             "subnet",
-            subnet.map(|url| words_of_path(url, project)).into_iter().collect(),
+            subnet.map(|url| path_aliases(url, project)).into_iter().collect(),
         ),
         ("firewall", tags.cloned().map(one).collect()),
         ("identity", account.map(one).into_iter().collect()),
@@ -236,7 +223,7 @@ fn setup_of(api: &model::Instance, project: &str) -> BTreeMap<&'static str, Vec<
     fields.into_iter().filter(|(_, values)| !values.is_empty()).collect()
 }
 
-fn native(api: &model::Instance) -> serde_json::Value {
+fn native_fields(api: &model::Instance) -> serde_json::Value {
     let interface = api.network_interfaces.first();
     let name_of = |url: Option<&String>| url.map(|url| last_segment(url).to_owned());
     let disks: Vec<_> = api
@@ -255,6 +242,16 @@ fn native(api: &model::Instance) -> serde_json::Value {
         "last_start": api.last_start_timestamp,
         "status_message": api.status_message,
     })
+}
+
+/// Returns the fingerprints of the SSH keys in the metadata of an instance.
+pub(crate) fn key_fingerprints(instance: &model::Instance) -> Vec<String> {
+    let items = instance.metadata.iter().flat_map(|metadata| &metadata.items);
+    let keys = items.filter(|item| item.key.as_deref() == Some("ssh-keys"));
+    let lines = keys.filter_map(|item| item.value.as_deref()).flat_map(str::lines);
+    lines
+        .filter_map(|line| key_fingerprint(line.split_once(':')?.1))
+        .collect()
 }
 
 #[cfg(test)]
@@ -291,8 +288,8 @@ mod tests {
     }
 
     #[test]
-    fn an_instance_is_read() {
-        let read = instance(api(), "acme", false).unwrap();
+    fn instance_is_converted() {
+        let read = to_instance(api(), "acme", false).unwrap();
         assert_eq!(read.reference.to_string(), "gcp/us-central1-a/42");
         assert_eq!(read.reference.native_name.as_deref(), Some("web-1"));
         assert_eq!(
@@ -313,13 +310,13 @@ mod tests {
     }
 
     #[test]
-    fn a_delete_in_progress_is_told_from_a_stop() {
+    fn deletion_differs_from_stop() {
         let stopping = || api().set_status("STOPPING");
         assert_eq!(
-            instance(stopping(), "acme", false).unwrap().state,
+            to_instance(stopping(), "acme", false).unwrap().state,
             InstanceState::Stopping
         );
-        let deleted = instance(stopping(), "acme", true).unwrap();
+        let deleted = to_instance(stopping(), "acme", true).unwrap();
         assert_eq!(
             (deleted.state, deleted.native_state.as_str()),
             (InstanceState::Terminating, "STOPPING")
@@ -327,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn states() {
+    fn states_are_converted() {
         for (word, expected) in [
             ("PROVISIONING", InstanceState::Pending),
             ("STAGING", InstanceState::Pending),
@@ -337,19 +334,19 @@ mod tests {
             ("DEPROVISIONING", InstanceState::Terminating),
             ("SOMETHING_NEW", InstanceState::Unknown),
         ] {
-            assert_eq!(state(Some(&Status::from(word))), expected, "{word}");
+            assert_eq!(to_state(Some(&Status::from(word))), expected, "{word}");
         }
     }
 
     #[test]
-    fn a_label_alone_does_not_make_it_ours() {
+    fn label_alone_does_not_make_instance_managed() {
         let mut forged = api();
         forged.labels.remove(LABEL_NAME);
         assert!(!is_managed(&forged));
     }
 
     #[test]
-    fn what_costs_more_than_its_machine_is_known() {
+    fn licences_and_gpus_have_other_prices() {
         let with_licence = |licence: &str| AttachedDisk::new().set_licenses([licence.to_owned()]);
         let google = "https://www.googleapis.com/compute/v1/projects";
         for (licence, expected) in [

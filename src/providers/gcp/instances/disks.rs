@@ -1,6 +1,6 @@
-//! Disks, as far as they outlive the instances that they were made with.
+//! Finds disks that outlive their instances.
 //!
-//! An instance names its disks and does not give their ids, and a name can come to mean another disk.
+//! An instance names its disks without their ids, and another disk can have the same name later.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -10,27 +10,27 @@ use google_cloud_compute_v1::model::{self, DiskList};
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use super::list::{MOST_TERMS, by_name};
+use super::list::{MAX_FILTER_TERMS, find_by_name};
 use crate::cloud::{Disk, Instance, InstanceName, NativeName, OrphanedDisk, Ownership, Result};
-use crate::providers::gcp::api::client::Client;
+use crate::providers::gcp::api::client::{Client, with_call_options};
 use crate::providers::gcp::api::operations;
-use crate::providers::gcp::api::pagination::{Page, all_pages};
-use crate::providers::gcp::api::retry::prepared;
-use crate::providers::gcp::regions::last_segment;
+use crate::providers::gcp::api::pagination::{Page, collect_all};
+use crate::providers::gcp::api::resource_name::last_segment;
+use crate::providers::gcp::api::timestamp::parse_time;
 
-/// How long disks are given to go that go with their instance.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long to wait until disks are deleted together with their instance.
+const DELETION_TIMEOUT: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-const AT_ONCE: usize = 10;
-/// By how much the times of two things may differ that one call makes.
-const ONE_CALL: SignedDuration = SignedDuration::from_mins(5);
+const MAX_PAUSE: Duration = Duration::from_secs(2);
+const CONCURRENT_ZONES: usize = 10;
+/// How far the creation times of an instance and its disks may differ if one call created them.
+const MAX_CREATION_GAP: SignedDuration = SignedDuration::from_mins(5);
 
-/// Those disks of instances that are gone which are still there. Waits for those that are on their way out.
+/// Finds the disks of terminated instances that still exist. Waits for those that are deleted with their instance.
 ///
 /// # Errors
 /// Those of any call.
-pub(crate) async fn surviving(client: &Client, gone: &[Instance]) -> Result<Vec<OrphanedDisk>> {
+pub(crate) async fn find_orphaned_disks(client: &Client, gone: &[Instance]) -> Result<Vec<OrphanedDisk>> {
     let mut zones: BTreeMap<&str, Vec<(&Instance, &Disk)>> = BTreeMap::new();
     for instance in gone {
         let disks = instance.disks.iter().map(|disk| (instance, disk));
@@ -39,54 +39,54 @@ pub(crate) async fn surviving(client: &Client, gone: &[Instance]) -> Result<Vec<
             .or_default()
             .extend(disks);
     }
-    let asked: Vec<_> = zones
+    let searches: Vec<_> = zones
         .into_iter()
         .filter(|(_, disks)| !disks.is_empty())
-        .map(|(zone, disks)| in_zone(client, zone, disks))
+        .map(|(zone, disks)| find_in_zone(client, zone, disks))
         .collect();
-    let found: Vec<Vec<OrphanedDisk>> = stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
+    let found: Vec<Vec<OrphanedDisk>> = stream::iter(searches).buffered(CONCURRENT_ZONES).try_collect().await?;
     Ok(found.into_iter().flatten().collect())
 }
 
-async fn in_zone(client: &Client, zone: &str, mut wanted: Vec<(&Instance, &Disk)>) -> Result<Vec<OrphanedDisk>> {
+async fn find_in_zone(client: &Client, zone: &str, mut wanted: Vec<(&Instance, &Disk)>) -> Result<Vec<OrphanedDisk>> {
     let (start, mut pause) = (Instant::now(), FIRST_PAUSE);
     let left = loop {
-        // Right after many changes there may be no room for another call.
-        client.pace.turn().await;
+        // Right after many changes the rate limit may refuse another call.
+        client.rate_limiter.acquire().await;
         let names: Vec<_> = wanted.iter().map(|(_, disk)| disk.id.as_str()).collect();
-        let found = named(client, zone, &names).await?;
+        let found = list_by_names(client, zone, &names).await?;
         wanted.retain(|(_, disk)| found.contains_key(&disk.id));
         let may_go = |(instance, disk): &(&Instance, &Disk)| {
             disk.deleted_with_instance && found.get(&disk.id).is_some_and(|api| !is_used_by_other(api, instance))
         };
-        if !wanted.iter().any(may_go) || start.elapsed() + pause > PATIENCE {
+        if !wanted.iter().any(may_go) || start.elapsed() + pause > DELETION_TIMEOUT {
             break found;
         }
         tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        pause = (pause * 2).min(MAX_PAUSE);
     };
-    let mut surviving = Vec::new();
+    let mut orphaned = Vec::new();
     for (instance, disk) in wanted {
         if let Some(api) = left.get(&disk.id)
-            && is_of(client, zone, api, instance).await?
+            && disk_belonged_to_instance(client, zone, api, instance).await?
         {
-            surviving.push(OrphanedDisk {
+            orphaned.push(OrphanedDisk {
                 instance: instance.reference.clone(),
                 id: disk.id.clone(),
             });
         }
     }
-    Ok(surviving)
+    Ok(orphaned)
 }
 
-/// The disks of these names that a failed create call has left, put in at `since`, after they were given some time to
-/// go.
-pub(crate) async fn left_by(
+/// Lists the disks with these names that a failed create call left. The call was sent at `since`. Waits until they are
+/// deleted, for `timeout` at most.
+pub(crate) async fn left_by_failed_create(
     client: &Client,
     zone: &str,
     names: &[InstanceName],
     since: Option<Timestamp>,
-    patience: Duration,
+    timeout: Duration,
 ) -> Vec<String> {
     let (start, names) = (
         Instant::now(),
@@ -94,7 +94,7 @@ pub(crate) async fn left_by(
     );
     let mut pause = FIRST_PAUSE;
     loop {
-        let found = match named(client, zone, &names).await {
+        let found = match list_by_names(client, zone, &names).await {
             Ok(found) => found,
             Err(error) => {
                 tracing::debug!(%error, "no disks could be looked for");
@@ -104,39 +104,43 @@ pub(crate) async fn left_by(
         let is_left = |(name, disk): &(String, model::Disk)| {
             let labels = disk.labels.clone().into_iter().collect();
             let made_by_us = Ownership::from_labels(&labels, NativeName::Resource(name)).managed;
-            let at_that_time = created(disk)
+            let at_that_time = creation_time(disk)
                 .zip(since)
-                .is_none_or(|(created, since)| created.duration_since(since).abs() < ONE_CALL);
+                .is_none_or(|(created, since)| created.duration_since(since).abs() < MAX_CREATION_GAP);
             made_by_us && at_that_time && disk.users.is_empty()
         };
         let left: Vec<String> = found.into_iter().filter(is_left).map(|(name, _)| name).collect();
-        if left.is_empty() || start.elapsed() + pause > patience {
+        if left.is_empty() || start.elapsed() + pause > timeout {
             return left;
         }
         tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        pause = (pause * 2).min(MAX_PAUSE);
     }
 }
 
-/// Whether a disk that has the name of an instance's disk is that one, now that the instance is gone.
-async fn is_of(client: &Client, zone: &str, disk: &model::Disk, gone: &Instance) -> Result<bool> {
+/// Says whether a disk with the right name belonged to the instance that is gone.
+async fn disk_belonged_to_instance(client: &Client, zone: &str, disk: &model::Disk, gone: &Instance) -> Result<bool> {
     if is_used_by_other(disk, gone) {
         return Ok(false);
     }
     let name = gone.reference.native_name.as_deref();
-    if let (false, Some(name)) = (disk.users.is_empty(), name) {
-        let holder = by_name(client, zone, name).await?.and_then(|holder| holder.id);
+    if !disk.users.is_empty()
+        && let Some(name) = name
+    {
+        let holder = find_by_name(client, zone, name).await?.and_then(|holder| holder.id);
         if holder.is_some_and(|id| id.to_string() != gone.reference.id) {
             return Ok(false);
         }
     }
-    let made_later = created(disk)
+    let made_later = creation_time(disk)
         .zip(gone.created_at)
-        .is_some_and(|(disk, instance)| disk.duration_since(instance) > ONE_CALL);
-    // It was attached later on, or it was made after the end of the instance.
-    if let (true, Ok(id)) = (made_later, gone.reference.id.parse()) {
-        let ended = operations::deleted_at(client, zone, id).await?;
-        return Ok(created(disk).zip(ended).is_none_or(|(created, ended)| created <= ended));
+        .is_some_and(|(disk, instance)| disk.duration_since(instance) > MAX_CREATION_GAP);
+    // The disk was attached later, or it was created after the end of the instance.
+    if made_later && let Ok(id) = gone.reference.id.parse() {
+        let ended = operations::find_deletion_time(client, zone, id).await?;
+        return Ok(creation_time(disk)
+            .zip(ended)
+            .is_none_or(|(created, ended)| created <= ended));
     }
     Ok(true)
 }
@@ -146,16 +150,16 @@ fn is_used_by_other(disk: &model::Disk, gone: &Instance) -> bool {
     disk.users.iter().any(|user| Some(last_segment(user)) != name)
 }
 
-fn created(disk: &model::Disk) -> Option<Timestamp> {
-    disk.creation_timestamp.as_deref()?.parse().ok()
+fn creation_time(disk: &model::Disk) -> Option<Timestamp> {
+    parse_time(disk.creation_timestamp.as_ref())
 }
 
-/// The disks of a zone that have one of these names: one list, however many they are.
-async fn named(client: &Client, zone: &str, names: &[&str]) -> Result<BTreeMap<String, model::Disk>> {
+/// Lists the disks of a zone that have one of these names, by name, in one listing.
+async fn list_by_names(client: &Client, zone: &str, names: &[&str]) -> Result<BTreeMap<String, model::Disk>> {
     let (project, disks) = (client.project().await?, client.disks().await?);
     let names: BTreeSet<&str> = names.iter().copied().collect();
     let terms = names.iter().map(|name| format!("(name = \"{name}\")"));
-    let expression = &(names.len() <= MOST_TERMS).then(|| terms.collect::<Vec<_>>().join(" OR "));
+    let expression = &(names.len() <= MAX_FILTER_TERMS).then(|| terms.collect::<Vec<_>>().join(" OR "));
     let fetch = |token: Option<String>| {
         client.read("list the disks", zone, move || {
             let call = disks
@@ -166,11 +170,11 @@ async fn named(client: &Client, zone: &str, names: &[&str]) -> Result<BTreeMap<S
             let call = call
                 .set_or_clear_filter(expression.clone())
                 .set_or_clear_page_token(token.clone());
-            prepared(call).send()
+            with_call_options(call).send()
         })
     };
-    let found = all_pages(fetch, |found: &mut BTreeMap<String, model::Disk>, page: DiskList| {
-        let next = Page::whole(&page, zone)?;
+    let found = collect_all(fetch, |found: &mut BTreeMap<String, model::Disk>, page: DiskList| {
+        let next = Page::of_complete_list(&page, zone)?;
         let with_name = page
             .items
             .into_iter()
@@ -196,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn another_user_is_told_from_the_one_that_is_gone() {
+    fn disk_user_differs_from_the_gone_instance() {
         let used_by = |users: &[&str]| {
             let link =
                 |user: &&str| format!("https://www.googleapis.com/compute/v1/projects/p/zones/z/instances/{user}");

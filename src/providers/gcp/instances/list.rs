@@ -1,8 +1,7 @@
-//! Listing: everywhere at once, or one zone.
-//! The filters of listings: what of them the API does. Only Compute Engine: EC2's filters are lists.
+//! Lists instances in all zones or in one, builds the API's filters, and reads single instances.
 //!
+//! Calls take names, and another instance can have the name later, so a read by ref compares the id.
 //! <https://cloud.google.com/compute/docs/reference/rest/v1/instances/list>
-//! Looking one instance up. Only Compute Engine: its calls take names, and a name can come to mean another instance.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,78 +10,72 @@ use futures_util::stream::{self, StreamExt};
 use google_cloud_compute_v1::model::instance::Status;
 use google_cloud_compute_v1::model::{self, InstanceAggregatedList, InstanceList};
 
-use super::convert::{instance, with_machine_type};
+use super::convert::{to_instance, with_machine_type};
 use super::list;
 use crate::cloud::{
-    Error, ErrorKind, Instance, InstanceRef, InstanceSink, InstanceState, ListFilter, ListScope, Result,
+    Error, ErrorKind, Gap, Instance, InstanceRef, InstanceSink, InstanceState, ListFilter, ListScope, Result,
 };
-use crate::providers::gcp::api::client::Client;
-use crate::providers::gcp::api::error::{location, of_project};
+use crate::providers::gcp::api::client::{Client, with_call_options};
+use crate::providers::gcp::api::error::{error_location, with_project_hint};
 use crate::providers::gcp::api::operations;
-use crate::providers::gcp::api::pagination::{Page, PartialList, all_pages, lack_of};
-use crate::providers::gcp::api::retry::prepared;
+use crate::providers::gcp::api::pagination::{
+    PAGE_SIZE, Page, PartialList, UnansweredZones, collect_all, unanswered_in,
+};
+use crate::providers::gcp::api::resource_name::region_of;
 use crate::providers::gcp::catalog::machine_types;
 use crate::providers::gcp::labels::is_resource_name;
-use crate::providers::gcp::regions::{last_segment, region_of};
 
-/// The most that the API gives in one page.
-pub(crate) const PAGE_SIZE: u32 = 500;
-
-/// The scopes, such as `us-central1-a`, that did not answer or not in full, each with the code of its warning.
-pub(crate) type UnansweredZones = BTreeMap<String, String>;
-
-/// One page, read.
-struct Part {
+/// A page that was read.
+struct PageResult {
     instances: Vec<Instance>,
-    silent: UnansweredZones,
+    unanswered: UnansweredZones,
     page: Page,
 }
 
-/// Puts every instance of a location that the filter admits into `pages`, and gives what did not answer.
-pub(crate) async fn list(client: &Client, pages: &InstanceSink<'_>) -> Result<Vec<Error>> {
-    let wanted = pages.location;
-    let silent = match wanted {
-        ListScope::Zone { zone, .. } => in_zone(client, zone, pages).await?,
-        ListScope::AllRegions | ListScope::Region(_) => everywhere(client, pages).await?,
+/// Pushes every instance of a list scope that the filter accepts into `sink`. Returns the gaps.
+pub(crate) async fn list_instances(client: &Client, sink: &InstanceSink<'_>) -> Result<Vec<Gap>> {
+    let requested = sink.location;
+    let unanswered = match requested {
+        ListScope::Zone { zone, .. } => list_zone(client, zone, sink).await?,
+        ListScope::AllRegions | ListScope::Region(_) => list_all_zones(client, sink).await?,
     };
-    let gaps = silent.iter().filter(|(scope, _)| concerns(wanted, scope));
-    Ok(gaps.map(|(scope, code)| gap(scope, code)).collect())
+    let gaps = unanswered.iter().filter(|(scope, _)| affects_scope(requested, scope));
+    Ok(gaps.map(|(scope, code)| new_gap(scope, code)).collect())
 }
 
-fn gap(scope: &str, code: &str) -> Error {
-    let message = format!("{scope} did not answer in full; instances of it may be missing from the listing");
-    Error::new(ErrorKind::Network, message)
-        .with_code(code)
-        .at(location(scope))
+fn new_gap(scope: &str, code: &str) -> Gap {
+    let message = "it did not answer in full; instances of it may be missing from the listing";
+    let error = Error::new(ErrorKind::Network, message).with_code(code);
+    Gap::new(error, error_location(scope))
 }
 
-/// The instances of one zone that an expression admits, as the API has them.
-pub(crate) async fn raw_in_zone(client: &Client, zone: &str, expression: &str) -> Result<Vec<model::Instance>> {
+/// Lists the API instances of a zone that match a filter expression.
+pub(crate) async fn list_matching(client: &Client, zone: &str, expression: &str) -> Result<Vec<model::Instance>> {
     let expression = Some(expression.to_owned());
-    let fetch = |token: Option<String>| zone_page(client, zone, &expression, token);
-    all_pages(fetch, |all: &mut Vec<model::Instance>, page: InstanceList| {
-        let next = Page::whole(&page, zone)?;
+    let fetch = |token: Option<String>| fetch_page(client, zone, &expression, token);
+    collect_all(fetch, |all: &mut Vec<model::Instance>, page: InstanceList| {
+        let next = Page::of_complete_list(&page, zone)?;
         all.extend(page.items);
         Ok(next)
     })
     .await
 }
 
-/// Those instances of a zone that have these ids, by id, as the API has them.
-pub(crate) async fn raw_by_id(
+/// Lists the API instances of a zone that have these ids, by id.
+pub(crate) async fn list_by_ids(
     client: &Client,
     zone: &str,
     ids: &BTreeSet<&str>,
 ) -> Result<BTreeMap<String, model::Instance>> {
-    let expression = expression(&ListFilter {
+    let expression = build_expression(&ListFilter {
         ids: ids.iter().map(|id| (*id).to_owned()).collect(),
         ..ListFilter::default()
     });
-    let fetch = |token: Option<String>| zone_page(client, zone, &expression, token);
-    all_pages(
+    let fetch = |token: Option<String>| fetch_page(client, zone, &expression, token);
+    collect_all(
         fetch,
         |all: &mut BTreeMap<String, model::Instance>, page: InstanceList| {
-            let next = Page::whole(&page, zone)?;
+            let next = Page::of_complete_list(&page, zone)?;
             let found = page
                 .items
                 .into_iter()
@@ -94,7 +87,7 @@ pub(crate) async fn raw_by_id(
     .await
 }
 
-async fn zone_page(
+async fn fetch_page(
     client: &Client,
     zone: &str,
     expression: &Option<String>,
@@ -110,33 +103,37 @@ async fn zone_page(
         let call = call
             .set_or_clear_filter(expression.clone())
             .set_or_clear_page_token(token.clone());
-        prepared(call).send()
+        with_call_options(call).send()
     };
     client.read("list the instances", zone, call).await
 }
 
-async fn in_zone(client: &Client, zone: &str, pages: &InstanceSink<'_>) -> Result<UnansweredZones> {
+async fn list_zone(client: &Client, zone: &str, sink: &InstanceSink<'_>) -> Result<UnansweredZones> {
     let project = client.project().await?;
-    let (expression, deletions) = (&expression(pages.filter), &Deletions::default());
+    let (expression, deletions) = (&build_expression(sink.filter), &Deletions::default());
     let fetch = |token: Option<String>| async move {
-        let page = zone_page(client, zone, expression, token).await?;
-        let silent = page.lack().map(|code| (zone.to_owned(), code)).into_iter().collect();
-        let next = Page::of(page.rows(), page.token());
+        let page = fetch_page(client, zone, expression, token).await?;
+        let unanswered = page
+            .incomplete_code()
+            .map(|code| (zone.to_owned(), code))
+            .into_iter()
+            .collect();
+        let next = Page::new(page.rows(), page.token());
         let mut instances = Vec::new();
-        read_into(&mut instances, page.items, project, pages)?;
-        mark_deleted(client, &mut instances, deletions).await;
-        Ok(Part {
+        read_into(&mut instances, page.items, project, sink)?;
+        mark_terminating(client, &mut instances, deletions).await;
+        Ok(PageResult {
             instances,
-            silent,
+            unanswered: unanswered,
             page: next,
         })
     };
-    all_pages(fetch, |silent, part| Ok(hand_on(silent, part, pages))).await
+    collect_all(fetch, |unanswered, page| Ok(forward(unanswered, page, sink))).await
 }
 
-async fn everywhere(client: &Client, pages: &InstanceSink<'_>) -> Result<UnansweredZones> {
+async fn list_all_zones(client: &Client, sink: &InstanceSink<'_>) -> Result<UnansweredZones> {
     let (project, instances) = (client.project().await?, client.listing().await?);
-    let (expression, deletions) = (&expression(pages.filter), &Deletions::default());
+    let (expression, deletions) = (&build_expression(sink.filter), &Deletions::default());
     let fetch = |token: Option<String>| async move {
         let call = || {
             let call = instances
@@ -146,102 +143,87 @@ async fn everywhere(client: &Client, pages: &InstanceSink<'_>) -> Result<Unanswe
             let call = call
                 .set_or_clear_filter(expression.clone())
                 .set_or_clear_page_token(token.clone());
-            prepared(call).send()
+            with_call_options(call).send()
         };
-        let page = client.read("list the instances", "", call).await.map_err(of_project)?;
-        let mut part = part_of(page, project, pages)?;
-        mark_deleted(client, &mut part.instances, deletions).await;
-        Ok(part)
+        let page = client
+            .read("list the instances", "", call)
+            .await
+            .map_err(with_project_hint)?;
+        let mut page = read_page(page, project, sink)?;
+        mark_terminating(client, &mut page.instances, deletions).await;
+        Ok(page)
     };
-    all_pages(fetch, |silent, part| Ok(hand_on(silent, part, pages))).await
+    collect_all(fetch, |unanswered, page| Ok(forward(unanswered, page, sink))).await
 }
 
-fn hand_on(silent: &mut UnansweredZones, part: Part, pages: &InstanceSink<'_>) -> Page {
-    silent.extend(part.silent);
-    pages.push_page(part.instances);
-    part.page
+fn forward(unanswered: &mut UnansweredZones, page: PageResult, sink: &InstanceSink<'_>) -> Page {
+    unanswered.extend(page.unanswered);
+    sink.push_page(page.instances);
+    page.page
 }
 
-fn part_of(page: InstanceAggregatedList, project: &str, pages: &InstanceSink<'_>) -> Result<Part> {
-    let silent = silent_in(&page);
+fn read_page(page: InstanceAggregatedList, project: &str, sink: &InstanceSink<'_>) -> Result<PageResult> {
+    let unanswered = unanswered_in(&page);
     let (mut instances, mut rows) = (Vec::new(), 0);
-    for part in page.items.into_values() {
-        rows += part.instances.len();
-        read_into(&mut instances, part.instances, project, pages)?;
+    for zone in page.items.into_values() {
+        rows += zone.instances.len();
+        read_into(&mut instances, zone.instances, project, sink)?;
     }
-    Ok(Part {
+    Ok(PageResult {
         instances,
-        silent,
-        page: Page::of(rows, page.next_page_token),
+        unanswered: unanswered,
+        page: Page::new(rows, page.next_page_token),
     })
 }
 
-/// The scopes that are missing from a page, or of which something is.
-pub(crate) fn silent_in(page: &InstanceAggregatedList) -> UnansweredZones {
-    let unreachable = page.unreachables.iter().map(|scope| (scope, "UNREACHABLE".to_owned()));
-    let warned = page
-        .items
-        .iter()
-        .filter_map(|(scope, part)| Some((scope, lack_of!(part)?)));
-    let scopes = unreachable.chain(warned);
-    let mut silent: UnansweredZones = scopes
-        .map(|(scope, code)| (last_segment(scope).to_owned(), code))
-        .collect();
-    if let (true, Some(code)) = (silent.is_empty(), lack_of!(page)) {
-        // Something is missing, and the answer does not say what.
-        silent.insert("a part of the project".to_owned(), code);
-    }
-    silent
-}
-
-/// Reads what the listing is about.
+/// Converts the instances that the filter accepts.
 fn read_into(
-    read: &mut Vec<Instance>,
+    instances: &mut Vec<Instance>,
     rows: Vec<model::Instance>,
     project: &str,
-    pages: &InstanceSink<'_>,
+    sink: &InstanceSink<'_>,
 ) -> Result<()> {
     for api in rows {
-        let instance = instance(api, project, false)?;
-        if pages.accepts(&instance) {
-            read.push(instance);
+        let instance = to_instance(api, project, false)?;
+        if sink.accepts(&instance) {
+            instances.push(instance);
         }
     }
     Ok(())
 }
 
-/// Whether what is missing there is missing from the listing.
-fn concerns(wanted: &ListScope, scope: &str) -> bool {
-    match wanted {
+/// Says whether a gap in this scope is a gap of the listing.
+fn affects_scope(requested: &ListScope, scope: &str) -> bool {
+    match requested {
         ListScope::AllRegions => true,
         ListScope::Region(region) => scope == region || region_of(scope) == region || !scope.contains('-'),
         ListScope::Zone { region, zone } => scope == zone || scope == region,
     }
 }
 
-/// The ids of the instances that are being deleted, by zone, as far as was asked: once in a listing.
+/// The ids of the instances that are being deleted, by zone. Each zone is asked once per listing.
 #[derive(Default)]
 pub(crate) struct Deletions(Mutex<BTreeMap<String, BTreeSet<String>>>);
 
 impl Deletions {
-    fn known(&self) -> MutexGuard<'_, BTreeMap<String, BTreeSet<String>>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, BTreeSet<String>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn ask(&self, client: &Client, zone: String) {
-        let asked = operations::deletions_under_way(client, &zone).await;
-        let targets = asked.unwrap_or_else(|error| {
-            // "Stopping" is true of them all; the listing is no worse for it.
+    async fn fetch(&self, client: &Client, zone: String) {
+        let requests = operations::list_ids_being_deleted(client, &zone).await;
+        let targets = requests.unwrap_or_else(|error| {
+            // The state "stopping" is still true without this.
             tracing::debug!(zone, %error, "the zone's operations could not be listed");
             BTreeSet::new()
         });
-        self.known().insert(zone, targets);
+        self.lock().insert(zone, targets);
     }
 }
 
-/// Tells those that are being deleted from those that are being stopped: the API shows both as `STOPPING`, and only
-/// the zone's running operations know.
-pub(crate) async fn mark_deleted(client: &Client, instances: &mut [Instance], deletions: &Deletions) {
+/// Marks the instances that are being deleted. The API shows them as `STOPPING`, like instances that are being stopped;
+/// only the running operations of the zone tell the difference.
+pub(crate) async fn mark_terminating(client: &Client, instances: &mut [Instance], deletions: &Deletions) {
     let stopping_word = Status::Stopping.name().unwrap_or_default();
     let mut stopping: Vec<&mut Instance> = instances
         .iter_mut()
@@ -250,11 +232,11 @@ pub(crate) async fn mark_deleted(client: &Client, instances: &mut [Instance], de
     let zones: BTreeSet<String> = stopping
         .iter()
         .map(|instance| instance.reference.scope.clone())
-        .filter(|zone| !deletions.known().contains_key(zone))
+        .filter(|zone| !deletions.lock().contains_key(zone))
         .collect();
-    let asked: Vec<_> = zones.into_iter().map(|zone| deletions.ask(client, zone)).collect();
-    stream::iter(asked).buffer_unordered(10).collect::<Vec<()>>().await;
-    let known = deletions.known();
+    let requests: Vec<_> = zones.into_iter().map(|zone| deletions.fetch(client, zone)).collect();
+    stream::iter(requests).buffer_unordered(10).collect::<Vec<()>>().await;
+    let known = deletions.lock();
     for instance in &mut stopping {
         let targets = known.get(&instance.reference.scope);
         if targets.is_some_and(|targets| targets.contains(&instance.reference.id)) {
@@ -263,13 +245,13 @@ pub(crate) async fn mark_deleted(client: &Client, instances: &mut [Instance], de
     }
 }
 
-/// Beyond these, more is fetched and looked through here, so that no URL gets too long.
-pub(crate) const MOST_TERMS: usize = 30;
+/// The most terms of a filter, so that no URL gets too long. With more, the listing is wider and filtered here.
+pub(crate) const MAX_FILTER_TERMS: usize = 30;
 
-/// What of the filter the API can do. Its language joins terms by one operator only, without nesting: names and ids
-/// come first, because they cut down the most.
-pub(crate) fn expression(filter: &ListFilter) -> Option<String> {
-    // A name begins with a letter; what does not is an id.
+/// Builds the filter expression that the API can evaluate. It joins terms by one operator only, without nesting. Names
+/// and ids come first, because they reduce the list the most.
+pub(crate) fn build_expression(filter: &ListFilter) -> Option<String> {
+    // A name begins with a letter; other text is an id.
     let plain = |text: &&String| {
         text.starts_with(|first: char| first.is_ascii_alphabetic())
             && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
@@ -285,15 +267,17 @@ pub(crate) fn expression(filter: &ListFilter) -> Option<String> {
     let managed = || filter.managed.then(|| "labels.cloudctl-managed = \"true\"".to_owned());
     match terms.len() {
         0 => managed(),
-        1..=MOST_TERMS => Some(terms.join(" OR ")),
-        // More come from groups, if anything: of one group, one pattern has them all.
-        _ if filter.ids.is_empty() => group_of(&filter.names).map_or_else(managed, |group| Some(members_of(group))),
+        1..=MAX_FILTER_TERMS => Some(terms.join(" OR ")),
+        // So many names usually belong to one group, which one pattern matches.
+        _ if filter.ids.is_empty() => {
+            find_group(&filter.names).map_or_else(managed, |group| Some(members_expression(group)))
+        }
         _ => managed(),
     }
 }
 
-/// The group whose members these names are, if they are of one.
-fn group_of(names: &[String]) -> Option<&str> {
+/// Returns the group that all these names belong to, if there is one.
+fn find_group(names: &[String]) -> Option<&str> {
     let group = |name: &str| {
         let (group, index) = name.rsplit_once('-')?;
         let is_index = !index.is_empty() && index.bytes().all(|byte| byte.is_ascii_digit());
@@ -307,36 +291,36 @@ fn group_of(names: &[String]) -> Option<&str> {
     all.then_some(first)
 }
 
-/// The instances of a zone, or of all, whose names are those of a group's members: the older form, in which text is a
-/// pattern for the whole name.
-pub(crate) fn members_of(group: &str) -> String {
+/// Builds the filter for the names of a group's members, in the older form, in which text is a pattern for the whole
+/// name.
+pub(crate) fn members_expression(group: &str) -> String {
     format!("name eq \"{group}-[0-9]+\"")
 }
 
-/// One instance with all that is known of it.
+/// Reads an instance with the data of its machine type.
 ///
 /// # Errors
-/// `NotFound` if there is none of that id, though there may be another of that name.
+/// `NotFound` if no instance has that id, even if one has that name.
 pub(crate) async fn get(client: &Client, target: &InstanceRef) -> Result<Instance> {
-    let api = by_reference(client, target).await?;
-    let read = described(client, api).await?;
-    let zone = &read.reference.scope;
-    let machine_type = match &read.machine_type {
-        Some(name) => machine_types::described(client, zone, name).await.ok(),
+    let api = get_by_ref(client, target).await?;
+    let instances = to_instance_with_state(client, api).await?;
+    let zone = &instances.reference.scope;
+    let machine_type = match &instances.machine_type {
+        Some(name) => machine_types::get_machine_type(client, zone, name).await.ok(),
         None => None,
     };
     Ok(match machine_type {
-        Some(machine_type) => with_machine_type(read, &machine_type),
-        None => read,
+        Some(machine_type) => with_machine_type(instances, &machine_type),
+        None => instances,
     })
 }
 
-/// What holds a name in a zone.
-pub(crate) async fn by_name(client: &Client, zone: &str, name: &str) -> Result<Option<model::Instance>> {
+/// Finds the instance with this name in a zone.
+pub(crate) async fn find_by_name(client: &Client, zone: &str, name: &str) -> Result<Option<model::Instance>> {
     let (project, instances) = (client.project().await?, client.instances().await?);
     let attempted = format!("look up {name}");
     let answer = client.read(&attempted, zone, || {
-        prepared(instances.get().set_project(project).set_zone(zone).set_instance(name)).send()
+        with_call_options(instances.get().set_project(project).set_zone(zone).set_instance(name)).send()
     });
     match answer.await {
         Ok(api) => Ok(Some(api)),
@@ -345,51 +329,51 @@ pub(crate) async fn by_name(client: &Client, zone: &str, name: &str) -> Result<O
     }
 }
 
-/// The very instance that a reference means.
+/// Reads the instance with the id of a ref.
 ///
 /// # Errors
-/// `NotFound` if it is gone, also if another one has its name by now.
-pub(crate) async fn by_reference(client: &Client, target: &InstanceRef) -> Result<model::Instance> {
+/// `NotFound` if it is gone, also if another instance has its name now.
+pub(crate) async fn get_by_ref(client: &Client, target: &InstanceRef) -> Result<model::Instance> {
     let zone = &target.scope;
     let found = match &target.native_name {
-        Some(name) => by_name(client, zone, name).await,
+        Some(name) => find_by_name(client, zone, name).await,
         None if target.id.parse::<u64>().is_ok() => {
-            let found = list::raw_in_zone(client, zone, &format!("id = {}", target.id)).await;
+            let found = list::list_matching(client, zone, &format!("id = {}", target.id)).await;
             found.map(|found| found.into_iter().next())
         }
         None => Ok(None),
     };
     let found = match found {
-        // An unknown zone is one or the other; nothing is in it.
+        // An unknown zone gives one of these errors; it has no instances.
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidSpec) => None,
         found => found?,
     };
     found
         .filter(|api| api.id.is_some_and(|id| id.to_string() == target.id))
-        .ok_or_else(|| Error::not_found(target).at(location(zone)))
+        .ok_or_else(|| Error::not_found(target).at(error_location(zone)))
 }
 
-/// The API's instance in the contract's terms. Asks for the zone's operations if it is stopping, for it may be on its
-/// way out.
-pub(crate) async fn described(client: &Client, api: model::Instance) -> Result<Instance> {
+/// Converts an API instance. Reads the operations of the zone if the instance is stopping, because it may be being
+/// deleted.
+pub(crate) async fn to_instance_with_state(client: &Client, api: model::Instance) -> Result<Instance> {
     let stopping = api.status == Some(Status::Stopping);
-    let read = instance(api, client.project().await?, false)?;
+    let instances = to_instance(api, client.project().await?, false)?;
     if !stopping {
-        return Ok(read);
+        return Ok(instances);
     }
-    let mut one = [read];
-    list::mark_deleted(client, &mut one, &list::Deletions::default()).await;
-    let [read] = one;
-    Ok(read)
+    let mut one = [instances];
+    list::mark_terminating(client, &mut one, &list::Deletions::default()).await;
+    let [instances] = one;
+    Ok(instances)
 }
 
-/// Whether an instance is being deleted.
-pub(crate) async fn is_going(client: &Client, zone: &str, api: &model::Instance) -> bool {
+/// Says whether an instance is being deleted.
+pub(crate) async fn is_being_deleted(client: &Client, zone: &str, api: &model::Instance) -> bool {
     match &api.status {
         Some(Status::Deprovisioning) => true,
         Some(Status::Stopping) => {
             let id = api.id.unwrap_or_default().to_string();
-            operations::deletions_under_way(client, zone)
+            operations::list_ids_being_deleted(client, zone)
                 .await
                 .is_ok_and(|targets| targets.contains(&id))
         }
@@ -402,47 +386,48 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_gaps_inside_the_location_count() {
+    fn gap_outside_the_scope_does_not_count() {
         let region = ListScope::Region("us-central1".into());
-        assert!(concerns(&region, "us-central1-a") && concerns(&region, "a part of the project"));
-        assert!(!concerns(&region, "us-east1-b"));
-        assert!(concerns(&ListScope::AllRegions, "us-east1-b"));
+        assert!(affects_scope(&region, "us-central1-a") && affects_scope(&region, "a part of the project"));
+        assert!(!affects_scope(&region, "us-east1-b"));
+        assert!(affects_scope(&ListScope::AllRegions, "us-east1-b"));
     }
-}
-
-#[cfg(test)]
-mod filter_tests {
-    use super::*;
 
     #[test]
-    fn filters_are_pushed_down_as_far_as_the_api_goes() {
+    fn filter_is_pushed_down_to_the_api() {
         let filter = |names: &[&str], ids: &[&str], managed| ListFilter {
             names: names.iter().map(|name| (*name).to_owned()).collect(),
             ids: ids.iter().map(|id| (*id).to_owned()).collect(),
             managed,
         };
         let web = "(name = \"web\")";
-        assert_eq!(expression(&filter(&[], &[], false)), None);
-        assert_eq!(expression(&filter(&["web"], &[], true)).as_deref(), Some(web));
+        assert_eq!(build_expression(&filter(&[], &[], false)), None);
+        assert_eq!(build_expression(&filter(&["web"], &[], true)).as_deref(), Some(web));
         assert_eq!(
-            expression(&filter(&["web"], &["7", "i-7"], false)),
+            build_expression(&filter(&["web"], &["7", "i-7"], false)),
             Some(format!("{web} OR (id = 7)"))
         );
-        assert_eq!(expression(&filter(&["7"], &["7"], false)).as_deref(), Some("(id = 7)"));
         assert_eq!(
-            expression(&filter(&[], &[], true)).as_deref(),
+            build_expression(&filter(&["7"], &["7"], false)).as_deref(),
+            Some("(id = 7)")
+        );
+        assert_eq!(
+            build_expression(&filter(&[], &[], true)).as_deref(),
             Some("labels.cloudctl-managed = \"true\"")
         );
-        assert_eq!(expression(&filter(&["a\" OR \"b"], &[], false)), None);
-        assert_eq!(expression(&filter(&["a"; 31], &[], false)), None);
+        assert_eq!(build_expression(&filter(&["a\" OR \"b"], &[], false)), None);
+        assert_eq!(build_expression(&filter(&["a"; 31], &[], false)), None);
         let managed = "labels.cloudctl-managed = \"true\"";
-        assert_eq!(expression(&filter(&["a"; 31], &[], true)).as_deref(), Some(managed));
+        assert_eq!(
+            build_expression(&filter(&["a"; 31], &[], true)).as_deref(),
+            Some(managed)
+        );
     }
 
     #[test]
-    fn the_members_of_a_group_are_one_term() {
+    fn group_members_are_one_filter_term() {
         let of = |names: Vec<String>| {
-            expression(&ListFilter {
+            build_expression(&ListFilter {
                 names,
                 managed: true,
                 ..ListFilter::default()

@@ -1,4 +1,8 @@
-//! Instances that exist: read them, list them, change them, and find the disks they leave.
+//! Instances that exist: reads, lists and changes them, moves their expiry, and finds the disks that they leave.
+//!
+//! EC2 differs: its calls take many instances and ids, and their answer is final. Here a call takes one instance by
+//! name, so the id behind the name is checked before and after, and the operation of the call is followed. Compute
+//! Engine itself enforces a TTL by a run limit; on EC2 a timer in the guest does.
 
 pub(super) mod change;
 pub(super) mod change_batch;

@@ -1,7 +1,5 @@
-//! Moving the end of an instance: the limit on its run, and then the label. Only Compute Engine: EC2's timer is in the
-//! guest.
-//!
-//! The limit comes first, so that no label promises what the cloud would not keep.
+//! Moves the expiry of an instance: first the run limit, then the label, so that no label promises a time that the
+//! cloud would not keep.
 
 use std::time::Duration;
 
@@ -12,27 +10,27 @@ use google_cloud_gax::Result as SdkResult;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use super::change::{fresh_request_id, hit_another};
-use super::expiry::{SHORTEST, announced_end, check_limit, limited, run_limit, run_start};
-use super::list::{by_reference, is_going};
+use super::change::wrong_instance_error;
+use super::expiry::{MIN_RUN_LIMIT, announced_end, check_limit, run_limit, run_start, with_run_limit};
+use super::list::{get_by_ref, is_being_deleted};
 use crate::cloud::{Error, ErrorKind, InstanceRef, LABEL_TTL, Result, format_duration};
-use crate::providers::gcp::api::client::Client;
-use crate::providers::gcp::api::error::{location, of_call, of_operation};
+use crate::providers::gcp::api::client::{Client, fresh_request_id, with_call_options};
+use crate::providers::gcp::api::error::{call_error, error_location, operation_error};
 use crate::providers::gcp::api::operations;
 use crate::providers::gcp::api::operations::is_done;
-use crate::providers::gcp::api::retry::prepared;
+use crate::providers::gcp::api::timestamp::parse_time;
 
-/// How long a change is followed; both are done within seconds.
+/// How long to wait for a change; each is done within seconds.
 const OPERATION_DEADLINE: Duration = Duration::from_secs(60);
-/// How long it may take until the instance shows what was done.
-const SIGHT_DEADLINE: Duration = Duration::from_secs(10);
+/// How long it may take until the instance shows a change.
+const VISIBILITY_DEADLINE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_secs(1);
-/// How often others may change the labels at the same time.
-const MOST_RACES: u32 = 8;
-/// By how much the announced end of a run may differ from its start and its limit.
-const INEXACT: SignedDuration = SignedDuration::from_secs(90);
+/// How often other processes may change the labels at the same time.
+const MAX_LABEL_CONFLICTS: u32 = 8;
+/// By how much the announced end of a run may differ from its start plus its limit.
+const MAX_END_DEVIATION: SignedDuration = SignedDuration::from_secs(90);
 
-/// Sets how long an instance may live; see [`Provider::set_ttl`](crate::cloud::Provider::set_ttl).
+/// Sets the TTL of an instance; see [`Provider::set_ttl`](crate::cloud::Provider::set_ttl).
 pub(crate) async fn set_ttl(client: &Client, target: &InstanceRef, ttl: Duration) -> Result<()> {
     let extension = Extension {
         client,
@@ -40,10 +38,10 @@ pub(crate) async fn set_ttl(client: &Client, target: &InstanceRef, ttl: Duration
         ttl,
         attempted: format!("extend {}", target.native_name.as_deref().unwrap_or(&target.id)),
     };
-    let api = by_reference(client, target).await?;
-    if is_going(client, &target.scope, &api).await {
+    let api = get_by_ref(client, target).await?;
+    if is_being_deleted(client, &target.scope, &api).await {
         let message = format!("cannot {}: it is being deleted", extension.attempted);
-        return Err(Error::new(ErrorKind::Refused, message).at(location(&target.scope)));
+        return Err(Error::new(ErrorKind::Refused, message).at(error_location(&target.scope)));
     }
     let moved = match run_limit(&api) {
         Some(limit) => extension.move_limit(&api, limit).await?,
@@ -68,85 +66,96 @@ struct Extension<'a> {
     attempted: String,
 }
 
-/// Why a change was not seen to go well.
+/// Why a change did not certainly succeed.
 enum ExtendError {
-    /// It was refused, and nothing happened.
+    /// The change was refused; nothing happened.
     Refused(Error),
-    /// What it was based on has changed meanwhile; nothing happened.
+    /// The instance changed meanwhile; nothing happened.
     Stale(Error),
-    /// It hit another instance.
-    Other(Error),
-    /// It may have had its effect; if not by now, then it will (`true`), or it has not (`false`).
-    Doubtful(Error, bool),
+    /// The call changed another instance.
+    WrongInstance(Error),
+    /// The change may have taken effect.
+    Unknown {
+        error: Error,
+        /// Whether it may still take effect.
+        in_progress: bool,
+    },
 }
 
 impl Extension<'_> {
-    /// Moves the limit so that the instance ends with its TTL. Says whether there was anything to move.
+    /// Moves the run limit to the end of the TTL. Returns whether it had to move.
     async fn move_limit(&self, api: &model::Instance, old: Duration) -> Result<bool> {
-        let left = self.limit_for(api).await?;
+        let left = self.compute_limit(api).await?;
         if left == old {
             return Ok(false);
         }
         let scheduling = api.scheduling.clone().unwrap_or_default();
-        let wanted = limited(scheduling.clone(), left).set_or_clear_termination_time(None::<String>);
-        match self.carry_out(api, &Edit::Scheduling(Box::new(wanted))).await {
-            // The cloud took it on: a look that fails now leaves open what it does with it.
-            Ok(()) if self.shows_limit(left).await.map_err(|error| self.unknown(error))? => Ok(true),
+        let wanted = with_run_limit(scheduling.clone(), left).set_or_clear_termination_time(None::<String>);
+        match self.send_edit(api, &Edit::Scheduling(Box::new(wanted))).await {
+            // The cloud accepted the change: if the next read fails, its effect is unknown.
+            Ok(())
+                if self
+                    .wait_for_limit(left)
+                    .await
+                    .map_err(|error| self.unknown_outcome(error))? =>
+            {
+                Ok(true)
+            }
             Ok(()) => {
-                // It would hold for the next run alone: the cloud is left as it was.
-                let put_back = self.carry_out(api, &Edit::Scheduling(Box::new(scheduling))).await;
-                let error = self.immovable(api, None);
+                // The new limit would count only for the next run, so the old one is restored.
+                let put_back = self.send_edit(api, &Edit::Scheduling(Box::new(scheduling))).await;
+                let error = self.fixed_limit_error(api, None);
                 match put_back {
                     Ok(()) => Err(error),
                     Err(_) => Err(error.with_kind(ErrorKind::UnknownOutcome).with_leftover(self.target)),
                 }
             }
-            Err(ExtendError::Other(error)) => Err(error),
+            Err(ExtendError::WrongInstance(error)) => Err(error),
             Err(ExtendError::Refused(error) | ExtendError::Stale(error)) => match error.kind() {
-                ErrorKind::InvalidSpec | ErrorKind::Refused => Err(self.immovable(api, Some(error))),
-                ErrorKind::NotFound => Err(Error::not_found(self.target).at(location(&self.target.scope))),
+                ErrorKind::InvalidSpec | ErrorKind::Refused => Err(self.fixed_limit_error(api, Some(error))),
+                ErrorKind::NotFound => Err(Error::not_found(self.target).at(error_location(&self.target.scope))),
                 _ => Err(error),
             },
-            Err(ExtendError::Doubtful(error, under_way)) => match self.shows_limit(left).await {
+            Err(ExtendError::Unknown { error, in_progress }) => match self.wait_for_limit(left).await {
                 Ok(true) => Ok(true),
-                Ok(false) if !under_way => Err(error),
-                _ => Err(self.unknown(error)),
+                Ok(false) if !in_progress => Err(error),
+                _ => Err(self.unknown_outcome(error)),
             },
         }
     }
 
-    /// The limit with which the instance ends at its creation and the TTL: from the start of its present run, or, if it
-    /// is not running, from now.
-    async fn limit_for(&self, api: &model::Instance) -> Result<Duration> {
-        let created: Option<Timestamp> = api.creation_timestamp.as_deref().and_then(|time| time.parse().ok());
+    /// Computes the run limit that ends the instance at its creation plus the TTL. It counts from the start of the
+    /// present run, or from now if the instance does not run.
+    async fn compute_limit(&self, api: &model::Instance) -> Result<Duration> {
+        let created: Option<Timestamp> = parse_time(api.creation_timestamp.as_ref());
         let end = created.zip(SignedDuration::try_from(self.ttl).ok());
         let end = end.and_then(|(created, ttl)| created.checked_add(ttl).ok());
-        let end = end.ok_or_else(|| Error::invalid("that is more time than there is"))?;
+        let end = end.ok_or_else(|| Error::invalid("the TTL is too long"))?;
         let start = match run_start(api) {
             Some(start) => start,
-            None => self.client.time().await?,
+            None => self.client.server_time().await?,
         };
         let left = end.duration_since(start);
         let whole = left.as_secs() + i64::from(left.subsec_nanos() > 0);
-        let limit = Duration::from_secs(u64::try_from(whole).unwrap_or_default()).max(SHORTEST);
+        let limit = Duration::from_secs(u64::try_from(whole).unwrap_or_default()).max(MIN_RUN_LIMIT);
         check_limit(limit)?;
         Ok(limit)
     }
 
-    /// Whether the instance comes to show the new limit, also in the end of its present run.
-    async fn shows_limit(&self, limit: Duration) -> Result<bool> {
+    /// Waits until the instance shows the new limit, also in the end of its present run. Returns whether it does.
+    async fn wait_for_limit(&self, limit: Duration) -> Result<bool> {
         let start = Instant::now();
         loop {
-            let api = by_reference(self.client, self.target).await?;
+            let api = get_by_ref(self.client, self.target).await?;
             let run = run_start(&api).zip(SignedDuration::try_from(limit).ok());
             let end = run.and_then(|(start, limit)| start.checked_add(limit).ok());
             let in_time = end
                 .zip(announced_end(&api))
-                .is_none_or(|(end, announced)| announced.duration_since(end).abs() <= INEXACT);
+                .is_none_or(|(end, announced)| announced.duration_since(end).abs() <= MAX_END_DEVIATION);
             if run_limit(&api) == Some(limit) && in_time {
                 return Ok(true);
             }
-            if start.elapsed() + PAUSE > SIGHT_DEADLINE {
+            if start.elapsed() + PAUSE > VISIBILITY_DEADLINE {
                 return Ok(false);
             }
             tokio::time::sleep(PAUSE).await;
@@ -156,8 +165,8 @@ impl Extension<'_> {
     async fn set_label(&self) -> Result<()> {
         let wanted = format_duration(self.ttl);
         let mut last = None;
-        for _ in 0..MOST_RACES {
-            let api = by_reference(self.client, self.target).await?;
+        for _ in 0..MAX_LABEL_CONFLICTS {
+            let api = get_by_ref(self.client, self.target).await?;
             if api.labels.get(LABEL_TTL) == Some(&wanted) {
                 return Ok(());
             }
@@ -166,22 +175,22 @@ impl Extension<'_> {
             let body = InstancesSetLabelsRequest::new()
                 .set_labels(labels)
                 .set_or_clear_label_fingerprint(api.label_fingerprint.clone());
-            match self.carry_out(&api, &Edit::Labels(body)).await {
+            match self.send_edit(&api, &Edit::Labels(body)).await {
                 Ok(()) => return Ok(()),
                 Err(ExtendError::Stale(error)) => {
                     last = Some(error);
                     tokio::time::sleep(PAUSE.mul_f64(fastrand::f64())).await;
                 }
                 Err(ExtendError::Refused(error)) if error.kind() == ErrorKind::NotFound => {
-                    return Err(Error::not_found(self.target).at(location(&self.target.scope)));
+                    return Err(Error::not_found(self.target).at(error_location(&self.target.scope)));
                 }
-                Err(ExtendError::Refused(error) | ExtendError::Other(error)) => return Err(error),
-                Err(ExtendError::Doubtful(error, under_way)) => {
-                    let now = by_reference(self.client, self.target).await;
+                Err(ExtendError::Refused(error) | ExtendError::WrongInstance(error)) => return Err(error),
+                Err(ExtendError::Unknown { error, in_progress }) => {
+                    let now = get_by_ref(self.client, self.target).await;
                     return match now.map(|api| api.labels.get(LABEL_TTL) == Some(&wanted)) {
                         Ok(true) => Ok(()),
-                        Ok(false) if !under_way => Err(error),
-                        _ => Err(self.unknown(error)),
+                        Ok(false) if !in_progress => Err(error),
+                        _ => Err(self.unknown_outcome(error)),
                     };
                 }
             }
@@ -190,69 +199,82 @@ impl Extension<'_> {
         Err(error.with_hint("something else keeps changing its labels: run the same command again"))
     }
 
-    /// Sends a change and follows it to its end.
-    async fn carry_out(&self, api: &model::Instance, edit: &Edit) -> Result<(), ExtendError> {
+    /// Sends a change and waits for its result.
+    async fn send_edit(&self, api: &model::Instance, edit: &Edit) -> Result<(), ExtendError> {
         let attempted = format!("cannot {}", self.attempted);
-        let place = &self.target.scope;
+        let zone = &self.target.scope;
         let name = api.name.as_deref().unwrap_or_default();
         let request_id = fresh_request_id();
         let project = self.client.project().await.map_err(ExtendError::Refused)?;
         let instances = self.client.instances().await.map_err(ExtendError::Refused)?;
-        let sent = self.client.change(&self.attempted, place, || {
-            edit.send((project, instances), place, name, &request_id)
+        let sent = self.client.change(&self.attempted, zone, || {
+            edit.send((project, instances), zone, name, &request_id)
         });
         let operation = match sent.await {
             Ok(operation) => operation,
             Err(failure) if failure.error.http_status_code() == Some(412) => {
-                return Err(ExtendError::Stale(of_call(failure.error, &attempted, place)));
+                return Err(ExtendError::Stale(call_error(failure.error, &attempted, zone)));
             }
             Err(failure) => {
-                let (unanswered, uncertain) = (failure.unanswered, failure.unanswered || failure.faulty);
-                let error = of_call(failure.error, &attempted, place);
+                let (unanswered, uncertain) = (failure.unanswered, failure.is_uncertain());
+                let error = call_error(failure.error, &attempted, zone);
                 return Err(if uncertain {
-                    ExtendError::Doubtful(error, unanswered)
+                    ExtendError::Unknown {
+                        error,
+                        in_progress: unanswered,
+                    }
                 } else {
                     ExtendError::Refused(error)
                 });
             }
         };
         if operation.target_id.is_some() && operation.target_id != api.id {
-            return Err(ExtendError::Other(hit_another("extend", self.target, &operation)));
+            return Err(ExtendError::WrongInstance(wrong_instance_error(
+                "extend",
+                self.target,
+                &operation,
+            )));
         }
-        let finished = operations::finished(self.client, place, operation, OPERATION_DEADLINE).await;
-        let operation = finished.map_err(|error| ExtendError::Doubtful(error, true))?;
-        match of_operation(&operation, &attempted, place) {
+        let finished = operations::wait_until_done(self.client, zone, operation, OPERATION_DEADLINE).await;
+        let operation = finished.map_err(|error| ExtendError::Unknown {
+            error,
+            in_progress: true,
+        })?;
+        match operation_error(&operation, &attempted, zone) {
             Some(error) if operation.http_error_status_code == Some(412) => Err(ExtendError::Stale(error)),
             Some(error) => Err(ExtendError::Refused(error)),
             None if is_done(&operation) => Ok(()),
             None => {
                 let error = Error::new(ErrorKind::Timeout, format!("{attempted}: its operation does not end"));
-                Err(ExtendError::Doubtful(error.at(location(place)), true))
+                Err(ExtendError::Unknown {
+                    error: error.at(error_location(zone)),
+                    in_progress: true,
+                })
             }
         }
     }
 
-    /// The cloud does not move the limit of an instance in this state.
-    fn immovable(&self, api: &model::Instance, why: Option<Error>) -> Error {
+    /// Makes the error for a limit that cannot be moved in this state.
+    fn fixed_limit_error(&self, api: &model::Instance, why: Option<Error>) -> Error {
         let name = self.target.native_name.as_deref().unwrap_or(&self.target.id);
         let why = why.unwrap_or_else(|| {
             let message = format!(
                 "cannot {}: the cloud moves the end of a run only for the next one",
                 self.attempted
             );
-            Error::new(ErrorKind::Refused, message).at(location(&self.target.scope))
+            Error::new(ErrorKind::Refused, message).at(error_location(&self.target.scope))
         });
-        let remedy = match api.status {
+        let hint = match api.status {
             Some(Status::Terminated | Status::Stopped) => format!("look at it with `cloudctl describe {name}`"),
             Some(Status::Stopping | Status::PendingStop | Status::Suspending) => {
                 format!("wait until it is stopped: cloudctl wait {name} --for stopped")
             }
             _ => format!("stop it first: cloudctl stop {name}, then extend and start it"),
         };
-        why.with_kind(ErrorKind::Refused).with_hint(remedy)
+        why.with_kind(ErrorKind::Refused).with_hint(hint)
     }
 
-    fn unknown(&self, error: Error) -> Error {
+    fn unknown_outcome(&self, error: Error) -> Error {
         error
             .with_kind(ErrorKind::UnknownOutcome)
             .with_hint("look at the VM with `cloudctl describe`, and run the same command again if need be")
@@ -260,11 +282,11 @@ impl Extension<'_> {
     }
 }
 
-/// One change of an instance that names it, and is followed.
+/// One change of an instance.
 enum Edit {
-    /// All of its scheduling: what is left out is reset.
+    /// The whole scheduling: fields that are left out are reset.
     Scheduling(Box<Scheduling>),
-    /// All of its labels.
+    /// All labels.
     Labels(InstancesSetLabelsRequest),
 }
 
@@ -280,12 +302,14 @@ impl Edit {
             Self::Scheduling(scheduling) => {
                 let call = instances.set_scheduling().set_project(project).set_zone(zone);
                 let call = call.set_instance(name).set_request_id(request_id);
-                prepared(call.set_body(scheduling.as_ref().clone())).send().await
+                with_call_options(call.set_body(scheduling.as_ref().clone()))
+                    .send()
+                    .await
             }
             Self::Labels(labels) => {
                 let call = instances.set_labels().set_project(project).set_zone(zone);
                 let call = call.set_instance(name).set_request_id(request_id);
-                prepared(call.set_body(labels.clone())).send().await
+                with_call_options(call.set_body(labels.clone())).send().await
             }
         }
     }

@@ -1,6 +1,5 @@
-//! Opening ports: the firewall rules are there before the instance and after it, and go with the last one. Only Compute
-//! Engine: EC2 has security groups, which say themselves whether they are in use.
-//! Which instances have a network tag. Only Compute Engine: an EC2 security group says itself whether it is in use.
+//! Opens ports: creates firewall rules before an instance, checks them after it, and deletes them with the last
+//! instance that uses their network tag.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -10,95 +9,97 @@ use futures_util::future::join_all;
 use google_cloud_compute_v1::model::instance::Status;
 use google_cloud_compute_v1::model::{Firewall, FirewallList, InstanceAggregatedList, Operation};
 
-use super::firewall_rule::{FirewallRules, PREFIX, does, is_ours, tag_of};
-use crate::cloud::{Error, ErrorKind, Instance, InstanceRef, Result};
-use crate::providers::gcp::api::client::Client;
-use crate::providers::gcp::api::error::{location, of_call, of_operation};
+use super::firewall_rule::{FirewallRules, is_equivalent, is_managed, managed_tag};
+use crate::cloud::{Error, ErrorKind, Instance, InstanceRef, Leftover, ProviderKind, Result};
+use crate::providers::gcp::api::client::{Client, fresh_request_id, with_call_options};
+use crate::providers::gcp::api::error::{call_error, error_location, operation_error};
 use crate::providers::gcp::api::operations;
 use crate::providers::gcp::api::operations::is_done;
-use crate::providers::gcp::api::pagination::{Page, all_pages};
-use crate::providers::gcp::api::retry::{ChangeFailure, prepared};
-use crate::providers::gcp::instances::change::fresh_request_id;
-use crate::providers::gcp::instances::list::{PAGE_SIZE, UnansweredZones, silent_in};
+use crate::providers::gcp::api::pagination::{PAGE_SIZE, Page, UnansweredZones, collect_all, unanswered_in};
+use crate::providers::gcp::api::resource_name::last_segment;
+use crate::providers::gcp::api::retry::ChangeFailure;
+use crate::providers::gcp::labels::OPEN_PORT_PREFIX;
 use crate::providers::gcp::network;
-use crate::providers::gcp::regions::last_segment;
 
-/// How long a change of a rule is followed; most take ten seconds.
+/// How long to wait for a change of a rule; most take ten seconds.
 const OPERATION_DEADLINE: Duration = Duration::from_secs(90);
 
-/// Runs what makes an instance, with its ports open before and after: whoever terminates the last other one at the same
-/// time may remove the rules in between. What was opened for an instance that was then refused is closed again.
+/// Runs `create` with the ports open before and after it: another process that terminates the last other instance may
+/// delete the rules meanwhile. If the create call is refused, rules that were created for it are deleted again.
 ///
 /// # Errors
-/// Those of `make`. `AlreadyExists` if a rule of the same name is not ours or was changed; `UnknownOutcome` with the
-/// references of what was made, by `references`, if its ports could not be seen to; those of any call, with the rules
-/// that they leave behind.
-pub(crate) async fn around<T>(
+/// Those of `create`. `AlreadyExists` if a rule of the same name was changed or is not managed by cloudctl;
+/// `UnknownOutcome` with the refs of the created instances, from `list_created`, if their ports may be closed; those of
+/// any call, with the rules that are left.
+pub(crate) async fn with_firewall_rules<T>(
     client: &Client,
-    openings: Option<&FirewallRules>,
-    make: impl Future<Output = Result<T>>,
-    references: impl Fn(&T) -> Vec<InstanceRef>,
+    rules: Option<&FirewallRules>,
+    create: impl Future<Output = Result<T>>,
+    list_created: impl Fn(&T) -> Vec<InstanceRef>,
 ) -> Result<T> {
-    let Some(openings) = openings else {
-        return make.await;
+    let Some(rules) = rules else {
+        return create.await;
     };
-    let opened = match ensure(client, openings).await {
+    let opened = match ensure_rules(client, rules).await {
         (opened, Ok(())) => opened,
-        (opened, Err(error)) => return Err(without_rules(client, openings, &opened, error).await),
+        (opened, Err(error)) => return Err(close_after_failure(client, rules, &opened, error).await),
     };
-    match make.await {
-        Ok(made) => {
-            let made_now = references(&made);
-            if made_now.is_empty() {
-                return Ok(made);
+    match create.await {
+        Ok(created) => {
+            let created_refs = list_created(&created);
+            if created_refs.is_empty() {
+                return Ok(created);
             }
-            match ensure(client, openings).await.1 {
-                Ok(()) => Ok(made),
+            match ensure_rules(client, rules).await.1 {
+                Ok(()) => Ok(created),
                 Err(error) => Err(error
                     .context("the VM is made, but its ports may not be open")
                     .with_kind(ErrorKind::UnknownOutcome)
                     .with_hint("look at the VM with `cloudctl describe`; to begin anew, terminate it first")
-                    .with_leftovers(made_now)),
+                    .with_leftovers(created_refs)),
             }
         }
         Err(error) if error.kind() == ErrorKind::UnknownOutcome => Err(error),
-        Err(error) => Err(without_rules(client, openings, &opened, error).await),
+        Err(error) => Err(close_after_failure(client, rules, &opened, error).await),
     }
 }
 
-/// Removes the rules that were made for what was then refused. The error tells of those that stay.
-async fn without_rules(client: &Client, openings: &FirewallRules, opened: &[String], error: Error) -> Error {
+/// Deletes the rules that were created for a refused create call. The error names the rules that stay.
+async fn close_after_failure(client: &Client, rules: &FirewallRules, opened: &[String], error: Error) -> Error {
     if opened.is_empty() {
         return error;
     }
-    let tags = BTreeSet::from([openings.tag.clone()]);
-    let left: Vec<String> = match remove_unused(client, &tags, &BTreeSet::new()).await {
+    let tags = BTreeSet::from([rules.tag.clone()]);
+    let left: Vec<String> = match delete_unused(client, &tags, &BTreeSet::new()).await {
         Ok(removal) => removal.failed.into_iter().map(|(name, _)| name).collect(),
-        Err(trouble) => {
-            tracing::debug!(error = %trouble, "the firewall rules stay");
+        Err(problem) => {
+            tracing::debug!(error = %problem, "the firewall rules stay");
             opened.to_vec()
         }
     };
-    error.with_leftovers(left.iter().map(|name| format!("gcp/global/firewalls/{name}")))
+    error.with_leftovers(
+        left.iter()
+            .map(|name| Leftover::resource(ProviderKind::Gcp, "global/firewalls", name)),
+    )
 }
 
-/// Checks that those of the rules that are there are ours and do what they should. Changes nothing.
+/// Checks that existing rules are managed by cloudctl and unchanged. Changes nothing.
 ///
 /// # Errors
-/// `AlreadyExists` if one is not ours or was changed; those of any call.
-pub(crate) async fn check(client: &Client, openings: Option<&FirewallRules>) -> Result<()> {
-    for rule in openings.map(FirewallRules::rules).unwrap_or_default() {
+/// `AlreadyExists` if a rule was changed or is not managed by cloudctl; those of any call.
+pub(crate) async fn check_rules(client: &Client, rules: Option<&FirewallRules>) -> Result<()> {
+    for rule in rules.map(FirewallRules::to_rules).unwrap_or_default() {
         let name = rule.name.as_deref().unwrap_or_default();
-        if let Some(there) = by_name(client, name).await? {
-            fitting(name, &there, &rule)?;
+        if let Some(existing) = find_rule(client, name).await? {
+            check_rule(name, &existing, &rule)?;
         }
     }
     Ok(())
 }
 
-/// Sees to it that the rules are there. Gives the names of those that were made now, and what kept others from it.
-async fn ensure(client: &Client, openings: &FirewallRules) -> (Vec<String>, Result<()>) {
-    let rules = openings.rules();
+/// Creates the missing rules. Returns the names of the created ones, and the first error.
+async fn ensure_rules(client: &Client, rules: &FirewallRules) -> (Vec<String>, Result<()>) {
+    let rules = rules.to_rules();
     let ensured = join_all(rules.iter().map(|rule| ensure_rule(client, rule))).await;
     let (mut opened, mut result) = (Vec::new(), Ok(()));
     for (rule, ensured) in rules.iter().zip(ensured) {
@@ -113,45 +114,47 @@ async fn ensure(client: &Client, openings: &FirewallRules) -> (Vec<String>, Resu
 
 async fn ensure_rule(client: &Client, rule: &Firewall) -> Result<bool> {
     let name = rule.name.as_deref().unwrap_or_default();
-    if let Some(there) = by_name(client, name).await? {
-        return fitting(name, &there, rule).map(|()| false);
+    if let Some(existing) = find_rule(client, name).await? {
+        return check_rule(name, &existing, rule).map(|()| false);
     }
-    match insert(client, name, rule).await {
+    match insert_rule(client, name, rule).await {
         Ok(()) => Ok(true),
-        // Another process was faster, or an earlier attempt of this one.
-        Err(error) => match by_name(client, name).await {
-            Ok(Some(there)) => fitting(name, &there, rule).map(|()| true),
+        // Another process was faster, or an earlier attempt of this one succeeded.
+        Err(error) => match find_rule(client, name).await {
+            Ok(Some(existing)) => check_rule(name, &existing, rule).map(|()| true),
             _ => Err(error),
         },
     }
 }
 
-fn fitting(name: &str, there: &Firewall, rule: &Firewall) -> Result<()> {
-    let (trouble, remedy) = match (is_ours(there), does(there, rule)) {
-        (true, true) => return Ok(()),
-        (false, _) => (
+fn check_rule(name: &str, existing: &Firewall, rule: &Firewall) -> Result<()> {
+    let (problem, hint) = if !is_managed(existing) {
+        (
             "is there, and cloudctl did not make it",
             format!(
                 "look at it with `gcloud compute firewall-rules describe {name}`, and delete it only if nobody needs it"
             ),
-        ),
-        (true, false) => (
+        )
+    } else if !is_equivalent(existing, rule) {
+        (
             "was changed, so that it does not open what it should",
             format!("delete it: `gcloud compute firewall-rules delete {name}`, then run the same command again"),
-        ),
+        )
+    } else {
+        return Ok(());
     };
     Err(
-        Error::new(ErrorKind::AlreadyExists, format!("the firewall rule {name} {trouble}"))
-            .at(location(""))
-            .with_hint(remedy),
+        Error::new(ErrorKind::AlreadyExists, format!("the firewall rule {name} {problem}"))
+            .at(error_location(""))
+            .with_hint(hint),
     )
 }
 
-async fn by_name(client: &Client, name: &str) -> Result<Option<Firewall>> {
+async fn find_rule(client: &Client, name: &str) -> Result<Option<Firewall>> {
     let (project, firewalls) = (client.project().await?, client.firewalls().await?);
     let attempted = format!("look up the firewall rule {name}");
     let answer = client.read(&attempted, "", || {
-        prepared(firewalls.get().set_project(project).set_firewall(name)).send()
+        with_call_options(firewalls.get().set_project(project).set_firewall(name)).send()
     });
     match answer.await {
         Ok(rule) => Ok(Some(rule)),
@@ -160,14 +163,14 @@ async fn by_name(client: &Client, name: &str) -> Result<Option<Firewall>> {
     }
 }
 
-async fn insert(client: &Client, name: &str, rule: &Firewall) -> Result<()> {
+async fn insert_rule(client: &Client, name: &str, rule: &Firewall) -> Result<()> {
     let (project, firewalls) = (client.project().await?, client.firewalls().await?);
     let (attempted, request_id) = (format!("open ports by the firewall rule {name}"), fresh_request_id());
     let sent = client.change(&attempted, "", || {
         let call = firewalls.insert().set_project(project).set_request_id(&request_id);
-        prepared(call.set_body(rule.clone())).send()
+        with_call_options(call.set_body(rule.clone())).send()
     });
-    let error = match followed(client, sent.await, &attempted).await {
+    let error = match await_rule_change(client, sent.await, &attempted).await {
         Ok(()) => return Ok(()),
         Err(error) => error,
     };
@@ -176,87 +179,99 @@ async fn insert(client: &Client, name: &str, rule: &Firewall) -> Result<()> {
     if !missing {
         return Err(error);
     }
-    // All else in the rule is of our own making.
-    if network.ends_with("/default") && network::lacks_default(client).await != Some(false) {
-        return Err(network::without_default(error));
+    // cloudctl wrote everything else in the rule.
+    if network.ends_with("/default") && network::default_is_missing(client).await != Some(false) {
+        return Err(network::no_default_network_error(error));
     }
     Err(error.with_kind(ErrorKind::InvalidSpec))
 }
 
-/// What came of a change of a rule.
-async fn followed(client: &Client, sent: Result<Operation, ChangeFailure>, attempted: &str) -> Result<()> {
+/// Waits for the result of a change of a rule.
+async fn await_rule_change(client: &Client, sent: Result<Operation, ChangeFailure>, attempted: &str) -> Result<()> {
     let attempted = format!("cannot {attempted}");
-    let operation = sent.map_err(|failure| of_call(failure.error, &attempted, ""))?;
-    let operation = operations::finished(client, "", operation, OPERATION_DEADLINE).await?;
-    match of_operation(&operation, &attempted, "") {
+    let operation = sent.map_err(|failure| call_error(failure.error, &attempted, ""))?;
+    let operation = operations::wait_until_done(client, "", operation, OPERATION_DEADLINE).await?;
+    match operation_error(&operation, &attempted, "") {
         Some(error) => Err(error),
         None if is_done(&operation) => Ok(()),
-        None => Err(Error::new(ErrorKind::Timeout, format!("{attempted}: its operation does not end")).at("gcp")),
+        None => Err(
+            Error::new(ErrorKind::Timeout, format!("{attempted}: its operation does not end")).at(ProviderKind::Gcp),
+        ),
     }
 }
 
-/// Removes the rules of instances that are gone, as far as no other instance has their tag; see
-/// [`Provider::remove_openings`](crate::cloud::Provider::remove_openings).
-pub(crate) async fn remove(client: &Client, gone: &[Instance]) -> Result<Vec<String>> {
+/// Deletes the rules of instances that are gone, unless another instance has their tag. Returns the tags that are in
+/// use, and what could not be deleted.
+pub(crate) async fn delete_unused_rules(client: &Client, gone: &[Instance]) -> Result<Vec<String>> {
     let tags: BTreeSet<String> = gone
         .iter()
         .flat_map(|instance| instance.ingress_rules.iter().cloned())
         .collect();
     let ids = gone.iter().map(|instance| instance.reference.id.clone()).collect();
-    let Removal { used, failed } = remove_unused(client, &tags, &ids).await?;
+    let DeletedRules {
+        tags_in_use: used,
+        failed,
+    } = delete_unused(client, &tags, &ids).await?;
     let failed = failed.into_iter();
     let failed = failed.map(|(name, error)| format!("the firewall rule {name} could not be removed: {error}"));
     Ok(used.into_iter().chain(failed).collect())
 }
 
-/// What came of removing rules.
+/// The result of deleting rules.
 #[derive(Default)]
-struct Removal {
-    /// The tags that an instance has still.
-    used: BTreeSet<String>,
-    /// The rules that no instance needs, and that could not be removed.
+struct DeletedRules {
+    /// The tags that an instance still has.
+    tags_in_use: BTreeSet<String>,
+    /// The rules that no instance needs and that could not be deleted.
     failed: Vec<(String, Error)>,
 }
 
-async fn remove_unused(client: &Client, tags: &BTreeSet<String>, gone: &BTreeSet<String>) -> Result<Removal> {
+async fn delete_unused(client: &Client, tags: &BTreeSet<String>, gone: &BTreeSet<String>) -> Result<DeletedRules> {
     if tags.is_empty() {
-        return Ok(Removal::default());
+        return Ok(DeletedRules::default());
     }
-    let rules = ours(client, tags).await?;
+    let rules = list_own_rules(client, tags).await?;
     if rules.is_empty() {
-        return Ok(Removal::default());
+        return Ok(DeletedRules::default());
     }
-    let used = used(client, tags, gone).await?;
+    let used = find_tags_in_use(client, tags, gone).await?;
     let unused = rules
         .iter()
-        .filter(|rule| tag_of(rule).is_some_and(|tag| !used.contains(tag)));
+        .filter(|rule| managed_tag(rule).is_some_and(|tag| !used.contains(tag)));
     let names: Vec<&str> = unused.filter_map(|rule| rule.name.as_deref()).collect();
-    // Whatever keeps one of them from going, the others go.
-    let deleted = join_all(names.iter().map(|name| delete(client, name))).await;
+    // One that cannot be deleted does not keep the others.
+    let deleted = join_all(names.iter().map(|name| delete_rule(client, name))).await;
     let failed = names.iter().zip(deleted);
     let failed = failed.filter_map(|(name, deleted)| Some(((*name).to_owned(), deleted.err()?)));
     let failed = failed.collect();
-    Ok(Removal { used, failed })
+    Ok(DeletedRules {
+        tags_in_use: used,
+        failed,
+    })
 }
 
-/// Those of the tags that an instance has which is neither among those that are gone nor going. All of them where a
-/// part of the project does not answer: it may be there.
-async fn used(client: &Client, tags: &BTreeSet<String>, gone: &BTreeSet<String>) -> Result<BTreeSet<String>> {
-    let seen = tagged(client, tags).await?;
-    if !seen.silent.is_empty() {
-        tracing::debug!(silent = ?seen.silent, "whether the tags are in use cannot be told");
+/// Finds the tags that an instance has which is neither in `gone` nor being deleted. If a part of the project does not
+/// answer, all tags count as in use.
+async fn find_tags_in_use(
+    client: &Client,
+    tags: &BTreeSet<String>,
+    gone: &BTreeSet<String>,
+) -> Result<BTreeSet<String>> {
+    let seen = find_tag_use(client, tags).await?;
+    if !seen.unanswered.is_empty() {
+        tracing::debug!(unanswered = ?seen.unanswered, "whether the tags are in use cannot be told");
         return Ok(tags.clone());
     }
     let mut deletions = BTreeSet::new();
     let mut asked = BTreeSet::new();
     let mut used = BTreeSet::new();
-    for TagUse { id, zone, status, tags } in seen.instances {
+    for TaggedInstance { id, zone, status, tags } in seen.instances {
         if gone.contains(&id) || status == Some(Status::Deprovisioning) {
             continue;
         }
         if status == Some(Status::Stopping) {
             if asked.insert(zone.clone()) {
-                deletions.extend(operations::deletions_under_way(client, &zone).await?);
+                deletions.extend(operations::list_ids_being_deleted(client, &zone).await?);
             }
             if deletions.contains(&id) {
                 continue;
@@ -267,64 +282,64 @@ async fn used(client: &Client, tags: &BTreeSet<String>, gone: &BTreeSet<String>)
     Ok(used)
 }
 
-/// The rules of ours that are for instances of these tags.
-async fn ours(client: &Client, tags: &BTreeSet<String>) -> Result<Vec<Firewall>> {
+/// Lists the rules that cloudctl manages for these tags.
+async fn list_own_rules(client: &Client, tags: &BTreeSet<String>) -> Result<Vec<Firewall>> {
     let (project, firewalls) = (client.project().await?, client.firewalls().await?);
     let fetch = |token: Option<String>| {
         client.read("list the firewall rules", "", move || {
             let call = firewalls.list().set_project(project).set_max_results(500_u32);
-            let call = call.set_filter(format!("name eq \"{PREFIX}.*\""));
-            prepared(call.set_or_clear_page_token(token.clone())).send()
+            let call = call.set_filter(format!("name eq \"{OPEN_PORT_PREFIX}.*\""));
+            with_call_options(call.set_or_clear_page_token(token.clone())).send()
         })
     };
-    let all = all_pages(fetch, |all: &mut Vec<Firewall>, page: FirewallList| {
-        let next = Page::whole(&page, "")?;
+    let all = collect_all(fetch, |all: &mut Vec<Firewall>, page: FirewallList| {
+        let next = Page::of_complete_list(&page, "")?;
         all.extend(page.items);
         Ok(next)
     });
     let mut rules = all.await?;
-    rules.retain(|rule| tag_of(rule).is_some_and(|tag| tags.contains(tag)));
+    rules.retain(|rule| managed_tag(rule).is_some_and(|tag| tags.contains(tag)));
     Ok(rules)
 }
 
-async fn delete(client: &Client, name: &str) -> Result<()> {
+async fn delete_rule(client: &Client, name: &str) -> Result<()> {
     let (project, firewalls) = (client.project().await?, client.firewalls().await?);
     let (attempted, request_id) = (format!("remove the firewall rule {name}"), fresh_request_id());
     let sent = client.change(&attempted, "", || {
         let call = firewalls.delete().set_project(project).set_request_id(&request_id);
-        prepared(call.set_firewall(name)).send()
+        with_call_options(call.set_firewall(name)).send()
     });
-    match followed(client, sent.await, &attempted).await {
+    match await_rule_change(client, sent.await, &attempted).await {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        // Somebody else removes it at the same time.
-        Err(error) if error.kind() == ErrorKind::Refused && by_name(client, name).await?.is_none() => Ok(()),
+        // Another process deletes the rule at the same time.
+        Err(error) if error.kind() == ErrorKind::Refused && find_rule(client, name).await?.is_none() => Ok(()),
         result => result,
     }
 }
 
-/// An instance that has one of the tags.
-pub(crate) struct TagUse {
+/// An instance with one of the tags.
+pub(crate) struct TaggedInstance {
     pub(crate) id: String,
     pub(crate) zone: String,
     pub(crate) status: Option<Status>,
-    /// Those of the tags that it has.
+    /// Those of the tags that the instance has.
     pub(crate) tags: Vec<String>,
 }
 
-/// What there is of them in all of the project.
+/// The instances of the project that have one of the tags.
 #[derive(Default)]
-pub(crate) struct TaggedInstance {
-    pub(crate) instances: Vec<TagUse>,
-    /// The scopes that did not answer.
-    pub(crate) silent: UnansweredZones,
+pub(crate) struct TagUse {
+    pub(crate) instances: Vec<TaggedInstance>,
+    /// The zones that did not answer.
+    pub(crate) unanswered: UnansweredZones,
 }
 
-/// Every instance of the project that has one of these tags. The API's filters know no tags, so all are looked through,
-/// of which little more than the tags comes along.
+/// Finds every instance of the project that has one of these tags. The API cannot filter by tags, so all instances are
+/// read, with little more than their tags.
 ///
 /// # Errors
 /// Those of the calls.
-pub(crate) async fn tagged(client: &Client, tags: &BTreeSet<String>) -> Result<TaggedInstance> {
+pub(crate) async fn find_tag_use(client: &Client, tags: &BTreeSet<String>) -> Result<TagUse> {
     let (project, instances) = (client.project().await?, client.tags().await?);
     let fetch = |token: Option<String>| {
         client.read("look for the VMs of a network tag", "", move || {
@@ -332,18 +347,18 @@ pub(crate) async fn tagged(client: &Client, tags: &BTreeSet<String>) -> Result<T
                 .aggregated_list()
                 .set_project(project)
                 .set_max_results(PAGE_SIZE);
-            prepared(call.set_or_clear_page_token(token.clone())).send()
+            with_call_options(call.set_or_clear_page_token(token.clone())).send()
         })
     };
-    all_pages(fetch, |seen: &mut TaggedInstance, page: InstanceAggregatedList| {
-        seen.silent.extend(silent_in(&page));
+    collect_all(fetch, |seen: &mut TagUse, page: InstanceAggregatedList| {
+        seen.unanswered.extend(unanswered_in(&page));
         let mut rows = 0;
         for api in page.items.into_values().flat_map(|part| part.instances) {
             rows += 1;
             let own = api.tags.map(|tags| tags.items).unwrap_or_default();
             let own: Vec<String> = own.into_iter().filter(|tag| tags.contains(tag)).collect();
             if !own.is_empty() {
-                seen.instances.push(TagUse {
+                seen.instances.push(TaggedInstance {
                     id: api.id.unwrap_or_default().to_string(),
                     zone: api.zone.as_deref().map(last_segment).unwrap_or_default().to_owned(),
                     status: api.status,
@@ -351,7 +366,7 @@ pub(crate) async fn tagged(client: &Client, tags: &BTreeSet<String>) -> Result<T
                 });
             }
         }
-        Ok(Page::of(rows, page.next_page_token))
+        Ok(Page::new(rows, page.next_page_token))
     })
     .await
 }

@@ -1,4 +1,8 @@
-//! Networks: which one an instance is on. Only Compute Engine: EC2 has subnets, and those imply the rest.
+//! Networks: the network of an instance, and the firewall rules that open its ports.
+//!
+//! EC2 differs: an instance is in a subnet, which implies the network. Ports are opened by security groups, which
+//! belong to instances and refuse their deletion while in use. Here a firewall rule applies to all instances with a
+//! network tag, so instances must be counted before a rule is deleted.
 
 pub(super) mod firewall_rule;
 pub(super) mod ingress;
@@ -6,24 +10,23 @@ pub(super) mod ingress;
 use google_cloud_compute_v1::model::access_config::{NetworkTier as ApiNetworkTier, Type as AccessType};
 use google_cloud_compute_v1::model::{AccessConfig, Network, NetworkInterface, NetworkList};
 
-use super::api::client::Client;
-use super::api::pagination::{Page, all_pages};
-use super::api::retry::prepared;
+use super::api::client::{Client, with_call_options};
+use super::api::pagination::{Page, collect_all};
+use super::api::resource_name::last_segment;
 use super::labels::is_resource_name;
 use super::native_options::{NetworkTier, Options};
-use super::regions::last_segment;
 use crate::cloud::{Error, ErrorKind, InstanceSpec, Result, quoted};
 
-/// The network interface of a new instance.
+/// Builds the network interface of a new instance.
 ///
 /// # Errors
-/// `InvalidSpec` for what is neither a name nor a path.
+/// `InvalidSpec` for text that is neither a name nor a path.
 pub(super) fn network_interface(spec: &InstanceSpec, options: &Options) -> Result<NetworkInterface> {
     let region = &spec.location.region;
-    let network = path_of("network", spec.network.as_deref(), |name| {
+    let network = resolve_path("network", spec.network.as_deref(), |name| {
         format!("global/networks/{name}")
     })?;
-    let subnet = path_of("subnet", spec.subnet.as_deref(), |name| {
+    let subnet = resolve_path("subnet", spec.subnet.as_deref(), |name| {
         format!("regions/{region}/subnetworks/{name}")
     })?;
     // A subnet implies its network.
@@ -41,8 +44,8 @@ pub(super) fn network_interface(spec: &InstanceSpec, options: &Options) -> Resul
         .set_access_configs(spec.public_ip.then_some(access)))
 }
 
-/// A name becomes a path; a path or URL (a shared VPC's, say) is taken as it is.
-fn path_of(what: &str, given: Option<&str>, of_name: impl Fn(&str) -> String) -> Result<Option<String>> {
+/// Makes a path of a name. A path or URL, such as that of a shared VPC, stays as it is.
+fn resolve_path(what: &str, given: Option<&str>, of_name: impl Fn(&str) -> String) -> Result<Option<String>> {
     let Some(given) = given else { return Ok(None) };
     if is_resource_name(given) {
         return Ok(Some(of_name(given)));
@@ -58,15 +61,15 @@ fn path_of(what: &str, given: Option<&str>, of_name: impl Fn(&str) -> String) ->
         .with_hint(format!("give the {what}'s name, or its path beginning with projects/")))
 }
 
-/// The name of the network that the instance will be on, for what is to be done with the network itself.
+/// Finds the name of the network of a new instance, to change the network's firewall.
 ///
 /// # Errors
-/// `Unsupported` if it is another project's (a shared VPC): its firewall is that project's matter. `InvalidSpec` if no
-/// network has the subnet.
-pub(super) async fn own_network(client: &Client, spec: &InstanceSpec) -> Result<String> {
+/// `Unsupported` if the network is in another project (a shared VPC), whose firewall belongs to that project;
+/// `InvalidSpec` if no network has the subnet.
+pub(super) async fn find_own_network(client: &Client, spec: &InstanceSpec) -> Result<String> {
     let interface = network_interface(spec, &Options::default())?;
     let path = interface.network.or(interface.subnetwork).unwrap_or_default();
-    let (owner, rest) = take_apart(&path);
+    let (owner, rest) = split_project(&path);
     let project = client.project().await?;
     if let Some(owner) = owner.filter(|owner| *owner != project) {
         return Err(Error::unsupported(format!(
@@ -81,10 +84,10 @@ pub(super) async fn own_network(client: &Client, spec: &InstanceSpec) -> Result<
     if let Some(name) = rest.strip_prefix("global/networks/") {
         return Ok(name.to_owned());
     }
-    let networks = all(client).await?;
+    let networks = list_networks(client).await?;
     let having = networks.into_iter().find(|network| {
         let mut subnets = network.subnetworks.iter();
-        subnets.any(|subnet| take_apart(subnet).1 == rest)
+        subnets.any(|subnet| split_project(subnet).1 == rest)
     });
     having.and_then(|network| network.name).ok_or_else(|| {
         Error::invalid(format!(
@@ -94,9 +97,9 @@ pub(super) async fn own_network(client: &Client, spec: &InstanceSpec) -> Result<
     })
 }
 
-/// All that a network or subnet can be asked for by, given its URL: its name alone means one of the own project.
-pub(super) fn words_of_path(url: &str, own_project: &str) -> Vec<String> {
-    let (owner, rest) = take_apart(url);
+/// Returns all names that mean a network or subnet, given its URL. A name alone means the own project.
+pub(super) fn path_aliases(url: &str, own_project: &str) -> Vec<String> {
+    let (owner, rest) = split_project(url);
     let path = format!("projects/{}/{rest}", owner.unwrap_or(own_project));
     let url = url.to_owned();
     if owner.is_some_and(|owner| owner != own_project) {
@@ -105,34 +108,34 @@ pub(super) fn words_of_path(url: &str, own_project: &str) -> Vec<String> {
     vec![last_segment(rest).to_owned(), rest.to_owned(), path, url]
 }
 
-/// The project that a path names, and what follows it.
-fn take_apart(path: &str) -> (Option<&str>, &str) {
+/// Splits a path into its project, if it has one, and the rest.
+fn split_project(path: &str) -> (Option<&str>, &str) {
     let path = path.split_once("/compute/v1/").map_or(path, |(_, path)| path);
     let of_project = path.strip_prefix("projects/").and_then(|rest| rest.split_once('/'));
     of_project.map_or((None, path), |(project, rest)| (Some(project), rest))
 }
 
-async fn all(client: &Client) -> Result<Vec<Network>> {
+async fn list_networks(client: &Client) -> Result<Vec<Network>> {
     let (project, networks) = (client.project().await?, client.networks().await?);
     let fetch = |token: Option<String>| {
         client.read("list the networks", "", move || {
             let call = networks.list().set_project(project).set_max_results(500_u32);
-            prepared(call.set_or_clear_page_token(token.clone())).send()
+            with_call_options(call.set_or_clear_page_token(token.clone())).send()
         })
     };
-    all_pages(fetch, |all: &mut Vec<Network>, page: NetworkList| {
-        let next = Page::whole(&page, "")?;
+    collect_all(fetch, |all: &mut Vec<Network>, page: NetworkList| {
+        let next = Page::of_complete_list(&page, "")?;
         all.extend(page.items);
         Ok(next)
     })
     .await
 }
 
-/// Whether the project is known to be without a default network; nothing if that cannot be told.
-pub(super) async fn lacks_default(client: &Client) -> Option<bool> {
+/// Says whether the project has no default network; `None` if this is unknown.
+pub(super) async fn default_is_missing(client: &Client) -> Option<bool> {
     let (project, networks) = (client.project().await.ok()?, client.networks().await.ok()?);
     let answer = client.read("look up the default network", "", || {
-        prepared(networks.get().set_project(project).set_network("default")).send()
+        with_call_options(networks.get().set_project(project).set_network("default")).send()
     });
     match answer.await {
         Ok(_) => Some(false),
@@ -141,8 +144,8 @@ pub(super) async fn lacks_default(client: &Client) -> Option<bool> {
     }
 }
 
-/// What was refused for want of a default network.
-pub(super) fn without_default(error: Error) -> Error {
+/// Makes the error of a call that was refused because the project has no default network.
+pub(super) fn no_default_network_error(error: Error) -> Error {
     error.with_kind(ErrorKind::Refused).with_hint(
         "the project seems to have no default network: name one with --network or --subnet, or run `gcloud compute \
          networks create default`",
@@ -155,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn networks_are_names_or_paths() {
+    fn network_is_a_name_or_a_path() {
         let options = Options::default();
         let plain = network_interface(&spec("web-1"), &options).unwrap();
         assert_eq!(plain.network.as_deref(), Some("global/networks/default"));
@@ -177,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_names_its_project() {
+    fn path_is_split_into_project_and_rest() {
         for (path, expected) in [
             ("global/networks/n", (None, "global/networks/n")),
             ("projects/p/global/networks/n", (Some("p"), "global/networks/n")),
@@ -186,7 +189,7 @@ mod tests {
                 (Some("p"), "regions/r/subnetworks/s"),
             ),
         ] {
-            assert_eq!(take_apart(path), expected, "{path}");
+            assert_eq!(split_project(path), expected, "{path}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Ends, protection, the clock and the order of zones.
+//! Tests of expiry, protection, the clock and the order of zones.
 
 use std::fs;
 
@@ -12,7 +12,7 @@ fn with_ttl(name: &str, ttl: Duration) -> InstanceSpec {
 }
 
 #[test]
-fn an_instance_ends_at_its_ttl_whatever_it_is_doing() {
+fn instance_is_terminated_at_its_ttl_in_any_state() {
     let sandbox = Sandbox::new();
     let running = sandbox.create(&with_ttl("running", HOUR)).reference;
     let stopped = sandbox.create(&with_ttl("stopped", HOUR)).reference;
@@ -53,7 +53,7 @@ fn an_instance_ends_at_its_ttl_whatever_it_is_doing() {
 }
 
 #[test]
-fn an_end_does_not_change_how_an_instance_ended_before_it() {
+fn ttl_does_not_change_an_earlier_end() {
     let sandbox = Sandbox::new();
     let ended = sandbox.create(&with_ttl("ended", HOUR)).reference;
     let died = sandbox.create(&with("died", |spec| {
@@ -72,7 +72,7 @@ fn an_end_does_not_change_how_an_instance_ended_before_it() {
 }
 
 #[test]
-fn a_name_is_free_again_once_its_time_is_over() {
+fn name_is_free_again_after_expiry() {
     let sandbox = Sandbox::new();
     let first = sandbox.create(&with_ttl("web-1", HOUR)).reference;
     sandbox.pass(3600);
@@ -87,7 +87,7 @@ fn a_name_is_free_again_once_its_time_is_over() {
 }
 
 #[test]
-fn a_ttl_is_set_with_its_label_and_its_end() {
+fn set_ttl_changes_label_and_expiry() {
     let sandbox = Sandbox::new();
     let timed = sandbox.create(&with_ttl("timed", HOUR));
     let endless = sandbox.create(&spec("endless"));
@@ -100,10 +100,7 @@ fn a_ttl_is_set_with_its_label_and_its_end() {
             (seen.expiry_enforcer, seen.ttl),
             (Some(ExpiryEnforcer::Cloud), Some(3 * HOUR))
         );
-        assert_eq!(
-            seen.spec_fingerprint, made.spec_fingerprint,
-            "the spec is what was asked"
-        );
+        assert_eq!(seen.spec_fingerprint, made.spec_fingerprint, "the fingerprint stays");
     }
     let centuries = Duration::from_secs(u64::MAX / 4);
     let error = run(sandbox.mock.set_ttl(&timed.reference, centuries)).unwrap_err();
@@ -122,11 +119,11 @@ fn a_ttl_is_set_with_its_label_and_its_end() {
 }
 
 #[test]
-fn a_label_that_somebody_put_on_by_hand_ends_nothing() {
+fn ttl_label_set_by_hand_is_not_enforced() {
     let sandbox = Sandbox::new();
     let made = sandbox.create(&spec("web-1")).reference;
     let text = fs::read_to_string(sandbox.file()).unwrap();
-    assert!(!text.contains("ends_at"), "a file without ends is as it always was");
+    assert!(!text.contains("ends_at"), "a file without expiry has the old form");
     let labelled = text.replace(
         "\"cloudctl-spec\"",
         &format!("\"{LABEL_TTL}\": \"1h\", \"cloudctl-spec\""),
@@ -140,7 +137,7 @@ fn a_label_that_somebody_put_on_by_hand_ends_nothing() {
 }
 
 #[test]
-fn protection_is_put_on_and_lifted() {
+fn protection_is_set_and_removed() {
     let sandbox = Sandbox::new();
     let target = sandbox.create(&spec("web-1")).reference;
     for _ in 0..2 {
@@ -159,7 +156,7 @@ fn protection_is_put_on_and_lifted() {
 }
 
 #[test]
-fn the_time_is_that_of_its_clock() {
+fn server_time_is_the_mock_clock() {
     let mut sandbox = Sandbox::new();
     let before = run(sandbox.mock.server_time()).unwrap();
     sandbox.pass(90);
@@ -172,7 +169,7 @@ fn the_time_is_that_of_its_clock() {
 }
 
 #[test]
-fn zones_are_tried_from_the_one_that_a_name_goes_to_by_itself() {
+fn candidate_zones_start_with_the_zone_of_the_name() {
     let sandbox = Sandbox::new();
     let zones = |spec: &InstanceSpec| -> Vec<String> {
         let places = run(sandbox.mock.candidate_zones(spec)).unwrap();

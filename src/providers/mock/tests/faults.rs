@@ -1,4 +1,4 @@
-//! What the faults do to calls.
+//! Tests of the effect of faults on calls.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use serde_json::json;
 use super::*;
 
 #[test]
-fn faults_have_their_kinds_and_no_effect() {
+fn fault_has_its_error_kind_and_changes_nothing() {
     let mut sandbox = Sandbox::new();
     let target = sandbox.create(&spec("there")).reference;
     let before = fs::read(sandbox.file()).unwrap();
@@ -41,7 +41,7 @@ fn faults_have_their_kinds_and_no_effect() {
 }
 
 #[test]
-fn a_zone_that_is_down_is_a_gap_in_its_region_and_no_more() {
+fn unreachable_zone_is_one_gap_in_its_region() {
     let mut sandbox = Sandbox::new();
     let lost = sandbox.create(&in_zone("lost", "us-east-1a")).reference;
     let kept = sandbox.create(&in_zone("kept", "us-east-1b")).reference;
@@ -50,7 +50,7 @@ fn a_zone_that_is_down_is_a_gap_in_its_region_and_no_more() {
     assert_eq!(listing.instances.len(), 1);
     assert_eq!(listing.instances[0].reference, kept);
     assert_eq!(listing.gaps.len(), 1);
-    assert_eq!(listing.gaps[0].location(), Some("mock/us-east-1a"));
+    assert_eq!(listing.gaps[0].location.to_string(), "mock/us-east-1a");
     assert_eq!(kind(sandbox.get(&lost)), ErrorKind::Network);
     let outcomes = run(sandbox
         .mock
@@ -66,7 +66,7 @@ fn a_zone_that_is_down_is_a_gap_in_its_region_and_no_more() {
 }
 
 #[test]
-fn a_start_needs_capacity_too() {
+fn start_fails_without_capacity() {
     let mut sandbox = Sandbox::new();
     let target = sandbox.create(&spec("web-1")).reference;
     sandbox.pass(1);
@@ -78,7 +78,7 @@ fn a_start_needs_capacity_too() {
 }
 
 #[test]
-fn a_lost_reply_leaves_one_instance_to_be_found() {
+fn lost_reply_leaves_one_instance() {
     let mut sandbox = Sandbox::new();
     sandbox.faults("lost-reply");
     for _ in 0..2 {
@@ -88,7 +88,7 @@ fn a_lost_reply_leaves_one_instance_to_be_found() {
 }
 
 #[test]
-fn slow_boots_failed_boots_and_early_deaths() {
+fn slow_and_failed_boots_and_early_ends_show_in_state() {
     let mut sandbox = Sandbox::new();
     sandbox.faults("slow-boot=30s");
     let slow = sandbox.create(&spec("slow")).reference;

@@ -1,11 +1,11 @@
-//! The file: shared by many, replaced as a whole, and never somebody else's.
+//! Tests of the state file: many processes share it, it is replaced as a whole, and other files are left alone.
 
 use std::fs::{self, File};
 
 use super::*;
 
 #[test]
-fn threads_that_race_for_a_name_meet_in_one_instance() {
+fn racing_threads_create_one_instance_per_name() {
     let sandbox = Sandbox::new();
     let race = |racer: usize| -> Vec<InstanceRef> {
         sandbox.create(&spec(&format!("own-{racer}")));
@@ -24,13 +24,13 @@ fn threads_that_race_for_a_name_meet_in_one_instance() {
 }
 
 #[test]
-fn a_lock_that_is_held_is_waited_for_and_then_given_up() {
+fn held_lock_is_awaited_until_the_timeout() {
     let sandbox = Sandbox::new();
     sandbox.create(&spec("web-1"));
     let before = fs::read(sandbox.file()).unwrap();
     let holder = File::open(sandbox.file().with_file_name("mock.json.lock")).unwrap();
     holder.lock().unwrap();
-    let hasty = Store::with_patience(Some(sandbox.file()), Duration::from_millis(50));
+    let hasty = Store::with_lock_timeout(Some(sandbox.file()), Duration::from_millis(50));
     let error = run(hasty.lock()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Throttled);
     assert!(error.message().contains("mock.json"));
@@ -45,7 +45,7 @@ fn a_lock_that_is_held_is_waited_for_and_then_given_up() {
     assert_eq!(sandbox.list("us-east-1").unwrap().instances.len(), 2);
 }
 
-/// What is said of a file that is not the mock's, which must stay as it is.
+/// Returns the error text for a file that is not the mock's, and checks that the file stays as it is.
 fn complaint(sandbox: &Sandbox) -> String {
     let before = fs::read(sandbox.file()).ok();
     assert_eq!(kind(sandbox.list("us-east-1")), ErrorKind::Refused);
@@ -59,7 +59,7 @@ fn complaint(sandbox: &Sandbox) -> String {
 }
 
 #[test]
-fn a_file_that_is_not_the_mocks_is_left_alone() {
+fn foreign_file_is_left_unchanged() {
     let sandbox = Sandbox::new();
     fs::create_dir_all(sandbox.file().parent().unwrap()).unwrap();
     let newer = "{\"schema\":\"cloudctl-mock/9\",\"addresses\":0,\"instances\":[]}";
@@ -73,7 +73,7 @@ fn a_file_that_is_not_the_mocks_is_left_alone() {
         let complaint = complaint(&sandbox);
         assert!(complaint.contains(words), "{complaint}");
     }
-    // What mktemp leaves is nobody's state.
+    // An empty file, as from mktemp, means an empty cloud.
     fs::write(sandbox.file(), "").unwrap();
     sandbox.create(&spec("web-1"));
     fs::remove_file(sandbox.file()).unwrap();
@@ -82,7 +82,7 @@ fn a_file_that_is_not_the_mocks_is_left_alone() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_made_is_said() {
+fn error_says_that_the_folder_cannot_be_created() {
     let sandbox = Sandbox::new();
     fs::write(sandbox.folder.path().join("deep"), "").unwrap();
     assert!(complaint(&sandbox).contains("cannot"));
@@ -90,7 +90,7 @@ fn a_folder_that_cannot_be_made_is_said() {
 
 #[cfg(unix)]
 #[test]
-fn the_file_is_its_owners_alone_and_links_and_strangers_are_refused() {
+fn file_is_private_and_links_and_foreign_files_refused() {
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
 
     let sandbox = Sandbox::new();

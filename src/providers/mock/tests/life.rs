@@ -1,4 +1,4 @@
-//! Instances and their rules.
+//! Tests of the life of instances, and of what specs may hold.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use crate::providers::mock::info::REGION;
 use crate::settings::Setting;
 
 #[test]
-fn a_whole_life() {
+fn instance_passes_through_all_its_states() {
     let sandbox = Sandbox::new();
     let made = sandbox.create(&spec("web-1"));
     let target = &made.reference;
@@ -65,7 +65,7 @@ fn a_whole_life() {
 }
 
 #[test]
-fn what_was_asked_for_is_what_is_there() {
+fn created_instance_matches_its_spec() {
     let sandbox = Sandbox::new();
     let spec = with("db", |spec| {
         spec.location.zone = Some("us-east-1b".into());
@@ -84,12 +84,12 @@ fn what_was_asked_for_is_what_is_there() {
         spec.protected = true;
         spec.native.insert("boot_seconds".into(), json!(0));
     });
-    let plan = run(sandbox.mock.preview(&spec)).unwrap();
-    assert!(!sandbox.file().exists(), "a plan changes nothing");
+    let preview = run(sandbox.mock.preview(&spec)).unwrap();
+    assert!(!sandbox.file().exists(), "a preview changes nothing");
     let made = sandbox.create(&spec);
-    assert_eq!(plan.place.zone, made.zone);
-    assert_eq!(Some(&plan.image), made.image.as_ref());
-    assert_eq!(plan.price_usd_per_hour, made.price_usd_per_hour);
+    assert_eq!(preview.place.zone, made.zone);
+    assert_eq!(Some(&preview.image), made.image.as_ref());
+    assert_eq!(preview.price_usd_per_hour, made.price_usd_per_hour);
     assert_eq!(made.state, InstanceState::Running);
     assert_eq!(made.image.as_deref(), Some("img-debian-12-arm64"));
     assert_eq!((made.cpus, made.memory_gib), (Some(4), Some(16.0)));
@@ -109,7 +109,7 @@ fn what_was_asked_for_is_what_is_there() {
 }
 
 #[test]
-fn a_name_and_its_token_mean_one_instance() {
+fn name_and_token_mean_one_instance() {
     let sandbox = Sandbox::new();
     let first = sandbox.create(&spec("web-1"));
     let other = with("web-1", |spec| spec.machine_type = Some("large".into()));
@@ -128,7 +128,7 @@ fn a_name_and_its_token_mean_one_instance() {
 }
 
 #[test]
-fn a_name_that_is_somebody_elses_is_left_alone() {
+fn name_of_unmanaged_instance_is_refused() {
     let sandbox = Sandbox::new();
     sandbox.create(&spec("web-1"));
     let text = fs::read_to_string(sandbox.file()).unwrap();
@@ -146,7 +146,7 @@ fn a_name_that_is_somebody_elses_is_left_alone() {
 }
 
 #[test]
-fn each_target_of_a_batch_has_its_own_outcome_in_its_place() {
+fn batch_outcomes_are_in_the_order_of_targets() {
     let sandbox = Sandbox::new();
     let plain = sandbox.create(&spec("plain")).reference;
     let kept = with("kept", |spec| spec.protected = true);
@@ -182,7 +182,7 @@ fn each_target_of_a_batch_has_its_own_outcome_in_its_place() {
 }
 
 #[test]
-fn what_no_cloud_takes_is_refused_and_nothing_is_made() {
+fn invalid_spec_is_refused_and_creates_nothing() {
     type Change = Box<dyn FnOnce(&mut InstanceSpec)>;
     let text = |length: usize| "x".repeat(length);
     let label = |key: String, value: String| -> Change { Box::new(move |spec| drop(spec.labels.insert(key, value))) };
@@ -233,7 +233,7 @@ fn what_no_cloud_takes_is_refused_and_nothing_is_made() {
 }
 
 #[test]
-fn a_subnet_tells_the_zone() {
+fn subnet_selects_the_zone() {
     let sandbox = Sandbox::new();
     for zone in ["us-east-1a", "us-east-1c"] {
         let subnet = format!("default-{zone}");
@@ -246,7 +246,7 @@ fn a_subnet_tells_the_zone() {
 }
 
 #[test]
-fn who_and_where() {
+fn identity_and_locations_are_reported() {
     let sandbox = Sandbox::new();
     let identity = run(sandbox.mock.identity()).unwrap();
     assert_eq!(

@@ -1,4 +1,4 @@
-//! The mock cloud as a whole, on a temporary file and with a clock that only the test moves.
+//! Tests of the whole mock cloud, on a temporary file and with a clock that only the test moves.
 
 mod expiry;
 mod faults;
@@ -24,7 +24,6 @@ impl Clock for FakeClock {
     }
 }
 
-/// A cloud in a folder that goes with it.
 /// The one instance of a create call.
 fn created(outcome: CreateOutcome) -> Instance {
     match outcome {
@@ -33,6 +32,7 @@ fn created(outcome: CreateOutcome) -> Instance {
     }
 }
 
+/// A mock cloud in a temporary folder.
 struct Sandbox {
     mock: Arc<Mock>,
     clock: Arc<FakeClock>,
@@ -56,7 +56,7 @@ impl Sandbox {
         self.folder.path().join("deep/er/mock.json")
     }
 
-    /// The same cloud with these faults.
+    /// Injects faults into the same cloud.
     fn faults(&mut self, faults: &str) {
         let file = self.file().to_string_lossy().into_owned();
         let variables = [(STATE_VARIABLE, file), (FAULTS_VARIABLE, faults.to_owned())];
@@ -76,7 +76,7 @@ impl Sandbox {
         created(run(self.mock.create(spec, 0)).unwrap())
     }
 
-    /// The error that a create of this spec gives.
+    /// Returns the error of a create call for this spec.
     fn refusal(&self, spec: &InstanceSpec) -> Error {
         run(self.mock.create(spec, 0)).unwrap_err()
     }

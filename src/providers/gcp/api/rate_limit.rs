@@ -1,6 +1,4 @@
-//! How fast changing calls are sent: as fast as the project's rate limit lets them, found out by what it refuses. Only
-//! Compute Engine: EC2's calls take many instances each.
-//!
+//! The rate limit of changing calls, found by what the project's quota refuses.
 //! <https://cloud.google.com/compute/api-quota>
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,34 +6,33 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-/// Calls per second to begin with.
+/// Calls per second at the start.
 const FIRST_RATE: f64 = 20.0;
-/// A rate below this is no better than none.
-const LEAST_RATE: f64 = 2.0;
-/// So many calls that were not made before may be made at once.
+/// Calls per second at least.
+const MIN_RATE: f64 = 2.0;
+/// How many unused calls may be sent at once.
 const BURST: f64 = 10.0;
-/// By how much of itself the rate grows in a second: where no call was refused for [`REMEMBER_REFUSAL`], and up to where one was
-/// refused lately.
+/// By which part the rate grows in a second: `GROWTH` where no call was throttled for [`REMEMBER_REFUSAL`], `RECOVERY`
+/// up to the rate that was throttled last.
 const GROWTH: f64 = 0.01;
 const RECOVERY: f64 = 0.1;
-/// What is left of the rate after a refusal, and how far it may recover at first.
+/// Which part of the rate remains after a throttled call, and up to which part it recovers at first.
 const AFTER_REFUSAL: f64 = 0.9;
 const NEAR_REFUSAL: f64 = 0.95;
-/// How long the rate of a refusal is remembered.
+/// How long the rate of a throttled call is remembered.
 const REMEMBER_REFUSAL: Duration = Duration::from_secs(20);
-/// For so long nothing is sent after a refusal.
+/// Pause after a throttled call.
 const PAUSE_AFTER_REFUSAL: Duration = Duration::from_millis(250);
-/// When nothing but refusals came for so long, there is no use in waiting; then turns come at this rate, and each call
-/// is tried once.
+/// After a minute of throttled calls only, the limiter admits calls at `BLOCKED_RATE`, and each call is tried once.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(60);
-const HOPELESS_RATE: f64 = 10.0;
-/// Calls that were under way together are refused together: that counts once.
+const BLOCKED_RATE: f64 = 10.0;
+/// Calls that were sent together are throttled together: within this time they count once.
 const SAME_REFUSAL_WINDOW: Duration = Duration::from_millis(500);
 
-/// The turns of calls.
+/// Admits calls one after another.
 #[derive(Debug, Default)]
 pub(crate) struct RateLimiter {
-    /// Held by whoever is next, so that turns come in order, and each by the newest rate.
+    /// Held by the next call, so that calls are admitted in order, each at the newest rate.
     queue: tokio::sync::Mutex<()>,
     rate: Mutex<Rate>,
 }
@@ -45,10 +42,10 @@ struct Rate {
     per_second: f64,
     /// When the next call may be sent; `None` before the first.
     next: Option<Instant>,
-    /// The last refusal that counted, and the rate that is kept after it.
-    refusal: Option<(Instant, f64)>,
-    /// Since when there were nothing but refusals.
-    refused_since: Option<Instant>,
+    /// When the last counted call was throttled, and the rate to keep below afterwards.
+    last_throttle: Option<(Instant, f64)>,
+    /// Since when every call was throttled.
+    throttled_since: Option<Instant>,
 }
 
 impl Default for Rate {
@@ -56,37 +53,37 @@ impl Default for Rate {
         Self {
             per_second: FIRST_RATE,
             next: None,
-            refusal: None,
-            refused_since: None,
+            last_throttle: None,
+            throttled_since: None,
         }
     }
 }
 
 impl RateLimiter {
     /// Waits until a call may be sent.
-    pub(crate) async fn turn(&self) {
+    pub(crate) async fn acquire(&self) {
         let _first = self.queue.lock().await;
         loop {
-            let due = self.rate().due(Instant::now());
+            let due = self.rate().take_slot(Instant::now());
             let Some(due) = due else { return };
-            // A refusal meanwhile puts it off.
+            // A call that was throttled meanwhile moves the time.
             sleep_until(due).await;
         }
     }
 
-    /// A call was refused for coming too fast.
-    pub(crate) fn refused(&self) {
-        self.rate().refused(Instant::now());
+    /// Records that a call was throttled.
+    pub(crate) fn on_throttled(&self) {
+        self.rate().on_throttled(Instant::now());
     }
 
-    /// A call was not refused for that, whatever else came of it.
-    pub(crate) fn answered(&self) {
-        self.rate().refused_since = None;
+    /// Records that a call was not throttled, whatever its outcome.
+    pub(crate) fn on_accepted(&self) {
+        self.rate().throttled_since = None;
     }
 
-    /// Whether waiting has no use any more.
-    pub(crate) fn is_hopeless(&self) -> bool {
-        self.rate().is_hopeless(Instant::now())
+    /// Says whether every call was throttled for so long that waiting is useless.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.rate().is_blocked(Instant::now())
     }
 
     fn rate(&self) -> MutexGuard<'_, Rate> {
@@ -95,44 +92,44 @@ impl RateLimiter {
 }
 
 impl Rate {
-    /// When the next call may be sent; `None` if now, and then it counts as sent.
-    fn due(&mut self, now: Instant) -> Option<Instant> {
+    /// Returns when the next call may be sent; `None` means now, and counts the call as sent.
+    fn take_slot(&mut self, now: Instant) -> Option<Instant> {
         let burst = Duration::from_secs_f64(BURST / self.per_second);
         let unused = now.checked_sub(burst).unwrap_or(now);
         let due = self.next.map_or(unused, |next| next.max(unused));
         if due > now {
             return Some(due);
         }
-        let spacing = match self.is_hopeless(now) {
-            true => 1.0 / HOPELESS_RATE,
+        let spacing = match self.is_blocked(now) {
+            true => 1.0 / BLOCKED_RATE,
             false => 1.0 / self.per_second,
         };
         self.next = Some(due + Duration::from_secs_f64(spacing));
-        let (growth, most) = match self.refusal {
+        let (growth, max) = match self.last_throttle {
             Some((_, near)) if self.per_second < near => (RECOVERY, near),
             Some((at, near)) if now.duration_since(at) < REMEMBER_REFUSAL => (0.0, near),
             _ => (GROWTH, f64::MAX),
         };
-        self.per_second = (self.per_second * (1.0 + growth * spacing)).min(most);
+        self.per_second = (self.per_second * (1.0 + growth * spacing)).min(max);
         None
     }
 
-    fn is_hopeless(&self, now: Instant) -> bool {
-        let since = self.refused_since;
+    fn is_blocked(&self, now: Instant) -> bool {
+        let since = self.throttled_since;
         since.is_some_and(|since| now.duration_since(since) >= GIVE_UP_AFTER)
     }
 
-    fn refused(&mut self, now: Instant) {
-        self.refused_since.get_or_insert(now);
+    fn on_throttled(&mut self, now: Instant) {
+        self.throttled_since.get_or_insert(now);
         if self
-            .refusal
+            .last_throttle
             .is_some_and(|(at, _)| now.duration_since(at) < SAME_REFUSAL_WINDOW)
         {
             return;
         }
-        let near = (self.per_second * NEAR_REFUSAL).max(LEAST_RATE);
-        self.per_second = (self.per_second * AFTER_REFUSAL).max(LEAST_RATE);
-        self.refusal = Some((now, near));
+        let near = (self.per_second * NEAR_REFUSAL).max(MIN_RATE);
+        self.per_second = (self.per_second * AFTER_REFUSAL).max(MIN_RATE);
+        self.last_throttle = Some((now, near));
         self.next = Some(self.next.unwrap_or(now).max(now) + PAUSE_AFTER_REFUSAL);
     }
 }
@@ -141,15 +138,14 @@ impl Rate {
 mod tests {
     use super::*;
 
-    /// So many calls against a limit, each call's turn counted by a clock of its own: the seconds that they took, and how
-    /// many were refused.
+    /// Simulates calls against a limit. Returns the seconds that they took, and how many were throttled.
     fn run(calls: u32, limit: f64, burst: f64) -> (f64, u32) {
         let start = Instant::now();
         let (mut now, mut filled, mut tokens) = (start, start, burst);
         let mut rate = Rate::default();
         let (mut done, mut refused) = (0, 0);
         while done < calls {
-            while let Some(due) = rate.due(now) {
+            while let Some(due) = rate.take_slot(now) {
                 now = due;
             }
             tokens = (tokens + now.duration_since(filled).as_secs_f64() * limit).min(burst);
@@ -159,14 +155,14 @@ mod tests {
                 done += 1;
             } else {
                 refused += 1;
-                rate.refused(now);
+                rate.on_throttled(now);
             }
         }
         (now.duration_since(start).as_secs_f64(), refused)
     }
 
     #[test]
-    fn the_clouds_rate_is_found_and_kept() {
+    fn limiter_finds_and_keeps_the_cloud_rate() {
         for (limit, burst) in [(20.0, 20.0), (20.0, 2.0), (10.0, 10.0), (25.0, 25.0)] {
             let (seconds, refused) = run(1_000, limit, burst);
             assert!(seconds <= 1.2 * 1_000.0 / limit, "{limit}: {seconds} s");
@@ -175,37 +171,37 @@ mod tests {
     }
 
     #[test]
-    fn where_nothing_is_refused_it_gets_faster() {
+    fn rate_grows_while_nothing_is_throttled() {
         let (seconds, refused) = run(1_000, 1_000.0, 1_000.0);
         assert!(seconds < 45.0 && refused == 0, "{seconds} s");
     }
 
     #[test]
-    fn a_few_calls_do_not_wait() {
+    fn first_calls_do_not_wait() {
         let mut rate = Rate::default();
         let now = Instant::now();
-        assert!((0..10).all(|_| rate.due(now).is_none()));
-        assert!((0..2).any(|_| rate.due(now).is_some()));
+        assert!((0..10).all(|_| rate.take_slot(now).is_none()));
+        assert!((0..2).any(|_| rate.take_slot(now).is_some()));
     }
 
     #[test]
-    fn nothing_but_refusals_is_hopeless_after_a_while() {
+    fn limiter_is_blocked_after_a_minute_of_throttling() {
         let (mut rate, start) = (Rate::default(), Instant::now());
-        rate.refused(start);
-        assert!(!rate.is_hopeless(start + GIVE_UP_AFTER / 2));
-        rate.refused(start + GIVE_UP_AFTER / 2);
-        assert!(rate.is_hopeless(start + GIVE_UP_AFTER));
-        rate.refused_since = None;
-        rate.refused(start + GIVE_UP_AFTER);
-        assert!(!rate.is_hopeless(start + GIVE_UP_AFTER));
+        rate.on_throttled(start);
+        assert!(!rate.is_blocked(start + GIVE_UP_AFTER / 2));
+        rate.on_throttled(start + GIVE_UP_AFTER / 2);
+        assert!(rate.is_blocked(start + GIVE_UP_AFTER));
+        rate.throttled_since = None;
+        rate.on_throttled(start + GIVE_UP_AFTER);
+        assert!(!rate.is_blocked(start + GIVE_UP_AFTER));
     }
 
     #[test]
-    fn refusals_of_one_moment_count_once() {
+    fn simultaneous_throttling_counts_once() {
         let mut rate = Rate::default();
         let now = Instant::now();
         for _ in 0..10 {
-            rate.refused(now);
+            rate.on_throttled(now);
         }
         assert_eq!(rate.per_second, FIRST_RATE * AFTER_REFUSAL);
     }

@@ -1,38 +1,36 @@
-//! Why a server of Google's could not be reached, with its address. Only Compute Engine: EC2's SDK has its own types of
-//! errors.
+//! Why a server of Google could not be reached, with its address.
 
 use std::error::Error as StdError;
 
 use hyper_util::client::proxy::matcher::Matcher;
 use rustls::Error as TlsError;
 
-use super::error::sentence;
 use crate::providers::common::connection_errors::{TlsProblem, io_reason, links, tls_problem};
 
 /// Why there was no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cause {
-    /// In words, with the address.
+    /// The reason in words, with the address.
     pub(crate) text: String,
-    /// The next step, where there is a better one than to try again.
-    pub(crate) remedy: Option<String>,
+    /// The next step, if there is a better one than to try again.
+    pub(crate) hint: Option<String>,
     /// Whether the same request would fail in the same way again.
     pub(crate) permanent: bool,
 }
 
-/// What hyper-util says of a proxy that answers with HTTP status 407: the type of that error is not public.
-const PASSWORD_WANTED: &str = "tunnel error: proxy authorization required";
+/// The message of hyper-util for a proxy that answers with HTTP status 407. The type of that error is not public.
+const PROXY_AUTH_REQUIRED: &str = "tunnel error: proxy authorization required";
 
-/// What to do about an authority that is not trusted.
-const TRUST: &str =
+/// Hint for an authority that is not trusted.
+const TRUST_HINT: &str =
     "set SSL_CERT_FILE to a PEM file with that authority's certificate (gcloud's core/custom_ca_certs_file)";
 
-/// What to do about a server that shows the certificate of an authority as its own.
-const REPLACE: &str =
+/// Hint for a server whose own certificate is that of an authority.
+const REPLACE_HINT: &str =
     "give the server a certificate that is not an authority's own (CA:FALSE), and set SSL_CERT_FILE to its authority's";
 
-/// Why a request had no answer; `None` if the error is not one of the network's.
-pub(crate) fn cause_of(error: &(dyn StdError + 'static)) -> Option<Cause> {
+/// Finds why a request had no answer; `None` if the error is not one of the network.
+pub(crate) fn find_cause(error: &(dyn StdError + 'static)) -> Option<Cause> {
     let request = links(error).find_map(|link| link.downcast_ref::<reqwest::Error>())?;
     let url = request.url()?;
     let host = url.host_str()?;
@@ -47,12 +45,12 @@ pub(crate) fn cause_of(error: &(dyn StdError + 'static)) -> Option<Cause> {
     let network = |text: String| {
         Some(Cause {
             text,
-            remedy: None,
+            hint: None,
             permanent: false,
         })
     };
     if let Some(tls) = links(request).find_map(|link| link.downcast_ref::<TlsError>()) {
-        return Some(of_tls(tls, &server));
+        return Some(describe_tls_error(tls, &server));
     }
     let io = links(request)
         .filter_map(|link| link.downcast_ref::<std::io::Error>())
@@ -66,9 +64,9 @@ pub(crate) fn cause_of(error: &(dyn StdError + 'static)) -> Option<Cause> {
     if request.is_timeout() {
         return network(format!("there was no answer from {next} in time"));
     }
-    // An error of the system has a number; the look-up of a name gives one without, and is all that comes before that.
+    // A system error has a number. The look-up of a name fails without one, and comes first.
     if request.is_connect() && io.is_some_and(|io| io.raw_os_error().is_none()) {
-        // An address needs no look-up: the server has sent the call on to another.
+        // An address needs no look-up, so the server redirected the call to another address.
         if proxy.is_none() && url.domain().is_none() {
             return network(format!(
                 "{server} sent the call on to an address that cannot be reached"
@@ -81,54 +79,54 @@ pub(crate) fn cause_of(error: &(dyn StdError + 'static)) -> Option<Cause> {
         return network(format!("{name} does not resolve"));
     }
     match &proxy {
-        Some(proxy) if links(request).any(|link| link.to_string() == PASSWORD_WANTED) => Some(Cause {
+        Some(proxy) if links(request).any(|link| link.to_string() == PROXY_AUTH_REQUIRED) => Some(Cause {
             text: format!(
                 "the proxy {proxy} asks for a user and a password for {server}, or does not take those it got"
             ),
-            remedy: Some("set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT, or add the host to NO_PROXY".to_owned()),
+            hint: Some("set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT, or add the host to NO_PROXY".to_owned()),
             permanent: true,
         }),
-        // The proxy was reached, and has answered the request for a way through it with something else than yes.
+        // The proxy was reached and refused the tunnel.
         Some(proxy) if request.is_connect() => Some(Cause {
             text: format!(
                 "the proxy {proxy} gave no way through to {server}: {}",
-                last_words(request)
+                last_message(request)
             ),
-            remedy: Some("check HTTPS_PROXY, and the user and password in it, or add the host to NO_PROXY".to_owned()),
+            hint: Some("check HTTPS_PROXY, and the user and password in it, or add the host to NO_PROXY".to_owned()),
             permanent: false,
         }),
         _ => network(format!("no whole answer from {next}")),
     }
 }
 
-/// Whether the same request would fail in the same way again.
+/// Says whether the same request would fail in the same way again.
 pub(crate) fn is_permanent(error: &(dyn StdError + 'static)) -> bool {
-    cause_of(error).is_some_and(|cause| cause.permanent)
+    find_cause(error).is_some_and(|cause| cause.permanent)
 }
 
-fn of_tls(error: &TlsError, server: &str) -> Cause {
-    let (text, remedy) = match tls_problem(error, server) {
+fn describe_tls_error(error: &TlsError, server: &str) -> Cause {
+    let (text, hint) = match tls_problem(error, server) {
         TlsProblem::UnknownAuthority => (
             format!("the certificate of {server} is of an authority that is not trusted (UnknownIssuer)"),
-            Some(TRUST),
+            Some(TRUST_HINT),
         ),
         TlsProblem::OwnAuthority => (
             format!(
                 "the certificate of {server} is of an authority that is not trusted: it is self-signed, as an authority's own"
             ),
-            Some(REPLACE),
+            Some(REPLACE_HINT),
         ),
-        TlsProblem::Permanent(text, remedy) => (text, Some(remedy)),
+        TlsProblem::Permanent(text, hint) => (text, Some(hint)),
         TlsProblem::Passing(text) => (text, None),
     };
     Cause {
         text,
-        remedy: remedy.map(str::to_owned),
-        permanent: remedy.is_some(),
+        hint: hint.map(str::to_owned),
+        permanent: hint.is_some(),
     }
 }
 
-/// The address of the proxy that a request for this URL goes to, by the same rules and variables as the SDK's.
+/// Returns the address of the proxy for a URL, by the same rules and variables as the SDK.
 fn proxy_for(url: &str) -> Option<String> {
     let proxy = Matcher::from_env().intercept(&url.parse().ok()?)?;
     let uri = proxy.uri();
@@ -138,9 +136,29 @@ fn proxy_for(url: &str) -> Option<String> {
     })
 }
 
-fn last_words(error: &(dyn StdError + 'static)) -> String {
+fn last_message(error: &(dyn StdError + 'static)) -> String {
     links(error)
         .last()
-        .map(|link| sentence(&link.to_string()))
+        .map(|link| format_message(&link.to_string()))
         .unwrap_or_default()
+}
+
+/// Makes one plain line of the cloud's message: no full stop, lower case at the start.
+pub(crate) fn format_message(message: &str) -> String {
+    const LONGEST: usize = 500;
+    let line = message
+        .lines()
+        .map(str::trim)
+        .find(|line| !line.is_empty())
+        .unwrap_or_default();
+    let line: String = line.chars().take(LONGEST).collect();
+    let line = line.trim_end_matches('.');
+    let mut words = line.split(' ');
+    let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    // Change "The resource …", but neither "VM instance …" nor "Compute Engine …".
+    let is_plain = first.chars().skip(1).all(char::is_lowercase) && !second.starts_with(char::is_uppercase);
+    match line.chars().next() {
+        Some(start) if is_plain => format!("{}{}", start.to_lowercase(), &line[start.len_utf8()..]),
+        _ => line.to_owned(),
+    }
 }

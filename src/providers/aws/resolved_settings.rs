@@ -1,0 +1,84 @@
+//! What AWS's own settings come to in this run, for `context show`.
+
+use super::api::retry::ReadRetryLimit;
+use super::configuration::Configuration;
+use super::configuration::connection::{Connection, Proxy};
+use super::configuration::endpoints::Endpoints;
+use super::configuration::region_names::choose_region_for_global_calls;
+use super::configuration::setting_keys::REGION;
+use super::configuration::vendor_settings::check_supported;
+use super::credentials::source::CredentialSource;
+use crate::cloud::{ProviderKind, Result};
+use crate::settings::{Located, ResolvedSetting, Settings};
+
+/// The settings of this run with their sources. Sends no call.
+pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec<ResolvedSetting>> {
+    let configuration = Configuration::read(settings)?;
+    check_supported(&configuration)?;
+    let endpoints = Endpoints::from_configuration(&configuration)?;
+    let connection = Connection::from_configuration(&configuration)?;
+    let retry_limit = ReadRetryLimit::from_configuration(&configuration)?;
+    let profile = &configuration.profile;
+    let set = |name, located| ResolvedSetting::of(name, located, "not set");
+    let region = match settings.of(ProviderKind::Aws, REGION).located() {
+        Some(region) => Some(region),
+        None => configuration.region()?,
+    };
+    let region_for_global_calls =
+        choose_region_for_global_calls(settings, region.as_ref().map(|region| region.value.as_str()));
+    let (source, origin) = match CredentialSource::from_configuration(&configuration) {
+        Ok(source) => {
+            let origin = source.origin(&configuration);
+            (Some(source.to_string()), origin)
+        }
+        Err(error) => (None, error.message().to_owned()),
+    };
+    let proxy = |proxy: Option<Proxy>| {
+        proxy.map(|proxy| Located {
+            value: proxy.address(),
+            source: proxy.source,
+        })
+    };
+    let authorities = connection.authorities.map(|authorities| Located {
+        value: authorities.file,
+        source: authorities.source,
+    });
+    let files = configuration.files.looked_in.join(", ");
+    Ok(vec![
+        ResolvedSetting {
+            name: "aws.profile",
+            value: Some(profile.name.clone()),
+            source: profile.source.clone(),
+        },
+        ResolvedSetting {
+            name: "aws.files",
+            value: (!files.is_empty()).then_some(files),
+            source: "looked in".to_owned(),
+        },
+        set("aws.region", region),
+        ResolvedSetting {
+            name: "aws.region_of_other_calls",
+            value: Some(region_for_global_calls),
+            source: "for calls that are about no region".to_owned(),
+        },
+        ResolvedSetting {
+            name: "aws.credentials",
+            value: source,
+            source: origin,
+        },
+        set("aws.endpoint", endpoints.ec2),
+        set("aws.endpoint_sts", endpoints.sts),
+        set("aws.endpoint_pricing", endpoints.pricing),
+        set("aws.fips", endpoints.use_fips),
+        set("aws.dual_stack", endpoints.use_dual_stack),
+        set("aws.ca_bundle", authorities),
+        set("aws.proxy_https", proxy(connection.https_proxy)),
+        set("aws.proxy_http", proxy(connection.http_proxy)),
+        set("aws.no_proxy", connection.no_proxy_setting),
+        ResolvedSetting {
+            name: "aws.retries",
+            value: Some(retry_limit.to_string()),
+            source: retry_limit.source,
+        },
+    ])
+}
