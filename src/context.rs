@@ -9,11 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::Timestamp;
 
 use crate::catalog::Catalog;
-use crate::cloud::{Clock, Error, ErrorKind, Provider, ProviderKind, Result};
+use crate::cloud::{Clock, CloudInfo, CloudInfos, Error, ErrorKind, Provider, ProviderKind, Result, or_list};
 use crate::output::{Printer, Streams, Terminal};
 use crate::panic_report::PanicReport;
-use crate::providers;
-use crate::settings::{Environment, ResolvedSetting, Settings, Source, is_setting_of};
+use crate::providers::Drivers;
+use crate::settings::{Environment, ProviderChoice, ResolvedSetting, Settings, Source, is_setting_of};
 use crate::shutdown::Shutdown;
 
 /// What a run needs of the process it runs in.
@@ -28,6 +28,8 @@ pub struct Host {
     pub terminal: Terminal,
     /// The time of day.
     pub clock: Arc<dyn Clock>,
+    /// The drivers of the clouds.
+    pub drivers: Drivers,
     /// What is reported if the process panics.
     pub panics: PanicReport,
 }
@@ -53,6 +55,7 @@ impl Host {
             input: Box::new(io::BufReader::new(io::stdin())),
             environment,
             clock: Arc::new(SystemClock),
+            drivers: Drivers::default(),
             panics,
         }
     }
@@ -95,6 +98,7 @@ pub struct Context {
 
 /// The drivers, each connected when it is first asked for.
 pub struct Clouds {
+    drivers: Drivers,
     settings: Settings,
     clock: Arc<dyn Clock>,
     connected: Mutex<BTreeMap<ProviderKind, Arc<dyn Provider>>>,
@@ -104,15 +108,22 @@ impl Clouds {
     /// The driver of a cloud.
     pub fn get(&self, kind: ProviderKind) -> Arc<dyn Provider> {
         let mut connected = self.connected.lock().unwrap_or_else(PoisonError::into_inner);
-        let connect = || providers::connect(kind, &self.settings, Arc::clone(&self.clock));
+        let connect = || (self.drivers.get(kind).connect)(&self.settings, Arc::clone(&self.clock));
         Arc::clone(connected.entry(kind).or_insert_with(connect))
     }
 }
 
 impl Context {
     /// Puts a context together.
-    pub fn new(settings: Settings, printer: Printer, input: Box<dyn BufRead + Send>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(
+        settings: Settings,
+        drivers: Drivers,
+        printer: Printer,
+        input: Box<dyn BufRead + Send>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let clouds = Clouds {
+            drivers,
             settings: settings.clone(),
             clock: Arc::clone(&clock),
             connected: Mutex::default(),
@@ -136,7 +147,8 @@ impl Context {
     /// What is known of machine types and prices. Nothing of it is read before it is asked for.
     pub fn catalog(&mut self) -> Arc<Catalog> {
         let path = self.catalog_path();
-        let catalog = self.catalog.get_or_insert_with(|| Arc::new(Catalog::new(path)));
+        let catalog = || Arc::new(self.clouds.drivers.catalog(path));
+        let catalog = self.catalog.get_or_insert_with(catalog);
         Arc::clone(catalog)
     }
 
@@ -152,6 +164,16 @@ impl Context {
                     .join("cloudctl/prices.tsv"),
             )
         })
+    }
+
+    /// What is true of each cloud without a call.
+    pub fn infos(&self) -> CloudInfos {
+        self.clouds.drivers.infos()
+    }
+
+    /// What is true of a cloud without a call.
+    pub fn info(&self, kind: ProviderKind) -> &'static CloudInfo {
+        self.infos().get(kind)
     }
 
     /// The clouds.
@@ -170,7 +192,7 @@ impl Context {
     /// `InvalidSpec` for a variable of this cloud whose value is not Unicode.
     pub fn cloud(&self, kind: ProviderKind) -> Result<Arc<dyn Provider>> {
         let environment = &self.settings.environment;
-        environment.check_readable(|name| is_setting_of(kind, name))?;
+        environment.check_readable(|name| is_setting_of(self.info(kind), name))?;
         Ok(self.clouds.get(kind))
     }
 
@@ -180,7 +202,7 @@ impl Context {
     /// `InvalidSpec` or `Unauthenticated` for a variable or file that cannot be read.
     pub fn resolved_settings(&self, kind: ProviderKind) -> Result<Vec<ResolvedSetting>> {
         self.cloud(kind)?;
-        providers::resolved_settings(kind, &self.settings)
+        (self.clouds.drivers.get(kind).resolved_settings)(&self.settings)
     }
 
     /// The same check of all clouds: a variable that cannot be read may hold the credentials that are looked for.
@@ -210,7 +232,7 @@ impl Context {
             }
         };
         match providers.is_empty() {
-            true => Err(no_credentials()),
+            true => Err(self.no_credentials()),
             false => Ok(providers),
         }
     }
@@ -218,7 +240,7 @@ impl Context {
     /// Every cloud whose credentials are found; the mock needs none, and is never among them.
     pub fn configured_providers(&self) -> Vec<Arc<dyn Provider>> {
         let kinds = ProviderKind::ALL.into_iter();
-        let found = kinds.filter(|kind| providers::has_credentials(*kind, &self.settings));
+        let found = kinds.filter(|kind| self.has_credentials(*kind));
         found.map(|kind| self.clouds.get(kind)).collect()
     }
 
@@ -230,7 +252,7 @@ impl Context {
         self.check_variables()?;
         let found = self.configured_providers();
         if found.is_empty() {
-            Err(no_credentials())
+            Err(self.no_credentials())
         } else {
             Ok(found)
         }
@@ -252,10 +274,9 @@ impl Context {
             return self.configured_providers_or_error();
         }
         if named.is_empty() {
-            return Err(
-                Error::invalid("no provider is given, and where a VM goes is never guessed")
-                    .with_hint("pass -p aws, -p gcp, -p mock or -p any, or set CLOUDCTL_PROVIDER"),
-            );
+            let flags = ProviderChoice::words().into_iter().map(|word| format!("-p {word}"));
+            let error = Error::invalid("no provider is given, and where a VM goes is never guessed");
+            return Err(error.with_hint(format!("pass {}, or set CLOUDCTL_PROVIDER", or_list(flags))));
         }
         if named.len() > 1 && !matches!(settings.providers.source, Source::Flag(_)) {
             let error = Error::invalid("several providers are given, and not by a flag of this command");
@@ -264,9 +285,21 @@ impl Context {
         named.into_iter().map(|kind| self.cloud(kind)).collect()
     }
 
+    /// The error for when no cloud can be asked.
+    pub fn no_credentials(&self) -> Error {
+        let (with, without): (Vec<_>, Vec<_>) = self.infos().iter().partition(|info| info.needs_credentials);
+        let sign_in = or_list(with.iter().map(|info| info.title));
+        let others: String = without
+            .iter()
+            .map(|info| format!(", or try -p {}, which needs no account", info.kind))
+            .collect();
+        Error::new(ErrorKind::Unauthenticated, "no credentials of any cloud were found")
+            .with_hint(format!("sign in to {sign_in}{others}"))
+    }
+
     /// Whether these credentials were found, without asking a network.
     pub fn has_credentials(&self, kind: ProviderKind) -> bool {
-        providers::has_credentials(kind, &self.settings)
+        (self.clouds.drivers.get(kind).has_credentials)(&self.settings)
     }
 
     /// Asks a question on the terminal and gives the line answered, or nothing at the end of the input.
@@ -289,10 +322,4 @@ impl Context {
         Read::take(&mut self.input, limit).read_to_end(&mut bytes)?;
         Ok(bytes)
     }
-}
-
-/// The error for when no cloud can be asked.
-pub fn no_credentials() -> Error {
-    Error::new(ErrorKind::Unauthenticated, "no credentials of any cloud were found")
-        .with_hint("sign in to AWS or Google Cloud, or try -p mock, which needs no account")
 }

@@ -14,7 +14,7 @@
 //! | [`operations`] | true of every cloud: fan-out, create once, wait, select, terminate guard, expiry | cloud, catalog, shutdown |
 //! | [`output`] | what the user reads: tables, JSON, errors and hints, progress | cloud, exit |
 //! | [`panic_report`] | what is printed for a panic | cloud, exit, shutdown, output |
-//! | [`providers`] | `connect(kind)`, and a folder for each cloud | cloud, catalog, settings |
+//! | [`providers`] | the table of drivers, and a folder for each cloud | cloud, catalog, settings |
 //! | [`context`] | the outside world, injected: streams, environment, clock, terminal | cloud, catalog, shutdown, settings, providers, output, panic_report |
 //! | [`commands`] | one file for each verb: its `Args`, then `run(args, context)` | cloud, catalog, context, exit, shutdown, operations, output, settings |
 //! | [`cli`] | what can be typed, and mistakes in it | cloud, commands, settings |
@@ -54,11 +54,12 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::cli::{Cli, Command};
-use crate::cloud::{Error, ErrorKind, InstanceAction, ProviderKind, quoted};
+use crate::cloud::{Error, ErrorKind, InstanceAction, quoted};
 use crate::context::{Context, Host};
 use crate::exit::ExitStatus;
 use crate::output::{Printer, Redactor};
-use crate::settings::{Settings, Source, VendorSetting};
+use crate::providers::Drivers;
+use crate::settings::{Settings, Source};
 
 /// Runs one command line in the given world, and gives the exit status. `arguments` begin with the program's name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>, world: Host) -> ExitStatus {
@@ -68,12 +69,15 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, world: Host) -> ExitSt
         environment,
         terminal,
         clock,
+        drivers,
         panics,
     } = world;
+    let infos = drivers.infos();
     let mut printer = Printer::new(streams, terminal);
+    printer.set_clouds(infos);
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let words = arguments.iter().skip(1).filter_map(|argument| argument.to_str());
-    let withheld = Redactor::of(environment.secrets(), words);
+    let withheld = Redactor::of(environment.secrets(infos), words);
     printer.withhold(withheld.clone());
     // Errors have the form that was asked for even if they come before it is known whether that makes sense.
     let early_format = cli::format_asked_for(&arguments).or(environment.get("CLOUDCTL_OUTPUT"));
@@ -84,11 +88,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, world: Host) -> ExitSt
         Err(error) => return explain_usage(&error, &arguments, &mut printer),
     };
     // Help must work whatever the configuration file says, not least when it is broken.
-    if let Some(result) = execute_without_settings(&cli.command, &mut printer) {
+    if let Some(result) = execute_without_settings(&cli.command, &drivers, &mut printer) {
         return result.unwrap_or_else(|error| fail_with(error, &mut printer));
     }
     let may_lack_context = matches!(&cli.command, Command::Context(args) if args.is_choice());
-    let settings = match Settings::resolve(&cli.global, environment, may_lack_context) {
+    let settings = match Settings::resolve(&cli.global, environment, infos, may_lack_context) {
         Ok(settings) => settings,
         Err(error) => return fail(error, &mut printer),
     };
@@ -103,7 +107,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, world: Host) -> ExitSt
         };
         return fail(error, &mut printer);
     }
-    let mut context = Context::new(settings, printer, input, clock);
+    let mut context = Context::new(settings, drivers, printer, input, clock);
     panics.set_interrupt(&context.interrupt);
     context.interrupt.listen();
     let status = execute(cli.command, &mut context).unwrap_or_else(|error| fail_with(error, &mut context.printer));
@@ -115,19 +119,21 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, world: Host) -> ExitSt
 }
 
 /// What needs neither settings nor a cloud; nothing for the other commands.
-fn execute_without_settings(command: &Command, printer: &mut Printer) -> Option<anyhow::Result<ExitStatus>> {
+fn execute_without_settings(
+    command: &Command,
+    drivers: &Drivers,
+    printer: &mut Printer,
+) -> Option<anyhow::Result<ExitStatus>> {
     match command {
         Command::Completion(args) => Some(commands::completion::run(args, Cli::command(), printer)),
-        Command::Schema(args) => Some(commands::schema::run(args, printer)),
+        Command::Schema(args) => Some(commands::schema::run(args, drivers.infos(), printer)),
         Command::Man(args) => Some(commands::man::run(args, Cli::command(), printer)),
-        Command::Help(args) => Some(commands::help::run(args, Cli::command(), &vendor_settings(), printer)),
+        Command::Help(args) => {
+            let (infos, settings) = (drivers.infos(), drivers.vendor_settings());
+            Some(commands::help::run(args, Cli::command(), infos, &settings, printer))
+        }
         _ => None,
     }
-}
-
-/// Of each cloud, the settings of its own tools.
-pub fn vendor_settings() -> [(ProviderKind, &'static [VendorSetting]); 3] {
-    ProviderKind::ALL.map(|kind| (kind, providers::vendor_settings(kind)))
 }
 
 fn execute(command: Command, context: &mut Context) -> anyhow::Result<ExitStatus> {

@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use cloudctl::context::Host;
 use cloudctl::panic_report::PanicReport;
+use cloudctl::providers::Drivers;
+use cloudctl::settings::is_setting;
 
 fn main() -> ExitCode {
     let panics = PanicReport::install();
@@ -17,8 +19,9 @@ fn main() -> ExitCode {
 /// The settings that are set to nothing. They count as not set, as CI files often pass on variables that are not there.
 /// The SDKs read the process's own environment, where an empty address panics and an empty profile is looked for.
 fn empty_settings() -> Vec<OsString> {
-    let is_empty_setting =
-        |name: &OsStr, value: &OsStr| value.is_empty() && name.to_str().is_some_and(cloudctl::settings::is_setting);
+    let infos = Drivers::default().infos();
+    let is_set = |name: &OsStr| name.to_str().is_some_and(|name| is_setting(name, infos));
+    let is_empty_setting = |name: &OsStr, value: &OsStr| value.is_empty() && is_set(name);
     let empty = std::env::vars_os().filter(|(name, value)| is_empty_setting(name, value));
     empty.map(|(name, _)| name).collect()
 }

@@ -182,6 +182,48 @@ fn what_is_known_stays_in_its_room() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// The variants of `ProviderKind`, and the folder of each one's driver.
+fn clouds() -> Vec<(String, String)> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/{LIST_OF_CLOUDS}"));
+    let text = fs::read_to_string(file).expect("the list of clouds");
+    let (_, list) = text.split_once("\nclouds! {").expect("the list");
+    let (list, _) = list.split_once("\n}").expect("its end");
+    let lines = list
+        .lines()
+        .filter_map(|line| line.trim().trim_end_matches(',').split_once(" = "));
+    let clouds: Vec<_> = lines
+        .map(|(variant, word)| (variant.to_owned(), format!("providers/{}/", word.trim_matches('"'))))
+        .collect();
+    assert!(clouds.len() > 2, "the clouds were found");
+    clouds
+}
+
+const LIST_OF_CLOUDS: &str = "cloud/provider_kind.rs";
+
+/// A cloud is named once, where the clouds are listed, and inside its own driver.
+#[test]
+fn cloud_is_named_only_in_its_driver() {
+    let clouds = clouds();
+    let mut wrong = Vec::new();
+    for source in sources().into_iter().filter(|source| source.path != LIST_OF_CLOUDS) {
+        let is_test = source.path.contains("/tests/") || source.path.ends_with("_tests.rs");
+        for (at, name) in source.code.match_indices("ProviderKind::").filter(|_| !is_test) {
+            let rest = &source.code[at + name.len()..];
+            let word: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            let is_own = |(variant, folder): &(String, String)| *variant == word && source.path.starts_with(folder);
+            let is_of_all = word == "ALL" || word.starts_with(|letter: char| letter.is_lowercase());
+            if !is_of_all && !clouds.iter().any(is_own) {
+                wrong.push(format!("{} names ProviderKind::{word}", source.path));
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "a cloud is named outside its driver:\n{}",
+        wrong.join("\n")
+    );
+}
+
 #[test]
 fn the_map_is_the_one_in_the_documentation() {
     let lib = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).expect("lib.rs");

@@ -21,7 +21,7 @@ use cloudctl::cli::Cli;
 use cloudctl::cloud::{Clock, Instance, ListFilter, ListScope, Provider, ProviderKind};
 use cloudctl::operations::SortOrder;
 use cloudctl::output::{INSTANCES, Printer, Record, Report, Streams, Terminal};
-use cloudctl::providers;
+use cloudctl::providers::Drivers;
 use cloudctl::settings::{Environment, Settings};
 use criterion::{BatchSize, Criterion, Throughput};
 use jiff::Timestamp;
@@ -85,8 +85,9 @@ fn measure() {
 fn driver(kind: ProviderKind) -> Arc<dyn Provider> {
     let command_line = Cli::try_parse_from(["cloudctl", "list"]).expect("a command line");
     let environment = Environment::new(std::env::vars());
-    let settings = Settings::resolve(&command_line.global, environment, false).expect("settings");
-    providers::connect(kind, &settings, Arc::new(At(Timestamp::now())))
+    let drivers = Drivers::default();
+    let settings = Settings::resolve(&command_line.global, environment, drivers.infos(), false).expect("settings");
+    (drivers.get(kind).connect)(&settings, Arc::new(At(Timestamp::now())))
 }
 
 fn list(runtime: &tokio::runtime::Runtime, provider: &dyn Provider, location: &ListScope) -> Vec<Instance> {

@@ -1,83 +1,118 @@
-//! The data that cloudctl was built with, unpacked and read when it is first asked for.
-//! What the embedded data is, and where it is from.
+//! The data that cloudctl was built with, unpacked and read when it is first asked for: rows of each cloud, which its driver
+//! reads.
 
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::sync::OnceLock;
 
 use flate2::read::GzDecoder;
 use jiff::civil::Date;
 
-use crate::cloud::{Architecture, Gpu, MachineType, normalize_gpu_kind};
+use crate::cloud::ProviderKind;
 
 /// The packed file, as `generate/generate.py` made it.
-pub(super) const PACKED: &[u8] = include_bytes!("data/catalogue.tsv.gz");
+const PACKED: &[u8] = include_bytes!("data/catalogue.tsv.gz");
 /// Unpacked it is a fifth of this; more would not be our file.
 const MOST_UNPACKED: u64 = 1024 * 1024;
 const HEAD: &str = "cloudctl-catalogue\t1";
-/// The units of the numbers in the file, in one USD.
-const AWS_UNITS: f64 = 100_000.0;
-const GCP_UNITS: f64 = 100_000_000.0;
+/// What stands behind a cloud's word in the line of its regions.
+const REGIONS: &str = "-regions";
 
-/// What is known of one type in one region.
+/// What is known of one thing in one region.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Cell {
+pub enum Cell {
     /// It is not known to be there.
     Absent,
     /// It is there, at a price that is not known.
     Unpriced,
-    /// USD per hour.
-    Price(f64),
+    /// Its price, in the cloud's unit of the file.
+    Price(u32),
+}
+
+/// The rows of one cloud.
+#[derive(Debug, Default)]
+pub struct EmbeddedRows {
+    /// The regions, in the order of each row's cells.
+    pub regions: Vec<String>,
+    /// The rows by the name of their thing, of which there may be several.
+    rows: BTreeMap<String, Vec<EmbeddedRow>>,
+}
+
+/// One row: what is said of a thing, and what is known of it in each region.
+#[derive(Debug)]
+pub struct EmbeddedRow {
+    /// The fields behind its name.
+    pub fields: Vec<String>,
+    /// As the file has them: few of its many cells are ever asked for.
+    cells: String,
 }
 
 /// The file's content.
 #[derive(Debug, Default)]
-pub(super) struct Embedded {
+struct Embedded {
     /// The day of its prices.
-    pub(super) as_of: Date,
-    /// The regions of EC2, in the order of each type's cells.
-    pub(super) aws_regions: Vec<String>,
-    /// The machine types of EC2 by name.
-    pub(super) aws: BTreeMap<String, (MachineType, Cells)>,
-    /// The regions of Compute Engine, in the order of each part's prices.
-    pub(super) gcp_regions: Vec<String>,
-    /// USD per hour of the parts that Compute Engine charges for, by part and whether that is for spare capacity.
-    pub(super) gcp: BTreeMap<(String, bool), Cells>,
+    as_of: Date,
+    clouds: BTreeMap<String, EmbeddedRows>,
 }
 
-/// What is known of one thing in each region, as the file has it: few of its many numbers are ever asked for.
-#[derive(Debug)]
-pub(super) struct Cells(String);
+/// The rows of a cloud; none if the file has none.
+pub fn embedded_rows(kind: ProviderKind) -> &'static EmbeddedRows {
+    static NONE: EmbeddedRows = EmbeddedRows {
+        regions: Vec::new(),
+        rows: BTreeMap::new(),
+    };
+    embedded().clouds.get(kind.as_str()).unwrap_or(&NONE)
+}
 
-impl Cells {
-    /// The cells of one line, one for each region; `None` if they are not.
-    fn of(text: &str, regions: usize) -> Option<Self> {
-        (text.split(',').count() == regions).then(|| Self(text.to_owned()))
+/// The day of the prices.
+pub fn embedded_as_of() -> Date {
+    embedded().as_of
+}
+
+fn embedded() -> &'static Embedded {
+    static EMBEDDED: OnceLock<Embedded> = OnceLock::new();
+    EMBEDDED.get_or_init(|| Embedded::load().unwrap_or_default())
+}
+
+impl EmbeddedRows {
+    /// Each row with its name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &EmbeddedRow)> {
+        self.rows
+            .iter()
+            .flat_map(|(name, rows)| rows.iter().map(move |row| (name.as_str(), row)))
     }
 
-    /// Each cell of a type of EC2; `None` where it makes no sense.
-    pub(super) fn aws(&self) -> impl Iterator<Item = Option<Cell>> {
-        self.0.split(',').map(aws_cell)
+    /// The rows of a name.
+    pub fn named(&self, name: &str) -> &[EmbeddedRow] {
+        self.rows.get(name).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// The cell of one region of EC2.
-    pub(super) fn aws_at(&self, region: usize) -> Option<Cell> {
-        self.0.split(',').nth(region).and_then(aws_cell)
+    /// The cell of a row in a region; `None` for a region that is not in the file.
+    pub fn cell(&self, row: &EmbeddedRow, region: &str) -> Option<Cell> {
+        let at = self.regions.iter().position(|known| known == region)?;
+        row.cells.split(',').nth(at).and_then(cell)
     }
+}
 
-    /// Each price of a part of a machine of Compute Engine; `None` where it is not known.
-    pub(super) fn gcp(&self) -> impl Iterator<Item = Option<f64>> {
-        self.0.split(',').map(gcp_price)
+impl EmbeddedRow {
+    /// Each cell; `None` where it makes no sense.
+    fn cells(&self) -> impl Iterator<Item = Option<Cell>> {
+        self.cells.split(',').map(cell)
     }
+}
 
-    /// The price in one region of Compute Engine.
-    pub(super) fn gcp_at(&self, region: usize) -> Option<f64> {
-        self.0.split(',').nth(region).and_then(gcp_price)
+fn cell(text: &str) -> Option<Cell> {
+    match text {
+        "" => Some(Cell::Absent),
+        "?" => Some(Cell::Unpriced),
+        // A price of zero is an error in the data.
+        price => price.parse().ok().filter(|price| *price > 0).map(Cell::Price),
     }
 }
 
 impl Embedded {
     /// Unpacks and reads the file; `None` if it is not ours, which a test rules out.
-    pub(super) fn load() -> Option<Self> {
+    fn load() -> Option<Self> {
         let mut text = String::new();
         GzDecoder::new(PACKED)
             .take(MOST_UNPACKED)
@@ -96,20 +131,20 @@ impl Embedded {
             let fields: Vec<&str> = line.split('\t').collect();
             match fields.as_slice() {
                 ["as-of", date] => read.as_of = date.parse().ok()?,
-                ["aws-regions", regions @ ..] => read.aws_regions = owned(regions),
-                ["gcp-regions", regions @ ..] => read.gcp_regions = owned(regions),
-                ["aws", name, facts @ .., cells] => {
-                    let cells = Cells::of(cells, read.aws_regions.len())?;
-                    read.aws.insert((*name).to_owned(), (machine(name, facts)?, cells));
+                [word, regions @ ..] if word.ends_with(REGIONS) => {
+                    let cloud = word.trim_end_matches(REGIONS).to_owned();
+                    read.clouds.entry(cloud).or_default().regions = owned(regions);
                 }
-                ["gcp", part, usage, prices] => {
-                    let spot = match *usage {
-                        "spot" => true,
-                        "on-demand" => false,
-                        _ => return None,
+                [word, name, fields @ .., cells] => {
+                    let cloud = read.clouds.get_mut(*word)?;
+                    let row = EmbeddedRow {
+                        fields: owned(fields),
+                        cells: (*cells).to_owned(),
                     };
-                    let prices = Cells::of(prices, read.gcp_regions.len())?;
-                    read.gcp.insert(((*part).to_owned(), spot), prices);
+                    if row.cells().count() != cloud.regions.len() {
+                        return None;
+                    }
+                    cloud.rows.entry((*name).to_owned()).or_default().push(row);
                 }
                 _ => return None,
             }
@@ -120,46 +155,6 @@ impl Embedded {
 
 fn owned(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
-}
-
-fn machine(name: &str, facts: &[&str]) -> Option<MachineType> {
-    let [cpus, memory, architecture, gpu, flags] = facts else {
-        return None;
-    };
-    let gpu = match gpu.rsplit_once(':') {
-        None => None,
-        Some((kind, count)) => Some(Gpu {
-            kind: normalize_gpu_kind(kind),
-            count: count.parse().ok()?,
-        }),
-    };
-    Some(MachineType {
-        name: name.to_owned(),
-        cpus: cpus.parse().ok()?,
-        memory_gib: memory.parse().ok()?,
-        architecture: architecture.parse::<Architecture>().ok()?,
-        gpu,
-        is_current: flags.contains('c'),
-        has_spot: flags.contains('s'),
-    })
-}
-
-fn aws_cell(cell: &str) -> Option<Cell> {
-    match cell {
-        "" => Some(Cell::Absent),
-        "?" => Some(Cell::Unpriced),
-        price => amount(price, AWS_UNITS).map(Cell::Price),
-    }
-}
-
-fn gcp_price(cell: &str) -> Option<f64> {
-    amount(cell, GCP_UNITS)
-}
-
-/// A price of nothing is a mistake of somebody's.
-fn amount(text: &str, units: f64) -> Option<f64> {
-    let whole: u32 = text.parse().ok()?;
-    (whole > 0).then(|| f64::from(whole) / units)
 }
 
 /// The licence of both sources.
@@ -183,21 +178,16 @@ pub struct CatalogMetadata {
     pub bytes: usize,
 }
 
-/// Reads the embedded data for what it is.
+/// What the embedded data is.
 pub fn metadata() -> CatalogMetadata {
-    let embedded = Embedded::load().unwrap_or_default();
-    let is_price = |cell: &Option<Cell>| matches!(cell, Some(Cell::Price(_)));
-    let aws = embedded
-        .aws
-        .values()
-        .map(|(_, cells)| cells.aws().filter(is_price).count());
-    let gcp = embedded.gcp.values().map(|prices| prices.gcp().flatten().count());
+    let rows = || embedded().clouds.values().flat_map(EmbeddedRows::iter);
+    let prices = |row: &EmbeddedRow| row.cells().filter(|cell| matches!(cell, Some(Cell::Price(_)))).count();
     CatalogMetadata {
         source: SOURCE,
         licence: LICENCE,
-        as_of: embedded.as_of,
-        rows: embedded.aws.len() + embedded.gcp.len(),
-        prices: aws.sum::<usize>() + gcp.sum::<usize>(),
+        as_of: embedded_as_of(),
+        rows: rows().count(),
+        prices: rows().map(|(_, row)| prices(row)).sum(),
         bytes: PACKED.len(),
     }
 }
@@ -207,72 +197,48 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_data_is_small_and_every_row_of_it_makes_sense() {
+    fn embedded_data_is_small_and_its_cells_are_valid() {
         assert!(PACKED.len() <= 200 * 1024, "{} bytes", PACKED.len());
         let embedded = Embedded::load().unwrap();
-        assert!(embedded.aws.len() > 1_000, "{}", embedded.aws.len());
-        assert!(embedded.gcp.len() > 40, "{}", embedded.gcp.len());
         assert_eq!(embedded.as_of, jiff::civil::date(2025, 3, 2));
-        for (name, (machine, cells)) in &embedded.aws {
-            assert!(machine.cpus > 0 && machine.memory_gib > 0.0, "{name}");
-            assert!(cells.aws().all(|cell| cell.is_some()), "{name}");
-            assert!(cells.aws().any(|cell| cell != Some(Cell::Absent)), "{name}");
-        }
-        for ((part, _), prices) in &embedded.gcp {
-            let known = prices.gcp().flatten().count();
-            assert!(
-                known > 0 && known == prices.0.split(',').filter(|cell| !cell.is_empty()).count(),
-                "{part}"
-            );
-        }
-    }
-
-    #[test]
-    fn gpus_have_the_same_words_as_on_the_command_line() {
-        let embedded = Embedded::load().unwrap();
-        let gpu = |name: &str| embedded.aws[name].0.gpu.as_ref().map(ToString::to_string);
-        for (name, expected) in [
-            ("g4dn.xlarge", Some("t4")),
-            ("g4dn.12xlarge", Some("t4:4")),
-            ("g5.xlarge", Some("a10g")),
-            ("g6.48xlarge", Some("l4:8")),
-            ("g6f.large", Some("l4-fraction")),
-            ("inf2.xlarge", None),
-            ("m5.large", None),
-        ] {
-            assert_eq!(gpu(name).as_deref(), expected, "{name}");
-        }
-        for (machine, _) in embedded.aws.values() {
-            if let Some(gpu) = &machine.gpu {
-                assert_eq!(gpu.to_string().parse::<Gpu>().unwrap(), *gpu, "{}", machine.name);
+        for rows in embedded.clouds.values() {
+            for (name, row) in rows.iter() {
+                assert!(row.cells().all(|cell| cell.is_some()), "{name}");
+                assert!(row.cells().any(|cell| cell != Some(Cell::Absent)), "{name}");
             }
         }
     }
 
     #[test]
-    fn a_price_of_nothing_is_none() {
-        let cells = Cells::of("0,,?,192000", 4).unwrap();
-        let read: Vec<_> = cells.aws().collect();
-        assert_eq!(
-            read,
-            [None, Some(Cell::Absent), Some(Cell::Unpriced), Some(Cell::Price(1.92))]
-        );
-        let read: Vec<_> = cells.gcp().collect();
-        assert_eq!(read, [None, None, None, Some(0.00192)]);
-        assert_eq!((cells.aws_at(3), cells.aws_at(4)), (Some(Cell::Price(1.92)), None));
-        assert_eq!((cells.gcp_at(3), cells.gcp_at(0)), (Some(0.00192), None));
+    fn price_of_zero_is_no_price() {
+        for (text, expected) in [
+            ("0", None),
+            ("x", None),
+            ("", Some(Cell::Absent)),
+            ("?", Some(Cell::Unpriced)),
+            ("192000", Some(Cell::Price(192_000))),
+        ] {
+            assert_eq!(cell(text), expected, "{text:?}");
+        }
     }
 
     #[test]
-    fn a_file_of_another_kind_is_none() {
+    fn file_of_another_kind_is_refused() {
         for text in [
             "",
             "cloudctl-catalogue\t2\n",
             "cloudctl-catalogue\t1\nnonsense\n",
+            "cloudctl-catalogue\t1\naws\tm\t1\n",
             "cloudctl-catalogue\t1\naws-regions\ta\naws\tm\t2\t8\tx86_64\t\tcs\t1,1\n",
         ] {
             assert!(Embedded::parse(text).is_none(), "{text:?}");
         }
+        let good = "cloudctl-catalogue\t1\naws-regions\ta\tb\naws\tm\tx\t1,?\n";
+        let read = Embedded::parse(good).unwrap();
+        let rows = &read.clouds["aws"];
+        let [row] = rows.named("m") else { panic!("{rows:?}") };
+        assert_eq!(row.fields, ["x"]);
+        assert_eq!((rows.cell(row, "b"), rows.cell(row, "c")), (Some(Cell::Unpriced), None));
     }
 }
 
@@ -281,7 +247,7 @@ mod facts_tests {
     use super::*;
 
     #[test]
-    fn the_sources_are_those_that_the_generator_takes() {
+    fn sources_are_those_that_the_generator_reads() {
         let sources = include_str!("data/SOURCES.txt");
         for line in include_str!("generate/requirements.txt").lines() {
             let (name, version) = line.split_once("==").unwrap();

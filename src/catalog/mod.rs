@@ -3,75 +3,88 @@
 //! The machine types of EC2 and the prices of both clouds are in `data/catalogue.tsv.gz`, which is made anew by one
 //! command, `python3 src/catalog/generate/generate.py`; `data/SOURCES.txt` names its sources and their licence, and the
 //! head of that program says how far the prices are to be trusted. Over them goes what `cloudctl catalog update` fetched.
-//! What machines there are and what they cost, as far as that is known without asking.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use jiff::civil::Date;
-
-use self::embedded::{Cell, Cells, Embedded};
-use self::gce_custom::CustomMachineType;
-use self::parts::{main_sku, sku_quantities};
 use crate::cloud::{Gpu, MachineType, ProviderKind};
 
-mod attachments;
 mod embedded;
-mod gce_custom;
-mod gce_shapes;
 mod images;
-mod parts;
 mod price_file;
 
-pub use embedded::{CatalogMetadata, metadata};
+pub use embedded::{CatalogMetadata, Cell, EmbeddedRow, EmbeddedRows, embedded_as_of, embedded_rows, metadata};
 pub use images::LoginMethod;
-pub use images::{
-    AwsImage, DEFAULT_IMAGE, GcpImage, IMAGE_ALIASES, ImageAlias, closest_alias, has_license_fee, image_alias,
-};
-pub use parts::{Sku, SkuKind};
-pub use price_file::{CloudPrices, PriceFile};
+pub use images::{DEFAULT_IMAGE, IMAGE_ALIASES, ImageAlias, closest_alias, has_license_fee, image_alias};
+pub use price_file::{CloudPrices, Price, PriceFile};
 
-/// A price, and when it was true.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Price {
-    /// USD per hour, with Linux and without disk and traffic.
-    pub usd_per_hour: f64,
-    /// The day on which it was published or looked up.
-    pub as_of: Date,
+/// What is known of one cloud without asking it. `fetched` are the prices that `catalog update` fetched, if they are newer
+/// than what cloudctl was built with: they come first.
+pub trait OfflineCatalog: Sync {
+    /// The regions that cloudctl was built with.
+    fn regions(&self) -> Vec<String>;
+
+    /// The machine types that a region is known to have, in no order.
+    fn machine_types(&self, region: &str, fetched: Option<&CloudPrices>) -> Vec<MachineType>;
+
+    /// Every machine type that is known, wherever it is, in no order.
+    fn all_machine_types(&self) -> Vec<MachineType>;
+
+    /// What is known of a machine type, wherever it is.
+    fn machine_type(&self, name: &str) -> Option<MachineType>;
+
+    /// The price of a machine in a region, with the accelerators that it says it has. `None` is unknown, never free.
+    fn price(&self, region: &str, machine: &MachineType, spot: bool, fetched: Option<&CloudPrices>) -> Option<Price>;
+
+    /// Whether accelerators that a machine type does not come with can be attached to it.
+    fn can_attach(&self, _machine: &MachineType, _gpu: &Gpu) -> bool {
+        false
+    }
 }
 
+/// The offline catalogue of each cloud that has one, in the order of [`ProviderKind::ALL`].
+type OfflineCatalogs = [Option<&'static dyn OfflineCatalog>; ProviderKind::ALL.len()];
+
 /// Machine types and prices: what cloudctl was built with, and over it what `catalog update` fetched. Nothing is read
-/// before it is asked for. Of the mock, which knows its own prices, there is nothing here.
-#[derive(Debug, Default)]
+/// before it is asked for. Of a cloud without an offline catalogue, such as the mock, there is nothing here.
+#[derive(Default)]
 pub struct Catalog {
-    embedded: OnceLock<Embedded>,
+    clouds: OfflineCatalogs,
     fetched: OnceLock<PriceFile>,
     file: Option<PathBuf>,
+}
+
+impl fmt::Debug for Catalog {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Catalog")
+            .field("file", &self.file)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Catalog {
     /// A catalogue with what is in this file over what cloudctl was built with, if it is there. One that makes no sense is
     /// warned of and left aside: nothing fails for want of a price.
-    pub fn new(file: Option<PathBuf>) -> Self {
+    pub fn new(file: Option<PathBuf>, clouds: OfflineCatalogs) -> Self {
         Self {
+            clouds,
+            fetched: OnceLock::new(),
             file,
-            ..Self::default()
         }
     }
 
-    /// A catalogue with this over what cloudctl was built with.
-    #[cfg(test)]
-    fn with(fetched: PriceFile) -> Self {
-        Self {
-            fetched: OnceLock::from(fetched),
-            ..Self::default()
-        }
+    fn offline(&self, provider: ProviderKind) -> Option<&'static dyn OfflineCatalog> {
+        self.clouds[provider as usize]
     }
 
-    fn embedded(&self) -> &Embedded {
-        self.embedded.get_or_init(|| Embedded::load().unwrap_or_default())
+    /// What was fetched of a cloud, unless cloudctl was built later.
+    fn newer_prices(&self, provider: ProviderKind) -> Option<&CloudPrices> {
+        let fetched = self.fetched().of(provider);
+        fetched.filter(|cloud| cloud.as_of >= embedded_as_of())
     }
 
     /// What `catalog update` fetched.
@@ -88,32 +101,22 @@ impl Catalog {
 
     /// The regions of which something is known, by name.
     pub fn regions(&self, provider: ProviderKind) -> Vec<String> {
-        let embedded = match provider {
-            ProviderKind::Aws => self.embedded().aws_regions.clone(),
-            ProviderKind::Gcp => self.embedded().gcp_regions.clone(),
-            ProviderKind::Mock => Vec::new(),
+        let Some(offline) = self.offline(provider) else {
+            return Vec::new();
         };
-        let fetched = self
-            .fetched()
-            .of(provider)
-            .into_iter()
-            .flat_map(|cloud| cloud.regions());
-        let all: BTreeSet<_> = embedded.into_iter().chain(fetched.map(str::to_owned)).collect();
+        let fetched = self.fetched().of(provider).into_iter();
+        let fetched = fetched.flat_map(|cloud| cloud.regions().map(str::to_owned));
+        let all: BTreeSet<_> = offline.regions().into_iter().chain(fetched).collect();
         all.into_iter().collect()
     }
 
     /// The machine types that a region is known to have, the cheapest first; those without a known price come last.
     /// Accelerators that could be attached are not in them: see [`can_attach`](Self::can_attach).
     pub fn machine_types(&self, provider: ProviderKind, region: &str) -> Vec<MachineType> {
-        let machines = match provider {
-            ProviderKind::Aws => self.aws_types(region),
-            ProviderKind::Gcp => {
-                let all = gce_shapes::all().values();
-                let there = all.filter(|machine| self.part(region, main_sku(machine), false).is_some());
-                there.cloned().collect()
-            }
-            ProviderKind::Mock => Vec::new(),
+        let Some(offline) = self.offline(provider) else {
+            return Vec::new();
         };
+        let machines = offline.machine_types(region, self.newer_prices(provider));
         let priced = machines.into_iter().map(|machine| {
             let price = self.price(provider, region, &machine, false);
             (price.map_or(f64::INFINITY, |price| price.usd_per_hour), machine)
@@ -126,120 +129,28 @@ impl Catalog {
         priced.into_iter().map(|(_, machine)| machine).collect()
     }
 
-    fn aws_types(&self, region: &str) -> Vec<MachineType> {
-        let embedded = self.embedded();
-        let at = embedded.aws_regions.iter().position(|known| known == region);
-        let is_there = |name: &str, cells: &Cells| {
-            let known = at
-                .and_then(|at| cells.aws_at(at))
-                .is_some_and(|cell| cell != Cell::Absent);
-            known || self.fetched_price(ProviderKind::Aws, region, name, false).is_some()
-        };
-        let types = embedded.aws.iter().filter(|(name, (_, cells))| is_there(name, cells));
-        types.map(|(_, (machine, _))| machine.clone()).collect()
-    }
-
     /// Every machine type that is known, wherever it is, in no order.
     pub fn all_machine_types(&self, provider: ProviderKind) -> Vec<MachineType> {
-        match provider {
-            ProviderKind::Aws => self
-                .embedded()
-                .aws
-                .values()
-                .map(|(machine, _)| machine.clone())
-                .collect(),
-            ProviderKind::Gcp => gce_shapes::all().values().cloned().collect(),
-            ProviderKind::Mock => Vec::new(),
-        }
+        let offline = self.offline(provider);
+        offline.map(OfflineCatalog::all_machine_types).unwrap_or_default()
     }
 
-    /// What is known of a machine type, wherever it is; custom types of Compute Engine say it in their names.
+    /// What is known of a machine type, wherever it is.
     pub fn machine_type(&self, provider: ProviderKind, name: &str) -> Option<MachineType> {
-        match provider {
-            ProviderKind::Aws => self.embedded().aws.get(name).map(|(machine, _)| machine.clone()),
-            ProviderKind::Gcp => match CustomMachineType::parse(name) {
-                Some(custom) => Some(custom.machine(name)),
-                None => gce_shapes::all().get(name).cloned(),
-            },
-            ProviderKind::Mock => None,
-        }
+        self.offline(provider)?.machine_type(name)
     }
 
     /// The price of a machine in a region, with the accelerators that it says it has. `None` is unknown, never free.
     /// What spare capacity costs on EC2 changes from hour to hour, and is not known here.
     pub fn price(&self, provider: ProviderKind, region: &str, machine: &MachineType, spot: bool) -> Option<Price> {
-        match provider {
-            ProviderKind::Aws => {
-                let fetched = self.fetched_price(provider, region, &machine.name, spot);
-                fetched.or_else(|| self.embedded_aws_price(region, &machine.name, spot))
-            }
-            ProviderKind::Gcp if spot && !machine.has_spot => None,
-            ProviderKind::Gcp => self.price_of_parts(region, machine, spot),
-            ProviderKind::Mock => None,
-        }
+        let offline = self.offline(provider)?;
+        offline.price(region, machine, spot, self.newer_prices(provider))
     }
 
     /// Whether accelerators that a machine type does not come with can be attached to it.
     pub fn can_attach(&self, provider: ProviderKind, machine: &MachineType, gpu: &Gpu) -> bool {
-        provider == ProviderKind::Gcp && attachments::can_attach(machine, gpu)
-    }
-
-    /// What was fetched, unless cloudctl was built later.
-    fn fetched_price(&self, provider: ProviderKind, region: &str, name: &str, spot: bool) -> Option<Price> {
-        let cloud = self.fetched().of(provider)?;
-        let usd_per_hour = cloud.price(region, name, spot)?;
-        let price = Price {
-            usd_per_hour,
-            as_of: cloud.as_of,
-        };
-        (cloud.as_of >= self.embedded().as_of).then_some(price)
-    }
-
-    fn embedded_aws_price(&self, region: &str, name: &str, spot: bool) -> Option<Price> {
-        let embedded = self.embedded();
-        let at = embedded.aws_regions.iter().position(|known| known == region)?;
-        match embedded.aws.get(name)?.1.aws_at(at)? {
-            Cell::Price(usd_per_hour) if !spot => Some(Price {
-                usd_per_hour,
-                as_of: embedded.as_of,
-            }),
-            _ => None,
-        }
-    }
-
-    fn price_of_parts(&self, region: &str, machine: &MachineType, spot: bool) -> Option<Price> {
-        let mut sum: Option<Price> = None;
-        for (part, amount) in sku_quantities(machine)? {
-            let price = self.part(region, part, spot)?;
-            let before = sum.unwrap_or(Price {
-                usd_per_hour: 0.0,
-                as_of: price.as_of,
-            });
-            sum = Some(Price {
-                usd_per_hour: before.usd_per_hour + price.usd_per_hour * amount,
-                as_of: before.as_of.min(price.as_of),
-            });
-        }
-        // Sums of binary fractions end in nonsense: no price is finer than this.
-        sum.map(|price| Price {
-            usd_per_hour: (price.usd_per_hour * 1e6).round() / 1e6,
-            ..price
-        })
-    }
-
-    /// What a part of a machine of Compute Engine costs.
-    fn part(&self, region: &str, part: Sku<'_>, spot: bool) -> Option<Price> {
-        let part = part.to_string();
-        if let Some(price) = self.fetched_price(ProviderKind::Gcp, region, &part, spot) {
-            return Some(price);
-        }
-        let embedded = self.embedded();
-        let at = embedded.gcp_regions.iter().position(|known| known == region)?;
-        let usd_per_hour = embedded.gcp.get(&(part, spot))?.gcp_at(at)?;
-        Some(Price {
-            usd_per_hour,
-            as_of: embedded.as_of,
-        })
+        let offline = self.offline(provider);
+        offline.is_some_and(|offline| offline.can_attach(machine, gpu))
     }
 }
 
@@ -247,7 +158,15 @@ impl Catalog {
 mod prices_tests {
     use super::*;
     use crate::cloud::PublishedPrice;
+    use crate::providers::Drivers;
     use ProviderKind::{Aws, Gcp, Mock};
+
+    fn with_prices(fetched: PriceFile) -> Catalog {
+        Catalog {
+            fetched: OnceLock::from(fetched),
+            ..Drivers::default().catalog(None)
+        }
+    }
 
     fn price(catalog: &Catalog, provider: ProviderKind, region: &str, name: &str, spot: bool) -> Option<f64> {
         let machine = catalog.machine_type(provider, name).unwrap();
@@ -258,7 +177,7 @@ mod prices_tests {
 
     #[test]
     fn well_known_prices_are_right() {
-        let catalog = Catalog::default();
+        let catalog = Drivers::default().catalog(None);
         for (provider, region, name, spot, usd) in [
             (Aws, "us-east-1", "m5.xlarge", false, Some(0.192)),
             (Aws, "us-west-2", "m5.xlarge", false, Some(0.192)),
@@ -292,7 +211,7 @@ mod prices_tests {
 
     #[test]
     fn types_come_cheapest_first_and_unknown_prices_last() {
-        let catalog = Catalog::default();
+        let catalog = Drivers::default().catalog(None);
         for (provider, region) in [(Aws, "eu-west-1"), (Gcp, "europe-west1")] {
             let machines = catalog.machine_types(provider, region);
             let prices = machines
@@ -311,7 +230,7 @@ mod prices_tests {
 
     #[test]
     fn accelerators_can_be_attached_where_the_cloud_takes_them() {
-        let catalog = Catalog::default();
+        let catalog = Drivers::default().catalog(None);
         for (provider, name, gpu, expected) in [
             (Gcp, "n1-standard-4", "t4", true),
             (Gcp, "n1-standard-4", "t4:3", false),
@@ -354,7 +273,7 @@ mod prices_tests {
         );
         let parts = ["n1 core", "n1 memory", "gpu t4"].map(|part| published("us-central1", part, 0.25));
         fetched.replace(Gcp, day, &parts);
-        let catalog = Catalog::with(fetched);
+        let catalog = with_prices(fetched);
         assert_eq!(price(&catalog, Aws, "us-east-1", "m5.xlarge", false), Some(0.5));
         assert_eq!(price(&catalog, Aws, "us-east-1", "t3.small", false), Some(0.0208));
         let names: Vec<_> = catalog
@@ -383,7 +302,7 @@ mod prices_tests {
             jiff::civil::date(2024, 1, 2),
             &[published("us-east-1", "m5.xlarge", 0.5)],
         );
-        let catalog = Catalog::with(fetched);
+        let catalog = with_prices(fetched);
         assert_eq!(price(&catalog, Aws, "us-east-1", "m5.xlarge", false), Some(0.192));
     }
 }

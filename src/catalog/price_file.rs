@@ -15,6 +15,15 @@ const MOST_BYTES: u64 = 64 * 1024 * 1024;
 /// No machine costs as much an hour.
 const MOST_USD: f64 = 100_000.0;
 
+/// A price, and when it was true.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Price {
+    /// USD per hour, with Linux and without disk and traffic.
+    pub usd_per_hour: f64,
+    /// The day on which it was published or looked up.
+    pub as_of: Date,
+}
+
 /// What was fetched, by cloud.
 #[derive(Clone, Debug, Default)]
 pub struct PriceFile(BTreeMap<ProviderKind, CloudPrices>);
@@ -28,9 +37,13 @@ pub struct CloudPrices {
 }
 
 impl CloudPrices {
-    /// The price of a machine type, or of a part that the cloud charges for, in USD per hour.
-    pub(super) fn price(&self, region: &str, name: &str, spot: bool) -> Option<f64> {
-        self.prices.get(region)?.get(&(name.to_owned(), spot)).copied()
+    /// The price of a machine type, or of a part that the cloud charges for.
+    pub fn price(&self, region: &str, name: &str, spot: bool) -> Option<Price> {
+        let usd_per_hour = *self.prices.get(region)?.get(&(name.to_owned(), spot))?;
+        Some(Price {
+            usd_per_hour,
+            as_of: self.as_of,
+        })
     }
 
     /// The regions that have prices, in no order.
@@ -220,10 +233,11 @@ mod tests {
         let again = PriceFile::read(&path).unwrap().unwrap();
         let aws = again.of(ProviderKind::Aws).unwrap();
         assert_eq!((aws.as_of, aws.len()), (day, 1));
-        assert_eq!(aws.price("us-east-1", "m5.large", false), Some(0.0971));
+        let usd = |cloud: &CloudPrices, region, name| cloud.price(region, name, false).map(|price| price.usd_per_hour);
+        assert_eq!(usd(aws, "us-east-1", "m5.large"), Some(0.0971));
         assert_eq!(aws.price("us-east-1", "m5.large", true), None);
         let gcp = again.of(ProviderKind::Gcp).unwrap();
-        assert_eq!(gcp.price("us-central1", "n2 core", false), Some(0.031611));
+        assert_eq!(usd(gcp, "us-central1", "n2 core"), Some(0.031611));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Error, ProviderKind, Result, quoted};
+use super::{Error, Result, quoted};
 
 /// A part of the world that regions are in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -48,38 +48,6 @@ impl Area {
             Self::Africa => "africa",
         }
     }
-
-    /// The area that a region is in, by its name; `None` for regions of partitions that have accounts of their own
-    /// (GovCloud, China) and for names that say nothing.
-    ///
-    /// <https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html>,
-    /// <https://cloud.google.com/compute/docs/regions-zones>
-    pub fn of_region(provider: ProviderKind, region: &str) -> Option<Self> {
-        let (first, rest) = region.split_once('-')?;
-        Some(match (provider, first) {
-            (ProviderKind::Aws | ProviderKind::Mock, _) => match first {
-                "us" if rest.starts_with("gov") || rest.starts_with("iso") => return None,
-                "us" => Self::Us,
-                "ca" | "mx" | "sa" => Self::Americas,
-                "eu" if rest.starts_with("iso") => return None,
-                "eu" => Self::Europe,
-                // Sydney, Melbourne and Auckland.
-                "ap" if ["southeast-2", "southeast-4", "southeast-6"].contains(&rest) => Self::Oceania,
-                "ap" => Self::Asia,
-                "me" | "il" => Self::MiddleEast,
-                "af" => Self::Africa,
-                _ => return None,
-            },
-            (ProviderKind::Gcp, "us") => Self::Us,
-            (ProviderKind::Gcp, "northamerica" | "southamerica") => Self::Americas,
-            (ProviderKind::Gcp, "europe") => Self::Europe,
-            (ProviderKind::Gcp, "asia") => Self::Asia,
-            (ProviderKind::Gcp, "australia") => Self::Oceania,
-            (ProviderKind::Gcp, "me") => Self::MiddleEast,
-            (ProviderKind::Gcp, "africa") => Self::Africa,
-            (ProviderKind::Gcp, _) => return None,
-        })
-    }
 }
 
 impl fmt::Display for Area {
@@ -107,21 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn regions_are_somewhere() {
-        for (provider, region, area) in [
-            (ProviderKind::Aws, "us-east-1", Some(Area::Us)),
-            (ProviderKind::Aws, "us-gov-west-1", None),
-            (ProviderKind::Aws, "eu-west-1", Some(Area::Europe)),
-            (ProviderKind::Aws, "ap-southeast-2", Some(Area::Oceania)),
-            (ProviderKind::Aws, "ap-southeast-1", Some(Area::Asia)),
-            (ProviderKind::Aws, "cn-north-1", None),
-            (ProviderKind::Gcp, "europe-west1", Some(Area::Europe)),
-            (ProviderKind::Gcp, "northamerica-northeast1", Some(Area::Americas)),
-            (ProviderKind::Gcp, "nowhere", None),
-            (ProviderKind::Mock, "eu-west-1", Some(Area::Europe)),
-        ] {
-            assert_eq!(Area::of_region(provider, region), area, "{region}");
-        }
+    fn area_is_read_from_its_word() {
         assert_eq!("europe".parse::<Area>().unwrap(), Area::Europe);
         assert!("mars".parse::<Area>().is_err());
     }

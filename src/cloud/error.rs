@@ -4,7 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{InstanceRef, ProviderKind};
+use super::{InstanceRef, ProviderKind, UnknownProvider};
 
 /// The result of everything that can fail in the contract.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -498,5 +498,11 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.inner.source.as_ref().map(|source| source.as_ref() as _)
+    }
+}
+
+impl From<UnknownProvider> for Error {
+    fn from(error: UnknownProvider) -> Self {
+        Self::invalid(error.to_string()).with_hint(error.hint())
     }
 }

@@ -122,6 +122,8 @@ pub struct Instance {
     pub reference: InstanceRef,
     /// Its name: cloudctl's own label, else the cloud's notion of a name.
     pub name: Option<String>,
+    /// The label that the cloud's own tools show as the name, where names are labels.
+    pub name_label: Option<&'static str>,
     /// Its state.
     pub state: InstanceState,
     /// Its state in the cloud's own word.
@@ -188,7 +190,7 @@ pub struct Instance {
 impl Instance {
     /// The value of a label. [`labels`](Self::labels) leaves out the label that only repeats the name.
     pub fn label(&self, key: &str) -> Option<&String> {
-        let is_name = || self.provider.name_label() == Some(key);
+        let is_name = || self.name_label == Some(key);
         self.labels
             .get(key)
             .or_else(|| self.name.as_ref().filter(|_| is_name()))
@@ -209,6 +211,7 @@ impl Instance {
                 native_name: None,
             },
             name: None,
+            name_label: None,
             state: InstanceState::Unknown,
             native_state: "unknown".to_owned(),
             machine_type: None,
@@ -337,8 +340,8 @@ impl InstanceField {
     }
 }
 
-fn is_a<T: FromStr<Err = Error>>(word: &str) -> Result<()> {
-    word.parse::<T>().map(drop)
+fn is_a<T: FromStr<Err: Into<Error>>>(word: &str) -> Result<()> {
+    word.parse::<T>().map(drop).map_err(Into::into)
 }
 
 /// Sub-second digits differ between clouds and help nobody.

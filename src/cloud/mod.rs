@@ -34,7 +34,7 @@ pub use error::{Error, ErrorKind, ErrorLocation, Gap, Leftover, Result, SkippedC
 pub use group::GroupMembers;
 pub use idempotency::IdempotencyToken;
 pub use idempotency::{Fingerprint, SPEC_FIELDS};
-pub use info::{CloudInfo, TokenScope};
+pub use info::{CloudInfo, CloudInfos, ImageUser, SettingKey, SettingVariable, TokenScope};
 pub use ingress_rule::IngressRule;
 pub use instance::{
     Disk, ExpiryEnforcer, FieldKind, Instance, InstanceField, InstanceQuery, InstanceState, OrphanedDisk,
@@ -56,7 +56,7 @@ pub use ownership::{NativeName, Ownership, management_labels};
 pub use provider::{
     Access, CatalogSource, Cleanup, CreateOutcome, Identity, Instances, Locations, Provider, PublishedPrice,
 };
-pub use provider_kind::ProviderKind;
+pub use provider_kind::{ProviderKind, UnknownProvider, or_list};
 pub use public_key::{key_fingerprint, key_without_comment};
 pub use spec::{InstanceSpec, LaunchPreview, Secret, SshKey};
 pub use suggestion::{closest, did_you_mean};

@@ -3,40 +3,38 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Error, Result, quoted};
+use super::quoted;
 
-/// The clouds there are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum ProviderKind {
-    /// Amazon EC2.
-    Aws,
-    /// Google Compute Engine.
-    Gcp,
-    /// The small cloud in a file.
-    Mock,
+/// Makes [`ProviderKind`] from a list with a line for each cloud: its variant and its word.
+macro_rules! clouds {
+    ($($(#[$about:meta])* $variant:ident = $word:literal,)+) => {
+        /// The clouds there are.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum ProviderKind {
+            $($(#[$about])* $variant,)+
+        }
+
+        impl ProviderKind {
+            /// Every cloud, in the order of its variants.
+            pub const ALL: [Self; [$($word),+].len()] = [$(Self::$variant),+];
+
+            /// The cloud's word on the command line and in all output.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)+
+                }
+            }
+        }
+    };
 }
 
-impl ProviderKind {
-    /// Every cloud.
-    pub const ALL: [Self; 3] = [Self::Aws, Self::Gcp, Self::Mock];
-
-    /// The cloud's word on the command line and in all output.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Aws => "aws",
-            Self::Gcp => "gcp",
-            Self::Mock => "mock",
-        }
-    }
-
-    /// The label that the cloud's own tools show as the name, where names are labels.
-    /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html>
-    pub fn name_label(self) -> Option<&'static str> {
-        match self {
-            Self::Aws => Some("Name"),
-            Self::Gcp | Self::Mock => None,
-        }
-    }
+clouds! {
+    /// Amazon EC2.
+    Aws = "aws",
+    /// Google Compute Engine.
+    Gcp = "gcp",
+    /// The small cloud in a file.
+    Mock = "mock",
 }
 
 impl fmt::Display for ProviderKind {
@@ -45,24 +43,71 @@ impl fmt::Display for ProviderKind {
     }
 }
 
-impl FromStr for ProviderKind {
-    type Err = Error;
+/// No cloud has this word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownProvider(String);
 
-    fn from_str(input: &str) -> Result<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|kind| kind.as_str() == input)
-            .ok_or_else(|| {
-                Error::invalid(format!("unknown provider {}", quoted(input))).with_hint("use aws, gcp or mock")
-            })
+impl UnknownProvider {
+    /// What to do instead: `use aws, gcp or mock`.
+    pub fn hint(&self) -> String {
+        format!("use {}", or_list(ProviderKind::ALL.map(ProviderKind::as_str)))
+    }
+}
+
+impl fmt::Display for UnknownProvider {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "unknown provider {}", quoted(&self.0))
+    }
+}
+
+impl std::error::Error for UnknownProvider {}
+
+impl FromStr for ProviderKind {
+    type Err = UnknownProvider;
+
+    fn from_str(input: &str) -> Result<Self, UnknownProvider> {
+        let found = Self::ALL.into_iter().find(|kind| kind.as_str() == input);
+        found.ok_or_else(|| UnknownProvider(input.to_owned()))
     }
 }
 
 impl<'de> serde::Deserialize<'de> for ProviderKind {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
-        // A format's error has no room for a remedy of its own.
-        let told = |error: Error| format!("{error}; {}", error.hint().unwrap_or_default());
-        name.parse().map_err(|error| serde::de::Error::custom(told(error)))
+        // A format's error has no room for a hint of its own.
+        let with_hint = |error: UnknownProvider| format!("{error}; {}", error.hint());
+        name.parse().map_err(|error| serde::de::Error::custom(with_hint(error)))
+    }
+}
+
+/// Words of which one is to be used: `a, b or c`.
+pub fn or_list(words: impl IntoIterator<Item = impl fmt::Display>) -> String {
+    let mut words: Vec<String> = words.into_iter().map(|word| word.to_string()).collect();
+    match words.pop() {
+        Some(last) if !words.is_empty() => format!("{} or {last}", words.join(", ")),
+        last => last.unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn provider_kind_is_read_from_its_word() {
+        for (position, kind) in ProviderKind::ALL.into_iter().enumerate() {
+            assert_eq!(kind.as_str().parse(), Ok(kind));
+            assert_eq!(kind as usize, position, "tables by cloud are in this order");
+        }
+        let error = "azure".parse::<ProviderKind>().unwrap_err();
+        assert_eq!(error.to_string(), "unknown provider \"azure\"");
+        assert_eq!(error.hint(), "use aws, gcp or mock");
+    }
+
+    #[test]
+    fn or_list_joins_any_number_of_words() {
+        assert_eq!(or_list(["a"; 0]), "");
+        assert_eq!(or_list(["a"]), "a");
+        assert_eq!(or_list(["a", "b"]), "a or b");
     }
 }

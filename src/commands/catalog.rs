@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use serde_json::json;
 
 use crate::catalog::{PriceFile, metadata};
-use crate::cloud::{Error, ErrorKind, ProviderKind, path_text};
+use crate::cloud::{CloudInfo, Error, ErrorKind, path_text};
 use crate::context::Context;
 use crate::exit::ExitStatus;
 use crate::output::{CATALOGUES, Record, Report, UPDATES};
@@ -40,12 +40,8 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
 }
 
 /// Where a cloud's prices are fetched from.
-fn source_of(kind: ProviderKind) -> &'static str {
-    match kind {
-        ProviderKind::Aws => "AWS Price List API",
-        ProviderKind::Gcp => "Google Cloud Billing Catalog API",
-        ProviderKind::Mock => "mock",
-    }
+fn source_of(cloud: &CloudInfo) -> &'static str {
+    cloud.price_source.unwrap_or(cloud.kind.as_str())
 }
 
 fn show(context: &mut Context) -> anyhow::Result<ExitStatus> {
@@ -71,7 +67,7 @@ fn show(context: &mut Context) -> anyhow::Result<ExitStatus> {
     for (kind, cloud) in catalog.fetched().clouds() {
         report.items.push(Record::new(vec![
             ("part", json!(format!("fetched {kind}"))),
-            ("source", json!(source_of(kind))),
+            ("source", json!(source_of(context.info(kind)))),
             ("licence", json!(null)),
             ("as_of", json!(cloud.as_of.to_string())),
             ("rows", json!(null)),
@@ -101,7 +97,7 @@ async fn update(context: &mut Context) -> anyhow::Result<ExitStatus> {
         match answer {
             // A price list of nothing is no reason to forget the prices of before.
             Ok(prices) if prices.is_empty() => {
-                let message = format!("{} gave no prices that are understood", source_of(kind));
+                let message = format!("{} gave no prices that are understood", source_of(provider.info()));
                 report.errors.push(Error::new(ErrorKind::Incomplete, message).at(kind));
             }
             Ok(prices) => {
@@ -112,7 +108,7 @@ async fn update(context: &mut Context) -> anyhow::Result<ExitStatus> {
                     ("prices", json!(fetched.of(kind).map(|cloud| cloud.len()))),
                     ("regions", json!(regions.len())),
                     ("as_of", json!(today.to_string())),
-                    ("source", json!(source_of(kind))),
+                    ("source", json!(source_of(provider.info()))),
                     ("file", json!(path_text(&path))),
                 ]));
             }

@@ -155,15 +155,14 @@ async fn show(context: &mut Context) -> anyhow::Result<ExitStatus> {
         row("zone", &settings.zone),
         row("output", &settings.output),
         row("ttl", &settings.ttl),
-        row("aws.profile", &settings.aws.profile),
-        row("aws.region", &settings.aws.region),
-        row("aws.expect_account", &settings.aws.expect_account),
-        row("gcp.project", &settings.gcp.project),
-        row("gcp.region", &settings.gcp.region),
-        row("gcp.zone", &settings.gcp.zone),
-        row("gcp.expect_project", &settings.gcp.expect_project),
-        row("mock.region", &settings.mock.region),
     ];
+    for info in context.infos().iter() {
+        let rows = info.settings.iter().map(|key| {
+            let setting = settings.of(info.kind, key.name);
+            row(&format!("{}.{}", info.kind, key.name), setting)
+        });
+        items.extend(rows);
+    }
     let mut errors = Vec::new();
     for kind in ProviderKind::ALL {
         if let Err(error) = show_cloud(kind, &mut items, context).await {

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::targets::check_account_of;
 use crate::cloud::{Error, ErrorKind, Provider, ProviderKind};
-use crate::context::{Context, no_credentials};
+use crate::context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::{RegionSelection, list_all};
 use crate::output::{DOCTOR, Record, Report};
@@ -19,9 +19,10 @@ pub struct Args {}
 pub async fn run(_: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     context.printer.check(&DOCTOR)?;
     let named = context.settings.providers.value.clone();
+    let with_credentials = context.infos().iter().filter(|info| info.needs_credentials);
     let kinds = named
         .clone()
-        .unwrap_or_else(|| vec![ProviderKind::Aws, ProviderKind::Gcp]);
+        .unwrap_or_else(|| with_credentials.map(|info| info.kind).collect());
     let mut report = Report::default();
     for kind in kinds {
         if named.is_none() && !context.has_credentials(kind) {
@@ -34,7 +35,7 @@ pub async fn run(_: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     }
     let all_absent = report.items.iter().all(|item| item.get("result") == "none");
     if all_absent {
-        report.errors.push(no_credentials());
+        report.errors.push(context.no_credentials());
     }
     let good = report.items.iter().filter(|item| item.get("result") == "ok").count();
     let status = ExitStatus::of_batch(good, &report.errors);
@@ -58,7 +59,7 @@ async fn check_cloud(kind: ProviderKind, context: &Context, report: &mut Report)
         // Without credentials every other check would fail for the same reason.
         Err(error) => return fail(kind, "credentials", error, report),
     }
-    if context.settings.expected_account(kind).is_some() {
+    if context.settings.expected_account(context.info(kind)).is_some() {
         match check_account_of(provider.clone(), context).await {
             Ok(()) => report.items.push(row(kind, "account", "ok", "the expected one")),
             Err(error) => fail(kind, "account", error, report),

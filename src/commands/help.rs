@@ -2,7 +2,7 @@
 
 use clap::Command;
 
-use crate::cloud::{Error, ProviderKind, Result, quoted};
+use crate::cloud::{CloudInfo, CloudInfos, Error, Result, SettingKey, quoted};
 use crate::exit::ExitStatus;
 use crate::output::Printer;
 use crate::settings::{VendorSetting, settings_text};
@@ -27,14 +27,6 @@ A flag goes before a variable, and a variable before the context of the configur
   CLOUDCTL_CONFIG          the configuration file
   CLOUDCTL_CATALOG         the file in which `catalog update` keeps prices
   CLOUDCTL_LOG             what is logged to stderr: error, warn, info, debug or trace
-  CLOUDCTL_EXPECT_ACCOUNT  the only AWS account in which anything is changed
-  CLOUDCTL_EXPECT_PROJECT  the only Google Cloud project in which anything is changed
-  CLOUDCTL_MOCK            faults of the mock cloud, such as capacity@us-east-1a,latency=200ms
-  CLOUDCTL_MOCK_STATE      the file that the mock cloud is in
-
-NO_COLOR, CLICOLOR_FORCE and TERM=dumb are honoured, and so are the clouds' own variables: AWS_PROFILE, AWS_REGION,
-AWS_ENDPOINT_URL and the like, GOOGLE_APPLICATION_CREDENTIALS, GOOGLE_CLOUD_PROJECT, CLOUDSDK_* and the like: `cloudctl help settings`
-lists them all.
 ";
 
 const CONTEXT_FILE: &str = "\
@@ -48,27 +40,52 @@ Every key is optional, and an unknown key is an error.
   providers = [\"aws\", \"gcp\"]         # what the other commands ask
   output = \"table\"
   ttl = \"8h\"                         # how long new VMs live, unless --ttl says something else
-
-  [contexts.dev.aws]
-  profile = \"dev\"                    # a profile of ~/.aws/config
-  region = \"eu-west-1\"               # where `create` makes VMs
-  expect_account = \"123456789012\"    # in any other account nothing is changed
-
-  [contexts.dev.gcp]
-  project = \"acme-dev\"
-  region = \"europe-west1\"
-  zone = \"europe-west1-b\"
-  expect_project = \"acme-dev\"
-
-  [contexts.dev.mock]
-  region = \"eu-west-1\"
 ";
+
+/// The topic `environment`.
+fn environment_text(infos: CloudInfos) -> String {
+    let of_keys = infos.iter().flat_map(|info| {
+        let of_keys = info.settings.iter().filter_map(|key| key.variable.as_ref());
+        of_keys.chain(info.variables)
+    });
+    let rows: String = of_keys
+        .map(|variable| format!("  {:<23}  {}\n", variable.name, variable.help))
+        .collect();
+    let examples = infos.iter().map(|info| info.vendor_variables);
+    let examples: Vec<_> = examples.filter(|examples| !examples.is_empty()).collect();
+    format!(
+        "{ENVIRONMENT}{rows}
+NO_COLOR, CLICOLOR_FORCE and TERM=dumb are honoured, and so are the clouds' own variables: {}: `cloudctl help settings`
+lists them all.
+",
+        examples.join(", ")
+    )
+}
+
+/// The topic `context-file`.
+fn context_file_text(infos: CloudInfos) -> String {
+    let sections = infos.iter().map(|info| {
+        let rows: String = info.settings.iter().map(example_row).collect();
+        format!("\n  [contexts.dev.{}]\n{rows}", info.kind)
+    });
+    CONTEXT_FILE.to_owned() + &sections.collect::<String>()
+}
+
+/// A key with an example, and what it does if its name does not say it.
+fn example_row(key: &SettingKey) -> String {
+    let example = format!("{} = \"{}\"", key.name, key.example);
+    match key.help {
+        "" => format!("  {example}\n"),
+        help => format!("  {example:<34} # {help}\n"),
+    }
+}
 
 /// Prints the help asked for; `settings` are those of the clouds' own tools.
 pub fn run(
     args: &Args,
     command: Command,
-    settings: &[(ProviderKind, &[VendorSetting])],
+    infos: CloudInfos,
+    settings: &[(&'static CloudInfo, &[VendorSetting])],
     printer: &mut Printer,
 ) -> anyhow::Result<ExitStatus> {
     let text = match args.path.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
@@ -76,9 +93,9 @@ pub fn run(
             .iter()
             .map(|(code, meaning)| format!("{code:>3}  {meaning}\n"))
             .collect(),
-        ["environment"] => ENVIRONMENT.to_owned(),
+        ["environment"] => environment_text(infos),
         ["settings"] => settings_text(settings),
-        ["context-file"] => CONTEXT_FILE.to_owned(),
+        ["context-file"] => context_file_text(infos),
         _ => find_command(command, &args.path)?.render_long_help().to_string(),
     };
     printer.text(text.as_bytes())?;

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use super::create::own_key;
 use super::targets::finish_listing;
 use crate::catalog::{IMAGE_ALIASES, image_alias};
-use crate::cloud::{Architecture, ErrorKind, ErrorLocation, Gap, Image, Provider, ProviderKind, Result};
+use crate::cloud::{Architecture, ErrorKind, ErrorLocation, Gap, Image, Provider, Result};
 use crate::context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::resolve_region_or_area;
@@ -32,14 +32,6 @@ enum Verb {
         #[arg(long, value_name = "ARCH", value_parser = one_of::<Architecture>(&["x86_64", "arm64"]))]
         arch: Option<Architecture>,
     },
-}
-
-/// The region whose images are shown where nothing names one. That costs nothing, so it may be guessed.
-fn usual_region(provider: ProviderKind) -> &'static str {
-    match provider {
-        ProviderKind::Aws | ProviderKind::Mock => "us-east-1",
-        ProviderKind::Gcp => "us-central1",
-    }
 }
 
 /// Lists images.
@@ -90,9 +82,9 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     });
     let key = own_key(context);
     let user = |image: &Image| {
-        let provider = context.clouds().get(image.provider);
-        let of_image = image_alias(&image.alias).and_then(|alias| alias.login_user(image.provider));
-        let of_key = || (provider.info().key_user)(key.as_deref());
+        let cloud = context.info(image.provider);
+        let of_image = image_alias(&image.alias).and_then(|alias| alias.login_user(cloud));
+        let of_key = || (cloud.key_user)(key.as_deref());
         let has_key = image_alias(&image.alias).is_none_or(|alias| alias.has_key_login());
         of_image.map(str::to_owned).or_else(|| of_key().filter(|_| has_key))
     };
@@ -126,7 +118,8 @@ async fn images(provider: &Arc<dyn Provider>, named: &[String], zone: Option<&st
     if regions.is_empty() {
         let home = provider.default_location().await?.map(|home| home.region);
         is_guessed = home.is_none();
-        regions.push(home.unwrap_or_else(|| usual_region(provider.kind()).to_owned()));
+        // Looking costs nothing, so the region may be guessed.
+        regions.push(home.unwrap_or_else(|| provider.info().example_region.to_owned()));
     }
     regions.sort_unstable();
     regions.dedup();

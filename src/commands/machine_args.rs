@@ -4,7 +4,9 @@ use clap::Args;
 
 use super::create::memory_argument;
 use crate::catalog::Catalog;
-use crate::cloud::{Architecture, Area, Error, Gpu, MachineRequirements, MachineType, ProviderKind, Result, quoted};
+use crate::cloud::{
+    Architecture, Area, CloudInfo, Error, Gpu, MachineRequirements, MachineType, ProviderKind, Result, quoted,
+};
 use crate::context::Context;
 use crate::settings::{Source, one_of};
 
@@ -49,7 +51,8 @@ pub(super) fn attach(machine: &mut MachineType, kind: ProviderKind, need: &Machi
 /// The clouds that were named, or else those that have prices.
 pub(super) fn kinds(context: &Context) -> Vec<ProviderKind> {
     let named = context.settings.providers.value.clone();
-    let mut kinds = named.unwrap_or_else(|| vec![ProviderKind::Aws, ProviderKind::Gcp]);
+    let with_prices = context.infos().iter().filter(|info| info.price_source.is_some());
+    let mut kinds = named.unwrap_or_else(|| with_prices.map(|info| info.kind).collect());
     kinds.sort();
     kinds.dedup();
     kinds
@@ -79,8 +82,9 @@ pub(super) fn region_words(
     reject_zone(context)?;
     let words = context.settings.regions.value.clone().unwrap_or_default();
     for word in &words {
-        let is_known =
-            |kind: &ProviderKind| !matching_regions(*kind, std::slice::from_ref(word), &known(*kind)).is_empty();
+        let is_known = |kind: &ProviderKind| {
+            !matching_regions(context.info(*kind), std::slice::from_ref(word), &known(*kind)).is_empty()
+        };
         if !kinds.iter().any(is_known) {
             let all: Vec<_> = kinds.iter().flat_map(|kind| known(*kind)).collect();
             let is_zone_of = |region: &&String| {
@@ -106,10 +110,10 @@ pub(super) fn region_words(
 }
 
 /// Those regions of a cloud that are meant by names of regions and areas.
-pub(super) fn matching_regions(kind: ProviderKind, words: &[String], known: &[String]) -> Vec<String> {
+pub(super) fn matching_regions(cloud: &CloudInfo, words: &[String], known: &[String]) -> Vec<String> {
     let is_meant = |region: &&String| {
         words.iter().any(|word| match word.parse::<Area>() {
-            Ok(area) => Area::of_region(kind, region) == Some(area),
+            Ok(area) => (cloud.area_of)(region) == Some(area),
             Err(_) => word == *region,
         })
     };

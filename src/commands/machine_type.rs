@@ -80,9 +80,9 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     let words = context.settings.regions.value.clone().unwrap_or_default();
     let need = args.need.need();
     let shelves = join_all(kinds_to_list(context).into_iter().map(|kind| {
-        let can_be_asked = kind == ProviderKind::Mock || context.has_credentials(kind);
+        let can_be_asked = !context.info(kind).needs_credentials || context.has_credentials(kind);
         let provider = can_be_asked.then(|| context.clouds().get(kind));
-        list_machine_types(kind, provider, &words, &need, &catalog)
+        list_machine_types(context.info(kind), provider, &words, &need, &catalog)
     }));
     let shelves = shelves.await;
     let known: BTreeSet<usize> = shelves.iter().flat_map(|shelf| shelf.known.iter().copied()).collect();

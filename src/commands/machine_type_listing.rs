@@ -7,7 +7,9 @@ use futures_util::future::join_all;
 
 use super::machine_args::{attach, matching_regions};
 use crate::catalog::{Catalog, Price};
-use crate::cloud::{Error, ErrorKind, MachineRequirements, MachineType, Provider, ProviderKind, Result, quoted};
+use crate::cloud::{
+    CloudInfo, Error, ErrorKind, MachineRequirements, MachineType, Provider, ProviderKind, Result, quoted,
+};
 use crate::operations::resolve_region_or_area;
 
 /// A machine type of a region.
@@ -52,15 +54,16 @@ pub(super) struct MachineTypeListing {
 
 /// What a cloud has: as it says itself, if it can be asked and something says of which region.
 pub(super) async fn list_machine_types(
-    kind: ProviderKind,
+    cloud: &CloudInfo,
     provider: Option<Arc<dyn Provider>>,
     words: &[String],
     need: &MachineRequirements,
     catalog: &Catalog,
 ) -> MachineTypeListing {
+    let kind = cloud.kind;
     let Some(provider) = provider else {
         let reason = format!("no credentials of {kind} were found");
-        return list_offline(kind, words, need, catalog, &reason);
+        return list_offline(cloud, words, need, catalog, &reason);
     };
     let mut shelf = MachineTypeListing::default();
     let located = |error: Error| error.at_if_unset(kind);
@@ -72,7 +75,7 @@ pub(super) async fn list_machine_types(
         }
     };
     if regions.is_empty() && words.is_empty() {
-        return list_offline(kind, words, need, catalog, &format!("no region of {kind} is named"));
+        return list_offline(cloud, words, need, catalog, &format!("no region of {kind} is named"));
     }
     let asked = regions.iter().map(|region| provider.machine_types(region, &[]));
     let answers = join_all(asked).await;
@@ -118,12 +121,13 @@ async fn regions(provider: &dyn Provider, words: &[String], shelf: &mut MachineT
 
 /// What is known of a cloud without asking it. Without a region each type stands with that in which it is cheapest.
 fn list_offline(
-    kind: ProviderKind,
+    cloud: &CloudInfo,
     words: &[String],
     need: &MachineRequirements,
     catalog: &Catalog,
     reason: &str,
 ) -> MachineTypeListing {
+    let kind = cloud.kind;
     let all = catalog.regions(kind);
     let mut shelf = MachineTypeListing {
         note: Some(format!(
@@ -133,7 +137,7 @@ fn list_offline(
     };
     let mut meant = Vec::new();
     for (index, word) in words.iter().enumerate() {
-        let regions = matching_regions(kind, std::slice::from_ref(word), &all);
+        let regions = matching_regions(cloud, std::slice::from_ref(word), &all);
         if regions.is_empty() {
             let error = Error::invalid(format!("no region {} of {kind} is known", quoted(word)));
             shelf

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::machine_args::{MachineArgs, attach, kinds, matching_regions, region_words};
 use crate::catalog::{Catalog, Price};
-use crate::cloud::{Architecture, Error, MachineRequirements, MachineType, ProviderKind};
+use crate::cloud::{Architecture, CloudInfo, Error, MachineRequirements, MachineType, ProviderKind};
 use crate::context::Context;
 use crate::exit::ExitStatus;
 use crate::output::{PRICES, Record, Report};
@@ -79,9 +79,14 @@ pub(super) fn a_month(usd_per_hour: f64) -> f64 {
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     context.printer.check(&PRICES)?;
     let kinds = kinds(context);
-    if kinds.contains(&ProviderKind::Mock) {
-        let error = Error::invalid("the mock cloud has no prices to compare");
-        return Err(error.with_hint("`cloudctl type list -p mock` shows what it has").into());
+    if let Some(cloud) = kinds
+        .iter()
+        .map(|kind| context.info(*kind))
+        .find(|info| info.price_source.is_none())
+    {
+        let error = Error::invalid(format!("{} has no prices to compare", cloud.title));
+        let hint = format!("`cloudctl type list -p {}` shows what it has", cloud.kind);
+        return Err(error.with_hint(hint).into());
     }
     let catalog = context.catalog();
     let words = region_words(&kinds, &|kind| catalog.regions(kind), context)?;
@@ -90,7 +95,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     need.architecture.get_or_insert(Architecture::X86_64);
     let mut rows = Vec::new();
     for kind in &kinds {
-        rows.extend(rows_of(*kind, &words, &need, &args, &catalog));
+        rows.extend(rows_of(context.info(*kind), &words, &need, &args, &catalog));
     }
     if rows.is_empty() {
         return Err(impossible(&need, &kinds, &catalog).into());
@@ -120,12 +125,13 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
 
 /// The rows of one cloud that are shown.
 fn rows_of(
-    kind: ProviderKind,
+    cloud: &CloudInfo,
     words: &[String],
     need: &MachineRequirements,
     args: &Args,
     catalog: &Catalog,
 ) -> Vec<Row> {
+    let kind = cloud.kind;
     let known = catalog.regions(kind);
     let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
     let in_region = |region: &String| {
@@ -144,7 +150,7 @@ fn rows_of(
     } else {
         words
             .iter()
-            .map(|word| matching_regions(kind, std::slice::from_ref(word), &known))
+            .map(|word| matching_regions(cloud, std::slice::from_ref(word), &known))
             .collect()
     };
     let mut shown: BTreeMap<String, Vec<Row>> = BTreeMap::new();

@@ -46,11 +46,12 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         let kind = provider.kind();
         match answer {
             Ok(mut regions) if !named.is_empty() => {
-                unknown.retain(|word| matching_regions(kind, std::slice::from_ref(word), &regions).is_empty());
-                regions = matching_regions(kind, &named, &regions);
-                items.extend(regions.iter().map(|name| Record::of_region(kind, name)));
+                unknown
+                    .retain(|word| matching_regions(provider.info(), std::slice::from_ref(word), &regions).is_empty());
+                regions = matching_regions(provider.info(), &named, &regions);
+                items.extend(regions.iter().map(|name| Record::of_region(provider.info(), name)));
             }
-            Ok(regions) => items.extend(regions.iter().map(|name| Record::of_region(kind, name))),
+            Ok(regions) => items.extend(regions.iter().map(|name| Record::of_region(provider.info(), name))),
             Err(error) => gaps.push(Gap::new(error, kind)),
         }
     }

@@ -4,6 +4,7 @@ use clap::ValueEnum;
 use serde_json::Value;
 
 use super::create::spec_schema;
+use crate::cloud::CloudInfos;
 use crate::exit::ExitStatus;
 use crate::output::{Printer, error_schema, instance_schema};
 
@@ -30,10 +31,10 @@ enum What {
 ///
 /// # Errors
 /// Those of writing.
-pub fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
+pub fn run(args: &Args, infos: CloudInfos, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
     let schema: Value = match args.what {
         What::Spec => spec_schema(),
-        What::Instance => instance_schema(),
+        What::Instance => instance_schema(infos),
         What::Error => error_schema(),
     };
     let text = serde_json::to_string_pretty(&schema)?;

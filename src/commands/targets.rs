@@ -107,7 +107,7 @@ pub(super) async fn check_accounts(instances: &[Instance], context: &Context) ->
 
 /// Checks the account pin of one cloud.
 pub(super) async fn check_account_of(provider: Arc<dyn Provider>, context: &Context) -> Result<()> {
-    check_account(provider.as_ref(), context.settings.expected_account(provider.kind())).await
+    check_account(provider.as_ref(), context.settings.expected_account(provider.info())).await
 }
 
 /// Warns that a location did not answer.

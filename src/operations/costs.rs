@@ -151,6 +151,7 @@ mod tests {
 mod appraise_tests {
     use super::*;
     use crate::cloud::{InstanceState, ProviderKind};
+    use crate::providers::Drivers;
 
     fn instance(provider: ProviderKind, region: &str, machine_type: &str) -> Instance {
         Instance {
@@ -161,7 +162,7 @@ mod appraise_tests {
     }
 
     fn appraised(mut instance: Instance) -> (Option<u32>, Option<f64>, Option<f64>) {
-        fill_in_prices(&mut instance, &Catalog::default());
+        fill_in_prices(&mut instance, &Drivers::default().catalog(None));
         (instance.cpus, instance.memory_gib, instance.price_usd_per_hour)
     }
 

@@ -145,7 +145,7 @@ pub async fn resolve_region_or_area(provider: &dyn Provider, word: &str) -> Resu
     };
     let regions = provider.regions().await?.into_iter();
     let places: Vec<_> = regions
-        .filter(|region| Area::of_region(provider.kind(), region) == Some(area))
+        .filter(|region| (provider.info().area_of)(region) == Some(area))
         .map(|region| Location { region, zone: None })
         .collect();
     if places.is_empty() {

@@ -8,7 +8,7 @@ use anstyle::{AnsiColor, Style};
 use super::hints::hint_for;
 use super::printer::Printer;
 use super::text::escape;
-use crate::cloud::{Error, Leftover, Subject};
+use crate::cloud::{CloudInfos, Error, Leftover, Subject};
 
 impl Printer {
     /// Prints help that was not asked for, beside the results.
@@ -18,12 +18,13 @@ impl Printer {
 
     /// Prints an error for people.
     pub fn error(&mut self, error: &Error) {
-        self.error_lines(error_text(error));
+        self.error_lines(error_text(error, self.infos));
     }
 
     /// Prints errors for people. What is to be done after several of them is said once.
     pub(super) fn errors(&mut self, errors: &[Error]) {
-        let mut texts = errors.iter().map(error_text).peekable();
+        let infos = self.infos;
+        let mut texts = errors.iter().map(|error| error_text(error, infos)).peekable();
         while let Some(mut lines) = texts.next() {
             if texts.peek().is_some_and(|next| next.last() == lines.last()) {
                 lines.pop();
@@ -113,7 +114,7 @@ impl Printer {
 
 /// An error in parts: what failed, the cloud's own code and request id, what is left over, and the next step. Each is one
 /// line without colours; the first has no prefix.
-pub fn error_text(error: &Error) -> Vec<String> {
+pub fn error_text(error: &Error, infos: Option<CloudInfos>) -> Vec<String> {
     let mut lines = vec![match error.location() {
         Some(location) => format!("{}: {}", escape(&location.to_string()), escape(error.message())),
         None => escape(error.message()),
@@ -131,6 +132,6 @@ pub fn error_text(error: &Error) -> Vec<String> {
             lines.push(format!("  it may exist: {}", escape(&leftover.to_string())));
         }
     }
-    lines.push(format!("hint: {}", escape(&hint_for(error))));
+    lines.push(format!("hint: {}", escape(&hint_for(error, infos))));
     lines
 }

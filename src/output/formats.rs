@@ -24,16 +24,16 @@ struct Envelope<'a> {
 }
 
 impl<'a> Envelope<'a> {
-    fn of(items: &'a [Record], errors: &[Error]) -> Self {
+    fn of(items: &'a [Record], errors: Vec<Record>) -> Self {
         Self {
             schema: SCHEMA,
             items,
-            errors: errors.iter().map(Record::of_error).collect(),
+            errors,
         }
     }
 }
 
-pub(super) fn write_json(out: &mut dyn Write, items: &[Record], errors: &[Error]) -> io::Result<()> {
+pub(super) fn write_json(out: &mut dyn Write, items: &[Record], errors: Vec<Record>) -> io::Result<()> {
     // Standard output is written line by line, and there can be millions of lines.
     let mut out = BufWriter::new(out);
     write_value(&mut out, &Envelope::of(items, errors), PrettyFormatter::new())?;
@@ -51,12 +51,13 @@ pub(super) fn write_jsonl(out: &mut dyn Write, records: &[Record]) -> io::Result
     Ok(())
 }
 
-pub(super) fn write_yaml(out: &mut dyn Write, items: &[Record], errors: &[Error]) -> io::Result<()> {
+pub(super) fn write_yaml(out: &mut dyn Write, items: &[Record], errors: Vec<Record>) -> io::Result<()> {
     // Written in one piece: the serializer's own error would hide that a pipe is closed.
-    let text = yaml_serde::to_string(&Envelope::of(items, errors)).map_err(io::Error::other)?;
+    let envelope = Envelope::of(items, errors);
+    let text = yaml_serde::to_string(&envelope).map_err(io::Error::other)?;
     if text.contains(|character| character != '\n' && is_unsafe(character)) {
         // YAML too, in the style of JSON, which has a way to write them: <https://yaml.org/spec/1.2.2/#74-flow-collection-styles>
-        return write_flow_yaml(out, &Envelope::of(items, errors), PrettyFormatter::new());
+        return write_flow_yaml(out, &envelope, PrettyFormatter::new());
     }
     out.write_all(text.as_bytes())
 }
@@ -203,9 +204,9 @@ mod tests {
             "\u{1b}[31m\u{9b}2J\u{7f}\u{202e}\u{200b}\u{85}\u{feff}\u{e0041}\ttab\nline\r",
         ] {
             let writers: [(Writer, bool, bool); 3] = [
-                (|out, items| write_json(out, items, &[]), true, false),
+                (|out, items| write_json(out, items, Vec::new()), true, false),
                 (|out, items| write_jsonl(out, items), false, false),
-                (|out, items| write_yaml(out, items, &[]), true, true),
+                (|out, items| write_yaml(out, items, Vec::new()), true, true),
             ];
             for (write, has_envelope, is_yaml) in writers {
                 let mut out = Vec::new();

@@ -1,34 +1,28 @@
 //! Every hint there is: the next step after each kind of error, by cloud.
 
-use crate::cloud::{Error, ErrorKind, ProviderKind};
+use crate::cloud::{CloudInfo, CloudInfos, Error, ErrorKind};
 
 /// The next step after an error: what the error itself knows, else what helps with its kind on its cloud.
-pub fn hint_for(error: &Error) -> String {
+pub fn hint_for(error: &Error, infos: Option<CloudInfos>) -> String {
     if let Some(remedy) = error.hint() {
         return remedy.to_owned();
     }
     let provider = error.location().map(|location| location.provider);
-    general_hint(error.kind(), provider).to_owned()
+    let cloud = provider.and_then(|kind| Some(infos?.get(kind)));
+    general_hint(error.kind(), cloud).to_owned()
 }
 
-fn general_hint(kind: ErrorKind, provider: Option<ProviderKind>) -> &'static str {
-    use ProviderKind::{Aws, Gcp};
-    match (kind, provider) {
-        (ErrorKind::Unauthenticated, Some(Aws)) => {
-            "sign in with `aws sso login`, or set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-        }
-        (ErrorKind::Unauthenticated, Some(Gcp)) => {
-            "sign in with `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS"
-        }
-        (ErrorKind::Unauthenticated, _) => "sign in to the cloud, then `cloudctl doctor`",
+fn general_hint(kind: ErrorKind, cloud: Option<&'static CloudInfo>) -> &'static str {
+    match (kind, cloud) {
+        (ErrorKind::Unauthenticated, Some(cloud)) => cloud.sign_in_hint,
+        (ErrorKind::Unauthenticated, None) => "sign in to the cloud, then `cloudctl doctor`",
         (ErrorKind::PermissionDenied, _) => "ask for that permission; `cloudctl whoami` shows who you are to the cloud",
         (ErrorKind::NotFound, _) => "look for it with `cloudctl list --all`",
         (ErrorKind::Ambiguous, _) => "name one of them in full, as `cloudctl list -o ref` prints it",
         (ErrorKind::AlreadyExists, _) => "use another name",
         (ErrorKind::Protected, _) => "take the protection off first: `cloudctl unprotect`",
-        (ErrorKind::Quota, Some(Aws)) => "terminate something, or ask for a higher limit in Service Quotas",
-        (ErrorKind::Quota, Some(Gcp)) => "terminate something, or ask for a higher quota in IAM & Admin > Quotas",
-        (ErrorKind::Quota, _) => "terminate something, or ask for a higher limit",
+        (ErrorKind::Quota, Some(cloud)) => cloud.quota_hint,
+        (ErrorKind::Quota, None) => "terminate something, or ask for a higher limit",
         (ErrorKind::Capacity, _) => "let it look further with --fallback zone, or try another --type or --region",
         (ErrorKind::Throttled, _) => "run the same command again in a minute",
         (ErrorKind::Network, _) => "run the same command again; `cloudctl doctor` shows what can be reached",

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use super::text::time_left;
-use crate::cloud::{ExpiryEnforcer, Instance, ProviderKind};
+use crate::cloud::{CloudInfo, ExpiryEnforcer, Instance};
 
 /// `expires in 2h (guest timer)`, of several VMs that of the first to end; nothing if none has an end.
 pub fn expiry_text(instances: &[Instance], now: Timestamp) -> Option<String> {
@@ -49,38 +49,12 @@ pub fn ssh_hint(user: Option<&str>, address: &str, port: u16) -> String {
 }
 
 /// The command that asks the cloud for the password of a Windows VM; `None` where there is none.
-/// <https://docs.aws.amazon.com/cli/latest/reference/ec2/get-password-data.html>,
-/// <https://cloud.google.com/sdk/gcloud/reference/compute/reset-windows-password>
-pub fn password_hint(instance: &Instance, has_key: bool) -> Option<String> {
-    let (id, region) = (&instance.reference.id, &instance.region);
-    let command = match instance.provider {
-        ProviderKind::Aws => {
-            format!("aws ec2 get-password-data --region {region} --instance-id {id} --priv-launch-key FILE")
-        }
-        ProviderKind::Gcp => {
-            let project = instance
-                .account
-                .as_deref()
-                .map(|project| format!(" --project {project}"));
-            let (name, zone) = (instance.name.as_deref()?, instance.zone.as_deref()?);
-            let project = project.unwrap_or_default();
-            format!("gcloud compute reset-windows-password {name} --zone {zone}{project}")
-        }
-        ProviderKind::Mock => return None,
-    };
-    if needs_key(instance) && !has_key {
-        return Some(
-            "no password: ec2 encrypts it with the key of the VM, and this one is made without; make it anew with \
-             --ssh-key and the file of an RSA key"
-                .to_owned(),
-        );
+pub fn password_hint(cloud: &CloudInfo, instance: &Instance, has_key: bool) -> Option<String> {
+    let command = (cloud.password_command)(instance)?;
+    match cloud.password_needs_key.filter(|_| !has_key) {
+        Some(problem) => Some(problem.to_owned()),
+        None => Some(format!("password, some minutes after it runs: {command}")),
     }
-    Some(format!("password, some minutes after it runs: {command}"))
-}
-
-/// Whether the password of a Windows VM on its cloud is encrypted with the key that it was made with.
-pub fn needs_key(instance: &Instance) -> bool {
-    instance.provider == ProviderKind::Aws
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ pub use diagnostics::error_text;
 pub use formats::Format;
 pub use hints::hint_for;
 pub use instance_notes::{expiry_text, no_enforcer_warning};
-pub use instance_notes::{needs_key, password_hint, ssh_hint};
+pub use instance_notes::{password_hint, ssh_hint};
 pub use printer::Printer;
 pub use record::{Record, Report};
 pub use redaction::Redactor;

@@ -13,7 +13,7 @@ use super::redaction::Redactor;
 use super::table::{Layout, write_named, write_record, write_table};
 use super::text::{escape, escape_lines};
 use super::{Streams, Terminal};
-use crate::cloud::{Error, Result};
+use crate::cloud::{CloudInfos, Error, Result};
 
 /// Writes results to stdout and everything else to stderr.
 pub struct Printer {
@@ -24,6 +24,8 @@ pub struct Printer {
     is_closed: bool,
     pub(super) progress: ProgressLine,
     pub(super) withheld: Redactor,
+    /// What is true of each cloud, for hints.
+    pub(super) infos: Option<CloudInfos>,
 }
 
 impl Printer {
@@ -37,12 +39,18 @@ impl Printer {
             is_closed: false,
             progress: ProgressLine::default(),
             withheld: Redactor::default(),
+            infos: None,
         }
     }
 
     /// Sets what must not be shown in any message.
     pub fn withhold(&mut self, withheld: Redactor) {
         self.withheld = withheld;
+    }
+
+    /// Sets what is true of each cloud, for hints that name its own tools.
+    pub fn set_clouds(&mut self, infos: CloudInfos) {
+        self.infos = Some(infos);
     }
 
     /// Sets the format asked for, by name, and whether keys alone are printed.
@@ -154,7 +162,7 @@ impl Printer {
         };
         let items = &report.items;
         let format = self.format();
-        let errors = self.without_secrets(&report.errors);
+        let errors = self.error_records(&report.errors);
         let out = &mut *self.streams.stdout;
         match format {
             Format::Table if items.is_empty() => {}
@@ -162,9 +170,9 @@ impl Printer {
             Format::Wide if items.is_empty() => {}
             Format::Wide => write_table(out, view.wide, items, &layout)?,
             Format::Columns(names) => write_named(out, &names, items, &layout)?,
-            Format::Json => write_json(out, items, &errors)?,
+            Format::Json => write_json(out, items, errors)?,
             Format::Jsonl => write_jsonl(out, items)?,
-            Format::Yaml => write_yaml(out, items, &errors)?,
+            Format::Yaml => write_yaml(out, items, errors)?,
             Format::Csv => write_csv(out, view.fields, items)?,
             Format::Name => write_field(out, view.name.unwrap_or(view.key), items)?,
             Format::Id => write_field(out, view.key, items)?,
@@ -200,20 +208,22 @@ impl Printer {
     pub fn failure(&mut self, error: Error) {
         self.error(&error);
         if self.format().uses_envelope() {
-            let errors = self.without_secrets(&[error]);
+            let errors = self.error_records(&[error]);
             let format = self.format();
             let out = &mut *self.streams.stdout;
             // The exit code tells the rest; there is nowhere left to say that this failed too.
             let _ = match format {
-                Format::Yaml => write_yaml(out, &[], &errors),
-                _ => write_json(out, &[], &errors),
+                Format::Yaml => write_yaml(out, &[], errors),
+                _ => write_json(out, &[], errors),
             };
             let _ = self.streams.stdout.flush();
         }
     }
 
-    fn without_secrets(&self, errors: &[Error]) -> Vec<Error> {
-        errors.iter().map(|error| self.withheld.hide_in(error)).collect()
+    /// Errors as formats show them, without secrets.
+    fn error_records(&self, errors: &[Error]) -> Vec<Record> {
+        let record = |error| Record::of_error(&self.withheld.hide_in(error), self.infos);
+        errors.iter().map(record).collect()
     }
 
     /// Prints raw bytes, such as a console's output: as they are into a pipe, escaped on a terminal.

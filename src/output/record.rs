@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::hints::hint_for;
 use crate::cloud::{
-    Area, Error, Identity, Image, Instance, InstanceField, LaunchPreview, ProviderKind, format_duration,
+    Area, CloudInfo, CloudInfos, Error, Identity, Image, Instance, InstanceField, LaunchPreview, ProviderKind,
+    format_duration,
 };
 
 /// The fields of an error entry, in order.
@@ -69,23 +70,23 @@ impl Record {
     }
 
     /// A region.
-    pub fn of_region(provider: ProviderKind, name: &str) -> Self {
+    pub fn of_region(cloud: &CloudInfo, name: &str) -> Self {
         Self(vec![
-            ("provider", json!(provider.as_str())),
+            ("provider", json!(cloud.kind.as_str())),
             ("name", json!(name)),
-            ("area", json!(Area::of_region(provider, name).map(Area::as_str))),
+            ("area", json!((cloud.area_of)(name).map(Area::as_str))),
         ])
     }
 
     /// The fields of an error entry.
-    pub fn of_error(error: &Error) -> Self {
+    pub fn of_error(error: &Error, infos: Option<CloudInfos>) -> Self {
         let values = [
             json!(error.location().map(ToString::to_string)),
             json!(error.kind().as_str()),
             json!(error.code()),
             json!(error.request_id()),
             json!(error.message()),
-            json!(hint_for(error)),
+            json!(hint_for(error, infos)),
             json!(error.leftovers().first().map(ToString::to_string)),
             json!(error.leftovers().iter().map(ToString::to_string).collect::<Vec<_>>()),
         ];

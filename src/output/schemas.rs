@@ -2,16 +2,18 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::cloud::{ErrorKind, InstanceState, ProviderKind};
+use crate::cloud::{CloudInfos, ErrorKind, InstanceState, ProviderKind, or_list};
 
 const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 
 /// The schema of an instance: an entry of `items`, and a line of `-o jsonl`.
-pub fn instance_schema() -> Value {
+pub fn instance_schema(infos: CloudInfos) -> Value {
     let text_or_null = json!(["string", "null"]);
     let number_or_null = json!(["number", "null"]);
     let states = InstanceState::ALL.map(InstanceState::as_str);
     let clouds = ProviderKind::ALL.map(ProviderKind::as_str);
+    let owners = infos.iter().filter(|info| info.needs_credentials);
+    let owners = or_list(owners.map(|info| format!("{} ({})", info.account_noun, info.kind)));
     object(
         "VM",
         "A VM as its cloud described it at the moment of asking. Null is not known, never no.",
@@ -20,7 +22,7 @@ pub fn instance_schema() -> Value {
             (
                 "account",
                 json!({"type": text_or_null}),
-                "The account (aws) or project (gcp) that owns it",
+                &format!("The {owners} that owns it"),
             ),
             ("region", json!({"type": "string"}), "The region it is in"),
             ("zone", json!({"type": text_or_null}), "The zone it is in"),
@@ -139,7 +141,7 @@ fn time() -> Value {
     json!({"type": ["string", "null"], "format": "date-time"})
 }
 
-fn object(title: &str, description: &str, fields: Vec<(&'static str, Value, &'static str)>) -> Value {
+fn object(title: &str, description: &str, fields: Vec<(&'static str, Value, &str)>) -> Value {
     let names: Vec<_> = fields.iter().map(|(name, ..)| *name).collect();
     let properties: Map<String, Value> = fields
         .into_iter()
@@ -167,13 +169,14 @@ mod tests {
     use super::super::record::Record;
     use super::*;
     use crate::cloud::{Error, InstanceField};
+    use crate::providers::Drivers;
 
     #[test]
     fn what_is_printed_is_what_the_schemas_say() {
         let required = |schema: &Value| -> Vec<String> { serde_json::from_value(schema["required"].clone()).unwrap() };
         let fields: Vec<_> = InstanceField::ALL.iter().map(InstanceField::name).collect();
-        assert_eq!(required(&instance_schema()), fields);
-        let error = Record::of_error(&Error::invalid("x"));
+        assert_eq!(required(&instance_schema(Drivers::default().infos())), fields);
+        let error = Record::of_error(&Error::invalid("x"), None);
         let fields: Vec<_> = error.fields().iter().map(|(name, _)| *name).collect();
         assert_eq!(required(&error_schema()), fields);
     }

@@ -1,51 +1,68 @@
-//! The drivers, and the only place that names a concrete one.
+//! The drivers, and the only place that names each of them.
 
 mod aws;
 mod common;
+mod driver;
 mod gcp;
 mod mock;
 
-use std::sync::Arc;
+use std::path::PathBuf;
 
-use crate::cloud::{Clock, Provider, ProviderKind, Result};
-use crate::settings::{ResolvedSetting, Settings, VendorSetting};
+use crate::catalog::Catalog;
+use crate::cloud::{CloudInfo, CloudInfos, ProviderKind};
+use crate::settings::VendorSetting;
 
-/// Gives the driver of a cloud. Nothing is read or connected before its first call, so this cannot fail.
-pub fn connect(kind: ProviderKind, settings: &Settings, clock: Arc<dyn Clock>) -> Arc<dyn Provider> {
-    match kind {
-        ProviderKind::Aws => Arc::new(aws::Aws::new(settings)),
-        ProviderKind::Gcp => Arc::new(gcp::Gcp::new(settings)),
-        ProviderKind::Mock => Arc::new(mock::Mock::new(settings, clock)),
+pub use driver::Driver;
+
+/// A driver for each cloud.
+#[derive(Clone, Copy)]
+pub struct Drivers([Driver; ProviderKind::ALL.len()]);
+
+/// The drivers of this crate, in the order of [`ProviderKind::ALL`].
+impl Default for Drivers {
+    fn default() -> Self {
+        Self([aws::DRIVER, gcp::DRIVER, mock::DRIVER])
     }
 }
 
-/// Whether credentials for a cloud are found where it usually keeps them; asks no network. The mock needs none,
-/// but is only asked when it is named.
-pub fn has_credentials(kind: ProviderKind, settings: &Settings) -> bool {
-    match kind {
-        ProviderKind::Aws => aws::has_credentials(settings),
-        ProviderKind::Gcp => gcp::has_credentials(settings),
-        ProviderKind::Mock => false,
+impl Drivers {
+    /// The same drivers, but this one for its cloud.
+    #[must_use]
+    pub fn with(mut self, driver: Driver) -> Self {
+        self.0[driver.info.kind as usize] = driver;
+        self
+    }
+
+    /// The driver of a cloud.
+    pub fn get(&self, kind: ProviderKind) -> &Driver {
+        &self.0[kind as usize]
+    }
+
+    /// What is true of each cloud without a call.
+    pub fn infos(&self) -> CloudInfos {
+        CloudInfos::new(self.0.map(|driver| driver.info))
+    }
+
+    /// Of each cloud, the settings of its own tools.
+    pub fn vendor_settings(&self) -> Vec<(&'static CloudInfo, &'static [VendorSetting])> {
+        let settings = self.0.iter().map(|driver| (driver.info, driver.vendor_settings));
+        settings.collect()
+    }
+
+    /// What is known of machine types and prices, with the prices of this file over those that cloudctl was built with.
+    pub fn catalog(&self, price_file: Option<PathBuf>) -> Catalog {
+        Catalog::new(price_file, self.0.map(|driver| driver.offline_catalog))
     }
 }
 
-/// The settings of a cloud's own tools, and what cloudctl does with each.
-pub fn vendor_settings(kind: ProviderKind) -> &'static [VendorSetting] {
-    match kind {
-        ProviderKind::Aws => aws::VENDOR_SETTINGS,
-        ProviderKind::Gcp => gcp::VENDOR_SETTINGS,
-        ProviderKind::Mock => &[],
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// What the settings of a cloud's own tools come to in this run, each with where it came from; asks no network.
-///
-/// # Errors
-/// `InvalidSpec` if a configuration file cannot be read; `Unauthenticated` if a credentials file cannot.
-pub fn resolved_settings(kind: ProviderKind, settings: &Settings) -> Result<Vec<ResolvedSetting>> {
-    match kind {
-        ProviderKind::Aws => aws::resolved_settings(settings),
-        ProviderKind::Gcp => gcp::resolved_settings(settings),
-        ProviderKind::Mock => Ok(Vec::new()),
+    #[test]
+    fn drivers_are_in_the_order_of_clouds() {
+        for kind in ProviderKind::ALL {
+            assert_eq!(Drivers::default().get(kind).info.kind, kind);
+        }
     }
 }

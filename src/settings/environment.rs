@@ -4,20 +4,12 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::cloud::{Error, ProviderKind, Result, may_be_secret, path_text};
+use crate::cloud::{CloudInfo, CloudInfos, Error, Result, may_be_secret, path_text};
 
-/// How the names begin of variables that set something for cloudctl, the clouds' own tools or their SDKs.
-const PREFIXES: [&str; 8] = [
-    "AWS_",
-    "CLOUDCTL_",
-    "CLOUDSDK_",
-    "CLOUD_SDK_",
-    "GCE_",
-    "GCLOUD_",
-    "GOOGLE_",
-    "SSL_CERT_",
-];
-/// The others, in capitals; a proxy's may be in small letters, too.
+/// How the names begin of other variables that set something for cloudctl or the clouds' SDKs.
+const PREFIXES: [&str; 2] = ["CLOUDCTL_", CERTIFICATES];
+const CERTIFICATES: &str = "SSL_CERT_";
+/// The variables of the network, in capitals; a proxy's may be in small letters, too.
 const NAMES: [&str; 6] = [
     "ALL_PROXY",
     "HTTP_PROXY",
@@ -28,20 +20,18 @@ const NAMES: [&str; 6] = [
 ];
 
 /// Whether a variable of this name sets something for cloudctl, the clouds' own tools or their SDKs.
-pub fn is_setting(name: &str) -> bool {
-    PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))
+pub fn is_setting(name: &str, infos: CloudInfos) -> bool {
+    let of_a_cloud = || infos.iter().any(|info| is_setting_of(info, name));
+    PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || of_a_cloud()
 }
 
 /// Whether a variable of this name sets something for a cloud: one of its own, or one of the network.
-pub fn is_setting_of(kind: ProviderKind, name: &str) -> bool {
-    let own: &[&str] = match kind {
-        ProviderKind::Aws => &["AWS_"],
-        ProviderKind::Gcp => &["CLOUDSDK_", "CLOUD_SDK_", "GCE_", "GCLOUD_", "GOOGLE_"],
-        ProviderKind::Mock => return false,
-    };
+pub fn is_setting_of(cloud: &CloudInfo, name: &str) -> bool {
+    let own = cloud.vendor_prefixes;
     let is_own = own.iter().any(|prefix| name.starts_with(prefix));
     // The SDKs cannot use a file of certificates whose name is not Unicode.
-    is_own || name.starts_with("SSL_CERT_") || NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))
+    let is_of_network = || name.starts_with(CERTIFICATES) || NAMES.iter().any(|known| name.eq_ignore_ascii_case(known));
+    is_own || !own.is_empty() && is_of_network()
 }
 
 /// Whether a variable of this name holds a credential itself, and not the name of a file that does.
@@ -65,7 +55,7 @@ fn password_of(value: &str) -> Option<&str> {
 #[derive(Clone, Default)]
 pub struct Environment {
     variables: BTreeMap<String, String>,
-    /// Names of variables that set something and whose values are not Unicode.
+    /// Names of variables whose values are not Unicode.
     unreadable: Vec<String>,
 }
 
@@ -87,8 +77,7 @@ impl Environment {
                 Ok(value) => {
                     environment.variables.insert(name, value);
                 }
-                Err(_) if is_setting(&name) => environment.unreadable.push(name),
-                Err(_) => {}
+                Err(_) => environment.unreadable.push(name),
             }
         }
         environment
@@ -123,8 +112,8 @@ impl Environment {
 
     /// The values that must not be shown: credentials, the passwords in addresses of proxies, and what may be a secret in
     /// any other variable that sets something.
-    pub fn secrets(&self) -> Vec<&str> {
-        let settings = self.variables.iter().filter(|(name, _)| is_setting(name));
+    pub fn secrets(&self, infos: CloudInfos) -> Vec<&str> {
+        let settings = self.variables.iter().filter(|(name, _)| is_setting(name, infos));
         let secret = settings.filter_map(|(name, value)| match password_of(value) {
             Some(password) => Some(password),
             None if holds_credential(name) || may_be_secret(value) => Some(value.as_str()),

@@ -10,7 +10,9 @@ use serde::{Deserialize, Deserializer};
 use toml_edit::TableLike;
 
 use super::file_text::{io_reason, utf8_text};
-use crate::cloud::{Error, ProviderKind, Result, is_content, is_plain_key, parser_message, path_text, plain, quoted};
+use crate::cloud::{
+    CloudInfos, Error, ProviderKind, Result, is_content, is_plain_key, parser_message, path_text, plain, quoted,
+};
 
 /// The whole file, `cloudctl/config.toml`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -29,7 +31,6 @@ pub struct ConfigFile {
 
 /// One context.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ContextEntry {
     /// The provider that `create` uses.
     pub provider: Option<ProviderKind>,
@@ -41,58 +42,16 @@ pub struct ContextEntry {
     /// How long new instances may live, unless something else is said.
     #[serde(default, deserialize_with = "short_text")]
     pub ttl: Option<String>,
-    /// Settings for EC2.
-    #[serde(default)]
-    pub aws: AwsEntry,
-    /// Settings for Compute Engine.
-    #[serde(default)]
-    pub gcp: GcpEntry,
-    /// Settings for the mock cloud.
-    #[serde(default)]
-    pub mock: MockEntry,
+    /// What is set for one cloud alone, by the keys of [`CloudInfo::settings`](crate::cloud::CloudInfo::settings).
+    #[serde(skip)]
+    pub clouds: BTreeMap<(ProviderKind, &'static str), String>,
+    /// The sections of the clouds as they were read, until their keys are checked.
+    #[serde(flatten)]
+    sections: BTreeMap<String, toml::Value>,
 }
 
-/// A context's settings for EC2.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AwsEntry {
-    /// Profile of the shared AWS configuration files.
-    #[serde(default, deserialize_with = "short_text")]
-    pub profile: Option<String>,
-    /// Region of new instances.
-    #[serde(default, deserialize_with = "short_text")]
-    pub region: Option<String>,
-    /// The only account in which anything may be changed.
-    #[serde(default, deserialize_with = "short_text")]
-    pub expect_account: Option<String>,
-}
-
-/// A context's settings for Compute Engine.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct GcpEntry {
-    /// Project.
-    #[serde(default, deserialize_with = "short_text")]
-    pub project: Option<String>,
-    /// Region of new instances.
-    #[serde(default, deserialize_with = "short_text")]
-    pub region: Option<String>,
-    /// Zone of new instances.
-    #[serde(default, deserialize_with = "short_text")]
-    pub zone: Option<String>,
-    /// The only project in which anything may be changed.
-    #[serde(default, deserialize_with = "short_text")]
-    pub expect_project: Option<String>,
-}
-
-/// A context's settings for the mock cloud.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct MockEntry {
-    /// Region of new instances.
-    #[serde(default, deserialize_with = "short_text")]
-    pub region: Option<String>,
-}
+/// The other keys of a context.
+const CONTEXT_KEYS: [&str; 4] = ["provider", "providers", "output", "ttl"];
 
 /// Text of one line. The content of a file, such as a key, is refused here, where its line is known.
 fn short_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
@@ -106,11 +65,50 @@ fn short_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Strin
     }
 }
 
+/// A mistake in the sections of the clouds: the keys that lead to it from the context, and what is wrong.
+struct Mistake(Vec<String>, toml::de::Error);
+
 impl ContextEntry {
     /// The providers that verbs other than `create` ask, if the context says.
     pub fn configured_providers(&self) -> Option<Vec<ProviderKind>> {
         self.providers.clone().or_else(|| Some(vec![self.provider?]))
     }
+
+    /// Takes what is set for each cloud out of its section.
+    fn read_sections(&mut self, infos: CloudInfos) -> Result<(), Mistake> {
+        for (word, section) in std::mem::take(&mut self.sections) {
+            let Ok(kind) = word.parse::<ProviderKind>() else {
+                let known = CONTEXT_KEYS
+                    .into_iter()
+                    .chain(ProviderKind::ALL.map(ProviderKind::as_str));
+                let error = unknown_field(&word, known);
+                return Err(Mistake(vec![word], error));
+            };
+            let keys = infos.get(kind).settings;
+            let section = toml::Table::deserialize(section).map_err(|error| Mistake(vec![word.clone()], error))?;
+            for (name, value) in section {
+                let Some(key) = keys.iter().find(|key| key.name == name) else {
+                    let error = unknown_field(&name, keys.iter().map(|key| key.name));
+                    return Err(Mistake(vec![word, name], error));
+                };
+                let text = short_text(value).map_err(|error| Mistake(vec![word.clone(), name], error))?;
+                self.clouds.extend(text.map(|text| ((kind, key.name), text)));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The error for a key that is none of these, in the words of serde.
+fn unknown_field<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> toml::de::Error {
+    let known: Vec<_> = known.map(|key| format!("`{key}`")).collect();
+    let expected = match known.as_slice() {
+        [] => "there are no fields".to_owned(),
+        [one] => format!("expected {one}"),
+        [one, other] => format!("expected {one} or {other}"),
+        several => format!("expected one of {}", several.join(", ")),
+    };
+    toml::de::Error::custom(format!("unknown field `{name}`, {expected}"))
 }
 
 impl ConfigFile {
@@ -118,7 +116,7 @@ impl ConfigFile {
     ///
     /// # Errors
     /// `InvalidSpec` if it cannot be read, is not TOML, or has an unknown key; the message has the line and key.
-    pub fn read(path: &Path, required: bool) -> Result<Self> {
+    pub fn read(path: &Path, required: bool, infos: CloudInfos) -> Result<Self> {
         let cannot = |why: String| {
             Error::invalid(format!("cannot read the configuration file {}: {why}", path_text(path)))
                 .with_hint("correct the file, or point CLOUDCTL_CONFIG at another")
@@ -132,13 +130,23 @@ impl ConfigFile {
             Err(error) => return Err(cannot(io_reason(&error))),
         };
         let text = utf8_text(&bytes).map_err(|not_text| cannot(not_text.to_string()))?;
-        let file: Self = parse_toml(text, path_text(path)).map_err(|error| {
+        Self::parse(text, &path_text(path), infos).map_err(|error| {
             error.with_hint("correct that line of the configuration file; `cloudctl help context-file` lists the keys")
-        })?;
-        Ok(Self {
-            lines: lines_of_keys(text),
-            ..file
         })
+    }
+
+    fn parse(text: &str, shown: &str, infos: CloudInfos) -> Result<Self> {
+        let mut file: Self = parse_toml(text, shown)?;
+        file.lines = lines_of_keys(text);
+        for (name, entry) in &mut file.contexts {
+            entry.read_sections(infos).map_err(|Mistake(keys, error)| {
+                let path = [vec!["contexts".to_owned(), name.clone()], keys].concat();
+                let lines = file.lines.iter().filter(|(keys, _)| keys.starts_with(&path));
+                let line = lines.map(|(_, line)| *line).min().unwrap_or(1);
+                mistake_in_line(text, line, error.message(), shown)
+            })?;
+        }
+        Ok(file)
     }
 
     /// Where a key stands in the file that is `shown` so: `~/.config/cloudctl/config.toml:7, [contexts.dev.aws]`.
@@ -172,12 +180,16 @@ pub fn parse_toml<T: DeserializeOwned>(text: &str, shown: impl std::fmt::Display
     toml::from_str(text).map_err(|error| {
         let start = error.span().map_or(0, |span| span.start.min(text.len()));
         let line = text.get(..start).unwrap_or_default().matches('\n').count() + 1;
-        let message = error.message().replace('\n', "; ");
-        // The parser names an unknown key itself, but not the key of a wrong value.
-        let key = key_of_line(text, line).filter(|key| is_plain_key(key) && !message.contains(&format!("`{key}`")));
-        let named = key.map(|key| format!("{key}: ")).unwrap_or_default();
-        Error::invalid(format!("{shown}:{line}: {named}{}", parser_message(&message)))
+        mistake_in_line(text, line, error.message(), shown)
     })
+}
+
+fn mistake_in_line(text: &str, line: usize, message: &str, shown: impl std::fmt::Display) -> Error {
+    let message = message.replace('\n', "; ");
+    // The parser names an unknown key itself, but not the key of a wrong value.
+    let key = key_of_line(text, line).filter(|key| is_plain_key(key) && !message.contains(&format!("`{key}`")));
+    let named = key.map(|key| format!("{key}: ")).unwrap_or_default();
+    Error::invalid(format!("{shown}:{line}: {named}{}", parser_message(&message)))
 }
 
 /// The line of each key, tables included, by the words that lead to it. Nothing for what is not TOML.

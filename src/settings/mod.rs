@@ -2,11 +2,12 @@
 //! plain values. What the clouds' own configuration says comes after that, and is the drivers' business.
 //! What is set for one cloud alone.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cloud::{Error, ProviderKind, Result};
+use crate::cloud::{CloudInfo, CloudInfos, Error, ProviderKind, Result};
 
 mod environment;
 mod file;
@@ -18,7 +19,7 @@ mod vendor_settings_page;
 
 pub use environment::{Environment, is_setting, is_setting_of};
 pub use file::parse_toml;
-pub use file::{AwsEntry, ConfigFile, ContextEntry, GcpEntry, MockEntry};
+pub use file::{ConfigFile, ContextEntry};
 pub use file_text::{NotText, io_reason, utf8_text};
 pub use located::Located;
 pub use values::ProviderChoice;
@@ -34,7 +35,7 @@ pub struct GlobalArgs {
         short,
         long = "provider",
         value_name = "PROVIDER",
-        value_parser = one_of::<ProviderChoice>(&["aws", "gcp", "mock", "any"]),
+        value_parser = one_of::<ProviderChoice>(ProviderChoice::words()),
         global = true,
         help_heading = "Global options"
     )]
@@ -149,12 +150,8 @@ pub struct Settings {
     pub ttl: Setting<String>,
     /// Whether ids alone are printed.
     pub quiet: bool,
-    /// Settings for EC2.
-    pub aws: AwsSettings,
-    /// Settings for Compute Engine.
-    pub gcp: GcpSettings,
-    /// Settings for the mock cloud.
-    pub mock: MockSettings,
+    /// What is set for one cloud alone, by the keys of [`CloudInfo::settings`]; see [`of`](Self::of).
+    pub clouds: BTreeMap<(ProviderKind, &'static str), Setting<String>>,
     /// The context that holds.
     pub context: Setting<String>,
     /// Where the configuration file is, whether or not it exists; `None` without a home folder.
@@ -171,7 +168,12 @@ impl Settings {
     ///
     /// # Errors
     /// `InvalidSpec` for a broken configuration file, a context that is not in it, or a variable with no sense.
-    pub fn resolve(args: &GlobalArgs, environment: Environment, may_lack_context: bool) -> Result<Self> {
+    pub fn resolve(
+        args: &GlobalArgs,
+        environment: Environment,
+        infos: CloudInfos,
+        may_lack_context: bool,
+    ) -> Result<Self> {
         environment.check_readable(|name| name.starts_with("CLOUDCTL_"))?;
         let explicit_path = environment.get("CLOUDCTL_CONFIG").map(|path| environment.path(path));
         let config_path = explicit_path.clone().or_else(|| {
@@ -183,7 +185,7 @@ impl Settings {
         });
         let config = match &config_path {
             // Going on without the file that was named would go on without the account it pins.
-            Some(path) => ConfigFile::read(path, explicit_path.is_some())?,
+            Some(path) => ConfigFile::read(path, explicit_path.is_some(), infos)?,
             None => ConfigFile::default(),
         };
         // A shell's `$(…)` and a line of a CI file leave white space around a value.
@@ -267,6 +269,20 @@ impl Settings {
             .or(list(&args.regions), Source::Flag("--region"))
             .or(in_region_variable, Source::Variable("CLOUDCTL_REGION"));
 
+        let mut clouds = BTreeMap::new();
+        for (info, key) in infos
+            .iter()
+            .flat_map(|info| info.settings.iter().map(move |key| (info, key)))
+        {
+            let setting = match &key.variable {
+                Some(variable) => with_variable(Setting::default(), variable.name),
+                None => Setting::default(),
+            };
+            let in_entry = entry.clouds.get(&(info.kind, key.name)).cloned();
+            let source = in_context(&[info.kind.as_str(), key.name]);
+            clouds.insert((info.kind, key.name), setting.or(in_entry, source));
+        }
+
         Ok(Self {
             providers,
             any_provider,
@@ -280,33 +296,7 @@ impl Settings {
                 .or(entry.output, in_context(&["output"])),
             ttl: with_variable(Setting::default(), "CLOUDCTL_TTL").or(entry.ttl, in_context(&["ttl"])),
             quiet: args.quiet,
-            aws: AwsSettings {
-                profile: Setting::default().or(entry.aws.profile, in_context(&["aws", "profile"])),
-                region: Setting::default().or(entry.aws.region, in_context(&["aws", "region"])),
-                expect_account: with_variable(Setting::default(), "CLOUDCTL_EXPECT_ACCOUNT")
-                    .or(entry.aws.expect_account, in_context(&["aws", "expect_account"])),
-            },
-            gcp: GcpSettings {
-                project: Setting::default().or(entry.gcp.project, in_context(&["gcp", "project"])),
-                region: Setting::default().or(entry.gcp.region, in_context(&["gcp", "region"])),
-                zone: Setting::default().or(entry.gcp.zone, in_context(&["gcp", "zone"])),
-                expect_project: with_variable(Setting::default(), "CLOUDCTL_EXPECT_PROJECT")
-                    .or(entry.gcp.expect_project, in_context(&["gcp", "expect_project"])),
-            },
-            mock: MockSettings {
-                region: Setting::default().or(entry.mock.region, in_context(&["mock", "region"])),
-                state_file: environment
-                    .get("CLOUDCTL_MOCK_STATE")
-                    .map(|path| environment.path(path))
-                    .or_else(|| {
-                        Some(
-                            environment
-                                .xdg_folder("XDG_STATE_HOME", ".local/state")?
-                                .join("cloudctl/mock.json"),
-                        )
-                    }),
-                faults: environment.get("CLOUDCTL_MOCK").map(str::to_owned),
-            },
+            clouds,
             context,
             config_path,
             config,
@@ -314,13 +304,18 @@ impl Settings {
         })
     }
 
+    /// What is set for one cloud alone, under a key of [`CloudInfo::settings`].
+    pub fn of(&self, kind: ProviderKind, key: &'static str) -> &Setting<String> {
+        static UNSET: Setting<String> = Setting {
+            value: None,
+            source: Source::Unset,
+        };
+        self.clouds.get(&(kind, key)).unwrap_or(&UNSET)
+    }
+
     /// The only account or project in which anything may be changed on that cloud, if one is pinned.
-    pub fn expected_account(&self, kind: ProviderKind) -> Option<&str> {
-        match kind {
-            ProviderKind::Aws => self.aws.expect_account.value.as_deref(),
-            ProviderKind::Gcp => self.gcp.expect_project.value.as_deref(),
-            ProviderKind::Mock => None,
-        }
+    pub fn expected_account(&self, cloud: &CloudInfo) -> Option<&str> {
+        self.of(cloud.kind, cloud.expected_account?).value.as_deref()
     }
 }
 
@@ -332,39 +327,4 @@ fn entries(text: &str) -> Result<Vec<String>> {
         true => Err(Error::invalid("there is nothing in the list").with_hint("name at least one, or unset it")),
         false => Ok(entries),
     }
-}
-
-/// Settings for EC2.
-#[derive(Clone, Debug, Default)]
-pub struct AwsSettings {
-    /// Profile of the shared AWS configuration files.
-    pub profile: Setting<String>,
-    /// Region of new instances.
-    pub region: Setting<String>,
-    /// The only account in which anything may be changed.
-    pub expect_account: Setting<String>,
-}
-
-/// Settings for Compute Engine.
-#[derive(Clone, Debug, Default)]
-pub struct GcpSettings {
-    /// Project.
-    pub project: Setting<String>,
-    /// Region of new instances.
-    pub region: Setting<String>,
-    /// Zone of new instances.
-    pub zone: Setting<String>,
-    /// The only project in which anything may be changed.
-    pub expect_project: Setting<String>,
-}
-
-/// Settings for the mock cloud.
-#[derive(Clone, Debug, Default)]
-pub struct MockSettings {
-    /// Region of new instances.
-    pub region: Setting<String>,
-    /// The file that the mock cloud lives in; `None` without a home folder.
-    pub state_file: Option<PathBuf>,
-    /// Faults on demand, as `CLOUDCTL_MOCK` has them.
-    pub faults: Option<String>,
 }

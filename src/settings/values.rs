@@ -13,14 +13,14 @@ use crate::cloud::{Error, ProviderKind, Result};
 /// Reads a value as its type does, and offers words to completion.
 #[derive(Clone, Debug)]
 pub struct WordParser<T> {
-    words: &'static [&'static str],
+    words: Vec<&'static str>,
     read: PhantomData<T>,
 }
 
 /// A parser of values that are one of these words, or what else their type takes.
-pub fn one_of<T: FromStr>(words: &'static [&'static str]) -> WordParser<T> {
+pub fn one_of<T: FromStr>(words: impl Into<Vec<&'static str>>) -> WordParser<T> {
     WordParser {
-        words,
+        words: words.into(),
         read: PhantomData,
     }
 }
@@ -51,13 +51,21 @@ pub enum ProviderChoice {
     One(ProviderKind),
 }
 
+impl ProviderChoice {
+    /// The words of all choices.
+    pub fn words() -> Vec<&'static str> {
+        let clouds = ProviderKind::ALL.map(ProviderKind::as_str);
+        clouds.into_iter().chain(["any"]).collect()
+    }
+}
+
 impl FromStr for ProviderChoice {
     type Err = Error;
 
     fn from_str(input: &str) -> Result<Self> {
         match input {
             "any" => Ok(Self::Any),
-            name => name.parse().map(Self::One),
+            name => Ok(Self::One(name.parse()?)),
         }
     }
 }

@@ -1,10 +1,10 @@
 //! The table of the settings of the clouds' own tools: as a page of the documentation, and as help.
 
 use super::{SettingPlace, Topic, Treatment, VendorSetting};
-use crate::cloud::ProviderKind;
+use crate::cloud::CloudInfo;
 
 /// Of each cloud, all settings that are known.
-type Tables<'a> = &'a [(ProviderKind, &'a [VendorSetting])];
+type Tables<'a> = &'a [(&'static CloudInfo, &'a [VendorSetting])];
 
 const INTRODUCTION: &str = "\
 cloudctl reads the settings of the AWS CLI, of gcloud and of their SDKs. Each setting below either works as described, or
@@ -18,8 +18,8 @@ and all of them before the settings below. Of these, a variable goes before a fi
 /// The page `docs/settings.md`.
 pub fn settings_page(tables: Tables<'_>) -> String {
     let mut page = format!("# Settings of the clouds' own tools\n\n{INTRODUCTION}");
-    for (kind, topic, settings) in groups(tables) {
-        let heading = format!("\n## {}\n", title_of(kind));
+    for (cloud, topic, settings) in groups(tables) {
+        let heading = format!("\n## {}\n", cloud.title);
         if !page.contains(&heading) {
             page.push_str(&heading);
         }
@@ -37,10 +37,10 @@ pub fn settings_page(tables: Tables<'_>) -> String {
 /// The same as plain text.
 pub fn settings_text(tables: Tables<'_>) -> String {
     let mut text = INTRODUCTION.to_owned();
-    for (kind, topic, settings) in groups(tables) {
+    for (cloud, topic, settings) in groups(tables) {
         text.push_str(&format!(
             "\n{}: {}\n",
-            title_of(kind),
+            cloud.title,
             title_of_topic(topic).to_lowercase()
         ));
         for setting in settings {
@@ -56,27 +56,21 @@ pub fn settings_text(tables: Tables<'_>) -> String {
 }
 
 /// The settings by cloud and topic, each in the order of its table.
-fn groups<'a>(tables: Tables<'a>) -> Vec<(ProviderKind, Topic, Vec<&'a VendorSetting>)> {
-    let mut groups: Vec<(ProviderKind, Topic, Vec<&VendorSetting>)> = Vec::new();
-    for (kind, settings) in tables {
+fn groups<'a>(tables: Tables<'a>) -> Vec<(&'static CloudInfo, Topic, Vec<&'a VendorSetting>)> {
+    let mut groups: Vec<(&'static CloudInfo, Topic, Vec<&VendorSetting>)> = Vec::new();
+    for (cloud, settings) in tables {
         let mut settings: Vec<_> = settings.iter().collect();
         settings.sort_by_key(|setting| setting.topic);
         for setting in settings {
             match groups.last_mut() {
-                Some((known, topic, group)) if known == kind && *topic == setting.topic => group.push(setting),
-                _ => groups.push((*kind, setting.topic, vec![setting])),
+                Some((known, topic, group)) if known.kind == cloud.kind && *topic == setting.topic => {
+                    group.push(setting)
+                }
+                _ => groups.push((*cloud, setting.topic, vec![setting])),
             }
         }
     }
     groups
-}
-
-fn title_of(kind: ProviderKind) -> &'static str {
-    match kind {
-        ProviderKind::Aws => "AWS",
-        ProviderKind::Gcp => "Google Cloud",
-        ProviderKind::Mock => "The mock cloud",
-    }
 }
 
 fn title_of_topic(topic: Topic) -> &'static str {
@@ -111,6 +105,8 @@ fn treatment_of(setting: &VendorSetting) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cloud::ProviderKind;
+    use crate::providers::Drivers;
 
     const SETTINGS: &[VendorSetting] = &[
         VendorSetting {
@@ -129,7 +125,11 @@ mod tests {
 
     #[test]
     fn page_and_text_have_each_setting_under_its_topic() {
-        let tables = [(ProviderKind::Gcp, SETTINGS), (ProviderKind::Mock, &[][..])];
+        let infos = Drivers::default().infos();
+        let tables = [
+            (infos.get(ProviderKind::Gcp), SETTINGS),
+            (infos.get(ProviderKind::Mock), &[][..]),
+        ];
         let page = settings_page(&tables);
         let rows = "## Google Cloud\n\n### Credentials\n\n| setting | where | what cloudctl does |\n| --- | --- | --- |\n\
                     | `auth/login_config_file` | gcloud property, or `CLOUDSDK_AUTH_LOGIN_CONFIG_FILE` | refused: use a\\|b |\n\n\

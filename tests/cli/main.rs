@@ -22,6 +22,7 @@ mod certainty;
 mod contexts;
 mod dry_run;
 mod expiry;
+mod fourth_cloud;
 mod guard;
 mod help;
 mod interrupts;

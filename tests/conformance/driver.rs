@@ -10,7 +10,7 @@ use std::sync::Arc;
 use clap::Parser;
 use cloudctl::cli::Cli;
 use cloudctl::cloud::{Clock, InstanceSpec, Location, Provider, ProviderKind};
-use cloudctl::providers::connect;
+use cloudctl::providers::Drivers;
 use cloudctl::settings::{Environment, Settings};
 use serde_json::{Value, json};
 
@@ -56,10 +56,12 @@ pub fn main() -> bool {
     if first != ARGUMENT {
         return false;
     }
+    let drivers = Drivers::default();
     let cli = Cli::try_parse_from(["cloudctl", "list"]).expect("a command line");
-    let settings = Settings::resolve(&cli.global, Environment::new(std::env::vars()), false).expect("settings");
+    let environment = Environment::new(std::env::vars());
+    let settings = Settings::resolve(&cli.global, environment, drivers.infos(), false).expect("settings");
     let kind: ProviderKind = provider.parse().expect("a provider");
-    let driver = connect(kind, &settings, Arc::new(SystemClock));
+    let driver = (drivers.get(kind).connect)(&settings, Arc::new(SystemClock));
     let order: Value = serde_json::from_str(order).expect("an order");
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)

@@ -2,7 +2,7 @@
 //! refused is refused by its name.
 
 use cloudctl::cloud::ProviderKind;
-use cloudctl::providers::{resolved_settings, vendor_settings};
+use cloudctl::providers::{Driver, Drivers};
 use cloudctl::settings::{SettingPlace, Treatment, VendorSetting};
 
 use crate::aws_credentials::{Answers, assumed, list, sandbox_at, signer};
@@ -16,6 +16,10 @@ const ID: &str = "AKIAROWROWROWROWROWR";
 const CONTAINER: &str = "{\"AccessKeyId\":\"ASIACONTAINERCONTAIN\",\"SecretAccessKey\":\"s\",\"Token\":\"t\",\
                          \"Expiration\":\"2099-01-01T00:00:00Z\"}";
 const ROLE: &str = "arn:aws:iam::123456789012:role/row";
+
+fn aws() -> Driver {
+    *Drivers::default().get(ProviderKind::Aws)
+}
 
 /// A row, and a sandbox and an EC2 to try it in.
 struct Trial {
@@ -572,7 +576,7 @@ fn sso_address(row: &'static VendorSetting) {
 
 #[test]
 fn every_row_has_its_effect_or_is_refused_by_name() {
-    let rows = vendor_settings(ProviderKind::Aws);
+    let rows = aws().vendor_settings;
     assert!(rows.len() > 70, "{}", rows.len());
     let mut without_trial = Vec::new();
     for row in rows {
@@ -592,7 +596,7 @@ fn every_row_has_its_effect_or_is_refused_by_name() {
 
 #[test]
 fn rows_are_there_once() {
-    let mut names: Vec<_> = vendor_settings(ProviderKind::Aws).iter().map(|row| row.name).collect();
+    let mut names: Vec<_> = aws().vendor_settings.iter().map(|row| row.name).collect();
     let all = names.len();
     names.sort_unstable();
     names.dedup();
@@ -601,7 +605,7 @@ fn rows_are_there_once() {
 
 /// What a setting comes to, and where it is set.
 fn resolved(sandbox: &Sandbox, name: &str) -> (Option<String>, String) {
-    let all = resolved_settings(ProviderKind::Aws, &sandbox.settings()).expect("settings");
+    let all = (aws().resolved_settings)(&sandbox.settings()).expect("settings");
     let one = all.into_iter().find(|setting| setting.name == name).expect(name);
     (one.value, one.source)
 }
@@ -653,7 +657,7 @@ fn each_value_says_where_it_is_set() {
     ] {
         assert_eq!(resolved(&sandbox, name), (Some(value.to_owned()), source), "{name}");
     }
-    let all = resolved_settings(ProviderKind::Aws, &sandbox.settings()).expect("settings");
+    let all = (aws().resolved_settings)(&sandbox.settings()).expect("settings");
     assert!(!format!("{all:?}").contains("hunter2"), "{all:?}");
     sandbox
         .unset("AWS_PROFILE")

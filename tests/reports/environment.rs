@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use cloudctl::cloud::ProviderKind;
-use cloudctl::providers::vendor_settings;
+use cloudctl::providers::Drivers;
 use cloudctl::settings::{SettingPlace, is_setting_of};
 
 use crate::support::sandbox::{Run, Sandbox};
@@ -186,11 +186,15 @@ fn holds_credential(name: &str) -> bool {
 }
 
 fn names(kind: ProviderKind, own: &[&str]) -> BTreeSet<String> {
-    let table = vendor_settings(kind).iter().filter_map(|setting| match setting.place {
-        SettingPlace::Variable => Some(setting.name.to_owned()),
-        SettingPlace::GcloudProperty => Some(format!("CLOUDSDK_{}", setting.name.replace('/', "_").to_uppercase())),
-        SettingPlace::AwsProfile => None,
-    });
+    let table = Drivers::default()
+        .get(kind)
+        .vendor_settings
+        .iter()
+        .filter_map(|setting| match setting.place {
+            SettingPlace::Variable => Some(setting.name.to_owned()),
+            SettingPlace::GcloudProperty => Some(format!("CLOUDSDK_{}", setting.name.replace('/', "_").to_uppercase())),
+            SettingPlace::AwsProfile => None,
+        });
     table.chain(own.iter().map(|name| (*name).to_owned())).collect()
 }
 
@@ -268,9 +272,10 @@ const SHOWS_VALUE: &str = "shows the value";
 fn fault_of(case: &Case, run: &Run) -> Option<&'static str> {
     let is_refused = run.code == 2 && (run.stderr.contains(&case.name) || run.stdout.contains(&case.name));
     let is_unreadable = case.value.to_str().is_none();
+    let cloud = |kind| Drivers::default().get(kind).info;
     let is_meant = match case.command {
-        ["list", "-p", "aws", ..] => is_setting_of(ProviderKind::Aws, &case.name),
-        ["list", "-p", "gcp", ..] => is_setting_of(ProviderKind::Gcp, &case.name),
+        ["list", "-p", "aws", ..] => is_setting_of(cloud(ProviderKind::Aws), &case.name),
+        ["list", "-p", "gcp", ..] => is_setting_of(cloud(ProviderKind::Gcp), &case.name),
         _ => case.name.starts_with("CLOUDCTL_"),
     };
     let shows = |text: &str| run.stdout.contains(text) || run.stderr.contains(text);

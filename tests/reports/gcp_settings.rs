@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use cloudctl::cloud::ProviderKind;
+use cloudctl::providers::Drivers;
 use cloudctl::settings::{SettingPlace, Treatment, VendorSetting};
 use serde_json::{Value, json};
 
@@ -14,7 +15,7 @@ use cloud_emulators::gce;
 const CONFIGURATION: &str = "home/.config/gcloud/configurations/config_default";
 
 fn table() -> &'static [VendorSetting] {
-    cloudctl::providers::vendor_settings(ProviderKind::Gcp)
+    Drivers::default().get(ProviderKind::Gcp).vendor_settings
 }
 
 fn list(sandbox: &Sandbox) -> Run {
@@ -671,7 +672,8 @@ fn metadata_server_gives_token_and_project() {
 
 /// What the settings come to, and where each is set, by name.
 fn resolved(sandbox: &Sandbox) -> BTreeMap<&'static str, (Option<String>, String)> {
-    let settings = cloudctl::providers::resolved_settings(ProviderKind::Gcp, &sandbox.settings()).expect("settings");
+    let settings =
+        (Drivers::default().get(ProviderKind::Gcp).resolved_settings)(&sandbox.settings()).expect("settings");
     settings
         .into_iter()
         .map(|setting| (setting.name, (setting.value, setting.source)))

@@ -106,7 +106,8 @@ impl Sandbox {
     /// The settings that the binary would have here, for tests of what no command line says.
     pub fn settings(&self) -> cloudctl::settings::Settings {
         let environment = cloudctl::settings::Environment::new(self.variables.clone());
-        cloudctl::settings::Settings::resolve(&Default::default(), environment, false).expect("settings")
+        let infos = cloudctl::providers::Drivers::default().infos();
+        cloudctl::settings::Settings::resolve(&Default::default(), environment, infos, false).expect("settings")
     }
 
     /// Runs the binary with nothing on its standard input.

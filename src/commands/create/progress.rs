@@ -12,7 +12,7 @@ use crate::catalog::{DEFAULT_IMAGE, LoginMethod, image_alias};
 use crate::cloud::{Error, ErrorKind, Instance, InstanceSpec, SshKey};
 use crate::context::Context;
 use crate::operations::{CreateReport, CreatedInstance, create_by_name};
-use crate::output::{needs_key, password_hint, ssh_hint};
+use crate::output::{password_hint, ssh_hint};
 
 /// As many creates are under way at once; more would only meet the clouds' rate limits.
 const AT_ONCE: usize = 16;
@@ -149,7 +149,9 @@ fn tell_of(order: &VmRequest, instance: &Instance, context: &mut Context) {
             .as_deref()
             .is_some_and(|key| !key.starts_with("ssh-rsa "));
         let has_key = spec.ssh_key.is_some() || spec.default_ssh_key.is_some();
-        if let Some(text) = password_hint(instance, has_key).filter(|_| !(is_left_out && needs_key(instance))) {
+        let cloud = context.info(instance.provider);
+        let is_told = is_left_out && cloud.password_needs_key.is_some();
+        if let Some(text) = password_hint(cloud, instance, has_key).filter(|_| !is_told) {
             context.printer.note(&text);
         }
         return;
@@ -159,10 +161,9 @@ fn tell_of(order: &VmRequest, instance: &Instance, context: &mut Context) {
     let (true, Some(address)) = (has_key || order.wait == WaitValue::Ssh, address) else {
         return;
     };
-    let of_image = alias
-        .and_then(|alias| alias.login_user(instance.provider))
-        .map(str::to_owned);
-    let of_key = || (context.clouds().get(instance.provider).info().key_user)(key_of(spec));
+    let cloud = context.info(instance.provider);
+    let of_image = alias.and_then(|alias| alias.login_user(cloud)).map(str::to_owned);
+    let of_key = || (cloud.key_user)(key_of(spec));
     let user = of_image.or_else(of_key);
     let text = ssh_hint(user.as_deref(), address, order.ssh_port);
     match order.wait {

@@ -154,7 +154,7 @@ impl PlacementScope<'_> {
     }
 
     fn areas(&self) -> Vec<Area> {
-        let area = |(provider, place): &ProviderLocation| Area::of_region(provider.kind(), &place.region);
+        let area = |(provider, place): &ProviderLocation| (provider.info().area_of)(&place.region);
         self.requested.iter().filter_map(area).collect()
     }
 
@@ -235,7 +235,7 @@ async fn merge(all: Vec<(Arc<dyn Provider>, ListScope)>) -> Result<Vec<(Arc<dyn 
 
 async fn in_areas(provider: &Arc<dyn Provider>, areas: &[Area]) -> Result<Vec<Location>> {
     let regions = provider.regions().await?;
-    let is_there = |region: &String| Area::of_region(provider.kind(), region).is_some_and(|area| areas.contains(&area));
+    let is_there = |region: &String| (provider.info().area_of)(region).is_some_and(|area| areas.contains(&area));
     let place = |region| Location { region, zone: None };
     Ok(regions.into_iter().filter(is_there).map(place).collect())
 }

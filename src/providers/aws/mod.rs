@@ -15,26 +15,31 @@ mod regions;
 mod resolved_settings;
 mod tags;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use self::api::client::Clients;
 use self::api::error::{Call, translate};
+use self::configuration::{setting_keys, vendor_settings};
 use crate::cloud::{
     Access, BatchTracker, CatalogSource, Cleanup, CloudInfo, CreateOutcome, Error, Gap, Identity, Image, Instance,
     InstanceAction, InstanceRef, InstanceSink, InstanceSpec, Instances, LaunchPreview, ListScope, Location, Locations,
     MachineType, OrphanedDisk, Provider, PublishedPrice, Result, TargetOutcome,
 };
+use crate::providers::driver::Driver;
 use crate::settings::Settings;
 
-pub(super) use self::configuration::vendor_settings::VENDOR_SETTINGS;
-pub(super) use self::resolved_settings::resolved_settings;
-
-/// Whether credentials are found where AWS's tools keep them; sends no call.
-pub(super) fn has_credentials(settings: &Settings) -> bool {
-    credentials::source::has_credentials(settings)
-}
+/// How cloudctl comes to EC2.
+pub(super) const DRIVER: Driver = Driver {
+    info: &info::INFO,
+    connect: |settings, _clock| Arc::new(Aws::new(settings)),
+    has_credentials: credentials::source::has_credentials,
+    vendor_settings: vendor_settings::VENDOR_SETTINGS,
+    resolved_settings: resolved_settings::resolved_settings,
+    offline_catalog: Some(&catalog::offline::CATALOG),
+};
 
 /// The driver. It holds configuration and clients, and no state of the cloud.
 pub(super) struct Aws {
@@ -47,7 +52,7 @@ impl Aws {
     pub(super) fn new(settings: &Settings) -> Self {
         Self {
             clients: Clients::new(settings),
-            region: settings.aws.region.value.clone(),
+            region: settings.of(info::INFO.kind, setting_keys::REGION).value.clone(),
         }
     }
 }

@@ -5,9 +5,10 @@ use super::configuration::Configuration;
 use super::configuration::connection::{Connection, Proxy};
 use super::configuration::endpoints::Endpoints;
 use super::configuration::region_names::choose_region_for_global_calls;
+use super::configuration::setting_keys::REGION;
 use super::configuration::vendor_settings::check_supported;
 use super::credentials::source::CredentialSource;
-use crate::cloud::Result;
+use crate::cloud::{ProviderKind, Result};
 use crate::settings::{Located, ResolvedSetting, Settings};
 
 /// The settings of this run with their sources. Sends no call.
@@ -19,7 +20,7 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
     let retry_limit = ReadRetryLimit::from_configuration(&configuration)?;
     let profile = &configuration.profile;
     let set = |name, located| ResolvedSetting::of(name, located, "not set");
-    let region = match settings.aws.region.located() {
+    let region = match settings.of(ProviderKind::Aws, REGION).located() {
         Some(region) => Some(region),
         None => configuration.region()?,
     };

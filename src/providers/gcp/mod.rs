@@ -18,6 +18,7 @@ mod network;
 mod regions;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -25,16 +26,25 @@ use jiff::Timestamp;
 
 use self::api::client::{Client, with_call_options};
 use self::configuration::gcloud_config::GcloudConfiguration;
+use self::configuration::vendor_settings;
 use self::instances::change_batch::change_all;
 use crate::cloud::{
     Access, BatchTracker, CatalogSource, Cleanup, CloudInfo, CreateOutcome, Error, ErrorKind, Gap, Identity, Image,
     Instance, InstanceAction, InstanceRef, InstanceSink, InstanceSpec, Instances, LaunchPreview, ListScope, Location,
     Locations, MachineType, OrphanedDisk, Provider, PublishedPrice, Result, TargetOutcome,
 };
+use crate::providers::driver::Driver;
 use crate::settings::Settings;
 
-pub(super) use self::configuration::vendor_settings::VENDOR_SETTINGS;
-pub(super) use self::credentials::resolved_settings::resolved_settings;
+/// How cloudctl comes to Compute Engine.
+pub(super) const DRIVER: Driver = Driver {
+    info: &info::INFO,
+    connect: |settings, _clock| Arc::new(Gcp::new(settings)),
+    has_credentials,
+    vendor_settings: vendor_settings::VENDOR_SETTINGS,
+    resolved_settings: credentials::resolved_settings::resolved_settings,
+    offline_catalog: Some(&catalog::offline::CATALOG),
+};
 
 /// The driver of Compute Engine.
 pub(super) struct Gcp {
@@ -52,7 +62,7 @@ impl Gcp {
 
 /// Says whether there are credentials; makes no network call. A credentials file that exists but is broken counts: its
 /// error is better than silence.
-pub(super) fn has_credentials(settings: &Settings) -> bool {
+fn has_credentials(settings: &Settings) -> bool {
     let environment = &settings.environment;
     let gcloud = GcloudConfiguration::read(environment);
     let gcloud = gcloud.unwrap_or_else(|_| GcloudConfiguration::from_variables(environment));

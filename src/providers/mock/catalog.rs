@@ -157,9 +157,7 @@ pub(super) fn select_image(wanted: Option<&str>, machine: &MachineType) -> Resul
 
 /// Says whether any cloud has the alias for an architecture. The mock has it then too.
 fn exists_for(alias: &ImageAlias, architecture: Architecture) -> bool {
-    let on_aws = alias.aws.as_ref().and_then(|image| image.pattern(architecture));
-    let on_gcp = alias.gcp.as_ref().and_then(|image| image.family(architecture));
-    on_aws.or(on_gcp).is_some()
+    alias.architectures.contains(&architecture)
 }
 
 fn image_id(alias: &ImageAlias, architecture: Architecture) -> String {

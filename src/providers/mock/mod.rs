@@ -19,6 +19,7 @@ mod state_file;
 #[cfg(test)]
 mod tests;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,7 +36,19 @@ use crate::cloud::{
     Instance, InstanceAction, InstanceRef, InstanceSink, InstanceSpec, InstanceState, Instances, LaunchPreview,
     ListScope, Location, Locations, MachineType, OrphanedDisk, Provider, PublishedPrice, Result, TargetOutcome,
 };
-use crate::settings::Settings;
+use crate::providers::driver::Driver;
+use crate::settings::{Environment, Settings};
+
+/// How cloudctl comes to the mock cloud.
+pub(super) const DRIVER: Driver = Driver {
+    info: &info::INFO,
+    connect: |settings, clock| Arc::new(Mock::new(settings, clock)),
+    has_credentials: |_| false,
+    vendor_settings: &[],
+    resolved_settings: |_| Ok(Vec::new()),
+    // Its prices are its own: see `fixed_price`.
+    offline_catalog: None,
+};
 
 /// The driver of the mock cloud.
 pub(super) struct Mock {
@@ -46,17 +59,27 @@ pub(super) struct Mock {
     user: String,
 }
 
+/// The file that the mock cloud is in; `None` without a home folder.
+fn state_file(environment: &Environment) -> Option<PathBuf> {
+    let named = environment.get(info::STATE_VARIABLE).map(|path| environment.path(path));
+    named.or_else(|| {
+        let folder = environment.xdg_folder("XDG_STATE_HOME", ".local/state")?;
+        Some(folder.join("cloudctl/mock.json"))
+    })
+}
+
 impl Mock {
     /// Creates the driver. Reads and writes no file before the first call.
     pub(super) fn new(settings: &Settings, clock: Arc<dyn Clock>) -> Self {
+        let environment = &settings.environment;
         let user = ["USER", "LOGNAME", "USERNAME"]
             .iter()
-            .find_map(|name| settings.environment.get(name));
+            .find_map(|name| environment.get(name));
         Self {
-            store: Store::new(settings.mock.state_file.clone()),
+            store: Store::new(state_file(environment)),
             clock,
-            faults: settings.mock.faults.clone(),
-            region: settings.mock.region.value.clone(),
+            faults: environment.get(info::FAULTS_VARIABLE).map(str::to_owned),
+            region: settings.of(info::INFO.kind, info::REGION).value.clone(),
             user: user.unwrap_or("you").to_owned(),
         }
     }

@@ -196,6 +196,7 @@ impl StoredInstance {
             zone: Some(self.zone.clone()),
             reference: self.reference(),
             name: Some(ownership.name.unwrap_or_else(|| self.name.clone())),
+            name_label: None,
             state,
             native_state: state.as_str().to_owned(),
             machine_type: Some(self.machine_type.clone()),

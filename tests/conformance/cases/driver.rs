@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use cloudctl::cloud::{Clock, InstanceSpec, Location, Provider, ProviderKind};
+use cloudctl::providers::Drivers;
 
 use crate::support::backend::Backend;
 use cloud_emulators::gce::Emulator;
@@ -23,7 +24,8 @@ impl Clock for SystemClock {
 
 /// The driver itself, connected as the binary would be.
 pub(super) fn provider(backend: &Backend) -> Arc<dyn Provider> {
-    cloudctl::providers::connect(ProviderKind::Gcp, &backend.sandbox.settings(), Arc::new(SystemClock))
+    let driver = *Drivers::default().get(ProviderKind::Gcp);
+    (driver.connect)(&backend.sandbox.settings(), Arc::new(SystemClock))
 }
 
 /// Runs a call of the driver to its end.

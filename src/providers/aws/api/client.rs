@@ -31,6 +31,7 @@ use crate::providers::aws::configuration::endpoints::Endpoints;
 use crate::providers::aws::configuration::metadata_service::{build_metadata_client, can_ask_metadata_service};
 use crate::providers::aws::configuration::partition::Partition;
 use crate::providers::aws::configuration::region_names::choose_region_for_global_calls;
+use crate::providers::aws::configuration::setting_keys::REGION;
 use crate::providers::aws::configuration::vendor_settings;
 use crate::settings::Settings;
 
@@ -180,7 +181,7 @@ impl Clients {
             .retry_config(RetryConfig::disabled());
         config.set_sleep_impl(default_async_sleep());
         let config = config.build();
-        let default_region = self.settings.aws.region.value.clone();
+        let default_region = self.settings.of(ProviderKind::Aws, REGION).value.clone();
         Loaded {
             sts: StsClients {
                 config: config.clone(),
@@ -203,7 +204,7 @@ impl Clients {
         configuration: &Configuration,
         direct: &ProviderConfig,
     ) -> Result<Option<String>> {
-        if let Some(region) = &self.settings.aws.region.value {
+        if let Some(region) = &self.settings.of(ProviderKind::Aws, REGION).value {
             return Ok(Some(region.clone()));
         }
         if let Some(region) = configuration.region()? {

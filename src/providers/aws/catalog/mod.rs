@@ -5,4 +5,5 @@
 
 pub(super) mod images;
 pub(super) mod machine_types;
+pub(super) mod offline;
 pub(super) mod prices;

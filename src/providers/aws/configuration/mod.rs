@@ -11,10 +11,12 @@ pub(super) mod metadata_service;
 pub(super) mod partition;
 pub(super) mod profile_files;
 pub(super) mod region_names;
+pub(super) mod setting_keys;
 pub(super) mod vendor_settings;
 
 use self::profile_files::{ProfileFiles, Section, quote_name};
-use crate::cloud::{Error, ErrorKind, Result, closest, quoted};
+use self::setting_keys::PROFILE;
+use crate::cloud::{Error, ErrorKind, ProviderKind, Result, closest, quoted};
 use crate::settings::{Environment, Located, Settings};
 
 /// The variables that name a profile. The SDKs read the first, the AWS CLI reads both.
@@ -47,10 +49,11 @@ impl Configuration {
     /// two profiles are named.
     pub(super) fn read(settings: &Settings) -> Result<Self> {
         let environment = settings.environment.clone();
-        let profile = match &settings.aws.profile.value {
+        let of_context = settings.of(ProviderKind::Aws, PROFILE);
+        let profile = match &of_context.value {
             Some(name) => Profile {
                 name: name.clone(),
-                source: settings.aws.profile.source.to_string(),
+                source: of_context.source.to_string(),
                 is_from_context: true,
             },
             None => find_profile(&environment)?,

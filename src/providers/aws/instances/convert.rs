@@ -86,6 +86,8 @@ pub(crate) fn from_ec2(instance: &ec2::Instance, region: &str, account: Option<&
         native: native_fields(instance),
         labels: user_labels(&tags, &[name.as_deref(), group]),
         name,
+        // <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html>
+        name_label: Some(TAG_NAME),
     })
 }
 

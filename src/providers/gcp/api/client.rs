@@ -24,6 +24,7 @@ use crate::providers::common::certificates::has_system_authorities;
 use crate::providers::common::rate_limit::RateLimiter;
 use crate::providers::gcp::configuration::gcloud_config::GcloudConfiguration;
 use crate::providers::gcp::configuration::resolved::QuotaProject;
+use crate::providers::gcp::configuration::setting_keys::{REGION, ZONE};
 use crate::providers::gcp::configuration::{resolved, vendor_settings};
 use crate::providers::gcp::credentials;
 use crate::providers::gcp::credentials::access_token::BilledCredentials;
@@ -179,17 +180,12 @@ impl Client {
 
     /// Returns the location for new instances that cloudctl's settings name, or else gcloud's.
     pub(crate) async fn default_location(&self) -> Result<Option<Location>> {
-        let gcp = &self.settings.gcp;
-        if let Some(location) = build_location(gcp.region.value.as_deref(), gcp.zone.value.as_deref()) {
-            if gcp
-                .region
-                .value
-                .as_ref()
-                .is_some_and(|region| *region != location.region)
-            {
+        let setting = |key| self.settings.of(ProviderKind::Gcp, key).value.as_deref();
+        let (region, zone) = (setting(REGION), setting(ZONE));
+        if let Some(location) = build_location(region, zone) {
+            if let Some(region) = region.filter(|region| *region != location.region) {
                 return Err(Error::invalid(format!(
-                    "the zone {location} is not in the region {}; both are set for gcp",
-                    gcp.region.value.as_deref().unwrap_or_default()
+                    "the zone {location} is not in the region {region}; both are set for gcp"
                 )));
             }
             return Ok(Some(location));

@@ -4,7 +4,9 @@
 //! type. Here a GPU may be attached to a machine type, and an image has a path, a family and a project.
 
 pub(super) mod images;
+mod known_types;
 pub(super) mod machine_types;
+pub(super) mod offline;
 pub(super) mod prices;
 
 use std::collections::BTreeMap;
@@ -12,11 +14,11 @@ use std::collections::BTreeMap;
 use futures_util::future::try_join_all;
 use google_cloud_compute_v1::model::{MachineType as ApiMachineType, MachineTypeList};
 
+use self::images::{ALIAS_SOURCES, AliasSource};
 use self::machine_types::to_machine_type;
 use super::api::client::{Client, with_call_options};
 use super::api::pagination::{Page, collect_all};
 use super::api::timestamp::parse_time;
-use crate::catalog::{GcpImage, IMAGE_ALIASES};
 use crate::cloud::{Architecture, Image, Location, MachineType, ProviderKind, Result};
 
 /// Lists the machine types that any zone of a region has, each once. `among` limits the list to these names.
@@ -76,35 +78,31 @@ async fn list_in_zone(client: &Client, zone: &str) -> Result<Vec<ApiMachineType>
 /// # Errors
 /// Those of the calls.
 pub(super) async fn list_images(client: &Client) -> Result<Vec<Image>> {
-    let aliases = IMAGE_ALIASES
-        .iter()
-        .filter_map(|alias| Some((alias.name, alias.gcp.as_ref()?)));
-    let families = aliases.flat_map(|(alias, gcp)| {
-        let family = move |architecture| Some((alias, gcp, architecture, gcp.family(architecture)?));
+    let families = ALIAS_SOURCES.iter().flat_map(|source| {
+        let family = move |architecture| Some((source, architecture, source.family(architecture)?));
         [Architecture::X86_64, Architecture::Arm64]
             .into_iter()
             .filter_map(family)
     });
-    let requests = families
-        .map(|(alias, gcp, architecture, family)| find_image_of_alias(client, alias, gcp, architecture, family));
+    let requests =
+        families.map(|(source, architecture, family)| find_image_of_alias(client, source, architecture, family));
     Ok(try_join_all(requests).await?.into_iter().flatten().collect())
 }
 
 async fn find_image_of_alias(
     client: &Client,
-    alias: &str,
-    gcp: &GcpImage,
+    source: &AliasSource,
     architecture: Architecture,
     family: &str,
 ) -> Result<Option<Image>> {
-    let Some(api) = images::find_newest_of_family(client, gcp.project, family).await? else {
+    let Some(api) = images::find_newest_of_family(client, source.project, family).await? else {
         return Ok(None);
     };
     let created_at = parse_time(api.creation_timestamp.as_ref());
-    let resolved = images::to_resolved_image(api, gcp.project, family);
+    let resolved = images::to_resolved_image(api, source.project, family);
     Ok(Some(Image {
         provider: ProviderKind::Gcp,
-        alias: alias.to_owned(),
+        alias: source.alias.to_owned(),
         architecture,
         id: resolved.path,
         name: resolved.name,

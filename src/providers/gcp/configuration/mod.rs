@@ -4,4 +4,5 @@
 pub(super) mod endpoint;
 pub(super) mod gcloud_config;
 pub(super) mod resolved;
+pub(super) mod setting_keys;
 pub(super) mod vendor_settings;

@@ -2,12 +2,13 @@
 //! `context show` prints. Each value says where it is set.
 
 use super::{CredentialSource, find_credentials, metadata_server};
-use crate::cloud::{Error, Result, path_text, quoted};
+use crate::cloud::{Error, ProviderKind, Result, path_text, quoted};
 use crate::providers::common::network_address::shown_proxy;
 use crate::providers::gcp::configuration::gcloud_config::{GcloudConfiguration, Located};
 use crate::providers::gcp::configuration::resolved::{
     DEFAULT_UNIVERSE, QuotaProject, check_project, configured_universe, resolve_endpoint, resolve_impersonation,
 };
+use crate::providers::gcp::configuration::setting_keys::{PROJECT, REGION, ZONE};
 use crate::providers::gcp::configuration::vendor_settings::{check_vendor_settings, list_proxies};
 use crate::settings::{ResolvedSetting, Settings};
 
@@ -54,14 +55,12 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
     });
     add("gcp.quota_project", quota_project, "not set");
     let region = settings
-        .gcp
-        .region
+        .of(ProviderKind::Gcp, REGION)
         .located()
         .or_else(|| gcloud.setting("compute", "region"));
     add("gcp.region", region, "not set");
     let zone = settings
-        .gcp
-        .zone
+        .of(ProviderKind::Gcp, ZONE)
         .located()
         .or_else(|| gcloud.setting("compute", "zone"));
     add("gcp.zone", zone, "not set");
@@ -111,8 +110,7 @@ pub(crate) fn resolve_project(
 ) -> Result<Option<Located>> {
     let variable = |name| Located::variable(&settings.environment, name);
     let named = settings
-        .gcp
-        .project
+        .of(ProviderKind::Gcp, PROJECT)
         .located()
         .or_else(|| variable("GOOGLE_CLOUD_PROJECT"))
         .or_else(|| variable("CLOUDSDK_CORE_PROJECT"))

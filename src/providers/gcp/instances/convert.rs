@@ -54,6 +54,7 @@ pub(crate) fn to_instance(api: model::Instance, project: &str, being_deleted: bo
             native_name: Some(name.clone()),
         },
         name: Some(name.clone()),
+        name_label: None,
         state,
         native_state: api
             .status

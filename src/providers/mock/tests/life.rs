@@ -5,7 +5,9 @@ use std::fs;
 use serde_json::json;
 
 use super::*;
-use crate::cloud::{Fingerprint, Secret, SshKey};
+use crate::cloud::{Fingerprint, ProviderKind, Secret, SshKey};
+use crate::providers::mock::info::REGION;
+use crate::settings::Setting;
 
 #[test]
 fn instance_passes_through_all_its_states() {
@@ -258,7 +260,11 @@ fn identity_and_locations_are_reported() {
     assert_eq!(run(sandbox.mock.list_scopes()).unwrap().len(), 3);
     assert_eq!(kind(sandbox.list("mars-1")), ErrorKind::InvalidSpec);
     let mut settings = Settings::default();
-    settings.mock.region.value = Some("eu-west-1".into());
+    let region = Setting {
+        value: Some("eu-west-1".into()),
+        ..Setting::default()
+    };
+    settings.clouds.insert((ProviderKind::Mock, REGION), region);
     let mock = Mock::new(&settings, sandbox.clock.clone());
     assert_eq!(run(mock.default_location()).unwrap().unwrap().region, "eu-west-1");
     let error = run(mock.create(&spec("web-1"), 0)).unwrap_err();

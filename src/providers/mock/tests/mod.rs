@@ -12,6 +12,7 @@ use std::sync::Mutex;
 use jiff::SignedDuration;
 use tempfile::TempDir;
 
+use super::info::{FAULTS_VARIABLE, STATE_VARIABLE};
 use super::*;
 use crate::cloud::{ErrorKind, InstanceState, ListFilter, Listing};
 
@@ -57,9 +58,12 @@ impl Sandbox {
 
     /// Injects faults into the same cloud.
     fn faults(&mut self, faults: &str) {
-        let mut settings = Settings::default();
-        settings.mock.state_file = Some(self.file());
-        settings.mock.faults = Some(faults.to_owned());
+        let file = self.file().to_string_lossy().into_owned();
+        let variables = [(STATE_VARIABLE, file), (FAULTS_VARIABLE, faults.to_owned())];
+        let settings = Settings {
+            environment: Environment::new(variables.map(|(name, value)| (name.to_owned(), value))),
+            ..Settings::default()
+        };
         self.mock = Arc::new(Mock::new(&settings, self.clock.clone()));
     }
 
