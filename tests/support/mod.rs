@@ -1,6 +1,8 @@
 //! What the integration tests share: a sandbox for the real binary, and clouds to point it at.
 
 pub mod backend;
-pub mod moto;
+pub mod clouds;
 pub mod sandbox;
 pub mod threads;
+
+pub use clouds::moto;

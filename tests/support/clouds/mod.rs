@@ -1,0 +1,3 @@
+//! The clouds that tests run against: one file each.
+
+pub mod moto;
