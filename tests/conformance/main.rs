@@ -62,7 +62,7 @@ fn main() -> ExitCode {
         }
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
-    support::moto::Moto::stop();
+    support::clouds::moto::Moto::stop();
     conclusion.exit_code()
 }
 
@@ -70,7 +70,7 @@ fn check(run: fn(&Backend), kind: BackendKind, gap: Option<&str>) -> Result<(), 
     let backend = Backend::start(kind);
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         run(&backend);
-        backend.check_honesty();
+        backend.check_violations();
     }));
     match (outcome, gap) {
         (Ok(()), None) | (Err(_), Some(_)) => Ok(()),

@@ -11,7 +11,8 @@ use serde_json::Value;
 use crate::Row;
 use crate::support::backend::{Backend, BackendKind};
 use crate::support::sandbox::Run;
-use cloud_emulators::faults::{Effect, Fault};
+use crate::support::test_cloud::{ApiError, Labels};
+use cloud_emulators::faults::Fault;
 
 pub fn rows() -> Vec<Row> {
     crate::rows![BackendKind::EMULATORS;
@@ -75,18 +76,11 @@ fn stream(backend: &Backend) -> Streamed {
 const ROOM_KIB: u64 = 12 * 1024;
 
 fn fifty_thousand_vms_stream_in_bounded_memory(backend: &Backend) {
-    let seed = |place: usize, count: usize| {
-        if let Some(emulator) = backend.ec2() {
-            emulator.seed_instances(["us-east-1", "eu-west-1"][place], count);
-        }
-        if let Some(emulator) = backend.gce() {
-            emulator.seed_instances(["us-central1-a", "europe-west1-b"][place], count);
-        }
-    };
-    seed(0, 5_000);
+    let seed = |zone: &str, count: usize| backend.seed_many(zone, count, &|_| Labels::new());
+    seed(backend.home_zone(), 5_000);
     let few = stream(backend);
     assert_eq!((few.lines, few.ids.len()), (5_000, 5_000));
-    seed(1, 45_000);
+    seed(backend.site().other_zone, 45_000);
     let many = stream(backend);
     assert_eq!((many.lines, many.ids.len()), (50_000, 50_000));
     assert!(few.ids.is_subset(&many.ids));
@@ -99,18 +93,10 @@ fn fifty_thousand_vms_stream_in_bounded_memory(backend: &Backend) {
 }
 
 /// Three pages of VMs, and a fault on the second.
-fn stream_with_fault(backend: &Backend, status: u16, code: [&str; 2]) -> Run {
-    if let Some(emulator) = backend.ec2() {
-        emulator.page_size_cap(10);
-        emulator.seed_instances(backend.home_region(), 25);
-    }
-    if let Some(emulator) = backend.gce() {
-        emulator.page_size_cap(10);
-        emulator.seed_instances(backend.home_zone(), 25);
-    }
-    let code = code[usize::from(backend.gce().is_some())].to_owned();
-    let effect = Effect::ErrorBefore { status, code };
-    backend.inject(Fault::on(backend.list_call(), effect).skip(1).times(1));
+fn stream_with_fault(backend: &Backend, error: ApiError) -> Run {
+    backend.set_page_size(10);
+    backend.seed_many(backend.home_zone(), 25, &|_| Labels::new());
+    backend.inject(Fault::on(backend.operations().list, error.before()).skip(1).times(1));
     backend.run(&["list", "-r", backend.home_region(), "-o", "jsonl"])
 }
 
@@ -123,32 +109,28 @@ fn ids(run: &Run) -> Vec<String> {
 }
 
 fn a_stream_that_begins_anew_prints_each_vm_once(backend: &Backend) {
-    let run = stream_with_fault(backend, 400, ["InvalidPaginationToken", "invalid"]).expect(0);
+    let run = stream_with_fault(backend, backend.errors().stale_page_token).expect(0);
     let distinct: BTreeSet<_> = ids(&run).into_iter().collect();
     assert_eq!((ids(&run).len(), distinct.len()), (25, 25));
-    assert_eq!(backend.count(backend.list_call()), 5);
+    assert_eq!(backend.count(backend.operations().list), 5);
 }
 
 fn a_stream_that_breaks_off_names_what_is_missing(backend: &Backend) {
-    let run = stream_with_fault(backend, 403, ["UnauthorizedOperation", "forbidden"]).expect(7);
+    let run = stream_with_fault(backend, backend.errors().listing_denied).expect(7);
     assert_eq!(ids(&run).len(), 10);
-    let place = ["aws/us-east-1", "gcp"][usize::from(backend.gce().is_some())];
+    let place = if backend.differences().lists_all_regions_at_once {
+        backend.provider().to_owned()
+    } else {
+        format!("{}/{}", backend.provider(), backend.home_region())
+    };
     assert!(
         run.stderr.contains(&format!("warning: {place}")) && run.stderr.contains("the list is incomplete"),
         "{}",
         run.stderr
     );
     // What is gathered is whole or not there at all.
-    backend.inject(
-        Fault::on(
-            backend.list_call(),
-            Effect::ErrorBefore {
-                status: 403,
-                code: ["UnauthorizedOperation", "forbidden"][usize::from(backend.gce().is_some())].to_owned(),
-            },
-        )
-        .skip(1),
-    );
+    let denied = backend.errors().listing_denied.before();
+    backend.inject(Fault::on(backend.operations().list, denied).skip(1));
     let gathered = backend.json(&["list", "-r", backend.home_region()]).expect(4);
     assert_eq!(gathered.items(), Vec::<Value>::new());
 }

@@ -34,24 +34,10 @@ fn seed_with_ttl(backend: &Backend, name: &str, ttl: &str) -> String {
     seed(backend, name, &labels)
 }
 
-/// When the VM of that name was made, as its cloud has it.
-fn created(backend: &Backend, name: &str) -> Timestamp {
-    if let Some(emulator) = backend.ec2() {
-        let mut all = emulator.instances().into_iter();
-        return all.find(|one| one.name() == Some(name)).expect("the VM").created;
-    }
-    backend
-        .gce()
-        .expect("an emulator")
-        .instance(name)
-        .expect("the VM")
-        .created
-}
-
 fn assert_created_with_ttl(backend: &Backend) {
     let made = backend.json(&["create", "web-1", "--ttl", "2h"]).expect(0).item();
     let shown = backend.json(&["describe", "web-1"]).expect(0).item();
-    let end = created(backend, "web-1") + Duration::from_secs(7_200);
+    let end = backend.created_at("web-1") + Duration::from_secs(7_200);
     for item in [&made, &shown] {
         let off = time(item, "expires_at").duration_since(end).abs();
         assert!(off < SignedDuration::from_secs(31), "{off:?} off: {item}");
@@ -64,10 +50,7 @@ fn assert_created_with_ttl(backend: &Backend) {
 fn the_clock_is_twenty_minutes_late(backend: &Backend) {
     let over = seed_with_ttl(backend, "over", "10m");
     let young = seed_with_ttl(backend, "young", "30m");
-    if let Some(emulator) = backend.ec2() {
-        emulator.set_date_offset(SignedDuration::from_mins(20));
-    }
-    backend.advance(TWENTY_MINUTES);
+    backend.advance_with_dates(TWENTY_MINUTES);
     let plan = backend.json(&["terminate", "--expired", "--dry-run"]).expect(0);
     assert_eq!(plan.item()["id"], over.as_str());
     backend.run(&["terminate", "--expired", "-y"]).expect(0);
@@ -77,19 +60,14 @@ fn the_clock_is_twenty_minutes_late(backend: &Backend) {
     assert_eq!(backend.alive().len(), 2);
     // It is extended by the cloud's time, too.
     let extended = backend.json(&["extend", "young", "--ttl", "1h"]).expect(0).item();
-    let now = if let Some(emulator) = backend.ec2() {
-        emulator.now()
-    } else {
-        backend.gce().expect("an emulator").now()
-    };
-    let end = now + Duration::from_secs(3_600);
+    let end = backend.now() + Duration::from_secs(3_600);
     let off = time(&extended, "expires_at").duration_since(end).abs();
     assert!(off < SignedDuration::from_secs(31), "{off:?} off: {extended}");
 }
 
 /// The cloud is behind this machine: what is over here only is not over.
 fn the_clock_is_twenty_minutes_early(backend: &Backend) {
-    let emulator = backend.ec2().expect("the emulator");
+    let emulator = backend.ec2();
     let first = seed_with_ttl(backend, "only-here", "10m");
     // Eleven minutes later; and the cloud's clock is nine minutes behind the time when it was made.
     backend.advance(Duration::from_secs(11 * 60));
@@ -101,7 +79,7 @@ fn the_clock_is_twenty_minutes_early(backend: &Backend) {
 
 /// Once, and with what to do where it still is in the way.
 fn a_wrong_clock_is_told_of(backend: &Backend) {
-    let emulator = backend.ec2().expect("the emulator");
+    let emulator = backend.ec2();
     let told = |text: &str, word: &str| text.matches(word).count();
     seed(backend, "web-1", &own("web-1"));
     for (minutes, words) in [(20, "20 minutes slow"), (-20, "20 minutes fast"), (3, "")] {

@@ -22,7 +22,7 @@ pub fn rows() -> Vec<Row> {
 const ZONE: &str = "us-central1-a";
 
 fn an_operation_that_fails_after_200_is_told_by_its_code(backend: &Backend) {
-    let emulator = backend.gce().expect("the emulator");
+    let emulator = backend.gce();
     emulator.exhaust_zone(ZONE);
     for round in 0..2 {
         let run = backend.json(&["create", "web-1", "-z", ZONE]).expect(5);
@@ -48,7 +48,7 @@ fn an_operation_that_fails_after_200_is_told_by_its_code(backend: &Backend) {
 }
 
 fn a_wait_that_returns_early_is_not_hurried(backend: &Backend) {
-    let emulator = backend.gce().expect("the emulator");
+    let emulator = backend.gce();
     emulator.set_wait_returns_early(true);
     emulator.set_transition_time(Duration::from_secs(5));
     let run = backend.json(&["create", "web-1"]).expect(0);
@@ -59,7 +59,7 @@ fn a_wait_that_returns_early_is_not_hurried(backend: &Backend) {
 }
 
 fn an_operation_that_cannot_be_read_is_looked_up_by_name(backend: &Backend) {
-    let emulator = backend.gce().expect("the emulator");
+    let emulator = backend.gce();
     let failure = |status, code: &str| Effect::ErrorBefore {
         status,
         code: code.to_owned(),
@@ -81,11 +81,11 @@ fn an_operation_that_cannot_be_read_is_looked_up_by_name(backend: &Backend) {
         assert_eq!(endpoint.count("instances.insert"), 1);
     }
     assert_eq!(emulator.instance_count(), 4);
-    assert_eq!(backend.orphan_disks(), Vec::<String>::new());
+    assert_eq!(backend.orphaned_disks(), Vec::<String>::new());
 }
 
 fn a_name_taken_by_ours_is_adopted(backend: &Backend) {
-    let emulator = backend.gce().expect("the emulator");
+    let emulator = backend.gce();
     // Its look-up is over when another process makes the VM.
     let (endpoint, gate) = (backend.open_endpoint(), Gate::new(Side::Before));
     endpoint.reset([Fault::on("instances.insert", Effect::Hold(gate.clone())).times(1)]);
@@ -106,7 +106,7 @@ fn a_name_taken_by_ours_is_adopted(backend: &Backend) {
 }
 
 fn a_name_taken_by_others_is_refused(backend: &Backend) {
-    let emulator = backend.gce().expect("the emulator");
+    let emulator = backend.gce();
     // One has nothing of ours, one has our labels copied from another VM.
     emulator.create_from_outside(ZONE, "web-1", &[("team", "theirs")]);
     let copied = [
@@ -115,20 +115,20 @@ fn a_name_taken_by_others_is_refused(backend: &Backend) {
         ("cloudctl-spec", "0123456789abcdef"),
     ];
     emulator.create_from_outside(ZONE, "web-2", &copied);
-    let before = backend.seen();
+    let before = backend.instances();
     for name in ["web-1", "web-2"] {
         let run = backend.json(&["create", name, "-z", ZONE]).expect(6);
         assert_eq!(run.error_kinds(), ["already_exists"]);
         assert!(run.stderr.contains(name), "{}", run.stderr);
-        assert_eq!(backend.seen(), before, "untouched");
+        assert_eq!(backend.instances(), before, "untouched");
     }
 }
 
 fn a_forgotten_request_id_is_caught_by_the_name(backend: &Backend) {
-    let emulator = backend.gce().expect("the emulator");
+    let emulator = backend.gce();
     let endpoint = backend.open_endpoint();
     let create = ["create", "web-1"];
-    backend.set_lag(Duration::from_secs(600));
+    backend.set_listing_lag(Duration::from_secs(600));
     let mut call = 0;
     // Killed right after the effect of its insert.
     while emulator.instance_count() == 0 {
@@ -157,7 +157,7 @@ fn of_two_specs_that_go_to_different_zones_one_stays(backend: &Backend) {
     let mut apart = names.filter(|name| zone_of(name, &[]) != zone_of(name, &gpu));
     let name = apart.next().expect("a name whose zone has no such type");
     // Whoever is later must not find the other one's before it has asked for its own.
-    backend.set_lag(Duration::from_secs(600));
+    backend.set_listing_lag(Duration::from_secs(600));
     let mut held = Vec::new();
     for more in [&[][..], &gpu] {
         let (endpoint, gate) = (backend.open_endpoint(), Gate::new(Side::After));
@@ -173,7 +173,7 @@ fn of_two_specs_that_go_to_different_zones_one_stays(backend: &Backend) {
         held.iter()
             .all(|(.., gate)| gate.has_arrival_within(Duration::from_millis(20)))
     });
-    backend.set_lag(Duration::ZERO);
+    backend.set_listing_lag(Duration::ZERO);
     held.iter().for_each(|(.., gate)| gate.open());
     // The endpoints stay open until both have ended.
     let (processes, _endpoints): (Vec<_>, Vec<_>) = held

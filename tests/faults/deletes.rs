@@ -1,6 +1,5 @@
 //! What may come between the wish to end VMs and their end.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -9,7 +8,7 @@ use crate::Row;
 use crate::running::{Running, lists_before_recheck, while_held};
 use crate::seeds::{alive_ids, is_alive, labels, own, seed};
 use crate::support::backend::{Backend, BackendKind};
-use cloud_emulators::gce::Delays;
+use crate::support::test_cloud::seed_name;
 
 pub fn rows() -> Vec<Row> {
     let mut rows = crate::rows![BackendKind::EMULATORS;
@@ -34,7 +33,7 @@ fn text<'a>(item: &'a Value, field: &str) -> &'a str {
 }
 
 fn the_name_is_taken_over_between_the_look_and_the_delete(backend: &Backend) {
-    let emulator = backend.gce().expect("the emulator");
+    let emulator = backend.gce();
     let made = backend.json(&["create", "web-1"]).expect(0).item();
     emulator.replace_before_delete("web-1");
     let run = backend.json(&["terminate", "web-1", "-y"]).expect(6);
@@ -53,10 +52,10 @@ fn the_name_is_taken_over_between_the_look_and_the_delete(backend: &Backend) {
 }
 
 fn the_name_is_taken_over_before_the_last_look(backend: &Backend) {
-    let emulator = backend.gce().expect("the emulator");
+    let emulator = backend.gce();
     let made = backend.json(&["create", "web-1"]).expect(0).item();
     let arguments = ["terminate", "web-1", "-y"];
-    let run = while_held(backend, backend.list_call(), 1, &arguments, |_| {
+    let run = while_held(backend, backend.operations().list, 1, &arguments, |_| {
         emulator.delete_from_outside("web-1");
         emulator.create_from_outside(text(&made, "zone"), "web-1", &[]);
     });
@@ -68,7 +67,7 @@ fn the_name_is_taken_over_before_the_last_look(backend: &Backend) {
 }
 
 fn a_disk_survives_the_delete(backend: &Backend) {
-    let emulator = backend.gce().expect("the emulator");
+    let emulator = backend.gce();
     backend.run(&["create", "web-1"]).expect(0);
     backend.run(&["create", "web-2"]).expect(0);
     emulator.leave_disk("web-1");
@@ -86,7 +85,7 @@ fn a_disk_survives_the_delete(backend: &Backend) {
 }
 
 fn a_data_disk_was_to_stay(backend: &Backend) {
-    let emulator = backend.gce().expect("the emulator");
+    let emulator = backend.gce();
     for (name, wait) in [("web-1", true), ("web-2", false)] {
         backend.run(&["create", name]).expect(0);
         let data = format!("data-of-{name}");
@@ -159,15 +158,11 @@ fn somebody_elses_vm_takes_the_name_while_ours_goes(backend: &Backend) {
     let arguments = ["terminate", "web-1", "-y", "-r", backend.home_region()];
     let lists = lists_before_recheck(backend, true);
     // At the last look, another one of the same name appears in another zone.
-    let zones = if backend.gce().is_some() {
-        ["us-central1-a", "us-central1-b"]
-    } else {
-        ["us-east-1a", "us-east-1b"]
-    };
-    let zone = zones.into_iter().find(|zone| text(&made, "zone") != *zone);
+    let mut zones = backend.site().home_zones.iter();
+    let zone = zones.find(|zone| text(&made, "zone") != **zone);
     let mut theirs = String::new();
-    let run = while_held(backend, backend.list_call(), lists, &arguments, |backend| {
-        theirs = crate::seeds::seed_at(backend, zone.expect("a zone"), "web-1", &labels(&[]));
+    let run = while_held(backend, backend.operations().list, lists, &arguments, |backend| {
+        theirs = backend.seed(zone.expect("a zone"), "web-1", &labels(&[]));
     });
     assert!(matches!(run.code, 0 | 6), "{} {}", run.code, run.stderr);
     assert!(is_alive(backend, &theirs), "{}", run.stderr);
@@ -179,27 +174,14 @@ fn a_thousand_vms_of_which_some_are_protected(backend: &Backend) {
     const ALL: usize = 1_000;
     const PROTECTED: usize = 37;
     let backend = &backend.start_unchecked();
-    let mut ids = Vec::new();
-    if let Some(emulator) = backend.ec2() {
-        for number in 0..ALL {
-            let mut tags = own(&format!("ci-{number}"));
-            tags.insert("env".to_owned(), "ci".to_owned());
-            ids.extend(emulator.seed_tagged("us-east-1", 1, &tags));
-        }
-        // Over all zones, and over all calls.
-        for id in ids.iter().step_by(ALL / PROTECTED).take(PROTECTED) {
-            emulator.protect_from_outside(id);
-        }
-    }
-    if let Some(emulator) = backend.gce() {
-        emulator.seed_instances_with("us-central1-a", ALL, |number| {
-            let mut labels = own(&format!("seed-{number:06}"));
-            labels.insert("env".to_owned(), "ci".to_owned());
-            labels.into_iter().collect()
-        });
-        for number in (0..ALL).step_by(ALL / PROTECTED).take(PROTECTED) {
-            emulator.set_deletion_protection(&format!("seed-{number:06}"), true);
-        }
+    backend.seed_many(backend.home_zone(), ALL, &|name| {
+        let mut labels = own(name);
+        labels.insert("env".to_owned(), "ci".to_owned());
+        labels
+    });
+    // Over all zones, and over all calls.
+    for number in (0..ALL).step_by(ALL / PROTECTED).take(PROTECTED) {
+        backend.protect(&seed_name(number));
     }
     let started = std::time::Instant::now();
     let run = backend
@@ -207,7 +189,7 @@ fn a_thousand_vms_of_which_some_are_protected(backend: &Backend) {
         .expect(7);
     let seconds = started.elapsed().as_secs();
     let left = backend.alive();
-    let calls = backend.count(backend.terminate_call());
+    let calls = backend.count(backend.operations().terminate);
     println!(
         "{}: {ALL} selected, {PROTECTED} protected: {} left, {calls} terminating calls of {} in all, {seconds} s",
         backend.provider(),
@@ -225,7 +207,7 @@ fn a_thousand_vms_of_which_some_are_protected(backend: &Backend) {
         assert!(named, "{} {}: {:?}", one.name, one.id, errors[0]);
     }
     assert_eq!(run.items().len(), ALL - PROTECTED);
-    if backend.ec2().is_some() {
+    if backend.differences().changes_in_batches {
         // Ten batches, and for each protected one the halves that single it out.
         assert!(calls <= 400, "{calls} calls");
     }
@@ -234,17 +216,14 @@ fn a_thousand_vms_of_which_some_are_protected(backend: &Backend) {
 /// Somebody ends one of them after it was planned.
 fn one_of_a_batch_is_gone_already(backend: &Backend) {
     for (names, by_name) in [(["web-1", "web-2", "web-3"], true), (["ci-1", "ci-2", "ci-3"], false)] {
-        let made = names.map(|name| backend.json(&["create", name, "-l", "env=ci"]).expect(0).item());
+        for name in names {
+            backend.run(&["create", name, "-l", "env=ci"]).expect(0);
+        }
         let selected = if by_name { &names[..] } else { &["-l", "env=ci"] };
         let arguments = [&["terminate", "-y", "-r", backend.home_region()], selected].concat();
         let lists = lists_before_recheck(backend, by_name);
-        let run = while_held(backend, backend.list_call(), lists, &arguments, |backend| {
-            if let Some(emulator) = backend.ec2() {
-                emulator.forget(text(&made[1], "id"));
-            }
-            if let Some(emulator) = backend.gce() {
-                emulator.delete_from_outside(names[1]);
-            }
+        let run = while_held(backend, backend.operations().list, lists, &arguments, |backend| {
+            backend.remove_unnoticed(names[1]);
         });
         run.expect(0);
         assert_eq!(backend.alive(), []);
@@ -252,58 +231,44 @@ fn one_of_a_batch_is_gone_already(backend: &Backend) {
 }
 
 fn one_of_a_big_batch_is_forgotten(backend: &Backend) {
-    let count = if backend.ec2().is_some() { 120 } else { 30 };
-    let mut ids = BTreeSet::new();
+    let count = if backend.differences().changes_in_batches {
+        120
+    } else {
+        30
+    };
     for number in 0..count {
         let name = format!("ci-{number}");
         let mut labels = own(&name);
         labels.insert("env".to_owned(), "ci".to_owned());
-        ids.insert(seed(backend, &name, &labels));
+        seed(backend, &name, &labels);
     }
     let expected = count.to_string();
     let mut arguments = vec!["terminate", "-l", "env=ci", "-y", "--expect", &expected];
     arguments.extend(["-r", backend.home_region()]);
     let lists = lists_before_recheck(backend, false);
-    let run = while_held(backend, backend.list_call(), lists, &arguments, |backend| {
-        if let Some(emulator) = backend.ec2() {
-            emulator.forget(ids.first().expect("one"));
-        }
-        if let Some(emulator) = backend.gce() {
-            emulator.delete_from_outside("ci-7");
-        }
+    let run = while_held(backend, backend.operations().list, lists, &arguments, |backend| {
+        backend.remove_unnoticed("ci-7");
     });
     run.expect(0);
     assert_eq!(backend.alive(), []);
-    if backend.ec2().is_some() {
-        let calls = backend.count("TerminateInstances");
+    if backend.differences().changes_in_batches {
+        let calls = backend.count(backend.operations().terminate);
         assert!(calls <= 40, "{calls} calls");
     }
 }
 
 fn stuck_on_the_way_out(backend: &Backend) {
     let made = backend.json(&["create", "web-1"]).expect(0).item();
-    if let Some(emulator) = backend.ec2() {
-        emulator.keep_shutting_down(text(&made, "id"));
-    }
-    if let Some(emulator) = backend.gce() {
-        emulator.set_delays(Delays {
-            delete: Duration::from_secs(7 * 24 * 3600),
-            ..Delays::of(Duration::from_millis(200))
-        });
-    }
+    backend.keep_terminating("web-1");
     let run = backend
         .json(&["terminate", "web-1", "-y", "--wait", "--timeout", "5s"])
         .expect(8);
     assert_eq!(run.error_kinds(), ["timeout"]);
     assert_eq!(run.item()["state"], "terminating");
     assert!(run.stderr.contains(text(&made, "id")), "{}", run.stderr);
-    if let Some(emulator) = backend.ec2() {
-        let state = emulator.instance(text(&made, "id")).expect("it is there").state;
-        assert_eq!(state, "shutting-down");
-    }
-    if let Some(emulator) = backend.gce() {
-        assert_eq!(emulator.instance("web-1").expect("it is there").status, "STOPPING");
-    }
+    // Compute Engine has one state for both.
+    let state = backend.instances().remove(0).state;
+    assert!(["terminating", "stopping"].contains(&state.as_str()), "{state}");
     // It is on its way: nothing more is to be done.
     let again = backend.run(&["terminate", "web-1", "-y", "--ignore-not-found"]);
     assert_eq!(again.code, 0, "{}", again.stderr);

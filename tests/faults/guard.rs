@@ -4,7 +4,6 @@ use crate::Row;
 use crate::seeds::{alive_ids, is_alive, labels, seed, seed_at};
 use crate::support::backend::{Backend, BackendKind};
 use crate::support::sandbox::Sandbox;
-use cloud_emulators::faults::{Effect, Fault};
 use cloud_emulators::gce;
 use cloud_emulators::python;
 
@@ -41,17 +40,7 @@ fn a_region_is_down_and_a_selector_is_given(backend: &Backend) {
         backend.run(&["create", &name, "-r", region, "-l", "env=ci"]).expect(0);
     }
     let before = (alive_ids(backend), changes(backend).len());
-    if let Some(emulator) = backend.gce() {
-        for zone in ["europe-west1-b", "europe-west1-c", "europe-west1-d"] {
-            emulator.mark_unreachable(zone);
-        }
-    } else {
-        let effect = Effect::ErrorBefore {
-            status: 503,
-            code: "Unavailable".to_owned(),
-        };
-        backend.inject(Fault::on("DescribeInstances", effect).at(backend.other_region()));
-    }
+    backend.hide_other_region();
     let run = backend.run(&["terminate", "-l", "env=ci", "-y"]).expect(6);
     assert!(run.stderr.contains(backend.other_region()), "{}", run.stderr);
     // That nothing is past its time is not known of all; and how many are is not known at all.
@@ -74,7 +63,7 @@ fn a_region_is_down_and_a_selector_is_given(backend: &Backend) {
 }
 
 fn a_name_is_in_both_clouds(backend: &Backend) {
-    let aws = backend.ec2().expect("the emulator");
+    let aws = backend.ec2();
     let gcp = gce::Emulator::start_with_discovery(&python::discovery_document());
     let mut sandbox = Sandbox::new();
     sandbox.point_at_aws(&aws.url()).point_at_gcp(&gcp.url(), gce::PROJECT);
@@ -110,12 +99,7 @@ fn a_name_is_in_both_clouds(backend: &Backend) {
 fn two_vms_share_a_name(backend: &Backend) {
     let made = backend.json(&["create", "web-1"]).expect(0).item();
     let id = made["id"].as_str().expect("an id").to_owned();
-    let elsewhere = if backend.gce().is_some() {
-        "europe-west1-b"
-    } else {
-        "eu-west-1a"
-    };
-    let theirs = seed_at(backend, elsewhere, "web-1", &labels(&[]));
+    let theirs = seed_at(backend, backend.site().other_zone, "web-1", &labels(&[]));
     let before = (alive_ids(backend), changes(backend).len());
     for arguments in [
         &["terminate", "web-1", "-y"][..],
@@ -167,19 +151,18 @@ fn nothing_is_selected(backend: &Backend) {
 }
 
 fn the_credentials_are_for_another_account(backend: &Backend) {
-    let is_gcp = backend.gce().is_some();
+    let pin = backend.account_pin();
     let made = backend.json(&["create", "web-1", "-l", "env=ci"]).expect(0).item();
     let reference = made["ref"].as_str().expect("a reference");
     let before = (alive_ids(backend), changes(backend).len());
-    let (variable, pin) = if is_gcp {
-        ("CLOUDCTL_EXPECT_PROJECT", "gcp]\nexpect_project = \"another-project\"")
-    } else {
-        ("CLOUDCTL_EXPECT_ACCOUNT", "aws]\nexpect_account = \"999999999999\"")
-    };
-    let wrong = if is_gcp { "another-project" } else { "999999999999" };
-    let file = format!("current = \"dev\"\n[contexts.dev]\n[contexts.dev.{pin}\n");
+    let file = format!(
+        "current = \"dev\"\n[contexts.dev]\n[contexts.dev.{}]\n{} = \"{}\"\n",
+        backend.provider(),
+        pin.setting,
+        pin.wrong
+    );
     let file = backend.sandbox.write("pinned.toml", &file);
-    for (name, value) in [(variable, wrong), ("CLOUDCTL_CONFIG", file.as_str())] {
+    for (name, value) in [(pin.variable, pin.wrong), ("CLOUDCTL_CONFIG", file.as_str())] {
         for arguments in [
             &["create", "web-2"][..],
             &["terminate", "web-1", "-y"],
@@ -197,14 +180,17 @@ fn the_credentials_are_for_another_account(backend: &Backend) {
             let output = command.env(name, value).output().expect("the binary runs");
             let errors = String::from_utf8_lossy(&output.stderr);
             assert_eq!(output.status.code(), Some(6), "{arguments:?}: {errors}");
-            assert!(errors.contains(wrong), "{arguments:?}: {errors}");
+            assert!(errors.contains(pin.wrong), "{arguments:?}: {errors}");
         }
     }
     assert_eq!((alive_ids(backend), changes(backend).len()), before);
     // The right one changes nothing for the worse.
-    let right = if is_gcp { gce::PROJECT } else { "123456789012" };
     let arguments = ["terminate", "web-1", "-y", "-p", backend.provider()];
-    let status = backend.sandbox.command(&arguments).env(variable, right).output();
+    let status = backend
+        .sandbox
+        .command(&arguments)
+        .env(pin.variable, pin.right)
+        .output();
     assert_eq!(status.expect("the binary runs").status.code(), Some(0));
     assert_eq!(backend.alive(), []);
 }

@@ -63,7 +63,7 @@ fn random_kill_points(first: &Backend) {
         } else {
             let backend = Backend::start(first.kind);
             run_batch(&backend, seed, batch, &mut count);
-            backend.check_honesty();
+            backend.check_violations();
         }
     }
     let summary = format!(
@@ -134,7 +134,7 @@ fn run_batch(backend: &Backend, seed: u64, points: std::ops::Range<usize>, count
 
 /// Counts the cloud through, by its own memory.
 fn compare(backend: &Backend, expected: &BTreeMap<String, Option<String>>, count: &mut Count) {
-    backend.set_lag(Duration::ZERO);
+    backend.set_listing_lag(Duration::ZERO);
     backend.advance(Duration::from_secs(60));
     let mut living: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for seen in backend.alive() {
@@ -168,7 +168,7 @@ fn compare(backend: &Backend, expected: &BTreeMap<String, Option<String>>, count
             None => count.terminated += 1,
         }
     }
-    let disks = backend.orphan_disks();
+    let disks = backend.orphaned_disks();
     count.orphan_disks += disks.len();
     if !disks.is_empty() {
         complain(format_args!("disks of no VM: {disks:?}"));
@@ -192,7 +192,7 @@ impl Point<'_> {
         let name = self.name.clone();
         // Often the next run cannot see yet what the killed one has made.
         let lag = LAGS[self.random.below(LAGS.len())];
-        self.backend.set_lag(lag);
+        self.backend.set_listing_lag(lag);
         self.kill_and_run_again(&["create", &name], self.calls[0]);
         let run = self.backend.json(&["create", &name]).expect(0);
         let id = id_of(&run);

@@ -56,7 +56,7 @@ fn all_are_accounted_for(backend: &Backend, prefix: &str) {
     for seen in backend.alive() {
         assert!(seen.name == "learnt" || seen.name.starts_with(prefix), "{seen:?}");
     }
-    assert_eq!(backend.orphan_disks(), Vec::<String>::new());
+    assert_eq!(backend.orphaned_disks(), Vec::<String>::new());
 }
 
 /// The look-up of the next run sees nothing of what the first one made: only the token, or the name, tells.
@@ -64,7 +64,7 @@ pub fn kill_after_each_effect_then_adopt(backend: &Backend) {
     quick(backend);
     let (endpoint, next) = (backend.open_endpoint(), backend.open_endpoint());
     let calls = calls_of(backend, &endpoint, &["create", "learnt"]);
-    backend.set_lag(LAG);
+    backend.set_listing_lag(LAG);
     for side in [Side::After, Side::InTransit] {
         for call in 0..calls {
             let name = format!("after-{call}-{}", if side == Side::After { "done" } else { "late" });
@@ -74,7 +74,7 @@ pub fn kill_after_each_effect_then_adopt(backend: &Backend) {
             };
             // The next run's create is in flight together with what is still on its way.
             let held = Gate::new(Side::Before);
-            next.reset([Fault::on(backend.create_call(), Effect::Hold(held.clone())).times(1)]);
+            next.reset([Fault::on(backend.operations().create, Effect::Hold(held.clone())).times(1)]);
             let again = Process::start(&mut backend.command_through(&next, &["create", &name, "-o", "json"]));
             until("the next run creates", || {
                 held.has_arrival_within(Duration::from_millis(50))
@@ -125,7 +125,11 @@ fn kill_before_printing_then_print_the_same_id(backend: &Backend) {
         assert_eq!(id_of(&again), first.id);
     }
     assert_eq!(only_one_at_all(backend, "web-1"), first);
-    assert_eq!(backend.count(backend.create_call()), 0, "the next runs created nothing");
+    assert_eq!(
+        backend.count(backend.operations().create),
+        0,
+        "the next runs created nothing"
+    );
 }
 
 fn kill_in_a_terminate_batch_then_finish(backend: &Backend) {
@@ -151,7 +155,7 @@ fn kill_in_a_terminate_batch_then_finish(backend: &Backend) {
             let mut alive = backend.alive();
             alive.sort_by(|one, other| one.name.cmp(&other.name));
             assert_eq!(alive, spared, "killed at call {call}, {side:?}");
-            assert_eq!(backend.orphan_disks(), Vec::<String>::new());
+            assert_eq!(backend.orphaned_disks(), Vec::<String>::new());
             if !was_killed {
                 break;
             }

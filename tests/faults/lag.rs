@@ -20,7 +20,7 @@ pub fn rows() -> Vec<Row> {
 const LAG: Duration = Duration::from_secs(60);
 
 fn describe_lags_behind_the_create(backend: &Backend) {
-    backend.set_lag(LAG);
+    backend.set_listing_lag(LAG);
     let (first, second) = (backend.open_endpoint(), backend.open_endpoint());
     let create = ["create", "web-1", "-o", "json"];
     let mut one = Process::start(&mut backend.command_through(&first, &create));
@@ -42,7 +42,7 @@ fn describe_lags_behind_the_create(backend: &Backend) {
 /// The create is over and done with when the next run comes, and still nothing is to be seen of it for a while.
 fn describe_lags_behind_the_create_of_a_killed_run(backend: &Backend) {
     backend.set_transition(Duration::from_millis(20));
-    backend.set_lag(Duration::from_secs(25));
+    backend.set_listing_lag(Duration::from_secs(25));
     let endpoint = backend.open_endpoint();
     let mut call = 0;
     while backend.alive().is_empty() {
@@ -58,7 +58,7 @@ fn describe_lags_behind_the_create_of_a_killed_run(backend: &Backend) {
 }
 
 fn tags_lag_behind_the_create(backend: &Backend) {
-    let emulator = backend.ec2().expect("the emulator");
+    let emulator = backend.ec2();
     emulator.set_tag_lag(LAG);
     let first = backend.json(&["create", "web-1"]).expect(0).item();
     assert_eq!(first["state"], "running");

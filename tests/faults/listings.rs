@@ -48,31 +48,14 @@ fn locations(run: &Run) -> Vec<String> {
 
 /// One VM in each of two regions.
 fn seed_two_regions(backend: &Backend) {
-    let (here, there) = if backend.gce().is_some() {
-        ("us-central1-a", "europe-west1-b")
-    } else {
-        ("us-east-1a", "eu-west-1a")
-    };
+    let (here, there) = (backend.home_zone(), backend.site().other_zone);
     seed_at(backend, here, "here", &labels(&[]));
     seed_at(backend, there, "there", &labels(&[]));
 }
 
 fn a_region_is_down(backend: &Backend) {
     seed_two_regions(backend);
-    let expected = if let Some(emulator) = backend.gce() {
-        let zones = ["europe-west1-b", "europe-west1-c", "europe-west1-d"];
-        for zone in zones {
-            emulator.mark_unreachable(zone);
-        }
-        zones.map(|zone| format!("gcp/{zone}")).to_vec()
-    } else {
-        let effect = Effect::ErrorBefore {
-            status: 503,
-            code: "Unavailable".to_owned(),
-        };
-        backend.inject(Fault::on("DescribeInstances", effect).at("eu-west-1"));
-        vec!["aws/eu-west-1".to_owned()]
-    };
+    let expected = backend.hide_other_region();
     let run = backend.json(&["list"]).expect(7);
     assert_eq!(names(&run), ["here"]);
     assert_eq!(locations(&run), expected);
@@ -96,13 +79,8 @@ fn a_region_cannot_be_reached(backend: &Backend) {
 
 fn a_region_is_slow(backend: &Backend) {
     seed_two_regions(backend);
-    let slow = Fault::on(backend.list_call(), Effect::Delay(Duration::from_secs(30)));
     // Compute Engine answers for all regions in one call: it is slow once.
-    backend.inject(if backend.gce().is_some() {
-        slow.times(1)
-    } else {
-        slow.at("eu-west-1")
-    });
+    backend.slow_down_other_region(Duration::from_secs(30));
     let started = std::time::Instant::now();
     let run = backend.json(&["list"]);
     let seconds = started.elapsed().as_secs();
@@ -118,7 +96,7 @@ fn a_region_is_slow(backend: &Backend) {
 }
 
 fn a_zone_is_unreachable(backend: &Backend) {
-    let emulator = backend.gce().expect("the emulator");
+    let emulator = backend.gce();
     seed_two_regions(backend);
     seed_at(backend, "europe-west1-c", "near", &labels(&[]));
     emulator.mark_unreachable("europe-west1-b");
@@ -145,32 +123,20 @@ fn seed_pages(backend: &Backend) -> Vec<String> {
         labels.insert("env".to_owned(), "ci".to_owned());
         seed(backend, name, &labels);
     }
-    if let Some(emulator) = backend.ec2() {
-        emulator.page_size_cap(2);
-    }
-    if let Some(emulator) = backend.gce() {
-        emulator.page_size_cap(2);
-    }
+    backend.set_page_size(2);
     names
 }
 
 fn an_empty_page_with_a_token(backend: &Backend) {
     let expected = seed_pages(backend);
-    if let Some(emulator) = backend.ec2() {
-        emulator.set_empty_pages(true);
-    }
-    if let Some(emulator) = backend.gce() {
-        emulator.empty_pages(3);
-    }
+    backend.send_empty_pages();
     // Without a region, so that no list of zones uses up the empty pages.
     let run = backend.json(&["list"]).expect(0);
     assert_eq!(names(&run), expected);
-    let calls = backend.count(backend.list_call());
+    let calls = backend.count(backend.operations().list);
     assert!(calls >= 5, "pages were followed: {calls} calls");
     // A selector acts on all pages or none.
-    if let Some(emulator) = backend.gce() {
-        emulator.empty_pages(3);
-    }
+    backend.send_empty_pages();
     backend
         .run(&["terminate", "-l", "env=ci", "-y", "--expect", "7"])
         .expect(0);
@@ -180,15 +146,10 @@ fn an_empty_page_with_a_token(backend: &Backend) {
 fn the_same_page_token_again(backend: &Backend) {
     seed_pages(backend);
     let before = alive_ids(backend);
-    if let Some(emulator) = backend.ec2() {
-        emulator.set_repeat_page_token(true);
-    }
-    if let Some(emulator) = backend.gce() {
-        emulator.repeat_page_token(true);
-    }
+    backend.repeat_page_token();
     let run = backend.json(&["list", "-r", backend.home_region()]).expect(9);
     assert_eq!(run.error_kinds(), ["network"]);
-    let calls = backend.count(backend.list_call());
+    let calls = backend.count(backend.operations().list);
     assert!(calls < 30, "{calls} calls");
     let run = backend.run(&["terminate", "-l", "env=ci", "-y", "-r", backend.home_region()]);
     assert!(matches!(run.code, 6 | 9), "{} {}", run.code, run.stderr);
@@ -198,13 +159,8 @@ fn the_same_page_token_again(backend: &Backend) {
 fn a_page_token_expires(backend: &Backend) {
     let expected = seed_pages(backend);
     let arguments = ["list", "-r", backend.home_region()];
-    let run = while_held(backend, backend.list_call(), 1, &arguments, |backend| {
-        if let Some(emulator) = backend.ec2() {
-            emulator.expire_page_tokens();
-        }
-        if let Some(emulator) = backend.gce() {
-            emulator.expire_page_tokens();
-        }
+    let run = while_held(backend, backend.operations().list, 1, &arguments, |backend| {
+        backend.expire_page_tokens();
     });
     let run = if run.code == 7 { run } else { run.expect(0) };
     let found = names(&run);
@@ -213,12 +169,12 @@ fn a_page_token_expires(backend: &Backend) {
     if run.code == 0 {
         assert_eq!(found, expected);
     }
-    assert!(backend.count(backend.list_call()) > 4, "it began anew");
+    assert!(backend.count(backend.operations().list) > 4, "it began anew");
 }
 
 fn page_tokens_expire_again_and_again(backend: &Backend) {
     seed_pages(backend);
-    let emulator = backend.ec2().expect("the emulator");
+    let emulator = backend.ec2();
     emulator.refuse_page_tokens(usize::MAX);
     let run = backend.json(&["list"]).expect(7);
     assert_eq!(locations(&run), ["aws/us-east-1"]);

@@ -146,12 +146,12 @@ fn guard() -> Result<(), Failed> {
     ];
     for Row { number, run, .. } in rows {
         let backend = Backend::start(BackendKind::Ec2Emulator);
-        backend.ec2().expect("the emulator").forget_client_tokens();
+        backend.ec2().forget_client_tokens();
         let Err(failed) = check(|| run(&backend)) else {
             return Err(format!("row {number} is green without tokens").into());
         };
         // Red for the right reason: there were several, whichever of them made way since.
-        if backend.seen().len() < 2 {
+        if backend.instances().len() < 2 {
             return Err(format!("row {number} is red without a second VM: {:?}", failed.message()).into());
         }
     }
@@ -161,7 +161,7 @@ fn guard() -> Result<(), Failed> {
 fn run_row(run: fn(&Backend), kind: BackendKind) {
     let backend = Backend::start(kind);
     run(&backend);
-    backend.check_honesty();
+    backend.check_violations();
 }
 
 /// Runs a check, and gives its panic as a failure.

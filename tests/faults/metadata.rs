@@ -48,15 +48,12 @@ fn hostile_values_are_harmless_to_read(backend: &Backend) {
         let name = format!("vm-{number}");
         let mut labels = own(&name);
         labels.insert("note".to_owned(), value.clone());
-        // A Compute Engine VM is named by what the API takes as a name.
-        if backend.ec2().is_some() {
-            labels.insert("cloudctl-name".to_owned(), value.clone());
-        }
-        labels.insert("cloudctl-ttl".to_owned(), value);
+        labels.insert("cloudctl-ttl".to_owned(), value.clone());
         let id = seed(backend, &name, &labels);
-        if let Some(emulator) = backend.ec2() {
-            emulator.force_tag(&id, "Name", &labels["note"]);
-            emulator.force_tag(&id, &labels["note"], "as a key");
+        // Compute Engine checks names and keys.
+        if backend.force_label(&id, "cloudctl-name", &value) {
+            backend.force_label(&id, "Name", &value);
+            backend.force_label(&id, &value, "as a key");
         }
     }
     let region = backend.home_region();
@@ -105,15 +102,14 @@ fn hostile_values_are_harmless_to_read(backend: &Backend) {
         assert!(is_harmless(&run.stdout) && is_harmless(&run.stderr), "{run:?}");
     }
     assert_eq!(alive_ids(backend), before);
-    if let Some(emulator) = backend.ec2() {
-        let console = hostile().concat();
-        emulator.set_console_output(&before[0], &console);
+    let console = hostile().concat();
+    if backend.set_console_text(&before[0], &console) {
         backend.run(&["console", &before[0], "-r", region]).expect(0);
     }
 }
 
 fn bytes_that_are_no_text_hide_nothing(backend: &Backend) {
-    let emulator = backend.ec2().expect("the emulator");
+    let emulator = backend.ec2();
     let raw: &[(&str, &[u8], &str)] = &[
         ("latin", b"caf\xe9", "caf\u{fffd}"),
         ("half", b"\xf0\x9f\x92", "\u{fffd}"),
@@ -170,7 +166,7 @@ fn forged_and_damaged_labels_prune_nothing(backend: &Backend) {
         };
         expected.push((name.to_owned(), seed(backend, name, &labels)));
     }
-    if backend.gce().is_some() {
+    if backend.differences().names_are_fixed {
         // A console copies the labels of one VM to another.
         let mut labels = own("original");
         labels.insert("cloudctl-ttl".to_owned(), "1s".to_owned());
@@ -185,7 +181,7 @@ fn forged_and_damaged_labels_prune_nothing(backend: &Backend) {
         assert!(run.stderr.contains(id), "{name} was not warned of: {}", run.stderr);
     }
     assert_eq!(run.json()["errors"].as_array().map(Vec::len), Some(expected.len()));
-    assert_eq!(backend.count(backend.terminate_call()), 0);
+    assert_eq!(backend.count(backend.operations().terminate), 0);
     // One that is sound and over goes, and the others still stand.
     let mut labels = own("sound");
     labels.insert("cloudctl-ttl".to_owned(), "1s".to_owned());

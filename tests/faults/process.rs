@@ -3,8 +3,9 @@
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::backend::{Backend, Seen};
+use crate::support::backend::Backend;
 use crate::support::sandbox::Run;
+use crate::support::test_cloud::ObservedInstance;
 use cloud_emulators::call::Call;
 use cloud_emulators::faults::{Effect, Fault, Gate, Side};
 use cloud_emulators::http::Endpoint;
@@ -105,7 +106,7 @@ pub fn calls_of(backend: &Backend, endpoint: &Endpoint, arguments: &[&str]) -> u
 
 /// The one living VM of a name.
 #[track_caller]
-pub fn only(backend: &Backend, name: &str) -> Seen {
+pub fn only(backend: &Backend, name: &str) -> ObservedInstance {
     let mut found = backend.alive();
     found.retain(|seen| seen.name == name);
     assert_eq!(found.len(), 1, "living VMs called {name}: {found:?}");
@@ -114,8 +115,8 @@ pub fn only(backend: &Backend, name: &str) -> Seen {
 
 /// The one VM of a name that there ever was, as far as the cloud remembers: EC2 still shows those that are gone.
 #[track_caller]
-pub fn only_ever(backend: &Backend, name: &str) -> Seen {
-    let mut all = backend.seen();
+pub fn only_ever(backend: &Backend, name: &str) -> ObservedInstance {
+    let mut all = backend.instances();
     all.retain(|seen| seen.name == name);
     let ids: Vec<_> = all.iter().map(|seen| &seen.id).collect();
     assert_eq!(ids.len(), 1, "VMs called {name}, gone ones included: {ids:?}");
@@ -124,18 +125,18 @@ pub fn only_ever(backend: &Backend, name: &str) -> Seen {
 
 /// The one living VM there is, which has our marks from birth, and no disk without a VM.
 #[track_caller]
-pub fn only_one_at_all(backend: &Backend, name: &str) -> Seen {
+pub fn only_one_at_all(backend: &Backend, name: &str) -> ObservedInstance {
     let alive = backend.alive();
     assert_eq!(alive.len(), 1, "living VMs: {alive:?}");
     let seen = only(backend, name);
     assert_ours(&seen);
-    assert_eq!(backend.orphan_disks(), Vec::<String>::new());
+    assert_eq!(backend.orphaned_disks(), Vec::<String>::new());
     seen
 }
 
 /// It can be told from somebody else's, by marks that came with the creating call.
 #[track_caller]
-pub fn assert_ours(seen: &Seen) {
+pub fn assert_ours(seen: &ObservedInstance) {
     let label = |key: &str| seen.labels.get(key).map(String::as_str);
     assert_eq!(label("cloudctl-managed"), Some("true"), "{seen:?}");
     let name = label("cloudctl-name").unwrap_or_default();
@@ -165,7 +166,7 @@ pub fn id_of(run: &Run) -> String {
 #[track_caller]
 pub fn run_unseen(backend: &Backend, arguments: &[&str]) -> Run {
     let lag = Duration::from_secs(600);
-    backend.set_lag(lag);
+    backend.set_listing_lag(lag);
     let endpoint = backend.open_endpoint();
     let arguments = [arguments, &["-o", "json"]].concat();
     let mut process = Process::start(&mut backend.command_through(&endpoint, &arguments));
@@ -179,7 +180,9 @@ pub fn run_unseen(backend: &Backend, arguments: &[&str]) -> Run {
 /// Whether a create call that came through an endpoint has been answered.
 pub fn is_answered(backend: &Backend, endpoint: &Endpoint) -> bool {
     let calls = endpoint.calls();
-    let mut creates = calls.iter().filter(|call| call.operation.name == backend.create_call());
+    let mut creates = calls
+        .iter()
+        .filter(|call| call.operation.name == backend.operations().create);
     creates.any(|create| create.status.is_some())
 }
 
@@ -193,14 +196,8 @@ pub fn token_of(call: &Call) -> String {
 
 /// The tokens of the create calls, in order.
 pub fn tokens(backend: &Backend, calls: &[Call]) -> Vec<String> {
-    let creates = calls.iter().filter(|call| call.operation.name == backend.create_call());
+    let creates = calls
+        .iter()
+        .filter(|call| call.operation.name == backend.operations().create);
     creates.map(token_of).collect()
-}
-
-/// An error answer of the service, before or after the call took effect.
-pub fn refusal(backend: &Backend, status: u16, ec2: &str, gce: &str) -> Effect {
-    Effect::ErrorBefore {
-        status,
-        code: if backend.gce().is_some() { gce } else { ec2 }.to_owned(),
-    }
 }

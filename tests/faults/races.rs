@@ -45,7 +45,7 @@ pub fn fifty_processes_make_one(backend: &Backend) {
         assert_ours(&seen);
         assert_eq!(backend.alive().len(), round + 1);
     }
-    assert_eq!(backend.orphan_disks(), Vec::<String>::new());
+    assert_eq!(backend.orphaned_disks(), Vec::<String>::new());
     println!(
         "{}: {rounds} round(s) of {PROCESSES} processes creating one name: one VM each, {} s",
         backend.kind.name(),
@@ -55,8 +55,8 @@ pub fn fifty_processes_make_one(backend: &Backend) {
 
 /// Starts all at once, lets none see what another one has made before every one has asked for it, and waits for all.
 fn race<'a>(backend: &Backend, commands: impl Iterator<Item = &'a [&'a str]>) -> Vec<crate::support::sandbox::Run> {
-    backend.set_lag(LAG);
-    let before = backend.count(backend.create_call());
+    backend.set_listing_lag(LAG);
+    let before = backend.count(backend.operations().create);
     let mut processes: Vec<Process> = commands
         .map(|arguments| {
             let arguments = [arguments, &["-p", backend.provider()]].concat();
@@ -72,7 +72,7 @@ fn race<'a>(backend: &Backend, commands: impl Iterator<Item = &'a [&'a str]>) ->
             .filter(|ended| *ended)
             .count();
         std::thread::sleep(Duration::from_millis(20));
-        ended == all || backend.count(backend.create_call()) - before >= all
+        ended == all || backend.count(backend.operations().create) - before >= all
     });
     backend.advance(LAG + Duration::from_secs(1));
     processes.into_iter().map(Process::end).collect()
@@ -99,14 +99,12 @@ fn of_two_specs_one_wins(backend: &Backend) {
     for run in runs.iter().filter(|run| run.code == 0) {
         assert_eq!(id_of(run), winner.id);
     }
-    assert_eq!(backend.orphan_disks(), Vec::<String>::new());
+    assert_eq!(backend.orphaned_disks(), Vec::<String>::new());
 }
 
 fn zones(backend: &Backend) -> [&'static str; 2] {
-    match backend.gce() {
-        Some(_) => ["us-central1-a", "us-central1-b"],
-        None => ["us-east-1a", "us-east-1b"],
-    }
+    let zones = backend.site().home_zones;
+    [zones[0], zones[1]]
 }
 
 /// Nothing that the two share in the cloud tells one of the other: not a token, and not a name.
@@ -126,7 +124,7 @@ fn of_two_zones_one_stays(backend: &Backend) {
         let gates = [Gate::new(Side::After), Gate::new(Side::After)];
         let mut processes = Vec::new();
         for ((endpoint, gate), place) in endpoints.iter().zip(&gates).zip(places) {
-            endpoint.reset([Fault::on(backend.create_call(), Effect::Hold(gate.clone())).times(1)]);
+            endpoint.reset([Fault::on(backend.operations().create, Effect::Hold(gate.clone())).times(1)]);
             let arguments = [&["create", name, "-o", "json"], place].concat();
             processes.push(Process::start(&mut backend.command_through(endpoint, &arguments)));
         }
@@ -149,16 +147,16 @@ fn of_two_zones_one_stays(backend: &Backend) {
         }
     }
     assert_eq!(backend.alive().len(), cases.len());
-    assert_eq!(backend.orphan_disks(), Vec::<String>::new());
+    assert_eq!(backend.orphaned_disks(), Vec::<String>::new());
 }
 
 /// The later one makes its own when it can see neither; what it sees at last ends it.
 fn of_two_zones_one_stays_although_both_show_late(backend: &Backend) {
     let [first, second] = zones(backend);
-    backend.set_lag(Duration::from_secs(2));
+    backend.set_listing_lag(Duration::from_secs(2));
     let endpoint = backend.open_endpoint();
     let gate = Gate::new(Side::Before);
-    endpoint.reset([Fault::on(backend.create_call(), Effect::Hold(gate.clone())).times(1)]);
+    endpoint.reset([Fault::on(backend.operations().create, Effect::Hold(gate.clone())).times(1)]);
     let later = ["create", "web-1", "-o", "json", "-z", second];
     let later = Process::start(&mut backend.command_through(&endpoint, &later));
     until("it creates", || gate.has_arrival_within(Duration::from_millis(20)));
@@ -175,10 +173,10 @@ fn of_two_zones_one_stays_although_both_show_late(backend: &Backend) {
 fn what_was_seen_once_of_a_race_counts(backend: &Backend) {
     let [first, second] = zones(backend);
     let lag = Duration::from_secs(2);
-    backend.set_lag(lag);
+    backend.set_listing_lag(lag);
     let endpoint = backend.open_endpoint();
     let gate = Gate::new(Side::Before);
-    endpoint.reset([Fault::on(backend.create_call(), Effect::Hold(gate.clone())).times(1)]);
+    endpoint.reset([Fault::on(backend.operations().create, Effect::Hold(gate.clone())).times(1)]);
     let later = ["create", "web-1", "-o", "json", "-z", second, "--wait", "none"];
     let later = Process::start(&mut backend.command_through(&endpoint, &later));
     until("it creates", || gate.has_arrival_within(Duration::from_millis(20)));
@@ -190,7 +188,7 @@ fn what_was_seen_once_of_a_race_counts(backend: &Backend) {
         code: "UnauthorizedOperation".to_owned(),
     };
     // One that reads it back, and the first look.
-    endpoint.inject(Fault::on(backend.list_call(), denied).skip(2));
+    endpoint.inject(Fault::on(backend.operations().list, denied).skip(2));
     gate.open();
     later.end().expect(6);
     assert_eq!(only(backend, "web-1").id, elder);

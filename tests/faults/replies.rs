@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::process::{Process, assert_ours, id_of, nothing, only, only_one_at_all, refusal, tokens, until};
+use super::process::{Process, assert_ours, id_of, nothing, only, only_one_at_all, tokens, until};
 use crate::Row;
 use crate::support::backend::{Backend, BackendKind};
 use cloud_emulators::faults::{Effect, Fault};
@@ -20,7 +20,7 @@ pub fn rows() -> Vec<Row> {
 }
 
 pub fn reset_after_the_effect_is_replayed(backend: &Backend) {
-    backend.inject(Fault::on(backend.create_call(), Effect::ResetAfter).times(2));
+    backend.inject(Fault::on(backend.operations().create, Effect::ResetAfter).times(2));
     let run = backend.json(&["create", "web-1"]).expect(0);
     assert_eq!(only_one_at_all(backend, "web-1").id, id_of(&run));
     let tokens = tokens(backend, &backend.calls());
@@ -33,18 +33,18 @@ pub fn reset_after_the_effect_is_replayed(backend: &Backend) {
 
 fn reset_on_every_attempt_is_unknown(backend: &Backend) {
     // One is cut off from everything, the other one from its create alone, and its look-up sees nothing yet.
-    backend.set_lag(Duration::from_secs(600));
+    backend.set_listing_lag(Duration::from_secs(600));
     let endpoints = [backend.open_endpoint(), backend.open_endpoint()];
     let names = ["cut-off", "unseen"];
     let processes: Vec<_> = endpoints
         .iter()
         .zip(names)
         .map(|(endpoint, name)| {
-            endpoint.reset([Fault::on(backend.create_call(), Effect::ResetAfter)]);
+            endpoint.reset([Fault::on(backend.operations().create, Effect::ResetAfter)]);
             Process::start(&mut backend.command_through(endpoint, &["create", name, "-o", "json"]))
         })
         .collect();
-    until("it creates", || endpoints[0].count(backend.create_call()) > 0);
+    until("it creates", || endpoints[0].count(backend.operations().create) > 0);
     endpoints[0].inject(Fault::on_all(Effect::ResetAfter));
     for (process, name) in processes.into_iter().zip(names) {
         let run = process.end().expect(8);
@@ -70,7 +70,7 @@ fn reset_on_every_attempt_is_unknown(backend: &Backend) {
 
 /// What the look-up sees is reported: its id is on stdout.
 fn reset_on_every_attempt_names_what_is_seen(backend: &Backend) {
-    backend.inject(Fault::on(backend.create_call(), Effect::ResetAfter));
+    backend.inject(Fault::on(backend.operations().create, Effect::ResetAfter));
     let run = backend.json(&["create", "seen"]).expect(8);
     assert_eq!(run.error_kinds(), ["unknown_outcome"]);
     let made = only(backend, "seen");
@@ -88,12 +88,12 @@ fn no_answer_is_replayed(backend: &Backend) {
         [
             (
                 "with-effect",
-                Fault::on(backend.create_call(), Effect::HangAfter).times(1),
+                Fault::on(backend.operations().create, Effect::HangAfter).times(1),
                 &[0],
             ),
             (
                 "without",
-                Fault::on(backend.create_call(), Effect::HangBefore).times(1),
+                Fault::on(backend.operations().create, Effect::HangBefore).times(1),
                 &[0],
             ),
         ],
@@ -106,35 +106,36 @@ fn a_damaged_answer_is_replayed(backend: &Backend) {
         [
             (
                 "truncated",
-                Fault::on(backend.create_call(), Effect::Truncate).times(2),
+                Fault::on(backend.operations().create, Effect::Truncate).times(2),
                 &[0],
             ),
             (
                 "garbage",
-                Fault::on(backend.create_call(), Effect::Garbage).times(2),
+                Fault::on(backend.operations().create, Effect::Garbage).times(2),
                 &[0],
             ),
-            ("always", Fault::on(backend.create_call(), Effect::Garbage), &[0, 8]),
+            (
+                "always",
+                Fault::on(backend.operations().create, Effect::Garbage),
+                &[0, 8],
+            ),
         ],
     );
 }
 
 fn an_error_with_effect_is_replayed(backend: &Backend) {
-    let failure = |status, ec2, gce| match refusal(backend, status, ec2, gce) {
-        Effect::ErrorBefore { status, code } => Effect::ErrorAfter { status, code },
-        other => other,
-    };
+    let [internal, unavailable] = [backend.errors().internal, backend.errors().unavailable];
     each(
         backend,
         [
             (
                 "internal",
-                Fault::on(backend.create_call(), failure(500, "InternalError", "backendError")).times(2),
+                Fault::on(backend.operations().create, internal.after()).times(2),
                 &[0],
             ),
             (
                 "unavailable",
-                Fault::on(backend.create_call(), failure(503, "Unavailable", "backendError")).times(2),
+                Fault::on(backend.operations().create, unavailable.after()).times(2),
                 &[0],
             ),
         ],
@@ -167,21 +168,21 @@ fn each<const N: usize>(backend: &Backend, cases: [(&str, Fault, &[i32]); N]) {
         assert!(tokens.iter().all(|token| *token == tokens[0]), "{name}: {tokens:?}");
     }
     assert_eq!(backend.alive().len(), N);
-    assert_eq!(backend.orphan_disks(), Vec::<String>::new());
+    assert_eq!(backend.orphaned_disks(), Vec::<String>::new());
 }
 
 fn an_error_without_effect_is_retried(backend: &Backend) {
-    let failure = || refusal(backend, 500, "InternalError", "backendError");
+    let failure = || backend.errors().internal.before();
     let endpoint = backend.open_endpoint();
-    endpoint.reset([Fault::on(backend.create_call(), failure())]);
+    endpoint.reset([Fault::on(backend.operations().create, failure())]);
     let lasting = Process::start(&mut backend.command_through(&endpoint, &["create", "lasting", "-o", "json"]));
-    backend.inject(Fault::on(backend.create_call(), failure()).times(3));
+    backend.inject(Fault::on(backend.operations().create, failure()).times(3));
     backend.run(&["create", "passing"]).expect(0);
     only(backend, "passing");
     backend.run(&["terminate", "passing", "-y", "--wait"]).expect(0);
 
     let run = lasting.end();
-    assert!(endpoint.count(backend.create_call()) > 3, "it was retried");
+    assert!(endpoint.count(backend.operations().create) > 3, "it was retried");
     let run = run.expect(9);
     assert_eq!(run.error_kinds(), ["network"], "{}", run.stderr);
     nothing(backend);

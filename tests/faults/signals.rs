@@ -45,9 +45,9 @@ fn signal(running: Running, name: &str) -> Run {
 
 /// A create whose create call is struck, at that call.
 fn create_in_flight(backend: &Backend, effect: Effect) -> Running {
-    backend.inject(Fault::on(backend.create_call(), effect).times(1));
+    backend.inject(Fault::on(backend.operations().create, effect).times(1));
     let running = Running::json(backend, &["create", "web-1"]);
-    wait_for_calls(backend, backend.create_call(), 1);
+    wait_for_calls(backend, backend.operations().create, 1);
     sleep(MOMENT);
     running
 }
@@ -99,27 +99,22 @@ fn ctrl_c_while_nothing_answers_any_more(backend: &Backend) {
 }
 
 fn ctrl_c_before_the_create(backend: &Backend) {
-    backend.inject(Fault::on(backend.list_call(), Effect::HangBefore).times(1));
+    backend.inject(Fault::on(backend.operations().list, Effect::HangBefore).times(1));
     let running = Running::json(backend, &["create", "web-1"]);
-    wait_for_calls(backend, backend.list_call(), 1);
+    wait_for_calls(backend, backend.operations().list, 1);
     sleep(MOMENT);
     let sent = Instant::now();
     signal(running, "INT").expect(130);
     assert!(sent.elapsed() < Duration::from_secs(1), "nothing is to be settled");
-    assert_eq!(backend.count(backend.create_call()), 0);
+    assert_eq!(backend.count(backend.operations().create), 0);
     assert_eq!(backend.alive(), []);
     assert_found_or_made(backend);
 }
 
 fn ctrl_c_while_it_is_waited_for(backend: &Backend) {
-    if let Some(emulator) = backend.ec2() {
-        emulator.set_transition(Duration::from_secs(3_600));
-    }
-    if let Some(emulator) = backend.gce() {
-        emulator.set_transition_time(Duration::from_secs(3_600));
-    }
+    backend.set_transition(Duration::from_secs(3_600));
     let running = Running::json(backend, &["create", "web-1"]);
-    wait_for_calls(backend, backend.create_call(), 1);
+    wait_for_calls(backend, backend.operations().create, 1);
     sleep(Duration::from_secs(2));
     let run = signal(running, "INT").expect(8);
     let alive = backend.alive();
@@ -129,7 +124,7 @@ fn ctrl_c_while_it_is_waited_for(backend: &Backend) {
 
 /// Of several some are there, one is in flight, and others were not begun: none of those is begun any more.
 fn ctrl_c_in_the_middle_of_several(backend: &Backend) {
-    let call = backend.create_call();
+    let call = backend.operations().create;
     backend.inject(Fault::on(call, Effect::HangAfter).skip(20).times(1));
     backend.inject(Fault::on(call, Effect::Delay(Duration::from_millis(500))));
     // VMs of a file are made by a call each.
@@ -160,7 +155,7 @@ fn ctrl_c_in_the_middle_of_several(backend: &Backend) {
 }
 
 fn ctrl_c_while_a_terminate_is_in_flight(backend: &Backend) {
-    let call = backend.terminate_call();
+    let call = backend.operations().terminate;
     for (number, effect) in [Effect::HangAfter, Effect::HangBefore].into_iter().enumerate() {
         let name = format!("web-{number}");
         let id = seed(backend, &name, &own(&name));
@@ -190,15 +185,8 @@ fn ctrl_c_in_the_middle_of_a_bulk_terminate(backend: &Backend) {
         labels.insert("env".to_owned(), "ci".to_owned());
         labels
     };
-    match (backend.ec2(), backend.gce()) {
-        (Some(emulator), _) => drop(emulator.seed_tagged(backend.home_region(), ALL, &labels("seeded"))),
-        (_, Some(emulator)) => {
-            let labels = |number| labels(&format!("seed-{number:06}")).into_iter().collect();
-            emulator.seed_instances_with(backend.home_zone(), ALL, labels);
-        }
-        (None, None) => {}
-    }
-    let call = backend.terminate_call();
+    backend.seed_many(backend.home_zone(), ALL, &labels);
+    let call = backend.operations().terminate;
     backend.inject(Fault::on(call, Effect::Delay(Duration::from_millis(900))));
     let terminate = ["terminate", "-l", "env=ci", "-y", "--expect", "1000"];
     let running = Running::json(backend, &terminate);
@@ -276,10 +264,10 @@ fn a_second_ctrl_c_leaves_at_once(backend: &Backend) {
         (Effect::HangAfter, "TERM", 143),
     ] {
         let running = {
-            let calls = backend.count(backend.create_call());
-            backend.inject(Fault::on(backend.create_call(), effect).times(1));
+            let calls = backend.count(backend.operations().create);
+            backend.inject(Fault::on(backend.operations().create, effect).times(1));
             let running = Running::json(backend, &["create", "web-1"]);
-            wait_for_calls(backend, backend.create_call(), calls + 1);
+            wait_for_calls(backend, backend.operations().create, calls + 1);
             sleep(MOMENT);
             running
         };
@@ -300,10 +288,10 @@ fn sigterm_and_ten_seconds_later_sigkill(backend: &Backend) {
     let run = signal(create_in_flight(backend, Effect::HangAfter), "TERM");
     assert_named_and_adopted(backend, &run);
     backend.run(&["terminate", "web-1", "-y", "--wait"]).expect(0);
-    let calls = backend.count(backend.create_call());
-    backend.inject(Fault::on(backend.create_call(), Effect::HangBefore).times(1));
+    let calls = backend.count(backend.operations().create);
+    backend.inject(Fault::on(backend.operations().create, Effect::HangBefore).times(1));
     let running = Running::json(backend, &["create", "web-1"]);
-    wait_for_calls(backend, backend.create_call(), calls + 1);
+    wait_for_calls(backend, backend.operations().create, calls + 1);
     sleep(MOMENT);
     signal(running, "TERM").expect(8);
     assert_eq!(backend.alive(), []);
@@ -311,9 +299,9 @@ fn sigterm_and_ten_seconds_later_sigkill(backend: &Backend) {
 }
 
 fn sigterm_before_the_create(backend: &Backend) {
-    backend.inject(Fault::on(backend.list_call(), Effect::HangBefore).times(1));
+    backend.inject(Fault::on(backend.operations().list, Effect::HangBefore).times(1));
     let running = Running::json(backend, &["create", "web-1"]);
-    wait_for_calls(backend, backend.list_call(), 1);
+    wait_for_calls(backend, backend.operations().list, 1);
     sleep(MOMENT);
     signal(running, "TERM").expect(143);
     assert_eq!(backend.alive(), []);

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use super::process::{assert_ours, id_of, kill_at, only, only_one_at_all, refusal, run_unseen, tokens};
+use super::process::{assert_ours, id_of, kill_at, only, only_one_at_all, run_unseen, tokens};
 use crate::Row;
 use crate::support::backend::{Backend, BackendKind};
 use crate::support::sandbox::Run;
 use cloud_emulators::faults::{Fault, Side};
-use cloud_emulators::gce::RequestIdMismatch;
 
 pub fn rows() -> Vec<Row> {
     crate::rows![BackendKind::EMULATORS;
@@ -38,16 +37,10 @@ fn token_of_the_dead_gives_way_to_the_next_generation(backend: &Backend) {
             // It is not listed any more, and its token is remembered all the same.
             backend.advance(Duration::from_secs(2 * 3600));
         }
-        if let Some(emulator) = backend.ec2() {
-            // As before 2025.
-            emulator.set_return_terminated_for_old_token(life == 2);
-            if life == 2 {
-                emulator.advance(Duration::from_secs(600));
-            }
-        }
+        backend.set_return_terminated(life == 2);
     }
     assert_eq!(backend.alive(), []);
-    assert_eq!(backend.orphan_disks(), Vec::<String>::new());
+    assert_eq!(backend.orphaned_disks(), Vec::<String>::new());
     let mut different = tokens(backend, &backend.calls());
     different.sort_unstable();
     different.dedup();
@@ -73,12 +66,7 @@ fn a_token_mismatch_shows_the_vm_that_is_there(backend: &Backend) {
 }
 
 fn an_old_vm_is_not_taken_for_a_changed_spec(backend: &Backend) {
-    if let Some(emulator) = backend.ec2() {
-        emulator.set_return_old_for_changed_launch(true);
-    }
-    if let Some(emulator) = backend.gce() {
-        emulator.set_request_id_mismatch(RequestIdMismatch::ReturnOriginal);
-    }
+    backend.ignore_changed_spec();
     another_spec(backend);
 }
 
@@ -87,11 +75,8 @@ fn fewer_than_asked_are_filled_up(backend: &Backend) {
     backend.json(&group).expect(0);
     backend.run(&["terminate", "web-2", "web-4", "-y", "--wait"]).expect(0);
     // There is room for none of the missing: those that are there are given, and nothing was made.
-    let full = match backend.gce() {
-        Some(_) => refusal(backend, 403, "", "quotaExceeded"),
-        None => refusal(backend, 500, "InsufficientInstanceCapacity", ""),
-    };
-    backend.inject(Fault::on(backend.group_call(), full).times(1));
+    let full = backend.errors().no_room_for_group.before();
+    backend.inject(Fault::on(backend.operations().create_group, full).times(1));
     let some = backend.json(&group).expect(7);
     let alive = backend.alive();
     assert_eq!((alive.len(), some.items().len()), (3, 3));
@@ -111,5 +96,5 @@ fn fewer_than_asked_are_filled_up(backend: &Backend) {
         assert_eq!(only(backend, &old.name).id, old.id);
     }
     assert_eq!(backend.alive().len(), 5);
-    assert_eq!(backend.orphan_disks(), Vec::<String>::new());
+    assert_eq!(backend.orphaned_disks(), Vec::<String>::new());
 }

@@ -15,7 +15,6 @@
     reason = "tests"
 )]
 
-
 mod clouds;
 mod compare;
 mod corpus;

@@ -1,25 +1,21 @@
 //! A name that a VM has which cloudctl did not make: `create` refuses it, before anything is changed.
 
 use crate::support::backend::{Backend, BackendKind};
+use crate::support::test_cloud::Labels;
 use cloud_emulators::clients::aws;
 
 /// The calls of a backend that change something.
 fn changes(backend: &Backend) -> usize {
-    match backend.kind {
-        BackendKind::Mock => 0,
-        _ => {
-            let names = [
-                "insert",
-                "bulkInsert",
-                "RunInstances",
-                "CreateSecurityGroup",
-                "ImportKeyPair",
-            ];
-            let calls = backend.calls().into_iter();
-            let names_change = |name: &str| names.iter().any(|word| name.ends_with(word));
-            calls.filter(|call| names_change(&call.operation.name)).count()
-        }
-    }
+    let names = [
+        "insert",
+        "bulkInsert",
+        "RunInstances",
+        "CreateSecurityGroup",
+        "ImportKeyPair",
+    ];
+    let calls = backend.calls().into_iter();
+    let names_change = |name: &str| names.iter().any(|word| name.ends_with(word));
+    calls.filter(|call| names_change(&call.operation.name)).count()
 }
 
 /// Runs a create that must be refused, and its dry run, and checks that nothing was made.
@@ -46,7 +42,7 @@ const CLOUDS: &[BackendKind] = BackendKind::STEERED;
 fn name_of_an_unmanaged_vm_is_refused() {
     for kind in CLOUDS {
         let backend = Backend::start(*kind);
-        let id = backend.create_from_outside("taken");
+        let id = backend.create_unmanaged("taken");
         is_refused(&backend, &id, &["taken"]);
         is_refused(&backend, &id, &["taken", "-z", backend.home_zone()]);
     }
@@ -55,7 +51,7 @@ fn name_of_an_unmanaged_vm_is_refused() {
 #[test]
 fn name_of_an_unmanaged_vm_in_another_zone_is_refused() {
     let backend = Backend::start(BackendKind::GceEmulator);
-    let emulator = backend.gce().expect("Compute Engine");
+    let emulator = backend.gce();
     for zone in ["us-central1-a", "us-central1-b", "us-central1-c", "us-central1-f"] {
         let name = format!("taken-in-{}", &zone[12..]);
         emulator.create_from_outside(zone, &name, &[]);
@@ -70,21 +66,14 @@ fn name_of_an_unmanaged_vm_in_another_zone_is_refused() {
 fn name_of_an_unmanaged_vm_in_a_region_of_the_fallback_is_refused() {
     for kind in BackendKind::EMULATORS {
         let backend = Backend::start(*kind);
-        let id = backend.create_from_outside("taken");
-        let words = ["taken", "-r", near(*kind), "--fallback", "region"];
+        let id = backend.create_unmanaged("taken");
+        let near = backend.site().near_region;
+        let words = ["taken", "-r", near, "--fallback", "region"];
         is_refused(&backend, &id, &words);
         // Without the fallback nobody looks there, and nothing goes there.
         backend
-            .run(&["create", "taken", "-r", near(*kind), "--ssh-key", "none"])
+            .run(&["create", "taken", "-r", near, "--ssh-key", "none"])
             .expect(0);
-    }
-}
-
-/// Another region of the home region's area.
-fn near(kind: BackendKind) -> &'static str {
-    match kind {
-        BackendKind::GceEmulator => "us-east1",
-        _ => "us-west-2",
     }
 }
 
@@ -92,7 +81,7 @@ fn near(kind: BackendKind) -> &'static str {
 fn group_with_the_name_of_an_unmanaged_vm_is_refused_whole() {
     for kind in CLOUDS {
         let backend = Backend::start(*kind);
-        let id = backend.create_from_outside("taken-2");
+        let id = backend.create_unmanaged("taken-2");
         is_refused(&backend, &id, &["taken", "--count", "3"]);
         is_refused(&backend, &id, &["taken", "--count", "2", "--fallback", "zone"]);
     }
@@ -103,18 +92,9 @@ fn name_of_ours_is_still_ours_beside_an_unmanaged_vm() {
     for kind in BackendKind::EMULATORS {
         let backend = Backend::start(*kind);
         let first = backend.json(&["create", "web", "--ssh-key", "none"]).expect(0).item();
-        match backend.gce() {
-            Some(emulator) => {
-                let zone = first["zone"].as_str().unwrap_or_default();
-                let other = if zone == "us-central1-a" {
-                    "us-central1-b"
-                } else {
-                    "us-central1-a"
-                };
-                emulator.create_from_outside(other, "web", &[]);
-            }
-            None => drop(backend.create_from_outside("web")),
-        }
+        let mut zones = backend.site().home_zones.iter();
+        let other = zones.find(|zone| first["zone"] != **zone).expect("another zone");
+        backend.seed(other, "web", &Labels::new());
         let again = backend.json(&["create", "web", "--ssh-key", "none"]).expect(0).item();
         assert_eq!(again["id"], first["id"], "{kind:?}");
     }
@@ -123,12 +103,12 @@ fn name_of_ours_is_still_ours_beside_an_unmanaged_vm() {
 #[test]
 fn name_of_an_unmanaged_vm_that_is_gone_is_free() {
     let backend = Backend::start(BackendKind::Ec2Emulator);
-    let id = backend.create_from_outside("taken");
+    let id = backend.create_unmanaged("taken");
     aws(&backend.url(), &["ec2", "terminate-instances", "--instance-ids", &id]);
     backend.run(&["create", "taken", "--ssh-key", "none"]).expect(0);
 
     let backend = Backend::start(BackendKind::GceEmulator);
-    let emulator = backend.gce().expect("Compute Engine");
+    let emulator = backend.gce();
     emulator.create_from_outside("us-central1-a", "taken", &[]);
     emulator.delete_from_outside("taken");
     backend.run(&["create", "taken", "--ssh-key", "none"]).expect(0);

@@ -1,13 +1,12 @@
 //! What a later cloudctl made is ours, and its spec is compared with nothing.
 
-use std::collections::BTreeMap;
-
 use crate::support::backend::{Backend, BackendKind};
+use crate::support::test_cloud::Labels;
 
 /// With more fields than this version knows.
 const LATER: &str = "0123456789abcdef----------------------------------------abcd--x";
 
-fn labels(spec: &str) -> BTreeMap<String, String> {
+fn labels(spec: &str) -> Labels {
     let pairs = [
         ("cloudctl-managed", "true"),
         ("cloudctl-name", "web"),
@@ -31,25 +30,7 @@ fn clouds_with(spec: &str) -> Vec<Backend> {
 }
 
 fn seed(backend: &Backend, spec: &str) {
-    let labels = labels(spec);
-    if let Some(emulator) = backend.ec2() {
-        let mut tags = labels;
-        tags.insert("Name".to_owned(), "web".to_owned());
-        emulator.seed_tagged("us-east-1", 1, &tags);
-    } else if let Some(emulator) = backend.gce() {
-        let pairs: Vec<_> = labels
-            .iter()
-            .map(|(key, value)| (key.as_str(), value.as_str()))
-            .collect();
-        emulator.create_from_outside("us-central1-a", "web", &pairs);
-    } else {
-        backend.run(&["create", "web", "-l", "env=ci"]).expect(0);
-        let path = backend.sandbox.home().join(".local/state/cloudctl/mock.json");
-        let file = std::fs::read_to_string(&path).unwrap();
-        let mut file: serde_json::Value = serde_json::from_str(&file).unwrap();
-        file["instances"][0]["labels"]["cloudctl-spec"] = spec.into();
-        std::fs::write(&path, file.to_string()).unwrap();
-    }
+    backend.seed(backend.home_zone(), "web", &labels(spec));
 }
 
 #[test]

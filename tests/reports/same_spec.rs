@@ -231,11 +231,7 @@ fn another_key_is_refused_with_both() {
             .write("home/.ssh/id_ed25519.pub", &format!("{KEY} me@here\n"));
         create(&backend, &[]).expect(0);
         let run = create(&backend, &["--ssh-key", OTHER_KEY]).expect(6);
-        let words = if *kind == BackendKind::Ec2Emulator {
-            "cloudctl-"
-        } else {
-            "SHA256:"
-        };
+        let words = backend.differences().shown_key;
         assert!(run.stderr.contains(&format!("ssh-key is {words}")), "{}", run.stderr);
         assert_eq!(run.stderr.matches(words).count(), 2, "{}", run.stderr);
         let backend = Backend::start(*kind);

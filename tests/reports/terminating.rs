@@ -22,7 +22,7 @@ fn with_one_terminating(kind: BackendKind, deletion: Duration) -> Backend {
 }
 
 fn is_gone(backend: &Backend, name: &str) -> bool {
-    let seen = backend.seen().into_iter();
+    let seen = backend.instances().into_iter();
     seen.filter(|one| one.name == name).all(|one| one.state == "terminated")
 }
 
@@ -40,7 +40,7 @@ fn is_waited_for(kind: BackendKind, words: &dyn Fn(&Backend) -> Vec<String>) {
         again.stderr
     );
     assert_eq!(again.item()["state"], "terminated", "{kind:?}");
-    assert!(is_gone(&backend, "web"), "{kind:?}: {:?}", backend.seen());
+    assert!(is_gone(&backend, "web"), "{kind:?}: {:?}", backend.instances());
     assert_eq!(backend.alive().iter().filter(|one| one.name == "db").count(), 1);
 }
 
@@ -89,7 +89,7 @@ fn terminating_vm_that_is_expired_is_waited_for() {
         .expect(0);
     backend.run(&["create", "db", "--ssh-key", "none"]).expect(0);
     backend.advance(Duration::from_secs(180));
-    let emulator = backend.ec2().expect("EC2");
+    let emulator = backend.ec2();
     emulator.set_date_offset(jiff::SignedDuration::from_secs(180));
     emulator.set_transition(SLOW);
     backend.run(&["terminate", "--expired", "-y"]).expect(0);
@@ -113,7 +113,7 @@ fn terminating_vm_is_said_to_be_so_without_wait() {
                 "{kind:?} {words:?}: this run terminated nothing"
             );
         }
-        let calls = backend.count(backend.terminate_call());
+        let calls = backend.count(backend.operations().terminate);
         assert_eq!(calls, 1, "{kind:?}: only the first run sends a deletion");
     }
 }
@@ -175,7 +175,7 @@ fn name_that_is_terminated_twice_at_a_time_is_gone_for_both() {
             let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
             assert_eq!(output.status.code(), Some(0), "{kind:?}: {stderr}");
         }
-        assert!(is_gone(&backend, "web"), "{kind:?}: {:?}", backend.seen());
+        assert!(is_gone(&backend, "web"), "{kind:?}: {:?}", backend.instances());
     }
 }
 
@@ -196,7 +196,7 @@ fn vm_that_is_only_being_stopped_is_terminated_on_compute_engine() {
 /// Compute Engine with two VMs called `web` in one region, both being terminated.
 fn with_two_terminating() -> Backend {
     let backend = Backend::start(BackendKind::GceEmulator);
-    let emulator = backend.gce().expect("Compute Engine");
+    let emulator = backend.gce();
     for zone in ["us-central1-a", "us-central1-b"] {
         emulator.create_from_outside(zone, "web", &[]);
     }
@@ -213,7 +213,7 @@ fn name_of_two_terminating_vms_is_uncertain_where_a_zone_is_silent() {
     let backend = with_two_terminating();
     let reference = "gcp/us-central1/web";
     backend.run(&["terminate", reference, "-y"]).expect(0);
-    backend.gce().expect("Compute Engine").mark_unreachable("us-central1-c");
+    backend.gce().mark_unreachable("us-central1-c");
     // A third one may live there.
     for words in [
         &["-y"][..],

@@ -3,6 +3,5 @@
 pub mod backend;
 pub mod clouds;
 pub mod sandbox;
+pub mod test_cloud;
 pub mod threads;
-
-pub use clouds::moto;

@@ -1,8 +1,6 @@
 //! Machines by need: the cheapest that fits is taken, in the best of the places that will do, and prices are kept to.
 
-use super::errors::run_with;
-use super::fallback::exhaust;
-use super::{cases, text};
+use super::{cases, exhaust, text};
 use crate::Case;
 use crate::support::backend::{Backend, BackendKind};
 
@@ -128,27 +126,9 @@ fn arm_is_taken_only_if_it_is_asked_for(backend: &Backend) {
     assert_eq!(plan(&["--arch", "arm64"])["architecture"], "arm64");
 }
 
-fn every_zone(backend: &Backend, region: &str) -> Vec<String> {
-    let dash = if backend.kind == BackendKind::GceEmulator {
-        "-"
-    } else {
-        ""
-    };
-    let letters = match (backend.kind, region) {
-        (BackendKind::Mock, _) => "abc",
-        _ => "abcdef",
-    };
-    letters
-        .chars()
-        .map(|letter| format!("{region}{dash}{letter}"))
-        .collect()
-}
-
 fn fallback_to_another_type_keeps_the_name_and_the_spec(backend: &Backend) {
     let arguments = ["create", "a", "--type", backend.other_type(), "--fallback", "type"];
-    if let Some(emulator) = backend.ec2() {
-        emulator.exhaust_type(backend.other_type());
-    }
+    backend.ec2().exhaust_type(backend.other_type());
     let run = backend.json(&arguments).expect(0);
     let made = run.item();
     assert_ne!(text(&made, "machine_type"), backend.other_type());
@@ -160,24 +140,24 @@ fn fallback_to_another_type_keeps_the_name_and_the_spec(backend: &Backend) {
 
 fn fallback_to_another_region_makes_one_and_finds_it_again(backend: &Backend) {
     let region = backend.home_region();
-    let faults = exhaust(backend, &every_zone(backend, region));
+    exhaust(backend, backend.site().home_zones);
     let arguments = [&NEED[..], &["-r", region, "--fallback", "zone,region"]].concat();
-    let run = run_with(backend, &faults, &arguments).expect(0);
+    let run = backend.json(&arguments).expect(0);
     let made = run.item();
     assert!(
         text(&made, "region") != region && text(&made, "region").starts_with("us-"),
         "{made}"
     );
-    let again = run_with(backend, &faults, &arguments).expect(0).item();
+    let again = backend.json(&arguments).expect(0).item();
     assert_eq!(again["id"], made["id"]);
     assert_eq!(backend.alive().len(), 1);
 }
 
 fn without_room_anywhere_nothing_is_made(backend: &Backend) {
-    let region = backend.home_region();
-    let zones = every_zone(backend, region);
-    let faults = exhaust(backend, &zones);
-    let run = run_with(backend, &faults, &[&NEED[..], &["--fallback", "zone,type"]].concat()).expect(5);
+    exhaust(backend, backend.site().home_zones);
+    let run = backend
+        .json(&[&NEED[..], &["--fallback", "zone,type"]].concat())
+        .expect(5);
     assert_eq!(run.error_kinds(), ["capacity"]);
     assert_eq!(backend.alive(), []);
 }

@@ -124,7 +124,7 @@ fn a_refusal_of_ec2_is_still_its_own(backend: &Backend) {
 
 /// Five of them in pages of two; gives their names and ids.
 fn seed(backend: &Backend) -> BTreeMap<String, String> {
-    let emulator = backend.ec2().expect("the emulator");
+    let emulator = backend.ec2();
     let ids = emulator.seed_instances("us-east-1", 5);
     emulator.page_size_cap(2);
     let name = |id: &String| emulator.instance(id).expect("it").tags["Name"].clone();

@@ -1,8 +1,6 @@
 //! Ends: given from birth, shown with who sees to them, moved, and enforced by `terminate --expired` where nobody else
 //! does.
 
-use std::time::Duration;
-
 use serde_json::Value;
 
 use super::{cases, text};
@@ -42,14 +40,6 @@ fn assert_lives(item: &Value, hours: i64) {
     );
 }
 
-/// Who ends a VM that was made with a TTL.
-fn enforcer(backend: &Backend) -> &'static str {
-    match backend.kind {
-        BackendKind::Mock | BackendKind::GceEmulator => "cloud",
-        BackendKind::Ec2Emulator | BackendKind::Moto => "guest",
-    }
-}
-
 fn describe(backend: &Backend, name: &str) -> Value {
     backend.json(&["describe", name]).expect(0).item()
 }
@@ -67,7 +57,11 @@ fn a_ttl_is_shown_with_its_enforcer_and_is_a_label_from_birth(backend: &Backend)
         &backend.json(&["list"]).expect(0).item(),
     ] {
         assert_lives(item, 2);
-        assert_eq!(text(item, "expiry_enforcer"), enforcer(backend), "{item}");
+        assert_eq!(
+            text(item, "expiry_enforcer"),
+            backend.differences().ttl_enforcer,
+            "{item}"
+        );
     }
 }
 
@@ -100,8 +94,7 @@ fn a_ttl_is_part_of_the_spec(backend: &Backend) {
 
 fn extend_moves_the_end_and_a_rerun_still_adopts(backend: &Backend) {
     let made = backend.json(&["create", "web-1", "--ttl", "2h"]).expect(0).item();
-    if backend.kind == BackendKind::GceEmulator {
-        // A run limit is a part of the scheduling, which cannot be changed while the VM runs.
+    if !backend.differences().extends_running {
         let refused = backend.run(&["extend", "web-1", "--ttl", "5h"]).expect(6);
         assert!(refused.stderr.contains("hint: "), "{}", refused.stderr);
         assert_lives(&describe(backend, "web-1"), 2);
@@ -130,30 +123,22 @@ fn extend_never_makes_it_sooner(backend: &Backend) {
 }
 
 fn extend_changes_nothing_that_is_not_ours(backend: &Backend) {
-    let id = backend.create_from_outside("theirs");
-    let before = backend.seen();
+    let id = backend.create_unmanaged("theirs");
+    let before = backend.instances();
     let refused = backend.run(&["extend", &id, "--ttl", "1h"]).expect(6);
     assert!(refused.stderr.contains("nothing was changed"), "{}", refused.stderr);
-    assert_eq!(backend.seen(), before);
+    assert_eq!(backend.instances(), before);
 }
 
 fn terminate_expired_ends_what_is_past_its_time_and_nothing_else(backend: &Backend) {
-    backend.create_from_outside("theirs");
-    let short = if backend.kind == BackendKind::Mock { "1s" } else { "60s" };
+    backend.create_unmanaged("theirs");
+    let short = backend.differences().short_ttl;
     backend
         .run(&["create", "due", "--ttl", short, "--wait", "none"])
         .expect(0);
     backend.run(&["create", "young", "--ttl", "8h"]).expect(0);
     backend.run(&["create", "endless"]).expect(0);
-    if backend.kind == BackendKind::Mock {
-        std::thread::sleep(Duration::from_millis(1_500));
-    } else {
-        backend.advance(Duration::from_secs(180));
-    }
-    if let Some(emulator) = backend.ec2() {
-        // Its answers are dated by another of its clocks.
-        emulator.set_date_offset(jiff::SignedDuration::from_secs(180));
-    }
+    backend.let_short_ttl_pass();
     // Where the cloud has ended it already there is nothing left to do.
     backend.run(&["terminate", "--expired", "-y"]).expect(0);
     let alive = |backend: &Backend| {

@@ -1,7 +1,6 @@
 //! Zones: going on to another one only after a definite lack of room, and one VM of a name whatever zones are named.
 
-use super::errors::run_with;
-use super::{cases, text};
+use super::{cases, exhaust, text};
 use crate::Case;
 use crate::support::backend::{Backend, BackendKind};
 
@@ -15,32 +14,14 @@ pub fn cases() -> Vec<Case> {
     all
 }
 
-/// The zones of the home region, as far as every backend has them.
-fn zones(backend: &Backend) -> [String; 3] {
-    let stem = backend.home_zone().trim_end_matches('a');
-    ["a", "b", "c"].map(|letter| format!("{stem}{letter}"))
-}
-
-/// Leaves no room in these zones, and gives the mock's way to say so.
-pub(super) fn exhaust(backend: &Backend, zones: &[String]) -> String {
-    for zone in zones {
-        if let Some(emulator) = backend.ec2() {
-            emulator.exhaust_zone(zone);
-        }
-        if let Some(emulator) = backend.gce() {
-            emulator.exhaust_zone(zone);
-        }
-    }
-    let faults: Vec<_> = zones.iter().map(|zone| format!("capacity@{zone}")).collect();
-    faults.join(",")
-}
-
 fn a_name_in_another_zone_is_refused(backend: &Backend) {
-    let [first, second, _] = zones(backend);
-    let made = backend.json(&["create", "web-1", "-z", &first]).expect(0).item();
-    let refused = backend.run(&["create", "web-1", "-z", &second]).expect(6);
+    let [first, second, ..] = backend.site().home_zones else {
+        panic!("two zones")
+    };
+    let made = backend.json(&["create", "web-1", "-z", first]).expect(0).item();
+    let refused = backend.run(&["create", "web-1", "-z", second]).expect(6);
     assert!(
-        refused.stderr.contains(&first) && refused.stderr.contains(&second),
+        refused.stderr.contains(first) && refused.stderr.contains(second),
         "{}",
         refused.stderr
     );
@@ -48,7 +29,7 @@ fn a_name_in_another_zone_is_refused(backend: &Backend) {
     // Who names the region alone, or may go elsewhere, means the one that is there.
     for arguments in [
         &["-r", backend.home_region()][..],
-        &["-z", &second, "--fallback", "zone"],
+        &["-z", second, "--fallback", "zone"],
     ] {
         let same = backend
             .json(&[&["create", "web-1"], arguments].concat())
@@ -60,24 +41,19 @@ fn a_name_in_another_zone_is_refused(backend: &Backend) {
 }
 
 fn fallback_goes_to_another_zone_and_makes_one(backend: &Backend) {
-    let [first, ..] = zones(backend);
-    let faults = exhaust(backend, std::slice::from_ref(&first));
-    let arguments = ["create", "web-1", "-z", &first, "--fallback", "zone", "--ttl", "2h"];
-    let run = run_with(backend, &faults, &arguments).expect(0);
+    let first = backend.home_zone();
+    exhaust(backend, &[first]);
+    let arguments = ["create", "web-1", "-z", first, "--fallback", "zone", "--ttl", "2h"];
+    let run = backend.json(&arguments).expect(0);
     let made = run.item();
     assert!(
         text(&made, "zone") != first && text(&made, "region") == backend.home_region(),
         "{made}"
     );
-    assert!(run.stderr.contains(&first), "{}", run.stderr);
+    assert!(run.stderr.contains(first), "{}", run.stderr);
     assert_eq!(backend.alive().len(), 1);
     // There is room again, and the VM is where it is.
-    if let Some(emulator) = backend.ec2() {
-        emulator.restore_capacity();
-    }
-    if let Some(emulator) = backend.gce() {
-        emulator.restock_zone(&first);
-    }
+    backend.restore_capacity();
     let again = backend.json(&arguments).expect(0).item();
     assert_eq!(again["id"], made["id"]);
     let alive = backend.alive();
@@ -85,29 +61,21 @@ fn fallback_goes_to_another_zone_and_makes_one(backend: &Backend) {
 }
 
 fn without_room_in_any_zone_nothing_is_made_and_each_is_named(backend: &Backend) {
-    let mut region: Vec<String> = zones(backend).into();
-    // Those that one backend alone has.
-    let stem = backend.home_zone().trim_end_matches('a');
-    region.extend(["d", "e", "f"].map(|letter| format!("{stem}{letter}")));
-    let known = if backend.kind == BackendKind::Mock {
-        &region[..3]
-    } else {
-        &region
-    };
-    let faults = exhaust(backend, known);
-    let run = run_with(backend, &faults, &["create", "web-1", "--fallback", "zone"]).expect(5);
+    let zones = backend.site().home_zones;
+    exhaust(backend, zones);
+    let run = backend.json(&["create", "web-1", "--fallback", "zone"]).expect(5);
     assert_eq!(run.error_kinds(), ["capacity"]);
-    for zone in zones(backend) {
-        assert!(run.stderr.contains(&zone), "{zone} in {}", run.stderr);
+    for zone in &zones[..3] {
+        assert!(run.stderr.contains(zone), "{zone} in {}", run.stderr);
     }
     assert_eq!(backend.alive(), []);
     assert_eq!(backend.disks(), [""; 0]);
 }
 
 fn without_fallback_no_other_zone_is_tried(backend: &Backend) {
-    let [first, ..] = zones(backend);
-    let faults = exhaust(backend, std::slice::from_ref(&first));
-    let run = run_with(backend, &faults, &["create", "web-1", "-z", &first]).expect(5);
+    let first = backend.home_zone();
+    exhaust(backend, &[first]);
+    let run = backend.json(&["create", "web-1", "-z", first]).expect(5);
     assert_eq!(run.error_kinds(), ["capacity"]);
     assert_eq!(backend.alive(), []);
 }

@@ -114,13 +114,21 @@ fn gce_members_that_are_there_are_read_back(backend: &Backend) {
                 members: Some("2".parse().expect("members")),
                 ..spec(base)
             };
-            let first = provider.create(&one, 0).await.map(CreateOutcome::into_instances).expect("the first");
+            let first = provider
+                .create(&one, 0)
+                .await
+                .map(CreateOutcome::into_instances)
+                .expect("the first");
             let all = InstanceSpec {
                 members: Some("1-3".parse().expect("members")),
                 ..spec(base)
             };
             // Another process made one of them in this moment.
-            let there = provider.create(&all, 0).await.map(CreateOutcome::into_instances).expect("what is there");
+            let there = provider
+                .create(&all, 0)
+                .await
+                .map(CreateOutcome::into_instances)
+                .expect("what is there");
             assert_eq!(ids(&there), ids(&first), "{base}");
         });
     }

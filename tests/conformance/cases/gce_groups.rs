@@ -129,25 +129,48 @@ fn gce_a_member_is_as_a_single_vm_would_be(backend: &Backend) {
 fn gce_members_are_given_again_until_they_are_gone(backend: &Backend) {
     let (cloud, provider, group) = (emulator(backend), provider(backend), group("1-3"));
     run(async {
-        let made = provider.create(&group, 0).await.map(CreateOutcome::into_instances).expect("the members");
+        let made = provider
+            .create(&group, 0)
+            .await
+            .map(CreateOutcome::into_instances)
+            .expect("the members");
         let told: Vec<_> = made
             .iter()
             .map(|instance| instance.name.as_deref().unwrap_or_default())
             .collect();
         assert_eq!(told, ["web-1", "web-2", "web-3"]);
         assert!(made.iter().all(|instance| instance.managed && instance.cpus == Some(2)));
-        let again = provider.create(&group, 0).await.map(CreateOutcome::into_instances).expect("the same");
+        let again = provider
+            .create(&group, 0)
+            .await
+            .map(CreateOutcome::into_instances)
+            .expect("the same");
         assert_eq!(ids(&again), ids(&made));
         cloud.delete_from_outside("web-2");
         // The cloud's memory is of something long past.
         cloud.advance(Duration::from_secs(600));
-        let rest = provider.create(&group, 0).await.map(CreateOutcome::into_instances).expect("the rest");
+        let rest = provider
+            .create(&group, 0)
+            .await
+            .map(CreateOutcome::into_instances)
+            .expect("the rest");
         assert_eq!(ids(&rest), [ids(&made)[0], ids(&made)[2]]);
         for name in ["web-1", "web-3"] {
             cloud.delete_from_outside(name);
         }
-        assert!(provider.create(&group, 0).await.map(CreateOutcome::into_instances).expect("none").is_empty());
-        let next = provider.create(&group, 1).await.map(CreateOutcome::into_instances).expect("the next");
+        assert!(
+            provider
+                .create(&group, 0)
+                .await
+                .map(CreateOutcome::into_instances)
+                .expect("none")
+                .is_empty()
+        );
+        let next = provider
+            .create(&group, 1)
+            .await
+            .map(CreateOutcome::into_instances)
+            .expect("the next");
         assert_eq!((next.len(), cloud.instance_count()), (3, 3));
         let targets: Vec<_> = next.iter().map(|instance| instance.reference.clone()).collect();
         for outcome in provider
@@ -161,10 +184,25 @@ fn gce_members_are_given_again_until_they_are_gone(backend: &Backend) {
             outcome.result.expect("on its way out");
         }
         // A moment later they are known to be deleted, or are going.
-        assert!(provider.create(&group, 1).await.map(CreateOutcome::into_instances).expect("none").is_empty());
-        let next = provider.create(&group, 2).await.map(CreateOutcome::into_instances).expect("the next");
+        assert!(
+            provider
+                .create(&group, 1)
+                .await
+                .map(CreateOutcome::into_instances)
+                .expect("none")
+                .is_empty()
+        );
+        let next = provider
+            .create(&group, 2)
+            .await
+            .map(CreateOutcome::into_instances)
+            .expect("the next");
         // An older generation finds those that have its names.
-        let found = provider.create(&group, 0).await.map(CreateOutcome::into_instances).expect("the same");
+        let found = provider
+            .create(&group, 0)
+            .await
+            .map(CreateOutcome::into_instances)
+            .expect("the same");
         assert_eq!(ids(&found), ids(&next));
     });
 }
@@ -227,5 +265,5 @@ fn gce_what_a_group_cannot_have_is_refused(backend: &Backend) {
     assert_eq!(provider.info().max_instances_per_call, 1_000);
     let error = run(provider.create(&group("1-1001"), 0)).expect_err("too many");
     assert_eq!(error.kind(), ErrorKind::InvalidSpec);
-    assert_eq!(backend.seen(), []);
+    assert_eq!(backend.instances(), []);
 }

@@ -177,5 +177,5 @@ fn gce_a_plan_says_what_the_machine_has(backend: &Backend) {
     assert_eq!((&plan["cpus"], &plan["memory_gib"]), (&4.into(), &15.0.into()));
     assert_eq!(plan["gpu"], "t4:2", "{plan}");
     assert_eq!(plan["disk_gib"], 10);
-    assert_eq!(backend.seen(), []);
+    assert_eq!(backend.instances(), []);
 }

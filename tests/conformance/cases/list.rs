@@ -3,6 +3,7 @@
 use super::{cases, names, text};
 use crate::Case;
 use crate::support::backend::{Backend, BackendKind};
+use crate::support::test_cloud::Labels;
 
 pub fn cases() -> Vec<Case> {
     let mut all = Vec::from(cases![BackendKind::ALL;
@@ -65,7 +66,7 @@ fn list_selects_by_label_and_filter(backend: &Backend) {
 }
 
 fn list_shows_what_is_not_ours_unless_told(backend: &Backend) {
-    let id = backend.create_from_outside("theirs");
+    let id = backend.create_unmanaged("theirs");
     backend.run(&["create", "ours"]).expect(0);
     let all = backend.json(&["list"]).expect(0).items();
     assert_eq!(names(&all), ["ours", "theirs"]);
@@ -109,28 +110,16 @@ fn an_item_has_every_field(backend: &Backend) {
 }
 
 fn list_reads_every_page(backend: &Backend) {
-    if let Some(emulator) = backend.ec2() {
-        emulator.page_size_cap(7);
-        emulator.seed_instances(backend.home_region(), 40);
-    }
-    if let Some(emulator) = backend.gce() {
-        emulator.page_size_cap(7);
-        emulator.seed_instances(backend.home_zone(), 40);
-    }
+    backend.set_page_size(7);
+    backend.seed_many(backend.home_zone(), 40, &|_| Labels::new());
     let listed = backend.json(&["list", "-r", backend.home_region()]).expect(0).items();
     let ids: std::collections::BTreeSet<_> = listed.iter().map(|item| text(item, "id")).collect();
     assert_eq!((listed.len(), ids.len()), (40, 40));
 }
 
 fn list_goes_on_past_empty_pages(backend: &Backend) {
-    if let Some(emulator) = backend.ec2() {
-        emulator.set_empty_pages(true);
-        emulator.seed_instances(backend.home_region(), 3);
-    }
-    if let Some(emulator) = backend.gce() {
-        emulator.empty_pages(2);
-        emulator.seed_instances(backend.home_zone(), 3);
-    }
+    backend.send_empty_pages();
+    backend.seed_many(backend.home_zone(), 3, &|_| Labels::new());
     assert_eq!(
         backend
             .json(&["list", "-r", backend.home_region()])
@@ -143,25 +132,12 @@ fn list_goes_on_past_empty_pages(backend: &Backend) {
 
 fn list_with_a_part_missing_says_so(backend: &Backend) {
     backend.run(&["create", "web-1"]).expect(0);
-    let place = if let Some(emulator) = backend.ec2() {
-        let fault = cloud_emulators::faults::Effect::ErrorBefore {
-            status: 403,
-            code: "UnauthorizedOperation".to_owned(),
-        };
-        emulator.inject(cloud_emulators::faults::Fault::on("DescribeInstances", fault).at("eu-west-1"));
-        "aws/eu-west-1"
-    } else {
-        backend
-            .gce()
-            .expect("the other emulator")
-            .mark_unreachable("europe-west1-b");
-        "gcp/europe-west1-b"
-    };
+    let place = backend.hide_part_of_other_region();
     let listed = backend.json(&["list"]).expect(7);
     assert_eq!(names(&listed.items()), ["web-1"]);
-    assert_eq!(listed.json()["errors"][0]["location"], place);
+    assert_eq!(listed.json()["errors"][0]["location"], place.as_str());
     assert!(
-        listed.stderr.contains(place) && listed.stderr.contains("incomplete"),
+        listed.stderr.contains(&place) && listed.stderr.contains("incomplete"),
         "{}",
         listed.stderr
     );

@@ -28,7 +28,7 @@ mod terminate;
 use serde_json::Value;
 
 use crate::Case;
-use crate::support::backend::BackendKind;
+use crate::support::backend::{Backend, BackendKind};
 
 /// A case for the given backends.
 macro_rules! cases {
@@ -69,6 +69,13 @@ pub fn all() -> Vec<Case> {
             .all(|kind| all.iter().any(|case| case.on.contains(kind)))
     );
     all
+}
+
+/// Leaves no room in these zones.
+fn exhaust(backend: &Backend, zones: &[&str]) {
+    for zone in zones {
+        backend.exhaust_zone(zone);
+    }
 }
 
 fn text<'a>(item: &'a Value, field: &str) -> &'a str {

@@ -28,7 +28,7 @@ fn refused(backend: &Backend, arguments: &[&str], names: &[&str]) {
         assert!(run.stderr.contains(name), "{name} in\n{}", run.stderr);
     }
     assert!(run.stderr.starts_with("error: "), "{}", run.stderr);
-    assert_eq!(backend.seen(), []);
+    assert_eq!(backend.instances(), []);
 }
 
 fn an_unknown_type_is_refused_by_name(backend: &Backend) {
@@ -88,40 +88,17 @@ fn user_data_that_is_too_long_is_refused(backend: &Backend) {
 }
 
 fn a_native_reference_to_nothing_is_not_found(backend: &Backend) {
-    let place = if backend.kind == BackendKind::GceEmulator {
-        backend.home_zone()
-    } else {
-        backend.home_region()
-    };
-    let id = if backend.kind == BackendKind::GceEmulator {
-        "1234567890"
-    } else {
-        "i-0123456789abcdef0"
-    };
-    let reference = format!("{}/{place}/{id}", backend.provider());
-    backend.run(&["describe", &reference]).expect(3);
+    backend.run(&["describe", backend.site().absent_ref]).expect(3);
     backend.run(&["describe", "no-such-vm"]).expect(3);
 }
 
 fn an_unknown_network_is_refused_by_name(backend: &Backend) {
-    let network = if backend.kind == BackendKind::Ec2Emulator {
-        "vpc-0123456789abcdef0"
-    } else {
-        "nowhere"
-    };
+    let network = backend.site().absent_network;
     refused(backend, &["create", "web-1", "--network", network], &[network]);
 }
 
 fn an_arm_image_on_an_x86_type_is_refused(backend: &Backend) {
-    let image = match backend.kind {
-        BackendKind::Mock => "img-ubuntu-24.04-arm64".to_owned(),
-        BackendKind::GceEmulator => "projects/ubuntu-os-cloud/global/images/family/ubuntu-2404-lts-arm64".to_owned(),
-        _ => {
-            let emulator = backend.ec2().expect("the EC2 emulator");
-            let name = "ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-arm64-server-20251022";
-            emulator.image_id(backend.home_region(), name).expect("the image")
-        }
-    };
+    let image = backend.arm_image();
     refused(
         backend,
         &["create", "web-1", "--type", backend.other_type(), "--image", &image],

@@ -27,11 +27,8 @@ fn terminate_ends_the_vm_and_its_disk(backend: &Backend) {
     assert_eq!((text(&ended, "name"), text(&ended, "state")), ("web-1", "terminated"));
     let alive = backend.alive();
     assert_eq!((alive.len(), alive[0].name.as_str()), (1, "web-2"));
-    if let Some(emulator) = backend.ec2() {
-        assert_eq!(emulator.volumes().len(), 1, "only the disk of the other VM is left");
-    }
-    if let Some(emulator) = backend.gce() {
-        assert_eq!(emulator.disks().len(), 1, "only the disk of the other VM is left");
+    if backend.differences().has_disks {
+        assert_eq!(backend.disks().len(), 1, "the disk of the other VM is left alone");
     }
     assert_eq!(names(&backend.json(&["list"]).expect(0).items()), ["web-2"]);
 }
@@ -49,7 +46,7 @@ fn terminate_several_by_every_kind_of_reference(backend: &Backend) {
 }
 
 fn terminate_by_selector_takes_ours_alone(backend: &Backend) {
-    backend.create_from_outside("theirs");
+    backend.create_unmanaged("theirs");
     backend.run(&["create", "one", "-l", "env=ci"]).expect(0);
     backend.run(&["create", "two", "-l", "env=ci"]).expect(0);
     backend.run(&["create", "three", "-l", "env=dev"]).expect(0);
@@ -63,7 +60,7 @@ fn terminate_by_selector_takes_ours_alone(backend: &Backend) {
 }
 
 fn terminate_what_is_not_ours_needs_to_be_said(backend: &Backend) {
-    let id = backend.create_from_outside("theirs");
+    let id = backend.create_unmanaged("theirs");
     let refused = backend.run(&["terminate", &id, "-y"]).expect(6);
     assert!(refused.stderr.contains("--include-unmanaged"), "{}", refused.stderr);
     assert_eq!(backend.alive().len(), 1);

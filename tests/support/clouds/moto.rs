@@ -1,5 +1,5 @@
-//! moto, an EC2 emulator that we did not write, started for real. One server serves a test binary; who uses it has
-//! it alone, and finds it empty.
+//! moto, an EC2 emulator that we did not write, as a server of its own. One server serves a test binary. A test that
+//! uses it has it alone, and finds it empty.
 
 // Each test binary uses another part of it.
 #![allow(dead_code)]
@@ -12,7 +12,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use cloud_emulators::clients::aws;
 use cloud_emulators::python;
+
+use crate::support::clouds::ec2::{DIFFERENCES, SITE, run_instance};
+use crate::support::sandbox::aws_environment;
+use crate::support::test_cloud::{Differences, Labels, ObservedInstance, TestCloud, TestSite, common_state};
 
 static SERVER: Mutex<Option<Server>> = Mutex::new(None);
 
@@ -54,10 +59,6 @@ impl Moto {
         self.server.as_ref().expect("moto runs").port
     }
 
-    pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port())
-    }
-
     /// moto's own memory of its instances, of all regions.
     pub fn instances(&self) -> Vec<Value> {
         let data: Value = serde_json::from_str(&self.call("GET", "/moto-api/data.json")).expect("moto's state");
@@ -74,6 +75,65 @@ impl Moto {
             .split_once("\r\n\r\n")
             .map(|(_, body)| body.to_owned())
             .unwrap_or_default()
+    }
+}
+
+impl TestCloud for Moto {
+    fn provider(&self) -> &'static str {
+        "aws"
+    }
+
+    fn environment(&self) -> Vec<(&'static str, String)> {
+        aws_environment(&self.url())
+    }
+
+    fn site(&self) -> TestSite {
+        SITE
+    }
+
+    fn differences(&self) -> Differences {
+        Differences {
+            has_disks: false,
+            records_calls: false,
+            disabled_region: None,
+            ..DIFFERENCES
+        }
+    }
+
+    fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port())
+    }
+
+    /// moto's instances, as the AWS command line sees them.
+    fn instances(&self) -> Vec<ObservedInstance> {
+        let mut all = Vec::new();
+        for region in [SITE.home_region, SITE.other_region] {
+            let answer = aws(&self.url(), &["ec2", "describe-instances", "--region", region]);
+            for reservation in answer["Reservations"].as_array().into_iter().flatten() {
+                let instances = reservation["Instances"].as_array().into_iter().flatten();
+                all.extend(instances.map(|one| observe(region, one)));
+            }
+        }
+        all
+    }
+
+    fn create_unmanaged(&self, name: &str) -> String {
+        run_instance(&self.url(), "ami-0aaaaaaaaaaaaaa01", name)
+    }
+}
+
+fn observe(region: &str, one: &Value) -> ObservedInstance {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let tags = one["Tags"].as_array().into_iter().flatten();
+    let labels: Labels = tags.map(|tag| (text(&tag["Key"]), text(&tag["Value"]))).collect();
+    ObservedInstance {
+        name: labels.get("Name").cloned().unwrap_or_default(),
+        id: text(&one["InstanceId"]),
+        state: common_state(one["State"]["Name"].as_str().unwrap_or_default()),
+        region: region.to_owned(),
+        zone: text(&one["Placement"]["AvailabilityZone"]),
+        labels,
+        spot: one["InstanceLifecycle"] == "spot",
     }
 }
 
