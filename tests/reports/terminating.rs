@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use crate::support::backend::{Backend, BackendKind};
+use cloud_emulators::faults::{Effect, Fault};
 
-/// Longer than a command takes, and short enough to wait for.
-const SLOW: Duration = Duration::from_secs(2);
+/// Longer than a test takes: it ends when [`finish_after_looks`] moves the clock on.
+const SLOW: Duration = Duration::from_secs(600);
 /// Longer than any test.
 const NEVER_ENDING: Duration = Duration::from_secs(3600);
 
@@ -21,6 +22,21 @@ fn with_one_terminating(kind: BackendKind, deletion: Duration) -> Backend {
     backend
 }
 
+/// After so many looks at the home region, each look moves the clock on: what is terminating is then terminated.
+fn finish_after_looks(backend: &Backend, looks: usize) {
+    let advance = Fault::on(backend.operations().list, Effect::AdvanceClock(SLOW)).skip(looks);
+    backend.inject(if backend.differences().lists_all_regions_at_once {
+        advance
+    } else {
+        advance.at(backend.home_region())
+    });
+}
+
+/// The looks that it takes to find an instance, and one more that sees it terminating.
+fn first_looks(backend: &Backend) -> usize {
+    backend.differences().listings_by_name + 1
+}
+
 fn is_gone(backend: &Backend, name: &str) -> bool {
     let seen = backend.instances().into_iter();
     seen.filter(|one| one.name == name).all(|one| one.state == "terminated")
@@ -33,6 +49,7 @@ fn is_waited_for(kind: BackendKind, words: &dyn Fn(&Backend) -> Vec<String>) {
     let words = words(&backend);
     let mut arguments = vec!["terminate", "-y", "--wait"];
     arguments.extend(words.iter().map(String::as_str));
+    finish_after_looks(&backend, first_looks(&backend));
     let again = backend.json(&arguments).expect(0);
     assert!(
         !again.stderr.contains("nothing to terminate"),
@@ -88,11 +105,10 @@ fn terminating_vm_that_is_expired_is_waited_for() {
         .run(&["create", "web", "--ttl", "1m", "--ssh-key", "none"])
         .expect(0);
     backend.run(&["create", "db", "--ssh-key", "none"]).expect(0);
-    backend.advance(Duration::from_secs(180));
-    let emulator = backend.ec2();
-    emulator.set_date_offset(jiff::SignedDuration::from_secs(180));
-    emulator.set_transition(SLOW);
+    backend.advance_with_dates(Duration::from_secs(180));
+    backend.set_transition(SLOW);
     backend.run(&["terminate", "--expired", "-y"]).expect(0);
+    finish_after_looks(&backend, first_looks(&backend));
     let again = backend.json(&["terminate", "--expired", "-y", "--wait"]).expect(0);
     assert_eq!(again.item()["state"], "terminated", "{}", again.stderr);
     assert!(is_gone(&backend, "web"));
@@ -138,6 +154,7 @@ fn terminating_vm_that_never_goes_is_exit_8() {
 fn terminating_vm_is_waited_for_beside_one_that_still_runs() {
     for kind in BackendKind::EMULATORS {
         let backend = with_one_terminating(*kind, SLOW);
+        finish_after_looks(&backend, first_looks(&backend) + 1);
         let both = backend.json(&["terminate", "web", "db", "-y", "--wait"]).expect(0);
         let states: Vec<_> = both.items().iter().map(|item| item["state"].clone()).collect();
         assert_eq!(states, ["terminated", "terminated"], "{kind:?}");
@@ -169,6 +186,7 @@ fn name_that_is_terminated_twice_at_a_time_is_gone_for_both() {
                 .spawn()
                 .expect("the binary starts")
         };
+        finish_after_looks(&backend, 3 * first_looks(&backend));
         let runs = [start(), start(), start()];
         for run in runs {
             let output = run.wait_with_output().expect("the binary ends");
@@ -186,6 +204,7 @@ fn vm_that_is_only_being_stopped_is_terminated_on_compute_engine() {
     backend.set_transition(SLOW);
     backend.run(&["stop", "web"]).expect(0);
     assert_eq!(described(&backend, "state"), "stopping");
+    finish_after_looks(&backend, first_looks(&backend));
     let ended = backend.json(&["terminate", "web", "-y", "--wait"]).expect(0);
     assert!(!ended.stderr.contains("terminating already"), "{}", ended.stderr);
     assert_eq!(ended.item()["state"], "terminated");

@@ -15,15 +15,24 @@ fn refusal(status: u16, code: &str) -> Effect {
     }
 }
 
-/// Two VMs on their way up, each in a region of its own.
+/// How long an instance is pending, unless the clock is moved on.
+const START: Duration = Duration::from_secs(600);
+
+/// Two pending instances, each in a region of its own.
 fn two_pending_vms() -> Backend {
     let backend = Backend::start(BackendKind::Ec2Emulator);
-    backend.set_transition(Duration::from_secs(4));
+    backend.set_transition(START);
     backend.run(&["create", "near", "--wait", "none"]).expect(0);
     backend
         .run(&["create", "far", "-r", "eu-west-1", "--wait", "none"])
         .expect(0);
     backend
+}
+
+/// The listing of the near region after the first look for the state finds the instances changed.
+fn change_after_first_look(backend: &Backend) {
+    let advance = Effect::AdvanceClock(START);
+    backend.inject(Fault::on("DescribeInstances", advance).at("us-east-1").skip(3).times(1));
 }
 
 /// From the first look for the state on: finding them takes two calls.
@@ -35,6 +44,7 @@ fn refuse_listings(backend: &Backend, region: &str, effect: Effect) {
 fn region_that_denies_does_not_end_the_wait_for_another() {
     let backend = two_pending_vms();
     refuse_listings(&backend, "eu-west-1", refusal(403, "UnauthorizedOperation"));
+    change_after_first_look(&backend);
     let run = backend
         .json(&[&NEAR_AND_FAR[..], &["--for", "running"]].concat())
         .expect(7);
@@ -49,6 +59,7 @@ fn region_that_denies_does_not_end_the_wait_for_another() {
 fn names_are_waited_for_although_one_of_their_regions_denies() {
     let backend = two_pending_vms();
     refuse_listings(&backend, "eu-west-1", refusal(403, "UnauthorizedOperation"));
+    change_after_first_look(&backend);
     let run = backend.run(&["wait", "near", "far"]).expect(7);
     assert!(run.stdout.contains("running"), "{}", run.stdout);
 }
@@ -59,6 +70,7 @@ fn vms_of_a_region_that_denies_share_one_error() {
     let arguments = ["create", "group", "--count", "3", "-r", "eu-west-1", "--wait", "none"];
     backend.run(&arguments).expect(0);
     refuse_listings(&backend, "eu-west-1", refusal(403, "UnauthorizedOperation"));
+    change_after_first_look(&backend);
     let members = [
         "aws/eu-west-1/group-1",
         "aws/eu-west-1/group-2",
@@ -76,6 +88,7 @@ fn region_that_recovers_is_waited_for() {
     let backend = two_pending_vms();
     let fault = Fault::on("DescribeInstances", refusal(403, "UnauthorizedOperation"));
     backend.inject(fault.at("eu-west-1").skip(2).times(2));
+    change_after_first_look(&backend);
     let run = backend.json(&NEAR_AND_FAR).expect(0);
     let states: Vec<_> = run.items().iter().map(|item| item["state"].clone()).collect();
     assert_eq!(states, ["running", "running"]);
@@ -86,15 +99,17 @@ fn throttled_region_is_waited_for() {
     let backend = two_pending_vms();
     let fault = Fault::on("DescribeInstances", refusal(503, "RequestLimitExceeded"));
     backend.inject(fault.at("eu-west-1").skip(2).times(4));
+    change_after_first_look(&backend);
     backend.json(&NEAR_AND_FAR).expect(0);
 }
 
 #[test]
 fn vm_gone_in_one_region_is_seen_while_another_one_denies() {
     let backend = two_pending_vms();
-    backend.advance(Duration::from_secs(60));
+    backend.advance(START);
     backend.run(&["terminate", "aws/us-east-1/near", "-y"]).expect(0);
     refuse_listings(&backend, "eu-west-1", refusal(403, "UnauthorizedOperation"));
+    change_after_first_look(&backend);
     let run = backend.json(&[&NEAR_AND_FAR[..], &["--for", "terminated", "--timeout", "60s"]].concat());
     let run = run.expect(7);
     assert_eq!(run.items()[0]["state"], "terminated", "{}", run.stdout);
@@ -114,6 +129,7 @@ fn cloud_that_denies_does_not_end_the_wait_for_another_cloud() {
     for call in ["instances.list", "instances.aggregatedList"] {
         gcp.inject(Fault::on(call, refusal(403, "forbidden")).skip(1));
     }
+    change_after_first_look(&backend);
     let third = format!("gcp/us-central1-a/{}", made.id);
     let arguments = ["wait", "aws/us-east-1/near", &third, "--for", "running", "-o", "json"];
     let run = backend.sandbox.run(&arguments);
@@ -130,6 +146,7 @@ fn cloud_that_denies_does_not_end_the_wait_for_another_cloud() {
 fn region_that_denies_from_the_start_does_not_end_the_wait_for_another() {
     let backend = two_pending_vms();
     backend.inject(Fault::on("DescribeInstances", refusal(403, "UnauthorizedOperation")).at("eu-west-1"));
+    change_after_first_look(&backend);
     let run = backend.json(&NEAR_AND_FAR).expect(7);
     let states: Vec<_> = run.items().iter().map(|item| item["state"].clone()).collect();
     assert_eq!(states, ["running"]);
