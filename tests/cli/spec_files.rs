@@ -48,7 +48,8 @@ const SAME: [(&str, &str); 3] = [
 fn one_file_makes_several_vms_whatever_its_format() {
     for (name, text) in SAME {
         for is_input in [false, true] {
-            let sandbox = Sandbox::new();
+            let mut sandbox = Sandbox::new();
+            sandbox.start_mock_vms_at_once();
             let path = sandbox.write(name, text);
             let source = if is_input { "-" } else { &path };
             let run = sandbox.run_with_input(&["create", "-p", "mock", "-o", "json", "-f", source], text);

@@ -116,7 +116,8 @@ fn a_reader_that_has_gone_is_not_waited_for() {
 #[test]
 fn a_closed_stdout_does_not_stop_a_create() {
     for format in ["table", "json", "jsonl", "yaml", "csv", "ref"] {
-        let sandbox = Sandbox::new();
+        let mut sandbox = Sandbox::new();
+        sandbox.start_mock_vms_at_once();
         let run = run_unheard(&sandbox, &["create", "web-1", "-p", "mock", "-o", format]).expect(0);
         let made = sandbox
             .run(&["describe", "-p", "mock", "web-1", "-o", "json"])
@@ -129,7 +130,8 @@ fn a_closed_stdout_does_not_stop_a_create() {
 
 #[test]
 fn a_full_disk_is_an_error_and_the_vm_exists() {
-    let sandbox = Sandbox::new();
+    let mut sandbox = Sandbox::new();
+    sandbox.start_mock_vms_at_once();
     let full = || {
         OpenOptions::new()
             .write(true)

@@ -58,6 +58,11 @@ impl Sandbox {
         self
     }
 
+    /// VMs of the mock run at once, for tests that are not about how they start.
+    pub fn start_mock_vms_at_once(&mut self) -> &mut Self {
+        self.set("CLOUDCTL_MOCK", "slow-boot=0s")
+    }
+
     /// Points `-p aws` at an EC2 other than the real one.
     pub fn point_at_aws(&mut self, url: &str) -> &mut Self {
         self.set_all(aws_environment(url))

@@ -130,7 +130,8 @@ fn progress_is_for_people_at_a_terminal() {
 
 #[test]
 fn the_end_of_a_new_vm_is_told_to_people_at_a_terminal() {
-    let sandbox = Sandbox::new();
+    let mut sandbox = Sandbox::new();
+    sandbox.start_mock_vms_at_once();
     for (arguments, text) in [
         (
             &["create", "one", "--ttl", "2h"][..],
