@@ -14,24 +14,24 @@
 mod support;
 
 mod access;
-mod any_cloud;
-mod areas;
+mod any_provider;
 mod bad_input;
 mod catalogue;
-mod certainty;
 mod contexts;
 mod dry_run;
+mod exit_codes;
 mod expiry;
-mod guard;
 mod help;
 mod interrupts;
-mod lazy;
 mod limits;
+mod regions;
 mod secrets;
 mod spec_files;
 mod spec_formats;
+mod startup;
 mod streams;
 mod terminal;
+mod terminate_guard;
 
 use serde_json::Value;
 

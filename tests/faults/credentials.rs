@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::Row;
-use crate::running::{lists_before_recheck, while_held};
+use crate::background_run::{lists_before_recheck, while_held};
 use crate::seeds::alive_ids;
 use crate::support::backend::{Backend, BackendKind};
 

@@ -17,28 +17,16 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-mod big_listings;
-mod capacity;
+mod background_run;
+mod child_process;
 mod clocks;
-mod compute_engine;
+mod create;
 mod credentials;
-mod deletes;
-mod guard;
-mod kill_points;
-mod kills;
-mod lag;
-mod listings;
-mod metadata;
+mod list;
 mod process;
-mod races;
-mod refusals;
-mod replies;
-mod running;
 mod seeds;
-mod signals;
-mod streams;
+mod terminate;
 mod throttling;
-mod tokens;
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -74,27 +62,14 @@ const HEAVY: &[&str] = &[
 ];
 
 fn rows() -> Vec<Row> {
-    // One module a line.
     [
-        big_listings::rows(),
-        capacity::rows(),
         clocks::rows(),
-        compute_engine::rows(),
+        create::rows(),
         credentials::rows(),
-        deletes::rows(),
-        guard::rows(),
-        kill_points::rows(),
-        kills::rows(),
-        lag::rows(),
-        listings::rows(),
-        metadata::rows(),
-        races::rows(),
-        refusals::rows(),
-        replies::rows(),
-        signals::rows(),
-        streams::rows(),
+        list::rows(),
+        process::rows(),
+        terminate::rows(),
         throttling::rows(),
-        tokens::rows(),
     ]
     .into_iter()
     .flatten()
@@ -140,9 +115,9 @@ fn main() -> ExitCode {
 /// must go red. On Compute Engine there is no such test: it is the name that guards there, and it cannot be switched off.
 fn guard() -> Result<(), Failed> {
     let rows = rows![BackendKind::EMULATORS;
-        2 => kills::kill_after_each_effect_then_adopt,
-        5 => replies::reset_after_the_effect_is_replayed,
-        52 => races::fifty_processes_make_one,
+        2 => process::kills::kill_after_each_effect_then_adopt,
+        5 => create::replies::reset_after_the_effect_is_replayed,
+        52 => create::races::fifty_processes_make_one,
     ];
     for Row { number, run, .. } in rows {
         let backend = Backend::start(BackendKind::Ec2Emulator);

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::Row;
-use crate::running::Running;
+use crate::background_run::Running;
 use crate::seeds::{alive_ids, own, seed};
 use crate::support::backend::{Backend, BackendKind};
 use cloud_emulators::faults::Fault;

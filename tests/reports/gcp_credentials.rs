@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::gcp_stand_in::{StandIn, cloud, cloud_without_credentials, header};
+use crate::fixed_answer_server::{StandIn, cloud, cloud_without_credentials, header};
 use crate::support::sandbox::{Run, Sandbox};
 
 const KEY: &str =

@@ -7,7 +7,7 @@ use cloudctl::cloud::ProviderKind;
 use cloudctl::settings::{SettingPlace, Treatment, VendorSetting};
 use serde_json::{Value, json};
 
-use crate::gcp_stand_in::{StandIn, cloud, cloud_without_credentials, header};
+use crate::fixed_answer_server::{StandIn, cloud, cloud_without_credentials, header};
 use crate::support::sandbox::{Run, Sandbox};
 use cloud_emulators::gce;
 

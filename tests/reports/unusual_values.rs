@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::aws_credentials::{Answers, list as list_aws};
-use crate::gcp_stand_in::{cloud, cloud_without_credentials, header};
+use crate::fixed_answer_server::{cloud, cloud_without_credentials, header};
 use crate::support::sandbox::{Run, Sandbox};
 use crate::tls::{SELF_SIGNED, TlsServer};
 use cloud_emulators::call::{Operation, Reply, Request};

@@ -1,0 +1,111 @@
+//! Bad input that only a cloud, or its driver, can tell from good: one error, exit code 2, nothing made.
+
+use crate::Case;
+use crate::cases::cases;
+use crate::support::backend::{Backend, BackendKind};
+
+pub fn cases() -> Vec<Case> {
+    let mut all = Vec::from(cases![BackendKind::ALL;
+        an_unknown_type_is_refused_by_name,
+        an_unknown_image_is_refused_by_name,
+        an_unknown_place_is_refused_by_name,
+        a_zone_outside_the_region_is_refused,
+        an_unknown_native_option_is_refused_by_name,
+        user_data_that_is_too_long_is_refused,
+        a_native_reference_to_nothing_is_not_found,
+    ]);
+    all.extend(cases![BackendKind::STEERED;
+        an_unknown_network_is_refused_by_name,
+        an_arm_image_on_an_x86_type_is_refused,
+        a_disk_below_the_images_own_size_is_refused,
+    ]);
+    all
+}
+
+fn refused(backend: &Backend, arguments: &[&str], names: &[&str]) {
+    let run = backend.run(arguments).expect(2);
+    for name in names {
+        assert!(run.stderr.contains(name), "{name} in\n{}", run.stderr);
+    }
+    assert!(run.stderr.starts_with("error: "), "{}", run.stderr);
+    assert_eq!(backend.instances(), []);
+}
+
+fn an_unknown_type_is_refused_by_name(backend: &Backend) {
+    refused(backend, &["create", "web-1", "--type", "z9.gigantic"], &["z9.gigantic"]);
+    refused(
+        backend,
+        &["create", "web-1", "--type", "z9.gigantic", "--dry-run"],
+        &["z9.gigantic"],
+    );
+}
+
+fn an_unknown_image_is_refused_by_name(backend: &Backend) {
+    refused(
+        backend,
+        &["create", "web-1", "--image", "ubuntu-99.04"],
+        &["ubuntu-99.04", "hint: "],
+    );
+}
+
+fn an_unknown_place_is_refused_by_name(backend: &Backend) {
+    refused(
+        backend,
+        &["create", "web-1", "-r", "moon-east-1"],
+        &["moon-east-1", "hint: "],
+    );
+    refused(
+        backend,
+        &["create", "web-1", "-z", "moon-east-1z"],
+        &["moon-east-1z", "hint: "],
+    );
+    refused(backend, &["list", "-r", "moon-east-1"], &["moon-east-1"]);
+}
+
+fn a_zone_outside_the_region_is_refused(backend: &Backend) {
+    let arguments = [
+        "create",
+        "web-1",
+        "-r",
+        backend.other_region(),
+        "-z",
+        backend.home_zone(),
+    ];
+    refused(backend, &arguments, &[backend.other_region(), backend.home_zone()]);
+}
+
+fn an_unknown_native_option_is_refused_by_name(backend: &Backend) {
+    refused(
+        backend,
+        &["create", "web-1", "--native", "warp_speed=9"],
+        &["warp_speed"],
+    );
+}
+
+fn user_data_that_is_too_long_is_refused(backend: &Backend) {
+    let data = backend.sandbox.write("long", &"x".repeat(300 * 1024));
+    refused(backend, &["create", "web-1", "--user-data", &data], &["user data"]);
+}
+
+fn a_native_reference_to_nothing_is_not_found(backend: &Backend) {
+    backend.run(&["describe", backend.site().absent_ref]).expect(3);
+    backend.run(&["describe", "no-such-vm"]).expect(3);
+}
+
+fn an_unknown_network_is_refused_by_name(backend: &Backend) {
+    let network = backend.site().absent_network;
+    refused(backend, &["create", "web-1", "--network", network], &[network]);
+}
+
+fn an_arm_image_on_an_x86_type_is_refused(backend: &Backend) {
+    let image = backend.arm_image();
+    refused(
+        backend,
+        &["create", "web-1", "--type", backend.other_type(), "--image", &image],
+        &["arm64"],
+    );
+}
+
+fn a_disk_below_the_images_own_size_is_refused(backend: &Backend) {
+    refused(backend, &["create", "web-1", "--disk", "1"], &["1 GiB"]);
+}
