@@ -50,7 +50,7 @@ fn text<'a>(item: &'a Value, field: &str) -> &'a str {
 }
 
 #[test]
-fn both_clouds_give_the_same_fields_and_a_price_each() {
+fn dry_run_of_both_clouds_has_the_same_fields() {
     let clouds = Clouds::start();
     let plan = |provider: &str| {
         let arguments = [&NEED[..], &["--image", "ubuntu-24.04", "--dry-run", "-p", provider]].concat();
@@ -67,7 +67,7 @@ fn both_clouds_give_the_same_fields_and_a_price_each() {
 }
 
 #[test]
-fn any_cloud_is_the_cheapest_and_says_why() {
+fn any_provider_uses_the_cheapest_and_says_why() {
     let clouds = Clouds::start();
     let run = clouds
         .json(&[&NEED[..], &["--dry-run", "-p", "any"]].concat())
@@ -85,7 +85,7 @@ fn any_cloud_is_the_cheapest_and_says_why() {
 }
 
 #[test]
-fn where_the_cheapest_has_no_room_the_other_is_taken_and_found_again() {
+fn fallback_to_the_other_cloud_is_adopted_later() {
     let clouds = Clouds::start();
     let anywhere = [&NEED[..], &["-p", "any", "--ttl", "2h"]].concat();
     let plan = clouds.json(&[&anywhere[..], &["--dry-run"]].concat()).expect(0).item();
@@ -105,7 +105,7 @@ fn where_the_cheapest_has_no_room_the_other_is_taken_and_found_again() {
 }
 
 #[test]
-fn fallback_goes_on_to_the_other_cloud_in_the_same_area() {
+fn fallback_uses_the_other_cloud_in_the_same_area() {
     let clouds = Clouds::start();
     clouds.exhaust("aws");
     let arguments = [&NEED[..], &["-p", "aws", "--fallback", "zone,provider"]].concat();
@@ -117,7 +117,7 @@ fn fallback_goes_on_to_the_other_cloud_in_the_same_area() {
 }
 
 #[test]
-fn a_cloud_that_does_not_answer_may_have_the_name() {
+fn silent_cloud_may_have_the_name() {
     let clouds = Clouds::start();
     let mut sandbox = Sandbox::new();
     // Nobody listens there.

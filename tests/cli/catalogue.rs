@@ -38,7 +38,7 @@ fn prices_are_compared_without_credentials() {
 }
 
 #[test]
-fn places_are_those_that_were_named() {
+fn price_locations_are_the_given_ones() {
     let sandbox = Sandbox::new();
     for row in items(&sandbox, &["price", "--cpus", "2", "-r", "europe"]) {
         assert!(text(&row, "region").starts_with("eu"), "{row}");
@@ -74,7 +74,7 @@ fn places_are_those_that_were_named() {
 }
 
 #[test]
-fn an_unknown_price_is_unknown_and_never_nothing() {
+fn price_that_is_unknown_is_not_zero() {
     let sandbox = Sandbox::new();
     let spot = ["price", "--cpus", "4", "--spot"];
     let rows = items(&sandbox, &spot);
@@ -97,7 +97,7 @@ fn an_unknown_price_is_unknown_and_never_nothing() {
 }
 
 #[test]
-fn a_need_that_nothing_meets_is_refused_with_what_comes_nearest() {
+fn requirements_without_match_name_the_nearest() {
     let sandbox = Sandbox::new();
     for (arguments, hint) in [
         (&["price", "--memory", "5000000"][..], "GiB"),
@@ -115,7 +115,7 @@ fn a_need_that_nothing_meets_is_refused_with_what_comes_nearest() {
 }
 
 #[test]
-fn machine_types_are_the_clouds_own_where_it_can_be_asked() {
+fn machine_types_come_from_the_cloud_if_it_answers() {
     let (ec2, gce) = (ec2::Emulator::start(), gce::Emulator::start());
     let mut sandbox = Sandbox::new();
     let offline = sandbox
@@ -157,7 +157,7 @@ fn machine_types_are_the_clouds_own_where_it_can_be_asked() {
 }
 
 #[test]
-fn lists_tell_what_vms_cost() {
+fn list_shows_prices() {
     let (ec2, gce) = (ec2::Emulator::start(), gce::Emulator::start());
     let mut sandbox = Sandbox::new();
     sandbox.point_at_aws(&ec2.url()).point_at_gcp(&gce.url(), gce::PROJECT);
@@ -224,7 +224,7 @@ fn with_price_lists(lists: &price_lists::Emulator) -> Sandbox {
 }
 
 #[test]
-fn an_update_goes_over_what_was_built_in() {
+fn catalog_update_replaces_built_in_data() {
     let lists = price_lists::Emulator::start();
     let sandbox = with_price_lists(&lists);
     let rows = items(&sandbox, &["catalog", "update"]);
@@ -284,7 +284,7 @@ fn an_update_goes_over_what_was_built_in() {
 }
 
 #[test]
-fn a_broken_file_is_warned_of_and_left_aside() {
+fn catalog_file_that_is_broken_is_ignored_with_a_warning() {
     let mut sandbox = Sandbox::new();
     let path = sandbox.write("prices.tsv", "this is no price list\n");
     sandbox.set("CLOUDCTL_CATALOG", &path);

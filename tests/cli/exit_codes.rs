@@ -7,7 +7,7 @@ use crate::{create, names};
 use cloud_emulators::ec2;
 
 #[test]
-fn a_name_that_may_be_elsewhere_too_changes_nothing() {
+fn name_that_may_exist_elsewhere_changes_nothing() {
     let mut sandbox = Sandbox::new();
     let made = create(&sandbox, &["web-1"]);
     create(&sandbox, &["web-1", "-r", "eu-west-1"]);
@@ -23,7 +23,7 @@ fn a_name_that_may_be_elsewhere_too_changes_nothing() {
 }
 
 #[test]
-fn a_name_that_was_not_seen_is_not_called_absent() {
+fn name_not_seen_in_a_gap_is_not_absent() {
     let mut sandbox = Sandbox::new();
     sandbox.set("CLOUDCTL_MOCK", "unreachable=eu-west-1");
     sandbox
@@ -70,7 +70,7 @@ fn each_region_is_asked_of_every_cloud_that_has_it() {
 }
 
 #[test]
-fn the_place_is_that_of_the_flag_then_the_file_then_the_variable() {
+fn location_comes_from_flag_then_file_then_variable() {
     let mut sandbox = Sandbox::new();
     sandbox
         .set("CLOUDCTL_REGION", "us-east-1")
@@ -86,7 +86,7 @@ fn the_place_is_that_of_the_flag_then_the_file_then_the_variable() {
 }
 
 #[test]
-fn the_number_to_expect_is_the_one_that_is_taken() {
+fn expect_hint_shows_the_accepted_number() {
     let sandbox = Sandbox::new();
     create(&sandbox, &["safe", "--protect", "-l", "env=ci"]);
     let many = [
@@ -104,7 +104,7 @@ fn the_number_to_expect_is_the_one_that_is_taken() {
 }
 
 #[test]
-fn a_wait_ends_in_time_although_the_cloud_is_silent() {
+fn wait_ends_in_time_although_the_cloud_is_silent() {
     let mut sandbox = Sandbox::new();
     create(&sandbox, &["web-1"]);
     sandbox.set("CLOUDCTL_MOCK", "latency=120s");

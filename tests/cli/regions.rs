@@ -9,7 +9,7 @@ fn made(sandbox: &Sandbox) {
 }
 
 #[test]
-fn what_is_made_in_an_area_is_found_there_by_all_later_steps() {
+fn area_finds_its_vm_in_all_later_commands() {
     let mut sandbox = Sandbox::new();
     made(&sandbox);
     sandbox.set("CLOUDCTL_REGION", "europe");
@@ -45,7 +45,7 @@ fn what_is_made_in_an_area_is_found_there_by_all_later_steps() {
 }
 
 #[test]
-fn an_area_without_a_region_is_refused() {
+fn area_without_region_is_refused() {
     let sandbox = Sandbox::new();
     made(&sandbox);
     let refused = sandbox.run(&["list", "-p", "mock", "-r", "oceania"]).expect(2);

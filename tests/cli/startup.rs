@@ -55,7 +55,7 @@ fn expect(output: &Output, code: i32) {
 }
 
 #[test]
-fn help_version_completion_and_mistakes_need_nothing() {
+fn help_and_usage_errors_read_no_configuration() {
     let mut sandbox = Sandbox::new();
     set_traps(&mut sandbox, &all());
     for (arguments, code) in [

@@ -32,7 +32,7 @@ fn run_into(sandbox: &Sandbox, stdout: Stdio, arguments: &[&str]) -> Run {
 }
 
 #[test]
-fn a_closed_stdout_ends_a_list_quietly() {
+fn closed_stdout_ends_a_list_quietly() {
     let sandbox = Sandbox::new();
     create(&sandbox, &["web-1"]);
     for format in [
@@ -105,7 +105,7 @@ fn jsonl_is_sorted_where_that_is_asked_for() {
 }
 
 #[test]
-fn a_reader_that_has_gone_is_not_waited_for() {
+fn closed_reader_is_not_waited_for() {
     let sandbox = with_a_slow_region("60s");
     let began = Instant::now();
     let run = run_unheard(&sandbox, &["list", "-p", "mock", "-o", "jsonl"]).expect(0);
@@ -114,7 +114,7 @@ fn a_reader_that_has_gone_is_not_waited_for() {
 }
 
 #[test]
-fn a_closed_stdout_does_not_stop_a_create() {
+fn closed_stdout_does_not_stop_a_create() {
     for format in ["table", "json", "jsonl", "yaml", "csv", "ref"] {
         let mut sandbox = Sandbox::new();
         sandbox.start_mock_vms_at_once();
@@ -129,7 +129,7 @@ fn a_closed_stdout_does_not_stop_a_create() {
 }
 
 #[test]
-fn a_full_disk_is_an_error_and_the_vm_exists() {
+fn full_disk_is_an_error_and_the_vm_exists() {
     let mut sandbox = Sandbox::new();
     sandbox.start_mock_vms_at_once();
     let full = || {
@@ -159,7 +159,7 @@ fn a_full_disk_is_an_error_and_the_vm_exists() {
 }
 
 #[test]
-fn a_closed_stderr_does_not_stop_a_create() {
+fn closed_stderr_does_not_stop_a_create() {
     let sandbox = Sandbox::new();
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
@@ -233,7 +233,7 @@ fn is_harmless(text: &str) -> bool {
 }
 
 #[test]
-fn hostile_names_are_escaped_where_people_read_them() {
+fn hostile_names_are_escaped_in_text_output() {
     let sandbox = with_hostile_vms();
     for format in ["table", "wide", "columns=name,labels,native", "name", "id", "ref"] {
         let run = sandbox.run(&["list", "-p", "mock", "-o", format]).expect(0);
@@ -253,7 +253,7 @@ fn hostile_names_are_escaped_where_people_read_them() {
 }
 
 #[test]
-fn hostile_names_are_exact_in_json_and_defused_in_csv() {
+fn hostile_names_are_exact_in_json_and_escaped_in_csv() {
     let sandbox = with_hostile_vms();
     let items = sandbox.run(&["list", "-p", "mock", "-o", "json"]).expect(0).items();
     let mut names: Vec<_> = items
@@ -285,7 +285,7 @@ fn hostile_names_are_exact_in_json_and_defused_in_csv() {
 }
 
 #[test]
-fn a_hostile_name_does_not_spoil_the_table_of_the_others() {
+fn hostile_name_does_not_break_the_table() {
     let sandbox = with_hostile_vms();
     let table = sandbox.run(&["list", "-p", "mock"]).expect(0).stdout;
     // The rows that are short are as they would be without the others.
@@ -334,7 +334,7 @@ fn hostile_names_are_escaped_in_errors_and_logs() {
 }
 
 #[test]
-fn a_closed_stdout_hides_neither_an_error_nor_the_exit_code() {
+fn closed_stdout_keeps_error_and_exit_code() {
     let sandbox = Sandbox::new();
     let arguments = [
         "create",

@@ -19,7 +19,7 @@ fn with_theirs() -> Sandbox {
 }
 
 #[test]
-fn one_that_is_not_ours_keeps_all_that_are_named_alive() {
+fn terminate_with_an_unmanaged_name_changes_nothing() {
     let sandbox = with_theirs();
     let refused = terminate(&sandbox, &["ours", "theirs", "-y"]).expect(6);
     assert!(refused.stderr.contains("--include-unmanaged"), "{}", refused.stderr);
@@ -30,7 +30,7 @@ fn one_that_is_not_ours_keeps_all_that_are_named_alive() {
 }
 
 #[test]
-fn a_selector_takes_others_only_if_that_is_said() {
+fn selector_includes_unmanaged_only_with_flag() {
     let sandbox = with_theirs();
     terminate(&sandbox, &["-l", "env=ci", "-y"]).expect(0);
     assert_eq!(names(&sandbox), ["theirs"]);
@@ -39,7 +39,7 @@ fn a_selector_takes_others_only_if_that_is_said() {
 }
 
 #[test]
-fn expired_is_never_what_is_not_ours() {
+fn terminate_expired_skips_unmanaged_vms() {
     let sandbox = with_theirs();
     edit(&sandbox, "theirs", |one| {
         one["created_at"] = "2026-01-01T00:00:00Z".into();
@@ -60,7 +60,7 @@ const FORGERIES: [(&str, &str, Option<&str>); 5] = [
 ];
 
 #[test]
-fn labels_that_make_no_sense_are_warned_of_and_keep_their_vm_alive() {
+fn invalid_labels_warn_and_keep_their_vm() {
     for (words, key, value) in FORGERIES {
         let sandbox = Sandbox::new();
         let forged = create(&sandbox, &["forged"]);
@@ -108,7 +108,7 @@ fn labels_that_make_no_sense_are_warned_of_and_keep_their_vm_alive() {
 }
 
 #[test]
-fn a_ttl_that_makes_no_sense_is_none() {
+fn ttl_label_that_is_invalid_is_ignored() {
     let sandbox = Sandbox::new();
     create(&sandbox, &["web-1", "--ttl", "1h"]);
     edit(&sandbox, "web-1", |one| {
@@ -123,7 +123,7 @@ fn a_ttl_that_makes_no_sense_is_none() {
 }
 
 #[test]
-fn expired_is_asked_like_everything_else() {
+fn terminate_expired_asks_for_confirmation() {
     let sandbox = Sandbox::new();
     let many = [
         "create", "-p", "mock", "web", "--count", "12", "-l", "env=ci", "--wait", "none", "-q",
@@ -151,7 +151,7 @@ fn expired_is_asked_like_everything_else() {
 }
 
 #[test]
-fn what_is_protected_outlives_its_label_and_is_said() {
+fn protected_expired_vm_stays_and_is_reported() {
     let sandbox = Sandbox::new();
     create(&sandbox, &["safe", "--protect"]);
     leave_to_the_label(&sandbox, "safe");
@@ -167,7 +167,7 @@ fn what_is_protected_outlives_its_label_and_is_said() {
 }
 
 #[test]
-fn where_a_region_does_not_answer_nothing_is_selected_by_label() {
+fn selector_with_a_silent_region_changes_nothing() {
     let mut sandbox = Sandbox::new();
     create(&sandbox, &["due", "-l", "env=ci"]);
     sandbox.set("CLOUDCTL_MOCK", "unreachable=eu-west-1");
@@ -178,7 +178,7 @@ fn where_a_region_does_not_answer_nothing_is_selected_by_label() {
 }
 
 #[test]
-fn where_a_region_does_not_answer_what_is_past_its_time_elsewhere_ends() {
+fn terminate_expired_works_beside_a_silent_region() {
     let mut sandbox = Sandbox::new();
     create(&sandbox, &["due", "-l", "env=ci"]);
     create(&sandbox, &["due-too"]);

@@ -34,7 +34,7 @@ pub struct Case {
 
 /// Cases that fail on a backend for a reason that lies with the backend.
 const KNOWN_GAPS: &[(&str, BackendKind, &str)] = &[(
-    "terminate_refuses_what_is_protected",
+    "terminate_refuses_protected_vm",
     BackendKind::Moto,
     "moto ignores DisableApiTermination at launch: \
      https://github.com/getmoto/moto/blob/5.2.5/moto/ec2/models/instances.py",

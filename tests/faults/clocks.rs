@@ -11,11 +11,11 @@ use crate::support::backend::{Backend, BackendKind};
 
 pub fn rows() -> Vec<Row> {
     let mut rows = crate::rows![BackendKind::EMULATORS;
-        42 => the_clock_is_twenty_minutes_late,
+        42 => clock_twenty_minutes_slow_is_not_used,
     ];
     rows.extend(crate::rows![&[BackendKind::Ec2Emulator];
-        42 => the_clock_is_twenty_minutes_early,
-        42 => a_wrong_clock_is_told_of,
+        42 => clock_twenty_minutes_fast_is_not_used,
+        42 => wrong_clock_is_reported,
     ]);
     rows
 }
@@ -47,7 +47,7 @@ fn assert_created_with_ttl(backend: &Backend) {
 }
 
 /// The cloud is ahead of this machine: what is over there is over, whatever the time is here.
-fn the_clock_is_twenty_minutes_late(backend: &Backend) {
+fn clock_twenty_minutes_slow_is_not_used(backend: &Backend) {
     let over = seed_with_ttl(backend, "over", "10m");
     let young = seed_with_ttl(backend, "young", "30m");
     backend.advance_with_dates(TWENTY_MINUTES);
@@ -66,7 +66,7 @@ fn the_clock_is_twenty_minutes_late(backend: &Backend) {
 }
 
 /// The cloud is behind this machine: what is over here only is not over.
-fn the_clock_is_twenty_minutes_early(backend: &Backend) {
+fn clock_twenty_minutes_fast_is_not_used(backend: &Backend) {
     let emulator = backend.ec2();
     let first = seed_with_ttl(backend, "only-here", "10m");
     // Eleven minutes later; and the cloud's clock is nine minutes behind the time when it was made.
@@ -78,7 +78,7 @@ fn the_clock_is_twenty_minutes_early(backend: &Backend) {
 }
 
 /// Once, and with what to do where it still is in the way.
-fn a_wrong_clock_is_told_of(backend: &Backend) {
+fn wrong_clock_is_reported(backend: &Backend) {
     let emulator = backend.ec2();
     let told = |text: &str, word: &str| text.matches(word).count();
     seed(backend, "web-1", &own("web-1"));

@@ -9,12 +9,12 @@ use crate::support::backend::{Backend, BackendKind};
 
 pub fn rows() -> Vec<Row> {
     crate::rows![BackendKind::EMULATORS;
-        43 => they_expire_before_the_change,
-        44 => they_expire_after_the_create,
+        43 => credentials_expiring_before_a_change_change_nothing,
+        44 => credentials_expiring_after_a_create_name_the_vm,
     ]
 }
 
-fn they_expire_before_the_change(backend: &Backend) {
+fn credentials_expiring_before_a_change_change_nothing(backend: &Backend) {
     backend.run(&["create", "web-1"]).expect(0);
     let before = alive_ids(backend);
     // After the last call before the change.
@@ -49,7 +49,7 @@ fn they_expire_before_the_change(backend: &Backend) {
     assert_eq!(backend.alive().len(), 1);
 }
 
-fn they_expire_after_the_create(backend: &Backend) {
+fn credentials_expiring_after_a_create_name_the_vm(backend: &Backend) {
     let arguments = ["create", "web-1", "--ttl", "2h"];
     let run = while_held(backend, backend.operations().create, 0, &arguments, |backend| {
         backend.expire_credentials()

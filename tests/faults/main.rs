@@ -84,7 +84,7 @@ fn main() -> ExitCode {
     arguments.test_threads.get_or_insert(12);
     let rows = rows();
     let covered: BTreeSet<u8> = rows.iter().map(|row| row.number).collect();
-    let mut trials = vec![Trial::test("every_row_of_the_matrix_has_a_test", move || {
+    let mut trials = vec![Trial::test("matrix_has_a_test_for_every_row", move || {
         let missing: Vec<u8> = (1..=ROWS).filter(|number| !covered.contains(number)).collect();
         if missing.is_empty() {
             Ok(())
@@ -92,7 +92,7 @@ fn main() -> ExitCode {
             Err(format!("no test for {missing:?}").into())
         }
     })];
-    trials.push(Trial::test("guard_the_checks_can_fail", guard));
+    trials.push(Trial::test("checks_fail_without_tokens", guard));
     for row in rows {
         let name = row.name.rsplit("::").next().unwrap_or_default();
         for backend in row.on {
@@ -117,7 +117,7 @@ fn guard() -> Result<(), Failed> {
     let rows = rows![BackendKind::EMULATORS;
         2 => process::kills::kill_after_each_effect_then_adopt,
         5 => create::replies::reset_after_the_effect_is_replayed,
-        52 => create::races::fifty_processes_make_one,
+        52 => create::races::fifty_processes_create_one,
     ];
     for Row { number, run, .. } in rows {
         let backend = Backend::start(BackendKind::Ec2Emulator);

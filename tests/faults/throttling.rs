@@ -10,14 +10,14 @@ use cloud_emulators::faults::Fault;
 
 pub fn rows() -> Vec<Row> {
     crate::rows![BackendKind::EMULATORS;
-        32 => half_of_all_calls_are_throttled_for_a_minute,
-        33 => every_call_is_throttled,
-        33 => every_change_is_throttled,
+        32 => throttled_half_of_the_calls_still_succeeds,
+        33 => throttled_calls_end_in_time,
+        33 => throttled_changes_end_in_time,
     ]
 }
 
 /// So many VMs by one command. `CLOUDCTL_THROTTLED_CREATES=200` makes more.
-fn half_of_all_calls_are_throttled_for_a_minute(backend: &Backend) {
+fn throttled_half_of_the_calls_still_succeeds(backend: &Backend) {
     const WINDOW: Duration = Duration::from_secs(60);
     let asked = std::env::var("CLOUDCTL_THROTTLED_CREATES");
     let count: usize = asked.ok().and_then(|text| text.parse().ok()).unwrap_or(24);
@@ -60,7 +60,7 @@ fn half_of_all_calls_are_throttled_for_a_minute(backend: &Backend) {
 /// How long a command may hold on.
 const PATIENCE: Duration = Duration::from_secs(80);
 
-fn every_call_is_throttled(backend: &Backend) {
+fn throttled_calls_end_in_time(backend: &Backend) {
     seed(backend, "web-1", &own("web-1"));
     let before = alive_ids(backend);
     backend.inject(Fault::on_all(backend.errors().throttled.before()));
@@ -75,7 +75,7 @@ fn every_call_is_throttled(backend: &Backend) {
     assert_eq!(alive_ids(backend), before);
 }
 
-fn every_change_is_throttled(backend: &Backend) {
+fn throttled_changes_end_in_time(backend: &Backend) {
     seed(backend, "web-1", &own("web-1"));
     let before = alive_ids(backend);
     for call in [backend.operations().create, backend.operations().terminate] {

@@ -16,7 +16,7 @@ fn with_one(name: &str) -> Sandbox {
 }
 
 #[test]
-fn tables_fit_the_terminal_and_never_cut_a_name() {
+fn table_fits_the_terminal_and_keeps_names_whole() {
     let sandbox = with_one(LONG);
     sandbox.run(&["wait", "-p", "mock", LONG]).expect(0);
     let mut widths = Vec::new();
@@ -42,7 +42,7 @@ fn tables_fit_the_terminal_and_never_cut_a_name() {
 }
 
 #[test]
-fn a_list_says_how_far_it_is_and_leaves_nothing_of_that() {
+fn list_shows_progress_and_removes_it() {
     let mut sandbox = with_one("web-1");
     let run = on_terminal(&sandbox, 200, "", LIST).expect(0);
     assert!(!run.stdout.contains("answered"), "{}", run.stdout);
@@ -66,7 +66,7 @@ fn a_list_says_how_far_it_is_and_leaves_nothing_of_that() {
 }
 
 #[test]
-fn colours_are_for_terminals_and_for_who_wants_them() {
+fn colours_are_printed_on_terminals_or_on_request() {
     let cases: [(Variables, bool, bool); 8] = [
         // variables, coloured on a terminal, coloured into a pipe
         (&[], true, false),
@@ -101,7 +101,7 @@ fn colours_are_for_terminals_and_for_who_wants_them() {
 }
 
 #[test]
-fn what_programs_read_is_never_coloured() {
+fn machine_formats_have_no_colours() {
     let mut sandbox = with_one("web-1");
     sandbox.set("CLICOLOR_FORCE", "1");
     for format in ["json", "jsonl", "yaml", "csv", "name", "id", "ref"] {
@@ -111,7 +111,7 @@ fn what_programs_read_is_never_coloured() {
 }
 
 #[test]
-fn progress_is_for_people_at_a_terminal() {
+fn progress_is_printed_on_terminals_only() {
     let sandbox = Sandbox::new();
     fn create(name: &str) -> [&str; 4] {
         ["create", name, "-p", "mock"]
@@ -129,7 +129,7 @@ fn progress_is_for_people_at_a_terminal() {
 }
 
 #[test]
-fn the_end_of_a_new_vm_is_told_to_people_at_a_terminal() {
+fn expiry_of_a_new_vm_is_printed_on_terminals() {
     let mut sandbox = Sandbox::new();
     sandbox.start_mock_vms_at_once();
     for (arguments, text) in [

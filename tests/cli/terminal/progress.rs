@@ -18,7 +18,7 @@ fn ask(sandbox: &Sandbox, arguments: &[&str], meanwhile: &str) -> Run {
 }
 
 #[test]
-fn a_name_that_is_made_anew_is_another_vm() {
+fn confirmed_name_created_again_is_not_terminated() {
     let sandbox = with_two();
     let first = create(&sandbox, &["one", "-l", "env=ci"]);
     let meanwhile =
@@ -29,14 +29,14 @@ fn a_name_that_is_made_anew_is_another_vm() {
 }
 
 #[test]
-fn who_fits_the_selector_since_was_not_shown_and_stays() {
+fn vm_that_matches_after_the_question_stays() {
     let sandbox = with_two();
     ask(&sandbox, MANY, "$CLOUDCTL create three -l env=ci -p mock").expect(0);
     assert_eq!(names(&sandbox), ["three"]);
 }
 
 #[test]
-fn who_is_protected_since_is_left_out() {
+fn vm_protected_after_the_question_stays() {
     let sandbox = with_two();
     let run = ask(&sandbox, MANY, "$CLOUDCTL protect one -p mock").expect(7);
     assert!(run.stdout.contains("is protected"), "{}", run.stdout);
@@ -44,7 +44,7 @@ fn who_is_protected_since_is_left_out() {
 }
 
 #[test]
-fn who_is_not_ours_any_more_keeps_all_alive() {
+fn terminate_stops_if_a_vm_becomes_unmanaged() {
     let sandbox = with_two();
     let disown = "sed -i 's/cloudctl-managed/owner/' $HOME/.local/state/cloudctl/mock.json";
     let run = ask(&sandbox, MANY, disown).expect(6);
@@ -53,14 +53,14 @@ fn who_is_not_ours_any_more_keeps_all_alive() {
 }
 
 #[test]
-fn who_cannot_be_looked_at_again_keeps_all_alive() {
+fn terminate_stops_if_a_second_look_fails() {
     let sandbox = with_two();
     let run = ask(&sandbox, MANY, "echo '[]' > $HOME/.local/state/cloudctl/mock.json").expect(6);
     assert!(run.stdout.contains("nothing was terminated"), "{}", run.stdout);
 }
 
 #[test]
-fn who_was_given_more_time_since_is_not_expired() {
+fn terminate_expired_skips_extended_vm() {
     let sandbox = with_two();
     leave_to_the_label(&sandbox, "one");
     leave_to_the_label(&sandbox, "two");
@@ -79,7 +79,7 @@ fn who_was_given_more_time_since_is_not_expired() {
 }
 
 #[test]
-fn what_is_left_out_is_said_with_the_question() {
+fn question_names_what_is_left_out() {
     let sandbox = with_two();
     sandbox.run(&["protect", "one", "-p", "mock"]).expect(0);
     let run = ask(&sandbox, MANY, ":").expect(7);

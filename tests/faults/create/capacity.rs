@@ -11,9 +11,9 @@ pub fn rows() -> Vec<Row> {
     crate::rows![BackendKind::EMULATORS;
         17 => no_capacity_names_the_zones_tried,
         18 => no_capacity_in_one_zone_goes_on_to_the_next,
-        19 => a_timeout_stays_in_its_zone,
-        20 => pending_then_terminated_tells_why,
-        21 => a_quota_is_not_tried_again,
+        19 => timeout_tries_no_other_zone,
+        20 => vm_that_fails_while_pending_gives_the_reason,
+        21 => quota_error_is_not_retried,
     ]
 }
 
@@ -67,7 +67,7 @@ fn no_capacity_in_one_zone_goes_on_to_the_next(backend: &Backend) {
     assert_eq!(only_one_at_all(backend, "web-1"), seen);
 }
 
-fn a_timeout_stays_in_its_zone(backend: &Backend) {
+fn timeout_tries_no_other_zone(backend: &Backend) {
     let [here, ..] = zones(backend);
     // Its look-up sees nothing of what was made without an answer.
     backend.set_listing_lag(Duration::from_secs(600));
@@ -114,7 +114,7 @@ fn a_timeout_stays_in_its_zone(backend: &Backend) {
     assert_eq!(only_one_at_all(backend, "made"), seen);
 }
 
-fn pending_then_terminated_tells_why(backend: &Backend) {
+fn vm_that_fails_while_pending_gives_the_reason(backend: &Backend) {
     let [here, ..] = zones(backend);
     let code = backend.fail_accepted_creates(here);
     // Once it is gone when it is looked at first, and once it is seen pending before.
@@ -127,7 +127,7 @@ fn pending_then_terminated_tells_why(backend: &Backend) {
     }
 }
 
-fn a_quota_is_not_tried_again(backend: &Backend) {
+fn quota_error_is_not_retried(backend: &Backend) {
     backend.exhaust_quota();
     let run = backend.json(&["create", "web-1", "--fallback", "zone"]).expect(5);
     assert_eq!(run.error_kinds(), ["quota"]);

@@ -9,19 +9,19 @@ use cloud_emulators::faults::{Effect, Fault, Gate, Side};
 
 pub fn rows() -> Vec<Row> {
     crate::rows![&[BackendKind::GceEmulator];
-        24 => an_operation_that_fails_after_200_is_told_by_its_code,
-        25 => a_wait_that_returns_early_is_not_hurried,
-        26 => an_operation_that_cannot_be_read_is_looked_up_by_name,
-        27 => a_name_taken_by_ours_is_adopted,
-        28 => a_name_taken_by_others_is_refused,
-        29 => a_forgotten_request_id_is_caught_by_the_name,
+        24 => operation_that_fails_later_is_reported_by_its_code,
+        25 => wait_that_returns_early_is_repeated_slowly,
+        26 => operation_that_is_unreadable_is_replaced_by_a_lookup,
+        27 => name_taken_by_our_vm_is_adopted,
+        28 => name_taken_by_others_is_refused,
+        29 => forgotten_request_id_is_caught_by_the_name,
         53 => of_two_specs_that_go_to_different_zones_one_stays,
     ]
 }
 
 const ZONE: &str = "us-central1-a";
 
-fn an_operation_that_fails_after_200_is_told_by_its_code(backend: &Backend) {
+fn operation_that_fails_later_is_reported_by_its_code(backend: &Backend) {
     let emulator = backend.gce();
     emulator.exhaust_zone(ZONE);
     for round in 0..2 {
@@ -47,7 +47,7 @@ fn an_operation_that_fails_after_200_is_told_by_its_code(backend: &Backend) {
     assert_eq!(only_one_at_all(backend, "web-1").id, id_of(&made));
 }
 
-fn a_wait_that_returns_early_is_not_hurried(backend: &Backend) {
+fn wait_that_returns_early_is_repeated_slowly(backend: &Backend) {
     let emulator = backend.gce();
     emulator.set_wait_returns_early(true);
     emulator.set_transition_time(Duration::from_secs(5));
@@ -58,7 +58,7 @@ fn a_wait_that_returns_early_is_not_hurried(backend: &Backend) {
     assert!((2..=12).contains(&waits), "{waits} waits within five seconds");
 }
 
-fn an_operation_that_cannot_be_read_is_looked_up_by_name(backend: &Backend) {
+fn operation_that_is_unreadable_is_replaced_by_a_lookup(backend: &Backend) {
     let emulator = backend.gce();
     let failure = |status, code: &str| Effect::ErrorBefore {
         status,
@@ -84,7 +84,7 @@ fn an_operation_that_cannot_be_read_is_looked_up_by_name(backend: &Backend) {
     assert_eq!(backend.orphaned_disks(), Vec::<String>::new());
 }
 
-fn a_name_taken_by_ours_is_adopted(backend: &Backend) {
+fn name_taken_by_our_vm_is_adopted(backend: &Backend) {
     let emulator = backend.gce();
     // Its look-up is over when another process makes the VM.
     let (endpoint, gate) = (backend.open_endpoint(), Gate::new(Side::Before));
@@ -105,7 +105,7 @@ fn a_name_taken_by_ours_is_adopted(backend: &Backend) {
     assert_eq!(inserts.map(|call| call.status).collect::<Vec<_>>(), [Some(409)]);
 }
 
-fn a_name_taken_by_others_is_refused(backend: &Backend) {
+fn name_taken_by_others_is_refused(backend: &Backend) {
     let emulator = backend.gce();
     // One has nothing of ours, one has our labels copied from another VM.
     emulator.create_from_outside(ZONE, "web-1", &[("team", "theirs")]);
@@ -124,7 +124,7 @@ fn a_name_taken_by_others_is_refused(backend: &Backend) {
     }
 }
 
-fn a_forgotten_request_id_is_caught_by_the_name(backend: &Backend) {
+fn forgotten_request_id_is_caught_by_the_name(backend: &Backend) {
     let emulator = backend.gce();
     let endpoint = backend.open_endpoint();
     let create = ["create", "web-1"];

@@ -10,13 +10,13 @@ use cloud_emulators::faults::{Effect, Fault, Gate, Side};
 
 pub fn rows() -> Vec<Row> {
     let mut rows = crate::rows![BackendKind::EMULATORS;
-        52 => fifty_processes_make_one,
-        53 => of_two_specs_one_wins,
-        53 => of_two_zones_one_stays,
-        53 => of_two_zones_one_stays_although_both_show_late,
+        52 => fifty_processes_create_one,
+        53 => two_specs_at_once_create_one,
+        53 => two_zones_at_once_keep_one,
+        53 => two_zones_at_once_keep_one_although_listings_lag,
     ];
     rows.extend(crate::rows![&[BackendKind::Ec2Emulator];
-        53 => what_was_seen_once_of_a_race_counts,
+        53 => duplicate_seen_once_is_terminated,
     ]);
     rows
 }
@@ -31,7 +31,7 @@ fn rounds() -> usize {
     asked.map_or(1, |text| text.parse().expect("CLOUDCTL_RACE_ROUNDS is a number"))
 }
 
-pub fn fifty_processes_make_one(backend: &Backend) {
+pub fn fifty_processes_create_one(backend: &Backend) {
     let rounds = rounds();
     let start = Instant::now();
     for round in 0..rounds {
@@ -78,7 +78,7 @@ fn race<'a>(backend: &Backend, commands: impl Iterator<Item = &'a [&'a str]>) ->
     processes.into_iter().map(Process::end).collect()
 }
 
-fn of_two_specs_one_wins(backend: &Backend) {
+fn two_specs_at_once_create_one(backend: &Backend) {
     let plain = ["create", "web-1", "-o", "json"];
     let other = ["create", "web-1", "-o", "json", "--type", backend.other_type()];
     let commands = (0..20).map(|number| if number % 2 == 0 { plain.as_slice() } else { &other });
@@ -108,7 +108,7 @@ fn zones(backend: &Backend) -> [&'static str; 2] {
 }
 
 /// Nothing that the two share in the cloud tells one of the other: not a token, and not a name.
-fn of_two_zones_one_stays(backend: &Backend) {
+fn two_zones_at_once_keep_one(backend: &Backend) {
     let [one, other] = zones(backend);
     let cases: [(&str, [&[&str]; 2], bool); 2] = [
         // Two zones are two specs.
@@ -151,7 +151,7 @@ fn of_two_zones_one_stays(backend: &Backend) {
 }
 
 /// The later one makes its own when it can see neither; what it sees at last ends it.
-fn of_two_zones_one_stays_although_both_show_late(backend: &Backend) {
+fn two_zones_at_once_keep_one_although_listings_lag(backend: &Backend) {
     let [first, second] = zones(backend);
     backend.set_listing_lag(Duration::from_secs(2));
     let endpoint = backend.open_endpoint();
@@ -170,7 +170,7 @@ fn of_two_zones_one_stays_although_both_show_late(backend: &Backend) {
 }
 
 /// The first look shows the elder and not yet what this run made; then nothing can be looked at any more.
-fn what_was_seen_once_of_a_race_counts(backend: &Backend) {
+fn duplicate_seen_once_is_terminated(backend: &Backend) {
     let [first, second] = zones(backend);
     let lag = Duration::from_secs(2);
     backend.set_listing_lag(lag);

@@ -13,9 +13,9 @@ pub fn rows() -> Vec<Row> {
         6 => reset_on_every_attempt_is_unknown,
         6 => reset_on_every_attempt_names_what_is_seen,
         7 => no_answer_is_replayed,
-        8 => a_damaged_answer_is_replayed,
-        9 => an_error_with_effect_is_replayed,
-        10 => an_error_without_effect_is_retried,
+        8 => damaged_answer_is_replayed,
+        9 => error_with_effect_is_replayed,
+        10 => error_without_effect_is_retried,
     ]
 }
 
@@ -100,7 +100,7 @@ fn no_answer_is_replayed(backend: &Backend) {
     );
 }
 
-fn a_damaged_answer_is_replayed(backend: &Backend) {
+fn damaged_answer_is_replayed(backend: &Backend) {
     each(
         backend,
         [
@@ -123,7 +123,7 @@ fn a_damaged_answer_is_replayed(backend: &Backend) {
     );
 }
 
-fn an_error_with_effect_is_replayed(backend: &Backend) {
+fn error_with_effect_is_replayed(backend: &Backend) {
     let [internal, unavailable] = [backend.errors().internal, backend.errors().unavailable];
     each(
         backend,
@@ -171,7 +171,7 @@ fn each<const N: usize>(backend: &Backend, cases: [(&str, Fault, &[i32]); N]) {
     assert_eq!(backend.orphaned_disks(), Vec::<String>::new());
 }
 
-fn an_error_without_effect_is_retried(backend: &Backend) {
+fn error_without_effect_is_retried(backend: &Backend) {
     let failure = || backend.errors().internal.before();
     let endpoint = backend.open_endpoint();
     endpoint.reset([Fault::on(backend.operations().create, failure())]);

@@ -12,7 +12,7 @@ pub fn rows() -> Vec<Row> {
     rows.extend(crate::rows![&[BackendKind::Ec2Emulator];
         22 => missing_vpc_and_disabled_region_have_a_hint,
         // Only EC2 encodes what was missing.
-        23 => an_encoded_refusal_can_be_decoded,
+        23 => encoded_refusal_comes_with_a_decode_command,
     ]);
     rows
 }
@@ -54,7 +54,7 @@ fn missing_network_and_disabled_api_have_a_hint(backend: &Backend) {
     nothing(backend);
 }
 
-fn an_encoded_refusal_can_be_decoded(backend: &Backend) {
+fn encoded_refusal_comes_with_a_decode_command(backend: &Backend) {
     let emulator = backend.ec2();
     emulator.remove_account_permission("RunInstances");
     let run = backend.json(&["create", "web-1"]).expect(4);

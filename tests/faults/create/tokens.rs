@@ -10,14 +10,14 @@ use cloud_emulators::faults::{Fault, Side};
 
 pub fn rows() -> Vec<Row> {
     crate::rows![BackendKind::EMULATORS;
-        13 => token_of_the_dead_gives_way_to_the_next_generation,
-        14 => a_token_mismatch_shows_the_vm_that_is_there,
-        15 => an_old_vm_is_not_taken_for_a_changed_spec,
-        16 => fewer_than_asked_are_filled_up,
+        13 => token_of_a_terminated_vm_is_not_used_again,
+        14 => token_mismatch_shows_the_existing_vm,
+        15 => old_vm_is_not_returned_for_a_changed_spec,
+        16 => group_that_is_incomplete_is_completed,
     ]
 }
 
-fn token_of_the_dead_gives_way_to_the_next_generation(backend: &Backend) {
+fn token_of_a_terminated_vm_is_not_used_again(backend: &Backend) {
     let mut dead = Vec::new();
     for life in 0..4 {
         let made = backend.json(&["create", "web-1"]).expect(0);
@@ -61,16 +61,16 @@ fn another_spec(backend: &Backend) -> Run {
     run
 }
 
-fn a_token_mismatch_shows_the_vm_that_is_there(backend: &Backend) {
+fn token_mismatch_shows_the_existing_vm(backend: &Backend) {
     another_spec(backend);
 }
 
-fn an_old_vm_is_not_taken_for_a_changed_spec(backend: &Backend) {
+fn old_vm_is_not_returned_for_a_changed_spec(backend: &Backend) {
     backend.ignore_changed_spec();
     another_spec(backend);
 }
 
-fn fewer_than_asked_are_filled_up(backend: &Backend) {
+fn group_that_is_incomplete_is_completed(backend: &Backend) {
     let group = ["create", "web", "--count", "5"];
     backend.json(&group).expect(0);
     backend.run(&["terminate", "web-2", "web-4", "-y", "--wait"]).expect(0);

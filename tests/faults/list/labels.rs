@@ -8,12 +8,12 @@ use crate::support::backend::{Backend, BackendKind};
 
 pub fn rows() -> Vec<Row> {
     let mut rows = crate::rows![BackendKind::EMULATORS;
-        64 => hostile_values_are_harmless_to_read,
-        65 => forged_and_damaged_labels_prune_nothing,
+        64 => hostile_labels_are_escaped,
+        65 => forged_and_damaged_labels_expire_nothing,
     ];
     // The other cloud's answers are JSON, which has a form for everything.
     rows.extend(crate::rows![&[BackendKind::Ec2Emulator];
-        64 => bytes_that_are_no_text_hide_nothing,
+        64 => invalid_utf8_in_tags_hides_nothing,
     ]);
     rows
 }
@@ -43,7 +43,7 @@ fn is_harmless(text: &str) -> bool {
     })
 }
 
-fn hostile_values_are_harmless_to_read(backend: &Backend) {
+fn hostile_labels_are_escaped(backend: &Backend) {
     for (number, value) in hostile().into_iter().enumerate() {
         let name = format!("vm-{number}");
         let mut labels = own(&name);
@@ -108,7 +108,7 @@ fn hostile_values_are_harmless_to_read(backend: &Backend) {
     }
 }
 
-fn bytes_that_are_no_text_hide_nothing(backend: &Backend) {
+fn invalid_utf8_in_tags_hides_nothing(backend: &Backend) {
     let emulator = backend.ec2();
     let raw: &[(&str, &[u8], &str)] = &[
         ("latin", b"caf\xe9", "caf\u{fffd}"),
@@ -138,7 +138,7 @@ fn bytes_that_are_no_text_hide_nothing(backend: &Backend) {
     assert_eq!(alive_ids(backend), Vec::<String>::new());
 }
 
-fn forged_and_damaged_labels_prune_nothing(backend: &Backend) {
+fn forged_and_damaged_labels_expire_nothing(backend: &Backend) {
     // Every one of them would be over by a careless reading.
     let forged = [
         ("not-marked", "cloudctl-managed", None),

@@ -12,18 +12,18 @@ use cloud_emulators::faults::{Effect, Fault};
 
 pub fn rows() -> Vec<Row> {
     let mut rows = crate::rows![BackendKind::EMULATORS;
-        34 => a_region_is_down,
-        36 => a_region_is_slow,
-        38 => an_empty_page_with_a_token,
-        39 => the_same_page_token_again,
-        40 => a_page_token_expires,
+        34 => region_that_is_down_is_a_gap,
+        36 => region_that_is_slow_ends_in_time,
+        38 => empty_page_with_a_token_is_followed,
+        39 => repeated_page_token_is_an_error,
+        40 => expired_page_token_restarts_the_listing,
     ];
     rows.extend(crate::rows![&[BackendKind::GceEmulator];
-        37 => a_zone_is_unreachable,
+        37 => zone_that_is_unreachable_is_a_gap,
     ]);
     rows.extend(crate::rows![&[BackendKind::Ec2Emulator];
-        34 => a_region_cannot_be_reached,
-        40 => page_tokens_expire_again_and_again,
+        34 => region_that_cannot_be_reached_is_a_gap,
+        40 => page_tokens_that_keep_expiring_leave_a_gap,
     ]);
     rows
 }
@@ -53,7 +53,7 @@ fn seed_two_regions(backend: &Backend) {
     seed_at(backend, there, "there", &labels(&[]));
 }
 
-fn a_region_is_down(backend: &Backend) {
+fn region_that_is_down_is_a_gap(backend: &Backend) {
     seed_two_regions(backend);
     let expected = backend.hide_other_region();
     let run = backend.json(&["list"]).expect(7);
@@ -69,7 +69,7 @@ fn a_region_is_down(backend: &Backend) {
     assert_eq!(names(&run), ["here"]);
 }
 
-fn a_region_cannot_be_reached(backend: &Backend) {
+fn region_that_cannot_be_reached_is_a_gap(backend: &Backend) {
     seed_two_regions(backend);
     backend.inject(Fault::on("DescribeInstances", Effect::ResetBefore).at("eu-west-1"));
     let run = backend.json(&["list"]).expect(7);
@@ -77,7 +77,7 @@ fn a_region_cannot_be_reached(backend: &Backend) {
     assert_eq!(locations(&run), ["aws/eu-west-1"]);
 }
 
-fn a_region_is_slow(backend: &Backend) {
+fn region_that_is_slow_ends_in_time(backend: &Backend) {
     seed_two_regions(backend);
     // Compute Engine answers for all regions in one call: it is slow once.
     backend.slow_down_other_region(Duration::from_secs(30));
@@ -95,7 +95,7 @@ fn a_region_is_slow(backend: &Backend) {
     }
 }
 
-fn a_zone_is_unreachable(backend: &Backend) {
+fn zone_that_is_unreachable_is_a_gap(backend: &Backend) {
     let emulator = backend.gce();
     seed_two_regions(backend);
     seed_at(backend, "europe-west1-c", "near", &labels(&[]));
@@ -127,7 +127,7 @@ fn seed_pages(backend: &Backend) -> Vec<String> {
     names
 }
 
-fn an_empty_page_with_a_token(backend: &Backend) {
+fn empty_page_with_a_token_is_followed(backend: &Backend) {
     let expected = seed_pages(backend);
     backend.send_empty_pages();
     // Without a region, so that no list of zones uses up the empty pages.
@@ -143,7 +143,7 @@ fn an_empty_page_with_a_token(backend: &Backend) {
     assert_eq!(backend.alive(), []);
 }
 
-fn the_same_page_token_again(backend: &Backend) {
+fn repeated_page_token_is_an_error(backend: &Backend) {
     seed_pages(backend);
     let before = alive_ids(backend);
     backend.repeat_page_token();
@@ -156,7 +156,7 @@ fn the_same_page_token_again(backend: &Backend) {
     assert_eq!(alive_ids(backend), before);
 }
 
-fn a_page_token_expires(backend: &Backend) {
+fn expired_page_token_restarts_the_listing(backend: &Backend) {
     let expected = seed_pages(backend);
     let arguments = ["list", "-r", backend.home_region()];
     let run = while_held(backend, backend.operations().list, 1, &arguments, |backend| {
@@ -172,7 +172,7 @@ fn a_page_token_expires(backend: &Backend) {
     assert!(backend.count(backend.operations().list) > 4, "it began anew");
 }
 
-fn page_tokens_expire_again_and_again(backend: &Backend) {
+fn page_tokens_that_keep_expiring_leave_a_gap(backend: &Backend) {
     seed_pages(backend);
     let emulator = backend.ec2();
     emulator.refuse_page_tokens(usize::MAX);

@@ -17,8 +17,8 @@ use cloud_emulators::faults::Fault;
 pub fn rows() -> Vec<Row> {
     crate::rows![BackendKind::EMULATORS;
         41 => fifty_thousand_vms_stream_in_bounded_memory,
-        41 => a_stream_that_begins_anew_prints_each_vm_once,
-        41 => a_stream_that_breaks_off_names_what_is_missing,
+        41 => stream_that_restarts_prints_each_vm_once,
+        41 => stream_that_breaks_off_names_the_gap,
     ]
 }
 
@@ -108,14 +108,14 @@ fn ids(run: &Run) -> Vec<String> {
     ids.collect()
 }
 
-fn a_stream_that_begins_anew_prints_each_vm_once(backend: &Backend) {
+fn stream_that_restarts_prints_each_vm_once(backend: &Backend) {
     let run = stream_with_fault(backend, backend.errors().stale_page_token).expect(0);
     let distinct: BTreeSet<_> = ids(&run).into_iter().collect();
     assert_eq!((ids(&run).len(), distinct.len()), (25, 25));
     assert_eq!(backend.count(backend.operations().list), 5);
 }
 
-fn a_stream_that_breaks_off_names_what_is_missing(backend: &Backend) {
+fn stream_that_breaks_off_names_the_gap(backend: &Backend) {
     let run = stream_with_fault(backend, backend.errors().listing_denied).expect(7);
     assert_eq!(ids(&run).len(), 10);
     let place = if backend.differences().lists_all_regions_at_once {

@@ -10,9 +10,9 @@ use crate::support::sandbox::Run;
 
 pub fn rows() -> Vec<Row> {
     crate::rows![BackendKind::EMULATORS;
-        48 => stdout_is_closed_during_a_create,
-        49 => the_disk_is_full_where_stdout_goes,
-        50 => the_home_folder_is_read_only,
+        48 => closed_stdout_during_create_names_the_vm,
+        49 => full_disk_on_stdout_names_the_vm,
+        50 => read_only_home_folder_does_not_stop_a_create,
         51 => cache_and_state_files_are_not_ours,
     ]
 }
@@ -39,7 +39,7 @@ fn only(backend: &Backend) -> String {
     alive.remove(0).id
 }
 
-fn stdout_is_closed_during_a_create(backend: &Backend) {
+fn closed_stdout_during_create_names_the_vm(backend: &Backend) {
     for format in ["table", "json", "id"] {
         let (reader, writer) = std::io::pipe().expect("a pipe");
         drop(reader);
@@ -50,7 +50,7 @@ fn stdout_is_closed_during_a_create(backend: &Backend) {
     }
 }
 
-fn the_disk_is_full_where_stdout_goes(backend: &Backend) {
+fn full_disk_on_stdout_names_the_vm(backend: &Backend) {
     for format in ["table", "json", "id"] {
         let full = OpenOptions::new().write(true).open("/dev/full").expect("/dev/full");
         let run = create_into(backend, full.into(), &["-o", format]).expect(1);
@@ -69,7 +69,7 @@ fn the_disk_is_full_where_stdout_goes(backend: &Backend) {
 }
 
 /// /proc is a folder in which nobody can make a file, not even root, and /dev/null is no folder at all.
-fn the_home_folder_is_read_only(backend: &Backend) {
+fn read_only_home_folder_does_not_stop_a_create(backend: &Backend) {
     for home in [Some("/proc"), Some("/dev/null"), Some("/absent"), None] {
         let arguments = ["create", "web-1", "-p", backend.provider(), "-o", "id"];
         let mut command = backend.sandbox.command(&arguments);

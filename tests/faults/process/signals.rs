@@ -13,17 +13,17 @@ use cloud_emulators::faults::{Effect, Fault};
 
 pub fn rows() -> Vec<Row> {
     crate::rows![BackendKind::EMULATORS;
-        45 => ctrl_c_while_the_create_has_worked_unheard,
-        45 => ctrl_c_while_the_create_has_not_arrived,
-        45 => ctrl_c_while_the_answer_is_under_way,
-        45 => ctrl_c_while_nothing_answers_any_more,
+        45 => ctrl_c_after_an_unanswered_create,
+        45 => ctrl_c_before_the_create_arrives,
+        45 => ctrl_c_before_the_answer_arrives,
+        45 => ctrl_c_without_any_answer,
         45 => ctrl_c_before_the_create,
-        45 => ctrl_c_while_it_is_waited_for,
-        45 => ctrl_c_in_the_middle_of_several,
-        45 => ctrl_c_while_a_terminate_is_in_flight,
-        45 => ctrl_c_in_the_middle_of_a_bulk_terminate,
+        45 => ctrl_c_during_wait,
+        45 => ctrl_c_during_several_creates,
+        45 => ctrl_c_during_terminate_call,
+        45 => ctrl_c_during_bulk_terminate,
         45 => ctrl_c_at_any_moment,
-        46 => a_second_ctrl_c_leaves_at_once,
+        46 => second_ctrl_c_exits_at_once,
         47 => sigterm_and_ten_seconds_later_sigkill,
         47 => sigterm_before_the_create,
     ]
@@ -71,12 +71,12 @@ fn assert_found_or_made(backend: &Backend) {
     assert_eq!(made["id"], alive[0].id.as_str());
 }
 
-fn ctrl_c_while_the_create_has_worked_unheard(backend: &Backend) {
+fn ctrl_c_after_an_unanswered_create(backend: &Backend) {
     let run = signal(create_in_flight(backend, Effect::HangAfter), "INT");
     assert_named_and_adopted(backend, &run);
 }
 
-fn ctrl_c_while_the_create_has_not_arrived(backend: &Backend) {
+fn ctrl_c_before_the_create_arrives(backend: &Backend) {
     let run = signal(create_in_flight(backend, Effect::HangBefore), "INT").expect(8);
     assert_eq!(run.error_kinds(), ["unknown_outcome"]);
     assert_eq!(run.items(), Vec::<serde_json::Value>::new());
@@ -84,12 +84,12 @@ fn ctrl_c_while_the_create_has_not_arrived(backend: &Backend) {
     assert_found_or_made(backend);
 }
 
-fn ctrl_c_while_the_answer_is_under_way(backend: &Backend) {
+fn ctrl_c_before_the_answer_arrives(backend: &Backend) {
     let run = signal(create_in_flight(backend, Effect::Delay(Duration::from_secs(2))), "INT");
     assert_named_and_adopted(backend, &run);
 }
 
-fn ctrl_c_while_nothing_answers_any_more(backend: &Backend) {
+fn ctrl_c_without_any_answer(backend: &Backend) {
     let running = create_in_flight(backend, Effect::HangAfter);
     backend.inject(Fault::on_all(Effect::HangBefore));
     let run = signal(running, "INT").expect(8);
@@ -111,7 +111,7 @@ fn ctrl_c_before_the_create(backend: &Backend) {
     assert_found_or_made(backend);
 }
 
-fn ctrl_c_while_it_is_waited_for(backend: &Backend) {
+fn ctrl_c_during_wait(backend: &Backend) {
     backend.set_transition(Duration::from_secs(3_600));
     let running = Running::json(backend, &["create", "web-1"]);
     wait_for_calls(backend, backend.operations().create, 1);
@@ -123,7 +123,7 @@ fn ctrl_c_while_it_is_waited_for(backend: &Backend) {
 }
 
 /// Of several some are there, one is in flight, and others were not begun: none of those is begun any more.
-fn ctrl_c_in_the_middle_of_several(backend: &Backend) {
+fn ctrl_c_during_several_creates(backend: &Backend) {
     let call = backend.operations().create;
     backend.inject(Fault::on(call, Effect::HangAfter).skip(20).times(1));
     backend.inject(Fault::on(call, Effect::Delay(Duration::from_millis(500))));
@@ -154,7 +154,7 @@ fn ctrl_c_in_the_middle_of_several(backend: &Backend) {
     assert_eq!(backend.alive().len(), 60);
 }
 
-fn ctrl_c_while_a_terminate_is_in_flight(backend: &Backend) {
+fn ctrl_c_during_terminate_call(backend: &Backend) {
     let call = backend.operations().terminate;
     for (number, effect) in [Effect::HangAfter, Effect::HangBefore].into_iter().enumerate() {
         let name = format!("web-{number}");
@@ -178,7 +178,7 @@ fn ctrl_c_while_a_terminate_is_in_flight(backend: &Backend) {
 }
 
 /// What is under way comes to its end and is told; nothing else is begun, and that is told too.
-fn ctrl_c_in_the_middle_of_a_bulk_terminate(backend: &Backend) {
+fn ctrl_c_during_bulk_terminate(backend: &Backend) {
     const ALL: usize = 1_000;
     let labels = |name: &str| {
         let mut labels = own(name);
@@ -257,7 +257,7 @@ fn ctrl_c_at_any_moment(backend: &Backend) {
     );
 }
 
-fn a_second_ctrl_c_leaves_at_once(backend: &Backend) {
+fn second_ctrl_c_exits_at_once(backend: &Backend) {
     for (effect, second, code) in [
         (Effect::HangAfter, "INT", 130),
         (Effect::HangBefore, "INT", 130),

@@ -13,17 +13,17 @@ use crate::support::test_cloud::seed_name;
 pub fn rows() -> Vec<Row> {
     let mut rows = crate::rows![BackendKind::EMULATORS;
         54 => create_races_terminate,
-        54 => somebody_elses_vm_takes_the_name_while_ours_goes,
-        60 => a_thousand_vms_of_which_some_are_protected,
-        61 => one_of_a_batch_is_gone_already,
-        61 => one_of_a_big_batch_is_forgotten,
-        63 => stuck_on_the_way_out,
+        54 => name_reused_by_others_during_terminate_is_spared,
+        60 => thousand_vms_terminate_except_protected_ones,
+        61 => batch_with_a_vm_already_gone_terminates,
+        61 => big_batch_with_a_forgotten_vm_terminates,
+        63 => terminating_vm_that_is_stuck_times_out,
     ];
     rows.extend(crate::rows![&[BackendKind::GceEmulator];
-        30 => the_name_is_taken_over_between_the_look_and_the_delete,
-        30 => the_name_is_taken_over_before_the_last_look,
-        31 => a_disk_survives_the_delete,
-        31 => a_data_disk_was_to_stay,
+        30 => name_taken_over_before_the_delete_is_reported,
+        30 => name_taken_over_before_the_last_look_is_spared,
+        31 => disk_that_survives_the_delete_is_reported,
+        31 => data_disk_that_stays_is_reported,
     ]);
     rows
 }
@@ -32,7 +32,7 @@ fn text<'a>(item: &'a Value, field: &str) -> &'a str {
     item[field].as_str().unwrap_or_default()
 }
 
-fn the_name_is_taken_over_between_the_look_and_the_delete(backend: &Backend) {
+fn name_taken_over_before_the_delete_is_reported(backend: &Backend) {
     let emulator = backend.gce();
     let made = backend.json(&["create", "web-1"]).expect(0).item();
     emulator.replace_before_delete("web-1");
@@ -51,7 +51,7 @@ fn the_name_is_taken_over_between_the_look_and_the_delete(backend: &Backend) {
     assert!(run.stderr.contains(&deleted[0]), "{}", run.stderr);
 }
 
-fn the_name_is_taken_over_before_the_last_look(backend: &Backend) {
+fn name_taken_over_before_the_last_look_is_spared(backend: &Backend) {
     let emulator = backend.gce();
     let made = backend.json(&["create", "web-1"]).expect(0).item();
     let arguments = ["terminate", "web-1", "-y"];
@@ -66,7 +66,7 @@ fn the_name_is_taken_over_before_the_last_look(backend: &Backend) {
     run.expect(6);
 }
 
-fn a_disk_survives_the_delete(backend: &Backend) {
+fn disk_that_survives_the_delete_is_reported(backend: &Backend) {
     let emulator = backend.gce();
     backend.run(&["create", "web-1"]).expect(0);
     backend.run(&["create", "web-2"]).expect(0);
@@ -84,7 +84,7 @@ fn a_disk_survives_the_delete(backend: &Backend) {
     assert_eq!(run.items().len(), 2, "both VMs are gone all the same");
 }
 
-fn a_data_disk_was_to_stay(backend: &Backend) {
+fn data_disk_that_stays_is_reported(backend: &Backend) {
     let emulator = backend.gce();
     for (name, wait) in [("web-1", true), ("web-2", false)] {
         backend.run(&["create", name]).expect(0);
@@ -153,7 +153,7 @@ fn create_races_terminate(backend: &Backend) {
     assert_eq!(alive_ids(backend), bystanders);
 }
 
-fn somebody_elses_vm_takes_the_name_while_ours_goes(backend: &Backend) {
+fn name_reused_by_others_during_terminate_is_spared(backend: &Backend) {
     let made = backend.json(&["create", "web-1"]).expect(0).item();
     let arguments = ["terminate", "web-1", "-y", "-r", backend.home_region()];
     let lists = lists_before_recheck(backend, true);
@@ -170,7 +170,7 @@ fn somebody_elses_vm_takes_the_name_while_ours_goes(backend: &Backend) {
     assert_eq!(is_gone, run.code == 0);
 }
 
-fn a_thousand_vms_of_which_some_are_protected(backend: &Backend) {
+fn thousand_vms_terminate_except_protected_ones(backend: &Backend) {
     const ALL: usize = 1_000;
     const PROTECTED: usize = 37;
     let backend = &backend.start_unchecked();
@@ -214,7 +214,7 @@ fn a_thousand_vms_of_which_some_are_protected(backend: &Backend) {
 }
 
 /// Somebody ends one of them after it was planned.
-fn one_of_a_batch_is_gone_already(backend: &Backend) {
+fn batch_with_a_vm_already_gone_terminates(backend: &Backend) {
     for (names, by_name) in [(["web-1", "web-2", "web-3"], true), (["ci-1", "ci-2", "ci-3"], false)] {
         for name in names {
             backend.run(&["create", name, "-l", "env=ci"]).expect(0);
@@ -230,7 +230,7 @@ fn one_of_a_batch_is_gone_already(backend: &Backend) {
     }
 }
 
-fn one_of_a_big_batch_is_forgotten(backend: &Backend) {
+fn big_batch_with_a_forgotten_vm_terminates(backend: &Backend) {
     let count = if backend.differences().changes_in_batches {
         120
     } else {
@@ -257,7 +257,7 @@ fn one_of_a_big_batch_is_forgotten(backend: &Backend) {
     }
 }
 
-fn stuck_on_the_way_out(backend: &Backend) {
+fn terminating_vm_that_is_stuck_times_out(backend: &Backend) {
     let made = backend.json(&["create", "web-1"]).expect(0).item();
     backend.keep_terminating("web-1");
     let run = backend

@@ -9,15 +9,15 @@ use cloud_emulators::python;
 
 pub fn rows() -> Vec<Row> {
     let mut rows = crate::rows![BackendKind::EMULATORS;
-        35 => a_region_is_down_and_a_selector_is_given,
-        56 => two_vms_share_a_name,
-        57 => nothing_is_selected,
-        58 => the_credentials_are_for_another_account,
-        59 => a_vm_that_is_not_ours_is_named,
-        62 => the_plan_differs_from_what_is_expected,
+        35 => region_that_is_down_stops_a_selector,
+        56 => name_of_two_vms_is_ambiguous,
+        57 => empty_selection_changes_nothing,
+        58 => credentials_for_another_account_change_nothing,
+        59 => unmanaged_vm_is_not_changed,
+        62 => expect_with_another_number_changes_nothing,
     ];
     rows.extend(crate::rows![&[BackendKind::Ec2Emulator];
-        55 => a_name_is_in_both_clouds,
+        55 => name_in_both_clouds_is_ambiguous,
     ]);
     rows
 }
@@ -34,7 +34,7 @@ fn changes(backend: &Backend) -> Vec<String> {
         .collect()
 }
 
-fn a_region_is_down_and_a_selector_is_given(backend: &Backend) {
+fn region_that_is_down_stops_a_selector(backend: &Backend) {
     for region in [backend.home_region(), backend.other_region()] {
         let name = format!("in-{region}");
         backend.run(&["create", &name, "-r", region, "-l", "env=ci"]).expect(0);
@@ -62,7 +62,7 @@ fn a_region_is_down_and_a_selector_is_given(backend: &Backend) {
     assert_eq!(alive[0].region, backend.other_region());
 }
 
-fn a_name_is_in_both_clouds(backend: &Backend) {
+fn name_in_both_clouds_is_ambiguous(backend: &Backend) {
     let aws = backend.ec2();
     let gcp = gce::Emulator::start_with_discovery(&python::discovery_document());
     let mut sandbox = Sandbox::new();
@@ -96,7 +96,7 @@ fn a_name_is_in_both_clouds(backend: &Backend) {
     assert_eq!(gcp.violations(), Vec::<String>::new());
 }
 
-fn two_vms_share_a_name(backend: &Backend) {
+fn name_of_two_vms_is_ambiguous(backend: &Backend) {
     let made = backend.json(&["create", "web-1"]).expect(0).item();
     let id = made["id"].as_str().expect("an id").to_owned();
     let theirs = seed_at(backend, backend.site().other_zone, "web-1", &labels(&[]));
@@ -122,7 +122,7 @@ fn two_vms_share_a_name(backend: &Backend) {
     assert!(!is_alive(backend, &id) && is_alive(backend, &theirs));
 }
 
-fn nothing_is_selected(backend: &Backend) {
+fn empty_selection_changes_nothing(backend: &Backend) {
     seed(backend, "web-1", &crate::seeds::own("web-1"));
     for arguments in [
         &["terminate", "-y"][..],
@@ -150,7 +150,7 @@ fn nothing_is_selected(backend: &Backend) {
     assert_eq!(backend.alive().len(), 1);
 }
 
-fn the_credentials_are_for_another_account(backend: &Backend) {
+fn credentials_for_another_account_change_nothing(backend: &Backend) {
     let pin = backend.account_pin();
     let made = backend.json(&["create", "web-1", "-l", "env=ci"]).expect(0).item();
     let reference = made["ref"].as_str().expect("a reference");
@@ -195,7 +195,7 @@ fn the_credentials_are_for_another_account(backend: &Backend) {
     assert_eq!(backend.alive(), []);
 }
 
-fn a_vm_that_is_not_ours_is_named(backend: &Backend) {
+fn unmanaged_vm_is_not_changed(backend: &Backend) {
     let theirs = seed(backend, "theirs", &labels(&[("env", "ci")]));
     backend.run(&["create", "ours", "-l", "env=ci"]).expect(0);
     let before = (alive_ids(backend), changes(backend).len());
@@ -223,7 +223,7 @@ fn a_vm_that_is_not_ours_is_named(backend: &Backend) {
     assert_eq!(alive_ids(backend), [theirs]);
 }
 
-fn the_plan_differs_from_what_is_expected(backend: &Backend) {
+fn expect_with_another_number_changes_nothing(backend: &Backend) {
     backend
         .run(&["create", "web", "--count", "3", "-l", "env=ci"])
         .expect(0);

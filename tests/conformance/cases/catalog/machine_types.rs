@@ -8,17 +8,17 @@ use crate::support::backend::{Backend, BackendKind};
 
 pub fn cases() -> Vec<Case> {
     let mut all = Vec::from(cases![&[BackendKind::Ec2Emulator, BackendKind::Moto];
-        regions_are_those_that_the_account_can_use,
-        machine_types_are_told_in_common_words,
-        machine_types_by_name_leave_out_what_is_not_there,
-        spare_capacity_has_a_price,
+        regions_are_those_enabled_for_the_account,
+        machine_types_use_common_names,
+        machine_types_by_name_leave_out_absent_types,
+        spot_capacity_has_a_price,
     ]);
     all.extend(cases![&[BackendKind::Ec2Emulator];
-        every_alias_is_an_image_and_takes_one_call_for_each_publisher,
-        an_alias_means_what_a_create_takes,
-        every_page_of_the_machine_types_is_read,
-        the_dearest_zone_has_the_price_where_none_is_named,
-        a_spot_plan_has_the_price_of_the_moment,
+        image_aliases_take_one_call_for_each_publisher,
+        image_alias_means_the_image_that_create_uses,
+        machine_types_are_read_from_every_page,
+        spot_price_without_zone_is_the_highest,
+        spot_dry_run_shows_the_current_spot_price,
     ]);
     all
 }
@@ -27,7 +27,7 @@ fn list<'a>(answer: &'a Value, key: &str) -> &'a [Value] {
     answer[key].as_array().unwrap_or_else(|| panic!("{key} in {answer}"))
 }
 
-fn regions_are_those_that_the_account_can_use(backend: &Backend) {
+fn regions_are_those_enabled_for_the_account(backend: &Backend) {
     let answer = backend.drive(&json!({ "do": "regions" }));
     let regions: Vec<_> = list(&answer, "regions").iter().filter_map(Value::as_str).collect();
     assert!(
@@ -39,7 +39,7 @@ fn regions_are_those_that_the_account_can_use(backend: &Backend) {
     }
 }
 
-fn machine_types_are_told_in_common_words(backend: &Backend) {
+fn machine_types_use_common_names(backend: &Backend) {
     let answer = backend.drive(&json!({ "do": "machine_types", "region": backend.home_region() }));
     let all = list(&answer, "machine_types");
     let of = |name: &str| {
@@ -65,7 +65,7 @@ fn machine_types_are_told_in_common_words(backend: &Backend) {
     assert_eq!(of("m1.small")["is_current"], false);
 }
 
-fn machine_types_by_name_leave_out_what_is_not_there(backend: &Backend) {
+fn machine_types_by_name_leave_out_absent_types(backend: &Backend) {
     let mut among: Vec<String> = (0..210).map(|number| format!("q{number}.large")).collect();
     among.extend(["t3.small", "m7g.large"].map(str::to_owned));
     let answer = backend.drive(&json!({ "do": "machine_types", "region": backend.home_region(), "among": among }));
@@ -80,7 +80,7 @@ fn machine_types_by_name_leave_out_what_is_not_there(backend: &Backend) {
     }
 }
 
-fn spare_capacity_has_a_price(backend: &Backend) {
+fn spot_capacity_has_a_price(backend: &Backend) {
     let price = |zone: Option<&str>| {
         let order = json!({ "do": "spot_price", "region": backend.home_region(), "zone": zone, "type": "m5.large" });
         backend.drive(&order)["price"].as_f64().expect("a price")
@@ -89,7 +89,7 @@ fn spare_capacity_has_a_price(backend: &Backend) {
     assert!(in_a_zone > 0.0 && in_a_zone <= price(None));
 }
 
-fn every_alias_is_an_image_and_takes_one_call_for_each_publisher(backend: &Backend) {
+fn image_aliases_take_one_call_for_each_publisher(backend: &Backend) {
     let answer = backend.drive(&json!({ "do": "images", "region": backend.home_region() }));
     let images = list(&answer, "images");
     let has = |alias: &str, architecture: &str| {
@@ -117,7 +117,7 @@ fn every_alias_is_an_image_and_takes_one_call_for_each_publisher(backend: &Backe
     assert_eq!(backend.count("DescribeImages"), 8, "one for each publisher");
 }
 
-fn an_alias_means_what_a_create_takes(backend: &Backend) {
+fn image_alias_means_the_image_that_create_uses(backend: &Backend) {
     let answer = backend.drive(&json!({ "do": "images", "region": backend.home_region() }));
     for alias in ["ubuntu-24.04", "suse-15", "rhel-9"] {
         let plan = backend
@@ -130,7 +130,7 @@ fn an_alias_means_what_a_create_takes(backend: &Backend) {
     }
 }
 
-fn every_page_of_the_machine_types_is_read(backend: &Backend) {
+fn machine_types_are_read_from_every_page(backend: &Backend) {
     let order = json!({ "do": "machine_types", "region": backend.home_region() });
     let all = list(&backend.drive(&order), "machine_types").len();
     let emulator = backend.ec2();
@@ -140,7 +140,7 @@ fn every_page_of_the_machine_types_is_read(backend: &Backend) {
     assert!(all > 20);
 }
 
-fn the_dearest_zone_has_the_price_where_none_is_named(backend: &Backend) {
+fn spot_price_without_zone_is_the_highest(backend: &Backend) {
     let emulator = backend.ec2();
     emulator.set_spot_price("us-east-1b", "m5.large", 9.9);
     let price = |zone: Option<&str>, machine: &str| {
@@ -153,7 +153,7 @@ fn the_dearest_zone_has_the_price_where_none_is_named(backend: &Backend) {
     assert_eq!(price(None, "mac1.metal"), Value::Null);
 }
 
-fn a_spot_plan_has_the_price_of_the_moment(backend: &Backend) {
+fn spot_dry_run_shows_the_current_spot_price(backend: &Backend) {
     let emulator = backend.ec2();
     emulator.set_spot_price("us-east-1a", "m7i.large", 0.0333);
     let with = [

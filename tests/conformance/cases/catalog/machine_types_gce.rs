@@ -11,17 +11,17 @@ use crate::support::backend::{Backend, BackendKind};
 
 pub fn cases() -> Vec<Case> {
     Vec::from(cases![&[BackendKind::GceEmulator];
-        gce_a_region_has_the_types_of_all_its_zones,
-        gce_images_are_what_the_families_lead_to,
-        gce_a_gpu_is_attached_to_n1,
-        gce_a_built_in_gpu_is_what_is_needed_or_refused,
-        gce_a_zone_without_the_gpu_has_no_room,
-        gce_a_stock_out_names_where_there_is_room,
-        gce_a_plan_says_what_the_machine_has,
+        gce_region_has_the_types_of_all_its_zones,
+        gce_images_come_from_families,
+        gce_gpu_is_attached_to_n1,
+        gce_built_in_gpu_meets_requirements_or_is_refused,
+        gce_zone_without_the_gpu_has_no_capacity,
+        gce_stockout_names_zones_with_capacity,
+        gce_dry_run_shows_what_the_machine_has,
     ])
 }
 
-fn gce_a_region_has_the_types_of_all_its_zones(backend: &Backend) {
+fn gce_region_has_the_types_of_all_its_zones(backend: &Backend) {
     let provider = provider(backend);
     run(async {
         let regions = provider.regions().await.expect("the regions");
@@ -57,7 +57,7 @@ fn gce_a_region_has_the_types_of_all_its_zones(backend: &Backend) {
     });
 }
 
-fn gce_images_are_what_the_families_lead_to(backend: &Backend) {
+fn gce_images_come_from_families(backend: &Backend) {
     let provider = provider(backend);
     run(async {
         let images = provider.images("us-central1").await.expect("the images");
@@ -91,7 +91,7 @@ fn gce_images_are_what_the_families_lead_to(backend: &Backend) {
     });
 }
 
-fn gce_a_gpu_is_attached_to_n1(backend: &Backend) {
+fn gce_gpu_is_attached_to_n1(backend: &Backend) {
     let cloud = emulator(backend);
     for (name, spot) in [("web-1", false), ("web-2", true)] {
         let mut arguments = vec![
@@ -113,7 +113,7 @@ fn gce_a_gpu_is_attached_to_n1(backend: &Backend) {
     }
 }
 
-fn gce_a_built_in_gpu_is_what_is_needed_or_refused(backend: &Backend) {
+fn gce_built_in_gpu_meets_requirements_or_is_refused(backend: &Backend) {
     let cloud = emulator(backend);
     let place = ["-z", "us-central1-a"];
     let create = |name: &str, kind: &str, gpu: &str| {
@@ -136,7 +136,7 @@ fn gce_a_built_in_gpu_is_what_is_needed_or_refused(backend: &Backend) {
     assert_eq!(cloud.instance_count(), 1);
 }
 
-fn gce_a_zone_without_the_gpu_has_no_room(backend: &Backend) {
+fn gce_zone_without_the_gpu_has_no_capacity(backend: &Backend) {
     let cloud = emulator(backend);
     let gpu = ["--type", "n1-standard-4", "--gpu", "p100"];
     // The zone has the machine type, and no such GPU.
@@ -160,7 +160,7 @@ fn gce_a_zone_without_the_gpu_has_no_room(backend: &Backend) {
     assert_eq!(cloud.instance_count(), 1);
 }
 
-fn gce_a_stock_out_names_where_there_is_room(backend: &Backend) {
+fn gce_stockout_names_zones_with_capacity(backend: &Backend) {
     let cloud = emulator(backend);
     for zone in ["us-central1-a", "us-central1-c"] {
         cloud.exhaust_zone(zone);
@@ -171,7 +171,7 @@ fn gce_a_stock_out_names_where_there_is_room(backend: &Backend) {
     assert_eq!(cloud.instance_count(), 0);
 }
 
-fn gce_a_plan_says_what_the_machine_has(backend: &Backend) {
+fn gce_dry_run_shows_what_the_machine_has(backend: &Backend) {
     let arguments = ["create", "a", "--type", "n1-standard-4", "--gpu", "t4:2", "--dry-run"];
     let plan = backend.json(&arguments).expect(0).item();
     assert_eq!((&plan["cpus"], &plan["memory_gib"]), (&4.into(), &15.0.into()));

@@ -5,16 +5,16 @@ use crate::cases::{cases, exhaust, text};
 use crate::support::backend::{Backend, BackendKind};
 
 pub fn cases() -> Vec<Case> {
-    let mut all = Vec::from(cases![BackendKind::ALL; a_name_in_another_zone_is_refused]);
+    let mut all = Vec::from(cases![BackendKind::ALL; create_refuses_name_in_another_zone]);
     all.extend(cases![BackendKind::STEERED;
-        fallback_goes_to_another_zone_and_makes_one,
-        without_room_in_any_zone_nothing_is_made_and_each_is_named,
-        without_fallback_no_other_zone_is_tried,
+        fallback_uses_another_zone_and_creates_one,
+        create_without_capacity_names_each_zone,
+        create_without_fallback_tries_one_zone,
     ]);
     all
 }
 
-fn a_name_in_another_zone_is_refused(backend: &Backend) {
+fn create_refuses_name_in_another_zone(backend: &Backend) {
     let [first, second, ..] = backend.site().home_zones else {
         panic!("two zones")
     };
@@ -40,7 +40,7 @@ fn a_name_in_another_zone_is_refused(backend: &Backend) {
     assert_eq!(backend.alive().len(), 1);
 }
 
-fn fallback_goes_to_another_zone_and_makes_one(backend: &Backend) {
+fn fallback_uses_another_zone_and_creates_one(backend: &Backend) {
     let first = backend.home_zone();
     exhaust(backend, &[first]);
     let arguments = ["create", "web-1", "-z", first, "--fallback", "zone", "--ttl", "2h"];
@@ -60,7 +60,7 @@ fn fallback_goes_to_another_zone_and_makes_one(backend: &Backend) {
     assert_eq!((alive.len(), alive[0].id.as_str()), (1, text(&made, "id")));
 }
 
-fn without_room_in_any_zone_nothing_is_made_and_each_is_named(backend: &Backend) {
+fn create_without_capacity_names_each_zone(backend: &Backend) {
     let zones = backend.site().home_zones;
     exhaust(backend, zones);
     let run = backend.json(&["create", "web-1", "--fallback", "zone"]).expect(5);
@@ -72,7 +72,7 @@ fn without_room_in_any_zone_nothing_is_made_and_each_is_named(backend: &Backend)
     assert_eq!(backend.disks(), [""; 0]);
 }
 
-fn without_fallback_no_other_zone_is_tried(backend: &Backend) {
+fn create_without_fallback_tries_one_zone(backend: &Backend) {
     let first = backend.home_zone();
     exhaust(backend, &[first]);
     let run = backend.json(&["create", "web-1", "-z", first]).expect(5);

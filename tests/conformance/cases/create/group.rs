@@ -8,18 +8,18 @@ use crate::support::backend::{Backend, BackendKind};
 
 pub fn cases() -> Vec<Case> {
     let mut all = Vec::from(cases![BackendKind::ALL;
-        a_group_has_its_names_and_is_there_once,
-        a_re_run_fills_the_gaps_alone,
-        a_member_is_reached_by_its_name,
-        a_larger_group_adds_what_is_missing,
-        a_member_of_another_spec_is_told_and_the_others_are_made,
+        group_has_its_names_and_exists_once,
+        group_rerun_creates_only_missing_members,
+        group_member_is_found_by_its_name,
+        group_with_larger_count_adds_members,
+        group_reports_member_of_another_spec_and_creates_others,
     ]);
-    all.extend(cases![BackendKind::STEERED; a_group_goes_to_another_zone_as_a_whole]);
-    all.extend(cases![BackendKind::EMULATORS; a_hundred_are_one_call_and_all_are_named_and_labelled]);
+    all.extend(cases![BackendKind::STEERED; group_falls_back_to_another_zone_whole]);
+    all.extend(cases![BackendKind::EMULATORS; group_of_a_hundred_is_one_call_with_names_and_labels]);
     all
 }
 
-fn a_group_has_its_names_and_is_there_once(backend: &Backend) {
+fn group_has_its_names_and_exists_once(backend: &Backend) {
     let group = ["create", "web", "--count", "3", "-l", "team=ci"];
     let made = backend.json(&group).expect(0).items();
     assert_eq!(names(&made), ["web-1", "web-2", "web-3"]);
@@ -32,7 +32,7 @@ fn a_group_has_its_names_and_is_there_once(backend: &Backend) {
     assert_eq!(backend.alive().len(), 3);
 }
 
-fn a_re_run_fills_the_gaps_alone(backend: &Backend) {
+fn group_rerun_creates_only_missing_members(backend: &Backend) {
     let group = ["create", "web", "--count", "4"];
     let made = backend.json(&group).expect(0).items();
     backend.run(&["terminate", "web-2", "web-4", "-y", "--wait"]).expect(0);
@@ -42,7 +42,7 @@ fn a_re_run_fills_the_gaps_alone(backend: &Backend) {
     assert_eq!(backend.alive().len(), 4);
 }
 
-fn a_member_is_reached_by_its_name(backend: &Backend) {
+fn group_member_is_found_by_its_name(backend: &Backend) {
     backend.json(&["create", "web", "--count", "3"]).expect(0);
     let described = backend.json(&["describe", "web-2"]).expect(0).item();
     assert_eq!(text(&described, "name"), "web-2");
@@ -55,7 +55,7 @@ fn a_member_is_reached_by_its_name(backend: &Backend) {
     assert_eq!(names(&listed), ["web-1", "web-3"]);
 }
 
-fn a_larger_group_adds_what_is_missing(backend: &Backend) {
+fn group_with_larger_count_adds_members(backend: &Backend) {
     let small = backend.json(&["create", "web", "--count", "2"]).expect(0).items();
     let large = backend.json(&["create", "web", "--count", "5"]).expect(0).items();
     assert_eq!(names(&large), ["web-1", "web-2", "web-3", "web-4", "web-5"]);
@@ -63,7 +63,7 @@ fn a_larger_group_adds_what_is_missing(backend: &Backend) {
     assert_eq!(backend.alive().len(), 5);
 }
 
-fn a_member_of_another_spec_is_told_and_the_others_are_made(backend: &Backend) {
+fn group_reports_member_of_another_spec_and_creates_others(backend: &Backend) {
     backend.json(&["create", "web-2", "-l", "team=other"]).expect(0);
     let run = backend.json(&["create", "web", "--count", "3"]).expect(7);
     assert_eq!(run.error_kinds(), ["already_exists"]);
@@ -72,7 +72,7 @@ fn a_member_of_another_spec_is_told_and_the_others_are_made(backend: &Backend) {
     assert_eq!(backend.alive().len(), 3);
 }
 
-fn a_group_goes_to_another_zone_as_a_whole(backend: &Backend) {
+fn group_falls_back_to_another_zone_whole(backend: &Backend) {
     let first = backend.home_zone();
     exhaust(backend, &[first]);
     let arguments = ["create", "web", "--count", "5", "-z", first, "--fallback", "zone"];
@@ -83,7 +83,7 @@ fn a_group_goes_to_another_zone_as_a_whole(backend: &Backend) {
     assert_eq!(backend.alive().len(), 5);
 }
 
-fn a_hundred_are_one_call_and_all_are_named_and_labelled(backend: &Backend) {
+fn group_of_a_hundred_is_one_call_with_names_and_labels(backend: &Backend) {
     let group = ["create", "web", "--count", "100", "-l", "team=ci", "--ttl", "2h"];
     let made = backend.json(&group).expect(0).items();
     let expected: BTreeSet<String> = (1..=100).map(|index| format!("web-{index}")).collect();

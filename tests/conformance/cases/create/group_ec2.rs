@@ -14,20 +14,20 @@ use cloud_emulators::faults::{Effect, Fault};
 pub fn cases() -> Vec<Case> {
     // moto knows no client tokens: what rests on them is for the emulator to show.
     Vec::from(cases![&[BackendKind::Ec2Emulator];
-        members_are_made_once_under_one_token,
-        members_share_their_labels_and_have_names_of_their_own,
-        a_lost_answer_makes_no_second_group,
-        without_any_answer_the_group_is_unknown_and_found_again,
-        members_that_are_gone_are_not_given_again,
-        a_spent_group_is_nothing,
-        a_group_that_fails_to_launch_says_why,
-        names_for_the_console_are_caught_up_by_a_later_create,
-        names_for_the_console_fail_nothing,
-        a_name_of_the_users_own_stays,
-        a_group_is_read_back_although_it_shows_late,
-        more_members_than_a_call_makes_are_refused,
-        a_default_key_is_left_out_where_it_is_not_to_be_had,
-        another_default_key_adopts_what_is_there,
+        group_members_are_created_once_with_one_token,
+        group_members_share_labels_and_have_own_names,
+        group_is_not_created_twice_after_a_lost_answer,
+        group_without_any_answer_is_unknown_and_adopted_later,
+        group_leaves_out_members_that_are_gone,
+        group_whose_members_are_all_gone_is_empty,
+        group_that_fails_to_launch_gives_the_reason,
+        group_name_tags_are_added_by_a_later_create,
+        group_name_tags_that_fail_are_no_error,
+        group_keeps_a_name_tag_of_the_user,
+        group_is_read_back_although_listings_lag,
+        group_larger_than_one_call_is_refused,
+        group_leaves_out_a_default_key_that_is_missing,
+        create_with_another_default_key_adopts,
     ])
 }
 
@@ -58,7 +58,7 @@ fn console_names(backend: &Backend) -> BTreeSet<String> {
 
 const ALL: [&str; 3] = ["web-1", "web-2", "web-3"];
 
-fn members_are_made_once_under_one_token(backend: &Backend) {
+fn group_members_are_created_once_with_one_token(backend: &Backend) {
     let first = make(backend, &json!({}));
     assert_eq!(given(&first), ALL);
     let again = make(backend, &json!({}));
@@ -73,7 +73,7 @@ fn members_are_made_once_under_one_token(backend: &Backend) {
     assert_eq!(backend.count("RunInstances"), 4);
 }
 
-fn members_share_their_labels_and_have_names_of_their_own(backend: &Backend) {
+fn group_members_share_labels_and_have_own_names(backend: &Backend) {
     let made = backend
         .json(&["create", "web", "--count", "3", "-l", "team=ci"])
         .expect(0)
@@ -100,14 +100,14 @@ fn members_share_their_labels_and_have_names_of_their_own(backend: &Backend) {
     assert_eq!((tokens.len(), backend.count("RunInstances")), (1, 1));
 }
 
-fn a_lost_answer_makes_no_second_group(backend: &Backend) {
+fn group_is_not_created_twice_after_a_lost_answer(backend: &Backend) {
     backend.inject(Fault::on("RunInstances", Effect::ResetAfter).times(1));
     let made = backend.json(&["create", "web", "--count", "3"]).expect(0).items();
     assert_eq!(names(&made), ALL);
     assert_eq!(backend.alive().len(), 3);
 }
 
-fn without_any_answer_the_group_is_unknown_and_found_again(backend: &Backend) {
+fn group_without_any_answer_is_unknown_and_adopted_later(backend: &Backend) {
     backend.inject(
         Fault::on(
             "RunInstances",
@@ -146,7 +146,7 @@ fn without_any_answer_the_group_is_unknown_and_found_again(backend: &Backend) {
     assert_eq!(backend.alive().len(), 6);
 }
 
-fn members_that_are_gone_are_not_given_again(backend: &Backend) {
+fn group_leaves_out_members_that_are_gone(backend: &Backend) {
     make(backend, &json!({}));
     let second = emulator(backend)
         .alive()
@@ -159,7 +159,7 @@ fn members_that_are_gone_are_not_given_again(backend: &Backend) {
     assert_eq!(backend.alive().len(), 2);
 }
 
-fn a_spent_group_is_nothing(backend: &Backend) {
+fn group_whose_members_are_all_gone_is_empty(backend: &Backend) {
     make(backend, &json!({}));
     for one in emulator(backend).alive() {
         emulator(backend).terminate_from_outside(&one.id);
@@ -171,7 +171,7 @@ fn a_spent_group_is_nothing(backend: &Backend) {
     assert_eq!(backend.alive(), []);
 }
 
-fn a_group_that_fails_to_launch_says_why(backend: &Backend) {
+fn group_that_fails_to_launch_gives_the_reason(backend: &Backend) {
     emulator(backend).set_transition(Duration::ZERO);
     emulator(backend).fail_launches("Client.VolumeLimitExceeded", "too many", 3);
     let failed = make(backend, &json!({}));
@@ -186,7 +186,7 @@ fn a_group_that_fails_to_launch_says_why(backend: &Backend) {
     assert_eq!(backend.alive(), []);
 }
 
-fn names_for_the_console_are_caught_up_by_a_later_create(backend: &Backend) {
+fn group_name_tags_are_added_by_a_later_create(backend: &Backend) {
     emulator(backend).remove_account_permission("CreateTags");
     assert_eq!(given(&make(backend, &json!({}))), ALL);
     assert_eq!(console_names(backend), BTreeSet::from(["web".to_owned()]));
@@ -201,7 +201,7 @@ fn names_for_the_console_are_caught_up_by_a_later_create(backend: &Backend) {
     assert_eq!(console_names(backend), BTreeSet::from(all));
 }
 
-fn names_for_the_console_fail_nothing(backend: &Backend) {
+fn group_name_tags_that_fail_are_no_error(backend: &Backend) {
     backend.inject(Fault::on(
         "CreateTags",
         Effect::ErrorBefore {
@@ -215,7 +215,7 @@ fn names_for_the_console_fail_nothing(backend: &Backend) {
     assert_eq!(names(&backend.json(&["list"]).expect(0).items()), ["web-1", "web-2"]);
 }
 
-fn a_name_of_the_users_own_stays(backend: &Backend) {
+fn group_keeps_a_name_tag_of_the_user(backend: &Backend) {
     backend
         .run(&["create", "web", "--count", "2", "-l", "Name=front"])
         .expect(0);
@@ -223,7 +223,7 @@ fn a_name_of_the_users_own_stays(backend: &Backend) {
     assert_eq!(backend.count("CreateTags"), 0);
 }
 
-fn a_group_is_read_back_although_it_shows_late(backend: &Backend) {
+fn group_is_read_back_although_listings_lag(backend: &Backend) {
     emulator(backend).set_lag(Duration::from_millis(1_500));
     emulator(backend).set_tag_lag(Duration::from_millis(2_500));
     let made = make(backend, &json!({}));
@@ -238,7 +238,7 @@ fn a_group_is_read_back_although_it_shows_late(backend: &Backend) {
     assert_eq!(given(&make(backend, &json!({ "members": "4-5" }))), ["web-4", "web-5"]);
 }
 
-fn more_members_than_a_call_makes_are_refused(backend: &Backend) {
+fn group_larger_than_one_call_is_refused(backend: &Backend) {
     let refused = make(backend, &json!({ "members": "1-101" }));
     assert_eq!(refused["kind"], "invalid_spec", "{refused}");
     assert_eq!(backend.count("RunInstances"), 0);
@@ -248,7 +248,7 @@ const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsab
 const OTHER_KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBBqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl bob@example.com";
 
-fn a_default_key_is_left_out_where_it_is_not_to_be_had(backend: &Backend) {
+fn group_leaves_out_a_default_key_that_is_missing(backend: &Backend) {
     let ecdsa = "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTY me@here";
     let made = make(backend, &json!({ "members": "1", "default_ssh_key": ecdsa }));
     assert_eq!(given(&made), ["web-1"]);
@@ -275,7 +275,7 @@ fn a_default_key_is_left_out_where_it_is_not_to_be_had(backend: &Backend) {
     );
 }
 
-fn another_default_key_adopts_what_is_there(backend: &Backend) {
+fn create_with_another_default_key_adopts(backend: &Backend) {
     let first = make(backend, &json!({ "default_ssh_key": KEY }));
     let other = make(backend, &json!({ "default_ssh_key": OTHER_KEY }));
     assert_eq!(given(&other), ALL);

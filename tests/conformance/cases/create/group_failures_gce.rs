@@ -13,11 +13,11 @@ use cloud_emulators::faults::{Effect, Fault};
 
 pub fn cases() -> Vec<Case> {
     Vec::from(cases![&[BackendKind::GceEmulator];
-        gce_a_group_without_room_leaves_nothing,
-        gce_a_lost_answer_makes_no_second_group,
-        gce_a_name_that_is_taken_stops_the_group,
-        gce_members_that_are_there_are_read_back,
-        gce_members_that_are_not_shown_yet_are_given,
+        gce_group_without_capacity_leaves_nothing,
+        gce_lost_answer_creates_no_second_group,
+        gce_taken_name_stops_the_group,
+        gce_group_members_that_exist_are_read_back,
+        gce_group_members_not_listed_yet_are_returned,
     ])
 }
 
@@ -28,7 +28,7 @@ fn ids(instances: &[Instance]) -> Vec<&str> {
         .collect()
 }
 
-fn gce_a_group_without_room_leaves_nothing(backend: &Backend) {
+fn gce_group_without_capacity_leaves_nothing(backend: &Backend) {
     let cloud = emulator(backend);
     let arguments = ["create", "web", "--count", "5", "-z", ZONE];
     cloud.limit_room(ZONE, 3);
@@ -52,7 +52,7 @@ fn gce_a_group_without_room_leaves_nothing(backend: &Backend) {
     assert_eq!(text(&run.json()["errors"][0], "leftover"), format!("gcp/{ZONE}/db-2"));
 }
 
-fn gce_a_lost_answer_makes_no_second_group(backend: &Backend) {
+fn gce_lost_answer_creates_no_second_group(backend: &Backend) {
     let cloud = emulator(backend);
     for (name, effect) in [
         ("web", Effect::ResetAfter),
@@ -72,7 +72,7 @@ fn gce_a_lost_answer_makes_no_second_group(backend: &Backend) {
     }
 }
 
-fn gce_a_name_that_is_taken_stops_the_group(backend: &Backend) {
+fn gce_taken_name_stops_the_group(backend: &Backend) {
     let cloud = emulator(backend);
     cloud.create_from_outside(ZONE, "web-2", &[]);
     for later in [false, true] {
@@ -104,7 +104,7 @@ fn gce_a_name_that_is_taken_stops_the_group(backend: &Backend) {
     );
 }
 
-fn gce_members_that_are_there_are_read_back(backend: &Backend) {
+fn gce_group_members_that_exist_are_read_back(backend: &Backend) {
     let (cloud, provider) = (emulator(backend), provider(backend));
     for later in [false, true] {
         cloud.set_bulk_conflicts_later(later);
@@ -135,7 +135,7 @@ fn gce_members_that_are_there_are_read_back(backend: &Backend) {
     assert_eq!(cloud.instance_count(), 2);
 }
 
-fn gce_members_that_are_not_shown_yet_are_given(backend: &Backend) {
+fn gce_group_members_not_listed_yet_are_returned(backend: &Backend) {
     let cloud = emulator(backend);
     cloud.set_lag(Duration::from_secs(3));
     let made = backend

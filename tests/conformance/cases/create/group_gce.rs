@@ -12,11 +12,11 @@ use crate::support::backend::{Backend, BackendKind};
 
 pub fn cases() -> Vec<Case> {
     Vec::from(cases![&[BackendKind::GceEmulator];
-        gce_a_member_is_as_a_single_vm_would_be,
-        gce_members_are_given_again_until_they_are_gone,
-        gce_the_members_of_a_protected_group_are_protected,
-        gce_a_group_is_read_back_in_few_calls,
-        gce_what_a_group_cannot_have_is_refused,
+        gce_group_member_equals_a_single_vm,
+        gce_group_members_are_returned_until_they_are_gone,
+        gce_members_of_a_protected_group_are_protected,
+        gce_group_is_read_back_in_few_calls,
+        gce_group_refuses_options_it_cannot_have,
     ])
 }
 
@@ -34,7 +34,7 @@ fn ids(instances: &[Instance]) -> Vec<&str> {
         .collect()
 }
 
-fn gce_a_member_is_as_a_single_vm_would_be(backend: &Backend) {
+fn gce_group_member_equals_a_single_vm(backend: &Backend) {
     let cloud = emulator(backend);
     let data = backend.sandbox.write("data", "#!/bin/sh\necho hello\n");
     let options = [
@@ -126,7 +126,7 @@ fn gce_a_member_is_as_a_single_vm_would_be(backend: &Backend) {
     assert_eq!(backend.count("instances.bulkInsert"), 1);
 }
 
-fn gce_members_are_given_again_until_they_are_gone(backend: &Backend) {
+fn gce_group_members_are_returned_until_they_are_gone(backend: &Backend) {
     let (cloud, provider, group) = (emulator(backend), provider(backend), group("1-3"));
     run(async {
         let made = provider
@@ -207,7 +207,7 @@ fn gce_members_are_given_again_until_they_are_gone(backend: &Backend) {
     });
 }
 
-fn gce_the_members_of_a_protected_group_are_protected(backend: &Backend) {
+fn gce_members_of_a_protected_group_are_protected(backend: &Backend) {
     let cloud = emulator(backend);
     let arguments = ["create", "web", "--count", "3", "--protect"];
     let made = backend.json(&arguments).expect(0).items();
@@ -223,7 +223,7 @@ fn gce_the_members_of_a_protected_group_are_protected(backend: &Backend) {
     assert!(leftover.as_str().is_some_and(|text| text.contains(&db)), "{leftover}");
 }
 
-fn gce_a_group_is_read_back_in_few_calls(backend: &Backend) {
+fn gce_group_is_read_back_in_few_calls(backend: &Backend) {
     let cloud = emulator(backend);
     let provider = provider(backend);
     run(async {
@@ -256,7 +256,7 @@ fn gce_a_group_is_read_back_in_few_calls(backend: &Backend) {
     assert!(lists <= 3, "{lists}");
 }
 
-fn gce_what_a_group_cannot_have_is_refused(backend: &Backend) {
+fn gce_group_refuses_options_it_cannot_have(backend: &Backend) {
     let run_of = backend
         .run(&["create", "web", "--count", "2", "--native", "hostname=web.example.com"])
         .expect(2);

@@ -6,25 +6,25 @@ use crate::support::backend::{Backend, BackendKind};
 
 pub fn cases() -> Vec<Case> {
     let mut all = Vec::from(cases![BackendKind::ALL;
-        create_with_nothing_said_gives_a_running_vm,
-        create_marks_the_vm_as_ours_from_birth,
-        create_twice_makes_one,
-        create_with_another_spec_is_refused_and_says_what_differs,
-        create_without_a_name_makes_a_fresh_one_each_time,
-        create_count_names_its_members_and_a_rerun_fills_the_gap,
-        create_in_a_zone_goes_there,
-        create_again_after_terminate_makes_a_new_one,
-        dry_run_makes_nothing,
+        create_with_defaults_gives_a_running_vm,
+        create_sets_management_labels_in_the_create_call,
+        create_twice_creates_one,
+        create_refuses_another_spec_and_names_the_difference,
+        create_without_name_creates_a_new_vm_each_time,
+        create_count_names_members_and_rerun_fills_the_gap,
+        create_uses_the_given_zone,
+        create_after_terminate_creates_a_new_vm,
+        dry_run_creates_nothing,
         wait_none_returns_at_once,
         spec_file_is_read_and_flags_override_it,
     ]);
-    all.extend(cases![BackendKind::EMULATORS; spot_is_spot_and_ends_rather_than_stops]);
-    all.extend(cases![&[BackendKind::Ec2Emulator]; every_field_of_the_spec_reaches_ec2]);
-    all.extend(cases![&[BackendKind::GceEmulator]; every_field_of_the_spec_reaches_compute_engine]);
+    all.extend(cases![BackendKind::EMULATORS; spot_vm_is_deleted_when_preempted]);
+    all.extend(cases![&[BackendKind::Ec2Emulator]; create_sends_every_field_of_the_spec_to_ec2]);
+    all.extend(cases![&[BackendKind::GceEmulator]; create_sends_every_field_of_the_spec_to_compute_engine]);
     all
 }
 
-fn create_with_nothing_said_gives_a_running_vm(backend: &Backend) {
+fn create_with_defaults_gives_a_running_vm(backend: &Backend) {
     let made = backend.json(&["create", "web-1"]).expect(0).item();
     assert_eq!(text(&made, "name"), "web-1");
     assert_eq!(text(&made, "state"), "running");
@@ -40,7 +40,7 @@ fn create_with_nothing_said_gives_a_running_vm(backend: &Backend) {
     assert_eq!(alive[0].id, text(&made, "id"));
 }
 
-fn create_marks_the_vm_as_ours_from_birth(backend: &Backend) {
+fn create_sets_management_labels_in_the_create_call(backend: &Backend) {
     backend
         .run(&["create", "web-1", "-l", "env=ci", "-l", "team=web", "--wait", "none"])
         .expect(0);
@@ -58,7 +58,7 @@ fn create_marks_the_vm_as_ours_from_birth(backend: &Backend) {
     assert_eq!(described["labels"], serde_json::json!({"env": "ci", "team": "web"}));
 }
 
-fn create_twice_makes_one(backend: &Backend) {
+fn create_twice_creates_one(backend: &Backend) {
     let first = backend.json(&["create", "web-1", "-l", "env=ci"]).expect(0).item();
     let second = backend.json(&["create", "web-1", "-l", "env=ci"]).expect(0);
     assert_eq!(second.item()["id"], first["id"]);
@@ -66,7 +66,7 @@ fn create_twice_makes_one(backend: &Backend) {
     assert_eq!(backend.alive().len(), 1);
 }
 
-fn create_with_another_spec_is_refused_and_says_what_differs(backend: &Backend) {
+fn create_refuses_another_spec_and_names_the_difference(backend: &Backend) {
     backend.run(&["create", "web-1"]).expect(0);
     let other = backend
         .run(&["create", "web-1", "--type", backend.other_type(), "-l", "env=ci"])
@@ -77,14 +77,14 @@ fn create_with_another_spec_is_refused_and_says_what_differs(backend: &Backend) 
     assert_eq!(backend.alive().len(), 1);
 }
 
-fn create_without_a_name_makes_a_fresh_one_each_time(backend: &Backend) {
+fn create_without_name_creates_a_new_vm_each_time(backend: &Backend) {
     let first = backend.json(&["create"]).expect(0).item();
     let second = backend.json(&["create"]).expect(0).item();
     assert_ne!(first["name"], second["name"]);
     assert_eq!(backend.alive().len(), 2);
 }
 
-fn create_count_names_its_members_and_a_rerun_fills_the_gap(backend: &Backend) {
+fn create_count_names_members_and_rerun_fills_the_gap(backend: &Backend) {
     let made = backend.json(&["create", "web", "--count", "3"]).expect(0).items();
     assert_eq!(names(&made), ["web-1", "web-2", "web-3"]);
     backend.run(&["terminate", "web-2", "-y", "--wait"]).expect(0);
@@ -93,7 +93,7 @@ fn create_count_names_its_members_and_a_rerun_fills_the_gap(backend: &Backend) {
     assert_eq!(backend.alive().len(), 3);
 }
 
-fn create_in_a_zone_goes_there(backend: &Backend) {
+fn create_uses_the_given_zone(backend: &Backend) {
     let made = backend
         .json(&["create", "web-1", "-z", backend.home_zone()])
         .expect(0)
@@ -101,7 +101,7 @@ fn create_in_a_zone_goes_there(backend: &Backend) {
     assert_eq!(text(&made, "zone"), backend.home_zone());
 }
 
-fn create_again_after_terminate_makes_a_new_one(backend: &Backend) {
+fn create_after_terminate_creates_a_new_vm(backend: &Backend) {
     let first = backend.json(&["create", "web-1"]).expect(0).item();
     backend.run(&["terminate", "web-1", "-y", "--wait"]).expect(0);
     let second = backend.json(&["create", "web-1"]).expect(0).item();
@@ -110,7 +110,7 @@ fn create_again_after_terminate_makes_a_new_one(backend: &Backend) {
     assert_eq!(backend.alive().len(), 1);
 }
 
-fn dry_run_makes_nothing(backend: &Backend) {
+fn dry_run_creates_nothing(backend: &Backend) {
     let plan = backend.json(&["create", "web-1", "--dry-run"]).expect(0).item();
     assert_eq!(text(&plan, "name"), "web-1");
     assert!(!plan["machine_type"].is_null() && !plan["image"].is_null(), "{plan}");
@@ -168,7 +168,7 @@ fn create_with_every_field(backend: &Backend) {
     backend.run(&arguments).expect(0);
 }
 
-fn every_field_of_the_spec_reaches_ec2(backend: &Backend) {
+fn create_sends_every_field_of_the_spec_to_ec2(backend: &Backend) {
     create_with_every_field(backend);
     let made = &backend.ec2().alive()[0];
     assert_eq!(made.instance_type, backend.other_type());
@@ -197,7 +197,7 @@ fn every_field_of_the_spec_reaches_ec2(backend: &Backend) {
     assert_eq!(disk.tags.get("cloudctl-name").map(String::as_str), Some("web-1"));
 }
 
-fn every_field_of_the_spec_reaches_compute_engine(backend: &Backend) {
+fn create_sends_every_field_of_the_spec_to_compute_engine(backend: &Backend) {
     create_with_every_field(backend);
     let made = backend.gce().instance("web-1").expect("the VM");
     assert_eq!(made.machine_type, backend.other_type());
@@ -227,7 +227,7 @@ fn every_field_of_the_spec_reaches_compute_engine(backend: &Backend) {
     );
 }
 
-fn spot_is_spot_and_ends_rather_than_stops(backend: &Backend) {
+fn spot_vm_is_deleted_when_preempted(backend: &Backend) {
     let made = backend.json(&["create", "web-1", "--spot"]).expect(0).item();
     assert_eq!(made["spot"], true);
     assert!(backend.alive()[0].spot, "{:?}", backend.alive());

@@ -6,25 +6,25 @@ use crate::support::backend::{Backend, BackendKind};
 
 pub fn cases() -> Vec<Case> {
     let mut all = Vec::from(cases![BackendKind::ALL;
-        a_dry_run_by_need_has_a_price_and_makes_nothing,
-        what_is_needed_is_what_is_there_and_a_re_run_finds_it,
-        a_machine_type_must_have_what_is_needed,
-        an_impossible_need_names_what_comes_nearest,
-        a_price_that_is_too_low_names_the_cheapest,
-        a_budget_sets_the_time_to_live,
-        an_area_is_all_of_its_regions,
-        arm_is_taken_only_if_it_is_asked_for,
+        dry_run_by_requirements_shows_price_and_creates_nothing,
+        create_by_requirements_is_adopted_by_a_rerun,
+        create_refuses_type_below_requirements,
+        create_with_impossible_requirements_names_the_nearest,
+        create_max_price_too_low_names_the_cheapest,
+        create_budget_sets_ttl,
+        create_in_area_uses_one_of_its_regions,
+        create_uses_arm_only_if_asked,
     ]);
-    all.extend(cases![BackendKind::STEERED; without_room_anywhere_nothing_is_made]);
+    all.extend(cases![BackendKind::STEERED; create_without_capacity_anywhere_creates_nothing]);
     all.extend(cases![&[BackendKind::Ec2Emulator]; fallback_to_another_type_keeps_the_name_and_the_spec]);
     // The mock has one region in each area.
-    all.extend(cases![BackendKind::EMULATORS; fallback_to_another_region_makes_one_and_finds_it_again]);
+    all.extend(cases![BackendKind::EMULATORS; fallback_to_another_region_creates_one_and_adopts_it]);
     all
 }
 
 const NEED: [&str; 6] = ["create", "a", "--cpus", "4", "--memory", "16"];
 
-fn a_dry_run_by_need_has_a_price_and_makes_nothing(backend: &Backend) {
+fn dry_run_by_requirements_shows_price_and_creates_nothing(backend: &Backend) {
     let arguments = [&NEED[..], &["--image", "ubuntu-24.04", "--ttl", "2h", "--dry-run"]].concat();
     let run = backend.json(&arguments).expect(0);
     let plan = run.item();
@@ -50,7 +50,7 @@ fn a_dry_run_by_need_has_a_price_and_makes_nothing(backend: &Backend) {
     assert_eq!(backend.alive(), []);
 }
 
-fn what_is_needed_is_what_is_there_and_a_re_run_finds_it(backend: &Backend) {
+fn create_by_requirements_is_adopted_by_a_rerun(backend: &Backend) {
     let made = backend.json(&NEED).expect(0).item();
     assert!(made["cpus"].as_u64() >= Some(4), "{made}");
     let again = backend.json(&NEED).expect(0).item();
@@ -64,7 +64,7 @@ fn what_is_needed_is_what_is_there_and_a_re_run_finds_it(backend: &Backend) {
     assert_eq!(backend.alive().len(), 1);
 }
 
-fn a_machine_type_must_have_what_is_needed(backend: &Backend) {
+fn create_refuses_type_below_requirements(backend: &Backend) {
     let run = backend
         .json(&["create", "a", "--type", backend.other_type(), "--cpus", "64"])
         .expect(2);
@@ -72,7 +72,7 @@ fn a_machine_type_must_have_what_is_needed(backend: &Backend) {
     assert_eq!(backend.alive(), []);
 }
 
-fn an_impossible_need_names_what_comes_nearest(backend: &Backend) {
+fn create_with_impossible_requirements_names_the_nearest(backend: &Backend) {
     let run = backend.json(&["create", "a", "--memory", "5000000"]).expect(2);
     assert!(run.stderr.contains("the nearest is "), "{}", run.stderr);
     let run = backend.json(&["create", "a", "--gpu", "abacus"]).expect(2);
@@ -80,7 +80,7 @@ fn an_impossible_need_names_what_comes_nearest(backend: &Backend) {
     assert_eq!(backend.alive(), []);
 }
 
-fn a_price_that_is_too_low_names_the_cheapest(backend: &Backend) {
+fn create_max_price_too_low_names_the_cheapest(backend: &Backend) {
     let cheapest = backend.json(&[&NEED[..], &["--dry-run"]].concat()).expect(0).item();
     let run = backend
         .json(&[&NEED[..], &["--max-price", "0.0001"]].concat())
@@ -93,7 +93,7 @@ fn a_price_that_is_too_low_names_the_cheapest(backend: &Backend) {
     assert_eq!(made.item()["machine_type"], cheapest["machine_type"]);
 }
 
-fn a_budget_sets_the_time_to_live(backend: &Backend) {
+fn create_budget_sets_ttl(backend: &Backend) {
     let arguments = [&NEED[..], &["--budget", "1"]].concat();
     let plan = backend
         .json(&[&arguments[..], &["--dry-run"]].concat())
@@ -107,7 +107,7 @@ fn a_budget_sets_the_time_to_live(backend: &Backend) {
     assert_eq!(backend.json(&arguments).expect(0).item()["id"], made["id"]);
 }
 
-fn an_area_is_all_of_its_regions(backend: &Backend) {
+fn create_in_area_uses_one_of_its_regions(backend: &Backend) {
     let made = backend.json(&[&NEED[..], &["-r", "europe"]].concat()).expect(0).item();
     assert!(text(&made, "region").starts_with("eu"), "{made}");
     let again = backend.json(&[&NEED[..], &["-r", "europe"]].concat()).expect(0).item();
@@ -117,7 +117,7 @@ fn an_area_is_all_of_its_regions(backend: &Backend) {
     assert_eq!(backend.alive().len(), 1);
 }
 
-fn arm_is_taken_only_if_it_is_asked_for(backend: &Backend) {
+fn create_uses_arm_only_if_asked(backend: &Backend) {
     let plan = |arguments: &[&str]| {
         let all = [&["create", "a", "--cpus", "2", "--dry-run"], arguments].concat();
         backend.json(&all).expect(0).item()
@@ -138,7 +138,7 @@ fn fallback_to_another_type_keeps_the_name_and_the_spec(backend: &Backend) {
     assert_eq!(backend.alive().len(), 1);
 }
 
-fn fallback_to_another_region_makes_one_and_finds_it_again(backend: &Backend) {
+fn fallback_to_another_region_creates_one_and_adopts_it(backend: &Backend) {
     let region = backend.home_region();
     exhaust(backend, backend.site().home_zones);
     let arguments = [&NEED[..], &["-r", region, "--fallback", "zone,region"]].concat();
@@ -153,7 +153,7 @@ fn fallback_to_another_region_makes_one_and_finds_it_again(backend: &Backend) {
     assert_eq!(backend.alive().len(), 1);
 }
 
-fn without_room_anywhere_nothing_is_made(backend: &Backend) {
+fn create_without_capacity_anywhere_creates_nothing(backend: &Backend) {
     exhaust(backend, backend.site().home_zones);
     let run = backend
         .json(&[&NEED[..], &["--fallback", "zone,type"]].concat())

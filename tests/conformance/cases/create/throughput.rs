@@ -10,18 +10,18 @@ use cloud_emulators::faults::{Effect, Fault};
 
 pub fn cases() -> Vec<Case> {
     let mut all = Vec::from(cases![BackendKind::EMULATORS;
-        many_are_changed_and_waited_for_by_the_list,
-        waiting_for_more_takes_no_more_calls,
+        many_vms_are_changed_and_waited_for_by_listings,
+        wait_for_more_vms_takes_no_more_calls,
     ]);
     all.extend(cases![&[BackendKind::Ec2Emulator];
         terminate_is_one_call_for_a_hundred_of_a_zone,
-        what_surely_exists_is_listed_though_the_regions_are_not_named,
-        the_regions_are_those_that_the_cloud_names_whoever_answers_first,
+        list_shows_known_vms_although_regions_are_denied,
+        list_shows_only_regions_that_the_cloud_names,
     ]);
     all.extend(cases![&[BackendKind::GceEmulator];
-        terminate_keeps_to_the_clouds_rate,
-        one_that_cannot_be_deleted_spoils_no_other,
-        changes_that_fail_afterwards_are_told_for_each,
+        terminate_stays_below_the_rate_limit,
+        terminate_of_protected_vm_leaves_others_terminated,
+        changes_that_fail_later_are_reported_one_by_one,
     ]);
     all
 }
@@ -65,7 +65,7 @@ fn terminate_is_one_call_for_a_hundred_of_a_zone(backend: &Backend) {
 
 /// `CLOUDCTL_MANY=1000` takes more of them.
 #[expect(clippy::print_stdout, reason = "what was measured")]
-fn terminate_keeps_to_the_clouds_rate(backend: &Backend) {
+fn terminate_stays_below_the_rate_limit(backend: &Backend) {
     const RATE: u32 = 20;
     let asked = std::env::var("CLOUDCTL_MANY");
     let count: usize = asked.ok().and_then(|text| text.parse().ok()).unwrap_or(150);
@@ -96,7 +96,7 @@ fn terminate_keeps_to_the_clouds_rate(backend: &Backend) {
     assert!(calls.len() < count + count / 10 + 40, "{} calls", calls.len());
 }
 
-fn one_that_cannot_be_deleted_spoils_no_other(backend: &Backend) {
+fn terminate_of_protected_vm_leaves_others_terminated(backend: &Backend) {
     seed_zone(backend, backend.home_zone(), 40);
     let emulator = backend.gce();
     emulator.set_deletion_protection("seed-000007", true);
@@ -106,7 +106,7 @@ fn one_that_cannot_be_deleted_spoils_no_other(backend: &Backend) {
     assert_eq!(alive, ["seed-000007"]);
 }
 
-fn changes_that_fail_afterwards_are_told_for_each(backend: &Backend) {
+fn changes_that_fail_later_are_reported_one_by_one(backend: &Backend) {
     seed_zone(backend, backend.home_zone(), 35);
     let emulator = backend.gce();
     emulator.set_changes_fail(true);
@@ -120,7 +120,7 @@ fn changes_that_fail_afterwards_are_told_for_each(backend: &Backend) {
     assert_eq!(backend.alive().len(), 35);
 }
 
-fn many_are_changed_and_waited_for_by_the_list(backend: &Backend) {
+fn many_vms_are_changed_and_waited_for_by_listings(backend: &Backend) {
     backend.set_transition(Duration::from_millis(700));
     backend.run(&["create", "fleet", "--count", "45", "-q"]).expect(0);
     let references = backend.run(&["list", "-o", "ref"]).expect(0).stdout;
@@ -157,14 +157,14 @@ fn calls_to_wait(backend: &Backend, name: &str, count: usize) -> usize {
     backend.calls().len() - before
 }
 
-fn waiting_for_more_takes_no_more_calls(backend: &Backend) {
+fn wait_for_more_vms_takes_no_more_calls(backend: &Backend) {
     backend.set_transition(Duration::from_secs(3));
     let few = calls_to_wait(backend, "few", 5);
     let many = calls_to_wait(backend, "many", 250);
     assert!(many <= few + 3, "{few} calls for 5 VMs, {many} for 250");
 }
 
-fn what_surely_exists_is_listed_though_the_regions_are_not_named(backend: &Backend) {
+fn list_shows_known_vms_although_regions_are_denied(backend: &Backend) {
     backend.run(&["create", "web-1"]).expect(0);
     let denied = Effect::ErrorBefore {
         status: 403,
@@ -189,7 +189,7 @@ fn what_surely_exists_is_listed_though_the_regions_are_not_named(backend: &Backe
     }
 }
 
-fn the_regions_are_those_that_the_cloud_names_whoever_answers_first(backend: &Backend) {
+fn list_shows_only_regions_that_the_cloud_names(backend: &Backend) {
     let emulator = backend.ec2();
     backend.run(&["create", "web-1"]).expect(0);
     backend

@@ -10,14 +10,14 @@ use cloud_emulators::gce::Emulator;
 
 pub fn cases() -> Vec<Case> {
     Vec::from(cases![&[BackendKind::GceEmulator];
-        gce_protection_is_set_and_lifted_once,
-        gce_a_disk_that_survives_is_reported,
-        gce_a_disk_of_somebody_elses_is_no_survivor,
-        gce_a_disk_left_by_a_failed_create_is_reported,
-        gce_an_operation_that_cannot_be_read_does_not_hide_its_vm,
-        gce_a_failure_at_once_is_not_taken_for_an_old_one,
-        gce_the_fallback_takes_a_zone_that_has_room,
-        gce_a_change_that_hits_another_vm_is_said,
+        gce_protection_is_set_and_removed_once,
+        gce_disk_that_survives_is_reported,
+        gce_disk_of_others_is_no_leftover,
+        gce_disk_left_by_a_failed_create_is_reported,
+        gce_unreadable_operation_does_not_hide_its_vm,
+        gce_immediate_failure_is_not_mistaken_for_an_old_one,
+        gce_fallback_uses_a_zone_with_capacity,
+        gce_change_of_another_vm_is_reported,
         gce_deletes_are_paced_under_a_limit,
     ])
 }
@@ -28,7 +28,7 @@ fn emulator(backend: &Backend) -> &Emulator {
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
-fn gce_protection_is_set_and_lifted_once(backend: &Backend) {
+fn gce_protection_is_set_and_removed_once(backend: &Backend) {
     let cloud = emulator(backend);
     backend.run(&["create", "web-1"]).expect(0);
     for _ in 0..2 {
@@ -47,7 +47,7 @@ fn gce_protection_is_set_and_lifted_once(backend: &Backend) {
     assert!(cloud.instance("web-1").unwrap().deletion_protection);
 }
 
-fn gce_a_disk_that_survives_is_reported(backend: &Backend) {
+fn gce_disk_that_survives_is_reported(backend: &Backend) {
     let cloud = emulator(backend);
     backend.run(&["create", "web-1"]).expect(0);
     backend.run(&["create", "web-2"]).expect(0);
@@ -59,7 +59,7 @@ fn gce_a_disk_that_survives_is_reported(backend: &Backend) {
     assert_eq!(cloud.disks().len(), 1);
 }
 
-fn gce_a_disk_of_somebody_elses_is_no_survivor(backend: &Backend) {
+fn gce_disk_of_others_is_no_leftover(backend: &Backend) {
     let cloud = emulator(backend);
     let made = backend.json(&["create", "web-1"]).expect(0).item();
     let zone = text(&made, "zone");
@@ -89,7 +89,7 @@ fn gce_a_disk_of_somebody_elses_is_no_survivor(backend: &Backend) {
     assert_eq!(cloud.disks().len(), 1);
 }
 
-fn gce_a_disk_left_by_a_failed_create_is_reported(backend: &Backend) {
+fn gce_disk_left_by_a_failed_create_is_reported(backend: &Backend) {
     let cloud = emulator(backend);
     cloud.leave_disk("web-1");
     cloud.exhaust_zone("us-central1-a");
@@ -105,7 +105,7 @@ fn gce_a_disk_left_by_a_failed_create_is_reported(backend: &Backend) {
     backend.run(&["create", "web-1", "-z", "us-central1-a"]).expect(0);
 }
 
-fn gce_an_operation_that_cannot_be_read_does_not_hide_its_vm(backend: &Backend) {
+fn gce_unreadable_operation_does_not_hide_its_vm(backend: &Backend) {
     let cloud = emulator(backend);
     for operation in ["zoneOperations.get", "zoneOperations.wait"] {
         let effect = Effect::ErrorBefore {
@@ -122,7 +122,7 @@ fn gce_an_operation_that_cannot_be_read_does_not_hide_its_vm(backend: &Backend) 
     assert_eq!(backend.count("instances.insert"), 1);
 }
 
-fn gce_a_failure_at_once_is_not_taken_for_an_old_one(backend: &Backend) {
+fn gce_immediate_failure_is_not_mistaken_for_an_old_one(backend: &Backend) {
     let cloud = emulator(backend);
     cloud.set_transition_time(Duration::ZERO);
     cloud.exhaust_zone("us-central1-a");
@@ -135,7 +135,7 @@ fn gce_a_failure_at_once_is_not_taken_for_an_old_one(backend: &Backend) {
     assert_eq!(backend.count("instances.insert"), 2);
 }
 
-fn gce_the_fallback_takes_a_zone_that_has_room(backend: &Backend) {
+fn gce_fallback_uses_a_zone_with_capacity(backend: &Backend) {
     let cloud = emulator(backend);
     for zone in ["us-central1-a", "us-central1-b", "us-central1-c"] {
         cloud.exhaust_zone(zone);
@@ -150,7 +150,7 @@ fn gce_the_fallback_takes_a_zone_that_has_room(backend: &Backend) {
     assert_eq!(text(&again, "id"), text(&made, "id"));
 }
 
-fn gce_a_change_that_hits_another_vm_is_said(backend: &Backend) {
+fn gce_change_of_another_vm_is_reported(backend: &Backend) {
     let cloud = emulator(backend);
     for verb in ["protect", "stop", "terminate"] {
         let made = backend.json(&["create", verb]).expect(0).item();

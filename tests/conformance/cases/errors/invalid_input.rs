@@ -6,18 +6,18 @@ use crate::support::backend::{Backend, BackendKind};
 
 pub fn cases() -> Vec<Case> {
     let mut all = Vec::from(cases![BackendKind::ALL;
-        an_unknown_type_is_refused_by_name,
-        an_unknown_image_is_refused_by_name,
-        an_unknown_place_is_refused_by_name,
-        a_zone_outside_the_region_is_refused,
-        an_unknown_native_option_is_refused_by_name,
-        user_data_that_is_too_long_is_refused,
-        a_native_reference_to_nothing_is_not_found,
+        create_refuses_unknown_type_by_name,
+        create_refuses_unknown_image_by_name,
+        create_refuses_unknown_location_by_name,
+        create_refuses_zone_outside_region,
+        create_refuses_unknown_native_option_by_name,
+        create_refuses_user_data_that_is_too_long,
+        describe_of_absent_ref_is_not_found,
     ]);
     all.extend(cases![BackendKind::STEERED;
-        an_unknown_network_is_refused_by_name,
-        an_arm_image_on_an_x86_type_is_refused,
-        a_disk_below_the_images_own_size_is_refused,
+        create_refuses_unknown_network_by_name,
+        create_refuses_arm_image_on_x86_type,
+        create_refuses_disk_smaller_than_image,
     ]);
     all
 }
@@ -31,7 +31,7 @@ fn refused(backend: &Backend, arguments: &[&str], names: &[&str]) {
     assert_eq!(backend.instances(), []);
 }
 
-fn an_unknown_type_is_refused_by_name(backend: &Backend) {
+fn create_refuses_unknown_type_by_name(backend: &Backend) {
     refused(backend, &["create", "web-1", "--type", "z9.gigantic"], &["z9.gigantic"]);
     refused(
         backend,
@@ -40,7 +40,7 @@ fn an_unknown_type_is_refused_by_name(backend: &Backend) {
     );
 }
 
-fn an_unknown_image_is_refused_by_name(backend: &Backend) {
+fn create_refuses_unknown_image_by_name(backend: &Backend) {
     refused(
         backend,
         &["create", "web-1", "--image", "ubuntu-99.04"],
@@ -48,7 +48,7 @@ fn an_unknown_image_is_refused_by_name(backend: &Backend) {
     );
 }
 
-fn an_unknown_place_is_refused_by_name(backend: &Backend) {
+fn create_refuses_unknown_location_by_name(backend: &Backend) {
     refused(
         backend,
         &["create", "web-1", "-r", "moon-east-1"],
@@ -62,7 +62,7 @@ fn an_unknown_place_is_refused_by_name(backend: &Backend) {
     refused(backend, &["list", "-r", "moon-east-1"], &["moon-east-1"]);
 }
 
-fn a_zone_outside_the_region_is_refused(backend: &Backend) {
+fn create_refuses_zone_outside_region(backend: &Backend) {
     let arguments = [
         "create",
         "web-1",
@@ -74,7 +74,7 @@ fn a_zone_outside_the_region_is_refused(backend: &Backend) {
     refused(backend, &arguments, &[backend.other_region(), backend.home_zone()]);
 }
 
-fn an_unknown_native_option_is_refused_by_name(backend: &Backend) {
+fn create_refuses_unknown_native_option_by_name(backend: &Backend) {
     refused(
         backend,
         &["create", "web-1", "--native", "warp_speed=9"],
@@ -82,22 +82,22 @@ fn an_unknown_native_option_is_refused_by_name(backend: &Backend) {
     );
 }
 
-fn user_data_that_is_too_long_is_refused(backend: &Backend) {
+fn create_refuses_user_data_that_is_too_long(backend: &Backend) {
     let data = backend.sandbox.write("long", &"x".repeat(300 * 1024));
     refused(backend, &["create", "web-1", "--user-data", &data], &["user data"]);
 }
 
-fn a_native_reference_to_nothing_is_not_found(backend: &Backend) {
+fn describe_of_absent_ref_is_not_found(backend: &Backend) {
     backend.run(&["describe", backend.site().absent_ref]).expect(3);
     backend.run(&["describe", "no-such-vm"]).expect(3);
 }
 
-fn an_unknown_network_is_refused_by_name(backend: &Backend) {
+fn create_refuses_unknown_network_by_name(backend: &Backend) {
     let network = backend.site().absent_network;
     refused(backend, &["create", "web-1", "--network", network], &[network]);
 }
 
-fn an_arm_image_on_an_x86_type_is_refused(backend: &Backend) {
+fn create_refuses_arm_image_on_x86_type(backend: &Backend) {
     let image = backend.arm_image();
     refused(
         backend,
@@ -106,6 +106,6 @@ fn an_arm_image_on_an_x86_type_is_refused(backend: &Backend) {
     );
 }
 
-fn a_disk_below_the_images_own_size_is_refused(backend: &Backend) {
+fn create_refuses_disk_smaller_than_image(backend: &Backend) {
     refused(backend, &["create", "web-1", "--disk", "1"], &["1 GiB"]);
 }

@@ -11,64 +11,64 @@ use cloud_emulators::faults::{Effect, Fault};
 
 pub fn cases() -> Vec<Case> {
     let mut all = Vec::from(cases![BackendKind::STEERED;
-        no_capacity,
-        quota,
-        permission_denied,
-        unauthenticated,
-        throttled_for_good,
-        throttled_for_a_while,
-        unreachable,
+        create_without_capacity_is_exit_5,
+        create_above_quota_is_exit_5,
+        create_without_permission_is_exit_4,
+        create_with_expired_credentials_is_exit_4,
+        list_throttled_always_is_exit_9,
+        create_throttled_for_a_while_succeeds,
+        region_that_cannot_be_reached_is_exit_9,
     ]);
     all.extend(cases![&[BackendKind::Mock];
-        a_lost_reply_is_unknown_and_the_next_run_adopts,
-        the_mock_has_no_account_to_pin,
+        create_with_lost_reply_is_unknown_and_rerun_adopts,
+        mock_ignores_account_pin,
     ]);
     all.extend(cases![BackendKind::EMULATORS;
-        a_lost_reply_is_replayed_and_makes_one,
-        the_wrong_account_changes_nothing,
-        no_credentials,
-        an_answer_cut_in_half_is_replayed_and_makes_one,
-        an_error_after_the_effect_is_replayed_and_makes_one,
-        a_vm_that_is_not_listed_yet_is_not_made_again,
+        create_with_lost_reply_is_replayed_and_creates_one,
+        wrong_account_changes_nothing,
+        create_without_credentials_is_exit_4,
+        create_with_truncated_answer_is_replayed_and_creates_one,
+        create_with_error_after_effect_creates_one,
+        create_rerun_adopts_vm_that_is_not_listed_yet,
     ]);
     all.extend(cases![&[BackendKind::GceEmulator];
-        a_change_that_fails_after_it_was_accepted_is_an_error,
-        a_start_that_cannot_be_followed_is_no_failure_without_effect,
-        a_create_that_is_refused_is_not_taken_for_a_missing_network,
-        a_region_gives_a_zone_that_has_the_machine_type,
+        change_failing_after_acceptance_is_an_error,
+        start_that_cannot_be_followed_is_unknown,
+        create_refused_does_not_blame_the_network,
+        create_in_region_finds_a_zone_with_the_type,
     ]);
     all
 }
 
-fn no_capacity(backend: &Backend) {
+fn create_without_capacity_is_exit_5(backend: &Backend) {
     backend.exhaust_zone(backend.home_zone());
     let run = backend.json(&["create", "web-1", "-z", backend.home_zone()]).expect(5);
     assert_eq!(run.error_kinds(), ["capacity"]);
     assert_eq!(backend.alive(), []);
 }
 
-fn quota(backend: &Backend) {
+fn create_above_quota_is_exit_5(backend: &Backend) {
     backend.exhaust_quota();
     let run = backend.json(&["create", "web-1"]).expect(5);
     assert_eq!(run.error_kinds(), ["quota"]);
     assert_eq!(backend.alive(), []);
 }
 
-fn permission_denied(backend: &Backend) {
+fn create_without_permission_is_exit_4(backend: &Backend) {
     backend.deny_create();
     let run = backend.json(&["create", "web-1"]).expect(4);
     assert_eq!(run.error_kinds(), ["permission_denied"]);
     assert_eq!(backend.alive(), []);
 }
 
-fn unauthenticated(backend: &Backend) {
+fn create_with_expired_credentials_is_exit_4(backend: &Backend) {
     backend.expire_credentials();
     let run = backend.json(&["create", "web-1"]).expect(4);
     assert_eq!(run.error_kinds(), ["unauthenticated"]);
     backend.json(&["list"]).expect(4);
 }
 
-fn no_credentials(backend: &Backend) {
+fn create_without_credentials_is_exit_4(backend: &Backend) {
     let mut sandbox = Sandbox::new();
     for (name, value) in [
         ("AWS_REGION", "us-east-1"),
@@ -84,19 +84,19 @@ fn no_credentials(backend: &Backend) {
     assert!(run.stderr.contains("hint: "), "{}", run.stderr);
 }
 
-fn throttled_for_good(backend: &Backend) {
+fn list_throttled_always_is_exit_9(backend: &Backend) {
     backend.throttle_listings();
     let run = backend.json(&["list", "-r", backend.home_region()]).expect(9);
     assert_eq!(run.error_kinds(), ["throttled"]);
 }
 
-fn throttled_for_a_while(backend: &Backend) {
+fn create_throttled_for_a_while_succeeds(backend: &Backend) {
     backend.throttle_some_calls();
     backend.json(&["create", "web-1"]).expect(0);
     assert_eq!(backend.alive().len(), 1);
 }
 
-fn unreachable(backend: &Backend) {
+fn region_that_cannot_be_reached_is_exit_9(backend: &Backend) {
     backend.cut_off_home_region();
     let run = backend.json(&["list", "-r", backend.home_region()]).expect(9);
     assert_eq!(run.error_kinds(), ["network"]);
@@ -106,14 +106,14 @@ fn unreachable(backend: &Backend) {
     assert_eq!(backend.alive(), []);
 }
 
-fn a_lost_reply_is_replayed_and_makes_one(backend: &Backend) {
+fn create_with_lost_reply_is_replayed_and_creates_one(backend: &Backend) {
     backend.inject(Fault::on(backend.operations().create, Effect::ResetAfter).times(1));
     backend.json(&["create", "web-1"]).expect(0);
     assert_eq!(backend.alive().len(), 1);
 }
 
 /// The mock loses every reply, so no run can learn the outcome of its own create.
-fn a_lost_reply_is_unknown_and_the_next_run_adopts(backend: &Backend) {
+fn create_with_lost_reply_is_unknown_and_rerun_adopts(backend: &Backend) {
     let mut command = backend.command(&["create", "web-1", "-o", "json"]);
     let run = Run::of(command.env("CLOUDCTL_MOCK", "lost-reply")).expect(8);
     assert_eq!(run.error_kinds(), ["unknown_outcome"]);
@@ -121,27 +121,27 @@ fn a_lost_reply_is_unknown_and_the_next_run_adopts(backend: &Backend) {
     assert_eq!(backend.alive().len(), 1);
 }
 
-fn an_answer_cut_in_half_is_replayed_and_makes_one(backend: &Backend) {
+fn create_with_truncated_answer_is_replayed_and_creates_one(backend: &Backend) {
     backend.inject(Fault::on(backend.operations().create, Effect::Truncate).times(1));
     backend.run(&["create", "web-1"]).expect(0);
     assert_eq!(backend.alive().len(), 1);
 }
 
-fn an_error_after_the_effect_is_replayed_and_makes_one(backend: &Backend) {
+fn create_with_error_after_effect_creates_one(backend: &Backend) {
     let effect = backend.errors().internal.after();
     backend.inject(Fault::on(backend.operations().create, effect).times(1));
     backend.run(&["create", "web-1"]).expect(0);
     assert_eq!(backend.alive().len(), 1);
 }
 
-fn a_vm_that_is_not_listed_yet_is_not_made_again(backend: &Backend) {
+fn create_rerun_adopts_vm_that_is_not_listed_yet(backend: &Backend) {
     backend.set_listing_lag(Duration::from_secs(3));
     backend.run(&["create", "web-1", "--wait", "none"]).expect(0);
     backend.run(&["create", "web-1"]).expect(0);
     assert_eq!(backend.alive().len(), 1);
 }
 
-fn a_change_that_fails_after_it_was_accepted_is_an_error(backend: &Backend) {
+fn change_failing_after_acceptance_is_an_error(backend: &Backend) {
     backend.run(&["create", "web-1"]).expect(0);
     backend.gce().set_changes_fail(true);
     for command in [
@@ -155,7 +155,7 @@ fn a_change_that_fails_after_it_was_accepted_is_an_error(backend: &Backend) {
     assert_eq!(backend.alive().len(), 1);
 }
 
-fn a_start_that_cannot_be_followed_is_no_failure_without_effect(backend: &Backend) {
+fn start_that_cannot_be_followed_is_unknown(backend: &Backend) {
     backend.run(&["create", "web-1"]).expect(0);
     backend.run(&["stop", "web-1"]).expect(0);
     backend.run(&["wait", "web-1", "--for", "stopped"]).expect(0);
@@ -167,7 +167,7 @@ fn a_start_that_cannot_be_followed_is_no_failure_without_effect(backend: &Backen
     assert_eq!(run.error_kinds(), ["unknown_outcome"]);
 }
 
-fn a_create_that_is_refused_is_not_taken_for_a_missing_network(backend: &Backend) {
+fn create_refused_does_not_blame_the_network(backend: &Backend) {
     let invalid = ApiError {
         status: 400,
         code: "invalid",
@@ -178,7 +178,7 @@ fn a_create_that_is_refused_is_not_taken_for_a_missing_network(backend: &Backend
     assert!(!run.stderr.contains("network"), "{}", run.stderr);
 }
 
-fn a_region_gives_a_zone_that_has_the_machine_type(backend: &Backend) {
+fn create_in_region_finds_a_zone_with_the_type(backend: &Backend) {
     for name in ["gpu-1", "gpu-2", "gpu-3", "gpu-4"] {
         let arguments = ["create", name, "-r", "us-central1", "--type", "a2-highgpu-1g"];
         backend.run(&arguments).expect(0);
@@ -196,11 +196,11 @@ fn create_in_another_account(backend: &Backend) -> Run {
     Run::of(&mut command)
 }
 
-fn the_wrong_account_changes_nothing(backend: &Backend) {
+fn wrong_account_changes_nothing(backend: &Backend) {
     create_in_another_account(backend).expect(6);
     assert_eq!(backend.instances(), []);
 }
 
-fn the_mock_has_no_account_to_pin(backend: &Backend) {
+fn mock_ignores_account_pin(backend: &Backend) {
     create_in_another_account(backend).expect(0);
 }

@@ -12,16 +12,16 @@ use cloud_emulators::faults::{Effect, Fault};
 
 pub fn cases() -> Vec<Case> {
     Vec::from(cases![&[BackendKind::Ec2Emulator];
-        a_change_that_something_else_answers_is_replayed,
-        a_change_that_something_else_always_answers_is_unknown,
-        a_termination_that_something_else_answers_is_replayed,
-        a_read_that_something_else_answers_says_so,
-        a_refusal_of_ec2_is_still_its_own,
-        a_list_with_sections_is_whole,
-        a_list_that_is_cut_short_is_not_whole,
-        a_page_token_that_is_no_valid_value_begins_anew,
-        a_page_token_that_is_never_a_valid_value_leaves_a_gap,
-        a_region_check_without_an_answer_ends,
+        change_answered_by_proxy_is_replayed,
+        change_answered_by_proxy_only_is_unknown,
+        terminate_answered_by_proxy_is_replayed,
+        read_answered_by_proxy_says_so,
+        refusal_of_ec2_keeps_its_kind,
+        list_with_cdata_sections_is_complete,
+        list_cut_short_is_incomplete,
+        page_token_that_is_invalid_restarts_the_listing,
+        page_token_that_stays_invalid_leaves_a_gap,
+        region_check_without_answer_ends,
     ])
 }
 
@@ -56,7 +56,7 @@ fn says_plainly(run: &Run, status: u16) {
     }
 }
 
-fn a_change_that_something_else_answers_is_replayed(backend: &Backend) {
+fn change_answered_by_proxy_is_replayed(backend: &Backend) {
     for (index, (status, body)) in FOREIGN.into_iter().enumerate() {
         let name = format!("web-{index}");
         let body = body.to_owned();
@@ -72,7 +72,7 @@ fn a_change_that_something_else_answers_is_replayed(backend: &Backend) {
     }
 }
 
-fn a_change_that_something_else_always_answers_is_unknown(backend: &Backend) {
+fn change_answered_by_proxy_only_is_unknown(backend: &Backend) {
     let (status, body) = (407, String::new());
     backend.inject(Fault::on("RunInstances", Effect::ProxyAfter { status, body }));
     let run = backend.json(&["create", "web-1"]).expect(8);
@@ -86,7 +86,7 @@ fn a_change_that_something_else_always_answers_is_unknown(backend: &Backend) {
     assert_eq!(backend.alive().len(), 1);
 }
 
-fn a_termination_that_something_else_answers_is_replayed(backend: &Backend) {
+fn terminate_answered_by_proxy_is_replayed(backend: &Backend) {
     backend.run(&["create", "web-1"]).expect(0);
     let (status, body) = (302, String::new());
     backend.inject(Fault::on("TerminateInstances", Effect::ProxyBefore { status, body }).times(2));
@@ -94,7 +94,7 @@ fn a_termination_that_something_else_answers_is_replayed(backend: &Backend) {
     assert_eq!(backend.alive(), []);
 }
 
-fn a_read_that_something_else_answers_says_so(backend: &Backend) {
+fn read_answered_by_proxy_says_so(backend: &Backend) {
     for (status, body) in FOREIGN {
         let body = body.to_owned();
         backend.inject(Fault::on("DescribeInstances", Effect::ProxyBefore { status, body }));
@@ -106,7 +106,7 @@ fn a_read_that_something_else_answers_says_so(backend: &Backend) {
     }
 }
 
-fn a_refusal_of_ec2_is_still_its_own(backend: &Backend) {
+fn refusal_of_ec2_keeps_its_kind(backend: &Backend) {
     for (status, code, kind, exit) in [
         (400, "InvalidParameterValue", "invalid_spec", 2),
         (403, "UnauthorizedOperation", "permission_denied", 4),
@@ -139,7 +139,7 @@ fn listed(run: &Run) -> BTreeMap<String, String> {
     run.items().iter().map(pair).collect()
 }
 
-fn a_list_with_sections_is_whole(backend: &Backend) {
+fn list_with_cdata_sections_is_complete(backend: &Backend) {
     let seeded = seed(backend);
     let rewrites: [fn(String) -> String; 4] = [
         |body| {
@@ -175,7 +175,7 @@ fn half(body: &str) -> &str {
     &body[..middle]
 }
 
-fn a_list_that_is_cut_short_is_not_whole(backend: &Backend) {
+fn list_cut_short_is_incomplete(backend: &Backend) {
     seed(backend);
     let cuts: [fn(String) -> String; 3] = [
         |body| format!("{}<!-- </DescribeInstancesResponse>", half(&body)),
@@ -198,7 +198,7 @@ fn refused_after(calls: usize) -> Fault {
     refusal.skip(calls).times(1)
 }
 
-fn a_page_token_that_is_no_valid_value_begins_anew(backend: &Backend) {
+fn page_token_that_is_invalid_restarts_the_listing(backend: &Backend) {
     let seeded: Vec<String> = seed(backend).into_keys().collect();
     for format in ["json", "jsonl"] {
         backend.inject(refused_after(1));
@@ -222,7 +222,7 @@ fn a_page_token_that_is_no_valid_value_begins_anew(backend: &Backend) {
     );
 }
 
-fn a_page_token_that_is_never_a_valid_value_leaves_a_gap(backend: &Backend) {
+fn page_token_that_stays_invalid_leaves_a_gap(backend: &Backend) {
     seed(backend);
     // Its second and its fourth call have a token; a fault does not count what another one strikes.
     backend.inject(refused_after(1));
@@ -232,7 +232,7 @@ fn a_page_token_that_is_never_a_valid_value_leaves_a_gap(backend: &Backend) {
     assert_eq!(backend.count("DescribeInstances"), 4, "twice a page and a refusal");
 }
 
-fn a_region_check_without_an_answer_ends(backend: &Backend) {
+fn region_check_without_answer_ends(backend: &Backend) {
     backend.inject(Fault::on("DescribeRegions", Effect::HangBefore));
     let started = Instant::now();
     let run = backend.json(&["list", "-r", "xx-moon-1"]).expect(9);

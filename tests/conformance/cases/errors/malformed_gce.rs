@@ -13,13 +13,13 @@ use cloud_emulators::http::Server;
 
 pub fn cases() -> Vec<Case> {
     Vec::from(cases![&[BackendKind::GceEmulator];
-        gce_a_batch_that_is_answered_with_nothing_is_unknown,
-        gce_a_warning_makes_a_listing_incomplete,
-        gce_what_a_partial_list_lacks_is_not_taken_for_absent,
-        gce_a_token_that_does_not_come_is_asked_for_again,
-        gce_a_token_that_never_comes_is_said,
-        gce_an_answer_of_somebody_else_is_the_network,
-        gce_an_unknown_project_is_named,
+        gce_batch_without_answer_is_unknown,
+        gce_warning_makes_a_listing_incomplete,
+        gce_partial_list_does_not_mean_absent,
+        gce_missing_access_token_is_requested_again,
+        gce_access_token_that_never_comes_is_reported,
+        gce_answer_of_a_proxy_is_a_network_error,
+        gce_unknown_project_is_named,
     ])
 }
 
@@ -40,7 +40,7 @@ fn first_error(run: &crate::support::sandbox::Run) -> Value {
     run.json()["errors"][0].clone()
 }
 
-fn gce_a_batch_that_is_answered_with_nothing_is_unknown(backend: &Backend) {
+fn gce_batch_without_answer_is_unknown(backend: &Backend) {
     let cloud = emulator(backend);
     let all = ["web-1", "web-2", "web-3"];
     for name in all {
@@ -67,7 +67,7 @@ fn gce_a_batch_that_is_answered_with_nothing_is_unknown(backend: &Backend) {
     });
 }
 
-fn gce_a_warning_makes_a_listing_incomplete(backend: &Backend) {
+fn gce_warning_makes_a_listing_incomplete(backend: &Backend) {
     let warning = |code: &str| json!({"code": code, "message": "Some of it is missing."});
     let there = json!({"name": "web-1", "id": "7", "zone": format!("zones/{ZONE}"), "status": "RUNNING"});
     for code in [
@@ -110,7 +110,7 @@ fn gce_a_warning_makes_a_listing_incomplete(backend: &Backend) {
     backend.json(&["list", "--all", "-z", ZONE]).expect(0);
 }
 
-fn gce_what_a_partial_list_lacks_is_not_taken_for_absent(backend: &Backend) {
+fn gce_partial_list_does_not_mean_absent(backend: &Backend) {
     let cloud = emulator(backend);
     let partial = json!({"warning": {"code": "PARTIAL_SUCCESS", "message": "Some of it is missing."}}).to_string();
     for name in ["web-1", "web-2"] {
@@ -167,7 +167,7 @@ fn unavailable() -> Effect {
     }
 }
 
-fn gce_a_token_that_does_not_come_is_asked_for_again(backend: &Backend) {
+fn gce_missing_access_token_is_requested_again(backend: &Backend) {
     let tokens = Server::start(TokenServer);
     tokens.inject(Fault::on("token", unavailable()).times(2));
     let output = with_token_server(backend, &tokens).output().expect("the run");
@@ -176,7 +176,7 @@ fn gce_a_token_that_does_not_come_is_asked_for_again(backend: &Backend) {
     assert_eq!(tokens.count("token"), 3);
 }
 
-fn gce_a_token_that_never_comes_is_said(backend: &Backend) {
+fn gce_access_token_that_never_comes_is_reported(backend: &Backend) {
     let tokens = Server::start(TokenServer);
     tokens.inject(Fault::on("token", unavailable()));
     let output = with_token_server(backend, &tokens).output().expect("the run");
@@ -197,7 +197,7 @@ fn gce_a_token_that_never_comes_is_said(backend: &Backend) {
     assert_eq!(backend.calls().len(), 0);
 }
 
-fn gce_an_answer_of_somebody_else_is_the_network(backend: &Backend) {
+fn gce_answer_of_a_proxy_is_a_network_error(backend: &Backend) {
     for body in ["<html>Log in, please</html>", "", "null", "[]", "{\"items\""] {
         answer_instead(backend, "instances.aggregatedList", 200, body);
         let run = backend.json(&["list"]).expect(9);
@@ -220,7 +220,7 @@ fn gce_an_answer_of_somebody_else_is_the_network(backend: &Backend) {
     assert_eq!(emulator(backend).instance_count(), 1);
 }
 
-fn gce_an_unknown_project_is_named(backend: &Backend) {
+fn gce_unknown_project_is_named(backend: &Backend) {
     let cloud = emulator(backend);
     cloud.only_projects(&["another-project"]);
     for arguments in [

@@ -9,15 +9,15 @@ use crate::support::backend::{Backend, BackendKind};
 
 pub fn cases() -> Vec<Case> {
     let mut all = Vec::from(cases![BackendKind::ALL;
-        a_ttl_is_shown_with_its_enforcer_and_is_a_label_from_birth,
-        a_vm_without_a_ttl_has_no_end,
-        a_ttl_is_part_of_the_spec,
-        extend_moves_the_end_and_a_rerun_still_adopts,
-        extend_never_makes_it_sooner,
-        extend_changes_nothing_that_is_not_ours,
+        ttl_is_a_label_from_creation_and_shows_its_enforcer,
+        vm_without_ttl_has_no_expiry,
+        create_refuses_another_ttl,
+        extend_moves_the_expiry_and_a_rerun_still_adopts,
+        extend_never_shortens_the_ttl,
+        extend_refuses_unmanaged_vm,
     ]);
     // moto has no clock that a test can move.
-    all.extend(cases![BackendKind::STEERED; terminate_expired_ends_what_is_past_its_time_and_nothing_else]);
+    all.extend(cases![BackendKind::STEERED; terminate_expired_terminates_only_expired_vms]);
     all
 }
 
@@ -44,7 +44,7 @@ fn describe(backend: &Backend, name: &str) -> Value {
     backend.json(&["describe", name]).expect(0).item()
 }
 
-fn a_ttl_is_shown_with_its_enforcer_and_is_a_label_from_birth(backend: &Backend) {
+fn ttl_is_a_label_from_creation_and_shows_its_enforcer(backend: &Backend) {
     let made = backend.json(&["create", "web-1", "--ttl", "2h"]).expect(0).item();
     assert_eq!(
         backend.alive()[0].labels.get("cloudctl-ttl").map(String::as_str),
@@ -65,7 +65,7 @@ fn a_ttl_is_shown_with_its_enforcer_and_is_a_label_from_birth(backend: &Backend)
     }
 }
 
-fn a_vm_without_a_ttl_has_no_end(backend: &Backend) {
+fn vm_without_ttl_has_no_expiry(backend: &Backend) {
     backend.run(&["create", "web-1", "--ttl", "never"]).expect(0);
     let seen = describe(backend, "web-1");
     assert!(
@@ -80,7 +80,7 @@ fn a_vm_without_a_ttl_has_no_end(backend: &Backend) {
     );
 }
 
-fn a_ttl_is_part_of_the_spec(backend: &Backend) {
+fn create_refuses_another_ttl(backend: &Backend) {
     let made = backend.json(&["create", "web-1", "--ttl", "2h"]).expect(0).item();
     for other in [&["--ttl", "3h"][..], &[]] {
         let refused = backend.run(&[&["create", "web-1"], other].concat()).expect(6);
@@ -92,7 +92,7 @@ fn a_ttl_is_part_of_the_spec(backend: &Backend) {
     assert_eq!(backend.alive().len(), 1);
 }
 
-fn extend_moves_the_end_and_a_rerun_still_adopts(backend: &Backend) {
+fn extend_moves_the_expiry_and_a_rerun_still_adopts(backend: &Backend) {
     let made = backend.json(&["create", "web-1", "--ttl", "2h"]).expect(0).item();
     if !backend.differences().extends_running {
         let refused = backend.run(&["extend", "web-1", "--ttl", "5h"]).expect(6);
@@ -114,7 +114,7 @@ fn extend_moves_the_end_and_a_rerun_still_adopts(backend: &Backend) {
     assert_eq!(backend.json(&again).expect(0).item()["id"], made["id"]);
 }
 
-fn extend_never_makes_it_sooner(backend: &Backend) {
+fn extend_never_shortens_the_ttl(backend: &Backend) {
     backend.run(&["create", "web-1", "--ttl", "4h"]).expect(0);
     let before = describe(backend, "web-1");
     let refused = backend.run(&["extend", "web-1", "--ttl", "1h"]).expect(6);
@@ -122,7 +122,7 @@ fn extend_never_makes_it_sooner(backend: &Backend) {
     assert_eq!(describe(backend, "web-1")["expires_at"], before["expires_at"]);
 }
 
-fn extend_changes_nothing_that_is_not_ours(backend: &Backend) {
+fn extend_refuses_unmanaged_vm(backend: &Backend) {
     let id = backend.create_unmanaged("theirs");
     let before = backend.instances();
     let refused = backend.run(&["extend", &id, "--ttl", "1h"]).expect(6);
@@ -130,7 +130,7 @@ fn extend_changes_nothing_that_is_not_ours(backend: &Backend) {
     assert_eq!(backend.instances(), before);
 }
 
-fn terminate_expired_ends_what_is_past_its_time_and_nothing_else(backend: &Backend) {
+fn terminate_expired_terminates_only_expired_vms(backend: &Backend) {
     backend.create_unmanaged("theirs");
     let short = backend.differences().short_ttl;
     backend

@@ -8,13 +8,13 @@ use cloud_emulators::faults::{Effect, Fault};
 
 pub fn cases() -> Vec<Case> {
     Vec::from(cases![&[BackendKind::Ec2Emulator];
-        ttl_goes_in_with_the_launch,
-        ttl_keeps_the_users_data_beside_the_timer,
-        ttl_is_the_same_launch_when_it_is_replayed,
+        ttl_is_part_of_the_launch_call,
+        ttl_timer_keeps_the_users_user_data,
+        ttl_launch_is_identical_when_replayed,
         ttl_works_with_labels_that_an_instance_cannot_see,
         ttl_on_windows_is_a_tag_alone,
-        without_a_ttl_nothing_is_said_of_it,
-        ttl_that_is_too_short_or_leaves_no_room_is_refused,
+        vm_without_ttl_prints_nothing_about_expiry,
+        ttl_too_short_or_without_room_in_user_data_is_refused,
     ])
 }
 
@@ -33,7 +33,7 @@ fn user_data(instance: &InstanceView) -> String {
     String::from_utf8(instance.user_data.clone().unwrap_or_default()).expect("text")
 }
 
-fn ttl_goes_in_with_the_launch(backend: &Backend) {
+fn ttl_is_part_of_the_launch_call(backend: &Backend) {
     backend.run(&["create", "web-1", "--ttl", "2h"]).expect(0);
     let made = only(backend);
     assert_eq!(made.tags.get("cloudctl-ttl").map(String::as_str), Some("2h"));
@@ -63,7 +63,7 @@ fn ttl_goes_in_with_the_launch(backend: &Backend) {
     assert_eq!(emulator(backend).volumes().len(), 0);
 }
 
-fn ttl_keeps_the_users_data_beside_the_timer(backend: &Backend) {
+fn ttl_timer_keeps_the_users_user_data(backend: &Backend) {
     let script = "#!/bin/sh\necho 'mine alone' >/root/hello\n";
     let path = backend.sandbox.write("start.sh", script);
     let with = ["create", "web-1", "--ttl", "90m", "--user-data", &path];
@@ -80,7 +80,7 @@ fn ttl_keeps_the_users_data_beside_the_timer(backend: &Backend) {
     assert_eq!(emulator(backend).alive().len(), 1);
 }
 
-fn ttl_is_the_same_launch_when_it_is_replayed(backend: &Backend) {
+fn ttl_launch_is_identical_when_replayed(backend: &Backend) {
     // Under a token EC2 compares all parameters, the user data too.
     let path = backend
         .sandbox
@@ -140,7 +140,7 @@ fn outside_windows(backend: &Backend) -> String {
     answer["Images"][0]["ImageId"].as_str().expect("an image").to_owned()
 }
 
-fn without_a_ttl_nothing_is_said_of_it(backend: &Backend) {
+fn vm_without_ttl_prints_nothing_about_expiry(backend: &Backend) {
     let script = "#!/bin/sh\necho hello\n";
     let path = backend.sandbox.write("start.sh", script);
     backend.run(&["create", "web-1", "--user-data", &path]).expect(0);
@@ -159,7 +159,7 @@ fn without_a_ttl_nothing_is_said_of_it(backend: &Backend) {
     }
 }
 
-fn ttl_that_is_too_short_or_leaves_no_room_is_refused(backend: &Backend) {
+fn ttl_too_short_or_without_room_in_user_data_is_refused(backend: &Backend) {
     let short = backend.run(&["create", "web-1", "--ttl", "59s"]).expect(2);
     assert!(short.stderr.contains("--ttl 1m"), "{}", short.stderr);
     let full = format!("#!/bin/sh\n{}", "#".repeat(16_374));

@@ -12,15 +12,15 @@ use cloud_emulators::gce::{Emulator, LiveScheduling};
 
 pub fn cases() -> Vec<Case> {
     Vec::from(cases![&[BackendKind::GceEmulator];
-        gce_a_ttl_is_a_limit_that_the_cloud_keeps,
-        gce_a_ttl_outside_the_clouds_bounds_is_refused,
-        gce_an_expiry_without_a_termination_timestamp_is_worked_out,
-        gce_extend_is_refused_while_the_limit_cannot_be_moved,
-        gce_extend_moves_the_limit_where_the_cloud_lets_it,
-        gce_extend_does_not_believe_what_holds_for_the_next_run_only,
+        gce_ttl_is_a_run_limit,
+        gce_ttl_out_of_bounds_is_refused,
+        gce_expiry_without_timestamp_is_computed,
+        gce_extend_is_refused_while_the_limit_is_fixed,
+        gce_extend_moves_the_limit_if_allowed,
+        gce_extend_ignores_scheduling_of_the_next_run,
         gce_extend_without_a_limit_sets_the_label,
-        gce_extend_tries_again_when_the_labels_change_meanwhile,
-        gce_a_stopped_vm_is_ended_by_its_label_and_the_clouds_clock,
+        gce_extend_retries_when_labels_change_meanwhile,
+        gce_stopped_vm_expires_by_label_and_cloud_clock,
     ])
 }
 
@@ -30,7 +30,7 @@ fn emulator(backend: &Backend) -> &Emulator {
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
-fn gce_a_ttl_is_a_limit_that_the_cloud_keeps(backend: &Backend) {
+fn gce_ttl_is_a_run_limit(backend: &Backend) {
     let cloud = emulator(backend);
     for (name, flags) in [("web-1", &[][..]), ("spot-1", &["--spot"][..])] {
         let arguments = [&["create", name, "--ttl", "2h"][..], flags].concat();
@@ -54,7 +54,7 @@ fn gce_a_ttl_is_a_limit_that_the_cloud_keeps(backend: &Backend) {
     assert_eq!((cloud.instance_count(), cloud.disks().len()), (0, 0));
 }
 
-fn gce_a_ttl_outside_the_clouds_bounds_is_refused(backend: &Backend) {
+fn gce_ttl_out_of_bounds_is_refused(backend: &Backend) {
     for ttl in ["29s", "121d"] {
         let run = backend.run(&["create", "web-1", "--ttl", ttl]).expect(2);
         assert!(
@@ -67,7 +67,7 @@ fn gce_a_ttl_outside_the_clouds_bounds_is_refused(backend: &Backend) {
     backend.run(&["create", "web-1", "--ttl", "120d"]).expect(0);
 }
 
-fn gce_an_expiry_without_a_termination_timestamp_is_worked_out(backend: &Backend) {
+fn gce_expiry_without_timestamp_is_computed(backend: &Backend) {
     let cloud = emulator(backend);
     cloud.set_hide_termination(true);
     let made = backend.json(&["create", "web-1", "--ttl", "2h"]).expect(0).item();
@@ -77,7 +77,7 @@ fn gce_an_expiry_without_a_termination_timestamp_is_worked_out(backend: &Backend
     assert!(off.abs() < jiff::SignedDuration::from_secs(1), "{off:?}");
 }
 
-fn gce_extend_is_refused_while_the_limit_cannot_be_moved(backend: &Backend) {
+fn gce_extend_is_refused_while_the_limit_is_fixed(backend: &Backend) {
     let cloud = emulator(backend);
     backend.run(&["create", "web-1", "--ttl", "1h"]).expect(0);
     let before = cloud.instance("web-1").unwrap();
@@ -106,7 +106,7 @@ fn left(cloud: &Emulator, shown: &Value) -> Duration {
     Duration::try_from(end.duration_since(cloud.now())).unwrap_or_default()
 }
 
-fn gce_extend_moves_the_limit_where_the_cloud_lets_it(backend: &Backend) {
+fn gce_extend_moves_the_limit_if_allowed(backend: &Backend) {
     let cloud = emulator(backend);
     cloud.set_live_scheduling(LiveScheduling::Allow);
     backend.run(&["create", "web-1", "--ttl", "1h", "--spot"]).expect(0);
@@ -125,7 +125,7 @@ fn gce_extend_moves_the_limit_where_the_cloud_lets_it(backend: &Backend) {
     assert_eq!(cloud.instance_count(), 0);
 }
 
-fn gce_extend_does_not_believe_what_holds_for_the_next_run_only(backend: &Backend) {
+fn gce_extend_ignores_scheduling_of_the_next_run(backend: &Backend) {
     let cloud = emulator(backend);
     cloud.set_live_scheduling(LiveScheduling::NextRun);
     backend.run(&["create", "web-1", "--ttl", "1h"]).expect(0);
@@ -147,7 +147,7 @@ fn gce_extend_without_a_limit_sets_the_label(backend: &Backend) {
     assert_eq!(backend.count("instances.setScheduling"), 0);
 }
 
-fn gce_extend_tries_again_when_the_labels_change_meanwhile(backend: &Backend) {
+fn gce_extend_retries_when_labels_change_meanwhile(backend: &Backend) {
     backend.run(&["create", "web-1"]).expect(0);
     let effect = Effect::ErrorBefore {
         status: 412,
@@ -162,7 +162,7 @@ fn gce_extend_tries_again_when_the_labels_change_meanwhile(backend: &Backend) {
     assert!(emulator(backend).instance("web-1").unwrap().labels["cloudctl-ttl"].starts_with("9h"));
 }
 
-fn gce_a_stopped_vm_is_ended_by_its_label_and_the_clouds_clock(backend: &Backend) {
+fn gce_stopped_vm_expires_by_label_and_cloud_clock(backend: &Backend) {
     let cloud = emulator(backend);
     backend.run(&["create", "web-1", "--ttl", "2h"]).expect(0);
     backend.run(&["stop", "web-1"]).expect(0);

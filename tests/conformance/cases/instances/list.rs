@@ -7,22 +7,22 @@ use crate::support::test_cloud::Labels;
 
 pub fn cases() -> Vec<Case> {
     let mut all = Vec::from(cases![BackendKind::ALL;
-        list_of_nothing_is_empty,
+        list_without_vms_is_empty,
         list_shows_all_regions_and_can_be_limited,
         list_selects_by_label_and_filter,
-        list_shows_what_is_not_ours_unless_told,
+        list_shows_unmanaged_vms_without_managed_flag,
         list_prints_every_format,
-        an_item_has_every_field,
+        item_has_every_field,
     ]);
     all.extend(cases![BackendKind::EMULATORS;
         list_reads_every_page,
-        list_goes_on_past_empty_pages,
-        list_with_a_part_missing_says_so,
+        list_continues_after_empty_pages,
+        list_names_the_location_that_is_missing,
     ]);
     all
 }
 
-fn list_of_nothing_is_empty(backend: &Backend) {
+fn list_without_vms_is_empty(backend: &Backend) {
     assert_eq!(
         backend.json(&["list"]).expect(0).items(),
         Vec::<serde_json::Value>::new()
@@ -65,7 +65,7 @@ fn list_selects_by_label_and_filter(backend: &Backend) {
     assert_eq!(sorted.stdout, "two\none\n");
 }
 
-fn list_shows_what_is_not_ours_unless_told(backend: &Backend) {
+fn list_shows_unmanaged_vms_without_managed_flag(backend: &Backend) {
     let id = backend.create_unmanaged("theirs");
     backend.run(&["create", "ours"]).expect(0);
     let all = backend.json(&["list"]).expect(0).items();
@@ -98,7 +98,7 @@ fn list_prints_every_format(backend: &Backend) {
     assert_eq!(backend.run(&["list", "-q"]).expect(0).stdout, print("id"));
 }
 
-fn an_item_has_every_field(backend: &Backend) {
+fn item_has_every_field(backend: &Backend) {
     let made = backend.json(&["create", "web-1"]).expect(0).item();
     let fields = "provider account region zone id ref name state native_state machine_type cpus memory_gib architecture \
                   image spot public_ip private_ip labels created_at expires_at expiry_enforcer managed protected \
@@ -117,7 +117,7 @@ fn list_reads_every_page(backend: &Backend) {
     assert_eq!((listed.len(), ids.len()), (40, 40));
 }
 
-fn list_goes_on_past_empty_pages(backend: &Backend) {
+fn list_continues_after_empty_pages(backend: &Backend) {
     backend.send_empty_pages();
     backend.seed_many(backend.home_zone(), 3, &|_| Labels::new());
     assert_eq!(
@@ -130,7 +130,7 @@ fn list_goes_on_past_empty_pages(backend: &Backend) {
     );
 }
 
-fn list_with_a_part_missing_says_so(backend: &Backend) {
+fn list_names_the_location_that_is_missing(backend: &Backend) {
     backend.run(&["create", "web-1"]).expect(0);
     let place = backend.hide_part_of_other_region();
     let listed = backend.json(&["list"]).expect(7);

@@ -8,9 +8,9 @@ pub fn cases() -> Vec<Case> {
     Vec::from(cases![BackendKind::ALL;
         stop_and_start_keep_the_vm,
         stop_and_start_are_idempotent,
-        reboot_keeps_it_running,
+        reboot_leaves_vm_running,
         describe_by_name_id_and_reference_is_the_same,
-        wait_for_what_never_comes_gives_up_and_says_so,
+        wait_for_unreachable_state_times_out,
         console_prints,
         whoami_names_the_account,
         doctor_finds_nothing_wrong,
@@ -43,7 +43,7 @@ fn stop_and_start_are_idempotent(backend: &Backend) {
     assert_eq!(backend.alive()[0].state, "stopped");
 }
 
-fn reboot_keeps_it_running(backend: &Backend) {
+fn reboot_leaves_vm_running(backend: &Backend) {
     backend.run(&["create", "web-1"]).expect(0);
     backend.run(&["reboot", "web-1"]).expect(0);
     backend.run(&["wait", "web-1"]).expect(0);
@@ -61,7 +61,7 @@ fn describe_by_name_id_and_reference_is_the_same(backend: &Backend) {
     assert!(people.stdout.contains("machine_type"), "{}", people.stdout);
 }
 
-fn wait_for_what_never_comes_gives_up_and_says_so(backend: &Backend) {
+fn wait_for_unreachable_state_times_out(backend: &Backend) {
     backend.run(&["create", "web-1"]).expect(0);
     let waited = backend
         .json(&["wait", "web-1", "--for", "stopped", "--timeout", "1s"])

@@ -6,21 +6,21 @@ use crate::support::backend::{Backend, BackendKind};
 
 pub fn cases() -> Vec<Case> {
     Vec::from(cases![BackendKind::ALL;
-        terminate_ends_the_vm_and_its_disk,
+        terminate_deletes_the_vm_and_its_disk,
         terminate_several_by_every_kind_of_reference,
-        terminate_by_selector_takes_ours_alone,
-        terminate_what_is_not_ours_needs_to_be_said,
-        terminate_needs_a_yes_where_nobody_can_be_asked,
-        terminate_what_is_not_there,
+        terminate_by_selector_skips_unmanaged_vms,
+        terminate_of_unmanaged_vm_needs_a_flag,
+        terminate_without_terminal_needs_yes,
+        terminate_of_absent_vm_is_not_found,
         terminate_checks_the_expected_number,
-        terminate_refuses_what_is_protected,
-        protection_is_put_on_and_lifted,
-        terminate_dry_run_ends_nothing,
+        terminate_refuses_protected_vm,
+        protect_and_unprotect_change_protection,
+        terminate_dry_run_changes_nothing,
         wait_for_terminated,
     ])
 }
 
-fn terminate_ends_the_vm_and_its_disk(backend: &Backend) {
+fn terminate_deletes_the_vm_and_its_disk(backend: &Backend) {
     backend.run(&["create", "web-1"]).expect(0);
     backend.run(&["create", "web-2"]).expect(0);
     let ended = backend.json(&["terminate", "web-1", "-y", "--wait"]).expect(0).item();
@@ -45,7 +45,7 @@ fn terminate_several_by_every_kind_of_reference(backend: &Backend) {
     assert_eq!((alive.len(), alive[0].name.as_str()), (1, "four"));
 }
 
-fn terminate_by_selector_takes_ours_alone(backend: &Backend) {
+fn terminate_by_selector_skips_unmanaged_vms(backend: &Backend) {
     backend.create_unmanaged("theirs");
     backend.run(&["create", "one", "-l", "env=ci"]).expect(0);
     backend.run(&["create", "two", "-l", "env=ci"]).expect(0);
@@ -59,7 +59,7 @@ fn terminate_by_selector_takes_ours_alone(backend: &Backend) {
     assert_eq!(backend.alive()[0].name, "theirs");
 }
 
-fn terminate_what_is_not_ours_needs_to_be_said(backend: &Backend) {
+fn terminate_of_unmanaged_vm_needs_a_flag(backend: &Backend) {
     let id = backend.create_unmanaged("theirs");
     let refused = backend.run(&["terminate", &id, "-y"]).expect(6);
     assert!(refused.stderr.contains("--include-unmanaged"), "{}", refused.stderr);
@@ -68,14 +68,14 @@ fn terminate_what_is_not_ours_needs_to_be_said(backend: &Backend) {
     assert_eq!(backend.alive(), []);
 }
 
-fn terminate_needs_a_yes_where_nobody_can_be_asked(backend: &Backend) {
+fn terminate_without_terminal_needs_yes(backend: &Backend) {
     backend.run(&["create", "web-1"]).expect(0);
     let refused = backend.run(&["terminate", "web-1"]).expect(2);
     assert!(refused.stderr.contains("pass -y to confirm"), "{}", refused.stderr);
     assert_eq!(backend.alive().len(), 1);
 }
 
-fn terminate_what_is_not_there(backend: &Backend) {
+fn terminate_of_absent_vm_is_not_found(backend: &Backend) {
     backend.run(&["create", "web-1"]).expect(0);
     backend.run(&["terminate", "web-2", "-y"]).expect(3);
     backend.run(&["terminate", "web-1", "web-2", "-y"]).expect(3);
@@ -103,7 +103,7 @@ fn terminate_checks_the_expected_number(backend: &Backend) {
     assert_eq!(backend.alive(), []);
 }
 
-fn terminate_refuses_what_is_protected(backend: &Backend) {
+fn terminate_refuses_protected_vm(backend: &Backend) {
     backend.run(&["create", "safe", "--protect", "-l", "env=ci"]).expect(0);
     backend.run(&["create", "other", "-l", "env=ci"]).expect(0);
     let refused = backend.json(&["terminate", "safe", "-y"]).expect(6);
@@ -115,7 +115,7 @@ fn terminate_refuses_what_is_protected(backend: &Backend) {
     assert_eq!((alive.len(), alive[0].name.as_str()), (1, "safe"));
 }
 
-fn protection_is_put_on_and_lifted(backend: &Backend) {
+fn protect_and_unprotect_change_protection(backend: &Backend) {
     backend.run(&["create", "web-1"]).expect(0);
     backend.run(&["create", "web-2"]).expect(0);
     let protected = |name: &str| backend.json(&["describe", name]).expect(0).item()["protected"].clone();
@@ -136,7 +136,7 @@ fn protection_is_put_on_and_lifted(backend: &Backend) {
     backend.run(&["protect", "web-3"]).expect(3);
 }
 
-fn terminate_dry_run_ends_nothing(backend: &Backend) {
+fn terminate_dry_run_changes_nothing(backend: &Backend) {
     backend.run(&["create", "web-1"]).expect(0);
     let plan = backend
         .run(&["terminate", "web-1", "--dry-run", "-o", "name"])

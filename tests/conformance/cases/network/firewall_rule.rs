@@ -9,23 +9,23 @@ use crate::support::backend::{Backend, BackendKind};
 
 pub fn cases() -> Vec<Case> {
     Vec::from(cases![&[BackendKind::GceEmulator];
-        gce_what_is_opened_is_shared_and_goes_with_the_last_vm,
-        gce_a_rule_for_each_version_of_ip,
-        gce_a_rule_that_goes_in_between_is_made_again,
-        gce_a_rule_that_is_not_ours_is_left_alone,
-        gce_what_was_opened_for_a_refused_vm_is_closed,
-        gce_a_rule_stays_while_a_zone_does_not_answer,
-        gce_the_firewall_of_another_project_is_refused,
-        gce_a_subnet_leads_to_its_network,
-        gce_a_missing_default_network_is_named,
-        gce_a_key_that_os_login_ignores_is_refused,
-        gce_a_default_key_is_left_out_where_os_login_is,
+        gce_firewall_rule_is_shared_and_deleted_with_last_vm,
+        gce_firewall_rule_for_each_ip_version,
+        gce_firewall_rule_deleted_meanwhile_is_created_again,
+        gce_firewall_rule_of_others_is_not_changed,
+        gce_firewall_rule_of_a_refused_vm_is_deleted,
+        gce_firewall_rule_stays_while_a_zone_does_not_answer,
+        gce_firewall_of_another_project_is_refused,
+        gce_subnet_implies_its_network,
+        gce_missing_default_network_is_named,
+        gce_key_that_os_login_ignores_is_refused,
+        gce_default_key_is_left_out_with_os_login,
     ])
 }
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGPKSUTyz1HwHReFVvD5obVsALAgJRNarH4TRpNePnAS ada@laptop";
 
-fn gce_what_is_opened_is_shared_and_goes_with_the_last_vm(backend: &Backend) {
+fn gce_firewall_rule_is_shared_and_deleted_with_last_vm(backend: &Backend) {
     let cloud = emulator(backend);
     backend
         .run(&["create", "web-1", "--open", "22,443", "--dry-run"])
@@ -62,7 +62,7 @@ fn gce_what_is_opened_is_shared_and_goes_with_the_last_vm(backend: &Backend) {
     assert!(cloud.firewall_rules().is_empty());
 }
 
-fn gce_a_rule_for_each_version_of_ip(backend: &Backend) {
+fn gce_firewall_rule_for_each_ip_version(backend: &Backend) {
     let cloud = emulator(backend);
     let sources = "22/0.0.0.0/0,22/::/0,8080/10.0.0.0/8,8080/192.168.0.0/16";
     backend.run(&["create", "web-1", "--open", sources]).expect(0);
@@ -78,7 +78,7 @@ fn gce_a_rule_for_each_version_of_ip(backend: &Backend) {
     assert!(cloud.firewall_rules().is_empty());
 }
 
-fn gce_a_rule_that_goes_in_between_is_made_again(backend: &Backend) {
+fn gce_firewall_rule_deleted_meanwhile_is_created_again(backend: &Backend) {
     let cloud = emulator(backend);
     std::thread::scope(|scope| {
         let create = scope.spawn(|| backend.run(&["create", "web-1", "--open", "22"]));
@@ -93,7 +93,7 @@ fn gce_a_rule_that_goes_in_between_is_made_again(backend: &Backend) {
     assert_eq!(cloud.firewall_rules().len(), 1);
 }
 
-fn gce_a_rule_that_is_not_ours_is_left_alone(backend: &Backend) {
+fn gce_firewall_rule_of_others_is_not_changed(backend: &Backend) {
     let cloud = emulator(backend);
     backend.run(&["create", "web-1", "--open", "22"]).expect(0);
     let rule = cloud.firewall_rules().remove(0);
@@ -128,7 +128,7 @@ fn gce_a_rule_that_is_not_ours_is_left_alone(backend: &Backend) {
     assert_eq!(cloud.firewall_rules().len(), 1);
 }
 
-fn gce_what_was_opened_for_a_refused_vm_is_closed(backend: &Backend) {
+fn gce_firewall_rule_of_a_refused_vm_is_deleted(backend: &Backend) {
     let cloud = emulator(backend);
     cloud.exhaust_zone(ZONE);
     backend.run(&["create", "web-1", "-z", ZONE, "--open", "22"]).expect(5);
@@ -144,7 +144,7 @@ fn gce_what_was_opened_for_a_refused_vm_is_closed(backend: &Backend) {
     assert_eq!(cloud.firewall_rules().len(), 1);
 }
 
-fn gce_a_rule_stays_while_a_zone_does_not_answer(backend: &Backend) {
+fn gce_firewall_rule_stays_while_a_zone_does_not_answer(backend: &Backend) {
     let cloud = emulator(backend);
     backend.run(&["create", "web-1", "-z", ZONE, "--open", "22"]).expect(0);
     let provider = provider(backend);
@@ -179,7 +179,7 @@ fn gce_a_rule_stays_while_a_zone_does_not_answer(backend: &Backend) {
     });
 }
 
-fn gce_the_firewall_of_another_project_is_refused(backend: &Backend) {
+fn gce_firewall_of_another_project_is_refused(backend: &Backend) {
     for flag in [
         ["--network", "projects/host/global/networks/shared"],
         ["--subnet", "projects/host/regions/us-central1/subnetworks/shared"],
@@ -192,7 +192,7 @@ fn gce_the_firewall_of_another_project_is_refused(backend: &Backend) {
     assert_eq!(backend.count("firewalls.insert") + backend.count("instances.insert"), 0);
 }
 
-fn gce_a_subnet_leads_to_its_network(backend: &Backend) {
+fn gce_subnet_implies_its_network(backend: &Backend) {
     let cloud = emulator(backend);
     cloud.add_network("inner", &[("us-central1", "apps")]);
     backend
@@ -205,7 +205,7 @@ fn gce_a_subnet_leads_to_its_network(backend: &Backend) {
     assert!(run.stderr.contains("nowhere"), "{}", run.stderr);
 }
 
-fn gce_a_missing_default_network_is_named(backend: &Backend) {
+fn gce_missing_default_network_is_named(backend: &Backend) {
     let cloud = emulator(backend);
     cloud.remove_default_network();
     for arguments in [
@@ -239,7 +239,7 @@ fn gce_a_missing_default_network_is_named(backend: &Backend) {
     assert_eq!((cloud.instance_count(), cloud.firewall_rules().len()), (0, 0));
 }
 
-fn gce_a_key_that_os_login_ignores_is_refused(backend: &Backend) {
+fn gce_key_that_os_login_ignores_is_refused(backend: &Backend) {
     let cloud = emulator(backend);
     let key = backend.sandbox.write("key.pub", KEY);
     let arguments = ["create", "web-1", "--ssh-key", &key];
@@ -273,7 +273,7 @@ fn gce_a_key_that_os_login_ignores_is_refused(backend: &Backend) {
     assert_eq!(backend.count("projects.get"), asked);
 }
 
-fn gce_a_default_key_is_left_out_where_os_login_is(backend: &Backend) {
+fn gce_default_key_is_left_out_with_os_login(backend: &Backend) {
     let (cloud, provider) = (emulator(backend), provider(backend));
     let with_key = |name: &str, key: &str| InstanceSpec {
         default_ssh_key: Some(key.to_owned()),

@@ -10,19 +10,19 @@ use cloud_emulators::ec2::Emulator;
 
 pub fn cases() -> Vec<Case> {
     let mut all = Vec::from(cases![&[BackendKind::Ec2Emulator, BackendKind::Moto];
-        openings_are_one_group_of_our_own,
+        open_ports_use_one_security_group_of_ours,
     ]);
     // moto deletes groups that instances use.
     all.extend(cases![&[BackendKind::Ec2Emulator];
-        the_group_goes_with_the_last_vm,
-        openings_come_beside_the_groups_that_are_named,
-        a_dry_run_opens_nothing,
-        a_group_that_is_not_ours_is_not_taken,
-        a_group_of_ours_gets_the_rules_that_it_lacks,
-        a_group_that_is_removed_at_the_worst_moment_is_made_again,
-        a_token_that_the_lost_group_spoiled_is_let_go,
-        a_group_that_is_going_with_its_vms_is_waited_for,
-        two_vms_at_once_share_a_group,
+        security_group_is_deleted_with_the_last_vm,
+        open_ports_add_to_the_given_security_groups,
+        dry_run_creates_no_security_group,
+        security_group_of_others_is_not_used,
+        security_group_of_ours_gets_missing_rules,
+        security_group_removed_before_launch_is_created_again,
+        create_uses_a_new_token_after_its_security_group_was_lost,
+        security_group_being_deleted_is_waited_for,
+        security_group_is_shared_by_two_vms_at_once,
     ]);
     all
 }
@@ -74,7 +74,7 @@ fn rules(group: &Value) -> Vec<String> {
 
 const OPEN: [&str; 4] = ["--open", "443/10.0.0.0/8,22/::/0", "--open", "22"];
 
-fn openings_are_one_group_of_our_own(backend: &Backend) {
+fn open_ports_use_one_security_group_of_ours(backend: &Backend) {
     backend.run(&[&["create", "web-1"], &OPEN[..]].concat()).expect(0);
     backend
         .run(&["create", "web-2", "--open", "22,22/::/0,443/10.0.0.0/8"])
@@ -101,7 +101,7 @@ fn openings_are_one_group_of_our_own(backend: &Backend) {
     }
 }
 
-fn the_group_goes_with_the_last_vm(backend: &Backend) {
+fn security_group_is_deleted_with_the_last_vm(backend: &Backend) {
     for name in ["web-1", "web-2"] {
         backend.run(&["create", name, "--open", "22"]).expect(0);
     }
@@ -113,7 +113,7 @@ fn the_group_goes_with_the_last_vm(backend: &Backend) {
     assert_eq!(groups(backend), [Value::Null; 0]);
 }
 
-fn openings_come_beside_the_groups_that_are_named(backend: &Backend) {
+fn open_ports_add_to_the_given_security_groups(backend: &Backend) {
     let (vpc, subnets) = emulator(backend).add_vpc("us-east-1", "own");
     let own = aws(
         &backend.url(),
@@ -156,7 +156,7 @@ fn openings_come_beside_the_groups_that_are_named(backend: &Backend) {
     assert_eq!(groups(backend).len(), 1, "the user's own stays");
 }
 
-fn a_dry_run_opens_nothing(backend: &Backend) {
+fn dry_run_creates_no_security_group(backend: &Backend) {
     backend.run(&["create", "web-1", "--open", "22", "--dry-run"]).expect(0);
     assert_eq!(groups(backend), [Value::Null; 0]);
     emulator(backend).disable_default_vpc("us-east-1");
@@ -186,7 +186,7 @@ fn make_group(backend: &Backend, name: &str, tags: &[&str]) {
     aws(&backend.url(), &[&make[..], tags].concat());
 }
 
-fn a_group_that_is_not_ours_is_not_taken(backend: &Backend) {
+fn security_group_of_others_is_not_used(backend: &Backend) {
     let name = group_of_22(backend);
     make_group(backend, &name, &[]);
     let refused = backend.json(&["create", "web-1", "--open", "22"]).expect(6);
@@ -196,7 +196,7 @@ fn a_group_that_is_not_ours_is_not_taken(backend: &Backend) {
     assert_eq!(rules(&groups(backend)[0]), [""; 0]);
 }
 
-fn a_group_of_ours_gets_the_rules_that_it_lacks(backend: &Backend) {
+fn security_group_of_ours_gets_missing_rules(backend: &Backend) {
     let name = group_of_22(backend);
     let mark = "ResourceType=security-group,Tags=[{Key=cloudctl-managed,Value=true}]";
     make_group(backend, &name, &["--tag-specifications", mark]);
@@ -205,7 +205,7 @@ fn a_group_of_ours_gets_the_rules_that_it_lacks(backend: &Backend) {
     assert_eq!((made.len(), rules(&made[0])), (1, vec!["22/0.0.0.0/0".to_owned()]));
 }
 
-fn a_group_that_is_removed_at_the_worst_moment_is_made_again(backend: &Backend) {
+fn security_group_removed_before_launch_is_created_again(backend: &Backend) {
     emulator(backend).remove_groups_before_launch("cloudctl-open-", 2);
     backend.run(&["create", "web-1", "--open", "22"]).expect(0);
     let made = groups(backend);
@@ -215,7 +215,7 @@ fn a_group_that_is_removed_at_the_worst_moment_is_made_again(backend: &Backend) 
     assert_eq!(backend.count("RunInstances"), 3);
 }
 
-fn a_token_that_the_lost_group_spoiled_is_let_go(backend: &Backend) {
+fn create_uses_a_new_token_after_its_security_group_was_lost(backend: &Backend) {
     emulator(backend).remove_groups_before_launch("cloudctl-open-", 1);
     emulator(backend).set_refusals_use_up_tokens();
     backend.run(&["create", "web-1", "--open", "22"]).expect(0);
@@ -228,14 +228,14 @@ fn a_token_that_the_lost_group_spoiled_is_let_go(backend: &Backend) {
     assert_eq!(emulator(backend).alive().len(), 1);
 }
 
-fn a_group_that_is_going_with_its_vms_is_waited_for(backend: &Backend) {
+fn security_group_being_deleted_is_waited_for(backend: &Backend) {
     backend.run(&["create", "web-1", "--open", "22"]).expect(0);
     emulator(backend).set_transition(std::time::Duration::from_secs(2));
     backend.run(&["terminate", "web-1", "-y"]).expect(0);
     assert_eq!(groups(backend), [Value::Null; 0]);
 }
 
-fn two_vms_at_once_share_a_group(backend: &Backend) {
+fn security_group_is_shared_by_two_vms_at_once(backend: &Backend) {
     let start = |name: &str| {
         let mut command = backend.command(&["create", name, "--open", "22,443"]);
         command.stdout(std::process::Stdio::null()).spawn().expect("it starts")
