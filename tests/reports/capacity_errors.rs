@@ -208,7 +208,7 @@ fn zone_that_lacks_the_type_is_no_room_on_both_clouds() {
 }
 
 #[test]
-fn zone_that_lacks_the_type_goes_on_to_one_of_its_region_that_has_it() {
+fn zone_without_the_type_falls_back_to_one_with_it() {
     for (kind, zone, machine_type) in LACKING {
         for fallback in ["zone", "zone,region", "zone,type,region"] {
             for group in [&[][..], &["--count", "2"]] {

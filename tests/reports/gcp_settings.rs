@@ -115,7 +115,7 @@ const SHOWN_BY: &[(&str, &str)] = &[
     ("auth/credential_file_override", "files_that_properties_name_sign"),
     (
         "GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES",
-        "external_accounts_that_cannot_work_are_refused_before_any_call",
+        "external_account_that_cannot_work_is_refused_early",
     ),
     ("CLOUDSDK_CONFIG", "configuration_that_is_named_holds"),
     ("CLOUDSDK_ACTIVE_CONFIG_NAME", "configuration_that_is_named_holds"),
@@ -250,7 +250,7 @@ fn calls_are_made_as_the_service_account_that_is_set() {
 }
 
 #[test]
-fn impersonation_that_is_denied_names_the_service_account_and_the_answer() {
+fn impersonation_denied_names_account_and_answer() {
     let answer = json!({"error": {"code": 403, "status": "PERMISSION_DENIED",
         "message": "Permission 'iam.serviceAccounts.getAccessToken' denied on resource (or it may not exist)."}});
     let iam = StandIn::start(403, &answer);

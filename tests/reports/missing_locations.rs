@@ -76,7 +76,7 @@ fn name_in_a_zone_that_answers_is_certain() {
 }
 
 #[test]
-fn name_under_a_flag_for_the_region_or_area_with_a_silent_zone_changes_nothing() {
+fn name_in_region_or_area_with_silent_zone_changes_nothing() {
     let (emulator, sandbox, _) = one_zone_is_silent();
     let before = changing_calls(&emulator);
     for place in ["us-central1", "us"] {
@@ -136,7 +136,7 @@ fn name_in_an_area_of_which_a_region_is_silent_changes_nothing() {
 }
 
 #[test]
-fn full_reference_in_a_region_that_does_not_answer_is_not_called_absent() {
+fn ref_in_a_silent_region_is_not_absent() {
     let backend = Backend::start(BackendKind::Ec2Emulator);
     backend.run(&["create", "web"]).expect(0);
     let effect = Effect::ErrorBefore {

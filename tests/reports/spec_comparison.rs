@@ -248,7 +248,7 @@ fn another_key_is_refused_with_both() {
 }
 
 #[test]
-fn value_that_was_left_to_the_default_and_cannot_be_seen_is_said_to_be_so() {
+fn default_value_that_cannot_be_read_is_reported() {
     let run = {
         let backend = Backend::start(BackendKind::GceEmulator);
         create(&backend, &[]).expect(0);

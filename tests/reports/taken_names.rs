@@ -63,7 +63,7 @@ fn name_of_an_unmanaged_vm_in_another_zone_is_refused() {
 }
 
 #[test]
-fn name_of_an_unmanaged_vm_in_a_region_of_the_fallback_is_refused() {
+fn name_of_unmanaged_vm_in_a_fallback_region_is_refused() {
     for kind in BackendKind::EMULATORS {
         let backend = Backend::start(*kind);
         let id = backend.create_unmanaged("taken");

@@ -90,7 +90,7 @@ fn terminating_vm_is_waited_for_by_label() {
 }
 
 #[test]
-fn terminating_vm_is_waited_for_with_the_expected_number_of_the_first_run() {
+fn terminating_vm_counts_for_the_expected_number() {
     for kind in BackendKind::EMULATORS {
         is_waited_for(*kind, &|_| {
             ["-l", "team=x", "--expect", "1"].map(str::to_owned).to_vec()
@@ -198,7 +198,7 @@ fn name_that_is_terminated_twice_at_a_time_is_gone_for_both() {
 }
 
 #[test]
-fn vm_that_is_only_being_stopped_is_terminated_on_compute_engine() {
+fn stopping_vm_is_terminated_on_compute_engine() {
     let backend = Backend::start(BackendKind::GceEmulator);
     backend.run(&["create", "web", "--ssh-key", "none"]).expect(0);
     backend.set_transition(SLOW);
@@ -228,7 +228,7 @@ fn with_two_terminating() -> Backend {
 }
 
 #[test]
-fn name_of_two_terminating_vms_is_uncertain_where_a_zone_is_silent() {
+fn name_of_two_terminating_vms_with_silent_zone_is_unknown() {
     let backend = with_two_terminating();
     let reference = "gcp/us-central1/web";
     backend.run(&["terminate", reference, "-y"]).expect(0);

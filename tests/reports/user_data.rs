@@ -263,7 +263,7 @@ fn key_that_windows_on_gcp_does_nothing_with_gets_a_warning() {
 }
 
 #[test]
-fn warning_of_user_data_is_printed_once_however_many_zones_are_tried() {
+fn user_data_warning_is_printed_once_for_all_zones() {
     for kind in BackendKind::EMULATORS {
         let backend = Backend::start(*kind);
         let zone = backend.home_zone();

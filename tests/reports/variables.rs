@@ -287,7 +287,7 @@ fn fault_of(case: &Case, run: &Run) -> Option<&'static str> {
 }
 
 #[test]
-fn no_value_of_a_variable_panics_hangs_leaks_or_is_called_temporary() {
+fn variable_with_any_value_never_panics_hangs_or_leaks() {
     let (ec2, gce) = (ec2::Emulator::start(), gce::Emulator::start());
     let started = Instant::now();
     let faults = Mutex::new(Vec::new());

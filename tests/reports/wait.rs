@@ -143,7 +143,7 @@ fn cloud_that_denies_does_not_end_the_wait_for_another_cloud() {
 }
 
 #[test]
-fn region_that_denies_from_the_start_does_not_end_the_wait_for_another() {
+fn region_that_always_denies_does_not_end_other_waits() {
     let backend = two_pending_vms();
     backend.inject(Fault::on("DescribeInstances", refusal(403, "UnauthorizedOperation")).at("eu-west-1"));
     change_after_first_look(&backend);
