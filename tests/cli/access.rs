@@ -1,4 +1,4 @@
-//! Images and who logs in to them, keys, and waiting until a VM answers by SSH.
+//! Images and their login users, SSH keys, and waiting until a VM answers by SSH.
 
 use std::io::Write;
 use std::net::TcpListener;

@@ -1,4 +1,4 @@
-//! One command for whichever cloud will do: two clouds at once, and one VM of a name on both of them together.
+//! `--provider any`: one command compares two clouds, and one name means one VM on both of them.
 
 use serde_json::Value;
 

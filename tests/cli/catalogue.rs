@@ -1,4 +1,4 @@
-//! What is known of machine types and prices: compared, listed, summed, refreshed, and never made up.
+//! Machine types and prices that cloudctl knows: compared, listed, added up and updated.
 
 use serde_json::Value;
 

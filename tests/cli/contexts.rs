@@ -1,4 +1,5 @@
-//! Where settings come from: flag, variable, context, the cloud's own, in this order; and choosing contexts.
+//! Where a setting comes from: flag, variable, context, the cloud's own configuration, in this order. And how a context
+//! is chosen.
 
 use serde_json::Value;
 

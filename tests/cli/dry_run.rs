@@ -1,4 +1,4 @@
-//! What `create --dry-run` says of names that are taken.
+//! `create --dry-run` with names that are taken.
 
 use crate::support::sandbox::Sandbox;
 use crate::{create, names};

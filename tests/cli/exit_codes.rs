@@ -1,4 +1,4 @@
-//! Nothing is changed and nothing is called whole while a part of the world does not answer.
+//! While a location does not answer, no command changes anything by name, and no list is called complete.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! How long VMs live: where that comes from, what is said of it, and what it is worth.
+//! The TTL of a VM: where it comes from, and what is printed about it.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,5 @@
-//! Signals: what ends at once, what is settled first, and what is said of it. The log tells when a call is under way.
+//! Signals: which commands end at once, which finish a call first, and what they print. The log shows when a call is in
+//! progress.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};

@@ -1,5 +1,4 @@
-//! Limits of what a VM may cost: they hold for what is there already, for every VM of a file together, and where a price
-//! is not known.
+//! Price limits: they hold for VMs that exist already, for all VMs of a file together, and where a price is unknown.
 
 use crate::names;
 use crate::support::sandbox::{Run, Sandbox};

@@ -1,5 +1,5 @@
-//! The real binary as people and scripts meet it: what it says to a mistake, on a terminal, into pipes that break,
-//! what it takes from its configuration, its help, and what it never shows.
+//! The real binary as people and scripts use it: mistakes, terminals, broken pipes, configuration, help, and secrets
+//! that it never prints.
 
 #![allow(
     clippy::expect_used,

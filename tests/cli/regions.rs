@@ -1,4 +1,4 @@
-//! An area stands for all of its regions, in every command alike.
+//! An area means all of its regions, in every command.
 
 use crate::create;
 use crate::support::sandbox::Sandbox;

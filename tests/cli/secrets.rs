@@ -1,4 +1,4 @@
-//! Secrets: what goes in as user data, secret key or token comes out nowhere, however much is logged.
+//! User data, secret keys and tokens are in no output, however much is logged.
 
 use std::io::Write;
 use std::path::Path;

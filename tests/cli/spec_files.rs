@@ -1,4 +1,4 @@
-//! Files that describe VMs, in each of their formats, and the schemas of what is read and printed.
+//! Spec files in each of their formats, and the schemas of input and output.
 
 use std::fs;
 use std::path::{Path, PathBuf};

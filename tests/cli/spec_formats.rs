@@ -1,4 +1,4 @@
-//! Files that describe VMs: three formats that say the same, several VMs in one, and mistakes that are named by line.
+//! Spec files: three formats that mean the same, several VMs in one file, and mistakes named by line.
 
 use serde_json::{Value, json};
 

@@ -1,5 +1,5 @@
-//! Nothing is read that a command does not need. Every file that is not needed is a pipe that nobody writes to: whoever
-//! opens it waits for ever.
+//! A command reads only what it needs. Every file that it does not need is a pipe without a writer, so that a read of
+//! it never ends.
 
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};

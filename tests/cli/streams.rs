@@ -1,4 +1,4 @@
-//! Pipes that close, disks that are full, homes that are not there, and VMs whose owners mean harm.
+//! Closed pipes, full disks, missing home folders, and names that try to control the terminal.
 
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader};

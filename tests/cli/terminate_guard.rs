@@ -1,4 +1,4 @@
-//! What must not be ended is not, by whichever way it is asked.
+//! VMs that no form of `terminate` may terminate.
 
 use crate::support::sandbox::{Run, Sandbox};
 use crate::{create, edit, leave_to_the_label, names};

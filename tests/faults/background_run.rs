@@ -1,4 +1,4 @@
-//! A run of the binary that is steered while it goes: held at a call, while something happens, and sent signals.
+//! A run of the binary in the background: a test holds it at a call, changes something meanwhile, or sends it signals.
 
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;

@@ -1,4 +1,4 @@
-//! Processes that a row steers itself: held, killed, raced; and what it looks at afterwards.
+//! Processes that a row starts, holds, kills or races, and checks of what exists afterwards.
 
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! A machine whose clock is wrong: the cloud's own time counts.
+//! A machine whose clock is wrong: cloudctl uses the cloud's time.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! VMs that are there before a row begins, made past the API.
+//! VMs that exist before a row begins, created without the API.
 
 use crate::support::backend::Backend;
 use crate::support::test_cloud::Labels;

@@ -1,4 +1,4 @@
-//! Clouds that answer "not so fast".
+//! Clouds that throttle calls.
 
 use std::time::{Duration, Instant};
 

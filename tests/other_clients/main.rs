@@ -1,5 +1,5 @@
 //! Other clients beside cloudctl: the AWS command line, gcloud and Google's Python library see the VMs that cloudctl
-//! makes, and cloudctl sees theirs.
+//! creates, and cloudctl sees theirs.
 
 #![allow(
     clippy::expect_used,

@@ -1,4 +1,4 @@
-//! Regions of other partitions than the commercial one: who publishes images there, and where calls go.
+//! Regions of other AWS partitions: who publishes images there, and where calls go.
 
 use crate::aws_credentials::Answers;
 use crate::support::sandbox::Sandbox;

@@ -1,5 +1,5 @@
-//! Each row of the table of AWS's own settings, tried on the real binary: what is honoured has its effect, and what is
-//! refused is refused by its name.
+//! Each row of the table of AWS settings, on the real binary: an honoured setting has its effect, and a refused one is
+//! named.
 
 use cloudctl::cloud::ProviderKind;
 use cloudctl::providers::{resolved_settings, vendor_settings};

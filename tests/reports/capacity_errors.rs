@@ -1,4 +1,4 @@
-//! EC2's words for other things than room: only what another zone can cure is looked for in another zone.
+//! EC2 error codes that look like a lack of capacity: fallback happens only where another zone can help.
 
 use crate::support::backend::{Backend, BackendKind};
 use crate::support::sandbox::Run;

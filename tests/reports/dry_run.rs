@@ -1,4 +1,4 @@
-//! A dry run ends with the exit code that the real run would have, and changes nothing.
+//! A dry run has the exit code of the real run, and changes nothing.
 
 use crate::support::backend::{Backend, BackendKind};
 use crate::support::sandbox::Run;

@@ -1,4 +1,4 @@
-//! A server that answers every request in one way, and a Compute Engine with the sandbox that points at it.
+//! A server that answers every request in the same way, and a Compute Engine with a sandbox that points at it.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! Credentials files and tokens of Google Cloud, as people really set them.
+//! Credential files and access tokens of Google Cloud, as people set them.
 
 use serde_json::{Value, json};
 

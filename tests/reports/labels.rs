@@ -1,4 +1,4 @@
-//! Labels that mean something else when they are asked for.
+//! Labels whose text means something else in a selector.
 
 use std::collections::BTreeMap;
 

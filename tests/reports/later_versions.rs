@@ -1,4 +1,4 @@
-//! What a later cloudctl made is ours, and its spec is compared with nothing.
+//! VMs of a later cloudctl are managed, and their spec is not compared.
 
 use crate::support::backend::{Backend, BackendKind};
 use crate::support::test_cloud::Labels;

@@ -1,4 +1,4 @@
-//! Whatever exists although a command failed is named, all of it, and cleaning up goes on after a failure.
+//! What exists although a command failed is named, and clean-up continues after a failure.
 
 use std::time::Duration;
 

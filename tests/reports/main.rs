@@ -1,5 +1,5 @@
-//! What real users of comparable tools reported, tried on the real binary: small inputs that must not leak, panic,
-//! mislead or be ignored. A file holds one kind of fault; each test in it is one report or a neighbour of one.
+//! What users of comparable tools reported, on the real binary: small inputs that must not leak, panic, mislead or be
+//! ignored. A file holds one kind of fault.
 
 #![allow(
     clippy::expect_used,

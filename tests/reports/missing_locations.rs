@@ -1,4 +1,4 @@
-//! A name that may mean a second VM, in a place that did not answer, changes nothing.
+//! A name that may mean a second VM in a location that did not answer changes nothing.
 
 use crate::support::backend::{Backend, BackendKind};
 use crate::support::sandbox::Sandbox;

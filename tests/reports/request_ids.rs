@@ -1,5 +1,5 @@
-//! Request ids on Compute Engine: how long and how widely Google keeps one is not documented, so that every answer must
-//! be safe. Each test runs under all of them.
+//! Request ids on Compute Engine. Google does not document how long it keeps one, so each test runs with every possible
+//! answer.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

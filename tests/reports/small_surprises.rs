@@ -1,4 +1,4 @@
-//! Small things that go another way than people expect.
+//! Small inputs with an unexpected effect.
 
 use crate::support::sandbox::Sandbox;
 use cloud_emulators::{ec2, gce};

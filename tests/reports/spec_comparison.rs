@@ -1,5 +1,4 @@
-//! A VM that is what is asked for now is given, whatever was said when it was made; what differs is told with both
-//! values.
+//! `create` adopts a VM that is what is asked for now. A difference is named with both values.
 
 use crate::support::backend::{Backend, BackendKind};
 use crate::support::sandbox::Run;

@@ -1,4 +1,4 @@
-//! A name that a VM has which cloudctl did not make: `create` refuses it, before anything is changed.
+//! `create` refuses the name of a VM that cloudctl does not manage, before it changes anything.
 
 use crate::support::backend::{Backend, BackendKind};
 use crate::support::test_cloud::Labels;

@@ -1,4 +1,4 @@
-//! What is terminating already: `terminate --wait` waits for it, and exit 0 means that it is gone.
+//! `terminate --wait` waits for a VM that is terminating already. Exit code 0 means that the VM is gone.
 
 use std::time::Duration;
 

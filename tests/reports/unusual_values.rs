@@ -1,4 +1,4 @@
-//! Settings, files and answers that nobody meant, one by one: what is wrong is named, and no repetition is advised.
+//! Unusual settings, files and answers, one by one: the error names what is wrong, and no hint says to retry.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! User data and keys that the image does nothing with.
+//! User data and SSH keys that the image does not use.
 
 use std::io::Write;
 

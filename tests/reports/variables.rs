@@ -1,4 +1,4 @@
-//! Variables with values that nobody meant.
+//! Environment variables with unusual values.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};

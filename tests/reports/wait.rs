@@ -1,4 +1,4 @@
-//! One region's error ends the wait for no other region.
+//! An error of one region does not end the wait for another region.
 
 use std::time::Duration;
 

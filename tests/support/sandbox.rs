@@ -1,4 +1,4 @@
-//! The real binary in a world of its own: an empty home folder, and no variable but those that a test sets.
+//! The real binary with an empty home folder, and only those variables that a test sets.
 
 // Each test binary uses another part of it.
 #![allow(dead_code)]

@@ -1,4 +1,4 @@
-//! Formats, columns, filters and orders that there are not, and commands that there are not.
+//! Unknown formats, columns, filters, sort keys and commands.
 
 use super::{check, with_vms};
 

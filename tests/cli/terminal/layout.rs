@@ -1,4 +1,4 @@
-//! Tables that fit, colours, and progress.
+//! Tables that fit the terminal, colours and progress.
 
 use super::{on_terminal, written_to_terminal};
 use crate::create;

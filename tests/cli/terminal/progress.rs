@@ -1,4 +1,4 @@
-//! Between the question and the answer much can happen: what was named is ended, and nothing else.
+//! What changes between the question and the answer: only the VMs that were shown are terminated.
 
 use super::on_terminal_while;
 use crate::support::sandbox::{Run, Sandbox};

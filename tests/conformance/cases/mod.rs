@@ -1,4 +1,4 @@
-//! The cases, by what they are about.
+//! The cases, sorted by what they are about.
 
 mod catalog;
 mod create;

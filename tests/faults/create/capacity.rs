@@ -1,4 +1,4 @@
-//! No room, and quotas.
+//! Lack of capacity, and quotas.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What only Compute Engine does: operations that end later than their call, and names that are taken.
+//! What only Compute Engine does: operations that end after their call, and names that are taken.
 
 use std::time::Duration;
 

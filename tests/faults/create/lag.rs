@@ -1,4 +1,4 @@
-//! Reads that lag behind what was done.
+//! Listings that do not show a new VM yet.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Many processes after one name.
+//! Many processes that create one name at once.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! Refusals that a person must do something about, and what they are told to do.
+//! Errors that a person has to fix in the account, and their hints.
 
 use crate::Row;
 use crate::child_process::nothing;

@@ -1,4 +1,4 @@
-//! Tokens: of the dead, of another spec, and one for each VM of a group.
+//! Idempotency tokens: of terminated VMs, of another spec, and of the members of a group.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What others have written into tags and labels.
+//! Labels and tags that others have written.
 
 use std::time::Duration;
 

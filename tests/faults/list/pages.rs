@@ -1,4 +1,4 @@
-//! Listings of which a part is missing, slow, or handed out again.
+//! Listings with a part that is missing, slow, or sent twice.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

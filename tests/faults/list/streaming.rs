@@ -1,4 +1,4 @@
-//! Listings of very many VMs: every one is printed, and the memory it takes does not depend on how many there are.
+//! Listings of very many VMs: each is printed, and the memory does not grow with their number.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};

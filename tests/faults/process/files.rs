@@ -1,4 +1,4 @@
-//! Streams and files of this machine that fail while a VM is made.
+//! Streams and files of this machine that fail during a create.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::symlink;

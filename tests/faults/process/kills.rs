@@ -1,4 +1,4 @@
-//! kill -9, at every HTTP boundary of a create and of a terminate, and what the next run makes of it.
+//! SIGKILL at every HTTP call of a create and of a terminate, and what the next run does.
 
 use std::io::Write;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Real signals to the real process.
+//! Signals to the running process.
 
 use std::collections::BTreeSet;
 use std::thread::sleep;

@@ -1,4 +1,4 @@
-//! What may come between the wish to end VMs and their end.
+//! What changes between the selection of VMs and their deletion.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What `terminate` and the other changing verbs refuse before anything is changed.
+//! What `terminate` and the other changing commands refuse before they change anything.
 
 use crate::Row;
 use crate::seeds::{alive_ids, is_alive, labels, seed, seed_at};

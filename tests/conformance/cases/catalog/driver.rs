@@ -1,4 +1,4 @@
-//! The Compute Engine driver itself, for cases about what no command line says.
+//! The Compute Engine driver itself, for cases that no command line can express.
 
 use std::sync::Arc;
 

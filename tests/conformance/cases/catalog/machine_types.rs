@@ -1,4 +1,4 @@
-//! What a cloud offers, as its driver tells it: regions, machine types, images, prices of spare capacity.
+//! What a driver says that its cloud offers: regions, machine types, images, spot prices.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Machines on Compute Engine: what a region has, GPUs built in and attached, and where there is room.
+//! Machine types of Compute Engine: what a region has, built-in and attached GPUs, and zones with capacity.
 
 use std::collections::BTreeSet;
 

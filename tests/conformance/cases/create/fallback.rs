@@ -1,4 +1,4 @@
-//! Zones: going on to another one only after a definite lack of room, and one VM of a name whatever zones are named.
+//! Fallback to another zone: only after a definite lack of capacity, and with one VM of a name in all zones.
 
 use crate::Case;
 use crate::cases::{cases, exhaust, text};

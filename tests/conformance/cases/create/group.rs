@@ -1,4 +1,5 @@
-//! Groups: `--count N` is as few calls as the cloud has, every member has its name, and a re-run fills gaps alone.
+//! Groups: `--count N` takes as few calls as possible, every member has its name, and a rerun creates only missing
+//! members.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Groups on EC2: one call makes all members, so what happens to that call happens to all of them.
+//! Groups on EC2: one call creates all members, so a fault of that call is a fault of all of them.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

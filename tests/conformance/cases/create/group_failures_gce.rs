@@ -1,4 +1,4 @@
-//! Bulk inserts that go wrong, or seem to: what is there in the end, and what is said of it.
+//! Bulk inserts that fail, or seem to fail: what exists afterwards, and what is printed.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Groups on Compute Engine: one bulk insert, what it makes of each member, and what comes of it when it goes wrong.
+//! Groups on Compute Engine: one bulk insert, and what it creates for each member.
 
 use std::time::Duration;
 

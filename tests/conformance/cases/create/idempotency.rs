@@ -1,4 +1,4 @@
-//! Creating: once, with everything that was asked for.
+//! `create` creates one VM of a name, with every field of the spec.
 
 use crate::Case;
 use crate::cases::{cases, names, text};

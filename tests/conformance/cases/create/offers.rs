@@ -1,4 +1,4 @@
-//! Machines by need: the cheapest that fits is taken, in the best of the places that will do, and prices are kept to.
+//! Machines by requirements: `create` chooses the cheapest offer that fits, and keeps to price limits.
 
 use crate::Case;
 use crate::cases::{cases, exhaust, text};

@@ -1,4 +1,4 @@
-//! Very many VMs: as few calls as the cloud allows, and no faster than it lets us.
+//! Many VMs at once: as few calls as the cloud allows, below its rate limit.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

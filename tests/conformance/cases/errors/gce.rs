@@ -1,4 +1,4 @@
-//! What Compute Engine alone has: protection by call, disks that have names, operations, a limit on requests.
+//! What only Compute Engine has: protection by a call, named disks, operations, a request limit.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Bad input that only a cloud, or its driver, can tell from good: one error, exit code 2, nothing made.
+//! Input that only the cloud or its driver can check: one error, exit code 2, nothing created.
 
 use crate::Case;
 use crate::cases::cases;

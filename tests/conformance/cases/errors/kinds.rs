@@ -1,4 +1,4 @@
-//! Each kind of failure: its exit code, and what is in the cloud afterwards.
+//! Each kind of error: its exit code, and what exists afterwards.
 
 use std::time::Duration;
 

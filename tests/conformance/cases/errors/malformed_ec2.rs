@@ -1,4 +1,4 @@
-//! Answers on EC2's wire that are none of EC2's, or none of the kind that it writes.
+//! Answers to EC2 calls that do not come from EC2, or that are damaged.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

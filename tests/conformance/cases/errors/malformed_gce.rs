@@ -1,4 +1,4 @@
-//! Answers that look like Compute Engine's own and are not whole, that are not its own, and tokens that do not come.
+//! Answers to Compute Engine calls that are incomplete or come from elsewhere, and access tokens that do not come.
 
 use std::time::Duration;
 

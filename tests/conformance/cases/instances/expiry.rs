@@ -1,5 +1,4 @@
-//! Ends: given from birth, shown with who sees to them, moved, and enforced by `terminate --expired` where nobody else
-//! does.
+//! TTLs: set by the create call, shown with their enforcer, extended, and enforced by `terminate --expired`.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! A TTL on EC2: nobody but the instance itself ends it, so all that this takes is part of the launch.
+//! TTLs on EC2: only the instance itself can enforce one, so the launch call carries all that it needs.
 
 use crate::Case;
 use crate::cases::cases;

@@ -1,4 +1,4 @@
-//! The limit on a run that Compute Engine itself keeps, and how it is moved.
+//! TTLs on Compute Engine: the run limit that the cloud enforces, and how it is extended.
 
 use std::time::Duration;
 

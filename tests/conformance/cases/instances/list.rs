@@ -1,4 +1,4 @@
-//! Listing: everything, limited, filtered, in every format, and never a part that looks whole.
+//! Listings: complete, limited, filtered, in every format; an incomplete one says so.
 
 use crate::Case;
 use crate::cases::{cases, names, text};

@@ -1,4 +1,4 @@
-//! From running to stopped and back, and looking at it meanwhile.
+//! Start, stop, reboot, and reading an instance meanwhile.
 
 use crate::Case;
 use crate::cases::{cases, text};

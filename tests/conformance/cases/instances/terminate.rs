@@ -1,4 +1,4 @@
-//! Terminating: what was named, all of it, and nothing else.
+//! `terminate` terminates all that was named, and nothing else.
 
 use crate::Case;
 use crate::cases::{cases, names, text};

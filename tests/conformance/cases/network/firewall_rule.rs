@@ -1,4 +1,5 @@
-//! Access on Compute Engine: firewall rules that open ports and go with the last VM, and keys where OS Login is.
+//! Access on Compute Engine: firewall rules that open ports and are deleted with the last VM, and SSH keys with OS
+//! Login.
 
 use cloudctl::cloud::InstanceSpec;
 

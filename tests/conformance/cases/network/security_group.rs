@@ -1,4 +1,4 @@
-//! Ports that are opened on EC2: by a security group of cloudctl's own, which goes with the last VM that has it.
+//! Open ports on EC2: a security group of cloudctl, which is deleted with the last VM that uses it.
 
 use serde_json::Value;
 
