@@ -16,7 +16,7 @@ mod support;
 mod access;
 mod any_provider;
 mod bad_input;
-mod catalogue;
+mod catalog;
 mod contexts;
 mod dry_run;
 mod exit_codes;
