@@ -1,4 +1,4 @@
-//! The documentation is run: what the README shows is what happens, and what it says to type can be typed.
+//! The README is run: its sessions print what it shows, and its commands can be typed.
 
 #![allow(
     clippy::expect_used,

@@ -1,4 +1,4 @@
-//! Images and who logs in to them, keys, and waiting until a VM answers by SSH.
+//! Images and their login users, SSH keys, and waiting until a VM answers by SSH.
 
 use std::io::Write;
 use std::net::TcpListener;
@@ -14,7 +14,7 @@ const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsab
 const RSA_KEY: &str = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQDLN3Nuqf8YYwK9TTvKFD2n105W3GVu+5aHnoQHMRW4wist0j3FXpq3Z+f9yLa519iNS313AAURXXHKg6grhY/2mw/qYVLGssVtudvLNMgOijGnD9a2OXDaoHQQIOY5pQh43V4PTPqJss9hSOR91NAkuauFzwM+uvjBAIx6Ki8yHLE4GZduYCrgs2P1NMdjnHOqIE/VN6o/MFSCUyG5jrjKxovWmiHoqGgY1VLJkW0oH7uEThLYNZeMjmWL765AyTgPiC7hZg3jIkyXTbNvSInT/aHhiLhEdtPGtDCwvW2wmRkL6q32kCDfbI2e8qrEFkNQdzy1+MljtqMXP2SZVjhX";
 
 #[test]
-fn images_are_listed_with_who_logs_in() {
+fn image_list_shows_the_login_user() {
     let sandbox = Sandbox::new();
     let all = sandbox
         .run(&["image", "list", "-p", "mock", "-o", "json"])
@@ -65,7 +65,7 @@ fn regions_are_listed_with_their_areas() {
 }
 
 #[test]
-fn a_cloud_that_does_not_answer_is_a_gap_in_a_list_of_images() {
+fn image_list_shows_a_gap_for_a_silent_cloud() {
     let mut sandbox = Sandbox::new();
     sandbox.set("CLOUDCTL_MOCK", "unreachable=eu-west-1");
     let run = [
@@ -93,7 +93,7 @@ fn a_cloud_that_does_not_answer_is_a_gap_in_a_list_of_images() {
 }
 
 #[test]
-fn the_users_own_key_is_the_default() {
+fn ssh_key_of_the_user_is_the_default() {
     let sandbox = Sandbox::new();
     let key_of = |name: &str, arguments: &[&str]| {
         let item = create(&sandbox, &[&[name], arguments].concat());
@@ -122,7 +122,7 @@ fn the_users_own_key_is_the_default() {
 }
 
 #[test]
-fn a_vm_of_the_mock_answers_by_ssh_once_it_runs() {
+fn mock_vm_answers_by_ssh_once_it_runs() {
     let sandbox = Sandbox::new();
     let made = sandbox
         .run(&["create", "a", "-p", "mock", "--wait", "ssh", "-o", "json"])
@@ -182,7 +182,7 @@ fn at_this_machine() -> (ec2::Emulator, Sandbox) {
 }
 
 #[test]
-fn the_greeting_of_a_server_is_waited_for() {
+fn wait_for_ssh_waits_for_the_greeting() {
     let (_emulator, sandbox) = at_this_machine();
     let port = server(b"a word before\r\nSSH-2.0-\x1b[31mevil\r\n", Duration::from_millis(700)).to_string();
     let create = [
@@ -218,7 +218,7 @@ fn the_greeting_of_a_server_is_waited_for() {
 }
 
 #[test]
-fn why_a_vm_does_not_answer_is_said() {
+fn wait_for_ssh_says_why_a_vm_does_not_answer() {
     let (_emulator, sandbox) = at_this_machine();
     sandbox.run(&["create", "a", "-p", "aws", "-q"]).expect(0);
     let closed = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -286,7 +286,7 @@ fn why_a_vm_does_not_answer_is_said() {
 }
 
 #[test]
-fn how_the_password_of_windows_is_asked_for_is_said() {
+fn windows_create_says_how_to_get_the_password() {
     let emulator = ec2::Emulator::start();
     let mut sandbox = Sandbox::new();
     sandbox.point_at_aws(&emulator.url());
@@ -300,7 +300,7 @@ fn how_the_password_of_windows_is_asked_for_is_said() {
 }
 
 #[test]
-fn an_alias_that_a_cloud_has_not_is_refused_with_what_it_has() {
+fn image_alias_unknown_to_a_cloud_lists_known_ones() {
     let emulator = ec2::Emulator::start();
     let mut sandbox = Sandbox::new();
     sandbox.point_at_aws(&emulator.url());

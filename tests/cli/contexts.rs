@@ -1,4 +1,5 @@
-//! Where settings come from: flag, variable, context, the cloud's own, in this order; and choosing contexts.
+//! Where a setting comes from: flag, variable, context, the cloud's own configuration, in this order. And how a context
+//! is chosen.
 
 use serde_json::Value;
 
@@ -29,7 +30,7 @@ fn setting(run: &Run, name: &str) -> (Value, Value) {
 }
 
 #[test]
-fn a_flag_beats_a_variable_beats_the_context_beats_the_cloud() {
+fn flag_overrides_variable_overrides_context() {
     let mut sandbox = Sandbox::new();
     sandbox.set("CLOUDCTL_PROVIDER", "mock");
     assert_eq!(planned_region(&sandbox, &[]), "us-east-1");
@@ -61,7 +62,7 @@ fn a_flag_beats_a_variable_beats_the_context_beats_the_cloud() {
 }
 
 #[test]
-fn a_context_beats_the_cloud_s_own_configuration() {
+fn context_overrides_the_clouds_own_configuration() {
     let mut sandbox =
         with_contexts("[contexts.a.aws]\nregion = \"eu-west-1\"\n[contexts.a.gcp]\nregion = \"europe-west1\"\n");
     sandbox.set("AWS_REGION", "us-west-2");
@@ -162,7 +163,7 @@ fn use_keeps_every_other_line_and_the_file_where_it_is() {
 
 /// A file whose current context is gone can be mended by the command that is for it.
 #[test]
-fn use_mends_a_current_context_that_is_gone() {
+fn use_replaces_a_current_context_that_is_gone() {
     let sandbox = with_contexts("current = \"gone\"\n[contexts.a]\n");
     sandbox.run(&["list", "-p", "mock"]).expect(2);
     sandbox.run(&["context", "list"]).expect(0);

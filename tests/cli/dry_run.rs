@@ -1,10 +1,10 @@
-//! What `create --dry-run` says of names that are taken.
+//! `create --dry-run` with names that are taken.
 
 use crate::support::sandbox::Sandbox;
 use crate::{create, names};
 
 #[test]
-fn what_is_there_is_not_planned() {
+fn dry_run_leaves_out_existing_vms() {
     let sandbox = Sandbox::new();
     let group = ["create", "web", "-p", "mock", "--native", "boot_seconds=0"];
     sandbox.run(&[&group[..], &["--count", "2"]].concat()).expect(0);
@@ -26,7 +26,7 @@ fn what_is_there_is_not_planned() {
 }
 
 #[test]
-fn what_would_be_refused_is_refused() {
+fn dry_run_refuses_what_a_run_refuses() {
     let sandbox = Sandbox::new();
     create(&sandbox, &["web"]);
     let plan = ["create", "web", "-p", "mock", "--native", "boot_seconds=0", "--dry-run"];

@@ -1,4 +1,4 @@
-//! How long VMs live: where that comes from, what is said of it, and what it is worth.
+//! The TTL of a VM: where it comes from, and what is printed about it.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ const FILE: &str = "home/.config/cloudctl/config.toml";
 const NOTE: &str = "no --ttl is given";
 
 #[test]
-fn a_vm_ends_when_its_time_is_over_and_its_name_is_free() {
+fn vm_terminates_at_its_expiry_and_frees_its_name() {
     let sandbox = Sandbox::new();
     let first = create(&sandbox, &["short", "--ttl", "2s"]);
     create(&sandbox, &["long", "--ttl", "1h"]);
@@ -28,7 +28,7 @@ fn a_vm_ends_when_its_time_is_over_and_its_name_is_free() {
 }
 
 #[test]
-fn no_more_time_is_given_than_the_cloud_takes() {
+fn ttl_above_the_clouds_limit_is_refused() {
     let sandbox = Sandbox::new();
     let made = create(&sandbox, &["web-1", "--ttl", "1h"]);
     let refused = sandbox
@@ -42,7 +42,7 @@ fn no_more_time_is_given_than_the_cloud_takes() {
 }
 
 #[test]
-fn the_ttl_is_that_of_flag_file_variable_and_context() {
+fn ttl_comes_from_flag_file_variable_and_context() {
     let mut sandbox = Sandbox::new();
     let spec = sandbox.write("spec.toml", "ttl = \"3h\"\n");
     let never = sandbox.write("never.toml", "ttl = \"never\"\n");
@@ -70,7 +70,7 @@ fn the_ttl_is_that_of_flag_file_variable_and_context() {
 }
 
 #[test]
-fn a_job_without_a_ttl_is_told_so_in_one_line() {
+fn create_in_a_job_without_ttl_warns_in_one_line() {
     let mut sandbox = Sandbox::new();
     let notes = |sandbox: &Sandbox, name: &str, arguments: &[&str]| {
         let run = sandbox.run(&[&["create", name, "-p", "mock", "--wait", "none"], arguments].concat());
@@ -95,7 +95,7 @@ fn a_job_without_a_ttl_is_told_so_in_one_line() {
 }
 
 #[test]
-fn who_ends_a_vm_is_in_the_wide_table_and_never_is_never() {
+fn wide_table_shows_who_enforces_the_ttl() {
     let sandbox = Sandbox::new();
     create(&sandbox, &["timed", "--ttl", "2h"]);
     create(&sandbox, &["endless"]);
@@ -127,7 +127,7 @@ fn who_ends_a_vm_is_in_the_wide_table_and_never_is_never() {
 }
 
 #[test]
-fn that_nothing_else_ends_a_vm_is_said_in_every_format() {
+fn ttl_without_enforcer_warns_in_every_format() {
     let sandbox = Sandbox::new();
     let made = create(&sandbox, &["web-1", "--ttl", "1h"]);
     crate::edit(&sandbox, "web-1", |one| one["ends_at"] = serde_json::Value::Null);
@@ -155,7 +155,7 @@ fn that_nothing_else_ends_a_vm_is_said_in_every_format() {
 }
 
 #[test]
-fn more_time_is_never_less() {
+fn extend_never_shortens_the_time() {
     let sandbox = Sandbox::new();
     create(&sandbox, &["web-1", "--ttl", "2h"]);
     create(&sandbox, &["endless"]);
@@ -188,7 +188,7 @@ fn more_time_is_never_less() {
 }
 
 #[test]
-fn another_ttl_is_another_spec_and_the_hint_is_to_extend() {
+fn another_ttl_is_refused_with_a_hint_to_extend() {
     let sandbox = Sandbox::new();
     create(&sandbox, &["web-1", "--ttl", "2h"]);
     for (arguments, words) in [

@@ -45,7 +45,7 @@ fn help_of(sandbox: &Sandbox, command: &[String]) -> String {
 }
 
 #[test]
-fn the_whole_command_line_is_as_it_was() {
+fn command_line_matches_the_reference() {
     let sandbox = with_broken_config();
     let mut reference = String::new();
     for command in commands(&sandbox) {
@@ -123,7 +123,7 @@ fn help_and_the_like_need_no_configuration() {
 
 /// What was not asked for is not a result.
 #[test]
-fn a_command_that_is_not_whole_shows_its_help_on_stderr() {
+fn incomplete_command_prints_help_on_stderr() {
     for arguments in [&[][..], &["context"]] {
         let run = Sandbox::new().run(arguments).expect(2);
         assert_eq!(run.stdout, "");

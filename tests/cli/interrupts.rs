@@ -1,4 +1,5 @@
-//! Signals: what ends at once, what is settled first, and what is said of it. The log tells when a call is under way.
+//! Signals: which commands end at once, which finish a call first, and what they print. The log shows when a call is in
+//! progress.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
@@ -103,7 +104,7 @@ fn ids(sandbox: &Sandbox) -> Vec<String> {
 }
 
 #[test]
-fn what_only_looks_ends_at_once() {
+fn interrupted_read_only_command_ends_at_once() {
     let sandbox = Sandbox::new();
     create(&sandbox, &["web-1"]);
     for (signal, code) in [("INT", 130), ("TERM", 143)] {
@@ -125,7 +126,7 @@ fn what_only_looks_ends_at_once() {
 }
 
 #[test]
-fn waiting_for_a_state_or_for_user_data_ends_at_once() {
+fn interrupted_wait_or_user_data_read_ends_at_once() {
     let sandbox = Sandbox::new();
     create(&sandbox, &["web-1"]);
     let run = start(&sandbox, "", &["wait", "web-1", "--for", "stopped"])
@@ -140,7 +141,7 @@ fn waiting_for_a_state_or_for_user_data_ends_at_once() {
 }
 
 #[test]
-fn a_create_that_still_looks_makes_nothing() {
+fn create_interrupted_during_lookup_creates_nothing() {
     for (signal, code) in [("INT", 130), ("TERM", 143)] {
         let sandbox = Sandbox::new();
         let run = start(&sandbox, "latency=60s", &["create", "web-1"]).until("list");
@@ -155,7 +156,7 @@ fn a_create_that_still_looks_makes_nothing() {
 }
 
 #[test]
-fn a_vm_that_exists_and_does_not_run_yet_is_named() {
+fn interrupted_wait_names_the_vm_that_exists() {
     for signal in ["INT", "TERM"] {
         let sandbox = Sandbox::new();
         let run = start(&sandbox, "slow-boot=60s", &["create", "web-1", "--ttl", "1h", "-q"]).until("create");
@@ -173,7 +174,7 @@ fn a_vm_that_exists_and_does_not_run_yet_is_named() {
 }
 
 #[test]
-fn a_create_without_an_answer_is_given_up_and_called_unknown() {
+fn create_interrupted_without_answer_is_unknown() {
     let sandbox = Sandbox::new();
     // The look-up goes to the region, the call itself to the zone.
     let faults = "latency=60s@us-east-1a";
@@ -191,7 +192,7 @@ fn a_create_without_an_answer_is_given_up_and_called_unknown() {
 }
 
 #[test]
-fn a_second_signal_leaves_at_once() {
+fn second_signal_exits_at_once() {
     for (first, second, code) in [("INT", "INT", 130), ("INT", "TERM", 143), ("TERM", "INT", 130)] {
         let sandbox = Sandbox::new();
         let faults = "latency=60s@us-east-1a";
@@ -206,7 +207,7 @@ fn a_second_signal_leaves_at_once() {
 }
 
 #[test]
-fn a_group_that_is_being_made_is_there_as_a_whole_and_is_named() {
+fn group_interrupted_during_create_is_whole_and_named() {
     let sandbox = Sandbox::new();
     let faults = "latency=1s@us-east-1a";
     let many = ["create", "web", "--count", "60", "-z", "us-east-1a", "-q"];
@@ -219,7 +220,7 @@ fn a_group_that_is_being_made_is_there_as_a_whole_and_is_named() {
 }
 
 #[test]
-fn a_file_that_somebody_else_holds_does_not_hold_up_a_signal() {
+fn locked_state_file_does_not_delay_a_signal() {
     let sandbox = Sandbox::new();
     create(&sandbox, &["web-1"]);
     let holder = File::open(mock_path(&sandbox).with_file_name("mock.json.lock")).expect("the lock");
@@ -242,7 +243,7 @@ fn a_file_that_somebody_else_holds_does_not_hold_up_a_signal() {
 }
 
 #[test]
-fn waiting_for_the_end_of_a_vm_is_ended_and_says_what_it_is() {
+fn interrupted_terminate_wait_prints_the_state() {
     let sandbox = Sandbox::new();
     create(&sandbox, &["web-1"]);
     let run = start(

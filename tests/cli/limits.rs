@@ -1,5 +1,4 @@
-//! Limits of what a VM may cost: they hold for what is there already, for every VM of a file together, and where a price
-//! is not known.
+//! Price limits: they hold for VMs that exist already, for all VMs of a file together, and where a price is unknown.
 
 use crate::names;
 use crate::support::sandbox::{Run, Sandbox};
@@ -9,7 +8,7 @@ fn run(sandbox: &Sandbox, arguments: &[&str]) -> Run {
 }
 
 #[test]
-fn what_is_there_must_keep_within_the_limits_too() {
+fn adopted_vm_must_meet_price_limits() {
     let sandbox = Sandbox::new();
     run(&sandbox, &["endless", "--type", "large"]).expect(0);
     run(&sandbox, &["long", "--type", "large", "--ttl", "10d"]).expect(0);
@@ -33,7 +32,7 @@ fn what_is_there_must_keep_within_the_limits_too() {
 }
 
 #[test]
-fn a_budget_is_that_of_the_whole_command_and_no_life_is_longer_than_a_cloud_takes() {
+fn budget_covers_all_vms_and_respects_the_longest_ttl() {
     let sandbox = Sandbox::new();
     sandbox.write(
         "two.toml",
@@ -59,7 +58,7 @@ fn a_budget_is_that_of_the_whole_command_and_no_life_is_longer_than_a_cloud_take
 }
 
 #[test]
-fn what_is_charged_for_otherwise_has_no_known_price() {
+fn machine_charged_in_other_ways_has_no_price() {
     let sandbox = Sandbox::new();
     for limit in [&["--max-price", "9"][..], &["--budget", "9"]] {
         let refused = run(
@@ -73,7 +72,7 @@ fn what_is_charged_for_otherwise_has_no_known_price() {
 }
 
 #[test]
-fn ports_that_are_named_twice_are_open_once() {
+fn port_given_twice_is_opened_once() {
     let sandbox = Sandbox::new();
     let made = run(&sandbox, &["p", "--open", "443,22,443"]).expect(0).item();
     let same = run(&sandbox, &["p", "--open", "22", "--open", "443"]).expect(0).item();
@@ -81,7 +80,7 @@ fn ports_that_are_named_twice_are_open_once() {
 }
 
 #[test]
-fn the_hint_names_what_was_not_tried() {
+fn capacity_hint_names_untried_fallbacks() {
     let mut sandbox = Sandbox::new();
     sandbox.set("CLOUDCTL_MOCK", "capacity");
     let refused = run(&sandbox, &["x", "--fallback", "zone,type"]).expect(5);

@@ -1,5 +1,5 @@
-//! The real binary as people and scripts meet it: what it says to a mistake, on a terminal, into pipes that break,
-//! what it takes from its configuration, its help, and what it never shows.
+//! The real binary as people and scripts use it: mistakes, terminals, broken pipes, configuration, help, and secrets
+//! that it never prints.
 
 #![allow(
     clippy::expect_used,
@@ -14,25 +14,25 @@
 mod support;
 
 mod access;
-mod any_cloud;
-mod areas;
+mod any_provider;
 mod bad_input;
-mod catalogue;
-mod certainty;
+mod catalog;
 mod contexts;
 mod dry_run;
+mod exit_codes;
 mod expiry;
 mod fourth_cloud;
-mod guard;
 mod help;
 mod interrupts;
-mod lazy;
 mod limits;
+mod regions;
 mod secrets;
 mod spec_files;
 mod spec_formats;
+mod startup;
 mod streams;
 mod terminal;
+mod terminate_guard;
 
 use serde_json::Value;
 

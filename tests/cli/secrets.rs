@@ -1,4 +1,4 @@
-//! Secrets: what goes in as user data, secret key or token comes out nowhere, however much is logged.
+//! User data, secret keys and tokens are in no output, however much is logged.
 
 use std::io::Write;
 use std::path::Path;
@@ -214,7 +214,7 @@ fn interrupt(sandbox: &Sandbox, provider: &str, operation: &str, inject: impl Fn
 }
 
 #[test]
-fn on_ec2() {
+fn ec2_secrets_are_never_printed() {
     let emulator = ec2::Emulator::start();
     let mut sandbox = Sandbox::new();
     point_at_aws(&mut sandbox, &emulator.url(), SECRET_KEY);
@@ -238,7 +238,7 @@ fn on_ec2() {
 }
 
 #[test]
-fn on_compute_engine() {
+fn compute_engine_secrets_are_never_printed() {
     let emulator = gce::Emulator::start();
     let mut sandbox = Sandbox::new();
     point_at_gcp(&mut sandbox, &emulator.url(), ACCESS_TOKEN);
@@ -263,7 +263,7 @@ fn on_compute_engine() {
 }
 
 #[test]
-fn on_the_mock() {
+fn mock_secrets_are_never_printed() {
     let mut sandbox = Sandbox::new();
     live(&mut sandbox, "mock");
     expire(&mut sandbox, "mock");

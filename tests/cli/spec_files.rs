@@ -1,4 +1,4 @@
-//! Files that describe VMs, in each of their formats, and the schemas of what is read and printed.
+//! Spec files in each of their formats, and the schemas of input and output.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -45,10 +45,11 @@ const SAME: [(&str, &str); 3] = [
 ];
 
 #[test]
-fn one_file_makes_several_vms_whatever_its_format() {
+fn spec_file_of_any_format_creates_several_vms() {
     for (name, text) in SAME {
         for is_input in [false, true] {
-            let sandbox = Sandbox::new();
+            let mut sandbox = Sandbox::new();
+            sandbox.start_mock_vms_at_once();
             let path = sandbox.write(name, text);
             let source = if is_input { "-" } else { &path };
             let run = sandbox.run_with_input(&["create", "-p", "mock", "-o", "json", "-f", source], text);
@@ -90,7 +91,7 @@ fn flags_go_before_the_file() {
 }
 
 #[test]
-fn a_budget_takes_the_place_of_a_ttl_and_a_ttl_that_of_a_budget() {
+fn spec_budget_and_ttl_replace_each_other() {
     let sandbox = Sandbox::new();
     sandbox.write("ttl.toml", "name = \"a\"\nttl = \"30d\"\n");
     sandbox.write("budget.toml", "name = \"a\"\nbudget = 0.01\n");
@@ -110,7 +111,7 @@ fn a_budget_takes_the_place_of_a_ttl_and_a_ttl_that_of_a_budget() {
 }
 
 #[test]
-fn what_standard_input_has_of_user_data_is_for_every_vm() {
+fn user_data_from_stdin_goes_to_every_vm() {
     let sandbox = Sandbox::new();
     let (name, text) = SAME[1];
     sandbox.write(name, text);
@@ -148,7 +149,7 @@ fn the_examples_can_be_created() {
 }
 
 #[test]
-fn the_committed_schema_is_what_is_printed() {
+fn committed_schema_equals_the_printed_one() {
     let printed = Sandbox::new().run(&["schema", "spec"]).expect(0).stdout;
     let path = example("spec.schema.json");
     if std::env::var("SNAPSHOTS").is_ok_and(|what| what == "overwrite") {
@@ -198,7 +199,7 @@ fn document(path: &Path) -> Option<Value> {
 }
 
 #[test]
-fn the_schema_takes_the_examples_and_refuses_mistakes() {
+fn schema_accepts_examples_and_refuses_mistakes() {
     let files = [
         "web.toml",
         "aws-builder.toml",
@@ -243,7 +244,7 @@ fn the_schema_takes_the_examples_and_refuses_mistakes() {
 }
 
 #[test]
-fn what_is_printed_is_of_the_schemas() {
+fn output_is_valid_by_the_schemas() {
     let sandbox = Sandbox::new();
     create(&sandbox, &["plain"]);
     create(

@@ -1,4 +1,4 @@
-//! Files that describe VMs: three formats that say the same, several VMs in one, and mistakes that are named by line.
+//! Spec files: three formats that mean the same, several VMs in one file, and mistakes named by line.
 
 use serde_json::{Value, json};
 
@@ -99,7 +99,7 @@ fn flags_go_before_the_file() {
 }
 
 #[test]
-fn a_file_can_come_on_standard_input() {
+fn spec_file_is_read_from_stdin() {
     let sandbox = Sandbox::new();
     for (text, name) in [
         ("{\"name\": \"of-json\"}", "of-json"),

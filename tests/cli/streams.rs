@@ -1,4 +1,4 @@
-//! Pipes that close, disks that are full, homes that are not there, and VMs whose owners mean harm.
+//! Closed pipes, full disks, missing home folders, and names that try to control the terminal.
 
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader};
@@ -32,7 +32,7 @@ fn run_into(sandbox: &Sandbox, stdout: Stdio, arguments: &[&str]) -> Run {
 }
 
 #[test]
-fn a_closed_stdout_ends_a_list_quietly() {
+fn closed_stdout_ends_a_list_quietly() {
     let sandbox = Sandbox::new();
     create(&sandbox, &["web-1"]);
     for format in [
@@ -105,7 +105,7 @@ fn jsonl_is_sorted_where_that_is_asked_for() {
 }
 
 #[test]
-fn a_reader_that_has_gone_is_not_waited_for() {
+fn closed_reader_is_not_waited_for() {
     let sandbox = with_a_slow_region("60s");
     let began = Instant::now();
     let run = run_unheard(&sandbox, &["list", "-p", "mock", "-o", "jsonl"]).expect(0);
@@ -114,9 +114,10 @@ fn a_reader_that_has_gone_is_not_waited_for() {
 }
 
 #[test]
-fn a_closed_stdout_does_not_stop_a_create() {
+fn closed_stdout_does_not_stop_a_create() {
     for format in ["table", "json", "jsonl", "yaml", "csv", "ref"] {
-        let sandbox = Sandbox::new();
+        let mut sandbox = Sandbox::new();
+        sandbox.start_mock_vms_at_once();
         let run = run_unheard(&sandbox, &["create", "web-1", "-p", "mock", "-o", format]).expect(0);
         let made = sandbox
             .run(&["describe", "-p", "mock", "web-1", "-o", "json"])
@@ -128,8 +129,9 @@ fn a_closed_stdout_does_not_stop_a_create() {
 }
 
 #[test]
-fn a_full_disk_is_an_error_and_the_vm_exists() {
-    let sandbox = Sandbox::new();
+fn full_disk_is_an_error_and_the_vm_exists() {
+    let mut sandbox = Sandbox::new();
+    sandbox.start_mock_vms_at_once();
     let full = || {
         OpenOptions::new()
             .write(true)
@@ -157,7 +159,7 @@ fn a_full_disk_is_an_error_and_the_vm_exists() {
 }
 
 #[test]
-fn a_closed_stderr_does_not_stop_a_create() {
+fn closed_stderr_does_not_stop_a_create() {
     let sandbox = Sandbox::new();
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
@@ -231,7 +233,7 @@ fn is_harmless(text: &str) -> bool {
 }
 
 #[test]
-fn hostile_names_are_escaped_where_people_read_them() {
+fn hostile_names_are_escaped_in_text_output() {
     let sandbox = with_hostile_vms();
     for format in ["table", "wide", "columns=name,labels,native", "name", "id", "ref"] {
         let run = sandbox.run(&["list", "-p", "mock", "-o", format]).expect(0);
@@ -251,7 +253,7 @@ fn hostile_names_are_escaped_where_people_read_them() {
 }
 
 #[test]
-fn hostile_names_are_exact_in_json_and_defused_in_csv() {
+fn hostile_names_are_exact_in_json_and_escaped_in_csv() {
     let sandbox = with_hostile_vms();
     let items = sandbox.run(&["list", "-p", "mock", "-o", "json"]).expect(0).items();
     let mut names: Vec<_> = items
@@ -283,7 +285,7 @@ fn hostile_names_are_exact_in_json_and_defused_in_csv() {
 }
 
 #[test]
-fn a_hostile_name_does_not_spoil_the_table_of_the_others() {
+fn hostile_name_does_not_break_the_table() {
     let sandbox = with_hostile_vms();
     let table = sandbox.run(&["list", "-p", "mock"]).expect(0).stdout;
     // The rows that are short are as they would be without the others.
@@ -332,7 +334,7 @@ fn hostile_names_are_escaped_in_errors_and_logs() {
 }
 
 #[test]
-fn a_closed_stdout_hides_neither_an_error_nor_the_exit_code() {
+fn closed_stdout_keeps_error_and_exit_code() {
     let sandbox = Sandbox::new();
     let arguments = [
         "create",

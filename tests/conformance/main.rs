@@ -34,7 +34,7 @@ pub struct Case {
 
 /// Cases that fail on a backend for a reason that lies with the backend.
 const KNOWN_GAPS: &[(&str, BackendKind, &str)] = &[(
-    "terminate_refuses_what_is_protected",
+    "terminate_refuses_protected_vm",
     BackendKind::Moto,
     "moto ignores DisableApiTermination at launch: \
      https://github.com/getmoto/moto/blob/5.2.5/moto/ec2/models/instances.py",
@@ -62,7 +62,7 @@ fn main() -> ExitCode {
         }
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
-    support::moto::Moto::stop();
+    support::clouds::moto::Moto::stop();
     conclusion.exit_code()
 }
 
@@ -70,7 +70,7 @@ fn check(run: fn(&Backend), kind: BackendKind, gap: Option<&str>) -> Result<(), 
     let backend = Backend::start(kind);
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         run(&backend);
-        backend.check_honesty();
+        backend.check_violations();
     }));
     match (outcome, gap) {
         (Ok(()), None) | (Err(_), Some(_)) => Ok(()),

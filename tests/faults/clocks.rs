@@ -1,4 +1,4 @@
-//! A machine whose clock is wrong: the cloud's own time counts.
+//! A machine whose clock is wrong: cloudctl uses the cloud's time.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use crate::support::backend::{Backend, BackendKind};
 
 pub fn rows() -> Vec<Row> {
     let mut rows = crate::rows![BackendKind::EMULATORS;
-        42 => the_clock_is_twenty_minutes_late,
+        42 => clock_twenty_minutes_slow_is_not_used,
     ];
     rows.extend(crate::rows![&[BackendKind::Ec2Emulator];
-        42 => the_clock_is_twenty_minutes_early,
-        42 => a_wrong_clock_is_told_of,
+        42 => clock_twenty_minutes_fast_is_not_used,
+        42 => wrong_clock_is_reported,
     ]);
     rows
 }
@@ -34,24 +34,10 @@ fn seed_with_ttl(backend: &Backend, name: &str, ttl: &str) -> String {
     seed(backend, name, &labels)
 }
 
-/// When the VM of that name was made, as its cloud has it.
-fn created(backend: &Backend, name: &str) -> Timestamp {
-    if let Some(emulator) = backend.ec2() {
-        let mut all = emulator.instances().into_iter();
-        return all.find(|one| one.name() == Some(name)).expect("the VM").created;
-    }
-    backend
-        .gce()
-        .expect("an emulator")
-        .instance(name)
-        .expect("the VM")
-        .created
-}
-
 fn assert_created_with_ttl(backend: &Backend) {
     let made = backend.json(&["create", "web-1", "--ttl", "2h"]).expect(0).item();
     let shown = backend.json(&["describe", "web-1"]).expect(0).item();
-    let end = created(backend, "web-1") + Duration::from_secs(7_200);
+    let end = backend.created_at("web-1") + Duration::from_secs(7_200);
     for item in [&made, &shown] {
         let off = time(item, "expires_at").duration_since(end).abs();
         assert!(off < SignedDuration::from_secs(31), "{off:?} off: {item}");
@@ -61,13 +47,10 @@ fn assert_created_with_ttl(backend: &Backend) {
 }
 
 /// The cloud is ahead of this machine: what is over there is over, whatever the time is here.
-fn the_clock_is_twenty_minutes_late(backend: &Backend) {
+fn clock_twenty_minutes_slow_is_not_used(backend: &Backend) {
     let over = seed_with_ttl(backend, "over", "10m");
     let young = seed_with_ttl(backend, "young", "30m");
-    if let Some(emulator) = backend.ec2() {
-        emulator.set_date_offset(SignedDuration::from_mins(20));
-    }
-    backend.advance(TWENTY_MINUTES);
+    backend.advance_with_dates(TWENTY_MINUTES);
     let plan = backend.json(&["terminate", "--expired", "--dry-run"]).expect(0);
     assert_eq!(plan.item()["id"], over.as_str());
     backend.run(&["terminate", "--expired", "-y"]).expect(0);
@@ -77,19 +60,14 @@ fn the_clock_is_twenty_minutes_late(backend: &Backend) {
     assert_eq!(backend.alive().len(), 2);
     // It is extended by the cloud's time, too.
     let extended = backend.json(&["extend", "young", "--ttl", "1h"]).expect(0).item();
-    let now = if let Some(emulator) = backend.ec2() {
-        emulator.now()
-    } else {
-        backend.gce().expect("an emulator").now()
-    };
-    let end = now + Duration::from_secs(3_600);
+    let end = backend.now() + Duration::from_secs(3_600);
     let off = time(&extended, "expires_at").duration_since(end).abs();
     assert!(off < SignedDuration::from_secs(31), "{off:?} off: {extended}");
 }
 
 /// The cloud is behind this machine: what is over here only is not over.
-fn the_clock_is_twenty_minutes_early(backend: &Backend) {
-    let emulator = backend.ec2().expect("the emulator");
+fn clock_twenty_minutes_fast_is_not_used(backend: &Backend) {
+    let emulator = backend.ec2();
     let first = seed_with_ttl(backend, "only-here", "10m");
     // Eleven minutes later; and the cloud's clock is nine minutes behind the time when it was made.
     backend.advance(Duration::from_secs(11 * 60));
@@ -100,8 +78,8 @@ fn the_clock_is_twenty_minutes_early(backend: &Backend) {
 }
 
 /// Once, and with what to do where it still is in the way.
-fn a_wrong_clock_is_told_of(backend: &Backend) {
-    let emulator = backend.ec2().expect("the emulator");
+fn wrong_clock_is_reported(backend: &Backend) {
+    let emulator = backend.ec2();
     let told = |text: &str, word: &str| text.matches(word).count();
     seed(backend, "web-1", &own("web-1"));
     for (minutes, words) in [(20, "20 minutes slow"), (-20, "20 minutes fast"), (3, "")] {

@@ -17,28 +17,16 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-mod big_listings;
-mod capacity;
+mod background_run;
+mod child_process;
 mod clocks;
-mod compute_engine;
+mod create;
 mod credentials;
-mod deletes;
-mod guard;
-mod kill_points;
-mod kills;
-mod lag;
-mod listings;
-mod metadata;
+mod list;
 mod process;
-mod races;
-mod refusals;
-mod replies;
-mod running;
 mod seeds;
-mod signals;
-mod streams;
+mod terminate;
 mod throttling;
-mod tokens;
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -74,27 +62,14 @@ const HEAVY: &[&str] = &[
 ];
 
 fn rows() -> Vec<Row> {
-    // One module a line.
     [
-        big_listings::rows(),
-        capacity::rows(),
         clocks::rows(),
-        compute_engine::rows(),
+        create::rows(),
         credentials::rows(),
-        deletes::rows(),
-        guard::rows(),
-        kill_points::rows(),
-        kills::rows(),
-        lag::rows(),
-        listings::rows(),
-        metadata::rows(),
-        races::rows(),
-        refusals::rows(),
-        replies::rows(),
-        signals::rows(),
-        streams::rows(),
+        list::rows(),
+        process::rows(),
+        terminate::rows(),
         throttling::rows(),
-        tokens::rows(),
     ]
     .into_iter()
     .flatten()
@@ -109,7 +84,7 @@ fn main() -> ExitCode {
     arguments.test_threads.get_or_insert(12);
     let rows = rows();
     let covered: BTreeSet<u8> = rows.iter().map(|row| row.number).collect();
-    let mut trials = vec![Trial::test("every_row_of_the_matrix_has_a_test", move || {
+    let mut trials = vec![Trial::test("matrix_has_a_test_for_every_row", move || {
         let missing: Vec<u8> = (1..=ROWS).filter(|number| !covered.contains(number)).collect();
         if missing.is_empty() {
             Ok(())
@@ -117,7 +92,7 @@ fn main() -> ExitCode {
             Err(format!("no test for {missing:?}").into())
         }
     })];
-    trials.push(Trial::test("guard_the_checks_can_fail", guard));
+    trials.push(Trial::test("checks_fail_without_tokens", guard));
     for row in rows {
         let name = row.name.rsplit("::").next().unwrap_or_default();
         for backend in row.on {
@@ -140,18 +115,18 @@ fn main() -> ExitCode {
 /// must go red. On Compute Engine there is no such test: it is the name that guards there, and it cannot be switched off.
 fn guard() -> Result<(), Failed> {
     let rows = rows![BackendKind::EMULATORS;
-        2 => kills::kill_after_each_effect_then_adopt,
-        5 => replies::reset_after_the_effect_is_replayed,
-        52 => races::fifty_processes_make_one,
+        2 => process::kills::kill_after_each_effect_then_adopt,
+        5 => create::replies::reset_after_the_effect_is_replayed,
+        52 => create::races::fifty_processes_create_one,
     ];
     for Row { number, run, .. } in rows {
         let backend = Backend::start(BackendKind::Ec2Emulator);
-        backend.ec2().expect("the emulator").forget_client_tokens();
+        backend.ec2().forget_client_tokens();
         let Err(failed) = check(|| run(&backend)) else {
             return Err(format!("row {number} is green without tokens").into());
         };
         // Red for the right reason: there were several, whichever of them made way since.
-        if backend.seen().len() < 2 {
+        if backend.instances().len() < 2 {
             return Err(format!("row {number} is red without a second VM: {:?}", failed.message()).into());
         }
     }
@@ -161,7 +136,7 @@ fn guard() -> Result<(), Failed> {
 fn run_row(run: fn(&Backend), kind: BackendKind) {
     let backend = Backend::start(kind);
     run(&backend);
-    backend.check_honesty();
+    backend.check_violations();
 }
 
 /// Runs a check, and gives its panic as a failure.

@@ -1,11 +1,10 @@
-//! VMs that are there before a row begins, made past the API.
-
-use std::collections::BTreeMap;
+//! VMs that exist before a row begins, created without the API.
 
 use crate::support::backend::Backend;
+use crate::support::test_cloud::Labels;
 
 /// The labels that cloudctl gives to what it makes, without a TTL.
-pub fn own(name: &str) -> BTreeMap<String, String> {
+pub fn own(name: &str) -> Labels {
     labels(&[
         ("cloudctl-managed", "true"),
         ("cloudctl-name", name),
@@ -14,7 +13,7 @@ pub fn own(name: &str) -> BTreeMap<String, String> {
     ])
 }
 
-pub fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+pub fn labels(pairs: &[(&str, &str)]) -> Labels {
     let pairs = pairs.iter();
     pairs
         .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
@@ -22,29 +21,13 @@ pub fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 /// A running VM with these labels in the home zone; gives its id.
-pub fn seed(backend: &Backend, name: &str, labels: &BTreeMap<String, String>) -> String {
+pub fn seed(backend: &Backend, name: &str, labels: &Labels) -> String {
     seed_at(backend, backend.home_zone(), name, labels)
 }
 
-/// The same in another zone; on EC2 its region counts.
-pub fn seed_at(backend: &Backend, zone: &str, name: &str, labels: &BTreeMap<String, String>) -> String {
-    if let Some(emulator) = backend.ec2() {
-        let mut tags = labels.clone();
-        tags.insert("Name".to_owned(), name.to_owned());
-        let region = zone.trim_end_matches(char::is_alphabetic);
-        return emulator.seed_tagged(region, 1, &tags).remove(0);
-    }
-    let emulator = backend.gce().expect("an emulator");
-    let pairs: Vec<_> = labels
-        .iter()
-        .map(|(key, value)| (key.as_str(), value.as_str()))
-        .collect();
-    emulator.create_from_outside(zone, name, &pairs);
-    let made = emulator.instances().into_iter();
-    made.filter(|one| one.name == name && one.zone == zone)
-        .map(|one| one.id)
-        .next()
-        .expect("the VM")
+/// The same in another zone.
+pub fn seed_at(backend: &Backend, zone: &str, name: &str, labels: &Labels) -> String {
+    backend.seed(zone, name, labels)
 }
 
 /// Whether the VM of this id stands, by the cloud's own memory.

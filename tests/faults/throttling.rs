@@ -1,42 +1,30 @@
-//! Clouds that answer "not so fast".
+//! Clouds that throttle calls.
 
 use std::time::{Duration, Instant};
 
 use crate::Row;
-use crate::running::Running;
+use crate::background_run::Running;
 use crate::seeds::{alive_ids, own, seed};
 use crate::support::backend::{Backend, BackendKind};
-use cloud_emulators::faults::{Effect, Fault};
+use cloud_emulators::faults::Fault;
 
 pub fn rows() -> Vec<Row> {
     crate::rows![BackendKind::EMULATORS;
-        32 => half_of_all_calls_are_throttled_for_a_minute,
-        33 => every_call_is_throttled,
-        33 => every_change_is_throttled,
+        32 => throttled_half_of_the_calls_still_succeeds,
+        33 => throttled_calls_end_in_time,
+        33 => throttled_changes_end_in_time,
     ]
 }
 
-/// A throttled answer; Compute Engine has two.
-fn throttled(backend: &Backend, newer: bool) -> Effect {
-    let (status, code) = match (backend.gce().is_some(), newer) {
-        (false, _) => (503, "RequestLimitExceeded"),
-        (true, false) => (403, "rateLimitExceeded"),
-        (true, true) => (429, "rateLimitExceeded"),
-    };
-    Effect::ErrorBefore {
-        status,
-        code: code.to_owned(),
-    }
-}
-
 /// So many VMs by one command. `CLOUDCTL_THROTTLED_CREATES=200` makes more.
-fn half_of_all_calls_are_throttled_for_a_minute(backend: &Backend) {
+fn throttled_half_of_the_calls_still_succeeds(backend: &Backend) {
     const WINDOW: Duration = Duration::from_secs(60);
     let asked = std::env::var("CLOUDCTL_THROTTLED_CREATES");
     let count: usize = asked.ok().and_then(|text| text.parse().ok()).unwrap_or(24);
     // Half of them in all, of either kind.
-    for (probability, newer) in [(0.25, false), (1.0 / 3.0, true)] {
-        let fault = Fault::on_all(throttled(backend, newer));
+    let errors = backend.errors();
+    for (probability, error) in [(0.25, errors.throttled), (1.0 / 3.0, errors.throttled_newer)] {
+        let fault = Fault::on_all(error.before());
         backend.inject(fault.probability(probability).lasting(WINDOW));
     }
     let started = Instant::now();
@@ -72,10 +60,10 @@ fn half_of_all_calls_are_throttled_for_a_minute(backend: &Backend) {
 /// How long a command may hold on.
 const PATIENCE: Duration = Duration::from_secs(80);
 
-fn every_call_is_throttled(backend: &Backend) {
+fn throttled_calls_end_in_time(backend: &Backend) {
     seed(backend, "web-1", &own("web-1"));
     let before = alive_ids(backend);
-    backend.inject(Fault::on_all(throttled(backend, false)));
+    backend.inject(Fault::on_all(backend.errors().throttled.before()));
     give_up(
         backend,
         &[
@@ -87,16 +75,16 @@ fn every_call_is_throttled(backend: &Backend) {
     assert_eq!(alive_ids(backend), before);
 }
 
-fn every_change_is_throttled(backend: &Backend) {
+fn throttled_changes_end_in_time(backend: &Backend) {
     seed(backend, "web-1", &own("web-1"));
     let before = alive_ids(backend);
-    for call in [backend.create_call(), backend.terminate_call()] {
-        backend.inject(Fault::on(call, throttled(backend, true)));
+    for call in [backend.operations().create, backend.operations().terminate] {
+        backend.inject(Fault::on(call, backend.errors().throttled_newer.before()));
     }
     give_up(backend, &[&["create", "web-2"], &["terminate", "web-1", "-y"]]);
     assert_eq!(alive_ids(backend), before);
     // It was not for nothing that they tried, and they did not hammer.
-    for call in [backend.create_call(), backend.terminate_call()] {
+    for call in [backend.operations().create, backend.operations().terminate] {
         let calls = backend.count(call);
         assert!((4..=40).contains(&calls), "{calls} calls of {call}");
     }

@@ -1,5 +1,5 @@
 //! Other clients beside cloudctl: the AWS command line, gcloud and Google's Python library see the VMs that cloudctl
-//! makes, and cloudctl sees theirs.
+//! creates, and cloudctl sees theirs.
 
 #![allow(
     clippy::expect_used,
@@ -21,8 +21,9 @@ use serde_json::{Value, json};
 use cloud_emulators::clients::{self, Gcloud};
 use cloud_emulators::python;
 use cloud_emulators::{ec2, gce};
-use support::moto::Moto;
+use support::clouds::moto::Moto;
 use support::sandbox::Sandbox;
+use support::test_cloud::TestCloud;
 
 /// Whether there is a gcloud to ask; says so where there is none.
 fn has_gcloud() -> bool {

@@ -1,4 +1,4 @@
-//! Why AWS could not be reached, and mistakes that no repetition cures.
+//! Why a call to AWS failed, and errors that a retry does not fix.
 
 use std::net::TcpListener;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! Who signs on AWS: profiles, keys, roles, tokens and processes, as the AWS CLI reads them.
+//! AWS credentials: profiles, keys, roles, tokens and processes, as the AWS CLI reads them.
 
 use std::sync::{Arc, Mutex};
 

@@ -1,4 +1,4 @@
-//! Regions of other partitions than the commercial one: who publishes images there, and where calls go.
+//! Regions of other AWS partitions: who publishes images there, and where calls go.
 
 use crate::aws_credentials::Answers;
 use crate::support::sandbox::Sandbox;
@@ -163,7 +163,7 @@ fn account_of_a_partition_has_its_regions() {
 }
 
 #[test]
-fn prices_are_not_asked_for_with_credentials_of_another_partition() {
+fn prices_are_not_requested_from_another_partition() {
     for region in ["cn-north-1", "us-gov-west-1"] {
         let mut sandbox = real_cloud();
         sandbox.set("AWS_REGION", region);

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::gcp_stand_in::{StandIn, cloud, cloud_without_credentials};
+use crate::fixed_answer_server::{StandIn, cloud, cloud_without_credentials};
 use crate::support::sandbox::{Run, Sandbox};
 use crate::tls::{AUTHORITY, TlsServer};
 use cloud_emulators::faults::{Effect, Fault};

@@ -1,8 +1,8 @@
-//! Credentials files and tokens of Google Cloud, as people really set them.
+//! Credential files and access tokens of Google Cloud, as people set them.
 
 use serde_json::{Value, json};
 
-use crate::gcp_stand_in::{StandIn, cloud, cloud_without_credentials, header};
+use crate::fixed_answer_server::{StandIn, cloud, cloud_without_credentials, header};
 use crate::support::sandbox::{Run, Sandbox};
 
 const KEY: &str =
@@ -372,7 +372,7 @@ fn all_forms_of_the_readme_sign() {
 }
 
 #[test]
-fn external_accounts_that_cannot_work_are_refused_before_any_call() {
+fn external_account_that_cannot_work_is_refused_early() {
     let external = |source: Value| {
         json!({"type": "external_account", "audience": "a", "subject_token_type": "b",
                "token_url": "https://sts.googleapis.com/v1/token", "credential_source": source})
@@ -391,7 +391,7 @@ fn external_accounts_that_cannot_work_are_refused_before_any_call() {
 }
 
 #[test]
-fn workforce_login_sends_its_quota_project_and_tells_what_the_server_answered() {
+fn workforce_login_sends_quota_project_and_shows_answer() {
     let login = |url: &str| {
         json!({"type": "external_account_authorized_user", "client_id": "a", "client_secret": "hunter2",
                "refresh_token": "hunter2", "token_url": url, "quota_project_id": "acme-billing"})
@@ -463,7 +463,7 @@ fn white_space_around_a_token_is_trimmed() {
 }
 
 #[test]
-fn token_with_other_characters_is_withheld_and_its_variable_named() {
+fn token_with_invalid_characters_is_withheld() {
     for value in [
         "ya29.abc\ndef",
         "ya29.abc def",

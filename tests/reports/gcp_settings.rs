@@ -8,7 +8,7 @@ use cloudctl::providers::Drivers;
 use cloudctl::settings::{SettingPlace, Treatment, VendorSetting};
 use serde_json::{Value, json};
 
-use crate::gcp_stand_in::{StandIn, cloud, cloud_without_credentials, header};
+use crate::fixed_answer_server::{StandIn, cloud, cloud_without_credentials, header};
 use crate::support::sandbox::{Run, Sandbox};
 use cloud_emulators::gce;
 
@@ -18,12 +18,12 @@ fn table() -> &'static [VendorSetting] {
     Drivers::default().get(ProviderKind::Gcp).vendor_settings
 }
 
-fn list(sandbox: &Sandbox) -> Run {
+pub fn list(sandbox: &Sandbox) -> Run {
     sandbox.run(&["list", "-p", "gcp", "-o", "json"])
 }
 
 /// Sets a property as its variable, or in gcloud's file.
-fn set_property(sandbox: &mut Sandbox, name: &str, value: &str, in_file: bool) {
+pub fn set_property(sandbox: &mut Sandbox, name: &str, value: &str, in_file: bool) {
     let (section, key) = name.split_once('/').expect("section/key");
     if in_file {
         sandbox.write(CONFIGURATION, &format!("[{section}]\n{key} = {value}\n"));
@@ -32,7 +32,7 @@ fn set_property(sandbox: &mut Sandbox, name: &str, value: &str, in_file: bool) {
     }
 }
 
-fn variable_of(name: &str) -> String {
+pub fn variable_of(name: &str) -> String {
     format!("CLOUDSDK_{}", name.replace('/', "_")).to_uppercase()
 }
 
@@ -116,7 +116,7 @@ const SHOWN_BY: &[(&str, &str)] = &[
     ("auth/credential_file_override", "files_that_properties_name_sign"),
     (
         "GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES",
-        "external_accounts_that_cannot_work_are_refused_before_any_call",
+        "external_account_that_cannot_work_is_refused_early",
     ),
     ("CLOUDSDK_CONFIG", "configuration_that_is_named_holds"),
     ("CLOUDSDK_ACTIVE_CONFIG_NAME", "configuration_that_is_named_holds"),
@@ -166,6 +166,7 @@ const SHOWN_BY: &[(&str, &str)] = &[
 fn every_honoured_setting_has_a_test_of_its_effect() {
     let tests = concat!(
         include_str!("gcp_settings.rs"),
+        include_str!("gcp_endpoints.rs"),
         include_str!("gcp_credentials.rs"),
         include_str!("gcp_causes.rs")
     );
@@ -189,7 +190,7 @@ fn every_honoured_setting_has_a_test_of_its_effect() {
     assert!(shown.keys().all(|name| names.contains(name)));
 }
 
-fn user(server: &str) -> Value {
+pub fn user(server: &str) -> Value {
     json!({"type": "authorized_user", "client_id": "a", "client_secret": "b", "refresh_token": "c",
            "token_uri": server})
 }
@@ -251,7 +252,7 @@ fn calls_are_made_as_the_service_account_that_is_set() {
 }
 
 #[test]
-fn impersonation_that_is_denied_names_the_service_account_and_the_answer() {
+fn impersonation_denied_names_account_and_answer() {
     let answer = json!({"error": {"code": 403, "status": "PERMISSION_DENIED",
         "message": "Permission 'iam.serviceAccounts.getAccessToken' denied on resource (or it may not exist)."}});
     let iam = StandIn::start(403, &answer);
@@ -487,191 +488,8 @@ fn broken_lines_of_gcloud_files_are_named() {
     }
 }
 
-#[test]
-fn malformed_endpoints_are_refused_by_name() {
-    let (emulator, sandbox) = cloud();
-    list(&sandbox).expect(0);
-    assert!(!emulator.calls().is_empty(), "the override is where calls go");
-    for value in [
-        "localhost:8080",
-        "127.0.0.1:8080/compute/v1/",
-        "ftp://host/compute/v1/",
-        "http://",
-        "http:///compute/v1/",
-        "http://user:hunter2@host/compute/v1/",
-        "http://a b/compute/v1/",
-        "http://host:port/",
-        "http://host:99999/",
-        "http://999.999.999.999/",
-        "http://host/?x=y",
-        "https://host/#x",
-        "{\"url\": \"http://host\"}",
-        "http://ho\nst/",
-    ] {
-        for name in ["compute", "cloudbilling", "iamcredentials"] {
-            let property = format!("api_endpoint_overrides/{name}");
-            for in_file in [false, true] {
-                if in_file && value.contains('\n') {
-                    continue;
-                }
-                let (emulator, mut sandbox) = cloud();
-                if in_file {
-                    sandbox.unset("CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE");
-                }
-                set_property(&mut sandbox, &property, value, in_file);
-                let run = list(&sandbox).expect(2);
-                let named = match in_file {
-                    true => "config_default:2, [api_endpoint_overrides]".to_owned(),
-                    false => variable_of(&property),
-                };
-                assert!(run.stderr.contains(&named), "{named} in {}", run.stderr);
-                assert!(!run.stderr.contains("hunter2"), "{}", run.stderr);
-                assert!(emulator.calls().is_empty());
-            }
-        }
-    }
-}
-
-#[test]
-fn malformed_universe_is_refused_by_name() {
-    for value in [
-        "garbage",
-        "https://googleapis.com",
-        "a b.test",
-        "x..test",
-        " googleapis.com",
-        "goo\ngle.com",
-    ] {
-        for variable in ["GOOGLE_CLOUD_UNIVERSE_DOMAIN", "CLOUDSDK_CORE_UNIVERSE_DOMAIN"] {
-            if variable.starts_with("CLOUDSDK") && value.starts_with(' ') {
-                continue;
-            }
-            let (emulator, mut sandbox) = cloud();
-            sandbox.set(variable, value);
-            let run = list(&sandbox).expect(2);
-            assert!(run.stderr.contains(variable), "{}", run.stderr);
-            assert!(emulator.calls().is_empty());
-        }
-    }
-}
-
-#[test]
-fn universe_moves_the_apis() {
-    let (_emulator, mut sandbox) = cloud();
-    sandbox.set("GOOGLE_CLOUD_UNIVERSE_DOMAIN", "apis-test.invalid");
-    // A token is of the universe that is set.
-    list(&sandbox).expect(0);
-    sandbox.unset("CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE");
-    let settings = resolved(&sandbox);
-    assert_eq!(
-        settings["gcp.endpoint"].0.as_deref(),
-        Some("https://compute.apis-test.invalid")
-    );
-    for in_file in [false, true] {
-        let (_emulator, mut sandbox) = cloud();
-        sandbox.unset("CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE");
-        set_property(&mut sandbox, "core/universe_domain", "apis-test.invalid", in_file);
-        let run = list(&sandbox).expect(9);
-        assert!(run.stderr.contains("compute.apis-test.invalid"), "{}", run.stderr);
-    }
-    // A key is of its own.
-    let (emulator, mut sandbox) = cloud_without_credentials();
-    let path = sandbox.write("key.json", &user("http://127.0.0.1:9").to_string());
-    sandbox
-        .set("GOOGLE_APPLICATION_CREDENTIALS", &path)
-        .set("GOOGLE_CLOUD_UNIVERSE_DOMAIN", "apis-test.invalid");
-    let run = list(&sandbox).expect(2);
-    assert!(run.stderr.contains("GOOGLE_CLOUD_UNIVERSE_DOMAIN"), "{}", run.stderr);
-    assert!(emulator.calls().is_empty());
-}
-
-#[test]
-fn proxies_are_gone_through_and_past() {
-    for variable in ["HTTP_PROXY", "http_proxy", "ALL_PROXY"] {
-        let (emulator, mut sandbox) = cloud();
-        let proxy = StandIn::start(407, &json!({}));
-        sandbox.set(variable, &proxy.url());
-        let run = list(&sandbox).expect(2);
-        assert!(
-            run.stderr.contains("the proxy asks for a user and a password"),
-            "{}",
-            run.stderr
-        );
-        assert!(emulator.calls().is_empty() && !proxy.calls().is_empty());
-        for past in [
-            "127.0.0.1",
-            "127.0.0.0/8",
-            "*",
-            "example.test, *",
-            "example.test,127.0.0.1",
-        ] {
-            sandbox.set("NO_PROXY", past);
-            list(&sandbox).expect(0);
-        }
-        sandbox.set("NO_PROXY", "example.test,10.0.0.0/8");
-        list(&sandbox).expect(2);
-    }
-    let (_emulator, mut sandbox) = cloud();
-    let proxy = StandIn::start(407, &json!({}));
-    sandbox.set("HTTPS_PROXY", &proxy.url()).set(
-        "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE",
-        "https://compute.example.test/compute/v1/",
-    );
-    let run = list(&sandbox).expect(2);
-    let address = proxy.url().trim_start_matches("http://").to_owned();
-    assert!(run.stderr.contains(&format!("the proxy {address}")), "{}", run.stderr);
-    assert!(run.stderr.contains("compute.example.test:443"), "{}", run.stderr);
-}
-
-#[test]
-fn malformed_proxies_are_refused_by_name() {
-    for variable in ["HTTP_PROXY", "https_proxy", "ALL_PROXY"] {
-        for value in [
-            "socks5://user:hunter2@127.0.0.1:1",
-            "http://",
-            "ftp://host",
-            "user:hunter2@ho st",
-            "///",
-            "http://127.0.0.1:99999",
-        ] {
-            let (emulator, mut sandbox) = cloud();
-            sandbox.set(variable, value);
-            let run = list(&sandbox).expect(2);
-            assert!(run.stderr.contains(variable), "{}", run.stderr);
-            assert!(!run.stderr.contains("hunter2"), "{}", run.stderr);
-            assert!(emulator.calls().is_empty());
-        }
-    }
-}
-
-#[test]
-fn metadata_server_gives_token_and_project() {
-    let server = StandIn::start(200, &json!({"access_token": "of-this-machine", "expires_in": 3600}));
-    let (emulator, mut sandbox) = cloud_without_credentials();
-    sandbox
-        .unset("NO_GCE_CHECK")
-        .set("GCE_METADATA_ROOT", server.url().trim_start_matches("http://"));
-    list(&sandbox).expect(0);
-    assert_eq!(
-        header(&emulator, "authorization").as_deref(),
-        Some("Bearer of-this-machine")
-    );
-    sandbox.set("NO_GCE_CHECK", "1");
-    let run = list(&sandbox).expect(4);
-    assert!(
-        run.stderr.contains("no Google Cloud credentials found"),
-        "{}",
-        run.stderr
-    );
-    for value in ["http://host", "a b", "host/path", "user@host"] {
-        sandbox.unset("NO_GCE_CHECK").set("GCE_METADATA_HOST", value);
-        let run = list(&sandbox).expect(2);
-        assert!(run.stderr.contains("GCE_METADATA_HOST"), "{}", run.stderr);
-    }
-}
-
 /// What the settings come to, and where each is set, by name.
-fn resolved(sandbox: &Sandbox) -> BTreeMap<&'static str, (Option<String>, String)> {
+pub fn resolved(sandbox: &Sandbox) -> BTreeMap<&'static str, (Option<String>, String)> {
     let settings =
         (Drivers::default().get(ProviderKind::Gcp).resolved_settings)(&sandbox.settings()).expect("settings");
     settings

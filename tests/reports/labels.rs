@@ -1,4 +1,4 @@
-//! Labels that mean something else when they are asked for.
+//! Labels whose text means something else in a selector.
 
 use std::collections::BTreeMap;
 
@@ -95,7 +95,7 @@ fn value_with_comma_is_selected_and_terminated_by_the_same_text() {
 }
 
 #[test]
-fn comma_that_can_mean_another_label_is_never_decided_for_the_user() {
+fn ambiguous_comma_in_a_selector_is_refused() {
     let cloud = Cloud::mock();
     cloud.create("both", &["Roles=app", "web=yes"]).expect(0);
     for run in [

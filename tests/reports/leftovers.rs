@@ -1,4 +1,4 @@
-//! Whatever exists although a command failed is named, all of it, and cleaning up goes on after a failure.
+//! What exists although a command failed is named, and clean-up continues after a failure.
 
 use std::time::Duration;
 
@@ -79,7 +79,7 @@ fn vm_is_named_when_its_firewall_rule_fails_after_it() {
 }
 
 #[test]
-fn members_are_all_named_when_their_firewall_rule_fails_after_them() {
+fn members_are_named_when_their_firewall_rule_fails_later() {
     let (emulator, sandbox) = on_gcp();
     emulator.inject(Fault::on("firewalls.get", denied("forbidden")).skip(1));
     let arguments = ["web", "--open", "22", "--count", "3"];
@@ -228,7 +228,7 @@ fn failed_clean_up_in_one_region_does_not_end_it_in_another() {
 }
 
 #[test]
-fn failed_clean_up_of_one_firewall_rule_does_not_end_it_for_another() {
+fn failed_clean_up_of_one_rule_does_not_stop_the_others() {
     let (emulator, sandbox) = on_gcp();
     for (name, port) in [("one", "22"), ("two", "443"), ("three", "8080")] {
         create_on_gcp(&sandbox, &[name, "--open", port]).expect(0);

@@ -1,5 +1,5 @@
-//! What real users of comparable tools reported, tried on the real binary: small inputs that must not leak, panic,
-//! mislead or be ignored. A file holds one kind of fault; each test in it is one report or a neighbour of one.
+//! What users of comparable tools reported, on the real binary: small inputs that must not leak, panic, mislead or be
+//! ignored. A file holds one kind of fault.
 
 #![allow(
     clippy::expect_used,
@@ -18,28 +18,30 @@ mod support;
 mod aws_causes;
 mod aws_credentials;
 mod aws_partitions;
+mod aws_setting_sources;
 mod aws_settings;
-mod capacity_words;
-mod certainty;
+mod capacity_errors;
 mod dry_run;
-mod environment;
+mod fixed_answer_server;
 mod gcp_causes;
 mod gcp_credentials;
+mod gcp_endpoints;
 mod gcp_settings;
-mod gcp_stand_in;
 mod labels;
+mod later_versions;
 mod leftovers;
-mod names;
-mod other_versions;
+mod missing_locations;
 mod panics;
 mod request_ids;
-mod same_spec;
 mod secrets;
 mod settings_page;
-mod small;
+mod small_surprises;
+mod spec_comparison;
 mod spot_prices;
-mod terminating;
+mod taken_names;
+mod terminate_wait;
 mod tls;
 mod unusual_values;
 mod user_data;
-mod waiting;
+mod variables;
+mod wait;

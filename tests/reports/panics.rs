@@ -1,5 +1,5 @@
-//! Panics: the last line of defence. The hook is tried in a process of its own, which is this test binary again: nothing in
-//! cloudctl panics on demand.
+//! Panics. The hook runs in a process of its own, which is this test binary again, because nothing in cloudctl panics
+//! on demand.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};

@@ -1,5 +1,5 @@
-//! Request ids on Compute Engine: how long and how widely Google keeps one is not documented, so that every answer must
-//! be safe. Each test runs under all of them.
+//! Request ids on Compute Engine. Google does not document how long it keeps one, so each test runs with every possible
+//! answer.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,7 +16,7 @@ const ZONE: &str = "us-central1-a";
 fn under_each(test: impl Fn(&Backend, RequestIdMismatch)) {
     for answer in RequestIdMismatch::ALL {
         let backend = Backend::start(BackendKind::GceEmulator);
-        let emulator = backend.gce().expect("Compute Engine");
+        let emulator = backend.gce();
         emulator.set_request_id_mismatch(answer);
         test(&backend, answer);
     }
@@ -59,7 +59,7 @@ fn ids_are_of_one_request_each(backend: &Backend, answer: RequestIdMismatch) {
 #[test]
 fn fallback_to_another_zone_has_a_request_id_of_its_own() {
     under_each(|backend, answer| {
-        let emulator = backend.gce().expect("Compute Engine");
+        let emulator = backend.gce();
         emulator.exhaust_zone(ZONE);
         let made = create(backend, &["web", "-z", ZONE, "--fallback", "zone"])
             .expect(0)
@@ -74,7 +74,7 @@ fn fallback_to_another_zone_has_a_request_id_of_its_own() {
 #[test]
 fn fallback_to_another_type_has_a_request_id_of_its_own() {
     under_each(|backend, answer| {
-        let emulator = backend.gce().expect("Compute Engine");
+        let emulator = backend.gce();
         emulator.exhaust_zone(ZONE);
         let words = ["web", "-z", ZONE, "--cpus", "2", "--fallback", "type"];
         create(backend, &words).expect(5);
@@ -87,7 +87,7 @@ fn fallback_to_another_type_has_a_request_id_of_its_own() {
 #[test]
 fn fallback_of_a_group_has_a_request_id_of_its_own() {
     under_each(|backend, answer| {
-        let emulator = backend.gce().expect("Compute Engine");
+        let emulator = backend.gce();
         emulator.exhaust_zone(ZONE);
         let words = ["web", "--count", "3", "-z", ZONE, "--fallback", "zone,type"];
         let made = create(backend, &words).expect(0).items();
@@ -120,7 +120,7 @@ fn lost_answer_is_asked_for_again_under_the_same_request_id() {
 fn lost_answer_whose_vm_cannot_be_read_is_an_unknown_outcome() {
     for words in [&["web"][..], &["web", "--count", "2"]] {
         let backend = Backend::start(BackendKind::GceEmulator);
-        let emulator = backend.gce().expect("Compute Engine");
+        let emulator = backend.gce();
         emulator.set_request_id_mismatch(RequestIdMismatch::Forget);
         for call in ["instances.insert", "instances.bulkInsert"] {
             backend.inject(Fault::on(call, Effect::ResetAfter).times(1));
@@ -140,7 +140,7 @@ fn lost_answer_whose_vm_cannot_be_read_is_an_unknown_outcome() {
 /// Runs a create that sees nothing until its first insert is answered.
 fn create_unseen(backend: &Backend, words: &[&str]) -> Option<i32> {
     let lag = Duration::from_secs(600);
-    backend.set_lag(lag);
+    backend.set_listing_lag(lag);
     let before = inserts(backend).len();
     let words = [&["create"], words, &["--ssh-key", "none"]].concat();
     let mut command = backend.command(&words);
@@ -160,7 +160,7 @@ fn create_unseen(backend: &Backend, words: &[&str]) -> Option<i32> {
 fn name_that_is_not_listed_yet_is_met_by_the_insert() {
     under_each(|backend, answer| {
         let first = create(backend, &["web"]).expect(0).item();
-        let emulator = backend.gce().expect("Compute Engine");
+        let emulator = backend.gce();
         // As if an earlier version had made it, under an id of another kind.
         emulator.forget_request_ids();
         assert_eq!(create_unseen(backend, &["web"]), Some(0), "{answer:?}");
@@ -191,7 +191,7 @@ fn name_that_was_terminated_is_made_anew() {
 #[test]
 fn zone_that_had_no_room_is_tried_anew_by_the_next_run() {
     under_each(|backend, answer| {
-        let emulator = backend.gce().expect("Compute Engine");
+        let emulator = backend.gce();
         emulator.exhaust_zone(ZONE);
         create(backend, &["web", "-z", ZONE]).expect(5);
         emulator.restock_zone(ZONE);

@@ -1,4 +1,4 @@
-//! Secrets that are put where a name, a path or a number belongs: they are in no message, no JSON entry and no log line.
+//! Secrets in the place of a name, a path or a number: they are in no message, no JSON and no log line.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -1,4 +1,4 @@
-//! The page of settings in the documentation: made from the drivers' tables.
+//! The page of settings in the documentation, which is made from the drivers' tables.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! A price of this moment that cannot be looked up is unknown, is said to be, and no limit rests on it.
+//! A spot price that cannot be looked up is unknown, is reported as unknown, and meets no limit.
 
 use serde_json::Value;
 

@@ -1,9 +1,9 @@
-//! Settings, files and answers that nobody meant, one by one: what is wrong is named, and no repetition is advised.
+//! Unusual settings, files and answers, one by one: the error names what is wrong, and no hint says to retry.
 
 use serde_json::json;
 
 use crate::aws_credentials::{Answers, list as list_aws};
-use crate::gcp_stand_in::{cloud, cloud_without_credentials, header};
+use crate::fixed_answer_server::{cloud, cloud_without_credentials, header};
 use crate::support::sandbox::{Run, Sandbox};
 use crate::tls::{SELF_SIGNED, TlsServer};
 use cloud_emulators::call::{Operation, Reply, Request};
@@ -210,7 +210,7 @@ fn proxy_that_wants_a_password_is_told_at_once() {
 }
 
 #[test]
-fn answer_of_a_source_of_credentials_is_never_shown_in_debug_form() {
+fn credential_answers_are_never_shown_in_debug_form() {
     for status in [400, 403, 404, 418] {
         let server = Answers::start(status, "");
         for (name, url) in [
@@ -469,7 +469,7 @@ fn carriage_return_ends_a_line_in_the_files_of_gcloud() {
 }
 
 #[test]
-fn call_that_is_sent_on_elsewhere_is_not_called_a_name_that_fails() {
+fn redirected_call_is_not_a_name_error() {
     let server = Redirect::start();
     let (_, mut sandbox) = cloud();
     sandbox.set(

@@ -1,4 +1,4 @@
-//! The real binary in a world of its own: an empty home folder, and no variable but those that a test sets.
+//! The real binary with an empty home folder, and only those variables that a test sets.
 
 // Each test binary uses another part of it.
 #![allow(dead_code)]
@@ -7,11 +7,14 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use serde_json::Value;
 
+/// A clone shares the folder, and has variables of its own.
+#[derive(Clone)]
 pub struct Sandbox {
-    folder: tempfile::TempDir,
+    folder: Arc<tempfile::TempDir>,
     variables: BTreeMap<String, String>,
 }
 
@@ -25,7 +28,7 @@ pub struct Run {
 
 impl Sandbox {
     pub fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
         let home = folder.path().join("home");
         std::fs::create_dir(&home).expect("a home folder");
         let mut sandbox = Self {
@@ -55,20 +58,26 @@ impl Sandbox {
         self
     }
 
+    /// VMs of the mock run at once, for tests that are not about how they start.
+    pub fn start_mock_vms_at_once(&mut self) -> &mut Self {
+        self.set("CLOUDCTL_MOCK", "slow-boot=0s")
+    }
+
     /// Points `-p aws` at an EC2 other than the real one.
     pub fn point_at_aws(&mut self, url: &str) -> &mut Self {
-        self.set("AWS_ENDPOINT_URL", url)
-            .set("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
-            .set("AWS_SECRET_ACCESS_KEY", "a-secret")
-            .set("AWS_REGION", "us-east-1")
+        self.set_all(aws_environment(url))
     }
 
     /// Points `-p gcp` at a Compute Engine other than the real one.
     pub fn point_at_gcp(&mut self, url: &str, project: &str) -> &mut Self {
-        self.set("CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE", &format!("{url}/compute/v1/"))
-            .set("CLOUDSDK_AUTH_ACCESS_TOKEN", "a-token")
-            .set("CLOUDSDK_CORE_PROJECT", project)
-            .set("CLOUDSDK_COMPUTE_REGION", "us-central1")
+        self.set_all(gcp_environment(url, project))
+    }
+
+    pub fn set_all(&mut self, variables: Vec<(&'static str, String)>) -> &mut Self {
+        for (name, value) in variables {
+            self.set(name, &value);
+        }
+        self
     }
 
     /// All that a process in the sandbox finds in its environment.
@@ -112,26 +121,32 @@ impl Sandbox {
 
     /// Runs the binary with nothing on its standard input.
     pub fn run(&self, arguments: &[&str]) -> Run {
-        self.run_with_input(arguments, "")
+        Run::of(&mut self.command(arguments))
     }
 
     pub fn run_with_input(&self, arguments: &[&str], input: &str) -> Run {
-        let mut command = self.command(arguments);
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
-        // A run that does not read its input closes the pipe.
-        let _ = child.stdin.take().expect("its input").write_all(input.as_bytes());
-        let output = child.wait_with_output().expect("the binary ends");
-        Run {
-            code: output.status.code().unwrap_or(-1),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+        Run::with_input(&mut self.command(arguments), input)
     }
+}
+
+/// The variables that point `-p aws` at an EC2 other than the real one.
+pub fn aws_environment(url: &str) -> Vec<(&'static str, String)> {
+    vec![
+        ("AWS_ENDPOINT_URL", url.to_owned()),
+        ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "a-secret".to_owned()),
+        ("AWS_REGION", "us-east-1".to_owned()),
+    ]
+}
+
+/// The variables that point `-p gcp` at a Compute Engine other than the real one.
+pub fn gcp_environment(url: &str, project: &str) -> Vec<(&'static str, String)> {
+    vec![
+        ("CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE", format!("{url}/compute/v1/")),
+        ("CLOUDSDK_AUTH_ACCESS_TOKEN", "a-token".to_owned()),
+        ("CLOUDSDK_CORE_PROJECT", project.to_owned()),
+        ("CLOUDSDK_COMPUTE_REGION", "us-central1".to_owned()),
+    ]
 }
 
 fn folder_of(sandbox: &Sandbox, name: &str) -> String {
@@ -141,6 +156,28 @@ fn folder_of(sandbox: &Sandbox, name: &str) -> String {
 }
 
 impl Run {
+    /// Runs a command with nothing on its standard input.
+    pub fn of(command: &mut Command) -> Self {
+        Self::with_input(command, "")
+    }
+
+    fn with_input(command: &mut Command, input: &str) -> Self {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        // A run that does not read its input closes the pipe.
+        let _ = child.stdin.take().expect("its input").write_all(input.as_bytes());
+        let output = child.wait_with_output().expect("the binary ends");
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
     /// Checks the exit code; on a mismatch shows everything.
     #[track_caller]
     pub fn expect(self, code: i32) -> Self {

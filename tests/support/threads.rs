@@ -1,4 +1,4 @@
-//! Many small cases, each a run of the binary, in a few threads.
+//! Runs many small cases, each a run of the binary, in a few threads.
 
 // Each test binary uses another part of it.
 #![allow(dead_code)]

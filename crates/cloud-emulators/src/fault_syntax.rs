@@ -20,7 +20,7 @@ impl std::fmt::Display for FaultSyntaxError {
 impl std::error::Error for FaultSyntaxError {}
 
 const EFFECTS: &str = "error:STATUS:CODE, error-after:STATUS:CODE, reset, reset-after, hang, hang-after, truncate, \
-                       garbage, delay:TIME";
+                       garbage, delay:TIME, advance:TIME";
 
 /// `OPERATION[@LOCATION]=EFFECT[,times=N][,skip=N][,share=P]`; the operation `*` means every one.
 impl FromStr for Fault {
@@ -84,6 +84,9 @@ fn parse_effect(text: &str) -> Result<Effect, FaultSyntaxError> {
             Ok(Effect::ErrorAfter { status, code })
         }
         ("delay", Some(value)) => parse_time(value).map(Effect::Delay).map_err(|message| error(&message)),
+        ("advance", Some(value)) => parse_time(value)
+            .map(Effect::AdvanceClock)
+            .map_err(|message| error(&message)),
         ("reset", None) => Ok(Effect::ResetBefore),
         ("reset-after", None) => Ok(Effect::ResetAfter),
         ("hang", None) => Ok(Effect::HangBefore),
@@ -142,6 +145,8 @@ mod tests {
         let fault: Fault = "*=delay:200ms".parse().expect("a fault");
         assert_eq!((fault.operation, fault.location), (None, None));
         assert!(matches!(fault.effect, Effect::Delay(time) if time == Duration::from_millis(200)));
+        let fault: Fault = "*=advance:1h".parse().expect("a fault");
+        assert!(matches!(fault.effect, Effect::AdvanceClock(time) if time == Duration::from_secs(3_600)));
     }
 
     #[test]

@@ -54,6 +54,8 @@ pub enum Effect {
     Rewrite(fn(String) -> String),
     /// The call takes effect and is answered late.
     Delay(Duration),
+    /// The emulator's clock moves on, then the call takes effect.
+    AdvanceClock(Duration),
     /// The call stops at a [`Gate`].
     Hold(Arc<Gate>),
 }

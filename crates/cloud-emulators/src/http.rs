@@ -34,6 +34,8 @@ pub trait Service: Send + Sync + 'static {
     fn hold(&self, _request: &Request, _waited: Duration) -> Option<Duration> {
         None
     }
+    /// Moves the service's clock on. A service without a clock does nothing.
+    fn advance(&self, _by: Duration) {}
     /// The service's own error shape, for faults that answer with an error instead.
     fn error(&self, status: u16, code: &str, message: &str) -> Reply;
 }
@@ -269,6 +271,9 @@ async fn handle<S: Service>(
             }
         }
         _ => {
+            if let Some(Effect::AdvanceClock(by)) = effect {
+                service.advance(by);
+            }
             let arrived = tokio::time::Instant::now();
             while let Some(pause) = service.hold(&request, arrived.elapsed()) {
                 tokio::time::sleep(pause).await;

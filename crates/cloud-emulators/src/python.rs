@@ -16,13 +16,14 @@ pub fn programs() -> &'static Path {
 
 /// Google's description of the Compute Engine API, which the package google-api-python-client carries.
 pub fn discovery_document() -> PathBuf {
-    let script = "import googleapiclient, pathlib; print(pathlib.Path(googleapiclient.__file__).parent)";
-    let output = Command::new(programs().join("python"))
-        .args(["-c", script])
-        .output()
-        .expect("python runs");
-    let package = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
-    package.join("discovery_cache/documents/compute.v1.json")
+    let library = programs().with_file_name("lib");
+    let versions = std::fs::read_dir(&library).expect("the environment's libraries");
+    let documents = versions.flatten().map(|version| {
+        let packages = version.path().join("site-packages");
+        packages.join("googleapiclient/discovery_cache/documents/compute.v1.json")
+    });
+    let mut present = documents.filter(|document| document.is_file());
+    present.next().expect("the description of the Compute Engine API")
 }
 
 fn make() -> Result<PathBuf, String> {

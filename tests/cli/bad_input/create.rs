@@ -1,4 +1,4 @@
-//! What cannot be created.
+//! Specs that `create` refuses.
 
 use super::{check, with_vms};
 use crate::support::sandbox::Sandbox;

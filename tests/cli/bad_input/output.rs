@@ -1,4 +1,4 @@
-//! Formats, columns, filters and orders that there are not, and commands that there are not.
+//! Unknown formats, columns, filters, sort keys and commands.
 
 use super::{check, with_vms};
 
@@ -43,7 +43,7 @@ fn formats_filters_and_orders() {
 }
 
 #[test]
-fn fields_that_are_not_there_are_told_from_those_that_were_meant() {
+fn unknown_output_field_suggests_the_nearest() {
     let sandbox = with_vms();
     for (arguments, meant) in [
         (["--filter", "type=small"], "machine_type"),

@@ -1,4 +1,4 @@
-//! What cannot be found, or must not be ended.
+//! VMs that cannot be found, and selections that `terminate` refuses.
 
 use super::{check, with_vms};
 

@@ -1,7 +1,7 @@
 //! On a real terminal: questions, widths, colours and progress.
 
-mod looks;
-mod meanwhile;
+mod layout;
+mod progress;
 mod questions;
 
 use std::io::Write;

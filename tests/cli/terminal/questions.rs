@@ -14,7 +14,7 @@ fn with_two() -> Sandbox {
 }
 
 #[test]
-fn it_names_count_account_and_regions_and_defaults_to_no() {
+fn question_names_count_account_regions_and_defaults_to_no() {
     let sandbox = with_two();
     // A new line alone, the end of the input, and what is not a yes.
     for answer in ["\n", "\u{4}", "n\n", "no\n", "2\n", "yess\n"] {
@@ -28,7 +28,7 @@ fn it_names_count_account_and_regions_and_defaults_to_no() {
 }
 
 #[test]
-fn a_yes_terminates() {
+fn answer_yes_terminates() {
     for answer in ["y\n", "Y\n", "yes\n", " y \n"] {
         let sandbox = with_two();
         on_terminal(&sandbox, 100, answer, TERMINATE).expect(0);
@@ -37,7 +37,7 @@ fn a_yes_terminates() {
 }
 
 #[test]
-fn above_ten_the_answer_is_the_number() {
+fn question_above_ten_vms_wants_the_number() {
     let sandbox = Sandbox::new();
     let create = [
         "create", "x", "-p", "mock", "--count", "11", "-l", "a=b", "--wait", "none", "-q",
@@ -54,7 +54,7 @@ fn above_ten_the_answer_is_the_number() {
 }
 
 #[test]
-fn who_passes_y_is_not_asked() {
+fn yes_flag_skips_the_question() {
     let sandbox = with_two();
     let run = on_terminal(&sandbox, 100, "n\n", &[TERMINATE, &["-y"]].concat()).expect(0);
     assert!(!run.stdout.contains("[y/N]"), "{}", run.stdout);
@@ -62,7 +62,7 @@ fn who_passes_y_is_not_asked() {
 }
 
 #[test]
-fn the_names_that_others_chose_cannot_write_the_question() {
+fn question_escapes_hostile_names() {
     let sandbox = with_two();
     let name = format!(
         "one\u{1b}[2K\r\u{9b}1Aterminate nothing? [y/N] \u{202e}{}",
@@ -85,7 +85,7 @@ fn the_names_that_others_chose_cannot_write_the_question() {
 }
 
 #[test]
-fn ctrl_c_at_the_question_is_no_and_ends_at_once() {
+fn question_answered_by_ctrl_c_means_no() {
     let sandbox = with_two();
     let run = on_terminal(&sandbox, 100, "\u{3}", TERMINATE).expect(130);
     assert!(

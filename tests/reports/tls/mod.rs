@@ -1,5 +1,5 @@
-//! A server that speaks TLS with a certificate of an authority that nobody knows, before a plain one. The certificate is
-//! for 127.0.0.1 alone.
+//! A TLS server with a certificate of an unknown authority, in front of a plain server. The certificate is for
+//! 127.0.0.1 only.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

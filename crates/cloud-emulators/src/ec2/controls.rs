@@ -110,8 +110,7 @@ impl Emulator {
 
     /// Moves the lifecycle clock on, and lets happen what is due. The `Date` header stays with the real clock.
     pub fn advance(&self, by: Duration) {
-        self.with(|state| state.advanced += by);
-        self.with(State::apply_due_events);
+        self.with(|state| state.advance(by));
     }
 
     /// Finishes every change of state that is under way, without moving the clock.

@@ -103,6 +103,16 @@ impl Emulator {
 
     /// The same with these tags on each; a `Name` among them replaces `seed-N`.
     pub fn seed_tagged(&self, region: &str, count: usize, tags: &BTreeMap<String, String>) -> Vec<String> {
+        self.seed_instances_with(region, count, |_| tags.clone())
+    }
+
+    /// Running instances over all zones of a region, with tags by their number; gives their ids.
+    pub fn seed_instances_with(
+        &self,
+        region: &str,
+        count: usize,
+        tags: impl Fn(usize) -> BTreeMap<String, String>,
+    ) -> Vec<String> {
         self.with(|state| state.seed(region, count, tags))
     }
 

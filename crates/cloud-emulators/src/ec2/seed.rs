@@ -1,14 +1,12 @@
 //! Many instances at once, for tests of big accounts.
 
-use std::collections::BTreeMap;
-
 use super::instance::{Instance, Interface, MetadataOptions, Phase};
 use super::state::State;
 use super::tags::Tags;
 
 impl State {
     /// Puts many plain running instances into a region at once, without the detour of a request.
-    pub fn seed(&mut self, region: &str, count: usize, tags: &BTreeMap<String, String>) -> Vec<String> {
+    pub fn seed(&mut self, region: &str, count: usize, tags: impl Fn(usize) -> Tags) -> Vec<String> {
         let now = self.now();
         let kind = super::types::find("t3.micro").expect("a known type");
         let image = self
@@ -36,7 +34,7 @@ impl State {
                 delete_on_termination: true,
                 attached: now,
             };
-            let mut named: Tags = tags.clone();
+            let mut named = tags(index);
             named
                 .entry("Name".to_owned())
                 .or_insert_with(|| format!("seed-{index}"));

@@ -1,6 +1,7 @@
 //! From a request to its answer: who calls, what for, and which handler does it.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use uuid::Uuid;
 
@@ -171,6 +172,10 @@ impl http::Service for Service {
             reply.body = replaced(&reply.body, placeholder.as_bytes(), value);
         }
         reply
+    }
+
+    fn advance(&self, by: Duration) {
+        self.state().advance(by);
     }
 
     fn error(&self, status: u16, code: &str, message: &str) -> Reply {

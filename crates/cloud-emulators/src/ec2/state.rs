@@ -169,6 +169,12 @@ impl State {
         }
     }
 
+    /// Moves the lifecycle clock on, and lets happen what is due.
+    pub fn advance(&mut self, by: Duration) {
+        self.advanced += by;
+        self.apply_due_events();
+    }
+
     /// Lets everything happen that is due by now.
     pub fn apply_due_events(&mut self) {
         let now = self.now();

@@ -174,6 +174,10 @@ impl http::Service for Service {
         self.remaining_wait(request, waited)
     }
 
+    fn advance(&self, by: Duration) {
+        self.state().advance(by);
+    }
+
     fn error(&self, status: u16, code: &str, message: &str) -> Reply {
         ApiError::injected(status, code, message).reply()
     }
