@@ -1,5 +1,5 @@
-//! What is true of every cloud: asking all of them at once, creating once, selecting, ending, waiting.
-//! Everything here speaks to [`Provider`](crate::cloud::Provider) and to nothing more concrete.
+//! What cloudctl does with every cloud alike: list, resolve names, create, change, terminate, wait.
+//! Everything here calls [`Provider`](crate::cloud::Provider) and no driver.
 
 mod batch;
 mod costs;
@@ -18,9 +18,11 @@ mod wait;
 pub use batch::apply;
 pub use costs::{APPRAISED_FIELDS, fill_in_prices};
 pub use costs::{Cost, costs};
-pub use create::existing::{NameStatus, look_up_names};
-pub use create::offers::{CreateRequest, Offer, usd};
-pub use create::placement::{Fallback, PlacementRefusal, PlacementScope, ProviderLocation, offers};
+pub use create::offers::{CreateRequest, Offer, format_usd};
+pub use create::placement::{
+    Fallback, PlacementRefusal, PlacementScope, ProviderLocation, ProviderSet, SelectedOffer, distinct_providers,
+};
+pub use create::preview::{PreviewReport, preview_by_name};
 pub use create::{CreateReport, CreatedInstance, create_by_name};
 pub use expiry::{Expired, extended_ttl, find_expired};
 pub use filter::Filter;

@@ -1,9 +1,8 @@
-//! Where VMs are made: on which clouds, and in which regions or zone. Never guessed at a cost.
+//! Finds the clouds, regions and zone in which VMs are requested. Never guesses where something costs money.
 
 use std::sync::Arc;
 
 use super::spec_file::merge::SpecFile;
-use super::vm_request::VmTemplate;
 use crate::cloud::{Error, ErrorKind, Location, Provider, Result};
 use crate::context::Context;
 use crate::operations::{ProviderLocation, resolve_region_or_area};
@@ -13,7 +12,7 @@ use crate::settings::{ProviderChoice, Source};
 ///
 /// # Errors
 /// `InvalidSpec` if none is named; `Unauthenticated` if any will do and no credentials are found.
-pub(super) fn providers(file: &SpecFile, context: &Context) -> Result<Vec<Arc<dyn Provider>>> {
+pub(super) fn find_providers(file: &SpecFile, context: &Context) -> Result<Vec<Arc<dyn Provider>>> {
     match (&file.provider, &context.settings.providers.source) {
         (Some(ProviderChoice::One(kind)), source) if !matches!(source, Source::Flag(_)) => {
             Ok(vec![context.cloud(*kind)?])
@@ -25,42 +24,42 @@ pub(super) fn providers(file: &SpecFile, context: &Context) -> Result<Vec<Arc<dy
     }
 }
 
-/// What was said of the place: regions or areas, and a zone.
-#[derive(Clone, Copy)]
-struct RegionArgs<'a> {
-    regions: &'a [String],
-    zone: Option<&'a str>,
+/// Requested regions or areas, and a requested zone.
+#[derive(Clone, Copy, Default)]
+pub(super) struct RegionArgs<'a> {
+    pub(super) regions: &'a [String],
+    pub(super) zone: Option<&'a str>,
 }
 
-/// The places to make VMs in, at least one. Flags go before the file, and the file before variables. Who names a region
-/// or a zone names the whole place. An area is all of its regions; of several places the best one is taken.
+/// The locations to make VMs in, at least one. Flags go before the file, and the file before variables. Who names a region
+/// or a zone names the whole location. An area is all of its regions; of several locations the best one is taken.
 ///
 /// # Errors
 /// `InvalidSpec` for a place that is not there, or none at all.
-pub(super) async fn sites(
+pub(super) async fn find_locations(
     providers: &[Arc<dyn Provider>],
-    request: &VmTemplate,
+    in_file: RegionArgs<'_>,
     context: &mut Context,
 ) -> Result<Vec<ProviderLocation>> {
-    let words = region_args(request, context);
+    let words = region_args(in_file, context);
     let (regions, zone) = (words.regions.to_vec(), words.zone.map(str::to_owned));
     let words = RegionArgs {
         regions: &regions,
         zone: zone.as_deref(),
     };
-    let (mut sites, mut refusals): (Vec<ProviderLocation>, Vec<Error>) = (Vec::new(), Vec::new());
+    let (mut locations, mut refusals): (Vec<ProviderLocation>, Vec<Error>) = (Vec::new(), Vec::new());
     // A provider that was named is not left out because nothing says where on it.
     let may_lack = context.settings.any_provider || !regions.is_empty() || zone.is_some();
     for provider in providers {
-        match places(provider.as_ref(), words).await {
-            Ok(places) => sites.extend(places.into_iter().map(|place| (Arc::clone(provider), place))),
+        match locations_on(provider.as_ref(), words).await {
+            Ok(found) => locations.extend(found.into_iter().map(|location| (Arc::clone(provider), location))),
             Err(error) if may_lack && providers.len() > 1 && error.kind() == ErrorKind::InvalidSpec => {
                 refusals.push(error)
             }
             Err(error) => return Err(error),
         }
     }
-    if sites.is_empty() {
+    if locations.is_empty() {
         return Err(refusals
             .into_iter()
             .next()
@@ -69,10 +68,10 @@ pub(super) async fn sites(
     for refusal in refusals {
         context.printer.note(&format!("a provider is left out: {refusal}"));
     }
-    Ok(sites)
+    Ok(locations)
 }
 
-fn region_args<'a>(request: &'a VmTemplate, context: &'a Context) -> RegionArgs<'a> {
+fn region_args<'a>(in_file: RegionArgs<'a>, context: &'a Context) -> RegionArgs<'a> {
     let (regions, zone) = (&context.settings.regions, &context.settings.zone);
     let named = |is_flag: bool| RegionArgs {
         regions: regions
@@ -85,22 +84,15 @@ fn region_args<'a>(request: &'a VmTemplate, context: &'a Context) -> RegionArgs<
             .as_deref()
             .filter(|_| matches!(zone.source, Source::Flag(_)) == is_flag),
     };
-    let in_file = RegionArgs {
-        regions: &request.regions,
-        zone: request.zone.as_deref(),
-    };
     let said = [named(true), in_file, named(false)];
     let first = said
         .into_iter()
         .find(|words| !words.regions.is_empty() || words.zone.is_some());
-    first.unwrap_or(RegionArgs {
-        regions: &[],
-        zone: None,
-    })
+    first.unwrap_or_default()
 }
 
-/// The places of one cloud.
-async fn places(provider: &dyn Provider, words: RegionArgs<'_>) -> Result<Vec<Location>> {
+/// The locations of one cloud.
+async fn locations_on(provider: &dyn Provider, words: RegionArgs<'_>) -> Result<Vec<Location>> {
     match (words.regions, words.zone) {
         ([], None) => match provider.default_location().await? {
             Some(home) => Ok(vec![
@@ -123,13 +115,13 @@ async fn places(provider: &dyn Provider, words: RegionArgs<'_>) -> Result<Vec<Lo
 
 /// Regions by name, and all regions of areas. With several, those that the cloud has.
 async fn in_regions(provider: &dyn Provider, words: &[String]) -> Result<Vec<Location>> {
-    let (mut places, mut refusal): (Vec<Location>, Option<Error>) = (Vec::new(), None);
+    let (mut locations, mut refusal): (Vec<Location>, Option<Error>) = (Vec::new(), None);
     for word in words {
         match resolve_region_or_area(provider, word).await {
-            Ok(found) => places.extend(
+            Ok(found) => locations.extend(
                 found
                     .into_iter()
-                    .filter(|place| !places.contains(place))
+                    .filter(|location| !locations.contains(location))
                     .collect::<Vec<_>>(),
             ),
             Err(error) if words.len() > 1 && error.kind() == ErrorKind::InvalidSpec => refusal = Some(error),
@@ -137,7 +129,7 @@ async fn in_regions(provider: &dyn Provider, words: &[String]) -> Result<Vec<Loc
         }
     }
     match refusal {
-        Some(refusal) if places.is_empty() => Err(refusal),
-        _ => Ok(places),
+        Some(refusal) if locations.is_empty() => Err(refusal),
+        _ => Ok(locations),
     }
 }

@@ -1,17 +1,15 @@
-//! Making what was ordered, all orders at once, and telling of each as it is there.
-//! How to log in to what was made.
+//! Creates all requested VMs at once, and prints each as it is created: its offer, its id, how to log in.
 
 use std::time::Instant;
 
 use futures_util::StreamExt;
 
-use super::WaitValue;
-use super::dry_run::describe_choice;
+use super::args::WaitValue;
 use super::vm_request::VmRequest;
 use crate::catalog::{DEFAULT_IMAGE, LoginMethod, image_alias};
 use crate::cloud::{Error, ErrorKind, Instance, InstanceSpec, SshKey};
 use crate::context::Context;
-use crate::operations::{CreateReport, CreatedInstance, create_by_name};
+use crate::operations::{CreateReport, CreatedInstance, Offer, SelectedOffer, create_by_name, format_usd};
 use crate::output::{needs_key, password_hint, ssh_hint};
 
 /// As many creates are under way at once; more would only meet the clouds' rate limits.
@@ -22,27 +20,25 @@ pub(super) async fn create_all(orders: &[VmRequest], context: &mut Context) -> (
     let started = Instant::now();
     let interrupt = context.interrupt.clone();
     let catalog = context.catalog();
-    let reaches: Vec<_> = orders.iter().map(|order| order.reach(&catalog)).collect();
-    let mut work = futures_util::stream::iter(orders.iter().zip(&reaches))
-        .map(|(order, reach)| create_by_name(&order.wish, reach, &interrupt))
+    let placements: Vec<_> = orders.iter().map(|order| order.placement(&catalog)).collect();
+    let mut work = futures_util::stream::iter(orders.iter().zip(&placements))
+        .map(|(order, placement)| create_by_name(&order.request, placement, &interrupt))
         .buffered(AT_ONCE);
-    let mut names = orders.iter().map(|order| &order.wish.spec.name);
+    let mut names = orders.iter().map(|order| &order.request.spec.name);
     let (mut instances, mut errors) = (Vec::new(), Vec::new());
     let mut unbegun = 0;
-    while let Some(creations) = work.next().await {
+    while let Some(report) = work.next().await {
         let name = names.next();
-        print_created(&creations, started, context);
-        let price = creations.selected.as_ref().and_then(|(offer, _)| offer.usd_per_hour);
-        instances.extend(creations.creations.into_iter().map(|creation| {
-            Instance {
-                price_usd_per_hour: creation
-                    .instance
-                    .price_usd_per_hour
-                    .or(price.filter(|_| !creation.already_existed)),
-                ..creation.instance
+        print_created(&report, started, context);
+        let price = report.selected.and_then(|selected| selected.offer.usd_per_hour);
+        instances.extend(report.instances.into_iter().map(|created| {
+            let mut instance = created.instance;
+            if instance.price_usd_per_hour.is_none() && !created.already_existed {
+                instance.price_usd_per_hour = price;
             }
+            instance
         }));
-        for error in creations.errors {
+        for error in report.errors {
             match error.kind() {
                 ErrorKind::Interrupted if orders.len() > 1 => unbegun += 1,
                 // Of several it must be told which.
@@ -79,8 +75,8 @@ pub(super) fn note_existing<'a>(present: impl ExactSizeIterator<Item = &'a Insta
     }
 }
 
-fn print_created(creations: &CreateReport, started: Instant, context: &mut Context) {
-    for refusal in &creations.refusals {
+fn print_created(report: &CreateReport, started: Instant, context: &mut Context) {
+    for refusal in &report.refusals {
         let place = refusal
             .location
             .as_ref()
@@ -95,18 +91,11 @@ fn print_created(creations: &CreateReport, started: Instant, context: &mut Conte
                 .warning(&format!("no room{place}: {error}; left over: {}", leftovers.join(", "))),
         }
     }
-    if let Some((best, next)) = &creations.selected
-        && let Some(choice) = describe_choice(best, next.as_ref())
-    {
-        context.printer.note(&choice);
-    }
+    note_selected(report.selected.as_ref(), context);
     let seconds = started.elapsed().as_secs();
-    let (adopted, made): (Vec<_>, Vec<_>) = creations
-        .creations
-        .iter()
-        .partition(|creation| creation.already_existed);
-    note_existing(adopted.iter().map(|creation| &creation.instance), context);
-    match made.as_slice() {
+    let (existing, created): (Vec<_>, Vec<_>) = report.instances.iter().partition(|instance| instance.already_existed);
+    note_existing(existing.iter().map(|existing| &existing.instance), context);
+    match created.as_slice() {
         several if several.len() > MOST_TOLD => context
             .printer
             .step("created", &format!("{seconds}s   {} VMs", several.len())),
@@ -121,6 +110,23 @@ fn print_created(creations: &CreateReport, started: Instant, context: &mut Conte
     }
 }
 
+/// Says which offer is taken, if a machine type was chosen.
+pub(super) fn note_selected(selected: Option<&SelectedOffer>, context: &mut Context) {
+    let Some(selected) = selected else { return };
+    let describe = |offer: &Offer| {
+        let name = offer.machine.as_ref().map(|machine| machine.name.as_str())?;
+        let price = match offer.usd_per_hour {
+            Some(price) => format!("{} USD an hour", format_usd(price)),
+            None => "an unknown price".to_owned(),
+        };
+        Some(format!("{name} in {} at {price}", offer.error_location()))
+    };
+    let Some(best) = describe(&selected.offer) else { return };
+    let next = selected.next_best.as_ref().and_then(describe);
+    let next = next.map(|next| format!("; next is {next}")).unwrap_or_default();
+    context.printer.note(&format!("the cheapest that fits is {best}{next}"));
+}
+
 /// So many VMs are told of; whoever makes more has a list of them.
 const MAX_LOGIN_HINTS: usize = 10;
 
@@ -130,7 +136,7 @@ pub(super) fn print_login_hints(orders: &[VmRequest], instances: &[Instance], co
         return;
     }
     for order in orders {
-        let names = order.wish.spec.instance_names().unwrap_or_default();
+        let names = order.request.spec.instance_names().unwrap_or_default();
         for instance in instances.iter().filter(|instance| !instance.state.is_gone()) {
             if names.iter().any(|name| instance.name.as_deref() == Some(name.as_str())) {
                 tell_of(order, instance, context);
@@ -140,7 +146,7 @@ pub(super) fn print_login_hints(orders: &[VmRequest], instances: &[Instance], co
 }
 
 fn tell_of(order: &VmRequest, instance: &Instance, context: &mut Context) {
-    let spec = &order.wish.spec;
+    let spec = &order.request.spec;
     let alias = image_alias(spec.image.as_deref().unwrap_or(DEFAULT_IMAGE));
     if let Some(LoginMethod::Password(_)) = alias.map(|alias| &alias.login) {
         // The driver has said that this key is left out.

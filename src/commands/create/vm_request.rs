@@ -1,5 +1,4 @@
-//! From flags, spec file and the files they name to one spec for each VM. Asks no cloud.
-//! What one description of a VM comes to: a wish, and where it may go.
+//! Builds one request for each VM or group from the flags, the spec file and the files that they name.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -11,9 +10,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::placement::{providers, sites};
+use super::args::{Args, WaitValue};
+use super::placement::{RegionArgs, find_locations, find_providers};
 use super::spec_file::merge::SpecFile;
-use super::{Args, WaitValue, ssh_key};
+use super::ssh_key;
 use crate::catalog::Catalog;
 use crate::cloud::{
     Error, GroupMembers, InstanceName, InstanceSpec, Labels, Location, MachineRequirements, Provider, Result, Secret,
@@ -33,13 +33,13 @@ const INPUT: &str = "-";
 const NO_END: &str = "never";
 
 /// What is asked for, before it is known where it goes.
-pub(super) struct VmTemplate {
+struct VmTemplate {
     /// How many, where they are a group.
     count: Option<u32>,
     /// The regions that the file names.
-    pub(super) regions: Vec<String>,
+    regions: Vec<String>,
     /// The zone that the file names.
-    pub(super) zone: Option<String>,
+    zone: Option<String>,
     /// The spec, but for its place.
     template: InstanceSpec,
 }
@@ -49,7 +49,7 @@ impl VmTemplate {
     ///
     /// # Errors
     /// `InvalidSpec`, naming the flag, key or file that makes no sense.
-    pub(super) fn of(args: Args, file: SpecFile, context: &mut Context) -> Result<Self> {
+    fn of(args: Args, file: SpecFile, context: &mut Context) -> Result<Self> {
         let (name, count) = name(&args, &file)?;
         let ttl = ttl(&args, &file, context)?;
         let mut labels = Labels::new();
@@ -133,7 +133,7 @@ impl VmTemplate {
     }
 
     /// The machine type that is named.
-    pub(super) fn machine_type(&self) -> Option<&str> {
+    fn machine_type(&self) -> Option<&str> {
         self.template.machine_type.as_deref()
     }
 
@@ -141,7 +141,7 @@ impl VmTemplate {
     ///
     /// # Errors
     /// `InvalidSpec` if a member's name is too long.
-    pub(super) fn spec(self) -> Result<InstanceSpec> {
+    fn spec(self) -> Result<InstanceSpec> {
         let indexes: Vec<u32> = (1..=self.count.unwrap_or_default()).collect();
         let spec = InstanceSpec {
             members: GroupMembers::split(&indexes, indexes.len()).into_iter().next(),
@@ -308,11 +308,11 @@ fn within_limit(bytes: Vec<u8>, source: &str) -> Result<Secret<Vec<u8>>> {
 /// One VM, or a group of them, and where it may go.
 pub(super) struct VmRequest {
     /// What is asked for.
-    pub(super) wish: CreateRequest,
-    /// Where it is asked for.
-    pub(super) sites: Vec<ProviderLocation>,
-    /// The clouds to go on to.
-    pub(super) others: Vec<Arc<dyn Provider>>,
+    pub(super) request: CreateRequest,
+    /// The requested locations.
+    locations: Vec<ProviderLocation>,
+    /// The clouds for `--fallback provider`.
+    other_providers: Vec<Arc<dyn Provider>>,
     /// How far to go on.
     fallback: Vec<Fallback>,
     /// What is waited for.
@@ -341,29 +341,33 @@ impl VmRequest {
             budget.is_some() || args.ttl.is_some() || file.ttl.is_some() || context.settings.ttl.value.is_some();
         let wait = args.wait.or(file.wait).unwrap_or(WaitValue::Running);
         let max_price = args.max_price.or(file.max_price);
-        let providers = providers(&file, context)?;
+        let providers = find_providers(&file, context)?;
         // All that can be checked without asking anybody comes before anybody is asked.
-        let request = VmTemplate::of(args.clone(), file, context)?;
-        check(&request, &fallback, providers.len())?;
-        let sites = sites(&providers, &request, context).await?;
-        let others = match fallback.contains(&Fallback::Provider) {
+        let template = VmTemplate::of(args.clone(), file, context)?;
+        check(&template, &fallback, providers.len())?;
+        let in_file = RegionArgs {
+            regions: &template.regions,
+            zone: template.zone.as_deref(),
+        };
+        let locations = find_locations(&providers, in_file, context).await?;
+        let other_providers = match fallback.contains(&Fallback::Provider) {
             true => {
                 let is_other = |other: &Arc<dyn Provider>| !providers.iter().any(|known| known.kind() == other.kind());
                 context.configured_providers().into_iter().filter(is_other).collect()
             }
             false => Vec::new(),
         };
-        let spec = request.spec()?;
+        let spec = template.spec()?;
         let count = spec.members.as_ref().map_or(1, |members| members.len());
         Ok(Self {
-            wish: CreateRequest {
+            request: CreateRequest {
                 // A budget is that of the whole command.
                 budget: budget.map(|budget| budget / count as f64),
                 spec,
                 max_price,
             },
-            sites,
-            others,
+            locations,
+            other_providers,
             fallback,
             wait,
             ssh_port: args.ssh_port,
@@ -371,11 +375,17 @@ impl VmRequest {
         })
     }
 
-    /// Where it may go.
-    pub(super) fn reach<'a>(&self, catalog: &'a Catalog) -> PlacementScope<'a> {
+    /// The clouds on which something may be created.
+    pub(super) fn providers(&self) -> impl Iterator<Item = &Arc<dyn Provider>> {
+        let requested = self.locations.iter().map(|(provider, _)| provider);
+        requested.chain(&self.other_providers)
+    }
+
+    /// Where the instances may be created.
+    pub(super) fn placement<'a>(&self, catalog: &'a Catalog) -> PlacementScope<'a> {
         PlacementScope {
-            requested: self.sites.clone(),
-            other_providers: self.others.clone(),
+            requested: self.locations.clone(),
+            other_providers: self.other_providers.clone(),
             fallback: self.fallback.clone(),
             catalog,
         }
@@ -383,8 +393,8 @@ impl VmRequest {
 }
 
 /// A machine type is one cloud's word.
-fn check(request: &VmTemplate, fallback: &[Fallback], providers: usize) -> Result<()> {
-    let Some(machine_type) = request.machine_type() else {
+fn check(template: &VmTemplate, fallback: &[Fallback], providers: usize) -> Result<()> {
+    let Some(machine_type) = template.machine_type() else {
         return Ok(());
     };
     if providers > 1 {

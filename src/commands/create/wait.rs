@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::WaitValue;
+use super::args::WaitValue;
 use super::vm_request::VmRequest;
 use crate::cloud::{Error, ErrorKind, Instance, InstanceState};
 use crate::commands::wait::wait_with_steps;
@@ -54,7 +54,7 @@ fn goals(orders: &[VmRequest]) -> HashMap<String, Option<WaitGoal>> {
             WaitValue::Ssh => Some(WaitGoal::Ssh(order.ssh_port)),
         };
         // Names that could not be made are no names of anything.
-        let names = order.wish.spec.instance_names().unwrap_or_default();
+        let names = order.request.spec.instance_names().unwrap_or_default();
         goals.extend(names.into_iter().map(|name| (name.as_str().to_owned(), goal)));
     }
     goals
