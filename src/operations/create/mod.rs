@@ -18,7 +18,7 @@ use self::offers::CreateRequest;
 use self::placement::{PlacementRefusal, PlacementScope, PlacementSearch, PlacementTarget, SelectedOffer};
 use self::reconcile::reconcile;
 use super::batch::send;
-use crate::cloud::{Error, Instance, InstanceAction, InstanceName, InstanceSpec, Result, TokenScope};
+use crate::cloud::{Error, Instance, InstanceAction, InstanceName, InstanceSpec, Provider, Result, TokenScope};
 use crate::shutdown::Shutdown;
 
 /// An instance that has the requested name and spec.
@@ -94,16 +94,12 @@ impl<'a> CreateRun<'a> {
         let provider = target.offer.provider.as_ref();
         for spec in split_into_calls(&target.spec, &self.missing, provider.info().max_instances_per_call)? {
             let names = spec.instance_names()?;
-            let (scopes, generation) = (
-                &self.existing.search_scopes,
-                self.existing.index.next_generation(&names),
-            );
-            let launched = launch(provider, &spec, generation, scopes, self.shutdown).await;
-            for settled in self
-                .settle(launched.instances, provider.info().token_scope, &spec)
-                .await
-            {
-                match settled.and_then(|instance| self.confirm(instance, &spec)) {
+            let ExistingInstances { search_scopes, index } = &self.existing;
+            let generation = index.next_generation(&names);
+            let launched = launch(provider, &spec, generation, search_scopes, self.shutdown).await;
+            let settled = self.settle(launched.instances, provider, &spec).await;
+            for instance in settled {
+                match instance.and_then(|instance| self.confirm(instance, &spec)) {
                     Err(error) if spec.members.is_none() => return Err(error),
                     // An error of one member does not stop the others.
                     confirmed => self.add_to_report(confirmed, false),
@@ -183,10 +179,10 @@ impl<'a> CreateRun<'a> {
     async fn settle(
         &self,
         instances: Vec<Instance>,
-        token_scope: TokenScope,
+        provider: &dyn Provider,
         spec: &InstanceSpec,
     ) -> Vec<Result<Instance>> {
-        let shares_token = token_scope == TokenScope::Region && spec.location.zone.is_none();
+        let shares_token = provider.info().token_scope == TokenScope::Region && spec.location.zone.is_none();
         let search_scopes = &self.existing.search_scopes;
         if shares_token && spec.members.is_none() && search_scopes.len() <= 1 {
             return instances.into_iter().map(Ok).collect();

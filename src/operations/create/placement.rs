@@ -51,7 +51,7 @@ pub type ProviderLocation = (Arc<dyn Provider>, Location);
 
 /// Clouds, each with a value such as a location. Keeps the order of insertion and holds each pair once.
 #[derive(Clone)]
-pub struct ProviderSet<T> {
+struct ProviderSet<T> {
     entries: Vec<(Arc<dyn Provider>, T)>,
 }
 
@@ -63,7 +63,7 @@ impl<T> Default for ProviderSet<T> {
 
 impl<T: PartialEq> ProviderSet<T> {
     /// Adds a pair unless the set has it.
-    pub fn insert(&mut self, provider: &Arc<dyn Provider>, value: T) {
+    fn insert(&mut self, provider: &Arc<dyn Provider>, value: T) {
         let is_same = |(known, other): &(Arc<dyn Provider>, T)| known.kind() == provider.kind() && *other == value;
         if !self.entries.iter().any(is_same) {
             self.entries.push((Arc::clone(provider), value));
@@ -71,7 +71,7 @@ impl<T: PartialEq> ProviderSet<T> {
     }
 
     /// The pairs, in the order of insertion.
-    pub fn into_vec(self) -> Vec<(Arc<dyn Provider>, T)> {
+    fn into_vec(self) -> Vec<(Arc<dyn Provider>, T)> {
         self.entries
     }
 }
