@@ -28,7 +28,7 @@ pub async fn apply(
             Err(error) => errors.push(error.with_subject(&outcome.target)),
         }
     }
-    let relisted = relist(connect, &changed, shutdown).await;
+    let relisted = relist_until_signal(connect, &changed, shutdown).await;
     let changed = changed.iter().map(|instance| relisted.latest(instance));
     (changed.collect(), errors)
 }
@@ -65,12 +65,12 @@ pub(super) async fn send(
 }
 
 /// Lists instances again after a change, unless a signal has come.
-pub(super) async fn relist(
+pub(super) async fn relist_until_signal(
     connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
     instances: &[Instance],
     shutdown: &Shutdown,
 ) -> Relisted {
-    let listing = async { Ok(list_again(connect, instances).await) };
+    let listing = async { Ok(relist(connect, instances).await) };
     shutdown
         .run_until_signal(listing)
         .await
@@ -85,7 +85,7 @@ pub(super) async fn relist(
 }
 
 /// Lists instances again, with one listing for each of their regions.
-pub(super) async fn list_again(
+pub(super) async fn relist(
     connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
     instances: &[Instance],
 ) -> Relisted {
@@ -139,7 +139,7 @@ impl Relisted {
     }
 
     /// Why it is not known whether the instance still exists; `None` if it is listed or gone.
-    pub(super) fn error_hiding(&self, instance: &Instance) -> Option<&Error> {
+    pub(super) fn listing_error(&self, instance: &Instance) -> Option<&Error> {
         if self.listed(instance).is_some() {
             return None;
         }
@@ -149,7 +149,7 @@ impl Relisted {
 
     /// Whether the instance is gone: it is not listed, and all locations answered where it can be.
     pub(super) fn is_gone(&self, instance: &Instance) -> bool {
-        self.listed(instance).is_none() && self.error_hiding(instance).is_none()
+        self.listed(instance).is_none() && self.listing_error(instance).is_none()
     }
 }
 

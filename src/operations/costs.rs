@@ -63,7 +63,7 @@ pub const FILLED_IN_FIELDS: [&str; 3] = ["cpus", "memory_gib", "price_usd_per_ho
 /// Fills in the CPUs, memory and price of an instance by its type, where they are not known. The price is that of the
 /// running machine. It stays unknown if the instance is gone, or costs something else than its type.
 pub fn fill_in_prices(instance: &mut Instance, catalog: &Catalog) {
-    let Some(mut machine) = machine_type_of(instance, catalog) else {
+    let Some(mut machine) = read_machine_type(instance, catalog) else {
         return;
     };
     instance.cpus.get_or_insert(machine.cpus);
@@ -79,7 +79,7 @@ pub fn fill_in_prices(instance: &mut Instance, catalog: &Catalog) {
 }
 
 /// The machine type of an instance, from the catalog or else from its own fields.
-fn machine_type_of(instance: &Instance, catalog: &Catalog) -> Option<MachineType> {
+fn read_machine_type(instance: &Instance, catalog: &Catalog) -> Option<MachineType> {
     let name = instance.machine_type.as_deref()?;
     catalog.machine_type(instance.provider, name).or_else(|| {
         Some(MachineType {

@@ -65,7 +65,7 @@ const ROUNDING: SignedDuration = SignedDuration::from_secs(1);
 ///
 /// # Errors
 /// `Refused` if it would end sooner than it does now, or the time of its creation is not known.
-pub fn extended_ttl(instance: &Instance, lifetime: Duration, now: Timestamp) -> Result<Duration> {
+pub fn compute_extended_ttl(instance: &Instance, lifetime: Duration, now: Timestamp) -> Result<Duration> {
     let refused = |message: String| Error::new(ErrorKind::Refused, message);
     let created = instance
         .created_at
@@ -107,15 +107,15 @@ mod tests {
             ("2026-01-01T00:00:01Z", 3_601),
             ("2026-01-01T00:10:00.900Z", 4_200),
         ] {
-            let ttl = extended_ttl(&instance, hour, time(now)).unwrap();
+            let ttl = compute_extended_ttl(&instance, hour, time(now)).unwrap();
             assert_eq!(ttl, Duration::from_secs(seconds), "{now}");
         }
         instance.expires_at = Some(time("2026-01-01T02:00:00Z"));
-        let sooner = extended_ttl(&instance, hour, time("2026-01-01T00:59:58Z")).unwrap_err();
+        let sooner = compute_extended_ttl(&instance, hour, time("2026-01-01T00:59:58Z")).unwrap_err();
         assert_eq!(sooner.kind(), ErrorKind::Refused);
         // The same request again, a moment later, is not refused.
         instance.expires_at = Some(time("2026-01-01T01:00:00.900Z"));
-        let again = extended_ttl(&instance, hour, time("2026-01-01T00:00:00Z")).unwrap();
+        let again = compute_extended_ttl(&instance, hour, time("2026-01-01T00:00:00Z")).unwrap();
         assert_eq!(again, hour);
     }
 }

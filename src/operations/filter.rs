@@ -108,20 +108,19 @@ impl Operand {
             FilterKey::Field(field) => field,
         };
         let name = field.name();
-        let parse_text = || parse_text(name, operator, text);
-        match (field.kind(), operator) {
-            (FieldKind::Object, _) => refuse(
+        match field.kind() {
+            FieldKind::Object => refuse(
                 &format!("{name} has parts of its own, and compares with nothing"),
                 "compare one label: label.KEY=value",
             ),
-            (FieldKind::Number | FieldKind::Bool, Operator::Contains) => {
+            FieldKind::Number | FieldKind::Bool if operator == Operator::Contains => {
                 refuse(&format!("{name} contains no text"), "compare it with = or !=")
             }
-            (FieldKind::Bool, operator) if operator.compares_order() => refuse(
+            FieldKind::Bool if operator.compares_order() => refuse(
                 &format!("{name} compares with = and != only"),
                 &format!("try {name}=yes"),
             ),
-            (FieldKind::Bool, _) => match text {
+            FieldKind::Bool => match text {
                 "yes" | "true" => Ok(Self::Bool(true)),
                 "no" | "false" => Ok(Self::Bool(false)),
                 _ => refuse(
@@ -129,35 +128,37 @@ impl Operand {
                     &format!("try {name}=yes"),
                 ),
             },
-            (FieldKind::Number, _) => match text.parse::<f64>() {
+            FieldKind::Number => match text.parse::<f64>() {
                 Ok(number) if number.is_finite() => Ok(Self::Number(number)),
                 _ => refuse(
                     &format!("{name} is a number, not {}", quoted(text)),
                     &format!("try {name}>=2"),
                 ),
             },
-            (FieldKind::Time, Operator::Contains) | (FieldKind::Text, _) => parse_text(),
-            (FieldKind::Time, _) => parse_time(text).map(Self::Time).map_or_else(
-                || {
-                    refuse(
-                        &format!("{name} is a point in time, not {}", quoted(text)),
-                        &format!("write it as a day or a time: {name}<2026-01-31 or {name}<2026-01-31T12:00:00Z"),
-                    )
-                },
-                Ok,
-            ),
-            (FieldKind::Enum(check), Operator::Equal | Operator::NotEqual) => check(text).and_then(|()| parse_text()),
-            (FieldKind::Enum(_), _) => parse_text(),
+            FieldKind::Time if operator != Operator::Contains => match parse_time(text) {
+                Some(time) => Ok(Self::Time(time)),
+                None => refuse(
+                    &format!("{name} is a point in time, not {}", quoted(text)),
+                    &format!("write it as a day or a time: {name}<2026-01-31 or {name}<2026-01-31T12:00:00Z"),
+                ),
+            },
+            FieldKind::Time | FieldKind::Text => parse_text(name, operator, text),
+            FieldKind::Enum(check) => {
+                if matches!(operator, Operator::Equal | Operator::NotEqual) {
+                    check(text)?;
+                }
+                parse_text(name, operator, text)
+            }
         }
     }
 
     /// The order of a value compared with this one; `None` if the value is unknown.
     fn compare_value(&self, value: &Value) -> Option<Ordering> {
-        match (self, value) {
-            (Self::Text(text), value) => Some(value_text(value)?.as_str().cmp(text)),
-            (Self::Number(number), value) => value.as_f64()?.partial_cmp(number),
-            (Self::Bool(operand), value) => Some(value.as_bool()?.cmp(operand)),
-            (Self::Time(time), value) => Some(value.as_str()?.parse::<Timestamp>().ok()?.cmp(time)),
+        match self {
+            Self::Text(text) => Some(value_text(value)?.as_str().cmp(text)),
+            Self::Number(number) => value.as_f64()?.partial_cmp(number),
+            Self::Bool(operand) => Some(value.as_bool()?.cmp(operand)),
+            Self::Time(time) => Some(value.as_str()?.parse::<Timestamp>().ok()?.cmp(time)),
         }
     }
 

@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::idle_timeout::ActiveTimer;
-use super::location_query::{LocationQuery, list_with_idle_timeout, resolve_region_or_area, with_idle_timeout};
+use super::location_query::{LocationQuery, list_with_idle_timeout, resolve_region_or_area, run_with_idle_timeout};
 use crate::cloud::{
     Error, ErrorKind, Gap, Instance, ListFilter, ListScope, Provider, ProviderKind, Result, SkippedCloud,
 };
@@ -112,7 +112,7 @@ pub async fn list_all_with_progress(
         let mut collect = |page: Vec<Instance>| instances.extend(page);
         let listed = list_with_idle_timeout(provider, query, filter, &timer, &mut collect).await;
         match &listed {
-            Ok(_) if query.confirmed_by_cloud().await => {
+            Ok(_) if query.wait_until_known().await => {
                 on_answer.lock().unwrap_or_else(PoisonError::into_inner)(instances.len());
             }
             _ => instances.clear(),
@@ -157,7 +157,7 @@ pub async fn stream_all(
             Some(false) => {}
         };
         let listed = list_with_idle_timeout(provider, query, filter, &timer, &mut receive).await;
-        if query.confirmed_by_cloud().await {
+        if query.wait_until_known().await {
             held.into_iter().for_each(print);
         }
         let mut inventory = Inventory::of_location(provider.kind(), Vec::new(), listed);
@@ -297,14 +297,14 @@ async fn query_all_locations(
     };
     // Reading the cloud's configuration can also hang, in a home directory on a network.
     let known = async { Ok(provider.known_list_scopes().await) };
-    let known = with_idle_timeout(provider, &ListScope::AllRegions, known)
+    let known = run_with_idle_timeout(provider, &ListScope::AllRegions, known)
         .await
         .unwrap_or_default();
     let speculative = known.iter().cloned().map(LocationQuery::speculative);
     let mut open: Vec<_> = speculative.map(Arc::new).collect();
     let mut running: FuturesUnordered<_> = open.iter().cloned().map(run).collect();
     let mut answers = Vec::new();
-    let mut discovery = pin!(with_idle_timeout(
+    let mut discovery = pin!(run_with_idle_timeout(
         provider,
         &ListScope::AllRegions,
         provider.list_scopes()

@@ -55,8 +55,8 @@ impl LocationQuery {
         *self.exists.borrow()
     }
 
-    /// Waits until it is known whether the cloud has this scope.
-    pub(super) async fn confirmed_by_cloud(&self) -> bool {
+    /// Waits until it is known whether the cloud has this scope, and says so.
+    pub(super) async fn wait_until_known(&self) -> bool {
         let mut exists = self.exists.subscribe();
         // The sender is a field of `self`, so it lives long enough.
         let known = exists.wait_for(Option::is_some).await;
@@ -105,7 +105,7 @@ pub(super) async fn list_with_idle_timeout(
 ///
 /// # Errors
 /// `Network` if it takes too long; those of the call.
-pub(super) async fn with_idle_timeout<T>(
+pub(super) async fn run_with_idle_timeout<T>(
     provider: &dyn Provider,
     scope: &ListScope,
     call: impl Future<Output = Result<T>>,

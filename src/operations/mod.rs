@@ -19,11 +19,11 @@ pub use batch::apply;
 pub use costs::{Cost, FILLED_IN_FIELDS, fill_in_prices, sum_costs};
 pub use create::offers::{CreateRequest, Offer, format_usd};
 pub use create::placement::{
-    Fallback, PlacementRefusal, PlacementScope, ProviderLocation, SelectedOffer, distinct_providers,
+    Fallback, PlacementRefusal, PlacementScope, ProviderLocation, SelectedOffer, deduplicate_providers,
 };
 pub use create::preview::{PreviewReport, preview_by_name};
 pub use create::{CreateReport, CreatedInstance, create_by_name};
-pub use expiry::{Expired, extended_ttl, find_expired};
+pub use expiry::{Expired, compute_extended_ttl, find_expired};
 pub use filter::{Filter, SortOrder};
 pub use inventory::{Inventory, RegionSelection, list_all, list_all_with_progress, stream_all};
 pub use label_selector::{LabelSelector, Selectors};

@@ -120,7 +120,7 @@ pub async fn resolve(
     let (scoped, unscoped): (Vec<_>, Vec<_>) = queries.iter().partition(|query| query.scope.is_some());
     let mut listings = Vec::new();
     if !unscoped.is_empty() {
-        let inventory = list_all(providers, selection, &filter_for(&unscoped)).await?;
+        let inventory = list_all(providers, selection, &build_filter(&unscoped)).await?;
         listings.push((unscoped, inventory));
     }
     // One listing for each scope, however many queries have it.
@@ -133,7 +133,7 @@ pub async fn resolve(
     let scoped_listings = by_scope.into_iter().map(async |((kind, scope), queries)| {
         let provider = connect(kind);
         let selection = select_scope(provider.as_ref(), scope).await?;
-        let inventory = list_all(&[provider], &selection, &filter_for(&queries)).await?;
+        let inventory = list_all(&[provider], &selection, &build_filter(&queries)).await?;
         Ok::<_, Error>((queries, inventory))
     });
     for listing in join_all(scoped_listings).await {
@@ -152,7 +152,7 @@ pub async fn resolve(
         return Err(found.gaps.swap_remove(0).into());
     }
     for query in queries {
-        match best_match(query, &found.instances)? {
+        match find_best_match(query, &found.instances)? {
             Some(instance) => push_new(&mut resolved.instances, instance),
             None => resolved.missing.push(query.clone()),
         }
@@ -186,7 +186,7 @@ async fn select_scope(provider: &dyn Provider, scope: &str) -> Result<RegionSele
     })
 }
 
-fn filter_for(queries: &[&InstanceQuery]) -> ListFilter {
+fn build_filter(queries: &[&InstanceQuery]) -> ListFilter {
     let names: Vec<_> = queries.iter().map(|query| query.name_or_id.clone()).collect();
     ListFilter {
         ids: names.clone(),
@@ -207,7 +207,7 @@ fn sort_by_reference<'a>(instances: impl Iterator<Item = &'a Instance>) -> Vec<&
 ///
 /// # Errors
 /// `Ambiguous` if several instances are alive.
-fn best_match<'a>(query: &InstanceQuery, instances: &'a [Instance]) -> Result<Option<&'a Instance>> {
+fn find_best_match<'a>(query: &InstanceQuery, instances: &'a [Instance]) -> Result<Option<&'a Instance>> {
     let matching = sort_by_reference(instances.iter().filter(|instance| query.matches(instance)));
     let alive: Vec<_> = matching.iter().filter(|instance| !instance.state.is_gone()).collect();
     if alive.len() > 1 {

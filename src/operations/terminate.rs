@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt};
 
-use super::batch::{index_by_reference, list_again, relist, send};
+use super::batch::{index_by_reference, relist, relist_until_signal, send};
 use crate::cloud::{
     Disk, Error, ErrorKind, ErrorLocation, Instance, InstanceAction, InstanceRef, InstanceState, Leftover,
     OrphanedDisk, Provider, ProviderKind, Result,
@@ -99,9 +99,9 @@ impl TerminationPlan {
     /// `Refused` if an instance is no longer managed or cannot be listed. Errors of credentials and throttling keep their
     /// kind. Nothing is terminated then.
     pub async fn recheck(self, connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync)) -> Result<Self> {
-        let relisted = list_again(connect, &self.to_terminate).await;
+        let relisted = relist(connect, &self.to_terminate).await;
         let mut planned = self.to_terminate.iter();
-        if let Some(error) = planned.find_map(|planned| relisted.error_hiding(planned)) {
+        if let Some(error) = planned.find_map(|planned| relisted.listing_error(planned)) {
             let error = error
                 .clone()
                 .context("cannot list the VMs again; nothing was terminated");
@@ -263,7 +263,7 @@ pub async fn terminate(
             _ => ended.extend(by_reference.get(&outcome.target).map(|instance| (*instance).clone())),
         }
     }
-    let relisted = relist(connect, &ended, shutdown).await;
+    let relisted = relist_until_signal(connect, &ended, shutdown).await;
     let ended = ended.iter().map(|instance| {
         let mut latest = relisted.latest(instance);
         if relisted.is_gone(instance) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use tokio::time::Instant;
 
-use super::batch::{Relisted, list_again};
+use super::batch::{Relisted, relist};
 use super::ssh::{ProbeTarget, SshFailure, address, probe_all};
 use crate::cloud::{Error, ErrorKind, Instance, InstanceState, Provider, ProviderKind, Result};
 use crate::shutdown::Shutdown;
@@ -220,7 +220,7 @@ async fn run_round(
     let probes = pin!(probe_targets(connect, targets, deadline));
     let listing = pin!(async {
         tokio::time::sleep(pause).await;
-        let listing = list_again(connect, &instances);
+        let listing = relist(connect, &instances);
         // The last listing starts at the deadline.
         match tokio::time::timeout_at(deadline + LISTING_GRACE, listing).await {
             Ok(relisted) => RoundListing::Listed(relisted),
@@ -321,7 +321,7 @@ impl WaitTarget {
     }
 
     fn record_listing(&mut self, relisted: &Relisted) {
-        self.listing_error = relisted.error_hiding(&self.instance).cloned();
+        self.listing_error = relisted.listing_error(&self.instance).cloned();
         if let Some(listed) = relisted.listed(&self.instance) {
             self.instance = keep_known_labels(&self.instance, listed.clone());
             self.was_listed = true;

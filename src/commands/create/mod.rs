@@ -18,7 +18,7 @@ use super::targets::{check_account_of, print_expiry};
 use crate::cloud::{Error, ErrorKind, Instance, InstanceName, Leftover, Result};
 use crate::context::Context;
 use crate::exit::ExitStatus;
-use crate::operations::distinct_providers;
+use crate::operations::deduplicate_providers;
 use crate::output::{INSTANCES, PLANS, Report};
 
 pub use self::args::Args;
@@ -91,7 +91,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
 
 /// Checks the account pin of every cloud that something may be made on.
 async fn check_all_accounts(orders: &[VmRequest], context: &Context) -> Result<()> {
-    for provider in distinct_providers(orders.iter().flat_map(VmRequest::providers)) {
+    for provider in deduplicate_providers(orders.iter().flat_map(VmRequest::providers)) {
         check_account_of(provider, context).await?;
     }
     Ok(())

@@ -31,7 +31,7 @@ pub(super) async fn remove_duplicates(
     };
     let mut remaining = Vec::new();
     for instance in created {
-        remaining.push(match older_duplicate(&instance, &index) {
+        remaining.push(match find_older_duplicate(&instance, &index) {
             Some(older) => {
                 let was_listed = index.contains(&instance.reference);
                 terminate_newer(search_scopes, instance, was_listed, older, shutdown).await
@@ -74,7 +74,7 @@ fn parse_name(instance: &Instance) -> Option<InstanceName> {
 }
 
 /// The oldest other instance of the name, if it is older than this one.
-fn older_duplicate(created: &Instance, index: &NameIndex) -> Option<Instance> {
+fn find_older_duplicate(created: &Instance, index: &NameIndex) -> Option<Instance> {
     let name = parse_name(created)?;
     let is_same = |other: &Instance| other.reference == created.reference;
     // All runs must compare the same times: those of the listing, if it has them.

@@ -33,7 +33,7 @@ pub(super) async fn find_existing(
     placement: &PlacementScope<'_>,
 ) -> Result<ExistingInstances> {
     let names = request.spec.instance_names()?;
-    let search_scopes = placement.search_scopes().await?;
+    let search_scopes = placement.list_search_scopes().await?;
     let index = find_by_name_with_unmanaged(&search_scopes, &names).await?;
     Ok(ExistingInstances { search_scopes, index })
 }
@@ -43,7 +43,7 @@ impl ExistingInstances {
     ///
     /// # Errors
     /// `InvalidSpec` if a member's name is too long.
-    pub(super) fn name_status(&self, request: &CreateRequest, placement: &PlacementScope<'_>) -> Result<NameStatus> {
+    pub(super) fn check_names(&self, request: &CreateRequest, placement: &PlacementScope<'_>) -> Result<NameStatus> {
         let mut status = NameStatus::default();
         for name in request.spec.instance_names()? {
             let check = |instance| {

@@ -30,10 +30,10 @@ pub(super) fn split_into_calls(
         }
     }
     let groups = GroupMembers::split(&indexes, max_per_call).into_iter();
-    Ok(groups.map(|members| with_members(spec, members)).collect())
+    Ok(groups.map(|members| copy_with_members(spec, members)).collect())
 }
 
-fn with_members(spec: &InstanceSpec, members: GroupMembers) -> InstanceSpec {
+fn copy_with_members(spec: &InstanceSpec, members: GroupMembers) -> InstanceSpec {
     InstanceSpec {
         members: Some(members),
         ..spec.clone()
@@ -106,7 +106,10 @@ fn spec_of_missing(spec: &InstanceSpec, instances: &[Instance]) -> Result<Option
         }
     }
     let groups = GroupMembers::split(&missing, missing.len());
-    Ok(groups.into_iter().next().map(|members| with_members(spec, members)))
+    Ok(groups
+        .into_iter()
+        .next()
+        .map(|members| copy_with_members(spec, members)))
 }
 
 /// Looks once for the names of a create call that did not answer within the grace period after a signal.

@@ -44,7 +44,7 @@ pub struct CreateReport {
 }
 
 /// Finds the instance of each name of the spec, and creates those that are missing. Tries another location, as far as the
-/// scope allows, only after a definite refusal for lack of capacity or quota. [`CreateReport::errors`] has:
+/// scope allows, only after a call that had no effect and would fail there again. [`CreateReport::errors`] has:
 ///
 /// - `AlreadyExists` if a name has another spec or an unmanaged VM has it; the message says what differs;
 /// - `Ambiguous` if several instances have a name;
@@ -142,7 +142,7 @@ impl<'a> CreateRun<'a> {
             present,
             missing,
             errors,
-        } = self.existing.name_status(self.request, self.placement)?;
+        } = self.existing.check_names(self.request, self.placement)?;
         self.missing = missing;
         self.report.errors.extend(errors);
         for instance in present {

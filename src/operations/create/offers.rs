@@ -194,7 +194,7 @@ impl<'a> OfferSearch<'a> {
             offers.iter_mut().for_each(|offer| offer.usd_per_hour = None);
         }
         if let Some(max_price) = request.max_price {
-            offers = within_max_price(offers, max_price)?;
+            offers = keep_within_max_price(offers, max_price)?;
         }
         offers.truncate(max_offers);
         Ok(offers)
@@ -458,7 +458,7 @@ pub(super) fn sort_offers(offers: &mut [Offer]) {
 }
 
 /// The offers that are known to cost no more than the maximum.
-fn within_max_price(offers: Vec<Offer>, max_price: f64) -> Result<Vec<Offer>> {
+fn keep_within_max_price(offers: Vec<Offer>, max_price: f64) -> Result<Vec<Offer>> {
     let is_within = |offer: &Offer| offer.usd_per_hour.is_some_and(|price| price <= max_price);
     let (within, others): (Vec<_>, Vec<_>) = offers.into_iter().partition(is_within);
     if !within.is_empty() {

@@ -77,7 +77,7 @@ impl<T: PartialEq> ProviderSet<T> {
 }
 
 /// Each cloud once, in the order of first occurrence.
-pub fn distinct_providers<'a>(providers: impl IntoIterator<Item = &'a Arc<dyn Provider>>) -> Vec<Arc<dyn Provider>> {
+pub fn deduplicate_providers<'a>(providers: impl IntoIterator<Item = &'a Arc<dyn Provider>>) -> Vec<Arc<dyn Provider>> {
     let mut distinct = ProviderSet::default();
     for provider in providers {
         distinct.insert(provider, ());
@@ -126,7 +126,7 @@ impl PlacementScope<'_> {
     ///
     /// # Errors
     /// Those of listing the regions.
-    pub(super) async fn search_scopes(&self) -> Result<Vec<SearchScope>> {
+    pub(super) async fn list_search_scopes(&self) -> Result<Vec<SearchScope>> {
         let mut scopes = ProviderSet::default();
         for step in self.steps() {
             for (provider, location) in self.list_locations(step).await? {
@@ -156,7 +156,7 @@ impl PlacementScope<'_> {
             }
         }
         if offers.is_empty() && !refusals.is_empty() {
-            return Err(most_specific(refusals));
+            return Err(pick_most_specific(refusals));
         }
         if is_compared {
             sort_offers(&mut offers);
@@ -180,7 +180,7 @@ impl PlacementScope<'_> {
     async fn list_locations(&self, step: PlacementStep) -> Result<Vec<ProviderLocation>> {
         let providers = match step {
             PlacementStep::Requested => return Ok(self.requested.clone()),
-            PlacementStep::Regions => distinct_providers(self.requested.iter().map(|(provider, _)| provider)),
+            PlacementStep::Regions => deduplicate_providers(self.requested.iter().map(|(provider, _)| provider)),
             PlacementStep::Providers => self.other_providers.clone(),
         };
         let is_requested = |provider: &Arc<dyn Provider>, region: &str| {
@@ -338,7 +338,7 @@ impl<'a> PlacementSearch<'a> {
             return Err(error);
         }
         if error.kind() == ErrorKind::Capacity {
-            zones_with_capacity_first(&mut self.zones, error.zones_with_capacity());
+            sort_zones_by_capacity(&mut self.zones, error.zones_with_capacity());
         } else if !is_last_offer && (error.kind() == ErrorKind::Quota || is_location_specific(&error)) {
             // A quota is for a whole region: the other zones have no more of it.
             self.zones.clear();
@@ -407,7 +407,7 @@ fn is_definite_refusal(kind: ErrorKind) -> bool {
 }
 
 /// Of several refusals, the one that says most: a price that is too high comes before a type that does not exist.
-fn most_specific(refusals: Vec<Error>) -> Error {
+fn pick_most_specific(refusals: Vec<Error>) -> Error {
     let rank = |error: &Error| match error.kind() {
         ErrorKind::Refused => 0,
         ErrorKind::Quota | ErrorKind::Capacity => 1,
@@ -429,10 +429,9 @@ async fn list_zones(offer: &Offer, spec: &InstanceSpec) -> Result<VecDeque<Locat
     Ok(zones.into())
 }
 
-/// Moves the zones to the front that have capacity, as the cloud says.
-fn zones_with_capacity_first(zones: &mut VecDeque<Location>, with_capacity: &[String]) {
+/// Moves the zones to the front that have capacity, as the cloud says. Keeps the order otherwise.
+fn sort_zones_by_capacity(zones: &mut VecDeque<Location>, with_capacity: &[String]) {
     let has_capacity = |location: &Location| location.zone.as_ref().is_some_and(|zone| with_capacity.contains(zone));
-    // A stable sort: `false` comes first.
     zones.make_contiguous().sort_by_key(|location| !has_capacity(location));
 }
 

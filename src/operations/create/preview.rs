@@ -40,7 +40,7 @@ async fn find_and_preview(
         present,
         missing,
         errors,
-    } = existing.name_status(request, placement)?;
+    } = existing.check_names(request, placement)?;
     report.present = present;
     report.errors = errors;
     if missing.is_empty() {
@@ -99,14 +99,14 @@ fn set_price(preview: &mut LaunchPreview, offer: &Offer, request: &CreateRequest
         return;
     }
     let catalog_price = || {
-        let machine = offer.machine.clone().or_else(|| machine_type_of(preview))?;
+        let machine = offer.machine.clone().or_else(|| read_machine_type(preview))?;
         let price = catalog.price(preview.provider, &preview.place.region, &machine, preview.spot)?;
         Some(price.usd_per_hour)
     };
     preview.price_usd_per_hour = offer.usd_per_hour.or(preview.price_usd_per_hour).or_else(catalog_price);
 }
 
-fn machine_type_of(preview: &LaunchPreview) -> Option<MachineType> {
+fn read_machine_type(preview: &LaunchPreview) -> Option<MachineType> {
     Some(MachineType {
         name: preview.machine_type.clone(),
         cpus: preview.cpus?,

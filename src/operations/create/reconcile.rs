@@ -84,7 +84,7 @@ pub(super) fn check_limits(
 
 fn find_exceeded_limit(instance: &Instance, request: &CreateRequest, catalog: &Catalog) -> Option<String> {
     let catalog_price = || {
-        let machine = catalog_machine(instance, catalog)?;
+        let machine = look_up_machine_type(instance, catalog)?;
         let price = catalog.price(instance.provider, &instance.region, &machine, instance.spot)?;
         Some(price.usd_per_hour)
     };
@@ -110,7 +110,7 @@ fn find_exceeded_limit(instance: &Instance, request: &CreateRequest, catalog: &C
     Some(format!("costs {cost} USD in its {ttl}, not {budget} or less"))
 }
 
-fn catalog_machine(instance: &Instance, catalog: &Catalog) -> Option<MachineType> {
+fn look_up_machine_type(instance: &Instance, catalog: &Catalog) -> Option<MachineType> {
     catalog.machine_type(instance.provider, instance.machine_type.as_deref()?)
 }
 
@@ -129,7 +129,7 @@ fn find_differences(instance: &Instance, request: &CreateRequest, placement: &Pl
         spec.ttl = instance.ttl;
     }
     let mut differences = Vec::new();
-    if let Some(zone) = requested_other_zone(instance, placement) {
+    if let Some(zone) = find_other_requested_zone(instance, placement) {
         differences.push(Difference {
             field: "zone",
             text: format_difference("zone", instance.zone.as_deref(), &zone),
@@ -160,7 +160,7 @@ fn find_differences(instance: &Instance, request: &CreateRequest, placement: &Pl
 }
 
 /// The requested zone, if the instance is in another one and no fallback allows that.
-fn requested_other_zone(instance: &Instance, placement: &PlacementScope<'_>) -> Option<String> {
+fn find_other_requested_zone(instance: &Instance, placement: &PlacementScope<'_>) -> Option<String> {
     if placement.allows(Fallback::Zone) {
         return None;
     }
@@ -251,7 +251,7 @@ impl Comparison<'_> {
     /// instance has the default.
     fn compare_with_default(&self, field: &str) -> Option<String> {
         let existing = self.existing;
-        let machine = || catalog_machine(existing, self.catalog);
+        let machine = || look_up_machine_type(existing, self.catalog);
         let (value, default) = match field {
             "type" | "cpus" | "memory" | "arch" | "gpu" if self.has_default_type() => return None,
             // The requirements are compared by themselves.
@@ -394,7 +394,7 @@ impl Comparison<'_> {
     /// `None` if the field is not required.
     fn check_requirement(&self, field: &str) -> Option<RequirementCheck> {
         let (existing, required) = (self.existing, &self.spec.requirements);
-        let machine = catalog_machine(existing, self.catalog);
+        let machine = look_up_machine_type(existing, self.catalog);
         let machine = machine.as_ref();
         Some(match field {
             "cpus" => {
