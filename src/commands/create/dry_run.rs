@@ -10,8 +10,8 @@ use crate::output::{PLANS, Record, Report};
 
 /// Prints what would be created, and creates nothing. The exit code is that of the refusal if there is one, and otherwise
 /// the one that creating would have.
-pub(super) async fn show(
-    orders: &[VmRequest],
+pub(super) async fn print_previews(
+    requests: &[VmRequest],
     refusal: Option<Error>,
     context: &mut Context,
 ) -> anyhow::Result<ExitStatus> {
@@ -22,8 +22,8 @@ pub(super) async fn show(
     };
     let catalog = context.catalog();
     let mut present = Vec::new();
-    for order in orders {
-        let preview = preview_by_name(&order.request, &order.placement(&catalog)).await;
+    for request in requests {
+        let preview = preview_by_name(&request.create, &request.placement(&catalog)).await;
         note_selected(preview.selected.as_ref(), context);
         report.items.extend(preview.previews.iter().map(Record::from));
         report.errors.extend(preview.errors);

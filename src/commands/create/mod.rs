@@ -1,4 +1,4 @@
-//! `cloudctl create`
+//! Runs `cloudctl create`: reads the flags and the spec file, creates or previews, waits, and prints the result.
 
 mod args;
 mod dry_run;
@@ -26,7 +26,7 @@ pub(super) use self::args::memory_argument;
 pub(super) use self::spec_file::schema::spec_schema;
 pub(super) use self::vm_request::own_key;
 
-/// Creates what is asked for, once.
+/// Creates the VMs that do not exist yet.
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     context.printer.check(if args.dry_run { &PLANS } else { &INSTANCES })?;
     let files = match args.file.as_deref() {
@@ -36,62 +36,58 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         }
         None => vec![SpecFile::default()],
     };
-    let args = vm_request::with_input(args, &files, context)?;
+    let args = vm_request::read_user_data_input(args, &files, context)?;
     let (dry_run, timeout) = (args.dry_run, args.timeout);
-    let mut orders = Vec::new();
+    let mut requests = Vec::new();
     for file in files {
-        orders.push(VmRequest::of(&args, file, context).await?);
+        requests.push(VmRequest::build(&args, file, context).await?);
     }
-    let names = names_of(&orders)?;
+    let names = collect_names(&requests)?;
     if let Some(budget) = args.budget {
-        let names = names_of(&orders)?.len();
-        for order in &mut orders {
-            // A flag is that of the whole command.
-            order.request.budget = Some(budget / names as f64);
+        for request in &mut requests {
+            // The flag is for all VMs of the command.
+            request.create.budget = Some(budget / names.len() as f64);
         }
     }
     if dry_run {
-        let refusal = check_all_accounts(&orders, context).await.err();
-        return dry_run::show(&orders, refusal, context).await;
+        let refusal = check_all_accounts(&requests, context).await.err();
+        return dry_run::print_previews(&requests, refusal, context).await;
     }
-    check_all_accounts(&orders, context).await?;
-    if orders.iter().any(|order| !order.has_ttl_choice) && is_in_pipeline(context) {
+    check_all_accounts(&requests, context).await?;
+    if requests.iter().any(|request| !request.has_ttl_choice) && is_in_pipeline(context) {
         context
             .printer
-            .note("no --ttl is given: what this job leaves behind runs until somebody terminates it");
+            .note("no --ttl is given: VMs that this job leaves behind run until they are terminated");
     }
-    // Until it is printed what exists by now.
-    let _change = context.interrupt.enter_critical_section()?;
-    let (mut instances, mut errors) = create_all(&orders, context).await;
-    instances = wait::wait(&orders, instances, timeout, &mut errors, context).await;
-    let order = |instance: &Instance| {
-        names
-            .iter()
-            .position(|name| instance.name.as_deref() == Some(name.as_str()))
-    };
-    instances.sort_by_cached_key(order);
+    // A signal must not end the process before the VMs that exist are printed.
+    let _critical_section = context.interrupt.enter_critical_section()?;
+    let (mut instances, mut errors) = create_all(&requests, context).await;
+    instances = wait::wait_for_all(&requests, instances, timeout, &mut errors, context).await;
+    instances.sort_by_cached_key(|instance| {
+        let mut names = names.iter();
+        names.position(|name| instance.name.as_deref() == Some(name.as_str()))
+    });
     let alive = instances.iter().filter(|instance| !instance.state.is_gone()).count();
     let status = match ExitStatus::of_batch(alive, &errors) {
         _ if alive > 0 && context.interrupt.status().is_some() => ExitStatus::UNKNOWN,
-        // One VM that exists and is not ready is not a part of something.
+        // One VM that exists and is not ready is no partial success.
         ExitStatus::PARTIAL if names.len() == 1 => ExitStatus::of(errors[0].kind()),
         status => status,
     };
     print_expiry(&instances, context);
-    progress::print_login_hints(&orders, &instances, context);
-    let left: Vec<_> = errors.iter().flat_map(only_known).collect();
-    for instance in left {
+    progress::print_login_hints(&requests, &instances, context);
+    for instance in errors.iter().flat_map(instances_left_over) {
         if !instances.iter().any(|known| known.reference == instance.reference) {
             instances.push(instance);
         }
     }
-    finish(&instances, errors, context)?;
+    print_result(&instances, errors, context)?;
     Ok(status)
 }
 
-/// Checks the account pin of every cloud that something may be made on.
-async fn check_all_accounts(orders: &[VmRequest], context: &Context) -> Result<()> {
-    for provider in deduplicate_providers(orders.iter().flat_map(VmRequest::providers)) {
+/// Checks the expected account of every cloud on which something may be created.
+async fn check_all_accounts(requests: &[VmRequest], context: &Context) -> Result<()> {
+    for provider in deduplicate_providers(requests.iter().flat_map(VmRequest::providers)) {
         check_account_of(provider, context).await?;
     }
     Ok(())
@@ -106,11 +102,14 @@ fn is_in_pipeline(context: &Context) -> bool {
         .is_some_and(|value| value != "false")
 }
 
-/// The names of all that is ordered; no two of them are the same.
-fn names_of(orders: &[VmRequest]) -> Result<Vec<InstanceName>> {
-    let names: Vec<_> = orders
+/// The names of all requested VMs.
+///
+/// # Errors
+/// `InvalidSpec` if two of them are the same.
+fn collect_names(requests: &[VmRequest]) -> Result<Vec<InstanceName>> {
+    let names: Vec<_> = requests
         .iter()
-        .map(|order| order.request.spec.instance_names())
+        .map(|request| request.create.spec.instance_names())
         .collect::<Result<_>>()?;
     let names = names.concat();
     let mut seen = BTreeSet::new();
@@ -121,8 +120,8 @@ fn names_of(orders: &[VmRequest]) -> Result<Vec<InstanceName>> {
     }
 }
 
-/// The VMs that an error says may exist: all that is known of one is its id, which belongs on stdout.
-fn only_known(error: &Error) -> Vec<Instance> {
+/// The VMs that may exist although their outcome is unknown. Only their ids are known, and belong on stdout.
+fn instances_left_over(error: &Error) -> Vec<Instance> {
     if error.kind() != ErrorKind::UnknownOutcome {
         return Vec::new();
     }
@@ -133,8 +132,8 @@ fn only_known(error: &Error) -> Vec<Instance> {
     instances.collect()
 }
 
-/// Prints the result. If stdout is gone, the VMs are named on stderr: they exist.
-fn finish(instances: &[Instance], errors: Vec<Error>, context: &mut Context) -> anyhow::Result<()> {
+/// Prints the result. If stdout is closed, names the VMs on stderr.
+fn print_result(instances: &[Instance], errors: Vec<Error>, context: &mut Context) -> anyhow::Result<()> {
     let now = context.now();
     let printed = context
         .printer

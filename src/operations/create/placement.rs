@@ -50,7 +50,6 @@ impl Fallback {
 pub type ProviderLocation = (Arc<dyn Provider>, Location);
 
 /// Clouds, each with a value such as a location. Keeps the order of insertion and holds each pair once.
-#[derive(Clone)]
 struct ProviderSet<T> {
     entries: Vec<(Arc<dyn Provider>, T)>,
 }
