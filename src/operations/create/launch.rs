@@ -50,46 +50,27 @@ pub(super) async fn launch(
     shutdown: &Shutdown,
 ) -> LaunchResult {
     let mut instances = Vec::new();
-    let launched = launch_into(
-        &mut instances,
-        provider,
-        spec,
-        first_generation,
-        search_scopes,
-        shutdown,
-    )
+    let launched: Result<()> = async {
+        let mut rest = spec.clone();
+        for generation in first_generation..first_generation.saturating_add(MAX_GENERATIONS) {
+            shutdown.check()?;
+            let call = provider.create(&rest, generation);
+            let Some(outcome) = shutdown.finish_in_grace_period(call).await else {
+                return find_after_interrupt(&mut instances, &rest.instance_names()?, search_scopes, shutdown).await;
+            };
+            instances.extend(outcome?.into_instances());
+            match spec_of_missing(&rest, &instances)? {
+                Some(missing) => rest = missing,
+                None => return Ok(()),
+            }
+            tracing::debug!(%generation, "token already used");
+        }
+        let message = format!("the cloud accepted {MAX_GENERATIONS} create calls, but lists no VM of this name");
+        Err(Error::new(ErrorKind::UnknownOutcome, message).with_hint("use another name for an hour"))
+    }
     .await;
     let error = launched.err();
     LaunchResult { instances, error }
-}
-
-async fn launch_into(
-    instances: &mut Vec<Instance>,
-    provider: &dyn Provider,
-    spec: &InstanceSpec,
-    first_generation: u32,
-    search_scopes: &[SearchScope],
-    shutdown: &Shutdown,
-) -> Result<()> {
-    let mut rest = spec.clone();
-    for generation in first_generation..first_generation.saturating_add(MAX_GENERATIONS) {
-        shutdown.check()?;
-        let call = provider.create(&rest, generation);
-        let Some(outcome) = shutdown.finish_in_grace_period(call).await else {
-            return find_after_interrupt(instances, &rest.instance_names()?, search_scopes, shutdown).await;
-        };
-        instances.extend(outcome?.into_instances());
-        match spec_of_missing(&rest, instances)? {
-            Some(missing) => rest = missing,
-            None => return Ok(()),
-        }
-        tracing::debug!(%generation, "token already used");
-    }
-    Err(Error::new(
-        ErrorKind::UnknownOutcome,
-        format!("the cloud accepted {MAX_GENERATIONS} create calls, but lists no VM of this name"),
-    )
-    .with_hint("use another name for an hour"))
 }
 
 /// The spec of the names that have no instance yet; `None` if all have one.

@@ -56,7 +56,14 @@ pub async fn create_by_name(
     placement: &PlacementScope<'_>,
     shutdown: &Shutdown,
 ) -> CreateReport {
-    let mut run = CreateRun::new(request, placement, shutdown);
+    let mut run = CreateRun {
+        request,
+        placement,
+        shutdown,
+        existing: ExistingInstances::default(),
+        missing: Vec::new(),
+        report: CreateReport::default(),
+    };
     let mut search = PlacementSearch::new(request, placement, shutdown);
     if let Err(error) = run.find_and_create(&mut search).await {
         run.report.errors.push(error);
@@ -75,7 +82,7 @@ struct CreateRun<'a> {
     report: CreateReport,
 }
 
-impl<'a> CreateRun<'a> {
+impl CreateRun<'_> {
     /// The whole run: finds the names, chooses one target after another, and creates what is missing there.
     async fn find_and_create(&mut self, search: &mut PlacementSearch<'_>) -> Result<()> {
         self.find_names().await?;
@@ -111,17 +118,6 @@ impl<'a> CreateRun<'a> {
             self.missing.retain(|name| !names.contains(name));
         }
         Ok(())
-    }
-
-    fn new(request: &'a CreateRequest, placement: &'a PlacementScope<'a>, shutdown: &'a Shutdown) -> Self {
-        Self {
-            request,
-            placement,
-            shutdown,
-            existing: ExistingInstances::default(),
-            missing: Vec::new(),
-            report: CreateReport::default(),
-        }
     }
 
     fn add_to_report(&mut self, result: Result<Instance>, already_existed: bool) {

@@ -49,39 +49,25 @@ impl Fallback {
 /// A cloud and a location in it.
 pub type ProviderLocation = (Arc<dyn Provider>, Location);
 
-/// Clouds, each with a value such as a location. Keeps the order of insertion and holds each pair once.
-struct ProviderSet<T> {
-    entries: Vec<(Arc<dyn Provider>, T)>,
-}
-
-impl<T> Default for ProviderSet<T> {
-    fn default() -> Self {
-        Self { entries: Vec::new() }
-    }
-}
+/// A set of clouds, each with a value such as a location, in the order in which they were added.
+struct ProviderSet<T>(Vec<(Arc<dyn Provider>, T)>);
 
 impl<T: PartialEq> ProviderSet<T> {
-    /// Adds a pair unless the set has it.
     fn insert(&mut self, provider: &Arc<dyn Provider>, value: T) {
         let is_same = |(known, other): &(Arc<dyn Provider>, T)| known.kind() == provider.kind() && *other == value;
-        if !self.entries.iter().any(is_same) {
-            self.entries.push((Arc::clone(provider), value));
+        if !self.0.iter().any(is_same) {
+            self.0.push((Arc::clone(provider), value));
         }
-    }
-
-    /// The pairs, in the order of insertion.
-    fn into_vec(self) -> Vec<(Arc<dyn Provider>, T)> {
-        self.entries
     }
 }
 
 /// Each cloud once, in the order of first occurrence.
 pub fn deduplicate_providers<'a>(providers: impl IntoIterator<Item = &'a Arc<dyn Provider>>) -> Vec<Arc<dyn Provider>> {
-    let mut distinct = ProviderSet::default();
+    let mut distinct = ProviderSet(Vec::new());
     for provider in providers {
         distinct.insert(provider, ());
     }
-    distinct.into_vec().into_iter().map(|(provider, ())| provider).collect()
+    distinct.0.into_iter().map(|(provider, ())| provider).collect()
 }
 
 /// Where instances may be created.
@@ -126,13 +112,13 @@ impl PlacementScope<'_> {
     /// # Errors
     /// Those of listing the regions.
     pub(super) async fn list_search_scopes(&self) -> Result<Vec<SearchScope>> {
-        let mut scopes = ProviderSet::default();
+        let mut scopes = ProviderSet(Vec::new());
         for step in self.steps() {
             for (provider, location) in self.list_locations(step).await? {
                 scopes.insert(&provider, location.region_scope());
             }
         }
-        merge_regions(&scopes.into_vec()).await
+        merge_regions(&scopes.0).await
     }
 
     /// The offers of a step, in the order in which they are tried.
@@ -207,7 +193,7 @@ impl PlacementScope<'_> {
 
 /// Replaces several regions of one cloud with a single scope, where the cloud lists all regions at once.
 async fn merge_regions(scopes: &[SearchScope]) -> Result<Vec<SearchScope>> {
-    let mut merged = ProviderSet::default();
+    let mut merged = ProviderSet(Vec::new());
     for (provider, scope) in scopes {
         let has_several = scopes
             .iter()
@@ -220,7 +206,7 @@ async fn merge_regions(scopes: &[SearchScope]) -> Result<Vec<SearchScope>> {
             merged.insert(provider, scope.clone());
         }
     }
-    Ok(merged.into_vec())
+    Ok(merged.0)
 }
 
 /// One attempt to create instances: an offer in one of its zones.

@@ -4,8 +4,8 @@ use super::offers::{CreateRequest, format_usd};
 use super::placement::{Fallback, PlacementScope};
 use crate::catalog::{Catalog, DEFAULT_IMAGE, image_alias};
 use crate::cloud::{
-    Architecture, Error, ErrorKind, Fingerprint, Gpu, Instance, InstanceName, InstanceSpec, InstanceState, Labels,
-    MachineType, Provider, Result, SshKey, format_duration,
+    Architecture, Error, ErrorKind, Fingerprint, Gpu, Instance, InstanceName, InstanceRef, InstanceSpec, InstanceState,
+    Labels, MachineType, Provider, Result, SshKey, format_duration,
 };
 
 /// Accepts the existing instance if it is what the create would make: it has the fingerprint of the same spec, or has the
@@ -25,15 +25,10 @@ pub(super) fn reconcile(
     placement: &PlacementScope<'_>,
 ) -> Result<Instance> {
     let reference = &instance.reference;
-    let exists_error = |message: String, hint: String| {
-        Error::new(ErrorKind::AlreadyExists, message)
-            .with_hint(hint)
-            .naming(reference)
-            .with_leftover(reference)
-    };
     let fingerprint = instance.spec_fingerprint.as_deref();
     if fingerprint.is_some_and(|fingerprint| !Fingerprint::is_known(fingerprint)) {
         return Err(exists_error(
+            reference,
             format!(
                 "{name} exists as {reference}, made by another version of cloudctl: the two specs cannot be compared"
             ),
@@ -48,6 +43,7 @@ pub(super) fn reconcile(
     }
     let texts: Vec<_> = differences.iter().map(|difference| difference.text.as_str()).collect();
     Err(exists_error(
+        reference,
         format!("{name} exists as {reference} with another spec: {}", texts.join("; ")),
         match differences.as_slice() {
             [Difference { field: "ttl", .. }] => {
@@ -73,13 +69,18 @@ pub(super) fn check_limits(
         return Ok(());
     };
     let reference = &instance.reference;
-    let message = format!("{name} exists as {reference}, and {reason}");
-    Err(Error::new(ErrorKind::AlreadyExists, message)
-        .with_hint(format!(
-            "raise the limit, use another name, or terminate it first: cloudctl terminate {reference}"
-        ))
+    Err(exists_error(
+        reference,
+        format!("{name} exists as {reference}, and {reason}"),
+        format!("raise the limit, use another name, or terminate it first: cloudctl terminate {reference}"),
+    ))
+}
+
+fn exists_error(reference: &InstanceRef, message: String, hint: String) -> Error {
+    Error::new(ErrorKind::AlreadyExists, message)
+        .with_hint(hint)
         .naming(reference)
-        .with_leftover(reference))
+        .with_leftover(reference)
 }
 
 fn find_exceeded_limit(instance: &Instance, request: &CreateRequest, catalog: &Catalog) -> Option<String> {
@@ -373,91 +374,60 @@ impl Comparison<'_> {
         (!words.is_empty()).then(|| words.join(","))
     }
 
-    /// Compares a requirement. A machine that was created without it meets it if it has as much.
     fn compare_requirement(&self, field: &str) -> Option<String> {
-        let RequirementCheck {
-            existing,
-            requested,
-            is_met,
-        } = self.check_requirement(field)?;
-        if is_met && !self.was_set(field) {
-            return None;
-        }
-        Some(match existing {
-            Some(existing) if is_met => {
-                format!("{field} is {existing}, but it was made with another --{field} than {requested}")
-            }
-            existing => format_difference(field, existing.as_deref(), &requested),
-        })
-    }
-
-    /// `None` if the field is not required.
-    fn check_requirement(&self, field: &str) -> Option<RequirementCheck> {
-        let (existing, required) = (self.existing, &self.spec.requirements);
+        let (existing, requirements) = (self.existing, &self.spec.requirements);
         let machine = look_up_machine_type(existing, self.catalog);
         let machine = machine.as_ref();
-        Some(match field {
+        match field {
             "cpus" => {
                 let cpus = existing.cpus.or(machine.map(|machine| machine.cpus));
-                RequirementCheck::new(
-                    cpus,
-                    required.cpus?,
-                    |cpus, required| cpus >= required,
-                    |cpus| cpus.to_string(),
-                )
+                self.compare_required(field, cpus, requirements.cpus?, u32::ge, u32::to_string)
             }
             "memory" => {
                 let memory = existing.memory_gib.or(machine.map(|machine| machine.memory_gib));
                 let format = |memory: &f64| format!("{memory} GiB");
-                RequirementCheck::new(
-                    memory,
-                    required.memory_gib?,
-                    |memory, required| memory >= required,
-                    format,
-                )
+                self.compare_required(field, memory, requirements.memory_gib?, f64::ge, format)
             }
             "arch" => {
                 let architecture = existing.architecture.or(machine.map(|machine| machine.architecture));
-                let required = required.architecture?;
-                RequirementCheck::new(architecture, required, |one, other| one == other, ToString::to_string)
+                let required = requirements.architecture?;
+                self.compare_required(field, architecture, required, Architecture::eq, Architecture::to_string)
             }
             _ => {
-                let gpu = existing
-                    .attached_gpu
-                    .clone()
-                    .or(machine.and_then(|machine| machine.gpu.clone()));
+                let attached = existing.attached_gpu.as_ref();
+                let gpu = attached.or(machine.and_then(|machine| machine.gpu.as_ref()));
                 let is_known = gpu.is_some() || machine.is_some();
-                let has_enough = |gpu: &Gpu, required: &Gpu| gpu.kind == required.kind && gpu.count >= required.count;
-                let mut check = RequirementCheck::new(gpu, required.gpu.clone()?, has_enough, ToString::to_string);
-                if is_known {
-                    check.existing.get_or_insert_with(|| "none".to_owned());
-                }
-                check
+                let required = requirements.gpu.as_ref()?;
+                let is_enough = |gpu: &Option<&Gpu>, _: &Option<&Gpu>| {
+                    gpu.is_some_and(|gpu| gpu.kind == required.kind && gpu.count >= required.count)
+                };
+                let format = |gpu: &Option<&Gpu>| gpu.map_or_else(|| "none".to_owned(), Gpu::to_string);
+                self.compare_required(field, is_known.then_some(gpu), Some(required), is_enough, format)
             }
-        })
-    }
-}
-
-/// How an instance meets one requirement.
-struct RequirementCheck {
-    /// What the instance has, if that is known.
-    existing: Option<String>,
-    requested: String,
-    is_met: bool,
-}
-
-impl RequirementCheck {
-    fn new<T>(
-        existing: Option<T>,
-        requested: T,
-        meets: impl Fn(&T, &T) -> bool,
-        format: impl Fn(&T) -> String,
-    ) -> Self {
-        Self {
-            is_met: existing.as_ref().is_some_and(|existing| meets(existing, &requested)),
-            existing: existing.as_ref().map(&format),
-            requested: format(&requested),
         }
+    }
+
+    /// Compares what the instance has, if that is known, with a requirement. A machine that was created without the
+    /// requirement meets it if it has enough.
+    fn compare_required<T>(
+        &self,
+        field: &str,
+        existing: Option<T>,
+        required: T,
+        is_enough: impl Fn(&T, &T) -> bool,
+        format: impl Fn(&T) -> String,
+    ) -> Option<String> {
+        let is_met = existing.as_ref().is_some_and(|existing| is_enough(existing, &required));
+        if is_met && !self.was_set(field) {
+            return None;
+        }
+        let required = format(&required);
+        Some(match existing.as_ref().map(format) {
+            Some(existing) if is_met => {
+                format!("{field} is {existing}, but it was made with another --{field} than {required}")
+            }
+            existing => format_difference(field, existing.as_deref(), &required),
+        })
     }
 }
 
