@@ -80,7 +80,7 @@ async fn check_connectivity(provider: std::sync::Arc<dyn Provider>, report: &mut
     let started = Instant::now();
     match list_all(&[provider], &RegionSelection::default(), &Default::default()).await {
         Ok(inventory) => {
-            let (asked, found) = (inventory.asked, inventory.instances.len());
+            let (asked, found) = (inventory.queried, inventory.instances.len());
             let millis = started.elapsed().as_millis();
             let result = if inventory.gaps.is_empty() { "ok" } else { "warning" };
             let detail = format!(

@@ -8,7 +8,7 @@ use super::targets::{InstanceArgs, check_accounts, find_for_change, print_expiry
 use crate::cloud::{Error, ErrorKind, Instance, Result};
 use crate::context::Context;
 use crate::exit::ExitStatus;
-use crate::operations::extended_ttl;
+use crate::operations::compute_extended_ttl;
 use crate::output::{INSTANCES, Report};
 use crate::shutdown::Shutdown;
 
@@ -65,7 +65,7 @@ async fn extend(target: &Instance, lifetime: Duration, context: &Context, interr
     interrupt.check()?;
     // What was listed may lack what only a look at one instance tells.
     let current = interrupt.run_until_signal(provider.get(&target.reference)).await?;
-    let ttl = extended_ttl(
+    let ttl = compute_extended_ttl(
         &current,
         lifetime,
         interrupt.run_until_signal(provider.server_time()).await?,

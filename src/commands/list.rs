@@ -14,8 +14,8 @@ use crate::cloud::{Error, Instance, InstanceState, ListFilter, Provider, check_s
 use crate::context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::{
-    APPRAISED_FIELDS, Cost, Filter, Inventory, LabelSelector, Selectors, SortOrder, costs, fill_in_prices,
-    list_all_with_progress, stream_all,
+    Cost, FILLED_IN_FIELDS, Filter, Inventory, LabelSelector, Selectors, SortOrder, fill_in_prices,
+    list_all_with_progress, stream_all, sum_costs,
 };
 use crate::output::{COSTS, INSTANCES, Record, Report};
 
@@ -60,17 +60,18 @@ impl Args {
     /// Whether what is printed needs anything that the catalogue fills in.
     fn needs_catalogue(&self, context: &Context) -> bool {
         let is_compared = |field: &str| {
-            self.filter.iter().any(|filter| filter.reads(field)) || self.sort.iter().any(|sort| sort.reads(field))
+            self.filter.iter().any(|filter| filter.uses_field(field))
+                || self.sort.iter().any(|sort| sort.uses_field(field))
         };
         self.cost.is_some()
-            || context.printer.shows_any(&INSTANCES, &APPRAISED_FIELDS)
-            || APPRAISED_FIELDS.into_iter().any(is_compared)
+            || context.printer.shows_any(&INSTANCES, &FILLED_IN_FIELDS)
+            || FILLED_IN_FIELDS.into_iter().any(is_compared)
     }
 
     fn admits(&self, instance: &Instance, selectors: &mut Selectors<'_>, now: Timestamp) -> bool {
         (self.all || instance.state != InstanceState::Terminated)
-            && self.filter.iter().all(|filter| filter.admits(instance, now))
-            && selectors.admits(instance)
+            && self.filter.iter().all(|filter| filter.matches(instance, now))
+            && selectors.matches(instance)
     }
 }
 
@@ -92,7 +93,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     if args.sort.is_none() && args.cost.is_none() && context.printer.streams() {
         return match stream(&args, &mut selectors, &providers, &filter, catalog, context).await? {
             Some((inventory, count)) => {
-                selectors.check_meaning()?;
+                selectors.check_unambiguous()?;
                 conclude(inventory, Shown::Instances { before: count }, context)
             }
             // Whoever reads along has seen enough.
@@ -105,9 +106,9 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     inventory
         .instances
         .retain(|instance| args.admits(instance, &mut selectors, now));
-    selectors.check_meaning()?;
+    selectors.check_unambiguous()?;
     if let Some(label) = &args.cost {
-        let costs = costs(
+        let costs = sum_costs(
             &inventory.instances,
             Some(label.as_str()).filter(|label| !label.is_empty()),
         );
@@ -244,7 +245,7 @@ fn conclude(inventory: Inventory, shown: Shown<'_>, context: &mut Context) -> an
         0 => {}
         missing => context.printer.warning(&format!(
             "the list is incomplete: {missing} of {} did not answer",
-            locations(inventory.asked.max(missing))
+            locations(inventory.queried.max(missing))
         )),
     }
     Ok(status)

@@ -67,7 +67,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     }
     let Expired {
         instances: selected,
-        untold,
+        errors: untold,
     } = select(&args, context).await?;
     let shown = if args.dry_run { selected.clone() } else { Vec::new() };
     let mut plan = match plan_termination(selected, args.include_unmanaged, args.expect) {
@@ -192,7 +192,7 @@ fn show_refused(selected: Vec<Instance>, refusal: Error, context: &mut Context) 
 async fn select(args: &Args, context: &mut Context) -> anyhow::Result<Expired> {
     let found = |instances| Expired {
         instances,
-        untold: Vec::new(),
+        errors: Vec::new(),
     };
     if args.selectors.is_empty() && !args.expired {
         let mut selection = find(&args.references, context).await?;
@@ -238,15 +238,15 @@ async fn select(args: &Args, context: &mut Context) -> anyhow::Result<Expired> {
         .into());
     }
     let selected = inventory.instances.into_iter();
-    let selected: Vec<_> = selected.filter(|instance| selectors.admits(instance)).collect();
-    selectors.check_meaning()?;
+    let selected: Vec<_> = selected.filter(|instance| selectors.matches(instance)).collect();
+    selectors.check_unambiguous()?;
     if !args.expired {
         return Ok(found(selected));
     }
     let clouds = context.clouds();
     let mut expired = find_expired(&|kind| clouds.get(kind), selected).await;
     let gaps = inventory.gaps.into_iter();
-    expired.untold.extend(gaps.map(|gap| {
+    expired.errors.extend(gaps.map(|gap| {
         gap.error
             .with_kind(ErrorKind::Incomplete)
             .context("what is past its time is not known")

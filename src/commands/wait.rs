@@ -8,7 +8,7 @@ use super::targets::{DEFAULT_TIMEOUT, InstanceArgs, duration_argument, find};
 use crate::cloud::{Error, ErrorKind, Instance, InstanceQuery};
 use crate::context::Context;
 use crate::exit::ExitStatus;
-use crate::operations::{SSH_PORT, WaitGoal, WaitResult, in_time, wait_for};
+use crate::operations::{SSH_PORT, WaitGoal, WaitResult, run_first_listing, wait_for};
 use crate::output::{INSTANCES, Report};
 
 /// Wait until VMs are in a state
@@ -57,7 +57,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     context.printer.check(&INSTANCES)?;
     let started = Instant::now();
     let found = find(&args.targets.references, context);
-    let Some(selection) = in_time(args.timeout, found).await else {
+    let Some(selection) = run_first_listing(args.timeout, found).await else {
         let names: Vec<_> = args.targets.references.iter().map(ToString::to_string).collect();
         let message = format!(
             "{} could not be looked at within {} s",

@@ -1,4 +1,4 @@
-//! Starting, stopping and rebooting: one call for each cloud, then a look at what became of it.
+//! Applies one action to many instances, with one call for each cloud, and lists them again afterwards.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -11,127 +11,135 @@ use crate::cloud::{
 };
 use crate::shutdown::Shutdown;
 
-/// Does one thing to many instances. Gives those for which it went well, as they are now, and an error for each other.
+/// Applies an action to instances. Gives the instances that were changed, as they are listed now, and an error for each
+/// other one.
 pub async fn apply(
     connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
     targets: &[Instance],
     action: InstanceAction,
-    interrupt: &Shutdown,
+    shutdown: &Shutdown,
 ) -> (Vec<Instance>, Vec<Error>) {
-    let outcomes = send(connect, targets, action, interrupt).await;
-    let known = by_reference(targets);
-    let mut errors = Vec::new();
-    let mut done = Vec::new();
+    let outcomes = send(connect, targets, action, shutdown).await;
+    let by_reference = index_by_reference(targets);
+    let (mut changed, mut errors) = (Vec::new(), Vec::new());
     for outcome in outcomes {
         match outcome.result {
-            Ok(()) => done.extend(known.get(&outcome.target).map(|target| (*target).clone())),
+            Ok(()) => changed.extend(by_reference.get(&outcome.target).map(|target| (*target).clone())),
             Err(error) => errors.push(error.with_subject(&outcome.target)),
         }
     }
-    let fresh = relist(connect, &done, interrupt).await;
-    (done.iter().map(|instance| fresh.latest(instance)).collect(), errors)
+    let relisted = relist_until_signal(connect, &changed, shutdown).await;
+    let changed = changed.iter().map(|instance| relisted.latest(instance));
+    (changed.collect(), errors)
 }
 
-/// Instances by what they are called in all calls: there may be thousands.
-pub(super) fn by_reference(instances: &[Instance]) -> HashMap<&InstanceRef, &Instance> {
+/// There may be thousands of instances, so they are looked up in a map.
+pub(super) fn index_by_reference(instances: &[Instance]) -> HashMap<&InstanceRef, &Instance> {
     instances
         .iter()
         .map(|instance| (&instance.reference, instance))
         .collect()
 }
 
-/// Sends the action, each cloud its own targets, all clouds at once.
+/// Sends an action to all clouds at once, to each with its own targets.
 pub(super) async fn send(
     connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
     targets: &[Instance],
     action: InstanceAction,
-    interrupt: &Shutdown,
+    shutdown: &Shutdown,
 ) -> Vec<TargetOutcome> {
-    let groups = ProviderKind::ALL.into_iter().filter_map(|kind| {
-        let references: Vec<InstanceRef> = targets
-            .iter()
-            .filter(|target| target.provider == kind)
-            .map(|target| target.reference.clone())
-            .collect();
-        (!references.is_empty()).then(|| (connect(kind), references))
-    });
-    let calls = groups.map(|(provider, references)| async move {
-        let may_begin = || interrupt.status().is_none();
-        let course = BatchTracker::new(&may_begin);
-        let call = provider.apply(action, &references, &course);
-        let outcomes = interrupt.finish_in_grace_period(call).await;
-        outcomes.unwrap_or_else(|| course.into_outcomes(&references))
+    let mut by_provider: BTreeMap<ProviderKind, Vec<InstanceRef>> = BTreeMap::new();
+    for target in targets {
+        let references = by_provider.entry(target.provider).or_default();
+        references.push(target.reference.clone());
+    }
+    let calls = by_provider.iter().map(async |(kind, references)| {
+        let may_start = || shutdown.status().is_none();
+        let tracker = BatchTracker::new(&may_start);
+        let provider = connect(*kind);
+        let call = provider.apply(action, references, &tracker);
+        let outcomes = shutdown.finish_in_grace_period(call).await;
+        outcomes.unwrap_or_else(|| tracker.into_outcomes(references))
     });
     join_all(calls).await.into_iter().flatten().collect()
 }
 
-/// A second look after a change; after a signal there is no time for it.
+/// Lists instances again after a change, unless a signal has come.
+pub(super) async fn relist_until_signal(
+    connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
+    instances: &[Instance],
+    shutdown: &Shutdown,
+) -> Relisted {
+    let listing = async { Ok(relist(connect, instances).await) };
+    shutdown
+        .run_until_signal(listing)
+        .await
+        .unwrap_or_else(|error| Relisted {
+            instances: HashMap::new(),
+            gaps: vec![RelistGap {
+                region: None,
+                is_partial: false,
+                error,
+            }],
+        })
+}
+
+/// Lists instances again, with one listing for each of their regions.
 pub(super) async fn relist(
     connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
     instances: &[Instance],
-    interrupt: &Shutdown,
 ) -> Relisted {
-    let look = async { Ok(refresh(connect, instances).await) };
-    interrupt.run_until_signal(look).await.unwrap_or_else(|error| Relisted {
-        instances: HashMap::new(),
-        gaps: vec![UnlistedRegion {
-            region: None,
-            is_part: false,
+    let mut by_region: BTreeMap<(ProviderKind, &str), ListFilter> = BTreeMap::new();
+    for instance in instances {
+        let filter = by_region.entry((instance.provider, &instance.region)).or_default();
+        filter.ids.push(instance.reference.id.clone());
+    }
+    let listings = by_region.iter().map(async |((kind, region), filter)| {
+        let scope = ListScope::Region((*region).to_owned());
+        ((*kind, *region), connect(*kind).list(&scope, filter).await)
+    });
+    let mut relisted = Relisted::default();
+    for ((kind, region), listing) in join_all(listings).await {
+        let gap = |is_partial: bool, error: Error| RelistGap {
+            region: Some((kind, region.to_owned())),
+            is_partial,
             error,
-        }],
-    })
+        };
+        match listing {
+            Ok(listing) => {
+                let instances = listing.instances.into_iter();
+                let by_reference = instances.map(|instance| (instance.reference.clone(), instance));
+                relisted.instances.extend(by_reference);
+                let gaps = listing.gaps.into_iter().map(|part| gap(true, part.error));
+                relisted.gaps.extend(gaps);
+            }
+            Err(error) => relisted.gaps.push(gap(false, error)),
+        }
+    }
+    relisted
 }
 
-/// A second look at some instances.
+/// A second listing of some instances.
 #[derive(Default)]
 pub(super) struct Relisted {
-    /// Those that are still listed.
+    /// The instances that are still listed.
     instances: HashMap<InstanceRef, Instance>,
-    /// What did not answer.
-    gaps: Vec<UnlistedRegion>,
-}
-
-/// A region that could not be listed, or a part of it.
-struct UnlistedRegion {
-    /// The region; nothing if it is about all of them.
-    region: Option<(ProviderKind, String)>,
-    /// Whether the rest of the region was listed.
-    is_part: bool,
-    error: Error,
-}
-
-impl UnlistedRegion {
-    /// Whether it can hide that instance. A gap that names another zone of the region does not.
-    fn hides(&self, instance: &Instance) -> bool {
-        let Some((provider, region)) = &self.region else {
-            return true;
-        };
-        if *provider != instance.provider || *region != instance.region {
-            return false;
-        }
-        if !self.is_part {
-            return true;
-        }
-        let Some(place) = self.error.location().and_then(|location| location.place.as_deref()) else {
-            return true;
-        };
-        place == region || place == instance.reference.scope || Some(place) == instance.zone.as_deref()
-    }
+    gaps: Vec<RelistGap>,
 }
 
 impl Relisted {
-    /// The instance as it was listed now; `None` if it was not.
+    /// The instance as it is listed now; `None` if it is not listed.
     pub(super) fn listed(&self, instance: &Instance) -> Option<&Instance> {
         self.instances.get(&instance.reference)
     }
 
-    /// The instance as it was listed last.
+    /// The instance as it is listed now, or else as it was before.
     pub(super) fn latest(&self, instance: &Instance) -> Instance {
         self.listed(instance).unwrap_or(instance).clone()
     }
 
-    /// Why the instance may be there although it is not listed; `None` if it is listed, or is gone.
-    pub(super) fn trouble(&self, instance: &Instance) -> Option<&Error> {
+    /// Why it is not known whether the instance still exists; `None` if it is listed or gone.
+    pub(super) fn listing_error(&self, instance: &Instance) -> Option<&Error> {
         if self.listed(instance).is_some() {
             return None;
         }
@@ -139,45 +147,34 @@ impl Relisted {
         Some(&gap.error)
     }
 
-    /// Whether the instance is not there any more: all answered where it could be.
-    pub(super) fn is_absent(&self, instance: &Instance) -> bool {
-        self.listed(instance).is_none() && self.trouble(instance).is_none()
+    /// Whether the instance is gone: it is not listed, and all locations answered where it can be.
+    pub(super) fn is_gone(&self, instance: &Instance) -> bool {
+        self.listed(instance).is_none() && self.listing_error(instance).is_none()
     }
 }
 
-/// Lists the given instances again, with one listing for each of their regions.
-pub(super) async fn refresh(
-    connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
-    instances: &[Instance],
-) -> Relisted {
-    let mut groups: BTreeMap<(ProviderKind, &str), ListFilter> = BTreeMap::new();
-    for instance in instances {
-        let group = groups.entry((instance.provider, &instance.region)).or_default();
-        group.ids.push(instance.reference.id.clone());
-    }
-    let listings = groups.iter().map(|((kind, region), filter)| {
-        let (provider, location) = (connect(*kind), ListScope::Region((*region).to_owned()));
-        async move { ((*kind, *region), provider.list(&location, filter).await) }
-    });
-    let mut fresh = Relisted::default();
-    for ((kind, region), listing) in join_all(listings).await {
-        let gap = |is_part: bool, error: Error| UnlistedRegion {
-            region: Some((kind, region.to_owned())),
-            is_part,
-            error,
+/// A region, or a part of one, that could not be listed again.
+struct RelistGap {
+    /// The region; `None` means all regions.
+    region: Option<(ProviderKind, String)>,
+    /// Whether the rest of the region was listed.
+    is_partial: bool,
+    error: Error,
+}
+
+impl RelistGap {
+    /// Whether the instance may be in this gap. A gap of another zone of the region does not hide it.
+    fn hides(&self, instance: &Instance) -> bool {
+        let Some((provider, region)) = &self.region else {
+            return true;
         };
-        match listing {
-            Ok(listing) => {
-                let listed = listing.instances.into_iter();
-                fresh
-                    .instances
-                    .extend(listed.map(|instance| (instance.reference.clone(), instance)));
-                fresh
-                    .gaps
-                    .extend(listing.gaps.into_iter().map(|part| gap(true, part.error)));
-            }
-            Err(error) => fresh.gaps.push(gap(false, error)),
+        if *provider != instance.provider || *region != instance.region {
+            return false;
         }
+        let place = self.error.location().and_then(|location| location.place.as_deref());
+        let Some(place) = place.filter(|_| self.is_partial) else {
+            return true;
+        };
+        place == region || place == instance.reference.scope || Some(place) == instance.zone.as_deref()
     }
-    fresh
 }

@@ -1,5 +1,4 @@
-//! What instances cost together.
-//! Filling in what a listing does not tell of an instance and the catalogue knows: its size, and what it costs.
+//! Fills in the sizes and prices of instances from the catalog, and sums what groups of instances cost.
 
 use std::collections::BTreeMap;
 
@@ -9,20 +8,21 @@ use crate::cloud::{Instance, InstanceState, MachineType};
 /// What the instances of one group cost.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Cost {
-    /// The group: the value of the label; `None` for those without it.
+    /// The value of the label; `None` for instances without the label.
     pub group: Option<String>,
-    /// How many run, or are about to.
+    /// How many instances are running, or will be.
     pub running: usize,
-    /// How many of those are of unknown price; they are not in the sum.
+    /// How many of those have no known price; they are not in the sum.
     pub unknown: usize,
-    /// How many are stopped: they cost no more than their disks.
+    /// How many are stopped. Their machines cost nothing, only their disks.
     pub stopped: usize,
-    /// USD per hour of those of known price; `None` if there are only others.
+    /// USD per hour of those with a known price; `None` if no price is known.
     pub usd_per_hour: Option<f64>,
 }
 
-/// Sums what instances cost by the value of a label, or else by cloud; the dearest first. What is gone is not counted.
-pub fn costs(instances: &[Instance], label: Option<&str>) -> Vec<Cost> {
+/// Sums the prices of instances by the value of a label, or else by cloud. The most expensive group comes first. Instances
+/// that are gone do not count.
+pub fn sum_costs(instances: &[Instance], label: Option<&str>) -> Vec<Cost> {
     let mut groups: BTreeMap<Option<String>, (Cost, f64)> = BTreeMap::new();
     for instance in instances.iter().filter(|instance| !instance.state.is_gone()) {
         let group = match label {
@@ -30,21 +30,26 @@ pub fn costs(instances: &[Instance], label: Option<&str>) -> Vec<Cost> {
             None => Some(instance.provider.to_string()),
         };
         let (cost, sum) = groups.entry(group).or_default();
-        match (instance.state, instance.price_usd_per_hour) {
-            (InstanceState::Stopped, _) => cost.stopped += 1,
-            (_, price) => {
-                cost.running += 1;
-                match price {
-                    Some(price) => *sum += price,
-                    None => cost.unknown += 1,
-                }
-            }
+        if instance.state == InstanceState::Stopped {
+            cost.stopped += 1;
+            continue;
+        }
+        cost.running += 1;
+        match instance.price_usd_per_hour {
+            Some(price) => *sum += price,
+            None => cost.unknown += 1,
         }
     }
-    let mut costs: Vec<_> = groups
-        .into_iter()
-        .map(|(group, (cost, sum))| concluded(group, cost, sum))
-        .collect();
+    let costs = groups.into_iter().map(|(group, (cost, sum))| {
+        let is_known = cost.unknown < cost.running || cost.running == 0;
+        Cost {
+            group,
+            // Sums of binary fractions have rounding errors: no price has more than six decimals.
+            usd_per_hour: is_known.then_some((sum * 1e6).round() / 1e6),
+            ..cost
+        }
+    });
+    let mut costs: Vec<_> = costs.collect();
     costs.sort_by(|one, other| {
         let usd = |cost: &Cost| cost.usd_per_hour.unwrap_or(f64::NEG_INFINITY);
         usd(other).total_cmp(&usd(one))
@@ -52,24 +57,13 @@ pub fn costs(instances: &[Instance], label: Option<&str>) -> Vec<Cost> {
     costs
 }
 
-fn concluded(group: Option<String>, cost: Cost, sum: f64) -> Cost {
-    let is_known = cost.unknown < cost.running || cost.running == 0;
-    Cost {
-        group,
-        // Sums of binary fractions end in nonsense: no price is finer than this.
-        usd_per_hour: is_known.then_some((sum * 1e6).round() / 1e6),
-        ..cost
-    }
-}
+/// The fields that [`fill_in_prices`] fills in.
+pub const FILLED_IN_FIELDS: [&str; 3] = ["cpus", "memory_gib", "price_usd_per_hour"];
 
-/// The fields that are filled in.
-pub const APPRAISED_FIELDS: [&str; 3] = ["cpus", "memory_gib", "price_usd_per_hour"];
-
-/// Fills in CPUs, memory and price by the instance's type, where they are not known. The price is that of the machine
-/// while it runs. What is gone costs nothing that could be told; and what costs something else than its type does is
-/// of unknown price.
+/// Fills in the CPUs, memory and price of an instance by its type, where they are not known. The price is that of the
+/// running machine. It stays unknown if the instance is gone, or costs something else than its type.
 pub fn fill_in_prices(instance: &mut Instance, catalog: &Catalog) {
-    let Some(mut machine) = machine_of(instance, catalog) else {
+    let Some(mut machine) = read_machine_type(instance, catalog) else {
         return;
     };
     instance.cpus.get_or_insert(machine.cpus);
@@ -84,8 +78,8 @@ pub fn fill_in_prices(instance: &mut Instance, catalog: &Catalog) {
     instance.price_usd_per_hour = price.map(|price| price.usd_per_hour);
 }
 
-/// The instance's type, by the catalogue or by what the listing told of it.
-fn machine_of(instance: &Instance, catalog: &Catalog) -> Option<MachineType> {
+/// The machine type of an instance, from the catalog or else from its own fields.
+fn read_machine_type(instance: &Instance, catalog: &Catalog) -> Option<MachineType> {
     let name = instance.machine_type.as_deref()?;
     catalog.machine_type(instance.provider, name).or_else(|| {
         Some(MachineType {
@@ -104,6 +98,7 @@ fn machine_of(instance: &Instance, catalog: &Catalog) -> Option<MachineType> {
 mod tests {
     use super::*;
     use crate::cloud::ProviderKind;
+    use crate::providers::Drivers;
 
     fn instance(team: &str, state: InstanceState, price: Option<f64>) -> Instance {
         let mut instance = Instance::with_id_only(ProviderKind::Aws, "us-east-1".to_owned(), "i-1".to_owned());
@@ -118,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_prices_are_counted_and_not_summed() {
+    fn sum_counts_unknown_prices_apart() {
         use InstanceState::{Running, Stopped, Terminated};
         let all = [
             instance("web", Running, Some(0.1)),
@@ -141,19 +136,12 @@ mod tests {
             cost("old", 0, 0, 1, Some(0.0)),
             cost("", 1, 1, 0, None),
         ];
-        assert_eq!(costs(&all, Some("team")), expected);
-        let whole = costs(&all, None);
+        assert_eq!(sum_costs(&all, Some("team")), expected);
+        let whole = sum_costs(&all, None);
         assert_eq!(whole, [cost("aws", 4, 2, 2, Some(0.3))]);
     }
-}
 
-#[cfg(test)]
-mod appraise_tests {
-    use super::*;
-    use crate::cloud::{InstanceState, ProviderKind};
-    use crate::providers::Drivers;
-
-    fn instance(provider: ProviderKind, region: &str, machine_type: &str) -> Instance {
+    fn instance_of_type(provider: ProviderKind, region: &str, machine_type: &str) -> Instance {
         Instance {
             machine_type: Some(machine_type.to_owned()),
             state: InstanceState::Running,
@@ -161,29 +149,29 @@ mod appraise_tests {
         }
     }
 
-    fn appraised(mut instance: Instance) -> (Option<u32>, Option<f64>, Option<f64>) {
+    fn fill_in(mut instance: Instance) -> (Option<u32>, Option<f64>, Option<f64>) {
         fill_in_prices(&mut instance, &Drivers::default().catalog(None));
         (instance.cpus, instance.memory_gib, instance.price_usd_per_hour)
     }
 
     #[test]
-    fn size_and_price_come_from_the_type() {
-        let plain = || instance(ProviderKind::Aws, "us-east-1", "m5.xlarge");
-        assert_eq!(appraised(plain()), (Some(4), Some(16.0), Some(0.192)));
+    fn fill_in_takes_size_and_price_from_the_type() {
+        let plain = || instance_of_type(ProviderKind::Aws, "us-east-1", "m5.xlarge");
+        assert_eq!(fill_in(plain()), (Some(4), Some(16.0), Some(0.192)));
         let known = Instance {
             price_usd_per_hour: Some(0.1),
             cpus: Some(2),
             ..plain()
         };
-        assert_eq!(appraised(known), (Some(2), Some(16.0), Some(0.1)));
-        let on_gce = instance(ProviderKind::Gcp, "us-central1", "e2-medium");
-        assert_eq!(appraised(on_gce), (Some(2), Some(4.0), Some(0.033506)));
+        assert_eq!(fill_in(known), (Some(2), Some(16.0), Some(0.1)));
+        let on_gce = instance_of_type(ProviderKind::Gcp, "us-central1", "e2-medium");
+        assert_eq!(fill_in(on_gce), (Some(2), Some(4.0), Some(0.033506)));
     }
 
     #[test]
-    fn what_costs_something_else_is_of_unknown_price() {
-        let plain = || instance(ProviderKind::Aws, "us-east-1", "m5.xlarge");
-        let n1 = instance(ProviderKind::Gcp, "us-central1", "n1-standard-4");
+    fn fill_in_leaves_other_prices_unknown() {
+        let plain = || instance_of_type(ProviderKind::Aws, "us-east-1", "m5.xlarge");
+        let n1 = instance_of_type(ProviderKind::Gcp, "us-central1", "n1-standard-4");
         for odd in [
             Instance {
                 has_other_price: true,
@@ -203,7 +191,7 @@ mod appraise_tests {
                 ..n1
             },
         ] {
-            assert_eq!(appraised(odd.clone()).2, None, "{odd:?}");
+            assert_eq!(fill_in(odd.clone()).2, None, "{odd:?}");
         }
     }
 }

@@ -1,6 +1,4 @@
-//! Field filters, over instances that are already here.
-//! What filters and orders look at.
-//! Orders, over instances that are already here.
+//! Filters and sorts instances that are already listed: `--filter state=running,age>2h` and `--sort`.
 
 use std::cmp::Ordering;
 use std::str::FromStr;
@@ -13,14 +11,14 @@ use crate::cloud::{
     quoted,
 };
 
-/// A filter over fields: `state=running,age>2h`, all of which must hold. Text compares with `=` and `!=`, and with
-/// `~` for "contains"; numbers, times and `age` also with `<`, `<=`, `>`, `>=`. `label.KEY` is a label.
+/// A filter over fields, such as `state=running,age>2h`. All comparisons must match. Text compares with `=`, `!=` and `~`
+/// (contains); numbers, times and `age` also with `<`, `<=`, `>`, `>=`. `label.KEY` is a label.
 #[derive(Clone, Debug)]
 pub struct Filter(Vec<Comparison>);
 
 #[derive(Clone, Debug)]
 struct Comparison {
-    subject: FilterKey,
+    key: FilterKey,
     operator: Operator,
     operand: Operand,
 }
@@ -30,176 +28,159 @@ enum Operator {
     Equal,
     NotEqual,
     Contains,
-    Ordered { less: bool, or_equal: bool },
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
 }
 
-// Longer ones first, so that `>=` is not read as `>`.
+impl Operator {
+    fn compares_order(self) -> bool {
+        matches!(
+            self,
+            Self::Less | Self::LessOrEqual | Self::Greater | Self::GreaterOrEqual
+        )
+    }
+}
+
 const OPERATORS: [(&str, Operator); 7] = [
     ("!=", Operator::NotEqual),
-    (
-        ">=",
-        Operator::Ordered {
-            less: false,
-            or_equal: true,
-        },
-    ),
-    (
-        "<=",
-        Operator::Ordered {
-            less: true,
-            or_equal: true,
-        },
-    ),
-    (
-        ">",
-        Operator::Ordered {
-            less: false,
-            or_equal: false,
-        },
-    ),
-    (
-        "<",
-        Operator::Ordered {
-            less: true,
-            or_equal: false,
-        },
-    ),
+    (">=", Operator::GreaterOrEqual),
+    ("<=", Operator::LessOrEqual),
+    (">", Operator::Greater),
+    ("<", Operator::Less),
     ("~", Operator::Contains),
     ("=", Operator::Equal),
 ];
 
 impl Filter {
-    /// Whether it looks at a field.
-    pub fn reads(&self, name: &str) -> bool {
-        self.0.iter().any(|comparison| comparison.subject.is(name))
+    /// Whether a comparison uses the field.
+    pub fn uses_field(&self, name: &str) -> bool {
+        self.0.iter().any(|comparison| comparison.key.is_field(name))
     }
 
-    /// Whether everything holds for the instance. What is unknown fits no comparison but `!=`.
-    pub fn admits(&self, instance: &Instance, now: Timestamp) -> bool {
-        self.0.iter().all(|comparison| comparison.holds(instance, now))
+    /// Whether the instance matches all comparisons. An unknown value matches `!=` only.
+    pub fn matches(&self, instance: &Instance, now: Timestamp) -> bool {
+        self.0.iter().all(|comparison| comparison.matches(instance, now))
     }
 }
 
 impl Comparison {
-    fn new(subject: FilterKey, operator: Operator, operand: &str) -> Result<Self> {
-        let operand = Operand::of(&subject, operator, operand)?;
-        Ok(Self {
-            subject,
-            operator,
-            operand,
-        })
+    fn new(key: FilterKey, operator: Operator, operand: &str) -> Result<Self> {
+        let operand = Operand::parse(&key, operator, operand)?;
+        Ok(Self { key, operator, operand })
     }
 
-    fn holds(&self, instance: &Instance, now: Timestamp) -> bool {
-        let value = self.subject.value(instance, now);
-        let order = self.operand.order_of(&value);
+    fn matches(&self, instance: &Instance, now: Timestamp) -> bool {
+        let value = self.key.value(instance, now);
+        let order = self.operand.compare_value(&value);
         match self.operator {
             Operator::Equal => order == Some(Ordering::Equal),
             Operator::NotEqual => order != Some(Ordering::Equal),
             Operator::Contains => self.operand.is_part_of(&value),
-            Operator::Ordered { less, or_equal } => {
-                let wanted = if less { Ordering::Less } else { Ordering::Greater };
-                order.is_some_and(|order| order == wanted || (or_equal && order == Ordering::Equal))
-            }
+            Operator::Less => order.is_some_and(Ordering::is_lt),
+            Operator::LessOrEqual => order.is_some_and(Ordering::is_le),
+            Operator::Greater => order.is_some_and(Ordering::is_gt),
+            Operator::GreaterOrEqual => order.is_some_and(Ordering::is_ge),
         }
     }
 }
 
-/// What a value is compared with.
+/// The value that a field is compared with.
 #[derive(Clone, Debug)]
 enum Operand {
     Text(String),
     Number(f64),
-    Truth(bool),
+    Bool(bool),
     Time(Timestamp),
 }
 
 impl Operand {
-    /// Reads what the subject can be compared with in this way.
-    fn of(subject: &FilterKey, operator: Operator, text: &str) -> Result<Self> {
-        let ordered = matches!(operator, Operator::Ordered { .. });
-        let refused = |message: &str, remedy: &str| Err(Error::invalid(message.to_owned()).with_hint(remedy));
-        let field = match subject {
-            FilterKey::Age if ordered => return Ok(Self::Number(parse_duration(text)?.as_secs_f64())),
-            FilterKey::Age => return refused("age compares with <, <=, > and >= only", "try age>2h"),
-            FilterKey::Label(key) => return whole(&format!("label.{key}"), operator, text),
+    /// Parses a value that the key can be compared with by this operator.
+    fn parse(key: &FilterKey, operator: Operator, text: &str) -> Result<Self> {
+        let refuse = |message: &str, hint: &str| Err(Error::invalid(message.to_owned()).with_hint(hint));
+        let field = match key {
+            FilterKey::Age if operator.compares_order() => {
+                return Ok(Self::Number(parse_duration(text)?.as_secs_f64()));
+            }
+            FilterKey::Age => return refuse("age compares with <, <=, > and >= only", "try age>2h"),
+            FilterKey::Label(key) => return parse_text(&format!("label.{key}"), operator, text),
             FilterKey::Field(field) => field,
         };
         let name = field.name();
-        let whole = || whole(name, operator, text);
-        match (field.kind(), operator) {
-            (FieldKind::Object, _) => refused(
+        match field.kind() {
+            FieldKind::Object => refuse(
                 &format!("{name} has parts of its own, and compares with nothing"),
                 "compare one label: label.KEY=value",
             ),
-            (FieldKind::Number | FieldKind::Bool, Operator::Contains) => {
-                refused(&format!("{name} contains no text"), "compare it with = or !=")
+            FieldKind::Number | FieldKind::Bool if operator == Operator::Contains => {
+                refuse(&format!("{name} contains no text"), "compare it with = or !=")
             }
-            (FieldKind::Bool, Operator::Ordered { .. }) => refused(
+            FieldKind::Bool if operator.compares_order() => refuse(
                 &format!("{name} compares with = and != only"),
                 &format!("try {name}=yes"),
             ),
-            (FieldKind::Bool, _) => match text {
-                "yes" | "true" => Ok(Self::Truth(true)),
-                "no" | "false" => Ok(Self::Truth(false)),
-                _ => refused(
+            FieldKind::Bool => match text {
+                "yes" | "true" => Ok(Self::Bool(true)),
+                "no" | "false" => Ok(Self::Bool(false)),
+                _ => refuse(
                     &format!("{name} is yes or no, not {}", quoted(text)),
                     &format!("try {name}=yes"),
                 ),
             },
-            (FieldKind::Number, _) => match text.parse::<f64>() {
+            FieldKind::Number => match text.parse::<f64>() {
                 Ok(number) if number.is_finite() => Ok(Self::Number(number)),
-                _ => refused(
+                _ => refuse(
                     &format!("{name} is a number, not {}", quoted(text)),
                     &format!("try {name}>=2"),
                 ),
             },
-            (FieldKind::Time, Operator::Contains) | (FieldKind::Text, _) => whole(),
-            (FieldKind::Time, _) => time(text).map(Self::Time).map_or_else(
-                || {
-                    refused(
-                        &format!("{name} is a point in time, not {}", quoted(text)),
-                        &format!("write it as a day or a time: {name}<2026-01-31 or {name}<2026-01-31T12:00:00Z"),
-                    )
-                },
-                Ok,
-            ),
-            (FieldKind::Enum(check), Operator::Equal | Operator::NotEqual) => check(text).and_then(|()| whole()),
-            (FieldKind::Enum(_), _) => whole(),
+            FieldKind::Time if operator != Operator::Contains => match parse_time(text) {
+                Some(time) => Ok(Self::Time(time)),
+                None => refuse(
+                    &format!("{name} is a point in time, not {}", quoted(text)),
+                    &format!("write it as a day or a time: {name}<2026-01-31 or {name}<2026-01-31T12:00:00Z"),
+                ),
+            },
+            FieldKind::Time | FieldKind::Text => parse_text(name, operator, text),
+            FieldKind::Enum(check) => {
+                if matches!(operator, Operator::Equal | Operator::NotEqual) {
+                    check(text)?;
+                }
+                parse_text(name, operator, text)
+            }
         }
     }
 
-    /// How a value stands to it; nothing if that is unknown.
-    fn order_of(&self, value: &Value) -> Option<Ordering> {
-        match (self, value) {
-            (Self::Text(text), value) => Some(plain_text(value)?.as_str().cmp(text)),
-            (Self::Number(number), value) => value.as_f64()?.partial_cmp(number),
-            (Self::Truth(truth), value) => Some(value.as_bool()?.cmp(truth)),
-            (Self::Time(at), value) => Some(value.as_str()?.parse::<Timestamp>().ok()?.cmp(at)),
+    /// The order of a value compared with this one; `None` if the value is unknown.
+    fn compare_value(&self, value: &Value) -> Option<Ordering> {
+        match self {
+            Self::Text(text) => Some(value_text(value)?.as_str().cmp(text)),
+            Self::Number(number) => value.as_f64()?.partial_cmp(number),
+            Self::Bool(operand) => Some(value.as_bool()?.cmp(operand)),
+            Self::Time(time) => Some(value.as_str()?.parse::<Timestamp>().ok()?.cmp(time)),
         }
     }
 
     fn is_part_of(&self, value: &Value) -> bool {
         match self {
-            Self::Text(text) => plain_text(value).is_some_and(|value| value.contains(text)),
-            Self::Number(_) | Self::Truth(_) | Self::Time(_) => false,
+            Self::Text(text) => value_text(value).is_some_and(|value| value.contains(text)),
+            Self::Number(_) | Self::Bool(_) | Self::Time(_) => false,
         }
     }
 }
 
-/// Text to compare text with, which has no order that anybody means.
-fn whole(name: &str, operator: Operator, text: &str) -> Result<Operand> {
-    match operator {
-        Operator::Ordered { .. } => Err(
-            Error::invalid(format!("{name} is text, and compares with =, != and ~ only"))
-                .with_hint(format!("try {name}={text}")),
-        ),
-        _ => Ok(Operand::Text(text.to_owned())),
+/// Text has no useful order, so it does not compare with `<` and `>`.
+fn parse_text(name: &str, operator: Operator, text: &str) -> Result<Operand> {
+    if operator.compares_order() {
+        let message = format!("{name} is text, and compares with =, != and ~ only");
+        return Err(Error::invalid(message).with_hint(format!("try {name}={text}")));
     }
+    Ok(Operand::Text(text.to_owned()))
 }
 
-/// A point in time, or the begin of a day in UTC.
-fn time(text: &str) -> Option<Timestamp> {
+/// A time, or the start of a day in UTC.
+fn parse_time(text: &str) -> Option<Timestamp> {
     let day = || {
         let midnight = text
             .parse::<jiff::civil::Date>()
@@ -214,31 +195,31 @@ impl FromStr for Filter {
     type Err = Error;
 
     fn from_str(input: &str) -> Result<Self> {
-        let comparisons = parts(input).into_iter().map(|part| {
+        let comparisons = split_comparisons(input).into_iter().map(|part| {
             let (at, (symbol, operator)) = OPERATORS
                 .iter()
                 .filter_map(|operator| Some((part.find(operator.0)?, *operator)))
                 .min_by_key(|(at, (symbol, _))| (*at, std::cmp::Reverse(symbol.len())))
                 .ok_or_else(|| {
-                    let remedy = match input.contains("label.") {
+                    let hint = match input.contains("label.") {
                         true => "write it as field=value, and a value with commas in quotes: label.roles=\"app,web\"",
                         false => "write it as field=value, such as state=running or age>2h",
                     };
-                    Error::invalid(format!("invalid filter {}", quoted(part))).with_hint(remedy)
+                    Error::invalid(format!("invalid filter {}", quoted(part))).with_hint(hint)
                 })?;
-            let subject = part[..at].trim().parse()?;
+            let key = part[..at].trim().parse()?;
             let operand = part[at + symbol.len()..].trim();
             match operand.strip_prefix('"') {
-                Some(text) => Comparison::new(subject, operator, &parse_quoted(text)?),
-                None => Comparison::new(subject, operator, operand),
+                Some(text) => Comparison::new(key, operator, &parse_quoted(text)?),
+                None => Comparison::new(key, operator, operand),
             }
         });
         comparisons.collect::<Result<Vec<_>>>().map(Self)
     }
 }
 
-/// The comparisons, which commas part; one inside of quotes is part of its value.
-fn parts(input: &str) -> Vec<&str> {
+/// Splits at commas, but not inside of quotes.
+fn split_comparisons(input: &str) -> Vec<&str> {
     let (mut parts, mut start) = (Vec::new(), 0);
     let (mut is_quoted, mut is_escaped, mut before) = (false, false, ',');
     for (at, letter) in input.char_indices() {
@@ -261,22 +242,94 @@ fn parts(input: &str) -> Vec<&str> {
     parts
 }
 
-/// A field by its name, a label as `label.KEY`, or the age.
+/// A sort order, such as `name,-age`. A hyphen reverses the order of a field.
 #[derive(Clone, Debug)]
-pub(super) enum FilterKey {
+pub struct SortOrder(Vec<SortKey>);
+
+#[derive(Clone, Debug)]
+struct SortKey {
+    key: FilterKey,
+    is_descending: bool,
+}
+
+impl SortOrder {
+    /// Whether the order uses the field.
+    pub fn uses_field(&self, name: &str) -> bool {
+        self.0.iter().any(|sort_key| sort_key.key.is_field(name))
+    }
+
+    /// Sorts in place. Unknown values come last in both directions.
+    pub fn sort(&self, instances: &mut Vec<Instance>, now: Timestamp) {
+        // Values are read once for each instance, and not for each comparison.
+        let read_values = |instance: &Instance| -> Vec<Value> {
+            let keys = self.0.iter();
+            keys.map(|sort_key| sort_key.key.value(instance, now)).collect()
+        };
+        let mut with_values: Vec<_> = std::mem::take(instances)
+            .into_iter()
+            .map(|instance| (read_values(&instance), instance))
+            .collect();
+        with_values.sort_by(|(one, _), (other, _)| self.compare(one, other));
+        instances.extend(with_values.into_iter().map(|(_, instance)| instance));
+    }
+
+    fn compare(&self, one: &[Value], other: &[Value]) -> Ordering {
+        let pairs = one.iter().zip(other);
+        let mut orders = self
+            .0
+            .iter()
+            .zip(pairs)
+            .map(|(sort_key, (one, other))| compare_values(one, other, sort_key.is_descending));
+        orders.find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+    }
+}
+
+fn compare_values(one: &Value, other: &Value, is_descending: bool) -> Ordering {
+    let order = match (one, other) {
+        (Value::Null, Value::Null) => return Ordering::Equal,
+        (Value::Null, _) => return Ordering::Greater,
+        (_, Value::Null) => return Ordering::Less,
+        (Value::Number(one), Value::Number(other)) => one
+            .as_f64()
+            .unwrap_or_default()
+            .total_cmp(&other.as_f64().unwrap_or_default()),
+        (Value::String(one), Value::String(other)) => one.cmp(other),
+        (one, other) => value_text(one).cmp(&value_text(other)),
+    };
+    if is_descending { order.reverse() } else { order }
+}
+
+impl FromStr for SortOrder {
+    type Err = Error;
+
+    fn from_str(input: &str) -> Result<Self> {
+        let keys = input.split(',').map(|text| {
+            let text = text.trim();
+            let name = text.strip_prefix('-');
+            Ok(SortKey {
+                key: name.unwrap_or(text).parse()?,
+                is_descending: name.is_some(),
+            })
+        });
+        keys.collect::<Result<Vec<_>>>().map(Self)
+    }
+}
+
+/// What is compared or sorted by: a field, a label as `label.KEY`, or the age.
+#[derive(Clone, Debug)]
+enum FilterKey {
     Field(InstanceField),
     Label(String),
     Age,
 }
 
 impl FilterKey {
-    /// Whether it is the field of that name.
-    pub(super) fn is(&self, name: &str) -> bool {
+    fn is_field(&self, name: &str) -> bool {
         matches!(self, Self::Field(field) if field.name() == name)
     }
 
-    /// Its value; null where unknown. An age is in whole seconds.
-    pub(super) fn value(&self, instance: &Instance, now: Timestamp) -> Value {
+    /// The value of an instance; null if it is unknown. An age is in whole seconds.
+    fn value(&self, instance: &Instance, now: Timestamp) -> Value {
         match self {
             Self::Field(field) => field.value(instance),
             Self::Label(key) => instance
@@ -298,14 +351,14 @@ impl FromStr for FilterKey {
             None if name == "age" => Ok(Self::Age),
             None => name.parse().map(Self::Field).map_err(|error: Error| {
                 let names = || InstanceField::ALL.iter().map(InstanceField::name);
-                let meant = match name.strip_prefix("labels.") {
+                let suggestion = match name.strip_prefix("labels.") {
                     Some(key) => Some(format!("label.{key}")),
                     None => did_you_mean(name, names()).map(str::to_owned),
                 };
                 let names: Vec<_> = names().collect();
                 let known = format!("{}, age or label.KEY", names.join(", "));
-                error.with_hint(match meant {
-                    Some(meant) => format!("did you mean {meant}? There are {known}"),
+                error.with_hint(match suggestion {
+                    Some(suggestion) => format!("did you mean {suggestion}? There are {known}"),
                     None => format!("use one of {known}"),
                 })
             }),
@@ -313,74 +366,12 @@ impl FromStr for FilterKey {
     }
 }
 
-/// The text of a value that is not a structure; nothing if it is unknown.
-pub(super) fn plain_text(value: &Value) -> Option<String> {
+/// The text of a value; `None` if it is unknown, a list or an object.
+fn value_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
         Value::Null | Value::Array(_) | Value::Object(_) => None,
-    }
-}
-
-/// A sort order: `name,-age`; a hyphen turns a field's order round.
-#[derive(Clone, Debug)]
-pub struct SortOrder(Vec<(FilterKey, bool)>);
-
-impl SortOrder {
-    /// Whether it looks at a field.
-    pub fn reads(&self, name: &str) -> bool {
-        self.0.iter().any(|(subject, _)| subject.is(name))
-    }
-
-    /// Sorts in place; what is unknown comes last either way.
-    pub fn sort(&self, instances: &mut Vec<Instance>, now: Timestamp) {
-        // Values are read once for each instance, and not for each comparison.
-        let mut keyed: Vec<(Vec<Value>, Instance)> = std::mem::take(instances)
-            .into_iter()
-            .map(|instance| (self.key(&instance, now), instance))
-            .collect();
-        keyed.sort_by(|(one, _), (other, _)| self.compare(one, other));
-        instances.extend(keyed.into_iter().map(|(_, instance)| instance));
-    }
-
-    fn key(&self, instance: &Instance, now: Timestamp) -> Vec<Value> {
-        self.0.iter().map(|(subject, _)| subject.value(instance, now)).collect()
-    }
-
-    fn compare(&self, one: &[Value], other: &[Value]) -> Ordering {
-        self.0
-            .iter()
-            .zip(one.iter().zip(other))
-            .map(|((_, descending), (one, other))| order(one, other, *descending))
-            .find(|order| *order != Ordering::Equal)
-            .unwrap_or(Ordering::Equal)
-    }
-}
-
-fn order(one: &Value, other: &Value, descending: bool) -> Ordering {
-    let order = match (one, other) {
-        (Value::Null, Value::Null) => return Ordering::Equal,
-        (Value::Null, _) => return Ordering::Greater,
-        (_, Value::Null) => return Ordering::Less,
-        (Value::Number(one), Value::Number(other)) => one
-            .as_f64()
-            .unwrap_or_default()
-            .total_cmp(&other.as_f64().unwrap_or_default()),
-        (Value::String(one), Value::String(other)) => one.cmp(other),
-        (one, other) => plain_text(one).cmp(&plain_text(other)),
-    };
-    if descending { order.reverse() } else { order }
-}
-
-impl FromStr for SortOrder {
-    type Err = Error;
-
-    fn from_str(input: &str) -> Result<Self> {
-        let keys = input.split(',').map(|key| match key.trim().strip_prefix('-') {
-            Some(name) => Ok((name.parse()?, true)),
-            None => Ok((key.trim().parse()?, false)),
-        });
-        keys.collect::<Result<Vec<_>>>().map(Self)
     }
 }
 
@@ -390,7 +381,7 @@ mod tests {
     use crate::cloud::{InstanceState, ProviderKind};
 
     #[test]
-    fn refuses_filters_without_sense() {
+    fn filter_refuses_invalid_text() {
         for text in [
             "",
             "state",
@@ -423,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_compared_for_what_they_are() {
+    fn filter_compares_values_by_their_type() {
         let mut instance = Instance::with_id_only(ProviderKind::Aws, "us-east-1".into(), "i-1".into());
         instance.state = InstanceState::Running;
         instance.protected = Some(true);
@@ -437,7 +428,7 @@ mod tests {
             ("protected=yes,protected!=no,protected=true", true),
             ("protected!=yes", false),
             ("spot=no,spot!=yes,spot=false", true),
-            // What is unknown is nothing, and differs from all.
+            // An unknown value matches `!=` only.
             ("price_usd_per_hour!=1", true),
             ("price_usd_per_hour>0", false),
             ("memory_gib=16,memory_gib=16.0,cpus>3,cpus<=4", true),
@@ -454,7 +445,7 @@ mod tests {
             ("label.quote=\"say \\\"a,b\\\"\"", true),
         ] {
             let filter: Filter = text.parse().unwrap();
-            assert_eq!(filter.admits(&instance, now), expected, "{text}");
+            assert_eq!(filter.matches(&instance, now), expected, "{text}");
         }
     }
 }

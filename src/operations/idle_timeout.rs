@@ -1,77 +1,77 @@
-//! How long a cloud may keep others waiting: a limit on its silence, not on its work, for a big account takes long.
+//! Limits how long a cloud may send nothing. A listing of a large account may take long, as long as pages come.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-/// Measures time without the part of it that went into what is no cloud's doing.
+/// Measures time, without the time that is excluded.
 #[derive(Debug)]
 pub(super) struct ActiveTimer {
     started: Instant,
-    paused: Mutex<Duration>,
+    excluded: Mutex<Duration>,
 }
 
 impl ActiveTimer {
-    /// Begins to measure.
+    /// Starts to measure.
     pub(super) fn start() -> Self {
         Self {
             started: Instant::now(),
-            paused: Mutex::default(),
+            excluded: Mutex::default(),
         }
     }
 
-    /// Does something that holds up everything, such as printing to a reader who takes their time; that does not count.
+    /// Does work whose time does not count, such as printing to a slow reader, which holds up all listings.
     pub(super) fn exclude<T>(&self, work: impl FnOnce() -> T) -> T {
-        let began = Instant::now();
+        let started = Instant::now();
         let result = work();
-        *self.paused.lock().unwrap_or_else(PoisonError::into_inner) += began.elapsed();
+        *self.excluded.lock().unwrap_or_else(PoisonError::into_inner) += started.elapsed();
         result
     }
 
     fn elapsed(&self) -> Duration {
-        let paused = *self.paused.lock().unwrap_or_else(PoisonError::into_inner);
-        self.started.elapsed().saturating_sub(paused)
+        let excluded = *self.excluded.lock().unwrap_or_else(PoisonError::into_inner);
+        self.started.elapsed().saturating_sub(excluded)
     }
 }
 
-/// The time since a location last said something.
+/// Limits the time since the last sign of life of a call.
 #[derive(Debug)]
 pub(super) struct IdleTimeout<'a> {
-    watch: &'a ActiveTimer,
-    longest: Duration,
-    since: Mutex<Duration>,
+    timer: &'a ActiveTimer,
+    limit: Duration,
+    /// The timer's time of the last sign of life.
+    last_active: Mutex<Duration>,
 }
 
 impl<'a> IdleTimeout<'a> {
-    /// Silence from now on, of which `longest` is borne.
-    pub(super) fn start(watch: &'a ActiveTimer, longest: Duration) -> Self {
+    /// Starts a timeout of `limit`. Every page restarts it.
+    pub(super) fn start(timer: &'a ActiveTimer, limit: Duration) -> Self {
         Self {
-            watch,
-            longest,
-            since: Mutex::new(watch.elapsed()),
+            timer,
+            limit,
+            last_active: Mutex::new(timer.elapsed()),
         }
     }
 
-    /// Something was said.
+    /// Starts the time again.
     pub(super) fn restart(&self) {
-        *self.since.lock().unwrap_or_else(PoisonError::into_inner) = self.watch.elapsed();
+        *self.last_active.lock().unwrap_or_else(PoisonError::into_inner) = self.timer.elapsed();
     }
 
-    fn left(&self) -> Duration {
-        let since = *self.since.lock().unwrap_or_else(PoisonError::into_inner);
-        (since + self.longest).saturating_sub(self.watch.elapsed())
+    fn remaining(&self) -> Duration {
+        let last_active = *self.last_active.lock().unwrap_or_else(PoisonError::into_inner);
+        (last_active + self.limit).saturating_sub(self.timer.elapsed())
     }
 
-    /// Runs `call` to its end; `None` if it was silent for too long.
+    /// Runs `call` to its end; `None` if the time was up.
     pub(super) async fn run<T>(&self, call: impl Future<Output = T>) -> Option<T> {
         let mut call = std::pin::pin!(call);
         loop {
-            let left = self.left();
-            // The limit moves while it is waited for.
-            match timeout(left, &mut call).await {
+            // The call itself restarts the timeout, so the time can be up later than it seems here.
+            match timeout(self.remaining(), &mut call).await {
                 Ok(result) => return Some(result),
-                Err(_) if self.left().is_zero() => return None,
+                Err(_) if self.remaining().is_zero() => return None,
                 Err(_) => {}
             }
         }
@@ -84,31 +84,31 @@ mod tests {
 
     use super::*;
 
-    const LONGEST: Duration = Duration::from_millis(200);
+    const LIMIT: Duration = Duration::from_millis(200);
 
     #[tokio::test]
-    async fn what_goes_on_answering_may_take_long_and_what_is_silent_may_not() {
-        let watch = ActiveTimer::start();
-        let silence = IdleTimeout::start(&watch, LONGEST);
-        let talkative = async {
+    async fn idle_timeout_ends_a_silent_call_and_no_active_one() {
+        let timer = ActiveTimer::start();
+        let timeout = IdleTimeout::start(&timer, LIMIT);
+        let active_call = async {
             for _ in 0..8 {
-                sleep(LONGEST / 4).await;
-                silence.restart();
+                sleep(LIMIT / 4).await;
+                timeout.restart();
             }
         };
-        assert!(silence.run(talkative).await.is_some());
-        assert!(silence.run(sleep(LONGEST * 50)).await.is_none());
-        assert!(watch.elapsed() < LONGEST * 25);
+        assert!(timeout.run(active_call).await.is_some());
+        assert!(timeout.run(sleep(LIMIT * 50)).await.is_none());
+        assert!(timer.elapsed() < LIMIT * 25);
     }
 
     #[tokio::test]
-    async fn a_slow_reader_is_no_silence() {
-        let watch = ActiveTimer::start();
-        let silence = IdleTimeout::start(&watch, LONGEST);
-        let held_up = async {
-            watch.exclude(|| std::thread::sleep(LONGEST * 2));
-            sleep(LONGEST / 4).await;
+    async fn idle_timeout_does_not_count_a_slow_reader() {
+        let timer = ActiveTimer::start();
+        let timeout = IdleTimeout::start(&timer, LIMIT);
+        let slow_reader = async {
+            timer.exclude(|| std::thread::sleep(LIMIT * 2));
+            sleep(LIMIT / 4).await;
         };
-        assert!(silence.run(held_up).await.is_some());
+        assert!(timeout.run(slow_reader).await.is_some());
     }
 }

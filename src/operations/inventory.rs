@@ -1,6 +1,4 @@
-//! Asking every location of every cloud at once, and knowing what did not answer.
-//! Asking the whole of a cloud: the locations that every account has at once, and the others as soon as the cloud has
-//! named them.
+//! Lists the instances of all clouds and locations at once, and records which locations did not answer.
 
 use std::collections::BTreeSet;
 use std::future::poll_fn;
@@ -13,25 +11,27 @@ use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::idle_timeout::ActiveTimer;
-use super::location_query::{LocationQuery, list_with_idle_timeout, resolve_region_or_area, within_deadline};
-use crate::cloud::{Error, ErrorKind, Gap, Instance, ListFilter, ListScope, Provider, Result, SkippedCloud};
+use super::location_query::{LocationQuery, list_with_idle_timeout, resolve_region_or_area, run_with_idle_timeout};
+use crate::cloud::{
+    Error, ErrorKind, Gap, Instance, ListFilter, ListScope, Provider, ProviderKind, Result, SkippedCloud,
+};
 
-/// Which parts of the clouds are asked.
+/// Which locations are listed.
 #[derive(Clone, Debug, Default)]
 pub struct RegionSelection {
-    /// These regions, and those of these areas; empty is all.
+    /// These regions, and all regions of these areas. Empty means all regions.
     pub regions: Vec<String>,
     /// This zone.
     pub zone: Option<String>,
 }
 
 impl RegionSelection {
-    fn is_everything(&self) -> bool {
+    fn selects_all(&self) -> bool {
         self.regions.is_empty() && self.zone.is_none()
     }
 }
 
-/// What was found, and what is missing.
+/// The instances that were found, and the locations that are missing.
 #[derive(Debug, Default)]
 pub struct Inventory {
     /// Every instance of every location that answered.
@@ -40,149 +40,150 @@ pub struct Inventory {
     pub gaps: Vec<Gap>,
     /// The clouds that were not queried. Another one has the region or zone.
     pub skipped: Vec<SkippedCloud>,
-    /// How many locations were asked.
-    pub asked: usize,
-    /// How many of them answered, wholly or in part.
+    /// How many locations were queried.
+    pub queried: usize,
+    /// How many of them answered, in full or in part.
     pub answered: usize,
 }
 
 impl Inventory {
-    /// Whether locations were asked and none answered, so that there is nothing to go by.
+    /// Whether locations were queried and none answered, so that nothing is known.
     pub fn nothing_answered(&self) -> bool {
         self.answered == 0 && !self.gaps.is_empty()
     }
 
-    /// Adds what another inventory found and misses.
+    /// Adds another inventory.
     pub(super) fn merge(&mut self, other: Self) {
         self.instances.extend(other.instances);
         self.gaps.extend(other.gaps);
         self.skipped.extend(other.skipped);
-        self.asked += other.asked;
+        self.queried += other.queried;
         self.answered += other.answered;
     }
 
-    /// What there is to tell of a location that was asked.
-    fn of_location(instances: Vec<Instance>, heard: bool, listed: Result<Vec<Gap>, Gap>) -> Self {
-        let answered = usize::from(heard || listed.is_ok());
+    fn of_location(provider: ProviderKind, instances: Vec<Instance>, listed: Result<Vec<Gap>>) -> Self {
         Self {
             instances,
-            gaps: listed.unwrap_or_else(|gap| vec![gap]),
+            answered: usize::from(listed.is_ok()),
+            gaps: listed.unwrap_or_else(|error| vec![Gap::new(error, provider)]),
             skipped: Vec::new(),
-            asked: 1,
-            answered,
+            queried: 1,
         }
     }
 
-    /// What there is to tell of a cloud that would not say which locations it has.
-    pub(super) fn for_unanswered_cloud(provider: &dyn Provider, error: Error) -> Self {
+    /// The inventory of a cloud that did not name its locations.
+    fn for_unanswered_cloud(provider: &dyn Provider, error: Error) -> Self {
         Self {
             gaps: vec![Gap::new(error, provider.kind())],
-            asked: 1,
+            queried: 1,
             ..Self::default()
         }
     }
 }
 
-/// Lists everything in scope that the filter admits. Locations that fail or fall silent become gaps; they never
-/// hold up or hide the rest. Nothing is taken of a location that failed half-way.
+/// Lists all selected instances that match the filter. Locations that fail or stay silent become gaps. They neither delay
+/// nor hide the others. The instances of a location that failed half-way are left out.
 ///
 /// # Errors
-/// `InvalidSpec` if no cloud has the region or zone that the scope names.
+/// `InvalidSpec` if no cloud has a selected region or zone.
 pub async fn list_all(
     providers: &[Arc<dyn Provider>],
-    scope: &RegionSelection,
+    selection: &RegionSelection,
     filter: &ListFilter,
 ) -> Result<Inventory> {
-    list_all_with_progress(providers, scope, filter, &mut |_| ()).await
+    list_all_with_progress(providers, selection, filter, &mut |_| ()).await
 }
 
-/// The same; `on_answer` is told of each location, as soon as it has answered, how many instances were found there.
+/// Lists like [`list_all`], and calls `on_answer` with the number of instances of each location as soon as it has
+/// answered.
 ///
 /// # Errors
-/// As [`take_inventory`].
+/// As [`list_all`].
 pub async fn list_all_with_progress(
     providers: &[Arc<dyn Provider>],
-    scope: &RegionSelection,
+    selection: &RegionSelection,
     filter: &ListFilter,
     on_answer: &mut (dyn FnMut(usize) + Send),
 ) -> Result<Inventory> {
-    let watch = ActiveTimer::start();
+    let timer = ActiveTimer::start();
     let on_answer = Mutex::new(on_answer);
-    let list = async |provider: &dyn Provider, asked: &LocationQuery| {
+    let list = async |provider: &dyn Provider, query: &LocationQuery| {
         let mut instances = Vec::new();
-        let mut gather = |page: Vec<Instance>| instances.extend(page);
-        let listed = list_with_idle_timeout(provider, asked, filter, &watch, &mut gather).await;
+        let mut collect = |page: Vec<Instance>| instances.extend(page);
+        let listed = list_with_idle_timeout(provider, query, filter, &timer, &mut collect).await;
         match &listed {
-            Ok(_) if asked.confirmed_by_cloud().await => {
+            Ok(_) if query.wait_until_known().await => {
                 on_answer.lock().unwrap_or_else(PoisonError::into_inner)(instances.len());
             }
             _ => instances.clear(),
         }
-        let gap = |error| Gap::new(error, provider.kind());
-        Inventory::of_location(instances, false, listed.map_err(gap))
+        Inventory::of_location(provider.kind(), instances, listed)
     };
-    let mut inventory = ask_all(providers, scope, &list).await?;
-    // The order must not depend on who answered first.
+    let mut inventory = query_selected(providers, selection, &list).await?;
+    // The order must not depend on which location answered first.
     inventory
         .instances
         .sort_by(|one, other| one.reference.cmp(&other.reference));
     Ok(inventory)
 }
 
-/// The same without gathering: each page of each location goes to `on_page` as it comes, in no order, and
-/// [`Inventory::instances`] stays empty. What a location gave before it failed stands, and the location is a gap.
-/// `None` if `on_page` wanted no more.
+/// Lists like [`list_all`], but gives each page of each location to `on_page` as it comes, in no order, and leaves
+/// [`Inventory::instances`] empty. The pages of a location stay valid if it fails later, and the location is a gap.
+/// `None` if `on_page` ended the listing.
 ///
 /// # Errors
-/// As [`take_inventory`].
+/// As [`list_all`].
 pub async fn stream_all(
     providers: &[Arc<dyn Provider>],
-    scope: &RegionSelection,
+    selection: &RegionSelection,
     filter: &ListFilter,
     on_page: &mut (dyn FnMut(Vec<Instance>) -> ControlFlow<()> + Send),
 ) -> Result<Option<Inventory>> {
-    let watch = ActiveTimer::start();
-    let printing = Mutex::new((on_page, ControlFlow::Continue(())));
-    let lock = || printing.lock().unwrap_or_else(PoisonError::into_inner);
-    let list = async |provider: &dyn Provider, asked: &LocationQuery| {
+    let timer = ActiveTimer::start();
+    let printer = Mutex::new((on_page, ControlFlow::Continue(())));
+    let lock = || printer.lock().unwrap_or_else(PoisonError::into_inner);
+    let list = async |provider: &dyn Provider, query: &LocationQuery| {
         let print = |page: Vec<Instance>| {
-            let mut printing = lock();
-            if !page.is_empty() && printing.1.is_continue() {
-                printing.1 = watch.exclude(|| (printing.0)(page));
+            let (on_page, flow) = &mut *lock();
+            if !page.is_empty() && flow.is_continue() {
+                *flow = timer.exclude(|| on_page(page));
             }
         };
-        // What is asked before the cloud has named its locations may be none of them.
+        // Until the cloud has named its locations, this one may turn out not to exist.
         let mut held = Vec::new();
-        let mut hand_on = |page: Vec<Instance>| match asked.is_named() {
+        let mut receive = |page: Vec<Instance>| match query.exists() {
             None => held.push(page),
             Some(true) => held.drain(..).chain([page]).for_each(print),
             Some(false) => {}
         };
-        let listed = list_with_idle_timeout(provider, asked, filter, &watch, &mut hand_on).await;
-        if asked.confirmed_by_cloud().await {
+        let listed = list_with_idle_timeout(provider, query, filter, &timer, &mut receive).await;
+        if query.wait_until_known().await {
             held.into_iter().for_each(print);
         }
-        let gap = |error| Gap::new(error, provider.kind());
-        Inventory::of_location(Vec::new(), asked.has_instances(), listed.map_err(gap))
+        let mut inventory = Inventory::of_location(provider.kind(), Vec::new(), listed);
+        if query.has_instances() {
+            inventory.answered = 1;
+        }
+        inventory
     };
-    let mut asking = pin!(ask_all(providers, scope, &list));
-    poll_fn(|task| match asking.as_mut().poll(task) {
-        // Nobody waits for the rest.
+    let mut query = pin!(query_selected(providers, selection, &list));
+    poll_fn(|context| match query.as_mut().poll(context) {
+        // Nobody reads the rest.
         _ if lock().1.is_break() => Poll::Ready(Ok(None)),
-        answer => answer.map_ok(Some),
+        result => result.map_ok(Some),
     })
     .await
 }
 
-/// Asks every location in scope with `list`, all at once, and puts the answers together.
-async fn ask_all(
+/// Lists every selected location with `list`, all at once, and merges the inventories.
+async fn query_selected(
     providers: &[Arc<dyn Provider>],
-    scope: &RegionSelection,
+    selection: &RegionSelection,
     list: &impl AsyncFn(&dyn Provider, &LocationQuery) -> Inventory,
 ) -> Result<Inventory> {
     let mut inventory = Inventory::default();
-    if scope.is_everything() {
-        // No cloud waits for another one to say where it is.
+    if selection.selects_all() {
+        // No cloud waits until another one has named its locations.
         let clouds = providers
             .iter()
             .map(|provider| query_all_locations(provider.as_ref(), list));
@@ -191,101 +192,119 @@ async fn ask_all(
         }
         return Ok(inventory);
     }
-    let located = join_all(providers.iter().map(|provider| locations_in(provider.as_ref(), scope))).await;
-    let mut asked: Vec<(&dyn Provider, ListScope)> = Vec::new();
-    // By the region's place in the scope: a region of one cloud is unknown to the others, and a mistake only if it is
-    // unknown to all.
-    let mut known = BTreeSet::new();
-    let mut refused = Vec::new();
-    for (provider, located) in providers.iter().map(Arc::as_ref).zip(located) {
-        match located {
-            Ok(locations) => {
-                for (index, location) in locations {
-                    match location {
-                        Ok(location) => {
-                            known.insert(index);
-                            // A zone's region may be named beside it, and a region twice.
-                            if !asked
-                                .iter()
-                                .any(|(one, other)| one.kind() == provider.kind() && *other == location)
-                            {
-                                asked.push((provider, location));
-                            }
-                        }
-                        Err(error) => refused.push((index, provider.kind(), error)),
-                    }
-                }
-            }
-            Err(error) => inventory.merge(Inventory::for_unanswered_cloud(provider, error)),
-        }
-    }
-    for (index, provider, reason) in refused {
-        // A cloud that did not answer may know it.
-        if !known.contains(&index) && inventory.gaps.is_empty() {
-            return Err(reason);
-        }
-        inventory.skipped.push(SkippedCloud { provider, reason });
-    }
-    let asked: Vec<_> = asked
-        .into_iter()
-        .map(|(provider, location)| (provider, LocationQuery::named(location)))
-        .collect();
-    let listings = asked.iter().map(|(provider, asked)| list(*provider, asked));
+    let queries = resolve_selection(providers, selection, &mut inventory).await?;
+    let listings = queries.iter().map(|(provider, query)| list(*provider, query));
     for part in join_all(listings).await {
         inventory.merge(part);
     }
     Ok(inventory)
 }
 
-/// The locations of one cloud that the scope names, each with the place of its word in the scope; the refusal of a region
-/// that this cloud does not know among them. An area is all of its regions.
-async fn locations_in(provider: &dyn Provider, scope: &RegionSelection) -> Result<Vec<(usize, Result<ListScope>)>> {
-    let words: Vec<Option<&str>> = match scope.regions.as_slice() {
-        [] => vec![None],
-        several => several.iter().map(|region| Some(region.as_str())).collect(),
-    };
-    let mut locations = Vec::new();
-    for (position, word) in words.into_iter().enumerate() {
-        let found = match (word, scope.zone.as_deref()) {
-            (Some(word), None) => resolve_region_or_area(provider, word).await,
-            (region, zone) => provider.resolve_location(region, zone).await.map(|place| vec![place]),
-        };
-        match found {
-            Ok(found) => locations.extend(found.iter().map(|place| (position, Ok(place.list_scope())))),
-            Err(error) if error.kind() == ErrorKind::InvalidSpec => {
-                locations.push((position, Err(error.at(provider.kind()))));
+/// The selected locations of all clouds. Adds the clouds to the inventory that did not answer or do not have a location.
+///
+/// # Errors
+/// `InvalidSpec` if all clouds answered and none has a selected region or zone: it is no mistake that a region of one
+/// cloud is unknown to the others.
+async fn resolve_selection<'a>(
+    providers: &'a [Arc<dyn Provider>],
+    selection: &RegionSelection,
+    inventory: &mut Inventory,
+) -> Result<Vec<(&'a dyn Provider, LocationQuery)>> {
+    let mut queries: Vec<(&dyn Provider, LocationQuery)> = Vec::new();
+    let mut known_positions = BTreeSet::new();
+    let mut refusals = Vec::new();
+    let providers = providers.iter().map(Arc::as_ref);
+    let resolved = join_all(providers.clone().map(|provider| resolve_regions(provider, selection))).await;
+    for (provider, resolved) in providers.zip(resolved) {
+        let regions = match resolved {
+            Ok(regions) => regions,
+            Err(error) => {
+                inventory.merge(Inventory::for_unanswered_cloud(provider, error));
+                continue;
             }
-            Err(error) => return Err(error),
+        };
+        for ResolvedRegion { position, scopes } in regions {
+            match scopes {
+                Ok(scopes) => {
+                    known_positions.insert(position);
+                    for scope in scopes {
+                        // A region can be selected twice, or by its name and its area.
+                        let is_same = |(other, query): &(&dyn Provider, LocationQuery)| {
+                            other.kind() == provider.kind() && query.scope == scope
+                        };
+                        if !queries.iter().any(is_same) {
+                            queries.push((provider, LocationQuery::confirmed(scope)));
+                        }
+                    }
+                }
+                Err(reason) => refusals.push((position, provider.kind(), reason)),
+            }
         }
     }
-    Ok(locations)
+    for (position, provider, reason) in refusals {
+        // A cloud that did not answer may have the region.
+        if !known_positions.contains(&position) && inventory.gaps.is_empty() {
+            return Err(reason);
+        }
+        inventory.skipped.push(SkippedCloud { provider, reason });
+    }
+    Ok(queries)
 }
 
-/// Asks every location of a cloud with `list`.
-///
-/// One that was asked before the cloud named its locations, and is none of them, does not count, whatever it answered:
-/// who is first must make no difference.
-pub(super) async fn query_all_locations(
+/// What a selected region or area means on one cloud.
+struct ResolvedRegion {
+    /// Its position in the selection.
+    position: usize,
+    /// Its locations, or why the cloud has none.
+    scopes: Result<Vec<ListScope>>,
+}
+
+async fn resolve_regions(provider: &dyn Provider, selection: &RegionSelection) -> Result<Vec<ResolvedRegion>> {
+    let mut names: Vec<_> = selection.regions.iter().map(|name| Some(name.as_str())).collect();
+    if names.is_empty() {
+        names.push(None);
+    }
+    let mut resolved = Vec::new();
+    for (position, name) in names.into_iter().enumerate() {
+        let zone = selection.zone.as_deref();
+        let locations = match name {
+            Some(name) if zone.is_none() => resolve_region_or_area(provider, name).await,
+            region => provider
+                .resolve_location(region, zone)
+                .await
+                .map(|location| vec![location]),
+        };
+        let scopes = match locations {
+            Ok(locations) => Ok(locations.iter().map(|location| location.list_scope()).collect()),
+            Err(error) if error.kind() == ErrorKind::InvalidSpec => Err(error.at(provider.kind())),
+            Err(error) => return Err(error),
+        };
+        resolved.push(ResolvedRegion { position, scopes });
+    }
+    Ok(resolved)
+}
+
+/// The inventories of all locations of a cloud. Lists those first that every account has, and the others as soon as the
+/// cloud has named them. A location that the cloud does not name does not count, whatever it answered: the order of the
+/// answers makes no difference.
+async fn query_all_locations(
     provider: &dyn Provider,
     list: &impl AsyncFn(&dyn Provider, &LocationQuery) -> Inventory,
 ) -> Vec<Inventory> {
-    let ask = |asked: Arc<LocationQuery>| async move {
-        let part = list(provider, &asked).await;
-        (asked, part)
+    let run = |query: Arc<LocationQuery>| async move {
+        let inventory = list(provider, &query).await;
+        (query, inventory)
     };
-    // Reading the configuration can take for ever, too, where home is on a network.
+    // Reading the cloud's configuration can also hang, in a home directory on a network.
     let known = async { Ok(provider.known_list_scopes().await) };
-    let known = within_deadline(provider, &ListScope::AllRegions, known)
+    let known = run_with_idle_timeout(provider, &ListScope::AllRegions, known)
         .await
         .unwrap_or_default();
-    let mut open: Vec<_> = known
-        .iter()
-        .cloned()
-        .map(|known| Arc::new(LocationQuery::early(known)))
-        .collect();
-    let mut asking: FuturesUnordered<_> = open.iter().cloned().map(ask).collect();
+    let speculative = known.iter().cloned().map(LocationQuery::speculative);
+    let mut open: Vec<_> = speculative.map(Arc::new).collect();
+    let mut running: FuturesUnordered<_> = open.iter().cloned().map(run).collect();
     let mut answers = Vec::new();
-    let mut discovery = pin!(within_deadline(
+    let mut discovery = pin!(run_with_idle_timeout(
         provider,
         &ListScope::AllRegions,
         provider.list_scopes()
@@ -293,52 +312,58 @@ pub(super) async fn query_all_locations(
     let named = loop {
         tokio::select! {
             named = &mut discovery => break named,
-            Some(answer) = asking.next() => answers.push(answer),
+            Some(answer) = running.next() => answers.push(answer),
         }
     };
-    let named = named.and_then(|named| match named.is_empty() {
-        true => Err(Error::new(
-            ErrorKind::Network,
-            "it named no region, and there is no such account",
-        )),
-        false => Ok(named),
-    });
-    let named: BTreeSet<ListScope> = match named {
+    let named: BTreeSet<ListScope> = match named.and_then(check_not_empty) {
         Ok(named) => named.into_iter().collect(),
         Err(error) => {
-            open.iter().for_each(|asked| asked.confirm(true));
-            answers.extend(asking.collect::<Vec<_>>().await);
-            // Whoever failed of the same need not be named: the whole cloud is incomplete.
-            let tells_more = |part: &Inventory| part.gaps.iter().any(|gap| gap.error.kind() != error.kind());
-            answers.retain(|(asked, part)| part.answered > 0 || asked.has_instances() || tells_more(part));
-            let mut parts = in_order(answers);
-            parts.push(Inventory::for_unanswered_cloud(provider, error));
-            return parts;
+            open.iter().for_each(|query| query.confirm(true));
+            answers.extend(running.collect::<Vec<_>>().await);
+            // The whole cloud is a gap. A location is reported beside it only if it answered or failed otherwise.
+            let failed_otherwise =
+                |inventory: &Inventory| inventory.gaps.iter().any(|gap| gap.error.kind() != error.kind());
+            answers.retain(|(query, inventory)| {
+                inventory.answered > 0 || query.has_instances() || failed_otherwise(inventory)
+            });
+            let mut inventories = sort_by_scope(answers);
+            inventories.push(Inventory::for_unanswered_cloud(provider, error));
+            return inventories;
         }
     };
-    for asked in &open {
-        asked.confirm(named.contains(&asked.location));
+    for query in &open {
+        query.confirm(named.contains(&query.scope));
     }
-    for location in named.iter().filter(|location| !known.contains(location)) {
-        let asked = Arc::new(LocationQuery::named(location.clone()));
-        open.push(Arc::clone(&asked));
-        asking.push(ask(asked));
+    for scope in named.iter().filter(|scope| !known.contains(scope)) {
+        let query = Arc::new(LocationQuery::confirmed(scope.clone()));
+        open.push(Arc::clone(&query));
+        running.push(run(query));
     }
-    let counts = |asked: &Arc<LocationQuery>| asked.is_named() == Some(true);
-    open.retain(|asked| !answers.iter().any(|(answered, _)| Arc::ptr_eq(answered, asked)));
-    while open.iter().any(counts) {
-        let Some((asked, part)) = asking.next().await else {
+    let exists = |query: &Arc<LocationQuery>| query.exists() == Some(true);
+    open.retain(|query| !answers.iter().any(|(answered, _)| Arc::ptr_eq(answered, query)));
+    // A query of a location that does not exist is not waited for.
+    while open.iter().any(exists) {
+        let Some((query, inventory)) = running.next().await else {
             break;
         };
-        open.retain(|open| !Arc::ptr_eq(open, &asked));
-        answers.push((asked, part));
+        open.retain(|other| !Arc::ptr_eq(other, &query));
+        answers.push((query, inventory));
     }
-    answers.retain(|(asked, _)| counts(asked));
-    in_order(answers)
+    answers.retain(|(query, _)| exists(query));
+    sort_by_scope(answers)
 }
 
-/// The answers by their locations: who was first must make no difference.
-fn in_order(mut answers: Vec<(Arc<LocationQuery>, Inventory)>) -> Vec<Inventory> {
-    answers.sort_by(|(one, _), (other, _)| one.location.cmp(&other.location));
-    answers.into_iter().map(|(_, part)| part).collect()
+fn check_not_empty(scopes: Vec<ListScope>) -> Result<Vec<ListScope>> {
+    match scopes.is_empty() {
+        true => Err(Error::new(
+            ErrorKind::Network,
+            "the cloud named no region, but every account has one",
+        )),
+        false => Ok(scopes),
+    }
+}
+
+fn sort_by_scope(mut answers: Vec<(Arc<LocationQuery>, Inventory)>) -> Vec<Inventory> {
+    answers.sort_by(|(one, _), (other, _)| one.scope.cmp(&other.scope));
+    answers.into_iter().map(|(_, inventory)| inventory).collect()
 }

@@ -1,35 +1,34 @@
-//! Label selectors.
+//! Selects instances by their labels: `-l env=ci,team!=web`.
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use crate::cloud::{Error, Instance, Requirement, Result, label_text, may_be_secret, parse_requirements};
 
-/// A label selector: `env=ci,team!=web,gpu,!temporary`, all of which must hold.
+/// A label selector, such as `env=ci,team!=web,gpu,!temporary`. All requirements must match.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LabelSelector(Vec<Requirement>);
 
 impl LabelSelector {
-    /// Whether the instance's labels are as selected. `Roles=app,web` means the value with its comma.
-    pub fn admits(&self, instance: &Instance) -> bool {
-        self.0.iter().all(|requirement| holds(requirement, instance))
+    /// Whether the labels of the instance match. `Roles=app,web` means the value with its comma.
+    pub fn matches(&self, instance: &Instance) -> bool {
+        self.0.iter().all(|requirement| is_met(requirement, instance))
     }
 
-    /// Whether the selector can also be read in another way, in which the instance is selected: `Roles=app,web` as
-    /// `Roles=app` and a label `web`.
-    fn admits_otherwise(&self, instance: &Instance) -> bool {
+    /// Whether another reading of the selector matches the instance: `Roles=app,web` as `Roles=app` and a label `web`.
+    fn matches_other_reading(&self, instance: &Instance) -> bool {
         let is_ambiguous = |requirement: &Requirement| matches!(requirement, Requirement::Whole { .. });
         self.0.iter().any(is_ambiguous)
             && self.0.iter().all(|requirement| match requirement {
                 Requirement::Whole { key, first, others, .. } => {
                     instance.label(key) == Some(first) && others.iter().all(|other| instance.label(other).is_some())
                 }
-                other => holds(other, instance),
+                other => is_met(other, instance),
             })
     }
 }
 
-fn holds(requirement: &Requirement, instance: &Instance) -> bool {
+fn is_met(requirement: &Requirement, instance: &Instance) -> bool {
     match requirement {
         Requirement::In(key, values) => instance.label(key).is_some_and(|value| values.contains(value)),
         Requirement::NotIn(key, values) => !instance.label(key).is_some_and(|value| values.contains(value)),
@@ -39,46 +38,49 @@ fn holds(requirement: &Requirement, instance: &Instance) -> bool {
     }
 }
 
-/// Several selectors, all of which must hold.
+/// Several selectors, all of which must match.
 #[derive(Clone, Debug)]
 pub struct Selectors<'a> {
     selectors: &'a [LabelSelector],
-    /// An instance was seen that another reading of the text selects.
+    /// Whether another reading of a selector matches an instance that was checked.
     is_ambiguous: bool,
 }
 
 impl<'a> Selectors<'a> {
-    /// Puts selectors together.
+    /// Combines selectors.
     ///
     /// # Errors
-    /// `InvalidSpec` if no instance can ever have such labels.
+    /// `InvalidSpec` if no instance can have such labels.
     pub fn new(selectors: &'a [LabelSelector]) -> Result<Self> {
-        check_possible(selectors)?;
+        check_satisfiable(selectors)?;
         Ok(Self {
             selectors,
             is_ambiguous: false,
         })
     }
 
-    /// Whether the instance's labels are as selected.
-    pub fn admits(&mut self, instance: &Instance) -> bool {
+    /// Whether the labels of the instance match all selectors. Remembers if only another reading of them does.
+    pub fn matches(&mut self, instance: &Instance) -> bool {
         let mut selectors = self.selectors.iter();
-        if selectors.clone().all(|selector| selector.admits(instance)) {
+        if selectors.clone().all(|selector| selector.matches(instance)) {
             return true;
         }
-        if selectors.all(|selector| selector.admits(instance) || selector.admits_otherwise(instance)) {
+        if selectors.all(|selector| selector.matches(instance) || selector.matches_other_reading(instance)) {
             self.is_ambiguous = true;
         }
         false
     }
 
-    /// Checks, after all instances were looked at, that nothing was passed over that could have been meant.
+    /// Checks, after all instances, that none was left out because its selector can be read in two ways.
     ///
     /// # Errors
-    /// `InvalidSpec`, spelling both readings.
-    pub fn check_meaning(&self) -> Result<()> {
+    /// `InvalidSpec`, with both readings.
+    pub fn check_unambiguous(&self) -> Result<()> {
+        if !self.is_ambiguous {
+            return Ok(());
+        }
         let requirements = self.selectors.iter().flat_map(|selector| &selector.0);
-        let ambiguous = requirements.filter_map(|requirement| match requirement {
+        let mut ambiguous = requirements.filter_map(|requirement| match requirement {
             Requirement::Whole {
                 key,
                 value,
@@ -87,7 +89,7 @@ impl<'a> Selectors<'a> {
             } => Some((key, value, first, others)),
             _ => None,
         });
-        let Some((key, value, first, others)) = ambiguous.take(usize::from(self.is_ambiguous)).next() else {
+        let Some((key, value, first, others)) = ambiguous.next() else {
             return Ok(());
         };
         let others: String = others.iter().map(|other| format!(" -l {other}")).collect();
@@ -101,13 +103,13 @@ impl<'a> Selectors<'a> {
     }
 }
 
-/// What is asked of one label, by all requirements together.
-fn check_possible(selectors: &[LabelSelector]) -> Result<()> {
+/// Checks for each label that the requirements of all selectors do not exclude each other.
+fn check_satisfiable(selectors: &[LabelSelector]) -> Result<()> {
     let requirements: Vec<_> = selectors.iter().flat_map(|selector| &selector.0).collect();
     let keys: BTreeSet<_> = requirements.iter().map(|requirement| requirement.key()).collect();
     for key in keys {
         let mut allowed: Option<BTreeSet<String>> = None;
-        let (mut is_there, mut is_absent) = (false, false);
+        let (mut must_exist, mut must_be_absent) = (false, false);
         let mut denied = BTreeSet::new();
         for requirement in requirements.iter().filter(|requirement| requirement.key() == key) {
             let values = match requirement {
@@ -118,25 +120,23 @@ fn check_possible(selectors: &[LabelSelector]) -> Result<()> {
                     continue;
                 }
                 Requirement::Has(_) => {
-                    is_there = true;
+                    must_exist = true;
                     continue;
                 }
                 Requirement::HasNot(_) => {
-                    is_absent = true;
+                    must_be_absent = true;
                     continue;
                 }
             };
-            is_there = true;
+            must_exist = true;
             allowed = Some(match allowed {
                 Some(allowed) => allowed.intersection(&values).cloned().collect(),
                 None => values,
             });
         }
         let no_value = allowed.is_some_and(|allowed| allowed.is_subset(&denied));
-        if no_value || (is_there && is_absent) {
-            let error = Error::invalid(format!(
-                "no VM can have the label {key} as all selectors together ask for it"
-            ));
+        if no_value || (must_exist && must_be_absent) {
+            let error = Error::invalid(format!("no VM can have a label {key} that matches all selectors"));
             return Err(error.with_hint(format!(
                 "selectors are joined by \"and\": write {key} in (a,b) for one of several values"
             )));
@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn refuses_what_is_no_selector() {
+    fn selector_refuses_invalid_text() {
         for text in [
             "",
             ",",
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn contradictions_are_refused() {
+    fn selectors_refuse_contradictions() {
         let check = |texts: &[&str]| {
             let selectors: Vec<LabelSelector> = texts.iter().map(|text| text.parse().unwrap()).collect();
             Selectors::new(&selectors).map(|_| ())

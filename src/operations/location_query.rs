@@ -1,5 +1,4 @@
-//! Asking one location, for as long as it has something to say.
-//! Words for places: a region by its name, or an area.
+//! Lists one location of a cloud until it ends or stays silent for too long. Also resolves the name of a region or area.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -12,145 +11,143 @@ use crate::cloud::{
     Result,
 };
 
-/// How long one location may say nothing, before its first page and between any two.
-const LONGEST_SILENCE: Duration = Duration::from_secs(60);
+/// How long a location may send nothing, before its first page and between two pages.
+const MAX_SILENCE: Duration = Duration::from_secs(60);
 
-/// So many pages in a row may have nothing on them before a cloud counts as silent: filters can leave pages empty.
-const MOST_EMPTY: usize = 100;
+/// How many pages in a row may be empty before the location counts as silent. Filters can leave pages empty.
+const MAX_EMPTY_PAGES: usize = 100;
 
-/// A location, and what is heard of it while it is being listed.
+/// A listing of one scope of a cloud, and what is known of it so far.
 #[derive(Debug)]
 pub(super) struct LocationQuery {
-    pub(super) location: ListScope,
+    pub(super) scope: ListScope,
     has_instances: AtomicBool,
-    /// Whether the cloud has it among its locations; `None` as long as it has not said.
-    is_named: watch::Sender<Option<bool>>,
+    /// Whether the cloud has this scope; `None` until the cloud has named its scopes.
+    exists: watch::Sender<Option<bool>>,
 }
 
 impl LocationQuery {
-    /// A location of which it is known that there is one.
-    pub(super) fn named(location: ListScope) -> Self {
-        Self::new(location, Some(true))
+    /// A listing of a scope that exists.
+    pub(super) fn confirmed(scope: ListScope) -> Self {
+        Self::new(scope, Some(true))
     }
 
-    /// A location that is asked before the cloud has named those that it has.
-    pub(super) fn early(location: ListScope) -> Self {
-        Self::new(location, None)
+    /// A listing that starts before the cloud has named its scopes.
+    pub(super) fn speculative(scope: ListScope) -> Self {
+        Self::new(scope, None)
     }
 
-    fn new(location: ListScope, is_named: Option<bool>) -> Self {
+    fn new(scope: ListScope, exists: Option<bool>) -> Self {
         Self {
-            location,
+            scope,
             has_instances: AtomicBool::new(false),
-            is_named: watch::Sender::new(is_named),
+            exists: watch::Sender::new(exists),
         }
     }
 
-    /// Says whether the cloud has named it.
-    pub(super) fn confirm(&self, is_named: bool) {
-        self.is_named.send_replace(Some(is_named));
+    /// Records whether the cloud has this scope.
+    pub(super) fn confirm(&self, exists: bool) {
+        self.exists.send_replace(Some(exists));
     }
 
-    /// Whether the cloud has named it; `None` as long as it has named none.
-    pub(super) fn is_named(&self) -> Option<bool> {
-        *self.is_named.borrow()
+    /// Whether the cloud has this scope; `None` until that is known.
+    pub(super) fn exists(&self) -> Option<bool> {
+        *self.exists.borrow()
     }
 
-    /// Waits until the cloud has named its locations; whether this is one of them.
-    pub(super) async fn confirmed_by_cloud(&self) -> bool {
-        let mut is_named = self.is_named.subscribe();
-        // The sender lives as long as this does.
-        let decided = is_named.wait_for(Option::is_some).await;
-        decided.is_ok_and(|decided| *decided == Some(true))
+    /// Waits until it is known whether the cloud has this scope, and says so.
+    pub(super) async fn wait_until_known(&self) -> bool {
+        let mut exists = self.exists.subscribe();
+        // The sender is a field of `self`, so it lives long enough.
+        let known = exists.wait_for(Option::is_some).await;
+        known.is_ok_and(|exists| *exists == Some(true))
     }
 
-    /// Instances were listed.
-    pub(super) fn mark_nonempty(&self) {
-        self.has_instances.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether any were.
+    /// Whether an instance was listed.
     pub(super) fn has_instances(&self) -> bool {
         self.has_instances.load(Ordering::Relaxed)
     }
-}
 
-/// Lists one location for as long as it goes on saying something.
-pub(super) async fn list_with_idle_timeout(
-    provider: &dyn Provider,
-    asked: &LocationQuery,
-    filter: &ListFilter,
-    stopwatch: &ActiveTimer,
-    hand_on: &mut (dyn FnMut(Vec<Instance>) + Send),
-) -> Result<Vec<Gap>> {
-    let silence = IdleTimeout::start(stopwatch, LONGEST_SILENCE);
-    let mut empty = 0;
-    let mut listen = |page: Vec<Instance>| {
-        empty = if page.is_empty() { empty + 1 } else { 0 };
-        if empty == 0 {
-            asked.mark_nonempty();
-        }
-        hand_on(page);
-        // One that goes on for ever without saying anything might as well be silent.
-        if empty <= MOST_EMPTY {
-            silence.restart();
-        }
-    };
-    let pages = InstanceSink::new(&asked.location, filter, &mut listen);
-    in_time(provider, &asked.location, &silence, provider.list_into(&pages)).await
-}
-
-/// Ends a call about a location that is silent for too long; its errors name the place.
-///
-/// # Errors
-/// `Network` after too long a silence; those of the call.
-pub(super) async fn within_deadline<T>(
-    provider: &dyn Provider,
-    location: &ListScope,
-    call: impl Future<Output = Result<T>>,
-) -> Result<T> {
-    let watch = ActiveTimer::start();
-    in_time(provider, location, &IdleTimeout::start(&watch, LONGEST_SILENCE), call).await
-}
-
-/// Ends a call when its silence has lasted too long; its errors name the place.
-async fn in_time<T>(
-    provider: &dyn Provider,
-    location: &ListScope,
-    silence: &IdleTimeout<'_>,
-    call: impl Future<Output = Result<T>>,
-) -> Result<T> {
-    let answer = silence.run(call).await.unwrap_or_else(|| {
-        let seconds = LONGEST_SILENCE.as_secs();
-        Err(Error::new(ErrorKind::Network, format!("no answer within {seconds} s")))
-    });
-    answer.map_err(|error| error.at_if_unset(error_location(provider, location)))
-}
-
-fn error_location(provider: &dyn Provider, scope: &ListScope) -> ErrorLocation {
-    match scope {
-        ListScope::AllRegions => provider.kind().into(),
-        _ => ErrorLocation::new(provider.kind(), scope),
+    fn mark_nonempty(&self) {
+        self.has_instances.store(true, Ordering::Relaxed);
     }
 }
 
-/// The places that a word means on a cloud: the region of that name, or all regions of that area that the account can
-/// use.
+/// Lists one scope and gives each page to `on_page`.
 ///
 /// # Errors
-/// `InvalidSpec` if there is none; those of asking for the regions.
-pub async fn resolve_region_or_area(provider: &dyn Provider, word: &str) -> Result<Vec<Location>> {
-    let Ok(area) = word.parse::<Area>() else {
-        return Ok(vec![provider.resolve_location(Some(word), None).await?]);
+/// `Network` after too long a silence; those of the listing.
+pub(super) async fn list_with_idle_timeout(
+    provider: &dyn Provider,
+    query: &LocationQuery,
+    filter: &ListFilter,
+    timer: &ActiveTimer,
+    on_page: &mut (dyn FnMut(Vec<Instance>) + Send),
+) -> Result<Vec<Gap>> {
+    let timeout = IdleTimeout::start(timer, MAX_SILENCE);
+    let mut empty_pages = 0;
+    let mut receive = |page: Vec<Instance>| {
+        empty_pages = if page.is_empty() { empty_pages + 1 } else { 0 };
+        if empty_pages == 0 {
+            query.mark_nonempty();
+        }
+        on_page(page);
+        // A location that sends only empty pages counts as silent.
+        if empty_pages <= MAX_EMPTY_PAGES {
+            timeout.restart();
+        }
+    };
+    let sink = InstanceSink::new(&query.scope, filter, &mut receive);
+    run_with_timeout(provider, &query.scope, &timeout, provider.list_into(&sink)).await
+}
+
+/// Runs a call about a scope. Its errors name the location.
+///
+/// # Errors
+/// `Network` if it takes too long; those of the call.
+pub(super) async fn run_with_idle_timeout<T>(
+    provider: &dyn Provider,
+    scope: &ListScope,
+    call: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let timer = ActiveTimer::start();
+    run_with_timeout(provider, scope, &IdleTimeout::start(&timer, MAX_SILENCE), call).await
+}
+
+async fn run_with_timeout<T>(
+    provider: &dyn Provider,
+    scope: &ListScope,
+    timeout: &IdleTimeout<'_>,
+    call: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let result = timeout.run(call).await.unwrap_or_else(|| {
+        let seconds = MAX_SILENCE.as_secs();
+        Err(Error::new(ErrorKind::Network, format!("no answer within {seconds} s")))
+    });
+    result.map_err(|error| {
+        error.at_if_unset(match scope {
+            ListScope::AllRegions => provider.kind().into(),
+            _ => ErrorLocation::new(provider.kind(), scope),
+        })
+    })
+}
+
+/// Resolves the name of a region, or of an area: then to all regions of the area that the account can use.
+///
+/// # Errors
+/// `InvalidSpec` if there is none; those of listing the regions.
+pub async fn resolve_region_or_area(provider: &dyn Provider, name: &str) -> Result<Vec<Location>> {
+    let Ok(area) = name.parse::<Area>() else {
+        return Ok(vec![provider.resolve_location(Some(name), None).await?]);
     };
     let regions = provider.regions().await?.into_iter();
-    let places: Vec<_> = regions
+    let locations: Vec<_> = regions
         .filter(|region| (provider.info().area_of)(region) == Some(area))
         .map(|region| Location { region, zone: None })
         .collect();
-    if places.is_empty() {
+    if locations.is_empty() {
         let message = format!("{} has no region in {area} that this account can use", provider.kind());
         return Err(Error::invalid(message).with_hint("name another area, or a region"));
     }
-    Ok(places)
+    Ok(locations)
 }

@@ -1,5 +1,5 @@
-//! What is true of every cloud: asking all of them at once, creating once, selecting, ending, waiting.
-//! Everything here speaks to [`Provider`](crate::cloud::Provider) and to nothing more concrete.
+//! What cloudctl does with every cloud alike: list, resolve names, create, change, terminate, wait.
+//! Everything here calls [`Provider`](crate::cloud::Provider) and no driver.
 
 mod batch;
 mod costs;
@@ -16,23 +16,22 @@ mod terminate;
 mod wait;
 
 pub use batch::apply;
-pub use costs::{APPRAISED_FIELDS, fill_in_prices};
-pub use costs::{Cost, costs};
-pub use create::existing::{NameStatus, look_up_names};
-pub use create::offers::{CreateRequest, Offer, usd};
-pub use create::placement::{Fallback, PlacementRefusal, PlacementScope, ProviderLocation, offers};
+pub use costs::{Cost, FILLED_IN_FIELDS, fill_in_prices, sum_costs};
+pub use create::offers::{CreateRequest, Offer, format_usd};
+pub use create::placement::{
+    Fallback, PlacementRefusal, PlacementScope, ProviderLocation, SelectedOffer, deduplicate_providers,
+};
+pub use create::preview::{PreviewReport, preview_by_name};
 pub use create::{CreateReport, CreatedInstance, create_by_name};
-pub use expiry::{Expired, extended_ttl, find_expired};
-pub use filter::Filter;
-pub use filter::SortOrder;
+pub use expiry::{Expired, compute_extended_ttl, find_expired};
+pub use filter::{Filter, SortOrder};
 pub use inventory::{Inventory, RegionSelection, list_all, list_all_with_progress, stream_all};
 pub use label_selector::{LabelSelector, Selectors};
 pub use location_query::resolve_region_or_area;
 pub use resolve::{ResolvedInstances, resolve};
 pub use ssh::SSH_PORT;
-pub use terminate::delete_unused_firewall_rules;
 pub use terminate::{
-    SkipReason, SkippedInstance, TerminationPlan, check_account, leave_out_protected, plan_termination,
-    report_kept_disks, terminate,
+    SkipReason, SkippedInstance, TerminationPlan, check_account, delete_unused_firewall_rules, leave_out_protected,
+    plan_termination, report_kept_disks, terminate,
 };
-pub use wait::{WaitGoal, WaitResult, in_time, wait_for};
+pub use wait::{WaitGoal, WaitResult, run_first_listing, wait_for};

@@ -1,4 +1,4 @@
-//! From what people type to the instances they mean: exactly one for each reference, or an error that says why not.
+//! Resolves what a user types, such as a name or an id, to exactly one instance each.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,17 +11,17 @@ use crate::cloud::{
     SkippedCloud,
 };
 
-/// What the references came to.
+/// The result of resolving some queries.
 #[derive(Debug, Default)]
 pub struct ResolvedInstances {
-    /// One instance for each reference that was found, without repetitions, in the order typed.
+    /// One instance for each query that was resolved, each instance once, in the order of the queries.
     pub instances: Vec<Instance>,
-    /// All that references fit and that is terminating, whether it is among `instances` or not.
-    going: Vec<Instance>,
-    /// The references for which there is no living instance.
+    /// All terminating instances that match a query, also those in `instances`.
+    terminating: Vec<Instance>,
+    /// The queries without an instance.
     pub missing: Vec<InstanceQuery>,
-    /// The references that were looked for where not everything answered, each with what did not.
-    doubts: Vec<(InstanceQuery, Gap)>,
+    /// The queries that may have another match, each with a location that did not answer.
+    uncertain: Vec<(InstanceQuery, Gap)>,
     /// The locations that did not answer.
     pub gaps: Vec<Gap>,
     /// The clouds that were not queried.
@@ -29,7 +29,7 @@ pub struct ResolvedInstances {
 }
 
 impl ResolvedInstances {
-    /// The instances, if every reference means one.
+    /// The instances, if every query has one.
     ///
     /// # Errors
     /// As [`missing_error`](Self::missing_error).
@@ -40,180 +40,154 @@ impl ResolvedInstances {
         }
     }
 
-    /// Adds all that is terminating: several of a name may be, beside one that lives or without it. A name of which none
-    /// lives stays missing only if a place that did not answer may have one.
+    /// Adds all terminating instances that match: several can have one name, with or without one that is alive. Their
+    /// queries are no longer missing, unless a location that did not answer may have another instance.
     pub fn add_terminating(&mut self) {
-        let going = std::mem::take(&mut self.going);
-        let doubts = &self.doubts;
-        self.missing.retain(|reference| {
-            let is_doubted = doubts.iter().any(|(doubted, _)| doubted == reference);
-            is_doubted || !going.iter().any(|instance| reference.matches(instance))
+        let terminating = std::mem::take(&mut self.terminating);
+        let uncertain = &self.uncertain;
+        self.missing.retain(|query| {
+            let is_uncertain = uncertain.iter().any(|(other, _)| other == query);
+            is_uncertain || !terminating.iter().any(|instance| query.matches(instance))
         });
-        for instance in going {
-            if !self.instances.iter().any(|known| known.reference == instance.reference) {
-                self.instances.push(instance);
-            }
+        for instance in terminating {
+            push_new(&mut self.instances, &instance);
         }
     }
 
-    /// Checks that nothing else can be meant. A name that was seen once may be there again where a part of what was
-    /// looked at did not answer: a region of all of them, or a zone of the region that was named with it. An id means one
+    /// Checks that no location that did not answer may have another instance of a name that was found. An id means one
     /// instance.
     ///
     /// # Errors
-    /// `Refused`, naming the name and the place.
+    /// `Refused`, with the name and the location.
     pub fn check_unambiguous(&self) -> Result<()> {
-        let by_name = |reference: &InstanceQuery| {
-            let means_name = |instance: &Instance| instance.reference.id != reference.name_or_id;
-            self.instances
-                .iter()
-                .any(|instance| reference.matches(instance) && means_name(instance))
+        let is_resolved_by_name = |query: &InstanceQuery| {
+            let is_named = |instance: &Instance| instance.reference.id != query.name_or_id;
+            let mut instances = self.instances.iter();
+            instances.any(|instance| query.matches(instance) && is_named(instance))
         };
-        let Some((reference, gap)) = self.doubts.iter().find(|(reference, _)| by_name(reference)) else {
+        let uncertain = self.uncertain.iter().find(|(query, _)| is_resolved_by_name(query));
+        let Some((query, gap)) = uncertain else {
             return Ok(());
         };
         let message = format!(
             "{} did not answer and may have another VM called {}; nothing was changed: {}",
-            gap.location, reference.name_or_id, gap.error
+            gap.location, query.name_or_id, gap.error
         );
-        Err(
-            Error::new(ErrorKind::Refused, message).with_hint(match reference.scope {
-                Some(_) => {
-                    "name the VM by its id, or name its zone in place of the region where a name is one for each zone"
-                }
-                None => "name its region with --region, or the VM by its id",
-            }),
-        )
+        Err(Error::new(ErrorKind::Refused, message).with_hint(match query.scope {
+            Some(_) => "name the VM by its id; on gcp, name its zone instead of its region",
+            None => "name its region with --region, or the VM by its id",
+        }))
     }
 
-    /// The error for the references that were not found, if there are any. Where a place that one may be in did not
-    /// answer, that is not "not found" but "incomplete".
+    /// The error for the queries without an instance, if there are any: `Incomplete` if a location that may have one did
+    /// not answer, and otherwise `NotFound`.
     pub fn missing_error(&self) -> Option<Error> {
-        let names: Vec<_> = self.missing.iter().map(ToString::to_string).collect();
-        if names.is_empty() {
+        if self.missing.is_empty() {
             return None;
         }
+        let names: Vec<_> = self.missing.iter().map(ToString::to_string).collect();
         let names = names.join(", ");
-        let is_missing = |(reference, _): &&(InstanceQuery, Gap)| self.missing.contains(reference);
-        Some(match self.doubts.iter().find(is_missing) {
-            None => Error::new(ErrorKind::NotFound, format!("no VM is called {names}")),
-            Some((_, gap)) => Error::new(
-                ErrorKind::Incomplete,
-                format!(
-                    "no VM called {names} was seen, but not every location answered: {}",
-                    gap.error
-                ),
-            )
-            .at(gap.location.clone()),
-        })
+        let uncertain = self.uncertain.iter().find(|(query, _)| self.missing.contains(query));
+        let Some((_, gap)) = uncertain else {
+            return Some(Error::new(ErrorKind::NotFound, format!("no VM is called {names}")));
+        };
+        let message = format!(
+            "no VM called {names} was seen, but not every location answered: {}",
+            gap.error
+        );
+        Some(Error::new(ErrorKind::Incomplete, message).at(gap.location.clone()))
     }
 }
 
-/// Finds the instance behind each reference. A name means a living instance; an id also one that is gone but still
-/// listed. Asks all of `providers`, and for a reference in full form that provider alone, by way of `connect`.
+fn push_new(instances: &mut Vec<Instance>, instance: &Instance) {
+    if !instances.iter().any(|known| known.reference == instance.reference) {
+        instances.push(instance.clone());
+    }
+}
+
+/// Finds the instance of each query. A name means an instance that is alive; an id also one that is gone but still listed.
+/// Lists all of `providers`. For a query with a scope it lists only the provider and scope of the query, with `connect`.
 ///
 /// # Errors
-/// `Ambiguous` if a reference fits two instances; the message lists both in full form. `InvalidSpec` if the scope
-/// names no known place. Whatever every location answered, if none answered well.
+/// `Ambiguous` if a query matches two instances; the message has both references. `InvalidSpec` if the selection has an
+/// unknown region or zone. If no location answered: the error of the first.
 pub async fn resolve(
-    references: &[InstanceQuery],
+    queries: &[InstanceQuery],
     providers: &[Arc<dyn Provider>],
     connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
-    scope: &RegionSelection,
+    selection: &RegionSelection,
 ) -> Result<ResolvedInstances> {
-    let mut selection = ResolvedInstances::default();
-    let mut found = Inventory::default();
-    let (full, short): (Vec<_>, Vec<_>) = references.iter().partition(|reference| reference.scope.is_some());
-
-    let mut doubts = Vec::new();
-    let mut doubt = |references: &[&InstanceQuery], listing: &Inventory| {
-        if let Some(gap) = listing.gaps.first() {
-            doubts.extend(references.iter().map(|&reference| (reference.clone(), gap.clone())));
-        }
-    };
-    if !short.is_empty() {
-        let listing = list_all(providers, scope, &filter_for(&short)).await?;
-        doubt(&short, &listing);
-        found.merge(listing);
+    let (scoped, unscoped): (Vec<_>, Vec<_>) = queries.iter().partition(|query| query.scope.is_some());
+    let mut listings = Vec::new();
+    if !unscoped.is_empty() {
+        let inventory = list_all(providers, selection, &build_filter(&unscoped)).await?;
+        listings.push((unscoped, inventory));
     }
-    // One listing for each place, however many are named in it.
-    let mut places: BTreeMap<(ProviderKind, &str), Vec<&InstanceQuery>> = BTreeMap::new();
-    for reference in full {
-        if let Some((kind, place)) = &reference.scope {
-            places.entry((*kind, place)).or_default().push(reference);
+    // One listing for each scope, however many queries have it.
+    let mut by_scope: BTreeMap<(ProviderKind, &str), Vec<&InstanceQuery>> = BTreeMap::new();
+    for query in scoped {
+        if let Some((kind, scope)) = &query.scope {
+            by_scope.entry((*kind, scope)).or_default().push(query);
         }
     }
-    let listings = places.into_iter().map(async |((kind, place), references)| {
+    let scoped_listings = by_scope.into_iter().map(async |((kind, scope), queries)| {
         let provider = connect(kind);
-        let scope = scope_of_place(provider.as_ref(), place).await?;
-        let listing = list_all(&[provider], &scope, &filter_for(&references)).await?;
-        Ok::<_, Error>((references, listing))
+        let selection = select_scope(provider.as_ref(), scope).await?;
+        let inventory = list_all(&[provider], &selection, &build_filter(&queries)).await?;
+        Ok::<_, Error>((queries, inventory))
     });
-    for listing in join_all(listings).await {
-        let (references, listing) = listing?;
-        doubt(&references, &listing);
-        found.merge(listing);
+    for listing in join_all(scoped_listings).await {
+        listings.push(listing?);
+    }
+    let mut resolved = ResolvedInstances::default();
+    let mut found = Inventory::default();
+    for (queries, inventory) in listings {
+        if let Some(gap) = inventory.gaps.first() {
+            let uncertain = queries.iter().map(|&query| (query.clone(), gap.clone()));
+            resolved.uncertain.extend(uncertain);
+        }
+        found.merge(inventory);
     }
     if found.nothing_answered() {
         return Err(found.gaps.swap_remove(0).into());
     }
-
-    for reference in references {
-        match best_match(reference, &found.instances)? {
-            Some(instance) => {
-                if !selection
-                    .instances
-                    .iter()
-                    .any(|known| known.reference == instance.reference)
-                {
-                    selection.instances.push(instance.clone());
-                }
-            }
-            None => selection.missing.push(reference.clone()),
+    for query in queries {
+        match find_best_match(query, &found.instances)? {
+            Some(instance) => push_new(&mut resolved.instances, instance),
+            None => resolved.missing.push(query.clone()),
         }
     }
-    selection.doubts = doubts;
-    let is_meant = |instance: &&Instance| references.iter().any(|reference| reference.matches(instance));
-    let going = found
-        .instances
-        .iter()
-        .filter(|instance| instance.state == InstanceState::Terminating);
-    selection.going = going.filter(is_meant).cloned().collect();
-    selection
-        .going
-        .sort_by(|one, other| one.reference.cmp(&other.reference));
-    selection.going.dedup_by(|one, other| one.reference == other.reference);
-    selection.gaps = found.gaps;
-    selection.skipped = found.skipped;
-    Ok(selection)
-}
-
-/// The place of a full reference is a zone on Compute Engine and a region elsewhere; a driver knows which.
-async fn scope_of_place(provider: &dyn Provider, place: &str) -> Result<RegionSelection> {
-    let as_region = RegionSelection {
-        regions: vec![place.to_owned()],
-        zone: None,
+    let is_wanted = |instance: &&Instance| {
+        instance.state == InstanceState::Terminating && queries.iter().any(|query| query.matches(instance))
     };
-    let as_zone = RegionSelection {
-        regions: Vec::new(),
-        zone: Some(place.to_owned()),
-    };
-    match provider.resolve_location(Some(place), None).await {
-        Ok(_) => Ok(as_region),
-        Err(error) if error.kind() == ErrorKind::InvalidSpec => provider
-            .resolve_location(None, Some(place))
-            .await
-            .map(|_| as_zone)
-            .map_err(|_| error),
-        Err(error) => Err(error),
-    }
-}
-
-fn filter_for(references: &[&InstanceQuery]) -> ListFilter {
-    let names: Vec<_> = references
-        .iter()
-        .map(|reference| reference.name_or_id.clone())
+    resolved.terminating = sort_by_reference(found.instances.iter().filter(is_wanted))
+        .into_iter()
+        .cloned()
         .collect();
+    resolved.gaps = found.gaps;
+    resolved.skipped = found.skipped;
+    Ok(resolved)
+}
+
+/// The scope of a reference is a zone on Compute Engine and a region elsewhere: the driver knows which.
+async fn select_scope(provider: &dyn Provider, scope: &str) -> Result<RegionSelection> {
+    let Err(error) = provider.resolve_location(Some(scope), None).await else {
+        return Ok(RegionSelection {
+            regions: vec![scope.to_owned()],
+            zone: None,
+        });
+    };
+    if error.kind() != ErrorKind::InvalidSpec || provider.resolve_location(None, Some(scope)).await.is_err() {
+        return Err(error);
+    }
+    Ok(RegionSelection {
+        regions: Vec::new(),
+        zone: Some(scope.to_owned()),
+    })
+}
+
+fn build_filter(queries: &[&InstanceQuery]) -> ListFilter {
+    let names: Vec<_> = queries.iter().map(|query| query.name_or_id.clone()).collect();
     ListFilter {
         ids: names.clone(),
         names,
@@ -221,43 +195,37 @@ fn filter_for(references: &[&InstanceQuery]) -> ListFilter {
     }
 }
 
-fn best_match<'a>(reference: &InstanceQuery, instances: &'a [Instance]) -> Result<Option<&'a Instance>> {
-    let mut fitting: Vec<&Instance> = instances
-        .iter()
-        .filter(|instance| reference.matches(instance))
-        .collect();
-    fitting.sort_by(|one, other| one.reference.cmp(&other.reference));
-    fitting.dedup_by(|one, other| one.reference == other.reference);
-    let living: Vec<&Instance> = fitting
-        .iter()
-        .copied()
-        .filter(|instance| !instance.state.is_gone())
-        .collect();
-    if let [_, _, ..] = living.as_slice() {
-        let all: Vec<_> = living.iter().map(|instance| instance.reference.to_string()).collect();
-        return Err(Error::new(
-            ErrorKind::Ambiguous,
-            format!("{reference} fits {} VMs: {}", all.len(), all.join(", ")),
-        )
-        .with_hint("name one of them in full"));
+fn sort_by_reference<'a>(instances: impl Iterator<Item = &'a Instance>) -> Vec<&'a Instance> {
+    let mut instances: Vec<_> = instances.collect();
+    instances.sort_by(|one, other| one.reference.cmp(&other.reference));
+    instances.dedup_by(|one, other| one.reference == other.reference);
+    instances
+}
+
+/// The instance that a query means. An id means its instance in every state. A name means the instance that is alive, or
+/// else the only one that is terminating.
+///
+/// # Errors
+/// `Ambiguous` if several instances are alive.
+fn find_best_match<'a>(query: &InstanceQuery, instances: &'a [Instance]) -> Result<Option<&'a Instance>> {
+    let matching = sort_by_reference(instances.iter().filter(|instance| query.matches(instance)));
+    let alive: Vec<_> = matching.iter().filter(|instance| !instance.state.is_gone()).collect();
+    if alive.len() > 1 {
+        let references: Vec<_> = alive.iter().map(|instance| instance.reference.to_string()).collect();
+        let message = format!("{query} fits {} VMs: {}", references.len(), references.join(", "));
+        return Err(Error::new(ErrorKind::Ambiguous, message).with_hint("name one of them in full"));
     }
-    // An id means one instance whatever its state. A name is free again once its instance is going, but while it is
-    // still on its way that is the one that is meant.
-    let going: Vec<&Instance> = fitting
-        .iter()
-        .copied()
-        .filter(|instance| instance.state == InstanceState::Terminating)
-        .collect();
-    let on_its_way = if let [only] = going.as_slice() {
-        Some(*only)
-    } else {
-        None
-    };
     let by_id = || {
-        fitting
+        matching
             .iter()
-            .copied()
-            .find(|instance| instance.reference.id == reference.name_or_id)
+            .find(|instance| instance.reference.id == query.name_or_id)
     };
-    Ok(living.first().copied().or_else(by_id).or(on_its_way))
+    let only_terminating = || {
+        let mut terminating = matching
+            .iter()
+            .filter(|instance| instance.state == InstanceState::Terminating);
+        terminating.next().filter(|_| terminating.next().is_none())
+    };
+    let best = alive.first().copied().or_else(by_id).or_else(only_terminating);
+    Ok(best.copied())
 }

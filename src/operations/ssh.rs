@@ -1,4 +1,4 @@
-//! Whether instances answer on their SSH port: a connection, and the line in which a server says that it speaks SSH.
+//! Probes the SSH ports of instances: connects, and reads the line with which an SSH server identifies itself.
 
 use std::io::ErrorKind as IoErrorKind;
 use std::time::Duration;
@@ -10,57 +10,56 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::cloud::{Error, ErrorKind, Instance};
 
-/// The port where nothing else is said.
+/// The default port.
 pub const SSH_PORT: u16 = 22;
 
-/// As many instances are tried at once.
-const AT_ONCE: usize = 64;
-/// How long a connection may take.
-const CONNECT: Duration = Duration::from_secs(5);
-/// How long a server may take to say something; one under load looks up who calls first.
-const GREETING: Duration = Duration::from_secs(10);
-/// A line has at most so many bytes, with its end, and a few may come before the one that counts.
+/// How many instances are probed at once.
+const CONCURRENT_PROBES: usize = 64;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// A server may look up the name of the client before it sends its banner.
+const BANNER_TIMEOUT: Duration = Duration::from_secs(10);
+/// The limit for a line, with its end, and for the lines before the banner.
 /// <https://www.rfc-editor.org/rfc/rfc4253#section-4.2>
-const LONGEST_LINE: usize = 255;
-const MOST_LINES: usize = 20;
+const MAX_LINE_LENGTH: usize = 255;
+const MAX_LINES: usize = 20;
 
-/// Why an instance does not answer yet.
+/// Why an instance does not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SshFailure {
-    /// It has no address to be reached at.
+    /// It has no address.
     NoAddress,
-    /// Nobody listens.
+    /// It refused the connection.
     Refused,
-    /// No answer came in time.
+    /// It did not answer in time.
     NoAnswer,
-    /// There is no way there from here.
+    /// The network does not reach it.
     Unreachable,
-    /// It listens, and says nothing.
-    Mute,
-    /// It hung up before it said anything of use.
-    HungUp,
-    /// Something else than SSH answers.
+    /// It accepted the connection and sent nothing.
+    Silent,
+    /// It closed the connection before it sent a line.
+    Closed,
+    /// It answers with another protocol than SSH.
     NotSsh,
 }
 
 impl SshFailure {
-    /// The failure of an instance that runs and was waited for in vain.
+    /// The error for an instance that is running, but did not answer within the time that was waited.
     pub(super) fn error(self, instance: &Instance, port: u16, waited: Duration) -> Error {
         let reference = &instance.reference;
-        let message = match (self, address(instance)) {
-            (Self::NoAddress, _) | (_, None) => format!("{reference} runs, but has no address to be reached at by ssh"),
-            (_, Some(address)) => format!(
-                "{reference} runs, but does not answer to ssh at {address} port {port} after {} s: {}",
+        let message = match address(instance).filter(|_| self != Self::NoAddress) {
+            None => format!("{reference} is running, but has no address for ssh"),
+            Some(address) => format!(
+                "{reference} is running, but does not answer to ssh at {address} port {port} after {} s: {}",
                 waited.as_secs(),
-                self.words()
+                self.describe()
             ),
         };
         let error = Error::new(ErrorKind::Timeout, message)
             .naming(reference)
             .with_leftover(reference);
         error.with_hint(match self {
-            Self::NoAddress => "wait for running instead; to be reached it needs a public address".to_owned(),
-            Self::Refused | Self::HungUp | Self::Mute => {
+            Self::NoAddress => "wait for running instead, or give the VM a public address".to_owned(),
+            Self::Refused | Self::Closed | Self::Silent => {
                 format!("it may still be booting: wait longer, or look at `cloudctl console {reference}`")
             }
             Self::NoAnswer | Self::Unreachable => format!(
@@ -70,73 +69,79 @@ impl SshFailure {
         })
     }
 
-    /// What the server itself said is not repeated: anybody may have written it.
-    fn words(self) -> &'static str {
+    /// The reason for a message. Leaves out what the server sent: anyone may have written it.
+    fn describe(self) -> &'static str {
         match self {
             Self::NoAddress => "it has no address",
             Self::Refused => "the connection was refused",
             Self::NoAnswer => "there was no answer",
-            Self::Unreachable => "there is no way there from here",
-            Self::Mute => "it took the connection and said nothing",
-            Self::HungUp => "it closed the connection at once",
-            Self::NotSsh => "what answers there is not SSH",
+            Self::Unreachable => "the network does not reach it",
+            Self::Silent => "it took the connection and said nothing",
+            Self::Closed => "it closed the connection",
+            Self::NotSsh => "the server there is not an SSH server",
         }
     }
 }
 
-/// Where an instance is reached: its public address, else its private one.
+/// The address to probe: the public one, or else the private one.
 pub(super) fn address(instance: &Instance) -> Option<&str> {
     instance.public_ip.as_deref().or(instance.private_ip.as_deref())
 }
 
-/// Tries each address and port once, and none for longer than until then. Gives the answers in no order, each with what
-/// stood before its address.
-pub(super) async fn probe_all(
-    targets: Vec<(usize, Option<String>, u16)>,
-    until: Instant,
-) -> Vec<(usize, Result<(), SshFailure>)> {
-    let attempts = futures_util::stream::iter(targets)
-        .map(|(position, address, port)| async move { (position, try_once(address.as_deref(), port, until).await) });
-    attempts.buffer_unordered(AT_ONCE).collect().await
+/// An address and port to probe.
+pub(super) struct ProbeTarget {
+    /// The caller's key for the answer.
+    pub(super) position: usize,
+    pub(super) address: Option<String>,
+    pub(super) port: u16,
 }
 
-async fn try_once(address: Option<&str>, port: u16, until: Instant) -> Result<(), SshFailure> {
+/// Probes each target once, at the longest until the deadline. Gives the answers by position, in no order.
+pub(super) async fn probe_all(targets: Vec<ProbeTarget>, deadline: Instant) -> Vec<(usize, Result<(), SshFailure>)> {
+    let probes = futures_util::stream::iter(targets).map(async |target| {
+        let answer = probe(target.address.as_deref(), target.port, deadline).await;
+        (target.position, answer)
+    });
+    probes.buffer_unordered(CONCURRENT_PROBES).collect().await
+}
+
+async fn probe(address: Option<&str>, port: u16, deadline: Instant) -> Result<(), SshFailure> {
     let address = address.ok_or(SshFailure::NoAddress)?;
-    let by = |patience| until.min(Instant::now() + patience);
-    let stream = match timeout_at(by(CONNECT), TcpStream::connect((address, port))).await {
+    let limit = |timeout| deadline.min(Instant::now() + timeout);
+    let stream = match timeout_at(limit(CONNECT_TIMEOUT), TcpStream::connect((address, port))).await {
         Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return Err(silence_of(error.kind())),
+        Ok(Err(error)) => return Err(classify_io_error(error.kind())),
         Err(_) => return Err(SshFailure::NoAnswer),
     };
-    match timeout_at(by(GREETING), read_banner(BufReader::new(stream))).await {
+    match timeout_at(limit(BANNER_TIMEOUT), read_banner(BufReader::new(stream))).await {
         Ok(answer) => answer,
-        Err(_) => Err(SshFailure::Mute),
+        Err(_) => Err(SshFailure::Silent),
     }
 }
 
-fn silence_of(kind: IoErrorKind) -> SshFailure {
+fn classify_io_error(kind: IoErrorKind) -> SshFailure {
     match kind {
         IoErrorKind::ConnectionRefused => SshFailure::Refused,
         IoErrorKind::TimedOut => SshFailure::NoAnswer,
         IoErrorKind::ConnectionReset | IoErrorKind::ConnectionAborted | IoErrorKind::UnexpectedEof => {
-            SshFailure::HungUp
+            SshFailure::Closed
         }
         _ => SshFailure::Unreachable,
     }
 }
 
-/// Reads up to the line that begins with `SSH-`.
+/// Reads up to the line that starts with `SSH-`.
 async fn read_banner(mut stream: impl AsyncRead + Unpin) -> Result<(), SshFailure> {
-    for before in 0..MOST_LINES {
+    for lines_before in 0..MAX_LINES {
         let mut line = Vec::new();
         loop {
             match stream.read_u8().await {
                 Ok(b'\n') => break,
                 Ok(byte) => line.push(byte),
-                Err(_) if line.is_empty() && before == 0 => return Err(SshFailure::HungUp),
+                Err(_) if line.is_empty() && lines_before == 0 => return Err(SshFailure::Closed),
                 Err(_) => return Err(SshFailure::NotSsh),
             }
-            if line.len() >= LONGEST_LINE {
+            if line.len() >= MAX_LINE_LENGTH {
                 return Err(SshFailure::NotSsh);
             }
         }
@@ -153,8 +158,8 @@ mod tests {
     use tokio::io::AsyncWriteExt;
     use tokio::net::TcpListener;
 
-    /// A server that writes these pieces with pauses between them, and then hangs up or stays.
-    async fn server(pieces: Vec<Vec<u8>>, pause: Duration, stays: bool) -> u16 {
+    /// Starts a server that sends these pieces with a pause before each, and then keeps the connection open or closes it.
+    async fn start_server(pieces: Vec<Vec<u8>>, pause: Duration, keeps_open: bool) -> u16 {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         tokio::spawn(async move {
@@ -163,7 +168,7 @@ mod tests {
                     tokio::time::sleep(pause).await;
                     let _ = stream.write_all(piece).await;
                 }
-                if stays {
+                if keeps_open {
                     std::future::pending::<()>().await;
                 }
             }
@@ -171,67 +176,68 @@ mod tests {
         port
     }
 
-    async fn answer(pieces: &[&[u8]], stays: bool) -> Result<(), SshFailure> {
+    async fn probe_server(pieces: &[&[u8]], keeps_open: bool) -> Result<(), SshFailure> {
         let pieces = pieces.iter().map(|piece| piece.to_vec()).collect();
-        let port = server(pieces, Duration::from_millis(20), stays).await;
-        try_once(Some("127.0.0.1"), port, soon()).await
+        let port = start_server(pieces, Duration::from_millis(20), keeps_open).await;
+        probe(Some("127.0.0.1"), port, deadline()).await
+    }
+
+    fn deadline() -> Instant {
+        Instant::now() + Duration::from_secs(5)
     }
 
     #[tokio::test]
-    async fn a_greeting_is_seen_however_it_comes() {
+    async fn banner_is_found_in_any_pieces_and_after_other_lines() {
         let long = [b"x".repeat(254), b"\r\nSSH-2.0-x\r\n".to_vec()].concat();
         for pieces in [
             &[&b"SSH-2.0-OpenSSH_9.6\r\n"[..]][..],
             &[b"S", b"SH-2.0", b"-x\n"],
             &[b"welcome\r\nto this host\r\n", b"SSH-1.99-x\r\n"],
         ] {
-            assert_eq!(answer(pieces, true).await, Ok(()), "{pieces:?}");
-            assert_eq!(answer(pieces, false).await, Ok(()), "{pieces:?}");
+            assert_eq!(probe_server(pieces, true).await, Ok(()), "{pieces:?}");
+            assert_eq!(probe_server(pieces, false).await, Ok(()), "{pieces:?}");
         }
-        assert_eq!(answer(&[&long], true).await, Err(SshFailure::NotSsh));
+        assert_eq!(probe_server(&[&long], true).await, Err(SshFailure::NotSsh));
     }
 
     #[tokio::test]
-    async fn what_is_no_greeting_is_told_apart() {
+    async fn other_protocols_and_closed_connections_are_failures() {
         let endless = b"y".repeat(100_000);
-        let many = b"banner\n".repeat(MOST_LINES + 1);
-        for (pieces, silence) in [
+        let many = b"banner\n".repeat(MAX_LINES + 1);
+        for (pieces, failure) in [
             (&[&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..]][..], SshFailure::NotSsh),
             (&[b"\x15\x03\x01\x00\x02"], SshFailure::NotSsh),
             (&[&endless], SshFailure::NotSsh),
             (&[&many], SshFailure::NotSsh),
-            (&[], SshFailure::HungUp),
+            (&[], SshFailure::Closed),
         ] {
             assert_eq!(
-                answer(pieces, false).await,
-                Err(silence),
+                probe_server(pieces, false).await,
+                Err(failure),
                 "{} bytes",
                 pieces.concat().len()
             );
         }
     }
 
-    fn soon() -> Instant {
-        Instant::now() + Duration::from_secs(5)
+    #[tokio::test]
+    async fn silent_server_is_given_up_at_the_deadline() {
+        let port = start_server(Vec::new(), Duration::ZERO, true).await;
+        let started = Instant::now();
+        let deadline = started + Duration::from_millis(300);
+        assert_eq!(probe(Some("127.0.0.1"), port, deadline).await, Err(SshFailure::Silent));
+        assert!(started.elapsed() < Duration::from_secs(2));
     }
 
     #[tokio::test]
-    async fn one_that_says_nothing_is_given_up_in_time() {
-        let port = server(Vec::new(), Duration::ZERO, true).await;
-        let (begun, until) = (Instant::now(), Instant::now() + Duration::from_millis(300));
-        assert_eq!(try_once(Some("127.0.0.1"), port, until).await, Err(SshFailure::Mute));
-        assert!(begun.elapsed() < Duration::from_secs(2));
-    }
-
-    #[tokio::test]
-    async fn where_nobody_listens_the_connection_is_refused() {
+    async fn closed_port_and_missing_address_are_failures() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         drop(listener);
         assert_eq!(
-            try_once(Some("127.0.0.1"), port, soon()).await,
+            probe(Some("127.0.0.1"), port, deadline()).await,
             Err(SshFailure::Refused)
         );
-        assert_eq!(try_once(None, port, soon()).await, Err(SshFailure::NoAddress));
+        assert_eq!(probe(None, port, deadline()).await, Err(SshFailure::NoAddress));
     }
 }

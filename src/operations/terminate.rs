@@ -1,26 +1,26 @@
-//! The one way to end instances. Every path goes through [`plan_termination`], which fixes the ids, then
-//! [`TerminationPlan::recheck`], which looks at those once more, and [`terminate`], which ends those and no others.
-//! Closing what was opened to instances that are gone.
+//! Terminates instances, in three steps for every command: [`plan_termination`] fixes their ids,
+//! [`TerminationPlan::recheck`] lists these ids again, and [`terminate`] terminates these ids and no others.
+//! Afterwards it reports disks that are kept, and deletes firewall rules that are no longer used.
 
 use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt};
 
-use super::batch::{by_reference, refresh, relist, send};
+use super::batch::{index_by_reference, relist, relist_until_signal, send};
 use crate::cloud::{
     Disk, Error, ErrorKind, ErrorLocation, Instance, InstanceAction, InstanceRef, InstanceState, Leftover,
     OrphanedDisk, Provider, ProviderKind, Result,
 };
 use crate::shutdown::Shutdown;
 
-/// So many instances are asked about at once: more would only meet the clouds' rate limits.
-const LOOKS_AT_ONCE: usize = 8;
+/// How many instances are read at once: more would only exceed the clouds' rate limits.
+const CONCURRENT_READS: usize = 8;
 
-/// Exactly what will be ended; made by [`plan_termination`] only.
+/// The instances that will be terminated. Only [`plan_termination`] makes a plan.
 #[derive(Debug)]
 pub struct TerminationPlan {
     to_terminate: Vec<Instance>,
-    going: Vec<Instance>,
+    terminating: Vec<Instance>,
     skipped: Vec<SkippedInstance>,
     include_unmanaged: bool,
     only_expired: bool,
@@ -52,7 +52,7 @@ impl SkippedInstance {
             SkipReason::Protected => Error::new(ErrorKind::Protected, format!("{instance} is protected"))
                 .with_hint(format!("take the protection off first: cloudctl unprotect {instance}")),
             SkipReason::TtlExtended => {
-                let message = format!("{instance} was given more time meanwhile and is left alone");
+                let message = format!("{instance} was given more time, and was not terminated");
                 Error::new(ErrorKind::Refused, message)
             }
         }
@@ -61,20 +61,20 @@ impl SkippedInstance {
 }
 
 impl TerminationPlan {
-    /// What will be ended.
+    /// The instances that will be terminated.
     pub fn to_terminate(&self) -> &[Instance] {
         &self.to_terminate
     }
 
-    /// What was selected and is terminating already: nothing has to be done to it, but it is not gone yet.
+    /// The selected instances that are terminating already.
     pub fn terminating(&self) -> &[Instance] {
-        &self.going
+        &self.terminating
     }
 
-    /// The same plan without what is terminating already, for a caller who does not wait until it is gone.
+    /// The same plan without the instances that are terminating already, for a caller who does not wait for them.
     pub fn without_terminating(self) -> Self {
         Self {
-            going: Vec::new(),
+            terminating: Vec::new(),
             ..self
         }
     }
@@ -84,8 +84,7 @@ impl TerminationPlan {
         &self.skipped
     }
 
-    /// The same plan, of instances that are ended only because their time is over: whoever gets more time before they
-    /// are is left out.
+    /// The same plan, for expired instances: an instance whose TTL is extended before the termination is skipped.
     pub fn only_expired(self) -> Self {
         Self {
             only_expired: true,
@@ -93,59 +92,60 @@ impl TerminationPlan {
         }
     }
 
-    /// Looks at the fixed ids once more, right before they are ended: between the plan and the answer to a question
-    /// much can happen. What is gone is let go, what is protected by now is left out.
+    /// Lists the planned ids again, right before they are terminated: the user may have taken time to confirm. Leaves out
+    /// what is gone, and skips what is protected now.
     ///
     /// # Errors
-    /// `Refused` if one is not ours any more, or cannot be looked at; those of credentials and throttling as they are.
-    /// Then nothing is ended.
+    /// `Refused` if an instance is no longer managed or cannot be listed. Errors of credentials and throttling keep their
+    /// kind. Nothing is terminated then.
     pub async fn recheck(self, connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync)) -> Result<Self> {
-        let fresh = refresh(connect, &self.to_terminate).await;
-        if let Some(error) = self
-            .to_terminate
-            .iter()
-            .find_map(|planned| fresh.trouble(planned))
-            .cloned()
-        {
-            let kind = match error.kind() {
-                // Of a caller who is not heard, rather than of the plan.
-                kind @ (ErrorKind::Unauthenticated | ErrorKind::PermissionDenied | ErrorKind::Throttled) => kind,
-                _ => ErrorKind::Refused,
-            };
-            let error = error.context("cannot look at the VMs once more; nothing was terminated");
-            return Err(match kind {
-                ErrorKind::Refused => error.with_kind(kind).with_hint("run the same command again"),
-                _ => error,
+        let relisted = relist(connect, &self.to_terminate).await;
+        let mut planned = self.to_terminate.iter();
+        if let Some(error) = planned.find_map(|planned| relisted.listing_error(planned)) {
+            let error = error
+                .clone()
+                .context("cannot list the VMs again; nothing was terminated");
+            return Err(match error.kind() {
+                // These are about the caller, and not about the plan.
+                ErrorKind::Unauthenticated | ErrorKind::PermissionDenied | ErrorKind::Throttled => error,
+                _ => error
+                    .with_kind(ErrorKind::Refused)
+                    .with_hint("run the same command again"),
             });
         }
-        let seen = self.to_terminate.iter().map(|planned| (planned, fresh.latest(planned)));
-        let (extended, still): (Vec<_>, Vec<_>) =
-            seen.partition(|(planned, now)| self.only_expired && was_extended(planned, now));
-        let still = still.into_iter().map(|(_, now)| now).collect();
-        let mut plan = plan_termination(still, self.include_unmanaged, None)?;
+        let (mut unchanged, mut extended) = (Vec::new(), Vec::new());
+        for planned in &self.to_terminate {
+            let latest = relisted.latest(planned);
+            if self.only_expired && was_extended(planned, &latest) {
+                extended.push(SkippedInstance {
+                    instance: latest.reference,
+                    reason: SkipReason::TtlExtended,
+                });
+            } else {
+                unchanged.push(latest);
+            }
+        }
+        let mut plan = plan_termination(unchanged, self.include_unmanaged, None)?;
         plan.only_expired = self.only_expired;
-        plan.going.extend(self.going);
-        plan.skipped
-            .extend(extended.into_iter().map(|(_, now)| SkippedInstance {
-                instance: now.reference,
-                reason: SkipReason::TtlExtended,
-            }));
+        plan.terminating.extend(self.terminating);
+        plan.skipped.extend(extended);
         plan.skipped.extend(self.skipped);
         Ok(plan)
     }
 }
 
-fn was_extended(planned: &Instance, now: &Instance) -> bool {
-    match (planned.expires_at, now.expires_at) {
-        (Some(end), Some(later)) => later > end,
-        (planned, now) => planned.is_some() && now.is_none(),
-    }
+fn was_extended(planned: &Instance, latest: &Instance) -> bool {
+    let Some(planned_end) = planned.expires_at else {
+        return false;
+    };
+    // An instance without an end has all the time it wants, so it is not terminated.
+    latest.expires_at.is_none_or(|end| end > planned_end)
 }
 
-/// Checks that the credentials are for the account or project that is pinned, if one is.
+/// Checks that the credentials are for the expected account or project, if one is set.
 ///
 /// # Errors
-/// `Refused` if they are for another one; those of asking.
+/// `Refused` if they are for another one; those of the call.
 pub async fn check_account(provider: &dyn Provider, expected: Option<&str>) -> Result<()> {
     let Some(expected) = expected else { return Ok(()) };
     let identity = provider.identity().await?;
@@ -163,23 +163,23 @@ pub async fn check_account(provider: &dyn Provider, expected: Option<&str>) -> R
     .with_hint("use the context or credentials of the expected account"))
 }
 
-/// Fixes what will be ended, out of what was selected: not what is gone already, not what is protected, and nothing
-/// at all if one is not ours (unless `include_unmanaged`) or the number is not the expected one. What is terminating
-/// already may be counted in that number or not, so that a command that is run again means the same.
+/// Decides which of the selected instances will be terminated: not those that are gone already, and not those that are
+/// protected. Instances that are terminating already may be part of the expected count or not, so that a command can be
+/// run again.
 ///
 /// # Errors
-/// `Refused`, naming the instance that is not ours or the number that differs.
+/// `Refused` if one is unmanaged, unless `include_unmanaged`, or if the count is not the expected one.
 pub fn plan_termination(
     selected: Vec<Instance>,
     include_unmanaged: bool,
     expected_count: Option<usize>,
 ) -> Result<TerminationPlan> {
     let (gone, alive): (Vec<_>, Vec<_>) = selected.into_iter().partition(|instance| instance.state.is_gone());
-    let going: Vec<_> = gone
+    let terminating: Vec<_> = gone
         .into_iter()
         .filter(|instance| instance.state == InstanceState::Terminating)
         .collect();
-    let counts = [alive.len(), alive.len() + going.len()];
+    let counts = [alive.len(), alive.len() + terminating.len()];
     if let Some(expected) = expected_count.filter(|expected| !counts.contains(expected)) {
         let count = alive.len();
         return Err(Error::new(
@@ -188,17 +188,17 @@ pub fn plan_termination(
         )
         .with_hint("look at them with --dry-run"));
     }
-    if let (Some(foreign), false) = (alive.iter().find(|instance| !instance.managed), include_unmanaged) {
-        let doubt = foreign.label_problem.as_deref().map(|doubt| format!(" ({doubt})"));
-        return Err(Error::new(
-            ErrorKind::Refused,
-            format!(
-                "{} was not made by cloudctl{}; nothing was terminated",
-                foreign.reference,
-                doubt.unwrap_or_default()
-            ),
-        )
-        .with_hint("pass --include-unmanaged to terminate it all the same"));
+    let unmanaged = alive.iter().find(|instance| !instance.managed);
+    if let Some(unmanaged) = unmanaged.filter(|_| !include_unmanaged) {
+        let problem = unmanaged.label_problem.as_deref();
+        let problem = problem.map(|problem| format!(" ({problem})")).unwrap_or_default();
+        let message = format!(
+            "{} was not made by cloudctl{problem}; nothing was terminated",
+            unmanaged.reference
+        );
+        return Err(
+            Error::new(ErrorKind::Refused, message).with_hint("pass --include-unmanaged to terminate it all the same")
+        );
     }
     let (protected, to_terminate): (Vec<_>, Vec<_>) =
         alive.into_iter().partition(|instance| instance.protected == Some(true));
@@ -211,89 +211,89 @@ pub fn plan_termination(
         .collect();
     Ok(TerminationPlan {
         to_terminate,
-        going,
+        terminating,
         skipped,
         include_unmanaged,
         only_expired: false,
     })
 }
 
-/// Asks the clouds whose listings do not tell it which of the to_terminate are protected, and leaves those out, as carrying
-/// out the plan would. What cannot be asked stays in the plan.
+/// Reads the protection of the instances whose listing does not have it, and skips those that are protected, as the
+/// termination would. An instance that cannot be read stays in the plan.
 pub async fn leave_out_protected(
     connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
-    plan: TerminationPlan,
-    interrupt: &Shutdown,
+    mut plan: TerminationPlan,
+    shutdown: &Shutdown,
 ) -> Result<TerminationPlan> {
-    let looks = plan.to_terminate.into_iter().map(async |instance| {
-        let known = match instance.protected {
-            None => connect(instance.provider).get(&instance.reference).await.ok(),
-            Some(_) => None,
-        };
-        let protected = known.and_then(|known| known.protected).or(instance.protected);
-        Instance { protected, ..instance }
-    });
-    let looks = stream::iter(looks).buffered(LOOKS_AT_ONCE).collect::<Vec<_>>();
-    let to_terminate = interrupt.run_until_signal(async { Ok(looks.await) }).await?;
-    let seen = plan_termination(to_terminate, plan.include_unmanaged, None)?;
+    let reads = std::mem::take(&mut plan.to_terminate)
+        .into_iter()
+        .map(async |instance| {
+            let read = match instance.protected {
+                None => connect(instance.provider).get(&instance.reference).await.ok(),
+                Some(_) => None,
+            };
+            let protected = read.and_then(|read| read.protected).or(instance.protected);
+            Instance { protected, ..instance }
+        });
+    let reads = stream::iter(reads).buffered(CONCURRENT_READS).collect::<Vec<_>>();
+    let instances = shutdown.run_until_signal(async { Ok(reads.await) }).await?;
+    let checked = plan_termination(instances, plan.include_unmanaged, None)?;
     Ok(TerminationPlan {
-        to_terminate: seen.to_terminate,
-        skipped: plan.skipped.into_iter().chain(seen.skipped).collect(),
-        going: plan.going,
-        include_unmanaged: plan.include_unmanaged,
-        only_expired: plan.only_expired,
+        to_terminate: checked.to_terminate,
+        skipped: plan.skipped.into_iter().chain(checked.skipped).collect(),
+        ..plan
     })
 }
 
-/// Ends what was planned, and reads it back by id. Gives what is going or gone, as it is now, with those of the
-/// plan that were terminating already, and an error for each instance that still stands.
+/// Terminates the planned instances, and lists them again. Gives those that are terminating or gone, as they are now, with
+/// those that were terminating already, and an error for each other one.
 pub async fn terminate(
     connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
     plan: TerminationPlan,
-    interrupt: &Shutdown,
+    shutdown: &Shutdown,
 ) -> (Vec<Instance>, Vec<Error>) {
-    let outcomes = send(connect, &plan.to_terminate, InstanceAction::Terminate, interrupt).await;
-    let known = by_reference(&plan.to_terminate);
+    let outcomes = send(connect, &plan.to_terminate, InstanceAction::Terminate, shutdown).await;
+    let by_reference = index_by_reference(&plan.to_terminate);
     let mut errors: Vec<Error> = plan.skipped.iter().map(SkippedInstance::to_error).collect();
-    let mut going = plan.going;
+    let mut ended = plan.terminating;
     for outcome in outcomes {
         match outcome.result {
             Err(error) if error.kind() != ErrorKind::NotFound => errors.push(error.with_subject(&outcome.target)),
-            // Nothing left to delete is what was wanted.
-            _ => going.extend(known.get(&outcome.target).map(|instance| (*instance).clone())),
+            // An instance that does not exist is terminated.
+            _ => ended.extend(by_reference.get(&outcome.target).map(|instance| (*instance).clone())),
         }
     }
-    let fresh = relist(connect, &going, interrupt).await;
-    let ended = going.iter().map(|instance| {
-        let mut now = fresh.latest(instance);
-        if fresh.is_absent(instance) {
-            now.state = InstanceState::Terminated;
-        } else if !now.state.is_gone() {
-            // The cloud took it on; its listing lags.
-            now.state = InstanceState::Terminating;
+    let relisted = relist_until_signal(connect, &ended, shutdown).await;
+    let ended = ended.iter().map(|instance| {
+        let mut latest = relisted.latest(instance);
+        if relisted.is_gone(instance) {
+            latest.state = InstanceState::Terminated;
+        } else if !latest.state.is_gone() {
+            // The cloud accepted the call; its listing is out of date.
+            latest.state = InstanceState::Terminating;
         }
-        // What is gone is listed without its disks, and without what was opened to it.
-        now.disks.clone_from(&instance.disks);
-        now.ingress_rules.clone_from(&instance.ingress_rules);
-        now
+        // An instance that is gone is listed without its disks and ingress rules.
+        latest.disks.clone_from(&instance.disks);
+        latest.ingress_rules.clone_from(&instance.ingress_rules);
+        latest
     });
     (ended.collect(), errors)
 }
 
-/// The disks that outlive instances which are going or gone: those that were never to go with them, and, of instances
-/// that are gone, those that are still there. One error for each instance, so that nothing costs on unseen.
+/// Reports the disks that are kept when their instances are terminated: those that are not deleted with the instance, and
+/// those that still exist although the instance is gone. Gives one error for each disk, as it is still billed.
 pub async fn report_kept_disks(
     connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
     ended: &[Instance],
-    interrupt: &Shutdown,
+    shutdown: &Shutdown,
 ) -> Vec<Error> {
     let mut errors = Vec::new();
-    let (gone, going): (Vec<_>, Vec<_>) = ended
+    let (gone, terminating): (Vec<_>, Vec<_>) = ended
         .iter()
         .filter(|instance| !instance.disks.is_empty())
         .cloned()
         .partition(|instance| instance.state == InstanceState::Terminated);
-    errors.extend(going.iter().flat_map(kept_disks));
+    errors.extend(terminating.iter().flat_map(kept_disk_errors));
     for kind in ProviderKind::ALL {
         let own: Vec<_> = gone
             .iter()
@@ -304,44 +304,46 @@ pub async fn report_kept_disks(
             continue;
         }
         let provider = connect(kind);
-        match interrupt.run_until_signal(provider.orphaned_disks(&own)).await {
-            Ok(survivors) => errors.extend(survivors.iter().filter_map(|OrphanedDisk { instance, id }| {
+        match shutdown.run_until_signal(provider.orphaned_disks(&own)).await {
+            Ok(orphaned) => errors.extend(orphaned.iter().filter_map(|OrphanedDisk { instance, id }| {
                 let owner = own.iter().find(|known| known.reference == *instance)?;
-                Some(orphaned_disk_error(owner, id, "is still there"))
+                Some(kept_disk_error(owner, id))
             })),
-            // They cannot be looked for; those that were to stay are known all the same.
             Err(error) => {
-                tracing::warn!(%error, "it could not be seen whether disks are left over");
-                errors.extend(own.iter().flat_map(kept_disks));
+                tracing::warn!(%error, "cannot list the disks that are left over");
+                errors.extend(own.iter().flat_map(kept_disk_errors));
             }
         }
     }
     errors
 }
 
-/// The disks of an instance that were never to go with it.
-fn kept_disks(instance: &Instance) -> impl Iterator<Item = Error> {
-    let stays = |disk: &&Disk| !disk.deleted_with_instance;
-    let disks = instance.disks.iter().filter(stays);
-    disks.map(|disk| orphaned_disk_error(instance, &disk.id, "stays"))
+/// One error for each disk that is not deleted with its instance.
+fn kept_disk_errors(instance: &Instance) -> impl Iterator<Item = Error> {
+    let is_kept = |disk: &&Disk| !disk.deleted_with_instance;
+    let disks = instance.disks.iter().filter(is_kept);
+    disks.map(|disk| kept_disk_error(instance, &disk.id))
 }
 
-fn orphaned_disk_error(instance: &Instance, disk: &str, what: &str) -> Error {
-    let place = instance.zone.as_deref().unwrap_or(&instance.region);
-    let message = format!("the disk {disk} of {} {what} and costs on", instance.reference);
+fn kept_disk_error(instance: &Instance, disk: &str) -> Error {
+    let location = instance.zone.as_deref().unwrap_or(&instance.region);
+    let message = format!(
+        "disk {disk} of {} was not deleted and is still billed",
+        instance.reference
+    );
     Error::new(ErrorKind::Incomplete, message)
         .naming(&instance.reference)
-        .at(ErrorLocation::new(instance.provider, place))
-        .with_leftover(Leftover::resource(instance.provider, place, disk))
-        .with_hint("delete the disk in its cloud, if nobody needs it")
+        .at(ErrorLocation::new(instance.provider, location))
+        .with_leftover(Leftover::resource(instance.provider, location, disk))
+        .with_hint("delete the disk in its cloud, if it is not needed")
 }
 
-/// Removes what was made to open ports to instances that are going or gone, as far as no other uses it. That it could not
-/// be removed is no failure of the terminating. Gives what stays and why, in words.
+/// Deletes the firewall rules that opened ports to terminated instances, unless another instance uses them. A rule that
+/// could not be deleted is no error of the termination: gives a text for each rule that is kept.
 pub async fn delete_unused_firewall_rules(
     connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
     ended: &[Instance],
-    interrupt: &Shutdown,
+    shutdown: &Shutdown,
 ) -> Vec<String> {
     let mut kept = Vec::new();
     for kind in ProviderKind::ALL {
@@ -350,12 +352,11 @@ pub async fn delete_unused_firewall_rules(
         if own.is_empty() {
             continue;
         }
-        match interrupt
-            .run_until_signal(connect(kind).delete_unused_firewall_rules(&own))
-            .await
-        {
+        let provider = connect(kind);
+        let deletion = provider.delete_unused_firewall_rules(&own);
+        match shutdown.run_until_signal(deletion).await {
             Ok(used) => kept.extend(used),
-            Err(error) => kept.push(format!("what was opened on {kind} could not be removed: {error}")),
+            Err(error) => kept.push(format!("the firewall rules on {kind} could not be removed: {error}")),
         }
     }
     kept

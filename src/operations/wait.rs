@@ -1,5 +1,4 @@
-//! Waiting until instances are in a state: one listing for each location and round, however many instances there are.
-//! One instance that is waited for: what is known of it by now, and whether it is there.
+//! Waits until instances reach a goal: with one listing for each region and round, however many instances there are.
 
 use std::collections::BTreeMap;
 use std::pin::pin;
@@ -9,34 +8,36 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use tokio::time::Instant;
 
-use super::batch::{Relisted, refresh};
-use super::ssh::{SshFailure, address, probe_all};
+use super::batch::{Relisted, relist};
+use super::ssh::{ProbeTarget, SshFailure, address, probe_all};
 use crate::cloud::{Error, ErrorKind, Instance, InstanceState, Provider, ProviderKind, Result};
 use crate::shutdown::Shutdown;
 
-/// The pause after the first look; it grows by half each round.
+/// The pause after the first listing. Each pause is half as long again as the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(400);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// How long a try to reach one by SSH may take at least.
-const SHORTEST_TRY: Duration = Duration::from_secs(1);
-/// How long the last look may take.
-const LAST_LOOK: Duration = Duration::from_secs(5);
+const MAX_PAUSE: Duration = Duration::from_secs(5);
+/// A probe by SSH may take at least this long, also after the deadline.
+const MIN_PROBE_TIME: Duration = Duration::from_secs(1);
+/// How long a listing may take after the deadline.
+const LISTING_GRACE: Duration = Duration::from_secs(5);
+/// How many listings in a row must lack an instance, or its address, before that counts: a listing can be out of date.
+const MAX_ABSENCES: u32 = 3;
 
-/// What is waited for.
+/// The state to wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WaitGoal {
     /// Running.
     Running,
     /// Stopped.
     Stopped,
-    /// Gone.
+    /// Terminated.
     Terminated,
-    /// Running, and answering on this port by SSH.
+    /// Running, and an SSH server answers on this port.
     Ssh(u16),
 }
 
 impl WaitGoal {
-    /// The goal's word.
+    /// The word for it on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ssh(_) => "ssh",
@@ -44,8 +45,7 @@ impl WaitGoal {
         }
     }
 
-    /// The state that it takes.
-    pub(super) fn state(self) -> InstanceState {
+    fn state(self) -> InstanceState {
         match self {
             Self::Running | Self::Ssh(_) => InstanceState::Running,
             Self::Stopped => InstanceState::Stopped,
@@ -54,256 +54,356 @@ impl WaitGoal {
     }
 }
 
-/// What the waiting came to.
+/// The result of waiting.
 #[derive(Debug, Default)]
 pub struct WaitResult {
-    /// The instances that got there, as they are now.
+    /// The instances that reached their goal, as they are now.
     pub reached: Vec<Instance>,
-    /// Those that did not, as they were seen last.
+    /// The other instances, as they were listed last.
     pub unreached: Vec<Instance>,
-    /// Why they did not: `Timeout`, or what ended them.
+    /// Why they did not reach it: `Timeout`, or why they ended.
     pub errors: Vec<Error>,
 }
 
-/// A first look, which must begin within the time that is waited, and is given a moment of its own to end; `None` if it
-/// takes longer.
-pub async fn in_time<T>(timeout: Duration, look: impl Future<Output = T>) -> Option<T> {
-    tokio::time::timeout(timeout.saturating_add(LAST_LOOK), look).await.ok()
+/// Runs the first listing. It must start within the timeout, and has some extra time to end; `None` if it takes longer.
+pub async fn run_first_listing<T>(timeout: Duration, listing: impl Future<Output = T>) -> Option<T> {
+    let limit = timeout.saturating_add(LISTING_GRACE);
+    tokio::time::timeout(limit, listing).await.ok()
 }
 
-/// Waits until every target has reached its goal, or can no longer get there, or `timeout` has passed, or a signal has
-/// come. `on_reached` is told of each as it gets there, and of one that is to answer by SSH also when it runs.
+/// Waits until every target has reached its goal or can no longer reach it, or until `timeout` or a signal. Calls
+/// `on_reached` for each target that reaches its goal, and also when a target with the goal SSH is running.
 pub async fn wait_for(
     connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
     targets: Vec<(Instance, WaitGoal)>,
     timeout: Duration,
-    interrupt: &Shutdown,
+    shutdown: &Shutdown,
     on_reached: &mut (dyn FnMut(WaitGoal, &Instance) + Send),
 ) -> WaitResult {
-    let start = Instant::now();
-    let deadline = start + timeout;
-    let mut waited = WaitResult::default();
+    let started = Instant::now();
+    let deadline = started + timeout;
+    let mut result = WaitResult::default();
     let targets = targets.into_iter();
-    let mut waiting: Vec<_> = targets
+    let mut targets: Vec<_> = targets
         .map(|(instance, goal)| WaitTarget::new(instance, goal))
         .collect();
     let mut pause = FIRST_PAUSE;
     loop {
-        let mut still = Vec::new();
-        for mut one in waiting {
-            if one.port().is_some() && !one.is_told {
-                on_reached(WaitGoal::Running, &one.instance);
-                one.is_told = true;
-            }
-            let goal = one.goal;
-            match one.step() {
-                WaitStatus::Reached(instance) => {
-                    on_reached(goal, &instance);
-                    waited.reached.push(instance);
-                }
-                WaitStatus::Failed(instance, error) => {
-                    waited.unreached.push(instance);
-                    waited.errors.push(error);
-                }
-                WaitStatus::WaitTarget(one) => still.push(one),
-            }
+        targets = report_progress(targets, &mut result, on_reached);
+        if targets.is_empty() {
+            return result;
         }
-        waiting = still;
-        if waiting.is_empty() {
-            return waited;
+        let remaining = deadline.saturating_duration_since(Instant::now());
+        if remaining.is_zero() || shutdown.status().is_some() {
+            break;
         }
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() || interrupt.status().is_some() {
-            return give_up(waited, waiting, start.elapsed());
+        // A random part of the pause keeps many pipelines from listing at the same time.
+        let jittered = pause.mul_f64(0.5 + fastrand::f64() / 2.0).min(remaining);
+        pause = (pause * 3 / 2).min(MAX_PAUSE);
+        let round = async { Ok(run_round(connect, &targets, jittered, deadline).await) };
+        let Ok(Round { probes, listing }) = shutdown.run_until_signal(round).await else {
+            break;
+        };
+        for (position, probe) in probes {
+            targets[position].record_probe(probe);
         }
-        // Full jitter over the last half, so that a hundred pipelines do not ask in step.
-        let rest = pause.mul_f64(0.5 + fastrand::f64() / 2.0).min(left);
-        pause = (pause * 3 / 2).min(LONGEST_PAUSE);
+        match listing {
+            RoundListing::NotNeeded => continue,
+            RoundListing::TooLate => break,
+            RoundListing::Listed(relisted) => targets.iter_mut().for_each(|target| target.record_listing(&relisted)),
+        }
+        // While another target can still be listed, a region that refuses may answer again.
+        if targets.iter().all(WaitTarget::is_hopeless) {
+            break;
+        }
+    }
+    report_unreached(&mut result, targets, started.elapsed());
+    result
+}
 
-        let instances: Vec<_> = waiting.iter().map(|one| one.instance.clone()).collect();
-        let round = round(connect, &waiting, &instances, rest, deadline);
-        let Ok((answers, fresh)) = interrupt.run_until_signal(round).await else {
-            return give_up(waited, waiting, start.elapsed());
+/// Reports the targets that have reached their goal or failed, and gives the others.
+fn report_progress(
+    targets: Vec<WaitTarget>,
+    result: &mut WaitResult,
+    on_reached: &mut (dyn FnMut(WaitGoal, &Instance) + Send),
+) -> Vec<WaitTarget> {
+    let mut waiting = Vec::new();
+    for mut target in targets {
+        if target.probe_port().is_some() && !target.running_reported {
+            on_reached(WaitGoal::Running, &target.instance);
+            target.running_reported = true;
+        }
+        match target.status() {
+            WaitStatus::Waiting => waiting.push(target),
+            WaitStatus::Reached => {
+                on_reached(target.goal, &target.instance);
+                result.reached.push(target.instance);
+            }
+            WaitStatus::Failed(error) => {
+                result.unreached.push(target.instance);
+                result.errors.push(error);
+            }
+        }
+    }
+    waiting
+}
+
+/// Adds the targets that did not reach their goal, and one error for each. A region that could not be listed gets one
+/// error for all its targets.
+fn report_unreached(result: &mut WaitResult, targets: Vec<WaitTarget>, elapsed: Duration) {
+    let (hopeless, waiting): (Vec<_>, Vec<_>) = targets.into_iter().partition(WaitTarget::is_hopeless);
+    let mut by_region: BTreeMap<(ProviderKind, String), UnlistedRegion> = BTreeMap::new();
+    for WaitTarget {
+        instance,
+        listing_error,
+        ..
+    } in hopeless
+    {
+        if let Some(error) = listing_error {
+            let region = (instance.provider, instance.region.clone());
+            by_region
+                .entry(region)
+                .and_modify(|unlisted| unlisted.others += 1)
+                .or_insert_with(|| UnlistedRegion {
+                    error,
+                    first: instance.reference.to_string(),
+                    others: 0,
+                });
+        }
+        result.unreached.push(instance);
+    }
+    for UnlistedRegion { error, first, others } in by_region.into_values() {
+        let targets = match others {
+            0 => first,
+            _ => format!("{first} and {others} more"),
         };
-        for (position, answer) in answers {
-            waiting[position].hear(answer);
-        }
-        let fresh = match fresh {
-            Look::Unneeded => continue,
-            Look::Late => return give_up(waited, waiting, start.elapsed()),
-            Look::Relisted(fresh) => fresh,
-        };
-        for one in &mut waiting {
-            one.look(&fresh);
-        }
-        // One region that refuses to be listed ends nothing while there is another one to wait for: it may come round.
-        if waiting.iter().all(is_hopeless) {
-            return give_up(waited, waiting, start.elapsed());
-        }
+        let error = error.context(format_args!("{targets} cannot be listed any more"));
+        result.errors.push(error);
+    }
+    for target in waiting {
+        result.errors.push(target.timeout_error(elapsed));
+        result.unreached.push(target.instance);
     }
 }
 
-/// Whether it cannot be seen, and asking again later cannot help.
-fn is_hopeless(one: &WaitTarget) -> bool {
-    one.trouble.as_ref().is_some_and(|error| !is_transient(error.kind()))
+/// A region that could not be listed, and its targets.
+struct UnlistedRegion {
+    error: Error,
+    first: String,
+    /// How many targets there are beside the first.
+    others: usize,
 }
 
-/// What a listing came to.
-enum Look {
-    /// Nobody was left to look for.
-    Unneeded,
+/// What one round found out.
+struct Round {
+    /// What each probed target answered to SSH, by its position.
+    probes: Vec<(usize, Result<(), SshFailure>)>,
+    listing: RoundListing,
+}
+
+enum RoundListing {
+    /// All targets answered to SSH, so none was listed.
+    NotNeeded,
     /// It took too long.
-    Late,
-    Relisted(Relisted),
+    TooLate,
+    Listed(Relisted),
 }
 
-/// What each that was tried answered to SSH, by its position.
-type Answers = Vec<(usize, std::result::Result<(), SshFailure>)>;
-
-/// Tries those that run by SSH, and meanwhile rests and looks at all of them.
-async fn round(
+/// Probes the running targets by SSH, and at the same time pauses and lists all targets.
+async fn run_round(
     connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
-    waiting: &[WaitTarget],
-    instances: &[Instance],
-    rest: Duration,
+    targets: &[WaitTarget],
+    pause: Duration,
     deadline: Instant,
-) -> Result<(Answers, Look)> {
-    let attempts = pin!(try_ssh(connect, waiting, deadline));
-    let look = pin!(async {
-        tokio::time::sleep(rest).await;
-        // The last look comes when the time is up, and is given a moment of its own.
-        match tokio::time::timeout_at(deadline + LAST_LOOK, refresh(connect, instances)).await {
-            Ok(fresh) => Look::Relisted(fresh),
-            Err(_) => Look::Late,
+) -> Round {
+    let instances: Vec<_> = targets.iter().map(|target| target.instance.clone()).collect();
+    let probes = pin!(probe_targets(connect, targets, deadline));
+    let listing = pin!(async {
+        tokio::time::sleep(pause).await;
+        let listing = relist(connect, &instances);
+        // The last listing starts at the deadline.
+        match tokio::time::timeout_at(deadline + LISTING_GRACE, listing).await {
+            Ok(relisted) => RoundListing::Listed(relisted),
+            Err(_) => RoundListing::TooLate,
         }
     });
-    Ok(match select(attempts, look).await {
-        Either::Left((answers, _)) if answers.iter().filter(|(_, answer)| answer.is_ok()).count() == waiting.len() => {
-            (answers, Look::Unneeded)
+    let (probes, listing) = match select(probes, listing).await {
+        Either::Left((probes, listing)) => {
+            let answered = probes.iter().filter(|(_, probe)| probe.is_ok()).count();
+            let listing = match answered == targets.len() {
+                true => RoundListing::NotNeeded,
+                false => listing.await,
+            };
+            (probes, listing)
         }
-        Either::Left((answers, look)) => (answers, look.await),
-        Either::Right((look, attempts)) => (attempts.await, look),
-    })
+        Either::Right((listing, probes)) => (probes.await, listing),
+    };
+    Round { probes, listing }
 }
 
-async fn try_ssh(
+async fn probe_targets(
     connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
-    waiting: &[WaitTarget],
+    targets: &[WaitTarget],
     deadline: Instant,
-) -> Answers {
-    let (mut answers, mut attempts) = (Vec::new(), Vec::new());
-    for (position, one) in waiting.iter().enumerate() {
-        let Some(port) = one.port() else { continue };
-        match connect(one.instance.provider).probe_ssh(&one.instance) {
+) -> Vec<(usize, Result<(), SshFailure>)> {
+    let (mut answers, mut probes) = (Vec::new(), Vec::new());
+    for (position, target) in targets.iter().enumerate() {
+        let Some(port) = target.probe_port() else { continue };
+        match connect(target.instance.provider).probe_ssh(&target.instance) {
             Some(true) => answers.push((position, Ok(()))),
             Some(false) => answers.push((position, Err(SshFailure::NoAnswer))),
-            None => attempts.push((position, address(&one.instance).map(str::to_owned), port)),
+            None => probes.push(ProbeTarget {
+                position,
+                address: address(&target.instance).map(str::to_owned),
+                port,
+            }),
         }
     }
-    // One that is begun is given a moment.
-    answers.extend(probe_all(attempts, deadline.max(Instant::now() + SHORTEST_TRY)).await);
+    answers.extend(probe_all(probes, deadline.max(Instant::now() + MIN_PROBE_TIME)).await);
     answers
 }
 
-fn give_up(mut waited: WaitResult, waiting: Vec<WaitTarget>, elapsed: Duration) -> WaitResult {
-    // What keeps a region from being listed is told once, whatever is waited for there.
-    let (hopeless, waiting): (Vec<_>, Vec<_>) = waiting.into_iter().partition(is_hopeless);
-    let mut regions: BTreeMap<(ProviderKind, String), (Error, Vec<String>)> = BTreeMap::new();
-    for one in hopeless {
-        let WaitTarget { instance, trouble, .. } = one;
-        if let Some(trouble) = trouble {
-            let region = (instance.provider, instance.region.clone());
-            let (_, unseen) = regions.entry(region).or_insert_with(|| (trouble, Vec::new()));
-            unseen.push(instance.reference.to_string());
-        }
-        waited.unreached.push(instance);
-    }
-    for (error, unseen) in regions.into_values() {
-        let what = match unseen.as_slice() {
-            [only] => only.clone(),
-            [first, rest @ ..] => format!("{first} and {} more", rest.len()),
-            [] => continue,
-        };
-        let error = error.context(format_args!("{what} cannot be looked at any more"));
-        waited.errors.push(error);
-    }
-    for one in waiting {
-        let port = one.port();
-        let WaitTarget {
-            instance,
-            goal,
-            answer,
-            trouble,
-            ..
-        } = one;
-        let error = match (port, answer) {
-            (Some(port), answer) => {
-                let silence = answer.and_then(|answer| answer.err()).unwrap_or(SshFailure::NoAnswer);
-                silence.error(&instance, port, elapsed)
-            }
-            (None, _) => {
-                let mut message = format!(
-                    "{} is {} and not {} after {} s",
-                    instance.reference,
-                    instance.state,
-                    goal.state().as_str(),
-                    elapsed.as_secs()
-                );
-                if let Some(trouble) = trouble {
-                    message.push_str(&format!("; the last look at it failed: {trouble}"));
-                }
-                let error = Error::new(ErrorKind::Timeout, message)
-                    .naming(&instance.reference)
-                    .with_leftover(&instance.reference);
-                match instance.state {
-                    InstanceState::Stopped if goal == WaitGoal::Running => {
-                        error.with_hint(format!("start it: cloudctl start {}", instance.reference))
-                    }
-                    _ => error,
-                }
-            }
-        };
-        waited.errors.push(error);
-        waited.unreached.push(instance);
-    }
-    waited
+/// An instance that is waited for, and what is known of it.
+struct WaitTarget {
+    /// The instance, as it was listed last.
+    instance: Instance,
+    goal: WaitGoal,
+    /// Whether `on_reached` was called because it is running.
+    running_reported: bool,
+    /// The result of the last probe by SSH.
+    probe: Option<Result<(), SshFailure>>,
+    /// Whether it was ever listed: a new instance may not be listed yet.
+    was_listed: bool,
+    /// How many listings in a row lack it.
+    absences: u32,
+    /// How many listings in a row have no address of it.
+    listings_without_address: u32,
+    /// Why the last listing did not show it.
+    listing_error: Option<Error>,
 }
 
-/// Whether asking again later can help.
+/// Whether a target has reached its goal.
+enum WaitStatus {
+    Waiting,
+    Reached,
+    /// It can no longer reach it.
+    Failed(Error),
+}
+
+impl WaitTarget {
+    fn new(instance: Instance, goal: WaitGoal) -> Self {
+        Self {
+            instance,
+            goal,
+            running_reported: false,
+            probe: None,
+            was_listed: false,
+            absences: 0,
+            listings_without_address: 0,
+            listing_error: None,
+        }
+    }
+
+    /// The port to probe; `None` unless the goal is SSH and the instance is running.
+    fn probe_port(&self) -> Option<u16> {
+        match self.goal {
+            WaitGoal::Ssh(port) if self.instance.state == InstanceState::Running => Some(port),
+            _ => None,
+        }
+    }
+
+    fn record_probe(&mut self, probe: Result<(), SshFailure>) {
+        self.listings_without_address = match probe {
+            Err(SshFailure::NoAddress) => self.listings_without_address + 1,
+            _ => 0,
+        };
+        self.probe = Some(probe);
+    }
+
+    fn record_listing(&mut self, relisted: &Relisted) {
+        self.listing_error = relisted.listing_error(&self.instance).cloned();
+        if let Some(listed) = relisted.listed(&self.instance) {
+            self.instance = keep_known_labels(&self.instance, listed.clone());
+            self.was_listed = true;
+            self.absences = 0;
+        } else if self.listing_error.is_none() {
+            self.absences += 1;
+            let waits_for_end = self.goal == WaitGoal::Terminated;
+            let was_terminating = waits_for_end && self.instance.state.is_gone();
+            let is_absent = self.absences >= MAX_ABSENCES && (self.was_listed || waits_for_end);
+            if was_terminating || is_absent {
+                self.instance.state = InstanceState::Terminated;
+            }
+        }
+    }
+
+    /// Whether it cannot be listed, and listing it again cannot help.
+    fn is_hopeless(&self) -> bool {
+        self.listing_error
+            .as_ref()
+            .is_some_and(|error| !is_transient(error.kind()))
+    }
+
+    fn status(&self) -> WaitStatus {
+        if self.instance.state == self.goal.state() {
+            let Some(port) = self.probe_port() else {
+                return WaitStatus::Reached;
+            };
+            return match self.probe {
+                Some(Ok(())) => WaitStatus::Reached,
+                // A running instance may be listed with its address later.
+                Some(Err(failure)) if self.listings_without_address >= MAX_ABSENCES => {
+                    WaitStatus::Failed(failure.error(&self.instance, port, Duration::ZERO))
+                }
+                _ => WaitStatus::Waiting,
+            };
+        }
+        if !self.instance.state.is_gone() || self.goal == WaitGoal::Terminated {
+            return WaitStatus::Waiting;
+        }
+        let kind = self.instance.failure.unwrap_or(ErrorKind::NotFound);
+        let message = format!("{} ended before it was {}", self.instance.reference, self.goal.as_str());
+        let error = Error::new(kind, message);
+        WaitStatus::Failed(match &self.instance.state_reason {
+            Some(reason) => error.with_code(reason),
+            None => error,
+        })
+    }
+
+    fn timeout_error(&self, elapsed: Duration) -> Error {
+        let instance = &self.instance;
+        if let Some(port) = self.probe_port() {
+            let failure = self.probe.and_then(Result::err).unwrap_or(SshFailure::NoAnswer);
+            return failure.error(instance, port, elapsed);
+        }
+        let (reference, goal) = (&instance.reference, self.goal.state().as_str());
+        let seconds = elapsed.as_secs();
+        let mut message = format!("{reference} is {} and not {goal} after {seconds} s", instance.state);
+        if let Some(error) = &self.listing_error {
+            message.push_str(&format!("; the last listing failed: {error}"));
+        }
+        let error = Error::new(ErrorKind::Timeout, message)
+            .naming(reference)
+            .with_leftover(reference);
+        match instance.state {
+            InstanceState::Stopped if self.goal == WaitGoal::Running => {
+                error.with_hint(format!("start it: cloudctl start {reference}"))
+            }
+            _ => error,
+        }
+    }
+}
+
+/// Whether listing again later can help.
 fn is_transient(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::Network | ErrorKind::Throttled | ErrorKind::Incomplete)
 }
 
-/// So many complete listings in a row without an instance that was listed before mean that it is gone; one alone may
-/// be a listing that lags.
-const ABSENCES: u32 = 3;
-
-/// One of the targets.
-pub(super) struct WaitTarget {
-    /// It, as it was seen last.
-    pub(super) instance: Instance,
-    /// What is waited for.
-    pub(super) goal: WaitGoal,
-    /// Whether it was told that it runs.
-    pub(super) is_told: bool,
-    /// What came of the last try to reach it by SSH.
-    pub(super) answer: Option<Result<(), SshFailure>>,
-    /// Right after its creation an instance may not be listed yet.
-    was_seen: bool,
-    /// In how many listings in a row it was missing.
-    absences: u32,
-    /// In how many looks in a row it had no address.
-    homeless: u32,
-    /// Why the last look did not show it.
-    pub(super) trouble: Option<Error>,
-}
-
-/// Labels can be listed later than the instance itself. One that is known to be ours is so still if it is listed without
-/// any.
-fn keep_known_labels(known: &Instance, fresh: Instance) -> Instance {
-    let is_bare = !fresh.managed && fresh.label_problem.is_none() && fresh.labels.is_empty();
-    if !known.managed || !is_bare {
-        return fresh;
+/// Keeps the labels of a managed instance if it is listed without any: labels can be listed later than the instance.
+fn keep_known_labels(known: &Instance, listed: Instance) -> Instance {
+    let has_no_labels = !listed.managed && listed.label_problem.is_none() && listed.labels.is_empty();
+    if !known.managed || !has_no_labels {
+        return listed;
     }
     Instance {
         name: known.name.clone(),
@@ -314,96 +414,6 @@ fn keep_known_labels(known: &Instance, fresh: Instance) -> Instance {
         ttl: known.ttl,
         expires_at: known.expires_at,
         expiry_enforcer: known.expiry_enforcer,
-        ..fresh
-    }
-}
-
-/// Where a target stands.
-pub(super) enum WaitStatus {
-    /// It is there.
-    Reached(Instance),
-    /// It can no longer get there.
-    Failed(Instance, Error),
-    /// It is on its way.
-    WaitTarget(WaitTarget),
-}
-
-impl WaitTarget {
-    /// A target of which nothing was seen yet.
-    pub(super) fn new(instance: Instance, goal: WaitGoal) -> Self {
-        Self {
-            instance,
-            goal,
-            is_told: false,
-            answer: None,
-            was_seen: false,
-            absences: 0,
-            homeless: 0,
-            trouble: None,
-        }
-    }
-
-    /// The port to try, if it is time to.
-    pub(super) fn port(&self) -> Option<u16> {
-        match self.goal {
-            WaitGoal::Ssh(port) if self.instance.state == WaitGoal::Running.state() => Some(port),
-            _ => None,
-        }
-    }
-
-    /// Takes in what a try to reach it came to.
-    pub(super) fn hear(&mut self, answer: Result<(), SshFailure>) {
-        self.homeless = match answer {
-            Err(SshFailure::NoAddress) => self.homeless + 1,
-            _ => 0,
-        };
-        self.answer = Some(answer);
-    }
-
-    /// Takes in a listing.
-    pub(super) fn look(&mut self, fresh: &Relisted) {
-        let goal = self.goal;
-        self.trouble = fresh.trouble(&self.instance).cloned();
-        if let Some(listed) = fresh.listed(&self.instance) {
-            self.instance = keep_known_labels(&self.instance, listed.clone());
-            self.was_seen = true;
-            self.absences = 0;
-        } else if self.trouble.is_none() {
-            self.absences += 1;
-            let was_going = goal == WaitGoal::Terminated && self.instance.state.is_gone();
-            if was_going || (self.absences >= ABSENCES && (self.was_seen || goal == WaitGoal::Terminated)) {
-                self.instance.state = InstanceState::Terminated;
-            }
-        }
-    }
-
-    /// Where it stands.
-    pub(super) fn step(self) -> WaitStatus {
-        let (goal, state) = (self.goal, self.instance.state);
-        if state == goal.state() {
-            return match (self.port(), self.answer) {
-                (None, _) | (_, Some(Ok(()))) => WaitStatus::Reached(self.instance),
-                // An address may be listed later than that it runs.
-                (Some(port), Some(Err(silence))) if self.homeless >= ABSENCES => {
-                    let error = silence.error(&self.instance, port, Duration::ZERO);
-                    WaitStatus::Failed(self.instance, error)
-                }
-                _ => WaitStatus::WaitTarget(self),
-            };
-        }
-        if state.is_gone() && goal != WaitGoal::Terminated {
-            let reason = self.instance.state_reason.clone();
-            let kind = self.instance.failure.unwrap_or(ErrorKind::NotFound);
-            let error = Error::new(
-                kind,
-                format!("{} ended before it was {}", self.instance.reference, goal.as_str()),
-            );
-            let error = match reason {
-                Some(reason) => error.with_code(reason),
-                None => error,
-            };
-            return WaitStatus::Failed(self.instance, error);
-        }
-        WaitStatus::WaitTarget(self)
+        ..listed
     }
 }

@@ -1,10 +1,122 @@
-//! Amounts as they are typed: GiB and USD.
-//! Values of flags that are one of a few.
+//! The flags of `create`, and how their values are parsed.
+
+use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::ValueEnum;
 
-use crate::cloud::{Error, Result, quoted};
-use crate::operations::Fallback;
+use crate::cloud::{Architecture, Error, Gpu, IngressRule, Result, Secret, quoted};
+use crate::commands::targets::{DEFAULT_TIMEOUT, duration_argument};
+use crate::operations::{Fallback, SSH_PORT};
+use crate::settings::one_of;
+
+/// Create a VM, or several
+///
+/// The name is the key: running the same command again gives the same VM and never a second one. Where it goes is
+/// never guessed: pass -p and -r or -z, or have them in a context or the cloud's own configuration.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Args {
+    /// Name of the VM; a fresh one is made up if it is left out
+    pub(super) name: Option<String>,
+    /// Machine type in the cloud's own word [default: a small general-purpose one]
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(super) machine_type: Option<String>,
+    /// At least so many virtual CPUs; the cheapest machine type that fits is taken
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) cpus: Option<u32>,
+    /// At least so much memory in GiB
+    #[arg(long, value_name = "GIB", value_parser = memory_argument)]
+    pub(super) memory: Option<f64>,
+    /// Instruction set
+    #[arg(long, value_name = "ARCH", value_parser = one_of::<Architecture>(&["x86_64", "arm64"]))]
+    pub(super) arch: Option<Architecture>,
+    /// GPUs, such as t4 or l4:2
+    #[arg(long, value_name = "KIND[:N]")]
+    pub(super) gpu: Option<Gpu>,
+    /// Most that it may cost, in USD per hour: refused if nothing that fits costs less or its price is not known
+    #[arg(long, value_name = "USD", value_parser = usd_argument)]
+    pub(super) max_price: Option<f64>,
+    /// Most that all VMs it is given for may cost together, in USD: how long they may live is what this buys
+    ///
+    /// As a flag it is for all VMs of the command. In a file it is for all VMs of the file, except those of the list `vm`
+    /// that have a budget or a TTL of their own; there it is for that VM or that group.
+    #[arg(long, value_name = "USD", value_parser = usd_argument, conflicts_with = "ttl")]
+    pub(super) budget: Option<f64>,
+    /// Image: an alias such as ubuntu-24.04, or the cloud's own id [default: ubuntu-24.04]
+    #[arg(long, value_name = "IMAGE")]
+    pub(super) image: Option<String>,
+    /// Boot disk in GiB [default: the image's own size]
+    #[arg(long, value_name = "GIB", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) disk: Option<u32>,
+    /// Type of the boot disk in the cloud's own word [default: its general-purpose SSD]
+    #[arg(long, value_name = "TYPE")]
+    pub(super) disk_type: Option<String>,
+    /// How many VMs; above 1 they are called NAME-1 to NAME-N [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(super) count: Option<u32>,
+    /// Public key file, or the name of a key pair that the cloud has; `none` is no key [default: your own public key]
+    #[arg(long, value_name = "FILE|NAME|none")]
+    pub(super) ssh_key: Option<String>,
+    /// File whose content the VM's cloud-init runs at first boot; - is standard input
+    #[arg(long, value_name = "FILE|-")]
+    pub(super) user_data: Option<String>,
+    /// Network (gcp) or VPC (aws) [default: the default one]
+    #[arg(long, value_name = "NETWORK")]
+    pub(super) network: Option<String>,
+    /// Subnet
+    #[arg(long, value_name = "SUBNET")]
+    pub(super) subnet: Option<String>,
+    /// Security group (aws) or network tag (gcp); may be given several times
+    #[arg(long = "firewall", value_name = "FIREWALL")]
+    pub(super) firewalls: Vec<String>,
+    /// Ports to open to it, from everywhere or from a network only, such as 22,443/203.0.113.0/24
+    #[arg(long = "open", value_name = "PORT[/CIDR]", value_delimiter = ',')]
+    pub(super) openings: Vec<IngressRule>,
+    /// No public address
+    #[arg(long)]
+    pub(super) no_public_ip: bool,
+    /// Instance profile (aws) or service account (gcp) that the VM acts as
+    #[arg(long, value_name = "IDENTITY")]
+    pub(super) identity: Option<String>,
+    /// Label; may be given several times
+    #[arg(short = 'l', long = "label", value_name = "KEY=VALUE")]
+    pub(super) labels: Vec<String>,
+    /// Run on spare capacity that the cloud can take back
+    #[arg(long)]
+    pub(super) spot: bool,
+    /// Protect it against termination
+    #[arg(long)]
+    pub(super) protect: bool,
+    /// How long it may live, such as 2h; its cloud ends it then, or a timer inside it (aws). `never` is no limit
+    #[arg(long, value_name = "DURATION")]
+    pub(super) ttl: Option<String>,
+    /// Where to go on looking for room when there is none, and in this order: the region's other zones, other machine
+    /// types that fit, the area's other regions, other providers
+    #[arg(long, value_name = "WHERE", value_delimiter = ',')]
+    pub(super) fallback: Vec<FallbackValue>,
+    /// An option of this provider alone; may be given several times
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(super) native: Vec<String>,
+    /// Read what to create from a TOML, YAML or JSON file whose keys are the flags' names; - is standard input. Flags
+    /// override it. Several VMs are a list `vm`
+    #[arg(short, long, value_name = "FILE|-")]
+    pub(super) file: Option<PathBuf>,
+    /// What standard input has of user data.
+    #[arg(skip)]
+    pub(super) input: Option<Secret<Vec<u8>>>,
+    /// What to wait for [default: running]
+    #[arg(long, value_name = "STATE")]
+    pub(super) wait: Option<WaitValue>,
+    /// How long to wait at most
+    #[arg(long, value_name = "DURATION", default_value = DEFAULT_TIMEOUT, value_parser = duration_argument)]
+    pub(super) timeout: Duration,
+    /// The port that SSH is waited for on
+    #[arg(long, value_name = "PORT", default_value_t = SSH_PORT, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) ssh_port: u16,
+    /// Show what would be made, and make nothing; with the exit code that making it would have, as far as the cloud says
+    #[arg(long)]
+    pub(super) dry_run: bool,
+}
 
 /// An amount of memory in GiB.
 pub(in crate::commands) fn memory_argument(text: &str) -> Result<f64> {
@@ -30,7 +142,7 @@ fn positive(text: &str) -> Option<f64> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(rename = "WaitArgument")]
-pub enum WaitValue {
+pub(super) enum WaitValue {
     /// Nothing: the cloud took it on
     None,
     /// It runs

@@ -1,19 +1,18 @@
-//! Where VMs are made: on which clouds, and in which regions or zone. Never guessed at a cost.
+//! Finds the clouds, regions and zone in which VMs are requested. Never guesses where something costs money.
 
 use std::sync::Arc;
 
 use super::spec_file::merge::SpecFile;
-use super::vm_request::VmTemplate;
 use crate::cloud::{Error, ErrorKind, Location, Provider, Result};
 use crate::context::Context;
 use crate::operations::{ProviderLocation, resolve_region_or_area};
 use crate::settings::{ProviderChoice, Source};
 
-/// The clouds to make VMs on. A flag overrides the file; the file overrides the rest.
+/// The clouds on which VMs are requested. A flag overrides the file; the file overrides the rest.
 ///
 /// # Errors
 /// `InvalidSpec` if none is named; `Unauthenticated` if any will do and no credentials are found.
-pub(super) fn providers(file: &SpecFile, context: &Context) -> Result<Vec<Arc<dyn Provider>>> {
+pub(super) fn find_providers(file: &SpecFile, context: &Context) -> Result<Vec<Arc<dyn Provider>>> {
     match (&file.provider, &context.settings.providers.source) {
         (Some(ProviderChoice::One(kind)), source) if !matches!(source, Source::Flag(_)) => {
             Ok(vec![context.cloud(*kind)?])
@@ -25,42 +24,42 @@ pub(super) fn providers(file: &SpecFile, context: &Context) -> Result<Vec<Arc<dy
     }
 }
 
-/// What was said of the place: regions or areas, and a zone.
-#[derive(Clone, Copy)]
-struct RegionArgs<'a> {
-    regions: &'a [String],
-    zone: Option<&'a str>,
+/// Requested regions or areas, and a requested zone.
+#[derive(Clone, Copy, Default)]
+pub(super) struct RegionArgs<'a> {
+    pub(super) regions: &'a [String],
+    pub(super) zone: Option<&'a str>,
 }
 
-/// The places to make VMs in, at least one. Flags go before the file, and the file before variables. Who names a region
-/// or a zone names the whole place. An area is all of its regions; of several places the best one is taken.
+/// The requested locations, at least one. The first of the flags, the file and the settings that has a region or a zone decides
+/// alone. An area means all of its regions. Of several locations the best one is taken.
 ///
 /// # Errors
-/// `InvalidSpec` for a place that is not there, or none at all.
-pub(super) async fn sites(
+/// `InvalidSpec` for an unknown location, or if there is none.
+pub(super) async fn find_locations(
     providers: &[Arc<dyn Provider>],
-    request: &VmTemplate,
+    in_file: RegionArgs<'_>,
     context: &mut Context,
 ) -> Result<Vec<ProviderLocation>> {
-    let words = region_args(request, context);
-    let (regions, zone) = (words.regions.to_vec(), words.zone.map(str::to_owned));
-    let words = RegionArgs {
+    let args = choose_region_args(in_file, context);
+    let (regions, zone) = (args.regions.to_vec(), args.zone.map(str::to_owned));
+    let args = RegionArgs {
         regions: &regions,
         zone: zone.as_deref(),
     };
-    let (mut sites, mut refusals): (Vec<ProviderLocation>, Vec<Error>) = (Vec::new(), Vec::new());
-    // A provider that was named is not left out because nothing says where on it.
-    let may_lack = context.settings.any_provider || !regions.is_empty() || zone.is_some();
+    let (mut locations, mut refusals): (Vec<ProviderLocation>, Vec<Error>) = (Vec::new(), Vec::new());
+    // A requested provider is not left out only because no location is given.
+    let may_leave_out = context.settings.any_provider || !regions.is_empty() || zone.is_some();
     for provider in providers {
-        match places(provider.as_ref(), words).await {
-            Ok(places) => sites.extend(places.into_iter().map(|place| (Arc::clone(provider), place))),
-            Err(error) if may_lack && providers.len() > 1 && error.kind() == ErrorKind::InvalidSpec => {
+        match resolve_region_args(provider.as_ref(), args).await {
+            Ok(found) => locations.extend(found.into_iter().map(|location| (Arc::clone(provider), location))),
+            Err(error) if may_leave_out && providers.len() > 1 && error.kind() == ErrorKind::InvalidSpec => {
                 refusals.push(error)
             }
             Err(error) => return Err(error),
         }
     }
-    if sites.is_empty() {
+    if locations.is_empty() {
         return Err(refusals
             .into_iter()
             .next()
@@ -69,12 +68,12 @@ pub(super) async fn sites(
     for refusal in refusals {
         context.printer.note(&format!("a provider is left out: {refusal}"));
     }
-    Ok(sites)
+    Ok(locations)
 }
 
-fn region_args<'a>(request: &'a VmTemplate, context: &'a Context) -> RegionArgs<'a> {
+fn choose_region_args<'a>(in_file: RegionArgs<'a>, context: &'a Context) -> RegionArgs<'a> {
     let (regions, zone) = (&context.settings.regions, &context.settings.zone);
-    let named = |is_flag: bool| RegionArgs {
+    let in_settings = |is_flag: bool| RegionArgs {
         regions: regions
             .value
             .as_deref()
@@ -85,23 +84,16 @@ fn region_args<'a>(request: &'a VmTemplate, context: &'a Context) -> RegionArgs<
             .as_deref()
             .filter(|_| matches!(zone.source, Source::Flag(_)) == is_flag),
     };
-    let in_file = RegionArgs {
-        regions: &request.regions,
-        zone: request.zone.as_deref(),
-    };
-    let said = [named(true), in_file, named(false)];
-    let first = said
+    let sources = [in_settings(true), in_file, in_settings(false)];
+    let first = sources
         .into_iter()
-        .find(|words| !words.regions.is_empty() || words.zone.is_some());
-    first.unwrap_or(RegionArgs {
-        regions: &[],
-        zone: None,
-    })
+        .find(|args| !args.regions.is_empty() || args.zone.is_some());
+    first.unwrap_or_default()
 }
 
-/// The places of one cloud.
-async fn places(provider: &dyn Provider, words: RegionArgs<'_>) -> Result<Vec<Location>> {
-    match (words.regions, words.zone) {
+/// The requested locations of one cloud.
+async fn resolve_region_args(provider: &dyn Provider, args: RegionArgs<'_>) -> Result<Vec<Location>> {
+    match (args.regions, args.zone) {
         ([], None) => match provider.default_location().await? {
             Some(home) => Ok(vec![
                 provider
@@ -117,27 +109,27 @@ async fn places(provider: &dyn Provider, words: RegionArgs<'_>) -> Result<Vec<Lo
         ([], zone) => Ok(vec![provider.resolve_location(None, zone).await?]),
         ([region], zone @ Some(_)) => Ok(vec![provider.resolve_location(Some(region), zone).await?]),
         (_, Some(_)) => Err(Error::invalid("several regions are given, and a zone").with_hint("pass one of the two")),
-        (regions, None) => in_regions(provider, regions).await,
+        (regions, None) => resolve_regions(provider, regions).await,
     }
 }
 
-/// Regions by name, and all regions of areas. With several, those that the cloud has.
-async fn in_regions(provider: &dyn Provider, words: &[String]) -> Result<Vec<Location>> {
-    let (mut places, mut refusal): (Vec<Location>, Option<Error>) = (Vec::new(), None);
-    for word in words {
-        match resolve_region_or_area(provider, word).await {
-            Ok(found) => places.extend(
+/// Resolves the names of regions and areas. Of several names, leaves out those that the cloud does not have.
+async fn resolve_regions(provider: &dyn Provider, names: &[String]) -> Result<Vec<Location>> {
+    let (mut locations, mut refusal): (Vec<Location>, Option<Error>) = (Vec::new(), None);
+    for name in names {
+        match resolve_region_or_area(provider, name).await {
+            Ok(found) => locations.extend(
                 found
                     .into_iter()
-                    .filter(|place| !places.contains(place))
+                    .filter(|location| !locations.contains(location))
                     .collect::<Vec<_>>(),
             ),
-            Err(error) if words.len() > 1 && error.kind() == ErrorKind::InvalidSpec => refusal = Some(error),
+            Err(error) if names.len() > 1 && error.kind() == ErrorKind::InvalidSpec => refusal = Some(error),
             Err(error) => return Err(error),
         }
     }
     match refusal {
-        Some(refusal) if places.is_empty() => Err(refusal),
-        _ => Ok(places),
+        Some(refusal) if locations.is_empty() => Err(refusal),
+        _ => Ok(locations),
     }
 }

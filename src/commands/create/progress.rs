@@ -1,72 +1,71 @@
-//! Making what was ordered, all orders at once, and telling of each as it is there.
-//! How to log in to what was made.
+//! Creates all requested VMs at once, and prints each as it is created: its offer, its id, how to log in.
 
 use std::time::Instant;
 
 use futures_util::StreamExt;
 
-use super::WaitValue;
-use super::dry_run::describe_choice;
+use super::args::WaitValue;
 use super::vm_request::VmRequest;
 use crate::catalog::{DEFAULT_IMAGE, LoginMethod, image_alias};
 use crate::cloud::{Error, ErrorKind, Instance, InstanceSpec, SshKey};
 use crate::context::Context;
-use crate::operations::{CreateReport, CreatedInstance, create_by_name};
+use crate::operations::{CreateReport, CreatedInstance, Offer, SelectedOffer, create_by_name, format_usd};
 use crate::output::{password_hint, ssh_hint};
 
-/// As many creates are under way at once; more would only meet the clouds' rate limits.
-const AT_ONCE: usize = 16;
+/// How many requests run at once: more would only exceed the clouds' rate limits.
+const CONCURRENT_REQUESTS: usize = 16;
 
-/// Makes what is ordered. Gives what is there now, and what kept the rest from it.
-pub(super) async fn create_all(orders: &[VmRequest], context: &mut Context) -> (Vec<Instance>, Vec<Error>) {
+/// Creates all requested VMs. Gives the instances that exist now, and the errors of the others.
+pub(super) async fn create_all(requests: &[VmRequest], context: &mut Context) -> (Vec<Instance>, Vec<Error>) {
     let started = Instant::now();
-    let interrupt = context.interrupt.clone();
+    let shutdown = context.interrupt.clone();
     let catalog = context.catalog();
-    let reaches: Vec<_> = orders.iter().map(|order| order.reach(&catalog)).collect();
-    let mut work = futures_util::stream::iter(orders.iter().zip(&reaches))
-        .map(|(order, reach)| create_by_name(&order.wish, reach, &interrupt))
-        .buffered(AT_ONCE);
-    let mut names = orders.iter().map(|order| &order.wish.spec.name);
+    let placements: Vec<_> = requests.iter().map(|request| request.placement(&catalog)).collect();
+    let mut work = futures_util::stream::iter(requests.iter().zip(&placements))
+        .map(|(request, placement)| create_by_name(&request.create, placement, &shutdown))
+        .buffered(CONCURRENT_REQUESTS);
+    let mut names = requests.iter().map(|request| &request.create.spec.name);
     let (mut instances, mut errors) = (Vec::new(), Vec::new());
-    let mut unbegun = 0;
-    while let Some(creations) = work.next().await {
+    let mut not_started = 0;
+    while let Some(report) = work.next().await {
         let name = names.next();
-        print_created(&creations, started, context);
-        let price = creations.selected.as_ref().and_then(|(offer, _)| offer.usd_per_hour);
-        instances.extend(creations.creations.into_iter().map(|creation| {
-            Instance {
-                price_usd_per_hour: creation
-                    .instance
-                    .price_usd_per_hour
-                    .or(price.filter(|_| !creation.already_existed)),
-                ..creation.instance
+        print_created(&report, started, context);
+        let price = report.selected.and_then(|selected| selected.offer.usd_per_hour);
+        instances.extend(report.instances.into_iter().map(|created| {
+            let mut instance = created.instance;
+            if instance.price_usd_per_hour.is_none() && !created.already_existed {
+                instance.price_usd_per_hour = price;
             }
+            instance
         }));
-        for error in creations.errors {
+        for error in report.errors {
             match error.kind() {
-                ErrorKind::Interrupted if orders.len() > 1 => unbegun += 1,
-                // Of several it must be told which.
-                _ => errors.push(match name.filter(|_| orders.len() > 1) {
+                ErrorKind::Interrupted if requests.len() > 1 => not_started += 1,
+                // Of several requests the error must name its own.
+                _ => errors.push(match name.filter(|_| requests.len() > 1) {
                     Some(name) => error.with_subject(name),
                     None => error,
                 }),
             }
         }
     }
-    if unbegun > 0 {
-        let message = format!("interrupted before {unbegun} of {} VMs were begun", orders.len());
+    if not_started > 0 {
+        let message = format!(
+            "interrupted before {not_started} of {} creates were started",
+            requests.len()
+        );
         let error = Error::new(ErrorKind::Interrupted, message);
-        errors.push(error.with_hint("run the same command again: it makes those that are missing"));
+        errors.push(error.with_hint("run the same command again: it creates those that are missing"));
     }
     (instances, errors)
 }
 
-/// So many VMs are told of one by one; more are counted.
-const MOST_TOLD: usize = 10;
+/// How many VMs are printed one by one; more are counted.
+const MAX_PRINTED: usize = 10;
 
-/// Says which VMs are there already.
+/// Says which VMs exist already.
 pub(super) fn note_existing<'a>(present: impl ExactSizeIterator<Item = &'a Instance>, context: &mut Context) {
-    if present.len() > MOST_TOLD {
+    if present.len() > MAX_PRINTED {
         let count = present.len();
         return context
             .printer
@@ -79,35 +78,28 @@ pub(super) fn note_existing<'a>(present: impl ExactSizeIterator<Item = &'a Insta
     }
 }
 
-fn print_created(creations: &CreateReport, started: Instant, context: &mut Context) {
-    for refusal in &creations.refusals {
-        let place = refusal
-            .location
-            .as_ref()
-            .map(|_| format!(" in {refusal}"))
-            .unwrap_or_default();
+fn print_created(report: &CreateReport, started: Instant, context: &mut Context) {
+    for refusal in &report.refusals {
+        let location = match &refusal.location {
+            Some(_) => format!(" in {refusal}"),
+            None => String::new(),
+        };
         let error = &refusal.error;
         let leftovers: Vec<_> = error.leftovers().iter().map(ToString::to_string).collect();
         match leftovers.is_empty() {
-            true => context.printer.note(&format!("no room{place}: {error}")),
-            false => context
-                .printer
-                .warning(&format!("no room{place}: {error}; left over: {}", leftovers.join(", "))),
+            true => context.printer.note(&format!("no room{location}: {error}")),
+            false => context.printer.warning(&format!(
+                "no room{location}: {error}; left over: {}",
+                leftovers.join(", ")
+            )),
         }
     }
-    if let Some((best, next)) = &creations.selected
-        && let Some(choice) = describe_choice(best, next.as_ref())
-    {
-        context.printer.note(&choice);
-    }
+    note_selected(report.selected.as_ref(), context);
     let seconds = started.elapsed().as_secs();
-    let (adopted, made): (Vec<_>, Vec<_>) = creations
-        .creations
-        .iter()
-        .partition(|creation| creation.already_existed);
-    note_existing(adopted.iter().map(|creation| &creation.instance), context);
-    match made.as_slice() {
-        several if several.len() > MOST_TOLD => context
+    let (existing, created): (Vec<_>, Vec<_>) = report.instances.iter().partition(|instance| instance.already_existed);
+    note_existing(existing.iter().map(|existing| &existing.instance), context);
+    match created.as_slice() {
+        several if several.len() > MAX_PRINTED => context
             .printer
             .step("created", &format!("{seconds}s   {} VMs", several.len())),
         few => {
@@ -121,29 +113,46 @@ fn print_created(creations: &CreateReport, started: Instant, context: &mut Conte
     }
 }
 
-/// So many VMs are told of; whoever makes more has a list of them.
+/// Says which offer is taken, if a machine type was chosen.
+pub(super) fn note_selected(selected: Option<&SelectedOffer>, context: &mut Context) {
+    let Some(selected) = selected else { return };
+    let describe = |offer: &Offer| {
+        let name = offer.machine.as_ref().map(|machine| machine.name.as_str())?;
+        let price = match offer.usd_per_hour {
+            Some(price) => format!("{} USD an hour", format_usd(price)),
+            None => "an unknown price".to_owned(),
+        };
+        Some(format!("{name} in {} at {price}", offer.error_location()))
+    };
+    let Some(best) = describe(&selected.offer) else { return };
+    let next = selected.next_best.as_ref().and_then(describe);
+    let next = next.map(|next| format!("; next is {next}")).unwrap_or_default();
+    context.printer.note(&format!("the cheapest that fits is {best}{next}"));
+}
+
+/// How many VMs get a login hint; more are printed as a list only.
 const MAX_LOGIN_HINTS: usize = 10;
 
-/// Says how to log in to each VM that can be logged in to.
-pub(super) fn print_login_hints(orders: &[VmRequest], instances: &[Instance], context: &mut Context) {
+/// Says how to log in to each VM that allows it.
+pub(super) fn print_login_hints(requests: &[VmRequest], instances: &[Instance], context: &mut Context) {
     if instances.len() > MAX_LOGIN_HINTS {
         return;
     }
-    for order in orders {
-        let names = order.wish.spec.instance_names().unwrap_or_default();
+    for request in requests {
+        let names = request.create.spec.instance_names().unwrap_or_default();
         for instance in instances.iter().filter(|instance| !instance.state.is_gone()) {
             if names.iter().any(|name| instance.name.as_deref() == Some(name.as_str())) {
-                tell_of(order, instance, context);
+                print_login_hint(request, instance, context);
             }
         }
     }
 }
 
-fn tell_of(order: &VmRequest, instance: &Instance, context: &mut Context) {
-    let spec = &order.wish.spec;
+fn print_login_hint(request: &VmRequest, instance: &Instance, context: &mut Context) {
+    let spec = &request.create.spec;
     let alias = image_alias(spec.image.as_deref().unwrap_or(DEFAULT_IMAGE));
     if let Some(LoginMethod::Password(_)) = alias.map(|alias| &alias.login) {
-        // The driver has said that this key is left out.
+        // The driver said already that this key is left out.
         let is_left_out = spec
             .default_ssh_key
             .as_deref()
@@ -158,22 +167,22 @@ fn tell_of(order: &VmRequest, instance: &Instance, context: &mut Context) {
     }
     let has_key = spec.ssh_key.is_some() || spec.default_ssh_key.is_some();
     let address = instance.public_ip.as_deref().or(instance.private_ip.as_deref());
-    let (true, Some(address)) = (has_key || order.wait == WaitValue::Ssh, address) else {
+    let allows_login = has_key || request.wait == WaitValue::Ssh;
+    let Some(address) = address.filter(|_| allows_login) else {
         return;
     };
     let cloud = context.info(instance.provider);
-    let of_image = alias.and_then(|alias| alias.login_user(cloud)).map(str::to_owned);
-    let of_key = || (cloud.key_user)(key_of(spec));
-    let user = of_image.or_else(of_key);
-    let text = ssh_hint(user.as_deref(), address, order.ssh_port);
-    match order.wait {
-        // Whoever waits for SSH wants to know, in a log too.
+    let image_user = alias.and_then(|alias| alias.login_user(cloud)).map(str::to_owned);
+    let user = image_user.or_else(|| (cloud.key_user)(public_key(spec)));
+    let text = ssh_hint(user.as_deref(), address, request.ssh_port);
+    match request.wait {
+        // A user who waits for SSH needs the hint, also in a log.
         WaitValue::Ssh => context.printer.note(&text),
         WaitValue::None | WaitValue::Running => context.printer.terminal_note(&text),
     }
 }
 
-fn key_of(spec: &InstanceSpec) -> Option<&str> {
+fn public_key(spec: &InstanceSpec) -> Option<&str> {
     match &spec.ssh_key {
         Some(SshKey::PublicKey(key)) => Some(key),
         Some(SshKey::Name(_)) => None,

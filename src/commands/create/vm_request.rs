@@ -1,5 +1,4 @@
-//! From flags, spec file and the files they name to one spec for each VM. Asks no cloud.
-//! What one description of a VM comes to: a wish, and where it may go.
+//! Builds one request for each VM or group from the flags, the spec file and the files that they name.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -11,9 +10,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::placement::{providers, sites};
+use super::args::{Args, WaitValue};
+use super::placement::{RegionArgs, find_locations, find_providers};
 use super::spec_file::merge::SpecFile;
-use super::{Args, WaitValue, ssh_key};
+use super::ssh_key;
 use crate::catalog::Catalog;
 use crate::cloud::{
     Error, GroupMembers, InstanceName, InstanceSpec, Labels, Location, MachineRequirements, Provider, Result, Secret,
@@ -23,63 +23,63 @@ use crate::commands::targets::ttl_argument;
 use crate::context::Context;
 use crate::operations::{CreateRequest, Fallback, PlacementScope, ProviderLocation};
 
-/// More than any cloud takes (Compute Engine: 256 KiB); how much each takes is its driver's to say.
-const MOST_USER_DATA: u64 = 1024 * 1024;
+/// More than any cloud accepts (Compute Engine: 256 KiB). Each driver checks its own limit.
+const MAX_USER_DATA: u64 = 1024 * 1024;
 
-/// The user data that is on standard input.
+/// The name of standard input on the command line.
 const INPUT: &str = "-";
 
-/// The TTL of what has no end.
-const NO_END: &str = "never";
+/// The TTL of a VM that does not expire.
+const NO_TTL: &str = "never";
 
-/// What is asked for, before it is known where it goes.
-pub(super) struct VmTemplate {
-    /// How many, where they are a group.
+/// A requested VM or group, without its location.
+struct VmTemplate {
+    /// The number of members, if it is a group.
     count: Option<u32>,
     /// The regions that the file names.
-    pub(super) regions: Vec<String>,
+    regions: Vec<String>,
     /// The zone that the file names.
-    pub(super) zone: Option<String>,
-    /// The spec, but for its place.
-    template: InstanceSpec,
+    zone: Option<String>,
+    /// The spec, without a location.
+    spec: InstanceSpec,
 }
 
 impl VmTemplate {
-    /// Puts flags and file together; a flag overrides the file.
+    /// Combines the flags with the file. A flag overrides the file.
     ///
     /// # Errors
-    /// `InvalidSpec`, naming the flag, key or file that makes no sense.
-    pub(super) fn of(args: Args, file: SpecFile, context: &mut Context) -> Result<Self> {
-        let (name, count) = name(&args, &file)?;
-        let ttl = ttl(&args, &file, context)?;
+    /// `InvalidSpec`, naming the flag, key or file that is invalid.
+    fn build(args: Args, file: SpecFile, context: &mut Context) -> Result<Self> {
+        let (name, count) = choose_name(&args, &file)?;
+        let ttl = choose_ttl(&args, &file, context)?;
         let mut labels = Labels::new();
         for (key, value) in file.label.unwrap_or_default() {
             check_label_key(&key)?;
             labels.insert(key, value);
         }
-        labels.extend(typed_labels(&args.labels, context)?);
+        labels.extend(parse_labels(&args.labels, context)?);
         let mut native = file.native.unwrap_or_default();
-        native.extend(typed_options(&args.native)?);
+        native.extend(parse_options(&args.native)?);
         let environment = context.settings.environment.clone();
-        let typed = |name: &str| environment.path(name);
-        let in_folder = |name: &str| file.folder.join(typed(name));
-        let asked_key = args.ssh_key.as_ref().or(file.ssh_key.as_ref());
+        let expand = |name: &str| environment.path(name);
+        let in_folder = |name: &str| file.folder.join(expand(name));
+        let requested_key = args.ssh_key.as_ref().or(file.ssh_key.as_ref());
         let ssh_key = match (&args.ssh_key, &file.ssh_key) {
-            (Some(key), _) => ssh_key::from_option(key, &typed(key))?,
+            (Some(key), _) => ssh_key::from_option(key, &expand(key))?,
             (None, Some(key)) => ssh_key::from_option(key, &in_folder(key))?,
             (None, None) => None,
         };
-        let default_ssh_key = match asked_key {
+        let default_ssh_key = match requested_key {
             Some(_) => None,
             None => own_key(context),
         };
         let user_data = match (&args.user_data, &file.user_data) {
-            (Some(source), _) if source != INPUT => Some(user_data_of_file(typed(source))?),
-            (None, Some(source)) if source != INPUT => Some(user_data_of_file(in_folder(source))?),
+            (Some(source), _) if source != INPUT => Some(read_user_data_file(expand(source))?),
+            (None, Some(source)) if source != INPUT => Some(read_user_data_file(in_folder(source))?),
             (None, None) => None,
             _ => args.input.clone(),
         };
-        let nowhere = Location {
+        let no_location = Location {
             region: String::new(),
             zone: None,
         };
@@ -87,7 +87,7 @@ impl VmTemplate {
             count,
             regions: file.region.unwrap_or_default(),
             zone: file.zone,
-            template: InstanceSpec {
+            spec: InstanceSpec {
                 machine_type: args.machine_type.or(file.machine_type),
                 requirements: MachineRequirements {
                     cpus: args.cpus.or(file.cpus.map(NonZeroU32::get)),
@@ -99,13 +99,13 @@ impl VmTemplate {
                     },
                 },
                 ingress_rules: {
-                    let mut openings = match args.openings.is_empty() {
+                    let mut rules = match args.openings.is_empty() {
                         true => file.open.unwrap_or_default(),
                         false => args.openings,
                     };
-                    openings.sort();
-                    openings.dedup();
-                    openings
+                    rules.sort();
+                    rules.dedup();
+                    rules
                 },
                 image: args.image.or(file.image),
                 disk_gib: args.disk.or(file.disk.map(NonZeroU32::get)),
@@ -127,33 +127,33 @@ impl VmTemplate {
                 protected: args.protect || file.protect.unwrap_or_default(),
                 ttl,
                 native,
-                ..InstanceSpec::new(name, nowhere)
+                ..InstanceSpec::new(name, no_location)
             },
         })
     }
 
-    /// The machine type that is named.
-    pub(super) fn machine_type(&self) -> Option<&str> {
-        self.template.machine_type.as_deref()
+    /// The requested machine type.
+    fn machine_type(&self) -> Option<&str> {
+        self.spec.machine_type.as_deref()
     }
 
-    /// The spec of the VM or the group, without a place.
+    /// The spec of the VM or the group, without a location.
     ///
     /// # Errors
     /// `InvalidSpec` if a member's name is too long.
-    pub(super) fn spec(self) -> Result<InstanceSpec> {
+    fn into_spec(self) -> Result<InstanceSpec> {
         let indexes: Vec<u32> = (1..=self.count.unwrap_or_default()).collect();
         let spec = InstanceSpec {
             members: GroupMembers::split(&indexes, indexes.len()).into_iter().next(),
-            ..self.template
+            ..self.spec
         };
         spec.instance_names()?;
         Ok(spec)
     }
 }
 
-/// The lifetime that was asked for: by the flag, the file, or the settings. `never` takes back what a context says.
-fn ttl(args: &Args, file: &SpecFile, context: &Context) -> Result<Option<Duration>> {
+/// The TTL of the flag, the file, or the settings. `never` overrides the TTL of a context.
+fn choose_ttl(args: &Args, file: &SpecFile, context: &Context) -> Result<Option<Duration>> {
     let setting = &context.settings.ttl;
     let (text, source) = match (&args.ttl, &file.ttl, &setting.value) {
         (Some(text), ..) => (text, None),
@@ -161,7 +161,7 @@ fn ttl(args: &Args, file: &SpecFile, context: &Context) -> Result<Option<Duratio
         (None, None, Some(text)) => (text, Some(setting.source.to_string())),
         (None, None, None) => return Ok(None),
     };
-    if text == NO_END {
+    if text == NO_TTL {
         return Ok(None);
     }
     ttl_argument(text).map(Some).map_err(|error| match source {
@@ -170,8 +170,8 @@ fn ttl(args: &Args, file: &SpecFile, context: &Context) -> Result<Option<Duratio
     })
 }
 
-/// The name, and how many where it is that of a group.
-fn name(args: &Args, file: &SpecFile) -> Result<(InstanceName, Option<u32>)> {
+/// The name, and the number of members if it is the name of a group.
+fn choose_name(args: &Args, file: &SpecFile) -> Result<(InstanceName, Option<u32>)> {
     let name = match (&args.name, &file.name) {
         (Some(given), Some(named)) => {
             return Err(Error::invalid(format!(
@@ -183,7 +183,7 @@ fn name(args: &Args, file: &SpecFile) -> Result<(InstanceName, Option<u32>)> {
             .with_hint("leave one of the two out"));
         }
         (Some(name), None) | (None, Some(name)) => name.parse()?,
-        (None, None) => fresh_name()?,
+        (None, None) => make_up_name()?,
     };
     match args.count.or(file.count) {
         None | Some(1) => Ok((name, None)),
@@ -192,15 +192,15 @@ fn name(args: &Args, file: &SpecFile) -> Result<(InstanceName, Option<u32>)> {
     }
 }
 
-/// A name that people can say and that no other VM has: two words and enough letters.
-fn fresh_name() -> Result<InstanceName> {
+/// A name that people can pronounce and that no other VM has: two words and four letters.
+fn make_up_name() -> Result<InstanceName> {
     let words = petname::petname(2, "-").unwrap_or_else(|| "vm".to_owned());
     let suffix: String = (0..4).map(|_| fastrand::lowercase()).collect();
     format!("{words}-{suffix}").parse()
 }
 
 /// The labels of the command line.
-fn typed_labels(texts: &[String], context: &mut Context) -> Result<Labels> {
+fn parse_labels(texts: &[String], context: &mut Context) -> Result<Labels> {
     let mut labels = Labels::new();
     for text in texts {
         let label = parse_label(text)?;
@@ -209,7 +209,7 @@ fn typed_labels(texts: &[String], context: &mut Context) -> Result<Labels> {
             context.printer.note(&format!("the label without its quotes: {text}"));
         }
         if labels.contains_key(&label.key) {
-            return Err(twice("the label", &label.key));
+            return Err(given_twice_error("the label", &label.key));
         }
         labels.insert(label.key, label.value);
     }
@@ -217,47 +217,47 @@ fn typed_labels(texts: &[String], context: &mut Context) -> Result<Labels> {
 }
 
 /// The native options of the command line.
-fn typed_options(texts: &[String]) -> Result<BTreeMap<String, Value>> {
+fn parse_options(texts: &[String]) -> Result<BTreeMap<String, Value>> {
     let mut options = BTreeMap::new();
     for text in texts {
-        let (key, value) = key_and_value("native option", text)?;
+        let (key, value) = split_key_and_value("native option", text)?;
         if options.insert(key.to_owned(), Value::from(value)).is_some() {
-            return Err(twice("the native option", key));
+            return Err(given_twice_error("the native option", key));
         }
     }
     Ok(options)
 }
 
-fn twice(what: &str, key: &str) -> Error {
+fn given_twice_error(what: &str, key: &str) -> Error {
     Error::invalid(format!("{what} {} is given twice", quoted(key))).with_hint("give each key one value")
 }
 
-fn key_and_value<'a>(what: &str, text: &'a str) -> Result<(&'a str, &'a str)> {
+fn split_key_and_value<'a>(what: &str, text: &'a str) -> Result<(&'a str, &'a str)> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key, value)),
         _ => Err(Error::invalid(format!("invalid {what} {}", quoted(text))).with_hint("write it as key=value")),
     }
 }
 
-fn user_data_of_file(path: PathBuf) -> Result<Secret<Vec<u8>>> {
+fn read_user_data_file(path: PathBuf) -> Result<Secret<Vec<u8>>> {
     if is_content(&path.to_string_lossy()) && !path.exists() {
         return Err(Error::invalid(format!("--user-data is {}", path_text(&path)))
             .with_hint("pass the name of a file that can be read, or - for standard input"));
     }
-    let cannot = |error: io::Error| {
+    let read_error = |error: io::Error| {
         Error::invalid(format!("cannot read the user data file {}: {error}", path_text(&path)))
             .with_hint("pass the name of a file that can be read, or - for standard input")
     };
     let mut bytes = Vec::new();
     File::open(&path)
-        .map_err(cannot)?
-        .take(MOST_USER_DATA + 1)
+        .map_err(read_error)?
+        .take(MAX_USER_DATA + 1)
         .read_to_end(&mut bytes)
-        .map_err(cannot)?;
-    within_limit(bytes, &path_text(&path))
+        .map_err(read_error)?;
+    check_size(bytes, &path_text(&path))
 }
 
-/// The user's own key. What is wrong with one is said, and keeps nobody from a VM.
+/// The user's default public key. Notes the keys that cannot be used, which is no error.
 pub(in crate::commands) fn own_key(context: &mut Context) -> Option<String> {
     let (key, unusable) = ssh_key::default_key(context.settings.environment.home());
     for error in unusable {
@@ -268,35 +268,35 @@ pub(in crate::commands) fn own_key(context: &mut Context) -> Option<String> {
     key
 }
 
-/// Reads the user data that is on standard input, once for all VMs, if any of them wants it.
+/// Reads the user data from standard input, once for all VMs, if any of them uses it.
 ///
 /// # Errors
-/// `InvalidSpec` if the spec file comes from there too, or it is more than any cloud takes.
-pub(super) fn with_input(args: Args, files: &[SpecFile], context: &mut Context) -> Result<Args> {
-    let wanted = match &args.user_data {
+/// `InvalidSpec` if the spec file comes from there too, or it is more than any cloud accepts.
+pub(super) fn read_user_data_input(args: Args, files: &[SpecFile], context: &mut Context) -> Result<Args> {
+    let is_used = match &args.user_data {
         Some(source) => source == INPUT,
         None => files.iter().any(|file| file.user_data.as_deref() == Some(INPUT)),
     };
-    if !wanted {
+    if !is_used {
         return Ok(args);
     }
     if args.file.as_deref() == Some(Path::new(INPUT)) {
         let error = Error::invalid("the spec file and the user data are both to come from standard input");
         return Err(error.with_hint("put one of the two into a file"));
     }
-    let input = Some(user_data_of_input(context)?);
+    let input = Some(read_user_data_from_input(context)?);
     Ok(Args { input, ..args })
 }
 
-fn user_data_of_input(context: &mut Context) -> Result<Secret<Vec<u8>>> {
+fn read_user_data_from_input(context: &mut Context) -> Result<Secret<Vec<u8>>> {
     let bytes = context
-        .read_input(MOST_USER_DATA + 1)
+        .read_input(MAX_USER_DATA + 1)
         .map_err(|error| Error::invalid(format!("cannot read user data from standard input: {error}")))?;
-    within_limit(bytes, "standard input")
+    check_size(bytes, "standard input")
 }
 
-fn within_limit(bytes: Vec<u8>, source: &str) -> Result<Secret<Vec<u8>>> {
-    if bytes.len() as u64 > MOST_USER_DATA {
+fn check_size(bytes: Vec<u8>, source: &str) -> Result<Secret<Vec<u8>>> {
+    if bytes.len() as u64 > MAX_USER_DATA {
         return Err(Error::invalid(format!(
             "the user data of {source} is over 1 MiB, more than any cloud takes"
         ))
@@ -305,30 +305,30 @@ fn within_limit(bytes: Vec<u8>, source: &str) -> Result<Secret<Vec<u8>>> {
     Ok(Secret::new(bytes))
 }
 
-/// One VM, or a group of them, and where it may go.
+/// A requested VM or group, and where it may be created.
 pub(super) struct VmRequest {
-    /// What is asked for.
-    pub(super) wish: CreateRequest,
-    /// Where it is asked for.
-    pub(super) sites: Vec<ProviderLocation>,
-    /// The clouds to go on to.
-    pub(super) others: Vec<Arc<dyn Provider>>,
-    /// How far to go on.
+    /// What to create.
+    pub(super) create: CreateRequest,
+    /// The requested locations.
+    locations: Vec<ProviderLocation>,
+    /// The clouds for `--fallback provider`.
+    other_providers: Vec<Arc<dyn Provider>>,
+    /// The allowed fallbacks.
     fallback: Vec<Fallback>,
-    /// What is waited for.
+    /// What to wait for.
     pub(super) wait: WaitValue,
-    /// The port to reach it at by SSH.
+    /// The port for SSH.
     pub(super) ssh_port: u16,
-    /// Whether something says how long it may live.
+    /// Whether a flag, the file or the settings say how long it may live.
     pub(super) has_ttl_choice: bool,
 }
 
 impl VmRequest {
-    /// Puts flags and a file together, and finds the places.
+    /// Combines the flags with the file, and finds the locations.
     ///
     /// # Errors
-    /// `InvalidSpec` naming what makes no sense; those of finding places.
-    pub(super) async fn of(args: &Args, file: SpecFile, context: &mut Context) -> Result<Self> {
+    /// `InvalidSpec` naming what is invalid; those of finding the locations.
+    pub(super) async fn build(args: &Args, file: SpecFile, context: &mut Context) -> Result<Self> {
         let file = file.overridden_by(args);
         let fallback = if args.fallback.is_empty() {
             file.fallback.as_deref().unwrap_or_default()
@@ -341,29 +341,33 @@ impl VmRequest {
             budget.is_some() || args.ttl.is_some() || file.ttl.is_some() || context.settings.ttl.value.is_some();
         let wait = args.wait.or(file.wait).unwrap_or(WaitValue::Running);
         let max_price = args.max_price.or(file.max_price);
-        let providers = providers(&file, context)?;
-        // All that can be checked without asking anybody comes before anybody is asked.
-        let request = VmTemplate::of(args.clone(), file, context)?;
-        check(&request, &fallback, providers.len())?;
-        let sites = sites(&providers, &request, context).await?;
-        let others = match fallback.contains(&Fallback::Provider) {
+        let providers = find_providers(&file, context)?;
+        // Everything that needs no call is checked before the first call.
+        let template = VmTemplate::build(args.clone(), file, context)?;
+        check_machine_type(&template, &fallback, providers.len())?;
+        let in_file = RegionArgs {
+            regions: &template.regions,
+            zone: template.zone.as_deref(),
+        };
+        let locations = find_locations(&providers, in_file, context).await?;
+        let other_providers = match fallback.contains(&Fallback::Provider) {
             true => {
                 let is_other = |other: &Arc<dyn Provider>| !providers.iter().any(|known| known.kind() == other.kind());
                 context.configured_providers().into_iter().filter(is_other).collect()
             }
             false => Vec::new(),
         };
-        let spec = request.spec()?;
+        let spec = template.into_spec()?;
         let count = spec.members.as_ref().map_or(1, |members| members.len());
         Ok(Self {
-            wish: CreateRequest {
-                // A budget is that of the whole command.
+            create: CreateRequest {
+                // The budget is for all members.
                 budget: budget.map(|budget| budget / count as f64),
                 spec,
                 max_price,
             },
-            sites,
-            others,
+            locations,
+            other_providers,
             fallback,
             wait,
             ssh_port: args.ssh_port,
@@ -371,20 +375,26 @@ impl VmRequest {
         })
     }
 
-    /// Where it may go.
-    pub(super) fn reach<'a>(&self, catalog: &'a Catalog) -> PlacementScope<'a> {
+    /// The clouds on which something may be created.
+    pub(super) fn providers(&self) -> impl Iterator<Item = &Arc<dyn Provider>> {
+        let requested = self.locations.iter().map(|(provider, _)| provider);
+        requested.chain(&self.other_providers)
+    }
+
+    /// Where the instances may be created.
+    pub(super) fn placement<'a>(&self, catalog: &'a Catalog) -> PlacementScope<'a> {
         PlacementScope {
-            requested: self.sites.clone(),
-            other_providers: self.others.clone(),
+            requested: self.locations.clone(),
+            other_providers: self.other_providers.clone(),
             fallback: self.fallback.clone(),
             catalog,
         }
     }
 }
 
-/// A machine type is one cloud's word.
-fn check(request: &VmTemplate, fallback: &[Fallback], providers: usize) -> Result<()> {
-    let Some(machine_type) = request.machine_type() else {
+/// Checks that a requested machine type is used on one cloud only: others do not have it.
+fn check_machine_type(template: &VmTemplate, fallback: &[Fallback], providers: usize) -> Result<()> {
+    let Some(machine_type) = template.machine_type() else {
         return Ok(());
     };
     if providers > 1 {

@@ -1,4 +1,4 @@
-//! Ending what a race made twice.
+//! Terminates the newer of two instances that two runs created under one name.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,138 +9,138 @@ use super::name_index::{NameIndex, SearchScope, find_by_name};
 use crate::cloud::{BatchTracker, Error, ErrorKind, Instance, InstanceAction, InstanceName, Provider, Result};
 use crate::shutdown::Shutdown;
 
-/// For how long what a create call gave can be what a race made: longer than the call may take.
-const JUST_MADE: SignedDuration = SignedDuration::from_mins(10);
-/// How often, and how far apart, what was made is looked for that its cloud does not show yet.
-const LOOKS: u32 = 10;
+/// An older instance is never terminated as a duplicate. Longer than a create call may take.
+const MAX_DUPLICATE_AGE: SignedDuration = SignedDuration::from_mins(10);
+/// How often a new instance is listed until its cloud shows it, and the pause between two listings.
+const MAX_LISTINGS: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Processes that race for a name in different zones, regions or clouds meet in no token and no namespace. So each looks
-/// once more, and of two instances the younger one goes, by the hand of the very run that made it. Gives, for each that
-/// was made, the one that stays.
-pub(crate) async fn remove_duplicates(
-    parts: &[SearchScope],
-    made: Vec<Instance>,
-    interrupt: &Shutdown,
+/// Looks for older instances of the same names, and terminates what this run created beside one. Gives the instance that
+/// stays for each one that was created.
+///
+/// Two runs that create the same name in different zones, regions or clouds share no token and no namespace. Each lists
+/// the name again, and the run that created the newer instance terminates it.
+pub(super) async fn remove_duplicates(
+    search_scopes: &[SearchScope],
+    created: Vec<Instance>,
+    shutdown: &Shutdown,
 ) -> Vec<Result<Instance>> {
-    let Some(seen) = list_until_visible(parts, &made, interrupt).await else {
-        // They exist, by the answer; not being able to look, or a signal, is no reason to say otherwise.
-        return made.into_iter().map(Ok).collect();
+    let Some(index) = list_until_visible(search_scopes, &created, shutdown).await else {
+        // The instances exist, as the create call said. A failed listing or a signal does not change that.
+        return created.into_iter().map(Ok).collect();
     };
-    let mut settled = Vec::new();
-    for instance in made {
-        let elder = older_duplicate(&instance, &seen);
-        let was_seen = seen.contains(&instance.reference);
-        settled.push(match elder {
-            Some(elder) => terminate_newer(parts, instance, was_seen, elder, interrupt).await,
+    let mut remaining = Vec::new();
+    for instance in created {
+        remaining.push(match find_older_duplicate(&instance, &index) {
+            Some(older) => {
+                let was_listed = index.contains(&instance.reference);
+                terminate_newer(search_scopes, instance, was_listed, older, shutdown).await
+            }
             None => Ok(instance),
         });
     }
-    settled
+    remaining
 }
 
-/// What there is of the names of what was made; nothing if that cannot be seen. A listing that does not show yet what
-/// this run made may also lack what another one made before, so it is asked for again, a few times.
-async fn list_until_visible(parts: &[SearchScope], made: &[Instance], interrupt: &Shutdown) -> Option<NameIndex> {
-    let names = made
-        .iter()
-        .filter_map(|instance| instance.name.as_deref()?.parse().ok());
-    let names: Vec<InstanceName> = names.collect();
+/// Lists the names of the created instances; `None` if that fails. A listing without an instance that this run created
+/// may also lack one that another run created before, so the names are listed again, a few times.
+async fn list_until_visible(
+    search_scopes: &[SearchScope],
+    created: &[Instance],
+    shutdown: &Shutdown,
+) -> Option<NameIndex> {
+    let names: Vec<_> = created.iter().filter_map(parse_name).collect();
     let mut last = None;
-    for look in 1..=LOOKS {
-        let Ok(seen) = interrupt.run_until_signal(find_by_name(parts, &names)).await else {
+    for listing in 1..=MAX_LISTINGS {
+        let find = find_by_name(search_scopes, &names);
+        let Ok(index) = shutdown.run_until_signal(find).await else {
             break;
         };
-        let is_fresh = made.iter().all(|instance| seen.contains(&instance.reference));
-        last = Some(seen);
-        let rest = async {
+        let shows_all = created.iter().all(|instance| index.contains(&instance.reference));
+        last = Some(index);
+        let pause = async {
             tokio::time::sleep(PAUSE).await;
             Ok(())
         };
-        if is_fresh || look == LOOKS || interrupt.run_until_signal(rest).await.is_err() {
+        if shows_all || listing == MAX_LISTINGS || shutdown.run_until_signal(pause).await.is_err() {
             break;
         }
     }
     last
 }
 
-/// Another living instance of the name that was there before this one.
-fn older_duplicate(made: &Instance, seen: &NameIndex) -> Option<Instance> {
-    let name: InstanceName = made.name.as_deref()?.parse().ok()?;
-    let is_same = |other: &Instance| other.reference == made.reference;
-    // Every process must compare the same times: those of the listing, where it has them.
-    let own = seen.of(&name).iter().find(|other| is_same(other)).unwrap_or(made);
-    let age = |instance: &Instance| (instance.created_at, instance.reference.to_string());
-    let others = seen.alive(&name).into_iter().filter(|other| !is_same(other));
-    others
-        .min_by_key(|other| age(other))
-        .filter(|other| age(other) < age(own))
-        .cloned()
+fn parse_name(instance: &Instance) -> Option<InstanceName> {
+    instance.name.as_deref()?.parse().ok()
 }
 
-/// Ends what this run made. What its cloud has shown and does not know any more is gone; what it has not shown yet is
-/// there, by the answer to the call that made it.
+/// The oldest other instance of the name, if it is older than this one.
+fn find_older_duplicate(created: &Instance, index: &NameIndex) -> Option<Instance> {
+    let name = parse_name(created)?;
+    let is_same = |other: &Instance| other.reference == created.reference;
+    // All runs must compare the same times: those of the listing, if it has them.
+    let listed = index.managed(&name).iter().find(|other| is_same(other));
+    let age = |instance: &Instance| (instance.created_at, instance.reference.to_string());
+    let others = index.alive(&name).into_iter().filter(|other| !is_same(other));
+    let oldest = others.min_by_key(|other| age(other))?;
+    (age(oldest) < age(listed.unwrap_or(created))).then(|| oldest.clone())
+}
+
+/// Terminates the instance that this run created, and gives the older one. If the call answers that the instance does
+/// not exist, it is gone only if it was listed before: otherwise the cloud does not show it yet.
 async fn terminate_newer(
-    parts: &[SearchScope],
-    made: Instance,
-    was_seen: bool,
-    elder: Instance,
-    interrupt: &Shutdown,
+    search_scopes: &[SearchScope],
+    newer: Instance,
+    was_listed: bool,
+    older: Instance,
+    shutdown: &Shutdown,
 ) -> Result<Instance> {
-    let name = made.name.clone().unwrap_or_default();
-    let provider = parts
-        .iter()
-        .find(|(provider, _)| provider.kind() == made.provider)
-        .map(|(provider, _)| Arc::clone(provider));
-    let end = async {
-        let Some(provider) = provider else {
-            return Some(Error::new(ErrorKind::Refused, "its cloud is not at hand"));
+    let name = newer.name.as_deref().unwrap_or_default();
+    let terminate = async {
+        let mut providers = search_scopes.iter().map(|(provider, _)| provider);
+        let Some(provider) = providers
+            .find(|provider| provider.kind() == newer.provider)
+            .map(Arc::clone)
+        else {
+            return Some(Error::new(ErrorKind::Refused, "its cloud is not available"));
         };
-        if !was_just_made(provider.as_ref(), made.created_at).await {
-            return Some(Error::new(ErrorKind::Refused, "it was not made just now"));
+        if !was_just_created(provider.as_ref(), newer.created_at).await {
+            return Some(Error::new(ErrorKind::Refused, "it was not created just now"));
         }
+        let targets = std::slice::from_ref(&newer.reference);
         let outcomes = provider
-            .apply(
-                InstanceAction::Terminate,
-                std::slice::from_ref(&made.reference),
-                &BatchTracker::uninterrupted(),
-            )
+            .apply(InstanceAction::Terminate, targets, &BatchTracker::uninterrupted())
             .await;
         let failure = outcomes.into_iter().find_map(|outcome| outcome.result.err());
-        failure.filter(|error| error.kind() != ErrorKind::NotFound || !was_seen)
+        failure.filter(|error| error.kind() != ErrorKind::NotFound || !was_listed)
     };
-    let failure = interrupt.finish_in_grace_period(end).await.ok_or_else(|| {
-        let message = format!(
-            "{name} is there twice, and it is not known whether {} was ended again",
-            made.reference
-        );
-        Error::new(ErrorKind::UnknownOutcome, message)
-            .naming(&made.reference)
-            .with_leftover(&made.reference)
-    })?;
-    match failure {
-        Some(error) => {
+    let error = match shutdown.finish_in_grace_period(terminate).await {
+        Some(None) => {
+            tracing::info!(older = %older.reference, newer = %newer.reference, "terminated the newer duplicate");
+            return Ok(older);
+        }
+        Some(Some(error)) => {
             let message = format!(
-                "{name} is there twice, as {} and as {}, which was not ended again: {error}",
-                elder.reference, made.reference
+                "two VMs are called {name}: {} and {}, which could not be terminated: {error}",
+                older.reference, newer.reference
             );
-            Err(Error::new(ErrorKind::Ambiguous, message)
-                .naming(&made.reference)
-                .with_leftover(&made.reference)
-                .with_hint(format!("terminate one of them: cloudctl terminate {}", made.reference)))
+            Error::new(ErrorKind::Ambiguous, message)
+                .with_hint(format!("terminate one of them: cloudctl terminate {}", newer.reference))
         }
         None => {
-            tracing::info!(elder = %elder.reference, younger = %made.reference, "made twice; the younger one was ended");
-            Ok(elder)
+            let message = format!(
+                "two VMs are called {name}, and it is not known whether {} was terminated",
+                newer.reference
+            );
+            Error::new(ErrorKind::UnknownOutcome, message)
         }
-    }
+    };
+    Err(error.naming(&newer.reference).with_leftover(&newer.reference))
 }
 
-/// Whether an instance is so young that only a race can have made it, by the cloud's own clock. What has been there for
-/// a while is not ours to end, whatever the call said that seemed to make it.
-async fn was_just_made(provider: &dyn Provider, created_at: Option<Timestamp>) -> bool {
-    match (provider.server_time().await, created_at) {
-        (Ok(now), Some(created_at)) => now.duration_since(created_at) < JUST_MADE,
-        _ => false,
-    }
+/// Whether the instance is so new, by the cloud's clock, that two runs can have created the name at the same time. An
+/// unknown time counts as old: an old instance is not terminated, whatever the create call said.
+async fn was_just_created(provider: &dyn Provider, created_at: Option<Timestamp>) -> bool {
+    let Some(created_at) = created_at else { return false };
+    let now = provider.server_time().await;
+    now.is_ok_and(|now| now.duration_since(created_at) < MAX_DUPLICATE_AGE)
 }

@@ -1,71 +1,78 @@
-//! What is there already of what is asked for, before anything is made.
+//! Finds out which of the requested names exist already, before anything is created.
 
-use super::name_index::{NameIndex, SearchScope, exactly_one, look_up_all};
+use super::name_index::{NameIndex, SearchScope, find_by_name_with_unmanaged};
 use super::offers::CreateRequest;
 use super::placement::PlacementScope;
 use super::reconcile::{check_limits, reconcile};
 use crate::cloud::{Error, ErrorKind, Instance, InstanceName, Result};
 
-/// How the asked names stand.
-#[derive(Debug, Default)]
-pub struct NameStatus {
-    /// The instances that are there, were made from the same spec, and keep within the limits.
-    pub present: Vec<Instance>,
-    /// The names of which there is no living instance; none if another VM has one of them, so that nothing is made.
-    pub missing: Vec<InstanceName>,
-    /// One error for each name that is taken by another spec or by what cloudctl did not make, or is there twice.
-    pub errors: Vec<Error>,
+/// What was found under the requested names, and where.
+#[derive(Default)]
+pub(super) struct ExistingInstances {
+    pub(super) search_scopes: Vec<SearchScope>,
+    pub(super) index: NameIndex,
 }
 
-/// Looks how the asked names stand, and changes nothing.
+/// Which of the requested names exist.
+#[derive(Debug, Default)]
+pub(super) struct NameStatus {
+    /// The instances that exist, have the requested spec and keep the limits.
+    pub(super) present: Vec<Instance>,
+    /// The names without an instance. Empty if an unmanaged VM has one of them: then nothing is created.
+    pub(super) missing: Vec<InstanceName>,
+    /// One error for each name of another spec, of an unmanaged VM or of several VMs.
+    pub(super) errors: Vec<Error>,
+}
+
+/// Looks up the requested names in all locations where their instances may be.
 ///
 /// # Errors
-/// That of a look-up that is incomplete: what cannot be seen may be there.
-pub async fn look_up_names(wish: &CreateRequest, reach: &PlacementScope<'_>) -> Result<NameStatus> {
-    let (_, seen) = find_existing(wish, reach).await?;
-    name_status(&seen, wish, reach)
+/// Those of listing. Also if a location did not answer: an instance may be there.
+pub(super) async fn find_existing(
+    request: &CreateRequest,
+    placement: &PlacementScope<'_>,
+) -> Result<ExistingInstances> {
+    let names = request.spec.instance_names()?;
+    let search_scopes = placement.list_search_scopes().await?;
+    let index = find_by_name_with_unmanaged(&search_scopes, &names).await?;
+    Ok(ExistingInstances { search_scopes, index })
 }
 
-/// What there is of the asked names, and where was looked for them: wherever they may be.
-pub(crate) async fn find_existing(
-    wish: &CreateRequest,
-    reach: &PlacementScope<'_>,
-) -> Result<(Vec<SearchScope>, NameIndex)> {
-    let names = wish.spec.instance_names()?;
-    let parts = reach.locations().await?;
-    let seen = look_up_all(&parts, &names).await?;
-    Ok((parts, seen))
-}
-
-pub(crate) fn name_status(seen: &NameIndex, wish: &CreateRequest, reach: &PlacementScope<'_>) -> Result<NameStatus> {
-    let mut standing = NameStatus::default();
-    for name in wish.spec.instance_names()? {
-        let fitting = |instance| {
-            let instance = reconcile(instance, wish, &name, reach)?;
-            check_limits(&instance, wish, &name, reach.catalog)?;
-            Ok(instance)
-        };
-        match exactly_one(seen, &name).and_then(|one| one.map(fitting).transpose()) {
-            Ok(Some(instance)) => standing.present.push(instance),
-            Ok(None) => standing.missing.push(name),
-            Err(error) => standing.errors.push(error),
+impl ExistingInstances {
+    /// Compares what was found with the request.
+    ///
+    /// # Errors
+    /// `InvalidSpec` if a member's name is too long.
+    pub(super) fn check_names(&self, request: &CreateRequest, placement: &PlacementScope<'_>) -> Result<NameStatus> {
+        let mut status = NameStatus::default();
+        for name in request.spec.instance_names()? {
+            let check = |instance| {
+                let instance = reconcile(instance, request, &name, placement)?;
+                check_limits(&instance, request, &name, placement.catalog)?;
+                Ok(instance)
+            };
+            match self.index.exactly_one(&name).and_then(|one| one.map(check).transpose()) {
+                Ok(Some(instance)) => status.present.push(instance),
+                Ok(None) => status.missing.push(name),
+                Err(error) => status.errors.push(error),
+            }
         }
+        let taken = status.missing.iter().flat_map(|name| {
+            let unmanaged = self.index.alive_unmanaged(name);
+            unmanaged.map(|instance| name_taken_error(instance, name))
+        });
+        let taken: Vec<_> = taken.collect();
+        if !taken.is_empty() {
+            status.missing.clear();
+            status.errors.extend(taken);
+        }
+        Ok(status)
     }
-    let taken = standing.missing.iter().flat_map(|name| {
-        let others = seen.living_others(name);
-        others.map(|other| taken_by(other, name))
-    });
-    let taken: Vec<_> = taken.collect();
-    if !taken.is_empty() {
-        standing.missing.clear();
-        standing.errors.extend(taken);
-    }
-    Ok(standing)
 }
 
-/// The refusal where another VM has the name: in every later command the name would mean two.
-fn taken_by(other: &Instance, name: &InstanceName) -> Error {
-    let reference = &other.reference;
+/// The error if an unmanaged VM has the name: every later command would find two VMs of that name.
+fn name_taken_error(unmanaged: &Instance, name: &InstanceName) -> Error {
+    let reference = &unmanaged.reference;
     let message =
         format!("the name {name} is taken by {reference}, which was not made by cloudctl; nothing was created");
     Error::new(ErrorKind::AlreadyExists, message).with_hint("use another name, or another region")

@@ -1,111 +1,124 @@
-//! The calls that make instances in one place, one life of a name after the other.
+//! Sends the create calls for one location, one generation after another.
 
 use super::name_index::{SearchScope, find_by_name, format_names};
-use crate::cloud::{Error, ErrorKind, Instance, InstanceName, InstanceSpec, Provider, Result};
+use crate::cloud::{Error, ErrorKind, GroupMembers, Instance, InstanceName, InstanceSpec, Provider, Result};
 use crate::shutdown::Shutdown;
 
-/// A name that was created and terminated more often than this within the clouds' memory is a loop somewhere.
-const MOST_GENERATIONS: u32 = 1_000;
+/// A name that was created and terminated more often than this, while the cloud remembers tokens, is in a loop.
+const MAX_GENERATIONS: u32 = 1_000;
 
-/// What was made, and what kept the rest from it.
-pub(crate) struct LaunchResult {
-    pub(crate) instances: Vec<Instance>,
-    pub(crate) error: Option<Error>,
+/// What the create calls came to.
+pub(super) struct LaunchResult {
+    pub(super) instances: Vec<Instance>,
+    /// Why the other instances were not created.
+    pub(super) error: Option<Error>,
 }
 
-/// Makes all of the spec's names in its place, in the first life of each that is free.
-pub(crate) async fn launch(
+/// The specs of the calls that create the missing names: one for a VM, and for a group as many as the cloud needs.
+pub(super) fn split_into_calls(
+    spec: &InstanceSpec,
+    missing: &[InstanceName],
+    max_per_call: usize,
+) -> Result<Vec<InstanceSpec>> {
+    let Some(members) = &spec.members else {
+        return Ok(vec![spec.clone()]);
+    };
+    let mut indexes = Vec::new();
+    for index in members.indexes() {
+        if missing.contains(&spec.name.member_name(*index)?) {
+            indexes.push(*index);
+        }
+    }
+    let groups = GroupMembers::split(&indexes, max_per_call).into_iter();
+    Ok(groups.map(|members| copy_with_members(spec, members)).collect())
+}
+
+fn copy_with_members(spec: &InstanceSpec, members: GroupMembers) -> InstanceSpec {
+    InstanceSpec {
+        members: Some(members),
+        ..spec.clone()
+    }
+}
+
+/// Creates all names of the spec in its location. Starts with `first_generation`, and takes the next one for names whose
+/// token is already used.
+pub(super) async fn launch(
     provider: &dyn Provider,
     spec: &InstanceSpec,
-    first: u32,
-    parts: &[SearchScope],
-    interrupt: &Shutdown,
+    first_generation: u32,
+    search_scopes: &[SearchScope],
+    shutdown: &Shutdown,
 ) -> LaunchResult {
     let mut instances = Vec::new();
-    let error = make_into(&mut instances, provider, spec, first, parts, interrupt)
-        .await
-        .err();
+    let launched: Result<()> = async {
+        let mut rest = spec.clone();
+        for generation in first_generation..first_generation.saturating_add(MAX_GENERATIONS) {
+            shutdown.check()?;
+            let call = provider.create(&rest, generation);
+            let Some(outcome) = shutdown.finish_in_grace_period(call).await else {
+                return find_after_interrupt(&mut instances, &rest.instance_names()?, search_scopes, shutdown).await;
+            };
+            instances.extend(outcome?.into_instances());
+            match spec_of_missing(&rest, &instances)? {
+                Some(missing) => rest = missing,
+                None => return Ok(()),
+            }
+            tracing::debug!(%generation, "token already used");
+        }
+        let message = format!("the cloud accepted {MAX_GENERATIONS} create calls, but lists no VM of this name");
+        Err(Error::new(ErrorKind::UnknownOutcome, message).with_hint("use another name for an hour"))
+    }
+    .await;
+    let error = launched.err();
     LaunchResult { instances, error }
 }
 
-async fn make_into(
-    made: &mut Vec<Instance>,
-    provider: &dyn Provider,
-    spec: &InstanceSpec,
-    first: u32,
-    parts: &[SearchScope],
-    interrupt: &Shutdown,
-) -> Result<()> {
-    let mut spec = spec.clone();
-    for generation in first..first.saturating_add(MOST_GENERATIONS) {
-        interrupt.check()?;
-        let Some(answer) = interrupt
-            .finish_in_grace_period(provider.create(&spec, generation))
-            .await
-        else {
-            return unknown_outcome(made, &spec.instance_names()?, parts, interrupt).await;
-        };
-        made.extend(answer?.into_instances());
-        match still_missing(&spec, made)? {
-            Some(rest) => spec = rest,
-            None => return Ok(()),
-        }
-        tracing::debug!(%generation, "token spent");
-    }
-    Err(Error::new(
-        ErrorKind::UnknownOutcome,
-        format!("the cloud took {MOST_GENERATIONS} create calls and shows no VM of this name"),
-    )
-    .with_hint("use another name for an hour"))
-}
-
-/// The spec of what is not made yet; nothing if all is.
-fn still_missing(spec: &InstanceSpec, made: &[Instance]) -> Result<Option<InstanceSpec>> {
+/// The spec of the names that have no instance yet; `None` if all have one.
+fn spec_of_missing(spec: &InstanceSpec, instances: &[Instance]) -> Result<Option<InstanceSpec>> {
     let Some(members) = &spec.members else {
-        return Ok(made.is_empty().then(|| spec.clone()));
+        return Ok(instances.is_empty().then(|| spec.clone()));
     };
     let mut missing = Vec::new();
     for index in members.indexes() {
         let name = spec.name.member_name(*index)?;
-        if !made
-            .iter()
-            .any(|instance| instance.name.as_deref() == Some(name.as_str()))
-        {
+        let has_name = |instance: &Instance| instance.name.as_deref() == Some(name.as_str());
+        if !instances.iter().any(has_name) {
             missing.push(*index);
         }
     }
-    let rest = crate::cloud::GroupMembers::split(&missing, missing.len())
+    let groups = GroupMembers::split(&missing, missing.len());
+    Ok(groups
         .into_iter()
-        .next();
-    Ok(rest.map(|rest| InstanceSpec {
-        members: Some(rest),
-        ..spec.clone()
-    }))
+        .next()
+        .map(|members| copy_with_members(spec, members)))
 }
 
-/// The call is still under way, and there is no more time: what can be seen of it?
-async fn unknown_outcome(
-    made: &mut Vec<Instance>,
+/// Looks once for the names of a create call that did not answer within the grace period after a signal.
+///
+/// # Errors
+/// `UnknownOutcome` if one of them has no instance.
+async fn find_after_interrupt(
+    instances: &mut Vec<Instance>,
     names: &[InstanceName],
-    parts: &[SearchScope],
-    interrupt: &Shutdown,
+    search_scopes: &[SearchScope],
+    shutdown: &Shutdown,
 ) -> Result<()> {
-    let look = interrupt.final_read(find_by_name(parts, names)).await;
-    let seen = look.and_then(Result::ok).unwrap_or_default();
-    let mut unseen = Vec::new();
+    let found = shutdown.final_read(find_by_name(search_scopes, names)).await;
+    let index = found.and_then(Result::ok).unwrap_or_default();
+    let mut missing = Vec::new();
     for name in names {
-        match seen.alive(name).first() {
-            Some(instance) => made.push((*instance).clone()),
-            None => unseen.push(name.clone()),
+        match index.alive(name).first() {
+            Some(instance) => instances.push((*instance).clone()),
+            None => missing.push(name.clone()),
         }
     }
-    if unseen.is_empty() {
+    if missing.is_empty() {
         return Ok(());
     }
     let message = format!(
-        "interrupted while {} was being made: it is not known whether it exists",
-        format_names(&unseen)
+        "interrupted while {} was being created: it is not known whether it exists",
+        format_names(&missing)
     );
     Err(Error::new(ErrorKind::UnknownOutcome, message)
-        .with_hint("run the same command again, which finds it or makes it, or terminate it by name"))
+        .with_hint("run the same command again, which finds it or creates it, or terminate it by name"))
 }

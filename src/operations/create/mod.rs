@@ -1,285 +1,118 @@
-//! Creating once: the name is the idempotency key, whoever asks and however often.
+//! Creates the instance of a name once, however often and from wherever the same command is run.
 
-pub(super) mod duplicates;
-pub(super) mod existing;
-pub(super) mod launch;
-pub(super) mod name_index;
+mod duplicates;
+mod existing;
+mod launch;
+mod name_index;
 pub(super) mod offers;
 pub(super) mod placement;
-pub(super) mod reconcile;
+pub(super) mod preview;
+mod reconcile;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use self::duplicates::remove_duplicates;
-use self::existing::{NameStatus, find_existing, name_status};
-use self::launch::{LaunchResult, launch};
-use self::name_index::{NameIndex, SearchScope};
-use self::offers::{CreateRequest, Offer};
-use self::placement::{
-    Fallback, PlacementRefusal, PlacementScope, PlacementStep, candidate_zones, is_definite_refusal,
-    is_location_specific, no_capacity_error, zones_with_capacity_first,
-};
+use self::existing::{ExistingInstances, NameStatus, find_existing};
+use self::launch::{launch, split_into_calls};
+use self::offers::CreateRequest;
+use self::placement::{PlacementRefusal, PlacementScope, PlacementSearch, PlacementTarget, SelectedOffer};
 use self::reconcile::reconcile;
 use super::batch::send;
-use crate::cloud::{
-    Error, ErrorKind, ErrorLocation, GroupMembers, Instance, InstanceAction, InstanceName, InstanceSpec, Result,
-    TokenScope,
-};
+use crate::cloud::{Error, Instance, InstanceAction, InstanceName, InstanceSpec, Provider, Result, TokenScope};
 use crate::shutdown::Shutdown;
 
-/// An instance of the asked name and spec.
+/// An instance that has the requested name and spec.
 #[derive(Debug)]
 pub struct CreatedInstance {
     /// The instance.
     pub instance: Instance,
-    /// Whether it was there before this run.
+    /// Whether it existed before this run.
     pub already_existed: bool,
 }
 
-/// What creating came to: of one VM, or of the members of a group.
+/// The result of a create: of one VM, or of the members of a group.
 #[derive(Debug, Default)]
 pub struct CreateReport {
-    /// What is there now, in no order.
-    pub creations: Vec<CreatedInstance>,
-    /// The locations that were tried in vain, before one had capacity.
+    /// The instances that exist now, in no order.
+    pub instances: Vec<CreatedInstance>,
+    /// The locations that could not take an instance, before one could.
     pub refusals: Vec<PlacementRefusal>,
-    /// The offer that was taken, and the best one beside it, where there was a choice.
-    pub selected: Option<(Offer, Option<Offer>)>,
-    /// What kept the others from being there.
+    /// The offer that was taken, if a machine type was chosen.
+    pub selected: Option<SelectedOffer>,
+    /// Why the other instances do not exist.
     pub errors: Vec<Error>,
 }
 
-/// Gives the one instance of each of the spec's names, making those that are not there. Goes on to another place, as far
-/// as the reach allows, only after a definite refusal for want of capacity or quota; whatever is uncertain stays where
-/// it is. What went wrong is in [`CreateReport::errors`]:
+/// Finds the instance of each name of the spec, and creates those that are missing. Tries another location, as far as the
+/// scope allows, only after a call that had no effect and would fail there again. [`CreateReport::errors`] has:
 ///
-/// - `AlreadyExists` if a name is taken by another spec or by what is not ours; the message says what differs;
-/// - `Ambiguous` if a name is there twice;
-/// - those of [`Provider::create`](crate::cloud::Provider::create);
-/// - that of a look-up that is incomplete: what cannot be seen may be there;
-/// - `Interrupted` if a signal came before anything was made.
-pub async fn create_by_name(wish: &CreateRequest, reach: &PlacementScope<'_>, interrupt: &Shutdown) -> CreateReport {
-    let mut creations = CreateReport::default();
-    if let Err(error) = create_missing(wish, reach, interrupt, &mut creations).await {
-        creations.errors.push(error);
-    }
-    creations
-}
-
-async fn create_missing(
-    wish: &CreateRequest,
-    reach: &PlacementScope<'_>,
-    interrupt: &Shutdown,
-    done: &mut CreateReport,
-) -> Result<()> {
-    let (parts, seen) = interrupt.run_until_signal(find_existing(wish, reach)).await?;
-    let NameStatus {
-        present,
-        missing,
-        errors,
-    } = name_status(&seen, wish, reach)?;
-    done.errors.extend(errors);
-    for instance in present {
-        match complete(instance, wish, reach, interrupt).await {
-            Ok(instance) => done.creations.push(CreatedInstance {
-                instance,
-                already_existed: true,
-            }),
-            Err(error) => done.errors.push(error),
-        }
-    }
-    let mut search = PlacementSearch {
-        wish,
-        reach,
-        parts: &parts,
-        seen: &seen,
-        interrupt,
-        missing,
+/// - `AlreadyExists` if a name has another spec or an unmanaged VM has it; the message says what differs;
+/// - `Ambiguous` if several instances have a name;
+/// - the errors of [`Instances::create`](crate::cloud::Instances::create);
+/// - the errors of listing, also of an incomplete listing: an instance may be in the part that is missing;
+/// - `Interrupted` if a signal came before anything was created.
+pub async fn create_by_name(
+    request: &CreateRequest,
+    placement: &PlacementScope<'_>,
+    shutdown: &Shutdown,
+) -> CreateReport {
+    let mut run = CreateRun {
+        request,
+        placement,
+        shutdown,
+        existing: ExistingInstances::default(),
+        missing: Vec::new(),
+        report: CreateReport::default(),
     };
-    search.run(done).await
+    let mut search = PlacementSearch::new(request, placement, shutdown);
+    if let Err(error) = run.find_and_create(&mut search).await {
+        run.report.errors.push(error);
+    }
+    run.report.refusals = search.into_refusals();
+    run.report
 }
 
-/// Gives an instance that is there what the call that made it may not have come to.
-async fn complete(
-    mut instance: Instance,
-    wish: &CreateRequest,
-    reach: &PlacementScope<'_>,
-    interrupt: &Shutdown,
-) -> Result<Instance> {
-    let is_complete = !wish.spec.protected || instance.protected != Some(false);
-    let Some(provider) = reach.provider(instance.provider).filter(|_| !is_complete) else {
-        return Ok(instance);
-    };
-    // Compute Engine protects the members of a group after the call that makes them.
-    let target = std::slice::from_ref(&instance);
-    let outcomes = send(&|_| Arc::clone(provider), target, InstanceAction::Protect, interrupt).await;
-    let protected = outcomes.into_iter().try_for_each(|outcome| outcome.result);
-    protected.map_err(|error| {
-        error
-            .with_subject(&instance.reference)
-            .with_leftover(&instance.reference)
-    })?;
-    instance.protected = Some(true);
-    Ok(instance)
-}
-
-/// The search for a place that has room for all that is missing.
-struct PlacementSearch<'a> {
-    wish: &'a CreateRequest,
-    reach: &'a PlacementScope<'a>,
-    parts: &'a [SearchScope],
-    seen: &'a NameIndex,
-    interrupt: &'a Shutdown,
+/// One run of [`create_by_name`].
+struct CreateRun<'a> {
+    request: &'a CreateRequest,
+    placement: &'a PlacementScope<'a>,
+    shutdown: &'a Shutdown,
+    existing: ExistingInstances,
     missing: Vec<InstanceName>,
+    report: CreateReport,
 }
 
-impl PlacementSearch<'_> {
-    async fn run(&mut self, done: &mut CreateReport) -> Result<()> {
-        if self.missing.is_empty() {
-            return Ok(());
-        }
-        for step in self.reach.steps() {
-            let offers = match self
-                .interrupt
-                .run_until_signal(self.reach.offers(step, self.wish))
-                .await
-            {
-                Ok(offers) => offers,
-                // Farther out there is nothing that fits: the refusals that led there say why.
-                Err(error) if step != PlacementStep::Requested && is_definite_refusal(error.kind()) => {
-                    done.refusals.push(PlacementRefusal {
-                        location: error.location().cloned(),
-                        machine_type: None,
-                        error,
-                    });
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
-            for (position, offer) in offers.iter().enumerate() {
-                let is_last = position + 1 == offers.len() && Some(&step) == self.reach.steps().last();
-                self.try_offer(offer, is_last, done).await?;
-                if self.missing.is_empty() {
-                    if offers.len() > 1 && offer.machine.is_some() {
-                        done.selected = Some((offer.clone(), offers.get(position + 1).cloned()));
-                    } else if offer.machine.is_some() {
-                        done.selected = Some((offer.clone(), None));
-                    }
-                    return Ok(());
-                }
-            }
-        }
-        // Where nothing was short of room, what is wrong is the spec.
-        match done
-            .refusals
-            .iter()
-            .any(|refusal| !is_location_specific(&refusal.error))
-        {
-            true => Err(no_capacity_error(self.wish, self.reach, &self.missing, &done.refusals)),
-            false => Err(match done.refusals.is_empty() {
-                true => no_capacity_error(self.wish, self.reach, &self.missing, &done.refusals),
-                false => done.refusals.remove(0).error,
-            }),
-        }
-    }
-
-    /// Tries the places of an offer. What is still missing afterwards found no room there.
-    async fn try_offer(&mut self, offer: &Offer, is_last: bool, done: &mut CreateReport) -> Result<()> {
-        let spec = offer.spec(self.wish)?;
-        let may_move = self.reach.allows(Fallback::Zone);
-        let mut places = match may_move {
-            true => match self.interrupt.run_until_signal(candidate_zones(offer, &spec)).await {
-                Ok(places) => places,
-                Err(error) if !is_last && is_definite_refusal(error.kind()) => {
-                    done.refusals.push(PlacementRefusal {
-                        location: Some(ErrorLocation::new(offer.provider.kind(), &spec.location)),
-                        machine_type: None,
-                        error,
-                    });
-                    return Ok(());
-                }
-                Err(error) => return Err(error),
-            },
-            false => VecDeque::from([offer.place.clone()]),
-        };
-        let is_only = is_last && done.refusals.is_empty() && places.len() == 1 && !may_move;
-        while let Some(place) = places.pop_front() {
-            let here = InstanceSpec {
-                location: place,
-                ..spec.clone()
-            };
-            let refusal = |error| PlacementRefusal {
-                location: Some(ErrorLocation::new(offer.provider.kind(), &here.location)),
-                machine_type: here.selected_machine_type.clone(),
-                error,
-            };
-            let failure = self.create_in(offer, &here, done).await.err();
-            match failure {
-                None => return Ok(()),
-                Some(error) if is_only => return Err(error),
-                Some(error) if error.kind() == ErrorKind::Capacity => {
-                    zones_with_capacity_first(&mut places, error.zones_with_capacity());
-                    // Drivers may know no more than the region.
-                    done.refusals.push(refusal(error));
-                }
-                // A quota is that of a region: its other zones have no more of it.
-                Some(error) if error.kind() == ErrorKind::Quota && !is_last => {
-                    done.refusals.push(refusal(error));
-                    return Ok(());
-                }
-                Some(error) if !is_last && is_location_specific(&error) => {
-                    done.refusals.push(refusal(error));
-                    return Ok(());
-                }
-                Some(error) => return Err(error),
+impl CreateRun<'_> {
+    /// The whole run: finds the names, chooses one target after another, and creates what is missing there.
+    async fn find_and_create(&mut self, search: &mut PlacementSearch<'_>) -> Result<()> {
+        self.find_names().await?;
+        while !self.missing.is_empty() {
+            let target = search.next_target(&self.missing).await?;
+            match self.create_in(&target).await {
+                Ok(()) => self.report.selected = search.selected_offer(target),
+                Err(error) => search.record_failure(&target, error)?,
             }
         }
         Ok(())
     }
 
-    /// Makes what is missing, in one place, in as many calls as the cloud needs.
-    async fn create_in(&mut self, offer: &Offer, here: &InstanceSpec, done: &mut CreateReport) -> Result<()> {
-        let provider = offer.provider.as_ref();
-        let groups = match &here.members {
-            None => vec![None],
-            Some(all) => {
-                let all = all.indexes().iter().copied();
-                let is_missing = |index: &u32| {
-                    here.name
-                        .member_name(*index)
-                        .is_ok_and(|name| self.missing.contains(&name))
-                };
-                let missing: Vec<u32> = all.filter(is_missing).collect();
-                GroupMembers::split(&missing, provider.info().max_instances_per_call)
-                    .into_iter()
-                    .map(Some)
-                    .collect()
-            }
-        };
-        for members in groups {
-            let spec = InstanceSpec {
-                members,
-                ..here.clone()
-            };
+    /// Launches the missing instances in one location, settles which of them stay, and confirms their specs.
+    async fn create_in(&mut self, target: &PlacementTarget) -> Result<()> {
+        let provider = target.offer.provider.as_ref();
+        for spec in split_into_calls(&target.spec, &self.missing, provider.info().max_instances_per_call)? {
             let names = spec.instance_names()?;
-            let first = self.seen.next_generation(&names);
-            let LaunchResult { instances, error } = launch(provider, &spec, first, self.parts, self.interrupt).await;
-            let instances = match self.may_race(offer, &spec) {
-                true => remove_duplicates(self.parts, instances, self.interrupt).await,
-                false => instances.into_iter().map(Ok).collect(),
-            };
-            for instance in instances {
-                match instance.and_then(|instance| self.accept(instance, &spec)) {
-                    Ok(instance) => done.creations.push(CreatedInstance {
-                        instance,
-                        already_existed: false,
-                    }),
-                    Err(error) if here.members.is_none() => return Err(error),
-                    Err(error) => done.errors.push(error),
+            let ExistingInstances { search_scopes, index } = &self.existing;
+            let generation = index.next_generation(&names);
+            let launched = launch(provider, &spec, generation, search_scopes, self.shutdown).await;
+            let settled = self.settle(launched.instances, provider, &spec).await;
+            for instance in settled {
+                match instance.and_then(|instance| self.confirm(instance, &spec)) {
+                    Err(error) if spec.members.is_none() => return Err(error),
+                    // An error of one member does not stop the others.
+                    confirmed => self.add_to_report(confirmed, false),
                 }
             }
-            if let Some(error) = error {
+            if let Some(error) = launched.error {
                 return Err(error);
             }
             self.missing.retain(|name| !names.contains(name));
@@ -287,19 +120,77 @@ impl PlacementSearch<'_> {
         Ok(())
     }
 
-    fn may_race(&self, offer: &Offer, spec: &InstanceSpec) -> bool {
-        let has_zonal_token = offer.provider.info().token_scope == TokenScope::Zone || spec.location.zone.is_some();
-        has_zonal_token || spec.members.is_some() || self.parts.len() > 1
+    fn add_to_report(&mut self, result: Result<Instance>, already_existed: bool) {
+        match result {
+            Ok(instance) => self.report.instances.push(CreatedInstance {
+                instance,
+                already_existed,
+            }),
+            Err(error) => self.report.errors.push(error),
+        }
     }
 
-    /// What a call gave can be what another call made of the same name.
-    fn accept(&mut self, instance: Instance, spec: &InstanceSpec) -> Result<Instance> {
-        let name = instance
-            .name
-            .as_deref()
-            .and_then(|name| name.parse::<InstanceName>().ok());
-        let name = name.unwrap_or_else(|| spec.name.clone());
+    /// Looks up the names, reports the instances that exist, and keeps the names that are missing.
+    async fn find_names(&mut self) -> Result<()> {
+        let find = find_existing(self.request, self.placement);
+        self.existing = self.shutdown.run_until_signal(find).await?;
+        let NameStatus {
+            present,
+            missing,
+            errors,
+        } = self.existing.check_names(self.request, self.placement)?;
+        self.missing = missing;
+        self.report.errors.extend(errors);
+        for instance in present {
+            let protected = self.protect_if_requested(instance).await;
+            self.add_to_report(protected, true);
+        }
+        Ok(())
+    }
+
+    /// Protects an instance that exists, if it should be protected. Compute Engine protects the members of a group after
+    /// the call that creates them, and that call may have been cut off.
+    async fn protect_if_requested(&self, mut instance: Instance) -> Result<Instance> {
+        if !self.request.spec.protected || instance.protected != Some(false) {
+            return Ok(instance);
+        }
+        let Some(provider) = self.placement.provider(instance.provider) else {
+            return Ok(instance);
+        };
+        let connect = |_| Arc::clone(provider);
+        let target = std::slice::from_ref(&instance);
+        let outcomes = send(&connect, target, InstanceAction::Protect, self.shutdown).await;
+        let protected = outcomes.into_iter().try_for_each(|outcome| outcome.result);
+        protected.map_err(|error| {
+            error
+                .with_subject(&instance.reference)
+                .with_leftover(&instance.reference)
+        })?;
+        instance.protected = Some(true);
+        Ok(instance)
+    }
+
+    /// Gives the instance that stays for each one that was created. Another run may have created the same name at the
+    /// same time, unless both share a token.
+    async fn settle(
+        &self,
+        instances: Vec<Instance>,
+        provider: &dyn Provider,
+        spec: &InstanceSpec,
+    ) -> Vec<Result<Instance>> {
+        let shares_token = provider.info().token_scope == TokenScope::Region && spec.location.zone.is_none();
+        let search_scopes = &self.existing.search_scopes;
+        if shares_token && spec.members.is_none() && search_scopes.len() <= 1 {
+            return instances.into_iter().map(Ok).collect();
+        }
+        remove_duplicates(search_scopes, instances, self.shutdown).await
+    }
+
+    /// Checks the spec of an instance: another run may have created it with another spec.
+    fn confirm(&mut self, instance: Instance, spec: &InstanceSpec) -> Result<Instance> {
+        let name = instance.name.as_deref().and_then(|name| name.parse().ok());
+        let name: InstanceName = name.unwrap_or_else(|| spec.name.clone());
         self.missing.retain(|missing| *missing != name);
-        reconcile(instance, self.wish, &name, self.reach)
+        reconcile(instance, self.request, &name, self.placement)
     }
 }

@@ -1,4 +1,4 @@
-//! Looking names up wherever they may be, before something is made under them and after.
+//! Finds the instances that have some names, in all locations where they may be.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,109 +9,122 @@ use crate::cloud::{
     Error, ErrorKind, Instance, InstanceName, InstanceRef, InstanceState, ListFilter, ListScope, Provider, Result,
 };
 
-/// A cloud, and a part of it.
-pub(crate) type SearchScope = (Arc<dyn Provider>, ListScope);
+/// A cloud and the part of it that one listing covers.
+pub(super) type SearchScope = (Arc<dyn Provider>, ListScope);
 
-/// What there is of some names.
+/// The instances that have some names.
 #[derive(Debug, Default)]
-pub(crate) struct NameIndex {
-    ours: HashMap<String, Vec<Instance>>,
-    /// What cloudctl did not make, where that was looked for.
-    others: HashMap<String, Vec<Instance>>,
+pub(super) struct NameIndex {
+    managed: HashMap<String, Vec<Instance>>,
+    /// Filled by [`find_by_name_with_unmanaged`] only.
+    unmanaged: HashMap<String, Vec<Instance>>,
 }
 
 impl NameIndex {
-    /// All of ours of a name, dead or alive.
-    pub(crate) fn of(&self, name: &InstanceName) -> &[Instance] {
-        self.ours.get(name.as_str()).map_or(&[], Vec::as_slice)
+    /// All managed instances of a name, also those that are gone.
+    pub(super) fn managed(&self, name: &InstanceName) -> &[Instance] {
+        self.managed.get(name.as_str()).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether this very instance was listed, dead or alive.
-    pub(crate) fn contains(&self, reference: &InstanceRef) -> bool {
-        self.ours
-            .values()
-            .flatten()
-            .any(|instance| instance.reference == *reference)
+    /// The managed instances of a name that are not gone.
+    pub(super) fn alive(&self, name: &InstanceName) -> Vec<&Instance> {
+        let instances = self.managed(name).iter();
+        instances.filter(|instance| !instance.state.is_gone()).collect()
     }
 
-    /// The living ones of a name that cloudctl did not make.
-    pub(crate) fn living_others(&self, name: &InstanceName) -> impl Iterator<Item = &Instance> {
-        let all = self.others.get(name.as_str()).map_or(&[][..], Vec::as_slice);
-        all.iter().filter(|instance| !instance.state.is_gone())
+    /// The unmanaged instances of a name that are not gone.
+    pub(super) fn alive_unmanaged(&self, name: &InstanceName) -> impl Iterator<Item = &Instance> {
+        let instances = self.unmanaged.get(name.as_str()).into_iter().flatten();
+        instances.filter(|instance| !instance.state.is_gone())
     }
 
-    /// The living of a name.
-    pub(crate) fn alive(&self, name: &InstanceName) -> Vec<&Instance> {
-        self.of(name)
-            .iter()
-            .filter(|instance| !instance.state.is_gone())
-            .collect()
+    /// Whether this managed instance was listed, gone or not.
+    pub(super) fn contains(&self, reference: &InstanceRef) -> bool {
+        let mut instances = self.managed.values().flatten();
+        instances.any(|instance| instance.reference == *reference)
     }
 
-    /// The life of a name after the last one that can still be seen. A token outlives its instance; a process that
-    /// cannot see it starts earlier, is told "spent" for each, and arrives at the same generation.
-    pub(crate) fn next_generation<'a>(&self, names: impl IntoIterator<Item = &'a InstanceName>) -> u32 {
-        let gone = |name| self.of(name).iter().filter(|instance| instance.state.is_gone());
-        let last = names
-            .into_iter()
-            .flat_map(gone)
-            .filter_map(|instance| instance.generation)
-            .max();
+    /// The generation after the last one that is still listed. A token outlives its instance: a run that does not see
+    /// the instance any more starts with an earlier generation, learns of each token that it is already used, and
+    /// arrives at the same generation.
+    pub(super) fn next_generation(&self, names: &[InstanceName]) -> u32 {
+        let instances = names.iter().flat_map(|name| self.managed(name));
+        let gone = instances.filter(|instance| instance.state.is_gone());
+        let last = gone.filter_map(|instance| instance.generation).max();
         last.map_or(0, |last| last.saturating_add(1))
     }
+
+    /// The one managed instance of a name that is not gone, if there is one.
+    ///
+    /// # Errors
+    /// `Ambiguous` if there are several.
+    pub(super) fn exactly_one(&self, name: &InstanceName) -> Result<Option<Instance>> {
+        match self.alive(name).as_slice() {
+            [] => Ok(None),
+            [one] => Ok(Some((*one).clone())),
+            several => {
+                let references: Vec<_> = several.iter().map(|instance| instance.reference.to_string()).collect();
+                let message = format!("{} VMs are called {name}: {}", references.len(), references.join(", "));
+                Err(Error::new(ErrorKind::Ambiguous, message)
+                    .with_hint("terminate all but one of them by their full references"))
+            }
+        }
+    }
+
+    fn insert(&mut self, instance: Instance) {
+        let Some(name) = instance.name.clone() else { return };
+        let by_name = match instance.managed {
+            true => &mut self.managed,
+            false => &mut self.unmanaged,
+        };
+        by_name.entry(name).or_default().push(instance);
+    }
 }
 
-/// What there is of ours of these names, everywhere.
+/// Finds the managed instances that have these names.
 ///
 /// # Errors
-/// Those of listing; also where a part did not answer: what cannot be seen may be there.
-pub(crate) async fn find_by_name(parts: &[SearchScope], names: &[InstanceName]) -> Result<NameIndex> {
-    look_for(parts, names, true).await
+/// Those of listing. Also if a location did not answer: an instance may be there.
+pub(super) async fn find_by_name(scopes: &[SearchScope], names: &[InstanceName]) -> Result<NameIndex> {
+    list_names(scopes, names, true).await
 }
 
-/// The same, and what cloudctl did not make: a name that such a VM has is taken.
+/// Finds all instances that have these names: an unmanaged instance takes its name, too.
 ///
 /// # Errors
-/// As [`look_up`].
-pub(crate) async fn look_up_all(parts: &[SearchScope], names: &[InstanceName]) -> Result<NameIndex> {
-    look_for(parts, names, false).await
+/// As [`find_by_name`].
+pub(super) async fn find_by_name_with_unmanaged(scopes: &[SearchScope], names: &[InstanceName]) -> Result<NameIndex> {
+    list_names(scopes, names, false).await
 }
 
-async fn look_for(parts: &[SearchScope], names: &[InstanceName], managed: bool) -> Result<NameIndex> {
+async fn list_names(scopes: &[SearchScope], names: &[InstanceName], managed: bool) -> Result<NameIndex> {
     let filter = ListFilter {
         names: names.iter().map(ToString::to_string).collect(),
         managed,
         ..ListFilter::default()
     };
-    let listings = parts
+    let listings = scopes
         .iter()
-        .map(|(provider, location)| look_in(provider.as_ref(), location, &filter, names));
-    let mut seen = NameIndex::default();
+        .map(|(provider, scope)| list_names_in_scope(provider.as_ref(), scope, &filter, names));
+    let mut index = NameIndex::default();
     for instance in try_join_all(listings).await?.into_iter().flatten() {
-        if let Some(name) = instance.name.clone() {
-            let known = if instance.managed {
-                &mut seen.ours
-            } else {
-                &mut seen.others
-            };
-            known.entry(name).or_default().push(instance);
-        }
+        index.insert(instance);
     }
-    Ok(seen)
+    Ok(index)
 }
 
-async fn look_in(
+async fn list_names_in_scope(
     provider: &dyn Provider,
-    location: &ListScope,
+    scope: &ListScope,
     filter: &ListFilter,
     names: &[InstanceName],
 ) -> Result<Vec<Instance>> {
-    let mut listing = provider.list(location, filter).await?;
+    let mut listing = provider.list(scope, filter).await?;
     let is_stopping = |instance: &Instance| instance.state == InstanceState::Stopping;
     if listing.instances.iter().any(is_stopping) {
-        // Compute Engine shows what is being deleted as stopping, and what tells them apart can be over before it is
-        // asked for: then the instance is gone by now.
-        listing = provider.list(location, filter).await?;
+        // Compute Engine lists an instance that is being deleted as stopping. The driver looks up its operation to tell
+        // the two apart, but the operation can end before that: the instance is gone in a second listing then.
+        listing = provider.list(scope, filter).await?;
     }
     match listing.gaps.into_iter().next() {
         Some(gap) => Err(Error::from(gap).context(format_args!("cannot tell whether {} exists", format_names(names)))),
@@ -119,25 +132,8 @@ async fn look_in(
     }
 }
 
-/// The one living instance of a name, if there is one.
-///
-/// # Errors
-/// `Ambiguous` if there are several.
-pub(crate) fn exactly_one(seen: &NameIndex, name: &InstanceName) -> Result<Option<Instance>> {
-    match seen.alive(name).as_slice() {
-        [] => Ok(None),
-        [one] => Ok(Some((*one).clone())),
-        several => {
-            let all: Vec<_> = several.iter().map(|instance| instance.reference.to_string()).collect();
-            let message = format!("{name} is there {} times: {}", all.len(), all.join(", "));
-            Err(Error::new(ErrorKind::Ambiguous, message)
-                .with_hint("terminate all but one of them by their full references"))
-        }
-    }
-}
-
-/// Names in an error's words.
-pub(crate) fn format_names(names: &[InstanceName]) -> String {
+/// Names for a message: `web`, or `web-1 to web-3`.
+pub(super) fn format_names(names: &[InstanceName]) -> String {
     match names {
         [one] => one.to_string(),
         [first, .., last] => format!("{first} to {last}"),

@@ -1,6 +1,6 @@
-//! The machine types of one place that fit what is asked for, with their prices.
-//! Offers: which machine types fit what is asked for in a place, and what they cost.
+//! Finds the machine types of a location that meet a request, with their prices.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -13,374 +13,72 @@ use crate::cloud::{
     ProviderKind, Result, quoted,
 };
 
-/// As many of the known types that fit are looked up in the cloud, the cheapest first.
-const MOST_LOOKED_UP: usize = 40;
-/// As many machine types are tried in one place where others than the first may be.
-const MOST_TYPES: usize = 6;
-/// Another type in place of the asked one costs so many times as much at most, unless a price is set.
+/// How many of the catalog's matching types are looked up in the cloud, the cheapest first.
+const MAX_LOOKED_UP_TYPES: usize = 40;
+/// How many machine types are tried in one location, if alternatives are allowed.
+const MAX_TYPES_PER_LOCATION: usize = 6;
+/// An alternative costs at most so many times as much as the requested type, unless a maximum price is set.
 const MAX_ALTERNATIVE_PRICE_FACTOR: f64 = 2.0;
-/// The offers of one place, the best first: current generations before older ones, and of those the cheapest. One
-/// alone, unless `several` may be tried. What was asked for by name comes first.
-///
-/// # Errors
-/// `InvalidSpec` if nothing there fits, with what comes nearest; `Refused` if nothing that fits is known to cost little
-/// enough, with the cheapest; those of any call.
-pub(crate) async fn offers_in(
-    provider: &Arc<dyn Provider>,
-    place: &Location,
-    wish: &CreateRequest,
-    several: bool,
-    is_compared: bool,
-    catalog: &Catalog,
-) -> Result<Vec<Offer>> {
-    let market = OfferSearch {
-        provider,
-        place,
-        wish,
-        catalog,
-        is_warned: AtomicBool::new(false),
-    };
-    let (mut offers, most) = match &wish.spec.machine_type {
-        None if !wish.spec.requirements.is_empty() => (
-            market.matching_offers(&wish.need()).await?,
-            if several { MOST_TYPES } else { 1 },
-        ),
-        asked => {
-            if !several && !is_compared && !wish.is_priced() {
-                return Ok(vec![market.default_offer()]);
-            }
-            let first = market.offer_for_type(asked.as_deref()).await?;
-            let others = if several {
-                market.substitutes(&first).await?
-            } else {
-                Vec::new()
-            };
-            let most = 1 + if several { MOST_TYPES } else { 0 };
-            (std::iter::once(first).chain(others).collect(), most)
-        }
-    };
-    if wish.has_other_charges() {
-        // The order by the machines' own prices stands; what it comes to is not known.
-        offers.iter_mut().for_each(|offer| offer.usd_per_hour = None);
-    }
-    if let Some(most) = wish.max_price {
-        offers = within_max_price(offers, most)?;
-    }
-    offers.truncate(most);
-    Ok(offers)
-}
-
-/// One place, and what is looked for there.
-struct OfferSearch<'a> {
-    provider: &'a Arc<dyn Provider>,
-    place: &'a Location,
-    wish: &'a CreateRequest,
-    catalog: &'a Catalog,
-    /// Whether it was said that prices could not be looked up.
-    is_warned: AtomicBool,
-}
-
-impl OfferSearch<'_> {
-    fn offer(&self, machine: Option<MachineType>, price: Result<Option<f64>>) -> Offer {
-        let (usd_per_hour, unpriced) = match price {
-            Ok(price) => (price, None),
-            Err(error) => (None, Some(error)),
-        };
-        Offer {
-            provider: Arc::clone(self.provider),
-            place: self.place.clone(),
-            machine,
-            usd_per_hour,
-            unpriced,
-            is_substitute: false,
-        }
-    }
-
-    /// What was asked for by name, or the default, without looking at it: the create call does.
-    fn default_offer(&self) -> Offer {
-        self.offer(None, Ok(None))
-    }
-
-    /// Whether the machine's architecture is known without asking the cloud: an image by its id has its own.
-    fn is_architecture_known(&self, spec: &InstanceSpec) -> bool {
-        spec.requirements.architecture.is_some()
-            || image_alias(spec.image.as_deref().unwrap_or(DEFAULT_IMAGE)).is_some()
-    }
-
-    /// The type that was asked for by name, or else the cloud's default.
-    async fn offer_for_type(&self, asked: Option<&str>) -> Result<Offer> {
-        let name = match asked {
-            Some(name) => name.to_owned(),
-            None => {
-                let spec = self.default_offer().spec(&CreateRequest {
-                    budget: None,
-                    ..self.wish.clone()
-                })?;
-                // One member stands for all of a group, which may be more than one call makes.
-                let one = InstanceSpec { members: None, ..spec };
-                match self.provider.preview(&one).await {
-                    // Whether there is room is for the call that makes it: only the name is asked for here.
-                    Err(error) if error.kind() == ErrorKind::Capacity && self.is_architecture_known(&one) => {
-                        let architecture = one.requirements.architecture.unwrap_or(Architecture::X86_64);
-                        (self.provider.info().default_machine_type)(architecture).to_owned()
-                    }
-                    planned => planned?.machine_type,
-                }
-            }
-        };
-        let known = match self.catalog.machine_type(self.provider.kind(), &name) {
-            Some(known) => Some(known),
-            None => {
-                let live = self
-                    .provider
-                    .machine_types(&self.place.region, std::slice::from_ref(&name))
-                    .await?;
-                live.into_iter().find(|machine| machine.name == name)
-            }
-        };
-        let Some(mut machine) = known else {
-            let message = format!(
-                "unknown machine type {} in {}/{}",
-                quoted(&name),
-                self.provider.kind(),
-                self.place
-            );
-            return Err(Error::invalid(message).with_hint(format!(
-                "`cloudctl type list -p {} -r {}` lists those that are there",
-                self.provider.kind(),
-                self.place.region
-            )));
-        };
-        self.attach_gpu(&mut machine, &self.wish.spec.requirements);
-        let price = self.price(&machine).await;
-        Ok(self.offer(Some(machine), price))
-    }
-
-    /// The types that have at least as much as the first, without the first.
-    async fn substitutes(&self, first: &Offer) -> Result<Vec<Offer>> {
-        let Some(machine) = &first.machine else {
-            return Ok(Vec::new());
-        };
-        let need = MachineRequirements {
-            cpus: Some(machine.cpus),
-            memory_gib: Some(machine.memory_gib),
-            architecture: Some(machine.architecture),
-            gpu: machine.gpu.clone(),
-        };
-        let dearest = first.usd_per_hour.map(|price| price * MAX_ALTERNATIVE_PRICE_FACTOR);
-        let mut others = self.matching_offers(&need).await?;
-        others.retain(|other| {
-            let is_other = other.machine.as_ref().is_some_and(|other| other.name != machine.name);
-            let is_dear = match (dearest, other.usd_per_hour) {
-                (Some(dearest), Some(price)) => price > dearest,
-                // What is not known may be dearer.
-                (Some(_), None) | (None, _) => true,
-            };
-            is_other && (self.wish.max_price.is_some() || !is_dear)
-        });
-        Ok(others)
-    }
-
-    /// The types that fit a need, the best first.
-    async fn matching_offers(&self, need: &MachineRequirements) -> Result<Vec<Offer>> {
-        let (kind, region) = (self.provider.kind(), self.place.region.as_str());
-        let known = self.matching_types(self.catalog.machine_types(kind, region), need);
-        let names: Vec<_> = known
-            .iter()
-            .take(MOST_LOOKED_UP)
-            .map(|machine| machine.name.clone())
-            .collect();
-        let mut all = None;
-        let mut machines = Vec::new();
-        if !names.is_empty() {
-            machines = match self.provider.machine_types(region, &names).await {
-                Ok(live) => self.matching_types(live, need),
-                // Who may make instances but not look types up still has what cloudctl knows by itself.
-                Err(error) if error.kind() == ErrorKind::PermissionDenied => known,
-                Err(error) => return Err(error),
-            };
-        }
-        if machines.is_empty() {
-            let live = self.provider.machine_types(region, &[]).await?;
-            machines = self.matching_types(live.clone(), need);
-            all = Some(live);
-        }
-        if machines.is_empty() {
-            return Err(self.no_match_error(need, &all.unwrap_or_default()));
-        }
-        if machines.iter().any(|machine| machine.is_current) {
-            machines.retain(|machine| machine.is_current);
-        }
-        // Spare capacity has a price of the moment, which is asked for type by type.
-        if self.wish.spec.spot {
-            let on_demand = |machine: &MachineType| self.catalog.price(kind, region, machine, false);
-            machines.sort_by(|one, other| {
-                let price = |machine| on_demand(machine).map_or(f64::INFINITY, |price| price.usd_per_hour);
-                price(one).total_cmp(&price(other))
-            });
-            machines.truncate(MOST_TYPES * 2);
-        }
-        let prices = join_all(machines.iter().map(|machine| self.price(machine))).await;
-        let mut offers: Vec<_> = machines
-            .into_iter()
-            .map(Some)
-            .zip(prices)
-            .map(|(machine, price)| self.offer(machine, price))
-            .collect();
-        offers.sort_by(compare_offers);
-        Ok(offers)
-    }
-
-    fn matching_types(&self, machines: Vec<MachineType>, need: &MachineRequirements) -> Vec<MachineType> {
-        let mut machines = machines;
-        for machine in &mut machines {
-            self.attach_gpu(machine, need);
-        }
-        let spot = self.wish.spec.spot;
-        machines.retain(|machine| need.are_met_by(machine) && (machine.has_spot || !spot));
-        machines
-    }
-
-    /// Adds the accelerators that are needed to a machine that takes them.
-    fn attach_gpu(&self, machine: &mut MachineType, need: &MachineRequirements) {
-        if let (None, Some(gpu)) = (&machine.gpu, &need.gpu)
-            && self.catalog.can_attach(self.provider.kind(), machine, gpu)
-        {
-            machine.gpu = Some(gpu.clone());
-        }
-    }
-
-    /// What a machine costs here; `None` is unknown.
-    ///
-    /// # Errors
-    /// Why its price of this moment could not be looked up, which is said: no other price stands in for it.
-    async fn price(&self, machine: &MachineType) -> Result<Option<f64>> {
-        let (kind, spot) = (self.provider.kind(), self.wish.spec.spot);
-        let live = match spot {
-            true => self.provider.spot_price(self.place, &machine.name).await,
-            false => Ok(self.provider.fixed_price(&machine.name)),
-        };
-        if let Err(error) = &live
-            && !self.is_warned.swap(true, Ordering::Relaxed)
-        {
-            let region = &self.place.region;
-            tracing::warn!("spot prices of {kind}/{region} are not known, and are left out of the choice: {error}");
-        }
-        let known = || self.catalog.price(kind, &self.place.region, machine, spot);
-        Ok(live?.or_else(|| known().map(|price| price.usd_per_hour)))
-    }
-
-    /// The error for a need that nothing there meets.
-    fn no_match_error(&self, need: &MachineRequirements, all: &[MachineType]) -> Error {
-        let location = ErrorLocation::new(self.provider.kind(), &self.place.region);
-        let error = Error::invalid(format!("no machine type has {need}")).at(location);
-        let nearest = all
-            .iter()
-            .min_by(|one, other| mismatch(need, one).total_cmp(&mismatch(need, other)));
-        match nearest {
-            Some(nearest) => error.with_hint(format!("ask for less: the nearest is {}", describe(nearest))),
-            None => error.with_hint("use another --region"),
-        }
-    }
-}
-
-/// A machine type in words: `r7i.48xlarge with 192 CPUs and 1536 GiB`.
-fn describe(machine: &MachineType) -> String {
-    let gpu = machine
-        .gpu
-        .as_ref()
-        .map(|gpu| format!(", GPU {gpu}"))
-        .unwrap_or_default();
-    format!(
-        "{} with {} CPUs and {} GiB, {}{gpu}",
-        machine.name, machine.cpus, machine.memory_gib, machine.architecture
-    )
-}
-
-/// How far a machine type is from a need; the wrong architecture or accelerator is farther than any size.
-fn mismatch(need: &MachineRequirements, machine: &MachineType) -> f64 {
-    let lacking = |asked: Option<f64>, has: f64| asked.map_or(0.0, |asked| (asked / has).max(1.0).ln());
-    let architecture = need
-        .architecture
-        .is_some_and(|architecture| architecture != machine.architecture);
-    let gpu = match (&need.gpu, &machine.gpu) {
-        (None, Some(_)) => 50.0,
-        (Some(_), None) => 200.0,
-        (Some(need), Some(has)) if need.kind != has.kind => 100.0,
-        (Some(need), Some(has)) => lacking(Some(f64::from(need.count)), f64::from(has.count)),
-        (None, None) => 0.0,
-    };
-    lacking(need.cpus.map(f64::from), f64::from(machine.cpus))
-        + lacking(need.memory_gib, machine.memory_gib)
-        + gpu
-        + if architecture { 1_000.0 } else { 0.0 }
-}
-
-/// The shortest life that a budget may come to.
-const SHORTEST_LIFE: Duration = Duration::from_secs(60);
-/// The longest life that every cloud can be told: a shorter one keeps a budget, too.
+/// The shortest lifetime that a budget may buy.
+const MIN_LIFETIME: Duration = Duration::from_secs(60);
+/// The longest lifetime that every cloud accepts. A longer one is shortened, which keeps within the budget.
 /// <https://cloud.google.com/compute/docs/instances/limit-vm-runtime>
-const LONGEST_LIFE: Duration = Duration::from_secs(120 * 24 * 3600);
+const MAX_LIFETIME: Duration = Duration::from_secs(120 * 24 * 3600);
 
-/// What is asked for, wherever it goes.
+/// What to create, whatever the location.
 #[derive(Clone, Debug)]
 pub struct CreateRequest {
-    /// The spec, but for its place.
+    /// The spec, without a location.
     pub spec: InstanceSpec,
-    /// The most that it may cost in USD per hour.
+    /// The maximum price in USD per hour.
     pub max_price: Option<f64>,
-    /// The most that one instance may cost in all, in USD; the time it may live follows from it.
+    /// The most that one instance may cost in all, in USD. Its TTL follows from it.
     pub budget: Option<f64>,
 }
 
 impl CreateRequest {
-    /// Whether prices decide over anything.
-    pub(crate) fn is_priced(&self) -> bool {
+    /// Whether a price or a budget limits the choice.
+    fn has_cost_limit(&self) -> bool {
         self.max_price.is_some() || self.budget.is_some()
     }
 
-    /// Whether it costs more than its machine: what the prices are for is Linux that is free, on shared hosts.
+    /// Whether the VM costs more than its machine type: known prices are for free Linux images on shared hosts.
     pub fn has_other_charges(&self) -> bool {
-        let is_shared = |value: &serde_json::Value| value == "default";
+        let is_dedicated = |tenancy: &serde_json::Value| tenancy != "default";
         self.spec.image.as_deref().is_some_and(has_license_fee)
-            || self
-                .spec
-                .native
-                .get("tenancy")
-                .is_some_and(|tenancy| !is_shared(tenancy))
+            || self.spec.native.get("tenancy").is_some_and(is_dedicated)
     }
 
-    /// The need with what is understood by itself: a program for one instruction set does not run on another, so
-    /// nobody gets Arm who did not ask for it.
-    pub(crate) fn need(&self) -> MachineRequirements {
-        let mut need = self.spec.requirements.clone();
-        need.architecture.get_or_insert(Architecture::X86_64);
-        need
+    /// The requirements, with x86-64 as the default architecture: a program for one architecture does not run on another.
+    fn requirements_with_defaults(&self) -> MachineRequirements {
+        let mut requirements = self.spec.requirements.clone();
+        requirements.architecture.get_or_insert(Architecture::X86_64);
+        requirements
     }
 }
 
-/// A machine type in a place.
+/// A machine type in a location, with its price.
 #[derive(Clone)]
 pub struct Offer {
     /// The cloud.
     pub provider: Arc<dyn Provider>,
-    /// Where.
-    pub place: Location,
-    /// The machine type, where one was looked up; else it is the asked one, or the cloud's default.
+    /// The location.
+    pub location: Location,
+    /// The machine type; `None` if it was not looked up, and is the requested one or the cloud's default.
     pub machine: Option<MachineType>,
     /// USD per hour; `None` is unknown, never free.
     pub usd_per_hour: Option<f64>,
-    /// Why the price could not be looked up, if it could not.
-    pub unpriced: Option<Error>,
+    /// Why the price could not be looked up.
+    price_error: Option<Error>,
     /// Whether another machine type comes before it in its region.
-    pub is_substitute: bool,
+    is_alternative: bool,
 }
 
-impl std::fmt::Debug for Offer {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Offer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Offer")
-            .field("place", &self.location())
+            .field("location", &self.error_location())
             .field("machine", &self.machine)
             .field("usd_per_hour", &self.usd_per_hour)
             .finish_non_exhaustive()
@@ -388,130 +86,416 @@ impl std::fmt::Debug for Offer {
 }
 
 impl Offer {
-    /// The place in full, such as `aws/us-east-1`.
-    pub fn location(&self) -> String {
-        format!("{}/{}", self.provider.kind(), self.place)
+    /// The location in full: `aws/us-east-1`.
+    pub fn error_location(&self) -> ErrorLocation {
+        ErrorLocation::new(self.provider.kind(), &self.location)
     }
 
     /// The spec of an instance that takes the offer.
-    pub fn spec(&self, wish: &CreateRequest) -> Result<InstanceSpec> {
-        let ttl = match wish.budget {
+    ///
+    /// # Errors
+    /// `Refused` if the price is not known and there is a budget, or the budget is too small.
+    pub(super) fn build_spec(&self, request: &CreateRequest) -> Result<InstanceSpec> {
+        let ttl = match request.budget {
             Some(budget) => Some(self.lifetime_for_budget(budget)?),
-            None => wish.spec.ttl,
+            None => request.spec.ttl,
         };
         Ok(InstanceSpec {
-            location: self.place.clone(),
+            location: self.location.clone(),
             selected_machine_type: self.machine.as_ref().map(|machine| machine.name.clone()),
-            is_alternative: self.is_substitute,
+            is_alternative: self.is_alternative,
             ttl,
-            ..wish.spec.clone()
+            ..request.spec.clone()
         })
     }
 
-    /// Why the price could not be looked up, as the end of a message.
-    fn why_unpriced(&self) -> String {
-        let why = self.unpriced.as_ref().map(|error| format!(": {error}"));
-        why.unwrap_or_default()
+    fn machine_name(&self) -> Option<&str> {
+        self.machine.as_ref().map(|machine| machine.name.as_str())
     }
 
     /// How long a budget lasts, in whole minutes.
     fn lifetime_for_budget(&self, budget: f64) -> Result<Duration> {
-        let name = self
-            .machine
-            .as_ref()
-            .map_or("the machine type", |machine| &machine.name);
+        let name = self.machine_name().unwrap_or("the machine type");
+        let location = self.error_location();
         let Some(price) = self.usd_per_hour else {
-            let message = format!(
-                "the price of {name} in {} is not known, so a budget cannot be kept{}",
-                self.location(),
-                self.why_unpriced()
-            );
+            let reason = self.format_price_error();
+            let message = format!("the price of {name} in {location} is not known, so a budget cannot be kept{reason}");
             return Err(
                 Error::new(ErrorKind::Refused, message).with_hint("use --ttl, or a machine type with a known price")
             );
         };
-        let minutes = Duration::try_from_secs_f64((budget / price * 60.0).floor() * 60.0).unwrap_or(LONGEST_LIFE);
-        let minutes = minutes.min(LONGEST_LIFE);
-        if minutes < SHORTEST_LIFE {
-            let message = format!("{budget} USD buy less than a minute of {name} in {}", self.location());
+        let minutes = (budget / price * 60.0).floor();
+        let lifetime = Duration::try_from_secs_f64(minutes * 60.0).unwrap_or(MAX_LIFETIME);
+        if lifetime < MIN_LIFETIME {
+            let message = format!("{budget} USD buy less than a minute of {name} in {location}");
             return Err(Error::new(ErrorKind::Refused, message).with_hint("raise the budget, or ask for less"));
         }
-        Ok(minutes)
+        Ok(lifetime.min(MAX_LIFETIME))
+    }
+
+    /// Why the price is not known, as the end of a message.
+    fn format_price_error(&self) -> String {
+        let reason = self.price_error.as_ref().map(|error| format!(": {error}"));
+        reason.unwrap_or_default()
     }
 }
 
-/// By generation, then by price, the unknown one last; then the smaller one, so that every process finds the same order.
-pub(crate) fn compare_offers(one: &Offer, other: &Offer) -> std::cmp::Ordering {
-    let price = |offer: &Offer| offer.usd_per_hour.unwrap_or(f64::INFINITY);
-    let size = |offer: &Offer| {
-        offer
-            .machine
-            .as_ref()
-            .map_or((0, 0.0), |machine| (machine.cpus, machine.memory_gib))
+/// Looks for the offers of one location.
+pub(super) struct OfferSearch<'a> {
+    provider: &'a Arc<dyn Provider>,
+    location: &'a Location,
+    request: &'a CreateRequest,
+    catalog: &'a Catalog,
+    /// Whether the user was told that prices could not be looked up.
+    has_warned: AtomicBool,
+}
+
+impl<'a> OfferSearch<'a> {
+    pub(super) fn new(
+        provider: &'a Arc<dyn Provider>,
+        location: &'a Location,
+        request: &'a CreateRequest,
+        catalog: &'a Catalog,
+    ) -> Self {
+        Self {
+            provider,
+            location,
+            request,
+            catalog,
+            has_warned: AtomicBool::new(false),
+        }
+    }
+
+    /// The offers of the location. A requested machine type comes first. The others follow by generation, the current ones
+    /// first, and then by price. Gives one offer unless alternatives are allowed. Looks up the price if the offers are
+    /// compared with those of other locations.
+    ///
+    /// # Errors
+    /// `InvalidSpec` if nothing matches, with the closest machine type; `Refused` if nothing that matches is known to cost
+    /// no more than the maximum, with the cheapest one; those of the calls.
+    pub(super) async fn find_offers(self, allows_alternatives: bool, is_compared: bool) -> Result<Vec<Offer>> {
+        let request = self.request;
+        let max_alternatives = if allows_alternatives { MAX_TYPES_PER_LOCATION } else { 0 };
+        let (mut offers, max_offers) = if request.spec.machine_type.is_none() && !request.spec.requirements.is_empty() {
+            let offers = self.find_matching_offers(&request.requirements_with_defaults()).await?;
+            (offers, max_alternatives.max(1))
+        } else {
+            if !allows_alternatives && !is_compared && !request.has_cost_limit() {
+                return Ok(vec![self.default_offer()]);
+            }
+            let mut offers = vec![self.find_requested_offer().await?];
+            if allows_alternatives {
+                offers.extend(self.find_alternatives(&offers[0]).await?);
+            }
+            (offers, 1 + max_alternatives)
+        };
+        if request.has_other_charges() {
+            // The prices of the machine types still give the order, but the real prices are not known.
+            offers.iter_mut().for_each(|offer| offer.usd_per_hour = None);
+        }
+        if let Some(max_price) = request.max_price {
+            offers = keep_within_max_price(offers, max_price)?;
+        }
+        offers.truncate(max_offers);
+        Ok(offers)
+    }
+
+    fn new_offer(&self, machine: Option<MachineType>, price: Result<Option<f64>>) -> Offer {
+        let (usd_per_hour, price_error) = match price {
+            Ok(price) => (price, None),
+            Err(error) => (None, Some(error)),
+        };
+        Offer {
+            provider: Arc::clone(self.provider),
+            location: self.location.clone(),
+            machine,
+            usd_per_hour,
+            price_error,
+            is_alternative: false,
+        }
+    }
+
+    /// The requested machine type or the default, without a look-up: the create call does it.
+    fn default_offer(&self) -> Offer {
+        self.new_offer(None, Ok(None))
+    }
+
+    /// The offer of the requested machine type, or else of the cloud's default.
+    async fn find_requested_offer(&self) -> Result<Offer> {
+        let name = match &self.request.spec.machine_type {
+            Some(name) => name.clone(),
+            None => self.find_default_type().await?,
+        };
+        let kind = self.provider.kind();
+        let mut known = self.catalog.machine_type(kind, &name);
+        if known.is_none() {
+            let names = std::slice::from_ref(&name);
+            let listed = self.provider.machine_types(&self.location.region, names).await?;
+            known = listed.into_iter().find(|machine| machine.name == name);
+        }
+        let Some(mut machine) = known else {
+            let message = format!("unknown machine type {} in {kind}/{}", quoted(&name), self.location);
+            return Err(Error::invalid(message).with_hint(format!(
+                "list the machine types: cloudctl type list -p {kind} -r {}",
+                self.location.region
+            )));
+        };
+        self.attach_gpu(&mut machine, &self.request.spec.requirements);
+        let price = self.look_up_price(&machine).await;
+        Ok(self.new_offer(Some(machine), price))
+    }
+
+    /// The machine type that the cloud takes if none is requested.
+    async fn find_default_type(&self) -> Result<String> {
+        let spec = InstanceSpec {
+            location: self.location.clone(),
+            // One instance for all members: a group may be larger than one call allows.
+            members: None,
+            ..self.request.spec.clone()
+        };
+        match self.provider.preview(&spec).await {
+            // The create call finds out whether there is capacity. Only the name matters here.
+            Err(error) if error.kind() == ErrorKind::Capacity && is_architecture_known(&spec) => {
+                let architecture = spec.requirements.architecture.unwrap_or(Architecture::X86_64);
+                Ok((self.provider.info().default_machine_type)(architecture).to_owned())
+            }
+            preview => Ok(preview?.machine_type),
+        }
+    }
+
+    /// The offers of the types that have at least as much as the requested one, without the requested one.
+    async fn find_alternatives(&self, requested: &Offer) -> Result<Vec<Offer>> {
+        let Some(machine) = &requested.machine else {
+            return Ok(Vec::new());
+        };
+        let requirements = MachineRequirements {
+            cpus: Some(machine.cpus),
+            memory_gib: Some(machine.memory_gib),
+            architecture: Some(machine.architecture),
+            gpu: machine.gpu.clone(),
+        };
+        let mut offers = self.find_matching_offers(&requirements).await?;
+        offers.retain(|offer| offer.machine_name() != Some(&machine.name));
+        if self.request.max_price.is_none() {
+            // Without a known price an alternative may cost more.
+            let max_price = requested.usd_per_hour.map(|price| price * MAX_ALTERNATIVE_PRICE_FACTOR);
+            offers.retain(|offer| matches!((max_price, offer.usd_per_hour), (Some(max), Some(price)) if price <= max));
+        }
+        Ok(offers)
+    }
+
+    /// The offers of the types that meet the requirements, the best first.
+    async fn find_matching_offers(&self, requirements: &MachineRequirements) -> Result<Vec<Offer>> {
+        let mut machines = self.find_matching_types(requirements).await?;
+        if machines.iter().any(|machine| machine.is_current) {
+            machines.retain(|machine| machine.is_current);
+        }
+        // The price of spare capacity changes, and is looked up type by type.
+        if self.request.spec.spot {
+            machines.sort_by(|one, other| {
+                let price = |machine| self.catalog_price(machine, false).unwrap_or(f64::INFINITY);
+                price(one).total_cmp(&price(other))
+            });
+            machines.truncate(MAX_TYPES_PER_LOCATION * 2);
+        }
+        let prices = join_all(machines.iter().map(|machine| self.look_up_price(machine))).await;
+        let offers = machines.into_iter().zip(prices);
+        let mut offers: Vec<_> = offers
+            .map(|(machine, price)| self.new_offer(Some(machine), price))
+            .collect();
+        offers.sort_by(compare_offers);
+        Ok(offers)
+    }
+
+    /// The types that meet the requirements: those of the catalog that the cloud has, or else all that the cloud has.
+    async fn find_matching_types(&self, requirements: &MachineRequirements) -> Result<Vec<MachineType>> {
+        let region = self.location.region.as_str();
+        let catalog_types = self.catalog.machine_types(self.provider.kind(), region);
+        let known = self.filter_matching_types(catalog_types, requirements);
+        let names: Vec<_> = known
+            .iter()
+            .take(MAX_LOOKED_UP_TYPES)
+            .map(|machine| machine.name.clone())
+            .collect();
+        if !names.is_empty() {
+            let machines = match self.provider.machine_types(region, &names).await {
+                Ok(listed) => self.filter_matching_types(listed, requirements),
+                // An account that may create instances but not list types still has the catalog.
+                Err(error) if error.kind() == ErrorKind::PermissionDenied => known,
+                Err(error) => return Err(error),
+            };
+            if !machines.is_empty() {
+                return Ok(machines);
+            }
+        }
+        let listed = self.provider.machine_types(region, &[]).await?;
+        let machines = self.filter_matching_types(listed.clone(), requirements);
+        if machines.is_empty() {
+            return Err(self.no_match_error(requirements, &listed));
+        }
+        Ok(machines)
+    }
+
+    fn filter_matching_types(
+        &self,
+        mut machines: Vec<MachineType>,
+        requirements: &MachineRequirements,
+    ) -> Vec<MachineType> {
+        for machine in &mut machines {
+            self.attach_gpu(machine, requirements);
+        }
+        let spot = self.request.spec.spot;
+        machines.retain(|machine| requirements.are_met_by(machine) && (machine.has_spot || !spot));
+        machines
+    }
+
+    /// Adds the required GPUs to a machine that can have them attached.
+    fn attach_gpu(&self, machine: &mut MachineType, requirements: &MachineRequirements) {
+        if let Some(gpu) = &requirements.gpu
+            && machine.gpu.is_none()
+            && self.catalog.can_attach(self.provider.kind(), machine, gpu)
+        {
+            machine.gpu = Some(gpu.clone());
+        }
+    }
+
+    /// The price of a machine type here; `None` is unknown.
+    ///
+    /// # Errors
+    /// Why the spot price could not be looked up, which is also logged: no other price can replace it.
+    async fn look_up_price(&self, machine: &MachineType) -> Result<Option<f64>> {
+        let spot = self.request.spec.spot;
+        let price = match spot {
+            true => self.provider.spot_price(self.location, &machine.name).await,
+            false => Ok(self.provider.fixed_price(&machine.name)),
+        };
+        if let Err(error) = &price
+            && !self.has_warned.swap(true, Ordering::Relaxed)
+        {
+            let (kind, region) = (self.provider.kind(), &self.location.region);
+            tracing::warn!("spot prices of {kind}/{region} are not known, and are left out of the choice: {error}");
+        }
+        Ok(price?.or_else(|| self.catalog_price(machine, spot)))
+    }
+
+    fn catalog_price(&self, machine: &MachineType, spot: bool) -> Option<f64> {
+        let price = self
+            .catalog
+            .price(self.provider.kind(), &self.location.region, machine, spot);
+        price.map(|price| price.usd_per_hour)
+    }
+
+    /// The error if no machine type meets the requirements.
+    fn no_match_error(&self, requirements: &MachineRequirements, machines: &[MachineType]) -> Error {
+        let location = ErrorLocation::new(self.provider.kind(), &self.location.region);
+        let error = Error::invalid(format!("no machine type has {requirements}")).at(location);
+        let score = |machine| score_mismatch(requirements, machine);
+        let closest = machines.iter().min_by(|one, other| score(one).total_cmp(&score(other)));
+        error.with_hint(match closest {
+            Some(closest) => format!("ask for less: the nearest is {}", describe_machine(closest)),
+            None => "use another --region".to_owned(),
+        })
+    }
+}
+
+/// Whether the architecture of the machine is known without a call: an image id does not tell it.
+fn is_architecture_known(spec: &InstanceSpec) -> bool {
+    spec.requirements.architecture.is_some() || image_alias(spec.image.as_deref().unwrap_or(DEFAULT_IMAGE)).is_some()
+}
+
+/// A machine type for a message: `r7i.48xlarge with 192 CPUs and 1536 GiB, x86_64`.
+fn describe_machine(machine: &MachineType) -> String {
+    let gpu = machine.gpu.as_ref().map(|gpu| format!(", GPU {gpu}"));
+    format!(
+        "{} with {} CPUs and {} GiB, {}{}",
+        machine.name,
+        machine.cpus,
+        machine.memory_gib,
+        machine.architecture,
+        gpu.unwrap_or_default()
+    )
+}
+
+/// How far a machine type is from the requirements: a wrong architecture or GPU counts more than any size.
+fn score_mismatch(requirements: &MachineRequirements, machine: &MachineType) -> f64 {
+    let score_shortage = |required: f64, available: f64| (required / available).max(1.0).ln();
+    let cpus = requirements
+        .cpus
+        .map(|cpus| score_shortage(f64::from(cpus), f64::from(machine.cpus)));
+    let memory = requirements
+        .memory_gib
+        .map(|memory| score_shortage(memory, machine.memory_gib));
+    let other_architecture = requirements
+        .architecture
+        .filter(|required| *required != machine.architecture);
+    let gpu = match (&requirements.gpu, &machine.gpu) {
+        (None, None) => 0.0,
+        (None, Some(_)) => 50.0,
+        (Some(_), None) => 200.0,
+        (Some(required), Some(gpu)) if required.kind != gpu.kind => 100.0,
+        (Some(required), Some(gpu)) => score_shortage(f64::from(required.count), f64::from(gpu.count)),
     };
-    let name = |offer: &Offer| offer.machine.as_ref().map(|machine| machine.name.clone());
+    cpus.unwrap_or_default() + memory.unwrap_or_default() + gpu + other_architecture.map_or(0.0, |_| 1_000.0)
+}
+
+/// Orders the offers of one location by price, unknown prices last; then by size and name, so that every run has the same
+/// order.
+fn compare_offers(one: &Offer, other: &Offer) -> std::cmp::Ordering {
+    let price = |offer: &Offer| offer.usd_per_hour.unwrap_or(f64::INFINITY);
+    let cpus = |offer: &Offer| offer.machine.as_ref().map_or(0, |machine| machine.cpus);
+    let memory = |offer: &Offer| offer.machine.as_ref().map_or(0.0, |machine| machine.memory_gib);
     price(one)
         .total_cmp(&price(other))
-        .then(size(one).0.cmp(&size(other).0))
-        .then(size(one).1.total_cmp(&size(other).1))
-        .then(name(one).cmp(&name(other)))
+        .then(cpus(one).cmp(&cpus(other)))
+        .then(memory(one).total_cmp(&memory(other)))
+        .then(one.machine_name().cmp(&other.machine_name()))
 }
 
-/// Puts the offers of several places into one order.
-pub(crate) fn sort_offers(offers: &mut [Offer]) {
-    offers.sort_by(|one, other| compare_offers(one, other).then(one.location().cmp(&other.location())));
+/// Orders the offers of several locations.
+pub(super) fn sort_offers(offers: &mut [Offer]) {
+    let location = |offer: &Offer| offer.error_location().to_string();
+    offers.sort_by(|one, other| compare_offers(one, other).then_with(|| location(one).cmp(&location(other))));
 }
 
-/// The offers that are known to cost no more.
-pub(crate) fn within_max_price(offers: Vec<Offer>, most: f64) -> Result<Vec<Offer>> {
-    let (cheap, dear): (Vec<_>, Vec<_>) = offers
-        .into_iter()
-        .partition(|offer| offer.usd_per_hour.is_some_and(|price| price <= most));
-    if !cheap.is_empty() {
-        return Ok(cheap);
+/// The offers that are known to cost no more than the maximum.
+fn keep_within_max_price(offers: Vec<Offer>, max_price: f64) -> Result<Vec<Offer>> {
+    let is_within = |offer: &Offer| offer.usd_per_hour.is_some_and(|price| price <= max_price);
+    let (within, others): (Vec<_>, Vec<_>) = offers.into_iter().partition(is_within);
+    if !within.is_empty() {
+        return Ok(within);
     }
-    let cheapest = dear
-        .iter()
-        .filter(|offer| offer.usd_per_hour.is_some())
-        .min_by(|one, other| compare_offers(one, other));
-    let name = |offer: &Offer| {
-        offer
-            .machine
-            .as_ref()
-            .map(|machine| machine.name.clone())
-            .unwrap_or_default()
-    };
-    let message = match (cheapest, dear.first()) {
-        (Some(cheapest), _) => format!(
-            "nothing that fits costs {most} USD an hour or less; the cheapest is {} in {} for {}",
+    let name = |offer: &Offer| offer.machine_name().unwrap_or_default().to_owned();
+    let cheapest = others.iter().min_by(|one, other| compare_offers(one, other));
+    let message = match cheapest.map(|offer| (offer, offer.usd_per_hour)) {
+        Some((cheapest, Some(price))) => format!(
+            "nothing that fits costs {max_price} USD an hour or less; the cheapest is {} in {} for {}",
             name(cheapest),
-            cheapest.location(),
-            usd(cheapest.usd_per_hour.unwrap_or_default())
+            cheapest.error_location(),
+            format_usd(price)
         ),
-        (None, Some(unknown)) => format!(
-            "the price of {} in {} is not known, so it may be above {most} USD an hour{}",
-            name(unknown),
-            unknown.location(),
-            unknown.why_unpriced()
+        Some((_, None)) => format!(
+            "the price of {} in {} is not known, so it may be above {max_price} USD an hour{}",
+            name(&others[0]),
+            others[0].error_location(),
+            others[0].format_price_error()
         ),
-        (None, None) => format!("nothing that fits is known to cost {most} USD an hour or less"),
+        None => format!("nothing that fits is known to cost {max_price} USD an hour or less"),
     };
     Err(Error::new(ErrorKind::Refused, message).with_hint("raise --max-price, or ask for less"))
 }
 
-/// An amount of USD, as short as it can be said: four decimals at most.
-pub fn usd(amount: f64) -> String {
+/// An amount of USD with at most four decimals, and no zeros at the end.
+pub fn format_usd(amount: f64) -> String {
     let text = format!("{amount:.4}");
-    let text = text.trim_end_matches('0').trim_end_matches('.');
-    text.to_owned()
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// Says of each offer whether another one comes before it in its region.
-pub(crate) fn mark_alternatives(offers: &mut [Offer]) {
-    let mut seen: Vec<(ProviderKind, String)> = Vec::new();
+/// Marks each offer that has another one before it in its region.
+pub(super) fn mark_alternatives(offers: &mut [Offer]) {
+    let mut regions: Vec<(ProviderKind, String)> = Vec::new();
     for offer in offers {
-        let region = (offer.provider.kind(), offer.place.region.clone());
-        offer.is_substitute = seen.contains(&region);
-        seen.push(region);
+        let region = (offer.provider.kind(), offer.location.region.clone());
+        offer.is_alternative = regions.contains(&region);
+        regions.push(region);
     }
 }

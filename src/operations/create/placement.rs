@@ -1,5 +1,7 @@
-//! Where instances may go: the places that were asked for, and how far to go on from there when they have no room.
-//! Where there is room, and what is said where there is none.
+//! Decides where instances are created: the requested locations first, then the fallbacks that the user allows.
+//!
+//! [`PlacementScope`] says what the user allows. [`PlacementSearch`] gives one [`PlacementTarget`] after another until
+//! one of them has capacity.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -7,32 +9,33 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 
-use super::name_index::format_names;
-use super::offers::{CreateRequest, Offer, mark_alternatives, offers_in, sort_offers};
+use super::name_index::{SearchScope, format_names};
+use super::offers::{CreateRequest, Offer, OfferSearch, mark_alternatives, sort_offers};
 use crate::catalog::Catalog;
 use crate::cloud::{
     Area, Error, ErrorKind, ErrorLocation, InstanceName, InstanceSpec, ListScope, Location, Provider, ProviderKind,
     Result,
 };
+use crate::shutdown::Shutdown;
 
-/// How far a create may look for room when the place it prefers has none.
+/// Where `create` may continue when the preferred location has no capacity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fallback {
-    /// To the region's other zones.
+    /// In the other zones of the region.
     Zone,
-    /// To other machine types that have at least as much.
+    /// With other machine types that have at least as much.
     Type,
-    /// To other regions of the same area.
+    /// In the other regions of the same area.
     Region,
-    /// To other clouds.
+    /// On other clouds.
     Provider,
 }
 
 impl Fallback {
-    /// Every way, in the order of widening.
+    /// Every fallback, the nearest first.
     pub const ALL: [Self; 4] = [Self::Zone, Self::Type, Self::Region, Self::Provider];
 
-    /// The way's word on the command line.
+    /// The word for it on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Zone => "zone",
@@ -43,25 +46,46 @@ impl Fallback {
     }
 }
 
-/// A cloud, and a place in it.
+/// A cloud and a location in it.
 pub type ProviderLocation = (Arc<dyn Provider>, Location);
 
-/// Where instances may go.
+/// A set of clouds, each with a value such as a location, in the order in which they were added.
+struct ProviderSet<T>(Vec<(Arc<dyn Provider>, T)>);
+
+impl<T: PartialEq> ProviderSet<T> {
+    fn insert(&mut self, provider: &Arc<dyn Provider>, value: T) {
+        let is_same = |(known, other): &(Arc<dyn Provider>, T)| known.kind() == provider.kind() && *other == value;
+        if !self.0.iter().any(is_same) {
+            self.0.push((Arc::clone(provider), value));
+        }
+    }
+}
+
+/// Each cloud once, in the order of first occurrence.
+pub fn deduplicate_providers<'a>(providers: impl IntoIterator<Item = &'a Arc<dyn Provider>>) -> Vec<Arc<dyn Provider>> {
+    let mut distinct = ProviderSet(Vec::new());
+    for provider in providers {
+        distinct.insert(provider, ());
+    }
+    distinct.0.into_iter().map(|(provider, ())| provider).collect()
+}
+
+/// Where instances may be created.
 pub struct PlacementScope<'a> {
-    /// The places that were asked for.
+    /// The requested locations.
     pub requested: Vec<ProviderLocation>,
-    /// The clouds to go on to.
+    /// The clouds for [`Fallback::Provider`].
     pub other_providers: Vec<Arc<dyn Provider>>,
-    /// How far to go on.
+    /// The allowed fallbacks.
     pub fallback: Vec<Fallback>,
-    /// What is known of machine types and prices.
+    /// Machine types and prices.
     pub catalog: &'a Catalog,
 }
 
-/// One step after the other outwards.
+/// One step of the search: each one is farther from the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum PlacementStep {
-    /// The places that were asked for.
+pub(super) enum PlacementStep {
+    /// The requested locations.
     Requested,
     /// The other regions of their areas.
     Regions,
@@ -70,116 +94,54 @@ pub(crate) enum PlacementStep {
 }
 
 impl PlacementScope<'_> {
-    /// Whether going on in this way is allowed.
+    /// Whether the user allows this fallback.
     pub fn allows(&self, fallback: Fallback) -> bool {
         self.fallback.contains(&fallback)
     }
 
-    /// The cloud of this kind, if it is within reach.
-    pub(crate) fn provider(&self, kind: ProviderKind) -> Option<&Arc<dyn Provider>> {
-        let asked = self.requested.iter().map(|(provider, _)| provider);
-        asked
+    /// The cloud of this kind, if instances may be created there.
+    pub(super) fn provider(&self, kind: ProviderKind) -> Option<&Arc<dyn Provider>> {
+        let requested = self.requested.iter().map(|(provider, _)| provider);
+        requested
             .chain(&self.other_providers)
             .find(|provider| provider.kind() == kind)
     }
 
-    /// The steps that are allowed, in their order.
-    pub(crate) fn steps(&self) -> Vec<PlacementStep> {
-        let wider = [
-            (Fallback::Region, PlacementStep::Regions),
-            (Fallback::Provider, PlacementStep::Providers),
-        ];
-        let wider = wider.into_iter().filter(|(fallback, _)| self.allows(*fallback));
-        std::iter::once(PlacementStep::Requested)
-            .chain(wider.map(|(_, step)| step))
-            .collect()
-    }
-
-    /// Everything that a name is looked for in: all that a step may come to.
+    /// Everything that a name is looked up in: all locations that a step may reach.
     ///
     /// # Errors
-    /// Those of asking for the regions.
-    pub(crate) async fn locations(&self) -> Result<Vec<(Arc<dyn Provider>, ListScope)>> {
-        let mut all: Vec<(Arc<dyn Provider>, ListScope)> = Vec::new();
+    /// Those of listing the regions.
+    pub(super) async fn list_search_scopes(&self) -> Result<Vec<SearchScope>> {
+        let mut scopes = ProviderSet(Vec::new());
         for step in self.steps() {
-            for (provider, place) in self.places(step).await? {
-                let location = place.region_scope();
-                let is_known =
-                    |(known, at): &(Arc<dyn Provider>, ListScope)| known.kind() == provider.kind() && *at == location;
-                if !all.iter().any(is_known) {
-                    all.push((provider, location));
-                }
+            for (provider, location) in self.list_locations(step).await? {
+                scopes.insert(&provider, location.region_scope());
             }
         }
-        merge(all).await
+        merge_regions(&scopes.0).await
     }
 
-    /// The places of a step.
-    async fn places(&self, step: PlacementStep) -> Result<Vec<ProviderLocation>> {
-        match step {
-            PlacementStep::Requested => Ok(self.requested.clone()),
-            PlacementStep::Regions => {
-                let mut found = Vec::new();
-                let mut seen = Vec::new();
-                for (provider, _) in &self.requested {
-                    if seen.contains(&provider.kind()) {
-                        continue;
-                    }
-                    seen.push(provider.kind());
-                    let others = in_areas(provider, &self.areas()).await?;
-                    let is_asked = |place: &Location| {
-                        let same = |(asked, at): &ProviderLocation| {
-                            asked.kind() == provider.kind() && at.region == place.region
-                        };
-                        self.requested.iter().any(same)
-                    };
-                    found.extend(
-                        others
-                            .into_iter()
-                            .filter(|place| !is_asked(place))
-                            .map(|place| (Arc::clone(provider), place)),
-                    );
-                }
-                Ok(found)
-            }
-            PlacementStep::Providers => {
-                let mut found = Vec::new();
-                for provider in &self.other_providers {
-                    let places = in_areas(provider, &self.areas()).await?;
-                    found.extend(places.into_iter().map(|place| (Arc::clone(provider), place)));
-                }
-                Ok(found)
-            }
-        }
-    }
-
-    fn areas(&self) -> Vec<Area> {
-        let area = |(provider, place): &ProviderLocation| (provider.info().area_of)(&place.region);
-        self.requested.iter().filter_map(area).collect()
-    }
-
-    /// The offers of a step, in the order in which they are to be tried.
+    /// The offers of a step, in the order in which they are tried.
     ///
     /// # Errors
-    /// If no place has one: what kept the first from it. A place that cannot be asked is an error only where it was
-    /// asked for.
-    pub(crate) async fn offers(&self, step: PlacementStep, wish: &CreateRequest) -> Result<Vec<Offer>> {
-        let places = self.places(step).await?;
-        let is_compared = places.len() > 1;
-        let several = self.allows(Fallback::Type);
-        let asked = places
-            .iter()
-            .map(|(provider, place)| offers_in(provider, place, wish, several, is_compared, self.catalog));
+    /// If no location has an offer: the most specific reason. If a call fails: its error.
+    pub(super) async fn find_offers(&self, step: PlacementStep, request: &CreateRequest) -> Result<Vec<Offer>> {
+        let locations = self.list_locations(step).await?;
+        let is_compared = locations.len() > 1;
+        let searches = locations.iter().map(|(provider, location)| {
+            OfferSearch::new(provider, location, request, self.catalog)
+                .find_offers(self.allows(Fallback::Type), is_compared)
+        });
         let (mut offers, mut refusals) = (Vec::new(), Vec::new());
-        for answer in join_all(asked).await {
-            match answer {
+        for found in join_all(searches).await {
+            match found {
                 Ok(found) => offers.extend(found),
                 Err(error) if is_compared && is_definite_refusal(error.kind()) => refusals.push(error),
                 Err(error) => return Err(error),
             }
         }
-        if let (true, Some(_)) = (offers.is_empty(), refusals.first()) {
-            return Err(most_specific(refusals));
+        if offers.is_empty() && !refusals.is_empty() {
+            return Err(pick_most_specific(refusals));
         }
         if is_compared {
             sort_offers(&mut offers);
@@ -187,85 +149,279 @@ impl PlacementScope<'_> {
         mark_alternatives(&mut offers);
         Ok(offers)
     }
+
+    /// The allowed steps, in their order.
+    fn steps(&self) -> Vec<PlacementStep> {
+        let mut steps = vec![PlacementStep::Requested];
+        if self.allows(Fallback::Region) {
+            steps.push(PlacementStep::Regions);
+        }
+        if self.allows(Fallback::Provider) {
+            steps.push(PlacementStep::Providers);
+        }
+        steps
+    }
+
+    async fn list_locations(&self, step: PlacementStep) -> Result<Vec<ProviderLocation>> {
+        let providers = match step {
+            PlacementStep::Requested => return Ok(self.requested.clone()),
+            PlacementStep::Regions => deduplicate_providers(self.requested.iter().map(|(provider, _)| provider)),
+            PlacementStep::Providers => self.other_providers.clone(),
+        };
+        let is_requested = |provider: &Arc<dyn Provider>, region: &str| {
+            let mut requested = self.requested.iter();
+            requested.any(|(known, location)| known.kind() == provider.kind() && location.region == region)
+        };
+        let areas = self.areas();
+        let mut locations = Vec::new();
+        for provider in providers {
+            for region in provider.regions().await? {
+                let area = (provider.info().area_of)(&region);
+                if area.is_some_and(|area| areas.contains(&area)) && !is_requested(&provider, &region) {
+                    locations.push((Arc::clone(&provider), Location { region, zone: None }));
+                }
+            }
+        }
+        Ok(locations)
+    }
+
+    fn areas(&self) -> Vec<Area> {
+        let area = |(provider, location): &ProviderLocation| (provider.info().area_of)(&location.region);
+        self.requested.iter().filter_map(area).collect()
+    }
 }
 
-/// The offers of the places that were asked for, in the order in which they are to be tried.
-///
-/// # Errors
-/// If no place has one: what kept the first from it; those of any call.
-pub async fn offers(reach: &PlacementScope<'_>, wish: &CreateRequest) -> Result<Vec<Offer>> {
-    reach.offers(PlacementStep::Requested, wish).await
+/// Replaces several regions of one cloud with a single scope, where the cloud lists all regions at once.
+async fn merge_regions(scopes: &[SearchScope]) -> Result<Vec<SearchScope>> {
+    let mut merged = ProviderSet(Vec::new());
+    for (provider, scope) in scopes {
+        let has_several = scopes
+            .iter()
+            .filter(|(other, _)| other.kind() == provider.kind())
+            .count()
+            > 1;
+        if has_several && provider.list_scopes().await? == [ListScope::AllRegions] {
+            merged.insert(provider, ListScope::AllRegions);
+        } else {
+            merged.insert(provider, scope.clone());
+        }
+    }
+    Ok(merged.0)
 }
 
-/// Whether what failed is sure to have had no effect and to stay so there, so that another place may be tried.
-pub(crate) fn is_definite_refusal(kind: ErrorKind) -> bool {
+/// One attempt to create instances: an offer in one of its zones.
+pub(super) struct PlacementTarget {
+    pub(super) offer: Offer,
+    /// The spec of the request, with the location and the machine type of this attempt.
+    pub(super) spec: InstanceSpec,
+}
+
+/// Gives the targets of a request one by one, the best first, and records why each was refused.
+pub(super) struct PlacementSearch<'a> {
+    request: &'a CreateRequest,
+    placement: &'a PlacementScope<'a>,
+    shutdown: &'a Shutdown,
+    /// The steps, the offers of the current step and the zones of the current offer that were not tried yet.
+    steps: VecDeque<PlacementStep>,
+    offers: VecDeque<Offer>,
+    zones: VecDeque<Location>,
+    /// The offer whose zones are tried now.
+    current: Option<Offer>,
+    refusals: Vec<PlacementRefusal>,
+}
+
+impl<'a> PlacementSearch<'a> {
+    pub(super) fn new(request: &'a CreateRequest, placement: &'a PlacementScope<'a>, shutdown: &'a Shutdown) -> Self {
+        Self {
+            request,
+            placement,
+            shutdown,
+            steps: placement.steps().into(),
+            offers: VecDeque::new(),
+            zones: VecDeque::new(),
+            current: None,
+            refusals: Vec::new(),
+        }
+    }
+
+    /// The next target for the missing names.
+    ///
+    /// # Errors
+    /// If nothing is left to try: `Capacity` or `Quota`, or what every location refused. If a call fails: its error.
+    pub(super) async fn next_target(&mut self, missing: &[InstanceName]) -> Result<PlacementTarget> {
+        loop {
+            if let Some(offer) = &self.current
+                && let Some(location) = self.zones.pop_front()
+            {
+                let spec = InstanceSpec {
+                    location,
+                    ..offer.build_spec(self.request)?
+                };
+                let offer = offer.clone();
+                return Ok(PlacementTarget { offer, spec });
+            } else if let Some(offer) = self.offers.pop_front() {
+                self.start_offer(offer).await?;
+            } else if let Some(step) = self.steps.pop_front() {
+                self.start_step(step).await?;
+            } else {
+                return Err(self.take_final_error(missing));
+            }
+        }
+    }
+
+    async fn start_step(&mut self, step: PlacementStep) -> Result<()> {
+        let offers = self.placement.find_offers(step, self.request);
+        match self.shutdown.run_until_signal(offers).await {
+            Ok(offers) => self.offers = offers.into(),
+            // A farther step has nothing that fits. The refusals of the nearer steps say why it was tried.
+            Err(error) if step != PlacementStep::Requested && is_definite_refusal(error.kind()) => {
+                self.refusals.push(PlacementRefusal {
+                    location: error.location().cloned(),
+                    machine_type: None,
+                    error,
+                });
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    async fn start_offer(&mut self, offer: Offer) -> Result<()> {
+        let spec = offer.build_spec(self.request)?;
+        self.zones = if self.placement.allows(Fallback::Zone) {
+            match self.shutdown.run_until_signal(list_zones(&offer, &spec)).await {
+                Ok(zones) => zones,
+                Err(error) if !self.is_last_offer() && is_definite_refusal(error.kind()) => {
+                    self.refusals.push(PlacementRefusal {
+                        location: Some(offer.error_location()),
+                        machine_type: None,
+                        error,
+                    });
+                    return Ok(());
+                }
+                Err(error) => return Err(error),
+            }
+        } else {
+            VecDeque::from([offer.location.clone()])
+        };
+        self.current = Some(offer);
+        Ok(())
+    }
+
+    fn is_last_offer(&self) -> bool {
+        self.offers.is_empty() && self.steps.is_empty()
+    }
+
+    /// Records that a target failed, and decides what is tried next.
+    ///
+    /// # Errors
+    /// The error itself, if no other target may be tried after it.
+    pub(super) fn record_failure(&mut self, target: &PlacementTarget, error: Error) -> Result<()> {
+        let is_last_offer = self.is_last_offer();
+        if is_last_offer && self.refusals.is_empty() && !self.placement.allows(Fallback::Zone) {
+            // It was the only target: its own error says most.
+            return Err(error);
+        }
+        if error.kind() == ErrorKind::Capacity {
+            sort_zones_by_capacity(&mut self.zones, error.zones_with_capacity());
+        } else if !is_last_offer && (error.kind() == ErrorKind::Quota || is_location_specific(&error)) {
+            // A quota is for a whole region: the other zones have no more of it.
+            self.zones.clear();
+        } else {
+            return Err(error);
+        }
+        self.refusals.push(PlacementRefusal {
+            // The driver may know no more than the region.
+            location: Some(ErrorLocation::new(target.offer.provider.kind(), &target.spec.location)),
+            machine_type: target.spec.selected_machine_type.clone(),
+            error,
+        });
+        Ok(())
+    }
+
+    /// The offer of a target that succeeded and the next best one, if a machine type was chosen.
+    pub(super) fn selected_offer(&self, target: PlacementTarget) -> Option<SelectedOffer> {
+        SelectedOffer::new(target.offer, self.offers.front())
+    }
+
+    /// The locations that were tried without success.
+    pub(super) fn into_refusals(self) -> Vec<PlacementRefusal> {
+        self.refusals
+    }
+
+    /// The error when all targets were refused. If no location lacked capacity, the spec is at fault: the first refusal
+    /// is the error then.
+    fn take_final_error(&mut self, missing: &[InstanceName]) -> Error {
+        let is_spec_at_fault = self.refusals.iter().all(|refusal| is_location_specific(&refusal.error));
+        if is_spec_at_fault && !self.refusals.is_empty() {
+            return self.refusals.remove(0).error;
+        }
+        no_capacity_error(self.request, self.placement, missing, &self.refusals)
+    }
+}
+
+/// An offer that was taken.
+#[derive(Debug)]
+pub struct SelectedOffer {
+    /// The offer.
+    pub offer: Offer,
+    /// The offer that would have been tried next.
+    pub next_best: Option<Offer>,
+}
+
+impl SelectedOffer {
+    /// An offer that was taken; `None` if it is the requested or default machine type, which nobody had to choose.
+    pub(super) fn new(offer: Offer, next_best: Option<&Offer>) -> Option<Self> {
+        let next_best = next_best.cloned();
+        offer.machine.is_some().then_some(Self { offer, next_best })
+    }
+}
+
+/// The error when there is no offer.
+pub(super) fn nothing_left_error() -> Error {
+    Error::invalid("no location is left to try")
+}
+
+/// Whether a call that failed with this kind had no effect and would fail there again, so that another location may be
+/// tried.
+fn is_definite_refusal(kind: ErrorKind) -> bool {
     matches!(
         kind,
         ErrorKind::Capacity | ErrorKind::Quota | ErrorKind::InvalidSpec | ErrorKind::Unsupported | ErrorKind::Refused
     )
 }
 
-/// Of the reasons why no place fits the one that says most: a price that is too high before a type that is not there.
-fn most_specific(refusals: Vec<Error>) -> Error {
+/// Of several refusals, the one that says most: a price that is too high comes before a type that does not exist.
+fn pick_most_specific(refusals: Vec<Error>) -> Error {
     let rank = |error: &Error| match error.kind() {
         ErrorKind::Refused => 0,
         ErrorKind::Quota | ErrorKind::Capacity => 1,
         _ => 2,
     };
     let refusal = refusals.into_iter().min_by_key(rank);
-    refusal.unwrap_or_else(|| Error::invalid("no place is left to try"))
+    refusal.unwrap_or_else(nothing_left_error)
 }
 
-/// Several regions of a cloud that lists all of itself at once are one listing.
-async fn merge(all: Vec<(Arc<dyn Provider>, ListScope)>) -> Result<Vec<(Arc<dyn Provider>, ListScope)>> {
-    let mut merged: Vec<(Arc<dyn Provider>, ListScope)> = Vec::new();
-    for (provider, location) in &all {
-        let own = |(other, _): &&(Arc<dyn Provider>, ListScope)| other.kind() == provider.kind();
-        let is_one_of_several = all.iter().filter(own).count() > 1;
-        if is_one_of_several && provider.list_scopes().await? == [ListScope::AllRegions] {
-            if !merged.iter().any(|(other, _)| other.kind() == provider.kind()) {
-                merged.push((Arc::clone(provider), ListScope::AllRegions));
-            }
-        } else {
-            merged.push((Arc::clone(provider), location.clone()));
-        }
-    }
-    Ok(merged)
-}
-
-async fn in_areas(provider: &Arc<dyn Provider>, areas: &[Area]) -> Result<Vec<Location>> {
-    let regions = provider.regions().await?;
-    let is_there = |region: &String| (provider.info().area_of)(region).is_some_and(|area| areas.contains(&area));
-    let place = |region| Location { region, zone: None };
-    Ok(regions.into_iter().filter(is_there).map(place).collect())
-}
-
-/// The zones of an offer's region, the one that was asked for before the others.
-pub(crate) async fn candidate_zones(offer: &Offer, spec: &InstanceSpec) -> Result<VecDeque<Location>> {
-    let anywhere = InstanceSpec {
-        location: Location {
-            zone: None,
-            ..spec.location.clone()
-        },
-        ..spec.clone()
-    };
-    let mut places = offer.provider.candidate_zones(&anywhere).await?;
+/// The zones of an offer's region, the requested one first.
+async fn list_zones(offer: &Offer, spec: &InstanceSpec) -> Result<VecDeque<Location>> {
+    let mut any_zone = spec.clone();
+    any_zone.location.zone = None;
+    let mut zones = offer.provider.candidate_zones(&any_zone).await?;
     if spec.location.zone.is_some() {
-        places.retain(|place| *place != spec.location);
-        places.insert(0, spec.location.clone());
+        zones.retain(|zone| *zone != spec.location);
+        zones.insert(0, spec.location.clone());
     }
-    Ok(places.into())
+    Ok(zones.into())
 }
 
-/// Puts the zones first that, by the cloud's own word, have room.
-pub(crate) fn zones_with_capacity_first(places: &mut VecDeque<Location>, room_in: &[String]) {
-    let has_room = |place: &Location| place.zone.as_ref().is_some_and(|zone| room_in.contains(zone));
-    let (with_room, others): (Vec<_>, Vec<_>) = places.drain(..).partition(has_room);
-    places.extend(with_room.into_iter().chain(others));
+/// Moves the zones to the front that have capacity, as the cloud says. Keeps the order otherwise.
+fn sort_zones_by_capacity(zones: &mut VecDeque<Location>, with_capacity: &[String]) {
+    let has_capacity = |location: &Location| location.zone.as_ref().is_some_and(|zone| with_capacity.contains(zone));
+    zones.make_contiguous().sort_by_key(|location| !has_capacity(location));
 }
 
-/// Whether a refusal is one of the place and not of the spec: an image, a key or a network that is elsewhere.
-pub(crate) fn is_location_specific(error: &Error) -> bool {
+/// Whether a refusal is about the location and not about capacity: an image, a key or a network that is elsewhere.
+fn is_location_specific(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::InvalidSpec | ErrorKind::Unsupported)
 }
 
@@ -274,9 +430,9 @@ pub(crate) fn is_location_specific(error: &Error) -> bool {
 pub struct PlacementRefusal {
     /// The location; `None` if no location was chosen yet.
     pub location: Option<ErrorLocation>,
-    /// The machine type, where one was selected for the requirements.
+    /// The machine type, if one was selected for the requirements.
     pub machine_type: Option<String>,
-    /// Why.
+    /// Why it could not.
     pub error: Error,
 }
 
@@ -294,37 +450,41 @@ impl fmt::Display for PlacementRefusal {
 }
 
 /// The error for names for which no location had capacity.
-pub(crate) fn no_capacity_error(
-    wish: &CreateRequest,
-    reach: &PlacementScope<'_>,
+fn no_capacity_error(
+    request: &CreateRequest,
+    placement: &PlacementScope<'_>,
     missing: &[InstanceName],
-    tried: &[PlacementRefusal],
+    refusals: &[PlacementRefusal],
 ) -> Error {
-    let refusals: Vec<_> = tried.iter().map(ToString::to_string).collect();
+    let tried: Vec<_> = refusals.iter().map(ToString::to_string).collect();
     let message = format!(
         "no capacity for {}, tried {}; {}nothing was created",
         format_names(missing),
-        refusals.join(", "),
-        if wish.spec.members.is_some() { "of these " } else { "" }
+        tried.join(", "),
+        if request.spec.members.is_some() {
+            "of these "
+        } else {
+            ""
+        }
     );
-    let kind = match tried.last().map(|refusal| refusal.error.kind()) {
+    let kind = match refusals.last().map(|refusal| refusal.error.kind()) {
         Some(ErrorKind::Quota) => ErrorKind::Quota,
         _ => ErrorKind::Capacity,
     };
-    let further: Vec<_> = Fallback::ALL
+    let unused: Vec<_> = Fallback::ALL
         .iter()
-        .filter(|fallback| !reach.allows(**fallback))
+        .filter(|fallback| !placement.allows(**fallback))
         .map(|fallback| fallback.as_str())
         .collect();
-    let mut error = Error::new(kind, message).with_hint(match further.is_empty() {
+    let mut error = Error::new(kind, message).with_hint(match unused.is_empty() {
         true => "ask for less, or try again later".to_owned(),
         false => format!(
             "let it look further with --fallback {}, or ask for less",
-            further.join(",")
+            unused.join(",")
         ),
     });
-    if let Some(code) = tried.iter().rev().find_map(|refusal| refusal.error.code()) {
+    if let Some(code) = refusals.iter().rev().find_map(|refusal| refusal.error.code()) {
         error = error.with_code(code);
     }
-    error.with_leftovers(tried.iter().flat_map(|refusal| refusal.error.leftovers()))
+    error.with_leftovers(refusals.iter().flat_map(|refusal| refusal.error.leftovers()))
 }

@@ -13,7 +13,7 @@ use super::values::{
     amount_schema, architecture_schema, gpu_schema, openings_schema, parsed, provider_schema, words_schema,
 };
 use crate::cloud::{Architecture, Gpu, IngressRule};
-use crate::commands::create::{Args, FallbackValue, WaitValue};
+use crate::commands::create::args::{Args, FallbackValue, WaitValue};
 use crate::settings::ProviderChoice;
 
 /// The same keys twice: for one VM, and for the whole file, which may have a list of VMs beside them.

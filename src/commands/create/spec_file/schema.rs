@@ -5,7 +5,7 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
 
 use super::merge::Document;
-use crate::commands::create::Args;
+use crate::commands::create::args::Args;
 use crate::settings::GlobalArgs;
 
 /// The schema: <https://json-schema.org/draft/2020-12/json-schema-core>
