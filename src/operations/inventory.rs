@@ -112,7 +112,7 @@ pub async fn list_all_with_progress(
         let mut collect = |page: Vec<Instance>| instances.extend(page);
         let listed = list_with_idle_timeout(provider, query, filter, &timer, &mut collect).await;
         match &listed {
-            Ok(_) if query.wait_until_known().await => {
+            Ok(_) if query.wait_for_existence().await => {
                 on_answer.lock().unwrap_or_else(PoisonError::into_inner)(instances.len());
             }
             _ => instances.clear(),
@@ -140,36 +140,36 @@ pub async fn stream_all(
     on_page: &mut (dyn FnMut(Vec<Instance>) -> ControlFlow<()> + Send),
 ) -> Result<Option<Inventory>> {
     let timer = ActiveTimer::start();
-    let printer = Mutex::new((on_page, ControlFlow::Continue(())));
-    let lock = || printer.lock().unwrap_or_else(PoisonError::into_inner);
+    let output = Mutex::new((on_page, ControlFlow::Continue(())));
+    let lock_output = || output.lock().unwrap_or_else(PoisonError::into_inner);
     let list = async |provider: &dyn Provider, query: &LocationQuery| {
-        let print = |page: Vec<Instance>| {
-            let (on_page, flow) = &mut *lock();
+        let emit = |page: Vec<Instance>| {
+            let (on_page, flow) = &mut *lock_output();
             if !page.is_empty() && flow.is_continue() {
                 *flow = timer.exclude(|| on_page(page));
             }
         };
         // Until the cloud has named its locations, this one may turn out not to exist.
-        let mut held = Vec::new();
-        let mut receive = |page: Vec<Instance>| match query.exists() {
-            None => held.push(page),
-            Some(true) => held.drain(..).chain([page]).for_each(print),
+        let mut unconfirmed_pages = Vec::new();
+        let mut on_location_page = |page: Vec<Instance>| match query.existence() {
+            None => unconfirmed_pages.push(page),
+            Some(true) => unconfirmed_pages.drain(..).chain([page]).for_each(emit),
             Some(false) => {}
         };
-        let listed = list_with_idle_timeout(provider, query, filter, &timer, &mut receive).await;
-        if query.wait_until_known().await {
-            held.into_iter().for_each(print);
+        let gaps = list_with_idle_timeout(provider, query, filter, &timer, &mut on_location_page).await;
+        if query.wait_for_existence().await {
+            unconfirmed_pages.into_iter().for_each(emit);
         }
-        let mut inventory = Inventory::of_location(provider.kind(), Vec::new(), listed);
+        let mut inventory = Inventory::of_location(provider.kind(), Vec::new(), gaps);
         if query.has_instances() {
             inventory.answered = 1;
         }
         inventory
     };
-    let mut query = pin!(query_selected(providers, selection, &list));
-    poll_fn(|context| match query.as_mut().poll(context) {
+    let mut all_listings = pin!(query_selected(providers, selection, &list));
+    poll_fn(|context| match all_listings.as_mut().poll(context) {
         // Nobody reads the rest.
-        _ if lock().1.is_break() => Poll::Ready(Ok(None)),
+        _ if lock_output().1.is_break() => Poll::Ready(Ok(None)),
         result => result.map_ok(Some),
     })
     .await
@@ -339,7 +339,7 @@ async fn query_all_locations(
         open.push(Arc::clone(&query));
         running.push(run(query));
     }
-    let exists = |query: &Arc<LocationQuery>| query.exists() == Some(true);
+    let exists = |query: &Arc<LocationQuery>| query.existence() == Some(true);
     open.retain(|query| !answers.iter().any(|(answered, _)| Arc::ptr_eq(answered, query)));
     // A query of a location that does not exist is not waited for.
     while open.iter().any(exists) {

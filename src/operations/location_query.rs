@@ -51,12 +51,12 @@ impl LocationQuery {
     }
 
     /// Whether the cloud has this scope; `None` until that is known.
-    pub(super) fn exists(&self) -> Option<bool> {
+    pub(super) fn existence(&self) -> Option<bool> {
         *self.exists.borrow()
     }
 
     /// Waits until it is known whether the cloud has this scope, and says so.
-    pub(super) async fn wait_until_known(&self) -> bool {
+    pub(super) async fn wait_for_existence(&self) -> bool {
         let mut exists = self.exists.subscribe();
         // The sender is a field of `self`, so it lives long enough.
         let known = exists.wait_for(Option::is_some).await;

@@ -6,7 +6,7 @@ use futures_util::StreamExt;
 
 use super::args::WaitValue;
 use super::vm_request::VmRequest;
-use crate::catalog::{DEFAULT_IMAGE, LoginMethod, image_alias};
+use crate::catalog::{DEFAULT_IMAGE, ImageAlias, LoginMethod, image_alias};
 use crate::cloud::{Error, ErrorKind, Instance, InstanceSpec, SshKey};
 use crate::context::Context;
 use crate::operations::{CreateReport, CreatedInstance, Offer, SelectedOffer, create_by_name, format_usd};
@@ -151,24 +151,32 @@ pub(super) fn print_login_hints(requests: &[VmRequest], instances: &[Instance], 
 fn print_login_hint(request: &VmRequest, instance: &Instance, context: &mut Context) {
     let spec = &request.create.spec;
     let alias = image_alias(spec.image.as_deref().unwrap_or(DEFAULT_IMAGE));
-    if let Some(LoginMethod::Password(_)) = alias.map(|alias| &alias.login) {
-        // The driver said already that this key is left out.
-        let is_left_out = spec
-            .default_ssh_key
-            .as_deref()
-            .is_some_and(|key| !key.starts_with("ssh-rsa "));
-        let has_key = spec.ssh_key.is_some() || spec.default_ssh_key.is_some();
-        let cloud = context.info(instance.provider);
-        let is_told = is_left_out && cloud.password_needs_key.is_some();
-        if let Some(text) = password_hint(cloud, instance, has_key).filter(|_| !is_told) {
-            context.printer.note(&text);
-        }
-        return;
+    match alias.map(|alias| &alias.login) {
+        Some(LoginMethod::Password(_)) => print_password_hint(spec, instance, context),
+        _ => print_ssh_hint(request, alias, instance, context),
     }
+}
+
+/// Says how to get the password of a Windows VM.
+fn print_password_hint(spec: &InstanceSpec, instance: &Instance, context: &mut Context) {
+    let has_key = spec.ssh_key.is_some() || spec.default_ssh_key.is_some();
+    let is_rsa_key = |key: &str| key.starts_with("ssh-rsa ");
+    let default_key_is_left_out = spec.default_ssh_key.as_deref().is_some_and(|key| !is_rsa_key(key));
+    let cloud = context.info(instance.provider);
+    // The driver warned that it leaves out a default key that cannot encrypt the password: the hint would be wrong.
+    let driver_warned_already = default_key_is_left_out && cloud.password_needs_key.is_some();
+    if let Some(text) = password_hint(cloud, instance, has_key).filter(|_| !driver_warned_already) {
+        context.printer.note(&text);
+    }
+}
+
+/// Says how to log in by SSH, if the VM has a key and an address.
+fn print_ssh_hint(request: &VmRequest, alias: Option<&ImageAlias>, instance: &Instance, context: &mut Context) {
+    let spec = &request.create.spec;
     let has_key = spec.ssh_key.is_some() || spec.default_ssh_key.is_some();
     let address = instance.public_ip.as_deref().or(instance.private_ip.as_deref());
-    let allows_login = has_key || request.wait == WaitValue::Ssh;
-    let Some(address) = address.filter(|_| allows_login) else {
+    let can_log_in = has_key || request.wait == WaitValue::Ssh;
+    let Some(address) = address.filter(|_| can_log_in) else {
         return;
     };
     let cloud = context.info(instance.provider);

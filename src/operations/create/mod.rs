@@ -77,7 +77,9 @@ struct CreateRun<'a> {
     request: &'a CreateRequest,
     placement: &'a PlacementScope<'a>,
     shutdown: &'a Shutdown,
+    /// What the look-up of the names found.
     existing: ExistingInstances,
+    /// The names for which nothing was created yet.
     missing: Vec<InstanceName>,
     report: CreateReport,
 }
@@ -88,7 +90,7 @@ impl CreateRun<'_> {
         self.find_names().await?;
         while !self.missing.is_empty() {
             let target = search.next_target(&self.missing).await?;
-            match self.create_in(&target).await {
+            match self.create_at(&target).await {
                 Ok(()) => self.report.selected = search.selected_offer(target),
                 Err(error) => search.record_failure(&target, error)?,
             }
@@ -96,17 +98,40 @@ impl CreateRun<'_> {
         Ok(())
     }
 
-    /// Launches the missing instances in one location, settles which of them stay, and confirms their specs.
-    async fn create_in(&mut self, target: &PlacementTarget) -> Result<()> {
+    /// Looks up the names, reports the instances that exist, and keeps the names that are missing.
+    async fn find_names(&mut self) -> Result<()> {
+        let find = find_existing(self.request, self.placement);
+        self.existing = self.shutdown.run_until_signal(find).await?;
+        let NameStatus {
+            present,
+            missing,
+            errors,
+        } = self.existing.check_names(self.request, self.placement)?;
+        self.missing = missing;
+        self.report.errors.extend(errors);
+        for instance in present {
+            let protected = self.protect_if_requested(instance).await;
+            self.add_to_report(protected, true);
+        }
+        Ok(())
+    }
+
+    /// Launches the missing instances at one target, keeps the oldest of each name, and confirms their specs.
+    async fn create_at(&mut self, target: &PlacementTarget) -> Result<()> {
         let provider = target.offer.provider.as_ref();
         for spec in split_into_calls(&target.spec, &self.missing, provider.info().max_instances_per_call)? {
             let names = spec.instance_names()?;
             let ExistingInstances { search_scopes, index } = &self.existing;
             let generation = index.next_generation(&names);
+            // The same generation has the same token: the call can be repeated, and creates nothing more.
             let launched = launch(provider, &spec, generation, search_scopes, self.shutdown).await;
-            let settled = self.settle(launched.instances, provider, &spec).await;
-            for instance in settled {
-                match instance.and_then(|instance| self.confirm(instance, &spec)) {
+            // What was launched is never requested again, whatever becomes of it.
+            let created: Vec<_> = launched.instances.iter().map(|one| name_of(one, &spec)).collect();
+            self.missing.retain(|name| !created.contains(name));
+            let kept = self.keep_oldest(launched.instances, provider, &spec).await;
+            for instance in kept {
+                let confirmed = instance.and_then(|instance| self.confirm_spec(instance, &spec));
+                match confirmed {
                     Err(error) if spec.members.is_none() => return Err(error),
                     // An error of one member does not stop the others.
                     confirmed => self.add_to_report(confirmed, false),
@@ -128,24 +153,6 @@ impl CreateRun<'_> {
             }),
             Err(error) => self.report.errors.push(error),
         }
-    }
-
-    /// Looks up the names, reports the instances that exist, and keeps the names that are missing.
-    async fn find_names(&mut self) -> Result<()> {
-        let find = find_existing(self.request, self.placement);
-        self.existing = self.shutdown.run_until_signal(find).await?;
-        let NameStatus {
-            present,
-            missing,
-            errors,
-        } = self.existing.check_names(self.request, self.placement)?;
-        self.missing = missing;
-        self.report.errors.extend(errors);
-        for instance in present {
-            let protected = self.protect_if_requested(instance).await;
-            self.add_to_report(protected, true);
-        }
-        Ok(())
     }
 
     /// Protects an instance that exists, if it should be protected. Compute Engine protects the members of a group after
@@ -172,7 +179,7 @@ impl CreateRun<'_> {
 
     /// Gives the instance that stays for each one that was created. Another run may have created the same name at the
     /// same time, unless both share a token.
-    async fn settle(
+    async fn keep_oldest(
         &self,
         instances: Vec<Instance>,
         provider: &dyn Provider,
@@ -187,10 +194,14 @@ impl CreateRun<'_> {
     }
 
     /// Checks the spec of an instance: another run may have created it with another spec.
-    fn confirm(&mut self, instance: Instance, spec: &InstanceSpec) -> Result<Instance> {
-        let name = instance.name.as_deref().and_then(|name| name.parse().ok());
-        let name: InstanceName = name.unwrap_or_else(|| spec.name.clone());
-        self.missing.retain(|missing| *missing != name);
+    fn confirm_spec(&self, instance: Instance, spec: &InstanceSpec) -> Result<Instance> {
+        let name = name_of(&instance, spec);
         reconcile(instance, self.request, &name, self.placement)
     }
+}
+
+/// The name that an instance was created for. A single instance may have been renamed since.
+fn name_of(instance: &Instance, spec: &InstanceSpec) -> InstanceName {
+    let name = instance.name.as_deref().and_then(|name| name.parse().ok());
+    name.unwrap_or_else(|| spec.name.clone())
 }
