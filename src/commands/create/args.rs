@@ -34,13 +34,13 @@ pub struct Args {
     #[arg(long, value_name = "KIND[:N]")]
     pub(super) gpu: Option<Gpu>,
     /// Most that it may cost, in USD per hour: refused if nothing that fits costs less or its price is not known
-    #[arg(long, value_name = "USD", value_parser = usd_argument)]
+    #[arg(long, value_name = "USD", value_parser = parse_usd)]
     pub(super) max_price: Option<f64>,
     /// Most that all VMs it is given for may cost together, in USD: how long they may live is what this buys
     ///
     /// As a flag it is for all VMs of the command. In a file it is for all VMs of the file, except those of the list `vm`
     /// that have a budget or a TTL of their own; there it is for that VM or that group.
-    #[arg(long, value_name = "USD", value_parser = usd_argument, conflicts_with = "ttl")]
+    #[arg(long, value_name = "USD", value_parser = parse_usd, conflicts_with = "ttl")]
     pub(super) budget: Option<f64>,
     /// Image: an alias such as ubuntu-24.04, or the cloud's own id [default: ubuntu-24.04]
     #[arg(long, value_name = "IMAGE")]
@@ -71,7 +71,7 @@ pub struct Args {
     pub(super) firewalls: Vec<String>,
     /// Ports to open to it, from everywhere or from a network only, such as 22,443/203.0.113.0/24
     #[arg(long = "open", value_name = "PORT[/CIDR]", value_delimiter = ',')]
-    pub(super) openings: Vec<IngressRule>,
+    pub(super) ingress_rules: Vec<IngressRule>,
     /// No public address
     #[arg(long)]
     pub(super) no_public_ip: bool,
@@ -101,7 +101,7 @@ pub struct Args {
     /// override it. Several VMs are a list `vm`
     #[arg(short, long, value_name = "FILE|-")]
     pub(super) file: Option<PathBuf>,
-    /// What standard input has of user data.
+    /// The user data that was read from standard input.
     #[arg(skip)]
     pub(super) input: Option<Secret<Vec<u8>>>,
     /// What to wait for [default: running]
@@ -118,21 +118,22 @@ pub struct Args {
     pub(super) dry_run: bool,
 }
 
-/// An amount of memory in GiB.
+/// Parses an amount of memory in GiB.
 pub(in crate::commands) fn memory_argument(text: &str) -> Result<f64> {
-    positive(text).ok_or_else(|| {
+    parse_positive(text).ok_or_else(|| {
         Error::invalid(format!("invalid memory {}", quoted(text))).with_hint("give it in GiB, such as 16 or 0.5")
     })
 }
 
-/// An amount of money in USD.
-pub(super) fn usd_argument(text: &str) -> Result<f64> {
-    positive(text).ok_or_else(|| {
+/// Parses an amount of money in USD.
+pub(super) fn parse_usd(text: &str) -> Result<f64> {
+    parse_positive(text).ok_or_else(|| {
         Error::invalid(format!("invalid amount {}", quoted(text))).with_hint("give it in USD, such as 0.30")
     })
 }
 
-fn positive(text: &str) -> Option<f64> {
+/// Parses a finite number above zero.
+fn parse_positive(text: &str) -> Option<f64> {
     text.parse()
         .ok()
         .filter(|number: &f64| number.is_finite() && *number > 0.0)
@@ -167,8 +168,8 @@ pub enum FallbackValue {
 }
 
 impl From<FallbackValue> for Fallback {
-    fn from(argument: FallbackValue) -> Self {
-        match argument {
+    fn from(value: FallbackValue) -> Self {
+        match value {
             FallbackValue::Zone => Self::Zone,
             FallbackValue::Type => Self::Type,
             FallbackValue::Region => Self::Region,

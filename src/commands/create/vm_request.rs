@@ -59,7 +59,7 @@ impl VmTemplate {
         }
         labels.extend(parse_labels(&args.labels, context)?);
         let mut native = file.native.unwrap_or_default();
-        native.extend(parse_options(&args.native)?);
+        native.extend(parse_native_options(&args.native)?);
         let environment = context.settings.environment.clone();
         let expand = |name: &str| environment.path(name);
         let in_folder = |name: &str| file.folder.join(expand(name));
@@ -93,15 +93,12 @@ impl VmTemplate {
                     cpus: args.cpus.or(file.cpus.map(NonZeroU32::get)),
                     memory_gib: args.memory.or(file.memory),
                     architecture: args.arch.or(file.arch),
-                    gpu: match args.gpu {
-                        Some(gpu) => Some(gpu),
-                        None => file.gpu,
-                    },
+                    gpu: args.gpu.or(file.gpu),
                 },
                 ingress_rules: {
-                    let mut rules = match args.openings.is_empty() {
+                    let mut rules = match args.ingress_rules.is_empty() {
                         true => file.open.unwrap_or_default(),
-                        false => args.openings,
+                        false => args.ingress_rules,
                     };
                     rules.sort();
                     rules.dedup();
@@ -137,7 +134,7 @@ impl VmTemplate {
         self.spec.machine_type.as_deref()
     }
 
-    /// The spec of the VM or the group, without a location.
+    /// Returns the spec of the VM or the group, without a location.
     ///
     /// # Errors
     /// `InvalidSpec` if a member's name is too long.
@@ -152,7 +149,7 @@ impl VmTemplate {
     }
 }
 
-/// The TTL of the flag, the file, or the settings. `never` overrides the TTL of a context.
+/// Chooses the TTL of the flag, the file, or the settings, in this order. `never` overrides the TTL of a context.
 fn choose_ttl(args: &Args, file: &SpecFile, context: &Context) -> Result<Option<Duration>> {
     let setting = &context.settings.ttl;
     let (text, source) = match (&args.ttl, &file.ttl, &setting.value) {
@@ -170,20 +167,20 @@ fn choose_ttl(args: &Args, file: &SpecFile, context: &Context) -> Result<Option<
     })
 }
 
-/// The name, and the number of members if it is the name of a group.
+/// Chooses the name, and the number of members if it is the name of a group.
 fn choose_name(args: &Args, file: &SpecFile) -> Result<(InstanceName, Option<u32>)> {
     let name = match (&args.name, &file.name) {
-        (Some(given), Some(named)) => {
+        (Some(name), Some(name_in_file)) => {
             return Err(Error::invalid(format!(
                 "the name {} is given, but {} names {}",
-                quoted(given),
+                quoted(name),
                 file.source,
-                quoted(named)
+                quoted(name_in_file)
             ))
             .with_hint("leave one of the two out"));
         }
         (Some(name), None) | (None, Some(name)) => name.parse()?,
-        (None, None) => make_up_name()?,
+        (None, None) => generate_name()?,
     };
     match args.count.or(file.count) {
         None | Some(1) => Ok((name, None)),
@@ -192,14 +189,14 @@ fn choose_name(args: &Args, file: &SpecFile) -> Result<(InstanceName, Option<u32
     }
 }
 
-/// A name that people can pronounce and that no other VM has: two words and four letters.
-fn make_up_name() -> Result<InstanceName> {
+/// Makes a name that people can pronounce and that no other VM has: two words and four letters.
+fn generate_name() -> Result<InstanceName> {
     let words = petname::petname(2, "-").unwrap_or_else(|| "vm".to_owned());
     let suffix: String = (0..4).map(|_| fastrand::lowercase()).collect();
     format!("{words}-{suffix}").parse()
 }
 
-/// The labels of the command line.
+/// Parses the labels of the command line.
 fn parse_labels(texts: &[String], context: &mut Context) -> Result<Labels> {
     let mut labels = Labels::new();
     for text in texts {
@@ -209,36 +206,38 @@ fn parse_labels(texts: &[String], context: &mut Context) -> Result<Labels> {
             context.printer.note(&format!("the label without its quotes: {text}"));
         }
         if labels.contains_key(&label.key) {
-            return Err(given_twice_error("the label", &label.key));
+            return Err(repeated_key_error("the label", &label.key));
         }
         labels.insert(label.key, label.value);
     }
     Ok(labels)
 }
 
-/// The native options of the command line.
-fn parse_options(texts: &[String]) -> Result<BTreeMap<String, Value>> {
+/// Parses the native options of the command line.
+fn parse_native_options(texts: &[String]) -> Result<BTreeMap<String, Value>> {
     let mut options = BTreeMap::new();
     for text in texts {
         let (key, value) = split_key_and_value("native option", text)?;
         if options.insert(key.to_owned(), Value::from(value)).is_some() {
-            return Err(given_twice_error("the native option", key));
+            return Err(repeated_key_error("the native option", key));
         }
     }
     Ok(options)
 }
 
-fn given_twice_error(what: &str, key: &str) -> Error {
-    Error::invalid(format!("{what} {} is given twice", quoted(key))).with_hint("give each key one value")
+fn repeated_key_error(option: &str, key: &str) -> Error {
+    Error::invalid(format!("{option} {} is given twice", quoted(key))).with_hint("give each key one value")
 }
 
-fn split_key_and_value<'a>(what: &str, text: &'a str) -> Result<(&'a str, &'a str)> {
+/// Splits `key=value`. `option` names the option in the error.
+fn split_key_and_value<'a>(option: &str, text: &'a str) -> Result<(&'a str, &'a str)> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key, value)),
-        _ => Err(Error::invalid(format!("invalid {what} {}", quoted(text))).with_hint("write it as key=value")),
+        _ => Err(Error::invalid(format!("invalid {option} {}", quoted(text))).with_hint("write it as key=value")),
     }
 }
 
+/// Reads the user data from a file.
 fn read_user_data_file(path: PathBuf) -> Result<Secret<Vec<u8>>> {
     if is_content(&path.to_string_lossy()) && !path.exists() {
         return Err(Error::invalid(format!("--user-data is {}", path_text(&path)))
@@ -254,10 +253,10 @@ fn read_user_data_file(path: PathBuf) -> Result<Secret<Vec<u8>>> {
         .take(MAX_USER_DATA + 1)
         .read_to_end(&mut bytes)
         .map_err(read_error)?;
-    check_size(bytes, &path_text(&path))
+    check_user_data_size(bytes, &path_text(&path))
 }
 
-/// The user's default public key. Notes the keys that cannot be used, which is no error.
+/// Finds the user's default public key. A key that cannot be used is a note, not an error.
 pub(in crate::commands) fn own_key(context: &mut Context) -> Option<String> {
     let (key, unusable) = ssh_key::default_key(context.settings.environment.home());
     for error in unusable {
@@ -271,7 +270,7 @@ pub(in crate::commands) fn own_key(context: &mut Context) -> Option<String> {
 /// Reads the user data from standard input, once for all VMs, if any of them uses it.
 ///
 /// # Errors
-/// `InvalidSpec` if the spec file comes from there too, or it is more than any cloud accepts.
+/// `InvalidSpec` if the spec file comes from standard input too, or if the user data is larger than any cloud accepts.
 pub(super) fn read_user_data_input(args: Args, files: &[SpecFile], context: &mut Context) -> Result<Args> {
     let is_used = match &args.user_data {
         Some(source) => source == INPUT,
@@ -288,17 +287,19 @@ pub(super) fn read_user_data_input(args: Args, files: &[SpecFile], context: &mut
     Ok(Args { input, ..args })
 }
 
+/// Reads the user data from standard input.
 fn read_user_data_from_input(context: &mut Context) -> Result<Secret<Vec<u8>>> {
     let bytes = context
         .read_input(MAX_USER_DATA + 1)
         .map_err(|error| Error::invalid(format!("cannot read user data from standard input: {error}")))?;
-    check_size(bytes, "standard input")
+    check_user_data_size(bytes, "standard input")
 }
 
-fn check_size(bytes: Vec<u8>, source: &str) -> Result<Secret<Vec<u8>>> {
+/// Refuses user data that is larger than any cloud accepts.
+fn check_user_data_size(bytes: Vec<u8>, source: &str) -> Result<Secret<Vec<u8>>> {
     if bytes.len() as u64 > MAX_USER_DATA {
         return Err(Error::invalid(format!(
-            "the user data of {source} is over 1 MiB, more than any cloud takes"
+            "the user data of {source} is over 1 MiB, more than any cloud accepts"
         ))
         .with_hint("fetch the rest from within the VM"));
     }
@@ -319,7 +320,7 @@ pub(super) struct VmRequest {
     pub(super) wait: WaitValue,
     /// The port for SSH.
     pub(super) ssh_port: u16,
-    /// Whether a flag, the file or the settings say how long it may live.
+    /// Whether a flag, the file or the settings set the lifetime.
     pub(super) has_ttl_choice: bool,
 }
 
@@ -327,9 +328,9 @@ impl VmRequest {
     /// Combines the flags with the file, and finds the locations.
     ///
     /// # Errors
-    /// `InvalidSpec` naming what is invalid; those of finding the locations.
+    /// `InvalidSpec`, naming the flag, key or file that is invalid; the errors of [`find_locations`].
     pub(super) async fn build(args: &Args, file: SpecFile, context: &mut Context) -> Result<Self> {
-        let file = file.overridden_by(args);
+        let file = file.without_overridden_lifetime(args);
         let fallback = if args.fallback.is_empty() {
             file.fallback.as_deref().unwrap_or_default()
         } else {
@@ -392,7 +393,7 @@ impl VmRequest {
     }
 }
 
-/// Checks that a requested machine type is used on one cloud only: others do not have it.
+/// Checks that a requested machine type is used on one cloud only. Other clouds do not have it.
 fn check_machine_type(template: &VmTemplate, fallback: &[Fallback], providers: usize) -> Result<()> {
     let Some(machine_type) = template.machine_type() else {
         return Ok(());

@@ -138,7 +138,7 @@ impl SpecFile {
     }
 
     /// The same without what a flag says the opposite of: how long it lives.
-    pub(crate) fn overridden_by(mut self, args: &Args) -> Self {
+    pub(crate) fn without_overridden_lifetime(mut self, args: &Args) -> Self {
         if args.ttl.is_some() || args.budget.is_some() {
             (self.ttl, self.budget) = (None, None);
         }

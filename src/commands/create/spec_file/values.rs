@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::cloud::{
     Architecture, Error, Gpu, IngressRule, ProviderKind, Result as CloudResult, is_content, path_text, plain, quoted,
 };
-use crate::commands::create::args::{memory_argument, usd_argument};
+use crate::commands::create::args::{memory_argument, parse_usd};
 
 /// A format's error has no room for a remedy of its own.
 fn with_hint<E: serde::de::Error>(error: Error) -> E {
@@ -196,7 +196,7 @@ pub(crate) fn memory<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Optio
 
 /// An amount of money in USD.
 pub(crate) fn usd<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
-    deserializer.deserialize_f64(Number(usd_argument)).map(Some)
+    deserializer.deserialize_f64(Number(parse_usd)).map(Some)
 }
 
 /// What is read from text. A format knows the place of what goes wrong in here, and not of what goes wrong later.
