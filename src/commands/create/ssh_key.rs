@@ -25,7 +25,7 @@ const KEY_TYPES: [&str; 7] = [
     "sk-ecdsa-sha2-nistp256@openssh.com",
 ];
 
-/// The default key files in the home folder, in the order in which they are tried. The ECDSA key comes last, because EC2
+/// The default key files in the home folder, in the order in which they are tried. The ECDSA key is last, because EC2
 /// does not import it: <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-key-pairs.html>
 const DEFAULT_KEY_FILES: [&str; 3] = [".ssh/id_ed25519.pub", ".ssh/id_rsa.pub", ".ssh/id_ecdsa.pub"];
 
@@ -103,12 +103,12 @@ fn read_key_file(path: &Path) -> Result<String> {
     // PEM, OpenSSH and SSH version 1 files have the words `PRIVATE KEY`. PuTTY files begin in another way.
     if text.contains("PRIVATE KEY") || text.starts_with("PuTTY-User-Key-File-") {
         let public_path = format!("{}.pub", path.display());
-        let shown_public_path = path_text(&public_path);
+        let public_file = path_text(&public_path);
         return Err(
             Error::invalid(format!("{shown_path} is a private key")).with_hint(match Path::new(&public_path).is_file() {
-                true => format!("pass the public key next to it: --ssh-key {shown_public_path}"),
+                true => format!("pass the public key next to it: --ssh-key {public_file}"),
                 false => format!(
-                    "make the public key with `ssh-keygen -y -f {shown_path}`, and pass its file: --ssh-key {shown_public_path}"
+                    "make the public key with `ssh-keygen -y -f {shown_path}`, and pass its file: --ssh-key {public_file}"
                 ),
             }),
         );

@@ -1,4 +1,4 @@
-//! What a file can say of VMs: the flags of `create`, by their names.
+//! Defines the keys of spec files, which are the flags of `create`, and merges the keys for all VMs into each VM.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -10,13 +10,13 @@ use serde_json::Value;
 
 use super::values;
 use super::values::{
-    amount_schema, architecture_schema, gpu_schema, openings_schema, parsed, provider_schema, words_schema,
+    amount_schema, architecture_schema, gpu_schema, ingress_rules_schema, provider_schema, read_value, words_schema,
 };
 use crate::cloud::{Architecture, Gpu, IngressRule};
 use crate::commands::create::args::{Args, FallbackValue, WaitValue};
 use crate::settings::ProviderChoice;
 
-/// The same keys twice: for one VM, and for the whole file, which may have a list of VMs beside them.
+/// Defines the same keys for one VM and for a whole file, which may also have a list of VMs.
 macro_rules! spec_file {
     ($($(#[$attribute:meta])* $key:ident($reader:literal): $type:ty,)*) => {
         /// The description of one VM, or of a group of them.
@@ -29,7 +29,7 @@ macro_rules! spec_file {
                 #[serde(default, deserialize_with = $reader)]
                 pub(crate) $key: Option<$type>,
             )*
-            /// The folder of the file, which the files it names are relative to.
+            /// The folder of the file. Paths in the file are relative to it.
             #[serde(skip)]
             pub(crate) folder: PathBuf,
             /// The file, for messages.
@@ -37,7 +37,7 @@ macro_rules! spec_file {
             pub(crate) source: String,
         }
 
-        /// A whole file.
+        /// A whole spec file.
         #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields, rename_all = "kebab-case")]
         pub(crate) struct Document {
@@ -47,25 +47,25 @@ macro_rules! spec_file {
                 $key: Option<$type>,
             )*
             /// Several VMs. The keys beside this list hold for each of them that does not say otherwise.
-            #[serde(default, deserialize_with = "values::list")]
+            #[serde(default, deserialize_with = "values::read_list")]
             #[schemars(length(min = 1))]
             vm: Option<Vec<SpecFile>>,
         }
 
         impl Document {
-            /// What stands beside the list, and the list.
+            /// Splits the file into the keys next to the list, and the list.
             pub(crate) fn split(self) -> (SpecFile, Option<Vec<SpecFile>>) {
-                let beside = SpecFile {
+                let common = SpecFile {
                     $($key: self.$key,)*
                     folder: PathBuf::new(),
                     source: String::new(),
                 };
-                (beside, self.vm)
+                (common, self.vm)
             }
         }
 
         impl SpecFile {
-            /// The same, with what is not said here taken from elsewhere.
+            /// Fills each missing key from `other`.
             fn or(self, other: &Self) -> Self {
                 Self {
                     $($key: self.$key.or_else(|| other.$key.clone()),)*
@@ -77,67 +77,67 @@ macro_rules! spec_file {
 }
 
 spec_file! {
-    name("values::text"): String,
+    name("values::read_text"): String,
     #[schemars(schema_with = "provider_schema")]
-    provider("parsed"): ProviderChoice,
+    provider("read_value"): ProviderChoice,
     #[schemars(schema_with = "words_schema")]
-    region("values::words"): Vec<String>,
-    zone("values::text"): String,
+    region("values::read_words"): Vec<String>,
+    zone("values::read_text"): String,
     #[serde(rename = "type")]
-    machine_type("values::text"): String,
-    cpus("parsed"): NonZeroU32,
+    machine_type("values::read_text"): String,
+    cpus("read_value"): NonZeroU32,
     #[schemars(schema_with = "amount_schema")]
-    memory("values::memory"): f64,
+    memory("values::read_memory"): f64,
     #[schemars(schema_with = "architecture_schema")]
-    arch("parsed"): Architecture,
+    arch("read_value"): Architecture,
     #[schemars(schema_with = "gpu_schema")]
-    gpu("values::gpu"): Gpu,
+    gpu("values::read_gpu"): Gpu,
     #[schemars(schema_with = "amount_schema")]
-    max_price("values::usd"): f64,
+    max_price("values::read_usd"): f64,
     #[schemars(schema_with = "amount_schema")]
-    budget("values::usd"): f64,
-    image("values::text"): String,
-    disk("parsed"): NonZeroU32,
-    disk_type("values::text"): String,
+    budget("values::read_usd"): f64,
+    image("values::read_text"): String,
+    disk("read_value"): NonZeroU32,
+    disk_type("values::read_text"): String,
     #[schemars(range(min = 1, max = 1000))]
-    count("parsed"): u32,
-    ssh_key("values::file_name"): String,
-    user_data("values::file_name"): String,
-    network("values::text"): String,
-    subnet("values::text"): String,
-    firewall("parsed"): Vec<String>,
-    #[schemars(schema_with = "openings_schema")]
-    open("values::openings"): Vec<IngressRule>,
-    no_public_ip("parsed"): bool,
-    identity("values::text"): String,
-    label("values::labels"): BTreeMap<String, String>,
-    spot("parsed"): bool,
-    protect("parsed"): bool,
-    ttl("values::text"): String,
-    fallback("parsed"): Vec<FallbackValue>,
-    native("values::options"): BTreeMap<String, Value>,
-    wait("parsed"): WaitValue,
+    count("read_value"): u32,
+    ssh_key("values::read_file_name"): String,
+    user_data("values::read_file_name"): String,
+    network("values::read_text"): String,
+    subnet("values::read_text"): String,
+    firewall("read_value"): Vec<String>,
+    #[schemars(schema_with = "ingress_rules_schema")]
+    open("values::read_ingress_rules"): Vec<IngressRule>,
+    no_public_ip("read_value"): bool,
+    identity("values::read_text"): String,
+    label("values::read_labels"): BTreeMap<String, String>,
+    spot("read_value"): bool,
+    protect("read_value"): bool,
+    ttl("values::read_text"): String,
+    fallback("read_value"): Vec<FallbackValue>,
+    native("values::read_native_options"): BTreeMap<String, Value>,
+    wait("read_value"): WaitValue,
 }
 
 impl SpecFile {
-    /// The same, with what is not said here taken from what holds for all VMs of the file. Labels and native options are
-    /// put together; what says the opposite of something that is said here is left out.
+    /// Fills each missing key from the keys for all VMs of the file. Labels and native options are merged. A default
+    /// that contradicts a key of this VM is not used.
     pub(crate) fn with_defaults(mut self, defaults: &Self) -> Self {
         let mut defaults = defaults.clone();
-        // Who names a region or a zone names the whole place.
+        // A VM that sets a region or a zone sets its whole location.
         if self.region.is_some() || self.zone.is_some() {
             (defaults.region, defaults.zone) = (None, None);
         }
-        // Both say how long it lives.
+        // Both set the lifetime.
         if self.ttl.is_some() || self.budget.is_some() {
             (defaults.ttl, defaults.budget) = (None, None);
         }
-        self.label = merged(self.label, defaults.label.as_ref());
-        self.native = merged(self.native, defaults.native.as_ref());
+        self.label = merge_maps(self.label, defaults.label.as_ref());
+        self.native = merge_maps(self.native, defaults.native.as_ref());
         self.or(&defaults)
     }
 
-    /// The same without what a flag says the opposite of: how long it lives.
+    /// Removes the TTL and the budget if a flag sets the lifetime.
     pub(crate) fn without_overridden_lifetime(mut self, args: &Args) -> Self {
         if args.ttl.is_some() || args.budget.is_some() {
             (self.ttl, self.budget) = (None, None);
@@ -146,7 +146,8 @@ impl SpecFile {
     }
 }
 
-fn merged<T: Clone>(
+/// Merges two maps. The values of `own` override the defaults.
+fn merge_maps<T: Clone>(
     own: Option<BTreeMap<String, T>>,
     defaults: Option<&BTreeMap<String, T>>,
 ) -> Option<BTreeMap<String, T>> {

@@ -1,4 +1,4 @@
-//! The text of a spec file in its three formats, and where in it something is wrong.
+//! Parses the text of a spec file as TOML, YAML or JSON. Errors name the line, the column and the key.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use super::values::WithoutNull;
 use crate::cloud::{Error, Result, did_you_mean, is_plain_key, may_be_secret, parser_message, plain};
 
-/// How a spec file is written.
+/// The format of a spec file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     /// <https://toml.io/en/v1.1.0>
@@ -19,19 +19,20 @@ pub(crate) enum Format {
 }
 
 impl Format {
-    /// The format of a file: by the ending of its name, else by its first line that is no comment. One that begins with
-    /// `{` is JSON, one that begins with `[` or has an equals sign before any colon is TOML, and anything else is YAML.
-    pub(crate) fn of(path: Option<&Path>, text: &str) -> Self {
-        let ending = path.and_then(Path::extension).map(|ending| ending.to_ascii_lowercase());
-        match ending.as_deref().and_then(|ending| ending.to_str()) {
+    /// Detects the format of a file by the extension of its name, or by its first line that is not a comment.
+    pub(crate) fn detect(path: Option<&Path>, text: &str) -> Self {
+        let extension = path.and_then(Path::extension).map(|text| text.to_ascii_lowercase());
+        match extension.as_deref().and_then(|text| text.to_str()) {
             Some("toml") => Self::Toml,
             Some("yaml" | "yml") => Self::Yaml,
             Some("json") => Self::Json,
-            _ => Self::of_text(text),
+            _ => Self::detect_in_text(text),
         }
     }
 
-    fn of_text(text: &str) -> Self {
+    /// Detects the format by the first line. `{` begins JSON, and `[` begins TOML. In other lines the first `=` (TOML) or
+    /// `:` (YAML) decides. A line with neither is YAML if it begins with `---`, and TOML if not.
+    fn detect_in_text(text: &str) -> Self {
         let mut lines = text.lines().map(str::trim_start);
         let first = lines.find(|line| !line.is_empty() && !line.starts_with('#'));
         let first = first.unwrap_or_default();
@@ -39,7 +40,7 @@ impl Format {
             Some('{') => Self::Json,
             Some('[') => Self::Toml,
             _ => match first.find(['=', ':']) {
-                Some(at) if first[at..].starts_with('=') => Self::Toml,
+                Some(index) if first[index..].starts_with('=') => Self::Toml,
                 Some(_) => Self::Yaml,
                 None if first.starts_with("---") => Self::Yaml,
                 None => Self::Toml,
@@ -48,124 +49,135 @@ impl Format {
     }
 }
 
-/// What a format's parser says is wrong, and where.
-struct Fault {
+/// An error of a format's parser.
+struct ParserError {
     message: String,
-    /// From 1 on.
+    /// Counts from 1.
     line: usize,
-    /// From 1 on.
+    /// Counts from 1.
     column: usize,
 }
 
-/// Reads the text of the file that is `shown` so; `keys` gives the keys that it may have.
+/// Parses the text of a file. `source` names the file in errors, and `list_keys` returns the keys that are allowed.
 ///
 /// # Errors
-/// `InvalidSpec` with file, line, column and key; for an unknown key the nearest that there is.
+/// `InvalidSpec` with file, line, column and key. For an unknown key, the hint is the closest known key.
 pub(crate) fn parse<T: DeserializeOwned>(
     format: Format,
     text: &str,
-    shown: &str,
-    keys: fn() -> Vec<String>,
+    source: &str,
+    list_keys: fn() -> Vec<String>,
 ) -> Result<T> {
     let parsed = match format {
-        Format::Toml => toml::from_str(text).map_err(|error| of_toml(&error, text)),
+        Format::Toml => toml::from_str(text).map_err(|error| convert_toml_error(&error, text)),
         Format::Yaml => yaml_serde::from_str::<WithoutNull>(text)
             .and_then(|_| yaml_serde::from_str(text))
-            .map_err(|error| of_yaml(&error)),
-        Format::Json => serde_json::from_str(text).map_err(|error| of_json(&error)),
+            .map_err(|error| convert_yaml_error(&error)),
+        Format::Json => serde_json::from_str(text).map_err(|error| convert_json_error(&error)),
     };
-    parsed.map_err(|fault| explain(&fault, format, text, shown, keys))
+    parsed.map_err(|error| to_spec_error(&error, format, text, source, list_keys))
 }
 
-fn of_toml(error: &toml::de::Error, text: &str) -> Fault {
+fn convert_toml_error(error: &toml::de::Error, text: &str) -> ParserError {
     let start = error.span().map_or(0, |span| span.start.min(text.len()));
     let before = text.get(..start).unwrap_or_default();
-    Fault {
+    ParserError {
         message: error.message().replace('\n', "; "),
         line: before.matches('\n').count() + 1,
         column: before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1,
     }
 }
 
-fn of_json(error: &serde_json::Error) -> Fault {
+fn convert_json_error(error: &serde_json::Error) -> ParserError {
     let (line, column) = (error.line(), error.column());
     let message = error.to_string();
-    let place = format!(" at line {line} column {column}");
-    Fault {
-        message: message.strip_suffix(&place).unwrap_or(&message).to_owned(),
+    let suffix = format!(" at line {line} column {column}");
+    ParserError {
+        message: message.strip_suffix(&suffix).unwrap_or(&message).to_owned(),
         line,
         column,
     }
 }
 
-fn of_yaml(error: &yaml_serde::Error) -> Fault {
+fn convert_yaml_error(error: &yaml_serde::Error) -> ParserError {
     let message = error.to_string();
     let Some(location) = error.location() else {
-        return Fault {
+        return ParserError {
             message,
             line: 1,
             column: 1,
         };
     };
     let (line, column) = (location.line(), location.column());
-    let place = format!(" at line {line} column {column}");
-    Fault {
-        message: message.strip_suffix(&place).unwrap_or(&message).to_owned(),
+    let suffix = format!(" at line {line} column {column}");
+    ParserError {
+        message: message.strip_suffix(&suffix).unwrap_or(&message).to_owned(),
         line,
         column,
     }
 }
 
-/// What serde itself says of a key that a struct does not have, in every format.
-const UNKNOWN: &str = "unknown field `";
+/// How serde's message about an unknown key begins, in every format.
+const UNKNOWN_FIELD: &str = "unknown field `";
 
-fn explain(fault: &Fault, format: Format, text: &str, shown: &str, keys: fn() -> Vec<String>) -> Error {
-    let Fault { message, line, column } = fault;
-    let place = format!("{shown}:{line}:{column}");
-    if let Some(unknown) = message.split_once(UNKNOWN).and_then(|(_, rest)| rest.split('`').next()) {
+/// Turns an error of a parser into one that names the position and the key.
+fn to_spec_error(
+    parser_error: &ParserError,
+    format: Format,
+    text: &str,
+    source: &str,
+    list_keys: fn() -> Vec<String>,
+) -> Error {
+    let ParserError { message, line, column } = parser_error;
+    let position = format!("{source}:{line}:{column}");
+    if let Some(unknown) = message
+        .split_once(UNKNOWN_FIELD)
+        .and_then(|(_, rest)| rest.split('`').next())
+    {
         let error = match may_be_secret(unknown) {
-            true => Error::invalid(format!("{place}: unknown key: {}", plain(unknown))),
-            false => Error::invalid(format!("{place}: unknown key `{unknown}`")),
+            true => Error::invalid(format!("{position}: unknown key: {}", plain(unknown))),
+            false => Error::invalid(format!("{position}: unknown key `{unknown}`")),
         };
-        let keys = keys();
+        let keys = list_keys();
         return match did_you_mean(unknown, keys.iter().map(String::as_str)) {
-            Some(meant) => error.with_hint(format!("did you mean `{meant}`?")),
+            Some(key) => error.with_hint(format!("did you mean `{key}`?")),
             None => error.with_hint("the keys are the long flags of `cloudctl create --help`"),
         };
     }
-    // YAML's parser puts the way to the value before what is wrong with it; the others do not name its key.
+    // YAML's parser puts the path of the key before its message. The other parsers do not name the key.
     let key = match format {
-        Format::Toml => key_in_toml(text, *line),
-        Format::Json => key_in_json(text, *line, *column),
+        Format::Toml => find_key_in_toml(text, *line),
+        Format::Json => find_key_in_json(text, *line, *column),
         Format::Yaml => None,
     };
     let key = key.filter(|key| is_plain_key(key) && !message.contains(&format!("`{key}`")));
-    let named = key.map(|key| format!("{key}: ")).unwrap_or_default();
-    Error::invalid(format!("{place}: {named}{}", parser_message(message))).with_hint(
+    let key_prefix = key.map(|key| format!("{key}: ")).unwrap_or_default();
+    Error::invalid(format!("{position}: {key_prefix}{}", parser_message(message))).with_hint(
         "the keys are the long flags of `cloudctl create --help`, and `cloudctl schema spec` has their types",
     )
 }
 
-fn key_in_toml(text: &str, line: usize) -> Option<&str> {
+/// Finds the key on a line.
+fn find_key_in_toml(text: &str, line: usize) -> Option<&str> {
     let (key, _) = text.lines().nth(line.checked_sub(1)?)?.split_once('=')?;
     Some(key.trim())
 }
 
-/// The last key before a place.
-fn key_in_json(text: &str, line: usize, column: usize) -> Option<&str> {
-    let before: usize = text
+/// Finds the last key before a position.
+fn find_key_in_json(text: &str, line: usize, column: usize) -> Option<&str> {
+    let line_start: usize = text
         .split_inclusive('\n')
         .take(line.saturating_sub(1))
         .map(str::len)
         .sum();
-    let before = text.get(..(before + column).min(text.len()))?;
+    let before = text.get(..(line_start + column).min(text.len()))?;
     let (mut last, mut rest) = (None, before);
-    while let Some((_, behind)) = rest.split_once('"') {
-        let (word, behind) = behind.split_once('"')?;
-        if behind.trim_start().starts_with(':') {
+    while let Some((_, after_quote)) = rest.split_once('"') {
+        let (word, after_word) = after_quote.split_once('"')?;
+        if after_word.trim_start().starts_with(':') {
             last = Some(word);
         }
-        rest = behind;
+        rest = after_word;
     }
     last
 }
@@ -175,7 +187,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_format_is_that_of_the_ending_or_else_of_the_first_line() {
+    fn format_is_detected_by_extension_or_first_line() {
         for (name, text, format) in [
             (Some("a.toml"), "{}", Format::Toml),
             (Some("a.YML"), "", Format::Yaml),
@@ -186,7 +198,7 @@ mod tests {
             (None, "ttl: \"a=b\"", Format::Yaml),
             (None, "---\nname: a", Format::Yaml),
         ] {
-            assert_eq!(Format::of(name.map(Path::new), text), format, "{name:?} {text:?}");
+            assert_eq!(Format::detect(name.map(Path::new), text), format, "{name:?} {text:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The JSON Schema of spec files, whose words are those of the flags' help.
+//! Builds the JSON Schema of spec files. The descriptions are the help of the flags.
 
 use clap::Args as _;
 use schemars::generate::SchemaSettings;
@@ -8,11 +8,11 @@ use super::merge::Document;
 use crate::commands::create::args::Args;
 use crate::settings::GlobalArgs;
 
-/// The schema: <https://json-schema.org/draft/2020-12/json-schema-core>
+/// Builds the schema: <https://json-schema.org/draft/2020-12/json-schema-core>
 pub(crate) fn spec_schema() -> Value {
     let generator = SchemaSettings::draft2020_12().into_generator();
     let mut schema = generator.into_root_schema_for::<Document>().to_value();
-    let help = help();
+    let help = flag_help();
     if let Some(root) = schema.as_object_mut() {
         root.insert("title".to_owned(), "VMs to create with cloudctl".into());
         root.insert(
@@ -20,24 +20,24 @@ pub(crate) fn spec_schema() -> Value {
             "What `cloudctl create -f` takes. The keys are its flags' names; a flag overrides the file.".into(),
         );
     }
-    without_null(&mut schema);
-    describe(&mut schema, &help);
+    remove_null(&mut schema);
+    add_descriptions(&mut schema, &help);
     if let Some(vm) = schema.pointer_mut("/$defs/vm") {
-        describe(vm, &help);
+        add_descriptions(vm, &help);
     }
     schema
 }
 
-/// The keys of a file, and of each VM in it.
-pub(crate) fn keys() -> Vec<String> {
+/// Lists the keys of a file.
+pub(crate) fn list_keys() -> Vec<String> {
     let generator = SchemaSettings::draft2020_12().into_generator();
     let schema = generator.into_root_schema_for::<Document>().to_value();
     let properties = schema.get("properties").and_then(Value::as_object);
     properties.map(|map| map.keys().cloned().collect()).unwrap_or_default()
 }
 
-/// The help of each flag by its long name.
-fn help() -> Map<String, Value> {
+/// Returns the help of each flag by its long name.
+fn flag_help() -> Map<String, Value> {
     let command = GlobalArgs::augment_args(Args::augment_args(clap::Command::new("create")));
     let arguments = command.get_arguments();
     arguments
@@ -52,8 +52,8 @@ fn help() -> Map<String, Value> {
         .collect()
 }
 
-/// Puts the flags' words to the keys.
-fn describe(schema: &mut Value, help: &Map<String, Value>) {
+/// Describes each key with the help of its flag.
+fn add_descriptions(schema: &mut Value, help: &Map<String, Value>) {
     let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else {
         return;
     };
@@ -64,36 +64,36 @@ fn describe(schema: &mut Value, help: &Map<String, Value>) {
         if let Some(text) = help.get(key) {
             property.insert("description".to_owned(), text.clone());
         }
-        // Empty text is nothing.
+        // No key takes empty text.
         if property.get("type") == Some(&Value::from("string")) && !property.contains_key("enum") {
             property.insert("minLength".to_owned(), 1.into());
         }
     }
 }
 
-/// A key is there with a value or not at all.
-fn without_null(schema: &mut Value) {
+/// Removes null from all types. A key has a value or is left out.
+fn remove_null(schema: &mut Value) {
     match schema {
         Value::Object(map) => {
             if let Some(Value::Array(types)) = map.get_mut("type") {
-                types.retain(|one| one != "null");
-                if let [one] = types.as_slice() {
-                    let one = one.clone();
-                    map.insert("type".to_owned(), one);
+                types.retain(|name| name != "null");
+                if let [only] = types.as_slice() {
+                    let only = only.clone();
+                    map.insert("type".to_owned(), only);
                 }
             }
-            if let Some(Value::Array(ways)) = map.get_mut("anyOf") {
-                ways.retain(|way| way.get("type") != Some(&Value::from("null")));
-                if let [Value::Object(one)] = ways.as_slice() {
-                    let one = one.clone();
+            if let Some(Value::Array(variants)) = map.get_mut("anyOf") {
+                variants.retain(|variant| variant.get("type") != Some(&Value::from("null")));
+                if let [Value::Object(only)] = variants.as_slice() {
+                    let only = only.clone();
                     map.remove("anyOf");
-                    map.extend(one);
+                    map.extend(only);
                 }
             }
             map.remove("default");
-            map.values_mut().for_each(without_null);
+            map.values_mut().for_each(remove_null);
         }
-        Value::Array(values) => values.iter_mut().for_each(without_null),
+        Value::Array(values) => values.iter_mut().for_each(remove_null),
         _ => {}
     }
 }
@@ -103,27 +103,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_key_is_a_flag_and_has_its_words() {
+    fn spec_keys_are_flags_with_a_description() {
         let schema = spec_schema();
         for properties in ["/properties", "/$defs/vm/properties"] {
             let properties = schema.pointer(properties).unwrap().as_object().unwrap();
             assert!(properties.len() > 25);
             for (key, property) in properties {
                 assert!(property["description"].is_string(), "{key}: {property}");
-                assert!(key == "vm" || help().contains_key(key), "{key} is no flag");
+                assert!(key == "vm" || flag_help().contains_key(key), "{key} is no flag");
             }
         }
     }
 
-    /// What describes no VM: how the command goes about it.
     #[test]
-    fn every_flag_that_describes_a_vm_is_a_key() {
-        let keys = keys();
-        let of_the_command = [
+    fn flags_that_describe_a_vm_are_spec_keys() {
+        let spec_keys = list_keys();
+        // These flags set how the command runs.
+        let command_flags = [
             "file", "timeout", "dry-run", "ssh-port", "output", "quiet", "context", "verbose",
         ];
-        for flag in help().keys().filter(|flag| !of_the_command.contains(&flag.as_str())) {
-            assert!(keys.contains(flag), "--{flag}");
+        for flag in flag_help()
+            .keys()
+            .filter(|flag| !command_flags.contains(&flag.as_str()))
+        {
+            assert!(spec_keys.contains(flag), "--{flag}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Values of a spec file that are more than text and numbers: how they are read, and what a schema says of them.
+//! Reads the values of spec files that need more than serde's defaults, and gives their JSON Schemas.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,42 +15,47 @@ use crate::cloud::{
 };
 use crate::commands::create::args::{memory_argument, parse_usd};
 
-/// A format's error has no room for a remedy of its own.
+/// Turns an error into one of the file's format. Such an error has no hint, so the hint goes into the message.
 fn with_hint<E: serde::de::Error>(error: Error) -> E {
-    let remedy = error.hint().map(|remedy| format!("; {remedy}"));
-    E::custom(format!("{error}{}", remedy.unwrap_or_default()))
+    let hint = error.hint().map(|hint| format!("; {hint}"));
+    E::custom(format!("{error}{}", hint.unwrap_or_default()))
 }
 
-/// A value that is there. A key with nothing behind it, as a template leaves it whose variable is empty, says nothing
-/// that could be honoured.
-pub(crate) fn parsed<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+/// Reads a value that must be there. A key without a value is an error: a template with an empty variable leaves one.
+pub(crate) fn read_value<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 
-/// Labels: each key once, and each with text behind it.
-pub(crate) fn labels<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<BTreeMap<String, String>>, D::Error> {
-    let labels: EachOnce<String> = EachOnce::deserialize(deserializer)?;
+/// Reads labels: unique keys with text values.
+pub(crate) fn read_labels<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<BTreeMap<String, String>>, D::Error> {
+    let labels: UniqueKeys<String> = UniqueKeys::deserialize(deserializer)?;
     Ok(Some(labels.0))
 }
 
-/// Options of a provider: each key once, also in what is nested.
-pub(crate) fn options<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<BTreeMap<String, Value>>, D::Error> {
-    let options: EachOnce<ValueOnce> = EachOnce::deserialize(deserializer)?;
+/// Reads native options. Keys are unique, also in nested values.
+pub(crate) fn read_native_options<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<BTreeMap<String, Value>>, D::Error> {
+    let options: UniqueKeys<UniqueKeysValue> = UniqueKeys::deserialize(deserializer)?;
     Ok(Some(options.0.into_iter().map(|(key, value)| (key, value.0)).collect()))
 }
 
-/// Keys and values, where no key is there twice. By itself serde takes the last one.
-struct EachOnce<T>(BTreeMap<String, T>);
+/// Keys and values that refuse a repeated key. Serde's own maps take the last value.
+struct UniqueKeys<T>(BTreeMap<String, T>);
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for EachOnce<T> {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for UniqueKeys<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(EachOnceVisitor(PhantomData)).map(Self)
+        deserializer.deserialize_map(UniqueKeysVisitor(PhantomData)).map(Self)
     }
 }
 
-struct EachOnceVisitor<T>(PhantomData<T>);
+struct UniqueKeysVisitor<T>(PhantomData<T>);
 
-impl<'de, T: Deserialize<'de>> Visitor<'de> for EachOnceVisitor<T> {
+impl<'de, T: Deserialize<'de>> Visitor<'de> for UniqueKeysVisitor<T> {
     type Value = BTreeMap<String, T>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -72,26 +77,26 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for EachOnceVisitor<T> {
     }
 }
 
-/// Any value in which no key is there twice.
-struct ValueOnce(Value);
+/// Any value without repeated keys.
+struct UniqueKeysValue(Value);
 
-impl<'de> Deserialize<'de> for ValueOnce {
+impl<'de> Deserialize<'de> for UniqueKeysValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ValueOnceVisitor).map(Self)
+        deserializer.deserialize_any(UniqueKeysValueVisitor).map(Self)
     }
 }
 
-struct ValueOnceVisitor;
+struct UniqueKeysValueVisitor;
 
-impl<'de> Visitor<'de> for ValueOnceVisitor {
+impl<'de> Visitor<'de> for UniqueKeysValueVisitor {
     type Value = Value;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("a value")
     }
 
-    fn visit_bool<E: serde::de::Error>(self, truth: bool) -> Result<Value, E> {
-        Ok(Value::from(truth))
+    fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::from(value))
     }
 
     fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Value, E> {
@@ -120,26 +125,26 @@ impl<'de> Visitor<'de> for ValueOnceVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
         let mut values = Vec::new();
-        while let Some(ValueOnce(value)) = list.next_element()? {
+        while let Some(UniqueKeysValue(value)) = list.next_element()? {
             values.push(value);
         }
         Ok(Value::Array(values))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Value, A::Error> {
-        let values = EachOnceVisitor::<ValueOnce>(PhantomData).visit_map(map)?;
+        let values = UniqueKeysVisitor::<UniqueKeysValue>(PhantomData).visit_map(map)?;
         Ok(values.into_iter().map(|(key, value)| (key, value.0)).collect())
     }
 }
 
-/// One word, or several.
-pub(crate) fn words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
-    deserializer.deserialize_any(WordVisitor).map(Some)
+/// Reads one word or a list of words.
+pub(crate) fn read_words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+    deserializer.deserialize_any(WordsVisitor).map(Some)
 }
 
-struct WordVisitor;
+struct WordsVisitor;
 
-impl<'de> Visitor<'de> for WordVisitor {
+impl<'de> Visitor<'de> for WordsVisitor {
     type Value = Vec<String>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -159,9 +164,9 @@ impl<'de> Visitor<'de> for WordVisitor {
     }
 }
 
-/// Text that is there. YAML has nothing for empty text, and no key takes either.
-pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    let read = |text: &str| match text {
+/// Reads text of one line. Empty text is an error.
+pub(crate) fn read_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let check = |text: &str| match text {
         "" => Err(Error::invalid("this key has no value")),
         text if is_content(text) => Err(Error::invalid(format!(
             "{} with several lines, or the content of a file, which this key does not take",
@@ -169,40 +174,40 @@ pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
         ))),
         text => Ok(text.to_owned()),
     };
-    deserializer.deserialize_str(Text(read)).map(Some)
+    deserializer.deserialize_str(FromText(check)).map(Some)
 }
 
-/// The name of a file.
-pub(crate) fn file_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    let read = |text: &str| match text {
+/// Reads the name of a file.
+pub(crate) fn read_file_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let check = |text: &str| match text {
         "" => Err(Error::invalid("this key has no value")),
         text if is_content(text) => {
             Err(Error::invalid(path_text(text)).with_hint("put it into a file, and name that file here"))
         }
         text => Ok(text.to_owned()),
     };
-    deserializer.deserialize_str(Text(read)).map(Some)
+    deserializer.deserialize_str(FromText(check)).map(Some)
 }
 
-/// GPUs, as `--gpu` takes them.
-pub(crate) fn gpu<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Gpu>, D::Error> {
-    deserializer.deserialize_str(Text(str::parse)).map(Some)
+/// Reads GPUs as `--gpu` does.
+pub(crate) fn read_gpu<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Gpu>, D::Error> {
+    deserializer.deserialize_str(FromText(str::parse)).map(Some)
 }
 
-/// An amount of memory in GiB.
-pub(crate) fn memory<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
-    deserializer.deserialize_f64(Number(memory_argument)).map(Some)
+/// Reads an amount of memory in GiB.
+pub(crate) fn read_memory<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    deserializer.deserialize_f64(FromNumber(memory_argument)).map(Some)
 }
 
-/// An amount of money in USD.
-pub(crate) fn usd<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
-    deserializer.deserialize_f64(Number(parse_usd)).map(Some)
+/// Reads an amount of money in USD.
+pub(crate) fn read_usd<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    deserializer.deserialize_f64(FromNumber(parse_usd)).map(Some)
 }
 
-/// What is read from text. A format knows the place of what goes wrong in here, and not of what goes wrong later.
-struct Text<F>(F);
+/// Parses a value from text with a function. An error here gets its line and column; a later error would not.
+struct FromText<F>(F);
 
-impl<T, F: Fn(&str) -> CloudResult<T>> Visitor<'_> for Text<F> {
+impl<T, F: Fn(&str) -> CloudResult<T>> Visitor<'_> for FromText<F> {
     type Value = T;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -214,10 +219,10 @@ impl<T, F: Fn(&str) -> CloudResult<T>> Visitor<'_> for Text<F> {
     }
 }
 
-/// The same from a number.
-struct Number<F>(F);
+/// Parses a value from a number with a function, which gets the number as text.
+struct FromNumber<F>(F);
 
-impl<T, F: Fn(&str) -> CloudResult<T>> Visitor<'_> for Number<F> {
+impl<T, F: Fn(&str) -> CloudResult<T>> Visitor<'_> for FromNumber<F> {
     type Value = T;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -237,18 +242,18 @@ impl<T, F: Fn(&str) -> CloudResult<T>> Visitor<'_> for Number<F> {
     }
 }
 
-/// What has keys. A plain structure would be read from a list as well, by the order of its fields.
-pub(crate) struct Keyed<T>(pub(crate) T);
+/// A struct that is read from keys and values only. Serde would also read it from a list, in the order of its fields.
+pub(crate) struct KeyValues<T>(pub(crate) T);
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Keyed<T> {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for KeyValues<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(KeyedVisitor(PhantomData)).map(Self)
+        deserializer.deserialize_map(KeyValuesVisitor(PhantomData)).map(Self)
     }
 }
 
-struct KeyedVisitor<T>(PhantomData<T>);
+struct KeyValuesVisitor<T>(PhantomData<T>);
 
-impl<'de, T: Deserialize<'de>> Visitor<'de> for KeyedVisitor<T> {
+impl<'de, T: Deserialize<'de>> Visitor<'de> for KeyValuesVisitor<T> {
     type Value = T;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -260,15 +265,15 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for KeyedVisitor<T> {
     }
 }
 
-/// A list of what has keys.
-pub(crate) fn list<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+/// Reads a list of structs, each from keys and values.
+pub(crate) fn read_list<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Vec<T>>, D::Error> {
-    let list = Vec::<Keyed<T>>::deserialize(deserializer)?;
-    Ok(Some(list.into_iter().map(|keyed| keyed.0).collect()))
+    let list = Vec::<KeyValues<T>>::deserialize(deserializer)?;
+    Ok(Some(list.into_iter().map(|item| item.0).collect()))
 }
 
-/// Any value, in which no key has null behind it. YAML's parser takes `null` and `~` for text where text is read.
+/// Accepts any value without nulls, and drops it. YAML's parser would read `null` and `~` as text.
 pub(crate) struct WithoutNull;
 
 impl<'de> Deserialize<'de> for WithoutNull {
@@ -331,43 +336,45 @@ impl<'de> Visitor<'de> for WithoutNullVisitor {
     }
 }
 
-/// Ports, as `--open` takes them, or as numbers.
-pub(crate) fn openings<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<IngressRule>>, D::Error> {
-    let ports = Vec::<Port>::deserialize(deserializer)?;
-    Ok(Some(ports.into_iter().map(|port| port.0).collect()))
+/// Reads ingress rules: numbers, or text as `--open` takes it.
+pub(crate) fn read_ingress_rules<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<IngressRule>>, D::Error> {
+    let rules = Vec::<IngressRuleValue>::deserialize(deserializer)?;
+    Ok(Some(rules.into_iter().map(|rule| rule.0).collect()))
 }
 
-struct Port(IngressRule);
+struct IngressRuleValue(IngressRule);
 
-impl<'de> Deserialize<'de> for Port {
+impl<'de> Deserialize<'de> for IngressRuleValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(PortVisitor)
+        deserializer.deserialize_any(IngressRuleVisitor)
     }
 }
 
-struct PortVisitor;
+struct IngressRuleVisitor;
 
-impl Visitor<'_> for PortVisitor {
-    type Value = Port;
+impl Visitor<'_> for IngressRuleVisitor {
+    type Value = IngressRuleValue;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("a port, or PORT/CIDR")
     }
 
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Port, E> {
-        IngressRule::from_str(text).map(Port).map_err(with_hint)
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<IngressRuleValue, E> {
+        IngressRule::from_str(text).map(IngressRuleValue).map_err(with_hint)
     }
 
-    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Port, E> {
+    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<IngressRuleValue, E> {
         self.visit_str(&number.to_string())
     }
 
-    fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Port, E> {
+    fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<IngressRuleValue, E> {
         self.visit_str(&number.to_string())
     }
 }
 
-/// The clouds by name.
+/// The schema of a provider: its name, or `any`.
 pub(crate) fn provider_schema(_: &mut SchemaGenerator) -> Schema {
     let names: Vec<_> = ProviderKind::ALL
         .iter()
@@ -377,29 +384,29 @@ pub(crate) fn provider_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "enum": names})
 }
 
-/// A word or a list of words.
+/// The schema of one word or a list of words.
 pub(crate) fn words_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]})
 }
 
-/// The instruction sets by name.
+/// The schema of an instruction set.
 pub(crate) fn architecture_schema(_: &mut SchemaGenerator) -> Schema {
     let names = [Architecture::X86_64, Architecture::Arm64].map(Architecture::as_str);
     json_schema!({"type": "string", "enum": names})
 }
 
-/// A number above nothing.
+/// The schema of a number above zero.
 pub(crate) fn amount_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "number", "exclusiveMinimum": 0})
 }
 
-/// A GPU, and how many.
+/// The schema of GPUs: a kind, or a kind and a number.
 pub(crate) fn gpu_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "pattern": "^[^:]+(:[1-9][0-9]*)?$"})
 }
 
-/// Ports, each with or without a network.
-pub(crate) fn openings_schema(_: &mut SchemaGenerator) -> Schema {
+/// The schema of ingress rules: ports, each with or without a network.
+pub(crate) fn ingress_rules_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "array", "items": {
         "anyOf": [
             {"type": "integer", "minimum": 1, "maximum": 65_535},
