@@ -32,7 +32,7 @@ impl PublicKey {
         // The comment after the key is left out: it does not change the key.
         let material = format!("{kind} {body}");
         let digest = Sha256::digest(&material);
-        let digits: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let digits = hex::encode(&digest[..8]);
         Ok(Self {
             name: format!("cloudctl-{digits}"),
             material,
