@@ -2,6 +2,7 @@
 
 pub(super) mod certificates;
 pub(super) mod connection_errors;
+pub(super) mod native_options;
 pub(super) mod network_address;
 pub(super) mod rate_limit;
 pub(super) mod retry;
