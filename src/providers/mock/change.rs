@@ -133,7 +133,7 @@ fn change_instance(
         (Change::Action(InstanceAction::Protect), _) => stored.protected = true,
         (Change::Action(InstanceAction::Unprotect), _) => stored.protected = false,
         (Change::Ttl(ttl), _) => {
-            check_ttl(Some(ttl))?;
+            check_ttl(ttl)?;
             stored.set_ttl(ttl)?;
         }
         (Change::Action(InstanceAction::Start), InstanceState::Pending | InstanceState::Running) => {}

@@ -14,9 +14,10 @@ use super::{catalog, regions};
 use crate::catalog::{ImageAlias, image_alias};
 use crate::cloud::{
     CreateOutcome, Error, ErrorKind, ErrorLocation, IdempotencyToken, InstanceSpec, Labels, LaunchPreview, Location,
-    ProviderKind, Result, SshKey, UserDataReader, check_label_key, format_duration, ignored_user_data,
-    management_labels, quoted,
+    ProviderKind, Result, SshKey, UserDataReader, check_label_key, ignored_user_data, management_labels, quoted,
 };
+use crate::providers::common::checks;
+use crate::providers::common::checks::{check_count, check_label_lengths, check_size, split_public_key};
 use crate::providers::common::native_options::{read_number, read_options};
 
 /// The only network.
@@ -31,8 +32,6 @@ const MAX_LABEL_KEY_LENGTH: usize = 128;
 const MAX_LABEL_VALUE_LENGTH: usize = 256;
 /// As on Compute Engine. <https://cloud.google.com/compute/docs/instances/limit-vm-runtime>
 const MAX_TTL: Duration = Duration::from_secs(120 * 24 * 3600);
-/// How public keys of OpenSSH begin.
-const KEY_TYPES: [&str; 4] = ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-sha2-"];
 
 /// Creates the instance of the spec, or all members of its group or none.
 ///
@@ -215,7 +214,7 @@ impl ResolvedSpec {
         check_words("firewall", &spec.firewalls)?;
         check_words("identity", spec.identity.as_slice())?;
         check_user_data(spec, image.alias)?;
-        check_ttl(spec.ttl)?;
+        spec.ttl.map_or(Ok(()), check_ttl)?;
         check_labels(&spec.labels)?;
         Ok(Self {
             region,
@@ -324,12 +323,7 @@ fn check_words(field: &str, words: &[String]) -> Result<()> {
 
 fn check_user_data(spec: &InstanceSpec, alias: &str) -> Result<()> {
     let length = spec.user_data.as_ref().map_or(0, |data| data.expose().len());
-    if length > MAX_USER_DATA_BYTES {
-        return Err(Error::invalid(format!(
-            "the user data has {length} bytes, and the mock cloud takes {MAX_USER_DATA_BYTES}"
-        ))
-        .with_hint("let a short script fetch the rest"));
-    }
+    check_size(ProviderKind::Mock, "user data", length, MAX_USER_DATA_BYTES)?;
     let reader = match image_alias(alias).is_none_or(ImageAlias::has_key_login) {
         true => UserDataReader::CloudInit,
         false => UserDataReader::Ec2Launch,
@@ -345,37 +339,14 @@ fn check_user_data(spec: &InstanceSpec, alias: &str) -> Result<()> {
 }
 
 /// Refuses a TTL that is too long for this cloud.
-pub(super) fn check_ttl(ttl: Option<Duration>) -> Result<()> {
-    match ttl.filter(|ttl| *ttl > MAX_TTL) {
-        Some(ttl) => Err(Error::invalid(format!(
-            "a TTL of {} is longer than the mock cloud takes",
-            format_duration(ttl)
-        ))
-        .with_hint(format!("give up to {}, or no TTL", format_duration(MAX_TTL)))),
-        None => Ok(()),
-    }
+pub(super) fn check_ttl(ttl: Duration) -> Result<()> {
+    checks::check_ttl(ProviderKind::Mock, ttl, Duration::ZERO..=MAX_TTL)
 }
 
 fn check_labels(labels: &Labels) -> Result<()> {
-    for (key, value) in labels {
-        check_label_key(key)?;
-        if key.chars().count() > MAX_LABEL_KEY_LENGTH || value.chars().count() > MAX_LABEL_VALUE_LENGTH {
-            return Err(
-                Error::invalid(format!("the label {} is too long", quoted(key))).with_hint(format!(
-                    "a key has up to {MAX_LABEL_KEY_LENGTH} characters, and a value up to {MAX_LABEL_VALUE_LENGTH}"
-                )),
-            );
-        }
-    }
-    if labels.len() + OWN_LABELS > MAX_LABELS {
-        return Err(
-            Error::invalid(format!("{} labels are too many", labels.len())).with_hint(format!(
-                "give up to {}: an instance has up to {MAX_LABELS}, {OWN_LABELS} of them cloudctl's own",
-                MAX_LABELS - OWN_LABELS
-            )),
-        );
-    }
-    Ok(())
+    labels.keys().try_for_each(|key| check_label_key(key))?;
+    check_label_lengths(ProviderKind::Mock, labels, MAX_LABEL_KEY_LENGTH, MAX_LABEL_VALUE_LENGTH)?;
+    check_count(ProviderKind::Mock, "labels", labels.len(), OWN_LABELS, MAX_LABELS)
 }
 
 /// Selects the SSH key to store. Errors do not show text that is not a public key: it may be a private one.
@@ -387,17 +358,8 @@ fn select_ssh_key(spec: &InstanceSpec) -> Result<Option<String>> {
             name
         }
         Some(SshKey::PublicKey(key)) => {
-            let key = key.trim_end();
-            let is_public = KEY_TYPES.iter().any(|start| key.starts_with(start))
-                && key.split_whitespace().count() >= 2
-                && !key.contains('\n');
-            if !is_public {
-                return Err(
-                    Error::invalid("the SSH key is not a public key in OpenSSH's one-line form")
-                        .with_hint("give the .pub file that ssh-keygen wrote"),
-                );
-            }
-            key
+            split_public_key(key)?;
+            key.trim_end()
         }
     };
     Ok(Some(key.to_owned()))
