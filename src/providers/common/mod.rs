@@ -1,5 +1,6 @@
 //! What several drivers share. Nothing here knows an SDK type or names a cloud.
 
+pub(super) mod batch;
 pub(super) mod certificates;
 pub(super) mod checks;
 pub(super) mod connection_errors;
