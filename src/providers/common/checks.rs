@@ -37,13 +37,13 @@ pub(crate) fn check_label_lengths(
     for (key, value) in labels {
         if key.chars().count() > max_key {
             return Err(Error::invalid(format!(
-                "label key {} has more than {max_key} characters, the most that {cloud} takes",
+                "label key {} is too long: {cloud} takes at most {max_key} characters",
                 quoted(key)
             )));
         }
         if value.chars().count() > max_value {
             return Err(Error::invalid(format!(
-                "the value of label {} has more than {max_value} characters, the most that {cloud} takes",
+                "the value of label {} is too long: {cloud} takes at most {max_value} characters",
                 quoted(key)
             )));
         }
@@ -114,8 +114,8 @@ mod tests {
             check_label_lengths(CLOUD, &labels, 3, 5)
         };
         assert!(check("äöü", "größe").is_ok());
-        assert!(check("long", "").unwrap_err().message().contains("more than 3"));
-        assert!(check("key", "longer").unwrap_err().message().contains("more than 5"));
+        assert!(check("long", "").unwrap_err().message().contains("at most 3"));
+        assert!(check("key", "longer").unwrap_err().message().contains("at most 5"));
     }
 
     #[test]

@@ -209,7 +209,7 @@ mod tests {
             ("metadata", json!({ "a": [] }), "it is KEY=VALUE"),
             ("hostname", json!(7), "invalid type: integer `7`"),
         ] {
-            let error = read(json!({ key: value, "seconds": 1 })).unwrap_err();
+            let error = read(json!({ key: value })).unwrap_err();
             let expected = format!("invalid native option {key} of {CLOUD}: {why}");
             assert!(error.message().starts_with(&expected), "{}", error.message());
         }

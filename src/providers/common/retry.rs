@@ -266,7 +266,7 @@ mod tests {
             ..POLICY
         };
         let throttled = [AttemptResult::Throttled; 4];
-        let (_, attempts, _) = send(policy, &[&throttled[..], &[AttemptResult::NotSent]].concat()).await;
+        let (_, attempts, _) = send(policy, &[&throttled[..], &[AttemptResult::ServerError]].concat()).await;
         assert_eq!(attempts, 6);
     }
 
