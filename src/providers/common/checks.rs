@@ -51,6 +51,17 @@ pub(crate) fn check_label_lengths(
     Ok(())
 }
 
+/// Refuses a boot disk that is smaller than its image. A size that is not given or not known is not checked.
+pub(crate) fn check_disk_gib(given: Option<u32>, image: &str, min: Option<u32>) -> Result<()> {
+    match given.zip(min) {
+        Some((given, min)) if given < min => Err(Error::invalid(format!(
+            "a disk of {given} GiB is too small for the image {image}, which needs {min} GiB"
+        ))
+        .with_hint(format!("use --disk {min} or more, or leave it out"))),
+        _ => Ok(()),
+    }
+}
+
 /// Refuses a TTL outside of the limits of the cloud.
 pub(crate) fn check_ttl(cloud: ProviderKind, ttl: Duration, limits: RangeInclusive<Duration>) -> Result<()> {
     let (fault, bound, limit, other) = match ttl {
@@ -116,6 +127,15 @@ mod tests {
         assert!(check("äöü", "größe").is_ok());
         assert!(check("long", "").unwrap_err().message().contains("at most 3"));
         assert!(check("key", "longer").unwrap_err().message().contains("at most 5"));
+    }
+
+    #[test]
+    fn disk_is_as_large_as_its_image() {
+        for (given, min) in [(Some(8), Some(8)), (None, Some(8)), (Some(1), None)] {
+            assert!(check_disk_gib(given, "debian", min).is_ok());
+        }
+        let error = check_disk_gib(Some(7), "debian", Some(8)).unwrap_err();
+        assert!(error.message().contains("7 GiB is too small"), "{error}");
     }
 
     #[test]

@@ -29,7 +29,7 @@ use crate::providers::aws::network;
 use crate::providers::aws::network::Network;
 use crate::providers::aws::regions::check_zone;
 use crate::providers::aws::tags::{build_tags, check_tags, to_ec2_tags, valid_in_metadata};
-use crate::providers::common::checks::{check_size, check_ttl};
+use crate::providers::common::checks::{check_disk_gib, check_size, check_ttl};
 
 /// The timer of an instance checks the time once a minute.
 const MIN_TTL: Duration = Duration::from_secs(60);
@@ -90,15 +90,7 @@ impl Request {
         check_requirements(&machine, &spec.requirements)?;
         check_windows_key(spec, &image, key)?;
         warn_about_user_data(spec, &image);
-        if let (Some(asked), Some(least)) = (spec.disk_gib, image.disk_gib)
-            && asked < least
-        {
-            return Err(Error::invalid(format!(
-                "a disk of {asked} GiB is too small for image {}, which needs {least} GiB",
-                image.name.as_ref().unwrap_or(&image.id)
-            ))
-            .with_hint(format!("use --disk {least} or more, or leave it out")));
-        }
+        check_disk_gib(spec.disk_gib, image.name.as_ref().unwrap_or(&image.id), image.disk_gib)?;
         // Windows does not run the timer.
         let ttl = spec.ttl.filter(|_| !image.is_windows);
         let own = spec.user_data.as_ref();
